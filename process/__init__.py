@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The lowest room: how a child process is started, and how trouble is told.
+
+Every other package may import this one; it imports nothing of the project.
+"""
+
+from process.fault import Fault, FaultType
+from process.run import Completed, Limits, LineChild, run, start_lines
+from process.sandbox import Sandbox, sandboxed
+
+__all__ = [
+    "Completed",
+    "Fault",
+    "FaultType",
+    "Limits",
+    "LineChild",
+    "Sandbox",
+    "run",
+    "sandboxed",
+    "start_lines",
+]

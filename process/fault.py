@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""One exception for trouble that a person or a client can act on.
+
+A `Fault` says what went wrong, where, why, and what to do about it. The command
+prints it, the API turns it into problem details (RFC 9457) with `type` as the
+stable name, and the journal records it. Anything that is not a `Fault` is a
+defect of ours and may end in a traceback.
+"""
+
+from enum import StrEnum
+
+
+class FaultType(StrEnum):
+    """Stable names of faults; part of the API (the `type` of problem details)."""
+
+    BAD_REQUEST = "bad-request"
+    TOO_LARGE = "too-large"
+    NOT_FOUND = "not-found"
+    NOT_ALLOWED = "not-allowed"
+    BAD_CONFIG = "bad-configuration"
+    BAD_MANIFEST = "bad-manifest"
+    BAD_NAME = "bad-name"
+    BAD_PARAMETER = "bad-parameter"
+    UNKNOWN_SCHEDULER = "unknown-scheduler"
+    NOT_INSTALLED = "not-installed"
+    MISSING_TOOL = "missing-tool"
+    UNSUPPORTED = "unsupported"
+    BUILD_FAILED = "build-failed"
+    VERIFIER_REFUSED = "verifier-refused"
+    NOT_BPF = "not-a-bpf-object"
+    LOAD_FAILED = "load-failed"
+    EJECTED = "ejected"
+    FOREIGN_SCHEDULER = "foreign-scheduler"
+    BUSY = "busy"
+    QUARANTINED = "quarantined"
+    COOLDOWN = "cooldown"
+    STATE = "state"
+    UNREACHABLE = "unreachable"
+    TIMEOUT = "timeout"
+    CHILD_FAILED = "child-failed"
+    LAB = "lab"
+
+
+class Fault(Exception):
+    """Trouble somebody can act on.
+
+    Args:
+        type: the stable name of this kind of trouble.
+        what: one sentence: what could not be done.
+        where: the file, key, column, process or place it happened in.
+        why: the cause, as near to the root as is known.
+        hint: what to do about it, in the imperative.
+        details: lines of supporting material (compiler messages, console tail).
+    """
+
+    def __init__(
+        self,
+        type: FaultType,
+        what: str,
+        *,
+        where: str = "",
+        why: str = "",
+        hint: str = "",
+        details: tuple[str, ...] = (),
+    ) -> None:
+        super().__init__(what)
+        self.type = type
+        self.what = what
+        self.where = where
+        self.why = why
+        self.hint = hint
+        self.details = details
+
+    def __str__(self) -> str:
+        text = f"{self.where}: {self.what}" if self.where else self.what
+        if self.why:
+            text += f": {self.why}"
+        return text
+
+    def report(self) -> str:
+        """The fault for a terminal: cause first, then material, then the remedy."""
+        lines = [f"error: {self}"]
+        lines += [f"  | {line}" for line in self.details]
+        if self.hint:
+            lines.append(f"hint: {self.hint}")
+        return "\n".join(lines)

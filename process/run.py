@@ -1,0 +1,263 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The only place where this project starts a child process.
+
+Every child gets a closed standard input (unless bytes are given), a scrubbed
+environment, a process group of its own, and a certain end: by itself, by its
+time limit, or with the block that started it. There are no shell strings.
+"""
+
+import asyncio
+import contextlib
+import os
+import resource
+import shlex
+import signal
+import subprocess
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from process.fault import Fault, FaultType
+
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+# How long a child may take to end after SIGTERM before it gets SIGKILL, seconds.
+TERM_GRACE = 3.0
+# The longest line a line-oriented child may print, bytes. An exit dump of sched_ext
+# is 32 KiB by default and may be set larger; JSON escaping can double it.
+LINE_LIMIT = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Resource limits of one child. Zero means: not limited.
+
+    `memory` in bytes of address space, `cpu` in seconds of CPU time, `file` in bytes
+    of the largest file it may write, `processes` for the user it runs as.
+    """
+
+    memory: int = 0
+    cpu: int = 0
+    file: int = 0
+    processes: int = 0
+
+    def apply(self, pid: int) -> None:
+        for value, which in (
+            (self.memory, resource.RLIMIT_AS),
+            (self.cpu, resource.RLIMIT_CPU),
+            (self.file, resource.RLIMIT_FSIZE),
+            (self.processes, resource.RLIMIT_NPROC),
+        ):
+            if value:
+                resource.prlimit(pid, which, (value, value))
+
+    def arguments(self) -> list[str]:
+        """The same limits as a `prlimit` prefix, in force before the program starts."""
+        pairs = (
+            ("as", self.memory),
+            ("cpu", self.cpu),
+            ("fsize", self.file),
+            ("nproc", self.processes),
+        )
+        return ["prlimit", *(f"--{name}={value}" for name, value in pairs if value), "--"]
+
+
+@dataclass(frozen=True)
+class Completed:
+    """A child that has ended; the streams as bytes."""
+
+    argv: tuple[str, ...]
+    status: int
+    stdout: bytes
+    stderr: bytes
+
+    @property
+    def text(self) -> str:
+        return self.stdout.decode("utf-8", "replace")
+
+    @property
+    def error_text(self) -> str:
+        return self.stderr.decode("utf-8", "replace")
+
+
+def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The whole environment of a child: fixed values, then `extra`. Nothing is inherited."""
+    return {"PATH": PATH, "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "HOME": "/", **(extra or {})}
+
+
+def _missing(program: str) -> Fault:
+    return Fault(
+        FaultType.MISSING_TOOL,
+        f"the program {program!r} is not installed",
+        why="it is not on the path",
+        hint="run `schedpilot doctor` to see which package has it",
+    )
+
+
+def _end(group: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(group, signal.SIGKILL)
+
+
+def run(
+    argv: Sequence[str | Path],
+    *,
+    timeout: float,
+    input: bytes | None = None,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    limits: Limits | None = None,
+    check: bool = True,
+    capture: bool = True,
+) -> Completed:
+    """Run a child to its end.
+
+    Args:
+        argv: program and arguments; never a shell string.
+        timeout: seconds after which the whole process group is killed.
+        input: bytes for standard input; without them it is closed.
+        env: added to the scrubbed environment.
+        limits: in force before the program starts.
+        check: raise when the exit status is not zero.
+        capture: keep the streams; otherwise they go where ours go.
+
+    Raises:
+        Fault: MISSING_TOOL, TIMEOUT, or (with `check`) CHILD_FAILED.
+    """
+    words = [str(word) for word in argv]
+    full = [*limits.arguments(), *words] if limits else words
+    pipe = subprocess.PIPE if capture else None
+    try:
+        child = subprocess.Popen(
+            full,
+            stdin=subprocess.DEVNULL if input is None else subprocess.PIPE,
+            stdout=pipe,
+            stderr=pipe,
+            env=environment(env),
+            cwd=cwd,
+            start_new_session=True,
+            close_fds=True,
+        )
+    except FileNotFoundError:
+        raise _missing(full[0]) from None
+    try:
+        out, err = child.communicate(input, timeout=timeout)
+    except subprocess.TimeoutExpired:
+        _end(child.pid)
+        out, err = child.communicate()
+        raise Fault(
+            FaultType.TIMEOUT,
+            f"`{shlex.join(words)}` did not end within {timeout:g} s",
+            hint="see the last lines above; the process group was killed",
+            details=tail(err or out),
+        ) from None
+    except BaseException:
+        _end(child.pid)
+        child.wait()
+        raise
+    done = Completed(tuple(words), child.returncode, out or b"", err or b"")
+    if limits and done.status == 127 and b"failed to execute" in done.stderr:
+        raise _missing(words[0])
+    if check and done.status != 0:
+        raise Fault(
+            FaultType.CHILD_FAILED,
+            f"`{shlex.join(words)}` ended with status {done.status}",
+            details=tail(done.stderr or done.stdout),
+        )
+    return done
+
+
+def tail(raw: bytes | None, lines: int = 20) -> tuple[str, ...]:
+    """The last lines of a stream, safe for a terminal."""
+    text = (raw or b"").decode("utf-8", "replace").splitlines()[-lines:]
+    return tuple("".join(c if c.isprintable() or c == "\t" else "?" for c in line) for line in text)
+
+
+class LineChild:
+    """A long-lived child that speaks in lines: commands in, one JSON object a line out."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def status(self) -> int | None:
+        return self._process.returncode
+
+    async def send(self, line: str) -> None:
+        """Write one line to the child. Quietly does nothing when the child is gone.
+
+        The end of a child is seen where its lines are read, not here.
+        """
+        if "\n" in line:
+            raise ValueError("one line only")
+        stdin = self._process.stdin
+        if stdin is None or stdin.is_closing():
+            return
+        with contextlib.suppress(ConnectionError):
+            stdin.write(line.encode() + b"\n")
+            await stdin.drain()
+
+    async def lines(self) -> AsyncIterator[bytes]:
+        """Each line of standard output until the child closes it."""
+        assert self._process.stdout is not None
+        async for line in self._process.stdout:
+            yield line
+
+    async def wait(self) -> int:
+        return await self._process.wait()
+
+    async def end(self) -> int:
+        """Close its input, ask, then insist. Returns the exit status."""
+        process = self._process
+        if process.stdin is not None:
+            process.stdin.close()
+        for send in (process.terminate, process.kill):
+            if process.returncode is not None:
+                break
+            with contextlib.suppress(ProcessLookupError):
+                send()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(process.wait(), TERM_GRACE)
+        return await process.wait()
+
+
+async def start_lines(
+    argv: Sequence[str | Path],
+    *,
+    env: Mapping[str, str] | None = None,
+    on_error_line: Callable[[str], None] | None = None,
+) -> LineChild:
+    """Start a long-lived child that speaks in lines. The caller awaits `end()`.
+
+    `on_error_line` gets each line the child writes to standard error.
+
+    Raises:
+        Fault: MISSING_TOOL.
+    """
+    words = [str(word) for word in argv]
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *words,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE if on_error_line else asyncio.subprocess.DEVNULL,
+            env=environment(env),
+            start_new_session=True,
+            limit=LINE_LIMIT,
+        )
+    except FileNotFoundError:
+        raise _missing(words[0]) from None
+    if on_error_line:
+        child_error = process.stderr
+        assert child_error is not None
+
+        async def relay() -> None:
+            async for raw in child_error:
+                on_error_line(raw.decode("utf-8", "replace").rstrip("\n"))
+
+        # Kept by the process object so that the task is not collected early.
+        process._schedpilot_relay = asyncio.create_task(relay())  # type: ignore[attr-defined]
+    return LineChild(process)

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Confinement for programs that read what a model or a stranger wrote.
+
+bubblewrap gives the child namespaces of its own (no network, no other processes, a
+file system of just what is named here), `prlimit` bounds its time, memory and files,
+and a root caller becomes an unprivileged user first. Used for clang, the static check
+and the simulator.
+"""
+
+import os
+import pwd
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from process.run import Completed, Limits, run
+
+# The user that generated code is built as; made by systemd/sysusers. Where the service
+# was never installed (a checkout, the lab) `nobody` stands in.
+BUILD_USER = "schedpilot-build"
+
+SYSTEM = ("/usr", "/lib", "/lib64", "/bin", "/sbin", "/etc/alternatives", "/etc/ld.so.cache")
+
+
+@dataclass(frozen=True)
+class Sandbox:
+    """What a confined child may see. Everything not named is absent.
+
+    `read` and `write` are existing host paths, mounted at the same path inside.
+    """
+
+    read: tuple[Path, ...] = ()
+    write: tuple[Path, ...] = ()
+    cwd: Path = Path("/")
+    limits: Limits = field(
+        default_factory=lambda: Limits(memory=4 << 30, cpu=60, file=64 << 20, processes=0)
+    )
+
+
+def _drop() -> list[str]:
+    """The prefix with which root becomes the build user for good."""
+    if os.geteuid() != 0:
+        return []
+    try:
+        user = pwd.getpwnam(BUILD_USER)
+    except KeyError:
+        user = pwd.getpwnam("nobody")
+    return [
+        "setpriv",
+        f"--reuid={user.pw_uid}",
+        f"--regid={user.pw_gid}",
+        "--clear-groups",
+        "--no-new-privs",
+        "--inh-caps=-all",
+        "--",
+    ]
+
+
+def build_user_id() -> tuple[int, int] | None:
+    """User and group id of the confined child where the caller is root, else None."""
+    if os.geteuid() != 0:
+        return None
+    try:
+        user = pwd.getpwnam(BUILD_USER)
+    except KeyError:
+        user = pwd.getpwnam("nobody")
+    return user.pw_uid, user.pw_gid
+
+
+def sandboxed(
+    argv: Sequence[str | Path], box: Sandbox, *, timeout: float, check: bool = False
+) -> Completed:
+    """Run a child that can reach nothing but what `box` names.
+
+    Raises:
+        Fault: MISSING_TOOL, TIMEOUT, or (with `check`) CHILD_FAILED.
+    """
+    binds: list[str] = []
+    for path in SYSTEM:
+        binds += ["--ro-bind-try", path, path]
+    for each in box.read:
+        binds += ["--ro-bind", str(each), str(each)]
+    for each in box.write:
+        binds += ["--bind", str(each), str(each)]
+    command = [
+        *_drop(),
+        "bwrap",
+        "--unshare-all",
+        "--die-with-parent",
+        "--new-session",
+        "--tmpfs",
+        "/tmp",  # noqa: S108 - the empty one inside the sandbox
+        "--dev",
+        "/dev",
+        *binds,
+        "--chdir",
+        str(box.cwd),
+        "--",
+        *(str(word) for word in argv),
+    ]
+    return run(command, timeout=timeout, limits=box.limits, check=check)
