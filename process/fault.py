@@ -39,6 +39,7 @@ class FaultType(StrEnum):
     TIMEOUT = "timeout"
     CHILD_FAILED = "child-failed"
     LAB = "lab"
+    INTERNAL = "internal"
 
 
 class Fault(Exception):

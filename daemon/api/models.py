@@ -539,13 +539,18 @@ class LessonView(Answer):
 
 
 class Problem(Answer):
-    """RFC 9457 problem details; `type` is `urn:schedpilot:fault:NAME` with a stable NAME."""
+    """RFC 9457 problem details; `type` is `urn:schedpilot:fault:NAME` with a stable NAME.
+
+    `detail` is the fault's `what`; `where`, `why`, `hint` and `lines` are its other parts.
+    """
 
     type: str
     title: str
     status: int
     detail: str = ""
     instance: str = ""
+    where: str = ""
+    why: str = ""
     hint: str = ""
     lines: list[str] = Field(default_factory=list)
 

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+#   make demo       see it work, on a real kernel
+#   make test       every check and every test, as continuous integration runs them
+#   make help       the rest
+
+# ---- Settings -----------------------------------------------------------------------------------
+# Where `make install` puts things; DESTDIR is the root they go under while a package is made.
+PREFIX     ?= /usr
+SYSCONFDIR ?= /etc
+DESTDIR    ?=
+# The Python that an installed schedpilot runs on. Not one from a home directory: services cannot see it.
+PYTHON     ?= /usr/bin/python3
+# An environment that has the dependencies already (a package, a machine without a network). Without it,
+# `make install` makes one and fetches them.
+VENV       ?=
+# A wheel of the project built before. Without it, `make install` builds one.
+WHEEL      ?=
+# Only these tests: `make test TESTS=tests/library`, `make test TESTS='-m "not vm"'`.
+TESTS      ?=
+
+CLANG_FORMAT ?= clang-format-19
+
+# ---- Derived ------------------------------------------------------------------------------------
+PY      := .venv/bin/python
+LIBDIR  := $(PREFIX)/lib/schedpilot
+UNITDIR := $(PREFIX)/lib/systemd/system
+DOCDIR  := $(PREFIX)/share/doc/schedpilot
+HELPERS := schedpilot-runner schedpilot-signals
+HELPER_DIR := build/helpers
+UNITS   := schedpilotd.service schedpilot-agent.service
+DOCS    := README.md CHANGELOG.md LICENSE $(wildcard docs/*.md)
+C_DIRS  := bpf scheduler_library
+C_FILES := $(shell find $(C_DIRS) -name '*.[ch]')
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format bench setup lab helpers wheel install uninstall clean
+# A target that failed half-way leaves nothing that looks finished.
+.DELETE_ON_ERROR:
+
+help:
+	@sed -n 's/^#   \(make [dt].*\)/\1/p' Makefile
+	@echo 'make check      formatting, lint, types'
+	@echo 'make format     put the formatting right'
+	@echo 'make bench      the measurements of docs/benchmarks.md'
+	@echo 'make setup      what the others need: packages and .venv'
+	@echo 'make lab        the virtual machine with a sched_ext kernel'
+	@echo 'make install    PREFIX=/usr DESTDIR= VENV= WHEEL=; undo with make uninstall'
+	@echo 'make clean      remove what was built in the tree'
+
+# ---- Work in the tree ---------------------------------------------------------------------------
+setup:
+	@packaging/setup
+
+lab: setup
+	@$(PY) -m lab build
+
+demo: lab
+	@$(PY) -m demo
+
+check: setup
+	$(PY) -m ruff format --check .
+	$(PY) -m ruff check .
+	$(PY) -m mypy
+	$(CLANG_FORMAT) --dry-run -Werror $(C_FILES)
+
+format: setup
+	$(PY) -m ruff format .
+	$(PY) -m ruff check --fix-only .
+	$(CLANG_FORMAT) -i $(C_FILES)
+
+test: check lab
+	$(PY) -m pytest $(TESTS)
+
+bench: lab
+	@$(PY) -m benchmarks
+
+clean:
+	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
+
+# ---- Install ------------------------------------------------------------------------------------
+# Against this machine's libbpf. The lab builds its own, with the guest's.
+helpers:
+	$(MAKE) --no-print-directory -C bpf OUT=$(abspath $(HELPER_DIR))
+
+# One file that installs anywhere the dependencies are: make install WHEEL=build/wheel/….whl
+wheel: setup
+	rm -rf build/wheel
+	$(PY) -m pip wheel -q --disable-pip-version-check --no-deps -w build/wheel .
+
+ROOTED   = $(DESTDIR)$(LIBDIR)
+CONFIG   = $(DESTDIR)$(SYSCONFDIR)/schedpilot/schedpilot.toml
+PIP      = -m pip install -q --disable-pip-version-check --no-warn-script-location
+# Units and the command name the prefix; the files in systemd/ are written for /usr.
+PREFIXED = sed -e 's|/usr/bin/|$(PREFIX)/bin/|g' -e 's|/usr/lib/|$(PREFIX)/lib/|g' \
+	-e 's|/usr/share/|$(PREFIX)/share/|g' -e 's|/etc/schedpilot|$(SYSCONFDIR)/schedpilot|g'
+
+install: helpers
+	install -d $(DESTDIR)$(PREFIX)/bin $(ROOTED) $(DESTDIR)$(UNITDIR) $(DESTDIR)$(DOCDIR) \
+		$(DESTDIR)$(PREFIX)/lib/systemd/catalog $(DESTDIR)$(PREFIX)/lib/sysusers.d \
+		$(DESTDIR)$(PREFIX)/lib/tmpfiles.d $(dir $(CONFIG))
+	install -m 0755 $(addprefix $(HELPER_DIR)/,$(HELPERS)) $(ROOTED)/
+ifeq ($(VENV),)
+	$(PYTHON) -m venv --clear $(ROOTED)/venv
+	$(ROOTED)/venv/bin/python $(PIP) $(or $(WHEEL),.)
+	printf '%s\n' '#!$(LIBDIR)/venv/bin/python -I' 'from cli.main import main' 'main()' \
+		>$(DESTDIR)$(PREFIX)/bin/schedpilot
+else
+	rm -rf $(ROOTED)/python
+	$(VENV)/bin/python $(PIP) --no-deps --no-index --target $(ROOTED)/python $(or $(WHEEL),.)
+	printf '%s\n' '#!$(VENV)/bin/python -I' 'import sys' \
+		'sys.path.insert(0, "$(LIBDIR)/python")' 'from cli.main import main' 'main()' \
+		>$(DESTDIR)$(PREFIX)/bin/schedpilot
+endif
+	chmod 0755 $(DESTDIR)$(PREFIX)/bin/schedpilot
+	for unit in $(UNITS); do \
+		$(PREFIXED) systemd/$$unit >$(DESTDIR)$(UNITDIR)/$$unit || exit 1; \
+	done
+	$(PREFIXED) systemd/schedpilot.catalog >$(DESTDIR)$(PREFIX)/lib/systemd/catalog/schedpilot.catalog
+	$(PREFIXED) systemd/schedpilot.tmpfiles >$(DESTDIR)$(PREFIX)/lib/tmpfiles.d/schedpilot.conf
+	install -m 0644 systemd/schedpilot.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/schedpilot.conf
+	install -m 0644 systemd/schedpilot.toml $(ROOTED)/schedpilot.toml
+	test -e $(CONFIG) || install -m 0644 systemd/schedpilot.toml $(CONFIG)
+	install -m 0644 $(DOCS) $(DESTDIR)$(DOCDIR)/
+	@if [ -z '$(DESTDIR)' ]; then packaging/register add; \
+	else echo 'Staged. On the machine itself: packaging/register add'; fi
+
+# What the operator wrote stays: a changed configuration, credentials, the state folder.
+uninstall:
+	@if [ -z '$(DESTDIR)' ]; then packaging/register stop; fi
+	if cmp -s $(ROOTED)/schedpilot.toml $(CONFIG); then rm -f $(CONFIG); fi
+	rm -f $(DESTDIR)$(PREFIX)/bin/schedpilot $(addprefix $(DESTDIR)$(UNITDIR)/,$(UNITS)) \
+		$(DESTDIR)$(PREFIX)/lib/systemd/catalog/schedpilot.catalog \
+		$(DESTDIR)$(PREFIX)/lib/sysusers.d/schedpilot.conf \
+		$(DESTDIR)$(PREFIX)/lib/tmpfiles.d/schedpilot.conf
+	rm -rf $(ROOTED) $(DESTDIR)$(DOCDIR)
+	for folder in $(dir $(CONFIG))credentials $(dir $(CONFIG)); do \
+		[ ! -d $$folder ] || rmdir --ignore-fail-on-non-empty $$folder; \
+	done
+	@if [ -z '$(DESTDIR)' ]; then packaging/register forget; fi

@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""`/etc/schedpilot/agent.toml`, checked whole before anything starts.
+
+Every problem of the file comes back in one `Fault(BAD_CONFIG)`, each with its key, an
+unknown key with the nearest known one. An absent file is the defaults.
+"""
+
+import difflib
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import ErrorDetails
+
+from process import Fault, FaultType
+
+PATH = Path("/etc/schedpilot/agent.toml")
+# A configuration is a page of text.
+LARGEST_BYTES = 64 * 1024
+
+Argument = Annotated[str, StringConstraints(min_length=1, max_length=4096, pattern=r"^[^\x00]*$")]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Prometheus(_Strict):
+    """A query that answers with one number. `url` is the server's root."""
+
+    url: Annotated[str, StringConstraints(pattern=r"^https?://[^\s/]+(/\S*)?$", max_length=500)]
+    query: Annotated[str, StringConstraints(min_length=1, max_length=4000)]
+
+
+class Measure(_Strict):
+    """One number to poll: what a command prints, or what Prometheus answers.
+
+    `name` is what an objective calls it: `measurement NAME lower`.
+    """
+
+    name: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_.-]{0,60}$")]
+    command: Annotated[list[Argument], Field(min_length=1, max_length=64)] | None = None
+    prometheus: Prometheus | None = None
+    unit: Annotated[str, StringConstraints(max_length=16)] = ""
+    interval_s: Annotated[float, Field(ge=0.2, le=3600, strict=False)] = 5.0
+    timeout_s: Annotated[float, Field(gt=0, le=600, strict=False)] = 5.0
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if (self.command is None) == (self.prometheus is None):
+            raise ValueError("exactly one of `command` and `prometheus` is needed")
+        return self
+
+
+class Advising(_Strict):
+    """Which advisor, and how much it may try before an episode is closed."""
+
+    name: Literal["offline"] = "offline"
+    most_trials: Annotated[int, Field(ge=1, le=20)] = 3
+
+
+class Config(_Strict):
+    advisor: Advising = Advising()
+    measure: Annotated[list[Measure], Field(max_length=100)] = []
+
+    @model_validator(mode="after")
+    def _names_once(self) -> Self:
+        names = [each.name for each in self.measure]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"measured twice: {', '.join(twice)}")
+        return self
+
+
+_TABLES: dict[str, type[BaseModel]] = {
+    "advisor": Advising,
+    "measure": Measure,
+    "prometheus": Prometheus,
+}
+
+
+def _problem(error: ErrorDetails) -> str:
+    """One line for one pydantic error: the key, then what is wrong with it."""
+    path = error["loc"]
+    key = ""
+    model: type[BaseModel] = Config
+    for part in path:
+        key += f"[{part}]" if isinstance(part, int) else (f".{part}" if key else str(part))
+    for part in path[:-1]:
+        model = _TABLES.get(str(part), model)
+    message: str = error["msg"].removeprefix("Value error, ")
+    if error["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(str(path[-1]), list(model.model_fields), n=1, cutoff=0.5)
+        message = "unknown key" + (f" (nearest known: {near[0]!r})" if near else "")
+    elif error["type"] == "missing":
+        message = "this key is missing"
+    return f"{key or 'the whole file'}: {message}"
+
+
+def parse_config(text: str, where: str) -> Config:
+    """Parse the text of a configuration; `where` (its path) goes into any fault.
+
+    Raises:
+        Fault: BAD_CONFIG, with every problem as a line of `details`.
+    """
+    try:
+        return Config.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise Fault(FaultType.BAD_CONFIG, "this is not TOML", where=where, why=str(error)) from None
+    except ValidationError as error:
+        problems = tuple(_problem(each) for each in error.errors())
+        raise Fault(
+            FaultType.BAD_CONFIG,
+            f"the configuration has {len(problems)} problem{'s' if len(problems) > 1 else ''}",
+            where=where,
+            why=problems[0],
+            hint="correct the keys named above; docs/agent.md lists them all",
+            details=problems,
+        ) from None
+
+
+def read_config(path: Path) -> Config:
+    """Read the configuration; the defaults where there is no file.
+
+    Raises:
+        Fault: BAD_CONFIG, also where the file cannot be read or is far too large.
+    """
+    try:
+        with path.open("rb") as file:
+            raw = file.read(LARGEST_BYTES + 1)
+        if len(raw) > LARGEST_BYTES:
+            raise Fault(
+                FaultType.BAD_CONFIG,
+                f"the file is larger than {LARGEST_BYTES} bytes",
+                where=str(path),
+            )
+        return parse_config(raw.decode(), str(path))
+    except FileNotFoundError:
+        return Config()
+    except (OSError, UnicodeDecodeError) as error:
+        raise Fault(
+            FaultType.BAD_CONFIG,
+            "the configuration cannot be read",
+            where=str(path),
+            why=str(error),
+            hint="check the owner and mode of the file",
+        ) from None

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What the agent asks of the daemon, as protocols that `daemon.api.AsyncClient` fulfils."""
+
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from daemon.api.models import (
+    AdviceRequest,
+    CandidateRequest,
+    CandidateView,
+    CloseRequest,
+    EpisodeView,
+    Event,
+    LessonRequest,
+    LessonView,
+    MeasurementRequest,
+    OutcomeView,
+    SchedulerDetail,
+    SchedulerView,
+    StatusView,
+    TrialRequest,
+    TrialView,
+    WorkloadDetail,
+)
+
+
+class Reader(Protocol):
+    """What either socket answers."""
+
+    async def status(self) -> StatusView: ...
+    async def workload(self, id: str) -> WorkloadDetail: ...
+    async def library(self, query: str = "") -> list[SchedulerView]: ...
+    async def scheduler(self, name: str) -> SchedulerDetail: ...
+    async def trial(self, id: str) -> TrialView: ...
+    async def episodes(self, last: int = 50) -> list[EpisodeView]: ...
+    async def episode(self, id: str) -> EpisodeView: ...
+    async def outcomes(self, scheduler: str = "") -> list[OutcomeView]: ...
+    async def lessons(self) -> list[LessonView]: ...
+    def events(self, after: int = 0) -> AsyncIterator[Event]: ...
+
+
+class Actor(Protocol):
+    """What the control socket does besides."""
+
+    async def create_candidate(self, request: CandidateRequest) -> CandidateView: ...
+    async def start_trial(self, request: TrialRequest) -> TrialView: ...
+    async def record_lesson(self, request: LessonRequest) -> LessonView: ...
+    async def record_measurement(self, request: MeasurementRequest) -> None: ...
+    async def advise(self, episode: str, request: AdviceRequest) -> EpisodeView: ...
+    async def close_episode(self, episode: str, request: CloseRequest) -> EpisodeView: ...
+
+
+@dataclass(frozen=True)
+class Connection:
+    """A daemon that answers. Without `actor` only the observe socket opens."""
+
+    reader: Reader
+    actor: Actor | None
+
+
+# Opens a connection for the length of a block; raises Fault when there is no daemon.
+Connect = Callable[[], contextlib.AbstractAsyncContextManager[Connection]]

@@ -1,0 +1,258 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""One episode from the advisor's side: ask, try, learn, until kept or nothing is left."""
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from agent.advisor import Advice, Advisor, EpisodeResult, Proposal, Refusal, Situation
+from agent.connection import Actor, Reader
+from daemon.api.models import (
+    AdviceRequest,
+    Autonomy,
+    CandidateRequest,
+    CandidateView,
+    CostReport,
+    EpisodeState,
+    EpisodeView,
+    LessonRequest,
+    ProfileView,
+    StatusView,
+    TrialRequest,
+    TrialState,
+    TrialView,
+    WorkloadDetail,
+)
+from process import Fault, FaultType
+
+log = logging.getLogger("schedpilot-agent")
+
+UNFINISHED = (TrialState.RUNNING, TrialState.AWAITING_APPROVAL)
+# A cooldown that ends later than this from now, seconds, is not waited for.
+LONGEST_COOLDOWN_S = 600.0
+# Another client's trial is waited for this long, looking again this often, seconds.
+LONGEST_BUSY_S = 900.0
+BUSY_PAUSE_S = 5.0
+
+# Awaits the end of a trial by its id.
+Finished = Callable[[str], Awaitable[TrialView]]
+
+
+@dataclass
+class Spent:
+    """What an episode has cost so far."""
+
+    began: float = field(default_factory=time.monotonic)
+    calls: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    money: float = 0.0
+
+    def add(self, cost: CostReport) -> None:
+        self.calls += cost.calls
+        self.input_tokens += cost.input_tokens
+        self.output_tokens += cost.output_tokens
+        self.money += cost.money
+
+    def report(self) -> CostReport:
+        return CostReport(
+            calls=self.calls,
+            input_tokens=self.input_tokens,
+            output_tokens=self.output_tokens,
+            money=self.money,
+            seconds=time.monotonic() - self.began,
+        )
+
+
+def advice_text(advice: Advice) -> str:
+    """Advice as text for the record, within the API's limit."""
+    if not advice.proposals:
+        return f"do nothing: {advice.reason}"[:2000]
+    lines = [
+        f"{number}. {each.title}: {each.reason}; expected: {each.expectation}"
+        for number, each in enumerate(advice.proposals, 1)
+    ]
+    return "\n".join([advice.reason, *lines])[:2000]
+
+
+def held_back(status: StatusView) -> str:
+    """Why the daemon would start no trial for an advisor now, or nothing."""
+    if status.autonomy is Autonomy.OBSERVE:
+        return "the daemon is set to observe only"
+    if status.advice_only is not None:
+        return f"the daemon takes advice only: {status.advice_only.reason}"
+    return ""
+
+
+def _outcome(trial: TrialView) -> str:
+    """How a finished trial ended, in a few words."""
+    verdict = trial.verdict
+    if verdict is None:
+        return f"{trial.scheduler}: {trial.state.value}" + (
+            f" ({trial.reason})" if trial.reason else ""
+        )
+    return (
+        f"{trial.scheduler}: {trial.state.value}, {trial.objective} x{verdict.ratio:.2f} "
+        f"({verdict.low:.2f} to {verdict.high:.2f})"
+    )
+
+
+def _nothing_kept(tried: list[TrialView], refused: list[Refusal], reason: str) -> str:
+    parts = [_outcome(trial) for trial in tried]
+    parts += [f"{each.proposal.scheduler}: {each.why}" for each in refused]
+    if not parts:
+        return f"nothing tried: {reason}"
+    return "nothing kept; " + "; ".join(parts) + (f"; {reason}" if reason else "")
+
+
+def _gates_said(candidate: CandidateView) -> str:
+    """The first failed gate and its first message."""
+    for result in candidate.gates:
+        if not result.passed:
+            message = result.messages[0].message if result.messages else "no message"
+            return f"gate {result.gate.value} failed: {message}"
+    return "not proven"
+
+
+@dataclass
+class Work:
+    """One episode in hand. `deal` returns its summary."""
+
+    reader: Reader
+    actor: Actor
+    advisor: Advisor
+    finished: Finished
+    most_trials: int
+    clock: Callable[[], float] = time.time
+    spent: Spent = field(default_factory=Spent)
+
+    async def deal(self, episode: EpisodeView) -> str:
+        """Everything that can be done for this episode; what came of it, for people.
+
+        Raises:
+            Fault: trouble that ends the episode, or the connection.
+        """
+        # A trial of an earlier life of ours may still be on its way.
+        tried = [
+            await self.finished(trial.id) if trial.state in UNFINISHED else trial
+            for trial in episode.trials
+        ]
+        refused: list[Refusal] = []
+        plan: deque[Proposal] = deque()
+        reason = ""
+        situation: Situation | None = None
+        while True:
+            if tried and tried[-1].state is TrialState.KEPT:
+                return f"kept {_outcome(tried[-1])}"
+            if tried and tried[-1].state is TrialState.DECLINED:
+                return _nothing_kept(tried, refused, "the operator declined")
+            if len(tried) + len(refused) >= self.most_trials:
+                return _nothing_kept(tried, refused, "")
+            fresh = await self.reader.episode(episode.id)
+            if fresh.state is not EpisodeState.OPEN:
+                return "closed meanwhile"
+            if situation is None or not plan:
+                situation = await see(self.reader, fresh, self.clock(), tried, refused)
+                advice = await self.advisor.propose(situation)
+                self.spent.add(advice.cost)
+                reason = advice.reason
+                await self.actor.advise(episode.id, AdviceRequest(text=advice_text(advice)))
+                held = held_back(situation.status)
+                if held:
+                    return f"advice recorded; {held}"
+                if not advice.proposals:
+                    return _nothing_kept(tried, refused, reason)
+                plan.extend(advice.proposals)
+            proposal = plan.popleft()
+            log.info("episode %s: trying %s: %s", episode.id, proposal.title, proposal.reason)
+            outcome = await self._try(situation, proposal)
+            if isinstance(outcome, Refusal):
+                log.warning("episode %s: %s: %s", episode.id, proposal.title, outcome.why)
+                refused.append(outcome)
+            else:
+                tried.append(outcome)
+
+    async def _try(self, situation: Situation, proposal: Proposal) -> TrialView | Refusal:
+        """Candidate, trial, lesson.
+
+        Raises:
+            Fault: UNREACHABLE, or a COOLDOWN or BUSY that lasts too long.
+        """
+        episode = situation.episode
+        try:
+            candidate = await self.actor.create_candidate(
+                CandidateRequest(
+                    library=proposal.scheduler, parameters=proposal.parameters, episode=episode.id
+                )
+            )
+            if not candidate.proven:
+                return Refusal(proposal, _gates_said(candidate))
+            trial = await self._start(
+                TrialRequest(candidate=candidate.id, workload=episode.workload, episode=episode.id)
+            )
+        except Fault as fault:
+            if fault.type in (FaultType.UNREACHABLE, FaultType.COOLDOWN, FaultType.BUSY):
+                raise
+            return Refusal(proposal, str(fault))
+        trial = await self.finished(trial.id)
+        lesson = await self.advisor.learn(EpisodeResult(situation, proposal, trial))
+        if lesson:
+            await self.actor.record_lesson(LessonRequest(text=lesson[:500], episode=episode.id))
+        return trial
+
+    async def _start(self, request: TrialRequest) -> TrialView:
+        """Start a trial, waiting a bounded time for a cooldown or for another's trial."""
+        give_up = self.clock() + LONGEST_BUSY_S
+        while True:
+            try:
+                return await self.actor.start_trial(request)
+            except Fault as fault:
+                now = self.clock()
+                if fault.type is FaultType.BUSY and now < give_up:
+                    pause_s = BUSY_PAUSE_S
+                elif fault.type is FaultType.COOLDOWN and now < give_up:
+                    cooldown = (await self.reader.status()).cooldown
+                    pause_s = max(0.1, cooldown.until - now) if cooldown else BUSY_PAUSE_S
+                    if pause_s > LONGEST_COOLDOWN_S:
+                        raise
+                    log.info("waiting %.0f s: %s", pause_s, fault)
+                else:
+                    raise
+            await asyncio.sleep(pause_s)
+
+
+async def see(
+    reader: Reader,
+    episode: EpisodeView,
+    at: float,
+    tried: list[TrialView],
+    refused: list[Refusal],
+) -> Situation:
+    """Gather what an advisor is to know.
+
+    Raises:
+        Fault: as the daemon answers; a workload that is gone is not one.
+    """
+    workload: WorkloadDetail | None = None
+    try:
+        workload = await reader.workload(episode.workload)
+    except Fault as fault:
+        if fault.type is not FaultType.NOT_FOUND:
+            raise
+    profile = episode.profile or (workload.profile if workload else None)
+    library = [await reader.scheduler(each.name) for each in await reader.library()]
+    return Situation(
+        at=at,
+        episode=episode,
+        profile=profile or ProfileView(workload=episode.workload, tags=[]),
+        status=await reader.status(),
+        workload=workload,
+        library=tuple(library),
+        outcomes=tuple(await reader.outcomes()),
+        lessons=tuple(await reader.lessons()),
+        tried=tuple(tried),
+        refused=tuple(refused),
+    )

@@ -1,0 +1,225 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The loop around an advisor: wakes on an episode, lets it be dealt with, closes it.
+
+One episode at a time, one trial at a time. Nothing here is needed for safety: the daemon
+guards every trial itself, so this process may die at any point. When it comes back it
+takes up the episodes that are still open.
+"""
+
+import asyncio
+import contextlib
+import logging
+import random
+import time
+from collections import deque
+from collections.abc import Callable
+
+from agent.advisor import Advisor
+from agent.connection import Actor, Connect, Connection, Reader
+from agent.episode import UNFINISHED, Spent, Work, advice_text, see
+from daemon.api.models import (
+    CloseRequest,
+    EpisodeState,
+    EventKind,
+    MeasurementRequest,
+    TrialView,
+)
+from process import Fault, FaultType
+
+log = logging.getLogger("schedpilot-agent")
+
+# Reconnecting: the first and the longest pause, seconds; doubled each time.
+FIRST_PAUSE_S = 1.0
+LONGEST_PAUSE_S = 30.0
+# A trial is looked at again after this time even if no event came about it.
+LOOK_AGAIN_S = 10.0
+# How many episodes are looked through for open ones when the connection is (re)made.
+OPEN_SEARCHED = 50
+# Episodes remembered as dealt with; more than are ever looked through.
+REMEMBERED = 1000
+
+
+class Loop:
+    """Listens to one daemon and lets one advisor deal with its episodes.
+
+    Args:
+        connect: opens a connection; raises Fault when there is no daemon.
+        most_trials: of one episode.
+        clock: Unix seconds.
+        first_pause_s: before the first reconnection.
+    """
+
+    def __init__(
+        self,
+        connect: Connect,
+        advisor: Advisor,
+        *,
+        most_trials: int = 3,
+        clock: Callable[[], float] = time.time,
+        first_pause_s: float = FIRST_PAUSE_S,
+    ) -> None:
+        self._connect = connect
+        self._advisor = advisor
+        self._most_trials = most_trials
+        self._clock = clock
+        self._first_pause_s = first_pause_s
+        self._waiting: deque[str] = deque()
+        self._seen: deque[str] = deque(maxlen=REMEMBERED)
+        self._news = asyncio.Event()
+        self._last_seq = 0
+        self._instance: tuple[int, float] | None = None
+        self._actor: Actor | None = None
+        self._done = 0
+
+    async def push(self, measurement: MeasurementRequest) -> None:
+        """Hand a measurement to the daemon that is connected now.
+
+        Raises:
+            Fault: UNREACHABLE or NOT_ALLOWED where there is none that takes it.
+        """
+        if self._actor is None:
+            raise Fault(
+                FaultType.UNREACHABLE,
+                "the measurement is lost",
+                why="the daemon's control socket is not open to this process",
+            )
+        await self._actor.record_measurement(measurement)
+
+    async def run(self, *, once: bool = False) -> None:
+        """Serve until cancelled; with `once` until one episode was dealt with."""
+        pause_s = self._first_pause_s
+        trouble = ""
+        while True:
+            try:
+                async with self._connect() as connection:
+                    await self._greet(connection)
+                    trouble, pause_s = "", self._first_pause_s
+                    self._actor = connection.actor
+                    await self._serve(connection, once)
+                    if once and self._done:
+                        return
+                    log.info("the daemon ended the stream of events; waiting for it to come back")
+            except Fault as fault:
+                if str(fault) != trouble:
+                    log.warning("%s; trying again", fault)
+                trouble = str(fault)
+            finally:
+                self._actor = None
+            # Jitter, so that several clients do not all come back in the same instant.
+            await asyncio.sleep(pause_s * random.uniform(0.8, 1.2))  # noqa: S311
+            pause_s = min(LONGEST_PAUSE_S, pause_s * 2)
+
+    async def _greet(self, connection: Connection) -> None:
+        """Learn which daemon this is, and which episodes it has open."""
+        status = await connection.reader.status()
+        instance = (status.pid, status.since)
+        if instance != self._instance:
+            # Another life of the daemon may count its events anew.
+            self._last_seq = 0
+            self._instance = instance
+            surface = "control" if connection.actor else "observe, so advice is only logged"
+            log.info("daemon %s, autonomy %s, socket: %s", status.version, status.autonomy, surface)
+        for episode in reversed(await connection.reader.episodes(OPEN_SEARCHED)):
+            if episode.state is EpisodeState.OPEN:
+                self._enqueue(episode.id)
+
+    def _enqueue(self, episode: str) -> None:
+        if episode not in self._seen and episode not in self._waiting:
+            self._waiting.append(episode)
+            self._news.set()
+
+    async def _serve(self, connection: Connection, once: bool) -> None:
+        """Listen and work until the stream ends, the connection fails, or once done."""
+        listener = asyncio.create_task(self._listen(connection.reader))
+        worker = asyncio.create_task(self._work(connection, once))
+        try:
+            await asyncio.wait({listener, worker}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (listener, worker):
+                task.cancel()
+            results = await asyncio.gather(listener, worker, return_exceptions=True)
+        for result in results:
+            if isinstance(result, Exception):
+                raise result
+
+    async def _listen(self, reader: Reader) -> None:
+        async for event in reader.events(self._last_seq):
+            self._last_seq = event.seq
+            if event.kind is EventKind.EPISODE_OPENED and event.episode:
+                self._enqueue(event.episode)
+            # Whoever waits for a trial looks again.
+            self._news.set()
+
+    async def _work(self, connection: Connection, once: bool) -> None:
+        while True:
+            self._news.clear()
+            while self._waiting:
+                # It stays first in the queue until done: a connection lost in the middle
+                # must not lose the episode.
+                episode = self._waiting[0]
+                dealt = await self._deal_with(connection, episode)
+                self._waiting.popleft()
+                self._seen.append(episode)
+                self._done += dealt
+                if once and self._done:
+                    return
+                self._news.clear()
+            await self._news.wait()
+
+    async def _finished(self, reader: Reader, trial: str) -> TrialView:
+        """The trial once it has ended, by event, or by looking where an event was missed."""
+        while True:
+            self._news.clear()
+            view = await reader.trial(trial)
+            if view.state not in UNFINISHED:
+                return view
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._news.wait(), LOOK_AGAIN_S)
+
+    async def _deal_with(self, connection: Connection, id: str) -> bool:
+        """Deal with one episode. False where it was over already.
+
+        Raises:
+            Fault: UNREACHABLE only; any other becomes the episode's summary.
+        """
+        reader, actor = connection.reader, connection.actor
+        spent = Spent()
+        try:
+            episode = await reader.episode(id)
+            if episode.state is not EpisodeState.OPEN:
+                return False
+            log.info("episode %s: %s", id, episode.trigger.reason if episode.trigger else "opened")
+            if actor is None:
+                situation = await see(reader, episode, self._clock(), episode.trials, [])
+                advice = await self._advisor.propose(situation)
+                log.info("episode %s, advice only: %s", id, advice_text(advice))
+                return True
+            work = Work(
+                reader=reader,
+                actor=actor,
+                advisor=self._advisor,
+                finished=lambda trial: self._finished(reader, trial),
+                most_trials=self._most_trials,
+                clock=self._clock,
+                spent=spent,
+            )
+            summary = await work.deal(episode)
+        except Fault as fault:
+            if fault.type is FaultType.UNREACHABLE:
+                raise
+            log.warning("episode %s: %s", id, fault)
+            if fault.type is FaultType.NOT_FOUND or actor is None:
+                return False
+            summary = f"given up: {fault}"
+        log.info("episode %s: %s", id, summary)
+        request = CloseRequest(
+            summary=summary[:2000], advisor=self._advisor.name, cost=spent.report()
+        )
+        try:
+            await actor.close_episode(id, request)
+        except Fault as fault:
+            if fault.type is FaultType.UNREACHABLE:
+                raise
+            # Closed by the daemon meanwhile, for one.
+            log.info("episode %s is not closed by us: %s", id, fault)
+        return True

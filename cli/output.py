@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""How the command writes: tables for people, JSON for scripts, faults on standard error.
+
+No console here knows rich's markup, so that no name that comes from the system can style,
+link or break anything; control characters are made visible by `plain`.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from functools import cache
+
+from pydantic import BaseModel
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from daemon.api.display import displayable
+
+# Without a terminal nobody wraps lines for us, and nobody should: a script cuts columns.
+PIPE_WIDTH = 500
+
+
+def _console(error: bool) -> Console:
+    stream = sys.stderr if error else sys.stdout
+    width = None if stream.isatty() or "COLUMNS" in os.environ else PIPE_WIDTH
+    return Console(stderr=error, markup=False, highlight=False, emoji=False, width=width)
+
+
+@cache
+def out() -> Console:
+    """Standard output."""
+    return _console(error=False)
+
+
+@cache
+def err() -> Console:
+    """Standard error: faults, notes and progress."""
+    return _console(error=True)
+
+
+def forget_consoles() -> None:
+    """Make the next output go to what `sys.stdout` and `sys.stderr` are then."""
+    out.cache_clear()
+    err.cache_clear()
+
+
+def plain(text: str, limit: int = 200, style: str = "") -> Text:
+    """Hostile text as one harmless line."""
+    return Text(displayable(text, limit), style=style)
+
+
+def table(*columns: str, right: Sequence[str] = ()) -> Table:
+    """An empty table in the house style; the columns named in `right` hold numbers."""
+    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold", show_edge=False)
+    for column in columns:
+        numeric = column in right
+        made.add_column(
+            column, justify="right" if numeric else "left", no_wrap=numeric, overflow="fold"
+        )
+    return made
+
+
+def facts(pairs: Sequence[tuple[str, str | Text]]) -> Table:
+    """Names on the left, values on the right; strings are hostile until shown harmless."""
+    made = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    made.add_column(style="dim", no_wrap=True)
+    made.add_column(overflow="fold")
+    for name, value in pairs:
+        made.add_row(name, plain(value, 2000) if isinstance(value, str) else value)
+    return made
+
+
+def heading(text: str) -> None:
+    out().print()
+    out().print(Text(text, style="bold"))
+
+
+def say(text: str, style: str = "") -> None:
+    """One line on standard output."""
+    out().print(plain(text, 4000, style), soft_wrap=True)
+
+
+def note(text: str, style: str = "dim") -> None:
+    """One line on standard error, for people only."""
+    err().print(plain(text, 4000, style), soft_wrap=True)
+
+
+def as_json(value: BaseModel | Sequence[BaseModel] | dict[str, object]) -> None:
+    """One JSON document on standard output; ASCII only, so that nothing in it acts."""
+
+    def converted(each: object) -> object:
+        return each.model_dump(mode="json") if isinstance(each, BaseModel) else each
+
+    if isinstance(value, BaseModel | dict):
+        document = converted(value)
+    else:
+        document = [converted(each) for each in value]
+    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=True) + "\n")

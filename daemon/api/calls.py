@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Every request of the API as a value: one function for each route.
+
+The clients send these; nothing here does I/O, so that the blocking and the asynchronous client
+are the same words.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+from urllib.parse import quote
+
+from pydantic import BaseModel, TypeAdapter
+
+from daemon.api.models import (
+    AdviceRequest,
+    ApprovalRequest,
+    CandidateRequest,
+    CandidateView,
+    CloseRequest,
+    EpisodeView,
+    HoldRequest,
+    LessonRequest,
+    LessonView,
+    MeasurementRequest,
+    OutcomeView,
+    ParametersRequest,
+    RollbackRequest,
+    SchedulerDetail,
+    SchedulerView,
+    SignalsView,
+    StatusView,
+    TrialRequest,
+    TrialView,
+    WindowValue,
+    WorkloadDetail,
+    WorkloadView,
+)
+
+T = TypeVar("T")
+Model = TypeVar("Model", bound=BaseModel)
+
+# How long an answer may take, seconds: reading is at once; loading a scheduler and coming
+# back from one wait for the kernel; a candidate passes every gate before it is answered.
+READ_S = 30.0
+ACT_S = 120.0
+GATES_S = 1800.0
+
+
+@dataclass(frozen=True)
+class Call(Generic[T]):
+    """One request, and how its answer is read."""
+
+    method: str
+    path: str
+    read: Callable[[bytes], T]
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    body: BaseModel | None = None
+    timeout_s: float = READ_S
+
+
+def _one(model: type[Model]) -> Callable[[bytes], Model]:
+    return model.model_validate_json
+
+
+def _many(model: type[Model]) -> Callable[[bytes], list[Model]]:
+    # The adapter is made when an answer is there to be read: most processes need few of them.
+    return lambda raw: TypeAdapter(list[model]).validate_json(raw)  # type: ignore[valid-type]
+
+
+def _get(
+    path: str, read: Callable[[bytes], T], parameters: Mapping[str, str] | None = None
+) -> Call[T]:
+    return Call("GET", path, read, parameters or {})
+
+
+def _post(path: str, read: Callable[[bytes], T], body: BaseModel, timeout_s: float) -> Call[T]:
+    return Call("POST", path, read, body=body, timeout_s=timeout_s)
+
+
+def _id(text: str) -> str:
+    return quote(text, safe="", errors="surrogateescape")
+
+
+def _nothing(raw: bytes) -> None:
+    return None
+
+
+def status() -> Call[StatusView]:
+    return _get("/v1/status", _one(StatusView))
+
+
+def signals(workload: str = "", last_s: float = 300.0) -> Call[SignalsView]:
+    """The newest interval; with a workload, its series of the last `last_s` seconds."""
+    parameters = {"workload": workload, "last": f"{last_s:g}"} if workload else {}
+    return _get("/v1/signals", _one(SignalsView), parameters)
+
+
+def workloads() -> Call[list[WorkloadView]]:
+    return _get("/v1/workloads", _many(WorkloadView))
+
+
+def workload(id: str) -> Call[WorkloadDetail]:
+    return _get(f"/v1/workloads/{_id(id)}", _one(WorkloadDetail))
+
+
+def library(query: str = "") -> Call[list[SchedulerView]]:
+    return _get("/v1/library", _many(SchedulerView), {"query": query} if query else {})
+
+
+def scheduler(name: str) -> Call[SchedulerDetail]:
+    return _get(f"/v1/library/{_id(name)}", _one(SchedulerDetail))
+
+
+def candidate(id: str) -> Call[CandidateView]:
+    return _get(f"/v1/candidates/{_id(id)}", _one(CandidateView))
+
+
+def trial(id: str) -> Call[TrialView]:
+    return _get(f"/v1/trials/{_id(id)}", _one(TrialView))
+
+
+def episodes(last: int = 20) -> Call[list[EpisodeView]]:
+    return _get("/v1/episodes", _many(EpisodeView), {"last": str(last)})
+
+
+def episode(id: str) -> Call[EpisodeView]:
+    return _get(f"/v1/episodes/{_id(id)}", _one(EpisodeView))
+
+
+def outcomes(scheduler: str = "") -> Call[list[OutcomeView]]:
+    parameters = {"scheduler": scheduler} if scheduler else {}
+    return _get("/v1/outcomes", _many(OutcomeView), parameters)
+
+
+def lessons() -> Call[list[LessonView]]:
+    return _get("/v1/lessons", _many(LessonView))
+
+
+def metrics() -> Call[str]:
+    """The daemon's metrics in Prometheus' text format."""
+    return _get("/metrics", bytes.decode)
+
+
+def create_candidate(request: CandidateRequest) -> Call[CandidateView]:
+    """Runs the gates; answered when they are done."""
+    return _post("/v1/candidates", _one(CandidateView), request, GATES_S)
+
+
+def start_trial(request: TrialRequest) -> Call[TrialView]:
+    """Answered at once; the trial goes on by itself."""
+    return _post("/v1/trials", _one(TrialView), request, ACT_S)
+
+
+def feed_window(trial: str, request: WindowValue) -> Call[TrialView]:
+    return _post(f"/v1/trials/{_id(trial)}/windows", _one(TrialView), request, ACT_S)
+
+
+def hold(request: HoldRequest) -> Call[StatusView]:
+    return _post("/v1/scheduler", _one(StatusView), request, ACT_S)
+
+
+def release(reason: str = "asked for by the operator") -> Call[StatusView]:
+    """Back to the kernel's own scheduler."""
+    return Call(
+        "DELETE", "/v1/scheduler", _one(StatusView), {"reason": reason}, timeout_s=ACT_S
+    )
+
+
+def set_parameters(request: ParametersRequest) -> Call[StatusView]:
+    return _post("/v1/parameters", _one(StatusView), request, ACT_S)
+
+
+def rollback(request: RollbackRequest) -> Call[StatusView]:
+    return _post("/v1/rollback", _one(StatusView), request, ACT_S)
+
+
+def approve(id: str, request: ApprovalRequest) -> Call[TrialView]:
+    return _post(f"/v1/approvals/{_id(id)}", _one(TrialView), request, ACT_S)
+
+
+def record_lesson(request: LessonRequest) -> Call[LessonView]:
+    return _post("/v1/lessons", _one(LessonView), request, READ_S)
+
+
+def record_measurement(request: MeasurementRequest) -> Call[None]:
+    return _post("/v1/measurements", _nothing, request, READ_S)
+
+
+def advise(episode: str, request: AdviceRequest) -> Call[EpisodeView]:
+    return _post(f"/v1/episodes/{_id(episode)}/advice", _one(EpisodeView), request, READ_S)
+
+
+def close_episode(episode: str, request: CloseRequest) -> Call[EpisodeView]:
+    return _post(f"/v1/episodes/{_id(episode)}/close", _one(EpisodeView), request, READ_S)

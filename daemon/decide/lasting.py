@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Whether something lasts: k bad of the last n, and so many calm in a row to end it."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Mark(Enum):
+    """What one interval says. BETWEEN is neither bad enough to begin nor calm enough to end."""
+
+    BAD = "bad"
+    BETWEEN = "between"
+    CALM = "calm"
+
+
+@dataclass(frozen=True, slots=True)
+class Lasting:
+    """Memory of the last intervals. Each mark is when its interval began if bad, else 0."""
+
+    marks: tuple[float, ...] = ()
+    calm: int = 0
+    since: float = 0.0
+
+    @property
+    def active(self) -> bool:
+        return self.since > 0
+
+    def after(self, mark: Mark, began: float, *, bad: int, of: int, calm: int) -> "Lasting":
+        """With one more interval that `began` then. Becomes active, or ends, by the counts."""
+        marks = (*self.marks, began if mark is Mark.BAD else 0.0)[-of:]
+        calm_now = self.calm + 1 if mark is Mark.CALM else 0
+        if self.active:
+            if calm_now >= calm:
+                return Lasting()
+            return Lasting(marks, calm_now, self.since)
+        starts = [start for start in marks if start > 0]
+        since = starts[0] if len(starts) >= bad else 0.0
+        return Lasting(marks, calm_now, since)
+
+    def interrupted(self) -> "Lasting":
+        """After a gap: what was active stays so, but no streak runs across the gap."""
+        return Lasting(since=self.since)

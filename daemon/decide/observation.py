@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""One interval of the machine, as the decisions see it."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from daemon.api.models import SignalPoint
+from daemon.decide.histogram import Histogram, quantile
+
+
+@dataclass(frozen=True, slots=True)
+class WorkloadObservation:
+    """One workload in one interval. Delays and slices in microseconds, rates per second.
+
+    `wakeups_per_s` counts completed sleeps; `run_share` is CPU time as a share of one CPU,
+    so 2.0 is two CPUs' worth.
+    """
+
+    id: str
+    threads: int = 0
+    delay_count: int = 0
+    delay_mean_us: float = 0.0
+    delay_p50_us: float = 0.0
+    delay_p99_us: float = 0.0
+    delay_max_us: float = 0.0
+    delay_hist: Histogram = ()
+    slice_mean_us: float = 0.0
+    slice_count: int = 0
+    wakeups_per_s: float = 0.0
+    involuntary_per_s: float = 0.0
+    migrations_per_s: float = 0.0
+    run_share: float = 0.0
+
+    def point(self, at: float, scheduler: str = "") -> SignalPoint:
+        return SignalPoint(
+            at=at,
+            delay_p50_us=self.delay_p50_us,
+            delay_p99_us=self.delay_p99_us,
+            slice_mean_us=self.slice_mean_us,
+            run_share=self.run_share,
+            wakeups_per_s=self.wakeups_per_s,
+            involuntary_per_s=self.involuntary_per_s,
+            migrations_per_s=self.migrations_per_s,
+            scheduler=scheduler,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """All workloads in the interval that ended `at` (Unix seconds) and lasted `interval_s`."""
+
+    at: float
+    interval_s: float
+    workloads: Mapping[str, WorkloadObservation] = field(default_factory=dict)
+    lost: int = 0
+
+    @property
+    def began(self) -> float:
+        return self.at - self.interval_s
+
+
+class _Distribution(Protocol):
+    @property
+    def count(self) -> int: ...
+    @property
+    def sum(self) -> float: ...
+    @property
+    def max(self) -> float: ...
+    @property
+    def hist(self) -> Iterable[tuple[float, int]]: ...
+
+
+class _Workload(Protocol):
+    @property
+    def id(self) -> str: ...
+    @property
+    def threads(self) -> int: ...
+    @property
+    def delay_us(self) -> _Distribution: ...
+    @property
+    def slice_us(self) -> _Distribution: ...
+    @property
+    def wakeups(self) -> int: ...
+    @property
+    def migrations(self) -> int: ...
+    @property
+    def involuntary(self) -> int: ...
+    @property
+    def run_us(self) -> float: ...
+
+
+class _Line(Protocol):
+    @property
+    def time(self) -> float: ...
+    @property
+    def interval_s(self) -> float: ...
+    @property
+    def workloads(self) -> Iterable[_Workload]: ...
+    @property
+    def lost(self) -> int: ...
+
+
+def observation_of(line: _Line) -> Observation:
+    """What `bpf.signals` parsed, as rates and figures. Totals become per-second values."""
+    span = line.interval_s if line.interval_s > 0 else 1.0
+    return Observation(
+        at=line.time,
+        interval_s=line.interval_s,
+        workloads={each.id: _workload(each, span) for each in line.workloads},
+        lost=line.lost,
+    )
+
+
+def _workload(each: _Workload, span: float) -> WorkloadObservation:
+    delay, slices = each.delay_us, each.slice_us
+    histogram = tuple((float(upper), int(count)) for upper, count in delay.hist)
+    return WorkloadObservation(
+        id=each.id,
+        threads=each.threads,
+        delay_count=delay.count,
+        delay_mean_us=delay.sum / delay.count if delay.count else 0.0,
+        delay_p50_us=quantile(histogram, 0.5),
+        delay_p99_us=quantile(histogram, 0.99),
+        delay_max_us=float(delay.max),
+        delay_hist=histogram,
+        slice_mean_us=slices.sum / slices.count if slices.count else 0.0,
+        slice_count=slices.count,
+        wakeups_per_s=each.wakeups / span,
+        involuntary_per_s=each.involuntary / span,
+        migrations_per_s=each.migrations / span,
+        run_share=each.run_us / 1e6 / span,
+    )

@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The windows of a trial: in which order, and what each one came to.
+
+The order is A B B A, then B A A B, and so on (A is the baseline), so that a steady drift
+of the machine adds the same to both arms and cancels out.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from daemon.api.models import Arm, WindowView
+from daemon.decide.histogram import merged, quantile
+from daemon.decide.objective import Measurement, Metric, Objective, value_of
+from daemon.decide.observation import Observation
+from daemon.decide.settings import TrialSettings
+
+BLOCK = 4
+_PAIR = (
+    (Arm.BASELINE, Arm.CANDIDATE, Arm.CANDIDATE, Arm.BASELINE),
+    (Arm.CANDIDATE, Arm.BASELINE, Arm.BASELINE, Arm.CANDIDATE),
+)
+# Excluded windows are run again, but a trial of which so many times the windows are
+# excluded ends with what it has.
+PATIENCE = 2
+
+
+class Guarded(StrEnum):
+    """Figures of a window that the objective may not be bought with.
+
+    MACHINE_RUN_SHARE: CPU time of all workloads, of one CPU: work that is done at all.
+    OTHERS_RUN_SHARE: the same of all other workloads.
+    OTHERS_DELAY_P99_US: run-queue delay of those of them that mostly sleep.
+    OWN_THROUGHPUT: completed sleeps per second of the workload itself.
+    DELAY_MAX_US: the longest delay of any task; not compared, but watched for starvation.
+    """
+
+    MACHINE_RUN_SHARE = "machine_run_share"
+    OTHERS_RUN_SHARE = "others_run_share"
+    OTHERS_DELAY_P99_US = "others_delay_p99_us"
+    OWN_THROUGHPUT = "own_throughput"
+    DELAY_MAX_US = "delay_max_us"
+
+
+def schedule(count: int) -> tuple[Arm, ...]:
+    """The arms of the first `count` windows."""
+    return tuple(_PAIR[(i // BLOCK) % 2][i % BLOCK] for i in range(count))
+
+
+def included(windows: Iterable[WindowView]) -> list[WindowView]:
+    return [window for window in windows if not window.excluded]
+
+
+def next_arm(windows: Sequence[WindowView], settings: TrialSettings) -> Arm | None:
+    """The arm of the next window, or None when the trial has had all of them.
+
+    An excluded window does not count, so its place is filled by the next one.
+    """
+    done = len(included(windows))
+    if done >= settings.max_windows or len(windows) >= PATIENCE * settings.max_windows:
+        return None
+    return schedule(done + 1)[done]
+
+
+def settled(
+    observations: Iterable[Observation], started: float, ended: float, settings: TrialSettings
+) -> list[Observation]:
+    """The intervals that lie in the window whole, after its first `settle_s`."""
+    # Intervals end when the signals program says so and windows when the daemon does: a
+    # hundredth of a second of overlap is rounding, not another arm.
+    begin, end = started + settings.settle_s - 0.01, ended + 0.01
+    return [each for each in observations if each.began >= begin and each.at <= end]
+
+
+def window_of(
+    arm: Arm,
+    started: float,
+    ended: float,
+    objective: Objective,
+    workload: str,
+    observations: Iterable[Observation],
+    settings: TrialSettings,
+    measurements: Iterable[Measurement] = (),
+) -> WindowView:
+    """What a finished window came to. One that says too little is `excluded`, with the reason."""
+    seen = settled(observations, started, ended, settings)
+    begin = started + settings.settle_s
+    numbers = [
+        each
+        for each in measurements
+        if begin <= (each.at if each.started is None else each.started) and each.at <= ended
+    ]
+    value = value_of(objective, workload, seen, numbers)
+    least = 1 if objective.metric is Metric.MEASUREMENT else settings.samples_min
+    excluded = ""
+    if value is None:
+        excluded = f"nothing was seen of {objective.title}"
+    elif value.samples < least:
+        excluded = f"{value.samples} samples, of which {least} are needed"
+    return WindowView(
+        arm=arm,
+        started=started,
+        ended=ended,
+        value=value.value if value else 0.0,
+        samples=value.samples if value else 0,
+        guarded={str(name): figure for name, figure in guarded_of(workload, seen).items()},
+        excluded=excluded,
+    )
+
+
+def guarded_of(workload: str, observations: Sequence[Observation]) -> dict[Guarded, float]:
+    """The guarded figures over these intervals; those that do not apply are left out."""
+    span = sum(each.interval_s for each in observations)
+    if span <= 0:
+        return {}
+    parts = [
+        (each.interval_s, part)
+        for each in observations
+        for part in each.workloads.values()
+    ]
+    others = [(seconds, part) for seconds, part in parts if part.id != workload]
+    own = [(seconds, part) for seconds, part in parts if part.id == workload]
+    figures = {
+        Guarded.MACHINE_RUN_SHARE: sum(s * part.run_share for s, part in parts) / span,
+        Guarded.DELAY_MAX_US: max((part.delay_max_us for _, part in parts), default=0.0),
+    }
+    if workload and others:
+        figures[Guarded.OTHERS_RUN_SHARE] = sum(s * part.run_share for s, part in others) / span
+        # A task that is mostly made to leave its CPU waits for its next slice as long as the
+        # slices are; its share says how it fares. A task that mostly sleeps waits to be served.
+        histogram = merged(
+            part.delay_hist for _, part in others if part.wakeups_per_s >= part.involuntary_per_s
+        )
+        if histogram:
+            figures[Guarded.OTHERS_DELAY_P99_US] = quantile(histogram, 0.99)
+    if own:
+        figures[Guarded.OWN_THROUGHPUT] = sum(s * part.wakeups_per_s for s, part in own) / span
+    return figures
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """One interval of the running window, for the harm check. `value` None: nothing seen."""
+
+    value: float | None
+    samples: int
+    delay_max_us: float
+
+
+def live_of(objective: Objective, workload: str, observation: Observation) -> Live:
+    """The live figures of one interval. A measurement has none: its windows must do."""
+    value = (
+        None
+        if objective.metric is Metric.MEASUREMENT
+        else value_of(objective, workload, [observation])
+    )
+    longest = max((each.delay_max_us for each in observation.workloads.values()), default=0.0)
+    part = observation.workloads.get(workload)
+    return Live(
+        value=value.value if value else None,
+        samples=part.slice_count if part else sum(
+            each.slice_count for each in observation.workloads.values() if not workload
+        ),
+        delay_max_us=longest,
+    )

@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The only owner of the kernel's scheduler: at most one loaded, leased, and renewed."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from bpf import sysfs
+from bpf.sysfs import KernelState
+from daemon.api.models import ParameterValue
+from daemon.holding import Gone, Held, Loadable, hold
+from process import Fault, FaultType
+
+Why = Literal["trial", "kept", "operator"]
+# A lease is renewed this many times within its length, so that one late renewal is harmless.
+RENEWALS = 4
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What we hold in the kernel, and why."""
+
+    what: Loadable
+    ops: str
+    why: Why
+    since: float
+
+
+class Loader:
+    """Loads and unloads; tells `on_gone` when a scheduler leaves without our asking."""
+
+    def __init__(
+        self,
+        *,
+        lease_s: float,
+        on_gone: Callable[[Loaded, Gone], Awaitable[None]],
+        sysfs_root: Path = sysfs.ROOT,
+    ) -> None:
+        self._lease_s = lease_s
+        self._on_gone = on_gone
+        self._root = sysfs_root
+        self._held: Held | None = None
+        self._loaded: Loaded | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._notices: set[asyncio.Task[None]] = set()
+        self._change = asyncio.Lock()
+
+    @property
+    def loaded(self) -> Loaded | None:
+        return self._loaded
+
+    @property
+    def lease_s(self) -> float:
+        return self._lease_s
+
+    def kernel(self) -> KernelState:
+        """The kernel's own word on what runs."""
+        return sysfs.read(self._root)
+
+    def foreign(self) -> str:
+        """Name of a scheduler in the kernel that we did not load; empty when there is none."""
+        state = self.kernel()
+        if state.state not in ("enabled", "enabling"):
+            return ""
+        if self._loaded is not None and self._loaded.ops == state.ops:
+            return ""
+        # While a change is under way the kernel may show ours before we know it is confirmed.
+        return "" if self._change.locked() else (state.ops or "unnamed")
+
+    async def load(self, what: Loadable, why: Why) -> Loaded:
+        """Replace what we hold by `what`. On failure the kernel's own scheduler runs.
+
+        Raises:
+            Fault: FOREIGN_SCHEDULER, or what the kernel or the build of it had against it.
+        """
+        async with self._change:
+            state = self.kernel()
+            if not state.supported:
+                raise Fault(
+                    FaultType.UNSUPPORTED,
+                    "this kernel has no sched_ext",
+                    where=str(self._root),
+                    hint="boot a kernel with CONFIG_SCHED_CLASS_EXT=y (6.12 or later), "
+                    "or try in the lab: schedpilot lab run",
+                )
+            ours = self._loaded.ops if self._loaded else None
+            if state.state == "enabled" and state.ops != ours:
+                raise Fault(
+                    FaultType.FOREIGN_SCHEDULER,
+                    f"{what.name} was not loaded",
+                    why=f"{state.ops!r} is in the kernel already and was not loaded by schedpilot",
+                    hint="stop the service or program that loaded it, then try again",
+                )
+            await self._unload()
+            held = await hold(what, lease_s=self._lease_s, sysfs_root=self._root)
+            self._held = held
+            self._loaded = Loaded(what, held.ops, why, time.time())
+            self._tasks = [
+                asyncio.create_task(self._renew(held)),
+                asyncio.create_task(self._watch(held, self._loaded)),
+            ]
+            return self._loaded
+
+    def relabel(self, why: Why) -> None:
+        """The same scheduler stays for another reason (a trial's candidate is kept)."""
+        if self._loaded is not None:
+            old = self._loaded
+            self._loaded = Loaded(old.what, old.ops, why, old.since)
+
+    async def unload(self) -> Loaded | None:
+        """Back to the kernel's own scheduler. Returns what was loaded."""
+        async with self._change:
+            return await self._unload()
+
+    async def _unload(self) -> Loaded | None:
+        loaded, held = self._loaded, self._held
+        if held is None:
+            return None
+        self._loaded = self._held = None
+        for task in self._tasks:
+            task.cancel()
+        self._tasks = []
+        await held.detach()
+        return loaded
+
+    async def set_parameters(
+        self, parameters: dict[str, ParameterValue], maps: dict[str, dict[int, int]]
+    ) -> None:
+        """Change live parameters and map entries of what we hold.
+
+        Raises:
+            Fault: NOT_FOUND when nothing is loaded, BAD_PARAMETER.
+        """
+        held, loaded = self._held, self._loaded
+        if held is None or loaded is None:
+            raise Fault(
+                FaultType.NOT_FOUND,
+                "there is no scheduler of ours to set parameters of",
+                hint="load one first: schedpilot run NAME",
+            )
+        for name, value in parameters.items():
+            await held.set(name, value)
+        for map_name, entries in maps.items():
+            for key, entry in entries.items():
+                await held.put(map_name, key, entry)
+        what = loaded.what
+        merged = Loadable(
+            what.candidate,
+            what.name,
+            what.ops,
+            what.object,
+            what.command,
+            {**what.parameters, **parameters},
+        )
+        self._loaded = Loaded(merged, loaded.ops, loaded.why, loaded.since)
+
+    async def _renew(self, held: Held) -> None:
+        while True:
+            await held.renew()
+            await asyncio.sleep(self._lease_s / RENEWALS)
+
+    async def _watch(self, held: Held, loaded: Loaded) -> None:
+        gone = await held.gone()
+        if self._held is not held:
+            return
+        last = self._loaded or loaded
+        self._loaded = self._held = None
+        # In a task of its own: what answers may unload or load, which cancels this one.
+        notice = asyncio.create_task(self._tell(last, gone))
+        self._notices.add(notice)
+        notice.add_done_callback(self._notices.discard)
+        with contextlib.suppress(IndexError):
+            self._tasks[0].cancel()
+
+    async def _tell(self, loaded: Loaded, gone: Gone) -> None:
+        await self._on_gone(loaded, gone)

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The recent past of each workload, packed small: an hour of it in a few megabytes."""
+
+import struct
+from collections import OrderedDict, deque
+from collections.abc import Iterable
+
+from daemon.api.models import SignalPoint
+
+# time as double, seven figures as float, then the scheduler's index: 37 bytes a point.
+_POINT = struct.Struct("<d7fB")
+# Workloads with a series of their own; the one unseen for the longest goes first.
+MOST_WORKLOADS = 128
+# Points of each: an hour at the default interval.
+MOST_POINTS = 720
+
+
+class Series:
+    """Ring of `SignalPoint` for each workload."""
+
+    def __init__(self) -> None:
+        self._rings: OrderedDict[str, deque[bytes]] = OrderedDict()
+        self._schedulers: list[str] = [""]
+
+    def add(self, workload: str, point: SignalPoint) -> None:
+        ring = self._rings.setdefault(workload, deque(maxlen=MOST_POINTS))
+        self._rings.move_to_end(workload)
+        if len(self._rings) > MOST_WORKLOADS:
+            self._rings.popitem(last=False)
+        ring.append(
+            _POINT.pack(
+                point.at,
+                point.delay_p50_us,
+                point.delay_p99_us,
+                point.slice_mean_us,
+                point.run_share,
+                point.wakeups_per_s,
+                point.involuntary_per_s,
+                point.migrations_per_s,
+                self._index(point.scheduler),
+            )
+        )
+
+    def _index(self, scheduler: str) -> int:
+        if scheduler not in self._schedulers:
+            if len(self._schedulers) > 255:
+                return 0
+            self._schedulers.append(scheduler)
+        return self._schedulers.index(scheduler)
+
+    def workloads(self) -> list[str]:
+        return list(self._rings)
+
+    def last(self, workload: str) -> SignalPoint | None:
+        ring = self._rings.get(workload)
+        return self._unpack(ring[-1]) if ring else None
+
+    def since(self, workload: str, at: float) -> list[SignalPoint]:
+        """The points of a workload from Unix time `at` on."""
+        points: Iterable[SignalPoint] = map(self._unpack, self._rings.get(workload, ()))
+        return [point for point in points if point.at >= at]
+
+    def _unpack(self, raw: bytes) -> SignalPoint:
+        at, p50, p99, burst, share, wakeups, involuntary, migrations, index = _POINT.unpack(raw)
+        return SignalPoint.model_construct(
+            at=at,
+            delay_p50_us=p50,
+            delay_p99_us=p99,
+            slice_mean_us=burst,
+            run_share=share,
+            wakeups_per_s=wakeups,
+            involuntary_per_s=involuntary,
+            migrations_per_s=migrations,
+            scheduler=self._schedulers[index],
+        )

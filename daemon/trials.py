@@ -1,0 +1,445 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Trials: baseline and candidate in turn, in windows, until there is a verdict.
+
+Whatever ends a trial (a verdict, harm, an ejection, the operator, the daemon's own end),
+what ran before it runs again, unless the candidate has earned to be kept. The decisions are
+pure functions of `daemon.decide`; here they are carried out.
+"""
+
+import asyncio
+import contextlib
+import secrets
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from daemon.api.models import (
+    Arm,
+    Decision,
+    EventKind,
+    TrialRequest,
+    TrialState,
+    TrialView,
+    VerdictView,
+    WindowView,
+)
+from daemon.candidates import Candidate, Publish
+from daemon.decide.objective import Measurement, Metric, Objective
+from daemon.decide.observation import Observation
+from daemon.decide.settings import TrialSettings
+from daemon.decide.verdict import conclude, harm, judge, stopped
+from daemon.decide.windows import Live, live_of, next_arm, window_of
+from daemon.holding import Gone
+from daemon.loader import Loaded, Loader
+from daemon.watch import Watch
+from process import Fault, FaultType
+
+# Trials remembered in memory; all are in the history.
+MOST_TRIALS = 64
+# Signals come this many times in a window while a trial runs.
+INTERVALS_A_WINDOW = 6
+# A client that feeds windows may take this long for one of them, seconds.
+CLIENT_WINDOW_S = 1800.0
+# How much longer than its length a window may last until enough was seen in it.
+WINDOW_PATIENCE = 3.0
+
+Result = TypeVar("Result")
+
+
+class Ejected(Exception):  # noqa: N818 - an outcome, not an error of ours
+    """A scheduler left the kernel in the middle of a window."""
+
+    def __init__(self, gone: Gone) -> None:
+        super().__init__(gone.reason)
+        self.gone = gone
+
+
+@dataclass
+class Trial:
+    """One trial while it is under way and afterwards; `view` is what others see."""
+
+    id: str
+    request: TrialRequest
+    candidate: Candidate
+    objective: Objective
+    settings: TrialSettings
+    before: Loaded | None
+    at: float
+    state: TrialState = TrialState.RUNNING
+    windows: list[WindowView] = field(default_factory=list)
+    verdict: VerdictView | None = None
+    approval: str = ""
+    reason: str = ""
+    ended: float = 0.0
+    arm: Arm | None = None
+    fed: "asyncio.Queue[float]" = field(default_factory=lambda: asyncio.Queue(maxsize=1))
+    stop: "asyncio.Future[str] | None" = None
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def workload(self) -> str:
+        return self.request.workload or ""
+
+    def view(self) -> TrialView:
+        return TrialView(
+            id=self.id,
+            state=self.state,
+            candidate=self.candidate.id,
+            scheduler=self.candidate.name,
+            parameters=self.candidate.parameters,
+            workload=self.workload,
+            objective=self.objective.title,
+            direction=self.objective.direction,
+            unit=self.objective.unit,
+            episode=self.request.episode or "",
+            at=self.at,
+            ended=self.ended,
+            approval=self.approval,
+            next_arm=self.arm if self.request.fed_by_client else None,
+            windows=list(self.windows),
+            verdict=self.verdict,
+            reason=self.reason,
+        )
+
+
+class Trials:
+    """Runs one trial at a time."""
+
+    def __init__(
+        self,
+        *,
+        loader: Loader,
+        watch: Watch,
+        publish: Publish,
+        on_end: Callable[[Trial, Gone | None], Awaitable[None]],
+    ) -> None:
+        self._loader = loader
+        self._watch = watch
+        self._publish = publish
+        self._on_end = on_end
+        self._known: OrderedDict[str, Trial] = OrderedDict()
+        self._running: Trial | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._ejected: asyncio.Future[Gone] | None = None
+
+    @property
+    def running(self) -> Trial | None:
+        return self._running
+
+    def get(self, id: str) -> Trial:
+        """Raises Fault NOT_FOUND."""
+        if id not in self._known:
+            raise Fault(
+                FaultType.NOT_FOUND,
+                f"there is no trial {id!r}",
+                hint="`schedpilot history` lists them; older ones are in their episodes",
+            )
+        return self._known[id]
+
+    def refuse_if_busy(self) -> None:
+        """Raises Fault BUSY while a trial is under way."""
+        if self._running is not None:
+            raise Fault(
+                FaultType.BUSY,
+                "a trial is under way already",
+                why=f"{self._running.id} tries {self._running.candidate.name}",
+                hint="wait for its verdict, or end it: schedpilot rollback",
+            )
+
+    def propose(
+        self,
+        request: TrialRequest,
+        candidate: Candidate,
+        objective: Objective,
+        settings: TrialSettings,
+        *,
+        approval: str = "",
+    ) -> Trial:
+        """Note a trial; it starts with `begin`. With `approval` it waits for a person."""
+        trial = Trial(
+            id=f"t-{secrets.token_hex(5)}",
+            request=request,
+            candidate=candidate,
+            objective=objective,
+            settings=settings,
+            before=None,
+            at=time.time(),
+            approval=approval,
+            state=TrialState.AWAITING_APPROVAL if approval else TrialState.RUNNING,
+        )
+        self._known[trial.id] = trial
+        while len(self._known) > MOST_TRIALS:
+            self._known.popitem(last=False)
+        return trial
+
+    def by_approval(self, approval: str) -> Trial:
+        """Raises Fault NOT_FOUND."""
+        for trial in self._known.values():
+            if trial.approval == approval and trial.state is TrialState.AWAITING_APPROVAL:
+                return trial
+        raise Fault(
+            FaultType.NOT_FOUND,
+            f"nothing waits for the approval {approval!r}",
+            hint="`schedpilot status` shows what waits",
+        )
+
+    def decline(self, trial: Trial, reason: str) -> None:
+        trial.state = TrialState.DECLINED
+        trial.reason = reason or "declined by the operator"
+        trial.ended = time.time()
+
+    def begin(self, trial: Trial) -> None:
+        """Start it in the background.
+
+        Raises:
+            Fault: BUSY, or FOREIGN_SCHEDULER.
+        """
+        self.refuse_if_busy()
+        foreign = self._loader.foreign()
+        if foreign:
+            raise Fault(
+                FaultType.FOREIGN_SCHEDULER,
+                "the trial was not started",
+                why=f"{foreign!r} is in the kernel and was not loaded by schedpilot",
+                hint="stop the service or program that loaded it, then try again",
+            )
+        trial.state = TrialState.RUNNING
+        trial.before = self._loader.loaded
+        trial.stop = asyncio.get_running_loop().create_future()
+        self._running = trial
+        self._task = asyncio.create_task(self._run(trial))
+
+    async def end(self, reason: str) -> bool:
+        """Stop the running trial and wait until what was there before is back."""
+        trial, task = self._running, self._task
+        if trial is None or task is None:
+            return False
+        if trial.stop is not None and not trial.stop.done():
+            trial.stop.set_result(reason)
+        await asyncio.wait([task])
+        return True
+
+    def notice_gone(self, gone: Gone) -> bool:
+        """A scheduler of ours left the kernel by itself. True when a trial deals with it."""
+        if self._ejected is not None and not self._ejected.done():
+            self._ejected.set_result(gone)
+            return True
+        return False
+
+    async def feed(self, trial: Trial, value: float) -> None:
+        """The value of a finished window of a client-fed trial; returns when the next is due.
+
+        Raises:
+            Fault: BAD_REQUEST where the trial does not wait for one.
+        """
+        if not trial.request.fed_by_client or trial.arm is None:
+            raise Fault(
+                FaultType.BAD_REQUEST,
+                f"trial {trial.id} does not wait for a window's value",
+                why="it is over" if trial.ended else "the daemon measures its windows itself",
+            )
+        trial.changed.clear()
+        trial.arm = None
+        trial.fed.put_nowait(value)
+        await trial.changed.wait()
+
+    # ------------------------------------------------------------ the trial itself
+
+    async def _run(self, trial: Trial) -> None:
+        gone: Gone | None = None
+        self._publish(
+            EventKind.TRIAL_STARTED,
+            f"trial of {trial.candidate.name} against "
+            f"{trial.before.what.name if trial.before else 'the kernel default'} "
+            f"on {trial.objective.title}",
+            **self._names(trial),
+        )
+        slow = self._watch.interval_s
+        try:
+            if not trial.request.fed_by_client:
+                fast = trial.settings.window_s / INTERVALS_A_WINDOW
+                await self._watch.set_interval(min(slow, max(0.25, fast)))
+            await self._windows(trial)
+        except Ejected as ejected:
+            gone = ejected.gone
+            trial.verdict = stopped(
+                trial.windows, trial.objective, f"left the kernel: {gone.reason}"
+            )
+        except Fault as fault:
+            trial.state = TrialState.FAILED
+            trial.reason = str(fault)
+            if fault.type in (FaultType.EJECTED, FaultType.LOAD_FAILED, FaultType.VERIFIER_REFUSED):
+                gone = Gone(str(fault), by_kernel=True, dump="\n".join(fault.details))
+        finally:
+            # From here on an ejection is no longer the trial's to deal with.
+            self._ejected = None
+            await asyncio.shield(self._settle_outcome(trial))
+            with contextlib.suppress(Fault):
+                await self._watch.set_interval(slow)
+            trial.ended = time.time()
+            trial.arm = None
+            self._running = None
+            trial.changed.set()
+            await self._on_end(trial, gone)
+
+    async def _settle_outcome(self, trial: Trial) -> None:
+        """Keep the candidate, or put back what was there before."""
+        keep = trial.verdict is not None and trial.verdict.decision is Decision.KEEP
+        try:
+            if keep and trial.request.keep:
+                await self._switch(trial, Arm.CANDIDATE)
+                self._loader.relabel("kept")
+                trial.state = TrialState.KEPT
+            else:
+                await self._switch(trial, Arm.BASELINE)
+                if trial.before is not None:
+                    self._loader.relabel(trial.before.why)
+                if trial.state is TrialState.RUNNING:
+                    trial.state = TrialState.ROLLED_BACK
+        except (Fault, Ejected) as trouble:
+            await self._loader.unload()
+            trial.state = TrialState.FAILED
+            trial.reason = f"after the verdict: {trouble}; the kernel's own scheduler runs"
+        if trial.verdict is not None and not trial.reason:
+            trial.reason = trial.verdict.reason
+
+    async def _windows(self, trial: Trial) -> None:
+        while trial.verdict is None:
+            arm = next_arm(trial.windows, trial.settings)
+            if arm is None:
+                trial.verdict = conclude(trial.windows, trial.objective, trial.settings)
+                return
+            await self._switch(trial, arm)
+            if trial.request.fed_by_client:
+                window = await self._fed_window(trial, arm)
+            else:
+                window = await self._measured_window(trial, arm)
+            if window is None:
+                return
+            trial.windows.append(window)
+            self._publish(
+                EventKind.WINDOW,
+                f"window {len(trial.windows)} ({arm.value}): "
+                + (window.excluded or f"{trial.objective.title} {window.value:.4g} "
+                   f"{trial.objective.unit}"),
+                figures={"value": window.value, "samples": float(window.samples)},
+                **self._names(trial),
+            )
+            if not self._harmed(trial, ()):
+                trial.verdict = judge(trial.windows, trial.objective, trial.settings)
+
+    def _harmed(self, trial: Trial, lives: Sequence[Live]) -> bool:
+        reason = harm(trial.windows, lives, trial.objective, trial.settings)
+        if reason:
+            trial.verdict = stopped(trial.windows, trial.objective, reason)
+        return bool(reason)
+
+    async def _switch(self, trial: Trial, arm: Arm) -> None:
+        """Have this arm's scheduler in the kernel."""
+        want = trial.candidate.loadable() if arm is Arm.CANDIDATE else (
+            trial.before.what if trial.before else None
+        )
+        now = self._loader.loaded
+        self._ejected = asyncio.get_running_loop().create_future()
+        if want is None:
+            await self._loader.unload()
+        elif now is None or now.what.candidate != want.candidate:
+            await self._loader.load(want, "trial")
+
+    async def _measured_window(self, trial: Trial, arm: Arm) -> WindowView | None:
+        """Watch one window go by. None: it was cut short, and the trial has its verdict."""
+        started = time.time()
+        observations: list[Observation] = []
+        lives: list[Live] = []
+        settings = trial.settings
+        deadline = started + settings.settle_s + WINDOW_PATIENCE * settings.window_s
+        with self._watch.subscribed() as queue:
+            while True:
+                observation = await self._next(trial, queue)
+                if observation is None:
+                    return None
+                observations.append(observation)
+                if arm is Arm.CANDIDATE and observation.began >= started + settings.settle_s:
+                    lives.append(live_of(trial.objective, trial.workload, observation))
+                    if self._harmed(trial, lives):
+                        return None
+                if observation.at < started + settings.settle_s + settings.window_s:
+                    continue
+                window = window_of(
+                    arm,
+                    started,
+                    observation.at,
+                    trial.objective,
+                    trial.workload,
+                    observations,
+                    settings,
+                    self._measurements(trial.objective, started),
+                )
+                if not window.excluded or time.time() > deadline:
+                    return window
+
+    def _measurements(self, objective: Objective, since: float) -> list[Measurement]:
+        if objective.metric is not Metric.MEASUREMENT:
+            return []
+        return self._watch.measurements(objective.name, since)
+
+    async def _fed_window(self, trial: Trial, arm: Arm) -> WindowView | None:
+        started = time.time()
+        trial.arm = arm
+        trial.changed.set()
+        value = await self._first(trial, trial.fed.get(), CLIENT_WINDOW_S)
+        if value is None:
+            return None
+        return WindowView(arm=arm, started=started, ended=time.time(), value=value, samples=1)
+
+    async def _next(
+        self, trial: Trial, queue: "asyncio.Queue[Observation]"
+    ) -> Observation | None:
+        patience = 10 * max(self._watch.interval_s, 1.0)
+        return await self._first(trial, queue.get(), patience)
+
+    async def _first(
+        self, trial: Trial, what: Awaitable[Result], patience_s: float
+    ) -> Result | None:
+        """`what`, unless the trial is stopped (None, with a verdict) or its scheduler leaves.
+
+        Raises:
+            Ejected: a scheduler of the trial left the kernel.
+            Fault: TIMEOUT.
+        """
+        assert trial.stop is not None
+        assert self._ejected is not None
+        waited = asyncio.ensure_future(what)
+        try:
+            await asyncio.wait(
+                {waited, trial.stop, self._ejected},
+                timeout=patience_s,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            if self._ejected.done():
+                raise Ejected(self._ejected.result())
+            if trial.stop.done():
+                trial.verdict = stopped(trial.windows, trial.objective, trial.stop.result())
+                return None
+            if waited.done():
+                return waited.result()
+            raise Fault(
+                FaultType.TIMEOUT,
+                f"trial {trial.id} heard nothing for {patience_s:g} s",
+                why="the client does not feed its windows"
+                if trial.request.fed_by_client
+                else "the signals program is silent",
+            )
+        finally:
+            waited.cancel()
+
+    def _names(self, trial: Trial) -> dict[str, str]:
+        return {
+            "trial": trial.id,
+            "candidate": trial.candidate.id,
+            "scheduler": trial.candidate.name,
+            "workload": trial.workload,
+            "episode": trial.request.episode or "",
+        }

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Which accelerator boots the guest's kernel here. Found out by booting it.
+
+/dev/kvm may exist, answer, and still not run an ordinary kernel (nested and partial
+implementations do that), so only a boot counts. The verdict is kept for the kernel, host
+kernel and CPU it was found with.
+"""
+
+import json
+import os
+import platform
+from contextlib import suppress
+from pathlib import Path
+
+from lab.cache import Root, cache_folder
+from lab.machine import Accelerator, Machine, Mode, Port, boot, failure
+from process import Fault
+
+KVM = Path("/dev/kvm")
+# A working KVM boots to the initramfs in about one second.
+KVM_PROBE_S = 10.0
+# Emulation on a busy machine takes its time.
+TCG_PROBE_S = 120.0
+
+
+def chosen(root: Root) -> Accelerator:
+    """The accelerator for this root on this host, from memory or by a probe.
+
+    Raises:
+        Fault: as `lab.machine.boot`.
+    """
+    if not os.access(KVM, os.R_OK | os.W_OK):
+        return Accelerator.TCG
+    verdicts = _verdicts()
+    key = f"{root.release} | {platform.release()} | {_cpu_model()}"
+    if key not in verdicts:
+        works = _probe(root, Accelerator.KVM, KVM_PROBE_S)
+        verdicts[key] = Accelerator.KVM if works else Accelerator.TCG
+        with suppress(OSError):  # a cache of another user's: the probe is just repeated
+            _verdict_file().write_text(json.dumps(verdicts, indent=2) + "\n")
+    return Accelerator(verdicts[key])
+
+
+def learn(root: Root) -> None:
+    """Boot a new root's kernel once, and keep the types that it tells beside it.
+
+    Raises:
+        Fault: when the kernel boots with no accelerator.
+    """
+    btf = bytearray()
+    accelerator = chosen(root)
+    end = boot(
+        Machine(root, accelerator, Mode.PROBE, cpus=1),
+        timeout=TCG_PROBE_S,
+        outputs={Port.RESULTS: btf.extend},
+    )
+    if end.status != 0 or not btf:
+        raise failure(end)
+    root.btf.write_bytes(btf)
+
+
+def _probe(root: Root, accelerator: Accelerator, timeout: float) -> bool:
+    try:
+        machine = Machine(root, accelerator, Mode.PROBE, cpus=1)
+        return boot(machine, timeout=timeout, outputs={}).status == 0
+    except Fault:
+        return False
+
+
+def _verdict_file() -> Path:
+    return cache_folder() / "accelerators.json"
+
+
+def _verdicts() -> dict[str, str]:
+    try:
+        known = json.loads(_verdict_file().read_text())
+    except (OSError, ValueError):
+        return {}
+    names = {str(each) for each in Accelerator}
+    return {key: value for key, value in known.items() if value in names}
+
+
+def _cpu_model() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.machine()

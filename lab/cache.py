@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Where the lab keeps what it built: one folder for each recipe, complete or absent.
+
+A root is built in a hidden folder beside its place and renamed into it as the last act,
+so a folder under its key is always whole. One lock for each cache keeps two builders
+apart; what a killed builder left is removed by the next one.
+"""
+
+import fcntl
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.recipe import Recipe
+
+CACHE_VARIABLE = "SCHEDPILOT_LAB_CACHE"
+BUILDING = ".building-"
+
+
+def cache_folder() -> Path:
+    """The folder that holds every root: `$SCHEDPILOT_LAB_CACHE` or the user's cache."""
+    if named := os.environ.get(CACHE_VARIABLE):
+        return Path(named)
+    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(base) / "schedpilot" / "lab"
+
+
+@dataclass(frozen=True)
+class Root:
+    """A finished root: the folder `root/`, its image, and what the host boots it with."""
+
+    folder: Path
+
+    @property
+    def tree(self) -> Path:
+        """The unpacked root file system, for work at native speed."""
+        return self.folder / "root"
+
+    @property
+    def image(self) -> Path:
+        return self.folder / "root.img"
+
+    @property
+    def kernel(self) -> Path:
+        return self.folder / "boot" / "vmlinuz"
+
+    @property
+    def modules(self) -> Path:
+        """A folder with the kernel modules of the initramfs; `order` lists them."""
+        return self.folder / "boot" / "modules"
+
+    @property
+    def busybox(self) -> Path:
+        return self.folder / "boot" / "busybox"
+
+    @property
+    def btf(self) -> Path:
+        """The guest kernel's types, as its /sys/kernel/btf/vmlinux."""
+        return self.folder / "boot" / "vmlinux.btf"
+
+    @property
+    def release(self) -> str:
+        """The guest kernel's release, as `uname -r` gives it."""
+        return (self.folder / "boot" / "release").read_text().strip()
+
+
+def place_of(recipe: Recipe) -> Path:
+    return cache_folder() / recipe.key
+
+
+def finished(recipe: Recipe) -> Root | None:
+    """The root of this recipe if it has been built to its end."""
+    place = place_of(recipe)
+    return Root(place) if place.is_dir() else None
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the cache's builder lock; it ends with the process, however that ends."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+def complete(recipe: Recipe, build: Callable[[Path], None]) -> Root:
+    """The root of this recipe, built by `build(folder)` unless it is there.
+
+    Waits for another builder of the same cache. Whatever `build` raises leaves nothing
+    under the recipe's key.
+    """
+    cache = cache_folder()
+    with locked(cache):
+        if root := finished(recipe):
+            return root
+        for stale in cache.glob(f"{BUILDING}*"):
+            shutil.rmtree(stale)
+        work = cache / f"{BUILDING}{recipe.key}"
+        work.mkdir()
+        try:
+            build(work)
+        except BaseException:
+            shutil.rmtree(work, ignore_errors=True)
+            raise
+        work.rename(place_of(recipe))
+    return Root(place_of(recipe))
+
+
+def prune(keep: Recipe) -> list[Path]:
+    """Remove every root but that of `keep`, and what killed builders left."""
+    cache = cache_folder()
+    removed: list[Path] = []
+    with locked(cache):
+        for each in sorted(cache.iterdir()):
+            if each.is_dir() and each.name != keep.key:
+                # Out of its place first: a half-removed root must not look finished.
+                grave = cache / f"{BUILDING}removed"
+                each.rename(grave)
+                shutil.rmtree(grave)
+                removed.append(each)
+    return removed

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Programs of the guest's root, run on the host at native speed.
+
+What is compiled or installed for the guest is made here, not under emulation (about 15
+times slower). bubblewrap gives the program the guest's files, no network unless asked
+for, and the guest kernel's types where the running kernel's would be, so that a build
+that reads /sys/kernel/btf/vmlinux builds for the guest.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from lab.recipe import VENV
+from process import Completed, run
+
+GUEST_PATH = f"{VENV}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+def in_root(
+    root: Path,
+    argv: Sequence[str],
+    *,
+    timeout: float,
+    writable: bool = False,
+    network: bool = False,
+    binds: Mapping[Path, str] | None = None,
+    btf: Path | None = None,
+    cwd: str = "/",
+    env: Mapping[str, str] | None = None,
+    check: bool = True,
+    capture: bool = True,
+) -> Completed:
+    """Run `argv` with `root` as its root.
+
+    Args:
+        root: the unpacked root.
+        writable: whether the root itself may be changed (building it only).
+        network: share the host's network.
+        binds: host folders and where the program sees them, writable.
+        btf: stands in for /sys/kernel/btf/vmlinux.
+        cwd: inside the root.
+
+    Raises:
+        Fault: as `process.run`.
+    """
+    command: list[str | Path] = ["bwrap", "--die-with-parent", "--unshare-pid", "--unshare-ipc"]
+    command += ["--bind" if writable else "--ro-bind", root, "/"]
+    command += ["--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp"]  # noqa: S108 - its own
+    if btf:
+        command += ["--tmpfs", "/sys", "--ro-bind", btf, "/sys/kernel/btf/vmlinux"]
+    if network:
+        command += ["--ro-bind-try", "/etc/resolv.conf", "/etc/resolv.conf"]
+    else:
+        command += ["--unshare-net"]
+    for source, target in (binds or {}).items():
+        command += ["--bind", source, target]
+    command += ["--chdir", cwd, "--", *argv]
+    return run(
+        command,
+        timeout=timeout,
+        env={"PATH": GUEST_PATH, "HOME": "/root", **(env or {})},
+        check=check,
+        capture=capture,
+    )

@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The `lab` command: build the virtual machine, run commands in it.
+
+Exit status: that of the command in the guest; 124 when it timed out; 125 for any other
+trouble of the lab itself (as `timeout` and `env` do).
+"""
+
+import json
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lab import cache
+from lab.chroot import in_root
+from lab.machine import Port
+from lab.recipe import recipe_for
+from lab.root import ensure
+from lab.tree import copy_files, files_of, project_root
+from lab.vm import run_in_lab
+from process import Fault, FaultType
+
+TIMED_OUT = 124
+TROUBLE = 125
+
+app = typer.Typer(
+    add_completion=False, no_args_is_help=True, help="A sched_ext virtual machine for schedpilot."
+)
+
+Tree = Annotated[
+    Path | None,
+    typer.Option(exists=True, file_okay=False, help="The checkout; by default the lab's own."),
+]
+Out = Annotated[
+    Path | None,
+    typer.Option(file_okay=False, help="Folder that gets what the command left in /out."),
+]
+Command = Annotated[list[str], typer.Argument(help="Program and arguments, after `--`.")]
+# Everything after the first word that is not ours belongs to the command.
+PASS_ON = {"allow_interspersed_args": False}
+
+
+def _progress(line: str) -> None:
+    print(f"lab: {line}", file=sys.stderr, flush=True)
+
+
+def _checkout(tree: Path | None) -> Path:
+    return tree.resolve() if tree else project_root()
+
+
+@app.command()
+def build(
+    tree: Tree = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what was built as JSON.")] = False,
+) -> None:
+    """Build the guest's root once (minutes, about 4 GB); does nothing when it is there."""
+    started = time.monotonic()
+    root = ensure(recipe_for(_checkout(tree)), _progress)
+    seconds = time.monotonic() - started
+    if as_json:
+        facts = {"folder": str(root.folder), "kernel": root.release, "seconds": round(seconds, 1)}
+        print(json.dumps(facts))
+    else:
+        print(f"{root.folder} (kernel {root.release}, {seconds:.0f} s)")
+
+
+@app.command()
+def path(tree: Tree = None) -> None:
+    """Print the cache folder of the current recipe, built or not."""
+    print(cache.place_of(recipe_for(_checkout(tree))))
+
+
+@app.command()
+def prune(tree: Tree = None) -> None:
+    """Remove every cached root but that of the current recipe."""
+    for each in cache.prune(recipe_for(_checkout(tree))):
+        print(f"removed {each}")
+
+
+@app.command(context_settings=PASS_ON)
+def run(
+    command: Command,
+    cpus: Annotated[int, typer.Option(min=1, help="Guest CPUs.")] = 2,
+    memory: Annotated[str, typer.Option(help="Guest memory, such as 2G.")] = "2G",
+    systemd: Annotated[bool, typer.Option(help="Boot systemd as PID 1 first.")] = False,
+    timeout: Annotated[float, typer.Option(min=1, help="Seconds for the whole run.")] = 600,
+    out: Out = None,
+    tree: Tree = None,
+    timing: Annotated[bool, typer.Option(help="Tell the times on standard error.")] = False,
+) -> None:
+    """Boot the guest, run a command in it as root, end with its exit status."""
+
+    def show(port: Port, data: bytes) -> None:
+        stream = sys.stdout if port is Port.STDOUT else sys.stderr
+        stream.buffer.write(data)
+        stream.buffer.flush()
+
+    result = run_in_lab(
+        command,
+        cpus=cpus,
+        memory=memory,
+        systemd=systemd,
+        timeout=timeout,
+        out=out,
+        on_output=show,
+        tree=tree,
+        progress=_progress,
+    )
+    if timing:
+        _progress(f"started after {result.start_s:.1f} s, ended after {result.wall_s:.1f} s")
+    raise typer.Exit(result.status)
+
+
+@app.command(context_settings=PASS_ON)
+def chroot(command: Command, out: Out = None, tree: Tree = None) -> None:
+    """Run a command at native speed on the guest's files, in a scratch copy of the tree."""
+    checkout = _checkout(tree)
+    root = ensure(recipe_for(checkout), _progress)
+    with tempfile.TemporaryDirectory(prefix="schedpilot-lab-") as scratch:
+        copy = Path(scratch) / "tree"
+        results = out.resolve() if out else Path(scratch) / "out"
+        results.mkdir(parents=True, exist_ok=True)
+        copy_files(checkout, files_of(checkout), copy)
+        done = in_root(
+            root.tree,
+            command,
+            timeout=3600,
+            binds={copy: "/tree", results: "/out"},
+            btf=root.btf,
+            cwd="/tree",
+            check=False,
+            capture=False,
+        )
+    raise typer.Exit(done.status)
+
+
+def main() -> None:
+    """Run the command line; a `Fault` becomes its report and an exit status."""
+    try:
+        app(prog_name="schedpilot lab")
+    except Fault as fault:
+        print(fault.report(), file=sys.stderr)
+        sys.exit(TIMED_OUT if fault.type is FaultType.TIMEOUT else TROUBLE)

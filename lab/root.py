@@ -1,0 +1,247 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Builds the lab's Debian root: packages, the project's Python, the disk image, the types."""
+
+import lzma
+import os
+import shutil
+import ssl
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+from lab import accelerator, tools
+from lab.cache import Root, complete, finished
+from lab.chroot import in_root
+from lab.recipe import Recipe, recipe_for
+from process import Fault, FaultType, run
+
+MIRROR_VARIABLE = "SCHEDPILOT_LAB_MIRROR"
+# Time limits of the building steps, seconds; generous for a slow line.
+BOOTSTRAP_S = 3600.0
+STEP_S = 900.0
+# Kernel modules that the initramfs loads, in order; what else it needs is built in.
+MODULES = ("virtio_blk",)
+# Room in the image beyond its files, bytes; sparse, so it costs nothing until written to.
+IMAGE_SPARE_BYTES = 4 << 30
+
+Progress = Callable[[str], None]
+
+# Given to mmdebstrap, run before the first package is fetched. The backports come from
+# wherever mmdebstrap takes the suite itself.
+_SETUP_HOOK = """\
+#!/bin/sh
+set -eu
+apt="$1/etc/apt"
+sed -n -E 's/^(deb .*)\\b{suite} main.*/\\1{kernel_suite} main/p' "$apt/sources.list" |
+	head -n 1 > "$apt/sources.list.d/backports.list"
+test -s "$apt/sources.list.d/backports.list"
+cat > "$apt/preferences.d/kernel" <<END
+Package: {sources}
+Pin: release n={kernel_suite}
+Pin-Priority: 990
+END
+"""
+
+
+def available(tree: Path) -> Fault | None:
+    """Why a command cannot be run in the lab right now, or None if it can.
+
+    For skipping tests with a reason; looks at the programs and the root, boots nothing.
+    """
+    if fault := tools.missing(tools.TO_RUN):
+        return fault
+    try:
+        recipe = recipe_for(tree)
+    except Fault as fault:
+        return fault
+    if finished(recipe) is None:
+        return Fault(
+            FaultType.LAB,
+            "the lab's root is not built",
+            where=recipe.key,
+            hint="run `schedpilot lab build`",
+        )
+    return None
+
+
+def ensure(recipe: Recipe, progress: Progress) -> Root:
+    """The root of this recipe, built now if it is not there (minutes, about 4 GB).
+
+    Args:
+        recipe: what to build.
+        progress: gets one line as each step starts.
+
+    Raises:
+        Fault: MISSING_TOOL, NOT_ALLOWED without root's rights, or the step that failed.
+    """
+    if root := finished(recipe):
+        return root
+    tools.require(tools.TO_BUILD)
+    if os.geteuid() != 0:
+        raise Fault(
+            FaultType.NOT_ALLOWED,
+            "only root can build the lab's root",
+            why="its files belong to several users",
+            hint="run `sudo schedpilot lab build` once, with SCHEDPILOT_LAB_CACHE naming a folder"
+            " you share; runs need no privileges",
+        )
+    return complete(recipe, lambda folder: _build(folder, recipe, progress))
+
+
+def _build(folder: Path, recipe: Recipe, progress: Progress) -> None:
+    # Readable by the users that later run from it.
+    folder.chmod(0o755)
+    root = Root(folder)
+    progress(f"fetching and unpacking {len(recipe.packages)} Debian packages with what they need")
+    _bootstrap(root, recipe)
+    progress("installing the project's Python requirements")
+    _install_python(root, recipe)
+    _configure(root, recipe)
+    progress("collecting what boots it")
+    _collect_boot_files(root)
+    progress("writing the disk image")
+    make_image(root.tree, root.image, spare_bytes=IMAGE_SPARE_BYTES)
+    progress("booting once, for the accelerator and the kernel's types")
+    accelerator.learn(root)
+    (folder / "recipe.json").write_text(recipe.canonical() + "\n")
+
+
+def _bootstrap(root: Root, recipe: Recipe) -> None:
+    hook = root.folder / "setup-hook"
+    hook.write_text(
+        _SETUP_HOOK.format(
+            suite=recipe.suite,
+            kernel_suite=recipe.kernel_suite,
+            sources=" ".join(recipe.kernel_sources),
+        )
+    )
+    hook.chmod(0o755)
+    mirror = os.environ.get(MIRROR_VARIABLE)
+    command = [
+        "mmdebstrap",
+        "--mode=root",
+        "--format=directory",
+        "--variant=minbase",
+        '--aptopt=Acquire::Languages "none"',
+        *(f"--dpkgopt=path-exclude={pattern}" for pattern in recipe.excluded_paths),
+        f"--setup-hook={hook}",
+        f"--include={','.join(recipe.packages)}",
+        recipe.suite,
+        str(root.tree),
+        *([mirror] if mirror else []),
+    ]
+    run(command, timeout=BOOTSTRAP_S, env=_network_environment())
+    hook.unlink()
+
+
+def _network_environment() -> dict[str, str]:
+    """What the caller's environment says about reaching the network, and nothing else."""
+    proxies = ("http_proxy", "https_proxy", "no_proxy", "all_proxy")
+    wanted = {*proxies, *(each.upper() for each in proxies)}
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name in wanted or name in ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_TRUSTED_HOST")
+    }
+
+
+def _install_python(root: Root, recipe: Recipe) -> None:
+    """The project's requirements in a virtual environment, installed and compiled natively."""
+    environment = _network_environment()
+    # The host's certificates: an index behind a company's own authority is known there.
+    bundle = os.environ.get("PIP_CERT") or ssl.get_default_verify_paths().cafile
+    if bundle and Path(bundle).is_file():
+        shutil.copyfile(bundle, root.tree / "root" / "certificates.pem")
+        environment["PIP_CERT"] = "/root/certificates.pem"
+
+    def step(*argv: str) -> None:
+        in_root(root.tree, argv, timeout=STEP_S, writable=True, network=True, env=environment)
+
+    # BCC is a Debian package: the environment must see those too.
+    step("python3", "-m", "venv", "--system-site-packages", recipe.venv)
+    step(
+        f"{recipe.venv}/bin/pip",
+        "install",
+        "--no-cache-dir",
+        "--no-compile",
+        "--disable-pip-version-check",
+        "--only-binary=:all:",
+        *recipe.requirements,
+    )
+    step("python3", "-m", "compileall", "-q", recipe.venv)
+    packages = root.tree / recipe.venv.lstrip("/") / "lib" / recipe.python / "site-packages"
+    (packages / "schedpilot-tree.pth").write_text("/tree\n")
+    (root.tree / "root" / "certificates.pem").unlink(missing_ok=True)
+
+
+def _configure(root: Root, recipe: Recipe) -> None:
+    def systemctl(verb: str, units: tuple[str, ...]) -> None:
+        in_root(root.tree, ["systemctl", verb, *units], timeout=STEP_S, writable=True)
+
+    systemctl("disable", recipe.disabled_units)
+    systemctl("mask", recipe.masked_units)
+    for point in recipe.mount_points:
+        (root.tree / point.lstrip("/")).mkdir(parents=True, exist_ok=True)
+    etc = root.tree / "etc"
+    (etc / "hostname").write_text("lab\n")
+    (etc / "hosts").write_text("127.0.0.1 localhost lab\n::1 localhost\n")
+    (etc / "resolv.conf").unlink(missing_ok=True)
+
+
+def _collect_boot_files(root: Root) -> None:
+    """Copies out of the root what the host hands to QEMU and puts in the initramfs."""
+    kernels = sorted((root.tree / "boot").glob("vmlinuz-*"))
+    if len(kernels) != 1:
+        raise Fault(
+            FaultType.LAB,
+            "the lab's root must hold exactly one kernel",
+            where=str(root.tree / "boot"),
+            why=f"it holds {len(kernels)}",
+            hint="see the kernel packages in lab/recipe.py",
+        )
+    release = kernels[0].name.removeprefix("vmlinuz-")
+    root.modules.mkdir(parents=True)
+    shutil.copyfile(kernels[0], root.kernel)
+    shutil.copyfile(root.tree / "usr" / "bin" / "busybox", root.busybox)
+    (root.folder / "boot" / "release").write_text(release + "\n")
+    order = []
+    for name in MODULES:
+        found = list((root.tree / "usr/lib/modules" / release).rglob(f"{name}.ko*"))
+        # Absent means built in.
+        for path in found[:1]:
+            data = path.read_bytes()
+            (root.modules / f"{name}.ko").write_bytes(
+                lzma.decompress(data) if path.suffix == ".xz" else data
+            )
+            order.append(f"{name}.ko")
+    (root.modules / "order").write_text("".join(f"{name}\n" for name in order))
+
+
+def make_image(folder: Path, image: Path, *, spare_bytes: int) -> None:
+    """Write `folder` as an ext4 file system into the sparse file `image`.
+
+    No journal: each run writes to a throw-away layer, and a crash loses only that.
+    """
+    used = sum(
+        -(-info.st_size // 4096) * 4096
+        for info in (path.lstat() for path in folder.rglob("*"))
+        if stat.S_ISREG(info.st_mode)
+    )
+    size_kib = (used * 5 // 4 + spare_bytes) // 1024
+    run(
+        [
+            "mke2fs",
+            "-q",
+            "-t",
+            "ext4",
+            "-O",
+            "^has_journal",
+            "-m",
+            "0",
+            "-d",
+            folder,
+            image,
+            f"{size_kib}k",
+        ],
+        timeout=STEP_S,
+    )

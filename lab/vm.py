@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Runs one command on a real sched_ext kernel and brings back what it did."""
+
+import io
+import shlex
+import tarfile
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab import accelerator, tools
+from lab.machine import Machine, Mode, Port, boot, failure
+from lab.recipe import recipe_for
+from lab.root import Progress, ensure
+from lab.tree import disk, project_root
+
+# Gets the port (`Port.STDOUT` or `Port.STDERR`) and the bytes, as the command writes them.
+OnOutput = Callable[[Port, bytes], None]
+
+
+@dataclass(frozen=True)
+class LabResult:
+    """A command that ended in the guest.
+
+    `start_s` is the wall time from the start of QEMU to the start of the command, `wall_s`
+    that to the end of the machine, both in seconds.
+    """
+
+    status: int
+    stdout: bytes
+    stderr: bytes
+    start_s: float
+    wall_s: float
+
+    @property
+    def text(self) -> str:
+        return self.stdout.decode("utf-8", "replace")
+
+    @property
+    def error_text(self) -> str:
+        return self.stderr.decode("utf-8", "replace")
+
+
+def run_in_lab(
+    cmd: Sequence[str],
+    *,
+    cpus: int = 2,
+    memory: str = "2G",
+    systemd: bool = False,
+    timeout: float = 600.0,
+    out: Path | None = None,
+    on_output: OnOutput | None = None,
+    tree: Path | None = None,
+    progress: Progress = lambda _: None,
+) -> LabResult:
+    """Boot the lab, run `cmd` as root in /tree (a scratch copy of the project), power off.
+
+    Args:
+        cmd: program and arguments, in the guest.
+        cpus: guest CPUs.
+        memory: guest memory as QEMU writes it, such as `2G`.
+        systemd: run real systemd as PID 1, and the command once multi-user.target is up.
+        timeout: seconds from the start of the machine to its end.
+        out: folder that gets what the command left in the guest's /out.
+        on_output: gets the output as it comes.
+        tree: the checkout; this package's own by default.
+        progress: gets a line for each long step before the boot.
+
+    Raises:
+        Fault: MISSING_TOOL; TIMEOUT; LAB when the guest panicked or QEMU ended early;
+            BUILD_FAILED when the C helpers do not build.
+    """
+    tools.require(tools.TO_RUN)
+    checkout = tree.resolve() if tree else project_root()
+    root = ensure(recipe_for(checkout), progress)
+    tree_disk = disk(root, checkout)
+    machine = Machine(
+        root,
+        accelerator.chosen(root),
+        Mode.SYSTEMD if systemd else Mode.PLAIN,
+        cpus=cpus,
+        memory=memory,
+        disks=(root.image, tree_disk),
+        command=f"#!/bin/sh\nexec {shlex.join(cmd)}\n",
+        want_results=out is not None,
+    )
+    kept = {Port.STDOUT: bytearray(), Port.STDERR: bytearray()}
+    begun: list[float] = []
+
+    def relay(port: Port) -> Callable[[bytes], None]:
+        def reader(data: bytes) -> None:
+            kept[port].extend(data)
+            if data and on_output:
+                on_output(port, data)
+
+        return reader
+
+    started = time.monotonic()
+    with tempfile.TemporaryFile(prefix="schedpilot-lab-") as results:
+
+        def keep_results(data: bytes) -> None:
+            results.write(data)
+
+        end = boot(
+            machine,
+            timeout=timeout,
+            outputs={
+                Port.STDOUT: relay(Port.STDOUT),
+                Port.STDERR: relay(Port.STDERR),
+                Port.RESULTS: keep_results,
+            },
+            on_begin=lambda: begun.append(time.monotonic()),
+        )
+        if end.status is None:
+            raise failure(end)
+        if out is not None:
+            results.seek(0)
+            _unpack(results, out)
+    finished = time.monotonic()
+    return LabResult(
+        end.status,
+        bytes(kept[Port.STDOUT]),
+        bytes(kept[Port.STDERR]),
+        start_s=(begun[0] if begun else finished) - started,
+        wall_s=finished - started,
+    )
+
+
+def _unpack(results: io.BufferedRandom, out: Path) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(fileobj=results, mode="r|") as archive:
+        # The filter refuses what would leave `out`, devices and special modes.
+        archive.extractall(out, filter="data")

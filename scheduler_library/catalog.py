@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The schedulers there are: our own, then those in the state folder.
+
+A catalog is a snapshot. What is wrong with one entry never hides another: it becomes a
+warning, which the daemon journals and the command shows.
+"""
+
+import difflib
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from types import MappingProxyType
+
+from process import Fault, FaultType
+from scheduler_library.manifest import MANIFEST_FILE, NAME_PATTERN, Manifest, read_manifest
+
+OWN = Path(__file__).parent / "schedulers"
+# More entries than this in one folder is an accident; the rest is left out and said so.
+MOST_ENTRIES = 1000
+
+
+class Place(StrEnum):
+    """Where an entry lies; this, and not what its manifest claims, is its provenance.
+
+    In the order of precedence: of two entries with one name the earlier place wins.
+    """
+
+    OWN = "own"
+    OPERATOR = "operator"
+    GENERATED = "generated"
+    IMPORTED = "imported"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One scheduler: its manifest and the folder it was read from."""
+
+    manifest: Manifest
+    folder: Path
+    place: Place
+
+    @property
+    def name(self) -> str:
+        return self.manifest.name
+
+    @property
+    def source(self) -> Path | None:
+        """The source file, or None for an external entry."""
+        return self.folder / self.manifest.source if self.manifest.source else None
+
+
+def check_name(name: str) -> str:
+    """A scheduler's name, safe to use as one path component.
+
+    Raises:
+        Fault: BAD_NAME.
+    """
+    if re.fullmatch(NAME_PATTERN.strip("^$"), name):
+        return name
+    raise Fault(
+        FaultType.BAD_NAME,
+        f"{name[:60]!r} cannot be the name of a scheduler",
+        why="a name is a lower-case letter, then up to 40 of a-z, 0-9, _ and -",
+        hint="`schedpilot library list` shows the names there are",
+    )
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """All entries by name, and what was wrong with those left out."""
+
+    entries: Mapping[str, Entry]
+    warnings: tuple[Fault, ...] = ()
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(self.entries.values())
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def get(self, name: str) -> Entry:
+        """The entry with this name.
+
+        Raises:
+            Fault: BAD_NAME, or UNKNOWN_SCHEDULER with the nearest names.
+        """
+        entry = self.entries.get(check_name(name))
+        if entry:
+            return entry
+        close = difflib.get_close_matches(name, list(self.entries), n=3, cutoff=0.4)
+        raise Fault(
+            FaultType.UNKNOWN_SCHEDULER,
+            f"there is no scheduler named {name!r} in the library",
+            hint=(f"nearest: {', '.join(close)}; " if close else "")
+            + "`schedpilot library list` shows them all",
+        )
+
+
+def read_entry(folder: Path, place: Place) -> Entry:
+    """Read one entry from its folder.
+
+    Raises:
+        Fault: BAD_MANIFEST or BAD_NAME.
+    """
+    check_name(folder.name)
+    manifest = read_manifest(folder / MANIFEST_FILE)
+    where = str(folder / MANIFEST_FILE)
+    if manifest.name != folder.name:
+        raise Fault(
+            FaultType.BAD_MANIFEST,
+            f"the entry is named {manifest.name!r} but lies in the folder {folder.name!r}",
+            where=where,
+            why="name: the two must be the same, or one could pass for another",
+            hint="rename the folder or the entry",
+        )
+    if manifest.source:
+        source = folder / manifest.source
+        if source.is_symlink() or not source.is_file():
+            raise Fault(
+                FaultType.BAD_MANIFEST,
+                f"the source {manifest.source!r} is not a file beside the manifest",
+                where=where,
+                why="source: missing, or a link",
+            )
+    return Entry(manifest, folder, place)
+
+
+def _folders(root: Path) -> list[Path]:
+    """The folders of entries under `root`, by name; an absent root has none."""
+    try:
+        found = sorted(root.iterdir())
+    except FileNotFoundError:
+        return []
+    return [
+        each
+        for each in found
+        if not each.name.startswith((".", "__")) and each.is_dir()
+    ]
+
+
+def load_catalog(state: Path | None = None, *, operator: Iterable[Path] = ()) -> Catalog:
+    """Read every entry.
+
+    Args:
+        state: the state folder, whose `generated/` and `imported/` hold entries.
+        operator: further folders of entries that the operator's configuration names.
+    """
+    roots = [(OWN, Place.OWN), *((root, Place.OPERATOR) for root in operator)]
+    if state is not None:
+        roots += [(state / "generated", Place.GENERATED), (state / "imported", Place.IMPORTED)]
+    entries: dict[str, Entry] = {}
+    warnings: list[Fault] = []
+    for root, place in roots:
+        try:
+            folders = _folders(root)
+        except OSError as error:
+            warnings.append(
+                Fault(
+                    FaultType.STATE,
+                    "a folder of schedulers cannot be read",
+                    where=str(root),
+                    why=str(error),
+                    hint="its entries are left out; check the owner and mode of the folder",
+                )
+            )
+            continue
+        if len(folders) > MOST_ENTRIES:
+            warnings.append(
+                Fault(
+                    FaultType.TOO_LARGE,
+                    f"only the first {MOST_ENTRIES} of {len(folders)} entries are used",
+                    where=str(root),
+                    hint="remove entries that are no longer wanted",
+                )
+            )
+        for folder in folders[:MOST_ENTRIES]:
+            try:
+                if place is not Place.OWN and folder.is_symlink():
+                    raise Fault(
+                        FaultType.BAD_MANIFEST, "an entry may not be a link", where=str(folder)
+                    )
+                entry = read_entry(folder, place)
+            except Fault as fault:
+                warnings.append(fault)
+                continue
+            first = entries.setdefault(entry.name, entry)
+            if first is not entry:
+                warnings.append(
+                    Fault(
+                        FaultType.BAD_MANIFEST,
+                        f"the name {entry.name!r} is taken, so this entry is left out",
+                        where=str(folder),
+                        why=f"{first.folder} has it and comes first ({first.place.value})",
+                        hint="give it another name",
+                    )
+                )
+    return Catalog(MappingProxyType(dict(sorted(entries.items()))), tuple(warnings))

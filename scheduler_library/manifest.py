@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a library entry says of itself: `manifest.toml`, parsed once, at the edge.
+
+A manifest is checked whole: every problem of a file comes back in one
+`Fault(BAD_MANIFEST)`, each with its key, and an unknown key with the nearest
+known one. Nothing here loads or builds anything.
+"""
+
+import difflib
+import tomllib
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
+
+from process import Fault, FaultType
+
+MANIFEST_FILE = "manifest.toml"
+NAME_PATTERN = r"^[a-z][a-z0-9_-]{0,40}$"
+# A manifest is a page of text. What is larger is not one, and is not read.
+LARGEST_BYTES = 64 * 1024
+
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000)]
+Line = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\n]*$")
+]
+Word = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,40}$")]
+FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,80}$")]
+
+
+class Kind(StrEnum):
+    """How an entry becomes a running scheduler."""
+
+    BPF = "bpf"
+    POLICY = "policy"
+    EXTERNAL = "external"
+
+
+class When(StrEnum):
+    """When a parameter can be set: before the load only, or also while it runs."""
+
+    LOAD = "load"
+    LIVE = "live"
+
+
+class ParameterType(StrEnum):
+    INT = "int"
+    FLOAT = "float"
+    BOOL = "bool"
+
+
+class Unit(StrEnum):
+    """Units a parameter can be in. `none` is for switches and plain numbers."""
+
+    NONE = "none"
+    NS = "ns"
+    US = "us"
+    MS = "ms"
+    S = "s"
+    PERCENT = "percent"
+    TASKS = "tasks"
+    CPUS = "cpus"
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Parameter(_Frozen):
+    """One thing that can be turned; `name` is the global variable in the C source.
+
+    `min` and `max` are inclusive and in `unit`, as is `default`.
+    """
+
+    name: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,40}$")]
+    type: Annotated[ParameterType, Field(strict=False)]
+    default: int | float | bool
+    min: int | float | None = None
+    max: int | float | None = None
+    unit: Annotated[Unit, Field(strict=False)] = Unit.NONE
+    description: Line
+    when: Annotated[When, Field(strict=False)] = When.LOAD
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.type is ParameterType.BOOL:
+            if not isinstance(self.default, bool):
+                raise ValueError("`default` of a bool is true or false")
+            if self.min is not None or self.max is not None or self.unit is not Unit.NONE:
+                raise ValueError("a bool has neither `min`, `max` nor `unit`")
+            return self
+        for key in ("default", "min", "max"):
+            value = getattr(self, key)
+            if isinstance(value, bool):
+                raise ValueError(f"`{key}` is a number for type {self.type.value!r}")
+            if self.type is ParameterType.INT and isinstance(value, float):
+                raise ValueError(f"`{key}` is a whole number for type 'int'")
+        if self.min is None or self.max is None:
+            raise ValueError("a number needs `min` and `max`")
+        if not self.min <= self.default <= self.max:
+            raise ValueError(f"`default` {self.default} is not within {self.min} to {self.max}")
+        return self
+
+    @property
+    def allowed(self) -> str:
+        """The allowed values, for people."""
+        if self.type is ParameterType.BOOL:
+            return "true or false"
+        suffix = "" if self.unit is Unit.NONE else f" {self.unit.value}"
+        return f"{self.min} to {self.max}{suffix}"
+
+
+class Manifest(_Frozen):
+    """A library entry's description of itself.
+
+    `good_for` and `bad_for` hold workload tags (see `profile.Tag`) and free phrases side
+    by side: tags are matched exactly against a profile, phrases by their words.
+    `source` is a file beside the manifest; `command` the program of an `external` entry.
+    `requires` names kernel features or kfuncs that must exist; `parent` the entry that
+    this one was derived from.
+    """
+
+    name: Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
+    summary: Line
+    description: Text
+    algorithm: Text
+    tags: tuple[Word, ...] = Field(default=(), strict=False)
+    good_for: tuple[Line, ...] = Field(default=(), strict=False)
+    bad_for: tuple[Line, ...] = Field(default=(), strict=False)
+    kind: Annotated[Kind, Field(strict=False)]
+    source: FileName | None = None
+    command: FileName | None = None
+    requires: tuple[Line, ...] = Field(default=(), strict=False)
+    origin: Line
+    parent: Annotated[str, StringConstraints(pattern=NAME_PATTERN)] | None = None
+    license: Line
+    params: tuple[Parameter, ...] = Field(default=(), strict=False)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.kind is Kind.EXTERNAL:
+            if self.command is None or self.source is not None:
+                raise ValueError("kind 'external' has `command` and no `source`")
+        elif self.source is None or self.command is not None:
+            raise ValueError(f"kind {self.kind.value!r} has `source` and no `command`")
+        names = [parameter.name for parameter in self.params]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"params named twice: {', '.join(twice)}")
+        return self
+
+
+def nearest(word: str, known: list[str]) -> str:
+    """`" (nearest: …)"` with the closest known word, or nothing where none is close."""
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    return f" (nearest known: {close[0]!r})" if close else ""
+
+
+def _problem(error: Any) -> str:
+    """One line for one pydantic error: the key, then what is wrong with it."""
+    path = [str(part) for part in error["loc"]]
+    key = ""
+    for part in path:
+        key += f"[{part}]" if part.isdigit() else (f".{part}" if key else part)
+    message: str = error["msg"].removeprefix("Value error, ")
+    if error["type"] == "extra_forbidden":
+        model = Parameter if path[0] == "params" else Manifest
+        message = f"unknown key{nearest(path[-1], list(model.model_fields))}"
+    elif error["type"] == "missing":
+        message = "this key is missing"
+    elif key == "name" and error["type"] == "string_pattern_mismatch":
+        message = "a name is a lower-case letter, then up to 40 of a-z, 0-9, _ and -"
+    return f"{key or 'the whole file'}: {message}"
+
+
+def parse_manifest(text: str, where: str) -> Manifest:
+    """Parse the text of a manifest; `where` (its path) goes into any fault.
+
+    Raises:
+        Fault: BAD_MANIFEST, with every problem as a line of `details`.
+    """
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise Fault(
+            FaultType.BAD_MANIFEST, "this is not TOML", where=where, why=str(error)
+        ) from None
+    try:
+        return Manifest.model_validate(raw)
+    except ValidationError as error:
+        problems = tuple(_problem(each) for each in error.errors())
+        raise Fault(
+            FaultType.BAD_MANIFEST,
+            f"the manifest has {len(problems)} problem{'s' if len(problems) > 1 else ''}",
+            where=where,
+            why=problems[0],
+            hint="correct the keys named above; docs/library.md lists them all",
+            details=problems,
+        ) from None
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Read and parse one `manifest.toml`.
+
+    Raises:
+        Fault: BAD_MANIFEST, also where the file cannot be read or is far too large.
+    """
+    try:
+        with path.open("rb") as file:
+            raw = file.read(LARGEST_BYTES + 1)
+        if len(raw) > LARGEST_BYTES:
+            raise Fault(
+                FaultType.BAD_MANIFEST,
+                f"the file is larger than {LARGEST_BYTES} bytes",
+                where=str(path),
+            )
+        text = raw.decode()
+    except (OSError, UnicodeDecodeError) as error:
+        raise Fault(
+            FaultType.BAD_MANIFEST, "the manifest cannot be read", where=str(path), why=str(error)
+        ) from None
+    return parse_manifest(text, str(path))

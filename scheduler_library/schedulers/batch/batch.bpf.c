@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * batch: the most work done, with the fewest switches.
+ *
+ * Long slices, no preemption on wakeup, and a task that used up its slice goes on where
+ * it is unless somebody waits who is clearly further behind: a switch costs caches and
+ * TLBs, so it has to buy some fairness. Weighted virtual time keeps shares fair over
+ * seconds, not milliseconds.
+ *
+ * The machine's clock advances by the CPU time given to anyone, divided by the weight of
+ * all that are runnable (generalised processor sharing, Parekh and Gallager 1993). Tasks
+ * are kept within a bounded distance of it, so that nobody starves.
+ */
+#include <scx/common.bpf.h>
+
+char _license[] SEC("license") = "GPL";
+
+UEI_DEFINE(uei);
+
+#define QUEUE 0
+
+/* Live. Uninterrupted run while others wait, ns. Longer: fewer switches, longer waits. */
+volatile u64 slice_ns = 20000000;
+/* Live. A task that slept may be at most this far behind the clock, ns of virtual time. */
+volatile u64 credit_ns = 5000000;
+/* Live. No task shall wait longer than about this for its turn, ns. */
+volatile u64 max_wait_ns = 2000000000;
+/*
+ * Live. A task goes on after its slice while it is less than this ahead of the clock, ns
+ * of virtual time. 0: everybody who waits gets a turn after each slice.
+ */
+volatile u64 lead_ns = 20000000;
+/* Load. Slices never become shorter than this, ns. */
+const volatile u64 min_slice_ns = 2000000;
+
+/* Counters in the map `stats`, summed over CPUs by the reader. */
+enum stat {
+	STAT_DIRECT, /* wakeups that found an idle CPU */
+	STAT_QUEUED, /* tasks that joined the queue */
+	STAT_KTHREAD, /* per-CPU kernel threads let through */
+	STAT_KEPT, /* tasks that went on after their slice although others waited */
+	STAT_CAPPED, /* tasks pulled back to the clock to keep max_wait_ns */
+	NR_STATS,
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, NR_STATS);
+	__type(key, u32);
+	__type(value, u64);
+} stats SEC(".maps");
+
+struct task_ctx {
+	u64 vtime; /* virtual time, ns of CPU time of a task of weight 100 */
+	u64 started_at; /* when it last began to run, ns */
+	u64 counted; /* its part of runnable_weight; 0 while it sleeps */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct task_ctx);
+} tasks SEC(".maps");
+
+static u64 clock; /* virtual time of the machine */
+static u64 runnable_weight; /* of all runnable tasks */
+static u64 nr_online = 1;
+
+static void count(u32 which)
+{
+	u64 *value = bpf_map_lookup_elem(&stats, &which);
+
+	if (value)
+		(*value)++;
+}
+
+static struct task_ctx *ctx_of(struct task_struct *p)
+{
+	return bpf_task_storage_get(&tasks, p, 0, 0);
+}
+
+/* Before, on a clock that may wrap. */
+static bool before(u64 a, u64 b)
+{
+	return (s64)(a - b) < 0;
+}
+
+/* How far the clock moves in max_wait_ns when every CPU is busy. */
+static u64 reach(void)
+{
+	u64 weight = runnable_weight;
+
+	return max_wait_ns * nr_online * 100 / (weight > 100 ? weight : 100);
+}
+
+static u64 slice_for(void)
+{
+	s32 waiting = scx_bpf_dsq_nr_queued(QUEUE);
+	u64 fit = max_wait_ns * nr_online / (waiting > 0 ? waiting + 1 : 1);
+	u64 slice = slice_ns < fit ? slice_ns : fit;
+
+	return slice > min_slice_ns ? slice : min_slice_ns;
+}
+
+/* The task's virtual time, brought within bounds of the clock. */
+static u64 settle(struct task_ctx *t)
+{
+	u64 now = clock, ahead = reach();
+
+	if (before(t->vtime, now - credit_ns))
+		t->vtime = now - credit_ns;
+	if (before(now + ahead, t->vtime)) {
+		t->vtime = now + ahead;
+		count(STAT_CAPPED);
+	}
+	return t->vtime;
+}
+
+s32 BPF_STRUCT_OPS(batch_select_cpu, struct task_struct *p, s32 prev_cpu, u64 wake_flags)
+{
+	bool idle = false;
+	s32 cpu = scx_bpf_select_cpu_dfl(p, prev_cpu, wake_flags, &idle);
+	struct task_ctx *t;
+
+	if (idle) {
+		t = ctx_of(p);
+		if (t)
+			settle(t);
+		count(STAT_DIRECT);
+		scx_bpf_dsq_insert(p, SCX_DSQ_LOCAL, slice_for(), 0);
+	}
+	return cpu;
+}
+
+void BPF_STRUCT_OPS(batch_enqueue, struct task_struct *p, u64 enq_flags)
+{
+	struct task_ctx *t = ctx_of(p);
+	s32 cpu;
+
+	/*
+	 * A kernel thread of one CPU runs briefly and others wait for it. Only when it has
+	 * just woken: one that spins takes its turn in the queue like everybody.
+	 */
+	if ((p->flags & PF_KTHREAD) && p->nr_cpus_allowed == 1 && (enq_flags & SCX_ENQ_WAKEUP)) {
+		count(STAT_KTHREAD);
+		scx_bpf_dsq_insert(p, SCX_DSQ_LOCAL, slice_for(), enq_flags);
+		return;
+	}
+	count(STAT_QUEUED);
+	scx_bpf_dsq_insert_vtime(p, QUEUE, slice_for(), t ? settle(t) : clock, enq_flags);
+	/* A CPU may have gone idle since select_cpu looked, and slice ends never look. */
+	cpu = scx_bpf_pick_idle_cpu(p->cpus_ptr, 0);
+	if (cpu >= 0)
+		scx_bpf_kick_cpu(cpu, SCX_KICK_IDLE);
+}
+
+/* Is the task that just used up its slice still close enough to the clock to go on? */
+static bool goes_on(struct task_struct *prev)
+{
+	u64 ahead = reach() / 4, vtime;
+	struct task_ctx *t;
+
+	if (!(prev->scx.flags & SCX_TASK_QUEUED) || prev->scx.slice)
+		return false;
+	t = ctx_of(prev);
+	if (!t || !t->started_at)
+		return false;
+	/* With many waiting, the lead shrinks as slices do. */
+	if (ahead > lead_ns)
+		ahead = lead_ns;
+	vtime = t->vtime + (scx_bpf_now() - t->started_at) * 100 / prev->scx.weight;
+	return before(vtime, clock + ahead);
+}
+
+void BPF_STRUCT_OPS(batch_dispatch, s32 cpu, struct task_struct *prev)
+{
+	/* Found nothing to run here, the kernel lets prev go on. */
+	if (lead_ns && prev && goes_on(prev)) {
+		scx_bpf_task_set_slice(prev, slice_for());
+		count(STAT_KEPT);
+		return;
+	}
+	scx_bpf_dsq_move_to_local(QUEUE, 0);
+}
+
+void BPF_STRUCT_OPS(batch_runnable, struct task_struct *p, u64 enq_flags)
+{
+	struct task_ctx *t = ctx_of(p);
+
+	if (!t || t->counted)
+		return;
+	t->counted = p->scx.weight;
+	__sync_fetch_and_add(&runnable_weight, t->counted);
+}
+
+void BPF_STRUCT_OPS(batch_quiescent, struct task_struct *p, u64 deq_flags)
+{
+	struct task_ctx *t = ctx_of(p);
+
+	if (!t)
+		return;
+	__sync_fetch_and_sub(&runnable_weight, t->counted);
+	t->counted = 0;
+}
+
+void BPF_STRUCT_OPS(batch_running, struct task_struct *p)
+{
+	struct task_ctx *t = ctx_of(p);
+
+	if (t)
+		t->started_at = scx_bpf_now();
+}
+
+void BPF_STRUCT_OPS(batch_stopping, struct task_struct *p, bool runnable)
+{
+	struct task_ctx *t = ctx_of(p);
+	u64 ran, weight, all;
+
+	if (!t || !t->started_at)
+		return;
+	ran = scx_bpf_now() - t->started_at;
+	weight = p->scx.weight;
+	all = runnable_weight;
+	t->started_at = 0;
+	t->vtime += ran * 100 / weight;
+	__sync_fetch_and_add(&clock, ran * 100 / (all > weight ? all : weight));
+}
+
+s32 BPF_STRUCT_OPS(batch_init_task, struct task_struct *p, struct scx_init_task_args *args)
+{
+	struct task_ctx *t = bpf_task_storage_get(&tasks, p, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+
+	if (!t)
+		return -ENOMEM;
+	t->vtime = clock;
+	return 0;
+}
+
+void BPF_STRUCT_OPS(batch_cpu_online, s32 cpu)
+{
+	__sync_fetch_and_add(&nr_online, 1);
+}
+
+/*
+ * A CPU on its way out no longer asks dispatch() for work, and waits until the tasks on
+ * its run queue are gone, also those that may run nowhere else. The kernel's own global
+ * queue is still served there, so they leave through it.
+ */
+void BPF_STRUCT_OPS(batch_cpu_offline, s32 cpu)
+{
+	struct task_struct *p;
+
+	__sync_fetch_and_sub(&nr_online, 1);
+	bpf_for_each(scx_dsq, p, QUEUE, 0) {
+		if (scx_bpf_task_cpu(p) == cpu)
+			scx_bpf_dsq_move(BPF_FOR_EACH_ITER, p, SCX_DSQ_GLOBAL, 0);
+	}
+}
+
+s32 BPF_STRUCT_OPS_SLEEPABLE(batch_init)
+{
+	const struct cpumask *online = scx_bpf_get_online_cpumask();
+
+	nr_online = bpf_cpumask_weight(online);
+	scx_bpf_put_cpumask(online);
+	return scx_bpf_create_dsq(QUEUE, -1);
+}
+
+void BPF_STRUCT_OPS(batch_exit, struct scx_exit_info *ei)
+{
+	UEI_RECORD(uei, ei);
+}
+
+/* clang-format off */
+SCX_OPS_DEFINE(batch_ops,
+	       .select_cpu	= (void *)batch_select_cpu,
+	       .enqueue		= (void *)batch_enqueue,
+	       .dispatch	= (void *)batch_dispatch,
+	       .runnable	= (void *)batch_runnable,
+	       .quiescent	= (void *)batch_quiescent,
+	       .running		= (void *)batch_running,
+	       .stopping	= (void *)batch_stopping,
+	       .init_task	= (void *)batch_init_task,
+	       .cpu_online	= (void *)batch_cpu_online,
+	       .cpu_offline	= (void *)batch_cpu_offline,
+	       .init		= (void *)batch_init,
+	       .exit		= (void *)batch_exit,
+	       .timeout_ms	= 5000U,
+	       .name		= "batch");
+/* clang-format on */

@@ -1,0 +1,388 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * jobs: the order of finite jobs, by how long each is expected to run.
+ *
+ * Userspace writes what it expects into the map `expected_runtime` (key: process id as
+ * u32, value: CPU time of the whole run in ns as u64). Longest first keeps all CPUs busy
+ * to the end and so gives the least makespan (Graham 1969, list scheduling: at most 4/3 of
+ * the best); shortest first, by what remains, gives the least mean wait (Smith 1956).
+ * Processes without an entry are *others*: they share what is left to them by weight, and
+ * are first whenever they have had less than their part.
+ *
+ * A job at the end of the order still gets a short slice every max_wait_ns, so nothing
+ * stands still and the kernel's watchdog stays quiet.
+ */
+#include <scx/common.bpf.h>
+
+char _license[] SEC("license") = "GPL";
+
+UEI_DEFINE(uei);
+
+#define JOBS   0
+#define OTHERS 1
+
+/* Expectations beyond this (13 days) are all the same to us; keeps keys from wrapping, ns. */
+#define LONGEST (1ULL << 50)
+/* Late jobs served at one look, so that a look cannot take long. */
+#define LATE_AT_ONCE 32
+
+/* Live. Longest first (least makespan) or shortest first (least mean wait). */
+volatile bool longest_first = true;
+/* Live. Slice of a job, ns. The order changes only at its end or when a job finishes. */
+volatile u64 slice_ns = 10000000;
+/* Live. Slice of a task without an expectation, ns. */
+volatile u64 others_slice_ns = 3000000;
+/* Live. Part of the machine that the others may have while jobs wait, percent. */
+volatile u64 others_percent = 30;
+/* Live. A job that has waited this long gets a slice out of order, ns. */
+volatile u64 max_wait_ns = 2500000000;
+/* Live. That slice, ns. */
+volatile u64 late_slice_ns = 1000000;
+/* Load. How often a CPU looks for jobs that have waited too long, ns. */
+const volatile u64 look_ns = 100000000;
+
+/* Counters in the map `stats`, summed over CPUs by the reader. */
+enum stat {
+	STAT_DIRECT, /* wakeups that found an idle CPU */
+	STAT_JOBS, /* jobs that joined the order */
+	STAT_OTHERS, /* tasks without an expectation that joined their queue */
+	STAT_LATE, /* slices given out of order to jobs that waited too long */
+	STAT_KTHREAD, /* per-CPU kernel threads let through */
+	NR_STATS,
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, NR_STATS);
+	__type(key, u32);
+	__type(value, u64);
+} stats SEC(".maps");
+
+/* Written by userspace: process id → expected CPU time of its whole run, ns. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 65536);
+	__type(key, u32);
+	__type(value, u64);
+} expected_runtime SEC(".maps");
+
+/* Read by userspace, too: process id → CPU time used so far, ns. Old ones fall out. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 65536);
+	__type(key, u32);
+	__type(value, u64);
+} used_runtime SEC(".maps");
+
+struct task_ctx {
+	u64 vtime; /* of an other: virtual time, ns of CPU time of a task of weight 100 */
+	u64 started_at; /* when it last began to run, ns; 0 while it does not */
+	u64 queued_at; /* when it began to wait, ns */
+	u64 counted; /* its part of others_weight; 0 while it sleeps */
+	bool is_job;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct task_ctx);
+} tasks SEC(".maps");
+
+static u64 clock; /* virtual time of the others */
+static u64 others_weight; /* of all runnable others */
+static u64 looked_at; /* when somebody last looked for late jobs, ns */
+static s64 debt; /* what jobs owe the others, ns; negative: the other way round */
+static u64 nr_online = 1;
+
+static void count(u32 which)
+{
+	u64 *value = bpf_map_lookup_elem(&stats, &which);
+
+	if (value)
+		(*value)++;
+}
+
+static struct task_ctx *ctx_of(struct task_struct *p)
+{
+	return bpf_task_storage_get(&tasks, p, 0, 0);
+}
+
+/* Before, on a clock that may wrap. */
+static bool before(u64 a, u64 b)
+{
+	return (s64)(a - b) < 0;
+}
+
+/*
+ * A job's place in the order; the smallest runs next. Weight makes a job as much more
+ * urgent as it is larger than 100.
+ */
+static u64 place(const struct task_struct *p, u64 expected, u64 used)
+{
+	u64 rest, weight = p->scx.weight;
+
+	if (expected > LONGEST)
+		expected = LONGEST;
+	if (longest_first) {
+		rest = expected * weight / 100;
+		return rest < 8 * LONGEST ? 8 * LONGEST - rest : 0;
+	}
+	/* One that ran longer than expected is likely to run as long again. */
+	rest = used < expected ? expected - used : used;
+	return (rest < LONGEST ? rest : LONGEST) * 100 / weight;
+}
+
+/* The virtual time of an other, within bounds of its clock. */
+static u64 settle(struct task_ctx *t)
+{
+	u64 now = clock, weight = others_weight > 100 ? others_weight : 100;
+	u64 percent = others_percent ? others_percent : 1;
+	/* What the clock moves in a second if they get no more than their part. */
+	u64 ahead = 10000000 * percent * nr_online * 100 / weight;
+
+	if (before(t->vtime, now - others_slice_ns))
+		t->vtime = now - others_slice_ns;
+	if (before(now + ahead, t->vtime))
+		t->vtime = now + ahead;
+	return t->vtime;
+}
+
+static u64 others_slice(void)
+{
+	s32 waiting = scx_bpf_dsq_nr_queued(OTHERS);
+	u64 percent = others_percent ? others_percent : 1;
+	u64 fit = 10000000 * percent * nr_online / (waiting > 0 ? waiting + 1 : 1);
+	u64 slice = others_slice_ns < fit ? others_slice_ns : fit;
+
+	return slice > 500000 ? slice : 500000;
+}
+
+s32 BPF_STRUCT_OPS(jobs_select_cpu, struct task_struct *p, s32 prev_cpu, u64 wake_flags)
+{
+	bool idle = false;
+	s32 cpu = scx_bpf_select_cpu_dfl(p, prev_cpu, wake_flags, &idle);
+
+	if (idle) {
+		count(STAT_DIRECT);
+		scx_bpf_dsq_insert(p, SCX_DSQ_LOCAL, others_slice(), 0);
+	}
+	return cpu;
+}
+
+void BPF_STRUCT_OPS(jobs_enqueue, struct task_struct *p, u64 enq_flags)
+{
+	struct task_ctx *t = ctx_of(p);
+	u32 tgid = p->tgid;
+	u64 *expected = bpf_map_lookup_elem(&expected_runtime, &tgid);
+	u64 *used;
+	s32 cpu;
+
+	/*
+	 * A kernel thread of one CPU runs briefly and others wait for it. Only when it has
+	 * just woken: one that spins takes its turn in the queue like everybody.
+	 */
+	if ((p->flags & PF_KTHREAD) && p->nr_cpus_allowed == 1 && (enq_flags & SCX_ENQ_WAKEUP)) {
+		count(STAT_KTHREAD);
+		scx_bpf_dsq_insert(p, SCX_DSQ_LOCAL, others_slice_ns, enq_flags);
+		return;
+	}
+	if (!t) {
+		scx_bpf_dsq_insert_vtime(p, OTHERS, others_slice_ns, clock, enq_flags);
+		return;
+	}
+	t->queued_at = scx_bpf_now();
+	if (expected) {
+		used = bpf_map_lookup_elem(&used_runtime, &tgid);
+		count(STAT_JOBS);
+		scx_bpf_dsq_insert_vtime(p, JOBS, slice_ns, place(p, *expected, used ? *used : 0),
+					 enq_flags);
+	} else {
+		count(STAT_OTHERS);
+		scx_bpf_dsq_insert_vtime(p, OTHERS, others_slice(), settle(t), enq_flags);
+	}
+	/* A CPU may have gone idle since select_cpu looked, and slice ends never look. */
+	cpu = scx_bpf_pick_idle_cpu(p->cpus_ptr, 0);
+	if (cpu >= 0)
+		scx_bpf_kick_cpu(cpu, SCX_KICK_IDLE);
+}
+
+/* Give jobs that have waited too long a short slice here, one after the other. */
+static bool serve_late(u64 now)
+{
+	struct task_struct *p;
+	struct task_ctx *t;
+	u32 served = 0;
+
+	bpf_for_each(scx_dsq, p, JOBS, 0) {
+		t = ctx_of(p);
+		if (!t || before(now, t->queued_at + max_wait_ns))
+			continue;
+		scx_bpf_dsq_move_set_slice(BPF_FOR_EACH_ITER, late_slice_ns);
+		if (!scx_bpf_dsq_move(BPF_FOR_EACH_ITER, p, SCX_DSQ_LOCAL, 0))
+			continue;
+		count(STAT_LATE);
+		if (++served >= LATE_AT_ONCE)
+			break;
+	}
+	return served;
+}
+
+void BPF_STRUCT_OPS(jobs_dispatch, s32 cpu, struct task_struct *prev)
+{
+	u64 now = scx_bpf_now(), last = looked_at;
+
+	if (!before(now, last + look_ns) &&
+	    __sync_val_compare_and_swap(&looked_at, last, now) == last && serve_late(now))
+		return;
+	if (debt >= 0 && scx_bpf_dsq_move_to_local(OTHERS, 0))
+		return;
+	if (!scx_bpf_dsq_move_to_local(JOBS, 0))
+		scx_bpf_dsq_move_to_local(OTHERS, 0);
+}
+
+void BPF_STRUCT_OPS(jobs_runnable, struct task_struct *p, u64 enq_flags)
+{
+	struct task_ctx *t = ctx_of(p);
+	u32 tgid = p->tgid;
+
+	if (!t || t->counted || bpf_map_lookup_elem(&expected_runtime, &tgid))
+		return;
+	t->counted = p->scx.weight;
+	__sync_fetch_and_add(&others_weight, t->counted);
+}
+
+void BPF_STRUCT_OPS(jobs_quiescent, struct task_struct *p, u64 deq_flags)
+{
+	struct task_ctx *t = ctx_of(p);
+
+	if (!t)
+		return;
+	__sync_fetch_and_sub(&others_weight, t->counted);
+	t->counted = 0;
+}
+
+void BPF_STRUCT_OPS(jobs_running, struct task_struct *p)
+{
+	struct task_ctx *t = ctx_of(p);
+	u32 tgid = p->tgid;
+
+	if (!t)
+		return;
+	t->is_job = bpf_map_lookup_elem(&expected_runtime, &tgid) != NULL;
+	t->started_at = scx_bpf_now();
+}
+
+void BPF_STRUCT_OPS(jobs_stopping, struct task_struct *p, bool runnable)
+{
+	struct task_ctx *t = ctx_of(p);
+	u64 ran, weight, all, *used, percent = others_percent < 90 ? others_percent : 90;
+	u32 tgid = p->tgid;
+	s64 most = 4 * (s64)others_slice_ns, now_owed;
+
+	if (!t || !t->started_at)
+		return;
+	ran = scx_bpf_now() - t->started_at;
+	t->started_at = 0;
+
+	if (t->is_job) {
+		used = bpf_map_lookup_elem(&used_runtime, &tgid);
+		if (used)
+			__sync_fetch_and_add(used, ran);
+		else
+			bpf_map_update_elem(&used_runtime, &tgid, &ran, BPF_ANY);
+		now_owed = debt + (s64)(ran * percent / (100 - percent));
+	} else {
+		weight = p->scx.weight;
+		all = others_weight;
+		t->vtime += ran * 100 / weight;
+		__sync_fetch_and_add(&clock, ran * 100 / (all > weight ? all : weight));
+		now_owed = debt - (s64)ran;
+	}
+	/* Lost updates between CPUs do no harm: the debt is small and bounded. */
+	debt = now_owed > most ? most : now_owed < -most ? -most : now_owed;
+}
+
+s32 BPF_STRUCT_OPS(jobs_init_task, struct task_struct *p, struct scx_init_task_args *args)
+{
+	struct task_ctx *t = bpf_task_storage_get(&tasks, p, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+
+	if (!t)
+		return -ENOMEM;
+	t->vtime = clock;
+	return 0;
+}
+
+void BPF_STRUCT_OPS(jobs_exit_task, struct task_struct *p, struct scx_exit_task_args *args)
+{
+	u32 tgid = p->tgid;
+
+	/* The number will be somebody else's: forget what was known of the process. */
+	if (p->pid != p->tgid || args->cancelled)
+		return;
+	bpf_map_delete_elem(&expected_runtime, &tgid);
+	bpf_map_delete_elem(&used_runtime, &tgid);
+}
+
+void BPF_STRUCT_OPS(jobs_cpu_online, s32 cpu)
+{
+	__sync_fetch_and_add(&nr_online, 1);
+}
+
+/* Hand the tasks of `queue` that wait on `cpu` to the kernel's own global queue. */
+static void hand_over(u64 queue, s32 cpu)
+{
+	struct task_struct *p;
+
+	bpf_for_each(scx_dsq, p, queue, 0) {
+		if (scx_bpf_task_cpu(p) == cpu)
+			scx_bpf_dsq_move(BPF_FOR_EACH_ITER, p, SCX_DSQ_GLOBAL, 0);
+	}
+}
+
+/*
+ * A CPU on its way out no longer asks dispatch() for work, and waits until the tasks on
+ * its run queue are gone, also those that may run nowhere else. The kernel's own global
+ * queue is still served there, so they leave through it.
+ */
+void BPF_STRUCT_OPS(jobs_cpu_offline, s32 cpu)
+{
+	__sync_fetch_and_sub(&nr_online, 1);
+	hand_over(JOBS, cpu);
+	hand_over(OTHERS, cpu);
+}
+
+s32 BPF_STRUCT_OPS_SLEEPABLE(jobs_init)
+{
+	const struct cpumask *online = scx_bpf_get_online_cpumask();
+	s32 error;
+
+	nr_online = bpf_cpumask_weight(online);
+	scx_bpf_put_cpumask(online);
+	error = scx_bpf_create_dsq(JOBS, -1);
+	return error ? error : scx_bpf_create_dsq(OTHERS, -1);
+}
+
+void BPF_STRUCT_OPS(jobs_exit, struct scx_exit_info *ei)
+{
+	UEI_RECORD(uei, ei);
+}
+
+/* clang-format off */
+SCX_OPS_DEFINE(jobs_ops,
+	       .select_cpu	= (void *)jobs_select_cpu,
+	       .enqueue		= (void *)jobs_enqueue,
+	       .dispatch	= (void *)jobs_dispatch,
+	       .runnable	= (void *)jobs_runnable,
+	       .quiescent	= (void *)jobs_quiescent,
+	       .running		= (void *)jobs_running,
+	       .stopping	= (void *)jobs_stopping,
+	       .init_task	= (void *)jobs_init_task,
+	       .exit_task	= (void *)jobs_exit_task,
+	       .cpu_online	= (void *)jobs_cpu_online,
+	       .cpu_offline	= (void *)jobs_cpu_offline,
+	       .init		= (void *)jobs_init,
+	       .exit		= (void *)jobs_exit,
+	       .timeout_ms	= 5000U,
+	       .name		= "jobs");
+/* clang-format on */

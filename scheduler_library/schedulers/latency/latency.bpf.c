@@ -1,0 +1,424 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * latency: tasks that run briefly and often run at once, whatever else is going on.
+ *
+ * What a task is, is measured, not read from its name: the average length of its bursts
+ * (CPU time between two sleeps) and the average time between its wakeups. A task with
+ * short bursts and frequent wakeups is *brisk*. When it wakes and no CPU is idle, it goes
+ * into the brisk queue and takes a CPU from a task that is not.
+ *
+ * Both queues are ordered by weighted virtual time on one clock (as in `fair`), and the
+ * others keep a guaranteed part of each CPU: brisk tasks run up a debt there, and when it
+ * is a slice long, one of the others gets an uninterrupted slice first.
+ */
+#include <scx/common.bpf.h>
+
+char _license[] SEC("license") = "GPL";
+
+UEI_DEFINE(uei);
+
+#define BRISK  0
+#define OTHERS 1
+
+/* Live. A task is brisk only if its bursts are shorter than this on average, ns. */
+volatile u64 burst_limit_ns = 3000000;
+/* Live. A task is brisk only if it wakes at least this often, times a second. */
+volatile u64 min_wakes_per_s = 10;
+/* Live. Part of each CPU kept for the others while they have work, percent. */
+volatile u64 others_percent = 20;
+/* Live. Slice of a brisk task, ns. */
+volatile u64 brisk_slice_ns = 1000000;
+/* Live. Slice of every other task, ns; brisk tasks may end it early. */
+volatile u64 slice_ns = 4000000;
+/* Live. A task that slept may be at most this far behind the clock, ns of virtual time. */
+volatile u64 credit_ns = 4000000;
+/* Live. May a brisk task that wakes take the CPU from another? */
+volatile bool preempt = true;
+/* Load. No task shall wait longer than about this for its turn, ns. */
+const volatile u64 max_wait_ns = 1500000000;
+/* Load. Slices never become shorter than this, ns. */
+const volatile u64 min_slice_ns = 500000;
+/* Load. How many CPUs a waking task looks at for one to take; bounds the cost of a wakeup. */
+const volatile u32 search_cpus = 64;
+
+/* Counters in the map `stats`, summed over CPUs by the reader. */
+enum stat {
+	STAT_DIRECT, /* wakeups that found an idle CPU */
+	STAT_BRISK, /* brisk tasks that joined the queue */
+	STAT_OTHERS, /* other tasks that joined the queue */
+	STAT_PREEMPT, /* CPUs taken from another task */
+	STAT_KTHREAD, /* per-CPU kernel threads let through */
+	STAT_OWED, /* slices the others got because they were owed one */
+	NR_STATS,
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, NR_STATS);
+	__type(key, u32);
+	__type(value, u64);
+} stats SEC(".maps");
+
+struct task_ctx {
+	u64 vtime; /* virtual time, ns of CPU time of a task of weight 100 */
+	u64 started_at; /* when it last began to run, ns; 0 while it does not */
+	u64 counted; /* its part of runnable_weight; 0 while it sleeps */
+	u64 woke_at; /* when it last woke, ns */
+	u64 burst; /* CPU time since it woke, ns */
+	u64 burst_avg; /* ns */
+	u64 interval_avg; /* between wakeups, ns */
+	bool brisk;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct task_ctx);
+} tasks SEC(".maps");
+
+enum occupant {
+	NOBODY, /* idle, or a task of another scheduling class */
+	A_BRISK, /* a brisk task, or one that may not be interrupted now */
+	AN_OTHER,
+	CLAIMED, /* an other task, and somebody is on the way to take its place */
+};
+
+struct cpu_ctx {
+	u32 occupant;
+	u32 owed; /* the slice about to begin was owed: it may not be interrupted */
+	s64 debt; /* what brisk tasks owe the others here, ns */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct cpu_ctx);
+} cpus SEC(".maps");
+
+static u64 clock; /* virtual time of the machine */
+static u64 runnable_weight; /* of all runnable tasks */
+static u64 nr_online = 1;
+static u32 nr_cpus = 1; /* possible CPUs */
+
+static void count(u32 which)
+{
+	u64 *value = bpf_map_lookup_elem(&stats, &which);
+
+	if (value)
+		(*value)++;
+}
+
+static struct task_ctx *ctx_of(struct task_struct *p)
+{
+	return bpf_task_storage_get(&tasks, p, 0, 0);
+}
+
+static struct cpu_ctx *cpu_ctx(s32 cpu)
+{
+	u32 zero = 0;
+
+	return bpf_map_lookup_percpu_elem(&cpus, &zero, cpu);
+}
+
+/* Before, on a clock that may wrap. */
+static bool before(u64 a, u64 b)
+{
+	return (s64)(a - b) < 0;
+}
+
+/* Exponential average over about the last four values. */
+static u64 average(u64 old, u64 value)
+{
+	return (old * 3 + value) / 4;
+}
+
+/* How far the clock moves in max_wait_ns when every CPU is busy. */
+static u64 reach(void)
+{
+	u64 weight = runnable_weight;
+
+	return max_wait_ns * nr_online * 100 / (weight > 100 ? weight : 100);
+}
+
+/* The wished slice, short enough that all who wait in `queue` get by within max_wait_ns. */
+static u64 slice_in(u64 queue, u64 wished)
+{
+	s32 waiting = scx_bpf_dsq_nr_queued(queue);
+	u64 fit = max_wait_ns * nr_online / (waiting > 0 ? waiting + 1 : 1);
+
+	/* The others have only their part of the CPUs for certain. */
+	if (queue == OTHERS)
+		fit = fit * (others_percent ? others_percent : 1) / 100;
+	if (wished > fit)
+		wished = fit;
+	return wished > min_slice_ns ? wished : min_slice_ns;
+}
+
+/* The task's virtual time, brought within bounds of the clock. */
+static u64 settle(struct task_ctx *t)
+{
+	u64 now = clock, ahead = reach();
+
+	if (before(t->vtime, now - credit_ns))
+		t->vtime = now - credit_ns;
+	if (before(now + ahead, t->vtime))
+		t->vtime = now + ahead;
+	return t->vtime;
+}
+
+/*
+ * Brisk: short bursts, frequent wakeups, and not in the middle of a long one. Who was
+ * given less weight than usual (nice above 0) asked not to be in others' way.
+ */
+static bool is_brisk(const struct task_struct *p, const struct task_ctx *t)
+{
+	u64 wakes = min_wakes_per_s ? min_wakes_per_s : 1;
+
+	return p->scx.weight >= 100 && t->burst_avg <= burst_limit_ns &&
+	       t->burst <= 2 * burst_limit_ns && t->interval_avg <= 1000000000 / wakes;
+}
+
+/*
+ * Find a CPU that `p` may use and that runs another task, claim it, and make it pick anew.
+ * Its previous CPU first, where its data may still be cached.
+ */
+static void take_cpu(struct task_struct *p, s32 first)
+{
+	u32 i, cpu, most = nr_cpus < search_cpus ? nr_cpus : search_cpus;
+
+	bpf_for(i, 0, most)
+	{
+		struct cpu_ctx *c;
+
+		cpu = ((u32)first + i) % nr_cpus;
+		if (!bpf_cpumask_test_cpu(cpu, p->cpus_ptr))
+			continue;
+		c = cpu_ctx(cpu);
+		if (!c || c->occupant != AN_OTHER)
+			continue;
+		/* Two tasks that wake together take two CPUs, not the same one twice. */
+		if (__sync_val_compare_and_swap(&c->occupant, AN_OTHER, CLAIMED) != AN_OTHER)
+			continue;
+		count(STAT_PREEMPT);
+		scx_bpf_kick_cpu(cpu, SCX_KICK_PREEMPT);
+		return;
+	}
+}
+
+s32 BPF_STRUCT_OPS(latency_select_cpu, struct task_struct *p, s32 prev_cpu, u64 wake_flags)
+{
+	bool idle = false;
+	s32 cpu = scx_bpf_select_cpu_dfl(p, prev_cpu, wake_flags, &idle);
+	struct task_ctx *t;
+
+	if (idle) {
+		t = ctx_of(p);
+		if (t)
+			settle(t);
+		count(STAT_DIRECT);
+		scx_bpf_dsq_insert(p, SCX_DSQ_LOCAL, slice_in(OTHERS, slice_ns), 0);
+	}
+	return cpu;
+}
+
+void BPF_STRUCT_OPS(latency_enqueue, struct task_struct *p, u64 enq_flags)
+{
+	struct task_ctx *t = ctx_of(p);
+	s32 cpu;
+
+	/*
+	 * A kernel thread of one CPU runs briefly and others wait for it. Only when it has
+	 * just woken: one that spins takes its turn in the queue like everybody.
+	 */
+	if ((p->flags & PF_KTHREAD) && p->nr_cpus_allowed == 1 && (enq_flags & SCX_ENQ_WAKEUP)) {
+		count(STAT_KTHREAD);
+		scx_bpf_dsq_insert(p, SCX_DSQ_LOCAL, brisk_slice_ns, enq_flags | SCX_ENQ_PREEMPT);
+		return;
+	}
+	if (!t) {
+		scx_bpf_dsq_insert_vtime(p, OTHERS, slice_ns, clock, enq_flags);
+		return;
+	}
+	t->brisk = is_brisk(p, t);
+	if (t->brisk) {
+		count(STAT_BRISK);
+		scx_bpf_dsq_insert_vtime(p, BRISK, slice_in(BRISK, brisk_slice_ns), settle(t),
+					 enq_flags);
+	} else {
+		count(STAT_OTHERS);
+		scx_bpf_dsq_insert_vtime(p, OTHERS, slice_in(OTHERS, slice_ns), settle(t),
+					 enq_flags);
+	}
+	/* A CPU may have gone idle since select_cpu looked, and slice ends never look. */
+	cpu = scx_bpf_pick_idle_cpu(p->cpus_ptr, 0);
+	if (cpu >= 0)
+		scx_bpf_kick_cpu(cpu, SCX_KICK_IDLE);
+	else if (t->brisk && preempt && (enq_flags & SCX_ENQ_WAKEUP))
+		take_cpu(p, scx_bpf_task_cpu(p));
+}
+
+void BPF_STRUCT_OPS(latency_dispatch, s32 cpu, struct task_struct *prev)
+{
+	struct cpu_ctx *c = cpu_ctx(cpu);
+
+	if (c && c->debt >= (s64)slice_ns && scx_bpf_dsq_move_to_local(OTHERS, 0)) {
+		count(STAT_OWED);
+		c->owed = 1;
+		return;
+	}
+	if (!scx_bpf_dsq_move_to_local(BRISK, 0))
+		scx_bpf_dsq_move_to_local(OTHERS, 0);
+}
+
+void BPF_STRUCT_OPS(latency_runnable, struct task_struct *p, u64 enq_flags)
+{
+	struct task_ctx *t = ctx_of(p);
+	u64 now;
+
+	if (!t)
+		return;
+	if (!t->counted) {
+		t->counted = p->scx.weight;
+		__sync_fetch_and_add(&runnable_weight, t->counted);
+	}
+	if (!(enq_flags & SCX_ENQ_WAKEUP))
+		return;
+	now = scx_bpf_now();
+	/* One long sleep says little about how often it wakes while at work: at most 1 s. */
+	t->interval_avg =
+		average(t->interval_avg, now - t->woke_at < 1000000000 ? now - t->woke_at : 1000000000);
+	t->woke_at = now;
+}
+
+void BPF_STRUCT_OPS(latency_quiescent, struct task_struct *p, u64 deq_flags)
+{
+	struct task_ctx *t = ctx_of(p);
+
+	if (!t)
+		return;
+	__sync_fetch_and_sub(&runnable_weight, t->counted);
+	t->counted = 0;
+	if (deq_flags & SCX_DEQ_SLEEP) {
+		t->burst_avg = average(t->burst_avg, t->burst);
+		t->burst = 0;
+	}
+}
+
+void BPF_STRUCT_OPS(latency_running, struct task_struct *p)
+{
+	struct cpu_ctx *c = cpu_ctx(bpf_get_smp_processor_id());
+	struct task_ctx *t = ctx_of(p);
+
+	if (!t || !c)
+		return;
+	t->started_at = scx_bpf_now();
+	/* Those that found an idle CPU skipped enqueue. */
+	t->brisk = is_brisk(p, t);
+	c->occupant = t->brisk || c->owed ? A_BRISK : AN_OTHER;
+	c->owed = 0;
+}
+
+void BPF_STRUCT_OPS(latency_stopping, struct task_struct *p, bool runnable)
+{
+	struct cpu_ctx *c = cpu_ctx(bpf_get_smp_processor_id());
+	struct task_ctx *t = ctx_of(p);
+	u64 ran, weight, all, percent = others_percent < 90 ? others_percent : 90;
+	s64 most = slice_ns;
+
+	if (!t || !c || !t->started_at)
+		return;
+	ran = scx_bpf_now() - t->started_at;
+	weight = p->scx.weight;
+	all = runnable_weight;
+	t->started_at = 0;
+	t->burst += ran;
+	t->vtime += ran * 100 / weight;
+	__sync_fetch_and_add(&clock, ran * 100 / (all > weight ? all : weight));
+
+	c->occupant = NOBODY;
+	c->debt += t->brisk ? (s64)(ran * percent / (100 - percent)) : -(s64)ran;
+	/* What nobody asked for is not owed for ever, nor is plenty held against anyone. */
+	if (c->debt > most)
+		c->debt = most;
+	if (c->debt < -most)
+		c->debt = -most;
+}
+
+s32 BPF_STRUCT_OPS(latency_init_task, struct task_struct *p, struct scx_init_task_args *args)
+{
+	struct task_ctx *t = bpf_task_storage_get(&tasks, p, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+
+	if (!t)
+		return -ENOMEM;
+	t->vtime = clock;
+	/* Nobody is brisk until it has shown it, which takes about ten wakeups. */
+	t->burst_avg = 2 * burst_limit_ns;
+	t->interval_avg = 1000000000;
+	t->woke_at = scx_bpf_now();
+	return 0;
+}
+
+void BPF_STRUCT_OPS(latency_cpu_online, s32 cpu)
+{
+	__sync_fetch_and_add(&nr_online, 1);
+}
+
+/* Hand the tasks of `queue` that wait on `cpu` to the kernel's own global queue. */
+static void hand_over(u64 queue, s32 cpu)
+{
+	struct task_struct *p;
+
+	bpf_for_each(scx_dsq, p, queue, 0) {
+		if (scx_bpf_task_cpu(p) == cpu)
+			scx_bpf_dsq_move(BPF_FOR_EACH_ITER, p, SCX_DSQ_GLOBAL, 0);
+	}
+}
+
+/*
+ * A CPU on its way out no longer asks dispatch() for work, and waits until the tasks on
+ * its run queue are gone, also those that may run nowhere else. The kernel's own global
+ * queue is still served there, so they leave through it.
+ */
+void BPF_STRUCT_OPS(latency_cpu_offline, s32 cpu)
+{
+	__sync_fetch_and_sub(&nr_online, 1);
+	hand_over(BRISK, cpu);
+	hand_over(OTHERS, cpu);
+}
+
+s32 BPF_STRUCT_OPS_SLEEPABLE(latency_init)
+{
+	const struct cpumask *online = scx_bpf_get_online_cpumask();
+	s32 error;
+
+	nr_online = bpf_cpumask_weight(online);
+	scx_bpf_put_cpumask(online);
+	nr_cpus = scx_bpf_nr_cpu_ids();
+	error = scx_bpf_create_dsq(BRISK, -1);
+	return error ? error : scx_bpf_create_dsq(OTHERS, -1);
+}
+
+void BPF_STRUCT_OPS(latency_exit, struct scx_exit_info *ei)
+{
+	UEI_RECORD(uei, ei);
+}
+
+/* clang-format off */
+SCX_OPS_DEFINE(latency_ops,
+	       .select_cpu	= (void *)latency_select_cpu,
+	       .enqueue		= (void *)latency_enqueue,
+	       .dispatch	= (void *)latency_dispatch,
+	       .runnable	= (void *)latency_runnable,
+	       .quiescent	= (void *)latency_quiescent,
+	       .running		= (void *)latency_running,
+	       .stopping	= (void *)latency_stopping,
+	       .init_task	= (void *)latency_init_task,
+	       .cpu_online	= (void *)latency_cpu_online,
+	       .cpu_offline	= (void *)latency_cpu_offline,
+	       .init		= (void *)latency_init,
+	       .exit		= (void *)latency_exit,
+	       .timeout_ms	= 5000U,
+	       .name		= "latency");
+/* clang-format on */

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Imports go down the list of docs/architecture.md, and nowhere else."""
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+# What each package may import of the project, besides itself and `process`. A dotted name
+# opens that part only. What is not listed here may import everything: it is imported by nobody.
+MAY_IMPORT: dict[str, tuple[str, ...]] = {
+    "process": (),
+    "bpf": (),
+    "systemd": (),
+    "lab": (),
+    "simulator": ("bpf",),
+    "scheduler_library": ("bpf",),
+    "daemon": ("bpf", "scheduler_library", "simulator"),
+    "mcp_server": ("daemon.api",),
+    "agent": ("daemon.api", "mcp_server"),
+    "cli": ("daemon.api",),
+}
+OUTERMOST = ("benchmarks", "demo", "tests")
+
+
+@dataclass(frozen=True)
+class Import:
+    line: int
+    # What may stand in the table for it: `from a import b` is `a` or `a.b`.
+    names: tuple[str, ...]
+
+    @property
+    def top(self) -> str:
+        return self.names[0].partition(".")[0]
+
+
+def imports_of(source: str, package: tuple[str, ...]) -> Iterator[Import]:
+    """Every import in `source`, at any depth, of a module that lies in `package`."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield Import(node.lineno, (alias.name,))
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1] if node.level else ()
+            base = ".".join([*above, *([node.module] if node.module else [])])
+            for alias in node.names:
+                yield Import(node.lineno, (base, f"{base}.{alias.name}"))
+        elif (
+            isinstance(node, ast.Call)
+            and ast.unparse(node.func).rpartition(".")[2]
+            in ("import_module", "__import__", "run_module")
+            and node.args
+            and isinstance(node.args[0], ast.Constant)
+            and isinstance(node.args[0].value, str)
+        ):
+            yield Import(node.lineno, (node.args[0].value,))
+
+
+def offences(source: str, path: Path) -> list[str]:
+    """The imports in `source` that the table forbids to the file at `path` (below the root)."""
+    package = path.parent.parts
+    own = package[0]
+    allowed = (own, "process", *MAY_IMPORT[own])
+    found = []
+    for each in imports_of(source, package):
+        if each.top not in MAY_IMPORT and each.top not in OUTERMOST:
+            continue
+        if not any(
+            name == fence or name.startswith(f"{fence}.")
+            for name in each.names
+            for fence in allowed
+        ):
+            found.append(f"{path}:{each.line}: {own} may not import {each.names[-1]}")
+    return found
+
+
+@pytest.mark.parametrize("package", MAY_IMPORT)
+def test_a_package_imports_only_what_lies_below_it(package: str) -> None:
+    """Each file of a package imports nothing of the project but what the table gives it."""
+    found = [
+        offence
+        for path in sorted((ROOT / package).rglob("*.py"))
+        for offence in offences(path.read_text(), path.relative_to(ROOT))
+    ]
+    assert not found, "\n".join(found)
+
+
+def test_every_package_has_its_row() -> None:
+    """A new folder with Python in it is placed in the table before it is used."""
+    folders = {path.parent.name for path in ROOT.glob("*/__init__.py")}
+    assert folders - set(OUTERMOST) <= set(MAY_IMPORT)
+
+
+@pytest.mark.parametrize(
+    ("path", "source"),
+    [
+        ("bpf/a.py", "import daemon.config"),
+        ("cli/a.py", "from daemon import loader"),
+        ("cli/a.py", "def f():\n    from daemon.loader import load"),
+        ("agent/a.py", "import importlib\nimportlib.import_module('bpf.build')"),
+        ("daemon/api/a.py", "from ...cli import main"),
+        ("lab/a.py", "import tests"),
+    ],
+)
+def test_a_forbidden_import_is_named_with_its_line(path: str, source: str) -> None:
+    """The check sees plain, late, relative and dynamic imports, and says where they stand."""
+    found = offences(source, Path(path))
+    assert [each.partition(": ")[0] for each in found] == [f"{path}:{len(source.splitlines())}"]
+
+
+@pytest.mark.parametrize(
+    ("path", "source"),
+    [
+        ("cli/a.py", "from daemon import api"),
+        ("cli/a.py", "from daemon.api.models import Event\nfrom process import Fault\nimport json"),
+        ("daemon/a.py", "from . import config\nfrom .api import models"),
+    ],
+)
+def test_an_allowed_import_passes(path: str, source: str) -> None:
+    """Imports of oneself, of what lies below, and of other people's packages are left alone."""
+    assert offences(source, Path(path)) == []
