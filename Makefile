@@ -11,11 +11,10 @@ SYSCONFDIR ?= /etc
 DESTDIR    ?=
 # The Python that an installed schedpilot runs on. Not one from a home directory: services cannot see it.
 PYTHON     ?= /usr/bin/python3
-# An environment that has the dependencies already (a package, a machine without a network). Without it,
-# `make install` makes one and fetches them.
-VENV       ?=
 # A wheel of the project built before. Without it, `make install` builds one.
 WHEEL      ?=
+# More for pip: `--no-index --find-links FOLDER` installs on a machine without a network.
+PIP_ARGS   ?=
 # Only these tests: `make test TESTS=tests/library`, `make test TESTS='-m "not vm"'`.
 TESTS      ?=
 
@@ -29,9 +28,8 @@ DOCDIR  := $(PREFIX)/share/doc/schedpilot
 HELPERS := schedpilot-runner schedpilot-signals
 HELPER_DIR := build/helpers
 UNITS   := schedpilotd.service schedpilot-agent.service
-DOCS    := README.md CHANGELOG.md LICENSE $(wildcard docs/*.md)
 C_DIRS  := bpf scheduler_library
-C_FILES := $(shell find $(C_DIRS) -name '*.[ch]')
+C_FILES  = $(shell find $(C_DIRS) -name '*.[ch]')
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check format bench setup lab helpers wheel install uninstall clean
@@ -45,7 +43,7 @@ help:
 	@echo 'make bench      the measurements of docs/benchmarks.md'
 	@echo 'make setup      what the others need: packages and .venv'
 	@echo 'make lab        the virtual machine with a sched_ext kernel'
-	@echo 'make install    PREFIX=/usr DESTDIR= VENV= WHEEL=; undo with make uninstall'
+	@echo 'make install    PREFIX=/usr DESTDIR= WHEEL= PIP_ARGS=; undo with make uninstall'
 	@echo 'make clean      remove what was built in the tree'
 
 # ---- Work in the tree ---------------------------------------------------------------------------
@@ -84,7 +82,7 @@ clean:
 helpers:
 	$(MAKE) --no-print-directory -C bpf OUT=$(abspath $(HELPER_DIR))
 
-# One file that installs anywhere the dependencies are: make install WHEEL=build/wheel/….whl
+# The project as one file, for make install WHEEL=build/wheel/….whl elsewhere.
 wheel: setup
 	rm -rf build/wheel
 	$(PY) -m pip wheel -q --disable-pip-version-check --no-deps -w build/wheel .
@@ -97,22 +95,14 @@ PREFIXED = sed -e 's|/usr/bin/|$(PREFIX)/bin/|g' -e 's|/usr/lib/|$(PREFIX)/lib/|
 	-e 's|/usr/share/|$(PREFIX)/share/|g' -e 's|/etc/schedpilot|$(SYSCONFDIR)/schedpilot|g'
 
 install: helpers
-	install -d $(DESTDIR)$(PREFIX)/bin $(ROOTED) $(DESTDIR)$(UNITDIR) $(DESTDIR)$(DOCDIR) \
+	install -d $(DESTDIR)$(PREFIX)/bin $(ROOTED) $(DESTDIR)$(UNITDIR) $(DESTDIR)$(DOCDIR)/docs \
 		$(DESTDIR)$(PREFIX)/lib/systemd/catalog $(DESTDIR)$(PREFIX)/lib/sysusers.d \
 		$(DESTDIR)$(PREFIX)/lib/tmpfiles.d $(dir $(CONFIG))
 	install -m 0755 $(addprefix $(HELPER_DIR)/,$(HELPERS)) $(ROOTED)/
-ifeq ($(VENV),)
 	$(PYTHON) -m venv --clear $(ROOTED)/venv
-	$(ROOTED)/venv/bin/python $(PIP) $(or $(WHEEL),.)
+	$(ROOTED)/venv/bin/python $(PIP) $(PIP_ARGS) $(or $(WHEEL),.)
 	printf '%s\n' '#!$(LIBDIR)/venv/bin/python -I' 'from cli.main import main' 'main()' \
 		>$(DESTDIR)$(PREFIX)/bin/schedpilot
-else
-	rm -rf $(ROOTED)/python
-	$(VENV)/bin/python $(PIP) --no-deps --no-index --target $(ROOTED)/python $(or $(WHEEL),.)
-	printf '%s\n' '#!$(VENV)/bin/python -I' 'import sys' \
-		'sys.path.insert(0, "$(LIBDIR)/python")' 'from cli.main import main' 'main()' \
-		>$(DESTDIR)$(PREFIX)/bin/schedpilot
-endif
 	chmod 0755 $(DESTDIR)$(PREFIX)/bin/schedpilot
 	for unit in $(UNITS); do \
 		$(PREFIXED) systemd/$$unit >$(DESTDIR)$(UNITDIR)/$$unit || exit 1; \
@@ -122,7 +112,8 @@ endif
 	install -m 0644 systemd/schedpilot.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/schedpilot.conf
 	install -m 0644 systemd/schedpilot.toml $(ROOTED)/schedpilot.toml
 	test -e $(CONFIG) || install -m 0644 systemd/schedpilot.toml $(CONFIG)
-	install -m 0644 $(DOCS) $(DESTDIR)$(DOCDIR)/
+	install -m 0644 README.md CHANGELOG.md LICENSE $(DESTDIR)$(DOCDIR)/
+	install -m 0644 docs/*.md $(DESTDIR)$(DOCDIR)/docs/
 	@if [ -z '$(DESTDIR)' ]; then packaging/register add; \
 	else echo 'Staged. On the machine itself: packaging/register add'; fi
 

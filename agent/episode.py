@@ -35,7 +35,7 @@ UNFINISHED = (TrialState.RUNNING, TrialState.AWAITING_APPROVAL)
 LONGEST_COOLDOWN_S = 600.0
 # Another client's trial is waited for this long, looking again this often, seconds.
 LONGEST_BUSY_S = 900.0
-BUSY_PAUSE_S = 5.0
+BUSY_PAUSE_S = 1.0
 
 # Awaits the end of a trial by its id.
 Finished = Callable[[str], Awaitable[TrialView]]

@@ -191,7 +191,7 @@ def adapted_parameters(scheduler: SchedulerDetail, run_us: float) -> dict[str, P
 
 def _run_us(situation: Situation) -> float:
     """The workload's mean uninterrupted run, microseconds; 0 when nothing measured it."""
-    figure = situation.profile.figures.get("slice_mean_us", 0.0)
+    figure = situation.profile.figures.get("mean_burst_us", 0.0)
     if figure > 0:
         return figure
     workload = situation.workload

@@ -88,14 +88,16 @@ def note(text: str, style: str = "dim") -> None:
     err().print(plain(text, 4000, style), soft_wrap=True)
 
 
+def document(value: BaseModel) -> object:
+    """A model as plain JSON data; what JSON has no word for (infinity) becomes null."""
+    return json.loads(value.model_dump_json())
+
+
 def as_json(value: BaseModel | Sequence[BaseModel] | dict[str, object]) -> None:
     """One JSON document on standard output; ASCII only, so that nothing in it acts."""
-
-    def converted(each: object) -> object:
-        return each.model_dump(mode="json") if isinstance(each, BaseModel) else each
-
-    if isinstance(value, BaseModel | dict):
-        document = converted(value)
-    else:
-        document = [converted(each) for each in value]
-    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=True) + "\n")
+    plain_data: object = value
+    if isinstance(value, BaseModel):
+        plain_data = document(value)
+    elif not isinstance(value, dict):
+        plain_data = [document(each) for each in value]
+    sys.stdout.write(json.dumps(plain_data, indent=2, ensure_ascii=True) + "\n")

@@ -73,7 +73,9 @@ class Candidate:
             raise Fault(
                 FaultType.NOT_ALLOWED,
                 f"candidate {self.id} is not proven",
-                why=f"the gate {failed.gate.value!r} stopped it" if failed else "no gate was passed",
+                why=f"the gate {failed.gate.value!r} stopped it"
+                if failed
+                else "no gate was passed",
                 hint=f"see `GET /v1/candidates/{self.id}` for what to correct",
             )
         return Loadable(
@@ -159,17 +161,17 @@ class Candidates:
         )
 
     async def _from_external(self, entry: Entry, request: CandidateRequest) -> Candidate:
-        program = await asyncio.to_thread(external.inspect, entry.manifest)
-        if program.path is None:
+        program = await asyncio.to_thread(external.inspect_external, entry)
+        if program.state is not external.State.INSTALLED:
             raise Fault(
                 FaultType.NOT_INSTALLED,
-                f"{entry.name} is not installed on this machine",
-                why=f"the program {entry.manifest.command!r} is not on the path",
+                f"{entry.name} cannot be used on this machine: {program.state.value}",
+                why=program.note,
                 hint="install the scx schedulers, or choose another: schedpilot library list",
             )
-        options = external.command_line(program, request.parameters)
+        words = external.arguments(entry.name, program.options, request.parameters)
         parameters = dict(request.parameters)
-        id = candidate_id(Kind.EXTERNAL, entry.name, str(program.path).encode(), parameters)
+        id = candidate_id(Kind.EXTERNAL, entry.name, program.path.encode(), parameters)
         # The verifier meets it when it loads itself; there is nothing here for us to build.
         found = GateMessage(severity="note", message=f"installed: {program.path}")
         proof = Proof((GateResult(gate=Gate.STATIC, passed=True, seconds=0, messages=[found]),))
@@ -182,7 +184,7 @@ class Candidates:
                 "",
                 time.time(),
                 proof,
-                command=options,
+                command=(program.path, *words),
                 library=entry.name,
                 tags=tuple(entry.manifest.tags),
             )

@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from bpf import sysfs
 from bpf.runner import Runner
 from bpf.runner_lines import Detached, Exited, Stats
+
+from bpf import sysfs
 from daemon.api.models import ParameterValue
 from process import Fault, FaultType, LineChild, start_lines
 
@@ -44,11 +45,15 @@ class Loadable:
 
 @dataclass(frozen=True)
 class Gone:
-    """Why a scheduler is no longer in the kernel. `by_kernel`: it was thrown out."""
+    """Why a scheduler is no longer in the kernel.
+
+    `by_kernel`: it was thrown out. `restart`: it asked to be loaded afresh (CPU hotplug).
+    """
 
     reason: str
     by_kernel: bool
     dump: str = ""
+    restart: bool = False
 
 
 class Held(Protocol):
@@ -148,9 +153,7 @@ async def hold(what: Loadable, *, lease_s: float, sysfs_root: Path = sysfs.ROOT)
         Fault: VERIFIER_REFUSED, LOAD_FAILED, EJECTED, NOT_BPF, FOREIGN_SCHEDULER, MISSING_TOOL.
     """
     if what.object is not None:
-        runner = await Runner.start(
-            what.object, parameters=dict(what.parameters), lease_s=lease_s
-        )
+        runner = await Runner.start(what.object, parameters=dict(what.parameters), lease_s=lease_s)
         return RunnerHeld(runner, runner.attached.ops)
     return await _hold_external(what, sysfs_root)
 

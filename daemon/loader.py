@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from bpf import sysfs
 from bpf.sysfs import KernelState
+
+from bpf import sysfs
 from daemon.api.models import ParameterValue
 from daemon.holding import Gone, Held, Loadable, hold
 from process import Fault, FaultType

@@ -14,7 +14,6 @@ import logging
 import os
 import socket
 import struct
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -24,11 +23,9 @@ import uvicorn
 from starlette.applications import Starlette
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from daemon.api.paths import CONTROL_SOCKET, GROUP, OBSERVE_SOCKET
 from process import Fault, FaultType
 
-OBSERVE_SOCKET = "observe.sock"
-CONTROL_SOCKET = "control.sock"
-GROUP = "schedpilot"
 OBSERVE_MODE = 0o666
 CONTROL_MODE = 0o660
 
@@ -70,22 +67,23 @@ def listen(run_dir: Path) -> Iterator[Listeners]:
     Raises:
         Fault: BUSY where another daemon has the folder, STATE where it cannot be used.
     """
-    try:
-        run_dir.mkdir(mode=0o755, parents=True, exist_ok=True)
-        with _claimed(run_dir), contextlib.ExitStack() as stack:
-            group = _group_id()
-            yield Listeners(
-                observe=stack.enter_context(_bound(run_dir / OBSERVE_SOCKET, OBSERVE_MODE, None)),
-                control=stack.enter_context(_bound(run_dir / CONTROL_SOCKET, CONTROL_MODE, group)),
+    with contextlib.ExitStack() as stack:
+        try:
+            run_dir.mkdir(mode=0o755, parents=True, exist_ok=True)
+            stack.enter_context(_claimed(run_dir))
+            observe = stack.enter_context(_bound(run_dir / OBSERVE_SOCKET, OBSERVE_MODE, None))
+            control = stack.enter_context(
+                _bound(run_dir / CONTROL_SOCKET, CONTROL_MODE, _group_id())
             )
-    except OSError as error:
-        raise Fault(
-            FaultType.STATE,
-            "the sockets cannot be made",
-            where=str(run_dir),
-            why=error.strerror or str(error),
-            hint="run as root, or name a folder that you may write in SCHEDPILOT_RUN_DIR",
-        ) from error
+        except OSError as error:
+            raise Fault(
+                FaultType.STATE,
+                "the sockets cannot be made",
+                where=str(run_dir),
+                why=error.strerror or str(error),
+                hint="run as root, or name a folder that you may write in SCHEDPILOT_RUN_DIR",
+            ) from error
+        yield Listeners(observe, control)
 
 
 @contextlib.contextmanager
@@ -113,17 +111,16 @@ def _claimed(run_dir: Path) -> Iterator[None]:
 @contextlib.contextmanager
 def _bound(path: Path, mode: int, group: int | None) -> Iterator[socket.socket]:
     """A listening socket that appears at `path` with its owner and mode already right."""
-    with (
-        socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener,
-        tempfile.TemporaryDirectory(prefix=".new-", dir=path.parent) as folder,
-    ):
-        # The folder is ours alone until the socket is moved out of it, over what a dead
-        # daemon may have left.
-        made = Path(folder) / path.name
+    made = path.with_suffix(".new")
+    made.unlink(missing_ok=True)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+        # bind() takes the mode of the unbound socket: closed to others until it is in place,
+        # which is over whatever a dead daemon may have left there.
+        os.fchmod(listener.fileno(), 0o600)
         listener.bind(str(made))
-        made.chmod(mode)
         if group is not None:
             os.chown(made, -1, group)
+        made.chmod(mode)
         listener.listen(64)
         listener.setblocking(False)
         made.rename(path)
@@ -198,7 +195,7 @@ class _Server(uvicorn.Server):
         await self._stop.wait()
 
     @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:  # type: ignore[override]
+    def capture_signals(self) -> Iterator[None]:
         yield
 
 
@@ -211,9 +208,10 @@ async def serve_on(
 ) -> None:
     """Answer on sockets that `listen` gave, until `stop`; streams of events end with it.
 
-    `on_ready` is called once, when the first request can be answered.
+    `on_ready` is called once; whoever connects from then on is answered.
     """
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    # Below errors it tells of malformed requests, with which anybody could fill the journal.
+    logging.getLogger("uvicorn").setLevel(logging.ERROR)
     pairs = ((observe_app, listeners.observe), (control_app, listeners.control))
     async with asyncio.TaskGroup() as group:
         for app, listener in pairs:

@@ -48,7 +48,7 @@ WINDOW_PATIENCE = 3.0
 Result = TypeVar("Result")
 
 
-class Ejected(Exception):  # noqa: N818 - an outcome, not an error of ours
+class Ejected(Exception):
     """A scheduler left the kernel in the middle of a window."""
 
     def __init__(self, gone: Gone) -> None:
@@ -256,11 +256,10 @@ class Trials:
             f"on {trial.objective.title}",
             **self._names(trial),
         )
-        slow = self._watch.interval_s
         try:
             if not trial.request.fed_by_client:
                 fast = trial.settings.window_s / INTERVALS_A_WINDOW
-                await self._watch.set_interval(min(slow, max(0.25, fast)))
+                await self._watch.set_interval(min(self._watch.interval_s, max(0.25, fast)))
             await self._windows(trial)
         except Ejected as ejected:
             gone = ejected.gone
@@ -277,7 +276,7 @@ class Trials:
             self._ejected = None
             await asyncio.shield(self._settle_outcome(trial))
             with contextlib.suppress(Fault):
-                await self._watch.set_interval(slow)
+                await self._watch.usual_interval()
             trial.ended = time.time()
             trial.arm = None
             self._running = None
@@ -322,8 +321,10 @@ class Trials:
             self._publish(
                 EventKind.WINDOW,
                 f"window {len(trial.windows)} ({arm.value}): "
-                + (window.excluded or f"{trial.objective.title} {window.value:.4g} "
-                   f"{trial.objective.unit}"),
+                + (
+                    window.excluded
+                    or f"{trial.objective.title} {window.value:.4g} {trial.objective.unit}"
+                ),
                 figures={"value": window.value, "samples": float(window.samples)},
                 **self._names(trial),
             )
@@ -338,8 +339,10 @@ class Trials:
 
     async def _switch(self, trial: Trial, arm: Arm) -> None:
         """Have this arm's scheduler in the kernel."""
-        want = trial.candidate.loadable() if arm is Arm.CANDIDATE else (
-            trial.before.what if trial.before else None
+        want = (
+            trial.candidate.loadable()
+            if arm is Arm.CANDIDATE
+            else (trial.before.what if trial.before else None)
         )
         now = self._loader.loaded
         self._ejected = asyncio.get_running_loop().create_future()
@@ -394,9 +397,7 @@ class Trials:
             return None
         return WindowView(arm=arm, started=started, ended=time.time(), value=value, samples=1)
 
-    async def _next(
-        self, trial: Trial, queue: "asyncio.Queue[Observation]"
-    ) -> Observation | None:
+    async def _next(self, trial: Trial, queue: "asyncio.Queue[Observation]") -> Observation | None:
         patience = 10 * max(self._watch.interval_s, 1.0)
         return await self._first(trial, queue.get(), patience)
 
@@ -414,7 +415,7 @@ class Trials:
         waited = asyncio.ensure_future(what)
         try:
             await asyncio.wait(
-                {waited, trial.stop, self._ejected},
+                (waited, trial.stop, self._ejected),
                 timeout=patience_s,
                 return_when=asyncio.FIRST_COMPLETED,
             )

@@ -24,8 +24,12 @@ def cache_folder() -> Path:
     """The folder that holds every root: `$SCHEDPILOT_LAB_CACHE` or the user's cache."""
     if named := os.environ.get(CACHE_VARIABLE):
         return Path(named)
+    return _user_cache() / "lab"
+
+
+def _user_cache() -> Path:
     base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(base) / "schedpilot" / "lab"
+    return Path(base) / "schedpilot"
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,16 @@ class Root:
     def release(self) -> str:
         """The guest kernel's release, as `uname -r` gives it."""
         return (self.folder / "boot" / "release").read_text().strip()
+
+    def scratch(self, name: str) -> Path:
+        """A folder for what is derived from this root: beside it, or in the user's own cache
+        where the root is another user's."""
+        beside = self.folder
+        if not os.access(beside, os.W_OK):
+            beside = _user_cache() / "derived" / self.folder.name
+        folder = beside / name
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
 
 
 def place_of(recipe: Recipe) -> Path:

@@ -6,6 +6,7 @@ trouble of the lab itself (as `timeout` and `env` do).
 """
 
 import json
+import signal
 import sys
 import tempfile
 import time
@@ -89,6 +90,9 @@ def run(
     timeout: Annotated[float, typer.Option(min=1, help="Seconds for the whole run.")] = 600,
     out: Out = None,
     tree: Tree = None,
+    kernel_argument: Annotated[
+        list[str] | None, typer.Option(help="Add to the kernel's command line; may be repeated.")
+    ] = None,
     timing: Annotated[bool, typer.Option(help="Tell the times on standard error.")] = False,
 ) -> None:
     """Boot the guest, run a command in it as root, end with its exit status."""
@@ -107,6 +111,7 @@ def run(
         out=out,
         on_output=show,
         tree=tree,
+        kernel_arguments=kernel_argument or (),
         progress=_progress,
     )
     if timing:
@@ -139,6 +144,8 @@ def chroot(command: Command, out: Out = None, tree: Tree = None) -> None:
 
 def main() -> None:
     """Run the command line; a `Fault` becomes its report and an exit status."""
+    # So that an ended run removes its files, as with Ctrl-C.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
         app(prog_name="schedpilot lab")
     except Fault as fault:

@@ -18,6 +18,9 @@ from process.stream import Reader, stream
 GUEST_FILES = Path(__file__).parent / "guest"
 # How much of the console's end is kept, bytes.
 CONSOLE_BYTES = 65536
+CONSOLE_LINES = 40
+# What the kernel prints first when it gives up.
+PANIC = b"Kernel panic - not syncing: "
 
 
 class Accelerator(StrEnum):
@@ -56,6 +59,8 @@ class Machine:
     # Shell script that is the command; none when probing.
     command: str = ""
     want_results: bool = False
+    # Added to the kernel's command line, such as `isolcpus=1`.
+    kernel_arguments: tuple[str, ...] = ()
 
 
 def arguments(machine: Machine, initrd: Path, ports: Mapping[Port | None, int]) -> list[str]:
@@ -71,9 +76,10 @@ def arguments(machine: Machine, initrd: Path, ports: Mapping[Port | None, int]) 
     ]
     if machine.mode is Mode.SYSTEMD:
         kernel_line += ["systemd.show_status=0", "systemd.log_target=journal"]
+    kernel_line += machine.kernel_arguments
     accelerated = machine.accelerator is Accelerator.KVM
     words = ["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-no-reboot"]
-    words += ["-display", "none", "-machine", "pc,usb=off"]
+    words += ["-display", "none", "-machine", "q35,usb=off,smbus=off"]
     words += ["-accel", "kvm" if accelerated else "tcg,thread=multi"]
     words += ["-cpu", "host" if accelerated else "max"]
     words += ["-smp", str(machine.cpus), "-m", machine.memory]
@@ -130,7 +136,9 @@ class End:
 
     # Exit status of the command, or None when the guest ended without telling.
     status: int | None
+    # The console's last lines, and from the panic on where there was one.
     console: tuple[str, ...]
+    panic: tuple[str, ...]
     error: str
 
 
@@ -213,33 +221,38 @@ def boot(
                 f"the lab's command did not end within {timeout:g} s",
                 where="guest",
                 hint="raise --timeout, or find out what it waits for; the guest was ended",
-                details=_console_lines(console),
+                details=_lines(console),
             ) from None
     error = bytes(errors).decode("utf-8", "replace").strip()
-    return End(status[0] if status else None, _console_lines(console), error)
+    told = console.find(PANIC)
+    return End(
+        status[0] if status else None,
+        _lines(console),
+        _lines(console[told:], CONSOLE_BYTES)[:CONSOLE_LINES] if told >= 0 else (),
+        error,
+    )
 
 
-def _console_lines(console: bytearray) -> tuple[str, ...]:
-    return tail(bytes(console).replace(b"\r", b""), 30)
+def _lines(console: bytearray, count: int = CONSOLE_LINES) -> tuple[str, ...]:
+    return tail(bytes(console).replace(b"\r", b""), count)
 
 
 def failure(end: End) -> Fault:
     """The fault for a machine that ended without the command's exit status."""
-    panic = [line for line in end.console if "Kernel panic" in line]
-    if panic:
+    if end.panic:
         return Fault(
             FaultType.LAB,
             "the lab's kernel panicked",
             where="guest",
-            why=panic[-1].partition("Kernel panic")[2].lstrip(" -"),
-            hint="the console's last lines are above",
-            details=end.console,
+            why=end.panic[0].removeprefix(PANIC.decode()),
+            hint="the console from the panic on is above",
+            details=end.panic,
         )
     return Fault(
         FaultType.LAB,
         "the lab's machine ended before the command did",
         where="guest",
         why=end.error or "QEMU gave no reason",
-        hint="more memory (--memory) helps where the guest ran out of it",
+        hint="the console's last lines, if any, are above",
         details=end.console,
     )

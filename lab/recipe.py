@@ -103,7 +103,7 @@ PYTHON = "python3.13"
 TEST_REQUIREMENTS = ("hypothesis", "pytest")
 
 # Raised by hand when the building steps themselves change.
-STEPS = 1
+STEPS = 2
 
 
 @dataclass(frozen=True)
@@ -141,8 +141,10 @@ def recipe_for(tree: Path) -> Recipe:
     """
     manifest = tree / "pyproject.toml"
     try:
-        project = tomllib.loads(manifest.read_text())["project"]
+        content = tomllib.loads(manifest.read_text())
+        project = content["project"]
         requirements: Sequence[str] = project["dependencies"]
+        builder: Sequence[str] = content["build-system"]["requires"]
         extras: Sequence[str] = project.get("optional-dependencies", {}).get("dev", [])
     except (OSError, KeyError, tomllib.TOMLDecodeError) as trouble:
         raise Fault(
@@ -152,5 +154,6 @@ def recipe_for(tree: Path) -> Recipe:
             why=str(trouble),
             hint="run the lab from a checkout, or name one with --tree",
         ) from None
+    # The builder too: the guest has no network, and installs the project from its source.
     tests = [each for each in extras if each.startswith(TEST_REQUIREMENTS)]
-    return Recipe(requirements=tuple(sorted([*requirements, *tests])))
+    return Recipe(requirements=tuple(sorted({*requirements, *builder, *tests})))

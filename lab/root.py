@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from lab import accelerator, tools
-from lab.cache import Root, complete, finished
+from lab.cache import CACHE_VARIABLE, Root, cache_folder, complete, finished
 from lab.chroot import in_root
 from lab.recipe import Recipe, recipe_for
 from process import Fault, FaultType, run
@@ -82,8 +82,8 @@ def ensure(recipe: Recipe, progress: Progress) -> Root:
             FaultType.NOT_ALLOWED,
             "only root can build the lab's root",
             why="its files belong to several users",
-            hint="run `sudo schedpilot lab build` once, with SCHEDPILOT_LAB_CACHE naming a folder"
-            " you share; runs need no privileges",
+            hint=f"run `sudo env {CACHE_VARIABLE}={cache_folder()} schedpilot lab build` once;"
+            " later runs need no privileges",
         )
     return complete(recipe, lambda folder: _build(folder, recipe, progress))
 
@@ -92,7 +92,7 @@ def _build(folder: Path, recipe: Recipe, progress: Progress) -> None:
     # Readable by the users that later run from it.
     folder.chmod(0o755)
     root = Root(folder)
-    progress(f"fetching and unpacking {len(recipe.packages)} Debian packages with what they need")
+    progress(f"installing {len(recipe.packages)} Debian packages and what they need (minutes)")
     _bootstrap(root, recipe)
     progress("installing the project's Python requirements")
     _install_python(root, recipe)
@@ -186,6 +186,9 @@ def _configure(root: Root, recipe: Recipe) -> None:
     (etc / "hostname").write_text("lab\n")
     (etc / "hosts").write_text("127.0.0.1 localhost lab\n::1 localhost\n")
     (etc / "resolv.conf").unlink(missing_ok=True)
+    # Newer than /usr, or the first boot under systemd (each one is) rebuilds caches for seconds.
+    for stamp in (etc / ".updated", root.tree / "var" / ".updated"):
+        stamp.touch()
 
 
 def _collect_boot_files(root: Root) -> None:

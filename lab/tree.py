@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from lab.cache import Root
+from lab.cache import Root, locked
 from lab.chroot import in_root
 from lab.root import make_image
 from process import Fault, FaultType, run
@@ -28,6 +28,7 @@ KEPT = 6
 # Room for what the guest writes into the tree, bytes; sparse.
 SPARE_BYTES = 1 << 30
 BUILD_S = 600.0
+MAKING = ".making-"
 
 
 def project_root(start: Path | None = None) -> Path:
@@ -87,11 +88,20 @@ def digest(tree: Path, files: Iterable[Path]) -> str:
     return state.hexdigest()[:16]
 
 
-def copy_files(tree: Path, files: Iterable[Path], target: Path) -> None:
+def copy_files(tree: Path, files: Iterable[Path], target: Path) -> list[Path]:
+    """Copy `files` with their modes and times; returns those that were still there."""
+    copied = []
+    target.mkdir(parents=True)
     for name in files:
         place = target / name
         place.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(tree / name, place, follow_symlinks=False)
+        try:
+            shutil.copy2(tree / name, place, follow_symlinks=False)
+        except FileNotFoundError:
+            # Removed since it was listed: somebody works in the tree.
+            continue
+        copied.append(name)
+    return copied
 
 
 def disk(root: Root, tree: Path) -> Path:
@@ -100,49 +110,61 @@ def disk(root: Root, tree: Path) -> Path:
     Raises:
         Fault: BUILD_FAILED when the C helpers do not build.
     """
-    files = files_of(tree)
-    folder = root.folder / "trees"
-    folder.mkdir(exist_ok=True)
-    image = folder / f"{digest(tree, files)}.img"
-    if image.exists():
-        os.utime(image)
-        return image
-    with tempfile.TemporaryDirectory(prefix=".making-", dir=folder) as scratch:
-        work = Path(scratch)
-        content = work / "content"
-        (content / "tree").mkdir(parents=True)
-        content.chmod(0o755)
-        copy_files(tree, files, content / "tree")
-        helpers = _helpers(root, content / "tree", [f for f in files if f.parts[0] == "bpf"])
-        if helpers:
-            shutil.copytree(helpers, content / "lib")
-        else:
-            (content / "lib").mkdir()
-        in_root(
-            root.tree,
-            ["python3", "-m", "compileall", "-q", "-j", "0", "/tree"],
-            binds={content / "tree": "/tree"},
-            timeout=BUILD_S,
-            # A test's deliberately broken source is its own business.
-            check=False,
-        )
-        made = work / "disk.img"
-        make_image(content, made, spare_bytes=SPARE_BYTES)
-        made.rename(image)
-    for old in sorted(folder.glob("*.img"), key=lambda path: path.stat().st_mtime)[:-KEPT]:
-        old.unlink(missing_ok=True)
+    folder = root.scratch("trees")
+    with locked(folder):
+        # Under the lock nobody makes anything, so this is what a killed run left.
+        for stale in folder.glob(f"{MAKING}*"):
+            shutil.rmtree(stale)
+        with tempfile.TemporaryDirectory(prefix=MAKING, dir=folder) as scratch:
+            work = Path(scratch)
+            copy = work / "content" / "tree"
+            # The name is that of the copy's content: the tree may change under our hands.
+            files = copy_files(tree, files_of(tree), copy)
+            image = folder / f"{digest(copy, files)}.img"
+            if image.exists():
+                os.utime(image)
+            else:
+                _make_disk(root, work, files).rename(image)
+        for old in sorted(folder.glob("*.img"), key=lambda path: path.stat().st_mtime)[:-KEPT]:
+            old.unlink()
+    return image
+
+
+def _make_disk(root: Root, work: Path, files: list[Path]) -> Path:
+    content = work / "content"
+    helpers = _helpers(root, content / "tree", [f for f in files if f.parts[0] == "bpf"])
+    if helpers:
+        shutil.copytree(helpers, content / "lib")
+    else:
+        (content / "lib").mkdir()
+    for each in (content, content / "tree", content / "lib"):
+        # Whatever our umask: unprivileged users of the guest read these.
+        each.chmod(0o755)
+    in_root(
+        root.tree,
+        ["python3", "-m", "compileall", "-q", "-j", "0", "/tree"],
+        binds={content / "tree": "/tree"},
+        timeout=BUILD_S,
+        # A test's deliberately broken source is its own business.
+        check=False,
+    )
+    image = work / "disk.img"
+    make_image(content, image, spare_bytes=SPARE_BYTES)
     return image
 
 
 def _helpers(root: Root, tree: Path, sources: list[Path]) -> Path | None:
-    """The C helpers built for the guest, by content; None where the tree has none."""
+    """The C helpers built for the guest, by content; None where the tree has none.
+
+    Called under the lock of the disks.
+    """
     if not (tree / "bpf" / "Makefile").is_file():
         return None
-    built = root.folder / "helpers" / digest(tree, sources)
+    folder = root.scratch("helpers")
+    built = folder / digest(tree, sources)
     if built.is_dir():
         return built
-    built.parent.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".making-", dir=built.parent) as scratch:
+    with tempfile.TemporaryDirectory(prefix=MAKING, dir=folder) as scratch:
         work = Path(scratch) / "out"
         work.mkdir()
         done = in_root(
@@ -162,10 +184,5 @@ def _helpers(root: Root, tree: Path, sources: list[Path]) -> Path | None:
                 hint="`schedpilot lab chroot -- make -C bpf OUT=/out` repeats it by hand",
                 details=tuple((done.text + done.error_text).splitlines()[-30:]),
             )
-        try:
-            work.rename(built)
-        except OSError:
-            # Another run was faster; what it built is the same.
-            if not built.is_dir():
-                raise
+        work.rename(built)
     return built

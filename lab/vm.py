@@ -15,6 +15,11 @@ from lab.machine import Machine, Mode, Port, boot, failure
 from lab.recipe import recipe_for
 from lab.root import Progress, ensure
 from lab.tree import disk, project_root
+from process import Fault, FaultType
+from process.run import tail
+
+# How much of the command's output a fault repeats.
+OUTPUT_LINES = 20
 
 # Gets the port (`Port.STDOUT` or `Port.STDERR`) and the bytes, as the command writes them.
 OnOutput = Callable[[Port, bytes], None]
@@ -53,6 +58,7 @@ def run_in_lab(
     out: Path | None = None,
     on_output: OnOutput | None = None,
     tree: Path | None = None,
+    kernel_arguments: Sequence[str] = (),
     progress: Progress = lambda _: None,
 ) -> LabResult:
     """Boot the lab, run `cmd` as root in /tree (a scratch copy of the project), power off.
@@ -66,6 +72,7 @@ def run_in_lab(
         out: folder that gets what the command left in the guest's /out.
         on_output: gets the output as it comes.
         tree: the checkout; this package's own by default.
+        kernel_arguments: added to the kernel's command line.
         progress: gets a line for each long step before the boot.
 
     Raises:
@@ -85,6 +92,7 @@ def run_in_lab(
         disks=(root.image, tree_disk),
         command=f"#!/bin/sh\nexec {shlex.join(cmd)}\n",
         want_results=out is not None,
+        kernel_arguments=tuple(kernel_arguments),
     )
     kept = {Port.STDOUT: bytearray(), Port.STDERR: bytearray()}
     begun: list[float] = []
@@ -103,18 +111,27 @@ def run_in_lab(
         def keep_results(data: bytes) -> None:
             results.write(data)
 
-        end = boot(
-            machine,
-            timeout=timeout,
-            outputs={
-                Port.STDOUT: relay(Port.STDOUT),
-                Port.STDERR: relay(Port.STDERR),
-                Port.RESULTS: keep_results,
-            },
-            on_begin=lambda: begun.append(time.monotonic()),
-        )
-        if end.status is None:
-            raise failure(end)
+        try:
+            end = boot(
+                machine,
+                timeout=timeout,
+                outputs={
+                    Port.STDOUT: relay(Port.STDOUT),
+                    Port.STDERR: relay(Port.STDERR),
+                    Port.RESULTS: keep_results,
+                },
+                on_begin=lambda: begun.append(time.monotonic()),
+            )
+            if end.status is None:
+                raise failure(end)
+        except Fault as fault:
+            if on_output is None:
+                # Nobody has seen what the command said before the trouble.
+                fault.details += (
+                    *(f"stdout: {line}" for line in tail(bytes(kept[Port.STDOUT]), OUTPUT_LINES)),
+                    *(f"stderr: {line}" for line in tail(bytes(kept[Port.STDERR]), OUTPUT_LINES)),
+                )
+            raise
         if out is not None:
             results.seek(0)
             _unpack(results, out)
@@ -130,6 +147,15 @@ def run_in_lab(
 
 def _unpack(results: io.BufferedRandom, out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
-    with tarfile.open(fileobj=results, mode="r|") as archive:
-        # The filter refuses what would leave `out`, devices and special modes.
-        archive.extractall(out, filter="data")
+    try:
+        with tarfile.open(fileobj=results, mode="r|") as archive:
+            # The filter refuses what would leave `out`, devices and special modes.
+            archive.extractall(out, filter="data")
+    except tarfile.TarError as trouble:
+        raise Fault(
+            FaultType.LAB,
+            "cannot bring back what the command left in /out",
+            where=str(out),
+            why=str(trouble),
+            hint="leave plain files, folders and links there",
+        ) from None

@@ -133,11 +133,7 @@ def _folders(root: Path) -> list[Path]:
         found = sorted(root.iterdir())
     except FileNotFoundError:
         return []
-    return [
-        each
-        for each in found
-        if not each.name.startswith((".", "__")) and each.is_dir()
-    ]
+    return [each for each in found if not each.name.startswith((".", "__")) and each.is_dir()]
 
 
 def load_catalog(state: Path | None = None, *, operator: Iterable[Path] = ()) -> Catalog:

@@ -10,7 +10,7 @@ import difflib
 import tomllib
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
 from pydantic import (
     BaseModel,
@@ -20,6 +20,7 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
+from pydantic_core import ErrorDetails
 
 from process import Fault, FaultType
 
@@ -164,7 +165,7 @@ def nearest(word: str, known: list[str]) -> str:
     return f" (nearest known: {close[0]!r})" if close else ""
 
 
-def _problem(error: Any) -> str:
+def _problem(error: ErrorDetails) -> str:
     """One line for one pydantic error: the key, then what is wrong with it."""
     path = [str(part) for part in error["loc"]]
     key = ""

@@ -57,9 +57,7 @@ def _check(parameter: Parameter, value: Value | str) -> Value:
         raise ValueError("this is a truth value, not a number")
     if isinstance(value, float) and value - value != 0:
         raise ValueError("this is not a finite number")
-    number = (
-        _in_unit(value, parameter.unit) if isinstance(value, str) else Fraction(value)
-    )
+    number = _in_unit(value, parameter.unit) if isinstance(value, str) else Fraction(value)
     if parameter.type is ParameterType.INT and number.denominator != 1:
         raise ValueError(f"this is not a whole number of {parameter.unit.value}")
     assert parameter.min is not None
@@ -93,7 +91,9 @@ def check_parameters(
             problems.append(f"{name[:60]!r}: no such parameter{nearest(name, list(known))}")
             continue
         if live and parameter.when is not When.LIVE:
-            problems.append(f"{name}: can be set only when the scheduler is loaded, not while it runs")
+            problems.append(
+                f"{name}: can be set only when the scheduler is loaded, not while it runs"
+            )
             continue
         try:
             checked[name] = _check(parameter, value)

@@ -162,9 +162,7 @@ def hold(request: HoldRequest) -> Call[StatusView]:
 
 def release(reason: str = "asked for by the operator") -> Call[StatusView]:
     """Back to the kernel's own scheduler."""
-    return Call(
-        "DELETE", "/v1/scheduler", _one(StatusView), {"reason": reason}, timeout_s=ACT_S
-    )
+    return Call("DELETE", "/v1/scheduler", _one(StatusView), {"reason": reason}, timeout_s=ACT_S)
 
 
 def set_parameters(request: ParametersRequest) -> Call[StatusView]:

@@ -6,7 +6,6 @@ model. Every trouble is a `process.Fault`: the daemon's own, as it was raised th
 UNREACHABLE, TIMEOUT or INTERNAL where the talking itself failed.
 """
 
-import os
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from pathlib import Path
@@ -19,6 +18,7 @@ from pydantic import ValidationError
 from daemon.api import calls
 from daemon.api.calls import Call
 from daemon.api.models import Event, Problem
+from daemon.api.paths import CONTROL_SOCKET, GROUP, OBSERVE_SOCKET, run_dir
 from daemon.api.problems import fault_of
 from daemon.api.stream_reading import EventDecoder
 from process import Fault, FaultType
@@ -26,22 +26,11 @@ from process import Fault, FaultType
 P = ParamSpec("P")
 T = TypeVar("T")
 
-RUN_DIR_VARIABLE = "SCHEDPILOT_RUN_DIR"
-RUN_DIR = Path("/run/schedpilot")
-OBSERVE_SOCKET = "observe.sock"
-CONTROL_SOCKET = "control.sock"
-GROUP = "schedpilot"
-
 # Longer than four heartbeats of the event stream without a byte: the daemon is gone or stuck.
 _SILENCE_S = 65.0
 _CONNECT_S = 10.0
 # The host of a URL has no meaning on a Unix socket; this is what the daemon sees as `Host`.
 _BASE = "http://schedpilot"
-
-
-def run_dir() -> Path:
-    """The folder of the sockets: `SCHEDPILOT_RUN_DIR`, else `/run/schedpilot`."""
-    return Path(os.environ.get(RUN_DIR_VARIABLE) or RUN_DIR)
 
 
 def observe_client() -> "Client":
@@ -155,17 +144,19 @@ class _Method(Generic[P, T]):
     @overload
     def __get__(self, client: "Client", owner: object) -> Callable[P, T]: ...
     @overload
-    def __get__(self, client: "AsyncClient", owner: object) -> Callable[
-        P, Coroutine[Any, Any, T]
-    ]: ...
+    def __get__(
+        self, client: "AsyncClient", owner: object
+    ) -> Callable[P, Coroutine[Any, Any, T]]: ...
     @overload
     def __get__(self, client: None, owner: object) -> Self: ...
     def __get__(self, client: "Client | AsyncClient | None", owner: object) -> Any:
         if client is None:
             return self
 
-        def method(*args: P.args, **kwargs: P.kwargs) -> Any:
-            return client.send(self._build(*args, **kwargs))
+        build = self._build
+
+        def method(*args: P.args, **kwargs: P.kwargs) -> T | Coroutine[Any, Any, T]:
+            return client.send(build(*args, **kwargs))
 
         return method
 

@@ -48,7 +48,6 @@ class _EventsQuery(RequestModel):
     after: Annotated[int, Field(ge=0, lt=2**63)] = 0
 
 
-
 def reading_routes(reading: Reading) -> list[Route]:
     """Every route that reads; a handler here can reach nothing that acts."""
 
@@ -136,14 +135,15 @@ def observe_app(reading: Reading) -> Starlette:
     read = {each.path for each in routes}
 
     async def elsewhere(request: Request) -> Response:
+        path = request.scope["path"]
         fault = Fault(
             FaultType.NOT_ALLOWED,
-            f"{request.method} {displayable(request.scope['path'])} is not answered on the observe socket",
+            f"{request.method} {displayable(path)} is not answered on the observe socket",
             why="this socket only reads",
             hint="use control.sock in the same folder (root and group `schedpilot` may open it)",
         )
         response = problem_response(request, fault, status=405)
-        response.headers["allow"] = "GET, HEAD" if request.scope["path"] in read else ""
+        response.headers["allow"] = "GET, HEAD" if path in read else ""
         return response
 
     for path in Acting:

@@ -1,7 +1,24 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The acting routes, by name. `control.py` serves them; `observe.py` says where they are."""
+"""Where the API is: its sockets, and the acting routes by name.
 
+`control.py` serves those; `observe.py` says where they are.
+"""
+
+import os
 from enum import StrEnum
+from pathlib import Path
+
+RUN_DIR_VARIABLE = "SCHEDPILOT_RUN_DIR"
+RUN_DIR = Path("/run/schedpilot")
+OBSERVE_SOCKET = "observe.sock"
+CONTROL_SOCKET = "control.sock"
+# Its members may open the control socket.
+GROUP = "schedpilot"
+
+
+def run_dir() -> Path:
+    """The folder of the sockets: `SCHEDPILOT_RUN_DIR`, else `/run/schedpilot`."""
+    return Path(os.environ.get(RUN_DIR_VARIABLE) or RUN_DIR)
 
 
 class Acting(StrEnum):

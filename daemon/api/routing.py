@@ -129,7 +129,9 @@ def route(path: str, handler: Handler, method: str = "GET") -> Route:
         except ClientDisconnect:
             return Response(status_code=400)  # nobody is there to read it
         except Exception:  # noqa: BLE001 - the last line of defence; logged with its traceback
-            _log.exception("a defect while answering %s %s", method, displayable(request.scope["path"]))
+            _log.exception(
+                "a defect while answering %s %s", method, displayable(request.scope["path"])
+            )
             return problem_response(request, _defect())
 
     return Route(path, guarded, methods=[method])

@@ -71,7 +71,8 @@ def _fault(error: ValidationError, model: type[BaseModel], subject: str, noun: s
         if reason not in told:
             told.append(reason)
     lines = [
-        f"{path}: {displayable(', or: '.join(told), _REASON_LIMIT)}" for path, told in reasons.items()
+        f"{path}: {displayable(', or: '.join(told), _REASON_LIMIT)}"
+        for path, told in reasons.items()
     ]
     if len(lines) > FIELDS_SHOWN:
         lines[FIELDS_SHOWN:] = [f"and {len(lines) - FIELDS_SHOWN} more"]
@@ -97,4 +98,6 @@ def _unknown(location: tuple[int | str, ...], model: type[BaseModel], noun: str)
         known = inner if inspect.isclass(inner) and issubclass(inner, BaseModel) else None
     names = list(known.model_fields) if known else []
     nearest = difflib.get_close_matches(str(location[-1])[:_NAME_LIMIT], names, n=1)
-    return f"unknown {noun}; the nearest known one is {nearest[0]}" if nearest else f"unknown {noun}"
+    return (
+        f"unknown {noun}; the nearest known one is {nearest[0]}" if nearest else f"unknown {noun}"
+    )

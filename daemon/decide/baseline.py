@@ -30,7 +30,7 @@ class Baseline:
     `centre` and `spread` are natural logarithms; use `typical`, `ratio` and `z`.
     """
 
-    ring: array[float] = field(default_factory=lambda: array("f"))
+    ring: "array[float]" = field(default_factory=lambda: array("f"))
     place: int = 0
     centre: float = 0.0
     spread: float = SPREAD_MIN

@@ -32,9 +32,9 @@ def within(t: float, freedom: float) -> float:
     end = math.atan(t / math.sqrt(freedom))
     step = end / _PANELS
     inner = math.fsum(
-        (4 if i % 2 else 2) * math.cos(i * step) ** (freedom - 1) for i in range(1, _PANELS)
+        (4 if i % 2 else 2) * math.pow(math.cos(i * step), freedom - 1) for i in range(1, _PANELS)
     )
-    integral = (1 + inner + math.cos(end) ** (freedom - 1)) * step / 3
+    integral = (1 + inner + math.pow(math.cos(end), freedom - 1)) * step / 3
     scale = math.exp(math.lgamma((freedom + 1) / 2) - math.lgamma(freedom / 2))
     return min(1.0, 2 * scale / math.sqrt(math.pi) * integral)
 
@@ -73,9 +73,7 @@ def ratio_of(baseline: Sequence[float], candidate: Sequence[float], confidence: 
     difference = fmean(b) - fmean(a)
     share_a = max(variance(a), NOISE_MIN**2) / len(a)
     share_b = max(variance(b), NOISE_MIN**2) / len(b)
-    freedom = (share_a + share_b) ** 2 / (
-        share_a**2 / (len(a) - 1) + share_b**2 / (len(b) - 1)
-    )
+    freedom = (share_a + share_b) ** 2 / (share_a**2 / (len(a) - 1) + share_b**2 / (len(b) - 1))
     reach = critical(confidence, round(freedom, 2)) * math.sqrt(share_a + share_b)
     return Ratio(
         math.exp(difference),

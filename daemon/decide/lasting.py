@@ -31,7 +31,7 @@ class Lasting:
         calm_now = self.calm + 1 if mark is Mark.CALM else 0
         if self.active:
             if calm_now >= calm:
-                return Lasting()
+                return STILL
             return Lasting(marks, calm_now, self.since)
         starts = [start for start in marks if start > 0]
         since = starts[0] if len(starts) >= bad else 0.0
@@ -40,3 +40,7 @@ class Lasting:
     def interrupted(self) -> "Lasting":
         """After a gap: what was active stays so, but no streak runs across the gap."""
         return Lasting(since=self.since)
+
+
+# Nothing has happened yet.
+STILL = Lasting()

@@ -21,6 +21,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from fnmatch import fnmatchcase
 from typing import NoReturn
 
 from daemon.api.models import Direction, ObjectiveView
@@ -282,6 +283,7 @@ DEFAULT_OBJECTIVE = parse_objective("latency p99")
 
 # ---------------------------------------------------------------- its value
 
+
 def value_of(
     objective: Objective,
     workload: str,
@@ -334,3 +336,17 @@ def _delay(fraction: float | None, parts: Sequence[WorkloadObservation]) -> Valu
     histogram = merged(part.delay_hist for part in parts)
     count = total(histogram)
     return Value(quantile(histogram, fraction), count) if count else None
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """An objective that the operator declared. `workload` is an id, or a glob over ids."""
+
+    workload: str
+    objective: Objective
+
+    def of(self, ids: Iterable[str]) -> list[str]:
+        """The workloads it is for: those present that match, or the one that it names."""
+        if not any(sign in self.workload for sign in "*?["):
+            return [self.workload]
+        return [each for each in ids if fnmatchcase(each, self.workload)]

@@ -305,9 +305,7 @@ def _verdict(
     )
 
 
-def _undecided(
-    windows: Sequence[WindowView], reason: str, objective: Objective
-) -> VerdictView:
+def _undecided(windows: Sequence[WindowView], reason: str, objective: Objective) -> VerdictView:
     """A rollback without an interval: confidence 0, and the ratio of medians where there is one."""
     baseline, candidate = values(windows, Arm.BASELINE), values(windows, Arm.CANDIDATE)
     ratio = median(candidate) / median(baseline) if baseline and candidate else 1.0

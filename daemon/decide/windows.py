@@ -113,11 +113,7 @@ def guarded_of(workload: str, observations: Sequence[Observation]) -> dict[Guard
     span = sum(each.interval_s for each in observations)
     if span <= 0:
         return {}
-    parts = [
-        (each.interval_s, part)
-        for each in observations
-        for part in each.workloads.values()
-    ]
+    parts = [(each.interval_s, part) for each in observations for part in each.workloads.values()]
     others = [(seconds, part) for seconds, part in parts if part.id != workload]
     own = [(seconds, part) for seconds, part in parts if part.id == workload]
     figures = {
@@ -158,8 +154,8 @@ def live_of(objective: Objective, workload: str, observation: Observation) -> Li
     part = observation.workloads.get(workload)
     return Live(
         value=value.value if value else None,
-        samples=part.slice_count if part else sum(
-            each.slice_count for each in observation.workloads.values() if not workload
-        ),
+        samples=part.slice_count
+        if part
+        else sum(each.slice_count for each in observation.workloads.values() if not workload),
         delay_max_us=longest,
     )

@@ -63,7 +63,7 @@ void bpf_preempt_enable(void) __ksym __weak;
 		leave;                                                                             \
 	done:;                                                                                     \
 	})
-#define cond_break	       __cond_break(break)
+#define cond_break		__cond_break(break)
 #define cond_break_label(label) __cond_break(goto label)
 #endif
 

@@ -84,7 +84,7 @@ static __always_inline void __cmask_init(cmask_t *m, u32 base, u32 nr_cids, u32 
 	__cm(m)->base = base;
 	__cm(m)->nr_cids = nr_cids;
 	__cm(m)->alloc_words = words;
-	bpf_for(i, 0, CMASK_MAX_WORDS) {
+	bpf_for (i, 0, CMASK_MAX_WORDS) {
 		if (i >= words)
 			break;
 		__cm(m)->bits[i] = 0;
@@ -113,7 +113,7 @@ static __always_inline void cmask_zero(cmask_t *m)
 {
 	u32 words = CMASK_NR_WORDS(__cm(m)->nr_cids), i;
 
-	bpf_for(i, 0, CMASK_MAX_WORDS) {
+	bpf_for (i, 0, CMASK_MAX_WORDS) {
 		if (i >= words)
 			break;
 		__cm(m)->bits[i] = 0;
@@ -136,7 +136,7 @@ static __always_inline bool __cmask_exchange(u32 cid, cmask_t *m, bool value)
 	if (!__cmask_contains(cid, m))
 		return false;
 	word = __cmask_word(cid, m);
-	bpf_for(i, 0, CMASK_CAS_TRIES) {
+	bpf_for (i, 0, CMASK_CAS_TRIES) {
 		seen = *word;
 		if (!!(seen & bit) == value)
 			return value;
@@ -200,7 +200,7 @@ static __always_inline void __cmask_combine(cmask_t *dst, const cmask_t *src, en
 
 	if (lo >= hi)
 		return;
-	bpf_for(i, 0, CMASK_MAX_WORDS) {
+	bpf_for (i, 0, CMASK_MAX_WORDS) {
 		u32 w = lo / 64 + i;
 		u64 window, d, s, result;
 
@@ -209,10 +209,10 @@ static __always_inline void __cmask_combine(cmask_t *dst, const cmask_t *src, en
 		window = __cmask_window(w, lo, hi);
 		d = __cm(dst)->bits[w - __cm(dst)->base / 64];
 		s = __cm(src)->bits[w - __cm(src)->base / 64];
-		result = op == __CMASK_AND    ? d & s :
-			 op == __CMASK_OR     ? d | s :
-			 op == __CMASK_ANDNOT ? d & ~s :
-						s;
+		result = op == __CMASK_AND	? d & s
+			 : op == __CMASK_OR	? d | s
+			 : op == __CMASK_ANDNOT ? d & ~s
+						: s;
 		__cm(dst)->bits[w - __cm(dst)->base / 64] = (d & ~window) | (result & window);
 	}
 }
@@ -239,7 +239,7 @@ static __always_inline bool cmask_equal(const cmask_t *a, const cmask_t *b)
 
 	if (__cm(a)->base != __cm(b)->base || __cm(a)->nr_cids != __cm(b)->nr_cids)
 		return false;
-	bpf_for(i, 0, CMASK_MAX_WORDS) {
+	bpf_for (i, 0, CMASK_MAX_WORDS) {
 		if (i >= words)
 			break;
 		if (__cm(a)->bits[i] != __cm(b)->bits[i])
@@ -251,7 +251,7 @@ static __always_inline u32 cmask_weight(const cmask_t *m)
 {
 	u32 words = __cmask_used_words(m), count = 0, i;
 
-	bpf_for(i, 0, CMASK_MAX_WORDS) {
+	bpf_for (i, 0, CMASK_MAX_WORDS) {
 		if (i >= words)
 			break;
 		count += __builtin_popcountll(__cm(m)->bits[i]);
@@ -280,7 +280,7 @@ static __always_inline u32 __cmask_search(const cmask_t *a, const cmask_t *b, co
 		start = lo;
 	if (start >= hi)
 		return end;
-	bpf_for(i, 0, CMASK_MAX_WORDS) {
+	bpf_for (i, 0, CMASK_MAX_WORDS) {
 		u32 w = start / 64 + i;
 		u64 word;
 
@@ -297,8 +297,8 @@ static __always_inline u32 __cmask_search(const cmask_t *a, const cmask_t *b, co
 	return end;
 }
 /* The same, going on from the beginning of a's range after its end. */
-static __always_inline u32 __cmask_search_wrap(const cmask_t *a, const cmask_t *b,
-					       const cmask_t *c, u32 start)
+static __always_inline u32 __cmask_search_wrap(const cmask_t *a, const cmask_t *b, const cmask_t *c,
+					       u32 start)
 {
 	u32 end = __cmask_end(a);
 	u32 found = __cmask_search(a, b, c, start);
@@ -351,7 +351,7 @@ static __always_inline bool cmask_subset(const cmask_t *a, const cmask_t *b)
 {
 	u32 words = __cmask_used_words(a), first = __cm(a)->base / 64, i;
 
-	bpf_for(i, 0, CMASK_MAX_WORDS) {
+	bpf_for (i, 0, CMASK_MAX_WORDS) {
 		u32 w = first + i;
 		u64 word;
 
@@ -376,7 +376,7 @@ static __always_inline void cmask_from_cpumask(cmask_t *m, const struct cpumask 
 	s32 cpu;
 
 	cmask_zero(m);
-	bpf_for(cpu, 0, nr_cpus) {
+	bpf_for (cpu, 0, nr_cpus) {
 		s32 cid;
 
 		if (!bpf_cpumask_test_cpu(cpu, cpumask))

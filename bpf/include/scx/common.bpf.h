@@ -33,13 +33,13 @@
 #include <asm-generic/errno.h>
 
 /* Macros of the kernel's own headers, which BTF does not carry. */
-#define PF_IDLE         0x00000002
-#define PF_EXITING      0x00000004
-#define PF_IO_WORKER    0x00000010
-#define PF_WQ_WORKER    0x00000020
-#define PF_KCOMPACTD    0x00010000
-#define PF_KSWAPD       0x00020000
-#define PF_KTHREAD      0x00200000
+#define PF_IDLE		0x00000002
+#define PF_EXITING	0x00000004
+#define PF_IO_WORKER	0x00000010
+#define PF_WQ_WORKER	0x00000020
+#define PF_KCOMPACTD	0x00010000
+#define PF_KSWAPD	0x00020000
+#define PF_KTHREAD	0x00200000
 #define CLOCK_MONOTONIC 1
 #ifndef NUMA_NO_NODE
 #define NUMA_NO_NODE (-1)

@@ -64,10 +64,10 @@ static inline bool scx_bpf_dsq_insert_vtime(struct task_struct *p, u64 dsq_id, u
 {
 	if (bpf_ksym_exists(__scx_bpf_dsq_insert_vtime)) {
 		struct scx_bpf_dsq_insert_vtime_args___v619 args = {
-			.dsq_id = dsq_id,
-			.slice = slice,
-			.vtime = vtime,
-			.enq_flags = enq_flags,
+		    .dsq_id = dsq_id,
+		    .slice = slice,
+		    .vtime = vtime,
+		    .enq_flags = enq_flags,
 		};
 
 		return __scx_bpf_dsq_insert_vtime(p, &args);
@@ -80,7 +80,8 @@ static inline bool scx_bpf_dsq_insert_vtime(struct task_struct *p, u64 dsq_id, u
 }
 
 /* The names of 6.12, for sources written then. */
-#define scx_bpf_dispatch(p, dsq_id, slice, enq_flags) scx_bpf_dsq_insert(p, dsq_id, slice, enq_flags)
+#define scx_bpf_dispatch(p, dsq_id, slice, enq_flags)                                              \
+	scx_bpf_dsq_insert(p, dsq_id, slice, enq_flags)
 #define scx_bpf_dispatch_vtime(p, dsq_id, slice, vtime, enq_flags)                                 \
 	scx_bpf_dsq_insert_vtime(p, dsq_id, slice, vtime, enq_flags)
 
@@ -114,9 +115,8 @@ void scx_bpf_dsq_move_set_slice___new(struct bpf_iter_scx_dsq *it__iter, u64 sli
 void scx_bpf_dsq_move_set_vtime___new(struct bpf_iter_scx_dsq *it__iter, u64 vtime) __ksym __weak;
 bool scx_bpf_dispatch_from_dsq___old(struct bpf_iter_scx_dsq *it__iter, struct task_struct *p,
 				     u64 dsq_id, u64 enq_flags) __ksym __weak;
-bool scx_bpf_dispatch_vtime_from_dsq___old(struct bpf_iter_scx_dsq *it__iter,
-					   struct task_struct *p, u64 dsq_id,
-					   u64 enq_flags) __ksym __weak;
+bool scx_bpf_dispatch_vtime_from_dsq___old(struct bpf_iter_scx_dsq *it__iter, struct task_struct *p,
+					   u64 dsq_id, u64 enq_flags) __ksym __weak;
 void scx_bpf_dispatch_from_dsq_set_slice___old(struct bpf_iter_scx_dsq *it__iter,
 					       u64 slice) __ksym __weak;
 void scx_bpf_dispatch_from_dsq_set_vtime___old(struct bpf_iter_scx_dsq *it__iter,
@@ -143,8 +143,10 @@ void scx_bpf_dispatch_from_dsq_set_vtime___old(struct bpf_iter_scx_dsq *it__iter
 	scx_bpf_dsq_move(it, p, dsq_id, enq_flags)
 #define __COMPAT_scx_bpf_dispatch_vtime_from_dsq(it, p, dsq_id, enq_flags)                         \
 	scx_bpf_dsq_move_vtime(it, p, dsq_id, enq_flags)
-#define __COMPAT_scx_bpf_dispatch_from_dsq_set_slice(it, slice) scx_bpf_dsq_move_set_slice(it, slice)
-#define __COMPAT_scx_bpf_dispatch_from_dsq_set_vtime(it, vtime) scx_bpf_dsq_move_set_vtime(it, vtime)
+#define __COMPAT_scx_bpf_dispatch_from_dsq_set_slice(it, slice)                                    \
+	scx_bpf_dsq_move_set_slice(it, slice)
+#define __COMPAT_scx_bpf_dispatch_from_dsq_set_vtime(it, vtime)                                    \
+	scx_bpf_dsq_move_set_vtime(it, vtime)
 
 /* ---- looking at the head of a DSQ ----
  * 6.19 without a lock, but before 7.1 it may miss the head of a FIFO. Older: the iterator.
@@ -175,17 +177,18 @@ s32 scx_bpf_select_cpu_and___v616(struct task_struct *p, s32 prev_cpu, u64 wake_
 
 /* True where scx_bpf_select_cpu_and() works; elsewhere it gives -EOPNOTSUPP. */
 #define __COMPAT_HAS_scx_bpf_select_cpu_and                                                        \
-	(bpf_ksym_exists(__scx_bpf_select_cpu_and) ? true :                                        \
-						     bpf_ksym_exists(scx_bpf_select_cpu_and___v616))
+	(bpf_ksym_exists(__scx_bpf_select_cpu_and)                                                 \
+	     ? true                                                                                \
+	     : bpf_ksym_exists(scx_bpf_select_cpu_and___v616))
 
 static inline s32 scx_bpf_select_cpu_and(struct task_struct *p, s32 prev_cpu, u64 wake_flags,
 					 const struct cpumask *allowed, u64 flags)
 {
 	if (bpf_ksym_exists(__scx_bpf_select_cpu_and)) {
 		struct scx_bpf_select_cpu_and_args___v619 args = {
-			.prev_cpu = prev_cpu,
-			.wake_flags = wake_flags,
-			.flags = flags,
+		    .prev_cpu = prev_cpu,
+		    .wake_flags = wake_flags,
+		    .flags = flags,
 		};
 
 		return __scx_bpf_select_cpu_and(p, allowed, &args);
@@ -302,8 +305,7 @@ static inline struct task_struct *__COMPAT_scx_bpf_cpu_curr(int cpu)
 /* ---- event counters: 6.15. A counter the kernel does not have reads 0. ---- */
 #define __COMPAT_scx_bpf_events(events, size)                                                      \
 	(bpf_ksym_exists(scx_bpf_events) ? scx_bpf_events(events, size) : (void)0)
-#define scx_read_event(events, name)                                                               \
-	(bpf_core_field_exists((events)->name) ? (events)->name : 0)
+#define scx_read_event(events, name) (bpf_core_field_exists((events)->name) ? (events)->name : 0)
 
 /* ---- NUMA nodes: 6.15; before, the machine is one node ---- */
 #define __COMPAT_scx_bpf_nr_node_ids()                                                             \
@@ -311,22 +313,22 @@ static inline struct task_struct *__COMPAT_scx_bpf_cpu_curr(int cpu)
 #define __COMPAT_scx_bpf_cpu_node(cpu)                                                             \
 	(bpf_ksym_exists(scx_bpf_cpu_node) ? scx_bpf_cpu_node(cpu) : 0)
 #define __COMPAT_scx_bpf_get_idle_cpumask_node(node)                                               \
-	(bpf_ksym_exists(scx_bpf_get_idle_cpumask_node) ? scx_bpf_get_idle_cpumask_node(node) :    \
-							  scx_bpf_get_idle_cpumask())
+	(bpf_ksym_exists(scx_bpf_get_idle_cpumask_node) ? scx_bpf_get_idle_cpumask_node(node)      \
+							: scx_bpf_get_idle_cpumask())
 #define __COMPAT_scx_bpf_get_idle_smtmask_node(node)                                               \
-	(bpf_ksym_exists(scx_bpf_get_idle_smtmask_node) ? scx_bpf_get_idle_smtmask_node(node) :    \
-							  scx_bpf_get_idle_smtmask())
+	(bpf_ksym_exists(scx_bpf_get_idle_smtmask_node) ? scx_bpf_get_idle_smtmask_node(node)      \
+							: scx_bpf_get_idle_smtmask())
 #define __COMPAT_scx_bpf_pick_idle_cpu_node(allowed, node, flags)                                  \
-	(bpf_ksym_exists(scx_bpf_pick_idle_cpu_node) ?                                             \
-		 scx_bpf_pick_idle_cpu_node(allowed, node, flags) :                                \
-		 scx_bpf_pick_idle_cpu(allowed, flags))
+	(bpf_ksym_exists(scx_bpf_pick_idle_cpu_node)                                               \
+	     ? scx_bpf_pick_idle_cpu_node(allowed, node, flags)                                    \
+	     : scx_bpf_pick_idle_cpu(allowed, flags))
 #define __COMPAT_scx_bpf_pick_any_cpu_node(allowed, node, flags)                                   \
-	(bpf_ksym_exists(scx_bpf_pick_any_cpu_node) ?                                              \
-		 scx_bpf_pick_any_cpu_node(allowed, node, flags) :                                 \
-		 scx_bpf_pick_any_cpu(allowed, flags))
+	(bpf_ksym_exists(scx_bpf_pick_any_cpu_node)                                                \
+	     ? scx_bpf_pick_any_cpu_node(allowed, node, flags)                                     \
+	     : scx_bpf_pick_any_cpu(allowed, flags))
 #define __COMPAT_bpf_cpumask_populate(mask, src, size)                                             \
-	(bpf_ksym_exists(bpf_cpumask_populate) ? bpf_cpumask_populate(mask, src, size) :           \
-						 -EOPNOTSUPP)
+	(bpf_ksym_exists(bpf_cpumask_populate) ? bpf_cpumask_populate(mask, src, size)             \
+					       : -EOPNOTSUPP)
 
 /* ---- own numbering of cids: 7.2 by an array, 7.3 by two arrays in an arena; else ignored ---- */
 void scx_bpf_cid_override___v72(const s32 *cpu_to_cid, u32 cpu_to_cid__sz) __ksym __weak;
@@ -334,12 +336,12 @@ void scx_bpf_cid_override___v73(const s32 __arena *cpu_to_cid__arena, u32 cpu_to
 				const s32 __arena *shard_start__arena,
 				u32 shard_start_cnt) __ksym __weak;
 #define __scx_cid_override_2(map, size)                                                            \
-	(bpf_ksym_exists(scx_bpf_cid_override___v72) ? scx_bpf_cid_override___v72(map, size) :     \
-						       (void)0)
+	(bpf_ksym_exists(scx_bpf_cid_override___v72) ? scx_bpf_cid_override___v72(map, size)       \
+						     : (void)0)
 #define __scx_cid_override_4(map, count, shards, nr_shards)                                        \
-	(bpf_ksym_exists(scx_bpf_cid_override___v73) ?                                             \
-		 scx_bpf_cid_override___v73(map, count, shards, nr_shards) :                       \
-		 (void)0)
+	(bpf_ksym_exists(scx_bpf_cid_override___v73)                                               \
+	     ? scx_bpf_cid_override___v73(map, count, shards, nr_shards)                           \
+	     : (void)0)
 #define scx_bpf_cid_override(args...)                                                              \
 	SCX_BY_ARGS(args, __scx_cid_override_4, , __scx_cid_override_2, )(args)
 

@@ -33,7 +33,7 @@ const struct cpumask *scx_bpf_get_online_cpumask(void) __ksym __weak;
 void scx_bpf_put_cpumask(const struct cpumask *cpumask) __ksym __weak;
 const struct cpumask *scx_bpf_get_idle_cpumask(void) __ksym;
 const struct cpumask *scx_bpf_get_idle_smtmask(void) __ksym;
-const struct cpumask *scx_bpf_get_idle_cpumask_node(int node) __ksym __weak;  /* 6.15 */
+const struct cpumask *scx_bpf_get_idle_cpumask_node(int node) __ksym __weak; /* 6.15 */
 const struct cpumask *scx_bpf_get_idle_smtmask_node(int node) __ksym __weak; /* 6.15 */
 void scx_bpf_put_idle_cpumask(const struct cpumask *cpumask) __ksym;
 bool scx_bpf_test_and_clear_cpu_idle(s32 cpu) __ksym;
@@ -49,11 +49,11 @@ void scx_bpf_cpuperf_set(s32 cpu, u32 perf) __ksym __weak;
 /* ---- tasks, run queues, time ---- */
 bool scx_bpf_task_running(const struct task_struct *p) __ksym;
 s32 scx_bpf_task_cpu(const struct task_struct *p) __ksym;
-struct rq *scx_bpf_cpu_rq(s32 cpu) __ksym __weak;		    /* gone in 7.3 */
-struct rq *scx_bpf_locked_rq(void) __ksym __weak;		    /* 6.18 */
-struct task_struct *scx_bpf_cpu_curr(s32 cpu) __ksym __weak;	    /* 6.18, under RCU */
-struct task_struct *scx_bpf_tid_to_task(u64 tid) __ksym __weak;	    /* 7.2 */
-u64 scx_bpf_now(void) __ksym __weak;				    /* 6.14 */
+struct rq *scx_bpf_cpu_rq(s32 cpu) __ksym __weak;		/* gone in 7.3 */
+struct rq *scx_bpf_locked_rq(void) __ksym __weak;		/* 6.18 */
+struct task_struct *scx_bpf_cpu_curr(s32 cpu) __ksym __weak;	/* 6.18, under RCU */
+struct task_struct *scx_bpf_tid_to_task(u64 tid) __ksym __weak; /* 7.2 */
+u64 scx_bpf_now(void) __ksym __weak;				/* 6.14 */
 void scx_bpf_events(struct scx_event_stats *events, size_t events__sz) __ksym __weak; /* 6.15 */
 
 /* ---- the end of a scheduler, and its dump; use the macros in util.bpf.h ---- */
@@ -73,7 +73,7 @@ u32 scx_bpf_nr_cids(void) __ksym __weak;
 u32 scx_bpf_nr_online_cids(void) __ksym __weak;
 u32 scx_bpf_cidperf_cap(s32 cid) __ksym __weak;
 u32 scx_bpf_cidperf_cur(s32 cid) __ksym __weak;
-s32 scx_bpf_cidperf_set(s32 cid, u32 perf) __ksym __weak; /* 7.2: no result, 7.3: -errno */
+s32 scx_bpf_cidperf_set(s32 cid, u32 perf) __ksym __weak;     /* 7.2: no result, 7.3: -errno */
 const void __arena *scx_bpf_online_cmask(void) __ksym __weak; /* 7.3 */
 
 /* ---- sub-schedulers (7.1 dispatch, 7.3 capabilities); cgroup id 0 is oneself ---- */
@@ -99,7 +99,7 @@ void bpf_cgroup_release(struct cgroup *cgrp) __ksym;
 void bpf_rcu_read_lock(void) __ksym;
 void bpf_rcu_read_unlock(void) __ksym;
 struct bpf_res_spin_lock;
-int bpf_res_spin_lock(struct bpf_res_spin_lock *lock) __ksym __weak;   /* 6.15 */
+int bpf_res_spin_lock(struct bpf_res_spin_lock *lock) __ksym __weak;	/* 6.15 */
 void bpf_res_spin_unlock(struct bpf_res_spin_lock *lock) __ksym __weak; /* 6.15 */
 
 /* ---- cgroup tree walks ---- */
@@ -190,8 +190,8 @@ int *bpf_iter_num_next(struct bpf_iter_num *it) __ksym __weak;
 void bpf_iter_num_destroy(struct bpf_iter_num *it) __ksym __weak;
 
 #define bpf_for_each(kind, cur, args...)                                                           \
-	for (struct bpf_iter_##kind ___it __attribute__((aligned(8),                               \
-							 cleanup(bpf_iter_##kind##_destroy))),     \
+	for (struct bpf_iter_##kind ___it                                                          \
+	     __attribute__((aligned(8), cleanup(bpf_iter_##kind##_destroy))),                      \
 	     *___new __attribute__((unused)) = (bpf_iter_##kind##_new(&___it, ##args),             \
 						(void)bpf_iter_##kind##_destroy, (void *)0);       \
 	     (((cur) = bpf_iter_##kind##_next(&___it)));)
@@ -206,8 +206,8 @@ void bpf_iter_num_destroy(struct bpf_iter_num *it) __ksym __weak;
 	     });)
 #define bpf_repeat(n)                                                                              \
 	for (struct bpf_iter_num ___it __attribute__((aligned(8), cleanup(bpf_iter_num_destroy))), \
-	     *___new __attribute__((unused)) = (bpf_iter_num_new(&___it, 0, (n)),                  \
-						(void)bpf_iter_num_destroy, (void *)0);            \
+	     *___new __attribute__((unused)) =                                                     \
+		 (bpf_iter_num_new(&___it, 0, (n)), (void)bpf_iter_num_destroy, (void *)0);        \
 	     bpf_iter_num_next(&___it);)
 #endif
 /* Older libbpf headers lack these, too. */

@@ -13,7 +13,7 @@ enum uei_sizes {
 };
 
 struct user_exit_info {
-	int kind;	 /* enum scx_exit_kind; 0 while it runs */
+	int kind;      /* enum scx_exit_kind; 0 while it runs */
 	s64 exit_code; /* action 63-48, reason 47-32, the scheduler's own 31-0 */
 	char reason[UEI_REASON_LEN];
 	char msg[UEI_MSG_LEN];

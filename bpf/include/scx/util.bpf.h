@@ -19,8 +19,8 @@
 #define SCX_TOSTRING(x)	 SCX_STRINGIFY(x)
 
 /* Never called with effect: makes the compiler check a format against its arguments. */
-static inline __attribute__((format(printf, 1, 2))) void ___scx_bpf_bstr_format_checker(
-	const char *fmt, ...)
+static inline __attribute__((format(printf, 1, 2))) void
+___scx_bpf_bstr_format_checker(const char *fmt, ...)
 {
 }
 
@@ -32,7 +32,7 @@ static inline __attribute__((format(printf, 1, 2))) void ___scx_bpf_bstr_format_
 	static char ___fmt[] = fmt;                                                                \
 	unsigned long long ___param[___bpf_narg(args) ?: 1] = {};                                  \
 	_Pragma("GCC diagnostic push") _Pragma("GCC diagnostic ignored \"-Wint-conversion\"")      \
-		___bpf_fill(___param, args);                                                       \
+	    ___bpf_fill(___param, args);                                                           \
 	_Pragma("GCC diagnostic pop")
 
 /* Ask the kernel to end this scheduler in an orderly way; `code` is for userspace. */
@@ -69,9 +69,9 @@ static inline __attribute__((format(printf, 1, 2))) void ___scx_bpf_bstr_format_
 	({                                                                                         \
 		scx_bpf_bstr_preamble(fmt, args);                                                  \
 		___scx_bpf_bstr_format_checker(fmt, ##args);                                       \
-		bpf_ksym_exists(scx_bpf_sub_kill_bstr) ?                                           \
-			scx_bpf_sub_kill_bstr((cgid), ___fmt, ___param, sizeof(___param)) :        \
-			-EOPNOTSUPP;                                                               \
+		bpf_ksym_exists(scx_bpf_sub_kill_bstr)                                             \
+		    ? scx_bpf_sub_kill_bstr((cgid), ___fmt, ___param, sizeof(___param))            \
+		    : -EOPNOTSUPP;                                                                 \
 	})
 
 /* ---- indexing that the verifier can follow ---- */
@@ -87,8 +87,8 @@ static inline __attribute__((format(printf, 1, 2))) void ___scx_bpf_bstr_format_
 #ifndef MEMBER_VPTR
 #define MEMBER_VPTR(base, member)                                                                  \
 	((typeof((base)member) *)({                                                                \
-		u64 ___start = (u64)&(base);                                                       \
-		u64 ___at = (u64)&((base)member) - ___start;                                       \
+		u64 ___start = (u64) & (base);                                                     \
+		u64 ___at = (u64) & ((base)member) - ___start;                                     \
 		_Static_assert(sizeof(base) >= sizeof((base)member),                               \
 			       "MEMBER_VPTR wants the object, not a pointer to it");               \
 		asm volatile("if %0 <= %[max] goto +2\n"                                           \
@@ -104,13 +104,13 @@ static inline __attribute__((format(printf, 1, 2))) void ___scx_bpf_bstr_format_
 #define ARRAY_ELEM_PTR(arr, i, n)                                                                  \
 	((typeof((arr)[i]) *)({                                                                    \
 		u64 ___start = (u64)(arr);                                                         \
-		u64 ___at = (u64)&((arr)[i]) - ___start;                                           \
+		u64 ___at = (u64) & ((arr)[i]) - ___start;                                         \
 		asm volatile("if %0 <= %[max] goto +2\n"                                           \
 			     "%0 = 0\n"                                                            \
 			     "goto +1\n"                                                           \
 			     "%0 += %1\n"                                                          \
 			     : "+r"(___at)                                                         \
-			     : "r"(___start), [max] "r"(sizeof((arr)[0]) * ((n)-1)));              \
+			     : "r"(___start), [max] "r"(sizeof((arr)[0]) * ((n) - 1)));            \
 		___at;                                                                             \
 	}))
 #endif
@@ -272,8 +272,8 @@ static inline u64 get_prandom_u64(void)
 	}
 SCX_DEFINE_CPU_ITER(possible)
 SCX_DEFINE_CPU_ITER(online)
-#define for_each_possible_cpu(cpu) bpf_for_each(possible, cpu, NULL, 0)
-#define for_each_online_cpu(cpu)   bpf_for_each(online, cpu, NULL, 0)
+#define for_each_possible_cpu(cpu) bpf_for_each (possible, cpu, NULL, 0)
+#define for_each_online_cpu(cpu)   bpf_for_each (online, cpu, NULL, 0)
 
 /*
  * Is the task pinned to its CPU for the moment (migrate_disable())? For callbacks that do

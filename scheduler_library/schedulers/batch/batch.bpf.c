@@ -34,26 +34,26 @@ volatile u64 lead_ns = 20000000;
 const volatile u64 min_slice_ns = 2000000;
 
 /* Counters in the map `stats`, summed over CPUs by the reader. */
-enum stat {
-	STAT_DIRECT, /* wakeups that found an idle CPU */
-	STAT_QUEUED, /* tasks that joined the queue */
+enum counter_index {
+	STAT_DIRECT,  /* wakeups that found an idle CPU */
+	STAT_QUEUED,  /* tasks that joined the queue */
 	STAT_KTHREAD, /* per-CPU kernel threads let through */
-	STAT_KEPT, /* tasks that went on after their slice although others waited */
-	STAT_CAPPED, /* tasks pulled back to the clock to keep max_wait_ns */
-	NR_STATS,
+	STAT_KEPT,    /* tasks that went on after their slice although others waited */
+	STAT_CAPPED,  /* tasks pulled back to the clock to keep max_wait_ns */
+	NR_COUNTERS,
 };
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, NR_STATS);
+	__uint(max_entries, NR_COUNTERS);
 	__type(key, u32);
 	__type(value, u64);
 } stats SEC(".maps");
 
 struct task_ctx {
-	u64 vtime; /* virtual time, ns of CPU time of a task of weight 100 */
+	u64 vtime;	/* virtual time, ns of CPU time of a task of weight 100 */
 	u64 started_at; /* when it last began to run, ns */
-	u64 counted; /* its part of runnable_weight; 0 while it sleeps */
+	u64 counted;	/* its part of runnable_weight; 0 while it sleeps */
 };
 
 struct {
@@ -63,7 +63,7 @@ struct {
 	__type(value, struct task_ctx);
 } tasks SEC(".maps");
 
-static u64 clock; /* virtual time of the machine */
+static u64 clock;	    /* virtual time of the machine */
 static u64 runnable_weight; /* of all runnable tasks */
 static u64 nr_online = 1;
 
@@ -252,7 +252,7 @@ void BPF_STRUCT_OPS(batch_cpu_offline, s32 cpu)
 	struct task_struct *p;
 
 	__sync_fetch_and_sub(&nr_online, 1);
-	bpf_for_each(scx_dsq, p, QUEUE, 0) {
+	bpf_for_each (scx_dsq, p, QUEUE, 0) {
 		if (scx_bpf_task_cpu(p) == cpu)
 			scx_bpf_dsq_move(BPF_FOR_EACH_ITER, p, SCX_DSQ_GLOBAL, 0);
 	}

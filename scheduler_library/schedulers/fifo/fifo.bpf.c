@@ -22,17 +22,17 @@ volatile u64 max_wait_ns = 2000000000;
 const volatile u64 min_slice_ns = 500000;
 
 /* Counters in the map `stats`, summed over CPUs by the reader. */
-enum stat {
-	STAT_DIRECT, /* wakeups that found an idle CPU */
-	STAT_QUEUED, /* tasks that joined the queue */
+enum counter_index {
+	STAT_DIRECT,  /* wakeups that found an idle CPU */
+	STAT_QUEUED,  /* tasks that joined the queue */
 	STAT_KTHREAD, /* per-CPU kernel threads let through */
-	STAT_SHRUNK, /* slices cut short to keep max_wait_ns */
-	NR_STATS,
+	STAT_SHRUNK,  /* slices cut short to keep max_wait_ns */
+	NR_COUNTERS,
 };
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, NR_STATS);
+	__uint(max_entries, NR_COUNTERS);
 	__type(key, u32);
 	__type(value, u64);
 } stats SEC(".maps");
@@ -119,7 +119,7 @@ void BPF_STRUCT_OPS(fifo_cpu_offline, s32 cpu)
 	struct task_struct *p;
 
 	__sync_fetch_and_sub(&nr_online, 1);
-	bpf_for_each(scx_dsq, p, QUEUE, 0) {
+	bpf_for_each (scx_dsq, p, QUEUE, 0) {
 		if (scx_bpf_task_cpu(p) == cpu)
 			scx_bpf_dsq_move(BPF_FOR_EACH_ITER, p, SCX_DSQ_GLOBAL, 0);
 	}

@@ -42,18 +42,18 @@ volatile u64 late_slice_ns = 1000000;
 const volatile u64 look_ns = 100000000;
 
 /* Counters in the map `stats`, summed over CPUs by the reader. */
-enum stat {
-	STAT_DIRECT, /* wakeups that found an idle CPU */
-	STAT_JOBS, /* jobs that joined the order */
-	STAT_OTHERS, /* tasks without an expectation that joined their queue */
-	STAT_LATE, /* slices given out of order to jobs that waited too long */
+enum counter_index {
+	STAT_DIRECT,  /* wakeups that found an idle CPU */
+	STAT_JOBS,    /* jobs that joined the order */
+	STAT_OTHERS,  /* tasks without an expectation that joined their queue */
+	STAT_LATE,    /* slices given out of order to jobs that waited too long */
 	STAT_KTHREAD, /* per-CPU kernel threads let through */
-	NR_STATS,
+	NR_COUNTERS,
 };
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, NR_STATS);
+	__uint(max_entries, NR_COUNTERS);
 	__type(key, u32);
 	__type(value, u64);
 } stats SEC(".maps");
@@ -75,10 +75,10 @@ struct {
 } used_runtime SEC(".maps");
 
 struct task_ctx {
-	u64 vtime; /* of an other: virtual time, ns of CPU time of a task of weight 100 */
+	u64 vtime;	/* of an other: virtual time, ns of CPU time of a task of weight 100 */
 	u64 started_at; /* when it last began to run, ns; 0 while it does not */
-	u64 queued_at; /* when it began to wait, ns */
-	u64 counted; /* its part of others_weight; 0 while it sleeps */
+	u64 queued_at;	/* when it began to wait, ns */
+	u64 counted;	/* its part of others_weight; 0 while it sleeps */
 	bool is_job;
 };
 
@@ -89,10 +89,10 @@ struct {
 	__type(value, struct task_ctx);
 } tasks SEC(".maps");
 
-static u64 clock; /* virtual time of the others */
+static u64 clock;	  /* virtual time of the others */
 static u64 others_weight; /* of all runnable others */
-static u64 looked_at; /* when somebody last looked for late jobs, ns */
-static s64 debt; /* what jobs owe the others, ns; negative: the other way round */
+static u64 looked_at;	  /* when somebody last looked for late jobs, ns */
+static s64 debt;	  /* what jobs owe the others, ns; negative: the other way round */
 static u64 nr_online = 1;
 
 static void count(u32 which)
@@ -214,7 +214,7 @@ static bool serve_late(u64 now)
 	struct task_ctx *t;
 	u32 served = 0;
 
-	bpf_for_each(scx_dsq, p, JOBS, 0) {
+	bpf_for_each (scx_dsq, p, JOBS, 0) {
 		t = ctx_of(p);
 		if (!t || before(now, t->queued_at + max_wait_ns))
 			continue;
@@ -334,7 +334,7 @@ static void hand_over(u64 queue, s32 cpu)
 {
 	struct task_struct *p;
 
-	bpf_for_each(scx_dsq, p, queue, 0) {
+	bpf_for_each (scx_dsq, p, queue, 0) {
 		if (scx_bpf_task_cpu(p) == cpu)
 			scx_bpf_dsq_move(BPF_FOR_EACH_ITER, p, SCX_DSQ_GLOBAL, 0);
 	}

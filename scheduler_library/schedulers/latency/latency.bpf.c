@@ -34,6 +34,12 @@ volatile u64 slice_ns = 4000000;
 volatile u64 credit_ns = 4000000;
 /* Live. May a brisk task that wakes take the CPU from another? */
 volatile bool preempt = true;
+/*
+ * Live. A brisk task takes a CPU only from one whose bursts are this many times as long as
+ * its own. Tasks that are alike (a pipeline, a thread pool) gain nothing from interrupting
+ * each other and lose a switch each time.
+ */
+volatile u64 preempt_ratio = 4;
 /* Load. No task shall wait longer than about this for its turn, ns. */
 const volatile u64 max_wait_ns = 1500000000;
 /* Load. Slices never become shorter than this, ns. */
@@ -42,30 +48,30 @@ const volatile u64 min_slice_ns = 500000;
 const volatile u32 search_cpus = 64;
 
 /* Counters in the map `stats`, summed over CPUs by the reader. */
-enum stat {
-	STAT_DIRECT, /* wakeups that found an idle CPU */
-	STAT_BRISK, /* brisk tasks that joined the queue */
-	STAT_OTHERS, /* other tasks that joined the queue */
+enum counter_index {
+	STAT_DIRECT,  /* wakeups that found an idle CPU */
+	STAT_BRISK,   /* brisk tasks that joined the queue */
+	STAT_OTHERS,  /* other tasks that joined the queue */
 	STAT_PREEMPT, /* CPUs taken from another task */
 	STAT_KTHREAD, /* per-CPU kernel threads let through */
-	STAT_OWED, /* slices the others got because they were owed one */
-	NR_STATS,
+	STAT_OWED,    /* slices the others got because they were owed one */
+	NR_COUNTERS,
 };
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, NR_STATS);
+	__uint(max_entries, NR_COUNTERS);
 	__type(key, u32);
 	__type(value, u64);
 } stats SEC(".maps");
 
 struct task_ctx {
-	u64 vtime; /* virtual time, ns of CPU time of a task of weight 100 */
-	u64 started_at; /* when it last began to run, ns; 0 while it does not */
-	u64 counted; /* its part of runnable_weight; 0 while it sleeps */
-	u64 woke_at; /* when it last woke, ns */
-	u64 burst; /* CPU time since it woke, ns */
-	u64 burst_avg; /* ns */
+	u64 vtime;	  /* virtual time, ns of CPU time of a task of weight 100 */
+	u64 started_at;	  /* when it last began to run, ns; 0 while it does not */
+	u64 counted;	  /* its part of runnable_weight; 0 while it sleeps */
+	u64 woke_at;	  /* when it last woke, ns */
+	u64 burst;	  /* CPU time since it woke, ns */
+	u64 burst_avg;	  /* ns */
 	u64 interval_avg; /* between wakeups, ns */
 	bool brisk;
 };
@@ -78,13 +84,14 @@ struct {
 } tasks SEC(".maps");
 
 enum occupant {
-	NOBODY, /* idle, or a task of another scheduling class */
+	NOBODY,	 /* idle, or a task of another scheduling class */
 	A_BRISK, /* a brisk task, or one that may not be interrupted now */
 	AN_OTHER,
 	CLAIMED, /* an other task, and somebody is on the way to take its place */
 };
 
 struct cpu_ctx {
+	u64 burst; /* of the task that runs: on average, or the one it is in if longer, ns */
 	u32 occupant;
 	u32 owed; /* the slice about to begin was owed: it may not be interrupted */
 	s64 debt; /* what brisk tasks owe the others here, ns */
@@ -97,7 +104,7 @@ struct {
 	__type(value, struct cpu_ctx);
 } cpus SEC(".maps");
 
-static u64 clock; /* virtual time of the machine */
+static u64 clock;	    /* virtual time of the machine */
 static u64 runnable_weight; /* of all runnable tasks */
 static u64 nr_online = 1;
 static u32 nr_cpus = 1; /* possible CPUs */
@@ -181,22 +188,22 @@ static bool is_brisk(const struct task_struct *p, const struct task_ctx *t)
 }
 
 /*
- * Find a CPU that `p` may use and that runs another task, claim it, and make it pick anew.
+ * Find a CPU that `p` may use and that runs a task of longer bursts, claim it, and make it
+ * pick anew.
  * Its previous CPU first, where its data may still be cached.
  */
-static void take_cpu(struct task_struct *p, s32 first)
+static void take_cpu(struct task_struct *p, const struct task_ctx *t, s32 first)
 {
 	u32 i, cpu, most = nr_cpus < search_cpus ? nr_cpus : search_cpus;
 
-	bpf_for(i, 0, most)
-	{
+	bpf_for (i, 0, most) {
 		struct cpu_ctx *c;
 
 		cpu = ((u32)first + i) % nr_cpus;
 		if (!bpf_cpumask_test_cpu(cpu, p->cpus_ptr))
 			continue;
 		c = cpu_ctx(cpu);
-		if (!c || c->occupant != AN_OTHER)
+		if (!c || c->occupant != AN_OTHER || c->burst < t->burst_avg * preempt_ratio)
 			continue;
 		/* Two tasks that wake together take two CPUs, not the same one twice. */
 		if (__sync_val_compare_and_swap(&c->occupant, AN_OTHER, CLAIMED) != AN_OTHER)
@@ -256,7 +263,7 @@ void BPF_STRUCT_OPS(latency_enqueue, struct task_struct *p, u64 enq_flags)
 	if (cpu >= 0)
 		scx_bpf_kick_cpu(cpu, SCX_KICK_IDLE);
 	else if (t->brisk && preempt && (enq_flags & SCX_ENQ_WAKEUP))
-		take_cpu(p, scx_bpf_task_cpu(p));
+		take_cpu(p, t, scx_bpf_task_cpu(p));
 }
 
 void BPF_STRUCT_OPS(latency_dispatch, s32 cpu, struct task_struct *prev)
@@ -288,7 +295,7 @@ void BPF_STRUCT_OPS(latency_runnable, struct task_struct *p, u64 enq_flags)
 	now = scx_bpf_now();
 	/* One long sleep says little about how often it wakes while at work: at most 1 s. */
 	t->interval_avg =
-		average(t->interval_avg, now - t->woke_at < 1000000000 ? now - t->woke_at : 1000000000);
+	    average(t->interval_avg, now - t->woke_at < 1000000000 ? now - t->woke_at : 1000000000);
 	t->woke_at = now;
 }
 
@@ -316,6 +323,7 @@ void BPF_STRUCT_OPS(latency_running, struct task_struct *p)
 	t->started_at = scx_bpf_now();
 	/* Those that found an idle CPU skipped enqueue. */
 	t->brisk = is_brisk(p, t);
+	c->burst = t->burst > t->burst_avg ? t->burst : t->burst_avg;
 	c->occupant = t->brisk || c->owed ? A_BRISK : AN_OTHER;
 	c->owed = 0;
 }
@@ -370,7 +378,7 @@ static void hand_over(u64 queue, s32 cpu)
 {
 	struct task_struct *p;
 
-	bpf_for_each(scx_dsq, p, queue, 0) {
+	bpf_for_each (scx_dsq, p, queue, 0) {
 		if (scx_bpf_task_cpu(p) == cpu)
 			scx_bpf_dsq_move(BPF_FOR_EACH_ITER, p, SCX_DSQ_GLOBAL, 0);
 	}

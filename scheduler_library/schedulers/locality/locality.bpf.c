@@ -38,27 +38,27 @@ const volatile u64 llc_turns = 4;
 const volatile u64 foreign_turns = 16;
 
 /* Counters in the map `stats`, summed over CPUs by the reader. */
-enum stat {
-	STAT_DIRECT, /* wakeups that found an idle CPU */
-	STAT_OWN, /* tasks that joined their CPU's queue */
-	STAT_LLC, /* tasks that joined their LLC's queue */
+enum counter_index {
+	STAT_DIRECT,	  /* wakeups that found an idle CPU */
+	STAT_OWN,	  /* tasks that joined their CPU's queue */
+	STAT_LLC,	  /* tasks that joined their LLC's queue */
 	STAT_STOLEN_NEAR, /* turns taken from another CPU of the same LLC */
-	STAT_STOLEN_FAR, /* turns taken from another LLC */
-	STAT_KTHREAD, /* per-CPU kernel threads let through */
-	NR_STATS,
+	STAT_STOLEN_FAR,  /* turns taken from another LLC */
+	STAT_KTHREAD,	  /* per-CPU kernel threads let through */
+	NR_COUNTERS,
 };
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, NR_STATS);
+	__uint(max_entries, NR_COUNTERS);
 	__type(key, u32);
 	__type(value, u64);
 } stats SEC(".maps");
 
 struct task_ctx {
-	u64 vtime; /* virtual time, ns of CPU time of a task of weight 100 */
+	u64 vtime;	/* virtual time, ns of CPU time of a task of weight 100 */
 	u64 started_at; /* when it last began to run, ns; 0 while it does not */
-	u64 counted; /* its part of runnable_weight; 0 while it sleeps */
+	u64 counted;	/* its part of runnable_weight; 0 while it sleeps */
 };
 
 struct {
@@ -69,7 +69,7 @@ struct {
 } tasks SEC(".maps");
 
 struct cpu_ctx {
-	u64 turn; /* dispatches so far */
+	u64 turn;    /* dispatches so far */
 	u32 foreign; /* the foreign CPU it looked at last */
 };
 
@@ -86,7 +86,7 @@ struct {
  */
 extern const int sd_llc_id __ksym __weak;
 
-static u64 clock; /* virtual time of the machine */
+static u64 clock;	    /* virtual time of the machine */
 static u64 runnable_weight; /* of all runnable tasks */
 static u64 nr_online = 1;
 static u32 nr_cpus = 1; /* possible CPUs */
@@ -180,8 +180,8 @@ void BPF_STRUCT_OPS(locality_enqueue, struct task_struct *p, u64 enq_flags)
 		scx_bpf_dsq_insert(p, SCX_DSQ_LOCAL, slice_for(), enq_flags);
 		return;
 	}
-	if (p->nr_cpus_allowed > 1 && (scx_bpf_dsq_nr_queued(cpu) >= (s32)own_tasks ||
-				       before(clock + lead_ns, vtime))) {
+	if (p->nr_cpus_allowed > 1 &&
+	    (scx_bpf_dsq_nr_queued(cpu) >= (s32)own_tasks || before(clock + lead_ns, vtime))) {
 		queue = LLC_BASE + llc_of(cpu);
 		count(STAT_LLC);
 	} else {
@@ -199,8 +199,7 @@ static bool steal(s32 cpu, u32 llc, bool near)
 {
 	u32 i, other;
 
-	bpf_for(i, 1, nr_cpus)
-	{
+	bpf_for (i, 1, nr_cpus) {
 		other = ((u32)cpu + i) % nr_cpus;
 		if ((llc_of(other) == llc) != near)
 			continue;
@@ -314,7 +313,7 @@ static void hand_over(u64 queue, s32 cpu)
 {
 	struct task_struct *p;
 
-	bpf_for_each(scx_dsq, p, queue, 0) {
+	bpf_for_each (scx_dsq, p, queue, 0) {
 		if (scx_bpf_task_cpu(p) == cpu)
 			scx_bpf_dsq_move(BPF_FOR_EACH_ITER, p, SCX_DSQ_GLOBAL, 0);
 	}
@@ -332,7 +331,7 @@ void BPF_STRUCT_OPS(locality_cpu_offline, s32 cpu)
 
 	__sync_fetch_and_sub(&nr_online, 1);
 	hand_over(cpu, cpu);
-	bpf_for(i, 0, nr_cpus)
+	bpf_for (i, 0, nr_cpus)
 		hand_over(LLC_BASE + i, cpu);
 }
 
@@ -345,8 +344,7 @@ s32 BPF_STRUCT_OPS_SLEEPABLE(locality_init)
 	nr_online = bpf_cpumask_weight(online);
 	scx_bpf_put_cpumask(online);
 	nr_cpus = scx_bpf_nr_cpu_ids();
-	bpf_for(i, 0, nr_cpus)
-	{
+	bpf_for (i, 0, nr_cpus) {
 		error = scx_bpf_create_dsq(i, -1);
 		if (!error)
 			error = scx_bpf_create_dsq(LLC_BASE + i, -1);

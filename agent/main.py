@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""`schedpilot agent`: deals with the daemon's episodes, and polls what objectives need.
+
+Runs as an unprivileged user. Over the control socket it acts; where only the observe
+socket opens it says what it would do.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+
+from agent.advisor import Advisor
+from agent.config import PATH, Advising, Config, read_config
+from agent.connection import Connection
+from agent.loop import Loop
+from agent.measure import keep_polling
+from agent.offline import OfflineAdvisor
+from daemon.api.client import control_async_client, control_opens, observe_async_client
+from daemon.api.display import displayable
+from process import Fault, FaultType
+
+log = logging.getLogger("schedpilot-agent")
+
+ADVISORS = ("offline",)
+# A line of the log: advice is the longest thing in it.
+LONGEST_LINE = 4000
+# What journald reads at the start of a line of standard error (sd-daemon(3)).
+_PRIORITY = {logging.ERROR: "<3>", logging.WARNING: "<4>", logging.INFO: "<6>"}
+
+
+class _Lines(logging.Formatter):
+    """One harmless line for each record; journald gets the priority, a terminal the time."""
+
+    def __init__(self, journal: bool) -> None:
+        super().__init__("%(message)s" if journal else "%(asctime)s %(message)s", "%H:%M:%S")
+        self._journal = journal
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = displayable(super().format(record), LONGEST_LINE)
+        return _PRIORITY.get(record.levelno, "") + line if self._journal else line
+
+
+@contextlib.asynccontextmanager
+async def connect() -> AsyncIterator[Connection]:
+    """The control socket where it opens, else the observe socket.
+
+    Raises:
+        Fault: UNREACHABLE where neither does.
+    """
+    if control_opens():
+        async with control_async_client() as client:
+            yield Connection(client, client)
+    else:
+        async with observe_async_client() as client:
+            yield Connection(client, None)
+
+
+def advisor_of(advising: Advising) -> Advisor:
+    """The advisor that the configuration names."""
+    assert advising.name in ADVISORS
+    return OfflineAdvisor()
+
+
+async def serve(config: Config, *, once: bool) -> None:
+    """Advise and measure until cancelled, or with `once` until an episode was dealt with."""
+    loop = Loop(connect, advisor_of(config.advisor), most_trials=config.advisor.most_trials)
+    polls = [asyncio.create_task(keep_polling(each, loop.push)) for each in config.measure]
+    try:
+        await loop.run(once=once)
+    finally:
+        for poll in polls:
+            poll.cancel()
+        await asyncio.gather(*polls, return_exceptions=True)
+
+
+async def _until_told(config: Config, once: bool) -> None:
+    """`serve`, ended by SIGTERM or SIGINT. A trial under way goes on without us."""
+    task = asyncio.create_task(serve(config, once=once))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="schedpilot agent",
+        description="Deal with the daemon's episodes: propose, try, learn, close.",
+    )
+    parser.add_argument("--once", action="store_true", help="end after one episode was dealt with")
+    parser.add_argument("--advisor", choices=ADVISORS, help="instead of the configured one")
+    parser.add_argument(
+        "--config", type=Path, default=PATH, help="the configuration (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--check-config", action="store_true", help="check the configuration and end"
+    )
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run with these arguments; the exit status."""
+    options = _parser().parse_args(arguments)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Lines(journal="JOURNAL_STREAM" in os.environ))
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    try:
+        if options.config != PATH and not options.config.exists():
+            raise Fault(
+                FaultType.BAD_CONFIG, "there is no such configuration", where=str(options.config)
+            )
+        config = read_config(options.config)
+    except Fault as fault:
+        for line in fault.report().splitlines():
+            print(displayable(line, LONGEST_LINE), file=sys.stderr)
+        return 1
+    if options.check_config:
+        print(f"{displayable(str(options.config))}: good, {len(config.measure)} measures")
+        return 0
+    if options.advisor:
+        advising = config.advisor.model_copy(update={"name": options.advisor})
+        config = config.model_copy(update={"advisor": advising})
+    asyncio.run(_until_told(config, options.once))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a workload is called: `KIND:NAME`, the same in the C program and everywhere else.
+
+A task belongs to its cgroup; tasks of the root cgroup go by the command name of their
+process, kernel threads by their name up to the first `/`. Names are whatever their owner
+made them: control characters stay in them, and bytes that are not UTF-8 appear as `\\xNN`.
+Escape them where they are shown.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from process import Fault, FaultType
+
+# PATH_MAX bytes, each of which may need four characters.
+MAX_LENGTH = 4 * 4096 + 16
+PF_KTHREAD = 0x00200000
+PROC = Path("/proc")
+
+
+class WorkloadKind(StrEnum):
+    """How tasks were put together."""
+
+    CGROUP = "cgroup"
+    CGROUP_ID = "cgroup-id"  # a cgroup that was gone before its path could be read
+    COMM = "comm"
+    KTHREAD = "kthread"
+    OTHER = "other"  # everything that found no account of its own
+
+
+@dataclass(frozen=True)
+class WorkloadId:
+    """A workload's id in its two parts; `name` is empty for `other`."""
+
+    kind: WorkloadKind
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.name}" if self.name else str(self.kind)
+
+
+def parse_workload_id(text: str) -> WorkloadId:
+    """The two parts of an id.
+
+    Raises:
+        Fault: BAD_NAME.
+    """
+    kind, _, name = text.partition(":")
+    if kind not in list(WorkloadKind) or bool(name) == (kind == "other") or len(text) > MAX_LENGTH:
+        shown = ascii(text[:80])
+        raise Fault(
+            FaultType.BAD_NAME,
+            f"{shown} is not the id of a workload",
+            why="an id is `cgroup:/PATH`, `comm:NAME`, `kthread:NAME` or `other`",
+            hint="take ids from the list of workloads",
+        )
+    return WorkloadId(WorkloadKind(kind), name)
+
+
+def readable(name: bytes) -> str:
+    """A name of the kernel's as text: bytes that are not UTF-8 become `\\xNN`."""
+    return name.decode("utf-8", "backslashreplace")
+
+
+def workload_of(pid: int, proc: Path = PROC) -> WorkloadId | None:
+    """The workload that a process counts for now; None when it is gone.
+
+    The same rule as `find_account` in signals.bpf.c.
+    """
+    folder = proc / str(pid)
+    try:
+        for line in (folder / "cgroup").read_bytes().splitlines():
+            if line.startswith(b"0::/") and line != b"0::/":
+                return WorkloadId(WorkloadKind.CGROUP, readable(line[3:]))
+        comm = (folder / "comm").read_bytes().removesuffix(b"\n")
+        # The name is in parentheses and may contain any of them; the flags are field 9.
+        fields = (folder / "stat").read_bytes().rpartition(b")")[2].split()
+        kernel_thread = bool(int(fields[6]) & PF_KTHREAD)
+    except (OSError, IndexError, ValueError):
+        return None
+    if kernel_thread:
+        return WorkloadId(WorkloadKind.KTHREAD, readable(comm.partition(b"/")[0]))
+    return WorkloadId(WorkloadKind.COMM, readable(comm))

@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What happened to one workload in one stretch of time, from what the daemon recorded. Pure.
+
+The picture, the page and the JSON of `schedpilot report` all show this and nothing else.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from statistics import median
+
+from cli.formats import clock, microseconds, quantity, span, trial_line
+from daemon.api.models import Event, EventKind, SignalPoint, TrialView
+
+# Events that change something, or say why something was changed; the word for each.
+DECISIONS = {
+    EventKind.DEGRADATION: "degraded",
+    EventKind.RECOVERED: "recovered",
+    EventKind.TRIAL_STARTED: "trial",
+    EventKind.KEPT: "kept",
+    EventKind.ROLLBACK: "rolled back",
+    EventKind.EJECTED: "ejected",
+    EventKind.QUARANTINED: "quarantined",
+    EventKind.FOREIGN: "foreign scheduler",
+    EventKind.ADVICE_ONLY: "advice only",
+}
+# More points than this are not seen apart in a picture of usual width.
+MOST_POINTS = 2000
+# What runs where a point names no scheduler.
+KERNEL = "kernel default"
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A decision: a number in the picture, a line in the text. Times in Unix seconds."""
+
+    number: int
+    at: float
+    word: str
+    scheduler: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Time during which one scheduler was loaded (`KERNEL`: none)."""
+
+    scheduler: str
+    began: float
+    ended: float
+
+
+@dataclass(frozen=True)
+class Served:
+    """How a workload was served under one scheduler. Delays in microseconds."""
+
+    scheduler: str
+    seconds: float
+    delay_p99_median_us: float
+    delay_p99_worst_us: float
+
+
+@dataclass(frozen=True)
+class Account:
+    """`workload` is hostile text. `usual_us`: the baseline's delay p99, microseconds."""
+
+    workload: str
+    began: float
+    ended: float
+    usual_us: float | None
+    points: tuple[SignalPoint, ...] = ()
+    marks: tuple[Mark, ...] = ()
+    stretches: tuple[Stretch, ...] = ()
+    served: tuple[Served, ...] = ()
+    trials: tuple[TrialView, ...] = ()
+    sentences: tuple[str, ...] = field(default=())
+
+
+def thinned(points: Sequence[SignalPoint], most: int = MOST_POINTS) -> tuple[SignalPoint, ...]:
+    """At most `most` points: of each group the worst is shown, never an average."""
+    if len(points) <= most:
+        return tuple(points)
+    size = -(-len(points) // most)
+    groups = (points[start : start + size] for start in range(0, len(points), size))
+    return tuple(max(group, key=lambda each: each.delay_p99_us) for group in groups)
+
+
+def stretches_of(points: Sequence[SignalPoint]) -> tuple[Stretch, ...]:
+    """Which scheduler was loaded when, as the points themselves say."""
+    found: list[Stretch] = []
+    for name, group in groupby(points, key=lambda each: each.scheduler or KERNEL):
+        members = list(group)
+        # A point stands for the interval that ends with it.
+        began = found[-1].ended if found else members[0].at
+        found.append(Stretch(name, began, members[-1].at))
+    return tuple(found)
+
+
+def served_by(points: Sequence[SignalPoint]) -> tuple[Served, ...]:
+    """One row for each scheduler, the kernel's own first, then in order of appearance."""
+    by_name: dict[str, list[SignalPoint]] = {}
+    for point in points:
+        by_name.setdefault(point.scheduler or KERNEL, []).append(point)
+    lengths: dict[str, float] = {}
+    for stretch in stretches_of(points):
+        length = stretch.ended - stretch.began
+        lengths[stretch.scheduler] = lengths.get(stretch.scheduler, 0.0) + length
+    rows = [
+        Served(
+            name,
+            lengths[name],
+            median(each.delay_p99_us for each in members),
+            max(each.delay_p99_us for each in members),
+        )
+        for name, members in by_name.items()
+    ]
+    return tuple(sorted(rows, key=lambda row: row.scheduler != KERNEL))
+
+
+def marks_of(
+    events: Iterable[Event], workload: str, began: float, ended: float
+) -> tuple[Mark, ...]:
+    """The decisions about this workload, or about the machine, in order and numbered."""
+    unique = {event.seq: event for event in events}
+    wanted = [
+        event
+        for _, event in sorted(unique.items())
+        if event.kind in DECISIONS
+        and began <= event.at <= ended
+        and event.workload in ("", workload)
+    ]
+    return tuple(
+        Mark(number, event.at, DECISIONS[event.kind], event.scheduler, event.message)
+        for number, event in enumerate(wanted, 1)
+    )
+
+
+def _sentences(account: Account) -> tuple[str, ...]:
+    lines: list[str] = []
+    if not account.points:
+        return ("Nothing was measured of this workload in that time.",)
+    length = span(account.ended - account.began)
+    lines.append(
+        f"From {clock(account.began)} to {clock(account.ended)} ({length}), "
+        f"{len(account.points)} intervals were measured"
+        + (
+            f"; its usual run-queue delay p99 is {microseconds(account.usual_us)}."
+            if account.usual_us
+            else "."
+        )
+    )
+    lines += [
+        f"Under {row.scheduler} ({span(row.seconds)}): run-queue delay p99 "
+        f"{microseconds(row.delay_p99_median_us)} in the median interval, "
+        f"{microseconds(row.delay_p99_worst_us)} at worst."
+        for row in account.served
+    ]
+    for trial in account.trials:
+        ends = f"{clock(trial.at)}, {trial_line(trial)}"
+        values = [each.value for each in trial.windows if not each.excluded]
+        if values:
+            low, high = quantity(min(values), trial.unit), quantity(max(values), trial.unit)
+            ends += f"; windows from {low} to {high}"
+        lines.append(f"Trial at {ends}.")
+    return tuple(lines)
+
+
+def account_of(
+    workload: str,
+    points: Sequence[SignalPoint],
+    usual_us: float | None,
+    events: Iterable[Event],
+    trials: Iterable[TrialView],
+) -> Account:
+    """Put together what is known; the stretch of time is that of the points."""
+    ordered = sorted(points, key=lambda each: each.at)
+    began, ended = (ordered[0].at, ordered[-1].at) if ordered else (0.0, 0.0)
+    within = {
+        trial.id: trial
+        for trial in trials
+        if trial.workload in ("", workload)
+        and trial.at <= ended
+        and (not trial.ended or trial.ended >= began)
+    }
+    bare = Account(
+        workload=workload,
+        began=began,
+        ended=ended,
+        usual_us=usual_us,
+        points=tuple(ordered),
+        marks=marks_of(events, workload, began, ended),
+        stretches=stretches_of(ordered),
+        served=served_by(ordered),
+        trials=tuple(sorted(within.values(), key=lambda trial: trial.at)),
+    )
+    return Account(**{**vars(bare), "sentences": _sentences(bare)})

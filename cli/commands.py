@@ -1,0 +1,286 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The command line: words, options and help. What a command does is in its own module.
+
+Those modules are imported when their command runs, and not before: `--help` answers at
+once, also on a slow machine.
+"""
+
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from cli.exits import Exit
+from cli.programs import PROGRAMS, become
+
+app = typer.Typer(
+    name="schedpilot",
+    help="An autopilot for the Linux CPU scheduler: the operator's command.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit codes: 0 done, 1 a fault, 2 wrong usage, 3 the answer is no, "
+    "4 no daemon answers, 5 the measured command failed, 130 interrupted.",
+)
+library = typer.Typer(help="The schedulers there are.", no_args_is_help=True)
+app.add_typer(library, name="library", rich_help_panel="Looking")
+
+LOOKING, ACTING, PROGRAM = "Looking", "Acting", "The project's other programs"
+
+Json = Annotated[bool, typer.Option("--json", help="Write JSON instead of a table.")]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="Set a parameter; can be repeated."),
+]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"schedpilot {version('schedpilot')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Say the version."),
+    ] = False,
+) -> None:
+    """An autopilot for the Linux CPU scheduler: the operator's command."""
+
+
+def _leave(code: Exit) -> NoReturn:
+    raise typer.Exit(int(code))
+
+
+# ---------------------------------------------------------------- looking
+
+
+@app.command(rich_help_panel=LOOKING)
+def status(json: Json = False) -> None:
+    """What runs, what is degraded, what the daemon may do."""
+    from cli.status import show_status
+
+    show_status(json=json)
+
+
+@app.command(rich_help_panel=LOOKING)
+def top(
+    once: Annotated[bool, typer.Option("--once", help="Print one picture and end.")] = False,
+    interval: Annotated[
+        float, typer.Option(min=0.2, max=60, help="Seconds between two looks.")
+    ] = 2.0,
+    most: Annotated[int, typer.Option("--most", "-n", min=1, help="Workloads shown.")] = 25,
+    json: Json = False,
+) -> None:
+    """The workloads that wait longest for a CPU, live."""
+    from cli.status import show_top
+
+    show_top(once=once, json=json, interval_s=interval, most=most)
+
+
+@library.command("list")
+def library_list(json: Json = False) -> None:
+    """Every scheduler, installed or not."""
+    from cli.library import show_list
+
+    show_list(json=json)
+
+
+@library.command("show")
+def library_show(name: str, json: Json = False) -> None:
+    """How one scheduler works, when it is wrong, and its parameters."""
+    from cli.library import show_scheduler
+
+    show_scheduler(name, json=json)
+
+
+@library.command("search")
+def library_search(words: list[str], json: Json = False) -> None:
+    """The schedulers that fit a description, best first."""
+    from cli.library import show_search
+
+    if not show_search(" ".join(words), json=json):
+        _leave(Exit.NO)
+
+
+@app.command(rich_help_panel=LOOKING)
+def history(
+    learned: Annotated[
+        bool, typer.Option("--learned", help="What was measured and learned, instead.")
+    ] = False,
+    last: Annotated[int, typer.Option(min=1, max=1000, help="Episodes shown.")] = 20,
+    json: Json = False,
+) -> None:
+    """What the daemon did, episode by episode."""
+    from cli.history import show_history, show_learned
+
+    if learned:
+        show_learned(json=json)
+    else:
+        show_history(last=last, json=json)
+
+
+@app.command(rich_help_panel=LOOKING)
+def explain(
+    id: Annotated[str, typer.Argument(help="Of an episode, a trial or a candidate.")],
+    json: Json = False,
+) -> None:
+    """The story of one: what was seen, tried, measured and decided, and why."""
+    from cli.explain import explain as tell
+
+    tell(id, json=json)
+
+
+@app.command(rich_help_panel=LOOKING)
+def report(
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="Ends in .html, .png, .svg or .json.")
+    ] = Path("schedpilot-report.html"),
+    workload: Annotated[
+        str, typer.Option(help="Its id, as `top` shows it; else that of the last episode.")
+    ] = "",
+    last: Annotated[str, typer.Option(help="How far back: 90s, 30m, 6h, 1d.")] = "1h",
+    json: Annotated[bool, typer.Option("--json", help="JSON to standard output.")] = False,
+) -> None:
+    """Write a page with the picture: run-queue delay over time, and every decision on it."""
+    from cli.report import report as write
+
+    write(output, workload, last, json=json)
+
+
+# ---------------------------------------------------------------- acting
+
+
+@app.command(rich_help_panel=ACTING)
+def check(
+    target: Annotated[str, typer.Argument(metavar="NAME|FILE.bpf.c")],
+    settings: Settings = None,
+    json: Json = False,
+) -> None:
+    """Run a scheduler through the gates without loading it. 3: it is not proven."""
+    from cli.check import check as prove
+
+    if not prove(target, settings or [], json=json):
+        _leave(Exit.NO)
+
+
+@app.command(rich_help_panel=ACTING)
+def run(
+    target: Annotated[str, typer.Argument(metavar="NAME|FILE.bpf.c")],
+    settings: Settings = None,
+    take_over: Annotated[
+        bool, typer.Option("--take-over", help="Replace a scheduler that is not ours.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Load a scheduler and keep it loaded until `stop` or `rollback`."""
+    from cli.hold import run as load
+
+    load(target, settings or [], take_over=take_over, json=json)
+
+
+@app.command(rich_help_panel=ACTING)
+def stop(json: Json = False) -> None:
+    """Back to the kernel's own scheduler."""
+    from cli.hold import stop as release
+
+    release(json=json)
+
+
+@app.command(rich_help_panel=ACTING)
+def rollback(
+    reason: Annotated[str, typer.Option(help="For the record.")] = "",
+    json: Json = False,
+) -> None:
+    """Back to what ran before the last change; ends a trial."""
+    from cli.hold import rollback as back
+
+    back(reason, json=json)
+
+
+@app.command(rich_help_panel=ACTING, context_settings={"allow_interspersed_args": False})
+def tune(
+    command: Annotated[list[str], typer.Argument(metavar="-- COMMAND [ARGUMENT]…")],
+    candidate: Annotated[
+        list[str] | None,
+        typer.Option("--candidate", "-c", metavar="NAME", help="Try this one; can be repeated."),
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME:KEY=VALUE", help="A candidate's parameter."),
+    ] = None,
+    runs: Annotated[int, typer.Option(min=2, max=32, help="Runs of each side, at most.")] = 6,
+    warm_up: Annotated[int, typer.Option(min=0, max=10, help="Runs before, not counted.")] = 1,
+    timeout: Annotated[float, typer.Option(min=0.1, help="Of one run, seconds.")] = 1500.0,
+    show_output: Annotated[
+        bool, typer.Option("--show-output", help="Let the command write to the terminal.")
+    ] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Load the best one afterwards.")] = False,
+    json: Json = False,
+) -> None:
+    """Run a command under what is now and under candidates, alternating; say what is best.
+
+    0: something was better. 3: nothing was. The machine is left as it was, unless --keep.
+    """
+    from cli import tune as tuning
+
+    plan = tuning.Plan(
+        command=tuple(command),
+        candidates=tuple(dict.fromkeys(candidate or [])),
+        settings=tuning.parse_settings(settings or []),
+        runs=runs,
+        warm_up=warm_up,
+        timeout_s=timeout,
+        show_output=show_output,
+        keep=keep,
+    )
+    _leave(tuning.tune(plan, json=json))
+
+
+@app.command(rich_help_panel=ACTING)
+def approve(
+    id: Annotated[str, typer.Argument(help="As `status` and the journal name it.")],
+    reason: Annotated[str, typer.Option(help="For the record.")] = "",
+    json: Json = False,
+) -> None:
+    """Let the daemon do what it asked for."""
+    from cli.hold import answer
+
+    answer(id, approve=True, reason=reason, json=json)
+
+
+@app.command(rich_help_panel=ACTING)
+def decline(
+    id: Annotated[str, typer.Argument(help="As `status` and the journal name it.")],
+    reason: Annotated[str, typer.Option(help="For the record.")] = "",
+    json: Json = False,
+) -> None:
+    """Tell the daemon not to do what it asked for."""
+    from cli.hold import answer
+
+    answer(id, approve=False, reason=reason, json=json)
+
+
+# ---------------------------------------------------------------- other programs
+
+
+def _add_program(name: str, help_text: str) -> None:
+    # All its words are the program's own, `--help` among them.
+    @app.command(
+        name,
+        help=help_text,
+        rich_help_panel=PROGRAM,
+        add_help_option=False,
+        context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
+    )
+    def program(context: typer.Context) -> None:
+        become(name, context.args)
+
+
+for _name, (_, _help) in PROGRAMS.items():
+    _add_program(_name, _help)

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Progress on long work: the daemon's events as they come, on one line of the terminal."""
+
+import contextlib
+import queue
+import threading
+import time
+from collections.abc import Iterator
+
+from rich.status import Status
+
+from cli.output import err, plain
+from daemon.api.client import observe_client
+from daemon.api.models import Event, EventKind
+from process import Fault
+
+# Events that are about the work somebody waits for.
+_TELLING = (
+    EventKind.GATE_PASSED,
+    EventKind.GATE_FAILED,
+    EventKind.APPROVAL_WANTED,
+    EventKind.TRIAL_STARTED,
+    EventKind.WINDOW,
+    EventKind.VERDICT,
+    EventKind.LOADED,
+    EventKind.UNLOADED,
+    EventKind.ROLLBACK,
+    EventKind.EJECTED,
+)
+# After this long without another event everything recorded has come, seconds.
+QUIET_S = 0.4
+
+
+class Progress:
+    """A line on standard error that says what goes on; nothing where that is no terminal."""
+
+    def __init__(self, status: Status | None) -> None:
+        self._status = status
+        self._stage = ""
+
+    def stage(self, text: str) -> None:
+        """What is being done now; what the daemon says meanwhile is shown behind it."""
+        self._stage = text
+        if self._status:
+            self._status.update(plain(text))
+
+    def heard(self, event: Event) -> None:
+        if self._status:
+            self._status.update(plain(f"{self._stage} – {event.message}"))
+
+
+@contextlib.contextmanager
+def following(text: str) -> Iterator[Progress]:
+    """Show progress for the length of the block."""
+    if not err().is_terminal:
+        yield Progress(None)
+        return
+    with err().status(plain(text)) as status:
+        progress = Progress(status)
+        progress.stage(text)
+        # A daemon thread: it blocks in a read that nobody needs when the block ends.
+        threading.Thread(target=_listen, args=(progress, time.time()), daemon=True).start()
+        yield progress
+
+
+def _listen(progress: Progress, since: float) -> None:
+    # Progress is a comfort; without it the work goes on.
+    with contextlib.suppress(Fault), observe_client() as client:
+        for event in client.events():
+            if event.at >= since and event.kind in _TELLING:
+                progress.heard(event)
+
+
+def recorded_events() -> list[Event]:
+    """The events that the daemon still holds, oldest first.
+
+    The stream has no end; what has not come after a short silence has not happened yet.
+
+    Raises:
+        Fault: UNREACHABLE and its like, when not even the stream opens.
+    """
+    arriving: queue.SimpleQueue[Event | Fault | None] = queue.SimpleQueue()
+
+    def read() -> None:
+        try:
+            with observe_client() as client:
+                for event in client.events():
+                    arriving.put(event)
+            arriving.put(None)
+        except Fault as fault:
+            arriving.put(fault)
+
+    threading.Thread(target=read, daemon=True).start()
+    events: list[Event] = []
+    while True:
+        try:
+            arrived = arriving.get(timeout=QUIET_S)
+        except queue.Empty:
+            return events
+        if arrived is None:
+            return events
+        if isinstance(arrived, Fault):
+            if events:
+                return events
+            raise arrived
+        events.append(arrived)

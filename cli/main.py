@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The entry point of `schedpilot`: runs a command, and turns its end into an exit code."""
+
+import os
+import sys
+
+from cli.commands import app
+from cli.exits import Exit
+from cli.programs import PROGRAMS, become
+
+
+def _report(error: Exception) -> Exit:
+    """Print a fault as people read it; anything else is a defect and stays an exception."""
+    from process import Fault, FaultType
+
+    if not isinstance(error, Fault):
+        raise error
+    from cli.output import err, plain
+
+    for number, line in enumerate(error.report().split("\n")):
+        err().print(plain(line, 4000, "red" if number == 0 else ""), soft_wrap=True)
+    return Exit.UNREACHABLE if error.type is FaultType.UNREACHABLE else Exit.FAULT
+
+
+def main() -> None:
+    """Run the command line that this process was started with."""
+    words = sys.argv[1:]
+    if words and words[0] in PROGRAMS:
+        # Nothing of the command line is ours from here on, `-h` and `--` included.
+        become(words[0], words[1:])
+    for stream in (sys.stdout, sys.stderr):
+        # A character that the terminal lacks is shown as an escape, and is no crash.
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        app()
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        sys.exit(int(Exit.INTERRUPTED))
+    except BrokenPipeError:
+        # The reader has seen enough (`| head`). What is still buffered goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(int(Exit.OK))
+    except Exception as error:  # noqa: BLE001 - Faults only; _report raises all others again
+        sys.exit(int(_report(error)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The picture of a report: run-queue delay over time, and what was decided when.
+
+matplotlib draws it, with its SVG or Agg backend and no display. It is an optional extra
+(`schedpilot[report]`) and imported here only, late.
+"""
+
+import io
+import warnings
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal
+
+from cli.account import KERNEL, Account, Mark, thinned
+from daemon.api.display import displayable
+from process import Fault, FaultType
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+INK = "#1f2933"
+FAINT = "#9aa5b1"
+LINE = "#0b6e99"
+BAND = "#7fb3cc"
+# For shading, in order of appearance; light enough to read on. (Paul Tol's "light" scheme:
+# told apart by colour-blind readers, too.)
+SHADES = ("#eedd88", "#aaaa00", "#ee8866", "#99ddff", "#44bb99", "#ffaabb", "#bbcc33")
+WORD_COLOURS = {
+    "degraded": "#b45309",
+    "kept": "#15803d",
+    "recovered": "#15803d",
+    "rolled back": "#b91c1c",
+    "ejected": "#b91c1c",
+    "quarantined": "#b91c1c",
+}
+WIDTH_IN, HEIGHT_IN = 11.0, 4.6
+# Numbered marks closer than this share of the width stand above each other.
+CLOSE = 0.022
+MOST_ROWS = 4
+# Lines of text below a picture that stands alone.
+MOST_CAPTIONS = 14
+
+
+def draw(account: Account, kind: Literal["svg", "png"], *, captions: bool) -> bytes:
+    """The picture as a file's bytes.
+
+    Args:
+        captions: write what the numbers mean below it, and a title above it.
+
+    Raises:
+        Fault: NOT_INSTALLED where matplotlib is absent.
+    """
+    try:
+        import matplotlib as mpl
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise Fault(
+            FaultType.NOT_INSTALLED,
+            "the picture cannot be drawn",
+            why="matplotlib is not installed",
+            hint="install the extra: pip install 'schedpilot[report]', or python3-matplotlib;"
+            " `schedpilot report --json` needs no picture",
+        ) from None
+    # The extra is typed differently by version; what is passed to it is plain data.
+    settings: Any = {
+        # Text as outlines: the same everywhere, and no name is ever markup in the file.
+        "svg.fonttype": "path",
+        # Ids in the file derive from this instead of from chance.
+        "svg.hashsalt": "schedpilot",
+        "text.parse_math": False,
+        "font.family": "sans-serif",
+        "font.sans-serif": ["DejaVu Sans"],
+        "axes.edgecolor": FAINT,
+        "text.color": INK,
+        "axes.labelcolor": INK,
+        "xtick.color": INK,
+        "ytick.color": INK,
+    }
+    lines = [f"{mark.number}  {_caption(mark)}" for mark in account.marks] if captions else []
+    if len(lines) > MOST_CAPTIONS:
+        lines = [*lines[: MOST_CAPTIONS - 1], f"… and {len(lines) - MOST_CAPTIONS + 1} more"]
+    below = 0.19 * len(lines) + (0.15 if lines else 0)
+    with mpl.rc_context(settings), warnings.catch_warnings():
+        # A name in a script that the font lacks is drawn as boxes; that is no news.
+        warnings.simplefilter("ignore")
+        figure = Figure(figsize=(WIDTH_IN, HEIGHT_IN + below))
+        height = HEIGHT_IN + below
+        top = 1 - (0.75 if captions else 0.45) / height
+        bottom = (0.75 + below) / height
+        axes = figure.add_axes((0.075, bottom, 0.905, top - bottom))
+        _plot(figure, axes, account)
+        if captions:
+            title = f"run-queue delay of {displayable(account.workload, 90)}"
+            figure.text(0.075, 1 - 0.28 / height, title, fontsize=12, weight="bold")
+        for number, line in enumerate(lines):
+            y = (below - 0.19 * (number + 1) + 0.08) / height
+            figure.text(0.075, y, line, fontsize=8.5, color=INK)
+        file = io.BytesIO()
+        metadata = {"Date": None} if kind == "svg" else {}
+        figure.savefig(file, format=kind, dpi=144, metadata=metadata, facecolor="white")
+    return file.getvalue()
+
+
+def _caption(mark: Mark) -> str:
+    return f"{datetime.fromtimestamp(mark.at):%H:%M:%S}  {displayable(mark.text, 130)}"  # noqa: DTZ006
+
+
+def _plot(figure: "Figure", axes: "Axes", account: Account) -> None:
+    from matplotlib import dates as untyped_dates
+    from matplotlib.patches import Patch
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    dates: Any = untyped_dates
+
+    def day(at: float) -> float:
+        # Local time, as the terminal and the journal show it.
+        return float(dates.date2num(datetime.fromtimestamp(at)))  # noqa: DTZ006
+
+    axes.set_yscale("log")
+    axes.set_ylabel("run-queue delay")
+    points = thinned(account.points)
+    names = [s.scheduler for s in account.stretches if s.scheduler != KERNEL]
+    shades = {name: SHADES[i % len(SHADES)] for i, name in enumerate(dict.fromkeys(names))}
+    for stretch in account.stretches:
+        if stretch.scheduler in shades:
+            axes.axvspan(
+                day(stretch.began),
+                day(stretch.ended),
+                color=shades[stretch.scheduler],
+                alpha=0.45,
+                linewidth=0,
+                zorder=0,
+            )
+    handles: list[object] = []
+    if points:
+        days = [day(point.at) for point in points]
+        # A histogram's lowest bucket is no zero; half a microsecond keeps it on the paper.
+        p99 = [max(0.5, point.delay_p99_us) for point in points]
+        p50 = [max(0.5, point.delay_p50_us) for point in points]
+        axes.fill_between(days, p50, p99, color=BAND, alpha=0.35, linewidth=0, zorder=2)
+        handles += axes.plot(days, p99, color=LINE, linewidth=1.5, label="p99", zorder=3)
+        handles += axes.plot(days, p50, color=BAND, linewidth=1.0, label="p50", zorder=3)
+        low, high = min(p50), max(max(p99), account.usual_us or 0.0)
+        axes.set_ylim(low / 1.6, high * 2.2)
+        axes.set_xlim(day(account.began), max(day(account.ended), day(account.began + 1)))
+    if account.usual_us:
+        handles.append(
+            axes.axhline(
+                account.usual_us,
+                color=INK,
+                linewidth=1.0,
+                linestyle=(0, (5, 3)),
+                label="usual p99",
+                zorder=2,
+            )
+        )
+    axes.yaxis.set_major_locator(LogLocator(base=10))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _delay(value)))
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.grid(axis="y", color="#e4e7eb", linewidth=0.8, zorder=0)
+    axes.set_axisbelow(True)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    locator = dates.AutoDateLocator(minticks=5, maxticks=11)
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(dates.ConciseDateFormatter(locator))
+    if points:
+        _mark(axes, account, day)
+    handles += [
+        Patch(color=shade, alpha=0.45, label=displayable(name, 30))
+        for name, shade in shades.items()
+    ]
+    if handles:
+        axes.legend(
+            handles=handles,
+            loc="upper center",
+            bbox_to_anchor=(0.5, -0.11),
+            ncols=max(1, min(8, len(handles))),
+            frameon=False,
+            fontsize=9,
+            handlelength=1.6,
+        )
+
+
+def _mark(axes: "Axes", account: Account, day: object) -> None:
+    """Numbered lines where something was decided; close ones above each other."""
+    assert callable(day)
+    left, right = axes.get_xlim()
+    taken: list[float] = [-1.0] * MOST_ROWS
+    for mark in account.marks:
+        x = day(mark.at)
+        place = (x - left) / (right - left)
+        colour = WORD_COLOURS.get(mark.word, INK)
+        axes.axvline(x, color=colour, linewidth=1.0, alpha=0.75, zorder=2.5)
+        row = next((i for i in range(MOST_ROWS) if place - taken[i] >= CLOSE), MOST_ROWS - 1)
+        taken[row] = place
+        axes.annotate(
+            str(mark.number),
+            (x, 1.0),
+            xycoords=("data", "axes fraction"),
+            xytext=(0, 7 - 15 * row),
+            textcoords="offset points",
+            ha="center",
+            va="center",
+            fontsize=8,
+            color="white",
+            weight="bold",
+            bbox={"boxstyle": "circle,pad=0.25", "fc": colour, "ec": "white", "lw": 0.8},
+            zorder=5,
+            annotation_clip=False,
+        )
+
+
+def _delay(value: float) -> str:
+    for unit, size in (("s", 1e6), ("ms", 1e3)):
+        if value >= size:
+            return f"{value / size:g} {unit}"
+    return f"{value:g} µs"

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""`schedpilot report`: gather from the daemon, then write a page, a picture or JSON."""
+
+import os
+import tempfile
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+from cli.account import Account, account_of
+from cli.following import following, recorded_events
+from cli.formats import parse_span
+from cli.output import as_json, document, say
+from cli.page import page
+from cli.picture import draw
+from daemon.api.client import Client, observe_client
+from daemon.api.models import Event, TrialView
+from process import Fault, FaultType
+
+# The longest stretch that the API answers, seconds.
+LONGEST_S = 86400.0
+EPISODES = 200
+SUFFIXES = (".html", ".png", ".svg", ".json")
+
+
+def _workload(client: Client) -> str:
+    """The one worth a report: of the newest episode, else the one that waits longest."""
+    episodes = client.episodes(1)
+    if episodes:
+        return episodes[0].workload
+    measured = [each for each in client.workloads() if each.last]
+    if not measured:
+        raise Fault(
+            FaultType.NOT_FOUND,
+            "there is nothing to report on",
+            why="the daemon has seen no workload yet",
+            hint="try again when something has run for some seconds",
+        )
+    return max(measured, key=lambda each: each.last.delay_p99_us if each.last else 0.0).id
+
+
+def _trials(client: Client, events: list[Event], known: dict[str, TrialView]) -> list[TrialView]:
+    """The trials of all episodes, and those that only events tell of (tune, by hand)."""
+    found = dict(known)
+    for record in dict.fromkeys(event.trial for event in events if event.trial):
+        if record in found:
+            continue
+        try:
+            found[record] = client.trial(record)
+        except Fault as fault:
+            if fault.type is not FaultType.NOT_FOUND:
+                raise
+    return list(found.values())
+
+
+def gather(workload: str, last_s: float) -> Account:
+    """Everything that the daemon knows of one workload in the last seconds."""
+    with observe_client() as client:
+        workload = workload or _workload(client)
+        signals = client.signals(workload, last_s)
+        episodes = client.episodes(EPISODES)
+        usual: float | None = None
+        try:
+            usual = client.workload(workload).baseline_delay_p99_us
+        except Fault as fault:
+            # It has ended since; what was measured of it is still there.
+            if fault.type is not FaultType.NOT_FOUND:
+                raise
+        events = recorded_events()
+        events += [event for episode in episodes for event in episode.events]
+        known = {trial.id: trial for episode in episodes for trial in episode.trials}
+        trials = _trials(client, events, known)
+    return account_of(workload, signals.series, usual, events, trials)
+
+
+def _document(account: Account) -> dict[str, object]:
+    found = asdict(account)
+    found["points"] = [document(point) for point in account.points]
+    found["trials"] = [document(trial) for trial in account.trials]
+    return found
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Whole or not at all: a reader never sees half a report."""
+    try:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+            mask = os.umask(0)
+            os.umask(mask)
+            Path(name).chmod(0o666 & ~mask)
+            Path(name).replace(path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise Fault(
+            FaultType.STATE, "the report cannot be written", where=str(path), why=str(error)
+        ) from None
+
+
+def report(output: Path, workload: str, last: str, *, json: bool) -> None:
+    """Write the report to `output`, or as JSON to standard output."""
+    if not json and output.suffix not in SUFFIXES:
+        raise Fault(
+            FaultType.BAD_REQUEST,
+            f"a report cannot be written as {output.suffix or 'a file without suffix'!r}",
+            where=str(output),
+            hint=f"name a file that ends in {', '.join(SUFFIXES)}",
+        )
+    last_s = min(parse_span(last), LONGEST_S)
+    with following("reading what the daemon recorded"):
+        account = gather(workload, last_s)
+    if json:
+        as_json(_document(account))
+        return
+    if output.suffix == ".json":
+        import json as encoder
+
+        content = (encoder.dumps(_document(account), indent=2) + "\n").encode()
+    elif output.suffix == ".html":
+        picture = draw(account, "svg", captions=False)
+        content = page(account, picture, time.time()).encode()
+    else:
+        content = draw(account, "png" if output.suffix == ".png" else "svg", captions=True)
+    _write(output, content)
+    for sentence in account.sentences:
+        say(sentence)
+    say(f"written to {output}", "bold")

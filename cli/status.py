@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""`schedpilot status` and `schedpilot top`: what is, now."""
+
+import time
+
+from rich.console import Group, RenderableType
+from rich.live import Live
+from rich.text import Text
+
+from cli.formats import ago, microseconds, quantity, span, titled
+from cli.output import as_json, facts, heading, out, plain, say, table
+from daemon.api.client import observe_client
+from daemon.api.models import Limitation, StatusView, WorkloadView
+
+
+def _kernel(status: StatusView) -> Text:
+    kernel = status.kernel
+    if not kernel.supported:
+        return Text("no sched_ext: schedulers cannot be loaded here", style="yellow")
+    text = f"sched_ext {kernel.state}"
+    if kernel.ops:
+        text += f", {kernel.ops}"
+    if kernel.nr_rejected:
+        text += f", {kernel.nr_rejected} tasks rejected"
+    return plain(text)
+
+
+def _loaded(status: StatusView) -> Text:
+    loaded = status.loaded
+    if loaded is None:
+        return Text("the kernel's own" if not status.foreign else "not ours")
+    name = titled(loaded.name, loaded.parameters)
+    return plain(f"{name}, {loaded.why} {ago(loaded.since)}, lease {span(loaded.lease_s)}")
+
+
+def _limit(limitation: Limitation) -> Text:
+    text = limitation.reason
+    if limitation.until:
+        text += f" (for another {span(max(0.0, limitation.until - time.time()))})"
+    return plain(text, 500, "yellow")
+
+
+def show_status(*, json: bool) -> None:
+    with observe_client() as client:
+        status = client.status()
+    if json:
+        as_json(status)
+        return
+    rows: list[tuple[str, str | Text]] = [
+        ("daemon", f"{status.version}, pid {status.pid}, up {span(time.time() - status.since)}"),
+        ("autonomy", status.autonomy.value),
+        ("kernel", _kernel(status)),
+        ("scheduler", _loaded(status)),
+    ]
+    if status.foreign:
+        rows.append(("foreign", plain(f"{status.foreign} (left alone)", style="yellow")))
+    if status.advice_only:
+        rows.append(("advice only", _limit(status.advice_only)))
+    if status.cooldown:
+        rows.append(("cooldown", _limit(status.cooldown)))
+    if status.trial:
+        rows.append(("trial", status.trial))
+    if status.episode:
+        rows.append(("episode", status.episode))
+    out().print(facts(rows))
+    if status.degraded:
+        heading("served worse than usual")
+        made = table("workload", "signal", "now", "usual", "ratio", "since", right=("now", "usual"))
+        for each in status.degraded:
+            made.add_row(
+                plain(each.workload, 80),
+                plain(each.objective or each.signal),
+                quantity(each.value, each.unit),
+                quantity(each.baseline, each.unit),
+                f"x{each.ratio:.1f}",
+                ago(each.since),
+            )
+        out().print(made)
+    if status.objectives:
+        heading("objectives")
+        made = table("workload", "objective", "now", "", right=("now",))
+        for objective in status.objectives:
+            state = Text("broken", style="red") if objective.broken else Text("met", style="green")
+            made.add_row(
+                plain(objective.workload, 80),
+                plain(objective.text),
+                quantity(objective.value, objective.unit),
+                state if objective.value is not None else Text("no value yet", style="dim"),
+            )
+        out().print(made)
+    if status.quarantine:
+        heading("quarantine")
+        made = table("scheduler", "candidate", "reason", "until")
+        for entry in status.quarantine:
+            left = span(max(0.0, entry.until - time.time())) if entry.until else "told otherwise"
+            made.add_row(plain(entry.scheduler), plain(entry.candidate), plain(entry.reason), left)
+        out().print(made)
+    for text in status.notes:
+        say(f"note: {text}", "dim")
+
+
+def _by_delay(workloads: list[WorkloadView]) -> list[WorkloadView]:
+    return sorted(workloads, key=lambda each: -(each.last.delay_p99_us if each.last else -1.0))
+
+
+def workloads_table(workloads: list[WorkloadView], most: int) -> RenderableType:
+    """The workloads that wait longest, first."""
+    numeric = ("delay p99", "usual", "ratio", "run", "wakeups/s", "slice", "moves/s")
+    made = table("workload", *numeric, "is", right=numeric)
+    for each in _by_delay(workloads)[:most]:
+        last, usual = each.last, each.baseline_delay_p99_us
+        if last is None:
+            made.add_row(plain(each.id, 60), *["–"] * len(numeric), plain(", ".join(each.tags)))
+            continue
+        ratio = f"x{last.delay_p99_us / usual:.1f}" if usual else "–"
+        made.add_row(
+            plain(each.id, 60, "bold red" if each.degraded else ""),
+            microseconds(last.delay_p99_us),
+            microseconds(usual),
+            Text(ratio, style="red" if each.degraded else ""),
+            f"{last.run_share:.0%}",
+            f"{last.wakeups_per_s:.0f}",
+            microseconds(last.slice_mean_us),
+            f"{last.migrations_per_s:.0f}",
+            plain(", ".join(each.tags), 60, "dim"),
+        )
+    if not workloads:
+        return Text("no workload has been seen yet", style="dim")
+    left = len(workloads) - most
+    return Group(made, Text(f"and {left} more", style="dim")) if left > 0 else made
+
+
+def _headline(status: StatusView) -> Text:
+    name = status.loaded.name if status.loaded else status.foreign or "the kernel's own"
+    line = Text("scheduler ", style="dim")
+    line.append_text(plain(name, style="bold"))
+    line.append(f"   autonomy {status.autonomy.value}", style="dim")
+    for word, record in (("trial", status.trial), ("episode", status.episode)):
+        if record:
+            line.append(f"   {word} ", style="dim").append_text(plain(record))
+    return line
+
+
+def show_top(*, once: bool, json: bool, interval_s: float, most: int) -> None:
+    with observe_client() as client:
+        if json:
+            as_json(_by_delay(client.workloads()))
+            return
+
+        def picture() -> RenderableType:
+            return Group(
+                _headline(client.status()), Text(), workloads_table(client.workloads(), most)
+            )
+
+        if once or not out().is_terminal:
+            out().print(picture())
+            return
+        with Live(picture(), console=out(), screen=True, auto_refresh=False) as live:
+            try:
+                while True:
+                    time.sleep(interval_s)
+                    live.update(picture(), refresh=True)
+            except KeyboardInterrupt:
+                return

@@ -1,0 +1,390 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""`schedpilot tune -- CMD`: which scheduler runs this command fastest?
+
+The command runs under what the machine has now and under each candidate, alternating in
+the order that the daemon says. The daemon switches schedulers, judges the times, and
+takes the machine back to what was there before; this side only runs the command and
+tells how long it took.
+"""
+
+import contextlib
+import os
+import shlex
+import shutil
+import signal
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from types import FrameType
+
+from rich.text import Text
+
+from cli.check import create, not_proven
+from cli.exits import Exit
+from cli.following import Progress, following
+from cli.formats import better, parse_parameters, span, titled
+from cli.output import as_json, document, err, note, out, plain, say, table
+from daemon.api.client import Client, control_client
+from daemon.api.models import (
+    Arm,
+    CandidateRequest,
+    CandidateView,
+    Decision,
+    HoldRequest,
+    ParameterValue,
+    RollbackRequest,
+    TrialRequest,
+    TrialState,
+    TrialView,
+    WindowValue,
+)
+from process import Fault, FaultType, run
+
+OBJECTIVE = "measurement duration lower"
+# What is tried where the library has nothing to say about the command.
+USUAL = ("latency", "batch", "locality")
+MOST_SUGGESTED = 3
+# The API's bounds on windows; each run is one.
+LEAST_WINDOWS, MOST_WINDOWS = 4, 64
+# Between two looks at a trial that waits for a human or for the kernel, seconds.
+LOOK_AGAIN_S = 0.2
+
+UNFINISHED = (TrialState.RUNNING, TrialState.AWAITING_APPROVAL)
+
+
+class CommandFailed(Exception):
+    """The measured command ended badly; its times say nothing about schedulers."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(str(fault))
+        self.fault = fault
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What `tune` was asked for. `settings` by scheduler name; times in seconds."""
+
+    command: tuple[str, ...]
+    candidates: tuple[str, ...]
+    settings: dict[str, dict[str, ParameterValue]]
+    runs: int
+    warm_up: int
+    timeout_s: float
+    show_output: bool
+    keep: bool
+
+    @property
+    def windows(self) -> int:
+        return max(LEAST_WINDOWS, min(MOST_WINDOWS, 2 * self.runs))
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A candidate that never came to a trial."""
+
+    name: str
+    why: str
+
+
+def parse_settings(words: Sequence[str]) -> dict[str, dict[str, ParameterValue]]:
+    """`NAME:parameter=value` words, by scheduler name.
+
+    Raises:
+        Fault: BAD_PARAMETER.
+    """
+    settings: dict[str, dict[str, ParameterValue]] = {}
+    for word in words:
+        name, colon, assignment = word.partition(":")
+        if not colon:
+            raise Fault(
+                FaultType.BAD_PARAMETER,
+                f"{word[:60]!r} does not say whose parameter it sets",
+                hint="write --set SCHEDULER:NAME=VALUE, for example --set latency:slice_us=500",
+            )
+        settings.setdefault(name, {}).update(parse_parameters([assignment]))
+    return settings
+
+
+def suggested(client: Client, command: Sequence[str]) -> tuple[str, ...]:
+    """The library's best few for this command: by its name, then the usual ones."""
+    # The program's own name and its plain words; flags and paths say little.
+    words = [os.path.basename(command[0]), *(w for w in command[1:] if w.isalnum())]  # noqa: PTH119
+    found = [each for each in client.library(" ".join(words)[:500]) if each.kind != "external"]
+    names = [each.name for each in found if each.installed and (each.score or 0) > 0]
+    installed = {each.name for each in client.library() if each.installed}
+    names += [name for name in USUAL if name in installed and name not in names]
+    return tuple(names[:MOST_SUGGESTED])
+
+
+@contextlib.contextmanager
+def _terminable() -> Iterator[None]:
+    """SIGTERM and SIGHUP end the block as Ctrl-C does: by way of every `finally`."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = {each: signal.signal(each, interrupt) for each in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
+def _timed(plan: Plan) -> float:
+    """Run the command once; seconds of wall time.
+
+    Raises:
+        CommandFailed: it ended badly, or not in time.
+    """
+    started = time.perf_counter()
+    try:
+        run(
+            plan.command,
+            timeout=plan.timeout_s,
+            # It is the user's own command, in the user's own terms.
+            env=dict(os.environ),
+            capture=not plan.show_output,
+        )
+    except Fault as fault:
+        raise CommandFailed(fault) from None
+    return max(time.perf_counter() - started, 1e-6)
+
+
+def _ready(client: Client, trial: TrialView, progress: Progress) -> TrialView:
+    """The trial once it wants a run, or has ended."""
+    told = False
+    while trial.state is TrialState.AWAITING_APPROVAL or (
+        trial.state is TrialState.RUNNING and trial.next_arm is None
+    ):
+        if trial.state is TrialState.AWAITING_APPROVAL and not told:
+            note(f"waiting for approval: `schedpilot approve {trial.approval or trial.id}`", "")
+            progress.stage("waiting for approval")
+            told = True
+        time.sleep(LOOK_AGAIN_S)
+        trial = client.trial(trial.id)
+    return trial
+
+
+def _compare(client: Client, plan: Plan, candidate: CandidateView, progress: Progress) -> TrialView:
+    """One candidate against what runs now, to its verdict.
+
+    Raises:
+        CommandFailed, Fault, KeyboardInterrupt: after the daemon was told to roll back.
+    """
+    trial = _start(client, plan, candidate)
+    why = "the client stopped"
+    try:
+        trial = _ready(client, trial, progress)
+        while trial.state is TrialState.RUNNING:
+            number = len(trial.windows) + 1
+            arm = candidate.name if trial.next_arm is Arm.CANDIDATE else "as it was"
+            progress.stage(f"{candidate.name}: run {number} of at most {plan.windows} ({arm})")
+            trial = _fed(client, trial, _timed(plan))
+            trial = _ready(client, trial, progress)
+    except CommandFailed as failed:
+        why = f"the measured command failed: {failed}"
+        raise
+    except KeyboardInterrupt:
+        why = "interrupted by the user"
+        raise
+    finally:
+        if trial.state in UNFINISHED:
+            _give_back(client, trial.id, why)
+    return trial
+
+
+def _start(client: Client, plan: Plan, candidate: CandidateView) -> TrialView:
+    """Start the trial; one that was started while we were interrupted is ended again."""
+    request = TrialRequest(
+        candidate=candidate.id,
+        objective=OBJECTIVE,
+        max_windows=plan.windows,
+        fed_by_client=True,
+        keep=False,
+    )
+    try:
+        return client.start_trial(request)
+    except KeyboardInterrupt:
+        # A new connection: the old one may hold half an answer.
+        with contextlib.suppress(Fault), control_client() as other:
+            running = other.status().trial
+            if running and other.trial(running).candidate == candidate.id:
+                _give_back(other, running, "interrupted by the user")
+        raise
+
+
+def _fed(client: Client, trial: TrialView, seconds: float) -> TrialView:
+    """The trial after one more run; as it ended, where it ended while the command ran."""
+    try:
+        return client.feed_window(trial.id, WindowValue(value=seconds))
+    except Fault:
+        latest = client.trial(trial.id)
+        if latest.state in UNFINISHED:
+            raise
+        return latest
+
+
+def _give_back(client: Client, trial: str, why: str) -> None:
+    """Have the daemon put back what was there before; say so where that cannot be asked."""
+    try:
+        # Never end the trial of somebody else, when ours is over by now.
+        if client.trial(trial).state in UNFINISHED:
+            client.rollback(RollbackRequest(reason=f"tune: {why}"[:2000]))
+    except Fault as fault:
+        note(f"the rollback could not be asked for ({fault}); the lease ends the trial", "red")
+
+
+def _prove(
+    client: Client, plan: Plan, names: Sequence[str]
+) -> tuple[list[CandidateView], list[Refused]]:
+    """Build and prove all candidates before the first run, so that no build disturbs one."""
+    proven: list[CandidateView] = []
+    refused: list[Refused] = []
+    for name in names:
+        request = CandidateRequest(library=name, parameters=plan.settings.get(name, {}))
+        try:
+            candidate = create(client, request, name)
+            if not candidate.proven or candidate.quarantined:
+                raise not_proven(candidate)
+        except Fault as fault:
+            if fault.type is FaultType.UNREACHABLE or len(names) == 1:
+                raise
+            note(f"{name} is left out: {fault}", "yellow")
+            refused.append(Refused(name, str(fault)))
+        else:
+            proven.append(candidate)
+    return proven, refused
+
+
+def _values(trial: TrialView, arm: Arm) -> list[float]:
+    return [each.value for each in trial.windows if each.arm is arm and not each.excluded]
+
+
+def _best(trials: Sequence[TrialView]) -> TrialView | None:
+    """The kept verdict with the largest gain."""
+    better_ones = [
+        each for each in trials if each.verdict and each.verdict.decision is Decision.KEEP
+    ]
+    return max(better_ones, key=lambda each: each.verdict.gain if each.verdict else 0, default=None)
+
+
+def _median(values: Sequence[float]) -> float:
+    ordered = sorted(values)
+    middle = len(ordered) // 2
+    return (ordered[middle] + ordered[~middle]) / 2 if ordered else 0.0
+
+
+def _show(plan: Plan, before: str, trials: Sequence[TrialView], refused: Sequence[Refused]) -> None:
+    made = table(
+        "scheduler", "before", "with it", "ratio", "interval", "runs", "",
+        right=("before", "with it", "ratio"),
+    )  # fmt: skip
+    best = _best(trials)
+    for trial in trials:
+        old, new = _values(trial, Arm.BASELINE), _values(trial, Arm.CANDIDATE)
+        verdict = trial.verdict
+        if verdict is None:
+            change, ratio, bounds = Text(trial.state.value, style="red"), "–", "–"
+        else:
+            good = verdict.decision is Decision.KEEP
+            words = better(verdict, trial.direction) if good else f"not kept: {verdict.reason}"
+            change = plain(words, 300, "green" if good else "yellow")
+            ratio = f"x{verdict.ratio:.3f}"
+            bounds = f"{verdict.low:.3f} to {verdict.high:.3f} at {verdict.confidence:.0%}"
+        made.add_row(
+            plain(titled(trial.scheduler, trial.parameters), style="bold" if trial is best else ""),
+            span(_median(old)) if old else "–",
+            span(_median(new)) if new else "–",
+            ratio,
+            bounds,
+            f"{len(old)}+{len(new)}",
+            change,
+        )
+    for each in refused:
+        made.add_row(plain(each.name), *["–"] * 5, plain(each.why, 300, "red"))
+    say(f"{shlex.join(plan.command)}: seconds of wall time, medians; before = {before}", "dim")
+    out().print(made)
+    for trial in trials:
+        for arm, name in ((Arm.BASELINE, before), (Arm.CANDIDATE, trial.scheduler)):
+            listing = "  ".join(f"{value:.3f}" for value in _values(trial, arm))
+            say(f"  {name} ({trial.id}): {listing or 'no run'}", "dim")
+
+
+def _document(
+    plan: Plan,
+    before: str,
+    trials: Sequence[TrialView],
+    refused: Sequence[Refused],
+    kept: bool,
+) -> dict[str, object]:
+    best = _best(trials)
+    return {
+        "command": list(plan.command),
+        "before": before,
+        "unit": "s",
+        "trials": [document(trial) for trial in trials],
+        "refused": [{"name": each.name, "why": each.why} for each in refused],
+        "best": best.scheduler if best else None,
+        "kept": kept,
+    }
+
+
+def tune(plan: Plan, *, json: bool) -> Exit:
+    """Compare, tell, and keep the best where that was asked for."""
+    if shutil.which(plan.command[0]) is None:
+        raise Fault(
+            FaultType.MISSING_TOOL,
+            f"the command {plan.command[0]!r} cannot be run",
+            why="there is no such program on the path, or it is not executable",
+        )
+    trials: list[TrialView] = []
+    with _terminable(), control_client() as client:
+        status = client.status()
+        before = status.loaded.name if status.loaded else "the kernel's own scheduler"
+        names = plan.candidates or suggested(client, plan.command)
+        if not names:
+            raise Fault(
+                FaultType.NOT_FOUND,
+                "the library suggests nothing for this command",
+                hint="name candidates: schedpilot tune --candidate NAME -- CMD",
+            )
+        if not plan.candidates:
+            note(f"candidates: {', '.join(names)} (choose others with --candidate)")
+        proven, refused = _prove(client, plan, names)
+        if not proven:
+            raise Fault(
+                FaultType.LOAD_FAILED,
+                "no candidate can be tried",
+                details=tuple(f"{each.name}: {each.why}" for each in refused),
+            )
+        by_trial: dict[str, CandidateView] = {}
+        try:
+            with following("warming up") as progress:
+                for _ in range(plan.warm_up):
+                    _timed(plan)
+                for candidate in proven:
+                    trial = _compare(client, plan, candidate, progress)
+                    by_trial[trial.id] = candidate
+                    trials.append(trial)
+        except CommandFailed as failed:
+            err().print(plain("the command failed; the machine is as it was before", 200, "red"))
+            for line in failed.fault.report().splitlines():
+                note(line, "")
+            return Exit.COMMAND_FAILED
+        best = _best(trials)
+        kept = best is not None and plan.keep
+        if best is not None and plan.keep:
+            with following(f"loading {best.scheduler}"):
+                client.hold(HoldRequest(candidate=by_trial[best.id].id))
+    if json:
+        as_json(_document(plan, before, trials, refused, kept))
+        return Exit.OK if best else Exit.NO
+    _show(plan, before, trials, refused)
+    if best is None or best.verdict is None:
+        say(f"nothing was better than {before}; the machine is as it was", "bold")
+        return Exit.NO
+    name = titled(best.scheduler, best.parameters)
+    say(f"best: {name}, {better(best.verdict, best.direction)}", "bold green")
+    say(f"{name} is loaded now" if kept else "the machine is as it was; --keep loads the best")
+    return Exit.OK

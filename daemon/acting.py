@@ -1,0 +1,300 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What clients of the control socket may have done, each checked whole before it is begun."""
+
+import secrets
+import time
+from collections.abc import Callable
+
+from daemon.api.models import (
+    AdviceRequest,
+    ApprovalRequest,
+    Autonomy,
+    CandidateRequest,
+    CandidateView,
+    CloseRequest,
+    EpisodeView,
+    EventKind,
+    HoldRequest,
+    LessonRequest,
+    LessonView,
+    MeasurementRequest,
+    ParametersRequest,
+    RollbackRequest,
+    StatusView,
+    TrialRequest,
+    TrialState,
+    TrialView,
+    WindowValue,
+)
+from daemon.autopilot import Autopilot
+from daemon.candidates import Candidate, Candidates, Publish
+from daemon.config import Config
+from daemon.decide import backoff
+from daemon.decide.objective import DEFAULT_OBJECTIVE, Objective, parse_objective
+from daemon.decide.settings import TrialSettings
+from daemon.episodes import Episodes
+from daemon.loader import Loader
+from daemon.reading import Reader
+from daemon.recall import Recall
+from daemon.standing import Standing
+from daemon.trials import Trial, Trials
+from daemon.watch import Watch
+from process import Fault, FaultType
+from scheduler_library.catalog import Catalog
+from scheduler_library.parameters import check_parameters
+
+
+class Actor:
+    """Implements `daemon.api.service.Acting`."""
+
+    def __init__(
+        self,
+        *,
+        config: Config,
+        reader: Reader,
+        loader: Loader,
+        watch: Watch,
+        trials: Trials,
+        episodes: Episodes,
+        candidates: Candidates,
+        autopilot: Autopilot,
+        standing: Standing,
+        recall: Recall,
+        catalog: Callable[[], Catalog],
+        publish: Publish,
+    ) -> None:
+        self._config = config
+        self._reader = reader
+        self._loader = loader
+        self._watch = watch
+        self._trials = trials
+        self._episodes = episodes
+        self._candidates = candidates
+        self._autopilot = autopilot
+        self._standing = standing
+        self._recall = recall
+        self._catalog = catalog
+        self._publish = publish
+
+    # ------------------------------------------------------------ candidates
+
+    async def create_candidate(self, request: CandidateRequest) -> CandidateView:
+        episode = self._episodes.get_open(request.episode) if request.episode else None
+        candidate = await self._candidates.create(request)
+        self._recall.candidate(candidate)
+        if episode is not None:
+            self._episodes.note_candidate(episode, candidate.id)
+        return await self._reader.candidate(candidate.id)
+
+    # ------------------------------------------------------------ trials
+
+    async def start_trial(self, request: TrialRequest) -> TrialView:
+        candidate = self._candidates.get(request.candidate)
+        candidate.loadable()
+        objective = self._objective(request)
+        settings = self._config.trial.asked(request.window_s, request.max_windows)
+        if request.episode:
+            self._episodes.get_open(request.episode)
+        by_hand = request.fed_by_client
+        self._trials.refuse_if_busy()
+        self._refuse_same(candidate)
+        now = time.time()
+        if by_hand:
+            self._standing.state.check_quarantine(candidate.id, now)
+        else:
+            if self._config.daemon.autonomy is Autonomy.OBSERVE:
+                raise Fault(
+                    FaultType.NOT_ALLOWED,
+                    "no trial was started",
+                    why="the operator lets schedpilot observe and advise only",
+                    hint='set `autonomy = "ask"` or `"auto"` in schedpilot.toml, or try it by '
+                    "hand: schedpilot tune -- COMMAND",
+                )
+            self._standing.state.check_trial(candidate.id, now, self._standing.limits)
+        if self._config.daemon.autonomy is Autonomy.ASK and not by_hand:
+            trial = self._propose(request, candidate, objective, settings, f"a-{_fresh()}")
+            self._publish(
+                EventKind.APPROVAL_WANTED,
+                f"{candidate.name} would be tried on {objective.title}; "
+                f"`schedpilot approve {trial.approval}` lets it",
+                trial=trial.id,
+                episode=trial.request.episode or "",
+                candidate=candidate.id,
+                scheduler=candidate.name,
+                workload=trial.workload,
+            )
+            return trial.view()
+        trial = self._propose(request, candidate, objective, settings, "")
+        self._begin(trial)
+        if by_hand:
+            await trial.changed.wait()
+        return trial.view()
+
+    def _propose(
+        self,
+        request: TrialRequest,
+        candidate: Candidate,
+        objective: Objective,
+        settings: TrialSettings,
+        approval: str,
+    ) -> Trial:
+        """Note the trial in its episode; a trial by hand gets an episode of its own."""
+        if not request.episode:
+            profile = self._reader.profile(request.workload) if request.workload else None
+            episode = self._episodes.begin_by_hand(
+                request.workload or "", f"by hand: {candidate.name} on {objective.title}", profile
+            )
+            request = request.model_copy(update={"episode": episode.id})
+        trial = self._trials.propose(request, candidate, objective, settings, approval=approval)
+        self._recall.candidate(candidate)
+        self._recall.trial_started(trial.view())
+        self._episodes.note_trial(self._episodes.get(trial.request.episode or ""), trial.view())
+        return trial
+
+    def _begin(self, trial: Trial) -> None:
+        try:
+            self._trials.begin(trial)
+        except Fault as fault:
+            trial.state = TrialState.FAILED
+            trial.reason = str(fault)
+            trial.ended = time.time()
+            episode = self._episodes.get(trial.request.episode or "")
+            self._episodes.note_trial(episode, trial.view())
+            if episode.trigger is None:
+                self._episodes.end_by_hand(episode, trial.reason)
+            raise
+        if not trial.request.fed_by_client:
+            self._standing.become(backoff.trial_started(self._standing.state, time.time()))
+
+    def _refuse_same(self, candidate: Candidate) -> None:
+        loaded = self._loader.loaded
+        if loaded is not None and loaded.what.candidate == candidate.id:
+            raise Fault(
+                FaultType.BAD_REQUEST,
+                f"{candidate.name} ({candidate.id}) is what runs now",
+                why="a trial compares a candidate with something else",
+                hint="`schedpilot stop` first, to compare it with the kernel's default",
+            )
+
+    def _objective(self, request: TrialRequest) -> Objective:
+        """What was asked for, else what was declared for the workload, else the default."""
+        if request.objective:
+            return parse_objective(request.objective)
+        if request.workload:
+            for declared in self._config.declared:
+                if declared.of([request.workload]):
+                    return declared.objective
+        return DEFAULT_OBJECTIVE
+
+    async def feed_window(self, trial: str, request: WindowValue) -> TrialView:
+        found = self._trials.get(trial)
+        await self._trials.feed(found, request.value)
+        return found.view()
+
+    async def approve(self, id: str, request: ApprovalRequest) -> TrialView:
+        trial = self._trials.by_approval(id)
+        if not request.approve:
+            self._trials.decline(trial, request.reason)
+            episode = self._episodes.get(trial.request.episode or "")
+            self._episodes.note_trial(episode, trial.view())
+            if episode.trigger is None:
+                self._episodes.end_by_hand(episode, trial.reason)
+            return trial.view()
+        self._standing.state.check_trial(trial.candidate.id, time.time(), self._standing.limits)
+        self._begin(trial)
+        return trial.view()
+
+    # ------------------------------------------------------------ by the operator's hand
+
+    async def hold(self, request: HoldRequest) -> StatusView:
+        self._trials.refuse_if_busy()
+        candidate = self._candidates.get(request.candidate)
+        self._standing.state.check_quarantine(candidate.id, time.time())
+        try:
+            loaded = await self._loader.load(candidate.loadable(), "operator")
+        except Fault as fault:
+            if fault.type in (FaultType.EJECTED, FaultType.LOAD_FAILED):
+                self._autopilot.quarantine(candidate.id, candidate.name, str(fault))
+            raise
+        self._autopilot.changed()
+        self._publish(
+            EventKind.LOADED,
+            f"{candidate.name} was loaded by hand and is held",
+            candidate=candidate.id,
+            scheduler=loaded.what.name,
+        )
+        return await self._reader.status()
+
+    async def release(self, reason: str) -> StatusView:
+        await self._trials.end(reason)
+        loaded = await self._loader.unload()
+        self._autopilot.changed()
+        if loaded is not None:
+            self._publish(
+                EventKind.UNLOADED,
+                f"{loaded.what.name} was unloaded, the kernel default runs: {reason}",
+                candidate=loaded.what.candidate,
+                scheduler=loaded.what.name,
+                reason=reason,
+            )
+        return await self._reader.status()
+
+    async def rollback(self, request: RollbackRequest) -> StatusView:
+        if await self._trials.end(request.reason):
+            return await self._reader.status()
+        if self._loader.loaded is None:
+            raise Fault(
+                FaultType.NOT_FOUND,
+                "there is nothing to roll back",
+                why="no scheduler of ours is in the kernel",
+            )
+        await self._autopilot.roll_back(request.reason)
+        return await self._reader.status()
+
+    async def set_parameters(self, request: ParametersRequest) -> StatusView:
+        loaded = self._loader.loaded
+        parameters = dict(request.parameters)
+        if loaded is not None:
+            candidate = self._candidates.get(loaded.what.candidate)
+            if candidate.library and parameters:
+                entry = self._catalog().get(candidate.library)
+                parameters = dict(check_parameters(entry.manifest, parameters, live=True))
+        maps = {
+            name: {int(key): value for key, value in entries.items()}
+            for name, entries in request.maps.items()
+        }
+        await self._loader.set_parameters(parameters, maps)
+        return await self._reader.status()
+
+    # ------------------------------------------------------------ what others know
+
+    async def record_lesson(self, request: LessonRequest) -> LessonView:
+        view = self._recall.lesson(request.text, "advisor", request.episode)
+        self._publish(EventKind.LESSON, f"lesson: {view.text}", episode=view.episode)
+        return view
+
+    async def record_measurement(self, request: MeasurementRequest) -> None:
+        self._watch.measure(request.name, request.value, request.unit, request.started)
+
+    async def advise(self, episode: str, request: AdviceRequest) -> EpisodeView:
+        found = self._episodes.get_open(episode)
+        self._episodes.advise(found, request.text, request.candidate or "")
+        return found.view()
+
+    async def close_episode(self, episode: str, request: CloseRequest) -> EpisodeView:
+        found = self._episodes.get_open(episode)
+        running = self._trials.running
+        if running is not None and running.request.episode == episode:
+            raise Fault(
+                FaultType.BUSY,
+                f"episode {episode} has a trial under way",
+                hint="close it after the verdict",
+            )
+        self._episodes.close(found, request)
+        kept = any(trial.state is TrialState.KEPT for trial in found.trials.values())
+        self._autopilot.episode_closed(found.workload, kept)
+        return found.view()
+
+
+def _fresh() -> str:
+    return secrets.token_hex(5)

@@ -1,0 +1,361 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What the daemon does by itself: judge each interval, open episodes, guard what was kept.
+
+The judgement is in the pure modules of `daemon.decide`; here it meets the kernel. Nothing is
+loaded from here: that is for advisors and operators to ask. What is here only ever takes
+schedulers away.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from daemon.api.models import (
+    Decision,
+    Degradation,
+    EventKind,
+    ProfileView,
+    TrialState,
+)
+from daemon.candidates import Publish
+from daemon.config import Config
+from daemon.decide import backoff, detect, guard
+from daemon.decide.detect import DetectState, Recovery
+from daemon.decide.guard import GuardState, Kept, kept_of
+from daemon.decide.observation import Observation
+from daemon.episodes import Episodes
+from daemon.holding import Gone, Loadable
+from daemon.loader import Loaded, Loader
+from daemon.recall import Recall
+from daemon.standing import Standing
+from daemon.trials import Trial, Trials
+from daemon.watch import Watch
+from process import Fault
+
+
+@dataclass
+class Kepts:
+    """What is kept now, how it is judged, and what ran before it."""
+
+    kept: Kept | None = None
+    state: GuardState = field(default_factory=GuardState)
+    previous: Loadable | None = None
+
+
+@dataclass(frozen=True)
+class Pause:
+    """Episodes about one workload rest until then; longer with each that came to nothing."""
+
+    times: int
+    until: float
+
+
+class Autopilot:
+    """Wired to everything, owns little: detection state, the guard's state, pauses."""
+
+    def __init__(
+        self,
+        *,
+        config: Config,
+        loader: Loader,
+        watch: Watch,
+        trials: Trials,
+        episodes: Episodes,
+        standing: Standing,
+        recall: Recall,
+        publish: Publish,
+        profile: Callable[[str], ProfileView],
+    ) -> None:
+        self._config = config
+        self._loader = loader
+        self._watch = watch
+        self._trials = trials
+        self._episodes = episodes
+        self._standing = standing
+        self._recall = recall
+        self._publish = publish
+        self._profile = profile
+        self._foreign = ""
+        self._advice_only = False
+        self._changed_at = 0.0
+        self._pauses: dict[str, Pause] = {}
+        self._kept = Kepts()
+        self.detection = DetectState()
+
+    # ------------------------------------------------------------ each interval
+
+    async def observe(self, observation: Observation) -> None:
+        """Judge one interval."""
+        self._look_for_foreign()
+        self._look_at_standing(observation.at)
+        self._episodes.close_abandoned(
+            time.time(), self._config.advisor.patience_s, self._trials.running is not None
+        )
+        settled = self._changed_at + self._config.trial.settle_s
+        if self._trials.running is not None or observation.began < settled:
+            self.detection = detect.skip(self.detection, observation)
+            return
+        loaded = self._loader.loaded
+        measurements = [
+            each
+            for name in self._measured()
+            for each in self._watch.measurements(name, observation.began)
+        ]
+        self.detection, happened = detect.step(
+            self.detection,
+            observation,
+            self._config.detect,
+            regime=loaded.what.candidate if loaded else detect.KERNEL_DEFAULT,
+            declared=self._config.declared,
+            measurements=measurements,
+            ignored=self._config.ignored,
+        )
+        for each in happened:
+            self._tell(each)
+        kept = self._kept.kept
+        if kept is not None and loaded is not None and loaded.what.candidate == kept.candidate:
+            self._kept.state, decision = guard.step(
+                self._kept.state,
+                kept,
+                observation,
+                self.detection,
+                self._config.guard,
+                self._config.trial,
+                self._config.detect,
+                measurements,
+            )
+            if decision is not None:
+                await self.roll_back(decision.reason, workload=decision.workload)
+        self._open_episode(observation.at)
+
+    def _measured(self) -> set[str]:
+        names = {each.objective.name for each in self._config.declared if each.objective.name}
+        kept = self._kept.kept
+        if kept is not None and kept.objective.name:
+            names.add(kept.objective.name)
+        return names
+
+    def _look_for_foreign(self) -> None:
+        foreign = self._loader.foreign()
+        if foreign != self._foreign:
+            self._foreign = foreign
+            if foreign:
+                self._publish(
+                    EventKind.FOREIGN,
+                    f"a scheduler that schedpilot did not load is in the kernel: {foreign}; "
+                    "it is left alone, and nothing is tried while it runs",
+                    scheduler=foreign,
+                    reason="foreign scheduler",
+                )
+
+    def _look_at_standing(self, now: float) -> None:
+        limited = self._standing.state.advice_only(now)
+        if (limited is not None) != self._advice_only:
+            self._advice_only = limited is not None
+            self._publish(
+                EventKind.ADVICE_ONLY,
+                f"advice only from now on: {limited.reason}"
+                if limited
+                else "trials may be started again",
+                reason=limited.reason if limited else "",
+            )
+
+    def _tell(self, what: Degradation | Recovery) -> None:
+        if isinstance(what, Recovery):
+            self._pauses.pop(what.workload, None)
+            self._publish(
+                EventKind.RECOVERED,
+                f"{what.workload}: {what.signal} recovered: {what.reason}",
+                workload=what.workload,
+                reason=what.reason,
+            )
+            return
+        self._publish(
+            EventKind.DEGRADATION,
+            f"{what.workload}: {what.reason}",
+            workload=what.workload,
+            reason=what.reason,
+            figures={"baseline": what.baseline, "value": what.value, "ratio": what.ratio},
+        )
+
+    def _open_episode(self, now: float) -> None:
+        """An episode about the first degradation that may have one now."""
+        if self._episodes.open is not None or self._foreign or self._loader.loaded is not None:
+            # What is loaded is watched by the guard; a second opinion waits until it is gone.
+            return
+        if not self._loader.kernel().supported:
+            return
+        if self._standing.state.cooldown(now, self._standing.limits) is not None:
+            return
+        for degradation in self.detection.degraded():
+            pause = self._pauses.get(degradation.workload)
+            if pause is None or now >= pause.until:
+                self._episodes.begin(degradation, self._profile(degradation.workload))
+                return
+
+    def episode_closed(self, workload: str, kept: bool) -> None:
+        """An episode is over; the next about the same workload waits longer each time."""
+        if kept:
+            self._pauses.pop(workload, None)
+            return
+        times = self._pauses[workload].times + 1 if workload in self._pauses else 1
+        limits = self._config.limits
+        span = min(limits.cooldown_s * 2.0 ** min(times, 30), limits.cooldown_max_s)
+        self._pauses[workload] = Pause(times, time.time() + span)
+
+    # ------------------------------------------------------------ trials and their end
+
+    async def trial_ended(self, trial: Trial, gone: Gone | None) -> None:
+        """A trial is over and the kernel is as it left it; draw the consequences."""
+        now = time.time()
+        self._changed_at = now
+        limits = self._standing.limits
+        state = self._standing.state
+        name, id = trial.candidate.name, trial.candidate.id
+        if gone is not None and gone.by_kernel:
+            state = backoff.ejected(state, id, name, gone.reason, now, limits)
+        elif trial.request.fed_by_client:
+            pass
+        elif trial.state is TrialState.KEPT:
+            state = backoff.kept(state, now, limits)
+        else:
+            state = backoff.failed(state, trial.reason, now, limits)
+        self._standing.become(state)
+        if trial.state is TrialState.KEPT:
+            self._kept = Kepts(
+                kept_of(id, trial.workload, trial.objective, now, trial.windows),
+                previous=trial.before.what if trial.before else None,
+            )
+        elif trial.before is None:
+            self._kept = Kepts()
+        self._say_verdict(trial, gone)
+        episode = self._episodes.get(trial.request.episode or "")
+        self._episodes.note_trial(episode, trial.view())
+        self._recall.trial_ended(trial.view())
+        if episode.trigger is None:
+            self._episodes.end_by_hand(episode, f"{trial.state.value}: {trial.reason}")
+
+    def _say_verdict(self, trial: Trial, gone: Gone | None) -> None:
+        names = {
+            "trial": trial.id,
+            "episode": trial.request.episode or "",
+            "candidate": trial.candidate.id,
+            "scheduler": trial.candidate.name,
+            "workload": trial.workload,
+            "reason": trial.reason,
+        }
+        verdict = trial.verdict
+        if verdict is not None:
+            self._publish(
+                EventKind.VERDICT,
+                f"verdict on {trial.candidate.name}: {verdict.decision.value}: {verdict.reason}",
+                figures={"ratio": verdict.ratio, "low": verdict.low, "high": verdict.high},
+                **names,
+            )
+        if gone is not None:
+            self._say_ejected(trial.candidate.name, trial.candidate.id, gone)
+        now_runs = self._loader.loaded.what.name if self._loader.loaded else "the kernel default"
+        if trial.state is TrialState.KEPT:
+            self._publish(
+                EventKind.KEPT, f"{trial.candidate.name} is kept: {trial.reason}", **names
+            )
+        elif verdict is None or verdict.decision is Decision.ROLLBACK:
+            self._publish(
+                EventKind.ROLLBACK,
+                f"{trial.candidate.name} was rolled back, {now_runs} runs: {trial.reason}",
+                **names,
+            )
+
+    def _say_ejected(self, name: str, candidate: str, gone: Gone) -> None:
+        self._publish(
+            EventKind.EJECTED,
+            f"{name} left the kernel: {gone.reason}",
+            candidate=candidate,
+            scheduler=name,
+            reason=gone.reason,
+        )
+        held = self._standing.state.quarantine_of(candidate, time.time())
+        if held is not None:
+            self._publish(
+                EventKind.QUARANTINED,
+                f"{name} ({candidate}) is in quarantine: {held.reason}",
+                candidate=candidate,
+                scheduler=name,
+                reason=held.reason,
+            )
+
+    async def gone(self, loaded: Loaded, gone: Gone) -> None:
+        """A scheduler of ours left the kernel, and not because we asked."""
+        self._changed_at = time.time()
+        if self._trials.notice_gone(gone):
+            return
+        name, id = loaded.what.name, loaded.what.candidate
+        self._kept = Kepts()
+        if gone.restart:
+            # The CPUs changed under it: the kernel asks for a fresh start, not a verdict.
+            try:
+                await self._loader.load(loaded.what, loaded.why)
+                self._publish(
+                    EventKind.LOADED,
+                    f"{name} was loaded afresh: {gone.reason}",
+                    candidate=id,
+                    scheduler=name,
+                    reason=gone.reason,
+                )
+                return
+            except Fault as fault:
+                gone = Gone(f"{gone.reason}; loading it afresh failed: {fault}", by_kernel=True)
+        if gone.by_kernel:
+            self.quarantine(id, name, gone.reason)
+        self._say_ejected(name, id, gone)
+        self._publish(
+            EventKind.ROLLBACK,
+            f"{name} is gone, the kernel default runs: {gone.reason}",
+            candidate=id,
+            scheduler=name,
+            reason=gone.reason,
+        )
+
+    def quarantine(self, candidate: str, name: str, reason: str) -> None:
+        """Note that the kernel would not have this candidate."""
+        self._standing.become(
+            backoff.ejected(
+                self._standing.state, candidate, name, reason, time.time(), self._standing.limits
+            )
+        )
+
+    # ------------------------------------------------------------ rolling back
+
+    async def roll_back(self, reason: str, workload: str = "") -> None:
+        """Back to what ran before what runs now: the scheduler kept before it, or the default."""
+        loaded = self._loader.loaded
+        if loaded is None:
+            return
+        previous = self._kept.previous if self._kept.kept is not None else None
+        self._kept = Kepts()
+        if previous is not None:
+            try:
+                await self._loader.load(previous, "kept")
+            except Fault as fault:
+                previous = None
+                reason += f" (what ran before could not be loaded: {fault})"
+        if previous is None:
+            await self._loader.unload()
+        self._changed_at = time.time()
+        self._standing.become(
+            backoff.failed(self._standing.state, reason, self._changed_at, self._standing.limits)
+        )
+        self._publish(
+            EventKind.ROLLBACK,
+            f"{loaded.what.name} was rolled back, "
+            f"{previous.name if previous else 'the kernel default'} runs: {reason}",
+            candidate=loaded.what.candidate,
+            scheduler=loaded.what.name,
+            workload=workload,
+            reason=reason,
+        )
+
+    def changed(self) -> None:
+        """Somebody changed the scheduler by hand: what was kept is no longer what runs."""
+        self._changed_at = time.time()
+        self._kept = Kepts()

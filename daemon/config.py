@@ -1,0 +1,325 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""`/etc/schedpilot/schedpilot.toml`, checked whole before anything starts.
+
+Every problem of the file comes back in one `Fault(BAD_CONFIG)`, each with its line and key, an
+unknown key with the nearest known one. An absent file is the defaults, and
+`systemd/schedpilot.toml`, which is installed, names them all.
+"""
+
+import difflib
+import re
+import tomllib
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any, Self, get_args
+
+from pydantic import (
+    BaseModel,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import ErrorDetails
+
+from daemon.api.models import Autonomy
+from daemon.decide.objective import Declared, parse_objective
+from daemon.decide.settings import (
+    DetectSettings,
+    GuardSettings,
+    LimitSettings,
+    Table,
+    TrialSettings,
+)
+from process import Fault, FaultType
+
+PATH = Path("/etc/schedpilot/schedpilot.toml")
+# A configuration is some pages of text.
+LARGEST_BYTES = 256 * 1024
+# Workloads that are never judged by a baseline: threads of the kernel, whose waits nobody
+# feels as such, and what is our own. A declared objective is checked even so.
+NEVER_JUDGED = (
+    "comm:kworker*",
+    "comm:ksoftirqd*",
+    "comm:rcu*",
+    "comm:migration*",
+    "comm:kswapd*",
+    "comm:kcompactd*",
+    "comm:schedpilot*",
+    "cgroup:/system.slice/schedpilot*",
+)
+
+Folder = Annotated[str, StringConstraints(min_length=2, max_length=200, pattern=r"^/[^\x00]*$")]
+WorkloadGlob = Annotated[
+    str, StringConstraints(max_length=4096, pattern=r"^(cgroup:/|comm:.)[^\x00\n]*$")
+]
+
+
+class DaemonTable(Table):
+    """The daemon itself. Each folder is an absolute path."""
+
+    # observe: watches and advises; ask: acts when the operator approves; auto: acts by itself.
+    autonomy: Annotated[Autonomy, Field(strict=False)] = Autonomy.OBSERVE
+    # Time between two readings of the signals. Trials read more often while they run.
+    interval_s: Annotated[float, Field(ge=0.25, le=300)] = 5.0
+    state_dir: Folder = "/var/lib/schedpilot"
+    run_dir: Folder = "/run/schedpilot"
+    cache_dir: Folder = "/var/cache/schedpilot"
+
+    @model_validator(mode="after")
+    def _apart(self) -> Self:
+        folders = [PurePosixPath(each) for each in (self.state_dir, self.run_dir, self.cache_dir)]
+        if len(set(folders)) < len(folders):
+            raise ValueError("state_dir, run_dir and cache_dir have to be different folders")
+        return self
+
+    @property
+    def state(self) -> Path:
+        return Path(self.state_dir)
+
+    @property
+    def run(self) -> Path:
+        return Path(self.run_dir)
+
+    @property
+    def cache(self) -> Path:
+        return Path(self.cache_dir)
+
+
+class AdvisorTable(Table):
+    """What the daemon expects of an advisor. Its own settings are in `agent.toml`."""
+
+    # An episode that no advisor has closed by then is closed as abandoned.
+    patience_s: Annotated[float, Field(ge=10, le=86_400)] = 1800.0
+
+
+class ObjectiveEntry(Table):
+    """`workload` is an id as `schedpilot status` shows it, or a glob over ids."""
+
+    workload: WorkloadGlob
+    text: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+
+
+class IgnoreEntry(Table):
+    workload: WorkloadGlob
+
+
+class Config(Table):
+    """The whole configuration."""
+
+    daemon: DaemonTable = DaemonTable()
+    detect: DetectSettings = DetectSettings()
+    trial: TrialSettings = TrialSettings()
+    guard: GuardSettings = GuardSettings()
+    limits: LimitSettings = LimitSettings()
+    advisor: AdvisorTable = AdvisorTable()
+    objective: Annotated[tuple[ObjectiveEntry, ...], Field(strict=False, max_length=200)] = ()
+    ignore: Annotated[tuple[IgnoreEntry, ...], Field(strict=False, max_length=500)] = ()
+
+    @cached_property
+    def declared(self) -> tuple[Declared, ...]:
+        """The objectives, parsed. `parse` has seen that they can be."""
+        return tuple(
+            Declared(each.workload, parse_objective(each.text, FaultType.BAD_CONFIG))
+            for each in self.objective
+        )
+
+    @property
+    def ignored(self) -> tuple[str, ...]:
+        return (*NEVER_JUDGED, *(each.workload for each in self.ignore))
+
+
+def load(path: Path = PATH) -> Config:
+    """Read the configuration; the defaults where there is no file.
+
+    Raises:
+        Fault: BAD_CONFIG, also where the file cannot be read or is far too large.
+    """
+    try:
+        with path.open("rb") as file:
+            raw = file.read(LARGEST_BYTES + 1)
+        text = raw.decode()
+    except FileNotFoundError:
+        return Config()
+    except UnicodeDecodeError as error:
+        raise Fault(
+            FaultType.BAD_CONFIG,
+            "the configuration is not UTF-8 text",
+            where=str(path),
+            why=f"byte {error.start} cannot be decoded",
+            hint="save it as UTF-8",
+        ) from None
+    except OSError as error:
+        raise Fault(
+            FaultType.BAD_CONFIG,
+            "the configuration cannot be read",
+            where=str(path),
+            why=error.strerror or str(error),
+            hint="check what the path is, and its owner and mode",
+        ) from None
+    if len(raw) > LARGEST_BYTES:
+        raise Fault(
+            FaultType.BAD_CONFIG,
+            f"the configuration is larger than {LARGEST_BYTES // 1024} KiB",
+            where=str(path),
+            hint="check that this is the right file",
+        )
+    return parse(text, str(path))
+
+
+def parse(text: str, where: str) -> Config:
+    """The configuration in this text; `where` (its path) goes into any fault.
+
+    Raises:
+        Fault: BAD_CONFIG, with every problem as a line of `details`.
+    """
+    try:
+        raw = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise Fault(
+            FaultType.BAD_CONFIG,
+            "the configuration is not TOML",
+            where=where,
+            why=str(error),
+            hint="text needs quotes, tables are `[name]`, lists of tables are `[[name]]`",
+        ) from None
+    lines = _lines_of(text)
+    problems = [_objective_problem(*each, lines) for each in _unreadable_objectives(raw)]
+    try:
+        config = Config.model_validate(raw)
+    except ValidationError as error:
+        problems += [_problem(each, lines) for each in error.errors(include_url=False)]
+    if problems:
+        said = [f"line {line}: {what}" if line else what for line, what in sorted(problems)]
+        many = len(said) > 1
+        raise Fault(
+            FaultType.BAD_CONFIG,
+            f"the configuration has {len(said)} problems" if many else "the configuration is wrong",
+            where=where,
+            why=f"the first: {said[0]}" if many else said[0],
+            hint="correct the keys named; the file as installed names every key with its default",
+            details=tuple(said),
+        )
+    return config
+
+
+# ---------------------------------------------------------------- what is wrong, and where
+
+_Path = tuple[str | int, ...]
+_HEADER = re.compile(r"\s*(\[\[?)\s*([^\[\]]+?)\s*\]\]?\s*(?:#.*)?$")
+_KEY = re.compile(r"\s*([A-Za-z0-9_.\-\"' ]+?)\s*=")
+
+
+def _lines_of(text: str) -> dict[_Path, int]:
+    """The line of each table and key, to point at. Not a parser: TOML has been parsed already."""
+    found: dict[_Path, int] = {}
+    table: _Path = ()
+    count: dict[str, int] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        if header := _HEADER.match(line):
+            name = header[2]
+            table = _split(name)
+            if header[1] == "[[":
+                table = (*table, count.get(name, 0))
+                count[name] = count.get(name, 0) + 1
+            found.setdefault(table, number)
+        elif key := _KEY.match(line):
+            found.setdefault((*table, *_split(key[1])), number)
+    return found
+
+
+def _split(name: str) -> tuple[str, ...]:
+    return tuple(part.strip().strip("\"'") for part in name.split("."))
+
+
+def _line(path: _Path, lines: dict[_Path, int]) -> int:
+    """The line of the key, else of the nearest table around it, else 0."""
+    while path:
+        if path in lines:
+            return lines[path]
+        path = path[:-1]
+    return 0
+
+
+def _name(path: _Path) -> str:
+    """`objective[2].text`; entries of lists are counted from one."""
+    name = ""
+    for part in path:
+        name += f"[{part + 1}]" if isinstance(part, int) else f".{part}" if name else part
+    return name
+
+
+def _problem(error: ErrorDetails, lines: dict[_Path, int]) -> tuple[int, str]:
+    """The line, and one sentence for what pydantic found."""
+    path = error["loc"]
+    context: dict[str, Any] = error.get("ctx", {})
+    message = error["msg"].removeprefix("Value error, ")
+    match error["type"]:
+        case "extra_forbidden":
+            known = tuple(_model(path[:-1]).model_fields)
+            near = difflib.get_close_matches(str(path[-1]), known, n=1, cutoff=0.5)
+            message = "there is no such key" + (
+                f"; did you mean {near[0]!r}?" if near else f" (there are: {', '.join(known)})"
+            )
+        case "missing":
+            message = "this key is missing"
+        case "string_pattern_mismatch" if path[-1] == "workload":
+            message = f"{error['input']!r} is no workload: it begins with `cgroup:/` or `comm:`"
+        case "string_pattern_mismatch":
+            message = f"{error['input']!r} is not an absolute path"
+        case "enum":
+            message = f"{error['input']!r} is none of {context['expected']}"
+            near = difflib.get_close_matches(str(error["input"]), [str(a) for a in Autonomy], n=1)
+            message += f"; did you mean {near[0]!r}?" if near else ""
+        case "greater_than_equal" | "less_than_equal" | "greater_than" | "less_than":
+            sign, least = next(iter(context.items()))
+            words = {"ge": "at least", "le": "at most", "gt": "more than", "lt": "less than"}
+            message = f"{error['input']!r} is out of range: {words[sign]} {least:g}"
+        case "model_type" | "model_attributes_type" | "dict_type":
+            message = f"this is a table: write `[{_name(path)}]` and its keys below"
+        case "tuple_type":
+            message = f"this is a list of tables: write `[[{_name(path)}]]` for each"
+        case "float_type" | "int_type" | "int_from_float":
+            kind = "a whole number" if error["type"].startswith("int") else "a number"
+            message = f"{error['input']!r} is not {kind}"
+        case "string_type":
+            message = f"{error['input']!r} is not text (which needs quotes)"
+        case "finite_number":
+            message = f"{error['input']!r} is not a finite number"
+    return _line(path, lines), f"{_name(path) or 'the file'}: {message}"
+
+
+def _model(path: _Path) -> type[BaseModel]:
+    """The table at a path, to know which keys it has."""
+    model: type[BaseModel] = Config
+    for part in path:
+        if isinstance(part, int):
+            continue
+        kind = model.model_fields[part].annotation
+        inner = next(iter(get_args(kind)), kind)
+        assert isinstance(inner, type)
+        assert issubclass(inner, BaseModel)
+        model = inner
+    return model
+
+
+def _unreadable_objectives(raw: dict[str, Any]) -> list[tuple[int, Fault]]:
+    """Index and fault of each objective whose text cannot be understood."""
+    entries = raw.get("objective")
+    found: list[tuple[int, Fault]] = []
+    for index, entry in enumerate(entries if isinstance(entries, list) else []):
+        text = entry.get("text") if isinstance(entry, dict) else None
+        if not isinstance(text, str) or not 1 <= len(text) <= 200:
+            continue
+        try:
+            parse_objective(text, FaultType.BAD_CONFIG)
+        except Fault as fault:
+            found.append((index, fault))
+    return found
+
+
+def _objective_problem(index: int, fault: Fault, lines: dict[_Path, int]) -> tuple[int, str]:
+    path: _Path = ("objective", index, "text")
+    return _line(path, lines), (
+        f"{_name(path)}: {fault.what} ({fault.where}: {fault.why}; {fault.hint})"
+    )

@@ -1,0 +1,360 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Which workloads are served worse than they usually are, or worse than was promised.
+
+`step` is given each interval that may be judged, `skip` each that may not (a trial runs, or
+the scheduler has just been changed). The signal is the 99th percentile of run-queue delay.
+
+A *regime* is which scheduler runs: "" is the kernel's default, anything else the id of a kept
+candidate. Each has its own baseline, so that what a kept scheduler made better becomes what
+is expected of it, and what the default was like is still known when it comes back.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from fnmatch import translate
+from functools import lru_cache
+from re import Pattern
+from re import compile as pattern_of
+
+from daemon.api.models import Degradation
+from daemon.decide.baseline import Baseline
+from daemon.decide.lasting import STILL, Lasting, Mark
+from daemon.decide.objective import Declared, Measurement, Metric, Objective, value_of
+from daemon.decide.observation import Observation, WorkloadObservation
+from daemon.decide.settings import DetectSettings
+from daemon.decide.words import duration, figure
+
+KERNEL_DEFAULT = ""
+SIGNAL = "run-queue delay p99"
+UNIT = "us"
+# Calm is below this part of each of the three lines that make an interval bad: half way.
+CALM_PART = 0.5
+# A degraded workload of which so many intervals say nothing is no longer degraded.
+SILENT_INTERVALS = 12
+# The least samples of an interval for a declared latency: the operator asked, so few will do.
+OBJECTIVE_SAMPLES = 10
+# Of intervals that are not calm, one in so many is learnt from: a rise has to last before it
+# is normal, or a slow one would raise the baseline along with itself and never be told.
+LEARN_ONE_IN = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """The end of a degradation. `objective` is its text, or "" for the baseline."""
+
+    workload: str
+    signal: str
+    since: float
+    at: float
+    reason: str
+    objective: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """What is remembered of one workload, or of one objective of it (without baselines)."""
+
+    baselines: Mapping[str, Baseline] = field(default_factory=dict)
+    lasting: Lasting = STILL
+    degradation: Degradation | None = None
+    seen: float = 0.0
+    judged: float = 0.0
+    uncalm: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class DetectState:
+    """Everything detection remembers. Objectives are keyed by workload and text."""
+
+    workloads: Mapping[str, Track] = field(default_factory=dict)
+    objectives: Mapping[tuple[str, str], Track] = field(default_factory=dict)
+
+    def degraded(self) -> list[Degradation]:
+        """What is degraded now with its newest figures; broken objectives first."""
+        tracks = (*self.objectives.values(), *self.workloads.values())
+        return [track.degradation for track in tracks if track.degradation]
+
+    def baseline(self, workload: str, regime: str = KERNEL_DEFAULT) -> Baseline | None:
+        track = self.workloads.get(workload)
+        return track.baselines.get(regime) if track else None
+
+
+def step(
+    state: DetectState,
+    observation: Observation,
+    settings: DetectSettings,
+    *,
+    regime: str = KERNEL_DEFAULT,
+    declared: Sequence[Declared] = (),
+    measurements: Iterable[Measurement] = (),
+    ignored: tuple[str, ...] = (),
+) -> tuple[DetectState, list[Degradation | Recovery]]:
+    """Judge one interval and learn from it.
+
+    Args:
+        regime: which scheduler ran in it.
+        declared: the operator's objectives.
+        measurements: those posted in this interval.
+        ignored: globs of workload ids that are not judged by their baseline.
+
+    Returns:
+        The new state, and what began or ended with this interval.
+    """
+    happened: list[Degradation | Recovery] = []
+    workloads = dict(state.workloads)
+    ignore = _matcher(ignored)
+    for name, each in observation.workloads.items():
+        if ignore.match(name):
+            workloads.pop(name, None)
+            continue
+        track = workloads.get(name, Track())
+        workloads[name] = _judge_workload(track, each, observation, settings, regime, happened)
+    workloads = _forget(workloads, observation, settings, happened)
+    objectives = _judge_objectives(
+        state.objectives, observation, settings, declared, list(measurements), happened
+    )
+    return DetectState(workloads, objectives), happened
+
+
+def skip(state: DetectState, observation: Observation) -> DetectState:
+    """Past an interval that may not be judged: nothing is learnt, and no streak crosses it."""
+    at = observation.at
+
+    def passed(track: Track) -> Track:
+        return replace(track, lasting=track.lasting.interrupted(), seen=at, judged=at)
+
+    return DetectState(
+        {name: passed(track) for name, track in state.workloads.items()},
+        {key: passed(track) for key, track in state.objectives.items()},
+    )
+
+
+# ---------------------------------------------------------------- against the baseline
+
+
+def _judge_workload(
+    track: Track,
+    each: WorkloadObservation,
+    observation: Observation,
+    settings: DetectSettings,
+    regime: str,
+    happened: list[Degradation | Recovery],
+) -> Track:
+    kept = {
+        name: baseline
+        for name, baseline in track.baselines.items()
+        if name in (KERNEL_DEFAULT, regime)
+    }
+    if each.delay_count < settings.samples_min:
+        return replace(track, baselines=kept, seen=observation.at)
+    value = each.delay_p99_us
+    own = kept.get(regime, Baseline())
+    learning = own.count < settings.baseline_min
+    reference = kept.get(KERNEL_DEFAULT, Baseline()) if learning else own
+    track = replace(track, seen=observation.at, judged=observation.at)
+    if reference.count >= settings.baseline_min:
+        track = _judged(track, each, value, reference, observation, settings, happened)
+        if (
+            track.degradation
+            and 0 < settings.accept_after_s < observation.at - track.degradation.since
+        ):
+            happened.append(
+                _recovery(
+                    each.id,
+                    track.degradation,
+                    observation.at,
+                    f"taken as its new normal, after {duration(settings.accept_after_s)}",
+                )
+            )
+            own, learning = Baseline(), True
+            track = replace(track, lasting=STILL, degradation=None)
+    calm = learning or _mark(value, own, settings) is Mark.CALM
+    uncalm = 0 if calm else track.uncalm + 1
+    # While it is degraded the baseline of this regime stays what it was before.
+    if learning or (not track.lasting.active and uncalm % LEARN_ONE_IN == 0):
+        own = own.after(value, settings.baseline_intervals)
+    track = replace(track, uncalm=uncalm)
+    return replace(track, baselines={**kept, regime: own})
+
+
+def _judged(
+    track: Track,
+    each: WorkloadObservation,
+    value: float,
+    baseline: Baseline,
+    observation: Observation,
+    settings: DetectSettings,
+    happened: list[Degradation | Recovery],
+) -> Track:
+    lasting = track.lasting.after(
+        _mark(value, baseline, settings),
+        observation.began,
+        bad=settings.bad_intervals,
+        of=settings.of_intervals,
+        calm=settings.calm_intervals,
+    )
+    if not lasting.active:
+        if track.degradation:
+            happened.append(
+                _recovery(
+                    each.id,
+                    track.degradation,
+                    observation.at,
+                    f"{SIGNAL} is {figure(value, UNIT)} again, "
+                    f"usual is {figure(baseline.typical, UNIT)}",
+                )
+            )
+        return replace(track, lasting=lasting, degradation=None)
+    ratio = baseline.ratio(value)
+    degradation = Degradation(
+        workload=each.id,
+        signal=SIGNAL,
+        since=lasting.since,
+        baseline=baseline.typical,
+        value=value,
+        ratio=ratio,
+        unit=UNIT,
+        reason=f"{SIGNAL} is {figure(value, UNIT)}, {ratio:.1f} times the usual "
+        f"{figure(baseline.typical, UNIT)} ({baseline.z(value):.0f} robust standard deviations "
+        f"above it), since {duration(observation.at - lasting.since)}",
+    )
+    if not track.degradation:
+        happened.append(degradation)
+    return replace(track, lasting=lasting, degradation=degradation)
+
+
+def _mark(value: float, baseline: Baseline, settings: DetectSettings) -> Mark:
+    ratio, z = baseline.ratio(value), baseline.z(value)
+    above = value - baseline.typical
+    if ratio >= settings.ratio_min and z >= settings.z_min and above >= settings.floor_us:
+        return Mark.BAD
+    if (
+        ratio - 1 < CALM_PART * (settings.ratio_min - 1)
+        or z < CALM_PART * settings.z_min
+        or above < CALM_PART * settings.floor_us
+    ):
+        return Mark.CALM
+    return Mark.BETWEEN
+
+
+def _forget(
+    workloads: dict[str, Track],
+    observation: Observation,
+    settings: DetectSettings,
+    happened: list[Degradation | Recovery],
+) -> dict[str, Track]:
+    """Without those long gone, nor more than there may be; the longest unseen go first."""
+    silence = SILENT_INTERVALS * observation.interval_s
+    for name, track in list(workloads.items()):
+        if track.degradation and observation.at - track.judged > silence:
+            reason = "too little of it runs to tell" if name in observation.workloads else "gone"
+            happened.append(_recovery(name, track.degradation, observation.at, reason))
+            workloads[name] = replace(track, lasting=STILL, degradation=None)
+        elif observation.at - track.seen > settings.forget_after_s:
+            del workloads[name]
+    surplus = len(workloads) - settings.max_workloads
+    if surplus > 0:
+        oldest = sorted(
+            workloads,
+            key=lambda name: (workloads[name].degradation is not None, workloads[name].seen),
+        )
+        for name in oldest[:surplus]:
+            del workloads[name]
+    return workloads
+
+
+# ---------------------------------------------------------------- against objectives
+
+
+def _judge_objectives(
+    before: Mapping[tuple[str, str], Track],
+    observation: Observation,
+    settings: DetectSettings,
+    declared: Sequence[Declared],
+    measurements: list[Measurement],
+    happened: list[Degradation | Recovery],
+) -> dict[tuple[str, str], Track]:
+    wanted: dict[tuple[str, str], Objective] = {}
+    for each in declared:
+        for workload in each.of(observation.workloads):
+            wanted[workload, each.objective.text] = each.objective
+    tracks = {
+        key: track
+        for key, track in before.items()
+        if key in wanted or observation.at - track.seen <= settings.forget_after_s
+    }
+    for (workload, text), objective in wanted.items():
+        if objective.limit is None:
+            continue
+        track = replace(tracks.get((workload, text), Track()), seen=observation.at)
+        value = value_of(objective, workload, [observation], measurements)
+        if value and (objective.metric is not Metric.LATENCY or value.samples >= OBJECTIVE_SAMPLES):
+            track = _judged_objective(
+                track, workload, objective, value.value, observation, settings, happened
+            )
+        tracks[workload, text] = track
+    silence = SILENT_INTERVALS * observation.interval_s
+    for key, track in tracks.items():
+        if track.degradation and observation.at - track.judged > silence:
+            happened.append(
+                _recovery(key[0], track.degradation, observation.at, "nothing is seen of it")
+            )
+            tracks[key] = replace(track, lasting=STILL, degradation=None)
+    return tracks
+
+
+def _judged_objective(
+    track: Track,
+    workload: str,
+    objective: Objective,
+    value: float,
+    observation: Observation,
+    settings: DetectSettings,
+    happened: list[Degradation | Recovery],
+) -> Track:
+    assert objective.limit is not None
+    lasting = track.lasting.after(
+        Mark.BAD if objective.broken_by(value) else Mark.CALM,
+        observation.began,
+        bad=settings.bad_intervals,
+        of=settings.of_intervals,
+        calm=settings.calm_intervals,
+    )
+    track = replace(track, lasting=lasting, judged=observation.at)
+    if not lasting.active:
+        if track.degradation:
+            happened.append(
+                _recovery(
+                    workload,
+                    track.degradation,
+                    observation.at,
+                    f"{objective.title} is {figure(value, objective.unit)}: "
+                    f"`{objective.text}` holds again",
+                )
+            )
+        return replace(track, degradation=None)
+    degradation = Degradation(
+        workload=workload,
+        signal=objective.title,
+        since=lasting.since,
+        baseline=objective.limit,
+        value=value,
+        ratio=value / objective.limit,
+        unit=objective.unit,
+        reason=f"`{objective.text}` is broken: {objective.title} is "
+        f"{figure(value, objective.unit)}, since {duration(observation.at - lasting.since)}",
+        objective=objective.text,
+    )
+    if not track.degradation:
+        happened.append(degradation)
+    return replace(track, degradation=degradation)
+
+
+def _recovery(workload: str, was: Degradation, at: float, reason: str) -> Recovery:
+    return Recovery(workload, was.signal, was.since, at, reason, was.objective)
+
+
+@lru_cache(maxsize=16)
+def _matcher(globs: tuple[str, ...]) -> Pattern[str]:
+    """One expression for all the globs; matches nothing where there are none."""
+    return pattern_of("|".join(translate(glob) for glob in globs) or r"(?!)")

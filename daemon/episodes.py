@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Episodes: from a degradation to what came of it, one open at a time."""
+
+import secrets
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from daemon.api.models import (
+    CloseRequest,
+    Cost,
+    Degradation,
+    EpisodeState,
+    EpisodeView,
+    EventKind,
+    ProfileView,
+    TrialView,
+)
+from daemon.candidates import Publish
+from process import Fault, FaultType
+
+# Episodes kept in memory; all of them are in the history.
+MOST_EPISODES = 64
+# Notes of advice in one episode.
+MOST_ADVICE = 32
+
+
+@dataclass
+class Episode:
+    """One episode under way, or over."""
+
+    id: str
+    workload: str
+    reason: str
+    at: float
+    trigger: Degradation | None = None
+    profile: ProfileView | None = None
+    state: EpisodeState = EpisodeState.OPEN
+    ended: float = 0.0
+    advisor: str = ""
+    advice: list[str] = field(default_factory=list)
+    candidates: list[str] = field(default_factory=list)
+    trials: "OrderedDict[str, TrialView]" = field(default_factory=OrderedDict)
+    outcome: str = ""
+    cost: Cost = field(default_factory=Cost)
+
+    def view(self) -> EpisodeView:
+        return EpisodeView(
+            id=self.id,
+            state=self.state,
+            at=self.at,
+            ended=self.ended,
+            workload=self.workload,
+            trigger=self.trigger,
+            profile=self.profile,
+            advisor=self.advisor,
+            advice=list(self.advice),
+            candidates=list(self.candidates),
+            trials=list(self.trials.values()),
+            outcome=self.outcome,
+            cost=self.cost,
+        )
+
+
+class Episodes:
+    """Opens, fills and closes them; `on_change` stores each new state."""
+
+    def __init__(self, *, publish: Publish, on_change: Callable[[Episode], None]) -> None:
+        self._publish = publish
+        self._on_change = on_change
+        self._known: OrderedDict[str, Episode] = OrderedDict()
+        self._open: Episode | None = None
+
+    @property
+    def open(self) -> Episode | None:
+        return self._open
+
+    def get(self, id: str) -> Episode:
+        """Raises Fault NOT_FOUND."""
+        if id not in self._known:
+            raise Fault(
+                FaultType.NOT_FOUND,
+                f"there is no episode {id!r}",
+                hint="`schedpilot history` lists them",
+            )
+        return self._known[id]
+
+    def get_open(self, id: str) -> Episode:
+        """Raises Fault NOT_FOUND, or BAD_REQUEST when it is over."""
+        episode = self.get(id)
+        if episode.state is not EpisodeState.OPEN:
+            raise Fault(
+                FaultType.BAD_REQUEST,
+                f"episode {id} is closed",
+                why=episode.outcome,
+                hint="a new one opens with the next degradation",
+            )
+        return episode
+
+    def last(self, count: int) -> list[Episode]:
+        """The newest first."""
+        return list(reversed(self._known.values()))[:count]
+
+    def begin(self, trigger: Degradation, profile: ProfileView) -> Episode:
+        """Open one for a degradation; an advisor deals with it from here on."""
+        episode = self._add(trigger.workload, trigger.reason, trigger, profile)
+        self._open = episode
+        self._publish(
+            EventKind.EPISODE_OPENED,
+            f"episode {episode.id}: {trigger.reason}",
+            episode=episode.id,
+            workload=trigger.workload,
+            reason=trigger.reason,
+        )
+        return episode
+
+    def begin_by_hand(self, workload: str, reason: str, profile: ProfileView | None) -> Episode:
+        """The record of something a person asked for; it is not the advisor's."""
+        return self._add(workload, reason, None, profile)
+
+    def end_by_hand(self, episode: Episode, outcome: str) -> None:
+        episode.advisor = "by-hand"
+        self._end(episode, outcome)
+
+    def _add(
+        self,
+        workload: str,
+        reason: str,
+        trigger: Degradation | None,
+        profile: ProfileView | None,
+    ) -> Episode:
+        episode = Episode(
+            id=f"e-{secrets.token_hex(5)}",
+            workload=workload,
+            reason=reason,
+            at=time.time(),
+            trigger=trigger,
+            profile=profile,
+        )
+        self._known[episode.id] = episode
+        while len(self._known) > MOST_EPISODES:
+            self._known.popitem(last=False)
+        self._on_change(episode)
+        return episode
+
+    def advise(self, episode: Episode, text: str, candidate: str) -> None:
+        """Note what an advisor would do.
+
+        Raises:
+            Fault: TOO_LARGE when there is too much of it already.
+        """
+        if len(episode.advice) >= MOST_ADVICE:
+            raise Fault(
+                FaultType.TOO_LARGE,
+                f"episode {episode.id} has {MOST_ADVICE} notes of advice already",
+            )
+        episode.advice.append(text)
+        self._on_change(episode)
+        self._publish(
+            EventKind.ADVICE,
+            f"advice: {text}",
+            episode=episode.id,
+            workload=episode.workload,
+            candidate=candidate,
+        )
+
+    def note_candidate(self, episode: Episode, candidate: str) -> None:
+        if candidate not in episode.candidates:
+            episode.candidates.append(candidate)
+            self._on_change(episode)
+
+    def note_trial(self, episode: Episode, trial: TrialView) -> None:
+        episode.trials[trial.id] = trial
+        self._on_change(episode)
+
+    def close(self, episode: Episode, request: CloseRequest) -> None:
+        episode.advisor = request.advisor
+        episode.cost = Cost(**request.cost.model_dump())
+        self._end(episode, request.summary)
+
+    def close_abandoned(self, now: float, patience_s: float, busy: bool) -> None:
+        """End an episode that no advisor dealt with. `busy`: a trial of it is under way."""
+        episode = self._open
+        if episode is not None and not busy and now - episode.at > patience_s:
+            self._end(episode, "no advisor dealt with it in time")
+
+    def _end(self, episode: Episode, outcome: str) -> None:
+        episode.state = EpisodeState.CLOSED
+        episode.ended = time.time()
+        episode.outcome = outcome
+        if self._open is episode:
+            self._open = None
+        self._on_change(episode)
+        self._publish(
+            EventKind.EPISODE_CLOSED,
+            f"episode {episode.id} closed: {outcome}",
+            episode=episode.id,
+            workload=episode.workload,
+            reason=outcome,
+        )

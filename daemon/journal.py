@@ -1,0 +1,257 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Events as journal records; on a terminal as lines.
+
+Under systemd, standard error is connected to the journal and JOURNAL_STREAM says so
+(systemd.exec(5)); then each event is one record by the journal's native protocol
+(https://systemd.io/JOURNAL_NATIVE_PROTOCOL), with fields to filter by:
+
+    journalctl -t schedpilotd SCHEDPILOT_EVENT=rollback
+
+Anywhere else, the same events are readable lines on standard error.
+"""
+
+import contextlib
+import json
+import logging
+import os
+import socket
+import struct
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import IntEnum
+from pathlib import Path
+from typing import Any, Protocol, TextIO
+
+from daemon.api.display import displayable
+from daemon.api.models import Event, EventKind
+
+IDENTIFIER = "schedpilotd"
+JOURNAL_SOCKET = Path("/run/systemd/journal/socket")
+# The most of one field, bytes: a whole record stays far below what a datagram may hold.
+_FIELD_LIMIT_BYTES = 16 * 1024
+_SHOWN_LIMIT = 2000
+
+
+class Priority(IntEnum):
+    """syslog(3)'s levels."""
+
+    ERROR = 3
+    WARNING = 4
+    NOTICE = 5
+    INFO = 6
+    DEBUG = 7
+
+
+@dataclass(frozen=True)
+class Entry:
+    """How one kind of event is recorded. The id never changes; the catalog explains it."""
+
+    message_id: str
+    priority: Priority
+
+
+ENTRIES: Mapping[EventKind, Entry] = {
+    EventKind.STARTED: Entry("6a30e5ec7c26467b8c4188888b7f3727", Priority.NOTICE),
+    EventKind.STOPPING: Entry("398f14334ec349ab804aa4750c4aec8c", Priority.NOTICE),
+    EventKind.DEGRADATION: Entry("7d4a98b6707a4ef4bf09454ade5dcec5", Priority.WARNING),
+    EventKind.RECOVERED: Entry("e8d17c40c7ef4c65b48b22829a4c3975", Priority.NOTICE),
+    EventKind.EPISODE_OPENED: Entry("d7c99b2a43664017aa818c41c28117f8", Priority.NOTICE),
+    EventKind.EPISODE_CLOSED: Entry("9cf122aba9934590ae32aac8d1995586", Priority.NOTICE),
+    EventKind.GATE_PASSED: Entry("efb7e15addba4d04acfa1ed75a1f0966", Priority.INFO),
+    EventKind.GATE_FAILED: Entry("3308685a8ed748768b5dd53f7b836297", Priority.WARNING),
+    EventKind.APPROVAL_WANTED: Entry("cd7a157bef0f4ee6b47a8a871dba6977", Priority.NOTICE),
+    EventKind.TRIAL_STARTED: Entry("5951509c4afd497488e03044760c5dcd", Priority.NOTICE),
+    EventKind.WINDOW: Entry("0a6b980b86244b988aac0746e4bc2340", Priority.INFO),
+    EventKind.VERDICT: Entry("26c15b57804948d3a2ec6ce245d9f3df", Priority.NOTICE),
+    EventKind.LOADED: Entry("4be61206a1a546e3bd0a7b7bac6b6727", Priority.NOTICE),
+    EventKind.UNLOADED: Entry("cdef85b6dfa34bbba76118d4fe7952a3", Priority.NOTICE),
+    EventKind.KEPT: Entry("1168703c108445778da730243004d9b1", Priority.NOTICE),
+    EventKind.ROLLBACK: Entry("b6abd02a01db4dd387cdf3d249a56f5a", Priority.WARNING),
+    EventKind.EJECTED: Entry("aaca1b9b5b6a497f9b7f8a80b9af1384", Priority.ERROR),
+    EventKind.QUARANTINED: Entry("a82785bb7a624c118d35c73b4e49b36c", Priority.WARNING),
+    EventKind.FOREIGN: Entry("d913a41273f244d0b730a3e36844c4c1", Priority.WARNING),
+    EventKind.ADVICE_ONLY: Entry("40bf2474eb8a4b1bbe8cbd4e0eba2588", Priority.WARNING),
+    EventKind.ADVICE: Entry("a28b5c02d62b45adb7262fd48a4a1d5e", Priority.NOTICE),
+    EventKind.LESSON: Entry("1fbe20f1c5bd41538d56497fe0f627fe", Priority.INFO),
+    EventKind.STATE_TROUBLE: Entry("f4e82762e40e43d181ec21931f5e2e41", Priority.ERROR),
+    EventKind.SIGNALS_LOST: Entry("dfbe1849d69248ec881f06ead46daea0", Priority.ERROR),
+}
+
+
+class Sink(Protocol):
+    """Where events go. Neither method raises, and neither waits."""
+
+    def event(self, event: Event) -> None: ...
+
+    def note(self, priority: Priority, message: str) -> None:
+        """Something that is no event: a defect with its traceback, a library's warning."""
+        ...
+
+
+def open_sink(
+    environ: Mapping[str, str] | None = None,
+    stream: TextIO | None = None,
+    journal_socket: Path = JOURNAL_SOCKET,
+) -> Sink:
+    """The journal where standard error leads there, else lines on standard error."""
+    environ = os.environ if environ is None else environ
+    stream = sys.stderr if stream is None else stream
+    if _leads_to_journal(environ.get("JOURNAL_STREAM", ""), stream) and journal_socket.exists():
+        return JournalSink(journal_socket)
+    return LineSink(stream)
+
+
+def _leads_to_journal(journal_stream: str, stream: TextIO) -> bool:
+    """Whether `stream` is the very file that JOURNAL_STREAM names, as device and inode.
+
+    The variable alone says nothing: children inherit it, and may be redirected.
+    """
+    try:
+        found = os.fstat(stream.fileno())
+    except (OSError, ValueError):
+        return False
+    return journal_stream == f"{found.st_dev}:{found.st_ino}"
+
+
+def fields(event: Event) -> list[tuple[str, str]]:
+    """The record of an event: what is shown is escaped, what is filtered by is as it was."""
+    entry = ENTRIES[event.kind]
+    record = [
+        ("MESSAGE", displayable(event.message, _SHOWN_LIMIT)),
+        ("MESSAGE_ID", entry.message_id),
+        ("PRIORITY", str(entry.priority.value)),
+        ("SYSLOG_IDENTIFIER", IDENTIFIER),
+        ("SCHEDPILOT_EVENT", event.kind.value),
+        ("SCHEDPILOT_SEQ", str(event.seq)),
+    ]
+    record += [
+        (f"SCHEDPILOT_{name.upper()}", value)
+        for name in ("episode", "scheduler", "workload", "reason", "trial", "candidate")
+        if (value := getattr(event, name))
+    ]
+    if event.figures:
+        record.append(("SCHEDPILOT_FIGURES", json.dumps(event.figures, sort_keys=True)))
+    return record
+
+
+def encode(record: Sequence[tuple[str, str]]) -> bytes:
+    """A record in the native protocol.
+
+    `NAME=value` and a line end; a value with a line end in it is `NAME`, a line end, its
+    length as 64 bits little-endian, itself, and a line end.
+    """
+    parts = bytearray()
+    for name, value in record:
+        raw = value.encode("utf-8", "surrogateescape")[:_FIELD_LIMIT_BYTES]
+        parts += name.encode("ascii")
+        if b"\n" in raw:
+            parts += b"\n" + struct.pack("<Q", len(raw)) + raw + b"\n"
+        else:
+            parts += b"=" + raw + b"\n"
+    return bytes(parts)
+
+
+class JournalSink:
+    """Records, each one datagram.
+
+    The daemon never waits for the journal. A record that it cannot take is lost here (the
+    event log and the history still have it), and the next one says how many were.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = str(path)
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+        self._socket.setblocking(False)
+        self._lost = 0
+
+    def event(self, event: Event) -> None:
+        self._send(fields(event))
+
+    def note(self, priority: Priority, message: str) -> None:
+        lines = "\n".join(displayable(line, _SHOWN_LIMIT) for line in message.split("\n"))
+        self._send(
+            [
+                ("MESSAGE", lines),
+                ("PRIORITY", str(priority.value)),
+                ("SYSLOG_IDENTIFIER", IDENTIFIER),
+            ]
+        )
+
+    def _send(self, record: list[tuple[str, str]]) -> None:
+        if self._lost:
+            record.append(("SCHEDPILOT_RECORDS_LOST", str(self._lost)))
+        try:
+            self._socket.sendto(encode(record), self._path)
+        except OSError:
+            self._lost += 1
+        else:
+            self._lost = 0
+
+
+class LineSink:
+    """Lines for people: time, level, what happened, and the fields that have a value."""
+
+    def __init__(self, stream: TextIO) -> None:
+        # Imported here, because under systemd nobody reads lines and it costs memory.
+        import structlog
+
+        self._stream = stream
+        terminal = stream.isatty()
+        self._render = structlog.dev.ConsoleRenderer(colors=terminal, pad_event_to=0)
+
+    def event(self, event: Event) -> None:
+        shown: dict[str, Any] = {
+            name: displayable(value, _SHOWN_LIMIT)
+            for name in ("episode", "trial", "candidate", "scheduler", "workload", "reason")
+            if (value := getattr(event, name))
+        }
+        figures = {name: f"{value:g}" for name, value in sorted(event.figures.items())}
+        self._write(
+            event.at,
+            ENTRIES[event.kind].priority,
+            displayable(event.message, _SHOWN_LIMIT),
+            {"kind": event.kind.value, **shown, **figures},
+        )
+
+    def note(self, priority: Priority, message: str) -> None:
+        now = datetime.now(UTC).timestamp()
+        first, *rest = (displayable(line, _SHOWN_LIMIT) for line in message.split("\n"))
+        self._write(now, priority, first, {}, rest)
+
+    def _write(
+        self,
+        at: float,
+        priority: Priority,
+        message: str,
+        values: dict[str, Any],
+        rest: Sequence[str] = (),
+    ) -> None:
+        time = datetime.fromtimestamp(at, UTC).astimezone().strftime("%H:%M:%S")
+        level = "info" if priority is Priority.NOTICE else priority.name.lower()
+        line = self._render(
+            None, level, {"timestamp": time, "level": level, "event": message, **values}
+        )
+        # A terminal that went away is no reason for the daemon to end.
+        with contextlib.suppress(OSError, ValueError):
+            self._stream.write("\n".join([line, *rest]) + "\n")
+            self._stream.flush()
+
+
+class LogHandler(logging.Handler):
+    """What libraries and our own last lines of defence log, to the same place as the events."""
+
+    def __init__(self, sink: Sink, level: int = logging.WARNING) -> None:
+        super().__init__(level)
+        self._sink = sink
+        self.setFormatter(logging.Formatter("%(name)s: %(message)s"))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.levelno >= logging.ERROR:
+            priority = Priority.ERROR
+        elif record.levelno >= logging.WARNING:
+            priority = Priority.WARNING
+        else:
+            priority = Priority.INFO
+        self._sink.note(priority, self.format(record))

@@ -1,0 +1,236 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""`schedpilotd`: puts the parts together, runs until told to stop, and leaves nothing behind."""
+
+import asyncio
+import gc
+import logging
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bpf.signals import SignalsSource
+from daemon import journal
+from daemon.acting import Actor
+from daemon.api.control import control_app
+from daemon.api.models import EventKind
+from daemon.api.observe import observe_app
+from daemon.autopilot import Autopilot
+from daemon.candidates import Candidates
+from daemon.config import PATH, Config, load
+from daemon.decide.observation import Observation
+from daemon.episodes import Episode, Episodes
+from daemon.events import EventLog
+from daemon.holding import Gone
+from daemon.loader import Loaded, Loader
+from daemon.notify import Notifier
+from daemon.reading import Reader
+from daemon.recall import Recall, opened
+from daemon.server import listen, serve_on
+from daemon.standing import Standing
+from daemon.trials import Trial, Trials
+from daemon.watch import Source, Watch
+from process import Fault, FaultType
+from scheduler_library.catalog import load_catalog
+from scheduler_library.history import FILE, open_history
+
+# Workloads that the signals program reports; more than fit on any screen.
+MOST_WORKLOADS = 256
+
+
+class Daemon:
+    """All parts of one running daemon, wired."""
+
+    def __init__(self, config: Config, log: EventLog, notifier: Notifier) -> None:
+        self.config = config
+        self.log = log
+        self.notifier = notifier
+        self.stop = asyncio.Event()
+        self._troubles: dict[str, None] = {}
+        state, cache = config.daemon.state, config.daemon.cache
+        self._folder(state)
+        self._folder(cache)
+        self._catalog = load_catalog(state)
+        for warning in self._catalog.warnings:
+            self._trouble(str(warning))
+        self.standing = Standing(state, config.limits, self._trouble)
+        self.recall: Recall = opened(open_history(state / FILE), self._trouble)
+        self.loader = Loader(lease_s=config.trial.lease_s, on_gone=self._gone)
+        self.watch = Watch(
+            start=_start_signals,
+            interval_s=config.daemon.interval_s,
+            scheduler=self._running_name,
+            on_observation=self._observe,
+            on_trouble=self._signals_trouble,
+        )
+        self.episodes = Episodes(publish=log.append, on_change=self._episode_changed)
+        self.candidates = Candidates(
+            catalog=lambda: self._catalog,
+            folder=state / "candidates",
+            objects=cache / "objects",
+            publish=log.append,
+        )
+        self.trials = Trials(
+            loader=self.loader, watch=self.watch, publish=log.append, on_end=self._trial_ended
+        )
+        self.autopilot = Autopilot(
+            config=config,
+            loader=self.loader,
+            watch=self.watch,
+            trials=self.trials,
+            episodes=self.episodes,
+            standing=self.standing,
+            recall=self.recall,
+            publish=log.append,
+            profile=lambda id: self.reader.profile(id),
+        )
+        self.reader = Reader(
+            config=config,
+            loader=self.loader,
+            watch=self.watch,
+            trials=self.trials,
+            episodes=self.episodes,
+            candidates=self.candidates,
+            autopilot=self.autopilot,
+            standing=self.standing,
+            recall=self.recall,
+            log=log,
+            catalog=lambda: self._catalog,
+            notes=lambda: list(self._troubles),
+        )
+        self.actor = Actor(
+            config=config,
+            reader=self.reader,
+            loader=self.loader,
+            watch=self.watch,
+            trials=self.trials,
+            episodes=self.episodes,
+            candidates=self.candidates,
+            autopilot=self.autopilot,
+            standing=self.standing,
+            recall=self.recall,
+            catalog=lambda: self._catalog,
+            publish=log.append,
+        )
+
+    # Each of these is a wire from one part to another that is made later.
+
+    async def _gone(self, loaded: Loaded, gone: Gone) -> None:
+        await self.autopilot.gone(loaded, gone)
+
+    async def _trial_ended(self, trial: Trial, gone: Gone | None) -> None:
+        await self.autopilot.trial_ended(trial, gone)
+
+    async def _observe(self, observation: Observation) -> None:
+        await self.autopilot.observe(observation)
+
+    def _episode_changed(self, episode: Episode) -> None:
+        self.recall.episode(episode)
+
+    def _running_name(self) -> str:
+        return self.loader.loaded.what.name if self.loader.loaded else ""
+
+    def _folder(self, path: Path) -> None:
+        try:
+            path.mkdir(mode=0o750, parents=True, exist_ok=True)
+        except OSError as error:
+            self._trouble(f"the folder {path} cannot be made: {error.strerror}")
+
+    def _trouble(self, text: str) -> None:
+        """Trouble with our own state: told, remembered, and lived with."""
+        self._troubles[text] = None
+        while len(self._troubles) > 20:
+            del self._troubles[next(iter(self._troubles))]
+        self.log.append(EventKind.STATE_TROUBLE, text, reason=text)
+
+    def _signals_trouble(self, text: str) -> None:
+        self.log.append(EventKind.SIGNALS_LOST, f"signals: {text}", reason=text)
+
+    async def run(self) -> None:
+        """Serve until `stop`; then put the kernel's own scheduler back."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stop.set)
+        with listen(self.config.daemon.run) as listeners:
+            background = [
+                asyncio.create_task(self.watch.run()),
+                asyncio.create_task(self.notifier.watch(lambda: True)),
+            ]
+            try:
+                await serve_on(
+                    listeners,
+                    observe_app(self.reader),
+                    control_app(self.reader, self.actor),
+                    self.stop,
+                    self._ready,
+                )
+            finally:
+                # First the kernel, then everything else.
+                self.notifier.stopping("putting the kernel's own scheduler back")
+                await self._restore()
+                for task in background:
+                    task.cancel()
+                await asyncio.gather(*background, return_exceptions=True)
+                self.log.append(EventKind.STOPPING, "schedpilotd stops")
+                self.log.close()
+                self.recall.close()
+
+    def _ready(self) -> None:
+        kernel = self.loader.kernel()
+        autonomy = self.config.daemon.autonomy.value
+        text = f"autonomy {autonomy}; sched_ext " + (
+            kernel.state if kernel.supported else "is not in this kernel: advice only"
+        )
+        self.log.append(EventKind.STARTED, f"schedpilotd is ready: {text}")
+        self.notifier.ready(text)
+        # What start-up made stays for good; later collections need not look at it.
+        gc.collect()
+        gc.freeze()
+
+    async def _restore(self) -> None:
+        await self.trials.end("the daemon stops")
+        loaded = await self.loader.unload()
+        if loaded is not None:
+            self.log.append(
+                EventKind.UNLOADED,
+                f"{loaded.what.name} was unloaded, the kernel default runs: the daemon stops",
+                candidate=loaded.what.candidate,
+                scheduler=loaded.what.name,
+                reason="the daemon stops",
+            )
+
+
+async def _start_signals(interval_s: float) -> Source:
+    return await SignalsSource.start(interval_s, max_workloads=MOST_WORKLOADS)
+
+
+def main(
+    config: Annotated[Path, typer.Option(help="The configuration file.")] = PATH,
+    check: Annotated[
+        bool, typer.Option("--check", help="Check the configuration, then end.")
+    ] = False,
+) -> None:
+    """Run the daemon in the foreground; systemd does so for `schedpilotd.service`."""
+    sink = journal.open_sink()
+    logging.getLogger().addHandler(journal.LogHandler(sink))
+    try:
+        settings = load(config)
+        if check:
+            typer.echo(f"{config}: no problems")
+            return
+        asyncio.run(_serve(settings, sink))
+    except Fault as fault:
+        sink.note(journal.Priority.ERROR, str(fault))
+        sys.stderr.write(fault.report() + "\n")
+        raise SystemExit(2 if fault.type is FaultType.BAD_CONFIG else 1) from None
+
+
+async def _serve(settings: Config, sink: journal.Sink) -> None:
+    log = EventLog(sink.event)
+    await Daemon(settings, log, Notifier.from_environment()).run()
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,326 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Answers for those who read: everything here looks, nothing changes."""
+
+import asyncio
+import os
+import shutil
+import time
+from collections.abc import AsyncIterator, Callable
+from importlib.metadata import version
+
+from daemon import metrics
+from daemon.api.models import (
+    CandidateView,
+    EpisodeView,
+    Event,
+    KernelView,
+    LessonView,
+    Limitation,
+    LoadedScheduler,
+    ObjectiveView,
+    OutcomeView,
+    ParameterView,
+    ProfileView,
+    SchedulerDetail,
+    SchedulerView,
+    SignalsView,
+    StatusView,
+    TrialView,
+    WorkloadDetail,
+    WorkloadView,
+)
+from daemon.autopilot import Autopilot
+from daemon.candidates import Candidates
+from daemon.config import Config
+from daemon.decide import detect
+from daemon.decide.objective import value_of
+from daemon.episodes import Episodes
+from daemon.events import EventLog
+from daemon.inventory import processes_of
+from daemon.loader import Loader
+from daemon.profiling import profile_of
+from daemon.recall import Recall
+from daemon.standing import Standing
+from daemon.trials import Trials
+from daemon.watch import Watch
+from process import Fault, FaultType
+from process.run import PATH
+from scheduler_library import external
+from scheduler_library.catalog import Catalog, Entry
+from scheduler_library.manifest import Kind
+from scheduler_library.retrieval import search
+
+# The stretch a profile is made from, seconds.
+PROFILE_S = 120.0
+PROCESSES_SHOWN = 20
+
+
+class Reader:
+    """Implements `daemon.api.service.Reading`."""
+
+    def __init__(
+        self,
+        *,
+        config: Config,
+        loader: Loader,
+        watch: Watch,
+        trials: Trials,
+        episodes: Episodes,
+        candidates: Candidates,
+        autopilot: Autopilot,
+        standing: Standing,
+        recall: Recall,
+        log: EventLog,
+        catalog: Callable[[], Catalog],
+        notes: Callable[[], list[str]],
+    ) -> None:
+        self._config = config
+        self._loader = loader
+        self._watch = watch
+        self._trials = trials
+        self._episodes = episodes
+        self._candidates = candidates
+        self._autopilot = autopilot
+        self._standing = standing
+        self._recall = recall
+        self._log = log
+        self._catalog = catalog
+        self._notes = notes
+        self._since = time.time()
+
+    async def status(self) -> StatusView:
+        now = time.time()
+        kernel = self._loader.kernel()
+        trial = self._trials.running
+        standing = self._standing.state
+        episode = self._episodes.open
+        return StatusView(
+            version=version("schedpilot"),
+            pid=os.getpid(),
+            since=self._since,
+            autonomy=self._config.daemon.autonomy,
+            advice_only=standing.advice_only(now),
+            cooldown=standing.cooldown(now, self._standing.limits),
+            kernel=KernelView(
+                supported=kernel.supported,
+                state=kernel.state,
+                ops=kernel.ops,
+                enable_seq=kernel.enable_seq,
+                nr_rejected=kernel.nr_rejected,
+            ),
+            loaded=self._loaded(),
+            foreign=self._loader.foreign(),
+            trial=trial.id if trial else "",
+            episode=episode.id if episode else "",
+            degraded=self._autopilot.detection.degraded(),
+            objectives=self._objectives(),
+            quarantine=standing.quarantined(now),
+            notes=self._notes(),
+        )
+
+    def _loaded(self) -> LoadedScheduler | None:
+        loaded = self._loader.loaded
+        if loaded is None:
+            return None
+        return LoadedScheduler(
+            name=loaded.what.name,
+            candidate=loaded.what.candidate,
+            parameters=dict(loaded.what.parameters),
+            since=loaded.since,
+            why=loaded.why,
+            lease_s=self._loader.lease_s,
+        )
+
+    def _objectives(self) -> list[ObjectiveView]:
+        observation = self._watch.observation
+        broken = {
+            (each.workload, each.objective)
+            for each in self._autopilot.detection.degraded()
+            if each.objective
+        }
+        views = []
+        ids = list(observation.workloads) if observation else []
+        for declared in self._config.declared:
+            objective = declared.objective
+            for workload in declared.of(ids) or [declared.workload]:
+                value = None
+                if observation is not None:
+                    found = self._watch.measurements(objective.name, observation.began)
+                    value = value_of(objective, workload, [observation], found)
+                views.append(
+                    objective.view(
+                        workload,
+                        value.value if value else None,
+                        (workload, objective.text) in broken,
+                    )
+                )
+        return views
+
+    async def signals(self, workload: str, last_s: float) -> SignalsView:
+        line = self._watch.line
+        return SignalsView(
+            interval_s=self._watch.interval_s,
+            at=line.time if line else 0.0,
+            line=line.model_dump() if line else None,
+            workload=workload,
+            series=self._watch.series.since(workload, time.time() - last_s) if workload else [],
+        )
+
+    async def workloads(self) -> list[WorkloadView]:
+        return [self._workload(id) for id in self._watch.series.workloads()]
+
+    def _workload(self, id: str) -> WorkloadView:
+        baseline = self._autopilot.detection.baseline(id, detect.KERNEL_DEFAULT)
+        degraded = [each for each in self._autopilot.detection.degraded() if each.workload == id]
+        return WorkloadView(
+            id=id,
+            last=self._watch.series.last(id),
+            baseline_delay_p99_us=baseline.typical if baseline and baseline.count else None,
+            degraded=degraded[0] if degraded else None,
+            tags=self.profile(id).tags,
+        )
+
+    def profile(self, id: str) -> ProfileView:
+        """What a workload is like, from its last minutes."""
+        line = self._watch.line
+        return profile_of(
+            id,
+            self._watch.series.since(id, time.time() - PROFILE_S),
+            self._watch.observation,
+            machine_cpus=line.machine.cpus if line else (os.cpu_count() or 1),
+            machine_utilisation=line.machine.utilisation if line else 0.0,
+        )
+
+    async def workload(self, id: str) -> WorkloadDetail:
+        if self._watch.series.last(id) is None:
+            raise Fault(
+                FaultType.NOT_FOUND,
+                "nothing was seen of this workload",
+                where=id[:200],
+                hint="`schedpilot top --once` lists those there are",
+            )
+        processes = await asyncio.to_thread(processes_of, id, PROCESSES_SHOWN)
+        return WorkloadDetail(
+            **self._workload(id).model_dump(), profile=self.profile(id), processes=processes
+        )
+
+    async def library(self, query: str) -> list[SchedulerView]:
+        catalog = self._catalog()
+        if not query:
+            return [await self._scheduler_view(entry) for entry in catalog]
+        return [
+            (await self._scheduler_view(match.entry)).model_copy(
+                update={"score": match.score, "why": list(match.reasons)}
+            )
+            for match in search(catalog, query)
+        ]
+
+    async def _scheduler_view(self, entry: Entry) -> SchedulerView:
+        manifest = entry.manifest
+        installed = (
+            manifest.kind is not Kind.EXTERNAL
+            or shutil.which(manifest.command or "", path=PATH) is not None
+        )
+        return SchedulerView(
+            name=entry.name,
+            kind=manifest.kind.value,
+            summary=manifest.summary,
+            tags=list(manifest.tags),
+            good_for=list(manifest.good_for),
+            bad_for=list(manifest.bad_for),
+            origin=manifest.origin,
+            installed=installed,
+        )
+
+    async def scheduler(self, name: str) -> SchedulerDetail:
+        entry = self._catalog().get(name)
+        manifest = entry.manifest
+        parameters = [
+            ParameterView(
+                name=each.name,
+                type=each.type.value,
+                default=each.default,
+                min=each.min,
+                max=each.max,
+                unit=each.unit.value,
+                description=each.description,
+                when=each.when.value,
+            )
+            for each in manifest.params
+        ]
+        if manifest.kind is Kind.EXTERNAL:
+            found = await asyncio.to_thread(external.inspect_external, entry)
+            parameters = [
+                ParameterView(
+                    name=option.name,
+                    type="switch" if option.is_switch else option.placeholder,
+                    default=option.default,
+                    description=option.description,
+                )
+                for option in found.options
+            ]
+        return SchedulerDetail(
+            **(await self._scheduler_view(entry)).model_dump(),
+            description=manifest.description,
+            algorithm=manifest.algorithm,
+            parameters=parameters,
+            page=await asyncio.to_thread(_page, entry),
+            license=manifest.license,
+            parent=manifest.parent or "",
+        )
+
+    async def candidate(self, id: str) -> CandidateView:
+        held = self._standing.state.quarantine_of(id, time.time())
+        return self._candidates.get(id).view(held.reason if held else "")
+
+    async def trial(self, id: str) -> TrialView:
+        try:
+            return self._trials.get(id).view()
+        except Fault:
+            view = self._recall.trial_view(id)
+            if view is None:
+                raise
+            return view
+
+    async def episodes(self, last: int) -> list[EpisodeView]:
+        return [self._live(view) for view in self._recall.episodes(last)]
+
+    async def episode(self, id: str) -> EpisodeView:
+        view = self._recall.episode_view(id)
+        if view is None:
+            view = self._episodes.get(id).view()
+        events = [event for event in self._log.recorded() if event.episode == id]
+        return self._live(view).model_copy(update={"events": events})
+
+    def _live(self, view: EpisodeView) -> EpisodeView:
+        """With the trial that is under way as it stands now."""
+        running = self._trials.running
+        if running is None or running.request.episode != view.id:
+            return view
+        others = [trial for trial in view.trials if trial.id != running.id]
+        return view.model_copy(update={"trials": [*others, running.view()]})
+
+    async def outcomes(self, scheduler: str) -> list[OutcomeView]:
+        return self._recall.outcomes(scheduler)
+
+    async def lessons(self) -> list[LessonView]:
+        return self._recall.lessons()
+
+    async def metrics(self) -> str:
+        return metrics.render(await self.status(), await self.workloads())
+
+    def events(self, after: int) -> AsyncIterator[Event]:
+        return self._log.subscribe(after)
+
+    def limited(self) -> Limitation | None:
+        """Why no trial may start now, if so."""
+        now = time.time()
+        standing = self._standing.state
+        return standing.advice_only(now) or standing.cooldown(now, self._standing.limits)
+
+
+def _page(entry: Entry) -> str:
+    try:
+        return (entry.folder / "README.md").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""

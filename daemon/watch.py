@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Reads the signals, remembers the recent past, and hands each interval to whoever listens."""
+
+import asyncio
+import contextlib
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import Protocol
+
+from bpf.signals import SignalsLine
+from daemon.decide.objective import Measurement
+from daemon.decide.observation import Observation, observation_of
+from daemon.series import Series
+from process import Fault
+
+# Measurements remembered of each name, and names at the most: an hour of one a second.
+MOST_MEASUREMENTS = 3600
+MOST_NAMES = 64
+# Observations one listener may be behind before it loses the oldest.
+MOST_BEHIND = 64
+# Pauses before the signals program is started again, seconds: doubled, up to the last.
+FIRST_PAUSE_S = 1.0
+LONGEST_PAUSE_S = 60.0
+
+
+class Source(Protocol):
+    """What `bpf.signals.SignalsSource` is to us."""
+
+    def lines(self) -> AsyncIterator[SignalsLine]: ...
+    async def set_interval(self, seconds: float) -> None: ...
+    async def end(self) -> None: ...
+
+
+class Watch:
+    """The only reader of the signals program; restarts it with backoff when it ends."""
+
+    def __init__(
+        self,
+        *,
+        start: Callable[[float], Awaitable[Source]],
+        interval_s: float,
+        scheduler: Callable[[], str],
+        on_observation: Callable[[Observation], Awaitable[None]],
+        on_trouble: Callable[[str], None],
+    ) -> None:
+        self._start = start
+        self._usual_s = self.interval_s = interval_s
+        self._scheduler = scheduler
+        self._on_observation = on_observation
+        self._on_trouble = on_trouble
+        self._source: Source | None = None
+        self._listeners: set[asyncio.Queue[Observation]] = set()
+        self._measurements: dict[str, deque[Measurement]] = {}
+        self.series = Series()
+        self.line: SignalsLine | None = None
+        self.observation: Observation | None = None
+
+    async def run(self) -> None:
+        """Read until cancelled."""
+        pause = FIRST_PAUSE_S
+        while True:
+            try:
+                self._source = await self._start(self.interval_s)
+                async for line in self._source.lines():
+                    pause = FIRST_PAUSE_S
+                    await self._take(line)
+                self._on_trouble("the signals program ended; it is started again")
+            except Fault as fault:
+                self._on_trouble(str(fault))
+            finally:
+                source, self._source = self._source, None
+                if source is not None:
+                    await source.end()
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE_S)
+
+    async def _take(self, line: SignalsLine) -> None:
+        observation = observation_of(line)
+        self.line, self.observation = line, observation
+        scheduler = self._scheduler()
+        for each in observation.workloads.values():
+            self.series.add(each.id, each.point(observation.at, scheduler))
+        for queue in self._listeners:
+            if queue.full():
+                queue.get_nowait()
+            queue.put_nowait(observation)
+        await self._on_observation(observation)
+
+    async def set_interval(self, seconds: float) -> None:
+        """How often signals come; the usual again with `usual_interval`."""
+        self.interval_s = seconds
+        if self._source is not None:
+            await self._source.set_interval(seconds)
+
+    async def usual_interval(self) -> None:
+        await self.set_interval(self._usual_s)
+
+    @contextlib.contextmanager
+    def subscribed(self) -> Iterator["asyncio.Queue[Observation]"]:
+        """Each observation from now on, in order."""
+        queue: asyncio.Queue[Observation] = asyncio.Queue(maxsize=MOST_BEHIND)
+        self._listeners.add(queue)
+        try:
+            yield queue
+        finally:
+            self._listeners.discard(queue)
+
+    def measure(self, name: str, value: float, unit: str, started: float | None) -> None:
+        """Note a number that an unprivileged process measured."""
+        ring = self._measurements.get(name)
+        if ring is None:
+            if len(self._measurements) >= MOST_NAMES:
+                self._measurements.pop(next(iter(self._measurements)))
+            ring = self._measurements[name] = deque(maxlen=MOST_MEASUREMENTS)
+        ring.append(Measurement(time.time(), name, value, unit, started))
+
+    def measurements(self, name: str, since: float) -> list[Measurement]:
+        """Those of one name that ended at or after Unix time `since`, oldest first."""
+        found: list[Measurement] = []
+        for each in reversed(self._measurements.get(name, ())):
+            if each.at < since:
+                break
+            found.append(each)
+        return found[::-1]

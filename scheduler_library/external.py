@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Schedulers that are installed on the host (the scx_* family), driven by their own options.
+
+Their options are read from the installed binary's own `--help`, in the layout that Rust's
+clap prints, so that they fit the version that is really there. A binary that is absent is
+a state, not an error.
+"""
+
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from process import Fault, FaultType, Limits, run
+from process.run import PATH
+from scheduler_library.catalog import Entry
+from scheduler_library.manifest import Kind, nearest
+
+# Reading help is a matter of milliseconds; an emulated guest is slow, a hang is a hang.
+HELP_TIMEOUT_S = 10.0
+HELP_LIMITS = Limits(memory=2 << 30, cpu=10, file=1 << 20)
+# A help page is a few kilobytes. What is longer is cut before it is parsed.
+HELP_LARGEST = 256 * 1024
+
+
+class State(StrEnum):
+    INSTALLED = "installed"
+    NOT_INSTALLED = "not installed"
+    UNREADABLE = "installed, but its options could not be read"
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option of an external scheduler, as its help tells it.
+
+    `name` is the long option without dashes; `placeholder` the help's name for the value,
+    empty for a switch; `default` and `choices` as printed.
+    """
+
+    name: str
+    short: str = ""
+    placeholder: str = ""
+    description: str = ""
+    default: str = ""
+    choices: tuple[str, ...] = ()
+    repeatable: bool = False
+
+    @property
+    def is_switch(self) -> bool:
+        return not self.placeholder
+
+
+@dataclass(frozen=True)
+class External:
+    """An external entry as found on this host."""
+
+    state: State
+    path: str = ""
+    options: tuple[Option, ...] = ()
+    note: str = ""
+
+
+# `  -s, --slice-us <SLICE_US>`, `      --primary-domain [<CPUS>]`, `  -v, --verbose...`; in
+# the short help the description follows on the same line after two blanks or more.
+_HEAD = re.compile(
+    r"^\s{1,8}(?:-(?P<short>\w)(?:,\s+|\s*$))?(?:--(?P<long>[a-z0-9][a-z0-9-]*))?"
+    r"(?P<dots>\.\.\.)?"
+    r"(?:[ =](?P<value>\[?<[^>]*>\]?|\[[A-Z_]+\]|[A-Z][A-Z0-9_]+)(?P<more>\.\.\.)?)?"
+    r"(?:\s{2,}(?P<text>\S.*))?\s*$"
+)
+_DEFAULT = re.compile(r"\[default:\s*(?P<value>[^\]]*)\]")
+_CHOICES = re.compile(r"\[possible values:\s*(?P<values>[^\]]*)\]")
+_CHOICE_LINE = re.compile(r"^\s*-\s+(?P<value>[\w.-]+)(?::|\s*$)")
+# Options every clap program has; nothing to tune.
+_GENERAL = frozenset({"help", "version"})
+
+
+def _clean(text: str) -> str:
+    """Printable ASCII and line ends only: help texts come from somebody else's program."""
+    text = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", text[:HELP_LARGEST])
+    return "".join(c for c in text.replace("\t", "    ") if c == "\n" or c.isprintable())
+
+
+def _option(found: re.Match[str], lines: list[str]) -> Option:
+    body = "\n".join(lines)
+    default = _DEFAULT.search(body)
+    choices = _CHOICES.search(body)
+    listed: list[str] = []
+    prose: list[str] = []
+    in_list = False
+    for line in lines:
+        if re.match(r"^\s*Possible values:\s*$", line):
+            in_list = True
+        elif in_list and (item := _CHOICE_LINE.match(line)):
+            listed.append(item["value"])
+        elif not line.strip():
+            in_list = in_list and not listed
+        elif not in_list:
+            prose.append(_CHOICES.sub("", _DEFAULT.sub("", line)).strip())
+    return Option(
+        name=found["long"],
+        short=found["short"] or "",
+        placeholder=(found["value"] or "").strip("[]<>"),
+        description=" ".join(" ".join(prose).split()),
+        default=default["value"].strip().strip('"') if default else "",
+        choices=tuple(v.strip() for v in choices["values"].split(","))
+        if choices
+        else tuple(listed),
+        repeatable=bool(found["dots"] or found["more"]),
+    )
+
+
+def parse_help(text: str) -> tuple[Option, ...]:
+    """The options in a help text as clap prints it (`-h` or `--help` layout). Pure.
+
+    Lenient: what it does not understand it leaves out. `--help` and `--version` are left
+    out on purpose.
+    """
+    options: list[Option] = []
+    head: re.Match[str] | None = None
+    lines: list[str] = []
+
+    def close() -> None:
+        if head and head["long"] not in _GENERAL:
+            options.append(_option(head, lines))
+
+    for line in _clean(text).splitlines():
+        found = _HEAD.match(line)
+        if found and found["long"]:
+            close()
+            head, lines = found, [found["text"]] if found["text"] else []
+        elif re.match(r"^\S.*:\s*$", line):
+            # A heading ("Arguments:", "Options:", "Commands:") ends the option before it.
+            close()
+            head, lines = None, []
+        else:
+            lines.append(line)
+    close()
+    return tuple(options)
+
+
+def inspect_external(entry: Entry) -> External:
+    """What of this external entry is on this host. Never raises for an absent binary."""
+    command = entry.manifest.command
+    assert entry.manifest.kind is Kind.EXTERNAL
+    assert command is not None
+    path = shutil.which(command, path=PATH)
+    if path is None:
+        return External(State.NOT_INSTALLED, note=f"there is no {command} on {PATH}")
+    try:
+        done = run([path, "--help"], timeout=HELP_TIMEOUT_S, limits=HELP_LIMITS, check=False)
+    except Fault as fault:
+        return External(State.UNREADABLE, path, note=str(fault))
+    options = parse_help(done.text)
+    if not options:
+        return External(State.UNREADABLE, path, note="its --help shows no options we can read")
+    return External(State.INSTALLED, path, options)
+
+
+def arguments(
+    name: str, options: tuple[Option, ...], values: Mapping[str, str | int | float | bool]
+) -> list[str]:
+    """The argument list for these option values; `True` sets a switch, `False` leaves it.
+
+    Raises:
+        Fault: BAD_PARAMETER, with each wrong option as a line of `details`.
+    """
+    known = {option.name: option for option in options}
+    problems: list[str] = []
+    words: list[str] = []
+    for key, value in values.items():
+        option = known.get(key.replace("_", "-"))
+        if option is None:
+            problems.append(f"{key[:60]!r}: no such option{nearest(key, list(known))}")
+        elif option.is_switch:
+            if not isinstance(value, bool):
+                problems.append(f"--{option.name} is a switch: true or false")
+            elif value:
+                words.append(f"--{option.name}")
+        elif isinstance(value, bool):
+            problems.append(f"--{option.name} wants a value ({option.placeholder})")
+        elif option.choices and str(value) not in option.choices:
+            problems.append(f"--{option.name}: one of {', '.join(option.choices)}")
+        elif any(not c.isprintable() for c in str(value)) or len(str(value)) > 400:
+            problems.append(f"--{option.name}: this value is not a printable word")
+        else:
+            # In one word, so that a value that begins with a dash stays a value.
+            words.append(f"--{option.name}={value}")
+    if problems:
+        raise Fault(
+            FaultType.BAD_PARAMETER,
+            f"{len(problems)} option{'s' if len(problems) > 1 else ''} cannot be used",
+            where=f"scheduler {name!r}",
+            why=problems[0],
+            hint=f"`schedpilot library show {name}` lists what the installed version takes",
+            details=tuple(problems),
+        )
+    return words

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Made-up recordings: delays drawn from known distributions, in the signals program's buckets."""
+
+import math
+import random
+from collections.abc import Iterable, Mapping
+
+from daemon.api.models import Arm, WindowView
+from daemon.decide.histogram import Histogram, quantile
+from daemon.decide.observation import Observation, WorkloadObservation
+
+SERVICE = "cgroup:/system.slice/shop.service"
+BATCH = "cgroup:/system.slice/batch.service"
+START = 1_700_000_000.0
+
+
+def seeded(seed: int) -> random.Random:
+    """Chance that repeats itself."""
+    return random.Random(seed)  # noqa: S311 - made-up delays, not secrets
+
+
+def bucket(value_us: float) -> float:
+    """The upper edge of the bucket of a delay: four linear ones in each power of two."""
+    if value_us < 1.024:
+        return 1.024
+    octave = math.floor(math.log2(value_us / 1.024))
+    begin = 1.024 * 2.0**octave
+    return begin * (1 + (math.floor(4 * (value_us / begin - 1)) + 1) / 4)
+
+
+def histogram(delays_us: Iterable[float]) -> Histogram:
+    counts: dict[float, int] = {}
+    for each in delays_us:
+        counts[bucket(each)] = counts.get(bucket(each), 0) + 1
+    return tuple(sorted(counts.items()))
+
+
+def workload(
+    dice: random.Random,
+    name: str = SERVICE,
+    p99_us: float = 1000.0,
+    *,
+    count: int = 500,
+    noise: float = 0.05,
+    wakeups_per_s: float = 100.0,
+    involuntary_per_s: float = 1.0,
+    run_share: float = 0.5,
+    longest_us: float | None = None,
+) -> WorkloadObservation:
+    """One interval with delays around a tenth of `p99_us`, of which 1 % are above `p99_us`.
+
+    `noise` is the standard deviation of the logarithm of the interval's own p99.
+    """
+    # A lognormal distribution whose 99th percentile lies 2.326 deviations above the median.
+    scale = math.log(10) / 2.326
+    p99 = p99_us * math.exp(dice.gauss(0, noise))
+    delays = [p99 / 10 * math.exp(dice.gauss(0, scale)) for _ in range(count)]
+    if longest_us is not None:
+        delays[0] = longest_us
+    found = histogram(delays)
+    return WorkloadObservation(
+        id=name,
+        threads=4,
+        delay_count=count,
+        delay_mean_us=sum(delays) / max(1, count),
+        delay_p50_us=quantile(found, 0.5),
+        delay_p99_us=quantile(found, 0.99),
+        delay_max_us=max(delays, default=0.0),
+        delay_hist=found,
+        slice_mean_us=500.0,
+        slice_count=count,
+        wakeups_per_s=wakeups_per_s,
+        involuntary_per_s=involuntary_per_s,
+        run_share=run_share,
+    )
+
+
+def interval(number: int, *workloads: WorkloadObservation, seconds: float = 5.0) -> Observation:
+    """The interval of that number, counted from the start of the recording."""
+    return Observation(
+        START + (number + 1) * seconds, seconds, {each.id: each for each in workloads}
+    )
+
+
+def recording(
+    p99s_us: Iterable[float], seed: int = 1, noise: float = 0.05, count: int = 500
+) -> list[Observation]:
+    """A recording of the service alone, one interval for each p99."""
+    dice = seeded(seed)
+    return [
+        interval(number, workload(dice, p99_us=p99, noise=noise, count=count))
+        for number, p99 in enumerate(p99s_us)
+    ]
+
+
+def window(
+    arm: Arm,
+    value: float,
+    *,
+    samples: int = 1000,
+    guarded: Mapping[str, float] | None = None,
+    excluded: str = "",
+) -> WindowView:
+    return WindowView(
+        arm=arm,
+        started=0.0,
+        ended=10.0,
+        value=value,
+        samples=samples,
+        guarded=dict(guarded or {}),
+        excluded=excluded,
+    )

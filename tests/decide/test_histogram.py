@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: GPL-2.0-only
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from daemon.decide.histogram import merged, quantile, total
+from tests.decide.synthetic import histogram, seeded
+
+
+@given(
+    st.lists(st.floats(2, 1e7), min_size=1, max_size=300),
+    st.sampled_from([0.5, 0.9, 0.99]),
+)
+def test_a_quantile_is_off_by_a_bucket_at_most(delays: list[float], fraction: float) -> None:
+    """The quantile read from buckets is within 25 % of the one of the samples themselves."""
+    rank = max(0, -int(-fraction * len(delays) // 1) - 1)
+    exact = sorted(delays)[rank]
+    assert exact / 1.26 <= quantile(histogram(delays), fraction) <= exact * 1.26
+
+
+@given(st.lists(st.lists(st.floats(2, 1e6), min_size=1, max_size=50), min_size=1, max_size=5))
+def test_merging_is_the_same_as_one_histogram_of_all(parts: list[list[float]]) -> None:
+    """Intervals merged are what one interval over the whole time would have been."""
+    whole = histogram([each for part in parts for each in part])
+    assert merged(histogram(part) for part in parts) == whole
+    assert total(whole) == sum(map(len, parts))
+
+
+def test_a_percentile_of_a_window_is_not_the_mean_of_percentiles() -> None:
+    """One slow interval of ten with few samples hardly moves the window's median."""
+    dice = seeded(1)
+    quick = [histogram(dice.uniform(90, 110) for _ in range(1000)) for _ in range(9)]
+    slow = histogram(dice.uniform(9000, 11000) for _ in range(10))
+    value = quantile(merged([*quick, slow]), 0.5)
+    assert value == pytest.approx(100, rel=0.1)
+
+
+def test_an_empty_histogram_has_no_quantile() -> None:
+    """Nothing seen reads as zero, without an error."""
+    assert quantile((), 0.99) == 0
+    assert total(()) == 0
+
+
+def test_quantiles_rise_with_the_fraction() -> None:
+    """A higher percentile is never a lower value."""
+    dice = seeded(2)
+    found = histogram(dice.lognormvariate(5, 1) for _ in range(500))
+    values = [quantile(found, step / 100) for step in range(101)]
+    assert values == sorted(values)

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: GPL-2.0-only
+from hypothesis import given
+from hypothesis import strategies as st
+
+from daemon.decide.lasting import STILL, Lasting, Mark
+
+
+def run(marks: list[Mark], bad: int, of: int, calm: int) -> list[Lasting]:
+    states = []
+    state = STILL
+    for number, mark in enumerate(marks, 1):
+        state = state.after(mark, float(number), bad=bad, of=of, calm=calm)
+        states.append(state)
+    return states
+
+
+@given(st.lists(st.sampled_from(Mark), max_size=40), st.integers(1, 5), st.integers(0, 4))
+def test_it_begins_with_k_of_n_and_ends_with_a_calm_row(
+    marks: list[Mark], bad: int, more: int
+) -> None:
+    """Active exactly from k bad ones of the last n on, until so many calm ones in a row."""
+    of, calm = bad + more, 3
+    states = run(marks, bad, of, calm)
+    start, active = 0, False
+    for number in range(len(marks)):
+        if active:
+            row = marks[max(start, number - calm + 1) : number + 1]
+            if len(row) == calm and all(mark is Mark.CALM for mark in row):
+                active, start = False, number + 1
+        else:
+            recent = marks[max(start, number - of + 1) : number + 1]
+            if recent.count(Mark.BAD) >= bad:
+                active = True
+        assert states[number].active is active
+
+
+def test_since_is_the_first_bad_interval() -> None:
+    """It began when the first interval of those counted began."""
+    states = run([Mark.CALM, Mark.BAD, Mark.BETWEEN, Mark.BAD, Mark.BAD], 3, 5, 3)
+    assert states[-1].since == 2.0

@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: GPL-2.0-only
+
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from daemon.api.models import Direction
+from daemon.decide.objective import Declared, Measurement, Metric, parse_objective, value_of
+from process import Fault, FaultType
+from tests.decide.synthetic import BATCH, SERVICE, interval, seeded, workload
+
+
+@pytest.mark.parametrize(
+    ("text", "metric", "quantile", "limit", "unit", "direction"),
+    [
+        ("latency p99 < 5ms", Metric.LATENCY, 0.99, 5000, "us", Direction.LOWER),
+        ("latency p50", Metric.LATENCY, 0.5, None, "us", Direction.LOWER),
+        ("latency p99.9 <= 0.5 s", Metric.LATENCY, 0.999, 500_000, "us", Direction.LOWER),
+        ("latency mean<200us", Metric.LATENCY, None, 200, "us", Direction.LOWER),
+        ("latency p95 < 200µs", Metric.LATENCY, 0.95, 200, "us", Direction.LOWER),
+        ("throughput", Metric.THROUGHPUT, None, None, "1/s", Direction.HIGHER),
+        ("throughput > 200/s", Metric.THROUGHPUT, None, 200, "1/s", Direction.HIGHER),
+        ("cpu > 150%", Metric.CPU, None, 150, "%", Direction.HIGHER),
+        ("measurement rps higher", Metric.MEASUREMENT, None, None, "", Direction.HIGHER),
+        (
+            "measurement frame_time lower < 16.7 ms",
+            Metric.MEASUREMENT,
+            None,
+            16.7,
+            "ms",
+            Direction.LOWER,
+        ),
+        ("measurement errors lower < 3", Metric.MEASUREMENT, None, 3, "", Direction.LOWER),
+    ],
+)
+def test_every_form_is_read(
+    text: str,
+    metric: Metric,
+    quantile: float | None,
+    limit: float | None,
+    unit: str,
+    direction: Direction,
+) -> None:
+    """Each documented form gives its metric, quantile, limit in the base unit and direction."""
+    found = parse_objective(text)
+    assert (found.metric, found.direction, found.unit) == (metric, direction, unit)
+    assert found.limit == (None if limit is None else pytest.approx(limit))
+    assert found.quantile == (None if quantile is None else pytest.approx(quantile))
+
+
+@pytest.mark.parametrize(
+    ("text", "column", "said"),
+    [
+        ("", 1, "the text ends here"),
+        ("latncy p99", 1, "did you mean 'latency'?"),
+        ("latency", 8, "percentile"),
+        ("latency p999", 9, "did you mean 'p99.9'?"),
+        ("latency p0", 9, "not between"),
+        ("latency p99 > 5ms", 13, "lower is better"),
+        ("latency p99 < fast", 15, "a number"),
+        ("latency p99 < 5", 16, "a unit"),
+        ("latency p99 < 5 parsecs", 17, "a unit"),
+        ("latency p99 < 0ms", 15, "above 0"),
+        ("latency p99 5ms", 13, "'<'"),
+        ("latency p99 < 5ms please", 19, "left over"),
+        ("throughput < 5/s", 12, "higher is better"),
+        ("cpu > 5/s", 8, "a unit"),
+        ("measurement", 12, "name"),
+        ("measurement Big lower", 13, "name"),
+        ("measurement rps hihger", 17, "did you mean 'higher'?"),
+        ("latency p99 ; rm", 13, "means nothing"),
+    ],
+)
+def test_every_mistake_is_pointed_at(text: str, column: int, said: str) -> None:
+    """A text that cannot be understood is answered with the column, the reason and a way out."""
+    with pytest.raises(Fault) as caught:
+        parse_objective(text)
+    fault = caught.value
+    assert fault.type is FaultType.BAD_PARAMETER
+    assert fault.where == f"column {column}"
+    assert said in f"{fault.why} {fault.hint}"
+    assert fault.details[1].index("^") == column - 1
+
+
+@given(st.text(max_size=60))
+def test_no_text_is_a_defect(text: str) -> None:
+    """Whatever is written is an objective or a fault."""
+    with suppress(Fault):
+        assert parse_objective(text).title
+
+
+def test_the_title_reads_back_as_the_same_metric() -> None:
+    """A title (without limit) of a latency objective is itself objective text."""
+    first = parse_objective("latency p99.9 < 5ms")
+    again = parse_objective(first.title)
+    assert (again.metric, again.quantile) == (first.metric, first.quantile)
+
+
+def test_latency_is_of_the_merged_histograms() -> None:
+    """An interval with twenty times the samples weighs twenty times as much."""
+    dice = seeded(3)
+    busy = interval(0, workload(dice, p99_us=1000, count=4000))
+    idle = interval(1, workload(dice, p99_us=100_000, count=20))
+    value = value_of(parse_objective("latency p50"), SERVICE, [busy, idle])
+    assert value is not None
+    assert value.samples == 4020
+    assert value.value == pytest.approx(100, rel=0.2)
+
+
+def test_throughput_and_cpu_are_over_the_whole_time() -> None:
+    """Intervals without the workload count as time in which it did nothing."""
+    dice = seeded(3)
+    seen = [
+        interval(0, workload(dice, wakeups_per_s=300, run_share=0.8)),
+        interval(1, workload(dice, BATCH)),
+    ]
+    throughput = value_of(parse_objective("throughput"), SERVICE, seen)
+    cpu = value_of(parse_objective("cpu"), SERVICE, seen)
+    assert throughput is not None
+    assert cpu is not None
+    assert throughput.value == pytest.approx(150)
+    assert cpu.value == pytest.approx(40)
+
+
+def test_a_measurement_is_the_median_of_its_own_name() -> None:
+    """Other names are not mixed in, and one outlier does not decide."""
+    numbers = [Measurement(1, "rps", value) for value in (10, 11, 12, 13, 900)]
+    numbers.append(Measurement(1, "other", 1))
+    value = value_of(parse_objective("measurement rps higher"), "", [], numbers)
+    assert value is not None
+    assert (value.value, value.samples) == (12, 5)
+
+
+@pytest.mark.parametrize("text", ["latency p99", "throughput", "cpu", "measurement x lower"])
+def test_nothing_seen_is_no_value(text: str) -> None:
+    """A window that says nothing of the workload has no value, rather than zero."""
+    dice = seeded(3)
+    seen = [interval(0, workload(dice, BATCH))]
+    assert value_of(parse_objective(text), SERVICE, seen) is None
+
+
+def test_no_workload_is_all_of_them() -> None:
+    """Without a workload the whole machine is measured."""
+    dice = seeded(3)
+    seen = [interval(0, workload(dice, run_share=0.5), workload(dice, BATCH, run_share=1.0))]
+    value = value_of(parse_objective("cpu"), "", seen)
+    assert value is not None
+    assert value.value == pytest.approx(150)
+
+
+def test_a_glob_is_for_those_that_match() -> None:
+    """A name is for itself, present or not; a glob for what is there."""
+    objective = parse_objective("latency p99 < 5ms")
+    assert Declared("comm:x", objective).of([SERVICE]) == ["comm:x"]
+    assert Declared("cgroup:/system.slice/*", objective).of([SERVICE, "comm:x"]) == [SERVICE]
+
+
+def test_broken_and_worse_follow_the_direction() -> None:
+    """Above the limit is broken where lower is better, below it where higher is."""
+    lower, higher = parse_objective("latency p99 < 5ms"), parse_objective("throughput > 100/s")
+    assert lower.broken_by(6000)
+    assert not lower.broken_by(4000)
+    assert higher.broken_by(90)
+    assert not higher.broken_by(110)
+    assert lower.worse(20, 10) == higher.worse(10, 20) == 2

@@ -1,0 +1,306 @@
+# SPDX-License-Identifier: GPL-2.0-only
+import math
+import random
+from collections import Counter
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from daemon.api.models import Arm, Decision, VerdictView, WindowView
+from daemon.decide.objective import Objective, parse_objective
+from daemon.decide.settings import TrialSettings
+from daemon.decide.verdict import conclude, harm, judge, stopped
+from daemon.decide.windows import Live, next_arm, schedule
+from tests.decide.synthetic import seeded, window
+
+LATENCY = parse_objective("latency p99")
+THROUGHPUT = parse_objective("throughput")
+SETTINGS = TrialSettings()
+
+
+def trial(
+    dice: random.Random,
+    ratio: float,
+    noise: float,
+    objective: Objective = LATENCY,
+    drift: float = 0.0,
+) -> tuple[str, list[WindowView], VerdictView]:
+    """A whole trial as the daemon runs it: how it ended, its windows, and the verdict.
+
+    `ratio` is the true candidate / baseline, `noise` the deviation of the logarithm of a
+    window's value, `drift` the change of the logarithm from one window to the next.
+    """
+    windows: list[WindowView] = []
+    while True:
+        arm = next_arm(windows, SETTINGS)
+        assert arm is not None
+        value = 5000 * math.exp(dice.gauss(0, noise) + drift * len(windows))
+        windows.append(window(arm, value * (ratio if arm is Arm.CANDIDATE else 1)))
+        if reason := harm(windows, [], objective, SETTINGS):
+            return "harm", windows, stopped(windows, objective, reason)
+        if verdict := judge(windows, objective, SETTINGS):
+            return verdict.decision, windows, verdict
+
+
+@pytest.mark.parametrize("noise", [0.03, 0.1, 0.2, 0.4])
+def test_the_same_against_itself_is_seldom_kept(noise: float) -> None:
+    """Where nothing differs, at most one trial in twenty keeps, with all its early looks."""
+    dice = seeded(17)
+    ends = Counter(trial(dice, 1.0, noise)[0] for _ in range(500))
+    assert ends["keep"] <= 25, ends
+
+
+def test_a_drift_is_not_taken_for_a_gain() -> None:
+    """A machine that speeds up steadily through the trial does not make the candidate better."""
+    dice = seeded(17)
+    ends = Counter(trial(dice, 1.0, 0.05, drift=-0.05)[0] for _ in range(200))
+    assert ends["keep"] <= 10, ends
+
+
+@pytest.mark.parametrize(("ratio", "noise"), [(0.5, 0.05), (0.5, 0.2), (0.8, 0.05)])
+def test_a_big_gain_is_kept_and_early(ratio: float, noise: float) -> None:
+    """What is clearly better is kept nearly always, mostly without using all windows."""
+    dice = seeded(23)
+    ends = [trial(dice, ratio, noise) for _ in range(100)]
+    assert sum(end == "keep" for end, _, _ in ends) >= 97
+    assert sum(len(windows) < SETTINGS.max_windows for _, windows, _ in ends) >= 60
+    kept = next(verdict for end, _, verdict in ends if end == "keep")
+    assert kept.gain == pytest.approx(1 - kept.ratio)
+    assert kept.low < kept.ratio < kept.high < 1
+
+
+@pytest.mark.parametrize("noise", [0.05, 0.2])
+def test_harm_is_stopped_within_the_first_windows(noise: float) -> None:
+    """Three times worse is over after its first or second window."""
+    dice = seeded(29)
+    for _ in range(100):
+        end, windows, verdict = trial(dice, 3.0, noise)
+        assert end == "harm"
+        assert len(windows) <= 3
+        assert verdict.decision is Decision.ROLLBACK
+        assert "times worse" in verdict.reason
+
+
+def test_a_moderate_loss_is_rolled_back() -> None:
+    """A fifth worse is never kept."""
+    dice = seeded(31)
+    ends = Counter(trial(dice, 1.2, 0.1)[0] for _ in range(200))
+    assert ends["keep"] == 0
+
+
+def test_more_throughput_is_better() -> None:
+    """For a higher-is-better objective the same rules hold upside down."""
+    dice = seeded(37)
+    better = [trial(dice, 1.6, 0.1, THROUGHPUT) for _ in range(50)]
+    assert all(end == "keep" for end, _, _ in better)
+    verdict = better[0][2]
+    assert verdict.ratio > 1
+    assert verdict.low > 1
+    assert verdict.gain == pytest.approx(verdict.ratio - 1)
+    assert all(trial(dice, 0.4, 0.1, THROUGHPUT)[0] == "harm" for _ in range(50))
+
+
+def test_a_gain_too_small_to_be_worth_it_is_rolled_back() -> None:
+    """Sure, but smaller than `min_gain`."""
+    verdict = conclude(made([1000, 1001, 1002, 1003] * 2, 0.97), LATENCY, SETTINGS)
+    assert verdict.decision is Decision.ROLLBACK
+    assert "less than the 5 %" in verdict.reason
+
+
+def made(
+    values: list[float],
+    ratio: float,
+    baseline: dict[str, float] | None = None,
+    candidate: dict[str, float] | None = None,
+) -> list[WindowView]:
+    """Windows in order with these values, the candidate's times `ratio`."""
+    return [
+        window(arm, value, guarded=baseline)
+        if arm is Arm.BASELINE
+        else window(arm, value * ratio, guarded=candidate)
+        for arm, value in zip(schedule(len(values)), values, strict=True)
+    ]
+
+
+VALUES = [1000.0, 1010, 990, 1005, 995, 1000, 1008, 992]
+
+
+def test_nothing_is_decided_within_a_block() -> None:
+    """Only whole blocks are looked at, and only from the second on."""
+    windows = made(VALUES, 0.3)
+    assert all(judge(windows[:count], LATENCY, SETTINGS) is None for count in range(8))
+    verdict = judge(windows, LATENCY, SETTINGS)
+    assert verdict is not None
+    assert verdict.early
+    assert verdict.confidence == pytest.approx(0.99)
+    assert (verdict.windows_baseline, verdict.windows_candidate) == (4, 4)
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "after"),
+    [
+        ("machine_run_share", 2.0, 1.6),
+        ("others_run_share", 1.5, 1.0),
+        ("others_delay_p99_us", 5000.0, 60_000.0),
+        ("own_throughput", 1000.0, 800.0),
+    ],
+)
+def test_a_gain_bought_with_a_guarded_figure_is_rolled_back(
+    name: str, before: float, after: float
+) -> None:
+    """However much better the objective, what others lose ends it and is named."""
+    windows = made(VALUES, 0.3, {name: before}, {name: after})
+    verdict = judge(windows, LATENCY, SETTINGS)
+    assert verdict is not None
+    assert verdict.decision is Decision.ROLLBACK
+    assert name.replace("_", " ") in verdict.reason
+    assert "worse than tolerated" in verdict.guarded[name]
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "after"),
+    [
+        ("machine_run_share", 2.0, 1.95),
+        ("others_run_share", 1.5, 3.0),
+        ("others_delay_p99_us", 5000.0, 12_000.0),
+        ("others_delay_p99_us", 50.0, 2000.0),
+        ("others_run_share", 0.01, 0.001),
+    ],
+)
+def test_what_is_tolerated_or_trivial_does_not_stop_a_keep(
+    name: str, before: float, after: float
+) -> None:
+    """A loss within its tolerance, a gain, or one of next to nothing is no reason."""
+    verdict = judge(made(VALUES, 0.3, {name: before}, {name: after}), LATENCY, SETTINGS)
+    assert verdict is not None
+    assert verdict.decision is Decision.KEEP
+    assert name in verdict.guarded
+
+
+def test_excluded_windows_do_not_count() -> None:
+    """A window without a meaning changes nothing in the verdict."""
+    windows = made(VALUES, 0.3)
+    more = [*windows[:3], window(Arm.CANDIDATE, 1e9, excluded="too few samples"), *windows[3:]]
+    assert judge(more, LATENCY, SETTINGS) == judge(windows, LATENCY, SETTINGS)
+
+
+def test_too_few_windows_are_no_verdict_to_keep_on() -> None:
+    """A trial cut short is rolled back, says so, and claims no confidence."""
+    verdict = conclude(made(VALUES[:3], 0.1)[:2], LATENCY, SETTINGS)
+    assert verdict.decision is Decision.ROLLBACK
+    assert "too few windows" in verdict.reason
+    assert verdict.confidence == 0
+    empty = conclude([], LATENCY, SETTINGS)
+    assert (empty.decision, empty.ratio) == (Decision.ROLLBACK, 1.0)
+
+
+def test_a_short_trial_can_still_keep() -> None:
+    """Four windows, asked for by a client, suffice where the difference is plain."""
+    few = SETTINGS.asked(5, 4)
+    verdict = judge(made(VALUES[:4], 0.3), LATENCY, few)
+    assert verdict is not None
+    assert verdict.decision is Decision.KEEP
+    assert not verdict.early
+
+
+def test_throughput_of_nothing_is_harm_and_no_defect() -> None:
+    """A candidate under which nothing is done has no logarithm, and is stopped."""
+    windows = [window(Arm.BASELINE, 100), window(Arm.CANDIDATE, 0)]
+    assert "times worse" in harm(windows, [], THROUGHPUT, SETTINGS)
+    verdict = conclude(
+        [window(arm, 100 if arm is Arm.BASELINE else 0) for arm in schedule(8)],
+        THROUGHPUT,
+        SETTINGS,
+    )
+    assert verdict.decision is Decision.ROLLBACK
+
+
+def test_one_bad_window_within_the_noise_is_not_harm() -> None:
+    """Worse, but not by far and only once, goes on."""
+    windows = [window(Arm.BASELINE, 1000), window(Arm.CANDIDATE, 1800)]
+    assert harm(windows, [], LATENCY, SETTINGS) == ""
+    assert harm([*windows, window(Arm.CANDIDATE, 1700)], [], LATENCY, SETTINGS) != ""
+
+
+def test_no_worse_than_a_bad_baseline_window_is_not_harm() -> None:
+    """What the baseline did too cannot be blamed on the candidate."""
+    windows = [
+        window(Arm.BASELINE, 1000),
+        window(Arm.CANDIDATE, 1000),
+        window(Arm.CANDIDATE, 1000),
+        window(Arm.BASELINE, 6000),
+        window(Arm.BASELINE, 900),
+        window(Arm.CANDIDATE, 5000),
+    ]
+    assert harm(windows, [], LATENCY, SETTINGS) == ""
+
+
+BASELINE = [window(Arm.BASELINE, 1000, guarded={"delay_max_us": 20_000.0})]
+
+
+def test_a_live_catastrophe_needs_two_intervals() -> None:
+    """One interval may be chance; two in a row stop the trial inside its window."""
+    bad, fine = Live(6000, 100, 30_000), Live(1100, 100, 30_000)
+    assert harm(BASELINE, [bad], LATENCY, SETTINGS) == ""
+    assert harm(BASELINE, [bad, fine, bad], LATENCY, SETTINGS) == ""
+    assert "2 intervals" in harm(BASELINE, [fine, bad, bad], LATENCY, SETTINGS)
+
+
+def test_a_starving_task_stops_it_at_once() -> None:
+    """Any task waiting over a second, where none did before, ends the trial."""
+    live = Live(1000, 100, 1_500_000)
+    assert "waited 1.5 s" in harm(BASELINE, [live], LATENCY, SETTINGS)
+    used_to_it = [window(Arm.BASELINE, 1000, guarded={"delay_max_us": 900_000.0})]
+    assert harm(used_to_it, [live], LATENCY, SETTINGS) == ""
+    after = [*BASELINE, window(Arm.CANDIDATE, 1000, guarded={"delay_max_us": 3e6})]
+    assert "waited 3 s" in harm(after, [], LATENCY, SETTINGS)
+
+
+def test_a_workload_that_no_longer_runs_stops_it() -> None:
+    """Nothing seen of it for three intervals is harm, not silence."""
+    silent = Live(None, 0, 0)
+    assert harm(BASELINE, [silent] * 2, LATENCY, SETTINGS) == ""
+    assert "nothing of the workload" in harm(BASELINE, [silent] * 3, LATENCY, SETTINGS)
+
+
+def test_windows_with_hardly_anything_in_them_are_harm() -> None:
+    """Candidate windows excluded for want of samples that the baseline has are a collapse."""
+    windows = [
+        window(Arm.BASELINE, 1000, samples=5000),
+        window(Arm.CANDIDATE, 1000, samples=20, excluded="20 samples"),
+        window(Arm.CANDIDATE, 1000, samples=10, excluded="10 samples"),
+    ]
+    assert "hardly runs" in harm(windows, [], LATENCY, SETTINGS)
+
+
+@given(
+    st.lists(st.floats(1e-3, 1e9), min_size=0, max_size=16),
+    st.lists(st.booleans(), min_size=16, max_size=16),
+    st.sampled_from([LATENCY, THROUGHPUT]),
+)
+@settings(deadline=None, max_examples=200)
+def test_any_windows_have_a_consistent_verdict(
+    values: list[float], excluded: list[bool], objective: Objective
+) -> None:
+    """Whatever was measured, the answer is finite, ordered, and keeps only what is better."""
+    windows = [
+        window(arm, value, excluded="so" if out else "")
+        for arm, value, out in zip(schedule(len(values)), values, excluded, strict=False)
+    ]
+    harm(windows, [], objective, SETTINGS)
+    verdict = conclude(windows, objective, SETTINGS)
+    assert 0 < verdict.low <= verdict.ratio <= verdict.high
+    if verdict.decision is Decision.KEEP:
+        assert verdict.gain >= SETTINGS.min_gain
+        assert verdict.high < 1 if objective is LATENCY else verdict.low > 1
+
+
+@given(st.lists(st.floats(10, 1e5), min_size=8, max_size=8), st.floats(0.01, 1000))
+@settings(deadline=None)
+def test_the_unit_does_not_matter(values: list[float], factor: float) -> None:
+    """The same windows in another unit get the same decision and ratio."""
+    once = conclude(made(values, 0.7), LATENCY, SETTINGS)
+    again = conclude(made([value * factor for value in values], 0.7), LATENCY, SETTINGS)
+    assert again.decision is once.decision
+    assert again.ratio == pytest.approx(once.ratio, rel=1e-6)

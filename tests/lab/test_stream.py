@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Children whose outputs are read as they come."""
+
+import os
+
+import pytest
+
+from process import Fault, FaultType
+from process.stream import stream
+
+
+def test_every_descriptor_reaches_its_reader() -> None:
+    """Bytes on an inherited descriptor and on standard error arrive whole, with the status."""
+    ours, theirs = os.pipe()
+    extra, errors = bytearray(), bytearray()
+    script = f"head -c 300000 /dev/zero > /dev/fd/{theirs}; echo trouble >&2; exit 3"
+    try:
+        status = stream(
+            ["sh", "-c", script],
+            {ours: extra.extend},
+            pass_fds=[theirs],
+            timeout=60,
+            on_error=errors.extend,
+        )
+    finally:
+        os.close(ours)
+    assert status == 3
+    assert bytes(extra) == bytes(300000)
+    assert bytes(errors) == b"trouble\n"
+
+
+def test_a_reader_that_has_seen_enough_ends_the_child() -> None:
+    """A child that would never end is ended by a reader, and nothing said before is lost."""
+    seen = bytearray()
+
+    def until_ready(data: bytes) -> bool:
+        seen.extend(data)
+        return b"ready" in seen
+
+    status = stream(
+        ["sh", "-c", "echo ready; exec sleep 1000"],
+        {},
+        pass_fds=[],
+        timeout=60,
+        on_error=until_ready,
+    )
+    assert status < 0
+    assert bytes(seen) == b"ready\n"
+
+
+def test_a_child_past_its_time_is_ended_with_a_fault() -> None:
+    """The time limit ends child and grandchildren, after what they said was delivered."""
+    seen = bytearray()
+    with pytest.raises(Fault) as caught:
+        stream(
+            ["sh", "-c", "echo alive; sleep 1000 & wait"],
+            {},
+            pass_fds=[],
+            timeout=0.5,
+            on_error=seen.extend,
+        )
+    assert caught.value.type is FaultType.TIMEOUT
+    assert bytes(seen) == b"alive\n"
+
+
+def test_trouble_in_a_reader_ends_the_child() -> None:
+    """An exception in us leaves no child behind."""
+    pid = bytearray()
+
+    def read(data: bytes) -> None:
+        pid.extend(data)
+        raise RuntimeError("reader")
+
+    with pytest.raises(RuntimeError, match="reader"):
+        stream(["sh", "-c", "echo $$; exec sleep 1000"], {}, pass_fds=[], timeout=60, on_error=read)
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(pid), 0)

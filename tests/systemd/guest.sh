@@ -1,0 +1,94 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
+# Runs in the lab under systemd, in a folder with what `make install` staged. Installs it, uses the
+# service as an operator would, removes it again. Says what it saw in files in /out, one a step;
+# test_service.py judges them.
+set -u
+tree=$(pwd)
+
+# saw NAME COMMAND...: its output in NAME.txt, its exit status in NAME.status.
+saw() {
+	name=$1
+	shift
+	"$@" >"/out/$name.txt" 2>"/out/$name.err"
+	echo $? >"/out/$name.status"
+	echo "$name: $(cat "/out/$name.status")"
+}
+
+# until_true SECONDS COMMAND...: fails when it does not come true in that time.
+until_true() {
+	left=$(($1 * 5))
+	shift
+	until "$@"; do
+		left=$((left - 1))
+		[ $left -gt 0 ] || return 1
+		sleep 0.2
+	done
+}
+state_is() { [ "$(cat /sys/kernel/sched_ext/state)" = "$1" ]; }
+answers() { schedpilot status >/dev/null 2>&1; }
+other_daemon_than() {
+	now=$(systemctl show -P MainPID schedpilotd)
+	[ "$now" -gt 0 ] && [ "$now" != "$1" ]
+}
+
+# The lab's own copy of the helpers stands where the installed ones go.
+umount /usr/lib/schedpilot
+tar -C / -xf stage.tar
+# The lab's environment has the dependencies; nothing can be downloaded here.
+echo /opt/schedpilot-venv/lib/python3.13/site-packages \
+	>/usr/lib/schedpilot/venv/lib/python3.13/site-packages/dependencies.pth
+export PATH=/usr/sbin:/usr/bin
+cd /
+
+saw register "$tree/packaging/register" add
+saw verify systemd-analyze verify /usr/lib/systemd/system/schedpilotd.service \
+	/usr/lib/systemd/system/schedpilot-agent.service
+saw security systemd-analyze security --no-pager --threshold=30 schedpilotd.service
+saw security-agent systemd-analyze security --no-pager --threshold=30 schedpilot-agent.service
+
+saw start systemctl start schedpilotd
+saw status schedpilot status --json
+saw observe-stranger setpriv --reuid=65534 --regid=65534 --clear-groups schedpilot status --json
+saw control-stranger setpriv --reuid=65534 --regid=65534 --clear-groups schedpilot rollback
+saw sockets stat -c '%n %a %U %G' /run/schedpilot/observe.sock /run/schedpilot/control.sock
+
+# Load one by hand, then go back: the record that an administrator looks for.
+saw run schedpilot run fifo
+saw state-loaded cat /sys/kernel/sched_ext/state
+saw ops-loaded cat /sys/kernel/sched_ext/root/ops
+runner=$(pgrep -x schedpilot-runn)
+saw runner chrt -p "$runner"
+grep -E '^(VmLck|VmRSS|CapEff):' "/proc/$runner/status" >>/out/runner.txt
+saw build-user-files find /var/cache/schedpilot /var/lib/schedpilot -newermt '2000-01-01' -printf '%u:%g %m %p\n'
+saw rollback schedpilot rollback --reason 'the test asks for it'
+saw state-rolled-back cat /sys/kernel/sched_ext/state
+journalctl --sync
+saw journal journalctl -t schedpilotd SCHEDPILOT_EVENT=rollback -o json --no-pager
+saw explained journalctl -t schedpilotd SCHEDPILOT_EVENT=rollback -x --no-pager
+
+# The advisor comes up beside it, as its own user.
+saw agent-start systemctl start schedpilot-agent
+saw agent-active systemctl is-active schedpilot-agent
+saw agent-user ps -o user:32= -p "$(systemctl show -P MainPID schedpilot-agent)"
+
+# Killed with a scheduler loaded: the kernel's own comes back by itself, then the daemon.
+saw run-again schedpilot run fifo
+killed=$(systemctl show -P MainPID schedpilotd)
+systemctl kill --kill-whom=main --signal=KILL schedpilotd
+saw disabled-after-kill until_true 30 state_is disabled
+saw restarted until_true 60 other_daemon_than "$killed"
+saw answers until_true 60 answers
+
+# Stopped with a scheduler loaded: what was there before is back when `stop` returns.
+saw run-third schedpilot run fifo
+saw stop systemctl stop schedpilotd
+saw state-stopped cat /sys/kernel/sched_ext/state
+saw result systemctl show -P Result schedpilotd
+saw all journalctl -u schedpilotd -u schedpilot-agent --no-pager -o short-monotonic
+
+cd "$tree"
+saw uninstall make uninstall
+tar -tf stage.tar | grep -v '/$' | while read -r file; do
+	[ ! -e "/$file" ] || echo "/$file"
+done >/out/left.txt

@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The installed service under real systemd: `make install` into the lab, one boot, many looks."""
+
+import json
+import os
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from lab.vm import run_in_lab
+from process import run
+
+ROOT = Path(__file__).parent.parent.parent
+
+pytestmark = pytest.mark.vm
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What tests/systemd/guest.sh wrote down."""
+
+    folder: Path
+    console: str
+
+    def text(self, name: str) -> str:
+        return (self.folder / f"{name}.txt").read_text(errors="replace").strip()
+
+    def status(self, name: str) -> int:
+        return int((self.folder / f"{name}.status").read_text())
+
+    def assert_worked(self, name: str) -> None:
+        trouble = (self.folder / f"{name}.err").read_text(errors="replace")
+        assert self.status(name) == 0, f"{name}: {self.text(name)}\n{trouble}\n{self._journal()}"
+
+    def _journal(self) -> str:
+        journal = self.folder / "all.txt"
+        return journal.read_text(errors="replace")[-6000:] if journal.exists() else ""
+
+
+def _stage(out: Path) -> Path:
+    """What `make install` puts into an empty root, as a tar; natively, with the guest's tools."""
+    out.mkdir()
+    # pip and the lab find their index, their proxy and their cache by the environment.
+    env = dict(os.environ)
+    pip: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "-q",
+        "--no-deps",
+        "-w",
+        out,
+        ROOT,
+    ]
+    run(pip, timeout=300, env=env)
+    (wheel,) = out.glob("*.whl")
+    install = f"make -s install DESTDIR=/out/stage WHEEL=/out/{wheel.name}"
+    # The guest's environment has the dependencies; see guest.sh.
+    script = f"{install} PIP_ARGS='--no-deps --no-index' && tar -C /out/stage -cf /out/stage.tar ."
+    chroot: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "lab",
+        "chroot",
+        "--out",
+        out,
+        "--",
+        "sh",
+        "-c",
+        script,
+    ]
+    run(chroot, timeout=600, env=env, cwd=ROOT)
+    return out / "stage.tar"
+
+
+@pytest.fixture(scope="module")
+def seen(tmp_path_factory: pytest.TempPathFactory) -> Seen:
+    """One boot of an installed machine, from start to uninstall."""
+    folder = tmp_path_factory.mktemp("systemd")
+    # A tree with nothing of the project but what was installed: nothing else can be imported.
+    tree = folder / "tree"
+    shutil.copytree(ROOT / "packaging", tree / "packaging")
+    for name in ("Makefile", "pyproject.toml", "tests/systemd/guest.sh"):
+        shutil.copy(ROOT / name, tree / Path(name).name)
+    _stage(folder / "stage").rename(tree / "stage.tar")
+    result = run_in_lab(
+        ["sh", "guest.sh"], systemd=True, timeout=480, out=folder / "out", tree=tree
+    )
+    console = f"{result.text}\n{result.error_text}"
+    assert result.status == 0, console
+    return Seen(folder / "out", console)
+
+
+def test_units_are_valid(seen: Seen) -> None:
+    """systemd finds nothing to say about either unit."""
+    seen.assert_worked("register")
+    seen.assert_worked("verify")
+    assert seen.text("verify") == ""
+
+
+@pytest.mark.parametrize("name", ["security", "security-agent"])
+def test_exposure_is_at_most_three(seen: Seen, name: str) -> None:
+    """`systemd-analyze security` rates each unit at 3.0 or better."""
+    seen.assert_worked(name)
+
+
+def test_service_becomes_ready(seen: Seen) -> None:
+    """The service starts, and its status says that this kernel has sched_ext."""
+    seen.assert_worked("start")
+    seen.assert_worked("status")
+    assert json.loads(seen.text("status"))["kernel"]["supported"] is True
+
+
+def test_strangers_may_look_and_not_touch(seen: Seen) -> None:
+    """Any user reads the status; only root and the group may act."""
+    seen.assert_worked("observe-stranger")
+    assert seen.status("control-stranger") != 0
+    assert seen.text("sockets").splitlines() == [
+        "/run/schedpilot/observe.sock 666 root root",
+        "/run/schedpilot/control.sock 660 root schedpilot",
+    ]
+
+
+def test_hardened_service_builds_and_loads(seen: Seen) -> None:
+    """Under all restrictions clang runs confined and the kernel confirms the scheduler."""
+    seen.assert_worked("run")
+    assert seen.text("state-loaded") == "enabled"
+    assert "fifo" in seen.text("ops-loaded")
+
+
+def test_runner_is_real_time_with_locked_memory(seen: Seen) -> None:
+    """The limits of the unit let the runner take real-time priority and lock its memory."""
+    text = seen.text("runner")
+    assert "SCHED_FIFO" in text or "SCHED_RR" in text, text
+    assert "VmLck:\t       0 kB" not in text, text
+
+
+def test_rollback_is_in_the_journal(seen: Seen) -> None:
+    """A rollback is one journal record with the documented fields, found by its event's name."""
+    seen.assert_worked("rollback")
+    assert seen.text("state-rolled-back") == "disabled"
+    (record,) = [json.loads(line) for line in seen.text("journal").splitlines()]
+    assert record["SYSLOG_IDENTIFIER"] == "schedpilotd"
+    assert record["SCHEDPILOT_EVENT"] == "rollback"
+    assert "fifo" in record["SCHEDPILOT_SCHEDULER"]
+    assert record["SCHEDPILOT_REASON"] == "the test asks for it"
+    assert len(record["MESSAGE_ID"]) == 32
+
+
+def test_catalog_explains_the_rollback(seen: Seen) -> None:
+    """`journalctl -x` adds the catalog's explanation to the record."""
+    assert "-- Subject:" in seen.text("explained") or "░░ Subject:" in seen.text("explained")
+
+
+def test_advisor_runs_as_its_own_user(seen: Seen) -> None:
+    """The advisor's unit starts, unprivileged."""
+    seen.assert_worked("agent-start")
+    assert seen.text("agent-active") == "active"
+    assert seen.text("agent-user") == "schedpilot-agent"
+
+
+def test_killed_daemon_frees_the_kernel_and_returns(seen: Seen) -> None:
+    """SIGKILL with a scheduler loaded: the kernel's own is back, and the daemon is restarted."""
+    seen.assert_worked("run-again")
+    seen.assert_worked("disabled-after-kill")
+    seen.assert_worked("restarted")
+    seen.assert_worked("answers")
+
+
+def test_stopping_restores_first(seen: Seen) -> None:
+    """When `systemctl stop` returns, the kernel's own scheduler runs again."""
+    seen.assert_worked("run-third")
+    seen.assert_worked("stop")
+    assert seen.text("state-stopped") == "disabled"
+    assert seen.text("result") == "success"
+
+
+def test_uninstall_leaves_nothing_of_ours(seen: Seen) -> None:
+    """Every file that was installed is gone."""
+    seen.assert_worked("uninstall")
+    assert (seen.folder / "left.txt").read_text() == ""
