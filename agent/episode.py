@@ -90,13 +90,11 @@ def held_back(status: StatusView) -> str:
 def _outcome(trial: TrialView) -> str:
     """How a finished trial ended, in a few words."""
     verdict = trial.verdict
+    words = f"{trial.state.value.replace('-', ' ')} {trial.scheduler}"
     if verdict is None:
-        return f"{trial.scheduler}: {trial.state.value}" + (
-            f" ({trial.reason})" if trial.reason else ""
-        )
+        return f"{words} ({trial.reason})" if trial.reason else words
     return (
-        f"{trial.scheduler}: {trial.state.value}, {trial.objective} x{verdict.ratio:.2f} "
-        f"({verdict.low:.2f} to {verdict.high:.2f})"
+        f"{words}: {trial.objective} x{verdict.ratio:.2f} ({verdict.low:.2f} to {verdict.high:.2f})"
     )
 
 
@@ -146,7 +144,7 @@ class Work:
         situation: Situation | None = None
         while True:
             if tried and tried[-1].state is TrialState.KEPT:
-                return f"kept {_outcome(tried[-1])}"
+                return _outcome(tried[-1])
             if tried and tried[-1].state is TrialState.DECLINED:
                 return _nothing_kept(tried, refused, "the operator declined")
             if len(tried) + len(refused) >= self.most_trials:

@@ -33,15 +33,27 @@ from daemon.api.models import (
 NAME = "offline"
 # At most this many proposals for one question.
 MOST_PROPOSALS = 3
-# What one matching word is worth, as gain, before anything was measured. `bad_for` weighs
-# more than `good_for`: a warning in a manifest was usually paid for.
-GOOD_WORTH = 0.10
-BAD_WORTH = -0.15
-TAG_WORTH = 0.03
-# More matching words than this say nothing more.
-MOST_MATCHES = 3
+# What a word of the profile is worth where a manifest's `good_for` has it: the gain expected
+# before anything was measured. Words that say what counts for a workload (its delays, the
+# order of its jobs) weigh more than words that say how it happens to be.
+WORTH = {
+    "uneven-jobs": 0.30,
+    "latency-sensitive": 0.15,
+    "migration-heavy": 0.12,
+    "interactive": 0.10,
+    "batch": 0.10,
+    "fork-heavy": 0.08,
+    "overcommitted": 0.03,
+    "contended": 0.03,
+    "idle": 0.0,
+}
+USUAL_WORTH = 0.05
+# `bad_for` weighs more than `good_for`: a warning in a manifest was usually paid for.
+BAD_FACTOR = -1.5
+# A scheduler's own `tags` say what it is, which only hints at what it is good for.
+TAG_FACTOR = 0.2
 # Standard deviation of a scheduler's true gain around its prior: narrow enough that a word
-# in a manifest decides (2.4 deviations between neighbours) until there are measurements.
+# in a manifest decides until there are measurements.
 PRIOR_DEVIATION = 0.03
 # Standard deviation of one trial's measured gain around the true one. With it, two bad
 # trials outweigh the best manifest.
@@ -61,6 +73,14 @@ SIMILAR = 0.6
 # Slices: a workload with shorter runs than this is brief, with longer ones than that, long.
 BRIEF_US = 2_000.0
 LONG_US = 5_000.0
+# A slice is a multiple of the mean run, so that most runs end by themselves, and stays within
+# these factors of the default: a mean is not a distribution.
+RUNS_A_SLICE = 4.0
+SHORTEST_FACTOR, LONGEST_FACTOR = 0.25, 2.5
+# A limit below which a run counts as brief lies this far above the mean run.
+RUNS_A_LIMIT = 3.0
+# Smaller changes than this part are not worth a parameter.
+LEAST_CHANGE = 0.25
 
 _IN_US = {"ns": 0.001, "us": 1.0, "ms": 1_000.0, "s": 1_000_000.0}
 
@@ -96,6 +116,10 @@ def _matches(tags: Iterable[str], phrases: Iterable[str]) -> tuple[str, ...]:
     return tuple(tag for tag in tags if met(tag))
 
 
+def _worth(tags: Iterable[str]) -> float:
+    return sum(WORTH.get(tag, USUAL_WORTH) for tag in tags)
+
+
 def _effective_gain(outcome: OutcomeView) -> float:
     """What the outcome says about the gain of trying, bounded."""
     gain = max(-LARGEST_GAIN, min(LARGEST_GAIN, outcome.gain))
@@ -113,11 +137,7 @@ def belief(
     good = _matches(tags, scheduler.good_for)
     bad = _matches(tags, scheduler.bad_for)
     plain = tuple(tag for tag in _matches(tags, scheduler.tags) if tag not in good)
-    prior = (
-        GOOD_WORTH * min(len(good), MOST_MATCHES)
-        + BAD_WORTH * min(len(bad), MOST_MATCHES)
-        + TAG_WORTH * min(len(plain), MOST_MATCHES)
-    )
+    prior = _worth(good) + BAD_FACTOR * _worth(bad) + TAG_FACTOR * _worth(plain)
     precision = PRIOR_DEVIATION**-2
     weighted = prior * precision
     seen = 0
@@ -144,29 +164,36 @@ def _rounded(value: float) -> float:
     return round(value, digits)
 
 
-def _adapted_slice(parameter: ParameterView, run_us: float) -> ParameterValue | None:
-    """A slice that fits runs of `run_us`, or None where the default fits as well.
+def _wanted_us(name: str, default_us: float, run_us: float) -> float:
+    """What a parameter should be for runs of `run_us`, microseconds; the default where it
+    fits, or where the parameter has nothing to do with runs.
 
     Brief workloads only ever get a shorter slice than the default (their neighbours give
     way sooner, and they still finish a run in one), long ones only ever a longer one.
     """
+    if re.fullmatch(r"slice(_(ns|us|ms|s))?", name):
+        wanted_us = RUNS_A_SLICE * run_us
+        if run_us < BRIEF_US:
+            return min(default_us, max(wanted_us, SHORTEST_FACTOR * default_us))
+        if run_us > LONG_US:
+            return max(default_us, min(wanted_us, LONGEST_FACTOR * default_us))
+    if re.fullmatch(r"burst_limit(_(ns|us|ms|s))?", name) and run_us < BRIEF_US:
+        return max(default_us, RUNS_A_LIMIT * run_us)
+    return default_us
+
+
+def _adapted(parameter: ParameterView, run_us: float) -> ParameterValue | None:
+    """A value that fits runs of `run_us`, or None where the default fits as well."""
     scale = _IN_US.get(parameter.unit)
     default = parameter.default
     if scale is None or isinstance(default, bool | str) or default <= 0:
         return None
-    default_us = default * scale
-    if run_us < BRIEF_US:
-        wanted_us = min(default_us, max(2 * run_us, 300.0))
-    elif run_us > LONG_US:
-        wanted_us = max(default_us, 4 * run_us)
-    else:
-        return None
-    value = _rounded(wanted_us) / scale
+    value = _rounded(_wanted_us(parameter.name, default * scale, run_us)) / scale
     if parameter.min is not None:
         value = max(parameter.min, value)
     if parameter.max is not None:
         value = min(parameter.max, value)
-    if not 0.0 <= abs(value / default - 1) < math.inf or abs(value / default - 1) < 0.25:
+    if abs(value / default - 1) < LEAST_CHANGE:
         return None
     return round(value) if parameter.type == "int" else value
 
@@ -179,14 +206,8 @@ def adapted_parameters(scheduler: SchedulerDetail, run_us: float) -> dict[str, P
     """
     if run_us <= 0 or scheduler.kind == "external":
         return {}
-    changed: dict[str, ParameterValue] = {}
-    for parameter in scheduler.parameters:
-        if not re.fullmatch(r"slice(_(ns|us|ms|s))?", parameter.name):
-            continue
-        value = _adapted_slice(parameter, run_us)
-        if value is not None:
-            changed[parameter.name] = value
-    return changed
+    found = {each.name: _adapted(each, run_us) for each in scheduler.parameters}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def _run_us(situation: Situation) -> float:

@@ -9,6 +9,7 @@ from cli.check import show_gates
 from cli.formats import (
     better,
     clock,
+    ended_as,
     interval,
     microseconds,
     moment,
@@ -62,14 +63,14 @@ def _tell_trial(trial: TrialView) -> None:
     on = f" of {trial.workload}" if trial.workload else ""
     say(f"trial {trial.id}: {name}, judged by {trial.objective}{on}", "bold")
     say(
-        f"began {moment(trial.at)}, {lasted}; candidate {trial.candidate}; {trial.state.value}",
+        f"began {moment(trial.at)}, {lasted}; candidate {trial.candidate}; {ended_as(trial)}",
         "dim",
     )
     if trial.windows:
         _windows(trial)
     verdict = trial.verdict
     if verdict is None:
-        say(f"no verdict: {trial.reason or trial.state.value}")
+        say(f"no verdict: {trial.reason or ended_as(trial)}")
         return
     kept = verdict.decision is Decision.KEEP
     early = ", before all windows were run" if verdict.early else ""
@@ -116,7 +117,7 @@ def _tell_episode(client: Client, episode: EpisodeView) -> None:
             for line in text.splitlines():
                 say(line)
     unproven = [each for each in episode.candidates if not _tried(each, episode)]
-    for id in unproven:  # noqa: A001
+    for id in unproven:
         heading(f"what never came to a trial: candidate {id}")
         try:
             show_gates(client.candidate(id))
@@ -141,7 +142,7 @@ def _tell_episode(client: Client, episode: EpisodeView) -> None:
         for event in episode.events:
             entry = Text(clock(event.at) + "  ", style="dim")
             entry.append_text(plain(event.kind.value.ljust(18)))
-            entry.append_text(plain(event.message, 1000))
+            entry.append_text(plain(event.message.partition("\n")[0], 1000))
             out().print(entry, soft_wrap=True)
 
 

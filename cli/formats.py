@@ -5,7 +5,14 @@ import re
 import time
 from collections.abc import Iterable, Mapping
 
-from daemon.api.models import Direction, ParameterValue, TrialView, VerdictView
+from daemon.api.models import (
+    Decision,
+    Direction,
+    ParameterValue,
+    TrialState,
+    TrialView,
+    VerdictView,
+)
 from process import Fault, FaultType
 
 _SPAN_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -95,13 +102,21 @@ def interval(verdict: VerdictView) -> str:
     )
 
 
+def ended_as(trial: TrialView) -> str:
+    """How a trial ended; a trial may be won and not be meant to be kept."""
+    won = trial.verdict is not None and trial.verdict.decision is Decision.KEEP
+    if won and trial.state is TrialState.ROLLED_BACK:
+        return "better, and put back as asked"
+    return trial.state.value.replace("-", " ")
+
+
 def trial_line(trial: TrialView) -> str:
     """One trial in one line: what was compared on what, and how it came out."""
     name = titled(trial.scheduler, trial.parameters)
     if trial.verdict is None:
-        return f"{name}: {trial.state.value}" + (f", {trial.reason}" if trial.reason else "")
+        return f"{name}: {ended_as(trial)}" + (f", {trial.reason}" if trial.reason else "")
     change = better(trial.verdict, trial.direction)
-    return f"{name}: {trial.state.value}, {trial.objective} {change}, {interval(trial.verdict)}"
+    return f"{name}: {ended_as(trial)}; {trial.objective}: {change}, {interval(trial.verdict)}"
 
 
 def parse_span(text: str) -> float:

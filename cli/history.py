@@ -78,7 +78,7 @@ def show_learned(*, json: bool) -> None:
     if outcomes:
         _outcomes(outcomes)
         tried = {titled(each.scheduler, each.parameters) for each in outcomes}
-        say(f"{len(outcomes)} outcomes of {len(tried)} schedulers", "dim")
+        say(f"outcomes: {len(outcomes)}, of schedulers: {len(tried)}", "dim")
     else:
         say("nothing yet", "dim")
     heading("lessons")

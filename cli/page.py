@@ -9,7 +9,17 @@ import html
 from collections.abc import Iterable, Sequence
 
 from cli.account import Account
-from cli.formats import better, clock, interval, microseconds, moment, quantity, span, titled
+from cli.formats import (
+    better,
+    clock,
+    ended_as,
+    interval,
+    microseconds,
+    moment,
+    quantity,
+    span,
+    titled,
+)
 from daemon.api.display import displayable
 from daemon.api.models import Arm, Decision, TrialView
 
@@ -100,13 +110,13 @@ def _trial(trial: TrialView) -> str:
     parts = [f"<h3>{_text(name)} <span class=faint>{_text(trial.id)}</span></h3>"]
     verdict = trial.verdict
     if verdict is None:
-        parts.append(f"<p>{_text(trial.state.value)}: {_text(trial.reason)}</p>")
+        parts.append(f"<p>{_text(ended_as(trial))}: {_text(trial.reason)}</p>")
     else:
         style = "good" if verdict.decision is Decision.KEEP else "bad"
         change = f"{better(verdict, trial.direction)}, {interval(verdict)}"
         parts.append(
-            f'<p><strong class="{style}">{_text(trial.state.value)}</strong>: '
-            f"{_text(trial.objective)} {_text(change)}. {_text(verdict.reason)}</p>"
+            f'<p><strong class="{style}">{_text(ended_as(trial))}</strong>; '
+            f"{_text(trial.objective)}: {_text(change)}. {_text(verdict.reason)}</p>"
         )
     largest = max((each.value for each in trial.windows), default=0.0)
     rows = []

@@ -7,6 +7,7 @@ matplotlib draws it, with its SVG or Agg backend and no display. It is an option
 
 import io
 import warnings
+from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -34,9 +35,10 @@ WORD_COLOURS = {
     "quarantined": "#b91c1c",
 }
 WIDTH_IN, HEIGHT_IN = 11.0, 4.6
-# Numbered marks closer than this share of the width stand above each other.
+# Numbered marks closer than this share of the width stand above each other; a row is so high.
 CLOSE = 0.022
 MOST_ROWS = 4
+ROW_POINTS = 15.0
 # Lines of text below a picture that stands alone.
 MOST_CAPTIONS = 14
 
@@ -76,16 +78,18 @@ def draw(account: Account, kind: Literal["svg", "png"], *, captions: bool) -> by
         "xtick.color": INK,
         "ytick.color": INK,
     }
-    lines = [f"{mark.number}  {_caption(mark)}" for mark in account.marks] if captions else []
+    lines = [(str(mark.number), _caption(mark)) for mark in account.marks] if captions else []
     if len(lines) > MOST_CAPTIONS:
-        lines = [*lines[: MOST_CAPTIONS - 1], f"… and {len(lines) - MOST_CAPTIONS + 1} more"]
+        left_out = len(lines) - MOST_CAPTIONS + 1
+        lines = [*lines[: MOST_CAPTIONS - 1], ("", f"… and {left_out} more")]
     below = 0.19 * len(lines) + (0.15 if lines else 0)
     with mpl.rc_context(settings), warnings.catch_warnings():
         # A name in a script that the font lacks is drawn as boxes; that is no news.
         warnings.simplefilter("ignore")
         figure = Figure(figsize=(WIDTH_IN, HEIGHT_IN + below))
         height = HEIGHT_IN + below
-        top = 1 - (0.75 if captions else 0.45) / height
+        rows = 1 + max((row for _, row in rows_of(account)), default=0)
+        top = 1 - ((0.5 if captions else 0.2) + rows * ROW_POINTS / 72) / height
         bottom = (0.75 + below) / height
         axes = figure.add_axes((0.075, bottom, 0.905, top - bottom))
         _plot(figure, axes, account)
@@ -94,7 +98,9 @@ def draw(account: Account, kind: Literal["svg", "png"], *, captions: bool) -> by
             figure.text(0.075, 1 - 0.28 / height, title, fontsize=12, weight="bold")
         for number, line in enumerate(lines):
             y = (below - 0.19 * (number + 1) + 0.08) / height
-            figure.text(0.075, y, line, fontsize=8.5, color=INK)
+            left, right = line
+            figure.text(0.087, y, left, fontsize=8.5, color=INK, ha="right", weight="bold")
+            figure.text(0.095, y, right, fontsize=8.5, color=INK)
         file = io.BytesIO()
         metadata = {"Date": None} if kind == "svg" else {}
         figure.savefig(file, format=kind, dpi=144, metadata=metadata, facecolor="white")
@@ -163,7 +169,11 @@ def _plot(figure: "Figure", axes: "Axes", account: Account) -> None:
         axes.spines[side].set_visible(False)
     locator = dates.AutoDateLocator(minticks=5, maxticks=11)
     axes.xaxis.set_major_locator(locator)
-    axes.xaxis.set_major_formatter(dates.ConciseDateFormatter(locator))
+    axes.xaxis.set_major_formatter(
+        dates.ConciseDateFormatter(
+            locator, offset_formats=["", "%Y", "%B %Y", "%Y-%m-%d", "%Y-%m-%d", "%Y-%m-%d"]
+        )
+    )
     if points:
         _mark(axes, account, day)
     handles += [
@@ -182,23 +192,29 @@ def _plot(figure: "Figure", axes: "Axes", account: Account) -> None:
         )
 
 
-def _mark(axes: "Axes", account: Account, day: object) -> None:
-    """Numbered lines where something was decided; close ones above each other."""
-    assert callable(day)
-    left, right = axes.get_xlim()
-    taken: list[float] = [-1.0] * MOST_ROWS
+def rows_of(account: Account) -> list[tuple[Mark, int]]:
+    """Each mark with the row it stands in, 0 at the bottom: close ones above each other."""
+    taken = [-1.0] * MOST_ROWS
+    placed = []
     for mark in account.marks:
-        x = day(mark.at)
-        place = (x - left) / (right - left)
-        colour = WORD_COLOURS.get(mark.word, INK)
-        axes.axvline(x, color=colour, linewidth=1.0, alpha=0.75, zorder=2.5)
+        place = (mark.at - account.began) / max(account.ended - account.began, 1.0)
         row = next((i for i in range(MOST_ROWS) if place - taken[i] >= CLOSE), MOST_ROWS - 1)
         taken[row] = place
+        placed.append((mark, row))
+    return placed
+
+
+def _mark(axes: "Axes", account: Account, day: Callable[[float], float]) -> None:
+    """Numbered lines where something was decided."""
+    for mark, row in rows_of(account):
+        x = day(mark.at)
+        colour = WORD_COLOURS.get(mark.word, INK)
+        axes.axvline(x, color=colour, linewidth=1.0, alpha=0.75, zorder=2.5)
         axes.annotate(
             str(mark.number),
             (x, 1.0),
             xycoords=("data", "axes fraction"),
-            xytext=(0, 7 - 15 * row),
+            xytext=(0, 8 + ROW_POINTS * row),
             textcoords="offset points",
             ha="center",
             va="center",

@@ -37,14 +37,12 @@ PATH = Path("/etc/schedpilot/schedpilot.toml")
 # A configuration is some pages of text.
 LARGEST_BYTES = 256 * 1024
 # Workloads that are never judged by a baseline: threads of the kernel, whose waits nobody
-# feels as such, and what is our own. A declared objective is checked even so.
+# feels as such; what has no lasting name; and what is our own. A declared objective is
+# checked even so.
 NEVER_JUDGED = (
-    "comm:kworker*",
-    "comm:ksoftirqd*",
-    "comm:rcu*",
-    "comm:migration*",
-    "comm:kswapd*",
-    "comm:kcompactd*",
+    "kthread:*",
+    "cgroup-id:*",
+    "other",
     "comm:schedpilot*",
     "cgroup:/system.slice/schedpilot*",
 )

@@ -31,7 +31,7 @@ from daemon.recall import Recall, opened
 from daemon.server import listen, serve_on
 from daemon.standing import Standing
 from daemon.trials import Trial, Trials
-from daemon.watch import Source, Watch
+from daemon.watch import Watch
 from process import Fault, FaultType
 from scheduler_library.catalog import load_catalog
 from scheduler_library.history import FILE, open_history
@@ -59,7 +59,7 @@ class Daemon:
         self.recall: Recall = opened(open_history(state / FILE), self._trouble)
         self.loader = Loader(lease_s=config.trial.lease_s, on_gone=self._gone)
         self.watch = Watch(
-            start=_start_signals,
+            start=lambda interval_s: SignalsSource(interval_s, max_workloads=MOST_WORKLOADS),
             interval_s=config.daemon.interval_s,
             scheduler=self._running_name,
             on_observation=self._observe,
@@ -200,10 +200,6 @@ class Daemon:
                 scheduler=loaded.what.name,
                 reason="the daemon stops",
             )
-
-
-async def _start_signals(interval_s: float) -> Source:
-    return await SignalsSource.start(interval_s, max_workloads=MOST_WORKLOADS)
 
 
 def main(

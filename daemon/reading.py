@@ -319,6 +319,10 @@ class Reader:
         return standing.advice_only(now) or standing.cooldown(now, self._standing.limits)
 
 
+def _on_path(command: str | None) -> bool:
+    return command is not None and shutil.which(command, path=PATH) is not None
+
+
 def _page(entry: Entry) -> str:
     try:
         return (entry.folder / "README.md").read_text(encoding="utf-8", errors="replace")

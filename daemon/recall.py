@@ -114,7 +114,7 @@ class Recall:
                 )
             )
             self._store.prune()
-        self._store.put_view(episode.id, episode.view().model_dump_json())
+        self._store.put_view(episode.id, episode.at, episode.view().model_dump_json())
         self._check()
 
     def trial_started(self, trial: TrialView) -> None:
@@ -151,7 +151,7 @@ class Recall:
                 )
             )
         self._store.end_trial(trial.id, trial.ended, trial.state.value)
-        self._store.put_view(trial.id, trial.model_dump_json())
+        self._store.put_view(trial.id, trial.at, trial.model_dump_json())
         self._check()
 
     def lesson(self, text: str, author: str, episode: str | None) -> LessonView:

@@ -151,6 +151,7 @@ class _Protocol(H11Protocol):
     """uvicorn's, with bounds on who may hold how many connections and for how long."""
 
     user = 0
+    _patience: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -162,7 +163,12 @@ class _Protocol(H11Protocol):
             transport.write(_FULL % (len(_FULL_PROBLEM), _FULL_PROBLEM))
             transport.close()
             return
-        self.loop.call_later(HEADER_LIMIT_S, self._expect_request)
+        self._patience = self.loop.call_later(HEADER_LIMIT_S, self._expect_request)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+        super().connection_lost(exc)
 
     def _expect_request(self) -> None:
         if self.cycle is None:

@@ -6,6 +6,7 @@ import contextlib
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from bpf.signals import SignalsLine
@@ -28,8 +29,7 @@ class Source(Protocol):
     """What `bpf.signals.SignalsSource` is to us."""
 
     def lines(self) -> AsyncIterator[SignalsLine]: ...
-    async def set_interval(self, seconds: float) -> None: ...
-    async def end(self) -> None: ...
+    async def set_interval(self, interval_s: float) -> None: ...
 
 
 class Watch:
@@ -38,7 +38,7 @@ class Watch:
     def __init__(
         self,
         *,
-        start: Callable[[float], Awaitable[Source]],
+        start: Callable[[float], AbstractAsyncContextManager[Source]],
         interval_s: float,
         scheduler: Callable[[], str],
         on_observation: Callable[[Observation], Awaitable[None]],
@@ -61,17 +61,14 @@ class Watch:
         pause = FIRST_PAUSE_S
         while True:
             try:
-                self._source = await self._start(self.interval_s)
-                async for line in self._source.lines():
-                    pause = FIRST_PAUSE_S
-                    await self._take(line)
-                self._on_trouble("the signals program ended; it is started again")
+                async with self._start(self.interval_s) as self._source:
+                    async for line in self._source.lines():
+                        pause = FIRST_PAUSE_S
+                        await self._take(line)
             except Fault as fault:
-                self._on_trouble(str(fault))
+                self._on_trouble(f"{fault}; the signals program is started again in {pause:g} s")
             finally:
-                source, self._source = self._source, None
-                if source is not None:
-                    await source.end()
+                self._source = None
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE_S)
 

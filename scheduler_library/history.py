@@ -359,6 +359,20 @@ class History:
     def lift_quarantine(self, candidate: str) -> None:
         self._write("DELETE FROM quarantine WHERE candidate = ?", (candidate,))
 
+    def put_view(self, id: str, at: float, view: str) -> None:
+        """Store an episode or trial (JSON) as it is shown, so that it can be shown again later.
+
+        The other tables are for questions about many; this one is for telling the whole story
+        of one, whatever later versions make of the tables.
+        """
+        self._write("INSERT OR REPLACE INTO views VALUES (?, ?, ?)", (id, at, view))
+
+    def view(self, id: str) -> str | None:
+        """What `put_view` stored last."""
+        for row in self._rows("SELECT view FROM views WHERE id = ?", (id,)):
+            return str(row[0])
+        return None
+
     def prune(self) -> None:
         """Forget the oldest beyond the bounds; verdicts outlive the windows they rest on."""
         for statement, kept in (
@@ -377,6 +391,11 @@ class History:
                 "WHERE profile IS NOT NULL) AND id IN (SELECT id FROM profiles "
                 "ORDER BY at DESC LIMIT -1 OFFSET ?)",
                 KEPT_PROFILES,
+            ),
+            (
+                "DELETE FROM views WHERE id IN (SELECT id FROM views "
+                "ORDER BY at DESC LIMIT -1 OFFSET ?)",
+                2 * KEPT_EPISODES,
             ),
             (
                 "DELETE FROM lessons WHERE id IN (SELECT id FROM lessons "

@@ -57,6 +57,9 @@ STEPS: tuple[str, ...] = (
         at REAL NOT NULL, calls INTEGER NOT NULL, tokens INTEGER NOT NULL,
         money_usd REAL NOT NULL, seconds REAL NOT NULL
     );
+    CREATE TABLE views (
+        id TEXT PRIMARY KEY, at REAL NOT NULL, view TEXT NOT NULL
+    );
     CREATE INDEX gates_by_candidate ON gates(candidate);
     CREATE INDEX trials_by_episode ON trials(episode);
     CREATE INDEX trials_by_candidate ON trials(candidate);

@@ -16,9 +16,13 @@ API_VERSION = "v1"
 # The largest request body taken, bytes. A C candidate is at most 1 MiB of source.
 BODY_LIMIT_BYTES = 2 * 1024 * 1024
 
-# A workload's id as the signals program gives it: `cgroup:/path` or `comm:name`.
+# A workload's id as the signals program gives it: `cgroup:/path`, `comm:name` for processes of
+# the root cgroup, `kthread:name`, `cgroup-id:number` for a cgroup that was gone too soon.
 WorkloadId = Annotated[
-    str, StringConstraints(min_length=6, max_length=4096, pattern=r"^(cgroup:/|comm:)")
+    str,
+    StringConstraints(
+        min_length=6, max_length=4096, pattern=r"^(cgroup:/|comm:|kthread:|cgroup-id:)"
+    ),
 ]
 SchedulerName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,40}$")]
 RecordId = Annotated[str, StringConstraints(pattern=r"^[a-z]{1,4}-[0-9a-z]{4,32}$")]

@@ -5,14 +5,15 @@ A percentile of a window is read from the sum of its histograms. The mean of the
 percentiles is something else, and wrong by as much as the intervals differ.
 """
 
+import math
 from collections.abc import Iterable
 
 # (upper edge, count) in rising order of edges; empty buckets may be left out.
 Histogram = tuple[tuple[float, int], ...]
 
-# Where a bucket begins, as a fraction of where it ends. The signals program has four linear
-# buckets to each power of two, of which the first is the widest: from 1 to 1.25.
-BUCKET_BEGIN = 0.8
+# The first bucket of the signals program ends here, nanoseconds; from there on there are four
+# linear ones in each power of two (bpf/signals.h).
+_FIRST_EDGE_NS = 1024
 
 
 def merged(histograms: Iterable[Histogram]) -> Histogram:
@@ -28,18 +29,27 @@ def total(histogram: Histogram) -> int:
     return sum(count for _, count in histogram)
 
 
-def quantile(histogram: Histogram, fraction: float) -> float:
+def quantile(histogram: Histogram, fraction: float, longest: float = math.inf) -> float:
     """The value below which `fraction` (0 to 1) of the samples lie; 0 of an empty histogram.
 
-    Linear within the bucket, so that a small change is not hidden by the bucket's width.
+    Linear within the bucket, so that a small change is not hidden by the bucket's width, and
+    never above `longest`, the largest sample, where that is known.
     """
     wanted = fraction * total(histogram)
     seen = 0
-    before = 0.0
     for upper, count in histogram:
         if count > 0 and seen + count >= wanted:
-            lower = max(before, BUCKET_BEGIN * upper)
-            return lower + (upper - lower) * max(0.0, wanted - seen) / count
+            lower = lower_edge(upper)
+            width = max(0.0, min(upper, longest) - lower)
+            return lower + width * max(0.0, wanted - seen) / count
         seen += count
-        before = upper
-    return before
+    return 0.0
+
+
+def lower_edge(upper_us: float) -> float:
+    """Where the bucket begins that ends at `upper_us`, microseconds."""
+    upper_ns = round(upper_us * 1000)
+    if upper_ns <= _FIRST_EDGE_NS:
+        return 0.0
+    octave = 1 << ((upper_ns - 1).bit_length() - 1)
+    return (upper_ns - octave // 4) / 1000

@@ -335,7 +335,8 @@ def _delay(fraction: float | None, parts: Sequence[WorkloadObservation]) -> Valu
         return Value(sum(part.delay_mean_us * part.delay_count for part in parts) / count, count)
     histogram = merged(part.delay_hist for part in parts)
     count = total(histogram)
-    return Value(quantile(histogram, fraction), count) if count else None
+    longest = max(part.delay_max_us for part in parts)
+    return Value(quantile(histogram, fraction, longest), count) if count else None
 
 
 @dataclass(frozen=True, slots=True)

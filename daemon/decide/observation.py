@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """One interval of the machine, as the decisions see it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
 
+from bpf.signals import SignalsLine, WorkloadSignals
 from daemon.api.models import SignalPoint
 from daemon.decide.histogram import Histogram, quantile
 
@@ -48,11 +48,15 @@ class WorkloadObservation:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """All workloads in the interval that ended `at` (Unix seconds) and lasted `interval_s`."""
+    """All workloads in the interval that ended `at` (Unix seconds) and lasted `interval_s`.
+
+    `busy_cpus` is how many CPUs' worth of time was not idle.
+    """
 
     at: float
     interval_s: float
     workloads: Mapping[str, WorkloadObservation] = field(default_factory=dict)
+    busy_cpus: float = 0.0
     lost: int = 0
 
     @property
@@ -60,71 +64,30 @@ class Observation:
         return self.at - self.interval_s
 
 
-class _Distribution(Protocol):
-    @property
-    def count(self) -> int: ...
-    @property
-    def sum(self) -> float: ...
-    @property
-    def max(self) -> float: ...
-    @property
-    def hist(self) -> Iterable[tuple[float, int]]: ...
-
-
-class _Workload(Protocol):
-    @property
-    def id(self) -> str: ...
-    @property
-    def threads(self) -> int: ...
-    @property
-    def delay_us(self) -> _Distribution: ...
-    @property
-    def slice_us(self) -> _Distribution: ...
-    @property
-    def wakeups(self) -> int: ...
-    @property
-    def migrations(self) -> int: ...
-    @property
-    def involuntary(self) -> int: ...
-    @property
-    def run_us(self) -> float: ...
-
-
-class _Line(Protocol):
-    @property
-    def time(self) -> float: ...
-    @property
-    def interval_s(self) -> float: ...
-    @property
-    def workloads(self) -> Iterable[_Workload]: ...
-    @property
-    def lost(self) -> int: ...
-
-
-def observation_of(line: _Line) -> Observation:
+def observation_of(line: SignalsLine) -> Observation:
     """What `bpf.signals` parsed, as rates and figures. Totals become per-second values."""
     span = line.interval_s if line.interval_s > 0 else 1.0
     return Observation(
         at=line.time,
         interval_s=line.interval_s,
         workloads={each.id: _workload(each, span) for each in line.workloads},
+        busy_cpus=line.machine.cpus * line.machine.utilisation,
         lost=line.lost,
     )
 
 
-def _workload(each: _Workload, span: float) -> WorkloadObservation:
+def _workload(each: WorkloadSignals, span: float) -> WorkloadObservation:
     delay, slices = each.delay_us, each.slice_us
-    histogram = tuple((float(upper), int(count)) for upper, count in delay.hist)
     return WorkloadObservation(
         id=each.id,
         threads=each.threads,
         delay_count=delay.count,
-        delay_mean_us=delay.sum / delay.count if delay.count else 0.0,
-        delay_p50_us=quantile(histogram, 0.5),
-        delay_p99_us=quantile(histogram, 0.99),
-        delay_max_us=float(delay.max),
-        delay_hist=histogram,
-        slice_mean_us=slices.sum / slices.count if slices.count else 0.0,
+        delay_mean_us=delay.mean,
+        delay_p50_us=quantile(delay.hist, 0.5, delay.max),
+        delay_p99_us=quantile(delay.hist, 0.99, delay.max),
+        delay_max_us=delay.max,
+        delay_hist=delay.hist,
+        slice_mean_us=slices.mean,
         slice_count=slices.count,
         wakeups_per_s=each.wakeups / span,
         involuntary_per_s=each.involuntary / span,

@@ -238,7 +238,7 @@ def test_every_kind_has_an_id_of_its_own_and_a_page_in_the_catalog() -> None:
     assert set(ENTRIES) == set(EventKind)
     ids = [entry.message_id for entry in ENTRIES.values()]
     assert len(set(ids)) == len(ids)
-    assert all(re.fullmatch(r"[0-9a-f]{32}", id) for id in ids)
+    assert all(re.fullmatch(r"[0-9a-f]{32}", each) for each in ids)
     pages = re.split(r"^-- ([0-9a-f]{32})$", CATALOG.read_text(), flags=re.MULTILINE)
     assert pages[1::2] == ids
     known = {name for kind in EventKind for name, _ in fields(_full(kind))}

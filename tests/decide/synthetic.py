@@ -63,8 +63,8 @@ def workload(
         threads=4,
         delay_count=count,
         delay_mean_us=sum(delays) / max(1, count),
-        delay_p50_us=quantile(found, 0.5),
-        delay_p99_us=quantile(found, 0.99),
+        delay_p50_us=quantile(found, 0.5, max(delays, default=0.0)),
+        delay_p99_us=quantile(found, 0.99, max(delays, default=0.0)),
         delay_max_us=max(delays, default=0.0),
         delay_hist=found,
         slice_mean_us=500.0,
@@ -78,7 +78,10 @@ def workload(
 def interval(number: int, *workloads: WorkloadObservation, seconds: float = 5.0) -> Observation:
     """The interval of that number, counted from the start of the recording."""
     return Observation(
-        START + (number + 1) * seconds, seconds, {each.id: each for each in workloads}
+        START + (number + 1) * seconds,
+        seconds,
+        {each.id: each for each in workloads},
+        busy_cpus=sum(each.run_share for each in workloads),
     )
 
 

@@ -72,12 +72,12 @@ def test_a_big_gain_is_kept_and_early(ratio: float, noise: float) -> None:
 
 @pytest.mark.parametrize("noise", [0.05, 0.2])
 def test_harm_is_stopped_within_the_first_windows(noise: float) -> None:
-    """Three times worse is over after its first or second window."""
+    """Three times worse is over when both arms have had two windows, at the latest."""
     dice = seeded(29)
     for _ in range(100):
         end, windows, verdict = trial(dice, 3.0, noise)
         assert end == "harm"
-        assert len(windows) <= 3
+        assert len(windows) <= 4
         assert verdict.decision is Decision.ROLLBACK
         assert "times worse" in verdict.reason
 

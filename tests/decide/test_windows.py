@@ -5,6 +5,7 @@ from daemon.api.models import Arm
 from daemon.decide.objective import Measurement, parse_objective
 from daemon.decide.settings import TrialSettings
 from daemon.decide.windows import (
+    Guarded,
     guarded_of,
     live_of,
     next_arm,
@@ -43,7 +44,7 @@ def test_an_excluded_window_is_run_again() -> None:
 def test_after_the_last_window_there_is_none() -> None:
     """So many windows, and no more."""
     windows = [window(arm, 1) for arm in schedule(8)]
-    assert next_arm(windows[:7], SETTINGS) is Arm.BASELINE
+    assert next_arm(windows[:7], SETTINGS) is Arm.CANDIDATE
     assert next_arm(windows, SETTINGS) is None
 
 
@@ -83,9 +84,8 @@ def test_the_delay_of_others_is_of_those_that_sleep() -> None:
     """Another service's delay is guarded."""
     dice = seeded(1)
     seen = [interval(0, workload(dice), workload(dice, "comm:db", p99_us=20_000))]
-    assert guarded_of(SERVICE, seen)[  # type: ignore[index]
-        "others_delay_p99_us"
-    ] == pytest.approx(20_000, rel=0.3)
+    figures = guarded_of(SERVICE, seen)
+    assert figures[Guarded.OTHERS_DELAY_P99_US] == pytest.approx(20_000, rel=0.3)
 
 
 def test_a_window_with_little_in_it_is_excluded_with_the_reason() -> None:

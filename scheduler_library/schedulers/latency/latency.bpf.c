@@ -35,11 +35,13 @@ volatile u64 credit_ns = 4000000;
 /* Live. May a brisk task that wakes take the CPU from another? */
 volatile bool preempt = true;
 /*
- * Live. A brisk task takes a CPU only from one whose bursts are this many times as long as
- * its own. Tasks that are alike (a pipeline, a thread pool) gain nothing from interrupting
- * each other and lose a switch each time.
+ * Live. A task that wakes others all the time may not be interrupted before it ran this
+ * long, ns. Else each item that a producer hands on costs it the CPU: a pipeline would
+ * switch for every item, instead of once for a batch of them.
  */
-volatile u64 preempt_ratio = 4;
+volatile u64 min_run_ns = 500000;
+/* Load. All the time: more often than once in this much of its own CPU time, ns. */
+const volatile u64 wake_gap_ns = 150000;
 /* Load. No task shall wait longer than about this for its turn, ns. */
 const volatile u64 max_wait_ns = 1500000000;
 /* Load. Slices never become shorter than this, ns. */
@@ -73,6 +75,9 @@ struct task_ctx {
 	u64 burst;	  /* CPU time since it woke, ns */
 	u64 burst_avg;	  /* ns */
 	u64 interval_avg; /* between wakeups, ns */
+	u64 gap_avg;	  /* its CPU time for each wakeup that it caused, ns */
+	u64 gap_time;	  /* CPU time since gap_avg was last brought up to date, ns */
+	u64 gap_wakes;	  /* wakeups that it caused since then */
 	bool brisk;
 };
 
@@ -91,7 +96,7 @@ enum occupant {
 };
 
 struct cpu_ctx {
-	u64 burst; /* of the task that runs: on average, or the one it is in if longer, ns */
+	u64 from; /* not to be interrupted before, ns */
 	u32 occupant;
 	u32 owed; /* the slice about to begin was owed: it may not be interrupted */
 	s64 debt; /* what brisk tasks owe the others here, ns */
@@ -188,13 +193,13 @@ static bool is_brisk(const struct task_struct *p, const struct task_ctx *t)
 }
 
 /*
- * Find a CPU that `p` may use and that runs a task of longer bursts, claim it, and make it
- * pick anew.
+ * Find a CPU that `p` may use and that runs another task, claim it, and make it pick anew.
  * Its previous CPU first, where its data may still be cached.
  */
-static void take_cpu(struct task_struct *p, const struct task_ctx *t, s32 first)
+static void take_cpu(struct task_struct *p, s32 first)
 {
 	u32 i, cpu, most = nr_cpus < search_cpus ? nr_cpus : search_cpus;
+	u64 now = scx_bpf_now();
 
 	bpf_for (i, 0, most) {
 		struct cpu_ctx *c;
@@ -203,7 +208,7 @@ static void take_cpu(struct task_struct *p, const struct task_ctx *t, s32 first)
 		if (!bpf_cpumask_test_cpu(cpu, p->cpus_ptr))
 			continue;
 		c = cpu_ctx(cpu);
-		if (!c || c->occupant != AN_OTHER || c->burst < t->burst_avg * preempt_ratio)
+		if (!c || c->occupant != AN_OTHER || before(now, c->from))
 			continue;
 		/* Two tasks that wake together take two CPUs, not the same one twice. */
 		if (__sync_val_compare_and_swap(&c->occupant, AN_OTHER, CLAIMED) != AN_OTHER)
@@ -263,7 +268,7 @@ void BPF_STRUCT_OPS(latency_enqueue, struct task_struct *p, u64 enq_flags)
 	if (cpu >= 0)
 		scx_bpf_kick_cpu(cpu, SCX_KICK_IDLE);
 	else if (t->brisk && preempt && (enq_flags & SCX_ENQ_WAKEUP))
-		take_cpu(p, t, scx_bpf_task_cpu(p));
+		take_cpu(p, scx_bpf_task_cpu(p));
 }
 
 void BPF_STRUCT_OPS(latency_dispatch, s32 cpu, struct task_struct *prev)
@@ -281,7 +286,7 @@ void BPF_STRUCT_OPS(latency_dispatch, s32 cpu, struct task_struct *prev)
 
 void BPF_STRUCT_OPS(latency_runnable, struct task_struct *p, u64 enq_flags)
 {
-	struct task_ctx *t = ctx_of(p);
+	struct task_ctx *t = ctx_of(p), *waker;
 	u64 now;
 
 	if (!t)
@@ -297,6 +302,10 @@ void BPF_STRUCT_OPS(latency_runnable, struct task_struct *p, u64 enq_flags)
 	t->interval_avg =
 	    average(t->interval_avg, now - t->woke_at < 1000000000 ? now - t->woke_at : 1000000000);
 	t->woke_at = now;
+	/* Interrupts are put down to whoever runs; they are rare beside what matters here. */
+	waker = ctx_of(bpf_get_current_task_btf());
+	if (waker)
+		waker->gap_wakes++;
 }
 
 void BPF_STRUCT_OPS(latency_quiescent, struct task_struct *p, u64 deq_flags)
@@ -323,7 +332,7 @@ void BPF_STRUCT_OPS(latency_running, struct task_struct *p)
 	t->started_at = scx_bpf_now();
 	/* Those that found an idle CPU skipped enqueue. */
 	t->brisk = is_brisk(p, t);
-	c->burst = t->burst > t->burst_avg ? t->burst : t->burst_avg;
+	c->from = t->started_at + (t->gap_avg < wake_gap_ns ? min_run_ns : 0);
 	c->occupant = t->brisk || c->owed ? A_BRISK : AN_OTHER;
 	c->owed = 0;
 }
@@ -342,6 +351,12 @@ void BPF_STRUCT_OPS(latency_stopping, struct task_struct *p, bool runnable)
 	all = runnable_weight;
 	t->started_at = 0;
 	t->burst += ran;
+	t->gap_time += ran;
+	if (t->gap_time > 8 * wake_gap_ns) {
+		t->gap_avg = average(t->gap_avg, t->gap_time / (t->gap_wakes ? t->gap_wakes : 1));
+		t->gap_time = 0;
+		t->gap_wakes = 0;
+	}
 	t->vtime += ran * 100 / weight;
 	__sync_fetch_and_add(&clock, ran * 100 / (all > weight ? all : weight));
 

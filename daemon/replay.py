@@ -1,0 +1,393 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A recording through the daemon's own decisions: `python -m daemon.replay FILE`.
+
+FILE holds what `schedpilot-signals` printed, plain or gzip. Between its lines there may be marks,
+each a JSON object on a line of its own, for what else the daemon knew at that time:
+
+    {"mark": "scheduler", "at": T, "candidate": "c-1234"}       from here on this runs; "": default
+    {"mark": "measurement", "at": T, "name": "rps", "value": 812.0}
+    {"mark": "trial", "at": T, "workload": "comm:shop", "objective": "latency p99 < 5ms"}
+    {"mark": "window", "arm": "baseline", "started": T, "ended": T}
+    {"mark": "end", "at": T}                                    the trial is over
+
+A window's mark comes after the lines that it covers. Intervals of a trial are not judged for
+degradation, just as the daemon does not. Exit status: 0, or 1 with the reason.
+"""
+
+import argparse
+import gzip
+import json
+import sys
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from bpf.signals import SignalsLine
+from daemon import config as configuration
+from daemon.api.display import displayable
+from daemon.api.models import Arm, Decision, Degradation, VerdictView, WindowView
+from daemon.decide import detect, guard
+from daemon.decide.objective import Measurement, Objective, parse_objective
+from daemon.decide.observation import Observation, observation_of
+from daemon.decide.verdict import conclude, harm, judge, stopped
+from daemon.decide.windows import Live, live_of, settled, window_of
+from daemon.decide.words import figure
+from process import Fault, FaultType
+from process.run import LINE_LIMIT
+
+
+class _Mark(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class SchedulerMark(_Mark):
+    mark: Literal["scheduler"]
+    at: float
+    candidate: str
+
+
+class MeasurementMark(_Mark):
+    mark: Literal["measurement"]
+    at: float
+    name: str
+    value: float
+    unit: str = ""
+    started: float | None = None
+
+
+class TrialMark(_Mark):
+    mark: Literal["trial"]
+    at: float
+    workload: str
+    objective: str
+    candidate: str = ""
+
+
+class WindowMark(_Mark):
+    mark: Literal["window"]
+    arm: Arm
+    started: float
+    ended: float
+
+
+class EndMark(_Mark):
+    mark: Literal["end"]
+    at: float
+
+
+Mark = SchedulerMark | MeasurementMark | TrialMark | WindowMark | EndMark
+Entry = Mark | SignalsLine
+_MARK: TypeAdapter[Mark] = TypeAdapter(Annotated[Mark, Field(discriminator="mark")])
+
+
+@dataclass(frozen=True)
+class Told:
+    """One thing that the daemon would have said. `workload` is hostile text."""
+
+    at: float
+    kind: Literal["degradation", "recovered", "window", "verdict", "rollback", "summary"]
+    message: str
+    workload: str = ""
+    figures: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass
+class _Trial:
+    """A trial under way; `verdict` as soon as there is one, and then nothing more is judged."""
+
+    objective: Objective
+    workload: str
+    candidate: str
+    at: float
+    observations: list[Observation] = field(default_factory=list)
+    windows: list[WindowView] = field(default_factory=list)
+    verdict: VerdictView | None = None
+
+
+class Replay:
+    """The daemon's memory while it goes through a recording."""
+
+    def __init__(self, config: configuration.Config) -> None:
+        self._config = config
+        self._state = detect.DetectState()
+        self._regime = detect.KERNEL_DEFAULT
+        self._changed_at = 0.0
+        self._measurements: list[Measurement] = []
+        self._trial: _Trial | None = None
+        self._kept: guard.Kept | None = None
+        self._guard = guard.GuardState()
+        self._intervals = 0
+        self._at = 0.0
+
+    def take(self, entry: Entry) -> Iterator[Told]:
+        """What comes of one line or mark.
+
+        Raises:
+            Fault: BAD_PARAMETER for an objective that cannot be understood.
+        """
+        match entry:
+            case SignalsLine():
+                yield from self._interval(observation_of(entry))
+            case SchedulerMark():
+                self._regime, self._changed_at = entry.candidate, entry.at
+                if self._kept and self._kept.candidate != entry.candidate:
+                    self._kept = None
+            case MeasurementMark():
+                self._measurements.append(
+                    Measurement(entry.at, entry.name, entry.value, entry.unit, entry.started)
+                )
+            case TrialMark():
+                self._trial = _Trial(
+                    parse_objective(entry.objective), entry.workload, entry.candidate, entry.at
+                )
+            case WindowMark():
+                yield from self._window(entry)
+            case EndMark():
+                yield from self._end(entry.at)
+
+    def summary(self) -> Told:
+        degraded = len(self._state.degraded())
+        return Told(
+            self._at,
+            "summary",
+            f"{self._intervals} intervals, {len(self._state.workloads)} workloads, "
+            f"{degraded} degraded at the end",
+            figures={"intervals": float(self._intervals), "degraded": float(degraded)},
+        )
+
+    def _interval(self, observation: Observation) -> Iterator[Told]:
+        self._intervals += 1
+        self._at = observation.at
+        if self._trial is not None:
+            self._state = detect.skip(self._state, observation)
+            self._trial.observations.append(observation)
+            return
+        if observation.began < self._changed_at + self._config.trial.settle_s:
+            self._state = detect.skip(self._state, observation)
+            return
+        numbers = [
+            each for each in self._measurements if observation.began < each.at <= observation.at
+        ]
+        self._state, happened = detect.step(
+            self._state,
+            observation,
+            self._config.detect,
+            regime=self._regime,
+            declared=self._config.declared,
+            measurements=numbers,
+            ignored=self._config.ignored,
+        )
+        for each in happened:
+            yield Told(
+                observation.at,
+                "degradation" if isinstance(each, Degradation) else "recovered",
+                each.reason,
+                each.workload,
+                {"value": each.value, "baseline": each.baseline, "ratio": each.ratio}
+                if isinstance(each, Degradation)
+                else {},
+            )
+        if self._kept is not None:
+            yield from self._guarded(self._kept, observation, numbers)
+
+    def _guarded(
+        self, kept: guard.Kept, observation: Observation, numbers: Sequence[Measurement]
+    ) -> Iterator[Told]:
+        self._guard, decision = guard.step(
+            self._guard,
+            kept,
+            observation,
+            self._state,
+            self._config.guard,
+            self._config.trial,
+            self._config.detect,
+            numbers,
+        )
+        if decision is not None:
+            self._kept = None
+            yield Told(
+                observation.at,
+                "rollback",
+                f"{decision.cause.value}: {decision.reason}",
+                decision.workload,
+            )
+
+    def _window(self, mark: WindowMark) -> Iterator[Told]:
+        trial = self._trial
+        if trial is None or trial.verdict is not None:
+            return
+        settings = self._config.trial
+        inside = settled(trial.observations, mark.started, mark.ended, settings)
+        # Interval by interval, as the daemon saw it: harm may have ended the window early.
+        lives: list[Live] = []
+        for each in inside if mark.arm is Arm.CANDIDATE else ():
+            lives.append(live_of(trial.objective, trial.workload, each))
+            reason = harm(trial.windows, lives, trial.objective, settings)
+            if reason:
+                yield from self._judged(
+                    trial, each.at, stopped(trial.windows, trial.objective, reason)
+                )
+                return
+        window = window_of(
+            mark.arm,
+            mark.started,
+            mark.ended,
+            trial.objective,
+            trial.workload,
+            inside,
+            settings,
+            self._measurements,
+        )
+        trial.windows.append(window)
+        yield Told(
+            mark.ended,
+            "window",
+            f"{mark.arm.value}: {window.excluded or figure(window.value, trial.objective.unit)}",
+            trial.workload,
+            {"value": window.value, "samples": float(window.samples)},
+        )
+        reason = harm(trial.windows, [], trial.objective, settings)
+        verdict = (
+            stopped(trial.windows, trial.objective, reason)
+            if reason
+            else judge(trial.windows, trial.objective, settings)
+        )
+        if verdict is not None:
+            yield from self._judged(trial, mark.ended, verdict)
+
+    def _judged(self, trial: _Trial, at: float, verdict: VerdictView) -> Iterator[Told]:
+        trial.verdict = verdict
+        yield Told(
+            at,
+            "verdict",
+            f"{verdict.decision.value}: {verdict.reason}",
+            trial.workload,
+            {
+                "ratio": verdict.ratio,
+                "low": verdict.low,
+                "high": verdict.high,
+                "confidence": verdict.confidence,
+                "gain": verdict.gain,
+            },
+        )
+
+    def _end(self, at: float) -> Iterator[Told]:
+        trial, self._trial = self._trial, None
+        self._changed_at = at
+        if trial is None:
+            return
+        if trial.verdict is None:
+            verdict = conclude(trial.windows, trial.objective, self._config.trial)
+            yield from self._judged(trial, at, verdict)
+        if trial.verdict is not None and trial.verdict.decision is Decision.KEEP:
+            self._regime = trial.candidate or "kept"
+            self._guard = guard.GuardState()
+            self._kept = guard.kept_of(
+                self._regime, trial.workload, trial.objective, at, trial.windows
+            )
+
+
+def replay(entries: Iterable[Entry], config: configuration.Config) -> Iterator[Told]:
+    """All that the daemon would have said of a recording, a summary last."""
+    state = Replay(config)
+    for entry in entries:
+        yield from state.take(entry)
+    yield state.summary()
+
+
+def read(path: Path) -> Iterator[Entry]:
+    """The lines and marks of a recording, one at a time.
+
+    Raises:
+        Fault: NOT_FOUND, TOO_LARGE or BAD_REQUEST, with the line's number.
+    """
+    try:
+        with path.open("rb") as plain:
+            packed = plain.read(2) == b"\x1f\x8b"
+        with gzip.open(path) if packed else path.open("rb") as file:
+            number = 0
+            while raw := file.readline(LINE_LIMIT + 1):
+                number += 1
+                if len(raw) > LINE_LIMIT:
+                    raise Fault(
+                        FaultType.TOO_LARGE,
+                        f"a line is longer than {LINE_LIMIT} bytes",
+                        where=f"{path}:{number}",
+                        hint="give a recording of schedpilot-signals",
+                    )
+                if raw.strip():
+                    yield _entry(raw, f"{path}:{number}")
+    except (OSError, EOFError, zlib.error) as error:
+        raise Fault(
+            FaultType.NOT_FOUND if isinstance(error, FileNotFoundError) else FaultType.BAD_REQUEST,
+            "the recording cannot be read",
+            where=str(path),
+            why=getattr(error, "strerror", None) or str(error),
+            hint="give a file with what schedpilot-signals printed, plain or gzip",
+        ) from None
+
+
+def _entry(raw: bytes, where: str) -> Entry:
+    # Signals begin with their version; parsing every line twice to find out is not needed.
+    is_mark = b'"mark"' in raw[:40]
+    try:
+        if is_mark:
+            return _MARK.validate_json(raw)
+        return SignalsLine.model_validate_json(raw)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise Fault(
+            FaultType.BAD_REQUEST,
+            f"this line is no {'mark' if is_mark else 'line of signals'}",
+            where=where,
+            why=f"{place}: {first['msg']}" if place else first["msg"],
+            hint="`python -m daemon.replay --help` names the marks there are; every other line is "
+            "one that schedpilot-signals printed, unchanged",
+        ) from None
+
+
+def _readable(told: Told) -> str:
+    time = datetime.fromtimestamp(told.at, UTC).strftime("%H:%M:%S")
+    of = f" {displayable(told.workload)}:" if told.workload else ""
+    return f"{time} {told.kind:<11}{of} {told.message}"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m daemon.replay",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("file", type=Path, help="the recording")
+    parser.add_argument("--config", type=Path, help="a configuration file; the defaults without")
+    parser.add_argument("--json", action="store_true", help="one JSON object a line")
+    given = parser.parse_args(arguments)
+    try:
+        if given.config is not None and not given.config.exists():
+            raise Fault(
+                FaultType.NOT_FOUND,
+                "there is no such configuration",
+                where=str(given.config),
+                hint="leave `--config` out for the defaults",
+            )
+        config = configuration.load(given.config) if given.config else configuration.Config()
+        for told in replay(read(given.file), config):
+            print(json.dumps(asdict(told)) if given.json else _readable(told))
+    except Fault as fault:
+        print(fault.report(), file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        # Whoever read along (`| head`) has seen enough.
+        sys.stderr.close()
+        return 0
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
