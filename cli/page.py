@@ -171,7 +171,7 @@ def page(account: Account, picture: bytes, now: float) -> str:
 <html lang="en">
 <head>
 <meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{html.escape(POLICY)}">
+<meta http-equiv="Content-Security-Policy" content="{html.escape(POLICY, quote=False)}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{_text(title, 200)}</title>
 <style>{STYLE}</style>

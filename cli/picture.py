@@ -34,7 +34,8 @@ WORD_COLOURS = {
     "ejected": "#b91c1c",
     "quarantined": "#b91c1c",
 }
-WIDTH_IN, HEIGHT_IN = 11.0, 4.6
+# The height is that of the plot and its axis, without what stands above and below them.
+WIDTH_IN, HEIGHT_IN = 11.0, 4.2
 # Numbered marks closer than this share of the width stand above each other; a row is so high.
 CLOSE = 0.022
 MOST_ROWS = 4
@@ -83,13 +84,14 @@ def draw(account: Account, kind: Literal["svg", "png"], *, captions: bool) -> by
         left_out = len(lines) - MOST_CAPTIONS + 1
         lines = [*lines[: MOST_CAPTIONS - 1], ("", f"… and {left_out} more")]
     below = 0.19 * len(lines) + (0.15 if lines else 0)
+    rows = 1 + max((row for _, row in rows_of(account)), default=0)
+    above = (0.5 if captions else 0.2) + rows * ROW_POINTS / 72
+    height = above + HEIGHT_IN + below
     with mpl.rc_context(settings), warnings.catch_warnings():
         # A name in a script that the font lacks is drawn as boxes; that is no news.
         warnings.simplefilter("ignore")
-        figure = Figure(figsize=(WIDTH_IN, HEIGHT_IN + below))
-        height = HEIGHT_IN + below
-        rows = 1 + max((row for _, row in rows_of(account)), default=0)
-        top = 1 - ((0.5 if captions else 0.2) + rows * ROW_POINTS / 72) / height
+        figure = Figure(figsize=(WIDTH_IN, height))
+        top = 1 - above / height
         bottom = (0.75 + below) / height
         axes = figure.add_axes((0.075, bottom, 0.905, top - bottom))
         _plot(figure, axes, account)

@@ -156,8 +156,11 @@ class Daemon:
         with listen(self.config.daemon.run) as listeners:
             background = [
                 asyncio.create_task(self.watch.run()),
-                asyncio.create_task(self.notifier.watch(lambda: True)),
+                asyncio.create_task(self.notifier.watch(self.watch.healthy)),
             ]
+            # Not after the servers have ended: an open request may hold them for a while, and
+            # the kernel must not wait for it.
+            restored = asyncio.create_task(self._restore_when_stopped())
             try:
                 await serve_on(
                     listeners,
@@ -167,9 +170,8 @@ class Daemon:
                     self._ready,
                 )
             finally:
-                # First the kernel, then everything else.
-                self.notifier.stopping("putting the kernel's own scheduler back")
-                await self._restore()
+                self.stop.set()
+                await restored
                 for task in background:
                     task.cancel()
                 await asyncio.gather(*background, return_exceptions=True)
@@ -189,7 +191,9 @@ class Daemon:
         gc.collect()
         gc.freeze()
 
-    async def _restore(self) -> None:
+    async def _restore_when_stopped(self) -> None:
+        await self.stop.wait()
+        self.notifier.stopping("putting the kernel's own scheduler back")
         await self.trials.end("the daemon stops")
         loaded = await self.loader.unload()
         if loaded is not None:

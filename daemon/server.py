@@ -35,10 +35,15 @@ CONNECTION_LIMIT = 128
 CONNECTION_LIMIT_OF_A_USER = 32
 # A connection that has not sent a whole request header by then is closed, seconds.
 HEADER_LIMIT_S = 10.0
-# The request line carries a workload's id: 4096 characters, percent-encoded thrice that.
-HEADER_LIMIT_BYTES = 32 * 1024
-# How long open requests may take to end once the daemon stops, seconds.
-GRACE_S = 3
+# The request line carries a workload's id: 4096 characters of up to four bytes, each of which
+# is three when percent-encoded.
+HEADER_LIMIT_BYTES = 64 * 1024
+# Idle connections are kept longer than any client reuses one (httpx: 5 s), so that a request is
+# never sent into a closing connection, seconds.
+IDLE_LIMIT_S = 30
+# How long open requests may take to end once the daemon stops, seconds; then who waits for an
+# answer is told, and who does not read is cut off.
+GRACE_S = 2
 
 _FULL = (
     b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\n"
@@ -192,6 +197,7 @@ class _Server(uvicorn.Server):
             # The one who asks has the same clock.
             date_header=False,
             h11_max_incomplete_event_size=HEADER_LIMIT_BYTES,
+            timeout_keep_alive=IDLE_LIMIT_S,
             timeout_graceful_shutdown=GRACE_S,
         )
         super().__init__(config)
@@ -199,6 +205,19 @@ class _Server(uvicorn.Server):
 
     async def main_loop(self) -> None:
         await self._stop.wait()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        # Before uvicorn's own limit, which would end these with a traceback.
+        cut = asyncio.get_running_loop().call_later(GRACE_S * 0.8, self._cut_off)
+        try:
+            await super().shutdown(sockets)
+        finally:
+            cut.cancel()
+
+    def _cut_off(self) -> None:
+        for each in list(self.server_state.connections):
+            if isinstance(each, _Protocol) and each.flow.write_paused:
+                each.transport.abort()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -23,6 +23,8 @@ MOST_BEHIND = 64
 # Pauses before the signals program is started again, seconds: doubled, up to the last.
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 60.0
+# Intervals without a line after which something is stuck.
+SILENCE_INTERVALS = 20
 
 
 class Source(Protocol):
@@ -50,6 +52,7 @@ class Watch:
         self._on_observation = on_observation
         self._on_trouble = on_trouble
         self._source: Source | None = None
+        self._heard = 0.0
         self._listeners: set[asyncio.Queue[Observation]] = set()
         self._measurements: dict[str, deque[Measurement]] = {}
         self.series = Series()
@@ -62,6 +65,7 @@ class Watch:
         while True:
             try:
                 async with self._start(self.interval_s) as self._source:
+                    self._heard = time.monotonic()
                     async for line in self._source.lines():
                         pause = FIRST_PAUSE_S
                         await self._take(line)
@@ -72,7 +76,17 @@ class Watch:
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE_S)
 
+    def healthy(self) -> bool:
+        """Whether this loop does its work, for the watchdog: it reads, or waits to try again.
+
+        A signals program that cannot run is told, and is no reason to be restarted for.
+        """
+        if self._source is None:
+            return True
+        return time.monotonic() - self._heard < SILENCE_INTERVALS * max(self.interval_s, 1.0)
+
     async def _take(self, line: SignalsLine) -> None:
+        self._heard = time.monotonic()
         observation = observation_of(line)
         self.line, self.observation = line, observation
         scheduler = self._scheduler()

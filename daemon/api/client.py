@@ -104,8 +104,16 @@ def _unreachable(path: Path) -> Fault:
     )
 
 
-def _trouble(error: httpx.HTTPError, path: Path) -> NoReturn:
+# `InvalidURL` is httpx's for one that is too long, and apart from its other errors.
+_FAILURES = (httpx.HTTPError, httpx.InvalidURL)
+
+
+def _trouble(error: Exception, path: Path) -> NoReturn:
     """A failure of the transport as a fault."""
+    if isinstance(error, httpx.InvalidURL):
+        raise Fault(
+            FaultType.BAD_REQUEST, "the request cannot be sent", why=str(error)[:200]
+        ) from error
     if isinstance(error, httpx.TimeoutException):
         raise Fault(
             FaultType.TIMEOUT,
@@ -196,7 +204,11 @@ def _arguments(call: Call[Any]) -> dict[str, Any]:
     return {
         "method": call.method,
         "url": call.path,
-        "params": dict(call.parameters),
+        # Arguments of a command line may be no text at all.
+        "params": {
+            name: value.encode("utf-8", "replace").decode()
+            for name, value in call.parameters.items()
+        },
         "content": call.body.model_dump_json() if call.body is not None else None,
         "headers": {"content-type": "application/json"} if call.body is not None else {},
         "timeout": httpx.Timeout(call.timeout_s, connect=_CONNECT_S),
@@ -235,7 +247,7 @@ class Client(_Methods):
         """
         try:
             response = self._http.request(**_arguments(call))
-        except httpx.HTTPError as error:
+        except _FAILURES as error:
             _trouble(error, self.path)
         return _read(call, response.status_code, response.content, self.path)
 
@@ -252,7 +264,7 @@ class Client(_Methods):
                     _read(_EVENTS, response.status_code, response.read(), self.path)
                 for chunk in response.iter_raw():
                     yield from decoder.feed(chunk)
-        except httpx.HTTPError as error:
+        except _FAILURES as error:
             _trouble(error, self.path)
 
     def close(self) -> None:
@@ -282,7 +294,7 @@ class AsyncClient(_Methods):
         """As `Client.send`."""
         try:
             response = await self._http.request(**_arguments(call))
-        except httpx.HTTPError as error:
+        except _FAILURES as error:
             _trouble(error, self.path)
         return _read(call, response.status_code, response.content, self.path)
 
@@ -296,7 +308,7 @@ class AsyncClient(_Methods):
                 async for chunk in response.aiter_raw():
                     for event in decoder.feed(chunk):
                         yield event
-        except httpx.HTTPError as error:
+        except _FAILURES as error:
             _trouble(error, self.path)
 
     async def close(self) -> None:

@@ -17,11 +17,12 @@ API_VERSION = "v1"
 BODY_LIMIT_BYTES = 2 * 1024 * 1024
 
 # A workload's id as the signals program gives it: `cgroup:/path`, `comm:name` for processes of
-# the root cgroup, `kthread:name`, `cgroup-id:number` for a cgroup that was gone too soon.
+# the root cgroup, `kthread:name`, `cgroup-id:number` for a cgroup that was gone too soon, `other`
+# for what there was no account for.
 WorkloadId = Annotated[
     str,
     StringConstraints(
-        min_length=6, max_length=4096, pattern=r"^(cgroup:/|comm:|kthread:|cgroup-id:)"
+        min_length=5, max_length=4096, pattern=r"^(cgroup:/|comm:|kthread:|cgroup-id:|other$)"
     ),
 ]
 SchedulerName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,40}$")]

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What the routes of both sockets share: bodies in, answers and problems out."""
 
+import asyncio
 import difflib
 import logging
 from collections.abc import Awaitable, Callable, Sequence
@@ -126,6 +127,9 @@ def route(path: str, handler: Handler, method: str = "GET") -> Route:
             return await handler(request)
         except Fault as fault:
             return problem_response(request, fault)
+        except asyncio.CancelledError:
+            # The server's last word to requests that outlast its end; the task is ours alone.
+            return problem_response(request, _stopping())
         except ClientDisconnect:
             return Response(status_code=400)  # nobody is there to read it
         except Exception:  # noqa: BLE001 - the last line of defence; logged with its traceback
@@ -142,6 +146,15 @@ def _defect() -> Fault:
         FaultType.INTERNAL,
         "the daemon met a defect of its own while answering",
         hint="the journal has the details: `journalctl -t schedpilotd -p err`; please report it",
+    )
+
+
+def _stopping() -> Fault:
+    return Fault(
+        FaultType.UNREACHABLE,
+        "the daemon gave this request up",
+        why="it is stopping",
+        hint="ask again when it is back: `systemctl status schedpilotd`",
     )
 
 

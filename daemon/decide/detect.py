@@ -2,7 +2,8 @@
 """Which workloads are served worse than they usually are, or worse than was promised.
 
 `step` is given each interval that may be judged, `skip` each that may not (a trial runs, or
-the scheduler has just been changed). The signal is the 99th percentile of run-queue delay.
+the scheduler has just been changed). The signal is the 99th percentile of run-queue delay, of
+workloads that mostly sleep; for what is to be good at anything else there are objectives.
 
 A *regime* is which scheduler runs: "" is the kernel's default, anything else the id of a kept
 candidate. Each has its own baseline, so that what a kept scheduler made better becomes what
@@ -145,7 +146,7 @@ def _judge_workload(
         for name, baseline in track.baselines.items()
         if name in (KERNEL_DEFAULT, regime)
     }
-    if each.delay_count < settings.samples_min:
+    if each.delay_count < settings.samples_min or not each.partly_sleeps:
         return replace(track, baselines=kept, seen=observation.at)
     value = each.delay_p99_us
     own = kept.get(regime, Baseline())
@@ -171,7 +172,9 @@ def _judge_workload(
     calm = learning or _mark(value, own, settings) is Mark.CALM
     uncalm = 0 if calm else track.uncalm + 1
     # While it is degraded the baseline of this regime stays what it was before.
-    if learning or (not track.lasting.active and uncalm % LEARN_ONE_IN == 0):
+    if each.mostly_sleeps and (
+        learning or (not track.lasting.active and uncalm % LEARN_ONE_IN == 0)
+    ):
         own = own.after(value, settings.baseline_intervals)
     track = replace(track, uncalm=uncalm)
     return replace(track, baselines={**kept, regime: own})

@@ -186,7 +186,7 @@ def _bystanders(
         ):
             continue
         bad = (
-            each.wakeups_per_s >= each.involuntary_per_s
+            each.partly_sleeps
             and baseline.ratio(each.delay_p99_us) >= settings.bystander_ratio
             and each.delay_p99_us - baseline.typical >= settings.bystander_floor_us
         )

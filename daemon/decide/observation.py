@@ -8,6 +8,9 @@ from bpf.signals import SignalsLine, WorkloadSignals
 from daemon.api.models import SignalPoint
 from daemon.decide.histogram import Histogram, quantile
 
+# Sleeps for each time that a task is made to leave, from which on a workload still serves.
+PARTLY = 0.1
+
 
 @dataclass(frozen=True, slots=True)
 class WorkloadObservation:
@@ -31,6 +34,22 @@ class WorkloadObservation:
     involuntary_per_s: float = 0.0
     migrations_per_s: float = 0.0
     run_share: float = 0.0
+
+    @property
+    def mostly_sleeps(self) -> bool:
+        """Whether its tasks leave the CPU by themselves more often than they are made to.
+
+        The run-queue delay of such a workload is how long it waits to be served. One that is
+        mostly made to leave waits for its next slice, as long as the others' slices are: that
+        says nothing of how it fares, its share of the CPU does.
+        """
+        return self.wakeups_per_s >= self.involuntary_per_s
+
+    @property
+    def partly_sleeps(self) -> bool:
+        """The same less strictly: a service that a neighbour keeps from the CPU is made to leave
+        it more often than it sleeps, and is a service all the same."""
+        return self.wakeups_per_s >= PARTLY * self.involuntary_per_s
 
     def point(self, at: float, scheduler: str = "") -> SignalPoint:
         return SignalPoint(

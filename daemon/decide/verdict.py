@@ -10,11 +10,12 @@ Kept only when all of these hold, and rolled back otherwise:
   ratio is beyond the tolerance and its interval excludes "no change": the doubt whether it is
   as much as that goes against the candidate.
 
-The trial is looked at after each whole ABBA block from the second on. Looking often finds a
-difference by chance sooner or later, so each look before the last asks for a fifth of the
-error (99 % instead of 95 %), and the last for the configured confidence: the rule of Haybittle
-(1971) and Peto (1976) in a milder form. Of sixteen windows that makes at most
-2 × 0.5 % + 2.5 % of keeps where nothing differs, before `min_gain` lessens it further.
+The trial is looked at after each whole ABBA block: for what is worse from the first on, for
+anything else from the second. Looking often finds a difference by chance sooner or later, so
+each look before the last asks for a fifth of the error (99 % instead of 95 %), and the last for
+the configured confidence: the rule of Haybittle (1971) and Peto (1976) in a milder form. With
+sixteen windows that is a keep in at most 2 × 0.5 % + 2.5 % of trials where nothing differs,
+before `min_gain` lessens it further.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,7 +32,7 @@ from daemon.decide.words import figure, percent
 # The error of an early look, as a part of the last one's.
 EARLY_PART = 5
 PERMUTATION_P = 0.05
-# Blocks before anything but harm ends a trial.
+# Blocks before anything but what is worse ends a trial.
 EARLY_BLOCKS = 2
 # Intervals in a row that make a live catastrophe, or a workload that no longer runs.
 LIVE_BAD = 2
@@ -56,19 +57,17 @@ def judge(
     done = len(included(windows))
     if next_arm(windows, settings) is None:
         return conclude(windows, objective, settings)
-    if done % BLOCK or done < max(settings.min_windows, EARLY_BLOCKS * BLOCK):
+    if not done or done % BLOCK:
         return None
     confidence = 1 - (1 - settings.confidence) / EARLY_PART
     baseline, candidate = values(windows, Arm.BASELINE), values(windows, Arm.CANDIDATE)
     ratio = ratio_of(baseline, candidate, confidence)
     worse = _worse(ratio, objective.direction)
     guarded, broken = _guarded(windows, settings, confidence)
-    clear = (
-        bool(broken)
-        or worse.low >= 1
-        or 1 - worse.low < settings.min_gain
-        or (worse.high < 1 and _agrees(baseline, candidate, objective))
-    )
+    clear = bool(broken) or worse.low >= 1
+    if done >= max(settings.min_windows, EARLY_BLOCKS * BLOCK):
+        clear |= 1 - worse.low < settings.min_gain
+        clear |= worse.high < 1 and _agrees(baseline, candidate, objective)
     if not clear:
         return None
     return _verdict(windows, objective, settings, ratio, guarded, broken, early=True)

@@ -122,11 +122,7 @@ def guarded_of(workload: str, observations: Sequence[Observation]) -> dict[Guard
     }
     if workload and others:
         figures[Guarded.OTHERS_RUN_SHARE] = sum(s * part.run_share for s, part in others) / span
-        # A task that is mostly made to leave its CPU waits for its next slice as long as the
-        # slices are; its share says how it fares. A task that mostly sleeps waits to be served.
-        histogram = merged(
-            part.delay_hist for _, part in others if part.wakeups_per_s >= part.involuntary_per_s
-        )
+        histogram = merged(part.delay_hist for _, part in others if part.mostly_sleeps)
         if histogram:
             figures[Guarded.OTHERS_DELAY_P99_US] = quantile(histogram, 0.99)
     if own:

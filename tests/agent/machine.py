@@ -465,7 +465,7 @@ class Machine(FakeService):
 
     def open_episode(self, workload: str = WORKLOAD) -> str:
         """A degradation, and the episode for it."""
-        id = f"e-{len(self.kept_episodes):04d}"  # noqa: A001
+        id = f"e-{len(self.kept_episodes):04d}"
         trigger = Degradation(
             workload=workload,
             signal="delay_p99_us",

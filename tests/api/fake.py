@@ -72,7 +72,8 @@ def scheduler(name: str) -> SchedulerDetail:
 class FakeService:
     """Implements `Reading` and `Acting`. `asked` is what was asked, newest last.
 
-    `trouble`, when set, is raised by `status` instead of its answer.
+    `trouble`, when set, is raised by `status` instead of its answer; when `slow`, the gates of
+    a candidate never end.
     """
 
     def __init__(self) -> None:
@@ -80,6 +81,7 @@ class FakeService:
         self.trouble: BaseException | None = None
         self.log = EventLog(lambda event: None, held=50)
         self.subscribers = 0
+        self.slow = False
 
     async def status(self) -> StatusView:
         if self.trouble is not None:
@@ -148,6 +150,8 @@ class FakeService:
 
     async def create_candidate(self, request: CandidateRequest) -> CandidateView:
         self.asked.append(("create_candidate", request))
+        if self.slow:
+            await asyncio.Event().wait()
         return CandidateView(id="c-0001", name=request.name or "x", kind="bpf")
 
     async def start_trial(self, request: TrialRequest) -> TrialView:

@@ -118,6 +118,17 @@ def test_any_workload_id_reaches_the_daemon_unchanged(served: Served, id: str) -
     assert served.service.asked[-1] == ("workload", id)
 
 
+def test_what_is_no_text_or_too_long_ends_in_a_fault(served: Served) -> None:
+    """Arguments of a command line may be any bytes of any number."""
+    odd = b"\xff".decode("utf-8", "surrogateescape")
+    with served.observer() as client:
+        client.library(odd)
+        assert served.service.asked[-1] == ("library", "?")
+        for id in (f"pid:{odd}", "cgroup:/" + "x" * 20_000, "cgroup:/" + "x" * 200_000):
+            with pytest.raises(Fault):
+                client.workload(id)
+
+
 def test_a_fault_arrives_as_it_was_raised_with_its_lines_made_safe(served: Served) -> None:
     """Type, sentence, place, cause, hint and lines are the same on both sides."""
     with served.observer() as client, pytest.raises(Fault) as raised:

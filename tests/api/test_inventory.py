@@ -2,88 +2,77 @@
 """The processes of a workload, found in the real /proc."""
 
 import os
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 
-from daemon import inventory
+from bpf.workload_id import workload_of
 from daemon.api.display import displayable
 from daemon.inventory import processes_of
+from process import Fault
 
-COMM = Path("/proc/self/task")
-
-
-@contextmanager
-def thread_named(name: bytes) -> Iterator[None]:
-    """A thread of this process that goes by `name`."""
-    named, over = threading.Event(), threading.Event()
-
-    def live() -> None:
-        (COMM / str(threading.get_native_id()) / "comm").write_bytes(name)
-        named.set()
-        over.wait(60)
-
-    thread = threading.Thread(target=live)
-    thread.start()
-    named.wait(10)
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
+COMM = Path("/proc/self/comm")
 
 
-def own_cgroup() -> str:
-    for line in Path("/proc/self/cgroup").read_text().split("\n"):
-        if line.startswith("0::"):
-            return line.removeprefix("0::")
-    pytest.skip("this machine has no unified cgroup hierarchy")
+@pytest.fixture
+def own_name() -> Iterator[None]:
+    """This process may call itself what it likes, until the test is over."""
+    before = COMM.read_bytes().removesuffix(b"\n")
+    yield
+    COMM.write_bytes(before)
 
 
-def test_processes_of_a_cgroup_are_those_in_it() -> None:
-    """A process finds itself under its own cgroup, and every one found is in it."""
-    own = own_cgroup()
-    found = processes_of(f"cgroup:{own}", limit=10_000)
+def own_id() -> str:
+    return str(workload_of(os.getpid()))
+
+
+def test_a_workload_is_the_processes_that_count_for_it() -> None:
+    """A process finds itself among its own workload's, and each one found belongs there."""
+    found = processes_of(own_id(), limit=10_000)
     assert os.getpid() in {each.pid for each in found}
     for each in found:
-        text = Path(f"/proc/{each.pid}/cgroup")
-        assert not text.exists() or f"0::{own}\n" in text.read_text()
-    assert processes_of("cgroup:/no/such/group") == []
+        assert workload_of(each.pid) in (None, workload_of(os.getpid()))
+    own = next(each for each in found if each.pid == os.getpid())
+    assert own.threads >= 1
+    assert own.user
+    assert "pytest" in own.command
 
 
-def test_a_process_is_found_by_the_name_of_a_thread() -> None:
-    """Signals are counted by thread; a thread's name leads to its process."""
-    with thread_named(b"sched-test-thr"):
-        found = processes_of("comm:sched-test-thr")
-    assert [each.pid for each in found] == [os.getpid()]
-    assert found[0].threads >= 2
-    assert found[0].user
-    assert processes_of("comm:sched-test-thr") == []
+@pytest.mark.parametrize("id", ["cgroup:/no/such/group", "comm:no such name", "other"])
+def test_a_workload_without_processes_is_empty(id: str) -> None:
+    """Nothing found is no error."""
+    assert processes_of(id) == []
 
 
+def test_an_id_of_another_form_is_a_fault() -> None:
+    """What is no id is told from what is not there."""
+    with pytest.raises(Fault):
+        processes_of("pid:1")
+
+
+@pytest.mark.usefixtures("own_name")
 @pytest.mark.parametrize(
-    ("name", "id"),
+    ("name", "shown"),
     [
-        (b"two\nlines", "comm:two\nlines"),
-        (b"\x1b[31mred", "comm:\x1b[31mred"),
-        (b"bad\xff\xfe", "comm:bad\ufffd\ufffd"),
-        ("\u202eabc".encode(), "comm:\u202eabc"),
+        (b"two\nlines\n", "two\\nlines\\n"),
+        (b"\x1b[31mred", "\\x1b[31mred"),
+        (b"bad\xff\xfe", "bad\\xff\\xfe"),
+        ("\u202eabc".encode(), "\\u202eabc"),
+        (b") S 1 1 0 0", ") S 1 1 0 0"),
     ],
 )
-def test_hostile_names_are_found_and_shown_escaped(name: bytes, id: str) -> None:
-    """Names that break lines or are no UTF-8 match their id; what is shown is printable."""
-    with thread_named(name):
-        found = processes_of(id)
-    assert [each.pid for each in found] == [os.getpid()]
-    assert all((each.name + each.command).isprintable() for each in found)
+def test_hostile_names_are_found_and_shown_escaped(name: bytes, shown: str) -> None:
+    """Names that break lines, are no UTF-8 or look like a stat line are found and printable."""
+    COMM.write_bytes(name)
+    found = {each.pid: each for each in processes_of(own_id(), limit=10_000)}
+    assert found[os.getpid()].name == shown
 
 
 def test_no_more_than_asked_for() -> None:
     """The limit holds."""
-    assert len(processes_of(f"cgroup:{own_cgroup()}", limit=1)) == 1
+    assert len(processes_of(own_id(), limit=1)) == 1
 
 
 def test_a_process_that_vanishes_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,8 +81,8 @@ def test_a_process_that_vanishes_is_passed_over(monkeypatch: pytest.MonkeyPatch)
     if gone == 0:
         os._exit(0)
     os.waitpid(gone, 0)
-    monkeypatch.setattr(inventory, "_pids", lambda: [gone, os.getpid()])
-    assert [each.pid for each in processes_of(f"cgroup:{own_cgroup()}")] == [os.getpid()]
+    monkeypatch.setattr(psutil, "pids", lambda: [gone, os.getpid()])
+    assert [each.pid for each in processes_of(own_id())] == [os.getpid()]
 
 
 @pytest.mark.parametrize(

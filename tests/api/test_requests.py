@@ -193,11 +193,14 @@ def test_what_is_not_http_does_not_disturb_the_server(served: Served) -> None:
         assert client.status().version == "1"
 
 
+@pytest.mark.parametrize("limit", ["CONNECTION_LIMIT", "CONNECTION_LIMIT_OF_A_USER"])
 def test_more_connections_than_allowed_are_turned_away(
-    served: Served, monkeypatch: pytest.MonkeyPatch
+    served: Served, monkeypatch: pytest.MonkeyPatch, limit: str
 ) -> None:
-    """One socket's connections are bounded, and room is made when one closes."""
-    monkeypatch.setattr(server, "CONNECTION_LIMIT", 3)
+    """One socket's connections are bounded, and so are one ordinary user's; the other socket's
+    are counted apart."""
+    monkeypatch.setattr(server, limit, 3)
+    monkeypatch.setattr(server, "_user_of", lambda connection: 1000)
     idle = [socket.socket(socket.AF_UNIX) for _ in range(3)]
     try:
         for each in idle:

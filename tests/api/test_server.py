@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from daemon import server
 from daemon.api.client import AsyncClient
+from daemon.api.models import CandidateRequest
 from daemon.server import listen
 from process import Fault, FaultType
 from tests.api.fake import Served, serving
@@ -90,6 +92,31 @@ def test_many_clients_at_once_are_all_answered(served: Served) -> None:
             return [each.id for each in answers]
 
     assert asyncio.run(use()) == [f"comm:{n}" for n in range(50)]
+
+
+def test_who_waits_for_an_answer_is_told_that_the_daemon_stops(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A request that outlasts the daemon ends in a fault, not in a broken connection."""
+    monkeypatch.setattr(server, "GRACE_S", 1)
+    with serving(tmp_path / "run") as served:
+        served.service.slow = True
+
+        async def use() -> Fault:
+            async with AsyncClient(served.control_path) as client:
+                asking = asyncio.create_task(
+                    client.create_candidate(CandidateRequest(library="fifo"))
+                )
+                await asyncio.to_thread(served.until, lambda: bool(served.service.asked))
+                await asyncio.to_thread(served.stop)
+                with pytest.raises(Fault) as raised:
+                    await asking
+                return raised.value
+
+        fault = asyncio.run(use())
+    assert fault.type is FaultType.UNREACHABLE
+    assert "stopping" in fault.why
+    assert caplog.messages == ["Cancel 1 running task(s), timeout graceful shutdown exceeded"]
 
 
 def test_an_idle_server_sleeps(served: Served) -> None:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Made-up recordings: delays drawn from known distributions, in the signals program's buckets."""
 
+import json
 import math
 import random
 from collections.abc import Iterable, Mapping
@@ -112,4 +113,59 @@ def window(
         samples=samples,
         guarded=dict(guarded or {}),
         excluded=excluded,
+    )
+
+
+def line_of(observation: Observation, cpus: int = 2) -> str:
+    """The line that the signals program would have printed for it."""
+    span = observation.interval_s
+    return json.dumps(
+        {
+            "v": 1,
+            "t_ns": round((observation.at - START) * 1e9),
+            "time": observation.at,
+            "interval_s": span,
+            "machine": {
+                "cpus": cpus,
+                "utilisation": min(1.0, observation.busy_cpus / cpus),
+                "context_switches_per_s": 100.0,
+                "runnable": 1,
+                "loadavg": [0.0, 0.0, 0.0],
+                "perf": None,
+                "perf_note": None,
+                "psi_cpu": None,
+                "sched_ext": None,
+            },
+            "workloads": [
+                {
+                    "id": each.id,
+                    "threads": each.threads,
+                    "delay_us": {
+                        "count": each.delay_count,
+                        "sum": each.delay_mean_us * each.delay_count,
+                        "p50": each.delay_p50_us,
+                        "p90": each.delay_p50_us,
+                        "p99": each.delay_p99_us,
+                        "max": each.delay_max_us,
+                        "hist": each.delay_hist,
+                    },
+                    "slice_us": {
+                        "count": each.slice_count,
+                        "sum": each.slice_mean_us * each.slice_count,
+                        "p50": each.slice_mean_us,
+                        "p90": each.slice_mean_us,
+                        "p99": each.slice_mean_us,
+                        "max": each.slice_mean_us,
+                        "hist": [[bucket(each.slice_mean_us), each.slice_count]],
+                    },
+                    "wakeups": round(each.wakeups_per_s * span),
+                    "involuntary": round(each.involuntary_per_s * span),
+                    "migrations": round(each.migrations_per_s * span),
+                    "run_us": each.run_share * 1e6 * span,
+                }
+                for each in observation.workloads.values()
+            ],
+            "left_out": 0,
+            "lost": observation.lost,
+        }
     )

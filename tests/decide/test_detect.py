@@ -118,6 +118,39 @@ def test_few_samples_say_nothing() -> None:
     assert baseline is None or baseline.count == 0
 
 
+def test_a_batch_job_is_not_degraded_by_long_slices() -> None:
+    """What is mostly made to leave its CPU waits longer between slices, and loses nothing."""
+    dice = seeded(1)
+    seen = [
+        interval(
+            n,
+            workload(
+                dice, BATCH, 5000 if n < 40 else 80_000, wakeups_per_s=5, involuntary_per_s=400
+            ),
+        )
+        for n in range(60)
+    ]
+    state, told = run(seen)
+    assert told == []
+    assert state.baseline(BATCH) is None
+
+
+def test_a_service_that_is_pushed_aside_remains_a_service() -> None:
+    """When a neighbour makes it leave its CPU more often than it sleeps, it is still judged."""
+    dice = seeded(1)
+    seen = [
+        interval(
+            n,
+            workload(
+                dice, p99_us=1000 if n < 40 else 20_000, involuntary_per_s=1 if n < 40 else 400
+            ),
+        )
+        for n in range(60)
+    ]
+    _, told = run(seen)
+    assert [type(what) for _, what in told] == [Degradation]
+
+
 def test_a_new_workload_is_learnt_first() -> None:
     """What is slow from its first interval on has no better past to be compared with."""
     _, told = run(recording([50_000.0] * 60))

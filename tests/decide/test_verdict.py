@@ -158,6 +158,15 @@ def test_a_gain_bought_with_a_guarded_figure_is_rolled_back(
     assert "worse than tolerated" in verdict.guarded[name]
 
 
+def test_what_others_lose_ends_a_trial_after_its_first_block() -> None:
+    """A neighbour that loses most of its CPU time does not have to wait for a second block."""
+    name = "others_run_share"
+    verdict = judge(made(VALUES[:4], 0.3, {name: 1.5}, {name: 0.2}), LATENCY, SETTINGS)
+    assert verdict is not None
+    assert verdict.decision is Decision.ROLLBACK
+    assert "others run share" in verdict.reason
+
+
 @pytest.mark.parametrize(
     ("name", "before", "after"),
     [

@@ -6,31 +6,17 @@
 set -u
 tree=$(pwd)
 
-# saw NAME COMMAND...: its output in NAME.txt, its exit status in NAME.status.
+# saw NAME COMMAND...: its output in NAME.txt, its exit status in NAME.status. No step hangs the rest.
 saw() {
 	name=$1
 	shift
-	"$@" >"/out/$name.txt" 2>"/out/$name.err"
+	timeout 90 "$@" >"/out/$name.txt" 2>"/out/$name.err"
 	echo $? >"/out/$name.status"
 	echo "$name: $(cat "/out/$name.status")"
 }
 
-# until_true SECONDS COMMAND...: fails when it does not come true in that time.
-until_true() {
-	left=$(($1 * 5))
-	shift
-	until "$@"; do
-		left=$((left - 1))
-		[ $left -gt 0 ] || return 1
-		sleep 0.2
-	done
-}
-state_is() { [ "$(cat /sys/kernel/sched_ext/state)" = "$1" ]; }
-answers() { schedpilot status >/dev/null 2>&1; }
-other_daemon_than() {
-	now=$(systemctl show -P MainPID schedpilotd)
-	[ "$now" -gt 0 ] && [ "$now" != "$1" ]
-}
+# saw_become NAME CONDITION: the same, waiting until the shell's CONDITION holds.
+saw_become() { saw "$1" sh -c "until $2; do sleep 0.2; done"; }
 
 # The lab's own copy of the helpers stands where the installed ones go.
 umount /usr/lib/schedpilot
@@ -48,6 +34,10 @@ saw security systemd-analyze security --no-pager --threshold=30 schedpilotd.serv
 saw security-agent systemd-analyze security --no-pager --threshold=30 schedpilot-agent.service
 
 saw start systemctl start schedpilotd
+if [ "$(cat /out/start.status)" != 0 ]; then
+	journalctl -u schedpilotd --no-pager -n 60
+	exit 1
+fi
 saw status schedpilot status --json
 saw observe-stranger setpriv --reuid=65534 --regid=65534 --clear-groups schedpilot status --json
 saw control-stranger setpriv --reuid=65534 --regid=65534 --clear-groups schedpilot rollback
@@ -76,9 +66,9 @@ saw agent-user ps -o user:32= -p "$(systemctl show -P MainPID schedpilot-agent)"
 saw run-again schedpilot run fifo
 killed=$(systemctl show -P MainPID schedpilotd)
 systemctl kill --kill-whom=main --signal=KILL schedpilotd
-saw disabled-after-kill until_true 30 state_is disabled
-saw restarted until_true 60 other_daemon_than "$killed"
-saw answers until_true 60 answers
+saw_become disabled-after-kill 'grep -qx disabled /sys/kernel/sched_ext/state'
+saw_become restarted "! systemctl show -P MainPID schedpilotd | grep -qxE '0|$killed'"
+saw_become answers 'schedpilot status'
 
 # Stopped with a scheduler loaded: what was there before is back when `stop` returns.
 saw run-third schedpilot run fifo

@@ -39,9 +39,14 @@ volatile bool preempt = true;
  * long, ns. Else each item that a producer hands on costs it the CPU: a pipeline would
  * switch for every item, instead of once for a batch of them.
  */
-volatile u64 min_run_ns = 500000;
+volatile u64 min_run_ns = 3000000;
 /* Load. All the time: more often than once in this much of its own CPU time, ns. */
-const volatile u64 wake_gap_ns = 150000;
+const volatile u64 wake_gap_ns = 300000;
+/*
+ * Load. Producers sleep now and then, when their consumers are behind. Who has run for this
+ * long without sleeping, ns, is not one: the wakeups are those of interrupts that hit it.
+ */
+const volatile u64 hog_ns = 50000000;
 /* Load. No task shall wait longer than about this for its turn, ns. */
 const volatile u64 max_wait_ns = 1500000000;
 /* Load. Slices never become shorter than this, ns. */
@@ -302,7 +307,7 @@ void BPF_STRUCT_OPS(latency_runnable, struct task_struct *p, u64 enq_flags)
 	t->interval_avg =
 	    average(t->interval_avg, now - t->woke_at < 1000000000 ? now - t->woke_at : 1000000000);
 	t->woke_at = now;
-	/* Interrupts are put down to whoever runs; they are rare beside what matters here. */
+	/* Wakeups by interrupts are put down to whoever runs, too: see hog_ns. */
 	waker = ctx_of(bpf_get_current_task_btf());
 	if (waker)
 		waker->gap_wakes++;
@@ -332,7 +337,9 @@ void BPF_STRUCT_OPS(latency_running, struct task_struct *p)
 	t->started_at = scx_bpf_now();
 	/* Those that found an idle CPU skipped enqueue. */
 	t->brisk = is_brisk(p, t);
-	c->from = t->started_at + (t->gap_avg < wake_gap_ns ? min_run_ns : 0);
+	c->from = t->started_at;
+	if (t->gap_avg < wake_gap_ns && t->burst < hog_ns)
+		c->from += min_run_ns;
 	c->occupant = t->brisk || c->owed ? A_BRISK : AN_OTHER;
 	c->owed = 0;
 }
@@ -379,6 +386,7 @@ s32 BPF_STRUCT_OPS(latency_init_task, struct task_struct *p, struct scx_init_tas
 	/* Nobody is brisk until it has shown it, which takes about ten wakeups. */
 	t->burst_avg = 2 * burst_limit_ns;
 	t->interval_avg = 1000000000;
+	t->gap_avg = 2 * wake_gap_ns;
 	t->woke_at = scx_bpf_now();
 	return 0;
 }

@@ -1,0 +1,255 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The command as its users meet it: output, exit codes, faults, hostile names."""
+
+import json
+import unicodedata
+from pathlib import Path
+
+import pytest
+
+from daemon.api.models import (
+    Autonomy,
+    CandidateView,
+    EpisodeState,
+    EpisodeView,
+    StatusView,
+    TrialView,
+    WorkloadView,
+)
+from process import Fault, FaultType
+from tests.agent.machine import HOSTILE, WORKLOAD, ServedMachine
+from tests.cli.conftest import Schedpilot
+
+
+def harmless(text: str) -> bool:
+    """Whether nothing in the text moves a cursor or turns the writing around."""
+    return all(each == "\n" or unicodedata.category(each)[0] != "C" for each in text)
+
+
+def test_status_says_what_runs(served: ServedMachine, schedpilot: Schedpilot) -> None:
+    """The kernel's word and what is degraded, as text for people and as JSON for scripts."""
+    served.call(lambda: served.machine.open_episode(HOSTILE))
+    done = schedpilot("status")
+    assert done.status == 0
+    assert "the kernel's own" in done.text
+    assert "x30.0" in done.text
+    assert harmless(done.text)
+    view = StatusView.model_validate_json(schedpilot("status", "--json").stdout)
+    assert view.degraded[0].workload == HOSTILE
+
+
+def test_top_lists_the_longest_waiting_first(served: ServedMachine, schedpilot: Schedpilot) -> None:
+    """Without a terminal one picture is printed; hostile names cannot act in it."""
+    done = schedpilot("top")
+    assert done.status == 0
+    assert done.text.index(WORKLOAD) < done.text.index("cgroup:/calm") < done.text.index("comm:")
+    assert "x30.0" in done.text
+    assert "[bold]x" in done.text
+    assert harmless(done.text)
+    listed = json.loads(schedpilot("top", "--json").stdout)
+    assert WorkloadView.model_validate(listed[0]).id == WORKLOAD
+
+
+def test_json_on_standard_output_is_ascii(served: ServedMachine, schedpilot: Schedpilot) -> None:
+    """A hostile name stays in its JSON string, also when JSON is shown on a terminal."""
+    served.call(lambda: served.machine.open_episode("comm:\u202etxt.\x9b31m"))
+    done = schedpilot("history", "--json")
+    assert done.stdout.isascii()
+    assert json.loads(done.stdout)[0]["workload"] == "comm:\u202etxt.\x9b31m"
+
+
+def test_the_library_is_listed_shown_and_searched(
+    served: ServedMachine, schedpilot: Schedpilot
+) -> None:
+    """What is not installed is shown as that; a search without a result is the answer no."""
+    listed = schedpilot("library", "list").text
+    assert "lavd" in listed
+    assert "not installed" in listed
+    shown = schedpilot("library", "show", "latency").text
+    assert "slice_us" in shown
+    assert "100 to 100000" in shown
+    assert "batch" in schedpilot("library", "search", "cpu-bound").text
+    assert schedpilot("library", "search", "nothing").status == 3
+    unknown = schedpilot("library", "show", "nope")
+    assert unknown.status == 1
+    assert unknown.error_text.startswith("error: ")
+
+
+def test_run_loads_and_stop_goes_back(served: ServedMachine, schedpilot: Schedpilot) -> None:
+    """Parameters are sent as the numbers they are."""
+    done = schedpilot("run", "latency", "--set", "slice_us=500")
+    assert done.status == 0
+    assert "latency (slice_us=500) runs now" in done.text
+    assert served.machine.loaded is not None
+    assert served.machine.loaded.parameters == {"slice_us": 500}
+    assert "the kernel's own scheduler runs now" in schedpilot("stop").text
+    assert served.machine.loaded is None
+    assert schedpilot("rollback", "--reason", "because").status == 0
+    assert served.machine.asked[-1][1].reason == "because"
+
+
+def test_what_is_not_proven_is_not_run(served: ServedMachine, schedpilot: Schedpilot) -> None:
+    """The gate's message is on standard error, with its place."""
+    served.machine.unproven.add("fifo")
+    done = schedpilot("run", "fifo")
+    assert done.status == 1
+    assert "x.bpf.c:3: error: unknown kfunc" in done.error_text
+    assert not [name for name, _ in served.machine.asked if name == "hold"]
+
+
+def test_check_answers_with_its_exit_code(
+    served: ServedMachine, schedpilot: Schedpilot, tmp_path: Path
+) -> None:
+    """0 proven, 3 not proven; a file's source is sent whole, under the file's name."""
+    assert schedpilot("check", "latency").status == 0
+    served.machine.unproven.add("mine")
+    source = tmp_path / "mine.bpf.c"
+    source.write_text("int x;")
+    done = schedpilot("check", str(source))
+    assert done.status == 3
+    assert "fix: spell it right" in done.text
+    request = served.machine.asked[-1][1]
+    assert (request.source, request.name, request.library) == ("int x;", "mine", None)
+    view = CandidateView.model_validate_json(schedpilot("check", "latency", "--json").stdout)
+    assert view.proven
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("run", "nope"), "nearest: latency"),
+        (("run", "Not A Name"), "neither a scheduler's name"),
+        (("run", "latency", "--set", "slice"), "--set NAME=VALUE"),
+        (("check", "./nowhere.bpf.c"), "cannot be read"),
+        (("explain", "x-1"), "no id"),
+        (("explain", "e-9999"), "no episode"),
+        (("report", "-o", "report.pdf"), ".html"),
+        (("report", "--last", "soon"), "90s, 30m"),
+    ],
+)
+def test_a_fault_is_a_report_and_not_a_traceback(
+    served: ServedMachine, schedpilot: Schedpilot, words: tuple[str, ...], says: str
+) -> None:
+    """Standard error says what is wrong and what to do; standard output stays empty."""
+    done = schedpilot(*words)
+    assert done.status == 1
+    assert done.stdout == b""
+    assert says in done.error_text
+    assert "Traceback" not in done.error_text
+
+
+@pytest.mark.parametrize("words", [("status",), ("run", "fifo"), ("report",), ("top",)])
+def test_without_a_daemon_the_exit_code_is_its_own(
+    schedpilot: Schedpilot, words: tuple[str, ...]
+) -> None:
+    """4: nobody is there; the hint says how to start it."""
+    done = schedpilot(*words)
+    assert done.status == 4
+    assert "systemctl start schedpilotd" in done.error_text
+
+
+@pytest.mark.parametrize("words", [("nonsense",), ("status", "--jsno"), ("tune",), ("run",)])
+def test_wrong_usage_has_its_own_exit_code(schedpilot: Schedpilot, words: tuple[str, ...]) -> None:
+    """2: the command line cannot be understood."""
+    assert schedpilot(*words).status == 2
+
+
+def test_a_hostile_fault_is_harmless_on_the_terminal(
+    served: ServedMachine, schedpilot: Schedpilot
+) -> None:
+    """What a fault quotes cannot act either."""
+    served.machine.trouble = Fault(
+        FaultType.STATE, "bad \x1b]0;title\x07 name", hint="\u202eback", details=("\r over",)
+    )
+    done = schedpilot("status")
+    assert done.status == 1
+    assert harmless(done.error_text)
+    assert "\\x1b]0;title" in done.error_text
+
+
+def test_history_and_explain_tell_an_episode(served: ServedMachine, schedpilot: Schedpilot) -> None:
+    """From what was seen to what came of it, with the trial's windows; the ids lead there."""
+    episode = served.call(served.machine.open_episode)
+    run_agent(schedpilot)
+    listing = schedpilot("history").text
+    assert episode in listing
+    assert "kept latency" in listing
+    story = schedpilot("explain", episode).text
+    for part in (
+        "x30.0",
+        "latency-sensitive",
+        "by offline",
+        "t-0000",
+        "verdict: keep",
+        "60% lower (better)",
+        "episode-closed",
+    ):
+        assert part in story.replace("59%", "60%"), part
+    assert EpisodeView.model_validate_json(
+        schedpilot("explain", episode, "--json").stdout
+    ).state is (EpisodeState.CLOSED)
+    assert "latency" in schedpilot("explain", "t-0000").text
+    assert "passed" in schedpilot("explain", "c-0000").text
+    learned = schedpilot("history", "--learned")
+    assert "kept" in learned.text
+    assert "- latency" in learned.text
+    document = json.loads(schedpilot("history", "--learned", "--json").stdout)
+    assert [each["scheduler"] for each in document["outcomes"]] == ["latency"]
+
+
+def run_agent(schedpilot: Schedpilot) -> None:
+    """The agent through the command, which becomes it."""
+    done = schedpilot("agent", "--once")
+    assert done.status == 0, done.error_text
+
+
+def test_approving_starts_what_was_asked_for(served: ServedMachine, schedpilot: Schedpilot) -> None:
+    """`approve` and `decline` answer by the id that was told."""
+    served.machine.autonomy = Autonomy.ASK
+    assert schedpilot("check", "latency").status == 0
+    from daemon.api.models import TrialRequest
+
+    served.do(served.machine.start_trial(TrialRequest(candidate="c-0000")))
+    done = schedpilot("decline", "a-t-0000", "--reason", "not today", "--json")
+    assert done.status == 0
+    assert TrialView.model_validate_json(done.stdout).reason == "not today"
+
+
+def test_other_programs_take_over_with_all_their_words(
+    schedpilot: Schedpilot, tmp_path: Path
+) -> None:
+    """`--help` is the program's own; a folder of the same name in the current folder is not."""
+    stranger = tmp_path / "agent"
+    stranger.mkdir()
+    (stranger / "__init__.py").write_text("raise SystemExit(99)")
+    done = schedpilot("agent", "--help", cwd=None)
+    assert done.status == 0
+    assert "usage: schedpilot agent" in done.text
+    assert "--advisor" in done.text
+
+
+def test_help_names_every_command_and_the_exit_codes(schedpilot: Schedpilot) -> None:
+    """One page, without a daemon."""
+    text = schedpilot("--help").text
+    for word in [
+        "status",
+        "top",
+        "doctor",
+        "library",
+        "check",
+        "run",
+        "stop",
+        "rollback",
+        "tune",
+        "history",
+        "explain",
+        "report",
+        "approve",
+        "decline",
+        "lab",
+        "daemon",
+        "agent",
+        "replay",
+    ]:
+        assert f" {word} " in text
+    assert "4 no daemon" in " ".join(text.split())

@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: GPL-2.0-only
+from collections.abc import Iterable
+
+import pytest
+
+from daemon.api.models import Arm
+from daemon.decide import detect, guard
+from daemon.decide.detect import DetectState
+from daemon.decide.guard import GuardCause, GuardDecision, GuardState, Kept
+from daemon.decide.objective import Measurement, parse_objective
+from daemon.decide.observation import Observation
+from daemon.decide.settings import DetectSettings, GuardSettings, TrialSettings
+from tests.decide.synthetic import (
+    BATCH,
+    SERVICE,
+    START,
+    interval,
+    recording,
+    seeded,
+    window,
+    workload,
+)
+
+SETTINGS, TRIAL, DETECT = GuardSettings(), TrialSettings(), DetectSettings()
+
+
+def kept(text: str = "latency p99", value: float = 2000, default: float = 10_000) -> Kept:
+    """What a trial kept: 2 ms where the default has 10 ms."""
+    return Kept("c-1", SERVICE, parse_objective(text), START, value, default, 50_000)
+
+
+def run(
+    what: Kept,
+    observations: Iterable[Observation],
+    state: DetectState | None = None,
+    measured: float | None = None,
+) -> tuple[int, GuardDecision] | None:
+    """The number of the interval of the first decision, and the decision."""
+    memory = GuardState()
+    for number, each in enumerate(observations):
+        numbers = [] if measured is None else [Measurement(each.at, "rps", measured)]
+        memory, decision = guard.step(
+            memory, what, each, state or DetectState(), SETTINGS, TRIAL, DETECT, numbers
+        )
+        if decision:
+            return number, decision
+    return None
+
+
+def test_what_is_as_good_as_when_kept_stays() -> None:
+    """An hour of ordinary noise is no reason to roll back."""
+    assert run(kept(), recording([2000.0] * 720, noise=0.3)) is None
+
+
+def test_worse_than_the_default_is_rolled_back() -> None:
+    """Lastingly worse than when kept, and than the default was: nothing speaks for it."""
+    found = run(kept(), recording([2000.0] * 20 + [15_000.0] * 10))
+    assert found is not None
+    number, decision = found
+    assert number == 23
+    assert decision.cause is GuardCause.REGRESSION
+    assert decision.workload == SERVICE
+    assert "when kept it was 2 ms, and under the default 10 ms" in decision.reason
+
+
+def test_worse_than_when_kept_but_better_than_the_default_stays() -> None:
+    """A heavier load is no fault of the scheduler."""
+    assert run(kept(), recording([2000.0] * 20 + [6000.0] * 60)) is None
+
+
+def test_a_spike_does_not_roll_back() -> None:
+    """Two terrible intervals pass."""
+    assert run(kept(), recording([2000.0] * 20 + [100_000.0] * 2 + [2000.0] * 20)) is None
+
+
+def test_an_objective_that_was_met_and_breaks_is_rolled_back() -> None:
+    """The declared limit was kept, and is not any more."""
+    found = run(kept("latency p99 < 5ms"), recording([2000.0] * 20 + [7000.0] * 10))
+    assert found is not None
+    assert found[1].cause is GuardCause.OBJECTIVE
+    assert "`latency p99 < 5ms` was met and is broken" in found[1].reason
+
+
+def test_an_objective_that_was_never_met_is_no_reason() -> None:
+    """Better than the default yet short of the limit is still better."""
+    assert run(kept("latency p99 < 1ms"), recording([2000.0] * 60)) is None
+
+
+def test_a_measured_objective_is_guarded_too() -> None:
+    """Fewer requests than when kept, and than under the default, lastingly."""
+    what = kept("measurement rps higher", value=100, default=60)
+    assert run(what, recording([2000.0] * 20), measured=80) is None
+    found = run(what, recording([2000.0] * 20), measured=50)
+    assert found is not None
+    assert found[1].cause is GuardCause.REGRESSION
+
+
+def learnt(p99_us: float, name: str) -> DetectState:
+    """Detection that knows another workload under the default."""
+    dice, state = seeded(1), DetectState()
+    for number in range(30):
+        state, _ = detect.step(state, interval(number, workload(dice, name, p99_us)), DETECT)
+    return state
+
+
+def crowd(p99_us: float, involuntary_per_s: float) -> list[Observation]:
+    dice = seeded(2)
+    return [
+        interval(
+            number,
+            workload(dice, p99_us=2000),
+            workload(dice, BATCH, p99_us, wakeups_per_s=10, involuntary_per_s=involuntary_per_s),
+        )
+        for number in range(20)
+    ]
+
+
+def test_harm_to_another_workload_is_rolled_back() -> None:
+    """A bystander that sleeps and waits many times longer than under the default is harmed."""
+    found = run(kept(), crowd(300_000, involuntary_per_s=1), learnt(3000, BATCH))
+    assert found is not None
+    assert (found[1].cause, found[1].workload) == (GuardCause.BYSTANDER, BATCH)
+
+
+def test_a_batch_job_that_waits_longer_is_not_harmed() -> None:
+    """Long waits for the next slice are what a batch job trades for nothing."""
+    assert run(kept(), crowd(300_000, involuntary_per_s=500), learnt(3000, BATCH)) is None
+
+
+def test_starvation_is_rolled_back() -> None:
+    """Tasks that wait over a second, where under the default none did."""
+    dice = seeded(3)
+    seen = [
+        interval(n, workload(dice, p99_us=2000), workload(dice, BATCH, longest_us=2e6))
+        for n in range(10)
+    ]
+    found = run(kept(), seen)
+    assert found is not None
+    number, decision = found
+    assert number == 1
+    assert (decision.cause, decision.workload) == (GuardCause.STARVATION, BATCH)
+
+
+def test_what_was_kept_comes_from_the_windows() -> None:
+    """Medians of each arm, and the longest wait under the default."""
+    windows = [
+        window(Arm.BASELINE, 10_000, guarded={"delay_max_us": 40_000.0}),
+        window(Arm.CANDIDATE, 2000, guarded={"delay_max_us": 90_000.0}),
+        window(Arm.CANDIDATE, 3000),
+        window(Arm.BASELINE, 12_000, guarded={"delay_max_us": 60_000.0}),
+        window(Arm.CANDIDATE, 1e9, excluded="few samples"),
+    ]
+    found = guard.kept_of("c-1", SERVICE, parse_objective("latency p99"), START, windows)
+    assert found.kept_value == pytest.approx(2500)
+    assert found.default_value == pytest.approx(11_000)
+    assert found.default_delay_max_us == 60_000

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: GPL-2.0-only
+import pytest
+
+from bpf.signals import SignalsLine
+from daemon.decide.histogram import lower_edge
+from daemon.decide.observation import observation_of
+from tests.decide.synthetic import BATCH, SERVICE, bucket, interval, line_of, seeded, workload
+
+
+def test_a_line_becomes_rates_and_shares() -> None:
+    """Totals of an interval become per-second values, and the same figures come back."""
+    dice = seeded(1)
+    made = interval(0, workload(dice), workload(dice, BATCH, run_share=1.2), seconds=2)
+    found = observation_of(SignalsLine.model_validate_json(line_of(made)))
+    assert found.at == made.at
+    assert found.began == made.at - 2
+    assert found.busy_cpus == pytest.approx(1.7)
+    assert set(found.workloads) == {SERVICE, BATCH}
+    for name, each in found.workloads.items():
+        before = made.workloads[name]
+        assert each.delay_hist == before.delay_hist
+        assert each.delay_p99_us == pytest.approx(before.delay_p99_us)
+        assert each.delay_mean_us == pytest.approx(before.delay_mean_us)
+        assert each.wakeups_per_s == pytest.approx(before.wakeups_per_s)
+        assert each.run_share == pytest.approx(before.run_share)
+
+
+def test_a_point_has_the_same_figures() -> None:
+    """What the API shows of an interval is what was decided on."""
+    each = workload(seeded(1))
+    point = each.point(12.0, "latency")
+    assert (point.at, point.scheduler) == (12.0, "latency")
+    assert point.delay_p99_us == each.delay_p99_us
+    assert point.run_share == each.run_share
+
+
+@pytest.mark.parametrize("value", [1.5, 3.0, 100.0, 4096.0, 5000.0, 1e6])
+def test_a_bucket_begins_where_the_one_before_ends(value: float) -> None:
+    """The lower edge of a bucket is below its values, and no value lies between buckets."""
+    upper = bucket(value)
+    assert lower_edge(upper) <= value < upper
+    assert bucket(lower_edge(upper) * 0.999) == pytest.approx(lower_edge(upper))
