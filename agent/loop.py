@@ -16,12 +16,13 @@ from collections.abc import Callable
 
 from agent.advisor import Advisor
 from agent.connection import Actor, Connect, Connection, Reader
-from agent.episode import UNFINISHED, Spent, Work, advice_text, see
+from agent.episode import Spent, Work, advice_text, see
 from daemon.api.models import (
     CloseRequest,
     EpisodeState,
     EventKind,
     MeasurementRequest,
+    TrialState,
     TrialView,
 )
 from process import Fault, FaultType
@@ -167,14 +168,21 @@ class Loop:
             await self._news.wait()
 
     async def _finished(self, reader: Reader, trial: str) -> TrialView:
-        """The trial once it has ended, by event, or by looking where an event was missed."""
+        """The trial once it is over and nothing of it is under way, by event, or by looking
+        where an event was missed."""
         while True:
             self._news.clear()
             view = await reader.trial(trial)
-            if view.state not in UNFINISHED:
-                return view
+            if view.ended or await self._forgotten(reader, view):
+                return await reader.trial(trial)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._news.wait(), LOOK_AGAIN_S)
+
+    async def _forgotten(self, reader: Reader, view: TrialView) -> bool:
+        """Whether nobody will end this trial any more: an earlier life of the daemon had it."""
+        if view.state is TrialState.AWAITING_APPROVAL and view.episode:
+            return (await reader.episode(view.episode)).state is not EpisodeState.OPEN
+        return (await reader.status()).trial != view.id
 
     async def _deal_with(self, connection: Connection, id: str) -> bool:
         """Deal with one episode. False where it was over already.
@@ -212,14 +220,22 @@ class Loop:
                 return False
             summary = f"given up: {fault}"
         log.info("episode %s: %s", id, summary)
+        await self._close(actor, id, summary, spent)
+        return True
+
+    async def _close(self, actor: Actor, id: str, summary: str, spent: Spent) -> None:
         request = CloseRequest(
             summary=summary[:2000], advisor=self._advisor.name, cost=spent.report()
         )
-        try:
-            await actor.close_episode(id, request)
-        except Fault as fault:
-            if fault.type is FaultType.UNREACHABLE:
-                raise
-            # Closed by the daemon meanwhile, for one.
-            log.info("episode %s is not closed by us: %s", id, fault)
-        return True
+        for pause_s in (0.2, 1.0, 5.0, 0.0):
+            try:
+                await actor.close_episode(id, request)
+                return
+            except Fault as fault:
+                if fault.type is FaultType.UNREACHABLE:
+                    raise
+                if fault.type is not FaultType.BUSY or not pause_s:
+                    # Closed by the daemon meanwhile, for one.
+                    log.info("episode %s is not closed by us: %s", id, fault)
+                    return
+            await asyncio.sleep(pause_s)

@@ -132,8 +132,13 @@ def belief(
     tags: tuple[str, ...],
     outcomes: Iterable[OutcomeView],
     at: float,
+    measured: tuple[str, ...] | None = None,
 ) -> Belief:
-    """The posterior of `scheduler` with `parameters` on a workload with `tags`."""
+    """The posterior of `scheduler` with `parameters` on a workload with `tags`.
+
+    `measured` are those of the tags that outcomes are recorded with; without it, all.
+    """
+    measured = tags if measured is None else measured
     good = _matches(tags, scheduler.good_for)
     bad = _matches(tags, scheduler.bad_for)
     plain = tuple(tag for tag in _matches(tags, scheduler.tags) if tag not in good)
@@ -144,7 +149,8 @@ def belief(
     for outcome in outcomes:
         if outcome.scheduler != scheduler.name:
             continue
-        weight = similarity(tags, outcome.tags)
+        # What is only inferred of this workload may be missing in what was recorded then.
+        weight = max(similarity(tags, outcome.tags), similarity(measured, outcome.tags))
         if outcome.parameters != dict(parameters):
             weight *= OTHER_PARAMETERS_WEIGHT
         weight *= 0.5 ** (max(0.0, at - outcome.at) / HALF_LIFE_S)
@@ -208,6 +214,23 @@ def adapted_parameters(scheduler: SchedulerDetail, run_us: float) -> dict[str, P
         return {}
     found = {each.name: _adapted(each, run_us) for each in scheduler.parameters}
     return {name: value for name, value in found.items() if value is not None}
+
+
+def wanted_tags(situation: Situation) -> tuple[str, ...]:
+    """The profile's words, and `latency-sensitive` where delays are what was complained about.
+
+    Measured words are about how a workload runs, and on a slow or crowded machine a service
+    may not look like one. What is declared, or was found degraded, says what it is for. A
+    workload that is batch by its figures stays that.
+    """
+    tags = tuple(situation.profile.tags)
+    trigger = situation.episode.trigger
+    if trigger is None or {"latency-sensitive", "batch", "cpu-bound"} & set(tags):
+        return tags
+    complaint = f"{trigger.signal} {trigger.objective}"
+    if re.search(r"delay|latency|p9\d", complaint):
+        return (*tags, "latency-sensitive")
+    return tags
 
 
 def _run_us(situation: Situation) -> float:
@@ -294,6 +317,7 @@ def advise(situation: Situation, most: int = MOST_PROPOSALS) -> Advice:
         return Advice((), "this kernel has no sched_ext")
     if status.foreign:
         return Advice((), "a scheduler that is not ours is loaded; it is left alone")
+    tags = wanted_tags(situation)
     ranked: list[tuple[float, Proposal]] = []
     skipped: list[str] = []
     for scheduler in situation.library:
@@ -302,9 +326,8 @@ def advise(situation: Situation, most: int = MOST_PROPOSALS) -> Advice:
         if refusal:
             skipped.append(f"{scheduler.name}: {refusal}")
             continue
-        held = belief(
-            scheduler, parameters, tuple(situation.profile.tags), situation.outcomes, situation.at
-        )
+        measured = tuple(situation.profile.tags)
+        held = belief(scheduler, parameters, tags, situation.outcomes, situation.at, measured)
         sample = _sample(situation.episode.id, scheduler.name, held)
         if sample <= 0 or held.mean <= 0:
             skipped.append(f"{scheduler.name}: no gain expected")
@@ -317,8 +340,7 @@ def advise(situation: Situation, most: int = MOST_PROPOSALS) -> Advice:
     ranked.sort(key=lambda pair: (-pair[0], pair[1].scheduler))
     chosen = tuple(proposal for _, proposal in ranked[:most])
     if chosen:
-        tags = ", ".join(situation.profile.tags) or "no particular tag"
-        return Advice(chosen, f"the workload is: {tags}")
+        return Advice(chosen, f"the workload is: {', '.join(tags) or 'nothing in particular'}")
     return Advice((), "nothing in the library promises a gain (" + "; ".join(skipped) + ")")
 
 

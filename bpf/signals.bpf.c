@@ -42,8 +42,8 @@ struct memory {
 	__u64 pcount;
 	__u64 migrations;
 	__u64 epoch;
-	__u64 css_set;
-	__u64 exec_id;
+	__u64 css_set; /* changes when the task is moved to another cgroup */
+	__u64 mm;      /* changes when the task executes another program */
 	__u32 account;
 	__u32 pad;
 };
@@ -201,12 +201,11 @@ static __always_inline int account_departure(__u64 *arguments, struct task_struc
 		}
 	}
 	first = memory->epoch != interval;
-	if (first || memory->css_set != (__u64)task->cgroups ||
-	    memory->exec_id != task->self_exec_id) {
+	if (first || memory->css_set != (__u64)task->cgroups || memory->mm != (__u64)task->mm) {
 		memory->account = find_account(task);
 		memory->epoch = interval;
 		memory->css_set = (__u64)task->cgroups;
-		memory->exec_id = task->self_exec_id;
+		memory->mm = (__u64)task->mm;
 	}
 	account = memory->account;
 	sum = bpf_map_lookup_elem(&figures, &account);

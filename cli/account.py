@@ -4,19 +4,24 @@
 The picture, the page and the JSON of `schedpilot report` all show this and nothing else.
 """
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from statistics import median
 
+from pydantic import TypeAdapter, ValidationError
+
 from cli.formats import clock, microseconds, quantity, span, trial_line
 from daemon.api.models import Event, EventKind, SignalPoint, TrialView
+from process import Fault, FaultType
 
 # Events that change something, or say why something was changed; the word for each.
 DECISIONS = {
     EventKind.DEGRADATION: "degraded",
     EventKind.RECOVERED: "recovered",
     EventKind.TRIAL_STARTED: "trial",
+    EventKind.VERDICT: "verdict",
     EventKind.KEPT: "kept",
     EventKind.ROLLBACK: "rolled back",
     EventKind.EJECTED: "ejected",
@@ -122,12 +127,19 @@ def marks_of(
 ) -> tuple[Mark, ...]:
     """The decisions about this workload, or about the machine, in order and numbered."""
     unique = {event.seq: event for event in events}
+    # A keep or a rollback says its verdict; alone stands one that was not to be kept anyway.
+    carried = {
+        event.trial
+        for event in unique.values()
+        if event.kind in (EventKind.KEPT, EventKind.ROLLBACK)
+    }
     wanted = [
         event
         for _, event in sorted(unique.items())
         if event.kind in DECISIONS
         and began <= event.at <= ended
         and event.workload in ("", workload)
+        and not (event.kind is EventKind.VERDICT and event.trial in carried)
     ]
     return tuple(
         Mark(number, event.at, DECISIONS[event.kind], event.scheduler, event.message)
@@ -194,3 +206,28 @@ def account_of(
         trials=tuple(sorted(within.values(), key=lambda trial: trial.at)),
     )
     return Account(**{**vars(bare), "sentences": _sentences(bare)})
+
+
+def to_json(account: Account) -> bytes:
+    """The account as a JSON document, ASCII only."""
+    plain = json.loads(TypeAdapter(Account).dump_json(account))
+    return json.dumps(plain, indent=1, ensure_ascii=True).encode()
+
+
+def from_json(raw: bytes, where: str) -> Account:
+    """An account that `to_json` wrote, perhaps on another machine.
+
+    Raises:
+        Fault: BAD_REQUEST.
+    """
+    try:
+        return TypeAdapter(Account).validate_json(raw)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise Fault(
+            FaultType.BAD_REQUEST,
+            "this is not an account that `schedpilot report --json` wrote",
+            where=where,
+            why=f"{place}: {first['msg']}" if place else first["msg"],
+        ) from None

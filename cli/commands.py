@@ -145,12 +145,16 @@ def report(
         str, typer.Option(help="Its id, as `top` shows it; else that of the last episode.")
     ] = "",
     last: Annotated[str, typer.Option(help="How far back: 90s, 30m, 6h, 1d.")] = "1h",
+    source: Annotated[
+        Path | None,
+        typer.Option("--from", metavar="FILE", help="An account that --json wrote, elsewhere."),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="JSON to standard output.")] = False,
 ) -> None:
     """Write a page with the picture: run-queue delay over time, and every decision on it."""
     from cli.report import report as write
 
-    write(output, workload, last, json=json)
+    write(output, workload, last, source, json=json)
 
 
 # ---------------------------------------------------------------- acting

@@ -7,12 +7,12 @@ matplotlib draws it, with its SVG or Agg backend and no display. It is an option
 
 import io
 import warnings
-from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from cli.account import KERNEL, Account, Mark, thinned
 from daemon.api.display import displayable
+from daemon.api.models import Arm, TrialView
 from process import Fault, FaultType
 
 if TYPE_CHECKING:
@@ -36,6 +36,8 @@ WORD_COLOURS = {
 }
 # The height is that of the plot and its axis, without what stands above and below them.
 WIDTH_IN, HEIGHT_IN = 11.0, 4.2
+# The lower plot, with the windows of trials, and the room between the two.
+WINDOWS_IN, GAP_IN = 1.5, 0.2
 # Numbered marks closer than this share of the width stand above each other; a row is so high.
 CLOSE = 0.022
 MOST_ROWS = 4
@@ -83,23 +85,33 @@ def draw(account: Account, kind: Literal["svg", "png"], *, captions: bool) -> by
     if len(lines) > MOST_CAPTIONS:
         left_out = len(lines) - MOST_CAPTIONS + 1
         lines = [*lines[: MOST_CAPTIONS - 1], ("", f"… and {left_out} more")]
-    below = 0.19 * len(lines) + (0.15 if lines else 0)
+    below = 0.19 * len(lines) + (0.25 if lines else 0)
     rows = 1 + max((row for _, row in rows_of(account)), default=0)
     above = (0.5 if captions else 0.2) + rows * ROW_POINTS / 72
-    height = above + HEIGHT_IN + below
+    tried = compared(account)
+    height = above + HEIGHT_IN + below + (WINDOWS_IN + GAP_IN if tried else 0)
     with mpl.rc_context(settings), warnings.catch_warnings():
         # A name in a script that the font lacks is drawn as boxes; that is no news.
         warnings.simplefilter("ignore")
         figure = Figure(figsize=(WIDTH_IN, height))
         top = 1 - above / height
         bottom = (0.75 + below) / height
-        axes = figure.add_axes((0.075, bottom, 0.905, top - bottom))
-        _plot(figure, axes, account)
+        floor = bottom + ((WINDOWS_IN + GAP_IN) / height if tried else 0)
+        axes = figure.add_axes((0.075, floor, 0.905, top - floor))
+        _plot(axes, account)
+        if tried:
+            lower = figure.add_axes(
+                (0.075, bottom, 0.905, WINDOWS_IN / height), sharex=axes if account.points else None
+            )
+            _windows(lower, account, tried)
+            axes.tick_params(labelbottom=False)
+        _timeline(lower if tried else axes)
+        _legend(figure, axes, account, below / height)
         if captions:
             title = f"run-queue delay of {displayable(account.workload, 90)}"
             figure.text(0.075, 1 - 0.28 / height, title, fontsize=12, weight="bold")
         for number, line in enumerate(lines):
-            y = (below - 0.19 * (number + 1) + 0.08) / height
+            y = (below - 0.19 * (number + 1) - 0.02) / height
             left, right = line
             figure.text(0.087, y, left, fontsize=8.5, color=INK, ha="right", weight="bold")
             figure.text(0.095, y, right, fontsize=8.5, color=INK)
@@ -113,85 +125,165 @@ def _caption(mark: Mark) -> str:
     return f"{datetime.fromtimestamp(mark.at):%H:%M:%S}  {displayable(mark.text, 130)}"  # noqa: DTZ006
 
 
-def _plot(figure: "Figure", axes: "Axes", account: Account) -> None:
-    from matplotlib import dates as untyped_dates
-    from matplotlib.patches import Patch
+def _plot(axes: "Axes", account: Account) -> None:
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-
-    dates: Any = untyped_dates
-
-    def day(at: float) -> float:
-        # Local time, as the terminal and the journal show it.
-        return float(dates.date2num(datetime.fromtimestamp(at)))  # noqa: DTZ006
 
     axes.set_yscale("log")
     axes.set_ylabel("run-queue delay")
     points = thinned(account.points)
-    names = [s.scheduler for s in account.stretches if s.scheduler != KERNEL]
-    shades = {name: SHADES[i % len(SHADES)] for i, name in enumerate(dict.fromkeys(names))}
+    shades = _shades(account)
     for stretch in account.stretches:
         if stretch.scheduler in shades:
             axes.axvspan(
-                day(stretch.began),
-                day(stretch.ended),
+                _day(stretch.began),
+                _day(stretch.ended),
                 color=shades[stretch.scheduler],
                 alpha=0.45,
                 linewidth=0,
                 zorder=0,
             )
-    handles: list[object] = []
     if points:
-        days = [day(point.at) for point in points]
+        days = [_day(point.at) for point in points]
         # A histogram's lowest bucket is no zero; half a microsecond keeps it on the paper.
         p99 = [max(0.5, point.delay_p99_us) for point in points]
         p50 = [max(0.5, point.delay_p50_us) for point in points]
         axes.fill_between(days, p50, p99, color=BAND, alpha=0.35, linewidth=0, zorder=2)
-        handles += axes.plot(days, p99, color=LINE, linewidth=1.5, label="p99", zorder=3)
-        handles += axes.plot(days, p50, color=BAND, linewidth=1.0, label="p50", zorder=3)
+        axes.plot(days, p99, color=LINE, linewidth=1.5, label="p99", zorder=3)
+        axes.plot(days, p50, color=BAND, linewidth=1.0, label="p50", zorder=3)
         low, high = min(p50), max(max(p99), account.usual_us or 0.0)
         axes.set_ylim(low / 1.6, high * 2.2)
-        axes.set_xlim(day(account.began), max(day(account.ended), day(account.began + 1)))
+        axes.set_xlim(_day(account.began), max(_day(account.ended), _day(account.began + 1)))
     if account.usual_us:
-        handles.append(
-            axes.axhline(
-                account.usual_us,
-                color=INK,
-                linewidth=1.0,
-                linestyle=(0, (5, 3)),
-                label="usual p99",
-                zorder=2,
-            )
+        axes.axhline(
+            account.usual_us,
+            color=INK,
+            linewidth=1.0,
+            linestyle=(0, (5, 3)),
+            label="usual p99",
+            zorder=2,
         )
     axes.yaxis.set_major_locator(LogLocator(base=10))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _delay(value)))
     axes.yaxis.set_minor_formatter(NullFormatter())
+    _plain(axes)
+    if points:
+        _mark(axes, account)
+
+
+def _plain(axes: "Axes") -> None:
     axes.grid(axis="y", color="#e4e7eb", linewidth=0.8, zorder=0)
     axes.set_axisbelow(True)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
-    locator = dates.AutoDateLocator(minticks=5, maxticks=11)
+
+
+def _day(at: float) -> float:
+    """Local time, as the terminal and the journal show it, in matplotlib's days."""
+    from matplotlib import dates
+
+    untyped: Any = dates
+    return float(untyped.date2num(datetime.fromtimestamp(at)))  # noqa: DTZ006
+
+
+def _shades(account: Account) -> dict[str, str]:
+    """A colour for each scheduler that was loaded, in order of appearance."""
+    names = [each.scheduler for each in account.stretches if each.scheduler != KERNEL]
+    return {name: SHADES[i % len(SHADES)] for i, name in enumerate(dict.fromkeys(names))}
+
+
+def _timeline(axes: "Axes") -> None:
+    from matplotlib import dates
+
+    untyped: Any = dates
+    locator = untyped.AutoDateLocator(minticks=5, maxticks=11)
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(
-        dates.ConciseDateFormatter(
+        untyped.ConciseDateFormatter(
             locator, offset_formats=["", "%Y", "%B %Y", "%Y-%m-%d", "%Y-%m-%d", "%Y-%m-%d"]
         )
     )
-    if points:
-        _mark(axes, account, day)
+
+
+def _legend(figure: "Figure", axes: "Axes", account: Account, foot: float) -> None:
+    from matplotlib.patches import Patch
+
+    lines, _ = axes.get_legend_handles_labels()
+    handles: list[Any] = [each for each in lines if not str(each.get_label()).startswith("_")]
     handles += [
         Patch(color=shade, alpha=0.45, label=displayable(name, 30))
-        for name, shade in shades.items()
+        for name, shade in _shades(account).items()
     ]
     if handles:
-        axes.legend(
+        figure.legend(
             handles=handles,
-            loc="upper center",
-            bbox_to_anchor=(0.5, -0.11),
+            loc="lower center",
+            bbox_to_anchor=(0.5, foot),
             ncols=max(1, min(8, len(handles))),
             frameon=False,
             fontsize=9,
             handlelength=1.6,
         )
+
+
+def compared(account: Account) -> tuple[TrialView, ...]:
+    """The trials whose windows can share an axis: those of the newest trial's objective."""
+    measured = [trial for trial in account.trials if trial.windows]
+    if not measured:
+        return ()
+    newest = measured[-1]
+    return tuple(
+        trial
+        for trial in measured
+        if (trial.objective, trial.unit) == (newest.objective, newest.unit)
+    )
+
+
+def _windows(axes: "Axes", account: Account, trials: tuple[TrialView, ...]) -> None:
+    """Each window of the trials as a line as long as it lasted, at its value."""
+    shades = _shades(account)
+    values: list[float] = []
+    for trial in trials:
+        for window in trial.windows:
+            if window.excluded or window.value <= 0:
+                continue
+            candidate = window.arm is Arm.CANDIDATE
+            values.append(window.value)
+            axes.plot(
+                [_day(window.started), _day(max(window.ended, window.started + 0.2))],
+                [window.value, window.value],
+                color=LINE if candidate else FAINT,
+                linewidth=4,
+                solid_capstyle="butt",
+                zorder=3,
+            )
+            if candidate and trial.scheduler in shades:
+                axes.axvspan(
+                    _day(window.started),
+                    _day(window.ended),
+                    color=shades[trial.scheduler],
+                    alpha=0.45,
+                    linewidth=0,
+                    zorder=0,
+                )
+    unit = trials[0].unit
+    # A range of some hundreds per cent needs a logarithm, one of some per cent is lost in it.
+    if values and max(values) > 5 * min(values):
+        from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+        axes.set_yscale("log")
+        axes.set_ylim(min(values) / 1.5, max(values) * 1.5)
+        axes.yaxis.set_major_locator(LogLocator(base=10, subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.yaxis.set_minor_formatter(NullFormatter())
+    elif values:
+        axes.set_ylim(0, max(values) * 1.15)
+    axes.set_ylabel(
+        displayable(f"{trials[0].objective}\n({unit})", 80).replace("\\n", "\n"), fontsize=9
+    )
+    if not account.points:
+        ends = [each.ended for trial in trials for each in trial.windows]
+        axes.set_xlim(_day(trials[0].windows[0].started), _day(max(ends)))
+    _plain(axes)
 
 
 def rows_of(account: Account) -> list[tuple[Mark, int]]:
@@ -206,10 +298,10 @@ def rows_of(account: Account) -> list[tuple[Mark, int]]:
     return placed
 
 
-def _mark(axes: "Axes", account: Account, day: Callable[[float], float]) -> None:
+def _mark(axes: "Axes", account: Account) -> None:
     """Numbered lines where something was decided."""
     for mark, row in rows_of(account):
-        x = day(mark.at)
+        x = _day(mark.at)
         colour = WORD_COLOURS.get(mark.word, INK)
         axes.axvline(x, color=colour, linewidth=1.0, alpha=0.75, zorder=2.5)
         axes.annotate(

@@ -2,15 +2,15 @@
 """`schedpilot report`: gather from the daemon, then write a page, a picture or JSON."""
 
 import os
+import sys
 import tempfile
 import time
-from dataclasses import asdict
 from pathlib import Path
 
-from cli.account import Account, account_of
+from cli.account import Account, account_of, from_json, to_json
 from cli.following import following, recorded_events
 from cli.formats import parse_span
-from cli.output import as_json, document, say
+from cli.output import say
 from cli.page import page
 from cli.picture import draw
 from daemon.api.client import Client, observe_client
@@ -20,14 +20,17 @@ from process import Fault, FaultType
 # The longest stretch that the API answers, seconds.
 LONGEST_S = 86400.0
 EPISODES = 200
+# The largest account that is read from a file: a day of one-second intervals, with room.
+LARGEST_BYTES = 64 * 1024 * 1024
 SUFFIXES = (".html", ".png", ".svg", ".json")
 
 
 def _workload(client: Client) -> str:
     """The one worth a report: of the newest episode, else the one that waits longest."""
-    episodes = client.episodes(1)
-    if episodes:
-        return episodes[0].workload
+    for episode in client.episodes(EPISODES):
+        # A trial by hand may be about the whole machine.
+        if episode.workload:
+            return episode.workload
     measured = [each for each in client.workloads() if each.last]
     if not measured:
         raise Fault(
@@ -73,11 +76,17 @@ def gather(workload: str, last_s: float) -> Account:
     return account_of(workload, signals.series, usual, events, trials)
 
 
-def _document(account: Account) -> dict[str, object]:
-    found = asdict(account)
-    found["points"] = [document(point) for point in account.points]
-    found["trials"] = [document(trial) for trial in account.trials]
-    return found
+def _read(path: Path) -> Account:
+    try:
+        with path.open("rb") as file:
+            raw = file.read(LARGEST_BYTES + 1)
+    except OSError as error:
+        raise Fault(
+            FaultType.NOT_FOUND, "the account cannot be read", where=str(path), why=str(error)
+        ) from None
+    if len(raw) > LARGEST_BYTES:
+        raise Fault(FaultType.TOO_LARGE, "this is too large for an account", where=str(path))
+    return from_json(raw, str(path))
 
 
 def _write(path: Path, content: bytes) -> None:
@@ -100,8 +109,11 @@ def _write(path: Path, content: bytes) -> None:
         ) from None
 
 
-def report(output: Path, workload: str, last: str, *, json: bool) -> None:
-    """Write the report to `output`, or as JSON to standard output."""
+def report(output: Path, workload: str, last: str, source: Path | None, *, json: bool) -> None:
+    """Write the report to `output`, or as JSON to standard output.
+
+    With `source` the account comes from a file that `--json` wrote, and no daemon is asked.
+    """
     if not json and output.suffix not in SUFFIXES:
         raise Fault(
             FaultType.BAD_REQUEST,
@@ -109,16 +121,17 @@ def report(output: Path, workload: str, last: str, *, json: bool) -> None:
             where=str(output),
             hint=f"name a file that ends in {', '.join(SUFFIXES)}",
         )
-    last_s = min(parse_span(last), LONGEST_S)
-    with following("reading what the daemon recorded"):
-        account = gather(workload, last_s)
+    if source is not None:
+        account = _read(source)
+    else:
+        last_s = min(parse_span(last), LONGEST_S)
+        with following("reading what the daemon recorded"):
+            account = gather(workload, last_s)
     if json:
-        as_json(_document(account))
+        sys.stdout.write(to_json(account).decode() + "\n")
         return
     if output.suffix == ".json":
-        import json as encoder
-
-        content = (encoder.dumps(_document(account), indent=2) + "\n").encode()
+        content = to_json(account) + b"\n"
     elif output.suffix == ".html":
         picture = draw(account, "svg", captions=False)
         content = page(account, picture, time.time()).encode()

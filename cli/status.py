@@ -12,6 +12,9 @@ from cli.output import as_json, facts, heading, out, plain, say, table
 from daemon.api.client import observe_client
 from daemon.api.models import Limitation, StatusView, WorkloadView
 
+# From this width on, characters, `top` shows every column.
+WIDE = 110
+
 
 def _kernel(status: StatusView) -> Text:
     kernel = status.kernel
@@ -103,29 +106,32 @@ def _by_delay(workloads: list[WorkloadView]) -> list[WorkloadView]:
     return sorted(workloads, key=lambda each: -(each.last.delay_p99_us if each.last else -1.0))
 
 
-def workloads_table(workloads: list[WorkloadView], most: int) -> RenderableType:
-    """The workloads that wait longest, first."""
-    numeric = ("delay p99", "usual", "ratio", "run", "wakeups/s", "slice", "moves/s")
-    made = table("workload", *numeric, "is", right=numeric)
-    for each in _by_delay(workloads)[:most]:
-        last, usual = each.last, each.baseline_delay_p99_us
-        if last is None:
-            made.add_row(plain(each.id, 60), *["–"] * len(numeric), plain(", ".join(each.tags)))
-            continue
-        ratio = f"x{last.delay_p99_us / usual:.1f}" if usual else "–"
-        made.add_row(
-            plain(each.id, 60, "bold red" if each.degraded else ""),
-            microseconds(last.delay_p99_us),
-            microseconds(usual),
-            Text(ratio, style="red" if each.degraded else ""),
-            f"{last.run_share:.0%}",
-            f"{last.wakeups_per_s:.0f}",
-            microseconds(last.slice_mean_us),
-            f"{last.migrations_per_s:.0f}",
-            plain(", ".join(each.tags), 60, "dim"),
-        )
+def workloads_table(workloads: list[WorkloadView], most: int, width: int) -> RenderableType:
+    """The workloads that wait longest, first; fewer columns where there is little width."""
     if not workloads:
         return Text("no workload has been seen yet", style="dim")
+    wide = width >= WIDE
+    numeric = ["delay p99", "usual", "ratio", "run", "wakeups/s"]
+    numeric += ["slice", "moves/s"] if wide else []
+    made = table("workload", *numeric, *(["is"] if wide else []), right=numeric)
+    for each in _by_delay(workloads)[:most]:
+        last, usual = each.last, each.baseline_delay_p99_us
+        cells = ["–"] * len(numeric)
+        if last is not None:
+            cells = [
+                microseconds(last.delay_p99_us),
+                microseconds(usual),
+                f"x{last.delay_p99_us / usual:.1f}" if usual else "–",
+                f"{last.run_share:.0%}",
+                f"{last.wakeups_per_s:.0f}",
+                microseconds(last.slice_mean_us),
+                f"{last.migrations_per_s:.0f}",
+            ][: len(numeric)]
+        made.add_row(
+            plain(each.id, 60, "bold red" if each.degraded else ""),
+            *(Text(cell) for cell in cells),
+            *([plain(", ".join(each.tags), 60, "dim")] if wide else []),
+        )
     left = len(workloads) - most
     return Group(made, Text(f"and {left} more", style="dim")) if left > 0 else made
 
@@ -148,9 +154,8 @@ def show_top(*, once: bool, json: bool, interval_s: float, most: int) -> None:
             return
 
         def picture() -> RenderableType:
-            return Group(
-                _headline(client.status()), Text(), workloads_table(client.workloads(), most)
-            )
+            shown = workloads_table(client.workloads(), most, out().width)
+            return Group(_headline(client.status()), Text(), shown)
 
         if once or not out().is_terminal:
             out().print(picture())

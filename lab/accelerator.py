@@ -14,7 +14,6 @@ from pathlib import Path
 
 from lab.cache import Root, cache_folder
 from lab.machine import Accelerator, Machine, Mode, Port, boot, failure
-from process import Fault
 
 KVM = Path("/dev/kvm")
 # A working KVM boots to the initramfs in about one second.
@@ -52,19 +51,17 @@ def learn(root: Root) -> None:
     end = boot(
         Machine(root, accelerator, Mode.PROBE, cpus=1),
         timeout=TCG_PROBE_S,
+        boot_timeout=TCG_PROBE_S,
         outputs={Port.RESULTS: btf.extend},
     )
     if end.status != 0 or not btf:
-        raise failure(end)
+        raise failure(end, TCG_PROBE_S)
     root.btf.write_bytes(btf)
 
 
 def _probe(root: Root, accelerator: Accelerator, timeout: float) -> bool:
-    try:
-        machine = Machine(root, accelerator, Mode.PROBE, cpus=1)
-        return boot(machine, timeout=timeout, outputs={}).status == 0
-    except Fault:
-        return False
+    machine = Machine(root, accelerator, Mode.PROBE, cpus=1)
+    return boot(machine, timeout=timeout, boot_timeout=timeout, outputs={}).status == 0
 
 
 def _verdict_file() -> Path:

@@ -3,6 +3,7 @@
 
 import socket
 import tempfile
+import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -18,9 +19,9 @@ from process.stream import Reader, stream
 GUEST_FILES = Path(__file__).parent / "guest"
 # How much of the console's end is kept, bytes.
 CONSOLE_BYTES = 65536
-CONSOLE_LINES = 40
+CONSOLE_LINES = 30
 # What the kernel prints first when it gives up.
-PANIC = b"Kernel panic - not syncing: "
+PANIC = "Kernel panic - not syncing: "
 
 
 class Accelerator(StrEnum):
@@ -132,38 +133,57 @@ def initramfs_for(machine: Machine) -> bytes:
 
 @dataclass(frozen=True)
 class End:
-    """How a boot ended: the guest's own word, if it gave one, and what QEMU said."""
+    """How a boot ended: the guest's own word, if it gave one, and what was seen outside."""
 
     # Exit status of the command, or None when the guest ended without telling.
     status: int | None
-    # The console's last lines, and from the panic on where there was one.
+    # Seconds from the start of QEMU to the start of the command, or None: it never started.
+    begun_s: float | None
+    # The time limit ended it.
+    overdue: bool
+    # The console's last lines; where the kernel panicked, those around that.
     console: tuple[str, ...]
-    panic: tuple[str, ...]
+    # What the kernel gave as the cause of its panic; empty where there was none.
+    panic: str
+    # What QEMU said.
     error: str
+
+    @property
+    def never_came_up(self) -> bool:
+        """Whether the guest failed on its own way up, before the command could play a part.
+
+        QEMU's own complaint (a bad option, no memory) is not that: it would come again.
+        """
+        return self.begun_s is None and self.status is None and not self.error
 
 
 def boot(
     machine: Machine,
     *,
     timeout: float,
+    boot_timeout: float,
     outputs: Mapping[Port, Callable[[bytes], None]],
-    on_begin: Callable[[], None] | None = None,
 ) -> End:
-    """Boot the machine and relay its ports until it ends.
+    """Boot the machine and relay its ports until it ends, by itself or by a limit.
 
     Args:
         machine: what to boot.
-        timeout: seconds from now to the end.
+        timeout: seconds from the start of QEMU to its end.
+        boot_timeout: seconds in which the command must have begun, if those are fewer.
         outputs: what gets the bytes of a port, as they come.
-        on_begin: called when the guest starts the command.
 
     Raises:
-        Fault: MISSING_TOOL, or TIMEOUT with the console's last lines.
+        Fault: MISSING_TOOL.
     """
     console = bytearray()
     errors = bytearray()
     control = bytearray()
     status: list[int] = []
+    begun: list[float] = []
+    started = time.monotonic()
+
+    def deadline() -> float:
+        return started + (timeout if begun else min(timeout, boot_timeout))
 
     def keep(buffer: bytearray) -> Callable[[bytes], None]:
         def reader(data: bytes) -> None:
@@ -178,8 +198,8 @@ def boot(
             line, _, rest = bytes(control).partition(b"\n")
             control[:] = rest
             word, _, value = line.decode("ascii", "replace").partition(" ")
-            if word == "begin" and on_begin:
-                on_begin()
+            if word == "begin":
+                begun.append(time.monotonic() - started)
             if word == "end" and value.isdigit():
                 status.append(int(value))
                 return True
@@ -204,55 +224,65 @@ def boot(
                 readers[ours.fileno()] = on_control
             else:
                 readers[ours.fileno()] = outputs.get(port, ignore)
-        command = arguments(machine, initrd, theirs)
+        overdue = False
         try:
             stream(
-                command,
+                arguments(machine, initrd, theirs),
                 readers,
                 pass_fds=list(theirs.values()),
-                timeout=timeout,
                 on_error=keep(errors),
+                deadline=deadline,
             )
         except Fault as fault:
             if fault.type is not FaultType.TIMEOUT:
                 raise
-            raise Fault(
-                FaultType.TIMEOUT,
-                f"the lab's command did not end within {timeout:g} s",
-                where="guest",
-                hint="raise --timeout, or find out what it waits for; the guest was ended",
-                details=_lines(console),
-            ) from None
-    error = bytes(errors).decode("utf-8", "replace").strip()
-    told = console.find(PANIC)
+            overdue = True
+    lines, panic = evidence(bytes(console))
     return End(
         status[0] if status else None,
-        _lines(console),
-        _lines(console[told:], CONSOLE_BYTES)[:CONSOLE_LINES] if told >= 0 else (),
-        error,
+        begun[0] if begun else None,
+        overdue,
+        lines,
+        panic,
+        bytes(errors).decode("utf-8", "replace").strip(),
     )
 
 
-def _lines(console: bytearray, count: int = CONSOLE_LINES) -> tuple[str, ...]:
-    return tail(bytes(console).replace(b"\r", b""), count)
+def evidence(console: bytes) -> tuple[tuple[str, ...], str]:
+    """The lines of a console that matter, and the cause of the panic where there was one.
+
+    The trace of a crash stands before the kernel's word "panic" or after it, by its kind.
+    """
+    lines = tail(console.replace(b"\r", b""), CONSOLE_BYTES)
+    for number, line in enumerate(lines):
+        if PANIC in line:
+            around = lines[max(0, number - CONSOLE_LINES) : number + CONSOLE_LINES]
+            return around, line.partition(PANIC)[2]
+    return lines[-CONSOLE_LINES:], ""
 
 
-def failure(end: End) -> Fault:
+def failure(end: End, timeout: float) -> Fault:
     """The fault for a machine that ended without the command's exit status."""
     if end.panic:
+        what, why = "the lab's kernel panicked", end.panic
+    elif end.overdue and end.begun_s is None:
+        what, why = "the lab's guest did not come up", "its time to boot ran out"
+    elif end.overdue:
         return Fault(
-            FaultType.LAB,
-            "the lab's kernel panicked",
+            FaultType.TIMEOUT,
+            f"the lab's command did not end within {timeout:g} s",
             where="guest",
-            why=end.panic[0].removeprefix(PANIC.decode()),
-            hint="the console from the panic on is above",
-            details=end.panic,
+            hint="raise --timeout, or find out what it waits for; the guest was ended",
+            details=end.console,
         )
+    else:
+        what = "the lab's machine ended before the command did"
+        why = end.error or "QEMU gave no reason"
     return Fault(
         FaultType.LAB,
-        "the lab's machine ended before the command did",
+        what,
         where="guest",
-        why=end.error or "QEMU gave no reason",
+        why=why,
         hint="the console's last lines, if any, are above",
         details=end.console,
     )

@@ -3,6 +3,7 @@
 
 import lzma
 import os
+import re
 import shutil
 import ssl
 import stat
@@ -125,7 +126,8 @@ def _bootstrap(root: Root, recipe: Recipe) -> None:
         '--aptopt=Acquire::Languages "none"',
         *(f"--dpkgopt=path-exclude={pattern}" for pattern in recipe.excluded_paths),
         f"--setup-hook={hook}",
-        f"--include={','.join(recipe.packages)}",
+        # One option each: a pattern of apt's may not be joined with anything.
+        *(f"--include={package}" for package in recipe.packages),
         recipe.suite,
         str(root.tree),
         *([mirror] if mirror else []),
@@ -191,20 +193,24 @@ def _configure(root: Root, recipe: Recipe) -> None:
         stamp.touch()
 
 
+def _version(kernel: Path) -> tuple[int, ...]:
+    """The release of a kernel image, in numbers, so that 7.10 comes after 7.9."""
+    return tuple(int(number) for number in re.findall(r"[0-9]+", kernel.parent.name))
+
+
 def _collect_boot_files(root: Root) -> None:
     """Copies out of the root what the host hands to QEMU and puts in the initramfs."""
-    kernels = sorted((root.tree / "boot").glob("vmlinuz-*"))
-    if len(kernels) != 1:
+    kernels = sorted((root.tree / "usr/lib/modules").glob("*/vmlinuz*"), key=_version)
+    if not kernels:
         raise Fault(
             FaultType.LAB,
-            "the lab's root must hold exactly one kernel",
-            where=str(root.tree / "boot"),
-            why=f"it holds {len(kernels)}",
+            "the lab's root holds no kernel",
+            where=str(root.tree / "usr/lib/modules"),
             hint="see the kernel packages in lab/recipe.py",
         )
-    release = kernels[0].name.removeprefix("vmlinuz-")
+    release = kernels[-1].parent.name
     root.modules.mkdir(parents=True)
-    shutil.copyfile(kernels[0], root.kernel)
+    shutil.copyfile(kernels[-1], root.kernel)
     shutil.copyfile(root.tree / "usr" / "bin" / "busybox", root.busybox)
     (root.folder / "boot" / "release").write_text(release + "\n")
     order = []

@@ -6,12 +6,12 @@ import shlex
 import tarfile
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from lab import accelerator, tools
-from lab.machine import Machine, Mode, Port, boot, failure
+from lab.machine import End, Machine, Mode, Port, boot, failure
 from lab.recipe import recipe_for
 from lab.root import Progress, ensure
 from lab.tree import disk, project_root
@@ -20,6 +20,10 @@ from process.run import tail
 
 # How much of the command's output a fault repeats.
 OUTPUT_LINES = 20
+# Seconds in which the guest must have come up: about ten times what it takes emulated on
+# an idle machine of two CPUs.
+BOOT_S = {Mode.PLAIN: 60.0, Mode.SYSTEMD: 150.0}
+BOOT_ATTEMPTS = 3
 
 # Gets the port (`Port.STDOUT` or `Port.STDERR`) and the bytes, as the command writes them.
 OnOutput = Callable[[Port, bytes], None]
@@ -68,7 +72,7 @@ def run_in_lab(
         cpus: guest CPUs.
         memory: guest memory as QEMU writes it, such as `2G`.
         systemd: run real systemd as PID 1, and the command once multi-user.target is up.
-        timeout: seconds from the start of the machine to its end.
+        timeout: seconds from the start of the machine to its end (of one that came up).
         out: folder that gets what the command left in the guest's /out.
         on_output: gets the output as it comes.
         tree: the checkout; this package's own by default.
@@ -95,7 +99,6 @@ def run_in_lab(
         kernel_arguments=tuple(kernel_arguments),
     )
     kept = {Port.STDOUT: bytearray(), Port.STDERR: bytearray()}
-    begun: list[float] = []
 
     def relay(port: Port) -> Callable[[bytes], None]:
         def reader(data: bytes) -> None:
@@ -105,44 +108,59 @@ def run_in_lab(
 
         return reader
 
-    started = time.monotonic()
     with tempfile.TemporaryFile(prefix="schedpilot-lab-") as results:
 
         def keep_results(data: bytes) -> None:
             results.write(data)
 
-        try:
-            end = boot(
-                machine,
-                timeout=timeout,
-                outputs={
-                    Port.STDOUT: relay(Port.STDOUT),
-                    Port.STDERR: relay(Port.STDERR),
-                    Port.RESULTS: keep_results,
-                },
-                on_begin=lambda: begun.append(time.monotonic()),
-            )
-            if end.status is None:
-                raise failure(end)
-        except Fault as fault:
+        outputs = {
+            Port.STDOUT: relay(Port.STDOUT),
+            Port.STDERR: relay(Port.STDERR),
+            Port.RESULTS: keep_results,
+        }
+        started = time.monotonic()
+        end = _boot_for_certain(machine, timeout, outputs, progress)
+        wall_s = time.monotonic() - started
+        if end.status is None:
+            fault = failure(end, timeout)
             if on_output is None:
                 # Nobody has seen what the command said before the trouble.
                 fault.details += (
                     *(f"stdout: {line}" for line in tail(bytes(kept[Port.STDOUT]), OUTPUT_LINES)),
                     *(f"stderr: {line}" for line in tail(bytes(kept[Port.STDERR]), OUTPUT_LINES)),
                 )
-            raise
+            raise fault
         if out is not None:
             results.seek(0)
             _unpack(results, out)
-    finished = time.monotonic()
     return LabResult(
         end.status,
         bytes(kept[Port.STDOUT]),
         bytes(kept[Port.STDERR]),
-        start_s=(begun[0] if begun else finished) - started,
-        wall_s=finished - started,
+        start_s=wall_s if end.begun_s is None else end.begun_s,
+        wall_s=wall_s,
     )
+
+
+def _boot_for_certain(
+    machine: Machine,
+    timeout: float,
+    outputs: Mapping[Port, Callable[[bytes], None]],
+    progress: Progress,
+) -> End:
+    """Boot until the command has begun once; it is never started a second time.
+
+    An emulated guest on a crowded machine now and then crashes on its way up, before
+    anything of ours runs. That says nothing about the command.
+    """
+    boot_timeout = BOOT_S[machine.mode]
+    end = boot(machine, timeout=timeout, boot_timeout=boot_timeout, outputs=outputs)
+    for _ in range(BOOT_ATTEMPTS - 1):
+        if not end.never_came_up:
+            break
+        progress(f"booting again: {failure(end, timeout).report()}")
+        end = boot(machine, timeout=timeout, boot_timeout=boot_timeout, outputs=outputs)
+    return end
 
 
 def _unpack(results: io.BufferedRandom, out: Path) -> None:

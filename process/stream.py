@@ -31,8 +31,8 @@ def stream(
     readers: Mapping[int, Reader],
     *,
     pass_fds: Sequence[int],
-    timeout: float,
     on_error: Reader,
+    deadline: Callable[[], float],
     env: Mapping[str, str] | None = None,
 ) -> int:
     """Run a child to its end, handing on what its descriptors say.
@@ -43,8 +43,9 @@ def stream(
         pass_fds: descriptors that the child inherits under the same numbers. They are
             closed here as soon as it runs, so that the end of the child is the end of
             its streams.
-        timeout: seconds after which the child is killed.
         on_error: gets the child's standard output and error.
+        deadline: the moment (`time.monotonic()`, seconds) when the child is killed; asked
+            again after each read, for what was read may move it.
         env: added to the scrubbed environment.
 
     Returns:
@@ -54,7 +55,6 @@ def stream(
         Fault: MISSING_TOOL, or TIMEOUT after every stream was read to its end.
     """
     words = [str(word) for word in argv]
-    deadline = time.monotonic() + timeout
     try:
         child = subprocess.Popen(
             # The kernel kills the child when we die without a chance to do it.
@@ -80,11 +80,11 @@ def stream(
         _end(child.pid)
         child.wait()
     if overdue:
-        raise Fault(FaultType.TIMEOUT, f"`{words[0]}` did not end within {timeout:g} s")
+        raise Fault(FaultType.TIMEOUT, f"`{words[0]}` did not end in time")
     return status
 
 
-def _relay(group: int, readers: Mapping[int, Reader], deadline: float) -> bool:
+def _relay(group: int, readers: Mapping[int, Reader], deadline: Callable[[], float]) -> bool:
     """Read everything to its end; True when the time limit had to end the child."""
     overdue = False
     ended = False
@@ -92,7 +92,7 @@ def _relay(group: int, readers: Mapping[int, Reader], deadline: float) -> bool:
         for fd, reader in readers.items():
             selector.register(fd, selectors.EVENT_READ, reader)
         while selector.get_map():
-            left = None if ended else max(0.0, deadline - time.monotonic())
+            left = None if ended else max(0.0, deadline() - time.monotonic())
             for key, _ in selector.select(left):
                 try:
                     data = os.read(key.fd, CHUNK_BYTES)
@@ -104,7 +104,7 @@ def _relay(group: int, readers: Mapping[int, Reader], deadline: float) -> bool:
                 if enough and not ended:
                     ended = True
                     _end(group)
-            if not ended and time.monotonic() >= deadline:
+            if not ended and time.monotonic() >= deadline():
                 overdue = ended = True
                 _end(group)
     return overdue

@@ -164,8 +164,8 @@ def main() -> None:
     parser.add_argument("--signals", type=Path, default=SIGNALS)
     parser.add_argument("--arms", default=",".join(ARMS))
     parser.add_argument("--groups", type=int, default=4)
-    parser.add_argument("--hackbench-loops", type=int, default=300)
-    parser.add_argument("--pipe-loops", type=int, default=12000)
+    parser.add_argument("--hackbench-loops", type=int, default=250)
+    parser.add_argument("--pipe-loops", type=int, default=40000)
     print(json.dumps(asyncio.run(measure(parser.parse_args()))))
 
 

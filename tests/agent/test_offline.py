@@ -12,6 +12,7 @@ from agent.offline import adapted_parameters, advise, lesson, similarity
 from daemon.api.models import (
     Autonomy,
     Decision,
+    Degradation,
     Direction,
     EpisodeState,
     EpisodeView,
@@ -141,6 +142,26 @@ def test_what_fits_nothing_is_not_proposed() -> None:
     advice = advise(situation(("idle",)))
     assert advice.proposals == ()
     assert "latency: no gain expected" in advice.reason
+
+
+def test_a_complaint_about_delays_counts_where_figures_say_little() -> None:
+    """A service that does not look like one on a crowded machine is helped all the same; one
+    that is batch by its figures is not taken for a service."""
+    trigger = Degradation(
+        workload="comm:x",
+        signal="measurement redis-p99",
+        since=NOW,
+        baseline=10.0,
+        value=50.0,
+        ratio=5.0,
+        unit="ms",
+        reason="broken",
+        objective="measurement redis-p99 lower < 10 ms",
+    )
+    for tags, first in ((("overcommitted", "contended"), "latency"), (("batch",), "batch")):
+        bare = situation(tags)
+        of = replace(bare, episode=bare.episode.model_copy(update={"trigger": trigger}))
+        assert names(of)[0] == first
 
 
 @pytest.mark.parametrize("tags", [LATENCY, UNEVEN, ("interactive",), ()])

@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from cli.account import KERNEL, Account, account_of, thinned
+from cli.account import KERNEL, Account, account_of, from_json, thinned, to_json
 from cli.page import page
 from cli.picture import draw, rows_of
 from daemon.api.models import Event, EventKind, SignalPoint
@@ -139,6 +139,33 @@ def test_only_decisions_about_the_workload_are_marked() -> None:
     ]
     account = account_of("comm:x", [point(s, 1.0) for s in range(10)], None, events, [])
     assert [(mark.number, mark.text) for mark in account.marks] == [(1, "kept"), (2, "machine")]
+
+
+def test_a_verdict_stands_alone_only_where_nothing_carries_it() -> None:
+    """A keep or a rollback says its verdict; one of a trial that was only asked about does not."""
+    events = [
+        event(1, 1, EventKind.VERDICT, "kept one").model_copy(update={"trial": "t-1"}),
+        event(2, 1, EventKind.KEPT, "is kept").model_copy(update={"trial": "t-1"}),
+        event(3, 2, EventKind.VERDICT, "by hand").model_copy(update={"trial": "t-2"}),
+    ]
+    account = account_of("comm:x", [point(s, 1.0) for s in range(10)], None, events, [])
+    assert [mark.text for mark in account.marks] == ["is kept", "by hand"]
+
+
+def test_an_account_can_be_drawn_elsewhere(schedpilot: Schedpilot, tmp_path: Path) -> None:
+    """What --json wrote on one machine becomes a page on another that has no daemon."""
+    account = hostile_account()
+    source = tmp_path / "account.json"
+    source.write_bytes(to_json(account))
+    assert from_json(to_json(account), "here") == account
+    output = tmp_path / "r.html"
+    done = schedpilot("report", "--from", str(source), "-o", str(output))
+    assert done.status == 0, done.error_text
+    assert "is slow" in parsed(output.read_text()).text
+    source.write_text('{"workload": 5}')
+    done = schedpilot("report", "--from", str(source), "-o", str(output))
+    assert done.status == 1
+    assert "not an account" in done.error_text
 
 
 def test_marks_close_to_each_other_stand_in_rows() -> None:

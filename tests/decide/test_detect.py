@@ -259,6 +259,15 @@ def test_a_measured_objective_is_judged_by_what_was_posted() -> None:
     assert what.value == 80
 
 
+def test_a_promise_is_not_judged_by_a_handful_of_delays() -> None:
+    """Fewer than ten delays in an interval have no percentile worth the name."""
+    declared = [Declared(SERVICE, parse_objective("latency p99 < 5ms"))]
+    _, told = run(recording([20_000.0] * 10, count=9), declared=declared)
+    assert told == []
+    _, told = run(recording([20_000.0] * 10, count=20), declared=declared)
+    assert len(told) == 1
+
+
 def test_an_objective_without_limit_cannot_break() -> None:
     """It only says what trials compare."""
     declared = [Declared(SERVICE, parse_objective("latency p99"))]

@@ -122,6 +122,11 @@ def test_harm_to_another_workload_is_rolled_back() -> None:
     assert (found[1].cause, found[1].workload) == (GuardCause.BYSTANDER, BATCH)
 
 
+def test_a_bystander_that_always_waited_long_is_not_harmed() -> None:
+    """Long, but not many times longer than under the default."""
+    assert run(kept(), crowd(300_000, involuntary_per_s=1), learnt(100_000, BATCH)) is None
+
+
 def test_a_batch_job_that_waits_longer_is_not_harmed() -> None:
     """Long waits for the next slice are what a batch job trades for nothing."""
     assert run(kept(), crowd(300_000, involuntary_per_s=500), learnt(3000, BATCH)) is None

@@ -48,3 +48,10 @@ def test_quantiles_rise_with_the_fraction() -> None:
     found = histogram(dice.lognormvariate(5, 1) for _ in range(500))
     values = [quantile(found, step / 100) for step in range(101)]
     assert values == sorted(values)
+
+
+def test_no_quantile_is_above_the_largest_sample() -> None:
+    """The last bucket is read only as far as the longest delay that was seen."""
+    found = histogram([100.0] * 10)
+    assert quantile(found, 0.99) > 105
+    assert quantile(found, 0.99, longest=100.0) <= 100

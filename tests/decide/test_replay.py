@@ -124,6 +124,39 @@ def test_a_trial_is_no_degradation_and_the_guard_follows_a_keep(
     assert kinds == ["window"] * 8 + ["verdict", "degradation", "rollback", "summary"]
 
 
+def test_a_change_of_scheduler_is_no_degradation(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Intervals that begin before the scheduler has settled are not judged; later ones are."""
+    dice = seeded(6)
+    made = [
+        interval(n, workload(dice, p99_us=90_000 if 39 < n < 43 else 1000), seconds=0.5)
+        for n in range(60)
+    ]
+    lines = [line_of(each) for each in made]
+    mark = json.dumps({"mark": "scheduler", "at": made[40].began, "candidate": "c-1"})
+    marked = written(tmp_path / "marked", [*lines[:40], mark, *lines[40:]])
+    assert [each["kind"] for each in told(capsys, str(marked))] == ["summary"]
+    bare = written(tmp_path / "bare", lines)
+    assert told(capsys, str(bare))[0]["kind"] == "degradation"
+
+
+def test_a_streak_does_not_run_across_a_trial(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two bad intervals before a trial and one after it are not three in a row."""
+    dice = seeded(6)
+
+    def second(number: int, p99_us: float) -> str:
+        return line_of(interval(number, workload(dice, p99_us=p99_us), seconds=1))
+
+    before = [second(n, 1000 if n < 38 else 90_000) for n in range(40)]
+    # The first two after a trial are not judged: the scheduler has just been changed.
+    after = [second(280 + n, 90_000 if n == 2 else 1000) for n in range(20)]
+    path = written(tmp_path / "gap", [*before, *trial(1.0, 40, 1000), *after])
+    assert "degradation" not in {each["kind"] for each in told(capsys, str(path))}
+
+
 def test_text_for_people_has_no_control_characters(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

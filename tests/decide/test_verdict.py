@@ -108,6 +108,18 @@ def test_a_gain_too_small_to_be_worth_it_is_rolled_back() -> None:
     assert "less than the 5 %" in verdict.reason
 
 
+def test_an_interval_that_the_order_does_not_bear_out_is_not_enough() -> None:
+    """Welch's interval misses 1 by a hair, yet four of seventy orders are as good: rolled back."""
+    baseline, candidate = [1017.6, 772.7, 1142.7, 954.2], [775.2, 635.2, 786.1, 799.3]
+    windows = [window(Arm.BASELINE, value) for value in baseline]
+    windows += [window(Arm.CANDIDATE, value) for value in candidate]
+    verdict = conclude(windows, LATENCY, SETTINGS)
+    assert verdict.high < 1
+    assert verdict.gain > 0.2
+    assert verdict.decision is Decision.ROLLBACK
+    assert "order does not bear it out" in verdict.reason
+
+
 def made(
     values: list[float],
     ratio: float,

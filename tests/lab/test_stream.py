@@ -2,11 +2,18 @@
 """Children whose outputs are read as they come."""
 
 import os
+import time
+from collections.abc import Callable
 
 import pytest
 
 from process import Fault, FaultType
 from process.stream import stream
+
+
+def after(seconds: float) -> Callable[[], float]:
+    moment = time.monotonic() + seconds
+    return lambda: moment
 
 
 def test_every_descriptor_reaches_its_reader() -> None:
@@ -19,7 +26,7 @@ def test_every_descriptor_reaches_its_reader() -> None:
             ["sh", "-c", script],
             {ours: extra.extend},
             pass_fds=[theirs],
-            timeout=60,
+            deadline=after(60),
             on_error=errors.extend,
         )
     finally:
@@ -41,7 +48,7 @@ def test_a_reader_that_has_seen_enough_ends_the_child() -> None:
         ["sh", "-c", "echo ready; exec sleep 1000"],
         {},
         pass_fds=[],
-        timeout=60,
+        deadline=after(60),
         on_error=until_ready,
     )
     assert status < 0
@@ -56,7 +63,7 @@ def test_a_child_past_its_time_is_ended_with_a_fault() -> None:
             ["sh", "-c", "echo alive; sleep 1000 & wait"],
             {},
             pass_fds=[],
-            timeout=0.5,
+            deadline=after(0.5),
             on_error=seen.extend,
         )
     assert caught.value.type is FaultType.TIMEOUT
@@ -72,6 +79,32 @@ def test_trouble_in_a_reader_ends_the_child() -> None:
         raise RuntimeError("reader")
 
     with pytest.raises(RuntimeError, match="reader"):
-        stream(["sh", "-c", "echo $$; exec sleep 1000"], {}, pass_fds=[], timeout=60, on_error=read)
+        stream(
+            ["sh", "-c", "echo $$; exec sleep 1000"],
+            {},
+            pass_fds=[],
+            deadline=after(60),
+            on_error=read,
+        )
     with pytest.raises(ProcessLookupError):
         os.kill(int(pid), 0)
+
+
+def test_what_was_read_can_move_the_deadline() -> None:
+    """The deadline is asked for again after each read, and the new one holds."""
+    moment = time.monotonic() + 60
+
+    def hurry(data: bytes) -> None:
+        nonlocal moment
+        moment = time.monotonic()
+
+    with pytest.raises(Fault) as caught:
+        stream(
+            ["sh", "-c", "echo word; exec sleep 1000"],
+            {},
+            pass_fds=[],
+            deadline=lambda: moment,
+            on_error=hurry,
+        )
+    assert caught.value.type is FaultType.TIMEOUT
+    assert time.monotonic() < moment + 30

@@ -3,8 +3,8 @@
 
 It knows nothing of the kernel's own accounting: it stamps threads when they become runnable
 (wakeups, and switches away from a running thread) and looks at the stamp when they get a
-CPU. Run by the system's python3 (BCC): prints `ready`; at the end of standard input prints
-one JSON object, command name -> {count, sum_us}.
+CPU. Run by the system's python3 (BCC): prints `ready`, then for each line of standard input
+one JSON object, command name -> {count, sum_us}, of what was measured since the last.
 """
 
 import json
@@ -83,14 +83,13 @@ def main() -> None:
         bpf.load_func(function, BPF.RAW_TRACEPOINT)
         bpf.attach_raw_tracepoint(tp=tracepoint, fn_name=function)
     print("ready", flush=True)
-    sys.stdin.read()
-    for tracepoint, _ in HOOKS:
-        bpf.detach_raw_tracepoint(tp=tracepoint)
-    result = {
-        name.comm.decode("utf-8", "replace"): {"count": sum.count, "sum_us": sum.ns / 1000}
-        for name, sum in bpf["sums"].items()
-    }
-    print(json.dumps(result), flush=True)
+    for _ in sys.stdin:
+        result = {
+            name.comm.decode("utf-8", "replace"): {"count": total.count, "sum_us": total.ns / 1000}
+            for name, total in bpf["sums"].items()
+        }
+        bpf["sums"].clear()
+        print(json.dumps(result), flush=True)
 
 
 main()

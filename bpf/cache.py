@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Where what is made once is kept: headers from BTF, precompiled headers, objects.
+
+Readable by everybody, since clang runs as a user without rights; writable by us alone. All
+of it can be thrown away at any time.
+"""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from process import Fault, FaultType
+
+SYSTEM = Path("/var/cache/schedpilot")
+
+
+def folder(base: Path | None = None) -> Path:
+    """The cache: the system's for root, else the user's. Made when it is missing.
+
+    Raises:
+        Fault: STATE when it cannot be made or written.
+    """
+    if base is None:
+        if os.geteuid() == 0 or os.access(SYSTEM, os.W_OK):
+            base = SYSTEM
+        else:
+            home = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+            base = Path(home) / "schedpilot"
+    try:
+        base.mkdir(mode=0o755, parents=True, exist_ok=True)
+    except OSError as error:
+        raise Fault(
+            FaultType.STATE,
+            "the cache folder cannot be made",
+            where=str(base),
+            why=error.strerror or "",
+            hint="free space, or make the folder writable",
+        ) from None
+    return base
+
+
+def write(path: Path, data: bytes) -> None:
+    """Write a whole file that everybody may read; others see all of it or nothing.
+
+    Raises:
+        Fault: STATE when the file system refuses.
+    """
+    try:
+        path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".new-")
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(data)
+            Path(name).chmod(0o644)
+            Path(name).replace(path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise Fault(
+            FaultType.STATE,
+            "a file of the cache cannot be written",
+            where=str(path),
+            why=error.strerror or "",
+            hint="free space, or make the folder writable",
+        ) from None
+
+
+def prune(parent: Path, keep: int) -> None:
+    """Keep the newest entries of a folder, as far as they can be counted and removed."""
+    try:
+        entries = sorted(parent.iterdir(), key=lambda each: each.stat().st_mtime, reverse=True)
+    except OSError:
+        return
+    for each in entries[keep:]:
+        if each.is_dir():
+            shutil.rmtree(each, ignore_errors=True)
+        else:
+            each.unlink(missing_ok=True)

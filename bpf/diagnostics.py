@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""clang's messages as data, with what a scheduler's author can do about them.
+
+clang's plain format is parsed: SARIF output is marked unstable in clang 19 and is lost
+whole when the compiler crashes. What was compiled is hostile, so is what clang quotes.
+"""
+
+import difflib
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+Severity = Literal["error", "warning", "note"]
+# More than anybody reads; a hostile source can make clang print without end.
+MAX_MESSAGES = 50
+_MAX_TEXT = 500
+
+
+@dataclass(frozen=True)
+class Diagnostic:
+    """One message. Line and column count from 1; 0 where clang names none."""
+
+    file: str
+    line: int
+    column: int
+    severity: Severity
+    message: str
+    hint: str = ""
+
+
+_PLACED = re.compile(
+    r"(?P<file>[^\s:][^:\n]*):(?P<line>\d+):(?P<column>\d+):(?:\{[\d:\-{}]*\}:)?"
+    r" (?P<severity>fatal error|error|warning|note): (?P<message>.*)"
+)
+_UNPLACED = re.compile(
+    r"(?:clang[\w.+-]*: )?(?P<severity>fatal error|error|warning): (?P<message>.*)"
+)
+
+# What to do, by what clang says. The first that matches counts.
+_HINTS = (
+    (
+        r"file not found",
+        "include <scx/common.bpf.h>; libbpf's and the kernel's own headers are there, others "
+        "are not",
+    ),
+    (
+        r"field designator '(\w+)' does not refer to any field in type 'struct sched_ext_ops",
+        "this kernel's sched_ext has no such callback or field: leave it out",
+    ),
+    (
+        r"no member named '\w+' in 'struct (task_struct|rq|sched_ext_entity|cgroup)'",
+        "this kernel's struct has no such member: see vmlinux.h, and ask with "
+        "bpf_core_field_exists() where it depends on the version",
+    ),
+    (
+        r"(stack|Looks like the BPF stack limit)",
+        "a BPF function has 512 bytes of stack: put big variables into a map or a global",
+    ),
+    (
+        r"built-in function '__?(u?div|u?mod)ti3'|128",
+        "BPF has no 128-bit arithmetic: scale down before multiplying",
+    ),
+    (
+        r"unsupported signed division",
+        "BPF divides unsigned numbers only: make both sides unsigned",
+    ),
+    (
+        r"built-in function '(memcpy|memset|memmove|memcmp|strcmp|strncmp|strlen)'",
+        "use __builtin_memcpy/__builtin_memset with a constant size, or bpf_strncmp()",
+    ),
+    (
+        r"floating.point|(float|double)\b.*not supported|unsupported.*f(32|64)",
+        "BPF has no floating point: use integers, for example thousandths",
+    ),
+    (
+        r"defined with too many args|too many arguments|more than 5",
+        "a BPF function takes at most five arguments: pass a pointer to a struct",
+    ),
+    (
+        r"incompatible pointer types|incompatible integer to pointer",
+        "compare the call with the declaration in scx/kfuncs.bpf.h",
+    ),
+    (
+        r"expected ';'",
+        "a semicolon is missing at the end of the statement before",
+    ),
+)
+_UNKNOWN = re.compile(
+    r"(?:undeclared function|undeclared identifier|unknown type name) '(\w+)'(?P<rest>.*)"
+)
+
+
+def _hint(message: str, known: Iterable[str]) -> str:
+    unknown = _UNKNOWN.search(message)
+    if unknown:
+        if "did you mean" in unknown["rest"]:
+            return ""
+        name = unknown[1]
+        near = difflib.get_close_matches(name, known, n=1, cutoff=0.75)
+        if near and near[0] != name:
+            return f"did you mean {near[0]}?"
+        if name.startswith(("scx_bpf_", "SCX_")):
+            return "this kernel or <scx/common.bpf.h> has no such name"
+        return "declare it, or include <scx/common.bpf.h> first"
+    for pattern, hint in _HINTS:
+        if re.search(pattern, message):
+            return hint
+    return ""
+
+
+def _plain(text: str) -> str:
+    return "".join(c if c.isprintable() else "\ufffd" for c in text)[:_MAX_TEXT]
+
+
+def parse(text: str, *, known: Iterable[str] = ()) -> tuple[Diagnostic, ...]:
+    """clang's standard error as messages, in its order.
+
+    Args:
+        known: names an author may have meant, for suggestions.
+    """
+    names = tuple(known)
+    found: list[Diagnostic] = []
+    for line in text.splitlines():
+        placed = _PLACED.match(line)
+        match = placed or _UNPLACED.match(line)
+        if match is None or re.match(r"\d+ (error|warning)", line):
+            continue
+        severity = match["severity"].removeprefix("fatal ")
+        assert severity in ("error", "warning", "note")
+        message = _plain(match["message"])
+        found.append(
+            Diagnostic(
+                file=_plain(placed["file"]) if placed else "",
+                line=int(placed["line"]) if placed else 0,
+                column=int(placed["column"]) if placed else 0,
+                severity=severity,  # type: ignore[arg-type]
+                message=message,
+                hint=_hint(message, names) if severity == "error" else "",
+            )
+        )
+        if len(found) == MAX_MESSAGES:
+            break
+    return tuple(found)

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Where the C helpers and the headers are, installed or in a checkout."""
+
+from pathlib import Path
+
+from process import Fault, FaultType
+
+_PACKAGE = Path(__file__).resolve().parent
+INSTALLED = Path("/usr/lib/schedpilot")
+# The folder to include from: `<scx/common.bpf.h>`.
+INCLUDE = _PACKAGE / "include"
+
+
+def places(name: str, package: Path = _PACKAGE) -> list[Path]:
+    """Where a helper may be, best first: the system's, this prefix's, this checkout's."""
+    prefixes = [parent / "lib" / "schedpilot" for parent in package.parents]
+    return [
+        INSTALLED / name,
+        *(folder / name for folder in prefixes if folder != INSTALLED),
+        package / "build" / name,
+    ]
+
+
+def helper(name: str) -> Path:
+    """The program `schedpilot-runner` or `schedpilot-signals`.
+
+    Raises:
+        Fault: NOT_INSTALLED.
+    """
+    for place in places(name):
+        if place.is_file():
+            return place
+    raise Fault(
+        FaultType.NOT_INSTALLED,
+        f"the helper {name} is not there",
+        where=str(INSTALLED / name),
+        why="schedpilot was not installed, or its C helpers were not built",
+        hint="install schedpilot, or build them: make -C bpf",
+    )

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The accounts of the kernel half, read and named. Accounts are numbered; number
+ * SIGNALS_OTHER is for tasks that found none. A workload keeps its account as long as it
+ * is active, and loses it after a minute of silence.
+ */
+#ifndef SCHEDPILOT_SIGNALS_ACCOUNTS_H
+#define SCHEDPILOT_SIGNALS_ACCOUNTS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "signals.h"
+
+struct account {
+	struct workload_key key;
+	struct workload_figures before; /* all there ever was, summed over the CPUs */
+	struct workload_figures change; /* what the last interval added */
+	uint64_t slices;		/* how many slices that was */
+	char *path;			/* of a cgroup, once it is found */
+	uint64_t active_ns;
+	int tries;
+	bool used;
+	bool retired; /* unknown to the kernel since the last interval; free in the next */
+};
+
+/* Loads and attaches the kernel half. False, with the reason said, when it cannot. */
+bool open_accounts(unsigned int max_workloads, unsigned int cpus);
+
+/*
+ * Brings the accounts up to date and begins the next interval. Returns those that were
+ * active, most CPU time first, and their number; the array is valid until the next call.
+ */
+struct account **read_accounts(uint64_t now, unsigned int *count);
+
+/* Puts the workload's id as a JSON string. */
+void put_id(const struct account *account);
+
+/* Switches since the last call that could not be accounted. */
+uint64_t take_lost(void);
+
+#endif

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "signals_json.h"
+#include "signals_system.h"
+
+static struct {
+	char *text;
+	size_t length, size;
+} line;
+
+void put(const char *text, size_t length)
+{
+	if (line.length + length + 1 > line.size) {
+		line.size = (line.length + length + 1) * 3 / 2 + 4096;
+		line.text = must(realloc(line.text, line.size));
+	}
+	memcpy(line.text + line.length, text, length);
+	line.length += length;
+}
+
+void putf(const char *format, ...)
+{
+	char text[256];
+	va_list arguments;
+	int length;
+
+	va_start(arguments, format);
+	length = vsnprintf(text, sizeof(text), format, arguments);
+	va_end(arguments);
+	put(text, length < (int)sizeof(text) ? (size_t)length : sizeof(text) - 1);
+}
+
+void put_us(uint64_t ns)
+{
+	unsigned int rest = ns % 1000;
+
+	putf("%llu", (unsigned long long)(ns / 1000));
+	if (!rest)
+		return;
+	if (rest % 100 == 0)
+		putf(".%u", rest / 100);
+	else if (rest % 10 == 0)
+		putf(".%02u", rest / 10);
+	else
+		putf(".%03u", rest);
+}
+
+/* The length of the valid UTF-8 character here (RFC 3629), or 0. */
+static size_t utf8_length(const unsigned char *text, size_t left)
+{
+	uint32_t point;
+	size_t length, i;
+
+	if (text[0] < 0x80)
+		return 1;
+	if (text[0] >= 0xc2 && text[0] <= 0xdf) {
+		length = 2;
+		point = text[0] & 0x1f;
+	} else if ((text[0] & 0xf0) == 0xe0) {
+		length = 3;
+		point = text[0] & 0x0f;
+	} else if (text[0] >= 0xf0 && text[0] <= 0xf4) {
+		length = 4;
+		point = text[0] & 0x07;
+	} else {
+		return 0;
+	}
+	if (left < length)
+		return 0;
+	for (i = 1; i < length; i++) {
+		if ((text[i] & 0xc0) != 0x80)
+			return 0;
+		point = point << 6 | (text[i] & 0x3f);
+	}
+	if (length == 3 && (point < 0x800 || (point >= 0xd800 && point <= 0xdfff)))
+		return 0;
+	if (length == 4 && (point < 0x10000 || point > 0x10ffff))
+		return 0;
+	return length;
+}
+
+static void put_escaped(const char *name)
+{
+	const unsigned char *at = (const unsigned char *)name;
+	size_t left = strlen(name), length;
+
+	for (; left; at += length, left -= length) {
+		length = utf8_length(at, left);
+		if (!length) {
+			putf("\\\\x%02x", *at);
+			length = 1;
+		} else if (*at < 0x20 || *at == 0x7f) {
+			putf("\\u%04x", *at);
+		} else if (*at == '"' || *at == '\\') {
+			putf("\\%c", *at);
+		} else {
+			put((const char *)at, length);
+		}
+	}
+}
+
+void put_string(const char *prefix, const char *name)
+{
+	put("\"", 1);
+	put_escaped(prefix);
+	put_escaped(name);
+	put("\"", 1);
+}
+
+void drop_line(void)
+{
+	line.length = 0;
+}
+
+bool send_line(void)
+{
+	size_t sent = 0;
+	ssize_t count;
+
+	put("\n", 1);
+	while (sent < line.length) {
+		count = write(STDOUT_FILENO, line.text + sent, line.length - sent);
+		if (count < 0 && errno == EINTR)
+			continue;
+		if (count < 0)
+			return false;
+		sent += count;
+	}
+	line.length = 0;
+	return true;
+}

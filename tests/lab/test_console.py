@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a dead guest's console is read for."""
+
+from lab.machine import End, evidence, failure
+from process import FaultType
+
+NOISE = b"".join(b"[ 1.%03d] noise %d\r\n" % (each, each) for each in range(500))
+OOPS = b"[ 2.0] BUG: kernel NULL pointer dereference\r\n[ 2.1] RIP: 0010:somewhere+0x1\r\n"
+PANIC = b"[ 2.2] Kernel panic - not syncing: Fatal exception in interrupt\r\n"
+
+
+def end(console: bytes = b"", *, begun: bool = True, overdue: bool = False, error: str = "") -> End:
+    lines, panic = evidence(console)
+    return End(None, 1.0 if begun else None, overdue, lines, panic, error)
+
+
+def test_a_panic_is_shown_with_what_led_to_it() -> None:
+    """The crash before the word panic and the trace after it are both among the lines."""
+    lines, panic = evidence(NOISE + OOPS + PANIC + b"[ 2.3] Kernel Offset: disabled\r\n")
+    assert panic == "Fatal exception in interrupt"
+    assert "[ 2.1] RIP: 0010:somewhere+0x1" in lines
+    assert lines[-1] == "[ 2.3] Kernel Offset: disabled"
+    assert len(lines) < 100
+
+
+def test_without_a_panic_the_last_lines_are_shown() -> None:
+    """A silent death leaves the newest of the console."""
+    lines, panic = evidence(NOISE)
+    assert panic == ""
+    assert lines[-1].endswith("noise 499")
+    assert len(lines) < 100
+
+
+def test_terminal_codes_in_the_console_are_made_harmless() -> None:
+    """What the guest prints cannot steer the reader's terminal."""
+    assert evidence(b"\x1b[2Jhello\r\n")[0] == ("?[2Jhello",)
+
+
+def test_each_end_has_its_own_fault() -> None:
+    """A panic, a slow boot, a slow command and QEMU's refusal are told apart."""
+    assert "panicked" in failure(end(PANIC, overdue=True), 9).what
+    assert "come up" in failure(end(begun=False, overdue=True), 9).what
+    assert failure(end(overdue=True), 9).type is FaultType.TIMEOUT
+    assert failure(end(begun=False, error="bad option"), 9).why == "bad option"
+
+
+def test_only_a_guest_that_failed_by_itself_is_booted_again() -> None:
+    """Neither a command that began nor an option that QEMU refuses is tried twice."""
+    assert end(PANIC, begun=False).never_came_up
+    assert end(begun=False, overdue=True).never_came_up
+    assert not end(PANIC).never_came_up
+    assert not end(overdue=True).never_came_up
+    assert not end(begun=False, error="bad option").never_came_up

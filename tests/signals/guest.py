@@ -1,0 +1,249 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What test_guest.py looks at: scenarios on the real kernel, run as root in the lab.
+
+Prints one JSON object, scenario -> what was seen. Nothing is judged here.
+"""
+
+import asyncio
+import ctypes
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from bpf.signals import PROGRAM, SignalsLine, SignalsSource
+from bpf.workload_id import workload_of
+from process import LineChild, run, start_lines
+
+HERE = Path(__file__).parent
+CGROUPS = Path("/sys/fs/cgroup")
+BPFFS = Path("/sys/fs/bpf")
+# A number far above what any scenario takes: lines come when they are asked for.
+NEVER_S = 3000.0
+PR_SET_NAME = 15
+HOSTILE = (b'"}]\n\\u0041\xff', "naïve 🐢".encode(), b"\x01\x7f<script>")
+# More names than there are accounts (128 at least).
+CROWD = 200
+
+GLOBAL_QUEUE = """
+struct sched_ext_ops { char name[128]; };
+char license[] __attribute__((section("license"), used)) = "GPL";
+struct sched_ext_ops global_queue __attribute__((section(".struct_ops.link"), used)) = {
+    .name = "global_queue",
+};
+"""
+
+
+def _restless(
+    name: bytes, *, pause_s: float = 0.002, before: Callable[[], None] | None = None
+) -> int:
+    """A process of this name that wakes up over and over; `before` runs in it first."""
+    pid = os.fork()
+    if pid:
+        return pid
+    try:
+        if before:
+            before()
+        ctypes.CDLL(None).prctl(PR_SET_NAME, name, 0, 0, 0)
+        while True:
+            time.sleep(pause_s)
+    finally:
+        os._exit(1)
+
+
+@contextmanager
+def running(*pids: int) -> Iterator[None]:
+    """Ends the processes with the block."""
+    try:
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGTERM)
+            os.waitpid(pid, 0)
+
+
+async def _flushed(source: SignalsSource, seconds: float) -> SignalsLine:
+    """A line of the next `seconds` and of nothing before."""
+    lines = source.lines()
+    await source.flush()
+    await anext(lines)
+    await asyncio.sleep(seconds)
+    await source.flush()
+    return await anext(lines)
+
+
+async def names() -> object:
+    """Workloads with hostile names: in the root cgroup, and as cgroups."""
+    if not (CGROUPS / "cgroup.procs").exists():
+        run(["mount", "-t", "cgroup2", "cgroup2", CGROUPS], timeout=10)
+    folders = [os.fsencode(CGROUPS) + b"/" + name.replace(b"\n", b"-") for name in HOSTILE]
+
+    def enter(folder: bytes) -> Callable[[], None]:
+        def move() -> None:
+            os.mkdir(folder)  # noqa: PTH102 - bytes
+            with open(folder + b"/cgroup.procs", "w") as file:  # noqa: PTH123
+                file.write(str(os.getpid()))
+
+        return move
+
+    loose = [_restless(name) for name in HOSTILE]
+    inside = [_restless(b"inside", before=enter(folder)) for folder in folders]
+    with running(*loose, *inside):
+        async with SignalsSource(NEVER_S) as source:
+            line = await _flushed(source, 1)
+            said = {pid: str(workload_of(pid)) for pid in (*loose, *inside)}
+    for folder in folders:
+        os.rmdir(folder)  # noqa: PTH106
+    return {
+        "ids": [each.id for each in line.workloads],
+        "loose": [said[pid] for pid in loose],
+        "inside": [said[pid] for pid in inside],
+    }
+
+
+async def moves() -> object:
+    """A process that changes its cgroup, and one that executes another program, in the
+    middle of an interval."""
+    folder = CGROUPS / "moved"
+    folder.mkdir()
+    pid = _restless(b"mover")
+    with running(pid):
+        async with SignalsSource(NEVER_S) as source:
+            lines = source.lines()
+            await source.flush()
+            await anext(lines)
+            (folder / "cgroup.procs").write_text(str(pid))
+            run(["sleep", "0.01"], timeout=10)
+            await asyncio.sleep(0.5)
+            await source.flush()
+            line = await anext(lines)
+    folder.rmdir()
+    return [each.id for each in line.workloads]
+
+
+async def crowd() -> object:
+    """More names than accounts; then one more name when the crowd has gone."""
+    async with SignalsSource(NEVER_S, max_workloads=100) as source:
+        pids = [_restless(b"c%03d" % number, pause_s=0.3) for number in range(CROWD)]
+        with running(*pids):
+            during = await _flushed(source, 3)
+        late = _restless(b"latecomer")
+        with running(late):
+            # One interval of silence frees the accounts, the next gives them out again.
+            for _ in range(3):
+                after = await _flushed(source, 0.5)
+    return {
+        "listed": len(during.workloads),
+        "left_out": during.left_out,
+        "other": any(each.id == "other" for each in during.workloads),
+        "lost": during.lost + after.lost,
+        "after": [each.id for each in after.workloads],
+    }
+
+
+async def faster() -> object:
+    """The interval shortened while the program runs."""
+    async with SignalsSource(NEVER_S) as source:
+        await source.set_interval(0.2)
+        lines = source.lines()
+        got = [await anext(lines) for _ in range(3)]
+    return [line.t_ns for line in got]
+
+
+async def ends() -> object:
+    """Exit statuses: its input ends; nobody reads; a wrong option."""
+    eof = run([PROGRAM], timeout=30, check=False)
+    deaf = subprocess.Popen([PROGRAM], stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: ASYNC220
+    assert deaf.stdin
+    assert deaf.stdout
+    deaf.stdout.close()
+    deaf.stdin.write(b"flush\nflush\n")
+    deaf.stdin.flush()
+    wrong = run([PROGRAM, "--interval", "nan"], timeout=30, check=False)
+    confused = run([PROGRAM], timeout=30, check=False, input=b"interval -1\nwhat\n" + b"x" * 999)
+    return {
+        "eof": [eof.status, eof.text],
+        "deaf": deaf.wait(30),
+        "wrong": [wrong.status, wrong.text, wrong.error_text],
+        "confused": [confused.status, confused.text, confused.error_text],
+    }
+
+
+def _built_global_queue() -> Path:
+    """The scheduler as an object file; bpffs is mounted."""
+    source = Path("/tmp/global_queue.bpf.c")  # noqa: S108 - the guest's own
+    source.write_text(GLOBAL_QUEUE)
+    built = source.with_suffix(".o")
+    run(["clang", "-O2", "-g", "-target", "bpf", "-c", source, "-o", built], timeout=120)
+    if not os.path.ismount(BPFFS):
+        run(["mount", "-t", "bpf", "bpf", BPFFS], timeout=10)
+    return built
+
+
+async def _compared(source: SignalsSource, hooks: LineChild) -> object:
+    """Hogs and messengers, measured in both ways at once."""
+    lines, answers = source.lines(), hooks.lines()
+    await source.flush()
+    await anext(lines)
+    await hooks.send("take")
+    await anext(answers)
+    hogs = [subprocess.Popen(["yes"], stdout=subprocess.DEVNULL) for _ in range(5)]  # noqa: ASYNC220
+    await asyncio.sleep(6)
+    for hog in hogs:
+        hog.kill()
+        hog.wait()
+    run(["hackbench", "-g", "2", "-l", "60"], timeout=120)
+    await source.flush()
+    line = await anext(lines)
+    await hooks.send("take")
+    independent = json.loads(await anext(answers))
+    seen = {}
+    for name in ("yes", "hackbench"):
+        ours = line.workload(f"comm:{name}")
+        assert ours
+        seen[name] = {
+            "waits": [ours.delay_us.count, independent[name]["count"]],
+            "waited_us": [ours.delay_us.sum, independent[name]["sum_us"]],
+            "migrations": ours.migrations,
+            "involuntary": ours.involuntary,
+            "wakeups": ours.wakeups,
+        }
+    sched_ext = line.machine.sched_ext
+    return {"workloads": seen, "sched_ext": sched_ext.model_dump() if sched_ext else None}
+
+
+async def accuracy() -> object:
+    """Against hooks on wakeups: under the kernel's own scheduler, and under a sched_ext one
+    whose single queue moves nearly every waiting task between CPUs."""
+    hooks = await start_lines(["/usr/bin/python3", HERE / "wakeup_hooks.py"])
+    global_queue = _built_global_queue()
+    try:
+        await anext(hooks.lines())
+        async with SignalsSource(NEVER_S) as source:
+            default = await _compared(source, hooks)
+            run(["bpftool", "struct_ops", "register", global_queue, BPFFS], timeout=60)
+            queued = await _compared(source, hooks)
+            (BPFFS / "global_queue").unlink()
+    finally:
+        await hooks.end()
+    return {"default": default, "global_queue": queued}
+
+
+SCENARIOS = (names, moves, crowd, faster, ends, accuracy)
+
+
+async def main() -> None:
+    """Each scenario, or those named on the command line."""
+    seen = {}
+    for scenario in SCENARIOS:
+        if not sys.argv[1:] or scenario.__name__ in sys.argv[1:]:
+            seen[scenario.__name__] = await scenario()
+    print(json.dumps(seen))
+
+
+asyncio.run(main())
