@@ -36,6 +36,8 @@ LONGEST_PAUSE_S = 30.0
 LOOK_AGAIN_S = 10.0
 # How many episodes are looked through for open ones when the connection is (re)made.
 OPEN_SEARCHED = 50
+# A daemon that has lived this long, seconds, has opened all its sockets.
+OPENING_S = 5.0
 # Episodes remembered as dealt with; more than are ever looked through.
 REMEMBERED = 1000
 
@@ -111,8 +113,19 @@ class Loop:
             pause_s = min(LONGEST_PAUSE_S, pause_s * 2)
 
     async def _greet(self, connection: Connection) -> None:
-        """Learn which daemon this is, and which episodes it has open."""
+        """Learn which daemon this is, and which episodes it has open.
+
+        Raises:
+            Fault: UNREACHABLE too where the daemon is so young that its control socket,
+                which does not open, may only be late.
+        """
         status = await connection.reader.status()
+        if connection.actor is None and self._clock() - status.since < OPENING_S:
+            raise Fault(
+                FaultType.UNREACHABLE,
+                "the daemon is just starting",
+                why="its control socket may not be open yet",
+            )
         instance = (status.pid, status.since)
         if instance != self._instance:
             # Another life of the daemon may count its events anew.

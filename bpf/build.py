@@ -27,6 +27,7 @@ from bpf.diagnostics import Diagnostic, parse
 from bpf.paths import INCLUDE
 from bpf.vmlinux import BTF, btf_digest, vmlinux_header
 from process import Fault, FaultType, Limits, Sandbox, run, sandboxed
+from process.run import tail
 from process.sandbox import build_user_id
 
 MAX_SOURCE_BYTES = 1 << 20
@@ -256,14 +257,23 @@ def _compile(
             ways = [[]]
         for extra in ways:
             done = sandboxed([*words, *extra], box, timeout=COMPILE_LIMIT_S)
-            said = done.error_text
+            said = done.error_text.replace(f"{kit.folder}/include/", "")
+            said = said.replace(f"{kit.folder}/", "")
             out = work / "out.o"
             if done.status == 0 and out.is_file() and not out.is_symlink():
                 return out.read_bytes(), said
             # A compiler or library was replaced under the cache: do without it.
             if not re.search(r"precompiled|PCH|AST file", said):
                 break
-        return None, said if said.strip() else f"error: clang ended with status {done.status}"
+        if re.match(r"(bwrap|setpriv|prlimit): ", said) or not said.strip():
+            raise Fault(
+                FaultType.CHILD_FAILED,
+                "clang could not be run in its sandbox",
+                why=said.strip().splitlines()[0] if said.strip() else f"status {done.status}",
+                hint="run `schedpilot doctor`: bubblewrap needs user namespaces",
+                details=tail(done.stderr),
+            )
+        return None, said
 
 
 def build_object(
@@ -286,7 +296,8 @@ def build_object(
 
     Raises:
         Fault: TOO_LARGE, BAD_NAME, NOT_FOUND, MISSING_TOOL, UNSUPPORTED without BTF, STATE,
-            TIMEOUT. A source that does not compile is a result and not a fault.
+            TIMEOUT, CHILD_FAILED when
+            the sandbox does not work. A source that does not compile is a result and not a fault.
     """
     start = time.monotonic()
     name = name or (source.name if isinstance(source, Path) else "candidate.bpf.c")

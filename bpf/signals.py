@@ -14,7 +14,7 @@ import gzip
 import math
 import zlib
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Annotated, Literal, Self
@@ -324,7 +324,7 @@ def _check_interval(interval_s: float) -> None:
 
 async def signals(
     interval_s: float = DEFAULT_INTERVAL_S, *, program: Path = PROGRAM
-) -> AsyncIterator[SignalsLine]:
+) -> AsyncGenerator[SignalsLine, None]:
     """The lines of a program of one's own. Close the iterator (`aclosing`) to end it.
 
     Raises:

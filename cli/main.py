@@ -33,7 +33,7 @@ def main() -> None:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     try:
-        app()
+        app(prog_name="schedpilot")
         sys.stdout.flush()
     except KeyboardInterrupt:
         sys.exit(int(Exit.INTERRUPTED))

@@ -44,7 +44,8 @@ figure svg { display: block; width: 100%; height: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; margin: .5rem 0; }
 .scroll { overflow-x: auto; }
 th, td { text-align: left; padding: .25rem 1.25rem .25rem 0; border-bottom: 1px solid var(--line);
-  overflow-wrap: anywhere; vertical-align: top; }
+  overflow-wrap: break-word; vertical-align: top; }
+.when { white-space: nowrap; }
 th { font-weight: 600; color: var(--faint); }
 td.number, th.number { text-align: right; white-space: nowrap; }
 .bar { display: inline-block; height: .7rem; border-radius: 2px; background: currentColor;
@@ -96,8 +97,8 @@ def _marks(account: Account) -> str:
     rows = (
         "<tr>"
         + _number(str(mark.number))
-        + _cell(clock(mark.at))
-        + _cell(mark.word)
+        + _cell(clock(mark.at), "when")
+        + _cell(mark.word, "when")
         + _cell(mark.text)
         + "</tr>"
         for mark in account.marks
@@ -116,7 +117,8 @@ def _trial(trial: TrialView) -> str:
         change = f"{better(verdict, trial.direction)}, {interval(verdict)}"
         parts.append(
             f'<p><strong class="{style}">{_text(ended_as(trial))}</strong>; '
-            f"{_text(trial.objective)}: {_text(change)}. {_text(verdict.reason)}</p>"
+            f"{_text(trial.objective)}: {_text(change)}</p>\n"
+            f'<p class="faint">{_text(verdict.reason)}</p>'
         )
     largest = max((each.value for each in trial.windows), default=0.0)
     rows = []
@@ -126,7 +128,7 @@ def _trial(trial: TrialView) -> str:
         rows.append(
             f'<tr class="{"out" if each.excluded else ""}">'
             + _number(str(number))
-            + _cell(clock(each.started))
+            + _cell(clock(each.started), "when")
             + _cell(trial.scheduler if candidate else "before", "candidate" if candidate else "")
             + _number(quantity(each.value, trial.unit))
             + f'<td class="{"candidate" if candidate else "faint"}">'

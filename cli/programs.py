@@ -8,6 +8,7 @@ lab, which the command is not allowed to import.
 import os
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 # The word on the command line, the module behind it, and what `--help` says.
 PROGRAMS = {
@@ -19,7 +20,7 @@ PROGRAMS = {
 }
 
 
-def become(program: str, arguments: Sequence[str]) -> None:
+def become(program: str, arguments: Sequence[str]) -> NoReturn:
     """Replace this process by the program. Does not return.
 
     `-P` keeps the current folder off the module path: `schedpilot daemon`, run by root in

@@ -15,9 +15,8 @@ import signal
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from statistics import median
 from types import FrameType
-
-from rich.text import Text
 
 from cli.check import create, not_proven
 from cli.exits import Exit
@@ -269,12 +268,6 @@ def _best(trials: Sequence[TrialView]) -> TrialView | None:
     return max(better_ones, key=lambda each: each.verdict.gain if each.verdict else 0, default=None)
 
 
-def _median(values: Sequence[float]) -> float:
-    ordered = sorted(values)
-    middle = len(ordered) // 2
-    return (ordered[middle] + ordered[~middle]) / 2 if ordered else 0.0
-
-
 def _show(plan: Plan, before: str, trials: Sequence[TrialView], refused: Sequence[Refused]) -> None:
     made = table(
         "scheduler", "before", "with it", "ratio", "interval", "runs", "",
@@ -285,7 +278,8 @@ def _show(plan: Plan, before: str, trials: Sequence[TrialView], refused: Sequenc
         old, new = _values(trial, Arm.BASELINE), _values(trial, Arm.CANDIDATE)
         verdict = trial.verdict
         if verdict is None:
-            change, ratio, bounds = Text(trial.state.value, style="red"), "–", "–"
+            why = f"{trial.state.value}: {trial.reason}".removesuffix(": ")
+            change, ratio, bounds = plain(why, 300, "red"), "–", "–"
         else:
             good = verdict.decision is Decision.KEEP
             words = better(verdict, trial.direction) if good else f"not kept: {verdict.reason}"
@@ -294,8 +288,8 @@ def _show(plan: Plan, before: str, trials: Sequence[TrialView], refused: Sequenc
             bounds = f"{verdict.low:.3f} to {verdict.high:.3f} at {verdict.confidence:.0%}"
         made.add_row(
             plain(titled(trial.scheduler, trial.parameters), style="bold" if trial is best else ""),
-            span(_median(old)) if old else "–",
-            span(_median(new)) if new else "–",
+            span(median(old)) if old else "–",
+            span(median(new)) if new else "–",
             ratio,
             bounds,
             f"{len(old)}+{len(new)}",

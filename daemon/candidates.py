@@ -101,11 +101,11 @@ class Candidates:
     """Makes candidates, passes them through the gates, and remembers them."""
 
     def __init__(
-        self, *, catalog: Callable[[], Catalog], folder: Path, objects: Path, publish: Publish
+        self, *, catalog: Callable[[], Catalog], folder: Path, cache: Path, publish: Publish
     ) -> None:
         self._catalog = catalog
         self._folder = folder
-        self._objects = objects
+        self._cache = cache
         self._publish = publish
         self._known: OrderedDict[str, Candidate] = OrderedDict()
         # One at a time: clang and the verifier are the heaviest things this daemon does.
@@ -235,7 +235,7 @@ class Candidates:
     async def _pass(
         self, id: str, name: str, source: Path, parameters: dict[str, ParameterValue]
     ) -> Proof:
-        built, object = await build_gate(source, self._objects)
+        built, object = await build_gate(source, self._cache / "candidates" / id, self._cache)
         self._tell(id, name, built)
         if object is None:
             return Proof((built,))

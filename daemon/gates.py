@@ -6,12 +6,14 @@ A gate never raises for what is wrong with the candidate; a `Fault` from here me
 gate itself could not do its work.
 """
 
+import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from bpf import build, runner
+from bpf import runner
+from bpf.build import build_object
 from daemon.api.models import Gate, GateMessage, GateResult, ParameterValue
 from process import Fault, FaultType
 
@@ -55,11 +57,11 @@ def refusal(gate: Gate, fault: Fault, seconds: float) -> GateResult:
     return GateResult(gate=gate, passed=False, seconds=seconds, messages=[first, *rest])
 
 
-async def build_gate(source: Path, out: Path) -> tuple[GateResult, Path | None]:
-    """clang, confined. Returns the answer and the object file."""
+async def build_gate(source: Path, out: Path, cache: Path) -> tuple[GateResult, Path | None]:
+    """clang, confined. Returns the answer and the object file, which is in `out`."""
     start = time.monotonic()
     try:
-        built = await build.build_object_async(source, out)
+        built = await asyncio.to_thread(build_object, source, out, cache_folder=cache)
     except Fault as fault:
         return refusal(Gate.BUILD, fault, time.monotonic() - start), None
     messages = [

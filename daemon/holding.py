@@ -13,10 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from bpf import sysfs
 from bpf.runner import Runner
 from bpf.runner_lines import Detached, Exited, Stats
-
-from bpf import sysfs
 from daemon.api.models import ParameterValue
 from process import Fault, FaultType, LineChild, start_lines
 
@@ -81,8 +80,12 @@ class RunnerHeld:
         gone = Gone("the runner ended without a word", by_kernel=False)
         async for line in self._runner.events():
             if isinstance(line, Exited):
-                by_kernel = not line.by_request
-                gone = Gone(line.explain(), by_kernel=by_kernel, dump=line.dump)
+                gone = Gone(
+                    line.explain(),
+                    by_kernel=not line.by_request,
+                    dump=line.dump,
+                    restart=line.restart,
+                )
             elif isinstance(line, Detached):
                 gone = Gone(f"detached: {line.why}", by_kernel=False)
             elif isinstance(line, Stats):

@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from bpf.build import prepare
 from bpf.signals import SignalsSource
 from daemon import journal
 from daemon.acting import Actor
@@ -69,7 +70,7 @@ class Daemon:
         self.candidates = Candidates(
             catalog=lambda: self._catalog,
             folder=state / "candidates",
-            objects=cache / "objects",
+            cache=cache,
             publish=log.append,
         )
         self.trials = Trials(
@@ -155,6 +156,7 @@ class Daemon:
             loop.add_signal_handler(number, self.stop.set)
         with listen(self.config.daemon.run) as listeners:
             background = [
+                asyncio.create_task(self._prepare()),
                 asyncio.create_task(self.watch.run()),
                 asyncio.create_task(self.notifier.watch(self.watch.healthy)),
             ]
@@ -178,6 +180,15 @@ class Daemon:
                 self.log.append(EventKind.STOPPING, "schedpilotd stops")
                 self.log.close()
                 self.recall.close()
+
+    async def _prepare(self) -> None:
+        """Compile what every candidate shares now, and not while somebody waits for one."""
+        if not self.loader.kernel().supported:
+            return
+        try:
+            await asyncio.to_thread(prepare, cache_folder=self.config.daemon.cache)
+        except Fault as fault:
+            self._trouble(f"schedulers cannot be built: {fault}. {fault.hint}")
 
     def _ready(self) -> None:
         kernel = self.loader.kernel()

@@ -66,7 +66,7 @@ class External:
 _HEAD = re.compile(
     r"^\s{1,8}(?:-(?P<short>\w)(?:,\s+|\s*$))?(?:--(?P<long>[a-z0-9][a-z0-9-]*))?"
     r"(?P<dots>\.\.\.)?"
-    r"(?:[ =](?P<value>\[?<[^>]*>\]?|\[[A-Z_]+\]|[A-Z][A-Z0-9_]+)(?P<more>\.\.\.)?)?"
+    r"(?:[ =](?P<value>\[?<[^>]*>(?:\.\.\.)?\]?|\[[A-Z_]+\]|[A-Z][A-Z0-9_]+)(?P<more>\.\.\.)?)?"
     r"(?:\s{2,}(?P<text>\S.*))?\s*$"
 )
 _DEFAULT = re.compile(r"\[default:\s*(?P<value>[^\]]*)\]")
@@ -101,13 +101,13 @@ def _option(found: re.Match[str], lines: list[str]) -> Option:
     return Option(
         name=found["long"],
         short=found["short"] or "",
-        placeholder=(found["value"] or "").strip("[]<>"),
+        placeholder=(found["value"] or "").strip("[]<>."),
         description=" ".join(" ".join(prose).split()),
         default=default["value"].strip().strip('"') if default else "",
         choices=tuple(v.strip() for v in choices["values"].split(","))
         if choices
         else tuple(listed),
-        repeatable=bool(found["dots"] or found["more"]),
+        repeatable=bool(found["dots"] or found["more"] or "..." in (found["value"] or "")),
     )
 
 

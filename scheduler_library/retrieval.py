@@ -56,20 +56,23 @@ class Match:
 
 def words(text: str) -> list[str]:
     """The words of a text that carry meaning, lower-case, plural and -ing roughly undone."""
+    return [_stem(word) for word in _plain(text)]
+
+
+def _plain(text: str) -> list[str]:
     found = re.findall(r"[a-z0-9]+", text.lower())
-    return [_stem(word) for word in found if word not in _STOP and (len(word) > 1)]
+    return [word for word in found if word not in _STOP and len(word) > 1]
 
 
 def _stem(word: str) -> str:
+    """Rough on purpose: one rule each for plurals, -ing and the e that is left over."""
     if len(word) >= 5 and word.endswith("ies"):
-        return word[:-3] + "y"
-    if len(word) >= 5 and word.endswith(("sses", "xes", "ches", "shes")):
-        return word[:-2]
-    if len(word) >= 6 and word.endswith("ing"):
-        return word[:-3]
-    if len(word) >= 4 and word.endswith("s") and not word.endswith("ss"):
-        return word[:-1]
-    return word
+        word = word[:-3] + "y"
+    elif len(word) >= 6 and word.endswith("ing"):
+        word = word[:-3]
+    elif len(word) >= 4 and word.endswith("s") and not word.endswith("ss"):
+        word = word[:-1]
+    return word[:-1] if len(word) >= 4 and word.endswith("e") else word
 
 
 def _fields(manifest: Manifest) -> dict[str, list[str]]:
@@ -88,7 +91,8 @@ def search(entries: Iterable[Entry], query: str, *, limit: int = 20) -> list[Mat
 
     A query without a meaningful word gives every entry, by name.
     """
-    asked = sorted(set(words(query)))
+    # Compared by stem, told as asked.
+    asked = {_stem(word): word for word in _plain(query)}
     pool = list(entries)
     if not asked:
         return [Match(entry, 0.0, ()) for entry in sorted(pool, key=lambda e: e.name)][:limit]
@@ -111,10 +115,10 @@ def search(entries: Iterable[Entry], query: str, *, limit: int = 20) -> list[Mat
             if frequency:
                 norm = K1 * (1 - B + B * length / mean)
                 score += rarity * frequency * (K1 + 1) / (frequency + norm)
-                reasons.append(f"{word!r} in its {', '.join(where).replace('_', ' ')}")
+                reasons.append(f"{asked[word]!r} in its {', '.join(where).replace('_', ' ')}")
             if word in bad:
                 score += BAD_FOR_WEIGHT * rarity
-                reasons.append(f"but {word!r} among what it is bad for")
+                reasons.append(f"but {asked[word]!r} among what it is bad for")
         if reasons:
             matches.append(Match(entry, round(score, 4), tuple(reasons)))
     return sorted(matches, key=lambda m: (-m.score, m.entry.name))[:limit]

@@ -12,7 +12,7 @@ input does so and prints the same word; ends with its input.
 
 import sys
 
-from bcc import BPF
+from bcc import BPF  # type: ignore[import-not-found,unused-ignore]
 
 PROGRAM = r"""
 #include <linux/sched.h>

@@ -15,7 +15,7 @@ import json
 import random
 import re
 import statistics
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
 from process import Fault, FaultType, LineChild, run, start_lines
@@ -99,27 +99,42 @@ class Watchers:
             self.counted["bcc"].append(int((await self._answer())[1]))
 
 
-def interval(off: list[float], arm: list[float], seed: int = 1) -> tuple[float, float]:
-    """The 95 % percentile bootstrap interval of median(arm) / median(off)."""
-    chance = random.Random(seed)  # noqa: S311 - resampling, not secrets
-    ratios = sorted(
-        statistics.median(chance.choices(arm, k=len(arm)))
-        / statistics.median(chance.choices(off, k=len(off)))
-        for _ in range(RESAMPLES)
-    )
-    return ratios[int(0.025 * RESAMPLES)], ratios[int(0.975 * RESAMPLES)]
+def _median_ratio(pairs: Sequence[tuple[float, float]]) -> float:
+    return statistics.median(arm for _, arm in pairs) / statistics.median(off for off, _ in pairs)
+
+
+def _paired_ratio(pairs: Sequence[tuple[float, float]]) -> float:
+    return statistics.median(arm / off for off, arm in pairs)
+
+
+def interval(
+    pairs: Sequence[tuple[float, float]],
+    statistic: Callable[[Sequence[tuple[float, float]]], float],
+) -> list[float]:
+    """The 95 % percentile bootstrap interval of a statistic over rounds.
+
+    Whole rounds are drawn, so that what disturbed a round disturbs both of its sides.
+    """
+    chance = random.Random(1)  # noqa: S311 - resampling, not secrets
+    drawn = sorted(statistic(chance.choices(pairs, k=len(pairs))) for _ in range(RESAMPLES))
+    return [round(drawn[int(share * RESAMPLES)], 4) for share in (0.025, 0.975)]
 
 
 def summary(times: dict[str, list[float]]) -> dict[str, object]:
-    """Medians and ratios of one benchmark."""
-    off = times["off"]
+    """Of one benchmark, for each arm: the median, and the slowdown in two ways.
+
+    `ratio` is of the medians. `paired` is the median of the rounds' own ratios, which holds
+    still on a machine whose speed changes between rounds.
+    """
     result: dict[str, object] = {}
     for arm, seconds in times.items():
-        low, high = interval(off, seconds)
+        pairs = list(zip(times["off"], seconds, strict=True))
         result[arm] = {
             "median_s": round(statistics.median(seconds), 4),
-            "ratio": round(statistics.median(seconds) / statistics.median(off), 4),
-            "ratio_95": [round(low, 4), round(high, 4)],
+            "ratio": round(_median_ratio(pairs), 4),
+            "ratio_95": interval(pairs, _median_ratio),
+            "paired": round(_paired_ratio(pairs), 4),
+            "paired_95": interval(pairs, _paired_ratio),
             "seconds": [round(each, 4) for each in seconds],
         }
     return result
@@ -160,12 +175,12 @@ async def measure(options: argparse.Namespace) -> dict[str, object]:
 def main() -> None:
     """Run the benchmark and print its JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=8)
+    parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--signals", type=Path, default=SIGNALS)
     parser.add_argument("--arms", default=",".join(ARMS))
-    parser.add_argument("--groups", type=int, default=4)
-    parser.add_argument("--hackbench-loops", type=int, default=250)
-    parser.add_argument("--pipe-loops", type=int, default=40000)
+    parser.add_argument("--groups", type=int, default=2)
+    parser.add_argument("--hackbench-loops", type=int, default=120)
+    parser.add_argument("--pipe-loops", type=int, default=12000)
     print(json.dumps(asyncio.run(measure(parser.parse_args()))))
 
 

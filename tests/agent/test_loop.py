@@ -151,6 +151,7 @@ def test_without_the_control_socket_advice_is_only_logged(
     """An agent that may only read says what it would do, and asks for nothing."""
     served.call(served.machine.open_episode)
     (served.run_dir / CONTROL_SOCKET).unlink()
+    served.machine.born -= 60
     with caplog.at_level(logging.INFO, "schedpilot-agent"):
         once(OfflineAdvisor())
     assert any(
@@ -228,8 +229,7 @@ def test_the_agent_waits_for_a_daemon_that_is_not_there_yet(
     finally:
         logging.getLogger("schedpilot-agent").removeHandler(handler)
     assert closed.state is EpisodeState.CLOSED
-    assert len(complaints) == 1
-    assert "cannot be reached" in complaints[0]
+    assert len([each for each in complaints if "cannot be reached" in each]) == 1
 
 
 def test_a_fault_closes_the_episode_with_its_reason_and_the_next_one_works(

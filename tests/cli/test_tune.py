@@ -3,6 +3,7 @@
 
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -133,8 +134,11 @@ def test_an_interrupt_rolls_back_before_the_exit(
     environment = {**os.environ, RUN_DIR_VARIABLE: str(served.run_dir)}
     argv = [sys.executable, "-m", "cli.main", *words]
     with subprocess.Popen(argv, env=environment, stderr=subprocess.PIPE) as child:
-        # Opening blocks until the measured command runs.
-        started.read_text()
+        # Something to read: the measured command runs.
+        fifo = os.open(started, os.O_RDWR)
+        readable, _, _ = select.select([fifo], [], [], 30)
+        os.close(fifo)
+        assert readable, "the command never ran"
         child.send_signal(number)
         _, error = child.communicate(timeout=30)
     assert child.returncode == 130, error

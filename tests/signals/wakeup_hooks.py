@@ -10,7 +10,7 @@ one JSON object, command name -> {count, sum_us}, of what was measured since the
 import json
 import sys
 
-from bcc import BPF
+from bcc import BPF  # type: ignore[import-not-found,unused-ignore]
 
 PROGRAM = r"""
 #include <linux/sched.h>

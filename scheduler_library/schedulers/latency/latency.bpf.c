@@ -5,11 +5,11 @@
  * What a task is, is measured, not read from its name: the average length of its bursts
  * (CPU time between two sleeps) and the average time between its wakeups. A task with
  * short bursts and frequent wakeups is *brisk*. When it wakes and no CPU is idle, it goes
- * into the brisk queue and takes a CPU from a task that is not.
+ * into the brisk queue and takes a CPU from a task that has not slept for a while.
  *
  * Both queues are ordered by weighted virtual time on one clock (as in `fair`), and the
- * others keep a guaranteed part of each CPU: brisk tasks run up a debt there, and when it
- * is a slice long, one of the others gets an uninterrupted slice first.
+ * others keep a guaranteed part of each CPU: brisk tasks run up a debt there, and before it
+ * grows, one of the others goes first and is left alone for a moment.
  */
 #include <scx/common.bpf.h>
 
@@ -35,18 +35,13 @@ volatile u64 credit_ns = 4000000;
 /* Live. May a brisk task that wakes take the CPU from another? */
 volatile bool preempt = true;
 /*
- * Live. A task that wakes others all the time may not be interrupted before it ran this
- * long, ns. Else each item that a producer hands on costs it the CPU: a pipeline would
- * switch for every item, instead of once for a batch of them.
+ * Live. Only a task that has run this long without sleeping is interrupted, ns. One that
+ * sleeps by itself soon gives way anyway; and a producer that lost the CPU for each item it
+ * hands on would switch for every item, where one switch for a batch of them is enough.
  */
-volatile u64 min_run_ns = 3000000;
-/* Load. All the time: more often than once in this much of its own CPU time, ns. */
-const volatile u64 wake_gap_ns = 300000;
-/*
- * Load. Producers sleep now and then, when their consumers are behind. Who has run for this
- * long without sleeping, ns, is not one: the wakeups are those of interrupts that hit it.
- */
-const volatile u64 hog_ns = 50000000;
+volatile u64 hog_ns = 50000000;
+/* Live. A slice that was owed to one of the others is not interrupted for this long, ns. */
+volatile u64 owed_ns = 1000000;
 /* Load. No task shall wait longer than about this for its turn, ns. */
 const volatile u64 max_wait_ns = 1500000000;
 /* Load. Slices never become shorter than this, ns. */
@@ -80,9 +75,6 @@ struct task_ctx {
 	u64 burst;	  /* CPU time since it woke, ns */
 	u64 burst_avg;	  /* ns */
 	u64 interval_avg; /* between wakeups, ns */
-	u64 gap_avg;	  /* its CPU time for each wakeup that it caused, ns */
-	u64 gap_time;	  /* CPU time since gap_avg was last brought up to date, ns */
-	u64 gap_wakes;	  /* wakeups that it caused since then */
 	bool brisk;
 };
 
@@ -94,8 +86,8 @@ struct {
 } tasks SEC(".maps");
 
 enum occupant {
-	NOBODY,	 /* idle, or a task of another scheduling class */
-	A_BRISK, /* a brisk task, or one that may not be interrupted now */
+	NOBODY, /* idle, or a task of another scheduling class */
+	A_BRISK,
 	AN_OTHER,
 	CLAIMED, /* an other task, and somebody is on the way to take its place */
 };
@@ -103,7 +95,7 @@ enum occupant {
 struct cpu_ctx {
 	u64 from; /* not to be interrupted before, ns */
 	u32 occupant;
-	u32 owed; /* the slice about to begin was owed: it may not be interrupted */
+	u32 owed; /* the slice about to begin was owed to one of the others */
 	s64 debt; /* what brisk tasks owe the others here, ns */
 };
 
@@ -280,7 +272,7 @@ void BPF_STRUCT_OPS(latency_dispatch, s32 cpu, struct task_struct *prev)
 {
 	struct cpu_ctx *c = cpu_ctx(cpu);
 
-	if (c && c->debt >= (s64)slice_ns && scx_bpf_dsq_move_to_local(OTHERS, 0)) {
+	if (c && c->debt >= (s64)owed_ns && scx_bpf_dsq_move_to_local(OTHERS, 0)) {
 		count(STAT_OWED);
 		c->owed = 1;
 		return;
@@ -291,7 +283,7 @@ void BPF_STRUCT_OPS(latency_dispatch, s32 cpu, struct task_struct *prev)
 
 void BPF_STRUCT_OPS(latency_runnable, struct task_struct *p, u64 enq_flags)
 {
-	struct task_ctx *t = ctx_of(p), *waker;
+	struct task_ctx *t = ctx_of(p);
 	u64 now;
 
 	if (!t)
@@ -307,10 +299,6 @@ void BPF_STRUCT_OPS(latency_runnable, struct task_struct *p, u64 enq_flags)
 	t->interval_avg =
 	    average(t->interval_avg, now - t->woke_at < 1000000000 ? now - t->woke_at : 1000000000);
 	t->woke_at = now;
-	/* Wakeups by interrupts are put down to whoever runs, too: see hog_ns. */
-	waker = ctx_of(bpf_get_current_task_btf());
-	if (waker)
-		waker->gap_wakes++;
 }
 
 void BPF_STRUCT_OPS(latency_quiescent, struct task_struct *p, u64 deq_flags)
@@ -337,10 +325,11 @@ void BPF_STRUCT_OPS(latency_running, struct task_struct *p)
 	t->started_at = scx_bpf_now();
 	/* Those that found an idle CPU skipped enqueue. */
 	t->brisk = is_brisk(p, t);
-	c->from = t->started_at;
-	if (t->gap_avg < wake_gap_ns && t->burst < hog_ns)
-		c->from += min_run_ns;
-	c->occupant = t->brisk || c->owed ? A_BRISK : AN_OTHER;
+	c->from = t->started_at + (c->owed ? owed_ns : 0);
+	/* It may become a hog within this slice; until then it is left alone. */
+	if (t->burst < hog_ns && !before(t->started_at + hog_ns - t->burst, c->from))
+		c->from = t->started_at + hog_ns - t->burst;
+	c->occupant = t->brisk ? A_BRISK : AN_OTHER;
 	c->owed = 0;
 }
 
@@ -349,7 +338,7 @@ void BPF_STRUCT_OPS(latency_stopping, struct task_struct *p, bool runnable)
 	struct cpu_ctx *c = cpu_ctx(bpf_get_smp_processor_id());
 	struct task_ctx *t = ctx_of(p);
 	u64 ran, weight, all, percent = others_percent < 90 ? others_percent : 90;
-	s64 most = slice_ns;
+	s64 most = 2 * owed_ns;
 
 	if (!t || !c || !t->started_at)
 		return;
@@ -358,12 +347,6 @@ void BPF_STRUCT_OPS(latency_stopping, struct task_struct *p, bool runnable)
 	all = runnable_weight;
 	t->started_at = 0;
 	t->burst += ran;
-	t->gap_time += ran;
-	if (t->gap_time > 8 * wake_gap_ns) {
-		t->gap_avg = average(t->gap_avg, t->gap_time / (t->gap_wakes ? t->gap_wakes : 1));
-		t->gap_time = 0;
-		t->gap_wakes = 0;
-	}
 	t->vtime += ran * 100 / weight;
 	__sync_fetch_and_add(&clock, ran * 100 / (all > weight ? all : weight));
 
@@ -386,7 +369,6 @@ s32 BPF_STRUCT_OPS(latency_init_task, struct task_struct *p, struct scx_init_tas
 	/* Nobody is brisk until it has shown it, which takes about ten wakeups. */
 	t->burst_avg = 2 * burst_limit_ns;
 	t->interval_avg = 1000000000;
-	t->gap_avg = 2 * wake_gap_ns;
 	t->woke_at = scx_bpf_now();
 	return 0;
 }

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Works for a while, then loses every task it is given: the kernel's watchdog ends it. */
+#include <scx/common.bpf.h>
+
+char _license[] SEC("license") = "GPL";
+
+/* Time of good behaviour after the start, ns. */
+const volatile u64 good_ns = 500000000;
+
+static u64 started_at;
+UEI_DEFINE(uei);
+
+void BPF_STRUCT_OPS(stall_enqueue, struct task_struct *p, u64 enq_flags)
+{
+	if (bpf_ktime_get_ns() - started_at < good_ns)
+		scx_bpf_dsq_insert(p, SCX_DSQ_GLOBAL, SCX_SLICE_DFL, enq_flags);
+}
+
+s32 BPF_STRUCT_OPS_SLEEPABLE(stall_init)
+{
+	started_at = bpf_ktime_get_ns();
+	return 0;
+}
+
+void BPF_STRUCT_OPS(stall_exit, struct scx_exit_info *ei)
+{
+	UEI_RECORD(uei, ei);
+}
+
+SCX_OPS_DEFINE(stall_ops, .enqueue = (void *)stall_enqueue, .init = (void *)stall_init,
+	       .exit = (void *)stall_exit, .timeout_ms = 2000, .name = "t_stall");

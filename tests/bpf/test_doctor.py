@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The doctor's verdicts, from facts; and its reading of a real kernel's types."""
+
+import json
+import struct
+from dataclasses import replace
+
+import pytest
+
+from bpf.doctor import Check, Verdict, examine, healthy, main
+from bpf.facts import Facts, config_value
+from bpf.features import parse_features
+from bpf.sysfs import KernelState
+from process import Fault, FaultType
+
+SOUND = Facts(
+    kernel="7.3.4",
+    state=KernelState(state="disabled", enable_seq=0),
+    kfuncs=75,
+    clang="19.1.7",
+    bpftool="/usr/sbin/bpftool",
+    runner="schedpilot-runner, libbpf v1.5",
+)
+
+
+def _check(facts: Facts, name: str) -> Check:
+    return next(check for check in examine(facts) if check.name == name)
+
+
+def test_a_sound_machine_is_healthy() -> None:
+    """Where everything is there, nothing fails and nothing warns."""
+    checks = examine(SOUND)
+    assert healthy(checks)
+    assert {check.verdict for check in checks} == {Verdict.OK}
+
+
+@pytest.mark.parametrize(
+    ("name", "facts", "verdict"),
+    [
+        ("kernel", replace(SOUND, state=KernelState(), config="n"), Verdict.FAIL),
+        ("kernel types", replace(SOUND, btf=False), Verdict.FAIL),
+        ("scheduler functions", replace(SOUND, malformed=("scx_bpf_kick_cpu",)), Verdict.FAIL),
+        ("other loaders", replace(SOUND, loaders=("scx_loader",)), Verdict.WARN),
+        ("isolated CPUs", replace(SOUND, isolated="2-3"), Verdict.FAIL),
+        ("clang", replace(SOUND, clang="", clang_trouble="only clang 14"), Verdict.FAIL),
+        ("libbpf headers", replace(SOUND, libbpf_headers=False), Verdict.FAIL),
+        ("bpftool", replace(SOUND, bpftool=""), Verdict.FAIL),
+        ("runner", replace(SOUND, runner="", runner_trouble="not there"), Verdict.FAIL),
+        ("sandbox", replace(SOUND, sandbox_trouble="no namespaces"), Verdict.FAIL),
+        ("pressure (PSI)", replace(SOUND, pressure=False), Verdict.WARN),
+        ("perf counters", replace(SOUND, perf_counters=False), Verdict.WARN),
+        ("rights", replace(SOUND, root=False), Verdict.WARN),
+    ],
+)
+def test_each_trouble_is_named_with_a_remedy(name: str, facts: Facts, verdict: Verdict) -> None:
+    """Each trouble has its own verdict, says what it means, and what to do about it."""
+    check = _check(facts, name)
+    assert check.verdict is verdict
+    assert check.meaning
+    assert check.remedy
+    assert healthy(examine(facts)) == (verdict is Verdict.WARN)
+
+
+def test_a_running_scheduler_is_named() -> None:
+    """The scheduler in the kernel is told by the kernel's own name for it."""
+    facts = replace(SOUND, state=KernelState(state="enabled", ops="lavd"))
+    assert _check(facts, "current scheduler").found == "lavd (enabled)"
+
+
+def test_json_is_one_document(capsys: pytest.CaptureFixture[str]) -> None:
+    """`--json` prints one document whose verdicts agree with the exit status."""
+    status = main(["--json"])
+    document = json.loads(capsys.readouterr().out)
+    assert document["healthy"] == (status == 0)
+    assert {"name", "verdict", "found", "meaning", "remedy"} == set(document["checks"][0])
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("CONFIG_X=y\n", "y"), ("# CONFIG_X is not set\n", "n"), ("CONFIG_XY=y\n", "n"), ("", "")],
+)
+def test_kernel_configuration_is_read(text: str, value: str) -> None:
+    """Set, unset and unmentioned are three answers; no file at all is a fourth."""
+    assert config_value(text, "CONFIG_X") == value
+
+
+def _btf(**functions: list[str]) -> bytes:
+    """BTF with these functions and the names of their arguments."""
+    names, offsets = bytearray(b"\0"), {}
+
+    def offset(name: str) -> int:
+        if name not in offsets:
+            offsets[name] = len(names)
+            names.extend(name.encode() + b"\0")
+        return offsets[name]
+
+    types = struct.pack("=IIII", offset("int"), 1 << 24, 4, 32)
+    for number, (name, arguments) in enumerate(functions.items()):
+        types += struct.pack("=III", 0, 13 << 24 | len(arguments), 1)
+        for each in arguments:
+            types += struct.pack("=II", offset(each), 1)
+        types += struct.pack("=III", offset(name), 12 << 24, 2 + 2 * number)
+    header = struct.pack("=HBBIIIII", 0xEB9F, 1, 0, 24, 0, len(types), len(types), len(names))
+    return header + types + bytes(names)
+
+
+def test_malformed_kfuncs_are_found() -> None:
+    """A public kfunc that still has the internal argument is malformed; its twin is not."""
+    features = parse_features(
+        _btf(
+            scx_bpf_sound=["p"],
+            scx_bpf_sound_impl=["p", "aux"],
+            scx_bpf_bad=["cpu", "aux"],
+            other=["aux"],
+        )
+    )
+    assert features.kfuncs == ("scx_bpf_bad", "scx_bpf_sound")
+    assert features.malformed == ("scx_bpf_bad",)
+
+
+@pytest.mark.parametrize("data", [b"", b"x" * 64, _btf(scx_bpf_a=["p"])[:60]])
+def test_what_is_no_btf_is_a_fault(data: bytes) -> None:
+    """Garbage and a cut-off file are faults, never tracebacks."""
+    with pytest.raises(Fault) as caught:
+        parse_features(data)
+    assert caught.value.type is FaultType.UNSUPPORTED

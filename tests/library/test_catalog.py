@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The catalog: our own entries are sound, and bad ones elsewhere harm nobody."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from process import Fault, FaultType
+from scheduler_library.catalog import OWN, Place, load_catalog
+from scheduler_library.manifest import Kind, ParameterType, When
+
+NAMED = {"fifo", "fair", "latency", "batch", "locality", "jobs"}
+DEMO = Path(__file__).parents[2] / "demo" / "schedulers"
+
+
+def entry(root: Path, name: str, *, manifest_name: str = "", source: bool = True) -> Path:
+    folder = root / name
+    folder.mkdir(parents=True)
+    (folder / "manifest.toml").write_text(
+        f'name = "{manifest_name or name}"\nsummary = "s"\ndescription = "d"\n'
+        'algorithm = "a"\nkind = "bpf"\nsource = "x.bpf.c"\norigin = "o"\nlicense = "MIT"\n'
+    )
+    if source:
+        (folder / "x.bpf.c").write_text("")
+    return folder
+
+
+def test_our_own_library_is_complete_and_without_a_warning() -> None:
+    """The six schedulers and the external ones are there, and every manifest is sound."""
+    catalog = load_catalog(operator=[DEMO])
+    assert catalog.warnings == ()
+    assert {e.name for e in catalog if e.manifest.kind is Kind.BPF} == NAMED | {"crawl"}
+    assert sum(e.manifest.kind is Kind.EXTERNAL for e in catalog) == 10
+    assert all((e.folder / "README.md").is_file() for e in catalog if e.manifest.source)
+
+
+@pytest.mark.parametrize("name", sorted(NAMED))
+def test_a_manifests_parameters_are_the_variables_of_the_source(name: str) -> None:
+    """Name, default and when of each parameter agree with the C source, in both directions."""
+    found = load_catalog().get(name)
+    assert found.source is not None
+    text = found.source.read_text()
+    declared = {
+        variable: (When.LOAD if const else When.LIVE, kind, value)
+        for const, kind, variable, value in re.findall(
+            r"^(const )?volatile (u64|u32|bool) (\w+) = (\w+);", text, re.MULTILINE
+        )
+    }
+    described = {
+        p.name: (
+            p.when,
+            "bool" if p.type is ParameterType.BOOL else declared[p.name][1],
+            str(p.default).lower(),
+        )
+        for p in found.manifest.params
+    }
+    assert described == declared
+
+
+def test_an_unknown_name_comes_with_the_nearest_ones() -> None:
+    """A misspelt scheduler is answered with what was probably meant."""
+    with pytest.raises(Fault) as caught:
+        load_catalog().get("latencey")
+    assert caught.value.type is FaultType.UNKNOWN_SCHEDULER
+    assert "latency" in caught.value.hint
+
+
+@pytest.mark.parametrize("name", ["../x", "", "a/b", "A", "a b", "x" * 42, "a\n", ".", "fifo\0"])
+def test_a_name_that_could_be_a_path_is_refused(name: str) -> None:
+    """Names are checked before anything is looked up with them."""
+    with pytest.raises(Fault) as caught:
+        load_catalog().get(name)
+    assert caught.value.type is FaultType.BAD_NAME
+
+
+def test_a_bad_entry_in_the_state_folder_does_not_hide_the_others(tmp_path: Path) -> None:
+    """What is wrong with one entry is a warning; the rest of the library is there."""
+    entry(tmp_path / "generated", "good-one")
+    (tmp_path / "generated" / "bad-one").mkdir()
+    (tmp_path / "generated" / "bad-one" / "manifest.toml").write_text("name = 3")
+    entry(tmp_path / "imported", "no-source", source=False)
+    entry(tmp_path / "imported", "other-name", manifest_name="fifo")
+    (tmp_path / "imported" / "Bad Name").mkdir()
+    catalog = load_catalog(tmp_path)
+    assert catalog.get("good-one").place is Place.GENERATED
+    assert catalog.get("fifo").place is Place.OWN
+    assert len(catalog.warnings) == 4
+    assert {w.type for w in catalog.warnings} == {FaultType.BAD_MANIFEST, FaultType.BAD_NAME}
+
+
+def test_a_taken_name_stays_with_the_earlier_place(tmp_path: Path) -> None:
+    """A generated or imported entry cannot pass for one of ours."""
+    entry(tmp_path / "generated", "fifo")
+    entry(tmp_path / "generated", "mine")
+    entry(tmp_path / "imported", "mine")
+    catalog = load_catalog(tmp_path)
+    assert catalog.get("fifo").folder == OWN / "fifo"
+    assert catalog.get("mine").place is Place.GENERATED
+    assert [w.what for w in catalog.warnings] == [
+        "the name 'fifo' is taken, so this entry is left out",
+        "the name 'mine' is taken, so this entry is left out",
+    ]
+
+
+def test_links_are_not_followed_out_of_the_state_folder(tmp_path: Path) -> None:
+    """A link, as an entry or as its source, is left out with a warning."""
+    outside = entry(tmp_path / "outside", "linked")
+    (tmp_path / "generated").mkdir()
+    (tmp_path / "generated" / "linked").symlink_to(outside)
+    inside = entry(tmp_path / "generated", "linked-source", source=False)
+    (inside / "x.bpf.c").symlink_to("/etc/passwd")
+    catalog = load_catalog(tmp_path)
+    assert "linked" not in catalog.entries
+    assert "linked-source" not in catalog.entries
+    assert len(catalog.warnings) == 2

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Manifests: what is accepted, and how what is wrong is told."""
+
+from pathlib import Path
+
+import pytest
+
+from process import Fault, FaultType
+from scheduler_library.manifest import Kind, Unit, When, parse_manifest, read_manifest
+
+GOOD = """
+name = "sample"
+summary = "A sample."
+description = "Longer text."
+algorithm = "none"
+tags = ["simple"]
+good_for = ["batch", "two words"]
+bad_for = []
+kind = "bpf"
+source = "sample.bpf.c"
+requires = ["kernel >= 6.12"]
+origin = "test"
+license = "GPL-2.0-only"
+
+[[params]]
+name = "slice_ns"
+type = "int"
+default = 5_000
+min = 100
+max = 1_000_000
+unit = "ns"
+description = "Slice."
+when = "live"
+"""
+
+
+def refused(text: str) -> Fault:
+    with pytest.raises(Fault) as caught:
+        parse_manifest(text, "sample/manifest.toml")
+    assert caught.value.type is FaultType.BAD_MANIFEST
+    assert caught.value.where == "sample/manifest.toml"
+    return caught.value
+
+
+def test_a_complete_manifest_is_parsed_into_typed_values() -> None:
+    """Every key of a manifest arrives with its type."""
+    manifest = parse_manifest(GOOD, "x")
+    assert manifest.kind is Kind.BPF
+    assert manifest.good_for == ("batch", "two words")
+    (parameter,) = manifest.params
+    assert parameter.when is When.LIVE
+    assert parameter.unit is Unit.NS
+    assert parameter.allowed == "100 to 1000000 ns"
+
+
+def test_an_unknown_key_names_the_nearest_known_one() -> None:
+    """A misspelt key is refused and the right spelling suggested, at the top and in params."""
+    fault = refused(GOOD.replace("algorithm", "algoritm").replace("default =", "defualt ="))
+    text = "\n".join(fault.details)
+    assert "algoritm: unknown key (nearest known: 'algorithm')" in text
+    assert "params[0].defualt: unknown key (nearest known: 'default')" in text
+    assert "algorithm: this key is missing" in text
+
+
+def test_all_problems_of_a_file_come_in_one_fault() -> None:
+    """Whoever mends a manifest sees every problem at once, each with its key."""
+    fault = refused(
+        GOOD.replace('name = "sample"', 'name = "../x"')
+        .replace('kind = "bpf"', 'kind = "magic"')
+        .replace('unit = "ns"', 'unit = "fortnights"')
+    )
+    assert [line.split(":")[0] for line in fault.details] == ["name", "kind", "params[0].unit"]
+    assert "a name is a lower-case letter" in fault.details[0]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("default = 5_000", "default = 7", "is not within"),
+        ("default = 5_000", "default = 5.5", "whole number"),
+        ("default = 5_000", "default = true", "is a number"),
+        ("min = 100\n", "", "needs `min` and `max`"),
+        ('source = "sample.bpf.c"', 'source = "../../etc/passwd"', "source"),
+        ('source = "sample.bpf.c"', 'command = "scx_x"', "has `source` and no `command`"),
+        ('kind = "bpf"', 'kind = "external"', "has `command` and no `source`"),
+        ('tags = ["simple"]', 'tags = "simple"', "tags"),
+    ],
+)
+def test_a_contradiction_is_refused(old: str, new: str, told: str) -> None:
+    """Values that cannot go together are refused with the reason."""
+    assert told in "\n".join(refused(GOOD.replace(old, new)).details)
+
+
+def test_two_parameters_of_one_name_are_refused() -> None:
+    """A parameter's name is unique within its manifest."""
+    twice = GOOD + GOOD[GOOD.index("[[params]]") :]
+    assert "named twice: slice_ns" in str(refused(twice))
+
+
+def test_text_that_is_not_toml_is_refused() -> None:
+    """A syntax error is told with its line."""
+    assert "line 2" in refused("name = 'x'\nsummary = }").why
+
+
+def test_a_file_far_too_large_is_not_read(tmp_path: Path) -> None:
+    """A huge file is refused for its size, before it is parsed."""
+    path = tmp_path / "manifest.toml"
+    path.write_bytes(b"#" * 100_000)
+    with pytest.raises(Fault, match="larger than") as caught:
+        read_manifest(path)
+    assert caught.value.type is FaultType.BAD_MANIFEST
+
+
+def test_an_absent_file_is_a_fault_with_its_path(tmp_path: Path) -> None:
+    """A folder without a manifest is told as such."""
+    with pytest.raises(Fault) as caught:
+        read_manifest(tmp_path / "manifest.toml")
+    assert str(tmp_path) in caught.value.where
