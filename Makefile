@@ -28,7 +28,7 @@ DOCDIR  := $(PREFIX)/share/doc/schedpilot
 HELPERS := schedpilot-runner schedpilot-signals
 HELPER_DIR := build/helpers
 UNITS   := schedpilotd.service schedpilot-agent.service
-C_DIRS  := bpf scheduler_library
+C_DIRS  := bpf scheduler_library benchmarks demo tests
 C_FILES  = $(shell find $(C_DIRS) -name '*.[ch]')
 
 .DEFAULT_GOAL := help
@@ -117,7 +117,7 @@ install: helpers
 	@if [ -z '$(DESTDIR)' ]; then packaging/register add; \
 	else echo 'Staged. On the machine itself: packaging/register add'; fi
 
-# What the operator wrote stays: a changed configuration, credentials, the state folder.
+# What the operator wrote stays: a changed configuration, and the state folder.
 uninstall:
 	@if [ -z '$(DESTDIR)' ]; then packaging/register stop; fi
 	if cmp -s $(ROOTED)/schedpilot.toml $(CONFIG); then rm -f $(CONFIG); fi
@@ -126,7 +126,5 @@ uninstall:
 		$(DESTDIR)$(PREFIX)/lib/sysusers.d/schedpilot.conf \
 		$(DESTDIR)$(PREFIX)/lib/tmpfiles.d/schedpilot.conf
 	rm -rf $(ROOTED) $(DESTDIR)$(DOCDIR)
-	for folder in $(dir $(CONFIG))credentials $(dir $(CONFIG)); do \
-		[ ! -d $$folder ] || rmdir --ignore-fail-on-non-empty $$folder; \
-	done
+	[ ! -d $(dir $(CONFIG)) ] || rmdir --ignore-fail-on-non-empty $(dir $(CONFIG))
 	@if [ -z '$(DESTDIR)' ]; then packaging/register forget; fi

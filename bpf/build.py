@@ -8,25 +8,23 @@ once; what was compiled before comes from the cache.
 """
 
 import asyncio
-import hashlib
 import json
 import os
-import platform
 import re
 import shutil
 import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from functools import lru_cache
 from pathlib import Path
 
 from bpf import cache
 from bpf.clang import Clang, find_clang
 from bpf.diagnostics import Diagnostic, parse
-from bpf.paths import INCLUDE
-from bpf.vmlinux import BTF, btf_digest, vmlinux_header
-from process import Fault, FaultType, Limits, Sandbox, run, sandboxed
+from bpf.kit import Kit, digest, kit_for, known_names
+from bpf.kit import prepare as prepare  # callers know it from here
+from bpf.vmlinux import BTF
+from process import Fault, FaultType, Limits, Sandbox, sandboxed
 from process.run import tail
 from process.sandbox import build_user_id
 
@@ -35,31 +33,6 @@ MAX_SOURCE_BYTES = 1 << 20
 COMPILE_LIMIT_S = 120.0
 _LIMITS = Limits(memory=4 << 30, cpu=100, file=64 << 20)
 _KEPT_OBJECTS = 256
-_ARCHITECTURES = {
-    "x86_64": "x86",
-    "aarch64": "arm64",
-    "riscv64": "riscv",
-    "s390x": "s390",
-    "ppc64le": "powerpc",
-    "loongarch64": "loongarch",
-}
-_FLAGS = (
-    "-g",
-    "-O2",
-    "-target",
-    "bpf",
-    "-mcpu=v3",
-    "-std=gnu11",
-    "-fms-extensions",
-    "-Wall",
-    "-Wno-unused-function",
-    "-Wno-compare-distinct-pointer-types",
-    "-Wno-microsoft-anon-tag",
-    "-fno-color-diagnostics",
-    "-fno-caret-diagnostics",
-    "-fdiagnostics-show-option",
-    "-ferror-limit=20",
-)
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,100}")
 
 
@@ -101,115 +74,11 @@ class BuildResult:
         )
 
 
-@dataclass(frozen=True)
-class _Kit:
-    """What every build against one kernel shares; all of it in one folder of the cache."""
-
-    folder: Path
-    key: str
-    flags: tuple[str, ...]
-    precompiled: Path | None
-
-
-def _flags(folder: Path) -> tuple[str, ...]:
-    machine = platform.machine()
-    return (
-        *_FLAGS,
-        f"-D__TARGET_ARCH_{_ARCHITECTURES.get(machine, machine)}",
-        f"-I{folder / 'include'}",
-        f"-I{folder}",
-        # <linux/types.h> and the like want asm/, which Debian keeps apart by machine.
-        "-idirafter",
-        f"/usr/include/{machine}-linux-gnu",
-    )
-
-
-@lru_cache(maxsize=4)
-def _own_headers() -> tuple[tuple[str, bytes], ...]:
-    files = sorted(INCLUDE.rglob("*.h"))
-    return tuple((str(path.relative_to(INCLUDE)), path.read_bytes()) for path in files)
-
-
-def _digest(*parts: bytes | str) -> str:
-    digest = hashlib.sha256()
-    for part in parts:
-        data = part.encode() if isinstance(part, str) else part
-        digest.update(len(data).to_bytes(8, "little") + data)
-    return digest.hexdigest()
-
-
-def _system_headers() -> str:
-    """Tells one version of libbpf's headers from another."""
-    stats = [(path.name, path.stat()) for path in sorted(Path("/usr/include/bpf").glob("*.h"))]
-    if not stats:
-        raise Fault(
-            FaultType.MISSING_TOOL,
-            "libbpf's headers are not installed",
-            where="/usr/include/bpf",
-            hint="apt install libbpf-dev",
-        )
-    return repr([(name, s.st_size, s.st_mtime_ns) for name, s in stats])
-
-
-def _kit(clang: Clang, btf: Path, cache_folder: Path | None) -> _Kit:
-    """The shared part, made when it is not there yet."""
-    own = _own_headers()
-    key = _digest(
-        btf_digest(btf),
-        clang.path,
-        clang.version,
-        _system_headers(),
-        repr(_flags(Path())),
-        *(part for pair in own for part in pair),
-    )
-    folder = cache.folder(cache_folder) / "kits" / key
-    flags = _flags(folder)
-    precompiled = folder / "common.pch"
-    if not (folder / "done").is_file():
-        for name, data in own:
-            cache.write(folder / "include" / name, data)
-        header = vmlinux_header(btf, cache_folder=cache_folder)
-        cache.write(folder / "vmlinux.h", header.read_bytes())
-        cache.write(folder / "all.h", b"#include <scx/common.bpf.h>\n")
-        words: list[str | Path] = [
-            clang.path,
-            *flags,
-            "-x",
-            "c-header",
-            folder / "all.h",
-            "-o",
-            f"{precompiled}.new",
-        ]
-        made = run(words, timeout=COMPILE_LIMIT_S, check=False)
-        if made.status == 0:
-            Path(f"{precompiled}.new").chmod(0o644)
-            Path(f"{precompiled}.new").replace(precompiled)
-        cache.write(folder / "done", made.stderr)
-        cache.prune(folder.parent, keep=4)
-    return _Kit(folder, key, flags, precompiled if precompiled.is_file() else None)
-
-
-def prepare(btf: Path = BTF, *, cache_folder: Path | None = None) -> None:
-    """Make what all builds share ahead of the first one.
-
-    Raises:
-        Fault: MISSING_TOOL, UNSUPPORTED without BTF, STATE.
-    """
-    _kit(find_clang(), btf, cache_folder)
-
-
 def _starts_with_common(source: bytes) -> bool:
     """Whether the first directive includes our header: then its precompiled form is the same."""
     without = re.sub(rb"/\*.*?\*/|//[^\n]*", b"", source, flags=re.DOTALL)
     first = re.search(rb"^\s*#\s*(\w+)\s*(\S*)", without, flags=re.MULTILINE)
     return first is not None and first.groups() == (b"include", b"<scx/common.bpf.h>")
-
-
-@lru_cache(maxsize=1)
-def _known_names() -> tuple[str, ...]:
-    """Names our headers declare or define, for suggestions."""
-    text = b"\n".join(data for _, data in _own_headers()).decode()
-    return tuple(sorted(set(re.findall(r"\b(?:scx_|bpf_|SCX_|UEI_|BPF_|time_|cmask_)\w+", text))))
 
 
 def _read(source: Path | str) -> bytes:
@@ -238,19 +107,26 @@ def _read(source: Path | str) -> bytes:
 
 
 def _compile(
-    clang: Clang, kit: _Kit, name: str, files: dict[str, bytes]
+    clang: Clang, kit: Kit, name: str, files: dict[str, bytes]
 ) -> tuple[bytes | None, str]:
     """Run clang in the sandbox. Returns the object and what clang said."""
     with tempfile.TemporaryDirectory(prefix="schedpilot-build-") as place:
         work = Path(place)
-        for each, data in files.items():
-            (work / each).write_bytes(data)
+        # Whatever the umask, ours and the child's: both sides can read what the other wrote.
+        out = work / "out.o"
+        for path, data in {**{work / each: data for each, data in files.items()}, out: b""}.items():
+            path.write_bytes(data)
+            path.chmod(0o666 if path == out else 0o644)
         user = build_user_id()
         if user is not None:
-            for path in (work, *work.iterdir()):
-                os.chown(path, *user)
+            # By group, so that the service, which has neither CAP_CHOWN nor CAP_DAC_OVERRIDE, can
+            # hand the folder out (it is a member) and read and remove what clang leaves in it.
+            os.chown(work, -1, user[1])
+            work.chmod(0o770)
         box = Sandbox(read=(kit.folder,), write=(work,), cwd=work, limits=_LIMITS)
-        words = [clang.path, *kit.flags, "-I.", "-c", name, "-o", "out.o"]
+        words = [clang.path, *kit.flags, "-I.", "-c", name, "-o", out.name]
+        # Written in place, since a temporary file renamed would have the child's mode.
+        words += ["-Xclang", "-fno-temp-file"]
         said = ""
         ways = [["-include-pch", str(kit.precompiled)], []] if kit.precompiled else [[]]
         if not _starts_with_common(files[name]):
@@ -259,7 +135,6 @@ def _compile(
             done = sandboxed([*words, *extra], box, timeout=COMPILE_LIMIT_S)
             said = done.error_text.replace(f"{kit.folder}/include/", "")
             said = said.replace(f"{kit.folder}/", "")
-            out = work / "out.o"
             if done.status == 0 and out.is_file() and not out.is_symlink():
                 return out.read_bytes(), said
             # A compiler or library was replaced under the cache: do without it.
@@ -274,6 +149,25 @@ def _compile(
                 details=tail(done.stderr),
             )
         return None, said
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """What the cache remembers of one source."""
+
+    ok: bool
+    diagnostics: tuple[Diagnostic, ...]
+
+
+def _recall(about: Path, kept: Path) -> _Outcome | None:
+    """A remembered outcome; None where there is none, or its object was thrown away."""
+    try:
+        content = json.loads(about.read_bytes())
+        found = tuple(Diagnostic(**each) for each in content["diagnostics"])
+        outcome = _Outcome(bool(content["ok"]), found)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return outcome if kept.is_file() or not outcome.ok else None
 
 
 def build_object(
@@ -301,35 +195,36 @@ def build_object(
     """
     start = time.monotonic()
     name = name or (source.name if isinstance(source, Path) else "candidate.bpf.c")
-    for each in (name, *(header.name for header in headers)):
-        if not _NAME.fullmatch(each):
+    for each, end in ((name, ".c"), *((header.name, ".h") for header in headers)):
+        if not _NAME.fullmatch(each) or not each.endswith(end):
             raise Fault(FaultType.BAD_NAME, f"{each!r} is no file name for a source")
     files = {header.name: _read(header) for header in headers} | {name: _read(source)}
     clang = find_clang()
-    kit = _kit(clang, btf, cache_folder)
+    kit = kit_for(clang, btf, cache_folder)
     objects = cache.folder(cache_folder) / "objects"
-    key = _digest(kit.key, name, *(part for pair in sorted(files.items()) for part in pair))
+    key = digest(kit.key, name, *(part for pair in sorted(files.items()) for part in pair))
     about = objects / f"{key}.json"
     kept = objects / f"{key}.o"
     target = out_dir / f"{name.removesuffix('.c').removesuffix('.bpf')}.bpf.o"
-    cached = about.is_file()
-    if not cached:
+    known = _recall(about, kept)
+    cached = known is not None
+    if known is None:
         data, said = _compile(clang, kit, name, files)
-        found = parse(said, known=_known_names())
+        known = _Outcome(data is not None, parse(said, known=known_names()))
         if data is not None:
             cache.write(kept, data)
-        cache.write(about, json.dumps([asdict(each) for each in found]).encode())
+        # Trouble that clang places in no line is this machine's and may pass.
+        if known.ok or any(each.line for each in known.diagnostics):
+            cache.write(about, json.dumps(asdict(known)).encode())
         cache.prune(objects, keep=_KEPT_OBJECTS * 2)
-    diagnostics = tuple(Diagnostic(**each) for each in json.loads(about.read_bytes()))
-    ok = kept.is_file()
-    if ok:
+    if known.ok:
         out_dir.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(kept, f"{target}.new")
         Path(f"{target}.new").replace(target)
     return BuildResult(
-        ok=ok,
-        object=target if ok else None,
-        diagnostics=diagnostics,
+        ok=known.ok,
+        object=target if known.ok else None,
+        diagnostics=known.diagnostics,
         seconds=time.monotonic() - start,
         clang=f"clang {clang.version}: {clang.why}",
         cached=cached,

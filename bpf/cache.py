@@ -15,6 +15,17 @@ from process import Fault, FaultType
 SYSTEM = Path("/var/cache/schedpilot")
 
 
+def make(folder: Path) -> None:
+    """A folder, and those above it that are missing, that everybody may read.
+
+    Whatever the umask: a service's is often 077, and the compiler is another user.
+    """
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    for each in reversed(missing):
+        each.mkdir(exist_ok=True)
+        each.chmod(0o755)
+
+
 def folder(base: Path | None = None) -> Path:
     """The cache: the system's for root, else the user's. Made when it is missing.
 
@@ -28,7 +39,7 @@ def folder(base: Path | None = None) -> Path:
             home = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
             base = Path(home) / "schedpilot"
     try:
-        base.mkdir(mode=0o755, parents=True, exist_ok=True)
+        make(base)
     except OSError as error:
         raise Fault(
             FaultType.STATE,
@@ -47,7 +58,7 @@ def write(path: Path, data: bytes) -> None:
         Fault: STATE when the file system refuses.
     """
     try:
-        path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        make(path.parent)
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".new-")
         try:
             with os.fdopen(descriptor, "wb") as file:

@@ -76,6 +76,8 @@ def _running() -> tuple[str, ...]:
     for path in Path("/proc").glob("[0-9]*/comm"):
         try:
             name = path.read_text("utf-8", "replace").strip()
+            if not path.with_name("cmdline").read_bytes():
+                continue  # a thread of the kernel's, such as sched_ext's own helper
         except OSError:
             continue
         if name in LOADERS or name.startswith("scx_"):

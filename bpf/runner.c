@@ -11,10 +11,11 @@
  * output has one JSON object a line and nothing else: verified, described, attached, stats,
  * set, put, del, refused, exited, detached, failed.
  *
- * The scheduler is detached when the lease is not renewed in time, when standard input
- * ends, on `detach` and on SIGTERM, SIGINT, SIGHUP. If this process dies in any way the
- * kernel closes its link, and with that the scheduler. It guards what schedules everything
- * else, so it runs real-time (SCHED_FIFO), with its memory locked.
+ * The lease begins when the scheduler is confirmed (`attached`). The scheduler is detached
+ * when the lease is not renewed in time, when standard input ends, on `detach` and on
+ * SIGTERM, SIGINT, SIGHUP. If this process dies in any way the kernel closes its link, and
+ * with that the scheduler. It guards what schedules everything else, so it runs real-time
+ * (SCHED_FIFO), with its memory locked.
  *
  * Only the scheduler (struct_ops) of an object is attached. Programs of other kinds in it
  * are verified and stay inert.
@@ -89,6 +90,7 @@ static void become_guard(char *warning, size_t size)
 	struct sched_param priority = {.sched_priority = PRIORITY};
 
 	warning[0] = '\0';
+	forget_log();
 	malloc_trim(0);
 	prctl(PR_SET_TIMERSLACK, 1UL);
 	if (sched_setscheduler(0, SCHED_FIFO, &priority))
@@ -251,6 +253,8 @@ static int hold(int signals, const char *warning, long long enable_ms)
 	long long start;
 	const char *why;
 
+	lease_timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+	arm(lease_timer, options.lease, false);
 	scx_read(&state);
 	json_begin("attached");
 	json_string("ops", sched.name);
@@ -313,8 +317,6 @@ static int run(int signals)
 		return ENDED;
 
 	become_guard(warning, sizeof(warning));
-	lease_timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
-	arm(lease_timer, options.lease, false);
 	start = now_ms();
 	if (sched_attach(&sched, &fail))
 		return give_up(&fail);

@@ -131,7 +131,8 @@ void sched_json_maps(const struct scheduler *sched);
 void sched_json_counters(const struct scheduler *sched);
 int sched_put(struct scheduler *sched, const char *map, const char *key, const char *value,
 	      char *why, size_t why_size);
-const char *load_log(size_t *length);
+/* What libbpf and the verifier said is needed no more. */
+void forget_log(void);
 void failed(const struct failure *fail);
 
 /* ---- runner_explain.c: obscure failures in plain words ---- */

@@ -9,6 +9,7 @@ Whatever becomes of this process, the lease ends the scheduler.
 """
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -39,7 +40,7 @@ END_LIMIT_S = 10.0
 # Waiting for the answer to a command, seconds.
 ANSWER_LIMIT_S = 5.0
 # Lines of a verifier's log that go into a fault.
-_LOG_LINES = 25
+_LOG_LINES = 60
 
 _TYPES = {
     "open": FaultType.NOT_BPF,
@@ -50,6 +51,12 @@ _TYPES = {
 }
 EBUSY = 16
 ENOENT = 2
+
+
+def _suggestion(log: str) -> str:
+    """What the verifier itself suggests (7.3); empty where it suggests nothing."""
+    found = re.search(r"^Suggestion:\n +(\S.*)$", log, re.MULTILINE)
+    return found[1].strip() if found else ""
 
 
 def fault_of(failed: Failed, object: Path) -> Fault:
@@ -76,7 +83,7 @@ def fault_of(failed: Failed, object: Path) -> Fault:
         }[failed.stage],
         where=failed.ops or object.name,
         why=why,
-        hint=failed.hint,
+        hint=_suggestion(failed.log) or failed.hint,
         details=tuple(line for line in lines.splitlines() if line.strip())[-_LOG_LINES:],
     )
 

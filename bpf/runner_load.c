@@ -18,57 +18,39 @@
 #define LOG_TAIL 28672
 /* How long the kernel may take from attach to a settled state. */
 #define ENABLE_PATIENCE_MS 15000
-#define COUNTERS_MAX	   64
+/* How long a scheduler on its way out may take to be gone. */
+#define LEAVE_PATIENCE_MS 5000
 
 static char *log_text;
 static size_t log_length;
 static struct bpf_link *link;
 
+/* Everything at warning level, the verifier's log among it. Only a failing load has much. */
 static int keep_log(enum libbpf_print_level level, const char *format, va_list arguments)
 {
-	static char line[65536];
+	va_list again;
+	char *more;
 	int n;
 
 	if (level > LIBBPF_WARN)
 		return 0;
-	n = vsnprintf(line, sizeof(line), format, arguments);
-	if (n <= 0)
+	va_copy(again, arguments);
+	n = vsnprintf(NULL, 0, format, again);
+	va_end(again);
+	more = n > 0 ? realloc(log_text, log_length + n + 1) : NULL;
+	if (!more)
 		return 0;
-	if (!log_text)
-		log_text = calloc(1, LOG_HEAD + LOG_TAIL + 1);
-	if (!log_text)
-		return 0;
-	if (n >= LOG_TAIL) { /* a verifier log: its head and its tail */
-		size_t got = n < (int)sizeof(line) ? n : (int)sizeof(line) - 1;
-
-		if (log_length < LOG_HEAD / 2) {
-			memcpy(log_text + log_length, line, LOG_HEAD / 2);
-			log_length += LOG_HEAD / 2;
-		}
-		n = LOG_TAIL / 2;
-		memmove(line, line + got - n, n);
-	}
-	if (log_length + n > LOG_HEAD + LOG_TAIL) {
-		size_t drop = log_length + n - (LOG_HEAD + LOG_TAIL);
-
-		if (drop > log_length - LOG_HEAD)
-			drop = log_length - LOG_HEAD;
-		memmove(log_text + LOG_HEAD, log_text + LOG_HEAD + drop,
-			log_length - LOG_HEAD - drop);
-		log_length -= drop;
-		if (log_length + n > LOG_HEAD + LOG_TAIL)
-			n = LOG_HEAD + LOG_TAIL - log_length;
-	}
-	memcpy(log_text + log_length, line, n);
+	log_text = more;
+	vsnprintf(log_text + log_length, n + 1, format, arguments);
 	log_length += n;
-	log_text[log_length] = '\0';
 	return 0;
 }
 
-const char *load_log(size_t *length)
+void forget_log(void)
 {
-	*length = log_length;
-	return log_text ? log_text : "";
+	free(log_text);
+	log_text = NULL;
+	log_length = 0;
 }
 
 static int fail_with(struct failure *fail, const char *stage, int error, const char *message)
@@ -168,7 +150,12 @@ int sched_attach(struct scheduler *sched, struct failure *fail)
 	long long deadline;
 	char message[256];
 
-	scx_read(&before);
+	deadline = now_ms() + LEAVE_PATIENCE_MS;
+	for (scx_read(&before); !strcmp(before.state, "disabling"); scx_read(&before)) {
+		if (now_ms() > deadline)
+			break;
+		sleep_ms(5);
+	}
 	if (strcmp(before.state, "disabled")) {
 		snprintf(message, sizeof(message), "sched_ext is %s with scheduler '%.100s'",
 			 before.state, before.ops);
@@ -209,9 +196,8 @@ int sched_attach(struct scheduler *sched, struct failure *fail)
 void sched_detach(struct scheduler *sched)
 {
 	struct scx_state state;
-	long long deadline = now_ms() + 5000;
+	long long deadline = now_ms() + LEAVE_PATIENCE_MS;
 
-	(void)sched;
 	bpf_link__destroy(link);
 	link = NULL;
 	do { /* the kernel's own scheduler is back when it says so */
@@ -245,11 +231,18 @@ void sched_json_exit(const struct scheduler *sched)
 
 void failed(const struct failure *fail)
 {
-	struct explanation means;
-	size_t length;
-	const char *log = load_log(&length);
+	struct explanation means = explain(fail, log_text ? log_text : "");
+	const char *log = log_text ? log_text : "";
+	size_t length = log_length;
 
-	means = explain(fail, log);
+	if (length > LOG_HEAD + LOG_TAIL) {
+		static const char gap[] = "\n[...]\n";
+
+		memcpy(log_text + LOG_HEAD, gap, sizeof(gap) - 1);
+		memmove(log_text + LOG_HEAD + sizeof(gap) - 1, log_text + length - LOG_TAIL,
+			LOG_TAIL);
+		length = LOG_HEAD + sizeof(gap) - 1 + LOG_TAIL;
+	}
 	json_string("stage", fail->stage);
 	json_int("errno", fail->error);
 	json_string("error", fail->error ? strerrorname_np(fail->error) ?: "unknown" : "");

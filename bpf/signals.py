@@ -10,6 +10,8 @@ Histograms have four linear buckets in each power of two of nanoseconds, from 1.
 each is told by its upper edge in µs. A percentile is off by 25 % at most.
 """
 
+import asyncio
+import contextlib
 import gzip
 import math
 import zlib
@@ -31,6 +33,8 @@ MAX_WORKLOADS = 512
 MIN_INTERVAL_S = 0.05
 MAX_INTERVAL_S = 3600.0
 
+# How long to wait for the reason that a failed program gave, seconds.
+_LAST_WORDS_S = 1.0
 _FIRST_EDGE_NS = 1024
 _BUCKETS = 101
 
@@ -231,6 +235,7 @@ class SignalsSource:
         self._program = program
         self._child: LineChild | None = None
         self._said: deque[str] = deque(maxlen=20)
+        self._spoke = asyncio.Event()
 
     @property
     def interval_s(self) -> float:
@@ -251,7 +256,7 @@ class SignalsSource:
                 "--max-workloads",
                 str(self._max_workloads),
             ],
-            on_error_line=self._said.append,
+            on_error_line=self._listen,
         )
         return self
 
@@ -263,6 +268,10 @@ class SignalsSource:
     ) -> None:
         if self._child:
             await self._child.end()
+
+    def _listen(self, line: str) -> None:
+        self._said.append(line)
+        self._spoke.set()
 
     async def set_interval(self, interval_s: float) -> None:
         """Report every `interval_s` seconds from now on; the next line comes after that time."""
@@ -303,6 +312,10 @@ class SignalsSource:
                 where=self._program.name,
             ) from None
         status = await self._child.wait()
+        if status:
+            # It says why before it ends, but that may take a moment longer to arrive.
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._spoke.wait(), _LAST_WORDS_S)
         raise Fault(
             FaultType.CHILD_FAILED,
             f"the signals program ended with status {status}",

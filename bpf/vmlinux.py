@@ -69,6 +69,8 @@ def complete(header: str) -> str:
     types = [n for n in LATER_TYPES if not re.search(rf"\bstruct {n} \{{", header)]
     lines = [f"#define {name} 0ULL /* not in this kernel */" for name in constants]
     lines += [f"struct {name} {{ long __not_in_this_kernel; }};" for name in types]
+    guard = "SCHEDPILOT_STAND_INS"  # bpftool's own ends before them
+    lines = [f"#ifndef {guard}", f"#define {guard}", *lines, f"#endif /* {guard} */"]
     return f"{header}\n" + "".join(f"{line}\n" for line in lines)
 
 

@@ -21,7 +21,7 @@ from daemon.api.models import (
     ParameterValue,
 )
 from daemon.gates import Proof, build_gate, verify_gate
-from daemon.holding import Loadable
+from daemon.holding import Loadable, require_sched_ext
 from process import Fault, FaultType
 from scheduler_library import external
 from scheduler_library.catalog import Catalog, Entry, check_name
@@ -235,6 +235,7 @@ class Candidates:
     async def _pass(
         self, id: str, name: str, source: Path, parameters: dict[str, ParameterValue]
     ) -> Proof:
+        require_sched_ext()
         built, object = await build_gate(source, self._cache / "candidates" / id, self._cache)
         self._tell(id, name, built)
         if object is None:

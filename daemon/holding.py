@@ -55,6 +55,18 @@ class Gone:
     restart: bool = False
 
 
+def require_sched_ext(sysfs_root: Path = sysfs.ROOT) -> None:
+    """Raises Fault UNSUPPORTED on a kernel that can load no scheduler."""
+    if not sysfs.read(sysfs_root).supported:
+        raise Fault(
+            FaultType.UNSUPPORTED,
+            "this kernel has no sched_ext",
+            where=str(sysfs_root),
+            hint="boot a kernel with CONFIG_SCHED_CLASS_EXT=y (6.12 or later), "
+            "or try in the lab: schedpilot lab run",
+        )
+
+
 class Held(Protocol):
     """One scheduler in the kernel, confirmed by sysfs."""
 

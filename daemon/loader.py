@@ -13,7 +13,7 @@ from bpf.sysfs import KernelState
 
 from bpf import sysfs
 from daemon.api.models import ParameterValue
-from daemon.holding import Gone, Held, Loadable, hold
+from daemon.holding import Gone, Held, Loadable, hold, require_sched_ext
 from process import Fault, FaultType
 
 Why = Literal["trial", "kept", "operator"]
@@ -79,15 +79,8 @@ class Loader:
             Fault: FOREIGN_SCHEDULER, or what the kernel or the build of it had against it.
         """
         async with self._change:
+            require_sched_ext(self._root)
             state = self.kernel()
-            if not state.supported:
-                raise Fault(
-                    FaultType.UNSUPPORTED,
-                    "this kernel has no sched_ext",
-                    where=str(self._root),
-                    hint="boot a kernel with CONFIG_SCHED_CLASS_EXT=y (6.12 or later), "
-                    "or try in the lab: schedpilot lab run",
-                )
             ours = self._loaded.ops if self._loaded else None
             if state.state == "enabled" and state.ops != ours:
                 raise Fault(

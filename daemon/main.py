@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from bpf.build import prepare
+from bpf.kit import prepare
 from bpf.signals import SignalsSource
 from daemon import journal
 from daemon.acting import Actor
@@ -51,8 +51,9 @@ class Daemon:
         self.stop = asyncio.Event()
         self._troubles: dict[str, None] = {}
         state, cache = config.daemon.state, config.daemon.cache
-        self._folder(state)
-        self._folder(cache)
+        self._folder(state, 0o750)
+        # clang, which runs as a user of its own, reads the headers there.
+        self._folder(cache, 0o755)
         self._catalog = load_catalog(state)
         for warning in self._catalog.warnings:
             self._trouble(str(warning))
@@ -133,9 +134,9 @@ class Daemon:
     def _running_name(self) -> str:
         return self.loader.loaded.what.name if self.loader.loaded else ""
 
-    def _folder(self, path: Path) -> None:
+    def _folder(self, path: Path, mode: int) -> None:
         try:
-            path.mkdir(mode=0o750, parents=True, exist_ok=True)
+            path.mkdir(mode=mode, parents=True, exist_ok=True)
         except OSError as error:
             self._trouble(f"the folder {path} cannot be made: {error.strerror}")
 

@@ -6,7 +6,7 @@ import os
 import shutil
 import time
 from collections.abc import AsyncIterator, Callable
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 
 from daemon import metrics
 from daemon.api.models import (
@@ -95,7 +95,7 @@ class Reader:
         standing = self._standing.state
         episode = self._episodes.open
         return StatusView(
-            version=version("schedpilot"),
+            version=_version(),
             pid=os.getpid(),
             since=self._since,
             autonomy=self._config.daemon.autonomy,
@@ -317,6 +317,14 @@ class Reader:
         now = time.time()
         standing = self._standing.state
         return standing.advice_only(now) or standing.cooldown(now, self._standing.limits)
+
+
+def _version() -> str:
+    """Of the installed package; a bare checkout has none."""
+    try:
+        return version("schedpilot")
+    except PackageNotFoundError:
+        return "checkout"
 
 
 def _on_path(command: str | None) -> bool:

@@ -28,12 +28,15 @@ from daemon.api.models import (
     TrialState,
     TrialView,
 )
-from process import Fault, LineChild, start_lines
+from process import Fault, FaultType, LineChild, start_lines
 
 WORKLOAD = "comm:redis-server"
 CRAWL = Path(__file__).parent / "schedulers" / "crawl" / "crawl.bpf.c"
 # How long the service is left alone, so that there is a baseline to fall from, seconds.
 QUIET_S = 16.0
+# The programs have started when so much of the machine is busy at most, for so many seconds.
+CALM_UTILISATION = 0.6
+CALM_INTERVALS = 4
 # A whole stage may take this long, seconds; the emulated machine is some fifteen times slower.
 PATIENCE_S = 420.0
 CONFIG = """
@@ -137,8 +140,8 @@ async def reachable(client: AsyncClient, child: LineChild) -> None:
             try:
                 await client.status()
                 return
-            except Fault:
-                if child.status is not None:
+            except Fault as fault:
+                if fault.type is not FaultType.UNREACHABLE or child.status is not None:
                     raise
                 await asyncio.sleep(0.2)
 
@@ -168,9 +171,10 @@ async def play(scene: Stage, place: Path) -> bool:
             *(python, "-m", "demo.client", "--redis", redis),
             *("--control", run / "control.sock", "--record", scene.out / "redis.jsonl"),
         )
-        scene.say(f"quiet for {QUIET_S:.0f} s, so that normal is known")
         events = client.events(0)
         await first_measurements(client)
+        await idle(client)
+        scene.say(f"all have started; quiet for {QUIET_S:.0f} s, so that normal is known")
         await asyncio.sleep(QUIET_S)
         scene.say("a neighbour moves in: zstd compresses with four threads per CPU")
         await scene.start(
@@ -196,6 +200,17 @@ async def first_measurements(client: AsyncClient) -> None:
             if any(each.value for each in (await client.status()).objectives):
                 return
             await asyncio.sleep(0.5)
+
+
+async def idle(client: AsyncClient) -> None:
+    """Until the programs have started and the machine has little to do."""
+    calm = 0
+    async with asyncio.timeout(PATIENCE_S):
+        while calm < CALM_INTERVALS:
+            machine = ((await client.signals()).line or {}).get("machine")
+            busy = machine.get("utilisation", 1.0) if isinstance(machine, dict) else 1.0
+            calm = calm + 1 if busy < CALM_UTILISATION else 0
+            await asyncio.sleep(1.0)
 
 
 async def bad_choice(scene: Stage, client: AsyncClient, events: AsyncIterator[Event]) -> TrialView:
@@ -239,6 +254,8 @@ async def _report(scene: Stage, client: AsyncClient) -> None:
 
 async def perform(out: Path) -> bool:
     with TemporaryDirectory(prefix="schedpilot-demo-") as place:
+        # clang runs as a user of its own, and has to get to the daemon's cache in here.
+        Path(place).chmod(0o755)
         async with stage(out) as scene:
             return await play(scene, Path(place))
 

@@ -204,8 +204,18 @@ async def stalling() -> Seen:
 
 @scene
 async def failing() -> Seen:
-    runner = await Runner.start(object_of("error"), lease_s=60, parameters={"after": 5})
-    return {"end": await last_event(runner), "state": state()}
+    # A running task whose name is not UTF-8, and has a quote, a backslash and an escape.
+    name = rb"open('/proc/self/comm', 'wb').write(bytes([255, 34, 92, 10, 27, 91]))"
+    hostile = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", name.decode() + "\nprint(flush=True)\nwhile True: pass", stdout=-1
+    )
+    assert hostile.stdout is not None
+    await hostile.stdout.readline()
+    try:
+        runner = await Runner.start(object_of("error"), lease_s=60, parameters={"after": 5})
+        return {"end": await last_event(runner), "state": state()}
+    finally:
+        hostile.kill()
 
 
 @scene

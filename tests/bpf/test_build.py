@@ -4,10 +4,12 @@
 import os
 import stat
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from bpf import cache, vmlinux
 from bpf.build import MAX_SOURCE_BYTES, BuildResult
 from process import Fault, FaultType
 
@@ -117,3 +119,16 @@ def test_the_cache_is_ours_alone_to_write(compiled: Compile, target: Target) -> 
         mode = path.stat()
         assert not mode.st_mode & (stat.S_IWGRP | stat.S_IWOTH), path
         assert mode.st_uid == os.geteuid()
+
+
+def test_a_private_umask_does_not_lock_the_compiler_out(target: Target, tmp_path: Path) -> None:
+    """A service's umask of 077 changes nothing for the user that the compiler runs as."""
+    made = target.cache / "btf" / vmlinux.btf_digest(target.btf) / "vmlinux.h"
+    base = target.cache / "private"
+    before = os.umask(0o077)
+    try:
+        cache.write(base / made.relative_to(target.cache), made.read_bytes())
+        private = replace(target, cache=base)
+        assert private.build(SCHEDULERS / "plain.bpf.c", tmp_path).ok
+    finally:
+        os.umask(before)

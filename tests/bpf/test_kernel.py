@@ -166,6 +166,12 @@ def test_an_error_of_the_scheduler_is_told_in_its_words(seen: Seen) -> None:
     assert seen["state"] == "disabled"
 
 
+@of("failing")
+def test_hostile_names_come_through_as_data(seen: Seen) -> None:
+    """A task's name that is no text at all arrives in the dump, and the line stays JSON."""
+    assert '\ufffd"\\' in seen["end"]["dump"]
+
+
 @of("leaving")
 def test_an_orderly_end_carries_its_code(seen: Seen) -> None:
     """scx_bpf_exit() arrives as kind 65 with action and code taken apart."""
@@ -180,7 +186,8 @@ def test_the_verifiers_refusal_comes_with_cause_and_remedy(seen: Seen) -> None:
     assert seen["type"] == "verifier-refused"
     assert "NULL" in seen["why"]
     assert seen["hint"]
-    assert any("map_value_or_null" in line for line in seen["details"])
+    assert any("PROG LOAD LOG" in line for line in seen["details"])
+    assert any("refuse.bpf.c:" in line for line in seen["details"])
     assert seen["state"] == "disabled"
 
 

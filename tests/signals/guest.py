@@ -32,7 +32,7 @@ CROWD = 200
 
 GLOBAL_QUEUE = """
 struct sched_ext_ops { char name[128]; };
-char license[] __attribute__((section("license"), used)) = "GPL";
+char LICENSE[] __attribute__((section("license"), used)) = "GPL";
 struct sched_ext_ops global_queue __attribute__((section(".struct_ops.link"), used)) = {
     .name = "global_queue",
 };

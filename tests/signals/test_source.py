@@ -50,13 +50,20 @@ def test_lines_arrive_as_models(program: Program) -> None:
 
 def test_options_and_commands_reach_the_program(program: Program, tmp_path: Path) -> None:
     """Interval and bound as options; later intervals and flushes as lines."""
-    path = program(f'echo "$@" > {tmp_path}/seen; head -n 1 $recording; cat >> {tmp_path}/seen')
+    answer = "head -n 1 $recording"
+    path = program(
+        f'echo "$@" > {tmp_path}/seen; {answer}\n'
+        f'while read -r line; do echo "$line" >> {tmp_path}/seen; {answer}; done'
+    )
 
     async def scenario() -> None:
         async with SignalsSource(2.5, max_workloads=7, program=path) as source:
-            await anext(source.lines())
+            lines = source.lines()
+            await anext(lines)
             await source.set_interval(0.5)
+            await anext(lines)
             await source.flush()
+            await anext(lines)
             assert source.interval_s == 0.5
 
     _wait(scenario())

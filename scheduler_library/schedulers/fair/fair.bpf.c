@@ -19,6 +19,10 @@ UEI_DEFINE(uei);
 
 #define QUEUE 0
 
+/* Every how often a CPU looks for tasks that have waited too long, ns, and how many it serves. */
+#define LOOK_NS	     100000000
+#define LATE_AT_ONCE 32
+
 /* Live. Longest uninterrupted run while others wait, ns. */
 volatile u64 slice_ns = 3000000;
 /* Live. A task that slept may be at most this far behind the clock, ns of virtual time. */
@@ -34,6 +38,7 @@ enum counter_index {
 	STAT_QUEUED,  /* tasks that joined the queue */
 	STAT_KTHREAD, /* per-CPU kernel threads let through */
 	STAT_CAPPED,  /* tasks pulled back to the clock to keep max_wait_ns */
+	STAT_LATE,    /* tasks served out of order because they waited too long */
 	NR_COUNTERS,
 };
 
@@ -48,6 +53,7 @@ struct task_ctx {
 	u64 vtime;	/* virtual time, ns of CPU time of a task of weight 100 */
 	u64 started_at; /* when it last began to run, ns */
 	u64 counted;	/* its part of runnable_weight; 0 while it sleeps */
+	u64 queued_at;	/* when it began to wait, ns */
 };
 
 struct {
@@ -58,6 +64,7 @@ struct {
 } tasks SEC(".maps");
 
 static u64 clock;	    /* virtual time of the machine */
+static u64 looked_at;	    /* when somebody last looked for late tasks, ns */
 static u64 runnable_weight; /* of all runnable tasks */
 static u64 nr_online = 1;
 
@@ -141,6 +148,8 @@ void BPF_STRUCT_OPS(fair_enqueue, struct task_struct *p, u64 enq_flags)
 		scx_bpf_dsq_insert(p, SCX_DSQ_LOCAL, slice_for(), enq_flags);
 		return;
 	}
+	if (t)
+		t->queued_at = scx_bpf_now();
 	count(STAT_QUEUED);
 	scx_bpf_dsq_insert_vtime(p, QUEUE, slice_for(), t ? settle(t) : clock, enq_flags);
 	/* A CPU may have gone idle since select_cpu looked, and slice ends never look. */
@@ -149,8 +158,44 @@ void BPF_STRUCT_OPS(fair_enqueue, struct task_struct *p, u64 enq_flags)
 		scx_bpf_kick_cpu(cpu, SCX_KICK_IDLE);
 }
 
+/*
+ * The order alone bounds waits only while the number of runnable tasks stays the same: the
+ * clock slows down as it grows. So those that have waited too long are handed to the
+ * kernel's own global queue, which every CPU that may run them serves before all others.
+ */
+static void serve_late(u64 queue, u64 now)
+{
+	struct task_struct *p;
+	struct task_ctx *t;
+	u32 served = 0;
+
+	bpf_for_each (scx_dsq, p, queue, 0) {
+		t = ctx_of(p);
+		if (!t || before(now, t->queued_at + max_wait_ns))
+			continue;
+		if (!scx_bpf_dsq_move(BPF_FOR_EACH_ITER, p, SCX_DSQ_GLOBAL, 0))
+			continue;
+		count(STAT_LATE);
+		if (++served >= LATE_AT_ONCE)
+			break;
+	}
+}
+
+/* Is it time to look for late tasks, and is it ours to do? */
+static bool look_due(u64 now)
+{
+	u64 last = looked_at;
+
+	return !before(now, last + LOOK_NS) &&
+	       __sync_val_compare_and_swap(&looked_at, last, now) == last;
+}
+
 void BPF_STRUCT_OPS(fair_dispatch, s32 cpu, struct task_struct *prev)
 {
+	u64 now = scx_bpf_now();
+
+	if (look_due(now))
+		serve_late(QUEUE, now);
 	scx_bpf_dsq_move_to_local(QUEUE, 0);
 }
 

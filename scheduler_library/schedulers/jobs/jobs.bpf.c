@@ -207,8 +207,11 @@ void BPF_STRUCT_OPS(jobs_enqueue, struct task_struct *p, u64 enq_flags)
 		scx_bpf_kick_cpu(cpu, SCX_KICK_IDLE);
 }
 
-/* Give jobs that have waited too long a short slice here, one after the other. */
-static bool serve_late(u64 now)
+/*
+ * Give jobs that have waited too long a short slice, through the kernel's own global queue,
+ * which every CPU that may run them serves before all others.
+ */
+static void serve_late(u64 now)
 {
 	struct task_struct *p;
 	struct task_ctx *t;
@@ -219,13 +222,12 @@ static bool serve_late(u64 now)
 		if (!t || before(now, t->queued_at + max_wait_ns))
 			continue;
 		scx_bpf_dsq_move_set_slice(BPF_FOR_EACH_ITER, late_slice_ns);
-		if (!scx_bpf_dsq_move(BPF_FOR_EACH_ITER, p, SCX_DSQ_LOCAL, 0))
+		if (!scx_bpf_dsq_move(BPF_FOR_EACH_ITER, p, SCX_DSQ_GLOBAL, 0))
 			continue;
 		count(STAT_LATE);
 		if (++served >= LATE_AT_ONCE)
 			break;
 	}
-	return served;
 }
 
 void BPF_STRUCT_OPS(jobs_dispatch, s32 cpu, struct task_struct *prev)
@@ -233,8 +235,8 @@ void BPF_STRUCT_OPS(jobs_dispatch, s32 cpu, struct task_struct *prev)
 	u64 now = scx_bpf_now(), last = looked_at;
 
 	if (!before(now, last + look_ns) &&
-	    __sync_val_compare_and_swap(&looked_at, last, now) == last && serve_late(now))
-		return;
+	    __sync_val_compare_and_swap(&looked_at, last, now) == last)
+		serve_late(now);
 	if (debt >= 0 && scx_bpf_dsq_move_to_local(OTHERS, 0))
 		return;
 	if (!scx_bpf_dsq_move_to_local(JOBS, 0))

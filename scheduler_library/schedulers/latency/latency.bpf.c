@@ -20,8 +20,12 @@ UEI_DEFINE(uei);
 #define BRISK  0
 #define OTHERS 1
 
+/* Every how often a CPU looks for tasks that have waited too long, ns, and how many it serves. */
+#define LOOK_NS	     100000000
+#define LATE_AT_ONCE 32
+
 /* Live. A task is brisk only if its bursts are shorter than this on average, ns. */
-volatile u64 burst_limit_ns = 3000000;
+volatile u64 burst_limit_ns = 5000000;
 /* Live. A task is brisk only if it wakes at least this often, times a second. */
 volatile u64 min_wakes_per_s = 10;
 /* Live. Part of each CPU kept for the others while they have work, percent. */
@@ -57,6 +61,7 @@ enum counter_index {
 	STAT_PREEMPT, /* CPUs taken from another task */
 	STAT_KTHREAD, /* per-CPU kernel threads let through */
 	STAT_OWED,    /* slices the others got because they were owed one */
+	STAT_LATE,    /* tasks served out of order because they waited too long */
 	NR_COUNTERS,
 };
 
@@ -71,6 +76,7 @@ struct task_ctx {
 	u64 vtime;	  /* virtual time, ns of CPU time of a task of weight 100 */
 	u64 started_at;	  /* when it last began to run, ns; 0 while it does not */
 	u64 counted;	  /* its part of runnable_weight; 0 while it sleeps */
+	u64 queued_at;	  /* when it began to wait, ns */
 	u64 woke_at;	  /* when it last woke, ns */
 	u64 burst;	  /* CPU time since it woke, ns */
 	u64 burst_avg;	  /* ns */
@@ -107,6 +113,7 @@ struct {
 } cpus SEC(".maps");
 
 static u64 clock;	    /* virtual time of the machine */
+static u64 looked_at;	    /* when somebody last looked for late tasks, ns */
 static u64 runnable_weight; /* of all runnable tasks */
 static u64 nr_online = 1;
 static u32 nr_cpus = 1; /* possible CPUs */
@@ -250,6 +257,7 @@ void BPF_STRUCT_OPS(latency_enqueue, struct task_struct *p, u64 enq_flags)
 		scx_bpf_dsq_insert_vtime(p, OTHERS, slice_ns, clock, enq_flags);
 		return;
 	}
+	t->queued_at = scx_bpf_now();
 	t->brisk = is_brisk(p, t);
 	if (t->brisk) {
 		count(STAT_BRISK);
@@ -268,10 +276,47 @@ void BPF_STRUCT_OPS(latency_enqueue, struct task_struct *p, u64 enq_flags)
 		take_cpu(p, scx_bpf_task_cpu(p));
 }
 
+/*
+ * The order alone bounds waits only while the number of runnable tasks stays the same: the
+ * clock slows down as it grows. So those that have waited too long are handed to the
+ * kernel's own global queue, which every CPU that may run them serves before all others.
+ */
+static void serve_late(u64 queue, u64 now)
+{
+	struct task_struct *p;
+	struct task_ctx *t;
+	u32 served = 0;
+
+	bpf_for_each (scx_dsq, p, queue, 0) {
+		t = ctx_of(p);
+		if (!t || before(now, t->queued_at + max_wait_ns))
+			continue;
+		if (!scx_bpf_dsq_move(BPF_FOR_EACH_ITER, p, SCX_DSQ_GLOBAL, 0))
+			continue;
+		count(STAT_LATE);
+		if (++served >= LATE_AT_ONCE)
+			break;
+	}
+}
+
+/* Is it time to look for late tasks, and is it ours to do? */
+static bool look_due(u64 now)
+{
+	u64 last = looked_at;
+
+	return !before(now, last + LOOK_NS) &&
+	       __sync_val_compare_and_swap(&looked_at, last, now) == last;
+}
+
 void BPF_STRUCT_OPS(latency_dispatch, s32 cpu, struct task_struct *prev)
 {
 	struct cpu_ctx *c = cpu_ctx(cpu);
+	u64 now = scx_bpf_now();
 
+	if (look_due(now)) {
+		serve_late(BRISK, now);
+		serve_late(OTHERS, now);
+	}
 	if (c && c->debt >= (s64)owed_ns && scx_bpf_dsq_move_to_local(OTHERS, 0)) {
 		count(STAT_OWED);
 		c->owed = 1;
@@ -317,7 +362,7 @@ void BPF_STRUCT_OPS(latency_quiescent, struct task_struct *p, u64 deq_flags)
 
 void BPF_STRUCT_OPS(latency_running, struct task_struct *p)
 {
-	struct cpu_ctx *c = cpu_ctx(bpf_get_smp_processor_id());
+	struct cpu_ctx *c = cpu_ctx(scx_bpf_task_cpu(p));
 	struct task_ctx *t = ctx_of(p);
 
 	if (!t || !c)
@@ -335,7 +380,7 @@ void BPF_STRUCT_OPS(latency_running, struct task_struct *p)
 
 void BPF_STRUCT_OPS(latency_stopping, struct task_struct *p, bool runnable)
 {
-	struct cpu_ctx *c = cpu_ctx(bpf_get_smp_processor_id());
+	struct cpu_ctx *c = cpu_ctx(scx_bpf_task_cpu(p));
 	struct task_ctx *t = ctx_of(p);
 	u64 ran, weight, all, percent = others_percent < 90 ? others_percent : 90;
 	s64 most = 2 * owed_ns;

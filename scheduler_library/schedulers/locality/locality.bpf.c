@@ -20,6 +20,10 @@ UEI_DEFINE(uei);
 /* Queue ids: a CPU's own is its number, an LLC's is this plus the LLC's number. */
 #define LLC_BASE 0x100000
 
+/* Every how often a CPU looks for tasks that have waited too long, ns, and how many it serves. */
+#define LOOK_NS	     100000000
+#define LATE_AT_ONCE 32
+
 /* Live. Longest uninterrupted run while others wait, ns. */
 volatile u64 slice_ns = 5000000;
 /* Live. A task that slept may be at most this far behind the clock, ns of virtual time. */
@@ -45,6 +49,7 @@ enum counter_index {
 	STAT_STOLEN_NEAR, /* turns taken from another CPU of the same LLC */
 	STAT_STOLEN_FAR,  /* turns taken from another LLC */
 	STAT_KTHREAD,	  /* per-CPU kernel threads let through */
+	STAT_LATE,	  /* tasks served out of order because they waited too long */
 	NR_COUNTERS,
 };
 
@@ -59,6 +64,7 @@ struct task_ctx {
 	u64 vtime;	/* virtual time, ns of CPU time of a task of weight 100 */
 	u64 started_at; /* when it last began to run, ns; 0 while it does not */
 	u64 counted;	/* its part of runnable_weight; 0 while it sleeps */
+	u64 queued_at;	/* when it began to wait, ns */
 };
 
 struct {
@@ -69,8 +75,10 @@ struct {
 } tasks SEC(".maps");
 
 struct cpu_ctx {
-	u64 turn;    /* dispatches so far */
-	u32 foreign; /* the foreign CPU it looked at last */
+	u64 turn;      /* dispatches so far */
+	u64 looked_at; /* when it last looked for late tasks, ns */
+	u32 foreign;   /* the foreign CPU it looked at last */
+	u32 late_cpu;  /* the CPU among whose queues it looked last */
 };
 
 struct {
@@ -187,6 +195,8 @@ void BPF_STRUCT_OPS(locality_enqueue, struct task_struct *p, u64 enq_flags)
 	} else {
 		count(STAT_OWN);
 	}
+	if (t)
+		t->queued_at = scx_bpf_now();
 	scx_bpf_dsq_insert_vtime(p, queue, slice_for(), vtime, enq_flags);
 	/* An idle CPU will steal it; near ones are preferred by the kernel's search. */
 	cpu = scx_bpf_pick_idle_cpu(p->cpus_ptr, 0);
@@ -229,14 +239,47 @@ static bool look_abroad(s32 cpu, struct cpu_ctx *c)
 	       scx_bpf_dsq_move_to_local(LLC_BASE + other, 0);
 }
 
+/*
+ * The order alone bounds waits only while the number of runnable tasks stays the same: the
+ * clock slows down as it grows. So those that have waited too long are handed to the
+ * kernel's own global queue, which every CPU that may run them serves before all others.
+ */
+static void serve_late(u64 queue, u64 now)
+{
+	struct task_struct *p;
+	struct task_ctx *t;
+	u32 served = 0;
+
+	bpf_for_each (scx_dsq, p, queue, 0) {
+		t = ctx_of(p);
+		if (!t || before(now, t->queued_at + max_wait_ns))
+			continue;
+		if (!scx_bpf_dsq_move(BPF_FOR_EACH_ITER, p, SCX_DSQ_GLOBAL, 0))
+			continue;
+		count(STAT_LATE);
+		if (++served >= LATE_AT_ONCE)
+			break;
+	}
+}
+
 void BPF_STRUCT_OPS(locality_dispatch, s32 cpu, struct task_struct *prev)
 {
 	u32 zero = 0, llc = llc_of(cpu);
-	struct cpu_ctx *c = bpf_map_lookup_elem(&cpus, &zero);
+	u64 now = scx_bpf_now();
+	struct cpu_ctx *c = bpf_map_lookup_percpu_elem(&cpus, &zero, cpu);
 
 	if (!c)
 		return;
 	c->turn++;
+	if (!before(now, c->looked_at + LOOK_NS)) {
+		c->looked_at = now;
+		/* Also in a foreign queue, whose own CPU may be gone or busy with other classes. */
+		c->late_cpu = (c->late_cpu + 1) % nr_cpus;
+		serve_late(cpu, now);
+		serve_late(LLC_BASE + llc, now);
+		serve_late(c->late_cpu, now);
+		serve_late(LLC_BASE + c->late_cpu, now);
+	}
 	if (foreign_turns && c->turn % foreign_turns == 0 && look_abroad(cpu, c))
 		return;
 	if (llc_turns && c->turn % llc_turns == 0 && scx_bpf_dsq_move_to_local(LLC_BASE + llc, 0))

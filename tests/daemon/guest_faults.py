@@ -1,0 +1,627 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Scenes of the real daemon on a real sched_ext kernel; played in the lab by test_faults.py.
+
+    python -m tests.daemon.guest_faults OUT.json [SCENE...]
+
+Each scene leaves what it saw; judging is left to the tests. Scenes share a daemon where
+they can, since under emulation each start takes ten seconds.
+"""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from bpf import sysfs
+from bpf.paths import helper
+from daemon.api.client import Client
+from daemon.api.models import (
+    ApprovalRequest,
+    Arm,
+    CandidateRequest,
+    EventKind,
+    HoldRequest,
+    ParametersRequest,
+    RollbackRequest,
+    StatusView,
+    TrialRequest,
+    TrialState,
+    TrialView,
+    WindowValue,
+)
+from process import Fault
+from tests.daemon.running import Place, Running, running
+
+BAD = Path(__file__).parents[1] / "bpf" / "schedulers"
+CPU1 = Path("/sys/devices/system/cpu/cpu1/online")
+LEASE_S = 3.0
+TABLES: dict[str, dict[str, Any]] = {
+    "daemon": {"autonomy": "auto", "interval_s": 0.5},
+    "trial": {
+        "window_s": 1.0,
+        "settle_s": 0.1,
+        "min_windows": 4,
+        "max_windows": 4,
+        "samples_min": 1,
+        "lease_s": LEASE_S,
+    },
+    "limits": {"cooldown_s": 0.0, "trials_per_hour": 1000, "ejections": 1000},
+}
+Seen = dict[str, Any]
+
+
+class Stage:
+    """One daemon, and what the scenes do with it."""
+
+    def __init__(self, daemon: Running) -> None:
+        self.daemon = daemon
+        self.client: Client = daemon.control()
+        self._sources: dict[str, str] = {}
+
+    def library(self, name: str, **parameters: Any) -> str:
+        """The id of a candidate from the library."""
+        request = CandidateRequest(library=name, parameters=parameters)
+        view = self.client.create_candidate(request)
+        assert view.proven, view
+        return view.id
+
+    def bad(self, name: str, **parameters: Any) -> Seen:
+        """One of the purposely bad schedulers, as the gates answered."""
+        request = CandidateRequest(
+            source=(BAD / f"{name}.bpf.c").read_text(),
+            name=name.replace("_", "-"),
+            parameters=parameters,
+        )
+        return self.client.create_candidate(request).model_dump(mode="json")
+
+    def hold(self, id: str) -> StatusView:
+        return self.client.hold(HoldRequest(candidate=id))
+
+    def status(self) -> Seen:
+        """What the daemon says beside what the kernel says."""
+        status, kernel = self.client.status(), sysfs.read()
+        return {
+            **status.model_dump(mode="json"),
+            "sysfs": {"state": kernel.state, "ops": kernel.ops, "enable_seq": kernel.enable_seq},
+        }
+
+    def finished(self, id: str) -> Seen:
+        """The trial once it is over."""
+        limit = time.monotonic() + 60
+        while (view := self.client.trial(id)).ended == 0 and time.monotonic() < limit:
+            time.sleep(0.1)
+        return view.model_dump(mode="json")
+
+    def fed(self, candidate: str, better: bool) -> TrialView:
+        """A client-fed trial to its end, in which the candidate is clearly better or worse."""
+        request = TrialRequest(
+            candidate=candidate, objective="measurement m lower", fed_by_client=True
+        )
+        view = self.client.start_trial(request)
+        turn = 0
+        while view.state is TrialState.RUNNING:
+            turn += 1
+            good = (view.next_arm is Arm.CANDIDATE) == better
+            value = WindowValue(value=(1.0 if good else 3.0) + 0.01 * turn)
+            view = self.client.feed_window(view.id, value)
+        return view
+
+    def kinds_after(self, number: int) -> list[list[str]]:
+        return [[e.kind.value, e.message] for e in self.daemon.events(number)]
+
+    def calm(self) -> None:
+        """Nothing of ours in the kernel."""
+        with contextlib.suppress(Fault):
+            self.client.release("the scene is over")
+        until_disabled()
+
+
+def until_disabled(limit_s: float = 20.0) -> float:
+    """Seconds until the kernel's own scheduler is back."""
+    start = time.monotonic()
+    while sysfs.read().state != "disabled" and time.monotonic() - start < limit_s:
+        time.sleep(0.005)
+    return time.monotonic() - start
+
+
+def fault_of(action: Callable[[], object]) -> Seen:
+    """The fault that an action ends with."""
+    try:
+        action()
+    except Fault as fault:
+        return {
+            "type": fault.type.value,
+            "what": fault.what,
+            "why": fault.why,
+            "hint": fault.hint,
+            "details": list(fault.details),
+        }
+    return {"type": ""}
+
+
+def runner_pid(daemon: Running) -> int:
+    """The process that holds the scheduler for this daemon."""
+    for child in psutil.Process(daemon.process.pid).children(recursive=True):
+        if child.name().startswith("schedpilot-runn") and "--lease" in child.cmdline():
+            return child.pid
+    raise AssertionError("the daemon has no runner")
+
+
+def answers() -> float:
+    """Seconds a new process takes: the machine is responsive."""
+    start = time.monotonic()
+    subprocess.run(["/bin/true"], check=True, timeout=20)
+    return time.monotonic() - start
+
+
+# ---------------------------------------------------------------- with a daemon in auto mode
+
+SCENES: dict[str, Callable[[Stage], Seen]] = {}
+
+
+def scene(function: Callable[[Stage], Seen]) -> Callable[[Stage], Seen]:
+    SCENES[function.__name__] = function
+    return function
+
+
+@scene
+def hold_and_release(stage: Stage) -> Seen:
+    number = stage.daemon.last_event()
+    stage.hold(stage.library("fifo"))
+    held = stage.status()
+    stage.client.release("enough")
+    return {"held": held, "released": stage.status(), "events": stage.kinds_after(number)}
+
+
+@scene
+def live_parameters(stage: Stage) -> Seen:
+    stage.hold(stage.library("jobs"))
+
+    def set_to(parameters: dict[str, Any], **maps: Any) -> StatusView:
+        return stage.client.set_parameters(ParametersRequest(parameters=parameters, maps=maps))
+
+    seen: Seen = {
+        "set": set_to({"slice_ns": 2_000_000, "longest_first": False}).model_dump(mode="json"),
+        "filled": fault_of(
+            lambda: set_to({}, expected_runtime={str(os.getpid()): 5_000_000_000, "1": 7})
+        ),
+        "range": fault_of(lambda: set_to({"slice_ns": 1})),
+        "load_only": fault_of(lambda: set_to({"look_ns": 20_000_000})),
+        "unknown": fault_of(lambda: set_to({"slize_ns": 2_000_000})),
+        "no_map": fault_of(lambda: set_to({}, expected_runtimes={"1": 7})),
+        "key": fault_of(lambda: set_to({}, expected_runtime={"9999999999": 7})),
+    }
+    dump = subprocess.run(
+        ["bpftool", "-j", "map", "dump", "name", "expected_runtim"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    seen["map"] = dump.stdout
+    seen["after"] = stage.status()
+    return seen
+
+
+@scene
+def bad_candidates(stage: Stage) -> Seen:
+    def create(**request: Any) -> Seen:
+        return fault_of(lambda: stage.client.create_candidate(CandidateRequest(**request)))
+
+    return {
+        "range": create(library="fifo", parameters={"slice_ns": 1}),
+        "unknown": create(library="no-such-thing"),
+        "not_installed": create(library="scx_lavd"),
+    }
+
+
+def _refused_by_a_gate(stage: Stage, name: str) -> Seen:
+    view = stage.bad(name)
+    trial = TrialRequest(candidate=view["id"])
+    return {
+        "view": view,
+        "trial": fault_of(lambda: stage.client.start_trial(trial)),
+        "hold": fault_of(lambda: stage.hold(view["id"])),
+        "status": stage.status(),
+    }
+
+
+@scene
+def not_compiling(stage: Stage) -> Seen:
+    return _refused_by_a_gate(stage, "broken")
+
+
+@scene
+def refused_by_the_verifier(stage: Stage) -> Seen:
+    return _refused_by_a_gate(stage, "refuse")
+
+
+@scene
+def ejected_while_enabling(stage: Stage) -> Seen:
+    number = stage.daemon.last_event()
+    id = stage.bad("eject_enabling", how=0)["id"]
+    other = stage.bad("eject_enabling", how=1)["id"]
+    trial = stage.client.start_trial(TrialRequest(candidate=other))
+    return {
+        "first": fault_of(lambda: stage.hold(id)),
+        "again": fault_of(lambda: stage.hold(id)),
+        "trial": stage.finished(trial.id),
+        "trial_again": fault_of(lambda: stage.client.start_trial(TrialRequest(candidate=other))),
+        "id": id,
+        "status": stage.status(),
+        "events": stage.kinds_after(number),
+        "seconds": answers(),
+    }
+
+
+def _ejected_in_a_trial(stage: Stage, name: str, **parameters: Any) -> Seen:
+    number = stage.daemon.last_event()
+    id = stage.bad(name, **parameters)["id"]
+    trial = stage.client.start_trial(TrialRequest(candidate=id, window_s=8))
+    finished = stage.finished(trial.id)
+    again = TrialRequest(candidate=id)
+    return {
+        "id": id,
+        "trial": finished,
+        "again": fault_of(lambda: stage.client.start_trial(again)),
+        "held": fault_of(lambda: stage.hold(id)),
+        "status": stage.status(),
+        "candidate": stage.client.candidate(id).model_dump(mode="json"),
+        "events": stage.kinds_after(number),
+        "seconds": answers(),
+    }
+
+
+@scene
+def failing_in_a_trial(stage: Stage) -> Seen:
+    return _ejected_in_a_trial(stage, "error", after=200)
+
+
+@scene
+def stalling_in_a_trial(stage: Stage) -> Seen:
+    return _ejected_in_a_trial(stage, "stall")
+
+
+@scene
+def failing_while_held(stage: Stage) -> Seen:
+    number = stage.daemon.last_event()
+    id = stage.bad("error", after=500)["id"]
+    stage.hold(id)
+    stage.daemon.until(EventKind.ROLLBACK, number)
+    return {
+        "id": id,
+        "again": fault_of(lambda: stage.hold(id)),
+        "status": stage.status(),
+        "events": stage.kinds_after(number),
+    }
+
+
+@scene
+def asking_for_restarts(stage: Stage) -> Seen:
+    # SCX_ECODE_ACT_RESTART: it leaves and wants to be loaded afresh, for ever.
+    number = stage.daemon.last_event()
+    id = stage.bad("error", after=5, exit_code=1 << 48)["id"]
+    before = sysfs.read().enable_seq
+    with contextlib.suppress(Fault):
+        stage.hold(id)
+    stage.daemon.until(EventKind.QUARANTINED, number)
+    return {
+        "id": id,
+        "loads": sysfs.read().enable_seq - before,
+        "status": stage.status(),
+        "events": stage.kinds_after(number),
+    }
+
+
+@scene
+def runner_killed(stage: Stage) -> Seen:
+    number = stage.daemon.last_event()
+    id = stage.library("fifo")
+    stage.hold(id)
+    os.kill(runner_pid(stage.daemon), signal.SIGKILL)
+    seconds = until_disabled()
+    stage.daemon.until(EventKind.ROLLBACK, number)
+    return {
+        "seconds": seconds,
+        "status": stage.status(),
+        "again": fault_of(lambda: stage.hold(id)),
+        "events": stage.kinds_after(number),
+    }
+
+
+@scene
+def runner_killed_in_a_trial(stage: Stage) -> Seen:
+    kept = stage.library("fair")
+    stage.hold(kept)
+    tried = stage.library("fifo")
+    trial = stage.client.start_trial(TrialRequest(candidate=tried, window_s=10))
+    limit = time.monotonic() + 30
+    while stage.client.status().kernel.ops != "fifo" and time.monotonic() < limit:
+        time.sleep(0.05)
+    os.kill(runner_pid(stage.daemon), signal.SIGKILL)
+    return {
+        "trial": stage.finished(trial.id),
+        "kept": kept,
+        "status": stage.status(),
+        "again": fault_of(lambda: stage.client.release()),
+    }
+
+
+@scene
+def foreign_scheduler(stage: Stage) -> Seen:
+    number = stage.daemon.last_event()
+    ours = stage.library("fair")
+    theirs = stage.library("fifo")
+    object = next((stage.daemon.place.cache / "candidates" / theirs).glob("*.bpf.o"))
+    with subprocess.Popen(
+        [helper("schedpilot-runner"), "--object", str(object), "--lease", "120"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as foreign:
+        assert foreign.stdout is not None
+        assert b"attached" in foreign.stdout.readline()
+        before = stage.status()
+        stage.daemon.until(EventKind.FOREIGN, number)
+        seen: Seen = {
+            "hold": fault_of(lambda: stage.hold(ours)),
+            "trial": fault_of(lambda: stage.client.start_trial(TrialRequest(candidate=ours))),
+            "release": fault_of(lambda: stage.client.release()),
+            "before": before,
+            "status": stage.status(),
+            "alive": foreign.poll() is None,
+            "events": stage.kinds_after(number),
+        }
+        assert foreign.stdin is not None
+        foreign.stdin.close()
+    until_disabled()
+    seen["afterwards"] = fault_of(lambda: stage.hold(ours))
+    return seen
+
+
+@scene
+def two_trials_at_once(stage: Stage) -> Seen:
+    ids = [stage.library("fifo"), stage.library("fair")]
+    results: list[Seen] = []
+
+    def start(id: str) -> None:
+        with stage.daemon.control() as client:
+            request = TrialRequest(candidate=id, window_s=5)
+            results.append(fault_of(lambda: client.start_trial(request)))
+
+    threads = [threading.Thread(target=start, args=(id,)) for id in ids]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    hold = fault_of(lambda: stage.hold(ids[0]))
+    trial = stage.client.status().trial
+    stage.client.rollback(RollbackRequest(reason="enough of it"))
+    return {
+        "results": results,
+        "hold": hold,
+        "trial": stage.finished(trial),
+        "status": stage.status(),
+    }
+
+
+@scene
+def measured_trial(stage: Stage) -> Seen:
+    with subprocess.Popen(
+        [sys.executable, "-c", "import time\nwhile True: time.sleep(0.002)"]
+    ) as sleeper:
+        try:
+            trial = stage.client.start_trial(TrialRequest(candidate=stage.library("fifo")))
+            finished = stage.finished(trial.id)
+        finally:
+            sleeper.kill()
+    episode = stage.client.episode(finished["episode"]).model_dump(mode="json")
+    return {"trial": finished, "episode": episode, "status": stage.status()}
+
+
+@scene
+def kept_before(stage: Stage) -> Seen:
+    fifo, fair = stage.library("fifo"), stage.library("fair")
+    seen: Seen = {"first": stage.fed(fifo, better=True).model_dump(mode="json")}
+    seen["one_kept"] = stage.status()
+    seen["second"] = stage.fed(fair, better=True).model_dump(mode="json")
+    seen["two_kept"] = stage.status()
+    stage.client.rollback(RollbackRequest(reason="not so good after all"))
+    seen["rolled_back"] = stage.status()
+    # A third that is ejected, and one that is worse: what was kept goes on.
+    bad = stage.bad("error", after=300)["id"]
+    trial = stage.client.start_trial(TrialRequest(candidate=bad, window_s=5))
+    seen["ejected"] = stage.finished(trial.id)
+    seen["after_ejection"] = stage.status()
+    seen["worse"] = stage.fed(stage.library("batch"), better=False).model_dump(mode="json")
+    seen["after_worse"] = stage.status()
+    seen["same"] = fault_of(lambda: stage.client.start_trial(TrialRequest(candidate=fifo)))
+    seen["ids"] = {"fifo": fifo, "fair": fair}
+    return seen
+
+
+@scene
+def failed_hold_keeps_what_was(stage: Stage) -> Seen:
+    fifo = stage.library("fifo")
+    stage.hold(fifo)
+    bad = stage.bad("eject_enabling", how=2)["id"]
+    return {"hold": fault_of(lambda: stage.hold(bad)), "fifo": fifo, "status": stage.status()}
+
+
+@scene
+def hotplug(stage: Stage) -> Seen:
+    number = stage.daemon.last_event()
+    stage.hold(stage.library("fifo"))
+    try:
+        CPU1.write_text("0")
+        stage.daemon.until(EventKind.LOADED, stage.daemon.last_event() - 1)
+        gone = stage.kinds_after(number)
+        time.sleep(1)
+        without = stage.status()
+    finally:
+        CPU1.write_text("1")
+    time.sleep(2)
+    return {
+        "gone": gone,
+        "without": without,
+        "status": stage.status(),
+        "events": stage.kinds_after(number),
+    }
+
+
+@scene
+def frozen(stage: Stage) -> Seen:
+    # Stopped, not dead: its end of the runner's input stays open, so only the lease helps.
+    stage.hold(stage.library("fifo"))
+    stage.daemon.process.send_signal(signal.SIGSTOP)
+    try:
+        seconds = until_disabled()
+    finally:
+        stage.daemon.process.send_signal(signal.SIGCONT)
+    number = 0
+    stage.daemon.until(EventKind.ROLLBACK, number)
+    return {"seconds": seconds, "status": stage.status()}
+
+
+# ---------------------------------------------------------------- ends, and other modes
+
+
+def terminated(stage: Stage) -> Seen:
+    """SIGTERM during a trial; the last scene of its daemon."""
+    trial = stage.client.start_trial(TrialRequest(candidate=stage.library("fair"), window_s=30))
+    limit = time.monotonic() + 60
+    while stage.client.status().kernel.ops != "fair" and time.monotonic() < limit:
+        time.sleep(0.05)
+    held = stage.status()
+    start = time.monotonic()
+    status = stage.daemon.end()
+    return {
+        "held": held,
+        "status": status,
+        "seconds": time.monotonic() - start,
+        "sysfs": sysfs.read().state,
+        "said": stage.daemon.said(),
+        "trial": trial.id,
+    }
+
+
+def remembered(stage: Stage, before: Seen) -> Seen:
+    """After a restart: quarantines and the history are as they were."""
+    return {
+        "status": stage.status(),
+        "trial": stage.client.trial(before["trial"]).model_dump(mode="json"),
+        "episodes": [each.model_dump(mode="json") for each in stage.client.episodes(last=5)],
+    }
+
+
+def asked(stage: Stage) -> Seen:
+    """Approvals, in ask mode."""
+    number = stage.daemon.last_event()
+    fifo = stage.library("fifo")
+
+    def waiting() -> TrialView:
+        return stage.client.start_trial(TrialRequest(candidate=fifo, window_s=20))
+
+    first, second = waiting(), waiting()
+    seen: Seen = {
+        "first": first.model_dump(mode="json"),
+        "before": stage.status(),
+        "declined": stage.client.approve(
+            first.approval, ApprovalRequest(approve=False, reason="not today")
+        ).model_dump(mode="json"),
+        "twice": fault_of(
+            lambda: stage.client.approve(first.approval, ApprovalRequest(approve=True))
+        ),
+        "approved": stage.client.approve(second.approval, ApprovalRequest(approve=True)).model_dump(
+            mode="json"
+        ),
+        "events": stage.kinds_after(number),
+    }
+    third = waiting()
+    seen["busy"] = fault_of(
+        lambda: stage.client.approve(third.approval, ApprovalRequest(approve=True))
+    )
+    seen["still_waits"] = stage.client.trial(third.id).model_dump(mode="json")
+    stage.client.rollback(RollbackRequest(reason="seen enough"))
+    seen["ended"] = stage.finished(second.id)
+    return seen
+
+
+def killed(stage: Stage) -> Seen:
+    """SIGKILL while a scheduler is loaded; the last scene of its daemon."""
+    stage.hold(stage.library("fifo"))
+    held = sysfs.read().state
+    stage.daemon.process.kill()
+    return {"held": held, "seconds": until_disabled(), "sysfs": sysfs.read().state}
+
+
+def observed(stage: Stage) -> Seen:
+    """Autonomy `observe`: nothing is tried, and an operator may hold by hand."""
+    fifo = stage.library("fifo")
+    return {
+        "trial": fault_of(lambda: stage.client.start_trial(TrialRequest(candidate=fifo))),
+        "hold": stage.hold(fifo).model_dump(mode="json"),
+    }
+
+
+@contextlib.contextmanager
+def on_stage(autonomy: str) -> Iterator[Stage]:
+    place = Place(
+        Path("/var/tmp/daemon"), {**TABLES, "daemon": {"autonomy": autonomy, "interval_s": 0.5}}
+    )
+    with running(place) as daemon:
+        stage = Stage(daemon)
+        try:
+            yield stage
+        finally:
+            stage.client.close()
+
+
+def main() -> None:
+    out, wanted = Path(sys.argv[1]), sys.argv[2:]
+    shutil.rmtree("/var/tmp/daemon", ignore_errors=True)
+    seen: Seen = {}
+    log = ""
+
+    def play(name: str, act: Callable[[], Seen]) -> None:
+        if wanted and name not in wanted:
+            return
+        start = time.monotonic()
+        try:
+            seen[name] = act()
+        except Exception:  # noqa: BLE001 - the tests show it
+            seen[name] = {"trouble": traceback.format_exc() + log}
+        print(f"{name}: {time.monotonic() - start:.1f} s", flush=True)
+        out.write_text(json.dumps(seen, indent=1))
+
+    start = time.monotonic()
+    with on_stage("auto") as stage:
+        print(f"start: {time.monotonic() - start:.1f} s", flush=True)
+        for name, act in SCENES.items():
+            play(name, lambda act=act: act(stage))  # type: ignore[misc]
+            stage.calm()
+        play("terminated", lambda: terminated(stage))
+        print(stage.daemon.said())
+    if not wanted or "remembered" in wanted or "asked" in wanted or "killed" in wanted:
+        with on_stage("ask") as stage:
+            if "terminated" in seen:
+                play("remembered", lambda: remembered(stage, seen["terminated"]))
+            play("asked", lambda: asked(stage))
+            play("killed", lambda: killed(stage))
+            print(stage.daemon.said())
+    if not wanted or "observed" in wanted:
+        with on_stage("observe") as stage:
+            play("observed", lambda: observed(stage))
+
+
+if __name__ == "__main__":
+    main()
