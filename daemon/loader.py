@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from bpf.sysfs import KernelState
-
 from bpf import sysfs
+from bpf.sysfs import KernelState
 from daemon.api.models import ParameterValue
 from daemon.holding import Gone, Held, Loadable, hold, require_sched_ext
 from process import Fault, FaultType

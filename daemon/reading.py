@@ -50,8 +50,8 @@ from scheduler_library.catalog import Catalog, Entry
 from scheduler_library.manifest import Kind
 from scheduler_library.retrieval import search
 
-# The stretch a profile is made from, seconds.
-PROFILE_S = 120.0
+# The intervals a profile is made from: what it is like now, and not what it was like.
+PROFILE_INTERVALS = 20
 PROCESSES_SHOWN = 20
 
 
@@ -185,7 +185,7 @@ class Reader:
         line = self._watch.line
         return profile_of(
             id,
-            self._watch.series.since(id, time.time() - PROFILE_S),
+            self._watch.series.since(id, time.time() - PROFILE_INTERVALS * self._watch.interval_s),
             self._watch.observation,
             machine_cpus=line.machine.cpus if line else (os.cpu_count() or 1),
             machine_utilisation=line.machine.utilisation if line else 0.0,

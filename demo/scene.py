@@ -37,6 +37,8 @@ QUIET_S = 16.0
 # The programs have started when so much of the machine is busy at most, for so many seconds.
 CALM_UTILISATION = 0.6
 CALM_INTERVALS = 4
+# The neighbour's processes: a batch that somebody started with more jobs than CPUs.
+JOBS_PER_CPU = 4
 # A whole stage may take this long, seconds; the emulated machine is some fifteen times slower.
 PATIENCE_S = 420.0
 CONFIG = """
@@ -52,13 +54,12 @@ baseline_min = 8
 samples_min = 20
 
 [trial]
-window_s = 5.0
+window_s = 6.0
 settle_s = 1.5
-max_windows = 12
 
 [[objective]]
 workload = "comm:redis-server"
-text = "measurement redis-p99 lower < 10 ms"
+text = "measurement redis-p99 lower"
 """
 TOLD = {
     EventKind.DEGRADATION,
@@ -176,10 +177,10 @@ async def play(scene: Stage, place: Path) -> bool:
         await idle(client)
         scene.say(f"all have started; quiet for {QUIET_S:.0f} s, so that normal is known")
         await asyncio.sleep(QUIET_S)
-        scene.say("a neighbour moves in: zstd compresses with four threads per CPU")
-        await scene.start(
-            "neighbour", "zstd", "-b12", "-i3600", f"-T{4 * len(os.sched_getaffinity(0))}"
-        )
+        jobs = JOBS_PER_CPU * len(os.sched_getaffinity(0))
+        scene.say(f"a neighbour moves in: {jobs} zstd processes compress")
+        for number in range(jobs):
+            await scene.start(f"neighbour-{number}", "zstd", "-b12", "-i3600")
         closed = await until(scene, events, EventKind.EPISODE_CLOSED)
         episode = await client.episode(closed.episode)
         kept = next((each for each in episode.trials if each.state is TrialState.KEPT), None)
@@ -252,12 +253,9 @@ async def _report(scene: Stage, client: AsyncClient) -> None:
     (scene.out / "report.json").write_bytes(raw)
 
 
-async def perform(out: Path) -> bool:
-    with TemporaryDirectory(prefix="schedpilot-demo-") as place:
-        # clang runs as a user of its own, and has to get to the daemon's cache in here.
-        Path(place).chmod(0o755)
-        async with stage(out) as scene:
-            return await play(scene, Path(place))
+async def perform(out: Path, place: Path) -> bool:
+    async with stage(out) as scene:
+        return await play(scene, place)
 
 
 def main() -> None:
@@ -266,7 +264,10 @@ def main() -> None:
     out: Path = words.parse_args().out
     out.mkdir(parents=True, exist_ok=True)
     try:
-        good = asyncio.run(perform(out))
+        with TemporaryDirectory(prefix="schedpilot-demo-") as place:
+            # clang runs as a user of its own, and has to get to the daemon's cache in here.
+            Path(place).chmod(0o755)
+            good = asyncio.run(perform(out, Path(place)))
     except Fault as fault:
         sys.stderr.write(fault.report() + "\n")
         raise SystemExit(1) from None

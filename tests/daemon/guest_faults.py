@@ -45,6 +45,8 @@ from tests.daemon.running import Place, Running, running
 
 BAD = Path(__file__).parents[1] / "bpf" / "schedulers"
 CPU1 = Path("/sys/devices/system/cpu/cpu1/online")
+# The guest is ours alone.
+PLACE = Path("/var/tmp/daemon")  # noqa: S108
 LEASE_S = 3.0
 TABLES: dict[str, dict[str, Any]] = {
     "daemon": {"autonomy": "auto", "interval_s": 0.5},
@@ -575,9 +577,7 @@ def observed(stage: Stage) -> Seen:
 
 @contextlib.contextmanager
 def on_stage(autonomy: str) -> Iterator[Stage]:
-    place = Place(
-        Path("/var/tmp/daemon"), {**TABLES, "daemon": {"autonomy": autonomy, "interval_s": 0.5}}
-    )
+    place = Place(PLACE, {**TABLES, "daemon": {"autonomy": autonomy, "interval_s": 0.5}})
     with running(place) as daemon:
         stage = Stage(daemon)
         try:
@@ -588,7 +588,7 @@ def on_stage(autonomy: str) -> Iterator[Stage]:
 
 def main() -> None:
     out, wanted = Path(sys.argv[1]), sys.argv[2:]
-    shutil.rmtree("/var/tmp/daemon", ignore_errors=True)
+    shutil.rmtree(PLACE, ignore_errors=True)
     seen: Seen = {}
     log = ""
 
