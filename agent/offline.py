@@ -341,7 +341,9 @@ def advise(situation: Situation, most: int = MOST_PROPOSALS) -> Advice:
     chosen = tuple(proposal for _, proposal in ranked[:most])
     if chosen:
         return Advice(chosen, f"the workload is: {', '.join(tags) or 'nothing in particular'}")
-    return Advice((), "nothing in the library promises a gain (" + "; ".join(skipped) + ")")
+    # What is not installed is no news, and there is much of it.
+    said = [each for each in skipped if not each.endswith(": not installed")]
+    return Advice((), "nothing in the library promises a gain (" + "; ".join(said) + ")")
 
 
 def lesson(result: EpisodeResult) -> str:

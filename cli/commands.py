@@ -177,15 +177,12 @@ def check(
 def run(
     target: Annotated[str, typer.Argument(metavar="NAME|FILE.bpf.c")],
     settings: Settings = None,
-    take_over: Annotated[
-        bool, typer.Option("--take-over", help="Replace a scheduler that is not ours.")
-    ] = False,
     json: Json = False,
 ) -> None:
     """Load a scheduler and keep it loaded until `stop` or `rollback`."""
     from cli.hold import run as load
 
-    load(target, settings or [], take_over=take_over, json=json)
+    load(target, settings or [], json=json)
 
 
 @app.command(rich_help_panel=ACTING)

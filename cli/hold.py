@@ -25,14 +25,14 @@ def _tell(status: StatusView, json: bool) -> None:
         say("the kernel's own scheduler runs now", "green")
 
 
-def run(target: str, settings: Sequence[str], *, take_over: bool, json: bool) -> None:
+def run(target: str, settings: Sequence[str], *, json: bool) -> None:
     request = request_for(target, settings)
     with control_client() as client:
         candidate = create(client, request, target)
         if not candidate.proven or candidate.quarantined:
             raise not_proven(candidate)
         with following(f"loading {target}"):
-            status = client.hold(HoldRequest(candidate=candidate.id, take_over=take_over))
+            status = client.hold(HoldRequest(candidate=candidate.id))
     _tell(status, json)
 
 

@@ -88,6 +88,14 @@ class Candidate:
         )
 
 
+def result_reason(result: GateResult) -> str:
+    """The first error that a gate found, with its cause; empty where it passed."""
+    first = next((each for each in result.messages if each.severity == "error"), None)
+    if first is None:
+        return ""
+    return f"{first.message}: {first.cause}" if first.cause else first.message
+
+
 def candidate_id(
     kind: Kind, name: str, source: bytes, parameters: dict[str, ParameterValue]
 ) -> str:
@@ -245,15 +253,15 @@ class Candidates:
         return Proof((built, verified), object, ops)
 
     def _tell(self, id: str, name: str, result: GateResult) -> None:
-        first = next((each for each in result.messages if each.severity == "error"), None)
+        reason = result_reason(result)
         self._publish(
             EventKind.GATE_PASSED if result.passed else EventKind.GATE_FAILED,
             f"{name}: {result.gate.value} "
             + (f"passed in {result.seconds:.1f} s" if result.passed else "failed")
-            + (f": {first.message}" if first else ""),
+            + (f": {reason}" if reason else ""),
             candidate=id,
             scheduler=name,
-            reason=first.message if first else "",
+            reason=reason,
         )
 
     def _remember(self, candidate: Candidate) -> Candidate:

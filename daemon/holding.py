@@ -46,7 +46,8 @@ class Loadable:
 class Gone:
     """Why a scheduler is no longer in the kernel.
 
-    `by_kernel`: it was thrown out. `restart`: it asked to be loaded afresh (CPU hotplug).
+    `by_kernel`: it was thrown out, by the kernel or by the lease that nobody could renew.
+    `restart`: it asked to be loaded afresh (CPU hotplug).
     """
 
     reason: str
@@ -98,6 +99,10 @@ class RunnerHeld:
                     dump=line.dump,
                     restart=line.restart,
                 )
+            elif isinstance(line, Detached) and line.why == "lease":
+                # Long before the kernel's watchdog: what kept us from renewing it is most
+                # likely the scheduler itself, which schedules us, too.
+                gone = Gone("its lease ran out: the daemon did not get to renew it", by_kernel=True)
             elif isinstance(line, Detached):
                 gone = Gone(f"detached: {line.why}", by_kernel=False)
             elif isinstance(line, Stats):
@@ -112,6 +117,12 @@ class RunnerHeld:
         await self._runner.set(name, value)
 
     async def put(self, map: str, key: int, value: int) -> None:
+        if not 0 <= key < 2**32:
+            raise Fault(
+                FaultType.BAD_PARAMETER,
+                f"{key} is no key of the map {map!r}",
+                why="a key is a number of 32 bits",
+            )
         await self._runner.put(map, key.to_bytes(4, "little"), value.to_bytes(8, "little"))
 
     async def detach(self) -> None:

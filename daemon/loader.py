@@ -5,7 +5,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -48,6 +48,7 @@ class Loader:
         self._tasks: list[asyncio.Task[None]] = []
         self._notices: set[asyncio.Task[None]] = set()
         self._change = asyncio.Lock()
+        self._closed = False
 
     @property
     def loaded(self) -> Loaded | None:
@@ -78,6 +79,10 @@ class Loader:
             Fault: FOREIGN_SCHEDULER, or what the kernel or the build of it had against it.
         """
         async with self._change:
+            if self._closed:
+                raise Fault(
+                    FaultType.NOT_ALLOWED, f"{what.name} was not loaded", why="the daemon stops"
+                )
             require_sched_ext(self._root)
             state = self.kernel()
             ours = self._loaded.ops if self._loaded else None
@@ -101,12 +106,17 @@ class Loader:
     def relabel(self, why: Why) -> None:
         """The same scheduler stays for another reason (a trial's candidate is kept)."""
         if self._loaded is not None:
-            old = self._loaded
-            self._loaded = Loaded(old.what, old.ops, why, old.since)
+            self._loaded = replace(self._loaded, why=why)
 
     async def unload(self) -> Loaded | None:
         """Back to the kernel's own scheduler. Returns what was loaded."""
         async with self._change:
+            return await self._unload()
+
+    async def close(self) -> Loaded | None:
+        """Unload for good: whoever still waits to load something is refused."""
+        async with self._change:
+            self._closed = True
             return await self._unload()
 
     async def _unload(self) -> Loaded | None:
@@ -118,6 +128,10 @@ class Loader:
             task.cancel()
         self._tasks = []
         await held.detach()
+        gone = await held.gone()
+        if loaded is not None and gone.by_kernel and not gone.restart:
+            # The kernel was quicker: that it was thrown out must not be lost.
+            self._notify(loaded, gone)
         return loaded
 
     async def set_parameters(
@@ -128,8 +142,8 @@ class Loader:
         Raises:
             Fault: NOT_FOUND when nothing is loaded, BAD_PARAMETER.
         """
-        held, loaded = self._held, self._loaded
-        if held is None or loaded is None:
+        held = self._held
+        if held is None:
             raise Fault(
                 FaultType.NOT_FOUND,
                 "there is no scheduler of ours to set parameters of",
@@ -137,19 +151,13 @@ class Loader:
             )
         for name, value in parameters.items():
             await held.set(name, value)
+            if self._held is held and self._loaded is not None:
+                what = self._loaded.what
+                changed = replace(what, parameters={**what.parameters, name: value})
+                self._loaded = replace(self._loaded, what=changed)
         for map_name, entries in maps.items():
             for key, entry in entries.items():
                 await held.put(map_name, key, entry)
-        what = loaded.what
-        merged = Loadable(
-            what.candidate,
-            what.name,
-            what.ops,
-            what.object,
-            what.command,
-            {**what.parameters, **parameters},
-        )
-        self._loaded = Loaded(merged, loaded.ops, loaded.why, loaded.since)
 
     async def _renew(self, held: Held) -> None:
         while True:
@@ -162,12 +170,15 @@ class Loader:
             return
         last = self._loaded or loaded
         self._loaded = self._held = None
-        # In a task of its own: what answers may unload or load, which cancels this one.
-        notice = asyncio.create_task(self._tell(last, gone))
-        self._notices.add(notice)
-        notice.add_done_callback(self._notices.discard)
+        self._notify(last, gone)
         with contextlib.suppress(IndexError):
             self._tasks[0].cancel()
+
+    def _notify(self, loaded: Loaded, gone: Gone) -> None:
+        # In a task of its own: what answers may unload or load, which cancels this one.
+        notice = asyncio.create_task(self._tell(loaded, gone))
+        self._notices.add(notice)
+        notice.add_done_callback(self._notices.discard)
 
     async def _tell(self, loaded: Loaded, gone: Gone) -> None:
         await self._on_gone(loaded, gone)

@@ -207,7 +207,7 @@ class Daemon:
         await self.stop.wait()
         self.notifier.stopping("putting the kernel's own scheduler back")
         await self.trials.end("the daemon stops")
-        loaded = await self.loader.unload()
+        loaded = await self.loader.close()
         if loaded is not None:
             self.log.append(
                 EventKind.UNLOADED,

@@ -194,13 +194,13 @@ class Recall:
                 scheduler=each.scheduler,
                 parameters=dict(each.params),
                 tags=list(each.tags),
-                decision=Decision.KEEP if gain > 0 and each.kept else Decision.ROLLBACK,
+                decision=Decision.KEEP if decision is history.Decision.KEEP else Decision.ROLLBACK,
                 gain=gain,
-                at=0.0,
+                at=at,
             )
             for each in self._store.outcomes()
             if not scheduler or each.scheduler == scheduler
-            for gain in each.gains
+            for gain, decision, at in zip(each.gains, each.decisions, each.times, strict=True)
         ]
 
     def lessons(self) -> list[LessonView]:

@@ -164,7 +164,10 @@ class Cost:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one choice (scheduler and parameters) brought on workloads with given tags."""
+    """What one choice (scheduler and parameters) brought on workloads with given tags.
+
+    `gains`, `decisions` and `times` (Unix seconds) have one entry for each verdict, oldest first.
+    """
 
     scheduler: str
     params: Mapping[str, Value]
@@ -172,6 +175,8 @@ class Outcome:
     gains: tuple[float, ...]
     kept: int
     rolled_back: int
+    decisions: tuple[Decision, ...] = ()
+    times: tuple[float, ...] = ()
 
 
 def _json(value: object) -> str:
@@ -528,9 +533,9 @@ class History:
         Newest gains last. Inconclusive verdicts count with their gain, in neither tally.
         """
         wanted = {str(tag) for tag in tags}
-        groups: dict[tuple[str, str, str], list[tuple[str, float]]] = {}
+        groups: dict[tuple[str, str, str], list[tuple[str, float, float]]] = {}
         for row in self._rows(
-            "SELECT c.scheduler, c.params, coalesce(p.tags, '[]'), v.decision, v.gain "
+            "SELECT c.scheduler, c.params, coalesce(p.tags, '[]'), v.decision, v.gain, v.at "
             "FROM verdicts v JOIN trials t ON t.id = v.trial "
             "JOIN candidates c ON c.id = t.candidate JOIN episodes e ON e.id = t.episode "
             "LEFT JOIN profiles p ON p.id = e.profile ORDER BY v.at"
@@ -541,15 +546,17 @@ class History:
             these = tuple(json.loads(tag_text))
             if wanted and not wanted & set(these):
                 continue
-            decisions = [decision for decision, _ in verdicts]
+            decisions = tuple(Decision(decision) for decision, _, _ in verdicts)
             found.append(
                 Outcome(
                     scheduler,
                     json.loads(params),
                     these,
-                    tuple(gain for _, gain in verdicts),
+                    tuple(gain for _, gain, _ in verdicts),
                     decisions.count(Decision.KEEP),
                     decisions.count(Decision.ROLLBACK),
+                    decisions,
+                    tuple(at for _, _, at in verdicts),
                 )
             )
         return found

@@ -436,7 +436,6 @@ class HoldRequest(Request):
     """Load a proven candidate and keep it until told otherwise: the operator's own word."""
 
     candidate: RecordId
-    take_over: bool = False
 
 
 class ParametersRequest(Request):

@@ -58,7 +58,7 @@ def test_every_acting_route_delivers_its_request_unchanged(served: Served) -> No
     candidate = CandidateRequest(library="fifo", parameters={"a": True, "b": 2, "c": 0.5, "d": "x"})
     trial = TrialRequest(candidate="c-0001", workload="comm:ü/\n", window_s=1.5)
     window = WindowValue(value=3.5)
-    hold = HoldRequest(candidate="c-0001", take_over=True)
+    hold = HoldRequest(candidate="c-0001")
     parameters = ParametersRequest(maps={"expected": {"4294967295": 2**64 - 1}})
     rollback = RollbackRequest(reason="because")
     approval = ApprovalRequest(approve=True)
