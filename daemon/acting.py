@@ -82,6 +82,7 @@ class Actor:
         episode = self._episodes.get_open(request.episode) if request.episode else None
         candidate = await self._candidates.create(request)
         self._recall.candidate(candidate)
+        self._autopilot.gates_met(candidate)
         if episode is not None:
             self._episodes.note_candidate(episode, candidate.id)
         return await self._reader.candidate(candidate.id)
@@ -90,6 +91,8 @@ class Actor:
 
     async def start_trial(self, request: TrialRequest) -> TrialView:
         candidate = self._candidates.get(request.candidate)
+        now = time.time()
+        self._standing.state.check_quarantine(candidate.id, now)
         candidate.loadable()
         objective = self._objective(request)
         settings = self._config.trial.asked(request.window_s, request.max_windows)
@@ -98,10 +101,7 @@ class Actor:
         by_hand = request.fed_by_client
         self._trials.refuse_if_busy()
         self._refuse_same(candidate)
-        now = time.time()
-        if by_hand:
-            self._standing.state.check_quarantine(candidate.id, now)
-        else:
+        if not by_hand:
             if self._config.daemon.autonomy is Autonomy.OBSERVE:
                 raise Fault(
                     FaultType.NOT_ALLOWED,
@@ -158,13 +158,18 @@ class Actor:
             trial.state = TrialState.FAILED
             trial.reason = str(fault)
             trial.ended = time.time()
-            episode = self._episodes.get(trial.request.episode or "")
-            self._episodes.note_trial(episode, trial.view())
-            if episode.trigger is None:
-                self._episodes.end_by_hand(episode, trial.reason)
+            self._not_begun(trial)
             raise
         if not trial.request.fed_by_client:
             self._standing.become(backoff.trial_started(self._standing.state, time.time()))
+
+    def _not_begun(self, trial: Trial) -> None:
+        """Note the end of a trial that never ran."""
+        episode = self._episodes.get(trial.request.episode or "")
+        self._episodes.note_trial(episode, trial.view())
+        self._recall.trial_ended(trial.view())
+        if episode.trigger is None:
+            self._episodes.end_by_hand(episode, trial.reason)
 
     def _refuse_same(self, candidate: Candidate) -> None:
         loaded = self._loader.loaded
@@ -195,11 +200,11 @@ class Actor:
         trial = self._trials.by_approval(id)
         if not request.approve:
             self._trials.decline(trial, request.reason)
-            episode = self._episodes.get(trial.request.episode or "")
-            self._episodes.note_trial(episode, trial.view())
-            if episode.trigger is None:
-                self._episodes.end_by_hand(episode, trial.reason)
+            self._not_begun(trial)
             return trial.view()
+        # Before it counts as begun: it waits on where it cannot start at this moment.
+        self._trials.refuse_if_busy()
+        self._refuse_same(trial.candidate)
         self._standing.state.check_trial(trial.candidate.id, time.time(), self._standing.limits)
         self._begin(trial)
         return trial.view()
@@ -210,11 +215,11 @@ class Actor:
         self._trials.refuse_if_busy()
         candidate = self._candidates.get(request.candidate)
         self._standing.state.check_quarantine(candidate.id, time.time())
+        before, what = self._loader.loaded, candidate.loadable()
         try:
-            loaded = await self._loader.load(candidate.loadable(), "operator")
+            loaded = await self._loader.load(what, "operator")
         except Fault as fault:
-            if fault.type in (FaultType.EJECTED, FaultType.LOAD_FAILED):
-                self._autopilot.quarantine(candidate.id, candidate.name, str(fault))
+            await self._autopilot.hold_failed(candidate, fault, before)
             raise
         self._autopilot.changed()
         self._publish(
@@ -254,6 +259,9 @@ class Actor:
     async def set_parameters(self, request: ParametersRequest) -> StatusView:
         loaded = self._loader.loaded
         parameters = dict(request.parameters)
+        if parameters:
+            # The verdict would be on something else than the candidate. Maps may be filled.
+            self._trials.refuse_if_busy()
         if loaded is not None:
             candidate = self._candidates.get(loaded.what.candidate)
             if candidate.library and parameters:

@@ -6,6 +6,7 @@ loaded from here: that is for advisors and operators to ask. What is here only e
 schedulers away.
 """
 
+import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ from daemon.api.models import (
     ProfileView,
     TrialState,
 )
-from daemon.candidates import Publish
+from daemon.candidates import Candidate, Publish, result_reason
 from daemon.config import Config
 from daemon.decide import backoff, detect, guard
 from daemon.decide.detect import DetectState, Recovery
@@ -28,9 +29,15 @@ from daemon.holding import Gone, Loadable
 from daemon.loader import Loaded, Loader
 from daemon.recall import Recall
 from daemon.standing import Standing
-from daemon.trials import Trial, Trials
+from daemon.trials import THROWN_OUT, Trial, Trials
 from daemon.watch import Watch
 from process import Fault
+
+# A scheduler that asks to be loaded afresh is, so many times within so long, after a pause
+# that grows with each: CPUs may come and go in a row, seconds.
+MOST_RESTARTS = 6
+RESTARTS_WITHIN_S = 60.0
+RESTART_PAUSE_S = 0.1
 
 
 @dataclass
@@ -80,6 +87,7 @@ class Autopilot:
         self._changed_at = 0.0
         self._pauses: dict[str, Pause] = {}
         self._kept = Kepts()
+        self._restarts: list[float] = []
         self.detection = DetectState()
 
     # ------------------------------------------------------------ each interval
@@ -211,9 +219,9 @@ class Autopilot:
         self._changed_at = now
         limits = self._standing.limits
         state = self._standing.state
-        name, id = trial.candidate.name, trial.candidate.id
-        if gone is not None and gone.by_kernel:
-            state = backoff.ejected(state, id, name, gone.reason, now, limits)
+        lost = trial.lost
+        if gone is not None and lost is not None and gone.by_kernel and not gone.restart:
+            state = backoff.ejected(state, lost.candidate, lost.name, gone.reason, now, limits)
         elif trial.request.fed_by_client:
             pass
         elif trial.state is TrialState.KEPT:
@@ -223,7 +231,7 @@ class Autopilot:
         self._standing.become(state)
         if trial.state is TrialState.KEPT:
             self._kept = Kepts(
-                kept_of(id, trial.workload, trial.objective, now, trial.windows),
+                kept_of(trial.candidate.id, trial.workload, trial.objective, now, trial.windows),
                 previous=trial.before.what if trial.before else None,
             )
         elif trial.before is None:
@@ -252,9 +260,9 @@ class Autopilot:
                 figures={"ratio": verdict.ratio, "low": verdict.low, "high": verdict.high},
                 **names,
             )
-        if gone is not None:
-            self._say_ejected(trial.candidate.name, trial.candidate.id, gone)
-        now_runs = self._loader.loaded.what.name if self._loader.loaded else "the kernel default"
+        if gone is not None and trial.lost is not None:
+            self._say_ejected(trial.lost.name, trial.lost.candidate, gone)
+        now_runs = self._now_runs()
         if trial.state is TrialState.KEPT:
             self._publish(
                 EventKind.KEPT, f"{trial.candidate.name} is kept: {trial.reason}", **names
@@ -265,6 +273,9 @@ class Autopilot:
                 f"{trial.candidate.name} was rolled back, {now_runs} runs: {trial.reason}",
                 **names,
             )
+
+    def _now_runs(self) -> str:
+        return self._loader.loaded.what.name if self._loader.loaded else "the kernel default"
 
     def _say_ejected(self, name: str, candidate: str, gone: Gone) -> None:
         self._publish(
@@ -287,34 +298,94 @@ class Autopilot:
     async def gone(self, loaded: Loaded, gone: Gone) -> None:
         """A scheduler of ours left the kernel, and not because we asked."""
         self._changed_at = time.time()
-        if self._trials.notice_gone(gone):
+        if self._trials.notice_gone(loaded.what, gone):
             return
         name, id = loaded.what.name, loaded.what.candidate
-        self._kept = Kepts()
         if gone.restart:
-            # The CPUs changed under it: the kernel asks for a fresh start, not a verdict.
-            try:
-                await self._loader.load(loaded.what, loaded.why)
-                self._publish(
-                    EventKind.LOADED,
-                    f"{name} was loaded afresh: {gone.reason}",
-                    candidate=id,
-                    scheduler=name,
-                    reason=gone.reason,
-                )
+            failed = await self._load_afresh(loaded, gone)
+            if failed is None:
                 return
-            except Fault as fault:
-                gone = Gone(f"{gone.reason}; loading it afresh failed: {fault}", by_kernel=True)
+            gone = failed
+        if self._kept.kept is not None and self._kept.kept.candidate == id:
+            self._kept = Kepts()
         if gone.by_kernel:
             self.quarantine(id, name, gone.reason)
         self._say_ejected(name, id, gone)
         self._publish(
             EventKind.ROLLBACK,
-            f"{name} is gone, the kernel default runs: {gone.reason}",
+            f"{name} is gone, {self._now_runs()} runs: {gone.reason}",
             candidate=id,
             scheduler=name,
             reason=gone.reason,
         )
+
+    async def _load_afresh(self, loaded: Loaded, gone: Gone) -> Gone | None:
+        """The CPUs changed under it: the kernel asks for a fresh start, not for a verdict.
+
+        Returns None where it runs again or something else does, else why it is gone for good.
+        Each time it waits longer, and one that asks too often does not get its way.
+        """
+        now = time.time()
+        self._restarts = [at for at in self._restarts if now - at < RESTARTS_WITHIN_S]
+        times = len(self._restarts)
+        if times >= MOST_RESTARTS:
+            return Gone(
+                f"it asked to be loaded afresh more than {MOST_RESTARTS} times within "
+                f"{RESTARTS_WITHIN_S:g} s, the last time: {gone.reason}",
+                by_kernel=True,
+            )
+        self._restarts.append(now)
+        await asyncio.sleep(RESTART_PAUSE_S * (2**times - 1))
+        if self._loader.loaded is not None or self._trials.running is not None:
+            return None
+        try:
+            await self._loader.load(loaded.what, loaded.why)
+        except Fault as fault:
+            return Gone(f"{gone.reason}; loading it afresh failed: {fault}", by_kernel=True)
+        self._changed_at = time.time()
+        self._publish(
+            EventKind.LOADED,
+            f"{loaded.what.name} was loaded afresh: {gone.reason}",
+            candidate=loaded.what.candidate,
+            scheduler=loaded.what.name,
+            reason=gone.reason,
+        )
+        return None
+
+    async def hold_failed(self, candidate: Candidate, fault: Fault, before: Loaded | None) -> None:
+        """The kernel would not have what an operator wanted; what ran before runs again."""
+        if fault.type in THROWN_OUT:
+            self.quarantine(candidate.id, candidate.name, str(fault))
+            self._say_ejected(candidate.name, candidate.id, Gone(str(fault), by_kernel=True))
+        self._changed_at = time.time()
+        if before is None or self._loader.loaded is not None:
+            return
+        try:
+            await self._loader.load(before.what, before.why)
+        except Fault as trouble:
+            self.changed()
+            self._publish(
+                EventKind.ROLLBACK,
+                f"{before.what.name} could not be put back, the kernel default runs: {trouble}",
+                candidate=before.what.candidate,
+                scheduler=before.what.name,
+                reason=str(trouble),
+            )
+
+    def gates_met(self, candidate: Candidate) -> None:
+        """A gate's refusal holds for the very same candidate; a later pass lifts it."""
+        now = time.time()
+        state = self._standing.state
+        failed = next((each for each in candidate.proof.results if not each.passed), None)
+        if failed is not None:
+            reason = f"the gate {failed.gate.value!r} stopped it: {result_reason(failed)}"
+            changed = backoff.refused(
+                state, candidate.id, candidate.name, reason, now, self._standing.limits
+            )
+        else:
+            changed = backoff.passed(state, candidate.id)
+        if changed is not state:
+            self._standing.become(changed)
 
     def quarantine(self, candidate: str, name: str, reason: str) -> None:
         """Note that the kernel would not have this candidate."""

@@ -55,6 +55,11 @@ class Loader:
         return self._loaded
 
     @property
+    def changing(self) -> bool:
+        """Whether a scheduler is being loaded or unloaded at this moment."""
+        return self._change.locked()
+
+    @property
     def lease_s(self) -> float:
         return self._lease_s
 

@@ -156,6 +156,8 @@ class Daemon:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop.set)
         with listen(self.config.daemon.run) as listeners:
+            # Not before: until the folder is ours, another daemon may be at work on them.
+            self.recall.close_interrupted()
             background = [
                 asyncio.create_task(self._prepare()),
                 asyncio.create_task(self.watch.run()),

@@ -271,7 +271,9 @@ class Reader:
 
     async def candidate(self, id: str) -> CandidateView:
         held = self._standing.state.quarantine_of(id, time.time())
-        return self._candidates.get(id).view(held.reason if held else "")
+        candidate = self._candidates.get(id)
+        # What a gate said of one that is not proven is told in full with the gate.
+        return candidate.view(held.reason if held and candidate.proven else "")
 
     async def trial(self, id: str) -> TrialView:
         try:

@@ -5,8 +5,11 @@ Everything here survives trouble with the file: `History` goes on in memory then
 first such time is told.
 """
 
+import sqlite3
 import time
 from collections.abc import Callable
+from functools import wraps
+from typing import Concatenate, ParamSpec
 
 from pydantic import ValidationError
 
@@ -16,6 +19,7 @@ from daemon.api.models import (
     EpisodeView,
     LessonView,
     OutcomeView,
+    TrialState,
     TrialView,
     VerdictView,
 )
@@ -26,6 +30,28 @@ from scheduler_library import history
 from scheduler_library.history import History
 
 
+# Episodes looked at after a start for ones that an earlier run left open.
+INTERRUPTED_LOOKED_AT = 100
+
+P = ParamSpec("P")
+
+
+def _tolerant(
+    tell: "Callable[Concatenate[Recall, P], None]",
+) -> "Callable[Concatenate[Recall, P], None]":
+    """Trouble with a record is told and not raised: what it is about goes on."""
+
+    @wraps(tell)
+    def told(self: "Recall", *args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            tell(self, *args, **kwargs)
+        except (Fault, sqlite3.Error) as trouble:
+            self.missed(str(trouble))
+        self.check()
+
+    return told
+
+
 class Recall:
     """The daemon's side of the history. Calls are short and made from the event loop."""
 
@@ -33,8 +59,15 @@ class Recall:
         self._store = store
         self._on_trouble = on_trouble
         self._told = store.degraded is not None
+        self._missed = False
 
-    def _check(self) -> None:
+    def missed(self, why: str) -> None:
+        """The first record that could not be written is told."""
+        if not self._missed:
+            self._missed = True
+            self._on_trouble(f"the history misses some records: {why}")
+
+    def check(self) -> None:
         if self._store.degraded is not None and not self._told:
             self._told = True
             self._on_trouble(str(self._store.degraded))
@@ -49,8 +82,13 @@ class Recall:
 
     # -- telling it
 
+    @_tolerant
     def candidate(self, candidate: Candidate) -> None:
         now = time.time()
+        results = [(gate.gate.value, gate.passed) for gate in candidate.proof.results]
+        known = [(gate.gate, gate.passed) for gate in self._store.gates(candidate.id)]
+        if results and known[-len(results) :] == results:
+            return
         params = {k: v for k, v in candidate.parameters.items() if not isinstance(v, str)}
         self._store.add_candidate(
             history.Candidate(
@@ -75,8 +113,8 @@ class Recall:
                     gate.figures,
                 )
             )
-        self._check()
 
+    @_tolerant
     def episode(self, episode: Episode) -> None:
         """The episode as it stands now: new, changed or closed."""
         known = self._store.episode(episode.id)
@@ -115,14 +153,14 @@ class Recall:
             )
             self._store.prune()
         self._store.put_view(episode.id, episode.at, episode.view().model_dump_json())
-        self._check()
 
+    @_tolerant
     def trial_started(self, trial: TrialView) -> None:
         self._store.add_trial(
             history.Trial(trial.id, trial.episode, trial.candidate, trial.at, trial.objective)
         )
-        self._check()
 
+    @_tolerant
     def trial_ended(self, trial: TrialView) -> None:
         for number, window in enumerate(trial.windows, start=1):
             self._store.add_window(
@@ -152,14 +190,45 @@ class Recall:
             )
         self._store.end_trial(trial.id, trial.ended, trial.state.value)
         self._store.put_view(trial.id, trial.at, trial.model_dump_json())
-        self._check()
 
     def lesson(self, text: str, author: str, episode: str | None) -> LessonView:
         at = time.time()
         known = episode if episode and self._store.episode(episode) else None
-        self._store.add_lesson(history.Lesson(at, author, text, (), known))
-        self._check()
+        self._add_lesson(history.Lesson(at, author, text, (), known))
         return LessonView(text=text, episode=known or "", at=at)
+
+    @_tolerant
+    def _add_lesson(self, lesson: history.Lesson) -> None:
+        self._store.add_lesson(lesson)
+
+    @_tolerant
+    def close_interrupted(self) -> None:
+        """End what an earlier run of the daemon left open: nobody works on it any more."""
+        now = time.time()
+        why = "the daemon ended before it did"
+        for each in self._store.episodes(INTERRUPTED_LOOKED_AT):
+            view = self._episode_view(each.id)
+            if each.ended_at is not None or view is None:
+                continue
+            trials = []
+            for trial in view.trials:
+                ended = trial
+                if trial.state in (TrialState.RUNNING, TrialState.AWAITING_APPROVAL):
+                    update = {"state": TrialState.FAILED, "ended": now, "reason": why}
+                    ended = trial.model_copy(update=update)
+                    self._store.end_trial(trial.id, now, ended.state.value)
+                    self._store.put_view(trial.id, trial.at, ended.model_dump_json())
+                trials.append(ended)
+            closed = view.model_copy(
+                update={
+                    "state": EpisodeState.CLOSED,
+                    "ended": now,
+                    "outcome": why,
+                    "trials": trials,
+                }
+            )
+            self._store.end_episode(each.id, now, why)
+            self._store.put_view(each.id, each.started_at, closed.model_dump_json())
 
     # -- asking it
 

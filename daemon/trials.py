@@ -31,7 +31,7 @@ from daemon.decide.observation import Observation
 from daemon.decide.settings import TrialSettings
 from daemon.decide.verdict import conclude, harm, judge, stopped
 from daemon.decide.windows import Live, live_of, next_arm, window_of
-from daemon.holding import Gone
+from daemon.holding import Gone, Loadable
 from daemon.loader import Loaded, Loader
 from daemon.watch import Watch
 from process import Fault, FaultType
@@ -48,12 +48,18 @@ WINDOW_PATIENCE = 3.0
 Result = TypeVar("Result")
 
 
-class Ejected(Exception):
-    """A scheduler left the kernel in the middle of a window."""
+# What the kernel has against a scheduler that was to be loaded.
+THROWN_OUT = (FaultType.EJECTED, FaultType.LOAD_FAILED, FaultType.VERIFIER_REFUSED)
 
-    def __init__(self, gone: Gone) -> None:
+
+class Ejected(Exception):
+    """A scheduler of the trial left the kernel, or (not `enabled`) never got in."""
+
+    def __init__(self, what: Loadable, gone: Gone, *, enabled: bool = True) -> None:
         super().__init__(gone.reason)
+        self.what = what
         self.gone = gone
+        self.enabled = enabled
 
 
 @dataclass
@@ -67,6 +73,8 @@ class Trial:
     settings: TrialSettings
     before: Loaded | None
     at: float
+    # The scheduler that left the kernel by itself and so ended the trial.
+    lost: Loadable | None = None
     state: TrialState = TrialState.RUNNING
     windows: list[WindowView] = field(default_factory=list)
     verdict: VerdictView | None = None
@@ -122,7 +130,7 @@ class Trials:
         self._known: OrderedDict[str, Trial] = OrderedDict()
         self._running: Trial | None = None
         self._task: asyncio.Task[None] | None = None
-        self._ejected: asyncio.Future[Gone] | None = None
+        self._ejected: asyncio.Future[tuple[Loadable, Gone]] | None = None
 
     @property
     def running(self) -> Trial | None:
@@ -197,6 +205,13 @@ class Trials:
             Fault: BUSY, or FOREIGN_SCHEDULER.
         """
         self.refuse_if_busy()
+        if self._loader.changing:
+            raise Fault(
+                FaultType.BUSY,
+                "the trial was not started",
+                why="another change of the scheduler is under way",
+                hint="try again in a moment",
+            )
         foreign = self._loader.foreign()
         if foreign:
             raise Fault(
@@ -221,10 +236,10 @@ class Trials:
         await asyncio.wait([task])
         return True
 
-    def notice_gone(self, gone: Gone) -> bool:
+    def notice_gone(self, what: Loadable, gone: Gone) -> bool:
         """A scheduler of ours left the kernel by itself. True when a trial deals with it."""
         if self._ejected is not None and not self._ejected.done():
-            self._ejected.set_result(gone)
+            self._ejected.set_result((what, gone))
             return True
         return False
 
@@ -263,14 +278,10 @@ class Trials:
             await self._windows(trial)
         except Ejected as ejected:
             gone = ejected.gone
-            trial.verdict = stopped(
-                trial.windows, trial.objective, f"left the kernel: {gone.reason}"
-            )
+            self._lose(trial, ejected)
         except Fault as fault:
             trial.state = TrialState.FAILED
             trial.reason = str(fault)
-            if fault.type in (FaultType.EJECTED, FaultType.LOAD_FAILED, FaultType.VERIFIER_REFUSED):
-                gone = Gone(str(fault), by_kernel=True, dump="\n".join(fault.details))
         finally:
             # From here on an ejection is no longer the trial's to deal with.
             self._ejected = None
@@ -282,6 +293,21 @@ class Trials:
             self._running = None
             trial.changed.set()
             await self._on_end(trial, gone)
+
+    def _lose(self, trial: Trial, ejected: Ejected) -> None:
+        """Draw the trial's conclusion from the loss of one of its schedulers."""
+        trial.lost = ejected.what
+        reason = f"left the kernel: {ejected.gone.reason}"
+        if ejected.what.candidate != trial.candidate.id:
+            reason = f"what it was compared with, {ejected.what.name}, {reason}"
+            if not ejected.gone.restart:
+                # It is not put back: the kernel would not have it.
+                trial.before = None
+        if ejected.enabled:
+            trial.verdict = stopped(trial.windows, trial.objective, reason)
+        else:
+            trial.state = TrialState.FAILED
+            trial.reason = ejected.gone.reason
 
     async def _settle_outcome(self, trial: Trial) -> None:
         """Keep the candidate, or put back what was there before."""
@@ -310,6 +336,7 @@ class Trials:
             if arm is None:
                 trial.verdict = conclude(trial.windows, trial.objective, trial.settings)
                 return
+            self._ejected = asyncio.get_running_loop().create_future()
             await self._switch(trial, arm)
             if trial.request.fed_by_client:
                 window = await self._fed_window(trial, arm)
@@ -345,11 +372,16 @@ class Trials:
             else (trial.before.what if trial.before else None)
         )
         now = self._loader.loaded
-        self._ejected = asyncio.get_running_loop().create_future()
         if want is None:
             await self._loader.unload()
         elif now is None or now.what.candidate != want.candidate:
-            await self._loader.load(want, "trial")
+            try:
+                await self._loader.load(want, "trial")
+            except Fault as fault:
+                if fault.type not in THROWN_OUT:
+                    raise
+                gone = Gone(str(fault), by_kernel=True, dump="\n".join(fault.details))
+                raise Ejected(want, gone, enabled=False) from None
 
     async def _measured_window(self, trial: Trial, arm: Arm) -> WindowView | None:
         """Watch one window go by. None: it was cut short, and the trial has its verdict."""
@@ -420,7 +452,7 @@ class Trials:
                 return_when=asyncio.FIRST_COMPLETED,
             )
             if self._ejected.done():
-                raise Ejected(self._ejected.result())
+                raise Ejected(*self._ejected.result())
             if trial.stop.done():
                 trial.verdict = stopped(trial.windows, trial.objective, trial.stop.result())
                 return None

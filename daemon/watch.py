@@ -3,6 +3,7 @@
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -18,6 +19,8 @@ from process import Fault
 # Measurements remembered of each name, and names at the most: an hour of one a second.
 MOST_MEASUREMENTS = 3600
 MOST_NAMES = 64
+
+_log = logging.getLogger("schedpilotd.watch")
 # Observations one listener may be behind before it loses the oldest.
 MOST_BEHIND = 64
 # Pauses before the signals program is started again, seconds: doubled, up to the last.
@@ -69,8 +72,8 @@ class Watch:
                     async for line in self._source.lines():
                         pause = FIRST_PAUSE_S
                         await self._take(line)
-            except Fault as fault:
-                self._on_trouble(f"{fault}; the signals program is started again in {pause:g} s")
+            except (Fault, OSError) as trouble:
+                self._on_trouble(f"{trouble}; the signals program is started again in {pause:g} s")
             finally:
                 self._source = None
             await asyncio.sleep(pause)
@@ -96,7 +99,11 @@ class Watch:
             if queue.full():
                 queue.get_nowait()
             queue.put_nowait(observation)
-        await self._on_observation(observation)
+        try:
+            await self._on_observation(observation)
+        except Exception:  # noqa: BLE001 - logged with its traceback
+            # A defect in one judgement must not end all of them: nobody would watch any more.
+            _log.exception("a defect while judging an interval")
 
     async def set_interval(self, seconds: float) -> None:
         """How often signals come; the usual again with `usual_interval`."""

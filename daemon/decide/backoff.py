@@ -28,6 +28,8 @@ class Quarantine(BaseModel):
     since: float
     until: float
     times: int = 1
+    # A gate stopped it, before the kernel was ever asked to run it.
+    by_gate: bool = False
 
 
 class Backoff(BaseModel):
@@ -160,7 +162,6 @@ def ejected(
     known = next((q for q in state.quarantines if q.candidate == candidate), None)
     times = known.times + 1 if known else 1
     span = min(settings.quarantine_s * 2.0 ** min(times - 1, 30), settings.quarantine_max_s)
-    others = [q for q in state.quarantines if q.candidate != candidate]
     held = Quarantine(
         candidate=candidate,
         scheduler=scheduler,
@@ -169,10 +170,9 @@ def ejected(
         until=now + span,
         times=times,
     )
-    remembered = sorted([*others, held], key=lambda each: each.until)[-MOST_REMEMBERED:]
     recent = (*(at for at in state.ejections if now - at < settings.ejections_within_s), now)
     update: dict[str, object] = {
-        "quarantines": tuple(sorted(remembered, key=lambda each: each.since)),
+        "quarantines": _with(state, held),
         "ejections": recent,
     }
     if len(recent) >= settings.ejections:
@@ -184,6 +184,45 @@ def ejected(
             "ejections": (),
         }
     return state.model_copy(update=update)
+
+
+def refused(
+    state: Backoff,
+    candidate: str,
+    scheduler: str,
+    reason: str,
+    now: float,
+    settings: LimitSettings,
+) -> Backoff:
+    """After a gate stopped a candidate: it is held, and that is all.
+
+    Gates are where mistakes belong, so there is no cooldown and nothing towards advice-only.
+    """
+    if state.quarantine_of(candidate, now):
+        return state
+    held = Quarantine(
+        candidate=candidate,
+        scheduler=scheduler,
+        reason=reason,
+        since=now,
+        until=now + settings.quarantine_s,
+        by_gate=True,
+    )
+    return state.model_copy(update={"quarantines": _with(state, held)})
+
+
+def passed(state: Backoff, candidate: str) -> Backoff:
+    """After every gate let a candidate through: what a gate had against it is over."""
+    if any(q.candidate == candidate and q.by_gate for q in state.quarantines):
+        return pardoned(state, candidate)
+    return state
+
+
+def _with(state: Backoff, held: Quarantine) -> tuple[Quarantine, ...]:
+    """The quarantines with this one in place of an earlier one of the same candidate."""
+    others = [q for q in state.quarantines if q.candidate != held.candidate]
+    remembered = sorted([*others, held], key=lambda each: each.until)[-MOST_REMEMBERED:]
+    return tuple(sorted(remembered, key=lambda each: each.since))
 
 
 def pardoned(state: Backoff, candidate: str) -> Backoff:

@@ -87,7 +87,12 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Seen:
         shutil.copy(ROOT / name, tree / Path(name).name)
     _stage(folder / "stage").rename(tree / "stage.tar")
     result = run_in_lab(
-        ["sh", "guest.sh"], systemd=True, timeout=480, out=folder / "out", tree=tree
+        ["sh", "guest.sh"],
+        systemd=True,
+        timeout=480,
+        out=folder / "out",
+        tree=tree,
+        panics_forgiven=1,
     )
     assert result.status == 0, f"{result.text}\n{result.error_text}"
     return Seen(folder / "out")

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""`make bench`: measure every claim of docs/benchmarks.md in one run, and print the table.
+
+Runs in the lab, or right here where the kernel has sched_ext and we are root.
+"""
+
+import argparse
+import json
+import os
+import platform
+import sys
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from benchmarks.guest import MEASUREMENTS
+from benchmarks.table import markdown, rows
+from bpf import sysfs
+from lab import accelerator
+from lab.machine import Accelerator, Port
+from lab.recipe import recipe_for
+from lab.root import ensure
+from lab.tree import project_root
+from lab.vm import run_in_lab
+from process import Fault, FaultType, run
+
+# All measurements take eight minutes under emulation on two CPUs.
+LIMIT_S = 900.0
+# An emulated guest now and then crashes while the kernel patches its own code (which attaching
+# to a tracepoint does). What was measured by then stands; the rest gets another boot.
+BOOTS = 3
+
+
+def say(text: str) -> None:
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()
+
+
+class Collected:
+    """What the guest has said so far, from the JSON lines of its standard output."""
+
+    def __init__(self) -> None:
+        self.machine: dict[str, Any] = {}
+        self.results: dict[str, dict[str, Any]] = {}
+        self.faults: dict[str, str] = {}
+        self._rest = b""
+
+    def begin(self) -> None:
+        """Another guest begins to speak; half a line of the one before is void."""
+        self._rest = b""
+
+    def feed(self, data: bytes) -> None:
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        for raw in lines:
+            line = json.loads(raw)
+            if "machine" in line:
+                self.machine = line["machine"]
+                continue
+            took = f"{line['name']}: {line['took_s']:g} s"
+            if "fault" in line:
+                self.faults[line["name"]] = line["fault"]
+                say(f"{took}, and failed\n{line['fault']}")
+            else:
+                self.results[line["name"]] = line["result"]
+                say(took)
+
+    def missing(self, names: Sequence[str]) -> list[str]:
+        return [each for each in names if each not in self.results and each not in self.faults]
+
+
+def here(names: Sequence[str]) -> Collected:
+    """Measure on this machine's own kernel."""
+    run(["make", "-s", "-C", "bpf"], timeout=300)
+    collected = Collected()
+    done = run([sys.executable, "-m", "benchmarks.guest", *names], timeout=LIMIT_S)
+    collected.feed(done.stdout)
+    return collected
+
+
+def in_lab(names: Sequence[str]) -> Collected:
+    """Measure in the lab, in one boot if the guest lives that long."""
+    collected = Collected()
+
+    def on_output(port: Port, data: bytes) -> None:
+        if port is Port.STDOUT:
+            collected.feed(data)
+        else:
+            sys.stderr.buffer.write(data)
+            sys.stderr.flush()
+
+    for turn in range(1, BOOTS + 1):
+        wanted = collected.missing(names)
+        collected.begin()
+        try:
+            run_in_lab(
+                ["python", "-m", "benchmarks.guest", *wanted],
+                timeout=LIMIT_S,
+                on_output=on_output,
+                progress=lambda line: say(f"lab: {line}"),
+            )
+        except Fault as fault:
+            if fault.type is not FaultType.LAB or turn == BOOTS:
+                raise
+            say(f"{fault.report()}\nthe guest crashed; it is booted again for the rest")
+            continue
+        break
+    return collected
+
+
+def emulation() -> str:
+    """How the lab runs on this machine."""
+    kind = accelerator.chosen(ensure(recipe_for(project_root()), lambda line: say(f"lab: {line}")))
+    return "under software emulation (TCG)" if kind is Accelerator.TCG else "with KVM"
+
+
+def cpu_model() -> str:
+    """The CPU's own name for itself."""
+    for line in Path("/proc/cpuinfo").read_text("utf-8", "replace").splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.machine()
+
+
+def main() -> int:
+    words = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    words.add_argument("--only", action="append", choices=sorted(MEASUREMENTS), metavar="NAME")
+    words.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
+    options = words.parse_args()
+    names = options.only or list(MEASUREMENTS)
+    os.chdir(project_root())
+    native = sysfs.read().supported and os.geteuid() == 0
+    say(f"measuring {', '.join(names)}; the whole takes some eight minutes")
+    began = time.monotonic()
+    try:
+        collected = here(names) if native else in_lab(names)
+        way = "on this machine's own kernel" if native else f"in the lab, {emulation()}"
+    except Fault as fault:
+        say(fault.report())
+        return 1
+    about = {
+        "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "way": way,
+        "host_cpu": f"{os.cpu_count()} × {cpu_model()}",
+        **collected.machine,
+        "minutes": round((time.monotonic() - began) / 60, 1),
+    }
+    sys.stdout.write(
+        f"Measured {about['date']} {way}: kernel {about.get('kernel')}, {about.get('cpus')} CPUs "
+        f"(host: {about['host_cpu']}), Python {about.get('python')}, clang {about.get('clang')}, "
+        f"in {about['minutes']:g} minutes.\n\n{markdown(rows(collected.results))}\n"
+    )
+    if options.json:
+        figures = {"about": about, "results": collected.results, "faults": collected.faults}
+        options.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    missing = [*collected.faults, *collected.missing(names)]
+    if missing:
+        say(f"not measured: {', '.join(missing)}")
+    return 1 if missing else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The part of the benchmarks that runs on the sched_ext kernel, as root.
+
+    python -m benchmarks.guest NAME...
+
+Prints one JSON object a line: first what was measured on, then the result of each
+measurement as soon as there is one, so that what comes later cannot lose it.
+"""
+
+import asyncio
+import json
+import os
+import platform
+import sys
+import time
+from collections.abc import Awaitable, Callable
+
+from benchmarks import daemon_cost, load_times
+from bpf.clang import find_clang
+from process import Fault, run
+
+# Longer runs of each benchmark rather than more attachments: see signals_overhead/run.py.
+OVERHEAD = (
+    *("--rounds", "8", "--repeat", "3"),
+    *("--groups", "2", "--hackbench-loops", "240", "--pipe-loops", "24000"),
+)
+OVERHEAD_LIMIT_S = 450.0
+
+
+async def signals_overhead() -> dict[str, object]:
+    """The slowdown by the signals program and by BCC; what its own module prints."""
+    words = [sys.executable, "-m", "benchmarks.signals_overhead.run", *OVERHEAD]
+    done = await asyncio.to_thread(run, words, timeout=OVERHEAD_LIMIT_S)
+    found: dict[str, object] = json.loads(done.text)
+    return {"arguments": " ".join(OVERHEAD), **found}
+
+
+MEASUREMENTS: dict[str, Callable[[], Awaitable[dict[str, object]]]] = {
+    "daemon_cost": daemon_cost.measure,
+    "load_times": load_times.measure,
+    "signals_overhead": signals_overhead,
+}
+
+
+def machine() -> dict[str, object]:
+    """What is measured on."""
+    return {
+        "kernel": platform.release(),
+        "cpus": os.cpu_count(),
+        "python": platform.python_version(),
+        "clang": find_clang().version,
+    }
+
+
+def _say(line: dict[str, object]) -> None:
+    sys.stdout.write(json.dumps(line) + "\n")
+    sys.stdout.flush()
+
+
+def main() -> None:
+    _say({"machine": machine()})
+    for name in sys.argv[1:]:
+        began = time.monotonic()
+        line: dict[str, object] = {"name": name}
+        try:
+            line["result"] = asyncio.run(_awaited(name))
+        except Fault as fault:
+            line["fault"] = fault.report()
+        line["took_s"] = round(time.monotonic() - began, 1)
+        _say(line)
+
+
+async def _awaited(name: str) -> dict[str, object]:
+    return await MEASUREMENTS[name]()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The table of the benchmarks: each result beside its goal, and whether that is met."""
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks.signals_overhead.run import summary
+
+# The goals, as they were set before anything was measured.
+DAEMON_CPU_PERCENT = 1.0
+DAEMON_RESIDENT_MB = 60.0
+HELPER_RESIDENT_MB = 6.0
+SLOWER_PERCENT = {"hackbench": 2.0, "pipe": 5.0}
+TITLES = {"hackbench": "hackbench", "pipe": "`perf bench sched pipe`"}
+
+MET = "met"
+MISSED = "**missed**"
+# The estimate is on one side of the goal and an end of its interval on the other.
+BY_MEDIAN = "met by the median; the interval reaches beyond"
+MISSED_BY_MEDIAN = "**missed** by the median; the interval reaches the goal"
+
+Results = Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Row:
+    what: str
+    goal: str
+    measured: str
+    verdict: str = ""
+
+    def cells(self) -> tuple[str, ...]:
+        return (self.what, self.goal, self.measured, self.verdict)
+
+
+def verdict(value: float, most: float, low: float | None = None, high: float | None = None) -> str:
+    """Whether `value`, somewhere between `low` and `high`, is at most `most`."""
+    low, high = (value if low is None else low), (value if high is None else high)
+    if value <= most:
+        return MET if high <= most else BY_MEDIAN
+    return MISSED if low > most else MISSED_BY_MEDIAN
+
+
+def rows(results: Results) -> list[Row]:
+    """A row for each claim that something was measured for."""
+    found: list[Row] = []
+    if "daemon_cost" in results:
+        found += _cost(results["daemon_cost"])
+    if "signals_overhead" in results:
+        found += _overhead(results["signals_overhead"])
+    if "load_times" in results:
+        found += _times(results["load_times"])
+    return found
+
+
+def _cost(result: Mapping[str, Any]) -> list[Row]:
+    goal = f"at most {DAEMON_CPU_PERCENT:g} % of one CPU"
+    found: list[Row] = []
+    for part, title in (("idle", "idle machine"), ("loaded", "under hackbench and busy loops")):
+        share = result[part]["cpu_percent"]["schedpilotd"]
+        found.append(
+            Row(
+                f"daemon, CPU at the default interval of {result['interval_s']:g} s, {title}",
+                goal,
+                f"{share:.2f} % over {result[part]['seconds']:g} s "
+                f"({result[part]['workloads']} workloads)",
+                verdict(share, DAEMON_CPU_PERCENT),
+            )
+        )
+    for name in ("schedpilotd", "schedpilot-signals", "schedpilot-runner"):
+        most = DAEMON_RESIDENT_MB if name == "schedpilotd" else HELPER_RESIDENT_MB
+        kb = max(
+            (result[part][name] for part in ("memory_kb", "memory_after_load_kb")),
+            key=lambda each: each["resident"],
+        )
+        resident = kb["resident"] / 1000 * 1.024
+        found.append(
+            Row(
+                f"`{name}`, resident memory",
+                f"at most {most:g} MB",
+                f"{resident:.1f} MB, of it {kb['anonymous'] / 1000 * 1.024:.1f} MB anonymous",
+                verdict(resident, most),
+            )
+        )
+    helpers = ", ".join(
+        f"`{name}` {result['idle']['cpu_percent'][name]:.2f} / "
+        f"{result['loaded']['cpu_percent'][name]:.2f} %"
+        for name in ("schedpilot-signals", "schedpilot-runner")
+    )
+    found.append(Row("C helpers, CPU, idle / loaded", "", helpers))
+    return found
+
+
+def _percent(ratio: float) -> float:
+    return 100 * (ratio - 1)
+
+
+def _overhead(result: Mapping[str, Any]) -> list[Row]:
+    found: list[Row] = []
+    for name, most in SLOWER_PERCENT.items():
+        arms = result[name]
+        value = _percent(arms["on"]["ratio"])
+        low, high = (_percent(each) for each in arms["on"]["ratio_95"])
+        found.append(
+            Row(
+                f"{TITLES[name]}, signals on against off",
+                f"at most {most:g} % slower",
+                f"{value:+.1f} % ({low:+.1f} to {high:+.1f} %)",
+                verdict(value, most, low, high),
+            )
+        )
+    for name in SLOWER_PERCENT:
+        arms = result[name]
+        share, (low, high) = _against_half(arms)
+        found.append(
+            Row(
+                f"{TITLES[name]}, the same histogram by BCC",
+                "signals cost less than half of it",
+                f"BCC {_percent(arms['bcc']['ratio']):+.1f} %, "
+                f"signals {_percent(arms['on']['ratio']):+.1f} %",
+                verdict(share, 1.0, low, high),
+            )
+        )
+    return found
+
+
+def _against_half(arms: Mapping[str, Any]) -> tuple[float, Sequence[float]]:
+    """Time with signals over the time half-way between off and BCC, and its interval.
+
+    Below 1 signals cost less than half of what BCC costs. This holds still where the costs
+    themselves are near nothing and their ratio would be noise.
+    """
+    half = [
+        (off + bcc) / 2
+        for off, bcc in zip(arms["off"]["seconds"], arms["bcc"]["seconds"], strict=True)
+    ]
+    found: Any = summary({"off": half, "on": arms["on"]["seconds"]})["on"]
+    return found["ratio"], found["ratio_95"]
+
+
+def _times(result: Mapping[str, Any]) -> list[Row]:
+    seconds = result["seconds"]
+    name = f"`{result['scheduler']}`"
+    return [
+        Row(f"request to `enabled`, {name}, proven before", "", _spread(seconds["enable"])),
+        Row("release to `disabled`", "", _spread(seconds["release"])),
+        Row("rollback to `disabled`", "", _spread(seconds["rollback"])),
+        Row(f"new source of {name} to a proven candidate", "", _spread(seconds["prove"])),
+        Row("of that, clang in its sandbox", "", _spread(seconds["build"])),
+        Row("of that, the kernel's verifier", "", _spread(seconds["verify"])),
+    ]
+
+
+def _spread(seconds: Sequence[float]) -> str:
+    return (
+        f"{statistics.median(seconds):.2f} s ({min(seconds):.2f} to {max(seconds):.2f}, "
+        f"{len(seconds)} times)"
+    )
+
+
+def markdown(table: Sequence[Row]) -> str:
+    """The table as docs/benchmarks.md has it."""
+    head = ("what", "goal", "measured", "")
+    lines = [head, ("---",) * len(head), *(row.cells() for row in table)]
+    return "\n".join(f"| {' | '.join(cells)} |".replace("|  |", "| |") for cells in lines)

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The table of the benchmarks says of each goal whether it is met, and does not flatter."""
+
+from typing import Any
+
+import pytest
+
+from benchmarks import table
+from benchmarks.__main__ import Collected
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high", "wanted"),
+    [
+        (1.0, 0.5, 1.9, table.MET),
+        (1.0, 0.5, 2.1, table.BY_MEDIAN),
+        (2.1, 1.9, 2.5, table.MISSED_BY_MEDIAN),
+        (2.5, 2.1, 3.0, table.MISSED),
+    ],
+)
+def test_a_goal_is_plainly_met_only_when_the_whole_interval_is(
+    value: float, low: float, high: float, wanted: str
+) -> None:
+    """An interval that reaches across the goal is said to."""
+    assert table.verdict(value, 2.0, low, high) == wanted
+
+
+def _arm(seconds: list[float], ratio: float) -> dict[str, Any]:
+    return {"ratio": ratio, "ratio_95": [ratio - 0.001, ratio + 0.001], "seconds": seconds}
+
+
+def _overhead(on: float, bcc: float) -> dict[str, Any]:
+    arms = {
+        "off": _arm([1.0] * 8, 1.0),
+        "on": _arm([on] * 8, on),
+        "bcc": _arm([bcc] * 8, bcc),
+    }
+    return {"signals_overhead": {"hackbench": arms, "pipe": arms}}
+
+
+@pytest.mark.parametrize(("on", "wanted"), [(1.04, table.MET), (1.06, table.MISSED)])
+def test_half_of_what_bcc_costs_is_half_of_what_it_adds(on: float, wanted: str) -> None:
+    """The comparison is of the time added, not of the whole time."""
+    assert [row.verdict for row in table.rows(_overhead(on, 1.1))[2:]] == [wanted, wanted]
+
+
+def test_the_signals_goals_differ_between_the_benchmarks() -> None:
+    """3 % slower is too much for hackbench and little enough for the pipe."""
+    verdicts = [row.verdict for row in table.rows(_overhead(1.03, 1.1))[:2]]
+    assert verdicts == [table.MISSED, table.MET]
+
+
+def test_the_worse_of_two_memory_readings_counts() -> None:
+    """What the daemon grew to under load is what is shown."""
+    names = ("schedpilotd", "schedpilot-signals", "schedpilot-runner")
+    small = {name: {"resident": 2_000, "anonymous": 1_000} for name in names}
+    grown = {**small, "schedpilotd": {"resident": 70_000, "anonymous": 50_000}}
+    part = {"seconds": 60, "workloads": 9, "cpu_percent": dict.fromkeys(names, 0.5)}
+    cost = {
+        "interval_s": 5.0,
+        "idle": part,
+        "loaded": part,
+        "memory_kb": small,
+        "memory_after_load_kb": grown,
+    }
+    found = {row.what: row for row in table.rows({"daemon_cost": cost})}
+    assert found["`schedpilotd`, resident memory"].verdict == table.MISSED
+    assert found["`schedpilotd`, resident memory"].measured.startswith("71.7 MB")
+    assert found["`schedpilot-runner`, resident memory"].verdict == table.MET
+
+
+def test_what_a_crashed_guest_did_not_come_to_is_known() -> None:
+    """Lines may come in any pieces; what is measured or failed by its own fault is not missing."""
+    collected = Collected()
+    said = (
+        b'{"machine": {"kernel": "7.3.4"}}\n'
+        b'{"name": "a", "result": {"x": 1}, "took_s": 1}\n'
+        b'{"name": "b", "fault": "error: no", "took_s": 1}\n'
+        b'{"name": "c", "resu'
+    )
+    for index in range(len(said)):
+        collected.feed(said[index : index + 1])
+    assert collected.machine == {"kernel": "7.3.4"}
+    assert collected.results == {"a": {"x": 1}}
+    assert collected.missing(["a", "b", "c"]) == ["c"]
