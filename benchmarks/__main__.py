@@ -101,10 +101,13 @@ def in_lab(names: Sequence[str]) -> Collected:
                 progress=lambda line: say(f"lab: {line}"),
             )
         except Fault as fault:
-            if fault.type is not FaultType.LAB or turn == BOOTS:
+            crashed = fault.type is FaultType.LAB and turn < BOOTS
+            if not crashed and not collected.results:
                 raise
-            say(f"{fault.report()}\nthe guest crashed; it is booted again for the rest")
-            continue
+            say(fault.report())
+            if crashed:
+                say("the guest crashed; it is booted again for the rest")
+                continue
         break
     return collected
 

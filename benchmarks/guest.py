@@ -13,9 +13,10 @@ import os
 import platform
 import sys
 import time
+import traceback
 from collections.abc import Awaitable, Callable
 
-from benchmarks import daemon_cost, load_times
+from benchmarks import daemon_cost, load_times, uneven_jobs
 from bpf.clang import find_clang
 from process import Fault, run
 
@@ -38,6 +39,7 @@ async def signals_overhead() -> dict[str, object]:
 MEASUREMENTS: dict[str, Callable[[], Awaitable[dict[str, object]]]] = {
     "daemon_cost": daemon_cost.measure,
     "load_times": load_times.measure,
+    "uneven_jobs": uneven_jobs.measure,
     "signals_overhead": signals_overhead,
 }
 
@@ -66,6 +68,8 @@ def main() -> None:
             line["result"] = asyncio.run(_awaited(name))
         except Fault as fault:
             line["fault"] = fault.report()
+        except Exception:  # noqa: BLE001 - a defect of one measurement, told; the next goes on
+            line["fault"] = traceback.format_exc()
         line["took_s"] = round(time.monotonic() - began, 1)
         _say(line)
 

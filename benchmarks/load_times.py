@@ -37,6 +37,7 @@ async def measure() -> dict[str, object]:
     }
     async with service() as daemon:
         client = daemon.client
+        candidate = await client.create_candidate(CandidateRequest(library=SCHEDULER))
         source = _source()
         for number in range(BUILDS):
             began = time.monotonic()
@@ -46,7 +47,6 @@ async def measure() -> dict[str, object]:
             seconds["prove"].append(time.monotonic() - began)
             for gate in _proven(view).gates:
                 seconds[gate.gate.value].append(gate.seconds)
-        candidate = await client.create_candidate(CandidateRequest(library=SCHEDULER))
         for _ in range(TURNS):
             for way in ("release", "rollback"):
                 hold = client.hold(HoldRequest(candidate=candidate.id))

@@ -14,7 +14,6 @@ from tempfile import TemporaryDirectory
 
 import psutil
 
-from bpf.kit import prepare
 from daemon.api.client import AsyncClient
 from daemon.api.paths import CONTROL_SOCKET
 from process import Fault, FaultType, LineChild, start_lines
@@ -50,7 +49,8 @@ class Service:
 async def service() -> AsyncIterator[Service]:
     """Start the daemon in folders of its own; it has ended when the block has.
 
-    What all candidates share is compiled before, so that it disturbs nothing measured.
+    Its cache is empty, as on a machine where it was just installed: the first candidate waits
+    until what all of them share is compiled.
 
     Raises:
         Fault: when the daemon does not come up, with its last lines.
@@ -78,7 +78,6 @@ def _furnish(place: Path) -> Path:
     # clang runs as a user of its own, and has to get to the daemon's cache in here.
     place.chmod(0o755)
     (place / "cache").mkdir(mode=0o755)
-    prepare(cache_folder=place / "cache")
     config = place / "schedpilot.toml"
     config.write_text(CONFIG.format(place=place), encoding="utf-8")
     return config

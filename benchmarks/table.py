@@ -52,6 +52,8 @@ def rows(results: Results) -> list[Row]:
         found += _overhead(results["signals_overhead"])
     if "load_times" in results:
         found += _times(results["load_times"])
+    if "uneven_jobs" in results:
+        found += _jobs(results["uneven_jobs"])
     return found
 
 
@@ -150,6 +152,20 @@ def _times(result: Mapping[str, Any]) -> list[Row]:
         Row(f"new source of {name} to a proven candidate", "", _spread(seconds["prove"])),
         Row("of that, clang in its sandbox", "", _spread(seconds["build"])),
         Row("of that, the kernel's verifier", "", _spread(seconds["verify"])),
+    ]
+
+
+def _jobs(result: Mapping[str, Any]) -> list[Row]:
+    jobs = result["jobs"]
+    low, high = jobs["ratio_95"]
+    return [
+        Row(
+            "one long and 15 short compressions, time until all are done, "
+            f"`{result['scheduler']}` against the kernel's default",
+            "",
+            f"{jobs['ratio']:.2f} of it ({low:.2f} to {high:.2f}): {jobs['median_s']:.1f} s "
+            f"against {result['off']['median_s']:.1f} s, {len(jobs['seconds'])} runs of each",
+        )
     ]
 
 

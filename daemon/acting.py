@@ -4,6 +4,7 @@
 import secrets
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from daemon.api.models import (
     AdviceRequest,
@@ -94,7 +95,7 @@ class Actor:
         now = time.time()
         self._standing.state.check_quarantine(candidate.id, now)
         candidate.loadable()
-        objective = self._objective(request)
+        objective = self._with_unit(self._objective(request))
         settings = self._config.trial.asked(request.window_s, request.max_windows)
         if request.episode:
             self._episodes.get_open(request.episode)
@@ -190,6 +191,13 @@ class Actor:
                 if declared.of([request.workload]):
                     return declared.objective
         return DEFAULT_OBJECTIVE
+
+    def _with_unit(self, objective: Objective) -> Objective:
+        """With the unit of what is posted, where the objective's text names none."""
+        posted = self._watch.measurements(objective.name, 0.0) if objective.name else []
+        if objective.unit or not posted:
+            return objective
+        return replace(objective, unit=posted[-1].unit)
 
     async def feed_window(self, trial: str, request: WindowValue) -> TrialView:
         found = self._trials.get(trial)

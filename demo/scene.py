@@ -38,7 +38,7 @@ QUIET_S = 16.0
 CALM_UTILISATION = 0.6
 CALM_INTERVALS = 4
 # The neighbour's processes: a batch that somebody started with more jobs than CPUs.
-JOBS_PER_CPU = 8
+JOBS_PER_CPU = 4
 # A whole stage may take this long, seconds; the emulated machine is some fifteen times slower.
 PATIENCE_S = 420.0
 CONFIG = """

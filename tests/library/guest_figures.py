@@ -156,7 +156,8 @@ def _expect(lengths_s: dict[int, float]) -> None:
         for pid, seconds in lengths_s.items():
             key = " ".join(str(b) for b in pid.to_bytes(4, "little"))
             value = " ".join(str(b) for b in int(seconds * 1e9).to_bytes(8, "little"))
-            file.write(f"map update name expected_runtime key {key} value {value}\n")
+            # The kernel cuts names of maps to 15 characters.
+            file.write(f"map update name {'expected_runtime'[:15]} key {key} value {value}\n")
         file.flush()
         out("bpftool", "batch", "file", file.name)
 

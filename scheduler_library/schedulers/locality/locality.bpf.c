@@ -39,7 +39,7 @@ const volatile u64 min_slice_ns = 500000;
 /* Load. Every how many turns a CPU serves its LLC's queue before its own. */
 const volatile u64 llc_turns = 4;
 /* Load. Every how many turns a CPU looks into a foreign queue before its own. */
-const volatile u64 foreign_turns = 16;
+const volatile u64 foreign_turns = 8;
 
 /* Counters in the map `stats`, summed over CPUs by the reader. */
 enum counter_index {
