@@ -2,7 +2,6 @@
 """Progress on long work: the daemon's events as they come, on one line of the terminal."""
 
 import contextlib
-import queue
 import threading
 import time
 from collections.abc import Iterator
@@ -27,8 +26,6 @@ _TELLING = (
     EventKind.ROLLBACK,
     EventKind.EJECTED,
 )
-# After this long without another event everything recorded has come, seconds.
-QUIET_S = 0.4
 
 
 class Progress:
@@ -69,38 +66,3 @@ def _listen(progress: Progress, since: float) -> None:
         for event in client.events():
             if event.at >= since and event.kind in _TELLING:
                 progress.heard(event)
-
-
-def recorded_events() -> list[Event]:
-    """The events that the daemon still holds, oldest first.
-
-    The stream has no end; what has not come after a short silence has not happened yet.
-
-    Raises:
-        Fault: UNREACHABLE and its like, when not even the stream opens.
-    """
-    arriving: queue.SimpleQueue[Event | Fault | None] = queue.SimpleQueue()
-
-    def read() -> None:
-        try:
-            with observe_client() as client:
-                for event in client.events():
-                    arriving.put(event)
-            arriving.put(None)
-        except Fault as fault:
-            arriving.put(fault)
-
-    threading.Thread(target=read, daemon=True).start()
-    events: list[Event] = []
-    while True:
-        try:
-            arrived = arriving.get(timeout=QUIET_S)
-        except queue.Empty:
-            return events
-        if arrived is None:
-            return events
-        if isinstance(arrived, Fault):
-            if events:
-                return events
-            raise arrived
-        events.append(arrived)

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from cli.account import Account, account_of, from_json, to_json
-from cli.following import following, recorded_events
+from cli.following import following
 from cli.formats import parse_span
 from cli.output import say
 from cli.page import page
@@ -69,7 +69,7 @@ def gather(workload: str, last_s: float) -> Account:
             # It has ended since; what was measured of it is still there.
             if fault.type is not FaultType.NOT_FOUND:
                 raise
-        events = recorded_events()
+        events = client.recorded_events()
         events += [event for episode in episodes for event in episode.events]
         known = {trial.id: trial for episode in episodes for trial in episode.trials}
         trials = _trials(client, events, known)

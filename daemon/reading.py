@@ -311,6 +311,9 @@ class Reader:
     async def metrics(self) -> str:
         return metrics.render(await self.status(), await self.workloads())
 
+    async def recorded_events(self, after: int) -> list[Event]:
+        return self._log.recorded(after)
+
     def events(self, after: int) -> AsyncIterator[Event]:
         return self._log.subscribe(after)
 

@@ -19,6 +19,7 @@ from daemon.api.models import (
     CandidateView,
     CloseRequest,
     EpisodeView,
+    Event,
     HoldRequest,
     LessonRequest,
     LessonView,
@@ -135,6 +136,10 @@ def outcomes(scheduler: str = "") -> Call[list[OutcomeView]]:
 
 def lessons() -> Call[list[LessonView]]:
     return _get("/v1/lessons", _many(LessonView))
+
+
+def recorded_events(after: int = 0) -> Call[list[Event]]:
+    return _get("/v1/events/recorded", _many(Event), {"after": str(after)})
 
 
 def metrics() -> Call[str]:

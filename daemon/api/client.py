@@ -184,6 +184,7 @@ class _Methods:
     episode = _Method(calls.episode)
     outcomes = _Method(calls.outcomes)
     lessons = _Method(calls.lessons)
+    recorded_events = _Method(calls.recorded_events)
     metrics = _Method(calls.metrics)
     create_candidate = _Method(calls.create_candidate)
     start_trial = _Method(calls.start_trial)

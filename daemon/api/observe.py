@@ -94,6 +94,9 @@ def reading_routes(reading: Reading) -> list[Route]:
     async def metrics(request: Request) -> Response:
         return Response(await reading.metrics(), media_type=PROMETHEUS_TEXT)
 
+    async def recorded_events(request: Request) -> Response:
+        return answers(await reading.recorded_events(query(request, _EventsQuery).after))
+
     async def events(request: Request) -> Response:
         after = query(request, _EventsQuery).after
         # A client that lost its connection asks the same URL again and says here how far it got.
@@ -125,6 +128,7 @@ def reading_routes(reading: Reading) -> list[Route]:
         route("/v1/outcomes", outcomes),
         route("/v1/lessons", lessons),
         route("/v1/events", events),
+        route("/v1/events/recorded", recorded_events),
         route("/metrics", metrics),
     ]
 

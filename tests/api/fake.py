@@ -140,6 +140,9 @@ class FakeService:
     async def metrics(self) -> str:
         return render(await self.status(), await self.workloads())
 
+    async def recorded_events(self, after: int) -> list[Event]:
+        return self.log.recorded(after)
+
     async def events(self, after: int) -> AsyncIterator[Event]:
         self.subscribers += 1
         try:
