@@ -96,6 +96,7 @@ def in_lab(names: Sequence[str]) -> Collected:
         try:
             run_in_lab(
                 ["python", "-m", "benchmarks.guest", *wanted],
+                systemd=True,
                 timeout=LIMIT_S,
                 on_output=on_output,
                 progress=lambda line: say(f"lab: {line}"),
@@ -104,10 +105,10 @@ def in_lab(names: Sequence[str]) -> Collected:
             crashed = fault.type is FaultType.LAB and turn < BOOTS
             if not crashed and not collected.results:
                 raise
-            say(fault.report())
             if crashed:
-                say("the guest crashed; it is booted again for the rest")
+                say(f"{fault}; it is booted again for the rest")
                 continue
+            say(fault.report())
         break
     return collected
 

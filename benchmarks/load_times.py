@@ -21,7 +21,7 @@ from scheduler_library.catalog import load_catalog
 
 SCHEDULER = "fair"
 # Each of the two ways out is taken so often.
-TURNS = 8
+TURNS = 7
 BUILDS = 7
 STATE = sysfs.ROOT / "state"
 # How often the kernel is asked for its state, seconds: a bound of the error.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The real daemon for the length of a measurement, with every setting at its default."""
+"""The real daemon for the length of a measurement, as its service runs it, on defaults alone."""
 
 import asyncio
 import contextlib
@@ -61,7 +61,8 @@ async def service() -> AsyncIterator[Service]:
         began = time.monotonic()
         said: deque[str] = deque(maxlen=20)
         child = await start_lines(
-            [sys.executable, "-m", "daemon.main", "--config", config], on_error_line=said.append
+            [sys.executable, "-m", "benchmarks.as_service", "--config", config],
+            on_error_line=said.append,
         )
         drain = asyncio.create_task(_drain(child, said))
         try:

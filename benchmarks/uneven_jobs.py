@@ -24,7 +24,7 @@ SHORT_JOBS = 15
 LONG = 8
 SHORT_BYTES = 1_200_000
 # Each round is default, jobs, jobs, default, so that a drift hits both alike.
-ROUNDS = 3
+ROUNDS = 2
 
 
 async def measure() -> dict[str, object]:

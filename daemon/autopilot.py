@@ -36,7 +36,7 @@ from process import Fault
 # A scheduler that asks to be loaded afresh is, so many times within so long, after a pause
 # that grows with each: CPUs may come and go in a row, seconds.
 MOST_RESTARTS = 6
-RESTARTS_WITHIN_S = 60.0
+RESTARTS_WITHIN_S = 300.0
 RESTART_PAUSE_S = 0.1
 
 

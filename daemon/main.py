@@ -13,7 +13,7 @@ import typer
 
 from bpf.kit import prepare
 from bpf.signals import SignalsSource
-from daemon import journal
+from daemon import journal, memory
 from daemon.acting import Actor
 from daemon.api.control import control_app
 from daemon.api.models import EventKind
@@ -192,6 +192,7 @@ class Daemon:
             await asyncio.to_thread(prepare, cache_folder=self.config.daemon.cache)
         except Fault as fault:
             self._trouble(f"schedulers cannot be built: {fault}. {fault.hint}")
+        memory.give_back()
 
     def _ready(self) -> None:
         kernel = self.loader.kernel()
@@ -227,6 +228,7 @@ def main(
     ] = False,
 ) -> None:
     """Run the daemon in the foreground; systemd does so for `schedpilotd.service`."""
+    memory.keep_small()
     sink = journal.open_sink()
     logging.getLogger().addHandler(journal.LogHandler(sink))
     try:

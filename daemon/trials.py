@@ -178,8 +178,11 @@ class Trials:
             state=TrialState.AWAITING_APPROVAL if approval else TrialState.RUNNING,
         )
         self._known[trial.id] = trial
-        while len(self._known) > MOST_TRIALS:
-            self._known.popitem(last=False)
+        for id in list(self._known):
+            if len(self._known) <= MOST_TRIALS:
+                break
+            if self._known[id] is not self._running:
+                del self._known[id]
         return trial
 
     def by_approval(self, approval: str) -> Trial:

@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[2]
 # Ample for a start under emulation, seconds.
 START_S = 90.0
 # Ample for anything an event is awaited for, seconds.
-EVENT_S = 30.0
+EVENT_S = 90.0
 
 
 @dataclass

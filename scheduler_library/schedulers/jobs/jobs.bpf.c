@@ -230,6 +230,61 @@ static void serve_late(u64 now)
 	}
 }
 
+/* Put down what the task has run since `started_at`, and start anew from `now`. */
+static void charge(const struct task_struct *p, struct task_ctx *t, u64 now)
+{
+	u64 weight, all, *used, ran = now - t->started_at;
+	u64 percent = others_percent < 90 ? others_percent : 90;
+	s64 most = 4 * (s64)others_slice_ns, owed;
+	u32 tgid = p->tgid;
+
+	t->started_at = now;
+	if (t->is_job) {
+		used = bpf_map_lookup_elem(&used_runtime, &tgid);
+		if (used)
+			__sync_fetch_and_add(used, ran);
+		else
+			bpf_map_update_elem(&used_runtime, &tgid, &ran, BPF_ANY);
+		owed = debt + (s64)(ran * percent / (100 - percent));
+	} else {
+		weight = p->scx.weight;
+		all = others_weight;
+		t->vtime += ran * 100 / weight;
+		__sync_fetch_and_add(&clock, ran * 100 / (all > weight ? all : weight));
+		owed = debt - (s64)ran;
+	}
+	/* Lost updates between CPUs do no harm: the debt is small and bounded. */
+	debt = owed > most ? most : owed < -most ? -most : owed;
+}
+
+/*
+ * Is this job, whose slice just ended, still the first in the order? The kernel asks for
+ * the next task before it hands the last one back, so that the first job would lose a turn
+ * to the second at the end of each slice. Among equals, the one that runs is first.
+ */
+static bool still_first(struct task_struct *prev, u64 now)
+{
+	struct task_ctx *t = ctx_of(prev);
+	u64 *expected, *used, mine;
+	struct task_struct *p;
+	u32 tgid = prev->tgid;
+	bool first = true;
+
+	if (!(prev->scx.flags & SCX_TASK_QUEUED) || !t || !t->started_at || !t->is_job)
+		return false;
+	expected = bpf_map_lookup_elem(&expected_runtime, &tgid);
+	if (!expected)
+		return false;
+	charge(prev, t, now);
+	used = bpf_map_lookup_elem(&used_runtime, &tgid);
+	mine = place(prev, *expected, used ? *used : 0);
+	bpf_for_each (scx_dsq, p, JOBS, 0) {
+		first = !before(p->scx.dsq_vtime, mine);
+		break;
+	}
+	return first;
+}
+
 void BPF_STRUCT_OPS(jobs_dispatch, s32 cpu, struct task_struct *prev)
 {
 	u64 now = scx_bpf_now(), last = looked_at;
@@ -239,6 +294,11 @@ void BPF_STRUCT_OPS(jobs_dispatch, s32 cpu, struct task_struct *prev)
 		serve_late(now);
 	if (debt >= 0 && scx_bpf_dsq_move_to_local(OTHERS, 0))
 		return;
+	/* Given nothing to run here, the kernel lets prev go on. */
+	if (prev && still_first(prev, now)) {
+		scx_bpf_task_set_slice(prev, slice_ns);
+		return;
+	}
 	if (!scx_bpf_dsq_move_to_local(JOBS, 0))
 		scx_bpf_dsq_move_to_local(OTHERS, 0);
 }
@@ -278,31 +338,11 @@ void BPF_STRUCT_OPS(jobs_running, struct task_struct *p)
 void BPF_STRUCT_OPS(jobs_stopping, struct task_struct *p, bool runnable)
 {
 	struct task_ctx *t = ctx_of(p);
-	u64 ran, weight, all, *used, percent = others_percent < 90 ? others_percent : 90;
-	u32 tgid = p->tgid;
-	s64 most = 4 * (s64)others_slice_ns, now_owed;
 
 	if (!t || !t->started_at)
 		return;
-	ran = scx_bpf_now() - t->started_at;
+	charge(p, t, scx_bpf_now());
 	t->started_at = 0;
-
-	if (t->is_job) {
-		used = bpf_map_lookup_elem(&used_runtime, &tgid);
-		if (used)
-			__sync_fetch_and_add(used, ran);
-		else
-			bpf_map_update_elem(&used_runtime, &tgid, &ran, BPF_ANY);
-		now_owed = debt + (s64)(ran * percent / (100 - percent));
-	} else {
-		weight = p->scx.weight;
-		all = others_weight;
-		t->vtime += ran * 100 / weight;
-		__sync_fetch_and_add(&clock, ran * 100 / (all > weight ? all : weight));
-		now_owed = debt - (s64)ran;
-	}
-	/* Lost updates between CPUs do no harm: the debt is small and bounded. */
-	debt = now_owed > most ? most : now_owed < -most ? -most : now_owed;
 }
 
 s32 BPF_STRUCT_OPS(jobs_init_task, struct task_struct *p, struct scx_init_task_args *args)

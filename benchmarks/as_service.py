@@ -1,0 +1,13 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Becomes the daemon as systemd starts it: what it tells goes to the journal, where there is one.
+
+python -m benchmarks.as_service ARGUMENTS-OF-THE-DAEMON
+"""
+
+import os
+import sys
+
+if __name__ == "__main__":
+    error = os.fstat(sys.stderr.fileno())
+    os.environ["JOURNAL_STREAM"] = f"{error.st_dev}:{error.st_ino}"
+    os.execv(sys.executable, [sys.executable, "-P", "-m", "daemon.main", *sys.argv[1:]])  # noqa: S606

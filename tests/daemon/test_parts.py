@@ -1,0 +1,456 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The daemon's parts that need no kernel: what they remember, and what they survive."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from daemon.api.models import (
+    Arm,
+    CloseRequest,
+    Decision,
+    Degradation,
+    Direction,
+    EpisodeState,
+    Event,
+    Gate,
+    GateMessage,
+    GateResult,
+    ProfileView,
+    SignalPoint,
+    TrialState,
+    TrialView,
+    VerdictView,
+    WindowView,
+)
+from daemon.candidates import Candidate, candidate_id, result_reason
+from daemon.decide import backoff
+from daemon.decide.settings import LimitSettings
+from daemon.episodes import MOST_ADVICE, MOST_EPISODES, Episode, Episodes
+from daemon.events import EventLog
+from daemon.gates import Proof
+from daemon.profiling import profile_of
+from daemon.recall import Recall, opened
+from daemon.series import MOST_POINTS, MOST_WORKLOADS, Series
+from daemon.standing import Standing
+from process import Fault, FaultType
+from scheduler_library.history import FILE, open_history
+from scheduler_library.manifest import Kind
+
+LIMITS = LimitSettings()
+NOW = 1_800_000_000.0
+
+
+def point(at: float, **other: Any) -> SignalPoint:
+    figures: dict[str, Any] = {
+        "delay_p50_us": 40.0,
+        "delay_p99_us": 400.0,
+        "slice_mean_us": 250.0,
+        "run_share": 0.5,
+        "wakeups_per_s": 1000.0,
+        "involuntary_per_s": 2.0,
+        "migrations_per_s": 1.0,
+    }
+    return SignalPoint(at=at, **{**figures, **other})
+
+
+# ---------------------------------------------------------------- series
+
+
+def test_a_point_comes_back_as_it_was() -> None:
+    """What was added is read again, with the scheduler that ran then."""
+    series = Series()
+    first, second = point(1.5), point(2.5, scheduler="fair", run_share=0.25)
+    series.add("comm:a", first)
+    series.add("comm:a", second)
+    assert series.since("comm:a", 0) == [first, second]
+    assert series.since("comm:a", 2) == [second]
+    assert series.last("comm:a") == second
+    assert series.last("comm:b") is None
+    assert series.since("comm:b", 0) == []
+
+
+def test_a_series_is_bounded() -> None:
+    """The oldest points go first, and the workload that was unseen for the longest."""
+    series = Series()
+    for at in range(MOST_POINTS + 5):
+        series.add("comm:old", point(float(at)))
+    assert [p.at for p in series.since("comm:old", 0)][:1] == [5.0]
+    for number in range(MOST_WORKLOADS):
+        series.add(f"comm:{number}", point(0.0))
+    assert series.last("comm:old") is None
+    assert len(series.workloads()) == MOST_WORKLOADS
+
+
+def test_more_schedulers_than_can_be_told_apart_are_survived() -> None:
+    """With hundreds of schedulers the newest points only lose their scheduler's name."""
+    series = Series()
+    for number in range(300):
+        series.add("comm:a", point(float(number), scheduler=f"own-{number}"))
+    names = [each.scheduler for each in series.since("comm:a", 0)]
+    assert names[:3] == ["own-0", "own-1", "own-2"]
+    assert names[-1] == ""
+
+
+# ---------------------------------------------------------------- profiling
+
+
+def test_a_workload_without_points_has_an_empty_profile() -> None:
+    """Nothing is claimed of what was not measured."""
+    profile = profile_of("comm:a", [], None, machine_cpus=2, machine_utilisation=0.5)
+    assert profile.tags == []
+    assert profile.figures == {}
+
+
+def test_a_profile_is_made_of_measured_figures() -> None:
+    """Means and maxima are over the given points; the sentences repeat them."""
+    points = [point(1.0), point(11.0, delay_p99_us=900.0, run_share=1.5)]
+    profile = profile_of("comm:a", points, None, machine_cpus=2, machine_utilisation=1.7)
+    assert profile.figures["seconds"] == 10.0
+    assert profile.figures["cpus_used"] == 1.0
+    assert profile.figures["delay_p99_us"] == 900.0
+    assert profile.figures["machine_utilisation"] == 1.0
+    assert any("1000 times a second" in sentence for sentence in profile.sure_of)
+
+
+# ---------------------------------------------------------------- standing
+
+
+def test_standing_is_remembered(tmp_path: Path) -> None:
+    """A quarantine is there again after a restart."""
+    troubles: list[str] = []
+    first = Standing(tmp_path, LIMITS, troubles.append)
+    first.become(backoff.ejected(first.state, "c-1", "fifo", "stalled", NOW, LIMITS))
+    again = Standing(tmp_path, LIMITS, troubles.append)
+    assert again.state == first.state
+    assert again.state.quarantine_of("c-1", NOW + 1) is not None
+    assert troubles == []
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"\xff\xfe", b'{"failures": "many"}'])
+def test_a_corrupt_standing_starts_afresh(tmp_path: Path, content: bytes) -> None:
+    """A file that is not what was written is put aside, named, and replaced."""
+    (tmp_path / "standing.json").write_bytes(content)
+    troubles: list[str] = []
+    standing = Standing(tmp_path, LIMITS, troubles.append)
+    assert standing.state == backoff.Backoff()
+    assert "standing.json.corrupt" in troubles[0]
+    assert (tmp_path / "standing.json.corrupt").read_bytes() == content
+    standing.become(backoff.failed(standing.state, "worse", NOW, LIMITS))
+    assert Standing(tmp_path, LIMITS, troubles.append).state.failures == 1
+
+
+def test_a_standing_that_cannot_be_written_is_told_once(tmp_path: Path) -> None:
+    """Where the folder is gone the state lives in memory, and the trouble is told once."""
+    troubles: list[str] = []
+    standing = Standing(tmp_path / "absent", LIMITS, troubles.append)
+    for _ in range(3):
+        standing.become(backoff.failed(standing.state, "worse", NOW, LIMITS))
+    assert standing.state.failures == 3
+    assert len(troubles) == 1
+    assert "cannot be written" in troubles[0]
+
+
+def test_what_a_gate_stopped_costs_nothing_else() -> None:
+    """A gate's refusal holds the candidate, without cooldown or a step towards advice-only."""
+    state = backoff.Backoff()
+    for number in range(20):
+        state = backoff.refused(state, f"c-{number}", "own", "build: no", NOW, LIMITS)
+    assert state.quarantine_of("c-7", NOW + 1) is not None
+    assert state.advice_only(NOW + 1) is None
+    assert state.cooldown(NOW + 1, LIMITS) is None
+
+
+def test_a_gate_that_lets_it_through_lifts_only_what_gates_imposed() -> None:
+    """A later pass ends a gate's quarantine, and not that of an ejection."""
+    state = backoff.refused(backoff.Backoff(), "c-1", "own", "build: no", NOW, LIMITS)
+    state = backoff.ejected(state, "c-2", "own", "stalled", NOW, LIMITS)
+    state = backoff.passed(backoff.passed(state, "c-1"), "c-2")
+    assert state.quarantine_of("c-1", NOW + 1) is None
+    assert state.quarantine_of("c-2", NOW + 1) is not None
+
+
+def test_a_repeated_refusal_does_not_hold_longer() -> None:
+    """Asking again for what a gate stopped does not begin its quarantine anew."""
+    once = backoff.refused(backoff.Backoff(), "c-1", "own", "build: no", NOW, LIMITS)
+    assert backoff.refused(once, "c-1", "own", "build: no", NOW + 60, LIMITS) is once
+
+
+# ---------------------------------------------------------------- candidates
+
+
+def test_a_candidate_is_its_content() -> None:
+    """The id depends on kind, name, source and parameters, not on their order or on time."""
+    made = candidate_id(Kind.BPF, "fifo", b"source", {"a": 1, "b": True})
+    assert made == candidate_id(Kind.BPF, "fifo", b"source", {"b": True, "a": 1})
+    others = {
+        candidate_id(Kind.BPF, "fifo", b"source", {"a": 2, "b": True}),
+        candidate_id(Kind.BPF, "fifo", b"sourcE", {"a": 1, "b": True}),
+        candidate_id(Kind.BPF, "fair", b"source", {"a": 1, "b": True}),
+        candidate_id(Kind.EXTERNAL, "fifo", b"source", {"a": 1, "b": True}),
+    }
+    assert len(others | {made}) == 5
+
+
+def gate(passed: bool, *messages: GateMessage) -> GateResult:
+    return GateResult(gate=Gate.VERIFY, passed=passed, seconds=0.5, messages=list(messages))
+
+
+def candidate(*results: GateResult) -> Candidate:
+    proof = Proof(results, Path("/nowhere/fifo.bpf.o"), "fifo")
+    return Candidate("c-1", "fifo", Kind.BPF, {"slice_ns": 5}, "ab" * 32, NOW, proof)
+
+
+def test_the_reason_of_a_gate_has_its_cause() -> None:
+    """The first error with its cause; notes and passes give none."""
+    error = GateMessage(severity="error", message="not accepted", cause="r1 is no pointer")
+    note = GateMessage(severity="note", message="a note")
+    assert result_reason(gate(False, note, error)) == "not accepted: r1 is no pointer"
+    assert result_reason(gate(True, note)) == ""
+
+
+def test_only_a_proven_candidate_can_be_loaded() -> None:
+    """What a gate stopped, or no gate has seen, is refused and says which gate."""
+    assert candidate(gate(True)).loadable().ops == "fifo"
+    with pytest.raises(Fault) as caught:
+        candidate(gate(False)).loadable()
+    assert caught.value.type is FaultType.NOT_ALLOWED
+    assert "'verify'" in caught.value.why
+    with pytest.raises(Fault):
+        candidate().loadable()
+
+
+# ---------------------------------------------------------------- episodes
+
+
+class Told:
+    """Collects what episodes tell and store."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self.stored: list[EpisodeState] = []
+        log = EventLog(self.events.append)
+        self.episodes = Episodes(
+            publish=log.append, on_change=lambda episode: self.stored.append(episode.state)
+        )
+
+
+DEGRADATION = Degradation(
+    workload="comm:redis",
+    signal="delay p99",
+    since=NOW,
+    baseline=400.0,
+    value=8000.0,
+    ratio=20.0,
+    unit="us",
+    reason="delay p99 is 20 times its usual",
+)
+PROFILE = ProfileView(workload="comm:redis", tags=["latency-sensitive"], figures={"threads": 4.0})
+
+
+def test_an_episode_runs_from_degradation_to_summary() -> None:
+    """It is open until its advisor closes it, and each step is told and stored."""
+    told = Told()
+    episode = told.episodes.begin(DEGRADATION, PROFILE)
+    assert told.episodes.open is episode
+    told.episodes.advise(episode, "try latency", "c-1")
+    told.episodes.close(episode, CloseRequest(summary="kept", advisor="offline"))
+    assert told.episodes.open is None
+    view = episode.view()
+    assert (view.state, view.outcome, view.advisor) == (EpisodeState.CLOSED, "kept", "offline")
+    assert [event.kind.value for event in told.events] == [
+        "episode-opened",
+        "advice",
+        "episode-closed",
+    ]
+    assert told.stored == [EpisodeState.OPEN, EpisodeState.OPEN, EpisodeState.CLOSED]
+    with pytest.raises(Fault) as caught:
+        told.episodes.get_open(episode.id)
+    assert caught.value.type is FaultType.BAD_REQUEST
+
+
+def test_an_abandoned_episode_is_closed() -> None:
+    """One that no advisor deals with is closed in time, but not during a trial of it."""
+    told = Told()
+    episode = told.episodes.begin(DEGRADATION, PROFILE)
+    told.episodes.close_abandoned(episode.at + 50, 100, busy=False)
+    told.episodes.close_abandoned(episode.at + 150, 100, busy=True)
+    assert told.episodes.open is episode
+    told.episodes.close_abandoned(episode.at + 150, 100, busy=False)
+    assert told.episodes.open is None
+    assert "no advisor" in episode.outcome
+
+
+def test_episodes_and_their_advice_are_bounded() -> None:
+    """The oldest are forgotten, and an advisor cannot talk for ever."""
+    told = Told()
+    first = told.episodes.begin_by_hand("comm:a", "by hand", None)
+    for _ in range(MOST_ADVICE):
+        told.episodes.advise(first, "more", "")
+    with pytest.raises(Fault) as caught:
+        told.episodes.advise(first, "more", "")
+    assert caught.value.type is FaultType.TOO_LARGE
+    for _ in range(MOST_EPISODES):
+        told.episodes.begin_by_hand("comm:a", "by hand", None)
+    with pytest.raises(Fault):
+        told.episodes.get(first.id)
+
+
+# ---------------------------------------------------------------- recall
+
+
+@contextmanager
+def recall_in(folder: Path) -> Iterator[tuple[Recall, list[str]]]:
+    troubles: list[str] = []
+    recall = opened(open_history(folder / FILE), troubles.append)
+    try:
+        yield recall, troubles
+    finally:
+        recall.close()
+
+
+TRIAL = TrialView(
+    id="t-0001",
+    state=TrialState.RUNNING,
+    candidate="c-1",
+    scheduler="fifo",
+    objective="latency p99",
+    direction=Direction.LOWER,
+    unit="us",
+    episode="e-0001",
+    at=NOW,
+)
+KEPT = TRIAL.model_copy(
+    update={
+        "state": TrialState.KEPT,
+        "ended": NOW + 60,
+        "windows": [
+            WindowView(arm=Arm.BASELINE, started=NOW, ended=NOW + 5, value=800.0, samples=90),
+            WindowView(arm=Arm.CANDIDATE, started=NOW + 5, ended=NOW + 10, value=400.0, samples=90),
+        ],
+        "verdict": VerdictView(
+            decision=Decision.KEEP,
+            ratio=0.5,
+            low=0.4,
+            high=0.6,
+            confidence=0.95,
+            gain=0.5,
+            reason="half the delay",
+            windows_baseline=1,
+            windows_candidate=1,
+        ),
+    }
+)
+
+
+def episode() -> Episode:
+    return Episode(
+        id="e-0001",
+        workload="comm:redis",
+        reason=DEGRADATION.reason,
+        at=NOW,
+        trigger=DEGRADATION,
+        profile=PROFILE,
+    )
+
+
+def test_the_history_tells_the_whole_story_again(tmp_path: Path) -> None:
+    """Episode, trial, verdict and lesson come back after a restart as they were."""
+    told = episode()
+    with recall_in(tmp_path) as (recall, troubles):
+        recall.episode(told)
+        recall.candidate(candidate(gate(True)))
+        recall.trial_started(TRIAL)
+        recall.trial_ended(KEPT)
+        told.trials[KEPT.id] = KEPT
+        told.state, told.ended, told.outcome = EpisodeState.CLOSED, NOW + 61, "kept"
+        recall.episode(told)
+        recall.lesson("redis likes latency", "advisor", "e-0001")
+        assert troubles == []
+    with recall_in(tmp_path) as (recall, _):
+        assert recall.episode_view("e-0001") == told.view()
+        assert recall.trial_view("t-0001") == KEPT
+        assert recall.episodes(5) == [told.view()]
+        (outcome,) = recall.outcomes("fifo")
+        assert (outcome.decision, outcome.gain) == (Decision.KEEP, 0.5)
+        assert outcome.tags == ["latency-sensitive"]
+        assert recall.outcomes("fair") == []
+        (lesson,) = recall.lessons()
+        assert (lesson.text, lesson.episode) == ("redis likes latency", "e-0001")
+
+
+def test_an_id_of_another_kind_finds_nothing(tmp_path: Path) -> None:
+    """A trial's id names no episode, and the other way round."""
+    with recall_in(tmp_path) as (recall, _):
+        recall.episode(episode())
+        assert recall.trial_view("e-0001") is None
+        assert recall.episode_view("t-0001") is None
+
+
+def test_what_a_dead_daemon_left_open_is_closed(tmp_path: Path) -> None:
+    """After a crash the next start ends the episode and its trial, and says why."""
+    told = episode()
+    told.trials[TRIAL.id] = TRIAL
+    with recall_in(tmp_path) as (recall, _):
+        recall.episode(told)
+        recall.candidate(candidate(gate(True)))
+        recall.trial_started(TRIAL)
+    with recall_in(tmp_path) as (recall, troubles):
+        recall.close_interrupted()
+        view = recall.episode_view("e-0001")
+        assert view is not None
+        assert view.state is EpisodeState.CLOSED
+        assert view.outcome == "the daemon ended before it did"
+        assert [trial.state for trial in view.trials] == [TrialState.FAILED]
+        trial = recall.trial_view("t-0001")
+        assert trial is not None
+        assert trial.state is TrialState.FAILED
+        assert troubles == []
+
+
+def test_a_record_that_does_not_fit_is_told_and_survived(tmp_path: Path) -> None:
+    """Where the history has lost what a record refers to, the daemon goes on, and says so."""
+    with recall_in(tmp_path) as (recall, troubles):
+        recall.trial_started(TRIAL)
+        recall.trial_ended(KEPT)
+        assert len(troubles) == 1
+        assert "misses some records" in troubles[0]
+
+
+def test_the_same_answer_of_the_gates_is_recorded_once(tmp_path: Path) -> None:
+    """A candidate that is asked for again and again leaves one record, until its gates differ."""
+    with recall_in(tmp_path) as (recall, _):
+        for _ in range(3):
+            recall.candidate(candidate(gate(False)))
+        recall.candidate(candidate(gate(True)))
+    history = open_history(tmp_path / FILE).history
+    assert [each.passed for each in history.gates("c-1")] == [False, True]
+    history.close()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts a file system")
+def test_a_disk_that_fills_up_is_told_once(tmp_path: Path) -> None:
+    """When no more can be written, what is known stays known, and the trouble is told."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", str(disk)]
+    if subprocess.run(mount, check=False).returncode:
+        pytest.skip("a file system cannot be mounted here")
+    try:
+        with recall_in(disk) as (recall, troubles):
+            recall.episode(episode())
+            for number in range(400):
+                other = replace(episode(), id=f"e-1{number:04}", outcome="long " * 200)
+                recall.episode(other)
+            assert len(troubles) == 1
+            assert "in memory" in troubles[0]
+            assert recall.degraded
+            assert recall.episode_view("e-10399") is not None
+    finally:
+        subprocess.run(["umount", "--lazy", str(disk)], check=True)
