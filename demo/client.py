@@ -19,6 +19,8 @@ from process import Fault
 PERIOD_S = 0.010
 REPORT_S = 1.0
 NAME = "redis-p99"
+# How long Redis may take to listen, seconds.
+START_S = 30.0
 
 
 def percentile(values: list[float], q: float) -> float:
@@ -28,9 +30,18 @@ def percentile(values: list[float], q: float) -> float:
 
 
 def connect(path: Path) -> socket.socket:
+    """A connection, as soon as Redis listens."""
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    connection.connect(str(path))
-    return connection
+    patience = time.monotonic() + START_S
+    while True:
+        try:
+            connection.connect(str(path))
+        except (FileNotFoundError, ConnectionRefusedError):
+            if time.monotonic() > patience:
+                raise
+            time.sleep(PERIOD_S)
+        else:
+            return connection
 
 
 def ask(connection: socket.socket) -> None:

@@ -165,28 +165,29 @@ async def play(scene: Stage, place: Path) -> bool:
     config.write_text(
         CONFIG.format(state=place / "state", run=run, cache=place / "cache"), encoding="utf-8"
     )
-    scene.say("a service that people wait for: redis-server, asked 100 times a second")
-    await scene.start(
-        "redis",
-        *("redis-server", "--port", "0", "--unixsocket", redis),
-        *("--save", "", "--appendonly", "no", "--dir", place),
-    )
     scene.say("schedpilotd watches, in autonomy `auto`; the offline advisor waits")
     daemon = await scene.start("daemon", python, "-m", "daemon.main", "--config", config)
     async with AsyncClient(run / "control.sock") as client:
         await reachable(client, daemon)
         environment = {"SCHEDPILOT_RUN_DIR": str(run)}
         await scene.start("agent", python, "-m", "agent.main", **environment)
+        await idle(client)
+        scene.say("a service that people wait for: redis-server, asked 100 times a second")
+        await scene.start(
+            "redis",
+            *("redis-server", "--port", "0", "--unixsocket", redis),
+            *("--save", "", "--appendonly", "no", "--dir", place),
+        )
         await scene.start(
             "client",
             *(python, "-m", "demo.client", "--redis", redis),
             *("--control", run / "control.sock", "--record", scene.out / "redis.jsonl"),
         )
-        events = client.events(0)
         await first_measurements(client)
         await idle(client)
         scene.say(f"all have started; quiet for {QUIET_S:.0f} s, so that normal is known")
         await asyncio.sleep(QUIET_S)
+        events = client.events(0)
         jobs = JOBS_PER_CPU * len(os.sched_getaffinity(0))
         scene.say(f"a neighbour moves in: {jobs} zstd processes compress")
         for number in range(jobs):

@@ -28,7 +28,7 @@ volatile u64 slice_ns = 20000000;
 /* Live. A task that slept may be at most this far behind the clock, ns of virtual time. */
 volatile u64 credit_ns = 5000000;
 /* Live. No task shall wait longer than about this for its turn, ns. */
-volatile u64 max_wait_ns = 2000000000;
+volatile u64 max_wait_ns = 800000000;
 /*
  * Live. A task goes on after its slice while it is less than this ahead of the clock, ns
  * of virtual time. 0: everybody who waits gets a turn after each slice.

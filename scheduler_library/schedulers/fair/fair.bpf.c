@@ -28,7 +28,7 @@ volatile u64 slice_ns = 3000000;
 /* Live. A task that slept may be at most this far behind the clock, ns of virtual time. */
 volatile u64 credit_ns = 3000000;
 /* Live. No task shall wait longer than about this for its turn, ns. */
-volatile u64 max_wait_ns = 2000000000;
+volatile u64 max_wait_ns = 800000000;
 /* Load. Slices never become shorter than this, ns. */
 const volatile u64 min_slice_ns = 500000;
 

@@ -17,7 +17,7 @@ UEI_DEFINE(uei);
 /* Live. Slice of a task of weight 100 (nice 0), ns. Longer: fewer switches, longer waits. */
 volatile u64 slice_ns = 5000000;
 /* Live. No task shall wait longer than about this for its turn, ns; slices shrink to keep it. */
-volatile u64 max_wait_ns = 2000000000;
+volatile u64 max_wait_ns = 800000000;
 /* Load. Slices never become shorter than this, ns. */
 const volatile u64 min_slice_ns = 500000;
 

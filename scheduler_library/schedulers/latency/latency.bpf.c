@@ -47,7 +47,7 @@ volatile u64 hog_ns = 50000000;
 /* Live. A slice that was owed to one of the others is not interrupted for this long, ns. */
 volatile u64 owed_ns = 1000000;
 /* Load. No task shall wait longer than about this for its turn, ns. */
-const volatile u64 max_wait_ns = 1500000000;
+const volatile u64 max_wait_ns = 600000000;
 /* Load. Slices never become shorter than this, ns. */
 const volatile u64 min_slice_ns = 500000;
 /* Load. How many CPUs a waking task looks at for one to take; bounds the cost of a wakeup. */

@@ -33,7 +33,7 @@ volatile u64 lead_ns = 10000000;
 /* Live. At most this many tasks wait in a CPU's own queue; more go to the LLC's. */
 volatile u64 own_tasks = 2;
 /* Load. No task shall wait longer than about this for its turn, ns. */
-const volatile u64 max_wait_ns = 1500000000;
+const volatile u64 max_wait_ns = 600000000;
 /* Load. Slices never become shorter than this, ns. */
 const volatile u64 min_slice_ns = 500000;
 /* Load. Every how many turns a CPU serves its LLC's queue before its own. */
