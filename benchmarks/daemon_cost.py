@@ -42,12 +42,19 @@ async def measure() -> dict[str, object]:
             await asyncio.sleep(interval_s)
             loaded = await _shares(processes, LOADED_S)
             busy = await _workloads(daemon)
+            # Load like this may be taken for a degradation, and dealing with one costs, too.
+            episode = (await daemon.client.status()).episode
         return {
             "scheduler": SCHEDULER,
             "interval_s": interval_s,
             "start": start,
             "idle": {"seconds": IDLE_S, "cpu_percent": idle, "workloads": quiet},
-            "loaded": {"seconds": LOADED_S, "cpu_percent": loaded, "workloads": busy},
+            "loaded": {
+                "seconds": LOADED_S,
+                "cpu_percent": loaded,
+                "workloads": busy,
+                "episode": episode,
+            },
             "memory_kb": memory_idle,
             "memory_after_load_kb": {name: memory_kb(pid) for name, pid in processes.items()},
         }

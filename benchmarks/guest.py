@@ -25,7 +25,7 @@ OVERHEAD = (
     *("--rounds", "8", "--repeat", "3"),
     *("--groups", "2", "--hackbench-loops", "240", "--pipe-loops", "24000"),
 )
-OVERHEAD_LIMIT_S = 450.0
+OVERHEAD_LIMIT_S = 900.0
 
 
 async def signals_overhead() -> dict[str, object]:

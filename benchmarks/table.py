@@ -67,7 +67,8 @@ def _cost(result: Mapping[str, Any]) -> list[Row]:
                 f"daemon, CPU at the default interval of {result['interval_s']:g} s, {title}",
                 goal,
                 f"{share:.2f} % over {result[part]['seconds']:g} s "
-                f"({result[part]['workloads']} workloads)",
+                f"({result[part]['workloads']} workloads"
+                f"{', an episode was opened' if result[part].get('episode') else ''})",
                 verdict(share, DAEMON_CPU_PERCENT),
             )
         )
