@@ -527,6 +527,7 @@ ENDS = ("terminated", "remembered", "asked", "killed", "observed")
 
 def terminated(stage: Stage) -> Seen:
     """SIGTERM during a trial; the last scene of its daemon."""
+    quarantined = stage.bad("broken")["id"]
     trial = stage.client.start_trial(TrialRequest(candidate=stage.library("fair"), window_s=5))
     stage.until_loaded("fair")
     held = stage.status()
@@ -539,12 +540,14 @@ def terminated(stage: Stage) -> Seen:
         "sysfs": sysfs.read().state,
         "said": stage.daemon.said(),
         "trial": trial.id,
+        "quarantined": quarantined,
     }
 
 
 def remembered(stage: Stage, before: Seen) -> Seen:
     """After a restart: quarantines and the history are as they were."""
     return {
+        "quarantined": before["quarantined"],
         "status": stage.status(),
         "trial": stage.client.trial(before["trial"]).model_dump(mode="json"),
         "episodes": [each.model_dump(mode="json") for each in stage.client.episodes(last=5)],
@@ -559,7 +562,7 @@ def asked(stage: Stage) -> Seen:
     def waiting() -> TrialView:
         return stage.client.start_trial(TrialRequest(candidate=fifo, window_s=20))
 
-    first, second = waiting(), waiting()
+    first, second, third = waiting(), waiting(), waiting()
     seen: Seen = {
         "first": first.model_dump(mode="json"),
         "before": stage.status(),
@@ -574,7 +577,6 @@ def asked(stage: Stage) -> Seen:
         ),
         "events": stage.kinds_after(number),
     }
-    third = waiting()
     seen["busy"] = fault_of(
         lambda: stage.client.approve(third.approval, ApprovalRequest(approve=True))
     )
