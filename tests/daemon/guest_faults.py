@@ -276,10 +276,11 @@ def ejected_while_enabling(stage: Stage) -> Seen:
     number = stage.daemon.last_event()
     id = stage.bad("eject_enabling", how=0)["id"]
     other = stage.bad("eject_enabling", how=1)["id"]
+    first, again = fault_of(lambda: stage.hold(id)), fault_of(lambda: stage.hold(id))
     trial = stage.client.start_trial(TrialRequest(candidate=other))
     return {
-        "first": fault_of(lambda: stage.hold(id)),
-        "again": fault_of(lambda: stage.hold(id)),
+        "first": first,
+        "again": again,
         "trial": stage.finished(trial.id),
         "trial_again": fault_of(lambda: stage.client.start_trial(TrialRequest(candidate=other))),
         "id": id,

@@ -20,7 +20,7 @@ Seen = dict[str, Any]
 
 # QEMU's emulation now and then loses a race with the kernel's patching of its own code, which
 # loading BPF makes it do, and the guest panics; what was not played by then is played again.
-BOOTS = 5
+BOOTS = 8
 PLAY_S = 420.0
 
 
