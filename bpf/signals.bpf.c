@@ -43,7 +43,8 @@ struct memory {
 	__u64 migrations;
 	__u64 epoch;
 	__u64 css_set; /* changes when the task is moved to another cgroup */
-	__u64 mm;      /* changes when the task executes another program */
+	/* Counts up in exec once the new name is set; the memory map changes before that. */
+	__u64 exec_id;
 	__u32 account;
 	__u32 pad;
 };
@@ -201,11 +202,12 @@ static __always_inline int account_departure(__u64 *arguments, struct task_struc
 		}
 	}
 	first = memory->epoch != interval;
-	if (first || memory->css_set != (__u64)task->cgroups || memory->mm != (__u64)task->mm) {
+	if (first || memory->css_set != (__u64)task->cgroups ||
+	    memory->exec_id != task->self_exec_id) {
 		memory->account = find_account(task);
 		memory->epoch = interval;
 		memory->css_set = (__u64)task->cgroups;
-		memory->mm = (__u64)task->mm;
+		memory->exec_id = task->self_exec_id;
 	}
 	account = memory->account;
 	sum = bpf_map_lookup_elem(&figures, &account);
