@@ -7,7 +7,6 @@ and the compiler (the types and our headers, nine tenths of the parsing) is prec
 once; what was compiled before comes from the cache.
 """
 
-import asyncio
 import json
 import os
 import re
@@ -229,10 +228,3 @@ def build_object(
         clang=f"clang {clang.version}: {clang.why}",
         cached=cached,
     )
-
-
-async def build_object_async(
-    source: Path | str, out_dir: Path, *, name: str = "", headers: Sequence[Path] = ()
-) -> BuildResult:
-    """`build_object` without holding up the event loop; raises as it does."""
-    return await asyncio.to_thread(build_object, source, out_dir, name=name, headers=headers)

@@ -15,7 +15,6 @@ from daemon.api.models import (
     Event,
     KernelView,
     LessonView,
-    Limitation,
     LoadedScheduler,
     ObjectiveView,
     OutcomeView,
@@ -316,12 +315,6 @@ class Reader:
 
     def events(self, after: int) -> AsyncIterator[Event]:
         return self._log.subscribe(after)
-
-    def limited(self) -> Limitation | None:
-        """Why no trial may start now, if so."""
-        now = time.time()
-        standing = self._standing.state
-        return standing.advice_only(now) or standing.cooldown(now, self._standing.limits)
 
 
 def _version() -> str:

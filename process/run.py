@@ -9,7 +9,6 @@ time limit, or with the block that started it. There are no shell strings.
 import asyncio
 import contextlib
 import os
-import resource
 import shlex
 import signal
 import subprocess
@@ -40,18 +39,8 @@ class Limits:
     file: int = 0
     processes: int = 0
 
-    def apply(self, pid: int) -> None:
-        for value, which in (
-            (self.memory, resource.RLIMIT_AS),
-            (self.cpu, resource.RLIMIT_CPU),
-            (self.file, resource.RLIMIT_FSIZE),
-            (self.processes, resource.RLIMIT_NPROC),
-        ):
-            if value:
-                resource.prlimit(pid, which, (value, value))
-
     def arguments(self) -> list[str]:
-        """The same limits as a `prlimit` prefix, in force before the program starts."""
+        """The limits as a `prlimit` prefix, in force before the program starts."""
         pairs = (
             ("as", self.memory),
             ("cpu", self.cpu),
