@@ -348,11 +348,13 @@ async def signals(
             yield line
 
 
-def read_recording(path: Path) -> Iterator[SignalsLine]:
-    """The lines of a recording: what the program printed, plain or gzip, one at a time.
+def recorded(path: Path) -> Iterator[tuple[str, bytes]]:
+    """The lines of a recording as they stand in it, each with its place (`path:number`).
+
+    Plain or gzip, one at a time; empty lines are left out.
 
     Raises:
-        Fault: NOT_FOUND, TOO_LARGE or BAD_REQUEST, with the line's number.
+        Fault: NOT_FOUND, TOO_LARGE or BAD_REQUEST.
     """
     try:
         with path.open("rb") as plain:
@@ -368,19 +370,8 @@ def read_recording(path: Path) -> Iterator[SignalsLine]:
                         where=f"{path}:{number}",
                         hint="is this a recording of schedpilot-signals?",
                     )
-                if not raw.strip():
-                    continue
-                try:
-                    line = SignalsLine.model_validate_json(raw)
-                except ValidationError as error:
-                    raise Fault(
-                        FaultType.BAD_REQUEST,
-                        "this line is not a line of signals",
-                        where=f"{path}:{number}",
-                        why=_explained(error),
-                        hint="a recording holds what schedpilot-signals printed, unchanged",
-                    ) from None
-                yield line
+                if raw.strip():
+                    yield f"{path}:{number}", raw
     except (OSError, EOFError, zlib.error) as error:
         raise Fault(
             FaultType.NOT_FOUND if isinstance(error, FileNotFoundError) else FaultType.BAD_REQUEST,
@@ -389,3 +380,23 @@ def read_recording(path: Path) -> Iterator[SignalsLine]:
             why=getattr(error, "strerror", None) or str(error),
             hint="give a file with what schedpilot-signals printed, plain or gzip",
         ) from error
+
+
+def read_recording(path: Path) -> Iterator[SignalsLine]:
+    """A recording: what the program printed, plain or gzip, one line at a time.
+
+    Raises:
+        Fault: NOT_FOUND, TOO_LARGE or BAD_REQUEST, with the line's number.
+    """
+    for where, raw in recorded(path):
+        try:
+            line = SignalsLine.model_validate_json(raw)
+        except ValidationError as error:
+            raise Fault(
+                FaultType.BAD_REQUEST,
+                "this line is not a line of signals",
+                where=where,
+                why=_explained(error),
+                hint="a recording holds what schedpilot-signals printed, unchanged",
+            ) from None
+        yield line

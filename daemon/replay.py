@@ -15,10 +15,8 @@ degradation, just as the daemon does not. Exit status: 0, or 1 with the reason.
 """
 
 import argparse
-import gzip
 import json
 import sys
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -27,7 +25,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from bpf.signals import SignalsLine
+from bpf.signals import SignalsLine, recorded
 from daemon import config as configuration
 from daemon.api.display import displayable
 from daemon.api.models import Arm, Decision, Degradation, VerdictView, WindowView
@@ -38,7 +36,6 @@ from daemon.decide.verdict import conclude, harm, judge, stopped
 from daemon.decide.windows import Live, live_of, settled, window_of
 from daemon.decide.words import figure
 from process import Fault, FaultType
-from process.run import LINE_LIMIT
 
 
 class _Mark(BaseModel):
@@ -306,30 +303,8 @@ def read(path: Path) -> Iterator[Entry]:
     Raises:
         Fault: NOT_FOUND, TOO_LARGE or BAD_REQUEST, with the line's number.
     """
-    try:
-        with path.open("rb") as plain:
-            packed = plain.read(2) == b"\x1f\x8b"
-        with gzip.open(path) if packed else path.open("rb") as file:
-            number = 0
-            while raw := file.readline(LINE_LIMIT + 1):
-                number += 1
-                if len(raw) > LINE_LIMIT:
-                    raise Fault(
-                        FaultType.TOO_LARGE,
-                        f"a line is longer than {LINE_LIMIT} bytes",
-                        where=f"{path}:{number}",
-                        hint="give a recording of schedpilot-signals",
-                    )
-                if raw.strip():
-                    yield _entry(raw, f"{path}:{number}")
-    except (OSError, EOFError, zlib.error) as error:
-        raise Fault(
-            FaultType.NOT_FOUND if isinstance(error, FileNotFoundError) else FaultType.BAD_REQUEST,
-            "the recording cannot be read",
-            where=str(path),
-            why=getattr(error, "strerror", None) or str(error),
-            hint="give a file with what schedpilot-signals printed, plain or gzip",
-        ) from None
+    for where, raw in recorded(path):
+        yield _entry(raw, where)
 
 
 def _entry(raw: bytes, where: str) -> Entry:
