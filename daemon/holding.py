@@ -24,6 +24,10 @@ from process import Fault, FaultType, LineChild, start_lines
 EXTERNAL_START_S = 30.0
 # How often sysfs is read while waiting for it, seconds.
 EXTERNAL_POLL_S = 0.1
+LEASE_RAN_OUT = (
+    "its lease ran out: the daemon was not given the time to renew it, which most likely means "
+    "that this scheduler let it wait"
+)
 
 
 @dataclass(frozen=True)
@@ -100,9 +104,9 @@ class RunnerHeld:
                     restart=line.restart,
                 )
             elif isinstance(line, Detached) and line.why == "lease":
-                # Long before the kernel's watchdog: what kept us from renewing it is most
-                # likely the scheduler itself, which schedules us, too.
-                gone = Gone("its lease ran out: the daemon did not get to renew it", by_kernel=True)
+                # The lease is shorter than the kernel's watchdog: what kept us from renewing it
+                # is most likely the scheduler itself, which schedules us, too.
+                gone = Gone(LEASE_RAN_OUT, by_kernel=True)
             elif isinstance(line, Detached):
                 gone = Gone(f"detached: {line.why}", by_kernel=False)
             elif isinstance(line, Stats):

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Works for a while, then loses every task it is given: the kernel's watchdog ends it. */
+/* Works for a while, then loses every task it is given: the kernel's watchdog ends it,
+ * which is set to see it well before a lease of seconds runs out. */
 #include <scx/common.bpf.h>
 
 char _license[] SEC("license") = "GPL";
@@ -28,4 +29,4 @@ void BPF_STRUCT_OPS(stall_exit, struct scx_exit_info *ei)
 }
 
 SCX_OPS_DEFINE(stall_ops, .enqueue = (void *)stall_enqueue, .init = (void *)stall_init,
-	       .exit = (void *)stall_exit, .timeout_ms = 2000, .name = "t_stall");
+	       .exit = (void *)stall_exit, .timeout_ms = 500, .name = "t_stall");
