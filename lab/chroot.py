@@ -2,9 +2,10 @@
 """Programs of the guest's root, run on the host at native speed.
 
 What is compiled or installed for the guest is made here, not under emulation (about 15
-times slower). bubblewrap gives the program the guest's files, no network unless asked
-for, and the guest kernel's types where the running kernel's would be, so that a build
-that reads /sys/kernel/btf/vmlinux builds for the guest.
+times slower), and QEMU itself is the root's: the host's may be years older. bubblewrap
+gives the program the guest's files, no network unless asked for, and the guest kernel's
+types where the running kernel's would be, so that a build that reads
+/sys/kernel/btf/vmlinux builds for the guest.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,6 +15,19 @@ from lab.recipe import VENV
 from process import Completed, run
 
 GUEST_PATH = f"{VENV}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+def entering(root: Path, *, writable: bool = False, network: bool = False) -> list[str | Path]:
+    """The words of a command that go before one that is to have `root` as its root.
+
+    More of bubblewrap's options may follow, then `--` and the command.
+    """
+    words: list[str | Path] = ["bwrap", "--die-with-parent", "--unshare-pid", "--unshare-ipc"]
+    words += ["--bind" if writable else "--ro-bind", root, "/"]
+    words += ["--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp"]  # noqa: S108 - its own
+    if not network:
+        words += ["--unshare-net"]
+    return words
 
 
 def in_root(
@@ -43,15 +57,11 @@ def in_root(
     Raises:
         Fault: as `process.run`.
     """
-    command: list[str | Path] = ["bwrap", "--die-with-parent", "--unshare-pid", "--unshare-ipc"]
-    command += ["--bind" if writable else "--ro-bind", root, "/"]
-    command += ["--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp"]  # noqa: S108 - its own
+    command = entering(root, writable=writable, network=network)
     if btf:
         command += ["--tmpfs", "/sys", "--ro-bind", btf, "/sys/kernel/btf/vmlinux"]
     if network:
         command += ["--ro-bind-try", "/etc/resolv.conf", "/etc/resolv.conf"]
-    else:
-        command += ["--unshare-net"]
     for source, target in (binds or {}).items():
         command += ["--bind", source, target]
     command += ["--chdir", cwd, "--", *argv]

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from lab import initramfs
 from lab.cache import Root
+from lab.chroot import entering
 from process import Fault, FaultType
 from process.run import tail
 from process.stream import Reader, stream
@@ -64,8 +65,31 @@ class Machine:
     kernel_arguments: tuple[str, ...] = ()
 
 
-def arguments(machine: Machine, initrd: Path, ports: Mapping[Port | None, int]) -> list[str]:
-    """QEMU's command line. `ports` gives the descriptor of each port, None the console's."""
+# Where QEMU, in a root of its own, sees what it reads; and its scratch space, which the
+# throw-away layers over the disks are written to.
+INITRD = "/tmp/initramfs"  # noqa: S108
+KERNEL = "/tmp/kernel"  # noqa: S108
+DISK = "/tmp/disk"  # noqa: S108
+SCRATCH = "/var/tmp"  # noqa: S108
+
+
+def arguments(machine: Machine, folder: Path, ports: Mapping[Port | None, int]) -> list[str | Path]:
+    """QEMU's command line: the root's own QEMU, which sees nothing but what it is given.
+
+    Args:
+        machine: what to boot.
+        folder: holds `initramfs`, and is where QEMU writes.
+        ports: the descriptor of each port; that of None is the console's.
+    """
+    words = entering(machine.root.tree)
+    words += ["--dev-bind-try", "/dev/kvm", "/dev/kvm", "--bind", folder, SCRATCH]
+    words += ["--ro-bind", folder / "initramfs", INITRD, "--ro-bind", machine.root.kernel, KERNEL]
+    for number, disk in enumerate(machine.disks):
+        words += ["--ro-bind", disk, f"{DISK}{number}"]
+    return [*words, "--", *_emulator(machine, ports)]
+
+
+def _emulator(machine: Machine, ports: Mapping[Port | None, int]) -> list[str]:
     kernel_line = [
         "console=ttyS0",
         # A panic reboots at once, and -no-reboot turns that into the end of QEMU.
@@ -84,7 +108,7 @@ def arguments(machine: Machine, initrd: Path, ports: Mapping[Port | None, int]) 
     words += ["-accel", "kvm" if accelerated else "tcg,thread=multi"]
     words += ["-cpu", "host" if accelerated else "max"]
     words += ["-smp", str(machine.cpus), "-m", machine.memory]
-    words += ["-kernel", str(machine.root.kernel), "-initrd", str(initrd)]
+    words += ["-kernel", KERNEL, "-initrd", INITRD]
     words += ["-append", " ".join(kernel_line)]
     words += ["-device", "virtio-serial-pci"]
     for port, fd in ports.items():
@@ -93,9 +117,8 @@ def arguments(machine: Machine, initrd: Path, ports: Mapping[Port | None, int]) 
             words += ["-serial", "chardev:console"]
         else:
             words += ["-device", f"virtserialport,chardev={port},name={port}"]
-    for number, disk in enumerate(machine.disks):
-        # A comma in an option value is written twice.
-        file = str(disk).replace(",", ",,")
+    for number in range(len(machine.disks)):
+        file = f"{DISK}{number}"
         words += ["-drive", f"if=none,id=disk{number},format=raw,snapshot=on,file={file}"]
         words += ["-device", f"virtio-blk-pci,drive=disk{number}"]
     return words
@@ -210,8 +233,7 @@ def boot(
 
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="schedpilot-lab-"))
-        initrd = Path(folder) / "initramfs"
-        initrd.write_bytes(initramfs_for(machine))
+        (Path(folder) / "initramfs").write_bytes(initramfs_for(machine))
         readers: dict[int, Reader] = {}
         theirs: dict[Port | None, int] = {}
         for port in (None, *Port):
@@ -227,7 +249,7 @@ def boot(
         overdue = False
         try:
             stream(
-                arguments(machine, initrd, theirs),
+                arguments(machine, Path(folder), theirs),
                 readers,
                 pass_fds=list(theirs.values()),
                 on_error=keep(errors),

@@ -11,15 +11,14 @@ PACKAGE_OF = {
     "bwrap": "bubblewrap",
     "mke2fs": "e2fsprogs",
     "mmdebstrap": "mmdebstrap",
-    "qemu-system-x86_64": "qemu-system-x86",
     "setpriv": "util-linux",
 }
 # mmdebstrap checks Debian's signatures with these keys; other distributions lack them.
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 KEYRING_PACKAGE = "debian-archive-keyring"
 
-TO_BUILD = ("bwrap", "mke2fs", "mmdebstrap", "qemu-system-x86_64", "setpriv")
-TO_RUN = ("bwrap", "mke2fs", "qemu-system-x86_64", "setpriv")
+TO_BUILD = ("bwrap", "mke2fs", "mmdebstrap", "setpriv")
+TO_RUN = ("bwrap", "mke2fs", "setpriv")
 
 
 def missing(programs: tuple[str, ...], path: str = PATH) -> Fault | None:
