@@ -24,13 +24,10 @@ from lab.recipe import recipe_for
 from lab.root import ensure
 from lab.tree import project_root
 from lab.vm import run_in_lab
-from process import Fault, FaultType, run
+from process import Fault, run
 
 # A bound for a guest that hangs. Emulated on two busy CPUs all measurements took 15 minutes.
 LIMIT_S = 1500.0
-# An emulated guest now and then crashes while the kernel patches its own code (which attaching
-# to a tracepoint does). What was measured by then stands; the rest gets another boot.
-BOOTS = 3
 
 
 def say(text: str) -> None:
@@ -45,10 +42,6 @@ class Collected:
         self.machine: dict[str, Any] = {}
         self.results: dict[str, dict[str, Any]] = {}
         self.faults: dict[str, str] = {}
-        self._rest = b""
-
-    def begin(self) -> None:
-        """Another guest begins to speak; half a line of the one before is void."""
         self._rest = b""
 
     def feed(self, data: bytes) -> None:
@@ -80,7 +73,7 @@ def here(names: Sequence[str]) -> Collected:
 
 
 def in_lab(names: Sequence[str]) -> Collected:
-    """Measure in the lab, in one boot if the guest lives that long."""
+    """Measure in the lab, in one boot; what was measured before trouble stands."""
     collected = Collected()
 
     def on_output(port: Port, data: bytes) -> None:
@@ -90,26 +83,18 @@ def in_lab(names: Sequence[str]) -> Collected:
             sys.stderr.buffer.write(data)
             sys.stderr.flush()
 
-    for turn in range(1, BOOTS + 1):
-        wanted = collected.missing(names)
-        collected.begin()
-        try:
-            run_in_lab(
-                ["python", "-m", "benchmarks.guest", *wanted],
-                systemd=True,
-                timeout=LIMIT_S,
-                on_output=on_output,
-                progress=lambda line: say(f"lab: {line}"),
-            )
-        except Fault as fault:
-            crashed = fault.type is FaultType.LAB and turn < BOOTS
-            if not crashed and not collected.results:
-                raise
-            if crashed:
-                say(f"{fault}; it is booted again for the rest")
-                continue
-            say(fault.report())
-        break
+    try:
+        run_in_lab(
+            ["python", "-m", "benchmarks.guest", *names],
+            systemd=True,
+            timeout=LIMIT_S,
+            on_output=on_output,
+            progress=lambda line: say(f"lab: {line}"),
+        )
+    except Fault as fault:
+        if not collected.results:
+            raise
+        say(fault.report())
     return collected
 
 

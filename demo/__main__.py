@@ -52,7 +52,6 @@ def perform(out: Path) -> int:
         ["python", "-m", "demo.scene", "--out", "/out"],
         timeout=LIMIT_S,
         out=out,
-        panics_forgiven=1,
         on_output=on_output,
         progress=lambda line: say(f"lab: {line}"),
     ).status

@@ -63,7 +63,6 @@ def run_in_lab(
     on_output: OnOutput | None = None,
     tree: Path | None = None,
     kernel_arguments: Sequence[str] = (),
-    panics_forgiven: int = 0,
     progress: Progress = lambda _: None,
 ) -> LabResult:
     """Boot the lab, run `cmd` as root in /tree (a scratch copy of the project), power off.
@@ -78,10 +77,6 @@ def run_in_lab(
         on_output: gets the output as it comes.
         tree: the checkout; this package's own by default.
         kernel_arguments: added to the kernel's command line.
-        panics_forgiven: how many kernel panics in the middle of the command are answered by
-            starting it again on a fresh machine. QEMU's emulation now and then loses a race with
-            the kernel's patching of its own code, which attaching BPF makes it do; for commands
-            that may run twice, and where a panic is not what is looked for.
         progress: gets a line for each long step before the boot.
 
     Raises:
@@ -125,15 +120,6 @@ def run_in_lab(
         }
         started = time.monotonic()
         end = _boot_for_certain(machine, timeout, outputs, progress)
-        while end.status is None and end.panic and panics_forgiven > 0:
-            panics_forgiven -= 1
-            progress(f"starting again: {failure(end, timeout).report()}")
-            for port in kept.values():
-                port.clear()
-            results.seek(0)
-            results.truncate()
-            started = time.monotonic()
-            end = _boot_for_certain(machine, timeout, outputs, progress)
         wall_s = time.monotonic() - started
         if end.status is None:
             fault = failure(end, timeout)

@@ -177,8 +177,6 @@ def main() -> None:
     """Run the benchmark and print its JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=8)
-    # More repetitions instead of more rounds: each attachment patches the kernel's code, and
-    # an emulated CPU that runs through it at that moment may crash the guest.
     parser.add_argument("--repeat", type=int, default=2, help="runs of each in an arm's turn")
     parser.add_argument("--signals", type=Path, default=SIGNALS)
     parser.add_argument("--arms", default=",".join(ARMS))

@@ -23,7 +23,6 @@ def _play(folder: Path, *scenes: str, kernel_arguments: tuple[str, ...] = ()) ->
         ["python", "tests/bpf/guest_scenes.py", "/out/scenes.json", *scenes],
         timeout=500,
         out=folder,
-        panics_forgiven=1,
         kernel_arguments=kernel_arguments,
     )
     assert done.status == 0, done.text + done.error_text

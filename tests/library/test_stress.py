@@ -21,7 +21,6 @@ def test_every_scheduler_survives_load_and_hotplug_without_starving_anyone() -> 
         ["python", "tests/library/guest_stress.py", "--seconds", str(SECONDS)],
         cpus=CPUS,
         timeout=len(SCHEDULERS) * (SECONDS + 30) + 120,
-        panics_forgiven=1,
     )
     assert done.status == 0, done.error_text + done.text
     *runs, kernel = [json.loads(line) for line in done.text.splitlines()]

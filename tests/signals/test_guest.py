@@ -14,7 +14,7 @@ pytestmark = pytest.mark.vm
 @pytest.fixture(scope="module")
 def seen() -> dict[str, Any]:
     """What each scenario of guest.py saw."""
-    result = run_in_lab(["python", "-m", "tests.signals.guest"], timeout=400, panics_forgiven=1)
+    result = run_in_lab(["python", "-m", "tests.signals.guest"], timeout=400)
     assert result.status == 0, result.error_text
     answer: dict[str, Any] = json.loads(result.text)
     return answer

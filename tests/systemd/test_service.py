@@ -92,7 +92,6 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Seen:
         timeout=480,
         out=folder / "out",
         tree=tree,
-        panics_forgiven=1,
     )
     assert result.status == 0, f"{result.text}\n{result.error_text}"
     return Seen(folder / "out")
