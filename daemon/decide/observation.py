@@ -67,15 +67,11 @@ class WorkloadObservation:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """All workloads in the interval that ended `at` (Unix seconds) and lasted `interval_s`.
-
-    `busy_cpus` is how many CPUs' worth of time was not idle.
-    """
+    """All workloads in the interval that ended `at` (Unix seconds) and lasted `interval_s`."""
 
     at: float
     interval_s: float
     workloads: Mapping[str, WorkloadObservation] = field(default_factory=dict)
-    busy_cpus: float = 0.0
     lost: int = 0
 
     @property
@@ -90,7 +86,6 @@ def observation_of(line: SignalsLine) -> Observation:
         at=line.time,
         interval_s=line.interval_s,
         workloads={each.id: _workload(each, span) for each in line.workloads},
-        busy_cpus=line.machine.cpus * line.machine.utilisation,
         lost=line.lost,
     )
 

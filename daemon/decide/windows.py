@@ -28,7 +28,9 @@ PATIENCE = 2
 class Guarded(StrEnum):
     """Figures of a window that the objective may not be bought with.
 
-    MACHINE_RUN_SHARE: time of all CPUs that was not idle, of one CPU: work done at all.
+    MACHINE_RUN_SHARE: CPU time of all workloads, of one CPU: work done at all. As each stay on a
+        CPU is measured; the kernel's own account of idle time is sampled by ticks, and lost
+        a quarter of the work of tasks that a scheduler lets run between them.
     OTHERS_RUN_SHARE: CPU time of all other workloads, of one CPU.
     OTHERS_DELAY_P99_US: run-queue delay of those of them that mostly sleep.
     OWN_THROUGHPUT: completed sleeps per second of the workload itself.
@@ -117,7 +119,7 @@ def guarded_of(workload: str, observations: Sequence[Observation]) -> dict[Guard
     others = [(seconds, part) for seconds, part in parts if part.id != workload]
     own = [(seconds, part) for seconds, part in parts if part.id == workload]
     figures = {
-        Guarded.MACHINE_RUN_SHARE: sum(o.interval_s * o.busy_cpus for o in observations) / span,
+        Guarded.MACHINE_RUN_SHARE: sum(s * part.run_share for s, part in parts) / span,
         Guarded.DELAY_MAX_US: max((part.delay_max_us for _, part in parts), default=0.0),
     }
     if workload and others:

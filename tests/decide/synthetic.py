@@ -82,7 +82,6 @@ def interval(number: int, *workloads: WorkloadObservation, seconds: float = 5.0)
         START + (number + 1) * seconds,
         seconds,
         {each.id: each for each in workloads},
-        busy_cpus=sum(each.run_share for each in workloads),
     )
 
 
@@ -127,7 +126,9 @@ def line_of(observation: Observation, cpus: int = 2) -> str:
             "interval_s": span,
             "machine": {
                 "cpus": cpus,
-                "utilisation": min(1.0, observation.busy_cpus / cpus),
+                "utilisation": min(
+                    1.0, sum(each.run_share for each in observation.workloads.values()) / cpus
+                ),
                 "context_switches_per_s": 100.0,
                 "runnable": 1,
                 "loadavg": [0.0, 0.0, 0.0],
