@@ -21,6 +21,7 @@ class FaultType(StrEnum):
     BAD_MANIFEST = "bad-manifest"
     BAD_NAME = "bad-name"
     BAD_PARAMETER = "bad-parameter"
+    BAD_POLICY = "bad-policy"
     UNKNOWN_SCHEDULER = "unknown-scheduler"
     NOT_INSTALLED = "not-installed"
     MISSING_TOOL = "missing-tool"

@@ -1,0 +1,474 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""From a policy to one BPF C file that a person can read. The same text gives the same file."""
+
+import hashlib
+import re
+import textwrap
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from process import Fault, FaultType
+from scheduler_library.manifest import Kind, Manifest, Parameter, ParameterType, Unit, When
+from scheduler_library.policy.c_block import Body
+from scheduler_library.policy.emit import Emitter, Glob, glob_steps
+from scheduler_library.policy.facts import Facts
+from scheduler_library.policy.formatter import format_cpus, format_policy
+from scheduler_library.policy.parser import parse
+from scheduler_library.policy.plan import (
+    LONGEST_SLICE_NS,
+    SHORTEST_SLICE_NS,
+    Class,
+    Key,
+    Machine,
+    Plan,
+    Queue,
+    expression_text,
+    plan,
+)
+from scheduler_library.policy.syntax import Expression, Order, Reach, Tier, UseLine
+from scheduler_library.policy.typecheck import Types
+from scheduler_library.policy.units import LARGEST
+from scheduler_library.policy.vocabulary import FACTS
+
+__all__ = ["Compiled", "Machine", "Use", "compile_policy"]
+
+_TEMPLATES = Path(__file__).parent / "templates"
+# Selectors that the daemon resolves have a bit each in one u64.
+MOST_SELECTORS = 64
+# How wide the policy is in the file's first comment.
+_WIDTH = 90
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A policy as a scheduler.
+
+    `text` is its canonical form, `name` a legal library name made from that, `source` the
+    whole C file, `manifest` describes its live parameters, and `facts` says what userspace has
+    to supply while it runs.
+    """
+
+    text: str
+    name: str
+    source: str
+    manifest: Manifest
+    facts: Facts
+
+
+@dataclass(frozen=True)
+class Use:
+    """`use NAME key=value …`: a library or installed scheduler, and its settings as written."""
+
+    name: str
+    parameters: dict[str, str]
+
+
+def compile_policy(text: str, *, machine: Machine) -> Compiled | Use:
+    """Compile a policy for this machine.
+
+    Raises:
+        Fault: BAD_POLICY, with column, expectation and suggestion.
+    """
+    parsed = parse(text)
+    if isinstance(parsed, UseLine):
+        return Use(parsed.name, dict(parsed.parameters))
+    found = plan(text, parsed, machine)
+    canonical = format_policy(parsed)
+    name = f"policy-{hashlib.sha256(canonical.encode()).hexdigest()[:8]}"
+    emitter = Emitter(machine, Types(text))
+    context = _Context(emitter, found).build()
+    if len(emitter.selectors) > MOST_SELECTORS:
+        raise Fault(
+            FaultType.BAD_POLICY,
+            f"{len(emitter.selectors)} selectors are for cmd, cgroup or unit",
+            where="column 1",
+            why=f"expected at most {MOST_SELECTORS}",
+            hint='join patterns of one rule: cmd ~ "a*|b*"',
+        )
+    shown = [line for part in canonical.splitlines() for line in textwrap.wrap(part, _WIDTH)]
+    source = (
+        _environment()
+        .get_template("scheduler.bpf.c.j2")
+        .render(
+            name=name,
+                policy_lines=[_commented(line) for line in shown],
+            **context,
+        )
+    )
+    tunables = tuple(each.parameter for each in emitter.tunables.values())
+    return Compiled(
+        canonical,
+        name,
+        re.sub(r"\n{3,}", "\n\n", source),
+        _manifest(name, canonical, tunables),
+        Facts(tuple(emitter.selectors), "expected_runtime" in emitter.facts),
+    )
+
+
+@cache
+def _environment() -> Environment:
+    return Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # noqa: S701 - this is C, and what goes in is quoted by ourselves
+    )
+
+
+def _manifest(name: str, text: str, parameters: tuple[Parameter, ...]) -> Manifest:
+    shown = " ".join(text.split())
+    return Manifest(
+        name=name,
+        summary=shown if len(shown) <= 200 else f"{shown[:197]}...",
+        description=f"Compiled from the policy: {shown[:3900]}",
+        algorithm="as the policy says (docs/policy-language.md)",
+        tags=("policy",),
+        kind=Kind.POLICY,
+        source=f"{name}.policy",
+        requires=("kernel >= 6.12",),
+        origin="schedpilot",
+        license="GPL-2.0-only",
+        params=parameters,
+    )
+
+
+def _commented(text: str) -> str:
+    """A text that ends no comment that it is in."""
+    return text.replace("*/", "* /").replace("/*", "/ *")
+
+
+def _quoted(text: str) -> str:
+    """A C string of printable ASCII; trigraphs and escapes are none."""
+    return '"' + "".join(f"\\{each}" if each in '"\\?' else each for each in text) + '"'
+
+
+class _Context:
+    """What the template is given. Every value is made here, so that the template only places."""
+
+    def __init__(self, emitter: Emitter, found: Plan) -> None:
+        self._emitter = emitter
+        self._plan = found
+        # The words of all C that the policy itself brought in.
+        self._code: list[str] = []
+        self._slice_of_all: tuple[str, str, list[tuple[str, str]]] | None = None
+
+    def build(self) -> dict[str, Any]:
+        queues = [self._queue(each) for each in self._plan.queues]
+        classes = [self._class(index, each) for index, each in enumerate(self._plan.classes)]
+        strays = self._strays(queues)
+        self._shared_tunables(queues)
+        facts = self._emitter.facts
+        code = "\n".join(self._code)
+        globs = [self._glob(key, each) for key, each in self._emitter.globs.items()]
+        reaches = {each.reach for each in self._plan.queues}
+        cpus = any(queue["cpus"] for queue in queues)
+        preempting = any(each.preempt for each in self._plan.classes)
+        sleeps = bool(facts & {"slept", "avg_sleep"})
+        words = set(re.findall(r"\b([a-z]+)\(", code))
+        calls = words & {"min", "max", "clamp", "plus", "minus", "times", "over", "us", "ms"}
+        if any(queue["order"] == Order.BY for queue in queues):
+            calls.add("bound")
+        return {
+            "queues": queues,
+            "classes": classes,
+            "strays": strays,
+            "tiers": self._tiers(queues),
+            "tunables": [
+                {
+                    "comment": each.comment,
+                    "parameter": each.parameter,
+                    "c_type": "u64",
+                }
+                for each in self._emitter.tunables.values()
+            ],
+            "selectors": [
+                {
+                    "bit": each.bit,
+                    "field": each.field,
+                    "shown": _commented("|".join(each.patterns)),
+                }
+                for each in self._emitter.selectors
+            ],
+            "facts": facts,
+            "names": sorted(self._emitter.names),
+            "globs": globs,
+            "glob_words": {step for glob in globs for step, _ in glob["steps"]},
+            "calls": calls,
+            "source_words": {each for each in ("nice(p)", "uid(p)") if each in code},
+            "shortest_slice": SHORTEST_SLICE_NS,
+            "longest_slice": LONGEST_SLICE_NS,
+            "queue_mask": _mask(len(queues)),
+            "several": len(queues) > 1,
+            "keeping": any(queue["keeps"] for queue in queues),
+            "limited": any(queue["most"] < 100 for queue in queues),
+            "preempting": preempting,
+            "preempt_test": self._preempt_test(),
+            "cpu_state": preempting or any(queue["keeps"] for queue in queues),
+            "per_cpu": Reach.LOCAL in reaches,
+            "per_llc": Reach.LLC in reaches,
+            "any_cpus": cpus,
+            # Whether some wakeups go elsewhere than to where the kernel would send them.
+            "placed": cpus or any(queue["sticky"] for queue in queues),
+            "count_cpus": cpus or preempting or reaches != {None},
+            "strict_order": any(q["order"] == Order.BY and not q["reach"] for q in queues),
+            "needs_selected": bool(self._emitter.selectors),
+            "needs_tgid": bool(self._emitter.selectors) or "expected_runtime" in facts,
+            "burst": bool(facts & {"ran", "avg_run", "cpu_share"}),
+            "sleeps": sleeps,
+            "wakes": sleeps or bool(facts & {"wakeups", "cpu_share"}),
+            "averages": bool(facts & {"avg_run", "avg_sleep", "wakeups", "cpu_share", "slept"}),
+        }
+
+    # ------------------------------------------------------------ classes
+
+    def _class(self, index: int, each: Class) -> dict[str, Any]:
+        prefix = f"rule{each.number}_" if each.number else ""
+        where = f" (rule {each.number})" if each.number else ""
+        condition = ""
+        if each.selector is not None:
+            condition = self._emitter.condition(each.selector, f"{prefix}when")
+            self._code.append(condition)
+        code, function, names = self._slice(each, f"{prefix}slice" if each.own_slice else "slice")
+        simple = not function and re.fullmatch(r"\(s64\)[a-z0-9_]+", code)
+        weight = 100
+        weight_name = ""
+        if each.weight != 100:
+            weight = each.weight
+            weight_name = self._emitter.tunable(
+                Parameter(
+                    # Not `weight` alone: the C has locals of that name.
+                    name=f"{prefix or 'rest_'}weight",
+                    type=ParameterType.INT,
+                    default=each.weight,
+                    min=1,
+                    max=10_000,
+                    description=f"The weight {each.weight} in the policy.",
+                    when=When.LIVE,
+                ),
+                f"Live. The weight {each.weight} in the policy.",
+            )
+        return {
+            "index": index,
+            "condition": condition,
+            "shown": _commented(each.source),
+            "where": where,
+            "slice_shown": _commented(" ".join(expression_text(each.slice).split())),
+            "slice_function": "" if simple else function or f"return {code};",
+            "slice_locals": names,
+            "slice": code if simple else f"slice_{index}(p, t)",
+            "weight": weight,
+            "weight_tunable": weight_name,
+            "queue": each.queue,
+        }
+
+    def _slice(self, each: Class, prefix: str) -> tuple[str, str, list[tuple[str, str]]]:
+        """The C of a slice; those that rules do not say themselves are made once for all."""
+        if not each.own_slice and self._slice_of_all is not None:
+            return self._slice_of_all
+        found = self._value(each.slice, prefix, SHORTEST_SLICE_NS, LONGEST_SLICE_NS)
+        if not each.own_slice:
+            self._slice_of_all = found
+        return found
+
+    def _value(
+        self, value: Expression | Body, prefix: str, lowest: int, highest: int
+    ) -> tuple[str, str, list[tuple[str, str]]]:
+        """The C of an expression; or a body, with the facts that it names as locals."""
+        if isinstance(value, Body):
+            self._emitter.facts.update(value.facts)
+            names = [(name, FACTS[name].c) for name in sorted(value.facts)]
+            self._code += [value.code, *(code for _, code in names)]
+            return "", textwrap.indent(textwrap.dedent(value.code), "\t").strip(), names
+        code = self._emitter.number(value, prefix, lowest, highest)
+        self._code.append(code)
+        return code, "", []
+
+    def _preempt_test(self) -> str:
+        which = [index for index, each in enumerate(self._plan.classes) if each.preempt]
+        return " || ".join(f"t->class == {index}" for index in which) or "false"
+
+    # ------------------------------------------------------------ queues
+
+    def _queue(self, each: Queue) -> dict[str, Any]:
+        about = ", ".join(each.classes)
+        order = each.key.order
+        code, function = "", ""
+        names: list[tuple[str, str]] = []
+        shown = str(order)
+        if order is Order.BY:
+            value = each.key.value if each.key.value is not None else each.key.body
+            assert value is not None
+            code, function, names = self._value(value, self._order_prefix(each), 0, LARGEST)
+            shown = " ".join(expression_text(value).split())
+            shown += " desc" if each.key.descending else ""
+        sticky = any(c.sticky for c in self._plan.classes if c.queue == each.number)
+        patient = order is not Order.VTIME or each.tier is Tier.IDLE or each.most < 100
+        owner = self._limit_owner(each)
+        return {
+            "number": each.number,
+            "tier": str(each.tier),
+            "about": about,
+            "order": str(order),
+            "descending": each.key.descending,
+            "key_shown": _commented(shown),
+            "key_function": function or f"return {code};",
+            "key_locals": names,
+            "reach": str(each.reach) if each.reach else "",
+            "sticky": sticky,
+            "cpus": each.cpus,
+            "cpus_shown": format_cpus(each.cpus.ranges) if each.cpus else "",
+            "cpus_test": " || ".join(_range_test(*pair) for pair in each.cpus.ranges)
+            if each.cpus
+            else "",
+            "keeps": each.keeps,
+            "keeps_tunable": self._percent(each, "keeps", each.keeps) if each.keeps else "",
+            "most": each.most,
+            "limits_own": owner is each,
+            "most_tunable": self._percent(each, "share", each.most)
+            if each.most < 100 and owner is each
+            else "",
+            "belongs": " || ".join(
+                f"t->queue == QUEUE_{q.number}"
+                for q in (each, *self._plan.queues)
+                if q is each or q.number == each.unknown
+            ),
+            "limit_of": owner.number,
+            "unknown": each.unknown,
+            # Where order or share was asked for, a late turn is short and comes later.
+            "late": "late_wait_ns" if patient else "max_wait_ns",
+            "briefly": "true" if patient else "false",
+            "may": f" && left[QUEUE_{owner.number}] > 0" if each.most < 100 else "",
+            "may_alone": f"left[QUEUE_{owner.number}] > 0 && " if each.most < 100 else "",
+        }
+
+    def _limit_owner(self, each: Queue) -> Queue:
+        """A queue and that of its tasks of unknown runtime have one share between them."""
+        return next((q for q in self._plan.queues if q.unknown == each.number), each)
+
+    def _order_prefix(self, each: Queue) -> str:
+        numbers = [c.number for c in self._plan.classes if c.queue == each.number]
+        return f"rule{numbers[0]}_order" if numbers and numbers[0] else "order"
+
+    def _percent(self, each: Queue, word: str, value: int) -> str:
+        numbers = [c.number for c in self._plan.classes if c.queue == each.number]
+        prefix = f"rule{numbers[0]}_" if numbers and numbers[0] else ""
+        prefix = prefix if numbers else f"queue{each.number}_"
+        meaning = "at most" if word == "share" else "at least"
+        about = f"{', '.join(each.classes)}: {meaning} this much of the machine"
+        return self._emitter.tunable(
+            Parameter(
+                name=f"{prefix}{word}_percent",
+                type=ParameterType.INT,
+                default=value,
+                min=1,
+                max=99,
+                unit=Unit.PERCENT,
+                description=f"{about}."[:200],
+                when=When.LIVE,
+            ),
+            f"Live. {about}, percent.",
+        )
+
+    def _strays(self, queues: list[dict[str, Any]]) -> int:
+        """The queue of tasks that may run on no CPU of their set; made where none will do."""
+        if not any(queue["cpus"] for queue in queues):
+            return -1
+        for queue in queues:
+            plain = queue["order"] == Order.VTIME and not queue["reach"] and not queue["cpus"]
+            if plain and queue["tier"] == Tier.NORMAL and queue["most"] == 100:
+                return int(queue["number"])
+        stray = self._queue(
+            Queue(
+                len(queues),
+                Tier.NORMAL,
+                Key(),
+                None,
+                None,
+                0,
+                100,
+                ("tasks that may run on none of their CPUs",),
+            )
+        )
+        queues.append(stray)
+        return int(stray["number"])
+
+    def _tiers(self, queues: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        tiers: list[dict[str, Any]] = [
+            {"name": str(tier), "queues": [q for q in queues if q["tier"] == str(tier)]}
+            for tier in Tier
+        ]
+        for tier in tiers:
+            tier["several"] = len(tier["queues"]) > 1
+        return [tier for tier in tiers if tier["queues"]]
+
+    def _shared_tunables(self, queues: list[dict[str, Any]]) -> None:
+        """What every policy has, or most."""
+        self._emitter.tunable(
+            _time("credit_ns", 3_000_000, 0, 1_000_000_000, "A sleeper is at most so far behind."),
+            "Live. A task that slept may be at most this far behind the clock, ns of virtual time.",
+        )
+        self._emitter.tunable(
+            _time(
+                "max_wait_ns",
+                800_000_000,
+                50_000_000,
+                2_000_000_000,
+                "No task shall wait longer than about this for its turn.",
+            ),
+            "Live. No task shall wait longer than about this for its turn, ns.",
+        )
+        if any(queue["late"] == "late_wait_ns" for queue in queues):
+            self._emitter.tunable(
+                _time(
+                    "late_wait_ns",
+                    2_000_000_000,
+                    50_000_000,
+                    3_000_000_000,
+                    "The same where an order, a share or the tier idle was asked for.",
+                ),
+                "Live. The same where an order, a share or the tier idle was asked for, ns.",
+            )
+
+    # ------------------------------------------------------------ globs
+
+    @staticmethod
+    def _glob(key: str, glob: Glob) -> dict[str, Any]:
+        wild = key.startswith("~")
+        steps = glob_steps(glob.pattern, wild)
+        return {
+            "function": glob.function,
+            "shown": _commented(f"{'~' if wild else '='} {glob.pattern}"),
+            "wild": wild,
+            "steps": [(step, {"c": _quoted(part), "length": len(part)}) for step, part in steps],
+            "returns": bool(steps) and steps[-1][0] in ("end", "last"),
+        }
+
+
+def _time(name: str, default: int, lowest: int, highest: int, description: str) -> Parameter:
+    return Parameter(
+        name=name,
+        type=ParameterType.INT,
+        default=default,
+        min=lowest,
+        max=highest,
+        unit=Unit.NS,
+        description=description,
+        when=When.LIVE,
+    )
+
+
+def _range_test(first: int, last: int) -> str:
+    if first == last:
+        return f"cpu == {first}"
+    return f"(cpu >= {first} && cpu <= {last})" if first else f"(cpu >= 0 && cpu <= {last})"
+
+
+def _mask(count: int) -> int:
+    """The smallest 2^n - 1 that is not below the number of any of `count` queues."""
+    return (1 << max(1, (count - 1).bit_length())) - 1

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a scheduler has to be told while it runs, because the kernel does not know it."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class UserSelector:
+    """One selector that the kernel cannot see.
+
+    `bit` (0 to 63) is its bit in the map `selected`, `field` is `cmd` or `unit`. Any of the
+    `patterns`, shell globs as `fnmatch.fnmatchcase` reads them, is enough.
+    """
+
+    bit: int
+    field: str
+    patterns: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """All of it. The maps are keyed by process id (u32, tgid) and hold u64.
+
+    `selectors`: the map `selected` has bit i set where selector i matches the process.
+    `expected_runtime`: the map of this name has the CPU time of the process's whole run, ns.
+    """
+
+    selectors: tuple[UserSelector, ...] = ()
+    expected_runtime: bool = False

@@ -1,0 +1,458 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""From text to syntax tree. Nothing is looked up here: that is `checker`'s work.
+
+lark does the parsing (grammar.lark). C bodies follow C's rules for strings, comments and
+braces and are taken out first; each character of theirs is replaced by one other, so that
+places stay true.
+"""
+
+from functools import cache
+from pathlib import Path
+
+from lark import Lark, Token, Transformer, v_args
+from lark.exceptions import (
+    UnexpectedCharacters,
+    UnexpectedEOF,
+    UnexpectedInput,
+    UnexpectedToken,
+    VisitError,
+)
+
+from process import Fault, FaultType
+from scheduler_library.policy import units
+from scheduler_library.policy.c_block import end_of_body
+from scheduler_library.policy.syntax import (
+    Binary,
+    Call,
+    CBlock,
+    Cpus,
+    Expression,
+    Hook,
+    Literal,
+    Name,
+    Order,
+    OrderBy,
+    Preempt,
+    Program,
+    Property,
+    Reach,
+    ReachOf,
+    Rule,
+    Share,
+    Slice,
+    Sticky,
+    Text,
+    Tier,
+    TierOf,
+    Type,
+    Unary,
+    UseLine,
+    Weight,
+)
+from scheduler_library.policy.trouble import listing, refuse, suggestion
+
+# A policy is a line or a page.
+LARGEST_CHARACTERS = 64 * 1024
+MOST_RULES = 64
+# Parentheses within each other; deeper is no formula that anybody reads.
+DEEPEST = 40
+HIDDEN = "\x01"
+_GRAMMAR = Path(__file__).parent / "grammar.lark"
+
+# What the grammar's terminals are called in messages.
+_CALLED = {
+    "$END": "the end",
+    "_SEP": "';'",
+    "LBRACE": "'{'",
+    "RBRACE": "'}'",
+    "LPAR": "'('",
+    "RPAR": "')'",
+    "COMMA": "','",
+    "NUMBER": "a number",
+    "QUOTED": "a quoted text",
+    "WORD": "a name",
+    "LIBRARY_NAME": "the name of a library scheduler",
+    "VALUE": "a value",
+    "CPU_SET": "CPU numbers such as 0-3,6",
+    "ANYTHING": "'*'",
+    "BODY": "C code",
+}
+_OPERATORS = frozenset(
+    {
+        *("TIMES", "OVER", "PLUS", "MINUS", "AT_MOST", "AT_LEAST", "LESS", "MORE"),
+        *("EQUAL", "UNEQUAL", "TILDE", "AND", "OR"),
+    }
+)
+
+
+def parse(text: str) -> Program | UseLine:
+    """Parse a policy.
+
+    Raises:
+        Fault: BAD_POLICY, with the column, what was expected and a suggestion.
+    """
+    if len(text) > LARGEST_CHARACTERS:
+        raise Fault(
+            FaultType.BAD_POLICY,
+            f"the policy has more than {LARGEST_CHARACTERS} characters",
+            where="column 1",
+            hint="say the same with fewer rules; a policy is a line or a page",
+        )
+    _check_characters(text)
+    hidden, bodies = _hide_bodies(text)
+    _check_depth(text, hidden)
+    try:
+        tree = _parser().parse(hidden)
+        found: Program | UseLine = _Build(text, bodies).transform(tree)
+    except UnexpectedInput as trouble:
+        raise _explain(text, hidden, trouble) from None
+    except VisitError as trouble:
+        if isinstance(trouble.orig_exc, Fault):
+            raise trouble.orig_exc from None
+        raise
+    if isinstance(found, Program) and len(found.rules) > MOST_RULES:
+        raise refuse(
+            text,
+            found.rules[MOST_RULES].at,
+            f"there are {len(found.rules)} rules",
+            expected=f"at most {MOST_RULES}",
+            hint='join rules that say the same: comm ~ "a|b|c"',
+        )
+    return found
+
+
+@cache
+def _parser() -> Lark:
+    return Lark(_GRAMMAR.read_text(), parser="lalr", maybe_placeholders=False)
+
+
+def _check_characters(text: str) -> None:
+    for at, each in enumerate(text):
+        if each in "\n\r\t" or (each.isascii() and each.isprintable()):
+            continue
+        raise refuse(
+            text,
+            at,
+            f"the character {each!a} cannot be in a policy",
+            expected="printable ASCII",
+            hint="in a glob, `?` stands for any one byte of a name, `*` for any number",
+        )
+
+
+def _hide_bodies(text: str) -> tuple[str, dict[int, str]]:
+    """The text with each C body overwritten, and the bodies by their offset."""
+    bodies: dict[int, str] = {}
+    pieces: list[str] = []
+    at = done = 0
+    while at < len(text):
+        if text[at] == '"':
+            at = _end_of_quoted(text, at)
+        elif text[at] == "#":
+            end = text.find("\n", at)
+            at = end if end >= 0 else len(text)
+        elif opening := _c_block_at(text, at):
+            end = end_of_body(text, opening)
+            bodies[opening] = text[opening:end]
+            pieces += [text[done:opening], HIDDEN * (end - opening)]
+            at = done = end
+        else:
+            at += 1
+    return "".join([*pieces, text[done:]]), bodies
+
+
+def _end_of_quoted(text: str, at: int) -> int:
+    """The offset behind the text that is quoted from `at` on."""
+    end = at + 1
+    while end < len(text) and text[end] not in '"\n':
+        end += 2 if text[end] == "\\" else 1
+    return min(end + 1, len(text))
+
+
+def _c_block_at(text: str, at: int) -> int:
+    """The offset behind the brace of `c HOOK {` that begins at `at`, or 0."""
+    if text[at] != "c" or (at and (text[at - 1].isalnum() or text[at - 1] == "_")):
+        return 0
+    end = at + 1
+    while end < len(text) and text[end] in " \t":
+        end += 1
+    word = end
+    while end < len(text) and (text[end].isalnum() or text[end] == "_"):
+        end += 1
+    if word == at + 1 or end == word:
+        return 0
+    while end < len(text) and text[end] in " \t":
+        end += 1
+    return end + 1 if end < len(text) and text[end] == "{" else 0
+
+
+def _check_depth(text: str, hidden: str) -> None:
+    depth = 0
+    for at, each in enumerate(hidden):
+        depth += {"(": 1, ")": -1}.get(each, 0)
+        if depth > DEEPEST:
+            raise refuse(
+                text,
+                at,
+                f"more than {DEEPEST} parentheses are open",
+                hint="write a simpler expression",
+            )
+
+
+def _explain(text: str, hidden: str, trouble: UnexpectedInput) -> Fault:
+    """lark's trouble in our words."""
+    at = trouble.pos_in_stream if trouble.pos_in_stream is not None else len(text)
+    if isinstance(trouble, UnexpectedToken):
+        names = set(trouble.accepts or trouble.expected)
+        ended = trouble.token.type == "$END"
+        word = str(trouble.token)
+    else:
+        names = set(getattr(trouble, "allowed", None) or ())
+        ended = isinstance(trouble, UnexpectedEOF)
+        word = ""
+    if ended:
+        at = len(text.rstrip())
+    shown = _word_at(text, at)
+    keywords = {
+        str(terminal.pattern.value)
+        for terminal in _parser().terminals
+        if terminal.name in names and terminal.pattern.type == "str"
+    }
+    words = {each for each in keywords if each.isalpha()}
+    expected = [_CALLED[each] for each in sorted(names) if each in _CALLED]
+    if names & _OPERATORS:
+        expected.append("an operator")
+    shortlist = sorted(words) if len(words) <= 5 else []
+    if len(words) > 5:
+        expected.append("a property or a rule" if "slice" in words else "a keyword")
+    if isinstance(trouble, UnexpectedCharacters):
+        hint = _hint_for_character(text, at)
+    else:
+        hint = suggestion(word, words, _hint_for_names(names, ended))
+    what = "the policy ends too early" if ended else f"{shown!r} is not expected here"
+    return refuse(text, at, what, expected=listing([*shortlist, *expected]), hint=hint)
+
+
+def _word_at(text: str, at: int) -> str:
+    end = at + 1
+    while end < len(text) and at < len(text) and text[at].isalnum() and text[end].isalnum():
+        end += 1
+    return text[at : min(end, at + 40)] or "the end"
+
+
+def _hint_for_character(text: str, at: int) -> str:
+    if at < len(text) and text[at] == '"':
+        return 'close the quotes on the same line; inside them, write \\" for a quote'
+    if at < len(text) and text[at] == "\n":
+        return "an expression is written on one line"
+    return "see docs/policy-language.md for what a policy is made of"
+
+
+def _hint_for_names(names: set[str], ended: bool) -> str:
+    if "RBRACE" in names and ended:
+        return "close the rule with '}'"
+    if "RPAR" in names:
+        return "close the parenthesis with ')'"
+    if "_SEP" in names:
+        return "put ';' or a new line between two properties or rules"
+    return "see docs/policy-language.md for what a policy is made of"
+
+
+def _escaped(text: str, token: Token) -> str:
+    """A quoted text without quotes and escapes: `\\"` and `\\\\` are the only ones."""
+    start = token.start_pos or 0
+    inner, found, at = str(token)[1:-1], "", 0
+    while at < len(inner):
+        if inner[at] == "\\":
+            at += 1
+            if inner[at] not in '"\\':
+                raise refuse(
+                    text,
+                    start + at,
+                    f"'\\{inner[at]}' is no escape",
+                    expected="'\\\"' or '\\\\'",
+                    hint="write '\\\\' for a backslash; globs have no other escapes",
+                )
+        found += inner[at]
+        at += 1
+    return found
+
+
+def _at(item: "Token | Expression") -> int:
+    """Where a token or the leftmost part of an expression stands."""
+    match item:
+        case Token():
+            return item.start_pos or 0
+        case Binary(_, left, _):
+            return _at(left)
+    return item.at
+
+
+@v_args(inline=True)
+class _Build(Transformer[Token, Program | UseLine]):
+    """From lark's tree to ours, bottom up."""
+
+    def __init__(self, text: str, bodies: dict[int, str]) -> None:
+        super().__init__()
+        self._text = text
+        self._bodies = bodies
+
+    def start(self, found: Program | UseLine) -> Program | UseLine:
+        return found
+
+    def use(self, name: Token, *settings: tuple[str, str, int]) -> UseLine:
+        seen: set[str] = set()
+        for key, _, at in settings:
+            if key in seen:
+                raise refuse(self._text, at, f"{key!r} is set twice", hint="keep one of the two")
+            seen.add(key)
+        return UseLine(str(name), tuple((key, value) for key, value, _ in settings), at=_at(name))
+
+    def setting(self, key: Token, value: Token) -> tuple[str, str, int]:
+        return str(key), str(value), _at(key)
+
+    def program(self, *items: Property | Rule) -> Program:
+        return Program(
+            tuple(each for each in items if not isinstance(each, Rule)),
+            tuple(each for each in items if isinstance(each, Rule)),
+        )
+
+    def rule(self, selector: Token | Expression, *rest: Property | Token) -> Rule:
+        properties = tuple(each for each in rest if not isinstance(each, Token))
+        closing = next(each for each in rest if isinstance(each, Token))
+        everybody = isinstance(selector, Token)
+        return Rule(
+            None if everybody else selector,  # type: ignore[arg-type]
+            properties,
+            at=_at(selector),
+            end=_at(closing) + 1,
+        )
+
+    def slice(self, value: Expression) -> Slice:
+        return Slice(value, at=_at(value))
+
+    def order(self, *parts: Token | Expression) -> OrderBy:
+        first = parts[0]
+        if isinstance(first, Token):
+            return OrderBy(Order(str(first)), at=_at(first))
+        return OrderBy(Order.BY, first, str(parts[-1]) == "desc", at=_at(first))
+
+    def tier(self, word: Token) -> TierOf:
+        if str(word) not in set(Tier):
+            raise refuse(
+                self._text,
+                _at(word),
+                f"{str(word)!r} is no tier",
+                expected=listing(Tier),
+                hint=suggestion(str(word), Tier, "`normal` is where everybody is by default"),
+            )
+        return TierOf(Tier(str(word)), at=_at(word))
+
+    def weight(self, _: Token, number: Token) -> Weight:
+        value = self.number(number)
+        if value.type is not Type.COUNT or not 1 <= value.value <= 10_000:
+            raise refuse(
+                self._text,
+                _at(number),
+                f"{str(number)!r} is no weight",
+                expected="a whole number from 1 to 10000",
+                hint="100 is what a task of nice 0 has; 400 gets four times as much",
+            )
+        return Weight(value.value, at=_at(number))
+
+    def share(self, operator: Token, number: Token) -> Share:
+        value = self.number(number)
+        percent, rest = divmod(value.value, 10)
+        if not value.percent or rest or not 1 <= percent <= 99:
+            raise refuse(
+                self._text,
+                _at(number),
+                f"{str(number)!r} is no share",
+                expected="whole percents of the machine, 1% to 99%",
+                hint="write for example: share <= 20%",
+            )
+        return Share(percent, str(operator) == ">=", at=_at(number))
+
+    def cpus(self, token: Token) -> Cpus:
+        ranges: list[tuple[int, int]] = []
+        for part in str(token).split(","):
+            first, _, last = part.strip().partition("-")
+            if len(part.strip()) > 12:
+                raise refuse(
+                    self._text, _at(token), f"{part.strip()[:20]!r} is no CPU", hint="count from 0"
+                )
+            ranges.append((int(first), int(last or first)))
+            if ranges[-1][0] > ranges[-1][1]:
+                raise refuse(
+                    self._text,
+                    _at(token),
+                    f"the range {part.strip()} ends before it begins",
+                    hint=f"write {last}-{first}",
+                )
+        return Cpus(_joined(ranges), at=_at(token))
+
+    def preempt(self, word: Token) -> Preempt:
+        return Preempt(at=_at(word))
+
+    def reach(self, word: Token) -> ReachOf:
+        return ReachOf(Reach(str(word)), at=_at(word))
+
+    def sticky(self, word: Token) -> Sticky:
+        return Sticky(at=_at(word))
+
+    def cblock(self, hook: Token, *rest: Token) -> CBlock:
+        if len(rest) < 2:
+            raise refuse(
+                self._text,
+                _at(hook),
+                "the C block is empty",
+                expected="C code that returns a value",
+                hint=f"write for example: c {hook} {{ return ms(3); }}",
+            )
+        return CBlock(Hook(str(hook)), self._bodies[_at(rest[0])].strip(), at=_at(rest[0]))
+
+    def number(self, token: Token) -> Literal:
+        try:
+            return units.literal(str(token), _at(token))
+        except ValueError as trouble:
+            raise refuse(
+                self._text,
+                _at(token),
+                f"{str(token)!r} cannot be used: {trouble}",
+                expected="a number, or one with ns, us, ms, s or %",
+                hint="write for example 500us, 3ms or 20%",
+            ) from None
+
+    def text(self, token: Token) -> Text:
+        return Text(_escaped(self._text, token), at=_at(token))
+
+    def name(self, token: Token) -> Name:
+        return Name(str(token), at=_at(token))
+
+    def call(self, name: Token, *arguments: Expression) -> Call:
+        return Call(str(name), arguments, at=_at(name))
+
+    def inner(self, expression: Expression) -> Expression:
+        return expression
+
+    def binary(self, left: Expression, operator: Token, right: Expression) -> Binary:
+        return Binary(str(operator), left, right, at=_at(operator))
+
+    def either(self, left: Expression, right: Expression) -> Binary:
+        return Binary("or", left, right, at=_at(right))
+
+    def both(self, left: Expression, right: Expression) -> Binary:
+        return Binary("and", left, right, at=_at(right))
+
+    def negation(self, operator: Token, operand: Expression) -> Unary:
+        return Unary(str(operator), operand, at=_at(operator))
+
+
+def _joined(ranges: list[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
+    """The same CPUs in as few ascending ranges as there can be."""
+    joined: list[tuple[int, int]] = []
+    for first, last in sorted(ranges):
+        if joined and first <= joined[-1][1] + 1:
+            joined[-1] = (joined[-1][0], max(joined[-1][1], last))
+        else:
+            joined.append((first, last))
+    return tuple(joined)

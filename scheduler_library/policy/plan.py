@@ -1,0 +1,546 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a policy amounts to: classes of tasks, and the queues that they wait in.
+
+Every rule is a class, and there is one for the rest. Classes that order their tasks in the
+same way, in the same tier, on the same CPUs and without a share of their own wait in one
+queue. All that contradicts itself, can never be reached or asks for what this machine does
+not have is refused here.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+
+from process import Fault, FaultType
+from scheduler_library.policy.c_block import Body, check_body
+from scheduler_library.policy.formatter import format_expression, format_property
+from scheduler_library.policy.syntax import (
+    Binary,
+    CBlock,
+    Cpus,
+    Expression,
+    Hook,
+    Literal,
+    Name,
+    Order,
+    OrderBy,
+    Preempt,
+    Program,
+    Property,
+    Reach,
+    ReachOf,
+    Rule,
+    Share,
+    Slice,
+    Sticky,
+    Text,
+    Tier,
+    TierOf,
+    Type,
+    Weight,
+    walk,
+)
+from scheduler_library.policy.trouble import refuse
+from scheduler_library.policy.typecheck import Types
+from scheduler_library.policy.units import written
+from scheduler_library.policy.vocabulary import FACTS
+
+# A slice below costs more in switches than it gives; above, others wait long for their turn.
+SHORTEST_SLICE_NS = 50_000
+LONGEST_SLICE_NS = 100_000_000
+DEFAULT_SLICE_NS = 3_000_000
+# What lower tiers keep of the machine however much the higher ones want, percent.
+NORMAL_KEEPS = 20
+IDLE_KEEPS = 2
+# What tasks without an expected runtime keep beside those that are ordered by one, percent.
+UNKNOWN_KEEPS = 30
+# All that is promised to anybody may come to this, percent; the rest keeps things moving.
+MOST_PROMISED = 95
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What names and CPU numbers are checked against.
+
+    `nr_cpus` counts possible CPUs; `users` gives the number of a user, None for no such user.
+    """
+
+    nr_cpus: int
+    users: Callable[[str], int | None]
+
+
+@dataclass(frozen=True)
+class Key:
+    """The order within a queue; `value` is an expression, or a C body, with BY only."""
+
+    order: Order = Order.VTIME
+    value: Expression | None = None
+    body: Body | None = None
+    descending: bool = False
+
+    @property
+    def learned(self) -> bool:
+        """Whether tasks have a place only once their runtime is known."""
+        if self.body is not None:
+            return "expected_runtime" in self.body.facts
+        return self.value is not None and "expected_runtime" in facts_of(self.value)
+
+
+@dataclass(frozen=True)
+class Queue:
+    """One dispatch queue, or one for each CPU or LLC. `number` counts from 0.
+
+    `keeps` and `most` are percents of the machine: guaranteed, and not to be exceeded while
+    others wait; 0 and 100 where nothing is said. `classes` names the rules, for comments.
+    """
+
+    number: int
+    tier: Tier
+    key: Key
+    reach: Reach | None
+    cpus: Cpus | None
+    keeps: int
+    most: int
+    classes: tuple[str, ...] = ()
+    # Where tasks of `key.learned` wait while nothing is known of them.
+    unknown: int = -1
+
+
+@dataclass(frozen=True)
+class Class:
+    """The tasks of one rule. `number` counts rules from 1; 0 is the rest without a rule."""
+
+    number: int
+    source: str
+    selector: Expression | None
+    slice: Expression | Body
+    # Whether the rule says it itself; else it is that of all who do not.
+    own_slice: bool
+    weight: int
+    preempt: bool
+    sticky: bool
+    queue: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All classes in the order they are asked, the last one taking the rest; all queues."""
+
+    classes: tuple[Class, ...]
+    queues: tuple[Queue, ...]
+
+
+def facts_of(expression: Expression) -> frozenset[str]:
+    """The facts that an expression names."""
+    return frozenset(each.name for each in walk(expression) if isinstance(each, Name)) & set(FACTS)
+
+
+def plan(text: str, program: Program, machine: Machine) -> Plan:
+    """Check a program whole, and say what it amounts to.
+
+    Raises:
+        Fault: BAD_POLICY.
+    """
+    if not program.defaults and not program.rules:
+        raise Fault(
+            FaultType.BAD_POLICY,
+            "the policy says nothing",
+            where="column 1",
+            why="expected a property or a rule",
+            hint="write for example: slice 3ms",
+        )
+    return _Planner(text, machine).plan(program)
+
+
+class _Planner:
+    def __init__(self, text: str, machine: Machine) -> None:
+        self._text = text
+        self._machine = machine
+        self._types = Types(text)
+        self._queues: list[Queue] = []
+        # Those with a share of their own, which nobody else waits in.
+        self._own: set[int] = set()
+
+    def plan(self, program: Program) -> Plan:
+        defaults = self._settings(program.defaults)
+        self._check_reachable(program.rules)
+        has_rest = any(rule.selector is None for rule in program.rules)
+        rules = [
+            (number, rule.selector, self._rule_text(rule), self._settings(rule.properties))
+            for number, rule in enumerate(program.rules, 1)
+        ]
+        if not has_rest:
+            said = "; ".join(map(format_property, program.defaults))
+            rules.append((0, None, f"* {{ {said} }}" if said else "* { }", {}))
+        merged = [(n, sel, src, own, _merged(defaults, own)) for n, sel, src, own in rules]
+        tiers = {_tier(settings) for *_, settings in merged}
+        classes = [
+            replace(
+                self._class(number, selector, source, settings, tiers), own_slice="slice" in own
+            )
+            for number, selector, source, own, settings in merged
+        ]
+        queues = self._with_unknown()
+        promised = sum(queue.keeps for queue in queues)
+        if promised > MOST_PROMISED:
+            places = [each for each in self._properties(program) if isinstance(each, Share)]
+            raise refuse(
+                self._text,
+                max((each.at for each in places if each.at_least), default=0),
+                f"{promised}% of the machine are promised",
+                expected=f"at most {MOST_PROMISED}%",
+                hint=f"ask for less; tier normal keeps {NORMAL_KEEPS}% below latency, and idle "
+                f"{IDLE_KEEPS}%, and tasks of unknown runtime {UNKNOWN_KEEPS}%",
+            )
+        return Plan(tuple(classes), tuple(queues))
+
+    def _properties(self, program: Program) -> list[Property]:
+        return [*program.defaults, *(each for rule in program.rules for each in rule.properties)]
+
+    def _rule_text(self, rule: Rule) -> str:
+        return " ".join(self._text[rule.at : rule.end].split())
+
+    # ------------------------------------------------------------ selectors
+
+    def _check_reachable(self, rules: tuple[Rule, ...]) -> None:
+        for number, rule in enumerate(rules):
+            if rule.selector is not None:
+                self._types.require(
+                    rule.selector,
+                    Type.TRUTH,
+                    "a selector says which tasks",
+                    'write for example: comm ~ "name*" { … }, or * { … } for all the rest',
+                )
+                self._check_values(rule.selector)
+            for earlier, before in enumerate(rules[:number], 1):
+                if before.selector is None:
+                    raise refuse(
+                        self._text,
+                        rule.at,
+                        f"rule {number + 1} can never be reached",
+                        expected="nothing after the rule for `*`",
+                        hint=f"put it before rule {earlier}: the first that matches wins",
+                    )
+                if rule.selector is not None and _covers(before.selector, rule.selector):
+                    same = before.properties == rule.properties
+                    raise refuse(
+                        self._text,
+                        rule.at,
+                        f"rule {number + 1} can never be reached"
+                        if same
+                        else f"rule {number + 1} contradicts rule {earlier}",
+                        expected=f"tasks that rule {earlier} does not take already",
+                        hint="the first rule that matches wins: join the two, or put the narrower "
+                        "one first",
+                    )
+
+    def _check_values(self, selector: Expression) -> None:
+        """Names of users have to exist."""
+        for each in walk(selector):
+            match each:
+                case Binary("=" | "!=", Name("user"), Text(user)) if (
+                    self._machine.users(user) is None
+                ):
+                    raise refuse(
+                        self._text,
+                        each.right.at,
+                        f"there is no user {user[:40]!r}",
+                        expected="a user of this machine",
+                        hint="`getent passwd` lists them; or give the number: uid = 1000",
+                    )
+
+    # ------------------------------------------------------------ properties
+
+    def _settings(self, properties: tuple[Property, ...]) -> dict[str, Property]:
+        """The properties of one rule by what they set; nothing twice, nothing contradictory."""
+        found: dict[str, Property] = {}
+        for each in properties:
+            key = _sets(each)
+            if key in found:
+                raise refuse(
+                    self._text,
+                    each.at,
+                    f"`{format_property(each)}` contradicts `{format_property(found[key])}`"
+                    if found[key] != each
+                    else f"`{format_property(each)}` is said twice",
+                    expected=f"one {key} for each rule",
+                    hint="keep one of the two",
+                )
+            found[key] = each
+            self._check(each)
+        most, least = found.get("upper share"), found.get("lower share")
+        if isinstance(most, Share) and isinstance(least, Share) and most.percent < least.percent:
+            raise refuse(
+                self._text,
+                max(most.at, least.at),
+                f"at least {least.percent}% and at most {most.percent}% cannot both be",
+                hint="swap the two",
+            )
+        return found
+
+    def _check(self, each: Property) -> None:
+        match each:
+            case Slice(value):
+                self._types.require(
+                    value, Type.TIME, "the length of a slice", "write for example: slice 3ms"
+                )
+                if isinstance(value, Literal) and not (
+                    SHORTEST_SLICE_NS <= value.value <= LONGEST_SLICE_NS
+                ):
+                    raise refuse(
+                        self._text,
+                        value.at,
+                        f"a slice of {written(value)} is out of bounds",
+                        expected="50us to 100ms",
+                        hint="shorter ones cost more in switches than they give; longer ones let "
+                        "everybody wait",
+                    )
+            case OrderBy(Order.BY, value):
+                assert value is not None
+                found = self._types.of(value)
+                if found not in (Type.TIME, Type.COUNT, Type.RATIO):
+                    raise refuse(
+                        self._text,
+                        each.at,
+                        f"tasks cannot be ordered by {found.value}",
+                        expected="a time or a number",
+                        hint="write for example: order by avg_run, or order by if(nice < 0, 0, 1)",
+                    )
+            case CBlock(_, body):
+                check_body(self._text, each.at, body, frozenset(FACTS))
+            case Cpus(ranges) if ranges[-1][1] >= self._machine.nr_cpus:
+                raise refuse(
+                    self._text,
+                    each.at,
+                    f"there is no CPU {ranges[-1][1]}",
+                    expected=f"CPUs 0 to {self._machine.nr_cpus - 1}",
+                    hint="`lscpu --extended` lists the CPUs of this machine",
+                )
+
+    # ------------------------------------------------------------ classes and queues
+
+    def _class(
+        self,
+        number: int,
+        selector: Expression | None,
+        source: str,
+        settings: dict[str, Property],
+        tiers: set[Tier],
+    ) -> Class:
+        self._check_combination(settings)
+        slice_ = settings.get("slice", Slice(Literal(DEFAULT_SLICE_NS, Type.TIME)))
+        weight = settings.get("weight", Weight(100))
+        assert isinstance(weight, Weight)
+        assert isinstance(slice_, Slice | CBlock)
+        return Class(
+            number,
+            source,
+            selector,
+            slice_.value if isinstance(slice_, Slice) else self._body(slice_),
+            False,
+            weight.value,
+            "preemption" in settings,
+            "stickiness" in settings,
+            self._queue(number, settings, tiers),
+        )
+
+    def _check_combination(self, settings: dict[str, Property]) -> None:
+        cpus, reach, sticky = (settings.get(key) for key in ("CPU set", "reach", "stickiness"))
+        preempt = settings.get("preemption")
+        if cpus is not None and (reach is not None or sticky is not None):
+            other = reach or sticky
+            assert other is not None
+            raise refuse(
+                self._text,
+                max(cpus.at, other.at),
+                f"`{format_property(cpus)}` cannot be combined with `{format_property(other)}`",
+                expected="one of the two",
+                hint="a set of CPUs has one queue, which all of them share",
+            )
+        if sticky is not None and reach == ReachOf(Reach.LLC):
+            raise refuse(
+                self._text,
+                max(sticky.at, reach.at if reach else 0),
+                "`sticky` contradicts `llc`",
+                expected="one of the two",
+                hint="sticky keeps a task on its CPU; llc lets every CPU of its cache run it",
+            )
+        if preempt is not None and _tier(settings) is Tier.IDLE:
+            raise refuse(
+                self._text,
+                preempt.at,
+                "`preempt` contradicts `idle`",
+                expected="a tier above others",
+                hint="nobody runs below the tier idle whose CPU could be taken",
+            )
+
+    def _body(self, block: CBlock) -> Body:
+        return check_body(self._text, block.at, block.body, frozenset(FACTS))
+
+    def _key(self, settings: dict[str, Property]) -> Key:
+        match settings.get("order"):
+            case OrderBy(order, value, descending):
+                return Key(order, value, None, descending)
+            case CBlock() as block:
+                return Key(Order.BY, None, self._body(block))
+        return Key()
+
+    def _queue(self, number: int, settings: dict[str, Property], tiers: set[Tier]) -> int:
+        """The number of the queue for these settings; made when there is none like it."""
+        tier = _tier(settings)
+        most, least = settings.get("upper share"), settings.get("lower share")
+        reach, cpus = settings.get("reach"), settings.get("CPU set")
+        keeps = 0
+        if tier is Tier.NORMAL and Tier.LATENCY in tiers:
+            keeps = NORMAL_KEEPS
+        elif tier is Tier.IDLE and len(tiers) > 1:
+            keeps = IDLE_KEEPS
+        limit = most.percent if isinstance(most, Share) else 100
+        if isinstance(least, Share):
+            keeps = least.percent
+        own = isinstance(most, Share) or isinstance(least, Share)
+        name = f"rule {number}" if number else "the rest"
+        wanted = Queue(
+            len(self._queues),
+            tier,
+            self._key(settings),
+            reach.reach
+            if isinstance(reach, ReachOf)
+            else Reach.LOCAL
+            if "stickiness" in settings
+            else None,
+            cpus if isinstance(cpus, Cpus) else None,
+            min(keeps, limit),
+            limit,
+            (name,),
+        )
+        for queue in self._queues:
+            alike = (queue.tier, queue.key, queue.reach, queue.cpus)
+            same = alike == (wanted.tier, wanted.key, wanted.reach, wanted.cpus)
+            if same and not own and queue.number not in self._own:
+                joined = (*queue.classes, name)
+                self._queues[queue.number] = replace(queue, classes=joined)
+                return queue.number
+        self._queues.append(wanted)
+        if own:
+            self._own.add(wanted.number)
+        return wanted.number
+
+    def _with_unknown(self) -> list[Queue]:
+        """The queues, split where tasks are ordered by what may not be known; keeps shared.
+
+        What a tier keeps it keeps once, however many queues it has.
+        """
+        queues = list(self._queues)
+        for queue in self._queues:
+            if queue.key.learned:
+                number = len(queues)
+                keeps = max(queue.keeps, UNKNOWN_KEEPS * queue.most // 100)
+                queues.append(
+                    Queue(
+                        number,
+                        queue.tier,
+                        Key(),
+                        None,
+                        queue.cpus,
+                        keeps,
+                        queue.most,
+                        tuple(f"{each}, of unknown runtime" for each in queue.classes),
+                    )
+                )
+                queues[queue.number] = replace(queue, unknown=number)
+        for tier, total in ((Tier.NORMAL, NORMAL_KEEPS), (Tier.IDLE, IDLE_KEEPS)):
+            sharing = [q for q in self._queues if q.tier is tier and q.keeps == total]
+            for queue in sharing if len(sharing) > 1 else ():
+                part = max(1, total // len(sharing))
+                queues[queue.number] = replace(queues[queue.number], keeps=part)
+        return queues
+
+
+def _sets(each: Property) -> str:
+    """What a property sets; one rule sets each at most once."""
+    match each:
+        case Slice() | CBlock(Hook.SLICE):
+            return "slice"
+        case OrderBy() | CBlock(Hook.ORDER):
+            return "order"
+        case TierOf():
+            return "tier"
+        case Weight():
+            return "weight"
+        case Share(_, at_least):
+            return "lower share" if at_least else "upper share"
+        case Cpus():
+            return "CPU set"
+        case Preempt():
+            return "preemption"
+        case ReachOf():
+            return "reach"
+        case Sticky():
+            return "stickiness"
+    raise AssertionError(each)
+
+
+def _merged(defaults: dict[str, Property], own: dict[str, Property]) -> dict[str, Property]:
+    """What a rule says itself, and for the rest what is said for everybody.
+
+    A CPU set of the rule's own replaces `local`, `llc` and `sticky` of the defaults, and the
+    other way round: they cannot be combined, and the nearer one is meant. Likewise `sticky`
+    and `llc`; and a rule for the tier idle preempts nobody, whatever the others do.
+    """
+    kept = dict(defaults)
+    if "CPU set" in own:
+        kept.pop("reach", None)
+        kept.pop("stickiness", None)
+    if "reach" in own or "stickiness" in own:
+        kept.pop("CPU set", None)
+    if own.get("reach") == ReachOf(Reach.LLC):
+        kept.pop("stickiness", None)
+    if "stickiness" in own and kept.get("reach") == ReachOf(Reach.LLC):
+        kept.pop("reach")
+    if own.get("tier") == TierOf(Tier.IDLE):
+        kept.pop("preemption", None)
+    return kept | own
+
+
+def _tier(settings: dict[str, Property]) -> Tier:
+    found = settings.get("tier")
+    return found.tier if isinstance(found, TierOf) else Tier.NORMAL
+
+
+def _covers(first: Expression | None, second: Expression) -> bool:
+    """Whether `first` surely takes every task that `second` would."""
+    if first == second:
+        return True
+    if first is None:
+        return True
+    if isinstance(first, Binary) and first.operator == "or":
+        return _covers(first.left, second) or _covers(first.right, second)
+    if isinstance(second, Binary) and second.operator == "and":
+        return _covers(first, second.left) or _covers(first, second.right)
+    if isinstance(second, Binary) and second.operator == "or":
+        return _covers(first, second.left) and _covers(first, second.right)
+    match first, second:
+        case (
+            Binary("~" | "=" as wide, Name(field), Text(patterns)),
+            Binary("~" | "=" as narrow, Name(other), Text(names)),
+        ) if field == other:
+            globs = patterns.split("|") if wide == "~" else []
+            wanted = names.split("|") if narrow == "~" else [names]
+            return all(
+                name in globs
+                or name == patterns
+                or (
+                    not (narrow == "~" and set(name) & set("*?"))
+                    and any(fnmatchcase(name, glob) for glob in globs)
+                )
+                for name in wanted
+            )
+    return False
+
+
+def expression_text(value: Expression | Body | None) -> str:
+    """An expression or body as a comment shows it."""
+    if value is None:
+        return ""
+    return f"c {{ {value.code} }}" if isinstance(value, Body) else format_expression(value)

@@ -1,0 +1,280 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What each expression is: a time, a count, a ratio, a condition. Refuses what does not fit."""
+
+from scheduler_library.policy.syntax import (
+    Binary,
+    Call,
+    Expression,
+    Literal,
+    Name,
+    Text,
+    Type,
+    Unary,
+)
+from scheduler_library.policy.trouble import listing, refuse, suggestion
+from scheduler_library.policy.vocabulary import FACTS, FIELDS, FUNCTIONS, POLICIES, WORDS, Seen
+
+NUMBERS = (Type.COUNT, Type.RATIO)
+COMPARISONS = ("<", "<=", ">", ">=", "=", "!=")
+TRUTHS = ("and", "or")
+
+
+class Types:
+    """The types of one policy's expressions; `text` is for messages."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def require(self, expression: Expression, wanted: Type, what: str, hint: str) -> None:
+        """Raises:
+        Fault: BAD_POLICY where the expression is anything else.
+        """
+        found = self.of(expression)
+        if found is not wanted:
+            raise refuse(
+                self._text,
+                start(expression),
+                f"this is {found.value}",
+                expected=f"{wanted.value}: {what}",
+                hint=hint,
+            )
+
+    def of(self, expression: Expression) -> Type:
+        """The type of an expression.
+
+        Raises:
+            Fault: BAD_POLICY with the column of what does not fit.
+        """
+        match expression:
+            case Literal(_, type_):
+                return type_
+            case Text():
+                return Type.TEXT
+            case Name(name):
+                return self._name(name, expression.at)
+            case Unary("not", operand):
+                self.require(operand, Type.TRUTH, "what `not` turns round", "compare something")
+                return Type.TRUTH
+            case Unary(_, operand):
+                return self._number(operand, "what a minus sign is put before")
+            case Call(function, arguments):
+                return self._call(function, arguments, expression.at)
+            case Binary(operator, left, right):
+                if operator in TRUTHS:
+                    for each in (left, right):
+                        self.require(each, Type.TRUTH, f"each side of `{operator}`", "compare")
+                    return Type.TRUTH
+                if operator == "~" or self._is_text(left) or self._is_text(right):
+                    self._match(operator, left, right, expression.at)
+                    return Type.TRUTH
+                if operator in COMPARISONS:
+                    self._same(left, right, f"`{operator}`")
+                    return Type.TRUTH
+                return self._arithmetic(operator, left, right)
+        raise AssertionError(expression)
+
+    # ------------------------------------------------------------ names
+
+    def _name(self, name: str, at: int) -> Type:
+        word = WORDS.get(name)
+        if word is None:
+            raise refuse(
+                self._text,
+                at,
+                f"there is no fact {name!r}",
+                expected=listing([*FACTS, *FIELDS]),
+                hint=suggestion(name, WORDS, "`schedpilot check` refuses what it does not know"),
+            )
+        return word.type
+
+    def _is_text(self, expression: Expression) -> bool:
+        if isinstance(expression, Name):
+            word = WORDS.get(expression.name)
+            return word is not None and word.type is Type.TEXT
+        return isinstance(expression, Text)
+
+    def _match(self, operator: str, left: Expression, right: Expression, at: int) -> None:
+        """`field ~ "globs"`, `field = "text"`, `policy = batch`."""
+        texts = [name for name, word in FIELDS.items() if word.type is Type.TEXT]
+        if not isinstance(left, Name) or not self._is_text(left):
+            if isinstance(left, Name) and left.name not in WORDS:
+                self._name(left.name, left.at)
+            shown = left.name if isinstance(left, Name) else "this"
+            raise refuse(
+                self._text,
+                start(left),
+                f"{shown!r} has no text to compare",
+                expected=f"on the left of `{operator}`: {listing(texts)}",
+                hint="numbers are compared with =, !=, <, <=, > and >=",
+            )
+        if operator not in ("~", "=", "!="):
+            raise refuse(
+                self._text,
+                at,
+                f"texts cannot be compared with `{operator}`",
+                expected="~, = or !=",
+                hint=f'write for example: {left.name} ~ "name*"',
+            )
+        if left.name == "policy":
+            word = right.name if isinstance(right, Name) else ""
+            word = right.value if isinstance(right, Text) else word
+            if operator == "~" or word not in POLICIES:
+                raise refuse(
+                    self._text,
+                    start(right),
+                    "this is no scheduling policy",
+                    expected=listing(POLICIES),
+                    hint=suggestion(word, POLICIES, "write for example: policy = batch"),
+                )
+            return
+        if not isinstance(right, Text):
+            shown = right.name if isinstance(right, Name) else "..."
+            raise refuse(
+                self._text,
+                start(right),
+                f"{left.name!r} is compared with a text",
+                expected="a quoted text",
+                hint=f'put it in quotes: {left.name} {operator} "{shown}"',
+            )
+        if FIELDS[left.name].seen is Seen.COMPILER and operator == "~":
+            raise refuse(
+                self._text,
+                at,
+                "user names are not matched by globs",
+                expected="= or !=",
+                hint='write for example: user = "batch" or user = "build"',
+            )
+        self._patterns(right, operator)
+
+    def _patterns(self, text: Text, operator: str) -> None:
+        patterns = text.value.split("|") if operator == "~" else [text.value]
+        if not all(patterns):
+            raise refuse(
+                self._text,
+                text.at,
+                "a pattern is empty",
+                expected="something between the quotes and on both sides of `|`",
+                hint="`*` alone matches every name",
+            )
+        longest = max(patterns, key=len)
+        if len(longest) > 200 or len(patterns) > 32:
+            raise refuse(
+                self._text,
+                text.at,
+                "there are too many patterns, or one is too long",
+                expected="at most 32 patterns of 200 characters",
+                hint="split them over two rules",
+            )
+        if operator == "~" and "[" in text.value:
+            raise refuse(
+                self._text,
+                text.at,
+                "globs have no `[`",
+                expected="`*`, `?` and `|`",
+                hint='name what you mean: "cc1|cc2", or use ?',
+            )
+
+    # ------------------------------------------------------------ numbers
+
+    def _number(self, expression: Expression, what: str) -> Type:
+        found = self.of(expression)
+        if found not in (Type.TIME, *NUMBERS):
+            raise refuse(
+                self._text,
+                start(expression),
+                f"this is {found.value}",
+                expected=f"{what}: a number or a time",
+                hint="see the facts in docs/policy-language.md",
+            )
+        return found
+
+    def _same(self, left: Expression, right: Expression, where: str) -> Type:
+        """The type of two values that are compared, added or chosen from."""
+        first, second = self._number(left, where), self._number(right, where)
+        return self._alike((left, first), (right, second), where)
+
+    def _alike(
+        self, one: tuple[Expression, Type], other_one: tuple[Expression, Type], where: str
+    ) -> Type:
+        """The type of two values whose types are known."""
+        (left, first), (right, second) = one, other_one
+        if first is second:
+            return first
+        if first in NUMBERS and second in NUMBERS:
+            return Type.RATIO
+        time, other = (left, right) if first is Type.TIME else (right, left)
+        shown = time.name if isinstance(time, Name) else "the other side"
+        raise refuse(
+            self._text,
+            start(other),
+            f"this is {(second if other is right else first).value}, and {shown} is a time",
+            expected=f"a time on both sides of {where}",
+            hint="give the number a unit: 500us, 3ms, 2s"
+            if isinstance(other, Literal)
+            else "divide one time by another to get a ratio",
+        )
+
+    def _arithmetic(self, operator: str, left: Expression, right: Expression) -> Type:
+        if operator in "+-":
+            return self._same(left, right, f"`{operator}`")
+        first = self._number(left, f"the left of `{operator}`")
+        second = self._number(right, f"the right of `{operator}`")
+        if operator == "*":
+            if first is second is Type.TIME:
+                raise refuse(
+                    self._text,
+                    start(right),
+                    "a time cannot be multiplied by a time",
+                    expected="a number or a ratio on one side",
+                    hint="divide, or leave one of the units out",
+                )
+            if Type.TIME in (first, second):
+                return Type.TIME
+            return Type.COUNT if first is second is Type.COUNT else Type.RATIO
+        if second is Type.TIME:
+            if first is not Type.TIME:
+                raise refuse(
+                    self._text,
+                    start(right),
+                    f"{first.value} cannot be divided by a time",
+                    expected="a time on the left, too",
+                    hint="`wakeups` is the frequency that the language knows",
+                )
+            return Type.RATIO
+        return Type.TIME if first is Type.TIME else Type.RATIO
+
+    def _call(self, function: str, arguments: tuple[Expression, ...], at: int) -> Type:
+        wanted = FUNCTIONS.get(function)
+        if wanted is None:
+            raise refuse(
+                self._text,
+                at,
+                f"there is no function {function!r}",
+                expected=listing(FUNCTIONS),
+                hint=suggestion(function, FUNCTIONS, "facts are written without parentheses"),
+            )
+        if len(arguments) != wanted:
+            raise refuse(
+                self._text,
+                at,
+                f"{function!r} has {len(arguments)} arguments",
+                expected=f"{wanted}",
+                hint={
+                    "clamp": "write clamp(value, least, most)",
+                    "if": "write if(condition, value, otherwise)",
+                }.get(function, f"write {function}(a, b)"),
+            )
+        if function == "if":
+            self.require(arguments[0], Type.TRUTH, "the first argument of `if`", "compare")
+            return self._same(arguments[1], arguments[2], "`if`")
+        # Each argument is looked at once: calls within calls would take for ever else.
+        where = f"`{function}`"
+        found = self._number(arguments[0], where)
+        for each in arguments[1:]:
+            found = self._alike((arguments[0], found), (each, self._number(each, where)), where)
+        return found
+
+
+def start(expression: Expression) -> int:
+    """Where an expression begins."""
+    return start(expression.left) if isinstance(expression, Binary) else expression.at

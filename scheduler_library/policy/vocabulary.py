@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The words of the language: facts of tasks, selectors' fields, functions.
+
+docs/policy-language.md lists them for people; a test holds the two together.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from scheduler_library.policy.syntax import Type
+
+
+class Seen(StrEnum):
+    """Who can tell the value of a field."""
+
+    KERNEL = "kernel"
+    # Resolved by the daemon, and passed down in the map `selected`.
+    DAEMON = "daemon"
+    # Looked up once, when the policy is compiled.
+    COMPILER = "compiler"
+
+
+@dataclass(frozen=True)
+class Word:
+    """A fact or a field. `c` is the C expression of a number, on a task `p` with `t` of ours."""
+
+    type: Type
+    meaning: str
+    c: str = ""
+    seen: Seen = Seen.KERNEL
+
+
+FACTS: dict[str, Word] = {
+    "vtime": Word(Type.TIME, "CPU time it has had, as a task of weight 100", "(s64)t->vtime"),
+    "wait": Word(Type.TIME, "how long it last waited for a CPU", "(s64)t->wait"),
+    "ran": Word(Type.TIME, "CPU time since it last woke up", "(s64)t->ran"),
+    "slept": Word(Type.TIME, "how long it last slept", "(s64)t->slept"),
+    "avg_run": Word(Type.TIME, "CPU time between two sleeps, on average", "(s64)t->avg_run"),
+    "avg_sleep": Word(Type.TIME, "length of its sleeps, on average", "(s64)t->avg_sleep"),
+    "wakeups": Word(Type.COUNT, "how often it wakes up in a second", "wakeups(t)"),
+    "expected_runtime": Word(
+        Type.TIME, "CPU time that its whole run will take, learned", "(s64)t->expected_runtime"
+    ),
+    "weight": Word(Type.COUNT, "its weight from nice or cgroup; 100 is usual", "(s64)p->scx.weight"),
+    "nice": Word(Type.COUNT, "its nice value, -20 to 19", "nice(p)"),
+    "age": Word(Type.TIME, "time since it was started", "age(p)"),
+    "cpu_share": Word(Type.RATIO, "part of one CPU that it uses, on average", "cpu_share(t)"),
+}
+
+FIELDS: dict[str, Word] = {
+    "comm": Word(Type.TEXT, "name of the process (of its first thread)"),
+    "thread_name": Word(Type.TEXT, "name of the thread"),
+    "cmd": Word(Type.TEXT, "the whole command line", seen=Seen.DAEMON),
+    "cgroup": Word(Type.TEXT, "path of its cgroup", seen=Seen.DAEMON),
+    "unit": Word(Type.TEXT, "its systemd unit", seen=Seen.DAEMON),
+    "user": Word(Type.TEXT, "name of its user; = and != only", seen=Seen.COMPILER),
+    "uid": Word(Type.COUNT, "number of its user", "uid(p)"),
+    "pid": Word(Type.COUNT, "number of the thread", "p->pid"),
+    "tgid": Word(Type.COUNT, "number of the process", "p->tgid"),
+    "policy": Word(Type.TEXT, "its scheduling policy: normal, batch, idle or ext"),
+    "kthread": Word(Type.TRUTH, "it is a thread of the kernel", "(p->flags & PF_KTHREAD)"),
+}
+
+# From include/uapi/linux/sched.h.
+POLICIES = {"normal": 0, "batch": 3, "idle": 5, "ext": 7}
+
+# Name to the number of arguments.
+FUNCTIONS = {"min": 2, "max": 2, "clamp": 3, "if": 3}
+
+WORDS = FACTS | FIELDS
