@@ -1,0 +1,612 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * policy-9365e469: made by schedpilot from the policy
+ *
+ *	avg_run < 2ms and wakeups > 20 { latency; preempt; slice 1ms }
+ *
+ * Each runnable task waits in just one queue; every queue is served by every CPU that may
+ * run its tasks; who has waited max_wait_ns is served out of turn; slices are bounded.
+ */
+#include <scx/common.bpf.h>
+
+char _license[] SEC("license") = "GPL";
+
+UEI_DEFINE(uei);
+
+#define QUEUE_0 0 /* latency: rule 1 */
+#define QUEUE_1 1 /* normal: the rest */
+
+/* Every how often a CPU looks for tasks that have waited too long, ns, and how many it serves. */
+#define LOOK_NS	     100000000
+#define LATE_AT_ONCE 32
+
+/* What such a task gets where others were promised more than it, ns. */
+#define LATE_SLICE_NS 1000000
+
+/* Slices become no shorter than this for want of time, ns; nor longer than that for anything. */
+#define SQUEEZED_NS 500000
+#define SHORTEST_NS 50000
+#define LONGEST_NS  100000000
+
+/* A promise is kept in turns of about this, ns, which nobody interrupts. */
+#define OWED_NS 1000000
+
+/* Live. the rest: at least this much of the machine, percent. */
+volatile u64 keeps_percent = 20;
+/* Live. The 2ms in the policy, ns. */
+volatile u64 rule1_when_ns = 2000000;
+/* Live. The 1ms in the policy, ns. */
+volatile u64 rule1_slice_ns = 1000000;
+/* Live. The 3ms in the policy, ns. */
+volatile u64 slice_ns = 3000000;
+/* Live. A task that slept may be at most this far behind the clock, ns of virtual time. */
+volatile u64 credit_ns = 3000000;
+/* Live. No task shall wait longer than about this for its turn, ns. */
+volatile u64 max_wait_ns = 800000000;
+
+/* Counters in the map `stats`, summed over CPUs by the reader. */
+enum counter_index {
+	STAT_DIRECT,  /* wakeups that found an idle CPU */
+	STAT_QUEUED,  /* tasks that joined a queue */
+	STAT_KTHREAD, /* per-CPU kernel threads let through */
+	STAT_LATE,    /* tasks served out of order because they waited too long */
+	STAT_OWED,    /* turns that a queue got because they were promised to it */
+	STAT_PREEMPT, /* CPUs taken from a task of a lower tier */
+	NR_COUNTERS,
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, NR_COUNTERS);
+	__type(key, u32);
+	__type(value, u64);
+} stats SEC(".maps");
+
+struct task_ctx {
+	/* Virtual time, ns of CPU time of a task of weight 100. */
+	u64 vtime;
+	/* When it last began to run, and when to wait, ns; 0 while it does not. */
+	u64 started_at;
+	u64 queued_at;
+	/* Its part of runnable_weight; 0 while it sleeps. */
+	u64 counted;
+	/* The rule that it is under, and the queue where it waits or did last. */
+	u32 class;
+	u32 queue;
+	/* The queue whose weight it is part of. */
+	u32 counted_in;
+	/* CPU time since it last woke, ns. */
+	u64 ran;
+	/* CPU time between two sleeps, on average, ns. */
+	u64 avg_run;
+	/* When it last woke, and the time between two wakeups on average, ns. */
+	u64 woke_at;
+	u64 avg_interval;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct task_ctx);
+} tasks SEC(".maps");
+
+struct cpu_ctx {
+	/* Its task is not to be interrupted before, ns. */
+	u64 from;
+	/* Tier of its task, 1 to 3; 0: none of ours; 4: somebody is on the way. */
+	u32 occupant;
+	/* The turn about to begin was promised to the queue. */
+	u32 owed;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct cpu_ctx);
+} cpus SEC(".maps");
+
+/* Virtual time of the machine, and the weight of all runnable tasks. */
+static u64 clock;
+static u64 runnable_weight;
+/* When somebody last looked for late tasks, ns. */
+static u64 looked_at;
+static u64 nr_online = 1;
+/* Possible CPUs. */
+static u32 nr_cpus = 1;
+/*
+ * Runnable weight of each queue, and its virtual time: what it had by its weight. Arrays are
+ * not static: clang splits those of which it sees every use, and their types are lost.
+ */
+u64 weight_in[2];
+u64 had[2];
+/* CPU time that a queue was promised and has not had, ns. */
+s64 owed[2];
+
+static void count(u32 which)
+{
+	u64 *value = bpf_map_lookup_elem(&stats, &which);
+
+	if (value)
+		(*value)++;
+}
+
+static struct task_ctx *ctx_of(struct task_struct *p)
+{
+	return bpf_task_storage_get(&tasks, p, 0, 0);
+}
+
+static struct cpu_ctx *cpu_ctx(s32 cpu)
+{
+	u32 zero = 0;
+
+	return bpf_map_lookup_percpu_elem(&cpus, &zero, cpu);
+}
+
+/* Before, on a clock that may wrap. */
+static bool before(u64 a, u64 b)
+{
+	return (s64)(a - b) < 0;
+}
+
+/* Exponential average over about the last four values. */
+static u64 average(u64 old, u64 value)
+{
+	return (old * 3 + value) / 4;
+}
+
+/* Wakeups a second, on average. */
+static s64 wakeups(const struct task_ctx *t)
+{
+	return t->avg_interval ? 1000000000 / t->avg_interval : 0;
+}
+
+/* The rule that a task is under: the first that matches. */
+static u32 classify(struct task_struct *p, struct task_ctx *t)
+{
+	/* avg_run < 2ms and wakeups > 20 { latency; preempt; slice 1ms } */
+	if (((s64)t->avg_run < (s64)rule1_when_ns) && (wakeups(t) > 20))
+		return 0;
+	/* * { } */
+	return 1;
+}
+
+static u64 weight_of(const struct task_struct *p, const struct task_ctx *t)
+{
+	u64 weight = p->scx.weight;
+
+	return weight ? weight : 1;
+}
+
+/* How far the clock moves in max_wait_ns when every CPU is busy. */
+static u64 reach(void)
+{
+	u64 weight = runnable_weight;
+
+	return max_wait_ns * nr_online * 100 / (weight > 100 ? weight : 100);
+}
+
+/* The task's virtual time, brought within bounds of the clock. */
+static u64 settle(struct task_ctx *t)
+{
+	u64 now = clock, ahead = reach();
+
+	if (before(t->vtime, now - credit_ns))
+		t->vtime = now - credit_ns;
+	if (before(now + ahead, t->vtime))
+		t->vtime = now + ahead;
+	return t->vtime;
+}
+
+/* The slice that the policy wants for the task, within bounds, shorter where many wait. */
+static u64 slice_for(struct task_struct *p, struct task_ctx *t, s32 waiting)
+{
+	u64 fit = max_wait_ns * nr_online / (waiting > 0 ? waiting + 1 : 1);
+	s64 wanted;
+
+	switch (t->class) {
+	case 0: /* slice 1ms (rule 1) */
+		wanted = (s64)rule1_slice_ns;
+		break;
+	default: /* slice 3ms */
+		wanted = (s64)slice_ns;
+		break;
+	}
+	if (wanted < SHORTEST_NS)
+		wanted = SHORTEST_NS;
+	if (wanted > LONGEST_NS)
+		wanted = LONGEST_NS;
+	if (fit < SQUEEZED_NS)
+		fit = SQUEEZED_NS;
+	return wanted < fit ? wanted : fit;
+}
+
+/* A task's place in its queue. */
+static u64 place_of(struct task_struct *p, struct task_ctx *t)
+{
+	return settle(t);
+}
+
+/* Put the task under its rule and into its queue. */
+static void place(struct task_struct *p, struct task_ctx *t)
+{
+	u32 queue;
+
+	t->class = classify(p, t);
+	switch (t->class) {
+	case 0:
+		queue = QUEUE_0;
+		break;
+	default:
+		queue = QUEUE_1;
+		break;
+	}
+	t->queue = queue;
+}
+
+/*
+ * Count the task's weight where it waits. A queue that had nobody begins near the machine's
+ * clock, as a task does that slept.
+ */
+static void count_in(struct task_ctx *t)
+{
+	u32 queue = t->queue;
+
+	if (!t->counted || queue >= 2 || t->counted_in >= 2)
+		return;
+	if (before(had[queue], clock - credit_ns))
+		had[queue] = clock - credit_ns;
+	if (queue == t->counted_in)
+		return;
+	__sync_fetch_and_sub(&weight_in[t->counted_in], t->counted);
+	__sync_fetch_and_add(&weight_in[queue], t->counted);
+	t->counted_in = queue;
+}
+
+/* Add, within bounds that keep the past from weighing for ever. Lost updates do no harm. */
+static void put_down(s64 *account, s64 change, s64 most)
+{
+	s64 value = *account + change;
+
+	*account = value > most ? most : value < -most ? -most : value;
+}
+
+/* Put down what the task has run since `started_at`, and start anew from `now`. */
+static void charge(struct task_struct *p, struct task_ctx *t, u64 now)
+{
+	u64 ran = now - t->started_at, weight = weight_of(p, t), all = runnable_weight;
+	s64 own, most = 20000000 * nr_online;
+	u32 queue = t->queue;
+	u64 ours;
+
+	t->started_at = now;
+	t->vtime += ran * 100 / weight;
+	__sync_fetch_and_add(&clock, ran * 100 / (all > weight ? all : weight));
+	t->ran += ran;
+	if (queue < 2) {
+		ours = weight_in[queue];
+		__sync_fetch_and_add(&had[queue], ran * 100 / (ours > weight ? ours : weight));
+	}
+	/* the rest: at least 20% */
+	own = t->queue == QUEUE_1 ? ran : 0;
+	put_down(&owed[QUEUE_1], (s64)(ran * keeps_percent / 100) - own, most);
+}
+
+/* Give this CPU a task of one queue. False: it has none for it. */
+static bool serve(u32 queue, s32 cpu, struct task_struct *prev, u64 now)
+{
+	switch (queue) {
+	case QUEUE_0:
+		return scx_bpf_dsq_move_to_local(QUEUE_0, 0);
+	case QUEUE_1:
+		return scx_bpf_dsq_move_to_local(QUEUE_1, 0);
+	}
+	return false;
+}
+
+/*
+ * The order alone bounds nobody's wait. So those that have waited too long are handed to
+ * the kernel's own global queue, which every CPU that may run them serves before all others.
+ */
+static void serve_late(u64 dsq, u64 wait, bool briefly, u64 now)
+{
+	struct task_struct *p;
+	struct task_ctx *t;
+	u32 served = 0;
+
+	bpf_for_each (scx_dsq, p, dsq, 0) {
+		t = ctx_of(p);
+		if (!t || before(now, t->queued_at + wait))
+			continue;
+		if (briefly)
+			scx_bpf_dsq_move_set_slice(BPF_FOR_EACH_ITER, LATE_SLICE_NS);
+		if (!scx_bpf_dsq_move(BPF_FOR_EACH_ITER, p, SCX_DSQ_GLOBAL, 0))
+			continue;
+		count(STAT_LATE);
+		if (++served >= LATE_AT_ONCE)
+			break;
+	}
+}
+
+/* Is it time to look for late tasks, and is it ours to do? */
+static bool look_due(u64 now)
+{
+	u64 last = looked_at;
+
+	return !before(now, last + LOOK_NS) &&
+	       __sync_val_compare_and_swap(&looked_at, last, now) == last;
+}
+
+static void look_for_late(u64 now)
+{
+	serve_late(QUEUE_0, max_wait_ns, false, now);
+	serve_late(QUEUE_1, max_wait_ns, false, now);
+}
+
+s32 BPF_STRUCT_OPS(policy_select_cpu, struct task_struct *p, s32 prev_cpu, u64 wake_flags)
+{
+	struct task_ctx *t = ctx_of(p);
+	bool idle = false;
+	s32 cpu;
+
+	if (!t)
+		return prev_cpu;
+	place(p, t);
+	cpu = scx_bpf_select_cpu_dfl(p, prev_cpu, wake_flags, &idle);
+	if (idle) {
+		settle(t);
+		count_in(t);
+		count(STAT_DIRECT);
+		scx_bpf_dsq_insert(p, SCX_DSQ_LOCAL, slice_for(p, t, 0), 0);
+	}
+	return cpu;
+}
+
+/* Who goes before whom: 1 for the first tier, 3 for the last. */
+static u32 tier_of(u32 queue)
+{
+	switch (queue) {
+	case QUEUE_0:
+		return 1;
+	default:
+		return 2;
+	}
+}
+
+/* preempt: these rules' tasks take a CPU when they wake. */
+static bool preempts(const struct task_ctx *t)
+{
+	return t->class == 0;
+}
+
+/*
+ * Find a CPU that `p` may use and that runs a task of a lower tier, claim it, and make it
+ * pick anew. Its previous CPU first, where its data may still be cached.
+ */
+static void take_cpu(struct task_struct *p, struct task_ctx *t)
+{
+	u32 i, cpu, first = scx_bpf_task_cpu(p), mine = tier_of(t->queue), found;
+	u64 now = scx_bpf_now();
+
+	bpf_for (i, 0, nr_cpus) {
+		struct cpu_ctx *c;
+
+		cpu = (first + i) % nr_cpus;
+		if (!bpf_cpumask_test_cpu(cpu, p->cpus_ptr))
+			continue;
+		c = cpu_ctx(cpu);
+		if (!c || before(now, c->from))
+			continue;
+		found = c->occupant;
+		if (found <= mine || found > 3)
+			continue;
+		/* Two tasks that wake together take two CPUs, not the same one twice. */
+		if (__sync_val_compare_and_swap(&c->occupant, found, 4) != found)
+			continue;
+		count(STAT_PREEMPT);
+		scx_bpf_kick_cpu(cpu, SCX_KICK_PREEMPT);
+		return;
+	}
+}
+
+void BPF_STRUCT_OPS(policy_enqueue, struct task_struct *p, u64 enq_flags)
+{
+	struct task_ctx *t = ctx_of(p);
+	s32 cpu;
+	u64 dsq;
+
+	/*
+	 * A kernel thread of one CPU runs briefly and others wait for it. Only when it has
+	 * just woken: one that spins takes its turn in the queue like everybody.
+	 */
+	if ((p->flags & PF_KTHREAD) && p->nr_cpus_allowed == 1 && (enq_flags & SCX_ENQ_WAKEUP)) {
+		count(STAT_KTHREAD);
+		scx_bpf_dsq_insert(p, SCX_DSQ_LOCAL, SQUEEZED_NS, enq_flags);
+		return;
+	}
+	/* Nobody is without a context: init_task() makes it or fails. */
+	if (!t) {
+		scx_bpf_dsq_insert(p, SCX_DSQ_GLOBAL, SQUEEZED_NS, enq_flags);
+		return;
+	}
+	place(p, t);
+	t->queued_at = scx_bpf_now();
+	dsq = t->queue;
+	count(STAT_QUEUED);
+	scx_bpf_dsq_insert_vtime(p, dsq, slice_for(p, t, scx_bpf_dsq_nr_queued(dsq)),
+				 place_of(p, t), enq_flags);
+	count_in(t);
+	/* A CPU may have gone idle since select_cpu looked, and slice ends never look. */
+	cpu = scx_bpf_pick_idle_cpu(p->cpus_ptr, 0);
+	if (cpu >= 0)
+		scx_bpf_kick_cpu(cpu, SCX_KICK_IDLE);
+	else if (preempts(t) && (enq_flags & SCX_ENQ_WAKEUP))
+		take_cpu(p, t);
+}
+
+void BPF_STRUCT_OPS(policy_dispatch, s32 cpu, struct task_struct *prev)
+{
+	u64 now = scx_bpf_now();
+	struct cpu_ctx *c = cpu_ctx(cpu);
+
+	if (!c)
+		return;
+	if (look_due(now))
+		look_for_late(now);
+	/* the rest: at least 20% */
+	if (owed[QUEUE_1] > OWED_NS && serve(QUEUE_1, cpu, prev, now)) {
+		count(STAT_OWED);
+		c->owed = 1;
+		return;
+	}
+	if (serve(QUEUE_0, cpu, prev, now)) /* latency */
+		return;
+	if (serve(QUEUE_1, cpu, prev, now)) /* normal */
+		return;
+}
+
+void BPF_STRUCT_OPS(policy_runnable, struct task_struct *p, u64 enq_flags)
+{
+	struct task_ctx *t = ctx_of(p);
+	u64 now;
+	u64 passed;
+
+	if (!t)
+		return;
+	if (!t->counted) {
+		t->counted = weight_of(p, t);
+		__sync_fetch_and_add(&runnable_weight, t->counted);
+		t->counted_in = t->queue < 2 ? t->queue : 0;
+		__sync_fetch_and_add(&weight_in[t->counted_in], t->counted);
+	}
+	if (!(enq_flags & SCX_ENQ_WAKEUP))
+		return;
+	now = scx_bpf_now();
+	/* One long sleep says little about how often it wakes while at work: at most 1 s. */
+	passed = now - t->woke_at;
+	t->avg_interval = average(t->avg_interval, passed < 1000000000 ? passed : 1000000000);
+	t->woke_at = now;
+}
+
+void BPF_STRUCT_OPS(policy_quiescent, struct task_struct *p, u64 deq_flags)
+{
+	struct task_ctx *t = ctx_of(p);
+
+	if (!t)
+		return;
+	__sync_fetch_and_sub(&runnable_weight, t->counted);
+	if (t->counted_in < 2)
+		__sync_fetch_and_sub(&weight_in[t->counted_in], t->counted);
+	t->counted = 0;
+	if (deq_flags & SCX_DEQ_SLEEP) {
+		t->avg_run = average(t->avg_run, t->ran);
+		t->ran = 0;
+	}
+}
+
+void BPF_STRUCT_OPS(policy_running, struct task_struct *p)
+{
+	struct task_ctx *t = ctx_of(p);
+	struct cpu_ctx *c = cpu_ctx(scx_bpf_task_cpu(p));
+
+	if (!t || !c)
+		return;
+	t->started_at = scx_bpf_now();
+	t->queued_at = 0;
+	c->from = t->started_at + (c->owed ? OWED_NS : 0);
+	c->occupant = tier_of(t->queue);
+	c->owed = 0;
+}
+
+void BPF_STRUCT_OPS(policy_stopping, struct task_struct *p, bool runnable)
+{
+	struct task_ctx *t = ctx_of(p);
+	struct cpu_ctx *c = cpu_ctx(scx_bpf_task_cpu(p));
+
+	if (c)
+		c->occupant = 0;
+	if (!t || !t->started_at)
+		return;
+	charge(p, t, scx_bpf_now());
+	t->started_at = 0;
+}
+
+s32 BPF_STRUCT_OPS(policy_init_task, struct task_struct *p, struct scx_init_task_args *args)
+{
+	struct task_ctx *t = bpf_task_storage_get(&tasks, p, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+
+	if (!t)
+		return -ENOMEM;
+	t->vtime = clock;
+	return 0;
+}
+
+void BPF_STRUCT_OPS(policy_cpu_online, s32 cpu)
+{
+	__sync_fetch_and_add(&nr_online, 1);
+}
+
+/* Hand the tasks of a dispatch queue that wait on `cpu` to the kernel's own global queue. */
+static void hand_over(u64 dsq, s32 cpu)
+{
+	struct task_struct *p;
+
+	bpf_for_each (scx_dsq, p, dsq, 0) {
+		if (scx_bpf_task_cpu(p) == cpu)
+			scx_bpf_dsq_move(BPF_FOR_EACH_ITER, p, SCX_DSQ_GLOBAL, 0);
+	}
+}
+
+/*
+ * A CPU on its way out no longer asks dispatch() for work, and waits until the tasks on
+ * its run queue are gone, also those that may run nowhere else. The kernel's own global
+ * queue is still served there, so they leave through it.
+ */
+void BPF_STRUCT_OPS(policy_cpu_offline, s32 cpu)
+{
+	__sync_fetch_and_sub(&nr_online, 1);
+	hand_over(QUEUE_0, cpu);
+	hand_over(QUEUE_1, cpu);
+}
+
+s32 BPF_STRUCT_OPS_SLEEPABLE(policy_init)
+{
+	const struct cpumask *online = scx_bpf_get_online_cpumask();
+	s32 error;
+	u32 i;
+
+	nr_online = bpf_cpumask_weight(online);
+	nr_cpus = scx_bpf_nr_cpu_ids();
+	scx_bpf_put_cpumask(online);
+	error = scx_bpf_create_dsq(QUEUE_0, -1);
+	if (error)
+		return error;
+	error = scx_bpf_create_dsq(QUEUE_1, -1);
+	if (error)
+		return error;
+	return 0;
+}
+
+void BPF_STRUCT_OPS(policy_exit, struct scx_exit_info *ei)
+{
+	UEI_RECORD(uei, ei);
+}
+
+/* clang-format off */
+SCX_OPS_DEFINE(policy_ops,
+	       .select_cpu	= (void *)policy_select_cpu,
+	       .enqueue		= (void *)policy_enqueue,
+	       .dispatch	= (void *)policy_dispatch,
+	       .runnable	= (void *)policy_runnable,
+	       .quiescent	= (void *)policy_quiescent,
+	       .running		= (void *)policy_running,
+	       .stopping	= (void *)policy_stopping,
+	       .init_task	= (void *)policy_init_task,
+	       .cpu_online	= (void *)policy_cpu_online,
+	       .cpu_offline	= (void *)policy_cpu_offline,
+	       .init		= (void *)policy_init,
+	       .exit		= (void *)policy_exit,
+	       .timeout_ms	= 8000U,
+	       .name		= "policy-9365e469");
+/* clang-format on */
