@@ -16,6 +16,9 @@
  * wait; a measurement from last_queued alone would lose that part and flatter them.
  *
  * The price: a wait is reported at the end of the stay that it led to, not at its start.
+ *
+ * Beside that, and only for a reader that asks: which processes execute a program, and what
+ * those that ended have used. That takes three hooks on what is rare, exec and exit.
  */
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
@@ -27,6 +30,8 @@ char LICENSE[] SEC("license") = "GPL";
 /* From include/linux/sched.h: not in BTF, and part of what tracing tools rely on. */
 #define TASK_DEAD  0x00000080
 #define PF_KTHREAD 0x00200000
+/* From include/linux/sched/signal.h, the same. */
+#define SIGNAL_GROUP_EXIT 0x00000004
 
 /* The number of the interval; the reader advances it. Tasks look up their workload
  * again in every new interval, so a stale answer lives no longer than that. Never 0. */
@@ -35,6 +40,8 @@ __u64 epoch = 0;
 __u64 lost = 0;
 /* Times a workload found no free account and went to SIGNALS_OTHER. */
 __u64 overflows = 0;
+/* Live. What is told of single processes, an enum process_watch. */
+volatile __u32 watch = WATCH_NONE;
 
 /* What is remembered of a task from one departure to the next. */
 struct memory {
@@ -142,29 +149,35 @@ static __noinline __u32 account_of(struct workload_key *key)
 	return account;
 }
 
-static __always_inline __u32 find_account(struct task_struct *task)
+static __always_inline void name_workload(struct task_struct *task, struct workload_key *key)
 {
-	struct workload_key key = {};
 	struct cgroup *cgroup = task->cgroups->dfl_cgrp;
+	bool cut = false;
 	int i;
 
 	if (cgroup->level > 0) {
-		key.kind = WORKLOAD_CGROUP;
-		key.cgroup = cgroup->kn->id;
-		return account_of(&key);
+		key->kind = WORKLOAD_CGROUP;
+		key->cgroup = cgroup->kn->id;
+		return;
 	}
-	bpf_probe_read_kernel_str(key.comm, sizeof(key.comm), task->group_leader->comm);
+	bpf_probe_read_kernel_str(key->comm, sizeof(key->comm), task->group_leader->comm);
 	if (!(task->flags & PF_KTHREAD)) {
-		key.kind = WORKLOAD_COMM;
-		return account_of(&key);
+		key->kind = WORKLOAD_COMM;
+		return;
 	}
-	key.kind = WORKLOAD_KTHREAD;
-	bool cut = false;
+	key->kind = WORKLOAD_KTHREAD;
 	for (i = 0; i < SIGNALS_COMM_LEN; i++) {
-		cut |= key.comm[i] == '/';
+		cut |= key->comm[i] == '/';
 		if (cut)
-			key.comm[i] = 0;
+			key->comm[i] = 0;
 	}
+}
+
+static __always_inline __u32 find_account(struct task_struct *task)
+{
+	struct workload_key key = {};
+
+	name_workload(task, &key);
 	return account_of(&key);
 }
 
@@ -269,4 +282,195 @@ int task_leaves_by_time(__u64 *arguments)
 	if (!task->pid)
 		return 0;
 	return account_departure(arguments, task, bpf_ktime_get_ns());
+}
+
+/* ---- Single processes ---- */
+
+/* Events of one kind told in a second; more would keep the reader busy with nothing else. */
+#define MOST_EVENTS 256
+#define SECOND	    1000000000ULL
+/* A process that used less CPU time is not worth a word, ns. */
+#define LEAST_CPU 5000000ULL
+
+struct event_quota execs, exits;
+
+/* A process since its exec; kept with its leader. */
+struct run {
+	__u64 began;	  /* CLOCK_BOOTTIME, ns; 0 where the exec was not seen */
+	__u64 cpu_ns;	  /* what it had used by then */
+	__u64 ended;	  /* when its leader ended, ns */
+	__u32 unfinished; /* its leader ended before its other threads did */
+	__u32 length;	  /* of the arguments, bytes */
+	char program[SIGNALS_COMM_LEN];
+	char arguments[SIGNALS_ARGUMENTS];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct run);
+} runs SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, SIGNALS_EVENT_ROOM);
+} events SEC(".maps");
+
+/* Room for an event, unless there were too many of its kind already. */
+static __always_inline struct process_event *room_for(struct event_quota *quota, __u64 now)
+{
+	struct process_event *event = NULL;
+
+	/* Two CPUs at the turn of the second may tell a few more: no harm. */
+	if (now - quota->since >= SECOND) {
+		quota->since = now;
+		quota->told = 0;
+	}
+	if (__sync_fetch_and_add(&quota->told, 1) < MOST_EVENTS)
+		event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
+	if (!event)
+		__sync_fetch_and_add(&quota->lost, 1);
+	return event;
+}
+
+/* What the process has used, ns; `task` is its leader and the only thread that is left. */
+static __always_inline __u64 cpu_of(struct task_struct *task)
+{
+	return task->signal->sum_sched_runtime + task->se.sum_exec_runtime;
+}
+
+/* `run` may be NULL. */
+static __always_inline void describe(struct process_event *event, struct task_struct *task,
+				     struct run *run)
+{
+	__builtin_memset(&event->workload, 0, sizeof(event->workload));
+	name_workload(task, &event->workload);
+	event->pid = task->tgid;
+	event->uid = task->cred->uid.val;
+	event->executed = run && run->began;
+	event->length = 0;
+	if (event->executed) {
+		event->length = run->length;
+		__builtin_memcpy(event->program, run->program, sizeof(event->program));
+		__builtin_memcpy(event->arguments, run->arguments, sizeof(event->arguments));
+	} else {
+		bpf_probe_read_kernel_str(event->program, sizeof(event->program), task->comm);
+	}
+}
+
+/* Comes after the new memory map is in place, with the arguments on its stack. */
+SEC("tp_btf/sched_process_exec")
+int process_executes(__u64 *arguments)
+{
+	struct task_struct *task = (struct task_struct *)arguments[0];
+	__u64 begin, length, now = bpf_ktime_get_boot_ns();
+	struct process_event *event;
+	struct run *run;
+	__u32 kept;
+
+	if (watch == WATCH_NONE)
+		return 0;
+	run = bpf_task_storage_get(&runs, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!run) {
+		__sync_fetch_and_add(&execs.lost, 1);
+		return 0;
+	}
+	begin = task->mm->arg_start;
+	length = task->mm->arg_end - begin;
+	kept = length < SIGNALS_ARGUMENTS ? length : SIGNALS_ARGUMENTS;
+	run->began = now;
+	run->cpu_ns = cpu_of(task);
+	/* What is not in memory at this moment cannot be read here. */
+	run->length = bpf_probe_read_user(run->arguments, kept, (void *)begin) ? 0 : length;
+	bpf_probe_read_kernel_str(run->program, sizeof(run->program), task->comm);
+	if (watch != WATCH_ALL)
+		return 0;
+	event = room_for(&execs, now);
+	if (!event)
+		return 0;
+	describe(event, task, run);
+	event->kind = PROCESS_EXEC;
+	bpf_ringbuf_submit(event, BPF_RB_FORCE_WAKEUP);
+	return 0;
+}
+
+static __always_inline void tell_exit(struct task_struct *task, struct run *run, __u64 cpu_ns,
+				      __u64 ended)
+{
+	struct process_event *event;
+	__u64 began = task->start_boottime;
+
+	if (run && run->began) {
+		began = run->began;
+		cpu_ns -= run->cpu_ns;
+	}
+	if (cpu_ns < LEAST_CPU)
+		return;
+	event = room_for(&exits, bpf_ktime_get_boot_ns());
+	if (!event)
+		return;
+	describe(event, task, run);
+	event->kind = PROCESS_EXIT;
+	event->cpu_ns = cpu_ns;
+	event->wall_ns = ended - began;
+	event->exit_code = task->signal->flags & SIGNAL_GROUP_EXIT ? task->signal->group_exit_code
+								   : task->exit_code;
+	/* Nobody waits for it: it goes with the next exec or report, unless room is short. */
+	bpf_ringbuf_submit(event,
+			   bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) > SIGNALS_EVENT_ROOM / 2
+			       ? BPF_RB_FORCE_WAKEUP
+			       : BPF_RB_NO_WAKEUP);
+}
+
+/*
+ * CPU time of the stay that ends with the process is known to the last tick only: the
+ * kernel brings it up to date when the task leaves.
+ */
+SEC("tp_btf/sched_process_exit")
+int process_exits(__u64 *arguments)
+{
+	struct task_struct *task = (struct task_struct *)arguments[0];
+	__u64 now = bpf_ktime_get_boot_ns();
+	struct workload_figures *sum;
+	struct run *run;
+	__u32 account;
+
+	if (task->pid != task->tgid || task->flags & PF_KTHREAD)
+		return 0;
+	account = find_account(task);
+	sum = bpf_map_lookup_elem(&figures, &account);
+	if (sum)
+		__sync_fetch_and_add(&sum->exits, 1);
+	if (watch == WATCH_NONE)
+		return 0;
+	if (task->signal->nr_threads == 1) {
+		run = bpf_task_storage_get(&runs, task, NULL, 0);
+		tell_exit(task, run, cpu_of(task), now);
+		return 0;
+	}
+	/* What the others have used is known for certain only once they are gone. */
+	run = bpf_task_storage_get(&runs, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!run) {
+		__sync_fetch_and_add(&exits.lost, 1);
+		return 0;
+	}
+	run->ended = now;
+	run->unfinished = true;
+	return 0;
+}
+
+/* The last that is heard of a process; the times of all its threads are added up by now. */
+SEC("tp_btf/sched_process_free")
+int process_is_gone(__u64 *arguments)
+{
+	struct task_struct *task = (struct task_struct *)arguments[0];
+	struct run *run;
+
+	if (task->pid != task->tgid)
+		return 0;
+	run = bpf_task_storage_get(&runs, task, NULL, 0);
+	if (run && run->unfinished)
+		tell_exit(task, run, task->signal->sum_sched_runtime, run->ended);
+	return 0;
 }

@@ -6,7 +6,9 @@
  *	schedpilot-signals [--interval SECONDS] [--max-workloads N]
  *
  * Standard input, a line each: `interval SECONDS` changes the interval, `flush` reports at
- * once; its end ends the program. Standard output carries the JSON lines and nothing else.
+ * once, `processes none|exits|all` says which single processes are told: none (at first),
+ * those that ended, or each exec, too; its end ends the program. Standard output carries the
+ * JSON lines and nothing else.
  * The measuring itself is in signals.bpf.c; the shape of a line is in signals.py.
  */
 #include <errno.h>
@@ -28,12 +30,15 @@
 #include "signals_accounts.h"
 #include "signals_json.h"
 #include "signals_machine.h"
+#include "signals_processes.h"
 #include "signals_system.h"
 
 /* Seconds. */
 #define MIN_INTERVAL 0.05
 #define MAX_INTERVAL 3600.0
 #define MAX_COMMAND  256
+/* Many execs at once are told together, this far apart, ns. */
+#define BREATH_NS (NSEC / 50)
 
 /* ---- Histograms ---- */
 
@@ -125,9 +130,10 @@ static void put_workload(const struct account *account)
 	put_histogram("delay_us", change->delays, change->delay_ns, change->delay_max_ns);
 	putf(",");
 	put_histogram("slice_us", change->slices, change->slice_ns, change->slice_max_ns);
-	putf(",\"wakeups\":%llu,\"migrations\":%llu,\"involuntary\":%llu,\"run_us\":",
+	putf(",\"wakeups\":%llu,\"migrations\":%llu,\"involuntary\":%llu,\"exits\":%llu,"
+	     "\"run_us\":",
 	     (unsigned long long)change->sleeps, (unsigned long long)change->migrations,
-	     (unsigned long long)stayed);
+	     (unsigned long long)stayed, (unsigned long long)change->exits);
 	put_us(change->slice_ns);
 	putf("}");
 }
@@ -143,9 +149,13 @@ static bool report(unsigned int max_workloads)
 	double interval_s = last ? (now - last) / 1e9 : 1;
 	unsigned int i, count, listed;
 	struct account **accounts = read_accounts(now, &count);
+	struct losses lost = take_losses();
 	bool first = !last;
 
 	last = now;
+	/* Now that the workloads have their names. */
+	if (!tell_processes())
+		return false;
 	listed = count < max_workloads ? count : max_workloads;
 	putf("{\"v\":1,\"t_ns\":%llu,\"time\":%.3f,\"interval_s\":%.6f,", (unsigned long long)now,
 	     clock_ns(CLOCK_REALTIME) / 1e9, interval_s);
@@ -156,7 +166,9 @@ static bool report(unsigned int max_workloads)
 			putf(",");
 		put_workload(accounts[i]);
 	}
-	putf("],\"left_out\":%u,\"lost\":%llu}", count - listed, (unsigned long long)take_lost());
+	putf("],\"left_out\":%u,\"lost\":%llu,\"lost_execs\":%llu,\"lost_exits\":%llu}",
+	     count - listed, (unsigned long long)lost.switches, (unsigned long long)lost.execs,
+	     (unsigned long long)lost.exits);
 	if (!first)
 		return send_line();
 	drop_line();
@@ -196,29 +208,41 @@ static bool obey(const char *command, int timer, double *interval, unsigned int 
 		set_timer(timer, *interval);
 		return report(max_workloads);
 	}
-	say("not understood: `interval SECONDS` (%g to %g) or `flush` was expected", MIN_INTERVAL,
-	    MAX_INTERVAL);
+	if (!strncmp(command, "processes ", 10) && choose_processes(command + 10))
+		return true;
+	say("not understood: `interval SECONDS` (%g to %g), `flush` or `processes "
+	    "none|exits|all` was expected",
+	    MIN_INTERVAL, MAX_INTERVAL);
 	return true;
 }
 
 static int watch(double interval, unsigned int max_workloads)
 {
 	int timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-	struct pollfd wait[2] = {{.fd = STDIN_FILENO, .events = POLLIN},
-				 {.fd = timer, .events = POLLIN}};
+	struct pollfd wait[3] = {{.fd = STDIN_FILENO, .events = POLLIN},
+				 {.fd = timer, .events = POLLIN},
+				 {.fd = processes_fd(), .events = POLLIN}};
 	char command[MAX_COMMAND], *end;
+	uint64_t ticks, now, told = 0;
 	size_t length = 0;
 	ssize_t count;
-	uint64_t ticks;
+	bool rests;
 
 	if (timer < 0 || !report(max_workloads))
 		return 1;
 	set_timer(timer, interval);
 	for (;;) {
-		if (poll(wait, 2, -1) < 0) {
+		now = clock_ns(CLOCK_BOOTTIME);
+		rests = now - told < BREATH_NS;
+		if (poll(wait, rests ? 2 : 3, rests ? BREATH_NS / (NSEC / 1000) : -1) < 0) {
 			if (errno == EINTR)
 				continue;
 			return 1;
+		}
+		if (!rests && wait[2].revents) {
+			told = clock_ns(CLOCK_BOOTTIME);
+			if (!tell_processes())
+				return 0;
 		}
 		if (wait[0].revents) {
 			count = read(STDIN_FILENO, command + length, sizeof(command) - 1 - length);
@@ -297,7 +321,7 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	open_counters(cpus);
-	if (!open_accounts(max_workloads, cpus))
+	if (!open_accounts(max_workloads, cpus) || !open_processes())
 		return 1;
 	/* Loading took megabytes for type information that nobody needs any more. */
 	malloc_trim(0);

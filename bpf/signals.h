@@ -48,8 +48,49 @@ struct workload_figures {
 	__u64 sleeps;
 	__u64 migrations;
 	__u64 threads;
+	__u64 exits; /* processes that ended */
 	__u32 delays[SIGNALS_BUCKETS];
 	__u32 slices[SIGNALS_BUCKETS];
+};
+
+/* What is kept of a command line: enough to tell one job from another, bytes. */
+#define SIGNALS_ARGUMENTS 256
+/* What is on its way to the reader; a power of two and whole pages of any size, bytes. */
+#define SIGNALS_EVENT_ROOM (128 << 10)
+
+/* What is told of single processes; a reader has to ask for it. */
+enum process_watch {
+	WATCH_NONE,
+	WATCH_EXITS, /* those that end, when the reader gets to it */
+	WATCH_ALL,   /* and each exec, at once */
+};
+
+enum process_event_kind {
+	PROCESS_EXEC = 1,
+	PROCESS_EXIT = 2,
+};
+
+/* How many events of one kind may be told. */
+struct event_quota {
+	__u64 since; /* the beginning of this second, CLOCK_BOOTTIME, ns */
+	__u64 told;  /* in this second */
+	__u64 lost;  /* ever, because there was no room or they were too many */
+};
+
+/* One process that executed a program, or ended. The figures are of one that ended. */
+struct process_event {
+	struct workload_key workload;
+	__u64 cpu_ns;  /* of all its threads since its exec */
+	__u64 wall_ns; /* since its exec */
+	__u32 kind;
+	__u32 pid;
+	__u32 uid;
+	__u32 exit_code; /* as wait(2) gives it */
+	/* Bytes the arguments have; SIGNALS_ARGUMENTS of them at most are here. */
+	__u32 length;
+	__u32 executed; /* its exec was seen; else it has no arguments */
+	char program[SIGNALS_COMM_LEN];
+	char arguments[SIGNALS_ARGUMENTS];
 };
 
 #endif

@@ -8,6 +8,10 @@ which the stay ended that it led to.
 
 Histograms have four linear buckets in each power of two of nanoseconds, from 1.024 µs on;
 each is told by its upper edge in µs. A percentile is off by 25 % at most.
+
+Whoever asks for it gets, between these, a line for each process that executed a program or
+ended. Those hold command lines, and so possibly secrets: they are for learning from, not for
+keeping.
 """
 
 import asyncio
@@ -16,7 +20,8 @@ import gzip
 import math
 import zlib
 from collections import Counter, deque
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator
+from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
 from typing import Annotated, Literal, Self
@@ -41,6 +46,8 @@ _BUCKETS = 101
 Count = Annotated[int, Field(ge=0, lt=2**64)]
 Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Name = Annotated[str, Field(max_length=256)]
+# Each of 256 bytes may need four characters.
+Argument = Annotated[str, Field(max_length=1024)]
 
 
 class _Model(BaseModel):
@@ -73,7 +80,7 @@ class WorkloadSignals(_Model):
 
     `threads`: how many of them left a CPU at least once; `wakeups`: how often one went to
     sleep and so will have been woken; `involuntary`: how often one left the CPU though it
-    wanted to go on; `run_us`: CPU time of the stays that ended.
+    wanted to go on; `run_us`: CPU time of the stays that ended; `exits`: processes that ended.
     """
 
     id: Annotated[str, Field(max_length=MAX_LENGTH)]
@@ -84,6 +91,7 @@ class WorkloadSignals(_Model):
     migrations: Count
     involuntary: Count
     run_us: Amount
+    exits: Count = 0
 
 
 class CpuPressure(_Model):
@@ -131,7 +139,8 @@ class SignalsLine(_Model):
     """One interval. `t_ns` is CLOCK_BOOTTIME at its end, `time` the same in Unix seconds.
 
     `workloads` are sorted by CPU time, most first; `left_out` more were active but not
-    listed; `lost` switches could not be accounted.
+    listed; `lost` switches could not be accounted; `lost_execs` and `lost_exits` were not told
+    because there were too many at once.
     """
 
     v: Literal[1]
@@ -142,10 +151,88 @@ class SignalsLine(_Model):
     workloads: Annotated[tuple[WorkloadSignals, ...], Field(max_length=4097)]
     left_out: Count
     lost: Count
+    lost_execs: Count = 0
+    lost_exits: Count = 0
 
     def workload(self, id: str) -> WorkloadSignals | None:
         """The signals of one workload, None when it did nothing (or was left out)."""
         return next((each for each in self.workloads if each.id == id), None)
+
+
+# Bytes of a command line that are told; what is longer is cut there.
+ARGUMENTS_BYTES = 256
+
+
+class Processes(StrEnum):
+    """Which single processes the program tells of."""
+
+    NONE = "none"
+    EXITS = "exits"  # those that end, when the next interval does
+    ALL = "all"  # and each exec, at once
+
+
+class ProcessExec(_Model):
+    """A process that now runs another program.
+
+    `arguments` are those it was given, `cut` where there is more than `ARGUMENTS_BYTES` of them.
+    All names and arguments are whatever their owner made them.
+    """
+
+    pid: Annotated[int, Field(gt=0, lt=2**32)]
+    uid: Annotated[int, Field(ge=0, lt=2**32)]
+    workload: Annotated[str, Field(max_length=MAX_LENGTH)]
+    program: Name
+    arguments: Annotated[tuple[Argument, ...], Field(max_length=ARGUMENTS_BYTES)]
+    cut: bool
+
+
+class ProcessExit(_Model):
+    """A process that ended, having used at least 5 ms of CPU time since its last exec.
+
+    `arguments` is None where its exec was not seen: it is older than the question, or a copy of
+    its parent. `cpu_us` is the CPU time of all its threads since its exec (short by a tick at
+    most), `wall_us` the time since then. `status` and `signal` are those of wait(2).
+    """
+
+    pid: Annotated[int, Field(gt=0, lt=2**32)]
+    uid: Annotated[int, Field(ge=0, lt=2**32)]
+    workload: Annotated[str, Field(max_length=MAX_LENGTH)]
+    program: Name
+    arguments: Annotated[tuple[Argument, ...], Field(max_length=ARGUMENTS_BYTES)] | None
+    cut: bool
+    cpu_us: Amount
+    wall_us: Amount
+    status: Annotated[int, Field(ge=0, lt=256)]
+    signal: Annotated[int, Field(ge=0, lt=128)]
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether it ended by itself and was content."""
+        return self.status == 0 and self.signal == 0
+
+
+class _ExecLine(_Model):
+    exec: ProcessExec
+
+
+class _ExitLine(_Model):
+    exit: ProcessExit
+
+
+def is_process(raw: bytes) -> bool:
+    """Whether this line tells of a single process."""
+    return raw.startswith((b'{"exec":', b'{"exit":'))
+
+
+def parse_process(raw: bytes) -> ProcessExec | ProcessExit:
+    """A line for which `is_process` holds.
+
+    Raises:
+        ValidationError: it is something else in truth.
+    """
+    if raw.startswith(b'{"exec":'):
+        return _ExecLine.model_validate_json(raw).exec
+    return _ExitLine.model_validate_json(raw).exit
 
 
 def _lower_edge(upper_us: float) -> float:
@@ -219,6 +306,8 @@ class SignalsSource:
     Args:
         interval_s: seconds between lines.
         max_workloads: how many workloads a line may list.
+        on_process: gets each process that is told while `lines` is read, in order; none are told
+            before `set_processes`.
         program: the program.
     """
 
@@ -227,9 +316,11 @@ class SignalsSource:
         interval_s: float = DEFAULT_INTERVAL_S,
         *,
         max_workloads: int = MAX_WORKLOADS,
+        on_process: Callable[[ProcessExec | ProcessExit], None] | None = None,
         program: Path = PROGRAM,
     ) -> None:
         _check_interval(interval_s)
+        self._on_process = on_process
         self._interval_s = interval_s
         self._max_workloads = max_workloads
         self._program = program
@@ -280,6 +371,11 @@ class SignalsSource:
         if self._child:
             await self._child.send(f"interval {interval_s:g}")
 
+    async def set_processes(self, processes: Processes) -> None:
+        """Tell of these single processes from now on."""
+        if self._child:
+            await self._child.send(f"processes {processes.value}")
+
     async def flush(self) -> None:
         """Ask for a line now, with what happened since the last; the next one a full
         interval later. Bounds a window exactly."""
@@ -287,7 +383,7 @@ class SignalsSource:
             await self._child.send("flush")
 
     async def lines(self) -> AsyncIterator[SignalsLine]:
-        """Each line as it comes; ends only by raising.
+        """Each interval as it comes; ends only by raising. Processes go to `on_process`.
 
         Raises:
             Fault: CHILD_FAILED when the program ends or prints something else.
@@ -296,7 +392,10 @@ class SignalsSource:
             raise RuntimeError("not started: use it in `async with`")
         try:
             async for raw in self._child.lines():
-                yield SignalsLine.model_validate_json(raw)
+                if not is_process(raw):
+                    yield SignalsLine.model_validate_json(raw)
+                elif self._on_process:
+                    self._on_process(parse_process(raw))
         except ValidationError as error:
             raise Fault(
                 FaultType.CHILD_FAILED,
@@ -383,12 +482,14 @@ def recorded(path: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def read_recording(path: Path) -> Iterator[SignalsLine]:
-    """A recording: what the program printed, plain or gzip, one line at a time.
+    """A recording: what the program printed, plain or gzip, one interval at a time.
 
     Raises:
         Fault: NOT_FOUND, TOO_LARGE or BAD_REQUEST, with the line's number.
     """
     for where, raw in recorded(path):
+        if is_process(raw):
+            continue
         try:
             line = SignalsLine.model_validate_json(raw)
         except ValidationError as error:

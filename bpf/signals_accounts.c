@@ -6,6 +6,7 @@
 #include <string.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include "signals.h"
 #include "signals.skel.h"
 #include "signals_accounts.h"
 #include "signals_cgroups.h"
@@ -27,7 +28,8 @@ static struct {
 	unsigned int count, cpus;
 	struct workload_key *keys;
 	uint32_t *values;
-	uint64_t lost, overflows;
+	uint64_t overflows;
+	struct losses lost;
 } state;
 
 /* ---- Loading ---- */
@@ -124,6 +126,7 @@ static void read_figures(struct account *account, uint64_t epoch)
 		now.sleeps += part->sleeps;
 		now.migrations += part->migrations;
 		now.threads += part->threads;
+		now.exits += part->exits;
 		for (i = 0; i < SIGNALS_BUCKETS; i++) {
 			now.delays[i] += part->delays[i];
 			now.slices[i] += part->slices[i];
@@ -141,6 +144,7 @@ static void read_figures(struct account *account, uint64_t epoch)
 	change->sleeps -= before->sleeps;
 	change->migrations -= before->migrations;
 	change->threads -= before->threads;
+	change->exits -= before->exits;
 	account->slices = 0;
 	for (i = 0; i < SIGNALS_BUCKETS; i++) {
 		change->delays[i] -= before->delays[i];
@@ -263,27 +267,79 @@ struct account **read_accounts(uint64_t now, unsigned int *count)
 	return state.active;
 }
 
-void put_id(const struct account *account)
+static void put_name(const struct workload_key *key, const char *path)
 {
 	char text[32];
 
-	if (account == &state.accounts[SIGNALS_OTHER]) {
-		put_string("", "other");
-	} else if (account->key.kind != WORKLOAD_CGROUP) {
-		snprintf(text, sizeof(text), "%.*s", SIGNALS_COMM_LEN, account->key.comm);
-		put_string(account->key.kind == WORKLOAD_KTHREAD ? "kthread:" : "comm:", text);
-	} else if (account->path) {
-		put_string("cgroup:", account->path);
+	if (key->kind != WORKLOAD_CGROUP) {
+		snprintf(text, sizeof(text), "%.*s", SIGNALS_COMM_LEN, key->comm);
+		put_string(key->kind == WORKLOAD_KTHREAD ? "kthread:" : "comm:", text);
+	} else if (path) {
+		put_string("cgroup:", path);
 	} else {
-		snprintf(text, sizeof(text), "%llu", (unsigned long long)account->key.cgroup);
+		snprintf(text, sizeof(text), "%llu", (unsigned long long)key->cgroup);
 		put_string("cgroup-id:", text);
 	}
 }
 
-uint64_t take_lost(void)
+void put_id(const struct account *account)
 {
-	uint64_t lost = state.kernel->bss->lost, change = lost - state.lost;
+	if (account == &state.accounts[SIGNALS_OTHER])
+		put_string("", "other");
+	else
+		put_name(&account->key, account->path);
+}
 
-	state.lost = lost;
+void put_workload_id(const struct workload_key *key)
+{
+	const char *path = NULL;
+	unsigned int i;
+
+	for (i = 0; i < state.count && !path && key->kind == WORKLOAD_CGROUP; i++)
+		if (state.accounts[i].used && state.accounts[i].key.kind == WORKLOAD_CGROUP &&
+		    state.accounts[i].key.cgroup == key->cgroup)
+			path = state.accounts[i].path;
+	put_name(key, path);
+}
+
+/*
+ * How often the kernel left a program out: it is not run on a CPU on which it was interrupted
+ * by another task before its end.
+ */
+static uint64_t misses(const struct bpf_program *program)
+{
+	struct bpf_prog_info info = {};
+	uint32_t size = sizeof(info);
+
+	if (bpf_prog_get_info_by_fd(bpf_program__fd(program), &info, &size))
+		return 0;
+	return info.recursion_misses;
+}
+
+struct losses take_losses(void)
+{
+	struct losses now = {
+	    .switches = state.kernel->bss->lost,
+	    .execs = state.kernel->bss->execs.lost + misses(state.kernel->progs.process_executes),
+	    .exits = state.kernel->bss->exits.lost + misses(state.kernel->progs.process_exits) +
+		     misses(state.kernel->progs.process_is_gone),
+	};
+	struct losses change = {
+	    .switches = now.switches - state.lost.switches,
+	    .execs = now.execs - state.lost.execs,
+	    .exits = now.exits - state.lost.exits,
+	};
+
+	state.lost = now;
 	return change;
+}
+
+void watch_processes(enum process_watch watch)
+{
+	state.kernel->bss->watch = watch;
+}
+
+int process_events(void)
+{
+	return bpf_map__fd(state.kernel->maps.events);
 }

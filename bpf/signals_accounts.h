@@ -35,7 +35,22 @@ struct account **read_accounts(uint64_t now, unsigned int *count);
 /* Puts the workload's id as a JSON string. */
 void put_id(const struct account *account);
 
-/* Switches since the last call that could not be accounted. */
-uint64_t take_lost(void);
+/* The same for a workload of the kernel's naming. */
+void put_workload_id(const struct workload_key *key);
+
+/* What was lost since the last call. */
+struct losses {
+	uint64_t switches; /* that could not be accounted */
+	uint64_t execs;	   /* and exits that were not told: too many at once */
+	uint64_t exits;
+};
+
+struct losses take_losses(void);
+
+/* What the kernel half tells of single processes from now on. */
+void watch_processes(enum process_watch watch);
+
+/* The map through which it does. */
+int process_events(void);
 
 #endif

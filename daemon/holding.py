@@ -18,6 +18,7 @@ from bpf.runner import Runner
 from bpf.runner_lines import Detached, Exited, Stats
 from daemon.api.models import ParameterValue
 from process import Fault, FaultType, LineChild, start_lines
+from scheduler_library.policy.facts import Facts
 
 # How long an installed scheduler may take until sysfs confirms it, seconds. The Rust ones
 # open, tune and load a large object first.
@@ -35,7 +36,8 @@ class Loadable:
     """A proven candidate, ready to meet the kernel.
 
     Exactly one of `object` (ours, built) and `command` (installed) is given. `ops` is the
-    name the kernel will show; empty where only the binary knows it.
+    name the kernel will show; empty where only the binary knows it. `facts` is what it has to be
+    told while it runs, beside what its maps ask for.
     """
 
     candidate: str
@@ -44,6 +46,7 @@ class Loadable:
     object: Path | None = None
     command: tuple[str, ...] = ()
     parameters: Mapping[str, ParameterValue] = field(default_factory=dict)
+    facts: Facts = field(default_factory=Facts)
 
 
 @dataclass(frozen=True)
@@ -80,8 +83,19 @@ class Held(Protocol):
     async def renew(self) -> None: ...
     async def set(self, name: str, value: ParameterValue) -> None: ...
     async def put(self, map: str, key: int, value: int) -> None: ...
+    async def remove(self, map: str, key: int) -> None: ...
     async def detach(self) -> None: ...
     async def gone(self) -> Gone: ...
+
+
+def _key(map: str, key: int) -> bytes:
+    if not 0 <= key < 2**32:
+        raise Fault(
+            FaultType.BAD_PARAMETER,
+            f"{key} is no key of the map {map!r}",
+            why="a key is a number of 32 bits",
+        )
+    return key.to_bytes(4, "little")
 
 
 class RunnerHeld:
@@ -121,13 +135,10 @@ class RunnerHeld:
         await self._runner.set(name, value)
 
     async def put(self, map: str, key: int, value: int) -> None:
-        if not 0 <= key < 2**32:
-            raise Fault(
-                FaultType.BAD_PARAMETER,
-                f"{key} is no key of the map {map!r}",
-                why="a key is a number of 32 bits",
-            )
-        await self._runner.put(map, key.to_bytes(4, "little"), value.to_bytes(8, "little"))
+        await self._runner.put(map, _key(map, key), value.to_bytes(8, "little"))
+
+    async def remove(self, map: str, key: int) -> None:
+        await self._runner.remove(map, _key(map, key))
 
     async def detach(self) -> None:
         await self._runner.detach()
@@ -163,6 +174,9 @@ class ExternalHeld:
             f"cannot fill the map {map!r}",
             why="an installed scheduler keeps its maps to itself",
         )
+
+    async def remove(self, map: str, key: int) -> None:
+        await self.put(map, key, 0)
 
     async def detach(self) -> None:
         self._ending = True

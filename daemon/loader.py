@@ -31,17 +31,24 @@ class Loaded:
 
 
 class Loader:
-    """Loads and unloads; tells `on_gone` when a scheduler leaves without our asking."""
+    """Loads and unloads; tells `on_gone` when a scheduler leaves without our asking.
+
+    `on_held` gets each scheduler as it is loaded; `on_none_held` is called when it leaves.
+    """
 
     def __init__(
         self,
         *,
         lease_s: float,
         on_gone: Callable[[Loaded, Gone], Awaitable[None]],
+        on_held: Callable[[Loadable, Held], None] | None = None,
+        on_none_held: Callable[[], None] | None = None,
         sysfs_root: Path = sysfs.ROOT,
     ) -> None:
         self._lease_s = lease_s
         self._on_gone = on_gone
+        self._on_held = on_held or (lambda what, held: None)
+        self._on_none_held = on_none_held or (lambda: None)
         self._root = sysfs_root
         self._held: Held | None = None
         self._loaded: Loaded | None = None
@@ -106,6 +113,7 @@ class Loader:
                 asyncio.create_task(self._renew(held)),
                 asyncio.create_task(self._watch(held, self._loaded)),
             ]
+            self._on_held(what, held)
             return self._loaded
 
     def relabel(self, why: Why) -> None:
@@ -132,6 +140,7 @@ class Loader:
         for task in self._tasks:
             task.cancel()
         self._tasks = []
+        self._on_none_held()
         await held.detach()
         gone = await held.gone()
         if loaded is not None and gone.by_kernel and not gone.restart:
@@ -175,6 +184,7 @@ class Loader:
             return
         last = self._loaded or loaded
         self._loaded = self._held = None
+        self._on_none_held()
         self._notify(last, gone)
         with contextlib.suppress(IndexError):
             self._tasks[0].cancel()

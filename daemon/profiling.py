@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from statistics import fmean
 
 from daemon.api.models import ProfileView, SignalPoint
+from daemon.decide.jobs import NONE_FINISHED, Finished
 from daemon.decide.observation import Observation
 from scheduler_library.profile import MEANING, Figures, Tag, tags_of
 
@@ -16,8 +17,10 @@ def profile_of(
     *,
     machine_cpus: int,
     machine_utilisation: float,
+    finished: Finished = NONE_FINISHED,
 ) -> ProfileView:
-    """What a workload is like, from its points (oldest first) and the newest observation."""
+    """What a workload is like, from its points (oldest first), the newest observation, and its
+    processes that ended lately."""
     each = observation.workloads.get(workload) if observation else None
     if not points:
         return ProfileView(workload=workload, tags=[], sure_of=["nothing was measured of it yet"])
@@ -30,10 +33,14 @@ def profile_of(
         wakeups_per_s=fmean(point.wakeups_per_s for point in points),
         cpus_used=fmean(point.run_share for point in points),
         threads=each.threads if each else 0,
+        # As many begin as end, in the long run.
+        forks_per_s=each.exits_per_s if each else 0.0,
         migrations_per_s=fmean(point.migrations_per_s for point in points),
         involuntary_ratio=min(1.0, involuntary / switches) if switches > 0 else 0.0,
         delay_p50_us=fmean(point.delay_p50_us for point in points),
         delay_p99_us=max(point.delay_p99_us for point in points),
+        jobs_finished=finished.count,
+        job_longest_ratio=finished.longest_ratio,
         machine_cpus=machine_cpus,
         machine_utilisation=min(1.0, max(0.0, machine_utilisation)),
     )
@@ -55,4 +62,9 @@ def _said(tags: tuple[Tag, ...], figures: Figures) -> list[str]:
         f"runs {figures.mean_burst_us:.0f} us at a time, wakes {figures.wakeups_per_s:.0f} times a "
         f"second, uses {figures.cpus_used:.2f} CPUs of {figures.machine_cpus}"
     )
+    if figures.jobs_finished:
+        said.append(
+            f"{figures.jobs_finished} of its processes ended lately; the longest took "
+            f"{figures.job_longest_ratio:.1f} times the CPU time of the median"
+        )
     return said

@@ -5,9 +5,10 @@ Everything here survives trouble with the file: `History` goes on in memory then
 first such time is told.
 """
 
+import contextlib
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import wraps
 from typing import Concatenate, ParamSpec
 
@@ -24,6 +25,7 @@ from daemon.api.models import (
     VerdictView,
 )
 from daemon.candidates import Candidate
+from daemon.decide.runtimes import Key, Runtime
 from daemon.episodes import Episode
 from process import Fault
 from scheduler_library import history
@@ -201,6 +203,20 @@ class Recall:
         self._store.add_lesson(lesson)
 
     @_tolerant
+    def runtimes_learned(self, learned: Iterable[tuple[Key, Runtime]]) -> None:
+        self._store.put_runtimes(
+            history.Runtime(
+                key.program,
+                key.arguments,
+                runtime.mean_ns,
+                runtime.spread_ns,
+                runtime.count,
+                runtime.at,
+            )
+            for key, runtime in learned
+        )
+
+    @_tolerant
     def close_interrupted(self) -> None:
         """End what an earlier run of the daemon left open: nobody works on it any more."""
         now = time.time()
@@ -270,6 +286,16 @@ class Recall:
             if not scheduler or each.scheduler == scheduler
             for gain, decision, at in zip(each.gains, each.decisions, each.times, strict=True)
         ]
+
+    def runtimes(self) -> list[tuple[Key, Runtime]]:
+        """What was learned of processes, oldest first; what cannot have been is left out."""
+        found = []
+        for each in self._store.runtimes():
+            with contextlib.suppress(ValueError, TypeError):
+                known = Runtime(each.mean_ns, each.spread_ns, each.count, each.at)
+                found.append((Key(each.program, each.arguments), known))
+        self.check()
+        return found
 
     def lessons(self) -> list[LessonView]:
         return [

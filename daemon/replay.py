@@ -25,7 +25,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from bpf.signals import SignalsLine, recorded
+from bpf.signals import SignalsLine, is_process, recorded
 from daemon import config as configuration
 from daemon.api.display import displayable
 from daemon.api.models import Arm, Decision, Degradation, VerdictView, WindowView
@@ -304,7 +304,9 @@ def read(path: Path) -> Iterator[Entry]:
         Fault: NOT_FOUND, TOO_LARGE or BAD_REQUEST, with the line's number.
     """
     for where, raw in recorded(path):
-        yield _entry(raw, where)
+        # No decision rests on single processes.
+        if not is_process(raw):
+            yield _entry(raw, where)
 
 
 def _entry(raw: bytes, where: str) -> Entry:

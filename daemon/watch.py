@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
-from bpf.signals import SignalsLine
+from bpf.signals import Processes, SignalsLine
 from daemon.decide.objective import Measurement
 from daemon.decide.observation import Observation, observation_of
 from daemon.series import Series
@@ -35,22 +35,28 @@ class Source(Protocol):
 
     def lines(self) -> AsyncIterator[SignalsLine]: ...
     async def set_interval(self, interval_s: float) -> None: ...
+    async def set_processes(self, processes: Processes) -> None: ...
 
 
 class Watch:
-    """The only reader of the signals program; restarts it with backoff when it ends."""
+    """The only reader of the signals program; restarts it with backoff when it ends.
+
+    `processes` says which single processes a program just started has to tell.
+    """
 
     def __init__(
         self,
         *,
         start: Callable[[float], AbstractAsyncContextManager[Source]],
         interval_s: float,
+        processes: Callable[[], Processes],
         scheduler: Callable[[], str],
         on_observation: Callable[[Observation], Awaitable[None]],
         on_trouble: Callable[[str], None],
     ) -> None:
         self._start = start
         self._usual_s = self.interval_s = interval_s
+        self._processes = processes
         self._scheduler = scheduler
         self._on_observation = on_observation
         self._on_trouble = on_trouble
@@ -69,6 +75,7 @@ class Watch:
             try:
                 async with self._start(self.interval_s) as self._source:
                     self._heard = time.monotonic()
+                    await self._source.set_processes(self._processes())
                     async for line in self._source.lines():
                         pause = FIRST_PAUSE_S
                         await self._take(line)
@@ -110,6 +117,11 @@ class Watch:
         self.interval_s = seconds
         if self._source is not None:
             await self._source.set_interval(seconds)
+
+    async def set_processes(self, processes: Processes) -> None:
+        """Which single processes the running program tells of."""
+        if self._source is not None:
+            await self._source.set_processes(processes)
 
     async def usual_interval(self) -> None:
         await self.set_interval(self._usual_s)

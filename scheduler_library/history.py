@@ -29,6 +29,7 @@ KEPT_WINDOWS = 50_000
 KEPT_EPISODES = 5_000
 KEPT_PROFILES = 10_000
 KEPT_LESSONS = 2_000
+KEPT_RUNTIMES = 10_000
 # How long a write waits for a reader that holds the file (the command, a person), seconds.
 BUSY_TIMEOUT_S = 2.0
 
@@ -179,6 +180,22 @@ class Outcome:
     times: tuple[float, ...] = ()
 
 
+@dataclass(frozen=True)
+class Runtime:
+    """How long a program with certain arguments runs, CPU time in ns.
+
+    `arguments` is a hash: the arguments themselves may hold secrets and are nowhere kept.
+    `at`: its last run.
+    """
+
+    program: str
+    arguments: str
+    mean_ns: float
+    spread_ns: float
+    count: int
+    at: float
+
+
 def _json(value: object) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"))
 
@@ -202,15 +219,19 @@ class History:
     # -- writing ---------------------------------------------------------------------
 
     def _write(self, statement: str, values: Sequence[object]) -> None:
-        """One statement, one transaction. Falls back to memory where the disk fails.
+        """One statement, one transaction. As `_write_all`."""
+        self._write_all(statement, [values])
+
+    def _write_all(self, statement: str, rows: Sequence[Sequence[object]]) -> None:
+        """One statement for each row, one transaction. Falls back to memory where the disk fails.
 
         Raises:
-            Fault: STATE where the record contradicts what is there (an unknown episode).
+            Fault: STATE where a record contradicts what is there (an unknown episode).
         """
         with self._lock:
             try:
                 with self._database:
-                    self._database.execute(statement, values)
+                    self._database.executemany(statement, rows)
             except sqlite3.IntegrityError as error:
                 raise Fault(
                     FaultType.STATE,
@@ -221,7 +242,7 @@ class History:
             except sqlite3.DatabaseError as error:
                 self._to_memory(error)
                 with self._database:
-                    self._database.execute(statement, values)
+                    self._database.executemany(statement, rows)
 
     def _to_memory(self, error: sqlite3.DatabaseError) -> None:
         """Go on in memory, with as much of what was there as can still be read."""
@@ -364,6 +385,21 @@ class History:
     def lift_quarantine(self, candidate: str) -> None:
         self._write("DELETE FROM quarantine WHERE candidate = ?", (candidate,))
 
+    def put_runtimes(self, runtimes: Iterable[Runtime]) -> None:
+        """Store what is known now of these, in place of what was; the oldest of all go."""
+        self._write_all(
+            "INSERT OR REPLACE INTO runtimes VALUES (?, ?, ?, ?, ?, ?)",
+            [
+                (each.program, each.arguments, each.mean_ns, each.spread_ns, each.count, each.at)
+                for each in runtimes
+            ],
+        )
+        self._write(
+            "DELETE FROM runtimes WHERE (program, arguments) IN (SELECT program, arguments "
+            "FROM runtimes ORDER BY at DESC LIMIT -1 OFFSET ?)",
+            (KEPT_RUNTIMES,),
+        )
+
     def put_view(self, id: str, at: float, view: str) -> None:
         """Store an episode or trial (JSON) as it is shown, so that it can be shown again later.
 
@@ -501,6 +537,15 @@ class History:
             for row in self._rows(
                 "SELECT at, author, text, tags, episode FROM lessons ORDER BY at DESC LIMIT ?",
                 (limit,),
+            )
+        ]
+
+    def runtimes(self) -> list[Runtime]:
+        """All that are stored, oldest first."""
+        return [
+            Runtime(*row)
+            for row in self._rows(
+                "SELECT program, arguments, mean_ns, spread_ns, count, at FROM runtimes ORDER BY at"
             )
         ]
 

@@ -3,7 +3,7 @@
 
 Version N of the schema is what the first N steps of `STEPS` make; a step that has been
 released is never changed, only followed by another. Times are Unix seconds (real),
-structured values JSON texts. Everything hangs from an episode, so that pruning one takes
+structured values JSON texts. Everything of an episode hangs from it, so that pruning one takes
 what belongs to it.
 """
 
@@ -65,6 +65,13 @@ STEPS: tuple[str, ...] = (
     CREATE INDEX trials_by_candidate ON trials(candidate);
     CREATE INDEX episodes_by_start ON episodes(started_at);
     CREATE INDEX cost_by_episode ON cost(episode);
+    """,
+    """
+    CREATE TABLE runtimes (
+        program TEXT NOT NULL, arguments TEXT NOT NULL, mean_ns REAL NOT NULL,
+        spread_ns REAL NOT NULL, count INTEGER NOT NULL, at REAL NOT NULL,
+        PRIMARY KEY (program, arguments)
+    ) WITHOUT ROWID;
     """,
 )
 VERSION = len(STEPS)

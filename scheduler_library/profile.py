@@ -62,9 +62,9 @@ MANY_THREADS_PER_CPU = 8.0
 FORKS_PER_S = 20.0
 # Part of all switches away from it that it did not ask for.
 INVOLUNTARY_RATIO = 0.5
-# Coefficient of variation of the runtimes of finished jobs: 1 is that of an exponential
-# distribution, where order already matters; the classic gain of ordering grows from there.
-UNEVEN_VARIATION = 1.0
+# CPU time of the longest of the finished jobs, as a multiple of their median: one that takes as
+# long as three others leaves a small machine half idle when it is begun last.
+UNEVEN_RATIO = 3.0
 UNEVEN_LEAST_JOBS = 4
 # Moved on every second wakeup: what is cached is lost more often than not.
 MIGRATION_RATIO = 0.5
@@ -92,7 +92,7 @@ class Figures(BaseModel):
     delay_p50_us: Count = 0.0
     delay_p99_us: Count = 0.0
     jobs_finished: int = Field(default=0, ge=0)
-    job_runtime_variation: Count = 0.0
+    job_longest_ratio: Count = 0.0
     machine_cpus: int = Field(default=1, ge=1)
     machine_utilisation: Share = 0.0
 
@@ -140,8 +140,9 @@ def tags_of(figures: Figures) -> tuple[Tag, ...]:
         Tag.BATCH: not idle and not short and (long or bound or driven),
         Tag.MANY_THREADS: f.threads > MANY_THREADS_PER_CPU * f.machine_cpus,
         Tag.FORK_HEAVY: f.forks_per_s >= FORKS_PER_S,
-        Tag.UNEVEN_JOBS: f.jobs_finished >= UNEVEN_LEAST_JOBS
-        and f.job_runtime_variation >= UNEVEN_VARIATION,
+        Tag.UNEVEN_JOBS: not idle
+        and f.jobs_finished >= UNEVEN_LEAST_JOBS
+        and f.job_longest_ratio >= UNEVEN_RATIO,
         Tag.MIGRATION_HEAVY: frequent and f.migrations_per_s >= MIGRATION_RATIO * f.wakeups_per_s,
         Tag.OVERCOMMITTED: f.machine_utilisation >= OVERCOMMITTED_UTILISATION,
         Tag.CONTENDED: f.involuntary_ratio >= INVOLUNTARY_RATIO,

@@ -17,7 +17,7 @@ class WorkloadObservation:
     """One workload in one interval. Delays and slices in microseconds, rates per second.
 
     `wakeups_per_s` counts completed sleeps; `run_share` is CPU time as a share of one CPU,
-    so 2.0 is two CPUs' worth.
+    so 2.0 is two CPUs' worth; `exits_per_s` counts processes that ended.
     """
 
     id: str
@@ -34,6 +34,7 @@ class WorkloadObservation:
     involuntary_per_s: float = 0.0
     migrations_per_s: float = 0.0
     run_share: float = 0.0
+    exits_per_s: float = 0.0
 
     @property
     def mostly_sleeps(self) -> bool:
@@ -107,4 +108,5 @@ def _workload(each: WorkloadSignals, span: float) -> WorkloadObservation:
         involuntary_per_s=each.involuntary / span,
         migrations_per_s=each.migrations / span,
         run_share=each.run_us / 1e6 / span,
+        exits_per_s=each.exits / span,
     )

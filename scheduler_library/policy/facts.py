@@ -8,8 +8,8 @@ from dataclasses import dataclass
 class UserSelector:
     """One selector that the kernel cannot see.
 
-    `bit` (0 to 63) is its bit in the map `selected`, `field` is `cmd` or `unit`. Any of the
-    `patterns`, shell globs as `fnmatch.fnmatchcase` reads them, is enough.
+    `bit` (0 to 63) is its bit in the map `selected`, `field` is `cmd`, `cgroup` or `unit`. Any
+    of the `patterns`, shell globs as `fnmatch.fnmatchcase` reads them, is enough.
     """
 
     bit: int

@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
+import json
+
 import pytest
 
 from bpf.signals import SignalsLine
@@ -22,6 +24,21 @@ def test_a_line_becomes_rates_and_shares() -> None:
         assert each.delay_mean_us == pytest.approx(before.delay_mean_us)
         assert each.wakeups_per_s == pytest.approx(before.wakeups_per_s)
         assert each.run_share == pytest.approx(before.run_share)
+
+
+def test_ended_processes_become_a_rate() -> None:
+    """Where the signals program counts them; an older recording has none."""
+    made = interval(0, workload(seeded(1)), seconds=2)
+    line = json.loads(line_of(made))
+    assert (
+        observation_of(SignalsLine.model_validate_json(json.dumps(line)))
+        .workloads[SERVICE]
+        .exits_per_s
+        == 0.0
+    )
+    line["workloads"][0]["exits"] = 50
+    found = observation_of(SignalsLine.model_validate_json(json.dumps(line)))
+    assert found.workloads[SERVICE].exits_per_s == 25.0
 
 
 def test_a_point_has_the_same_figures() -> None:

@@ -23,6 +23,7 @@ from scheduler_library.history import (
     Lesson,
     Profile,
     Quarantined,
+    Runtime,
     Trial,
     Verdict,
     Window,
@@ -103,6 +104,42 @@ def test_a_quarantine_ends_with_its_time_or_by_hand(tmp_path: Path) -> None:
     assert set(history.quarantined(150.0)) == {"b"}
     history.lift_quarantine("b")
     assert history.quarantined(150.0) == {}
+
+
+def test_runtimes_are_replaced_and_the_oldest_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One row for each program and hash; they survive closing, up to the bound."""
+    monkeypatch.setattr(module, "KEPT_RUNTIMES", 3)
+    path = tmp_path / "h"
+    history = open_history(path).history
+    first = Runtime("gzip", "ab12", 1e9, 1e7, 1, 1.0)
+    history.put_runtimes([first])
+    assert history.runtimes() == [first]
+    others = [Runtime("gzip", f"cd{number}", 2e9, 0.0, 3, 2.0 + number) for number in range(3)]
+    history.put_runtimes(others)
+    newer = Runtime("gzip", "cd1", 3e9, 1e8, 4, 9.0)
+    history.put_runtimes([newer])
+    history.put_runtimes([])
+    history.close()
+    assert open_history(path).history.runtimes() == [others[0], others[2], newer]
+
+
+def test_a_file_of_the_first_version_gets_the_later_tables(tmp_path: Path) -> None:
+    """What was recorded by an earlier version stays, and runtimes can be stored beside it."""
+    path = tmp_path / "h"
+    history = open_history(path).history
+    filled(history)
+    history.close()
+    with sqlite3.connect(path) as database:
+        database.execute("DROP TABLE runtimes")
+        database.execute("PRAGMA user_version = 1")
+    database.close()
+    opened = open_history(path)
+    assert opened.notes == ()
+    assert opened.history.episode("e1") is not None
+    opened.history.put_runtimes([Runtime("gzip", "ab12", 1e9, 1e7, 1, 1.0)])
+    assert len(opened.history.runtimes()) == 1
 
 
 def test_a_record_that_refers_to_nothing_is_refused(tmp_path: Path) -> None:

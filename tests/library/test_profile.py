@@ -22,7 +22,7 @@ BUILD = Figures(
 )  # fmt: skip
 RENDER = Figures(
     mean_burst_us=500_000, wakeups_per_s=1, cpus_used=2, threads=8, machine_cpus=2,
-    jobs_finished=40, job_runtime_variation=2.3, involuntary_ratio=0.9,
+    jobs_finished=40, job_longest_ratio=20.0, involuntary_ratio=0.9,
 )  # fmt: skip
 ASLEEP = Figures(mean_burst_us=100, wakeups_per_s=0.1, cpus_used=0.00001, threads=1)
 

@@ -16,7 +16,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bpf.signals import PROGRAM, SignalsLine, SignalsSource
+from bpf.signals import (
+    PROGRAM,
+    Processes,
+    ProcessExec,
+    ProcessExit,
+    SignalsLine,
+    SignalsSource,
+)
 from bpf.workload_id import workload_of
 from process import LineChild, run, start_lines
 
@@ -155,6 +162,104 @@ async def faster() -> object:
     return [line.t_ns for line in got]
 
 
+BURN = "import sys,time\nwhile time.process_time() < {}: pass\n"
+# Four threads that burn, and are still at it when their process ends.
+THREADED = """
+import os, threading, time
+def burn():
+    while True: pass
+for _ in range(4): threading.Thread(target=burn, daemon=True).start()
+while time.process_time() < 0.4: time.sleep(0.01)
+os._exit(0)
+"""
+# A child that never executes anything burns.
+FORKED = """
+import os, time
+if os.fork() == 0:
+    while time.process_time() < 0.1: pass
+    os._exit(0)
+os.wait()
+"""
+
+
+def _summary(each: ProcessExec | ProcessExit) -> dict[str, object]:
+    return {"kind": type(each).__name__, **each.model_dump()}
+
+
+def _resident_kb(pid: int | None) -> int:
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(next(each for each in status.splitlines() if each.startswith("VmRSS")).split()[1])
+
+
+async def _told(which: Processes, work: Callable[[], object]) -> dict[str, object]:
+    """What is told of the processes of `work`, what of it at once, and the lines around."""
+    told: list[ProcessExec | ProcessExit] = []
+    async with SignalsSource(NEVER_S, on_process=told.append) as source:
+        lines = source.lines()
+        await source.set_processes(which)
+        await source.flush()
+        await anext(lines)
+        told.clear()
+        following = asyncio.ensure_future(anext(lines))
+        result = await asyncio.to_thread(work)
+        await asyncio.sleep(1)
+        at_once = len(told)
+        await source.flush()
+        line = await following
+        resident = _resident_kb(source.pid)
+    return {
+        "told": [_summary(each) for each in told],
+        "at_once": at_once,
+        "result": result,
+        "lost": [line.lost_execs, line.lost_exits],
+        "exits": {each.id: each.exits for each in line.workloads},
+        "resident_kb": resident,
+    }
+
+
+def _some_processes() -> dict[str, int]:
+    """Processes of every fate; their ids."""
+    python = sys.executable
+    pids = {}
+    for name, words in (
+        ("burner", [python, "-c", BURN.format(0.3), "part-07", "naïve 🐢"]),
+        ("failed", [python, "-c", BURN.format(0.1) + "sys.exit(3)"]),
+        ("killed", [python, "-c", BURN.format(0.1) + "import os; os.kill(os.getpid(), 9)"]),
+        ("threaded", [python, "-c", THREADED]),
+        ("forked", [python, "-c", FORKED]),
+        ("idle", ["/bin/sleep", "0"]),
+        ("long", ["/bin/sleep", "0", *["0" * 30] * 10]),
+        ("hostile", [b"/bin/sh", b"-c", b": '\"\\'", b"", b"\xff\n", b"end"]),
+    ):
+        process = subprocess.Popen(words)
+        process.wait()
+        pids[name] = process.pid
+    return pids
+
+
+async def processes() -> object:
+    """Single processes, as they are told to a reader that wants all of it, and to one that
+    wants none of it."""
+    return {
+        "all": await _told(Processes.ALL, _some_processes),
+        "exits": await _told(Processes.EXITS, _some_processes),
+        "none": await _told(Processes.NONE, lambda: run(["/bin/true"], timeout=10).status),
+    }
+
+
+def _stampede() -> None:
+    """Many execs at once."""
+    each = "i=0; while [ $i -lt 400 ]; do /bin/true & i=$((i+1)); done; wait"
+    run(["sh", "-c", each], timeout=90)
+
+
+async def stampede() -> object:
+    """More execs than may be told in a second, where the machine is fast enough."""
+    seen = await _told(Processes.ALL, _stampede)
+    execs = sum(each["kind"] == "ProcessExec" for each in seen.pop("told"))  # type: ignore[attr-defined]
+    return {**seen, "execs": execs}
+
+
 async def ends() -> object:
     """Exit statuses: its input ends; nobody reads; a wrong option."""
     eof = run([PROGRAM], timeout=30, check=False)
@@ -234,7 +339,7 @@ async def accuracy() -> object:
     return {"default": default, "global_queue": queued}
 
 
-SCENARIOS = (names, moves, crowd, faster, ends, accuracy)
+SCENARIOS = (names, moves, crowd, faster, processes, stampede, ends, accuracy)
 
 
 async def main() -> None:

@@ -58,6 +58,86 @@ def test_the_interval_changes_while_it_runs(seen: dict[str, Any]) -> None:
     assert times == sorted(set(times))
 
 
+def _of(seen: dict[str, Any], which: str, name: str, kind: str) -> list[dict[str, Any]]:
+    """What was told of one process of a scenario."""
+    pid = seen["processes"][which]["result"][name]
+    told = seen["processes"][which]["told"]
+    return [each for each in told if each["pid"] == pid and each["kind"] == kind]
+
+
+def test_a_process_is_told_when_it_executes_and_when_it_ends(seen: dict[str, Any]) -> None:
+    """Program, arguments and workload in both; the CPU time and how it ended in the second."""
+    (executed,) = _of(seen, "all", "burner", "ProcessExec")
+    (ended,) = _of(seen, "all", "burner", "ProcessExit")
+    assert executed["arguments"][-2:] == ["part-07", "naïve 🐢"]
+    assert executed["program"] == ended["program"]
+    assert executed["arguments"] == ended["arguments"]
+    assert ended["workload"].startswith("comm:python")
+    assert 290_000 <= ended["cpu_us"] <= 2_000_000
+    assert ended["wall_us"] >= 250_000
+    assert (ended["status"], ended["signal"], ended["cut"]) == (0, 0, False)
+
+
+def test_the_end_of_a_process_tells_how_it_ended(seen: dict[str, Any]) -> None:
+    """An exit status and a signal arrive as wait(2) would tell them."""
+    (failed,) = _of(seen, "all", "failed", "ProcessExit")
+    assert (failed["status"], failed["signal"]) == (3, 0)
+    (killed,) = _of(seen, "all", "killed", "ProcessExit")
+    assert (killed["status"], killed["signal"]) == (0, 9)
+
+
+def test_all_threads_count_also_when_they_end_together(seen: dict[str, Any]) -> None:
+    """The CPU time of a process is that of all its threads, told once."""
+    (ended,) = _of(seen, "all", "threaded", "ProcessExit")
+    assert 390_000 <= ended["cpu_us"] <= 2_000_000
+
+
+def test_a_copy_of_its_parent_has_no_arguments(seen: dict[str, Any]) -> None:
+    """A process that never executed a program is told without arguments when it ends."""
+    bare = [each for each in seen["processes"]["all"]["told"] if each["arguments"] is None]
+    assert len(bare) == 1
+    assert bare[0]["kind"] == "ProcessExit"
+    assert 90_000 <= bare[0]["cpu_us"] <= 1_000_000
+
+
+def test_hostile_and_long_arguments_arrive_readable(seen: dict[str, Any]) -> None:
+    """Quotes, empty arguments and bytes that are not UTF-8 come escaped; a long command line is
+    cut and says so."""
+    (hostile,) = _of(seen, "all", "hostile", "ProcessExec")
+    assert hostile["arguments"] == ["/bin/sh", "-c", ": '\"\\'", "", "\\xff\n", "end"]
+    (long,) = _of(seen, "all", "long", "ProcessExec")
+    assert long["cut"]
+    assert len("\0".join(long["arguments"])) == 256
+
+
+def test_only_what_was_asked_for_is_told(seen: dict[str, Any]) -> None:
+    """Execs at once, exits with the next line where only they are asked for, nothing unasked; of
+    those that ended, the ones that used CPU time worth a word."""
+    told = seen["processes"]
+    assert told["all"]["at_once"] > 0
+    assert told["exits"]["at_once"] == 0
+    assert {each["kind"] for each in told["exits"]["told"]} == {"ProcessExit"}
+    assert told["none"]["told"] == []
+    assert _of(seen, "all", "idle", "ProcessExec")
+    ended = [each for each in told["exits"]["told"] if each["kind"] == "ProcessExit"]
+    assert min(each["cpu_us"] for each in ended) >= 5000
+
+
+def test_every_end_of_a_process_counts_for_its_workload(seen: dict[str, Any]) -> None:
+    """Ended processes are counted by workload, whether they are told or not."""
+    exits = seen["processes"]["exits"]["exits"]
+    assert exits["comm:sleep"] == 2
+    assert exits["comm:sh"] == 1
+
+
+def test_no_exec_of_a_stampede_goes_unnoticed(seen: dict[str, Any]) -> None:
+    """Each is told or counted as lost, and the program stays small."""
+    stampede = seen["stampede"]
+    assert stampede["execs"] + stampede["lost"][0] >= 401
+    assert stampede["exits"]["comm:true"] + stampede["lost"][1] >= 400
+    assert stampede["resident_kb"] < 6 * 1024
+
+
 def test_it_ends_with_its_input_and_its_reader(seen: dict[str, Any]) -> None:
     """The end of standard input is the end, silently; so is a reader that went away."""
     assert seen["ends"]["eof"] == [0, ""]

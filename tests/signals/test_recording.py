@@ -56,6 +56,21 @@ def test_a_later_programs_extra_fields_are_ignored() -> None:
     assert SignalsLine.model_validate_json(json.dumps(line)).v == 1
 
 
+def test_processes_in_a_recording_are_passed_over(tmp_path: Path) -> None:
+    """A recording with lines of single processes has the same intervals as one without."""
+    lines = RECORDINGS[0].read_bytes().splitlines()
+    path = tmp_path / "recording.jsonl"
+    path.write_bytes(b"\n".join(each + b'\n{"exit":{"pid":1}}' for each in lines))
+    assert list(read_recording(path)) == list(read_recording(RECORDINGS[0]))
+
+
+def test_an_older_recording_has_no_ended_processes() -> None:
+    """Fields that came later have their zero where a recording is older than they are."""
+    line = next(read_recording(RECORDINGS[0]))
+    assert {each.exits for each in line.workloads} == {0}
+    assert (line.lost_execs, line.lost_exits) == (0, 0)
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [

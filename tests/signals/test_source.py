@@ -12,10 +12,27 @@ from typing import TypeVar
 
 import pytest
 
-from bpf.signals import SignalsLine, SignalsSource, read_recording, signals
+from bpf.signals import (
+    Processes,
+    ProcessExec,
+    ProcessExit,
+    SignalsLine,
+    SignalsSource,
+    read_recording,
+    signals,
+)
 from process import Fault, FaultType
 
 RECORDING = Path(__file__).parent.parent / "data" / "signals" / "redis_quiet.jsonl"
+
+EXEC = (
+    '{"exec":{"pid":7,"uid":0,"workload":"comm:gzip","program":"gzip",'
+    '"arguments":["gzip","a"],"cut":false}}'
+)
+EXIT = (
+    '{"exit":{"pid":7,"uid":0,"workload":"comm:gzip","program":"gzip","arguments":null,'
+    '"cut":false,"cpu_us":5000.5,"wall_us":6000,"status":0,"signal":0}}'
+)
 
 T = TypeVar("T")
 Program = Callable[[str], Path]
@@ -69,6 +86,65 @@ def test_options_and_commands_reach_the_program(program: Program, tmp_path: Path
     _wait(scenario())
     seen = (tmp_path / "seen").read_text().splitlines()
     assert seen == ["--interval 2.5 --max-workloads 7", "interval 0.5", "flush"]
+
+
+def test_processes_arrive_between_the_lines(program: Program, tmp_path: Path) -> None:
+    """What is told of single processes goes to its own listener, in order, once it is
+    asked for."""
+    path = program(
+        f'while read -r line; do echo "$line" >> {tmp_path}/seen\n'
+        f"echo '{EXEC}'; echo '{EXIT}'; head -n 1 $recording; done"
+    )
+    told: list[ProcessExec | ProcessExit] = []
+
+    async def scenario() -> None:
+        source = SignalsSource(1, on_process=told.append, program=path)
+        async with source:
+            lines = source.lines()
+            await source.set_processes(Processes.EXITS)
+            await anext(lines)
+            await source.set_processes(Processes.ALL)
+            await anext(lines)
+
+    _wait(scenario())
+    assert (tmp_path / "seen").read_text().splitlines() == ["processes exits", "processes all"]
+    assert [type(each) for each in told] == [ProcessExec, ProcessExit] * 2
+    executed, ended = told[:2]
+    assert isinstance(executed, ProcessExec)
+    assert executed.arguments == ("gzip", "a")
+    assert isinstance(ended, ProcessExit)
+    assert ended.arguments is None
+    assert (ended.cpu_us, ended.succeeded) == (5000.5, True)
+
+
+def test_processes_that_nobody_listens_to_are_passed_over(program: Program) -> None:
+    """A reader of intervals gets intervals, whatever else is told."""
+    path = program(f"echo '{EXIT}'; cat $recording; cat")
+    assert _wait(_first(path)) == next(read_recording(RECORDING))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        EXEC.replace("7", "-7"),
+        EXEC.replace('"arguments":["gzip","a"]', '"arguments":null'),
+        EXIT.replace("5000.5", "-1"),
+        EXIT.replace('"status":0', '"status":300'),
+        '{"exec":7}',
+        '{"exit":',
+    ],
+)
+def test_a_process_that_cannot_be_is_a_fault(program: Program, line: str) -> None:
+    """Nothing is converted or guessed of processes either."""
+
+    async def scenario() -> None:
+        path = program(f"echo '{line}'; cat")
+        async with SignalsSource(1, on_process=lambda each: None, program=path) as source:
+            await anext(source.lines())
+
+    with pytest.raises(Fault) as caught:
+        _wait(scenario())
+    assert caught.value.type is FaultType.CHILD_FAILED
 
 
 def test_the_end_of_the_program_is_a_fault_with_its_words(program: Program) -> None:

@@ -38,6 +38,11 @@ volatile u64 others_percent = 30;
 volatile u64 max_wait_ns = 2500000000;
 /* Live. That slice, ns. */
 volatile u64 late_slice_ns = 1000000;
+/*
+ * Live. A process that is expected to take less is one of the others, ns: else every command
+ * that somebody types twice would be a job, and wait behind all longer ones.
+ */
+volatile u64 least_job_ns = 10000000;
 /* Load. How often a CPU looks for jobs that have waited too long, ns. */
 const volatile u64 look_ns = 100000000;
 
@@ -108,6 +113,14 @@ static struct task_ctx *ctx_of(struct task_struct *p)
 	return bpf_task_storage_get(&tasks, p, 0, 0);
 }
 
+/* What is expected of a process; NULL where that is nothing, or too little for a job. */
+static u64 *expectation(u32 tgid)
+{
+	u64 *expected = bpf_map_lookup_elem(&expected_runtime, &tgid);
+
+	return expected && *expected >= least_job_ns ? expected : NULL;
+}
+
 /* Before, on a clock that may wrap. */
 static bool before(u64 a, u64 b)
 {
@@ -174,7 +187,7 @@ void BPF_STRUCT_OPS(jobs_enqueue, struct task_struct *p, u64 enq_flags)
 {
 	struct task_ctx *t = ctx_of(p);
 	u32 tgid = p->tgid;
-	u64 *expected = bpf_map_lookup_elem(&expected_runtime, &tgid);
+	u64 *expected = expectation(tgid);
 	u64 *used;
 	s32 cpu;
 
@@ -272,7 +285,7 @@ static bool still_first(struct task_struct *prev, u64 now)
 
 	if (!(prev->scx.flags & SCX_TASK_QUEUED) || !t || !t->started_at || !t->is_job)
 		return false;
-	expected = bpf_map_lookup_elem(&expected_runtime, &tgid);
+	expected = expectation(tgid);
 	if (!expected)
 		return false;
 	charge(prev, t, now);
@@ -308,7 +321,7 @@ void BPF_STRUCT_OPS(jobs_runnable, struct task_struct *p, u64 enq_flags)
 	struct task_ctx *t = ctx_of(p);
 	u32 tgid = p->tgid;
 
-	if (!t || t->counted || bpf_map_lookup_elem(&expected_runtime, &tgid))
+	if (!t || t->counted || expectation(tgid))
 		return;
 	t->counted = p->scx.weight;
 	__sync_fetch_and_add(&others_weight, t->counted);
@@ -331,7 +344,7 @@ void BPF_STRUCT_OPS(jobs_running, struct task_struct *p)
 
 	if (!t)
 		return;
-	t->is_job = bpf_map_lookup_elem(&expected_runtime, &tgid) != NULL;
+	t->is_job = expectation(tgid) != NULL;
 	t->started_at = scx_bpf_now();
 }
 

@@ -1,0 +1,363 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Tells the loaded scheduler what the kernel does not know of processes, and learns from those
+that end how long their like will run.
+
+A scheduler says what it has to be told: by the facts of its candidate, or by a map of the name
+`expected_runtime`. It is told of all processes when it is loaded, and of each that executes a
+program from then on. Until then a process is taken for what its parent was, or what it was itself
+before. Command lines are looked at and forgotten.
+"""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+
+from bpf.runner import describe
+from bpf.runner_lines import Described
+from bpf.signals import (
+    ARGUMENTS_BYTES,
+    Processes,
+    ProcessExec,
+    ProcessExit,
+    SignalsLine,
+)
+from bpf.workload_id import PROC, readable
+from daemon.decide.jobs import Jobs
+from daemon.decide.runtimes import Key, Runtime, Runtimes, key_of
+from daemon.decide.selecting import COMMAND_LIMIT, command_of, selected
+from daemon.holding import Held, Loadable
+from process import Fault, FaultType
+from scheduler_library.policy.facts import Facts
+
+SELECTED = "selected"
+EXPECTED_RUNTIME = "expected_runtime"
+# Execs that wait to be told; beyond that all processes are looked at instead.
+MOST_WAITING = 1024
+# Processes whose last answer is remembered.
+MOST_TOLD = 20_000
+# How often what was learned is stored, seconds. A daemon that is killed forgets no more than that.
+STORED_EVERY_S = 10.0
+# Objects whose maps are remembered.
+MOST_OBJECTS = 64
+# What is read of a command line, bytes; a character is one at least.
+_COMMAND_BYTES = COMMAND_LIMIT
+
+_log = logging.getLogger("schedpilotd.informing")
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A process as it was looked at. `arguments` are as the signals program tells them."""
+
+    program: str
+    arguments: tuple[str, ...]
+    command: str
+    cgroup: str
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the scheduler was told of a process."""
+
+    mask: int = 0
+    expected_ns: int | None = None
+
+
+def arguments_of(raw: bytes) -> tuple[str, ...]:
+    """The arguments in `/proc/PID/cmdline`."""
+    return tuple(map(readable, raw.removesuffix(b"\0").split(b"\0"))) if raw else ()
+
+
+def cgroup_in(folder: Path) -> str:
+    """The cgroup's path of the process with this folder in /proc; empty for one that is gone."""
+    with contextlib.suppress(OSError):
+        for line in (folder / "cgroup").read_bytes().splitlines():
+            if line.startswith(b"0::"):
+                return readable(line[3:])
+    return ""
+
+
+def seen_in(folder: Path) -> Seen | None:
+    """The process with this folder in /proc; None for one that is gone or of the kernel."""
+    try:
+        with (folder / "cmdline").open("rb") as file:
+            raw = file.read(_COMMAND_BYTES)
+        program = readable((folder / "comm").read_bytes().removesuffix(b"\n"))
+    except OSError:
+        return None
+    if not raw:
+        return None
+    cut = arguments_of(raw[:ARGUMENTS_BYTES])
+    return Seen(program, cut, command_of(arguments_of(raw)), cgroup_in(folder))
+
+
+def all_seen(proc: Path) -> dict[int, Seen]:
+    """All processes there are."""
+    found = {}
+    for folder in proc.iterdir():
+        if folder.name.isdigit() and (seen := seen_in(folder)) is not None:
+            found[int(folder.name)] = seen
+    return found
+
+
+def has_ended(folder: Path) -> bool:
+    """Whether the process with this folder in /proc has ended, awaited by its parent or not."""
+    try:
+        state = (folder / "stat").read_bytes().rpartition(b")")[2].split()[0]
+    except (OSError, IndexError):
+        return True
+    return state in (b"Z", b"X")
+
+
+class Telling:
+    """What one loaded scheduler is told."""
+
+    def __init__(self, facts: Facts, held: Held, runtimes: Runtimes, proc: Path) -> None:
+        self._facts = facts
+        self._held = held
+        self._runtimes = runtimes
+        self._proc = proc
+        self._told: dict[int, Told] = {}
+        self._refused: set[str] = set()
+        # As long as nothing was selected, there is nothing that a child could have inherited.
+        self._any_selected = False
+
+    async def everyone(self, *, first: bool = False) -> None:
+        """Of all processes, what the scheduler was not told yet; at `first` its maps are empty.
+
+        Raises:
+            Fault: the scheduler is gone.
+        """
+        found = await asyncio.to_thread(all_seen, self._proc)
+        self._told = {pid: told for pid, told in self._told.items() if pid in found}
+        unknown = Told() if first else None
+        for pid, seen in found.items():
+            await self._tell(pid, seen, self._told.get(pid, unknown))
+
+    async def executed(self, process: ProcessExec) -> None:
+        """Of a process that executes a program. Raises as `everyone`."""
+        folder = self._proc / str(process.pid)
+        command, cgroup = command_of(process.arguments), ""
+        fields = {each.field for each in self._facts.selectors}
+        if process.cut and "cmd" in fields:
+            # To read a command line may have to wait for the process's memory.
+            whole = await asyncio.to_thread(seen_in, folder)
+            command = whole.command if whole else command
+        if fields & {"cgroup", "unit"}:
+            cgroup = cgroup_in(folder)
+        seen = Seen(process.program, process.arguments, command, cgroup)
+        # The mask may be its parent's, whatever was said before.
+        before = self._told.get(process.pid)
+        await self._tell(process.pid, seen, replace(before, mask=-1) if before else None)
+        if len(self._told) > MOST_TOLD:
+            for old in list(islice(self._told, MOST_TOLD // 2)):
+                del self._told[old]
+
+    async def _tell(self, pid: int, seen: Seen, before: Told | None) -> None:
+        told = Told(
+            selected(self._facts.selectors, seen.command, seen.cgroup),
+            self._runtimes.expected_ns(key_of(seen.program, seen.arguments))
+            if self._facts.expected_runtime
+            else None,
+        )
+        self._told[pid] = told
+        known = before or Told(mask=-1)
+        changed = False
+        self._any_selected |= told.mask != 0
+        if self._facts.selectors and self._any_selected and told.mask != known.mask:
+            await self._put(SELECTED, pid, told.mask)
+            changed = True
+        if told.expected_ns is not None and told.expected_ns != known.expected_ns:
+            await self._put(EXPECTED_RUNTIME, pid, told.expected_ns)
+            changed = True
+        elif told.expected_ns is None and known.expected_ns is not None:
+            await self._remove(EXPECTED_RUNTIME, pid)
+        # The kernel side forgets a process when it ends; of one that ended before we spoke it
+        # would remember for ever, and believe it of whoever gets the number next.
+        if changed and has_ended(self._proc / str(pid)):
+            await self._forget(pid)
+
+    async def _forget(self, pid: int) -> None:
+        self._told.pop(pid, None)
+        if self._facts.selectors:
+            await self._remove(SELECTED, pid)
+        if self._facts.expected_runtime:
+            await self._remove(EXPECTED_RUNTIME, pid)
+
+    async def _put(self, map: str, pid: int, value: int) -> None:
+        try:
+            await self._held.put(map, pid, value)
+        except Fault as fault:
+            if fault.type is not FaultType.BAD_PARAMETER:
+                raise
+            if map not in self._refused:
+                self._refused.add(map)
+                _log.warning("%s does not take what it is told: %s", map, fault.why)
+
+    async def _remove(self, map: str, pid: int) -> None:
+        try:
+            await self._held.remove(map, pid)
+        except Fault as fault:
+            # Refused where the kernel side was faster.
+            if fault.type is not FaultType.BAD_PARAMETER:
+                raise
+
+
+class Informant:
+    """Learns from the processes that the signals program tells of, and tells the scheduler.
+
+    Args:
+        known: what was learned earlier.
+        store: gets what was learned since it was called last.
+        listen: asks the signals program for these processes.
+    """
+
+    def __init__(
+        self,
+        *,
+        known: Iterable[tuple[Key, Runtime]],
+        store: Callable[[list[tuple[Key, Runtime]]], None],
+        listen: Callable[[Processes], Awaitable[None]],
+        proc: Path = PROC,
+    ) -> None:
+        self.runtimes = Runtimes(known)
+        self.jobs = Jobs()
+        self._store = store
+        self._listen = listen
+        self._proc = proc
+        self._learned: dict[Key, Runtime] = {}
+        self._stored_at = -STORED_EVERY_S
+        self._wanted = Processes.EXITS
+        self._task: asyncio.Task[None] | None = None
+        # None stands for all processes.
+        self._waiting: asyncio.Queue[ProcessExec | None] | None = None
+        self._asks: OrderedDict[Path, bool] = OrderedDict()
+
+    # ------------------------------------------------------------ what it hears
+
+    def wanted(self) -> Processes:
+        """What a signals program has to tell that is started now; the last one told no more."""
+        self._look_at_all()
+        return self._wanted
+
+    def take(self, process: ProcessExec | ProcessExit) -> None:
+        """One process that the signals program tells of."""
+        if isinstance(process, ProcessExec):
+            if self._waiting is None:
+                return
+            if self._waiting.full():
+                self._look_at_all()
+            else:
+                self._waiting.put_nowait(process)
+            return
+        now = time.time()
+        self.jobs.ended(process.workload, process.cpu_us, now)
+        if process.succeeded and process.arguments is not None:
+            key = key_of(process.program, process.arguments)
+            self._learned[key] = self.runtimes.learn(key, process.cpu_us * 1000, now)
+
+    def interval(self, line: SignalsLine) -> None:
+        """The end of an interval: time to store, and to catch up on execs that were not told."""
+        if line.lost_execs:
+            self._look_at_all()
+        now = time.monotonic()
+        if self._learned and now - self._stored_at >= STORED_EVERY_S:
+            self._stored_at = now
+            self._store_learned()
+
+    def _look_at_all(self) -> None:
+        if self._waiting is None:
+            return
+        while self._waiting.full():
+            self._waiting.get_nowait()
+        self._waiting.put_nowait(None)
+
+    def _store_learned(self) -> None:
+        learned, self._learned = self._learned, {}
+        if learned:
+            self._store(list(learned.items()))
+
+    # ------------------------------------------------------------ what it tells
+
+    def loaded(self, what: Loadable, held: Held) -> None:
+        """This scheduler is in the kernel from now on."""
+        self._turn_to(self._inform(what, held))
+
+    def unloaded(self) -> None:
+        """None of ours is."""
+        self._turn_to(self._hear(Processes.EXITS))
+
+    async def close(self) -> None:
+        """Tell nothing any more, and store what was learned."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+            self._task = None
+        self._waiting = None
+        self._store_learned()
+
+    def _turn_to(self, work: Coroutine[None, None, None]) -> None:
+        if self._task is not None:
+            self._task.cancel()
+        self._waiting = None
+        self._task = asyncio.create_task(work)
+
+    async def _hear(self, which: Processes) -> None:
+        if self._wanted is not which:
+            self._wanted = which
+            await self._listen(which)
+
+    async def _inform(self, what: Loadable, held: Held) -> None:
+        facts = await self._facts_of(what)
+        if facts == Facts():
+            await self._hear(Processes.EXITS)
+            return
+        waiting: asyncio.Queue[ProcessExec | None] = asyncio.Queue(MOST_WAITING)
+        self._waiting = waiting
+        telling = Telling(facts, held, self.runtimes, self._proc)
+        try:
+            await self._hear(Processes.ALL)
+            await telling.everyone(first=True)
+            # Those that were made while we looked at the others.
+            await telling.everyone()
+            while True:
+                process = await waiting.get()
+                if process is None:
+                    await telling.everyone()
+                else:
+                    await telling.executed(process)
+        except Fault as fault:
+            # That it is gone is told elsewhere; anything else only makes it schedule worse.
+            _log.info("%s is told no more of processes: %s", what.name, fault)
+        except Exception:  # noqa: BLE001 - logged with its traceback
+            _log.exception("a defect while telling %s of processes", what.name)
+        finally:
+            if self._waiting is waiting:
+                self._waiting = None
+
+    async def _facts_of(self, what: Loadable) -> Facts:
+        if what.object is None or what.facts.expected_runtime:
+            return what.facts
+        if what.object not in self._asks:
+            try:
+                self._asks[what.object] = asks_runtime(await describe(what.object))
+            except Fault as fault:
+                _log.info("the maps of %s are not known: %s", what.name, fault)
+                return what.facts
+            while len(self._asks) > MOST_OBJECTS:
+                self._asks.popitem(last=False)
+        return replace(what.facts, expected_runtime=self._asks[what.object])
+
+
+def asks_runtime(described: Described) -> bool:
+    """Whether a scheduler has the map for expected runtimes."""
+    return any(
+        (each.name, each.key_bytes, each.value_bytes) == (EXPECTED_RUNTIME, 4, 8)
+        for each in described.maps
+    )

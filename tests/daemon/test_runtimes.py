@@ -1,0 +1,463 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What the daemon learns of processes, and what it tells the loaded scheduler of them.
+
+The scheduler and /proc are stand-ins here; test_runtimes_lab.py has the real ones.
+"""
+
+import asyncio
+import json
+import shutil
+import sqlite3
+from collections.abc import Awaitable, Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bpf.signals import Processes, ProcessExec, ProcessExit, SignalsLine, SignalsSource
+from daemon.api.models import ParameterValue, SignalPoint
+from daemon.decide.jobs import Jobs
+from daemon.decide.observation import Observation, WorkloadObservation
+from daemon.decide.runtimes import Key, Runtime, key_of
+from daemon.holding import Gone, Loadable
+from daemon.informing import MOST_WAITING, Informant
+from daemon.profiling import profile_of
+from daemon.recall import opened
+from daemon.watch import Watch
+from process import Fault, FaultType
+from scheduler_library.history import FILE, open_history
+from scheduler_library.policy.facts import Facts, UserSelector
+from scheduler_library.profile import Tag
+
+RECORDING = Path(__file__).parents[1] / "data" / "signals" / "redis_quiet.jsonl"
+JOBS = Loadable("c-1", "jobs", facts=Facts(expected_runtime=True))
+VIDEO = UserSelector(2, "cmd", ("ffmpeg *",))
+NGINX = UserSelector(5, "unit", ("nginx",))
+POLICY = Loadable("c-2", "policy", facts=Facts(selectors=(VIDEO, NGINX)))
+
+POINT: dict[str, Any] = {
+    "delay_p50_us": 40.0,
+    "delay_p99_us": 400.0,
+    "slice_mean_us": 3000.0,
+    "run_share": 1.5,
+    "wakeups_per_s": 10.0,
+    "involuntary_per_s": 200.0,
+    "migrations_per_s": 1.0,
+    "scheduler": "",
+}
+
+Told = tuple[str, str, int, int | None]
+
+
+class Maps:
+    """A loaded scheduler's maps: what it was told, in order, and what they hold."""
+
+    ops = "stand_in"
+
+    def __init__(self) -> None:
+        self.told: asyncio.Queue[Told] = asyncio.Queue()
+        self.held: dict[str, dict[int, int]] = {}
+        self.refuse: Fault | None = None
+
+    async def put(self, map: str, key: int, value: int) -> None:
+        if self.refuse:
+            raise self.refuse
+        self.held.setdefault(map, {})[key] = value
+        self.told.put_nowait(("put", map, key, value))
+
+    async def remove(self, map: str, key: int) -> None:
+        self.told.put_nowait(("remove", map, key, None))
+        if self.held.setdefault(map, {}).pop(key, None) is None:
+            raise Fault(FaultType.BAD_PARAMETER, "there is no such entry")
+
+    async def renew(self) -> None: ...
+    async def set(self, name: str, value: ParameterValue) -> None: ...
+    async def detach(self) -> None: ...
+    async def gone(self) -> Gone:
+        return Gone("asked", by_kernel=False)
+
+
+class Proc:
+    """A folder like /proc."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        (folder / "sys").mkdir(parents=True)
+
+    def begin(self, pid: int, *words: str, unit: str = "", state: str = "S") -> None:
+        """A process with this command line; one without is the kernel's."""
+        place = self.folder / str(pid)
+        place.mkdir(exist_ok=True)
+        (place / "cmdline").write_bytes(b"".join(word.encode() + b"\0" for word in words))
+        (place / "comm").write_text((words[0] if words else "kthreadd") + "\n")
+        (place / "stat").write_text(f"{pid} (a) b) {state} 1 1 1")
+        (place / "cgroup").write_text(f"0::/system.slice/{unit}\n" if unit else "0::/\n")
+
+    def end(self, pid: int) -> None:
+        shutil.rmtree(self.folder / str(pid))
+
+
+class Stage:
+    """An informant with its surroundings."""
+
+    def __init__(self, folder: Path, known: tuple[tuple[Key, Runtime], ...] = ()) -> None:
+        self.proc = Proc(folder / "proc")
+        self.asked: asyncio.Queue[Processes] = asyncio.Queue()
+        self.stored: list[tuple[Key, Runtime]] = []
+        self.maps = Maps()
+        self.informant = Informant(
+            known=known, store=self.stored.extend, listen=self._listen, proc=self.proc.folder
+        )
+
+    async def _listen(self, which: Processes) -> None:
+        self.asked.put_nowait(which)
+
+    async def hears(self, which: Processes) -> None:
+        """The next that the signals program is asked for is this."""
+        assert await self.asked.get() is which
+
+    async def told(self, number: int) -> list[Told]:
+        """The next so many things that the scheduler is told."""
+        return [await self.maps.told.get() for _ in range(number)]
+
+
+Scene = Callable[[Stage], Awaitable[None]]
+
+
+@pytest.fixture
+def play(tmp_path: Path) -> Callable[..., Stage]:
+    """Plays a scene to its end, which comes soon or is a failure."""
+
+    def to_end(scene: Scene, known: tuple[tuple[Key, Runtime], ...] = ()) -> Stage:
+        async def whole() -> Stage:
+            stage = Stage(tmp_path, known)
+            try:
+                async with asyncio.timeout(20):
+                    await scene(stage)
+            finally:
+                await stage.informant.close()
+            return stage
+
+        return asyncio.run(whole())
+
+    return to_end
+
+
+def executed(pid: int, *words: str, cut: bool = False) -> ProcessExec:
+    return ProcessExec(
+        pid=pid, uid=0, workload="comm:a", program=words[0], arguments=words, cut=cut
+    )
+
+
+def ended(pid: int, *words: str, cpu_s: float = 1.0, **other: Any) -> ProcessExit:
+    figures: dict[str, Any] = {
+        "pid": pid,
+        "uid": 0,
+        "workload": "comm:a",
+        "program": words[0],
+        "arguments": words,
+        "cut": False,
+        "cpu_us": cpu_s * 1e6,
+        "wall_us": cpu_s * 1e6,
+        "status": 0,
+        "signal": 0,
+    }
+    return ProcessExit(**{**figures, **other})
+
+
+def known(*words: str, seconds: float) -> tuple[Key, Runtime]:
+    return key_of(words[0], words), Runtime(seconds * 1e9, 0.0, 1, 1.0)
+
+
+# ---------------------------------------------------------------- learning
+
+
+def test_only_runs_that_ended_well_are_learned_from(play: Callable[..., Stage]) -> None:
+    """A failed, killed or never executed process says nothing of how long its like runs."""
+
+    async def scene(stage: Stage) -> None:
+        take = stage.informant.take
+        take(ended(1, "gzip", "a", status=1))
+        take(ended(2, "gzip", "a", signal=9))
+        take(ended(3, "gzip", arguments=None))
+        assert len(stage.informant.runtimes) == 0
+        take(ended(4, "gzip", "a", cpu_s=2.0))
+        assert stage.informant.runtimes.expected_ns(key_of("gzip", ["gzip", "a"])) == 2 * 10**9
+        assert stage.informant.jobs.finished("comm:a", 0.0).count == 4
+
+    play(scene)
+
+
+def test_what_was_learned_is_stored_with_an_interval_and_at_the_end(
+    play: Callable[..., Stage],
+) -> None:
+    """Each estimate is stored once it changed, as a hash and figures only."""
+    line = next(iter(RECORDING.read_bytes().splitlines()))
+
+    async def scene(stage: Stage) -> None:
+        stage.informant.take(ended(1, "gzip", "secret"))
+        stage.informant.interval(SignalsLine.model_validate_json(line))
+        assert [runtime.count for _, runtime in stage.stored] == [1]
+        stage.informant.take(ended(2, "gzip", "secret"))
+
+    stage = play(scene)
+    assert [runtime.count for _, runtime in stage.stored] == [1, 2]
+    assert "secret" not in repr(stage.stored)
+
+
+def test_what_was_learned_survives_in_the_history(tmp_path: Path) -> None:
+    """A later run of the daemon expects what an earlier one learned; what cannot have been
+    learned is left out."""
+    troubles: list[str] = []
+    before = opened(open_history(tmp_path / FILE), troubles.append)
+    pair = known("gzip", "a", seconds=3)
+    before.runtimes_learned([pair])
+    before.close()
+    with closing(sqlite3.connect(tmp_path / FILE)) as database, database:
+        database.execute("INSERT INTO runtimes VALUES ('bad', 'a', -1.0, 0.0, 1, 2.0)")
+        database.execute("INSERT INTO runtimes VALUES ('bad', 'b', 'long', 0.0, 1, 2.0)")
+    after = opened(open_history(tmp_path / FILE), troubles.append)
+    assert after.runtimes() == [pair]
+    after.close()
+    assert troubles == []
+
+
+# ---------------------------------------------------------------- telling
+
+
+def test_a_loaded_scheduler_is_told_of_all_processes(play: Callable[..., Stage]) -> None:
+    """Those with an expectation get it; of the others nothing is said."""
+
+    async def scene(stage: Stage) -> None:
+        stage.proc.begin(2)
+        stage.proc.begin(10, "gzip", "a")
+        stage.proc.begin(11, "gzip", "b")
+        stage.informant.loaded(JOBS, stage.maps)
+        assert await stage.told(1) == [("put", "expected_runtime", 10, 3 * 10**9)]
+        # What comes after it shows that nothing came between.
+        stage.proc.begin(12, "gzip", "a")
+        stage.informant.take(executed(12, "gzip", "a"))
+        assert await stage.told(1) == [("put", "expected_runtime", 12, 3 * 10**9)]
+        await stage.hears(Processes.ALL)
+
+    play(scene, (known("gzip", "a", seconds=3),))
+
+
+def test_a_scheduler_without_facts_is_told_nothing(play: Callable[..., Stage]) -> None:
+    """No exec is asked for, and none is passed on, when nobody needs it."""
+
+    async def scene(stage: Stage) -> None:
+        stage.proc.begin(10, "gzip", "a")
+        stage.informant.loaded(Loadable("c-3", "fifo"), stage.maps)
+        await asyncio.sleep(0)
+        stage.informant.take(executed(10, "gzip", "a"))
+        stage.informant.loaded(JOBS, stage.maps)
+        await stage.hears(Processes.ALL)
+        await stage.told(1)
+        stage.informant.unloaded()
+        await stage.hears(Processes.EXITS)
+
+    play(scene, (known("gzip", "a", seconds=3),))
+
+
+def test_what_a_run_taught_is_told_of_the_next(play: Callable[..., Stage]) -> None:
+    """The end of one process is the expectation of the next of its kind."""
+
+    async def scene(stage: Stage) -> None:
+        stage.informant.loaded(JOBS, stage.maps)
+        await stage.hears(Processes.ALL)
+        stage.informant.take(executed(10, "gzip", "a"))
+        stage.informant.take(ended(10, "gzip", "a", cpu_s=2.0))
+        stage.proc.begin(11, "gzip", "a")
+        stage.informant.take(executed(11, "gzip", "a"))
+        assert await stage.told(1) == [("put", "expected_runtime", 11, 2 * 10**9)]
+
+    play(scene)
+
+
+def test_another_program_ends_an_expectation(play: Callable[..., Stage]) -> None:
+    """A process that executes something unknown is no longer expected to be what it was."""
+
+    async def scene(stage: Stage) -> None:
+        stage.proc.begin(10, "gzip", "a")
+        stage.informant.loaded(JOBS, stage.maps)
+        await stage.told(1)
+        stage.informant.take(executed(10, "unheard", "of"))
+        assert await stage.told(1) == [("remove", "expected_runtime", 10, None)]
+
+    play(scene, (known("gzip", "a", seconds=3),))
+
+
+@pytest.mark.parametrize("how", ["gone", "zombie"])
+def test_nothing_is_left_of_a_process_that_ended_meanwhile(
+    play: Callable[..., Stage], how: str
+) -> None:
+    """What is put for a process that is over is taken back: its number will be another's."""
+
+    async def scene(stage: Stage) -> None:
+        stage.informant.loaded(JOBS, stage.maps)
+        await stage.hears(Processes.ALL)
+        if how == "zombie":
+            stage.proc.begin(10, "gzip", "a", state="Z")
+        stage.informant.take(executed(10, "gzip", "a"))
+        assert [each[0] for each in await stage.told(2)] == ["put", "remove"]
+        assert stage.maps.held["expected_runtime"] == {}
+
+    play(scene, (known("gzip", "a", seconds=3),))
+
+
+def test_masks_say_which_selectors_match(play: Callable[..., Stage]) -> None:
+    """By the whole command line, and by the unit; at load only what matches is told."""
+
+    async def scene(stage: Stage) -> None:
+        stage.proc.begin(10, "bash")
+        stage.proc.begin(11, "ffmpeg", "-i", "a", unit="nginx.service")
+        stage.proc.begin(12, "ffmpeg-like")
+        stage.informant.loaded(POLICY, stage.maps)
+        assert await stage.told(1) == [("put", "selected", 11, 1 << 2 | 1 << 5)]
+        # A child of 11, perhaps with its parent's mask: it is told that it matches nothing.
+        stage.proc.begin(13, "sleep", "1")
+        stage.informant.take(executed(13, "sleep", "1"))
+        seen = await stage.told(1)
+        while seen[-1][2] != 13:
+            seen += await stage.told(1)
+        assert ("put", "selected", 13, 0) in seen
+
+    play(scene)
+
+
+def test_a_cut_command_line_is_read_whole(play: Callable[..., Stage]) -> None:
+    """What the signals program tells of a long command line is not all that is matched."""
+
+    async def scene(stage: Stage) -> None:
+        stage.informant.loaded(
+            Loadable("c", "p", facts=Facts((UserSelector(0, "cmd", ("* last",)),))), stage.maps
+        )
+        await stage.hears(Processes.ALL)
+        words = ("run", "x" * 300, "last")
+        stage.proc.begin(10, *words)
+        stage.informant.take(executed(10, "run", "x" * 252, cut=True))
+        assert await stage.told(1) == [("put", "selected", 10, 1)]
+
+    play(scene)
+
+
+def test_execs_that_were_lost_are_caught_up_on(play: Callable[..., Stage]) -> None:
+    """When execs went untold, all processes are looked at; so when too many wait."""
+    raw = json.loads(next(iter(RECORDING.read_bytes().splitlines())))
+    line = SignalsLine.model_validate_json(json.dumps({**raw, "lost_execs": 3}))
+
+    async def scene(stage: Stage) -> None:
+        stage.proc.begin(10, "gzip", "a")
+        stage.informant.loaded(JOBS, stage.maps)
+        await stage.told(1)
+        stage.proc.begin(11, "gzip", "a")
+        stage.informant.interval(line)
+        assert await stage.told(1) == [("put", "expected_runtime", 11, 3 * 10**9)]
+        stage.proc.begin(12, "gzip", "a")
+        for _ in range(2 * MOST_WAITING):
+            stage.informant.take(executed(9, "unheard", "of"))
+        assert await stage.told(1) == [("put", "expected_runtime", 12, 3 * 10**9)]
+        # A signals program that is started anew does not know what happened before.
+        stage.proc.begin(13, "gzip", "a")
+        assert stage.informant.wanted() is Processes.ALL
+        assert await stage.told(1) == [("put", "expected_runtime", 13, 3 * 10**9)]
+
+    play(scene, (known("gzip", "a", seconds=3),))
+
+
+@pytest.mark.parametrize("type", [FaultType.BAD_PARAMETER, FaultType.STATE])
+def test_a_scheduler_that_takes_nothing_is_no_trouble(
+    play: Callable[..., Stage], type: FaultType
+) -> None:
+    """A full map, or a scheduler that is gone: the next one is told all the same."""
+
+    async def scene(stage: Stage) -> None:
+        stage.proc.begin(10, "gzip", "a")
+        stage.maps.refuse = Fault(type, "no")
+        stage.informant.loaded(JOBS, stage.maps)
+        await stage.hears(Processes.ALL)
+        following = Maps()
+        stage.informant.loaded(JOBS, following)
+        assert (await following.told.get())[2] == 10
+
+    play(scene, (known("gzip", "a", seconds=3),))
+
+
+# ---------------------------------------------------------------- what a workload is like
+
+
+def test_a_profile_says_what_ended_processes_show() -> None:
+    """Jobs of very different length, and many processes a second, are told as such."""
+    jobs = Jobs()
+    for seconds in (1.0, 1.1, 0.9, 1.0):
+        jobs.ended("comm:gzip", seconds * 1e6, 10.0)
+
+    def tags() -> list[str]:
+        return profile_of(
+            "comm:gzip",
+            [SignalPoint.model_construct(**{**POINT, "at": at}) for at in (1.0, 2.0)],
+            Observation(2.0, 1.0, {"comm:gzip": WorkloadObservation("comm:gzip", exits_per_s=30)}),
+            machine_cpus=2,
+            machine_utilisation=0.9,
+            finished=jobs.finished("comm:gzip", 20.0),
+        ).tags
+
+    assert Tag.FORK_HEAVY in tags()
+    assert Tag.UNEVEN_JOBS not in tags()
+    jobs.ended("comm:gzip", 3.5e6, 11.0)
+    assert Tag.UNEVEN_JOBS in tags()
+
+
+# ---------------------------------------------------------------- from the signals program on
+
+
+def test_the_signals_program_is_asked_and_its_processes_arrive(tmp_path: Path) -> None:
+    """From the helper's lines over the watch to the scheduler's map."""
+    process = {"pid": 10, "uid": 0, "workload": "comm:a", "program": "gzip", "cut": False}
+    words = {"arguments": ["gzip", "a"]}
+    end = {"cpu_us": 2e6, "wall_us": 2e6, "status": 0, "signal": 0}
+    program = tmp_path / "stand-in"
+    program.write_text(
+        f'#!/bin/sh\nwhile read -r line; do echo "$line" >> {tmp_path}/asked\n'
+        f"""if [ "$line" = "processes all" ]; then
+        echo '{json.dumps({"exit": {**process, **words, **end}}, separators=(",", ":"))}'
+        echo '{json.dumps({"exec": {**process, **words}}, separators=(",", ":"))}'
+        else head -n 1 {RECORDING}; fi; done\n"""
+    )
+    program.chmod(0o755)
+
+    async def scene() -> None:
+        stage = Stage(tmp_path / "stage")
+        stage.proc.begin(10, "gzip", "a")
+
+        async def loads(which: Processes) -> None:
+            await watch.set_processes(which)
+
+        async def judge(observation: object) -> None:
+            # The first line of the helper: it is there, and was asked for what ends.
+            informant.loaded(JOBS, stage.maps)
+
+        informant = Informant(
+            known=(), store=lambda pairs: None, listen=loads, proc=stage.proc.folder
+        )
+        watch = Watch(
+            start=lambda interval_s: SignalsSource(
+                interval_s, on_process=informant.take, program=program
+            ),
+            interval_s=1.0,
+            processes=informant.wanted,
+            scheduler=lambda: "",
+            on_observation=judge,
+            on_trouble=lambda text: None,
+        )
+        running = asyncio.create_task(watch.run())
+        async with asyncio.timeout(20):
+            assert await stage.told(1) == [("put", "expected_runtime", 10, 2 * 10**9)]
+        await informant.close()
+        running.cancel()
+        await asyncio.wait([running])
+
+    asyncio.run(scene())
+    assert (tmp_path / "asked").read_text().splitlines() == ["processes exits", "processes all"]
