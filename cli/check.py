@@ -1,45 +1,94 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """`schedpilot check`: run a scheduler through the gates; nothing is loaded for good."""
 
+import os
 import re
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from rich.text import Text
 
+from cli.exits import Exit
 from cli.following import following
 from cli.formats import parse_parameters, span, titled
-from cli.output import as_json, out, plain, say, table
+from cli.output import as_json, note, out, plain, say, table
 from daemon.api.client import Client, control_client
-from daemon.api.models import CandidateRequest, CandidateView, GateResult
-from process import Fault, FaultType
+from daemon.api.display import displayable
+from daemon.api.models import (
+    NAME_PATTERN,
+    POLICY_LIMIT,
+    CandidateRequest,
+    CandidateView,
+    GateResult,
+)
+from process import Fault, FaultType, run
 
 # As the daemon takes it; a source is a page or ten.
 LARGEST_BYTES = 1024 * 1024
-SOURCE_SUFFIX = ".bpf.c"
+POLICY_SUFFIX = ".policy"
+# How long the compiler of policies may take without a daemon, seconds: an emulated machine is slow.
+OFFLINE_S = 120.0
 
 
 def request_for(target: str, settings: Sequence[str]) -> CandidateRequest:
-    """The candidate that a word on the command line means: a library name or a source file.
+    """The candidate that a word on the command line means.
+
+    A legal name is a library scheduler, a word that ends as a file's name does is that file,
+    and everything else is a policy.
 
     Raises:
-        Fault: NOT_FOUND, TOO_LARGE, BAD_NAME or BAD_PARAMETER.
+        Fault: NOT_FOUND, TOO_LARGE, BAD_POLICY or BAD_PARAMETER.
     """
     parameters = parse_parameters(settings)
-    if target.endswith(".c") or "/" in target:
-        return CandidateRequest(
-            source=_source(Path(target)), name=_name(Path(target)), parameters=parameters
-        )
-    if not re.fullmatch(r"[a-z][a-z0-9_-]{0,40}", target):
+    if re.fullmatch(NAME_PATTERN, target):
+        return CandidateRequest(library=target, parameters=parameters)
+    path = _file(target)
+    if path is None:
+        return CandidateRequest(policy=_policy(target), parameters=parameters)
+    if target.endswith(POLICY_SUFFIX):
+        return CandidateRequest(policy=_policy(_text(path)), parameters=parameters)
+    return CandidateRequest(source=_text(path), name=_name(path), parameters=parameters)
+
+
+def label(target: str) -> str:
+    """A target as a few words; a policy may be long."""
+    return displayable(" ".join(target.split()), 60)
+
+
+def _file(target: str) -> Path | None:
+    """The file that this word names; a policy may end like one, but not without a blank."""
+    if not target.endswith((".c", POLICY_SUFFIX)):
+        return None
+    path = Path(target)
+    return path if path.is_file() or not any(each.isspace() for each in target) else None
+
+
+def _policy(text: str) -> str:
+    """The text, where it can be sent at all.
+
+    Raises:
+        Fault: TOO_LARGE or BAD_POLICY.
+    """
+    if len(text) > POLICY_LIMIT:
         raise Fault(
-            FaultType.BAD_NAME,
-            f"{target[:60]!r} is neither a scheduler's name nor a {SOURCE_SUFFIX} file",
-            hint="`schedpilot library list` shows the names there are",
+            FaultType.TOO_LARGE,
+            "this is too large for a policy",
+            why=f"more than {POLICY_LIMIT} characters",
         )
-    return CandidateRequest(library=target, parameters=parameters)
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise Fault(
+            FaultType.BAD_POLICY,
+            "the policy is not text in UTF-8",
+            where=f"column {error.start + 1}",
+            hint="write it in ASCII",
+        ) from None
+    return text
 
 
-def _source(path: Path) -> str:
+def _text(path: Path) -> str:
     try:
         with path.open("rb") as file:
             raw = file.read(LARGEST_BYTES + 1)
@@ -60,12 +109,12 @@ def _source(path: Path) -> str:
 def _name(path: Path) -> str | None:
     """The file's name as a scheduler's, where it can be one."""
     name = path.name.removesuffix(".c").removesuffix(".bpf").lower()
-    return name if re.fullmatch(r"[a-z][a-z0-9_-]{0,40}", name) else None
+    return name if re.fullmatch(NAME_PATTERN, name) else None
 
 
-def create(client: Client, request: CandidateRequest, label: str) -> CandidateView:
+def create(client: Client, request: CandidateRequest, target: str) -> CandidateView:
     """Make a candidate, showing how it gets on with the gates."""
-    with following(f"proving {label}"):
+    with following(f"proving {label(target)}"):
         return client.create_candidate(request)
 
 
@@ -121,15 +170,28 @@ def not_proven(candidate: CandidateView) -> Fault:
     )
 
 
-def check(target: str, settings: Sequence[str], *, json: bool) -> bool:
-    """Whether the candidate is proven."""
+def check(target: str, settings: Sequence[str], *, json: bool) -> Exit:
+    """OK where the candidate is proven, NO where it is not.
+
+    A policy is checked without a daemon as far as that goes; the answer is UNREACHABLE then.
+    """
     request = request_for(target, settings)
-    with control_client() as client:
-        candidate = create(client, request, target)
+    try:
+        with control_client() as client:
+            candidate = create(client, request, target)
+    except Fault as fault:
+        if fault.type is not FaultType.UNREACHABLE or request.policy is None:
+            raise
+        done = offline(target, settings, ["--json"] if json else [])
+        if done is Exit.OK:
+            note(f"this is as far as it goes without a daemon: {fault}", "yellow")
+        return Exit.UNREACHABLE if done is Exit.OK else done
     good = candidate.proven and not candidate.quarantined
     if json:
         as_json(candidate)
-        return good
+        return Exit.OK if good else Exit.NO
+    for line in candidate.policy.splitlines():
+        say(line, "bold")
     show_gates(candidate)
     name = titled(candidate.name, candidate.parameters)
     if good:
@@ -138,4 +200,27 @@ def check(target: str, settings: Sequence[str], *, json: bool) -> bool:
         say(f"{name} is in quarantine: {candidate.quarantined}", "red")
     else:
         say(f"{name} is not proven (candidate {candidate.id})", "red")
-    return good
+    return Exit.OK if good else Exit.NO
+
+
+def offline(target: str, settings: Sequence[str], options: Sequence[str]) -> Exit:
+    """Have a policy compiled by a process of its own, which writes to where we do.
+
+    The command imports nothing of the library, and the compiler needs no daemon.
+    """
+    request = request_for(target, settings)
+    if request.source is not None:
+        raise Fault(FaultType.BAD_REQUEST, "this is C already", where=target)
+    words = [*options, *(f"--set={each}" for each in settings)]
+    if request.library is not None:
+        words += ["--library", request.library]
+    # By its standard input: it may be longer than an argument can be.
+    done = run(
+        [sys.executable, "-P", "-m", "scheduler_library.offline", *words],
+        timeout=OFFLINE_S,
+        input=(request.policy or "").encode(),
+        env=dict(os.environ),
+        check=False,
+        capture=False,
+    )
+    return Exit(done.status) if done.status in set(Exit) else Exit.FAULT

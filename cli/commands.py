@@ -29,6 +29,15 @@ app.add_typer(library, name="library", rich_help_panel="Looking")
 LOOKING, ACTING, PROGRAM = "Looking", "Acting", "The project's other programs"
 
 Json = Annotated[bool, typer.Option("--json", help="Write JSON instead of a table.")]
+Target = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME|POLICY|FILE",
+        help="A legal name (a lower-case letter, then a-z, 0-9, _ and -) is a scheduler of the "
+        "library, FILE.bpf.c and FILE.policy are files, and everything else is a policy: "
+        "'slice 3ms'.",
+    ),
+]
 Settings = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="NAME=VALUE", help="Set a parameter; can be repeated."),
@@ -162,20 +171,34 @@ def report(
 
 @app.command(rich_help_panel=ACTING)
 def check(
-    target: Annotated[str, typer.Argument(metavar="NAME|FILE.bpf.c")],
+    target: Target,
     settings: Settings = None,
+    emit_c: Annotated[
+        bool, typer.Option("--emit-c", help="Print the C of it, and prove nothing; no daemon.")
+    ] = False,
+    canonical: Annotated[
+        bool,
+        typer.Option("--format", help="Print the policy as it should be written; no daemon."),
+    ] = False,
     json: Json = False,
 ) -> None:
-    """Run a scheduler through the gates without loading it. 3: it is not proven."""
-    from cli.check import check as prove
+    """Run a scheduler through the gates without loading it. 3: it is not proven.
 
-    if not prove(target, settings or [], json=json):
-        _leave(Exit.NO)
+    Without a daemon a policy is still read, checked and compiled to C; the answer is 4 then.
+    """
+    from cli import check as checking
+
+    if emit_c and canonical:
+        raise typer.BadParameter("choose one of --emit-c and --format")
+    if emit_c or canonical:
+        options = ["--emit-c" if emit_c else "--format", *(["--json"] if json else [])]
+        _leave(checking.offline(target, settings or [], options))
+    _leave(checking.check(target, settings or [], json=json))
 
 
 @app.command(rich_help_panel=ACTING)
 def run(
-    target: Annotated[str, typer.Argument(metavar="NAME|FILE.bpf.c")],
+    target: Target,
     settings: Settings = None,
     json: Json = False,
 ) -> None:
@@ -209,11 +232,18 @@ def tune(
     command: Annotated[list[str], typer.Argument(metavar="-- COMMAND [ARGUMENT]…")],
     candidate: Annotated[
         list[str] | None,
-        typer.Option("--candidate", "-c", metavar="NAME", help="Try this one; can be repeated."),
+        typer.Option(
+            "--candidate",
+            "-c",
+            metavar="NAME|POLICY|FILE",
+            help="Try this one; can be repeated. What is no legal name is a policy: 'slice 3ms'.",
+        ),
     ] = None,
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="NAME:KEY=VALUE", help="A candidate's parameter."),
+        typer.Option(
+            "--set", metavar="NAME:KEY=VALUE", help="A parameter of a candidate with a name."
+        ),
     ] = None,
     runs: Annotated[int, typer.Option(min=2, max=32, help="Runs of each side, at most.")] = 6,
     warm_up: Annotated[int, typer.Option(min=0, max=10, help="Runs before, not counted.")] = 1,

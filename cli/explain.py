@@ -154,6 +154,7 @@ def _tell_candidate(candidate: CandidateView) -> None:
     say(f"candidate {candidate.id}: {titled(candidate.name, candidate.parameters)}", "bold")
     rows: list[tuple[str, str | Text]] = [
         ("kind", candidate.kind),
+        ("policy", candidate.policy),
         ("made", moment(candidate.at)),
         ("proven", "yes" if candidate.proven else "no"),
         ("quarantined", candidate.quarantined),

@@ -3,7 +3,7 @@
 
 from collections.abc import Sequence
 
-from cli.check import create, not_proven, request_for
+from cli.check import create, label, not_proven, request_for
 from cli.following import following
 from cli.formats import titled, trial_line
 from cli.output import as_json, say
@@ -19,6 +19,8 @@ def _tell(status: StatusView, json: bool) -> None:
     if status.loaded:
         name = titled(status.loaded.name, status.loaded.parameters)
         say(f"{name} runs now ({status.kernel.ops or 'sched_ext'}, {status.kernel.state})", "green")
+        for line in status.loaded.policy.splitlines():
+            say(f"  {line}")
     elif status.foreign:
         say(f"{status.foreign} runs now; it is not ours and was left alone", "yellow")
     else:
@@ -31,7 +33,7 @@ def run(target: str, settings: Sequence[str], *, json: bool) -> None:
         candidate = create(client, request, target)
         if not candidate.proven or candidate.quarantined:
             raise not_proven(candidate)
-        with following(f"loading {target}"):
+        with following(f"loading {label(target)}"):
             status = client.hold(HoldRequest(candidate=candidate.id))
     _tell(status, json)
 

@@ -90,7 +90,12 @@ def show_scheduler(name: str, *, json: bool) -> None:
         ("licence", detail.license),
     ]
     out().print(facts([(name, value) for name, value in rows if value]))
-    for title, text in (("what it is", detail.description), ("how it works", detail.algorithm)):
+    texts = (
+        ("the policy", detail.policy),
+        ("what it is", detail.description),
+        ("how it works", detail.algorithm),
+    )
+    for title, text in texts:
         if text:
             heading(title)
             for line in text.splitlines():

@@ -55,6 +55,8 @@ def show_status(*, json: bool) -> None:
         ("kernel", _kernel(status)),
         ("scheduler", _loaded(status)),
     ]
+    if status.loaded and status.loaded.policy:
+        rows.append(("policy", status.loaded.policy))
     if status.foreign:
         rows.append(("foreign", plain(f"{status.foreign} (left alone)", style="yellow")))
     if status.advice_only:

@@ -13,12 +13,12 @@ import shlex
 import shutil
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 from types import FrameType
 
-from cli.check import create, not_proven
+from cli.check import create, label, not_proven, request_for
 from cli.exits import Exit
 from cli.following import Progress, following
 from cli.formats import better, parse_parameters, span, titled
@@ -26,7 +26,6 @@ from cli.output import as_json, document, err, note, out, plain, say, table
 from daemon.api.client import Client, control_client
 from daemon.api.models import (
     Arm,
-    CandidateRequest,
     CandidateView,
     Decision,
     HoldRequest,
@@ -241,16 +240,19 @@ def _prove(
     proven: list[CandidateView] = []
     refused: list[Refused] = []
     for name in names:
-        request = CandidateRequest(library=name, parameters=plan.settings.get(name, {}))
+        request = request_for(name, []).model_copy(
+            update={"parameters": plan.settings.get(name, {})}
+        )
         try:
             candidate = create(client, request, name)
             if not candidate.proven or candidate.quarantined:
                 raise not_proven(candidate)
         except Fault as fault:
-            if fault.type is FaultType.UNREACHABLE or len(names) == 1:
+            # A policy that cannot be read is a typing error, and no answer to anything.
+            if fault.type in (FaultType.UNREACHABLE, FaultType.BAD_POLICY) or len(names) == 1:
                 raise
-            note(f"{name} is left out: {fault}", "yellow")
-            refused.append(Refused(name, str(fault)))
+            note(f"{label(name)} is left out: {fault}", "yellow")
+            refused.append(Refused(label(name), str(fault)))
         else:
             proven.append(candidate)
     return proven, refused
@@ -268,7 +270,13 @@ def _best(trials: Sequence[TrialView]) -> TrialView | None:
     return max(better_ones, key=lambda each: each.verdict.gain if each.verdict else 0, default=None)
 
 
-def _show(plan: Plan, before: str, trials: Sequence[TrialView], refused: Sequence[Refused]) -> None:
+def _show(
+    plan: Plan,
+    before: str,
+    trials: Sequence[TrialView],
+    refused: Sequence[Refused],
+    policies: Mapping[str, str],
+) -> None:
     made = table(
         "scheduler", "before", "with it", "ratio", "interval", "runs", "",
         right=("before", "with it", "ratio"),
@@ -299,6 +307,8 @@ def _show(plan: Plan, before: str, trials: Sequence[TrialView], refused: Sequenc
         made.add_row(plain(each.name), *["–"] * 5, plain(each.why, 300, "red"))
     say(f"{shlex.join(plan.command)}: seconds of wall time, medians; before = {before}", "dim")
     out().print(made)
+    for name, text in policies.items():
+        say(f"  {name}: {' '.join(text.split())}")
     for trial in trials:
         for arm, name in ((Arm.BASELINE, before), (Arm.CANDIDATE, trial.scheduler)):
             listing = "  ".join(f"{value:.3f}" for value in _values(trial, arm))
@@ -310,6 +320,7 @@ def _document(
     before: str,
     trials: Sequence[TrialView],
     refused: Sequence[Refused],
+    policies: Mapping[str, str],
     kept: bool,
 ) -> dict[str, object]:
     best = _best(trials)
@@ -319,6 +330,7 @@ def _document(
         "unit": "s",
         "trials": [document(trial) for trial in trials],
         "refused": [{"name": each.name, "why": each.why} for each in refused],
+        "policies": dict(policies),
         "best": best.scheduler if best else None,
         "kept": kept,
     }
@@ -371,10 +383,11 @@ def tune(plan: Plan, *, json: bool) -> Exit:
         if best is not None and plan.keep:
             with following(f"loading {best.scheduler}"):
                 client.hold(HoldRequest(candidate=by_trial[best.id].id))
+    policies = {each.name: each.policy for each in proven if each.policy}
     if json:
-        as_json(_document(plan, before, trials, refused, kept))
+        as_json(_document(plan, before, trials, refused, policies, kept))
         return Exit.OK if best else Exit.NO
-    _show(plan, before, trials, refused)
+    _show(plan, before, trials, refused, policies)
     if best is None or best.verdict is None:
         say(f"nothing was better than {before}; the machine is as it was", "bold")
         return Exit.NO

@@ -3,7 +3,6 @@
 
 import secrets
 import time
-from collections.abc import Callable
 from dataclasses import replace
 
 from daemon.api.models import (
@@ -40,8 +39,8 @@ from daemon.recall import Recall
 from daemon.standing import Standing
 from daemon.trials import Trial, Trials
 from daemon.watch import Watch
+from daemon.winners import Winners
 from process import Fault, FaultType
-from scheduler_library.catalog import Catalog
 from scheduler_library.parameters import check_parameters
 
 
@@ -61,7 +60,7 @@ class Actor:
         autopilot: Autopilot,
         standing: Standing,
         recall: Recall,
-        catalog: Callable[[], Catalog],
+        winners: Winners,
         publish: Publish,
     ) -> None:
         self._config = config
@@ -74,7 +73,7 @@ class Actor:
         self._autopilot = autopilot
         self._standing = standing
         self._recall = recall
-        self._catalog = catalog
+        self._winners = winners
         self._publish = publish
 
     # ------------------------------------------------------------ candidates
@@ -236,6 +235,7 @@ class Actor:
             candidate=candidate.id,
             scheduler=loaded.what.name,
         )
+        await self._winners.held(candidate)
         return await self._reader.status()
 
     async def release(self, reason: str) -> StatusView:
@@ -272,9 +272,8 @@ class Actor:
             self._trials.refuse_if_busy()
         if loaded is not None:
             candidate = self._candidates.get(loaded.what.candidate)
-            if candidate.library and parameters:
-                entry = self._catalog().get(candidate.library)
-                parameters = dict(check_parameters(entry.manifest, parameters, live=True))
+            if candidate.manifest is not None and parameters:
+                parameters = dict(check_parameters(candidate.manifest, parameters, live=True))
         maps = {
             name: {int(key): value for key, value in entries.items()}
             for name, entries in request.maps.items()

@@ -4,10 +4,12 @@
 import asyncio
 import hashlib
 import json
+import os
+import shutil
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from daemon.api.models import (
@@ -20,34 +22,45 @@ from daemon.api.models import (
     GateResult,
     ParameterValue,
 )
-from daemon.gates import Proof, build_gate, verify_gate
+from daemon.gates import Proof, build_gate, compile_gate, verify_gate
 from daemon.holding import Loadable, require_sched_ext
 from process import Fault, FaultType
 from scheduler_library import external
 from scheduler_library.catalog import Catalog, Entry, check_name
-from scheduler_library.manifest import Kind
+from scheduler_library.manifest import Kind, Manifest
 from scheduler_library.parameters import check_parameters
+from scheduler_library.policy.facts import Facts
 
 # Candidates remembered; the oldest go first. Their objects stay in the build cache.
 MOST_CANDIDATES = 256
+# Sources kept on disk, for people to look at; the oldest go first.
+MOST_SOURCES = 1024
 
 Publish = Callable[..., Event]
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """One candidate and what the gates said of it."""
+    """One candidate and what the gates said of it.
+
+    `library` is the entry it came from, where it came from one; `manifest` describes it and its
+    parameters, where that is known. `policy` is its canonical text, and `facts` what userspace
+    has to supply while it runs.
+    """
 
     id: str
     name: str
     kind: Kind
     parameters: dict[str, ParameterValue]
-    source_sha256: str
-    at: float
-    proof: Proof
+    source_sha256: str = ""
+    at: float = 0.0
+    proof: Proof = field(default_factory=lambda: Proof(()))
     command: tuple[str, ...] = ()
     library: str = ""
     tags: tuple[str, ...] = field(default=())
+    manifest: Manifest | None = None
+    policy: str = ""
+    facts: Facts = field(default_factory=Facts)
 
     @property
     def proven(self) -> bool:
@@ -60,6 +73,7 @@ class Candidate:
             kind=self.kind.value,
             parameters=self.parameters,
             source_sha256=self.source_sha256,
+            policy=self.policy,
             gates=list(self.proof.results),
             proven=self.proven,
             quarantined=quarantined,
@@ -85,6 +99,7 @@ class Candidate:
             object=self.proof.object,
             command=self.command,
             parameters=self.parameters,
+            facts=self.facts,
         )
 
 
@@ -103,6 +118,18 @@ def candidate_id(
     text = json.dumps([kind.value, name, parameters], sort_keys=True).encode()
     digest = hashlib.sha256(text + b"\0" + source).hexdigest()
     return f"c-{digest[:12]}"
+
+
+def _switched(
+    program: external.External, values: dict[str, ParameterValue]
+) -> dict[str, ParameterValue]:
+    """The values, with the words `true` and `false` of a policy as what a switch takes."""
+    switches = {option.name for option in program.options if option.is_switch}
+    words = {"true": True, "false": False}
+    return {
+        name: words.get(str(value), value) if name.replace("_", "-") in switches else value
+        for name, value in values.items()
+    }
 
 
 class Candidates:
@@ -134,8 +161,8 @@ class Candidates:
         """Resolve, check and prove a candidate; a proven one is answered from memory.
 
         Raises:
-            Fault: BAD_REQUEST, UNKNOWN_SCHEDULER, BAD_NAME, BAD_PARAMETER, NOT_INSTALLED, and
-                what keeps a gate from doing its work (MISSING_TOOL, STATE).
+            Fault: BAD_REQUEST, UNKNOWN_SCHEDULER, BAD_NAME, BAD_PARAMETER, BAD_POLICY,
+                NOT_INSTALLED, and what keeps a gate from doing its work (MISSING_TOOL, STATE).
         """
         given = [
             word for word in ("library", "source", "policy") if getattr(request, word) is not None
@@ -146,29 +173,74 @@ class Candidates:
                 "a candidate is one of `library`, `source` and `policy`",
                 why=f"given: {', '.join(given) or 'none of them'}",
             )
+        parameters = dict(request.parameters)
         if request.policy is not None:
-            raise Fault(
-                FaultType.UNSUPPORTED,
-                "policy lines cannot be compiled yet",
-                hint="name a library scheduler (`schedpilot library list`) or send C source",
-            )
+            return await self._from_policy(request.policy, parameters)
         if request.library is not None:
-            return await self._from_library(self._catalog().get(request.library), request)
+            return await self._from_library(self._catalog().get(request.library), parameters)
         assert request.source is not None
-        return await self._from_source(request.source, request)
+        return await self._from_source(request.source, request.name, parameters)
 
-    async def _from_library(self, entry: Entry, request: CandidateRequest) -> Candidate:
-        parameters: dict[str, ParameterValue] = {}
+    async def _from_library(
+        self, entry: Entry, parameters: dict[str, ParameterValue], by: tuple[str, ...] = ()
+    ) -> Candidate:
+        """`by`: the policies of the library by whose `use` we came here."""
         if entry.manifest.kind is Kind.EXTERNAL:
-            return await self._from_external(entry, request)
-        if entry.manifest.kind is Kind.POLICY or entry.source is None:
-            raise Fault(FaultType.UNSUPPORTED, f"{entry.name} is a policy, not yet compiled here")
-        parameters.update(check_parameters(entry.manifest, request.parameters))
-        return await self._prove(
-            Kind.BPF, entry.name, entry.source, parameters, entry.name, entry.manifest.tags
+            return await self._from_external(entry, parameters)
+        if entry.manifest.kind is Kind.POLICY:
+            text = await asyncio.to_thread(entry.policy)
+            return await self._from_policy(text, parameters, entry, by)
+        assert entry.source is not None
+        draft = Candidate(
+            "",
+            entry.name,
+            Kind.BPF,
+            dict(check_parameters(entry.manifest, parameters)),
+            library=entry.name,
+            tags=tuple(entry.manifest.tags),
+            manifest=entry.manifest,
         )
+        return await self._prove(draft, entry.source)
 
-    async def _from_external(self, entry: Entry, request: CandidateRequest) -> Candidate:
+    async def _from_policy(
+        self,
+        text: str,
+        parameters: dict[str, ParameterValue],
+        entry: Entry | None = None,
+        by: tuple[str, ...] = (),
+    ) -> Candidate:
+        # Imported here: a daemon that compiles no policy does not pay for the parser.
+        from scheduler_library.policy.compiler import Use
+
+        async with self._gate:
+            step, compiled = await compile_gate(text)
+        if isinstance(compiled, Use):
+            by = (*by, entry.name) if entry else by
+            if compiled.name in by:
+                raise Fault(
+                    FaultType.BAD_POLICY,
+                    f"the policy {compiled.name!r} of the library uses itself",
+                    why=" uses ".join((*by, compiled.name)),
+                )
+            wanted = {**compiled.parameters, **parameters}
+            return await self._from_library(self._catalog().get(compiled.name), wanted, by)
+        draft = Candidate(
+            "",
+            entry.name if entry else compiled.name,
+            Kind.POLICY,
+            dict(check_parameters(compiled.manifest, parameters)),
+            library=entry.name if entry else "",
+            tags=tuple((entry.manifest if entry else compiled.manifest).tags),
+            manifest=compiled.manifest,
+            policy=compiled.text,
+            facts=compiled.facts,
+        )
+        source = await asyncio.to_thread(self._stored, compiled.name, compiled.source.encode())
+        return await self._prove(draft, source, (step,))
+
+    async def _from_external(
+        self, entry: Entry, parameters: dict[str, ParameterValue]
+    ) -> Candidate:
         program = await asyncio.to_thread(external.inspect_external, entry)
         if program.state is not external.State.INSTALLED:
             raise Fault(
@@ -177,8 +249,8 @@ class Candidates:
                 why=program.note,
                 hint="install the scx schedulers, or choose another: schedpilot library list",
             )
-        words = external.arguments(entry.name, program.options, request.parameters)
-        parameters = dict(request.parameters)
+        parameters = _switched(program, parameters)
+        words = external.arguments(entry.name, program.options, parameters)
         id = candidate_id(Kind.EXTERNAL, entry.name, program.path.encode(), parameters)
         # The verifier meets it when it loads itself; there is nothing here for us to build.
         found = GateMessage(severity="note", message=f"installed: {program.path}")
@@ -189,24 +261,36 @@ class Candidates:
                 entry.name,
                 Kind.EXTERNAL,
                 parameters,
-                "",
-                time.time(),
-                proof,
+                at=time.time(),
+                proof=proof,
                 command=(program.path, *words),
                 library=entry.name,
                 tags=tuple(entry.manifest.tags),
+                manifest=entry.manifest,
             )
         )
 
-    async def _from_source(self, text: str, request: CandidateRequest) -> Candidate:
+    async def _from_source(
+        self, text: str, name: str | None, parameters: dict[str, ParameterValue]
+    ) -> Candidate:
         raw = text.encode()
-        digest = hashlib.sha256(raw).hexdigest()
-        name = check_name(request.name or f"own-{digest[:8]}")
-        folder = self._folder / digest[:16]
+        name = check_name(name or f"own-{hashlib.sha256(raw).hexdigest()[:8]}")
+        source = await asyncio.to_thread(self._stored, name, raw)
+        return await self._prove(Candidate("", name, Kind.BPF, parameters), source)
+
+    def _stored(self, name: str, raw: bytes) -> Path:
+        """The source as a file; the same content is in the same place.
+
+        Raises:
+            Fault: STATE.
+        """
+        folder = self._folder / hashlib.sha256(raw).hexdigest()[:16]
         source = folder / f"{name}.bpf.c"
         try:
             folder.mkdir(parents=True, exist_ok=True)
             source.write_bytes(raw)
+            os.utime(folder)
+            self._prune()
         except OSError as error:
             raise Fault(
                 FaultType.STATE,
@@ -215,42 +299,46 @@ class Candidates:
                 why=str(error),
                 hint="free some space in the state folder, or make it writable",
             ) from None
-        return await self._prove(Kind.BPF, name, source, dict(request.parameters), "", ())
+        return source
+
+    def _prune(self) -> None:
+        """Remove the oldest sources. Raises OSError."""
+        folders = list(self._folder.iterdir())
+        if len(folders) > MOST_SOURCES:
+            folders.sort(key=lambda each: each.stat().st_mtime)
+            for each in folders[:-MOST_SOURCES]:
+                shutil.rmtree(each, ignore_errors=True)
 
     async def _prove(
-        self,
-        kind: Kind,
-        name: str,
-        source: Path,
-        parameters: dict[str, ParameterValue],
-        library: str,
-        tags: tuple[str, ...],
+        self, draft: Candidate, source: Path, passed: tuple[GateResult, ...] = ()
     ) -> Candidate:
+        """The draft with its id and what the gates said of it; `passed` are those behind it."""
         raw = await asyncio.to_thread(source.read_bytes)
-        id = candidate_id(kind, name, raw, parameters)
+        id = candidate_id(draft.kind, draft.name, raw, draft.parameters)
         async with self._gate:
             known = self._known.get(id)
             object = known.proof.object if known else None
             if known is not None and known.proven and object is not None and object.exists():
                 return known
-            proof = await self._pass(id, name, source, parameters)
+            proof = await self._pass(id, draft, source, passed)
             digest = hashlib.sha256(raw).hexdigest()
-            candidate = Candidate(
-                id, name, kind, parameters, digest, time.time(), proof, library=library, tags=tags
+            return self._remember(
+                replace(draft, id=id, source_sha256=digest, at=time.time(), proof=proof)
             )
-            return self._remember(candidate)
 
     async def _pass(
-        self, id: str, name: str, source: Path, parameters: dict[str, ParameterValue]
+        self, id: str, draft: Candidate, source: Path, passed: tuple[GateResult, ...]
     ) -> Proof:
         require_sched_ext()
+        for result in passed:
+            self._tell(id, draft.name, result)
         built, object = await build_gate(source, self._cache / "candidates" / id, self._cache)
-        self._tell(id, name, built)
+        self._tell(id, draft.name, built)
         if object is None:
-            return Proof((built,))
-        verified, ops = await verify_gate(object, parameters)
-        self._tell(id, name, verified)
-        return Proof((built, verified), object, ops)
+            return Proof((*passed, built))
+        verified, ops = await verify_gate(object, draft.parameters)
+        self._tell(id, draft.name, verified)
+        return Proof((*passed, built, verified), object, ops)
 
     def _tell(self, id: str, name: str, result: GateResult) -> None:
         reason = result_reason(result)

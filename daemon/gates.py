@@ -3,7 +3,8 @@
 
 Each answers with pass or fail, figures, and messages that a person or a model can act on.
 A gate never raises for what is wrong with the candidate; a `Fault` from here means that the
-gate itself could not do its work.
+gate itself could not do its work. The one exception is a policy that is refused: there is no
+candidate then that a gate could speak of.
 """
 
 import asyncio
@@ -11,11 +12,16 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bpf import runner
 from bpf.build import build_object
 from daemon.api.models import Gate, GateMessage, GateResult, ParameterValue
 from process import Fault, FaultType
+from scheduler_library.this_machine import compile_here
+
+if TYPE_CHECKING:
+    from scheduler_library.policy.compiler import Compiled, Use
 
 # Faults that speak of the candidate; every other one speaks of this machine.
 _ABOUT_THE_CANDIDATE = {
@@ -55,6 +61,21 @@ def refusal(gate: Gate, fault: Fault, seconds: float) -> GateResult:
     )
     rest = [GateMessage(severity="note", message=line) for line in fault.details]
     return GateResult(gate=gate, passed=False, seconds=seconds, messages=[first, *rest])
+
+
+async def compile_gate(text: str) -> "tuple[GateResult, Compiled | Use]":
+    """The policy's compiler.
+
+    Raises:
+        Fault: BAD_POLICY, with the column and what was expected there.
+    """
+    start = time.monotonic()
+    compiled = await asyncio.to_thread(compile_here, text)
+    seconds = time.monotonic() - start
+    result = GateResult(
+        gate=Gate.COMPILE, passed=True, seconds=seconds, figures={"seconds": seconds}
+    )
+    return result, compiled
 
 
 async def build_gate(source: Path, out: Path, cache: Path) -> tuple[GateResult, Path | None]:

@@ -68,6 +68,7 @@ ENTRIES: Mapping[EventKind, Entry] = {
     EventKind.LOADED: Entry("4be61206a1a546e3bd0a7b7bac6b6727", Priority.NOTICE),
     EventKind.UNLOADED: Entry("cdef85b6dfa34bbba76118d4fe7952a3", Priority.NOTICE),
     EventKind.KEPT: Entry("1168703c108445778da730243004d9b1", Priority.NOTICE),
+    EventKind.SAVED: Entry("6ebd37d5356a48aa93724a6554f6da18", Priority.NOTICE),
     EventKind.ROLLBACK: Entry("b6abd02a01db4dd387cdf3d249a56f5a", Priority.WARNING),
     EventKind.EJECTED: Entry("aaca1b9b5b6a497f9b7f8a80b9af1384", Priority.ERROR),
     EventKind.QUARANTINED: Entry("a82785bb7a624c118d35c73b4e49b36c", Priority.WARNING),

@@ -25,6 +25,7 @@ from daemon.decide.observation import Observation
 from daemon.episodes import Episode, Episodes
 from daemon.events import EventLog
 from daemon.holding import Gone
+from daemon.informing import Informant
 from daemon.loader import Loaded, Loader
 from daemon.notify import Notifier
 from daemon.reading import Reader
@@ -33,8 +34,9 @@ from daemon.server import listen, serve_on
 from daemon.standing import Standing
 from daemon.trials import Trial, Trials
 from daemon.watch import Watch
+from daemon.winners import Winners
 from process import Fault, FaultType
-from scheduler_library.catalog import load_catalog
+from scheduler_library.catalog import Entry, load_catalog
 from scheduler_library.history import FILE, open_history
 
 # Workloads that the signals program reports; more than fit on any screen.
@@ -59,10 +61,23 @@ class Daemon:
             self._trouble(str(warning))
         self.standing = Standing(state, config.limits, self._trouble)
         self.recall: Recall = opened(open_history(state / FILE), self._trouble)
-        self.loader = Loader(lease_s=config.trial.lease_s, on_gone=self._gone)
+        self.informant = Informant(
+            known=self.recall.runtimes(),
+            store=self.recall.runtimes_learned,
+            listen=lambda processes: self.watch.set_processes(processes),
+        )
+        self.loader = Loader(
+            lease_s=config.trial.lease_s,
+            on_gone=self._gone,
+            on_held=self.informant.loaded,
+            on_none_held=self.informant.unloaded,
+        )
         self.watch = Watch(
-            start=lambda interval_s: SignalsSource(interval_s, max_workloads=MOST_WORKLOADS),
+            start=lambda interval_s: SignalsSource(
+                interval_s, max_workloads=MOST_WORKLOADS, on_process=self.informant.take
+            ),
             interval_s=config.daemon.interval_s,
+            processes=self.informant.wanted,
             scheduler=self._running_name,
             on_observation=self._observe,
             on_trouble=self._signals_trouble,
@@ -76,6 +91,14 @@ class Daemon:
         )
         self.trials = Trials(
             loader=self.loader, watch=self.watch, publish=log.append, on_end=self._trial_ended
+        )
+        self.winners = Winners(
+            state=state,
+            episodes=self.episodes,
+            catalog=lambda: self._catalog,
+            on_saved=self._saved,
+            publish=log.append,
+            on_trouble=self._trouble,
         )
         self.autopilot = Autopilot(
             config=config,
@@ -98,6 +121,7 @@ class Daemon:
             autopilot=self.autopilot,
             standing=self.standing,
             recall=self.recall,
+            jobs=self.informant.jobs,
             log=log,
             catalog=lambda: self._catalog,
             notes=lambda: list(self._troubles),
@@ -113,7 +137,7 @@ class Daemon:
             autopilot=self.autopilot,
             standing=self.standing,
             recall=self.recall,
-            catalog=lambda: self._catalog,
+            winners=self.winners,
             publish=log.append,
         )
 
@@ -124,8 +148,14 @@ class Daemon:
 
     async def _trial_ended(self, trial: Trial, gone: Gone | None) -> None:
         await self.autopilot.trial_ended(trial, gone)
+        await self.winners.trial_ended(trial)
+
+    def _saved(self, entry: Entry) -> None:
+        self._catalog = self._catalog.plus(entry)
 
     async def _observe(self, observation: Observation) -> None:
+        if self.watch.line is not None:
+            self.informant.interval(self.watch.line)
         await self.autopilot.observe(observation)
 
     def _episode_changed(self, episode: Episode) -> None:
@@ -180,6 +210,7 @@ class Daemon:
                 for task in background:
                     task.cancel()
                 await asyncio.gather(*background, return_exceptions=True)
+                await self.informant.close()
                 self.log.append(EventKind.STOPPING, "schedpilotd stops")
                 self.log.close()
                 self.recall.close()

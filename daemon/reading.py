@@ -32,6 +32,7 @@ from daemon.autopilot import Autopilot
 from daemon.candidates import Candidates
 from daemon.config import Config
 from daemon.decide import detect
+from daemon.decide.jobs import Jobs
 from daemon.decide.objective import value_of
 from daemon.episodes import Episodes
 from daemon.events import EventLog
@@ -46,8 +47,9 @@ from process import Fault, FaultType
 from process.run import PATH
 from scheduler_library import external
 from scheduler_library.catalog import Catalog, Entry
-from scheduler_library.manifest import Kind
+from scheduler_library.manifest import Kind, Parameter
 from scheduler_library.retrieval import search
+from scheduler_library.this_machine import compile_here
 
 # The intervals a profile is made from: what it is like now, and not what it was like.
 PROFILE_INTERVALS = 20
@@ -69,6 +71,7 @@ class Reader:
         autopilot: Autopilot,
         standing: Standing,
         recall: Recall,
+        jobs: Jobs,
         log: EventLog,
         catalog: Callable[[], Catalog],
         notes: Callable[[], list[str]],
@@ -82,6 +85,7 @@ class Reader:
         self._autopilot = autopilot
         self._standing = standing
         self._recall = recall
+        self._jobs = jobs
         self._log = log
         self._catalog = catalog
         self._notes = notes
@@ -124,11 +128,19 @@ class Reader:
         return LoadedScheduler(
             name=loaded.what.name,
             candidate=loaded.what.candidate,
+            policy=self._policy(loaded.what.candidate),
             parameters=dict(loaded.what.parameters),
             since=loaded.since,
             why=loaded.why,
             lease_s=self._loader.lease_s,
         )
+
+    def _policy(self, candidate: str) -> str:
+        """The text of a candidate that is a policy, as long as the candidate is remembered."""
+        try:
+            return self._candidates.get(candidate).policy
+        except Fault:
+            return ""
 
     def _objectives(self) -> list[ObjectiveView]:
         observation = self._watch.observation
@@ -188,6 +200,7 @@ class Reader:
             self._watch.observation,
             machine_cpus=line.machine.cpus if line else (os.cpu_count() or 1),
             machine_utilisation=line.machine.utilisation if line else 0.0,
+            finished=self._jobs.finished(id, time.time()),
         )
 
     async def workload(self, id: str) -> WorkloadDetail:
@@ -234,6 +247,8 @@ class Reader:
     async def scheduler(self, name: str) -> SchedulerDetail:
         entry = self._catalog().get(name)
         manifest = entry.manifest
+        policy = await asyncio.to_thread(entry.policy)
+        params = await asyncio.to_thread(_policy_params, policy) if policy else manifest.params
         parameters = [
             ParameterView(
                 name=each.name,
@@ -245,7 +260,7 @@ class Reader:
                 description=each.description,
                 when=each.when.value,
             )
-            for each in manifest.params
+            for each in params
         ]
         if manifest.kind is Kind.EXTERNAL:
             found = await asyncio.to_thread(external.inspect_external, entry)
@@ -266,6 +281,7 @@ class Reader:
             page=await asyncio.to_thread(_page, entry),
             license=manifest.license,
             parent=manifest.parent or "",
+            policy=policy,
         )
 
     async def candidate(self, id: str) -> CandidateView:
@@ -323,6 +339,17 @@ def _version() -> str:
         return version("schedpilot")
     except PackageNotFoundError:
         return "checkout"
+
+
+def _policy_params(text: str) -> tuple[Parameter, ...]:
+    """Those of a policy; none where it configures another scheduler, or is no longer understood."""
+    from scheduler_library.policy.compiler import Compiled
+
+    try:
+        compiled = compile_here(text)
+    except Fault:
+        return ()
+    return compiled.manifest.params if isinstance(compiled, Compiled) else ()
 
 
 def _on_path(command: str | None) -> bool:

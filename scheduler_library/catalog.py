@@ -14,9 +14,20 @@ from pathlib import Path
 from types import MappingProxyType
 
 from process import Fault, FaultType
-from scheduler_library.manifest import MANIFEST_FILE, NAME_PATTERN, Manifest, read_manifest
+from scheduler_library.manifest import (
+    MANIFEST_FILE,
+    NAME_PATTERN,
+    POLICY_SUFFIX,
+    Kind,
+    Manifest,
+    read_manifest,
+)
 
 OWN = Path(__file__).parent / "schedulers"
+# Below the state folder: what the daemon itself adds.
+GENERATED = "generated"
+# The largest text of a policy, bytes.
+LARGEST_POLICY_BYTES = 64 * 1024
 # More entries than this in one folder is an accident; the rest is left out and said so.
 MOST_ENTRIES = 1000
 
@@ -50,6 +61,34 @@ class Entry:
         """The source file, or None for an external entry."""
         return self.folder / self.manifest.source if self.manifest.source else None
 
+    def policy(self) -> str:
+        """The text of an entry of kind `policy`; empty for every other kind.
+
+        Raises:
+            Fault: BAD_MANIFEST where the file cannot be read or is far too large.
+        """
+        if self.manifest.kind is not Kind.POLICY or self.source is None:
+            return ""
+        return read_policy(self.source)
+
+
+def read_policy(path: Path) -> str:
+    """The text of a policy in a file, without white space around it.
+
+    Raises:
+        Fault: BAD_MANIFEST.
+    """
+    try:
+        with path.open("rb") as file:
+            raw = file.read(LARGEST_POLICY_BYTES + 1)
+        if len(raw) > LARGEST_POLICY_BYTES:
+            raise ValueError(f"it is larger than {LARGEST_POLICY_BYTES} bytes")
+        return raw.decode().strip()
+    except (OSError, ValueError) as error:
+        raise Fault(
+            FaultType.BAD_MANIFEST, "the policy cannot be read", where=str(path), why=str(error)
+        ) from None
+
 
 def check_name(name: str) -> str:
     """A scheduler's name, safe to use as one path component.
@@ -79,6 +118,11 @@ class Catalog:
 
     def __len__(self) -> int:
         return len(self.entries)
+
+    def plus(self, entry: Entry) -> "Catalog":
+        """With one more entry, unless its name is taken."""
+        entries = {entry.name: entry, **self.entries}
+        return Catalog(MappingProxyType(dict(sorted(entries.items()))), self.warnings)
 
     def get(self, name: str) -> Entry:
         """The entry with this name.
@@ -115,6 +159,8 @@ def read_entry(folder: Path, place: Place) -> Entry:
             why="name: the two must be the same, or one could pass for another",
             hint="rename the folder or the entry",
         )
+    if manifest.kind is Kind.POLICY:
+        _check_policy(manifest, where)
     if manifest.source:
         source = folder / manifest.source
         if source.is_symlink() or not source.is_file():
@@ -125,6 +171,26 @@ def read_entry(folder: Path, place: Place) -> Entry:
                 why="source: missing, or a link",
             )
     return Entry(manifest, folder, place)
+
+
+def _check_policy(manifest: Manifest, where: str) -> None:
+    """Raises Fault BAD_MANIFEST."""
+    if manifest.source != manifest.name + POLICY_SUFFIX:
+        raise Fault(
+            FaultType.BAD_MANIFEST,
+            f"the source of the policy {manifest.name!r} has another name",
+            where=where,
+            why=f"source: {manifest.source!r}",
+            hint=f"call the file {manifest.name + POLICY_SUFFIX}",
+        )
+    if manifest.params:
+        raise Fault(
+            FaultType.BAD_MANIFEST,
+            f"the policy {manifest.name!r} lists parameters",
+            where=where,
+            why="params: those of a policy follow from its text",
+            hint="remove them; `schedpilot library show` shows what they are",
+        )
 
 
 def _folders(root: Path) -> list[Path]:
@@ -145,7 +211,7 @@ def load_catalog(state: Path | None = None, *, operator: Iterable[Path] = ()) ->
     """
     roots = [(OWN, Place.OWN), *((root, Place.OPERATOR) for root in operator)]
     if state is not None:
-        roots += [(state / "generated", Place.GENERATED), (state / "imported", Place.IMPORTED)]
+        roots += [(state / GENERATED, Place.GENERATED), (state / "imported", Place.IMPORTED)]
     entries: dict[str, Entry] = {}
     warnings: list[Fault] = []
     for root, place in roots:

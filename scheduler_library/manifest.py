@@ -7,6 +7,7 @@ known one. Nothing here loads or builds anything.
 """
 
 import difflib
+import json
 import tomllib
 from enum import StrEnum
 from pathlib import Path
@@ -25,6 +26,7 @@ from pydantic_core import ErrorDetails
 from process import Fault, FaultType
 
 MANIFEST_FILE = "manifest.toml"
+POLICY_SUFFIX = ".policy"
 NAME_PATTERN = r"^[a-z][a-z0-9_-]{0,40}$"
 # A manifest is a page of text. What is larger is not one, and is not read.
 LARGEST_BYTES = 64 * 1024
@@ -125,6 +127,8 @@ class Manifest(_Frozen):
     `good_for` and `bad_for` hold workload tags (see `profile.Tag`) and free phrases side
     by side: tags are matched exactly against a profile, phrases by their words.
     `source` is a file beside the manifest; `command` the program of an `external` entry.
+    The source of a `policy` is `NAME.policy`, the text of the policy; what its `params` are
+    follows from that text, so that they are in no file.
     `requires` names kernel features or kfuncs that must exist; `parent` the entry that
     this one was derived from.
     """
@@ -206,6 +210,25 @@ def parse_manifest(text: str, where: str) -> Manifest:
             hint="correct the keys named above; docs/library.md lists them all",
             details=problems,
         ) from None
+
+
+def manifest_text(manifest: Manifest) -> str:
+    """A manifest as the text of a `manifest.toml`; `parse_manifest` gives back the same one."""
+    values = manifest.model_dump(mode="json", exclude_defaults=True)
+    params = values.pop("params", [])
+    tables = ["\n".join(f"{key} = {_toml(value)}" for key, value in values.items())]
+    tables += [
+        "\n".join(["[[params]]", *(f"{key} = {_toml(value)}" for key, value in each.items())])
+        for each in params
+    ]
+    return "\n\n".join(tables) + "\n"
+
+
+def _toml(value: str | int | float | list[str]) -> str:
+    """One value. A JSON string is a TOML string, where no character is written as two escapes."""
+    if isinstance(value, list):
+        return f"[{', '.join(_toml(each) for each in value)}]"
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def read_manifest(path: Path) -> Manifest:

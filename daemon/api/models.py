@@ -25,7 +25,11 @@ WorkloadId = Annotated[
         min_length=5, max_length=4096, pattern=r"^(cgroup:/|comm:|kthread:|cgroup-id:|other$)"
     ),
 ]
-SchedulerName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,40}$")]
+# A legal name of a scheduler. Whatever else stands where one is taken is a policy.
+NAME_PATTERN = r"^[a-z][a-z0-9_-]{0,40}$"
+SchedulerName = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
+# The longest text of a policy taken, characters.
+POLICY_LIMIT = 64 * 1024
 RecordId = Annotated[str, StringConstraints(pattern=r"^[a-z]{1,4}-[0-9a-z]{4,32}$")]
 Text = Annotated[str, StringConstraints(max_length=2000)]
 ParameterValue = bool | int | float | str
@@ -60,6 +64,7 @@ class Decision(StrEnum):
 class Gate(StrEnum):
     """In the order in which a candidate meets them."""
 
+    COMPILE = "compile"
     STATIC = "static"
     BUILD = "build"
     SIMULATE = "simulate"
@@ -99,6 +104,7 @@ class EventKind(StrEnum):
     LOADED = "loaded"
     UNLOADED = "unloaded"
     KEPT = "kept"
+    SAVED = "saved"
     ROLLBACK = "rollback"
     EJECTED = "ejected"
     QUARANTINED = "quarantined"
@@ -140,10 +146,14 @@ class KernelView(Answer):
 
 
 class LoadedScheduler(Answer):
-    """The scheduler that the daemon holds a lease on; `why` is trial, kept or operator."""
+    """The scheduler that the daemon holds a lease on; `why` is trial, kept or operator.
+
+    `policy` is the text of a policy, empty for every other kind.
+    """
 
     name: str
     candidate: str
+    policy: str = ""
     parameters: dict[str, ParameterValue] = Field(default_factory=dict)
     since: float
     why: Literal["trial", "kept", "operator"]
@@ -308,18 +318,23 @@ class SchedulerDetail(SchedulerView):
     page: str = ""
     license: str = ""
     parent: str = ""
+    # The text of a policy, as it is written; empty for every other kind.
+    policy: str = ""
 
 
 # ---------------------------------------------------------------- candidates and gates
 
 
 class CandidateRequest(Request):
-    """Exactly one of `library`, `source` or `policy`."""
+    """Exactly one of `library`, `source` or `policy` (the text of a policy, `use …` included).
+
+    `name` is for `source`; the other two bring their own.
+    """
 
     library: SchedulerName | None = None
     parameters: dict[str, ParameterValue] = Field(default_factory=dict, max_length=64)
     source: Annotated[str, StringConstraints(max_length=1024 * 1024)] | None = None
-    policy: Annotated[str, StringConstraints(max_length=64 * 1024)] | None = None
+    policy: Annotated[str, StringConstraints(max_length=POLICY_LIMIT)] | None = None
     name: SchedulerName | None = None
     episode: RecordId | None = None
 
@@ -343,13 +358,17 @@ class GateResult(Answer):
 
 
 class CandidateView(Answer):
-    """Immutable but for the gates it has met. `proven`: every gate of this daemon passed."""
+    """Immutable but for the gates it has met. `proven`: every gate of this daemon passed.
+
+    `policy` is the canonical text of a policy, empty for every other kind.
+    """
 
     id: str
     name: str
     kind: Literal["bpf", "policy", "external"]
     parameters: dict[str, ParameterValue] = Field(default_factory=dict)
     source_sha256: str = ""
+    policy: str = ""
     gates: list[GateResult] = Field(default_factory=list)
     proven: bool = False
     quarantined: str = ""

@@ -24,6 +24,7 @@ STATUS: dict[FaultType, int] = {
     FaultType.NOT_INSTALLED: 409,
     FaultType.TOO_LARGE: 413,
     FaultType.BAD_PARAMETER: 422,
+    FaultType.BAD_POLICY: 422,
     FaultType.BAD_MANIFEST: 422,
     FaultType.BUILD_FAILED: 422,
     FaultType.VERIFIER_REFUSED: 422,

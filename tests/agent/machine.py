@@ -94,6 +94,16 @@ LIBRARY = (
     entry("jobs", ("uneven-jobs",), ("latency-sensitive",)),
     entry("latency", ("latency-sensitive", "short-bursts"), ("batch",)),
     entry("lavd", ("latency-sensitive", "short-bursts", "interactive"), installed=False),
+    entry("calm").model_copy(update={"kind": "policy", "policy": 'comm ~ "a*" { slice 3ms }'}),
+)
+# How the daemon refuses the policy `slice fase 3ms`.
+BAD_POLICY = Fault(
+    FaultType.BAD_POLICY,
+    "'fase' is no fact",
+    where="column 7",
+    why="expected a time",
+    hint="did you mean 'age'?",
+    details=("slice fase 3ms", "      ^"),
 )
 LATENCY_TAGS = ["latency-sensitive", "short-bursts", "overcommitted"]
 
@@ -232,7 +242,9 @@ class Machine(FakeService):
 
     async def create_candidate(self, request: CandidateRequest) -> CandidateView:
         self.asked.append(("create_candidate", request))
-        name = request.library or request.name or "candidate"
+        name = request.library or request.name or ("policy-0a1b2c3d" if request.policy else "own")
+        if request.policy and "fase" in request.policy:
+            raise BAD_POLICY
         if request.library and request.library not in {each.name for each in LIBRARY}:
             raise Fault(
                 FaultType.UNKNOWN_SCHEDULER,
@@ -246,8 +258,9 @@ class Machine(FakeService):
         view = CandidateView(
             id=f"c-{len(self.candidates):04d}",
             name=name,
-            kind="bpf",
+            kind="policy" if request.policy else "bpf",
             parameters=request.parameters,
+            policy=request.policy or "",
             gates=[
                 GateResult(
                     gate=Gate.BUILD,
@@ -375,6 +388,7 @@ class Machine(FakeService):
             {
                 "name": view.name,
                 "candidate": candidate,
+                "policy": view.policy,
                 "parameters": view.parameters,
                 "since": time.time(),
                 "why": why,

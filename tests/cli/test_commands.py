@@ -68,6 +68,7 @@ def test_the_library_is_listed_shown_and_searched(
     shown = schedpilot("library", "show", "latency").text
     assert "slice_us" in shown
     assert "100 to 100000" in shown
+    assert 'comm ~ "a*" { slice 3ms }' in schedpilot("library", "show", "calm").text
     assert "batch" in schedpilot("library", "search", "cpu-bound").text
     assert schedpilot("library", "search", "nothing").status == 3
     unknown = schedpilot("library", "show", "nope")
@@ -114,11 +115,64 @@ def test_check_answers_with_its_exit_code(
     assert view.proven
 
 
+def test_what_is_no_name_is_a_policy(
+    served: ServedMachine, schedpilot: Schedpilot, tmp_path: Path
+) -> None:
+    """A line, or a file of it, is sent as a policy; a legal name is a name whatever it says."""
+    done = schedpilot("run", "slice 3ms", "--set", "slice_ns=5ms")
+    assert done.status == 0, done.error_text
+    assert served.machine.loaded is not None
+    assert served.machine.loaded.name == "policy-0a1b2c3d"
+    assert "policy-0a1b2c3d (slice_ns=5ms) runs now" in done.text
+    assert "  slice 3ms\n" in done.text
+    assert "slice 3ms" in schedpilot("status").text
+    request = served.machine.asked[-2][1]
+    assert (request.policy, request.library, request.source) == ("slice 3ms", None, None)
+    assert request.parameters == {"slice_ns": "5ms"}
+    path = tmp_path / "mine.policy"
+    path.write_text("slice 3ms; order fifo\n")
+    checked = schedpilot("check", str(path))
+    assert checked.status == 0, checked.error_text
+    assert "slice 3ms; order fifo" in checked.text
+    assert served.machine.asked[-1][1].policy == "slice 3ms; order fifo\n"
+    assert schedpilot("check", 'cgroup ~ "/a/b.c" { slice 1ms }').status == 0
+    assert served.machine.asked[-1][1].policy is not None
+    assert schedpilot("check", "latency").status == 0
+    assert served.machine.asked[-1][1].library == "latency"
+
+
+def test_a_refused_policy_is_shown_with_a_caret(
+    served: ServedMachine, schedpilot: Schedpilot
+) -> None:
+    """The line, the column below it, what was expected and what to do, as the daemon said it."""
+    done = schedpilot("check", "slice fase 3ms")
+    assert done.status == 1
+    assert done.stdout == b""
+    assert done.error_text.splitlines() == [
+        "error: column 7: 'fase' is no fact: expected a time",
+        "  | slice fase 3ms",
+        "  |       ^",
+        "hint: did you mean 'age'?",
+    ]
+
+
+def test_a_policy_that_cannot_be_sent_is_refused_here(
+    served: ServedMachine, schedpilot: Schedpilot, tmp_path: Path
+) -> None:
+    """What is no text, or far too much of it, never leaves the command."""
+    assert "column 7" in schedpilot("run", "slice \udc80").error_text
+    path = tmp_path / "long.policy"
+    path.write_text("slice 3ms;" * 10_000)
+    assert "too large for a policy" in schedpilot("run", str(path)).error_text
+    assert served.machine.asked == []
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
         (("run", "nope"), "nearest: latency"),
-        (("run", "Not A Name"), "neither a scheduler's name"),
+        (("run", "slice fase 3ms"), "did you mean 'age'?"),
+        (("tune", "-c", "latency", "-c", "slice fase 3ms", "--", "true"), "did you mean 'age'?"),
         (("run", "latency", "--set", "slice"), "--set NAME=VALUE"),
         (("check", "./nowhere.bpf.c"), "cannot be read"),
         (("explain", "x-1"), "no id"),
@@ -152,6 +206,58 @@ def test_without_a_daemon_the_exit_code_is_its_own(
 def test_wrong_usage_has_its_own_exit_code(schedpilot: Schedpilot, words: tuple[str, ...]) -> None:
     """2: the command line cannot be understood."""
     assert schedpilot(*words).status == 2
+
+
+def test_a_policy_is_checked_without_a_daemon(schedpilot: Schedpilot) -> None:
+    """As far as that goes: the text as it should be written, and the exit code of no daemon."""
+    done = schedpilot("check", "slice   3000us")
+    assert done.status == 4, done.error_text
+    assert done.text == "slice 3ms\n"
+    assert "lines of C; parsed and compiled in" in done.error_text
+    assert "without a daemon" in done.error_text
+    bad = schedpilot("check", "slice fase")
+    assert bad.status == 1
+    assert "  |       ^" in bad.error_text
+
+
+def test_the_c_of_a_policy_is_printed_without_a_daemon(schedpilot: Schedpilot) -> None:
+    """`--emit-c` gives the same C each time, `--format` the line; of a name, its source."""
+    done = schedpilot("check", "--emit-c", "slice 3000us")
+    assert done.status == 0, done.error_text
+    assert "SCX_OPS_DEFINE" in done.text
+    assert "slice 3ms" in done.text
+    assert schedpilot("check", "--emit-c", "slice 3ms").stdout == done.stdout
+    assert schedpilot("check", "--format", "slice 3000us").text == "slice 3ms\n"
+    assert "SCX_OPS_DEFINE" in schedpilot("check", "--emit-c", "fifo").text
+    used = schedpilot("check", "--format", "use  fifo  slice_ns=3ms")
+    assert used.text == "use fifo slice_ns=3ms\n"
+    document = json.loads(schedpilot("check", "--emit-c", "--json", "slice 3ms").stdout)
+    assert document["name"].startswith("policy-")
+    assert document["policy"] == "slice 3ms"
+    assert document["source"] == done.text
+    assert document["seconds"]["compile"] > 0
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "says"),
+    [
+        (("--emit-c", "--format", "slice 3ms"), 2, "one of"),
+        (("--format", "fifo"), 1, "is not a policy"),
+        (("--emit-c", "scx_lavd"), 1, "there is no C"),
+        (("--emit-c", "nope"), 1, "no scheduler named"),
+        (("--emit-c", "use fifo slcie_ns=3ms"), 1, "slice_ns"),
+        (("--emit-c", "slice 3ms", "--set", "nonsense=1"), 1, "nonsense"),
+    ],
+)
+def test_what_has_no_c_or_no_line_is_told(
+    schedpilot: Schedpilot, words: tuple[str, ...], status: int, says: str
+) -> None:
+    """Without a daemon the same faults are told in the same way."""
+    done = schedpilot("check", *words)
+    assert done.status == status, done.error_text
+    assert done.stdout == b""
+    assert says in done.error_text
+    assert "Traceback" not in done.error_text
 
 
 def test_a_hostile_fault_is_harmless_on_the_terminal(

@@ -68,6 +68,20 @@ def test_keep_loads_the_best(served: ServedMachine, schedpilot: Schedpilot) -> N
     assert served.machine.loaded.why == "operator"
 
 
+def test_a_policy_is_a_candidate_like_any_other(
+    served: ServedMachine, schedpilot: Schedpilot
+) -> None:
+    """It is compared beside names, and what its name stands for is told."""
+    served.machine.effect["policy-0a1b2c3d"] = 0.5
+    words = ("tune", "-c", "slice 3ms; order fifo", "-c", "batch", "--runs", "2")
+    done = schedpilot(*words, "--", "true")
+    assert done.status == 0, done.error_text
+    assert "best: policy-0a1b2c3d" in done.text
+    assert "policy-0a1b2c3d: slice 3ms; order fifo" in done.text
+    document = json.loads(schedpilot(*words, "--json", "--", "true").stdout)
+    assert document["policies"] == {"policy-0a1b2c3d": "slice 3ms; order fifo"}
+
+
 def test_without_candidates_the_library_is_asked(
     served: ServedMachine, schedpilot: Schedpilot
 ) -> None:

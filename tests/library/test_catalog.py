@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from process import Fault, FaultType
-from scheduler_library.catalog import OWN, Place, load_catalog
+from scheduler_library.catalog import OWN, Place, load_catalog, read_entry
 from scheduler_library.manifest import Kind, ParameterType, When
 
 NAMED = {"fifo", "fair", "latency", "batch", "locality", "jobs"}
@@ -114,3 +114,59 @@ def test_links_are_not_followed_out_of_the_state_folder(tmp_path: Path) -> None:
     assert "linked" not in catalog.entries
     assert "linked-source" not in catalog.entries
     assert len(catalog.warnings) == 2
+
+
+def policy(root: Path, text: str = "slice 3ms\n", *, source: str = "mine.policy") -> Path:
+    folder = root / "mine"
+    folder.mkdir(parents=True)
+    (folder / "manifest.toml").write_text(
+        f'name = "mine"\nsummary = "s"\ndescription = "d"\nalgorithm = "a"\n'
+        f'kind = "policy"\nsource = "{source}"\norigin = "o"\nlicense = "MIT"\n'
+    )
+    (folder / source).write_text(text)
+    return folder
+
+
+def test_a_policy_is_read_from_beside_its_manifest(tmp_path: Path) -> None:
+    """Its text comes without white space around it; what is no policy has none."""
+    policy(tmp_path / "generated")
+    entry(tmp_path / "generated", "other")
+    catalog = load_catalog(tmp_path)
+    assert catalog.warnings == ()
+    assert catalog.get("mine").policy() == "slice 3ms"
+    assert catalog.get("other").policy() == ""
+
+
+@pytest.mark.parametrize("text", ["#" * 70_000, "\udcff"])
+def test_a_policy_that_is_no_text_is_a_fault_with_its_path(tmp_path: Path, text: str) -> None:
+    """One that is far too large, or no UTF-8, is refused when it is read."""
+    folder = policy(tmp_path / "generated")
+    (folder / "mine.policy").write_bytes(text.encode("utf-8", "surrogateescape"))
+    with pytest.raises(Fault) as caught:
+        load_catalog(tmp_path).get("mine").policy()
+    assert caught.value.type is FaultType.BAD_MANIFEST
+    assert caught.value.where.endswith("mine.policy")
+
+
+def test_a_policy_has_one_name_and_no_parameters_of_its_own(tmp_path: Path) -> None:
+    """Another file name, or a list of parameters that could differ from the text, is refused."""
+    policy(tmp_path / "a" / "generated", source="other.policy")
+    folder = policy(tmp_path / "b" / "generated")
+    with (folder / "manifest.toml").open("a") as file:
+        file.write('[[params]]\nname = "x"\ntype = "bool"\ndefault = true\ndescription = "d"\n')
+    for state, told in (("a", "has another name"), ("b", "lists parameters")):
+        catalog = load_catalog(tmp_path / state)
+        assert "mine" not in catalog.entries
+        assert told in str(catalog.warnings[0])
+
+
+def test_an_entry_is_added_without_hiding_another(tmp_path: Path) -> None:
+    """A catalog with one more entry is a new one, and a taken name stays with its owner."""
+    before = load_catalog()
+    mine = read_entry(policy(tmp_path), Place.GENERATED)
+    after = before.plus(mine)
+    assert "mine" not in before.entries
+    assert after.get("mine") is mine
+    assert list(after.entries) == sorted(after.entries)
+    false_fifo = read_entry(entry(tmp_path, "fifo"), Place.GENERATED)
+    assert after.plus(false_fifo).get("fifo").place is Place.OWN

@@ -4,9 +4,19 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from process import Fault, FaultType
-from scheduler_library.manifest import Kind, Unit, When, parse_manifest, read_manifest
+from scheduler_library.manifest import (
+    Kind,
+    Manifest,
+    Unit,
+    When,
+    manifest_text,
+    parse_manifest,
+    read_manifest,
+)
 
 GOOD = """
 name = "sample"
@@ -116,3 +126,41 @@ def test_an_absent_file_is_a_fault_with_its_path(tmp_path: Path) -> None:
     with pytest.raises(Fault) as caught:
         read_manifest(tmp_path / "manifest.toml")
     assert str(tmp_path) in caught.value.where
+
+
+@given(
+    text=st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=50).filter(
+        lambda each: each.strip() != ""
+    ),
+    number=st.integers(-(2**40), 2**40),
+)
+def test_a_written_manifest_is_read_as_the_same(text: str, number: int) -> None:
+    """Whatever its texts hold, what is written can be read, and nothing is lost."""
+    manifest = Manifest.model_validate(
+        {
+            **parse_manifest(GOOD, "x").model_dump(mode="json"),
+            "description": text,
+            "good_for": ['a \\ " b', "ä\x7f\t\x1b🙂"],
+            "parent": "other",
+            "params": [
+                {
+                    "name": "a",
+                    "type": "int",
+                    "default": number,
+                    "min": number,
+                    "max": number,
+                    "description": "d",
+                },
+                {"name": "b", "type": "bool", "default": False, "description": "d"},
+                {
+                    "name": "c",
+                    "type": "float",
+                    "default": 0.5,
+                    "min": 1e-9,
+                    "max": 1e30,
+                    "description": "d",
+                },
+            ],
+        }
+    )
+    assert parse_manifest(manifest_text(manifest), "x") == manifest

@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What can be said of a policy without a daemon: read, checked, formatted, and compiled to C.
+
+    python -m scheduler_library.offline [--emit-c | --format] [--json] < POLICY
+    python -m scheduler_library.offline --library NAME …
+
+A program of its own, so that the command `schedpilot check` needs to import nothing of this.
+Standard output has what was asked for, standard error the rest; the exit status is 1 after a
+fault. Nothing is built, proven or loaded.
+"""
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+from process import Fault, FaultType
+from scheduler_library.catalog import LARGEST_POLICY_BYTES, Entry, load_catalog
+from scheduler_library.manifest import Kind
+from scheduler_library.parameters import check_parameters
+from scheduler_library.policy.compiler import Compiled, Use
+from scheduler_library.this_machine import compile_here
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What there is to tell. `source` is the C, `seconds` what the compiler took."""
+
+    name: str
+    policy: str
+    source: str
+    seconds: float
+    about: Mapping[str, object]
+
+
+def check_text(text: str, values: Mapping[str, str], by: tuple[str, ...] = ()) -> Checked:
+    """Compile a policy; one that is `use …` is checked as far as the library reaches.
+
+    Raises:
+        Fault: BAD_POLICY, BAD_PARAMETER, UNKNOWN_SCHEDULER.
+    """
+    started = time.perf_counter()
+    compiled = compile_here(text)
+    seconds = time.perf_counter() - started
+    if isinstance(compiled, Use):
+        return _used(compiled, values, by, seconds)
+    check_parameters(compiled.manifest, values)
+    return Checked(compiled.name, compiled.text, compiled.source, seconds, _about(compiled))
+
+
+def _about(compiled: Compiled) -> dict[str, object]:
+    return {
+        "parameters": [each.model_dump(mode="json") for each in compiled.manifest.params],
+        "facts": asdict(compiled.facts),
+    }
+
+
+def _used(use: Use, values: Mapping[str, str], by: tuple[str, ...], seconds: float) -> Checked:
+    if use.name in by:
+        raise Fault(FaultType.BAD_POLICY, f"the policy {use.name!r} of the library uses itself")
+    entry = load_catalog().get(use.name)
+    found = check_entry(entry, {**use.parameters, **values}, by)
+    words = ["use", use.name, *(f"{key}={value}" for key, value in use.parameters.items())]
+    about = {"uses": use.name, "given": dict(use.parameters), **found.about}
+    return Checked(use.name, " ".join(words), found.source, seconds + found.seconds, about)
+
+
+def check_entry(entry: Entry, values: Mapping[str, str], by: tuple[str, ...] = ()) -> Checked:
+    """An entry of the library. Of an installed scheduler only the program knows more.
+
+    Raises:
+        Fault: as `check_text`, and STATE where the source cannot be read.
+    """
+    if entry.manifest.kind is Kind.POLICY:
+        return check_text(entry.policy(), values, (*by, entry.name))
+    about: dict[str, object] = {
+        "parameters": [each.model_dump(mode="json") for each in entry.manifest.params]
+    }
+    if entry.source is None:
+        return Checked(entry.name, "", "", 0.0, about)
+    check_parameters(entry.manifest, values)
+    try:
+        return Checked(entry.name, "", entry.source.read_text(), 0.0, about)
+    except OSError as error:
+        raise Fault(
+            FaultType.STATE,
+            "the source cannot be read",
+            where=str(entry.source),
+            why=error.strerror or "",
+        ) from None
+
+
+def _answer(found: Checked, asked: argparse.Namespace) -> str:
+    """What goes to standard output."""
+    if asked.emit_c and not found.source:
+        raise Fault(
+            FaultType.UNSUPPORTED,
+            f"there is no C of {found.name!r}",
+            why="it is a program that is installed, or is not",
+            hint=f"see `schedpilot library show {found.name}`",
+        )
+    if asked.json:
+        document: dict[str, object] = {"name": found.name, "policy": found.policy, **found.about}
+        if asked.emit_c:
+            document["source"] = found.source
+        document["seconds"] = {"compile": round(found.seconds, 6)}
+        return json.dumps(document, indent=2)
+    if asked.emit_c:
+        return found.source.rstrip("\n")
+    if not found.policy:
+        raise Fault(
+            FaultType.BAD_REQUEST,
+            f"{found.name!r} is not a policy",
+            hint="--emit-c prints the C of what is written in C",
+        )
+    return found.policy
+
+
+def _shown(text: str) -> str:
+    """A line in which nothing acts on a terminal."""
+    return "".join(each if each.isprintable() else "?" for each in text)
+
+
+def main(words: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(prog="schedpilot check", allow_abbrev=False)
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--emit-c", action="store_true", help="print the C")
+    what.add_argument("--format", action="store_true", help="print the canonical text")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--library", metavar="NAME", help="an entry instead of standard input")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
+    asked = parser.parse_args(words)
+    values = dict(each.partition("=")[::2] for each in asked.set)
+    try:
+        if asked.library is not None:
+            found = check_entry(load_catalog().get(asked.library), values)
+        else:
+            raw = sys.stdin.buffer.read(LARGEST_POLICY_BYTES + 1)
+            found = check_text(_decoded(raw), values)
+        answer = _answer(found, asked)
+    except Fault as fault:
+        for line in fault.report().split("\n"):
+            print(_shown(line), file=sys.stderr)
+        return 1
+    try:
+        print(answer)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader has seen enough (`| head`). What is still buffered goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if found.policy and not asked.json:
+        lines = found.source.count("\n")
+        told = f"{found.name}: {lines} lines of C" if found.source else found.name
+        print(f"{told}; parsed and compiled in {found.seconds * 1000:.0f} ms", file=sys.stderr)
+    return 0
+
+
+def _decoded(raw: bytes) -> str:
+    """Raises Fault BAD_POLICY or TOO_LARGE."""
+    if len(raw) > LARGEST_POLICY_BYTES:
+        raise Fault(
+            FaultType.TOO_LARGE,
+            "this is too large for a policy",
+            why=f"more than {LARGEST_POLICY_BYTES} bytes",
+        )
+    try:
+        return raw.decode()
+    except UnicodeDecodeError as error:
+        raise Fault(
+            FaultType.BAD_POLICY,
+            "the policy is not text in UTF-8",
+            where=f"byte {error.start + 1}",
+            hint="write it in ASCII",
+        ) from None
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

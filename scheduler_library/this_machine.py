@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Policies for the machine we are on: its CPUs and its users are what they are checked against."""
+
+import os
+import pwd
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from scheduler_library.policy.compiler import Compiled, Machine, Use
+
+POSSIBLE = Path("/sys/devices/system/cpu/possible")
+
+
+def this_machine(possible: Path = POSSIBLE) -> "Machine":
+    """This machine, for the compiler of policies."""
+    # Imported here: a daemon that compiles no policy does not pay for the parser.
+    from scheduler_library.policy.compiler import Machine
+
+    return Machine(nr_cpus=possible_cpus(possible), users=user_id)
+
+
+def compile_here(text: str) -> "Compiled | Use":
+    """A policy as C for this machine, or what it asks of another scheduler.
+
+    Raises:
+        Fault: BAD_POLICY, with the column in the text as it was written.
+    """
+    from scheduler_library.policy.compiler import compile_policy
+
+    return compile_policy(text, machine=this_machine())
+
+
+def possible_cpus(possible: Path = POSSIBLE) -> int:
+    """One more than the highest CPU number there can ever be here, as sysfs has it (`0-3`)."""
+    try:
+        numbers = re.findall(r"\d+", possible.read_text())
+    except OSError:
+        numbers = []
+    return max(map(int, numbers)) + 1 if numbers else os.cpu_count() or 1
+
+
+def user_id(name: str) -> int | None:
+    """The id of a user, None where there is none of this name."""
+    try:
+        return pwd.getpwnam(name).pw_uid
+    except (KeyError, ValueError):
+        return None

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Policies in the real daemon on a real sched_ext kernel; played in the lab by test_policy_lab.py.
+
+    python -m tests.daemon.guest_policy
+
+Prints what was seen as one line of JSON; judging is left to the tests.
+"""
+
+import json
+import shutil
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from daemon.api.models import CandidateRequest, CandidateView, EventKind, ParametersRequest
+from process import Fault
+from scheduler_library.policy.compiler import Compiled
+from scheduler_library.this_machine import compile_here
+from tests.daemon.guest_faults import TABLES, Seen, Stage, answers, busy, fault_of
+from tests.daemon.running import Place, Running, running
+
+# The guest is ours alone.
+PLACE = Path("/var/tmp/policy")  # noqa: S108
+LINE = 'comm ~ "sh" { slice 1ms } ; * { slice 3000us }'
+
+
+def propose(stage: Stage, **request: Any) -> CandidateView:
+    return stage.client.create_candidate(CandidateRequest(**request))
+
+
+def compiled() -> Compiled:
+    """The line, compiled here as the daemon does it."""
+    found = compile_here(LINE)
+    assert isinstance(found, Compiled)
+    return found
+
+
+def refused(stage: Stage) -> Seen:
+    return fault_of(lambda: propose(stage, policy="slice fase"))
+
+
+def held(stage: Stage) -> Seen:
+    """A line, its gates, held under load, with one of its numbers changed meanwhile."""
+    view = propose(stage, policy=LINE)
+    seen: Seen = {"view": view.model_dump(mode="json")}
+    parameter = next(each for each in compiled().manifest.params if "slice" in each.name)
+    seen["parameter"] = [parameter.name, parameter.max]
+    with busy():
+        stage.hold(view.id)
+        seen["held"] = stage.status()
+        request = ParametersRequest(parameters={parameter.name: parameter.max or 0})
+        seen["set"] = stage.client.set_parameters(request).model_dump(mode="json")
+        wrong = ParametersRequest(parameters={"nonsense": 1})
+        seen["unknown"] = fault_of(lambda: stage.client.set_parameters(wrong))
+        seen["answers_s"] = answers()
+        seen["after"] = stage.status()
+    stage.calm()
+    return seen
+
+
+def won(stage: Stage) -> Seen:
+    """A policy that wins a trial, and is an entry of the library from then on."""
+    number = stage.daemon.last_event()
+    view = propose(stage, policy=LINE)
+    trial = stage.fed(view.id, better=True)
+    seen: Seen = {"trial": trial.model_dump(mode="json")}
+    saved = stage.daemon.until(EventKind.SAVED, number)
+    seen["saved"] = saved.model_dump(mode="json")
+    seen["detail"] = stage.client.scheduler(view.name).model_dump(mode="json")
+    stage.calm()
+    return seen
+
+
+def by_name(stage: Stage) -> Seen:
+    """After a restart: the saved policy, loaded by its name."""
+    view = propose(stage, library=compiled().name)
+    stage.hold(view.id)
+    seen: Seen = {"view": view.model_dump(mode="json"), "held": stage.status()}
+    stage.calm()
+    return seen
+
+
+def played(daemon: Running, act: Callable[[Stage], Seen]) -> Seen:
+    """What a scene saw, or what was in its way."""
+    stage = Stage(daemon)
+    try:
+        return act(stage)
+    except Exception as trouble:  # noqa: BLE001 - the tests show it
+        report = trouble.report() if isinstance(trouble, Fault) else traceback.format_exc()
+        return {"trouble": f"{report}\nthe daemon said:\n{daemon.said()[-4000:]}"}
+    finally:
+        stage.client.close()
+
+
+def main() -> None:
+    shutil.rmtree(PLACE, ignore_errors=True)
+    place = Place(PLACE, TABLES)
+    with running(place) as daemon:
+        scenes = {"refused": refused, "held": held, "won": won}
+        seen = {name: played(daemon, act) for name, act in scenes.items()}
+    with running(place) as daemon:
+        seen["by_name"] = played(daemon, by_name)
+    print(json.dumps(seen), flush=True)
+
+
+if __name__ == "__main__":
+    main()
