@@ -6,7 +6,6 @@ unknown key with the nearest known one. An absent file is the defaults.
 """
 
 import difflib
-import tomllib
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -21,6 +20,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from process import Fault, FaultType
+from process.text_file import parse_toml, read_text
 
 PATH = Path("/etc/schedpilot/agent.toml")
 # A configuration is a page of text.
@@ -111,10 +111,9 @@ def parse_config(text: str, where: str) -> Config:
     Raises:
         Fault: BAD_CONFIG, with every problem as a line of `details`.
     """
+    raw = parse_toml(text, where=where, type=FaultType.BAD_CONFIG, what="the configuration")
     try:
-        return Config.model_validate(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
-        raise Fault(FaultType.BAD_CONFIG, "this is not TOML", where=where, why=str(error)) from None
+        return Config.model_validate(raw)
     except ValidationError as error:
         problems = tuple(_problem(each) for each in error.errors())
         raise Fault(
@@ -134,22 +133,12 @@ def read_config(path: Path) -> Config:
         Fault: BAD_CONFIG, also where the file cannot be read or is far too large.
     """
     try:
-        with path.open("rb") as file:
-            raw = file.read(LARGEST_BYTES + 1)
-        if len(raw) > LARGEST_BYTES:
-            raise Fault(
-                FaultType.BAD_CONFIG,
-                f"the file is larger than {LARGEST_BYTES} bytes",
-                where=str(path),
-            )
-        return parse_config(raw.decode(), str(path))
+        text = read_text(
+            path,
+            largest_bytes=LARGEST_BYTES,
+            type=FaultType.BAD_CONFIG,
+            what="the configuration",
+        )
     except FileNotFoundError:
         return Config()
-    except (OSError, UnicodeDecodeError) as error:
-        raise Fault(
-            FaultType.BAD_CONFIG,
-            "the configuration cannot be read",
-            where=str(path),
-            why=str(error),
-            hint="check the owner and mode of the file",
-        ) from None
+    return parse_config(text, str(path))

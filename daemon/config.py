@@ -8,7 +8,6 @@ unknown key with the nearest known one. An absent file is the defaults, and
 
 import difflib
 import re
-import tomllib
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Self, get_args
@@ -32,6 +31,7 @@ from daemon.decide.settings import (
     TrialSettings,
 )
 from process import Fault, FaultType
+from process.text_file import parse_toml, read_text
 
 PATH = Path("/etc/schedpilot/schedpilot.toml")
 # A configuration is some pages of text.
@@ -134,34 +134,14 @@ def load(path: Path = PATH) -> Config:
         Fault: BAD_CONFIG, also where the file cannot be read or is far too large.
     """
     try:
-        with path.open("rb") as file:
-            raw = file.read(LARGEST_BYTES + 1)
-        text = raw.decode()
+        text = read_text(
+            path,
+            largest_bytes=LARGEST_BYTES,
+            type=FaultType.BAD_CONFIG,
+            what="the configuration",
+        )
     except FileNotFoundError:
         return Config()
-    except UnicodeDecodeError as error:
-        raise Fault(
-            FaultType.BAD_CONFIG,
-            "the configuration is not UTF-8 text",
-            where=str(path),
-            why=f"byte {error.start} cannot be decoded",
-            hint="save it as UTF-8",
-        ) from None
-    except OSError as error:
-        raise Fault(
-            FaultType.BAD_CONFIG,
-            "the configuration cannot be read",
-            where=str(path),
-            why=error.strerror or str(error),
-            hint="check what the path is, and its owner and mode",
-        ) from None
-    if len(raw) > LARGEST_BYTES:
-        raise Fault(
-            FaultType.BAD_CONFIG,
-            f"the configuration is larger than {LARGEST_BYTES // 1024} KiB",
-            where=str(path),
-            hint="check that this is the right file",
-        )
     return parse(text, str(path))
 
 
@@ -171,16 +151,7 @@ def parse(text: str, where: str) -> Config:
     Raises:
         Fault: BAD_CONFIG, with every problem as a line of `details`.
     """
-    try:
-        raw = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise Fault(
-            FaultType.BAD_CONFIG,
-            "the configuration is not TOML",
-            where=where,
-            why=str(error),
-            hint="text needs quotes, tables are `[name]`, lists of tables are `[[name]]`",
-        ) from None
+    raw = parse_toml(text, where=where, type=FaultType.BAD_CONFIG, what="the configuration")
     lines = _lines_of(text)
     problems = [_objective_problem(*each, lines) for each in _unreadable_objectives(raw)]
     try:

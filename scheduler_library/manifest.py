@@ -8,7 +8,6 @@ known one. Nothing here loads or builds anything.
 
 import difflib
 import json
-import tomllib
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Self
@@ -24,6 +23,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from process import Fault, FaultType
+from process.text_file import parse_toml, read_text
 
 MANIFEST_FILE = "manifest.toml"
 POLICY_SUFFIX = ".policy"
@@ -192,12 +192,7 @@ def parse_manifest(text: str, where: str) -> Manifest:
     Raises:
         Fault: BAD_MANIFEST, with every problem as a line of `details`.
     """
-    try:
-        raw = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise Fault(
-            FaultType.BAD_MANIFEST, "this is not TOML", where=where, why=str(error)
-        ) from None
+    raw = parse_toml(text, where=where, type=FaultType.BAD_MANIFEST, what="the manifest")
     try:
         return Manifest.model_validate(raw)
     except ValidationError as error:
@@ -238,17 +233,9 @@ def read_manifest(path: Path) -> Manifest:
         Fault: BAD_MANIFEST, also where the file cannot be read or is far too large.
     """
     try:
-        with path.open("rb") as file:
-            raw = file.read(LARGEST_BYTES + 1)
-        if len(raw) > LARGEST_BYTES:
-            raise Fault(
-                FaultType.BAD_MANIFEST,
-                f"the file is larger than {LARGEST_BYTES} bytes",
-                where=str(path),
-            )
-        text = raw.decode()
-    except (OSError, UnicodeDecodeError) as error:
-        raise Fault(
-            FaultType.BAD_MANIFEST, "the manifest cannot be read", where=str(path), why=str(error)
-        ) from None
+        text = read_text(
+            path, largest_bytes=LARGEST_BYTES, type=FaultType.BAD_MANIFEST, what="the manifest"
+        )
+    except FileNotFoundError:
+        raise Fault(FaultType.BAD_MANIFEST, "there is no manifest", where=str(path)) from None
     return parse_manifest(text, str(path))

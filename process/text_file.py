@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Small text files that people write: configuration, manifests."""
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from process.fault import Fault, FaultType
+
+
+def read_text(path: Path, *, largest_bytes: int, type: FaultType, what: str) -> str:
+    """The text of a file. `what` (`the manifest`) goes into any fault, which is of this type.
+
+    Raises:
+        FileNotFoundError: there is none; whether that matters is the caller's to say.
+        Fault: it cannot be read, is far too large, or is no UTF-8.
+    """
+    try:
+        with path.open("rb") as file:
+            raw = file.read(largest_bytes + 1)
+        text = raw.decode()
+    except FileNotFoundError:
+        raise
+    except UnicodeDecodeError as error:
+        raise Fault(
+            type,
+            f"{what} is not UTF-8 text",
+            where=str(path),
+            why=f"byte {error.start} cannot be decoded",
+            hint="save it as UTF-8",
+        ) from None
+    except OSError as error:
+        raise Fault(
+            type,
+            f"{what} cannot be read",
+            where=str(path),
+            why=error.strerror or str(error),
+            hint="check what the path is, and its owner and mode",
+        ) from None
+    if len(raw) > largest_bytes:
+        raise Fault(
+            type,
+            f"{what} is larger than {largest_bytes // 1024} KiB",
+            where=str(path),
+            hint="check that this is the right file",
+        )
+    return text
+
+
+def parse_toml(text: str, *, where: str, type: FaultType, what: str) -> dict[str, Any]:
+    """The tables of a TOML text; `where` (its path) goes into any fault.
+
+    Raises:
+        Fault: it is not TOML.
+    """
+    try:
+        return tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise Fault(
+            type,
+            f"{what} is not TOML",
+            where=where,
+            why=str(error),
+            hint="text needs quotes, tables are `[name]`, lists of tables are `[[name]]`",
+        ) from None
