@@ -4,10 +4,16 @@ cannot run; under continuous integration (`CI` set) nothing may be skipped.
 """
 
 import os
+import tempfile
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from tests.target import Target
 
 ROOT = Path(__file__).parent.parent
 
@@ -24,6 +30,19 @@ def _without_lab() -> str:
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if item.get_closest_marker("vm") and (reason := _without_lab()):
         pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def target() -> "Iterator[Target]":
+    """The lab's kernel, to compile for."""
+    from tests.target import lab_target, missing  # late, likewise
+
+    if reason := missing():
+        pytest.skip(reason)
+    # Not one of pytest's folders: the sandboxed compiler is another user, and those are private.
+    with tempfile.TemporaryDirectory(prefix="schedpilot-target-") as folder:
+        Path(folder).chmod(0o755)
+        yield lab_target(Path(folder))
 
 
 def _skips(config: pytest.Config) -> list[pytest.TestReport]:

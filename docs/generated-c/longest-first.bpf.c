@@ -41,6 +41,8 @@ volatile u64 slice_ns = 10000000;
 volatile u64 credit_ns = 3000000;
 /* Live. No task shall wait longer than about this for its turn, ns. */
 volatile u64 max_wait_ns = 800000000;
+/* Live. Processes expected to take less are treated as of unknown runtime, ns. */
+volatile u64 least_job_ns = 10000000;
 /* Live. The same where an order, a share or the tier idle was asked for, ns. */
 volatile u64 late_wait_ns = 2000000000;
 
@@ -94,18 +96,6 @@ struct {
 	__type(value, struct task_ctx);
 } tasks SEC(".maps");
 
-struct cpu_ctx {
-	/* The turn about to begin was promised to the queue. */
-	u32 owed;
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, u32);
-	__type(value, struct cpu_ctx);
-} cpus SEC(".maps");
-
 /* Virtual time of the machine, and the weight of all runnable tasks. */
 static u64 clock;
 static u64 runnable_weight;
@@ -132,13 +122,6 @@ static void count(u32 which)
 static struct task_ctx *ctx_of(struct task_struct *p)
 {
 	return bpf_task_storage_get(&tasks, p, 0, 0);
-}
-
-static struct cpu_ctx *cpu_ctx(s32 cpu)
-{
-	u32 zero = 0;
-
-	return bpf_map_lookup_percpu_elem(&cpus, &zero, cpu);
 }
 
 /* Before, on a clock that may wrap. */
@@ -180,16 +163,15 @@ static u64 reach(void)
 	return max_wait_ns * nr_online * 100 / (weight > 100 ? weight : 100);
 }
 
-/* The task's virtual time, brought within bounds of the clock. */
-static u64 settle(struct task_ctx *t)
+/* Bring the task's virtual time within bounds of the clock. Who slept has less credit. */
+static void settle(struct task_ctx *t, bool woke)
 {
-	u64 now = clock, ahead = reach();
+	u64 now = clock, ahead = reach(), behind = woke ? credit_ns : ahead;
 
-	if (before(t->vtime, now - credit_ns))
-		t->vtime = now - credit_ns;
+	if (before(t->vtime, now - behind))
+		t->vtime = now - behind;
 	if (before(now + ahead, t->vtime))
 		t->vtime = now + ahead;
-	return t->vtime;
 }
 
 /* The slice that the policy wants for the task, within bounds, shorter where many wait. */
@@ -218,17 +200,18 @@ static u64 key_0(struct task_struct *p, struct task_ctx *t)
 	return (s64)t->expected_runtime;
 }
 
-/* A task's place in its queue. */
-static u64 place_of(struct task_struct *p, struct task_ctx *t)
+/*
+ * A task's place in its queue. Among equals those that have begun go before those that wake:
+ * else whoever takes the CPU for a moment would make them all take turns.
+ */
+static u64 place_of(struct task_struct *p, struct task_ctx *t, bool wakes)
 {
-	u64 mine = settle(t);
-
 	switch (t->queue) {
 	case QUEUE_0: /* order expected_runtime desc */
 		/* Half the range below zero and half above. */
-		return (1ULL << 62) - (u64)bound(key_0(p, t));
+		return ((1ULL << 62) - (u64)bound(key_0(p, t))) * 2 + wakes;
 	default: /* order vtime */
-		return mine;
+		return t->vtime;
 	}
 }
 
@@ -247,29 +230,35 @@ static void place(struct task_struct *p, struct task_ctx *t)
 		queue = QUEUE_0;
 		break;
 	}
-	/* What has no runtime that could be expected has no place in that order. */
-	if (queue == QUEUE_0 && !t->expected_runtime)
+	/* What has no expected runtime has no place in that order; nor what is hardly a job. */
+	if (queue == QUEUE_0 && t->expected_runtime < least_job_ns)
 		queue = QUEUE_1;
 	t->queue = queue;
 }
 
 /*
- * Count the task's weight where it waits. A queue that had nobody begins near the machine's
- * clock, as a task does that slept.
+ * Keep the sums of weights: what the task weighs, and the queue that it waits in, may have
+ * changed since it woke. A queue that had nobody begins near the clock, as a task does that slept.
  */
-static void count_in(struct task_ctx *t)
+static void count_in(const struct task_struct *p, struct task_ctx *t)
 {
+	u64 weight = weight_of(p, t);
+	u64 behind, own;
 	u32 queue = t->queue;
 
 	if (!t->counted || queue >= 2 || t->counted_in >= 2)
 		return;
-	if (before(had[queue], clock - credit_ns))
-		had[queue] = clock - credit_ns;
-	if (queue == t->counted_in)
+	own = queue == t->counted_in ? t->counted : 0;
+	behind = weight_in[queue] > own ? reach() : credit_ns;
+	if (before(had[queue], clock - behind))
+		had[queue] = clock - behind;
+	if (queue == t->counted_in && weight == t->counted)
 		return;
 	__sync_fetch_and_sub(&weight_in[t->counted_in], t->counted);
-	__sync_fetch_and_add(&weight_in[queue], t->counted);
+	__sync_fetch_and_add(&weight_in[queue], weight);
 	t->counted_in = queue;
+	__sync_fetch_and_add(&runnable_weight, weight - t->counted);
+	t->counted = weight;
 }
 
 /* Add, within bounds that keep the past from weighing for ever. Lost updates do no harm. */
@@ -301,67 +290,81 @@ static void charge(struct task_struct *p, struct task_ctx *t, u64 now)
 }
 
 /*
- * Is this task, whose slice just ended, still the first in its queue? The kernel asks for
- * the next task before it hands the last one back, so that the first would lose a turn to
- * the second at the end of each slice. Among equals, the one that runs is first.
+ * Give this CPU the first task of a dispatch queue, or let it go on with `prev`, whose slice
+ * just ended, while that is the first. The kernel asks for the next task before it hands the
+ * last one back, so that the first would lose a turn to the second at the end of each slice,
+ * and weights would count for little where few wait. Among equals, the one that runs is first.
  */
-static bool goes_on(struct task_struct *prev, u64 queue, u64 now)
+static bool take(u32 queue, u64 dsq, struct task_struct *prev, u64 now)
 {
-	struct task_ctx *t;
+	struct task_ctx *t = NULL;
 	struct task_struct *p;
-	bool first = true;
+	bool first = false;
 	u64 mine;
 
-	if (!prev || !(prev->scx.flags & SCX_TASK_QUEUED))
-		return false;
-	t = ctx_of(prev);
-	if (!t || !t->started_at || t->queue != queue)
-		return false;
-	charge(prev, t, now);
-	mine = place_of(prev, t);
-	bpf_for_each (scx_dsq, p, queue, 0) {
-		first = !before(p->scx.dsq_vtime, mine);
-		break;
+	if (prev && (prev->scx.flags & SCX_TASK_QUEUED))
+		t = ctx_of(prev);
+	if (t && t->queue == queue) {
+		settle(t, false);
+		/* Its place is the one that it would have if it joined now. */
+		t->queued_at = now;
+		mine = place_of(prev, t, false);
+		t->queued_at = 0;
+		first = true;
+		bpf_for_each (scx_dsq, p, dsq, 0) {
+			first = !before(p->scx.dsq_vtime, mine);
+			break;
+		}
 	}
-	if (first)
-		scx_bpf_task_set_slice(prev, slice_for(prev, t, scx_bpf_dsq_nr_queued(queue)));
-	return first;
+	if (!first && scx_bpf_dsq_move_to_local(dsq, 0))
+		return true;
+	if (!t || t->queue != queue)
+		return false;
+	scx_bpf_task_set_slice(prev, slice_for(prev, t, scx_bpf_dsq_nr_queued(dsq)));
+	return true;
 }
 
 /* Give this CPU a task of one queue. False: it has none for it. */
 static bool serve(u32 queue, s32 cpu, struct task_struct *prev, u64 now)
 {
-	switch (queue) {
-	case QUEUE_0:
-		if (goes_on(prev, QUEUE_0, now))
-			return true;
-		return scx_bpf_dsq_move_to_local(QUEUE_0, 0);
-	case QUEUE_1:
-		return scx_bpf_dsq_move_to_local(QUEUE_1, 0);
-	}
-	return false;
+	u64 dsq = queue;
+
+	/* A compiler that knew all values would leave out an end, which the verifier then misses. */
+	__sink(queue);
+	return take(queue, dsq, prev, now);
+}
+
+/* Does anybody wait in this queue, or did its task just end a slice here? */
+static bool wanted(u32 queue, s32 cpu, struct task_struct *prev)
+{
+	struct task_ctx *t;
+
+	if (scx_bpf_dsq_nr_queued(queue) > 0)
+		return true;
+	if (!prev || !(prev->scx.flags & SCX_TASK_QUEUED))
+		return false;
+	t = ctx_of(prev);
+	return t && t->queue == queue;
 }
 
 /* Of the queues of tier normal, the one that is furthest behind goes first. */
 static bool serve_normal(s32 cpu, struct task_struct *prev, u64 now)
 {
-	u32 i, tried = 0, next;
+	u32 next = NO_QUEUE;
 
-	bpf_for (i, 0, 2) {
-		next = NO_QUEUE;
-		if (!(tried & 1 << 0) && (next == NO_QUEUE || before(had[QUEUE_0], had[next & 1])))
-			next = QUEUE_0;
-		if (!(tried & 1 << 1) && (next == NO_QUEUE || before(had[QUEUE_1], had[next & 1])))
-			next = QUEUE_1;
-		if (next == NO_QUEUE)
-			break;
-		if (serve(next, cpu, prev, now))
-			return true;
-		if (next == QUEUE_0)
-			tried |= 1 << 0;
-		if (next == QUEUE_1)
-			tried |= 1 << 1;
-	}
+	if (wanted(QUEUE_0, cpu, prev) &&
+	    (next == NO_QUEUE || before(had[QUEUE_0], had[next & 1])))
+		next = QUEUE_0;
+	if (wanted(QUEUE_1, cpu, prev) &&
+	    (next == NO_QUEUE || before(had[QUEUE_1], had[next & 1])))
+		next = QUEUE_1;
+	if (next != NO_QUEUE && serve(next, cpu, prev, now))
+		return true;
+	/* Nobody of it may run here, or it waits elsewhere: anybody who may. */
+	if (serve(QUEUE_0, cpu, prev, now))
+		return true;
+	if (serve(QUEUE_1, cpu, prev, now))
+		return true;
 	return false;
 }
 
@@ -415,8 +418,8 @@ s32 BPF_STRUCT_OPS(policy_select_cpu, struct task_struct *p, s32 prev_cpu, u64 w
 	place(p, t);
 	cpu = scx_bpf_select_cpu_dfl(p, prev_cpu, wake_flags, &idle);
 	if (idle) {
-		settle(t);
-		count_in(t);
+		settle(t, true);
+		count_in(p, t);
 		count(STAT_DIRECT);
 		scx_bpf_dsq_insert(p, SCX_DSQ_LOCAL, slice_for(p, t, 0), 0);
 	}
@@ -444,12 +447,13 @@ void BPF_STRUCT_OPS(policy_enqueue, struct task_struct *p, u64 enq_flags)
 		return;
 	}
 	place(p, t);
+	settle(t, enq_flags & SCX_ENQ_WAKEUP);
 	t->queued_at = scx_bpf_now();
 	dsq = t->queue;
 	count(STAT_QUEUED);
 	scx_bpf_dsq_insert_vtime(p, dsq, slice_for(p, t, scx_bpf_dsq_nr_queued(dsq)),
-				 place_of(p, t), enq_flags);
-	count_in(t);
+				 place_of(p, t, enq_flags & SCX_ENQ_WAKEUP), enq_flags);
+	count_in(p, t);
 	/* A CPU may have gone idle since select_cpu looked, and slice ends never look. */
 	cpu = scx_bpf_pick_idle_cpu(p->cpus_ptr, 0);
 	if (cpu >= 0)
@@ -458,17 +462,19 @@ void BPF_STRUCT_OPS(policy_enqueue, struct task_struct *p, u64 enq_flags)
 
 void BPF_STRUCT_OPS(policy_dispatch, s32 cpu, struct task_struct *prev)
 {
+	struct task_ctx *t = prev ? ctx_of(prev) : NULL;
 	u64 now = scx_bpf_now();
-	struct cpu_ctx *c = cpu_ctx(cpu);
-
-	if (!c)
-		return;
+	/* Before anybody is chosen: what `prev` had, and where it belongs by now. */
+	if (t && t->started_at && (prev->scx.flags & SCX_TASK_QUEUED)) {
+		charge(prev, t, now);
+		place(prev, t);
+		count_in(prev, t);
+	}
 	if (look_due(now))
 		look_for_late(now);
 	/* the rest, of unknown runtime: at least 30% */
 	if (owed[QUEUE_1] > OWED_NS && serve(QUEUE_1, cpu, prev, now)) {
 		count(STAT_OWED);
-		c->owed = 1;
 		return;
 	}
 	if (serve_normal(cpu, prev, now)) /* normal */
@@ -504,13 +510,11 @@ void BPF_STRUCT_OPS(policy_quiescent, struct task_struct *p, u64 deq_flags)
 void BPF_STRUCT_OPS(policy_running, struct task_struct *p)
 {
 	struct task_ctx *t = ctx_of(p);
-	struct cpu_ctx *c = cpu_ctx(scx_bpf_task_cpu(p));
 
-	if (!t || !c)
+	if (!t)
 		return;
 	t->started_at = scx_bpf_now();
 	t->queued_at = 0;
-	c->owed = 0;
 }
 
 void BPF_STRUCT_OPS(policy_stopping, struct task_struct *p, bool runnable)
@@ -608,5 +612,5 @@ SCX_OPS_DEFINE(policy_ops,
 	       .init		= (void *)policy_init,
 	       .exit		= (void *)policy_exit,
 	       .timeout_ms	= 8000U,
-	       .name		= "policy-93d0023d");
+	       .name		= "policy_93d0023d");
 /* clang-format on */

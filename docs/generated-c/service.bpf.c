@@ -92,12 +92,10 @@ struct {
 } tasks SEC(".maps");
 
 struct cpu_ctx {
-	/* Its task is not to be interrupted before, ns. */
+	/* Its task has a turn that was promised, and is not to be interrupted before, ns. */
 	u64 from;
 	/* Tier of its task, 1 to 3; 0: none of ours; 4: somebody is on the way. */
 	u32 occupant;
-	/* The turn about to begin was promised to the queue. */
-	u32 owed;
 };
 
 struct {
@@ -157,16 +155,22 @@ static u64 average(u64 old, u64 value)
 }
 
 /* Wakeups a second, on average. */
-static s64 wakeups(const struct task_ctx *t)
+static s64 wakeups_of(const struct task_ctx *t)
 {
 	return t->avg_interval ? 1000000000 / t->avg_interval : 0;
+}
+
+/* A run that is longer than usual counts before it ends: some never do. */
+static s64 avg_run_of(const struct task_ctx *t)
+{
+	return t->ran > t->avg_run ? t->ran : t->avg_run;
 }
 
 /* The rule that a task is under: the first that matches. */
 static u32 classify(struct task_struct *p, struct task_ctx *t)
 {
 	/* avg_run < 2ms and wakeups > 20 { latency; preempt; slice 1ms } */
-	if (((s64)t->avg_run < (s64)rule1_when_ns) && (wakeups(t) > 20))
+	if ((avg_run_of(t) < (s64)rule1_when_ns) && (wakeups_of(t) > 20))
 		return 0;
 	/* * { } */
 	return 1;
@@ -187,16 +191,15 @@ static u64 reach(void)
 	return max_wait_ns * nr_online * 100 / (weight > 100 ? weight : 100);
 }
 
-/* The task's virtual time, brought within bounds of the clock. */
-static u64 settle(struct task_ctx *t)
+/* Bring the task's virtual time within bounds of the clock. Who slept has less credit. */
+static void settle(struct task_ctx *t, bool woke)
 {
-	u64 now = clock, ahead = reach();
+	u64 now = clock, ahead = reach(), behind = woke ? credit_ns : ahead;
 
-	if (before(t->vtime, now - credit_ns))
-		t->vtime = now - credit_ns;
+	if (before(t->vtime, now - behind))
+		t->vtime = now - behind;
 	if (before(now + ahead, t->vtime))
 		t->vtime = now + ahead;
-	return t->vtime;
 }
 
 /* The slice that the policy wants for the task, within bounds, shorter where many wait. */
@@ -223,9 +226,9 @@ static u64 slice_for(struct task_struct *p, struct task_ctx *t, s32 waiting)
 }
 
 /* A task's place in its queue. */
-static u64 place_of(struct task_struct *p, struct task_ctx *t)
+static u64 place_of(struct task_struct *p, struct task_ctx *t, bool wakes)
 {
-	return settle(t);
+	return t->vtime;
 }
 
 /* Put the task under its rule and into its queue. */
@@ -246,22 +249,28 @@ static void place(struct task_struct *p, struct task_ctx *t)
 }
 
 /*
- * Count the task's weight where it waits. A queue that had nobody begins near the machine's
- * clock, as a task does that slept.
+ * Keep the sums of weights: what the task weighs, and the queue that it waits in, may have
+ * changed since it woke. A queue that had nobody begins near the clock, as a task does that slept.
  */
-static void count_in(struct task_ctx *t)
+static void count_in(const struct task_struct *p, struct task_ctx *t)
 {
+	u64 weight = weight_of(p, t);
+	u64 behind, own;
 	u32 queue = t->queue;
 
 	if (!t->counted || queue >= 2 || t->counted_in >= 2)
 		return;
-	if (before(had[queue], clock - credit_ns))
-		had[queue] = clock - credit_ns;
-	if (queue == t->counted_in)
+	own = queue == t->counted_in ? t->counted : 0;
+	behind = weight_in[queue] > own ? reach() : credit_ns;
+	if (before(had[queue], clock - behind))
+		had[queue] = clock - behind;
+	if (queue == t->counted_in && weight == t->counted)
 		return;
 	__sync_fetch_and_sub(&weight_in[t->counted_in], t->counted);
-	__sync_fetch_and_add(&weight_in[queue], t->counted);
+	__sync_fetch_and_add(&weight_in[queue], weight);
 	t->counted_in = queue;
+	__sync_fetch_and_add(&runnable_weight, weight - t->counted);
+	t->counted = weight;
 }
 
 /* Add, within bounds that keep the past from weighing for ever. Lost updates do no harm. */
@@ -293,16 +302,49 @@ static void charge(struct task_struct *p, struct task_ctx *t, u64 now)
 	put_down(&owed[QUEUE_1], (s64)(ran * keeps_percent / 100) - own, most);
 }
 
+/*
+ * Give this CPU the first task of a dispatch queue, or let it go on with `prev`, whose slice
+ * just ended, while that is the first. The kernel asks for the next task before it hands the
+ * last one back, so that the first would lose a turn to the second at the end of each slice,
+ * and weights would count for little where few wait. Among equals, the one that runs is first.
+ */
+static bool take(u32 queue, u64 dsq, struct task_struct *prev, u64 now)
+{
+	struct task_ctx *t = NULL;
+	struct task_struct *p;
+	bool first = false;
+	u64 mine;
+
+	if (prev && (prev->scx.flags & SCX_TASK_QUEUED))
+		t = ctx_of(prev);
+	if (t && t->queue == queue) {
+		settle(t, false);
+		/* Its place is the one that it would have if it joined now. */
+		t->queued_at = now;
+		mine = place_of(prev, t, false);
+		t->queued_at = 0;
+		first = true;
+		bpf_for_each (scx_dsq, p, dsq, 0) {
+			first = !before(p->scx.dsq_vtime, mine);
+			break;
+		}
+	}
+	if (!first && scx_bpf_dsq_move_to_local(dsq, 0))
+		return true;
+	if (!t || t->queue != queue)
+		return false;
+	scx_bpf_task_set_slice(prev, slice_for(prev, t, scx_bpf_dsq_nr_queued(dsq)));
+	return true;
+}
+
 /* Give this CPU a task of one queue. False: it has none for it. */
 static bool serve(u32 queue, s32 cpu, struct task_struct *prev, u64 now)
 {
-	switch (queue) {
-	case QUEUE_0:
-		return scx_bpf_dsq_move_to_local(QUEUE_0, 0);
-	case QUEUE_1:
-		return scx_bpf_dsq_move_to_local(QUEUE_1, 0);
-	}
-	return false;
+	u64 dsq = queue;
+
+	/* A compiler that knew all values would leave out an end, which the verifier then misses. */
+	__sink(queue);
+	return take(queue, dsq, prev, now);
 }
 
 /*
@@ -355,8 +397,8 @@ s32 BPF_STRUCT_OPS(policy_select_cpu, struct task_struct *p, s32 prev_cpu, u64 w
 	place(p, t);
 	cpu = scx_bpf_select_cpu_dfl(p, prev_cpu, wake_flags, &idle);
 	if (idle) {
-		settle(t);
-		count_in(t);
+		settle(t, true);
+		count_in(p, t);
 		count(STAT_DIRECT);
 		scx_bpf_dsq_insert(p, SCX_DSQ_LOCAL, slice_for(p, t, 0), 0);
 	}
@@ -431,12 +473,13 @@ void BPF_STRUCT_OPS(policy_enqueue, struct task_struct *p, u64 enq_flags)
 		return;
 	}
 	place(p, t);
+	settle(t, enq_flags & SCX_ENQ_WAKEUP);
 	t->queued_at = scx_bpf_now();
 	dsq = t->queue;
 	count(STAT_QUEUED);
 	scx_bpf_dsq_insert_vtime(p, dsq, slice_for(p, t, scx_bpf_dsq_nr_queued(dsq)),
-				 place_of(p, t), enq_flags);
-	count_in(t);
+				 place_of(p, t, enq_flags & SCX_ENQ_WAKEUP), enq_flags);
+	count_in(p, t);
 	/* A CPU may have gone idle since select_cpu looked, and slice ends never look. */
 	cpu = scx_bpf_pick_idle_cpu(p->cpus_ptr, 0);
 	if (cpu >= 0)
@@ -447,17 +490,25 @@ void BPF_STRUCT_OPS(policy_enqueue, struct task_struct *p, u64 enq_flags)
 
 void BPF_STRUCT_OPS(policy_dispatch, s32 cpu, struct task_struct *prev)
 {
+	struct task_ctx *t = prev ? ctx_of(prev) : NULL;
 	u64 now = scx_bpf_now();
 	struct cpu_ctx *c = cpu_ctx(cpu);
 
 	if (!c)
 		return;
+	/* Before anybody is chosen: what `prev` had, and where it belongs by now. */
+	if (t && t->started_at && (prev->scx.flags & SCX_TASK_QUEUED)) {
+		charge(prev, t, now);
+		place(prev, t);
+		count_in(prev, t);
+		c->occupant = tier_of(t->queue);
+	}
 	if (look_due(now))
 		look_for_late(now);
 	/* the rest: at least 20% */
 	if (owed[QUEUE_1] > OWED_NS && serve(QUEUE_1, cpu, prev, now)) {
 		count(STAT_OWED);
-		c->owed = 1;
+		c->from = now + OWED_NS;
 		return;
 	}
 	if (serve(QUEUE_0, cpu, prev, now)) /* latency */
@@ -514,9 +565,7 @@ void BPF_STRUCT_OPS(policy_running, struct task_struct *p)
 		return;
 	t->started_at = scx_bpf_now();
 	t->queued_at = 0;
-	c->from = t->started_at + (c->owed ? OWED_NS : 0);
 	c->occupant = tier_of(t->queue);
-	c->owed = 0;
 }
 
 void BPF_STRUCT_OPS(policy_stopping, struct task_struct *p, bool runnable)
@@ -574,7 +623,6 @@ s32 BPF_STRUCT_OPS_SLEEPABLE(policy_init)
 {
 	const struct cpumask *online = scx_bpf_get_online_cpumask();
 	s32 error;
-	u32 i;
 
 	nr_online = bpf_cpumask_weight(online);
 	nr_cpus = scx_bpf_nr_cpu_ids();
@@ -608,5 +656,5 @@ SCX_OPS_DEFINE(policy_ops,
 	       .init		= (void *)policy_init,
 	       .exit		= (void *)policy_exit,
 	       .timeout_ms	= 8000U,
-	       .name		= "policy-9365e469");
+	       .name		= "policy_9365e469");
 /* clang-format on */

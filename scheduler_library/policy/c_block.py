@@ -36,14 +36,29 @@ _REFUSED = {
     "typeof": "a compiler extension",
 }
 _TOKEN = re.compile(
-    r"""(?P<comment>/\*.*?\*/|//[^\n]*)
+    r"""(?P<comment>/\*(?:.*?\*/|.*)|//[^\n]*)
     |(?P<text>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')
     |(?P<word>[A-Za-z_][A-Za-z0-9_]*)
     |(?P<number>[0-9][A-Za-z0-9_.]*)
     |(?P<space>\s+)
-    |(?P<sign>.)""",
+    |(?P<digraph><%|%>|<:|:>|%:)
+    |(?P<sign><<=|>>=|->|\+\+|--|&&|\|\||<<|>>|[-+*/%&|^=!<>]=|.)""",
     re.VERBOSE | re.DOTALL,
 )
+_TYPES = frozenset(
+    {
+        *("s64", "u64", "s32", "u32", "s16", "u16", "s8", "u8"),
+        *("long", "int", "short", "char", "bool", "signed", "unsigned", "const"),
+    }
+)
+_KEYWORDS = frozenset(
+    {
+        *("if", "else", "switch", "case", "default", "break", "return", "sizeof"),
+        *("true", "false"),
+    }
+)
+_CONSTANT = re.compile(r"[A-Z][A-Z0-9_]*")
+_ASSIGNMENTS = frozenset({"=", *(f"{each}=" for each in ("<<", ">>", *"+-*/%&|^"))})
 
 
 def end_of_body(text: str, start: int) -> int:
@@ -88,76 +103,150 @@ def check_body(text: str, at: int, body: str, facts: frozenset[str]) -> Body:
             text, at, f"the C block has more than {LARGEST_BODY} characters", hint="compute less"
         )
     # `body` was stripped of the white space around it.
-    start = text.index(body, at)
-    used: set[str] = set()
-    tokens = [each for each in _TOKEN.finditer(body) if not (each["space"] or each["comment"])]
-    for number, token in enumerate(tokens):
-        place = start + token.start()
-        following = tokens[number + 1][0] if number + 1 < len(tokens) else ""
-        before = tokens[number - 1][0] if number else ""
-        if word := token["word"]:
-            if fault := _check_word(text, place, word, following, before, facts):
-                raise fault
-            if word in facts and before not in (".", "->"):
-                used.add(word)
-        elif token[0] == "#" or (token[0] == "%" and following == ":"):
+    return _Check(text, text.index(body, at), body, facts).check()
+
+
+class _Check:
+    """One look at a body, token by token. It names nothing that it did not declare itself."""
+
+    def __init__(self, text: str, start: int, body: str, facts: frozenset[str]) -> None:
+        self._text = text
+        self._start = start
+        self._body = body
+        self._facts = facts
+        self._tokens = [
+            each for each in _TOKEN.finditer(body) if not (each["space"] or each["comment"])
+        ]
+        # The facts are variables of the function that the body becomes.
+        self._variables = set(facts)
+
+    def check(self) -> Body:
+        used: set[str] = set()
+        depth, declaring = 0, False
+        for number, token in enumerate(self._tokens):
+            before, word = self._near(number, -1), token["word"]
+            depth += {"(": 1, ")": -1}.get(token[0], 0)
+            if before in ("", ";", "{", "}", ":"):
+                declaring = word in _TYPES
+            if not word:
+                self._sign(number)
+            elif before not in (".", "->"):
+                declared = before in _TYPES or (declaring and before == "," and depth == 0)
+                if declared and word not in _TYPES:
+                    self._variables.add(word)
+                self._word(number, word)
+                if word in self._facts:
+                    used.add(word)
+            elif self._near(number, 1) == "(":
+                self._function(number, word)
+        if not any(token["word"] == "return" for token in self._tokens):
             raise refuse(
-                text,
-                place,
+                self._text,
+                self._start,
+                "the C block returns nothing",
+                expected="`return VALUE;`",
+                hint="a block ends with the number that it computed",
+            )
+        return Body(self._body, frozenset(used))
+
+    def _near(self, number: int, distance: int) -> str:
+        place = number + distance
+        return self._tokens[place][0] if 0 <= place < len(self._tokens) else ""
+
+    def _refuse(self, number: int, what: str, hint: str, expected: str = "") -> Fault:
+        place = self._start + self._tokens[number].start()
+        return refuse(self._text, place, what, expected=expected, hint=hint)
+
+    def _sign(self, number: int) -> None:
+        token = self._tokens[number]
+        sign = token[0]
+        if sign in ("#", "%:"):
+            raise self._refuse(
+                number,
                 "a preprocessor line cannot be in a C block",
-                hint="no include, define or pragma: everything that can be used is there already",
+                "no include, define or pragma: everything that can be used is there already",
             )
-        elif token["text"]:
-            raise refuse(
-                text, place, "a text cannot be in a C block", hint="a block computes a number"
+        if token["digraph"]:
+            raise self._refuse(
+                number, f"{sign!r} cannot be in a C block", "write braces and brackets as they are"
             )
-        elif token[0] == "\\":
-            raise refuse(
-                text, place, "a backslash cannot be in a C block", hint="write it on one line"
+        if token["text"]:
+            raise self._refuse(number, "a text cannot be in a C block", "a block computes a number")
+        if sign in ('"', "'"):
+            raise self._refuse(
+                number, "these quotes are never closed", "a block computes a number: leave them out"
             )
-    if not any(token["word"] == "return" for token in tokens):
-        raise refuse(
-            text,
-            start,
-            "the C block returns nothing",
-            expected="`return VALUE;`",
-            hint="a block ends with the number that it computed",
-        )
-    return Body(body, frozenset(used))
+        if sign == "\\":
+            raise self._refuse(number, "a backslash cannot be in a C block", "write it without one")
+        if sign in _ASSIGNMENTS and not self._is_variable(number - 1, -1):
+            raise self._unchangeable(number)
+        changed = self._is_variable(number - 1, -1) or self._is_variable(number + 1, 1)
+        if sign in ("++", "--") and not changed:
+            raise self._unchangeable(number)
 
+    def _is_variable(self, number: int, side: int) -> bool:
+        """Whether the token is a variable of the block, and no part of something larger."""
+        beyond = self._near(number, side)
+        part = beyond in (".", "->") or (side > 0 and beyond == "[")
+        return 0 <= number < len(self._tokens) and self._near(number, 0) in self._variables - (
+            {self._near(number, 0)} if part else set()
+        )
 
-def _check_word(
-    text: str, place: int, word: str, following: str, before: str, facts: frozenset[str]
-) -> Fault | None:
-    if word in _REFUSED:
-        return refuse(
-            text,
-            place,
-            f"{word!r} cannot be in a C block: {_REFUSED[word]}",
-            hint="a block is straight code that computes one number",
+    def _unchangeable(self, number: int) -> Fault:
+        return self._refuse(
+            number,
+            "a C block changes nothing but its own variables",
+            "declare one, as in: s64 half = avg_run >> 1;",
         )
-    if word.startswith("__"):
-        return refuse(
-            text,
-            place,
-            f"{word!r} cannot be in a C block: names with two underscores are the compiler's",
-            hint="use plain C",
+
+    def _word(self, number: int, word: str) -> None:
+        following = self._near(number, 1)
+        if word in _REFUSED:
+            raise self._refuse(
+                number,
+                f"{word!r} cannot be in a C block: {_REFUSED[word]}",
+                "a block is straight code that computes one number",
+            )
+        if word.startswith("__"):
+            raise self._refuse(
+                number,
+                f"{word!r} cannot be in a C block: names with two underscores are the compiler's",
+                "use plain C",
+            )
+        if following == "(" and word not in _KEYWORDS_WITH_PARENTHESES:
+            self._function(number, word)
+            return
+        if word in _TYPES and following == "*":
+            raise self._refuse(
+                number + 1,
+                "a pointer cannot be in a C block",
+                "the facts are numbers; of the task, read the fields: p->prio",
+            )
+        asked = self._near(number, -2) == "scx_bpf_task_cpu" and following == ")"
+        if word == "p" and following != "->" and not asked:
+            raise self._refuse(
+                number, "the task itself cannot be handed on", "read its fields: p->prio"
+            )
+        if word in self._variables or word in _TYPES or word in _KEYWORDS or word == "p":
+            return
+        if _CONSTANT.fullmatch(word):
+            return
+        known = [*self._facts, *FUNCTIONS]
+        raise self._refuse(
+            number,
+            f"there is no {word!r} in a C block",
+            suggestion(word, known, "see docs/policy-language.md for the facts"),
+            "a fact, the task `p`, or a variable declared in the block",
         )
-    if following == "(" and word not in FUNCTIONS and word not in _KEYWORDS_WITH_PARENTHESES:
-        forbidden = word.startswith(("bpf_", "scx_"))
-        return refuse(
-            text,
-            place,
-            f"the {'helper' if forbidden else 'function'} {word!r} cannot be called in a C block",
-            expected=listing(sorted(FUNCTIONS)),
-            hint=suggestion(word, FUNCTIONS, "a block has no effect but the number it returns"),
+
+    def _function(self, number: int, word: str) -> None:
+        if word in FUNCTIONS and self._near(number, -1) not in (".", "->"):
+            return
+        other = "a block has no effect but the number it returns"
+        helper = word.startswith(("bpf_", "scx_"))
+        raise self._refuse(
+            number,
+            f"the {'helper' if helper else 'function'} {word!r} cannot be called in a C block",
+            other if helper else suggestion(word, FUNCTIONS, other),
+            listing(sorted(FUNCTIONS)),
         )
-    if word.startswith(("bpf_", "scx_")) and word not in FUNCTIONS:
-        return refuse(
-            text, place, f"{word!r} cannot be in a C block", hint="use the facts of the language"
-        )
-    if before in ("=", "&") and word == "p" and following not in ("-", "."):
-        return refuse(
-            text, place, "the task itself cannot be handed on", hint="read its fields: p->prio"
-        )
-    return None

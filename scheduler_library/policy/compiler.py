@@ -76,10 +76,15 @@ def compile_policy(text: str, *, machine: Machine) -> Compiled | Use:
     parsed = parse(text)
     if isinstance(parsed, UseLine):
         return Use(parsed.name, dict(parsed.parameters))
-    found = plan(text, parsed, machine)
+    plan(text, parsed, machine)
+    # What was written is checked, for the columns; what is compiled is the canonical form, so
+    # that the same policy is the same file, comments and all, however it was written.
     canonical = format_policy(parsed)
+    parsed = parse(canonical)
+    assert not isinstance(parsed, UseLine)
+    found = plan(canonical, parsed, machine)
     name = f"policy-{hashlib.sha256(canonical.encode()).hexdigest()[:8]}"
-    emitter = Emitter(machine, Types(text))
+    emitter = Emitter(machine, Types(canonical))
     context = _Context(emitter, found).build()
     if len(emitter.selectors) > MOST_SELECTORS:
         raise Fault(
@@ -95,7 +100,7 @@ def compile_policy(text: str, *, machine: Machine) -> Compiled | Use:
         .get_template("scheduler.bpf.c.j2")
         .render(
             name=name,
-                policy_lines=[_commented(line) for line in shown],
+            policy_lines=[_commented(line) for line in shown],
             **context,
         )
     )
@@ -196,11 +201,11 @@ class _Context:
                 for each in self._emitter.selectors
             ],
             "facts": facts,
-            "names": sorted(self._emitter.names),
+            "names": _names("\n".join(each["condition"] for each in classes)),
             "globs": globs,
             "glob_words": {step for glob in globs for step, _ in glob["steps"]},
             "calls": calls,
-            "source_words": {each for each in ("nice(p)", "uid(p)") if each in code},
+            "source_words": {each for each in ("nice_of(p)", "uid(p)") if each in code},
             "shortest_slice": SHORTEST_SLICE_NS,
             "longest_slice": LONGEST_SLICE_NS,
             "queue_mask": _mask(len(queues)),
@@ -209,14 +214,12 @@ class _Context:
             "limited": any(queue["most"] < 100 for queue in queues),
             "preempting": preempting,
             "preempt_test": self._preempt_test(),
-            "cpu_state": preempting or any(queue["keeps"] for queue in queues),
             "per_cpu": Reach.LOCAL in reaches,
             "per_llc": Reach.LLC in reaches,
             "any_cpus": cpus,
             # Whether some wakeups go elsewhere than to where the kernel would send them.
             "placed": cpus or any(queue["sticky"] for queue in queues),
             "count_cpus": cpus or preempting or reaches != {None},
-            "strict_order": any(q["order"] == Order.BY and not q["reach"] for q in queues),
             "needs_selected": bool(self._emitter.selectors),
             "needs_tgid": bool(self._emitter.selectors) or "expected_runtime" in facts,
             "burst": bool(facts & {"ran", "avg_run", "cpu_share"}),
@@ -287,7 +290,7 @@ class _Context:
             return "", textwrap.indent(textwrap.dedent(value.code), "\t").strip(), names
         code = self._emitter.number(value, prefix, lowest, highest)
         self._code.append(code)
-        return code, "", []
+        return code, _with_names(code), []
 
     def _preempt_test(self) -> str:
         which = [index for index, each in enumerate(self._plan.classes) if each.preempt]
@@ -423,6 +426,17 @@ class _Context:
             ),
             "Live. No task shall wait longer than about this for its turn, ns.",
         )
+        if any(queue["unknown"] >= 0 for queue in queues):
+            self._emitter.tunable(
+                _time(
+                    "least_job_ns",
+                    10_000_000,
+                    1,
+                    10_000_000_000,
+                    "Processes expected to take less are treated as of unknown runtime.",
+                ),
+                "Live. Processes expected to take less are treated as of unknown runtime, ns.",
+            )
         if any(queue["late"] == "late_wait_ns" for queue in queues):
             self._emitter.tunable(
                 _time(
@@ -448,6 +462,26 @@ class _Context:
             "steps": [(step, {"c": _quoted(part), "length": len(part)}) for step, part in steps],
             "returns": bool(steps) and steps[-1][0] in ("end", "last"),
         }
+
+
+def _names(code: str) -> list[str]:
+    """Which names of a task this C looks at."""
+    return sorted(set(re.findall(r"\bname_is_\d+\((comm|thread_name)\)", code)))
+
+
+def _with_names(code: str) -> str:
+    """The body of a function that returns `code`, where that looks at a name of the task."""
+    names = _names(code)
+    if not names:
+        return ""
+    where = {"comm": "BPF_CORE_READ(p, group_leader)->comm", "thread_name": "p->comm"}
+    lines = [
+        *(f"char {name}[16] = {{}};" for name in names),
+        "",
+        *(f"bpf_probe_read_kernel({name}, sizeof({name}), {where[name]});" for name in names),
+        f"return {code};",
+    ]
+    return "\n\t".join(lines).replace("\n\t\n", "\n\n")
 
 
 def _time(name: str, default: int, lowest: int, highest: int, description: str) -> Parameter:

@@ -24,8 +24,6 @@ from scheduler_library.policy.typecheck import Types
 from scheduler_library.policy.units import LARGEST, RATIO_SCALE, written
 from scheduler_library.policy.vocabulary import FACTS, POLICIES, WORDS
 
-# A process has a name of so many bytes, with the zero at its end (TASK_COMM_LEN).
-NAME_BYTES = 16
 _COMPARISON = {"=": "==", "!=": "!=", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
 
 
@@ -44,10 +42,6 @@ class Glob:
     function: str
     pattern: str
 
-    @property
-    def impossible(self) -> bool:
-        return len(self.pattern.replace("*", "")) > NAME_BYTES - 1
-
 
 @dataclass
 class Emitter:
@@ -59,8 +53,6 @@ class Emitter:
     tunables: dict[str, Tunable] = field(default_factory=dict)
     globs: dict[str, Glob] = field(default_factory=dict)
     selectors: list[UserSelector] = field(default_factory=list)
-    # Which names of a task selectors look at: "comm", "thread_name".
-    names: set[str] = field(default_factory=set)
 
     def number(self, expression: Expression, prefix: str, lowest: int, highest: int) -> str:
         """The C of a number; its times become tunables named after `prefix`, in these bounds."""
@@ -190,7 +182,6 @@ class Emitter:
         patterns = right.value.split("|") if operator == "~" else [right.value]
         negated = "!" if operator == "!=" else ""
         if name in ("comm", "thread_name"):
-            self.names.add(name)
             tests = [f"{self._glob(each, operator == '~')}({name})" for each in patterns]
             either = " || ".join(tests)
             return f"{negated}({either})" if len(tests) > 1 or negated else either

@@ -6,17 +6,18 @@ braces and are taken out first; each character of theirs is replaced by one othe
 places stay true.
 """
 
+import re
 from functools import cache
 from pathlib import Path
 
-from lark import Lark, Token, Transformer, v_args
+from lark import Lark, ParseTree, Token, Transformer, Tree, v_args
 from lark.exceptions import (
-    UnexpectedCharacters,
     UnexpectedEOF,
     UnexpectedInput,
     UnexpectedToken,
     VisitError,
 )
+from lark.lexer import PatternRE, PatternStr, TerminalDef
 
 from process import Fault, FaultType
 from scheduler_library.policy import units
@@ -50,12 +51,13 @@ from scheduler_library.policy.syntax import (
     Weight,
 )
 from scheduler_library.policy.trouble import listing, refuse, suggestion
+from scheduler_library.policy.vocabulary import WORDS
 
 # A policy is a line or a page.
 LARGEST_CHARACTERS = 64 * 1024
 MOST_RULES = 64
-# Parentheses within each other; deeper is no formula that anybody reads.
-DEEPEST = 40
+# Operators and parentheses within each other, or in a row; clang allows 256 parentheses.
+DEEPEST = 100
 HIDDEN = "\x01"
 _GRAMMAR = Path(__file__).parent / "grammar.lark"
 
@@ -77,12 +79,43 @@ _CALLED = {
     "ANYTHING": "'*'",
     "BODY": "C code",
 }
-_OPERATORS = frozenset(
-    {
-        *("TIMES", "OVER", "PLUS", "MINUS", "AT_MOST", "AT_LEAST", "LESS", "MORE"),
-        *("EQUAL", "UNEQUAL", "TILDE", "AND", "OR"),
-    }
+PROPERTIES = (
+    *("slice", "order", "latency", "idle", "tier", "weight", "share", "cpus", "preempt"),
+    *("local", "llc", "sticky", "c"),
 )
+# What is shown to those who began a property and did not end it, or forgot its first word.
+_EXAMPLES = {
+    "slice": "slice 3ms, or: slice clamp(wait / 4, 500us, 8ms)",
+    "order": "order vtime, order fifo, or: order by avg_run desc",
+    "tier": "tier normal",
+    "weight": "weight 300",
+    "share": "share <= 20%, or: share >= 50%",
+    "c": "c slice { return avg_run > ms(1) ? ms(8) : ms(1); }",
+    "fifo": "order fifo",
+    "by": "order by avg_run",
+    "normal": "tier normal",
+}
+_MORE = "see docs/policy-language.md for what can be written"
+# What others write where we write something else.
+_INSTEAD = {
+    "'": 'texts are in double quotes: comm ~ "name*"',
+    "&": "write `and`",
+    "|": 'write `or`; or within the quotes of one text: "a|b"',
+    "!": "write `not`, or `!=` for unequal",
+    "=": "equality is written with one `=`",
+    "in": 'alternatives are in one text: comm ~ "a|b"',
+    ":": "a property is written without a colon: slice 3ms",
+    "[": 'lists are written with `|` in a text, as in "a|b", or with commas: cpus 0,2',
+    "\\": "a backslash stands in quotes only",
+}
+# Quoted texts and comments hold no separators.
+_PART = re.compile(
+    r"""(?P<quoted>"(?:[^"\\\n]|\\.)*"?)|(?P<nothing>[ \t\r]+|\#[^\n]*)|(?P<between>[;\n{}])
+    |(?P<word>[A-Za-z_][A-Za-z0-9_]*)|.""",
+    re.VERBOSE,
+)
+_WORD_ENDS = "(?![A-Za-z0-9_])"
+_SIGNS = {"AT_MOST": "'<='", "AT_LEAST": "'>='", "EQUAL": "'='"}
 
 
 def parse(text: str) -> Program | UseLine:
@@ -100,9 +133,9 @@ def parse(text: str) -> Program | UseLine:
         )
     _check_characters(text)
     hidden, bodies = _hide_bodies(text)
-    _check_depth(text, hidden)
     try:
         tree = _parser().parse(hidden)
+        _check_depth(text, tree)
         found: Program | UseLine = _Build(text, bodies).transform(tree)
     except UnexpectedInput as trouble:
         raise _explain(text, hidden, trouble) from None
@@ -123,7 +156,29 @@ def parse(text: str) -> Program | UseLine:
 
 @cache
 def _parser() -> Lark:
-    return Lark(_GRAMMAR.read_text(), parser="lalr", maybe_placeholders=False)
+    return Lark(
+        _GRAMMAR.read_text(),
+        parser="lalr",
+        maybe_placeholders=False,
+        edit_terminals=_whole_word,
+    )
+
+
+def _whole_word(terminal: TerminalDef) -> None:
+    """Keywords end where words end: `slices` is not `slice` and something after it."""
+    if isinstance(terminal.pattern, PatternStr) and terminal.pattern.value.isalpha():
+        terminal.pattern = PatternRE(terminal.pattern.value + _WORD_ENDS)
+        terminal.priority = 1
+
+
+@cache
+def _keywords() -> dict[str, str]:
+    """Keywords by the name of their terminal, which is not always the same word."""
+    return {
+        terminal.name: terminal.pattern.value.removesuffix(_WORD_ENDS)
+        for terminal in _parser().terminals
+        if terminal.pattern.value.endswith(_WORD_ENDS)
+    }
 
 
 def _check_characters(text: str) -> None:
@@ -185,17 +240,22 @@ def _c_block_at(text: str, at: int) -> int:
     return end + 1 if end < len(text) and text[end] == "{" else 0
 
 
-def _check_depth(text: str, hidden: str) -> None:
-    depth = 0
-    for at, each in enumerate(hidden):
-        depth += {"(": 1, ")": -1}.get(each, 0)
-        if depth > DEEPEST:
-            raise refuse(
-                text,
-                at,
-                f"more than {DEEPEST} parentheses are open",
-                hint="write a simpler expression",
-            )
+def _check_depth(text: str, tree: ParseTree) -> None:
+    """All that walks a tree after this calls itself for each level of it."""
+    level: list[ParseTree] = [tree]
+    for _ in range(DEEPEST):
+        level = [below for each in level for below in each.children if isinstance(below, Tree)]
+    if level:
+        leftmost: ParseTree | Token = level[0]
+        while isinstance(leftmost, Tree):
+            leftmost = leftmost.children[0]
+        raise refuse(
+            text,
+            _at(leftmost),
+            f"more than {DEEPEST} operators and parentheses are within each other",
+            expected="a formula that people can read",
+            hint='join what says the same: comm ~ "a|b|c", or write two rules',
+        )
 
 
 def _explain(text: str, hidden: str, trouble: UnexpectedInput) -> Fault:
@@ -204,57 +264,122 @@ def _explain(text: str, hidden: str, trouble: UnexpectedInput) -> Fault:
     if isinstance(trouble, UnexpectedToken):
         names = set(trouble.accepts or trouble.expected)
         ended = trouble.token.type == "$END"
-        word = str(trouble.token)
     else:
         names = set(getattr(trouble, "allowed", None) or ())
         ended = isinstance(trouble, UnexpectedEOF)
-        word = ""
     if ended:
-        at = len(text.rstrip())
-    shown = _word_at(text, at)
-    keywords = {
-        str(terminal.pattern.value)
-        for terminal in _parser().terminals
-        if terminal.name in names and terminal.pattern.type == "str"
-    }
-    words = {each for each in keywords if each.isalpha()}
-    expected = [_CALLED[each] for each in sorted(names) if each in _CALLED]
-    if names & _OPERATORS:
-        expected.append("an operator")
-    shortlist = sorted(words) if len(words) <= 5 else []
-    if len(words) > 5:
-        expected.append("a property or a rule" if "slice" in words else "a keyword")
-    if isinstance(trouble, UnexpectedCharacters):
-        hint = _hint_for_character(text, at)
+        at = len(hidden.rstrip())
+    if (started := _item_before(hidden, at)) and (fault := _misspelled(text, *started)):
+        return fault
+    word = "" if ended else _word_at(text, at)
+    words = {word for name, word in _keywords().items() if name in names}
+    begun = started[1] if started else ""
+    if "use" in (begun, word) or re.match(r"[\s;]*use\b", hidden):
+        hint = "a `use` line stands alone, as in: use scx_lavd performance=true"
     else:
-        hint = suggestion(word, words, _hint_for_names(names, ended))
-    what = "the policy ends too early" if ended else f"{shown!r} is not expected here"
-    return refuse(text, at, what, expected=listing([*shortlist, *expected]), hint=hint)
+        hint = suggestion(word, words, "") if len(word) > 2 else ""
+    hint = hint or _hint(text, at, begun, names | words, ended) or _MORE
+    what = "the policy ends too early" if ended else f"{word!r} is not expected here"
+    return refuse(text, at, what, expected=listing(_expected(names, words)), hint=hint)
+
+
+def _expected(names: set[str], words: set[str]) -> list[str]:
+    """What could have stood there, in few words."""
+    if "slice" in words:
+        return ["a property", "a rule" if "ANYTHING" in names else "'}'"]
+    expected = sorted(words) if len(words) <= 5 and "LPAR" not in names else []
+    if {"NUMBER", "LPAR"} <= names:
+        names = names - {"NUMBER", "LPAR", "QUOTED", "WORD", "MINUS"}
+        expected.append("a number, a fact or a selector's field")
+    elif "PLUS" in names:
+        expected = ["an operator"] + [each for each in ("asc", "desc") if each in words]
+        names = names - {"LPAR"}
+    elif names & _SIGNS.keys():
+        expected += [sign for name, sign in _SIGNS.items() if name in names]
+    return expected + [_CALLED[each] for each in sorted(names) if each in _CALLED]
+
+
+def _item_before(hidden: str, at: int) -> tuple[int, str] | None:
+    """The word that begins the property or rule before `at`, and its place."""
+    found: tuple[int, str] | None = None
+    fresh = True
+    for part in _PART.finditer(hidden, 0, at):
+        if part["between"]:
+            fresh, found = True, None
+        elif not part["nothing"]:
+            if fresh and part["word"]:
+                found = part.start(), part["word"]
+            fresh = False
+    return found
+
+
+def _misspelled(text: str, at: int, word: str) -> Fault | None:
+    """A property or rule that begins with a word that is none of ours."""
+    if word in PROPERTIES or word in WORDS or word in ("use", "not", "if"):
+        return None
+    close = suggestion(word, [*PROPERTIES, *WORDS], _MORE)
+    return refuse(
+        text,
+        at,
+        f"there is no property {word!r}",
+        expected=listing(PROPERTIES),
+        hint=f"write for example: {_EXAMPLES[word]}" if word in _EXAMPLES else close,
+    )
 
 
 def _word_at(text: str, at: int) -> str:
-    end = at + 1
-    while end < len(text) and at < len(text) and text[at].isalnum() and text[end].isalnum():
-        end += 1
-    return text[at : min(end, at + 40)] or "the end"
+    found = re.compile(r"[A-Za-z0-9_]+|.", re.DOTALL).match(text, at)
+    return found[0][:40] if found else "the end"
 
 
-def _hint_for_character(text: str, at: int) -> str:
-    if at < len(text) and text[at] == '"':
-        return 'close the quotes on the same line; inside them, write \\" for a quote'
-    if at < len(text) and text[at] == "\n":
-        return "an expression is written on one line"
-    return "see docs/policy-language.md for what a policy is made of"
+def _hint(text: str, at: int, begun: str, names: set[str], ended: bool) -> str:
+    """What to do at `at`, in an item that begins with the word `begun`; "" for no idea.
 
-
-def _hint_for_names(names: set[str], ended: bool) -> str:
+    `names` are the terminals, and the keywords, that could have stood there.
+    """
+    word = "" if ended else _word_at(text, at)
+    before = text[:at].rstrip()[-1:]
+    if word in _INSTEAD and not (word == "=" and before != "="):
+        return _INSTEAD[word]
+    if word == '"':
+        if {"QUOTED", "BODY"} & names:
+            return 'close the quotes on the same line; inside them, write \\" for a quote'
+        return 'write what is compared, and how: comm ~ "name*"'
+    if word in units.NS_OF and before.isdigit():
+        return f"write the unit next to the number, as in 3{word}"
+    if word == "%" and before.isdigit():
+        return "write the percent sign next to the number, as in 20%"
+    if begun == "c" and "LBRACE" in names:
+        return f"write for example: {_EXAMPLES['c']}"
+    if begun == "cpus":
+        return "write for example: cpus 0-3,6"
+    if "LPAR" in names and "NUMBER" not in names and begun == "if":
+        return "a rule begins with its selector: nice > 5 { idle }"
+    if "LBRACE" in names and word in PROPERTIES:
+        return f'put the properties in braces: comm ~ "name*" {{ {word} … }}'
+    if word == "{" and "ANYTHING" in names:
+        return "say whom it is for: * { slice 3ms }"
+    if "RBRACE" in names and "slice" in names and (word in WORDS or word == "*"):
+        return "rules are not put within each other: join their selectors with `and`"
+    if word and word in "<>=!~" and "and" in names:
+        return "each comparison has two sides; join comparisons with `and`"
+    if word in ("}", ")") and "RPAR" not in names:
+        return f"there is no {'{' if word == '}' else '('!r} that it closes"
+    if "RPAR" in names and "NUMBER" not in names:
+        return "close the parenthesis with ')'"
     if "RBRACE" in names and ended:
         return "close the rule with '}'"
-    if "RPAR" in names:
-        return "close the parenthesis with ')'"
-    if "_SEP" in names:
+    if begun in _EXAMPLES and not {"_SEP", "RBRACE"} & names:
+        return f"write for example: {_EXAMPLES[begun]}"
+    if "LBRACE" in names and ended:
+        return 'a selector is followed by properties: comm ~ "name*" { slice 3ms }'
+    if "asc" in names:
+        return "write `asc` or `desc` behind the expression, and ';' before the next property"
+    if word == "\n" and "NUMBER" in names:
+        return "an expression is written on one line"
+    if "_SEP" in names and "ANYTHING" not in names:
         return "put ';' or a new line between two properties or rules"
-    return "see docs/policy-language.md for what a policy is made of"
+    return ""
 
 
 def _escaped(text: str, token: Token) -> str:

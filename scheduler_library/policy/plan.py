@@ -16,6 +16,7 @@ from scheduler_library.policy.c_block import Body, check_body
 from scheduler_library.policy.formatter import format_expression, format_property
 from scheduler_library.policy.syntax import (
     Binary,
+    Call,
     CBlock,
     Cpus,
     Expression,
@@ -37,11 +38,12 @@ from scheduler_library.policy.syntax import (
     Tier,
     TierOf,
     Type,
+    Unary,
     Weight,
     walk,
 )
 from scheduler_library.policy.trouble import refuse
-from scheduler_library.policy.typecheck import Types
+from scheduler_library.policy.typecheck import COMPARISONS, Types
 from scheduler_library.policy.units import written
 from scheduler_library.policy.vocabulary import FACTS
 
@@ -54,8 +56,13 @@ NORMAL_KEEPS = 20
 IDLE_KEEPS = 2
 # What tasks without an expected runtime keep beside those that are ordered by one, percent.
 UNKNOWN_KEEPS = 30
+# Operators and functions of one formula: a BPF program has a stack of 512 bytes for all that
+# clang wants to have at hand.
+MOST_OPERATORS = 32
 # All that is promised to anybody may come to this, percent; the rest keeps things moving.
 MOST_PROMISED = 95
+# The verifier follows every queue's own order on every path: sixty are more than it bears.
+MOST_QUEUES = 16
 
 
 @dataclass(frozen=True)
@@ -180,7 +187,17 @@ class _Planner:
             )
             for number, selector, source, own, settings in merged
         ]
+        self._check_preempting(program, [(own, _tier(all_)) for *_, own, all_ in merged], tiers)
         queues = self._with_unknown()
+        if len(queues) > MOST_QUEUES:
+            raise refuse(
+                self._text,
+                program.rules[-1].at if program.rules else 0,
+                f"the rules need {len(queues)} queues",
+                expected=f"at most {MOST_QUEUES}",
+                hint="rules with the same order, tier and CPUs, and no share of their own, have one "
+                "queue together",
+            )
         promised = sum(queue.keeps for queue in queues)
         if promised > MOST_PROMISED:
             places = [each for each in self._properties(program) if isinstance(each, Share)]
@@ -203,6 +220,7 @@ class _Planner:
     # ------------------------------------------------------------ selectors
 
     def _check_reachable(self, rules: tuple[Rule, ...]) -> None:
+        taken = [None if rule.selector is None else _Taken(rule.selector) for rule in rules]
         for number, rule in enumerate(rules):
             if rule.selector is not None:
                 self._types.require(
@@ -212,8 +230,8 @@ class _Planner:
                     'write for example: comm ~ "name*" { … }, or * { … } for all the rest',
                 )
                 self._check_values(rule.selector)
-            for earlier, before in enumerate(rules[:number], 1):
-                if before.selector is None:
+            for earlier, tasks in enumerate(taken[:number], 1):
+                if tasks is None:
                     raise refuse(
                         self._text,
                         rule.at,
@@ -221,8 +239,8 @@ class _Planner:
                         expected="nothing after the rule for `*`",
                         hint=f"put it before rule {earlier}: the first that matches wins",
                     )
-                if rule.selector is not None and _covers(before.selector, rule.selector):
-                    same = before.properties == rule.properties
+                if rule.selector is not None and rule.selector in tasks:
+                    same = rules[earlier - 1].properties == rule.properties
                     raise refuse(
                         self._text,
                         rule.at,
@@ -234,10 +252,32 @@ class _Planner:
                         "one first",
                     )
 
-    def _check_values(self, selector: Expression) -> None:
-        """Names of users have to exist."""
-        for each in walk(selector):
+    def _check_values(self, expression: Expression) -> None:
+        """Names of users have to exist, a comparison to depend on something, a formula to end."""
+        operators = [
+            each
+            for each in walk(expression)
+            if isinstance(each, Call)
+            or (isinstance(each, Binary | Unary) and each.operator in "+-*/")
+        ]
+        if len(operators) > MOST_OPERATORS:
+            raise refuse(
+                self._text,
+                operators[MOST_OPERATORS].at,
+                f"there are {len(operators)} operators and functions in this formula",
+                expected=f"at most {MOST_OPERATORS}",
+                hint="write a simpler one, or several rules",
+            )
+        for each in walk(expression):
             match each:
+                case Binary(operator, left, right) if operator in COMPARISONS and left == right:
+                    raise refuse(
+                        self._text,
+                        each.at,
+                        "both sides of this comparison are the same",
+                        expected="something that differs between tasks",
+                        hint="leave the comparison out; `*` selects everybody",
+                    )
                 case Binary("=" | "!=", Name("user"), Text(user)) if (
                     self._machine.users(user) is None
                 ):
@@ -284,6 +324,7 @@ class _Planner:
                 self._types.require(
                     value, Type.TIME, "the length of a slice", "write for example: slice 3ms"
                 )
+                self._check_values(value)
                 if isinstance(value, Literal) and not (
                     SHORTEST_SLICE_NS <= value.value <= LONGEST_SLICE_NS
                 ):
@@ -306,6 +347,7 @@ class _Planner:
                         expected="a time or a number",
                         hint="write for example: order by avg_run, or order by if(nice < 0, 0, 1)",
                     )
+                self._check_values(value)
             case CBlock(_, body):
                 check_body(self._text, each.at, body, frozenset(FACTS))
             case Cpus(ranges) if ranges[-1][1] >= self._machine.nr_cpus:
@@ -316,6 +358,26 @@ class _Planner:
                     expected=f"CPUs 0 to {self._machine.nr_cpus - 1}",
                     hint="`lscpu --extended` lists the CPUs of this machine",
                 )
+
+    def _check_preempting(
+        self, program: Program, classes: list[tuple[dict[str, Property], Tier]], tiers: set[Tier]
+    ) -> None:
+        """Who preempts needs somebody below: a rule on its own, a default in some rule."""
+        lowest = max(tiers, key=list(Tier).index)
+        useless = [
+            own["preemption"] for own, tier in classes if "preemption" in own and tier is lowest
+        ]
+        if all(tier is lowest for _, tier in classes):
+            useless += [each for each in program.defaults if isinstance(each, Preempt)]
+        if useless:
+            raise refuse(
+                self._text,
+                useless[0].at,
+                "`preempt` has nobody to take a CPU from",
+                expected="a rule or a rest in a lower tier",
+                hint='put them in the tier latency, too: comm ~ "name*" { latency; preempt }; '
+                "or others in the tier idle",
+            )
 
     # ------------------------------------------------------------ classes and queues
 
@@ -508,34 +570,52 @@ def _tier(settings: dict[str, Property]) -> Tier:
     return found.tier if isinstance(found, TierOf) else Tier.NORMAL
 
 
-def _covers(first: Expression | None, second: Expression) -> bool:
-    """Whether `first` surely takes every task that `second` would."""
-    if first == second:
-        return True
-    if first is None:
-        return True
-    if isinstance(first, Binary) and first.operator == "or":
-        return _covers(first.left, second) or _covers(first.right, second)
-    if isinstance(second, Binary) and second.operator == "and":
-        return _covers(first, second.left) or _covers(first, second.right)
-    if isinstance(second, Binary) and second.operator == "or":
-        return _covers(first, second.left) and _covers(first, second.right)
+def _alternatives(selector: Expression) -> list[Expression]:
+    """What is joined by `or`."""
+    found, waiting = [], [selector]
+    while waiting:
+        match waiting.pop():
+            case Binary("or", left, right):
+                waiting += [right, left]
+            case each:
+                found.append(each)
+    return found
+
+
+class _Taken:
+    """The tasks that one selector surely takes."""
+
+    def __init__(self, selector: Expression) -> None:
+        parts = _alternatives(selector)
+        self._whole = frozenset(parts)
+        self._texts = [each for each in parts if isinstance(each, Binary)]
+
+    def __contains__(self, selector: Expression) -> bool:
+        """Whether it takes every task that `selector` would."""
+        match selector:
+            case Binary("or"):
+                return all(each in self for each in _alternatives(selector))
+            case Binary("and", left, right):
+                return selector in self._whole or left in self or right in self
+        return selector in self._whole or any(_takes(each, selector) for each in self._texts)
+
+
+def _takes(first: Binary, second: Expression) -> bool:
+    """Whether the first of two comparisons with a text takes what the second would."""
     match first, second:
         case (
             Binary("~" | "=" as wide, Name(field), Text(patterns)),
             Binary("~" | "=" as narrow, Name(other), Text(names)),
         ) if field == other:
-            globs = patterns.split("|") if wide == "~" else []
-            wanted = names.split("|") if narrow == "~" else [names]
-            return all(
-                name in globs
-                or name == patterns
-                or (
-                    not (narrow == "~" and set(name) & set("*?"))
-                    and any(fnmatchcase(name, glob) for glob in globs)
-                )
-                for name in wanted
-            )
+            globs = patterns.split("|")
+            for name in names.split("|") if narrow == "~" else [names]:
+                fixed = narrow == "=" or not set(name) & set("*?")
+                if wide == "=" and not (fixed and name == patterns):
+                    return False
+                matched = fixed and any(fnmatchcase(name, glob) for glob in globs)
+                if wide == "~" and not matched and not (narrow == "~" and name in globs):
+                    return False
+            return True
     return False
 
 

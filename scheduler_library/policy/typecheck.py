@@ -12,11 +12,23 @@ from scheduler_library.policy.syntax import (
     Unary,
 )
 from scheduler_library.policy.trouble import listing, refuse, suggestion
-from scheduler_library.policy.vocabulary import FACTS, FIELDS, FUNCTIONS, POLICIES, WORDS, Seen
+from scheduler_library.policy.vocabulary import (
+    FACTS,
+    FIELDS,
+    FUNCTIONS,
+    NAME_BYTES,
+    NAMES,
+    POLICIES,
+    WORDS,
+    Seen,
+)
 
 NUMBERS = (Type.COUNT, Type.RATIO)
 COMPARISONS = ("<", "<=", ">", ">=", "=", "!=")
 TRUTHS = ("and", "or")
+COMPARE = 'write a comparison, such as: nice > 5 or comm = "name"'
+# What others call what is left over.
+REST = ("else", "default", "otherwise", "all", "any", "rest", "other", "others", "everything")
 
 
 class Types:
@@ -53,7 +65,7 @@ class Types:
             case Name(name):
                 return self._name(name, expression.at)
             case Unary("not", operand):
-                self.require(operand, Type.TRUTH, "what `not` turns round", "compare something")
+                self.require(operand, Type.TRUTH, "what `not` turns round", COMPARE)
                 return Type.TRUTH
             case Unary(_, operand):
                 return self._number(operand, "what a minus sign is put before")
@@ -62,7 +74,7 @@ class Types:
             case Binary(operator, left, right):
                 if operator in TRUTHS:
                     for each in (left, right):
-                        self.require(each, Type.TRUTH, f"each side of `{operator}`", "compare")
+                        self.require(each, Type.TRUTH, f"each side of `{operator}`", COMPARE)
                     return Type.TRUTH
                 if operator == "~" or self._is_text(left) or self._is_text(right):
                     self._match(operator, left, right, expression.at)
@@ -83,7 +95,9 @@ class Types:
                 at,
                 f"there is no fact {name!r}",
                 expected=listing([*FACTS, *FIELDS]),
-                hint=suggestion(name, WORDS, "`schedpilot check` refuses what it does not know"),
+                hint="`*` is everybody who is left: * { slice 3ms }"
+                if name in REST
+                else suggestion(name, WORDS, "see docs/policy-language.md for what each means"),
             )
         return word.type
 
@@ -99,13 +113,14 @@ class Types:
         if not isinstance(left, Name) or not self._is_text(left):
             if isinstance(left, Name) and left.name not in WORDS:
                 self._name(left.name, left.at)
-            shown = left.name if isinstance(left, Name) else "this"
             raise refuse(
                 self._text,
                 start(left),
-                f"{shown!r} has no text to compare",
+                f"{left.name!r} has no text to compare"
+                if isinstance(left, Name)
+                else "what is compared with a text is a selector's field",
                 expected=f"on the left of `{operator}`: {listing(texts)}",
-                hint="numbers are compared with =, !=, <, <=, > and >=",
+                hint='write for example: comm ~ "name*"; numbers have =, !=, <, <=, > and >=',
             )
         if operator not in ("~", "=", "!="):
             raise refuse(
@@ -118,13 +133,25 @@ class Types:
         if left.name == "policy":
             word = right.name if isinstance(right, Name) else ""
             word = right.value if isinstance(right, Text) else word
-            if operator == "~" or word not in POLICIES:
+            if operator == "~":
+                raise refuse(
+                    self._text,
+                    at,
+                    "policies are not matched by globs",
+                    expected="= or !=",
+                    hint="write for example: policy = batch or policy = idle",
+                )
+            if word not in POLICIES:
                 raise refuse(
                     self._text,
                     start(right),
-                    "this is no scheduling policy",
+                    f"{word!r} is no scheduling policy of these tasks"
+                    if word
+                    else "this is no scheduling policy",
                     expected=listing(POLICIES),
-                    hint=suggestion(word, POLICIES, "write for example: policy = batch"),
+                    hint="real-time and deadline tasks are not scheduled by sched_ext at all"
+                    if word in ("fifo", "rr", "rt", "deadline")
+                    else suggestion(word, POLICIES, "write for example: policy = batch"),
                 )
             return
         if not isinstance(right, Text):
@@ -144,9 +171,9 @@ class Types:
                 expected="= or !=",
                 hint='write for example: user = "batch" or user = "build"',
             )
-        self._patterns(right, operator)
+        self._patterns(left.name, operator, right)
 
-    def _patterns(self, text: Text, operator: str) -> None:
+    def _patterns(self, field: str, operator: str, text: Text) -> None:
         patterns = text.value.split("|") if operator == "~" else [text.value]
         if not all(patterns):
             raise refuse(
@@ -173,6 +200,20 @@ class Types:
                 expected="`*`, `?` and `|`",
                 hint='name what you mean: "cc1|cc2", or use ?',
             )
+        for each in patterns if field in NAMES else ():
+            fixed = each.replace("*", "") if operator == "~" else each
+            if len(fixed) > NAME_BYTES:
+                cut = each[:NAME_BYTES] if fixed == each else ""
+                raise refuse(
+                    self._text,
+                    text.at,
+                    f"no task is ever called {each[:60]!r}",
+                    expected=f"at most {NAME_BYTES} characters, which is what the kernel keeps "
+                    "of a name",
+                    hint=f'write the name as it was cut: {field} {operator} "{_in_quotes(cut)}"'
+                    if cut
+                    else "shorten it, or match the whole command line: cmd ~ ...",
+                )
 
     # ------------------------------------------------------------ numbers
 
@@ -257,15 +298,15 @@ class Types:
             raise refuse(
                 self._text,
                 at,
-                f"{function!r} has {len(arguments)} arguments",
-                expected=f"{wanted}",
+                f"{function!r} is given {len(arguments)}",
+                expected=f"{wanted} arguments",
                 hint={
                     "clamp": "write clamp(value, least, most)",
                     "if": "write if(condition, value, otherwise)",
                 }.get(function, f"write {function}(a, b)"),
             )
         if function == "if":
-            self.require(arguments[0], Type.TRUTH, "the first argument of `if`", "compare")
+            self.require(arguments[0], Type.TRUTH, "the first argument of `if`", COMPARE)
             return self._same(arguments[1], arguments[2], "`if`")
         # Each argument is looked at once: calls within calls would take for ever else.
         where = f"`{function}`"
@@ -273,6 +314,11 @@ class Types:
         for each in arguments[1:]:
             found = self._alike((arguments[0], found), (each, self._number(each, where)), where)
         return found
+
+
+def _in_quotes(text: str) -> str:
+    """A text as it is written between quotes."""
+    return text.replace("\\", "\\\\").replace('"', '\\"')
 
 
 def start(expression: Expression) -> int:

@@ -35,16 +35,18 @@ FACTS: dict[str, Word] = {
     "wait": Word(Type.TIME, "how long it last waited for a CPU", "(s64)t->wait"),
     "ran": Word(Type.TIME, "CPU time since it last woke up", "(s64)t->ran"),
     "slept": Word(Type.TIME, "how long it last slept", "(s64)t->slept"),
-    "avg_run": Word(Type.TIME, "CPU time between two sleeps, on average", "(s64)t->avg_run"),
+    "avg_run": Word(Type.TIME, "CPU time between two sleeps, on average", "avg_run_of(t)"),
     "avg_sleep": Word(Type.TIME, "length of its sleeps, on average", "(s64)t->avg_sleep"),
-    "wakeups": Word(Type.COUNT, "how often it wakes up in a second", "wakeups(t)"),
+    "wakeups": Word(Type.COUNT, "how often it wakes up in a second", "wakeups_of(t)"),
     "expected_runtime": Word(
         Type.TIME, "CPU time that its whole run will take, learned", "(s64)t->expected_runtime"
     ),
-    "weight": Word(Type.COUNT, "its weight from nice or cgroup; 100 is usual", "(s64)p->scx.weight"),
-    "nice": Word(Type.COUNT, "its nice value, -20 to 19", "nice(p)"),
-    "age": Word(Type.TIME, "time since it was started", "age(p)"),
-    "cpu_share": Word(Type.RATIO, "part of one CPU that it uses, on average", "cpu_share(t)"),
+    "weight": Word(
+        Type.COUNT, "its weight from nice or cgroup; 100 is usual", "(s64)p->scx.weight"
+    ),
+    "nice": Word(Type.COUNT, "its nice value, -20 to 19", "nice_of(p)"),
+    "age": Word(Type.TIME, "time since it was started", "age_of(p)"),
+    "cpu_share": Word(Type.RATIO, "part of one CPU that it uses, on average", "cpu_share_of(t)"),
 }
 
 FIELDS: dict[str, Word] = {
@@ -55,11 +57,15 @@ FIELDS: dict[str, Word] = {
     "unit": Word(Type.TEXT, "its systemd unit", seen=Seen.DAEMON),
     "user": Word(Type.TEXT, "name of its user; = and != only", seen=Seen.COMPILER),
     "uid": Word(Type.COUNT, "number of its user", "uid(p)"),
-    "pid": Word(Type.COUNT, "number of the thread", "p->pid"),
-    "tgid": Word(Type.COUNT, "number of the process", "p->tgid"),
+    "pid": Word(Type.COUNT, "number of the thread", "(s64)p->pid"),
+    "tgid": Word(Type.COUNT, "number of the process", "(s64)p->tgid"),
     "policy": Word(Type.TEXT, "its scheduling policy: normal, batch, idle or ext"),
     "kthread": Word(Type.TRUTH, "it is a thread of the kernel", "(p->flags & PF_KTHREAD)"),
 }
+
+# The kernel keeps so many bytes of a name (TASK_COMM_LEN without the zero at its end).
+NAME_BYTES = 15
+NAMES = ("comm", "thread_name")
 
 # From include/uapi/linux/sched.h.
 POLICIES = {"normal": 0, "batch": 3, "idle": 5, "ext": 7}

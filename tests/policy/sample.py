@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Many generated programs, compiled natively and shown to the verifier of the lab's kernel."""
+
+import itertools
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from hypothesis import HealthCheck, Phase, given, seed, settings
+
+from bpf.build import BuildResult
+from lab.vm import run_in_lab
+from scheduler_library.policy.compiler import Compiled, compile_policy
+from scheduler_library.policy.formatter import format_policy
+from scheduler_library.policy.syntax import Program
+from tests.target import Target
+
+from .programs import MACHINE, programs
+
+ROOT = Path(__file__).parent.parent.parent
+# What the guest needs to ask its kernel, and no more: the disk for it is made each time.
+SHIPPED = ("pyproject.toml", "bpf", "process", "tests/policy/guest_verify.py")
+# Emulated, and with room for a crowded machine.
+BOOT_S, VERIFY_S = 120.0, 4.0
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A policy that was accepted, and of which clang or the verifier then would not hear."""
+
+    text: str
+    why: str
+
+
+def _drawn(batch: int) -> list[Program]:
+    """A hundred programs or so; the same ones for the same number."""
+    found: list[Program] = []
+
+    @seed(batch)
+    @settings(
+        max_examples=100,
+        database=None,
+        phases=(Phase.generate,),
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(programs())
+    def collect(program: Program) -> None:
+        found.append(program)
+
+    collect()
+    return found
+
+
+def sample(count: int, *, start: int = 1) -> Iterator[Compiled]:
+    """So many different policies; the same ones for the same `start`."""
+    found: set[str] = set()
+    for batch in itertools.count(start):
+        for program in _drawn(batch):
+            compiled = compile_policy(format_policy(program), machine=MACHINE)
+            assert isinstance(compiled, Compiled)
+            if compiled.name not in found:
+                found.add(compiled.name)
+                yield compiled
+                if len(found) == count:
+                    return
+
+
+def build(target: Target, policies: Iterator[Compiled], out: Path) -> tuple[int, list[Refused]]:
+    """Compile all; how many, and those that clang had anything to say about, warnings included."""
+
+    def one(policy: Compiled) -> tuple[Compiled, BuildResult]:
+        return policy, target.build(policy.source, out, name=f"{policy.name}.bpf.c")
+
+    count, trouble = 0, []
+    with ThreadPoolExecutor(2) as pool:
+        for policy, result in pool.map(one, policies):
+            count += 1
+            (out / f"{policy.name}.policy").write_text(policy.text)
+            if not result.ok or result.diagnostics:
+                trouble.append(Refused(policy.text, _said(policy, result)))
+    return count, trouble
+
+
+def _said(policy: Compiled, result: BuildResult) -> str:
+    """clang's messages, each with the line of C that it is about."""
+    lines = policy.source.splitlines()
+    return "\n".join(
+        f"{each.severity}: {each.message}\n\t{each.line}: "
+        + "".join(lines[each.line - 1 : each.line]).strip()
+        for each in result.diagnostics
+    )
+
+
+def verify(
+    objects: Path, work: Path, progress: Callable[[str], None] = lambda _: None
+) -> list[Refused]:
+    """Show every object of a folder to the lab's kernel, in one boot."""
+    tree = work / "tree"
+    for name in SHIPPED:
+        (tree / name).parent.mkdir(parents=True, exist_ok=True)
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(ROOT / name, tree / name)
+    shutil.copytree(objects, tree / "objects")
+    count = len(list(objects.glob("*.bpf.o")))
+    done = run_in_lab(
+        ["python", "tests/policy/guest_verify.py", "objects", "/out/verdicts.json"],
+        tree=tree,
+        out=work / "out",
+        timeout=BOOT_S + VERIFY_S * count,
+        progress=progress,
+    )
+    assert done.status == 0, f"{done.text}\n{done.error_text}"
+    progress(f"{count} objects, looked at longest: {done.text.strip()} ({done.wall_s:.0f} s)")
+    verdicts: dict[str, str] = json.loads((work / "out" / "verdicts.json").read_text())
+    assert len(verdicts) == count
+    return [
+        Refused((objects / f"{name}.policy").read_text(), why)
+        for name, why in sorted(verdicts.items())
+        if why
+    ]

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Every program that is accepted compiles without a word, and passes the kernel's verifier."""
+
+from pathlib import Path
+
+import pytest
+
+from scheduler_library.policy.compiler import Compiled, compile_policy
+from tests.target import Target
+
+from .programs import MACHINE
+from .sample import build, sample, verify
+
+COMPILED = 40
+VERIFIED = 200
+
+
+def test_accepted_programs_compile_without_a_warning(target: Target, tmp_path: Path) -> None:
+    """clang has nothing to say about the C of a generated program, not even a warning."""
+    assert build(target, sample(COMPILED, start=1000), tmp_path) == (COMPILED, [])
+
+
+# What our own quoting could stumble over, each as a pattern and as a name.
+ODD = ("/a/*/b", "*/", "/*", "??=", "??/", "a\\\\", '\\"', "%s%n", "{{ x }}", "//", "'", "*?*")
+# Single lines that once did not compile, or not as they were meant.
+ONCE_BROKEN = (
+    "weight 200",
+    "order by -weight",
+    "pid < weight { idle }",
+    "preempt; nice < 0 { latency }",
+    'slice if(comm = "a" or thread_name = "b", 1ms, 2ms)',
+    'order by if(comm ~ "a*", nice, age / 1s)',
+    "c slice { return nice < 0 ? ms(1) : wakeups > 5 ? ms(2) : age > 5 ? ms(3) : cpu_share; }",
+    "c order { return 1; // the end\n}",
+    "pid < 10000000000 { idle }",
+)
+
+
+def test_odd_texts_compile_without_a_warning(target: Target, tmp_path: Path) -> None:
+    """Comment signs, trigraphs, quotes and templates in a glob do not disturb the C."""
+    policies = [
+        f'{field} ~ "{text}" {{ slice if({field} = "{text}", 1ms, 2ms) }}'
+        for field in ("comm", "cgroup")
+        for text in ODD
+    ]
+    assert build(target, map(_compiled, [*policies, *ONCE_BROKEN]), tmp_path)[1] == []
+
+
+def _compiled(text: str) -> Compiled:
+    found = compile_policy(text, machine=MACHINE)
+    assert isinstance(found, Compiled)
+    return found
+
+
+@pytest.mark.vm
+def test_accepted_programs_pass_the_verifier(target: Target, tmp_path: Path) -> None:
+    """A real kernel's verifier accepts what was made of two hundred generated programs."""
+    objects = tmp_path / "objects"
+    objects.mkdir()
+    assert build(target, sample(VERIFIED), objects) == (VERIFIED, [])
+    assert verify(objects, tmp_path) == []

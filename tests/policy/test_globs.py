@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The C that globs become, compiled for this machine, against the standard library's globs."""
+
+import ctypes
+import re
+import shutil
+import tempfile
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from process import run
+from scheduler_library.policy.compiler import Compiled, compile_policy
+from scheduler_library.policy.formatter import format_expression
+from scheduler_library.policy.syntax import Binary, Name, Text
+
+from .programs import MACHINE
+
+# What the functions stand on.
+BEFORE = """\
+#include <stdbool.h>
+#include <stdint.h>
+#define __always_inline inline __attribute__((always_inline))
+typedef uint32_t u32;
+"""
+FLAGS = ("-shared", "-fPIC", "-O1", "-fsanitize=undefined", "-fsanitize-trap=all")
+# Few letters, so that names and patterns often meet.
+NAMES = st.lists(st.text("ab.", max_size=15), min_size=50, max_size=50)
+PATTERNS = st.text("ab.*?", min_size=1, max_size=18).filter(
+    lambda text: len(text.replace("*", "")) < 16
+)
+
+
+@pytest.mark.skipif(not shutil.which("clang-19"), reason="clang-19 compiles the C")
+@settings(deadline=None, max_examples=25)
+@given(st.lists(PATTERNS, min_size=20, max_size=32, unique=True), NAMES)
+def test_globs_match_as_everywhere(patterns: list[str], names: list[str]) -> None:
+    """A name matches a pattern in the kernel just when it does in a shell."""
+    selector = format_expression(Binary("~", Name("comm"), Text("|".join(patterns))))
+    policy = compile_policy(f"{selector} {{ idle }}", machine=MACHINE)
+    assert isinstance(policy, Compiled)
+    part = re.search(r"/\* Is `part`.*(?=/\* The rule that a task)", policy.source, re.DOTALL)
+    assert part is not None
+    with tempfile.TemporaryDirectory(prefix="schedpilot-globs-") as place:
+        source, library = Path(place, "globs.c"), Path(place, "globs.so")
+        source.write_text(BEFORE + re.sub(r"static bool (name_is_\d+)", r"bool \1", part[0]))
+        run(["clang-19", *FLAGS, source, "-o", library], timeout=60)
+        loaded = ctypes.CDLL(str(library))
+        for number, pattern in enumerate(patterns, 1):
+            matches = loaded[f"name_is_{number}"]
+            matches.restype = ctypes.c_bool
+            for name in names:
+                # As the kernel gives it: 16 bytes, the rest of them zero.
+                found = matches(ctypes.create_string_buffer(name.encode(), 16))
+                assert found == fnmatchcase(name, pattern), (pattern, name)
