@@ -195,8 +195,8 @@ class _Planner:
                 program.rules[-1].at if program.rules else 0,
                 f"the rules need {len(queues)} queues",
                 expected=f"at most {MOST_QUEUES}",
-                hint="rules with the same order, tier and CPUs, and no share of their own, have one "
-                "queue together",
+                hint="rules with the same order, tier and CPUs, and no share of their own, have "
+                "one queue together",
             )
         promised = sum(queue.keeps for queue in queues)
         if promised > MOST_PROMISED:
