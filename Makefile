@@ -28,7 +28,7 @@ DOCDIR  := $(PREFIX)/share/doc/schedpilot
 HELPERS := schedpilot-runner schedpilot-signals
 HELPER_DIR := build/helpers
 UNITS   := schedpilotd.service schedpilot-agent.service
-C_DIRS  := bpf scheduler_library benchmarks demo tests
+C_DIRS  := bpf scheduler_library simulator benchmarks demo tests
 C_FILES  = $(shell find $(C_DIRS) -name '*.[ch]')
 
 .DEFAULT_GOAL := help

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The C files of docs/generated-c are what the compiler makes of their policies today.
 
-    python -m tests.test_generated_c        # writes them anew, after a change of the compiler
+python -m tests.test_generated_c        # writes them anew, after a change of the compiler
 """
 
 from pathlib import Path

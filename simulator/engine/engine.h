@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the parts of the engine share. Some are compiled with the kernel's types (kernel.h),
+ * others with libc's headers; the two cannot meet in one file, so this one needs neither.
+ *
+ *   machine.c	events, CPUs, what tasks do, wakeups, switches
+ *   ext.c	sched_ext: the candidate's callbacks, and what the kernel does around them
+ *   dsq.c	dispatch queues
+ *   fair.c	the kernel's own scheduler, as a model
+ *   kfuncs.c, idle.c, cpumask.c, helpers.c, maps.c	what the candidate may call
+ *   object.c, scenario.c, report.c, main.c	input and output
+ */
+#ifndef SIMULATOR_ENGINE_H
+#define SIMULATOR_ENGINE_H
+
+#ifndef __VMLINUX_H__
+#include <stdbool.h>
+typedef unsigned char u8;
+typedef unsigned int u32;
+typedef int s32;
+typedef unsigned long long u64;
+typedef long long s64;
+#endif
+
+#define MAX_CPUS   256
+#define MASK_WORDS (MAX_CPUS / 64)
+#define MAX_MAPS   64
+#define MAX_TASKS  200000
+#define NEVER	   (~0ULL)
+
+/* ---- what is asked for ---- */
+
+enum step_kind { STEP_RUN, STEP_SLEEP, STEP_WAIT, STEP_WAKE, STEP_FORK, STEP_AFFINE, STEP_REPEAT };
+
+struct step {
+	enum step_kind kind;
+	u64 value;  /* ns, task number, or how often */
+	u64 spread; /* ns to either side, or for a wakeup whether it is synchronous */
+	u64 cpus[MASK_WORDS];
+};
+
+/* One line `task`: so many tasks that do the same. */
+struct task_plan {
+	u32 group;
+	char comm[16];
+	s32 nice;
+	u32 uid;
+	u64 cpus[MASK_WORDS];
+	u64 start_ns;	 /* NEVER: only when forked */
+	u64 expected_ns; /* 0: no expectation */
+	u64 selected;	 /* what userspace says of it: its value in the map `selected` */
+	bool kthread;
+	u32 count;
+	u32 nr_steps;
+	struct step *steps;
+	struct task **tasks; /* those of the start, `count` of them */
+};
+
+struct cpu_change {
+	u64 at_ns;
+	s32 cpu;
+	bool online;
+};
+
+struct group {
+	char name[64];
+	u64 tasks, finished, cycles, run_ns, switches, migrations;
+	u64 first_start_ns, last_end_ns, completion_ns;
+	u64 longest_wait_ns;
+	/* Jain's index: run time by weight, summed plainly and squared. */
+	double share_sum, share_squares;
+	u64 nr_delays, room;
+	u64 *delays;
+};
+
+struct scenario {
+	s32 cpus, llc_cpus;
+	u64 duration_ns, seed, tick_ns, switch_ns, wake_ns;
+	u32 nr_groups, nr_plans, nr_changes;
+	struct group *groups;
+	struct task_plan *plans;
+	struct cpu_change *changes;
+};
+
+/* ---- what there is ---- */
+
+enum task_state { ASLEEP, RUNNABLE, RUNNING, DEAD };
+
+struct dsq_node {
+	struct dsq_node *next, *prev;
+	struct task *task; /* NULL: head of the list, or an iterator's place in it */
+};
+
+enum ownership { OWNER_NONE, OWNER_SCHEDULER };
+
+struct task {
+	struct task_plan *plan;
+	struct group *group;
+	u32 number; /* of all tasks; the pid is made of it */
+	u32 copy;   /* of those in its plan */
+	s32 cpu;
+	enum task_state state;
+	bool exiting, initialised;
+
+	/* the program */
+	u32 at;
+	u64 left_ns, repeated, random, cycles;
+	u32 pending; /* wakeups that came before the wait */
+	bool waiting;
+
+	/* figures */
+	u64 created_at, woke_at, waits_since, ran_from, run_ns;
+
+	/* sched_ext */
+	struct dsq *dsq;
+	struct dsq_node node;
+	struct task *left, *right; /* in the tree of a queue by vtime */
+	u64 place, order;	   /* the key there, as it was when the task was inserted */
+	u32 heap;		   /* random priority there */
+	enum ownership owner;
+	u64 turn; /* of the ownership: insertions of an older one are void */
+	u64 direct_dsq, direct_flags;
+	bool by_vtime;
+	bool custody; /* the scheduler has it, by itself or in one of its queues */
+	u64 runnable_at;
+	void *storage[MAX_MAPS];
+
+	/* the kernel's own scheduler */
+	u64 weight; /* 1024 at nice 0 */
+	s64 vruntime, deadline, lag;
+	s64 protected_until;
+	bool placed;
+	struct task *next, *prev;
+};
+
+/* The kernel's struct task_struct lies right behind. */
+#define TASK_ROOM ((sizeof(struct task) + 63) & ~63UL)
+
+struct dsq {
+	u64 id;
+	s32 cpu; /* of a local queue, else -1 */
+	u32 nr, nr_by_vtime;
+	u64 order;
+	struct dsq_node head;
+	struct task *root;
+	struct dsq *next;
+};
+
+struct sim_cpu {
+	s32 id;
+	bool online, idle_bit, need_resched, resched_sent, kick_preempt;
+	bool kick_idle, kick_any, keep;
+	bool blocks;	   /* its task gives up the CPU by itself */
+	struct task *curr; /* NULL: idle */
+	u64 event;	   /* number of the one that is valid */
+	u64 accounted_at;  /* up to here is in its task's figures */
+	u64 works_from;	   /* the switch is over */
+	u64 next_tick;
+	u64 run_ns, switches;
+	struct dsq local;
+	u32 cursor; /* idle CPUs are handed out in turn */
+	void *idle_task, *rq;
+	/* the kernel's own scheduler */
+	struct task *queue;
+	u64 load, nr;
+	s64 min_vruntime;
+	u64 balanced_at;
+};
+
+enum exit_kind {
+	ENDED = 0,
+	EXIT_BY_BPF = 65,
+	EXIT_BY_KERNEL = 66,
+	EXIT_ERROR = 1024,
+	EXIT_ERROR_BPF = 1025,
+	EXIT_STALL = 1026,
+	/* ours: what the verifier would have refused, or nothing here can run */
+	EXIT_CRASH = 1,
+	EXIT_NOT_MODELLED = 2,
+};
+
+enum sim_context {
+	IN_NOTHING = 0,
+	IN_SELECT_CPU = 1,
+	IN_ENQUEUE = 2,
+	IN_DISPATCH = 4,
+	IN_UNLOCKED = 8,
+	IN_OTHER = 16,
+};
+
+/* A scheduling class: the candidate under sched_ext, or the kernel's own. */
+struct sim_class {
+	bool (*start)(void);
+	bool (*welcome)(struct task *t, bool fork);
+	void (*farewell)(struct task *t);
+	/* The CPU for a task that wakes, then putting it there; of a fork too. */
+	s32 (*select_cpu)(struct task *t, u64 wake_flags);
+	void (*enqueue)(struct task *t, u64 flags, bool runnable);
+	void (*dequeue)(struct task *t, bool sleeps);
+	/* Account for what the current task ran; ns. */
+	void (*account)(struct sim_cpu *cpu, u64 ran);
+	struct task *(*pick)(struct sim_cpu *cpu, struct task *prev);
+	void (*put)(struct sim_cpu *cpu, struct task *prev, struct task *next);
+	void (*set)(struct sim_cpu *cpu, struct task *next);
+	void (*idle)(struct sim_cpu *cpu, bool idle, bool notify);
+	void (*tick)(struct sim_cpu *cpu);
+	void (*affinity)(struct task *t);
+	void (*hotplug)(struct sim_cpu *cpu, bool online);
+	/* What was put off until no callback runs. */
+	void (*settle)(void);
+	/* The longest a task may wait before the watchdog bites, ns; 0: there is none. */
+	u64 (*watchdog_ns)(void);
+	void (*check)(void);
+	void (*finish)(void);
+};
+extern const struct sim_class ext_class, fair_class;
+
+struct simulation {
+	struct scenario want;
+	const struct sim_class *class;
+	u64 now, events;
+	struct sim_cpu cpus[MAX_CPUS];
+	struct sim_cpu *this_cpu;
+	u32 nr_tasks, nr_alive;
+	struct task **tasks;
+
+	/* the candidate */
+	void *ops;
+	const char *in; /* the callback that is running, or NULL */
+	u64 entered;	/* counts calls, for whoever looks whether one ends */
+	enum sim_context context;
+
+	/* how it ended */
+	bool over;
+	u32 exit_kind;
+	s64 exit_code;
+	u64 ended_at;
+	char message[1024];
+
+	u64 random, ringbuf_bytes, idle_ns;
+};
+extern struct simulation sim;
+
+/* ---- main.c: libc for those that cannot have its headers ---- */
+void *room(u64 bytes); /* zeroed; ends the process where there is none */
+void *more_room(void *old, u64 bytes);
+void free_room(void *old);
+void text_into(char *to, u64 size, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* The first end counts. */
+void end_by(u32 kind, s64 code, const char *format, ...) __attribute__((format(printf, 3, 4)));
+u64 next_random(u64 *state);
+
+/* ---- machine.c ---- */
+void run_simulation(void);
+void settle_figures(void);
+void resched(struct sim_cpu *cpu);
+/* By an interrupt, even where it is this CPU. */
+void send_resched(struct sim_cpu *cpu);
+void move_to_cpu(struct task *t, s32 cpu);
+bool allowed_on(const struct task *t, s32 cpu);
+s32 fallback_cpu(const struct task *t);
+
+/* ---- object.c ---- */
+void load_candidate(const char *library, const char *object);
+void set_variable(const char *assignment);
+void *candidate_symbol(const char *name);
+
+/* ---- maps.c ---- */
+void make_map(void *symbol, const char *name, u32 type, u32 key_size, u32 value_size,
+	      u32 max_entries);
+void *map_named(const char *name);
+void drop_storage(struct task *t);
+
+/* ---- dsq.c ---- */
+void dsq_init(struct dsq *dsq, u64 id, s32 cpu);
+struct dsq *dsq_find(u64 id);
+s32 dsq_create(u64 id);
+s32 dsq_destroy(u64 id);
+void dsq_add(struct dsq *dsq, struct task *t, bool head, bool by_vtime);
+void dsq_remove(struct task *t);
+struct task *dsq_first(struct dsq *dsq);
+
+/* ---- scenario.c, report.c ---- */
+void read_scenario(void);
+void write_report(const char *scheduler);
+
+#endif /* SIMULATOR_ENGINE_H */

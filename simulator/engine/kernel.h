@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The kernel's types beside the engine's. */
+#ifndef SIMULATOR_KERNEL_H
+#define SIMULATOR_KERNEL_H
+
+#define BPF_NO_KFUNC_PROTOTYPES
+#pragma clang diagnostic push
+#pragma clang diagnostic ignored "-Wmissing-declarations"
+#include "vmlinux.h"
+#pragma clang diagnostic pop
+#include "engine.h"
+
+#ifndef NULL
+#define NULL ((void *)0)
+#endif
+#define PF_IDLE	   0x00000002
+#define PF_EXITING 0x00000004
+#define PF_KTHREAD 0x00200000
+
+static inline struct task_struct *kernel_of(struct task *t)
+{
+	return (struct task_struct *)((char *)t + TASK_ROOM);
+}
+
+static inline struct task *task_of(const struct task_struct *p)
+{
+	return (struct task *)((char *)p - TASK_ROOM);
+}
+
+static inline bool mask_has(const struct cpumask *mask, u32 cpu)
+{
+	return cpu < MAX_CPUS && mask->bits[cpu / 64] >> cpu % 64 & 1;
+}
+
+/* ---- ext.c, for kfuncs.c ---- */
+struct dsq *dsq_for(u64 id, struct task *t);
+void ext_insert(struct task *t, u64 dsq_id, u64 flags);
+bool ext_move_to_local(u64 dsq_id);
+bool ext_move(struct dsq *from, struct task *t, u64 dsq_id, u64 flags, bool by_vtime);
+void ext_kick(struct sim_cpu *cpu, u64 flags);
+void ext_reenqueue_local(void);
+bool ext_in(u32 contexts, const char *what);
+u32 ext_slots(void);
+void ext_cancel(void);
+
+/* ---- idle.c ---- */
+bool builtin_idle(void);
+bool claim_idle(s32 cpu);
+s32 pick_idle(const struct cpumask *allowed, u64 flags);
+s32 select_idle(struct task *t, s32 prev, u64 wake_flags, const struct cpumask *allowed);
+
+#endif /* SIMULATOR_KERNEL_H */

@@ -1,0 +1,628 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The kfuncs of sched_ext, in the shapes of kernel 7.3. A weak one that is not here is NULL in
+ * the candidate, as on a kernel that lacks it.
+ */
+#include "kernel.h"
+
+#define VERSION(a, b, c) ((a) << 16 | (b) << 8 | (c))
+
+int LINUX_KERNEL_VERSION = VERSION(7, 3, 0);
+const char CONFIG_CC_VERSION_TEXT[64] = "simulated";
+const char CONFIG_LOCALVERSION[64] = "-simulated";
+int sd_llc_id[MAX_CPUS];
+
+/* An iterator over a queue has a node of its own in the list, right behind the last task given. */
+struct iterator {
+	struct dsq *dsq;
+	struct dsq_node here;
+	u64 order; /* tasks that came later are not given */
+	bool reverse, has_slice, has_vtime;
+	u64 slice, vtime;
+};
+
+static bool cpu_valid(s32 cpu)
+{
+	if (cpu >= 0 && cpu < sim.want.cpus)
+		return true;
+	end_by(EXIT_ERROR, 0, "invalid CPU %d", cpu);
+	return false;
+}
+
+/* ---- inserting ---- */
+
+static bool insertable(struct task_struct *p, u64 flags, const char *what)
+{
+	if (!ext_in(IN_SELECT_CPU | IN_ENQUEUE | IN_DISPATCH, what))
+		return false;
+	if (!p) {
+		end_by(EXIT_ERROR, 0, "called with NULL task");
+		return false;
+	}
+	if (flags & __SCX_ENQ_INTERNAL_MASK) {
+		end_by(EXIT_ERROR, 0, "invalid enq_flags 0x%llx", flags);
+		return false;
+	}
+	return true;
+}
+
+bool scx_bpf_dsq_insert___v2___compat(struct task_struct *p, u64 dsq_id, u64 slice, u64 flags)
+{
+	if (!insertable(p, flags, "scx_bpf_dsq_insert"))
+		return false;
+	if (slice)
+		p->scx.slice = slice;
+	else if (!p->scx.slice)
+		p->scx.slice = 1;
+	ext_insert(task_of(p), dsq_id, flags);
+	return true;
+}
+
+/* As in compat.bpf.h. */
+struct vtime_args {
+	u64 dsq_id, slice, vtime, enq_flags;
+};
+
+bool __scx_bpf_dsq_insert_vtime(struct task_struct *p, struct vtime_args *args)
+{
+	if (!insertable(p, args->enq_flags, "scx_bpf_dsq_insert_vtime"))
+		return false;
+	if (args->slice)
+		p->scx.slice = args->slice;
+	else if (!p->scx.slice)
+		p->scx.slice = 1;
+	p->scx.dsq_vtime = args->vtime;
+	ext_insert(task_of(p), args->dsq_id, args->enq_flags | SCX_ENQ_DSQ_PRIQ);
+	return true;
+}
+
+bool scx_bpf_dsq_move_to_local___v2___compat(u64 dsq_id, u64 flags)
+{
+	(void)flags;
+	return ext_in(IN_DISPATCH, "scx_bpf_dsq_move_to_local") && ext_move_to_local(dsq_id);
+}
+
+u32 scx_bpf_dispatch_nr_slots(void)
+{
+	return ext_in(IN_DISPATCH, "scx_bpf_dispatch_nr_slots") ? ext_slots() : 0;
+}
+
+void scx_bpf_dispatch_cancel(void)
+{
+	if (ext_in(IN_DISPATCH, "scx_bpf_dispatch_cancel"))
+		ext_cancel();
+}
+
+void scx_bpf_reenqueue_local___v2___compat(void)
+{
+	ext_reenqueue_local();
+}
+
+/* ---- queues ---- */
+
+s32 scx_bpf_create_dsq(u64 dsq_id, s32 node)
+{
+	if (dsq_id & SCX_DSQ_FLAG_BUILTIN || node > 0)
+		return -22; /* EINVAL */
+	return dsq_create(dsq_id);
+}
+
+void scx_bpf_destroy_dsq(u64 dsq_id)
+{
+	dsq_destroy(dsq_id);
+}
+
+s32 scx_bpf_dsq_nr_queued(u64 dsq_id)
+{
+	struct dsq *dsq;
+
+	if (dsq_id == SCX_DSQ_LOCAL)
+		return sim.this_cpu->local.nr;
+	if ((dsq_id & SCX_DSQ_LOCAL_ON) == SCX_DSQ_LOCAL_ON) {
+		s32 cpu = dsq_id & SCX_DSQ_LOCAL_CPU_MASK;
+
+		return cpu >= 0 && cpu < sim.want.cpus ? (s32)sim.cpus[cpu].local.nr : -2;
+	}
+	dsq = dsq_find(dsq_id);
+	return dsq ? (s32)dsq->nr : -2; /* ENOENT */
+}
+
+struct task_struct *scx_bpf_dsq_peek(u64 dsq_id)
+{
+	struct dsq *dsq = dsq_find(dsq_id);
+	struct task *t;
+
+	if (dsq_id & SCX_DSQ_FLAG_BUILTIN) {
+		end_by(EXIT_ERROR, 0, "peek disallowed on builtin DSQ 0x%llx", dsq_id);
+		return NULL;
+	}
+	if (!dsq) {
+		end_by(EXIT_ERROR, 0, "peek on non-existent DSQ 0x%llx", dsq_id);
+		return NULL;
+	}
+	t = dsq_first(dsq);
+	return t ? kernel_of(t) : NULL;
+}
+
+static struct iterator *iterator_of(struct bpf_iter_scx_dsq *it)
+{
+	return (struct iterator *)it->__opaque[0];
+}
+
+int bpf_iter_scx_dsq_new(struct bpf_iter_scx_dsq *it, u64 dsq_id, u64 flags)
+{
+	struct dsq *dsq = dsq_find(dsq_id);
+	struct iterator *made;
+
+	it->__opaque[0] = 0;
+	if (flags & ~(u64)SCX_DSQ_ITER_REV)
+		return -22;
+	if (!dsq)
+		return -2;
+	made = room(sizeof(*made));
+	made->dsq = dsq;
+	made->order = dsq->order;
+	made->reverse = flags & SCX_DSQ_ITER_REV;
+	made->here.next = made->here.prev = NULL;
+	it->__opaque[0] = (u64)made;
+	return 0;
+}
+
+static void lift(struct iterator *i)
+{
+	if (!i->here.next)
+		return;
+	i->here.prev->next = i->here.next;
+	i->here.next->prev = i->here.prev;
+	i->here.next = i->here.prev = NULL;
+}
+
+struct task_struct *bpf_iter_scx_dsq_next(struct bpf_iter_scx_dsq *it)
+{
+	struct iterator *i = iterator_of(it);
+	struct dsq_node *node;
+
+	if (!i)
+		return NULL;
+	node = i->here.next ? &i->here : &i->dsq->head;
+	do {
+		node = i->reverse ? node->prev : node->next;
+	} while (node != &i->dsq->head && (!node->task || node->task->order >= i->order));
+	lift(i);
+	if (node == &i->dsq->head) {
+		/* At the end for good. */
+		i->order = 0;
+		return NULL;
+	}
+	i->here.prev = node;
+	i->here.next = node->next;
+	if (i->reverse) {
+		i->here.prev = node->prev;
+		i->here.next = node;
+	}
+	i->here.prev->next = &i->here;
+	i->here.next->prev = &i->here;
+	i->has_slice = i->has_vtime = false;
+	return kernel_of(node->task);
+}
+
+void bpf_iter_scx_dsq_destroy(struct bpf_iter_scx_dsq *it)
+{
+	struct iterator *i = iterator_of(it);
+
+	if (!i)
+		return;
+	lift(i);
+	free_room(i);
+	it->__opaque[0] = 0;
+}
+
+static bool move(struct bpf_iter_scx_dsq *it, struct task_struct *p, u64 dsq_id, u64 flags,
+		 bool by_vtime)
+{
+	struct iterator *i = iterator_of(it);
+
+	if (!ext_in(IN_DISPATCH | IN_UNLOCKED, "scx_bpf_dsq_move"))
+		return false;
+	if (!i || !p || task_of(p)->dsq != i->dsq)
+		return false;
+	if (i->has_slice)
+		p->scx.slice = i->slice;
+	if (i->has_vtime)
+		p->scx.dsq_vtime = i->vtime;
+	i->has_slice = i->has_vtime = false;
+	return ext_move(i->dsq, task_of(p), dsq_id, flags, by_vtime);
+}
+
+bool scx_bpf_dsq_move___new(struct bpf_iter_scx_dsq *it, struct task_struct *p, u64 dsq_id,
+			    u64 flags)
+{
+	return move(it, p, dsq_id, flags, false);
+}
+
+bool scx_bpf_dsq_move_vtime___new(struct bpf_iter_scx_dsq *it, struct task_struct *p, u64 dsq_id,
+				  u64 flags)
+{
+	return move(it, p, dsq_id, flags, true);
+}
+
+void scx_bpf_dsq_move_set_slice___new(struct bpf_iter_scx_dsq *it, u64 slice)
+{
+	struct iterator *i = iterator_of(it);
+
+	if (!i)
+		return;
+	i->slice = slice;
+	i->has_slice = true;
+}
+
+void scx_bpf_dsq_move_set_vtime___new(struct bpf_iter_scx_dsq *it, u64 vtime)
+{
+	struct iterator *i = iterator_of(it);
+
+	if (!i)
+		return;
+	i->vtime = vtime;
+	i->has_vtime = true;
+}
+
+/* ---- CPUs ---- */
+
+s32 scx_bpf_select_cpu_dfl(struct task_struct *p, s32 prev_cpu, u64 wake_flags, bool *is_idle)
+{
+	s32 cpu;
+
+	*is_idle = false;
+	if (!cpu_valid(prev_cpu))
+		return prev_cpu;
+	if (!builtin_idle()) {
+		end_by(EXIT_ERROR, 0, "built-in idle tracking is disabled");
+		return prev_cpu;
+	}
+	cpu = select_idle(task_of(p), prev_cpu, wake_flags, NULL);
+	if (cpu < 0)
+		return prev_cpu;
+	*is_idle = true;
+	return cpu;
+}
+
+struct select_args {
+	s32 prev_cpu;
+	u64 wake_flags, flags;
+};
+
+s32 __scx_bpf_select_cpu_and(struct task_struct *p, const struct cpumask *allowed,
+			     struct select_args *args)
+{
+	struct cpumask both;
+	u32 i;
+
+	if (!cpu_valid(args->prev_cpu))
+		return -22;
+	for (i = 0; i < sizeof(both) / sizeof(long); i++)
+		both.bits[i] = allowed->bits[i] & p->cpus_ptr->bits[i];
+	return select_idle(task_of(p), args->prev_cpu, args->wake_flags, &both);
+}
+
+void scx_bpf_kick_cpu(s32 cpu, u64 flags)
+{
+	if (cpu_valid(cpu))
+		ext_kick(&sim.cpus[cpu], flags);
+}
+
+static bool idle_tracked(void)
+{
+	if (builtin_idle())
+		return true;
+	end_by(EXIT_ERROR, 0, "built-in idle tracking is disabled");
+	return false;
+}
+
+bool scx_bpf_test_and_clear_cpu_idle(s32 cpu)
+{
+	return idle_tracked() && cpu_valid(cpu) && claim_idle(cpu);
+}
+
+s32 scx_bpf_pick_idle_cpu(const cpumask_t *allowed, u64 flags)
+{
+	return idle_tracked() ? pick_idle(allowed, flags) : -16;
+}
+
+u32 bpf_cpumask_any_distribute(const struct cpumask *mask);
+
+s32 scx_bpf_pick_any_cpu(const cpumask_t *allowed, u64 flags)
+{
+	s32 cpu = builtin_idle() ? pick_idle(allowed, flags) : -16;
+
+	if (cpu >= 0)
+		return cpu;
+	cpu = bpf_cpumask_any_distribute(allowed);
+	return cpu < sim.want.cpus ? cpu : -16;
+}
+
+s32 scx_bpf_pick_idle_cpu_node(const cpumask_t *allowed, int node, u64 flags)
+{
+	(void)node;
+	return scx_bpf_pick_idle_cpu(allowed, flags);
+}
+
+s32 scx_bpf_pick_any_cpu_node(const cpumask_t *allowed, int node, u64 flags)
+{
+	(void)node;
+	return scx_bpf_pick_any_cpu(allowed, flags);
+}
+
+u32 scx_bpf_nr_cpu_ids(void)
+{
+	return sim.want.cpus;
+}
+
+u32 scx_bpf_nr_node_ids(void)
+{
+	return 1;
+}
+
+int scx_bpf_cpu_node(s32 cpu)
+{
+	return cpu_valid(cpu) ? 0 : -1;
+}
+
+static struct cpumask possible_cpus, online_cpus, idle_cpus;
+
+const struct cpumask *scx_bpf_get_possible_cpumask(void)
+{
+	for (s32 i = 0; i < sim.want.cpus; i++)
+		possible_cpus.bits[i / 64] |= 1UL << i % 64;
+	return &possible_cpus;
+}
+
+const struct cpumask *scx_bpf_get_online_cpumask(void)
+{
+	__builtin_memset(&online_cpus, 0, MASK_WORDS * 8);
+	for (s32 i = 0; i < sim.want.cpus; i++)
+		online_cpus.bits[i / 64] |= (u64)sim.cpus[i].online << i % 64;
+	return &online_cpus;
+}
+
+/* A picture of the moment; the kernel's changes under the reader. */
+const struct cpumask *scx_bpf_get_idle_cpumask(void)
+{
+	__builtin_memset(&idle_cpus, 0, MASK_WORDS * 8);
+	if (!idle_tracked())
+		return &idle_cpus;
+	for (s32 i = 0; i < sim.want.cpus; i++)
+		idle_cpus.bits[i / 64] |= (u64)sim.cpus[i].idle_bit << i % 64;
+	return &idle_cpus;
+}
+
+const struct cpumask *scx_bpf_get_idle_smtmask(void)
+{
+	return scx_bpf_get_idle_cpumask();
+}
+
+const struct cpumask *scx_bpf_get_idle_cpumask_node(int node)
+{
+	(void)node;
+	return scx_bpf_get_idle_cpumask();
+}
+
+const struct cpumask *scx_bpf_get_idle_smtmask_node(int node)
+{
+	(void)node;
+	return scx_bpf_get_idle_cpumask();
+}
+
+void scx_bpf_put_cpumask(const struct cpumask *mask)
+{
+	(void)mask;
+}
+
+void scx_bpf_put_idle_cpumask(const struct cpumask *mask)
+{
+	(void)mask;
+}
+
+/* Frequency is not modelled: every CPU runs at its best. */
+u32 scx_bpf_cpuperf_cap(s32 cpu)
+{
+	return cpu_valid(cpu) ? 1024 : 0;
+}
+
+u32 scx_bpf_cpuperf_cur(s32 cpu)
+{
+	return cpu_valid(cpu) ? 1024 : 0;
+}
+
+void scx_bpf_cpuperf_set(s32 cpu, u32 perf)
+{
+	if (perf > 1024)
+		end_by(EXIT_ERROR, 0, "Invalid cpuperf target %u for CPU %d", perf, cpu);
+	cpu_valid(cpu);
+}
+
+/* ---- tasks and time ---- */
+
+bool scx_bpf_task_running(const struct task_struct *p)
+{
+	return sim.cpus[task_of(p)->cpu].curr == task_of(p);
+}
+
+s32 scx_bpf_task_cpu(const struct task_struct *p)
+{
+	return p->pid ? task_of(p)->cpu : (s32)p->wake_cpu;
+}
+
+static struct task_struct *current_on(struct sim_cpu *cpu)
+{
+	return cpu->curr ? kernel_of(cpu->curr) : cpu->idle_task;
+}
+
+struct rq *scx_bpf_cpu_rq(s32 cpu)
+{
+	struct rq *rq;
+
+	if (!cpu_valid(cpu))
+		return NULL;
+	rq = sim.cpus[cpu].rq;
+	rq->curr = current_on(&sim.cpus[cpu]);
+	return rq;
+}
+
+struct task_struct *scx_bpf_cpu_curr(s32 cpu)
+{
+	return cpu_valid(cpu) ? current_on(&sim.cpus[cpu]) : NULL;
+}
+
+u64 scx_bpf_now(void)
+{
+	return sim.now;
+}
+
+bool scx_bpf_task_set_slice___new(struct task_struct *p, u64 slice)
+{
+	p->scx.slice = slice;
+	return true;
+}
+
+bool scx_bpf_task_set_dsq_vtime___new(struct task_struct *p, u64 vtime)
+{
+	p->scx.dsq_vtime = vtime;
+	return true;
+}
+
+struct task_struct *bpf_get_current_task_btf(void)
+{
+	return current_on(sim.this_cpu);
+}
+
+/* Numbers are given out in order, from 1000 on. */
+struct task_struct *bpf_task_from_pid(s32 pid)
+{
+	u32 index = pid - 1000;
+
+	if (pid < 1000 || index >= sim.nr_tasks || sim.tasks[index]->state == DEAD)
+		return NULL;
+	return kernel_of(sim.tasks[index]);
+}
+
+struct task_struct *bpf_task_acquire(struct task_struct *p)
+{
+	return p;
+}
+
+void bpf_task_release(struct task_struct *p)
+{
+	(void)p;
+}
+
+/* All tasks are in the root cgroup. */
+struct cgroup *scx_bpf_task_cgroup___any(struct task_struct *p)
+{
+	return p->cgroups->dfl_cgrp;
+}
+
+struct cgroup *bpf_cgroup_acquire(struct cgroup *cgroup)
+{
+	return cgroup;
+}
+
+void bpf_cgroup_release(struct cgroup *cgroup)
+{
+	(void)cgroup;
+}
+
+void bpf_rcu_read_lock(void)
+{
+}
+
+void bpf_rcu_read_unlock(void)
+{
+}
+
+void bpf_preempt_disable(void)
+{
+}
+
+void bpf_preempt_enable(void)
+{
+}
+
+/* ---- the end ---- */
+
+/* The kernel's bstr_printf(), as far as schedulers use it: each argument is a u64. */
+static void format_into(char *to, u64 size, const char *format, const u64 *data, u32 bytes)
+{
+	u32 next = 0, count = bytes / 8;
+	u64 at = 0;
+
+	while (*format && at + 1 < size) {
+		char one[32];
+		u32 length = 0;
+		char kind;
+		u64 value;
+
+		if (*format != '%') {
+			to[at++] = *format++;
+			continue;
+		}
+		if (format[1] == '%') {
+			to[at++] = '%';
+			format += 2;
+			continue;
+		}
+		/* The directive without its length; what is given is 64 bits wide. */
+		one[length++] = *format++;
+		while (*format && length < 20 && __builtin_strchr("0123456789.-+ #lhz", *format)) {
+			if (!__builtin_strchr("lhz", *format))
+				one[length++] = *format;
+			format++;
+		}
+		kind = *format ? *format++ : 'd';
+		value = next < count ? data[next] : 0;
+		next++;
+		if (kind == 's') {
+			one[length++] = 's';
+			one[length] = 0;
+#pragma clang diagnostic push
+#pragma clang diagnostic ignored "-Wformat-nonliteral"
+			text_into(to + at, size - at, one, value ? (char *)value : "(null)");
+		} else if (kind == 'c') {
+			text_into(to + at, size - at, "%c", (int)value);
+		} else {
+			bool narrow = format[-2] != 'l' && (kind == 'd' || kind == 'i');
+
+			one[length++] = 'l';
+			one[length++] = 'l';
+			one[length++] = kind == 'p' ? 'x' : kind;
+			one[length] = 0;
+			text_into(to + at, size - at, one, narrow ? (u64)(s64)(s32)value : value);
+#pragma clang diagnostic pop
+		}
+		while (to[at])
+			at++;
+	}
+	to[at < size ? at : size - 1] = 0;
+}
+
+void scx_bpf_error_bstr(char *format, unsigned long long *data, u32 bytes)
+{
+	char text[1024] = "";
+
+	format_into(text, sizeof(text), format, data, bytes);
+	end_by(EXIT_ERROR_BPF, 0, "%s", text);
+}
+
+void scx_bpf_exit_bstr(s64 code, char *format, unsigned long long *data, u32 bytes)
+{
+	char text[1024] = "";
+
+	format_into(text, sizeof(text), format, data, bytes);
+	end_by(EXIT_BY_BPF, code, "%s", text);
+}
+
+void scx_bpf_dump_bstr(char *format, unsigned long long *data, u32 bytes)
+{
+	(void)format;
+	(void)data;
+	(void)bytes;
+}

@@ -1,0 +1,529 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The machine: events in the order of time, CPUs that run one task each, and tasks that go
+ * through their steps. What runs where is the business of a class (ext.c, fair.c).
+ */
+#include "kernel.h"
+#include "task.h"
+
+enum event_kind { ON_CPU, ON_RESCHED, ON_WAKE, ON_START, ON_CHANGE, ON_WATCHDOG };
+
+struct event {
+	u64 at, number; /* equals in the order they were made */
+	enum event_kind kind;
+	u32 which;
+	u64 stamp; /* of a CPU's: the last one given out is valid */
+	struct task *task;
+};
+
+static struct event *heap;
+static u64 nr_events, heap_room, event_number;
+
+static bool sooner(const struct event *a, const struct event *b)
+{
+	return a->at < b->at || (a->at == b->at && a->number < b->number);
+}
+
+static void push(struct event event)
+{
+	u64 at = nr_events++;
+
+	event.number = event_number++;
+	if (nr_events > heap_room) {
+		heap_room = heap_room ? heap_room * 2 : 1024;
+		heap = more_room(heap, heap_room * sizeof(*heap));
+	}
+	while (at && sooner(&event, &heap[(at - 1) / 2])) {
+		heap[at] = heap[(at - 1) / 2];
+		at = (at - 1) / 2;
+	}
+	heap[at] = event;
+}
+
+static struct event pop(void)
+{
+	struct event first = heap[0], last = heap[--nr_events];
+	u64 at = 0, child;
+
+	while ((child = 2 * at + 1) < nr_events) {
+		if (child + 1 < nr_events && sooner(&heap[child + 1], &heap[child]))
+			child++;
+		if (!sooner(&heap[child], &last))
+			break;
+		heap[at] = heap[child];
+		at = child;
+	}
+	heap[at] = last;
+	return first;
+}
+
+/* ---- CPUs ---- */
+
+void send_resched(struct sim_cpu *cpu)
+{
+	if (cpu->resched_sent)
+		return;
+	cpu->resched_sent = true;
+	push(
+	    (struct event){.at = sim.now + sim.want.wake_ns, .kind = ON_RESCHED, .which = cpu->id});
+}
+
+void resched(struct sim_cpu *cpu)
+{
+	if (cpu == sim.this_cpu)
+		cpu->need_resched = true;
+	else
+		send_resched(cpu);
+}
+
+/* The next event of a CPU that is busy: its task's work is done, or the tick. */
+static void arm(struct sim_cpu *cpu)
+{
+	u64 from = cpu->works_from > sim.now ? cpu->works_from : sim.now;
+	u64 at = from + cpu->curr->left_ns;
+
+	if (cpu->next_tick <= sim.now)
+		cpu->next_tick = (sim.now / sim.want.tick_ns + 1) * sim.want.tick_ns;
+	push((struct event){
+	    .at = at < cpu->next_tick ? at : cpu->next_tick,
+	    .kind = ON_CPU,
+	    .which = cpu->id,
+	    .stamp = ++cpu->event,
+	});
+}
+
+static void account(struct sim_cpu *cpu)
+{
+	u64 ran = sim.now - cpu->accounted_at, from, worked;
+	struct task *t = cpu->curr;
+
+	if (t && ran) {
+		from = cpu->works_from > cpu->accounted_at ? cpu->works_from : cpu->accounted_at;
+		worked = sim.now > from ? sim.now - from : 0;
+		t->left_ns -= worked < t->left_ns ? worked : t->left_ns;
+		t->run_ns += ran;
+		t->group->run_ns += ran;
+		cpu->run_ns += ran;
+		sim.class->account(cpu, ran);
+	}
+	cpu->accounted_at = sim.now;
+}
+
+static void note_delay(struct group *g, u64 delay)
+{
+	if (g->nr_delays == g->room) {
+		g->room = g->room ? g->room * 2 : 256;
+		g->delays = more_room(g->delays, g->room * sizeof(*g->delays));
+	}
+	g->delays[g->nr_delays++] = delay;
+}
+
+static void bury(struct task *t)
+{
+	struct group *g = t->group;
+
+	t->state = DEAD;
+	sim.class->farewell(t);
+	drop_storage(t);
+	sim.nr_alive--;
+	g->finished++;
+	g->completion_ns += sim.now - t->created_at;
+	if (sim.now > g->last_end_ns)
+		g->last_end_ns = sim.now;
+}
+
+/* A CPU that is going away runs nothing any more: hand the task to another. */
+static void push_away(struct task *t)
+{
+	s32 cpu = fallback_cpu(t);
+
+	sim.class->dequeue(t, false);
+	move_to_cpu(t, cpu);
+	sim.class->enqueue(t, 0, false);
+	if (!sim.cpus[cpu].curr)
+		resched(&sim.cpus[cpu]);
+}
+
+static void switch_to(struct sim_cpu *cpu, struct task *prev, struct task *next)
+{
+	if (prev && prev->state == RUNNING) {
+		sim.class->put(cpu, prev, next);
+		prev->state = RUNNABLE;
+		prev->waits_since = sim.now;
+	}
+	if (!prev && next)
+		sim.class->idle(cpu, false, true);
+	cpu->curr = next;
+	cpu->event++;
+	cpu->accounted_at = sim.now;
+	if (!next) {
+		sim.class->idle(cpu, true, prev != NULL);
+		/* The last one may have been put back right here. */
+		if (cpu->local.nr)
+			resched(cpu);
+		return;
+	}
+	cpu->switches++;
+	next->group->switches++;
+	cpu->works_from = sim.now + sim.want.switch_ns;
+	if (next->woke_at != NEVER) {
+		note_delay(next->group, cpu->works_from - next->woke_at);
+		next->woke_at = NEVER;
+	}
+	if (sim.now - next->waits_since > next->group->longest_wait_ns)
+		next->group->longest_wait_ns = sim.now - next->waits_since;
+	next->state = RUNNING;
+	sim.class->set(cpu, next);
+	arm(cpu);
+}
+
+static void schedule(struct sim_cpu *cpu)
+{
+	struct task *prev = cpu->curr, *next;
+
+	cpu->need_resched = false;
+	account(cpu);
+	if (prev && cpu->blocks) {
+		cpu->blocks = false;
+		sim.class->dequeue(prev, true);
+		prev->state = ASLEEP;
+	}
+	next = sim.class->pick(cpu, prev);
+	while (next && !cpu->online && !sim.over) {
+		if (next == prev) {
+			sim.class->put(cpu, prev, prev);
+			prev->state = RUNNABLE;
+			prev->waits_since = sim.now;
+		}
+		push_away(next);
+		next = sim.class->pick(cpu, NULL);
+	}
+	if (sim.over)
+		return;
+	if (next == prev && prev && prev->state == RUNNING)
+		arm(cpu);
+	else
+		switch_to(cpu, prev, next);
+	if (prev && prev->exiting && prev->state == ASLEEP)
+		bury(prev);
+}
+
+/* ---- tasks ---- */
+
+static void wake_up(struct task *t, u64 wake_flags)
+{
+	u64 flags = wake_flags & SCX_WAKE_FORK ? 0 : SCX_ENQ_WAKEUP;
+	s32 cpu = t->cpu;
+
+	if (t->state != ASLEEP || t->exiting)
+		return;
+	t->waiting = false;
+	t->woke_at = t->waits_since = sim.now;
+	if (kernel_of(t)->nr_cpus_allowed > 1) {
+		cpu = sim.class->select_cpu(t, wake_flags);
+		flags |= SCX_ENQ_CPU_SELECTED;
+	}
+	if (!allowed_on(t, cpu) || !sim.cpus[cpu].online)
+		cpu = fallback_cpu(t);
+	move_to_cpu(t, cpu);
+	t->state = RUNNABLE;
+	sim.class->enqueue(t, flags, true);
+	if (!sim.cpus[cpu].curr)
+		resched(&sim.cpus[cpu]);
+}
+
+static u64 draw(struct task *t, const struct step *step)
+{
+	if (!step->spread)
+		return step->value;
+	return step->value - step->spread + next_random(&t->random) % (2 * step->spread + 1);
+}
+
+static void start(struct task_plan *plan, struct task *parent, u32 copy)
+{
+	struct task *t = make_task(plan, parent);
+	struct group *g;
+
+	if (!t)
+		return;
+	g = t->group;
+	t->copy = copy;
+	if (!parent)
+		plan->tasks[copy] = t;
+	if (!g->tasks || sim.now < g->first_start_ns)
+		g->first_start_ns = sim.now;
+	g->tasks++;
+	sim.nr_alive++;
+	t->woke_at = NEVER;
+	if (!sim.class->welcome(t, sim.now > 0)) {
+		t->state = DEAD;
+		sim.nr_alive--;
+	}
+}
+
+/* Go to the next step that takes time. False: the task gives up the CPU. */
+static bool advance(struct task *t)
+{
+	/* Steps that take no time, one after the other, before it is taken to be a spin. */
+	u32 patience = 1000;
+
+	while (patience--) {
+		struct task_plan *plan = t->plan;
+		struct step *step = &plan->steps[t->at];
+		struct task *other;
+
+		if (t->at >= plan->nr_steps) {
+			if (!plan->nr_steps || plan->steps[t->at - 1].kind != STEP_REPEAT)
+				t->group->cycles++, t->cycles++;
+			t->exiting = true;
+			kernel_of(t)->flags |= PF_EXITING;
+			return false;
+		}
+		t->at++;
+		switch (step->kind) {
+		case STEP_RUN:
+			t->left_ns = draw(t, step);
+			if (t->left_ns)
+				return true;
+			break;
+		case STEP_SLEEP:
+			push((struct event){
+			    .at = sim.now + draw(t, step), .kind = ON_WAKE, .task = t});
+			return false;
+		case STEP_WAIT:
+			if (!t->pending) {
+				t->waiting = true;
+				return false;
+			}
+			t->pending--;
+			break;
+		case STEP_WAKE: {
+			struct task_plan *their = &sim.want.plans[step->value];
+
+			other = their->tasks[t->copy % their->count];
+			if (!other)
+				break;
+			if (other->waiting)
+				wake_up(other, SCX_WAKE_TTWU | (step->spread ? SCX_WAKE_SYNC : 0));
+			else
+				other->pending++;
+			break;
+		}
+		case STEP_FORK:
+			start(&sim.want.plans[step->value], t, 0);
+			if (!sim.over)
+				wake_up(sim.tasks[sim.nr_tasks - 1], SCX_WAKE_FORK);
+			break;
+		case STEP_AFFINE:
+			set_mask(t, step->cpus);
+			if (sim.class->affinity)
+				sim.class->affinity(t);
+			break;
+		case STEP_REPEAT:
+			t->group->cycles++, t->cycles++;
+			if (!step->value || ++t->repeated < step->value)
+				t->at = 0;
+			break;
+		}
+	}
+	t->left_ns = 1000;
+	return true;
+}
+
+/* The task's own affinity sends it away; the stopper does it. */
+static void obey_affinity(struct sim_cpu *cpu)
+{
+	struct task *t = cpu->curr;
+
+	account(cpu);
+	sim.class->put(cpu, t, t);
+	t->state = RUNNABLE;
+	t->waits_since = sim.now;
+	cpu->curr = NULL;
+	cpu->event++;
+	push_away(t);
+	cpu->need_resched = true;
+}
+
+/* ---- events ---- */
+
+static void on_cpu(struct sim_cpu *cpu)
+{
+	struct task *t = cpu->curr;
+
+	account(cpu);
+	if (sim.now >= cpu->next_tick) {
+		cpu->next_tick += sim.want.tick_ns;
+		sim.class->tick(cpu);
+	}
+	if (!t->left_ns && sim.now >= cpu->works_from && !sim.over) {
+		if (!advance(t)) {
+			cpu->blocks = true;
+			cpu->need_resched = true;
+		} else if (!allowed_on(t, cpu->id)) {
+			obey_affinity(cpu);
+		}
+	}
+	if (!cpu->need_resched && cpu->curr)
+		arm(cpu);
+}
+
+static void on_change(const struct cpu_change *change)
+{
+	struct sim_cpu *cpu = &sim.cpus[change->cpu];
+
+	if (cpu->online == change->online)
+		return;
+	if (sim.class->hotplug)
+		sim.class->hotplug(cpu, change->online);
+	cpu->online = change->online;
+	if (!cpu->online)
+		cpu->idle_bit = false;
+	cpu->need_resched = true;
+}
+
+static void handle(const struct event *event)
+{
+	struct sim_cpu *cpu = &sim.cpus[event->which];
+
+	switch (event->kind) {
+	case ON_CPU:
+		sim.this_cpu = cpu;
+		if (event->stamp == cpu->event && cpu->curr)
+			on_cpu(cpu);
+		break;
+	case ON_RESCHED:
+		sim.this_cpu = cpu;
+		cpu->resched_sent = false;
+		cpu->need_resched = true;
+		break;
+	case ON_WAKE:
+		sim.this_cpu = &sim.cpus[event->task->cpu];
+		wake_up(event->task, SCX_WAKE_TTWU);
+		break;
+	case ON_START: {
+		struct task_plan *plan = &sim.want.plans[event->which];
+
+		sim.this_cpu = &sim.cpus[0];
+		start(plan, NULL, event->stamp);
+		if (!sim.over)
+			wake_up(sim.tasks[sim.nr_tasks - 1], SCX_WAKE_FORK);
+		break;
+	}
+	case ON_CHANGE:
+		sim.this_cpu = &sim.cpus[sim.want.changes[event->which].cpu];
+		on_change(&sim.want.changes[event->which]);
+		break;
+	case ON_WATCHDOG:
+		sim.class->check();
+		push((struct event){.at = sim.now + sim.class->watchdog_ns() / 2,
+				    .kind = ON_WATCHDOG});
+		break;
+	}
+}
+
+static void set_up(void)
+{
+	for (s32 i = 0; i < sim.want.cpus; i++) {
+		sim.cpus[i].id = i;
+		sim.cpus[i].online = true;
+	}
+	sim.this_cpu = &sim.cpus[0];
+	sim.random = sim.want.seed ^ 0x5851f42d4c957f2dULL;
+	make_idle_tasks();
+	if (!sim.class->start())
+		return;
+	for (s32 i = 0; i < sim.want.cpus; i++)
+		sim.class->idle(&sim.cpus[i], true, true);
+	for (u32 i = 0; i < sim.want.nr_plans; i++) {
+		struct task_plan *plan = &sim.want.plans[i];
+
+		plan->tasks = room(plan->count * sizeof(*plan->tasks));
+		for (u32 k = 0; k < plan->count && plan->start_ns != NEVER && !sim.over; k++) {
+			if (plan->start_ns) {
+				push((struct event){.at = plan->start_ns,
+						    .kind = ON_START,
+						    .which = i,
+						    .stamp = k});
+				continue;
+			}
+			start(plan, NULL, k);
+			push((struct event){.kind = ON_WAKE, .task = plan->tasks[k]});
+		}
+	}
+	for (u32 i = 0; i < sim.want.nr_changes; i++)
+		push(
+		    (struct event){.at = sim.want.changes[i].at_ns, .kind = ON_CHANGE, .which = i});
+	if (sim.class->check)
+		push((struct event){.at = sim.class->watchdog_ns() / 2, .kind = ON_WATCHDOG});
+}
+
+/* Tasks are due to come: those with a start that is not yet. */
+static bool more_to_come(void)
+{
+	for (u32 i = 0; i < sim.want.nr_plans; i++)
+		if (sim.want.plans[i].start_ns != NEVER && sim.want.plans[i].start_ns > sim.now)
+			return true;
+	return false;
+}
+
+void run_simulation(void)
+{
+	set_up();
+	sim.ended_at = sim.want.duration_ns;
+	while (nr_events && !sim.over) {
+		struct event event = pop();
+
+		if (event.at > sim.want.duration_ns)
+			break;
+		sim.now = event.at;
+		sim.events++;
+		handle(&event);
+		if (sim.class->settle)
+			sim.class->settle();
+		while (sim.this_cpu->need_resched && !sim.over) {
+			schedule(sim.this_cpu);
+			if (sim.class->settle)
+				sim.class->settle();
+		}
+		if (!sim.nr_alive && !more_to_come()) {
+			sim.ended_at = sim.now;
+			break;
+		}
+	}
+	if (sim.over)
+		sim.ended_at = sim.now;
+	sim.now = sim.ended_at;
+	if (sim.exit_kind != EXIT_CRASH && sim.class->finish)
+		sim.class->finish();
+}
+
+void settle_figures(void)
+{
+	for (s32 i = 0; i < sim.want.cpus; i++) {
+		struct sim_cpu *cpu = &sim.cpus[i];
+		u64 ran = sim.ended_at - cpu->accounted_at;
+
+		if (!cpu->curr)
+			continue;
+		cpu->run_ns += ran;
+		cpu->curr->run_ns += ran;
+		cpu->curr->group->run_ns += ran;
+	}
+	for (u32 i = 0; i < sim.nr_tasks; i++) {
+		struct task *t = sim.tasks[i];
+		double share = (double)t->run_ns / (double)t->weight;
+		u64 waited = sim.ended_at - t->waits_since;
+
+		t->group->share_sum += share;
+		t->group->share_squares += share * share;
+		if (t->state != RUNNABLE)
+			continue;
+		/* Who still waits has waited at least so long: a worse policy must not look better.
+		 */
+		if (waited > t->group->longest_wait_ns)
+			t->group->longest_wait_ns = waited;
+		if (t->woke_at != NEVER)
+			note_delay(t->group, sim.ended_at - t->woke_at);
+	}
+}

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* What came of it, as one JSON object on standard output. Integers but for fairness. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "engine.h"
+
+static int by_size(const void *a, const void *b)
+{
+	u64 x = *(const u64 *)a, y = *(const u64 *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* The smallest value that at least `percent` of all do not exceed. */
+static u64 percentile(const struct group *g, u64 percent)
+{
+	u64 rank = (g->nr_delays * percent + 99) / 100;
+
+	return g->nr_delays ? g->delays[rank ? rank - 1 : 0] : 0;
+}
+
+static void string(const char *text)
+{
+	putchar('"');
+	for (; *text; text++) {
+		u8 byte = *text;
+
+		if (byte == '"' || byte == '\\')
+			printf("\\%c", byte);
+		else if (byte < 0x20 || byte > 0x7e)
+			printf("\\u%04x", byte);
+		else
+			putchar(byte);
+	}
+	putchar('"');
+}
+
+static void write_group(struct group *g)
+{
+	double fairness = g->share_squares > 0
+			      ? g->share_sum * g->share_sum / (g->share_squares * (double)g->tasks)
+			      : 1;
+
+	qsort(g->delays, g->nr_delays, sizeof(*g->delays), by_size);
+	printf("{\"name\":");
+	string(g->name);
+	printf(",\"tasks\":%llu,\"finished\":%llu,\"cycles\":%llu,\"run_ns\":%llu", g->tasks,
+	       g->finished, g->cycles, g->run_ns);
+	printf(
+	    ",\"wakeups\":%llu,\"delay_p50_ns\":%llu,\"delay_p99_ns\":%llu,\"delay_max_ns\":%llu",
+	    g->nr_delays, percentile(g, 50), percentile(g, 99), percentile(g, 100));
+	printf(",\"longest_wait_ns\":%llu,\"switches\":%llu,\"migrations\":%llu",
+	       g->longest_wait_ns, g->switches, g->migrations);
+	/* Only where all have ended is there a makespan. */
+	if (g->tasks && g->finished == g->tasks)
+		printf(",\"makespan_ns\":%llu,\"mean_completion_ns\":%llu",
+		       g->last_end_ns - g->first_start_ns, g->completion_ns / g->tasks);
+	else
+		printf(",\"makespan_ns\":null,\"mean_completion_ns\":null");
+	printf(",\"fairness\":%.6f}", fairness);
+}
+
+void write_report(const char *scheduler)
+{
+	u64 run = 0, switches = 0;
+
+	settle_figures();
+	for (s32 i = 0; i < sim.want.cpus; i++) {
+		run += sim.cpus[i].run_ns;
+		switches += sim.cpus[i].switches;
+	}
+	printf("{\"scheduler\":");
+	string(scheduler);
+	printf(",\"seed\":%llu,\"cpus\":%d,\"time_ns\":%llu,\"run_ns\":%llu,\"idle_ns\":%llu",
+	       sim.want.seed, sim.want.cpus, sim.ended_at, run, sim.ended_at * sim.want.cpus - run);
+	printf(",\"switches\":%llu,\"events\":%llu,\"ringbuf_bytes\":%llu", switches, sim.events,
+	       sim.ringbuf_bytes);
+	printf(",\"ejection\":");
+	if (sim.over) {
+		printf("{\"kind\":%u,\"code\":%lld,\"at_ns\":%llu,\"message\":", sim.exit_kind,
+		       sim.exit_code, sim.ended_at);
+		string(sim.message);
+		printf("}");
+	} else {
+		printf("null");
+	}
+	printf(",\"groups\":[");
+	for (u32 i = 0; i < sim.want.nr_groups; i++) {
+		if (i)
+			putchar(',');
+		write_group(&sim.want.groups[i]);
+	}
+	printf("]}\n");
+	fflush(stdout);
+}

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The scenario on standard input, a word after the other:
+ *
+ *	machine CPUS LLC_CPUS DURATION SEED TICK SWITCH WAKE
+ *	group NAME
+ *	task GROUP COMM NICE UID MASK START EXPECTED SELECTED KTHREAD COUNT	(START `-`: when
+ *forked) run NS SPREAD | sleep NS SPREAD | wait | wake TASK SYNC | fork TASK | affine MASK | repeat
+ *TIMES cpu AT NUMBER ONLINE
+ *
+ * Masks are words of 64 bits in hexadecimal, the lowest first, joined by commas. Steps belong to
+ * the task before them. Times are ns. simulator/scenario.py writes it and has checked it.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine.h"
+
+static void refuse(const char *why)
+{
+	fprintf(stderr, "bad scenario: %s\n", why);
+	exit(2);
+}
+
+static u64 number(void)
+{
+	u64 value;
+
+	if (scanf("%llu", &value) != 1)
+		refuse("a number is missing");
+	return value;
+}
+
+static void word(char *to)
+{
+	if (scanf("%63s", to) != 1)
+		refuse("a word is missing");
+}
+
+static void mask(u64 *to)
+{
+	char text[1024], *at = text;
+
+	if (scanf("%1023s", text) != 1)
+		refuse("a mask is missing");
+	for (u32 i = 0; i < MASK_WORDS; i++) {
+		to[i] = strtoull(at, &at, 16);
+		if (*at++ != ',')
+			return;
+	}
+}
+
+static void *grown(void *list, u32 nr, u64 size)
+{
+	/* At each power of two. */
+	if (nr & (nr - 1))
+		return list;
+	return more_room(list, (nr ? nr * 2 : 1) * size);
+}
+
+static struct step *new_step(enum step_kind kind)
+{
+	struct task_plan *plan;
+
+	if (!sim.want.nr_plans)
+		refuse("a step without a task");
+	plan = &sim.want.plans[sim.want.nr_plans - 1];
+	plan->steps = grown(plan->steps, plan->nr_steps, sizeof(*plan->steps));
+	memset(&plan->steps[plan->nr_steps], 0, sizeof(*plan->steps));
+	plan->steps[plan->nr_steps].kind = kind;
+	return &plan->steps[plan->nr_steps++];
+}
+
+static void read_task(void)
+{
+	struct scenario *want = &sim.want;
+	struct task_plan *plan;
+	char start[64], nice[64], comm[64];
+
+	want->plans = grown(want->plans, want->nr_plans, sizeof(*want->plans));
+	plan = &want->plans[want->nr_plans++];
+	memset(plan, 0, sizeof(*plan));
+	plan->group = number();
+	word(comm);
+	memcpy(plan->comm, comm, sizeof(plan->comm) - 1);
+	word(nice);
+	plan->nice = atoi(nice);
+	plan->uid = number();
+	mask(plan->cpus);
+	word(start);
+	plan->start_ns = *start == '-' ? NEVER : strtoull(start, NULL, 10);
+	plan->expected_ns = number();
+	plan->selected = number();
+	plan->kthread = number();
+	plan->count = number();
+	if (plan->group >= want->nr_groups || !plan->count || plan->nice < -20 || plan->nice > 19)
+		refuse("a task is out of bounds");
+}
+
+static void read_step(const char *what)
+{
+	struct step *step;
+
+	if (!strcmp(what, "run") || !strcmp(what, "sleep")) {
+		step = new_step(*what == 'r' ? STEP_RUN : STEP_SLEEP);
+		step->value = number();
+		step->spread = number();
+		if (step->spread > step->value)
+			refuse("a spread is wider than its mean");
+	} else if (!strcmp(what, "wait")) {
+		new_step(STEP_WAIT);
+	} else if (!strcmp(what, "wake")) {
+		step = new_step(STEP_WAKE);
+		step->value = number();
+		step->spread = number();
+	} else if (!strcmp(what, "fork")) {
+		new_step(STEP_FORK)->value = number();
+	} else if (!strcmp(what, "affine")) {
+		mask(new_step(STEP_AFFINE)->cpus);
+	} else if (!strcmp(what, "repeat")) {
+		new_step(STEP_REPEAT)->value = number();
+	} else {
+		refuse(what);
+	}
+}
+
+static void check(void)
+{
+	struct scenario *want = &sim.want;
+
+	if (want->cpus < 1 || want->cpus > MAX_CPUS || want->llc_cpus < 1 || !want->tick_ns ||
+	    !want->wake_ns || !want->duration_ns)
+		refuse("the machine is out of bounds");
+	for (u32 i = 0; i < want->nr_plans; i++) {
+		struct task_plan *plan = &want->plans[i];
+
+		for (u32 k = 0; k < plan->nr_steps; k++)
+			if ((plan->steps[k].kind == STEP_WAKE ||
+			     plan->steps[k].kind == STEP_FORK) &&
+			    plan->steps[k].value >= want->nr_plans)
+				refuse("a step names a task that is not there");
+	}
+	for (u32 i = 0; i < want->nr_changes; i++)
+		if (want->changes[i].cpu < 0 || want->changes[i].cpu >= want->cpus)
+			refuse("a CPU that is not there changes");
+}
+
+void read_scenario(void)
+{
+	struct scenario *want = &sim.want;
+	struct cpu_change *change;
+	char what[64];
+
+	while (scanf("%63s", what) == 1) {
+		if (!strcmp(what, "machine")) {
+			want->cpus = number();
+			want->llc_cpus = number();
+			want->duration_ns = number();
+			want->seed = number();
+			want->tick_ns = number();
+			want->switch_ns = number();
+			want->wake_ns = number();
+		} else if (!strcmp(what, "group")) {
+			want->groups = grown(want->groups, want->nr_groups, sizeof(*want->groups));
+			memset(&want->groups[want->nr_groups], 0, sizeof(*want->groups));
+			word(want->groups[want->nr_groups++].name);
+		} else if (!strcmp(what, "task")) {
+			read_task();
+		} else if (!strcmp(what, "cpu")) {
+			want->changes =
+			    grown(want->changes, want->nr_changes, sizeof(*want->changes));
+			change = &want->changes[want->nr_changes++];
+			change->at_ns = number();
+			change->cpu = number();
+			change->online = number();
+		} else {
+			read_step(what);
+		}
+	}
+	check();
+}

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef SIMULATOR_TASK_H
+#define SIMULATOR_TASK_H
+
+struct task *make_task(struct task_plan *plan, struct task *parent);
+void make_idle_tasks(void);
+void set_mask(struct task *t, const u64 *cpus);
+long bpf_map_update_elem(void *map, const void *key, const void *value, u64 flags);
+
+#endif /* SIMULATOR_TASK_H */

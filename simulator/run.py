@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Run a scheduler through a scenario, confined, and return what came of it."""
+
+import re
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from bpf.vmlinux import BTF
+from process import Fault, FaultType, Limits, Sandbox, sandboxed
+from process.run import tail
+from simulator.build import engine_for, hand_out
+from simulator.scenario import Scenario
+
+# Wall time of one simulation. A good candidate takes about a second for a usual scenario.
+RUN_LIMIT_S = 120.0
+_LIMITS = Limits(memory=4 << 30, cpu=100, file=64 << 20)
+_SET = re.compile(r"[A-Za-z_]\w{0,100}=(?:true|false|-?\d{1,20})")
+
+
+class Ended(IntEnum):
+    """Why a scheduler was ended; from 64 on the numbers are the kernel's scx_exit_kind."""
+
+    CRASHED = 1
+    NOT_MODELLED = 2
+    BY_ITSELF = 65
+    BY_KERNEL = 66
+    ERROR = 1024
+    ERROR_BY_ITSELF = 1025
+    STALL = 1026
+
+
+class _Figures(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Ejection(_Figures):
+    """How the candidate was ended before its time; the message has the kernel's words."""
+
+    kind: Ended
+    code: int
+    at_ns: int
+    message: str
+
+
+class GroupFigures(_Figures):
+    """What one group of tasks got. Delays are from wakeup to running, with the switch.
+
+    `longest_wait_ns` counts those that still waited at the end. `makespan_ns` and
+    `mean_completion_ns` (of each task since it began) are None unless all have ended.
+    `fairness` is Jain's index over CPU time by weight: 1 is fair, 1/tasks the opposite.
+    """
+
+    name: str
+    tasks: int
+    finished: int
+    cycles: int
+    run_ns: int
+    wakeups: int
+    delay_p50_ns: int
+    delay_p99_ns: int
+    delay_max_ns: int
+    longest_wait_ns: int
+    switches: int
+    migrations: int
+    makespan_ns: int | None
+    mean_completion_ns: int | None
+    fairness: float
+
+
+class Figures(_Figures):
+    """The whole machine's, and those of each group in the order of the scenario."""
+
+    scheduler: str
+    seed: int
+    cpus: int
+    time_ns: int
+    run_ns: int
+    idle_ns: int
+    switches: int
+    events: int
+    ringbuf_bytes: int
+    ejection: Ejection | None
+    groups: tuple[GroupFigures, ...]
+
+    def group(self, name: str) -> GroupFigures:
+        return next(each for each in self.groups if each.name == name)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A scheduler as the simulator takes it: native code, and the BPF object of the same source.
+
+    `parameters` set global variables of the scheduler before it starts.
+    """
+
+    library: Path
+    object: Path
+    parameters: tuple[tuple[str, str], ...] = ()
+
+
+def simulate(
+    candidate: Candidate | None,
+    scenario: Scenario,
+    *,
+    btf: Path = BTF,
+    cache_folder: Path | None = None,
+) -> Figures:
+    """Run a candidate, or the model of the kernel's own scheduler where it is None.
+
+    Raises:
+        Fault: BAD_REQUEST for a scenario out of bounds, BAD_PARAMETER, TIMEOUT, CHILD_FAILED,
+            and what `engine_for` raises. A candidate that is ejected is a result.
+    """
+    try:
+        return Figures.model_validate_json(
+            run_engine(candidate, scenario, btf=btf, cache_folder=cache_folder)
+        )
+    except ValidationError as error:
+        raise Fault(
+            FaultType.CHILD_FAILED,
+            "the simulator's answer cannot be read",
+            why=str(error.errors()[0]["msg"]),
+            hint="the candidate may have overwritten the engine's memory: look for wild pointers",
+        ) from None
+
+
+def run_engine(
+    candidate: Candidate | None,
+    scenario: Scenario,
+    *,
+    btf: Path = BTF,
+    cache_folder: Path | None = None,
+) -> bytes:
+    """As `simulate`, and returns the engine's own JSON: the same bytes for the same seed."""
+    text = scenario.text()
+    parameters: Mapping[str, str] = dict(candidate.parameters) if candidate else {}
+    for name, value in parameters.items():
+        if not _SET.fullmatch(f"{name}={value}"):
+            raise Fault(
+                FaultType.BAD_PARAMETER,
+                f"{name}={value} cannot be set",
+                hint="a variable of the scheduler and an integer, true or false",
+            )
+    engine = engine_for(btf, cache_folder=cache_folder)
+    with tempfile.TemporaryDirectory(prefix="schedpilot-simulate-") as place:
+        work = Path(place)
+        files = {"scenario": text.encode()}
+        words: list[str | Path] = [engine.program, "--scenario", "scenario"]
+        if candidate:
+            files |= {
+                "candidate.so": candidate.library.read_bytes(),
+                "candidate.bpf.o": candidate.object.read_bytes(),
+            }
+            words += ["--library", "./candidate.so", "--object", "candidate.bpf.o"]
+        for name, value in parameters.items():
+            words += ["--set", f"{name}={value}"]
+        for name, data in files.items():
+            (work / name).write_bytes(data)
+            (work / name).chmod(0o644)
+        hand_out(work)
+        box = Sandbox(read=(engine.program, work), cwd=work, limits=_LIMITS)
+        done = sandboxed(words, box, timeout=RUN_LIMIT_S)
+    if done.status != 0:
+        raise Fault(
+            FaultType.CHILD_FAILED,
+            "the simulation ended without an answer",
+            where=f"scenario {scenario.name}",
+            why=_why(done.status, done.error_text),
+            hint="simulate a shorter scenario, or look for wild pointers in the candidate",
+            details=tail(done.stderr),
+        )
+    return done.stdout
+
+
+def _why(status: int, said: str) -> str:
+    if status in (128 + 24, -24):
+        return "it took too much CPU time"
+    if status > 128 or status < 0:
+        return f"signal {status - 128 if status > 128 else -status}"
+    return said.strip().splitlines()[-1] if said.strip() else f"status {status}"
+
+
+__all__ = ["Candidate", "Ejection", "Ended", "Figures", "GroupFigures", "run_engine", "simulate"]

@@ -1,0 +1,380 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What the tasks of a simulated machine do, as frozen values; and a set of usual workloads.
+
+A task is a list of steps. The engine draws a step's length from a stream of its own for each
+task, so that the same seed gives the same work under every scheduler.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+
+from process import Fault, FaultType
+
+US = 1_000
+MS = 1_000_000
+S = 1_000_000_000
+
+# The engine's own bounds (engine/engine.h).
+MAX_CPUS = 256
+MAX_TASKS = 200_000
+MAX_STEPS = 100_000
+
+_NAME = re.compile(r"[A-Za-z0-9_.-]{1,63}")
+_COMM = re.compile(r"[!-~]{1,15}")
+
+
+@dataclass(frozen=True)
+class Run:
+    """Needs the CPU for `ns`, give or take `spread_ns` (uniform)."""
+
+    ns: int
+    spread_ns: int = 0
+
+
+@dataclass(frozen=True)
+class Sleep:
+    """Gives up the CPU for `ns`, give or take `spread_ns` (uniform)."""
+
+    ns: int
+    spread_ns: int = 0
+
+
+@dataclass(frozen=True)
+class Wait:
+    """Gives up the CPU until it is woken by `Wake`; not where that came before."""
+
+
+@dataclass(frozen=True)
+class Wake:
+    """Wakes the task of that name; of several copies the one with the waker's number.
+
+    `sync`: the waker is about to sleep (a pipe's wakeup).
+    """
+
+    task: str
+    sync: bool = False
+
+
+@dataclass(frozen=True)
+class Fork:
+    """Starts one more task like the one of that name."""
+
+    task: str
+
+
+@dataclass(frozen=True)
+class Affine:
+    """Sets its own affinity."""
+
+    cpus: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Repeat:
+    """Begins again, in all so many times through; 0: for ever. Otherwise the task ends."""
+
+    times: int = 0
+
+
+Step = Run | Sleep | Wait | Wake | Fork | Affine | Repeat
+
+
+@dataclass(frozen=True)
+class Task:
+    """So many tasks that do the same.
+
+    `name` is for `Wake` and `Fork`; by default the command name. `cpus` empty: all.
+    `start_ns` None: only when forked. `expected_ns` goes into the map `expected_runtime`,
+    `selected` into the map `selected`, where the scheduler has them.
+    """
+
+    group: str
+    steps: tuple[Step, ...]
+    name: str = ""
+    comm: str = ""
+    count: int = 1
+    nice: int = 0
+    uid: int = 0
+    cpus: tuple[int, ...] = ()
+    start_ns: int | None = 0
+    expected_ns: int = 0
+    selected: int = 0
+    kthread: bool = False
+
+
+@dataclass(frozen=True)
+class CpuChange:
+    """A CPU that goes or comes back."""
+
+    at_ns: int
+    cpu: int
+    online: bool
+
+
+@dataclass(frozen=True)
+class Machine:
+    """`llc_cpus`: CPUs that share a last-level cache; 0: all of them.
+
+    `tick_ns`: slices end at ticks (CONFIG_HZ=250). `switch_ns`: what a context switch costs.
+    `wake_ns`: what an interrupt to another CPU, or out of idleness, costs.
+    """
+
+    cpus: int = 4
+    llc_cpus: int = 0
+    tick_ns: int = 4 * MS
+    switch_ns: int = 2 * US
+    wake_ns: int = 3 * US
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A machine, what runs on it, for how long at most, and the seed of all chance."""
+
+    name: str
+    tasks: tuple[Task, ...]
+    machine: Machine = field(default_factory=Machine)
+    changes: tuple[CpuChange, ...] = ()
+    duration_ns: int = 5 * S
+    seed: int = 1
+
+    def seeded(self, seed: int) -> "Scenario":
+        return replace(self, seed=seed)
+
+    def text(self) -> str:
+        """The scenario as the engine reads it (engine/scenario.c says how).
+
+        Raises:
+            Fault: BAD_REQUEST where it is out of bounds, or names what is not there.
+        """
+        _check(self)
+        groups = list(dict.fromkeys(task.group for task in self.tasks))
+        numbers = {_name_of(task): number for number, task in enumerate(self.tasks)}
+        machine = self.machine
+        lines = [
+            f"machine {machine.cpus} {machine.llc_cpus or machine.cpus} {self.duration_ns} "
+            f"{self.seed} {machine.tick_ns} {machine.switch_ns} {machine.wake_ns}",
+            *(f"group {group}" for group in groups),
+        ]
+        for task in self.tasks:
+            start = "-" if task.start_ns is None else task.start_ns
+            lines.append(
+                f"task {groups.index(task.group)} {_comm_of(task)} {task.nice} {task.uid} "
+                f"{_mask(task.cpus, machine.cpus)} {start} {task.expected_ns} {task.selected} "
+                f"{int(task.kthread)} {task.count}"
+            )
+            lines += (_step_text(step, numbers, machine.cpus) for step in task.steps)
+        lines += (f"cpu {each.at_ns} {each.cpu} {int(each.online)}" for each in self.changes)
+        return "".join(f"{line}\n" for line in lines)
+
+
+def _name_of(task: Task) -> str:
+    return task.name or _comm_of(task)
+
+
+def _comm_of(task: Task) -> str:
+    return task.comm or task.name or task.group[:15]
+
+
+def _mask(cpus: tuple[int, ...], all_cpus: int) -> str:
+    bits = sum(1 << cpu for cpu in set(cpus or range(all_cpus)))
+    words = [f"{bits >> at & (1 << 64) - 1:x}" for at in range(0, MAX_CPUS, 64)]
+    return ",".join(words)
+
+
+def _step_text(step: Step, numbers: Mapping[str, int], cpus: int) -> str:
+    match step:
+        case Run():
+            return f"run {step.ns} {step.spread_ns}"
+        case Sleep():
+            return f"sleep {step.ns} {step.spread_ns}"
+        case Wait():
+            return "wait"
+        case Wake():
+            return f"wake {numbers[step.task]} {int(step.sync)}"
+        case Fork():
+            return f"fork {numbers[step.task]}"
+        case Affine():
+            return f"affine {_mask(step.cpus, cpus)}"
+        case Repeat():
+            return f"repeat {step.times}"
+
+
+def _bad(where: str, what: str) -> Fault:
+    return Fault(FaultType.BAD_REQUEST, what, where=where, hint="correct the scenario")
+
+
+def _check(scenario: Scenario) -> None:
+    machine = scenario.machine
+    where = f"scenario {scenario.name}"
+    if not 1 <= machine.cpus <= MAX_CPUS or not 0 <= machine.llc_cpus <= machine.cpus:
+        raise _bad(where, f"a machine has 1 to {MAX_CPUS} CPUs")
+    if machine.tick_ns < 100 * US or machine.wake_ns < 100 or machine.switch_ns < 0:
+        raise _bad(where, "the machine's tick is 100 us at least, a wakeup costs 100 ns at least")
+    if not 0 < scenario.duration_ns <= 3600 * S or not 0 <= scenario.seed < 1 << 64:
+        raise _bad(where, "a scenario lasts an hour at most, and its seed has 64 bits")
+    if sum(task.count for task in scenario.tasks) > MAX_TASKS:
+        raise _bad(where, f"there are more than {MAX_TASKS} tasks")
+    names = [_name_of(task) for task in scenario.tasks]
+    for task in scenario.tasks:
+        _check_task(task, f"{where}, task {_name_of(task)}", names, machine.cpus)
+    for change in scenario.changes:
+        if not 0 <= change.cpu < machine.cpus or change.at_ns < 0:
+            raise _bad(where, f"CPU {change.cpu} changes, which is not there")
+
+
+def _check_task(task: Task, where: str, names: list[str], cpus: int) -> None:
+    if not _NAME.fullmatch(task.group) or not _COMM.fullmatch(_comm_of(task)):
+        raise _bad(where, "a name has to be printable ASCII without blanks, and short")
+    if names.count(_name_of(task)) > 1:
+        raise _bad(where, "two tasks have the same name")
+    if not -20 <= task.nice <= 19 or task.count < 1 or not 0 <= task.uid < 1 << 32:
+        raise _bad(where, "nice is -20 to 19, the count 1 at least, a user id has 32 bits")
+    if min(task.expected_ns, task.selected, task.start_ns or 0) < 0:
+        raise _bad(where, "times are not negative")
+    if not task.steps or len(task.steps) > MAX_STEPS:
+        raise _bad(where, f"a task has 1 to {MAX_STEPS} steps")
+    for step in task.steps:
+        if isinstance(step, Run | Sleep) and not 0 <= step.spread_ns <= step.ns <= 3600 * S:
+            raise _bad(where, "a step lasts an hour at most, and its spread is not above its mean")
+        if isinstance(step, Wake | Fork) and step.task not in names:
+            raise _bad(where, f"there is no task {step.task}")
+        if isinstance(step, Repeat) and step.times < 0:
+            raise _bad(where, "a repeat counts from 0")
+    if any(isinstance(step, Repeat) for step in task.steps[:-1]):
+        raise _bad(where, "a repeat is the last step")
+    masks = [task.cpus, *(step.cpus for step in task.steps if isinstance(step, Affine))]
+    if any(not 0 <= cpu < cpus for mask in masks for cpu in mask):
+        raise _bad(where, "a CPU is named that is not there")
+
+
+# ---- usual workloads ----
+
+
+def hogs(machine: Machine) -> Scenario:
+    """Six that never sleep for each CPU, of three weights: nobody is due a whole CPU."""
+    run = (Run(5 * MS, MS), Repeat())
+    tasks = tuple(
+        Task(f"nice{nice}", run, comm=f"hog{nice}", count=2 * machine.cpus, nice=nice)
+        for nice in (0, 5, 10)
+    )
+    return Scenario("hogs", tasks, machine)
+
+
+def service(machine: Machine) -> Scenario:
+    """A service that wakes for short requests beside twice as many hogs as CPUs."""
+    request = (Sleep(5 * MS, 2 * MS), Run(300 * US, 200 * US), Repeat())
+    return Scenario(
+        "service",
+        (
+            Task("batch", (Run(10 * MS), Repeat()), comm="hog", count=2 * machine.cpus),
+            Task("service", request, count=machine.cpus),
+        ),
+        machine,
+    )
+
+
+def ping_pong(machine: Machine) -> Scenario:
+    """Pairs that wake each other in turn, and one hog."""
+    pairs = machine.cpus
+    return Scenario(
+        "ping_pong",
+        (
+            Task(
+                "pairs",
+                (Run(20 * US, 5 * US), Wake("pong", sync=True), Wait(), Repeat()),
+                name="ping",
+                count=pairs,
+            ),
+            Task(
+                "pairs",
+                (Wait(), Run(20 * US, 5 * US), Wake("ping", sync=True), Repeat()),
+                name="pong",
+                count=pairs,
+            ),
+            Task("hog", (Run(10 * MS), Repeat())),
+        ),
+        machine,
+        duration_ns=S,
+    )
+
+
+def fork_storm(machine: Machine) -> Scenario:
+    """A shell for each CPU that starts 200 short commands, 4 at a time."""
+    burst: tuple[Step, ...] = (
+        *(Fork("command") for _ in range(4)),
+        Run(500 * US),
+        Sleep(2 * MS, MS),
+        Repeat(50),
+    )
+    return Scenario(
+        "fork_storm",
+        (
+            Task("shells", burst, comm="sh", count=machine.cpus),
+            Task("commands", (Run(MS, 500 * US),), comm="command", start_ns=None),
+        ),
+        machine,
+    )
+
+
+def uneven_batch(machine: Machine) -> Scenario:
+    """One long job and 39 short ones, the long one last; what is expected is known."""
+    short = Task("jobs", (Run(50 * MS),), comm="short", count=39, expected_ns=50 * MS)
+    long = Task("jobs", (Run(900 * MS),), comm="long", expected_ns=900 * MS)
+    return Scenario("uneven_batch", (short, long), machine, duration_ns=20 * S)
+
+
+def pinned(machine: Machine) -> Scenario:
+    """Some that are pinned to a CPU each, all to the same one, or roam; one moves about."""
+    last = machine.cpus - 1
+    steps = (Sleep(3 * MS, MS), Run(MS, 500 * US), Repeat())
+    own = tuple(
+        Task("own", steps, comm=f"own{cpu}", cpus=(cpu,)) for cpu in range(min(machine.cpus, 8))
+    )
+    wander = (Run(2 * MS), Affine((0,)), Run(2 * MS), Affine((last,)), Repeat())
+    return Scenario(
+        "pinned",
+        (
+            *own,
+            Task("same", (Run(4 * MS), Repeat()), comm="same", cpus=(0,), count=3),
+            Task("free", (Run(5 * MS), Repeat()), comm="free", count=machine.cpus),
+            Task("wanderer", wander, comm="wanderer"),
+            Task("kernel", steps, comm="kworker/0:0", cpus=(0,), kthread=True),
+        ),
+        machine,
+    )
+
+
+def hotplug(machine: Machine) -> Scenario:
+    """The service, while a CPU goes and comes back, pinned tasks on it included."""
+    usual = service(machine)
+    cpu = machine.cpus - 1
+    stuck = Task("stuck", (Sleep(MS), Run(2 * MS), Repeat()), comm="stuck", cpus=(cpu,), count=2)
+    changes = tuple(
+        CpuChange(at * 500 * MS, cpu, online=at % 2 == 0) for at in range(1, 7) if machine.cpus > 1
+    )
+    return replace(usual, name="hotplug", tasks=(*usual.tasks, stuck), changes=changes)
+
+
+def overload(machine: Machine) -> Scenario:
+    """A hundred tasks for each CPU, which sleep rarely."""
+    steps = (Run(3 * MS, 2 * MS), Sleep(MS), Repeat())
+    return Scenario("overload", (Task("crowd", steps, count=100 * machine.cpus),), machine)
+
+
+SCENARIOS: Mapping[str, Callable[[Machine], Scenario]] = MappingProxyType(
+    {
+        make.__name__: make
+        for make in (
+            hogs,
+            service,
+            ping_pong,
+            fork_storm,
+            uneven_batch,
+            pinned,
+            hotplug,
+            overload,
+        )
+    }
+)

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Schedulers made ready for the simulator, each once for all tests."""
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from scheduler_library.policy.compiler import Compiled, compile_policy
+from scheduler_library.policy.compiler import Machine as PolicyMachine
+from simulator.build import build_native
+from simulator.run import Candidate, Figures, simulate
+from simulator.scenario import Scenario
+from tests.target import Target
+
+ROOT = Path(__file__).parents[2]
+BAD = Path(__file__).parent / "schedulers"
+
+
+class Workbench:
+    """Builds for the lab's kernel and runs."""
+
+    def __init__(self, target: Target, folder: Path) -> None:
+        self.target = target
+        self.folder = folder
+        self._made: dict[str, Candidate] = {}
+
+    def make(self, source: Path | str, name: str) -> Candidate:
+        """A candidate of a C source, by the name of its file."""
+        if name not in self._made:
+            built = self.target.build(source, self.folder, name=f"{name}.bpf.c")
+            native = build_native(
+                source,
+                self.folder,
+                name=f"{name}.bpf.c",
+                btf=self.target.btf,
+                cache_folder=self.target.cache,
+            )
+            self._made[name] = Candidate(native.require(), built.require())
+        return self._made[name]
+
+    def library(self, name: str) -> Candidate:
+        return self.make(
+            ROOT / "scheduler_library" / "schedulers" / name / f"{name}.bpf.c", f"library_{name}"
+        )
+
+    def beside(self, name: str) -> Candidate:
+        """One of the schedulers beside these tests, or beside those of bpf/."""
+        own = BAD / f"{name}.bpf.c"
+        return self.make(
+            own if own.is_file() else ROOT / "tests/bpf/schedulers" / f"{name}.bpf.c", name
+        )
+
+    def policy(self, line: str) -> Candidate:
+        compiled = compile_policy(line, machine=PolicyMachine(4, lambda _: None))
+        assert isinstance(compiled, Compiled)
+        return self.make(compiled.source, compiled.name)
+
+    def run(self, candidate: Candidate | None, scenario: Scenario) -> Figures:
+        return simulate(candidate, scenario, btf=self.target.btf, cache_folder=self.target.cache)
+
+
+@pytest.fixture(scope="session")
+def bench(target: Target) -> Iterator[Workbench]:
+    with tempfile.TemporaryDirectory(prefix="schedpilot-bench-") as folder:
+        yield Workbench(target, Path(folder))

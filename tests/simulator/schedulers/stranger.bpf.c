@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Is asked about one task and inserts another. */
+#include <scx/common.bpf.h>
+
+char _license[] SEC("license") = "GPL";
+
+static u64 first_pid;
+
+void BPF_STRUCT_OPS(bad_enqueue, struct task_struct *p, u64 enq_flags)
+{
+	struct task_struct *other;
+
+	if (!first_pid)
+		first_pid = p->pid;
+	other = first_pid == p->pid ? NULL : bpf_task_from_pid(first_pid);
+	if (other) {
+		scx_bpf_dsq_insert(other, SCX_DSQ_GLOBAL, SCX_SLICE_DFL, enq_flags);
+		bpf_task_release(other);
+		return;
+	}
+	scx_bpf_dsq_insert(p, SCX_DSQ_GLOBAL, SCX_SLICE_DFL, enq_flags);
+}
+
+SCX_OPS_DEFINE(bad_ops, .enqueue = (void *)bad_enqueue, .name = "t_stranger");

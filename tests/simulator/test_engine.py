@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The engine's own C."""
+
+from pathlib import Path
+
+import pytest
+
+from bpf.clang import find_clang
+from process import run
+from simulator.build import engine_for
+from tests.target import Target
+
+ENGINE = Path(__file__).parents[2] / "simulator" / "engine"
+UNITS = sorted(path.name for path in ENGINE.glob("*.c"))
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_the_engine_compiles_without_a_warning(target: Target, unit: str) -> None:
+    """Each file is clean under the warnings that the style asks for."""
+    kit = engine_for(target.btf, cache_folder=target.cache).kit
+    flags = ["-std=gnu11", "-fms-extensions", "-DBPF_NO_PRESERVE_ACCESS_INDEX", "-O2"]
+    warnings = ["-Wall", "-Wextra", "-Werror", "-Wno-microsoft-anon-tag"]
+    words = [find_clang().path, *flags, *warnings, f"-I{kit.folder}", "-c", str(ENGINE / unit)]
+    done = run([*words, "-o", "/dev/null"], timeout=60, check=False)
+    assert done.error_text == ""
+    assert done.status == 0
+
+
+def test_the_engine_is_made_once(target: Target) -> None:
+    """What is in the cache is used again, whoever asks."""
+    first = engine_for(target.btf, cache_folder=target.cache)
+    made = first.program.stat().st_mtime_ns
+    assert engine_for(target.btf, cache_folder=target.cache) == first
+    assert first.program.stat().st_mtime_ns == made

@@ -1,0 +1,353 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Schedulers as they are, through the simulator: good ones, bad ones, and their figures."""
+
+from dataclasses import replace
+
+import pytest
+
+from process import Fault, FaultType
+from simulator.build import build_native
+from simulator.run import Candidate, Ended, run_engine
+from simulator.scenario import (
+    MS,
+    SCENARIOS,
+    US,
+    CpuChange,
+    Machine,
+    Repeat,
+    Run,
+    Scenario,
+    Sleep,
+    Task,
+    fork_storm,
+    hogs,
+    hotplug,
+    overload,
+    pinned,
+    service,
+    uneven_batch,
+)
+
+from .conftest import BAD, Workbench
+
+LIBRARY = ("batch", "fair", "fifo", "jobs", "latency", "locality")
+LINES = (
+    "slice 3ms",
+    "order vtime; slice clamp(wait / 4, 500us, 8ms)",
+    'comm ~ "hog*|long" { slice 20ms; order fifo }; * { slice 3ms }',
+    "avg_run < 2ms and wakeups > 20 { latency; preempt; slice 1ms }; nice > 4 { idle }",
+    "order by expected_runtime desc",
+)
+MACHINE = Machine(4, 2)
+
+
+@pytest.mark.parametrize("workload", SCENARIOS)
+@pytest.mark.parametrize("name", LIBRARY)
+def test_library_schedulers_serve_every_workload(
+    bench: Workbench, name: str, workload: str
+) -> None:
+    """Each of our schedulers runs unchanged, is not ejected, and leaves nobody unserved."""
+    figures = bench.run(bench.library(name), SCENARIOS[workload](MACHINE))
+    assert figures.ejection is None
+    assert all(group.run_ns > 0 for group in figures.groups)
+    assert all(group.longest_wait_ns < 5_000 * MS for group in figures.groups)
+    assert figures.run_ns + figures.idle_ns == figures.time_ns * figures.cpus
+
+
+@pytest.mark.parametrize("workload", SCENARIOS)
+@pytest.mark.parametrize("line", LINES)
+def test_policies_serve_every_workload(bench: Workbench, line: str, workload: str) -> None:
+    """What the policy compiler writes runs unchanged and is not ejected."""
+    figures = bench.run(bench.policy(line), SCENARIOS[workload](MACHINE))
+    assert figures.ejection is None
+    assert all(group.run_ns > 0 for group in figures.groups)
+
+
+@pytest.mark.parametrize("workload", SCENARIOS)
+def test_the_default_serves_every_workload(bench: Workbench, workload: str) -> None:
+    """The model of the kernel's own scheduler leaves nobody waiting for long."""
+    figures = bench.run(None, SCENARIOS[workload](MACHINE))
+    assert figures.scheduler == "default"
+    assert figures.ejection is None
+    assert all(group.longest_wait_ns < 2_000 * MS for group in figures.groups)
+
+
+@pytest.mark.parametrize("cpus", [1, 2, 64, 130])
+def test_machines_of_any_size(bench: Workbench, cpus: int) -> None:
+    """One CPU and more than fit a word of a mask are all put to use."""
+    wanted = replace(service(Machine(cpus)), duration_ns=500 * MS)
+    figures = bench.run(bench.library("fair"), wanted)
+    assert figures.ejection is None
+    assert figures.run_ns > 0.95 * figures.cpus * figures.time_ns
+
+
+# ---- the same again ----
+
+
+def engine_output(bench: Workbench, candidate: Candidate | None, scenario: Scenario) -> bytes:
+    return run_engine(candidate, scenario, btf=bench.target.btf, cache_folder=bench.target.cache)
+
+
+@pytest.mark.parametrize("name", [*LIBRARY, ""])
+def test_the_same_seed_gives_the_same_bytes(bench: Workbench, name: str) -> None:
+    """Runs of one seed differ in no byte; another seed is another run."""
+    candidate = bench.library(name) if name else None
+    scenario = pinned(MACHINE)
+    outputs = {engine_output(bench, candidate, scenario.seeded(7)) for _ in range(5)}
+    assert len(outputs) == 1
+    assert engine_output(bench, candidate, scenario.seeded(8)) not in outputs
+
+
+def test_work_does_not_depend_on_the_scheduler(bench: Workbench) -> None:
+    """A finite workload needs the same CPU time under all, but for what switches cost."""
+    scenario = replace(fork_storm(MACHINE), machine=replace(MACHINE, switch_ns=0))
+    needed = {
+        bench.run(bench.library(name) if name else None, scenario).run_ns
+        for name in ("fifo", "fair", "latency", "")
+    }
+    assert len(needed) == 1
+
+
+# ---- figures ----
+
+
+@pytest.mark.parametrize(
+    ("name", "weights"),
+    [
+        # As sched_ext tells them, rounded on the scale of cgroups; then the kernel's own.
+        ("fair", {"nice0": 100, "nice5": 33, "nice10": 11}),
+        ("", {"nice0": 1024, "nice5": 335, "nice10": 110}),
+    ],
+)
+def test_shares_follow_weights(bench: Workbench, name: str, weights: dict[str, int]) -> None:
+    """Hogs of three weights get CPU time in proportion, within 2 percent."""
+    scenario = replace(hogs(Machine(2)), duration_ns=60_000 * MS)
+    figures = bench.run(bench.library(name) if name else None, scenario)
+    for group, weight in weights.items():
+        share = figures.group(group).run_ns / figures.run_ns
+        assert share == pytest.approx(weight / sum(weights.values()), rel=0.02)
+
+
+def test_latency_serves_a_service_better_than_fifo(bench: Workbench) -> None:
+    """The scheduler made for wakeups shortens their tail beside batch work, many times."""
+    slow = bench.run(bench.library("fifo"), service(MACHINE)).group("service")
+    fast = bench.run(bench.library("latency"), service(MACHINE)).group("service")
+    assert fast.delay_p99_ns * 2 < slow.delay_p99_ns
+    assert fast.cycles > slow.cycles
+
+
+@pytest.mark.parametrize("way", ["jobs", "order by expected_runtime desc"])
+def test_longest_first_reaches_the_bound(bench: Workbench, way: str) -> None:
+    """With expectations known, the long job begins first and ends with the others."""
+    candidate = bench.library(way) if way == "jobs" else bench.policy(way)
+    scenario = uneven_batch(Machine(2))
+    bound = max(900 * MS, (900 * MS + 39 * 50 * MS) / 2)
+    makespan = bench.run(candidate, scenario).group("jobs").makespan_ns
+    in_order = bench.run(bench.library("fifo"), scenario).group("jobs").makespan_ns
+    assert makespan is not None
+    assert in_order is not None
+    assert makespan < bound * 1.02 < in_order
+
+
+def test_a_task_that_runs_alone_takes_what_it_needs(bench: Workbench) -> None:
+    """With nothing else to run, time is the work and its switches, to the nanosecond."""
+    machine = Machine(1, switch_ns=1000, wake_ns=500)
+    scenario = Scenario(
+        "alone", (Task("a", (Run(3 * MS), Sleep(MS), Run(2 * MS), Repeat(2))),), machine
+    )
+    group = bench.run(bench.library("fifo"), scenario).group("a")
+    assert group.makespan_ns == 12 * MS + 3 * 1000
+    assert group.cycles == 2
+    assert group.wakeups == 3
+    assert group.delay_max_ns == 1000
+
+
+def test_a_parameter_changes_the_outcome(bench: Workbench) -> None:
+    """A live parameter set before the start has its effect: longer slices, fewer switches."""
+    fair = bench.library("fair")
+    longer = replace(fair, parameters=(("slice_ns", "40000000"),))
+    switches = [bench.run(each, hogs(MACHINE)).switches for each in (fair, longer)]
+    assert switches[1] * 4 < switches[0]
+
+
+def test_a_parameter_that_is_not_there_is_named(bench: Workbench) -> None:
+    """A misspelt parameter ends the run with its name, and no figure looks like success."""
+    wrong = replace(bench.library("fair"), parameters=(("slice", "1"),))
+    ejection = bench.run(wrong, hogs(MACHINE)).ejection
+    assert ejection is not None
+    assert "slice=1" in ejection.message
+
+
+def test_a_constant_is_set_before_the_start(bench: Workbench) -> None:
+    """Constants lie in memory nobody can write, and are set all the same."""
+    early = replace(bench.beside("error"), parameters=(("after", "5"), ("exit_code", "7")))
+    ejection = bench.run(early, hogs(MACHINE)).ejection
+    assert ejection is not None
+    assert (ejection.kind, ejection.code, ejection.message) == (
+        Ended.BY_ITSELF,
+        7,
+        "enough after 6",
+    )
+
+
+# ---- bad ones ----
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "message"),
+    [
+        ("stall", Ended.STALL, "] failed to run for "),
+        ("orphans", Ended.STALL, "] failed to run for "),
+        ("error", Ended.ERROR_BY_ITSELF, 'error.bpf.c:23: on purpose after 51 "tasks"'),
+        ("twice", Ended.ERROR, "] already direct-dispatched"),
+        ("nowhere", Ended.ERROR, "non-existent DSQ 0x4d"),
+        ("missing_queue", Ended.ERROR, "invalid DSQ ID 0x000000000000004d"),
+        ("wrong_cpu", Ended.ERROR, "invalid CPU 9999 from ops.select_cpu()"),
+        ("kick_nowhere", Ended.ERROR, "invalid CPU -1"),
+        ("mixed", Ended.ERROR, "DSQ ID 0x0000000000000000 already had "),
+        ("vtime_global", Ended.ERROR, "cannot use vtime ordering for built-in DSQs"),
+        ("stranger", Ended.ERROR, "but trying to direct-dispatch "),
+        ("ignores_affinity", Ended.ERROR, "SCX_DSQ_LOCAL[_ON] target CPU 0 not allowed for "),
+        ("queue_twice", Ended.ERROR, "ops.init() failed (-17)"),
+        ("eject_enabling", Ended.ERROR_BY_ITSELF, "no task is welcome"),
+        ("wrong_place", Ended.ERROR, "scx_bpf_dsq_move_to_local() is not allowed in ops.enqueue()"),
+        ("divides", Ended.CRASHED, "division by zero in ops.enqueue()"),
+        ("wild", Ended.CRASHED, "invalid memory access in ops.running()"),
+        ("endless", Ended.CRASHED, "ops.running() does not end"),
+    ],
+)
+def test_bad_schedulers_end_in_the_kernels_words(
+    bench: Workbench, name: str, kind: Ended, message: str
+) -> None:
+    """Each defect ends the run with the message that the kernel would give, or the nearest."""
+    ejection = bench.run(bench.beside(name), pinned(MACHINE)).ejection
+    assert ejection is not None
+    assert ejection.kind is kind
+    assert message in ejection.message
+
+
+def test_a_scheduler_without_hotplug_is_asked_to_restart(bench: Workbench) -> None:
+    """One that has no say in it is taken out, to be started anew, as the kernel does."""
+    ejection = bench.run(bench.beside("no_hotplug"), hotplug(MACHINE)).ejection
+    assert ejection is not None
+    assert ejection.kind is Ended.BY_KERNEL
+    assert ejection.code == 1 << 48 | 1 << 32
+    assert ejection.message == "cpu 3 going offline, exiting scheduler"
+
+
+def test_a_scheduler_that_loses_tasks_does_not_look_better(bench: Workbench) -> None:
+    """Who still waits at the end counts with all of its wait."""
+    lost = bench.run(bench.beside("orphans"), overload(MACHINE))
+    good = bench.run(bench.library("fifo"), overload(MACHINE))
+    assert lost.group("crowd").delay_p99_ns > good.group("crowd").delay_p99_ns
+    assert lost.group("crowd").longest_wait_ns >= lost.time_ns
+
+
+def test_what_is_not_modelled_is_named(bench: Workbench) -> None:
+    """A helper that the simulator lacks is said to be that, and not called a defect."""
+    built = build_native(
+        BAD / "timer.bpf.c",
+        bench.folder,
+        btf=bench.target.btf,
+        cache_folder=bench.target.cache,
+    )
+    assert built.library is None
+    assert built.not_modelled == ("bpf_timer_init",)
+    with pytest.raises(Fault, match="cannot run this scheduler") as fault:
+        built.require()
+    assert fault.value.type is FaultType.UNSUPPORTED
+    assert "not modelled: bpf_timer_init()" in fault.value.why
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        # What libc would answer, were it asked.
+        ("outside", "not modelled: system"),
+        # What would be waited for in vain.
+        ("cgroups", "not modelled: ops.cgroup_init()"),
+    ],
+)
+def test_what_the_engine_lacks_ends_the_run_with_its_name(
+    bench: Workbench, name: str, message: str
+) -> None:
+    """A candidate that needs more than kfuncs, helpers and callbacks of ours does not run."""
+    ejection = bench.run(bench.beside(name), hogs(MACHINE)).ejection
+    assert ejection is not None
+    assert (ejection.kind, ejection.message) == (Ended.NOT_MODELLED, message)
+
+
+def test_the_preprocessor_answers_as_in_the_kernel(bench: Workbench) -> None:
+    """A source that asks what it is compiled for gets the same code in both builds."""
+    source = (BAD.parents[1] / "bpf" / "schedulers" / "plain.bpf.c").read_text()
+    asks = "#if !defined(__bpf__) || defined(__x86_64__) || defined(__linux__)\n#error\n#endif\n"
+    candidate = bench.make(source + asks, "asks")
+    assert bench.run(candidate, hogs(MACHINE)).ejection is None
+
+
+def test_a_cpu_that_goes_takes_nobody_with_it(bench: Workbench) -> None:
+    """Tasks of a CPU that goes for good run elsewhere, those pinned to it as well."""
+    stuck = Task("stuck", (Run(MS), Sleep(100 * US), Repeat()), cpus=(1,), count=3)
+    scenario = Scenario(
+        "gone", (stuck,), Machine(2), (CpuChange(100 * MS, 1, online=False),), 1000 * MS
+    )
+    for name in LIBRARY:
+        figures = bench.run(bench.library(name), scenario)
+        assert figures.ejection is None, name
+        assert figures.group("stuck").longest_wait_ns < 100 * MS, name
+        assert figures.run_ns > 900 * MS, name
+
+
+# ---- as the kernel does it ----
+
+
+def test_maps_loops_and_masks_are_the_kernels(bench: Workbench) -> None:
+    """A scheduler that checks results and errors of what it calls finds nothing amiss."""
+    figures = bench.run(bench.beside("maps"), fork_storm(MACHINE))
+    assert figures.ejection is None
+    assert figures.ringbuf_bytes == 4
+
+
+@pytest.mark.parametrize("workload", [name for name in SCENARIOS if name != "hotplug"])
+def test_callbacks_come_in_the_kernels_order(bench: Workbench, workload: str) -> None:
+    """A scheduler that checks each callback against the one before finds nothing amiss."""
+    figures = bench.run(bench.beside("protocol"), SCENARIOS[workload](MACHINE))
+    assert figures.ejection is None
+    assert figures.switches > 0
+
+
+def test_preemption_and_the_head_of_the_queue(bench: Workbench) -> None:
+    """Without either a wakeup waits a slice or more; at the head less; with preemption no time."""
+    scenario = Scenario(
+        "rivals",
+        (
+            Task("hogs", (Run(50 * MS), Repeat()), count=3),
+            Task("svc", (Sleep(30 * MS, 9 * MS), Run(100 * US), Repeat())),
+        ),
+        Machine(1),
+        duration_ns=20_000 * MS,
+    )
+    preempt = bench.beside("preempt")
+    p50 = [
+        bench.run(replace(preempt, parameters=(("how", str(how)),)), scenario)
+        .group("svc")
+        .delay_p50_ns
+        for how in range(4)
+    ]
+    assert p50[0] > 40 * MS
+    assert p50[1] < 10 * US
+    assert p50[2] < 10 * US
+    assert 2 * MS < p50[3] < 20 * MS
+
+
+def test_facts_from_userspace_reach_the_scheduler(bench: Workbench) -> None:
+    """What userspace says of a process, by the map `selected`, puts its tasks under the rule."""
+    hog = (Run(5 * MS), Repeat())
+    scenario = Scenario(
+        "selected",
+        (Task("make", hog, count=4, selected=1), Task("rest", hog, count=4)),
+        Machine(2),
+    )
+    figures = bench.run(bench.policy('cmd ~ "make*" { idle }'), scenario)
+    assert figures.ejection is None
+    assert figures.group("make").run_ns * 5 < figures.group("rest").run_ns
