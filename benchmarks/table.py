@@ -13,6 +13,8 @@ DAEMON_CPU_PERCENT = 1.0
 DAEMON_RESIDENT_MB = 60.0
 HELPER_RESIDENT_MB = 6.0
 SLOWER_PERCENT = {"hackbench": 2.0, "pipe": 5.0}
+# Of the gap between the kernel's default and the bound, closed by the order of a policy.
+CLOSED = 0.95
 TITLES = {"hackbench": "hackbench", "pipe": "`perf bench sched pipe`"}
 
 MET = "met"
@@ -54,6 +56,8 @@ def rows(results: Results) -> list[Row]:
         found += _times(results["load_times"])
     if "uneven_jobs" in results:
         found += _jobs(results["uneven_jobs"])
+    if "policy_jobs" in results:
+        found += _policy(results["policy_jobs"])
     return found
 
 
@@ -168,6 +172,40 @@ def _jobs(result: Mapping[str, Any]) -> list[Row]:
             f"against {result['off']['median_s']:.1f} s, {len(jobs['seconds'])} runs of each",
         )
     ]
+
+
+# The gates and the loading, as people call them.
+STEPS = {
+    "all": "a line of policy to `enabled`",
+    "compile": "of that, parsing and compiling to C",
+    "build": "of that, clang in its sandbox",
+    "verify": "of that, the kernel's verifier",
+    "enable": "of that, loading until `enabled`",
+}
+
+
+def _policy(result: Mapping[str, Any]) -> list[Row]:
+    found: list[Row] = []
+    for name, arm, title in (
+        ("makespan", "desc", "time until all are done"),
+        ("mean", "asc", "mean time until a job is done"),
+    ):
+        each = result[name]
+        low, high = each["closed_95"]
+        found.append(
+            Row(
+                f"one long and 39 short compressions, {title}, "
+                f"`{result['policies'][arm]}` against the kernel's default",
+                f"at least {CLOSED:.0%} of the gap to the bound closed",
+                f"{each['closed']:.0%} ({low:.0%} to {high:.0%}): {each['policy_s']:.1f} s against "
+                f"{each['default_s']:.1f} s, bound {each['bound_s']:.1f} s, "
+                f"{len(result['batches'][arm])} runs of each",
+                # More is better here.
+                verdict(-each["closed"], -CLOSED, -high, -low),
+            )
+        )
+    steps = result["steps_s"]
+    return found + [Row(title, "", _spread(steps[step])) for step, title in STEPS.items()]
 
 
 def _spread(seconds: Sequence[float]) -> str:

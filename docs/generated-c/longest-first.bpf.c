@@ -201,15 +201,25 @@ static u64 key_0(struct task_struct *p, struct task_ctx *t)
 }
 
 /*
- * A task's place in its queue. Among equals those that have begun go before those that wake:
- * else whoever takes the CPU for a moment would make them all take turns.
+ * The place that a value gives; what is beyond 2^55 (a year of ns) is equal. Among equals who
+ * had more CPU time goes first, by powers of two. Else whoever takes a CPU for a moment would
+ * make them all take turns, and none would be done before the others.
  */
-static u64 place_of(struct task_struct *p, struct task_ctx *t, bool wakes)
+static u64 place_by(s64 value, const struct task_struct *p)
+{
+	const s64 most = 1LL << 55;
+	u64 had = p->se.sum_exec_runtime;
+
+	value = value > most ? most : value < -most ? -most : value;
+	return (u64)(2 * most + value) << 6 | (had ? __builtin_clzll(had) : 63);
+}
+
+/* A task's place in its queue. */
+static u64 place_of(struct task_struct *p, struct task_ctx *t)
 {
 	switch (t->queue) {
 	case QUEUE_0: /* order expected_runtime desc */
-		/* Half the range below zero and half above. */
-		return ((1ULL << 62) - (u64)bound(key_0(p, t))) * 2 + wakes;
+		return place_by(-bound(key_0(p, t)), p);
 	default: /* order vtime */
 		return t->vtime;
 	}
@@ -308,7 +318,7 @@ static bool take(u32 queue, u64 dsq, struct task_struct *prev, u64 now)
 		settle(t, false);
 		/* Its place is the one that it would have if it joined now. */
 		t->queued_at = now;
-		mine = place_of(prev, t, false);
+		mine = place_of(prev, t);
 		t->queued_at = 0;
 		first = true;
 		bpf_for_each (scx_dsq, p, dsq, 0) {
@@ -452,7 +462,7 @@ void BPF_STRUCT_OPS(policy_enqueue, struct task_struct *p, u64 enq_flags)
 	dsq = t->queue;
 	count(STAT_QUEUED);
 	scx_bpf_dsq_insert_vtime(p, dsq, slice_for(p, t, scx_bpf_dsq_nr_queued(dsq)),
-				 place_of(p, t, enq_flags & SCX_ENQ_WAKEUP), enq_flags);
+				 place_of(p, t), enq_flags);
 	count_in(p, t);
 	/* A CPU may have gone idle since select_cpu looked, and slice ends never look. */
 	cpu = scx_bpf_pick_idle_cpu(p->cpus_ptr, 0);

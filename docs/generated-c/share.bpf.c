@@ -203,7 +203,7 @@ static u64 slice_for(struct task_struct *p, struct task_ctx *t, s32 waiting)
 }
 
 /* A task's place in its queue. */
-static u64 place_of(struct task_struct *p, struct task_ctx *t, bool wakes)
+static u64 place_of(struct task_struct *p, struct task_ctx *t)
 {
 	return t->vtime;
 }
@@ -297,7 +297,7 @@ static bool take(u32 queue, u64 dsq, struct task_struct *prev, u64 now)
 		settle(t, false);
 		/* Its place is the one that it would have if it joined now. */
 		t->queued_at = now;
-		mine = place_of(prev, t, false);
+		mine = place_of(prev, t);
 		t->queued_at = 0;
 		first = true;
 		bpf_for_each (scx_dsq, p, dsq, 0) {
@@ -441,7 +441,7 @@ void BPF_STRUCT_OPS(policy_enqueue, struct task_struct *p, u64 enq_flags)
 	dsq = t->queue;
 	count(STAT_QUEUED);
 	scx_bpf_dsq_insert_vtime(p, dsq, slice_for(p, t, scx_bpf_dsq_nr_queued(dsq)),
-				 place_of(p, t, enq_flags & SCX_ENQ_WAKEUP), enq_flags);
+				 place_of(p, t), enq_flags);
 	count_in(p, t);
 	/* A CPU may have gone idle since select_cpu looked, and slice ends never look. */
 	cpu = scx_bpf_pick_idle_cpu(p->cpus_ptr, 0);

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The lines of the guide's cookbook, and their objects on the way into the lab."""
+
+import json
+import pwd
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from bpf.build import BuildResult
+from lab.tree import copy_files, files_of, project_root
+from scheduler_library.policy.compiler import Compiled, Machine, compile_policy
+
+GUIDE = project_root() / "docs" / "policy-language.md"
+# The guest has so many, and every one of its policies is made for them.
+CPUS = 2
+# The folder in the guest's tree, and the list in it.
+FOLDER = "policies"
+INDEX = "index.json"
+
+
+def lines() -> list[str]:
+    """What stands in the blocks ```policy of the guide's cookbook, in its order."""
+    _, _, cookbook = GUIDE.read_text("utf-8").partition("\n## Cookbook\n")
+    return [block.partition("\n```")[0].strip() for block in cookbook.split("```policy\n")[1:]]
+
+
+def machine(cpus: int = CPUS) -> Machine:
+    """The guest, as far as a policy may ask. Its user nobody is Debian's, as everywhere."""
+    return Machine(cpus, {"nobody": 65534, "root": pwd.getpwnam("root").pw_uid}.get)
+
+
+def compiled(line: str) -> Compiled:
+    """A line of the cookbook as a scheduler."""
+    found = compile_policy(line, machine=machine())
+    assert isinstance(found, Compiled), line
+    return found
+
+
+@dataclass(frozen=True)
+class Policy:
+    """A policy as the guest gets it. `bits`: field of a selector → its bit in `selected`."""
+
+    line: str
+    name: str
+    bits: dict[str, int]
+    expected_runtime: bool
+
+
+def tree_with_policies(folder: Path, build: Callable[[str, Path, str], BuildResult]) -> Path:
+    """A copy of this checkout in `folder`, and in it an object for each line of the cookbook.
+
+    `build` gets a source, the folder for its object and a name.
+    """
+    checkout = project_root()
+    tree = folder / "tree"
+    copy_files(checkout, files_of(checkout), tree)
+    place = tree / FOLDER
+    place.mkdir()
+    found = []
+    for line in lines():
+        policy = compiled(line)
+        build(policy.source, place, f"{policy.name}.bpf.c").require()
+        bits = {each.field: each.bit for each in policy.facts.selectors}
+        found.append(Policy(line, policy.name, bits, policy.facts.expected_runtime))
+    (place / INDEX).write_text(json.dumps([asdict(each) for each in found]), "utf-8")
+    return tree
