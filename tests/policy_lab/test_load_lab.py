@@ -29,7 +29,7 @@ def test_every_line_survives_load_and_hotplug_without_starving_anyone(tree: Path
     for run in runs:
         assert run["trouble"] == [], (run, kernel)
         assert run["seconds"] >= SECONDS, run
-        assert run["hotplugs"] >= 2, run
+        assert run["hotplugs"] >= 1, run
         assert run["hackbench_runs"] >= 1, run
         assert run["monitor_wakeups"] > SECONDS, run
     ends = [line for line in kernel["kernel"] if "disabled" in line]
