@@ -185,11 +185,7 @@ class _Context:
             "strays": strays,
             "tiers": self._tiers(queues),
             "tunables": [
-                {
-                    "comment": each.comment,
-                    "parameter": each.parameter,
-                    "c_type": "u64",
-                }
+                {"comment": each.comment, "parameter": each.parameter}
                 for each in self._emitter.tunables.values()
             ],
             "selectors": [
@@ -341,13 +337,11 @@ class _Context:
                 for q in (each, *self._plan.queues)
                 if q is each or q.number == each.unknown
             ),
-            "limit_of": owner.number,
             "unknown": each.unknown,
             # Where order or share was asked for, a late turn is short and comes later.
             "late": "late_wait_ns" if patient else "max_wait_ns",
             "briefly": "true" if patient else "false",
-            "may": f" && left[QUEUE_{owner.number}] > 0" if each.most < 100 else "",
-            "may_alone": f"left[QUEUE_{owner.number}] > 0 && " if each.most < 100 else "",
+            "may": f"left[QUEUE_{owner.number}] > 0 && " if each.most < 100 else "",
         }
 
     def _limit_owner(self, each: Queue) -> Queue:

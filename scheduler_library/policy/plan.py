@@ -182,9 +182,7 @@ class _Planner:
         merged = [(n, sel, src, own, _merged(defaults, own)) for n, sel, src, own in rules]
         tiers = {_tier(settings) for *_, settings in merged}
         classes = [
-            replace(
-                self._class(number, selector, source, settings, tiers), own_slice="slice" in own
-            )
+            self._class(number, selector, source, settings, tiers, own_slice="slice" in own)
             for number, selector, source, own, settings in merged
         ]
         self._check_preempting(program, [(own, _tier(all_)) for *_, own, all_ in merged], tiers)
@@ -388,6 +386,8 @@ class _Planner:
         source: str,
         settings: dict[str, Property],
         tiers: set[Tier],
+        *,
+        own_slice: bool,
     ) -> Class:
         self._check_combination(settings)
         slice_ = settings.get("slice", Slice(Literal(DEFAULT_SLICE_NS, Type.TIME)))
@@ -399,7 +399,7 @@ class _Planner:
             source,
             selector,
             slice_.value if isinstance(slice_, Slice) else self._body(slice_),
-            False,
+            own_slice,
             weight.value,
             "preemption" in settings,
             "stickiness" in settings,
@@ -491,7 +491,8 @@ class _Planner:
     def _with_unknown(self) -> list[Queue]:
         """The queues, split where tasks are ordered by what may not be known; keeps shared.
 
-        What a tier keeps it keeps once, however many queues it has.
+        What a tier keeps it keeps once, however many queues it has; a share of its own that a
+        rule asks for is not divided.
         """
         queues = list(self._queues)
         for queue in self._queues:
@@ -512,7 +513,11 @@ class _Planner:
                 )
                 queues[queue.number] = replace(queue, unknown=number)
         for tier, total in ((Tier.NORMAL, NORMAL_KEEPS), (Tier.IDLE, IDLE_KEEPS)):
-            sharing = [q for q in self._queues if q.tier is tier and q.keeps == total]
+            sharing = [
+                q
+                for q in self._queues
+                if q.tier is tier and q.keeps == total and q.number not in self._own
+            ]
             for queue in sharing if len(sharing) > 1 else ():
                 part = max(1, total // len(sharing))
                 queues[queue.number] = replace(queues[queue.number], keeps=part)
@@ -619,8 +624,6 @@ def _takes(first: Binary, second: Expression) -> bool:
     return False
 
 
-def expression_text(value: Expression | Body | None) -> str:
+def expression_text(value: Expression | Body) -> str:
     """An expression or body as a comment shows it."""
-    if value is None:
-        return ""
     return f"c {{ {value.code} }}" if isinstance(value, Body) else format_expression(value)

@@ -128,6 +128,14 @@ def test_a_weight_for_all_is_not_hidden_by_a_local_variable() -> None:
     assert name != "weight"
 
 
+def test_a_share_of_its_own_is_not_divided_among_its_tier() -> None:
+    """What the tier normal keeps below latency is divided among its queues, 20 % once; a rule
+    that asks for 20 % of its own has all of them."""
+    line = 'comm ~ "a" { latency }; comm ~ "b" { share >= 20% }; comm ~ "c" { order fifo }'
+    keeps = {p.name: p.default for p in compiled(line).manifest.params if "keeps" in p.name}
+    assert keeps == {"rule2_keeps_percent": 20, "rule3_keeps_percent": 10, "keeps_percent": 10}
+
+
 # ---------------------------------------------------------------- only what is used
 
 # A word of the C, and a policy that needs it; `slice 3ms` needs none of them.
