@@ -201,17 +201,20 @@ static u64 key_0(struct task_struct *p, struct task_ctx *t)
 }
 
 /*
- * The place that a value gives; what is beyond 2^55 (a year of ns) is equal. Among equals who
- * had more CPU time goes first, by powers of two. Else whoever takes a CPU for a moment would
- * make them all take turns, and none would be done before the others.
+ * The place that a value gives; what is beyond 2^49 (six days of ns) is equal. Among equals who
+ * had more CPU time goes first, by its two leading digits in base 64: whoever began is done before
+ * the next begins. Else all that are equal would take turns, and end together.
  */
 static u64 place_by(s64 value, const struct task_struct *p)
 {
-	const s64 most = 1LL << 55;
-	u64 had = p->se.sum_exec_runtime;
+	const s64 most = 1LL << 49;
+	u64 had = p->se.sum_exec_runtime | 1;
+	u32 zeros = __builtin_clzll(had);
 
 	value = value > most ? most : value < -most ? -most : value;
-	return (u64)(2 * most + value) << 6 | (had ? __builtin_clzll(had) : 63);
+	/* The length of the number, and what follows its first one. */
+	had = (u64)(63 - zeros) << 6 | (had << zeros >> 57 & 63);
+	return (u64)(2 * most + value) << 12 | (4095 - had);
 }
 
 /* A task's place in its queue. */
