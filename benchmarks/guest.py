@@ -16,7 +16,7 @@ import time
 import traceback
 from collections.abc import Awaitable, Callable
 
-from benchmarks import daemon_cost, load_times, policy_jobs, uneven_jobs
+from benchmarks import daemon_cost, load_times, policy_steps, uneven_jobs
 from bpf.clang import find_clang
 from process import Fault, run
 
@@ -40,7 +40,7 @@ MEASUREMENTS: dict[str, Callable[[], Awaitable[dict[str, object]]]] = {
     "daemon_cost": daemon_cost.measure,
     "load_times": load_times.measure,
     "uneven_jobs": uneven_jobs.measure,
-    "policy_jobs": policy_jobs.measure,
+    "policy_steps": policy_steps.measure,
     "signals_overhead": signals_overhead,
 }
 

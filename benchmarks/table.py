@@ -56,8 +56,8 @@ def rows(results: Results) -> list[Row]:
         found += _times(results["load_times"])
     if "uneven_jobs" in results:
         found += _jobs(results["uneven_jobs"])
-    if "policy_jobs" in results:
-        found += _policy(results["policy_jobs"])
+    if "policy_steps" in results:
+        found += _steps(results["policy_steps"])
     return found
 
 
@@ -160,52 +160,51 @@ def _times(result: Mapping[str, Any]) -> list[Row]:
     ]
 
 
+# What each arm of the batch is for.
+BATCH = {
+    "desc": "time until all are done",
+    "jobs": "time until all are done",
+    "asc": "mean time until a job is done",
+}
+
+
 def _jobs(result: Mapping[str, Any]) -> list[Row]:
-    jobs = result["jobs"]
-    low, high = jobs["ratio_95"]
-    return [
-        Row(
-            "one long and 15 short compressions, time until all are done, "
-            f"`{result['scheduler']}` against the kernel's default",
-            "",
-            f"{jobs['ratio']:.2f} of it ({low:.2f} to {high:.2f}): {jobs['median_s']:.1f} s "
-            f"against {result['off']['median_s']:.1f} s, {len(jobs['seconds'])} runs of each",
+    found: list[Row] = []
+    for arm, title in BATCH.items():
+        each = result[arm]
+        low, high = each["closed_95"]
+        found.append(
+            Row(
+                f"one long and 39 short compressions, {title}, `{result['schedulers'][arm]}` "
+                "against the kernel's default",
+                f"at least {CLOSED:.0%} of the gap to the bound closed",
+                f"{each['closed']:.0%} ({low:.0%} to {high:.0%}): {each['scheduler_s']:.1f} s "
+                f"against {each['default_s']:.1f} s, bound {each['bound_s']:.1f} s, "
+                f"{len(result['batches'][arm])} runs of each",
+                # More is better here.
+                verdict(-each["closed"], -CLOSED, -high, -low),
+            )
         )
-    ]
+    return found
 
 
 # The gates and the loading, as people call them.
 STEPS = {
     "all": "a line of policy to `enabled`",
     "compile": "of that, parsing and compiling to C",
+    "static": "of that, the static check",
     "build": "of that, clang in its sandbox",
+    "simulate": "of that, the simulator with the stress set",
     "verify": "of that, the kernel's verifier",
     "enable": "of that, loading until `enabled`",
 }
 
 
-def _policy(result: Mapping[str, Any]) -> list[Row]:
-    found: list[Row] = []
-    for name, arm, title in (
-        ("makespan", "desc", "time until all are done"),
-        ("mean", "asc", "mean time until a job is done"),
-    ):
-        each = result[name]
-        low, high = each["closed_95"]
-        found.append(
-            Row(
-                f"one long and 39 short compressions, {title}, "
-                f"`{result['policies'][arm]}` against the kernel's default",
-                f"at least {CLOSED:.0%} of the gap to the bound closed",
-                f"{each['closed']:.0%} ({low:.0%} to {high:.0%}): {each['policy_s']:.1f} s against "
-                f"{each['default_s']:.1f} s, bound {each['bound_s']:.1f} s, "
-                f"{len(result['batches'][arm])} runs of each",
-                # More is better here.
-                verdict(-each["closed"], -CLOSED, -high, -low),
-            )
-        )
-    steps = result["steps_s"]
-    return found + [Row(title, "", _spread(steps[step])) for step, title in STEPS.items()]
+def _steps(result: Mapping[str, Any]) -> list[Row]:
+    seconds = result["seconds"]
+    return [
+        Row(title, "", _spread(seconds[step])) for step, title in STEPS.items() if step in seconds
+    ]
 
 
 def _spread(seconds: Sequence[float]) -> str:

@@ -3,7 +3,7 @@
 
 import pytest
 
-from benchmarks.policy_jobs import Batch, bounds, closed
+from benchmarks.uneven_jobs import Batch, bounds, closed
 
 
 def test_the_bound_is_the_longest_job_or_all_work_on_all_cpus() -> None:
