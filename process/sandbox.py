@@ -56,6 +56,12 @@ def _drop() -> list[str]:
     ]
 
 
+def _ordinary() -> list[str]:
+    """The prefix with which a child of the daemon, which comes before others, does not."""
+    nice = os.getpriority(os.PRIO_PROCESS, 0)
+    return ["nice", "-n", str(-nice)] if nice < 0 else []
+
+
 def build_user_id() -> tuple[int, int] | None:
     """User and group id of the confined child where the caller is root, else None."""
     if os.geteuid() != 0:
@@ -68,9 +74,14 @@ def build_user_id() -> tuple[int, int] | None:
 
 
 def sandboxed(
-    argv: Sequence[str | Path], box: Sandbox, *, timeout: float, check: bool = False
+    argv: Sequence[str | Path],
+    box: Sandbox,
+    *,
+    timeout: float,
+    check: bool = False,
+    input: bytes | None = None,
 ) -> Completed:
-    """Run a child that can reach nothing but what `box` names.
+    """Run a child that can reach nothing but what `box` names. `input` as for `run`.
 
     Raises:
         Fault: MISSING_TOOL, TIMEOUT, or (with `check`) CHILD_FAILED.
@@ -83,6 +94,7 @@ def sandboxed(
     for each in box.write:
         binds += ["--bind", str(each), str(each)]
     command = [
+        *_ordinary(),
         *_drop(),
         "bwrap",
         "--unshare-all",
@@ -98,4 +110,4 @@ def sandboxed(
         "--",
         *(str(word) for word in argv),
     ]
-    return run(command, timeout=timeout, limits=box.limits, check=check)
+    return run(command, timeout=timeout, input=input, limits=box.limits, check=check)
