@@ -63,6 +63,18 @@ def readable(name: bytes) -> str:
     return name.decode("utf-8", "backslashreplace")
 
 
+def cgroup_in(folder: Path) -> str:
+    """The cgroup's path of the process with this folder in /proc; empty where it has none.
+
+    Raises:
+        OSError: the process is gone.
+    """
+    for line in (folder / "cgroup").read_bytes().splitlines():
+        if line.startswith(b"0::"):
+            return readable(line[3:])
+    return ""
+
+
 def workload_of(pid: int, proc: Path = PROC) -> WorkloadId | None:
     """The workload that a process counts for now; None when it is gone.
 
@@ -70,9 +82,9 @@ def workload_of(pid: int, proc: Path = PROC) -> WorkloadId | None:
     """
     folder = proc / str(pid)
     try:
-        for line in (folder / "cgroup").read_bytes().splitlines():
-            if line.startswith(b"0::/") and line != b"0::/":
-                return WorkloadId(WorkloadKind.CGROUP, readable(line[3:]))
+        cgroup = cgroup_in(folder)
+        if cgroup not in ("", "/"):
+            return WorkloadId(WorkloadKind.CGROUP, cgroup)
         comm = (folder / "comm").read_bytes().removesuffix(b"\n")
         # The name is in parentheses and may contain any of them; the flags are field 9.
         fields = (folder / "stat").read_bytes().rpartition(b")")[2].split()

@@ -27,7 +27,7 @@ from bpf.signals import (
     ProcessExit,
     SignalsLine,
 )
-from bpf.workload_id import PROC, readable
+from bpf.workload_id import PROC, cgroup_in, readable
 from daemon.decide.jobs import Jobs
 from daemon.decide.runtimes import Key, Runtime, Runtimes, key_of
 from daemon.decide.selecting import COMMAND_LIMIT, command_of, selected
@@ -74,27 +74,19 @@ def arguments_of(raw: bytes) -> tuple[str, ...]:
     return tuple(map(readable, raw.removesuffix(b"\0").split(b"\0"))) if raw else ()
 
 
-def cgroup_in(folder: Path) -> str:
-    """The cgroup's path of the process with this folder in /proc; empty for one that is gone."""
-    with contextlib.suppress(OSError):
-        for line in (folder / "cgroup").read_bytes().splitlines():
-            if line.startswith(b"0::"):
-                return readable(line[3:])
-    return ""
-
-
 def seen_in(folder: Path) -> Seen | None:
     """The process with this folder in /proc; None for one that is gone or of the kernel."""
     try:
         with (folder / "cmdline").open("rb") as file:
             raw = file.read(_COMMAND_BYTES)
         program = readable((folder / "comm").read_bytes().removesuffix(b"\n"))
+        cgroup = cgroup_in(folder)
     except OSError:
         return None
     if not raw:
         return None
     cut = arguments_of(raw[:ARGUMENTS_BYTES])
-    return Seen(program, cut, command_of(arguments_of(raw)), cgroup_in(folder))
+    return Seen(program, cut, command_of(arguments_of(raw)), cgroup)
 
 
 def all_seen(proc: Path) -> dict[int, Seen]:
@@ -150,7 +142,8 @@ class Telling:
             whole = await asyncio.to_thread(seen_in, folder)
             command = whole.command if whole else command
         if fields & {"cgroup", "unit"}:
-            cgroup = cgroup_in(folder)
+            with contextlib.suppress(OSError):  # it may be gone already
+                cgroup = cgroup_in(folder)
         seen = Seen(process.program, process.arguments, command, cgroup)
         # The mask may be its parent's, whatever was said before.
         before = self._told.get(process.pid)

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from process import Fault, FaultType
+from process.text_file import read_text
 from scheduler_library.manifest import (
     MANIFEST_FILE,
     NAME_PATTERN,
@@ -79,14 +80,18 @@ def read_policy(path: Path) -> str:
         Fault: BAD_MANIFEST.
     """
     try:
-        with path.open("rb") as file:
-            raw = file.read(LARGEST_POLICY_BYTES + 1)
-        if len(raw) > LARGEST_POLICY_BYTES:
-            raise ValueError(f"it is larger than {LARGEST_POLICY_BYTES} bytes")
-        return raw.decode().strip()
-    except (OSError, ValueError) as error:
+        return read_text(
+            path,
+            largest_bytes=LARGEST_POLICY_BYTES,
+            type=FaultType.BAD_MANIFEST,
+            what="the policy",
+        ).strip()
+    except FileNotFoundError:
         raise Fault(
-            FaultType.BAD_MANIFEST, "the policy cannot be read", where=str(path), why=str(error)
+            FaultType.BAD_MANIFEST,
+            "there is no policy",
+            where=str(path),
+            hint="the manifest's `source` names a file beside it",
         ) from None
 
 
