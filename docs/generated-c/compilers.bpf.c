@@ -20,8 +20,13 @@ UEI_DEFINE(uei);
 #define LOOK_NS	     100000000
 #define LATE_AT_ONCE 32
 
-/* What such a task gets where others were promised more than it, ns. */
+/*
+ * Where others were promised more than such a task, it gets this, ns; and within such a round, ns,
+ * each of them once. A turn at once for all would have all of them begin, which hold up each other
+ * (and those before them) with locks that they have not come to release.
+ */
 #define LATE_SLICE_NS 1000000
+#define LATE_ROUND_NS 4000000000
 
 /* Slices become no shorter than this for want of time, ns; nor longer than that for anything. */
 #define SQUEEZED_NS 500000
@@ -378,18 +383,33 @@ static void serve_late(u64 dsq, u64 wait, bool briefly, u64 now)
 {
 	struct task_struct *p;
 	struct task_ctx *t;
-	u32 served = 0;
+	u32 most = LATE_AT_ONCE, served = 0;
+	u64 oldest = now;
 
 	bpf_for_each (scx_dsq, p, dsq, 0) {
 		t = ctx_of(p);
-		if (!t || before(now, t->queued_at + wait))
+		if (t && before(t->queued_at, oldest))
+			oldest = t->queued_at;
+	}
+	if (before(now, oldest + wait))
+		return;
+	if (briefly) {
+		u32 share = 1 + scx_bpf_dsq_nr_queued(dsq) * (u64)LOOK_NS / LATE_ROUND_NS;
+
+		most = share < most ? share : most;
+	}
+	bpf_for_each (scx_dsq, p, dsq, 0) {
+		t = ctx_of(p);
+		/* Who has had a late turn comes again when the others have had theirs. */
+		if (!t || before(now, t->queued_at + wait) ||
+		    before(oldest + wait / 2, t->queued_at))
 			continue;
 		if (briefly)
 			scx_bpf_dsq_move_set_slice(BPF_FOR_EACH_ITER, LATE_SLICE_NS);
 		if (!scx_bpf_dsq_move(BPF_FOR_EACH_ITER, p, SCX_DSQ_GLOBAL, 0))
 			continue;
 		count(STAT_LATE);
-		if (++served >= LATE_AT_ONCE)
+		if (++served >= most)
 			break;
 	}
 }
@@ -597,6 +617,6 @@ SCX_OPS_DEFINE(policy_ops,
 	       .cpu_offline	= (void *)policy_cpu_offline,
 	       .init		= (void *)policy_init,
 	       .exit		= (void *)policy_exit,
-	       .timeout_ms	= 8000U,
+	       .timeout_ms	= 15000U,
 	       .name		= "policy_d3a09866");
 /* clang-format on */

@@ -20,8 +20,13 @@ UEI_DEFINE(uei);
 #define LOOK_NS	     100000000
 #define LATE_AT_ONCE 32
 
-/* What such a task gets where others were promised more than it, ns. */
+/*
+ * Where others were promised more than such a task, it gets this, ns; and within such a round, ns,
+ * each of them once. A turn at once for all would have all of them begin, which hold up each other
+ * (and those before them) with locks that they have not come to release.
+ */
 #define LATE_SLICE_NS 1000000
+#define LATE_ROUND_NS 4000000000
 
 /* Slices become no shorter than this for want of time, ns; nor longer than that for anything. */
 #define SQUEEZED_NS 500000
@@ -43,8 +48,8 @@ volatile u64 credit_ns = 3000000;
 volatile u64 max_wait_ns = 800000000;
 /* Live. Processes expected to take less are treated as of unknown runtime, ns. */
 volatile u64 least_job_ns = 10000000;
-/* Live. The same where an order, a share or the tier idle was asked for, ns. */
-volatile u64 late_wait_ns = 2000000000;
+/* Live. No task of expected runtime shall wait longer than about this, ns. */
+volatile u64 job_wait_ns = 5000000000;
 
 /* Counters in the map `stats`, summed over CPUs by the reader. */
 enum counter_index {
@@ -203,14 +208,18 @@ static u64 key_0(struct task_struct *p, struct task_ctx *t)
 /*
  * The place that a value gives; what is beyond 2^49 (six days of ns) is equal. Among equals who
  * had more CPU time goes first, by its two leading digits in base 64: whoever began is done before
- * the next begins. Else all that are equal would take turns, and end together.
+ * the next begins. Else all that are equal would take turns, and end together. A thread counts
+ * with the first one of its process, which may be waiting for it.
  */
 static u64 place_by(s64 value, const struct task_struct *p)
 {
 	const s64 most = 1LL << 49;
 	u64 had = p->se.sum_exec_runtime | 1;
-	u32 zeros = __builtin_clzll(had);
+	u32 zeros;
 
+	if (p->pid != p->tgid)
+		had += BPF_CORE_READ(p, group_leader, se.sum_exec_runtime);
+	zeros = __builtin_clzll(had);
 	value = value > most ? most : value < -most ? -most : value;
 	/* The length of the number, and what follows its first one. */
 	had = (u64)(63 - zeros) << 6 | (had << zeros >> 57 & 63);
@@ -389,18 +398,33 @@ static void serve_late(u64 dsq, u64 wait, bool briefly, u64 now)
 {
 	struct task_struct *p;
 	struct task_ctx *t;
-	u32 served = 0;
+	u32 most = LATE_AT_ONCE, served = 0;
+	u64 oldest = now;
 
 	bpf_for_each (scx_dsq, p, dsq, 0) {
 		t = ctx_of(p);
-		if (!t || before(now, t->queued_at + wait))
+		if (t && before(t->queued_at, oldest))
+			oldest = t->queued_at;
+	}
+	if (before(now, oldest + wait))
+		return;
+	if (briefly) {
+		u32 share = 1 + scx_bpf_dsq_nr_queued(dsq) * (u64)LOOK_NS / LATE_ROUND_NS;
+
+		most = share < most ? share : most;
+	}
+	bpf_for_each (scx_dsq, p, dsq, 0) {
+		t = ctx_of(p);
+		/* Who has had a late turn comes again when the others have had theirs. */
+		if (!t || before(now, t->queued_at + wait) ||
+		    before(oldest + wait / 2, t->queued_at))
 			continue;
 		if (briefly)
 			scx_bpf_dsq_move_set_slice(BPF_FOR_EACH_ITER, LATE_SLICE_NS);
 		if (!scx_bpf_dsq_move(BPF_FOR_EACH_ITER, p, SCX_DSQ_GLOBAL, 0))
 			continue;
 		count(STAT_LATE);
-		if (++served >= LATE_AT_ONCE)
+		if (++served >= most)
 			break;
 	}
 }
@@ -416,7 +440,7 @@ static bool look_due(u64 now)
 
 static void look_for_late(u64 now)
 {
-	serve_late(QUEUE_0, late_wait_ns, true, now);
+	serve_late(QUEUE_0, job_wait_ns, true, now);
 	serve_late(QUEUE_1, max_wait_ns, false, now);
 }
 
@@ -624,6 +648,6 @@ SCX_OPS_DEFINE(policy_ops,
 	       .cpu_offline	= (void *)policy_cpu_offline,
 	       .init		= (void *)policy_init,
 	       .exit		= (void *)policy_exit,
-	       .timeout_ms	= 8000U,
+	       .timeout_ms	= 15000U,
 	       .name		= "policy_93d0023d");
 /* clang-format on */

@@ -20,9 +20,6 @@ UEI_DEFINE(uei);
 #define LOOK_NS	     100000000
 #define LATE_AT_ONCE 32
 
-/* What such a task gets where others were promised more than it, ns. */
-#define LATE_SLICE_NS 1000000
-
 /* Slices become no shorter than this for want of time, ns; nor longer than that for anything. */
 #define SQUEEZED_NS 500000
 #define SHORTEST_NS 50000
@@ -355,18 +352,26 @@ static void serve_late(u64 dsq, u64 wait, bool briefly, u64 now)
 {
 	struct task_struct *p;
 	struct task_ctx *t;
-	u32 served = 0;
+	u32 most = LATE_AT_ONCE, served = 0;
+	u64 oldest = now;
 
 	bpf_for_each (scx_dsq, p, dsq, 0) {
 		t = ctx_of(p);
-		if (!t || before(now, t->queued_at + wait))
+		if (t && before(t->queued_at, oldest))
+			oldest = t->queued_at;
+	}
+	if (before(now, oldest + wait))
+		return;
+	bpf_for_each (scx_dsq, p, dsq, 0) {
+		t = ctx_of(p);
+		/* Who has had a late turn comes again when the others have had theirs. */
+		if (!t || before(now, t->queued_at + wait) ||
+		    before(oldest + wait / 2, t->queued_at))
 			continue;
-		if (briefly)
-			scx_bpf_dsq_move_set_slice(BPF_FOR_EACH_ITER, LATE_SLICE_NS);
 		if (!scx_bpf_dsq_move(BPF_FOR_EACH_ITER, p, SCX_DSQ_GLOBAL, 0))
 			continue;
 		count(STAT_LATE);
-		if (++served >= LATE_AT_ONCE)
+		if (++served >= most)
 			break;
 	}
 }
@@ -655,6 +660,6 @@ SCX_OPS_DEFINE(policy_ops,
 	       .cpu_offline	= (void *)policy_cpu_offline,
 	       .init		= (void *)policy_init,
 	       .exit		= (void *)policy_exit,
-	       .timeout_ms	= 8000U,
+	       .timeout_ms	= 15000U,
 	       .name		= "policy_9365e469");
 /* clang-format on */

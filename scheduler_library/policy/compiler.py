@@ -338,8 +338,13 @@ class _Context:
                 if q is each or q.number == each.unknown
             ),
             "unknown": each.unknown,
-            # Where order or share was asked for, a late turn is short and comes later.
-            "late": "late_wait_ns" if patient else "max_wait_ns",
+            # Where order or share was asked for, a late turn is short and comes later; of jobs,
+            # whose order is all that counts, later still.
+            "late": "job_wait_ns"
+            if each.key.learned
+            else "late_wait_ns"
+            if patient
+            else "max_wait_ns",
             "briefly": "true" if patient else "false",
             "may": f"left[QUEUE_{owner.number}] > 0 && " if each.most < 100 else "",
         }
@@ -430,6 +435,16 @@ class _Context:
                     "Processes expected to take less are treated as of unknown runtime.",
                 ),
                 "Live. Processes expected to take less are treated as of unknown runtime, ns.",
+            )
+            self._emitter.tunable(
+                _time(
+                    "job_wait_ns",
+                    5_000_000_000,
+                    50_000_000,
+                    8_000_000_000,
+                    "No task of expected runtime shall wait longer than about this.",
+                ),
+                "Live. No task of expected runtime shall wait longer than about this, ns.",
             )
         if any(queue["late"] == "late_wait_ns" for queue in queues):
             self._emitter.tunable(
