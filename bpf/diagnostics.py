@@ -70,8 +70,13 @@ _HINTS = (
         "use __builtin_memcpy/__builtin_memset with a constant size, or bpf_strncmp()",
     ),
     (
-        r"floating.point|(float|double)\b.*not supported|unsupported.*f(32|64)",
+        r"floating.point|(float|double)\b.*not supported|unsupported.*f(32|64)"
+        r"|built-in function '__\w+[sd]f\w*'",
         "BPF has no floating point: use integers, for example thousandths",
+    ),
+    (
+        r"(is|is used) uninitialized",
+        "set it on every way that leads there, for example where it is declared",
     ),
     (
         r"defined with too many args|too many arguments|more than 5",

@@ -41,6 +41,9 @@ _FLAGS = (
     "-Wno-unused-function",
     "-Wno-compare-distinct-pointer-types",
     "-Wno-microsoft-anon-tag",
+    # BPF or not, the compiler may make anything of it; the verifier sees what it made.
+    "-Werror=uninitialized",
+    "-Werror=sometimes-uninitialized",
     "-fno-color-diagnostics",
     "-fno-caret-diagnostics",
     "-fdiagnostics-show-option",
@@ -58,17 +61,20 @@ class Kit:
     precompiled: Path | None
 
 
-def _flags(folder: Path) -> tuple[str, ...]:
+def language_flags() -> tuple[str, ...]:
+    """Target, standard and warnings of a build, without our headers and the kernel's types."""
     machine = platform.machine()
     return (
         *_FLAGS,
         f"-D__TARGET_ARCH_{_ARCHITECTURES.get(machine, machine)}",
-        f"-I{folder / 'include'}",
-        f"-I{folder}",
         # <linux/types.h> and the like want asm/, which Debian keeps apart by machine.
         "-idirafter",
         f"/usr/include/{machine}-linux-gnu",
     )
+
+
+def _flags(folder: Path) -> tuple[str, ...]:
+    return (*language_flags(), f"-I{folder / 'include'}", f"-I{folder}")
 
 
 @lru_cache(maxsize=4)

@@ -77,12 +77,21 @@ def complete(header: str) -> str:
 def vmlinux_header(btf: Path = BTF, *, cache_folder: Path | None = None) -> Path:
     """The vmlinux.h of a kernel, from the cache or made now.
 
+    One that stands beside the BTF is what bpftool made of it elsewhere.
+
     Raises:
         Fault: UNSUPPORTED without BTF, MISSING_TOOL without bpftool, STATE, CHILD_FAILED.
     """
     header = cache.folder(cache_folder) / "btf" / btf_digest(btf) / "vmlinux.h"
     if not header.is_file():
-        dump = run(["bpftool", "btf", "dump", "file", btf, "format", "c"], timeout=_DUMP_LIMIT_S)
-        cache.write(header, complete(dump.text).encode())
+        made = btf.with_name("vmlinux.h")
+        if made.is_file():
+            text = made.read_text()
+        else:
+            dump = run(
+                ["bpftool", "btf", "dump", "file", btf, "format", "c"], timeout=_DUMP_LIMIT_S
+            )
+            text = dump.text
+        cache.write(header, complete(text).encode())
         cache.prune(header.parent.parent, keep=4)
     return header

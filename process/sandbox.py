@@ -73,6 +73,18 @@ def build_user_id() -> tuple[int, int] | None:
     return user.pw_uid, user.pw_gid
 
 
+def hand_out(folder: Path) -> None:
+    """Let the confined child, which is another user where we are root, into a folder.
+
+    By group, so that the service, which has neither CAP_CHOWN nor CAP_DAC_OVERRIDE, can hand the
+    folder out (it is a member) and read and remove what the child leaves in it.
+    """
+    user = build_user_id()
+    if user is not None:
+        os.chown(folder, -1, user[1])
+        folder.chmod(0o770)
+
+
 def sandboxed(
     argv: Sequence[str | Path],
     box: Sandbox,

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What callbacks may not do: other CPUs than there are, functions that belong elsewhere."""
+
+from collections.abc import Iterator
+
+from tree_sitter import Node
+
+from bpf.diagnostics import Diagnostic
+from bpf.static.findings import MOVES, Rule, argument, reach, say
+from bpf.static.paths import tests_null
+from bpf.static.syntax import INSERTS, Source, bare, constant, text_of, walk
+
+# Callbacks called for each wakeup, switch or tick.
+_HOT = ("select_cpu", "enqueue", "dequeue", "dispatch", "tick", "runnable", "running", "stopping",
+        "quiescent", "update_idle")  # fmt: skip
+_TASK_CALLBACKS = ("dequeue", "tick", "runnable", "running", "stopping", "quiescent", "enable",
+                   "disable", "set_weight", "set_cpumask", "init_task", "exit_task", "init",
+                   "cpu_online", "cpu_offline", "update_idle", "yield")  # fmt: skip
+
+
+def _cpus(source: Source) -> Iterator[Diagnostic]:
+    picks = ("scx_bpf_pick_idle_cpu", "scx_bpf_pick_idle_cpu_node", "scx_bpf_select_cpu_and")
+    for call in source.calls:
+        first = bare(argument(call, 0))
+        if call.name == "scx_bpf_kick_cpu" and first is not None:
+            if (
+                first.type == "call_expression"
+                and text_of(first.child_by_field_name("function")) in picks
+            ):
+                yield say(
+                    source, call.row, "error",
+                    "a CPU is kicked that may be none: no CPU need be idle (-EBUSY)",
+                    "keep it in a variable, and kick only `if (cpu >= 0)`",
+                )  # fmt: skip
+            elif (number := constant(source, first)) is not None and number < 0:
+                yield say(
+                    source, call.row, "error", f"there is no CPU {number}",
+                    "kick a CPU from 0 on, below scx_bpf_nr_cpu_ids()",
+                )  # fmt: skip
+    function = source.callback("select_cpu")
+    if function is None:
+        return
+    for node in walk(function.body):
+        if node.type != "return_statement" or not node.named_children:
+            continue
+        value = bare(node.named_children[0])
+        if value is None:
+            continue
+        if (
+            value.type == "call_expression"
+            and text_of(value.child_by_field_name("function")) in picks[:2]
+        ):
+            yield say(
+                source, node.start_point[0], "error",
+                "select_cpu may return -EBUSY, which is no CPU: then the kernel ejects the "
+                "scheduler",
+                "keep the result in a variable and return prev_cpu where it is negative",
+            )  # fmt: skip
+        elif (number := constant(source, value)) is not None and number < 0 and not _given_up(node):
+            yield say(
+                source, node.start_point[0], "error",
+                f"select_cpu returns {number}, which is no CPU", "return prev_cpu",
+            )  # fmt: skip
+
+
+def _given_up(node: Node) -> bool:
+    """Whether the scheduler has ended itself here, or lacks what it cannot do without."""
+    if text_of(node.prev_named_sibling).startswith(("scx_bpf_error", "scx_bpf_exit")):
+        return True
+    parent = node.parent
+    while parent is not None and parent.type in ("compound_statement", "if_statement"):
+        if parent.type == "if_statement" and tests_null(parent.child_by_field_name("condition")):
+            return True
+        parent = parent.parent
+    return False
+
+
+def _places(source: Source) -> Iterator[Diagnostic]:
+    """Functions in callbacks where the verifier refuses them."""
+    for member in (*_TASK_CALLBACKS, "select_cpu", "enqueue"):
+        function = source.callback(member)
+        if function is None:
+            continue
+        for call in reach(source, function, set()):
+            wrong = (call.name in INSERTS and member in _TASK_CALLBACKS) or (call.name in MOVES)
+            if wrong:
+                where = "dispatch" if call.name in MOVES else "select_cpu, enqueue or dispatch"
+                yield say(
+                    source, call.row, "error",
+                    f"{call.name}() is called from {member}, where the kernel does not allow it",
+                    f"call it from {where}",
+                )  # fmt: skip
+            elif call.name == "scx_bpf_create_dsq" and member not in (
+                "init", "init_task", "cpu_online", "cpu_offline"
+            ):  # fmt: skip
+                yield say(
+                    source, call.row, "error",
+                    f"a queue is created in {member}, which may not sleep",
+                    "create it in init: s32 BPF_STRUCT_OPS_SLEEPABLE(my_init)",
+                )  # fmt: skip
+
+
+def _printing(source: Source) -> Iterator[Diagnostic]:
+    for member in _HOT:
+        function = source.callback(member)
+        if function is None:
+            continue
+        for call in function.calls:
+            if call.name not in ("bpf_printk", "bpf_trace_printk", "bpf_trace_vprintk"):
+                continue
+            guarded = _guarded(call.node, function.body)
+            yield say(
+                source, call.row, "warning" if guarded else "error",
+                f"{call.name}() in {member} prints for every task that wakes or switches"
+                if not guarded else f"{call.name}() in {member} is slow",
+                "count in a map instead, or print under a condition that is rare",
+            )  # fmt: skip
+
+
+def _guarded(node: Node, body: Node) -> bool:
+    parent = node.parent
+    while parent is not None and parent != body:
+        if parent.type in ("if_statement", "conditional_expression"):
+            return True
+        parent = parent.parent
+    return False
+
+
+RULES: tuple[Rule, ...] = (
+    _cpus,
+    _places,
+    _printing,
+)

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The static check: what is wrong with a scheduler's source, before anything is built of it.
+
+The source is hostile. It is read once, within a limit, and everything that parses it runs in a
+confined child without privileges, network or files other than our headers.
+"""
+
+import json
+import re
+import shutil
+import stat
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+from bpf.clang import find_clang
+from bpf.diagnostics import Diagnostic
+from bpf.kit import language_flags
+from bpf.sources import files_of
+from process import Fault, FaultType, Limits, Sandbox, sandboxed
+from process.run import Completed
+
+_ROOT = Path(__file__).resolve().parents[2]
+# Emulated machines take fifteen times the 0.2 s that an ordinary scheduler takes.
+CHECK_LIMIT_S = 60.0
+_LIMITS = Limits(memory=2 << 30, cpu=30, file=16 << 20)
+# Isolated, so that nothing but these two folders is searched for code.
+_START = (
+    "import sys; sys.path += sys.argv[1:3]; from bpf.static.child import main; "
+    "sys.exit(main(sys.argv[3:]))"
+)
+_ABOUT_THE_SOURCE = (FaultType.BAD_NAME, FaultType.TOO_LARGE, FaultType.BAD_REQUEST)
+
+
+def check_source(source: Path, *, headers: Sequence[Path] = ()) -> tuple[Diagnostic, ...]:
+    """What is wrong with a source; errors first, and an error stops the candidate.
+
+    Nothing is read but `source` and `headers`, which it may include by name from beside it.
+
+    Raises:
+        Fault: NOT_FOUND, MISSING_TOOL, CHILD_FAILED where the sandbox does not work. What is wrong
+            with the source, its size or its kind of file included, is a diagnostic.
+    """
+    try:
+        files = files_of(source, source.name, headers)
+    except Fault as fault:
+        if fault.type not in _ABOUT_THE_SOURCE:
+            raise
+        file = "".join(each if each.isprintable() else "?" for each in source.name)
+        message = fault.what + (f": {fault.why}" if fault.why else "")
+        return (Diagnostic(file[:100], 0, 0, "error", message, fault.hint),)
+    return _examined(source.name, files)
+
+
+def _open_to_others(path: Path) -> bool:
+    """Whether the confined child, which is another user where we are root, can get there."""
+    return all(each.stat().st_mode & stat.S_IXOTH for each in (path, *path.parents))
+
+
+def _interpreter() -> Path:
+    """A Python of this version that the confined child may run."""
+    own = Path(sys.executable).resolve()
+    if _open_to_others(own):
+        return own
+    # One in somebody's home, as pyenv has it: the packages suit any other of the version.
+    return Path(f"/usr/bin/python{sys.version_info.major}.{sys.version_info.minor}")
+
+
+def _within_reach(folder: Path, packages: Sequence[str], place: Path) -> Path:
+    """The folder, or a copy of these packages where it is closed to others."""
+    if _open_to_others(folder):
+        return folder
+    for name in packages:
+        shutil.copytree(folder / name, place / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for each in (place, *place.rglob("*")):
+        each.chmod(0o755 if each.is_dir() else 0o644)
+    return place
+
+
+def _packages() -> Path:
+    """The folder of the parser's packages, which this process has no need to load."""
+    found = find_spec("tree_sitter")
+    if found is None or found.origin is None:
+        raise Fault(
+            FaultType.MISSING_TOOL,
+            "the parser for C is not installed",
+            hint="pip install tree-sitter tree-sitter-c",
+        )
+    return Path(found.origin).resolve().parents[1]
+
+
+def _examined(name: str, files: Mapping[str, bytes]) -> tuple[Diagnostic, ...]:
+    with tempfile.TemporaryDirectory(prefix="schedpilot-static-") as place:
+        Path(place).chmod(0o755)
+        try:
+            done = _run(name, files, Path(place))
+        except Fault as fault:
+            if fault.type is not FaultType.TIMEOUT:
+                raise
+            return (_too_much(name),)
+    if done.status != 0:
+        if re.match(r"(bwrap|setpriv|prlimit): ", done.error_text):
+            raise Fault(
+                FaultType.CHILD_FAILED,
+                "the static check could not be run in its sandbox",
+                why=done.error_text.strip().splitlines()[0],
+                hint="run `schedpilot doctor`: bubblewrap needs user namespaces",
+            )
+        if "MemoryError" in done.error_text or done.status < 0 or done.status > 128:
+            return (_too_much(name),)
+        raise Fault(
+            FaultType.CHILD_FAILED,
+            "the static check ended without an answer",
+            why=(done.error_text.strip().splitlines() or [f"status {done.status}"])[-1],
+            details=tuple(done.error_text.splitlines()[-20:]),
+        )
+    return tuple(Diagnostic(**each) for each in json.loads(done.stdout))
+
+
+def _run(name: str, files: Mapping[str, bytes], place: Path) -> Completed:
+    python = _interpreter()
+    code = _within_reach(_ROOT, ("bpf", "process"), place / "code")
+    packages = _within_reach(_packages(), ("tree_sitter", "tree_sitter_c"), place / "packages")
+    prefix = () if python.is_relative_to("/usr") else (python.parents[1],)
+    box = Sandbox(read=(*prefix, code, packages), limits=_LIMITS)
+    clang = find_clang().path
+    words: list[str | Path] = [python, "-I", "-B", "-c", _START, code, packages, clang, name]
+    text = json.dumps({each: data.decode("latin-1") for each, data in files.items()})
+    return sandboxed([*words, *language_flags()], box, timeout=CHECK_LIMIT_S, input=text.encode())
+
+
+def _too_much(name: str) -> Diagnostic:
+    return Diagnostic(
+        name,
+        0,
+        0,
+        "error",
+        "reading the source takes too much time or memory",
+        "write a smaller source, with macros that do not call one another",
+    )

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The part of the static check that reads hostile text; runs confined.
+
+Arguments are clang's path, the scheduler's name and clang's flags. Standard input is
+{file name: text}, of which one is the scheduler; standard output a list of diagnostics as JSON.
+"""
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+
+from bpf.diagnostics import MAX_MESSAGES, Diagnostic
+from bpf.static.expand import expand
+from bpf.static.lexical import check_characters, check_directives
+from bpf.static.names import available_headers
+from bpf.static.rules import check
+from bpf.static.syntax import DEEPEST, read, too_deep
+
+
+def examine(
+    name: str, files: Mapping[str, bytes], clang: str, flags: Sequence[str]
+) -> tuple[Diagnostic, ...]:
+    """All that is wrong with a source, nearest to its text first."""
+    found: list[Diagnostic] = []
+    includes = available_headers() | (set(files) - {name})
+    for each, data in files.items():
+        text, wrong = check_characters(data, each)
+        found += wrong or check_directives(text, each, includes=includes)
+    if any(each.severity == "error" for each in found):
+        return tuple(found[:MAX_MESSAGES])
+    expanded, wrong = expand(name, files, clang, tuple(flags))
+    if expanded is None:
+        return (*found, *wrong)
+    deep = too_deep(expanded)
+    if deep is not None:
+        file, line = expanded.place(deep)
+        message = f"brackets are nested more than {DEEPEST} deep"
+        return (*found, Diagnostic(file, line, 0, "error", message, "write it in smaller pieces"))
+    found += check(read(expanded))
+    found.sort(key=lambda each: each.severity != "error")
+    return tuple(found[:MAX_MESSAGES])
+
+
+def main(words: Sequence[str]) -> int:
+    clang, name, *flags = words
+    files = {each: text.encode("latin-1") for each, text in json.load(sys.stdin).items()}
+    print(json.dumps([asdict(each) for each in examine(name, files, clang, flags)]))
+    return 0

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A source after the preprocessor: its own lines, with their places, and nothing of headers."""
+
+import re
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from bpf.diagnostics import MAX_MESSAGES, Diagnostic, parse
+from bpf.paths import INCLUDE
+from process import Fault, FaultType, Limits, run
+
+VIEW = Path(__file__).resolve().parent / "view"
+# An ordinary scheduler expands to 100 KB in 20 ms.
+_LARGEST_BYTES = 8 << 20
+_LIMIT_S = 20.0
+_LIMITS = Limits(memory=1 << 30, cpu=10, file=_LARGEST_BYTES)
+_MARKER = re.compile(r'# (\d+) "((?:[^"\\]|\\.)*)"')
+BOMB = (
+    "what the source's macros expand to is too large",
+    "write out what is meant: macros that call macros grow by powers",
+)
+
+
+@dataclass(frozen=True)
+class Expanded:
+    """`lines` of the source's own files after expansion; `places` has file and line of each."""
+
+    lines: tuple[str, ...]
+    places: tuple[tuple[str, int], ...]
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self.lines) + "\n"
+
+    def place(self, row: int) -> tuple[str, int]:
+        return self.places[row] if row < len(self.places) else ("", 0)
+
+
+def expand(
+    name: str, files: Mapping[str, bytes], clang: str, flags: tuple[str, ...]
+) -> tuple[Expanded | None, tuple[Diagnostic, ...]]:
+    """Run the preprocessor. Without a result the diagnostics say why.
+
+    Args:
+        name: which of the files is the scheduler; the others are its own headers.
+        clang: the compiler's path.
+        flags: target and standard, as in the build.
+    """
+    with tempfile.TemporaryDirectory(prefix="schedpilot-static-") as place:
+        work = Path(place)
+        for each, data in files.items():
+            (work / each).write_bytes(data)
+        out = work / "expanded"
+        words: list[str | Path] = [clang, *flags, "-I", VIEW, "-I", INCLUDE, "-I.", "-E", name]
+        try:
+            done = run([*words, "-o", out], timeout=_LIMIT_S, limits=_LIMITS, cwd=work, check=False)
+        except Fault as fault:
+            if fault.type is not FaultType.TIMEOUT:
+                raise
+            return None, (Diagnostic(name, 0, 0, "error", *BOMB),)
+        if done.status != 0 or not out.is_file():
+            text = done.error_text.replace(f"{VIEW}/", "").replace(f"{INCLUDE}/", "")
+            said = tuple(each for each in parse(text) if each.line)
+            errors = tuple(each for each in said if each.severity == "error")[:MAX_MESSAGES]
+            return None, errors or (Diagnostic(name, 0, 0, "error", *BOMB),)
+        text = out.read_text("utf-8", "replace")
+    return _own(text, frozenset(files)), ()
+
+
+def _own(text: str, names: frozenset[str]) -> Expanded:
+    lines: list[str] = []
+    places: list[tuple[str, int]] = []
+    file, line = "", 0
+    for each in text.split("\n"):
+        marker = _MARKER.match(each)
+        if marker:
+            line = int(marker[1])
+            file = marker[2].removeprefix("./")
+            continue
+        if file in names and each.strip():
+            lines.append("" if each.lstrip().startswith("#pragma") else each)
+            places.append((file, line))
+        line += 1
+    return Expanded(tuple(lines), tuple(places))

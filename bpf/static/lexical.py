@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A source's characters and directives, before anything is included or expanded.
+
+Follows the C standard's translation phases as clang does them (gnu11), so that a directive that
+is split over lines or spelt with digraphs is seen for what it is. Pure.
+"""
+
+import bisect
+import re
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+from bpf.diagnostics import Diagnostic
+
+# Whoever asks what else is there, or when it was compiled, gets another program each time.
+_PROBES = {
+    "__has_include": "what headers there are is known: include <scx/common.bpf.h>",
+    "__has_include_next": "include <scx/common.bpf.h>",
+    "__has_embed": "leave it out: a scheduler holds no files",
+    "__INCLUDE_LEVEL__": "leave it out",
+    "__TIME__": "leave it out: the same source has to give the same object",
+    "__DATE__": "leave it out: the same source has to give the same object",
+    "__TIMESTAMP__": "leave it out: the same source has to give the same object",
+}
+ASSEMBLY = ("asm", "__asm", "__asm__")
+ASSEMBLY_FIX = (
+    "write it in C; barrier(), barrier_var(), __sink(), MEMBER_VPTR() and ARRAY_ELEM_PTR() of "
+    "<scx/common.bpf.h> do what assembly is used for in schedulers"
+)
+# Assembly without an instruction tells the compiler what it may not assume, and nothing else.
+BARRIER = re.compile(r'\s*(?:volatile|__volatile__)?\s*\(\s*""\s*[:)]')
+_DIRECTIVES = {
+    "include", "define", "undef", "if", "ifdef", "ifndef", "elif", "elifdef", "elifndef", "else",
+    "endif", "error", "warning", "pragma",
+}  # fmt: skip
+_REFUSED_DIRECTIVES = {
+    "embed": "leave it out: a scheduler holds no files",
+    "include_next": "use #include <scx/common.bpf.h>",
+    "import": "use #include <scx/common.bpf.h>",
+    "line": "leave it out: messages have to name the source's own lines",
+}
+# Of pragmas only those that change no section, symbol or header.
+_PRAGMA = re.compile(
+    r"\s*(?:once\b|unroll\b|nounroll\b|clang\s+(?:diagnostic|loop|fp)\b|GCC\s+(?:diagnostic|unroll)\b)"
+)
+_SPLICE = re.compile(r"\\[ \t\f\v]*\n")
+_TOKEN = re.compile(
+    r"""
+    (?P<comment>//[^\n]*|/\*.*?(?:\*/|\Z))
+  | (?P<raw>\b(?:u8|[uUL])?R")
+  | (?P<string>"(?:[^"\\\n]|\\.)*"?)
+  | (?P<char>'(?:[^'\\\n]|\\.)*'?)
+  | (?P<digraph>%:|<:|:>|<%|%>|\?\?[=/'()!<>-])
+  | (?P<word>[A-Za-z_$][\w$]*)
+  | (?P<hash>\#)
+  | (?P<number>\.?\d(?:[eEpP][+-]|[\w.])*)
+  | (?P<newline>\n)
+  | (?P<space>[ \t\f\v]+)
+  | (?P<other>.)
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_BLANK = re.compile(r"(?:[ \t\f\v]|//[^\n]*|/\*.*?(?:\*/|\Z))*", re.DOTALL)
+_HEADER = re.compile(r'<([^>\n]*)>|"([^"\n]*)"')
+# Controls, and characters that change the order or hide text on a screen (CVE-2021-42574).
+_HIDDEN = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
+
+
+# Takes a finding: place, what, remedy.
+_Error = Callable[[int, str, str], None]
+
+
+@dataclass(frozen=True)
+class _Text:
+    """A source with its lines joined; `joints` are the places where a newline was taken out."""
+
+    joined: str
+    newlines: tuple[int, ...]
+    joints: tuple[int, ...]
+
+    def line(self, at: int) -> int:
+        return 1 + bisect.bisect_left(self.newlines, at) + bisect.bisect_right(self.joints, at)
+
+
+def _spliced(text: str) -> _Text:
+    joints, parts, last, out = [], [], 0, 0
+    for found in _SPLICE.finditer(text):
+        parts.append(text[last : found.start()])
+        out += found.start() - last
+        joints.append(out)
+        last = found.end()
+    parts.append(text[last:])
+    joined = "".join(parts)
+    newlines = tuple(at for at, each in enumerate(joined) if each == "\n")
+    return _Text(joined, newlines, tuple(joints))
+
+
+def check_characters(data: bytes, file: str) -> tuple[str, tuple[Diagnostic, ...]]:
+    """The source as text with plain newlines, and what is wrong with its characters."""
+
+    def error(line: int, message: str, hint: str) -> tuple[Diagnostic, ...]:
+        return (Diagnostic(file, line, 0, "error", message, hint),)
+
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as bad:
+        line = data.count(b"\n", 0, bad.start) + 1
+        return "", error(line, "the source is not text in UTF-8", "write it in ASCII or UTF-8")
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    hidden = _HIDDEN.search(text)
+    if hidden:
+        line = text.count("\n", 0, hidden.start()) + 1
+        what = f"the source has the invisible character U+{ord(hidden[0]):04X}"
+        return "", error(line, what, "take it out; a source has to read as it compiles")
+    return text, ()
+
+
+def check_directives(text: str, file: str, *, includes: Collection[str]) -> tuple[Diagnostic, ...]:
+    """Directives and words that no scheduler has a need of.
+
+    Args:
+        text: as `check_characters` gave it.
+        includes: names of headers that may be included.
+    """
+    source = _spliced(text)
+    joined = source.joined
+    found: list[Diagnostic] = []
+
+    def error(at: int, message: str, hint: str) -> None:
+        found.append(Diagnostic(file, source.line(at), 0, "error", message, hint))
+
+    fresh = True  # nothing but blanks since the line began
+    at = 0
+    while at < len(joined):
+        token = _TOKEN.match(joined, at)
+        assert token is not None
+        kind, word, start = token.lastgroup, token[0], at
+        at = token.end()
+        match kind:
+            case "newline":
+                fresh = True
+                continue
+            case "space" | "comment":
+                continue
+            case "hash" if fresh:
+                at = _directive(joined, at, start, includes, error)
+            case "digraph":
+                what = "trigraph" if word.startswith("??") else "digraph"
+                error(start, f"the {what} {word} is used", "write the character itself")
+            case "raw":
+                error(start, "a raw string is used", "use an ordinary string")
+            case "word" if not (word in ASSEMBLY and BARRIER.match(joined, at)):
+                _word(word, start, error)
+        fresh = False
+    return tuple(found)
+
+
+def _word(word: str, start: int, error: _Error) -> None:
+    if word in ASSEMBLY:
+        error(start, f"inline assembly ({word})", ASSEMBLY_FIX)
+    elif word in _PROBES:
+        error(start, f"{word} is used, which no scheduler has a need of", _PROBES[word])
+    elif word in ("_Pragma", "__pragma"):
+        error(start, f"{word} is used", "write a #pragma, or leave it out")
+
+
+def _directive(joined: str, at: int, start: int, includes: Collection[str], error: _Error) -> int:
+    """Judge a directive whose `#` ends at `at`. Returns where reading goes on: in its line."""
+    at = _end(_BLANK, joined, at)
+    name = re.compile(r"[A-Za-z_]\w*|\d+").match(joined, at)
+    if name is None:
+        if at < len(joined) and joined[at] != "\n":
+            error(start, "a directive without a name", "take it out")
+        return at
+    at = name.end()
+    word = name[0]
+    if word == "include":
+        return _include(joined, at, start, includes, error)
+    if word == "pragma":
+        end = joined.find("\n", at)
+        end = len(joined) if end < 0 else end
+        if not _PRAGMA.match(joined, at, end):
+            error(
+                start,
+                f"#pragma {joined[at:end].strip()[:40]} is used",
+                "leave it out: only `#pragma unroll`, `clang loop` and `diagnostic` are allowed",
+            )
+        return end
+    if word in _REFUSED_DIRECTIVES or word.isdigit():
+        named = "line" if word.isdigit() else word
+        error(start, f"#{named} is used", _REFUSED_DIRECTIVES[named])
+    elif word not in _DIRECTIVES:
+        error(start, f"the directive #{word} is unknown", "take it out")
+    return at
+
+
+def _include(joined: str, at: int, start: int, includes: Collection[str], error: _Error) -> int:
+    at = _end(_BLANK, joined, at)
+    header = _HEADER.match(joined, at)
+    if header is None:
+        error(start, "an include whose name is computed", "name the header: <scx/common.bpf.h>")
+        return at
+    name = header[1] if header[1] is not None else header[2]
+    if name not in includes:
+        error(
+            start,
+            f"{name[:100]!r} may not be included",
+            "include <scx/common.bpf.h>, which has the kernel's types, libbpf's helpers and the "
+            "functions of sched_ext; nothing else is there",
+        )
+    return header.end()
+
+
+def _end(pattern: re.Pattern[str], text: str, at: int) -> int:
+    found = pattern.match(text, at)
+    return found.end() if found else at

@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Where tasks go: every queue is made and served, every way through enqueue queues once."""
+
+import re
+from collections.abc import Iterator
+
+from bpf.diagnostics import Diagnostic
+from bpf.static.findings import MOVES, Rule, argument, named, reach, say
+from bpf.static.paths import ways_through
+from bpf.static.syntax import CONSUMES, INSERTS, Call, Source, walk
+from bpf.static.values import values_of
+
+
+def _queues(source: Source) -> Iterator[Diagnostic]:
+    creates = named(source, frozenset({"scx_bpf_create_dsq"}))
+    consumes = named(source, CONSUMES)
+    inserts = named(source, INSERTS)
+    if not source.complete or not source.ops:
+        return
+    taken = _known(source, consumes, 0)
+    given = _known(source, inserts, 1)
+    made = _known(source, creates, 0)
+    for call in creates:
+        ids = values_of(source, call.function, argument(call, 0))
+        if ids is None:
+            if not consumes:
+                yield _unserved(source, call, "the queues that are created here")
+            continue
+        for each in sorted(ids - {name for name in ids if isinstance(name, str)}, key=str):
+            if taken is not None and each not in taken:
+                used = given is None or each in given
+                yield _unserved(source, call, f"the queue {each}", filled=used)
+    if made is None:
+        return
+    for call in inserts:
+        ids = values_of(source, call.function, argument(call, 1))
+        for each in sorted(ids or (), key=str):
+            if isinstance(each, int) and each not in made:
+                yield say(
+                    source, call.row, "error",
+                    f"tasks are put into the queue {each}, which is never created",
+                    f"call scx_bpf_create_dsq({each}, -1) in init, and return its error; or use "
+                    "SCX_DSQ_GLOBAL, which is there",
+                )  # fmt: skip
+
+
+def _unserved(source: Source, call: Call, what: str, *, filled: bool = True) -> Diagnostic:
+    message = f"nobody takes tasks out of {what}"
+    if filled:
+        message += "; tasks are put into it and they would wait for ever"
+    return say(
+        source,
+        call.row,
+        "error" if filled else "warning",
+        message,
+        "take from it in dispatch with scx_bpf_dsq_move_to_local(), or do not create it",
+    )
+
+
+def _known(source: Source, calls: list[Call], at: int) -> frozenset[int | str] | None:
+    """All that an argument may be in these calls; None where that cannot be told."""
+    found: set[int | str] = set()
+    for call in calls:
+        values = values_of(source, call.function, argument(call, at))
+        if values is None:
+            return None
+        found |= values
+    return frozenset(found)
+
+
+def _enqueue(source: Source) -> Iterator[Diagnostic]:
+    function = source.callback("enqueue")
+    if function is None or not source.complete:
+        return
+    ways = ways_through(source, function)
+    if ways is None:
+        return
+    hint = (
+        "insert the task on every way through enqueue: scx_bpf_dsq_insert(p, SCX_DSQ_GLOBAL, "
+        "SCX_SLICE_DFL, enq_flags) is right where nothing better is known"
+    )
+    reported: set[int] = set()
+    for way, row in ways.ends:
+        if not way.kept and row not in reported:
+            reported.add(row)
+            if way.doubted:
+                yield say(
+                    source, row, "warning",
+                    "enqueue returns here without queueing the task; should it ever, the task is "
+                    "lost",
+                    hint,
+                )  # fmt: skip
+            else:
+                yield say(
+                    source, row, "error",
+                    "enqueue ends here without queueing the task, which is lost then", hint,
+                )  # fmt: skip
+    twice = {way.inserts[:2] for way, _ in ways.ends if len(way.inserts) > 1}
+    for first, second in sorted(twice):
+        yield say(
+            source, second, "error",
+            f"the task is inserted a second time (first in line {source.place(first)[1]})",
+            "return after the first insert, or put the second one into an else",
+        )  # fmt: skip
+
+
+def _priority(source: Source) -> Iterator[Diagnostic]:
+    """Two queues served in a fixed order with nothing else in dispatch."""
+    function = source.callback("dispatch")
+    if function is None or not source.complete:
+        return
+    takes = [call for call in function.calls if call.name in MOVES]
+    others = [
+        each
+        for each in walk(function.body)
+        if each.type in ("update_expression", "assignment_expression", "for_statement",
+                         "while_statement", "do_statement", "switch_statement")
+    ]  # fmt: skip
+    helpers = [call for call in function.calls if call.name in source.functions]
+    ids = [values_of(source, function, argument(call, 0)) for call in takes]
+    if len(takes) < 2 or others or helpers or any(each is None for each in ids):
+        return
+    if re.search(r"bpf_timer_start|dsq_move\s*\(|dsq_vtime\s*=", source.expanded.text):
+        return
+    yield say(
+        source, takes[1].row, "warning",
+        "this queue is served only while the one before it is empty: who waits in it can starve",
+        "give it a turn after so many tasks of the other, or when its first has waited too long; "
+        "or use one queue ordered by vtime",
+    )  # fmt: skip
+
+
+def _results(source: Source) -> Iterator[Diagnostic]:
+    """Results that must be looked at and are thrown away."""
+    for call in source.calls:
+        parent = call.node.parent
+        if (
+            call.name == "scx_bpf_create_dsq"
+            and parent is not None
+            and parent.type == "expression_statement"
+        ):
+            yield say(
+                source, call.row, "warning",
+                "whether the queue could be created is not looked at",
+                "return the error: `s32 err = scx_bpf_create_dsq(id, -1); if (err) return err;`",
+            )  # fmt: skip
+
+
+def _leaks(source: Source) -> Iterator[Diagnostic]:
+    """Queues made for tasks that come and go, and never given back."""
+    if any(call.name == "scx_bpf_destroy_dsq" for call in source.calls):
+        return
+    for member in ("init_task", "enable", "cgroup_init"):
+        function = source.callback(member)
+        for call in reach(source, function, set()) if function else ():
+            if call.name == "scx_bpf_create_dsq":
+                yield say(
+                    source, call.row, "error",
+                    f"{member} creates a queue each time and nothing ever destroys one: kernel "
+                    "memory grows without end",
+                    "call scx_bpf_destroy_dsq() in the callback that ends it (exit_task, disable, "
+                    "cgroup_exit), or create a fixed set of queues in init",
+                )  # fmt: skip
+
+
+RULES: tuple[Rule, ...] = (
+    _queues,
+    _enqueue,
+    _priority,
+    _results,
+    _leaks,
+)

@@ -1,0 +1,340 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What the static check finds in a scheduler, and what it leaves alone."""
+
+import pytest
+
+from .sample import GOOD_ENQUEUE, HEAD, said, scheduler
+
+INSERT = "scx_bpf_dsq_insert(p, QUEUE, SCX_SLICE_DFL, enq_flags);"
+
+
+def test_a_good_scheduler_has_no_findings() -> None:
+    """One queue that is created, filled and served leaves nothing to say."""
+    assert said(scheduler()) == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "marked", "message", "remedy"),
+    [
+        # what may be in a source
+        (scheduler('\tasm volatile("r0 = 1");\n'), "asm", "inline assembly", "__sink()"),
+        (
+            scheduler("\tbpf_send_signal(9);\n" + GOOD_ENQUEUE),
+            "bpf_send_signal",
+            "bpf_send_signal() may not be called",
+            "smaller weight",
+        ),
+        (
+            scheduler("\tu64 x;\n\tbpf_probe_read_user(&x, 8, (void *)p);\n" + GOOD_ENQUEUE),
+            "bpf_probe_read_user",
+            "reads the memory of programs",
+            "p->comm",
+        ),
+        (
+            scheduler("\tbpf_get_stackid(p, p, 0);\n" + GOOD_ENQUEUE),
+            "bpf_get_stackid",
+            "may not be called",
+            "leave it out",
+        ),
+        (
+            scheduler(
+                "\tvfs_unlink(p);\n" + GOOD_ENQUEUE, before="int vfs_unlink(void *p) __ksym;"
+            ),
+            "vfs_unlink(p)",
+            "this kernel function is not for schedulers",
+            "<scx/common.bpf.h>",
+        ),
+        (
+            scheduler("\tlong (*call)(void *) = (void *)109;\n\tcall(p);\n" + GOOD_ENQUEUE),
+            "109",
+            "called by its number",
+            "by its name",
+        ),
+        (
+            scheduler("\t((long (*)(int))109)(9);\n" + GOOD_ENQUEUE),
+            "109",
+            "called by its number",
+            "by its name",
+        ),
+        (
+            scheduler(before='SEC("kprobe/do_exit") int other(void *ctx)\n{\n\treturn 0;\n}'),
+            "kprobe",
+            "the section 'kprobe/do_exit'",
+            "BPF_STRUCT_OPS()",
+        ),
+        (
+            scheduler(before="static void __attribute__((constructor)) first(void)\n{\n}"),
+            "constructor",
+            "the attribute 'constructor'",
+            "leave it out",
+        ),
+        # the scheduler itself
+        (HEAD + "int x;\n", "_license", "there is no scheduler", "SCX_OPS_DEFINE"),
+        (scheduler(members=".timeout_ms = 5000U"), "SCX_OPS_DEFINE", "has no name", '.name = "my'),
+        (
+            scheduler(members='.name = "my scheduler"'),
+            "SCX_OPS_DEFINE",
+            "no name for a scheduler",
+            "letters",
+        ),
+        (
+            scheduler(members='.timeout_ms = 60000U, .name = "sample"'),
+            "SCX_OPS_DEFINE",
+            "more than the kernel accepts",
+            "30000",
+        ),
+        (
+            scheduler().replace('char _license[] SEC("license") = "GPL";\n', ""),
+            "SCX_OPS_DEFINE",
+            "there is no licence",
+            '"GPL"',
+        ),
+        (scheduler().replace('"GPL"', '"MIT"'), '"MIT"', "the licence 'MIT'", '"GPL"'),
+        # queues
+        (
+            scheduler(dispatch="\n"),
+            "scx_bpf_create_dsq",
+            "nobody takes tasks out of the queue",
+            "scx_bpf_dsq_move_to_local()",
+        ),
+        (
+            scheduler(
+                "\tscx_bpf_dsq_insert(p, p->pid & 1 ? QUEUE : 8, SCX_SLICE_DFL, enq_flags);\n",
+                init="\treturn scx_bpf_create_dsq(QUEUE, -1) ?: scx_bpf_create_dsq(8, -1);\n",
+            ),
+            "scx_bpf_create_dsq",
+            "nobody takes tasks out of the queue 8",
+            "in dispatch",
+        ),
+        (
+            scheduler("\tscx_bpf_dsq_insert(p, 9, SCX_SLICE_DFL, enq_flags);\n"),
+            "p, 9",
+            "the queue 9, which is never created",
+            "scx_bpf_create_dsq(9, -1)",
+        ),
+        (
+            scheduler("\tscx_bpf_create_dsq(8, -1);\n" + GOOD_ENQUEUE),
+            "create_dsq(8",
+            "a queue is created in enqueue",
+            "create it in init",
+        ),
+        # every way through enqueue
+        (
+            scheduler(f"\tif (p->flags & PF_KTHREAD)\n\t\treturn;\n\t{INSERT}\n"),
+            "return;",
+            "without queueing the task",
+            "SCX_DSQ_GLOBAL",
+        ),
+        (
+            scheduler(f"\tif (enq_flags & SCX_ENQ_WAKEUP)\n\t\t{INSERT}\n"),
+            "}\n\nvoid BPF_STRUCT_OPS(sample_dispatch",
+            "without queueing the task",
+            "SCX_DSQ_GLOBAL",
+        ),
+        (
+            scheduler(
+                "\tswitch (p->scx.weight) {\n\tcase 100:\n"
+                f"\t\t{INSERT}\n\t\tbreak;\n\tcase 200:\n\t\t{INSERT}\n\t}}\n"
+            ),
+            "}\n\nvoid BPF_STRUCT_OPS(sample_dispatch",
+            "without queueing the task",
+            "SCX_DSQ_GLOBAL",
+        ),
+        (
+            scheduler(f"\tif (p->flags & PF_KTHREAD)\n\t\t{INSERT}\n\t{INSERT} /* again */\n"),
+            "/* again */",
+            "inserted a second time",
+            "return after the first",
+        ),
+        # slices
+        (
+            scheduler("\tscx_bpf_dsq_insert(p, QUEUE, SCX_SLICE_INF, enq_flags);\n"),
+            "SCX_SLICE_INF",
+            "the slice is endless",
+            "SCX_SLICE_DFL",
+        ),
+        (
+            scheduler(
+                "\tscx_bpf_dsq_insert(p, QUEUE, slice_ns, enq_flags);\n",
+                before="const volatile u64 slice_ns = 60ULL * 1000 * 1000 * 1000;",
+            ),
+            "QUEUE, slice_ns",
+            "a slice of 60 s",
+            "1 to 20 ms",
+        ),
+        # CPUs
+        (
+            scheduler(
+                GOOD_ENQUEUE
+                + "\tscx_bpf_kick_cpu(scx_bpf_pick_idle_cpu(p->cpus_ptr, 0), SCX_KICK_IDLE);\n"
+            ),
+            "scx_bpf_kick_cpu",
+            "a CPU is kicked that may be none",
+            "if (cpu >= 0)",
+        ),
+        (
+            scheduler(select="\treturn scx_bpf_pick_idle_cpu(p->cpus_ptr, 0);\n"),
+            "return scx_bpf_pick_idle_cpu",
+            "-EBUSY",
+            "prev_cpu",
+        ),
+        (scheduler(select="\treturn -1;\n"), "return -1", "no CPU", "prev_cpu"),
+        # places
+        (
+            scheduler("\tscx_bpf_dsq_move_to_local(QUEUE, 0);\n" + GOOD_ENQUEUE),
+            "move_to_local(QUEUE, 0);\n\tscx_bpf_dsq_insert",
+            "called from enqueue",
+            "call it from dispatch",
+        ),
+        # loops, memory, printing
+        (
+            scheduler(GOOD_ENQUEUE + "\twhile (1)\n\t\tp->scx.slice++;\n"),
+            "while (1)",
+            "this loop never ends",
+            "bpf_for",
+        ),
+        (
+            scheduler(GOOD_ENQUEUE + "\tp->scx.slice = p->scx.slice / 0;\n"),
+            "/ 0",
+            "division by zero",
+            "not 0",
+        ),
+        (
+            scheduler(
+                before="struct {\n\t__uint(type, BPF_MAP_TYPE_HASH);\n"
+                "\t__uint(max_entries, 1 << 26);\n\t__type(key, u32);\n\t__type(value, u64);\n"
+                '} big SEC(".maps");'
+            ),
+            "struct {",
+            "MiB of kernel memory",
+            "task storage",
+        ),
+        (
+            scheduler('\tbpf_printk("%d", p->pid);\n' + GOOD_ENQUEUE),
+            "bpf_printk",
+            "prints for every task",
+            "count in a map",
+        ),
+    ],
+)
+def test_a_mistake_is_named_with_its_line_and_remedy(
+    text: str, marked: str, message: str, remedy: str
+) -> None:
+    """Each finding is an error at the line of the cause, and says what to do."""
+    errors = [each for each in said(text) if each.severity == "error"]
+    line = text.count("\n", 0, text.index(marked)) + 1
+    found = [each for each in errors if message in each.message]
+    assert found, errors
+    assert {(each.file, each.line) for each in found} == {("sample.bpf.c", line)}
+    assert remedy in found[0].hint
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (scheduler(f"\tif (!p)\n\t\treturn;\n\t{INSERT}\n"), "should it ever"),
+        (
+            scheduler(
+                GOOD_ENQUEUE + "\tp->scx.slice = 1000000 / waiting(p);\n",
+                before="static u64 waiting(struct task_struct *p)\n{\n"
+                "\tu64 nr = scx_bpf_dsq_nr_queued(QUEUE);\n\treturn 1000 / nr;\n}",
+            ),
+            "divisor 'nr' is not tested",
+        ),
+        (
+            scheduler("\tscx_bpf_dsq_insert(p, QUEUE, 20, enq_flags);\n"),
+            "slices are in nanoseconds",
+        ),
+        (
+            scheduler(
+                "\tscx_bpf_dsq_insert(p, enq_flags & 1 ? QUEUE : 8, SCX_SLICE_DFL, enq_flags);\n",
+                dispatch="\tif (scx_bpf_dsq_move_to_local(QUEUE, 0))\n\t\treturn;\n"
+                "\tscx_bpf_dsq_move_to_local(8, 0);\n",
+                init="\treturn scx_bpf_create_dsq(QUEUE, -1) ?: scx_bpf_create_dsq(8, -1);\n",
+            ),
+            "only while the one before it is empty",
+        ),
+        (
+            scheduler(init="\tscx_bpf_create_dsq(QUEUE, -1);\n\treturn 0;\n"),
+            "is not looked at",
+        ),
+        (
+            scheduler(before='SEC("tp_btf/sched_switch") int seen(void *ctx)\n{\n\treturn 0;\n}'),
+            "is never attached",
+        ),
+    ],
+)
+def test_what_may_be_meant_is_a_warning(text: str, message: str) -> None:
+    """What can be right in some scheduler is told, and stops none."""
+    found = said(text)
+    assert [each.severity for each in found] == ["warning"]
+    assert message in found[0].message
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        # queued into what the scheduler keeps itself
+        scheduler(
+            "\tu32 pid = p->pid;\n\tif (bpf_map_push_elem(&waiting, &pid, 0))\n\t\t"
+            + INSERT
+            + "\n",
+            before="struct {\n\t__uint(type, BPF_MAP_TYPE_QUEUE);\n\t__uint(max_entries, 4096);\n"
+            '\t__type(value, u32);\n} waiting SEC(".maps");',
+        ),
+        # by a function of its own, whose queue is an argument
+        scheduler(
+            "\tput(p, QUEUE, enq_flags);\n",
+            before="static void put(struct task_struct *p, u64 id, u64 flags)\n{\n"
+            "\tscx_bpf_dsq_insert(p, id, SCX_SLICE_DFL, flags);\n}",
+        ),
+        # served by a loop over numbers
+        scheduler(
+            dispatch="\tint i;\n\n\tbpf_for(i, 0, 8) {\n"
+            "\t\tif (scx_bpf_dsq_move_to_local(i, 0))\n\t\t\treturn;\n\t}\n"
+        ),
+        # served by an iterator
+        scheduler(
+            dispatch="\tstruct task_struct *p;\n\n\tbpf_for_each(scx_dsq, p, QUEUE, 0)\n"
+            "\t\tscx_bpf_dsq_move(BPF_FOR_EACH_ITER, p, SCX_DSQ_LOCAL, 0);\n"
+        ),
+        # an end with a word is not a lost task
+        scheduler(
+            '\tif (!p->scx.weight) {\n\t\tscx_bpf_error("no weight");\n\t\treturn;\n\t}\n\t'
+            + INSERT
+            + "\n"
+        ),
+        # one insert on each of two ways
+        scheduler(
+            f"\tif (p->flags & PF_KTHREAD) {{\n\t\t{INSERT}\n\t\treturn;\n\t}}\n\t{INSERT}\n"
+        ),
+        scheduler(f"\tif (p->flags & PF_KTHREAD)\n\t\t{INSERT}\n\telse\n\t\t{INSERT}\n"),
+        # endless slices that something ends
+        scheduler(
+            "\tscx_bpf_dsq_insert(p, QUEUE, SCX_SLICE_INF, enq_flags);\n"
+            "\tscx_bpf_kick_cpu(scx_bpf_task_cpu(p), SCX_KICK_PREEMPT);\n"
+        ),
+        # an error under a test for what is always there
+        scheduler(select="\tif (!p)\n\t\treturn -ESRCH;\n\treturn prev_cpu;\n"),
+        # a barrier is no assembly
+        scheduler('\tasm volatile("" ::: "memory");\n' + GOOD_ENQUEUE),
+        # a divisor that is looked at, or is more than 0 by its form
+        scheduler(GOOD_ENQUEUE + "\tu64 n = p->pid;\n\tif (n)\n\t\tp->scx.slice /= n;\n"),
+        scheduler(GOOD_ENQUEUE + "\tp->scx.slice /= scx_bpf_dsq_nr_queued(QUEUE) + 1;\n"),
+    ],
+)
+def test_what_is_right_is_left_alone(text: str) -> None:
+    """Other ways of doing the same are not called mistakes."""
+    assert [each for each in said(text) if each.severity == "error"] == []
+
+
+def test_lines_are_the_sources_own() -> None:
+    """A macro over several lines, a long comment and a splice before it move no finding."""
+    text = scheduler(
+        before="#define TWO(x) \\\n\t(x) + \\\n\t(x)\n/*\n * long\n */\n"
+        "static int a = TWO(\n\t1\n);\n"
+        "static int b = 1 + \\\n\t2;",
+        dispatch="\tif (cpu)\n\t\tbpf_send_signal(9);\n\tscx_bpf_dsq_move_to_local(QUEUE, 0);\n",
+    )
+    found = said(text)
+    assert [each.line for each in found] == [text[: text.index("bpf_send")].count("\n") + 1]
