@@ -6,29 +6,31 @@ ours in place of libbpf's. It is as hostile as ever: clang runs confined, and so
 """
 
 import fcntl
-import os
 import re
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bpf import cache
-from bpf.build import MAX_SOURCE_BYTES
-from bpf.clang import Clang, find_clang
+from bpf.build import starts_with_common
+from bpf.clang import find_clang
 from bpf.diagnostics import Diagnostic, parse
 from bpf.kit import Kit, digest, kit_for, known_names
+from bpf.sources import (
+    COMPILE_LIMIT_S,
+    Compiled,
+    build_failed,
+    compile_confined,
+    files_of,
+    name_of,
+)
 from bpf.vmlinux import BTF
-from process import Fault, FaultType, Limits, Sandbox, run, sandboxed
+from process import Fault, FaultType, run
 from process.run import tail
-from process.sandbox import build_user_id
 
 _PACKAGE = Path(__file__).resolve().parent
-COMPILE_LIMIT_S = 120.0
-_LIMITS = Limits(memory=4 << 30, cpu=100, file=64 << 20)
-_KEPT_ENGINES = 4
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,100}")
+_KEPT_ENGINES = 6
 
 # What the kernel's types need, native or not.
 _KERNEL_FLAGS = (
@@ -39,16 +41,19 @@ _KERNEL_FLAGS = (
     "-Wno-missing-declarations",
     "-O2",
 )
+_LINK_FLAGS = (
+    "-shared",
+    "-nostdlib",
+    # The candidate's own names before the engine's.
+    "-Wl,-Bsymbolic",
+    "-Wl,-z,noexecstack",
+)
 _CANDIDATE_FLAGS = (
     *_KERNEL_FLAGS,
     "-g1",
     "-fPIC",
-    "-shared",
-    "-nostdlib",
-    # No meaning for libc's names, and the candidate's own before the engine's.
+    # No meaning for libc's names.
     "-ffreestanding",
-    "-Wl,-Bsymbolic",
-    "-Wl,-z,noexecstack",
     # BPF wraps where C leaves it open, and dividing by zero is caught.
     "-fwrapv",
     "-fno-strict-aliasing",
@@ -57,6 +62,9 @@ _CANDIDATE_FLAGS = (
     # code is the same.
     "-D__bpf__=1",
     "-D__BPF__=1",
+    "-D__BPF_CPU_VERSION__=3",
+    "-D__BPF_FEATURE_ADDR_SPACE_CAST=1",
+    "-D__BPF_FEATURE_MAY_GOTO=1",
     *(f"-U{name}" for name in ("__x86_64__", "__x86_64", "__amd64__", "__amd64", "__aarch64__")),
     *(f"-U{name}" for name in ("__linux__", "__linux", "linux", "__gnu_linux__", "__unix__")),
     "-w",
@@ -64,16 +72,33 @@ _CANDIDATE_FLAGS = (
     "-fno-caret-diagnostics",
     "-ferror-limit=20",
 )
+# Addresses in both, since they share memory; what C leaves undefined in the candidate alone.
+# Callbacks are called through one type for all, and dividing by zero is caught either way.
+_SANITIZED_ENGINE = ("-fsanitize=address", "-fno-omit-frame-pointer")
+_SANITIZED_CANDIDATE = (
+    "-fsanitize=address,undefined",
+    "-fno-sanitize=function,integer-divide-by-zero,alignment,vptr",
+    "-fno-omit-frame-pointer",
+    # Which the engine has.
+    "-fno-sanitize-link-runtime",
+)
+# The last to come of those that the engine uses (7.3).
+_NEWEST_TYPE = b"struct scx_enable_args {"
 _UNDECLARED = re.compile(r"call to undeclared (?:library )?function '(\w+)'")
 
 
 @dataclass(frozen=True)
 class Engine:
-    """The engine for one kernel's types, and the headers that a candidate is compiled with."""
+    """The engine for one kernel's types, and the headers that a candidate is compiled with.
+
+    `types` are the kernel's, precompiled; nine tenths of a candidate's compilation.
+    """
 
     program: Path
     shim: Path
     kit: Kit
+    types: Path
+    sanitized: bool
 
 
 @dataclass(frozen=True)
@@ -103,19 +128,7 @@ class NativeBuild:
                 why=f"not modelled: {', '.join(f'{name}()' for name in self.not_modelled)}",
                 hint="do without, or try it in the lab",
             )
-        errors = [each for each in self.diagnostics if each.severity == "error"]
-        first = errors[0] if errors else Diagnostic("", 0, 0, "error", "clang failed")
-        raise Fault(
-            FaultType.BUILD_FAILED,
-            "the scheduler does not compile natively",
-            where=f"{first.file}:{first.line}:{first.column}" if first.file else "",
-            why=first.message,
-            hint=first.hint or "see the messages",
-            details=tuple(
-                f"{each.file}:{each.line}:{each.column}: {each.severity}: {each.message}"
-                for each in self.diagnostics
-            ),
-        )
+        raise build_failed("the scheduler does not compile natively", self.diagnostics)
 
 
 def _sources() -> list[tuple[str, bytes]]:
@@ -123,41 +136,46 @@ def _sources() -> list[tuple[str, bytes]]:
     return [(str(path.relative_to(_PACKAGE)), path.read_bytes()) for path in files]
 
 
-def engine_for(btf: Path = BTF, *, cache_folder: Path | None = None) -> Engine:
+def engine_for(
+    btf: Path = BTF, *, cache_folder: Path | None = None, sanitize: bool = False
+) -> Engine:
     """The engine, compiled when it is not in the cache.
 
     It reads and writes the kernel's own struct task_struct, so there is one for each kernel.
+    With `sanitize` it watches addresses, its own and a candidate's of the same kind.
 
     Raises:
-        Fault: MISSING_TOOL, UNSUPPORTED without BTF, STATE, CHILD_FAILED.
+        Fault: MISSING_TOOL, UNSUPPORTED without BTF or with an older kernel's, STATE, CHILD_FAILED.
     """
     clang = find_clang()
     kit = kit_for(clang, btf, cache_folder)
     sources = _sources()
-    key = digest(kit.key, *_KERNEL_FLAGS, *(part for pair in sources for part in pair))
+    flags = (*_KERNEL_FLAGS, *(_SANITIZED_ENGINE if sanitize else ()))
+    key = digest(kit.key, *flags, *(part for pair in sources for part in pair))
     folder = cache.folder(cache_folder) / "simulators" / key
-    made = Engine(folder / "simulate", folder / "shim", kit)
+    made = Engine(folder / "simulate", folder / "shim", kit, folder / "types.pch", sanitize)
     if not (folder / "done").is_file():
         cache.make(folder)
         with (folder / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not (folder / "done").is_file():
-                _make_engine(clang, kit, folder, sources)
+                _make_engine([clang.path, *flags], made, folder, sources)
         cache.prune(folder.parent, keep=_KEPT_ENGINES)
     return made
 
 
-def _make_engine(clang: Clang, kit: Kit, folder: Path, sources: list[tuple[str, bytes]]) -> None:
+def _make_engine(
+    compiler: list[str], engine: Engine, folder: Path, sources: list[tuple[str, bytes]]
+) -> None:
     for name, data in sources:
         cache.write(folder / name, data)
     units = sorted(name for name, _ in sources if name.endswith(".c"))
     new = folder / "simulate.new"
     done = run(
         [
-            clang.path,
-            *_KERNEL_FLAGS,
+            *compiler,
             "-g1",
-            f"-I{kit.folder}",
+            f"-I{engine.kit.folder}",
             *units,
             "-o",
             new,
@@ -168,39 +186,36 @@ def _make_engine(clang: Clang, kit: Kit, folder: Path, sources: list[tuple[str, 
         cwd=folder,
         check=False,
     )
+    if done.status != 0 and _NEWEST_TYPE not in (engine.kit.folder / "vmlinux.h").read_bytes():
+        raise Fault(
+            FaultType.UNSUPPORTED,
+            "the simulator cannot be built for this kernel",
+            why="it needs the types of a kernel from 7.3 on",
+            hint="the other gates do without; or name another kernel's types (--btf)",
+        )
     if done.status != 0:
         raise Fault(
             FaultType.CHILD_FAILED,
             "the simulator's engine does not compile",
             where=str(folder / "engine"),
-            hint="apt install libbpf-dev; if it is there, this kernel's types are too different",
+            hint="apt install libbpf-dev, and libclang-rt-dev for sanitizers",
             details=tail(done.stderr),
         )
     new.chmod(0o755)
     new.replace(folder / "simulate")
+    # Without it builds are slower, and still right.
+    header: list[str | Path] = [
+        "-x",
+        "c-header",
+        engine.kit.folder / "all.h",
+        "-o",
+        folder / "types.new",
+    ]
+    made = run([*_words(engine), *header], timeout=COMPILE_LIMIT_S, check=False)
+    if made.status == 0:
+        (folder / "types.new").chmod(0o644)
+        (folder / "types.new").replace(engine.types)
     cache.write(folder / "done", done.stderr)
-
-
-def _read(source: Path | str) -> bytes:
-    data = source.encode("utf-8", "surrogatepass") if isinstance(source, str) else b""
-    if isinstance(source, Path):
-        with source.open("rb") as file:
-            data = file.read(MAX_SOURCE_BYTES + 1)
-    if len(data) > MAX_SOURCE_BYTES:
-        raise Fault(
-            FaultType.TOO_LARGE,
-            "the source is too large",
-            why=f"a scheduler's source may have {MAX_SOURCE_BYTES >> 20} MiB",
-        )
-    return data
-
-
-def hand_out(folder: Path) -> None:
-    """Let the confined child, which is another user where we are root, into a folder."""
-    user = build_user_id()
-    if user is not None:
-        os.chown(folder, -1, user[1])
-        folder.chmod(0o770)
 
 
 def build_native(
@@ -211,6 +226,7 @@ def build_native(
     headers: Sequence[Path] = (),
     btf: Path = BTF,
     cache_folder: Path | None = None,
+    sanitize: bool = False,
 ) -> NativeBuild:
     """Compile one scheduler for the simulator.
 
@@ -219,25 +235,23 @@ def build_native(
         out_dir: gets `NAME.so`; made when missing.
         name: file name for messages and the library; by default the source's.
         headers: files that the source includes by name from beside it.
+        sanitize: with the address and undefined-behaviour sanitizers; for `simulate` with the same.
 
     Raises:
-        Fault: TOO_LARGE, BAD_NAME, MISSING_TOOL, UNSUPPORTED without BTF, STATE, TIMEOUT,
-            CHILD_FAILED. A source that does not compile is a result and not a fault.
+        Fault: TOO_LARGE, BAD_NAME, NOT_FOUND, MISSING_TOOL, UNSUPPORTED without BTF, STATE,
+            TIMEOUT, CHILD_FAILED. A source that does not compile is a result and not a fault.
     """
     start = time.monotonic()
-    name = name or (source.name if isinstance(source, Path) else "candidate.bpf.c")
-    for each, end in ((name, ".c"), *((header.name, ".h") for header in headers)):
-        if not _NAME.fullmatch(each) or not each.endswith(end):
-            raise Fault(FaultType.BAD_NAME, f"{each!r} is no file name for a source")
-    engine = engine_for(btf, cache_folder=cache_folder)
-    files = {header.name: _read(header) for header in headers} | {name: _read(source)}
-    data, said = _compile(engine, name, files)
-    diagnostics, missing = _explain(parse(said, known=known_names()))
+    name = name_of(source, name)
+    files = files_of(source, name, headers)
+    engine = engine_for(btf, cache_folder=cache_folder, sanitize=sanitize)
+    done = _compile(engine, name, files)
+    diagnostics, missing = _explain(parse(done.said, known=known_names()))
     library = None
-    if data is not None:
+    if done.data is not None:
         out_dir.mkdir(parents=True, exist_ok=True)
         library = out_dir / f"{name.removesuffix('.c').removesuffix('.bpf')}.so"
-        library.write_bytes(data)
+        library.write_bytes(done.data)
     return NativeBuild(library, diagnostics, missing, time.monotonic() - start)
 
 
@@ -260,34 +274,26 @@ def _explain(
     return tuple(told), tuple(missing)
 
 
-def _compile(engine: Engine, name: str, files: dict[str, bytes]) -> tuple[bytes | None, str]:
-    """Run clang in the sandbox. Returns the library and what clang said."""
+def _words(engine: Engine) -> list[str | Path]:
+    """The compiler and all that decides what code becomes of a source."""
     kit = engine.kit
-    with tempfile.TemporaryDirectory(prefix="schedpilot-native-") as place:
-        work = Path(place)
-        out = work / "out.so"
-        for path, data in {work / each: data for each, data in files.items()}.items():
-            path.write_bytes(data)
-            path.chmod(0o644)
-        out.write_bytes(b"")
-        out.chmod(0o666)
-        hand_out(work)
-        flags = [each for each in kit.flags if each.startswith("-D__TARGET_ARCH_")]
-        includes = [f"-I{engine.shim}", f"-I{kit.folder}/include", f"-I{kit.folder}", "-I."]
-        words = [find_clang().path, *_CANDIDATE_FLAGS, *flags, *includes, name, "-o", out.name]
-        box = Sandbox(read=(kit.folder, engine.shim), write=(work,), cwd=work, limits=_LIMITS)
-        done = sandboxed(words, box, timeout=COMPILE_LIMIT_S)
-        said = done.error_text
-        for folder in (f"{kit.folder}/include/", f"{kit.folder}/", f"{engine.shim}/"):
-            said = said.replace(folder, "")
-        if done.status == 0 and out.is_file() and not out.is_symlink():
-            return out.read_bytes(), said
-        if re.match(r"(bwrap|setpriv|prlimit): ", said) or not said.strip():
-            raise Fault(
-                FaultType.CHILD_FAILED,
-                "clang could not be run in its sandbox",
-                why=said.strip().splitlines()[0] if said.strip() else f"status {done.status}",
-                hint="run `schedpilot doctor`: bubblewrap needs user namespaces",
-                details=tail(done.stderr),
-            )
-        return None, said
+    return [
+        find_clang().path,
+        *_CANDIDATE_FLAGS,
+        *(_SANITIZED_CANDIDATE if engine.sanitized else ()),
+        *(each for each in kit.flags if each.startswith("-D__TARGET_ARCH_")),
+        f"-I{engine.shim}",
+        f"-I{kit.folder}/include",
+        f"-I{kit.folder}",
+    ]
+
+
+def _compile(engine: Engine, name: str, files: dict[str, bytes]) -> Compiled:
+    words = [*_words(engine), *_LINK_FLAGS, "-I.", name]
+    read = (engine.kit.folder, engine.shim, engine.types)
+    if engine.types.is_file() and starts_with_common(files[name]):
+        done = compile_confined([*words, "-include-pch", engine.types], files, read)
+        # A compiler or library was replaced under the cache: do without it.
+        if done.data is not None or not re.search(r"precompiled|PCH|AST file", done.said):
+            return done
+    return compile_confined(words, files, read[:2])

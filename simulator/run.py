@@ -4,7 +4,7 @@
 import re
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from pathlib import Path
 
@@ -13,13 +13,16 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from bpf.vmlinux import BTF
 from process import Fault, FaultType, Limits, Sandbox, sandboxed
 from process.run import tail
-from simulator.build import engine_for, hand_out
+from process.sandbox import hand_out
+from simulator.build import engine_for
 from simulator.scenario import Scenario
 
+# Where a candidate crashed, in the messages of the engine.
+_ADDRESS = re.compile(rb" at \+(0x[0-9a-f]{1,16})")
 # Wall time of one simulation. A good candidate takes about a second for a usual scenario.
 RUN_LIMIT_S = 120.0
 _LIMITS = Limits(memory=4 << 30, cpu=100, file=64 << 20)
-_SET = re.compile(r"[A-Za-z_]\w{0,100}=(?:true|false|-?\d{1,20})")
+_SET = re.compile(r"[A-Za-z_]\w{0,100}(?:\[\d{1,4}\]|\.max_entries)?=(?:true|false|-?\d{1,20})")
 
 
 class Ended(IntEnum):
@@ -32,6 +35,7 @@ class Ended(IntEnum):
     ERROR = 1024
     ERROR_BY_ITSELF = 1025
     STALL = 1026
+    REENQUEUED = 1027
 
 
 class _Figures(BaseModel):
@@ -39,12 +43,16 @@ class _Figures(BaseModel):
 
 
 class Ejection(_Figures):
-    """How the candidate was ended before its time; the message has the kernel's words."""
+    """How the candidate was ended before its time; the message has the kernel's words.
+
+    `dump` is what its own dump callbacks said after an error.
+    """
 
     kind: Ended
     code: int
     at_ns: int
     message: str
+    dump: str = ""
 
 
 class GroupFigures(_Figures):
@@ -73,7 +81,10 @@ class GroupFigures(_Figures):
 
 
 class Figures(_Figures):
-    """The whole machine's, and those of each group in the order of the scenario."""
+    """The whole machine's, and those of each group in the order of the scenario.
+
+    `trace_cut_ns`: the trace ends there, since it was too large; None where it is whole.
+    """
 
     scheduler: str
     seed: int
@@ -84,6 +95,7 @@ class Figures(_Figures):
     switches: int
     events: int
     ringbuf_bytes: int
+    trace_cut_ns: int | None = None
     ejection: Ejection | None
     groups: tuple[GroupFigures, ...]
 
@@ -95,7 +107,8 @@ class Figures(_Figures):
 class Candidate:
     """A scheduler as the simulator takes it: native code, and the BPF object of the same source.
 
-    `parameters` set global variables of the scheduler before it starts.
+    `parameters` set global variables of the scheduler before it starts, as its userspace would:
+    `name`, `name[index]`, or `map.max_entries`.
     """
 
     library: Path
@@ -109,8 +122,16 @@ def simulate(
     *,
     btf: Path = BTF,
     cache_folder: Path | None = None,
+    perfetto: Path | None = None,
+    sanitize: bool = False,
+    limit_s: float = RUN_LIMIT_S,
 ) -> Figures:
     """Run a candidate, or the model of the kernel's own scheduler where it is None.
+
+    Args:
+        perfetto: gets a trace for ui.perfetto.dev.
+        sanitize: end the candidate at its first bad access; its library has to be built so too.
+        limit_s: wall time after which it is given up.
 
     Raises:
         Fault: BAD_REQUEST for a scenario out of bounds, BAD_PARAMETER, TIMEOUT, CHILD_FAILED,
@@ -118,7 +139,15 @@ def simulate(
     """
     try:
         return Figures.model_validate_json(
-            run_engine(candidate, scenario, btf=btf, cache_folder=cache_folder)
+            run_engine(
+                candidate,
+                scenario,
+                btf=btf,
+                cache_folder=cache_folder,
+                perfetto=perfetto,
+                sanitize=sanitize,
+                limit_s=limit_s,
+            )
         )
     except ValidationError as error:
         raise Fault(
@@ -135,6 +164,9 @@ def run_engine(
     *,
     btf: Path = BTF,
     cache_folder: Path | None = None,
+    perfetto: Path | None = None,
+    sanitize: bool = False,
+    limit_s: float = RUN_LIMIT_S,
 ) -> bytes:
     """As `simulate`, and returns the engine's own JSON: the same bytes for the same seed."""
     text = scenario.text()
@@ -146,7 +178,7 @@ def run_engine(
                 f"{name}={value} cannot be set",
                 hint="a variable of the scheduler and an integer, true or false",
             )
-    engine = engine_for(btf, cache_folder=cache_folder)
+    engine = engine_for(btf, cache_folder=cache_folder, sanitize=sanitize)
     with tempfile.TemporaryDirectory(prefix="schedpilot-simulate-") as place:
         work = Path(place)
         files = {"scenario": text.encode()}
@@ -157,24 +189,48 @@ def run_engine(
                 "candidate.bpf.o": candidate.object.read_bytes(),
             }
             words += ["--library", "./candidate.so", "--object", "candidate.bpf.o"]
+        if perfetto:
+            files["trace"] = b""
+            words += ["--trace", "trace"]
         for name, value in parameters.items():
             words += ["--set", f"{name}={value}"]
         for name, data in files.items():
             (work / name).write_bytes(data)
-            (work / name).chmod(0o644)
+            (work / name).chmod(0o666 if name == "trace" else 0o644)
         hand_out(work)
-        box = Sandbox(read=(engine.program, work), cwd=work, limits=_LIMITS)
-        done = sandboxed(words, box, timeout=RUN_LIMIT_S)
-    if done.status != 0:
-        raise Fault(
-            FaultType.CHILD_FAILED,
-            "the simulation ended without an answer",
-            where=f"scenario {scenario.name}",
-            why=_why(done.status, done.error_text),
-            hint="simulate a shorter scenario, or look for wild pointers in the candidate",
-            details=tail(done.stderr),
+        box = Sandbox(
+            read=(engine.program, work),
+            write=(work / "trace",) if perfetto else (),
+            cwd=work,
+            # Sanitizers map terabytes that they never touch.
+            limits=replace(_LIMITS, memory=0) if sanitize else _LIMITS,
         )
-    return done.stdout
+        done = sandboxed(words, box, timeout=limit_s)
+        if done.status != 0:
+            raise Fault(
+                FaultType.CHILD_FAILED,
+                "the simulation ended without an answer",
+                where=f"scenario {scenario.name}",
+                why=_why(done.status, done.error_text),
+                hint="simulate a shorter scenario, or look for wild pointers in the candidate",
+                details=tail(done.stderr),
+            )
+        if perfetto:
+            perfetto.write_bytes((work / "trace").read_bytes())
+        return _ADDRESS.sub(lambda found: _line_of(work, found), done.stdout)
+
+
+def _line_of(work: Path, found: re.Match[bytes]) -> bytes:
+    """Where in the source a place in the library comes from, for the end of a message."""
+    box = Sandbox(read=(work,), cwd=work, limits=_LIMITS)
+    try:
+        done = sandboxed(
+            ["addr2line", "-s", "-e", "candidate.so", found[1].decode()], box, timeout=20
+        )
+    except Fault:  # no binutils: the message stands without
+        return b""
+    place = done.text.partition(" (")[0].strip()
+    return f" at {place}".encode() if re.fullmatch(r"[\w.-]+:\d+", place) else b""
 
 
 def _why(status: int, said: str) -> str:

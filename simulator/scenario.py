@@ -6,6 +6,7 @@ task, so that the same seed gives the same work under every scheduler.
 """
 
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
@@ -20,6 +21,8 @@ S = 1_000_000_000
 MAX_CPUS = 256
 MAX_TASKS = 200_000
 MAX_STEPS = 100_000
+MAX_CGROUPS = 4_000
+MAX_LEVELS = 30
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,63}")
 _COMM = re.compile(r"[!-~]{1,15}")
@@ -72,13 +75,32 @@ class Affine:
 
 
 @dataclass(frozen=True)
+class Renice:
+    """Sets its own nice value, which is its weight."""
+
+    nice: int
+
+
+@dataclass(frozen=True)
+class Enter:
+    """Moves into the cgroup of that path, which may refuse it (`cgroup_prep_move`)."""
+
+    cgroup: str
+
+
+@dataclass(frozen=True)
+class Yield:
+    """Calls `sched_yield`, which takes 1 ns."""
+
+
+@dataclass(frozen=True)
 class Repeat:
     """Begins again, in all so many times through; 0: for ever. Otherwise the task ends."""
 
     times: int = 0
 
 
-Step = Run | Sleep | Wait | Wake | Fork | Affine | Repeat
+Step = Run | Sleep | Wait | Wake | Fork | Affine | Renice | Enter | Yield | Repeat
 
 
 @dataclass(frozen=True)
@@ -87,7 +109,8 @@ class Task:
 
     `name` is for `Wake` and `Fork`; by default the command name. `cpus` empty: all.
     `start_ns` None: only when forked. `expected_ns` goes into the map `expected_runtime`,
-    `selected` into the map `selected`, where the scheduler has them.
+    `selected` into the map `selected`, where the scheduler has them. `cgroup` is a path of the
+    scenario's.
     """
 
     group: str
@@ -102,6 +125,28 @@ class Task:
     expected_ns: int = 0
     selected: int = 0
     kthread: bool = False
+    cgroup: str = "/"
+
+
+@dataclass(frozen=True)
+class Cgroup:
+    """A cgroup by its path below the root, which is always there: `/a` before `/a/b`.
+
+    `weight` is cpu.weight. Schedulers without cgroup callbacks, and the default here, pass
+    over cgroups.
+    """
+
+    path: str
+    weight: int = 100
+
+
+@dataclass(frozen=True)
+class WeightChange:
+    """A cgroup's cpu.weight is written."""
+
+    at_ns: int
+    cgroup: str
+    weight: int
 
 
 @dataclass(frozen=True)
@@ -115,7 +160,11 @@ class CpuChange:
 
 @dataclass(frozen=True)
 class Machine:
-    """`llc_cpus`: CPUs that share a last-level cache; 0: all of them.
+    """CPUs that share something are neighbours by number.
+
+    `llc_cpus`: those that share a last-level cache; 0: all of them. `core_cpus`: those of one
+    core (SMT); what they take from each other is not modelled. `node_cpus`: those of a NUMA
+    node; 0: all of them.
 
     `tick_ns`: slices end at ticks (CONFIG_HZ=250). `switch_ns`: what a context switch costs.
     `wake_ns`: what an interrupt to another CPU, or out of idleness, costs.
@@ -126,6 +175,8 @@ class Machine:
     tick_ns: int = 4 * MS
     switch_ns: int = 2 * US
     wake_ns: int = 3 * US
+    core_cpus: int = 1
+    node_cpus: int = 0
 
 
 @dataclass(frozen=True)
@@ -135,9 +186,10 @@ class Scenario:
     name: str
     tasks: tuple[Task, ...]
     machine: Machine = field(default_factory=Machine)
-    changes: tuple[CpuChange, ...] = ()
+    changes: tuple[CpuChange | WeightChange, ...] = ()
     duration_ns: int = 5 * S
     seed: int = 1
+    cgroups: tuple[Cgroup, ...] = ()
 
     def seeded(self, seed: int) -> "Scenario":
         return replace(self, seed=seed)
@@ -153,19 +205,25 @@ class Scenario:
         numbers = {_name_of(task): number for number, task in enumerate(self.tasks)}
         machine = self.machine
         lines = [
-            f"machine {machine.cpus} {machine.llc_cpus or machine.cpus} {self.duration_ns} "
+            f"machine {machine.cpus} {machine.core_cpus} {machine.llc_cpus or machine.cpus} "
+            f"{machine.node_cpus or machine.cpus} {self.duration_ns} "
             f"{self.seed} {machine.tick_ns} {machine.switch_ns} {machine.wake_ns}",
             *(f"group {group}" for group in groups),
+            "cgroup 0 / 100",
         ]
+        places = {"/": 0} | {each.path: at for at, each in enumerate(self.cgroups, 1)}
+        for each in self.cgroups:
+            above, _, name = each.path.rpartition("/")
+            lines.append(f"cgroup {places[above or '/']} {name} {each.weight}")
         for task in self.tasks:
             start = "-" if task.start_ns is None else task.start_ns
             lines.append(
                 f"task {groups.index(task.group)} {_comm_of(task)} {task.nice} {task.uid} "
                 f"{_mask(task.cpus, machine.cpus)} {start} {task.expected_ns} {task.selected} "
-                f"{int(task.kthread)} {task.count}"
+                f"{int(task.kthread)} {places[task.cgroup]} {task.count}"
             )
-            lines += (_step_text(step, numbers, machine.cpus) for step in task.steps)
-        lines += (f"cpu {each.at_ns} {each.cpu} {int(each.online)}" for each in self.changes)
+            lines += (_step_text(step, numbers, places, machine.cpus) for step in task.steps)
+        lines += (_change_text(change, places) for change in self.changes)
         return "".join(f"{line}\n" for line in lines)
 
 
@@ -183,7 +241,13 @@ def _mask(cpus: tuple[int, ...], all_cpus: int) -> str:
     return ",".join(words)
 
 
-def _step_text(step: Step, numbers: Mapping[str, int], cpus: int) -> str:
+def _change_text(change: CpuChange | WeightChange, places: Mapping[str, int]) -> str:
+    if isinstance(change, CpuChange):
+        return f"cpu {change.at_ns} {change.cpu} {int(change.online)}"
+    return f"weight {change.at_ns} {places[change.cgroup]} {change.weight}"
+
+
+def _step_text(step: Step, numbers: Mapping[str, int], places: Mapping[str, int], cpus: int) -> str:
     match step:
         case Run():
             return f"run {step.ns} {step.spread_ns}"
@@ -197,6 +261,12 @@ def _step_text(step: Step, numbers: Mapping[str, int], cpus: int) -> str:
             return f"fork {numbers[step.task]}"
         case Affine():
             return f"affine {_mask(step.cpus, cpus)}"
+        case Renice():
+            return f"renice {step.nice + 20}"
+        case Enter():
+            return f"enter {places[step.cgroup]}"
+        case Yield():
+            return "yield"
         case Repeat():
             return f"repeat {step.times}"
 
@@ -210,24 +280,55 @@ def _check(scenario: Scenario) -> None:
     where = f"scenario {scenario.name}"
     if not 1 <= machine.cpus <= MAX_CPUS or not 0 <= machine.llc_cpus <= machine.cpus:
         raise _bad(where, f"a machine has 1 to {MAX_CPUS} CPUs")
+    if machine.core_cpus < 1 or machine.cpus % machine.core_cpus:
+        raise _bad(where, "a machine has whole cores")
+    if machine.node_cpus < 0 or machine.cpus % (machine.node_cpus or machine.cpus):
+        raise _bad(where, "a machine has whole NUMA nodes")
     if machine.tick_ns < 100 * US or machine.wake_ns < 100 or machine.switch_ns < 0:
         raise _bad(where, "the machine's tick is 100 us at least, a wakeup costs 100 ns at least")
     if not 0 < scenario.duration_ns <= 3600 * S or not 0 <= scenario.seed < 1 << 64:
         raise _bad(where, "a scenario lasts an hour at most, and its seed has 64 bits")
     if sum(task.count for task in scenario.tasks) > MAX_TASKS:
         raise _bad(where, f"there are more than {MAX_TASKS} tasks")
-    names = [_name_of(task) for task in scenario.tasks]
+    names = Counter(_name_of(task) for task in scenario.tasks)
+    places = _check_cgroups(scenario, where)
     for task in scenario.tasks:
         _check_task(task, f"{where}, task {_name_of(task)}", names, machine.cpus)
+        entered = [step.cgroup for step in task.steps if isinstance(step, Enter)]
+        if missing := {task.cgroup, *entered} - places:
+            raise _bad(where, f"there is no cgroup {min(missing)}")
     for change in scenario.changes:
-        if not 0 <= change.cpu < machine.cpus or change.at_ns < 0:
+        if isinstance(change, CpuChange) and not 0 <= change.cpu < machine.cpus:
             raise _bad(where, f"CPU {change.cpu} changes, which is not there")
+        if isinstance(change, WeightChange) and change.cgroup not in places:
+            raise _bad(where, f"cgroup {change.cgroup} changes, which is not there")
+        if isinstance(change, WeightChange) and not 1 <= change.weight <= 10000:
+            raise _bad(where, "the weight of a cgroup is 1 to 10000")
+        if change.at_ns < 0:
+            raise _bad(where, "times are not negative")
 
 
-def _check_task(task: Task, where: str, names: list[str], cpus: int) -> None:
+def _check_cgroups(scenario: Scenario, where: str) -> set[str]:
+    """The paths that there are."""
+    places = {"/"}
+    if len(scenario.cgroups) > MAX_CGROUPS:
+        raise _bad(where, f"there are more than {MAX_CGROUPS} cgroups")
+    for each in scenario.cgroups:
+        above, slash, name = each.path.rpartition("/")
+        if not slash or not _NAME.fullmatch(name) or each.path in places:
+            raise _bad(where, f"{each.path!r} is no path of a cgroup, or there twice")
+        if (above or "/") not in places or each.path.count("/") > MAX_LEVELS:
+            raise _bad(where, f"what {each.path} lies in comes before it")
+        if not 1 <= each.weight <= 10000:
+            raise _bad(where, "the weight of a cgroup is 1 to 10000")
+        places.add(each.path)
+    return places
+
+
+def _check_task(task: Task, where: str, names: Mapping[str, int], cpus: int) -> None:
     if not _NAME.fullmatch(task.group) or not _COMM.fullmatch(_comm_of(task)):
         raise _bad(where, "a name has to be printable ASCII without blanks, and short")
-    if names.count(_name_of(task)) > 1:
+    if names[_name_of(task)] > 1:
         raise _bad(where, "two tasks have the same name")
     if not -20 <= task.nice <= 19 or task.count < 1 or not 0 <= task.uid < 1 << 32:
         raise _bad(where, "nice is -20 to 19, the count 1 at least, a user id has 32 bits")
@@ -240,6 +341,8 @@ def _check_task(task: Task, where: str, names: list[str], cpus: int) -> None:
             raise _bad(where, "a step lasts an hour at most, and its spread is not above its mean")
         if isinstance(step, Wake | Fork) and step.task not in names:
             raise _bad(where, f"there is no task {step.task}")
+        if isinstance(step, Renice) and not -20 <= step.nice <= 19:
+            raise _bad(where, "nice is -20 to 19")
         if isinstance(step, Repeat) and step.times < 0:
             raise _bad(where, "a repeat counts from 0")
     if any(isinstance(step, Repeat) for step in task.steps[:-1]):

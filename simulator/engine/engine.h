@@ -7,8 +7,10 @@
  *   ext.c	sched_ext: the candidate's callbacks, and what the kernel does around them
  *   dsq.c	dispatch queues
  *   fair.c	the kernel's own scheduler, as a model
- *   kfuncs.c, idle.c, cpumask.c, helpers.c, maps.c	what the candidate may call
- *   object.c, scenario.c, report.c, main.c	input and output
+ *   cgroup.c	the tree of cgroups
+ *   timer.c	timers and work queues of the candidate
+ *   kfuncs.c, cid.c, idle.c, cpumask.c, helpers.c, maps.c, objects.c	what the candidate may call
+ *   object.c, scenario.c, report.c, trace.c, main.c	input and output
  */
 #ifndef SIMULATOR_ENGINE_H
 #define SIMULATOR_ENGINE_H
@@ -22,19 +24,31 @@ typedef unsigned long long u64;
 typedef long long s64;
 #endif
 
-#define MAX_CPUS   256
-#define MASK_WORDS (MAX_CPUS / 64)
-#define MAX_MAPS   64
-#define MAX_TASKS  200000
-#define NEVER	   (~0ULL)
+#define MAX_CPUS    256
+#define MASK_WORDS  (MAX_CPUS / 64)
+#define MAX_MAPS    64
+#define MAX_TASKS   200000
+#define MAX_CGROUPS 4096
+#define NEVER	    (~0ULL)
 
 /* ---- what is asked for ---- */
 
-enum step_kind { STEP_RUN, STEP_SLEEP, STEP_WAIT, STEP_WAKE, STEP_FORK, STEP_AFFINE, STEP_REPEAT };
+enum step_kind {
+	STEP_RUN,
+	STEP_SLEEP,
+	STEP_WAIT,
+	STEP_WAKE,
+	STEP_FORK,
+	STEP_AFFINE,
+	STEP_RENICE,
+	STEP_ENTER,
+	STEP_YIELD,
+	STEP_REPEAT
+};
 
 struct step {
 	enum step_kind kind;
-	u64 value;  /* ns, task number, or how often */
+	u64 value;  /* ns, number of a task or cgroup, nice + 20, or how often */
 	u64 spread; /* ns to either side, or for a wakeup whether it is synchronous */
 	u64 cpus[MASK_WORDS];
 };
@@ -50,6 +64,8 @@ struct task_plan {
 	u64 expected_ns; /* 0: no expectation */
 	u64 selected;	 /* what userspace says of it: its value in the map `selected` */
 	bool kthread;
+	u32 cgroup;
+	void *cred; /* the kernel's, made with the first task */
 	u32 count;
 	u32 nr_steps;
 	struct step *steps;
@@ -60,6 +76,17 @@ struct cpu_change {
 	u64 at_ns;
 	s32 cpu;
 	bool online;
+};
+
+struct cgroup_plan {
+	u32 parent; /* of an earlier one; the first is the root, and its own */
+	char name[64];
+	u32 weight; /* cpu.weight: 100 is usual */
+};
+
+struct weight_change {
+	u64 at_ns;
+	u32 cgroup, weight;
 };
 
 struct group {
@@ -74,12 +101,14 @@ struct group {
 };
 
 struct scenario {
-	s32 cpus, llc_cpus;
+	s32 cpus, llc_cpus, core_cpus, node_cpus;
 	u64 duration_ns, seed, tick_ns, switch_ns, wake_ns;
-	u32 nr_groups, nr_plans, nr_changes;
+	u32 nr_groups, nr_plans, nr_changes, nr_cgroups, nr_weights;
 	struct group *groups;
 	struct task_plan *plans;
 	struct cpu_change *changes;
+	struct cgroup_plan *cgroups;
+	struct weight_change *weights;
 };
 
 /* ---- what there is ---- */
@@ -100,7 +129,10 @@ struct task {
 	u32 copy;   /* of those in its plan */
 	s32 cpu;
 	enum task_state state;
-	bool exiting, initialised;
+	bool exiting, initialised, enabled;
+	s32 nice;
+	u32 refs; /* the candidate's; one that is dead goes with the last */
+	u32 cgroup;
 
 	/* the program */
 	u32 at;
@@ -119,17 +151,19 @@ struct task {
 	u32 heap;		   /* random priority there */
 	enum ownership owner;
 	u64 turn; /* of the ownership: insertions of an older one are void */
-	u64 direct_dsq, direct_flags;
+	u64 direct_dsq, direct_flags, direct_slice, direct_vtime;
 	bool by_vtime;
 	bool custody; /* the scheduler has it, by itself or in one of its queues */
+	bool immed;   /* SCX_ENQ_IMMED: runs at once or goes back */
 	u64 runnable_at;
-	void *storage[MAX_MAPS];
+	void **storage; /* for each map of such */
 
 	/* the kernel's own scheduler */
 	u64 weight; /* 1024 at nice 0 */
 	s64 vruntime, deadline, lag;
 	s64 protected_until;
 	bool placed;
+	bool delayed; /* sleeps, but competes until what it had too much is made up for */
 	struct task *next, *prev;
 };
 
@@ -149,22 +183,32 @@ struct dsq {
 struct sim_cpu {
 	s32 id;
 	bool online, idle_bit, need_resched, resched_sent, kick_preempt;
+	bool idle_core; /* it and all of its core */
 	bool kick_idle, kick_any, keep;
+	bool reenqueue; /* the local queue, as these flags say */
+	u64 reenqueue_flags;
 	bool blocks;	   /* its task gives up the CPU by itself */
 	struct task *curr; /* NULL: idle */
 	u64 event;	   /* number of the one that is valid */
 	u64 accounted_at;  /* up to here is in its task's figures */
+	u64 charges_from;  /* of its time the class hears from here on */
 	u64 works_from;	   /* the switch is over */
 	u64 next_tick;
+	u64 timer_at; /* of the class; 0: not set */
 	u64 run_ns, switches;
 	struct dsq local;
 	u32 cursor; /* idle CPUs are handed out in turn */
 	void *idle_task, *rq;
 	/* the kernel's own scheduler */
 	struct task *queue;
-	u64 load, nr;
+	u64 load, nr, nr_delayed;
 	s64 min_vruntime;
 	u64 balanced_at;
+	/* for trace.c: the turn that is not written yet */
+	struct task *traced;
+	const char *traced_name;
+	u64 traced_from, traced_thread;
+	u32 traced_process;
 };
 
 enum exit_kind {
@@ -174,6 +218,7 @@ enum exit_kind {
 	EXIT_ERROR = 1024,
 	EXIT_ERROR_BPF = 1025,
 	EXIT_STALL = 1026,
+	EXIT_REENQUEUED = 1027,
 	/* ours: what the verifier would have refused, or nothing here can run */
 	EXIT_CRASH = 1,
 	EXIT_NOT_MODELLED = 2,
@@ -192,11 +237,14 @@ enum sim_context {
 struct sim_class {
 	bool (*start)(void);
 	bool (*welcome)(struct task *t, bool fork);
+	void (*enable)(struct task *t);
 	void (*farewell)(struct task *t);
 	/* The CPU for a task that wakes, then putting it there; of a fork too. */
 	s32 (*select_cpu)(struct task *t, u64 wake_flags);
 	void (*enqueue)(struct task *t, u64 flags, bool runnable);
 	void (*dequeue)(struct task *t, bool sleeps);
+	/* It wakes on another CPU than where it fell asleep. */
+	void (*before_move)(struct task *t);
 	/* Account for what the current task ran; ns. */
 	void (*account)(struct sim_cpu *cpu, u64 ran);
 	struct task *(*pick)(struct sim_cpu *cpu, struct task *prev);
@@ -204,7 +252,14 @@ struct sim_class {
 	void (*set)(struct sim_cpu *cpu, struct task *next);
 	void (*idle)(struct sim_cpu *cpu, bool idle, bool notify);
 	void (*tick)(struct sim_cpu *cpu);
+	/* What it set timer_at for; only while a task runs there. */
+	void (*timer)(struct sim_cpu *cpu);
 	void (*affinity)(struct task *t);
+	/* Around a change of a property, and what to tell between. */
+	void (*before_change)(struct task *t);
+	void (*after_change)(struct task *t);
+	void (*reweight)(struct task *t);
+	void (*yield)(struct sim_cpu *cpu);
 	void (*hotplug)(struct sim_cpu *cpu, bool online);
 	/* What was put off until no callback runs. */
 	void (*settle)(void);
@@ -226,7 +281,8 @@ struct simulation {
 
 	/* the candidate */
 	void *ops;
-	const char *in; /* the callback that is running, or NULL */
+	bool cids;	/* its CPUs are numbered along the topology; here that is the same */
+	const char *in; /* what is running of it, as in `ops.enqueue()`, or NULL */
 	u64 entered;	/* counts calls, for whoever looks whether one ends */
 	enum sim_context context;
 
@@ -236,15 +292,33 @@ struct simulation {
 	s64 exit_code;
 	u64 ended_at;
 	char message[1024];
+	char dump[8192]; /* what the candidate says of its state at the end */
+	u64 dump_length;
 
 	u64 random, ringbuf_bytes, idle_ns;
+	u64 trace_cut_ns; /* NEVER: it is whole */
 };
 extern struct simulation sim;
+
+/*
+ * How long the machine has been up at the start. Schedulers take 0 for "never", and on no real
+ * machine is it 0 o'clock.
+ */
+#define UPTIME_NS 100000000000ULL
+
+/* What the kernel's clocks say. */
+static inline u64 clock_now(void)
+{
+	return UPTIME_NS + sim.now;
+}
 
 /* ---- main.c: libc for those that cannot have its headers ---- */
 void *room(u64 bytes); /* zeroed; ends the process where there is none */
 void *more_room(void *old, u64 bytes);
 void free_room(void *old);
+/* Zeroed, from the system and back to it. */
+void *pages_of_memory(u32 pages);
+void give_back_pages(void *at, u32 pages);
 void text_into(char *to, u64 size, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* The first end counts. */
 void end_by(u32 kind, s64 code, const char *format, ...) __attribute__((format(printf, 3, 4)));
@@ -254,22 +328,39 @@ u64 next_random(u64 *state);
 void run_simulation(void);
 void settle_figures(void);
 void resched(struct sim_cpu *cpu);
+/* Bring the figures of a CPU's task up to now. */
+void account(struct sim_cpu *cpu);
+/* See anew when something happens there next: its task's work ends, the tick, the timer. */
+void arm(struct sim_cpu *cpu);
 /* By an interrupt, even where it is this CPU. */
 void send_resched(struct sim_cpu *cpu);
+/* timer.c is called at that time. */
+void wake_deferred(u64 at, void *object, u64 stamp);
 void move_to_cpu(struct task *t, s32 cpu);
 bool allowed_on(const struct task *t, s32 cpu);
+void retire(struct task *t);
 s32 fallback_cpu(const struct task *t);
 
 /* ---- object.c ---- */
-void load_candidate(const char *library, const char *object);
-void set_variable(const char *assignment);
+/* `words` has pairs, `--set` and what userspace sets before the start among them:
+ * NAME=VALUE, NAME[INDEX]=VALUE or MAP.max_entries=VALUE. */
+void load_candidate(const char *library, const char *object, char **words);
 void *candidate_symbol(const char *name);
 
 /* ---- maps.c ---- */
-void make_map(void *symbol, const char *name, u32 type, u32 key_size, u32 value_size,
-	      u32 max_entries);
+struct map_spec {
+	u32 type, key_size, value_size, max_entries;
+};
+void make_map(void *symbol, const char *name, const struct map_spec *spec);
+/* A map of maps, which are like the inner one. */
+void make_outer_map(void *symbol, const char *name, const struct map_spec *spec,
+		    const struct map_spec *inner);
+void fill_outer_map(void *symbol, u32 index, void *inner);
 void *map_named(const char *name);
 void drop_storage(struct task *t);
+u32 task_storages(void);
+/* A map that is read and that nobody here ever fills; NULL: there is none. */
+const char *map_of_userspace(void);
 
 /* ---- dsq.c ---- */
 void dsq_init(struct dsq *dsq, u64 id, s32 cpu);
@@ -282,6 +373,18 @@ struct task *dsq_first(struct dsq *dsq);
 
 /* ---- scenario.c, report.c ---- */
 void read_scenario(void);
+
+/* ---- cgroup.c ---- */
+void make_cgroups(void);
+
+/* ---- trace.c: what happened, for ui.perfetto.dev ---- */
+bool trace_to(const char *path);
+void trace_switch(struct sim_cpu *cpu, const struct task *t);
+void trace_wakeup(const struct task *t);
+void trace_birth(const struct task *t);
+void trace_end(void);
+extern bool tracing;
+
 void write_report(const char *scheduler);
 
 #endif /* SIMULATOR_ENGINE_H */

@@ -2,18 +2,19 @@
 /*
  * sched_ext: what kernel/sched/ext.c does around a scheduler's callbacks, in the same order.
  * Messages that end a scheduler have the words of kernel 7.3. What is left out: bypass mode,
- * sub-schedulers, core scheduling, several NUMA nodes, SCX_OPS_SWITCH_PARTIAL.
+ * sub-schedulers, core scheduling.
  */
 #include "kernel.h"
 
 #define SLICE_DFL	 20000000ULL
 #define MAX_LOOPS	 32
 #define MAX_BATCH	 4096
+#define MAX_REENQUEUES	 256
 #define HOTPLUG_RESTARTS ((1LL << 48) | (1LL << 32))
 
 struct verdict {
 	struct task *task;
-	u64 turn, dsq_id, flags;
+	u64 turn, dsq_id, slice, vtime, flags;
 };
 
 /* The task that select_cpu or enqueue is asked about. Spoilt: it was inserted already. */
@@ -22,8 +23,9 @@ static struct verdict batch[MAX_BATCH];
 static u32 nr_batch, max_batch = SCX_DSP_DFL_MAX_BATCH, nr_moved;
 /* The CPU that is looking for its next task. */
 static struct sim_cpu *balancing;
-static bool kicks_pending;
+static bool kicks_pending, reenqueues_pending, waits_for_kicked;
 static struct dsq global;
+static u32 nr_cgroups_begun;
 
 static struct sched_ext_ops *ops(void)
 {
@@ -51,13 +53,25 @@ static u64 call(const char *name, u32 context, void *callback, u64 a, u64 b, u64
 }
 
 #define CALL(op, context, a, b, c)                                                                 \
-	(ops()->op ? call(#op, context, (void *)ops()->op, (u64)(a), (u64)(b), (u64)(c)) : 0)
+	(ops()->op                                                                                 \
+	     ? call("ops." #op "()", context, (void *)ops()->op, (u64)(a), (u64)(b), (u64)(c))     \
+	     : 0)
+
+void ext_callback(const char *name, void *function, u64 a, u64 b, u64 c)
+{
+	sim.in = name;
+	sim.context = IN_UNLOCKED;
+	sim.entered++;
+	((u64(*)(u64, u64, u64))function)(a, b, c);
+	sim.in = NULL;
+	sim.context = IN_NOTHING;
+}
 
 bool ext_in(u32 contexts, const char *what)
 {
 	if (sim.context & contexts)
 		return true;
-	end_by(EXIT_ERROR, 0, "%s() is not allowed in ops.%s()", what, sim.in ? sim.in : "?");
+	end_by(EXIT_ERROR, 0, "%s() is not allowed in %s", what, sim.in ? sim.in : "?");
 	return false;
 }
 
@@ -111,6 +125,18 @@ struct dsq *dsq_for(u64 id, struct task *t)
 	return found;
 }
 
+/* Could a task that comes to this CPU run at once? rq_is_open() of the kernel. */
+static bool is_open(const struct sim_cpu *cpu, u64 flags)
+{
+	return !cpu->curr || cpu == balancing || flags & SCX_ENQ_PREEMPT;
+}
+
+static void reenqueue_soon(struct sim_cpu *cpu)
+{
+	cpu->reenqueue = true;
+	reenqueues_pending = true;
+}
+
 static void queue_on(struct dsq *dsq, struct task *t, u64 flags)
 {
 	bool by_vtime = flags & SCX_ENQ_DSQ_PRIQ;
@@ -128,15 +154,18 @@ static void queue_on(struct dsq *dsq, struct task *t, u64 flags)
 	if (!by_vtime && dsq->nr_by_vtime)
 		end_by(EXIT_ERROR, 0, "DSQ ID 0x%016llx already had PRIQ-enqueued tasks", dsq->id);
 	t->place = kernel_of(t)->scx.dsq_vtime;
+	dsq_add(dsq, t, !by_vtime && flags & (SCX_ENQ_HEAD | SCX_ENQ_PREEMPT), by_vtime);
 	if (cpu || dsq == &global)
 		leave_custody(t, 0);
-	else if (sim.context != IN_SELECT_CPU)
+	else
 		t->custody = true;
-	dsq_add(dsq, t, !by_vtime && flags & (SCX_ENQ_HEAD | SCX_ENQ_PREEMPT), by_vtime);
 	if (!cpu)
 		return;
 	if (t->cpu != cpu->id)
 		move_to_cpu(t, cpu->id);
+	t->immed |= !!(flags & SCX_ENQ_IMMED);
+	if (t->immed && (dsq->nr > 1 || !is_open(cpu, flags)))
+		reenqueue_soon(cpu);
 	if (flags & SCX_ENQ_PREEMPT && cpu->curr && cpu->curr != t) {
 		kernel_of(cpu->curr)->scx.slice = 0;
 		preempt = true;
@@ -160,15 +189,53 @@ static bool can_move(struct task *t, struct sim_cpu *cpu, bool enforce)
 	return cpu->online;
 }
 
+/* What was asked for comes into effect with the insertion. */
+static void apply(struct task *t, u64 slice, u64 vtime, u64 flags)
+{
+	struct task_struct *p = kernel_of(t);
+
+	if (slice)
+		p->scx.slice = slice;
+	else if (!p->scx.slice)
+		p->scx.slice = 1;
+	if (flags & SCX_ENQ_DSQ_PRIQ)
+		p->scx.dsq_vtime = vtime;
+}
+
 static void dispatch_to(struct dsq *dsq, struct task *t, u64 flags)
 {
 	t->owner = OWNER_NONE;
 	if (dsq->cpu >= 0 && !can_move(t, &sim.cpus[dsq->cpu], true))
 		dsq = &global;
-	queue_on(dsq, t, flags);
+	queue_on(dsq, t, dsq->cpu >= 0 ? flags : flags & ~SCX_ENQ_IMMED);
 }
 
-void ext_insert(struct task *t, u64 dsq_id, u64 flags)
+static bool is_local(u64 dsq_id)
+{
+	return dsq_id == SCX_DSQ_LOCAL || (dsq_id & SCX_DSQ_LOCAL_ON) == SCX_DSQ_LOCAL_ON;
+}
+
+/* scx_vet_enq_flags() of the kernel. */
+bool ext_vet(u64 dsq_id, u64 *flags)
+{
+	if (*flags & __SCX_ENQ_INTERNAL_MASK) {
+		end_by(EXIT_ERROR, 0, "invalid enq_flags 0x%llx", *flags);
+		return false;
+	}
+	if (*flags & SCX_ENQ_IMMED && !is_local(dsq_id)) {
+		end_by(EXIT_ERROR, 0, "SCX_ENQ_IMMED on a non-local DSQ 0x%llx", dsq_id);
+		return false;
+	}
+	if (ops()->flags & SCX_OPS_ALWAYS_ENQ_IMMED && is_local(dsq_id))
+		*flags |= SCX_ENQ_IMMED;
+	if (*flags & SCX_ENQ_RESCUE && !is_local(dsq_id)) {
+		end_by(EXIT_ERROR, 0, "SCX_ENQ_RESCUE on a non-local DSQ 0x%llx", dsq_id);
+		return false;
+	}
+	return true;
+}
+
+void ext_insert(struct task *t, u64 dsq_id, u64 slice, u64 vtime, u64 flags)
 {
 	if (sim.context != IN_DISPATCH) {
 		struct task *asked = direct;
@@ -184,6 +251,8 @@ void ext_insert(struct task *t, u64 dsq_id, u64 flags)
 			       kernel_of(t)->pid);
 		} else {
 			t->direct_dsq = dsq_id;
+			t->direct_slice = slice;
+			t->direct_vtime = vtime;
 			t->direct_flags = flags;
 		}
 		return;
@@ -192,7 +261,7 @@ void ext_insert(struct task *t, u64 dsq_id, u64 flags)
 		end_by(EXIT_ERROR, 0, "dispatch buffer overflow");
 		return;
 	}
-	batch[nr_batch++] = (struct verdict){t, t->turn, dsq_id, flags};
+	batch[nr_batch++] = (struct verdict){t, t->turn, dsq_id, slice, vtime, flags};
 }
 
 u32 ext_slots(void)
@@ -216,13 +285,14 @@ static void flush_batch(void)
 		/* Somebody else's by now: void. */
 		if (each->task->owner != OWNER_SCHEDULER || each->task->turn != each->turn)
 			continue;
+		apply(each->task, each->slice, each->vtime, each->flags);
 		dispatch_to(dsq_for(each->dsq_id, each->task), each->task, each->flags);
 	}
 	nr_moved += nr_batch;
 	nr_batch = 0;
 }
 
-static bool consume(struct dsq *dsq, struct sim_cpu *cpu)
+static bool consume(struct dsq *dsq, struct sim_cpu *cpu, u64 flags)
 {
 	struct dsq_node *node;
 
@@ -232,13 +302,13 @@ static bool consume(struct dsq *dsq, struct sim_cpu *cpu)
 		if (!t || !can_move(t, cpu, false))
 			continue;
 		dsq_remove(t);
-		queue_on(&cpu->local, t, 0);
+		queue_on(&cpu->local, t, flags);
 		return true;
 	}
 	return false;
 }
 
-bool ext_move_to_local(u64 dsq_id)
+bool ext_move_to_local(u64 dsq_id, u64 flags)
 {
 	struct dsq *dsq;
 
@@ -248,7 +318,7 @@ bool ext_move_to_local(u64 dsq_id)
 		end_by(EXIT_ERROR, 0, "invalid DSQ ID 0x%016llx", dsq_id);
 		return false;
 	}
-	if (!dsq->nr || !consume(dsq, sim.this_cpu))
+	if (!dsq->nr || !consume(dsq, sim.this_cpu, flags))
 		return false;
 	nr_moved++;
 	return true;
@@ -269,6 +339,30 @@ bool ext_move(struct dsq *from, struct task *t, u64 dsq_id, u64 flags, bool by_v
 	return true;
 }
 
+/*
+ * Kicks that lead to kicks: within STORM_NS, that many and more than so many times what can have
+ * happened there, which is a wakeup (and each may be told to every CPU).
+ */
+#define STORM_NS    100000000ULL
+#define STORM_KICKS 2000
+#define STORM_RATIO 8
+
+static u64 storm_until;
+static u32 storm_kicks, storm_wakeups;
+
+static void look_for_storm(bool kick)
+{
+	if (sim.now >= storm_until) {
+		storm_until = sim.now + STORM_NS;
+		storm_kicks = storm_wakeups = 0;
+	}
+	storm_kicks += kick;
+	storm_wakeups += !kick;
+	if (storm_kicks > STORM_KICKS && storm_kicks / STORM_RATIO / sim.want.cpus > storm_wakeups)
+		end_by(EXIT_CRASH, 0, "live-lock: %u kicks of CPUs within %llu ms, and %u wakeups",
+		       storm_kicks, STORM_NS / 1000000, storm_wakeups);
+}
+
 void ext_kick(struct sim_cpu *cpu, u64 flags)
 {
 	if (flags & SCX_KICK_IDLE) {
@@ -281,19 +375,38 @@ void ext_kick(struct sim_cpu *cpu, u64 flags)
 		cpu->kick_any = true;
 		if (flags & SCX_KICK_PREEMPT)
 			cpu->kick_preempt = true;
+		if (flags & SCX_KICK_WAIT && cpu->curr && cpu != sim.this_cpu)
+			waits_for_kicked = true;
 	}
 	kicks_pending = true;
+	look_for_storm(true);
 }
+
+static void reenqueue_local(struct sim_cpu *cpu);
 
 static void ext_settle(void)
 {
+	/* Some may come back again at once, which has its bound. */
+	while (reenqueues_pending && !sim.over) {
+		reenqueues_pending = false;
+		for (s32 i = 0; i < sim.want.cpus; i++)
+			if (sim.cpus[i].reenqueue)
+				reenqueue_local(&sim.cpus[i]);
+	}
 	if (!kicks_pending)
 		return;
 	kicks_pending = false;
+	if (waits_for_kicked) {
+		/* It goes on when the others have switched, which their interrupt makes them. */
+		waits_for_kicked = false;
+		sim.this_cpu->need_resched = true;
+		if (sim.this_cpu->works_from < sim.now + sim.want.wake_ns)
+			sim.this_cpu->works_from = sim.now + sim.want.wake_ns;
+	}
 	for (s32 i = 0; i < sim.want.cpus; i++) {
 		struct sim_cpu *cpu = &sim.cpus[i];
 
-		if (cpu->kick_any && cpu->online) {
+		if (cpu->kick_any && (cpu->online || cpu == sim.this_cpu)) {
 			if (cpu->kick_preempt && cpu->curr)
 				kernel_of(cpu->curr)->scx.slice = 0;
 			send_resched(cpu);
@@ -304,13 +417,19 @@ static void ext_settle(void)
 	}
 }
 
-/* do_enqueue_task() of the kernel. */
+/* scx_do_enqueue_task() of the kernel. */
 static void enqueue(struct task *t, u64 flags)
 {
 	struct task_struct *p = kernel_of(t);
 	struct sim_cpu *cpu = &sim.cpus[t->cpu];
 	u64 to = t->direct_dsq;
 
+	t->immed = false;
+	if (flags & SCX_ENQ_REENQ && ++p->scx.reenq_cnt > MAX_REENQUEUES) {
+		end_by(EXIT_REENQUEUED, 0, "%s[%d] reenqueued %u times without running",
+		       t->plan->comm, p->pid, p->scx.reenq_cnt);
+		return;
+	}
 	if (!cpu->online)
 		goto local;
 	if (to != SCX_DSQ_INVALID)
@@ -334,12 +453,93 @@ static void enqueue(struct task *t, u64 flags)
 	return;
 direct:
 	t->direct_dsq = SCX_DSQ_INVALID;
-	dispatch_to(dsq_for(to, t), t, t->direct_flags | (flags & SCX_ENQ_HEAD));
+	flags |= t->direct_flags;
+	apply(t, t->direct_slice, t->direct_vtime, flags);
+	dispatch_to(dsq_for(to, t), t, flags);
 	return;
 local:
 	t->direct_dsq = SCX_DSQ_INVALID;
 	refill(t);
 	queue_on(&cpu->local, t, flags & SCX_ENQ_HEAD);
+}
+
+/* Tasks of a local queue go through enqueue() again: all, or those that cannot run at once. */
+static void reenqueue(struct sim_cpu *cpu, u64 flags)
+{
+	struct dsq_node *node = cpu->local.head.next, *next;
+	struct task *first = NULL, **at = &first;
+	bool open = is_open(cpu, 0), seen = false;
+
+	for (; node != &cpu->local.head; node = next) {
+		struct task *t = node->task;
+
+		next = node->next;
+		if (!t)
+			continue;
+		if (!(flags & SCX_REENQ_ANY) && !(t->immed && (seen || !open))) {
+			seen = true;
+			continue;
+		}
+		seen = true;
+		kernel_of(t)->scx.flags &= ~SCX_TASK_REENQ_REASON_MASK;
+		kernel_of(t)->scx.flags |= t->immed ? SCX_TASK_REENQ_IMMED : SCX_TASK_REENQ_KFUNC;
+		dsq_remove(t);
+		t->left = NULL;
+		*at = t;
+		at = &t->left;
+	}
+	while (first && !sim.over) {
+		struct task *t = first;
+
+		first = t->left;
+		t->left = NULL;
+		enqueue(t, SCX_ENQ_REENQ);
+		kernel_of(t)->scx.flags &= ~SCX_TASK_REENQ_REASON_MASK;
+	}
+}
+
+static void reenqueue_local(struct sim_cpu *cpu)
+{
+	u64 flags = cpu->reenqueue_flags;
+
+	cpu->reenqueue = false;
+	cpu->reenqueue_flags = 0;
+	reenqueue(cpu, flags);
+}
+
+void ext_reenqueue(u64 dsq_id, u64 flags)
+{
+	struct dsq *dsq;
+	struct dsq_node *node, *next;
+	u64 order;
+
+	if (flags & ~(u64)__SCX_REENQ_USER_MASK) {
+		end_by(EXIT_ERROR, 0, "invalid SCX_REENQ flags 0x%llx", flags);
+		return;
+	}
+	if (is_local(dsq_id)) {
+		dsq = dsq_for(dsq_id, NULL);
+		sim.cpus[dsq->cpu].reenqueue_flags = SCX_REENQ_ANY;
+		reenqueue_soon(&sim.cpus[dsq->cpu]);
+		return;
+	}
+	dsq = dsq_find(dsq_id);
+	if (dsq_id & SCX_DSQ_FLAG_BUILTIN || !dsq) {
+		end_by(EXIT_ERROR, 0,
+		       dsq_id == SCX_DSQ_GLOBAL ? "DSQ 0x%llx not allowed for reenq"
+						: "non-existent DSQ 0x%llx",
+		       dsq_id);
+		return;
+	}
+	/* Those that are put back in are not met again. */
+	order = dsq->order;
+	for (node = dsq->head.next; node != &dsq->head && !sim.over; node = next) {
+		next = node->next;
+		if (!node->task || node->task->order >= order)
+			continue;
+		dsq_remove(node->task);
+		enqueue(node->task, SCX_ENQ_REENQ);
+	}
 }
 
 static s32 ext_select_cpu(struct task *t, u64 wake_flags)
@@ -351,14 +551,16 @@ static s32 ext_select_cpu(struct task *t, u64 wake_flags)
 	if (ops()->select_cpu) {
 		direct = t;
 		cpu = CALL(select_cpu, IN_SELECT_CPU, p, t->cpu, wake_flags);
+		if (sim.over)
+			return t->cpu;
 		direct = NULL;
 		p->scx.selected_cpu = cpu;
 		return cpu_valid(cpu, "from ops.select_cpu()") ? cpu : t->cpu;
 	}
-	cpu = select_idle(t, t->cpu, wake_flags, NULL);
+	cpu = select_idle(t, t->cpu, wake_flags, NULL, 0);
 	if (cpu >= 0) {
-		refill(t);
 		t->direct_dsq = SCX_DSQ_LOCAL;
+		t->direct_slice = SLICE_DFL;
 		t->direct_flags = 0;
 		return cpu;
 	}
@@ -372,35 +574,72 @@ static void ext_enqueue(struct task *t, u64 flags, bool runnable)
 	p->scx.flags |= SCX_TASK_QUEUED;
 	if (runnable) {
 		t->runnable_at = sim.now;
+		look_for_storm(false);
 		CALL(runnable, IN_OTHER, p, flags, 0);
 	}
 	enqueue(t, flags);
 }
 
-static void ext_dequeue(struct task *t, bool sleeps)
+/* `flags`: why, as SCX_DEQ_*. Of a mere migration the scheduler hears little. */
+static void dequeue(struct task *t, u64 flags, bool migrates)
 {
 	struct task_struct *p = kernel_of(t);
 
 	if (!queued(t))
 		return;
-	/* Of a mere migration the scheduler hears nothing but the next enqueue(). */
-	if (sleeps)
-		leave_custody(t, SCX_DEQ_SLEEP);
-	t->custody = false;
+	leave_custody(t, flags);
 	t->owner = OWNER_NONE;
 	if (t->state == RUNNING)
 		CALL(stopping, IN_OTHER, p, false, 0);
-	if (sleeps)
-		CALL(quiescent, IN_OTHER, p, SCX_DEQ_SLEEP, 0);
+	if (!migrates)
+		CALL(quiescent, IN_OTHER, p, flags, 0);
 	p->scx.flags &= ~SCX_TASK_QUEUED;
 	dsq_remove(t);
+	t->direct_dsq = SCX_DSQ_INVALID;
+}
+
+static void ext_dequeue(struct task *t, bool sleeps)
+{
+	dequeue(t, sleeps ? SCX_DEQ_SLEEP : SCX_DEQ_SCHED_CHANGE, !sleeps);
+}
+
+/* A property of the running task changes: it is taken off and put back where it was. */
+static void ext_before_change(struct task *t)
+{
+	dequeue(t, SCX_DEQ_SCHED_CHANGE, false);
+}
+
+static void ext_after_change(struct task *t)
+{
+	struct task_struct *p = kernel_of(t);
+
+	p->scx.flags |= SCX_TASK_QUEUED;
+	CALL(runnable, IN_OTHER, p, 0, 0);
+	CALL(running, IN_OTHER, p, 0, 0);
+}
+
+static void ext_reweight(struct task *t)
+{
+	struct task_struct *p = kernel_of(t);
+
+	CALL(set_weight, IN_OTHER, p, p->scx.weight, 0);
+}
+
+static void ext_yield(struct sim_cpu *cpu)
+{
+	struct task_struct *p = kernel_of(cpu->curr);
+
+	if (ops()->yield)
+		CALL(yield, IN_OTHER, p, 0, 0);
+	else
+		p->scx.slice = 0;
 }
 
 static void ext_account(struct sim_cpu *cpu, u64 ran)
 {
 	struct task_struct *p = kernel_of(cpu->curr);
 
-	p->se.exec_start = sim.now;
+	p->se.exec_start = clock_now();
 	p->se.sum_exec_runtime += ran;
 	if (p->scx.slice != SCX_SLICE_INF)
 		p->scx.slice -= ran < p->scx.slice ? ran : p->scx.slice;
@@ -417,7 +656,7 @@ static bool balance(struct sim_cpu *cpu, struct task *prev)
 		cpu->keep = true;
 		return true;
 	}
-	if (cpu->local.nr || consume(&global, cpu))
+	if (cpu->local.nr || consume(&global, cpu, 0))
 		return true;
 	if (ops()->dispatch && cpu->online) {
 		do {
@@ -428,7 +667,7 @@ static bool balance(struct sim_cpu *cpu, struct task *prev)
 				cpu->keep = true;
 				return true;
 			}
-			if (cpu->local.nr || consume(&global, cpu))
+			if (cpu->local.nr || consume(&global, cpu, 0))
 				return true;
 			if (!--loops) {
 				ext_kick(cpu, 0);
@@ -448,8 +687,11 @@ static struct task *ext_pick(struct sim_cpu *cpu, struct task *prev)
 	struct task *next = NULL;
 
 	balancing = cpu;
-	if (balance(cpu, prev))
+	if (balance(cpu, prev)) {
 		next = cpu->keep ? prev : dsq_first(&cpu->local);
+		if (cpu->local.nr > 1)
+			reenqueue_soon(cpu);
+	}
 	balancing = NULL;
 	if (next && !kernel_of(next)->scx.slice)
 		refill(next);
@@ -463,7 +705,9 @@ static void ext_put(struct sim_cpu *cpu, struct task *prev, struct task *next)
 	CALL(stopping, IN_OTHER, kernel_of(prev), true, 0);
 	prev->runnable_at = sim.now;
 	prev->state = RUNNABLE;
-	if (kernel_of(prev)->scx.slice && cpu->online)
+	if (kernel_of(prev)->scx.slice && cpu->online && prev->immed)
+		enqueue(prev, SCX_ENQ_REENQ);
+	else if (kernel_of(prev)->scx.slice && cpu->online)
 		queue_on(&cpu->local, prev, SCX_ENQ_HEAD);
 	else
 		enqueue(prev, next ? 0 : SCX_ENQ_LAST);
@@ -472,19 +716,20 @@ static void ext_put(struct sim_cpu *cpu, struct task *prev, struct task *next)
 static void ext_set(struct sim_cpu *cpu, struct task *next)
 {
 	(void)cpu;
-	leave_custody(next, 0);
+	leave_custody(next, SCX_DEQ_CORE_SCHED_EXEC);
 	next->owner = OWNER_NONE;
 	dsq_remove(next);
-	kernel_of(next)->se.exec_start = sim.now;
+	kernel_of(next)->scx.reenq_cnt = 0;
+	kernel_of(next)->se.exec_start = clock_now();
 	CALL(running, IN_OTHER, kernel_of(next), 0, 0);
 }
 
 static void ext_idle(struct sim_cpu *cpu, bool idle, bool notify)
 {
+	if (builtin_idle())
+		note_idle(cpu->id, idle && cpu->online);
 	if (notify && ops()->update_idle)
 		CALL(update_idle, IN_OTHER, cpu->id, idle, 0);
-	if (builtin_idle())
-		cpu->idle_bit = idle && cpu->online;
 }
 
 static void ext_tick(struct sim_cpu *cpu)
@@ -496,33 +741,21 @@ static void ext_tick(struct sim_cpu *cpu)
 
 static void ext_affinity(struct task *t)
 {
-	CALL(set_cpumask, IN_OTHER, kernel_of(t), kernel_of(t)->cpus_ptr, 0);
+	struct task_struct *p = kernel_of(t);
+
+	CALL(set_cpumask, IN_OTHER, p, sim.cids ? (void *)cmask_of(p->cpus_ptr) : p->cpus_ptr, 0);
 }
 
 static void ext_hotplug(struct sim_cpu *cpu, bool online)
 {
 	if (online ? ops()->cpu_online : ops()->cpu_offline) {
-		call(online ? "cpu_online" : "cpu_offline", IN_UNLOCKED,
+		call(online ? "ops.cpu_online()" : "ops.cpu_offline()", IN_UNLOCKED,
 		     online ? (void *)ops()->cpu_online : (void *)ops()->cpu_offline, cpu->id, 0,
 		     0);
 		return;
 	}
 	end_by(EXIT_BY_KERNEL, HOTPLUG_RESTARTS, "cpu %d going %s, exiting scheduler", cpu->id,
 	       online ? "online" : "offline");
-}
-
-/* Tasks of the local queue of this CPU go through enqueue() again. */
-void ext_reenqueue_local(void)
-{
-	struct sim_cpu *cpu = sim.this_cpu;
-	u32 nr = cpu->local.nr;
-
-	while (nr-- && !sim.over) {
-		struct task *t = dsq_first(&cpu->local);
-
-		dsq_remove(t);
-		enqueue(t, SCX_ENQ_REENQ);
-	}
 }
 
 static u64 ext_watchdog_ns(void)
@@ -536,10 +769,15 @@ static void ext_check(void)
 
 	for (u32 i = 0; i < sim.nr_tasks; i++) {
 		struct task *t = sim.tasks[i];
-		u64 waited = sim.now - t->runnable_at;
+		u64 waited = t ? sim.now - t->runnable_at : 0;
 
-		if (t->state != RUNNABLE || waited <= limit)
+		if (!t || t->state != RUNNABLE || waited <= limit)
 			continue;
+		if (map_of_userspace())
+			end_by(EXIT_NOT_MODELLED, 0,
+			       "not modelled: userspace's part of the scheduler, which fills the "
+			       "map %s",
+			       map_of_userspace());
 		end_by(EXIT_STALL, 0, "%s[%d] failed to run for %llu.%03llus", t->plan->comm,
 		       kernel_of(t)->pid, waited / 1000000000, waited / 1000000 % 1000);
 		return;
@@ -553,25 +791,45 @@ static bool ext_start(void)
 	dsq_init(&global, SCX_DSQ_GLOBAL, -1);
 	for (s32 i = 0; i < sim.want.cpus; i++)
 		dsq_init(&sim.cpus[i].local, SCX_DSQ_LOCAL, i);
-	if (ops()->flags & SCX_OPS_SWITCH_PARTIAL)
-		end_by(EXIT_NOT_MODELLED, 0, "not modelled: SCX_OPS_SWITCH_PARTIAL");
 	if (ops()->flags & SCX_OPS_ENQ_LAST && !ops()->enqueue)
 		end_by(EXIT_ERROR, 0, "SCX_OPS_ENQ_LAST requires ops.enqueue() to be implemented");
 	if (ops()->dispatch_max_batch)
 		max_batch =
 		    ops()->dispatch_max_batch < MAX_BATCH ? ops()->dispatch_max_batch : MAX_BATCH;
+	if (ops()->flags & SCX_OPS_SWITCH_PARTIAL)
+		end_by(EXIT_NOT_MODELLED, 0, "not modelled: SCX_OPS_SWITCH_PARTIAL");
+	if (ops()->flags & SCX_OPS_BUILTIN_IDLE_PER_NODE && !builtin_idle())
+		end_by(EXIT_ERROR, 0,
+		       "SCX_OPS_BUILTIN_IDLE_PER_NODE requires CPU idle selection enabled");
+	if (!sim.cids && (ops()->sub_attach || ops()->sub_detach))
+		end_by(EXIT_ERROR, 0, "sub_attach/sub_detach requires cid-form struct_ops");
 	if (sim.over)
 		return false;
-	error = CALL(init, IN_UNLOCKED, 0, 0, 0);
-	if (error)
+	if (sim.cids && (error = CALL(init_cids, IN_UNLOCKED, 0, 0, 0)))
+		end_by(EXIT_ERROR, error, "ops.init_cids() failed (%d)", error);
+	if (!sim.over && (error = CALL(init, IN_UNLOCKED, 0, 0, 0)))
 		end_by(EXIT_ERROR, error, "ops.init() failed (%d)", error);
+	for (u32 i = 0; i < sim.want.nr_cgroups && !sim.over; i++) {
+		struct scx_cgroup_init_args arguments = {
+		    .weight = cgroup_weight(i),
+		    .bw_period_us = 100000,
+		    .bw_quota_us = ~0ULL,
+		};
+
+		error = CALL(cgroup_init, IN_UNLOCKED, cgroup_at(i), &arguments, 0);
+		if (error)
+			end_by(EXIT_ERROR, error, "ops.cgroup_init() failed (%d)", error);
+		else
+			nr_cgroups_begun++;
+	}
 	return !sim.over;
 }
 
+/* A fork is enabled at once, all others when each is initialised. */
 static bool ext_welcome(struct task *t, bool fork)
 {
 	struct task_struct *p = kernel_of(t);
-	struct scx_init_task_args arguments = {.fork = fork};
+	struct scx_init_task_args arguments = {.fork = fork, .cgroup = cgroup_at(t->cgroup)};
 	s32 error;
 
 	t->direct_dsq = SCX_DSQ_INVALID;
@@ -582,11 +840,31 @@ static bool ext_welcome(struct task *t, bool fork)
 	if (error)
 		end_by(EXIT_ERROR, error, "ops.init_task() failed (%d) for %s[%d]", error,
 		       t->plan->comm, p->pid);
-	CALL(enable, IN_OTHER, p, 0, 0);
-	CALL(set_weight, IN_OTHER, p, p->scx.weight, 0);
-	CALL(set_cpumask, IN_OTHER, p, p->cpus_ptr, 0);
+	if (p->scx.disallow && fork)
+		end_by(EXIT_ERROR, 0,
+		       "ops.init_task() set task->scx.disallow for %s[%d] during fork",
+		       t->plan->comm, p->pid);
 	t->initialised = true;
 	return true;
+}
+
+static void ext_enable(struct task *t)
+{
+	struct task_struct *p = kernel_of(t);
+	struct scx_enable_args arguments = {};
+
+	if (sim.cids) {
+		arguments.cmask_arena_addr = (u64)cmask_of(p->cpus_ptr);
+		CALL(enable, IN_OTHER, p, &arguments, 0);
+		ext_affinity(t);
+	} else {
+		CALL(enable, IN_OTHER, p, 0, 0);
+	}
+	CALL(set_weight, IN_OTHER, p, p->scx.weight, 0);
+	/* Of a fork's affinity nobody hears: init_task() could see it. */
+	if (!sim.cids && !sim.now)
+		ext_affinity(t);
+	t->enabled = true;
 }
 
 static void ext_farewell(struct task *t)
@@ -596,24 +874,96 @@ static void ext_farewell(struct task *t)
 	if (!t->initialised)
 		return;
 	t->initialised = false;
-	CALL(disable, IN_OTHER, kernel_of(t), 0, 0);
+	if (t->enabled)
+		CALL(disable, IN_OTHER, kernel_of(t), 0, 0);
+	else
+		arguments.cancelled = true;
+	t->enabled = false;
 	CALL(exit_task, IN_OTHER, kernel_of(t), &arguments, 0);
+}
+
+/* What the scheduler says of its state, as the kernel asks for after an error. */
+static void dump(const char *reason)
+{
+	struct scx_dump_ctx about = {
+	    .kind = sim.exit_kind,
+	    .exit_code = sim.exit_code,
+	    .reason = reason,
+	    .at_ns = clock_now(),
+	    .at_jiffies = clock_now() / sim.want.tick_ns,
+	};
+
+	CALL(dump, IN_OTHER, &about, 0, 0);
+	for (s32 i = 0; i < sim.want.cpus; i++)
+		CALL(dump_cpu, IN_OTHER, &about, i, !sim.cpus[i].curr && !sim.cpus[i].local.nr);
+	for (u32 i = 0; i < sim.nr_tasks && sim.dump_length < sizeof(sim.dump) - 1; i++) {
+		struct task *t = sim.tasks[i];
+
+		if (t && t->enabled && (t->state == RUNNABLE || t->state == RUNNING))
+			CALL(dump_task, IN_OTHER, &about, kernel_of(t), 0);
+	}
+}
+
+static const char *reason_of(u32 kind)
+{
+	switch (kind) {
+	case EXIT_BY_BPF:
+		return "unregistered from BPF";
+	case EXIT_BY_KERNEL:
+		return "unregistered from the main kernel";
+	case EXIT_ERROR:
+		return "runtime error";
+	case EXIT_ERROR_BPF:
+		return "scx_bpf_error";
+	case EXIT_STALL:
+		return "runnable task stall";
+	case EXIT_REENQUEUED:
+		return "reenqueue limit";
+	default:
+		return "unregistered from user space";
+	}
 }
 
 static void ext_finish(void)
 {
 	struct scx_exit_info info = {
 	    .kind = sim.exit_kind >= EXIT_BY_BPF ? sim.exit_kind : SCX_EXIT_UNREG,
+	    .exit_cpu = sim.this_cpu->id,
 	    .exit_code = sim.exit_code,
-	    .reason = "",
+	    .flags = SCX_EFLAG_INITIALIZED,
+	    .reason = reason_of(sim.exit_kind),
 	    .msg = sim.message,
-	    .dump = "",
+	    .dump = sim.dump,
 	};
 
+	if (sim.exit_kind >= EXIT_ERROR)
+		dump(info.reason);
 	for (u32 i = 0; i < sim.nr_tasks; i++)
-		if (sim.tasks[i]->state != DEAD)
+		if (sim.tasks[i] && sim.tasks[i]->state != DEAD)
 			ext_farewell(sim.tasks[i]);
+	for (; nr_cgroups_begun; nr_cgroups_begun--)
+		CALL(cgroup_exit, IN_UNLOCKED, cgroup_at(nr_cgroups_begun - 1), 0, 0);
 	CALL(exit, IN_UNLOCKED, &info, 0, 0);
+}
+
+void ext_set_cgroup_weight(u32 cgroup, u32 weight)
+{
+	if (cgroup_weight(cgroup) != weight)
+		CALL(cgroup_set_weight, IN_UNLOCKED, cgroup_at(cgroup), weight, 0);
+	set_cgroup_weight(cgroup, weight);
+}
+
+/* False: the scheduler refuses. */
+bool ext_prepare_move(struct task *t, u32 to)
+{
+	struct task_struct *p = kernel_of(t);
+
+	return !CALL(cgroup_prep_move, IN_UNLOCKED, p, cgroup_at(t->cgroup), cgroup_at(to));
+}
+
+void ext_move_cgroup(struct task *t, u32 from)
+{
+	CALL(cgroup_move, IN_UNLOCKED, kernel_of(t), cgroup_at(from), cgroup_at(t->cgroup));
 }
 
 const struct sim_class ext_class = {
@@ -629,7 +979,12 @@ const struct sim_class ext_class = {
     .set = ext_set,
     .idle = ext_idle,
     .tick = ext_tick,
+    .enable = ext_enable,
     .affinity = ext_affinity,
+    .before_change = ext_before_change,
+    .after_change = ext_after_change,
+    .reweight = ext_reweight,
+    .yield = ext_yield,
     .hotplug = ext_hotplug,
     .settle = ext_settle,
     .watchdog_ns = ext_watchdog_ns,

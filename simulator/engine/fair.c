@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A model of the kernel's own scheduler, EEVDF (kernel/sched/fair.c; Stoica and Abdel-Wahab
- * 1995): weights, virtual deadlines, lag kept over sleep, run to parity, wakeup preemption, one
- * queue for each CPU, idle CPUs that pull. Not modelled: cgroups, bandwidth, NUMA, delayed
- * dequeue, and load tracking by PELT, in whose place stands the weight of the moment.
+ * A model of the kernel's own scheduler, EEVDF (kernel/sched/fair.c of 7.3; Stoica and Abdel-Wahab
+ * 1995): weights, virtual deadlines that a timer of their own keeps to (HRTICK), lag kept over
+ * sleep and made up for before it (DELAY_DEQUEUE), run to parity, wakeup preemption, the waker's
+ * CPU or the last one by their load, one queue for each CPU, idle CPUs that pull. Not modelled:
+ * cgroups, bandwidth, NUMA, slices set by tasks, and load tracking by PELT, in whose place stands
+ * the weight of the moment.
  */
 #include "kernel.h"
 
@@ -25,15 +27,22 @@ static s64 virtual(const struct task *t, s64 ns)
 	return ns * 1024 / (s64)t->weight;
 }
 
+static bool runs(const struct sim_cpu *cpu)
+{
+	return cpu->curr && cpu->curr->state == RUNNING;
+}
+
 /* Where the current task is by now. */
 static s64 vruntime_of(const struct sim_cpu *cpu, const struct task *t)
 {
+	u64 from = cpu->charges_from > cpu->accounted_at ? cpu->charges_from : cpu->accounted_at;
+
 	if (t == cpu->curr && t->state == RUNNING)
-		return t->vruntime + virtual(t, sim.now - cpu->accounted_at);
+		return t->vruntime + (sim.now > from ? virtual(t, sim.now - from) : 0);
 	return t->vruntime;
 }
 
-/* The average by weight of all that are runnable there. */
+/* The average by weight of all that compete there. */
 static s64 average(const struct sim_cpu *cpu)
 {
 	s64 sum = 0, weights = 0;
@@ -44,7 +53,7 @@ static s64 average(const struct sim_cpu *cpu)
 		weights += t->weight;
 	}
 	t = cpu->curr;
-	if (t && t->state == RUNNING && !cpu->blocks) {
+	if (runs(cpu) && !cpu->blocks) {
 		sum += (s64)t->weight * (vruntime_of(cpu, t) - cpu->min_vruntime);
 		weights += t->weight;
 	}
@@ -72,18 +81,18 @@ static void unlink_task(struct sim_cpu *cpu, struct task *t)
 	cpu->load -= t->weight;
 }
 
-/* Remember how much the task is owed; bounded, so that sleep earns no more. */
-static void keep_lag(struct sim_cpu *cpu, struct task *t)
+/* How much the task is owed; bounded. */
+static s64 lag_of(const struct sim_cpu *cpu, const struct task *t)
 {
-	s64 most = virtual(t, 2 * slice());
+	s64 most = virtual(t, slice() + (s64)sim.want.tick_ns);
 	s64 lag = average(cpu) - vruntime_of(cpu, t);
 
-	t->lag = lag > most ? most : lag < -most ? -most : lag;
+	return lag > most ? most : lag < -most ? -most : lag;
 }
 
 static void place(struct sim_cpu *cpu, struct task *t)
 {
-	s64 load = cpu->load + (cpu->curr && cpu->curr->state == RUNNING ? cpu->curr->weight : 0);
+	s64 load = cpu->load + (runs(cpu) ? cpu->curr->weight : 0);
 	s64 lag = load ? t->lag * (load + (s64)t->weight) / load : 0;
 	s64 whole = virtual(t, slice());
 
@@ -92,63 +101,176 @@ static void place(struct sim_cpu *cpu, struct task *t)
 	t->placed = true;
 }
 
+/*
+ * One that sleeps competes no longer; what it was not given meanwhile is not owed to it. True where
+ * its place is no longer that of its lag.
+ */
+static bool settle_debt(struct sim_cpu *cpu, struct task *t)
+{
+	s64 lag = lag_of(cpu, t);
+
+	lag = lag > t->lag ? lag : t->lag;
+	t->lag = lag < 0 ? lag : 0;
+	t->delayed = false;
+	cpu->nr_delayed--;
+	return t->lag != average(cpu) - t->vruntime;
+}
+
+/* The one with the earliest deadline among those that are owed something; `curr` is one of them. */
+static struct task *earliest(struct sim_cpu *cpu, struct task *curr)
+{
+	struct task *t, *best, *first;
+	s64 now;
+
+	for (;;) {
+		if (!cpu->queue)
+			return curr;
+		now = average(cpu);
+		best = curr && curr->vruntime <= now ? curr : NULL;
+		if (best && best->vruntime < best->protected_until)
+			return best;
+		first = NULL;
+		for (t = cpu->queue; t; t = t->next) {
+			if (t->vruntime <= now && (!best || t->deadline < best->deadline ||
+						   (t->deadline == best->deadline && best != curr &&
+						    t->number < best->number)))
+				best = t;
+			if (!first || t->vruntime < first->vruntime)
+				first = t;
+		}
+		/* Rounding may leave nobody on the right side of the average. */
+		if (!best)
+			best = first;
+		if (!best->delayed)
+			return best;
+		settle_debt(cpu, best);
+		unlink_task(cpu, best);
+	}
+}
+
+/* Have the current task interrupted when it has had what it asked for. An interrupt takes time. */
+static void set_timer(struct sim_cpu *cpu)
+{
+	struct task *t = cpu->curr;
+	/* One more, for virtual time is rounded down. */
+	s64 left = (t->deadline - t->vruntime) * (s64)t->weight / 1024 + 1;
+
+	if (!cpu->nr)
+		return;
+	if (left <= 0)
+		resched(cpu);
+	else
+		cpu->timer_at = (cpu->charges_from > sim.now ? cpu->charges_from : sim.now) + left +
+				sim.want.wake_ns;
+}
+
+static void fair_timer(struct sim_cpu *cpu)
+{
+	resched(cpu);
+}
+
+static bool linked(const struct sim_cpu *cpu, const struct task *t)
+{
+	const struct task *each = cpu->queue;
+
+	while (each && each != t)
+		each = each->next;
+	return each != NULL;
+}
+
+/* Its affinity changed right before it slept: it competes where it may not run any more. */
+static void move_debtor(struct task *t)
+{
+	struct sim_cpu *home = sim.cpus;
+
+	while (!linked(home, t))
+		home++;
+	settle_debt(home, t);
+	unlink_task(home, t);
+}
+
 static void fair_enqueue(struct task *t, u64 flags, bool runnable)
 {
 	struct sim_cpu *cpu = &sim.cpus[t->cpu];
 	struct task *curr = cpu->curr;
+	bool forked = runnable && !(flags & SCX_ENQ_WAKEUP);
 	s64 now;
 
-	(void)flags;
-	(void)runnable;
-	place(cpu, t);
-	link(cpu, t);
-	if (!curr || curr->state != RUNNING)
+	if (runs(cpu))
+		account(cpu);
+	if (t->delayed && !linked(cpu, t))
+		move_debtor(t);
+	if (!t->delayed) {
+		place(cpu, t);
+		link(cpu, t);
+	} else if (settle_debt(cpu, t)) {
+		unlink_task(cpu, t);
+		place(cpu, t);
+		link(cpu, t);
+	}
+	if (!runs(cpu))
 		return;
-	now = average(cpu);
-	if (t->vruntime <= now && t->deadline < curr->deadline &&
-	    (vruntime_of(cpu, curr) > now || vruntime_of(cpu, curr) >= curr->protected_until))
+	if (!forked && earliest(cpu, curr) == t) {
 		resched(cpu);
+		return;
+	}
+	now = average(cpu);
+	if (curr->vruntime < now)
+		now = curr->vruntime;
+	if (now + virtual(curr, slice()) < curr->protected_until)
+		curr->protected_until = now + virtual(curr, slice());
+	if (!cpu->timer_at)
+		set_timer(cpu);
+	arm(cpu);
 }
 
 static void fair_dequeue(struct task *t, bool sleeps)
 {
 	struct sim_cpu *cpu = &sim.cpus[t->cpu];
 
-	(void)sleeps;
-	keep_lag(cpu, t);
-	if (t != cpu->curr || t->state != RUNNING)
+	t->lag = lag_of(cpu, t);
+	if (t != cpu->curr || t->state != RUNNING) {
 		unlink_task(cpu, t);
+	} else if (sleeps && !t->exiting && t->lag < 0) {
+		t->delayed = true;
+		cpu->nr_delayed++;
+		link(cpu, t);
+	}
+}
+
+static void fair_before_move(struct task *t)
+{
+	struct sim_cpu *cpu = &sim.cpus[t->cpu];
+
+	if (!t->delayed)
+		return;
+	settle_debt(cpu, t);
+	unlink_task(cpu, t);
 }
 
 static void fair_account(struct sim_cpu *cpu, u64 ran)
 {
 	struct task *t = cpu->curr;
+	bool served;
 
 	t->vruntime += virtual(t, ran);
 	kernel_of(t)->se.sum_exec_runtime += ran;
+	served = t->vruntime >= t->deadline;
+	if (served)
+		t->deadline = t->vruntime + virtual(t, slice());
+	if (cpu->nr && (served || t->vruntime >= t->protected_until))
+		resched(cpu);
 }
 
-/* The waiting task with the earliest deadline among those that are owed something. */
-static struct task *earliest(struct sim_cpu *cpu, struct task *prev)
+/* How many wait there and are awake. */
+static u64 waiting(const struct sim_cpu *cpu)
 {
-	s64 now = average(cpu);
-	struct task *t, *best = NULL, *first = NULL;
+	return cpu->nr - cpu->nr_delayed;
+}
 
-	if (prev && (prev->vruntime <= now || !cpu->queue)) {
-		if (prev->vruntime < prev->protected_until || !cpu->queue)
-			return prev;
-		best = prev;
-	}
-	for (t = cpu->queue; t; t = t->next) {
-		if (t->vruntime <= now &&
-		    (!best || t->deadline < best->deadline ||
-		     (t->deadline == best->deadline && best != prev && t->number < best->number)))
-			best = t;
-		if (!first || t->vruntime < first->vruntime)
-			first = t;
-	}
-	/* Rounding may leave nobody on the right side of the average. */
-	return best ? best : first;
+static bool may_leave(const struct task *t, s32 cpu)
+{
+	return !t->delayed && allowed_on(t, cpu);
 }
 
 /* Take a waiting task from the CPU that has most of them. */
@@ -156,14 +278,15 @@ static struct task *pull(struct sim_cpu *cpu, u64 more_than)
 {
 	struct sim_cpu *busiest = NULL;
 	struct task *t;
+	s64 ahead;
 
 	for (s32 i = 0; i < sim.want.cpus; i++) {
 		struct sim_cpu *each = &sim.cpus[i];
 
-		if (each == cpu || each->nr <= more_than ||
+		if (each == cpu || waiting(each) <= more_than ||
 		    (busiest && each->load <= busiest->load))
 			continue;
-		for (t = each->queue; t && !allowed_on(t, cpu->id); t = t->next)
+		for (t = each->queue; t && !may_leave(t, cpu->id); t = t->next)
 			;
 		if (t)
 			busiest = each;
@@ -174,29 +297,35 @@ static struct task *pull(struct sim_cpu *cpu, u64 more_than)
 	t = busiest->queue;
 	while (t->next)
 		t = t->next;
-	while (t && !allowed_on(t, cpu->id))
+	while (t && !may_leave(t, cpu->id))
 		t = t->prev;
-	keep_lag(busiest, t);
+	t->lag = lag_of(busiest, t);
+	ahead = t->deadline - t->vruntime;
 	unlink_task(busiest, t);
 	move_to_cpu(t, cpu->id);
 	place(cpu, t);
+	t->deadline = t->vruntime + ahead;
 	link(cpu, t);
 	return t;
 }
 
 static struct task *fair_pick(struct sim_cpu *cpu, struct task *prev)
 {
-	bool on = prev && prev->state == RUNNING;
+	struct task *curr = prev && prev->state == RUNNING ? prev : NULL, *next;
 
-	if (!on && !cpu->queue && (!cpu->online || !pull(cpu, 0)))
-		return NULL;
-	return earliest(cpu, on ? prev : NULL);
+	next = earliest(cpu, curr);
+	if (!next && cpu->online && pull(cpu, 0))
+		next = earliest(cpu, NULL);
+	return next;
 }
 
 static void fair_put(struct sim_cpu *cpu, struct task *prev, struct task *next)
 {
 	(void)next;
 	link(cpu, prev);
+	/* A CPU on its way out keeps nobody. */
+	if (!cpu->online)
+		resched(cpu);
 }
 
 static void fair_set(struct sim_cpu *cpu, struct task *next)
@@ -205,18 +334,12 @@ static void fair_set(struct sim_cpu *cpu, struct task *next)
 	next->protected_until = next->deadline;
 	if (next->vruntime > cpu->min_vruntime)
 		cpu->min_vruntime = next->vruntime;
+	set_timer(cpu);
 }
 
 static void fair_tick(struct sim_cpu *cpu)
 {
-	struct task *t = cpu->curr;
-
-	if (t->vruntime >= t->deadline) {
-		t->deadline = t->vruntime + virtual(t, slice());
-		if (cpu->nr)
-			cpu->need_resched = true;
-	}
-	if (!cpu->nr)
+	if (!waiting(cpu))
 		return;
 	/* An idle CPU takes over some work; one that is less busy does so now and then. */
 	for (s32 i = 0; i < sim.want.cpus; i++) {
@@ -230,10 +353,10 @@ static void fair_tick(struct sim_cpu *cpu)
 	for (s32 i = 0; i < sim.want.cpus; i++) {
 		struct sim_cpu *other = &sim.cpus[i];
 
-		if (other->online && other->nr + 1 < cpu->nr &&
+		if (other->online && waiting(other) + 1 < waiting(cpu) &&
 		    sim.now - other->balanced_at > 2 * sim.want.tick_ns) {
 			other->balanced_at = sim.now;
-			pull(other, other->nr + 1);
+			pull(other, waiting(other) + 1);
 		}
 	}
 }
@@ -243,28 +366,64 @@ static bool is_idle(const struct sim_cpu *cpu)
 	return cpu->online && !cpu->curr && !cpu->nr;
 }
 
+static u64 load_of(const struct sim_cpu *cpu)
+{
+	return cpu->load + (runs(cpu) ? cpu->curr->weight : 0);
+}
+
+/* The waker's CPU or the task's last one, by who is less busy (wake_affine() of the kernel). */
+static s32 affine(const struct task *t, bool sync)
+{
+	struct sim_cpu *here = sim.this_cpu, *last = &sim.cpus[t->cpu];
+	u64 ours = load_of(here), theirs = load_of(last);
+
+	if (here == last || !allowed_on(t, here->id))
+		return last->id;
+	if (sync && runs(here) && !waiting(here))
+		return here->id;
+	if (is_idle(last))
+		return last->id;
+	if (sync && runs(here))
+		ours -= here->curr->weight;
+	/* In favour of the last one by half of the domain's imbalance_pct, 117. */
+	return (ours + t->weight) * 100 < theirs * 108 + sync ? here->id : last->id;
+}
+
 static s32 fair_select_cpu(struct task *t, u64 wake_flags)
 {
-	s32 first = t->cpu / sim.want.llc_cpus * sim.want.llc_cpus, best = -1;
+	s32 best = -1, target, first;
 
+	if (t->delayed && allowed_on(t, t->cpu))
+		return t->cpu;
 	if (wake_flags & SCX_WAKE_FORK) {
 		for (s32 i = 0; i < sim.want.cpus; i++) {
 			struct sim_cpu *cpu = &sim.cpus[i];
 
 			if (!cpu->online || !allowed_on(t, i))
 				continue;
-			if (best < 0 ||
-			    cpu->nr + !!cpu->curr < sim.cpus[best].nr + !!sim.cpus[best].curr)
+			if (best < 0 || waiting(cpu) + !!cpu->curr <
+					    waiting(&sim.cpus[best]) + !!sim.cpus[best].curr)
 				best = i;
 		}
 		return best < 0 ? t->cpu : best;
 	}
-	if (is_idle(&sim.cpus[t->cpu]) && allowed_on(t, t->cpu))
+	target = affine(t, wake_flags & SCX_WAKE_SYNC);
+	if (is_idle(&sim.cpus[target]) && allowed_on(t, target))
+		return target;
+	first = target / sim.want.llc_cpus * sim.want.llc_cpus;
+	if (t->cpu / sim.want.llc_cpus * sim.want.llc_cpus == first && is_idle(&sim.cpus[t->cpu]) &&
+	    allowed_on(t, t->cpu))
 		return t->cpu;
 	for (s32 i = first; i < first + sim.want.llc_cpus && i < sim.want.cpus; i++)
 		if (is_idle(&sim.cpus[i]) && allowed_on(t, i))
 			return i;
-	return t->cpu;
+	return target;
+}
+
+static void fair_yield(struct sim_cpu *cpu)
+{
+	cpu->curr->deadline += virtual(cpu->curr, slice());
+	cpu->curr->protected_until = cpu->curr->vruntime;
 }
 
 static bool fair_start(void)
@@ -274,8 +433,8 @@ static bool fair_start(void)
 
 static bool fair_welcome(struct task *t, bool fork)
 {
-	(void)t;
-	(void)fork;
+	/* Those of the start have been there before. */
+	t->placed = !fork;
 	return true;
 }
 
@@ -297,10 +456,13 @@ const struct sim_class fair_class = {
     .select_cpu = fair_select_cpu,
     .enqueue = fair_enqueue,
     .dequeue = fair_dequeue,
+    .before_move = fair_before_move,
     .account = fair_account,
     .pick = fair_pick,
     .put = fair_put,
     .set = fair_set,
     .idle = fair_idle,
     .tick = fair_tick,
+    .timer = fair_timer,
+    .yield = fair_yield,
 };

@@ -6,22 +6,22 @@
 
 u64 bpf_ktime_get_ns(void)
 {
-	return sim.now;
+	return clock_now();
 }
 
 u64 bpf_ktime_get_boot_ns(void)
 {
-	return sim.now;
+	return clock_now();
 }
 
 u64 bpf_ktime_get_coarse_ns(void)
 {
-	return sim.now;
+	return clock_now();
 }
 
 u64 bpf_jiffies64(void)
 {
-	return sim.now / (sim.want.tick_ns ? sim.want.tick_ns : 4000000);
+	return clock_now() / sim.want.tick_ns;
 }
 
 u32 bpf_get_prandom_u32(void)
@@ -91,13 +91,17 @@ long bpf_strncmp(const char *a, u32 size, const char *b)
 }
 
 extern int sd_llc_id[MAX_CPUS];
+void *object_of_cpu(const void *object, u32 cpu);
 
-/* The one per-CPU variable of the kernel that is modelled is the number of the CPU's LLC. */
+/*
+ * Of the kernel's per-CPU variables one is modelled, the number of the CPU's LLC. All else is an
+ * object of the candidate's.
+ */
 void *bpf_per_cpu_ptr(const void *percpu, u32 cpu)
 {
-	if (cpu >= (u32)sim.want.cpus || percpu != sd_llc_id)
+	if (cpu >= (u32)sim.want.cpus || !percpu)
 		return NULL;
-	return &sd_llc_id[cpu];
+	return percpu == sd_llc_id ? &sd_llc_id[cpu] : object_of_cpu(percpu, cpu);
 }
 
 void *bpf_this_cpu_ptr(const void *percpu)
@@ -124,6 +128,30 @@ long bpf_spin_unlock(struct bpf_spin_lock *lock)
 {
 	(void)lock;
 	return 0;
+}
+
+int bpf_res_spin_lock(struct bpf_res_spin_lock *lock)
+{
+	(void)lock;
+	return 0;
+}
+
+void bpf_res_spin_unlock(struct bpf_res_spin_lock *lock)
+{
+	(void)lock;
+}
+
+int bpf_res_spin_lock_irqsave(struct bpf_res_spin_lock *lock, unsigned long *flags)
+{
+	(void)lock;
+	(void)flags;
+	return 0;
+}
+
+void bpf_res_spin_unlock_irqrestore(struct bpf_res_spin_lock *lock, unsigned long *flags)
+{
+	(void)lock;
+	(void)flags;
 }
 
 long bpf_loop(u32 nr, void *callback, void *context, u64 flags)

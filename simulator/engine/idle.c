@@ -1,6 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Which CPUs are idle, and the kernel's own choice of one (kernel/sched/ext_idle.c). No SMT. */
+/*
+ * Which CPUs are idle, and the kernel's own choice of one (kernel/sched/ext/idle.c). Nodes are
+ * told apart only for schedulers with SCX_OPS_BUILTIN_IDLE_PER_NODE.
+ */
 #include "kernel.h"
+
+#define EBUSY 16
+
+/* The CPUs that share something with one, [first, first + count); all where count is 0. */
+struct span {
+	s32 first, count;
+};
 
 bool builtin_idle(void)
 {
@@ -9,65 +19,137 @@ bool builtin_idle(void)
 	return !ops || !ops->update_idle || ops->flags & SCX_OPS_KEEP_BUILTIN_IDLE;
 }
 
+bool idle_per_node(void)
+{
+	struct sched_ext_ops *ops = sim.ops;
+
+	return ops && ops->flags & SCX_OPS_BUILTIN_IDLE_PER_NODE;
+}
+
 bool claim_idle(s32 cpu)
 {
+	s32 core = cpu - cpu % sim.want.core_cpus;
 	bool idle = sim.cpus[cpu].idle_bit;
 
 	sim.cpus[cpu].idle_bit = false;
+	for (s32 i = core; i < core + sim.want.core_cpus; i++)
+		sim.cpus[i].idle_core = false;
 	return idle;
 }
 
-static bool same_llc(s32 a, s32 b)
+void note_idle(s32 cpu, bool idle)
 {
-	return a / sim.want.llc_cpus == b / sim.want.llc_cpus;
+	s32 core = cpu - cpu % sim.want.core_cpus;
+	bool whole = true;
+
+	sim.cpus[cpu].idle_bit = idle;
+	for (s32 i = core; i < core + sim.want.core_cpus; i++)
+		whole &= sim.cpus[i].idle_bit;
+	for (s32 i = core; i < core + sim.want.core_cpus; i++)
+		if (!idle || whole)
+			sim.cpus[i].idle_core = idle;
+}
+
+static struct span around(s32 cpu, s32 size)
+{
+	return size < sim.want.cpus ? (struct span){cpu - cpu % size, size} : (struct span){0, 0};
+}
+
+static bool in_span(struct span span, s32 cpu)
+{
+	return !span.count || (cpu >= span.first && cpu < span.first + span.count);
 }
 
 /* The next idle one after the last that this CPU found, as cpumask_any_and_distribute(). */
-static s32 distribute(const struct cpumask *allowed, s32 llc_of)
+static s32 distribute(const struct cpumask *allowed, struct span span, bool whole_core)
 {
 	struct sim_cpu *here = sim.this_cpu;
+	s32 cpu = here->cursor;
 
-	for (s32 i = 1; i <= sim.want.cpus; i++) {
-		s32 cpu = (here->cursor + i) % sim.want.cpus;
-
-		if (!sim.cpus[cpu].idle_bit || !mask_has(allowed, cpu) ||
-		    (llc_of >= 0 && !same_llc(cpu, llc_of)))
+	for (s32 i = 0; i < sim.want.cpus; i++) {
+		if (++cpu >= sim.want.cpus)
+			cpu = 0;
+		if (!(whole_core ? sim.cpus[cpu].idle_core : sim.cpus[cpu].idle_bit) ||
+		    !mask_has(allowed, cpu) || !in_span(span, cpu))
 			continue;
 		here->cursor = cpu;
-		sim.cpus[cpu].idle_bit = false;
+		claim_idle(cpu);
 		return cpu;
 	}
-	return -16; /* EBUSY */
+	return -EBUSY;
 }
 
-s32 pick_idle(const struct cpumask *allowed, u64 flags)
+static s32 find_in(const struct cpumask *allowed, struct span span, u64 flags)
 {
-	(void)flags;
-	return distribute(allowed, -1);
+	if (sim.want.core_cpus > 1) {
+		s32 cpu = distribute(allowed, span, true);
+
+		if (cpu >= 0 || flags & SCX_PICK_IDLE_CORE)
+			return cpu;
+	}
+	return distribute(allowed, span, false);
+}
+
+/* In that node first, where the scheduler tells them apart. */
+s32 pick_idle(const struct cpumask *allowed, s32 node, u64 flags)
+{
+	if (idle_per_node() && node >= 0) {
+		struct span span = {node * sim.want.node_cpus, sim.want.node_cpus};
+		s32 cpu = find_in(allowed, span, flags);
+
+		if (cpu >= 0 || flags & SCX_PICK_IDLE_IN_NODE)
+			return cpu;
+	}
+	return find_in(allowed, (struct span){0, 0}, flags);
+}
+
+static bool any_idle(void)
+{
+	for (s32 i = 0; i < sim.want.cpus; i++)
+		if (sim.cpus[i].idle_bit)
+			return true;
+	return false;
 }
 
 /* scx_select_cpu_dfl() of the kernel: a CPU, claimed, or -EBUSY. */
-s32 select_idle(struct task *t, s32 prev, u64 wake_flags, const struct cpumask *allowed)
+s32 select_idle(struct task *t, s32 prev, u64 wake_flags, const struct cpumask *allowed, u64 flags)
 {
 	const struct cpumask *mask = allowed ? allowed : kernel_of(t)->cpus_ptr;
-	s32 here = sim.this_cpu->id, found;
-	bool any_idle = false;
+	struct span llc = around(prev, sim.want.llc_cpus), node = around(prev, sim.want.node_cpus);
+	s32 here = sim.this_cpu->id, found, core = prev - prev % sim.want.core_cpus;
+	bool prev_allowed = mask_has(mask, prev);
 
 	if (wake_flags & SCX_WAKE_SYNC && sim.this_cpu->curr) {
-		if (same_llc(here, prev) && mask_has(mask, prev) && claim_idle(prev))
+		if (here / sim.want.llc_cpus == prev / sim.want.llc_cpus && prev_allowed &&
+		    claim_idle(prev))
 			return prev;
-		for (s32 i = 0; i < sim.want.cpus && !any_idle; i++)
-			any_idle = sim.cpus[i].idle_bit;
-		if (any_idle && !sim.this_cpu->curr->exiting && !sim.this_cpu->local.nr &&
-		    mask_has(mask, here))
+		if (!sim.this_cpu->curr->exiting && !sim.this_cpu->local.nr &&
+		    mask_has(mask, here) && any_idle()) {
+			claim_idle(here);
 			return here;
+		}
 	}
-	if (mask_has(mask, prev) && claim_idle(prev))
-		return prev;
-	if (sim.want.llc_cpus < sim.want.cpus) {
-		found = distribute(mask, prev);
-		if (found >= 0)
+	if (sim.want.core_cpus > 1) {
+		u64 whole = flags | SCX_PICK_IDLE_CORE;
+
+		if (prev_allowed && sim.cpus[prev].idle_core && claim_idle(prev))
+			return prev;
+		if (llc.count && (found = find_in(mask, llc, whole)) >= 0)
+			return found;
+		if (node.count && (found = find_in(mask, node, whole)) >= 0)
+			return found;
+		found = pick_idle(mask, prev / sim.want.node_cpus, whole);
+		if (found >= 0 || flags & SCX_PICK_IDLE_CORE)
 			return found;
 	}
-	return distribute(mask, -1);
+	if (prev_allowed && claim_idle(prev))
+		return prev;
+	for (s32 i = core; i < core + sim.want.core_cpus; i++)
+		if (i != prev && mask_has(mask, i) && claim_idle(i))
+			return i;
+	if (llc.count && (found = find_in(mask, llc, 0)) >= 0)
+		return found;
+	if (node.count && (found = find_in(mask, node, 0)) >= 0)
+		return found;
+	return pick_idle(mask, prev / sim.want.node_cpus, flags);
 }

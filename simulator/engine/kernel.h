@@ -34,19 +34,36 @@ static inline bool mask_has(const struct cpumask *mask, u32 cpu)
 
 /* ---- ext.c, for kfuncs.c ---- */
 struct dsq *dsq_for(u64 id, struct task *t);
-void ext_insert(struct task *t, u64 dsq_id, u64 flags);
-bool ext_move_to_local(u64 dsq_id);
+void ext_insert(struct task *t, u64 dsq_id, u64 slice, u64 vtime, u64 flags);
+bool ext_move_to_local(u64 dsq_id, u64 flags);
+bool ext_vet(u64 dsq_id, u64 *flags);
 bool ext_move(struct dsq *from, struct task *t, u64 dsq_id, u64 flags, bool by_vtime);
 void ext_kick(struct sim_cpu *cpu, u64 flags);
-void ext_reenqueue_local(void);
 bool ext_in(u32 contexts, const char *what);
+/* Another function of the candidate than a callback of its scheduler. */
+void ext_callback(const char *name, void *function, u64 a, u64 b, u64 c);
+void ext_reenqueue(u64 dsq_id, u64 flags);
+void ext_set_cgroup_weight(u32 cgroup, u32 weight);
+bool ext_prepare_move(struct task *t, u32 to);
+void ext_move_cgroup(struct task *t, u32 from);
 u32 ext_slots(void);
 void ext_cancel(void);
 
 /* ---- idle.c ---- */
 bool builtin_idle(void);
+bool idle_per_node(void);
 bool claim_idle(s32 cpu);
-s32 pick_idle(const struct cpumask *allowed, u64 flags);
-s32 select_idle(struct task *t, s32 prev, u64 wake_flags, const struct cpumask *allowed);
+void note_idle(s32 cpu, bool idle);
+s32 pick_idle(const struct cpumask *allowed, s32 node, u64 flags);
+s32 select_idle(struct task *t, s32 prev, u64 wake_flags, const struct cpumask *allowed, u64 flags);
+
+/* ---- cgroup.c, cid.c, timer.c ---- */
+struct cgroup *cgroup_at(u32 number);
+u32 cgroup_weight(u32 number);
+void set_cgroup_weight(u32 number, u32 weight);
+void enter_cgroup(struct task *t, u32 number);
+struct scx_cmask *cmask_of(const struct cpumask *cpus);
+void run_deferred(void *object, u64 stamp);
+u32 cgroup_number(const struct cgroup *cgroup);
 
 #endif /* SIMULATOR_KERNEL_H */

@@ -31,7 +31,7 @@ static bool cpu_valid(s32 cpu)
 
 /* ---- inserting ---- */
 
-static bool insertable(struct task_struct *p, u64 flags, const char *what)
+static bool insertable(struct task_struct *p, u64 dsq_id, u64 *flags, const char *what)
 {
 	if (!ext_in(IN_SELECT_CPU | IN_ENQUEUE | IN_DISPATCH, what))
 		return false;
@@ -39,22 +39,14 @@ static bool insertable(struct task_struct *p, u64 flags, const char *what)
 		end_by(EXIT_ERROR, 0, "called with NULL task");
 		return false;
 	}
-	if (flags & __SCX_ENQ_INTERNAL_MASK) {
-		end_by(EXIT_ERROR, 0, "invalid enq_flags 0x%llx", flags);
-		return false;
-	}
-	return true;
+	return ext_vet(dsq_id, flags);
 }
 
 bool scx_bpf_dsq_insert___v2___compat(struct task_struct *p, u64 dsq_id, u64 slice, u64 flags)
 {
-	if (!insertable(p, flags, "scx_bpf_dsq_insert"))
+	if (!insertable(p, dsq_id, &flags, "scx_bpf_dsq_insert"))
 		return false;
-	if (slice)
-		p->scx.slice = slice;
-	else if (!p->scx.slice)
-		p->scx.slice = 1;
-	ext_insert(task_of(p), dsq_id, flags);
+	ext_insert(task_of(p), dsq_id, slice, 0, flags);
 	return true;
 }
 
@@ -65,21 +57,18 @@ struct vtime_args {
 
 bool __scx_bpf_dsq_insert_vtime(struct task_struct *p, struct vtime_args *args)
 {
-	if (!insertable(p, args->enq_flags, "scx_bpf_dsq_insert_vtime"))
+	u64 flags = args->enq_flags;
+
+	if (!insertable(p, args->dsq_id, &flags, "scx_bpf_dsq_insert_vtime"))
 		return false;
-	if (args->slice)
-		p->scx.slice = args->slice;
-	else if (!p->scx.slice)
-		p->scx.slice = 1;
-	p->scx.dsq_vtime = args->vtime;
-	ext_insert(task_of(p), args->dsq_id, args->enq_flags | SCX_ENQ_DSQ_PRIQ);
+	ext_insert(task_of(p), args->dsq_id, args->slice, args->vtime, flags | SCX_ENQ_DSQ_PRIQ);
 	return true;
 }
 
 bool scx_bpf_dsq_move_to_local___v2___compat(u64 dsq_id, u64 flags)
 {
-	(void)flags;
-	return ext_in(IN_DISPATCH, "scx_bpf_dsq_move_to_local") && ext_move_to_local(dsq_id);
+	return ext_in(IN_DISPATCH, "scx_bpf_dsq_move_to_local") && ext_vet(SCX_DSQ_LOCAL, &flags) &&
+	       ext_move_to_local(dsq_id, flags);
 }
 
 u32 scx_bpf_dispatch_nr_slots(void)
@@ -95,14 +84,19 @@ void scx_bpf_dispatch_cancel(void)
 
 void scx_bpf_reenqueue_local___v2___compat(void)
 {
-	ext_reenqueue_local();
+	ext_reenqueue(SCX_DSQ_LOCAL, 0);
+}
+
+void scx_bpf_dsq_reenq___v71(u64 dsq_id, u64 flags)
+{
+	ext_reenqueue(dsq_id, flags);
 }
 
 /* ---- queues ---- */
 
 s32 scx_bpf_create_dsq(u64 dsq_id, s32 node)
 {
-	if (dsq_id & SCX_DSQ_FLAG_BUILTIN || node > 0)
+	if (dsq_id & SCX_DSQ_FLAG_BUILTIN || node >= sim.want.cpus / sim.want.node_cpus)
 		return -22; /* EINVAL */
 	return dsq_create(dsq_id);
 }
@@ -224,7 +218,7 @@ static bool move(struct bpf_iter_scx_dsq *it, struct task_struct *p, u64 dsq_id,
 
 	if (!ext_in(IN_DISPATCH | IN_UNLOCKED, "scx_bpf_dsq_move"))
 		return false;
-	if (!i || !p || task_of(p)->dsq != i->dsq)
+	if (!i || !p || !ext_vet(dsq_id, &flags) || task_of(p)->dsq != i->dsq)
 		return false;
 	if (i->has_slice)
 		p->scx.slice = i->slice;
@@ -279,7 +273,7 @@ s32 scx_bpf_select_cpu_dfl(struct task_struct *p, s32 prev_cpu, u64 wake_flags, 
 		end_by(EXIT_ERROR, 0, "built-in idle tracking is disabled");
 		return prev_cpu;
 	}
-	cpu = select_idle(task_of(p), prev_cpu, wake_flags, NULL);
+	cpu = select_idle(task_of(p), prev_cpu, wake_flags, NULL, 0);
 	if (cpu < 0)
 		return prev_cpu;
 	*is_idle = true;
@@ -301,7 +295,7 @@ s32 __scx_bpf_select_cpu_and(struct task_struct *p, const struct cpumask *allowe
 		return -22;
 	for (i = 0; i < sizeof(both) / sizeof(long); i++)
 		both.bits[i] = allowed->bits[i] & p->cpus_ptr->bits[i];
-	return select_idle(task_of(p), args->prev_cpu, args->wake_flags, &both);
+	return select_idle(task_of(p), args->prev_cpu, args->wake_flags, &both, args->flags);
 }
 
 void scx_bpf_kick_cpu(s32 cpu, u64 flags)
@@ -325,14 +319,18 @@ bool scx_bpf_test_and_clear_cpu_idle(s32 cpu)
 
 s32 scx_bpf_pick_idle_cpu(const cpumask_t *allowed, u64 flags)
 {
-	return idle_tracked() ? pick_idle(allowed, flags) : -16;
+	if (idle_per_node()) {
+		end_by(EXIT_ERROR, 0, "per-node idle tracking is enabled");
+		return -16;
+	}
+	return idle_tracked() ? pick_idle(allowed, -1, flags) : -16;
 }
 
 u32 bpf_cpumask_any_distribute(const struct cpumask *mask);
 
 s32 scx_bpf_pick_any_cpu(const cpumask_t *allowed, u64 flags)
 {
-	s32 cpu = builtin_idle() ? pick_idle(allowed, flags) : -16;
+	s32 cpu = builtin_idle() ? pick_idle(allowed, -1, flags) : -16;
 
 	if (cpu >= 0)
 		return cpu;
@@ -340,16 +338,34 @@ s32 scx_bpf_pick_any_cpu(const cpumask_t *allowed, u64 flags)
 	return cpu < sim.want.cpus ? cpu : -16;
 }
 
+/* The node that a kfunc is asked about; of a scheduler that tells nodes apart. */
+static bool node_valid(s32 node)
+{
+	if (!idle_per_node())
+		end_by(EXIT_ERROR, 0, "per-node idle tracking is disabled");
+	else if (node >= sim.want.cpus / sim.want.node_cpus)
+		end_by(EXIT_ERROR, 0, "invalid node %d", node);
+	else
+		return true;
+	return false;
+}
+
 s32 scx_bpf_pick_idle_cpu_node(const cpumask_t *allowed, int node, u64 flags)
 {
-	(void)node;
-	return scx_bpf_pick_idle_cpu(allowed, flags);
+	return node_valid(node) && idle_tracked() ? pick_idle(allowed, node, flags) : -16;
 }
 
 s32 scx_bpf_pick_any_cpu_node(const cpumask_t *allowed, int node, u64 flags)
 {
-	(void)node;
-	return scx_bpf_pick_any_cpu(allowed, flags);
+	s32 cpu;
+
+	if (!node_valid(node))
+		return -22;
+	cpu = builtin_idle() ? pick_idle(allowed, node, flags) : -16;
+	if (cpu >= 0)
+		return cpu;
+	cpu = bpf_cpumask_any_distribute(allowed);
+	return cpu < sim.want.cpus ? cpu : -16;
 }
 
 u32 scx_bpf_nr_cpu_ids(void)
@@ -359,15 +375,15 @@ u32 scx_bpf_nr_cpu_ids(void)
 
 u32 scx_bpf_nr_node_ids(void)
 {
-	return 1;
+	return sim.want.cpus / sim.want.node_cpus;
 }
 
 int scx_bpf_cpu_node(s32 cpu)
 {
-	return cpu_valid(cpu) ? 0 : -1;
+	return cpu_valid(cpu) ? cpu / sim.want.node_cpus : -1;
 }
 
-static struct cpumask possible_cpus, online_cpus, idle_cpus;
+static struct cpumask possible_cpus, online_cpus, idle_cpus, idle_cores, no_cpus;
 
 const struct cpumask *scx_bpf_get_possible_cpumask(void)
 {
@@ -385,31 +401,38 @@ const struct cpumask *scx_bpf_get_online_cpumask(void)
 }
 
 /* A picture of the moment; the kernel's changes under the reader. */
-const struct cpumask *scx_bpf_get_idle_cpumask(void)
+/* `node` < 0: of the whole machine. */
+static const struct cpumask *idle_now(struct cpumask *mask, s32 node, bool cores)
 {
-	__builtin_memset(&idle_cpus, 0, MASK_WORDS * 8);
-	if (!idle_tracked())
-		return &idle_cpus;
+	__builtin_memset(mask, 0, MASK_WORDS * 8);
 	for (s32 i = 0; i < sim.want.cpus; i++)
-		idle_cpus.bits[i / 64] |= (u64)sim.cpus[i].idle_bit << i % 64;
-	return &idle_cpus;
+		if (node < 0 || i / sim.want.node_cpus == node)
+			mask->bits[i / 64] |=
+			    (u64)(cores ? sim.cpus[i].idle_core : sim.cpus[i].idle_bit) << i % 64;
+	return mask;
 }
 
+const struct cpumask *scx_bpf_get_idle_cpumask(void)
+{
+	return idle_tracked() ? idle_now(&idle_cpus, -1, false) : &no_cpus;
+}
+
+/* Without SMT the kernel gives the CPUs themselves. */
 const struct cpumask *scx_bpf_get_idle_smtmask(void)
 {
-	return scx_bpf_get_idle_cpumask();
+	return idle_tracked() ? idle_now(&idle_cores, -1, sim.want.core_cpus > 1) : &no_cpus;
 }
 
 const struct cpumask *scx_bpf_get_idle_cpumask_node(int node)
 {
-	(void)node;
-	return scx_bpf_get_idle_cpumask();
+	return node_valid(node) && idle_tracked() ? idle_now(&idle_cpus, node, false) : &no_cpus;
 }
 
 const struct cpumask *scx_bpf_get_idle_smtmask_node(int node)
 {
-	(void)node;
-	return scx_bpf_get_idle_cpumask();
+	return node_valid(node) && idle_tracked()
+		   ? idle_now(&idle_cores, node, sim.want.core_cpus > 1)
+		   : &no_cpus;
 }
 
 void scx_bpf_put_cpumask(const struct cpumask *mask)
@@ -475,7 +498,7 @@ struct task_struct *scx_bpf_cpu_curr(s32 cpu)
 
 u64 scx_bpf_now(void)
 {
-	return sim.now;
+	return clock_now();
 }
 
 bool scx_bpf_task_set_slice___new(struct task_struct *p, u64 slice)
@@ -500,35 +523,46 @@ struct task_struct *bpf_task_from_pid(s32 pid)
 {
 	u32 index = pid - 1000;
 
-	if (pid < 1000 || index >= sim.nr_tasks || sim.tasks[index]->state == DEAD)
+	if (pid < 1000 || index >= sim.nr_tasks || !sim.tasks[index] ||
+	    sim.tasks[index]->state == DEAD)
 		return NULL;
+	sim.tasks[index]->refs++;
 	return kernel_of(sim.tasks[index]);
 }
 
 struct task_struct *bpf_task_acquire(struct task_struct *p)
 {
+	if (p->pid)
+		task_of(p)->refs++;
 	return p;
 }
 
 void bpf_task_release(struct task_struct *p)
 {
-	(void)p;
+	struct task *t = task_of(p);
+
+	if (!p->pid || !t->refs || --t->refs || t->state != DEAD)
+		return;
+	retire(t);
 }
 
-/* All tasks are in the root cgroup. */
-struct cgroup *scx_bpf_task_cgroup___any(struct task_struct *p)
+struct task_struct *scx_bpf_tid_to_task(u64 tid)
 {
-	return p->cgroups->dfl_cgrp;
+	struct sched_ext_ops *ops = sim.ops;
+
+	if (!(ops->flags & SCX_OPS_TID_TO_TASK)) {
+		end_by(EXIT_ERROR, 0, "scx_bpf_tid_to_task() called without SCX_OPS_TID_TO_TASK");
+		return NULL;
+	}
+	if (!tid || tid > sim.nr_tasks || !sim.tasks[tid - 1] || sim.tasks[tid - 1]->state == DEAD)
+		return NULL;
+	return kernel_of(sim.tasks[tid - 1]);
 }
 
-struct cgroup *bpf_cgroup_acquire(struct cgroup *cgroup)
+/* None of what is counted is modelled closely enough to count. */
+void scx_bpf_events(struct scx_event_stats *events, u64 size)
 {
-	return cgroup;
-}
-
-void bpf_cgroup_release(struct cgroup *cgroup)
-{
-	(void)cgroup;
+	__builtin_memset(events, 0, size);
 }
 
 void bpf_rcu_read_lock(void)
@@ -622,7 +656,11 @@ void scx_bpf_exit_bstr(s64 code, char *format, unsigned long long *data, u32 byt
 
 void scx_bpf_dump_bstr(char *format, unsigned long long *data, u32 bytes)
 {
-	(void)format;
-	(void)data;
-	(void)bytes;
+	u64 left = sizeof(sim.dump) - sim.dump_length;
+
+	if (left < 2)
+		return;
+	format_into(sim.dump + sim.dump_length, left, format, data, bytes);
+	while (sim.dump[sim.dump_length])
+		sim.dump_length++;
 }

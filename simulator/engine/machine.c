@@ -6,14 +6,23 @@
 #include "kernel.h"
 #include "task.h"
 
-enum event_kind { ON_CPU, ON_RESCHED, ON_WAKE, ON_START, ON_CHANGE, ON_WATCHDOG };
+enum event_kind {
+	ON_CPU,
+	ON_RESCHED,
+	ON_WAKE,
+	ON_START,
+	ON_CHANGE,
+	ON_WEIGHT,
+	ON_DEFERRED,
+	ON_WATCHDOG
+};
 
 struct event {
 	u64 at, number; /* equals in the order they were made */
 	enum event_kind kind;
 	u32 which;
-	u64 stamp; /* of a CPU's: the last one given out is valid */
-	struct task *task;
+	u64 stamp;    /* of a CPU's: the last one given out is valid */
+	void *object; /* the task that wakes, or what timer.c gave */
 };
 
 static struct event *heap;
@@ -57,6 +66,11 @@ static struct event pop(void)
 	return first;
 }
 
+void wake_deferred(u64 at, void *object, u64 stamp)
+{
+	push((struct event){.at = at, .kind = ON_DEFERRED, .object = object, .stamp = stamp});
+}
+
 /* ---- CPUs ---- */
 
 void send_resched(struct sim_cpu *cpu)
@@ -70,29 +84,33 @@ void send_resched(struct sim_cpu *cpu)
 
 void resched(struct sim_cpu *cpu)
 {
-	if (cpu == sim.this_cpu)
+	/* Out of idleness it takes as long as an interrupt. */
+	if (cpu == sim.this_cpu && cpu->curr)
 		cpu->need_resched = true;
 	else
 		send_resched(cpu);
 }
 
-/* The next event of a CPU that is busy: its task's work is done, or the tick. */
-static void arm(struct sim_cpu *cpu)
+void arm(struct sim_cpu *cpu)
 {
 	u64 from = cpu->works_from > sim.now ? cpu->works_from : sim.now;
 	u64 at = from + cpu->curr->left_ns;
 
 	if (cpu->next_tick <= sim.now)
 		cpu->next_tick = (sim.now / sim.want.tick_ns + 1) * sim.want.tick_ns;
+	if (cpu->next_tick < at)
+		at = cpu->next_tick;
+	if (cpu->timer_at && cpu->timer_at < at)
+		at = cpu->timer_at;
 	push((struct event){
-	    .at = at < cpu->next_tick ? at : cpu->next_tick,
+	    .at = at,
 	    .kind = ON_CPU,
 	    .which = cpu->id,
 	    .stamp = ++cpu->event,
 	});
 }
 
-static void account(struct sim_cpu *cpu)
+void account(struct sim_cpu *cpu)
 {
 	u64 ran = sim.now - cpu->accounted_at, from, worked;
 	struct task *t = cpu->curr;
@@ -104,7 +122,9 @@ static void account(struct sim_cpu *cpu)
 		t->run_ns += ran;
 		t->group->run_ns += ran;
 		cpu->run_ns += ran;
-		sim.class->account(cpu, ran);
+		from =
+		    cpu->charges_from > cpu->accounted_at ? cpu->charges_from : cpu->accounted_at;
+		sim.class->account(cpu, sim.now > from ? sim.now - from : 0);
 	}
 	cpu->accounted_at = sim.now;
 }
@@ -116,6 +136,14 @@ static void note_delay(struct group *g, u64 delay)
 		g->delays = more_room(g->delays, g->room * sizeof(*g->delays));
 	}
 	g->delays[g->nr_delays++] = delay;
+}
+
+static void note_share(struct task *t)
+{
+	double share = (double)t->run_ns / (double)t->weight;
+
+	t->group->share_sum += share;
+	t->group->share_squares += share * share;
 }
 
 static void bury(struct task *t)
@@ -130,6 +158,11 @@ static void bury(struct task *t)
 	g->completion_ns += sim.now - t->created_at;
 	if (sim.now > g->last_end_ns)
 		g->last_end_ns = sim.now;
+	if (t->plan->tasks && t->plan->tasks[t->copy] == t)
+		t->plan->tasks[t->copy] = NULL;
+	note_share(t);
+	if (!t->refs)
+		retire(t);
 }
 
 /* A CPU that is going away runs nothing any more: hand the task to another. */
@@ -156,13 +189,20 @@ static void switch_to(struct sim_cpu *cpu, struct task *prev, struct task *next)
 	cpu->curr = next;
 	cpu->event++;
 	cpu->accounted_at = sim.now;
+	if (tracing)
+		trace_switch(cpu, next);
 	if (!next) {
 		sim.class->idle(cpu, true, prev != NULL);
 		/* The last one may have been put back right here. */
 		if (cpu->local.nr)
-			resched(cpu);
+			cpu->need_resched = true;
 		return;
 	}
+	/*
+	 * Half of the switch is the way to the choice, and not in anybody's slice. So a slice of a
+	 * whole tick has not quite ended at the next.
+	 */
+	cpu->charges_from = sim.now + sim.want.switch_ns / 2;
 	cpu->switches++;
 	next->group->switches++;
 	cpu->works_from = sim.now + sim.want.switch_ns;
@@ -181,8 +221,8 @@ static void schedule(struct sim_cpu *cpu)
 {
 	struct task *prev = cpu->curr, *next;
 
-	cpu->need_resched = false;
 	account(cpu);
+	cpu->need_resched = false;
 	if (prev && cpu->blocks) {
 		cpu->blocks = false;
 		sim.class->dequeue(prev, true);
@@ -219,12 +259,16 @@ static void wake_up(struct task *t, u64 wake_flags)
 		return;
 	t->waiting = false;
 	t->woke_at = t->waits_since = sim.now;
+	if (tracing)
+		trace_wakeup(t);
 	if (kernel_of(t)->nr_cpus_allowed > 1) {
 		cpu = sim.class->select_cpu(t, wake_flags);
 		flags |= SCX_ENQ_CPU_SELECTED;
 	}
 	if (!allowed_on(t, cpu) || !sim.cpus[cpu].online)
 		cpu = fallback_cpu(t);
+	if (cpu != t->cpu && sim.class->before_move)
+		sim.class->before_move(t);
 	move_to_cpu(t, cpu);
 	t->state = RUNNABLE;
 	sim.class->enqueue(t, flags, true);
@@ -248,17 +292,40 @@ static void start(struct task_plan *plan, struct task *parent, u32 copy)
 		return;
 	g = t->group;
 	t->copy = copy;
-	if (!parent)
+	/* Of those that are forked the first can be woken by name. */
+	if (!parent || !plan->tasks[copy])
 		plan->tasks[copy] = t;
 	if (!g->tasks || sim.now < g->first_start_ns)
 		g->first_start_ns = sim.now;
 	g->tasks++;
 	sim.nr_alive++;
 	t->woke_at = NEVER;
+	if (tracing)
+		trace_birth(t);
 	if (!sim.class->welcome(t, sim.now > 0)) {
 		t->state = DEAD;
 		sim.nr_alive--;
+	} else if (sim.now > 0 && sim.class->enable) {
+		sim.class->enable(t);
 	}
+}
+
+static void before_change(struct task *t)
+{
+	account(&sim.cpus[t->cpu]);
+	if (sim.class->before_change)
+		sim.class->before_change(t);
+}
+
+static void after_change(struct task *t)
+{
+	if (sim.class->after_change)
+		sim.class->after_change(t);
+}
+
+static bool may_enter(struct task *t, u32 cgroup)
+{
+	return !sim.ops || ext_prepare_move(t, cgroup);
 }
 
 /* Go to the next step that takes time. False: the task gives up the CPU. */
@@ -288,7 +355,7 @@ static bool advance(struct task *t)
 			break;
 		case STEP_SLEEP:
 			push((struct event){
-			    .at = sim.now + draw(t, step), .kind = ON_WAKE, .task = t});
+			    .at = sim.now + draw(t, step), .kind = ON_WAKE, .object = t});
 			return false;
 		case STEP_WAIT:
 			if (!t->pending) {
@@ -315,10 +382,41 @@ static bool advance(struct task *t)
 				wake_up(sim.tasks[sim.nr_tasks - 1], SCX_WAKE_FORK);
 			break;
 		case STEP_AFFINE:
+			before_change(t);
 			set_mask(t, step->cpus);
 			if (sim.class->affinity)
 				sim.class->affinity(t);
+			after_change(t);
+			if (allowed_on(t, t->cpu))
+				break;
+			/* The stopper comes before it can do anything else. */
+			t->left_ns = 1;
+			return true;
+		case STEP_RENICE:
+			before_change(t);
+			set_nice(t, (s32)step->value - 20);
+			if (sim.class->reweight)
+				sim.class->reweight(t);
+			after_change(t);
 			break;
+		case STEP_ENTER: {
+			u32 from = t->cgroup;
+
+			if (from == step->value || !may_enter(t, step->value))
+				break;
+			before_change(t);
+			enter_cgroup(t, step->value);
+			if (sim.ops)
+				ext_move_cgroup(t, from);
+			after_change(t);
+			break;
+		}
+		case STEP_YIELD:
+			sim.class->yield(&sim.cpus[t->cpu]);
+			sim.cpus[t->cpu].need_resched = true;
+			/* Time passes, or it would yield for ever within one moment. */
+			t->left_ns = 1;
+			return true;
 		case STEP_REPEAT:
 			t->group->cycles++, t->cycles++;
 			if (!step->value || ++t->repeated < step->value)
@@ -355,6 +453,10 @@ static void on_cpu(struct sim_cpu *cpu)
 	if (sim.now >= cpu->next_tick) {
 		cpu->next_tick += sim.want.tick_ns;
 		sim.class->tick(cpu);
+	}
+	if (cpu->timer_at && sim.now >= cpu->timer_at) {
+		cpu->timer_at = 0;
+		sim.class->timer(cpu);
 	}
 	if (!t->left_ns && sim.now >= cpu->works_from && !sim.over) {
 		if (!advance(t)) {
@@ -398,8 +500,8 @@ static void handle(const struct event *event)
 		cpu->need_resched = true;
 		break;
 	case ON_WAKE:
-		sim.this_cpu = &sim.cpus[event->task->cpu];
-		wake_up(event->task, SCX_WAKE_TTWU);
+		sim.this_cpu = &sim.cpus[((struct task *)event->object)->cpu];
+		wake_up(event->object, SCX_WAKE_TTWU);
 		break;
 	case ON_START: {
 		struct task_plan *plan = &sim.want.plans[event->which];
@@ -413,6 +515,17 @@ static void handle(const struct event *event)
 	case ON_CHANGE:
 		sim.this_cpu = &sim.cpus[sim.want.changes[event->which].cpu];
 		on_change(&sim.want.changes[event->which]);
+		break;
+	case ON_WEIGHT: {
+		struct weight_change *change = &sim.want.weights[event->which];
+
+		sim.this_cpu = &sim.cpus[0];
+		if (sim.ops)
+			ext_set_cgroup_weight(change->cgroup, change->weight);
+		break;
+	}
+	case ON_DEFERRED:
+		run_deferred(event->object, event->stamp);
 		break;
 	case ON_WATCHDOG:
 		sim.class->check();
@@ -430,6 +543,7 @@ static void set_up(void)
 	}
 	sim.this_cpu = &sim.cpus[0];
 	sim.random = sim.want.seed ^ 0x5851f42d4c957f2dULL;
+	make_cgroups();
 	make_idle_tasks();
 	if (!sim.class->start())
 		return;
@@ -448,9 +562,14 @@ static void set_up(void)
 				continue;
 			}
 			start(plan, NULL, k);
-			push((struct event){.kind = ON_WAKE, .task = plan->tasks[k]});
+			push((struct event){.kind = ON_WAKE, .object = plan->tasks[k]});
 		}
 	}
+	for (u32 i = 0; i < sim.nr_tasks && sim.class->enable && !sim.over; i++)
+		sim.class->enable(sim.tasks[i]);
+	for (u32 i = 0; i < sim.want.nr_weights; i++)
+		push(
+		    (struct event){.at = sim.want.weights[i].at_ns, .kind = ON_WEIGHT, .which = i});
 	for (u32 i = 0; i < sim.want.nr_changes; i++)
 		push(
 		    (struct event){.at = sim.want.changes[i].at_ns, .kind = ON_CHANGE, .which = i});
@@ -512,11 +631,12 @@ void settle_figures(void)
 	}
 	for (u32 i = 0; i < sim.nr_tasks; i++) {
 		struct task *t = sim.tasks[i];
-		double share = (double)t->run_ns / (double)t->weight;
-		u64 waited = sim.ended_at - t->waits_since;
+		u64 waited;
 
-		t->group->share_sum += share;
-		t->group->share_squares += share * share;
+		if (!t || t->state == DEAD)
+			continue;
+		note_share(t);
+		waited = sim.ended_at - t->waits_since;
 		if (t->state != RUNNABLE)
 			continue;
 		/* Who still waits has waited at least so long: a worse policy must not look better.

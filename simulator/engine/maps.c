@@ -17,56 +17,65 @@ struct map {
 	u32 type, key_size, value_size, max_entries;
 	u32 key_room, value_room; /* padded to 8 */
 	u32 index;		  /* of task storage */
-	bool per_cpu, lru;
+	bool per_cpu, lru, filled, read;
+	struct map_spec inner; /* of a map of maps */
 	u32 nr, nr_buckets;
 	struct entry **buckets, *spare;
 	struct entry *newest, *oldest;
 	u8 *values; /* of an array, a queue or a stack */
 	u64 first;  /* of a queue */
+	void **of_cgroups;
 };
 
 static struct map *maps[MAX_MAPS];
-static u32 nr_maps;
+static u32 nr_maps, nr_storages;
 
 static struct map *behind(const void *symbol)
 {
 	return *(struct map *const *)symbol;
 }
 
+void cancel_timers(const void *from, u64 bytes);
+long bpf_map_update_elem(void *symbol, const void *key, const void *value, u64 flags);
+
 static u64 values_bytes(const struct map *map)
 {
 	return (u64)map->value_room * (map->per_cpu ? sim.want.cpus : 1);
 }
 
-void make_map(void *symbol, const char *name, u32 type, u32 key_size, u32 value_size,
-	      u32 max_entries)
+/* A map of that kind; NULL: its type is not modelled. */
+static struct map *new_map(const char *name, const struct map_spec *spec)
 {
 	struct map *map = room(sizeof(*map));
+	u32 type = spec->type;
 
-	if (nr_maps == MAX_MAPS) {
-		end_by(EXIT_NOT_MODELLED, 0, "not modelled: more than %d maps", MAX_MAPS);
-		return;
-	}
 	*map = (struct map){
 	    .name = name,
 	    .type = type,
-	    .key_size = key_size,
-	    .value_size = value_size,
-	    .max_entries = max_entries,
-	    .key_room = (key_size + 7) & ~7U,
-	    .value_room = (value_size + 7) & ~7U,
-	    .index = nr_maps,
+	    .key_size = spec->key_size,
+	    .value_size = spec->value_size,
+	    .max_entries = spec->max_entries,
+	    .key_room = (spec->key_size + 7) & ~7U,
+	    .value_room = (spec->value_size + 7) & ~7U,
 	    .per_cpu = type == BPF_MAP_TYPE_PERCPU_ARRAY || type == BPF_MAP_TYPE_PERCPU_HASH ||
 		       type == BPF_MAP_TYPE_LRU_PERCPU_HASH,
 	    .lru = type == BPF_MAP_TYPE_LRU_HASH || type == BPF_MAP_TYPE_LRU_PERCPU_HASH,
 	};
 	switch (type) {
+	case BPF_MAP_TYPE_HASH_OF_MAPS:
+	case BPF_MAP_TYPE_ARRAY_OF_MAPS:
+		/* A place holds the pointer that a map's symbol does. */
+		map->value_size = map->value_room = sizeof(struct map *);
+		if (type == BPF_MAP_TYPE_ARRAY_OF_MAPS)
+			goto array;
+		goto hash;
 	case BPF_MAP_TYPE_HASH:
 	case BPF_MAP_TYPE_PERCPU_HASH:
 	case BPF_MAP_TYPE_LRU_HASH:
 	case BPF_MAP_TYPE_LRU_PERCPU_HASH:
+	hash:
 		map->nr_buckets = 64;
-		while (map->nr_buckets < max_entries && map->nr_buckets < 1 << 16)
+		while (map->nr_buckets < map->max_entries && map->nr_buckets < 1 << 16)
 			map->nr_buckets *= 2;
 		map->buckets = room(map->nr_buckets * sizeof(*map->buckets));
 		break;
@@ -74,17 +83,85 @@ void make_map(void *symbol, const char *name, u32 type, u32 key_size, u32 value_
 	case BPF_MAP_TYPE_PERCPU_ARRAY:
 	case BPF_MAP_TYPE_QUEUE:
 	case BPF_MAP_TYPE_STACK:
-		map->values = room(values_bytes(map) * max_entries);
+	array:
+		map->values = room(values_bytes(map) * map->max_entries);
 		break;
 	case BPF_MAP_TYPE_TASK_STORAGE:
+		map->index = nr_storages++;
+		break;
+	case BPF_MAP_TYPE_CGRP_STORAGE:
+		map->of_cgroups = room(MAX_CGROUPS * sizeof(void *));
+		break;
 	case BPF_MAP_TYPE_RINGBUF:
+	case BPF_MAP_TYPE_USER_RINGBUF:
+	case BPF_MAP_TYPE_ARENA:
 		break;
 	default:
 		end_by(EXIT_NOT_MODELLED, 0, "not modelled: the type %u of the map %s", type, name);
+		return NULL;
+	}
+	return map;
+}
+
+void make_map(void *symbol, const char *name, const struct map_spec *spec)
+{
+	struct map *map;
+
+	if (nr_maps == MAX_MAPS) {
+		end_by(EXIT_NOT_MODELLED, 0, "not modelled: more than %d maps", MAX_MAPS);
 		return;
 	}
+	map = new_map(name, spec);
+	if (!map)
+		return;
 	maps[nr_maps++] = map;
 	*(struct map **)symbol = map;
+}
+
+void make_outer_map(void *symbol, const char *name, const struct map_spec *spec,
+		    const struct map_spec *inner)
+{
+	make_map(symbol, name, spec);
+	if (!sim.over)
+		behind(symbol)->inner = *inner;
+}
+
+void fill_outer_map(void *symbol, u32 index, void *inner)
+{
+	struct map *map = behind(symbol), *found = behind(inner);
+
+	if (index >= map->max_entries)
+		return;
+	if (map->values)
+		((struct map **)map->values)[index] = found;
+	else
+		bpf_map_update_elem(symbol, &index, &found, 0);
+}
+
+/*
+ * The place of an inner map. In an array userspace puts one like the other before the start, so
+ * each is there; made when it is first asked for.
+ */
+static u8 *inner_map(struct map *map, u8 *place)
+{
+	struct map **inner = (struct map **)place;
+
+	if (inner && !*inner)
+		*inner = new_map(map->name, &map->inner);
+	return place;
+}
+
+const char *map_of_userspace(void)
+{
+	for (u32 i = 0; i < nr_maps; i++)
+		if (maps[i]->read && !maps[i]->filled)
+			return maps[i]->name;
+	return NULL;
+}
+
+u32 task_storages(void)
+{
+	return nr_storages;
 }
 
 void *map_named(const char *name)
@@ -100,8 +177,14 @@ void *map_named(const char *name)
 static u32 hash_of(const struct map *map, const u8 *key)
 {
 	u64 hash = 0xcbf29ce484222325ULL;
+	u32 i = 0, word;
 
-	for (u32 i = 0; i < map->key_size; i++)
+	for (; i + 4 <= map->key_size; i += 4) {
+		__builtin_memcpy(&word, key + i, 4);
+		hash = (hash ^ word) * 0x9e3779b97f4a7c15ULL;
+		hash ^= hash >> 32;
+	}
+	for (; i < map->key_size; i++)
 		hash = (hash ^ key[i]) * 0x100000001b3ULL;
 	return hash ^ hash >> 32;
 }
@@ -136,6 +219,7 @@ static bool hash_delete(struct map *map, const void *key)
 	if (!e)
 		return false;
 	*at = e->next;
+	cancel_timers(e->data, map->key_room + values_bytes(map));
 	if (map->lru)
 		forget_use(map, e);
 	e->next = map->spare;
@@ -185,6 +269,30 @@ static u8 *hash_add(struct map *map, const void *key)
 	return e->data + map->key_room;
 }
 
+/* The element whose value has that place in it. */
+bool find_element(void *symbol, void *inside, void **key, void **value)
+{
+	struct map *map = behind(symbol);
+	u64 bytes = values_bytes(map), at = (u8 *)inside - map->values;
+
+	if (map->values && at < bytes * map->max_entries) {
+		u32 *index = room(sizeof(*index));
+
+		*index = at / bytes;
+		*key = index;
+		*value = map->values + bytes * *index;
+		return true;
+	}
+	for (u32 i = 0; i < map->nr_buckets; i++)
+		for (struct entry *e = map->buckets[i]; e; e = e->next)
+			if ((u64)((u8 *)inside - e->data) < map->key_room + bytes) {
+				*key = e->data;
+				*value = e->data + map->key_room;
+				return true;
+			}
+	return false;
+}
+
 /* ---- helpers ---- */
 
 static u8 *values_at(struct map *map, const void *key)
@@ -205,6 +313,8 @@ void *bpf_map_lookup_elem(void *symbol, const void *key)
 {
 	struct map *map = behind(symbol);
 
+	if (map->inner.type)
+		return inner_map(map, values_at(map, key));
 	return of_cpu(map, values_at(map, key), sim.this_cpu->id);
 }
 
@@ -260,6 +370,7 @@ long bpf_map_push_elem(void *symbol, const void *value, u64 flags)
 		map->first++;
 		map->nr--;
 	}
+	map->filled = true;
 	__builtin_memcpy(nth(map, map->first + map->nr++), value, map->value_size);
 	return 0;
 }
@@ -276,6 +387,7 @@ long bpf_map_peek_elem(void *symbol, void *value)
 	struct map *map = behind(symbol);
 	u8 *found = next_out(map);
 
+	map->read = true;
 	if (!found)
 		return -2;
 	__builtin_memcpy(value, found, map->value_size);
@@ -325,10 +437,81 @@ long bpf_task_storage_delete(void *symbol, struct task_struct *task)
 
 void drop_storage(struct task *t)
 {
-	for (u32 i = 0; i < nr_maps; i++) {
+	for (u32 i = 0; i < nr_storages; i++) {
 		free_room(t->storage[i]);
 		t->storage[i] = NULL;
 	}
+}
+
+/* ---- of cgroups ---- */
+
+u32 cgroup_number(const struct cgroup *cgroup);
+
+void *bpf_cgrp_storage_get(void *symbol, struct cgroup *cgroup, void *value, u64 flags)
+{
+	struct map *map = behind(symbol);
+	void **place;
+
+	if (!cgroup)
+		return NULL;
+	place = &map->of_cgroups[cgroup_number(cgroup)];
+	if (!*place && flags & BPF_LOCAL_STORAGE_GET_F_CREATE) {
+		*place = room(map->value_room);
+		if (value)
+			__builtin_memcpy(*place, value, map->value_size);
+	}
+	return *place;
+}
+
+long bpf_cgrp_storage_delete(void *symbol, struct cgroup *cgroup)
+{
+	void **place = &behind(symbol)->of_cgroups[cgroup_number(cgroup)];
+
+	if (!*place)
+		return -2;
+	free_room(*place);
+	*place = NULL;
+	return 0;
+}
+
+/* ---- arenas: pages of ours, at the addresses that the candidate uses ---- */
+
+void *bpf_arena_alloc_pages(void *symbol, void *address, u32 pages, int node, u64 flags)
+{
+	struct map *map = behind(symbol);
+
+	(void)node;
+	if (flags || !pages || pages > map->max_entries - map->nr)
+		return NULL;
+	if (address) {
+		end_by(EXIT_NOT_MODELLED, 0, "not modelled: pages of the arena %s at a given place",
+		       map->name);
+		return NULL;
+	}
+	map->nr += pages;
+	return pages_of_memory(pages);
+}
+
+void bpf_arena_free_pages(void *symbol, void *address, u32 pages)
+{
+	struct map *map = behind(symbol);
+
+	if (!address || pages > map->nr)
+		return;
+	map->nr -= pages;
+	give_back_pages(address, pages);
+}
+
+/* ---- ring buffers ---- */
+
+/* Userspace sends nothing. */
+long bpf_user_ringbuf_drain(void *symbol, void *callback, void *context, u64 flags)
+{
+	(void)callback;
+	(void)context;
+	(void)flags;
+	behind(symbol)->read = true;
+	return 0;
 }
 
 /* Nobody reads ring buffers here, so they are always empty; what goes in is counted. */

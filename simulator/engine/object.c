@@ -3,10 +3,12 @@
  * The candidate: its BPF object says by BTF what maps and variables there are and which symbol
  * is the scheduler; the library, made of the same source, has the code.
  */
+#define _GNU_SOURCE
 #include <bpf/btf.h>
 #include <dlfcn.h>
 #include <elf.h>
 #include <fcntl.h>
+#include <link.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,8 +19,15 @@
 
 #include "engine.h"
 
+#if __has_feature(address_sanitizer)
+#define SANITIZED 1
+#else
+#define SANITIZED 0
+#endif
+
 static void *library;
 static struct btf *btf;
+static char **words;
 
 static const char *name_of(const struct btf_type *type)
 {
@@ -72,38 +81,97 @@ static u32 size_in(const struct btf_member *member)
 	return size > 0 ? size : 0;
 }
 
-static void read_map(const struct btf_type *variable)
+/* What userspace makes of a map's size, else what is written down. */
+static u32 entries_of(const char *map, u32 written)
 {
-	const struct btf_type *definition = plain(variable->type);
-	u32 type = 0, key = 0, value = 0, entries = 0;
-	const struct btf_member *member;
-	void *symbol;
+	char start[128];
 
-	if (!btf_is_struct(definition))
-		return;
-	member = btf_members(definition);
+	snprintf(start, sizeof(start), "%s.max_entries=", map);
+	for (char **at = words; at[0] && at[1]; at += 2)
+		if (!strcmp(at[0], "--set") && !strncmp(at[1], start, strlen(start)))
+			return strtoul(at[1] + strlen(start), NULL, 10);
+	return written;
+}
+
+/* The members of a map's definition. `inner` gets those of what a map of maps holds. */
+static struct map_spec spec_of(const struct btf_type *definition, struct map_spec *inner,
+			       u32 *values_at)
+{
+	const struct btf_member *member = btf_members(definition);
+	struct map_spec spec = {0};
+
 	for (u32 i = 0; i < btf_vlen(definition); i++, member++) {
 		const char *name = btf__name_by_offset(btf, member->name_off);
 
-		if (!strcmp(name, "type"))
-			type = number_in(member);
-		else if (!strcmp(name, "max_entries"))
-			entries = number_in(member);
-		else if (!strcmp(name, "key"))
-			key = size_in(member);
-		else if (!strcmp(name, "value"))
-			value = size_in(member);
-		else if (!strcmp(name, "key_size"))
-			key = number_in(member);
-		else if (!strcmp(name, "value_size"))
-			value = number_in(member);
-		else if (!strcmp(name, "values"))
-			end_by(EXIT_NOT_MODELLED, 0, "not modelled: the map of maps %s",
-			       name_of(variable));
+		if (!strcmp(name, "type")) {
+			spec.type = number_in(member);
+		} else if (!strcmp(name, "max_entries")) {
+			spec.max_entries = number_in(member);
+		} else if (!strcmp(name, "key")) {
+			spec.key_size = size_in(member);
+		} else if (!strcmp(name, "value")) {
+			spec.value_size = size_in(member);
+		} else if (!strcmp(name, "key_size")) {
+			spec.key_size = number_in(member);
+		} else if (!strcmp(name, "value_size")) {
+			spec.value_size = number_in(member);
+		} else if (!strcmp(name, "values") && inner) {
+			/* struct inner *values[] */
+			const struct btf_type *array = plain(member->type);
+			const struct btf_type *pointer = plain(btf_array(array)->type);
+
+			*inner = spec_of(plain(pointer->type), NULL, NULL);
+			*values_at = member->offset / 8;
+		}
 	}
-	symbol = candidate_symbol(name_of(variable));
-	if (symbol)
-		make_map(symbol, name_of(variable), type, key, value, entries);
+	return spec;
+}
+
+/* Bytes of a symbol, as the library says. */
+static u64 symbol_size(void *symbol)
+{
+	ElfW(Sym) * entry;
+	Dl_info info;
+
+	return dladdr1(symbol, &info, (void **)&entry, RTLD_DL_SYMENT) && entry ? entry->st_size
+										: 0;
+}
+
+static void read_map(const struct btf_type *variable)
+{
+	const struct btf_type *definition = plain(variable->type);
+	const char *name = name_of(variable);
+	struct map_spec spec, inner = {0};
+	u32 values_at = 0;
+	char *symbol;
+
+	if (!btf_is_struct(definition))
+		return;
+	spec = spec_of(definition, &inner, &values_at);
+	spec.max_entries = entries_of(name, spec.max_entries);
+	symbol = candidate_symbol(name);
+	if (!symbol)
+		return;
+	if (inner.type)
+		make_outer_map(symbol, name, &spec, &inner);
+	else
+		make_map(symbol, name, &spec);
+}
+
+/* Inner maps that are named in the definition of an outer one. */
+static void fill_map(const struct btf_type *variable)
+{
+	const struct btf_type *definition = plain(variable->type);
+	char *symbol = candidate_symbol(name_of(variable));
+	struct map_spec inner = {0};
+	u32 values_at = 0;
+
+	if (!symbol || !btf_is_struct(definition))
+		return;
+	spec_of(definition, &inner, &values_at);
+	for (u64 at = values_at; inner.type && at + 8 <= symbol_size(symbol); at += 8)
+		if (*(void **)(symbol + at))
+			fill_outer_map(symbol, (at - values_at) / 8, *(void **)(symbol + at));
 }
 
 static void read_maps(void)
@@ -112,6 +180,8 @@ static void read_maps(void)
 
 	for (u32 i = 0; maps && i < btf_vlen(maps); i++)
 		read_map(btf__type_by_id(btf, btf_var_secinfos(maps)[i].type));
+	for (u32 i = 0; maps && i < btf_vlen(maps) && !sim.over; i++)
+		fill_map(btf__type_by_id(btf, btf_var_secinfos(maps)[i].type));
 }
 
 /* A callback that the engine would never call is one that the scheduler waits for in vain. */
@@ -121,7 +191,11 @@ static void check_callbacks(const struct btf_type *ops)
 	    " select_cpu enqueue dequeue dispatch tick runnable running stopping quiescent yield "
 	    "core_sched_before set_weight set_cpumask update_idle init_task exit_task enable "
 	    "disable dump dump_cpu dump_task cpu_online cpu_offline cpu_acquire cpu_release init "
-	    "exit ";
+	    "exit cgroup_init cgroup_exit cgroup_prep_move cgroup_move cgroup_cancel_move "
+	    "cgroup_set_weight cgroup_set_bandwidth cgroup_set_idle sub_attach sub_detach "
+	    "sub_caps_updated sub_ecaps_updated init_cids select_cid set_cmask dump_cid cid_online "
+	    "cid_offline cpuctl_init cpuctl_exit cpuctl_prep_move cpuctl_move cpuctl_cancel_move "
+	    "cpuctl_set_weight cpuctl_set_bandwidth cpuctl_set_idle ";
 	const struct btf_member *member = btf_members(ops);
 
 	for (u32 i = 0; i < btf_vlen(ops); i++, member++) {
@@ -148,7 +222,9 @@ static void find_ops(void)
 		return;
 	}
 	variable = btf__type_by_id(btf, btf_var_secinfos(ops)->type);
-	if (strcmp(name_of(plain(variable->type)), "sched_ext_ops")) {
+	/* Its layout is that of the other, as far as it goes (scx_ops of kernel/sched/ext). */
+	sim.cids = !strcmp(name_of(plain(variable->type)), "sched_ext_ops_cid");
+	if (strcmp(name_of(plain(variable->type)), "sched_ext_ops") && !sim.cids) {
 		end_by(EXIT_NOT_MODELLED, 0, "not modelled: struct %s",
 		       name_of(plain(variable->type)));
 		return;
@@ -169,6 +245,8 @@ static bool may_ask_for(const char *name)
 	    "memcpy",  "memset", "memmove", "memcmp", "sd_llc_id", "LINUX_KERNEL_VERSION",
 	    "strncmp", "strcmp", "strlen",  "strstr"};
 
+	if (SANITIZED && (!strncmp(name, "__asan_", 7) || !strncmp(name, "__ubsan_", 8)))
+		return true;
 	for (u32 i = 0; i < sizeof(starts) / sizeof(*starts); i++)
 		if (!strncmp(name, starts[i], strlen(starts[i])))
 			return true;
@@ -204,7 +282,8 @@ static bool asks_for_little(const char *path)
 		const Elf64_Shdr *all = (const Elf64_Shdr *)(at + elf->e_shoff), *each = &all[i];
 		const Elf64_Sym *symbols = (const Elf64_Sym *)(at + each->sh_offset);
 
-		if (each->sh_type == SHT_INIT_ARRAY) {
+		/* The sanitizer's own is one. */
+		if (each->sh_type == SHT_INIT_ARRAY && each->sh_size > SANITIZED * sizeof(void *)) {
 			end_by(EXIT_NOT_MODELLED, 0, "not modelled: a constructor");
 			fine = false;
 		}
@@ -223,11 +302,14 @@ static bool asks_for_little(const char *path)
 	return fine;
 }
 
-void load_candidate(const char *library_path, const char *object_path)
+static void set_variables(void);
+
+void load_candidate(const char *library_path, const char *object_path, char **all_words)
 {
 	const char *unknown = ": undefined symbol: ";
 	const char *error, *at;
 
+	words = all_words;
 	btf = btf__parse(object_path, NULL);
 	if (!btf) {
 		end_by(EXIT_NOT_MODELLED, 0, "the object has no types (BTF)");
@@ -246,42 +328,78 @@ void load_candidate(const char *library_path, const char *object_path)
 	read_maps();
 	if (!sim.over)
 		find_ops();
+	if (!sim.over)
+		set_variables();
 }
 
-/* NAME=VALUE for a global variable that is an integer or a bool. */
-void set_variable(const char *assignment)
+static bool holds_variables(const char *name)
 {
-	static const char *const sections[] = {".rodata", ".data", ".bss"};
-	const char *equals = strchr(assignment, '=');
-	size_t length = equals ? (size_t)(equals - assignment) : 0;
+	static const char *const starts[] = {".rodata", ".data", ".bss"};
 
-	for (u32 i = 0; equals && i < 3; i++) {
-		const struct btf_type *in = section(sections[i]);
+	for (u32 i = 0; i < 3; i++)
+		if (!strncmp(name, starts[i], strlen(starts[i])))
+			return true;
+	return false;
+}
 
-		for (u32 k = 0; in && k < btf_vlen(in); k++) {
-			const struct btf_var_secinfo *info = &btf_var_secinfos(in)[k];
-			const struct btf_type *variable = btf__type_by_id(btf, info->type);
-			u64 page = sysconf(_SC_PAGESIZE), value;
-			char *symbol;
+static const struct btf_type *variable_named(const char *name, size_t length)
+{
+	for (u32 id = 1; id < btf__type_cnt(btf); id++) {
+		const struct btf_type *type = btf__type_by_id(btf, id);
 
-			if (strncmp(name_of(variable), assignment, length) ||
-			    name_of(variable)[length] || info->size > 8)
-				continue;
-			if (!strcmp(equals + 1, "true") || !strcmp(equals + 1, "false"))
-				value = equals[1] == 't';
-			else
-				value = equals[1] == '-' ? (u64)strtoll(equals + 1, NULL, 0)
-							 : strtoull(equals + 1, NULL, 0);
-			symbol = candidate_symbol(name_of(variable));
-			if (!symbol)
-				return;
-			/* Constants lie in memory that cannot be written. */
-			mprotect((void *)((uintptr_t)symbol & ~(page - 1)),
-				 ((uintptr_t)symbol & (page - 1)) + info->size,
-				 PROT_READ | PROT_WRITE);
-			memcpy(symbol, &value, info->size);
-			return;
+		if (!btf_is_datasec(type) || !holds_variables(name_of(type)))
+			continue;
+		for (u32 k = 0; k < btf_vlen(type); k++) {
+			const struct btf_type *variable =
+			    btf__type_by_id(btf, btf_var_secinfos(type)[k].type);
+
+			if (!strncmp(name_of(variable), name, length) && !name_of(variable)[length])
+				return variable;
 		}
 	}
-	end_by(EXIT_NOT_MODELLED, 0, "the scheduler has no variable for %s", assignment);
+	return NULL;
+}
+
+/* NAME=VALUE or NAME[INDEX]=VALUE, for an integer or a bool. */
+static bool set_variable(const char *assignment)
+{
+	const char *equals = strchr(assignment, '=');
+	size_t length = strcspn(assignment, "=[");
+	const struct btf_type *variable = variable_named(assignment, length), *type;
+	u64 page = sysconf(_SC_PAGESIZE), value, index = 0, size;
+	char *symbol;
+
+	if (!variable || !equals)
+		return false;
+	type = plain(variable->type);
+	if ((assignment[length] == '[') != btf_is_array(type))
+		return false;
+	if (btf_is_array(type)) {
+		index = strtoull(assignment + length + 1, NULL, 10);
+		type = plain(btf_array(type)->type);
+	}
+	size = type->size;
+	symbol = candidate_symbol(name_of(variable));
+	if (!symbol || !(btf_is_int(type) || btf_is_any_enum(type)) || size > 8 ||
+	    (index + 1) * size > symbol_size(symbol))
+		return false;
+	symbol += index * size;
+	if (!strcmp(equals + 1, "true") || !strcmp(equals + 1, "false"))
+		value = equals[1] == 't';
+	else
+		value = equals[1] == '-' ? (u64)strtoll(equals + 1, NULL, 0)
+					 : strtoull(equals + 1, NULL, 0);
+	/* Constants lie in memory that cannot be written. */
+	mprotect((void *)((uintptr_t)symbol & ~(page - 1)), ((uintptr_t)symbol & (page - 1)) + size,
+		 PROT_READ | PROT_WRITE);
+	memcpy(symbol, &value, size);
+	return true;
+}
+
+static void set_variables(void)
+{
+	for (char **at = words; at[0] && at[1]; at += 2)
+		if (!strcmp(at[0], "--set") && !strstr(at[1], ".max_entries=") &&
+		    !set_variable(at[1]))
+			end_by(EXIT_NOT_MODELLED, 0, "the scheduler has no variable for %s", at[1]);
 }

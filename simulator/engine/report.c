@@ -76,11 +76,15 @@ void write_report(const char *scheduler)
 	       sim.want.seed, sim.want.cpus, sim.ended_at, run, sim.ended_at * sim.want.cpus - run);
 	printf(",\"switches\":%llu,\"events\":%llu,\"ringbuf_bytes\":%llu", switches, sim.events,
 	       sim.ringbuf_bytes);
+	if (tracing && sim.trace_cut_ns != NEVER)
+		printf(",\"trace_cut_ns\":%llu", sim.trace_cut_ns);
 	printf(",\"ejection\":");
 	if (sim.over) {
 		printf("{\"kind\":%u,\"code\":%lld,\"at_ns\":%llu,\"message\":", sim.exit_kind,
 		       sim.exit_code, sim.ended_at);
 		string(sim.message);
+		printf(",\"dump\":");
+		string(sim.dump);
 		printf("}");
 	} else {
 		printf("null");

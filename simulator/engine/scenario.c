@@ -2,11 +2,15 @@
 /*
  * The scenario on standard input, a word after the other:
  *
- *	machine CPUS LLC_CPUS DURATION SEED TICK SWITCH WAKE
- *	group NAME
- *	task GROUP COMM NICE UID MASK START EXPECTED SELECTED KTHREAD COUNT	(START `-`: when
- *forked) run NS SPREAD | sleep NS SPREAD | wait | wake TASK SYNC | fork TASK | affine MASK | repeat
- *TIMES cpu AT NUMBER ONLINE
+ * machine CPUS CORE_CPUS LLC_CPUS NODE_CPUS DURATION SEED TICK SWITCH WAKE
+ * group NAME
+ * cgroup PARENT NAME WEIGHT (the first is the root)
+ * task GROUP COMM NICE UID MASK START EXPECTED SELECTED KTHREAD CGROUP COUNT
+ *      (START `-`: when forked)
+ * run NS SPREAD | sleep NS SPREAD | wait | wake TASK SYNC | fork TASK | affine MASK |
+ *      renice NICE+20 | enter CGROUP | yield | repeat TIMES
+ * cpu AT NUMBER ONLINE
+ * weight AT CGROUP WEIGHT
  *
  * Masks are words of 64 bits in hexadecimal, the lowest first, joined by commas. Steps belong to
  * the task before them. Times are ns. simulator/scenario.py writes it and has checked it.
@@ -72,6 +76,22 @@ static struct step *new_step(enum step_kind kind)
 	return &plan->steps[plan->nr_steps++];
 }
 
+static void read_cgroup(void)
+{
+	struct scenario *want = &sim.want;
+	struct cgroup_plan *plan;
+
+	want->cgroups = grown(want->cgroups, want->nr_cgroups, sizeof(*want->cgroups));
+	plan = &want->cgroups[want->nr_cgroups++];
+	memset(plan, 0, sizeof(*plan));
+	plan->parent = number();
+	word(plan->name);
+	plan->weight = number();
+	if (want->nr_cgroups > MAX_CGROUPS ||
+	    (want->nr_cgroups > 1 && plan->parent >= want->nr_cgroups - 1))
+		refuse("a cgroup is out of bounds");
+}
+
 static void read_task(void)
 {
 	struct scenario *want = &sim.want;
@@ -93,8 +113,10 @@ static void read_task(void)
 	plan->expected_ns = number();
 	plan->selected = number();
 	plan->kthread = number();
+	plan->cgroup = number();
 	plan->count = number();
-	if (plan->group >= want->nr_groups || !plan->count || plan->nice < -20 || plan->nice > 19)
+	if (plan->group >= want->nr_groups || plan->cgroup >= want->nr_cgroups || !plan->count ||
+	    plan->nice < -20 || plan->nice > 19)
 		refuse("a task is out of bounds");
 }
 
@@ -118,6 +140,12 @@ static void read_step(const char *what)
 		new_step(STEP_FORK)->value = number();
 	} else if (!strcmp(what, "affine")) {
 		mask(new_step(STEP_AFFINE)->cpus);
+	} else if (!strcmp(what, "renice")) {
+		new_step(STEP_RENICE)->value = number();
+	} else if (!strcmp(what, "enter")) {
+		new_step(STEP_ENTER)->value = number();
+	} else if (!strcmp(what, "yield")) {
+		new_step(STEP_YIELD);
 	} else if (!strcmp(what, "repeat")) {
 		new_step(STEP_REPEAT)->value = number();
 	} else {
@@ -129,8 +157,9 @@ static void check(void)
 {
 	struct scenario *want = &sim.want;
 
-	if (want->cpus < 1 || want->cpus > MAX_CPUS || want->llc_cpus < 1 || !want->tick_ns ||
-	    !want->wake_ns || !want->duration_ns)
+	if (want->cpus < 1 || want->cpus > MAX_CPUS || want->llc_cpus < 1 || want->core_cpus < 1 ||
+	    want->cpus % want->core_cpus || want->node_cpus < 1 || !want->tick_ns ||
+	    !want->wake_ns || !want->duration_ns || !want->nr_cgroups)
 		refuse("the machine is out of bounds");
 	for (u32 i = 0; i < want->nr_plans; i++) {
 		struct task_plan *plan = &want->plans[i];
@@ -140,7 +169,15 @@ static void check(void)
 			     plan->steps[k].kind == STEP_FORK) &&
 			    plan->steps[k].value >= want->nr_plans)
 				refuse("a step names a task that is not there");
+		for (u32 k = 0; k < plan->nr_steps; k++)
+			if ((plan->steps[k].kind == STEP_ENTER &&
+			     plan->steps[k].value >= want->nr_cgroups) ||
+			    (plan->steps[k].kind == STEP_RENICE && plan->steps[k].value >= 40))
+				refuse("a step is out of bounds");
 	}
+	for (u32 i = 0; i < want->nr_weights; i++)
+		if (want->weights[i].cgroup >= want->nr_cgroups)
+			refuse("a cgroup that is not there changes");
 	for (u32 i = 0; i < want->nr_changes; i++)
 		if (want->changes[i].cpu < 0 || want->changes[i].cpu >= want->cpus)
 			refuse("a CPU that is not there changes");
@@ -149,13 +186,16 @@ static void check(void)
 void read_scenario(void)
 {
 	struct scenario *want = &sim.want;
+	struct weight_change *weight;
 	struct cpu_change *change;
 	char what[64];
 
 	while (scanf("%63s", what) == 1) {
 		if (!strcmp(what, "machine")) {
 			want->cpus = number();
+			want->core_cpus = number();
 			want->llc_cpus = number();
+			want->node_cpus = number();
 			want->duration_ns = number();
 			want->seed = number();
 			want->tick_ns = number();
@@ -165,8 +205,17 @@ void read_scenario(void)
 			want->groups = grown(want->groups, want->nr_groups, sizeof(*want->groups));
 			memset(&want->groups[want->nr_groups], 0, sizeof(*want->groups));
 			word(want->groups[want->nr_groups++].name);
+		} else if (!strcmp(what, "cgroup")) {
+			read_cgroup();
 		} else if (!strcmp(what, "task")) {
 			read_task();
+		} else if (!strcmp(what, "weight")) {
+			want->weights =
+			    grown(want->weights, want->nr_weights, sizeof(*want->weights));
+			weight = &want->weights[want->nr_weights++];
+			weight->at_ns = number();
+			weight->cgroup = number();
+			weight->weight = number();
 		} else if (!strcmp(what, "cpu")) {
 			want->changes =
 			    grown(want->changes, want->nr_changes, sizeof(*want->changes));

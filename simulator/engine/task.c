@@ -13,10 +13,9 @@ static const u32 weights[40] = {
     172,   137,	  110,	 87,	70,    56,    45,    36,    29,	   23,	  18,	15,
 };
 
-static struct css_set groups;
-static struct cgroup root;
-static struct kernfs_node root_node;
 static struct mm_struct memory;
+/* Room of tasks that are gone, for new ones. */
+static struct task *spare;
 
 void set_mask(struct task *t, const u64 *cpus)
 {
@@ -35,31 +34,72 @@ bool allowed_on(const struct task *t, s32 cpu)
 	return mask_has(kernel_of((struct task *)t)->cpus_ptr, cpu);
 }
 
+void set_nice(struct task *t, s32 nice)
+{
+	struct task_struct *p = kernel_of(t);
+
+	t->nice = nice;
+	t->weight = weights[nice + 20];
+	p->prio = p->static_prio = p->normal_prio = NICE_0_STATIC + nice;
+	/* sched_weight_to_cgroup(): the kernel's own scale to that of cgroups. */
+	p->scx.weight = (t->weight * 100 + 512) / 1024;
+	if (!p->scx.weight)
+		p->scx.weight = 1;
+}
+
+/* One for all tasks of a plan. */
+static struct cred *cred_of(struct task_plan *plan)
+{
+	struct cred *cred = plan->cred;
+
+	if (!cred) {
+		plan->cred = cred = room(sizeof(*cred));
+		cred->uid.val = cred->euid.val = plan->uid;
+	}
+	return cred;
+}
+
 static void fill_in(struct task *t, struct task *parent, struct task_plan *plan)
 {
 	struct task_struct *p = kernel_of(t);
-	struct cred *cred = room(sizeof(*cred));
 
 	p->pid = p->tgid = FIRST_PID + t->number;
 	__builtin_memcpy(p->comm, plan->comm, sizeof(plan->comm));
 	p->flags = plan->kthread ? PF_KTHREAD : 0;
-	p->prio = p->static_prio = p->normal_prio = NICE_0_STATIC + plan->nice;
-	p->start_time = p->start_boottime = sim.now;
+	p->start_time = p->start_boottime = clock_now();
 	p->group_leader = p;
 	p->real_parent = p->parent = parent ? kernel_of(parent) : p;
 	p->mm = plan->kthread ? NULL : &memory;
-	cred->uid.val = cred->euid.val = plan->uid;
-	p->cred = p->real_cred = cred;
-	root.kn = &root_node;
-	root_node.id = 1;
-	root_node.name = "";
-	groups.dfl_cgrp = &root;
-	p->cgroups = &groups;
-	/* The kernel's own scale to that of cgroups. */
-	p->scx.weight = (t->weight * 100 + 512) / 1024;
-	if (!p->scx.weight)
-		p->scx.weight = 1;
+	p->cred = p->real_cred = cred_of(plan);
+	p->scx.tid = t->number + 1;
+	enter_cgroup(t, parent && parent->plan == plan ? parent->cgroup : plan->cgroup);
+	set_nice(t, plan->nice);
 	set_mask(t, plan->cpus);
+}
+
+static struct task *fresh(void)
+{
+	struct task *t = spare;
+	void **storage;
+
+	if (!t) {
+		t = room(TASK_ROOM + sizeof(struct task_struct));
+		t->storage = room(task_storages() * sizeof(*t->storage));
+		return t;
+	}
+	spare = t->next;
+	storage = t->storage;
+	__builtin_memset(t, 0, TASK_ROOM + sizeof(struct task_struct));
+	t->storage = storage;
+	return t;
+}
+
+/* It is over, and nobody knows it any more. */
+void retire(struct task *t)
+{
+	sim.tasks[t->number] = NULL;
+	t->next = spare;
+	spare = t;
 }
 
 struct task *make_task(struct task_plan *plan, struct task *parent)
@@ -72,14 +112,13 @@ struct task *make_task(struct task_plan *plan, struct task *parent)
 		end_by(EXIT_NOT_MODELLED, 0, "the scenario has more than %d tasks", MAX_TASKS);
 		return NULL;
 	}
-	t = room(TASK_ROOM + sizeof(struct task_struct));
+	t = fresh();
 	if (!(sim.nr_tasks & (sim.nr_tasks - 1)))
 		sim.tasks = more_room(sim.tasks, (sim.nr_tasks ? sim.nr_tasks * 2 : 1) * 8);
 	t->number = sim.nr_tasks;
 	sim.tasks[sim.nr_tasks++] = t;
 	t->plan = plan;
 	t->group = &sim.want.groups[plan->group];
-	t->weight = weights[plan->nice + 20];
 	/* A stream of its own: what it does is the same under every scheduler. */
 	t->random = sim.want.seed * 0x9e3779b97f4a7c15ULL ^ (t->number + 1) * 0xd1b54a32d192ed03ULL;
 	t->created_at = sim.now;

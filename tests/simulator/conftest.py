@@ -26,14 +26,15 @@ class Workbench:
         self.folder = folder
         self._made: dict[str, Candidate] = {}
 
-    def make(self, source: Path | str, name: str) -> Candidate:
+    def make(self, source: Path | str, name: str, *, headers: tuple[Path, ...] = ()) -> Candidate:
         """A candidate of a C source, by the name of its file."""
         if name not in self._made:
-            built = self.target.build(source, self.folder, name=f"{name}.bpf.c")
+            built = self.target.build(source, self.folder, name=f"{name}.bpf.c", headers=headers)
             native = build_native(
                 source,
                 self.folder,
                 name=f"{name}.bpf.c",
+                headers=headers,
                 btf=self.target.btf,
                 cache_folder=self.target.cache,
             )

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from bpf import cache
 from bpf.clang import find_clang
-from process import run
+from bpf.vmlinux import btf_digest
+from process import Fault, FaultType, run
 from simulator.build import engine_for
 from tests.target import Target
 
@@ -32,3 +34,17 @@ def test_the_engine_is_made_once(target: Target) -> None:
     made = first.program.stat().st_mtime_ns
     assert engine_for(target.btf, cache_folder=target.cache) == first
     assert first.program.stat().st_mtime_ns == made
+
+
+def test_types_of_an_older_kernel_are_refused_with_the_reason(
+    target: Target, tmp_path: Path
+) -> None:
+    """A kernel whose types lack what the engine reads is named as the trouble."""
+    types = next(target.cache.glob("btf/*/vmlinux.h")).read_text()
+    folder = tmp_path / "older"
+    older = folder / "btf" / btf_digest(target.btf) / "vmlinux.h"
+    cache.write(older, types.replace("scx_enable_args", "scx_enable_arguments").encode())
+    with pytest.raises(Fault, match="cannot be built for this kernel") as fault:
+        engine_for(target.btf, cache_folder=folder)
+    assert fault.value.type is FaultType.UNSUPPORTED
+    assert "7.3" in fault.value.why

@@ -29,7 +29,7 @@ def test_every_usual_workload_fits_every_machine(name: str, cpus: int) -> None:
     """The usual workloads are within the engine's bounds on small and large machines."""
     scenario = SCENARIOS[name](Machine(cpus))
     assert scenario.name == name
-    assert scenario.text().startswith(f"machine {cpus} {cpus} ")
+    assert scenario.text().startswith(f"machine {cpus} 1 {cpus} {cpus} ")
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Schedulers as they are, through the simulator: good ones, bad ones, and their figures."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -12,13 +13,20 @@ from simulator.scenario import (
     MS,
     SCENARIOS,
     US,
+    Affine,
+    Cgroup,
     CpuChange,
+    Enter,
     Machine,
+    Renice,
     Repeat,
     Run,
     Scenario,
     Sleep,
+    Step,
     Task,
+    WeightChange,
+    Yield,
     fork_storm,
     hogs,
     hotplug,
@@ -39,6 +47,8 @@ LINES = (
     "order by expected_runtime desc",
 )
 MACHINE = Machine(4, 2)
+# A word for each of five tasks; what the letters stand for is in sequence.bpf.c.
+SEQUENCE = " RSqrRSqmrRSqmrRseRSqxX RSqrRSqwrRSqxX RSqrRySqxX RSqrRpSqcrRSqxX RSqrRSqxX"
 
 
 @pytest.mark.parametrize("workload", SCENARIOS)
@@ -98,6 +108,14 @@ def test_the_same_seed_gives_the_same_bytes(bench: Workbench, name: str) -> None
     assert engine_output(bench, candidate, scenario.seeded(8)) not in outputs
 
 
+def test_addresses_and_load_change_nothing(bench: Workbench) -> None:
+    """Even what a scheduler reads off pointers is the same, with other work on the machine."""
+    candidate = bench.beside("pointers")
+    with ThreadPoolExecutor(4) as pool:
+        outputs = set(pool.map(lambda _: engine_output(bench, candidate, hogs(MACHINE)), range(12)))
+    assert len(outputs) == 1
+
+
 def test_work_does_not_depend_on_the_scheduler(bench: Workbench) -> None:
     """A finite workload needs the same CPU time under all, but for what switches cost."""
     scenario = replace(fork_storm(MACHINE), machine=replace(MACHINE, switch_ns=0))
@@ -150,16 +168,16 @@ def test_longest_first_reaches_the_bound(bench: Workbench, way: str) -> None:
 
 
 def test_a_task_that_runs_alone_takes_what_it_needs(bench: Workbench) -> None:
-    """With nothing else to run, time is the work and its switches, to the nanosecond."""
+    """With nothing else to run, time is the work, its switches and the ways out of idleness."""
     machine = Machine(1, switch_ns=1000, wake_ns=500)
     scenario = Scenario(
         "alone", (Task("a", (Run(3 * MS), Sleep(MS), Run(2 * MS), Repeat(2))),), machine
     )
     group = bench.run(bench.library("fifo"), scenario).group("a")
-    assert group.makespan_ns == 12 * MS + 3 * 1000
+    assert group.makespan_ns == 12 * MS + 3 * (1000 + 500)
     assert group.cycles == 2
     assert group.wakeups == 3
-    assert group.delay_max_ns == 1000
+    assert group.delay_max_ns == 1000 + 500
 
 
 def test_a_parameter_changes_the_outcome(bench: Workbench) -> None:
@@ -246,17 +264,17 @@ def test_a_scheduler_that_loses_tasks_does_not_look_better(bench: Workbench) -> 
 def test_what_is_not_modelled_is_named(bench: Workbench) -> None:
     """A helper that the simulator lacks is said to be that, and not called a defect."""
     built = build_native(
-        BAD / "timer.bpf.c",
+        BAD / "dynptr.bpf.c",
         bench.folder,
         btf=bench.target.btf,
         cache_folder=bench.target.cache,
     )
     assert built.library is None
-    assert built.not_modelled == ("bpf_timer_init",)
+    assert built.not_modelled == ("bpf_dynptr_from_mem",)
     with pytest.raises(Fault, match="cannot run this scheduler") as fault:
         built.require()
     assert fault.value.type is FaultType.UNSUPPORTED
-    assert "not modelled: bpf_timer_init()" in fault.value.why
+    assert "not modelled: bpf_dynptr_from_mem()" in fault.value.why
 
 
 @pytest.mark.parametrize(
@@ -264,14 +282,12 @@ def test_what_is_not_modelled_is_named(bench: Workbench) -> None:
     [
         # What libc would answer, were it asked.
         ("outside", "not modelled: system"),
-        # What would be waited for in vain.
-        ("cgroups", "not modelled: ops.cgroup_init()"),
     ],
 )
 def test_what_the_engine_lacks_ends_the_run_with_its_name(
     bench: Workbench, name: str, message: str
 ) -> None:
-    """A candidate that needs more than kfuncs, helpers and callbacks of ours does not run."""
+    """A candidate that needs more than kfuncs and helpers of ours does not run."""
     ejection = bench.run(bench.beside(name), hogs(MACHINE)).ejection
     assert ejection is not None
     assert (ejection.kind, ejection.message) == (Ended.NOT_MODELLED, message)
@@ -351,3 +367,124 @@ def test_facts_from_userspace_reach_the_scheduler(bench: Workbench) -> None:
     figures = bench.run(bench.policy('cmd ~ "make*" { idle }'), scenario)
     assert figures.ejection is None
     assert figures.group("make").run_ns * 5 < figures.group("rest").run_ns
+
+
+# ---- what schedulers use beside queues ----
+
+
+def test_timers_come_when_they_are_due(bench: Workbench) -> None:
+    """A timer comes on time on its CPU, one that was cancelled or deleted never; work is done."""
+    figures = bench.run(bench.beside("timers"), hogs(MACHINE))
+    ejection = figures.ejection
+    assert ejection is not None
+    assert (ejection.kind, ejection.message) == (Ended.BY_ITSELF, "20 turns")
+    assert ejection.at_ns == 200 * MS
+    assert ejection.code == 19
+
+
+def test_objects_and_what_holds_them_are_the_kernels(bench: Workbench) -> None:
+    """Lists, trees, kptrs, maps of maps and arenas do as a scheduler that checks them expects."""
+    assert bench.run(bench.beside("objects"), fork_storm(MACHINE)).ejection is None
+
+
+def test_cores_and_nodes_are_told_apart(bench: Workbench) -> None:
+    """Idle CPUs are found by whole cores and by nodes as the machine has them."""
+    machine = Machine(8, core_cpus=2, node_cpus=4)
+    for workload in (service, fork_storm, uneven_batch):
+        figures = bench.run(bench.beside("topology"), workload(machine))
+        assert figures.ejection is None
+        assert all(group.run_ns for group in figures.groups)
+
+
+def test_the_default_choice_prefers_wholly_idle_cores(bench: Workbench) -> None:
+    """With two CPUs a core and half as many tasks, each gets a core of its own."""
+    machine = Machine(8, core_cpus=2)
+    pairs = tuple(
+        Task("one", (Run(MS), Sleep(3 * MS), Repeat()), comm=f"one{at}", cpus=(2 * at, 2 * at + 1))
+        for at in range(4)
+    )
+    both = Task("both", (Run(100 * US), Sleep(2 * MS), Repeat()), cpus=(6, 7))
+    figures = bench.run(bench.library("fifo"), Scenario("cores", (*pairs, both), machine))
+    assert figures.ejection is None
+    assert figures.group("both").delay_p99_ns <= 10 * US
+
+
+CGROUPS = (Cgroup("/a", 300), Cgroup("/b"), Cgroup("/b/c"))
+
+
+def test_cgroups_are_told_of_and_moved_between(bench: Workbench) -> None:
+    """A scheduler learns of cgroups, their weights, and of tasks that move, in pairs."""
+    hog = (Run(MS), Repeat())
+    wander = (Run(MS), Enter("/a"), Sleep(MS), Enter("/b/c"), Run(MS), Enter("/b/c"), Repeat())
+    scenario = Scenario(
+        "cgroups",
+        (
+            Task("a", hog, count=3, cgroup="/a"),
+            Task("c", hog, count=3, cgroup="/b/c"),
+            Task("wanderer", wander, cgroup="/b/c"),
+        ),
+        MACHINE,
+        (WeightChange(300 * MS, "/b/c", 500), WeightChange(400 * MS, "/b/c", 500)),
+        1000 * MS,
+        cgroups=CGROUPS,
+    )
+    figures = bench.run(bench.beside("cgroups"), scenario)
+    assert figures.ejection is None
+    assert figures.group("wanderer").cycles > 50
+
+
+def test_tasks_that_cannot_run_at_once_come_back(bench: Workbench) -> None:
+    """SCX_ENQ_IMMED: a task on a busy CPU is enqueued again with the reason; not without end."""
+    last = Task("last", (Sleep(500 * MS), Run(MS)))
+    scenario = Scenario("busy", (Task("some", (Run(5 * MS), Sleep(MS), Repeat()), count=4), last))
+    back = bench.run(bench.beside("immediate"), scenario).ejection
+    assert back is not None
+    assert back.kind is Ended.BY_ITSELF
+    assert back.code > 100
+    stubborn = replace(bench.beside("immediate"), parameters=(("stubborn", "true"),))
+    ejection = bench.run(stubborn, scenario).ejection
+    assert ejection is not None
+    assert ejection.kind is Ended.REENQUEUED
+    assert ejection.message.endswith("] reenqueued 257 times without running")
+
+
+def test_a_kick_can_wait_for_the_other_cpu(bench: Workbench) -> None:
+    """SCX_KICK_WAIT costs who kicks the time that the other takes, and nobody loses a task."""
+    slow = replace(MACHINE, cpus=2, wake_ns=200 * US)
+    scenario = Scenario("waits", (Task("hogs", (Run(MS), Repeat()), count=4),), slow)
+    cycles = [
+        bench.run(
+            replace(bench.beside("waits"), parameters=(("impatient", impatient),)), scenario
+        ).group("hogs")
+        for impatient in ("false", "true")
+    ]
+    assert cycles[0].cycles + 100 < cycles[1].cycles
+    assert cycles[0].longest_wait_ns < 50 * MS
+
+
+def test_changes_of_a_running_task_are_told_in_the_kernels_order(bench: Workbench) -> None:
+    """Affinity, nice, yield and cgroup of a task that runs, as test_semantics.py saw it."""
+    parts: dict[str, tuple[Step, ...]] = {
+        "w_affine": (Affine((0,)), Affine((1,))),
+        "w_nice": (Renice(3),),
+        "w_yield": (Yield(),),
+        "w_cgroup": (Enter("/a"),),
+        "w_end": (),
+    }
+    tasks = tuple(
+        Task(name, (Sleep(10 * MS), Run(MS), *steps, Run(MS)), start_ns=at * 50 * MS)
+        for at, (name, steps) in enumerate(parts.items(), 1)
+    )
+    scenario = Scenario("changes", tasks, Machine(2), cgroups=CGROUPS)
+    ejection = bench.run(bench.beside("sequence"), scenario).ejection
+    assert ejection is not None
+    assert ejection.message == SEQUENCE
+
+
+def test_what_a_scheduler_dumps_is_kept(bench: Workbench) -> None:
+    """After an error the dump callbacks are asked, and what they say is in the ejection."""
+    ejection = bench.run(bench.beside("dumps"), hogs(MACHINE)).ejection
+    assert ejection is not None
+    assert ejection.kind is Ended.ERROR_BY_ITSELF
+    assert ejection.dump.startswith("after 11 tasks\nCPU 0 idle 0\n")
+    assert "task hog0" in ejection.dump

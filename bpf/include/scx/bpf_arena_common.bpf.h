@@ -20,7 +20,9 @@
 #define __arg_arena __attribute((btf_decl_tag("arg:arena")))
 #endif
 
-#ifdef __BPF_FEATURE_ADDR_SPACE_CAST
+/* Whoever has the names already (the simulator, where memory is all alike) keeps them. */
+#ifdef __arena
+#elif defined(__BPF_FEATURE_ADDR_SPACE_CAST)
 #define __arena	       __attribute__((address_space(1)))
 #define __arena_global __attribute__((address_space(1)))
 #else
@@ -42,7 +44,7 @@ void bpf_preempt_enable(void) __ksym __weak;
  * can_loop: an expression, true until the kernel's budget for this program is spent (the
  * may_goto instruction, 6.9). cond_break: a statement that leaves the loop at that point.
  */
-#ifdef __BPF_FEATURE_MAY_GOTO
+#if defined(__BPF_FEATURE_MAY_GOTO) && !defined(can_loop)
 #define can_loop                                                                                   \
 	({                                                                                         \
 		__label__ spent, done;                                                             \

@@ -82,9 +82,11 @@ _Static_assert((u64)SCX_DSQ_FLAG_BUILTIN != 0,
 
 /*
  * An array in a data section of its own, declared with one element, that userspace grows
- * before load (bpf_map__set_value_size).
+ * before load (bpf_map__set_value_size). The simulator has none and brings its own.
  */
+#ifndef RESIZABLE_ARRAY
 #define RESIZABLE_ARRAY(elfsec, arr) arr[1] SEC("." #elfsec "." #arr)
+#endif
 
 #include "bpf_arena_common.bpf.h"
 #include "user_exit_info.bpf.h"

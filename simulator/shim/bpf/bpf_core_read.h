@@ -18,8 +18,8 @@
 #define bpf_core_type_exists(type)	  (!___core_is_flavour(#type))
 #define bpf_core_type_matches(type)	  bpf_core_type_exists(type)
 #define bpf_core_type_size(type)	  sizeof(type)
-/* For bpf_obj_new(), which is not modelled: the name reaches the message either way. */
-#define bpf_core_type_id_local(type) 0
+/* bpf_obj_new() alone asks for a type's number, and what it needs of the type is its size. */
+#define bpf_core_type_id_local(type) sizeof(type)
 
 #define bpf_core_enum_value_exists(type, name)                                                     \
 	(!___core_is_flavour(#name) ||                                                             \

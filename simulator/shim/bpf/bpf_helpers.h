@@ -34,6 +34,7 @@
 #define __arg_nonnull
 #define __arg_nullable
 #define __arg_trusted
+
 #define __arg_arena
 
 #ifndef NULL
@@ -98,15 +99,23 @@ enum libbpf_pin_type { LIBBPF_PIN_NONE, LIBBPF_PIN_BY_NAME };
 		___i < (unsigned long)(n) ? (typeof(&(arr)[0]))&(arr)[___i] : NULL;                \
 	})
 
-#ifndef can_loop
-#define can_loop	 true
-#define cond_break	 ((void)0)
-#define __cond_break(go) ((void)0)
-#endif
+/* A loop of any length ends here when a callback takes too long. */
+#define can_loop		true
+#define cond_break		((void)0)
+#define cond_break_label(label) ((void)0)
+
+/* Userspace grows it to the number of CPUs; here it has room for all that there can be. */
+#define RESIZABLE_ARRAY(elfsec, arr) arr[1024] SEC("." #elfsec "." #arr)
+
+/* Memory of arenas is like any other. */
+#define __arena
+#define __arena_global
 
 /* ---- helpers that the engine models ---- */
 struct task_struct;
 struct bpf_spin_lock;
+struct bpf_timer;
+struct cgroup;
 void *bpf_map_lookup_elem(void *map, const void *key);
 long bpf_map_update_elem(void *map, const void *key, const void *value, u64 flags);
 long bpf_map_delete_elem(void *map, const void *key);
@@ -116,6 +125,13 @@ long bpf_map_pop_elem(void *map, void *value);
 long bpf_map_peek_elem(void *map, void *value);
 void *bpf_task_storage_get(void *map, struct task_struct *task, void *value, u64 flags);
 long bpf_task_storage_delete(void *map, struct task_struct *task);
+void *bpf_cgrp_storage_get(void *map, struct cgroup *cgroup, void *value, u64 flags);
+long bpf_cgrp_storage_delete(void *map, struct cgroup *cgroup);
+long bpf_user_ringbuf_drain(void *map, void *callback, void *context, u64 flags);
+long bpf_timer_init(struct bpf_timer *timer, void *map, u64 flags);
+long bpf_timer_set_callback(struct bpf_timer *timer, void *callback);
+long bpf_timer_start(struct bpf_timer *timer, u64 ns, u64 flags);
+long bpf_timer_cancel(struct bpf_timer *timer);
 long bpf_ringbuf_output(void *map, void *data, u64 size, u64 flags);
 void *bpf_ringbuf_reserve(void *map, u64 size, u64 flags);
 void bpf_ringbuf_submit(void *data, u64 flags);

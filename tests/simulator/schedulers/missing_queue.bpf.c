@@ -4,6 +4,8 @@
 
 char _license[] SEC("license") = "GPL";
 
+UEI_DEFINE(uei);
+
 #define QUEUE	0
 #define NO_SUCH 77
 
@@ -23,5 +25,10 @@ s32 BPF_STRUCT_OPS_SLEEPABLE(bad_init)
 	return scx_bpf_create_dsq(QUEUE, -1);
 }
 
+void BPF_STRUCT_OPS(bad_exit, struct scx_exit_info *ei)
+{
+	UEI_RECORD(uei, ei);
+}
+
 SCX_OPS_DEFINE(bad_ops, .enqueue = (void *)bad_enqueue, .dispatch = (void *)bad_dispatch,
-	       .init = (void *)bad_init, .name = "t_missing_queue");
+	       .init = (void *)bad_init, .exit = (void *)bad_exit, .name = "t_missing_queue");

@@ -4,6 +4,8 @@
 
 char _license[] SEC("license") = "GPL";
 
+UEI_DEFINE(uei);
+
 #define QUEUE 0
 
 static u64 turn;
@@ -21,5 +23,10 @@ s32 BPF_STRUCT_OPS_SLEEPABLE(bad_init)
 	return scx_bpf_create_dsq(QUEUE, -1);
 }
 
+void BPF_STRUCT_OPS(bad_exit, struct scx_exit_info *ei)
+{
+	UEI_RECORD(uei, ei);
+}
+
 SCX_OPS_DEFINE(bad_ops, .enqueue = (void *)bad_enqueue, .init = (void *)bad_init,
-	       .name = "t_mixed");
+	       .exit = (void *)bad_exit, .name = "t_mixed");

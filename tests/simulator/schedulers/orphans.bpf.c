@@ -4,6 +4,8 @@
 
 char _license[] SEC("license") = "GPL";
 
+UEI_DEFINE(uei);
+
 #define QUEUE 0
 
 void BPF_STRUCT_OPS(bad_enqueue, struct task_struct *p, u64 enq_flags)
@@ -16,5 +18,10 @@ s32 BPF_STRUCT_OPS_SLEEPABLE(bad_init)
 	return scx_bpf_create_dsq(QUEUE, -1);
 }
 
+void BPF_STRUCT_OPS(bad_exit, struct scx_exit_info *ei)
+{
+	UEI_RECORD(uei, ei);
+}
+
 SCX_OPS_DEFINE(bad_ops, .enqueue = (void *)bad_enqueue, .init = (void *)bad_init,
-	       .timeout_ms = 1000, .name = "t_orphans");
+	       .timeout_ms = 1000, .exit = (void *)bad_exit, .name = "t_orphans");

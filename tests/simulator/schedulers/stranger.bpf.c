@@ -4,6 +4,8 @@
 
 char _license[] SEC("license") = "GPL";
 
+UEI_DEFINE(uei);
+
 static u64 first_pid;
 
 void BPF_STRUCT_OPS(bad_enqueue, struct task_struct *p, u64 enq_flags)
@@ -21,4 +23,10 @@ void BPF_STRUCT_OPS(bad_enqueue, struct task_struct *p, u64 enq_flags)
 	scx_bpf_dsq_insert(p, SCX_DSQ_GLOBAL, SCX_SLICE_DFL, enq_flags);
 }
 
-SCX_OPS_DEFINE(bad_ops, .enqueue = (void *)bad_enqueue, .name = "t_stranger");
+void BPF_STRUCT_OPS(bad_exit, struct scx_exit_info *ei)
+{
+	UEI_RECORD(uei, ei);
+}
+
+SCX_OPS_DEFINE(bad_ops, .enqueue = (void *)bad_enqueue, .exit = (void *)bad_exit,
+	       .name = "t_stranger");

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The tree of cgroups: the scenario's, as the kernel's struct cgroup and task_group show it. */
+#include "kernel.h"
+
+#define MAX_LEVELS 32
+
+struct place {
+	struct cgroup *cgroup;
+	struct task_group group;
+	struct kernfs_node node;
+	struct css_set tasks;
+};
+
+static struct place *places;
+
+struct cgroup *cgroup_at(u32 number)
+{
+	return places[number].cgroup;
+}
+
+/* Numbers are given out in order, from 1 on, as the root has it in the kernel. */
+u32 cgroup_number(const struct cgroup *cgroup)
+{
+	return cgroup->kn->id - 1;
+}
+
+u32 cgroup_weight(u32 number)
+{
+	return places[number].group.scx.weight;
+}
+
+void set_cgroup_weight(u32 number, u32 weight)
+{
+	places[number].group.scx.weight = weight;
+}
+
+void enter_cgroup(struct task *t, u32 number)
+{
+	struct task_struct *p = kernel_of(t);
+
+	t->cgroup = number;
+	p->cgroups = &places[number].tasks;
+	p->sched_task_group = &places[number].group;
+}
+
+void make_cgroups(void)
+{
+	places = room(sim.want.nr_cgroups * sizeof(*places));
+	for (u32 i = 0; i < sim.want.nr_cgroups; i++) {
+		struct cgroup_plan *plan = &sim.want.cgroups[i];
+		struct place *place = &places[i], *above = i ? &places[plan->parent] : NULL;
+		struct cgroup *cgroup = room(sizeof(*cgroup) + MAX_LEVELS * sizeof(cgroup));
+
+		place->cgroup = cgroup;
+		place->node.id = i + 1;
+		place->node.name = i ? plan->name : "";
+		cgroup->kn = &place->node;
+		cgroup->self.cgroup = cgroup;
+		cgroup->subsys[cpu_cgrp_id] = &place->group.css;
+		place->group.css.cgroup = cgroup;
+		place->group.scx.weight = plan->weight;
+		place->tasks.dfl_cgrp = cgroup;
+		place->tasks.subsys[cpu_cgrp_id] = &place->group.css;
+		if (above) {
+			cgroup->level = above->cgroup->level + 1;
+			cgroup->self.parent = &above->cgroup->self;
+			place->group.css.parent = &above->group.css;
+			place->group.parent = &above->group;
+			place->node.__parent = &above->node;
+			for (s32 k = 0; k < cgroup->level; k++)
+				cgroup->ancestors[k] = above->cgroup->ancestors[k];
+		}
+		cgroup->ancestors[cgroup->level] = cgroup;
+	}
+}
+
+struct cgroup *scx_bpf_task_cgroup___any(struct task_struct *p)
+{
+	return p->cgroups->dfl_cgrp;
+}
+
+struct cgroup *bpf_cgroup_from_id(u64 id)
+{
+	return id - 1 < sim.want.nr_cgroups ? places[id - 1].cgroup : NULL;
+}
+
+struct cgroup *bpf_cgroup_ancestor(struct cgroup *cgroup, int level)
+{
+	return level < 0 || level > cgroup->level ? NULL : cgroup->ancestors[level];
+}
+
+/* None goes away before the end, so nobody counts. */
+struct cgroup *bpf_cgroup_acquire(struct cgroup *cgroup)
+{
+	return cgroup;
+}
+
+void bpf_cgroup_release(struct cgroup *cgroup)
+{
+	(void)cgroup;
+}
+
+long bpf_task_under_cgroup(struct task_struct *p, struct cgroup *ancestor)
+{
+	return bpf_cgroup_ancestor(p->cgroups->dfl_cgrp, ancestor->level) == ancestor;
+}
+
+/* ---- walking the tree ---- */
+
+struct walk {
+	u32 start, now;
+	s32 kind; /* 0: at its end */
+};
+
+#define NOT_BEGUN (~0U)
+
+static u32 parent_of(u32 number)
+{
+	return sim.want.cgroups[number].parent;
+}
+
+/* The first child of `parent` that comes after `after`, or 0. */
+static u32 child_after(u32 parent, u32 after)
+{
+	for (u32 i = after + 1; i < sim.want.nr_cgroups; i++)
+		if (parent_of(i) == parent)
+			return i;
+	return 0;
+}
+
+static u32 deepest(u32 number)
+{
+	u32 child;
+
+	while ((child = child_after(number, 0)))
+		number = child;
+	return number;
+}
+
+int bpf_iter_css_new(struct bpf_iter_css *it, struct cgroup_subsys_state *start, unsigned int flags)
+{
+	struct walk *walk = (struct walk *)it;
+
+	*walk = (struct walk){};
+	if (flags < BPF_CGROUP_ITER_DESCENDANTS_PRE || flags > BPF_CGROUP_ITER_ANCESTORS_UP)
+		return -22; /* EINVAL */
+	*walk = (struct walk){cgroup_number(start->cgroup), NOT_BEGUN, flags};
+	return 0;
+}
+
+static bool step(struct walk *walk)
+{
+	u32 child;
+
+	if (walk->now == NOT_BEGUN) {
+		walk->now = walk->kind == BPF_CGROUP_ITER_DESCENDANTS_POST ? deepest(walk->start)
+									   : walk->start;
+		return true;
+	}
+	if (walk->kind == BPF_CGROUP_ITER_ANCESTORS_UP) {
+		if (!walk->now)
+			return false;
+		walk->now = parent_of(walk->now);
+		return true;
+	}
+	if (walk->kind == BPF_CGROUP_ITER_DESCENDANTS_PRE) {
+		child = child_after(walk->now, 0);
+		while (!child && walk->now != walk->start) {
+			child = child_after(parent_of(walk->now), walk->now);
+			walk->now = parent_of(walk->now);
+		}
+		walk->now = child;
+		return child;
+	}
+	if (walk->now == walk->start)
+		return false;
+	child = child_after(parent_of(walk->now), walk->now);
+	walk->now = child ? deepest(child) : parent_of(walk->now);
+	return true;
+}
+
+struct cgroup_subsys_state *bpf_iter_css_next(struct bpf_iter_css *it)
+{
+	struct walk *walk = (struct walk *)it;
+
+	if (!walk->kind)
+		return NULL;
+	if (step(walk))
+		return &places[walk->now].cgroup->self;
+	walk->kind = 0;
+	return NULL;
+}
+
+void bpf_iter_css_destroy(struct bpf_iter_css *it)
+{
+	(void)it;
+}

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The kernel's own example schedulers, from Debian's source package of the lab's kernel.
+
+Fetched by apt with lists and a cache of its own, so that the host's sources do not matter, and
+kept outside the tree: the one folder that is needed, under the user's cache.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from lab.cache import Root
+from process import Fault, FaultType, run
+
+FOLDER = "tools/sched_ext"
+FETCH_S = 300.0
+
+
+def _cache() -> Path:
+    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(base) / "schedpilot" / "linux-source"
+
+
+def _apt(root: Root, state: Path, *words: str) -> None:
+    """apt-get that knows just the suite that the lab's kernel came from."""
+    lists = root.tree / "etc" / "apt" / "sources.list.d" / "backports.list"
+    for each in ("state/lists/partial", "cache/archives/partial"):
+        (state / each).mkdir(parents=True, exist_ok=True)
+    options = {
+        "Dir::State": state / "state",
+        "Dir::State::status": "/dev/null",
+        "Dir::Cache": state / "cache",
+        "Dir::Etc::sourcelist": lists,
+        "Dir::Etc::sourceparts": "/nonexistent",
+        "Acquire::Languages": "none",
+        "APT::Sandbox::User": "root",
+    }
+    settings = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
+    proxies = {name: value for name, value in os.environ.items() if name.endswith("_proxy")}
+    run(["apt-get", "-q", *settings, *words], timeout=FETCH_S, cwd=state, env=proxies)
+
+
+def examples(root: Root) -> Path:
+    """The folder with the examples of this root's kernel; fetched when it is not there yet.
+
+    Raises:
+        Fault: MISSING_TOOL, CHILD_FAILED or TIMEOUT where the package cannot be fetched.
+    """
+    found = re.match(r"(\d+\.\d+)\.", root.release)
+    if found is None:
+        raise Fault(FaultType.LAB, "the lab's kernel has a version of no form that is known")
+    place = _cache() / root.release
+    if not place.is_dir():
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".fetching-", dir=place.parent) as scratch:
+            state = Path(scratch)
+            package = f"linux-source-{found[1]}"
+            _apt(root, state, "update")
+            _apt(root, state, "download", package)
+            _unpack(next(state.glob("*.deb")), package, state / "tree")
+            shutil.move(state / "tree", place)
+    return place / FOLDER
+
+
+def _unpack(package: Path, name: str, to: Path) -> None:
+    """Take one folder out of the archive in the package, never having the rest on the disk."""
+    to.mkdir()
+    steps: list[list[str]] = [
+        ["dpkg-deb", "--fsys-tarfile", str(package)],
+        ["tar", "-xO", f"./usr/src/{name}.tar.xz"],
+        ["xz", "-dc"],
+        ["tar", "-x", "-C", str(to), "--strip-components=1", f"{name}/{FOLDER}"],
+    ]
+    children: list[subprocess.Popen[bytes]] = []
+    for words in steps:
+        last = children[-1].stdout if children else subprocess.DEVNULL
+        child = subprocess.Popen(words, stdin=last, stdout=subprocess.PIPE)
+        if children and children[-1].stdout:
+            children[-1].stdout.close()
+        children.append(child)
+    children[-1].communicate(timeout=FETCH_S)
+    if any(child.wait() for child in children):
+        raise Fault(FaultType.CHILD_FAILED, "the kernel's source cannot be unpacked")
