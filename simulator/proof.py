@@ -1,0 +1,532 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Whether a scheduler survives the stress set, and what it gains on the recorded workload.
+
+What the simulator reports is judged by pure functions: nobody may be lost or starved, no CPU
+may idle while there is work, no call may be refused. Each finding says what to change.
+"""
+
+import os
+import re
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from bpf.vmlinux import BTF
+from process import Fault, FaultType
+from simulator.build import NativeBuild, build_native
+from simulator.explain import callbacks_in, explain
+from simulator.run import Candidate, Ejection, Ended, Figures, GroupFigures, simulate
+from simulator.scenario import MS, Machine, S, Scenario
+from simulator.stress import STRESS, STRESS_MACHINE, wait_bound_ns
+
+Severity = Literal["error", "warning", "note"]
+
+# Wall time of one scenario: natively a good scheduler takes 0.1 s at most, emulated 2 s.
+SCENARIO_LIMIT_S = 30.0
+# CPU time given out, against what the default scheduler gives out in the same scenario. One that
+# keeps a CPU of four or even of two for itself (as scx_central does) is not stopped.
+LEAST_BUSY = 0.45
+USUAL_BUSY = 0.85
+# Events a second and CPU, and how many times the default scheduler's: interrupts without end.
+MOST_EVENTS = 40_000.0
+EVENTS_RATIO = 10.0
+# Wakeups later than by the default so many times over, and by so much, are worth a word.
+LATE_RATIO = 20.0
+LATE_NS = 200 * MS
+# A predicted loss above this is warned of; below it is within what the model can tell.
+LOSS_PERCENT = 5.0
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that a scenario showed. `file` and `line` where the place is known."""
+
+    scenario: str
+    severity: Severity
+    message: str
+    cause: str
+    fix: str
+    file: str | None = None
+    line: int | None = None
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What the simulator can say of a candidate.
+
+    `figures`: `scenarios` passed `of` so many; `score` 0 to 1, which falls with everything that
+    fails (`score_of`); `longest_wait_ms`; `events`; `seconds` of wall time, `build_seconds` of it.
+    With a recorded workload `gain_…_percent` against the default, positive is better.
+    """
+
+    findings: tuple[Finding, ...]
+    figures: Mapping[str, float]
+
+    @property
+    def passed(self) -> bool:
+        return not any(each.severity == "error" for each in self.findings)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A scenario that was run, under the candidate and under the default."""
+
+    scenario: Scenario
+    figures: Figures
+    default: Figures
+
+
+# ---- judgement ----
+
+
+def judge(outcome: Outcome, source: str = "", file: str = "") -> tuple[Finding, ...]:
+    """What one scenario showed, worst first.
+
+    Args:
+        source: the candidate's C, to find the place of what is wrong.
+        file: its name, for the findings.
+    """
+    name = outcome.scenario.name
+    ejection = outcome.figures.ejection
+    if ejection is not None:
+        return (_ejected(name, ejection, source, file),)
+    waits = _starved(outcome, source, file)
+    late = () if waits else _late(outcome)
+    return (*waits, *_idle(outcome), *_stormy(outcome, source, file), *late)
+
+
+def _ejected(scenario: str, ejection: Ejection, source: str, file: str) -> Finding:
+    means = explain(ejection)
+    severity: Severity = "error"
+    if ejection.kind is Ended.BY_KERNEL:
+        severity = "warning"
+    said = re.match(r"(?:\S*/)?([\w.-]+\.[ch]):(\d+): ", ejection.message)
+    if said:
+        place: tuple[str | None, int | None] = (said[1], int(said[2]))
+    else:
+        callbacks = callbacks_in(ejection.message)
+        place = _place(source, file, means.calls, callbacks or means.callbacks)
+    when = f" after {ejection.at_ns / S:.3g} s" if ejection.at_ns else ""
+    return Finding(scenario, severity, f"{ejection.message}{when}", means.cause, means.fix, *place)
+
+
+def _place(
+    source: str, file: str, calls: Sequence[str], callbacks: Sequence[str]
+) -> tuple[str | None, int | None]:
+    """Where to look: a call that stands in one place only, else a callback's definition."""
+    for name in calls:
+        found = list(re.finditer(rf"(?<!\w){re.escape(name)}\s*\(", source))
+        if len(found) == 1:
+            return file or None, source.count("\n", 0, found[0].start()) + 1
+    for name in callbacks:
+        start = re.search(rf"BPF_STRUCT_OPS(?:_SLEEPABLE)?\s*\(\s*\w*{name}\b", source)
+        if start is None:
+            bound = re.search(rf"\.{name}\s*=\s*(?:\([^)]*\)\s*)?(\w+)", source)
+            start = bound and re.search(rf"^\w[^\n;=]*\b{bound[1]}\s*[(,]", source, re.MULTILINE)
+        if start:
+            return file or None, source.count("\n", 0, start.start()) + 1
+    return file or None, None
+
+
+def _starved(outcome: Outcome, source: str, file: str) -> tuple[Finding, ...]:
+    found = []
+    scenario, figures = outcome.scenario, outcome.figures
+    # Of a machine that has nothing to do nobody can say that others go first.
+    lost = figures.run_ns < USUAL_BUSY * _rate(outcome.default) * figures.time_ns
+    for group in figures.groups:
+        bound = wait_bound_ns(scenario, group.name)
+        if group.longest_wait_ns <= bound:
+            continue
+        never = " and never ran" if not group.run_ns else ""
+        message = (
+            f"a task of the group {group.name!r} waited {group.longest_wait_ns / S:.3g} s for a "
+            f"CPU{never}; under this load {bound / S:.3g} s is the most that is accepted"
+        )
+        if lost or not group.run_ns:
+            cause = (
+                "tasks are lost: they stand in a queue or map that no CPU looks into, or the CPU "
+                "that should was not woken"
+            )
+            fix = (
+                "serve every queue in dispatch on every CPU that may run its tasks, put every task "
+                "that enqueue gets into a queue, and wake an idle CPU with "
+                "scx_bpf_kick_cpu(cpu, SCX_KICK_IDLE)"
+            )
+            callbacks = ("dispatch", "enqueue")
+        else:
+            cause = "others always go first: by their queue, priority, vtime or an endless slice"
+            fix = (
+                "give every queue its turn (after so many tasks, or when its first has waited too "
+                "long), let waiting count, keep vtime of sleepers and newcomers near the clock, "
+                "and bound slices (SCX_SLICE_DFL is 20 ms)"
+            )
+            callbacks = ("enqueue", "dispatch")
+        place = _place(source, file, (), callbacks)
+        found.append(Finding(scenario.name, "error", message, cause, fix, *place))
+    return tuple(found)
+
+
+def _rate(figures: Figures) -> float:
+    """CPUs that were busy on average."""
+    return figures.run_ns / figures.time_ns if figures.time_ns else 0.0
+
+
+def _idle(outcome: Outcome) -> tuple[Finding, ...]:
+    busy, usual = _rate(outcome.figures), _rate(outcome.default)
+    if busy >= USUAL_BUSY * usual:
+        return ()
+    message = (
+        f"{busy:.2f} of {outcome.figures.cpus} CPUs were busy where the default scheduler keeps "
+        f"{usual:.2f} busy"
+    )
+    return (
+        Finding(
+            outcome.scenario.name,
+            "error" if busy < LEAST_BUSY * usual else "warning",
+            message,
+            "CPUs idle while tasks wait: nobody wakes them, or they do not look where tasks are",
+            "after putting a task into a shared queue wake an idle CPU: "
+            "`cpu = scx_bpf_pick_idle_cpu(p->cpus_ptr, 0); if (cpu >= 0) "
+            "scx_bpf_kick_cpu(cpu, SCX_KICK_IDLE);`, and let dispatch look into all queues",
+        ),
+    )
+
+
+def _stormy(outcome: Outcome, source: str, file: str) -> tuple[Finding, ...]:
+    """CPUs that interrupt one another, or themselves, all the time."""
+    figures, usual = outcome.figures, outcome.default
+    if not figures.time_ns or not usual.time_ns:
+        return ()
+    rate = figures.events * S / figures.time_ns / figures.cpus
+    often = usual.events * S / usual.time_ns / usual.cpus
+    if rate < max(MOST_EVENTS, EVENTS_RATIO * often):
+        return ()
+    return (
+        Finding(
+            outcome.scenario.name,
+            "error",
+            f"{rate:.0f} interrupts and switches a second on each CPU, where the default "
+            f"scheduler has {often:.0f}",
+            "CPUs are kicked without end: from a callback that a kick itself leads to, or for "
+            "every wakeup where nothing waits",
+            "kick once for a task that was queued, with SCX_KICK_IDLE, from enqueue only; never "
+            "from dispatch or update_idle unless a task waits for that very CPU",
+            *_place(source, file, ("scx_bpf_kick_cpu",), ("dispatch",)),
+        ),
+    )
+
+
+def _late(outcome: Outcome) -> tuple[Finding, ...]:
+    found = []
+    for group in outcome.figures.groups:
+        usual = outcome.default.group(group.name).delay_p99_ns
+        if group.delay_p99_ns > max(LATE_RATIO * usual, usual + LATE_NS):
+            found.append(
+                Finding(
+                    outcome.scenario.name,
+                    "warning",
+                    f"wakeups of the group {group.name!r} take {group.delay_p99_ns / MS:.3g} ms "
+                    f"(p99), under the default scheduler {usual / MS:.3g} ms",
+                    "long slices, or others that go first",
+                    "shorten the slice, or give tasks that slept a better place in the queue",
+                )
+            )
+    return tuple(found)
+
+
+# ---- figures ----
+
+
+def score_of(outcomes: Sequence[Outcome], of: int) -> float:
+    """How much of the set was survived, and how well: 0 to 1.
+
+    The mean over all `of` scenarios; one that failed, or was not run, counts 0. One that passed
+    counts the CPU time it gave out against the default's (1 at most), less by as much of the
+    accepted wait as its longest took, by half at most. So it falls with each further failure,
+    each idle CPU and each longer wait, and nothing that fails can raise it.
+    """
+    if of <= 0:
+        return 0.0
+    return sum(_points(each) for each in outcomes) / of
+
+
+def _points(outcome: Outcome) -> float:
+    if any(each.severity == "error" for each in judge(outcome)):
+        return 0.0
+    figures, usual = outcome.figures, _rate(outcome.default)
+    busy = min(_rate(figures) / usual, 1.0) if usual else 1.0
+    waits = [
+        min(group.longest_wait_ns / wait_bound_ns(outcome.scenario, group.name), 1.0)
+        for group in figures.groups
+    ]
+    return busy * (1.0 - max(waits, default=0.0) / 2)
+
+
+# Name, value of a group (None: it has none), whether more is better.
+_METRICS: tuple[tuple[str, Callable[[GroupFigures, Figures], float | None], bool], ...] = (
+    ("delay_p50", lambda group, _: group.delay_p50_ns if group.wakeups else None, False),
+    ("delay_p99", lambda group, _: group.delay_p99_ns if group.wakeups else None, False),
+    ("makespan", lambda group, _: group.makespan_ns, False),
+    ("completion", lambda group, _: group.mean_completion_ns, False),
+    (
+        "throughput",
+        lambda group, it: group.cycles / it.time_ns if group.cycles and it.time_ns else None,
+        True,
+    ),
+    ("fairness", lambda group, _: group.fairness, True),
+)
+
+
+def gains(candidate: Figures, default: Figures) -> dict[str, float]:
+    """The predicted gain of each metric in percent: positive is better, 0 no difference.
+
+    For the machine `gain_METRIC_percent` is the mean over its groups, by their tasks; for each
+    group `gain_METRIC_percent[GROUP]`. A gain is of the default's value, so a delay that
+    vanishes is 100; a loss is at most 1000. Metrics that one of the two has not are left out.
+    """
+    found: dict[str, float] = {}
+    for metric, value, more in _METRICS:
+        rows = []
+        for group in candidate.groups:
+            ours, theirs = value(group, candidate), value(default.group(group.name), default)
+            if ours is None or theirs is None:
+                continue
+            gain = _gain(ours, theirs, more)
+            rows.append((gain, group.tasks))
+            found[f"gain_{metric}_percent[{group.name}]"] = gain
+        weight = sum(tasks for _, tasks in rows)
+        if weight:
+            mean = sum(gain * tasks for gain, tasks in rows) / weight
+            found[f"gain_{metric}_percent"] = round(mean, 3)
+    return found
+
+
+def _gain(ours: float, theirs: float, more: bool) -> float:
+    better = ours - theirs if more else theirs - ours
+    if better == 0:
+        return 0.0
+    base = theirs or abs(better)
+    return round(max(100.0 * better / base, -1000.0), 3)
+
+
+def _losses(scenario: str, gained: Mapping[str, float]) -> tuple[Finding, ...]:
+    """A word on each metric of the machine that becomes worse."""
+    found = []
+    for name, gain in gained.items():
+        metric = re.fullmatch(r"gain_(\w+)_percent", name)
+        if metric is None or gain >= -LOSS_PERCENT:
+            continue
+        found.append(
+            Finding(
+                scenario,
+                "warning",
+                f"{metric[1].replace('_', ' ')} is predicted to become {-gain:.0f} % worse than "
+                "under the default scheduler, on the recorded workload",
+                "this scheduler does not suit this workload, or not with these parameters",
+                "try other parameters or another scheduler; keep it where this is the price that "
+                "was meant to be paid",
+            )
+        )
+    return tuple(found)
+
+
+# ---- the run ----
+
+
+def prove(
+    source: Path,
+    object: Path,
+    parameters: Mapping[str, str],
+    *,
+    cache_folder: Path | None = None,
+    recorded: Scenario | None = None,
+    machine: Machine = STRESS_MACHINE,
+    on_scenario: Callable[[str, int, int], None] | None = None,
+    headers: Sequence[Path] = (),
+    btf: Path = BTF,
+) -> Proof:
+    """Run a candidate through the stress set, and through the recorded workload if there is one.
+
+    Scenarios run in parallel processes; after one that fails no further one is begun, and those
+    behind it in the set count as not run.
+
+    Args:
+        source: the candidate's C, from which `object` was built.
+        parameters: global variables to set, as for the kernel.
+        recorded: a workload to predict the gain on; failing there fails the candidate, too.
+        on_scenario: called after each scenario with its name, how many are done and how many
+            there are.
+        headers: files that the source includes by name from beside it.
+
+    Raises:
+        Fault: what `build_native` and `simulate` raise, but for what speaks of the candidate.
+    """
+    started = time.monotonic()
+    text = source.read_text("utf-8", "replace")
+    with tempfile.TemporaryDirectory(prefix="schedpilot-proof-") as place:
+        built = build_native(
+            source, Path(place), headers=headers, btf=btf, cache_folder=cache_folder
+        )
+        seconds = {"build_seconds": built.seconds}
+        if built.library is None:
+            return Proof(
+                _unbuilt(built),
+                {"scenarios": 0.0, "of": float(len(STRESS)), "score": 0.0, **seconds},
+            )
+        candidate = Candidate(built.library, object, tuple(sorted(parameters.items())))
+        scenarios = [make(machine) for make in STRESS.values()]
+        if recorded is not None:
+            scenarios.append(recorded)
+        outcomes, broken = _run_all(candidate, scenarios, btf, cache_folder, on_scenario)
+    stress = [each for each in outcomes if each.scenario is not recorded]
+    own = next((each for each in outcomes if each.scenario is recorded), None)
+    order = {scenario.name: at for at, scenario in enumerate(scenarios)}
+    findings = [*broken]
+    for each in outcomes:
+        if each is own:
+            own_findings = judge(each, text, source.name)
+            findings += [found for found in own_findings if found.severity == "error"]
+        else:
+            findings += judge(each, text, source.name)
+    findings = _merged(sorted(findings, key=lambda each: order.get(each.scenario, 0)))
+    waits = [group.longest_wait_ns for each in outcomes for group in each.figures.groups]
+    figures = {
+        "scenarios": float(sum(_points(each) > 0 for each in outcomes)),
+        "of": float(len(scenarios)),
+        "score": round(score_of(stress, len(STRESS)), 4),
+        "longest_wait_ms": max(waits, default=0) / MS,
+        "events": float(sum(each.figures.events for each in outcomes)),
+        **seconds,
+    }
+    if own is not None and own.figures.ejection is None:
+        gained = gains(own.figures, own.default)
+        figures |= gained
+        findings += _losses(own.scenario.name, gained)
+    figures["seconds"] = time.monotonic() - started
+    return Proof(tuple(findings), figures)
+
+
+def _unbuilt(built: NativeBuild) -> tuple[Finding, ...]:
+    found = [
+        Finding(
+            "native build",
+            "error",
+            each.message,
+            "the simulator lacks something that this scheduler uses"
+            if built.not_modelled
+            else "the source compiles for BPF and not for this machine",
+            each.hint or "keep to what <scx/common.bpf.h> offers",
+            each.file or None,
+            each.line or None,
+        )
+        for each in built.diagnostics
+        if each.severity == "error"
+    ]
+    none = Finding("native build", "error", "clang gave no reason", "", "build it by hand")
+    return tuple(found) or (none,)
+
+
+def _merged(findings: Sequence[Finding]) -> list[Finding]:
+    """Each defect once, with the scenario that showed it first; a hotplug restart, too."""
+    seen: dict[tuple[str, str, int | None], Finding] = {}
+    for each in findings:
+        key = (each.severity, each.cause + each.fix, each.line)
+        if key not in seen:
+            seen[key] = each
+        elif each.severity == "error" and each.scenario not in seen[key].scenario.split(", "):
+            first = seen[key]
+            seen[key] = replace(first, scenario=f"{first.scenario}, {each.scenario}")
+    return sorted(seen.values(), key=lambda each: ("error", "warning", "note").index(each.severity))
+
+
+def _run_all(
+    candidate: Candidate,
+    scenarios: Sequence[Scenario],
+    btf: Path,
+    cache_folder: Path | None,
+    on_scenario: Callable[[str, int, int], None] | None,
+) -> tuple[list[Outcome], list[Finding]]:
+    """The outcomes in the order of the scenarios, and what ended simulations without figures."""
+    found: dict[str, Outcome] = {}
+    broken: dict[str, Finding] = {}
+
+    stop = threading.Event()
+
+    def one(scenario: Scenario) -> Outcome | Finding | None:
+        if stop.is_set():
+            return None
+        try:
+            # First the default: where that cannot be run, it is not the candidate's doing.
+            default = simulate(None, scenario, btf=btf, cache_folder=cache_folder)
+        except Fault:
+            stop.set()
+            raise
+        try:
+            figures = simulate(
+                candidate, scenario, btf=btf, cache_folder=cache_folder, limit_s=SCENARIO_LIMIT_S
+            )
+        except Fault as fault:
+            stop.set()
+            if fault.type in (FaultType.CHILD_FAILED, FaultType.TIMEOUT):
+                return _broke(scenario, fault)
+            raise
+        outcome = Outcome(scenario, figures, default)
+        if _fatal(outcome):
+            stop.set()
+        return outcome
+
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        futures = {pool.submit(one, scenario): scenario for scenario in scenarios}
+        for future in as_completed(futures):
+            name, result = futures[future].name, future.result()
+            if result is None:
+                continue
+            if isinstance(result, Outcome):
+                found[name] = result
+            else:
+                broken[name] = result
+            if on_scenario:
+                on_scenario(name, len(found) + len(broken), len(scenarios))
+    return _up_to_the_first(scenarios, found, broken)
+
+
+def _fatal(outcome: Outcome) -> bool:
+    return any(each.severity == "error" for each in judge(outcome))
+
+
+def _up_to_the_first(
+    scenarios: Sequence[Scenario], found: Mapping[str, Outcome], broken: Mapping[str, Finding]
+) -> tuple[list[Outcome], list[Finding]]:
+    """What came before the first failure in the order of the set, and this one.
+
+    Which others had ended by then is chance, and the answer must not depend on it. They are begun
+    in order, so all before it have ended.
+    """
+    outcomes: list[Outcome] = []
+    for scenario in scenarios:
+        if scenario.name in broken:
+            return outcomes, [broken[scenario.name]]
+        outcomes.append(found[scenario.name])
+        if _fatal(outcomes[-1]):
+            break
+    return outcomes, []
+
+
+def _broke(scenario: Scenario, fault: Fault) -> Finding:
+    if fault.type is FaultType.TIMEOUT:
+        message = f"the simulation did not end within {SCENARIO_LIMIT_S:.0f} s"
+    else:
+        message = f"the simulation ended without an answer: {fault.why or fault.what}"
+    return Finding(
+        scenario.name,
+        "error",
+        message,
+        "the simulation ended without figures: the scheduler's code took too long or too much "
+        "memory, or wrote where it may not",
+        fault.hint or "look for loops without a bound and wild pointers",
+    )

@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The stress set over real schedulers: ours survive it, bad ones are told why they do not."""
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from lab.tree import project_root
+from simulator.scenario import Machine, service
+from simulator.stress import STRESS
+from tests.policy_lab import cookbook
+
+from .conftest import Prover
+
+ROOT = project_root()
+LIBRARY = ("batch", "fair", "fifo", "jobs", "latency", "locality")
+BAD = ROOT / "tests" / "simulator" / "schedulers"
+POLICIES = cookbook.lines()
+# The rest of the guide takes half a minute.
+OFTEN = [
+    line
+    for line in POLICIES
+    if any(word in line for word in ("slice clamp", "avg_run < 2ms", "order by if", "llc"))
+]
+
+
+def library(name: str) -> Path:
+    return ROOT / "scheduler_library" / "schedulers" / name / f"{name}.bpf.c"
+
+
+def at_its(bound: str, name: str) -> dict[str, str]:
+    """All parameters of an entry at one end of their ranges."""
+    manifest = tomllib.loads((library(name).parent / "manifest.toml").read_text())
+    values = {each["name"]: each.get(bound, bound == "max") for each in manifest["params"]}
+    return {key: str(value).lower() for key, value in values.items()}
+
+
+@pytest.mark.parametrize("name", LIBRARY)
+def test_library_schedulers_survive(prover: Prover, name: str) -> None:
+    """With their defaults nobody is starved or lost, and no CPU idles beside work."""
+    proof = prover.prove(library(name))
+    assert proof.passed, proof.findings
+    assert proof.figures["scenarios"] == proof.figures["of"] == len(STRESS)
+    assert proof.figures["score"] > 0.9
+
+
+@pytest.mark.parametrize(
+    ("name", "bound"),
+    [
+        pytest.param(name, bound, marks=() if name == "fair" else pytest.mark.long)
+        for name in LIBRARY
+        for bound in ("min", "max")
+    ],
+)
+def test_library_schedulers_survive_at_their_bounds(prover: Prover, name: str, bound: str) -> None:
+    """So they do with every parameter at its smallest, or at its largest."""
+    proof = prover.prove(library(name), at_its(bound, name))
+    assert proof.passed, proof.findings
+
+
+@pytest.mark.parametrize(
+    "line",
+    [pytest.param(each, marks=() if each in OFTEN else pytest.mark.long) for each in POLICIES],
+)
+def test_policies_of_the_cookbook_survive(prover: Prover, tmp_path: Path, line: str) -> None:
+    """What the policy compiler makes of each line of the guide survives."""
+    made = cookbook.compiled(line)
+    source = tmp_path / f"{made.name}.bpf.c"
+    source.write_text(made.source)
+    proof = prover.prove(source)
+    assert proof.passed, proof.findings
+
+
+@pytest.mark.parametrize(
+    ("name", "message", "fix", "marked"),
+    [
+        ("twice", "already direct-dispatched", "insert each task once", "enqueue"),
+        ("nowhere", "non-existent DSQ", "in init", "scx_bpf_dsq_insert"),
+        ("orphans", "failed to run", "serve each queue in dispatch", "enqueue"),
+        ("wrong_cpu", "invalid CPU 9999", "return prev_cpu", "select_cpu"),
+        ("divides", "division by zero", "test the divisor", "enqueue"),
+    ],
+)
+def test_a_bad_scheduler_is_told_what_to_change(
+    prover: Prover, name: str, message: str, fix: str, marked: str
+) -> None:
+    """The finding has the kernel's words, the remedy, and a line of the source that shows it."""
+    source = BAD / f"{name}.bpf.c"
+    proof = prover.prove(source)
+    assert not proof.passed
+    first = proof.findings[0]
+    assert message in first.message
+    assert fix in first.fix
+    assert first.file == source.name
+    assert first.line is not None
+    near = source.read_text().splitlines()[first.line - 1 : first.line + 2]
+    assert marked in "\n".join(near)
+    assert proof.figures["score"] < 0.5
+
+
+def test_the_same_candidate_gets_the_same_answer(prover: Prover) -> None:
+    """Which scenario happened to end first decides nothing."""
+
+    def answer() -> object:
+        proof = prover.prove(BAD / "ignores_affinity.bpf.c")
+        timed = ("seconds", "build_seconds")
+        return proof.findings, {k: v for k, v in proof.figures.items() if k not in timed}
+
+    assert answer() == answer()
+
+
+def test_progress_is_told_and_the_set_stops_at_a_failure(prover: Prover) -> None:
+    """Each scenario that ended is reported; behind a failure no further one is begun."""
+    told: list[tuple[str, int, int]] = []
+    prover.prove(library("fifo"), on_scenario=lambda *each: told.append(each))
+    assert [each[1] for each in told] == list(range(1, len(STRESS) + 1))
+    assert {each[0] for each in told} == set(STRESS)
+    assert {each[2] for each in told} == {len(STRESS)}
+    told.clear()
+    prover.prove(BAD / "missing_queue.bpf.c", on_scenario=lambda *each: told.append(each))
+    assert 0 < len(told) < len(STRESS)
+
+
+def test_a_recorded_workload_gets_a_predicted_gain(prover: Prover) -> None:
+    """A service beside hogs: shorter delays are a gain, and what becomes worse is warned of."""
+    recorded = service(Machine(4))
+    better = prover.prove(library("latency"), recorded=recorded)
+    worse = prover.prove(library("fifo"), recorded=recorded)
+    assert better.passed
+    assert worse.passed
+    gain = "gain_delay_p99_percent[service]"
+    assert better.figures[gain] > worse.figures[gain]
+    assert worse.figures["gain_delay_p99_percent"] < 0
+    warned = [each for each in worse.findings if each.scenario == recorded.name]
+    assert any("delay p99 is predicted to become" in each.message for each in warned)
+
+
+def test_what_does_not_compile_natively_is_a_finding(prover: Prover, tmp_path: Path) -> None:
+    """A helper that the simulator has not ends the proof with its name, place and no score."""
+    source = tmp_path / "outside.bpf.c"
+    text = (ROOT / "tests/bpf/schedulers/plain.bpf.c").read_text()
+    source.write_text(text.replace("SCX_OPS_DEFINE", (
+        "static void __attribute__((used)) unused_part(void)\n{\n\tbpf_send_signal(9);\n}\n\n"
+        "SCX_OPS_DEFINE"), 1))  # fmt: skip
+    proof = prover.prove(source)
+    assert not proof.passed
+    assert "bpf_send_signal()" in proof.findings[0].message
+    assert proof.findings[0].line
+    assert proof.figures["score"] == 0

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The stress set: what is in it, and that it asks of nobody what cannot be done."""
+
+import pytest
+
+from simulator.proof import Outcome, judge
+from simulator.run import simulate
+from simulator.scenario import MS, Machine, Repeat, Run, S, Scenario, Task
+from simulator.stress import GRACE_NS, LONGEST_WAIT_NS, STRESS, STRESS_MACHINE, wait_bound_ns
+from tests.target import Target
+
+ASKED_FOR = {
+    "fork_storm", "wake_storm", "ping_pong", "mixed_nice", "pinned", "pinned_to_one", "hotplug",
+    "long_sleepers", "kernel_threads", "bursty_rpc", "overload", "uneven_batch",
+}  # fmt: skip
+
+
+def test_the_set_has_what_is_asked_for() -> None:
+    """Twelve kinds of load at least, each under its name."""
+    assert set(STRESS) >= ASKED_FOR
+    assert all(make(STRESS_MACHINE).name == name for name, make in STRESS.items())
+
+
+@pytest.mark.parametrize("cpus", [1, 2, 65, 256])
+def test_the_set_fits_every_machine(cpus: int) -> None:
+    """On small and large machines each scenario is within the engine's bounds."""
+    for make in STRESS.values():
+        assert make(Machine(cpus)).text()
+
+
+def test_starvation_has_time_to_show() -> None:
+    """Each scenario lasts longer than anybody in it may wait, from its last change on."""
+    for make in STRESS.values():
+        scenario = make(STRESS_MACHINE)
+        changed = max((each.at_ns for each in scenario.changes), default=0)
+        for task in scenario.tasks:
+            bound = wait_bound_ns(scenario, task.group)
+            assert GRACE_NS < bound <= LONGEST_WAIT_NS
+            assert scenario.duration_ns > changed + bound
+
+
+def test_the_bound_grows_with_the_load() -> None:
+    """Who shares a CPU with more or heavier tasks may wait longer; who is heavier, less."""
+
+    def bound(count: int, nice: int, of: str = "crowd") -> int:
+        steps = (Run(MS), Repeat())
+        tasks = (Task("crowd", steps, count=count, nice=nice), Task("one", steps))
+        return wait_bound_ns(Scenario("bound", tasks, Machine(2)), of)
+
+    assert bound(4, 0) < bound(40, 0)
+    assert bound(4, 0, "one") < bound(4, -10, "one")
+    assert bound(4, -10) < bound(4, 0)
+
+
+@pytest.mark.parametrize("machine", [STRESS_MACHINE, Machine(2)], ids=["4 CPUs", "2 CPUs"])
+def test_the_default_scheduler_survives_all_of_it(target: Target, machine: Machine) -> None:
+    """The model of the kernel's own scheduler has no finding, even against itself."""
+    for make in STRESS.values():
+        scenario = make(machine)
+        figures = simulate(None, scenario, btf=target.btf, cache_folder=target.cache)
+        assert judge(Outcome(scenario, figures, figures)) == (), scenario.name
+        assert figures.time_ns <= scenario.duration_ns <= 40 * S
