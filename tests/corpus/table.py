@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What is expected of each scheduler of the corpus: expected.toml, checked."""
+
+import tomllib
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+HERE = Path(__file__).parent
+END = ".bpf.c"
+Gate = Literal["static", "build", "simulate", "verify"]
+# The gate that asks a real kernel; what nothing else can stop is named by it.
+KERNEL_GATE: Gate = "verify"
+
+
+class Expected(BaseModel):
+    """One bad scheduler.
+
+    `gate` is the first, in their order, that stops it; `message` a pattern that is found in what
+    it says. `kernel` is what a real one (7.3, two CPUs, busy for four seconds, a watchdog of 2 s)
+    was seen to do with it, empty where nobody tried.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    mistake: str
+    gate: Gate
+    message: str
+    kernel: str = ""
+
+
+@cache
+def expected() -> dict[str, Expected]:
+    with (HERE / "expected.toml").open("rb") as file:
+        return {name: Expected(**each) for name, each in tomllib.load(file).items()}
+
+
+def names(kind: Literal["bad", "good"]) -> list[str]:
+    return sorted(path.name.removesuffix(END) for path in (HERE / kind).glob(f"*{END}"))
+
+
+def source(kind: Literal["bad", "good"], name: str) -> Path:
+    return HERE / kind / f"{name}{END}"

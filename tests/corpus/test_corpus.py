@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Bad schedulers are stopped before a trial, for the right reason; good ones are not."""
+
+import re
+from collections import Counter
+from typing import Any
+from zlib import crc32
+
+import pytest
+
+from simulator.gates import Answer
+
+from .conftest import Verdicts
+from .table import KERNEL_GATE, expected, names
+
+# Of those that are stopped by the same words, so many are asked about in every run, and so many
+# good ones; all by hand: make test TESTS='-m "long or not long" tests/corpus/test_corpus.py'
+ALIKE = 3
+GOOD_OFTEN = 30
+
+
+def _bad() -> list[Any]:
+    seen: Counter[tuple[str, str]] = Counter()
+    found = []
+    for name, each in expected().items():
+        if each.gate == KERNEL_GATE:
+            continue
+        seen[each.gate, each.message] += 1
+        seldom = seen[each.gate, each.message] > ALIKE
+        found.append(pytest.param(name, marks=[pytest.mark.long] if seldom else []))
+    return found
+
+
+def _good() -> list[Any]:
+    # In another order than that of their names, in which those of a kind are neighbours.
+    mixed = sorted(names("good"), key=lambda name: crc32(name.encode()))
+    return [
+        pytest.param(name, marks=[pytest.mark.long] if at >= GOOD_OFTEN else [])
+        for at, name in enumerate(mixed)
+    ]
+
+
+def said(answer: Answer) -> str:
+    return "\n".join(
+        f"{each.file}:{each.line}: {each.severity}: {each.message} ({each.cause}) → {each.fix}"
+        for each in answer.messages
+    )
+
+
+def test_the_corpus_is_as_large_as_it_claims() -> None:
+    """Sixty bad ones and thirty good ones at least, each bad one with an entry in the table."""
+    assert list(expected()) == names("bad")
+    assert len(expected()) >= 60
+    assert len(names("good")) >= 30
+
+
+@pytest.mark.parametrize("kind", ["bad"])
+@pytest.mark.parametrize("name", _bad())
+def test_a_bad_scheduler_is_stopped(verdicts: Verdicts, kind: str, name: str) -> None:
+    """The gate that can see the mistake first stops it, says what is wrong and what to do."""
+    answers = verdicts[kind, name].result()
+    last = answers[-1]
+    assert not last.passed, said(last)
+    assert last.gate == expected()[name].gate, said(last)
+    errors = [each for each in last.messages if each.severity == "error"]
+    found = [
+        each
+        for each in errors
+        if re.search(expected()[name].message, f"{each.message} ({each.cause})")
+    ]
+    assert found, said(last)
+    assert found[0].fix, said(last)
+
+
+@pytest.mark.parametrize("kind", ["good"])
+@pytest.mark.parametrize("name", _good())
+def test_a_good_scheduler_is_not_stopped(verdicts: Verdicts, kind: str, name: str) -> None:
+    """Whatever its style: static check, build and the whole stress set let it pass."""
+    answers = verdicts[kind, name].result()
+    assert [each.gate for each in answers] == ["static", "build", "simulate"], said(answers[-1])
+    assert answers[-1].passed, said(answers[-1])
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("kind", ["bad"])
+@pytest.mark.parametrize(
+    "name", [name for name, each in expected().items() if each.gate == KERNEL_GATE]
+)
+def test_what_only_a_kernel_sees_is_named(verdicts: Verdicts, kind: str, name: str) -> None:
+    """Those that the table leaves to a real kernel do pass the gates that need none."""
+    answers = verdicts[kind, name].result()
+    assert [each.gate for each in answers] == ["static", "build", "simulate"], said(answers[-1])
+    assert answers[-1].passed, said(answers[-1])
