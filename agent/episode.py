@@ -109,6 +109,8 @@ def _nothing_kept(tried: list[TrialView], refused: list[Refusal], reason: str) -
 def _gates_said(candidate: CandidateView) -> str:
     """The first failed gate and its first message."""
     for result in candidate.gates:
+        if not result.passed and result.skipped:
+            return f"gate {result.gate.value} was not run: {result.skipped}"
         if not result.passed:
             message = result.messages[0].message if result.messages else "no message"
             return f"gate {result.gate.value} failed: {message}"

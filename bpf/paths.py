@@ -22,7 +22,7 @@ def places(name: str, package: Path = _PACKAGE) -> list[Path]:
 
 
 def helper(name: str) -> Path:
-    """The program `schedpilot-runner` or `schedpilot-signals`.
+    """The program `schedpilot-runner`, `schedpilot-signals` or `schedpilot-recorder`.
 
     Raises:
         Fault: NOT_INSTALLED.

@@ -112,6 +112,13 @@ void put_string(const char *prefix, const char *name)
 	put("\"", 1);
 }
 
+const char *take_line(size_t *length)
+{
+	*length = line.length;
+	line.length = 0;
+	return line.text;
+}
+
 void drop_line(void)
 {
 	line.length = 0;

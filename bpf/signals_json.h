@@ -24,6 +24,9 @@ void put_string(const char *prefix, const char *name);
 /* Writes the line to standard output and begins the next. False when nobody reads. */
 bool send_line(void);
 
+/* Hands the line out, valid until the next put(), and begins the next one. */
+const char *take_line(size_t *length);
+
 /* Begins the next line without writing this one. */
 void drop_line(void);
 

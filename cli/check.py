@@ -1,18 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """`schedpilot check`: run a scheduler through the gates; nothing is loaded for good."""
 
-import os
 import re
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.text import Text
-
 from cli.exits import Exit
 from cli.following import following
-from cli.formats import parse_parameters, span, titled
-from cli.output import as_json, note, out, plain, say, table
+from cli.formats import parse_parameters, titled
+from cli.gates import said, show_gates, stopping
+from cli.output import as_json, say
 from daemon.api.client import Client, control_client
 from daemon.api.display import displayable
 from daemon.api.models import (
@@ -20,15 +17,12 @@ from daemon.api.models import (
     POLICY_LIMIT,
     CandidateRequest,
     CandidateView,
-    GateResult,
 )
-from process import Fault, FaultType, run
+from process import Fault, FaultType
 
 # As the daemon takes it; a source is a page or ten.
 LARGEST_BYTES = 1024 * 1024
 POLICY_SUFFIX = ".policy"
-# How long the compiler of policies may take without a daemon, seconds: an emulated machine is slow.
-OFFLINE_S = 120.0
 
 
 def request_for(target: str, settings: Sequence[str]) -> CandidateRequest:
@@ -118,39 +112,6 @@ def create(client: Client, request: CandidateRequest, target: str) -> CandidateV
         return client.create_candidate(request)
 
 
-def _place(gate: GateResult) -> list[str]:
-    lines = []
-    for message in gate.messages:
-        where = message.file
-        if where and message.line:
-            where += f":{message.line}" + (f":{message.column}" if message.column else "")
-        text = f"{where}: " if where else ""
-        text += f"{message.severity}: {message.message}"
-        lines.append(text)
-        if message.cause:
-            lines.append(f"  because {message.cause}")
-        if message.fix:
-            lines.append(f"  fix: {message.fix}")
-    return lines
-
-
-def show_gates(candidate: CandidateView) -> None:
-    """Each gate, and everything that a failed one said."""
-    made = table("gate", "", "took", "figures", right=("took",))
-    for gate in candidate.gates:
-        made.add_row(
-            gate.gate.value,
-            Text("passed", style="green") if gate.passed else Text("failed", style="red"),
-            span(gate.seconds),
-            plain(", ".join(f"{name} {value:g}" for name, value in gate.figures.items())),
-        )
-    if candidate.gates:
-        out().print(made)
-    for gate in candidate.gates:
-        for line in _place(gate):
-            say(line, "" if gate.passed else "red")
-
-
 def not_proven(candidate: CandidateView) -> Fault:
     """The fault of a candidate that may not be loaded."""
     if candidate.quarantined:
@@ -160,32 +121,48 @@ def not_proven(candidate: CandidateView) -> Fault:
             why=candidate.quarantined,
             hint="`schedpilot status` says until when",
         )
-    failed = next((gate for gate in candidate.gates if not gate.passed), None)
+    gate = stopping(candidate)
+    why = "not every gate has passed it"
+    if gate:
+        why = f"the gate {gate.gate.value!r} failed"
+        if gate.skipped:
+            why = f"the gate {gate.gate.value!r} was not run: {gate.skipped}"
     return Fault(
         FaultType.LOAD_FAILED,
         f"{titled(candidate.name, candidate.parameters)} is not proven",
-        why=f"the gate {failed.gate.value!r} failed" if failed else "not every gate has passed it",
+        why=why,
         hint=f"`schedpilot explain {candidate.id}` shows what the gates said",
-        details=tuple(_place(failed)[:20]) if failed else (),
+        details=tuple(said(gate)[:20]) if gate else (),
     )
 
 
-def check(target: str, settings: Sequence[str], *, json: bool) -> Exit:
+def check(
+    target: str,
+    settings: Sequence[str],
+    *,
+    workload: str,
+    btf: Path | None,
+    canary: bool,
+    json: bool,
+) -> Exit:
     """OK where the candidate is proven, NO where it is not.
 
-    A policy is checked without a daemon as far as that goes; the answer is UNREACHABLE then.
+    Without a daemon it goes as far as it can without a kernel; the answer is UNREACHABLE then.
     """
-    request = request_for(target, settings)
+    request = request_for(target, settings).model_copy(
+        update={"canary": canary, "workload": workload or None}
+    )
     try:
+        if btf is not None:
+            raise Fault(FaultType.UNREACHABLE, "it was to be built for another kernel")
         with control_client() as client:
             candidate = create(client, request, target)
     except Fault as fault:
-        if fault.type is not FaultType.UNREACHABLE or request.policy is None:
+        if fault.type is not FaultType.UNREACHABLE:
             raise
-        done = offline(target, settings, ["--json"] if json else [])
-        if done is Exit.OK:
-            note(f"this is as far as it goes without a daemon: {fault}", "yellow")
-        return Exit.UNREACHABLE if done is Exit.OK else done
+        from cli.offline import prove  # late: most checks have a daemon
+
+        return prove(request, target, settings, btf=btf, why=str(fault), json=json)
     good = candidate.proven and not candidate.quarantined
     if json:
         as_json(candidate)
@@ -194,33 +171,13 @@ def check(target: str, settings: Sequence[str], *, json: bool) -> Exit:
         say(line, "bold")
     show_gates(candidate)
     name = titled(candidate.name, candidate.parameters)
+    gate = stopping(candidate)
     if good:
         say(f"{name} is proven as candidate {candidate.id}", "green")
     elif candidate.quarantined:
         say(f"{name} is in quarantine: {candidate.quarantined}", "red")
+    elif gate and gate.skipped:
+        say(f"{name} is not proven (candidate {candidate.id}): not every gate was run", "yellow")
     else:
         say(f"{name} is not proven (candidate {candidate.id})", "red")
     return Exit.OK if good else Exit.NO
-
-
-def offline(target: str, settings: Sequence[str], options: Sequence[str]) -> Exit:
-    """Have a policy compiled by a process of its own, which writes to where we do.
-
-    The command imports nothing of the library, and the compiler needs no daemon.
-    """
-    request = request_for(target, settings)
-    if request.source is not None:
-        raise Fault(FaultType.BAD_REQUEST, "this is C already", where=target)
-    words = [*options, *(f"--set={each}" for each in settings)]
-    if request.library is not None:
-        words += ["--library", request.library]
-    # By its standard input: it may be longer than an argument can be.
-    done = run(
-        [sys.executable, "-P", "-m", "scheduler_library.offline", *words],
-        timeout=OFFLINE_S,
-        input=(request.policy or "").encode(),
-        env=dict(os.environ),
-        check=False,
-        capture=False,
-    )
-    return Exit(done.status) if done.status in set(Exit) else Exit.FAULT

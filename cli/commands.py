@@ -166,6 +166,47 @@ def report(
     write(output, workload, last, source, json=json)
 
 
+@app.command(rich_help_panel=LOOKING)
+def simulate(
+    target: Target,
+    settings: Settings = None,
+    trace: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="A workload: what `record` or `perf sched record` wrote, or JSON for rt-app.",
+        ),
+    ] = None,
+    scenario: Annotated[
+        str, typer.Option(metavar="NAME", help="One of the stress set, instead of all of it.")
+    ] = "",
+    cpus: Annotated[
+        int, typer.Option(min=0, max=256, help="CPUs; 0: as recorded, and 4 for the stress set.")
+    ] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of all chance.")] = 1,
+    btf: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="BTF of the kernel to compile for; else this one's."),
+    ] = None,
+    cache: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Where built things are kept.")
+    ] = None,
+    perfetto: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write how it ran, for ui.perfetto.dev."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Compare a scheduler with the default one, in simulation. 3: it was ejected. No daemon."""
+    from cli.simulate import Wish
+    from cli.simulate import simulate as compare
+
+    if trace and scenario:
+        raise typer.BadParameter("choose one of --trace and --scenario")
+    wish = Wish(trace, scenario, cpus, seed, btf, cache, perfetto)
+    _leave(compare(target, settings or [], wish, json=json))
+
+
 # ---------------------------------------------------------------- acting
 
 
@@ -173,6 +214,21 @@ def report(
 def check(
     target: Target,
     settings: Settings = None,
+    workload: Annotated[
+        str, typer.Option(help="Simulate also what was recorded of this one (its id).")
+    ] = "",
+    canary: Annotated[
+        bool, typer.Option("--canary", help="Try it in a virtual machine, however slow that is.")
+    ] = False,
+    btf: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            exists=True,
+            dir_okay=False,
+            help="Types of the kernel to build for, where not this one's; no daemon.",
+        ),
+    ] = None,
     emit_c: Annotated[
         bool, typer.Option("--emit-c", help="Print the C of it, and prove nothing; no daemon.")
     ] = False,
@@ -184,16 +240,21 @@ def check(
 ) -> None:
     """Run a scheduler through the gates without loading it. 3: it is not proven.
 
-    Without a daemon a policy is still read, checked and compiled to C; the answer is 4 then.
+    Without a daemon it is still checked, built and simulated; the answer is 4 then.
     """
     from cli import check as checking
 
     if emit_c and canonical:
         raise typer.BadParameter("choose one of --emit-c and --format")
     if emit_c or canonical:
+        from cli.offline import show_c
+
         options = ["--emit-c" if emit_c else "--format", *(["--json"] if json else [])]
-        _leave(checking.offline(target, settings or [], options))
-    _leave(checking.check(target, settings or [], json=json))
+        request = checking.request_for(target, settings or [])
+        _leave(show_c(request, target, settings or [], options))
+    _leave(
+        checking.check(target, settings or [], workload=workload, btf=btf, canary=canary, json=json)
+    )
 
 
 @app.command(rich_help_panel=ACTING)
@@ -206,6 +267,34 @@ def run(
     from cli.hold import run as load
 
     load(target, settings or [], json=json)
+
+
+@app.command(rich_help_panel=ACTING)
+def record(
+    seconds: Annotated[float, typer.Option(min=0.1, max=3600, help="How long.")] = 10.0,
+    workload: Annotated[
+        str, typer.Option(metavar="ID", help="This one alone, as `top` shows it; else everything.")
+    ] = "",
+    cgroup: Annotated[
+        str, typer.Option(metavar="PATH", help="The same as --workload cgroup:PATH.")
+    ] = "",
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="The file; else ID.trace.gz here.")
+    ] = None,
+    kept: Annotated[
+        bool, typer.Option("--list", help="Show the recordings that are kept, instead.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Record what the machine does, to simulate schedulers with it."""
+    from cli.record import record as begin
+    from cli.record import show_recordings
+
+    if workload and cgroup:
+        raise typer.BadParameter("choose one of --workload and --cgroup")
+    if kept:
+        _leave(show_recordings(json=json))
+    _leave(begin(seconds, f"cgroup:{cgroup}" if cgroup else workload, output, json=json))
 
 
 @app.command(rich_help_panel=ACTING)

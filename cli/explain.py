@@ -5,7 +5,6 @@ from collections.abc import Callable
 
 from rich.text import Text
 
-from cli.check import show_gates
 from cli.formats import (
     better,
     clock,
@@ -17,6 +16,7 @@ from cli.formats import (
     span,
     titled,
 )
+from cli.gates import show_gates
 from cli.output import as_json, facts, heading, out, plain, say, table
 from daemon.api.client import Client, observe_client
 from daemon.api.models import (

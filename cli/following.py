@@ -15,7 +15,10 @@ from process import Fault
 
 # Events that are about the work somebody waits for.
 _TELLING = (
+    EventKind.GATE_STARTED,
+    EventKind.GATE_PROGRESS,
     EventKind.GATE_PASSED,
+    EventKind.GATE_SKIPPED,
     EventKind.GATE_FAILED,
     EventKind.APPROVAL_WANTED,
     EventKind.TRIAL_STARTED,
@@ -26,6 +29,10 @@ _TELLING = (
     EventKind.ROLLBACK,
     EventKind.EJECTED,
 )
+
+
+# Those that stay on the screen when the next one comes.
+_LASTING = (EventKind.GATE_PASSED, EventKind.GATE_SKIPPED, EventKind.GATE_FAILED)
 
 
 class Progress:
@@ -42,21 +49,33 @@ class Progress:
             self._status.update(plain(text))
 
     def heard(self, event: Event) -> None:
-        if self._status:
-            self._status.update(plain(f"{self._stage} – {event.message}"))
+        if not self._status:
+            return
+        if event.kind in _LASTING:
+            err().print(plain(event.message, style="dim"))
+        self._status.update(plain(f"{self._stage} – {event.message}"))
 
 
 @contextlib.contextmanager
-def following(text: str) -> Iterator[Progress]:
-    """Show progress for the length of the block."""
+def showing(text: str) -> Iterator[Progress]:
+    """Show what the block itself says, for its length."""
     if not err().is_terminal:
         yield Progress(None)
         return
     with err().status(plain(text)) as status:
         progress = Progress(status)
         progress.stage(text)
-        # A daemon thread: it blocks in a read that nobody needs when the block ends.
-        threading.Thread(target=_listen, args=(progress, time.time()), daemon=True).start()
+        yield progress
+
+
+@contextlib.contextmanager
+def following(text: str) -> Iterator[Progress]:
+    """Show what the block says, and the daemon's events meanwhile."""
+    with showing(text) as progress:
+        if err().is_terminal:
+            # A daemon thread: it blocks in a read that nobody needs when the block ends.
+            words = (progress, time.time())
+            threading.Thread(target=_listen, args=words, daemon=True).start()
         yield progress
 
 

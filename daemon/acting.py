@@ -4,6 +4,7 @@
 import secrets
 import time
 from dataclasses import replace
+from pathlib import Path
 
 from daemon.api.models import (
     AdviceRequest,
@@ -19,6 +20,8 @@ from daemon.api.models import (
     LessonView,
     MeasurementRequest,
     ParametersRequest,
+    RecordingRequest,
+    RecordingView,
     RollbackRequest,
     StatusView,
     TrialRequest,
@@ -36,6 +39,7 @@ from daemon.episodes import Episodes
 from daemon.loader import Loader
 from daemon.reading import Reader
 from daemon.recall import Recall
+from daemon.recording import Recordings
 from daemon.standing import Standing
 from daemon.trials import Trial, Trials
 from daemon.watch import Watch
@@ -60,6 +64,7 @@ class Actor:
         autopilot: Autopilot,
         standing: Standing,
         recall: Recall,
+        recordings: Recordings,
         winners: Winners,
         publish: Publish,
     ) -> None:
@@ -73,6 +78,7 @@ class Actor:
         self._autopilot = autopilot
         self._standing = standing
         self._recall = recall
+        self._recordings = recordings
         self._winners = winners
         self._publish = publish
 
@@ -80,7 +86,7 @@ class Actor:
 
     async def create_candidate(self, request: CandidateRequest) -> CandidateView:
         episode = self._episodes.get_open(request.episode) if request.episode else None
-        candidate = await self._candidates.create(request)
+        candidate = await self._candidates.create(request, episode.workload if episode else "")
         self._recall.candidate(candidate)
         self._autopilot.gates_met(candidate)
         if episode is not None:
@@ -309,6 +315,17 @@ class Actor:
         kept = any(trial.state is TrialState.KEPT for trial in found.trials.values())
         self._autopilot.episode_closed(found.workload, kept)
         return found.view()
+
+    # ------------------------------------------------------------ recordings
+
+    async def record(self, request: RecordingRequest) -> RecordingView:
+        return await self._recordings.start(request)
+
+    async def stop_recording(self, id: str) -> RecordingView:
+        return await self._recordings.stop(id)
+
+    async def trace(self, id: str) -> Path:
+        return self._recordings.trace(id)
 
 
 def _fresh() -> str:

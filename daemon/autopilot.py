@@ -18,13 +18,14 @@ from daemon.api.models import (
     ProfileView,
     TrialState,
 )
-from daemon.candidates import Candidate, Publish, result_reason
+from daemon.candidates import Candidate, Publish
 from daemon.config import Config
 from daemon.decide import backoff, detect, guard
 from daemon.decide.detect import DetectState, Recovery
 from daemon.decide.guard import GuardState, Kept, kept_of
 from daemon.decide.observation import Observation
 from daemon.episodes import Episodes
+from daemon.gates_telling import stopped_reason
 from daemon.holding import Gone, Loadable
 from daemon.loader import Loaded, Loader
 from daemon.recall import Recall
@@ -376,14 +377,17 @@ class Autopilot:
         """A gate's refusal holds for the very same candidate; a later pass lifts it."""
         now = time.time()
         state = self._standing.state
-        failed = next((each for each in candidate.proof.results if not each.passed), None)
-        if failed is not None:
-            reason = f"the gate {failed.gate.value!r} stopped it: {result_reason(failed)}"
+        stopped = candidate.proof.stopped_by
+        if stopped is None:
+            changed = backoff.passed(state, candidate.id)
+        elif stopped.skipped:
+            # That a gate could not be run says nothing against it.
+            changed = state
+        else:
+            reason = stopped_reason(candidate.proof)
             changed = backoff.refused(
                 state, candidate.id, candidate.name, reason, now, self._standing.limits
             )
-        else:
-            changed = backoff.passed(state, candidate.id)
         if changed is not state:
             self._standing.become(changed)
 

@@ -16,14 +16,14 @@ from daemon.api.models import (
     CandidateRequest,
     CandidateView,
     Event,
-    EventKind,
     Gate,
     GateMessage,
     GateResult,
     ParameterValue,
 )
-from daemon.gates import Proof, build_gate, compile_gate, verify_gate
-from daemon.holding import Loadable, require_sched_ext
+from daemon.gates import Passing, Proof, Subject, compile_gate
+from daemon.gates_telling import Telling, stopped_reason
+from daemon.holding import Loadable
 from process import Fault, FaultType
 from scheduler_library import external
 from scheduler_library.catalog import Catalog, Entry, check_name
@@ -83,13 +83,10 @@ class Candidate:
     def loadable(self) -> Loadable:
         """Raises Fault NOT_ALLOWED for a candidate that some gate stopped."""
         if not self.proven:
-            failed = next((each for each in self.proof.results if not each.passed), None)
             raise Fault(
                 FaultType.NOT_ALLOWED,
                 f"candidate {self.id} is not proven",
-                why=f"the gate {failed.gate.value!r} stopped it"
-                if failed
-                else "no gate was passed",
+                why=stopped_reason(self.proof) or "no gate was passed",
                 hint=f"see `GET /v1/candidates/{self.id}` for what to correct",
             )
         return Loadable(
@@ -103,14 +100,6 @@ class Candidate:
         )
 
 
-def result_reason(result: GateResult) -> str:
-    """The first error that a gate found, with its cause; empty where it passed."""
-    first = next((each for each in result.messages if each.severity == "error"), None)
-    if first is None:
-        return ""
-    return f"{first.message}: {first.cause}" if first.cause else first.message
-
-
 def candidate_id(
     kind: Kind, name: str, source: bytes, parameters: dict[str, ParameterValue]
 ) -> str:
@@ -118,6 +107,24 @@ def candidate_id(
     text = json.dumps([kind.value, name, parameters], sort_keys=True).encode()
     digest = hashlib.sha256(text + b"\0" + source).hexdigest()
     return f"c-{digest[:12]}"
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What was asked for beside the candidate itself: its parameters, and how it is proven."""
+
+    parameters: dict[str, ParameterValue]
+    trace: Path | None = None
+    canary: bool = False
+
+
+def _answers(proof: Proof, wish: Wish) -> bool:
+    """Whether a proof that is remembered says what is asked for now."""
+    if not proof.proven or proof.object is None or not proof.object.exists():
+        return False
+    canary = next((each for each in proof.results if each.gate is Gate.CANARY), None)
+    # What was recorded since may say something else; the gates remember what they said of it.
+    return wish.trace is None and not (wish.canary and (canary is None or canary.skipped))
 
 
 def _switched(
@@ -133,15 +140,25 @@ def _switched(
 
 
 class Candidates:
-    """Makes candidates, passes them through the gates, and remembers them."""
+    """Makes candidates, passes them through the gates, and remembers them.
+
+    `recorded` gives the newest recording of a workload, where there is one.
+    """
 
     def __init__(
-        self, *, catalog: Callable[[], Catalog], folder: Path, cache: Path, publish: Publish
+        self,
+        *,
+        catalog: Callable[[], Catalog],
+        folder: Path,
+        gates: Passing,
+        publish: Publish,
+        recorded: Callable[[str], Path | None] = lambda workload: None,
     ) -> None:
         self._catalog = catalog
         self._folder = folder
-        self._cache = cache
+        self._gates = gates
         self._publish = publish
+        self._recorded = recorded
         self._known: OrderedDict[str, Candidate] = OrderedDict()
         # One at a time: clang and the verifier are the heaviest things this daemon does.
         self._gate = asyncio.Lock()
@@ -157,8 +174,10 @@ class Candidates:
             )
         return found
 
-    async def create(self, request: CandidateRequest) -> Candidate:
+    async def create(self, request: CandidateRequest, workload: str = "") -> Candidate:
         """Resolve, check and prove a candidate; a proven one is answered from memory.
+
+        `workload` is the one it is meant for, where the request names none.
 
         Raises:
             Fault: BAD_REQUEST, UNKNOWN_SCHEDULER, BAD_NAME, BAD_PARAMETER, BAD_POLICY,
@@ -173,39 +192,39 @@ class Candidates:
                 "a candidate is one of `library`, `source` and `policy`",
                 why=f"given: {', '.join(given) or 'none of them'}",
             )
-        parameters = dict(request.parameters)
+        workload = request.workload or workload
+        trace = await asyncio.to_thread(self._recorded, workload) if workload else None
+        wish = Wish(dict(request.parameters), trace, request.canary)
         if request.policy is not None:
-            return await self._from_policy(request.policy, parameters)
+            return await self._from_policy(request.policy, wish)
         if request.library is not None:
-            return await self._from_library(self._catalog().get(request.library), parameters)
+            return await self._from_library(self._catalog().get(request.library), wish)
         assert request.source is not None
-        return await self._from_source(request.source, request.name, parameters)
+        return await self._from_source(request.source, request.name, wish)
 
-    async def _from_library(
-        self, entry: Entry, parameters: dict[str, ParameterValue], by: tuple[str, ...] = ()
-    ) -> Candidate:
+    async def _from_library(self, entry: Entry, wish: Wish, by: tuple[str, ...] = ()) -> Candidate:
         """`by`: the policies of the library by whose `use` we came here."""
         if entry.manifest.kind is Kind.EXTERNAL:
-            return await self._from_external(entry, parameters)
+            return await self._from_external(entry, wish.parameters)
         if entry.manifest.kind is Kind.POLICY:
             text = await asyncio.to_thread(entry.policy)
-            return await self._from_policy(text, parameters, entry, by)
+            return await self._from_policy(text, wish, entry, by)
         assert entry.source is not None
         draft = Candidate(
             "",
             entry.name,
             Kind.BPF,
-            dict(check_parameters(entry.manifest, parameters)),
+            dict(check_parameters(entry.manifest, wish.parameters)),
             library=entry.name,
             tags=tuple(entry.manifest.tags),
             manifest=entry.manifest,
         )
-        return await self._prove(draft, entry.source)
+        return await self._prove(draft, entry.source, wish)
 
     async def _from_policy(
         self,
         text: str,
-        parameters: dict[str, ParameterValue],
+        wish: Wish,
         entry: Entry | None = None,
         by: tuple[str, ...] = (),
     ) -> Candidate:
@@ -222,13 +241,13 @@ class Candidates:
                     f"the policy {compiled.name!r} of the library uses itself",
                     why=" uses ".join((*by, compiled.name)),
                 )
-            wanted = {**compiled.parameters, **parameters}
+            wanted = replace(wish, parameters={**compiled.parameters, **wish.parameters})
             return await self._from_library(self._catalog().get(compiled.name), wanted, by)
         draft = Candidate(
             "",
             entry.name if entry else compiled.name,
             Kind.POLICY,
-            dict(check_parameters(compiled.manifest, parameters)),
+            dict(check_parameters(compiled.manifest, wish.parameters)),
             library=entry.name if entry else "",
             tags=tuple((entry.manifest if entry else compiled.manifest).tags),
             manifest=compiled.manifest,
@@ -236,7 +255,7 @@ class Candidates:
             facts=compiled.facts,
         )
         source = await asyncio.to_thread(self._stored, compiled.name, compiled.source.encode())
-        return await self._prove(draft, source, (step,))
+        return await self._prove(draft, source, wish, (step,))
 
     async def _from_external(
         self, entry: Entry, parameters: dict[str, ParameterValue]
@@ -270,13 +289,11 @@ class Candidates:
             )
         )
 
-    async def _from_source(
-        self, text: str, name: str | None, parameters: dict[str, ParameterValue]
-    ) -> Candidate:
+    async def _from_source(self, text: str, name: str | None, wish: Wish) -> Candidate:
         raw = text.encode()
         name = check_name(name or f"own-{hashlib.sha256(raw).hexdigest()[:8]}")
         source = await asyncio.to_thread(self._stored, name, raw)
-        return await self._prove(Candidate("", name, Kind.BPF, parameters), source)
+        return await self._prove(Candidate("", name, Kind.BPF, wish.parameters), source, wish)
 
     def _stored(self, name: str, raw: bytes) -> Path:
         """The source as a file; the same content is in the same place.
@@ -310,47 +327,24 @@ class Candidates:
                 shutil.rmtree(each, ignore_errors=True)
 
     async def _prove(
-        self, draft: Candidate, source: Path, passed: tuple[GateResult, ...] = ()
+        self, draft: Candidate, source: Path, wish: Wish, passed: tuple[GateResult, ...] = ()
     ) -> Candidate:
         """The draft with its id and what the gates said of it; `passed` are those behind it."""
         raw = await asyncio.to_thread(source.read_bytes)
         id = candidate_id(draft.kind, draft.name, raw, draft.parameters)
         async with self._gate:
             known = self._known.get(id)
-            object = known.proof.object if known else None
-            if known is not None and known.proven and object is not None and object.exists():
+            if known is not None and _answers(known.proof, wish):
                 return known
-            proof = await self._pass(id, draft, source, passed)
+            told = Telling(self._publish, id, draft.name)
+            for result in passed:
+                told.answered(result)
+            subject = Subject(id, draft.name, source, draft.parameters, wish.trace, wish.canary)
+            proof = await self._gates(subject, told, passed)
             digest = hashlib.sha256(raw).hexdigest()
             return self._remember(
                 replace(draft, id=id, source_sha256=digest, at=time.time(), proof=proof)
             )
-
-    async def _pass(
-        self, id: str, draft: Candidate, source: Path, passed: tuple[GateResult, ...]
-    ) -> Proof:
-        require_sched_ext()
-        for result in passed:
-            self._tell(id, draft.name, result)
-        built, object = await build_gate(source, self._cache / "candidates" / id, self._cache)
-        self._tell(id, draft.name, built)
-        if object is None:
-            return Proof((*passed, built))
-        verified, ops = await verify_gate(object, draft.parameters)
-        self._tell(id, draft.name, verified)
-        return Proof((*passed, built, verified), object, ops)
-
-    def _tell(self, id: str, name: str, result: GateResult) -> None:
-        reason = result_reason(result)
-        self._publish(
-            EventKind.GATE_PASSED if result.passed else EventKind.GATE_FAILED,
-            f"{name}: {result.gate.value} "
-            + (f"passed in {result.seconds:.1f} s" if result.passed else "failed")
-            + (f": {reason}" if reason else ""),
-            candidate=id,
-            scheduler=name,
-            reason=reason,
-        )
 
     def _remember(self, candidate: Candidate) -> Candidate:
         self._known[candidate.id] = candidate

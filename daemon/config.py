@@ -8,6 +8,7 @@ unknown key with the nearest known one. An absent file is the defaults, and
 
 import difflib
 import re
+from enum import StrEnum
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Self, get_args
@@ -84,6 +85,26 @@ class DaemonTable(Table):
         return Path(self.cache_dir)
 
 
+class Canary(StrEnum):
+    """When a candidate is tried in a virtual machine."""
+
+    AUTO = "auto"
+    OFF = "off"
+
+
+class GatesTable(Table):
+    """What a candidate meets before it may meet the host, beside compilers and the verifier."""
+
+    # The stress set, and what was recorded of the workload, in the simulator.
+    simulate: bool = True
+    # auto: where KVM boots one; off: only when it is asked for by hand.
+    canary: Annotated[Canary, Field(strict=False)] = Canary.AUTO
+    # Seconds of load in the virtual machine.
+    canary_s: Annotated[float, Field(ge=5, le=600)] = 20.0
+    # A BTF file of the kernel to build for, where this one has no sched_ext. Empty: none.
+    kernel_types: Annotated[str, StringConstraints(max_length=4096, pattern=r"^(/[^\x00]*)?$")] = ""
+
+
 class AdvisorTable(Table):
     """What the daemon expects of an advisor. Its own settings are in `agent.toml`."""
 
@@ -110,6 +131,7 @@ class Config(Table):
     trial: TrialSettings = TrialSettings()
     guard: GuardSettings = GuardSettings()
     limits: LimitSettings = LimitSettings()
+    gates: GatesTable = GatesTable()
     advisor: AdvisorTable = AdvisorTable()
     objective: Annotated[tuple[ObjectiveEntry, ...], Field(strict=False, max_length=200)] = ()
     ignore: Annotated[tuple[IgnoreEntry, ...], Field(strict=False, max_length=500)] = ()
@@ -238,12 +260,13 @@ def _problem(error: ErrorDetails, lines: dict[_Path, int]) -> tuple[int, str]:
             message = f"{error['input']!r} is not an absolute path"
         case "enum":
             message = f"{error['input']!r} is none of {context['expected']}"
-            near = difflib.get_close_matches(str(error["input"]), [str(a) for a in Autonomy], n=1)
+            words = re.findall(r"'(\w+)'", context["expected"])
+            near = difflib.get_close_matches(str(error["input"]), words, n=1)
             message += f"; did you mean {near[0]!r}?" if near else ""
         case "greater_than_equal" | "less_than_equal" | "greater_than" | "less_than":
             sign, least = next(iter(context.items()))
-            words = {"ge": "at least", "le": "at most", "gt": "more than", "lt": "less than"}
-            message = f"{error['input']!r} is out of range: {words[sign]} {least:g}"
+            bounds = {"ge": "at least", "le": "at most", "gt": "more than", "lt": "less than"}
+            message = f"{error['input']!r} is out of range: {bounds[sign]} {least:g}"
         case "model_type" | "model_attributes_type" | "dict_type":
             message = f"this is a table: write `[{_name(path)}]` and its keys below"
         case "tuple_type":
@@ -251,6 +274,8 @@ def _problem(error: ErrorDetails, lines: dict[_Path, int]) -> tuple[int, str]:
         case "float_type" | "int_type" | "int_from_float":
             kind = "a whole number" if error["type"].startswith("int") else "a number"
             message = f"{error['input']!r} is not {kind}"
+        case "bool_type":
+            message = f"{error['input']!r} is neither true nor false"
         case "string_type":
             message = f"{error['input']!r} is not text (which needs quotes)"
         case "finite_number":

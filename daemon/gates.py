@@ -1,38 +1,51 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The gates a candidate passes before it may meet the host.
 
-Each answers with pass or fail, figures, and messages that a person or a model can act on.
-A gate never raises for what is wrong with the candidate; a `Fault` from here means that the
-gate itself could not do its work. The one exception is a policy that is refused: there is no
-candidate then that a gate could speak of.
+static and build → simulate and verify → canary; those of a step run side by side, and the next
+step is begun when all have passed. Each answers with pass or fail, figures, and messages that a
+person or a model can act on, and tells of it at once. A gate never raises for what is wrong with
+the candidate; a `Fault` from here means that the gate itself could not do its work. The one
+exception is a policy that is refused: there is no candidate then that a gate could speak of.
 """
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from bpf import runner
-from bpf.build import build_object
-from daemon.api.models import Gate, GateMessage, GateResult, ParameterValue
-from process import Fault, FaultType
+from bpf import kit, runner, sysfs
+from bpf.vmlinux import BTF
+from daemon.api.models import Gate, GateResult, ParameterValue
+from daemon.canary import canary_gate
+from daemon.config import GatesTable
+from daemon.gates_simulation import simulation_gate
+from process import Fault
 from scheduler_library.this_machine import compile_here
+from simulator import gates as work
 
 if TYPE_CHECKING:
     from scheduler_library.policy.compiler import Compiled, Use
 
-# Faults that speak of the candidate; every other one speaks of this machine.
-_ABOUT_THE_CANDIDATE = {
-    FaultType.VERIFIER_REFUSED,
-    FaultType.NOT_BPF,
-    FaultType.LOAD_FAILED,
-    FaultType.BAD_PARAMETER,
-    FaultType.BUILD_FAILED,
-    FaultType.TOO_LARGE,
-    FaultType.TIMEOUT,
-}
+NO_SCHED_EXT = "this kernel has no sched_ext (it takes 6.12 or later with CONFIG_SCHED_CLASS_EXT=y)"
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is to be proven.
+
+    `trace` is what was recorded of the workload in question; `canary`: that gate is wanted even
+    where it takes minutes.
+    """
+
+    id: str
+    name: str
+    source: Path
+    parameters: Mapping[str, ParameterValue]
+    trace: Path | None = None
+    canary: bool = False
 
 
 @dataclass(frozen=True)
@@ -47,20 +60,35 @@ class Proof:
     def proven(self) -> bool:
         return bool(self.results) and all(result.passed for result in self.results)
 
+    @property
+    def stopped_by(self) -> GateResult | None:
+        """The gate that keeps it from being loaded: one that refused it, else one not run.
 
-def refusal(gate: Gate, fault: Fault, seconds: float) -> GateResult:
-    """A fault as the answer of a gate.
+        Of what does not compile the compiler's word counts, before that of the static check.
+        """
+        failed = [each for each in self.results if not each.passed]
+        failed.sort(key=lambda each: (bool(each.skipped), each.gate is not Gate.BUILD))
+        return next(iter(failed), None)
 
-    Raises:
-        Fault: the same one, where it does not speak of the candidate.
-    """
-    if fault.type not in _ABOUT_THE_CANDIDATE:
-        raise fault
-    first = GateMessage(
-        severity="error", message=fault.what, file=fault.where, cause=fault.why, fix=fault.hint
-    )
-    rest = [GateMessage(severity="note", message=line) for line in fault.details]
-    return GateResult(gate=gate, passed=False, seconds=seconds, messages=[first, *rest])
+
+class Told(Protocol):
+    """Gets what happens, as it happens."""
+
+    def started(self, gate: Gate) -> None: ...
+    def progress(self, gate: Gate, text: str, done: int, of: int) -> None: ...
+    def answered(self, result: GateResult) -> None: ...
+
+
+class Passing(Protocol):
+    """Passes a subject through the gates."""
+
+    async def __call__(
+        self, subject: Subject, told: Told, before: tuple[GateResult, ...] = ()
+    ) -> Proof: ...
+
+
+def result_of(answer: work.Answer) -> GateResult:
+    return GateResult.model_validate(asdict(answer))
 
 
 async def compile_gate(text: str) -> "tuple[GateResult, Compiled | Use]":
@@ -78,46 +106,145 @@ async def compile_gate(text: str) -> "tuple[GateResult, Compiled | Use]":
     return result, compiled
 
 
-async def build_gate(source: Path, out: Path, cache: Path) -> tuple[GateResult, Path | None]:
-    """clang, confined. Returns the answer and the object file, which is in `out`."""
-    start = time.monotonic()
-    try:
-        built = await asyncio.to_thread(build_object, source, out, cache_folder=cache)
-    except Fault as fault:
-        return refusal(Gate.BUILD, fault, time.monotonic() - start), None
-    messages = [
-        GateMessage(
-            severity=each.severity,
-            message=each.message,
-            file=each.file,
-            line=each.line,
-            column=each.column,
-            fix=each.hint,
-        )
-        for each in built.diagnostics
-    ]
-    seconds = time.monotonic() - start
-    result = GateResult(
-        gate=Gate.BUILD,
-        passed=built.ok,
-        seconds=seconds,
-        messages=messages,
-        figures={"seconds": seconds},
-    )
-    return result, built.object
-
-
 async def verify_gate(
-    object: Path, parameters: Mapping[str, ParameterValue]
+    object: Path, parameters: Mapping[str, ParameterValue], sysfs_root: Path = sysfs.ROOT
 ) -> tuple[GateResult, str]:
     """The kernel's verifier, nothing attached. Returns the answer and the name of the ops."""
+    if not sysfs.read(sysfs_root).supported:
+        return result_of(work.skipped(Gate.VERIFY, NO_SCHED_EXT, passed=False)), ""
     start = time.monotonic()
     try:
         verified = await runner.verify(object, parameters=dict(parameters))
     except Fault as fault:
-        return refusal(Gate.VERIFY, fault, time.monotonic() - start), ""
+        return result_of(work.refused(Gate.VERIFY, fault, time.monotonic() - start)), ""
     seconds = time.monotonic() - start
     result = GateResult(
         gate=Gate.VERIFY, passed=True, seconds=seconds, figures={"seconds": seconds}
     )
     return result, verified.ops
+
+
+def spelled(parameters: Mapping[str, ParameterValue]) -> dict[str, str]:
+    """Parameters as the runner and the simulator read them.
+
+    Raises:
+        Fault: BAD_PARAMETER.
+    """
+    return {name: runner.spell(name, value) for name, value in parameters.items()}
+
+
+class Gates:
+    """The gates of this machine, as they are configured."""
+
+    def __init__(self, *, settings: GatesTable, cache: Path, sysfs_root: Path = sysfs.ROOT) -> None:
+        self._settings = settings
+        self._cache = cache
+        self._root = sysfs_root
+
+    @property
+    def types(self) -> Path:
+        """The BTF to build for: this kernel's, or one that was given in its stead."""
+        if sysfs.read(self._root).supported or not self._settings.kernel_types:
+            return BTF
+        return Path(self._settings.kernel_types)
+
+    def prepare(self) -> None:
+        """Compile what all candidates share: headers, and the simulator's engine.
+
+        Raises:
+            Fault: MISSING_TOOL, STATE, CHILD_FAILED.
+        """
+        if work.without_types(self.types):
+            return
+        kit.prepare(self.types, cache_folder=self._cache)
+        if self._settings.simulate:
+            from simulator.build import engine_for  # late: it is needed this once
+
+            engine_for(self.types, cache_folder=self._cache)
+
+    async def __call__(
+        self, subject: Subject, told: Told, before: tuple[GateResult, ...] = ()
+    ) -> Proof:
+        """Pass it through; `before` are the answers of gates that are behind it.
+
+        Raises:
+            Fault: what keeps a gate from its work (MISSING_TOOL, STATE), and BAD_PARAMETER.
+        """
+        values = spelled(subject.parameters)
+        checked, (built, object) = await asyncio.gather(
+            self._checked(subject, told), self._built(subject, told)
+        )
+        results = [*before, checked, built]
+        if object is None or not checked.passed:
+            return Proof(tuple(results))
+        simulated, verified, ops = await self._simulated_and_verified(subject, object, values, told)
+        results += [each for each in (simulated, verified) if each]
+        stopped = any(not each.passed and not each.skipped for each in results)
+        if not stopped and (verified.passed or subject.canary):
+            canary = await canary_gate(
+                object,
+                values,
+                self._settings,
+                cache=self._cache,
+                asked=subject.canary,
+                told=told,
+            )
+            told.answered(canary)
+            results.append(canary)
+        return Proof(tuple(results), object, ops)
+
+    async def _checked(self, subject: Subject, told: Told) -> GateResult:
+        told.started(Gate.STATIC)
+        checked = await asyncio.to_thread(work.static, subject.source, cache_folder=self._cache)
+        result = result_of(checked)
+        told.answered(result)
+        return result
+
+    async def _built(self, subject: Subject, told: Told) -> tuple[GateResult, Path | None]:
+        told.started(Gate.BUILD)
+        out = self._cache / "candidates" / subject.id
+        built, object = await asyncio.to_thread(
+            work.build, subject.source, out, btf=self.types, cache_folder=self._cache
+        )
+        result = result_of(built)
+        told.answered(result)
+        return result, object
+
+    async def _simulated_and_verified(
+        self, subject: Subject, object: Path, values: Mapping[str, str], told: Told
+    ) -> tuple[GateResult | None, GateResult, str]:
+        """Simulation and verifier. The verifier is quick, and whom it refuses is not simulated on;
+        what the simulator says first keeps nobody from hearing the verifier."""
+        simulating = asyncio.create_task(self._simulated(subject, object, values, told))
+        try:
+            told.started(Gate.VERIFY)
+            verified, ops = await verify_gate(object, subject.parameters, self._root)
+            told.answered(verified)
+            if verified.passed or verified.skipped or simulating.done():
+                return await simulating, verified, ops
+            return None, verified, ops
+        finally:
+            if not simulating.done():
+                simulating.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await simulating
+
+    async def _simulated(
+        self, subject: Subject, object: Path, values: Mapping[str, str], told: Told
+    ) -> GateResult:
+        if not self._settings.simulate:
+            why = "it is switched off in the configuration ([gates] simulate)"
+            result = result_of(work.skipped(Gate.SIMULATE, why, passed=True))
+        else:
+            told.started(Gate.SIMULATE)
+            result = await simulation_gate(
+                subject.source,
+                object,
+                values,
+                trace=subject.trace,
+                btf=self.types,
+                cache=self._cache,
+                progress=lambda text, done, of: told.progress(Gate.SIMULATE, text, done, of),
+            )
+        told.answered(result)
+        return result

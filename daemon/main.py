@@ -11,7 +11,6 @@ from typing import Annotated
 
 import typer
 
-from bpf.kit import prepare
 from bpf.signals import SignalsSource
 from daemon import journal, memory
 from daemon.acting import Actor
@@ -24,12 +23,14 @@ from daemon.config import PATH, Config, load
 from daemon.decide.observation import Observation
 from daemon.episodes import Episode, Episodes
 from daemon.events import EventLog
+from daemon.gates import Gates
 from daemon.holding import Gone
 from daemon.informing import Informant
 from daemon.loader import Loaded, Loader
 from daemon.notify import Notifier
 from daemon.reading import Reader
 from daemon.recall import Recall, opened
+from daemon.recording import Recordings
 from daemon.server import listen, serve_on
 from daemon.standing import Standing
 from daemon.trials import Trial, Trials
@@ -83,11 +84,14 @@ class Daemon:
             on_trouble=self._signals_trouble,
         )
         self.episodes = Episodes(publish=log.append, on_change=self._episode_changed)
+        self.gates = Gates(settings=config.gates, cache=cache)
+        self.recordings = Recordings(state / "traces", self._trouble)
         self.candidates = Candidates(
             catalog=lambda: self._catalog,
             folder=state / "candidates",
-            cache=cache,
+            gates=self.gates,
             publish=log.append,
+            recorded=self.recordings.newest,
         )
         self.trials = Trials(
             loader=self.loader, watch=self.watch, publish=log.append, on_end=self._trial_ended
@@ -121,6 +125,7 @@ class Daemon:
             autopilot=self.autopilot,
             standing=self.standing,
             recall=self.recall,
+            recordings=self.recordings,
             jobs=self.informant.jobs,
             log=log,
             catalog=lambda: self._catalog,
@@ -137,6 +142,7 @@ class Daemon:
             autopilot=self.autopilot,
             standing=self.standing,
             recall=self.recall,
+            recordings=self.recordings,
             winners=self.winners,
             publish=log.append,
         )
@@ -188,6 +194,7 @@ class Daemon:
         with listen(self.config.daemon.run) as listeners:
             # Not before: until the folder is ours, another daemon may be at work on them.
             self.recall.close_interrupted()
+            self.recordings.open()
             background = [
                 asyncio.create_task(self._prepare()),
                 asyncio.create_task(self.watch.run()),
@@ -210,6 +217,7 @@ class Daemon:
                 for task in background:
                     task.cancel()
                 await asyncio.gather(*background, return_exceptions=True)
+                await self.recordings.close()
                 await self.informant.close()
                 self.log.append(EventKind.STOPPING, "schedpilotd stops")
                 self.log.close()
@@ -217,10 +225,8 @@ class Daemon:
 
     async def _prepare(self) -> None:
         """Compile what every candidate shares now, and not while somebody waits for one."""
-        if not self.loader.kernel().supported:
-            return
         try:
-            await asyncio.to_thread(prepare, cache_folder=self.config.daemon.cache)
+            await asyncio.to_thread(self.gates.prepare)
         except Fault as fault:
             self._trouble(f"schedulers cannot be built: {fault}. {fault.hint}")
         memory.give_back()

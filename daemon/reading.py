@@ -20,6 +20,7 @@ from daemon.api.models import (
     OutcomeView,
     ParameterView,
     ProfileView,
+    RecordingView,
     SchedulerDetail,
     SchedulerView,
     SignalsView,
@@ -40,6 +41,7 @@ from daemon.inventory import processes_of
 from daemon.loader import Loader
 from daemon.profiling import profile_of
 from daemon.recall import Recall
+from daemon.recording import Recordings
 from daemon.standing import Standing
 from daemon.trials import Trials
 from daemon.watch import Watch
@@ -71,6 +73,7 @@ class Reader:
         autopilot: Autopilot,
         standing: Standing,
         recall: Recall,
+        recordings: Recordings,
         jobs: Jobs,
         log: EventLog,
         catalog: Callable[[], Catalog],
@@ -85,6 +88,7 @@ class Reader:
         self._autopilot = autopilot
         self._standing = standing
         self._recall = recall
+        self._recordings = recordings
         self._jobs = jobs
         self._log = log
         self._catalog = catalog
@@ -322,6 +326,12 @@ class Reader:
 
     async def lessons(self) -> list[LessonView]:
         return self._recall.lessons()
+
+    async def recordings(self) -> list[RecordingView]:
+        return self._recordings.all()
+
+    async def recording(self, id: str) -> RecordingView:
+        return self._recordings.get(id)
 
     async def metrics(self) -> str:
         return metrics.render(await self.status(), await self.workloads())

@@ -102,7 +102,7 @@ class Recall:
             )
         )
         for gate in candidate.proof.results:
-            first = gate.messages[0].message if gate.messages else ""
+            first = gate.skipped or (gate.messages[0].message if gate.messages else "")
             self._store.add_gate(
                 history.Gate(
                     candidate.id,

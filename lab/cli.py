@@ -10,13 +10,15 @@ import signal
 import sys
 import tempfile
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from lab import cache
+from lab import cache, canary
 from lab.chroot import in_root
+from lab.kernel_types import kernel_types
 from lab.machine import Port
 from lab.recipe import recipe_for
 from lab.root import ensure
@@ -140,6 +142,34 @@ def chroot(command: Command, out: Out = None, tree: Tree = None) -> None:
             capture=False,
         )
     raise typer.Exit(done.status)
+
+
+@app.command()
+def types(tree: Tree = None) -> None:
+    """Print where the guest kernel's types are: a BTF file, with vmlinux.h beside it."""
+    print(kernel_types(tree))
+
+
+@app.command(name="canary")
+def canary_(
+    object: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="The scheduler: NAME.bpf.o.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Set a parameter.")
+    ] = None,
+    seconds: Annotated[float, typer.Option(min=1, max=600, help="Of load.")] = 20,
+    tree: Tree = None,
+) -> None:
+    """Try a built scheduler in the machine under load, and tell what became of it, as JSON.
+
+    Without --object: say whether a machine boots here, with which kernel and accelerator.
+    """
+    if object is None:
+        print(json.dumps(asdict(canary.find_place(tree))))
+    else:
+        outcome = canary.try_out(object, settings or (), seconds=seconds, tree=tree)
+        print(json.dumps(asdict(outcome)))
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
@@ -63,6 +63,8 @@ class Machine:
     want_results: bool = False
     # Added to the kernel's command line, such as `isolcpus=1`.
     kernel_arguments: tuple[str, ...] = ()
+    # Found in the guest's /run/lab/files, by their names.
+    files: Mapping[str, bytes] = field(default_factory=dict)
 
 
 # Where QEMU, in a root of its own, sees what it reads; and its scratch space, which the
@@ -149,6 +151,9 @@ def initramfs_for(machine: Machine) -> bytes:
         entries.append(initramfs.script("lab/command", machine.command))
         unit = (GUEST_FILES / "schedpilot-lab.service").read_bytes()
         entries.append(initramfs.binary("lab/schedpilot-lab.service", unit))
+    if machine.files:
+        entries.append(initramfs.folder("lab/files"))
+    entries += [initramfs.binary(f"lab/files/{name}", data) for name, data in machine.files.items()]
     if machine.want_results:
         entries.append(initramfs.binary("lab/want-results", b""))
     return initramfs.archive(entries)

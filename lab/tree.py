@@ -20,6 +20,7 @@ from lab.chroot import in_root
 from lab.root import make_image
 from process import Fault, FaultType, run
 
+TREE_VARIABLE = "SCHEDPILOT_LAB_TREE"
 # Left out where there is no git to ask.
 CACHES = {".git", ".venv", "__pycache__", ".mypy_cache", ".pytest_cache", ".ruff_cache"}
 CACHES |= {".hypothesis", "node_modules"}
@@ -32,7 +33,10 @@ MAKING = ".making-"
 
 
 def project_root(start: Path | None = None) -> Path:
-    """The checkout that `start` (else this very package) lies in."""
+    """The checkout that `start` (else this very package) lies in; that of an installed package is
+    named by `$SCHEDPILOT_LAB_TREE`."""
+    if start is None and (named := os.environ.get(TREE_VARIABLE)):
+        start = Path(named)
     here = (start or Path(__file__).parent).resolve()
     for folder in (here, *here.parents):
         if (folder / "pyproject.toml").is_file():
@@ -42,7 +46,7 @@ def project_root(start: Path | None = None) -> Path:
         "this is not a checkout of the project",
         where=str(here),
         why="there is no pyproject.toml in it or above it",
-        hint="run the lab from a checkout, or name one with --tree",
+        hint=f"run the lab from a checkout, or name one with --tree or {TREE_VARIABLE}",
     )
 
 

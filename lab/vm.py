@@ -63,6 +63,7 @@ def run_in_lab(
     on_output: OnOutput | None = None,
     tree: Path | None = None,
     kernel_arguments: Sequence[str] = (),
+    files: Mapping[str, bytes] | None = None,
     progress: Progress = lambda _: None,
 ) -> LabResult:
     """Boot the lab, run `cmd` as root in /tree (a scratch copy of the project), power off.
@@ -77,6 +78,7 @@ def run_in_lab(
         on_output: gets the output as it comes.
         tree: the checkout; this package's own by default.
         kernel_arguments: added to the kernel's command line.
+        files: what the command finds in /run/lab/files, by name.
         progress: gets a line for each long step before the boot.
 
     Raises:
@@ -97,6 +99,7 @@ def run_in_lab(
         command=f"#!/bin/sh\nexec {shlex.join(cmd)}\n",
         want_results=out is not None,
         kernel_arguments=tuple(kernel_arguments),
+        files=files or {},
     )
     kept = {Port.STDOUT: bytearray(), Port.STDERR: bytearray()}
 

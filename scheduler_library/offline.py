@@ -15,25 +15,29 @@ import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 from process import Fault, FaultType
 from scheduler_library.catalog import LARGEST_POLICY_BYTES, Entry, load_catalog
 from scheduler_library.manifest import Kind
-from scheduler_library.parameters import check_parameters
+from scheduler_library.parameters import Value, check_parameters
 from scheduler_library.policy.compiler import Compiled, Use
 from scheduler_library.this_machine import compile_here
 
 
 @dataclass(frozen=True)
 class Checked:
-    """What there is to tell. `source` is the C, `seconds` what the compiler took."""
+    """What there is to tell. `source` is the C, `seconds` what the compiler took.
+
+    `values` are those of the parameters that were given, as the object takes them.
+    """
 
     name: str
     policy: str
     source: str
     seconds: float
     about: Mapping[str, object]
+    values: Mapping[str, Value] = field(default_factory=dict)
 
 
 def check_text(text: str, values: Mapping[str, str], by: tuple[str, ...] = ()) -> Checked:
@@ -47,8 +51,9 @@ def check_text(text: str, values: Mapping[str, str], by: tuple[str, ...] = ()) -
     seconds = time.perf_counter() - started
     if isinstance(compiled, Use):
         return _used(compiled, values, by, seconds)
-    check_parameters(compiled.manifest, values)
-    return Checked(compiled.name, compiled.text, compiled.source, seconds, _about(compiled))
+    given = check_parameters(compiled.manifest, values)
+    about = _about(compiled)
+    return Checked(compiled.name, compiled.text, compiled.source, seconds, about, given)
 
 
 def _about(compiled: Compiled) -> dict[str, object]:
@@ -65,7 +70,8 @@ def _used(use: Use, values: Mapping[str, str], by: tuple[str, ...], seconds: flo
     found = check_entry(entry, {**use.parameters, **values}, by)
     words = ["use", use.name, *(f"{key}={value}" for key, value in use.parameters.items())]
     about = {"uses": use.name, "given": dict(use.parameters), **found.about}
-    return Checked(use.name, " ".join(words), found.source, seconds + found.seconds, about)
+    text, took = " ".join(words), seconds + found.seconds
+    return Checked(use.name, text, found.source, took, about, found.values)
 
 
 def check_entry(entry: Entry, values: Mapping[str, str], by: tuple[str, ...] = ()) -> Checked:
@@ -81,9 +87,9 @@ def check_entry(entry: Entry, values: Mapping[str, str], by: tuple[str, ...] = (
     }
     if entry.source is None:
         return Checked(entry.name, "", "", 0.0, about)
-    check_parameters(entry.manifest, values)
+    given = check_parameters(entry.manifest, values)
     try:
-        return Checked(entry.name, "", entry.source.read_text(), 0.0, about)
+        return Checked(entry.name, "", entry.source.read_text(), 0.0, about, given)
     except OSError as error:
         raise Fault(
             FaultType.STATE,
@@ -104,6 +110,7 @@ def _answer(found: Checked, asked: argparse.Namespace) -> str:
         )
     if asked.json:
         document: dict[str, object] = {"name": found.name, "policy": found.policy, **found.about}
+        document["values"] = dict(found.values)
         if asked.emit_c:
             document["source"] = found.source
         document["seconds"] = {"compile": round(found.seconds, 6)}

@@ -26,6 +26,8 @@ from daemon.api.models import (
     MeasurementRequest,
     OutcomeView,
     ParametersRequest,
+    RecordingRequest,
+    RecordingView,
     RollbackRequest,
     SchedulerDetail,
     SchedulerView,
@@ -196,3 +198,26 @@ def advise(episode: str, request: AdviceRequest) -> Call[EpisodeView]:
 
 def close_episode(episode: str, request: CloseRequest) -> Call[EpisodeView]:
     return _post(f"/v1/episodes/{_id(episode)}/close", _one(EpisodeView), request, READ_S)
+
+
+def recordings() -> Call[list[RecordingView]]:
+    return _get("/v1/recordings", _many(RecordingView))
+
+
+def recording(id: str) -> Call[RecordingView]:
+    return _get(f"/v1/recordings/{_id(id)}", _one(RecordingView))
+
+
+def record(request: RecordingRequest) -> Call[RecordingView]:
+    """Begin a recording; it goes on by itself."""
+    return _post("/v1/recordings", _one(RecordingView), request, READ_S)
+
+
+def stop_recording(id: str) -> Call[RecordingView]:
+    """End a recording early, and keep it."""
+    return Call("DELETE", f"/v1/recordings/{_id(id)}", _one(RecordingView), timeout_s=ACT_S)
+
+
+def trace(id: str) -> Call[bytes]:
+    """The file of a finished recording, packed."""
+    return Call("GET", f"/v1/recordings/{_id(id)}/trace", bytes, timeout_s=ACT_S)

@@ -198,6 +198,11 @@ class _Methods:
     record_measurement = _Method(calls.record_measurement)
     advise = _Method(calls.advise)
     close_episode = _Method(calls.close_episode)
+    recordings = _Method(calls.recordings)
+    recording = _Method(calls.recording)
+    record = _Method(calls.record)
+    stop_recording = _Method(calls.stop_recording)
+    trace = _Method(calls.trace)
 
 
 def _arguments(call: Call[Any]) -> dict[str, Any]:

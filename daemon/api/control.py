@@ -3,7 +3,7 @@
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
 from daemon.api import paths
@@ -16,6 +16,7 @@ from daemon.api.models import (
     LessonRequest,
     MeasurementRequest,
     ParametersRequest,
+    RecordingRequest,
     RollbackRequest,
     Text,
     TrialRequest,
@@ -77,6 +78,17 @@ def acting_routes(acting: Acting) -> list[Route]:
         episode = named(request, "episode")
         return answer(await acting.close_episode(episode, await body(request, CloseRequest)))
 
+    async def record(request: Request) -> Response:
+        return answer(await acting.record(await body(request, RecordingRequest)), 202)
+
+    async def stop_recording(request: Request) -> Response:
+        return answer(await acting.stop_recording(named(request, "recording")))
+
+    async def trace(request: Request) -> Response:
+        # Here and not on the other socket: it says what every process did at each moment.
+        file = await acting.trace(named(request, "recording"))
+        return FileResponse(file, media_type="application/gzip")
+
     return [
         route(paths.Acting.CANDIDATES, create_candidate, "POST"),
         route(paths.Acting.TRIALS, start_trial, "POST"),
@@ -90,6 +102,9 @@ def acting_routes(acting: Acting) -> list[Route]:
         route(paths.Acting.MEASUREMENTS, record_measurement, "POST"),
         route(paths.Acting.ADVICE, advise, "POST"),
         route(paths.Acting.CLOSE, close_episode, "POST"),
+        route(paths.Acting.RECORDINGS, record, "POST"),
+        route(paths.Acting.RECORDING, stop_recording, "DELETE"),
+        route(paths.Acting.TRACE, trace),
     ]
 
 

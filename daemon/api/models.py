@@ -95,7 +95,10 @@ class EventKind(StrEnum):
     RECOVERED = "recovered"
     EPISODE_OPENED = "episode-opened"
     EPISODE_CLOSED = "episode-closed"
+    GATE_STARTED = "gate-started"
+    GATE_PROGRESS = "gate-progress"
     GATE_PASSED = "gate-passed"
+    GATE_SKIPPED = "gate-skipped"
     GATE_FAILED = "gate-failed"
     APPROVAL_WANTED = "approval-wanted"
     TRIAL_STARTED = "trial-started"
@@ -114,6 +117,12 @@ class EventKind(StrEnum):
     LESSON = "lesson"
     STATE_TROUBLE = "state-trouble"
     SIGNALS_LOST = "signals-lost"
+
+
+class RecordingState(StrEnum):
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
 
 
 class Event(Answer):
@@ -328,7 +337,9 @@ class SchedulerDetail(SchedulerView):
 class CandidateRequest(Request):
     """Exactly one of `library`, `source` or `policy` (the text of a policy, `use …` included).
 
-    `name` is for `source`; the other two bring their own.
+    `name` is for `source`; the other two bring their own. What was recorded of `workload` (else
+    of the episode's) is simulated, too, where there is such a recording. `canary` asks for that
+    gate also where a virtual machine would take minutes.
     """
 
     library: SchedulerName | None = None
@@ -337,6 +348,8 @@ class CandidateRequest(Request):
     policy: Annotated[str, StringConstraints(max_length=POLICY_LIMIT)] | None = None
     name: SchedulerName | None = None
     episode: RecordId | None = None
+    workload: WorkloadId | None = None
+    canary: bool = False
 
 
 class GateMessage(Answer):
@@ -350,15 +363,24 @@ class GateMessage(Answer):
 
 
 class GateResult(Answer):
+    """What one gate said.
+
+    `skipped` says why the gate was not run; `passed` is then whether a candidate may go on
+    without it. `reused`: the answer is an earlier one, to the same question.
+    """
+
     gate: Gate
     passed: bool
     seconds: float
+    skipped: str = ""
+    reused: bool = False
     messages: list[GateMessage] = Field(default_factory=list)
     figures: dict[str, float] = Field(default_factory=dict)
 
 
 class CandidateView(Answer):
-    """Immutable but for the gates it has met. `proven`: every gate of this daemon passed.
+    """Immutable but for the gates it has met. `proven`: it may be loaded, for every gate passed or
+    was skipped where that is allowed.
 
     `policy` is the canonical text of a policy, empty for every other kind.
     """
@@ -579,3 +601,37 @@ class Problem(Answer):
 
 
 StatusView.model_rebuild()
+
+
+# ---------------------------------------------------------------- recordings
+
+
+class RecordingRequest(Request):
+    """What the machine does, to be simulated; without `workload` all of it."""
+
+    seconds: Annotated[float, Field(gt=0, le=3600)] = 10.0
+    workload: WorkloadId | None = None
+    most_bytes: Annotated[int, Field(ge=4096, le=1 << 28)] = 64 << 20
+
+
+class RecordingView(Answer):
+    """A recording, running or kept. `workloads` are those in it, hostile text.
+
+    `lost` events found no room, `left_out` tasks were too many; `cut` names the bound that ended
+    it early, or `stopped`. `reason` says why one failed.
+    """
+
+    id: str
+    state: RecordingState
+    workload: str = ""
+    began: float
+    wanted_s: float
+    seconds: float = 0.0
+    records: int = 0
+    tasks: int = 0
+    bytes: int = 0
+    lost: int = 0
+    left_out: int = 0
+    cut: str = ""
+    reason: str = ""
+    workloads: list[str] = Field(default_factory=list)

@@ -91,6 +91,13 @@ def reading_routes(reading: Reading) -> list[Route]:
         query(request, _Nothing)
         return answers(await reading.lessons())
 
+    async def recordings(request: Request) -> Response:
+        query(request, _Nothing)
+        return answers(await reading.recordings())
+
+    async def recording(request: Request) -> Response:
+        return answer(await reading.recording(named(request, "recording")))
+
     async def metrics(request: Request) -> Response:
         return Response(await reading.metrics(), media_type=PROMETHEUS_TEXT)
 
@@ -127,6 +134,8 @@ def reading_routes(reading: Reading) -> list[Route]:
         route("/v1/episodes/{id}", episode),
         route("/v1/outcomes", outcomes),
         route("/v1/lessons", lessons),
+        route("/v1/recordings", recordings),
+        route("/v1/recordings/{id}", recording),
         route("/v1/events", events),
         route("/v1/events/recorded", recorded_events),
         route("/metrics", metrics),
@@ -151,6 +160,8 @@ def observe_app(reading: Reading) -> Starlette:
         return response
 
     for path in Acting:
-        methods = ["POST", "DELETE"] if path is Acting.SCHEDULER else ["POST"]
+        methods = ["GET"] if path is Acting.TRACE else ["POST"]
+        if path in (Acting.SCHEDULER, Acting.RECORDING):
+            methods = ["POST", "DELETE"]
         routes += [route(path, elsewhere, method) for method in methods]
     return application(routes)

@@ -33,3 +33,6 @@ class Acting(StrEnum):
     MEASUREMENTS = "/v1/measurements"
     ADVICE = "/v1/episodes/{id}/advice"
     CLOSE = "/v1/episodes/{id}/close"
+    RECORDINGS = "/v1/recordings"
+    RECORDING = "/v1/recordings/{id}"
+    TRACE = "/v1/recordings/{id}/trace"

@@ -32,6 +32,7 @@ _ids: dict[str, tuple[TypeAdapter[str], str]] = {
     "candidate": (TypeAdapter(RecordId), "ids look like `c-1a2b3c`"),
     "trial": (TypeAdapter(RecordId), "ids look like `t-1a2b3c`"),
     "episode": (TypeAdapter(RecordId), "ids look like `e-1a2b3c`"),
+    "recording": (TypeAdapter(RecordId), "ids look like `r-1a2b3c`"),
     "approval": (
         TypeAdapter(Annotated[str, StringConstraints(pattern=r"^[0-9a-z-]{1,64}$")]),
         "ids of approvals are those that `status` and the events name",

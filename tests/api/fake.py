@@ -32,6 +32,9 @@ from daemon.api.models import (
     OutcomeView,
     ParametersRequest,
     ProfileView,
+    RecordingRequest,
+    RecordingState,
+    RecordingView,
     RollbackRequest,
     SchedulerDetail,
     SchedulerView,
@@ -82,6 +85,7 @@ class FakeService:
         self.log = EventLog(lambda event: None, held=50)
         self.subscribers = 0
         self.slow = False
+        self.trace_file = Path(__file__)
 
     async def status(self) -> StatusView:
         if self.trouble is not None:
@@ -136,6 +140,24 @@ class FakeService:
 
     async def lessons(self) -> list[LessonView]:
         return [LessonView(text="be brief", at=1.0)]
+
+    async def recordings(self) -> list[RecordingView]:
+        return [await self.recording("r-1a2b3c")]
+
+    async def recording(self, id: str) -> RecordingView:
+        return RecordingView(id=id, state=RecordingState.DONE, began=1.0, wanted_s=1.0)
+
+    async def record(self, request: RecordingRequest) -> RecordingView:
+        self.asked.append(("record", request))
+        return await self.recording("r-1a2b3c")
+
+    async def stop_recording(self, id: str) -> RecordingView:
+        self.asked.append(("stop_recording", id))
+        return await self.recording(id)
+
+    async def trace(self, id: str) -> Path:
+        self.asked.append(("trace", id))
+        return self.trace_file
 
     async def metrics(self) -> str:
         return render(await self.status(), await self.workloads())

@@ -209,15 +209,38 @@ def test_wrong_usage_has_its_own_exit_code(schedpilot: Schedpilot, words: tuple[
 
 
 def test_a_policy_is_checked_without_a_daemon(schedpilot: Schedpilot) -> None:
-    """As far as that goes: the text as it should be written, and the exit code of no daemon."""
+    """As far as that goes: the text as it should be written, the gates that need no kernel, and
+    the exit code of no daemon."""
     done = schedpilot("check", "slice   3000us")
     assert done.status == 4, done.error_text
-    assert done.text == "slice 3ms\n"
-    assert "lines of C; parsed and compiled in" in done.error_text
+    line, compiled, static, *rest = done.text.splitlines()
+    assert line == "slice 3ms"
+    assert compiled.split()[:2] == ["compile", "passed"]
+    assert static.split()[:2] == ["static", "passed"]
+    # Only where this kernel has no sched_ext is there nothing to build for.
+    assert rest[0].startswith("build")
     assert "without a daemon" in done.error_text
     bad = schedpilot("check", "slice fase")
     assert bad.status == 1
     assert "  |       ^" in bad.error_text
+
+
+def test_a_source_is_checked_without_a_daemon(schedpilot: Schedpilot, tmp_path: Path) -> None:
+    """3 where a gate refuses it, with place and remedy, as text and as JSON."""
+    source = tmp_path / "loser.bpf.c"
+    source.write_text(
+        "#include <scx/common.bpf.h>\n"
+        'char _license[] SEC("license") = "GPL";\n'
+        "void BPF_STRUCT_OPS(loser_enqueue, struct task_struct *p, u64 enq_flags) {}\n"
+        'SCX_OPS_DEFINE(loser_ops, .enqueue = (void *)loser_enqueue, .name = "loser");\n'
+    )
+    done = schedpilot("check", str(source))
+    assert done.status == 3, done.error_text
+    assert "loser.bpf.c:3" in done.text
+    assert "fix: " in done.text
+    view = CandidateView.model_validate_json(schedpilot("check", str(source), "--json").stdout)
+    assert not view.proven
+    assert next(each for each in view.gates if each.gate.value == "static").messages[0].line == 3
 
 
 def test_the_c_of_a_policy_is_printed_without_a_daemon(schedpilot: Schedpilot) -> None:

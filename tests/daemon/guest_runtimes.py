@@ -120,7 +120,11 @@ def expectation_of(process: "subprocess.Popen[bytes]") -> int:
 
 def learning() -> Seen:
     """Two runs of the same, a restart of the daemon between the second and a third."""
-    place = Place(PLACE, {"daemon": {"autonomy": "auto", "interval_s": 0.5}})
+    place = Place(
+        PLACE,
+        # Emulated, the simulator's engine alone takes a minute to compile.
+        {"daemon": {"autonomy": "auto", "interval_s": 0.5}, "gates": {"simulate": False}},
+    )
     seen: Seen = {}
     with running(place) as daemon:
         listening(daemon)

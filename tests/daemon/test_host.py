@@ -16,6 +16,7 @@ from daemon.api.models import (
     CandidateRequest,
     CloseRequest,
     EventKind,
+    Gate,
     HoldRequest,
     LessonRequest,
     ParametersRequest,
@@ -64,13 +65,21 @@ def test_without_sched_ext_the_status_says_so(daemon: Running) -> None:
     assert "not in this kernel: advice only" in started.message
 
 
-def test_without_sched_ext_no_candidate_is_made(daemon: Running) -> None:
-    """A candidate is refused for the kernel's sake, before anything is built for it."""
+def test_without_sched_ext_no_candidate_is_proven(daemon: Running) -> None:
+    """The gates that need such a kernel say that they were not run, and nothing can be loaded."""
     with daemon.control() as client:
-        fault = fault_of(lambda: client.create_candidate(CandidateRequest(library="fifo")))
-    assert fault.type is FaultType.UNSUPPORTED
-    assert "sched_ext" in str(fault)
-    assert fault.hint
+        view = client.create_candidate(CandidateRequest(library="fifo"))
+        assert [each.gate for each in view.gates] == [Gate.STATIC, Gate.BUILD]
+        assert view.gates[0].passed
+        assert "sched_ext" in view.gates[1].skipped
+        assert not view.proven
+        fault = fault_of(lambda: client.hold(HoldRequest(candidate=view.id)))
+        status = client.status()
+    assert fault.type is FaultType.NOT_ALLOWED
+    assert "'build' was not run" in fault.why
+    assert "sched_ext" in fault.why
+    # Nothing speaks against the candidate itself.
+    assert status.quarantine == []
 
 
 def test_unknown_candidates_are_neither_tried_nor_held(daemon: Running) -> None:

@@ -29,12 +29,13 @@ from daemon.api.models import (
     VerdictView,
     WindowView,
 )
-from daemon.candidates import Candidate, candidate_id, result_reason
+from daemon.candidates import Candidate, candidate_id
 from daemon.decide import backoff
 from daemon.decide.settings import LimitSettings
 from daemon.episodes import MOST_ADVICE, MOST_EPISODES, Episode, Episodes
 from daemon.events import EventLog
 from daemon.gates import Proof
+from daemon.gates_telling import result_reason
 from daemon.profiling import profile_of
 from daemon.recall import Recall, opened
 from daemon.series import MOST_POINTS, MOST_WORKLOADS, Series

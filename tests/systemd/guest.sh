@@ -21,6 +21,8 @@ saw_become() { saw "$1" sh -c "until $2; do sleep 0.2; done"; }
 # The lab's own copy of the helpers stands where the installed ones go.
 umount /usr/lib/schedpilot
 tar -C / -xf stage.tar
+mkdir -p /var/cache/schedpilot
+tar -C /var/cache/schedpilot -xf cache.tar
 # The lab's environment has the dependencies; nothing can be downloaded here.
 echo /opt/schedpilot-venv/lib/python3.13/site-packages \
 	>/usr/lib/schedpilot/venv/lib/python3.13/site-packages/dependencies.pth
@@ -47,6 +49,7 @@ saw sockets stat -c '%n %a %U %G' /run/schedpilot/observe.sock /run/schedpilot/c
 saw run schedpilot run fifo
 saw state-loaded cat /sys/kernel/sched_ext/state
 saw ops-loaded cat /sys/kernel/sched_ext/root/ops
+saw gates schedpilot check fifo --json
 runner=$(pgrep -x schedpilot-runn)
 saw runner chrt -p "$runner"
 grep -E '^(VmLck|VmRSS|CapEff):' "/proc/$runner/status" >>/out/runner.txt

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What the gates said, for people: a line for each, and below it everything that one had to say."""
+
+from rich.text import Text
+
+from cli.formats import span
+from cli.output import out, plain, say
+from daemon.api.models import CandidateView, Gate, GateResult
+
+# Of a gate that passed: its warnings, and no material.
+_WORTH_SAYING = ("error", "warning")
+
+
+def said(gate: GateResult) -> list[str]:
+    """Its messages, each with place, cause and remedy."""
+    lines = []
+    for message in gate.messages:
+        if gate.passed and message.severity not in _WORTH_SAYING:
+            continue
+        where = message.file
+        if where and message.line:
+            where += f":{message.line}" + (f":{message.column}" if message.column else "")
+        text = f"{where}: " if where else ""
+        text += f"{message.severity}: {message.message}"
+        lines.append(text)
+        if message.cause:
+            lines.append(f"  because {message.cause}")
+        if message.fix:
+            lines.append(f"  fix: {message.fix}")
+    return lines
+
+
+def figures(gate: GateResult) -> str:
+    """Its figures but for the time, which stands beside."""
+    told = {name: value for name, value in gate.figures.items() if name != "seconds"}
+    return ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in told.items())
+
+
+def show_gate(gate: GateResult) -> None:
+    """One gate, as soon as it has answered."""
+    line = Text(gate.gate.value.ljust(10))
+    if gate.skipped:
+        line.append("not run".ljust(8), style="yellow")
+        line.append_text(plain(gate.skipped, 500))
+    else:
+        how, style = ("passed", "green") if gate.passed else ("failed", "red")
+        line.append(how.ljust(8), style=style)
+        took = "known" if gate.reused else span(gate.seconds)
+        line.append(took.rjust(8) + "  ")
+        line.append_text(plain(figures(gate), 1000, "dim"))
+    line.rstrip()
+    out().print(line, soft_wrap=True)
+    for each in said(gate):
+        say(f"  {each}", "" if gate.passed else "red")
+
+
+def show_gates(candidate: CandidateView) -> None:
+    for gate in candidate.gates:
+        show_gate(gate)
+
+
+def stopping(candidate: CandidateView) -> GateResult | None:
+    """The gate that keeps it from being loaded: one that refused it, else one not run.
+
+    Of what does not compile the compiler's word counts, before that of the static check.
+    """
+    failed = [gate for gate in candidate.gates if not gate.passed]
+    failed.sort(key=lambda each: (bool(each.skipped), each.gate is not Gate.BUILD))
+    return next(iter(failed), None)

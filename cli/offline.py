@@ -1,0 +1,258 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What can be said of a scheduler without a daemon: its C, and the gates that need no kernel.
+
+Other parts do the work as child programs; the command imports none of them.
+"""
+
+import asyncio
+import json as json_format
+import os
+import sys
+import tempfile
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cli.exits import Exit
+from cli.following import Progress, showing
+from cli.formats import titled
+from cli.gates import show_gate
+from cli.output import as_json, note, say
+from daemon.api.models import (
+    CandidateRequest,
+    CandidateView,
+    Gate,
+    GateMessage,
+    GateResult,
+    ParameterValue,
+)
+from process import Completed, Fault, FaultType, run, start_lines
+
+# How long the compiler of policies may take, seconds: an emulated machine is slow.
+COMPILE_S = 120.0
+TYPES_S = 120.0
+# Of what a child said that ended badly.
+LAST_LINES = 20
+SCHED_EXT = Path("/sys/kernel/sched_ext")
+NO_VERIFIER = "no daemon answers, and only it may show a scheduler to the kernel's verifier"
+
+
+@dataclass(frozen=True)
+class Made:
+    """A scheduler's C, and what else is known of it; `seconds` is what compiling took."""
+
+    name: str
+    kind: str
+    source: str
+    parameters: dict[str, ParameterValue]
+    policy: str = ""
+    seconds: float = 0.0
+
+
+def compiled(
+    request: CandidateRequest,
+    target: str,
+    settings: Sequence[str],
+    options: Sequence[str],
+    *,
+    capture: bool,
+) -> Completed:
+    """Have a policy compiled, or an entry of the library read, by a process of its own."""
+    if request.source is not None:
+        raise Fault(FaultType.BAD_REQUEST, "this is C already", where=target)
+    words = [*options, *(f"--set={each}" for each in settings)]
+    if request.library is not None:
+        words += ["--library", request.library]
+    # By its standard input: it may be longer than an argument can be.
+    return run(
+        [sys.executable, "-P", "-m", "scheduler_library.offline", *words],
+        timeout=COMPILE_S,
+        input=(request.policy or "").encode(),
+        env=dict(os.environ),
+        check=False,
+        capture=capture,
+    )
+
+
+def show_c(
+    request: CandidateRequest, target: str, settings: Sequence[str], options: Sequence[str]
+) -> Exit:
+    """Print the C or the canonical text; the child writes to where we do."""
+    return _exit(compiled(request, target, settings, options, capture=False))
+
+
+def _exit(done: Completed) -> Exit:
+    return Exit(done.status) if done.status in set(Exit) else Exit.FAULT
+
+
+def prove(
+    request: CandidateRequest,
+    target: str,
+    settings: Sequence[str],
+    *,
+    btf: Path | None,
+    why: str,
+    json: bool,
+) -> Exit:
+    """Show each gate as it answers. NO where one refuses it, else UNREACHABLE.
+
+    Args:
+        btf: types of the kernel to build for, where not this machine's.
+        why: why there is no daemon.
+    """
+    if request.source is not None:
+        made = Made(request.name or "candidate", "bpf", request.source, dict(request.parameters))
+    else:
+        done = compiled(request, target, settings, ["--emit-c", "--json"], capture=True)
+        if done.status != 0:
+            for line in done.error_text.splitlines():
+                note(line, "red" if line.startswith("error: ") else "")
+            return _exit(done)
+        made = _made(json_format.loads(done.stdout), request)
+    if not json:
+        for line in made.policy.splitlines():
+            say(line, "bold")
+    with showing(f"proving {made.name}") as progress:
+        results = asyncio.run(_gates(made, btf, request.canary, progress, quiet=json))
+    failed = any(not each.passed and not each.skipped for each in results)
+    view = CandidateView(
+        id="",
+        name=made.name,
+        kind="policy" if made.policy else "bpf",
+        parameters=made.parameters,
+        policy=made.policy,
+        gates=results,
+    )
+    if json:
+        as_json(view)
+    elif failed:
+        say(f"{titled(made.name, made.parameters)} is not proven", "red")
+    if not failed:
+        note(f"this is as far as it goes without a daemon: {why}", "yellow")
+    return Exit.NO if failed else Exit.UNREACHABLE
+
+
+def _made(document: Mapping[str, Any], request: CandidateRequest) -> Made:
+    return Made(
+        document["name"],
+        "policy" if document["policy"] else "bpf",
+        document["source"],
+        document["values"],
+        document["policy"],
+        document["seconds"]["compile"],
+    )
+
+
+def lab_types() -> Path | None:
+    """The types of the lab's kernel, where a lab was built."""
+    done = run(
+        [sys.executable, "-P", "-m", "lab", "types"],
+        timeout=TYPES_S,
+        env=dict(os.environ),
+        check=False,
+    )
+    return Path(done.text.strip()) if done.status == 0 else None
+
+
+async def _gates(
+    made: Made, btf: Path | None, canary: bool, progress: Progress, *, quiet: bool
+) -> list[GateResult]:
+    """Everything that needs no daemon, up to the first gate that refuses it."""
+    results: list[GateResult] = []
+
+    def take(result: GateResult) -> None:
+        results.append(result)
+        if not quiet:
+            show_gate(result)
+
+    if made.policy:
+        figures = {"seconds": made.seconds}
+        take(GateResult(gate=Gate.COMPILE, passed=True, seconds=made.seconds, figures=figures))
+    if btf is None and not await asyncio.to_thread(SCHED_EXT.is_dir):
+        btf = await asyncio.to_thread(lab_types)
+    with tempfile.TemporaryDirectory(prefix="schedpilot-check-") as place:
+        source = Path(place, f"{made.name}.bpf.c")
+        await asyncio.to_thread(source.write_text, made.source)
+        words = ["--source", str(source), "--out", place, *(["--btf", str(btf)] if btf else [])]
+        words += [f"--set={name}={_word(value)}" for name, value in made.parameters.items()]
+        async with aclosing(_lines("simulator.gates", words)) as lines:
+            async for line in lines:
+                if "fault" in line:
+                    raise _fault(line["fault"])
+                if "started" in line:
+                    progress.stage(f"{made.name}: {line['started']}")
+                elif "progress" in line:
+                    done = f"{line['done']} of {line['of']}"
+                    progress.stage(f"{made.name}: {line['progress']}, {done}: {line['text']}")
+                else:
+                    take(GateResult.model_validate(line))
+        if all(each.passed for each in results):
+            take(GateResult(gate=Gate.VERIFY, passed=False, seconds=0, skipped=NO_VERIFIER))
+            if canary:
+                progress.stage(f"{made.name}: canary")
+                take(await _canary(Path(place, f"{made.name}.bpf.o"), made))
+    return results
+
+
+async def _canary(object: Path, made: Made) -> GateResult:
+    words = ["canary", f"--object={object}"]
+    words += [f"--set={name}={_word(value)}" for name, value in made.parameters.items()]
+    said: list[str] = []
+    async with aclosing(_lines("lab", words, said)) as lines:
+        async for line in lines:
+            return GateResult(
+                gate=Gate.CANARY,
+                passed=line["passed"],
+                seconds=line["figures"].get("seconds", 0.0),
+                reused=line["reused"],
+                messages=[GateMessage.model_validate(each) for each in line["messages"]],
+                figures=line["figures"],
+            )
+    why = said[-1].removeprefix("error: ") if said else "the lab gave no answer"
+    return GateResult(gate=Gate.CANARY, passed=False, seconds=0, skipped=why)
+
+
+async def _lines(
+    module: str, words: Sequence[str], said: list[str] | None = None
+) -> AsyncGenerator[dict[str, Any], None]:
+    """What a part of the project prints as JSON, as it comes; `said` gets the rest.
+
+    Raises:
+        Fault: CHILD_FAILED where it ends badly, unless somebody reads `said`.
+    """
+    errors: list[str] = [] if said is None else said
+    child = await start_lines(
+        [sys.executable, "-P", "-m", module, *words],
+        env=dict(os.environ),
+        on_error_line=errors.append,
+    )
+    try:
+        async for raw in child.lines():
+            yield json_format.loads(raw)
+        status = await child.wait()
+    finally:
+        await child.end()
+    if said is None and status != 0:
+        raise Fault(
+            FaultType.CHILD_FAILED,
+            f"{module} ended with status {status}",
+            details=tuple(errors[-LAST_LINES:]),
+        )
+
+
+def _word(value: ParameterValue) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _fault(raw: Mapping[str, Any]) -> Fault:
+    """A fault as the child raised it."""
+    return Fault(
+        FaultType(raw["type"]),
+        raw["what"],
+        where=raw["where"],
+        why=raw["why"],
+        hint=raw["hint"],
+        details=tuple(raw["details"]),
+    )

@@ -1,0 +1,311 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""`schedpilot simulate`: a scheduler beside the kernel's default one, without loading it.
+
+Compiling and simulating are programs of their own, of which the command imports nothing.
+"""
+
+import json as json_text
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from rich.text import Text
+
+from cli.check import label, request_for
+from cli.exits import Exit
+from cli.formats import microseconds, titled
+from cli.output import err, note, out, plain, say, table
+from daemon.api.models import ParameterValue
+from process import Fault, FaultType, run
+from process.run import Completed
+
+# Compiling a policy, and simulating, on a slow machine; seconds.
+COMPILE_S = 120.0
+SIMULATE_S = 1800.0
+# Groups shown of a recorded workload, those with the most CPU time.
+MOST_GROUPS = 12
+# A change smaller than this is none, as a part of the whole.
+SAME = 0.005
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class _Group(_Part):
+    name: str
+    workload: str
+    default: dict[str, float | None]
+    candidate: dict[str, float | None]
+    ratios: dict[str, float]
+
+
+class _Ejection(_Part):
+    kind: int
+    at_ns: int
+    message: str
+    cause: str
+    fix: str
+
+
+class _Scenario(_Part):
+    name: str
+    cpus: int
+    ejection: _Ejection | None
+    default: dict[str, int]
+    candidate: dict[str, int]
+    groups: tuple[_Group, ...]
+
+
+class _Comparison(_Part):
+    """What `python -m simulator.offline` prints."""
+
+    scheduler: str
+    parameters: dict[str, str]
+    seed: int
+    workload: str
+    notes: tuple[str, ...]
+    ejected: bool
+    scenarios: tuple[_Scenario, ...]
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is to be simulated, and how; paths as they were typed."""
+
+    trace: Path | None = None
+    scenario: str = ""
+    cpus: int = 0
+    seed: int = 1
+    btf: Path | None = None
+    cache: Path | None = None
+    perfetto: Path | None = None
+
+    def words(self) -> Iterator[str]:
+        for name, value in (
+            ("trace", self.trace),
+            ("scenario", self.scenario),
+            ("cpus", self.cpus),
+            ("seed", self.seed),
+            ("btf", self.btf),
+            ("cache", self.cache),
+            ("perfetto", self.perfetto),
+        ):
+            if value or name == "seed":
+                yield f"--{name}={value}"
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A scheduler's C, its name, and the values that its variables get."""
+
+    name: str
+    text: str
+    values: dict[str, ParameterValue]
+
+
+def _program(module: str, words: Sequence[str], timeout: float, given: bytes = b"") -> Completed:
+    return run(
+        [sys.executable, "-P", "-m", module, *words],
+        timeout=timeout,
+        input=given,
+        env=dict(os.environ),
+        check=False,
+    )
+
+
+def _source(target: str, settings: Sequence[str]) -> _Source | None:
+    """The C of what was asked for; None where the compiler has said why there is none."""
+    request = request_for(target, settings)
+    if request.source is not None:
+        return _Source(request.name or "candidate", request.source, dict(request.parameters))
+    words = ["--emit-c", "--json", *(f"--set={each}" for each in settings)]
+    if request.library is not None:
+        words += ["--library", request.library]
+    given = (request.policy or "").encode()
+    done = _program("scheduler_library.offline", words, COMPILE_S, given)
+    if done.status != 0:
+        _relay(done)
+        return None
+    found = json_text.loads(done.stdout)
+    return _Source(found["name"], found["source"], found.get("values", {}))
+
+
+def _relay(done: Completed) -> None:
+    """What a program said on standard error; it has made it harmless."""
+    for line in done.error_text.splitlines():
+        err().print(plain(line, 4000), soft_wrap=True)
+
+
+def simulate(target: str, settings: Sequence[str], wish: Wish, *, json: bool) -> Exit:
+    """OK where the scheduler came through, NO where it was ejected."""
+    source = _source(target, settings)
+    if source is None:
+        return Exit.FAULT
+    with tempfile.TemporaryDirectory(prefix="schedpilot-simulate-") as place:
+        file = Path(place) / "candidate.bpf.c"
+        file.write_text(source.text, "utf-8")
+        words = [f"--source={file}", f"--name={source.name}", *wish.words()]
+        words += [f"--set={name}={_word(value)}" for name, value in source.values.items()]
+        done = _program("simulator.offline", words, SIMULATE_S)
+    if done.status not in (Exit.OK, Exit.NO):
+        _relay(done)
+        return Exit(done.status) if done.status in set(Exit) else Exit.FAULT
+    if json:
+        sys.stdout.write(done.text)
+        return Exit(done.status)
+    try:
+        found = _Comparison.model_validate_json(done.stdout)
+    except ValidationError as error:
+        raise Fault(
+            FaultType.INTERNAL,
+            "the simulator's answer is not understood",
+            why=str(error.errors(include_input=False, include_url=False)[0]["msg"]),
+        ) from None
+    _show(found, wish, source, target)
+    return Exit(done.status)
+
+
+def _word(value: ParameterValue) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+# ---------------------------------------------------------------- showing
+
+
+def _ns(value: float | None) -> str:
+    return "–" if value is None else microseconds(value / 1000)
+
+
+def _plain_number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4g}"
+
+
+@dataclass(frozen=True)
+class _Metric:
+    """How a figure is called and shown, and whether more of it is better."""
+
+    key: str
+    title: str
+    more: bool = False
+
+    def shown(self, figures: dict[str, float | None]) -> str:
+        value = figures.get(self.key)
+        return _ns(value) if self.key.endswith("_ns") else _plain_number(value)
+
+    def change(self, ratios: dict[str, float]) -> Text:
+        """The ratio in words: how much, which way, and whether that is good."""
+        ratio = ratios.get(self.key)
+        if ratio is None:
+            return Text("–")
+        if abs(ratio - 1) < SAME:
+            return Text("the same")
+        good = (ratio > 1) == self.more
+        word = "better" if good else "worse"
+        # From twice as much on the factor says it all.
+        much = "" if ratio >= 2 else f", {abs(ratio - 1):.0%} {'higher' if ratio > 1 else 'lower'}"
+        return Text(f"x{ratio:.2f}{much} ({word})", style="green" if good else "red")
+
+
+_METRICS = (
+    _Metric("makespan_ns", "all done after"),
+    _Metric("throughput", "throughput, 1/s", more=True),
+    _Metric("delay_p50_ns", "wakeup delay, median"),
+    _Metric("delay_p99_ns", "wakeup delay, p99"),
+    _Metric("delay_max_ns", "wakeup delay, longest"),
+    _Metric("fairness", "fairness", more=True),
+    _Metric("switches", "switches"),
+)
+_SUMMARY = (
+    _Metric("delay_p99_ns", "p99 wakeup delay"),
+    _Metric("longest_wait_ns", "longest wait"),
+    _Metric("throughput", "throughput", more=True),
+)
+
+
+def _show(found: _Comparison, wish: Wish, source: _Source, target: str) -> None:
+    name = titled(source.name, source.values)
+    on = f"on {wish.trace}" if wish.trace else f"on {wish.scenario or 'the stress set'}"
+    cpus = found.scenarios[0].cpus if found.scenarios else 0
+    say(f"{name} against the kernel's default {on}: {cpus} CPUs, seed {found.seed}", "bold")
+    if source.name not in target and not source.values:
+        note(f"{source.name} is {label(target)}")
+    for each in found.notes:
+        note(f"note: {each}")
+    if len(found.scenarios) == 1:
+        _show_one(found.scenarios[0])
+    else:
+        _show_all(found.scenarios)
+    for scenario in found.scenarios:
+        if scenario.ejection:
+            _show_ejection(scenario.name, scenario.ejection)
+    _conclude(found)
+
+
+def _show_one(scenario: _Scenario) -> None:
+    """Every figure of the groups that use most CPU time."""
+    groups = sorted(scenario.groups, key=lambda each: -(each.default.get("run_ns") or 0))
+    made = table("group", "", "default", "candidate", "change", right=("default", "candidate"))
+    for group in groups[:MOST_GROUPS]:
+        title = group.workload or group.name
+        for metric in _METRICS:
+            if group.default.get(metric.key) is None and group.candidate.get(metric.key) is None:
+                continue
+            made.add_row(
+                plain(title, 60),
+                metric.title,
+                metric.shown(group.default),
+                metric.shown(group.candidate),
+                metric.change(group.ratios),
+            )
+            title = ""
+    out().print(made)
+    if len(groups) > MOST_GROUPS:
+        note(f"{len(groups) - MOST_GROUPS} groups with less CPU time are in --json")
+
+
+def _show_all(scenarios: Sequence[_Scenario]) -> None:
+    """A line for each group of each scenario."""
+    columns = [metric.title for metric in _SUMMARY]
+    made = table("scenario", "group", *columns, "")
+    for scenario in scenarios:
+        title = scenario.name
+        for group in scenario.groups:
+            made.add_row(
+                plain(title),
+                plain(group.name, 40),
+                *(
+                    Text(f"{metric.shown(group.candidate)}: ") + metric.change(group.ratios)
+                    for metric in _SUMMARY
+                ),
+                Text("ejected", style="red") if scenario.ejection and title else "",
+            )
+            title = ""
+    out().print(made)
+
+
+def _show_ejection(name: str, ejection: _Ejection) -> None:
+    say(f"{name}: ejected after {_ns(ejection.at_ns)}: {ejection.message}", "red")
+    say(f"  because {ejection.cause}")
+    say(f"  fix: {ejection.fix}")
+
+
+def _conclude(found: _Comparison) -> None:
+    """How many groups are better off, by what people ask first."""
+    if found.ejected:
+        say("ejected: what it reached is of no meaning", "red")
+        return
+    groups = [group for each in found.scenarios for group in each.groups]
+    for metric in (_METRICS[0], _METRICS[1], _METRICS[3]):
+        ratios = [group.ratios[metric.key] for group in groups if metric.key in group.ratios]
+        better = sum((ratio > 1) == metric.more for ratio in ratios if abs(ratio - 1) >= 0.05)
+        worse = sum((ratio > 1) != metric.more for ratio in ratios if abs(ratio - 1) >= 0.05)
+        if ratios:
+            say(
+                f"{metric.title}: better for {better}, worse for {worse}, within 5% for "
+                f"{len(ratios) - better - worse} of {len(ratios)} groups"
+            )

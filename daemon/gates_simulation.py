@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The gate `simulate`, in a child: its memory goes with it, and it can be ended at any moment."""
+
+import asyncio
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+from daemon.api.models import Gate, GateResult
+from process import Fault, FaultType, start_lines
+from simulator import gates as work
+
+# Two seconds natively, half a minute under emulation; a hundred times that is no answer.
+SIMULATE_LIMIT_S = 300.0
+# The workloads that all this is for go first.
+_NICE = ("nice", "-n", "10")
+_LAST_LINES = 20
+
+
+async def simulation_gate(
+    source: Path,
+    object: Path,
+    values: Mapping[str, str],
+    *,
+    trace: Path | None,
+    btf: Path,
+    cache: Path,
+    progress: Callable[[str, int, int], None],
+) -> GateResult:
+    """The stress set, and the recorded workload; `progress` gets a text, and how much is done.
+
+    Raises:
+        Fault: what keeps the simulator from its work.
+    """
+    known = await asyncio.to_thread(
+        work.remembered, source, object, values, trace=trace, cache_folder=cache
+    )
+    if known is not None:
+        return GateResult.model_validate(asdict(known))
+    start = time.monotonic()
+    words: list[str | Path] = ["setpriv", "--pdeathsig", "TERM", "--", *_NICE]
+    words += [sys.executable, "-P", "-m", "simulator.gates"]
+    words += ["--source", source, "--object", object, "--btf", btf, "--cache", cache]
+    words += [f"--set={name}={value}" for name, value in values.items()]
+    words += ["--trace", trace] if trace else []
+    said: list[str] = []
+    # What a child that had to be killed leaves behind goes with this folder.
+    with tempfile.TemporaryDirectory(prefix="schedpilot-gate-") as place:
+        # The confined compiler is another user, and passes through to what is handed to it.
+        os.chmod(place, 0o711)  # noqa: PTH101, S103 - what is in it is handed out on purpose
+        child = await start_lines(words, env={"TMPDIR": place}, on_error_line=said.append)
+        try:
+            async with asyncio.timeout(SIMULATE_LIMIT_S):
+                async for raw in child.lines():
+                    line = json.loads(raw)
+                    if "progress" in line:
+                        progress(line["text"], line["done"], line["of"])
+                    elif "fault" in line:
+                        raise _fault(line["fault"])
+                    elif "gate" in line:
+                        return GateResult.model_validate(line)
+        except TimeoutError:
+            late = Fault(
+                FaultType.TIMEOUT,
+                f"the simulation did not end within {SIMULATE_LIMIT_S:g} s",
+                hint="look for loops without a bound",
+            )
+            refused = work.refused(Gate.SIMULATE, late, time.monotonic() - start)
+            return GateResult.model_validate(asdict(refused))
+        finally:
+            await child.end()
+    raise Fault(
+        FaultType.CHILD_FAILED,
+        "the simulation ended without an answer",
+        details=tuple(said[-_LAST_LINES:]),
+    )
+
+
+def _fault(raw: Mapping[str, object]) -> Fault:
+    """A fault as the child raised it."""
+    details = raw["details"]
+    assert isinstance(details, list)
+    return Fault(
+        FaultType(str(raw["type"])),
+        str(raw["what"]),
+        where=str(raw["where"]),
+        why=str(raw["why"]),
+        hint=str(raw["hint"]),
+        details=tuple(map(str, details)),
+    )

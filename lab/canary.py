@@ -1,0 +1,335 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A scheduler tried in a virtual machine, before it meets a real one.
+
+The guest does the work (canary_guest.py); what it saw is judged here, on the host, where a
+kernel that locked up can be told from one that was never there.
+"""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from lab import accelerator, tools
+from lab.cache import Root, finished
+from lab.machine import Accelerator, Port
+from lab.recipe import recipe_for
+from lab.tree import project_root
+from lab.vm import run_in_lab
+from process import Fault, FaultType
+from process.run import tail
+
+OBJECT = "candidate.bpf.o"
+# Where the guest finds the files of a run (guest/init).
+GUEST_FILES = Path("/run/lab/files")
+# SCX_EXIT_ERROR_STALL (enum scx_exit_kind).
+STALL = 1026
+# A wakeup later than this is a machine that a person would call dead.
+STARVED_S = 5.0
+# The guest and its virtual machine, bytes.
+MEMORY = "2G"
+LEAST_FREE_BYTES = 3 << 30
+# Time beside the load: loading and verifying, the kernel's own 30 s of patience, the way back.
+BESIDE_S = 90.0
+BOOTING_S = 120.0
+# Outcomes that are remembered for each root.
+MOST_KEPT = 256
+# A guest that ends without a word may have been the emulation's fault; never twice.
+ATTEMPTS = 2
+
+
+@dataclass(frozen=True)
+class Place:
+    """Whether a machine boots here: `why` not, or with which kernel and accelerator it does."""
+
+    why: str = ""
+    kernel: str = ""
+    accelerator: str = ""
+
+
+@dataclass(frozen=True)
+class Remark:
+    """Something that the scheduler did; `severity` as a compiler has it."""
+
+    severity: str
+    message: str
+    cause: str = ""
+    fix: str = ""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of it.
+
+    `exit_kind` and `exit_message` are the kernel's own, where it threw the scheduler out.
+    `reused`: it is the outcome of an earlier run of the very same.
+    """
+
+    kernel: str
+    accelerator: str
+    passed: bool
+    messages: tuple[Remark, ...] = ()
+    figures: Mapping[str, float] = field(default_factory=dict)
+    exit_kind: int = 0
+    exit_message: str = ""
+    reused: bool = False
+
+
+def find_place(tree: Path | None = None) -> Place:
+    """Look whether and how a virtual machine boots here; the first time by booting one."""
+    try:
+        tools.require(tools.TO_RUN)
+        root = finished(recipe_for(tree or project_root()))
+        if root is None:
+            return Place("the lab's root is not built (`schedpilot lab build`)")
+        free = _free_bytes()
+        if free < LEAST_FREE_BYTES:
+            return Place(f"only {free >> 20} MiB of memory are free, it takes {MEMORY} and more")
+        return Place("", root.release, accelerator.chosen(root).value)
+    except Fault as fault:
+        return Place(str(fault))
+    except OSError as error:
+        return Place(f"the lab's root cannot be read: {error}")
+
+
+def _free_bytes() -> int:
+    for line in Path("/proc/meminfo").read_text().splitlines():
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
+def try_out(
+    object: Path, parameters: Sequence[str], *, seconds: float, tree: Path | None = None
+) -> Outcome:
+    """Boot, load the scheduler, put it under load for so many seconds, and judge.
+
+    What was tried before on this kernel is not tried again.
+
+    Args:
+        object: the BPF object.
+        parameters: `NAME=VALUE` words, set before it is loaded.
+        seconds: of load; a few of idleness among them.
+
+    Raises:
+        Fault: LAB and the like where no machine boots; STATE where the object cannot be read.
+    """
+    place = find_place(tree)
+    root = finished(recipe_for(tree or project_root()))
+    if place.why or root is None:
+        raise Fault(FaultType.LAB, "no virtual machine boots here", why=place.why)
+    try:
+        data = object.read_bytes()
+    except OSError as error:
+        raise Fault(
+            FaultType.STATE, "the object cannot be read", where=str(object), why=str(error)
+        ) from None
+    kept = _kept(root, data, parameters, seconds)
+    if known := _recall(kept):
+        return known
+    for left in reversed(range(ATTEMPTS)):
+        lines, trouble = _boot(data, parameters, seconds, tree)
+        if trouble is None or place.accelerator != Accelerator.TCG or not left:
+            break
+    messages = judge(lines, trouble)
+    tried = next((line for line in lines if line["event"] == "tried"), {})
+    ended = tried.get("ended") or {}
+    outcome = Outcome(
+        place.kernel,
+        place.accelerator,
+        not any(each.severity == "error" for each in messages),
+        messages,
+        tried.get("figures", {}),
+        int(ended.get("kind", 0)),
+        str(ended.get("message", "")),
+    )
+    # A machine that died may have been the emulation's fault.
+    if trouble is None:
+        _keep(kept, outcome)
+    return outcome
+
+
+def _boot(
+    data: bytes, parameters: Sequence[str], seconds: float, tree: Path | None
+) -> tuple[list[dict[str, Any]], Fault | None]:
+    """What the guest said, and how it ended where that was not by itself."""
+    said = bytearray()
+
+    def keep(port: Port, raw: bytes) -> None:
+        if port is Port.STDOUT:
+            said.extend(raw)
+
+    command = ["python", "-m", "lab.canary_guest", str(GUEST_FILES / OBJECT), f"{seconds:g}"]
+    trouble = None
+    try:
+        done = run_in_lab(
+            [*command, *parameters],
+            cpus=max(2, min(4, os.cpu_count() or 1)),
+            memory=MEMORY,
+            timeout=BOOTING_S + BESIDE_S + 2 * seconds,
+            on_output=keep,
+            tree=tree,
+            files={OBJECT: data},
+        )
+        if done.status != 0:
+            trouble = Fault(
+                FaultType.CHILD_FAILED,
+                f"the guest's part ended with status {done.status}",
+                details=tail(done.stderr),
+            )
+    except Fault as fault:
+        trouble = fault
+    return _lines(bytes(said)), trouble
+
+
+def _kept(root: Root, data: bytes, parameters: Sequence[str], seconds: float) -> Path:
+    """Where the outcome of this question is kept: with the root, which has one kernel."""
+    digest = hashlib.sha256(json.dumps([sorted(parameters), f"{seconds:g}"]).encode())
+    # What judges belongs to the question.
+    judges = [Path(__file__), Path(__file__).with_name("canary_guest.py")]
+    for part in (data, *(each.read_bytes() for each in judges)):
+        digest.update(hashlib.sha256(part).digest())
+    return root.scratch("canaries") / f"{digest.hexdigest()}.json"
+
+
+def _recall(kept: Path) -> Outcome | None:
+    try:
+        found = json.loads(kept.read_bytes())
+        messages = tuple(Remark(**each) for each in found.pop("messages"))
+        return replace(Outcome(**found, messages=messages), reused=True)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _keep(kept: Path, outcome: Outcome) -> None:
+    with tempfile.NamedTemporaryFile("w", dir=kept.parent, prefix=".new-", delete=False) as file:
+        json.dump(asdict(outcome), file)
+    Path(file.name).replace(kept)
+    old = sorted(kept.parent.glob("*.json"), key=lambda each: each.stat().st_mtime)
+    for each in old[:-MOST_KEPT]:
+        each.unlink(missing_ok=True)
+
+
+def _lines(said: bytes) -> list[dict[str, Any]]:
+    """The whole lines among what the guest said."""
+    return [json.loads(line) for line in said.split(b"\n")[:-1] if line.startswith(b"{")]
+
+
+def judge(lines: Sequence[Mapping[str, Any]], trouble: Fault | None) -> tuple[Remark, ...]:
+    """What there is to say against a scheduler.
+
+    Args:
+        lines: what the guest printed, parsed.
+        trouble: how the machine ended, where it did not end by itself.
+
+    Raises:
+        Fault: `trouble`, where the scheduler was never in force.
+    """
+    said = {str(line["event"]): line for line in lines}
+    if failed := said.get("failed"):
+        return (
+            Remark(
+                "error",
+                f"the kernel did not take it: {failed['message']}",
+                str(failed["cause"]),
+                str(failed["hint"]),
+            ),
+            *(Remark("note", line) for line in _tail(str(failed.get("log", "")))),
+        )
+    if "attached" not in said:
+        raise trouble or Fault(
+            FaultType.CHILD_FAILED, "the guest ended without a word of the scheduler"
+        )
+    tried = said.get("tried")
+    if tried is None:
+        why = str(trouble) if trouble else "the guest ended early"
+        return (
+            Remark(
+                "error",
+                "the machine did not survive it",
+                why,
+                "look for CPUs that spin in the scheduler, and for tasks that are never queued",
+            ),
+            *(Remark("note", line) for line in (trouble.details if trouble else ())),
+        )
+    return (*_ended(tried), *_stuck(tried), *_late(tried))
+
+
+def _tail(text: str) -> list[str]:
+    return [line for line in text.splitlines() if line.strip()][-20:]
+
+
+def _ended(tried: Mapping[str, Any]) -> list[Remark]:
+    ended = tried["ended"]
+    if ended is None:
+        if not tried["figures"]["restarts"]:
+            return []
+        return [
+            Remark(
+                "warning",
+                "the kernel ended it when a CPU went, and it was loaded again",
+                "it has no callbacks for CPUs that come and go",
+                "define ops.cpu_online and ops.cpu_offline; then it is kept across hotplug",
+            )
+        ]
+    after = tried["figures"]["seconds"]
+    if ended["event"] == "detached":
+        remark = Remark(
+            "error",
+            f"its lease ran out after {after:g} s of load",
+            "an ordinary process was not given the CPU for seconds: it could not renew the lease",
+            "bound how long a task can wait: slices, and queues that are all drained",
+        )
+        return [remark]
+    reason = ended.get("reason") or ended.get("kind_name") or "no reason given"
+    said = f": {ended['message']}" if ended.get("message") else ""
+    cause, fix = _why_ended(ended)
+    return [
+        Remark("error", f"the kernel threw it out after {after:g} s: {reason}{said}", cause, fix),
+        *(Remark("note", line) for line in tried["dump"] if line.strip()),
+    ]
+
+
+def _why_ended(ended: Mapping[str, Any]) -> tuple[str, str]:
+    """Cause and remedy of an ejection."""
+    if ended.get("kind") == STALL:
+        return (
+            "a task that could run was not run in time: it is in no queue, or in one that no CPU "
+            "drains, or others always go first",
+            "queue every task that ops.enqueue gets, drain every queue in ops.dispatch, and bound "
+            "how long one can wait",
+        )
+    return "the scheduler did what the kernel refuses, or ended itself", "correct what it names"
+
+
+def _stuck(tried: Mapping[str, Any]) -> list[Remark]:
+    log = [str(line) for line in tried["kernel_log"]]
+    if not log:
+        return []
+    return [
+        Remark(
+            "error",
+            "the kernel's log tells of a lockup",
+            log[0],
+            "shorten loops in callbacks, and queue every task that is enqueued",
+        ),
+        *(Remark("note", line) for line in log[1:]),
+    ]
+
+
+def _late(tried: Mapping[str, Any]) -> list[Remark]:
+    late = tried["figures"]["latest_wakeup_s"]
+    if late < STARVED_S:
+        return []
+    return [
+        Remark(
+            "error",
+            f"an ordinary task was woken up {late:.1f} s late",
+            "something else always ran before it",
+            "bound how long a task can wait: let those that wait longest go first now and then",
+        )
+    ]

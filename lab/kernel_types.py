@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The guest kernel's types, to build schedulers with where the machine's own have no sched_ext."""
+
+from pathlib import Path
+
+from lab.cache import finished
+from lab.chroot import in_root
+from lab.recipe import recipe_for
+from lab.tree import project_root
+from process import Fault, FaultType
+
+# bpftool's own time for a whole kernel is a second.
+DUMP_S = 120.0
+
+
+def kernel_types(tree: Path | None = None) -> Path:
+    """The BTF of the guest's kernel; beside it the same as C, `vmlinux.h`, by the guest's bpftool.
+
+    Raises:
+        Fault: LAB where the root is not built.
+    """
+    recipe = recipe_for(tree or project_root())
+    root = finished(recipe)
+    if root is None:
+        raise Fault(
+            FaultType.LAB,
+            "the lab's root is not built",
+            where=recipe.key,
+            hint="run `schedpilot lab build`",
+        )
+    folder = root.scratch("types")
+    btf, header = folder / "vmlinux.btf", folder / "vmlinux.h"
+    if not header.exists():
+        dump = in_root(
+            root.tree,
+            ["bpftool", "btf", "dump", "file", "/sys/kernel/btf/vmlinux", "format", "c"],
+            timeout=DUMP_S,
+            btf=root.btf,
+        )
+        _write(btf, root.btf.read_bytes())
+        _write(header, dump.stdout)
+    return btf
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Whole or not at all: two may be at it."""
+    new = path.with_suffix(f"{path.suffix}.new")
+    new.write_bytes(data)
+    new.replace(path)

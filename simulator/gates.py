@@ -1,0 +1,336 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The gates that need no kernel with sched_ext: static check, build, simulation.
+
+    python -m simulator.gates --source FILE --out FOLDER [--set NAME=VALUE]… [--btf FILE]
+    python -m simulator.gates --source FILE --object FILE …      the simulation alone
+
+The program prints a line of JSON for each thing that happens: `{"started": GATE}`,
+`{"progress": GATE, "text": …, "done": k, "of": n}`, the answer of a gate (`Answer`), or
+`{"fault": …}` where a gate could not do its work. It is a program so that its memory goes with it,
+so that it can be ended at any moment, and so that a command that may import none of this can ask.
+"""
+
+import argparse
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bpf.build import build_object
+from bpf.diagnostics import Diagnostic
+from bpf.vmlinux import BTF
+from process import Fault, FaultType
+from simulator import proofs
+
+if TYPE_CHECKING:
+    from simulator.proof import Finding
+    from simulator.scenario import Scenario
+
+STATIC, BUILD, SIMULATE = "static", "build", "simulate"
+# Of the recorded workload's own chance; any would do, the same gives the same answer.
+SEED = 1
+# A kernel's types are some megabytes, which a small daemon need not hold at once.
+_CHUNK_BYTES = 256 * 1024
+# Faults that speak of the candidate; every other one speaks of this machine.
+_ABOUT_THE_CANDIDATE = {
+    FaultType.VERIFIER_REFUSED,
+    FaultType.NOT_BPF,
+    FaultType.LOAD_FAILED,
+    FaultType.BAD_PARAMETER,
+    FaultType.BUILD_FAILED,
+    FaultType.TOO_LARGE,
+    FaultType.TIMEOUT,
+}
+
+
+@dataclass(frozen=True)
+class Remark:
+    """One message of a gate; line and column count from 1, 0 where there is none."""
+
+    severity: str
+    message: str
+    file: str = ""
+    line: int = 0
+    column: int = 0
+    cause: str = ""
+    fix: str = ""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a gate says; the fields are those of `GateResult` in the daemon's API."""
+
+    gate: str
+    passed: bool
+    seconds: float
+    skipped: str = ""
+    reused: bool = False
+    messages: tuple[Remark, ...] = ()
+    figures: Mapping[str, float] = field(default_factory=dict)
+
+
+def skipped(gate: str, why: str, *, passed: bool) -> Answer:
+    """The answer of a gate that was not run."""
+    return Answer(gate, passed, 0.0, skipped=why)
+
+
+def refused(gate: str, fault: Fault, seconds: float) -> Answer:
+    """A fault as the answer of a gate.
+
+    Raises:
+        Fault: the same one, where it does not speak of the candidate.
+    """
+    if fault.type not in _ABOUT_THE_CANDIDATE:
+        raise fault
+    first = Remark("error", fault.what, fault.where, cause=fault.why, fix=fault.hint)
+    rest = (Remark("note", line) for line in fault.details)
+    return Answer(gate, False, seconds, messages=(first, *rest))
+
+
+def _diagnosed(gate: str, found: Sequence[Diagnostic], seconds: float, *, passed: bool) -> Answer:
+    messages = tuple(
+        Remark(each.severity, each.message, each.file, each.line, each.column, fix=each.hint)
+        for each in found
+    )
+    return Answer(gate, passed, seconds, messages=messages, figures={"seconds": seconds})
+
+
+@lru_cache(maxsize=4)
+def _names_sched_ext(btf: Path, time_ns: int) -> bool:
+    wanted, before = b"\0sched_ext_ops\0", b""
+    with btf.open("rb") as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            if wanted in before + chunk:
+                return True
+            before = chunk[-len(wanted) :]
+    return False
+
+
+def without_types(btf: Path = BTF) -> str:
+    """Why nothing can be built with the types of this kernel; empty where it can."""
+    try:
+        if _names_sched_ext(btf, btf.stat().st_mtime_ns):
+            return ""
+    except OSError as error:
+        return f"the kernel's types (BTF) cannot be read: {btf}: {error.strerror}"
+    return f"the kernel's types in {btf} have no sched_ext"
+
+
+def static(source: Path, *, cache_folder: Path | None = None) -> Answer:
+    """What can be said of the source without running anything of it; that it passed is kept.
+
+    Raises:
+        Fault: what keeps the check from its work.
+    """
+    start = time.monotonic()
+    if known := _kept(lambda: proofs.static_question(source), cache_folder):
+        return known
+    from bpf.static.check import check_source  # late: it may bring a parser with it
+
+    try:
+        found = check_source(source)
+    except Fault as fault:
+        return refused(STATIC, fault, time.monotonic() - start)
+    passed = not any(each.severity == "error" for each in found)
+    answer = _diagnosed(STATIC, found, time.monotonic() - start, passed=passed)
+    if passed:
+        proofs.keep(proofs.static_question(source), asdict(answer), cache_folder)
+    return answer
+
+
+def build(
+    source: Path, out: Path, *, btf: Path = BTF, cache_folder: Path | None = None
+) -> tuple[Answer, Path | None]:
+    """clang, confined. Returns the answer and the object, which is in `out`.
+
+    Raises:
+        Fault: what keeps the compiler from its work.
+    """
+    start = time.monotonic()
+    if why := without_types(btf):
+        return skipped(BUILD, why, passed=False), None
+    try:
+        built = build_object(source, out, btf=btf, cache_folder=cache_folder)
+    except Fault as fault:
+        return refused(BUILD, fault, time.monotonic() - start), None
+    answer = _diagnosed(BUILD, built.diagnostics, time.monotonic() - start, passed=built.ok)
+    return replace(answer, reused=built.cached), built.object
+
+
+def remembered(
+    source: Path,
+    object: Path,
+    parameters: Mapping[str, str],
+    *,
+    trace: Path | None = None,
+    cache_folder: Path | None = None,
+) -> Answer | None:
+    """The answer of an earlier simulation of the very same."""
+    return _kept(lambda: proofs.question(source, object, parameters, trace), cache_folder)
+
+
+def _kept(question: Callable[[], str], cache_folder: Path | None) -> Answer | None:
+    try:
+        found = proofs.recall(question(), cache_folder)
+        if found is None:
+            return None
+        messages = tuple(Remark(**each) for each in found.pop("messages"))
+        return replace(Answer(**found, messages=messages), reused=True)
+    except (OSError, TypeError, KeyError):
+        return None
+
+
+def simulate(
+    source: Path,
+    object: Path,
+    parameters: Mapping[str, str],
+    *,
+    trace: Path | None = None,
+    btf: Path = BTF,
+    cache_folder: Path | None = None,
+    on_scenario: Callable[[str, int, int], None] | None = None,
+) -> Answer:
+    """The stress set, and the recorded workload where there is one.
+
+    That it passed is remembered. A failure is not: it may have been this machine's, too busy to
+    be in time.
+
+    Raises:
+        Fault: what keeps the simulator from its work.
+    """
+    from simulator.proof import prove
+
+    known = remembered(source, object, parameters, trace=trace, cache_folder=cache_folder)
+    if known is not None:
+        return known
+    start = time.monotonic()
+    try:
+        proof = prove(
+            source,
+            object,
+            parameters,
+            cache_folder=cache_folder,
+            recorded=_recorded(trace, cache_folder) if trace else None,
+            btf=btf,
+            on_scenario=on_scenario,
+        )
+    except Fault as fault:
+        return refused(SIMULATE, fault, time.monotonic() - start)
+    answer = Answer(
+        SIMULATE,
+        proof.passed,
+        time.monotonic() - start,
+        messages=tuple(_remark(each) for each in proof.findings),
+        figures=proof.figures,
+    )
+    if answer.passed:
+        name = proofs.question(source, object, parameters, trace)
+        proofs.keep(name, asdict(answer), cache_folder)
+    return answer
+
+
+def _recorded(trace: Path, cache_folder: Path | None) -> "Scenario":
+    """What was recorded, on a machine with the costs of this one."""
+    from simulator.calibration import calibrated
+    from simulator.traces import machine_for, read_trace, scenario_of
+
+    recording = read_trace(trace)
+    base = calibrated(os.cpu_count() or 1, cache_folder=cache_folder)
+    return scenario_of(recording, machine_for(recording, base), SEED)
+
+
+def _remark(found: "Finding") -> Remark:
+    return Remark(
+        found.severity,
+        f"{found.scenario}: {found.message}",
+        found.file or "",
+        found.line or 0,
+        cause=found.cause,
+        fix=found.fix,
+    )
+
+
+# ---------------------------------------------------------------- as a program
+
+
+def say(**line: object) -> None:
+    """One line, at once. From several threads: one write each."""
+    sys.stdout.write(json.dumps(line) + "\n")
+    sys.stdout.flush()
+
+
+def _pass(asked: argparse.Namespace, values: Mapping[str, str]) -> None:
+    """The gates in their order, up to the first that fails."""
+    object: Path | None = asked.object
+    if object is None:
+        # Side by side: the compiler has better words for a name that is misspelt.
+        with ThreadPoolExecutor(1) as pool:
+            say(started=STATIC)
+            checking = pool.submit(static, asked.source, cache_folder=asked.cache)
+            say(started=BUILD)
+            built, object = build(asked.source, asked.out, btf=asked.btf, cache_folder=asked.cache)
+            checked = checking.result()
+        say(**asdict(checked))
+        say(**asdict(built))
+        if object is None or not checked.passed:
+            return
+    say(started=SIMULATE)
+
+    def progress(scenario: str, done: int, of: int) -> None:
+        say(progress=SIMULATE, text=f"scenario {scenario}", done=done, of=of)
+
+    answer = simulate(
+        asked.source,
+        object,
+        values,
+        trace=asked.trace,
+        btf=asked.btf,
+        cache_folder=asked.cache,
+        on_scenario=progress,
+    )
+    say(**asdict(answer))
+
+
+def main(words: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m simulator.gates", allow_abbrev=False)
+    parser.add_argument("--source", type=Path, required=True, metavar="FILE", help="the C")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--out", type=Path, metavar="FOLDER", help="gets the object")
+    what.add_argument("--object", type=Path, metavar="FILE", help="was checked and built before")
+    parser.add_argument("--trace", type=Path, metavar="FILE", help="simulate this, too")
+    parser.add_argument("--btf", type=Path, default=BTF, metavar="FILE", help="types to build for")
+    parser.add_argument("--cache", type=Path, metavar="FOLDER", help="instead of the usual one")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
+    asked = parser.parse_args(words)
+    values = dict(each.partition("=")[::2] for each in asked.set)
+    # So that what is ended removes its files, as with Ctrl-C.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    try:
+        _pass(asked, values)
+    except Fault as fault:
+        say(
+            fault={
+                "type": fault.type.value,
+                "what": fault.what,
+                "where": fault.where,
+                "why": fault.why,
+                "hint": fault.hint,
+                "details": list(fault.details),
+            }
+        )
+        return 1
+    except BrokenPipeError:
+        # Whoever asked is gone. What is still buffered goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Answers of gates, kept: the same question has the same answer, on any day.
+
+The question is everything that decides. For the static check that is the source, our headers and
+the check itself; for the simulator the object and its source, the parameters, the recorded
+workload, and the simulator. The kernel's types are in the object.
+"""
+
+import json
+import stat
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from bpf import cache
+from bpf.build import MAX_SOURCE_BYTES
+from bpf.kit import digest
+from bpf.paths import INCLUDE
+
+_PACKAGE = Path(__file__).resolve().parent
+_CHECK = INCLUDE.parent / "static"
+_FOLDER = "proofs"
+_KEPT = 1024
+
+
+@lru_cache(maxsize=4)
+def _code(*folders: Path) -> str:
+    """Changes with whatever of ours changes in these folders."""
+    files = sorted(
+        each
+        for folder in folders
+        for each in folder.rglob("*")
+        if each.suffix in (".c", ".h", ".py")
+    )
+    return digest(*(part for each in files for part in (str(each), each.read_bytes())))
+
+
+def static_question(source: Path) -> str:
+    """The name under which what the static check says of a source is kept.
+
+    Raises:
+        OSError: where it cannot be read, or is no ordinary file.
+    """
+    if not stat.S_ISREG(source.lstat().st_mode):
+        raise OSError("this is no ordinary file")
+    with source.open("rb") as file:
+        # What is larger is refused, and so never kept.
+        data = file.read(MAX_SOURCE_BYTES + 1)
+    return digest("static", _code(_CHECK, INCLUDE), source.name, data)
+
+
+def question(
+    source: Path, object: Path, parameters: Mapping[str, str], recorded: Path | None = None
+) -> str:
+    """The name under which the simulator's answer is kept.
+
+    Raises:
+        OSError: where a file cannot be read.
+    """
+    return digest(
+        _code(_PACKAGE),
+        source.read_bytes(),
+        object.read_bytes(),
+        json.dumps(dict(parameters), sort_keys=True),
+        recorded.read_bytes() if recorded else b"",
+    )
+
+
+def recall(name: str, cache_folder: Path | None) -> dict[str, Any] | None:
+    """The answer to a question; None where it was never asked, or is forgotten."""
+    path = cache.folder(cache_folder) / _FOLDER / f"{name}.json"
+    try:
+        answer = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+    return answer if isinstance(answer, dict) else None
+
+
+def keep(name: str, answer: Mapping[str, Any], cache_folder: Path | None) -> None:
+    """Raises Fault STATE."""
+    folder = cache.folder(cache_folder) / _FOLDER
+    cache.write(folder / f"{name}.json", json.dumps(answer).encode())
+    cache.prune(folder, keep=_KEPT)

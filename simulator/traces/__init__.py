@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Recorded and described workloads as input of the simulator.
+
+`read_trace` knows a file by its content: a recording of our own (docs/traces.md), what
+`perf sched record` or `perf script` wrote, or a workload for rt-app.
+"""
+
+from simulator.traces.replay import Replay
+from simulator.traces.sources import Trace, machine_for, read_trace, replay_of, scenario_of
+
+__all__ = ["Replay", "Trace", "machine_for", "read_trace", "replay_of", "scenario_of"]

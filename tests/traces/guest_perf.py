@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A scene of guest.py: perf's own recordings of the real kernel, read by us."""
+
+import subprocess
+from pathlib import Path
+
+from simulator.scenario import Machine
+from simulator.traces import machine_for, read_trace, replay_of
+from simulator.traces.model import Recorded, Wake
+
+WORK = ["perf", "bench", "sched", "pipe", "-l", "50"]
+FULL = (
+    "sched:sched_switch,sched:sched_waking,sched:sched_wakeup_new,sched:sched_process_fork,"
+    "timer:hrtimer_expire_entry,timer:hrtimer_expire_exit,irq:softirq_entry,irq:softirq_exit"
+)
+
+
+def _read(path: Path) -> dict[str, object]:
+    trace = read_trace(path)
+    assert isinstance(trace, Recorded)
+    replay = replay_of(trace, machine_for(trace, Machine()), seed=1)
+    pipe = {number for number, task in trace.tasks.items() if task.comm == "sched-pipe"}
+    wakes = [each for each in trace.events if isinstance(each, Wake) and each.task in pipe]
+    return {
+        "records": len(trace.events),
+        "tasks": len(replay.scenario.tasks),
+        "pipe": len(pipe),
+        "by_each_other": sum(each.waker in pipe for each in wakes),
+        "notes": replay.notes,
+    }
+
+
+def recordings() -> object:
+    """What people usually record, and the same with interrupts."""
+    usual, full = Path("/out/usual.data"), Path("/out/full.data")
+    commands: tuple[list[str | Path], ...] = (
+        ["perf", "sched", "record", "-o", usual, "--", *WORK],
+        ["perf", "record", "-q", "-a", "-e", FULL, "-o", full, "--", *WORK],
+    )
+    for words in commands:
+        subprocess.run(words, check=True, capture_output=True)
+    return {"usual": _read(usual), "full": _read(full)}
