@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """`make bench`: measure every claim of docs/benchmarks.md in one run, and print the table.
 
-Runs in the lab, or right here where the kernel has sched_ext and we are root.
+Runs in the lab, or right here where the kernel has sched_ext and we are root. `--only agreement`
+is a run of its own: it compares the simulator with the kernel and writes docs/agreement.*.
 """
 
 import argparse
+import asyncio
 import json
 import os
 import platform
@@ -15,7 +17,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks.guest import MEASUREMENTS
+from benchmarks import simulator_speed
+from benchmarks.agreement.run import agreement
+from benchmarks.guest import MEASUREMENTS, machine
 from benchmarks.table import markdown, rows
 from bpf import sysfs
 from lab import accelerator
@@ -28,6 +32,9 @@ from process import Fault, run
 
 # A bound for a guest that hangs. Emulated on two busy CPUs all measurements took 15 minutes.
 LIMIT_S = 1500.0
+AGREEMENT = "agreement"
+# What asks nothing of the kernel is measured here: emulation would measure the emulator.
+ON_THE_HOST = {"simulator_speed": simulator_speed.measure}
 
 
 def say(text: str) -> None:
@@ -98,6 +105,18 @@ def in_lab(names: Sequence[str]) -> Collected:
     return collected
 
 
+def on_the_host(names: Sequence[str], collected: Collected) -> None:
+    """Measure what needs no sched_ext; trouble is told with the rest."""
+    for name in names:
+        began = time.monotonic()
+        try:
+            collected.results[name] = asyncio.run(ON_THE_HOST[name]())
+        except Fault as fault:
+            collected.faults[name] = fault.report()
+            say(fault.report())
+        say(f"{name}: {time.monotonic() - began:.0f} s")
+
+
 def emulation() -> str:
     """How the lab runs on this machine."""
     kind = accelerator.chosen(ensure(recipe_for(project_root()), lambda line: say(f"lab: {line}")))
@@ -112,22 +131,48 @@ def cpu_model() -> str:
     return platform.machine()
 
 
+def compare(native: bool, keep: Path | None) -> int:
+    """Compare the simulator with the kernel; the page is written whatever comes out."""
+    try:
+        way = "on this machine's own kernel" if native else f"in the lab, {emulation()}"
+        kernel = platform.release() if native else ensure(recipe_for(project_root()), say).release
+        say(f"comparing {way}; this takes about ten minutes of a machine that is otherwise idle")
+        date = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+        about = f"Measured {date} {way}: kernel {kernel} (host: {os.cpu_count()} × {cpu_model()})."
+        sys.stdout.write(agreement(native, about, say, keep) + "\n")
+    except Fault as fault:
+        say(fault.report())
+        return 1
+    return 0
+
+
 def main() -> int:
     words = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    words.add_argument("--only", action="append", choices=sorted(MEASUREMENTS), metavar="NAME")
+    choices = sorted([*MEASUREMENTS, *ON_THE_HOST, AGREEMENT])
+    words.add_argument("--only", action="append", choices=choices, metavar="NAME")
     words.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
     options = words.parse_args()
-    names = options.only or list(MEASUREMENTS)
+    names = options.only or [*MEASUREMENTS, *ON_THE_HOST]
+    in_guest = [name for name in names if name in MEASUREMENTS]
     os.chdir(project_root())
     native = sysfs.read().supported and os.geteuid() == 0
+    if AGREEMENT in names:
+        if len(names) > 1:
+            words.error(f"{AGREEMENT} is measured by itself")
+        return compare(native, options.json)
     say(f"measuring {', '.join(names)}; under emulation all of it takes 10 to 20 minutes")
     began = time.monotonic()
     try:
-        collected = here(names) if native else in_lab(names)
+        collected = Collected()
+        if in_guest:
+            collected = here(in_guest) if native else in_lab(in_guest)
+        on_the_host([name for name in names if name in ON_THE_HOST], collected)
         way = "on this machine's own kernel" if native else f"in the lab, {emulation()}"
     except Fault as fault:
         say(fault.report())
         return 1
+    if not in_guest:
+        collected.machine, way = machine(), "on this machine"
     about = {
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "way": way,

@@ -16,7 +16,7 @@ import time
 import traceback
 from collections.abc import Awaitable, Callable
 
-from benchmarks import daemon_cost, load_times, policy_steps, uneven_jobs
+from benchmarks import daemon_cost, load_times, policy_steps, recorder_overhead, uneven_jobs
 from bpf.clang import find_clang
 from process import Fault, run
 
@@ -42,6 +42,7 @@ MEASUREMENTS: dict[str, Callable[[], Awaitable[dict[str, object]]]] = {
     "uneven_jobs": uneven_jobs.measure,
     "policy_steps": policy_steps.measure,
     "signals_overhead": signals_overhead,
+    "recorder_overhead": recorder_overhead.measure,
 }
 
 

@@ -15,6 +15,9 @@ HELPER_RESIDENT_MB = 6.0
 SLOWER_PERCENT = {"hackbench": 2.0, "pipe": 5.0}
 # Of the gap between the kernel's default and the bound, closed by the order of a policy.
 CLOSED = 0.95
+# Events a second of one core, for a plain scheduler and for a policy with expressions.
+EVENTS_PER_S = {"fifo": 5e6, "policy": 2e6}
+VERDICT_S = 2.0
 TITLES = {"hackbench": "hackbench", "pipe": "`perf bench sched pipe`"}
 
 MET = "met"
@@ -52,6 +55,10 @@ def rows(results: Results) -> list[Row]:
         found += _cost(results["daemon_cost"])
     if "signals_overhead" in results:
         found += _overhead(results["signals_overhead"])
+    if "recorder_overhead" in results:
+        found += _recorder(results["recorder_overhead"])
+    if "simulator_speed" in results:
+        found += _simulator(results["simulator_speed"])
     if "load_times" in results:
         found += _times(results["load_times"])
     if "uneven_jobs" in results:
@@ -131,6 +138,50 @@ def _overhead(result: Mapping[str, Any]) -> list[Row]:
             )
         )
     return found
+
+
+def _recorder(result: Mapping[str, Any]) -> list[Row]:
+    found: list[Row] = []
+    for name in SLOWER_PERCENT:
+        arm = result[name]["on"]
+        low, high = (_percent(each) for each in arm["ratio_95"])
+        found.append(
+            Row(
+                f"{TITLES[name]}, while everything is recorded, against off",
+                "",
+                f"{_percent(arm['ratio']):+.1f} % ({low:+.1f} to {high:+.1f} %)",
+            )
+        )
+    lost = f"{result['lost']} of {result['records'] + result['lost']}"
+    size = f"{result['records_per_s']} a second, {result['bytes_per_record']} bytes each"
+    return [*found, Row("records that a recording lost meanwhile", "", f"{lost} ({size})")]
+
+
+def _simulator(result: Mapping[str, Any]) -> list[Row]:
+    found = [
+        Row(
+            f"simulator, events a second of one core, {name} (slowest of {len(rates)} workloads)",
+            f"≥ {EVENTS_PER_S[name] / 1e6:g} M",
+            f"{min(rates.values()) / 1e6:.1f} M to {max(rates.values()) / 1e6:.1f} M",
+            MET if min(rates.values()) >= EVENTS_PER_S[name] else MISSED,
+        )
+        for name, rates in result["events_per_s"].items()
+    ]
+    seconds = statistics.median(result["verdict_s"])
+    return [
+        *found,
+        Row(
+            "from source to the verdict of the stress set, with compilation",
+            f"≤ {VERDICT_S:g} s",
+            f"{seconds:.2f} s (to {max(result['verdict_s']):.2f} s)",
+            verdict(seconds, VERDICT_S, min(result["verdict_s"]), max(result["verdict_s"])),
+        ),
+        Row(
+            f"memory of a simulated task, of {result['tasks']}",
+            "",
+            f"{result['bytes_per_task'] / 1024:.1f} KiB",
+        ),
+    ]
 
 
 def _against_half(arms: Mapping[str, Any]) -> tuple[float, Sequence[float]]:

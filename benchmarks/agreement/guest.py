@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The part that runs on the sched_ext kernel, as root.
+
+    python -m benchmarks.agreement.guest FOLDER REPETITIONS [WORKLOAD…]
+
+FOLDER has what prepare.py put there. Prints one JSON object a line: `{"began": true}`, then
+`{"costs": …}`, and for each run `{"run": …}`.
+"""
+
+import asyncio
+import contextlib
+import json
+import struct
+import sys
+from collections.abc import AsyncIterator, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.agreement.plan import DEFAULT, Prepared, Run, read_prepared, turns
+from bpf.runner import Runner
+from process import Fault, FaultType, run, start_lines
+
+# Longer than all runs of one scheduler take.
+LEASE_S = 180.0
+CALIBRATION_S = 60.0
+AUTOGROUP = Path("/proc/sys/kernel/sched_autogroup_enabled")
+
+
+def say(line: dict[str, object]) -> None:
+    sys.stdout.write(json.dumps(line) + "\n")
+    sys.stdout.flush()
+
+
+@contextlib.contextmanager
+def without_autogroups() -> Iterator[None]:
+    """All tasks in one group, as in the simulator."""
+    before = AUTOGROUP.read_text("ascii") if AUTOGROUP.exists() else ""
+    if before:
+        AUTOGROUP.write_text("0", "ascii")
+    try:
+        yield
+    finally:
+        if before:
+            AUTOGROUP.write_text(before, "ascii")
+
+
+@contextlib.asynccontextmanager
+async def in_force(
+    folder: Path, scheduler: str, prepared: Prepared
+) -> AsyncIterator[Runner | None]:
+    """The scheduler for the length of the block; nothing for the kernel's own."""
+    if scheduler == DEFAULT:
+        yield None
+        return
+    object = folder / prepared.objects[scheduler].file
+    async with await Runner.start(object, lease_s=LEASE_S) as runner:
+        yield runner
+
+
+async def replay(folder: Path, text: str, runner: Runner | None) -> dict[str, Any]:
+    """Perform one scenario; `runner` where the scheduler is to be told of expected run times.
+
+    Raises:
+        Fault: CHILD_FAILED.
+    """
+    complaints: list[str] = []
+    child = await start_lines([folder / "replay"], on_error_line=complaints.append)
+    found: dict[str, Any] = {}
+    for line in (*text.splitlines(), "end"):
+        await child.send(line)
+    async for raw in child.lines():
+        line = json.loads(raw)
+        if "tasks" in line:
+            for task in line["tasks"] if runner else ():
+                if runner and task["expected_ns"]:
+                    key, value = (struct.pack("=I", task["pid"]), task["expected_ns"])
+                    await runner.put("expected_runtime", key, struct.pack("=Q", value))
+            await child.send("go")
+        else:
+            found = line
+    if await child.end() or not found:
+        why = complaints[-1] if complaints else ""
+        raise Fault(FaultType.CHILD_FAILED, "a scenario was not performed", why=why)
+    return found
+
+
+async def measure(folder: Path, repetitions: int, workloads: Sequence[str]) -> None:
+    """All runs, with the schedulers in another order each time."""
+    prepared = read_prepared(folder)
+    chosen = {name: texts for name, texts in prepared.texts.items() if name in workloads}
+    # Emulated code is slow the first time, and a machine that has just come up has things to do.
+    for texts in chosen.values():
+        await replay(folder, texts[0], None)
+    say({"costs": json.loads(run([folder / "calibrate"], timeout=CALIBRATION_S).text)})
+    for repetition, order in enumerate(turns([DEFAULT, *prepared.objects], repetitions)):
+        for scheduler in order:
+            async with in_force(folder, scheduler, prepared) as runner:
+                expects = scheduler != DEFAULT and prepared.objects[scheduler].expects
+                for workload, texts in chosen.items():
+                    found = await replay(folder, texts[repetition], runner if expects else None)
+                    one = Run(scheduler, workload, repetition, found["time_ns"], found["groups"])
+                    say({"run": one.__dict__})
+
+
+def main() -> None:
+    folder, repetitions, *workloads = sys.argv[1:]
+    place = Path(folder).resolve()
+    # The host waits for a first word to set up the emulator.
+    say({"began": True})
+    try:
+        with without_autogroups():
+            asyncio.run(measure(place, int(repetitions), workloads))
+    except Fault as fault:
+        sys.stderr.write(fault.report() + "\n")
+        raise SystemExit(1) from None
+
+
+if __name__ == "__main__":
+    main()

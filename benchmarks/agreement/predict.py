@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The same runs in the simulator."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from benchmarks.agreement.plan import DEFAULT
+from benchmarks.agreement.prepare import CPUS, Bench
+from benchmarks.agreement.workloads import WORKLOADS
+from simulator.calibration import Costs
+from simulator.run import Figures, simulate
+from simulator.scenario import Machine
+
+Predictions = dict[tuple[str, str, int], Figures]
+
+
+def predict(
+    bench: Bench, costs: Costs | None, repetitions: int, btf: Path, cache_folder: Path | None
+) -> Predictions:
+    """By scheduler, workload and repetition; with the measured costs, else the assumed ones."""
+    machine = costs.machine(CPUS) if costs else Machine(CPUS)
+    keys = [
+        (scheduler, workload, turn)
+        for scheduler in (DEFAULT, *bench.candidates)
+        for workload in WORKLOADS
+        for turn in range(repetitions)
+    ]
+
+    def one(key: tuple[str, str, int]) -> Figures:
+        scheduler, workload, turn = key
+        scenario = WORKLOADS[workload](machine).seeded(1 + turn)
+        candidate = bench.candidates.get(scheduler)
+        return simulate(candidate, scenario, btf=btf, cache_folder=cache_folder)
+
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        return dict(zip(keys, pool.map(one, keys), strict=True))

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Everything that both sides need, built on the host: programs, schedulers, scenarios."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.agreement.plan import Object, Prepared, write_prepared
+from benchmarks.agreement.schedulers import schedulers
+from benchmarks.agreement.workloads import WORKLOADS
+from bpf.build import build_object
+from bpf.clang import find_clang
+from process import run
+from simulator.build import build_native
+from simulator.calibration import PROGRAM
+from simulator.run import Candidate
+from simulator.scenario import Machine
+
+# The lab's guest has so many.
+CPUS = 2
+BUILD_S = 60.0
+REPLAY = Path(__file__).parent / "replay.c"
+
+
+@dataclass(frozen=True)
+class Bench:
+    """`candidates` for the simulator, by scheduler; without the default."""
+
+    folder: Path
+    candidates: dict[str, Candidate]
+
+
+def prepare(folder: Path, repetitions: int, btf: Path, cache_folder: Path | None) -> Bench:
+    """Fill `folder` for guest.py. The seed of a repetition is its number, from 1.
+
+    Raises:
+        Fault: what building a scheduler raises.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for source in (REPLAY, PROGRAM):
+        program = folder / source.stem
+        run([find_clang().path, "-O2", "-std=gnu11", source, "-o", program], timeout=BUILD_S)
+    objects: dict[str, Object] = {}
+    candidates: dict[str, Candidate] = {}
+    for each in schedulers(CPUS):
+        built = build_object(
+            each.source, folder, name=each.file, btf=btf, cache_folder=cache_folder
+        )
+        native = build_native(
+            each.source, folder / "native", name=each.file, btf=btf, cache_folder=cache_folder
+        )
+        objects[each.name] = Object(built.require().name, each.expects)
+        candidates[each.name] = Candidate(native.require(), built.require())
+    texts = {
+        name: [make(Machine(CPUS)).seeded(1 + turn).text() for turn in range(repetitions)]
+        for name, make in WORKLOADS.items()
+    }
+    write_prepared(folder, Prepared(objects, texts))
+    return Bench(folder, candidates)

@@ -1,0 +1,626 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Performs a scenario of the simulator on this machine, and says what came of it in the
+ * simulator's own words (simulator/engine/scenario.c, report.c): so that both can be compared.
+ *
+ *	replay < SCENARIO
+ *
+ * Standard output gets one line of JSON with the process id of each task, in the scenario's order;
+ * then everybody waits for a line on standard input (a scheduler may have to be told of them; of
+ * the scenario it is the first line after `end`); then comes one line with the figures.
+ *
+ * Each task is a process with memory shared by all. `run` is CPU time by the task's own clock, so
+ * that a slow or busy host slows nothing but the switches; `sleep` is by a timer without slack;
+ * `wait` and `wake` go by futex, or by a pipe where a wakeup of that task is synchronous. A
+ *wakeup's delay is from when it was due (the timer's time, the moment before the waker's system
+ *call) to the task's next instruction.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <linux/futex.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+typedef uint64_t u64;
+
+#define S	    1000000000ULL
+#define MAX_PLANS   64
+#define MAX_GROUPS  16
+#define MAX_STEPS   256
+#define MAX_TASKS   4096
+#define MAX_DELAYS  (1U << 17)
+#define STACK_BYTES 32768
+/* Nearer than this to its end a run is over: about what asking for the time costs. */
+#define NEAR_NS 4000
+/* How often a running task looks at its clock: bounds what it overruns where the host is busy. */
+#define LOOK_NS 150000
+/* As the first of the kernel's; above all that is measured. */
+#define OUR_PRIORITY 50
+
+enum kind { RUN, SLEEP, WAIT, WAKE, FORK, AFFINE, REPEAT };
+
+struct step {
+	enum kind kind;
+	u64 value, spread;
+	cpu_set_t cpus;
+};
+
+struct plan {
+	unsigned int group, uid, count, nr_steps, first; /* the number of its first task */
+	char comm[16];
+	int nice;
+	cpu_set_t cpus;
+	bool forked, piped;
+	u64 start_ns, expected_ns, selected;
+	struct step steps[MAX_STEPS];
+};
+
+struct group {
+	char name[64];
+	unsigned int tasks, finished, nr_delays;
+	u64 cycles, run_ns, first_start_ns, last_end_ns, completion_ns;
+	u64 *delays;
+};
+
+struct task {
+	struct plan *plan;
+	struct group *group;
+	unsigned int copy;
+	pid_t pid;
+	u64 random, created_at, woke_at, run_ns;
+	int balance; /* wakeups to come, or -1: it waits */
+	int pipe[2];
+	bool ended;
+};
+
+static struct plan plans[MAX_PLANS];
+static struct group groups[MAX_GROUPS];
+static struct task tasks[MAX_TASKS];
+static char *stacks;
+static unsigned int nr_plans, nr_groups, nr_tasks, nr_started;
+static u64 duration_ns, seed;
+static double turns_per_ns;
+static int begun;
+/* Those that end by themselves and have not yet. */
+static int finite;
+
+static void refuse(const char *why)
+{
+	fprintf(stderr, "replay: %s\n", why);
+	exit(2);
+}
+
+static u64 time_of(clockid_t clock)
+{
+	struct timespec now;
+
+	clock_gettime(clock, &now);
+	return now.tv_sec * S + now.tv_nsec;
+}
+
+static u64 now(void)
+{
+	return time_of(CLOCK_MONOTONIC);
+}
+
+/* ---- the scenario ---- */
+
+static u64 number(void)
+{
+	char *word = strtok(NULL, " \n"), *end;
+	u64 value;
+
+	if (!word)
+		refuse("a number is missing");
+	value = strtoull(word, &end, 10);
+	if (*end)
+		refuse("what should be a number is none");
+	return value;
+}
+
+static const char *word(void)
+{
+	const char *found = strtok(NULL, " \n");
+
+	if (!found)
+		refuse("a word is missing");
+	return found;
+}
+
+static void read_mask(cpu_set_t *cpus)
+{
+	u64 bits = strtoull(word(), NULL, 16);
+
+	CPU_ZERO(cpus);
+	for (int i = 0; i < 64; i++)
+		if (bits >> i & 1)
+			CPU_SET(i, cpus);
+}
+
+static void read_task(void)
+{
+	struct plan *plan = &plans[nr_plans++];
+	const char *start;
+
+	if (nr_plans == MAX_PLANS)
+		refuse("there are too many kinds of tasks");
+	plan->group = number();
+	strncpy(plan->comm, word(), sizeof(plan->comm) - 1);
+	plan->nice = atoi(word());
+	plan->uid = number();
+	read_mask(&plan->cpus);
+	start = word();
+	plan->forked = *start == '-';
+	plan->start_ns = plan->forked ? 0 : strtoull(start, NULL, 10);
+	plan->expected_ns = number();
+	plan->selected = number();
+	if (number())
+		refuse("kernel threads cannot be replayed");
+	if (number())
+		refuse("tasks in cgroups cannot be replayed");
+	plan->count = number();
+	if (plan->group >= nr_groups)
+		refuse("a task is of no group");
+}
+
+static void read_step(const char *what)
+{
+	static const char *const names[] = {"run",  "sleep",  "wait",	"wake",
+					    "fork", "affine", "repeat", NULL};
+	struct plan *plan = &plans[nr_plans - 1];
+	struct step *step;
+	int kind = 0;
+
+	while (names[kind] && strcmp(names[kind], what))
+		kind++;
+	if (!names[kind] || !nr_plans || plan->nr_steps == MAX_STEPS)
+		refuse("a step cannot be replayed");
+	step = &plan->steps[plan->nr_steps++];
+	step->kind = kind;
+	if (kind == AFFINE)
+		read_mask(&step->cpus);
+	else if (kind != WAIT)
+		step->value = number();
+	if (kind == RUN || kind == SLEEP || kind == WAKE)
+		step->spread = number();
+}
+
+static void read_scenario(void)
+{
+	char line[512], *what;
+
+	while (fgets(line, sizeof(line), stdin)) {
+		what = strtok(line, " \n");
+		if (!what || !strcmp(what, "end"))
+			break;
+		if (!strcmp(what, "machine")) {
+			/* Its CPUs, and how they share cores, caches and memory: as they are here.
+			 */
+			for (int i = 0; i < 4; i++)
+				number();
+			duration_ns = number();
+			seed = number();
+		} else if (!strcmp(what, "group")) {
+			if (nr_groups == MAX_GROUPS)
+				refuse("there are too many groups");
+			strncpy(groups[nr_groups++].name, word(), sizeof(groups[0].name) - 1);
+		} else if (!strcmp(what, "cgroup")) {
+			/* Only the root, or a task in another would be refused. */
+		} else if (!strcmp(what, "task")) {
+			read_task();
+		} else {
+			read_step(what);
+		}
+	}
+	for (unsigned int i = 0; i < nr_plans; i++)
+		for (unsigned int k = 0; k < plans[i].nr_steps; k++) {
+			struct step *step = &plans[i].steps[k];
+
+			if ((step->kind == WAKE || step->kind == FORK) && step->value >= nr_plans)
+				refuse("a step names a task that is not there");
+			if (step->kind == WAKE && step->spread)
+				plans[step->value].piped = true;
+		}
+}
+
+/* ---- what a task does ---- */
+
+static void futex(int *word, int operation, int value, const struct timespec *limit)
+{
+	syscall(SYS_futex, word, operation | FUTEX_PRIVATE_FLAG, value, limit, NULL, 0);
+}
+
+static void turn(u64 times)
+{
+	while (times--)
+		__asm__ volatile("" ::: "memory");
+}
+
+/* How fast this CPU turns, by the CPU time that it takes: the best of several. */
+static void calibrate(void)
+{
+	for (int i = 0; i < 20; i++) {
+		u64 from = time_of(CLOCK_THREAD_CPUTIME_ID), took;
+
+		turn(300000);
+		took = time_of(CLOCK_THREAD_CPUTIME_ID) - from;
+		if (took && 300000.0 / took > turns_per_ns)
+			turns_per_ns = 300000.0 / took;
+	}
+}
+
+static void spin(u64 ns)
+{
+	u64 until = time_of(CLOCK_THREAD_CPUTIME_ID) + ns, at, left;
+
+	while ((at = time_of(CLOCK_THREAD_CPUTIME_ID)) + NEAR_NS < until) {
+		left = (until - at) * 9 / 10;
+		turn((u64)((left < LOOK_NS ? left : LOOK_NS) * turns_per_ns));
+	}
+}
+
+/* The simulator's: splitmix64 (Steele, Lea and Flood 2014). */
+static u64 next_random(u64 *state)
+{
+	u64 z = *state += 0x9e3779b97f4a7c15ULL;
+
+	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ULL;
+	z = (z ^ z >> 27) * 0x94d049bb133111ebULL;
+	return z ^ z >> 31;
+}
+
+static u64 draw(struct task *t, const struct step *step)
+{
+	if (!step->spread)
+		return step->value;
+	return step->value - step->spread + next_random(&t->random) % (2 * step->spread + 1);
+}
+
+static void note_delay(struct task *t, u64 due)
+{
+	u64 at = now();
+	unsigned int place = __atomic_fetch_add(&t->group->nr_delays, 1, __ATOMIC_RELAXED);
+
+	if (place < MAX_DELAYS)
+		t->group->delays[place] = at > due ? at - due : 0;
+}
+
+static void sleep_for(struct task *t, u64 ns)
+{
+	u64 due = now() + ns;
+	struct timespec until = {.tv_sec = due / S, .tv_nsec = due % S};
+
+	clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
+	note_delay(t, due);
+}
+
+static void wait_for_wakeup(struct task *t)
+{
+	char byte;
+
+	if (__atomic_fetch_sub(&t->balance, 1, __ATOMIC_ACQ_REL) > 0)
+		return;
+	if (t->plan->piped)
+		while (read(t->pipe[0], &byte, 1) != 1)
+			;
+	else
+		while (__atomic_load_n(&t->balance, __ATOMIC_ACQUIRE) < 0)
+			futex(&t->balance, FUTEX_WAIT, -1, NULL);
+	note_delay(t, t->woke_at);
+}
+
+static void wake(struct task *t)
+{
+	if (__atomic_load_n(&t->balance, __ATOMIC_ACQUIRE) < 0)
+		t->woke_at = now();
+	if (__atomic_fetch_add(&t->balance, 1, __ATOMIC_ACQ_REL) >= 0)
+		return;
+	if (!t->plan->piped)
+		futex(&t->balance, FUTEX_WAKE, 1, NULL);
+	else if (write(t->pipe[1], "", 1) != 1)
+		refuse("a pipe cannot be written to");
+}
+
+static struct task *new_task(struct plan *plan)
+{
+	unsigned int place = __atomic_fetch_add(&nr_tasks, 1, __ATOMIC_RELAXED);
+	struct task *t = &tasks[place];
+
+	if (place >= MAX_TASKS)
+		refuse("there are too many tasks");
+	t->plan = plan;
+	t->group = &groups[plan->group];
+	/* As simulator/engine/task.c: what it does is the same there and under every scheduler. */
+	t->random = seed * 0x9e3779b97f4a7c15ULL ^ (place + 1ULL) * 0xd1b54a32d192ed03ULL;
+	return t;
+}
+
+static bool endless(const struct plan *plan)
+{
+	const struct step *last = &plan->steps[plan->nr_steps - 1];
+
+	return last->kind == REPEAT && !last->value;
+}
+
+static int live(void *argument);
+
+static void start(struct task *t)
+{
+	char *top = stacks + (t - tasks + 1ULL) * STACK_BYTES;
+
+	__atomic_fetch_add(&t->group->tasks, 1, __ATOMIC_RELAXED);
+	if (!endless(t->plan))
+		__atomic_fetch_add(&finite, 1, __ATOMIC_RELAXED);
+	t->pid = clone(live, top - 64, CLONE_VM | CLONE_FS | CLONE_FILES | SIGCHLD, t);
+	if (t->pid < 0)
+		refuse("a task cannot be started");
+}
+
+static void fork_one(struct plan *plan)
+{
+	struct task *t = new_task(plan);
+
+	t->created_at = now();
+	start(t);
+}
+
+static void settle(struct task *t)
+{
+	struct plan *plan = t->plan;
+
+	prctl(PR_SET_NAME, plan->comm);
+	prctl(PR_SET_TIMERSLACK, 1);
+	signal(SIGCHLD, SIG_IGN);
+	if (setpriority(PRIO_PROCESS, 0, plan->nice) ||
+	    sched_setaffinity(0, sizeof(plan->cpus), &plan->cpus) ||
+	    (plan->uid && syscall(SYS_setresuid, plan->uid, plan->uid, plan->uid)))
+		refuse("a task cannot be set up");
+}
+
+static void perform(struct task *t)
+{
+	struct plan *plan = t->plan;
+	struct step *step = plan->steps;
+	u64 repeated = 0;
+
+	for (; step < plan->steps + plan->nr_steps; step++) {
+		switch (step->kind) {
+		case RUN:
+			spin(draw(t, step));
+			break;
+		case SLEEP:
+			sleep_for(t, draw(t, step));
+			break;
+		case WAIT:
+			wait_for_wakeup(t);
+			break;
+		case WAKE: {
+			struct plan *their = &plans[step->value];
+
+			wake(&tasks[their->first + t->copy % their->count]);
+			break;
+		}
+		case FORK:
+			fork_one(&plans[step->value]);
+			break;
+		case AFFINE:
+			sched_setaffinity(0, sizeof(step->cpus), &step->cpus);
+			break;
+		case REPEAT:
+			__atomic_fetch_add(&t->group->cycles, 1, __ATOMIC_RELAXED);
+			if (!step->value || ++repeated < step->value)
+				step = plan->steps - 1;
+			break;
+		}
+	}
+	if (plan->steps[plan->nr_steps - 1].kind != REPEAT)
+		__atomic_fetch_add(&t->group->cycles, 1, __ATOMIC_RELAXED);
+}
+
+static void end(struct task *t)
+{
+	struct group *g = t->group;
+	u64 at = now(), last = __atomic_load_n(&g->last_end_ns, __ATOMIC_RELAXED);
+
+	t->run_ns = time_of(CLOCK_THREAD_CPUTIME_ID);
+	t->ended = true;
+	while (last < at && !__atomic_compare_exchange_n(&g->last_end_ns, &last, at, true,
+							 __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+		;
+	__atomic_fetch_add(&g->completion_ns, at - t->created_at, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&g->finished, 1, __ATOMIC_RELAXED);
+	if (!endless(t->plan) && __atomic_sub_fetch(&finite, 1, __ATOMIC_ACQ_REL) == 0)
+		futex(&finite, FUTEX_WAKE, 1, NULL);
+}
+
+static int live(void *argument)
+{
+	struct task *t = argument;
+
+	if (t->created_at) {
+		note_delay(t, t->created_at);
+		settle(t);
+	} else {
+		settle(t);
+		__atomic_fetch_add(&nr_started, 1, __ATOMIC_RELAXED);
+		while (!__atomic_load_n(&begun, __ATOMIC_ACQUIRE))
+			futex(&begun, FUTEX_WAIT, 0, NULL);
+		note_delay(t, t->created_at);
+		if (t->plan->start_ns)
+			sleep_for(t, t->plan->start_ns);
+	}
+	perform(t);
+	end(t);
+	syscall(SYS_exit_group, 0);
+	return 0;
+}
+
+/* ---- all of them ---- */
+
+static void make_room(void)
+{
+	stacks = mmap(NULL, (u64)MAX_TASKS * STACK_BYTES, PROT_READ | PROT_WRITE,
+		      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (stacks == MAP_FAILED)
+		refuse("there is no memory");
+	/* Page faults would count as delays. */
+	for (unsigned int i = 1; i <= 1024; i++)
+		memset(stacks + i * STACK_BYTES - 8192, 0, 8192);
+	for (unsigned int i = 0; i < nr_groups; i++) {
+		groups[i].delays = malloc(MAX_DELAYS * sizeof(u64));
+		if (!groups[i].delays)
+			refuse("there is no memory");
+		memset(groups[i].delays, 0, 8192 * sizeof(u64));
+	}
+}
+
+static void start_all(void)
+{
+	struct sched_param above = {.sched_priority = OUR_PRIORITY};
+
+	/* What starts and ends the others is none of them. */
+	if (sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &above))
+		refuse("real-time priority is not given: this has to run as root");
+	for (unsigned int i = 0; i < nr_plans; i++) {
+		struct plan *plan = &plans[i];
+
+		plan->first = nr_tasks;
+		for (unsigned int k = 0; k < plan->count && !plan->forked; k++) {
+			struct task *t = new_task(plan);
+
+			t->copy = k;
+			if (plan->piped && pipe(t->pipe))
+				refuse("there are no pipes left");
+			start(t);
+		}
+	}
+	while (__atomic_load_n(&nr_started, __ATOMIC_RELAXED) < nr_tasks)
+		usleep(1000);
+	/* The last one is still on its way to the barrier. */
+	usleep(20000);
+}
+
+static void tell_tasks(void)
+{
+	char line[64];
+
+	printf("{\"tasks\":[");
+	for (unsigned int i = 0; i < nr_tasks; i++)
+		printf("%s{\"pid\":%d,\"expected_ns\":%llu,\"selected\":%llu}", i ? "," : "",
+		       tasks[i].pid, (unsigned long long)tasks[i].plan->expected_ns,
+		       (unsigned long long)tasks[i].plan->selected);
+	printf("]}\n");
+	fflush(stdout);
+	if (!fgets(line, sizeof(line), stdin))
+		refuse("nobody said go");
+}
+
+static u64 watch_them(void)
+{
+	u64 from = now(), at;
+	unsigned int given = nr_tasks;
+	int left;
+
+	for (unsigned int i = 0; i < given; i++)
+		tasks[i].created_at = from;
+	for (unsigned int i = 0; i < nr_groups; i++)
+		groups[i].first_start_ns = from;
+	__atomic_store_n(&begun, 1, __ATOMIC_RELEASE);
+	futex(&begun, FUTEX_WAKE, INT32_MAX, NULL);
+	for (;;) {
+		struct timespec limit;
+
+		at = now();
+		left = __atomic_load_n(&finite, __ATOMIC_ACQUIRE);
+		if (!left || at - from >= duration_ns)
+			break;
+		limit.tv_sec = (from + duration_ns - at) / S;
+		limit.tv_nsec = (from + duration_ns - at) % S;
+		futex(&finite, FUTEX_WAIT, left, &limit);
+	}
+	for (unsigned int i = 0; i < nr_tasks && i < MAX_TASKS; i++) {
+		struct task *t = &tasks[i];
+		clockid_t clock;
+
+		if (!t->ended && t->pid > 0 && !clock_getcpuclockid(t->pid, &clock))
+			t->run_ns = time_of(clock);
+		t->group->run_ns += t->run_ns;
+	}
+	for (unsigned int i = 0; i < nr_tasks && i < MAX_TASKS; i++)
+		if (!tasks[i].ended && tasks[i].pid > 0)
+			kill(tasks[i].pid, SIGKILL);
+	while (wait(NULL) > 0 || errno == EINTR)
+		;
+	return at - from;
+}
+
+/* ---- what came of it ---- */
+
+static int by_size(const void *a, const void *b)
+{
+	u64 x = *(const u64 *)a, y = *(const u64 *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* The simulator's: the smallest value that at least `percent` of all do not exceed. */
+static unsigned long long percentile(const struct group *g, u64 percent)
+{
+	u64 rank = (g->nr_delays * percent + 99) / 100;
+
+	return g->nr_delays ? g->delays[rank ? rank - 1 : 0] : 0;
+}
+
+static void tell_group(struct group *g)
+{
+	if (g->nr_delays > MAX_DELAYS)
+		g->nr_delays = MAX_DELAYS;
+	qsort(g->delays, g->nr_delays, sizeof(*g->delays), by_size);
+	printf("{\"name\":\"%s\",\"tasks\":%u,\"finished\":%u,\"cycles\":%llu,\"run_ns\":%llu",
+	       g->name, g->tasks, g->finished, (unsigned long long)g->cycles,
+	       (unsigned long long)g->run_ns);
+	printf(",\"wakeups\":%u,\"delay_p50_ns\":%llu,\"delay_p99_ns\":%llu,\"delay_max_ns\":%llu",
+	       g->nr_delays, percentile(g, 50), percentile(g, 99), percentile(g, 100));
+	if (g->tasks && g->finished == g->tasks)
+		printf(",\"makespan_ns\":%llu,\"mean_completion_ns\":%llu}",
+		       (unsigned long long)(g->last_end_ns - g->first_start_ns),
+		       (unsigned long long)(g->completion_ns / g->tasks));
+	else
+		printf(",\"makespan_ns\":null,\"mean_completion_ns\":null}");
+}
+
+int main(void)
+{
+	u64 took;
+
+	read_scenario();
+	if (!nr_plans || !duration_ns)
+		refuse("there is nothing to do");
+	/* What is locked is there: no page faults later. */
+	mlockall(MCL_CURRENT);
+	make_room();
+	calibrate();
+	start_all();
+	tell_tasks();
+	took = watch_them();
+	printf("{\"time_ns\":%llu,\"groups\":[", (unsigned long long)took);
+	for (unsigned int i = 0; i < nr_groups; i++) {
+		if (i)
+			putchar(',');
+		tell_group(&groups[i]);
+	}
+	printf("]}\n");
+	return 0;
+}

@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""docs/agreement.md (the measured part of it) and docs/agreement.svg."""
+
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.agreement.plan import DEFAULT, Run
+from benchmarks.agreement.predict import Predictions
+from benchmarks.agreement.statistics import (
+    GAIN_GOAL,
+    TAU_GOAL,
+    Errors,
+    Pairs,
+    Values,
+    compare,
+    gain_errors,
+    summary,
+)
+from benchmarks.agreement.workloads import FRONT
+from process import Fault, FaultType
+
+BEGIN = "<!-- measured: written by `python -m benchmarks --only agreement` -->"
+END = "<!-- end of what was measured -->"
+# The figures that are compared: name in the engine's report → what people call it.
+METRICS = {"delay_p99_ns": "p99 wakeup delay", "makespan_ns": "makespan"}
+MS = 1e6
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One metric of one workload on both sides, ns."""
+
+    metric: str
+    workload: str
+    real: Values
+    predicted: Values
+
+    @property
+    def pairs(self) -> Pairs:
+        return compare(self.real, self.predicted)
+
+    @property
+    def errors(self) -> Sequence[float]:
+        return list(gain_errors(self.real, self.predicted, DEFAULT).values())
+
+
+def comparisons(runs: Sequence[Run], predictions: Predictions) -> list[Comparison]:
+    """Every metric of every workload; a run that did not end counts with all of its time."""
+    found = []
+    workloads = list(dict.fromkeys(run.workload for run in runs))
+    for metric in METRICS:
+        for workload in workloads:
+            real: dict[str, list[float]] = {}
+            predicted: dict[str, list[float]] = {}
+            for run in runs:
+                if run.workload != workload:
+                    continue
+                figures = predictions[run.scheduler, workload, run.repetition]
+                ours, theirs = run.group(FRONT)[metric], getattr(figures.group(FRONT), metric)
+                real.setdefault(run.scheduler, []).append(run.time_ns if ours is None else ours)
+                predicted.setdefault(run.scheduler, []).append(
+                    figures.time_ns if theirs is None else theirs
+                )
+            found.append(Comparison(metric, workload, real, predicted))
+    return found
+
+
+def _tau(pairs: Pairs) -> str:
+    return "–" if pairs.tau is None else f"{pairs.tau:.2f}"
+
+
+def _errors(errors: Errors) -> str:
+    return f"{errors.median:.0f} ({errors.within} of {errors.count}; {errors.worst:.0f})"
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def verdicts(found: Sequence[Comparison]) -> list[str]:
+    """A line for each goal, whether met or not."""
+    lines = []
+    for metric, title in METRICS.items():
+        mine = [each for each in found if each.metric == metric]
+        pairs = sum((each.pairs for each in mine), Pairs())
+        errors = summary(error for each in mine for error in each.errors)
+        met = pairs.tau is not None and pairs.tau >= TAU_GOAL
+        lines.append(
+            f"- {title}: Kendall's tau {_tau(pairs)} over {len(mine)} workloads (goal: at least "
+            f"{TAU_GOAL:g}: {'met' if met else '**missed**'}); {errors.within} of {errors.count} "
+            f"gains predicted within {GAIN_GOAL:g} points (goal: all: "
+            f"{'met' if errors.within == errors.count else '**missed**'}), half of them within "
+            f"{errors.median:.0f}, the worst {errors.worst:.0f} off."
+        )
+    return lines
+
+
+def agreement_table(found: Sequence[Comparison]) -> str:
+    """A row for each workload: rank correlation, and error of the predicted gain."""
+    head = ["workload"]
+    for title in METRICS.values():
+        head += [f"{title}: tau", "error of the gain"]
+    rows = []
+    for workload in dict.fromkeys(each.workload for each in found):
+        row = [f"`{workload}`"]
+        for each in (each for each in found if each.workload == workload):
+            row += [_tau(each.pairs), _errors(summary(each.errors))]
+        rows.append(row)
+    return _table(head, rows)
+
+
+def values_table(found: Sequence[Comparison], metric: str) -> str:
+    """A row for each scheduler, a column for each workload: real / predicted, ms."""
+    mine = [each for each in found if each.metric == metric]
+    head = [METRICS[metric], *(f"`{each.workload}`" for each in mine)]
+    rows = [
+        [name, *(f"{_ms(each.real[name])} / {_ms(each.predicted[name])}" for each in mine)]
+        for name in mine[0].real
+    ]
+    return _table(head, rows)
+
+
+def _ms(values: Sequence[float]) -> str:
+    middle = statistics.median(values) / MS
+    return f"{middle:.0f}" if middle >= 100 else f"{middle:.3g}"
+
+
+def publish(folder: Path, found: Sequence[Comparison], about: str) -> str:
+    """Write both files, and return the verdicts.
+
+    Raises:
+        Fault: STATE where the page has lost its marks, MISSING_TOOL without matplotlib.
+    """
+    page = folder / "agreement.md"
+    text = page.read_text("utf-8")
+    if BEGIN not in text or END not in text:
+        raise Fault(
+            FaultType.STATE,
+            "the measured part of the page cannot be found",
+            where=str(page),
+            hint=f"it stands between {BEGIN} and {END}",
+        )
+    said = "\n".join(verdicts(found))
+    measured = [
+        about,
+        said,
+        agreement_table(found),
+        "Errors of the gain are in points: the median, in brackets how many are within "
+        f"{GAIN_GOAL:g} and the worst.",
+        "![Each scheduler and workload, real and predicted](agreement.svg)",
+        "All medians, real / predicted, in ms:",
+        *(values_table(found, metric) for metric in METRICS),
+    ]
+    before, _, rest = text.partition(BEGIN)
+    after = rest.partition(END)[2]
+    page.write_text("\n\n".join((before + BEGIN, *measured, END + after)), "utf-8")
+    _plotter()(folder / "agreement.svg", found)
+    return said
+
+
+def _plotter() -> Callable[[Path, Sequence[Comparison]], None]:
+    try:
+        import matplotlib
+    except ImportError:
+        raise Fault(
+            FaultType.MISSING_TOOL,
+            "matplotlib is needed for the plot",
+            hint="pip install 'schedpilot[report]'",
+        ) from None
+    matplotlib.use("svg")
+    # The same figures give the same file.
+    matplotlib.rcParams.update({"svg.hashsalt": "schedpilot", "svg.fonttype": "none"})
+    return _plot
+
+
+def _plot(path: Path, found: Sequence[Comparison]) -> None:
+    """Real against predicted, a panel for each metric."""
+    from matplotlib import pyplot  # late: only who has [report] comes here
+
+    figure, panels = pyplot.subplots(1, len(METRICS), figsize=(11, 5), constrained_layout=True)
+    colours: Mapping[str, str] = {
+        workload: f"C{number}"
+        for number, workload in enumerate(dict.fromkeys(each.workload for each in found))
+    }
+    for panel, (metric, title) in zip(panels, METRICS.items(), strict=True):
+        ends: list[float] = []
+        for each in (each for each in found if each.metric == metric):
+            across = [statistics.median(values) / MS for values in each.real.values()]
+            up = [statistics.median(each.predicted[name]) / MS for name in each.real]
+            ends += [*across, *up]
+            panel.scatter(across, up, s=18, color=colours[each.workload], label=each.workload)
+        line = [min(ends), max(ends)]
+        panel.plot(line, line, color="0.6", linewidth=0.8, zorder=0)
+        panel.set(xscale="log", yscale="log", title=f"{title}, ms")
+        panel.set(xlabel="on the real kernel", ylabel="predicted")
+    panels[-1].legend(fontsize="small")
+    figure.savefig(path, format="svg", metadata={"Date": None})
+    pyplot.close(figure)

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""How well two lists of measurements of the same schedulers agree. Pure.
+
+All of this was fixed before any correlation or error was computed:
+
+- A scheduler's value is the median over the repetitions, which have the same seeds on both sides.
+- Two schedulers tie, on either side, where their ranges over the repetitions overlap, or their
+  medians are nearer than 5 % of the larger: nobody would choose by that.
+- Rank correlation is Kendall's tau-b (Kendall 1945): the pairs in the same order less those in the
+  other, over the geometric mean of the pairs that do not tie on one side and on the other.
+- A gain is the difference to the default in percent of the larger of both, so it lies between -100
+  and 100, and twice as good is as far from 0 as half as good. Its error is in points.
+"""
+
+import math
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+TIE_PERCENT = 5.0
+# What was set as the goal: rank correlation at least, and error of a gain at most, points.
+TAU_GOAL = 0.8
+GAIN_GOAL = 15.0
+
+# By scheduler, one value for each repetition; less is better.
+Values = Mapping[str, Sequence[float]]
+
+
+def order(a: Sequence[float], b: Sequence[float]) -> int:
+    """-1 where `a` is less, 1 where it is more, 0 where they tie."""
+    middle_a, middle_b = statistics.median(a), statistics.median(b)
+    near = abs(middle_a - middle_b) <= max(middle_a, middle_b) * TIE_PERCENT / 100
+    if near or (min(a) <= max(b) and min(b) <= max(a)):
+        return 0
+    return -1 if middle_a < middle_b else 1
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Pairs of schedulers: in the same order on both sides, in the opposite one, tied on one side
+    only, and tied on both."""
+
+    same: int = 0
+    opposite: int = 0
+    tied_real: int = 0
+    tied_predicted: int = 0
+    tied_both: int = 0
+
+    def __add__(self, other: "Pairs") -> "Pairs":
+        return Pairs(
+            self.same + other.same,
+            self.opposite + other.opposite,
+            self.tied_real + other.tied_real,
+            self.tied_predicted + other.tied_predicted,
+            self.tied_both + other.tied_both,
+        )
+
+    @property
+    def tau(self) -> float | None:
+        """Kendall's tau-b; None where one side tells no two of them apart."""
+        ordered = self.same + self.opposite
+        all_real = ordered + self.tied_predicted
+        all_predicted = ordered + self.tied_real
+        if not all_real or not all_predicted:
+            return None
+        return (self.same - self.opposite) / math.sqrt(all_real * all_predicted)
+
+
+def compare(real: Values, predicted: Values) -> Pairs:
+    """All pairs of the schedulers of both sides."""
+    found = Pairs()
+    for a, b in combinations(sorted(real.keys() & predicted.keys()), 2):
+        ours, theirs = order(real[a], real[b]), order(predicted[a], predicted[b])
+        if not ours or not theirs:
+            found += Pairs(
+                tied_real=int(not ours and theirs != 0),
+                tied_predicted=int(ours != 0 and not theirs),
+                tied_both=int(not ours and not theirs),
+            )
+        else:
+            found += Pairs(same=int(ours == theirs), opposite=int(ours != theirs))
+    return found
+
+
+def gain(default: Sequence[float], candidate: Sequence[float]) -> float:
+    """Percent of the larger of both medians; positive where the candidate is better."""
+    before, after = statistics.median(default), statistics.median(candidate)
+    larger = max(before, after)
+    return 100 * (before - after) / larger if larger else 0.0
+
+
+def gain_errors(real: Values, predicted: Values, default: str) -> dict[str, float]:
+    """For each scheduler but the default: how far the predicted gain is off, points."""
+    return {
+        name: abs(gain(real[default], real[name]) - gain(predicted[default], predicted[name]))
+        for name in sorted(real.keys() & predicted.keys())
+        if name != default
+    }
+
+
+@dataclass(frozen=True)
+class Errors:
+    """Of so many predicted gains, points."""
+
+    count: int
+    within: int
+    median: float
+    worst: float
+
+
+def summary(errors: Iterable[float]) -> Errors:
+    """Raises StatisticsError where there are none."""
+    found = list(errors)
+    within = sum(each <= GAIN_GOAL for each in found)
+    return Errors(len(found), within, statistics.median(found), max(found))

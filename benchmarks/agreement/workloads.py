@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What is run on both sides: shapes of the stress set, made to end, for two CPUs.
+
+Times are of milliseconds and not less, since under emulation a switch alone takes a tenth of one.
+In each, what is looked at is the group `front`; whatever else there is only is in its way.
+"""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from simulator.scenario import (
+    MS,
+    US,
+    Fork,
+    Machine,
+    Repeat,
+    Run,
+    S,
+    Scenario,
+    Sleep,
+    Step,
+    Task,
+    Wait,
+    Wake,
+)
+
+FRONT = "front"
+BACK = "back"
+# Ends what a bad scheduler starves.
+LIMIT_NS = 6 * S
+HOG = (Run(10 * MS), Repeat())
+
+
+def service(machine: Machine) -> Scenario:
+    """Two that answer short requests beside four that never sleep."""
+    request = (Sleep(5 * MS, 2 * MS), Run(800 * US, 500 * US), Repeat(120))
+    return Scenario(
+        "service",
+        (
+            Task(BACK, HOG, comm="hog", count=4),
+            Task(FRONT, request, comm="front", count=2),
+        ),
+        machine,
+        duration_ns=LIMIT_NS,
+    )
+
+
+def mixed_nice(machine: Machine) -> Scenario:
+    """Two of nice 0 that sleep now and then, among hogs of nice 0, 5 and 10."""
+    work = (Run(6 * MS, 3 * MS), Sleep(2 * MS, MS), Repeat(50))
+    hogs = tuple(
+        Task(BACK, HOG, comm=f"hog{nice}", nice=nice, count=count)
+        for nice, count in ((0, 1), (5, 2), (10, 2))
+    )
+    return Scenario(
+        "mixed_nice",
+        (*hogs, Task(FRONT, work, comm="front", count=2)),
+        machine,
+        duration_ns=LIMIT_NS,
+    )
+
+
+def ping_pong(machine: Machine) -> Scenario:
+    """Two pairs that wake each other in turn, beside two hogs."""
+    ping = (Run(600 * US, 200 * US), Wake("front-pong", sync=True), Wait(), Repeat(150))
+    pong = (Wait(), Run(600 * US, 200 * US), Wake("front-ping", sync=True), Repeat(150))
+    return Scenario(
+        "ping_pong",
+        (
+            Task(FRONT, ping, comm="front-ping", count=2),
+            Task(FRONT, pong, comm="front-pong", count=2),
+            Task(BACK, HOG, comm="hog", count=2),
+        ),
+        machine,
+        duration_ns=LIMIT_NS,
+    )
+
+
+def fork_storm(machine: Machine) -> Scenario:
+    """Two shells that start short commands, three at a time, beside two hogs.
+
+    A forked task has its parent's name until it sets its own, so both have to fit a policy's rule.
+    """
+    burst: tuple[Step, ...] = (
+        *(Fork("front-command") for _ in range(3)),
+        Run(MS),
+        Sleep(20 * MS, 5 * MS),
+        Repeat(35),
+    )
+    return Scenario(
+        "fork_storm",
+        (
+            Task("shells", burst, comm="front-sh", count=2),
+            Task(FRONT, (Run(3 * MS, 2 * MS),), comm="front-command", start_ns=None),
+            Task(BACK, HOG, comm="hog", count=2),
+        ),
+        machine,
+        duration_ns=LIMIT_NS,
+    )
+
+
+def uneven_batch(machine: Machine) -> Scenario:
+    """One long job and 20 short ones, the long one last; what is expected is known.
+
+    Beside them two that wake now and then, as there are on every machine: they make jobs with equal
+    claims take turns.
+    """
+    return Scenario(
+        "uneven_batch",
+        (
+            Task(FRONT, (Run(50 * MS),), comm="front-short", count=20, expected_ns=50 * MS),
+            Task(FRONT, (Run(900 * MS),), comm="front-long", expected_ns=900 * MS),
+            Task(BACK, (Sleep(20 * MS, 10 * MS), Run(200 * US), Repeat()), comm="other", count=2),
+        ),
+        machine,
+        duration_ns=LIMIT_NS,
+    )
+
+
+def pinned(machine: Machine) -> Scenario:
+    """Some that are pinned to one CPU each and sleep, among hogs pinned to the first or free."""
+    steps = (Sleep(4 * MS, 2 * MS), Run(1500 * US, 500 * US), Repeat(120))
+    own = tuple(Task(FRONT, steps, comm=f"front{cpu}", cpus=(cpu,)) for cpu in range(machine.cpus))
+    return Scenario(
+        "pinned",
+        (
+            *own,
+            Task(BACK, HOG, comm="same", cpus=(0,), count=2),
+            Task(BACK, HOG, comm="free", count=2),
+        ),
+        machine,
+        duration_ns=LIMIT_NS,
+    )
+
+
+def rpc(machine: Machine) -> Scenario:
+    """Bursts of four requests, each through a server and its worker, beside two hogs."""
+    clients = (Wake("front-server"), Run(300 * US), Sleep(15 * MS, 5 * MS), Repeat(80))
+    server = (Wait(), Run(MS, 500 * US), Wake("front-worker"), Repeat(80))
+    worker = (Wait(), Run(2 * MS, MS), Repeat(80))
+    return Scenario(
+        "rpc",
+        (
+            Task("clients", clients, comm="client", count=4),
+            Task(FRONT, server, comm="front-server", count=4),
+            Task(FRONT, worker, comm="front-worker", count=4),
+            Task(BACK, HOG, comm="hog", count=2),
+        ),
+        machine,
+        duration_ns=LIMIT_NS,
+    )
+
+
+def overload(machine: Machine) -> Scenario:
+    """Thirty for each CPU, half of them what is looked at, which run and sleep alike."""
+    steps = (Run(3 * MS, 2 * MS), Sleep(2 * MS, MS), Repeat(12))
+    return Scenario(
+        "overload",
+        (
+            Task(BACK, (*steps[:2], Repeat()), comm="crowd", count=15 * machine.cpus),
+            Task(FRONT, steps, comm="front", count=15 * machine.cpus),
+        ),
+        machine,
+        duration_ns=LIMIT_NS,
+    )
+
+
+WORKLOADS: Mapping[str, Callable[[Machine], Scenario]] = MappingProxyType(
+    {
+        make.__name__: make
+        for make in (
+            service,
+            mixed_nice,
+            ping_pong,
+            fork_storm,
+            uneven_batch,
+            pinned,
+            rpc,
+            overload,
+        )
+    }
+)

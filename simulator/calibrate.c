@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Measures what wakeups and switches cost on this machine, for simulator/calibration.py.
+ *
+ * Standard output gets one line of JSON: medians, in ns. Needs two CPUs for what goes from one to
+ * the other; with one that is left out. As root it keeps others away by real-time priority; without
+ * it is as exact as the machine is idle.
+ *
+ *	tick	the scheduler's tick, which is what the coarse clocks count
+ *	call	a byte written into a pipe and read back by the same process: both calls, no switch
+ *	switch	the same by two processes on one CPU, one way, less `call`: giving up the CPU, the
+ *		scheduler's decision, and the change of context
+ *	timer	from when a timer is due to the next instruction of the one who sleeps, its CPU idle
+ *	cross	from before a byte is written on one CPU until it has been read on another, idle one
+ */
+#define _GNU_SOURCE
+#include <sched.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+typedef uint64_t u64;
+
+#define S	 1000000000ULL
+#define TIMES	 301
+#define TURNS	 50
+#define SLEEP_NS 2000000ULL
+
+static u64 samples[TIMES];
+/* What both processes see. */
+static volatile u64 *stamp;
+
+static u64 now(void)
+{
+	struct timespec at;
+
+	clock_gettime(CLOCK_MONOTONIC, &at);
+	return at.tv_sec * S + at.tv_nsec;
+}
+
+static void fail(const char *why)
+{
+	fprintf(stderr, "calibrate: %s\n", why);
+	exit(1);
+}
+
+static void on_cpu(int cpu)
+{
+	cpu_set_t only;
+
+	CPU_ZERO(&only);
+	CPU_SET(cpu, &only);
+	if (sched_setaffinity(0, sizeof(only), &only))
+		fail("a CPU is not to be had");
+}
+
+static int by_size(const void *a, const void *b)
+{
+	u64 x = *(const u64 *)a, y = *(const u64 *)b;
+
+	return (x > y) - (x < y);
+}
+
+static u64 median(void)
+{
+	qsort(samples, TIMES, sizeof(*samples), by_size);
+	return samples[TIMES / 2];
+}
+
+static void send(int fd)
+{
+	if (write(fd, "", 1) != 1)
+		fail("a pipe cannot be written to");
+}
+
+static void receive(int fd)
+{
+	char byte;
+
+	if (read(fd, &byte, 1) != 1)
+		_exit(0);
+}
+
+static void pipes(int *there, int *back)
+{
+	if (pipe(there) || pipe(back))
+		fail("there are no pipes left");
+}
+
+static u64 call(void)
+{
+	int own[2];
+
+	if (pipe(own))
+		fail("there are no pipes left");
+	for (int i = 0; i < TIMES; i++) {
+		u64 from = now();
+
+		for (int k = 0; k < TURNS; k++) {
+			send(own[1]);
+			receive(own[0]);
+		}
+		samples[i] = (now() - from) / TURNS;
+	}
+	return median();
+}
+
+/* A process that answers each byte with one, on this CPU; it notes when it had it. */
+static pid_t answerer(int cpu, const int *there, const int *back)
+{
+	pid_t pid = fork();
+
+	if (pid < 0)
+		fail("a process cannot be started");
+	if (pid)
+		return pid;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	on_cpu(cpu);
+	close(there[1]);
+	for (;;) {
+		receive(there[0]);
+		stamp[0] = now();
+		send(back[1]);
+	}
+}
+
+static u64 one_way(int cpu)
+{
+	int there[2], back[2];
+	pid_t pid;
+
+	pipes(there, back);
+	pid = answerer(cpu, there, back);
+	for (int i = 0; i < TIMES; i++) {
+		u64 from = now();
+
+		for (int k = 0; k < TURNS; k++) {
+			send(there[1]);
+			receive(back[0]);
+		}
+		samples[i] = (now() - from) / TURNS / 2;
+	}
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	return median();
+}
+
+static void pause_for(u64 ns)
+{
+	struct timespec time = {.tv_sec = ns / S, .tv_nsec = ns % S};
+
+	nanosleep(&time, NULL);
+}
+
+static u64 cross(int cpu)
+{
+	int there[2], back[2];
+	pid_t pid;
+
+	pipes(there, back);
+	pid = answerer(cpu, there, back);
+	for (int i = 0; i < TIMES; i++) {
+		u64 from;
+
+		/* Until the other CPU is idle. */
+		pause_for(SLEEP_NS);
+		from = now();
+		send(there[1]);
+		receive(back[0]);
+		samples[i] = stamp[0] - from;
+	}
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	return median();
+}
+
+static u64 timer(void)
+{
+	prctl(PR_SET_TIMERSLACK, 1);
+	for (int i = 0; i < TIMES; i++) {
+		u64 due = now() + SLEEP_NS, at;
+		struct timespec until = {.tv_sec = due / S, .tv_nsec = due % S};
+
+		clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
+		at = now();
+		samples[i] = at > due ? at - due : 0;
+	}
+	return median();
+}
+
+int main(void)
+{
+	struct timespec tick;
+	cpu_set_t allowed;
+	u64 both, same;
+	int first = -1, second = -1;
+
+	if (sched_getaffinity(0, sizeof(allowed), &allowed))
+		fail("the CPUs cannot be told");
+	for (int i = 0; i < CPU_SETSIZE && second < 0; i++)
+		if (CPU_ISSET(i, &allowed))
+			*(first < 0 ? &first : &second) = i;
+	stamp =
+	    mmap(NULL, sizeof(*stamp), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (stamp == MAP_FAILED)
+		fail("there is no memory");
+	on_cpu(first);
+	clock_getres(CLOCK_MONOTONIC_COARSE, &tick);
+	both = call();
+	same = one_way(first);
+	printf("{\"tick_ns\":%llu,\"call_ns\":%llu,\"switch_ns\":%llu,\"timer_ns\":%llu",
+	       (unsigned long long)(tick.tv_sec * S + tick.tv_nsec), (unsigned long long)both,
+	       (unsigned long long)(same > both ? same - both : 0), (unsigned long long)timer());
+	if (second >= 0)
+		printf(",\"cross_ns\":%llu", (unsigned long long)cross(second));
+	printf("}\n");
+	return 0;
+}

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A scenario is performed on the real kernel as it is simulated."""
+
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from benchmarks.agreement.plan import DEFAULT, Prepared, read_prepared, write_prepared
+from benchmarks.agreement.prepare import prepare
+from benchmarks.agreement.run import measure_in_lab
+from benchmarks.agreement.workloads import WORKLOADS
+from simulator.run import simulate
+from simulator.scenario import Machine
+from tests.target import Target
+
+# Short, and between them of every kind of step but a change of affinity.
+WORKLOAD = ("ping_pong", "fork_storm")
+
+
+@pytest.mark.vm
+def test_both_sides_do_the_same_work(target: Target) -> None:
+    """As many tasks start, go through their cycles and end there as here, and use the CPU time."""
+    with tempfile.TemporaryDirectory(prefix="schedpilot-agreement-") as place:
+        work = Path(place)
+        work.chmod(0o755)
+        bench = prepare(work / "bench", 1, target.btf, target.cache)
+        every = read_prepared(bench.folder)
+        few = Prepared({"fifo": every.objects["fifo"]}, every.texts)
+        write_prepared(bench.folder, few)
+        measured = measure_in_lab(bench, work / "tree", ["1", *WORKLOAD], lambda _: None)
+        assert measured.costs is not None
+        assert measured.costs.tick_ns == 4_000_000
+        assert {(run.scheduler, run.workload) for run in measured.runs} == {
+            (scheduler, workload) for scheduler in (DEFAULT, "fifo") for workload in WORKLOAD
+        }
+        for run in measured.runs:
+            scenario = WORKLOADS[run.workload](Machine(2))
+            predicted = simulate(
+                bench.candidates.get(run.scheduler),
+                scenario,
+                btf=target.btf,
+                cache_folder=target.cache,
+            ).group("front")
+            real = run.group("front")
+            assert real["tasks"] == real["finished"] == predicted.tasks
+            assert real["cycles"] == predicted.cycles
+            assert real["run_ns"] == pytest.approx(predicted.run_ns, rel=0.5)
