@@ -5,14 +5,11 @@ Needs a quiet machine for about ten minutes, and the lab where the kernel has no
 """
 
 import json
-import os
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-
-import psutil
 
 from benchmarks.agreement.plan import Run
 from benchmarks.agreement.predict import predict
@@ -70,25 +67,9 @@ def lab_btf(say: Say) -> Path:
     return root.btf
 
 
-def undisturbed() -> None:
-    """Give the emulator real-time priority, its event loop before its CPUs. Only root may do so.
-
-    What else the host does would be in the guest's figures; and the guest's timers, which the event
-    loop fires, would wait until one of the emulated CPUs is interrupted. The host's own limit for
-    real-time tasks leaves the rest of it a part.
-    """
-    for child in psutil.Process().children(recursive=True):
-        if not child.name().startswith("qemu-system"):
-            continue
-        for thread in child.threads():
-            above = 2 if thread.id == child.pid else 1
-            os.sched_setscheduler(thread.id, os.SCHED_RR, os.sched_param(above))
-
-
 def measure_in_lab(bench: Bench, tree: Path, words: Sequence[str], say: Say) -> Measured:
     """Run guest.py in the lab; `tree` gets a copy of this checkout with the bench in it."""
     measured = Measured()
-    begun: list[bool] = []
     checkout = project_root()
     copy_files(checkout, files_of(checkout), tree)
     (tree / FOLDER).mkdir()
@@ -99,9 +80,6 @@ def measure_in_lab(bench: Bench, tree: Path, words: Sequence[str], say: Say) -> 
             target.chmod(file.stat().st_mode & 0o777)
 
     def on_output(port: Port, data: bytes) -> None:
-        if not begun and os.geteuid() == 0:
-            undisturbed()
-            begun.append(True)
         if port is Port.STDOUT:
             measured.feed(data)
         else:
