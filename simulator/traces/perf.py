@@ -141,6 +141,8 @@ class _Importer:
 
     def event(self, event: str, cpu: int, tid: int, comm: str, text: str) -> None:
         if event == "sched:sched_switch":
+            # None of them holds over a switch: the end of one that still counts was lost.
+            self.interrupts[cpu] = 0
             self.switch(_matched(_SWITCH, text, self.where))
         elif event == "sched:sched_waking":
             self.tells_waking = True

@@ -87,6 +87,7 @@ def _fine(seen: dict[str, Any]) -> None:
     assert seen["late_s"] < STARVED_S, seen
 
 
+@pytest.mark.long
 def test_good_schedulers_run_on_a_real_kernel(
     target: Target, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

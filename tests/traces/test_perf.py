@@ -105,6 +105,21 @@ def test_a_timer_beside_a_running_task_is_no_wakeup_by_it(write: Write) -> None:
     assert "did not record interrupts" in blind.notes[0]
 
 
+def test_an_interrupt_whose_end_was_lost_ends_with_the_next_switch(write: Write) -> None:
+    """perf loses events; nobody is in an interrupt for the rest of the recording for that."""
+    trace = read(
+        write(
+            line(0, "irq:softirq_entry", "vec=9 [action=RCU]"),
+            switch(10, "swapper/0:0", "R", "a:5"),
+            switch(100, "a:5", "S", "b:6"),
+            waking(150, "a", 5, ("b", 6)),
+            switch(160, "b:6", "S", "a:5"),
+        )
+    )
+    (woken,) = (each for each in trace.events if isinstance(each, Wake) and each.ran_ns)
+    assert woken.how is How.TASK
+
+
 def test_what_a_real_perf_printed_is_read() -> None:
     """A piece of a real recording: two that play ping-pong, each woken by the other."""
     trace = read(DATA / "perf_script.txt")
