@@ -10,7 +10,7 @@ from lab.vm import run_in_lab
 
 # All tests together have half an hour. A scheduler that was changed is run for 60 s:
 # SCHEDPILOT_STRESS_SECONDS=60 make test TESTS=tests/library/test_stress.py
-SECONDS = float(os.environ.get("SCHEDPILOT_STRESS_SECONDS", "20"))
+SECONDS = float(os.environ.get("SCHEDPILOT_STRESS_SECONDS", "12"))
 SCHEDULERS = ("fifo", "fair", "latency", "batch", "locality", "jobs")
 CPUS = 3
 
