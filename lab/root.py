@@ -119,6 +119,9 @@ def _bootstrap(root: Root, recipe: Recipe) -> None:
     hook.chmod(0o755)
     mirror = os.environ.get(MIRROR_VARIABLE)
     command = [
+        # What it mounts in the root goes with it, also where it is killed: the next builder
+        # removes what is left, and must find no /proc or /sys in there.
+        *("unshare", "--mount", "--propagation", "private", "--"),
         "mmdebstrap",
         "--mode=root",
         "--format=directory",
