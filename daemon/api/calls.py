@@ -18,14 +18,19 @@ from daemon.api.models import (
     CandidateRequest,
     CandidateView,
     CloseRequest,
+    EpisodeRequest,
     EpisodeView,
     Event,
     HoldRequest,
+    LearnedView,
     LessonRequest,
     LessonView,
     MeasurementRequest,
     OutcomeView,
     ParametersRequest,
+    ProbeKindView,
+    ProbeRequest,
+    ProbeView,
     RecordingRequest,
     RecordingView,
     RollbackRequest,
@@ -33,10 +38,13 @@ from daemon.api.models import (
     SchedulerView,
     SignalsView,
     StatusView,
+    StepRequest,
+    StepView,
     TrialRequest,
     TrialView,
     WindowValue,
     WorkloadDetail,
+    WorkloadProfileView,
     WorkloadView,
 )
 
@@ -107,8 +115,10 @@ def workload(id: str) -> Call[WorkloadDetail]:
     return _get(f"/v1/workloads/{_id(id)}", _one(WorkloadDetail))
 
 
-def library(query: str = "") -> Call[list[SchedulerView]]:
-    return _get("/v1/library", _many(SchedulerView), {"query": query} if query else {})
+def library(query: str = "", workload: str = "") -> Call[list[SchedulerView]]:
+    """All entries; with a query or a workload those that fit, best first, and why."""
+    given = {"query": query, "workload": workload}
+    return _get("/v1/library", _many(SchedulerView), {k: v for k, v in given.items() if v})
 
 
 def scheduler(name: str) -> Call[SchedulerDetail]:
@@ -131,9 +141,20 @@ def episode(id: str) -> Call[EpisodeView]:
     return _get(f"/v1/episodes/{_id(id)}", _one(EpisodeView))
 
 
+def steps(episode: str) -> Call[list[StepView]]:
+    """The transcript of an episode, oldest first."""
+    return _get(f"/v1/episodes/{_id(episode)}/steps", _many(StepView))
+
+
 def outcomes(scheduler: str = "") -> Call[list[OutcomeView]]:
     parameters = {"scheduler": scheduler} if scheduler else {}
     return _get("/v1/outcomes", _many(OutcomeView), parameters)
+
+
+def learned(workload: str | None = None, *, episode: str = "") -> Call[LearnedView]:
+    """What is believed, and why; with a workload or an episode, of that one."""
+    given = {"workload": workload or "", "episode": episode}
+    return _get("/v1/learned", _one(LearnedView), {k: v for k, v in given.items() if v})
 
 
 def lessons() -> Call[list[LessonView]]:
@@ -192,6 +213,15 @@ def record_measurement(request: MeasurementRequest) -> Call[None]:
     return _post("/v1/measurements", _nothing, request, READ_S)
 
 
+def open_episode(request: EpisodeRequest) -> Call[EpisodeView]:
+    """An advisor deals with it from here on."""
+    return _post("/v1/episodes", _one(EpisodeView), request, READ_S)
+
+
+def record_step(episode: str, request: StepRequest) -> Call[None]:
+    return _post(f"/v1/episodes/{_id(episode)}/steps", _nothing, request, READ_S)
+
+
 def advise(episode: str, request: AdviceRequest) -> Call[EpisodeView]:
     return _post(f"/v1/episodes/{_id(episode)}/advice", _one(EpisodeView), request, READ_S)
 
@@ -221,3 +251,17 @@ def stop_recording(id: str) -> Call[RecordingView]:
 def trace(id: str) -> Call[bytes]:
     """The file of a finished recording, packed."""
     return Call("GET", f"/v1/recordings/{_id(id)}/trace", bytes, timeout_s=ACT_S)
+
+
+def profile(workload: str) -> Call[WorkloadProfileView]:
+    """What a workload is, does and waits for; takes up to a second."""
+    return _get("/v1/profile", _one(WorkloadProfileView), {"workload": workload})
+
+
+def probes() -> Call[list[ProbeKindView]]:
+    return _get("/v1/probes", _many(ProbeKindView))
+
+
+def run_probe(request: ProbeRequest) -> Call[ProbeView]:
+    """Answered when the probe has looked for as long as it was asked to."""
+    return _post("/v1/probes", _one(ProbeView), request, ACT_S + request.seconds)

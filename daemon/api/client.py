@@ -182,7 +182,9 @@ class _Methods:
     trial = _Method(calls.trial)
     episodes = _Method(calls.episodes)
     episode = _Method(calls.episode)
+    steps = _Method(calls.steps)
     outcomes = _Method(calls.outcomes)
+    learned = _Method(calls.learned)
     lessons = _Method(calls.lessons)
     recorded_events = _Method(calls.recorded_events)
     metrics = _Method(calls.metrics)
@@ -196,6 +198,8 @@ class _Methods:
     approve = _Method(calls.approve)
     record_lesson = _Method(calls.record_lesson)
     record_measurement = _Method(calls.record_measurement)
+    open_episode = _Method(calls.open_episode)
+    record_step = _Method(calls.record_step)
     advise = _Method(calls.advise)
     close_episode = _Method(calls.close_episode)
     recordings = _Method(calls.recordings)
@@ -203,6 +207,9 @@ class _Methods:
     record = _Method(calls.record)
     stop_recording = _Method(calls.stop_recording)
     trace = _Method(calls.trace)
+    profile = _Method(calls.profile)
+    probes = _Method(calls.probes)
+    run_probe = _Method(calls.run_probe)
 
 
 def _arguments(call: Call[Any]) -> dict[str, Any]:

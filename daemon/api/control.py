@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The acting routes, and the application of the control socket."""
 
+import pwd
+
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
@@ -12,26 +14,49 @@ from daemon.api.models import (
     ApprovalRequest,
     CandidateRequest,
     CloseRequest,
+    EpisodeRequest,
     HoldRequest,
     LessonRequest,
     MeasurementRequest,
     ParametersRequest,
+    ProbeRequest,
     RecordingRequest,
     RollbackRequest,
+    StepRequest,
     Text,
     TrialRequest,
     WindowValue,
 )
 from daemon.api.models import Request as RequestModel
 from daemon.api.observe import reading_routes
-from daemon.api.routing import answer, application, body, named, query, route
+from daemon.api.routing import PEER, answer, application, body, named, query, route
 from daemon.api.service import Acting, Reading
+from process import Fault, FaultType
 
 
 class _ReleaseQuery(RequestModel):
     """In the query, because a body has no meaning with DELETE (RFC 9110, 9.3.5)."""
 
     reason: Text = "asked for by the operator"
+
+
+def refuse_agent(request: Request) -> None:
+    """An approval is a person's, and not the advisor's that asked for it.
+
+    Raises:
+        Fault: NOT_ALLOWED where the other end of the connection runs as the advisor's user.
+    """
+    try:
+        agent = pwd.getpwnam(paths.AGENT_USER).pw_uid
+    except KeyError:
+        return
+    if getattr(request.state, PEER, None) == agent:
+        raise Fault(
+            FaultType.NOT_ALLOWED,
+            "an advisor may not approve or decline",
+            why=f"the request comes from the user {paths.AGENT_USER}",
+            hint="a person decides: `schedpilot approve ID` or `schedpilot decline ID`",
+        )
 
 
 def acting_routes(acting: Acting) -> list[Route]:
@@ -61,6 +86,7 @@ def acting_routes(acting: Acting) -> list[Route]:
 
     async def approve(request: Request) -> Response:
         approval = named(request, "approval")
+        refuse_agent(request)
         return answer(await acting.approve(approval, await body(request, ApprovalRequest)))
 
     async def record_lesson(request: Request) -> Response:
@@ -68,6 +94,14 @@ def acting_routes(acting: Acting) -> list[Route]:
 
     async def record_measurement(request: Request) -> Response:
         await acting.record_measurement(await body(request, MeasurementRequest))
+        return Response(status_code=204)
+
+    async def open_episode(request: Request) -> Response:
+        return answer(await acting.open_episode(await body(request, EpisodeRequest)), 201)
+
+    async def record_step(request: Request) -> Response:
+        episode = named(request, "episode")
+        await acting.record_step(episode, await body(request, StepRequest))
         return Response(status_code=204)
 
     async def advise(request: Request) -> Response:
@@ -83,6 +117,10 @@ def acting_routes(acting: Acting) -> list[Route]:
 
     async def stop_recording(request: Request) -> Response:
         return answer(await acting.stop_recording(named(request, "recording")))
+
+    async def run_probe(request: Request) -> Response:
+        # Here and not on the other socket: root loads a program into the kernel for it.
+        return answer(await acting.run_probe(await body(request, ProbeRequest)))
 
     async def trace(request: Request) -> Response:
         # Here and not on the other socket: it says what every process did at each moment.
@@ -100,11 +138,14 @@ def acting_routes(acting: Acting) -> list[Route]:
         route(paths.Acting.APPROVALS, approve, "POST"),
         route(paths.Acting.LESSONS, record_lesson, "POST"),
         route(paths.Acting.MEASUREMENTS, record_measurement, "POST"),
+        route(paths.Acting.EPISODES, open_episode, "POST"),
+        route(paths.Acting.STEPS, record_step, "POST"),
         route(paths.Acting.ADVICE, advise, "POST"),
         route(paths.Acting.CLOSE, close_episode, "POST"),
         route(paths.Acting.RECORDINGS, record, "POST"),
         route(paths.Acting.RECORDING, stop_recording, "DELETE"),
         route(paths.Acting.TRACE, trace),
+        route(paths.Acting.PROBES, run_probe, "POST"),
     ]
 
 

@@ -119,6 +119,22 @@ class EventKind(StrEnum):
     SIGNALS_LOST = "signals-lost"
 
 
+class StepRole(StrEnum):
+    """What an advisor was doing; `harness` is the program around a model."""
+
+    DECIDE = "decide"
+    IMPLEMENT = "implement"
+    LEARN = "learn"
+    HARNESS = "harness"
+
+
+class StepKind(StrEnum):
+    TEXT = "text"
+    TOOL_CALL = "tool-call"
+    TOOL_RESULT = "tool-result"
+    NOTE = "note"
+
+
 class RecordingState(StrEnum):
     RUNNING = "running"
     DONE = "done"
@@ -502,8 +518,11 @@ class ApprovalRequest(Request):
 
 
 class LessonRequest(Request):
+    """One line. `trial` (else the last one of the episode) is its evidence."""
+
     text: Annotated[str, StringConstraints(min_length=1, max_length=500)]
     episode: RecordId | None = None
+    trial: RecordId | None = None
 
 
 class MeasurementRequest(Request):
@@ -549,12 +568,45 @@ class AdviceRequest(Request):
     candidate: RecordId | None = None
 
 
+class EpisodeRequest(Request):
+    """A person wants a workload served better; `goal` says how, in words."""
+
+    workload: WorkloadId
+    goal: Annotated[str, StringConstraints(min_length=1, max_length=500)]
+
+
+class StepRequest(Request):
+    """One line of an episode's transcript. `tokens` is what a model's reply cost, in and out."""
+
+    at: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    role: StepRole
+    kind: StepKind
+    tool: Annotated[str, StringConstraints(max_length=64)] = ""
+    text: Annotated[str, StringConstraints(max_length=4000)] = ""
+    tokens: Annotated[int, Field(ge=0, lt=2**31)] = 0
+
+
+class StepView(Answer):
+    """As it was recorded; `number` counts from 1. What it says is hostile text."""
+
+    number: int
+    at: float
+    role: StepRole
+    kind: StepKind
+    tool: str = ""
+    text: str = ""
+    tokens: int = 0
+
+
 class EpisodeView(Answer):
+    """`goal` is what a person asked for, where a person opened it."""
+
     id: str
     state: EpisodeState
     at: float
     ended: float = 0.0
     workload: str
+    goal: str = ""
     trigger: Degradation | None = None
     profile: ProfileView | None = None
     advisor: str = ""
@@ -577,10 +629,109 @@ class OutcomeView(Answer):
     at: float
 
 
+class EvidenceView(Answer):
+    """One thing that speaks for or against a lesson; `said` has the figures."""
+
+    at: float
+    episode: str = ""
+    trial: str = ""
+    said: str = ""
+
+
 class LessonView(Answer):
+    """One line that was learned, by an advisor or by the operator (`author`); hostile text.
+
+    `about` is the scheduler that it is about, with the tags of the workloads, where that is
+    known. `confirmed` and `contradicted` count what was measured since; `weakened` says that the
+    second are as many as the first.
+    """
+
     text: str
     episode: str = ""
     at: float
+    author: str = "advisor"
+    about: str = ""
+    tags: list[str] = Field(default_factory=list)
+    confirmed: int = 0
+    contradicted: int = 0
+    weakened: bool = False
+    evidence: list[EvidenceView] = Field(default_factory=list)
+
+
+class BeliefView(Answer):
+    """What is believed of one scheduler (or policy) on such a workload, before it is tried.
+
+    `mean` is the expected gain (0.25: a quarter better), `low` to `high` hold it with 95 %,
+    `chance` is the probability that there is any. `observations` are verdicts and failures that
+    count here, `weight` what they count for together, `kept` how many of them were keeps.
+    `parameters` are those that it would be tried with; `policy` is the text of a policy that is
+    not in the library.
+    """
+
+    scheduler: str
+    kind: Literal["bpf", "policy", "external"] = "bpf"
+    policy: str = ""
+    parameters: dict[str, ParameterValue] = Field(default_factory=dict)
+    prior: float = 0.0
+    mean: float
+    deviation: float
+    low: float
+    high: float
+    chance: float
+    observations: int = 0
+    kept: int = 0
+    failures: int = 0
+    weight: float = 0.0
+    why: list[str] = Field(default_factory=list)
+    refused: str = ""
+
+
+class LearnedClass(Answer):
+    """What is believed for workloads of one kind; best first. `episodes`: how often it was met."""
+
+    tags: list[str]
+    episodes: int = 0
+    beliefs: list[BeliefView] = Field(default_factory=list)
+
+
+class RememberedFailure(Answer):
+    """A gate, a load, a trial or a quarantine that went wrong.
+
+    `weight` is what is left of it: it ages. `until` (0: none) ends a quarantine.
+    """
+
+    scheduler: str
+    kind: Literal["gate", "trial", "quarantine"]
+    reason: str
+    at: float
+    weight: float
+    until: float = 0.0
+
+
+class WeightView(Answer):
+    """What one kind of evidence counts for in a search, and what moved it there last."""
+
+    name: str
+    weight: float
+    prior: float
+    moved: int = 0
+    why: str = ""
+
+
+class LearnedView(Answer):
+    """What was learned, and why it is believed.
+
+    With an episode or a workload there is one class, that of this workload; else one for each
+    kind of workload that was met.
+    """
+
+    at: float
+    workload: str = ""
+    classes: list[LearnedClass] = Field(default_factory=list)
+    weights: list[WeightView] = Field(default_factory=list)
+    lessons: list[LessonView] = Field(default_factory=list)
+    failures: list[RememberedFailure] = Field(default_factory=list)
+    lessons_file: str = ""
 
 
 class Problem(Answer):
@@ -635,3 +786,246 @@ class RecordingView(Answer):
     cut: str = ""
     reason: str = ""
     workloads: list[str] = Field(default_factory=list)
+
+
+# ---------------------------------------------------------------- understanding a workload
+
+
+class ProgramKind(StrEnum):
+    """What a program is for, as far as scheduling it goes."""
+
+    BUILD = "build"
+    TEST_SUITE = "test-suite"
+    DATABASE = "database"
+    CACHE = "cache"
+    WEB_SERVER = "web-server"
+    PROXY = "proxy"
+    BROKER = "message-broker"
+    ENCODER = "encoder"
+    COMPRESSION = "compression"
+    ML_TRAINING = "ml-training"
+    ML_INFERENCE = "ml-inference"
+    INTERACTIVE = "interactive"
+    AUDIO = "audio"
+    GAME = "game"
+    BATCH = "batch"
+    LOAD_GENERATOR = "load-generator"
+    CONTAINER_RUNTIME = "container-runtime"
+    VIRTUAL_MACHINE = "virtual-machine"
+    LANGUAGE_RUNTIME = "language-runtime"
+    SYSTEM_SERVICE = "system-service"
+    KERNEL = "kernel"
+    UNKNOWN = "unknown"
+
+
+class Certainty(StrEnum):
+    """`sure`: the program says so itself; `likely`: its name or arguments do; `guess`: its company
+    or its behaviour does."""
+
+    SURE = "sure"
+    LIKELY = "likely"
+    GUESS = "guess"
+
+
+class KindView(Answer):
+    """What the processes with `share` (0 to 1) of the workload's CPU time are, and why we think so.
+    `evidence` quotes hostile text."""
+
+    kind: ProgramKind
+    certainty: Certainty
+    share: float = 0.0
+    evidence: list[str] = Field(default_factory=list)
+
+
+class ProcessNode(Answer):
+    """One process of the tree. `parent` is 0 where that is no part of the workload; `command` is
+    cut, and what looks like a secret in it is left out. Hostile text, escaped for display."""
+
+    pid: int
+    parent: int = 0
+    depth: int = 0
+    name: str
+    command: str = ""
+    user: str = ""
+    threads: int = 1
+    cpu_share: float = 0.0
+    kind: ProgramKind = ProgramKind.UNKNOWN
+
+
+class ThreadGroup(Answer):
+    """Threads of one name. Shares are of one CPU for each thread (0 to 1): on a CPU, and waiting
+    for one; rates are for each second of all of them together."""
+
+    name: str
+    threads: int
+    run_share: float = 0.0
+    wait_share: float = 0.0
+    sleeps_per_s: float = 0.0
+    preemptions_per_s: float = 0.0
+    run_us: float = 0.0
+    pattern: str = ""
+
+
+class Parallelism(Answer):
+    """How many of its threads want a CPU at once: `running_mean` are on one, `waiting_mean` wait
+    for one, `most` is the largest sum seen. `looks` moments were looked at."""
+
+    running_mean: float = 0.0
+    waiting_mean: float = 0.0
+    most: int = 0
+    looks: int = 0
+
+
+class WaitsView(Answer):
+    """What its threads wait for, as shares (0 to 1) of their time; None where it is not known.
+    `asleep_in` counts threads by the place in the kernel they sleep in, by class."""
+
+    runqueue_share: float | None = None
+    io_share: float | None = None
+    sleep_share: float | None = None
+    lock_share: float | None = None
+    asleep_in: dict[str, int] = Field(default_factory=dict)
+    read_bytes_per_s: float | None = None
+    written_bytes_per_s: float | None = None
+
+
+class DelayView(Answer):
+    """How long its tasks waited on a run queue, microseconds, over the last `seconds`."""
+
+    p50_us: float
+    p90_us: float
+    p99_us: float
+    max_us: float
+    count: int
+    seconds: float
+
+
+class PressureView(Answer):
+    """Share of time (per cent, ten-second average) in which some task waited for it; of the
+    workload's own cgroup or of the whole machine."""
+
+    scope: Literal["workload", "machine"]
+    cpu: float | None = None
+    io: float | None = None
+    memory: float | None = None
+
+
+class LimitsView(Answer):
+    """What its cgroup grants it. `cpus` is the quota in CPUs, None without one; `throttled_share`
+    the share of quota periods in which it was used up, since the cgroup was made."""
+
+    cpus: float | None = None
+    weight: int | None = None
+    throttled_share: float | None = None
+    allowed_cpus: str = ""
+
+
+class CountersView(Answer):
+    """Hardware counters of the whole machine in the last interval."""
+
+    instructions_per_cycle: float | None = None
+    cache_misses_per_1000: float | None = None
+
+
+class WorkloadProfileView(Answer):
+    """What one workload is, does and waits for, from /proc, its cgroup and the signals. Bounded in
+    time and size; what was not looked at is counted. Everything that has a name is hostile text."""
+
+    workload: str
+    at: float
+    took_ms: float = 0.0
+    cgroup: str = ""
+    unit: str = ""
+    started_by: list[str] = Field(default_factory=list)
+    tags: list[str] = Field(default_factory=list)
+    figures: dict[str, float] = Field(default_factory=dict)
+    kinds: list[KindView] = Field(default_factory=list)
+    processes: list[ProcessNode] = Field(default_factory=list)
+    processes_total: int = 0
+    threads: list[ThreadGroup] = Field(default_factory=list)
+    threads_total: int = 0
+    threads_looked_at: int = 0
+    parallelism: Parallelism = Parallelism()
+    waits: WaitsView = WaitsView()
+    delay: DelayView | None = None
+    pressure: list[PressureView] = Field(default_factory=list)
+    limits: LimitsView | None = None
+    counters: CountersView | None = None
+    counters_note: str = ""
+    sure_of: list[str] = Field(default_factory=list)
+    not_known: list[str] = Field(default_factory=list)
+
+
+# ---------------------------------------------------------------- probes
+
+
+class ProbeKind(StrEnum):
+    """The probes there are; nothing else can be run."""
+
+    RUNQLAT = "runqlat"
+    OFFCPU = "offcpu"
+    WAKEUPS = "wakeups"
+    ONCPU = "oncpu"
+    SYSCALLS = "syscalls"
+    FUTEX = "futex"
+
+
+class ProbeKindView(Answer):
+    """One probe: the question it answers, and what it lacks here. `instead` says what answers a
+    part of the question without it."""
+
+    kind: ProbeKind
+    question: str
+    available: bool
+    missing: list[str] = Field(default_factory=list)
+    instead: str = ""
+
+
+class ProbeRequest(Request):
+    """Look closer, for a while; without `workload` at the whole machine."""
+
+    kind: ProbeKind
+    workload: WorkloadId | None = None
+    seconds: Annotated[int, Field(ge=1, le=30)] = 5
+
+
+class HistogramBucket(Answer):
+    """`count` samples above the edge before and up to `upper`."""
+
+    upper: float
+    count: int
+
+
+class HistogramView(Answer):
+    title: str
+    unit: str
+    count: int
+    p50: float
+    p90: float
+    p99: float
+    buckets: Annotated[list[HistogramBucket], Field(max_length=64)] = Field(default_factory=list)
+
+
+class TableView(Answer):
+    """The largest rows, first; `left_out` more were counted. Names in cells are hostile text."""
+
+    title: str
+    columns: list[str]
+    rows: Annotated[list[list[str | float]], Field(max_length=20)] = Field(default_factory=list)
+    left_out: int = 0
+
+
+class ProbeView(Answer):
+    """What a probe saw, in sentences, histograms and tables. `source` is `bcc`, or `signals` where
+    the daemon's own figures had to stand in. `lost` events were not counted."""
+
+    kind: ProbeKind
+    workload: str = ""
+    source: Literal["bcc", "signals"]
+    seconds: float
+    took_s: float = 0.0
+    summary: list[str] = Field(default_factory=list)
+    histograms: list[HistogramView] = Field(default_factory=list)
+    tables: list[TableView] = Field(default_factory=list)
+    notes: list[str] = Field(default_factory=list)
+    lost: int = 0

@@ -11,7 +11,7 @@ from starlette.routing import Route
 
 from daemon.api.display import displayable
 from daemon.api.models import Request as RequestModel
-from daemon.api.models import SchedulerName, WorkloadId
+from daemon.api.models import RecordId, SchedulerName, WorkloadId
 from daemon.api.paths import Acting
 from daemon.api.routing import answer, answers, application, named, problem_response, query, route
 from daemon.api.service import Reading
@@ -32,8 +32,18 @@ class _SignalsQuery(RequestModel):
     last: Annotated[float, Field(gt=0, le=86400)] = 300.0
 
 
+class _ProfileQuery(RequestModel):
+    workload: WorkloadId
+
+
 class _LibraryQuery(RequestModel):
     query: Annotated[str, StringConstraints(max_length=500)] = ""
+    workload: WorkloadId | None = None
+
+
+class _LearnedQuery(RequestModel):
+    workload: WorkloadId | None = None
+    episode: RecordId | None = None
 
 
 class _EpisodesQuery(RequestModel):
@@ -66,8 +76,16 @@ def reading_routes(reading: Reading) -> list[Route]:
     async def workload(request: Request) -> Response:
         return answer(await reading.workload(named(request, "workload")))
 
+    async def profile(request: Request) -> Response:
+        return answer(await reading.workload_profile(query(request, _ProfileQuery).workload))
+
+    async def probes(request: Request) -> Response:
+        query(request, _Nothing)
+        return answers(await reading.probes())
+
     async def library(request: Request) -> Response:
-        return answers(await reading.library(query(request, _LibraryQuery).query))
+        wanted = query(request, _LibraryQuery)
+        return answers(await reading.library(wanted.query, wanted.workload or ""))
 
     async def scheduler(request: Request) -> Response:
         return answer(await reading.scheduler(named(request, "scheduler")))
@@ -84,12 +102,19 @@ def reading_routes(reading: Reading) -> list[Route]:
     async def episode(request: Request) -> Response:
         return answer(await reading.episode(named(request, "episode")))
 
+    async def steps(request: Request) -> Response:
+        return answers(await reading.steps(named(request, "episode")))
+
     async def outcomes(request: Request) -> Response:
         return answers(await reading.outcomes(query(request, _OutcomesQuery).scheduler or ""))
 
     async def lessons(request: Request) -> Response:
         query(request, _Nothing)
         return answers(await reading.lessons())
+
+    async def learned(request: Request) -> Response:
+        wanted = query(request, _LearnedQuery)
+        return answer(await reading.learned(wanted.workload or "", wanted.episode or ""))
 
     async def recordings(request: Request) -> Response:
         query(request, _Nothing)
@@ -126,14 +151,18 @@ def reading_routes(reading: Reading) -> list[Route]:
         route("/v1/signals", signals),
         route("/v1/workloads", workloads),
         route("/v1/workloads/{id:anything}", workload),
+        route("/v1/profile", profile),
+        route("/v1/probes", probes),
         route("/v1/library", library),
         route("/v1/library/{id}", scheduler),
         route("/v1/candidates/{id}", candidate),
         route("/v1/trials/{id}", trial),
         route("/v1/episodes", episodes),
         route("/v1/episodes/{id}", episode),
+        route("/v1/episodes/{id}/steps", steps),
         route("/v1/outcomes", outcomes),
         route("/v1/lessons", lessons),
+        route("/v1/learned", learned),
         route("/v1/recordings", recordings),
         route("/v1/recordings/{id}", recording),
         route("/v1/events", events),

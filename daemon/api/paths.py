@@ -14,6 +14,8 @@ OBSERVE_SOCKET = "observe.sock"
 CONTROL_SOCKET = "control.sock"
 # Its members may open the control socket.
 GROUP = "schedpilot"
+# Whom the advisor runs as: it may do what the group may, save approve what it proposed.
+AGENT_USER = "schedpilot-agent"
 
 
 def run_dir() -> Path:
@@ -31,8 +33,11 @@ class Acting(StrEnum):
     APPROVALS = "/v1/approvals/{id}"
     LESSONS = "/v1/lessons"
     MEASUREMENTS = "/v1/measurements"
+    EPISODES = "/v1/episodes"
+    STEPS = "/v1/episodes/{id}/steps"
     ADVICE = "/v1/episodes/{id}/advice"
     CLOSE = "/v1/episodes/{id}/close"
     RECORDINGS = "/v1/recordings"
     RECORDING = "/v1/recordings/{id}"
     TRACE = "/v1/recordings/{id}/trace"
+    PROBES = "/v1/probes"

@@ -197,7 +197,7 @@ class Machine(FakeService):
             profile=ProfileView(workload=id, tags=LATENCY_TAGS),
         )
 
-    async def library(self, query: str) -> list[SchedulerView]:
+    async def library(self, query: str, workload: str = "") -> list[SchedulerView]:
         self.asked.append(("library", query))
         words = set(query.split())
         found = [each for each in LIBRARY if not query or words & {each.name, *each.good_for}]

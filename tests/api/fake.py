@@ -25,12 +25,17 @@ from daemon.api.models import (
     Event,
     EventKind,
     HoldRequest,
+    LearnedView,
     KernelView,
     LessonRequest,
     LessonView,
     MeasurementRequest,
     OutcomeView,
     ParametersRequest,
+    ProbeKind,
+    ProbeKindView,
+    ProbeRequest,
+    ProbeView,
     ProfileView,
     RecordingRequest,
     RecordingState,
@@ -45,6 +50,7 @@ from daemon.api.models import (
     TrialView,
     WindowValue,
     WorkloadDetail,
+    WorkloadProfileView,
     WorkloadView,
 )
 from daemon.api.observe import observe_app
@@ -105,7 +111,24 @@ class FakeService:
         self.asked.append(("workload", id))
         return WorkloadDetail(id=id, profile=ProfileView(workload=id, tags=[]))
 
-    async def library(self, query: str) -> list[SchedulerView]:
+    async def workload_profile(self, id: str) -> WorkloadProfileView:
+        self.asked.append(("workload_profile", id))
+        return WorkloadProfileView(workload=id, at=1.0, sure_of=["it is calm"])
+
+    async def probes(self) -> list[ProbeKindView]:
+        return [ProbeKindView(kind=each, question="why?", available=True) for each in ProbeKind]
+
+    async def run_probe(self, request: ProbeRequest) -> ProbeView:
+        self.asked.append(("run_probe", request))
+        return ProbeView(
+            kind=request.kind,
+            workload=request.workload or "",
+            source="bcc",
+            seconds=request.seconds,
+            summary=["nothing waits"],
+        )
+
+    async def library(self, query: str, workload: str = "") -> list[SchedulerView]:
         self.asked.append(("library", query))
         return [scheduler("fifo")]
 
@@ -140,6 +163,10 @@ class FakeService:
 
     async def lessons(self) -> list[LessonView]:
         return [LessonView(text="be brief", at=1.0)]
+
+    async def learned(self, workload: str, episode: str) -> LearnedView:
+        self.asked.append(("learned", (workload, episode)))
+        return LearnedView(at=1.0, workload=workload)
 
     async def recordings(self) -> list[RecordingView]:
         return [await self.recording("r-1a2b3c")]
