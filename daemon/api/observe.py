@@ -10,8 +10,8 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from daemon.api.display import displayable
-from daemon.api.models import Request as RequestModel
 from daemon.api.models import RecordId, SchedulerName, WorkloadId
+from daemon.api.models import Request as RequestModel
 from daemon.api.paths import Acting
 from daemon.api.routing import answer, answers, application, named, problem_response, query, route
 from daemon.api.service import Reading
