@@ -13,6 +13,7 @@ from daemon.api.models import (
     CandidateRequest,
     CandidateView,
     CloseRequest,
+    EpisodeRequest,
     EpisodeView,
     EventKind,
     HoldRequest,
@@ -20,10 +21,13 @@ from daemon.api.models import (
     LessonView,
     MeasurementRequest,
     ParametersRequest,
+    ProbeRequest,
+    ProbeView,
     RecordingRequest,
     RecordingView,
     RollbackRequest,
     StatusView,
+    StepRequest,
     TrialRequest,
     TrialState,
     TrialView,
@@ -42,6 +46,7 @@ from daemon.recall import Recall
 from daemon.recording import Recordings
 from daemon.standing import Standing
 from daemon.trials import Trial, Trials
+from daemon.understanding.probing import Probing
 from daemon.watch import Watch
 from daemon.winners import Winners
 from process import Fault, FaultType
@@ -80,6 +85,7 @@ class Actor:
         self._recall = recall
         self._recordings = recordings
         self._winners = winners
+        self._probing = Probing()
         self._publish = publish
 
     # ------------------------------------------------------------ candidates
@@ -174,7 +180,7 @@ class Actor:
         episode = self._episodes.get(trial.request.episode or "")
         self._episodes.note_trial(episode, trial.view())
         self._recall.trial_ended(trial.view())
-        if episode.trigger is None:
+        if episode.by_hand:
             self._episodes.end_by_hand(episode, trial.reason)
 
     def _refuse_same(self, candidate: Candidate) -> None:
@@ -297,6 +303,14 @@ class Actor:
     async def record_measurement(self, request: MeasurementRequest) -> None:
         self._watch.measure(request.name, request.value, request.unit, request.started)
 
+    async def open_episode(self, request: EpisodeRequest) -> EpisodeView:
+        seen = await self._reader.workload(request.workload)
+        episode = self._episodes.begin_asked(request.workload, request.goal, seen.profile)
+        return episode.view()
+
+    async def record_step(self, episode: str, request: StepRequest) -> None:
+        self._recall.step(self._episodes.get_open(episode).id, request)
+
     async def advise(self, episode: str, request: AdviceRequest) -> EpisodeView:
         found = self._episodes.get_open(episode)
         self._episodes.advise(found, request.text, request.candidate or "")
@@ -320,6 +334,9 @@ class Actor:
 
     async def record(self, request: RecordingRequest) -> RecordingView:
         return await self._recordings.start(request)
+
+    async def run_probe(self, request: ProbeRequest) -> ProbeView:
+        return await self._probing.run(request, self._watch.line)
 
     async def stop_recording(self, id: str) -> RecordingView:
         return await self._recordings.stop(id)

@@ -19,14 +19,17 @@ from daemon.api.models import (
     ObjectiveView,
     OutcomeView,
     ParameterView,
+    ProbeKindView,
     ProfileView,
     RecordingView,
     SchedulerDetail,
     SchedulerView,
     SignalsView,
     StatusView,
+    StepView,
     TrialView,
     WorkloadDetail,
+    WorkloadProfileView,
     WorkloadView,
 )
 from daemon.autopilot import Autopilot
@@ -44,6 +47,8 @@ from daemon.recall import Recall
 from daemon.recording import Recordings
 from daemon.standing import Standing
 from daemon.trials import Trials
+from daemon.understanding.look import Measured, understand
+from daemon.understanding.probing import there_are
 from daemon.watch import Watch
 from process import Fault, FaultType
 from process.run import PATH
@@ -220,6 +225,15 @@ class Reader:
             **self._workload(id).model_dump(), profile=self.profile(id), processes=processes
         )
 
+    async def workload_profile(self, id: str) -> WorkloadProfileView:
+        measured = Measured(
+            profile=self.profile(id), line=self._watch.line, interval_s=self._watch.interval_s
+        )
+        return await asyncio.to_thread(understand, id, measured)
+
+    async def probes(self) -> list[ProbeKindView]:
+        return await asyncio.to_thread(there_are)
+
     async def library(self, query: str) -> list[SchedulerView]:
         catalog = self._catalog()
         if not query:
@@ -320,6 +334,11 @@ class Reader:
             return view
         others = [trial for trial in view.trials if trial.id != running.id]
         return view.model_copy(update={"trials": [*others, running.view()]})
+
+    async def steps(self, episode: str) -> list[StepView]:
+        if self._recall.episode_view(episode) is None:
+            self._episodes.get(episode)
+        return self._recall.steps(episode)
 
     async def outcomes(self, scheduler: str) -> list[OutcomeView]:
         return self._recall.outcomes(scheduler)

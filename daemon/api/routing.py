@@ -24,6 +24,9 @@ from process import Fault, FaultType
 Handler = Callable[[Request], Awaitable[Response]]
 Model = TypeVar("Model", bound=BaseModel)
 
+# Where the server leaves the user id at the other end, in a request's state.
+PEER = "peer_user"
+
 _log = logging.getLogger("schedpilotd.api")
 
 _ids: dict[str, tuple[TypeAdapter[str], str]] = {
