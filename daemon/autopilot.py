@@ -241,7 +241,7 @@ class Autopilot:
         episode = self._episodes.get(trial.request.episode or "")
         self._episodes.note_trial(episode, trial.view())
         self._recall.trial_ended(trial.view())
-        if episode.trigger is None:
+        if episode.by_hand:
             self._episodes.end_by_hand(episode, f"{trial.state.value}: {trial.reason}")
 
     def _say_verdict(self, trial: Trial, gone: Gone | None) -> None:

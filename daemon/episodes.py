@@ -35,6 +35,7 @@ class Episode:
     reason: str
     at: float
     trigger: Degradation | None = None
+    goal: str = ""
     profile: ProfileView | None = None
     state: EpisodeState = EpisodeState.OPEN
     ended: float = 0.0
@@ -45,6 +46,11 @@ class Episode:
     outcome: str = ""
     cost: Cost = field(default_factory=Cost)
 
+    @property
+    def by_hand(self) -> bool:
+        """Whether it is only the record of something a person did."""
+        return self.trigger is None and not self.goal
+
     def view(self) -> EpisodeView:
         return EpisodeView(
             id=self.id,
@@ -52,6 +58,7 @@ class Episode:
             at=self.at,
             ended=self.ended,
             workload=self.workload,
+            goal=self.goal,
             trigger=self.trigger,
             profile=self.profile,
             advisor=self.advisor,
@@ -115,6 +122,30 @@ class Episodes:
         )
         return episode
 
+    def begin_asked(self, workload: str, goal: str, profile: ProfileView) -> Episode:
+        """Open one because a person wants it; an advisor deals with it from here on.
+
+        Raises:
+            Fault: BUSY where one is open.
+        """
+        if self._open is not None:
+            raise Fault(
+                FaultType.BUSY,
+                f"episode {self._open.id} is open",
+                why="episodes are dealt with one after the other",
+                hint="wait for its end: `schedpilot status`",
+            )
+        episode = self._add(workload, f"asked for: {goal}", None, profile, goal)
+        self._open = episode
+        self._publish(
+            EventKind.EPISODE_OPENED,
+            f"episode {episode.id}: {episode.reason}",
+            episode=episode.id,
+            workload=workload,
+            reason=episode.reason,
+        )
+        return episode
+
     def begin_by_hand(self, workload: str, reason: str, profile: ProfileView | None) -> Episode:
         """The record of something a person asked for; it is not the advisor's."""
         return self._add(workload, reason, None, profile)
@@ -129,6 +160,7 @@ class Episodes:
         reason: str,
         trigger: Degradation | None,
         profile: ProfileView | None,
+        goal: str = "",
     ) -> Episode:
         episode = Episode(
             id=f"e-{secrets.token_hex(5)}",
@@ -136,6 +168,7 @@ class Episodes:
             reason=reason,
             at=time.time(),
             trigger=trigger,
+            goal=goal,
             profile=profile,
         )
         self._known[episode.id] = episode

@@ -9,6 +9,7 @@ import contextlib
 import sqlite3
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import asdict
 from functools import wraps
 from typing import Concatenate, ParamSpec
 
@@ -20,6 +21,10 @@ from daemon.api.models import (
     EpisodeView,
     LessonView,
     OutcomeView,
+    StepKind,
+    StepRequest,
+    StepRole,
+    StepView,
     TrialState,
     TrialView,
     VerdictView,
@@ -28,7 +33,7 @@ from daemon.candidates import Candidate
 from daemon.decide.runtimes import Key, Runtime
 from daemon.episodes import Episode
 from process import Fault
-from scheduler_library import history
+from scheduler_library import history, transcript
 from scheduler_library.history import History
 
 # Episodes looked at after a start for ones that an earlier run left open.
@@ -192,6 +197,10 @@ class Recall:
         self._store.end_trial(trial.id, trial.ended, trial.state.value)
         self._store.put_view(trial.id, trial.at, trial.model_dump_json())
 
+    @_tolerant
+    def step(self, episode: str, step: StepRequest) -> None:
+        transcript.add(self._store, episode, transcript.Step(**step.model_dump(mode="json")))
+
     def lesson(self, text: str, author: str, episode: str | None) -> LessonView:
         at = time.time()
         known = episode if episode and self._store.episode(episode) else None
@@ -287,6 +296,18 @@ class Recall:
             for gain, decision, at in zip(each.gains, each.decisions, each.times, strict=True)
         ]
 
+    def steps(self, episode: str) -> list[StepView]:
+        """Oldest first; where some are left out a note stands for them."""
+        views = []
+        expected = 1
+        for step in transcript.steps(self._store, episode):
+            if step.number > expected:
+                views.append(_left_out(step, step.number - expected))
+            expected = step.number + 1
+            with contextlib.suppress(ValidationError):
+                views.append(StepView.model_validate(asdict(step)))
+        return views
+
     def runtimes(self) -> list[tuple[Key, Runtime]]:
         """What was learned of processes, oldest first; what cannot have been is left out."""
         found = []
@@ -302,6 +323,17 @@ class Recall:
             LessonView(text=each.text, episode=each.episode or "", at=each.at)
             for each in self._store.lessons()
         ]
+
+
+def _left_out(following: transcript.Step, count: int) -> StepView:
+    noun = "step is" if count == 1 else "steps are"
+    return StepView(
+        number=following.number - 1,
+        at=following.at,
+        role=StepRole.HARNESS,
+        kind=StepKind.NOTE,
+        text=f"{count} {noun} left out: a transcript is bounded",
+    )
 
 
 def _gain_bounds(verdict: VerdictView) -> tuple[float, float]:

@@ -24,6 +24,7 @@ from starlette.applications import Starlette
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from daemon.api.paths import CONTROL_SOCKET, GROUP, OBSERVE_SOCKET
+from daemon.api.routing import PEER
 from process import Fault, FaultType
 
 OBSERVE_MODE = 0o666
@@ -161,6 +162,7 @@ class _Protocol(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self.user = _user_of(transport)
+        self.app_state = {**self.app_state, PEER: self.user}
         held = Counter(each.user for each in self.connections if isinstance(each, _Protocol))
         if held.total() > CONNECTION_LIMIT or (
             self.user != 0 and held[self.user] > CONNECTION_LIMIT_OF_A_USER

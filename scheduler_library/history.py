@@ -222,6 +222,14 @@ class History:
         """One statement, one transaction. As `_write_all`."""
         self._write_all(statement, [values])
 
+    def write(self, statement: str, values: Sequence[object]) -> None:
+        """One statement for a table that has a module of its own. As `_write_all`."""
+        self._write(statement, values)
+
+    def rows(self, query: str, values: Iterable[object] = ()) -> list[tuple[Any, ...]]:
+        """What a module with a table of its own asks for."""
+        return self._rows(query, values)
+
     def _write_all(self, statement: str, rows: Sequence[Sequence[object]]) -> None:
         """One statement for each row, one transaction. Falls back to memory where the disk fails.
 

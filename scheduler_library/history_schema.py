@@ -73,6 +73,14 @@ STEPS: tuple[str, ...] = (
         PRIMARY KEY (program, arguments)
     ) WITHOUT ROWID;
     """,
+    """
+    CREATE TABLE steps (
+        episode TEXT NOT NULL REFERENCES episodes(id) ON DELETE CASCADE,
+        number INTEGER NOT NULL, at REAL NOT NULL, role TEXT NOT NULL, kind TEXT NOT NULL,
+        tool TEXT NOT NULL, text TEXT NOT NULL, tokens INTEGER NOT NULL,
+        PRIMARY KEY (episode, number)
+    );
+    """,
 )
 VERSION = len(STEPS)
 

@@ -53,7 +53,12 @@ def control_async_client() -> "AsyncClient":
 
 def control_opens() -> bool:
     """Whether this process may act: the control socket lets it connect."""
-    return _refusal(run_dir() / CONTROL_SOCKET) is None
+    return opens(run_dir() / CONTROL_SOCKET)
+
+
+def opens(path: Path) -> bool:
+    """Whether the socket lets this process connect."""
+    return _refusal(path) is None
 
 
 def _refusal(path: Path) -> OSError | None:

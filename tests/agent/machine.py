@@ -24,6 +24,7 @@ from daemon.api.models import (
     Decision,
     Degradation,
     Direction,
+    EpisodeRequest,
     EpisodeState,
     EpisodeView,
     EventKind,
@@ -443,6 +444,19 @@ class Machine(FakeService):
     async def record_measurement(self, request: MeasurementRequest) -> None:
         self.measurements.append(request)
 
+    async def open_episode(self, request: EpisodeRequest) -> EpisodeView:
+        episode = EpisodeView(
+            id=f"e-{len(self.kept_episodes):04d}",
+            state=EpisodeState.OPEN,
+            at=time.time(),
+            workload=request.workload,
+            goal=request.goal,
+            profile=ProfileView(workload=request.workload, tags=LATENCY_TAGS),
+        )
+        self.kept_episodes[episode.id] = episode
+        self._said(EventKind.EPISODE_OPENED, f"asked for: {request.goal}", episode=episode.id)
+        return episode
+
     async def advise(self, episode: str, request: AdviceRequest) -> EpisodeView:
         view = self.kept_episodes[episode]
         view = view.model_copy(update={"advice": [*view.advice, request.text]})
@@ -477,7 +491,7 @@ class Machine(FakeService):
     def _said(self, kind: EventKind, message: str, *, episode: str) -> None:
         self.log.append(kind, message, episode=episode)
 
-    def open_episode(self, workload: str = WORKLOAD) -> str:
+    def degrade(self, workload: str = WORKLOAD) -> str:
         """A degradation, and the episode for it."""
         id = f"e-{len(self.kept_episodes):04d}"
         trigger = Degradation(

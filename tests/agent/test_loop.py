@@ -67,7 +67,7 @@ def beside(advisor: Scripted | OfflineAdvisor) -> Iterator["Future[None]"]:
 def test_an_episode_ends_with_the_scheduler_that_is_better(served: ServedMachine) -> None:
     """The offline advisor's first choice is tried, kept, learned from, and the episode closed
     with its summary and cost."""
-    episode = served.call(served.machine.open_episode)
+    episode = served.call(served.machine.degrade)
     once(OfflineAdvisor())
     closed = served.do(served.machine.episode(episode))
     assert closed.state is EpisodeState.CLOSED
@@ -82,7 +82,7 @@ def test_an_episode_ends_with_the_scheduler_that_is_better(served: ServedMachine
 
 def test_proposals_are_tried_one_after_the_other_until_one_is_kept(served: ServedMachine) -> None:
     """A rolled back candidate is followed by the next; what comes after the keep is not tried."""
-    episode = served.call(served.machine.open_episode)
+    episode = served.call(served.machine.degrade)
     advisor = Scripted(("batch", "latency", "fifo"))
     once(advisor)
     closed = served.do(served.machine.episode(episode))
@@ -94,7 +94,7 @@ def test_proposals_are_tried_one_after_the_other_until_one_is_kept(served: Serve
 def test_the_advisor_is_asked_again_when_its_proposals_are_used_up(served: ServedMachine) -> None:
     """The second question tells what was tried and refused; the costs add up."""
     served.machine.unproven.add("jobs")
-    episode = served.call(served.machine.open_episode)
+    episode = served.call(served.machine.degrade)
     advisor = Scripted(("jobs", "batch"), ("latency",))
     once(advisor)
     assert [each.scheduler for each in advisor.asked[1].tried] == ["batch"]
@@ -106,7 +106,7 @@ def test_the_advisor_is_asked_again_when_its_proposals_are_used_up(served: Serve
 
 def test_the_number_of_trials_of_an_episode_is_bounded(served: ServedMachine) -> None:
     """An advisor that never runs out of ideas is stopped."""
-    episode = served.call(served.machine.open_episode)
+    episode = served.call(served.machine.degrade)
     once(Scripted(*[("batch",)] * 10), most_trials=2)
     closed = served.do(served.machine.episode(episode))
     assert len(closed.trials) == 2
@@ -115,7 +115,7 @@ def test_the_number_of_trials_of_an_episode_is_bounded(served: ServedMachine) ->
 
 def test_doing_nothing_is_an_answer(served: ServedMachine) -> None:
     """Without proposals the episode is closed with the advisor's reason."""
-    episode = served.call(served.machine.open_episode)
+    episode = served.call(served.machine.degrade)
     once(Scripted(()))
     closed = served.do(served.machine.episode(episode))
     assert closed.outcome == "nothing tried: as scripted"
@@ -137,7 +137,7 @@ def test_where_the_daemon_may_not_act_advice_is_recorded_and_nothing_done(
             return view.model_copy(update={"advice_only": Limitation(reason="two ejections")})
 
         monkeypatch.setattr(served.machine, "status", limited)
-    episode = served.call(served.machine.open_episode)
+    episode = served.call(served.machine.degrade)
     once(OfflineAdvisor())
     closed = served.do(served.machine.episode(episode))
     assert "1. latency" in closed.advice[0]
@@ -149,7 +149,7 @@ def test_without_the_control_socket_advice_is_only_logged(
     served: ServedMachine, caplog: pytest.LogCaptureFixture
 ) -> None:
     """An agent that may only read says what it would do, and asks for nothing."""
-    served.call(served.machine.open_episode)
+    served.call(served.machine.degrade)
     (served.run_dir / CONTROL_SOCKET).unlink()
     served.machine.born -= 60
     with caplog.at_level(logging.INFO, "schedpilot-agent"):
@@ -163,7 +163,7 @@ def test_without_the_control_socket_advice_is_only_logged(
 def test_what_an_operator_declines_is_not_pressed(served: ServedMachine) -> None:
     """After a decline nothing else is tried in the same episode."""
     served.machine.autonomy = Autonomy.ASK
-    episode = served.call(served.machine.open_episode)
+    episode = served.call(served.machine.degrade)
 
     with beside(Scripted(("latency", "batch"))) as agent:
         served.until(lambda: bool(served.machine.running))
@@ -184,7 +184,7 @@ def test_an_episode_survives_a_restart_of_the_daemon(
 
     with served_machine(run_dir, {"latency": 0.4}) as before:
         before.call(before.machine.may_go_on.clear)
-        episode = before.call(before.machine.open_episode)
+        episode = before.call(before.machine.degrade)
         with beside(OfflineAdvisor()) as agent:
             before.until(lambda: bool(before.machine.running))
             before.stop()
@@ -223,7 +223,7 @@ def test_the_agent_waits_for_a_daemon_that_is_not_there_yet(
         with beside(OfflineAdvisor()) as agent:
             assert complained.wait(10)
             with served_machine(run_dir, {"latency": 0.4}) as served:
-                episode = served.call(served.machine.open_episode)
+                episode = served.call(served.machine.degrade)
                 agent.result(20)
                 closed = served.do(served.machine.episode(episode))
     finally:
@@ -244,8 +244,8 @@ def test_a_fault_closes_the_episode_with_its_reason_and_the_next_one_works(
                 raise Fault(FaultType.TIMEOUT, "the model does not answer")
             return await super().propose(situation)
 
-    first = served.call(served.machine.open_episode)
-    second = served.call(served.machine.open_episode)
+    first = served.call(served.machine.degrade)
+    second = served.call(served.machine.degrade)
 
     advisor = Failing(("latency",))
     once(advisor)
@@ -256,10 +256,10 @@ def test_a_fault_closes_the_episode_with_its_reason_and_the_next_one_works(
 
 def test_events_of_closed_episodes_are_passed_over(served: ServedMachine) -> None:
     """What was opened and closed before the agent came is not taken up again."""
-    old = served.call(served.machine.open_episode)
+    old = served.call(served.machine.degrade)
     once(OfflineAdvisor())
     before = len(served.machine.trials)
-    new = served.call(served.machine.open_episode)
+    new = served.call(served.machine.degrade)
     once(Scripted(()))
     assert len(served.machine.trials) == before
     assert served.do(served.machine.episode(old)).advisor == "offline"

@@ -20,6 +20,7 @@ from daemon.api.models import (
     CloseRequest,
     Cost,
     Direction,
+    EpisodeRequest,
     EpisodeState,
     EpisodeView,
     Event,
@@ -45,6 +46,8 @@ from daemon.api.models import (
     SchedulerView,
     SignalsView,
     StatusView,
+    StepRequest,
+    StepView,
     TrialRequest,
     TrialState,
     TrialView,
@@ -157,6 +160,15 @@ class FakeService:
     async def episode(self, id: str) -> EpisodeView:
         return self._episode(id)
 
+    async def steps(self, episode: str) -> list[StepView]:
+        return [
+            StepView(number=number, **asked[1].model_dump())
+            for number, asked in enumerate(
+                (what for name, what in self.asked if name == "record_step"), 1
+            )
+            if asked[0] == episode
+        ]
+
     async def outcomes(self, scheduler: str) -> list[OutcomeView]:
         self.asked.append(("outcomes", scheduler))
         return []
@@ -240,6 +252,13 @@ class FakeService:
 
     async def record_measurement(self, request: MeasurementRequest) -> None:
         self.asked.append(("record_measurement", request))
+
+    async def open_episode(self, request: EpisodeRequest) -> EpisodeView:
+        self.asked.append(("open_episode", request))
+        return self._episode("e-0001")
+
+    async def record_step(self, episode: str, request: StepRequest) -> None:
+        self.asked.append(("record_step", (episode, request)))
 
     async def advise(self, episode: str, request: AdviceRequest) -> EpisodeView:
         self.asked.append(("advise", (episode, request)))

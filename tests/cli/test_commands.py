@@ -28,7 +28,7 @@ def harmless(text: str) -> bool:
 
 def test_status_says_what_runs(served: ServedMachine, schedpilot: Schedpilot) -> None:
     """The kernel's word and what is degraded, as text for people and as JSON for scripts."""
-    served.call(lambda: served.machine.open_episode(HOSTILE))
+    served.call(lambda: served.machine.degrade(HOSTILE))
     done = schedpilot("status")
     assert done.status == 0
     assert "the kernel's own" in done.text
@@ -52,7 +52,7 @@ def test_top_lists_the_longest_waiting_first(served: ServedMachine, schedpilot: 
 
 def test_json_on_standard_output_is_ascii(served: ServedMachine, schedpilot: Schedpilot) -> None:
     """A hostile name stays in its JSON string, also when JSON is shown on a terminal."""
-    served.call(lambda: served.machine.open_episode("comm:\u202etxt.\x9b31m"))
+    served.call(lambda: served.machine.degrade("comm:\u202etxt.\x9b31m"))
     done = schedpilot("history", "--json")
     assert done.stdout.isascii()
     assert json.loads(done.stdout)[0]["workload"] == "comm:\u202etxt.\x9b31m"
@@ -298,7 +298,7 @@ def test_a_hostile_fault_is_harmless_on_the_terminal(
 
 def test_history_and_explain_tell_an_episode(served: ServedMachine, schedpilot: Schedpilot) -> None:
     """From what was seen to what came of it, with the trial's windows; the ids lead there."""
-    episode = served.call(served.machine.open_episode)
+    episode = served.call(served.machine.degrade)
     run_agent(schedpilot)
     listing = schedpilot("history").text
     assert episode in listing

@@ -213,7 +213,7 @@ def test_report_writes_what_the_suffix_says(
     served: ServedMachine, schedpilot: Schedpilot, tmp_path: Path
 ) -> None:
     """HTML, PNG and SVG files, whole or not at all, and JSON on standard output."""
-    served.call(served.machine.open_episode)
+    served.call(served.machine.degrade)
     assert schedpilot("agent", "--once").status == 0
     for suffix in ("html", "png", "svg", "json"):
         done = schedpilot("report", "-o", str(tmp_path / f"r.{suffix}"))
