@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks import simulator_speed
+from benchmarks import policy_steps_native, simulator_speed
 from benchmarks.agreement.run import agreement
 from benchmarks.guest import MEASUREMENTS, machine
 from benchmarks.table import markdown, rows
@@ -34,7 +34,10 @@ from process import Fault, run
 LIMIT_S = 1500.0
 AGREEMENT = "agreement"
 # What asks nothing of the kernel is measured here: emulation would measure the emulator.
-ON_THE_HOST = {"simulator_speed": simulator_speed.measure}
+ON_THE_HOST = {
+    "simulator_speed": simulator_speed.measure,
+    "policy_steps_native": policy_steps_native.measure,
+}
 
 
 def say(text: str) -> None:

@@ -93,18 +93,23 @@ def _policy() -> str:
     return compiled.source
 
 
+def lab_types(cache_folder: Path) -> Path:
+    """The types of the lab's kernel, with the header that builds take from this cache."""
+    root = ensure(recipe_for(project_root()), lambda _: None)
+    header = cache_folder / "btf" / vmlinux.btf_digest(root.btf) / "vmlinux.h"
+    words = ["bpftool", "btf", "dump", "file", "/sys/kernel/btf/vmlinux", "format", "c"]
+    dump = in_root(root.tree, words, timeout=LIMIT_S, btf=root.btf)
+    cache.write(header, vmlinux.complete(dump.text).encode())
+    return root.btf
+
+
 class _Bench:
     """Builds for the lab's kernel, whose types any host can have."""
 
     def __init__(self, folder: Path) -> None:
-        root = ensure(recipe_for(project_root()), lambda _: None)
         folder.chmod(0o755)
         self.folder = folder
-        self.btf = root.btf
-        header = folder / "btf" / vmlinux.btf_digest(root.btf) / "vmlinux.h"
-        words = ["bpftool", "btf", "dump", "file", "/sys/kernel/btf/vmlinux", "format", "c"]
-        dump = in_root(root.tree, words, timeout=LIMIT_S, btf=root.btf)
-        cache.write(header, vmlinux.complete(dump.text).encode())
+        self.btf = lab_types(folder)
         self.program = engine_for(self.btf, cache_folder=folder).program
 
     def rate(self, name: str, source: str, scenario: Scenario) -> float:

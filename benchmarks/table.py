@@ -18,6 +18,8 @@ CLOSED = 0.95
 # Events a second of one core, for a plain scheduler and for a policy with expressions.
 EVENTS_PER_S = {"fifo": 5e6, "policy": 2e6}
 VERDICT_S = 2.0
+# From a line of policy to a scheduler in force, of a line that nobody has seen.
+LINE_S = 1.0
 TITLES = {"hackbench": "hackbench", "pipe": "`perf bench sched pipe`"}
 
 MET = "met"
@@ -65,6 +67,8 @@ def rows(results: Results) -> list[Row]:
         found += _jobs(results["uneven_jobs"])
     if "policy_steps" in results:
         found += _steps(results["policy_steps"])
+    if "policy_steps_native" in results:
+        found += _native_steps(results["policy_steps_native"])
     return found
 
 
@@ -255,6 +259,30 @@ def _steps(result: Mapping[str, Any]) -> list[Row]:
     seconds = result["seconds"]
     return [
         Row(title, "", _spread(seconds[step])) for step, title in STEPS.items() if step in seconds
+    ]
+
+
+# The same on the machine itself, as far as it goes without sched_ext.
+NATIVE_STEPS = {
+    "compile": "of that, parsing and compiling to C",
+    "build": "of that, clang in its sandbox",
+    "static": "the static check, meanwhile",
+    "simulate": "after that, the simulator with the stress set",
+    "proven": "natively, a line of policy to the simulator's verdict",
+}
+
+
+def _native_steps(result: Mapping[str, Any]) -> list[Row]:
+    seconds = result["seconds"]
+    built = Row(
+        "natively, a line of policy to an object that can be loaded",
+        f"at most {LINE_S:g} s, verifier and loading included",
+        _spread(seconds["built"]),
+        verdict(statistics.median(seconds["built"]), LINE_S),
+    )
+    return [
+        built,
+        *(Row(title, "", _spread(seconds[step])) for step, title in NATIVE_STEPS.items()),
     ]
 
 
