@@ -68,6 +68,18 @@ def show_status(*, json: bool) -> None:
     if status.episode:
         rows.append(("episode", status.episode))
     out().print(facts(rows))
+    if status.approvals:
+        heading("waiting for a person: schedpilot approve ID, or decline ID")
+        made = table("id", "scheduler", "workload", "objective", "since")
+        for pending in status.approvals:
+            made.add_row(
+                pending.id,
+                plain(pending.scheduler),
+                plain(pending.workload, 60),
+                plain(pending.objective),
+                ago(pending.at),
+            )
+        out().print(made)
     if status.degraded:
         heading("served worse than usual")
         made = table("workload", "signal", "now", "usual", "ratio", "since", right=("now", "usual"))

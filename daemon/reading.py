@@ -124,6 +124,7 @@ class Reader:
             foreign=self._loader.foreign(),
             trial=trial.id if trial else "",
             episode=episode.id if episode else "",
+            approvals=self._trials.waiting(),
             degraded=self._autopilot.detection.degraded(),
             objectives=self._objectives(),
             quarantine=standing.quarantined(now),

@@ -19,6 +19,7 @@ from daemon.api.models import (
     Arm,
     Decision,
     EventKind,
+    PendingApproval,
     TrialRequest,
     TrialState,
     TrialView,
@@ -184,6 +185,22 @@ class Trials:
             if self._known[id] is not self._running:
                 del self._known[id]
         return trial
+
+    def waiting(self) -> list[PendingApproval]:
+        """The trials that wait for a person, oldest first."""
+        return [
+            PendingApproval(
+                id=trial.approval,
+                trial=trial.id,
+                candidate=trial.candidate.id,
+                scheduler=trial.candidate.name,
+                workload=trial.workload,
+                objective=trial.objective.title,
+                at=trial.at,
+            )
+            for trial in self._known.values()
+            if trial.state is TrialState.AWAITING_APPROVAL
+        ]
 
     def by_approval(self, approval: str) -> Trial:
         """Raises Fault NOT_FOUND."""

@@ -200,6 +200,18 @@ class QuarantineView(Answer):
     until: float
 
 
+class PendingApproval(Answer):
+    """A trial that waits for a person; `id` is what `schedpilot approve` takes."""
+
+    id: str
+    trial: str
+    candidate: str
+    scheduler: str
+    workload: str = ""
+    objective: str = ""
+    at: float
+
+
 class StatusView(Answer):
     version: str
     pid: int
@@ -212,6 +224,7 @@ class StatusView(Answer):
     foreign: str = ""
     trial: str = ""
     episode: str = ""
+    approvals: list[PendingApproval] = Field(default_factory=list)
     degraded: list["Degradation"] = Field(default_factory=list)
     objectives: list["ObjectiveView"] = Field(default_factory=list)
     quarantine: list[QuarantineView] = Field(default_factory=list)

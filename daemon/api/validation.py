@@ -3,7 +3,7 @@
 
 import difflib
 import inspect
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -45,6 +45,18 @@ def from_query(model: type[Model], parameters: Iterable[tuple[str, str]]) -> Mod
         return model.model_validate(dict(parameters))
     except ValidationError as error:
         raise _fault(error, model, "the query", "parameter") from None
+
+
+def from_values(model: type[Model], values: Mapping[str, object]) -> Model:
+    """The arguments of a call as a model.
+
+    Raises:
+        Fault: BAD_REQUEST, with a line for each argument that is wrong.
+    """
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        raise _fault(error, model, "what was given", "argument") from None
 
 
 def _fault(error: ValidationError, model: type[BaseModel], subject: str, noun: str) -> Fault:

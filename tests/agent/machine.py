@@ -39,6 +39,7 @@ from daemon.api.models import (
     MeasurementRequest,
     OutcomeView,
     ParameterView,
+    PendingApproval,
     ProfileView,
     QuarantineView,
     RollbackRequest,
@@ -149,6 +150,19 @@ class Machine(FakeService):
             ),
             loaded=self.loaded,
             trial=self.running,
+            approvals=[
+                PendingApproval(
+                    id=each.approval,
+                    trial=each.id,
+                    candidate=each.candidate,
+                    scheduler=each.scheduler,
+                    workload=each.workload,
+                    objective=each.objective,
+                    at=each.at,
+                )
+                for each in self.trials.values()
+                if each.state is TrialState.AWAITING_APPROVAL
+            ],
             quarantine=self.quarantine,
             degraded=[
                 each.trigger

@@ -339,9 +339,11 @@ def test_approving_starts_what_was_asked_for(served: ServedMachine, schedpilot: 
     from daemon.api.models import TrialRequest
 
     served.do(served.machine.start_trial(TrialRequest(candidate="c-0000")))
+    assert "a-t-0000" in schedpilot("status").text
     done = schedpilot("decline", "a-t-0000", "--reason", "not today", "--json")
     assert done.status == 0
     assert TrialView.model_validate_json(done.stdout).reason == "not today"
+    assert "a-t-0000" not in schedpilot("status").text
 
 
 def test_other_programs_take_over_with_all_their_words(
