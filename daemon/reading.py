@@ -61,6 +61,8 @@ from scheduler_library.this_machine import compile_here
 # The intervals a profile is made from: what it is like now, and not what it was like.
 PROFILE_INTERVALS = 20
 PROCESSES_SHOWN = 20
+# Profiles in the making at once.
+MOST_LOOKING = 2
 
 
 class Reader:
@@ -98,6 +100,7 @@ class Reader:
         self._log = log
         self._catalog = catalog
         self._notes = notes
+        self._looking = asyncio.Semaphore(MOST_LOOKING)
         self._since = time.time()
 
     async def status(self) -> StatusView:
@@ -215,12 +218,7 @@ class Reader:
 
     async def workload(self, id: str) -> WorkloadDetail:
         if self._watch.series.last(id) is None:
-            raise Fault(
-                FaultType.NOT_FOUND,
-                "nothing was seen of this workload",
-                where=id[:200],
-                hint="`schedpilot top --once` lists those there are",
-            )
+            raise _unseen(id)
         processes = await asyncio.to_thread(processes_of, id, PROCESSES_SHOWN)
         return WorkloadDetail(
             **self._workload(id).model_dump(), profile=self.profile(id), processes=processes
@@ -230,7 +228,12 @@ class Reader:
         measured = Measured(
             profile=self.profile(id), line=self._watch.line, interval_s=self._watch.interval_s
         )
-        return await asyncio.to_thread(understand, id, measured)
+        # Everybody may ask, and each look costs CPU time of the machine that is looked at.
+        async with self._looking:
+            view = await asyncio.to_thread(understand, id, measured)
+        if not view.processes_total and self._watch.series.last(id) is None:
+            raise _unseen(id)
+        return view
 
     async def probes(self) -> list[ProbeKindView]:
         return await asyncio.to_thread(there_are)
@@ -361,6 +364,15 @@ class Reader:
 
     def events(self, after: int) -> AsyncIterator[Event]:
         return self._log.subscribe(after)
+
+
+def _unseen(workload: str) -> Fault:
+    return Fault(
+        FaultType.NOT_FOUND,
+        "nothing was seen of this workload",
+        where=workload[:200],
+        hint="`schedpilot top --once` lists those there are",
+    )
 
 
 def _version() -> str:

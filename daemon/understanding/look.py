@@ -1,11 +1,49 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Looks at one workload, for less than a second, and tells what it is like."""
+"""Looks at one workload, for less than a second, and tells what it is like.
 
+What is looked at is bounded: processes of the machine, threads of the workload, moments, and the
+length of everything that is told.
+"""
+
+import os
+import pwd
 import time
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice, zip_longest
+from pathlib import Path
 
 from bpf.signals import SignalsLine
-from daemon.api.models import ProfileView, WorkloadProfileView
+from bpf.workload_id import WorkloadId, parse_workload_id, readable, workload_of
+from daemon.api.display import displayable
+from daemon.api.models import (
+    CountersView,
+    DelayView,
+    KindView,
+    PressureView,
+    ProcessNode,
+    ProfileView,
+    ProgramKind,
+    WorkloadProfileView,
+)
+from daemon.understanding import cgroups, kinds, sentences, tree
+from daemon.understanding.kinds import Judged, by_company, by_libraries, judged, summed_up
+from daemon.understanding.proc import Proc, Process, Usage
+from daemon.understanding.secrets import shown
+from daemon.understanding.threads import Thread, groups_of, parallelism_of, waits_of
+
+# How long it looks, seconds, at how many moments, and when it stops at the latest.
+LOOK_S = 0.4
+LOOKS = 8
+MOST_S = 0.9
+MOST_PROCESSES = 512
+MOST_THREADS = 256
+# Threads whose place of sleep is read, and processes whose libraries are.
+MOST_PLACES = 64
+MOST_MAPPED = 3
+MOST_ABOVE = 4
+NAME_LIMIT = 64
+_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True)
@@ -17,12 +55,306 @@ class Measured:
     interval_s: float
 
 
-def understand(workload: str, measured: Measured) -> WorkloadProfileView:
-    """What a workload is, does and waits for. Blocks: call it in a thread."""
-    return WorkloadProfileView(
+@dataclass(frozen=True)
+class Eye:
+    """Where to look and by which clock; tests have their own."""
+
+    proc: Proc = field(default_factory=Proc)
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """The workload in one stretch of time. Threads by (process, thread)."""
+
+    processes: dict[int, Process]
+    threads_total: int
+    threads: dict[tuple[int, int], Thread]
+    looks: list[Mapping[int, str]]
+    cpu_s: dict[int, float]
+    io: tuple[int, int] | None
+    seconds: float
+
+
+def understand(workload: str, measured: Measured, eye: Eye | None = None) -> WorkloadProfileView:
+    """What a workload is, does and waits for. Takes about half a second: call it in a thread.
+
+    Raises:
+        Fault: BAD_NAME.
+    """
+    eye = eye or Eye()
+    wanted = parse_workload_id(workload)
+    began = eye.clock()
+    processes = _members(wanted, eye, began + MOST_S / 2)
+    seen = _watched(processes, eye, began + MOST_S)
+    parents = {pid: each.stat.parent for pid, each in seen.processes.items()}
+    above = _above(seen.processes, eye.proc)
+    cgroup = _cgroup(seen.processes, wanted, eye.proc)
+    unit = cgroups.unit_of(cgroup)
+    by_itself = _judgements(seen, unit, above, measured, eye.proc)
+    together = kinds.with_company(by_itself, parents)
+    line = measured.line
+    folder = cgroups.folder_of(cgroup) if cgroup not in (b"", b"/") else None
+    running = sum(seen.cpu_s.values()) / seen.seconds if seen.seconds else 0.0
+    view = WorkloadProfileView(
         workload=workload,
         at=time.time(),
+        cgroup=displayable(readable(cgroup), 200),
+        unit=displayable(unit, NAME_LIMIT),
+        started_by=[displayable(name, NAME_LIMIT) for name in above],
         tags=measured.profile.tags,
-        figures=measured.profile.figures,
-        sure_of=measured.profile.sure_of,
+        figures={name: round(value, 3) for name, value in measured.profile.figures.items()},
+        kinds=_kinds(seen, together),
+        processes=_nodes(seen, parents, together),
+        processes_total=len(seen.processes),
+        threads=groups_of(list(seen.threads.values())),
+        threads_total=seen.threads_total,
+        threads_looked_at=len(seen.threads),
+        parallelism=parallelism_of(seen.looks, running),
+        waits=waits_of(list(seen.threads.values()), seen.looks, seen.io, seen.seconds or 1.0),
+        delay=_delay(workload, measured),
+        pressure=_pressure(folder, eye.proc),
+        limits=cgroups.limits_in(folder) if folder else None,
+        counters=_counters(line),
+        counters_note=_counters_note(line),
+        took_ms=round((eye.clock() - began) * 1000, 1),
     )
+    cpus = line.machine.cpus if line else os.cpu_count() or 1
+    told = any(each.sleeps_in for each in seen.threads.values())
+    return view.model_copy(
+        update={
+            "sure_of": sentences.sure_of(view, measured.profile.sure_of, cpus),
+            "not_known": sentences.not_known(
+                view, functions_told=told, io_told=seen.io is not None
+            ),
+        }
+    )
+
+
+def _members(wanted: WorkloadId, eye: Eye, until: float) -> dict[int, Process]:
+    """Its processes, as far as the time lasts."""
+    found: dict[int, Process] = {}
+    for pid in eye.proc.pids():
+        if len(found) >= MOST_PROCESSES or eye.clock() > until:
+            break
+        if workload_of(pid, eye.proc.root) == wanted:
+            process = eye.proc.process(pid)
+            if process is not None:
+                found[pid] = process
+    return found
+
+
+def _watched(processes: dict[int, Process], eye: Eye, until: float) -> _Seen:
+    """The threads of these processes for `LOOK_S`, or as long as there is time."""
+    all_threads = {pid: eye.proc.threads(pid) for pid in processes}
+    chosen = islice(_in_turn(all_threads), MOST_THREADS)
+    names = {key: stat.comm for key in chosen if (stat := eye.proc.thread_stat(*key))}
+    before = {key: eye.proc.thread_usage(*key) for key in names}
+    cpu_before = {pid: _cpu_s(eye.proc, pid) for pid in processes}
+    io_before = _io(processes, eye.proc)
+    began = eye.clock()
+    looks: list[Mapping[int, str]] = []
+    places: dict[tuple[int, int], str] = {}
+    for number in range(LOOKS):
+        eye.sleep(LOOK_S / LOOKS)
+        if eye.clock() > until:
+            break
+        states = {key: eye.proc.thread_stat(*key) for key in names}
+        looks.append({key[1]: stat.state for key, stat in states.items() if stat})
+        if number == LOOKS // 2:
+            asleep = [key for key, stat in states.items() if stat and stat.state in "SD"]
+            places = {key: eye.proc.thread_sleeps_in(*key) for key in asleep[:MOST_PLACES]}
+    after = {key: eye.proc.thread_usage(*key) for key in names}
+    io_after = _io(processes, eye.proc)
+    cpu_after = {pid: _cpu_s(eye.proc, pid) for pid in processes}
+    seconds = eye.clock() - began
+    return _Seen(
+        processes=processes,
+        threads_total=sum(len(each) for each in all_threads.values()),
+        threads={
+            key: Thread(names[key], begin, end, seconds, places.get(key, ""))
+            for key in names
+            if (begin := before[key]) and (end := after[key])
+        },
+        looks=looks,
+        cpu_s=_used(processes, names, before, after, cpu_before, cpu_after),
+        io=_difference(io_before, io_after),
+        seconds=seconds,
+    )
+
+
+def _in_turn(threads: Mapping[int, Sequence[int]]) -> Iterator[tuple[int, int]]:
+    """The first thread of each process, then the second of each: one process with a thousand must
+    not hide all others."""
+    for row in zip_longest(*threads.values()):
+        for pid, thread in zip(threads, row, strict=True):
+            if thread is not None:
+                yield pid, thread
+
+
+def _used(
+    processes: Mapping[int, Process],
+    names: Mapping[tuple[int, int], str],
+    before: Mapping[tuple[int, int], Usage | None],
+    after: Mapping[tuple[int, int], Usage | None],
+    ticks_before: Mapping[int, float],
+    ticks_after: Mapping[int, float],
+) -> dict[int, float]:
+    """CPU seconds of each process: exact where all its threads were read, else by ticks."""
+    exact = dict.fromkeys(processes, 0.0)
+    for key in names:
+        begin, end = before[key], after[key]
+        if begin and end:
+            exact[key[0]] += max(0, end.run_ns - begin.run_ns) / 1e9
+    return {pid: max(exact[pid], ticks_after[pid] - ticks_before[pid]) for pid in processes}
+
+
+def _cpu_s(proc: Proc, pid: int) -> float:
+    stat = proc.stat(pid)
+    return (stat.user_ticks + stat.system_ticks) / _TICKS_PER_S if stat else 0.0
+
+
+def _io(processes: Mapping[int, Process], proc: Proc) -> tuple[int, int] | None:
+    """Bytes that all of them moved until now; None where the kernel tells of none."""
+    told = [found for pid in list(processes)[:MOST_THREADS] if (found := proc.io(pid))]
+    return (sum(each[0] for each in told), sum(each[1] for each in told)) if told else None
+
+
+def _difference(
+    before: tuple[int, int] | None, after: tuple[int, int] | None
+) -> tuple[int, int] | None:
+    if before is None or after is None:
+        return None
+    return max(0, after[0] - before[0]), max(0, after[1] - before[1])
+
+
+def _above(processes: Mapping[int, Process], proc: Proc) -> list[str]:
+    """What started the workload: the names above its topmost process, nearest first."""
+    tops = [each for each in processes.values() if each.stat.parent not in processes]
+    if not tops or tops[0].stat.kernel_thread:
+        return []
+    names: list[str] = []
+    pid = tops[0].stat.parent
+    while pid > 1 and len(names) < MOST_ABOVE:
+        stat = proc.stat(pid)
+        if stat is None:
+            break
+        names.append(stat.comm)
+        pid = stat.parent
+    return names
+
+
+def _cgroup(processes: Mapping[int, Process], wanted: WorkloadId, proc: Proc) -> bytes:
+    """The path that the kernel tells of a process that is still in the workload."""
+    for pid in processes:
+        if workload_of(pid, proc.root) == wanted and (path := proc.cgroup(pid)):
+            return path
+    return b""
+
+
+def _judgements(
+    seen: _Seen, unit: str, above: Sequence[str], measured: Measured, proc: Proc
+) -> dict[int, Judged]:
+    found = {pid: judged(each) for pid, each in seen.processes.items()}
+    busiest = sorted(found, key=lambda pid: -seen.cpu_s.get(pid, 0.0))
+    for pid in [pid for pid in busiest if found[pid].kind in kinds.WEAK][:MOST_MAPPED]:
+        guess = by_libraries(proc.libraries(pid))
+        if guess is not kinds.UNKNOWN:
+            found[pid] = guess
+    if found and all(each.kind in kinds.WEAK for each in found.values()):
+        guess = by_company(unit, above, measured.profile.tags)
+        for pid, each in found.items():
+            if each.kind is ProgramKind.UNKNOWN and guess is not kinds.UNKNOWN:
+                found[pid] = guess
+    return found
+
+
+def _kinds(seen: _Seen, together: Mapping[int, Judged]) -> list[KindView]:
+    ran = sum(seen.cpu_s.values()) > 0
+    return summed_up(
+        (each, seen.cpu_s.get(pid, 0.0) if ran else 1.0) for pid, each in together.items()
+    )
+
+
+def _nodes(
+    seen: _Seen, parents: Mapping[int, int], together: Mapping[int, Judged]
+) -> list[ProcessNode]:
+    nodes = []
+    for pid, depth in tree.shown(parents, seen.cpu_s):
+        process = seen.processes[pid]
+        parent = process.stat.parent
+        nodes.append(
+            ProcessNode(
+                pid=pid,
+                parent=parent if parent in seen.processes else 0,
+                depth=depth,
+                name=displayable(process.stat.comm, NAME_LIMIT),
+                command=displayable(shown(process.arguments), 2 * 160),
+                user=_user(process.user_id),
+                threads=process.stat.threads,
+                cpu_share=round(seen.cpu_s.get(pid, 0.0) / seen.seconds, 3)
+                if seen.seconds
+                else 0.0,
+                kind=together[pid].kind,
+            )
+        )
+    return nodes
+
+
+def _user(id: int) -> str:
+    try:
+        return displayable(pwd.getpwuid(id).pw_name, NAME_LIMIT)
+    except KeyError:
+        return str(id)
+
+
+def _delay(workload: str, measured: Measured) -> DelayView | None:
+    line = measured.line
+    signals = line.workload(workload) if line else None
+    if line is None or signals is None or not signals.delay_us.count:
+        return None
+    each = signals.delay_us
+    return DelayView(
+        p50_us=round(each.p50, 1),
+        p90_us=round(each.p90, 1),
+        p99_us=round(each.p99, 1),
+        max_us=round(each.max, 1),
+        count=each.count,
+        seconds=round(line.interval_s, 2),
+    )
+
+
+def _pressure(folder: Path | None, proc: Proc) -> list[PressureView]:
+    machine = [proc.pressure(of) for of in ("cpu", "io", "memory")]
+    found = []
+    if folder is not None:
+        own = cgroups.pressure_in(folder)
+        if (own.cpu, own.io, own.memory) != (None, None, None):
+            found.append(PressureView(scope="workload", cpu=own.cpu, io=own.io, memory=own.memory))
+    if machine != [None, None, None]:
+        found.append(
+            PressureView(scope="machine", cpu=machine[0], io=machine[1], memory=machine[2])
+        )
+    return found
+
+
+def _counters(line: SignalsLine | None) -> CountersView | None:
+    perf = line.machine.perf if line else None
+    if perf is None or not perf.instructions:
+        return None
+    return CountersView(
+        instructions_per_cycle=(round(perf.instructions / perf.cycles, 3) if perf.cycles else None),
+        cache_misses_per_1000=(
+            round(1000 * perf.cache_misses / perf.instructions, 3)
+            if perf.cache_misses is not None
+            else None
+        ),
+    )
+
+
+def _counters_note(line: SignalsLine | None) -> str:
+    if _counters(line) is not None:
+        return "counted on the whole machine, not for this workload alone"
+    note = line.machine.perf_note if line else None
+    return f"no hardware counters here{f': {displayable(note, 80)}' if note else ''}"

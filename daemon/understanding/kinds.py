@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a program is for, from its name, arguments and company, with the reason. Pure.
+
+Anybody can name a process `postgres`. What the kernel says (the file that is executed) counts as
+sure, what the process says of itself (its name and arguments) as likely at most, and what others
+suggest (its parent, its unit, how it behaves) as a guess.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, field
+
+from daemon.api.display import displayable
+from daemon.api.models import Certainty, KindView, ProgramKind
+from daemon.understanding.proc import Process
+from daemon.understanding.rules import BY_ARGUMENTS, BY_LIBRARY, BY_NAME, SHELLS, WRAPPERS
+from scheduler_library.profile import Tag
+
+# What is read of a command line, characters, and what is quoted of a name.
+_LOOKED_AT = 1024
+_QUOTED = 40
+MOST_KINDS = 4
+MOST_EVIDENCE = 3
+_RANK = {Certainty.SURE: 0, Certainty.LIKELY: 1, Certainty.GUESS: 2}
+# Kinds that say how a program is run rather than what it is for: company may say more.
+WEAK = frozenset({ProgramKind.UNKNOWN, ProgramKind.LANGUAGE_RUNTIME})
+# Kinds that start programs of every other kind: their children are what they are.
+_HOSTS = frozenset(
+    {
+        ProgramKind.INTERACTIVE,
+        ProgramKind.SYSTEM_SERVICE,
+        ProgramKind.CONTAINER_RUNTIME,
+        ProgramKind.KERNEL,
+    }
+)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What one process is, and why."""
+
+    kind: ProgramKind = ProgramKind.UNKNOWN
+    certainty: Certainty = Certainty.GUESS
+    evidence: str = ""
+
+
+UNKNOWN = Judged()
+
+
+@dataclass(frozen=True)
+class _Names:
+    whole: Mapping[str, ProgramKind]
+    beginnings: tuple[tuple[str, ProgramKind], ...] = field(default=())
+
+    def of(self, name: str) -> ProgramKind | None:
+        found = self.whole.get(name)
+        if found is None:
+            found = next((kind for part, kind in self.beginnings if name.startswith(part)), None)
+        return found
+
+
+def _named(lines: Iterable[tuple[ProgramKind, str]]) -> _Names:
+    whole: dict[str, ProgramKind] = {}
+    beginnings = []
+    for kind, names in lines:
+        for name in names.split():
+            if name.endswith("*"):
+                beginnings.append((name[:-1], kind))
+            else:
+                whole.setdefault(name, kind)
+    return _Names(whole, tuple(beginnings))
+
+
+_NAMES = _named(BY_NAME)
+_PATTERNS = tuple(
+    (frozenset(rule.programs.split()), re.compile(rule.pattern), rule) for rule in BY_ARGUMENTS
+)
+_PLAIN = re.compile(r"(?:-\d[\d.]*|(?<=[a-z])\d+(?:\.\d+)*)$")
+
+
+def plain_name(name: str) -> str:
+    """A program's name without its version: `clang-19` is `clang`, `python3.13` is `python`."""
+    return name if _NAMES.of(name) is not None else _PLAIN.sub("", name)
+
+
+def judged(process: Process) -> Judged:
+    """What one process is by itself."""
+    if process.stat.kernel_thread:
+        return Judged(ProgramKind.KERNEL, Certainty.SURE, "a thread of the kernel")
+    words = _without_wrappers(process.arguments)
+    first = words[0].rpartition("/")[2].removeprefix("-").removesuffix(":") if words else ""
+    wrapped = len(words) < len(process.arguments)
+    line = " ".join([first, *words[1:]])[:_LOOKED_AT]
+    executed = plain_name(process.program)
+    if executed and not wrapped and (found := _by_name(executed, line, Certainty.SURE)):
+        return found
+    # What it calls itself; services write `postgres: writer` over their arguments.
+    for name in (first.partition(":")[0], process.stat.comm):
+        if found := _by_name(plain_name(name), line, Certainty.LIKELY):
+            return found
+    if re.search(r"\.test$", first) and "-test." in line:
+        return Judged(ProgramKind.TEST_SUITE, Certainty.LIKELY, "a compiled test of Go")
+    interactive = process.stat.terminal != 0 and len(words) <= 1
+    if plain_name(first or process.stat.comm) in SHELLS and interactive:
+        return Judged(ProgramKind.INTERACTIVE, Certainty.LIKELY, "a shell on a terminal")
+    return UNKNOWN
+
+
+def _by_name(name: str, line: str, certainty: Certainty) -> Judged | None:
+    """By a program's plain name and its command line; arguments are never more than likely."""
+    for programs, pattern, rule in _PATTERNS:
+        if name in programs and (match := pattern.search(line)):
+            quoted = displayable(match[0].strip(), _QUOTED)
+            return Judged(
+                rule.kind, Certainty.LIKELY, f"{rule.why}: {name} with {quoted!r} among arguments"
+            )
+    kind = _NAMES.of(name)
+    if kind is None:
+        return None
+    said = "the program is" if certainty is Certainty.SURE else "it calls itself"
+    return Judged(kind, certainty, f"{said} {displayable(name, _QUOTED)!r}")
+
+
+def _without_wrappers(arguments: Sequence[str]) -> Sequence[str]:
+    """What `env`, `nice`, `timeout` and their like run, where that can be seen."""
+    words = list(arguments)
+    while words and plain_name(words[0].rpartition("/")[2]) in WRAPPERS:
+        rest = words[1:]
+        while rest and (rest[0].startswith("-") or "=" in rest[0] or rest[0][:1].isdigit()):
+            rest = rest[1:]
+        if not rest:
+            break
+        words = rest
+    return words
+
+
+def with_company(by_itself: Mapping[int, Judged], parents: Mapping[int, int]) -> dict[int, Judged]:
+    """Those that are nothing by themselves (a shell below `make`) are what started them."""
+    known = dict(by_itself)
+    # Children have higher ids than their parents, but for those that began after ids wrapped.
+    for pid in sorted(known):
+        above = known.get(parents.get(pid, 0))
+        if known[pid].kind in WEAK and above and above.kind not in WEAK | _HOSTS:
+            known[pid] = Judged(above.kind, Certainty.GUESS, f"started by {above.evidence}"[:200])
+    return known
+
+
+def by_libraries(libraries: Set[str]) -> Judged:
+    """What a language runtime does, by what it has loaded."""
+    for kind, beginning, what in BY_LIBRARY:
+        name = next((each for each in sorted(libraries) if each.startswith(beginning)), None)
+        if name is not None:
+            quoted = displayable(name, _QUOTED)
+            return Judged(kind, Certainty.GUESS, f"has {what} loaded ({quoted})")
+    return UNKNOWN
+
+
+def by_company(unit: str, started_by: Sequence[str], tags: Iterable[str]) -> Judged:
+    """What the names around a workload, and what it does, suggest."""
+    stem = re.split(r"[@.:]", unit)[0]
+    if stem and (kind := _NAMES.of(plain_name(stem))):
+        return Judged(kind, Certainty.GUESS, f"its unit is called {displayable(stem, _QUOTED)!r}")
+    for name in started_by:
+        kind = _NAMES.of(plain_name(name))
+        if kind in (ProgramKind.BUILD, ProgramKind.TEST_SUITE):
+            return Judged(kind, Certainty.GUESS, f"started by {displayable(name, _QUOTED)!r}")
+    have = set(tags)
+    if Tag.INTERACTIVE in have:
+        return Judged(ProgramKind.INTERACTIVE, Certainty.GUESS, "wakes now and then, briefly")
+    if Tag.BATCH in have:
+        return Judged(ProgramKind.BATCH, Certainty.GUESS, "runs long, hardly sleeps")
+    return UNKNOWN
+
+
+def summed_up(judgements: Iterable[tuple[Judged, float]]) -> list[KindView]:
+    """The kinds of a workload from those of its processes, each with its part of the CPU time
+    (or of the processes, where none ran), largest first; what is unknown comes last."""
+    weights: dict[ProgramKind, float] = defaultdict(float)
+    certainty: dict[ProgramKind, Certainty] = {}
+    evidence: dict[ProgramKind, dict[str, float]] = defaultdict(lambda: defaultdict(float))
+    for judged_as, weight in judgements:
+        kind = judged_as.kind
+        weights[kind] += weight
+        best = min((certainty.get(kind, Certainty.GUESS), judged_as.certainty), key=_RANK.get)  # type: ignore[arg-type]
+        certainty[kind] = best
+        if judged_as.evidence:
+            evidence[kind][judged_as.evidence] += weight
+    total = sum(weights.values()) or 1.0
+    order = sorted(
+        weights, key=lambda kind: (kind is ProgramKind.UNKNOWN, -weights[kind], kind.value)
+    )
+    return [
+        KindView(
+            kind=kind,
+            certainty=certainty[kind],
+            share=round(weights[kind] / total, 3),
+            evidence=sorted(evidence[kind], key=lambda text: -evidence[kind][text])[:MOST_EVIDENCE],
+        )
+        for kind in order[:MOST_KINDS]
+    ]

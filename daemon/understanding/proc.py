@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What /proc says of processes and threads, parsed as strictly as it needs to be.
+
+Processes vanish while they are read: whatever is gone is None. Everything they say of themselves
+(`comm`, `arguments`, thread names) is hostile text; it is kept whole here and escaped where it
+leaves. Files that need more rights than the reader has are empty, too.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from bpf.workload_id import PF_KTHREAD, readable
+
+# Bytes read of a command line, and of any other file of /proc.
+ARGUMENTS_BYTES = 4096
+_FILE_BYTES = 65536
+
+
+@dataclass(frozen=True)
+class Stat:
+    """Of /proc/PID/stat (proc_pid_stat(5)); times in clock ticks."""
+
+    comm: str
+    state: str
+    parent: int
+    terminal: int
+    flags: int
+    user_ticks: int
+    system_ticks: int
+    threads: int
+
+    @property
+    def kernel_thread(self) -> bool:
+        return bool(self.flags & PF_KTHREAD)
+
+
+@dataclass(frozen=True)
+class Process:
+    """One process. `program` is the file it executes, as the kernel says it, without its folder;
+    empty where that may not be read."""
+
+    pid: int
+    stat: Stat
+    arguments: tuple[str, ...] = ()
+    program: str = ""
+    user_id: int = 0
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What one thread used until now: nanoseconds on a CPU and waiting for one, and how often it
+    left a CPU by itself and was made to."""
+
+    run_ns: int
+    wait_ns: int
+    sleeps: int
+    preemptions: int
+
+
+def read(path: Path, most: int = _FILE_BYTES) -> bytes:
+    """The beginning of a file; empty where there is none or it may not be read."""
+    try:
+        with path.open("rb", buffering=0) as file:
+            return file.read(most) or b""
+    except OSError:
+        return b""
+
+
+def parse_stat(raw: bytes) -> Stat | None:
+    """The name is in parentheses, and may contain any of them."""
+    head, _, rest = raw.rpartition(b")")
+    fields = rest.split()
+    try:
+        return Stat(
+            comm=readable(head.partition(b"(")[2]),
+            state=fields[0].decode("ascii", "replace"),
+            parent=int(fields[1]),
+            terminal=int(fields[4]),
+            flags=int(fields[6]),
+            user_ticks=int(fields[11]),
+            system_ticks=int(fields[12]),
+            threads=int(fields[17]),
+        )
+    except (IndexError, ValueError):
+        return None
+
+
+def parse_usage(schedstat: bytes, status: bytes) -> Usage | None:
+    fields = schedstat.split()
+    counts = {}
+    for line in status.splitlines():
+        name, _, value = line.partition(b":")
+        if name.endswith(b"_ctxt_switches"):
+            counts[name] = value
+    try:
+        return Usage(
+            run_ns=int(fields[0]),
+            wait_ns=int(fields[1]),
+            sleeps=int(counts.get(b"voluntary_ctxt_switches", b"0")),
+            preemptions=int(counts.get(b"nonvoluntary_ctxt_switches", b"0")),
+        )
+    except (IndexError, ValueError):
+        return None
+
+
+def parse_io(raw: bytes) -> tuple[int, int] | None:
+    """Bytes that were read from and written to storage, of /proc/PID/io."""
+    values = dict(line.partition(b":")[::2] for line in raw.splitlines())
+    try:
+        return int(values[b"read_bytes"]), int(values[b"write_bytes"])
+    except (KeyError, ValueError):
+        return None
+
+
+def parse_pressure(raw: bytes) -> float | None:
+    """`avg10` of the line `some`, per cent (the kernel's Documentation/accounting/psi.rst)."""
+    for line in raw.splitlines():
+        if line.startswith(b"some "):
+            for word in line.split()[1:]:
+                if word.startswith(b"avg10="):
+                    try:
+                        return float(word[6:])
+                    except ValueError:
+                        return None
+    return None
+
+
+class Proc:
+    """A tree of the shape of /proc."""
+
+    def __init__(self, root: Path = Path("/proc")) -> None:
+        self.root = root
+
+    def pids(self) -> list[int]:
+        """All processes, lowest first."""
+        return _numbers(self.root)
+
+    def threads(self, pid: int) -> list[int]:
+        return _numbers(self.root / str(pid) / "task")
+
+    def process(self, pid: int) -> Process | None:
+        folder = self.root / str(pid)
+        stat = parse_stat(read(folder / "stat"))
+        if stat is None:
+            return None
+        raw = read(folder / "cmdline", ARGUMENTS_BYTES).rstrip(b"\0")
+        try:
+            program = str((folder / "exe").readlink()).removesuffix(" (deleted)").rpartition("/")[2]
+        except OSError:
+            program = ""
+        try:
+            user_id = folder.stat().st_uid
+        except OSError:
+            return None
+        return Process(
+            pid=pid,
+            stat=stat,
+            arguments=tuple(readable(each) for each in raw.split(b"\0")) if raw else (),
+            program=program.encode("utf-8", "surrogateescape").decode("utf-8", "replace"),
+            user_id=user_id,
+        )
+
+    def stat(self, pid: int) -> Stat | None:
+        return parse_stat(read(self.root / str(pid) / "stat"))
+
+    def thread_stat(self, pid: int, thread: int) -> Stat | None:
+        return parse_stat(read(self._thread(pid, thread) / "stat"))
+
+    def thread_usage(self, pid: int, thread: int) -> Usage | None:
+        folder = self._thread(pid, thread)
+        return parse_usage(read(folder / "schedstat"), read(folder / "status"))
+
+    def thread_sleeps_in(self, pid: int, thread: int) -> str:
+        """The kernel's function that a thread sleeps in; empty where that is not told."""
+        text = read(self._thread(pid, thread) / "wchan", 128).decode("ascii", "replace")
+        return "" if text == "0" else text
+
+    def io(self, pid: int) -> tuple[int, int] | None:
+        return parse_io(read(self.root / str(pid) / "io"))
+
+    def pressure(self, of: str) -> float | None:
+        return parse_pressure(read(self.root / "pressure" / of))
+
+    def cgroup(self, pid: int) -> bytes:
+        """The path of its cgroup, as bytes; empty where it has none (cgroups(7))."""
+        for line in read(self.root / str(pid) / "cgroup").splitlines():
+            if line.startswith(b"0::"):
+                return line[3:]
+        return b""
+
+    def libraries(self, pid: int, most_bytes: int = 1 << 20) -> frozenset[str]:
+        """The names of the files that are mapped as shared libraries."""
+        names = set()
+        for line in read(self.root / str(pid) / "maps", most_bytes).splitlines():
+            path = line.partition(b"/")[2]
+            name = path.rpartition(b"/")[2]
+            if b".so" in name:
+                names.add(readable(name))
+        return frozenset(names)
+
+    def _thread(self, pid: int, thread: int) -> Path:
+        return self.root / str(pid) / "task" / str(thread)
+
+
+def _numbers(folder: Path) -> list[int]:
+    try:
+        return sorted(int(each.name) for each in folder.iterdir() if each.name.isdecimal())
+    except OSError:
+        return []

@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""How threads run, wait and sleep, from two readings of what they used and a few looks at what
+they do. Pure."""
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from daemon.api.display import displayable
+from daemon.api.models import Parallelism, ThreadGroup, WaitsView
+from daemon.understanding.proc import Usage
+
+MOST_GROUPS = 8
+NAME_LIMIT = 32
+# As in scheduler_library.profile: hardly ever sleeps; fits into every scheduler's slice.
+BUSY_SHARE = 0.85
+ASLEEP_SHARE = 0.005
+SHORT_US = 2_000.0
+
+# Where a thread sleeps in the kernel, by parts of the function's name, first match wins.
+_PLACES: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("futex", ("futex",)),
+    ("events", ("ep_poll", "poll_schedule", "do_select", "do_sys_poll", "do_poll", "io_cqring")),
+    ("timer", ("nanosleep", "schedule_hrtimeout", "alarm")),
+    ("child", ("do_wait", "wait4", "kernel_wait")),
+    ("pipe or terminal", ("pipe_", "tty_", "n_tty")),
+    ("socket", ("sock", "skb", "accept", "tcp_", "unix_", "inet_", "netlink")),
+    ("disk", ("io_schedule", "folio_", "wait_on_page", "blk_", "bio_", "jbd2", "submit_bio")),
+    ("signal", ("sigsuspend", "sigtimedwait", "do_sigt")),
+)
+
+
+@dataclass(frozen=True)
+class Thread:
+    """One thread between two readings, `seconds` apart. `sleeps_in` is a function of the kernel,
+    empty where the thread ran or it was not told."""
+
+    name: str
+    begin: Usage
+    end: Usage
+    seconds: float
+    sleeps_in: str = ""
+
+    @property
+    def run_share(self) -> float:
+        return _share(self.end.run_ns - self.begin.run_ns, self.seconds)
+
+    @property
+    def wait_share(self) -> float:
+        return _share(self.end.wait_ns - self.begin.wait_ns, self.seconds)
+
+    @property
+    def sleeps(self) -> int:
+        return max(0, self.end.sleeps - self.begin.sleeps)
+
+    @property
+    def preemptions(self) -> int:
+        return max(0, self.end.preemptions - self.begin.preemptions)
+
+
+def _share(nanoseconds: int, seconds: float) -> float:
+    return min(1.0, max(0.0, nanoseconds / 1e9 / seconds)) if seconds > 0 else 0.0
+
+
+def groups_of(threads: Sequence[Thread]) -> list[ThreadGroup]:
+    """Threads of one name (numbers in it aside) together, those that use most CPU first."""
+    together: dict[str, list[Thread]] = defaultdict(list)
+    for each in threads:
+        together[re.sub(r"\d+", "N", each.name)].append(each)
+    made = [_group(name, each) for name, each in together.items()]
+    made.sort(key=lambda group: (-group.run_share * group.threads, -group.threads, group.name))
+    return made[:MOST_GROUPS]
+
+
+def _group(name: str, threads: Sequence[Thread]) -> ThreadGroup:
+    count = len(threads)
+    seconds = threads[0].seconds or 1.0
+    sleeps = sum(each.sleeps for each in threads)
+    preemptions = sum(each.preemptions for each in threads)
+    run = sum(each.run_share for each in threads)
+    stays = sleeps + preemptions
+    run_us = run * seconds * 1e6 / stays if stays else run / count * seconds * 1e6
+    run_share = run / count
+    wait_share = sum(each.wait_share for each in threads) / count
+    return ThreadGroup(
+        name=displayable(threads[0].name if count == 1 else name, NAME_LIMIT),
+        threads=count,
+        run_share=round(run_share, 3),
+        wait_share=round(wait_share, 3),
+        sleeps_per_s=round(sleeps / seconds, 1),
+        preemptions_per_s=round(preemptions / seconds, 1),
+        run_us=round(run_us, 1),
+        pattern=_pattern(run_share, wait_share, run_us, sleeps, preemptions),
+    )
+
+
+def _pattern(run: float, wait: float, run_us: float, sleeps: int, preemptions: int) -> str:
+    if run + wait >= BUSY_SHARE:
+        return "never sleeps" if wait < run / 4 else "never sleeps, and waits for a CPU"
+    if run < ASLEEP_SHARE and not sleeps:
+        return "asleep"
+    if preemptions > sleeps:
+        return "runs long, is made to leave"
+    return "runs briefly between sleeps" if run_us <= SHORT_US else "runs in bursts between sleeps"
+
+
+def parallelism_of(looks: Sequence[Mapping[int, str]], running_mean: float) -> Parallelism:
+    """From the state of each thread in each look; `running_mean` is CPU time over time, which
+    tells better than looks how many were on a CPU."""
+    wanting = [sum(state == "R" for state in look.values()) for look in looks]
+    mean = sum(wanting) / len(wanting) if wanting else 0.0
+    return Parallelism(
+        running_mean=round(running_mean, 2),
+        waiting_mean=round(max(0.0, mean - running_mean), 2),
+        most=max(wanting, default=0),
+        looks=len(looks),
+    )
+
+
+def waits_of(
+    threads: Sequence[Thread],
+    looks: Sequence[Mapping[int, str]],
+    io: tuple[int, int] | None,
+    seconds: float,
+) -> WaitsView:
+    """What threads wait for. `io` are bytes read and written in these seconds, where known."""
+    states = Counter(state for look in looks for state in look.values())
+    seen = sum(states.values())
+    places = Counter(place_of(each.sleeps_in) for each in threads if each.sleeps_in)
+    told = sum(places.values())
+    return WaitsView(
+        runqueue_share=(
+            round(sum(each.wait_share for each in threads) / len(threads), 3) if threads else None
+        ),
+        io_share=round(states["D"] / seen, 3) if seen else None,
+        sleep_share=round((states["S"] + states["I"]) / seen, 3) if seen else None,
+        lock_share=round(places["futex"] / len(threads), 3) if told else None,
+        asleep_in=dict(places.most_common(6)),
+        read_bytes_per_s=round(io[0] / seconds, 1) if io else None,
+        written_bytes_per_s=round(io[1] / seconds, 1) if io else None,
+    )
+
+
+def place_of(function: str) -> str:
+    """The class of a function of the kernel that threads sleep in."""
+    for place, parts in _PLACES:
+        if any(part in function for part in parts):
+            return place
+    return "other"
