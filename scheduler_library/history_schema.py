@@ -81,6 +81,12 @@ STEPS: tuple[str, ...] = (
         PRIMARY KEY (episode, number)
     );
     """,
+    """
+    CREATE TABLE moves (
+        trial TEXT PRIMARY KEY, at REAL NOT NULL, scheduler TEXT NOT NULL, kept INTEGER NOT NULL,
+        expected REAL NOT NULL, weights TEXT NOT NULL, moved TEXT NOT NULL
+    );
+    """,
 )
 VERSION = len(STEPS)
 

@@ -1,19 +1,24 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Which schedulers fit: by words, or by the tags of a measured workload. Pure.
+"""Which schedulers fit: by words, by the tags of a measured workload, by what was measured, and by
+what was told. Pure.
 
 By words it is BM25 (Robertson and Zaragoza 2009) over what a manifest says, each field
 with a weight of its own; a match in `bad_for` counts against the entry. By tags it is a
-plain sum. Both say why: an advisor, of flesh or not, has to be able to disagree.
+plain sum. `find` joins these with what the history knows, by weights that are learned
+(`learning/weights.py`). All say why: an advisor, of flesh or not, has to be able to disagree.
 """
 
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from scheduler_library.catalog import Entry
+from scheduler_library.learning.bandit import Belief
+from scheduler_library.learning.weights import MEASURED, PRIOR, TAGS, TOLD, WORDS, total
 from scheduler_library.manifest import Manifest
+from scheduler_library.profile import MEANING
 
 # BM25's usual constants: how soon repetition stops counting, and how much length does.
 K1 = 1.2
@@ -34,6 +39,12 @@ BAD_FOR_WEIGHT = -2.0
 GOOD_TAG = 2.0
 OWN_TAG = 1.0
 BAD_TAG = -3.0
+
+# A gain as large as this, surely measured, is all that measuring can say for an entry.
+LARGE_GAIN = 0.3
+
+# The words of each field.
+_Document = Mapping[str, list[str]]
 
 _STOP = frozenset(
     re.findall(
@@ -86,6 +97,38 @@ def _fields(manifest: Manifest) -> dict[str, list[str]]:
     }
 
 
+def _rarities(documents: Sequence[_Document], asked: Iterable[str]) -> dict[str, float]:
+    """What each word tells: rare ones more; the form with +1 never turns negative."""
+    everywhere = Counter(
+        word for each in documents for word in {w for part in each.values() for w in part}
+    )
+    count = len(documents)
+    return {
+        word: math.log(1 + (count - everywhere[word] + 0.5) / (everywhere[word] + 0.5))
+        for word in asked
+    }
+
+
+def _bm25(
+    documents: Sequence[_Document], weights: Mapping[str, float], rarity: Mapping[str, float]
+) -> list[tuple[float, dict[str, list[str]]]]:
+    """For each document its score, and for each word asked for the fields that have it."""
+    lengths = [sum(len(part) for part in each.values()) for each in documents]
+    mean = sum(lengths) / len(lengths) if lengths else 1.0
+    scored = []
+    for each, length in zip(documents, lengths, strict=True):
+        norm = K1 * (1 - B + B * length / mean) if mean else K1
+        score, found = 0.0, {}
+        for word, tells in rarity.items():
+            where = [name for name, part in each.items() if word in part]
+            frequency = sum(weights[name] * each[name].count(word) for name in where)
+            if frequency:
+                score += tells * frequency * (K1 + 1) / (frequency + norm)
+                found[word] = where
+        scored.append((score, found))
+    return scored
+
+
 def search(entries: Iterable[Entry], query: str, *, limit: int = 20) -> list[Match]:
     """Rank entries for a free text; those that match nothing are left out.
 
@@ -96,29 +139,18 @@ def search(entries: Iterable[Entry], query: str, *, limit: int = 20) -> list[Mat
     pool = list(entries)
     if not asked:
         return [Match(entry, 0.0, ()) for entry in sorted(pool, key=lambda e: e.name)][:limit]
-    fields = [_fields(entry.manifest) for entry in pool]
-    lengths = [sum(len(part) for part in each.values()) for each in fields]
-    mean = sum(lengths) / len(lengths) if lengths else 1.0
-    everywhere = Counter(
-        word for each in fields for word in {w for part in each.values() for w in part}
-    )
+    documents = [_fields(entry.manifest) for entry in pool]
+    rarity = _rarities(documents, asked)
     matches = []
-    for entry, each, length in zip(pool, fields, lengths, strict=True):
+    for entry, (score, found) in zip(pool, _bm25(documents, FIELD_WEIGHTS, rarity), strict=True):
+        reasons = []
         bad = set(words(" ".join(entry.manifest.bad_for)))
-        score, reasons = 0.0, []
-        for word in asked:
-            # Rare words tell more; the form with +1 never turns negative.
-            seen = everywhere[word]
-            rarity = math.log(1 + (len(pool) - seen + 0.5) / (seen + 0.5))
-            where = [name for name, part in each.items() if word in part]
-            frequency = sum(FIELD_WEIGHTS[name] * each[name].count(word) for name in where)
-            if frequency:
-                norm = K1 * (1 - B + B * length / mean)
-                score += rarity * frequency * (K1 + 1) / (frequency + norm)
-                reasons.append(f"{asked[word]!r} in its {', '.join(where).replace('_', ' ')}")
-            if word in bad:
-                score += BAD_FOR_WEIGHT * rarity
-                reasons.append(f"but {asked[word]!r} among what it is bad for")
+        for stem, word in asked.items():
+            if stem in found:
+                reasons.append(f"{word!r} in its {', '.join(found[stem]).replace('_', ' ')}")
+            if stem in bad:
+                score += BAD_FOR_WEIGHT * rarity[stem]
+                reasons.append(f"but {word!r} among what it is bad for")
         if reasons:
             matches.append(Match(entry, round(score, 4), tuple(reasons)))
     return sorted(matches, key=lambda m: (-m.score, m.entry.name))[:limit]
@@ -157,3 +189,114 @@ def _rarity(claimants: int, all_entries: int) -> float:
     if all_entries < 2:
         return 1.0
     return 1 + math.log(all_entries / claimants) / math.log(all_entries)
+
+
+@dataclass(frozen=True)
+class Known:
+    """What the history knows besides the manifests, by the name of the entry.
+
+    Attributes:
+        beliefs: of each entry on the workload that is asked about.
+        told: lessons and outcomes that speak of it, as text.
+    """
+
+    beliefs: Mapping[str, Belief] = field(default_factory=dict)
+    told: Mapping[str, str] = field(default_factory=dict)
+    weights: Mapping[str, float] = field(default_factory=lambda: PRIOR)
+
+
+@dataclass(frozen=True)
+class Found:
+    """An entry, its score, and what the score is made of: -1 to 1 for each kind of evidence."""
+
+    entry: Entry
+    score: float
+    features: Mapping[str, float]
+    reasons: tuple[str, ...]
+
+
+def words_for(tags: Iterable[str]) -> str:
+    """What somebody would ask for who has a workload with these tags."""
+    known = {tag.value: meaning for tag, meaning in MEANING.items()}
+    return " ".join(f"{tag} {known.get(tag, '')}" for tag in tags)
+
+
+def features_of(
+    entries: Iterable[Entry], query: str, tags: Iterable[str], known: Known
+) -> dict[str, tuple[dict[str, float], tuple[str, ...]]]:
+    """Of each entry what speaks for it, by name, and in words.
+
+    Without a query the words are those of the workload's tags; without tags nothing but words
+    and what was told speaks.
+    """
+    pool, tags = list(entries), tuple(tags)
+    query = query if query.strip() else words_for(tags)
+    by_words = {each.entry.name: each for each in search(pool, query, limit=len(pool))}
+    by_tags = {each.entry.name: each for each in rank_for_tags(pool, tags, limit=len(pool))}
+    told = _told(pool, query, known.told)
+    found = {}
+    for entry in pool:
+        features = {
+            WORDS: _part(by_words, entry.name),
+            TAGS: _part(by_tags, entry.name),
+            TOLD: told.get(entry.name, 0.0),
+        }
+        reasons = [
+            reason
+            for matches in (by_tags, by_words)
+            if entry.name in matches
+            for reason in matches[entry.name].reasons
+        ]
+        held = known.beliefs.get(entry.name)
+        if held is not None and held.observations:
+            # What was measured is what moved the belief away from the words of the manifest.
+            sure = held.weight / (held.weight + 1)
+            features[MEASURED] = max(-1.0, min(1.0, held.mean / LARGE_GAIN)) * sure
+            reasons.append(
+                f"measured on workloads like this: {held.mean:+.0%} expected "
+                f"({held.observations} observations, {held.kept} kept)"
+            )
+        if features[TOLD]:
+            reasons.append("lessons or history speak of it in these words")
+        found[entry.name] = (features, tuple(reasons))
+    return found
+
+
+def _part(matches: Mapping[str, Match], name: str) -> float:
+    """A score as a part of the largest there is, -1 to 1."""
+    most = max((abs(each.score) for each in matches.values()), default=0.0)
+    return matches[name].score / most if most and name in matches else 0.0
+
+
+def _told(entries: Sequence[Entry], query: str, told: Mapping[str, str]) -> dict[str, float]:
+    documents = [{"told": words(told.get(entry.name, ""))} for entry in entries]
+    rarity = _rarities(documents, {_stem(word) for word in _plain(query)})
+    scored = _bm25(documents, {"told": 1.0}, rarity)
+    most = max((score for score, _ in scored), default=0.0)
+    if not most:
+        return {}
+    return {
+        entry.name: score / most for entry, (score, _) in zip(entries, scored, strict=True) if score
+    }
+
+
+def find(
+    entries: Iterable[Entry],
+    query: str,
+    tags: Iterable[str],
+    known: Known,
+    *,
+    limit: int = 20,
+) -> list[Found]:
+    """The entries for a text, a workload, or both; those for which nothing speaks are left out.
+
+    The score is the sum of the features, each times its weight; below zero: warned against.
+    """
+    pool = list(entries)
+    all_features = features_of(pool, query, tags, known)
+    found = []
+    for entry in pool:
+        features, reasons = all_features[entry.name]
+        if reasons:
+            found.append(Found(entry, round(total(known.weights, features), 4), features, reasons))
+    return sorted(found, key=lambda each: (-each.score, each.entry.name))[:limit]

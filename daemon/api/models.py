@@ -708,13 +708,13 @@ class LearnedClass(Answer):
 
 
 class RememberedFailure(Answer):
-    """A gate, a load, a trial or a quarantine that went wrong.
+    """A gate that stopped a scheduler, or the kernel that threw it out.
 
-    `weight` is what is left of it: it ages. `until` (0: none) ends a quarantine.
+    `weight` is what is left of it: it ages. `until` it is (or was) not to be loaded.
     """
 
     scheduler: str
-    kind: Literal["gate", "trial", "quarantine"]
+    kind: Literal["gate", "quarantine"]
     reason: str
     at: float
     weight: float

@@ -132,7 +132,8 @@ def test_a_file_of_the_first_version_gets_the_later_tables(tmp_path: Path) -> No
     filled(history)
     history.close()
     with sqlite3.connect(path) as database:
-        database.execute("DROP TABLE runtimes")
+        for table in ("runtimes", "steps", "moves"):
+            database.execute(f"DROP TABLE {table}")
         database.execute("PRAGMA user_version = 1")
     database.close()
     opened = open_history(path)

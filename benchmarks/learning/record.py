@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Record what each scheduler gains on each workload, in the simulator.
+
+    python -m benchmarks.learning.record > benchmarks/learning/gains.json
+
+All schedulers of the library that are written here and the policy lines that the advisor may
+propose, on each workload with several seeds, as gains over the model of the kernel's default. It
+takes some minutes; what it prints is what the replayed episodes are tried against.
+"""
+
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from benchmarks.learning.workloads import WORKLOADS, Workload
+from bpf.build import build_object
+from scheduler_library.catalog import load_catalog
+from scheduler_library.learning.templates import templates
+from scheduler_library.manifest import Kind
+from scheduler_library.policy.compiler import Compiled, compile_policy
+from scheduler_library.policy.compiler import Machine as PolicyMachine
+from simulator.build import build_native
+from simulator.run import Candidate, Figures, simulate
+from simulator.scenario import Machine
+from tests.target import lab_target
+
+SEEDS = (1, 2, 3, 4)
+MACHINE = Machine(4, 2)
+
+
+@dataclass(frozen=True)
+class Recorder:
+    """Builds and runs for the lab's kernel, whose types any host can have."""
+
+    folder: Path
+    btf: Path
+
+    def build(self, name: str, source: str) -> Candidate:
+        file = f"{name}.bpf.c"
+        options = {"name": file, "btf": self.btf, "cache_folder": self.folder}
+        native = build_native(source, self.folder, **options).require()  # type: ignore[arg-type]
+        built = build_object(source, self.folder, **options).require()  # type: ignore[arg-type]
+        return Candidate(native, built)
+
+    def run(self, candidate: Candidate | None, workload: Workload, seed: int) -> Figures:
+        scenario = replace(workload.make(MACHINE), seed=seed)
+        return simulate(candidate, scenario, btf=self.btf, cache_folder=self.folder)
+
+
+def _library() -> Iterator[tuple[str, str]]:
+    for entry in load_catalog():
+        if entry.manifest.kind is Kind.BPF and entry.source is not None:
+            yield entry.name, entry.source.read_text()
+
+
+def _gain(workload: Workload, ours: Figures, theirs: Figures) -> float | None:
+    """As a verdict has it: 0.25 is a quarter better. None: it was ejected, or never ended."""
+    value, base = workload.value(ours), workload.value(theirs)
+    if ours.ejection is not None or value is None or not base:
+        return None
+    ratio = value / base
+    return round(ratio - 1 if workload.metric == "throughput" else 1 - ratio, 4)
+
+
+def record(recorder: Recorder) -> dict[str, object]:
+    library = {name: recorder.build(name, source) for name, source in _library()}
+    lines: dict[str, Candidate] = {}
+    workloads: dict[str, object] = {}
+    gains: dict[str, dict[str, list[float | None]]] = {}
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        for name, workload in WORKLOADS.items():
+            sys.stderr.write(f"{name}\n")
+            default = list(pool.map(lambda seed: recorder.run(None, workload, seed), SEEDS))  # noqa: B023
+            tags, id = workload.tags(default[0]), f"comm:{workload.comm}"
+            for template in templates(tags, id):
+                if template.policy not in lines:
+                    lines[template.policy] = _line(recorder, template.policy)
+            offered = {each.policy: lines[each.policy] for each in templates(tags, id)}
+            gains[name] = {}
+            for arm, candidate in {**library, **offered}.items():
+                runs = pool.map(lambda seed: recorder.run(candidate, workload, seed), SEEDS)  # noqa: B023
+                gains[name][arm] = [
+                    _gain(workload, ours, theirs)
+                    for ours, theirs in zip(runs, default, strict=True)
+                ]
+            workloads[name] = {
+                "workload": id,
+                "metric": workload.metric,
+                "tags": tags,
+                "figures": _told(workload.profile(default[0]).model_dump()),
+            }
+    return {
+        "made by": "python -m benchmarks.learning.record > benchmarks/learning/gains.json",
+        "seeds": len(SEEDS),
+        "workloads": workloads,
+        "gains": gains,
+    }
+
+
+def _told(figures: Mapping[str, float]) -> dict[str, float]:
+    return {name: round(value, 3) for name, value in figures.items() if value}
+
+
+def _line(recorder: Recorder, policy: str) -> Candidate:
+    compiled = compile_policy(policy, machine=PolicyMachine(MACHINE.cpus, lambda _: None))
+    assert isinstance(compiled, Compiled)
+    return recorder.build(compiled.name, compiled.source)
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory(prefix="schedpilot-gains-") as place:
+        folder = Path(place)
+        folder.chmod(0o755)
+        found = record(Recorder(folder, lab_target(folder).btf))
+    # One line for each scheduler and workload, so that a difference can be read.
+    text = json.dumps(found, indent=1)
+    sys.stdout.write(_flat(text) + "\n")
+
+
+def _flat(text: str) -> str:
+    """Lists of numbers and words on one line."""
+    out: list[str] = []
+    depth = 0
+    for line in text.splitlines():
+        bare = line.strip()
+        if depth:
+            out[-1] = out[-1].rstrip() + bare if bare.startswith("]") else f"{out[-1]}{bare} "
+        else:
+            out.append(line)
+        if bare.endswith("["):
+            depth += 1
+        elif bare.startswith("]"):
+            depth -= 1
+    return "\n".join(out)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A contextual bandit over schedulers: what is believed of each, and the choice. Pure.
+
+Each arm's gain on a workload is believed to be normal. The prior comes from the words that the
+manifest and the workload have in common; each verdict is an observation with known noise, weighted
+by how alike the workloads are, by age and by parameters (the normal conjugate update: Gelman et
+al., Bayesian Data Analysis, 3rd ed., 2.5). The choice is Thompson sampling (Thompson 1933;
+Agrawal and Goyal 2013 for the contextual case): one draw from each posterior, the largest first.
+"""
+
+import hashlib
+import math
+import random
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from scheduler_library.learning.context import Context, likeness
+from scheduler_library.parameters import Value
+
+# What a tag of the profile is worth where a manifest's `good_for` has it: the gain expected
+# before anything was measured. Tags that say what counts for a workload (its delays, the order
+# of its jobs) weigh more than tags that say how it happens to be.
+WORTH = {
+    "uneven-jobs": 0.30,
+    "latency-sensitive": 0.15,
+    "migration-heavy": 0.12,
+    "interactive": 0.10,
+    "batch": 0.10,
+    "fork-heavy": 0.08,
+    "overcommitted": 0.03,
+    "contended": 0.03,
+    "idle": 0.0,
+}
+USUAL_WORTH = 0.05
+# `bad_for` weighs more than `good_for`: a warning in a manifest was usually paid for.
+BAD_FACTOR = -1.5
+# A scheduler's own `tags` say what it is, which only hints at what it is good for.
+TAG_FACTOR = 0.2
+# Standard deviation of a scheduler's true gain around its prior: narrow enough that a word in a
+# manifest decides until there are measurements.
+PRIOR_DEVIATION = 0.04
+# Standard deviation of one trial's measured gain around the true one on such a workload; a
+# verdict whose own interval is wider counts with that.
+NOISE_DEVIATION = 0.04
+# One measured gain counts at most this much: a ratio of two small numbers can be anything.
+LARGEST_GAIN = 0.5
+# What a trial that ended in a rollback cost everybody on the machine, as gain.
+ROLLBACK_COST = 0.02
+# What something that did not get as far as a verdict counts as.
+GAIN_OF_FAILURE = {"gate": -0.08, "quarantine": -0.25}
+# An observation made with other parameters, or of the same line with another name in it, tells
+# less about this.
+OTHER_PARAMETERS_WEIGHT = 0.6
+OTHER_NAME_WEIGHT = 0.7
+# Kernels, services and neighbours change: an outcome loses half its weight in this time; a
+# failure sooner, since what failed is mended.
+HALF_LIFE_S = 30 * 24 * 3600.0
+FAILURE_HALF_LIFE_S = 7 * 24 * 3600.0
+# What weighs less than this is left out.
+LEAST_WEIGHT = 0.01
+# 95 % of a normal distribution lie within so many deviations.
+WITHIN_95 = 1.96
+
+
+class Kind(StrEnum):
+    """What was observed: a verdict, a gate that stopped it, or the kernel that threw it out."""
+
+    VERDICT = "verdict"
+    GATE = "gate"
+    QUARANTINE = "quarantine"
+
+
+@dataclass(frozen=True)
+class Observation:
+    """One thing that happened to a scheduler. `tags` None: it holds for all workloads alike.
+
+    `deviation` is that of the measured gain by its own interval, 0 where that is not known.
+    """
+
+    scheduler: str
+    at: float
+    kind: Kind = Kind.VERDICT
+    gain: float = 0.0
+    deviation: float = 0.0
+    kept: bool = False
+    parameters: Mapping[str, Value] = field(default_factory=dict)
+    shape: str = ""
+    tags: tuple[str, ...] | None = None
+    figures: Mapping[str, float] = field(default_factory=dict)
+    workload: str = ""
+    reason: str = ""
+
+    @property
+    def effective_gain(self) -> float:
+        """What it says about the gain of trying, bounded."""
+        if self.kind is not Kind.VERDICT:
+            return GAIN_OF_FAILURE[self.kind.value]
+        gain = max(-LARGEST_GAIN, min(LARGEST_GAIN, self.gain))
+        return gain if self.kept else min(gain, 0.0) - ROLLBACK_COST
+
+
+@dataclass(frozen=True)
+class Arm:
+    """Something that can be tried, as far as a choice depends on it."""
+
+    name: str
+    good_for: tuple[str, ...] = ()
+    bad_for: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    parameters: Mapping[str, Value] = field(default_factory=dict)
+    shape: str = ""
+
+
+@dataclass(frozen=True)
+class Belief:
+    """The posterior of one arm's gain: normal with this mean and deviation."""
+
+    prior: float
+    mean: float
+    deviation: float
+    observations: int = 0
+    kept: int = 0
+    failures: int = 0
+    weight: float = 0.0
+    words: tuple[str, ...] = ()
+    against: tuple[str, ...] = ()
+
+    @property
+    def low(self) -> float:
+        return self.mean - WITHIN_95 * self.deviation
+
+    @property
+    def high(self) -> float:
+        return self.mean + WITHIN_95 * self.deviation
+
+    def chance(self, of: float = 0.0) -> float:
+        """The probability that the gain is larger than `of`."""
+        return 0.5 * math.erfc((of - self.mean) / (self.deviation * math.sqrt(2)))
+
+
+def matches(tags: Iterable[str], phrases: Iterable[str]) -> tuple[str, ...]:
+    """The tags that a phrase is, or of which it has every word, in the order of `tags`."""
+    exact = set(phrases)
+    words = [set(re.findall(r"[a-z0-9]+", phrase.lower())) for phrase in exact]
+
+    def met(tag: str) -> bool:
+        parts = set(re.findall(r"[a-z0-9]+", tag.lower()))
+        return tag in exact or any(parts and parts <= phrase for phrase in words)
+
+    return tuple(tag for tag in tags if met(tag))
+
+
+def _worth(tags: Iterable[str]) -> float:
+    return sum(WORTH.get(tag, USUAL_WORTH) for tag in tags)
+
+
+def aged(at: float, now: float, kind: Kind) -> float:
+    """What is left of an observation's weight."""
+    half_life_s = HALF_LIFE_S if kind is Kind.VERDICT else FAILURE_HALF_LIFE_S
+    return float(0.5 ** (max(0.0, now - at) / half_life_s))
+
+
+def relevance(arm: Arm, context: Context, observed: Observation, now: float) -> float:
+    """What an observation counts for, 0 to 1: for this arm, on this workload, now."""
+    weight = 1.0
+    if observed.scheduler != arm.name:
+        if not arm.shape or observed.shape != arm.shape:
+            return 0.0
+        weight *= OTHER_NAME_WEIGHT
+    if observed.tags is not None:
+        weight *= likeness(context, observed.tags, observed.figures, observed.workload)
+    if dict(observed.parameters) != dict(arm.parameters):
+        weight *= OTHER_PARAMETERS_WEIGHT
+    weight *= aged(observed.at, now, observed.kind)
+    return weight if weight >= LEAST_WEIGHT else 0.0
+
+
+def believe(arm: Arm, context: Context, observed: Iterable[Observation], now: float) -> Belief:
+    """The posterior of an arm on a workload.
+
+    With prior N(m, s²) and observations x_i of noise n_i and weight w_i: precision
+    p = 1/s² + Σ w_i/n_i², mean (m/s² + Σ w_i x_i/n_i²) / p.
+    """
+    good = matches(context.tags, arm.good_for)
+    bad = matches(context.tags, arm.bad_for)
+    plain = tuple(tag for tag in matches(context.tags, arm.tags) if tag not in good)
+    prior = _worth(good) + BAD_FACTOR * _worth(bad) + TAG_FACTOR * _worth(plain)
+    precision = PRIOR_DEVIATION**-2
+    weighted = prior * precision
+    total, counted, kept, failures = 0.0, 0, 0, 0
+    for each in observed:
+        weight = relevance(arm, context, each, now)
+        if not weight:
+            continue
+        sure = weight * max(NOISE_DEVIATION, each.deviation) ** -2
+        precision += sure
+        weighted += sure * each.effective_gain
+        total += weight
+        counted += 1
+        kept += each.kept
+        failures += each.kind is not Kind.VERDICT
+    return Belief(
+        prior=prior,
+        mean=weighted / precision,
+        deviation=precision**-0.5,
+        observations=counted,
+        kept=kept,
+        failures=failures,
+        weight=total,
+        words=good + plain,
+        against=bad,
+    )
+
+
+def draw(seed: str, name: str, mean: float, deviation: float) -> float:
+    """One draw from a posterior, the same for the same seed and name."""
+    digest = hashlib.sha256(f"{seed}\0{name}".encode()).digest()
+    # Reproducibility is what is wanted here, not secrecy.
+    return random.Random(digest).gauss(mean, deviation)  # noqa: S311

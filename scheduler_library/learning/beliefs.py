@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Everything that could be tried on a workload, with what is believed of it. Pure.
+
+What can be tried are the library's entries and the lines of policy that fit such a workload.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from scheduler_library.catalog import Entry, Place
+from scheduler_library.learning.bandit import Arm, Belief, Observation, believe
+from scheduler_library.learning.context import Context
+from scheduler_library.learning.fitting import parameters_for
+from scheduler_library.learning.templates import Template, selector, shape
+from scheduler_library.manifest import Kind as EntryKind
+from scheduler_library.parameters import Value
+
+
+@dataclass(frozen=True)
+class Option:
+    """One thing that could be tried. `refused` says why it cannot be here, or is empty."""
+
+    name: str
+    kind: EntryKind
+    belief: Belief
+    parameters: Mapping[str, Value] = field(default_factory=dict)
+    policy: str = ""
+    refused: str = ""
+
+
+@dataclass(frozen=True)
+class Line:
+    """A template, with the name that it has as a scheduler."""
+
+    template: Template
+    name: str
+
+
+def options(
+    entries: Iterable[Entry],
+    lines: Iterable[Line],
+    context: Context,
+    observed: Iterable[Observation],
+    now: float,
+    *,
+    installed: Callable[[Entry], bool],
+    policy_of: Callable[[Entry], str],
+) -> list[Option]:
+    """All of them, the most promising first.
+
+    Args:
+        policy_of: the text of an entry of kind policy, empty for every other.
+    """
+    seen = tuple(observed)
+    found = []
+    names = set()
+    for entry in entries:
+        names.add(entry.name)
+        text = policy_of(entry)
+        manifest = entry.manifest
+        own = manifest.params if manifest.kind is EntryKind.BPF else ()
+        arm = Arm(
+            entry.name,
+            manifest.good_for,
+            manifest.bad_for,
+            manifest.tags,
+            parameters_for(entry.name, own, context, seen),
+            shape(text) if text else "",
+        )
+        refused = "" if installed(entry) else "not installed"
+        if not refused and text and not _meant(entry, text, context.workload):
+            refused = "it names another workload"
+        found.append(
+            Option(
+                entry.name,
+                manifest.kind,
+                believe(arm, context, seen, now),
+                arm.parameters,
+                refused=refused,
+            )
+        )
+    for line in lines:
+        if line.name in names:
+            continue
+        template = line.template
+        arm = Arm(line.name, template.tags, template.against, shape=shape(template.policy))
+        belief = believe(arm, context, seen, now)
+        found.append(Option(line.name, EntryKind.POLICY, belief, policy=template.policy))
+    return sorted(found, key=lambda each: (bool(each.refused), -each.belief.mean, each.name))
+
+
+def _meant(entry: Entry, text: str, workload: str) -> bool:
+    """Whether a policy that was generated may be meant for this workload: it selects nobody by
+    name, or this one."""
+    if entry.place is not Place.GENERATED or shape(text) == " ".join(text.split()):
+        return True
+    chosen = selector(workload)
+    return chosen is not None and chosen in text
+
+
+def why(belief: Belief) -> list[str]:
+    """What a belief rests on, for people."""
+    said = []
+    if belief.words:
+        said.append(f"its page says it is good for {', '.join(belief.words)}")
+    if belief.against:
+        said.append(f"its page says it is bad for {', '.join(belief.against)}")
+    verdicts = belief.observations - belief.failures
+    if verdicts:
+        said.append(
+            f"{verdicts} verdict{'s' if verdicts > 1 else ''} on workloads like this, "
+            f"{belief.kept} kept; together they count for {belief.weight:.1f}"
+        )
+    if belief.failures:
+        said.append(f"stopped by a gate or thrown out {belief.failures} times, which is remembered")
+    return said or ["nothing is known of it on such workloads"]
+
+
+__all__ = ["Line", "Option", "options", "why"]

@@ -1,0 +1,281 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The file of lessons, `lessons.toml` in the state folder: for people to read and to edit.
+
+One `[[lesson]]` table each; only `text` is needed, so that a person writes two lines. Comment
+lines above a lesson stay with it. A file that is not understood is refused with its line, and
+left as it is: nobody's work is overwritten.
+"""
+
+import json
+import os
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from process import Fault, FaultType
+from process.text_file import read_text
+from scheduler_library.learning.lessons import (
+    LONGEST_SAID,
+    LONGEST_TEXT,
+    MOST_EVIDENCE,
+    Evidence,
+    Lesson,
+    Says,
+)
+
+FILE = "lessons.toml"
+LARGEST_BYTES = 1024 * 1024
+# More than are kept, for a person may write more; beyond this it is some other file.
+MOST_READ = 2000
+HEAD = """\
+# What schedpilot has learned about schedulers and workloads, one [[lesson]] each. It is yours to
+# edit: the daemon reads it again when it has changed, and advisors are told what is in it. A lesson
+# of your own needs nothing but a text, and is never dropped to make room:
+#
+#   [[lesson]]
+#   text = "the backup at night is no degradation"
+#
+# Comments above a lesson stay with it. docs/learning.md says what the other keys mean."""
+_KEYS = ("text", "at", "author", "about", "tags", "says", "confirmed", "contradicted", "evidence")
+_EVIDENCE_KEYS = ("at", "episode", "trial", "said", "supports")
+_TABLE = re.compile(r"\s*\[\[\s*lesson\s*\]\]\s*(#.*)?$")
+_NAME = re.compile(r"[\w.-]{1,60}")
+
+
+def _fault(where: str, line: int, why: str) -> Fault:
+    return Fault(
+        FaultType.STATE,
+        "the file of lessons is not understood; it is left as it is, and what is learned "
+        "meanwhile is kept aside",
+        where=f"{where}:{line}",
+        why=why,
+        hint=f"correct line {line}, or move the file away; docs/learning.md has the format",
+    )
+
+
+class _Reader:
+    """Checks the values of one table."""
+
+    def __init__(self, where: str, line: int) -> None:
+        self._where, self._line = where, line
+
+    def fault(self, why: str) -> Fault:
+        return _fault(self._where, self._line, why)
+
+    def keys(self, table: Mapping[str, Any], known: tuple[str, ...]) -> None:
+        for key in table:
+            if key not in known:
+                raise self.fault(f"unknown key {key[:40]!r}; there are: {', '.join(known)}")
+
+    def text(self, table: Mapping[str, Any], key: str, most: int) -> str:
+        value = table.get(key, "")
+        if not isinstance(value, str):
+            raise self.fault(f"`{key}` is a text in quotes")
+        if len(value) > most:
+            raise self.fault(f"`{key}` has more than {most} characters")
+        if not value.isprintable():
+            raise self.fault(f"`{key}` is one line of characters that can be shown")
+        return value
+
+    def name(self, table: Mapping[str, Any], key: str) -> str:
+        value = self.text(table, key, 60)
+        if value and not _NAME.fullmatch(value):
+            raise self.fault(f"`{key}` is a name, without blanks")
+        return value
+
+    def count(self, table: Mapping[str, Any], key: str, default: int) -> int:
+        value = table.get(key, default)
+        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= 10**9:
+            raise self.fault(f"`{key}` is a whole number, not below 0")
+        return value
+
+    def time(self, table: Mapping[str, Any], default: float) -> float:
+        value = table.get("at")
+        if value is None:
+            return default
+        if not isinstance(value, datetime):
+            raise self.fault("`at` is a time such as 2026-01-31T12:00:00Z, without quotes")
+        return (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp()
+
+    def names(self, table: Mapping[str, Any], key: str) -> tuple[str, ...]:
+        value = table.get(key, [])
+        if not isinstance(value, list) or len(value) > 20:
+            raise self.fault(f"`{key}` is a list of at most 20 words")
+        return tuple(self.name({key: each}, key) for each in value)
+
+    def evidence(self, table: Mapping[str, Any], default_at: float) -> tuple[Evidence, ...]:
+        value = table.get("evidence", [])
+        if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
+            raise self.fault("`evidence` is a list of tables")
+        found = []
+        for each in value[-MOST_EVIDENCE:]:
+            self.keys(each, _EVIDENCE_KEYS)
+            supports = each.get("supports", True)
+            if not isinstance(supports, bool):
+                raise self.fault("`supports` is true or false")
+            found.append(
+                Evidence(
+                    self.time(each, default_at),
+                    self.name(each, "episode"),
+                    self.name(each, "trial"),
+                    self.text(each, "said", LONGEST_SAID),
+                    supports,
+                )
+            )
+        return tuple(found)
+
+
+def _lesson(
+    table: Mapping[str, Any], comment: tuple[str, ...], where: str, line: int, at: float
+) -> Lesson:
+    read = _Reader(where, line)
+    read.keys(table, _KEYS)
+    text = read.text(table, "text", LONGEST_TEXT)
+    if not text.strip():
+        raise read.fault("a lesson needs a `text`")
+    says = read.text(table, "says", 20)
+    if says not in {each.value for each in Says}:
+        raise read.fault('`says` is "better" or "worse", or left out')
+    first = read.time(table, at)
+    evidence = read.evidence(table, first)
+    return Lesson(
+        text,
+        first,
+        read.name(table, "author") or "operator",
+        read.name(table, "about"),
+        read.names(table, "tags"),
+        Says(says),
+        read.count(table, "confirmed", sum(each.supports for each in evidence)),
+        read.count(table, "contradicted", sum(not each.supports for each in evidence)),
+        evidence,
+        comment,
+    )
+
+
+def parse(text: str, where: str = FILE, at: float = 0.0) -> tuple[str, list[Lesson]]:
+    """What stands above the first lesson, and the lessons.
+
+    Args:
+        at: the time of those that name none, Unix seconds.
+
+    Raises:
+        Fault: STATE, with the line and what to do.
+    """
+    lines = text.splitlines()
+    starts = [number for number, line in enumerate(lines) if _TABLE.match(line)]
+    if len(starts) > MOST_READ:
+        raise _fault(where, starts[MOST_READ] + 1, f"there are more than {MOST_READ} lessons")
+    # A comment belongs to the lesson that it stands right above.
+    firsts = []
+    for start in starts:
+        first = start
+        while first > 0 and lines[first - 1].lstrip().startswith("#"):
+            first -= 1
+        firsts.append(first)
+    found = []
+    head = lines[: firsts[0]] if firsts else lines
+    _table(head, where, 1, only_comments=True)
+    for place, (first, start) in enumerate(zip(firsts, starts, strict=True)):
+        end = firsts[place + 1] if place + 1 < len(firsts) else len(lines)
+        table = _table(lines[start:end], where, start + 1)
+        comment = tuple(line.strip() for line in lines[first:start])
+        found.append(_lesson(table, comment, where, start + 1, at))
+    return "\n".join(head).strip(), found
+
+
+def _table(
+    lines: list[str], where: str, line: int, *, only_comments: bool = False
+) -> Mapping[str, Any]:
+    """The one table in these lines, which begin at `line`."""
+    try:
+        values = tomllib.loads("\n".join(lines))
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        told = re.search(r"at line (\d+)", str(error))
+        number = line + (int(told[1]) - 1 if told else max(len(lines) - 1, 0))
+        raise _fault(where, number, str(error).partition(" (")[0]) from None
+    if only_comments:
+        if values:
+            raise _fault(where, line, "there is something before the first [[lesson]]")
+        return {}
+    if set(values) != {"lesson"} or len(values["lesson"]) != 1:
+        raise _fault(where, line, "there is a table in it that is no [[lesson]]")
+    table: Mapping[str, Any] = values["lesson"][0]
+    return table
+
+
+def _text(value: str) -> str:
+    """A JSON string is a TOML string, where no character is written as two escapes."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _time(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _evidence(each: Evidence) -> str:
+    parts = [f"at = {_time(each.at)}"]
+    parts += [
+        f"{key} = {_text(value)}"
+        for key, value in (("episode", each.episode), ("trial", each.trial), ("said", each.said))
+        if value
+    ]
+    if not each.supports:
+        parts.append("supports = false")
+    return f"  {{ {', '.join(parts)} }},"
+
+
+def render(head: str, lessons: Iterable[Lesson]) -> str:
+    """The text of the file; `parse` gives back the same lessons."""
+    blocks = [head or HEAD]
+    for each in lessons:
+        lines = [*each.comment, "[[lesson]]", f"text = {_text(each.text)}"]
+        lines.append(f"at = {_time(each.at)}")
+        lines.append(f"author = {_text(each.author)}")
+        if each.about:
+            lines.append(f"about = {_text(each.about)}")
+        if each.tags:
+            lines.append(f"tags = [{', '.join(map(_text, each.tags))}]")
+        if each.says:
+            lines.append(f"says = {_text(each.says.value)}")
+        if each.confirmed or each.contradicted:
+            lines.append(f"confirmed = {each.confirmed}")
+            lines.append(f"contradicted = {each.contradicted}")
+        if each.evidence:
+            lines += ["evidence = [", *map(_evidence, each.evidence), "]"]
+        blocks.append("\n".join(lines))
+    return "\n\n".join(blocks) + "\n"
+
+
+def read(path: Path) -> tuple[str, list[Lesson]]:
+    """The head and the lessons of a file; nothing where there is none.
+
+    Raises:
+        Fault: STATE: it cannot be read or is not understood.
+    """
+    try:
+        text = read_text(
+            path, largest_bytes=LARGEST_BYTES, type=FaultType.STATE, what="the file of lessons"
+        )
+        at = path.stat().st_mtime
+    except FileNotFoundError:
+        return "", []
+    return parse(text, str(path), at)
+
+
+def write(path: Path, head: str, lessons: Iterable[Lesson]) -> None:
+    """Write the file whole or not at all, readable for the group.
+
+    Raises:
+        OSError: the folder cannot be written, or is full.
+    """
+    draft = path.with_name(path.name + ".new")
+    with draft.open("wb") as file:
+        file.write(render(head, lessons).encode())
+        file.flush()
+        os.fsync(file.fileno())
+    mode = path.stat().st_mode & 0o777 if path.exists() else 0o640
+    draft.chmod(mode)
+    draft.replace(path)

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Lines of policy that fit a kind of workload, to be tried beside what the library has. Pure.
+
+They are what a person who knows the language would try first. What wins is saved to the library
+and found there from then on.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from scheduler_library.profile import Tag
+
+# Longest name that a line is written for; the language takes no more for `comm`.
+LONGEST_COMM = 15
+LONGEST_NAME = 200
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
+
+
+@dataclass(frozen=True)
+class Template:
+    """A line, and for which workloads. `tags` work as a manifest's `good_for` does."""
+
+    policy: str
+    tags: tuple[str, ...]
+    against: tuple[str, ...]
+    summary: str
+
+
+def quoted(text: str) -> str | None:
+    """`text` as a string of the policy language; None where the language cannot hold it.
+
+    A backslash may stand for a byte that could not be shown (as signals escape names), so that
+    a name with one is not surely the name: no line is written for it.
+    """
+    if not text or len(text) > LONGEST_NAME or "\\" in text:
+        return None
+    if not all(" " <= each <= "~" for each in text):
+        return None
+    return '"' + text.replace('"', '\\"') + '"'
+
+
+def selector(workload: str) -> str | None:
+    """What selects this workload's tasks: `cgroup = "/path"` or `comm = "name"`, or None."""
+    kind, _, name = workload.partition(":")
+    if kind not in ("cgroup", "comm") or name == "/":
+        return None
+    if kind == "comm" and len(name) > LONGEST_COMM:
+        return None
+    text = quoted(name)
+    return f"{kind} = {text}" if text else None
+
+
+def shape(policy: str) -> str:
+    """A policy with every name in it left out: lines of one shape do the same to others."""
+    return _QUOTED.sub('"…"', " ".join(policy.split()))
+
+
+def templates(tags: Iterable[str], workload: str) -> list[Template]:
+    """The lines worth a try for a workload with these tags."""
+    has = set(tags)
+    found = []
+    if Tag.UNEVEN_JOBS in has:
+        found.append(
+            Template(
+                "order by expected_runtime desc",
+                (Tag.UNEVEN_JOBS,),
+                (Tag.LATENCY_SENSITIVE, Tag.INTERACTIVE),
+                "longest job first: all of them are done soonest",
+            )
+        )
+    selected = selector(workload)
+    if selected and has & {Tag.LATENCY_SENSITIVE, Tag.INTERACTIVE}:
+        found.append(
+            Template(
+                selected + " { latency; preempt; slice 500us }; * { slice 3ms }",
+                (Tag.LATENCY_SENSITIVE, Tag.INTERACTIVE),
+                (Tag.BATCH,),
+                "this workload first, whatever else is going on",
+            )
+        )
+    if Tag.BATCH in has and not has & {Tag.LATENCY_SENSITIVE, Tag.INTERACTIVE}:
+        found.append(
+            Template(
+                "slice 20ms",
+                (Tag.BATCH,),
+                (Tag.LATENCY_SENSITIVE, Tag.INTERACTIVE, Tag.SHORT_BURSTS),
+                "long slices: few switches",
+            )
+        )
+    return found
