@@ -19,6 +19,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
+from agent.claude.settings import Claude, DayBudget, EpisodeBudget, Price
 from process import Fault, FaultType
 from process.text_file import parse_toml, read_text
 
@@ -63,13 +64,20 @@ class Measure(_Strict):
 class Advising(_Strict):
     """Which advisor, and how much it may try before an episode is closed."""
 
-    name: Literal["offline"] = "offline"
+    name: Literal["offline", "claude"] = "offline"
     most_trials: Annotated[int, Field(ge=1, le=20)] = 3
 
 
 class Config(_Strict):
     advisor: Advising = Advising()
+    claude: Claude | None = None
     measure: Annotated[list[Measure], Field(max_length=100)] = []
+
+    @model_validator(mode="after")
+    def _model_known(self) -> Self:
+        if self.advisor.name == "claude" and self.claude is None:
+            raise ValueError("the advisor claude needs the table [claude], with `model` and prices")
+        return self
 
     @model_validator(mode="after")
     def _names_once(self) -> Self:
@@ -82,6 +90,10 @@ class Config(_Strict):
 
 _TABLES: dict[str, type[BaseModel]] = {
     "advisor": Advising,
+    "claude": Claude,
+    "episode": EpisodeBudget,
+    "day": DayBudget,
+    "prices": Price,
     "measure": Measure,
     "prometheus": Prometheus,
 }

@@ -87,7 +87,7 @@ def held_back(status: StatusView) -> str:
     return ""
 
 
-def _outcome(trial: TrialView) -> str:
+def outcome_of(trial: TrialView) -> str:
     """How a finished trial ended, in a few words."""
     verdict = trial.verdict
     words = f"{trial.state.value.replace('-', ' ')} {trial.scheduler}"
@@ -98,8 +98,8 @@ def _outcome(trial: TrialView) -> str:
     )
 
 
-def _nothing_kept(tried: list[TrialView], refused: list[Refusal], reason: str) -> str:
-    parts = [_outcome(trial) for trial in tried]
+def nothing_kept(tried: list[TrialView], refused: list[Refusal], reason: str) -> str:
+    parts = [outcome_of(trial) for trial in tried]
     parts += [f"{each.proposal.scheduler}: {each.why}" for each in refused]
     if not parts:
         return f"nothing tried: {reason}"
@@ -146,11 +146,11 @@ class Work:
         situation: Situation | None = None
         while True:
             if tried and tried[-1].state is TrialState.KEPT:
-                return _outcome(tried[-1])
+                return outcome_of(tried[-1])
             if tried and tried[-1].state is TrialState.DECLINED:
-                return _nothing_kept(tried, refused, "the operator declined")
+                return nothing_kept(tried, refused, "the operator declined")
             if len(tried) + len(refused) >= self.most_trials:
-                return _nothing_kept(tried, refused, "")
+                return nothing_kept(tried, refused, "")
             fresh = await self.reader.episode(episode.id)
             if fresh.state is not EpisodeState.OPEN:
                 return "closed meanwhile"
@@ -164,7 +164,7 @@ class Work:
                 if held:
                     return f"advice recorded; {held}"
                 if not advice.proposals:
-                    return _nothing_kept(tried, refused, reason)
+                    return nothing_kept(tried, refused, reason)
                 plan.extend(advice.proposals)
             proposal = plan.popleft()
             log.info("episode %s: trying %s: %s", episode.id, proposal.title, proposal.reason)

@@ -12,14 +12,17 @@ import logging
 import random
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from agent.advisor import Advisor
 from agent.connection import Actor, Connect, Connection, Reader
 from agent.episode import Spent, Work, advice_text, see
+from agent.errand import Errand, HandedOn, Runner
 from daemon.api.models import (
+    AdviceRequest,
     CloseRequest,
     EpisodeState,
+    EpisodeView,
     EventKind,
     MeasurementRequest,
     TrialState,
@@ -47,6 +50,7 @@ class Loop:
 
     Args:
         connect: opens a connection; raises Fault when there is no daemon.
+        runner: deals with whole episodes by itself; what it hands on is the advisor's.
         most_trials: of one episode.
         clock: Unix seconds.
         first_pause_s: before the first reconnection.
@@ -57,12 +61,14 @@ class Loop:
         connect: Connect,
         advisor: Advisor,
         *,
+        runner: Runner | None = None,
         most_trials: int = 3,
         clock: Callable[[], float] = time.time,
         first_pause_s: float = FIRST_PAUSE_S,
     ) -> None:
         self._connect = connect
         self._advisor = advisor
+        self._runner = runner
         self._most_trials = most_trials
         self._clock = clock
         self._first_pause_s = first_pause_s
@@ -205,6 +211,7 @@ class Loop:
         """
         reader, actor = connection.reader, connection.actor
         spent = Spent()
+        who = self._advisor.name
         try:
             episode = await reader.episode(id)
             if episode.state is not EpisodeState.OPEN:
@@ -215,16 +222,7 @@ class Loop:
                 advice = await self._advisor.propose(situation)
                 log.info("episode %s, advice only: %s", id, advice_text(advice))
                 return True
-            work = Work(
-                reader=reader,
-                actor=actor,
-                advisor=self._advisor,
-                finished=lambda trial: self._finished(reader, trial),
-                most_trials=self._most_trials,
-                clock=self._clock,
-                spent=spent,
-            )
-            summary = await work.deal(episode)
+            who, summary = await self._dealt(reader, actor, episode, spent)
         except Fault as fault:
             if fault.type is FaultType.UNREACHABLE:
                 raise
@@ -233,13 +231,46 @@ class Loop:
                 return False
             summary = f"given up: {fault}"
         log.info("episode %s: %s", id, summary)
-        await self._close(actor, id, summary, spent)
+        await self._close(
+            actor, id, CloseRequest(summary=summary[:2000], advisor=who, cost=spent.report())
+        )
         return True
 
-    async def _close(self, actor: Actor, id: str, summary: str, spent: Spent) -> None:
-        request = CloseRequest(
-            summary=summary[:2000], advisor=self._advisor.name, cost=spent.report()
+    async def _dealt(
+        self, reader: Reader, actor: Actor, episode: EpisodeView, spent: Spent
+    ) -> tuple[str, str]:
+        """Who dealt with an episode, and what came of it.
+
+        Raises:
+            Fault: trouble that ends the episode, or the connection.
+        """
+
+        def finished(trial: str) -> Awaitable[TrialView]:
+            return self._finished(reader, trial)
+
+        handed = ""
+        if self._runner is not None:
+            errand = Errand(episode, reader, actor, finished, spent, self._most_trials, self._clock)
+            try:
+                return self._runner.name, await self._runner.deal(errand)
+            except HandedOn as why:
+                handed = f"{self._runner.name} handed it on ({why}); {self._advisor.name}: "
+                log.warning("episode %s: %s", episode.id, handed)
+                text = f"{self._runner.name} handed the episode on to {self._advisor.name}: {why}"
+                await actor.advise(episode.id, AdviceRequest(text=text[:2000]))
+            episode = await reader.episode(episode.id)
+        work = Work(
+            reader=reader,
+            actor=actor,
+            advisor=self._advisor,
+            finished=finished,
+            most_trials=self._most_trials,
+            clock=self._clock,
+            spent=spent,
         )
+        return self._advisor.name, handed + await work.deal(episode)
+
+    async def _close(self, actor: Actor, id: str, request: CloseRequest) -> None:
         for pause_s in (0.2, 1.0, 5.0, 0.0):
             try:
                 await actor.close_episode(id, request)

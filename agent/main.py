@@ -15,9 +15,9 @@ import sys
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
-from agent.advisor import Advisor
-from agent.config import PATH, Advising, Config, read_config
+from agent.config import PATH, Config, read_config
 from agent.connection import Connection
+from agent.errand import Runner
 from agent.loop import Loop
 from agent.measure import keep_polling
 from agent.offline import OfflineAdvisor
@@ -27,7 +27,7 @@ from process import Fault, FaultType
 
 log = logging.getLogger("schedpilot-agent")
 
-ADVISORS = ("offline",)
+ADVISORS = ("offline", "claude")
 # A line of the log: advice is the longest thing in it.
 LONGEST_LINE = 4000
 # What journald reads at the start of a line of standard error (sd-daemon(3)).
@@ -61,15 +61,24 @@ async def connect() -> AsyncIterator[Connection]:
             yield Connection(client, None)
 
 
-def advisor_of(advising: Advising) -> Advisor:
-    """The advisor that the configuration names."""
-    assert advising.name in ADVISORS
-    return OfflineAdvisor()
+def runner_of(config: Config) -> Runner | None:
+    """Who deals with whole episodes, where the configuration names somebody who does."""
+    if config.advisor.name != "claude" or config.claude is None:
+        return None
+    # Here, since it needs much more memory than the offline advisor alone.
+    from agent.claude.runner import ClaudeRunner
+
+    return ClaudeRunner(config.claude)
 
 
 async def serve(config: Config, *, once: bool) -> None:
     """Advise and measure until cancelled, or with `once` until an episode was dealt with."""
-    loop = Loop(connect, advisor_of(config.advisor), most_trials=config.advisor.most_trials)
+    loop = Loop(
+        connect,
+        OfflineAdvisor(),
+        runner=runner_of(config),
+        most_trials=config.advisor.most_trials,
+    )
     polls = [asyncio.create_task(keep_polling(each, loop.push)) for each in config.measure]
     try:
         await loop.run(once=once)
@@ -125,6 +134,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"{displayable(str(options.config))}: good, {len(config.measure)} measures")
         return 0
     if options.advisor:
+        if options.advisor == "claude" and config.claude is None:
+            print("error: the configuration has no table [claude]", file=sys.stderr)
+            return 1
         advising = config.advisor.model_copy(update={"name": options.advisor})
         config = config.model_copy(update={"advisor": advising})
     asyncio.run(_until_told(config, options.once))

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Who pays for a call: the episode's budget and the day's, written down before and after."""
+
+from agent.claude.budget import (
+    Exhausted,
+    Purse,
+    Room,
+    Spend,
+    Usage,
+    at_most,
+    room,
+    spend_of,
+)
+from agent.claude.ledger import Ledger
+from agent.claude.settings import Claude
+from agent.episode import Spent
+from agent.errand import HandedOn
+from process import Fault
+
+
+class Account:
+    """The budgets of one episode; a `agent.claude.model.Meter`.
+
+    Args:
+        spent: the episode's record, which is added to.
+    """
+
+    def __init__(self, settings: Claude, ledger: Ledger, spent: Spent) -> None:
+        self._settings = settings
+        self._ledger = ledger
+        self._record = spent
+        self._episode = Spend()
+        self._day = Spend()
+        self.last = Usage()
+
+    def allow(self, input_tokens: int, wanted_tokens: int) -> Room:
+        """What the next call may take; held until `charge`.
+
+        Raises:
+            HandedOn: a budget is used up, or what was spent today is not known.
+        """
+        settings = self._settings
+        try:
+            self._day = self._ledger.spent()
+            found = room(
+                (
+                    Purse("episode", settings.episode, self._episode),
+                    Purse("day", settings.day, self._day),
+                ),
+                input_tokens,
+                wanted_tokens,
+                settings.price,
+            )
+            if isinstance(found, Exhausted):
+                raise HandedOn(found.why)
+            self._ledger.hold(at_most(input_tokens, found.max_tokens, settings.price))
+        except Fault as fault:
+            raise HandedOn(str(fault)) from fault
+        return found
+
+    def charge(self, usage: Usage, seconds: float) -> None:
+        """What the call did cost, in place of what was held for it."""
+        actual = spend_of(usage, self._settings.price, seconds)
+        self.last = usage
+        self._episode += actual
+        self._record.add(actual.report())
+        try:
+            self._ledger.settle(self._day, actual)
+        except Fault as fault:
+            # What was held stays held, which is more than was spent.
+            raise HandedOn(str(fault)) from fault

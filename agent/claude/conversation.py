@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The tool loop of one episode: ask the model, do what it asks for, tell it what came of that.
+
+Deciding and implementing are one conversation, whose beginning the model's server keeps in its
+cache: tools, then the system prompt, then the first message, each the same in all calls. The
+model may only name tools that were offered; everything else is an answer that says so.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, cast
+
+from anthropic.types import (
+    MessageParam,
+    TextBlockParam,
+    ToolChoiceParam,
+    ToolParam,
+    ToolResultBlockParam,
+    ToolUseBlockParam,
+)
+from mcp_types import Tool
+
+from agent.claude.account import Account
+from agent.claude.model import Model, Question, Reply, ToolCall
+from agent.claude.transcript import Transcript
+from agent.errand import HandedOn
+from daemon.api.models import StepRole
+
+# Replies in a row without anything usable in them, before nobody listens any more.
+MOST_NONSENSE = 3
+# The same question as often is answered; then the answer is that it was answered.
+MOST_REPEATS = 2
+# Tool calls of one reply that are carried out.
+MOST_CALLS = 6
+
+_CACHED: Any = {"type": "ephemeral"}
+
+# Carries out one call: the answer for the model, and whether it is an error.
+CarryOut = Callable[[ToolCall], Awaitable[tuple[str, bool]]]
+
+
+def offered(tools: Sequence[Tool]) -> list[ToolParam]:
+    """Tools of the MCP server as the model's API has them, in an order that does not change."""
+    params: list[ToolParam] = [
+        {
+            "name": each.name,
+            "description": (each.description or each.name)[:2000],
+            "input_schema": each.input_schema,
+        }
+        for each in sorted(tools, key=lambda tool: tool.name)
+    ]
+    if params:
+        params[-1]["cache_control"] = _CACHED
+    return params
+
+
+def _block(text: str, *, cached: bool = False) -> TextBlockParam:
+    block: TextBlockParam = {"type": "text", "text": text}
+    if cached:
+        block["cache_control"] = _CACHED
+    return block
+
+
+class Conversation:
+    """One conversation, to its end or its budget's."""
+
+    def __init__(
+        self,
+        *,
+        model: Model,
+        account: Account,
+        transcript: Transcript,
+        system: str,
+        tools: Sequence[Tool],
+        first: str,
+        choice: ToolChoiceParam | None = None,
+    ) -> None:
+        self._model = model
+        self._account = account
+        self._transcript = transcript
+        self._system = [_block(system, cached=True)]
+        self._tools = offered(tools)
+        self._names = [each["name"] for each in self._tools]
+        self._choice = choice
+        self._messages: list[MessageParam] = [
+            {"role": "user", "content": [_block(first, cached=True)]}
+        ]
+        self._asked: Counter[str] = Counter()
+        self._nonsense = 0
+
+    async def turn(self, role: StepRole, carry_out: CarryOut) -> Reply:
+        """One reply, with its tool calls carried out; a reply without any ends the conversation.
+
+        Raises:
+            HandedOn: the model fails, refuses, or talks nonsense for too long.
+        """
+        reply = await self._model.ask(
+            Question(self._system, self._tools, self._messages, self._choice), self._account
+        )
+        await self._transcript.text(role, reply.text, self._account.last.tokens)
+        if reply.stop == "refusal":
+            raise HandedOn("the model refused")
+        if not reply.calls:
+            if reply.text and reply.stop != "max_tokens":
+                return reply
+            await self._wasted(reply)
+            return await self.turn(role, carry_out)
+        results, useful = await self._carry_out(role, reply, carry_out)
+        self._said(reply)
+        self._messages.append({"role": "user", "content": results})
+        self._keep_cached()
+        self._judge(useful)
+        return reply
+
+    def tell(self, text: str) -> None:
+        """Add to what the model is told next."""
+        last = self._messages[-1]
+        content = last["content"]
+        assert last["role"] == "user"
+        assert isinstance(content, list)
+        content.append(_block(text))
+
+    def _judge(self, useful: bool) -> None:
+        self._nonsense = 0 if useful else self._nonsense + 1
+        if self._nonsense >= MOST_NONSENSE:
+            raise HandedOn(f"the model talked nonsense {MOST_NONSENSE} times in a row")
+
+    async def _wasted(self, reply: Reply) -> None:
+        """Nothing was said, or it was cut."""
+        self._judge(useful=False)
+        why = (
+            "Your reply was cut at its longest. Be brief."
+            if reply.stop == "max_tokens"
+            else "You said nothing. Call a tool, or end with a sentence on what you decided."
+        )
+        await self._transcript.note(why)
+        self._said(reply)
+        self._messages.append({"role": "user", "content": [_block(why)]})
+
+    def _said(self, reply: Reply) -> None:
+        content: list[TextBlockParam | ToolUseBlockParam] = []
+        if reply.text.strip() or not reply.calls:
+            content.append(_block(reply.text.strip() or "(nothing)"))
+        content += [
+            {"type": "tool_use", "id": each.id, "name": each.name, "input": each.arguments or {}}
+            for each in reply.calls
+        ]
+        self._messages.append({"role": "assistant", "content": content})
+
+    async def _carry_out(
+        self, role: StepRole, reply: Reply, carry_out: CarryOut
+    ) -> tuple[list[ToolResultBlockParam | TextBlockParam], bool]:
+        """The results of all calls of a reply, and whether any of them was worth making."""
+        results: list[ToolResultBlockParam | TextBlockParam] = []
+        useful = False
+        for number, call in enumerate(reply.calls):
+            await self._transcript.call(role, call.name, call.arguments)
+            refusal = self._refusal(call, number, cut=reply.stop == "max_tokens")
+            if refusal:
+                text, failed = refusal, True
+            else:
+                text, failed = await carry_out(call)
+                useful = True
+            await self._transcript.result(role, call.name, text)
+            results.append(
+                {
+                    "type": "tool_result",
+                    "tool_use_id": call.id,
+                    "content": text,
+                    "is_error": failed,
+                }
+            )
+        return results, useful
+
+    def _refusal(self, call: ToolCall, number: int, *, cut: bool) -> str:
+        """Why a call is not carried out, or nothing."""
+        if call.name not in self._names:
+            return f"error: there is no such tool here; there are {', '.join(self._names)}"
+        if call.arguments is None:
+            why = "they were cut with your reply; be brief" if cut else "they are no JSON object"
+            return f"error: the arguments cannot be read: {why}"
+        if number >= MOST_CALLS:
+            return f"error: at most {MOST_CALLS} calls in one reply are carried out"
+        same = json.dumps([call.name, call.arguments], sort_keys=True)
+        self._asked[same] += 1
+        if self._asked[same] > MOST_REPEATS:
+            return "error: you asked the very same before; use that answer, or end the episode"
+        return ""
+
+    def _keep_cached(self) -> None:
+        """Move the mark of the cache to the newest message; the server allows few of them."""
+        for message in self._messages[1:]:
+            content = message["content"]
+            if message["role"] == "user" and isinstance(content, list):
+                for block in content:
+                    cast(dict[str, Any], block).pop("cache_control", None)
+        newest = self._messages[-1]["content"]
+        assert isinstance(newest, list)
+        cast(dict[str, Any], newest[-1])["cache_control"] = _CACHED

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The table `[claude]` of `/etc/schedpilot/agent.toml`."""
+
+import ipaddress
+from typing import Annotated, Self
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+Money = Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False, strict=False)]
+Path = Annotated[str, StringConstraints(min_length=1, max_length=4096, pattern=r"^/[^\x00]*$")]
+ModelName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@-]{0,127}$")]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Budget(_Strict):
+    """What may be spent: calls, tokens in and out, seconds of waiting for the model, money."""
+
+    calls: Annotated[int, Field(ge=0, le=1_000_000)]
+    tokens: Annotated[int, Field(ge=0, le=10**12)]
+    seconds: Annotated[float, Field(ge=0, le=86_400, strict=False)]
+    money: Money
+
+
+class EpisodeBudget(Budget):
+    calls: Annotated[int, Field(ge=0, le=1_000)] = 16
+    tokens: Annotated[int, Field(ge=0, le=10**9)] = 200_000
+    seconds: Annotated[float, Field(ge=0, le=86_400, strict=False)] = 300.0
+    money: Money = 1.0
+
+
+class DayBudget(Budget):
+    calls: Annotated[int, Field(ge=0, le=1_000_000)] = 200
+    tokens: Annotated[int, Field(ge=0, le=10**12)] = 2_000_000
+    seconds: Annotated[float, Field(ge=0, le=86_400, strict=False)] = 3600.0
+    money: Money = 10.0
+
+
+class Price(_Strict):
+    """Of a million tokens, in whatever currency the budgets are in. Without a price of its own
+    what is written to the cache costs 1.25 times, what is read from it 0.1 times the input."""
+
+    input: Money
+    output: Money
+    cache_write: Money | None = None
+    cache_read: Money | None = None
+
+
+class Claude(_Strict):
+    """Which model, where, how much of it."""
+
+    model: ModelName
+    base_url: Annotated[str, StringConstraints(max_length=500)] = "https://api.anthropic.com"
+    key_file: Path | None = None
+    state_dir: Path | None = None
+    max_tokens: Annotated[int, Field(ge=256, le=64_000)] = 4096
+    timeout_s: Annotated[float, Field(ge=0.1, le=3600, strict=False)] = 90.0
+    attempts: Annotated[int, Field(ge=1, le=10)] = 3
+    most_checks: Annotated[int, Field(ge=1, le=20)] = 6
+    episode: EpisodeBudget = EpisodeBudget()
+    day: DayBudget = DayBudget()
+    prices: Annotated[dict[ModelName, Price], Field(max_length=100)] = {}
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if self.model not in self.prices:
+            raise ValueError(
+                f'money cannot be counted: write [claude.prices."{self.model}"] with `input` and '
+                "`output`, the price of a million tokens"
+            )
+        if not _safe(self.base_url):
+            raise ValueError(
+                "base_url: https is needed, since the key goes there; http only to this machine"
+            )
+        return self
+
+    @property
+    def price(self) -> Price:
+        return self.prices[self.model]
+
+
+def _safe(url: str) -> bool:
+    """Whether nobody on the way to this address can read along."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        _ = parts.port
+    except ValueError:
+        return False
+    if not host or parts.username is not None or parts.query or parts.fragment:
+        return False
+    if parts.scheme == "https":
+        return True
+    try:
+        local = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        local = host == "localhost"
+    return parts.scheme == "http" and local
