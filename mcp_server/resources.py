@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What can be read besides calling tools: the library, signals, episodes, and two guides."""
+
+import json
+import re
+from importlib.resources import files
+
+import mcp_types as types
+
+from mcp_server.tool import Call, Result, content_of
+from mcp_server.tools.episodes import get_episode
+from mcp_server.tools.signals import get_signals
+from mcp_server.tools.workloads import list_workloads
+from mcp_server.untrusted import marked, word
+from process import Fault, FaultType
+
+_MARKDOWN, _JSON = "text/markdown", "application/json"
+_EPISODE = re.compile(r"schedpilot://episodes/([et]-[0-9a-z]{4,32})")
+
+_GUIDES = {
+    "schedpilot://guide/policy-language": "policy-language.md",
+    "schedpilot://guide/sched-ext": "sched-ext.md",
+}
+
+RESOURCES = [
+    types.Resource(
+        uri="schedpilot://library",
+        name="library",
+        title="The scheduler library",
+        description="Every scheduler in a line: what it is for, and what it is bad for.",
+        mime_type=_MARKDOWN,
+    ),
+    types.Resource(
+        uri="schedpilot://signals",
+        name="signals",
+        title="Signals now",
+        description="The machine's figures and the workloads that wait longest.",
+        mime_type=_JSON,
+    ),
+    types.Resource(
+        uri="schedpilot://guide/policy-language",
+        name="policy-language",
+        title="How to write a policy",
+        description="The language in which a scheduler is one line.",
+        mime_type=_MARKDOWN,
+    ),
+    types.Resource(
+        uri="schedpilot://guide/sched-ext",
+        name="sched-ext",
+        title="How to write a scheduler in C",
+        description="For what no policy can say: a sched_ext scheduler in BPF C.",
+        mime_type=_MARKDOWN,
+    ),
+]
+
+TEMPLATES = [
+    types.ResourceTemplate(
+        uri_template="schedpilot://episodes/{id}",
+        name="episode",
+        title="An episode",
+        description="What was seen, proposed, tried, measured and decided. Ids: get_history.",
+        mime_type=_JSON,
+    )
+]
+
+
+def guide(file: str) -> str:
+    """The text of a guide; it is part of the package."""
+    return files("mcp_server").joinpath("guides", file).read_text("utf-8")
+
+
+async def _library(call: Call) -> str:
+    lines = ["# Schedulers", ""]
+    for each in sorted(await call.access.reading.library(), key=lambda each: each.name):
+        # What is not ours was written by a model, or by a stranger.
+        summary = each.summary if each.origin == "own" else marked(each.summary, 300)
+        fits = ", ".join(word(tag) for tag in each.good_for)
+        unfit = ", ".join(word(tag) for tag in each.bad_for)
+        line = f"- `{word(each.name)}` ({each.kind}): {summary}"
+        line += f" Good for: {fits}." if fits else ""
+        line += f" Bad for: {unfit}." if unfit else ""
+        lines.append(line + ("" if each.installed else " Not installed."))
+    return "\n".join(lines) + "\n"
+
+
+def _data(result: Result) -> dict[str, object]:
+    assert not isinstance(result, types.InputRequiredResult)
+    return content_of(result)
+
+
+async def _signals(call: Call) -> str:
+    machine = await get_signals.call(call, {})
+    workloads = await list_workloads.call(call, {})
+    return json.dumps({**_data(machine), **_data(workloads)}, ensure_ascii=False)
+
+
+async def read(call: Call, uri: str) -> types.TextResourceContents:
+    """The content behind a URI.
+
+    Raises:
+        Fault: NOT_FOUND, or what the daemon says.
+    """
+    if uri in _GUIDES:
+        return types.TextResourceContents(uri=uri, mime_type=_MARKDOWN, text=guide(_GUIDES[uri]))
+    if uri == "schedpilot://library":
+        return types.TextResourceContents(uri=uri, mime_type=_MARKDOWN, text=await _library(call))
+    if uri == "schedpilot://signals":
+        return types.TextResourceContents(uri=uri, mime_type=_JSON, text=await _signals(call))
+    if match := _EPISODE.fullmatch(uri):
+        episode = await get_episode.call(call, {"id": match[1], "events": 50, "steps": 50})
+        text = json.dumps(_data(episode), ensure_ascii=False)
+        return types.TextResourceContents(uri=uri, mime_type=_JSON, text=text)
+    raise Fault(
+        FaultType.NOT_FOUND,
+        "there is no such resource",
+        hint="list resources and resource templates to see those there are",
+    )

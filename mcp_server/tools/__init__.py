@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The tools: each answers small first, and says how to ask for more."""

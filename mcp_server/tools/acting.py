@@ -1,0 +1,280 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The tools that change something: start_trial, set_parameters, rollback, record_lesson."""
+
+import json
+
+import mcp_types as types
+from pydantic import Field
+
+from daemon.api.client import AsyncClient
+from daemon.api.models import (
+    ApprovalRequest,
+    Autonomy,
+    LessonRequest,
+    ParametersRequest,
+    ParameterValue,
+    RecordId,
+    RollbackRequest,
+    StatusView,
+    TrialRequest,
+    TrialState,
+    TrialView,
+)
+from mcp_server.approval import Answered, Consent, answer_given, ask
+from mcp_server.tool import Answer, Arguments, Call, Parameters, Tool, changes
+from mcp_server.tools.shared import WorkloadArgument, told
+from mcp_server.tools.trials import Trial, settled, trial_of
+from mcp_server.untrusted import Said, Word, marked, word
+from process import Fault, FaultType
+
+# What a trial's wait is without another word, seconds: clients commonly give up after a minute.
+_WAIT_S = 45.0
+
+
+class TrialArguments(Arguments):
+    candidate: RecordId = Field(description="The id that check_candidate gave, proven")
+    workload: WorkloadArgument = Field("", description="Whose objective decides")
+    objective: str = Field(
+        "",
+        max_length=200,
+        description="Like `latency p99`, `throughput`, `measurement NAME lower`; else as declared, "
+        "else run-queue delay p99",
+    )
+    episode: RecordId | None = None
+    window_s: float | None = Field(None, ge=0.5, le=600, description="Length of one window")
+    max_windows: int | None = Field(None, ge=4, le=64)
+    wait_s: float = Field(
+        _WAIT_S, ge=0, le=600, description="Wait as long for the verdict; the trial goes on after"
+    )
+
+
+def _question(view: TrialView) -> str:
+    scheduler = word(view.scheduler)
+    settings = ", ".join(f"{name}={value}" for name, value in told(view.parameters).items())
+    return (
+        f"May schedpilot try the CPU scheduler {scheduler}"
+        + (f" ({settings})" if settings else "")
+        + f" on this machine? It is compared with what runs now by {marked(view.objective, 200)}"
+        + (f" of {marked(view.workload, 200)}" if view.workload else "")
+        + f", under a lease, and taken back unless it is better. Candidate {word(view.candidate)}, "
+        f"trial {word(view.id)}."
+    )
+
+
+async def _decide(acting: AsyncClient, view: TrialView, answered: Answered) -> TrialView:
+    """Pass on what the person at the client said."""
+    if answered.consent is Consent.OPEN:
+        return view
+    approve = answered.consent is Consent.YES
+    reason = answered.reason or ("" if approve else "declined by the person at the MCP client")
+    try:
+        return await acting.approve(view.approval, ApprovalRequest(approve=approve, reason=reason))
+    except Fault as fault:
+        if fault.type is not FaultType.NOT_FOUND:
+            raise
+        # Somebody else has decided in the meantime.
+        return await acting.trial(view.id)
+
+
+def _next(view: TrialView) -> str:
+    if view.state is TrialState.AWAITING_APPROVAL:
+        approval = word(view.approval)
+        return (
+            "awaiting a person's approval: tell the person to run "
+            f"`schedpilot approve {approval}` or `schedpilot decline {approval}`; you cannot"
+        )
+    if view.state is TrialState.RUNNING:
+        return f"it goes on: get_episode with id {word(view.id)} and wait_s"
+    return ""
+
+
+async def _start_trial(call: Call, wanted: TrialArguments) -> Trial | types.InputRequiredResult:
+    acting = call.access.acting()
+    if call.state:
+        # Once more, with the person's answer.
+        view = await acting.trial(json.loads(call.state)["trial"])
+        if view.state is TrialState.AWAITING_APPROVAL:
+            view = await _decide(acting, view, answer_given(call))
+    else:
+        id = await call.workload(wanted.workload)
+        request = TrialRequest(
+            candidate=wanted.candidate,
+            workload=id or None,
+            objective=wanted.objective or None,
+            episode=wanted.episode,
+            window_s=wanted.window_s,
+            max_windows=wanted.max_windows,
+        )
+        view = await acting.start_trial(request)
+        if view.state is TrialState.AWAITING_APPROVAL:
+            asked = await ask(call, _question(view), json.dumps({"trial": view.id}))
+            if isinstance(asked, types.InputRequiredResult):
+                return asked
+            view = await _decide(acting, view, asked)
+    if view.state is TrialState.RUNNING:
+        view = await settled(call, acting, view.id, wanted.wait_s)
+    return trial_of(view, call, _next(view))
+
+
+start_trial = Tool(
+    name="start_trial",
+    title="Start a trial",
+    description="Compare a proven candidate with what runs now, in alternating windows on the "
+    "running machine. Kept only when better with confidence, else taken back. Where the operator "
+    "wants to be asked, a person approves it first.",
+    arguments=TrialArguments,
+    answer=Trial,
+    run=_start_trial,
+    annotations=changes("Start a trial", destructive=True, idempotent=False),
+    acts=True,
+)
+
+
+# ---------------------------------------------------------------- the running scheduler
+
+
+class ParametersArguments(Arguments):
+    parameters: Parameters = Field(
+        min_length=1, max_length=64, description="NAME: value; get_scheduler says which are live"
+    )
+
+
+class Changed(Answer):
+    scheduler: Word = Field("", description="Absent: the kernel's default runs")
+    candidate: Word = ""
+    parameters: dict[str, ParameterValue] = Field(default_factory=dict)
+    sched_ext: Word = ""
+    next: str = ""
+
+
+def _changed(status: StatusView, next: str = "") -> Changed:
+    loaded = status.loaded
+    return Changed(
+        scheduler=loaded.name if loaded else "",
+        candidate=loaded.candidate if loaded else "",
+        parameters=told(loaded.parameters) if loaded else {},
+        sched_ext=status.kernel.state,
+        next=next,
+    )
+
+
+async def _permitted(call: Call, wanted: ParametersArguments) -> types.InputRequiredResult | None:
+    """Ask the person where the operator wants that; the question, where it is the answer.
+
+    Raises:
+        Fault: NOT_ALLOWED.
+    """
+    status = await call.access.reading.status()
+    if status.autonomy is Autonomy.AUTO:
+        return None
+    way = "propose it: check_candidate with these parameters, then start_trial"
+    if status.autonomy is Autonomy.OBSERVE:
+        raise Fault(
+            FaultType.NOT_ALLOWED,
+            "nothing was set",
+            why="the operator lets schedpilot observe and advise only",
+        )
+    running = status.loaded.name if status.loaded else "the running scheduler"
+    settings = ", ".join(f"{name}={value}" for name, value in told(wanted.parameters).items())
+    if call.state:
+        answered: Answered | types.InputRequiredResult = answer_given(call)
+    else:
+        question = f"May schedpilot set {settings} of {word(running)}, which runs now?"
+        answered = await ask(call, question, "asked")
+    if isinstance(answered, types.InputRequiredResult):
+        return answered
+    if answered.consent is Consent.YES:
+        return None
+    raise Fault(
+        FaultType.NOT_ALLOWED,
+        "nothing was set",
+        why="the person at the client declined"
+        if answered.consent is Consent.NO
+        else "the operator wants to be asked, and nobody answered here",
+        hint="" if answered.consent is Consent.NO else way,
+    )
+
+
+async def _set_parameters(
+    call: Call, wanted: ParametersArguments
+) -> Changed | types.InputRequiredResult:
+    acting = call.access.acting()
+    question = await _permitted(call, wanted)
+    if question is not None:
+        return question
+    status = await acting.set_parameters(ParametersRequest(parameters=wanted.parameters))
+    return _changed(status, "watch get_signals; rollback if it became worse")
+
+
+set_parameters = Tool(
+    name="set_parameters",
+    title="Set parameters of the running scheduler",
+    description="Change live parameters of the scheduler that runs now, without loading "
+    "another. Not while a trial runs.",
+    arguments=ParametersArguments,
+    answer=Changed,
+    run=_set_parameters,
+    annotations=changes(
+        "Set parameters of the running scheduler", destructive=True, idempotent=True
+    ),
+    acts=True,
+)
+
+
+class RollbackArguments(Arguments):
+    reason: str = Field("", max_length=500, description="For the record")
+
+
+async def _rollback(call: Call, wanted: RollbackArguments) -> Changed:
+    acting = call.access.acting()
+    reason = wanted.reason or "asked for through MCP"
+    return _changed(await acting.rollback(RollbackRequest(reason=reason)))
+
+
+rollback = Tool(
+    name="rollback",
+    title="Roll back",
+    description="Back to what ran before the last change; ends a trial. Always allowed, and "
+    "always right when in doubt.",
+    arguments=RollbackArguments,
+    answer=Changed,
+    run=_rollback,
+    annotations=changes("Roll back", destructive=True, idempotent=True),
+    acts=True,
+)
+
+
+# ---------------------------------------------------------------- lessons
+
+
+class LessonArguments(Arguments):
+    text: str = Field(
+        min_length=1, max_length=500, description="One line: what worked or not, where, why"
+    )
+    episode: RecordId | None = Field(None, description="Where it was learned")
+    trial: RecordId | None = Field(None, description="What shows it")
+
+
+class Recorded(Answer):
+    lesson: Said
+    episode: Word = ""
+    about: Word = ""
+
+
+async def _record_lesson(call: Call, wanted: LessonArguments) -> Recorded:
+    acting = call.access.acting()
+    request = LessonRequest(text=wanted.text, episode=wanted.episode, trial=wanted.trial)
+    view = await acting.record_lesson(request)
+    return Recorded(lesson=view.text, episode=view.episode, about=view.about)
+
+
+record_lesson = Tool(
+    name="record_lesson",
+    title="Record a lesson",
+    description="Keep one line for whoever works on this machine next, with its evidence.",
+    arguments=LessonArguments,
+    answer=Recorded,
+    run=_record_lesson,
+    annotations=changes("Record a lesson", destructive=False, idempotent=True),
+    acts=True,
+)

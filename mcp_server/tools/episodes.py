@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""get_episode: the story of one episode."""
+
+import time
+
+from pydantic import Field
+
+from daemon.api.models import CandidateView, EpisodeView, Event, StepView
+from mcp_server.tool import Answer, Arguments, Call, Number, Tool, reads
+from mcp_server.tools.proving import Checked, checked
+from mcp_server.tools.status import Degraded, degraded_of
+from mcp_server.tools.trials import Trial, settled, trial_of
+from mcp_server.untrusted import Name, Said, Word
+from process import Fault, FaultType
+
+
+class EpisodeArguments(Arguments):
+    id: str = Field(
+        pattern=r"^[et]-[0-9a-z]{4,32}$", description="Of an episode, or of one of its trials"
+    )
+    wait_s: float = Field(0, ge=0, le=600, description="Wait as long for a running trial's end")
+    events: int = Field(8, ge=0, le=100, description="Events shown, the last ones")
+    steps: int = Field(0, ge=0, le=100, description="Steps of the advisor shown, the last ones")
+
+
+class Happened(Answer):
+    kind: Word
+    said: Said
+    after_s: Number = Field(description="Since the episode began")
+
+
+class Step(Answer):
+    number: int
+    role: Word
+    kind: Word
+    tool: Word = ""
+    text: Said = ""
+
+
+class Episode(Answer):
+    episode: Word
+    state: Word
+    workload: Word = ""
+    name: Name = ""
+    goal: Said = ""
+    trigger: Degraded | None = None
+    tags: list[Word] = Field(default_factory=list)
+    advisor: Word = ""
+    advice: list[Said] = Field(default_factory=list)
+    candidates: list[Checked] = Field(default_factory=list, description="The last ones")
+    candidates_total: int = 0
+    trials: list[Trial] = Field(default_factory=list, description="The last ones")
+    trials_total: int = 0
+    outcome: Said = ""
+    calls: int = 0
+    tokens: int = 0
+    age_s: Number
+    events: list[Happened] = Field(default_factory=list)
+    events_total: int = 0
+    steps: list[Step] = Field(default_factory=list)
+    steps_total: int = 0
+
+
+# The last ones of an episode that are told.
+_TRIALS, _CANDIDATES, _ADVICE = 4, 3, 3
+
+
+async def _candidates(call: Call, episode: EpisodeView) -> list[CandidateView]:
+    """Those that the daemon still remembers."""
+    found = []
+    for id in episode.candidates[-_CANDIDATES:]:
+        try:
+            found.append(await call.access.reading.candidate(id))
+        except Fault as fault:
+            if fault.type is not FaultType.NOT_FOUND:
+                raise
+    return found
+
+
+def _happened(event: Event, began: float) -> Happened:
+    return Happened(kind=event.kind.value, said=event.message, after_s=max(0.0, event.at - began))
+
+
+def _step(each: StepView) -> Step:
+    return Step(
+        number=each.number,
+        role=each.role.value,
+        kind=each.kind.value,
+        tool=each.tool,
+        text=each.text,
+    )
+
+
+async def _get_episode(call: Call, wanted: EpisodeArguments) -> Episode:
+    reading = call.access.reading
+    id = wanted.id
+    if id.startswith("t-"):
+        id = (await settled(call, reading, id, wanted.wait_s)).episode
+    elif wanted.wait_s:
+        running = (await reading.status()).trial
+        if running and (await reading.trial(running)).episode == id:
+            await settled(call, reading, running, wanted.wait_s)
+    view = await reading.episode(id)
+    # The whole transcript is not asked for where it is not wanted.
+    steps = await reading.steps(id) if wanted.steps else []
+    now = time.time()
+    return Episode(
+        episode=view.id,
+        state=view.state.value,
+        workload=call.handles.of(view.workload),
+        name=view.workload,
+        goal=view.goal,
+        trigger=degraded_of(view.trigger, call, now) if view.trigger else None,
+        tags=view.profile.tags if view.profile else [],
+        advisor=view.advisor,
+        advice=view.advice[-_ADVICE:],
+        candidates=[checked(each) for each in await _candidates(call, view)],
+        candidates_total=len(view.candidates),
+        trials=[trial_of(each, call) for each in view.trials[-_TRIALS:]],
+        trials_total=len(view.trials),
+        outcome=view.outcome,
+        calls=view.cost.calls,
+        tokens=view.cost.input_tokens + view.cost.output_tokens,
+        age_s=max(0.0, now - view.at),
+        events=[_happened(each, view.at) for each in view.events[-wanted.events :]]
+        if wanted.events
+        else [],
+        events_total=len(view.events),
+        steps=[_step(each) for each in steps[-wanted.steps :]],
+        steps_total=len(steps),
+    )
+
+
+get_episode = Tool(
+    name="get_episode",
+    title="One episode",
+    description="What was seen, proposed, tried, measured and decided in one episode. With "
+    "wait_s it also waits for a trial that runs.",
+    arguments=EpisodeArguments,
+    answer=Episode,
+    run=_get_episode,
+    annotations=reads("One episode"),
+)

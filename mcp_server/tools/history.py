@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""get_history: what was tried on this machine before, and what was learned."""
+
+import time
+from typing import Literal
+
+from pydantic import Field
+
+from daemon.api.models import EpisodeView, LessonView, OutcomeView
+from mcp_server.tool import Answer, Arguments, Call, Number, Tool, reads
+from mcp_server.tools.shared import WorkloadArgument, told
+from mcp_server.untrusted import Name, Said, Word, word
+
+# How many episodes are asked of the daemon; of older ones the outcomes remain.
+_EPISODES = 200
+
+
+class HistoryArguments(Arguments):
+    of: Literal["episodes", "outcomes", "lessons"] = Field(
+        "episodes", description="outcomes: verdicts on schedulers; lessons: one line each"
+    )
+    workload: WorkloadArgument = Field("", description="Only its episodes")
+    scheduler: str = Field("", max_length=60, description="Only outcomes of this one")
+    offset: int = Field(0, ge=0, le=100_000, description="Where to go on: next_offset")
+    limit: int = Field(8, ge=1, le=50)
+
+
+class Past(Answer):
+    episode: Word = Field(description="get_episode tells the rest")
+    state: Word
+    workload: Word = ""
+    name: Name = ""
+    trigger: Said = ""
+    goal: Said = ""
+    outcome: Said = ""
+    trials: list[str] = Field(default_factory=list, description="scheduler: how it ended")
+    advisor: Word = ""
+    ago_s: Number
+
+
+class Verdict(Answer):
+    scheduler: Word
+    decision: Word
+    gain: Number = Field(description="0.2: a fifth better; negative: worse")
+    tags: list[Word]
+    parameters: list[str] = Field(default_factory=list)
+    ago_s: Number
+
+
+class Lesson(Answer):
+    lesson: Said
+    about: Word = ""
+    tags: list[Word] = Field(default_factory=list)
+    author: Word = ""
+    confirmed: int = 0
+    contradicted: int = 0
+    weakened: bool = False
+    episode: Word = ""
+    ago_s: Number
+
+
+class History(Answer):
+    episodes: list[Past] = Field(default_factory=list, description="Newest first")
+    outcomes: list[Verdict] = Field(default_factory=list, description="Newest first")
+    lessons: list[Lesson] = Field(default_factory=list)
+    total: int
+    next_offset: int | None = None
+
+
+def _past(each: EpisodeView, call: Call, now: float) -> Past:
+    return Past(
+        episode=each.id,
+        state=each.state.value,
+        workload=call.handles.of(each.workload),
+        name=each.workload,
+        trigger=each.trigger.reason if each.trigger else "",
+        goal=each.goal,
+        outcome=each.outcome,
+        trials=[f"{word(trial.scheduler)}: {trial.state.value}" for trial in each.trials[-4:]],
+        advisor=each.advisor,
+        ago_s=max(0.0, now - each.at),
+    )
+
+
+def _verdict(each: OutcomeView, now: float) -> Verdict:
+    return Verdict(
+        scheduler=each.scheduler,
+        decision=each.decision.value,
+        gain=each.gain,
+        tags=each.tags,
+        parameters=[f"{name}={value}" for name, value in told(each.parameters).items()],
+        ago_s=max(0.0, now - each.at),
+    )
+
+
+def _lesson(each: LessonView, now: float) -> Lesson:
+    return Lesson(
+        lesson=each.text,
+        about=each.about,
+        tags=each.tags,
+        author=each.author,
+        confirmed=each.confirmed,
+        contradicted=each.contradicted,
+        weakened=each.weakened,
+        episode=each.episode,
+        ago_s=max(0.0, now - each.at),
+    )
+
+
+async def _get_history(call: Call, wanted: HistoryArguments) -> History:
+    reading = call.access.reading
+    now = time.time()
+    start, end = wanted.offset, wanted.offset + wanted.limit
+    following = {"total": 0, "next_offset": None}
+
+    def paged(total: int) -> dict[str, int | None]:
+        return {**following, "total": total, "next_offset": end if end < total else None}
+
+    if wanted.of == "outcomes":
+        outcomes = sorted(await reading.outcomes(wanted.scheduler), key=lambda each: -each.at)
+        told_of = [_verdict(each, now) for each in outcomes[start:end]]
+        return History.model_validate({"outcomes": told_of, **paged(len(outcomes))})
+    if wanted.of == "lessons":
+        lessons = await reading.lessons()
+        shown = [_lesson(each, now) for each in lessons[start:end]]
+        return History.model_validate({"lessons": shown, **paged(len(lessons))})
+    id = await call.workload(wanted.workload)
+    episodes = await reading.episodes(_EPISODES)
+    chosen = [each for each in episodes if not id or each.workload == id]
+    past = [_past(each, call, now) for each in chosen[start:end]]
+    return History.model_validate({"episodes": past, **paged(len(chosen))})
+
+
+get_history = Tool(
+    name="get_history",
+    title="What was tried before",
+    description="Episodes on this machine, verdicts on schedulers, or lessons, a page at a "
+    "time. Read it before you try something: it may have failed already.",
+    arguments=HistoryArguments,
+    answer=History,
+    run=_get_history,
+    annotations=reads("What was tried before"),
+)

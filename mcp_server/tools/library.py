@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""search_schedulers and get_scheduler: what there is to choose from."""
+
+import time
+
+from pydantic import Field
+
+from daemon.api.models import OutcomeView, ParameterValue, ParameterView, SchedulerView
+from mcp_server.tool import Answer, Arguments, Call, Number, Tool, reads
+from mcp_server.tools.shared import WorkloadArgument, told
+from mcp_server.untrusted import Body, Said, Word, word
+from process import Fault, FaultType
+
+
+class SearchArguments(Arguments):
+    query: str = Field(
+        "", max_length=500, description="Words: what the workload is like, or what is wanted"
+    )
+    workload: WorkloadArgument = Field("", description="Fit to this one, with what was measured")
+    limit: int = Field(5, ge=1, le=20)
+
+
+class Found(Answer):
+    name: Word
+    kind: Word
+    summary: Said
+    good_for: list[Word] = Field(default_factory=list)
+    bad_for: list[Word] = Field(default_factory=list)
+    score: Number | None = None
+    why: list[Said] = Field(default_factory=list)
+    not_installed: bool = False
+
+
+class Search(Answer):
+    schedulers: list[Found] = Field(description="Best first")
+    total: int
+    hint: str = ""
+
+
+def _found(each: SchedulerView) -> Found:
+    return Found(
+        name=each.name,
+        kind=each.kind,
+        summary=each.summary,
+        good_for=each.good_for,
+        bad_for=each.bad_for,
+        score=each.score,
+        why=each.why[:3],
+        not_installed=not each.installed,
+    )
+
+
+async def _search(call: Call, wanted: SearchArguments) -> Search:
+    if not wanted.query and not wanted.workload:
+        raise Fault(
+            FaultType.BAD_REQUEST,
+            "nothing to search for",
+            hint="give query, workload or both; the resource schedpilot://library has everything",
+        )
+    id = await call.workload(wanted.workload)
+    found = await call.access.reading.library(wanted.query, id)
+    return Search(
+        schedulers=[_found(each) for each in found[: wanted.limit]],
+        total=len(found),
+        hint=""
+        if found
+        else "nothing fits: a policy line can be written, see schedpilot://guide/policy-language",
+    )
+
+
+search_schedulers = Tool(
+    name="search_schedulers",
+    title="Search the scheduler library",
+    description="Schedulers that fit words or a workload, best first, and why. Search before "
+    "you write one.",
+    arguments=SearchArguments,
+    answer=Search,
+    run=_search,
+    annotations=reads("Search the scheduler library"),
+)
+
+
+# ---------------------------------------------------------------- one scheduler
+
+
+class SchedulerArguments(Arguments):
+    name: str = Field(max_length=60, description="As search_schedulers shows it")
+
+
+class Parameter(Answer):
+    name: Word
+    type: Word
+    default: ParameterValue
+    min: Number | None = None
+    max: Number | None = None
+    unit: Word = ""
+    when: Word = Field(description="live: set_parameters takes it while it runs")
+    description: Said = ""
+
+
+class Outcome(Answer):
+    decision: Word
+    gain: Number = Field(description="0.2: a fifth better; negative: worse")
+    tags: list[Word]
+    parameters: dict[str, ParameterValue] = Field(default_factory=dict)
+    days_ago: Number
+
+
+class Scheduler(Answer):
+    name: Word
+    kind: Word
+    summary: Said
+    description: Body = ""
+    algorithm: Body = ""
+    good_for: list[Word] = Field(default_factory=list)
+    bad_for: list[Word] = Field(default_factory=list)
+    origin: Word = ""
+    not_installed: bool = False
+    policy: Body = ""
+    parameters: list[Parameter] = Field(default_factory=list)
+    parameters_total: int = 0
+    outcomes: list[Outcome] = Field(default_factory=list, description="Newest first")
+    outcomes_total: int = 0
+
+
+_PARAMETERS, _OUTCOMES = 24, 5
+
+
+def outcome_of(each: OutcomeView, now: float) -> Outcome:
+    return Outcome(
+        decision=each.decision.value,
+        gain=each.gain,
+        tags=each.tags,
+        parameters=told(each.parameters),
+        days_ago=max(0.0, now - each.at) / 86_400,
+    )
+
+
+def _parameter(each: ParameterView) -> Parameter:
+    return Parameter(
+        name=each.name,
+        type=each.type,
+        default=word(each.default) if isinstance(each.default, str) else each.default,
+        min=each.min,
+        max=each.max,
+        unit=each.unit,
+        when=each.when,
+        description=each.description,
+    )
+
+
+async def _get_scheduler(call: Call, wanted: SchedulerArguments) -> Scheduler:
+    reading = call.access.reading
+    detail = await reading.scheduler(wanted.name)
+    outcomes = sorted(await reading.outcomes(detail.name), key=lambda each: -each.at)
+    now = time.time()
+    return Scheduler(
+        name=detail.name,
+        kind=detail.kind,
+        summary=detail.summary,
+        description=detail.description,
+        algorithm=detail.algorithm,
+        good_for=detail.good_for,
+        bad_for=detail.bad_for,
+        origin=detail.origin,
+        not_installed=not detail.installed,
+        policy=detail.policy,
+        parameters=[_parameter(each) for each in detail.parameters[:_PARAMETERS]],
+        parameters_total=len(detail.parameters),
+        outcomes=[outcome_of(each, now) for each in outcomes[:_OUTCOMES]],
+        outcomes_total=len(outcomes),
+    )
+
+
+get_scheduler = Tool(
+    name="get_scheduler",
+    title="One scheduler of the library",
+    description="How a scheduler works, its parameters, and how trials of it ended.",
+    arguments=SchedulerArguments,
+    answer=Scheduler,
+    run=_get_scheduler,
+    annotations=reads("One scheduler of the library"),
+)

@@ -1,0 +1,234 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""profile_workload: what a workload is, does and waits for."""
+
+from pydantic import Field
+
+from daemon.api.models import WorkloadProfileView
+from mcp_server.tool import Answer, Arguments, Call, Number, Tool, reads
+from mcp_server.tools.shared import WorkloadArgument
+from mcp_server.untrusted import Name, Said, Word, word
+
+
+class ProfileArguments(Arguments):
+    workload: WorkloadArgument
+    processes: int = Field(6, ge=0, le=64, description="Processes shown, at most")
+    threads: int = Field(5, ge=0, le=32, description="Groups of threads shown, at most")
+
+
+class Kind(Answer):
+    kind: Word
+    certainty: Word
+    share: Number = Field(description="Of its CPU time")
+    evidence: list[Name] = Field(default_factory=list)
+
+
+class Process(Answer):
+    pid: int
+    parent: int = 0
+    name: Name
+    command: Name = ""
+    user: Name = ""
+    threads: int = 1
+    cpus_used: Number = 0
+    kind: Word = ""
+
+
+class Threads(Answer):
+    name: Name
+    threads: int
+    run_share: Number = Field(description="Of one CPU, each")
+    wait_share: Number = Field(description="Waiting for a CPU, each")
+    run_us: Number = 0
+    sleeps_per_s: Number = 0
+    preemptions_per_s: Number = 0
+    pattern: Word = ""
+
+
+class Delay(Answer):
+    p50: Number
+    p90: Number
+    p99: Number
+    max: Number
+    count: int
+    seconds: Number
+
+
+class Pressure(Answer):
+    scope: Word
+    cpu: Number | None = None
+    io: Number | None = None
+    memory: Number | None = None
+
+
+class Limits(Answer):
+    cpus: Number | None = None
+    weight: int | None = None
+    throttled_share: Number | None = None
+    allowed_cpus: Word = ""
+
+
+class Profile(Answer):
+    workload: Word = Field(description="Handle")
+    name: Name
+    unit: Name = ""
+    started_by: list[Name] = Field(default_factory=list)
+    tags: list[Word] = Field(description="The words that schedulers are described with")
+    kinds: list[Kind] = Field(default_factory=list)
+    figures: dict[str, Number] = Field(default_factory=dict)
+    delay_us: Delay | None = Field(None, description="Run-queue delay")
+    running_mean: Number | None = Field(None, description="Threads on a CPU at once")
+    waiting_mean: Number | None = Field(None, description="Threads that wait for one at once")
+    time_shares: dict[str, Number] = Field(
+        default_factory=dict, description="What its threads spend their time on, 0 to 1"
+    )
+    asleep_in: dict[str, int] = Field(default_factory=dict)
+    pressure: list[Pressure] = Field(default_factory=list, description="Per cent of time")
+    limits: Limits | None = None
+    instructions_per_cycle: Number | None = None
+    processes: list[Process] = Field(default_factory=list)
+    processes_total: int = 0
+    threads: list[Threads] = Field(default_factory=list)
+    threads_total: int = 0
+    sure_of: list[Said] = Field(default_factory=list)
+    not_known: list[Said] = Field(default_factory=list)
+
+
+# Figures that say something for which the answer has no field of its own.
+_FIGURES = (
+    "mean_burst_us",
+    "wakeups_per_s",
+    "cpus_used",
+    "forks_per_s",
+    "migrations_per_s",
+    "involuntary_ratio",
+    "jobs_finished",
+    "job_longest_ratio",
+    "machine_cpus",
+)
+# Sentences shown of each kind; those of a long list are of little.
+_SENTENCES = 5
+
+
+def _shares(view: WorkloadProfileView) -> dict[str, float]:
+    waits = view.waits
+    shares = {
+        "runqueue": waits.runqueue_share,
+        "io": waits.io_share,
+        "lock": waits.lock_share,
+        "sleep": waits.sleep_share,
+    }
+    return {name: share for name, share in shares.items() if share is not None}
+
+
+def _kinds(view: WorkloadProfileView) -> list[Kind]:
+    return [
+        Kind(
+            kind=each.kind.value,
+            certainty=each.certainty.value,
+            share=each.share,
+            evidence=each.evidence[:2],
+        )
+        for each in view.kinds[:3]
+    ]
+
+
+def _processes(view: WorkloadProfileView, most: int) -> list[Process]:
+    busiest = sorted(view.processes, key=lambda each: -each.cpu_share)[:most]
+    shown = {each.pid for each in busiest}
+    return [
+        Process(
+            pid=each.pid,
+            parent=each.parent,
+            name=each.name,
+            command="" if each.command == each.name else each.command,
+            user=each.user,
+            threads=each.threads,
+            cpus_used=each.cpu_share,
+            kind=each.kind.value if each.kind != "unknown" else "",
+        )
+        for each in view.processes
+        if each.pid in shown
+    ]
+
+
+def _threads(view: WorkloadProfileView, most: int) -> list[Threads]:
+    return [
+        Threads(
+            name=each.name,
+            threads=each.threads,
+            run_share=each.run_share,
+            wait_share=each.wait_share,
+            run_us=each.run_us,
+            sleeps_per_s=each.sleeps_per_s,
+            preemptions_per_s=each.preemptions_per_s,
+            pattern=each.pattern,
+        )
+        for each in view.threads[:most]
+    ]
+
+
+def profile_of(view: WorkloadProfileView, handle: str, wanted: ProfileArguments) -> Profile:
+    """The part of a profile that a model reads first."""
+    delay, limits, counters = view.delay, view.limits, view.counters
+    looked = view.parallelism.looks > 0
+    return Profile(
+        workload=handle,
+        name=view.workload,
+        unit=view.unit,
+        started_by=view.started_by[:3],
+        tags=view.tags,
+        kinds=_kinds(view),
+        figures={name: view.figures[name] for name in _FIGURES if view.figures.get(name)},
+        delay_us=Delay(
+            p50=delay.p50_us,
+            p90=delay.p90_us,
+            p99=delay.p99_us,
+            max=delay.max_us,
+            count=delay.count,
+            seconds=delay.seconds,
+        )
+        if delay
+        else None,
+        running_mean=view.parallelism.running_mean if looked else None,
+        waiting_mean=view.parallelism.waiting_mean if looked else None,
+        time_shares=_shares(view),
+        asleep_in={word(name): count for name, count in view.waits.asleep_in.items()},
+        pressure=[
+            Pressure(scope=each.scope, cpu=each.cpu, io=each.io, memory=each.memory)
+            for each in view.pressure
+        ],
+        limits=Limits(
+            cpus=limits.cpus,
+            weight=limits.weight,
+            throttled_share=limits.throttled_share,
+            allowed_cpus=limits.allowed_cpus,
+        )
+        if limits
+        else None,
+        instructions_per_cycle=counters.instructions_per_cycle if counters else None,
+        processes=_processes(view, wanted.processes),
+        processes_total=view.processes_total,
+        threads=_threads(view, wanted.threads),
+        threads_total=view.threads_total,
+        sure_of=view.sure_of[:_SENTENCES],
+        not_known=view.not_known[:_SENTENCES],
+    )
+
+
+async def _profile_workload(call: Call, wanted: ProfileArguments) -> Profile:
+    id = await call.workload(wanted.workload)
+    view = await call.access.reading.profile(id)
+    return profile_of(view, call.handles.of(id), wanted)
+
+
+profile_workload = Tool(
+    name="profile_workload",
+    title="Profile a workload",
+    description="What a workload is (build, database, encoder, …), what it does and what it "
+    "waits for: processes, threads, parallelism, run-queue delay, pressure; and how sure "
+    "each of it is. Its tags are what search_schedulers goes by.",
+    arguments=ProfileArguments,
+    answer=Profile,
+    run=_profile_workload,
+    annotations=reads("Profile a workload"),
+)

@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""check_candidate: from a text to a proven candidate, or to why it is none.
+
+It never touches the running system: what is proven here is loaded by start_trial alone.
+"""
+
+import contextlib
+
+from pydantic import Field
+
+from daemon.api.client import AsyncClient
+from daemon.api.models import (
+    POLICY_LIMIT,
+    CandidateRequest,
+    CandidateView,
+    EventKind,
+    GateMessage,
+    GateResult,
+    ParameterValue,
+    RecordId,
+    SchedulerName,
+)
+from mcp_server.tool import Answer, Arguments, Call, Number, Parameters, Tool, beside, changes
+from mcp_server.tools.shared import WorkloadArgument, told
+from mcp_server.untrusted import Body, Name, Said, Word, word
+from process import Fault, FaultType
+
+# The longest C source taken, characters.
+MOST_SOURCE = 400_000
+_GATES = {
+    EventKind.GATE_STARTED,
+    EventKind.GATE_PROGRESS,
+    EventKind.GATE_PASSED,
+    EventKind.GATE_SKIPPED,
+    EventKind.GATE_FAILED,
+}
+_MESSAGES = 8
+
+
+class CheckArguments(Arguments):
+    policy: str | None = Field(
+        None,
+        max_length=POLICY_LIMIT,
+        description="A policy line (schedpilot://guide/policy-language), `use NAME key=value` too",
+    )
+    library: SchedulerName | None = Field(None, description="A scheduler of the library")
+    source: str | None = Field(
+        None,
+        max_length=MOST_SOURCE,
+        description="BPF C (schedpilot://guide/sched-ext); only where no policy can say it",
+    )
+    name: SchedulerName | None = Field(None, description="For source: what to call it")
+    parameters: Parameters = Field(
+        default_factory=dict, max_length=64, description="For library: NAME: value"
+    )
+    workload: WorkloadArgument = Field(
+        "", description="Simulate what was recorded of this one, too"
+    )
+    episode: RecordId | None = Field(None, description="The episode that it is for")
+    canary: bool = Field(False, description="Try it in a virtual machine also where that is slow")
+
+
+class Message(Answer):
+    severity: Word
+    message: Said
+    cause: Said = ""
+    fix: Said = ""
+    file: Name = ""
+    line: int = 0
+    column: int = 0
+
+
+class Gate(Answer):
+    gate: Word
+    passed: bool
+    skipped: Said = ""
+    seconds: Number = 0
+    figures: dict[str, Number] = Field(default_factory=dict)
+    messages: list[Message] = Field(default_factory=list, description="Errors first")
+    messages_total: int = 0
+
+
+class Checked(Answer):
+    candidate: Word = Field(description="Give this to start_trial")
+    name: Word
+    kind: Word
+    proven: bool = Field(description="Only a proven candidate may be tried")
+    quarantined: Said = ""
+    policy: Body = ""
+    parameters: dict[str, ParameterValue] = Field(default_factory=dict)
+    gates: list[Gate] = Field(default_factory=list)
+    next: str = ""
+
+
+def _message(each: GateMessage) -> Message:
+    return Message(
+        severity=each.severity,
+        message=each.message,
+        cause=each.cause,
+        fix=each.fix,
+        file=each.file,
+        line=each.line,
+        column=each.column,
+    )
+
+
+def _gate(each: GateResult) -> Gate:
+    worst = sorted(each.messages, key=lambda said: said.severity != "error")
+    return Gate(
+        gate=each.gate.value,
+        passed=each.passed,
+        skipped=each.skipped,
+        seconds=each.seconds,
+        figures={word(name): value for name, value in each.figures.items()},
+        messages=[_message(said) for said in worst[:_MESSAGES]],
+        messages_total=len(each.messages),
+    )
+
+
+def checked(view: CandidateView, next: str = "") -> Checked:
+    return Checked(
+        candidate=view.id,
+        name=view.name,
+        kind=view.kind,
+        proven=view.proven,
+        quarantined=view.quarantined,
+        policy=view.policy,
+        parameters=told(view.parameters),
+        gates=[_gate(each) for each in view.gates],
+        next=next,
+    )
+
+
+def _next(view: CandidateView) -> str:
+    if view.quarantined:
+        return "it is in quarantine: propose something else"
+    if view.proven:
+        return f"start_trial with candidate {view.id}"
+    return "not proven: repair what the failed gate says, and check again; give up after three"
+
+
+async def _tell(call: Call, client: AsyncClient, after: int, name: str) -> None:
+    """Pass on what the gates say while they work; whatever goes wrong here is no matter."""
+    mine, told_of = "", 0
+    with contextlib.suppress(Fault):
+        async for event in client.events(after):
+            # Others may have candidates checked at the same time.
+            if event.kind not in _GATES or (name and event.scheduler != name):
+                continue
+            mine = mine or event.candidate
+            if event.candidate == mine:
+                told_of += 1
+                await call.progress(told_of, None, event.message)
+
+
+async def _check(call: Call, wanted: CheckArguments) -> Checked:
+    acting = call.access.acting()
+    if [wanted.policy, wanted.library, wanted.source].count(None) != 2:
+        raise Fault(FaultType.BAD_REQUEST, "give exactly one of policy, library and source")
+    id = await call.workload(wanted.workload)
+    request = CandidateRequest(
+        library=wanted.library,
+        parameters=wanted.parameters,
+        source=wanted.source,
+        policy=wanted.policy,
+        name=wanted.name,
+        episode=wanted.episode,
+        workload=id or None,
+        canary=wanted.canary,
+    )
+    reading = call.access.reading
+    before = await reading.recorded_events(0)
+    after = before[-1].seq if before else 0
+    async with beside(_tell(call, reading, after, wanted.library or wanted.name or "")):
+        view = await acting.create_candidate(request)
+    return checked(view, _next(view))
+
+
+check_candidate = Tool(
+    name="check_candidate",
+    title="Check a candidate",
+    description="Run a policy line, a library scheduler or C source through the gates: compile, "
+    "static, build, simulate, verify (and canary). Nothing of the running system is touched. "
+    "Answers with an id to try, or with what to repair.",
+    arguments=CheckArguments,
+    answer=Checked,
+    run=_check,
+    annotations=changes("Check a candidate", destructive=False, idempotent=True),
+    acts=True,
+)

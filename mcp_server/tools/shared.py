@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What several tools take or tell."""
+
+from collections.abc import Mapping
+from typing import Annotated
+
+from pydantic import Field
+
+from daemon.api.models import ParameterValue
+from mcp_server.untrusted import word
+
+WorkloadArgument = Annotated[
+    str,
+    Field(
+        max_length=4200,
+        description="A workload: its handle (like w3f0c81b2aa), or its whole id",
+    ),
+]
+
+
+def told(values: Mapping[str, ParameterValue]) -> dict[str, ParameterValue]:
+    """Parameters for a model: their names and texts are whoever wrote the candidate's."""
+    return {
+        word(name): word(value) if isinstance(value, str) else value
+        for name, value in values.items()
+    }
