@@ -2,7 +2,7 @@
 """Which processes a workload is made of, from /proc.
 
 Processes come and go while we look: one that vanishes is passed over. Everything they say of
-themselves is hostile text, and leaves here cut and escaped.
+themselves is hostile text, and leaves here cut and escaped, without what looks like a secret.
 """
 
 from pathlib import Path
@@ -12,6 +12,7 @@ import psutil
 from bpf.workload_id import parse_workload_id, readable, workload_of
 from daemon.api.display import displayable
 from daemon.api.models import ProcessView
+from daemon.understanding.secrets import shown
 
 PROC = Path("/proc")
 # What is shown of one process, characters.
@@ -48,7 +49,7 @@ def _view(pid: int) -> ProcessView | None:
             return ProcessView(
                 pid=pid,
                 name=displayable(name, NAME_LIMIT),
-                command=displayable(" ".join(process.cmdline()), COMMAND_LIMIT),
+                command=displayable(shown(process.cmdline()), COMMAND_LIMIT),
                 threads=process.num_threads(),
                 user=displayable(process.username(), NAME_LIMIT),
             )

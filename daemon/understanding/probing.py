@@ -1,18 +1,96 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Closer looks that the daemon runs for its clients: one at a time."""
+"""Closer looks that the daemon runs for its clients: one at a time, for it changes what it sees."""
 
-from bpf.signals import SignalsLine
+import asyncio
+import time
+
+from bpf.probes import kinds
+from bpf.probes.probe import probe
+from bpf.probes.whose import whose
+from bpf.signals import Histogram, SignalsLine, merge
 from daemon.api.models import ProbeKind, ProbeKindView, ProbeRequest, ProbeView
+from daemon.understanding.probe_answer import answer, from_signals
 from process import Fault, FaultType
 
 
 def there_are() -> list[ProbeKindView]:
-    return [
-        ProbeKindView(kind=each, question="", available=False, missing=["BCC"])
-        for each in ProbeKind
-    ]
+    """The probes, and what each lacks here. Reads a few files: call it in a thread."""
+    found = []
+    for kind in kinds.Kind:
+        about = kinds.ABOUT[kind]
+        lacks = kinds.missing(kind)
+        found.append(
+            ProbeKindView(
+                kind=ProbeKind(kind.value),
+                question=about.question,
+                available=not lacks,
+                missing=lacks,
+                instead=about.instead if lacks else "",
+            )
+        )
+    return found
 
 
 class Probing:
+    """Runs the probes."""
+
+    def __init__(self) -> None:
+        self._running: ProbeRequest | None = None
+
     async def run(self, request: ProbeRequest, line: SignalsLine | None) -> ProbeView:
-        raise Fault(FaultType.UNSUPPORTED, f"the probe {request.kind} cannot be run here")
+        """Look as asked. Ended with the request: a client that hangs up ends the probe.
+
+        Args:
+            line: the newest interval of the signals, which can stand in.
+
+        Raises:
+            Fault: BUSY, MISSING_TOOL, BAD_NAME, NOT_FOUND, CHILD_FAILED, TIMEOUT.
+        """
+        if self._running is not None:
+            raise Fault(
+                FaultType.BUSY,
+                f"the probe {self._running.kind} runs already",
+                why="each one costs time on the machine that it looks at",
+                hint=f"ask again in {self._running.seconds} s",
+            )
+        self._running = request
+        try:
+            return await self._look(request, line)
+        finally:
+            self._running = None
+
+    async def _look(self, request: ProbeRequest, line: SignalsLine | None) -> ProbeView:
+        began = time.monotonic()
+        kind = kinds.Kind(request.kind.value)
+        lacks = await asyncio.to_thread(kinds.missing, kind)
+        if lacks:
+            return _instead(request, line, lacks)
+        of = await asyncio.to_thread(whose, request.workload)
+        found = await probe(kind, of, request.seconds)
+        return answer(request, found, time.monotonic() - began)
+
+
+def _instead(request: ProbeRequest, line: SignalsLine | None, lacks: list[str]) -> ProbeView:
+    """Of the daemon's own figures, where they answer the question.
+
+    Raises:
+        Fault: MISSING_TOOL where they do not.
+    """
+    if request.kind is ProbeKind.RUNQLAT and line is not None:
+        delays = _delays(request, line)
+        if delays is not None and delays.count:
+            return from_signals(request, delays, line.interval_s, "; ".join(lacks))
+    about = kinds.ABOUT[kinds.Kind(request.kind.value)]
+    raise Fault(
+        FaultType.MISSING_TOOL,
+        f"the probe {request.kind} cannot run here",
+        why=f"missing: {'; '.join(lacks)}",
+        hint=f"what remains: {about.instead}",
+    )
+
+
+def _delays(request: ProbeRequest, line: SignalsLine) -> Histogram | None:
+    if request.workload is None:
+        return merge(each.delay_us for each in line.workloads)
+    signals = line.workload(request.workload)
+    return signals.delay_us if signals else None

@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Runs one probe: compiles its C with BCC, waits, and prints what was counted as one JSON line.
+
+A program of its own, run by the system's Python, which has BCC and nothing of ours; the Python of
+the project has no BCC. One line of JSON comes in: `kind`, `seconds`, `whose` and what belongs to
+it, `threads` (those there are already), `futex` (the number of that system call), `place` (the
+folder of the C). It ends with its standard input: nobody is left who would read what it finds.
+"""
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+Row = Any
+# Objects of BCC, which has no types.
+Bcc = Any
+# Samples of the CPU for each second: odd, so that it does not run in step with what it watches.
+HERTZ = 97
+# Addresses that are looked up, the most frequent first, and rows printed of anything.
+MOST_ADDRESSES = 400
+MOST_ROWS = 2000
+# What a run may take beside the time it looks, seconds: compiling is slow on an emulated machine.
+SPARE_S = 150
+PERF_TYPE_SOFTWARE, PERF_COUNT_SW_CPU_CLOCK = 1, 0
+USUAL = ("count", "total_ns", "max_ns", "more")
+
+
+def name_of(raw: Bcc) -> str:
+    return bytes(raw).split(b"\0")[0].decode("utf-8", "backslashreplace")
+
+
+def values(sum_: Bcc) -> list[int]:
+    return [int(getattr(sum_, each)) for each in USUAL]
+
+
+def histogram(table: Bcc) -> list[int]:
+    return [int(table[each].value) for each in range(40)]
+
+
+def largest(rows: Iterable[Row], by: Callable[[Row], int]) -> list[Row]:
+    return sorted(rows, key=by, reverse=True)[:MOST_ROWS]
+
+
+def call_name(number: int) -> str:
+    from bcc.syscall import syscalls  # type: ignore[import-not-found]  # after the time that counts
+
+    if number == 0xFFFFFFFF:
+        return ""
+    name = syscalls.get(number)
+    return name.decode() if name else f"call {number}"
+
+
+def runqlat(b: Bcc) -> dict[str, Any]:
+    rows = [[name_of(key.text), *values(sum_)] for key, sum_ in b["threads"].items()]
+    return {
+        "after_wakeup": histogram(b["after_wakeup"]),
+        "after_preemption": histogram(b["after_preemption"]),
+        "threads": largest(rows, lambda row: row[2]),
+    }
+
+
+def offcpu(b: Bcc) -> dict[str, Any]:
+    sums: dict[tuple[int, str, str], list[int]] = {}
+    for key, sum_ in b["reasons"].items():
+        sums[key.state, call_name(key.call), name_of(key.name.text)] = values(sum_)
+    now = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
+    for away in b["left"].values():
+        why = (away.why.state, call_name(away.why.call), name_of(away.why.name.text))
+        sum_ = sums.setdefault(why, [0, 0, 0, 0])
+        gone = max(0, now - away.since)
+        sums[why] = [sum_[0] + 1, sum_[1] + gone, max(sum_[2], gone), sum_[3] + 1]
+    return {"reasons": largest(([*why, *sum_] for why, sum_ in sums.items()), lambda row: row[4])}
+
+
+def wakeups(b: Bcc) -> dict[str, Any]:
+    rows = [
+        [name_of(key.waker.text), name_of(key.woken.text), *values(sum_)]
+        for key, sum_ in b["pairs"].items()
+    ]
+    return {"pairs": largest(rows, lambda row: row[5])}
+
+
+def oncpu(b: Bcc) -> dict[str, Any]:
+    kernel_told = any(b"0000000000000000" not in line for line in first_symbols())
+    rows: dict[Any, int] = {}
+    found = sorted(b["places"].items(), key=lambda item: -item[1].value)
+    unread: set[int] = set()
+    for number, (place, count) in enumerate(found):
+        kernel = bool(place.address >> 63)
+        function, module = "", "kernel" if kernel else ""
+        if number < MOST_ADDRESSES:
+            if kernel and kernel_told:
+                function = b.ksym(place.address).decode("utf-8", "replace")
+            elif not kernel and os.access(f"/proc/{place.process}/maps", os.R_OK):
+                function, module = user_function(b, place, unread)
+        row = (name_of(place.name.text), function, module, kernel)
+        rows[row] = rows.get(row, 0) + int(count.value)
+    return {
+        "places": largest(([*row, count] for row, count in rows.items()), lambda row: row[4]),
+        "kernel_told": kernel_told,
+        "unread": len(unread),
+        "hertz": HERTZ,
+    }
+
+
+def first_symbols() -> list[bytes]:
+    try:
+        with Path("/proc/kallsyms").open("rb") as file:
+            return [file.readline() for _ in range(3)]
+    except OSError:
+        return []
+
+
+def user_function(b: Bcc, place: Bcc, unread: set[int]) -> tuple[str, str]:
+    try:
+        with Path(f"/proc/{place.process}/maps").open("rb") as file:
+            file.read(1)
+    except OSError:
+        # Another user's, or gone.
+        unread.add(place.process)
+        return "", ""
+    text = b.sym(place.address, place.process, show_module=True).decode("utf-8", "replace")
+    function, _, module = text.rpartition(" [")
+    return function if function != "[unknown]" else "", module.rstrip("]")
+
+
+def syscalls(b: Bcc) -> dict[str, Any]:
+    rows = [[call_name(key.value), *values(sum_)] for key, sum_ in b["sums"].items()]
+    return {"calls": largest(rows, lambda row: row[2])}
+
+
+def futex(b: Bcc) -> dict[str, Any]:
+    waiters: dict[tuple[int, int], int] = {}
+    for key in b["waiters"]:
+        lock = (key.lock.process, key.lock.address)
+        waiters[lock] = waiters.get(lock, 0) + 1
+    rows = [
+        [
+            name_of(of.name.text),
+            int(key.process),
+            waiters.get((key.process, key.address), 0),
+            *values(of.sum),
+        ]
+        for key, of in b["locks"].items()
+    ]
+    return {
+        "locks": largest(rows, lambda row: row[4]),
+        "lengths": histogram(b["lengths"]),
+        "wakes": int(b["wakes"][0].value),
+    }
+
+
+READERS: dict[str, Callable[[Any], dict[str, Any]]] = {
+    each.__name__: each for each in (runqlat, offcpu, wakeups, oncpu, syscalls, futex)
+}
+
+
+def end_with_input() -> None:
+    os.read(0, 1)
+    os._exit(3)
+
+
+def flags(wanted: dict[str, Any]) -> list[str]:
+    numbers = {
+        "WHOSE": wanted["whose"],
+        "CGROUP": wanted.get("cgroup", 0),
+        "NAME_LOW": wanted.get("name_low", 0),
+        "NAME_HIGH": wanted.get("name_high", 0),
+        "FUTEX": wanted["futex"],
+    }
+    return [f"-D{name}={int(value)}ULL" for name, value in numbers.items()]
+
+
+def main() -> None:
+    wanted = json.loads(sys.stdin.readline())
+    kind = wanted["kind"]
+    signal.alarm(int(wanted["seconds"]) + SPARE_S)
+    threading.Thread(target=end_with_input, daemon=True).start()
+    from bcc import BPF  # type: ignore[import-not-found]  # slow, and missing on many machines
+
+    place = Path(wanted["place"])
+    text = "".join((place / name).read_text() for name in ("common.c", f"{kind}.c"))
+    b = BPF(text=text, cflags=flags(wanted))
+    for thread in wanted["threads"]:
+        b["watched"][b["watched"].Key(thread)] = b["watched"].Leaf(1)
+    if kind == "oncpu":
+        b.attach_perf_event(
+            ev_type=PERF_TYPE_SOFTWARE,
+            ev_config=PERF_COUNT_SW_CPU_CLOCK,
+            fn_name="sample",
+            sample_freq=HERTZ,
+        )
+    print(json.dumps({"started": True}), flush=True)
+    began = time.monotonic()
+    time.sleep(wanted["seconds"])
+    seconds = time.monotonic() - began
+    found = READERS[kind](b)
+    found["lost"] = int(b["lost"][0].value)
+    print(json.dumps({"seconds": seconds, "found": found}), flush=True)
+    # Taking the maps apart piece by piece takes seconds; the kernel does it by itself.
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a probe's child prints, checked. Names in it are hostile text; nanoseconds throughout."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+MOST_ROWS = 2000
+BUCKETS = 40
+
+Count = Annotated[int, Field(ge=0, lt=2**64)]
+# Sixteen bytes of a thread's name, each of which may need four characters.
+Name = Annotated[str, Field(max_length=64)]
+Function = Annotated[str, Field(max_length=4096)]
+# Counts by power of two of microseconds: bucket n is above 2^(n-1) and up to 2^n.
+Buckets = Annotated[list[Count], Field(min_length=BUCKETS, max_length=BUCKETS)]
+Rows = Field(default=(), max_length=MOST_ROWS)
+
+
+class Found(BaseModel):
+    """Of one probe; the others' fields are empty."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    seconds: Annotated[float, Field(ge=0, le=3600, allow_inf_nan=False)] = 0.0
+    lost: Count = 0
+    # runqlat: waits by what came before them, and by thread name.
+    after_wakeup: Buckets | None = None
+    after_preemption: Buckets | None = None
+    threads: Annotated[tuple[tuple[Name, Count, Count, Count, Count], ...], Rows] = ()
+    # offcpu: state (0: on the run queue, 1: asleep, 2: uninterruptible, …), system call, thread
+    # name; the last count are those that still were.
+    reasons: Annotated[tuple[tuple[Count, Name, Name, Count, Count, Count, Count], ...], Rows] = ()
+    # wakeups: waker, woken, waits until it ran; the last count are wakeups.
+    pairs: Annotated[tuple[tuple[Name, Name, Count, Count, Count, Count], ...], Rows] = ()
+    # oncpu: thread name, function, module, in the kernel, samples.
+    places: Annotated[tuple[tuple[Name, Function, Function, bool, Count], ...], Rows] = ()
+    kernel_told: bool = True
+    unread: Count = 0
+    hertz: Count = 0
+    # syscalls: name, and the last count are failures.
+    calls: Annotated[tuple[tuple[Name, Count, Count, Count, Count], ...], Rows] = ()
+    # futex: a thread's name, process, waiters; the last count were over before they began.
+    locks: Annotated[tuple[tuple[Name, Count, Count, Count, Count, Count, Count], ...], Rows] = ()
+    lengths: Buckets | None = None
+    wakes: Count = 0
+
+
+class Line(BaseModel):
+    """One line of the child."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    started: bool = False
+    seconds: Annotated[float, Field(ge=0, le=3600, allow_inf_nan=False)] = 0.0
+    found: Found | None = None

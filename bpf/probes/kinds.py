@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Which probes there are, and what each lacks on this machine.
+
+Nothing is run to find out, so that anybody may ask: what is looked for are files.
+"""
+
+import os
+import platform
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+PYTHON = Path("/usr/bin/python3")
+# Where distributions put the module; `pip` has nothing of the kind under this name.
+_MODULES = (
+    "usr/lib/python3/dist-packages/bcc",
+    "usr/lib/python3*/site-packages/bcc",
+    "usr/local/lib/python3*/*-packages/bcc",
+)
+
+
+class Kind(StrEnum):
+    RUNQLAT = "runqlat"
+    OFFCPU = "offcpu"
+    WAKEUPS = "wakeups"
+    ONCPU = "oncpu"
+    SYSCALLS = "syscalls"
+    FUTEX = "futex"
+
+
+@dataclass(frozen=True)
+class About:
+    """The question a probe answers, what it watches, and what answers a part of it without BCC."""
+
+    question: str
+    events: tuple[str, ...]
+    instead: str
+
+
+ABOUT: dict[Kind, About] = {
+    Kind.RUNQLAT: About(
+        "how long do its threads wait for a CPU, after a wakeup and after they had to leave?",
+        ("sched/sched_wakeup", "sched/sched_switch"),
+        "the daemon's own signals have this distribution always, without that distinction: the "
+        "probe answers from them",
+    ),
+    Kind.OFFCPU: About(
+        "what are its threads off the CPU for, and for how long?",
+        ("raw_syscalls/sys_enter", "sched/sched_switch"),
+        "the profile counts states and, where it may, the places that threads sleep in",
+    ),
+    Kind.WAKEUPS: About(
+        "who wakes whom, and how long does the woken wait?",
+        ("sched/sched_waking", "sched/sched_switch"),
+        "the signals have the rate of wakeups; a recording has who woke whom",
+    ),
+    Kind.ONCPU: About(
+        "in which functions do its threads spend their CPU time?",
+        (),
+        "the profile has the CPU time of each process and thread; perf(1) by hand",
+    ),
+    Kind.SYSCALLS: About(
+        "which system calls does it make, how long do they take, how often do they fail?",
+        ("raw_syscalls/sys_enter", "raw_syscalls/sys_exit"),
+        "`strace -c` by hand, which slows the workload down a lot",
+    ),
+    Kind.FUTEX: About(
+        "do its threads wait for locks, for how many, and how long?",
+        ("raw_syscalls/sys_enter", "raw_syscalls/sys_exit"),
+        "the profile has the share of threads asleep on a futex, where it may see it",
+    ),
+}
+
+
+def missing(kind: Kind, root: Path = Path("/")) -> list[str]:
+    """What keeps a probe from running here, each with what to do; empty where nothing is known.
+
+    Args:
+        root: the file system to look at.
+    """
+    lacks = []
+    if not (root / PYTHON.relative_to("/")).exists():
+        lacks.append(f"the system's Python ({PYTHON})")
+    if not any(any(root.glob(f"{each}/__init__.py")) for each in _MODULES):
+        lacks.append("BCC for the system's Python (Debian: apt install python3-bpfcc)")
+    if not headers(root):
+        release = platform.release()
+        lacks.append(
+            f"the headers of the running kernel in /lib/modules/{release}/build (Debian: apt "
+            f"install linux-headers-{release}), readable for the daemon (its unit hides that "
+            "folder: docs/workloads.md)"
+        )
+    tracing = root / "sys/kernel/tracing/events"
+    absent = [each for each in ABOUT[kind].events if not os.access(tracing / each / "id", os.R_OK)]
+    if absent:
+        lacks.append(f"the kernel's events {', '.join(absent)} (tracefs at /sys/kernel/tracing)")
+    return lacks
+
+
+def headers(root: Path = Path("/")) -> bool:
+    """Whether BCC finds headers to compile against."""
+    build = root / "lib/modules" / platform.release() / "build"
+    return os.access(build / "include", os.R_OK) or (root / "sys/kernel/kheaders.tar.xz").exists()

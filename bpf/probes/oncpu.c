@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Where threads are while they are on a CPU, sampled by a clock. */
+
+#include <uapi/linux/bpf_perf_event.h>
+#include <uapi/linux/ptrace.h>
+
+struct place {
+	u64 address;
+	u32 process;
+	u32 unused;
+	struct name name;
+};
+
+BPF_HASH(places, struct place, u64, 16384);
+
+int sample(struct bpf_perf_event_data *context)
+{
+	u64 both = bpf_get_current_pid_tgid(), zero = 0, *count;
+	struct place place = {.process = both >> 32};
+
+	if (!(u32)both || !current_ours())
+		return 0;
+	place.address = PT_REGS_IP(&context->regs);
+	bpf_get_current_comm(&place.name, sizeof(place.name));
+	count = places.lookup_or_try_init(&place, &zero);
+	if (count)
+		__sync_fetch_and_add(count, 1);
+	else
+		lose();
+	return 0;
+}

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Runs one probe as a child process that is limited in time, memory and output, and ends for sure.
+
+The child ends by itself, with its standard input (which closes when we die), by its own alarm, or
+with the block here. It needs the daemon's rights, for it loads programs into the kernel; it gets no
+text of anybody's but numbers.
+"""
+
+import asyncio
+import json
+import os
+from collections import deque
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from bpf.probes.found import Found, Line
+from bpf.probes.kinds import PYTHON, Kind
+from bpf.probes.whose import Whose
+from process import Fault, FaultType, Limits, LineChild, start_lines
+
+PLACE = Path(__file__).parent
+# Clang and LLVM map several hundred megabytes and touch a third of them; symbols come on top.
+MEMORY_BYTES = 3 << 30
+# What compiling may take, seconds: some of a second, twenty times that on an emulated machine.
+START_S = 100.0
+# Reading the maps and looking up symbols.
+READ_S = 40.0
+
+
+async def probe(kind: Kind, of: Whose, seconds: int, *, python: Path = PYTHON) -> Found:
+    """Look for so many seconds, and return what was counted.
+
+    Args:
+        python: an interpreter that has BCC.
+
+    Raises:
+        Fault: MISSING_TOOL, CHILD_FAILED with what the child said, TIMEOUT.
+    """
+    said: deque[str] = deque(maxlen=20)
+    limits = Limits(memory=MEMORY_BYTES, cpu=int(START_S + seconds))
+    # A child of the daemon, which comes before others, does not.
+    usual = os.getpriority(os.PRIO_PROCESS, 0)
+    ordinary = ["nice", "-n", str(-usual)] if usual < 0 else []
+    argv: list[str | Path] = [*ordinary, *limits.arguments(), python, "-I", PLACE / "child.py"]
+    child = await start_lines(argv, on_error_line=said.append)
+    wish = {"kind": kind.value, "seconds": seconds, "place": str(PLACE), **asdict(of)}
+    try:
+        async with asyncio.timeout(START_S + seconds + READ_S):
+            await child.send(json.dumps(wish))
+            found = await _found(child)
+    except TimeoutError:
+        raise Fault(
+            FaultType.TIMEOUT,
+            f"the probe {kind} did not answer in time",
+            why=f"{START_S + seconds + READ_S:.0f} s have passed; it was ended",
+            details=tuple(said),
+        ) from None
+    finally:
+        # What it says last is its reason.
+        await child.end()
+    if found is None:
+        raise Fault(
+            FaultType.CHILD_FAILED,
+            f"the probe {kind} failed",
+            why=_reason(said),
+            hint="see `schedpilot probe --list` and docs/workloads.md",
+            details=tuple(said),
+        )
+    return found
+
+
+async def _found(child: LineChild) -> Found | None:
+    """The answer, None where the child ended without one."""
+    try:
+        async for raw in child.lines():
+            line = Line.model_validate_json(raw)
+            if line.found is not None:
+                return line.found.model_copy(update={"seconds": line.seconds})
+    except (ValidationError, ValueError) as error:
+        raise Fault(
+            FaultType.CHILD_FAILED,
+            "the probe's answer is not understood",
+            why=_first(error),
+        ) from None
+    return None
+
+
+def _first(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        first: Any = error.errors(include_input=False, include_url=False)[0]
+        return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
+    return "a line of it is longer than any should be"
+
+
+def _reason(said: deque[str]) -> str:
+    """The last line that is no part of a traceback's frames."""
+    lines = [line.strip() for line in said if line.strip() and not line.startswith(" ")]
+    return lines[-1][:300] if lines else "it ended without a word"

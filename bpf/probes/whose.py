@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Whose threads a probe looks at, as the numbers that its C takes. No name gets into the C."""
+
+import os
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+
+from bpf.workload_id import (
+    PROC,
+    WorkloadId,
+    WorkloadKind,
+    cgroup_in,
+    parse_workload_id,
+    workload_of,
+)
+from process import Fault, FaultType
+
+# Where the unified hierarchy is mounted: alone, or beside the first version's.
+_MOUNTS = (Path("/sys/fs/cgroup"), Path("/sys/fs/cgroup/unified"))
+_COMM_BYTES = 16
+MOST_THREADS = 16384
+# The number of futex(2) by machine; x86's where it is another.
+_FUTEX = {"x86_64": 202, "aarch64": 98, "riscv64": 98}
+
+EVERYBODY, THE_CGROUP, THE_NAME = 0, 1, 2
+
+
+@dataclass(frozen=True)
+class Whose:
+    """As in common.c. `threads` are those there are now."""
+
+    whose: int = EVERYBODY
+    cgroup: int = 0
+    name_low: int = 0
+    name_high: int = 0
+    threads: tuple[int, ...] = ()
+    futex: int = _FUTEX.get(platform.machine(), 202)
+
+
+def whose(workload: str | None, proc: Path = PROC) -> Whose:
+    """Whom to look at for a workload; everybody without one.
+
+    Raises:
+        Fault: BAD_NAME, NOT_FOUND where no process belongs to it, BAD_REQUEST for `other`.
+    """
+    if workload is None:
+        return Whose()
+    wanted = parse_workload_id(workload)
+    if wanted.kind in (WorkloadKind.OTHER, WorkloadKind.CGROUP_ID):
+        raise Fault(
+            FaultType.BAD_REQUEST,
+            f"a probe cannot tell the tasks of `{wanted.kind}` from others",
+            hint="leave the workload out to look at the whole machine",
+        )
+    pids = [
+        int(each.name)
+        for each in proc.iterdir()
+        if each.name.isdecimal() and workload_of(int(each.name), proc) == wanted
+    ]
+    threads = tuple(thread for pid in pids for thread in _threads(proc / str(pid)))
+    if not threads:
+        raise Fault(
+            FaultType.NOT_FOUND,
+            "no process of this workload is there",
+            where=workload[:200],
+            hint="`schedpilot top --once` lists what ran lately",
+        )
+    if wanted.kind is WorkloadKind.CGROUP:
+        return Whose(THE_CGROUP, cgroup=_cgroup_number(pids, wanted, proc), threads=threads)
+    low, high = _name_numbers(pids, proc) if wanted.kind is WorkloadKind.COMM else (0, 0)
+    return Whose(THE_NAME, name_low=low, name_high=high, threads=threads[:MOST_THREADS])
+
+
+def _threads(folder: Path) -> list[int]:
+    try:
+        return [int(each.name) for each in (folder / "task").iterdir()]
+    except OSError:
+        return []
+
+
+def _cgroup_number(pids: list[int], wanted: WorkloadId, proc: Path) -> int:
+    """The id of the cgroup, which is its folder's inode (bpf_get_current_cgroup_id(), bpf(2))."""
+    mount = next((each for each in _MOUNTS if (each / "cgroup.controllers").exists()), None)
+    for pid in pids if mount else ():
+        try:
+            raw = (proc / str(pid) / "cgroup").read_bytes()
+            if cgroup_in(proc / str(pid)) != wanted.name:
+                continue
+            path = next(line[3:] for line in raw.splitlines() if line.startswith(b"0::"))
+            if b".." in path.split(b"/"):
+                break
+            return os.stat(os.fsencode(mount or "") + path).st_ino  # noqa: PTH116 - of bytes
+        except (OSError, StopIteration):
+            continue
+    raise Fault(
+        FaultType.NOT_FOUND,
+        "the cgroup's folder is not to be found",
+        where=str(wanted)[:200],
+        why="it is gone, or lies outside of what the daemon sees",
+    )
+
+
+def _name_numbers(pids: list[int], proc: Path) -> tuple[int, int]:
+    """The sixteen bytes of a process' name as two numbers; the kernel's own, not the client's."""
+    for pid in pids:
+        try:
+            name = (proc / str(pid) / "comm").read_bytes().removesuffix(b"\n")
+        except OSError:
+            continue
+        padded = name[: _COMM_BYTES - 1].ljust(_COMM_BYTES, b"\0")
+        return int.from_bytes(padded[:8], "little"), int.from_bytes(padded[8:], "little")
+    return 0, 0

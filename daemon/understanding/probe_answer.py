@@ -1,0 +1,372 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""From what a probe counted to an answer that is read: sentences, histograms, tables. Pure.
+
+Names are hostile text; each goes through `displayable` on its way into a cell.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+
+from bpf.probes.found import Found
+from bpf.signals import Histogram
+from daemon.api.display import displayable
+from daemon.api.models import (
+    HistogramBucket,
+    HistogramView,
+    ProbeKind,
+    ProbeRequest,
+    ProbeView,
+    TableView,
+)
+from daemon.understanding.syscall_classes import class_of
+
+MOST_ROWS = 15
+CELL_LIMIT = 60
+_LONGEST_CHAIN = 5
+STATES = {0: "made to leave", 1: "asleep", 2: "uninterruptible", 4: "stopped", 8: "traced"}
+# A sleep of this call is a wait for work as often as for anything else.
+_IDLE = "waits for events, timers and locks are often waits for work, and no trouble"
+
+Cell = str | float
+
+
+def answer(request: ProbeRequest, found: Found, took_s: float) -> ProbeView:
+    """What a probe of BCC's saw."""
+    summary, histograms, tables, notes = _OF[request.kind](found)
+    if found.lost:
+        notes = [*notes, f"{found.lost} events found no room and are not counted"]
+    return ProbeView(
+        kind=request.kind,
+        workload=request.workload or "",
+        source="bcc",
+        seconds=round(found.seconds, 2),
+        took_s=round(took_s, 2),
+        summary=summary or ["nothing of the kind happened in this time"],
+        histograms=histograms,
+        tables=tables,
+        notes=notes,
+        lost=found.lost,
+    )
+
+
+def from_signals(request: ProbeRequest, delays: Histogram, seconds: float, why: str) -> ProbeView:
+    """What the daemon's own signals say of run-queue delay, where the probe cannot run."""
+    buckets = [HistogramBucket(upper=upper, count=count) for upper, count in delays.hist]
+    if len(buckets) > 64:
+        # The signals have finer buckets than are told: two become one.
+        buckets = [
+            HistogramBucket(
+                upper=buckets[min(n + 1, len(buckets) - 1)].upper,
+                count=sum(each.count for each in buckets[n : n + 2]),
+            )
+            for n in range(0, len(buckets), 2)
+        ]
+    return ProbeView(
+        kind=request.kind,
+        workload=request.workload or "",
+        source="signals",
+        seconds=round(seconds, 2),
+        summary=[_delay_sentence("waits on a run queue", delays.count, delays.p50, delays.p99)],
+        histograms=[
+            HistogramView(
+                title="run-queue delay",
+                unit="us",
+                count=delays.count,
+                p50=round(delays.p50, 1),
+                p90=round(delays.p90, 1),
+                p99=round(delays.p99, 1),
+                buckets=buckets,
+            )
+        ],
+        notes=[f"from the daemon's signals of the last interval, for the probe lacks: {why}"],
+    )
+
+
+_Parts = tuple[list[str], list[HistogramView], list[TableView], list[str]]
+
+
+def _runqlat(found: Found) -> _Parts:
+    woken = histogram("after a wakeup", found.after_wakeup or [])
+    pushed = histogram("after it had to leave", found.after_preemption or [])
+    summary = [
+        _delay_sentence(f"waits {each.title}", each.count, each.p50, each.p99)
+        for each in (woken, pushed)
+        if each.count
+    ]
+    rows = [
+        (name, count, _us(total / count) if count else 0.0, _us(longest))
+        for name, count, total, longest, _ in found.threads
+    ]
+    table = _table("by thread name", ("thread", "waits", "mean_us", "longest_us"), rows)
+    return summary, [each for each in (woken, pushed) if each.count], [table], []
+
+
+def _offcpu(found: Found) -> _Parts:
+    total = sum(row[4] for row in found.reasons)
+    by_reason: dict[tuple[str, str, str], list[int]] = defaultdict(lambda: [0, 0, 0])
+    by_thread: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
+    by_class: dict[str, int] = defaultdict(int)
+    for state, call, name, count, spent, longest, _ in found.reasons:
+        how = STATES.get(state, f"state {state}")
+        kind = "a CPU" if state == 0 else class_of(call)
+        for sums in (by_reason[how, kind, call], by_thread[name]):
+            sums[0] += count
+            sums[1] += spent
+            sums[2] = max(sums[2], longest)
+        by_class[kind] += spent
+    summary = [
+        f"{_part(spent, total)} of its time off the CPU was for {kind}"
+        for kind, spent in sorted(by_class.items(), key=lambda item: -item[1])[:4]
+        if spent
+    ]
+    columns = ("times", "total_ms", "longest_ms")
+    reasons = sorted(by_reason.items(), key=lambda item: -item[1][1])
+    threads = sorted(by_thread.items(), key=lambda item: -item[1][1])
+    tables = [
+        _table(
+            "by reason",
+            ("how", "waits for", "system call", *columns),
+            [(*key, sums[0], _ms(sums[1]), _ms(sums[2])) for key, sums in reasons],
+        ),
+        _table(
+            "by thread name",
+            ("thread", *columns),
+            [(name, sums[0], _ms(sums[1]), _ms(sums[2])) for name, sums in threads],
+        ),
+    ]
+    return summary, [], tables, [_IDLE] if summary else []
+
+
+def _wakeups(found: Found) -> _Parts:
+    rows = [
+        (_waker(waker), woken, wakes, _us(total / count) if count else 0.0, _us(longest))
+        for waker, woken, count, total, longest, wakes in found.pairs
+    ]
+    count = sum(row[2] for row in rows)
+    summary = []
+    if rows and count:
+        wakes = rows[0][2]
+        summary.append(
+            f"{count / max(found.seconds, 0.001):.0f} wakeups a second; "
+            f"{_part(wakes, count)} of them between one pair of thread names (first row)"
+        )
+    chains = [(" > ".join(chain), float(least)) for chain, least in chains_of(found)]
+    tables = [
+        _table(
+            "who wakes whom",
+            ("waker", "woken", "wakeups", "mean_delay_us", "longest_delay_us"),
+            rows,
+        ),
+        _table("chains of wakeups", ("chain", "wakeups_at_least"), chains, limit=200),
+    ]
+    notes = ["a wakeup by an interrupt counts for the thread that it interrupted"] if rows else []
+    return summary, [], tables, notes
+
+
+def chains_of(found: Found, most: int = 5) -> list[tuple[list[str], int]]:
+    """Thread names that wake one another in a row, along each one's strongest wakeup: likely
+    chains, for a wakeup does not say which one led to it."""
+    strongest: dict[str, tuple[int, str]] = {}
+    for waker, woken, *_, wakes in found.pairs:
+        if waker != woken and wakes > strongest.get(waker, (0, ""))[0]:
+            strongest[waker] = (wakes, woken)
+    woken_by_others = {woken for _, woken in strongest.values()}
+    chains: list[tuple[list[str], int]] = []
+    for start in sorted(strongest, key=lambda name: (name in woken_by_others, -strongest[name][0])):
+        chain, least = [start], strongest[start][0]
+        while chain[-1] in strongest and len(chain) < _LONGEST_CHAIN:
+            wakes, after = strongest[chain[-1]]
+            if after in chain:
+                chain.append(after)
+                break
+            chain.append(after)
+            least = min(least, wakes)
+        known = any(set(chain) <= set(other) for other, _ in chains)
+        if len(chain) > 2 and not known:
+            chains.append(([displayable(_waker(name), 24) for name in chain], least))
+    return sorted(chains, key=lambda each: -each[1])[:most]
+
+
+def _oncpu(found: Found) -> _Parts:
+    total = sum(row[4] for row in found.places)
+    kernel = sum(row[4] for row in found.places if row[3])
+    by_function: dict[tuple[str, str], int] = defaultdict(int)
+    by_thread: dict[tuple[str, str], int] = defaultdict(int)
+    by_module: dict[str, int] = defaultdict(int)
+    for name, function, module, inside, count in found.places:
+        shown = module.rpartition("/")[2] or "its own code"
+        by_function[function or "(not told)", shown] += count
+        by_thread[name, "kernel" if inside else "user"] += count
+        by_module[shown] += count
+    notes = []
+    if not found.kernel_told:
+        notes.append("the kernel hides its functions' names from the daemon (CAP_SYSLOG)")
+    if found.unread:
+        notes.append(
+            f"{found.unread} processes' functions could not be read: they are gone or another "
+            "user's (CAP_SYS_PTRACE)"
+        )
+    summary = []
+    if total:
+        busy = total / max(1, found.hertz) / max(found.seconds, 0.001)
+        summary.append(
+            f"it kept {busy:.2f} CPUs busy, {_part(kernel, total)} of it in the kernel "
+            f"({total} samples)"
+        )
+
+    def rows(sums: dict[tuple[str, str], int]) -> list[tuple[Cell, ...]]:
+        order = sorted(sums.items(), key=lambda item: -item[1])
+        return [(*key, count, _percent(count, total)) for key, count in order]
+
+    modules = sorted(by_module.items(), key=lambda item: -item[1])
+    tables = [
+        _table("by function", ("function", "of", "samples", "percent"), rows(by_function)),
+        _table("by thread name", ("thread", "mode", "samples", "percent"), rows(by_thread)),
+        _table(
+            "by program and library",
+            ("of", "samples", "percent"),
+            [(name, count, _percent(count, total)) for name, count in modules],
+        ),
+    ]
+    return summary, [], tables, notes
+
+
+def _syscalls(found: Found) -> _Parts:
+    count = sum(row[1] for row in found.calls)
+    classes: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
+    for name, calls, total, _, failed in found.calls:
+        sums = classes[class_of(name)]
+        sums[0] += calls
+        sums[1] += total
+        sums[2] += failed
+    order = sorted(classes.items(), key=lambda item: -item[1][0])
+    summary = []
+    if count:
+        summary.append(
+            f"{count / max(found.seconds, 0.001):.0f} system calls a second; "
+            + ", ".join(f"{_part(sums[0], count)} {name}" for name, sums in order[:3])
+        )
+    columns = ("calls", "total_ms", "failed")
+    tables = [
+        _table(
+            "by class",
+            ("class", *columns),
+            [(name, sums[0], _ms(sums[1]), sums[2]) for name, sums in order],
+        ),
+        _table(
+            "by system call",
+            ("system call", "calls", "total_ms", "mean_us", "longest_ms", "failed"),
+            [
+                (name, calls, _ms(total), _us(total / calls), _ms(longest), failed)
+                for name, calls, total, longest, failed in found.calls
+                if calls
+            ],
+        ),
+    ]
+    return summary, [], tables, [_IDLE] if count else []
+
+
+def _futex(found: Found) -> _Parts:
+    waits = sum(row[3] for row in found.locks)
+    total = sum(row[4] for row in found.locks)
+    lengths = histogram("waits on a futex", found.lengths or [])
+    rows = [
+        (name, process, f"#{number}", waiters, count, _ms(spent), _us(spent / count), again)
+        for number, (name, process, waiters, count, spent, _, again) in enumerate(found.locks, 1)
+        if count
+    ]
+    summary = []
+    if waits:
+        summary.append(
+            f"{waits} waits on {len(found.locks)} places, {_ms(total):.1f} ms in all; the first "
+            f"place took {_part(found.locks[0][4], total)} of it, with {found.locks[0][2]} waiters"
+        )
+        summary.append(f"{found.wakes} wakes were asked for")
+    columns = ("thread", "process", "place", "waiters", "waits", "total_ms", "mean_us", "too late")
+    notes = [
+        "a wait for a lock and a wait for work look the same: many waiters with short waits are a "
+        "lock, one waiter with long ones is idle"
+    ]
+    tables = [_table("by place", columns, rows)]
+    return summary, [lengths] if lengths.count else [], tables, notes if waits else []
+
+
+_OF: dict[ProbeKind, Callable[[Found], _Parts]] = {
+    ProbeKind.RUNQLAT: _runqlat,
+    ProbeKind.OFFCPU: _offcpu,
+    ProbeKind.WAKEUPS: _wakeups,
+    ProbeKind.ONCPU: _oncpu,
+    ProbeKind.SYSCALLS: _syscalls,
+    ProbeKind.FUTEX: _futex,
+}
+
+
+def histogram(title: str, counts: Sequence[int]) -> HistogramView:
+    """From counts by power of two, in microseconds (`found.Buckets`)."""
+    filled = [(float(2**number), count) for number, count in enumerate(counts) if count]
+    total = sum(counts)
+
+    def quantile(share: float) -> float:
+        before = 0
+        for upper, count in filled:
+            if before + count >= share * total:
+                lower = upper / 2 if upper > 1 else 0.0
+                return round(lower + (upper - lower) * (share * total - before) / count, 1)
+            before += count
+        return 0.0
+
+    return HistogramView(
+        title=title,
+        unit="us",
+        count=total,
+        p50=quantile(0.5),
+        p90=quantile(0.9),
+        p99=quantile(0.99),
+        buckets=[HistogramBucket(upper=upper, count=count) for upper, count in filled],
+    )
+
+
+def _table(
+    title: str,
+    columns: Sequence[str],
+    rows: Iterable[Sequence[Cell]],
+    limit: int = CELL_LIMIT,
+) -> TableView:
+    made = [
+        [displayable(cell, limit) if isinstance(cell, str) else float(cell) for cell in row]
+        for row in rows
+    ]
+    return TableView(
+        title=title,
+        columns=list(columns),
+        rows=made[:MOST_ROWS],
+        left_out=max(0, len(made) - MOST_ROWS),
+    )
+
+
+def _delay_sentence(what: str, count: int, p50: float, p99: float) -> str:
+    return (
+        f"{count} {what}: half below {p50:.0f} us, one in a hundred above {p99:.0f} us"
+        if count
+        else f"no {what} in this time"
+    )
+
+
+def _waker(name: str) -> str:
+    return "(idle CPU)" if name.startswith("swapper/") else name
+
+
+def _part(part: float, whole: float) -> str:
+    return f"{part / whole:.0%}" if whole else "0%"
+
+
+def _percent(part: float, whole: float) -> float:
+    return round(100 * part / whole, 1) if whole else 0.0
+
+
+def _us(nanoseconds: float) -> float:
+    return round(nanoseconds / 1e3, 1)
+
+
+def _ms(nanoseconds: float) -> float:
+    return round(nanoseconds / 1e6, 2)
