@@ -318,7 +318,7 @@ def rollback(
 
 @app.command(rich_help_panel=ACTING, context_settings={"allow_interspersed_args": False})
 def tune(
-    command: Annotated[list[str], typer.Argument(metavar="-- COMMAND [ARGUMENT]…")],
+    command: Annotated[list[str] | None, typer.Argument(metavar="-- COMMAND [ARGUMENT]…")] = None,
     candidate: Annotated[
         list[str] | None,
         typer.Option(
@@ -341,12 +341,35 @@ def tune(
         bool, typer.Option("--show-output", help="Let the command write to the terminal.")
     ] = False,
     keep: Annotated[bool, typer.Option("--keep", help="Load the best one afterwards.")] = False,
+    agent: Annotated[
+        bool,
+        typer.Option(
+            "--agent", help="Let the agent find what helps; what is better is kept, as always."
+        ),
+    ] = False,
+    workload: Annotated[
+        str,
+        typer.Option(metavar="ID", help="With --agent: what runs already, instead of a command."),
+    ] = "",
+    goal: Annotated[str, typer.Option(help="With --agent: what is wanted, in words.")] = "",
     json: Json = False,
 ) -> None:
     """Run a command under what is now and under candidates, alternating; say what is best.
 
     0: something was better. 3: nothing was. The machine is left as it was, unless --keep.
     """
+    if agent:
+        from cli import asking
+
+        if bool(command) == bool(workload):
+            raise typer.BadParameter("--agent takes a command, or --workload ID")
+        if candidate or settings or keep or show_output:
+            raise typer.BadParameter("with --agent the agent chooses what is tried")
+        _leave(asking.ask(asking.Wish(tuple(command or ()), workload, goal, timeout), json=json))
+    if workload or goal:
+        raise typer.BadParameter("--workload and --goal are for --agent")
+    if not command:
+        raise typer.BadParameter("a command is missing: schedpilot tune -- COMMAND")
     from cli import tune as tuning
 
     plan = tuning.Plan(

@@ -17,7 +17,8 @@ from cli.formats import (
     titled,
 )
 from cli.gates import show_gates
-from cli.output import as_json, facts, heading, out, plain, say, table
+from cli.output import as_json, document, facts, heading, out, plain, say, table
+from cli.transcript import tell_steps
 from daemon.api.client import Client, observe_client
 from daemon.api.models import (
     Arm,
@@ -108,7 +109,7 @@ def _tell_episode(client: Client, episode: EpisodeView) -> None:
         now, usual = quantity(seen.value, seen.unit), quantity(seen.baseline, seen.unit)
         say(f"{now} instead of {usual} (x{seen.ratio:.1f}), since {moment(seen.since)}")
     else:
-        say("nothing: somebody asked for it")
+        say(f"nothing: somebody asked for it{f': {episode.goal}' if episode.goal else ''}")
     if episode.profile:
         _tell_profile(episode.profile)
     if episode.advice:
@@ -116,6 +117,10 @@ def _tell_episode(client: Client, episode: EpisodeView) -> None:
         for text in episode.advice:
             for line in text.splitlines():
                 say(line)
+    steps = client.steps(episode.id)
+    if steps:
+        heading("what the advisor said and did")
+        tell_steps(steps)
     unproven = [each for each in episode.candidates if not _tried(each, episode)]
     for id in unproven:
         heading(f"what never came to a trial: candidate {id}")
@@ -192,7 +197,10 @@ def _find(client: Client, record: str) -> Found:
 def explain(record: str, *, json: bool) -> None:
     with observe_client() as client:
         found = _find(client, record)
-        if json:
+        if json and isinstance(found, EpisodeView):
+            steps = [document(each) for each in client.steps(found.id)]
+            as_json({**found.model_dump(mode="json"), "steps": steps})
+        elif json:
             as_json(found)
         elif isinstance(found, EpisodeView):
             _tell_episode(client, found)

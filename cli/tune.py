@@ -115,7 +115,7 @@ def suggested(client: Client, command: Sequence[str]) -> tuple[str, ...]:
 
 
 @contextlib.contextmanager
-def _terminable() -> Iterator[None]:
+def terminable() -> Iterator[None]:
     """SIGTERM and SIGHUP end the block as Ctrl-C does: by way of every `finally`."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
@@ -345,7 +345,7 @@ def tune(plan: Plan, *, json: bool) -> Exit:
             why="there is no such program on the path, or it is not executable",
         )
     trials: list[TrialView] = []
-    with _terminable(), control_client() as client:
+    with terminable(), control_client() as client:
         status = client.status()
         before = status.loaded.name if status.loaded else "the kernel's own scheduler"
         names = plan.candidates or suggested(client, plan.command)
