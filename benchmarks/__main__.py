@@ -134,15 +134,16 @@ def cpu_model() -> str:
     return platform.machine()
 
 
-def compare(native: bool, keep: Path | None) -> int:
+def compare(native: bool, keep: Path | None, again: Path | None) -> int:
     """Compare the simulator with the kernel; the page is written whatever comes out."""
     try:
         way = "on this machine's own kernel" if native else f"in the lab, {emulation()}"
         kernel = platform.release() if native else ensure(recipe_for(project_root()), say).release
-        say(f"comparing {way}; this takes about ten minutes of a machine that is otherwise idle")
+        if not again:
+            say(f"comparing {way}; this takes ten minutes of a machine that is otherwise idle")
         date = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
         about = f"Measured {date} {way}: kernel {kernel} (host: {os.cpu_count()} × {cpu_model()})."
-        sys.stdout.write(agreement(native, about, say, keep) + "\n")
+        sys.stdout.write(agreement(native, about, say, keep=keep, again=again) + "\n")
     except Fault as fault:
         say(fault.report())
         return 1
@@ -154,6 +155,13 @@ def main() -> int:
     choices = sorted([*MEASUREMENTS, *ON_THE_HOST, AGREEMENT])
     words.add_argument("--only", action="append", choices=choices, metavar="NAME")
     words.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
+    words.add_argument(
+        "--from",
+        dest="again",
+        type=Path,
+        metavar="FILE",
+        help=f"of {AGREEMENT}: predict anew what such a file says, measure nothing",
+    )
     options = words.parse_args()
     names = options.only or [*MEASUREMENTS, *ON_THE_HOST]
     in_guest = [name for name in names if name in MEASUREMENTS]
@@ -162,7 +170,7 @@ def main() -> int:
     if AGREEMENT in names:
         if len(names) > 1:
             words.error(f"{AGREEMENT} is measured by itself")
-        return compare(native, options.json)
+        return compare(native, options.json, options.again)
     say(f"measuring {', '.join(names)}; under emulation all of it takes 10 to 20 minutes")
     began = time.monotonic()
     try:

@@ -3,17 +3,20 @@
 
     python -m simulator.calibration
 
-measures (calibrate.c, about two seconds of an idle machine) and stores the figures in the cache,
+measures (calibrate.c, about five seconds of an idle machine) and stores the figures in the cache,
 by kernel and CPU; `calibrated` gives them to every simulation after that. docs/agreement.md says
-what each means.
+what each means. Figures of a machine that was busy with something else are not stored.
 """
 
 import json
 import os
 import platform
+import statistics
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -27,18 +30,58 @@ PROGRAM = Path(__file__).parent / "calibrate.c"
 COMPILE_LIMIT_S = 60.0
 MEASURE_LIMIT_S = 60.0
 _FOLDER = "calibration"
+MOST_NS = 100_000_000
+PERCENTILES = 101
+# Rounds that differ by more were not of an idle machine: between rounds on one they differ by
+# a tenth, and twice a cost is another machine.
+NOISE_LIMIT = 2.0
+ATTEMPTS = 3
 
 
-class Costs(BaseModel):
-    """What calibrate.c prints; medians in ns. `cross_ns` is None where there is one CPU."""
+class Round(BaseModel):
+    """What calibrate.c measures in one round: medians in ns, and the percentiles of timers.
+
+    `cross_ns` is None where there is one CPU.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    tick_ns: int = Field(ge=100_000, le=100_000_000)
-    call_ns: int = Field(ge=0, le=100_000_000)
-    switch_ns: int = Field(ge=0, le=100_000_000)
-    timer_ns: int = Field(ge=0, le=100_000_000)
-    cross_ns: int | None = Field(default=None, ge=0, le=100_000_000)
+    call_ns: int = Field(ge=0, le=MOST_NS)
+    switch_ns: int = Field(ge=0, le=MOST_NS)
+    cross_ns: int | None = Field(default=None, ge=0, le=MOST_NS)
+    timer_ns: int = Field(ge=0, le=MOST_NS)
+    timers_ns: tuple[int, ...] = Field(min_length=PERCENTILES, max_length=PERCENTILES)
+
+
+class Rounds(BaseModel):
+    """All that calibrate.c prints."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    tick_ns: int = Field(ge=100_000, le=MOST_NS)
+    rounds: tuple[Round, ...] = Field(min_length=1)
+
+
+class Costs(BaseModel):
+    """What the simulator charges; medians in ns.
+
+    `late_ns`: percentiles, from 0 to 100, of how late a timer's interrupt comes. `noise`: by how
+    much the rounds differ: the worst cost's second largest median over its second smallest.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    tick_ns: int = Field(ge=100_000, le=MOST_NS)
+    call_ns: int = Field(ge=0, le=MOST_NS)
+    switch_ns: int = Field(ge=0, le=MOST_NS)
+    timer_ns: int = Field(ge=0, le=MOST_NS)
+    cross_ns: int | None = Field(default=None, ge=0, le=MOST_NS)
+    late_ns: tuple[Annotated[int, Field(ge=0, le=MOST_NS)], ...] = Field(max_length=PERCENTILES)
+    noise: float = Field(ge=1)
+
+    @property
+    def noisy(self) -> bool:
+        return self.noise > NOISE_LIMIT
 
     def machine(self, cpus: int) -> Machine:
         """The simulator's machine with these costs."""
@@ -48,7 +91,44 @@ class Costs(BaseModel):
             tick_ns=self.tick_ns,
             switch_ns=self.switch_ns,
             wake_ns=max(100, wake - self.switch_ns),
+            late_ns=self.late_ns,
         )
+
+
+def costs_of(measured: Rounds) -> Costs:
+    """The medians over the rounds: whatever disturbed fewer than half of them does not show.
+
+    A sleeper's way is: the timer's interrupt, which comes late; then what any wakeup of an idle CPU
+    costs, which `cross` has measured. So what a timer takes beyond that is its lateness.
+    """
+    rounds = measured.rounds
+    crossing = [each.cross_ns for each in rounds if each.cross_ns is not None]
+    switch = _middle([each.switch_ns for each in rounds])
+    cross = _middle(crossing) if crossing else None
+    percentiles = [_middle(each) for each in zip(*(r.timers_ns for r in rounds), strict=True)]
+    known = switch if cross is None else cross
+    series = [[each.switch_ns for each in rounds], [each.timer_ns for each in rounds], crossing]
+    return Costs(
+        tick_ns=measured.tick_ns,
+        call_ns=_middle([each.call_ns for each in rounds]),
+        switch_ns=switch,
+        timer_ns=_middle([each.timer_ns for each in rounds]),
+        cross_ns=cross,
+        late_ns=tuple(max(0, each - known) for each in percentiles),
+        noise=max(1.0, *(_spread(each) for each in series)),
+    )
+
+
+def _middle(values: Sequence[int]) -> int:
+    return int(statistics.median(values))
+
+
+def _spread(values: Sequence[int]) -> float:
+    """The second largest over the second smallest; of fewer than four, the largest and smallest."""
+    if not values:
+        return 1.0
+    ordered = sorted(values)[1:-1] if len(values) > 3 else sorted(values)
+    return ordered[-1] / max(1, ordered[0])
 
 
 def _cpu_model() -> str:
@@ -72,7 +152,7 @@ def calibrated(cpus: int, *, cache_folder: Path | None = None) -> Machine:
 
 
 def measure() -> Costs:
-    """Measure now; takes about two seconds, and means something only where little else runs.
+    """Measure now; takes about five seconds, and means something only where little else runs.
 
     Raises:
         Fault: MISSING_TOOL, CHILD_FAILED, TIMEOUT.
@@ -83,7 +163,7 @@ def measure() -> Costs:
         run([clang, "-O2", "-std=gnu11", PROGRAM, "-o", program], timeout=COMPILE_LIMIT_S)
         done = run([program], timeout=MEASURE_LIMIT_S)
     try:
-        return Costs.model_validate_json(done.stdout)
+        return costs_of(Rounds.model_validate_json(done.stdout))
     except ValidationError as error:
         raise Fault(
             FaultType.CHILD_FAILED,
@@ -93,10 +173,30 @@ def measure() -> Costs:
         ) from None
 
 
-def calibrate(*, cache_folder: Path | None = None) -> Costs:
-    """Measure, and store for `calibrated`. Raises as `measure`, and STATE."""
-    costs = measure()
+def store(costs: Costs, *, cache_folder: Path | None = None) -> None:
+    """Keep them for `calibrated`.
+
+    Raises:
+        Fault: BUSY for those of a busy machine, STATE.
+    """
+    if costs.noisy:
+        raise Fault(
+            FaultType.BUSY,
+            "the costs of this machine cannot be told: something else keeps it busy",
+            why=f"between rounds they differ by a factor of {costs.noise:.1f}",
+            hint="measure again when the machine is idle; until then what was stored is used",
+        )
     cache.write(_file(cache_folder), costs.model_dump_json().encode())
+
+
+def calibrate(*, cache_folder: Path | None = None) -> Costs:
+    """Measure until the rounds agree, a few times at most, and store. Raises as both."""
+    costs = measure()
+    for _ in range(ATTEMPTS - 1):
+        if not costs.noisy:
+            break
+        costs = measure()
+    store(costs, cache_folder=cache_folder)
     return costs
 
 

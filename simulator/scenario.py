@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from types import MappingProxyType
 
 from process import Fault, FaultType
@@ -23,6 +24,7 @@ MAX_TASKS = 200_000
 MAX_STEPS = 100_000
 MAX_CGROUPS = 4_000
 MAX_LEVELS = 30
+MAX_QUANTILES = 1001
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,63}")
 _COMM = re.compile(r"[!-~]{1,15}")
@@ -167,7 +169,8 @@ class Machine:
     node; 0: all of them.
 
     `tick_ns`: slices end at ticks (CONFIG_HZ=250). `switch_ns`: what a context switch costs.
-    `wake_ns`: what an interrupt to another CPU, or out of idleness, costs.
+    `wake_ns`: what an interrupt to another CPU, or out of idleness, costs. `late_ns`: how late
+    timers wake sleepers: percentiles or other quantiles, from the least to the most; empty: never.
     """
 
     cpus: int = 4
@@ -177,6 +180,7 @@ class Machine:
     wake_ns: int = 3 * US
     core_cpus: int = 1
     node_cpus: int = 0
+    late_ns: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -208,6 +212,11 @@ class Scenario:
             f"machine {machine.cpus} {machine.core_cpus} {machine.llc_cpus or machine.cpus} "
             f"{machine.node_cpus or machine.cpus} {self.duration_ns} "
             f"{self.seed} {machine.tick_ns} {machine.switch_ns} {machine.wake_ns}",
+            *(
+                f"late {len(late)} {' '.join(map(str, late))}"
+                for late in (machine.late_ns,)
+                if late
+            ),
             *(f"group {group}" for group in groups),
             "cgroup 0 / 100",
         ]
@@ -286,6 +295,9 @@ def _check(scenario: Scenario) -> None:
         raise _bad(where, "a machine has whole NUMA nodes")
     if machine.tick_ns < 100 * US or machine.wake_ns < 100 or machine.switch_ns < 0:
         raise _bad(where, "the machine's tick is 100 us at least, a wakeup costs 100 ns at least")
+    late = (0, *machine.late_ns, S)
+    if len(late) > MAX_QUANTILES + 2 or any(a > b for a, b in pairwise(late)):
+        raise _bad(where, "quantiles of lateness rise, and are not below 0 or above a second")
     if not 0 < scenario.duration_ns <= 3600 * S or not 0 <= scenario.seed < 1 << 64:
         raise _bad(where, "a scenario lasts an hour at most, and its seed has 64 bits")
     if sum(task.count for task in scenario.tasks) > MAX_TASKS:

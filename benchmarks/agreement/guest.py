@@ -4,7 +4,7 @@
     python -m benchmarks.agreement.guest FOLDER REPETITIONS [WORKLOAD…]
 
 FOLDER has what prepare.py put there. Prints one JSON object a line: `{"began": true}`, then
-`{"costs": …}`, and for each run `{"run": …}`.
+`{"rounds": …}` (calibrate.c), and for each run `{"run": …}`.
 """
 
 import asyncio
@@ -91,7 +91,7 @@ async def measure(folder: Path, repetitions: int, workloads: Sequence[str]) -> N
     # Emulated code is slow the first time, and a machine that has just come up has things to do.
     for texts in chosen.values():
         await replay(folder, texts[0], None)
-    say({"costs": json.loads(run([folder / "calibrate"], timeout=CALIBRATION_S).text)})
+    say({"rounds": json.loads(run([folder / "calibrate"], timeout=CALIBRATION_S).text)})
     for repetition, order in enumerate(turns([DEFAULT, *prepared.objects], repetitions)):
         for scheduler in order:
             async with in_force(folder, scheduler, prepared) as runner:

@@ -9,6 +9,7 @@ from benchmarks.agreement.schedulers import schedulers
 from benchmarks.agreement.workloads import WORKLOADS
 from bpf.build import build_object
 from bpf.clang import find_clang
+from bpf.kit import digest
 from process import run
 from simulator.build import build_native
 from simulator.calibration import PROGRAM
@@ -23,10 +24,12 @@ REPLAY = Path(__file__).parent / "replay.c"
 
 @dataclass(frozen=True)
 class Bench:
-    """`candidates` for the simulator, by scheduler; without the default."""
+    """`candidates` for the simulator, by scheduler; without the default. `scenarios` is a digest of
+    what is performed."""
 
     folder: Path
     candidates: dict[str, Candidate]
+    scenarios: str
 
 
 def prepare(folder: Path, repetitions: int, btf: Path, cache_folder: Path | None) -> Bench:
@@ -55,4 +58,4 @@ def prepare(folder: Path, repetitions: int, btf: Path, cache_folder: Path | None
         for name, make in WORKLOADS.items()
     }
     write_prepared(folder, Prepared(objects, texts))
-    return Bench(folder, candidates)
+    return Bench(folder, candidates, digest(*(each for text in texts.values() for each in text)))

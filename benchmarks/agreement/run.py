@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from benchmarks.agreement.emulator import prefer
 from benchmarks.agreement.plan import Run
 from benchmarks.agreement.predict import predict
 from benchmarks.agreement.prepare import CPUS, Bench, prepare
@@ -24,10 +25,11 @@ from lab.root import ensure
 from lab.tree import copy_files, files_of, project_root
 from lab.vm import run_in_lab
 from process import Fault, FaultType, run
-from simulator.calibration import Costs
+from simulator.calibration import Costs, Rounds, costs_of
 
 REPETITIONS = 3
 LIMIT_S = 1200.0
+LATE = ((50, "in the median"), (90, "in one of ten"), (99, "in one of a hundred"))
 # In the copy of the tree that the guest gets.
 FOLDER = "agreement"
 Say = Callable[[str], None]
@@ -39,21 +41,59 @@ class Measured:
 
     costs: Costs | None = None
     runs: list[Run] = field(default_factory=list)
+    on_begin: Callable[[], None] = lambda: None
     _rest: bytes = b""
 
     def feed(self, data: bytes) -> None:
         """Take the guest's output as it comes."""
         *lines, self._rest = (self._rest + data).split(b"\n")
         for line in map(json.loads, lines):
-            if "costs" in line:
-                self.costs = Costs.model_validate(line["costs"])
+            if "began" in line:
+                self.on_begin()
+            elif "rounds" in line:
+                self.costs = costs_of(Rounds.model_validate(line["rounds"]))
             elif "run" in line:
                 self.runs.append(Run(**line["run"]))
 
-    def text(self) -> str:
-        """All of it as JSON, for whoever wants to look closer."""
-        costs = self.costs.model_dump() if self.costs else None
-        return json.dumps({"costs": costs, "runs": [each.__dict__ for each in self.runs]}) + "\n"
+
+def keep_measured(file: Path, measured: Measured, bench: Bench, about: str) -> None:
+    """What the real kernel did, as JSON: for whoever wants to look closer, or predict it anew."""
+    kept = {
+        "about": about,
+        "scenarios": bench.scenarios,
+        "costs": measured.costs.model_dump() if measured.costs else None,
+        "runs": [each.__dict__ for each in measured.runs],
+    }
+    file.write_text(json.dumps(kept) + "\n", encoding="utf-8")
+
+
+def read_measured(file: Path, bench: Bench) -> tuple[Measured, str]:
+    """What was kept, and the line about it.
+
+    Raises:
+        Fault: BAD_REQUEST where it is none of that, or of other workloads than today's.
+    """
+    try:
+        kept = json.loads(file.read_text("utf-8"))
+        costs = Costs.model_validate(kept["costs"])
+        runs = [Run(**each) for each in kept["runs"]]
+        about, scenarios = str(kept["about"]), kept["scenarios"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise Fault(
+            FaultType.BAD_REQUEST,
+            "this is no result of the comparison",
+            where=str(file),
+            why=str(error),
+            hint="name a file that --json has written",
+        ) from None
+    if scenarios != bench.scenarios:
+        raise Fault(
+            FaultType.BAD_REQUEST,
+            "the workloads are others by now",
+            where=str(file),
+            hint="measure again",
+        )
+    return Measured(costs, runs), about
 
 
 def lab_btf(say: Say) -> Path:
@@ -69,7 +109,7 @@ def lab_btf(say: Say) -> Path:
 
 def measure_in_lab(bench: Bench, tree: Path, words: Sequence[str], say: Say) -> Measured:
     """Run guest.py in the lab; `tree` gets a copy of this checkout with the bench in it."""
-    measured = Measured()
+    measured = Measured(on_begin=lambda: prefer(say))
     checkout = project_root()
     copy_files(checkout, files_of(checkout), tree)
     (tree / FOLDER).mkdir()
@@ -106,13 +146,16 @@ def measure_here(bench: Bench, words: Sequence[str]) -> Measured:
     return measured
 
 
-def agreement(native: bool, about: str, say: Say, keep: Path | None = None) -> str:
+def agreement(
+    native: bool, about: str, say: Say, *, keep: Path | None = None, again: Path | None = None
+) -> str:
     """Measure, predict, and write docs/agreement.*; returns the verdicts.
 
     Args:
         native: on this machine's own kernel instead of the lab's.
         about: the line that says when and where.
         keep: gets what the real kernel did, as JSON.
+        again: such a file: nothing is measured, what it says is predicted anew.
 
     Raises:
         Fault: what building, the lab and the simulator raise; CHILD_FAILED without runs.
@@ -124,15 +167,29 @@ def agreement(native: bool, about: str, say: Say, keep: Path | None = None) -> s
         work.chmod(0o755)
         btf = vmlinux.BTF if native else lab_btf(say)
         bench = prepare(work / "bench", REPETITIONS, btf, None)
-        if native:
+        if again:
+            measured, about = read_measured(again, bench)
+        elif native:
             measured = measure_here(bench, words)
         else:
             measured = measure_in_lab(bench, work / "tree", words, say)
+        if keep:
+            keep_measured(keep, measured, bench, about)
         if not measured.runs or measured.costs is None:
             raise Fault(FaultType.CHILD_FAILED, "nothing was measured", hint="see what it said")
-        if keep:
-            keep.write_text(measured.text(), encoding="utf-8")
         predictions = predict(bench, measured.costs, REPETITIONS, btf, None)
     found = comparisons(measured.runs, predictions)
-    costs = ", ".join(f"{name[:-3]} {ns / 1000:g} µs" for name, ns in measured.costs)
-    return publish(project_root() / "docs", found, f"{about}\n\nCosts there: {costs}.")
+    return publish(project_root() / "docs", found, f"{about}\n\n{said_of(measured.costs)}")
+
+
+def said_of(costs: Costs) -> str:
+    """The costs in words."""
+    late = costs.late_ns or (0,)
+    shares = ", ".join(f"{late[len(late) * at // 100] / 1000:g} µs {of}" for at, of in LATE)
+    shown = {"tick": costs.tick_ns, "switch": costs.switch_ns, "cross": costs.cross_ns}
+    known = ", ".join(f"{name} {ns / 1000:g} µs" for name, ns in shown.items() if ns is not None)
+    noisy = " **The machine was busy with something else.**" if costs.noisy else ""
+    return (
+        f"Costs there: {known}; timers late by {shares}; "
+        f"the rounds differ by a factor of {costs.noise:.2f}.{noisy}"
+    )

@@ -24,12 +24,14 @@ typedef unsigned long long u64;
 typedef long long s64;
 #endif
 
-#define MAX_CPUS    256
-#define MASK_WORDS  (MAX_CPUS / 64)
-#define MAX_MAPS    64
-#define MAX_TASKS   200000
-#define MAX_CGROUPS 4096
-#define NEVER	    (~0ULL)
+#define MAX_CPUS      256
+#define MASK_WORDS    (MAX_CPUS / 64)
+#define MAX_MAPS      64
+#define MAX_TASKS     200000
+#define MAX_CGROUPS   4096
+#define MAX_QUANTILES 1001
+#define MAX_LATENESS  1000000000ULL
+#define NEVER	      (~0ULL)
 
 /* ---- what is asked for ---- */
 
@@ -103,6 +105,8 @@ struct group {
 struct scenario {
 	s32 cpus, llc_cpus, core_cpus, node_cpus;
 	u64 duration_ns, seed, tick_ns, switch_ns, wake_ns;
+	u64 *late_ns; /* quantiles of how late timers come, rising */
+	u32 nr_late;
 	u32 nr_groups, nr_plans, nr_changes, nr_cgroups, nr_weights;
 	struct group *groups;
 	struct task_plan *plans;
@@ -295,7 +299,7 @@ struct simulation {
 	char dump[8192]; /* what the candidate says of its state at the end */
 	u64 dump_length;
 
-	u64 random, ringbuf_bytes, idle_ns;
+	u64 random, lateness, ringbuf_bytes, idle_ns;
 	u64 trace_cut_ns; /* NEVER: it is whole */
 };
 extern struct simulation sim;

@@ -21,7 +21,7 @@ struct event {
 	u64 at, number; /* equals in the order they were made */
 	enum event_kind kind;
 	u32 which;
-	u64 stamp;    /* of a CPU's: the last one given out is valid */
+	u64 stamp; /* of a CPU's: the last one given out is valid; of a wakeup: when it was due */
 	void *object; /* the task that wakes, or what timer.c gave */
 };
 
@@ -69,6 +69,22 @@ static struct event pop(void)
 void wake_deferred(u64 at, void *object, u64 stamp)
 {
 	push((struct event){.at = at, .kind = ON_DEFERRED, .object = object, .stamp = stamp});
+}
+
+/* How late a timer's interrupt comes: drawn from what was measured of this machine. */
+static u64 lateness(void)
+{
+	const u64 *late = sim.want.late_ns;
+	u64 place, which;
+
+	if (!sim.want.nr_late)
+		return 0;
+	/* In parts of 2^32, between two quantiles. */
+	place = (next_random(&sim.lateness) >> 32) * (sim.want.nr_late - 1);
+	which = place >> 32;
+	if (which + 1 == sim.want.nr_late)
+		return late[which];
+	return late[which] + ((late[which + 1] - late[which]) * (place & 0xffffffff) >> 32);
 }
 
 /* ---- CPUs ---- */
@@ -250,7 +266,8 @@ static void schedule(struct sim_cpu *cpu)
 
 /* ---- tasks ---- */
 
-static void wake_up(struct task *t, u64 wake_flags)
+/* `due`: when it should have been, which is before now where a timer was late. */
+static void wake_up(struct task *t, u64 wake_flags, u64 due)
 {
 	u64 flags = wake_flags & SCX_WAKE_FORK ? 0 : SCX_ENQ_WAKEUP;
 	s32 cpu = t->cpu;
@@ -258,7 +275,8 @@ static void wake_up(struct task *t, u64 wake_flags)
 	if (t->state != ASLEEP || t->exiting)
 		return;
 	t->waiting = false;
-	t->woke_at = t->waits_since = sim.now;
+	t->waits_since = sim.now;
+	t->woke_at = due;
 	if (tracing)
 		trace_wakeup(t);
 	if (kernel_of(t)->nr_cpus_allowed > 1) {
@@ -333,6 +351,7 @@ static bool advance(struct task *t)
 {
 	/* Steps that take no time, one after the other, before it is taken to be a spin. */
 	u32 patience = 1000;
+	u64 due;
 
 	while (patience--) {
 		struct task_plan *plan = t->plan;
@@ -354,8 +373,9 @@ static bool advance(struct task *t)
 				return true;
 			break;
 		case STEP_SLEEP:
+			due = sim.now + draw(t, step);
 			push((struct event){
-			    .at = sim.now + draw(t, step), .kind = ON_WAKE, .object = t});
+			    .at = due + lateness(), .kind = ON_WAKE, .object = t, .stamp = due});
 			return false;
 		case STEP_WAIT:
 			if (!t->pending) {
@@ -371,7 +391,8 @@ static bool advance(struct task *t)
 			if (!other)
 				break;
 			if (other->waiting)
-				wake_up(other, SCX_WAKE_TTWU | (step->spread ? SCX_WAKE_SYNC : 0));
+				wake_up(other, SCX_WAKE_TTWU | (step->spread ? SCX_WAKE_SYNC : 0),
+					sim.now);
 			else
 				other->pending++;
 			break;
@@ -379,7 +400,7 @@ static bool advance(struct task *t)
 		case STEP_FORK:
 			start(&sim.want.plans[step->value], t, 0);
 			if (!sim.over)
-				wake_up(sim.tasks[sim.nr_tasks - 1], SCX_WAKE_FORK);
+				wake_up(sim.tasks[sim.nr_tasks - 1], SCX_WAKE_FORK, sim.now);
 			break;
 		case STEP_AFFINE:
 			before_change(t);
@@ -501,7 +522,7 @@ static void handle(const struct event *event)
 		break;
 	case ON_WAKE:
 		sim.this_cpu = &sim.cpus[((struct task *)event->object)->cpu];
-		wake_up(event->object, SCX_WAKE_TTWU);
+		wake_up(event->object, SCX_WAKE_TTWU, event->stamp);
 		break;
 	case ON_START: {
 		struct task_plan *plan = &sim.want.plans[event->which];
@@ -509,7 +530,7 @@ static void handle(const struct event *event)
 		sim.this_cpu = &sim.cpus[0];
 		start(plan, NULL, event->stamp);
 		if (!sim.over)
-			wake_up(sim.tasks[sim.nr_tasks - 1], SCX_WAKE_FORK);
+			wake_up(sim.tasks[sim.nr_tasks - 1], SCX_WAKE_FORK, sim.now);
 		break;
 	}
 	case ON_CHANGE:
@@ -543,6 +564,7 @@ static void set_up(void)
 	}
 	sim.this_cpu = &sim.cpus[0];
 	sim.random = sim.want.seed ^ 0x5851f42d4c957f2dULL;
+	sim.lateness = sim.want.seed ^ 0x14057b7ef767814fULL;
 	make_cgroups();
 	make_idle_tasks();
 	if (!sim.class->start())

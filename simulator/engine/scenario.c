@@ -153,6 +153,22 @@ static void read_step(const char *what)
 	}
 }
 
+static void read_lateness(void)
+{
+	struct scenario *want = &sim.want;
+
+	want->nr_late = number();
+	if (want->nr_late > MAX_QUANTILES)
+		refuse("there are too many quantiles");
+	want->late_ns = room(want->nr_late * sizeof(*want->late_ns));
+	for (u32 i = 0; i < want->nr_late; i++) {
+		want->late_ns[i] = number();
+		if (want->late_ns[i] > MAX_LATENESS ||
+		    (i && want->late_ns[i] < want->late_ns[i - 1]))
+			refuse("the lateness of timers is out of bounds");
+	}
+}
+
 static void check(void)
 {
 	struct scenario *want = &sim.want;
@@ -201,6 +217,8 @@ void read_scenario(void)
 			want->tick_ns = number();
 			want->switch_ns = number();
 			want->wake_ns = number();
+		} else if (!strcmp(what, "late")) {
+			read_lateness();
 		} else if (!strcmp(what, "group")) {
 			want->groups = grown(want->groups, want->nr_groups, sizeof(*want->groups));
 			memset(&want->groups[want->nr_groups], 0, sizeof(*want->groups));
