@@ -72,8 +72,8 @@ def guide(file: str) -> str:
 async def _library(call: Call) -> str:
     lines = ["# Schedulers", ""]
     for each in sorted(await call.access.reading.library(), key=lambda each: each.name):
-        # What is not ours was written by a model, or by a stranger.
-        summary = each.summary if each.origin == "own" else marked(each.summary, 300)
+        # An entry may be a model's or a stranger's, whatever it says of itself.
+        summary = marked(each.summary, 300)
         fits = ", ".join(word(tag) for tag in each.good_for)
         unfit = ", ".join(word(tag) for tag in each.bad_for)
         line = f"- `{word(each.name)}` ({each.kind}): {summary}"

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The MCP server over a pretended machine, with a client in the same process."""
 
+import json
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -8,17 +9,49 @@ from typing import Any
 
 import pytest
 from mcp.client import Client
+from mcp.types import CallToolResult, TextContent
 
 from mcp_server.access import Access, to_act
 from mcp_server.server import build_server
 from tests.agent.machine import ServedMachine, served_machine
+from tests.mcp.rich import served_rich
 
 Connect = Callable[..., AbstractAsyncContextManager[Client]]
+
+
+def text_of(result: CallToolResult) -> str:
+    (content,) = result.content
+    assert isinstance(content, TextContent)
+    return content.text
+
+
+def told(result: CallToolResult) -> dict[str, Any]:
+    """What a tool answered, which must be no error, as text and as data the same."""
+    text = text_of(result)
+    assert not result.is_error, text
+    content: dict[str, Any] = json.loads(text)
+    assert result.structured_content == content
+    return content
+
+
+def trouble(result: CallToolResult) -> dict[str, Any]:
+    """The parts of a tool's error."""
+    text = text_of(result)
+    assert result.is_error, text
+    parts: dict[str, Any] = json.loads(text)
+    return parts
 
 
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[ServedMachine]:
     with served_machine(tmp_path / "run", {"latency": 0.4, "batch": 1.6}) as served:
+        yield served
+
+
+@pytest.fixture
+def busy(tmp_path: Path) -> Iterator[ServedMachine]:
+    """A machine on which a lot goes on."""
+    with served_rich(tmp_path / "run") as served:
         yield served
 
 
