@@ -12,11 +12,9 @@ from typing import Protocol
 from daemon.api.models import (
     CostReport,
     EpisodeView,
-    LessonView,
-    OutcomeView,
+    LearnedClass,
     ParameterValue,
     ProfileView,
-    SchedulerDetail,
     StatusView,
     TrialView,
     WorkloadDetail,
@@ -32,6 +30,7 @@ class Situation:
 
     Attributes:
         at: Unix seconds; advisors read no clock of their own.
+        beliefs: what the daemon believes of all that could be tried, from what was measured.
         tried: this episode's finished trials, oldest first.
         refused: what was proposed in this episode and never came to a trial.
     """
@@ -40,17 +39,17 @@ class Situation:
     episode: EpisodeView
     profile: ProfileView
     status: StatusView
+    beliefs: LearnedClass = field(default_factory=lambda: LearnedClass(tags=[]))
     workload: WorkloadDetail | None = None
-    library: tuple[SchedulerDetail, ...] = ()
-    outcomes: tuple[OutcomeView, ...] = ()
-    lessons: tuple[LessonView, ...] = ()
     tried: tuple[TrialView, ...] = ()
     refused: tuple["Refusal", ...] = ()
 
 
 @dataclass(frozen=True)
 class Proposal:
-    """One thing to try: a library scheduler with parameters.
+    """One thing to try: a library scheduler, or the text of a policy, with parameters.
+
+    With `policy`, `scheduler` is the name that the policy is going to have.
 
     `expected_gain` is the relative improvement of the objective that the advisor expects
     (0.2: one fifth better), `expectation` the same in words.
@@ -61,10 +60,13 @@ class Proposal:
     reason: str = ""
     expectation: str = ""
     expected_gain: float = 0.0
+    policy: str = ""
 
     @property
     def title(self) -> str:
-        """`name (parameter=value, …)`, for people."""
+        """`name (parameter=value, …)`, or the text of a policy; for people."""
+        if self.policy:
+            return self.policy
         if not self.parameters:
             return self.scheduler
         listing = ", ".join(f"{name}={value}" for name, value in sorted(self.parameters.items()))

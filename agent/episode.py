@@ -18,6 +18,7 @@ from daemon.api.models import (
     CostReport,
     EpisodeState,
     EpisodeView,
+    LearnedClass,
     LessonRequest,
     ProfileView,
     StatusView,
@@ -185,7 +186,10 @@ class Work:
         try:
             candidate = await self.actor.create_candidate(
                 CandidateRequest(
-                    library=proposal.scheduler, parameters=proposal.parameters, episode=episode.id
+                    library=None if proposal.policy else proposal.scheduler,
+                    policy=proposal.policy or None,
+                    parameters=proposal.parameters,
+                    episode=episode.id,
                 )
             )
             if not candidate.proven:
@@ -200,7 +204,9 @@ class Work:
         trial = await self.finished(trial.id)
         lesson = await self.advisor.learn(EpisodeResult(situation, proposal, trial))
         if lesson:
-            await self.actor.record_lesson(LessonRequest(text=lesson[:500], episode=episode.id))
+            await self.actor.record_lesson(
+                LessonRequest(text=lesson[:500], episode=episode.id, trial=trial.id)
+            )
         return trial
 
     async def _start(self, request: TrialRequest) -> TrialView:
@@ -243,16 +249,14 @@ async def see(
         if fault.type is not FaultType.NOT_FOUND:
             raise
     profile = episode.profile or (workload.profile if workload else None)
-    library = [await reader.scheduler(each.name) for each in await reader.library()]
+    beliefs = (await reader.learned(episode=episode.id)).classes
     return Situation(
         at=at,
         episode=episode,
         profile=profile or ProfileView(workload=episode.workload, tags=[]),
         status=await reader.status(),
+        beliefs=beliefs[0] if beliefs else LearnedClass(tags=[]),
         workload=workload,
-        library=tuple(library),
-        outcomes=tuple(await reader.outcomes()),
-        lessons=tuple(await reader.lessons()),
         tried=tuple(tried),
         refused=tuple(refused),
     )

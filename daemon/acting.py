@@ -40,6 +40,7 @@ from daemon.decide import backoff
 from daemon.decide.objective import DEFAULT_OBJECTIVE, Objective, parse_objective
 from daemon.decide.settings import TrialSettings
 from daemon.episodes import Episodes
+from daemon.lessons import Lessons
 from daemon.loader import Loader
 from daemon.reading import Reader
 from daemon.recall import Recall
@@ -69,6 +70,7 @@ class Actor:
         autopilot: Autopilot,
         standing: Standing,
         recall: Recall,
+        lessons: Lessons,
         recordings: Recordings,
         winners: Winners,
         publish: Publish,
@@ -83,6 +85,7 @@ class Actor:
         self._autopilot = autopilot
         self._standing = standing
         self._recall = recall
+        self._lessons = lessons
         self._recordings = recordings
         self._winners = winners
         self._probing = Probing()
@@ -296,7 +299,9 @@ class Actor:
     # ------------------------------------------------------------ what others know
 
     async def record_lesson(self, request: LessonRequest) -> LessonView:
-        view = self._recall.lesson(request.text, "advisor", request.episode)
+        view = self._lessons.record(
+            request.text, "advisor", request.episode or "", request.trial or "", time.time()
+        )
         self._publish(EventKind.LESSON, f"lesson: {view.text}", episode=view.episode)
         return view
 

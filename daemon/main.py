@@ -15,7 +15,7 @@ from bpf.signals import SignalsSource
 from daemon import journal, memory
 from daemon.acting import Actor
 from daemon.api.control import control_app
-from daemon.api.models import EventKind
+from daemon.api.models import EventKind, ProfileView
 from daemon.api.observe import observe_app
 from daemon.autopilot import Autopilot
 from daemon.candidates import Candidates
@@ -26,6 +26,9 @@ from daemon.events import EventLog
 from daemon.gates import Gates
 from daemon.holding import Gone
 from daemon.informing import Informant
+from daemon.learned import Learned
+from daemon.lessons import FILE as LESSONS
+from daemon.lessons import Lessons
 from daemon.loader import Loaded, Loader
 from daemon.notify import Notifier
 from daemon.reading import Reader
@@ -62,6 +65,13 @@ class Daemon:
             self._trouble(str(warning))
         self.standing = Standing(state, config.limits, self._trouble)
         self.recall: Recall = opened(open_history(state / FILE), self._trouble)
+        self.lessons = Lessons(state / LESSONS, self.recall, self._trouble)
+        self.learned = Learned(
+            catalog=lambda: self._catalog,
+            recall=self.recall,
+            lessons=self.lessons,
+            quarantines=lambda: self.standing.state.quarantines,
+        )
         self.informant = Informant(
             known=self.recall.runtimes(),
             store=self.recall.runtimes_learned,
@@ -125,6 +135,8 @@ class Daemon:
             autopilot=self.autopilot,
             standing=self.standing,
             recall=self.recall,
+            lessons=self.lessons,
+            learned=self.learned,
             recordings=self.recordings,
             jobs=self.informant.jobs,
             log=log,
@@ -142,6 +154,7 @@ class Daemon:
             autopilot=self.autopilot,
             standing=self.standing,
             recall=self.recall,
+            lessons=self.lessons,
             recordings=self.recordings,
             winners=self.winners,
             publish=log.append,
@@ -154,7 +167,11 @@ class Daemon:
 
     async def _trial_ended(self, trial: Trial, gone: Gone | None) -> None:
         await self.autopilot.trial_ended(trial, gone)
+        self.learned.trial_ended(trial.view(), self._episode_profile(trial))
         await self.winners.trial_ended(trial)
+
+    def _episode_profile(self, trial: Trial) -> ProfileView | None:
+        return self.episodes.get(trial.request.episode or "").profile
 
     def _saved(self, entry: Entry) -> None:
         self._catalog = self._catalog.plus(entry)

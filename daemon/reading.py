@@ -14,6 +14,7 @@ from daemon.api.models import (
     EpisodeView,
     Event,
     KernelView,
+    LearnedView,
     LessonView,
     LoadedScheduler,
     ObjectiveView,
@@ -41,6 +42,8 @@ from daemon.decide.objective import value_of
 from daemon.episodes import Episodes
 from daemon.events import EventLog
 from daemon.inventory import processes_of
+from daemon.learned import Learned, Met, is_installed
+from daemon.lessons import Lessons
 from daemon.loader import Loader
 from daemon.profiling import profile_of
 from daemon.recall import Recall
@@ -55,7 +58,6 @@ from process.run import PATH
 from scheduler_library import external
 from scheduler_library.catalog import Catalog, Entry
 from scheduler_library.manifest import Kind, Parameter
-from scheduler_library.retrieval import search
 from scheduler_library.this_machine import compile_here
 
 # The intervals a profile is made from: what it is like now, and not what it was like.
@@ -80,6 +82,8 @@ class Reader:
         autopilot: Autopilot,
         standing: Standing,
         recall: Recall,
+        lessons: Lessons,
+        learned: Learned,
         recordings: Recordings,
         jobs: Jobs,
         log: EventLog,
@@ -95,6 +99,8 @@ class Reader:
         self._autopilot = autopilot
         self._standing = standing
         self._recall = recall
+        self._lessons = lessons
+        self._learned = learned
         self._recordings = recordings
         self._jobs = jobs
         self._log = log
@@ -238,23 +244,34 @@ class Reader:
     async def probes(self) -> list[ProbeKindView]:
         return await asyncio.to_thread(there_are)
 
-    async def library(self, query: str) -> list[SchedulerView]:
+    async def library(self, query: str, workload: str = "") -> list[SchedulerView]:
         catalog = self._catalog()
-        if not query:
+        if not query and not workload:
             return [await self._scheduler_view(entry) for entry in catalog]
+        met = self._met(workload) if workload else None
         return [
-            (await self._scheduler_view(match.entry)).model_copy(
-                update={"score": match.score, "why": list(match.reasons)}
+            (await self._scheduler_view(found.entry)).model_copy(
+                update={"score": found.score, "why": list(found.reasons)}
             )
-            for match in search(catalog, query)
+            for found in await asyncio.to_thread(self._learned.search, query, met)
         ]
+
+    def _met(self, workload: str) -> Met:
+        """A workload as it is now, with what is complained about."""
+        degraded = [
+            each for each in self._autopilot.detection.degraded() if each.workload == workload
+        ]
+        complaint = f"{degraded[0].signal} {degraded[0].objective}" if degraded else ""
+        return Met(self.profile(workload), complaint)
+
+    async def learned(self, workload: str, episode: str) -> LearnedView:
+        met = self._met(workload) if workload else None
+        if episode:
+            met = _met_in(await self.episode(episode), self.profile)
+        return await asyncio.to_thread(self._learned.view, met)
 
     async def _scheduler_view(self, entry: Entry) -> SchedulerView:
         manifest = entry.manifest
-        installed = (
-            manifest.kind is not Kind.EXTERNAL
-            or shutil.which(manifest.command or "", path=PATH) is not None
-        )
         return SchedulerView(
             name=entry.name,
             kind=manifest.kind.value,
@@ -263,7 +280,7 @@ class Reader:
             good_for=list(manifest.good_for),
             bad_for=list(manifest.bad_for),
             origin=manifest.origin,
-            installed=installed,
+            installed=is_installed(entry),
         )
 
     async def scheduler(self, name: str) -> SchedulerDetail:
@@ -348,7 +365,7 @@ class Reader:
         return self._recall.outcomes(scheduler)
 
     async def lessons(self) -> list[LessonView]:
-        return self._recall.lessons()
+        return self._lessons.views()
 
     async def recordings(self) -> list[RecordingView]:
         return self._recordings.all()
@@ -373,6 +390,14 @@ def _unseen(workload: str) -> Fault:
         where=workload[:200],
         hint="`schedpilot top --once` lists those there are",
     )
+
+
+def _met_in(episode: EpisodeView, profile: Callable[[str], ProfileView]) -> Met:
+    """The workload of an episode as it was when that was opened; as it is now, where that was
+    not recorded."""
+    trigger = episode.trigger
+    complaint = f"{trigger.signal} {trigger.objective}" if trigger else ""
+    return Met(episode.profile or profile(episode.workload), complaint)
 
 
 def _version() -> str:

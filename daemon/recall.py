@@ -19,7 +19,6 @@ from daemon.api.models import (
     Decision,
     EpisodeState,
     EpisodeView,
-    LessonView,
     OutcomeView,
     StepKind,
     StepRequest,
@@ -35,6 +34,7 @@ from daemon.episodes import Episode
 from process import Fault
 from scheduler_library import history, transcript
 from scheduler_library.history import History
+from scheduler_library.learning.templates import shape
 
 # Episodes looked at after a start for ones that an earlier run left open.
 INTERRUPTED_LOOKED_AT = 100
@@ -104,6 +104,8 @@ class Recall:
                 candidate.kind.value,
                 params,
                 candidate.source_sha256,
+                # Lines that differ in a name only are of one kind to whoever learns from them.
+                shape(candidate.policy) if candidate.policy else "",
             )
         )
         for gate in candidate.proof.results:
@@ -201,15 +203,21 @@ class Recall:
     def step(self, episode: str, step: StepRequest) -> None:
         transcript.add(self._store, episode, transcript.Step(**step.model_dump(mode="json")))
 
-    def lesson(self, text: str, author: str, episode: str | None) -> LessonView:
-        at = time.time()
+    @_tolerant
+    def hold_lesson(self, text: str, author: str, episode: str, at: float) -> None:
+        """Keep a lesson for the file of lessons, which cannot take it now."""
         known = episode if episode and self._store.episode(episode) else None
-        self._add_lesson(history.Lesson(at, author, text, (), known))
-        return LessonView(text=text, episode=known or "", at=at)
+        self._store.add_lesson(history.Lesson(at, author, text, (), known))
 
     @_tolerant
-    def _add_lesson(self, lesson: history.Lesson) -> None:
-        self._store.add_lesson(lesson)
+    def drop_lessons(self) -> None:
+        """Those that were kept for the file are in it."""
+        self._store.drop_lessons()
+
+    @_tolerant
+    def moved(self, move: history.Move) -> None:
+        """The weights of a search were moved."""
+        self._store.add_move(move)
 
     @_tolerant
     def runtimes_learned(self, learned: Iterable[tuple[Key, Runtime]]) -> None:
@@ -318,11 +326,17 @@ class Recall:
         self.check()
         return found
 
-    def lessons(self) -> list[LessonView]:
-        return [
-            LessonView(text=each.text, episode=each.episode or "", at=each.at)
-            for each in self._store.lessons()
-        ]
+    def held_lessons(self) -> list[history.Lesson]:
+        """Those that wait for the file of lessons, newest first."""
+        return self._store.lessons(history.KEPT_LESSONS)
+
+    def evidence(self, last: int) -> list[history.Evidence]:
+        """The latest verdicts with their workloads, newest first."""
+        return self._store.evidence(last)
+
+    def moves(self, last: int) -> list[history.Move]:
+        """How the weights of a search were moved, newest first."""
+        return self._store.moves(last)
 
 
 def _left_out(following: transcript.Step, count: int) -> StepView:

@@ -38,9 +38,9 @@ USUAL_WORTH = 0.05
 BAD_FACTOR = -1.5
 # A scheduler's own `tags` say what it is, which only hints at what it is good for.
 TAG_FACTOR = 0.2
-# Standard deviation of a scheduler's true gain around its prior: narrow enough that a word in a
-# manifest decides until there are measurements.
-PRIOR_DEVIATION = 0.04
+# Standard deviation of a scheduler's true gain around its prior: wide enough that one trial with a
+# clear answer outweighs the best page.
+PRIOR_DEVIATION = 0.07
 # Standard deviation of one trial's measured gain around the true one on such a workload; a
 # verdict whose own interval is wider counts with that.
 NOISE_DEVIATION = 0.04

@@ -5,6 +5,7 @@ They are what a person who knows the language would try first. What wins is save
 and found there from then on.
 """
 
+import hashlib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -54,6 +55,11 @@ def selector(workload: str) -> str | None:
 def shape(policy: str) -> str:
     """A policy with every name in it left out: lines of one shape do the same to others."""
     return _QUOTED.sub('"…"', " ".join(policy.split()))
+
+
+def name_of(policy: str) -> str:
+    """What the compiler calls a policy that is in its canonical form, as all lines here are."""
+    return f"policy-{hashlib.sha256(policy.encode()).hexdigest()[:8]}"
 
 
 def templates(tags: Iterable[str], workload: str) -> list[Template]:

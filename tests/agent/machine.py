@@ -33,6 +33,7 @@ from daemon.api.models import (
     GateResult,
     HoldRequest,
     KernelView,
+    LearnedView,
     LessonRequest,
     LessonView,
     LoadedScheduler,
@@ -58,6 +59,7 @@ from daemon.api.models import (
     WorkloadView,
 )
 from process import Fault, FaultType
+from tests.agent.beliefs import believed
 from tests.api.fake import FakeService, Served
 
 WORKLOAD = "cgroup:/system.slice/web.service"
@@ -252,6 +254,11 @@ class Machine(FakeService):
 
     async def lessons(self) -> list[LessonView]:
         return self.known_lessons
+
+    async def learned(self, workload: str, episode: str) -> LearnedView:
+        now = time.time()
+        class_ = believed(LIBRARY, LATENCY_TAGS, self.known_outcomes, now)
+        return LearnedView(at=now, classes=[class_], lessons=self.known_lessons)
 
     # ------------------------------------------------------------ acting
 

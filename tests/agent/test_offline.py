@@ -8,11 +8,10 @@ from typing import Any
 import pytest
 
 from agent.advisor import EpisodeResult, Proposal, Refusal, Situation
-from agent.offline import adapted_parameters, advise, lesson, similarity
+from agent.offline import advise, lesson
 from daemon.api.models import (
     Autonomy,
     Decision,
-    Degradation,
     Direction,
     EpisodeState,
     EpisodeView,
@@ -28,6 +27,9 @@ from daemon.api.models import (
     TrialView,
     VerdictView,
 )
+from scheduler_library.learning.context import similarity
+from scheduler_library.learning.fitting import adapted_parameters
+from tests.agent.beliefs import believed, entry_of
 
 NOW = 1_800_000_000.0
 LATENCY = ("latency-sensitive", "short-bursts", "overcommitted")
@@ -75,7 +77,16 @@ LIBRARY = (
 )
 
 
-def situation(tags: tuple[str, ...], episode: str = "e-0001", **fields: Any) -> Situation:
+def situation(
+    tags: tuple[str, ...],
+    episode: str = "e-0001",
+    *,
+    outcomes: tuple[OutcomeView, ...] = (),
+    library: tuple[SchedulerDetail, ...] = LIBRARY,
+    complaint: str = "",
+    **fields: Any,
+) -> Situation:
+    """As an advisor sees it, with the beliefs that the daemon would have."""
     return Situation(
         at=NOW,
         episode=EpisodeView(id=episode, state=EpisodeState.OPEN, at=NOW, workload="comm:x"),
@@ -83,7 +94,7 @@ def situation(tags: tuple[str, ...], episode: str = "e-0001", **fields: Any) -> 
         status=StatusView(
             version="1", pid=1, since=1.0, autonomy=Autonomy.AUTO, kernel=KernelView(supported=True)
         ),
-        library=LIBRARY,
+        beliefs=believed(library, tags, outcomes, NOW, complaint=complaint),
         **fields,
     )
 
@@ -147,21 +158,9 @@ def test_what_fits_nothing_is_not_proposed() -> None:
 def test_a_complaint_about_delays_counts_where_figures_say_little() -> None:
     """A service that does not look like one on a crowded machine is helped all the same; one
     that is batch by its figures is not taken for a service."""
-    trigger = Degradation(
-        workload="comm:x",
-        signal="measurement redis-p99",
-        since=NOW,
-        baseline=10.0,
-        value=50.0,
-        ratio=5.0,
-        unit="ms",
-        reason="broken",
-        objective="measurement redis-p99 lower < 10 ms",
-    )
+    complaint = "measurement redis-p99 lower < 10 ms"
     for tags, first in ((("overcommitted", "contended"), "latency"), (("batch",), "batch")):
-        bare = situation(tags)
-        of = replace(bare, episode=bare.episode.model_copy(update={"trigger": trigger}))
-        assert names(of)[0] == first
+        assert names(situation(tags, complaint=complaint))[0] == first
 
 
 @pytest.mark.parametrize("tags", [LATENCY, UNEVEN, ("interactive",), ()])
@@ -245,7 +244,7 @@ def test_parameters_that_won_are_proposed_again() -> None:
         ),
     )
     won = outcome("latency", 0.3).model_copy(update={"parameters": {"slice_ns": 700_000}})
-    of = replace(situation(LATENCY, outcomes=(won,)), library=library)
+    of = situation(LATENCY, outcomes=(won,), library=library)
     assert advise(of).proposals[0].parameters == {"slice_ns": 700_000}
 
 
@@ -258,7 +257,8 @@ def test_slices_fit_the_measured_runs_within_bounds(run_us: float, slice_ns: int
     parameter = ParameterView(
         name="slice_ns", type="int", default=4_000_000, min=100_000, max=50_000_000, unit="ns"
     )
-    found = adapted_parameters(entry("latency", parameters=[parameter]), run_us)
+    manifest = entry_of(entry("latency", parameters=[parameter])).manifest
+    found = adapted_parameters(manifest.params, run_us)
     assert found == ({} if slice_ns is None else {"slice_ns": slice_ns})
 
 
@@ -289,8 +289,10 @@ def test_a_lesson_is_one_line_without_names_from_the_system() -> None:
         windows_candidate=4,
     )
     text = lesson(EpisodeResult(hostile, Proposal("latency"), trial("latency", verdict)))
-    assert "rolled back" in text
-    assert "x1.30" in text
+    assert text == (
+        "latency does not make better: latency p99 of workloads that are "
+        "latency-sensitive, short-bursts, overcommitted"
+    )
     assert "ignore" not in text
     assert "\n" not in text
 

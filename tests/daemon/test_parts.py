@@ -362,7 +362,7 @@ def episode() -> Episode:
 
 
 def test_the_history_tells_the_whole_story_again(tmp_path: Path) -> None:
-    """Episode, trial, verdict and lesson come back after a restart as they were."""
+    """Episode, trial and verdict come back after a restart as they were."""
     told = episode()
     with recall_in(tmp_path) as (recall, troubles):
         recall.episode(told)
@@ -372,7 +372,6 @@ def test_the_history_tells_the_whole_story_again(tmp_path: Path) -> None:
         told.trials[KEPT.id] = KEPT
         told.state, told.ended, told.outcome = EpisodeState.CLOSED, NOW + 61, "kept"
         recall.episode(told)
-        recall.lesson("redis likes latency", "advisor", "e-0001")
         assert troubles == []
     with recall_in(tmp_path) as (recall, _):
         assert recall.episode_view("e-0001") == told.view()
@@ -382,8 +381,6 @@ def test_the_history_tells_the_whole_story_again(tmp_path: Path) -> None:
         assert (outcome.decision, outcome.gain) == (Decision.KEEP, 0.5)
         assert outcome.tags == ["latency-sensitive"]
         assert recall.outcomes("fair") == []
-        (lesson,) = recall.lessons()
-        assert (lesson.text, lesson.episode) == ("redis likes latency", "e-0001")
 
 
 def test_an_id_of_another_kind_finds_nothing(tmp_path: Path) -> None:

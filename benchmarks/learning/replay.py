@@ -1,0 +1,267 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Episodes replayed against recorded gains, through the advisor and the history that are real.
+
+What a scheduler gains on a workload was recorded (`record.py`); a trial here draws from that, with
+noise as windows have it, and its verdict is the daemon's rule: the whole interval on the better
+side, or it goes back. Everything else is what runs in the product: SQLite history, beliefs, the
+offline advisor and its lessons.
+"""
+
+import json
+import random
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+
+from agent.advisor import EpisodeResult, Proposal, Situation
+from agent.offline import advise, lesson
+from daemon.api.models import (
+    Autonomy,
+    Decision,
+    Direction,
+    EpisodeState,
+    KernelView,
+    ProfileView,
+    StatusView,
+    TrialState,
+    TrialView,
+    VerdictView,
+)
+from daemon.candidates import Candidate
+from daemon.episodes import Episode
+from daemon.learned import Learned, Met
+from daemon.lessons import FILE as LESSONS
+from daemon.lessons import Lessons
+from daemon.recall import Recall
+from scheduler_library.catalog import Catalog, load_catalog
+from scheduler_library.history import FILE as HISTORY
+from scheduler_library.history import open_history
+from scheduler_library.manifest import Kind
+
+GAINS = Path(__file__).parent / "gains.json"
+EPISODES = 30
+# The advisor's own bound (agent.toml, `advisor.most_trials`).
+MOST_TRIALS = 3
+# Standard deviation of a trial's measured gain around the recorded one, and half its interval.
+NOISE = 0.03
+HALF_INTERVAL = 0.05
+# What a trial costs that ends in a rollback, in gain, for the time that it took.
+TRIAL_COST = 0.02
+# Between two episodes: long enough that nothing is refused for having failed a moment ago.
+HOURS_APART = 5.0
+_BORN = 1_800_000_000.0
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A workload as it was recorded. `gains` by scheduler or line, one for each seed."""
+
+    name: str
+    profile: ProfileView
+    gains: Mapping[str, tuple[float, ...]]
+
+    def true_gain(self, arm: str) -> float:
+        return sum(self.gains[arm]) / len(self.gains[arm])
+
+    @property
+    def best(self) -> float:
+        """What the best choice brings; doing nothing brings 0."""
+        return max(0.0, *(self.true_gain(arm) for arm in self.gains))
+
+
+@dataclass(frozen=True)
+class Dealt:
+    """One episode: how often its workload was met before, what it took and what it brought."""
+
+    workload: str
+    meeting: int
+    trials: int
+    kept: str
+    regret: float
+
+
+@dataclass
+class Memory:
+    """A daemon's memory in a folder: history, lessons, beliefs."""
+
+    folder: Path
+    troubles: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        opened = open_history(self.folder / HISTORY)
+        self.recall = Recall(opened.history, self.troubles.append)
+        self.lessons = Lessons(self.folder / LESSONS, self.recall, self.troubles.append)
+        entries = {each.name: each for each in load_catalog() if each.manifest.kind is Kind.BPF}
+        catalog = Catalog(MappingProxyType(entries))
+        self.learned = Learned(
+            catalog=lambda: catalog,
+            recall=self.recall,
+            lessons=self.lessons,
+            quarantines=tuple,
+        )
+
+
+def recorded(path: Path = GAINS) -> list[Recorded]:
+    """The workloads of the recording."""
+    data = json.loads(path.read_text())
+    return [
+        Recorded(
+            name,
+            ProfileView(
+                workload=about["workload"],
+                tags=about["tags"],
+                figures={key: float(value) for key, value in about["figures"].items()},
+            ),
+            {
+                arm: tuple(-1.0 if gain is None else gain for gain in gains)
+                for arm, gains in data["gains"][name].items()
+            },
+        )
+        for name, about in data["workloads"].items()
+    ]
+
+
+def episodes(workloads: Sequence[Recorded], seed: int, count: int = EPISODES) -> list[Recorded]:
+    """A mixed sequence: rounds in which each workload comes once, in an order of chance."""
+    chance = random.Random(seed)  # noqa: S311 - reproducible on purpose
+    found: list[Recorded] = []
+    while len(found) < count:
+        found += chance.sample(list(workloads), len(workloads))
+    return found[:count]
+
+
+def replay(sequence: Sequence[Recorded], seed: int, *, memory: bool = True) -> list[Dealt]:
+    """Deal with the episodes one after the other; without memory each is the first one."""
+    with tempfile.TemporaryDirectory(prefix="schedpilot-replay-") as place:
+        return list(_dealt(sequence, seed, Path(place), memory))
+
+
+def _dealt(
+    sequence: Sequence[Recorded], seed: int, place: Path, remembers: bool
+) -> Iterator[Dealt]:
+    chance = random.Random(seed + 1_000_000)  # noqa: S311 - reproducible on purpose
+    met: dict[str, int] = {}
+    memory: Memory | None = None
+    for number, workload in enumerate(sequence):
+        if memory is None or not remembers:
+            folder = place / f"{number:03d}"
+            folder.mkdir()
+            memory = Memory(folder)
+        met[workload.name] = met.get(workload.name, 0) + 1
+        at = _BORN + number * HOURS_APART * 3600
+        dealt = _episode(memory, workload, f"e-{seed:04d}x{number:03d}", at, chance)
+        yield Dealt(workload.name, met[workload.name], len(dealt.trials), dealt.kept, dealt.regret)
+        if not remembers:
+            memory.recall.close()
+    if remembers and memory is not None:
+        memory.recall.close()
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    trials: tuple[TrialView, ...]
+    kept: str
+    regret: float
+
+
+def _episode(
+    memory: Memory, workload: Recorded, id: str, at: float, chance: random.Random
+) -> _Outcome:
+    profile = workload.profile
+    episode = Episode(id, profile.workload, "delays rose", at, profile=profile)
+    memory.recall.episode(episode)
+    tried: list[TrialView] = []
+    plan: list[Proposal] = []
+    kept = ""
+    situation = None
+    while len(tried) < MOST_TRIALS and not kept:
+        if not plan:
+            situation = Situation(
+                at=at,
+                episode=episode.view(),
+                profile=profile,
+                status=StatusView(
+                    version="replay",
+                    pid=1,
+                    since=at,
+                    autonomy=Autonomy.AUTO,
+                    kernel=KernelView(supported=True),
+                ),
+                beliefs=memory.learned.beliefs(Met(profile), at),
+                tried=tuple(tried),
+            )
+            plan = list(advise(situation).proposals)
+            if not plan:
+                break
+        proposal = plan.pop(0)
+        trial = _trial(memory, workload, episode, proposal, at + 60 * len(tried), chance)
+        tried.append(trial)
+        if situation is not None:
+            said = lesson(EpisodeResult(situation, proposal, trial))
+            memory.lessons.record(said, "advisor", id, trial.id, trial.ended)
+        if trial.state is TrialState.KEPT:
+            kept = proposal.policy or proposal.scheduler
+    episode.state, episode.ended, episode.outcome = EpisodeState.CLOSED, at + 600, kept or "nothing"
+    memory.recall.episode(episode)
+    failed = len(tried) - bool(kept)
+    brought = workload.true_gain(kept) if kept else 0.0
+    return _Outcome(tuple(tried), kept, workload.best - brought + TRIAL_COST * failed)
+
+
+def _trial(
+    memory: Memory,
+    workload: Recorded,
+    episode: Episode,
+    proposal: Proposal,
+    at: float,
+    chance: random.Random,
+) -> TrialView:
+    arm = proposal.policy or proposal.scheduler
+    gain = chance.choice(workload.gains[arm]) + chance.gauss(0, NOISE)
+    keep = gain - HALF_INTERVAL > 0
+    candidate = Candidate(
+        f"c-{proposal.scheduler}",
+        proposal.scheduler,
+        Kind.POLICY if proposal.policy else Kind.BPF,
+        dict(proposal.parameters),
+        at=at,
+        policy=proposal.policy,
+    )
+    trial = TrialView(
+        id=f"t-{episode.id[2:]}{len(episode.trials)}",
+        state=TrialState.RUNNING,
+        candidate=candidate.id,
+        scheduler=proposal.scheduler,
+        parameters=dict(proposal.parameters),
+        workload=episode.workload,
+        objective="delay p99",
+        direction=Direction.LOWER,
+        unit="us",
+        episode=episode.id,
+        at=at,
+    )
+    memory.recall.candidate(candidate)
+    memory.recall.trial_started(trial)
+    verdict = VerdictView(
+        decision=Decision.KEEP if keep else Decision.ROLLBACK,
+        ratio=1 - gain,
+        low=1 - gain - HALF_INTERVAL,
+        high=1 - gain + HALF_INTERVAL,
+        confidence=0.95,
+        gain=gain,
+        reason="replayed",
+        windows_baseline=4,
+        windows_candidate=4,
+    )
+    state = TrialState.KEPT if keep else TrialState.ROLLED_BACK
+    ended = trial.model_copy(update={"state": state, "verdict": verdict, "ended": at + 50})
+    episode.trials[trial.id] = ended
+    memory.recall.trial_ended(ended)
+    memory.recall.episode(episode)
+    memory.learned.trial_ended(ended, workload.profile)
+    return ended
+
+
+__all__ = ["Dealt", "Memory", "Recorded", "episodes", "recorded", "replay"]

@@ -1,0 +1,336 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What the daemon believes of schedulers, and why: the history as evidence, beliefs, searches.
+
+The learning itself is `scheduler_library.learning`, which is pure; here it is given what was
+recorded. Advisors, the command and searches all get the same beliefs.
+"""
+
+import shutil
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+
+from daemon.api.models import (
+    BeliefView,
+    LearnedClass,
+    LearnedView,
+    ProfileView,
+    RememberedFailure,
+    TrialView,
+    WeightView,
+)
+from daemon.decide.backoff import Quarantine
+from daemon.lessons import Lessons
+from daemon.recall import Recall
+from process import Fault
+from process.run import PATH
+from scheduler_library.catalog import Catalog, Entry
+from scheduler_library.history import Decision, Evidence, Move
+from scheduler_library.learning import bandit, weights
+from scheduler_library.learning.bandit import Kind, Observation
+from scheduler_library.learning.beliefs import Line, Option, options, why
+from scheduler_library.learning.context import SUCH, Context, likeness, wanted_tags
+from scheduler_library.learning.templates import name_of, templates
+from scheduler_library.manifest import Kind as EntryKind
+from scheduler_library.retrieval import Found, Known, features_of, find
+
+# Verdicts that beliefs are made from, the newest.
+EVIDENCE = 2000
+# Kinds of workloads told of at once, those met last; and schedulers told of for each.
+MOST_CLASSES = 12
+MOST_BELIEFS = 8
+# What failed on such a workload within this time is not tried again.
+RECENT_S = 3600.0
+
+
+@dataclass(frozen=True)
+class Met:
+    """What is asked about: the workload as it was measured, and what was complained about."""
+
+    profile: ProfileView
+    complaint: str = ""
+
+    def context(self) -> Context:
+        measured = tuple(self.profile.tags)
+        return Context(
+            wanted_tags(measured, self.complaint),
+            measured,
+            self.profile.figures,
+            self.profile.workload,
+        )
+
+
+class Learned:
+    """Answers from what was recorded. `quarantines` are all that are remembered."""
+
+    def __init__(
+        self,
+        *,
+        catalog: Callable[[], Catalog],
+        recall: Recall,
+        lessons: Lessons,
+        quarantines: Callable[[], tuple[Quarantine, ...]],
+    ) -> None:
+        self._catalog = catalog
+        self._recall = recall
+        self._lessons = lessons
+        self._quarantines = quarantines
+
+    # ------------------------------------------------------------ evidence
+
+    def _observed(self, without: str = "") -> list[Observation]:
+        """All that speaks for or against a scheduler; `without` what this trial said."""
+        evidence = self._recall.evidence(EVIDENCE)
+        found = [observation(each) for each in evidence if each.trial != without]
+        return found + [failure(each) for each in self._quarantines()]
+
+    def _weights(self) -> dict[str, float]:
+        moves = self._recall.moves(1)
+        known = dict(moves[0].weights) if moves else {}
+        # A later version may weigh other things.
+        return known if set(known) == set(weights.PRIOR) else dict(weights.PRIOR)
+
+    def _options(self, context: Context, observed: list[Observation], now: float) -> list[Option]:
+        return options(
+            self._catalog(),
+            _lines(context),
+            context,
+            observed,
+            now,
+            installed=is_installed,
+            policy_of=_policy_of,
+        )
+
+    # ------------------------------------------------------------ answers
+
+    def beliefs(self, met: Met, now: float) -> LearnedClass:
+        """What is believed of everything that could be tried on a workload, best first."""
+        context, observed = met.context(), self._observed()
+        found = self._options(context, observed, now)
+        return LearnedClass(
+            tags=list(context.tags),
+            episodes=_episodes(self._recall.evidence(EVIDENCE), context),
+            beliefs=belief_views(found, context, observed, now),
+        )
+
+    def classes(self, now: float) -> list[LearnedClass]:
+        """The kinds of workloads that were met, with those schedulers that were tried there."""
+        evidence = self._recall.evidence(EVIDENCE)
+        observed = self._observed()
+        latest: dict[tuple[str, ...], Evidence] = {}
+        for each in evidence:
+            latest.setdefault(each.tags, each)
+        found = []
+        for tags, newest in list(latest.items())[:MOST_CLASSES]:
+            context = Context(tags, tags, newest.figures)
+            tried = [each for each in self._options(context, observed, now)
+                     if each.belief.observations]  # fmt: skip
+            of_class = [each for each in evidence if each.tags == tags]
+            found.append(
+                LearnedClass(
+                    tags=list(tags),
+                    episodes=len({each.episode for each in of_class}),
+                    beliefs=[_view(each, "") for each in tried[:MOST_BELIEFS]],
+                )
+            )
+        return found
+
+    def view(self, met: Met | None) -> LearnedView:
+        """Everything that was learned; of one workload where one is named."""
+        now = time.time()
+        return LearnedView(
+            at=now,
+            workload=met.profile.workload if met else "",
+            classes=[self.beliefs(met, now)] if met else self.classes(now),
+            weights=self._weight_views(),
+            lessons=self._lessons.views(),
+            failures=[
+                RememberedFailure(
+                    scheduler=each.scheduler,
+                    kind="gate" if each.by_gate else "quarantine",
+                    reason=each.reason,
+                    at=each.since,
+                    weight=round(bandit.aged(each.since, now, Kind.GATE), 3),
+                    until=each.until,
+                )
+                for each in self._quarantines()
+            ],
+            lessons_file=str(self._lessons.path),
+        )
+
+    def _weight_views(self) -> list[WeightView]:
+        moves, current = self._recall.moves(500), self._weights()
+        return [
+            WeightView(
+                name=name,
+                weight=round(current[name], 4),
+                prior=prior,
+                moved=sum(abs(each.moved.get(name, 0.0)) >= 0.0005 for each in moves),
+                why=_moved_by(name, moves),
+            )
+            for name, prior in weights.PRIOR.items()
+        ]
+
+    def search(self, query: str, met: Met | None) -> list[Found]:
+        """The library for a text, a workload, or both; by words, tags, measurements and lessons,
+        each with what it counts for."""
+        known = self._known(met.context() if met else Context(()), self._observed())
+        tags = met.context().tags if met else ()
+        return find(self._catalog(), query, tags, known)
+
+    def _known(self, context: Context, observed: list[Observation]) -> Known:
+        found = self._options(context, observed, time.time()) if context.tags else []
+        told: dict[str, list[str]] = {}
+        for lesson in self._lessons.all():
+            if lesson.about and not lesson.weakened:
+                told.setdefault(lesson.about, []).append(f"{lesson.text} {' '.join(lesson.tags)}")
+        for each in observed:
+            if each.kept:
+                told.setdefault(each.scheduler, []).append(" ".join(each.tags or ()))
+        return Known(
+            {each.name: each.belief for each in found},
+            {name: " ".join(texts) for name, texts in told.items()},
+            self._weights(),
+        )
+
+    # ------------------------------------------------------------ learning
+
+    def trial_ended(self, trial: TrialView, profile: ProfileView | None) -> None:
+        """A verdict: the weights of a search move by how well they would have chosen, and lessons
+        are confirmed or contradicted."""
+        if trial.verdict is None or profile is None:
+            return
+        self._lessons.judge(trial, profile.tags)
+        catalog = self._catalog()
+        if trial.scheduler not in catalog.entries:
+            return
+        context = Met(profile).context()
+        known = self._known(context, self._observed(without=trial.id))
+        features = {
+            name: of for name, (of, _) in features_of(catalog, "", context.tags, known).items()
+        }
+        kept = trial.verdict.decision.value == Decision.KEEP.value
+        step = weights.adjusted(
+            known.weights, features[trial.scheduler], list(features.values()), kept=kept
+        )
+        self._recall.moved(
+            Move(
+                trial.id,
+                trial.ended or time.time(),
+                trial.scheduler,
+                kept,
+                step.expected,
+                step.weights,
+                step.moved,
+            )
+        )
+
+
+def observation(evidence: Evidence) -> Observation:
+    """A recorded verdict as the bandit sees it."""
+    return Observation(
+        scheduler=evidence.scheduler,
+        at=evidence.at,
+        gain=evidence.gain,
+        deviation=max(0.0, evidence.high - evidence.low) / (2 * bandit.WITHIN_95),
+        kept=evidence.decision is Decision.KEEP,
+        parameters=evidence.params,
+        shape=evidence.parent,
+        tags=evidence.tags,
+        figures=evidence.figures,
+        workload=evidence.workload,
+    )
+
+
+def failure(held: Quarantine) -> Observation:
+    """A quarantine, also one that is over, as the bandit sees it."""
+    return Observation(
+        scheduler=held.scheduler,
+        at=held.since,
+        kind=Kind.GATE if held.by_gate else Kind.QUARANTINE,
+        reason=held.reason,
+    )
+
+
+def is_installed(entry: Entry) -> bool:
+    """Whether it can be loaded here; a program of somebody else may not be."""
+    manifest = entry.manifest
+    return (
+        manifest.kind is not EntryKind.EXTERNAL
+        or shutil.which(manifest.command or "", path=PATH) is not None
+    )
+
+
+def _lines(context: Context) -> list[Line]:
+    return [Line(each, name_of(each.policy)) for each in templates(context.tags, context.workload)]
+
+
+@lru_cache(512)
+def _policy_of(entry: Entry) -> str:
+    try:
+        return entry.policy()
+    except Fault:
+        return ""
+
+
+def belief_views(
+    found: Iterable[Option], context: Context, observed: list[Observation], now: float
+) -> list[BeliefView]:
+    """Beliefs as they are told, with why some are not to be acted on now."""
+    return [_view(each, _failed_lately(each.name, context, observed, now)) for each in found]
+
+
+def _failed_lately(name: str, context: Context, observed: Iterable[Observation], now: float) -> str:
+    for each in observed:
+        if (
+            each.scheduler == name
+            and each.kind is Kind.VERDICT
+            and not each.kept
+            and now - each.at < RECENT_S
+            and likeness(context, each.tags or (), each.figures, each.workload) >= SUCH
+        ):
+            return "failed on such a workload within the hour"
+    return ""
+
+
+def _episodes(evidence: Iterable[Evidence], context: Context) -> int:
+    return len(
+        {
+            each.episode
+            for each in evidence
+            if likeness(context, each.tags, each.figures, each.workload) >= SUCH
+        }
+    )
+
+
+def _view(option: Option, failed: str) -> BeliefView:
+    held = option.belief
+    return BeliefView(
+        scheduler=option.name,
+        kind=option.kind.value,
+        policy=option.policy,
+        parameters=dict(option.parameters),
+        prior=round(held.prior, 4),
+        mean=held.mean,
+        deviation=held.deviation,
+        low=held.low,
+        high=held.high,
+        chance=held.chance(),
+        observations=held.observations,
+        kept=held.kept,
+        failures=held.failures,
+        weight=round(held.weight, 3),
+        why=why(held),
+        refused=option.refused or failed,
+    )
+
+
+def _moved_by(name: str, moves: list[Move]) -> str:
+    """What moved a weight last, and how far; in a sentence."""
+    for each in moves:
+        by = each.moved.get(name, 0.0)
+        if abs(by) >= 0.0005:
+            came = "was kept" if each.kept else "was rolled back"
+            return f"{by:+.3f} when {each.scheduler} {came} ({each.trial})"
+    return "nothing yet"

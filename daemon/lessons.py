@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The daemon's side of the file of lessons: read again when it changed, written whole or not.
+
+While the file is not understood or cannot be written, what is learned is kept in the history and
+moved into the file when that is well again; so are the lessons of versions that had no such file.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from daemon.api.display import displayable
+from daemon.api.models import Decision, EvidenceView, LessonView, TrialView
+from daemon.recall import Recall
+from process import Fault
+from scheduler_library.learning import lessons_file
+from scheduler_library.learning.lessons import (
+    LONGEST_SAID,
+    Claim,
+    Evidence,
+    Lesson,
+    Measured,
+    Says,
+    judged,
+    learned,
+    one_line,
+)
+
+FILE = lessons_file.FILE
+_Stamp = tuple[int, int, int]
+
+
+class Lessons:
+    """Holds the lessons. Calls are short and made from the event loop."""
+
+    def __init__(self, path: Path, recall: Recall, on_trouble: Callable[[str], None]) -> None:
+        self.path = path
+        self._recall = recall
+        self._on_trouble = on_trouble
+        self._told = ""
+        self._head = ""
+        self._known: list[Lesson] = []
+        self._stamp: _Stamp | None = None
+        self._broken = False
+        self._waiting = bool(recall.held_lessons())
+
+    # ------------------------------------------------------------ the file
+
+    def _trouble(self, text: str) -> None:
+        if text != self._told:
+            self._told = text
+            self._on_trouble(text)
+
+    def _refresh(self) -> bool:
+        """Read the file where it changed. Whether it is well."""
+        stamp = _stamp(self.path)
+        if stamp == self._stamp and (stamp is not None or not self._known):
+            return not self._broken
+        self._stamp = stamp
+        try:
+            self._head, self._known = lessons_file.read(self.path)
+            self._broken = False
+        except Fault as fault:
+            self._broken = True
+            self._trouble(f"{fault}. {fault.hint}")
+        return not self._broken
+
+    def _write(self, lessons: Sequence[Lesson]) -> bool:
+        try:
+            lessons_file.write(self.path, self._head, lessons)
+        except OSError as error:
+            self._trouble(f"{self.path} cannot be written: {error.strerror}")
+            return False
+        self._known = list(lessons)
+        self._stamp = _stamp(self.path)
+        self._told = ""
+        return True
+
+    def _drain(self) -> None:
+        """Move what waits in the history into the file."""
+        if not self._waiting:
+            return
+        lessons = list(self._known)
+        for claim in self._held():
+            lessons, _ = learned(lessons, claim)
+        if self._write(lessons):
+            self._recall.drop_lessons()
+            self._waiting = False
+
+    def _held(self) -> list[Claim]:
+        """What waits in the history, oldest first."""
+        return [
+            self._claim(
+                each.text, each.author, each.episode or "", self._last(each.episode), each.at
+            )
+            for each in reversed(self._recall.held_lessons())
+        ]
+
+    # ------------------------------------------------------------ learning
+
+    def record(self, text: str, author: str, episode: str, trial: str, at: float) -> LessonView:
+        """One more lesson; the same claim again is one more piece of evidence for it."""
+        evidence = self._recall.trial_view(trial) if trial else self._last(episode)
+        claim = self._claim(text, author, episode, evidence, at)
+        well = self._refresh()
+        if well:
+            self._drain()
+        lessons, lesson = learned(self._known, claim)
+        if not well or not self._write(lessons):
+            self._waiting = True
+            self._recall.hold_lesson(claim.text, author, episode, at)
+        return view_of(lesson)
+
+    def judge(self, trial: TrialView, tags: Sequence[str]) -> None:
+        """A verdict speaks for or against what is believed of this scheduler."""
+        if trial.verdict is None or not self._refresh():
+            return
+        better = trial.verdict.decision is Decision.KEEP
+        measured = Measured(trial.scheduler, tuple(tags), better, _evidence(trial))
+        lessons = judged(self._known, measured)
+        if lessons != self._known:
+            self._write(lessons)
+
+    def _last(self, episode: str | None) -> TrialView | None:
+        """The last trial of an episode that came to a verdict."""
+        view = self._recall.episode_view(episode) if episode else None
+        trials = [each for each in view.trials if each.verdict] if view else []
+        return trials[-1] if trials else None
+
+    def _claim(
+        self, text: str, author: str, episode: str, trial: TrialView | None, at: float
+    ) -> Claim:
+        """A text with what it rests on; about a trial's scheduler only where it speaks of it."""
+        line = one_line(text)
+        if trial is None or trial.verdict is None:
+            found = Evidence(at, episode) if episode else None
+            return Claim(line, at, author, evidence=found)
+        view = self._recall.episode_view(trial.episode)
+        tags = tuple(view.profile.tags) if view and view.profile else ()
+        spoken = re.search(rf"(?<![\w-]){re.escape(trial.scheduler)}(?![\w-])", line)
+        kept = trial.verdict.decision is Decision.KEEP
+        says = (Says.BETTER if kept else Says.WORSE) if spoken else Says.NOTHING
+        about = trial.scheduler if spoken else ""
+        return Claim(line, at, author, about, tags, says, _evidence(trial))
+
+    # ------------------------------------------------------------ reading
+
+    def all(self) -> list[Lesson]:
+        """All of them, what waits for the file included."""
+        if self._refresh():
+            self._drain()
+        lessons = list(self._known)
+        if self._waiting:
+            for claim in self._held():
+                lessons, _ = learned(lessons, claim)
+        return lessons
+
+    def views(self) -> list[LessonView]:
+        """The latest first."""
+        return [view_of(each) for each in sorted(self.all(), key=lambda each: -each.latest)]
+
+
+def view_of(lesson: Lesson) -> LessonView:
+    evidence = [
+        EvidenceView(
+            at=each.at,
+            episode=each.episode,
+            trial=each.trial,
+            said=displayable(each.said if each.supports else f"against: {each.said}"),
+        )
+        for each in lesson.evidence
+    ]
+    return LessonView(
+        text=displayable(lesson.text, 600),
+        episode=next((each.episode for each in reversed(evidence) if each.episode), ""),
+        at=lesson.latest,
+        author=lesson.author,
+        about=lesson.about,
+        tags=list(lesson.tags),
+        confirmed=lesson.confirmed,
+        contradicted=lesson.contradicted,
+        weakened=lesson.weakened,
+        evidence=evidence,
+    )
+
+
+def _evidence(trial: TrialView) -> Evidence:
+    verdict = trial.verdict
+    said = trial.reason
+    if verdict is not None:
+        said = (
+            f"{verdict.decision.value}: {trial.objective} x{verdict.ratio:.2f} "
+            f"({verdict.low:.2f} to {verdict.high:.2f} at {verdict.confidence:.0%})"
+        )
+    return Evidence(trial.ended or trial.at, trial.episode, trial.id, one_line(said, LONGEST_SAID))
+
+
+def _stamp(path: Path) -> _Stamp | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
