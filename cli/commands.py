@@ -92,6 +92,17 @@ def top(
     show_top(once=once, json=json, interval_s=interval, most=most)
 
 
+@app.command(rich_help_panel=LOOKING)
+def profile(
+    workload: Annotated[str, typer.Argument(metavar="WORKLOAD", help="Its id, as `top` shows it.")],
+    json: Json = False,
+) -> None:
+    """What one workload is, does and waits for; looks for up to a second."""
+    from cli.profile import show_profile
+
+    show_profile(workload, json=json)
+
+
 @library.command("list")
 def library_list(json: Json = False) -> None:
     """Every scheduler, installed or not."""
@@ -109,11 +120,19 @@ def library_show(name: str, json: Json = False) -> None:
 
 
 @library.command("search")
-def library_search(words: list[str], json: Json = False) -> None:
-    """The schedulers that fit a description, best first."""
+def library_search(
+    words: Annotated[list[str] | None, typer.Argument(metavar="[WORD]…")] = None,
+    workload: Annotated[
+        str, typer.Option(metavar="ID", help="Those that fit this one, as `top` shows it.")
+    ] = "",
+    json: Json = False,
+) -> None:
+    """The schedulers that fit a description or a workload, best first, and why."""
     from cli.library import show_search
 
-    if not show_search(" ".join(words), json=json):
+    if not words and not workload:
+        raise typer.BadParameter("say what to search for: words, or --workload ID")
+    if not show_search(" ".join(words or []), workload, json=json):
         _leave(Exit.NO)
 
 
@@ -123,13 +142,18 @@ def history(
         bool, typer.Option("--learned", help="What was measured and learned, instead.")
     ] = False,
     last: Annotated[int, typer.Option(min=1, max=1000, help="Episodes shown.")] = 20,
+    workload: Annotated[
+        str, typer.Option(metavar="ID", help="With --learned: what is believed for this one.")
+    ] = "",
     json: Json = False,
 ) -> None:
-    """What the daemon did, episode by episode."""
+    """What the daemon did, episode by episode; or what it learned from that, and why."""
     from cli.history import show_history, show_learned
 
+    if workload and not learned:
+        raise typer.BadParameter("--workload goes with --learned")
     if learned:
-        show_learned(json=json)
+        show_learned(workload, json=json)
     else:
         show_history(last=last, json=json)
 
@@ -295,6 +319,30 @@ def record(
     if kept:
         _leave(show_recordings(json=json))
     _leave(begin(seconds, f"cgroup:{cgroup}" if cgroup else workload, output, json=json))
+
+
+@app.command(rich_help_panel=ACTING)
+def probe(
+    kind: Annotated[
+        str,
+        typer.Argument(metavar="KIND", help="runqlat, offcpu, wakeups, oncpu, syscalls or futex."),
+    ] = "",
+    workload: Annotated[
+        str, typer.Option(metavar="ID", help="This one alone, as `top` shows it; else everything.")
+    ] = "",
+    seconds: Annotated[int, typer.Option(min=1, max=30, help="How long.")] = 5,
+    list_: Annotated[
+        bool, typer.Option("--list", help="Show which there are, and what each lacks here.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Look closer for a few seconds: what threads wait for, who wakes whom, where they run."""
+    from cli.probe import run_probe, show_probes
+
+    if list_ or not kind:
+        show_probes(json=json)
+    else:
+        _leave(run_probe(kind, workload, seconds, json=json))
 
 
 @app.command(rich_help_panel=ACTING)

@@ -36,10 +36,10 @@ def show_list(*, json: bool) -> None:
         _listing(found, scored=False)
 
 
-def show_search(query: str, *, json: bool) -> int:
+def show_search(query: str, workload: str, *, json: bool) -> int:
     """How many were found."""
     with observe_client() as client:
-        found = client.library(query)
+        found = client.library(query, workload)
     if json:
         as_json(found)
     elif found:
