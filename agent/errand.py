@@ -43,6 +43,14 @@ class Runner(Protocol):
         """Recorded with the episode; lower case, digits and dashes."""
         ...
 
+    async def prepare(self) -> None:
+        """Whatever takes its time and can be done before there is an episode."""
+        ...
+
+    async def close(self) -> None:
+        """Nothing of it is left running."""
+        ...
+
     async def deal(self, errand: Errand) -> str:
         """Deal with the episode; what came of it, for people.
 

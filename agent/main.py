@@ -73,18 +73,19 @@ def runner_of(config: Config) -> Runner | None:
 
 async def serve(config: Config, *, once: bool) -> None:
     """Advise and measure until cancelled, or with `once` until an episode was dealt with."""
-    loop = Loop(
-        connect,
-        OfflineAdvisor(),
-        runner=runner_of(config),
-        most_trials=config.advisor.most_trials,
-    )
+    runner = runner_of(config)
+    loop = Loop(connect, OfflineAdvisor(), runner=runner, most_trials=config.advisor.most_trials)
+    prepared = asyncio.create_task(runner.prepare()) if runner else None
     polls = [asyncio.create_task(keep_polling(each, loop.push)) for each in config.measure]
     try:
         await loop.run(once=once)
     finally:
         for poll in polls:
             poll.cancel()
+        if runner and prepared:
+            prepared.cancel()
+            await asyncio.gather(prepared, return_exceptions=True)
+            await runner.close()
         await asyncio.gather(*polls, return_exceptions=True)
 
 

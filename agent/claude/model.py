@@ -334,7 +334,7 @@ class Model:
         again = status in _AGAIN or status >= 500 or error.type in _AGAIN_TYPES
         # The server's own words may be anything; its status and type are words of ours.
         kind = error.type if error.type in _KNOWN_TYPES else ""
-        why = f"status {status}" if status >= 400 else "an error in the middle of its reply"
+        why = f"status {status}" if status != 200 else "an error in the middle of its reply"
         return _Failed(
             f"{why} ({kind})" if kind else why, usage, again=again, after_s=_retry_after(error)
         )

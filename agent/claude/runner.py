@@ -7,9 +7,9 @@ policy line has decided in one call. What it did is in the transcript, and when 
 the offline advisor does.
 """
 
+import contextlib
 import logging
 import os
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,6 @@ from agent.claude.tools import (
     Answer,
     Toolbox,
     server_command,
-    toolbox,
 )
 from agent.claude.transcript import Transcript, cut
 from agent.episode import UNFINISHED, held_back, nothing_kept, outcome_of
@@ -114,12 +113,20 @@ class ClaudeRunner:
         self,
         settings: Claude,
         *,
-        server: Callable[[], StdioServerParameters] = server_command,
+        server: StdioServerParameters | None = None,
         first_pause_s: float = FIRST_PAUSE_S,
     ) -> None:
         self._settings = settings
-        self._server = server
+        self._box = Toolbox(server or server_command())
         self._first_pause_s = first_pause_s
+
+    async def prepare(self) -> None:
+        """Start the MCP server before it is needed; trouble shows when it is."""
+        with contextlib.suppress(HandedOn):
+            await self._box.ready()
+
+    async def close(self) -> None:
+        await self._box.close()
 
     async def deal(self, errand: Errand) -> str:
         """As `agent.errand.Runner.deal`."""
@@ -153,9 +160,10 @@ class ClaudeRunner:
             )
         model = Model(self._settings, key, first_pause_s=self._first_pause_s)
         try:
-            async with toolbox(self._server()) as box:
-                work = _Work(self._settings, errand, transcript, account, model, box, progress)
-                return await work.deal()
+            await self._box.ready()
+            return await _Work(
+                self._settings, errand, transcript, account, model, self._box, progress
+            ).deal()
         finally:
             await model.close()
 

@@ -3,26 +3,29 @@
 
 The child is the SDK's, since its transport owns the pipes: it starts in a process group of its
 own and is ended with the session. Its environment has no key in it, and not the folder either.
+It lives as long as the agent: to start it takes longer than all it does in an episode.
 """
 
 import asyncio
-import contextlib
 import json
+import logging
 import os
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import anyio
 from mcp import Client, MCPError, StdioServerParameters
-from mcp_types import CONNECTION_CLOSED, TextContent, TextResourceContents, Tool
+from mcp_types import CONNECTION_CLOSED, CallToolResult, TextContent, TextResourceContents, Tool
 from pydantic import ValidationError
 
 from agent.claude.transcript import cut
 from agent.errand import HandedOn
 from daemon.api.paths import RUN_DIR_VARIABLE
 from process.run import PATH
+
+log = logging.getLogger("schedpilot-agent")
 
 # Reading, proving and acting are all there is; what else a server may come to have is not for a
 # model. `rollback` is always among what acts.
@@ -46,6 +49,8 @@ LONGEST_ANSWER = 16_000
 # The longest a tool may take, seconds: all gates, a virtual machine among them.
 LONGEST_CALL_S = 1900.0
 LONGEST_START_S = 60.0
+# How long it may take to end, seconds: the SDK asks, then insists.
+LONGEST_END_S = 10.0
 GUIDE = "schedpilot://guide/policy-language"
 # Times the child is started again in one episode.
 MOST_RESTARTS = 2
@@ -76,39 +81,77 @@ def scrubbed(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 class Toolbox:
-    """One session with the server; the child is started again when it dies."""
+    """A session with the server; the child is started again when it dies."""
 
     def __init__(self, server: StdioServerParameters) -> None:
         self._server = server
-        self._stack = contextlib.AsyncExitStack()
         self._client: Client | None = None
+        self._end = asyncio.Event()
+        self._life: asyncio.Task[None] | None = None
         self._restarts = 0
+        self._opening = asyncio.Lock()
         self.tools: tuple[Tool, ...] = ()
         self.instructions = ""
         self.guide = ""
 
-    async def open(self) -> None:
-        """Start the child and learn what it offers.
+    async def ready(self) -> None:
+        """A child that answers, and what it offers now: that may be another than before.
 
         Raises:
             HandedOn: it does not start.
         """
-        client = Client(self._server, read_timeout_seconds=LONGEST_START_S)
+        async with self._opening:
+            self._restarts = 0
+            if self._client is not None:
+                try:
+                    self.tools = tuple((await self._client.list_tools(cache_mode="bypass")).tools)
+                except (MCPError, *_GONE):
+                    await self.close()
+                else:
+                    return
+            await self._open()
+
+    async def close(self) -> None:
+        """End the child."""
+        self._client = None
+        life, self._life = self._life, None
+        if life is None:
+            return
+        self._end.set()
+        _, late = await asyncio.wait({life}, timeout=LONGEST_END_S)
+        for each in late:
+            each.cancel()
+
+    async def _open(self) -> None:
+        opened: asyncio.Future[Client] = asyncio.get_running_loop().create_future()
+        self._end = asyncio.Event()
+        self._life = asyncio.create_task(self._live(opened, self._end))
         try:
-            # Not a scope of anyio: the session that is entered here outlives it.
             async with asyncio.timeout(LONGEST_START_S):
-                self._client = await self._stack.enter_async_context(client)
+                self._client = await opened
+        except Exception as error:
+            await self.close()
+            raise HandedOn(f"the MCP server does not start ({type(error).__name__})") from error
+        except asyncio.CancelledError:
+            await self.close()
+            raise
+
+    async def _live(self, opened: "asyncio.Future[Client]", end: asyncio.Event) -> None:
+        """The session's whole life in one task, as the SDK's scopes want it."""
+        try:
+            client = Client(self._server, read_timeout_seconds=LONGEST_START_S)
+            async with client:
                 self.tools = tuple((await client.list_tools()).tools)
                 self.instructions = client.instructions or ""
                 self.guide = await _guide(client)
-        except (OSError, ValueError, TimeoutError, MCPError, ValidationError) as error:
-            await self.close()
-            raise HandedOn(f"the MCP server does not start ({type(error).__name__})") from error
-
-    async def close(self) -> None:
-        """End the child. Not by leaving a block with an exception: that would come out wrapped."""
-        self._client = None
-        await self._stack.aclose()
+                if not opened.done():
+                    opened.set_result(client)
+                await end.wait()
+        except Exception as error:  # noqa: BLE001 - whatever a server does, told where it matters
+            if not opened.done():
+                opened.set_exception(error)
+            else:
+                log.info("the MCP server's session ended badly: %s", type(error).__name__)
 
     def offers(self, name: str) -> Tool | None:
         return next((each for each in self.tools if each.name == name), None)
@@ -128,37 +171,43 @@ class Toolbox:
             )
         except MCPError as error:
             if error.code != CONNECTION_CLOSED:
-                return Answer(cut(f"error: {error.message}", LONGEST_ANSWER), True, {})
-        except (anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream):
+                return _failed(f"error: {error.message}")
+        except _GONE:
             pass
         except (ValidationError, RuntimeError) as error:
             # An answer that is none.
-            return Answer(
-                f"error: the answer was not understood ({type(error).__name__})", True, {}
-            )
+            return _failed(f"error: the answer was not understood ({type(error).__name__})")
         else:
-            text = "\n".join(
-                each.text for each in found.content if isinstance(each, TextContent)
-            ) or json.dumps(found.structured_content, default=str)
-            structured = found.structured_content
-            return Answer(
-                cut(text, LONGEST_ANSWER),
-                found.is_error,
-                structured if isinstance(structured, dict) else {},
-            )
+            return _answer(found)
         await self.close()
-        return Answer(
+        return _failed(
             "error: the tool server died in the middle of this call and is started again; "
-            "look at get_status before you go on",
-            True,
-            {},
+            "look at get_status before you go on"
         )
 
     async def _again(self) -> None:
         if self._restarts >= MOST_RESTARTS:
             raise HandedOn("the MCP server died again and again")
         self._restarts += 1
-        await self.open()
+        await self._open()
+
+
+# What the pipes of a dead child raise.
+_GONE = (anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream)
+
+
+def _failed(text: str) -> Answer:
+    return Answer(cut(text, LONGEST_ANSWER), True, {})
+
+
+def _answer(found: CallToolResult) -> Answer:
+    structured = found.structured_content
+    text = "\n".join(each.text for each in found.content if isinstance(each, TextContent))
+    return Answer(
+        cut(text or json.dumps(structured, default=str), LONGEST_ANSWER),
+        found.is_error,
+        structured if isinstance(structured, dict) else {},
+    )
 
 
 async def _guide(client: Client) -> str:
@@ -168,14 +217,3 @@ async def _guide(client: Client) -> str:
     except MCPError:
         return ""
     return "\n".join(each.text for each in found.contents if isinstance(each, TextResourceContents))
-
-
-@contextlib.asynccontextmanager
-async def toolbox(server: StdioServerParameters) -> AsyncIterator[Toolbox]:
-    """A session for the length of the block."""
-    box = Toolbox(server)
-    await box.open()
-    try:
-        yield box
-    finally:
-        await box.close()

@@ -451,7 +451,14 @@ class Machine(FakeService):
 
     async def approve(self, id: str, request: ApprovalRequest) -> TrialView:
         self.asked.append(("approve", (id, request)))
-        trial = next(each for each in self.trials.values() if each.approval == id)
+        waiting = [
+            each
+            for each in self.trials.values()
+            if each.approval == id and each.state is TrialState.AWAITING_APPROVAL
+        ]
+        if not waiting:
+            raise Fault(FaultType.NOT_FOUND, f"nothing waits for the approval {id!r}")
+        (trial,) = waiting
         if request.approve:
             return self._begin(trial, fed=False, most=WINDOWS)
         self._end(trial.id, TrialState.DECLINED, None, request.reason)

@@ -148,7 +148,8 @@ class ScriptedAnthropic:
     def _answer(self, http: BaseHTTPRequestHandler) -> None:
         began = time.monotonic()
         raw = http.rfile.read(int(http.headers.get("content-length", "0")))
-        self.keys.append(http.headers.get("x-api-key", ""))
+        bearer = http.headers.get("authorization", "").removeprefix("Bearer ")
+        self.keys.append(http.headers.get("x-api-key", bearer))
         asked = json.loads(raw)
         if http.path != "/v1/messages" or not asked.get("stream"):
             self._refuse(http, Refuses(404, "not_found_error"))

@@ -340,8 +340,8 @@ class Served:
 
         return self.do(inside())
 
-    def do(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(10)
+    def do(self, coroutine: Coroutine[Any, Any, T], timeout_s: float = 10.0) -> T:
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(timeout_s)
 
     def timers(self) -> int:
         """For what else than its sockets the event loop would wake."""
