@@ -69,7 +69,8 @@ def cgroup_in(folder: Path) -> str:
     Raises:
         OSError: the process is gone.
     """
-    for line in (folder / "cgroup").read_bytes().splitlines():
+    # Only a newline ends a line: everything else may be in a name, a carriage return too.
+    for line in (folder / "cgroup").read_bytes().split(b"\n"):
         if line.startswith(b"0::"):
             return readable(line[3:])
     return ""

@@ -87,7 +87,7 @@ def _cgroup_number(pids: list[int], wanted: WorkloadId, proc: Path) -> int:
             raw = (proc / str(pid) / "cgroup").read_bytes()
             if cgroup_in(proc / str(pid)) != wanted.name:
                 continue
-            path = next(line[3:] for line in raw.splitlines() if line.startswith(b"0::"))
+            path = next(line[3:] for line in raw.split(b"\n") if line.startswith(b"0::"))
             if b".." in path.split(b"/"):
                 break
             return os.stat(os.fsencode(mount or "") + path).st_ino  # noqa: PTH116 - of bytes

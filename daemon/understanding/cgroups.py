@@ -48,11 +48,14 @@ def folder_of(path: bytes, mounts: tuple[Path, ...] = MOUNTS) -> Path | None:
     parts = path.strip(b"/").split(b"/")
     if any(each in (b"", b".", b"..") for each in parts) or b"\0" in path:
         return None
-    for mount in mounts:
-        if (mount / "cgroup.controllers").exists():
-            folder = mount.joinpath(*(each.decode("utf-8", "surrogateescape") for each in parts))
-            return folder if folder.is_dir() else None
-    return None
+    mount = next((each for each in mounts if (each / "cgroup.controllers").exists()), None)
+    if mount is None:
+        return None
+    folder = mount.joinpath(*(each.decode("utf-8", "surrogateescape") for each in parts))
+    try:
+        return folder if folder.is_dir() else None
+    except OSError:  # longer than a path may be, where it is not ours
+        return None
 
 
 def pressure_in(folder: Path) -> Pressure:

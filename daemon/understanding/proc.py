@@ -183,7 +183,8 @@ class Proc:
 
     def cgroup(self, pid: int) -> bytes:
         """The path of its cgroup, as bytes; empty where it has none (cgroups(7))."""
-        for line in read(self.root / str(pid) / "cgroup").splitlines():
+        # Only a newline ends a line: everything else may be in a name, a carriage return too.
+        for line in read(self.root / str(pid) / "cgroup").split(b"\n"):
             if line.startswith(b"0::"):
                 return line[3:]
         return b""

@@ -21,7 +21,10 @@ SHORT_US = 2_000.0
 # Where a thread sleeps in the kernel, by parts of the function's name, first match wins.
 _PLACES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("futex", ("futex",)),
-    ("events", ("ep_poll", "poll_schedule", "do_select", "do_sys_poll", "do_poll", "io_cqring")),
+    (
+        "events",
+        ("epoll", "ep_poll", "poll_schedule", "do_select", "do_sys_poll", "do_poll", "io_cqring"),
+    ),
     ("timer", ("nanosleep", "schedule_hrtimeout", "alarm")),
     ("child", ("do_wait", "wait4", "kernel_wait")),
     ("pipe or terminal", ("pipe_", "tty_", "n_tty")),

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Names and command lines that a stranger might choose (`corpus.toml`), and what is harmless."""
+
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mcp_server.untrusted import outside_marks
+
+# Stands before and behind each name, so that any part of it is recognised wherever it comes out;
+# its capital and its mark make that no legal id, name or word of ours.
+SIGN = "Zq!xj"
+
+
+@dataclass(frozen=True)
+class Hostile:
+    """One name. `kind` is where it stands: process, cgroup, file or command."""
+
+    kind: str
+    text: str
+    reason: str
+
+    @property
+    def signed(self) -> str:
+        return f"{SIGN}{self.text}{SIGN}"
+
+
+CORPUS = tuple(
+    Hostile(each["kind"], each["text"] * each.get("repeat", 1), each["reason"])
+    for each in tomllib.loads(Path(__file__).with_name("corpus.toml").read_text())["name"]
+)
+
+
+def strings_in(value: Any) -> Iterator[str]:
+    """Every text in JSON data, names of fields too."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for key, each in value.items():
+            yield key
+            yield from strings_in(each)
+    elif isinstance(value, list):
+        for each in value:
+            yield from strings_in(each)
+
+
+def unmarked(text: str) -> bool:
+    """Whether a part of a signed name is outside of marks."""
+    return SIGN in outside_marks(text)
+
+
+def acts(text: str) -> bool:
+    """Whether something in the text moves a cursor, ends a line or cannot be seen."""
+    return not text.replace("\n", "").isprintable()
