@@ -130,8 +130,10 @@ def running(
     *,
     prefix: tuple[str, ...] = (),
     environ: Mapping[str, str] | None = None,
+    text: str = "",
 ) -> Iterator[Running]:
-    """The daemon, ready; ended with the block if it has not ended before."""
+    """The daemon, ready; ended with the block if it has not ended before. `text` is its whole
+    configuration where it is given."""
     place.folder.mkdir(parents=True, exist_ok=True)
     log = Path(tempfile.mkstemp(prefix="daemon-", suffix=".log", dir=place.folder)[1])
     # systemd's own way to await a start: the daemon says READY=1 to this socket.
@@ -145,7 +147,7 @@ def running(
         Path(f"{notify}/socket").chmod(0o666)
         said.settimeout(0.2)
         process = subprocess.Popen(
-            [*prefix, sys.executable, "-m", "daemon.main", "--config", str(place.configured())],
+            [*prefix, sys.executable, "-m", "daemon.main", "--config", str(place.configured(text))],
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=subprocess.STDOUT,
