@@ -20,6 +20,7 @@ from typing import Any
 from benchmarks import policy_steps_native, simulator_speed
 from benchmarks.agreement.run import agreement
 from benchmarks.guest import MEASUREMENTS, machine
+from benchmarks.learning import measure as learning
 from benchmarks.table import markdown, rows
 from bpf import sysfs
 from lab import accelerator
@@ -37,6 +38,7 @@ AGREEMENT = "agreement"
 ON_THE_HOST = {
     "simulator_speed": simulator_speed.measure,
     "policy_steps_native": policy_steps_native.measure,
+    "learning": learning.measure,
 }
 
 

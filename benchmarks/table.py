@@ -69,7 +69,38 @@ def rows(results: Results) -> list[Row]:
         found += _steps(results["policy_steps"])
     if "policy_steps_native" in results:
         found += _native_steps(results["policy_steps_native"])
+    if "learning" in results:
+        found += _learning(results["learning"])
     return found
+
+
+def _learning(result: Mapping[str, Any]) -> list[Row]:
+    """Whether regret falls, and whether a second meeting takes fewer trials than the first."""
+
+    def said(figure: Mapping[str, float]) -> str:
+        return f"{figure['mean']:.3f} ± {figure['half_95']:.3f}"
+
+    def falls(first: Mapping[str, float], last: Mapping[str, float]) -> str:
+        return MET if last["mean"] + last["half_95"] < first["mean"] - first["half_95"] else MISSED
+
+    own, none = result["memory"], result["no memory"]
+    of = f"{result['runs']} runs of {result['episodes']} replayed episodes"
+    return [
+        Row(
+            f"offline advisor, regret in gain for an episode, {of}",
+            "the last third below the first, intervals apart",
+            f"{said(own['regret'][0])}, then {said(own['regret'][1])}, then "
+            f"{said(own['regret'][2])}; without memory {said(none['regret'][2])} at the end",
+            falls(own["regret"][0], own["regret"][2]),
+        ),
+        Row(
+            "offline advisor, trials until an episode is decided",
+            "the second meeting with a workload below the first, intervals apart",
+            f"{said(own['trials'][0])} at first, {said(own['trials'][1])} the second and "
+            f"{said(own['trials'][2])} the third time",
+            falls(own["trials"][0], own["trials"][1]),
+        ),
+    ]
 
 
 def _cost(result: Mapping[str, Any]) -> list[Row]:

@@ -132,31 +132,37 @@ def episodes(workloads: Sequence[Recorded], seed: int, count: int = EPISODES) ->
     return found[:count]
 
 
-def replay(sequence: Sequence[Recorded], seed: int, *, memory: bool = True) -> list[Dealt]:
-    """Deal with the episodes one after the other; without memory each is the first one."""
+def replay(
+    sequence: Sequence[Recorded], seed: int, *, memory: bool = True, folder: Path | None = None
+) -> list[Dealt]:
+    """Deal with the episodes one after the other; without memory each is the first one.
+
+    Args:
+        folder: where the memory is, and is left; else it is thrown away.
+    """
     with tempfile.TemporaryDirectory(prefix="schedpilot-replay-") as place:
-        return list(_dealt(sequence, seed, Path(place), memory))
+        remembered = Memory(folder or Path(place)) if memory else None
+        found = list(_dealt(sequence, seed, remembered))
+        if remembered is not None:
+            remembered.recall.close()
+        return found
 
 
-def _dealt(
-    sequence: Sequence[Recorded], seed: int, place: Path, remembers: bool
-) -> Iterator[Dealt]:
+def _dealt(sequence: Sequence[Recorded], seed: int, memory: Memory | None) -> Iterator[Dealt]:
     chance = random.Random(seed + 1_000_000)  # noqa: S311 - reproducible on purpose
     met: dict[str, int] = {}
-    memory: Memory | None = None
     for number, workload in enumerate(sequence):
-        if memory is None or not remembers:
-            folder = place / f"{number:03d}"
-            folder.mkdir()
-            memory = Memory(folder)
         met[workload.name] = met.get(workload.name, 0) + 1
         at = _BORN + number * HOURS_APART * 3600
-        dealt = _episode(memory, workload, f"e-{seed:04d}x{number:03d}", at, chance)
+        id = f"e-{seed:04d}x{number:03d}"
+        if memory is not None:
+            dealt = _episode(memory, workload, id, at, chance)
+        else:
+            with tempfile.TemporaryDirectory(prefix="schedpilot-replay-") as place:
+                blank = Memory(Path(place))
+                dealt = _episode(blank, workload, id, at, chance)
+                blank.recall.close()
         yield Dealt(workload.name, met[workload.name], len(dealt.trials), dealt.kept, dealt.regret)
-        if not remembers:
-            memory.recall.close()
-    if remembers and memory is not None:
-        memory.recall.close()
 
 
 @dataclass(frozen=True)

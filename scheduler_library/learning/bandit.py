@@ -54,6 +54,9 @@ GAIN_OF_FAILURE = {"gate": -0.08, "quarantine": -0.25}
 # less about this.
 OTHER_PARAMETERS_WEIGHT = 0.6
 OTHER_NAME_WEIGHT = 0.7
+# However much was observed on other workloads, together it counts as half of one on this one:
+# the difference between workloads does not average out (a random effect).
+MOST_OF_OTHERS = 0.5
 # Kernels, services and neighbours change: an outcome loses half its weight in this time; a
 # failure sooner, since what failed is mended.
 HALF_LIFE_S = 30 * 24 * 3600.0
@@ -177,11 +180,17 @@ def relevance(arm: Arm, context: Context, observed: Observation, now: float) -> 
     return weight if weight >= LEAST_WEIGHT else 0.0
 
 
+def _elsewhere(context: Context, observed: Observation) -> bool:
+    """Whether an observation is known to be of another workload."""
+    return bool(observed.workload and context.workload and observed.workload != context.workload)
+
+
 def believe(arm: Arm, context: Context, observed: Iterable[Observation], now: float) -> Belief:
     """The posterior of an arm on a workload.
 
     With prior N(m, s²) and observations x_i of noise n_i and weight w_i: precision
-    p = 1/s² + Σ w_i/n_i², mean (m/s² + Σ w_i x_i/n_i²) / p.
+    p = 1/s² + Σ w_i/n_i², mean (m/s² + Σ w_i x_i/n_i²) / p. The weights of observations on other
+    workloads are scaled down to `MOST_OF_OTHERS` where they are more together.
     """
     good = matches(context.tags, arm.good_for)
     bad = matches(context.tags, arm.bad_for)
@@ -189,11 +198,14 @@ def believe(arm: Arm, context: Context, observed: Iterable[Observation], now: fl
     prior = _worth(good) + BAD_FACTOR * _worth(bad) + TAG_FACTOR * _worth(plain)
     precision = PRIOR_DEVIATION**-2
     weighted = prior * precision
+    counts = [(each, relevance(arm, context, each, now)) for each in observed]
+    others = sum(weight for each, weight in counts if _elsewhere(context, each))
+    scale = min(1.0, MOST_OF_OTHERS / others) if others else 1.0
     total, counted, kept, failures = 0.0, 0, 0, 0
-    for each in observed:
-        weight = relevance(arm, context, each, now)
-        if not weight:
+    for each, relevant in counts:
+        if not relevant:
             continue
+        weight = relevant * scale if _elsewhere(context, each) else relevant
         sure = weight * max(NOISE_DEVIATION, each.deviation) ** -2
         precision += sure
         weighted += sure * each.effective_gain
