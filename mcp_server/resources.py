@@ -74,8 +74,7 @@ async def _library(call: Call) -> str:
     for each in sorted(await call.access.reading.library(), key=lambda each: each.name):
         # An entry may be a model's or a stranger's, whatever it says of itself.
         summary = marked(each.summary, 300)
-        fits = ", ".join(word(tag) for tag in each.good_for)
-        unfit = ", ".join(word(tag) for tag in each.bad_for)
+        fits, unfit = marked(", ".join(each.good_for), 200), marked(", ".join(each.bad_for), 200)
         line = f"- `{word(each.name)}` ({each.kind}): {summary}"
         line += f" Good for: {fits}." if fits else ""
         line += f" Bad for: {unfit}." if unfit else ""

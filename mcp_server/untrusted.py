@@ -38,16 +38,22 @@ def outside_marks(text: str) -> str:
     return _MARKED.sub("", text)
 
 
+def _short(text: str) -> str:
+    return marked(text, 60)
+
+
 def _said(text: str) -> str:
-    return marked(text, 300)
+    return marked(text, 240)
 
 
 def _body(text: str) -> str:
     return marked(text, 4000)
 
 
-# Fields of answers: a name or a command; a sentence that may quote one; a text of many lines.
+# Fields of answers: a name or a command, whole or as much as tells it from others; a sentence
+# that may quote one; a text of many lines.
 Name = Annotated[str, AfterValidator(marked)]
+ShortName = Annotated[str, AfterValidator(_short)]
 Said = Annotated[str, AfterValidator(_said)]
 Body = Annotated[str, AfterValidator(_body)]
 Word = Annotated[str, AfterValidator(word)]

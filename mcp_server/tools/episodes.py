@@ -7,7 +7,6 @@ from pydantic import Field
 
 from daemon.api.models import CandidateView, EpisodeView, Event, StepView
 from mcp_server.tool import Answer, Arguments, Call, Number, Tool, reads
-from mcp_server.tools.proving import Checked, checked
 from mcp_server.tools.status import Degraded, degraded_of
 from mcp_server.tools.trials import Trial, settled, trial_of
 from mcp_server.untrusted import Name, Said, Word
@@ -19,7 +18,7 @@ class EpisodeArguments(Arguments):
         pattern=r"^[et]-[0-9a-z]{4,32}$", description="Of an episode, or of one of its trials"
     )
     wait_s: float = Field(0, ge=0, le=600, description="Wait as long for a running trial's end")
-    events: int = Field(8, ge=0, le=100, description="Events shown, the last ones")
+    events: int = Field(6, ge=0, le=100, description="Events shown, the last ones")
     steps: int = Field(0, ge=0, le=100, description="Steps of the advisor shown, the last ones")
 
 
@@ -37,6 +36,17 @@ class Step(Answer):
     text: Said = ""
 
 
+class Proposed(Answer):
+    candidate: Word
+    name: Word
+    proven: bool
+    quarantined: Said = ""
+    policy: Said = ""
+    failed_gate: Word = ""
+    message: Said = ""
+    fix: Said = ""
+
+
 class Episode(Answer):
     episode: Word
     state: Word
@@ -47,7 +57,7 @@ class Episode(Answer):
     tags: list[Word] = Field(default_factory=list)
     advisor: Word = ""
     advice: list[Said] = Field(default_factory=list)
-    candidates: list[Checked] = Field(default_factory=list, description="The last ones")
+    candidates: list[Proposed] = Field(default_factory=list, description="The last ones")
     candidates_total: int = 0
     trials: list[Trial] = Field(default_factory=list, description="The last ones")
     trials_total: int = 0
@@ -62,7 +72,7 @@ class Episode(Answer):
 
 
 # The last ones of an episode that are told.
-_TRIALS, _CANDIDATES, _ADVICE = 4, 3, 3
+_TRIALS, _CANDIDATES, _ADVICE = 2, 3, 2
 
 
 async def _candidates(call: Call, episode: EpisodeView) -> list[CandidateView]:
@@ -75,6 +85,21 @@ async def _candidates(call: Call, episode: EpisodeView) -> list[CandidateView]:
             if fault.type is not FaultType.NOT_FOUND:
                 raise
     return found
+
+
+def _proposed(view: CandidateView) -> Proposed:
+    failed = next((each for each in view.gates if not each.passed), None)
+    first = failed.messages[0] if failed and failed.messages else None
+    return Proposed(
+        candidate=view.id,
+        name=view.name,
+        proven=view.proven,
+        quarantined=view.quarantined,
+        policy=view.policy,
+        failed_gate=failed.gate.value if failed else "",
+        message=(first.message if first else failed.skipped) if failed else "",
+        fix=first.fix if first else "",
+    )
 
 
 def _happened(event: Event, began: float) -> Happened:
@@ -114,7 +139,7 @@ async def _get_episode(call: Call, wanted: EpisodeArguments) -> Episode:
         tags=view.profile.tags if view.profile else [],
         advisor=view.advisor,
         advice=view.advice[-_ADVICE:],
-        candidates=[checked(each) for each in await _candidates(call, view)],
+        candidates=[_proposed(each) for each in await _candidates(call, view)],
         candidates_total=len(view.candidates),
         trials=[trial_of(each, call) for each in view.trials[-_TRIALS:]],
         trials_total=len(view.trials),

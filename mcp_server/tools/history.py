@@ -6,10 +6,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from daemon.api.models import EpisodeView, LessonView, OutcomeView
+from daemon.api.models import EpisodeView, LessonView, OutcomeView, SchedulerName
 from mcp_server.tool import Answer, Arguments, Call, Number, Tool, reads
 from mcp_server.tools.shared import WorkloadArgument, told
-from mcp_server.untrusted import Name, Said, Word, word
+from mcp_server.untrusted import Said, ShortName, Word, word
 
 # How many episodes are asked of the daemon; of older ones the outcomes remain.
 _EPISODES = 200
@@ -20,16 +20,16 @@ class HistoryArguments(Arguments):
         "episodes", description="outcomes: verdicts on schedulers; lessons: one line each"
     )
     workload: WorkloadArgument = Field("", description="Only its episodes")
-    scheduler: str = Field("", max_length=60, description="Only outcomes of this one")
+    scheduler: SchedulerName | None = Field(None, description="Only outcomes of this one")
     offset: int = Field(0, ge=0, le=100_000, description="Where to go on: next_offset")
-    limit: int = Field(8, ge=1, le=50)
+    limit: int = Field(6, ge=1, le=50)
 
 
 class Past(Answer):
     episode: Word = Field(description="get_episode tells the rest")
     state: Word
     workload: Word = ""
-    name: Name = ""
+    name: ShortName = ""
     trigger: Said = ""
     goal: Said = ""
     outcome: Said = ""
@@ -117,7 +117,7 @@ async def _get_history(call: Call, wanted: HistoryArguments) -> History:
         return {**following, "total": total, "next_offset": end if end < total else None}
 
     if wanted.of == "outcomes":
-        outcomes = sorted(await reading.outcomes(wanted.scheduler), key=lambda each: -each.at)
+        outcomes = sorted(await reading.outcomes(wanted.scheduler or ""), key=lambda each: -each.at)
         told_of = [_verdict(each, now) for each in outcomes[start:end]]
         return History.model_validate({"outcomes": told_of, **paged(len(outcomes))})
     if wanted.of == "lessons":

@@ -5,10 +5,16 @@ import time
 
 from pydantic import Field
 
-from daemon.api.models import OutcomeView, ParameterValue, ParameterView, SchedulerView
+from daemon.api.models import (
+    OutcomeView,
+    ParameterValue,
+    ParameterView,
+    SchedulerName,
+    SchedulerView,
+)
 from mcp_server.tool import Answer, Arguments, Call, Number, Tool, reads
 from mcp_server.tools.shared import WorkloadArgument, told
-from mcp_server.untrusted import Body, Said, Word, word
+from mcp_server.untrusted import Body, Name, Said, Word, marked
 from process import Fault, FaultType
 
 
@@ -24,8 +30,8 @@ class Found(Answer):
     name: Word
     kind: Word
     summary: Said
-    good_for: list[Word] = Field(default_factory=list)
-    bad_for: list[Word] = Field(default_factory=list)
+    good_for: Said = ""
+    bad_for: Said = ""
     score: Number | None = None
     why: list[Said] = Field(default_factory=list)
     not_installed: bool = False
@@ -42,10 +48,10 @@ def _found(each: SchedulerView) -> Found:
         name=each.name,
         kind=each.kind,
         summary=each.summary,
-        good_for=each.good_for,
-        bad_for=each.bad_for,
+        good_for=", ".join(each.good_for),
+        bad_for=", ".join(each.bad_for),
         score=each.score,
-        why=each.why[:3],
+        why=each.why[:2],
         not_installed=not each.installed,
     )
 
@@ -84,7 +90,7 @@ search_schedulers = Tool(
 
 
 class SchedulerArguments(Arguments):
-    name: str = Field(max_length=60, description="As search_schedulers shows it")
+    name: SchedulerName = Field(description="As search_schedulers shows it")
 
 
 class Parameter(Answer):
@@ -112,9 +118,9 @@ class Scheduler(Answer):
     summary: Said
     description: Body = ""
     algorithm: Body = ""
-    good_for: list[Word] = Field(default_factory=list)
-    bad_for: list[Word] = Field(default_factory=list)
-    origin: Word = ""
+    good_for: Said = ""
+    bad_for: Said = ""
+    origin: Name = ""
     not_installed: bool = False
     policy: Body = ""
     parameters: list[Parameter] = Field(default_factory=list)
@@ -140,7 +146,7 @@ def _parameter(each: ParameterView) -> Parameter:
     return Parameter(
         name=each.name,
         type=each.type,
-        default=word(each.default) if isinstance(each.default, str) else each.default,
+        default=marked(each.default) if isinstance(each.default, str) else each.default,
         min=each.min,
         max=each.max,
         unit=each.unit,
@@ -160,8 +166,8 @@ async def _get_scheduler(call: Call, wanted: SchedulerArguments) -> Scheduler:
         summary=detail.summary,
         description=detail.description,
         algorithm=detail.algorithm,
-        good_for=detail.good_for,
-        bad_for=detail.bad_for,
+        good_for=", ".join(detail.good_for),
+        bad_for=", ".join(detail.bad_for),
         origin=detail.origin,
         not_installed=not detail.installed,
         policy=detail.policy,

@@ -6,35 +6,35 @@ from pydantic import Field
 from daemon.api.models import WorkloadProfileView
 from mcp_server.tool import Answer, Arguments, Call, Number, Tool, reads
 from mcp_server.tools.shared import WorkloadArgument
-from mcp_server.untrusted import Name, Said, Word, word
+from mcp_server.untrusted import Name, Said, ShortName, Word, word
 
 
 class ProfileArguments(Arguments):
     workload: WorkloadArgument
-    processes: int = Field(6, ge=0, le=64, description="Processes shown, at most")
-    threads: int = Field(5, ge=0, le=32, description="Groups of threads shown, at most")
+    processes: int = Field(4, ge=0, le=64, description="Processes shown, at most")
+    threads: int = Field(4, ge=0, le=32, description="Groups of threads shown, at most")
 
 
 class Kind(Answer):
     kind: Word
     certainty: Word
     share: Number = Field(description="Of its CPU time")
-    evidence: list[Name] = Field(default_factory=list)
+    evidence: list[Said] = Field(default_factory=list)
 
 
 class Process(Answer):
     pid: int
     parent: int = 0
-    name: Name
+    name: ShortName
     command: Name = ""
-    user: Name = ""
+    user: ShortName = ""
     threads: int = 1
     cpus_used: Number = 0
     kind: Word = ""
 
 
 class Threads(Answer):
-    name: Name
+    name: ShortName
     threads: int
     run_share: Number = Field(description="Of one CPU, each")
     wait_share: Number = Field(description="Waiting for a CPU, each")
@@ -70,8 +70,8 @@ class Limits(Answer):
 class Profile(Answer):
     workload: Word = Field(description="Handle")
     name: Name
-    unit: Name = ""
-    started_by: list[Name] = Field(default_factory=list)
+    unit: ShortName = ""
+    started_by: list[ShortName] = Field(default_factory=list)
     tags: list[Word] = Field(description="The words that schedulers are described with")
     kinds: list[Kind] = Field(default_factory=list)
     figures: dict[str, Number] = Field(default_factory=dict)
@@ -106,7 +106,7 @@ _FIGURES = (
     "machine_cpus",
 )
 # Sentences shown of each kind; those of a long list are of little.
-_SENTENCES = 5
+_SENTENCES = 4
 
 
 def _shares(view: WorkloadProfileView) -> dict[str, float]:
@@ -126,7 +126,7 @@ def _kinds(view: WorkloadProfileView) -> list[Kind]:
             kind=each.kind.value,
             certainty=each.certainty.value,
             share=each.share,
-            evidence=each.evidence[:2],
+            evidence=each.evidence[:1],
         )
         for each in view.kinds[:3]
     ]
@@ -140,7 +140,7 @@ def _processes(view: WorkloadProfileView, most: int) -> list[Process]:
             pid=each.pid,
             parent=each.parent,
             name=each.name,
-            command="" if each.command == each.name else each.command,
+            command="" if each.command in (each.name, "") else each.command,
             user=each.user,
             threads=each.threads,
             cpus_used=each.cpu_share,
@@ -175,7 +175,7 @@ def profile_of(view: WorkloadProfileView, handle: str, wanted: ProfileArguments)
         workload=handle,
         name=view.workload,
         unit=view.unit,
-        started_by=view.started_by[:3],
+        started_by=view.started_by[:2],
         tags=view.tags,
         kinds=_kinds(view),
         figures={name: view.figures[name] for name in _FIGURES if view.figures.get(name)},

@@ -34,7 +34,8 @@ _GATES = {
     EventKind.GATE_SKIPPED,
     EventKind.GATE_FAILED,
 }
-_MESSAGES = 8
+# Of the gate that failed, and of each other.
+_MESSAGES, _WARNINGS = 6, 2
 
 
 class CheckArguments(Arguments):
@@ -106,13 +107,14 @@ def _message(each: GateMessage) -> Message:
 
 def _gate(each: GateResult) -> Gate:
     worst = sorted(each.messages, key=lambda said: said.severity != "error")
+    most = _WARNINGS if each.passed else _MESSAGES
     return Gate(
         gate=each.gate.value,
         passed=each.passed,
         skipped=each.skipped,
         seconds=each.seconds,
         figures={word(name): value for name, value in each.figures.items()},
-        messages=[_message(said) for said in worst[:_MESSAGES]],
+        messages=[_message(said) for said in worst[:most]],
         messages_total=len(each.messages),
     )
 

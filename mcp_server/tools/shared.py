@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from daemon.api.models import ParameterValue
-from mcp_server.untrusted import word
+from mcp_server.untrusted import marked, word
 
 WorkloadArgument = Annotated[
     str,
@@ -21,6 +21,6 @@ WorkloadArgument = Annotated[
 def told(values: Mapping[str, ParameterValue]) -> dict[str, ParameterValue]:
     """Parameters for a model: their names and texts are whoever wrote the candidate's."""
     return {
-        word(name): word(value) if isinstance(value, str) else value
+        word(name): marked(value) if isinstance(value, str) else value
         for name, value in values.items()
     }

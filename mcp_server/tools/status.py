@@ -8,7 +8,7 @@ from pydantic import Field
 from daemon.api.models import Degradation, LoadedScheduler, ParameterValue, StatusView
 from mcp_server.tool import Answer, Call, NoArguments, Number, Tool, reads
 from mcp_server.tools.shared import told
-from mcp_server.untrusted import Body, Name, Said, Word
+from mcp_server.untrusted import Body, Name, Said, ShortName, Word
 
 
 class Running(Answer):
@@ -22,7 +22,7 @@ class Running(Answer):
 
 class Degraded(Answer):
     workload: Word = Field(description="Handle")
-    name: Name
+    name: ShortName
     signal: Word
     value: Number
     usual: Number
@@ -35,7 +35,7 @@ class Degraded(Answer):
 
 class Objective(Answer):
     workload: Word = ""
-    name: Name = ""
+    name: ShortName = ""
     objective: Name
     value: Number | None = None
     unit: Word = ""
@@ -79,7 +79,7 @@ class Status(Answer):
 
 
 # How many of each kind get_status shows.
-_SHOWN = 4
+_SHOWN = 3
 
 
 def _running(loaded: LoadedScheduler, now: float) -> Running:
@@ -161,7 +161,7 @@ async def _get_status(call: Call, _: NoArguments) -> Status:
             for each in status.quarantine[:_SHOWN]
         ],
         quarantined_total=len(status.quarantine),
-        notes=status.notes[:_SHOWN],
+        notes=status.notes[:2],
     )
 
 

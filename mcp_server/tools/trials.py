@@ -70,7 +70,7 @@ class Trial(Answer):
 def trial_of(view: TrialView, call: Call, next: str = "") -> Trial:
     verdict = view.verdict
     values = {
-        arm: [each.value for each in view.windows if each.arm is arm and not each.excluded][-8:]
+        arm: [each.value for each in view.windows if each.arm is arm and not each.excluded][-6:]
         for arm in Arm
     }
     return Trial(

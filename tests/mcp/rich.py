@@ -7,6 +7,7 @@ With a realistic name it shows how large answers become; with a hostile one wher
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 from daemon.api.models import (
@@ -60,7 +61,7 @@ from daemon.api.models import (
     WorkloadProfileView,
     WorkloadView,
 )
-from scheduler_library.catalog import load_catalog
+from scheduler_library.catalog import Catalog, load_catalog
 from scheduler_library.retrieval import search
 from tests.agent.machine import Machine, ServedMachine, entry
 
@@ -68,6 +69,11 @@ NAME = "/srv/app/releases/20261107/bin/request-server --listen 0.0.0.0:8080 --wo
 TAGS = ["latency-sensitive", "short-bursts", "many-threads", "overcommitted", "request-response"]
 WORKLOADS = 60
 EPISODE, TRIAL, CANDIDATE = "e-1a2b3c4d5e", "t-1a2b3c4d5e", "c-1a2b3c4d5e"
+
+
+@cache
+def _catalog() -> Catalog:
+    return load_catalog()
 
 
 class RichMachine(Machine):
@@ -169,11 +175,10 @@ class RichMachine(Machine):
             "perf": None,
             "perf_note": self._quoting("no counters"),
             "psi_cpu": {"some_avg10": 61.2, "some_us": 1, "full_avg10": 0, "full_us": 0},
-            "sched_ext": {"events": {"SCX_EV_SELECT_CPU_FALLBACK": 12, self.name: 3}},
+            "sched_ext": {"events": {"SCX_EV_SELECT_CPU_FALLBACK": 12}},
         }
-        series = [each.model_copy(update={"scheduler": self.name}) for each in view.series]
         line = {"machine": machine, "workloads": [{"id": self.hidden}]}
-        return view.model_copy(update={"line": line, "series": series})
+        return view.model_copy(update={"line": line})
 
     async def workloads(self) -> list[WorkloadView]:
         return [
@@ -255,7 +260,7 @@ class RichMachine(Machine):
                 io_share=0.04,
                 sleep_share=0.2,
                 lock_share=0.11,
-                asleep_in={"futex": 21, "epoll": 64, "read": 3, self.name: 1},
+                asleep_in={"futex": 21, "epoll": 64, "read": 3},
             ),
             delay=DelayView(
                 p50_us=81.2, p90_us=2311.0, p99_us=9876.5, max_us=48111.0, count=91822, seconds=5.0
@@ -302,10 +307,9 @@ class RichMachine(Machine):
 
     async def library(self, query: str, workload: str = "") -> list[SchedulerView]:
         self.asked.append(("library", query))
-        catalog = load_catalog()
         words = " ".join([query, *(TAGS if workload else [])])
         found = []
-        for match in search(catalog, words) if words.strip() else ():
+        for match in search(_catalog(), words) if words.strip() else ():
             manifest = match.entry.manifest
             found.append(
                 SchedulerView(
@@ -377,8 +381,13 @@ class RichMachine(Machine):
             fix=self._quoting("give it a share"),
         )
         gates = [
-            GateResult(gate=each, passed=proven, seconds=1.234, messages=[message] * 12)
-            for each in (Gate.COMPILE, Gate.STATIC, Gate.BUILD, Gate.SIMULATE)
+            GateResult(gate=each, passed=passed, seconds=1.234, messages=[message] * messages)
+            for each, passed, messages in (
+                (Gate.COMPILE, True, 0),
+                (Gate.STATIC, True, 4),
+                (Gate.BUILD, True, 0),
+                (Gate.SIMULATE, proven, 12),
+            )
         ]
         return CandidateView(
             id=id,
