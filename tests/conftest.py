@@ -4,6 +4,7 @@ cannot run; under continuous integration (`CI` set) nothing may be skipped.
 """
 
 import os
+import signal
 import tempfile
 from collections.abc import Iterator
 from functools import cache
@@ -16,6 +17,14 @@ if TYPE_CHECKING:
     from tests.target import Target
 
 ROOT = Path(__file__).parent.parent
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Children can be interrupted, also where a shell started all of this in the background."""
+    for number in (signal.SIGINT, signal.SIGQUIT):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            handler = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
+            signal.signal(number, handler)
 
 
 @cache

@@ -37,7 +37,8 @@ def test_a_workload_is_the_processes_that_count_for_it() -> None:
     own = next(each for each in found if each.pid == os.getpid())
     assert own.threads >= 1
     assert own.user
-    assert "pytest" in own.command
+    program = COMM.with_name("cmdline").read_bytes().split(b"\0")[0].decode()
+    assert Path(program).name in own.command
 
 
 @pytest.mark.parametrize("id", ["cgroup:/no/such/group", "comm:no such name", "other"])
