@@ -74,7 +74,7 @@ def whose(workload: str | None, proc: Path = PROC) -> Whose:
 
 def _threads(folder: Path) -> list[int]:
     try:
-        return [int(each.name) for each in (folder / "task").iterdir()]
+        return sorted(int(each.name) for each in (folder / "task").iterdir())
     except OSError:
         return []
 

@@ -38,7 +38,7 @@ class Probing:
         self._running: ProbeRequest | None = None
 
     async def run(self, request: ProbeRequest, line: SignalsLine | None) -> ProbeView:
-        """Look as asked. Ended with the request: a client that hangs up ends the probe.
+        """Look as asked. Ended with the daemon, whoever still waits for it.
 
         Args:
             line: the newest interval of the signals, which can stand in.

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Every probe, and the profile, on a real kernel with BCC; played in the lab by test_probes_lab.py.
+
+    python -m tests.understanding.guest_probes
+
+The workload is a redis server with clients, and four threads that share a lock, in a cgroup with a
+quota so that compiling has the rest of the machine. Prints what was seen as one line of JSON.
+"""
+
+import asyncio
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from daemon.api.models import ProbeKind, ProbeRequest, ProfileView
+from daemon.understanding.look import Measured, understand
+from daemon.understanding.probing import Probing, there_are
+from process import Fault
+
+CGROUP = Path("/sys/fs/cgroup/shop.service")
+WORKLOAD = "cgroup:/shop.service"
+SECONDS = 2
+LOCKS = """
+import threading, time
+lock = threading.Lock()
+def work():
+    while True:
+        with lock:
+            sum(range(5000))
+            time.sleep(0.002)
+for number in range(4):
+    threading.Thread(target=work, name=f"worker-{number}").start()
+"""
+# In the root cgroup, under a name of its own: told apart by name alone.
+LOOPER = """
+import os, time
+open("/proc/self/comm", "w").write("looper")
+while True:
+    os.getppid()
+    time.sleep(0.01)
+"""
+COMMANDS = (
+    ("redis-server", "--port", "6379", "--save", "", "--daemonize", "no"),
+    (sys.executable, "-c", LOCKS),
+    # Goes on for ever.
+    ("redis-benchmark", "-l", "-c", "8", "-t", "set", "-n", "1000000"),
+)
+
+
+@contextmanager
+def workload() -> Iterator[None]:
+    CGROUP.parent.joinpath("cgroup.subtree_control").write_text("+cpu")
+    CGROUP.mkdir(exist_ok=True)
+    (CGROUP / "cpu.max").write_text("50000 100000")
+
+    def enter() -> None:
+        (CGROUP / "cgroup.procs").write_text("0")
+
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    children = []
+    try:
+        for argv in COMMANDS:
+            children.append(subprocess.Popen(argv, preexec_fn=enter, **quiet))  # type: ignore[call-overload]
+            time.sleep(0.5)
+        children.append(subprocess.Popen([sys.executable, "-c", LOOPER]))
+        yield
+    finally:
+        for child in children:
+            child.kill()
+            child.wait()
+
+
+async def probed(kind: ProbeKind, of: str) -> dict[str, Any]:
+    """What one probe answers, or what was in its way. Each has a runner of its own: two CPUs
+    compile two at a time."""
+    began = time.monotonic()
+    try:
+        request = ProbeRequest(kind=kind, workload=of, seconds=SECONDS)
+        view = await Probing().run(request, None)
+    except Fault as fault:
+        return {"trouble": fault.report()}
+    return {**view.model_dump(mode="json"), "whole_s": time.monotonic() - began}
+
+
+async def all_probes() -> dict[str, Any]:
+    kinds = list(ProbeKind)
+    seen: dict[str, Any] = {}
+    for pair in (kinds[:2], kinds[2:4], kinds[4:]):
+        # One of them looks at the process in the root cgroup.
+        of = ["comm:looper" if kind is ProbeKind.SYSCALLS else WORKLOAD for kind in pair]
+        answers = await asyncio.gather(*map(probed, pair, of))
+        seen |= {kind.value: answer for kind, answer in zip(pair, answers, strict=True)}
+    return seen
+
+
+def main() -> None:
+    with workload():
+        profile = understand(WORKLOAD, Measured(ProfileView(workload=WORKLOAD, tags=[]), None, 5.0))
+        seen = {
+            "there_are": [each.model_dump(mode="json") for each in there_are()],
+            "profile": profile.model_dump(mode="json"),
+            "probes": asyncio.run(all_probes()),
+        }
+    left = subprocess.run(["pgrep", "-fc", "bpf/probes/child"], capture_output=True, text=True)
+    print(json.dumps({**seen, "left": left.stdout.strip()}), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,327 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Probes from the outside: what is missing, how the child is bounded, what is made of its answer.
+
+The probes themselves run in the lab (test_probes_lab.py): few machines have BCC. Here a script
+stands in for the interpreter that has it.
+"""
+
+import asyncio
+import json
+import os
+import platform
+from pathlib import Path
+
+import pytest
+
+from bpf.probes import kinds
+from bpf.probes.found import Found
+from bpf.probes.kinds import ABOUT, Kind, missing
+from bpf.probes.probe import probe
+from bpf.probes.whose import EVERYBODY, THE_NAME, Whose, whose
+from bpf.signals import SignalsLine
+from bpf.workload_id import workload_of
+from daemon.api.models import ProbeKind, ProbeRequest
+from daemon.understanding import probing
+from daemon.understanding.probe_answer import answer, chains_of, histogram
+from daemon.understanding.probing import Probing, there_are
+from process import Fault, FaultType
+from tests.understanding.recorded import Task, Tree
+from tests.understanding.test_profile import line_with
+
+FOUND = {"seconds": 2.0, "found": {"lost": 3, "calls": [["read", 10, 5000, 900, 1]]}}
+
+
+def stand_in(folder: Path, script: str) -> Path:
+    """A program in the interpreter's place."""
+    path = folder / "python"
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+    return path
+
+
+def looked(python: Path, seconds: int = 1) -> Found:
+    return asyncio.run(probe(Kind.SYSCALLS, Whose(), seconds, python=python))
+
+
+def refused(python: Path) -> Fault:
+    with pytest.raises(Fault) as raised:
+        looked(python)
+    return raised.value
+
+
+# ---------------------------------------------------------------- what there is
+
+
+def complete(root: Path) -> None:
+    """A file system with everything that a probe needs."""
+    for each in ("usr/bin/python3", "usr/lib/python3/dist-packages/bcc/__init__.py"):
+        (root / each).parent.mkdir(parents=True, exist_ok=True)
+        (root / each).touch()
+    (root / "lib/modules" / platform.release() / "build/include").mkdir(parents=True)
+    for event in {event for about in ABOUT.values() for event in about.events}:
+        folder = root / "sys/kernel/tracing/events" / event
+        folder.mkdir(parents=True)
+        (folder / "id").touch()
+
+
+def test_nothing_is_missing_where_everything_is(tmp_path: Path) -> None:
+    """With Python, BCC, headers and the kernel's events each probe is available."""
+    complete(tmp_path)
+    assert all(missing(kind, tmp_path) == [] for kind in Kind)
+
+
+@pytest.mark.parametrize(
+    ("gone", "word"),
+    [
+        ("usr/bin/python3", "Python"),
+        ("usr/lib/python3/dist-packages/bcc/__init__.py", "python3-bpfcc"),
+        (f"lib/modules/{platform.release()}/build/include", "linux-headers"),
+        ("sys/kernel/tracing/events/sched/sched_switch/id", "sched/sched_switch"),
+    ],
+)
+def test_each_missing_piece_is_named(tmp_path: Path, gone: str, word: str) -> None:
+    """What a probe lacks is told by name, with the package that has it, and nothing else is."""
+    complete(tmp_path)
+    path = tmp_path / gone
+    if path.is_dir():
+        path.rmdir()
+    else:
+        path.unlink()
+    (lack,) = missing(Kind.RUNQLAT, tmp_path)
+    assert word in lack
+
+
+def test_each_probe_says_what_it_answers_and_what_remains() -> None:
+    """Six probes; each has its question, and where it cannot run what answers a part of it."""
+    found = there_are()
+    assert [each.kind for each in found] == list(ProbeKind)
+    for each in found:
+        assert each.question.endswith("?")
+        assert each.available == (not each.missing)
+        assert bool(each.instead) == (not each.available)
+
+
+@pytest.fixture
+def without_bcc(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kinds, "missing", lambda kind: ["BCC (python3-bpfcc)"])
+
+
+@pytest.mark.usefixtures("without_bcc")
+def test_run_queue_latency_is_answered_without_bcc() -> None:
+    """The daemon's signals stand in, for one workload and for the machine, and that is said."""
+    line = line_with("comm:server")
+    for workload in ("comm:server", None):
+        request = ProbeRequest(kind=ProbeKind.RUNQLAT, workload=workload)
+        view = asyncio.run(Probing().run(request, line))
+        assert view.source == "signals"
+        assert view.histograms[0].count == 4
+        assert "python3-bpfcc" in view.notes[0]
+
+
+@pytest.mark.usefixtures("without_bcc")
+@pytest.mark.parametrize("kind", [each for each in ProbeKind if each is not ProbeKind.RUNQLAT])
+def test_other_probes_name_what_is_missing(kind: ProbeKind) -> None:
+    """Nothing stands in for them: the fault names the missing piece and what remains."""
+    line: SignalsLine = line_with("comm:server")
+    with pytest.raises(Fault) as raised:
+        asyncio.run(Probing().run(ProbeRequest(kind=kind), line))
+    assert raised.value.type is FaultType.MISSING_TOOL
+    assert "python3-bpfcc" in raised.value.why
+    assert "what remains" in raised.value.hint
+
+
+# ---------------------------------------------------------------- whose threads
+
+
+def test_a_workload_becomes_numbers(tmp_path: Path) -> None:
+    """Its threads and the bytes of its name; hostile names become numbers as any other."""
+    tree = Tree(tmp_path)
+    name = '";}/*\\n'
+    tree.write(10, [Task(10, name), Task(11, "x")])
+    tree.write(20, [Task(20, "other")])
+    of = whose(f"comm:{name}", tmp_path)
+    assert of.whose == THE_NAME
+    assert of.threads == (10, 11)
+    assert of.name_low == int.from_bytes(name.encode()[:8].ljust(8, b"\0"), "little")
+    assert whose(None, tmp_path).whose == EVERYBODY
+
+
+def test_the_running_process_is_found() -> None:
+    """This process is among the threads of its own workload."""
+    assert os.getpid() in whose(str(workload_of(os.getpid()))).threads
+
+
+@pytest.mark.parametrize("id", ["comm:no such process", "cgroup:/no/such", "other", "nonsense"])
+def test_what_is_not_there_is_a_fault(tmp_path: Path, id: str) -> None:
+    """A workload without processes, one that cannot be told apart, and no id at all."""
+    with pytest.raises(Fault):
+        whose(id, tmp_path)
+
+
+# ---------------------------------------------------------------- the child
+
+
+def test_the_child_is_asked_by_one_line_and_answers_with_one(tmp_path: Path) -> None:
+    """It gets kind, seconds and numbers; what it found comes back checked."""
+    script = f"read line; echo \"$line\" > {tmp_path}/asked; echo '{json.dumps(FOUND)}'"
+    found = looked(stand_in(tmp_path, script))
+    assert (found.seconds, found.lost) == (2.0, 3)
+    assert found.calls == (("read", 10, 5000, 900, 1),)
+    asked = json.loads((tmp_path / "asked").read_text())
+    assert (asked["kind"], asked["seconds"], asked["whose"]) == ("syscalls", 1, EVERYBODY)
+
+
+def test_a_child_that_fails_says_why(tmp_path: Path) -> None:
+    """The last of its words are the reason, the rest is there to be read."""
+    script = "echo 'Traceback' >&2; echo \"ModuleNotFoundError: No module named 'bcc'\" >&2; exit 1"
+    fault = refused(stand_in(tmp_path, script))
+    assert fault.type is FaultType.CHILD_FAILED
+    assert "No module named 'bcc'" in fault.why
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "echo no json",
+        'echo \'{"found": {"calls": [["read", -1, 0, 0, 0]]}}\'',
+        'echo \'{"found": {"unknown": 1}}\'',
+        "head -c 6000000 /dev/zero | tr '\\0' x",
+        "true",
+    ],
+)
+def test_nonsense_from_the_child_is_a_fault(tmp_path: Path, script: str) -> None:
+    """Another shape, wrong values, a line of megabytes, no line: no answer, and no crash."""
+    assert refused(stand_in(tmp_path, f"read line; {script}")).type is FaultType.CHILD_FAILED
+
+
+def test_a_probe_that_is_given_up_leaves_no_child(tmp_path: Path) -> None:
+    """When the request goes away the child is ended, however deaf it is; then others may probe."""
+    os.mkfifo(tmp_path / "here")
+    script = f"trap '' TERM; echo $$ > {tmp_path}/here; while :; do sleep 0.1; done"
+    python = stand_in(tmp_path, script)
+
+    async def given_up() -> int:
+        task = asyncio.create_task(probe(Kind.SYSCALLS, Whose(), 30, python=python))
+        pid = int(await asyncio.to_thread((tmp_path / "here").read_text))
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        return pid
+
+    pid = asyncio.run(given_up())
+    assert not Path(f"/proc/{pid}").exists()
+
+
+def test_one_probe_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second one is told that the first still runs."""
+    monkeypatch.setattr(kinds, "missing", lambda kind: [])
+    begun = asyncio.Event()
+
+    async def slow(*_: object) -> Found:
+        begun.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    monkeypatch.setattr(probing, "probe", slow)
+
+    async def both() -> Fault:
+        runs = Probing()
+        first = asyncio.create_task(runs.run(ProbeRequest(kind=ProbeKind.FUTEX), None))
+        await begun.wait()
+        with pytest.raises(Fault) as raised:
+            await runs.run(ProbeRequest(kind=ProbeKind.RUNQLAT), None)
+        first.cancel()
+        return raised.value
+
+    assert asyncio.run(both()).type is FaultType.BUSY
+
+
+# ---------------------------------------------------------------- the answer
+
+
+def told(kind: ProbeKind, **found: object) -> str:
+    """Everything that an answer says, as one text."""
+    request = ProbeRequest(kind=kind, seconds=2)
+    return answer(request, Found.model_validate({"seconds": 2.0, **found}), 2.5).model_dump_json()
+
+
+def test_percentiles_lie_within_their_buckets() -> None:
+    """Of counts by power of two of microseconds; nothing counted has none."""
+    counts = [0] * 40
+    counts[3], counts[10] = 99, 1
+    view = histogram("x", counts)
+    assert view.count == 100
+    assert 4 < view.p50 <= 8
+    assert 4 < view.p99 <= 8
+    assert [(each.upper, each.count) for each in view.buckets] == [(8.0, 99), (1024.0, 1)]
+    assert histogram("x", [0] * 40).p99 == 0
+
+
+def test_off_cpu_time_is_told_by_reason() -> None:
+    """Time is summed by what it was for: a class of system calls, or a CPU."""
+    text = told(
+        ProbeKind.OFFCPU,
+        reasons=[
+            [1, "futex", "worker", 10, 6_000_000, 900_000, 0],
+            [0, "", "worker", 5, 3_000_000, 900_000, 0],
+            [2, "fsync", "flusher", 1, 1_000_000, 1_000_000, 0],
+        ],
+    )
+    assert "60% of its time off the CPU was for locks" in text
+    assert "30% of its time off the CPU was for a CPU" in text
+    assert '"uninterruptible","storage","fsync"' in text
+
+
+def test_chains_of_wakeups_are_followed() -> None:
+    """Strongest wakeups in a row make a chain; a circle ends."""
+    found = Found.model_validate(
+        {
+            "pairs": [
+                ["irq/9", "reader", 1, 1, 1, 50],
+                ["reader", "worker", 1, 1, 1, 40],
+                ["worker", "writer", 1, 1, 1, 30],
+                ["worker", "reader", 1, 1, 1, 2],
+            ]
+        }
+    )
+    assert chains_of(found)[0] == (["irq/9", "reader", "worker", "writer"], 30)
+    around = Found.model_validate({"pairs": [["a", "b", 1, 1, 1, 5], ["b", "a", 1, 1, 1, 5]]})
+    assert chains_of(around)[0] == (["a", "b", "a"], 5)
+
+
+def test_functions_that_could_not_be_read_are_said_to_be() -> None:
+    """Samples are told by function, thread and library; what the daemon may not see is named."""
+    text = told(
+        ProbeKind.ONCPU,
+        places=[["cc1", "", "", False, 90], ["cc1", "do_page_fault", "kernel", True, 104]],
+        kernel_told=False,
+        unread=2,
+        hertz=97,
+    )
+    assert "kept 1.00 CPUs busy, 54% of it in the kernel" in text
+    assert "CAP_SYSLOG" in text
+    assert "CAP_SYS_PTRACE" in text
+
+
+def test_a_contended_lock_is_told() -> None:
+    """Waiters, waits and time of each place; its address is nobody's business."""
+    text = told(
+        ProbeKind.FUTEX,
+        locks=[["worker", 155, 4, 111, 533_757_226, 21_377_361, 2]],
+        lengths=[0] * 13 + [111] + [0] * 26,
+        wakes=120,
+    )
+    assert "111 waits on 1 places" in text
+    assert "with 4 waiters" in text
+    assert '"#1"' in text
+
+
+def test_tables_are_short() -> None:
+    """Of many rows the first are shown, and the rest is counted."""
+    rows = [[f"call{n}", 1, 1, 1, 0] for n in range(300)]
+    request = ProbeRequest(kind=ProbeKind.SYSCALLS, seconds=2)
+    view = answer(request, Found.model_validate({"calls": rows}), 2.0)
+    for table in view.tables:
+        assert len(table.rows) <= 20
+    assert view.tables[1].left_out == 300 - len(view.tables[1].rows)
+    assert len(view.model_dump_json()) < 8000

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Every probe on a real kernel with BCC, and the profile of a real service, in one boot."""
+
+import json
+from typing import Any
+
+import pytest
+
+from daemon.api.models import ProbeKind
+from process import Fault
+
+pytestmark = pytest.mark.vm
+
+# QEMU's emulation now and then panics the guest (see tests/daemon/test_faults.py).
+BOOTS = 2
+
+
+@pytest.fixture(scope="module")
+def seen() -> dict[str, Any]:
+    from lab.vm import run_in_lab
+
+    for left in reversed(range(BOOTS)):
+        try:
+            done = run_in_lab(["python", "-m", "tests.understanding.guest_probes"], timeout=400)
+        except Fault as fault:
+            if "panicked" not in fault.what or not left:
+                raise
+            continue
+        assert done.status == 0, done.error_text
+        found: dict[str, Any] = json.loads(done.text.strip().splitlines()[-1])
+        for kind, each in found["probes"].items():
+            assert "trouble" not in each, f"{kind}: {each['trouble']}"
+        return found
+    raise AssertionError
+
+
+def rows(seen: dict[str, Any], kind: str, title: str) -> list[dict[str, Any]]:
+    """The rows of one table, by the names of its columns."""
+    tables = {each["title"]: each for each in seen["probes"][kind]["tables"]}
+    table = tables[title]
+    return [dict(zip(table["columns"], row, strict=True)) for row in table["rows"]]
+
+
+def test_all_probes_are_there_and_leave_nothing(seen: dict[str, Any]) -> None:
+    """Where BCC and headers are, nothing is missing; every probe answers, and no child is left."""
+    assert [each["kind"] for each in seen["there_are"]] == list(ProbeKind)
+    assert all(each["available"] for each in seen["there_are"])
+    assert set(seen["probes"]) == set(ProbeKind)
+    for each in seen["probes"].values():
+        assert each["source"] == "bcc"
+        assert each["seconds"] >= 2
+        assert len(json.dumps(each)) < 16_000
+    assert seen["left"] == "0"
+
+
+def test_run_queue_latency_is_the_workloads_own(seen: dict[str, Any]) -> None:
+    """Waits of the service's threads, and of nobody else's."""
+    (first, *_) = seen["probes"]["runqlat"]["histograms"]
+    assert first["count"] > 0
+    assert 0 < first["p50"] <= first["p99"]
+    names = {row["thread"] for row in rows(seen, "runqlat", "by thread name")}
+    assert "redis-server" in names
+    assert not any(name.startswith(("kworker", "ksoftirqd", "looper")) for name in names)
+
+
+def test_off_cpu_time_has_its_reasons(seen: dict[str, Any]) -> None:
+    """The server waits for events, the threads for their lock and their timer."""
+    reasons = {row["waits for"] for row in rows(seen, "offcpu", "by reason")}
+    assert {"locks", "timers"} <= reasons
+    calls = {row["system call"] for row in rows(seen, "offcpu", "by reason")}
+    assert "futex" in calls
+
+
+def test_wakeups_have_a_waker(seen: dict[str, Any]) -> None:
+    """Clients wake the server, and the server its clients."""
+    pairs = {(row["waker"], row["woken"]) for row in rows(seen, "wakeups", "who wakes whom")}
+    assert ("redis-server", "redis-benchmark") in pairs or (
+        "redis-benchmark",
+        "redis-server",
+    ) in pairs
+
+
+def test_time_on_the_cpu_has_its_functions(seen: dict[str, Any]) -> None:
+    """Samples in the kernel and outside of it, with functions by name."""
+    samples = rows(seen, "oncpu", "by function")
+    assert sum(row["samples"] for row in samples) > 0
+    assert any(row["of"] == "kernel" and row["function"] != "(not told)" for row in samples)
+    assert "CPUs busy" in seen["probes"]["oncpu"]["summary"][0]
+
+
+def test_system_calls_of_a_process_by_its_name(seen: dict[str, Any]) -> None:
+    """A process of the root cgroup is told apart by its name: its calls, and no others'."""
+    calls = {row["system call"] for row in rows(seen, "syscalls", "by system call")}
+    assert {"getppid", "clock_nanosleep"} & calls
+    assert "epoll_wait" not in calls
+
+
+def test_contention_has_its_waiters(seen: dict[str, Any]) -> None:
+    """The lock that four threads share has more than one waiter."""
+    places = rows(seen, "futex", "by place")
+    assert max(row["waiters"] for row in places) >= 2
+    assert sum(row["waits"] for row in places) > 0
+
+
+def test_the_profile_of_a_service(seen: dict[str, Any]) -> None:
+    """Its unit, its kind by the kernel's word, its quota, and its threads' waits are told."""
+    profile = seen["profile"]
+    assert profile["unit"] == "shop.service"
+    assert profile["processes_total"] == 3
+    kinds = {each["kind"]: each["certainty"] for each in profile["kinds"]}
+    assert kinds["cache"] in ("sure", "likely")
+    assert profile["limits"]["cpus"] == 0.5
+    assert any(each["scope"] == "workload" for each in profile["pressure"])
+    assert profile["waits"]["asleep_in"]
+    assert profile["parallelism"]["looks"] >= 4
+    assert profile["took_ms"] < 5000
