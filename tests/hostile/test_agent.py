@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Hostile names on their way into a model's prompt: the whole agent, over a scripted model.
+
+The model is a script (tests/agent/scripted_anthropic.py). What is shown is what reaches it, and
+that the harness around it is not led astray; not what a real model would make of it.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from agent.claude import prompting
+from agent.claude.runner import ClaudeRunner
+from daemon.api.models import (
+    Arm,
+    Certainty,
+    Degradation,
+    Direction,
+    EpisodeState,
+    EpisodeView,
+    KindView,
+    LessonView,
+    ProcessNode,
+    ProgramKind,
+    StatusView,
+    StepKind,
+    ThreadGroup,
+    TrialState,
+    TrialView,
+    VerdictView,
+    WorkloadProfileView,
+)
+from tests.agent.claude_agent import EFFECT, GOOD, Agent, at, running_agent, settings
+from tests.agent.machine import Machine, ServedMachine
+from tests.agent.scripted_anthropic import scripted
+from tests.hostile.corpus import CORPUS, SIGN, Hostile, acts, strings_in, unmarked
+
+
+class Town(Machine):
+    """A machine on which strangers are called what they like: processes, threads, the unit, those
+    above it; and an earlier lesson that quotes one."""
+
+    names: tuple[str, ...] = ("calm",)
+
+    def _name(self, number: int) -> str:
+        return self.names[number % len(self.names)]
+
+    async def workload_profile(self, id: str) -> WorkloadProfileView:
+        nodes = [
+            ProcessNode(pid=9 + n, name=name[:15], command=name, user=name[:8])
+            for n, name in enumerate(self.names)
+        ]
+        return WorkloadProfileView(
+            workload=id,
+            at=self.born,
+            cgroup=self._name(1),
+            unit=self._name(2),
+            started_by=list(self.names),
+            tags=["latency-sensitive"],
+            kinds=[
+                KindView(
+                    kind=ProgramKind.DATABASE,
+                    certainty=Certainty.LIKELY,
+                    evidence=[f"it calls itself {name!r}" for name in self.names],
+                )
+            ],
+            processes=nodes,
+            processes_total=len(nodes),
+            threads=[ThreadGroup(name=name[:32], threads=1) for name in self.names],
+        )
+
+    async def lessons(self) -> list[LessonView]:
+        return [LessonView(text=f"seen: {name}"[:500], at=self.born) for name in self.names]
+
+    async def status(self) -> StatusView:
+        status = await super().status()
+        return status.model_copy(update={"notes": [f"seen: {name}" for name in self.names]})
+
+
+@pytest.fixture(scope="module")
+def agent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Agent]:
+    folder = tmp_path_factory.mktemp("hostile")
+    with pytest.MonkeyPatch.context() as patch, scripted() as model:
+        run_dir = at(patch, folder)
+        # Many episodes in a row: what they may cost in a day is not what is looked at.
+        runner = ClaudeRunner(settings(model.url, folder), first_pause_s=0.01)
+        served = ServedMachine(run_dir, Town(EFFECT))
+        served.start()
+        try:
+            with running_agent(served, runner, model) as agent:
+                yield agent
+        finally:
+            served.stop()
+
+
+def told_of(agent: Agent, names: tuple[str, ...]) -> tuple[list[Any], list[tuple[str, str]]]:
+    """The model's requests in an episode about a workload with the first of these names, and the
+    tools that were called in it by whom."""
+    machine = agent.served.machine
+    assert isinstance(machine, Town)
+    machine.names = names
+    agent.model.script[:] = GOOD
+    agent.model.asked.clear()
+    agent.served.call(agent._forget)
+    workload = f"cgroup:/{names[0]}"
+    closed = agent.closed(agent.served.call(lambda: machine.degrade(workload)))
+    assert closed.advisor == "claude", closed.outcome
+    called = [
+        (each.role.value, each.tool)
+        for each in agent.steps(closed.id)
+        if each.kind is StepKind.TOOL_CALL
+    ]
+    return list(agent.model.asked), called
+
+
+def test_no_prompt_has_a_hostile_name_unmarked(agent: Agent) -> None:
+    """Through whole episodes: each name of the corpus reaches the model between marks only, no
+    character of it acts, and the same tools are offered and called as without it."""
+    calm, usual = told_of(agent, ("calm",))
+    for some in _in_threes(CORPUS):
+        names = tuple(each.signed.replace("\0", "")[:3000] for each in some)
+        asked, called = told_of(agent, names)
+        reasons = [each.reason for each in some]
+        assert called == usual, reasons
+        assert [_tools(each) for each in asked] == [_tools(each) for each in calm], reasons
+        assert SIGN in str(asked[0])
+        for text in strings_in(asked):
+            assert not unmarked(text), (reasons, text[:2000])
+            assert not acts(text), (reasons, text[:2000])
+
+
+def _in_threes(names: tuple[Hostile, ...]) -> Iterator[tuple[Hostile, ...]]:
+    for first in range(0, len(names), 3):
+        yield names[first : first + 3]
+
+
+def _tools(asked: Any) -> list[str]:
+    return [each["name"] for each in asked.get("tools", [])]
+
+
+@pytest.mark.parametrize("name", CORPUS, ids=lambda each: each.reason[:50])
+def test_each_template_marks_what_it_quotes(name: Hostile) -> None:
+    """Every field of an episode and of a trial that may hold text, in each template that the agent
+    fills."""
+    text = name.signed
+    episode = EpisodeView(
+        id=text,
+        state=EpisodeState.OPEN,
+        at=2.0,
+        workload=text,
+        goal=text,
+        trigger=Degradation(
+            workload=text,
+            signal=text,
+            since=1.0,
+            baseline=1.0,
+            value=2.0,
+            ratio=2.0,
+            unit=text,
+            reason=text,
+            objective=text,
+        ),
+    )
+    trial = TrialView(
+        id=text,
+        state=TrialState.ROLLED_BACK,
+        candidate=text,
+        scheduler=text,
+        objective=text,
+        direction=Direction.LOWER,
+        unit=text,
+        at=1.0,
+        next_arm=Arm.BASELINE,
+        reason=text,
+        verdict=VerdictView.model_validate(
+            {
+                "decision": "rollback",
+                "ratio": 1.0,
+                "low": 0.9,
+                "high": 1.1,
+                "confidence": 0.95,
+                "gain": 0.0,
+                "reason": text,
+                "windows_baseline": 2,
+                "windows_candidate": 2,
+                "guarded": {text: text},
+            }
+        ),
+    )
+    account = prompting.account_of(trial)
+    without = prompting.account_of(trial.model_copy(update={"verdict": None}))
+    for prompt in (
+        account,
+        without,
+        prompting.situation(episode, [], text, account),
+        prompting.learning([text], [trial]),
+    ):
+        assert SIGN in prompt
+        assert not unmarked(prompt)
+        assert not acts(prompt)
