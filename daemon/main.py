@@ -1,15 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """`schedpilotd`: puts the parts together, runs until told to stop, and leaves nothing behind."""
 
+import argparse
 import asyncio
 import gc
 import logging
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from bpf.signals import SignalsSource
 from daemon import journal, memory
@@ -275,20 +274,21 @@ class Daemon:
             )
 
 
-def main(
-    config: Annotated[Path, typer.Option(help="The configuration file.")] = PATH,
-    check: Annotated[
-        bool, typer.Option("--check", help="Check the configuration, then end.")
-    ] = False,
-) -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Run the daemon in the foreground; systemd does so for `schedpilotd.service`."""
+    words = argparse.ArgumentParser(prog="schedpilot daemon", description=main.__doc__)
+    words.add_argument(
+        "--config", type=Path, default=PATH, help="the configuration (default: %(default)s)"
+    )
+    words.add_argument("--check", action="store_true", help="check the configuration, then end")
+    options = words.parse_args(arguments)
     memory.keep_small()
     sink = journal.open_sink()
     logging.getLogger().addHandler(journal.LogHandler(sink))
     try:
-        settings = load(config)
-        if check:
-            typer.echo(f"{config}: no problems")
+        settings = load(options.config)
+        if options.check:
+            sys.stdout.write(f"{options.config}: no problems\n")
             return
         asyncio.run(_serve(settings, sink))
     except Fault as fault:
@@ -303,4 +303,4 @@ async def _serve(settings: Config, sink: journal.Sink) -> None:
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    main()
