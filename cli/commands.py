@@ -400,12 +400,66 @@ def tune(
         typer.Option(metavar="ID", help="With --agent: what runs already, instead of a command."),
     ] = "",
     goal: Annotated[str, typer.Option(help="With --agent: what is wanted, in words.")] = "",
+    parameters: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME|POLICY",
+            help="Search better parameters of this one in the simulator; no command, no daemon.",
+        ),
+    ] = "",
+    trace: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="With --parameters: a recorded workload.")
+    ] = None,
+    scenario: Annotated[
+        str, typer.Option(metavar="NAME", help="With --parameters: one of the stress set.")
+    ] = "",
+    metric: Annotated[
+        str,
+        typer.Option(
+            help="With --parameters: delay-p99, delay-p50, makespan, mean-completion, throughput "
+            "or fairness."
+        ),
+    ] = "delay-p99",
+    group: Annotated[
+        str, typer.Option(help="With --parameters: of this group or workload alone.")
+    ] = "",
+    trials: Annotated[
+        int, typer.Option(min=2, max=10_000, help="With --parameters: values that are tried.")
+    ] = 40,
+    seed: Annotated[int, typer.Option(min=0, help="With --parameters: of all chance.")] = 1,
+    save: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.policy", help="With --parameters: write what was found as a policy."
+        ),
+    ] = None,
+    btf: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="With --parameters: BTF of the kernel to compile for."),
+    ] = None,
+    cache: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="With --parameters: where built things are kept."),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Run a command under what is now and under candidates, alternating; say what is best.
 
     0: something was better. 3: nothing was. The machine is left as it was, unless --keep.
     """
+    if parameters:
+        from cli import searching
+
+        if command or agent or workload or candidate:
+            raise typer.BadParameter("--parameters searches one scheduler; no command, no --agent")
+        if bool(trace) == bool(scenario):
+            raise typer.BadParameter("--parameters needs one of --trace and --scenario")
+        if metric not in searching.METRICS:
+            raise typer.BadParameter(f"--metric is one of {', '.join(searching.METRICS)}")
+        chosen = searching.Wish(trials, seed, metric, group, trace, scenario, btf, cache, save)
+        _leave(searching.search(parameters, settings or [], chosen, json=json))
+    if trace or scenario or save:
+        raise typer.BadParameter("--trace, --scenario and --save are for --parameters")
     if agent:
         from cli import asking
 

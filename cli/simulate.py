@@ -100,12 +100,13 @@ class Wish:
 
 
 @dataclass(frozen=True)
-class _Source:
-    """A scheduler's C, its name, and the values that its variables get."""
+class Source:
+    """A scheduler's C, its name, the values that its variables get, and what can be set."""
 
     name: str
     text: str
     values: dict[str, ParameterValue]
+    parameters: tuple[dict[str, object], ...] = ()
 
 
 def _program(module: str, words: Sequence[str], timeout: float, given: bytes = b"") -> Completed:
@@ -118,24 +119,25 @@ def _program(module: str, words: Sequence[str], timeout: float, given: bytes = b
     )
 
 
-def _source(target: str, settings: Sequence[str]) -> _Source | None:
+def source_of(target: str, settings: Sequence[str]) -> Source | None:
     """The C of what was asked for; None where the compiler has said why there is none."""
     request = request_for(target, settings)
     if request.source is not None:
-        return _Source(request.name or "candidate", request.source, dict(request.parameters))
+        return Source(request.name or "candidate", request.source, dict(request.parameters))
     words = ["--emit-c", "--json", *(f"--set={each}" for each in settings)]
     if request.library is not None:
         words += ["--library", request.library]
     given = (request.policy or "").encode()
     done = _program("scheduler_library.offline", words, COMPILE_S, given)
     if done.status != 0:
-        _relay(done)
+        relay(done)
         return None
     found = json_text.loads(done.stdout)
-    return _Source(found["name"], found["source"], found.get("values", {}))
+    parameters = tuple(found.get("parameters", ()))
+    return Source(found["name"], found["source"], found.get("values", {}), parameters)
 
 
-def _relay(done: Completed) -> None:
+def relay(done: Completed) -> None:
     """What a program said on standard error; it has made it harmless."""
     for line in done.error_text.splitlines():
         err().print(plain(line, 4000), soft_wrap=True)
@@ -143,17 +145,17 @@ def _relay(done: Completed) -> None:
 
 def simulate(target: str, settings: Sequence[str], wish: Wish, *, json: bool) -> Exit:
     """OK where the scheduler came through, NO where it was ejected."""
-    source = _source(target, settings)
+    source = source_of(target, settings)
     if source is None:
         return Exit.FAULT
     with tempfile.TemporaryDirectory(prefix="schedpilot-simulate-") as place:
         file = Path(place) / "candidate.bpf.c"
         file.write_text(source.text, "utf-8")
         words = [f"--source={file}", f"--name={source.name}", *wish.words()]
-        words += [f"--set={name}={_word(value)}" for name, value in source.values.items()]
+        words += [f"--set={name}={word_of(value)}" for name, value in source.values.items()]
         done = _program("simulator.offline", words, SIMULATE_S)
     if done.status not in (Exit.OK, Exit.NO):
-        _relay(done)
+        relay(done)
         return Exit(done.status) if done.status in set(Exit) else Exit.FAULT
     if json:
         sys.stdout.write(done.text)
@@ -170,7 +172,7 @@ def simulate(target: str, settings: Sequence[str], wish: Wish, *, json: bool) ->
     return Exit(done.status)
 
 
-def _word(value: ParameterValue) -> str:
+def word_of(value: ParameterValue) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
@@ -227,7 +229,7 @@ _SUMMARY = (
 )
 
 
-def _show(found: _Comparison, wish: Wish, source: _Source, target: str) -> None:
+def _show(found: _Comparison, wish: Wish, source: Source, target: str) -> None:
     name = titled(source.name, source.values)
     on = f"on {wish.trace}" if wish.trace else f"on {wish.scenario or 'the stress set'}"
     cpus = found.scenarios[0].cpus if found.scenarios else 0

@@ -161,7 +161,7 @@ def compared(
 
 
 @dataclass(frozen=True)
-class _Work:
+class Work:
     """What is simulated, and what to say of it."""
 
     workload: str
@@ -170,14 +170,14 @@ class _Work:
     notes: tuple[str, ...]
 
 
-def _work(asked: argparse.Namespace) -> _Work:
+def work_for(asked: argparse.Namespace) -> Work:
     machine = calibrated(asked.cpus or STRESS_MACHINE.cpus, cache_folder=asked.cache)
     if not asked.cpus:
         machine = replace(machine, llc_cpus=STRESS_MACHINE.llc_cpus)
     if asked.trace is not None:
         trace = read_trace(asked.trace)
         replay = replay_of(trace, machine_for(trace, machine, asked.cpus), asked.seed)
-        return _Work("trace", (replay.scenario,), dict(replay.workloads), replay.notes)
+        return Work("trace", (replay.scenario,), dict(replay.workloads), replay.notes)
     names = [asked.scenario] if asked.scenario else list(STRESS)
     if names[0] not in STRESS:
         raise Fault(
@@ -186,10 +186,10 @@ def _work(asked: argparse.Namespace) -> _Work:
             hint=f"there are: {', '.join(STRESS)}",
         )
     made = tuple(STRESS[name](machine).seeded(asked.seed) for name in names)
-    return _Work(asked.scenario or "stress", made, {}, ())
+    return Work(asked.scenario or "stress", made, {}, ())
 
 
-def _require_types(btf: Path) -> None:
+def require_types(btf: Path) -> None:
     """Refuse a kernel whose types have no sched_ext, before clang does so at length.
 
     Raises:
@@ -213,8 +213,8 @@ def compare(asked: argparse.Namespace) -> Comparison:
     Raises:
         Fault: whatever the build, the trace, or a simulation raises.
     """
-    _require_types(asked.btf)
-    work = _work(asked)
+    require_types(asked.btf)
+    work = work_for(asked)
     if asked.perfetto and len(work.scenarios) > 1:
         raise Fault(
             FaultType.BAD_REQUEST,

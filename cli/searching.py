@@ -1,0 +1,249 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""`schedpilot tune --parameters`: better values for a scheduler's parameters, in the simulator.
+
+Compiling, simulating and searching are programs of their own, of which the command imports
+nothing. It needs no daemon; nothing is loaded.
+"""
+
+import json as json_text
+import os
+import re
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from cli.exits import Exit
+from cli.following import Progress, showing
+from cli.output import err, note, out, plain, say, table
+from cli.simulate import Source, source_of
+from daemon.api.models import NAME_PATTERN
+from process import Fault, FaultType
+from process.stream import stream
+
+# For one trial on a slow machine, and for building before the first; seconds.
+TRIAL_S = 300.0
+BUILD_S = 600.0
+# Figures by the word that people use for them.
+METRICS = {
+    "delay-p99": "delay_p99_ns",
+    "delay-p50": "delay_p50_ns",
+    "makespan": "makespan_ns",
+    "mean-completion": "mean_completion_ns",
+    "throughput": "throughput",
+    "fairness": "fairness",
+}
+
+
+class _Group(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    scenario: str
+    group: str
+    by_default: float
+    found: float
+
+
+class _Searched(BaseModel):
+    """What `python -m simulator.search` prints."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    scheduler: str
+    metric: str
+    seed: int
+    trials: int
+    workload: str
+    default: dict[str, bool | int | float]
+    values: dict[str, bool | int | float]
+    tuned_gain: float
+    gain: float
+    groups: tuple[_Group, ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is to be searched, and on what; paths as they were typed."""
+
+    trials: int = 40
+    seed: int = 1
+    metric: str = "delay-p99"
+    group: str = ""
+    trace: Path | None = None
+    scenario: str = ""
+    btf: Path | None = None
+    cache: Path | None = None
+    save: Path | None = None
+
+    def words(self) -> Iterator[str]:
+        yield f"--metric={METRICS[self.metric]}"
+        for name, value in (
+            ("trials", self.trials),
+            ("seed", self.seed),
+            ("group", self.group),
+            ("trace", self.trace),
+            ("scenario", self.scenario),
+            ("btf", self.btf),
+            ("cache", self.cache),
+        ):
+            if value or name == "seed":
+                yield f"--{name}={value}"
+
+
+class _Heard:
+    """The program's lines: an answer, what it says on the way, or trouble."""
+
+    def __init__(self, progress: Progress, title: str) -> None:
+        self.answer = ""
+        self.trouble: list[str] = []
+        self._progress = progress
+        self._title = title
+        self._rest = b""
+
+    def feed(self, data: bytes) -> None:
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        for raw in lines:
+            line = raw.decode("utf-8", "replace")
+            if line.startswith("{"):
+                self.answer = line
+            elif re.match(r"\d+ of \d+: ", line):
+                self._progress.stage(f"{self._title}: trial {line}")
+            else:
+                self.trouble.append(line)
+
+
+def search(target: str, settings: Sequence[str], wish: Wish, *, json: bool) -> Exit:
+    """OK where better values were found, NO where the defaults are as good."""
+    _check(target, wish)
+    source = source_of(target, settings)
+    if source is None:
+        return Exit.FAULT
+    answer = _searched(source, wish)
+    if not answer:
+        return Exit.FAULT
+    try:
+        found = _Searched.model_validate_json(answer)
+    except ValidationError as error:
+        raise Fault(
+            FaultType.INTERNAL,
+            "the search's answer is not understood",
+            why=str(error.errors(include_input=False, include_url=False)[0]["msg"]),
+        ) from None
+    better = found.gain > 0
+    line = policy_line(target, found.values, found.default) if better else ""
+    if wish.save is not None and better:
+        _save(wish.save, line)
+    if json:
+        sys.stdout.write(answer + "\n")
+    else:
+        _show(found, wish, line)
+    return Exit.OK if better else Exit.NO
+
+
+def _check(target: str, wish: Wish) -> None:
+    """Before minutes of work: what cannot be saved is told now."""
+    if wish.save is not None and not re.fullmatch(NAME_PATTERN.strip("^$"), target):
+        raise Fault(
+            FaultType.BAD_REQUEST,
+            "only parameters of a scheduler of the library can be saved",
+            why="they are saved as a policy `use NAME parameter=value …`, and this has no name",
+            hint="run it without --save, and pass what it prints with --set",
+        )
+
+
+def _searched(source: Source, wish: Wish) -> str:
+    """The program's answer; nothing where it has said why there is none."""
+    with tempfile.TemporaryDirectory(prefix="schedpilot-searching-") as place:
+        file, space = Path(place) / "candidate.bpf.c", Path(place) / "space.json"
+        file.write_text(source.text, "utf-8")
+        space.write_text(json_text.dumps(source.parameters), "utf-8")
+        words = [f"--source={file}", f"--space={space}", f"--name={source.name}", *wish.words()]
+        deadline = time.monotonic() + BUILD_S + wish.trials * TRIAL_S
+        with showing(f"searching the parameters of {source.name}") as progress:
+            heard = _Heard(progress, source.name)
+            status = stream(
+                [sys.executable, "-P", "-m", "simulator.search", *words],
+                {},
+                pass_fds=(),
+                on_error=heard.feed,
+                deadline=lambda: deadline,
+                env=dict(os.environ),
+            )
+    if status != 0:
+        for line in heard.trouble:
+            err().print(plain(line, 4000), soft_wrap=True)
+        return ""
+    return heard.answer
+
+
+def policy_line(
+    target: str,
+    values: dict[str, bool | int | float],
+    default: dict[str, bool | int | float],
+) -> str:
+    """What was found as a policy, where the scheduler has a name; else as words for --set."""
+    changed = {name: value for name, value in values.items() if value != default.get(name)}
+    words = [f"{name}={_word(value)}" for name, value in changed.items()]
+    if re.fullmatch(NAME_PATTERN.strip("^$"), target):
+        return " ".join(["use", target, *words])
+    return " ".join(f"--set {word}" for word in words)
+
+
+def _word(value: float) -> str:
+    return str(value).lower() if isinstance(value, bool) else f"{value:.12g}"
+
+
+def _save(file: Path, line: str) -> None:
+    try:
+        file.write_text(f"{line}\n", "utf-8")
+    except OSError as error:
+        raise Fault(
+            FaultType.STATE,
+            "what was found cannot be saved",
+            where=str(file),
+            why=error.strerror or "",
+            hint=f"it is: {line}",
+        ) from None
+
+
+def _show(found: _Searched, wish: Wish, line: str) -> None:
+    on = wish.trace or found.workload
+    say(
+        f"{found.scheduler}, {wish.metric} on {on}: {found.trials} trials, seed {found.seed}",
+        "bold",
+    )
+    made = table("parameter", "default", "found", right=("default", "found"))
+    for name, default in found.default.items():
+        value = found.values[name]
+        made.add_row(
+            name, _word(default), plain(_word(value), style="bold" if value != default else "dim")
+        )
+    out().print(made)
+    made = table("scenario", "group", "default values", "found", right=("default values", "found"))
+    for each in found.groups:
+        made.add_row(
+            plain(each.scenario),
+            plain(each.group, 60),
+            f"x{each.by_default:.3f}",
+            f"x{each.found:.3f}",
+        )
+    out().print(made)
+    note("x: over the kernel's default scheduler, below 1 is better; seeds that were not tuned for")
+    for each_note in found.notes:
+        note(f"note: {each_note}")
+    if not line:
+        say("the defaults are as good as anything that was found", "bold")
+        return
+    say(
+        f"predicted gain over the default values: {found.gain:.1%} "
+        f"({found.tuned_gain:.1%} with the seeds that it was tuned with)",
+        "bold green",
+    )
+    say(line)
+    if wish.save is not None:
+        say(f"saved: schedpilot check {wish.save}", "dim")

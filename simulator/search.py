@@ -1,0 +1,327 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Better values for a scheduler's parameters, found in the simulator.
+
+    python -m simulator.search --source FILE.bpf.c --space FILE.json --scenario NAME …
+
+A program of its own, so that neither the command nor the daemon imports the optimiser. The space
+is a JSON list of parameters as manifests have them (name, type, default, min, max). Standard output
+has one JSON document (`Searched`) on one line, the same bytes for the same input and seed;
+standard error has a line for each trial.
+
+Values are proposed by the tree-structured Parzen estimator (Bergstra et al., NeurIPS 2011) of
+optuna, one after the other, beginning with the defaults. What is minimised is the mean logarithm
+of the figure over the kernel default's, over the groups and two seeds; a group that loses
+throughput counts against it. What was found is then measured with seeds that nobody tuned for.
+"""
+
+import argparse
+import json
+import math
+import os
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import optuna
+
+from bpf.build import build_object
+from bpf.vmlinux import BTF
+from process import Fault, FaultType
+from simulator.build import build_native
+from simulator.offline import METRICS, Compared, compared, require_types, work_for
+from simulator.run import Candidate, Figures, simulate
+from simulator.scenario import Scenario
+
+TUNED_FOR = 2
+HELD_BACK = 2
+# A group may lose so much of its throughput before that counts, and then it counts this much
+# more than the same part of the figure that is tuned.
+SPARED = 0.02
+THROUGHPUT_COUNTS = 5.0
+# What an ejection counts, more than any figure could.
+EJECTED_COST = 50.0
+# From this ratio of largest to smallest on, a parameter is searched by its logarithm.
+WIDE = 50.0
+# How long somebody may wait is a promise, and not a knob.
+PROMISE = "_wait_ns"
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One dimension of the space."""
+
+    name: str
+    type: str
+    default: float | bool
+    min: float = 0.0
+    max: float = 0.0
+
+    def ask(self, trial: optuna.Trial) -> float | bool:
+        if self.type == "bool":
+            return bool(trial.suggest_categorical(self.name, [False, True]))
+        wide = self.min > 0 and self.max / self.min >= WIDE
+        if self.type == "int":
+            return trial.suggest_int(self.name, int(self.min), int(self.max), log=wide)
+        return trial.suggest_float(self.name, self.min, self.max, log=wide)
+
+
+Values = Mapping[str, float | bool]
+
+
+@dataclass(frozen=True)
+class GroupResult:
+    """The figure of one group over the kernel default's: with the scheduler's defaults, and with
+    what was found; measured with seeds that were not tuned for."""
+
+    scenario: str
+    group: str
+    by_default: float
+    found: float
+
+
+@dataclass(frozen=True)
+class Searched:
+    """`gain` is what the values found bring over the scheduler's own defaults, as a part of the
+    figure (0.1: a tenth better), with the seeds that were held back."""
+
+    scheduler: str
+    metric: str
+    seed: int
+    trials: int
+    workload: str
+    default: dict[str, float | bool]
+    values: dict[str, float | bool]
+    tuned_gain: float
+    gain: float
+    groups: tuple[GroupResult, ...]
+    notes: tuple[str, ...]
+
+
+def read_space(path: Path) -> list[Parameter]:
+    """The parameters that can be searched.
+
+    Raises:
+        Fault: BAD_PARAMETER: there is none, or the file is not understood.
+    """
+    try:
+        found = [
+            Parameter(
+                str(each["name"]),
+                str(each["type"]),
+                each["default"],
+                float(each.get("min") or 0),
+                float(each.get("max") or 0),
+            )
+            for each in json.loads(path.read_text())
+            if not str(each["name"]).endswith(PROMISE)
+        ]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise Fault(
+            FaultType.BAD_PARAMETER,
+            "the parameters to search are not understood",
+            where=str(path),
+            why=str(error),
+        ) from None
+    if not found:
+        raise Fault(
+            FaultType.BAD_PARAMETER,
+            "there is nothing to search",
+            why="this scheduler has no parameters",
+            hint="`schedpilot library show NAME` lists those there are",
+        )
+    return found
+
+
+def _word(value: float | bool) -> str:
+    return str(value).lower() if isinstance(value, bool) else f"{value:.17g}"
+
+
+class _Bench:
+    """Simulates the scheduler with values, and the default once for each scenario and seed."""
+
+    def __init__(self, asked: argparse.Namespace, folder: Path) -> None:
+        require_types(asked.btf)
+        self.asked = asked
+        self.work = work_for(asked)
+        self._pool = ThreadPoolExecutor(os.cpu_count() or 1)
+        self._defaults: dict[tuple[str, int], Figures] = {}
+        name = f"{asked.name}.bpf.c"
+        kept = {"name": name, "btf": asked.btf, "cache_folder": asked.cache}
+        built = build_object(asked.source, folder, **kept).require()
+        native = build_native(asked.source, folder, **kept).require()
+        self._candidate = Candidate(native, built)
+
+    def _simulate(self, candidate: Candidate | None, scenario: Scenario) -> Figures:
+        return simulate(candidate, scenario, btf=self.asked.btf, cache_folder=self.asked.cache)
+
+    def _default(self, scenario: Scenario) -> Figures:
+        key = (scenario.name, scenario.seed)
+        if key not in self._defaults:
+            self._defaults[key] = self._simulate(None, scenario)
+        return self._defaults[key]
+
+    def compare(self, values: Values, seeds: Sequence[int]) -> list[Compared]:
+        """Each scenario with each seed, beside the kernel's default."""
+        words = tuple(sorted((name, _word(value)) for name, value in values.items()))
+        candidate = replace(self._candidate, parameters=words)
+
+        def one(scenario: Scenario) -> Compared:
+            ours = self._simulate(candidate, scenario)
+            return compared(scenario, ours, self._default(scenario), self.work.workloads)
+
+        jobs = [scenario.seeded(seed) for scenario in self.work.scenarios for seed in seeds]
+        return list(self._pool.map(one, jobs))
+
+    def close(self) -> None:
+        self._pool.shutdown()
+
+
+def _ratios(found: Sequence[Compared], metric: str, group: str) -> dict[tuple[str, str], float]:
+    """The figure of each group over the default's, below 1 where it is better; the geometric mean
+    over the seeds."""
+    logs: dict[tuple[str, str], list[float]] = {}
+    for each in found:
+        for one in each.groups:
+            ratio = one.ratios.get(metric)
+            if ratio and (not group or group in (one.name, one.workload)):
+                sign = -1 if METRICS[metric] else 1
+                logs.setdefault((each.name, one.name), []).append(sign * math.log(ratio))
+    return {key: math.exp(sum(values) / len(values)) for key, values in logs.items()}
+
+
+def cost(found: Sequence[Compared], metric: str, group: str = "") -> float:
+    """What is minimised: below zero is better than the kernel's default."""
+    ejected = sum(each.ejection is not None for each in found)
+    if ejected:
+        return EJECTED_COST * ejected
+    ratios = _ratios(found, metric, group)
+    if not ratios:
+        raise Fault(
+            FaultType.BAD_REQUEST,
+            f"no group has the figure {metric}",
+            why="it is of groups that come to an end, or that wake up"
+            if not group
+            else f"there may be no group {group[:60]!r}",
+            hint=f"others are: {', '.join(METRICS)}",
+        )
+    lost = 0.0
+    for ratio in _ratios(found, "throughput", "").values():
+        lost += THROUGHPUT_COUNTS * max(0.0, math.log(ratio) - SPARED)
+    return sum(map(math.log, ratios.values())) / len(ratios) + lost / len(found)
+
+
+def search(asked: argparse.Namespace) -> Searched:
+    """Search, then measure what was found with other seeds.
+
+    Raises:
+        Fault: whatever the build, the trace, the space or a simulation raises.
+    """
+    space = read_space(asked.space)
+    defaults: dict[str, float | bool] = {each.name: each.default for each in space}
+    seeds = [asked.seed + number for number in range(TUNED_FOR)]
+    held_back = [asked.seed + 1000 + number for number in range(HELD_BACK)]
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    with tempfile.TemporaryDirectory(prefix="schedpilot-search-") as place:
+        folder = Path(place)
+        folder.chmod(0o755)
+        bench = _Bench(asked, folder)
+        try:
+            study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=asked.seed))
+            study.enqueue_trial(defaults)
+
+            def objective(trial: optuna.Trial) -> float:
+                values = {each.name: each.ask(trial) for each in space}
+                found = cost(bench.compare(values, seeds), asked.metric, asked.group)
+                done, so_far = trial.number + 1, math.exp(_best(study, found))
+                sys.stderr.write(f"{done} of {asked.trials}: x{so_far:.3f} of the default's\n")
+                sys.stderr.flush()
+                return found
+
+            study.optimize(objective, n_trials=asked.trials)
+            values: dict[str, Any] = dict(study.best_params)
+            before = bench.compare(defaults, held_back)
+            after = bench.compare(values, held_back)
+            tuned = study.trials[0].value or 0.0
+            gain = 1 - math.exp(
+                cost(after, asked.metric, asked.group) - cost(before, asked.metric, asked.group)
+            )
+            notes = list(bench.work.notes)
+            if gain <= 0:
+                # What is better only by the chance that it was tuned with is not better.
+                notes.append("what was found is no better with other seeds: the defaults stand")
+                values, gain, after = dict(defaults), 0.0, before
+            old = _ratios(before, asked.metric, asked.group)
+            new = _ratios(after, asked.metric, asked.group)
+        finally:
+            bench.close()
+    return Searched(
+        scheduler=asked.name,
+        metric=asked.metric,
+        seed=asked.seed,
+        trials=asked.trials,
+        workload=bench.work.workload,
+        default=defaults,
+        values=values,
+        tuned_gain=round(1 - math.exp(study.best_value - tuned), 4),
+        gain=round(gain, 4),
+        groups=tuple(
+            GroupResult(scenario, group, round(old[scenario, group], 4), round(ratio, 4))
+            for (scenario, group), ratio in new.items()
+            if (scenario, group) in old
+        ),
+        notes=tuple(notes),
+    )
+
+
+def _best(study: optuna.Study, latest: float) -> float:
+    """The best cost so far, the latest one included."""
+    done = [each.value for each in study.trials if each.value is not None]
+    return min([latest, *done])
+
+
+def _asked(words: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="schedpilot tune --parameters", allow_abbrev=False)
+    what = parser.add_mutually_exclusive_group()
+    parser.add_argument("--source", type=Path, required=True, help="the scheduler's C")
+    parser.add_argument("--space", type=Path, required=True, help="its parameters, JSON")
+    parser.add_argument("--name", default="candidate", help="what to call it")
+    what.add_argument("--trace", type=Path, help="a recorded workload")
+    what.add_argument("--scenario", metavar="NAME", help="one of the stress set")
+    parser.add_argument("--metric", choices=sorted(METRICS), default="delay_p99_ns")
+    parser.add_argument("--group", default="", help="of this group (or workload) alone")
+    parser.add_argument("--trials", type=int, default=40)
+    parser.add_argument("--cpus", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--btf", type=Path, default=BTF, help="of the kernel to compile for")
+    parser.add_argument("--cache", type=Path, help="where built things are kept")
+    asked = parser.parse_args(words)
+    if asked.trace is None and not asked.scenario:
+        parser.error("say on what: --scenario NAME or --trace FILE")
+    if not 1 <= asked.trials <= 10_000:
+        parser.error("--trials is 1 to 10000")
+    return asked
+
+
+def _shown(text: str) -> str:
+    """A line in which nothing acts on a terminal."""
+    return "".join(each if each.isprintable() else "?" for each in text)
+
+
+def main(words: Sequence[str]) -> int:
+    asked = _asked(words)
+    try:
+        found = search(asked)
+    except Fault as fault:
+        for line in fault.report().split("\n"):
+            print(_shown(line), file=sys.stderr)
+        return 1
+    print(json.dumps(asdict(found)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
