@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The program on standard input and output, and over HTTP on loopback."""
+
+import asyncio
+import json
+import stat
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+from mcp.client import Client
+from mcp.client.stdio import StdioServerParameters
+from mcp.client.streamable_http import streamable_http_client
+from mcp.shared._httpx_utils import create_mcp_http_client
+
+from tests.agent.machine import ServedMachine, served_machine
+from tests.mcp.calls import ACTING, CALLS
+from tests.mcp.conftest import told
+from tests.mcp.serving import SCHEDPILOT, Web, environment, over_http
+
+INITIALIZE = {
+    "jsonrpc": "2.0",
+    "id": 1,
+    "method": "initialize",
+    "params": {
+        "protocolVersion": "2025-11-25",
+        "capabilities": {},
+        "clientInfo": {"name": "test", "version": "1"},
+    },
+}
+JSON = {"accept": "application/json, text/event-stream", "content-type": "application/json"}
+
+
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedMachine]:
+    with served_machine(tmp_path_factory.mktemp("daemon") / "run", {"latency": 0.4}) as served:
+        yield served
+
+
+@pytest.fixture(scope="module")
+def web(machine: ServedMachine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
+    token = tmp_path_factory.mktemp("token") / "new" / "mcp-token"
+    with over_http(machine.run_dir, token) as web:
+        yield web
+
+
+# ---------------------------------------------------------------- standard input and output
+
+
+def test_a_client_starts_it_and_uses_the_tools(machine: ServedMachine) -> None:
+    """Over real pipes: list, look, check, try."""
+
+    async def use() -> None:
+        server = StdioServerParameters(
+            command=str(SCHEDPILOT), args=["mcp"], env=environment(machine.run_dir)
+        )
+        async with Client(server) as client:
+            assert {tool.name for tool in (await client.list_tools()).tools} == set(CALLS)
+            assert told(await client.call_tool("get_status", {}))["may_act"] is True
+            checked = told(await client.call_tool("check_candidate", {"library": "latency"}))
+            trial = await client.call_tool("start_trial", {"candidate": checked["candidate"]})
+            assert told(trial)["state"] == "kept"
+
+    asyncio.run(use())
+
+
+def test_standard_output_has_the_protocol_alone(tmp_path: Path) -> None:
+    """Also without a daemon and with nonsense on its input, each line is a message."""
+    call = {"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": {"name": "get_status"}}
+    ready = {"jsonrpc": "2.0", "method": "notifications/initialized"}
+    lines = [json.dumps(INITIALIZE), json.dumps(ready), "{nonsense", json.dumps(call)]
+    with subprocess.Popen(
+        [SCHEDPILOT, "mcp", "--read-only"],
+        env=environment(tmp_path),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write("\n".join(lines) + "\n")
+        process.stdin.flush()
+        answers = {}
+        while 2 not in answers:
+            message = json.loads(process.stdout.readline())
+            answers[message.get("id")] = message
+        rest, error = process.communicate(timeout=30)
+    assert rest == ""
+    assert "Traceback" not in error
+    assert process.returncode == 0
+    assert answers[1]["result"]["serverInfo"]["name"] == "schedpilot"
+    assert answers[2]["result"]["isError"] is True
+
+
+# ---------------------------------------------------------------- HTTP
+
+
+@asynccontextmanager
+async def reached(web: Web) -> AsyncIterator[Client]:
+    async with (
+        create_mcp_http_client(headers=web.headers) as http,
+        Client(streamable_http_client(web.url, http_client=http)) as client,
+    ):
+        yield client
+
+
+def test_with_the_token_a_client_uses_the_tools(web: Web) -> None:
+    """The same tools; the file was made for its owner alone, in a folder made for it."""
+
+    async def use() -> None:
+        async with reached(web) as client:
+            assert {tool.name for tool in (await client.list_tools()).tools} == set(CALLS)
+            assert told(await client.call_tool("get_status", {}))["autonomy"] == "auto"
+
+    asyncio.run(use())
+
+
+@pytest.mark.parametrize(
+    ("headers", "status", "said"),
+    [
+        ({}, 401, "no token was given"),
+        ({"authorization": "Bearer wrong"}, 401, "not the right one"),
+        ({"authorization": "Basic eDp5"}, 401, "not the right one"),
+        ({"host": "evil.example:80"}, 421, "Host"),
+        ({"host": "127.0.0.1.evil.example"}, 421, "Host"),
+        ({"origin": "http://evil.example"}, 403, "Origin"),
+        ({"origin": "null"}, 403, "Origin"),
+    ],
+)
+def test_others_are_kept_out_and_told_why(
+    web: Web, headers: dict[str, str], status: int, said: str
+) -> None:
+    """Without the token, and with it from another host or origin, no message is read."""
+    if "authorization" not in headers and status != 401:
+        headers = {**web.headers, **headers}
+    answer = httpx.post(web.url, headers={**JSON, **headers}, json=INITIALIZE, trust_env=False)
+    assert answer.status_code == status
+    assert said in answer.text
+
+
+def test_it_listens_on_loopback_alone(web: Web) -> None:
+    """No address of this machine but 127.0.0.1 has the port."""
+    port = httpx.URL(web.url).port
+    listening = [line.split()[1] for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    assert f"0100007F:{port:04X}" in listening
+    assert f"00000000:{port:04X}" not in listening
+
+
+def test_read_only_holds_over_http(machine: ServedMachine, tmp_path: Path) -> None:
+    """A token that was made before is taken, and no acting tool is there."""
+    token = tmp_path / "token"
+    made = "0123456789abcdef0123"
+    token.write_text(f"{made}\n")
+    token.chmod(0o600)
+
+    async def use(web: Web) -> None:
+        async with reached(web) as client:
+            names = {tool.name for tool in (await client.list_tools()).tools}
+            assert names == set(CALLS) - ACTING
+
+    with over_http(machine.run_dir, token, "--read-only") as web:
+        assert web.token == made
+        asyncio.run(use(web))
+
+
+def test_a_token_that_others_can_read_is_refused(tmp_path: Path) -> None:
+    """It says which file, why, and what to do."""
+    token = tmp_path / "token"
+    token.write_text("0123456789abcdef0123\n")
+    token.chmod(0o644)
+    done = _refused(tmp_path, "--http", "0", "--token-file", str(token))
+    assert str(token) in done
+    assert "chmod 600" in done
+
+
+def test_a_new_token_is_for_its_owner_alone(web: Web, tmp_path: Path) -> None:
+    """Mode 0600 from the first moment; a taken port is told."""
+    token = tmp_path / "a" / "token"
+    port = httpx.URL(web.url).port
+    done = _refused(tmp_path, "--http", str(port), "--token-file", str(token))
+    assert "the port cannot be had" in done
+    assert stat.S_IMODE(token.stat().st_mode) == 0o600
+    assert len(token.read_text().strip()) >= 32
+
+
+def _refused(run_dir: Path, *options: str) -> str:
+    done = subprocess.run(
+        [SCHEDPILOT, "mcp", *options],
+        env=environment(run_dir),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+    return done.stderr
