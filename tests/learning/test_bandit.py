@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Beliefs: what moves them, how far, and for how long."""
+
+import pytest
+
+from scheduler_library.learning.bandit import (
+    PRIOR_DEVIATION,
+    Arm,
+    Belief,
+    Kind,
+    Observation,
+    believe,
+)
+from scheduler_library.learning.context import Context, closeness, likeness, similarity
+from scheduler_library.learning.templates import shape
+
+NOW = 1_800_000_000.0
+DAY = 86400.0
+TAGS = ("latency-sensitive", "short-bursts")
+WEB = Context(TAGS, TAGS, {"mean_burst_us": 300.0, "wakeups_per_s": 800.0}, "comm:web")
+LATENCY = Arm("latency", good_for=("latency-sensitive",), bad_for=("batch",))
+
+
+def seen(gain: float, **fields: object) -> Observation:
+    plain: dict[str, object] = {
+        "scheduler": "latency",
+        "at": NOW,
+        "gain": gain,
+        "kept": gain > 0,
+        "tags": TAGS,
+        "figures": WEB.figures,
+        "workload": "comm:web",
+    }
+    return Observation(**(plain | fields))  # type: ignore[arg-type]
+
+
+def believed(*observed: Observation, arm: Arm = LATENCY, context: Context = WEB) -> Belief:
+    return believe(arm, context, observed, NOW)
+
+
+def test_without_observations_the_page_is_all_there_is() -> None:
+    """The words that the manifest and the workload share make the prior, good and bad."""
+    assert believed().mean == pytest.approx(0.15)
+    assert believed().deviation == pytest.approx(PRIOR_DEVIATION)
+    assert believed(context=Context(("batch",))).mean < 0
+    assert believed().words == ("latency-sensitive",)
+
+
+def test_each_verdict_moves_the_mean_and_narrows_the_interval() -> None:
+    """The posterior lies between prior and observations, and is surer than either."""
+    one, three = believed(seen(0.4)), believed(seen(0.4), seen(0.4), seen(0.4))
+    assert 0.15 < one.mean < three.mean < 0.4
+    assert PRIOR_DEVIATION > one.deviation > three.deviation
+    assert (three.observations, three.kept) == (3, 3)
+    assert three.chance() > 0.99
+
+
+def test_a_verdict_with_a_wide_interval_counts_less() -> None:
+    """The noise of an observation is that of its own interval, where that is wider."""
+    assert believed(seen(0.5, deviation=0.3)).mean < believed(seen(0.5)).mean
+
+
+def test_other_workloads_count_for_little_however_many_they_are() -> None:
+    """One's own bad verdict outweighs ten good ones elsewhere; without it they do help."""
+    elsewhere = [seen(0.5, workload=f"comm:w{number}") for number in range(10)]
+    assert believed(*elsewhere).mean > believed().mean
+    assert believed(*elsewhere, seen(-0.4, kept=False)).mean < believed().mean
+
+
+def test_an_observation_ages() -> None:
+    """Old verdicts lose weight; failures sooner, since what failed is mended."""
+    fresh, old = believed(seen(0.5)), believed(seen(0.5, at=NOW - 90 * DAY))
+    assert fresh.mean > old.mean > believed().mean
+    held = Observation("latency", NOW, Kind.QUARANTINE)
+    later = Observation("latency", NOW - 30 * DAY, Kind.QUARANTINE)
+    assert believed(held).mean < believed(later).mean < believed().mean
+
+
+def test_failures_are_remembered_on_every_workload() -> None:
+    """What the kernel threw out is expected to fail, wherever; a gate weighs less."""
+    thrown = believed(Observation("latency", NOW, Kind.QUARANTINE))
+    stopped = believed(Observation("latency", NOW, Kind.GATE))
+    assert thrown.mean < stopped.mean < believed().mean
+    assert (thrown.failures, thrown.mean < 0) == (1, True)
+
+
+def test_a_line_learns_from_the_same_line_with_another_name() -> None:
+    """Lines of one shape share what was measured; others do not."""
+    line = 'comm = "web" { latency }; * { slice 3ms }'
+    other = 'comm = "db" { latency }; * { slice 3ms }'
+    assert shape(line) == shape(other)
+    arm = Arm("policy-1", shape=shape(line))
+    same = seen(0.4, scheduler="policy-2", shape=shape(other), workload="comm:db")
+    assert believed(same, arm=arm).mean > believed(arm=arm).mean
+    strange = seen(0.4, scheduler="policy-3", shape=shape("slice 3ms"))
+    assert believed(strange, arm=arm) == believed(arm=arm)
+
+
+def test_one_absurd_ratio_does_not_decide() -> None:
+    """A measured gain counts for at most a half."""
+    assert believed(seen(40.0)).mean == believed(seen(0.5)).mean
+
+
+def test_likeness_is_of_tags_figures_and_the_workload_itself() -> None:
+    """Tags first, figures within them; the very same workload is always close."""
+    assert similarity(("a", "b"), ("b", "c")) == pytest.approx(1 / 3)
+    assert closeness({"mean_burst_us": 100.0}, {"mean_burst_us": 100.0}) == 1.0
+    near = likeness(WEB, TAGS, {"mean_burst_us": 330.0})
+    far = likeness(WEB, TAGS, {"mean_burst_us": 30_000.0})
+    assert 1.0 > near > far >= 0.5
+    assert likeness(WEB, ("batch",), {}, "comm:web") == 0.8
+    assert likeness(WEB, TAGS, WEB.figures, "comm:db") == 0.7
+    assert likeness(WEB, ("batch",), {}, "comm:db") == 0.0

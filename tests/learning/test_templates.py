@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The lines that are proposed: legal, canonical, and about nobody but the workload."""
+
+import pytest
+
+from scheduler_library.learning.templates import name_of, quoted, selector, shape, templates
+from scheduler_library.policy.compiler import Compiled, Machine, compile_policy
+
+MACHINE = Machine(nr_cpus=4, users=lambda name: None)
+TAGS = [
+    ["latency-sensitive", "short-bursts"],
+    ["interactive"],
+    ["uneven-jobs", "batch"],
+    ["batch", "cpu-bound"],
+    [],
+]
+NAMES = [
+    "comm:web",
+    "cgroup:/system.slice/redis.service",
+    'cgroup:/a "b" { idle } ; * { idle } # c',
+    "cgroup:/x; use fifo",
+    'comm:"} * {"',
+]
+
+
+@pytest.mark.parametrize("tags", TAGS)
+@pytest.mark.parametrize("workload", NAMES)
+def test_a_line_compiles_as_it_is_written(tags: list[str], workload: str) -> None:
+    """Each is in its canonical form, so that its name as a scheduler is known without a compiler;
+    a hostile name is a string in it, whatever stands there."""
+    for each in templates(tags, workload):
+        compiled = compile_policy(each.policy, machine=MACHINE)
+        assert isinstance(compiled, Compiled)
+        assert compiled.text == each.policy
+        assert compiled.name == name_of(each.policy)
+
+
+def test_a_hostile_name_selects_itself_and_says_nothing_else() -> None:
+    """The same rules come out, whatever the workload is called."""
+    shapes = {
+        shape(each.policy)
+        for workload in NAMES
+        for each in templates(["latency-sensitive"], workload)
+    }
+    assert {each.removeprefix("comm ").removeprefix("cgroup ") for each in shapes} == {
+        '= "…" { latency; preempt; slice 500us }; * { slice 3ms }'
+    }
+
+
+@pytest.mark.parametrize(
+    "workload",
+    [
+        "comm:ünïcode",
+        "comm:new\nline",
+        "comm:esc\\x1b",
+        "comm:",
+        "cgroup:/",
+        "comm:longer-than-a-name",
+        "cgroup:/" + "a" * 300,
+        "kthread:kworker",
+        "other",
+    ],
+)
+def test_what_the_language_cannot_hold_gets_no_line(workload: str) -> None:
+    """Where a name cannot be written, or may not be the name, nothing is guessed."""
+    assert selector(workload) is None
+    assert templates(["latency-sensitive"], workload) == []
+
+
+def test_quotes_are_escaped() -> None:
+    """The one character that could end a string cannot."""
+    assert quoted('a"b') == '"a\\"b"'
+
+
+def test_uneven_jobs_get_the_longest_first() -> None:
+    """The line that a person would write."""
+    found = [each.policy for each in templates(["uneven-jobs", "batch"], "comm:make")]
+    assert found == ["order by expected_runtime desc", "slice 20ms"]
