@@ -3,7 +3,7 @@
 
 A program of its own, run by the system's Python, which has BCC and nothing of ours; the Python of
 the project has no BCC. One line of JSON comes in: `kind`, `seconds`, `whose` and what belongs to
-it, `threads` (those there are already), `futex` (the number of that system call), `place` (the
+it, `processes` (those there are already), `futex` (the number of that system call), `place` (the
 folder of the C). It ends with its standard input: nobody is left who would read what it finds.
 """
 
@@ -187,8 +187,8 @@ def main() -> None:
     place = Path(wanted["place"])
     text = "".join((place / name).read_text() for name in ("common.c", f"{kind}.c"))
     b = BPF(text=text, cflags=flags(wanted))
-    for thread in wanted["threads"]:
-        b["watched"][b["watched"].Key(thread)] = b["watched"].Leaf(1)
+    for process in wanted["processes"]:
+        b["processes"][b["processes"].Key(process)] = b["processes"].Leaf(1)
     if kind == "oncpu":
         b.attach_perf_event(
             ev_type=PERF_TYPE_SOFTWARE,

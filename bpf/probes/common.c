@@ -1,20 +1,43 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What every probe begins with: whose tasks are looked at. Compiled by BCC, which gives macros and
- * the `args` of tracepoints; nothing of the kernel's own headers is needed, which halves the time.
+ * What every probe begins with: whose tasks are looked at. Compiled by BCC.
  *
- * WHOSE is one of the three below; CGROUP, and NAME_LOW and NAME_HIGH (the sixteen bytes of a
- * process' name) are given with it.
+ * Raw tracepoints only: unlike others they need no perf event, which Debian's kernels refuse to whoever
+ * lacks CAP_SYS_ADMIN; and a task is known by its address, so that nothing of the kernel's own
+ * structures, and of the headers that take so long to compile, is needed. The price: a task is known
+ * from the first time that it leaves a CPU on.
+ *
+ * WHOSE is one of the four below; CGROUP, and NAME_LOW and NAME_HIGH (the sixteen bytes of a process'
+ * name) are given with it.
  */
 
 #define EVERYBODY 0
 #define THE_CGROUP 1
 #define THE_NAME 2
+#define THE_PROCESSES 3
 
-#define RUNNABLE(state) ((state) == 0 || ((state) & 0x100)) /* TASK_REPORT_MAX: preempted */
+/*
+ * Where registers lie in what the kernel saved of them, in words: the instruction, and the first two
+ * arguments of a system call. By number, for the headers that name them bring all others with them,
+ * and do not compile with every pair of a kernel and a BCC.
+ */
+#if defined(__aarch64__)
+#define INSTRUCTION 32 /* struct user_pt_regs: regs[31], sp, pc */
+#define FIRST 0
+#define SECOND 1
+#else
+#define INSTRUCTION 16 /* struct pt_regs of x86-64 */
+#define FIRST 14
+#define SECOND 13
+#endif
 
 struct name {
 	char text[16];
+};
+
+struct task {
+	struct name name;
+	u64 ours;
 };
 
 struct sum {
@@ -24,8 +47,9 @@ struct sum {
 	u64 more;
 };
 
-/* Threads that are looked at; those there are already are filled in from outside. */
-BPF_HASH(watched, u32, u8, 32768);
+/* Processes that are looked at by their ids; those there are already are filled in from outside. */
+BPF_HASH(processes, u32, u8, 32768);
+BPF_TABLE("lru_hash", u64, struct task, tasks, 32768);
 BPF_ARRAY(lost, u64, 1);
 
 static __always_inline void lose(void)
@@ -33,29 +57,50 @@ static __always_inline void lose(void)
 	lost.increment(0);
 }
 
-static __always_inline int ours(u32 thread)
-{
-	return WHOSE == EVERYBODY ? thread != 0 : watched.lookup(&thread) != 0;
-}
-
 static __always_inline int current_ours(void)
 {
+	u32 process = bpf_get_current_pid_tgid() >> 32;
+
+	if (WHOSE == EVERYBODY)
+		return process != 0;
 	if (WHOSE == THE_CGROUP)
 		return bpf_get_current_cgroup_id() == CGROUP;
-	return ours((u32)bpf_get_current_pid_tgid());
+	return processes.lookup(&process) != 0;
+}
+
+/* What a task is called, NULL where it was not seen yet. */
+static __always_inline struct task *seen(u64 task)
+{
+	return tasks.lookup(&task);
+}
+
+static __always_inline int ours(u64 task)
+{
+	struct task *found = seen(task);
+
+	return found && found->ours;
 }
 
 /* Called with the task that leaves the CPU, which is still the current one. */
-static __always_inline void follow(u32 thread)
+static __always_inline int follow(u64 task)
 {
+	u64 both = bpf_get_current_pid_tgid(), *halves;
+	struct task found = {};
+	u32 process = both >> 32;
 	u8 yes = 1;
 
-	if (WHOSE != THE_CGROUP || !thread)
-		return;
-	if (bpf_get_current_cgroup_id() == CGROUP)
-		watched.update(&thread, &yes);
-	else
-		watched.delete(&thread);
+	bpf_get_current_comm(&found.name, sizeof(found.name));
+	/* A process is called what its first thread is. */
+	if (WHOSE == THE_NAME && process == (u32)both) {
+		halves = (u64 *)&found.name;
+		if (halves[0] == NAME_LOW && halves[1] == NAME_HIGH)
+			processes.update(&process, &yes);
+		else
+			processes.delete(&process);
+	}
+	found.ours = current_ours();
+	tasks.update(&task, &found);
+	return found.ours;
 }
 
 static __always_inline void add(struct sum *sum, u64 ns)
@@ -65,40 +110,3 @@ static __always_inline void add(struct sum *sum, u64 ns)
 	if (ns > sum->max_ns)
 		sum->max_ns = ns;
 }
-
-#if WHOSE != EVERYBODY
-TRACEPOINT_PROBE(sched, sched_process_fork)
-{
-	u32 parent = args->parent_pid, child = args->child_pid;
-	u8 yes = 1;
-
-	if (watched.lookup(&parent))
-		watched.update(&child, &yes);
-	return 0;
-}
-
-TRACEPOINT_PROBE(sched, sched_process_exit)
-{
-	u32 thread = (u32)bpf_get_current_pid_tgid();
-
-	watched.delete(&thread);
-	return 0;
-}
-#endif
-
-#if WHOSE == THE_NAME
-/* A process is called by what it executes. */
-TRACEPOINT_PROBE(sched, sched_process_exec)
-{
-	u32 thread = (u32)bpf_get_current_pid_tgid();
-	u64 name[2] = {};
-	u8 yes = 1;
-
-	bpf_get_current_comm(&name, sizeof(name));
-	if (name[0] == NAME_LOW && name[1] == NAME_HIGH)
-		watched.update(&thread, &yes);
-	else
-		watched.delete(&thread);
-	return 0;
-}
-#endif

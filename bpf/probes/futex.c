@@ -28,15 +28,26 @@ BPF_HASH(waiters, struct waiter, u8, 16384);
 BPF_HISTOGRAM(lengths, int, 40);
 BPF_ARRAY(wakes, u64, 1);
 
-TRACEPOINT_PROBE(raw_syscalls, sys_enter)
+/* Keeps up with names, for those who are looked at by theirs. */
+RAW_TRACEPOINT_PROBE(sched_switch)
+{
+	if (WHOSE == THE_NAME)
+		follow(ctx->args[1]);
+	return 0;
+}
+
+/* (struct pt_regs *regs, long id) */
+RAW_TRACEPOINT_PROBE(sys_enter)
 {
 	u64 both = bpf_get_current_pid_tgid();
+	u64 registers = ctx->args[0], operation = 0;
 	struct wait wait = {};
-	u32 thread = both, operation;
+	u32 thread = both;
 
-	if (args->id != FUTEX || !current_ours())
+	if (ctx->args[1] != FUTEX || !current_ours())
 		return 0;
-	operation = args->args[1] & 0x7f;
+	bpf_probe_read_kernel(&operation, 8, (void *)(registers + SECOND * 8));
+	operation &= 0x7f; /* FUTEX_CMD_MASK, as far as it goes */
 	if (operation == 1 || operation == 10) { /* FUTEX_WAKE, FUTEX_WAKE_BITSET */
 		wakes.increment(0);
 		return 0;
@@ -46,14 +57,15 @@ TRACEPOINT_PROBE(raw_syscalls, sys_enter)
 	    operation != 13)
 		return 0;
 	wait.since = bpf_ktime_get_ns();
-	wait.lock.address = args->args[0];
+	bpf_probe_read_kernel(&wait.lock.address, 8, (void *)(registers + FIRST * 8));
 	wait.lock.process = both >> 32;
 	if (waits.update(&thread, &wait))
 		lose();
 	return 0;
 }
 
-TRACEPOINT_PROBE(raw_syscalls, sys_exit)
+/* (struct pt_regs *regs, long result) */
+RAW_TRACEPOINT_PROBE(sys_exit)
 {
 	u32 thread = (u32)bpf_get_current_pid_tgid();
 	struct of_lock zero = {}, *of;
@@ -62,8 +74,6 @@ TRACEPOINT_PROBE(raw_syscalls, sys_exit)
 	u8 yes = 1;
 	u64 ns;
 
-	if (args->id != FUTEX)
-		return 0;
 	wait = waits.lookup(&thread);
 	if (!wait)
 		return 0;
@@ -78,7 +88,7 @@ TRACEPOINT_PROBE(raw_syscalls, sys_exit)
 		return 0;
 	}
 	add(&of->sum, ns);
-	if (args->ret == -11) /* EAGAIN: the lock was free again by then */
+	if ((s64)ctx->args[1] == -11) /* EAGAIN: the lock was free again by then */
 		__sync_fetch_and_add(&of->sum.more, 1);
 	waiters.update(&waiter, &yes);
 	lengths.increment(bpf_log2l(ns / 1000));

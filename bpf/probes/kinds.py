@@ -11,6 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 
 PYTHON = Path("/usr/bin/python3")
+_CAP_SYS_ADMIN = 21
 # Where distributions put the module; `pip` has nothing of the kind under this name.
 _MODULES = (
     "usr/lib/python3/dist-packages/bcc",
@@ -30,43 +31,36 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class About:
-    """The question a probe answers, what it watches, and what answers a part of it without BCC."""
+    """The question a probe answers, and what answers a part of it without BCC."""
 
     question: str
-    events: tuple[str, ...]
     instead: str
 
 
 ABOUT: dict[Kind, About] = {
     Kind.RUNQLAT: About(
         "how long do its threads wait for a CPU, after a wakeup and after they had to leave?",
-        ("sched/sched_wakeup", "sched/sched_switch"),
         "the daemon's own signals have this distribution always, without that distinction: the "
         "probe answers from them",
     ),
     Kind.OFFCPU: About(
         "what are its threads off the CPU for, and for how long?",
-        ("raw_syscalls/sys_enter", "sched/sched_switch"),
         "the profile counts states and, where it may, the places that threads sleep in",
     ),
     Kind.WAKEUPS: About(
         "who wakes whom, and how long does the woken wait?",
-        ("sched/sched_waking", "sched/sched_switch"),
         "the signals have the rate of wakeups; a recording has who woke whom",
     ),
     Kind.ONCPU: About(
         "in which functions do its threads spend their CPU time?",
-        (),
         "the profile has the CPU time of each process and thread; perf(1) by hand",
     ),
     Kind.SYSCALLS: About(
         "which system calls does it make, how long do they take, how often do they fail?",
-        ("raw_syscalls/sys_enter", "raw_syscalls/sys_exit"),
         "`strace -c` by hand, which slows the workload down a lot",
     ),
     Kind.FUTEX: About(
         "do its threads wait for locks, for how many, and how long?",
-        ("raw_syscalls/sys_enter", "raw_syscalls/sys_exit"),
         "the profile has the share of threads asleep on a futex, where it may see it",
     ),
 }
@@ -90,10 +84,11 @@ def missing(kind: Kind, root: Path = Path("/")) -> list[str]:
             f"install linux-headers-{release}), readable for the daemon (its unit hides that "
             "folder: docs/workloads.md)"
         )
-    tracing = root / "sys/kernel/tracing/events"
-    absent = [each for each in ABOUT[kind].events if not os.access(tracing / each / "id", os.R_OK)]
-    if absent:
-        lacks.append(f"the kernel's events {', '.join(absent)} (tracefs at /sys/kernel/tracing)")
+    if kind is Kind.ONCPU and not _may_sample(root):
+        lacks.append(
+            "perf events: kernel.perf_event_paranoid is above 2, at which Debian's kernels ask for "
+            "CAP_SYS_ADMIN (sysctl kernel.perf_event_paranoid=2)"
+        )
     return lacks
 
 
@@ -101,3 +96,14 @@ def headers(root: Path = Path("/")) -> bool:
     """Whether BCC finds headers to compile against."""
     build = root / "lib/modules" / platform.release() / "build"
     return os.access(build / "include", os.R_OK) or (root / "sys/kernel/kheaders.tar.xz").exists()
+
+
+def _may_sample(root: Path) -> bool:
+    """Whether this process may open a perf event that sees others."""
+    try:
+        level = int((root / "proc/sys/kernel/perf_event_paranoid").read_text())
+        status = (root / "proc/self/status").read_text()
+        held = next(line for line in status.splitlines() if line.startswith("CapEff:"))
+    except (OSError, ValueError, StopIteration):
+        return True
+    return level <= 2 or bool(int(held.split()[1], 16) >> _CAP_SYS_ADMIN & 1)

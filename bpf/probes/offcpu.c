@@ -15,19 +15,20 @@ struct away {
 };
 
 BPF_HASH(calls, u32, u32, 32768);
-BPF_HASH(left, u32, struct away, 32768);
+BPF_HASH(left, u64, struct away, 32768);
 BPF_HASH(reasons, struct why, struct sum, 4096);
 
-TRACEPOINT_PROBE(raw_syscalls, sys_enter)
+/* (struct pt_regs *regs, long id) */
+RAW_TRACEPOINT_PROBE(sys_enter)
 {
-	u32 thread = (u32)bpf_get_current_pid_tgid(), call = args->id;
+	u32 thread = (u32)bpf_get_current_pid_tgid(), call = ctx->args[1];
 
 	if (current_ours() && calls.update(&thread, &call))
 		lose();
 	return 0;
 }
 
-TRACEPOINT_PROBE(raw_syscalls, sys_exit)
+RAW_TRACEPOINT_PROBE(sys_exit)
 {
 	u32 thread = (u32)bpf_get_current_pid_tgid();
 
@@ -35,20 +36,20 @@ TRACEPOINT_PROBE(raw_syscalls, sys_exit)
 	return 0;
 }
 
-TRACEPOINT_PROBE(sched, sched_switch)
+/* (bool preempt, struct task_struct *prev, struct task_struct *next, unsigned int prev_state) */
+RAW_TRACEPOINT_PROBE(sched_switch)
 {
-	u32 leaving = args->prev_pid, arrived = args->next_pid, *call;
-	u64 now = bpf_ktime_get_ns();
+	u64 leaving = ctx->args[1], arrived = ctx->args[2], now = bpf_ktime_get_ns();
+	u32 thread = (u32)bpf_get_current_pid_tgid(), *call;
 	struct sum zero = {}, *sum;
 	struct away away = {}, *gone;
 
-	follow(leaving);
-	if (ours(leaving)) {
-		call = calls.lookup(&leaving);
+	if (follow(leaving)) {
+		call = calls.lookup(&thread);
 		away.since = now;
 		away.why.call = call ? *call : NO_CALL;
-		away.why.state = RUNNABLE(args->prev_state) ? 0 : args->prev_state & 0xff;
-		__builtin_memcpy(&away.why.name.text, args->prev_comm, sizeof(away.why.name.text));
+		away.why.state = (ctx->args[0] & 1) ? 0 : (u32)ctx->args[3] & 0xff;
+		bpf_get_current_comm(&away.why.name, sizeof(away.why.name));
 		if (left.update(&leaving, &away))
 			lose();
 	}

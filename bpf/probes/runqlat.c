@@ -6,40 +6,36 @@ struct queued {
 	u64 woken;
 };
 
-BPF_HASH(queue, u32, struct queued, 32768);
+BPF_HASH(queue, u64, struct queued, 32768);
 BPF_HISTOGRAM(after_wakeup, int, 40);
 BPF_HISTOGRAM(after_preemption, int, 40);
 BPF_HASH(threads, struct name, struct sum, 2048);
 
-static __always_inline int enqueue(u32 thread, u64 woken)
+static __always_inline int enqueue(u64 task, u64 woken)
 {
 	struct queued queued = {.since = bpf_ktime_get_ns(), .woken = woken};
 
-	if (ours(thread) && queue.update(&thread, &queued))
+	if (queue.update(&task, &queued))
 		lose();
 	return 0;
 }
 
-TRACEPOINT_PROBE(sched, sched_wakeup)
+/* (struct task_struct *task) */
+RAW_TRACEPOINT_PROBE(sched_wakeup)
 {
-	return enqueue(args->pid, 1);
+	return ours(ctx->args[0]) ? enqueue(ctx->args[0], 1) : 0;
 }
 
-TRACEPOINT_PROBE(sched, sched_wakeup_new)
+/* (bool preempt, struct task_struct *prev, struct task_struct *next, unsigned int prev_state) */
+RAW_TRACEPOINT_PROBE(sched_switch)
 {
-	return enqueue(args->pid, 1);
-}
-
-TRACEPOINT_PROBE(sched, sched_switch)
-{
-	u32 left = args->prev_pid, arrived = args->next_pid;
-	struct queued *queued;
+	u64 left = ctx->args[1], arrived = ctx->args[2], ns;
 	struct sum zero = {}, *sum;
-	struct name name = {};
-	u64 ns;
+	struct queued *queued;
+	struct task *task;
+	struct name name;
 
-	follow(left);
-	if (left && RUNNABLE(args->prev_state))
+	if (follow(left) && ((ctx->args[0] & 1) || !(u32)ctx->args[3]))
 		enqueue(left, 0);
 	queued = queue.lookup(&arrived);
 	if (!queued)
@@ -50,7 +46,10 @@ TRACEPOINT_PROBE(sched, sched_switch)
 	else
 		after_preemption.increment(bpf_log2l(ns / 1000));
 	queue.delete(&arrived);
-	__builtin_memcpy(&name.text, args->next_comm, sizeof(name.text));
+	task = seen(arrived);
+	if (!task)
+		return 0;
+	name = task->name;
 	sum = threads.lookup_or_try_init(&name, &zero);
 	if (sum)
 		add(sum, ns);

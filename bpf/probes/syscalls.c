@@ -9,9 +9,18 @@ struct call {
 BPF_HASH(calls, u32, struct call, 32768);
 BPF_HASH(sums, u32, struct sum, 1024);
 
-TRACEPOINT_PROBE(raw_syscalls, sys_enter)
+/* Keeps up with names, for those who are looked at by theirs. */
+RAW_TRACEPOINT_PROBE(sched_switch)
 {
-	struct call call = {.since = bpf_ktime_get_ns(), .number = args->id};
+	if (WHOSE == THE_NAME)
+		follow(ctx->args[1]);
+	return 0;
+}
+
+/* (struct pt_regs *regs, long id) */
+RAW_TRACEPOINT_PROBE(sys_enter)
+{
+	struct call call = {.since = bpf_ktime_get_ns(), .number = ctx->args[1]};
 	u32 thread = (u32)bpf_get_current_pid_tgid();
 
 	if (current_ours() && calls.update(&thread, &call))
@@ -19,7 +28,8 @@ TRACEPOINT_PROBE(raw_syscalls, sys_enter)
 	return 0;
 }
 
-TRACEPOINT_PROBE(raw_syscalls, sys_exit)
+/* (struct pt_regs *regs, long result) */
+RAW_TRACEPOINT_PROBE(sys_exit)
 {
 	u32 thread = (u32)bpf_get_current_pid_tgid(), number;
 	struct sum zero = {}, *sum;
@@ -32,7 +42,7 @@ TRACEPOINT_PROBE(raw_syscalls, sys_exit)
 	sum = sums.lookup_or_try_init(&number, &zero);
 	if (sum) {
 		add(sum, bpf_ktime_get_ns() - call->since);
-		if (args->ret < 0)
+		if ((s64)ctx->args[1] < 0)
 			__sync_fetch_and_add(&sum->more, 1);
 	} else {
 		lose();

@@ -12,36 +12,40 @@ struct woken {
 	struct pair pair;
 };
 
-BPF_HASH(waking, u32, struct woken, 32768);
+BPF_HASH(waking, u64, struct woken, 32768);
 BPF_HASH(pairs, struct pair, struct sum, 4096);
 
-TRACEPOINT_PROBE(sched, sched_waking)
+/* (struct task_struct *task) */
+RAW_TRACEPOINT_PROBE(sched_waking)
 {
 	struct woken woken = {.since = bpf_ktime_get_ns()};
-	u32 thread = args->pid;
 	struct sum zero = {}, *sum;
+	u64 address = ctx->args[0];
+	struct task *task = seen(address);
 
-	if (!ours(thread) && !current_ours())
+	/* Its first sleep since the probe began has no name yet; its second has. */
+	if (!task || (!task->ours && !current_ours()))
 		return 0;
 	bpf_get_current_comm(&woken.pair.waker, sizeof(woken.pair.waker));
-	__builtin_memcpy(&woken.pair.woken.text, args->comm, sizeof(woken.pair.woken.text));
+	woken.pair.woken = task->name;
 	sum = pairs.lookup_or_try_init(&woken.pair, &zero);
 	if (sum)
 		__sync_fetch_and_add(&sum->more, 1);
 	else
 		lose();
-	if (waking.update(&thread, &woken))
+	if (waking.update(&address, &woken))
 		lose();
 	return 0;
 }
 
-TRACEPOINT_PROBE(sched, sched_switch)
+/* (bool preempt, struct task_struct *prev, struct task_struct *next, unsigned int prev_state) */
+RAW_TRACEPOINT_PROBE(sched_switch)
 {
-	u32 arrived = args->next_pid;
+	u64 arrived = ctx->args[2];
 	struct woken *found, woken;
 	struct sum *sum;
 
-	follow(args->prev_pid);
+	follow(ctx->args[1]);
 	found = waking.lookup(&arrived);
 	if (!found)
 		return 0;

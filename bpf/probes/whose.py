@@ -19,22 +19,22 @@ from process import Fault, FaultType
 # Where the unified hierarchy is mounted: alone, or beside the first version's.
 _MOUNTS = (Path("/sys/fs/cgroup"), Path("/sys/fs/cgroup/unified"))
 _COMM_BYTES = 16
-MOST_THREADS = 16384
+MOST_PROCESSES = 16384
 # The number of futex(2) by machine; x86's where it is another.
 _FUTEX = {"x86_64": 202, "aarch64": 98, "riscv64": 98}
 
-EVERYBODY, THE_CGROUP, THE_NAME = 0, 1, 2
+EVERYBODY, THE_CGROUP, THE_NAME, THE_PROCESSES = 0, 1, 2, 3
 
 
 @dataclass(frozen=True)
 class Whose:
-    """As in common.c. `threads` are those there are now."""
+    """As in common.c. `processes` are those there are now."""
 
     whose: int = EVERYBODY
     cgroup: int = 0
     name_low: int = 0
     name_high: int = 0
-    threads: tuple[int, ...] = ()
+    processes: tuple[int, ...] = ()
     futex: int = _FUTEX.get(platform.machine(), 202)
 
 
@@ -53,13 +53,12 @@ def whose(workload: str | None, proc: Path = PROC) -> Whose:
             f"a probe cannot tell the tasks of `{wanted.kind}` from others",
             hint="leave the workload out to look at the whole machine",
         )
-    pids = [
+    pids = sorted(
         int(each.name)
         for each in proc.iterdir()
         if each.name.isdecimal() and workload_of(int(each.name), proc) == wanted
-    ]
-    threads = tuple(thread for pid in pids for thread in _threads(proc / str(pid)))
-    if not threads:
+    )
+    if not pids:
         raise Fault(
             FaultType.NOT_FOUND,
             "no process of this workload is there",
@@ -67,16 +66,13 @@ def whose(workload: str | None, proc: Path = PROC) -> Whose:
             hint="`schedpilot top --once` lists what ran lately",
         )
     if wanted.kind is WorkloadKind.CGROUP:
-        return Whose(THE_CGROUP, cgroup=_cgroup_number(pids, wanted, proc), threads=threads)
-    low, high = _name_numbers(pids, proc) if wanted.kind is WorkloadKind.COMM else (0, 0)
-    return Whose(THE_NAME, name_low=low, name_high=high, threads=threads[:MOST_THREADS])
-
-
-def _threads(folder: Path) -> list[int]:
-    try:
-        return sorted(int(each.name) for each in (folder / "task").iterdir())
-    except OSError:
-        return []
+        return Whose(THE_CGROUP, cgroup=_cgroup_number(pids, wanted, proc))
+    processes = tuple(pids[:MOST_PROCESSES])
+    if wanted.kind is WorkloadKind.KTHREAD:
+        # Their names have a part that is theirs alone; new ones are not looked at.
+        return Whose(THE_PROCESSES, processes=processes)
+    low, high = _name_numbers(pids, proc)
+    return Whose(THE_NAME, name_low=low, name_high=high, processes=processes)
 
 
 def _cgroup_number(pids: list[int], wanted: WorkloadId, proc: Path) -> int:

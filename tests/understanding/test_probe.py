@@ -15,7 +15,7 @@ import pytest
 
 from bpf.probes import kinds
 from bpf.probes.found import Found
-from bpf.probes.kinds import ABOUT, Kind, missing
+from bpf.probes.kinds import Kind, missing
 from bpf.probes.probe import probe
 from bpf.probes.whose import EVERYBODY, THE_NAME, Whose, whose
 from bpf.signals import SignalsLine
@@ -58,14 +58,14 @@ def complete(root: Path) -> None:
         (root / each).parent.mkdir(parents=True, exist_ok=True)
         (root / each).touch()
     (root / "lib/modules" / platform.release() / "build/include").mkdir(parents=True)
-    for event in {event for about in ABOUT.values() for event in about.events}:
-        folder = root / "sys/kernel/tracing/events" / event
-        folder.mkdir(parents=True)
-        (folder / "id").touch()
+    (root / "proc/sys/kernel").mkdir(parents=True)
+    (root / "proc/sys/kernel/perf_event_paranoid").write_text("2\n")
+    (root / "proc/self").mkdir()
+    (root / "proc/self/status").write_text("CapEff:\t000000c000000000\n")
 
 
 def test_nothing_is_missing_where_everything_is(tmp_path: Path) -> None:
-    """With Python, BCC, headers and the kernel's events each probe is available."""
+    """With Python, BCC, headers and leave to sample each probe is available."""
     complete(tmp_path)
     assert all(missing(kind, tmp_path) == [] for kind in Kind)
 
@@ -76,7 +76,6 @@ def test_nothing_is_missing_where_everything_is(tmp_path: Path) -> None:
         ("usr/bin/python3", "Python"),
         ("usr/lib/python3/dist-packages/bcc/__init__.py", "python3-bpfcc"),
         (f"lib/modules/{platform.release()}/build/include", "linux-headers"),
-        ("sys/kernel/tracing/events/sched/sched_switch/id", "sched/sched_switch"),
     ],
 )
 def test_each_missing_piece_is_named(tmp_path: Path, gone: str, word: str) -> None:
@@ -89,6 +88,18 @@ def test_each_missing_piece_is_named(tmp_path: Path, gone: str, word: str) -> No
         path.unlink()
     (lack,) = missing(Kind.RUNQLAT, tmp_path)
     assert word in lack
+
+
+def test_sampling_needs_leave(tmp_path: Path) -> None:
+    """Where Debian's kernel keeps perf events for administrators, the probe that samples says so,
+    and no other."""
+    complete(tmp_path)
+    (tmp_path / "proc/sys/kernel/perf_event_paranoid").write_text("3\n")
+    (lack,) = missing(Kind.ONCPU, tmp_path)
+    assert "perf_event_paranoid" in lack
+    assert missing(Kind.OFFCPU, tmp_path) == []
+    (tmp_path / "proc/self/status").write_text("CapEff:\t000001ffffffffff\n")
+    assert missing(Kind.ONCPU, tmp_path) == []
 
 
 def test_each_probe_says_what_it_answers_and_what_remains() -> None:
@@ -134,21 +145,21 @@ def test_other_probes_name_what_is_missing(kind: ProbeKind) -> None:
 
 
 def test_a_workload_becomes_numbers(tmp_path: Path) -> None:
-    """Its threads and the bytes of its name; hostile names become numbers as any other."""
+    """Its processes and the bytes of its name; hostile names become numbers as any other."""
     tree = Tree(tmp_path)
     name = '";}/*\\n'
     tree.write(10, [Task(10, name), Task(11, "x")])
     tree.write(20, [Task(20, "other")])
     of = whose(f"comm:{name}", tmp_path)
     assert of.whose == THE_NAME
-    assert of.threads == (10, 11)
+    assert of.processes == (10,)
     assert of.name_low == int.from_bytes(name.encode()[:8].ljust(8, b"\0"), "little")
     assert whose(None, tmp_path).whose == EVERYBODY
 
 
 def test_the_running_process_is_found() -> None:
-    """This process is among the threads of its own workload."""
-    assert os.getpid() in whose(str(workload_of(os.getpid()))).threads
+    """This process is among those of its own workload."""
+    assert os.getpid() in whose(str(workload_of(os.getpid()))).processes
 
 
 @pytest.mark.parametrize("id", ["comm:no such process", "cgroup:/no/such", "other", "nonsense"])
