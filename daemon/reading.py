@@ -50,7 +50,6 @@ from daemon.recall import Recall
 from daemon.recording import Recordings
 from daemon.standing import Standing
 from daemon.trials import Trials
-from daemon.understanding.look import Measured, understand
 from daemon.understanding.probing import there_are
 from daemon.watch import Watch
 from process import Fault, FaultType
@@ -231,6 +230,9 @@ class Reader:
         )
 
     async def workload_profile(self, id: str) -> WorkloadProfileView:
+        # Late: a daemon that nobody asks does without its tables.
+        from daemon.understanding.look import Measured, understand
+
         measured = Measured(
             profile=self.profile(id), line=self._watch.line, interval_s=self._watch.interval_s
         )

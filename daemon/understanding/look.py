@@ -8,9 +8,8 @@ length of everything that is told.
 import os
 import pwd
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import islice, zip_longest
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from bpf.signals import SignalsLine
@@ -28,22 +27,17 @@ from daemon.api.models import (
 )
 from daemon.understanding import cgroups, kinds, sentences, tree
 from daemon.understanding.kinds import Judged, by_company, by_libraries, judged, summed_up
-from daemon.understanding.proc import Proc, Process, Usage
+from daemon.understanding.proc import Proc, Process
 from daemon.understanding.secrets import shown
-from daemon.understanding.threads import Thread, groups_of, parallelism_of, waits_of
+from daemon.understanding.threads import groups_of, parallelism_of, waits_of
+from daemon.understanding.watching import Eye, Seen, members, watched
 
-# How long it looks, seconds, at how many moments, and when it stops at the latest.
-LOOK_S = 0.4
-LOOKS = 8
+# When it stops looking, at the latest, seconds.
 MOST_S = 0.9
-MOST_PROCESSES = 512
-MOST_THREADS = 256
-# Threads whose place of sleep is read, and processes whose libraries are.
-MOST_PLACES = 64
+# Processes whose libraries are read.
 MOST_MAPPED = 3
 MOST_ABOVE = 4
 NAME_LIMIT = 64
-_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True)
@@ -55,28 +49,6 @@ class Measured:
     interval_s: float
 
 
-@dataclass(frozen=True)
-class Eye:
-    """Where to look and by which clock; tests have their own."""
-
-    proc: Proc = field(default_factory=Proc)
-    clock: Callable[[], float] = time.monotonic
-    sleep: Callable[[float], None] = time.sleep
-
-
-@dataclass(frozen=True)
-class _Seen:
-    """The workload in one stretch of time. Threads by (process, thread)."""
-
-    processes: dict[int, Process]
-    threads_total: int
-    threads: dict[tuple[int, int], Thread]
-    looks: list[Mapping[int, str]]
-    cpu_s: dict[int, float]
-    io: tuple[int, int] | None
-    seconds: float
-
-
 def understand(workload: str, measured: Measured, eye: Eye | None = None) -> WorkloadProfileView:
     """What a workload is, does and waits for. Takes about half a second: call it in a thread.
 
@@ -86,8 +58,8 @@ def understand(workload: str, measured: Measured, eye: Eye | None = None) -> Wor
     eye = eye or Eye()
     wanted = parse_workload_id(workload)
     began = eye.clock()
-    processes = _members(wanted, eye, began + MOST_S / 2)
-    seen = _watched(processes, eye, began + MOST_S)
+    processes = members(wanted, eye, began + MOST_S / 2)
+    seen = watched(processes, eye, began + MOST_S)
     parents = {pid: each.stat.parent for pid, each in seen.processes.items()}
     above = _above(seen.processes, eye.proc)
     cgroup = _cgroup(seen.processes, wanted, eye.proc)
@@ -132,103 +104,6 @@ def understand(workload: str, measured: Measured, eye: Eye | None = None) -> Wor
     )
 
 
-def _members(wanted: WorkloadId, eye: Eye, until: float) -> dict[int, Process]:
-    """Its processes, as far as the time lasts."""
-    found: dict[int, Process] = {}
-    for pid in eye.proc.pids():
-        if len(found) >= MOST_PROCESSES or eye.clock() > until:
-            break
-        if workload_of(pid, eye.proc.root) == wanted:
-            process = eye.proc.process(pid)
-            if process is not None:
-                found[pid] = process
-    return found
-
-
-def _watched(processes: dict[int, Process], eye: Eye, until: float) -> _Seen:
-    """The threads of these processes for `LOOK_S`, or as long as there is time."""
-    all_threads = {pid: eye.proc.threads(pid) for pid in processes}
-    chosen = islice(_in_turn(all_threads), MOST_THREADS)
-    names = {key: stat.comm for key in chosen if (stat := eye.proc.thread_stat(*key))}
-    before = {key: eye.proc.thread_usage(*key) for key in names}
-    cpu_before = {pid: _cpu_s(eye.proc, pid) for pid in processes}
-    io_before = _io(processes, eye.proc)
-    began = eye.clock()
-    looks: list[Mapping[int, str]] = []
-    places: dict[tuple[int, int], str] = {}
-    for number in range(LOOKS):
-        eye.sleep(LOOK_S / LOOKS)
-        if eye.clock() > until:
-            break
-        states = {key: eye.proc.thread_stat(*key) for key in names}
-        looks.append({key[1]: stat.state for key, stat in states.items() if stat})
-        if number == LOOKS // 2:
-            asleep = [key for key, stat in states.items() if stat and stat.state in "SD"]
-            places = {key: eye.proc.thread_sleeps_in(*key) for key in asleep[:MOST_PLACES]}
-    after = {key: eye.proc.thread_usage(*key) for key in names}
-    io_after = _io(processes, eye.proc)
-    cpu_after = {pid: _cpu_s(eye.proc, pid) for pid in processes}
-    seconds = eye.clock() - began
-    return _Seen(
-        processes=processes,
-        threads_total=sum(len(each) for each in all_threads.values()),
-        threads={
-            key: Thread(names[key], begin, end, seconds, places.get(key, ""))
-            for key in names
-            if (begin := before[key]) and (end := after[key])
-        },
-        looks=looks,
-        cpu_s=_used(processes, names, before, after, cpu_before, cpu_after),
-        io=_difference(io_before, io_after),
-        seconds=seconds,
-    )
-
-
-def _in_turn(threads: Mapping[int, Sequence[int]]) -> Iterator[tuple[int, int]]:
-    """The first thread of each process, then the second of each: one process with a thousand must
-    not hide all others."""
-    for row in zip_longest(*threads.values()):
-        for pid, thread in zip(threads, row, strict=True):
-            if thread is not None:
-                yield pid, thread
-
-
-def _used(
-    processes: Mapping[int, Process],
-    names: Mapping[tuple[int, int], str],
-    before: Mapping[tuple[int, int], Usage | None],
-    after: Mapping[tuple[int, int], Usage | None],
-    ticks_before: Mapping[int, float],
-    ticks_after: Mapping[int, float],
-) -> dict[int, float]:
-    """CPU seconds of each process: exact where all its threads were read, else by ticks."""
-    exact = dict.fromkeys(processes, 0.0)
-    for key in names:
-        begin, end = before[key], after[key]
-        if begin and end:
-            exact[key[0]] += max(0, end.run_ns - begin.run_ns) / 1e9
-    return {pid: max(exact[pid], ticks_after[pid] - ticks_before[pid]) for pid in processes}
-
-
-def _cpu_s(proc: Proc, pid: int) -> float:
-    stat = proc.stat(pid)
-    return (stat.user_ticks + stat.system_ticks) / _TICKS_PER_S if stat else 0.0
-
-
-def _io(processes: Mapping[int, Process], proc: Proc) -> tuple[int, int] | None:
-    """Bytes that all of them moved until now; None where the kernel tells of none."""
-    told = [found for pid in list(processes)[:MOST_THREADS] if (found := proc.io(pid))]
-    return (sum(each[0] for each in told), sum(each[1] for each in told)) if told else None
-
-
-def _difference(
-    before: tuple[int, int] | None, after: tuple[int, int] | None
-) -> tuple[int, int] | None:
-    if before is None or after is None:
-        return None
-    return max(0, after[0] - before[0]), max(0, after[1] - before[1])
-
-
 def _above(processes: Mapping[int, Process], proc: Proc) -> list[str]:
     """What started the workload: the names above its topmost process, nearest first."""
     tops = [each for each in processes.values() if each.stat.parent not in processes]
@@ -254,7 +129,7 @@ def _cgroup(processes: Mapping[int, Process], wanted: WorkloadId, proc: Proc) ->
 
 
 def _judgements(
-    seen: _Seen, unit: str, above: Sequence[str], measured: Measured, proc: Proc
+    seen: Seen, unit: str, above: Sequence[str], measured: Measured, proc: Proc
 ) -> dict[int, Judged]:
     found = {pid: judged(each) for pid, each in seen.processes.items()}
     busiest = sorted(found, key=lambda pid: -seen.cpu_s.get(pid, 0.0))
@@ -270,7 +145,7 @@ def _judgements(
     return found
 
 
-def _kinds(seen: _Seen, together: Mapping[int, Judged]) -> list[KindView]:
+def _kinds(seen: Seen, together: Mapping[int, Judged]) -> list[KindView]:
     ran = sum(seen.cpu_s.values()) > 0
     return summed_up(
         (each, seen.cpu_s.get(pid, 0.0) if ran else 1.0) for pid, each in together.items()
@@ -278,7 +153,7 @@ def _kinds(seen: _Seen, together: Mapping[int, Judged]) -> list[KindView]:
 
 
 def _nodes(
-    seen: _Seen, parents: Mapping[int, int], together: Mapping[int, Judged]
+    seen: Seen, parents: Mapping[int, int], together: Mapping[int, Judged]
 ) -> list[ProcessNode]:
     nodes = []
     for pid, depth in tree.shown(parents, seen.cpu_s):

@@ -7,9 +7,10 @@ import pytest
 
 from bpf.probes.found import Found
 from daemon.api.models import ProbeKind, ProbeRequest, ProfileView
-from daemon.understanding.look import LOOK_S, Eye, Measured, understand
+from daemon.understanding.look import Measured, understand
 from daemon.understanding.probe_answer import answer
 from daemon.understanding.proc import Proc
+from daemon.understanding.watching import LOOK_S, Eye
 from mcp_server.tools.profile import ProfileArguments, profile_of
 from tests.hostile.corpus import CORPUS, SIGN, Hostile, acts, strings_in, unmarked
 from tests.understanding.recorded import Task, Tree

@@ -14,8 +14,9 @@ from bpf.workload_id import workload_of
 from daemon.api.models import ProfileView, ProgramKind, WorkloadProfileView
 from daemon.understanding import tree
 from daemon.understanding.cgroups import folder_of, limits_in, unit_of
-from daemon.understanding.look import LOOK_S, MOST_THREADS, Eye, Measured, understand
+from daemon.understanding.look import Measured, understand
 from daemon.understanding.proc import Proc
+from daemon.understanding.watching import LOOK_S, MOST_THREADS, Eye
 from process import Fault
 from tests.understanding.recorded import Task, Tree
 
