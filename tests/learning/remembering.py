@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Records of episodes and trials, for tests of what is learned from them."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from daemon.api.models import (
+    Decision,
+    Direction,
+    ProfileView,
+    TrialState,
+    TrialView,
+    VerdictView,
+)
+from daemon.candidates import Candidate
+from daemon.decide.backoff import Quarantine
+from daemon.episodes import Episode
+from daemon.learned import Learned
+from daemon.lessons import FILE, Lessons
+from daemon.recall import Recall
+from scheduler_library.catalog import load_catalog
+from scheduler_library.history import FILE as HISTORY
+from scheduler_library.history import open_history
+from scheduler_library.manifest import Kind
+
+NOW = 1_800_000_000.0
+WEB = ProfileView(
+    workload="comm:web",
+    tags=["latency-sensitive", "short-bursts"],
+    figures={"mean_burst_us": 300.0, "wakeups_per_s": 800.0},
+)
+
+
+@dataclass
+class Memory:
+    """What a daemon remembers, in a folder."""
+
+    folder: Path
+    recall: Recall
+    lessons: Lessons
+    learned: Learned
+    troubles: list[str]
+    quarantines: list[Quarantine] = field(default_factory=list)
+
+    @property
+    def file(self) -> Path:
+        return self.folder / FILE
+
+    def tried(
+        self,
+        scheduler: str,
+        gain: float,
+        *,
+        number: int = 1,
+        profile: ProfileView = WEB,
+        policy: str = "",
+        at: float = NOW,
+    ) -> TrialView:
+        """An episode with one trial that came out so."""
+        episode = Episode(f"e-{number:04d}", profile.workload, "slow", at, profile=profile)
+        self.recall.episode(episode)
+        kind = Kind.POLICY if policy else Kind.BPF
+        candidate = Candidate(f"c-{scheduler}", scheduler, kind, {}, at=at, policy=policy)
+        trial = TrialView(
+            id=f"t-{number:04d}",
+            state=TrialState.RUNNING,
+            candidate=candidate.id,
+            scheduler=scheduler,
+            workload=profile.workload,
+            objective="delay p99",
+            direction=Direction.LOWER,
+            unit="us",
+            episode=episode.id,
+            at=at,
+        )
+        self.recall.candidate(candidate)
+        self.recall.trial_started(trial)
+        verdict = VerdictView(
+            decision=Decision.KEEP if gain > 0 else Decision.ROLLBACK,
+            ratio=1 - gain,
+            low=1 - gain - 0.05,
+            high=1 - gain + 0.05,
+            confidence=0.95,
+            gain=gain,
+            reason="measured",
+            windows_baseline=4,
+            windows_candidate=4,
+        )
+        state = TrialState.KEPT if gain > 0 else TrialState.ROLLED_BACK
+        ended = trial.model_copy(update={"state": state, "verdict": verdict, "ended": at + 60})
+        episode.trials[ended.id] = ended
+        self.recall.trial_ended(ended)
+        self.recall.episode(episode)
+        return ended
+
+
+@contextmanager
+def remembering(folder: Path) -> Iterator[Memory]:
+    """The memory that is in this folder, as a daemon that starts finds it."""
+    folder.mkdir(exist_ok=True)
+    troubles: list[str] = []
+    quarantines: list[Quarantine] = []
+    recall = Recall(open_history(folder / HISTORY).history, troubles.append)
+    lessons = Lessons(folder / FILE, recall, troubles.append)
+    catalog = load_catalog()
+    learned = Learned(
+        catalog=lambda: catalog,
+        recall=recall,
+        lessons=lessons,
+        quarantines=lambda: tuple(quarantines),
+    )
+    try:
+        yield Memory(folder, recall, lessons, learned, troubles, quarantines)
+    finally:
+        recall.close()

@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What the daemon believes after what happened, why, and what the advisor makes of it."""
+
+from pathlib import Path
+
+import pytest
+
+from agent.advisor import Proposal, Situation
+from agent.offline import advise
+from daemon.api.models import (
+    Autonomy,
+    BeliefView,
+    EpisodeState,
+    EpisodeView,
+    KernelView,
+    LearnedClass,
+    ProfileView,
+    StatusView,
+)
+from daemon.decide.backoff import Quarantine
+from daemon.learned import Met
+from scheduler_library.learning.templates import templates
+from scheduler_library.learning.weights import MEASURED, PRIOR
+from tests.learning.remembering import NOW, WEB, Memory, remembering
+
+LATER = NOW + 2 * 3600
+SOLVER = ProfileView(workload="comm:solver", tags=["cpu-bound", "batch"])
+
+
+def believed(memory: Memory, profile: ProfileView = WEB, at: float = LATER) -> LearnedClass:
+    return memory.learned.beliefs(Met(profile), at)
+
+
+def of(held: LearnedClass, scheduler: str) -> BeliefView:
+    return next(each for each in held.beliefs if each.scheduler == scheduler)
+
+
+def advised(held: LearnedClass, episode: str = "e-9999") -> tuple[Proposal, ...]:
+    return advise(
+        Situation(
+            at=LATER,
+            episode=EpisodeView(id=episode, state=EpisodeState.OPEN, at=NOW, workload="comm:web"),
+            profile=WEB,
+            status=StatusView(
+                version="1",
+                pid=1,
+                since=1.0,
+                autonomy=Autonomy.AUTO,
+                kernel=KernelView(supported=True),
+            ),
+            beliefs=held,
+        )
+    ).proposals
+
+
+def test_a_verdict_becomes_a_belief_with_its_reasons(tmp_path: Path) -> None:
+    """Mean, interval, chance, and how many verdicts stand behind it; also after a restart."""
+    with remembering(tmp_path) as memory:
+        before = of(believed(memory), "locality")
+        memory.tried("locality", 0.45)
+    with remembering(tmp_path) as memory:
+        after = of(believed(memory), "locality")
+        assert before.observations == 0
+        assert before.mean < after.low < after.mean < after.high
+        assert (after.observations, after.kept) == (1, 1)
+        assert any("1 verdict" in each for each in after.why)
+        assert believed(memory).episodes == 1
+
+
+def test_lines_of_policy_take_part(tmp_path: Path) -> None:
+    """A line for this workload is among what could be tried; one that won elsewhere is believed
+    in here, by its shape."""
+    with remembering(tmp_path) as memory:
+        (line,) = templates(WEB.tags, "comm:web")
+        (other,) = templates(WEB.tags, "comm:db")
+        found = next(each for each in believed(memory).beliefs if each.policy)
+        assert found.policy == line.policy
+        elsewhere = WEB.model_copy(update={"workload": "comm:db"})
+        memory.tried("policy-of-db", 0.5, profile=elsewhere, policy=other.policy)
+        again = next(each for each in believed(memory).beliefs if each.policy)
+        assert again.mean > found.mean
+        assert any(each.policy == line.policy for each in advised(believed(memory)))
+
+
+def test_what_is_known_to_help_is_the_only_proposal(tmp_path: Path) -> None:
+    """After it was kept twice nothing else is tried beside it."""
+    with remembering(tmp_path) as memory:
+        assert len(advised(believed(memory))) > 1
+        for number in (1, 2):
+            memory.tried("latency", 0.6, number=number)
+        assert [each.scheduler for each in advised(believed(memory))] == ["latency"]
+
+
+def test_where_nothing_helped_nothing_is_proposed(tmp_path: Path) -> None:
+    """A workload that no scheduler made better is left alone when it comes again."""
+    with remembering(tmp_path) as memory:
+        number = 0
+        for _ in range(4):
+            for each in advised(believed(memory, SOLVER)):
+                number += 1
+                memory.tried(each.scheduler, 0.0, number=number, profile=SOLVER, policy=each.policy)
+        assert number > 0
+        assert advised(believed(memory, SOLVER)) == ()
+
+
+def test_a_failure_is_remembered_after_its_quarantine(tmp_path: Path) -> None:
+    """What the kernel threw out is believed to be worse, is told of, and fades."""
+    with remembering(tmp_path) as memory:
+        before = of(believed(memory), "latency")
+        memory.quarantines.append(
+            Quarantine(
+                candidate="c-1", scheduler="latency", reason="stalled", since=NOW, until=NOW + 60
+            )
+        )
+        after = of(believed(memory), "latency")
+        assert after.mean < before.mean
+        assert after.failures == 1
+        assert any("remembered" in each for each in after.why)
+        (failure,) = memory.learned.view(None).failures
+        assert (failure.scheduler, failure.reason) == ("latency", "stalled")
+        year_later = of(believed(memory, at=NOW + 365 * 86400), "latency")
+        assert year_later.mean == pytest.approx(before.mean, abs=1e-6)
+
+
+def test_what_failed_within_the_hour_is_refused(tmp_path: Path) -> None:
+    """It is told with the belief, so that every advisor knows."""
+    with remembering(tmp_path) as memory:
+        memory.tried("latency", -0.2)
+        assert "within the hour" in of(believed(memory, at=NOW + 600), "latency").refused
+        assert of(believed(memory, at=NOW + 7200), "latency").refused == ""
+
+
+def test_the_weights_of_a_search_move_and_say_by_what(tmp_path: Path) -> None:
+    """After verdicts that measurements foretold these count for more, also after a restart."""
+    with remembering(tmp_path) as memory:
+        for number in range(1, 6):
+            trial = memory.tried("locality", 0.4, number=number)
+            memory.learned.trial_ended(trial, WEB)
+    with remembering(tmp_path) as memory:
+        weights = {each.name: each for each in memory.learned.view(None).weights}
+        assert weights[MEASURED].weight > PRIOR[MEASURED] == weights[MEASURED].prior
+        assert weights[MEASURED].moved >= 1
+        assert "when locality was kept (t-0005)" in weights[MEASURED].why
+        assert sum(each.weight for each in weights.values()) == pytest.approx(1.0, abs=1e-3)
+
+
+def test_a_search_for_a_workload_knows_what_was_measured_on_it(tmp_path: Path) -> None:
+    """What won there comes first, whatever its page says, and the reason has the figure."""
+    with remembering(tmp_path) as memory:
+        first = memory.learned.search("", Met(WEB))[0]
+        assert first.entry.name == "latency"
+        for number in range(1, 5):
+            memory.learned.trial_ended(memory.tried("locality", 0.5, number=number), WEB)
+            memory.learned.trial_ended(memory.tried("latency", -0.5, number=10 + number), WEB)
+        found = memory.learned.search("", Met(WEB))
+        assert found[0].entry.name == "locality"
+        assert any("measured on workloads like this" in each for each in found[0].reasons)
+
+
+def test_everything_is_told_by_kind_of_workload(tmp_path: Path) -> None:
+    """Without a workload there is a class for each kind that was met, and what was tried there."""
+    with remembering(tmp_path) as memory:
+        memory.tried("latency", 0.5, number=1)
+        memory.tried("batch", 0.1, number=2, profile=SOLVER, at=NOW + 10)
+        view = memory.learned.view(None)
+        assert [each.tags for each in view.classes] == [sorted(SOLVER.tags), sorted(WEB.tags)]
+        assert [each.scheduler for each in view.classes[0].beliefs] == ["batch"]
+        assert view.lessons_file == str(memory.file)
+
+
+def test_a_complaint_about_delays_makes_a_service_of_it(tmp_path: Path) -> None:
+    """What it was complained about counts beside what was measured."""
+    with remembering(tmp_path) as memory:
+        plain = ProfileView(workload="comm:x", tags=["contended"])
+        held = memory.learned.beliefs(Met(plain, "delay p99"), NOW)
+        assert held.tags == ["contended", "latency-sensitive"]

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""`tune --parameters`: an optimiser finds better values in the simulator, the same each time."""
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from cli.searching import policy_line
+from process import Completed, run
+from tests.target import Target
+
+Tune = Callable[..., Completed]
+
+
+@pytest.fixture
+def tune(target: Target) -> Tune:
+    """Runs the command, for the lab's kernel."""
+
+    def call(*words: str) -> Completed:
+        argv = [sys.executable, "-m", "cli.main", "tune", *words]
+        argv += ["--btf", str(target.btf), "--cache", str(target.cache)]
+        return run(argv, timeout=300, env={"PATH": os.environ["PATH"]}, check=False)
+
+    return call
+
+
+def test_better_values_are_found_checked_and_saved(tune: Tune, tmp_path: Path) -> None:
+    """A burst of clients waits less with what is found, also with seeds that were not tuned for;
+    the same seed finds the same; what is saved is a policy."""
+    file = tmp_path / "found.policy"
+    words = ["--parameters", "latency", "--scenario", "bursty_rpc", "--group", "clients"]
+    words += ["--trials", "4", "--json"]
+    done = tune(*words, "--save", str(file))
+    assert done.status == 0, done.error_text
+    found = json.loads(done.stdout)
+    assert found["gain"] > 0.05
+    assert found["groups"][0]["found"] < found["groups"][0]["by_default"]
+    assert not any(name.endswith("_wait_ns") for name in found["values"])
+    assert file.read_text().startswith("use latency ")
+    assert tune(*words).stdout == done.stdout
+
+
+def test_what_cannot_be_searched_is_said(tune: Tune) -> None:
+    """A scenario or group that does not exist, a policy that cannot be saved."""
+    done = tune("--parameters", "latency", "--scenario", "nope")
+    assert (done.status, "no scenario 'nope'" in done.error_text) == (1, True)
+    done = tune("--parameters", "latency", "--scenario", "quiet", "--group", "nobody")
+    assert (done.status, "no group has the figure" in done.error_text) == (1, True)
+    done = tune("--parameters", "slice 3ms", "--scenario", "quiet", "--save", "x.policy")
+    assert (done.status, "can be saved" in done.error_text) == (1, True)
+    done = tune("--parameters", "latency")
+    assert done.status == 2
+
+
+def test_only_what_differs_from_the_defaults_is_written() -> None:
+    """As a policy where there is a name, else as words for --set."""
+    default: dict[str, bool | int | float] = {"slice_ns": 3_000_000, "preempt": True}
+    found: dict[str, bool | int | float] = {"slice_ns": 3_000_000, "preempt": False}
+    assert policy_line("latency", found, default) == "use latency preempt=false"
+    assert policy_line("slice 3ms", found, default) == "--set preempt=false"
