@@ -124,6 +124,7 @@ class ClaudeRunner:
         """Start the MCP server before it is needed; trouble shows when it is."""
         with contextlib.suppress(HandedOn):
             await self._box.ready()
+            log.info("the MCP server is ready, with %d tools", len(self._box.tools))
 
     async def close(self) -> None:
         await self._box.close()

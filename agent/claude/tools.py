@@ -48,7 +48,7 @@ LEARNING = frozenset({"record_lesson"})
 LONGEST_ANSWER = 16_000
 # The longest a tool may take, seconds: all gates, a virtual machine among them.
 LONGEST_CALL_S = 1900.0
-LONGEST_START_S = 60.0
+LONGEST_START_S = 120.0
 # How long it may take to end, seconds: the SDK asks, then insists.
 LONGEST_END_S = 10.0
 GUIDE = "schedpilot://guide/policy-language"

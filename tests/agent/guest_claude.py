@@ -44,16 +44,16 @@ PLACE = Path("/var/tmp/claude")  # noqa: S108
 NAME = "victim"
 WORKLOAD = f"comm:{NAME}"
 # A piece of work: some 20 ms of an emulated CPU.
-LOOPS = "200000"
+LOOPS = "60000"
 HOGS = 5
 # What a piece takes when others want the CPUs as well is many times this, seconds.
 LIMIT_S = 0.2
-EPISODE_S = 120.0
+EPISODE_S = 150.0
 TABLES: dict[str, dict[str, Any]] = {
     "daemon": {"autonomy": "auto", "interval_s": 0.5},
     "detect": {"bad_intervals": 2, "of_intervals": 4},
     "trial": {
-        "window_s": 2.0,
+        "window_s": 2.5,
         "settle_s": 0.2,
         "min_windows": 4,
         "max_windows": 8,
@@ -186,9 +186,9 @@ output = 15.0
 
 
 def until_listening(log: Path) -> None:
-    """Until the agent has found the daemon."""
-    limit = time.monotonic() + 90
-    while "autonomy" not in log.read_text("utf-8", "replace"):
+    """Until the agent and its MCP server have come up."""
+    limit = time.monotonic() + 150
+    while "the MCP server is ready" not in log.read_text("utf-8", "replace"):
         assert time.monotonic() < limit, log.read_text("utf-8", "replace")
         time.sleep(0.2)
 
@@ -242,8 +242,8 @@ def play(seen: Seen) -> None:
     ):
         neighbours = Neighbours()
         try:
+            until_listening(log)
             with victim(daemon):
-                until_listening(log)
                 seen["ready_s"] = time.monotonic() - began
                 neighbours.come()
                 kept = until_closed(daemon, 0)

@@ -71,7 +71,7 @@ def test_what_is_kept_is_better_and_in_the_kernel(seen: dict[str, Any]) -> None:
 
 
 def test_a_bad_line_is_rolled_back_to_what_was_kept(seen: dict[str, Any]) -> None:
-    """An episode that a person asked for: the worse line is measured and goes, the kept one runs."""
+    """An episode that a person asked for: the worse line goes, the kept one runs again."""
     scene = seen["back"]
     assert scene["episode"]["goal"] == "leave more to the others"
     (trial,) = scene["episode"]["trials"]
