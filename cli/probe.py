@@ -78,7 +78,7 @@ def _show(view: ProbeView) -> None:
 
 
 def _histogram(view: HistogramView) -> None:
-    heading(f"{view.title}, {view.unit}: {view.count} samples")
+    heading(displayable(f"{view.title}, {view.unit}: {view.count} samples"))
     most = max((each.count for each in view.buckets), default=1)
     made = table("up to", "count", "", right=("up to", "count"))
     for each in view.buckets:
@@ -90,13 +90,14 @@ def _histogram(view: HistogramView) -> None:
 def _table(view: TableView) -> None:
     if not view.rows:
         return
-    heading(view.title)
+    heading(displayable(view.title))
+    columns = [displayable(each) for each in view.columns]
     numeric = [
         column
-        for number, column in enumerate(view.columns)
+        for number, column in enumerate(columns)
         if not any(isinstance(row[number], str) for row in view.rows)
     ]
-    made = table(*view.columns, right=numeric)
+    made = table(*columns, right=numeric)
     for row in view.rows:
         made.add_row(*(plain(cell) if isinstance(cell, str) else f"{cell:g}" for cell in row))
     out().print(made)
