@@ -29,6 +29,8 @@ CERTAIN = 0.9
 # Draws are nearer to the mean than the posterior's own deviation: with the whole of it Thompson
 # sampling explores more than a machine in use can bear (Chapelle and Li 2011 find the same).
 DRAW_FACTOR = 0.5
+# A string in a policy, quotes included.
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
 
 
 def _refusal(belief: BeliefView, situation: Situation) -> str:
@@ -133,20 +135,24 @@ def advise(situation: Situation, most: int = MOST_PROPOSALS) -> Advice:
 
 
 def lesson(result: EpisodeResult) -> str:
-    """One line from one verdict, without any name that came from the system.
+    """One line from one verdict, without any name that came from the system: those that a line of
+    policy holds are left out.
 
     It is a claim without figures, so that the same one made again is the same; the daemon adds
     what was measured as its evidence.
     """
     trial: TrialView = result.trial
     tags = ", ".join(result.situation.profile.tags) or "of no particular kind"
+    what = trial.scheduler
+    if result.proposal.policy:
+        what += f" ({_QUOTED.sub('…', result.proposal.policy)})"
     if trial.verdict is None:
         if trial.state is TrialState.FAILED:
-            return f"{trial.scheduler} on workloads that are {tags}: the trial failed"
+            return f"{what} on workloads that are {tags}: the trial failed"[:500]
         return ""
     objective = re.sub(r"\s+", " ", trial.objective)
     word = "makes better" if trial.verdict.decision is Decision.KEEP else "does not make better"
-    return f"{trial.scheduler} {word}: {objective} of workloads that are {tags}"[:500]
+    return f"{what} {word}: {objective} of workloads that are {tags}"[:500]
 
 
 class OfflineAdvisor:
