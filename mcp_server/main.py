@@ -15,7 +15,8 @@ from process import Fault
 DEFAULT_PORT = 7420
 
 
-def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
+def parsed(words: Sequence[str] | None) -> argparse.Namespace:
+    """The command line, checked. Ends the process where it is wrong."""
     parser = argparse.ArgumentParser(
         prog="schedpilot mcp",
         description="Serve schedpilot's tools to MCP clients, on standard input and output "
@@ -41,12 +42,12 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
         metavar="FILE",
         help="with --http: where the token is, or is to be made (readable for you alone)",
     )
-    parsed = parser.parse_args(words)
-    if parsed.token_file and parsed.http is None:
+    given = parser.parse_args(words)
+    if given.token_file and given.http is None:
         parser.error("--token-file goes with --http")
-    if parsed.http is not None and not 0 <= parsed.http <= 65_535:
+    if given.http is not None and not 0 <= given.http <= 65_535:
         parser.error("a port is a number from 0 to 65535")
-    return parsed
+    return given
 
 
 async def _stdio(read_only: bool) -> None:
@@ -67,7 +68,7 @@ async def _stdio(read_only: bool) -> None:
 
 def main(words: Sequence[str] | None = None) -> int:
     """Serve until the client hangs up. Returns the exit status."""
-    arguments = _arguments(words)
+    arguments = parsed(words)
     logging.basicConfig(
         level=logging.WARNING, stream=sys.stderr, format="schedpilot mcp: %(message)s"
     )

@@ -6,10 +6,13 @@ import logging
 from typing import Any
 
 import pytest
+from mcp.client import Client
 from mcp.shared.exceptions import MCPError
 
+from mcp_server.access import to_act
+from mcp_server.server import build_server
 from process import Fault, FaultType
-from tests.agent.machine import ServedMachine
+from tests.agent.machine import ServedMachine, served_machine
 from tests.mcp.conftest import Connect, text_of, trouble
 
 BAD: list[tuple[str, dict[str, Any], str]] = [
@@ -44,18 +47,30 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("name", "arguments", "said"), BAD)
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """What each of the bad calls is answered, by one server."""
+    run_dir = tmp_path_factory.mktemp("daemon") / "run"
+
+    async def use() -> list[str]:
+        access = to_act(run_dir)
+        async with Client(build_server(access)) as client:
+            said = [text_of(await client.call_tool(name, given)) for name, given, _ in BAD]
+        await access.close()
+        return said
+
+    with served_machine(run_dir) as served:
+        said = asyncio.run(use())
+        assert not {name for name, _ in served.machine.asked} & {"start_trial", "set_parameters"}
+    return said
+
+
+@pytest.mark.parametrize("number", range(len(BAD)), ids=[f"{each[0]}: {each[2]}" for each in BAD])
 def test_bad_arguments_are_told_so_that_they_can_be_repaired(
-    served: ServedMachine, connect: Connect, name: str, arguments: dict[str, Any], said: str
+    answers: list[str], number: int
 ) -> None:
     """Each says which argument is wrong and how; none reaches the daemon's acting routes."""
-
-    async def use() -> str:
-        async with connect() as client:
-            return text_of(await client.call_tool(name, arguments))
-
-    assert said in asyncio.run(use())
-    assert not {each for each, _ in served.machine.asked} & {"start_trial", "set_parameters"}
+    assert BAD[number][2] in answers[number]
 
 
 def test_a_refused_policy_comes_with_place_cause_and_fix(

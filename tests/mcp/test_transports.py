@@ -16,6 +16,7 @@ from mcp.client.stdio import StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared._httpx_utils import create_mcp_http_client
 
+from mcp_server.main import main
 from tests.agent.machine import ServedMachine, served_machine
 from tests.mcp.calls import ACTING, CALLS
 from tests.mcp.conftest import told
@@ -167,36 +168,27 @@ def test_read_only_holds_over_http(machine: ServedMachine, tmp_path: Path) -> No
         asyncio.run(use(web))
 
 
-def test_a_token_that_others_can_read_is_refused(tmp_path: Path) -> None:
+def test_a_token_that_others_can_read_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """It says which file, why, and what to do."""
     token = tmp_path / "token"
     token.write_text("0123456789abcdef0123\n")
     token.chmod(0o644)
-    done = _refused(tmp_path, "--http", "0", "--token-file", str(token))
-    assert str(token) in done
-    assert "chmod 600" in done
+    assert main(["--http", "0", "--token-file", str(token)]) == 1
+    said = capsys.readouterr()
+    assert str(token) in said.err
+    assert "chmod 600" in said.err
+    assert said.out == ""
 
 
-def test_a_new_token_is_for_its_owner_alone(web: Web, tmp_path: Path) -> None:
+def test_a_new_token_is_for_its_owner_alone(
+    web: Web, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Mode 0600 from the first moment; a taken port is told."""
     token = tmp_path / "a" / "token"
     port = httpx.URL(web.url).port
-    done = _refused(tmp_path, "--http", str(port), "--token-file", str(token))
-    assert "the port cannot be had" in done
+    assert main(["--http", str(port), "--token-file", str(token)]) == 1
+    assert "the port cannot be had" in capsys.readouterr().err
     assert stat.S_IMODE(token.stat().st_mode) == 0o600
     assert len(token.read_text().strip()) >= 32
-
-
-def _refused(run_dir: Path, *options: str) -> str:
-    done = subprocess.run(
-        [SCHEDPILOT, "mcp", *options],
-        env=environment(run_dir),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 1
-    assert done.stdout == ""
-    assert "Traceback" not in done.stderr
-    return done.stderr
