@@ -341,6 +341,8 @@ class Actor:
         return await self._recordings.start(request)
 
     async def run_probe(self, request: ProbeRequest) -> ProbeView:
+        # What it costs would be in the windows of one arm and not of the other.
+        self._trials.refuse_if_busy()
         return await self._probing.run(request, self._watch.line)
 
     async def stop_recording(self, id: str) -> RecordingView:

@@ -12,7 +12,7 @@ Count = Annotated[int, Field(ge=0, lt=2**64)]
 # Sixteen bytes of a thread's name, each of which may need four characters.
 Name = Annotated[str, Field(max_length=64)]
 Function = Annotated[str, Field(max_length=4096)]
-# Counts by power of two of microseconds: bucket n is above 2^(n-1) and up to 2^n.
+# Counts by power of two of microseconds: bucket n is from 2^(n-1) to below 2^n, bucket 1 from 0.
 Buckets = Annotated[list[Count], Field(min_length=BUCKETS, max_length=BUCKETS)]
 Rows = Field(default=(), max_length=MOST_ROWS)
 

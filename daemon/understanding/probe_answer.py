@@ -310,7 +310,7 @@ def histogram(title: str, counts: Sequence[int]) -> HistogramView:
         before = 0
         for upper, count in filled:
             if before + count >= share * total:
-                lower = upper / 2 if upper > 1 else 0.0
+                lower = upper / 2 if upper > 2 else 0.0
                 return round(lower + (upper - lower) * (share * total - before) / count, 1)
             before += count
         return 0.0
