@@ -41,7 +41,7 @@ ATTEMPTS = 3
 class Round(BaseModel):
     """What calibrate.c measures in one round: medians in ns, and the percentiles of timers.
 
-    `cross_ns` is None where there is one CPU.
+    `busy`: timers ended the turn of another task. `cross_ns` is None where there is one CPU.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -50,6 +50,7 @@ class Round(BaseModel):
     switch_ns: int = Field(ge=0, le=MOST_NS)
     cross_ns: int | None = Field(default=None, ge=0, le=MOST_NS)
     timer_ns: int = Field(ge=0, le=MOST_NS)
+    busy: bool
     timers_ns: tuple[int, ...] = Field(min_length=PERCENTILES, max_length=PERCENTILES)
 
 
@@ -98,15 +99,15 @@ class Costs(BaseModel):
 def costs_of(measured: Rounds) -> Costs:
     """The medians over the rounds: whatever disturbed fewer than half of them does not show.
 
-    A sleeper's way is: the timer's interrupt, which comes late; then what any wakeup of an idle CPU
-    costs, which `cross` has measured. So what a timer takes beyond that is its lateness.
+    A sleeper's way is: the timer's interrupt, which comes late; then a switch, and out of idleness
+    what any wakeup of an idle CPU costs. What a timer takes beyond that is its lateness.
     """
     rounds = measured.rounds
     crossing = [each.cross_ns for each in rounds if each.cross_ns is not None]
     switch = _middle([each.switch_ns for each in rounds])
     cross = _middle(crossing) if crossing else None
     percentiles = [_middle(each) for each in zip(*(r.timers_ns for r in rounds), strict=True)]
-    known = switch if cross is None else cross
+    known = switch if cross is None or all(each.busy for each in rounds) else cross
     series = [[each.switch_ns for each in rounds], [each.timer_ns for each in rounds], crossing]
     return Costs(
         tick_ns=measured.tick_ns,

@@ -3,8 +3,8 @@
 
     python -m benchmarks.agreement.guest FOLDER REPETITIONS [WORKLOAD…]
 
-FOLDER has what prepare.py put there. Prints one JSON object a line: `{"began": true}`, then
-`{"rounds": …}` (calibrate.c), and for each run `{"run": …}`.
+FOLDER has what prepare.py put there. Prints one JSON object a line: `{"rounds": …}` (calibrate.c),
+and for each run `{"run": …}`.
 """
 
 import asyncio
@@ -105,8 +105,6 @@ async def measure(folder: Path, repetitions: int, workloads: Sequence[str]) -> N
 def main() -> None:
     folder, repetitions, *workloads = sys.argv[1:]
     place = Path(folder).resolve()
-    # The host waits for a first word to set up the emulator.
-    say({"began": True})
     try:
         with without_autogroups():
             asyncio.run(measure(place, int(repetitions), workloads))

@@ -266,7 +266,7 @@ static void spin(u64 ns)
 	u64 until = time_of(CLOCK_THREAD_CPUTIME_ID) + ns, at, left;
 
 	while ((at = time_of(CLOCK_THREAD_CPUTIME_ID)) + NEAR_NS < until) {
-		left = (until - at) * 9 / 10;
+		left = (until - at) / 2;
 		turn((u64)((left < LOOK_NS ? left : LOOK_NS) * turns_per_ns));
 	}
 }

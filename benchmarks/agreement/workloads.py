@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What is run on both sides: shapes of the stress set, made to end, for two CPUs.
 
-Times are of milliseconds and not less, since under emulation a switch alone takes a tenth of one.
+Times are of milliseconds and not less, since under emulation a switch alone takes a twentieth of
+one; and each has hundreds of wakeups, since their 99th percentile is looked at.
 In each, what is looked at is the group `front`; whatever else there is only is in its way.
 """
 
@@ -27,13 +28,13 @@ from simulator.scenario import (
 FRONT = "front"
 BACK = "back"
 # Ends what a bad scheduler starves.
-LIMIT_NS = 6 * S
+LIMIT_NS = 10 * S
 HOG = (Run(10 * MS), Repeat())
 
 
 def service(machine: Machine) -> Scenario:
     """Two that answer short requests beside four that never sleep."""
-    request = (Sleep(5 * MS, 2 * MS), Run(800 * US, 500 * US), Repeat(120))
+    request = (Sleep(5 * MS, 2 * MS), Run(800 * US, 500 * US), Repeat(240))
     return Scenario(
         "service",
         (
@@ -47,7 +48,7 @@ def service(machine: Machine) -> Scenario:
 
 def mixed_nice(machine: Machine) -> Scenario:
     """Two of nice 0 that sleep now and then, among hogs of nice 0, 5 and 10."""
-    work = (Run(6 * MS, 3 * MS), Sleep(2 * MS, MS), Repeat(50))
+    work = (Run(6 * MS, 3 * MS), Sleep(2 * MS, MS), Repeat(120))
     hogs = tuple(
         Task(BACK, HOG, comm=f"hog{nice}", nice=nice, count=count)
         for nice, count in ((0, 1), (5, 2), (10, 2))
@@ -62,8 +63,8 @@ def mixed_nice(machine: Machine) -> Scenario:
 
 def ping_pong(machine: Machine) -> Scenario:
     """Two pairs that wake each other in turn, beside two hogs."""
-    ping = (Run(600 * US, 200 * US), Wake("front-pong", sync=True), Wait(), Repeat(150))
-    pong = (Wait(), Run(600 * US, 200 * US), Wake("front-ping", sync=True), Repeat(150))
+    ping = (Run(600 * US, 200 * US), Wake("front-pong", sync=True), Wait(), Repeat(300))
+    pong = (Wait(), Run(600 * US, 200 * US), Wake("front-ping", sync=True), Repeat(300))
     return Scenario(
         "ping_pong",
         (
@@ -85,7 +86,7 @@ def fork_storm(machine: Machine) -> Scenario:
         *(Fork("front-command") for _ in range(3)),
         Run(MS),
         Sleep(20 * MS, 5 * MS),
-        Repeat(35),
+        Repeat(60),
     )
     return Scenario(
         "fork_storm",
@@ -119,7 +120,7 @@ def uneven_batch(machine: Machine) -> Scenario:
 
 def pinned(machine: Machine) -> Scenario:
     """Some that are pinned to one CPU each and sleep, among hogs pinned to the first or free."""
-    steps = (Sleep(4 * MS, 2 * MS), Run(1500 * US, 500 * US), Repeat(120))
+    steps = (Sleep(4 * MS, 2 * MS), Run(1500 * US, 500 * US), Repeat(240))
     own = tuple(Task(FRONT, steps, comm=f"front{cpu}", cpus=(cpu,)) for cpu in range(machine.cpus))
     return Scenario(
         "pinned",
@@ -135,9 +136,9 @@ def pinned(machine: Machine) -> Scenario:
 
 def rpc(machine: Machine) -> Scenario:
     """Bursts of four requests, each through a server and its worker, beside two hogs."""
-    clients = (Wake("front-server"), Run(300 * US), Sleep(15 * MS, 5 * MS), Repeat(80))
-    server = (Wait(), Run(MS, 500 * US), Wake("front-worker"), Repeat(80))
-    worker = (Wait(), Run(2 * MS, MS), Repeat(80))
+    clients = (Wake("front-server"), Run(300 * US), Sleep(15 * MS, 5 * MS), Repeat(120))
+    server = (Wait(), Run(MS, 500 * US), Wake("front-worker"), Repeat(120))
+    worker = (Wait(), Run(2 * MS, MS), Repeat(120))
     return Scenario(
         "rpc",
         (
@@ -153,7 +154,7 @@ def rpc(machine: Machine) -> Scenario:
 
 def overload(machine: Machine) -> Scenario:
     """Thirty for each CPU, half of them what is looked at, which run and sleep alike."""
-    steps = (Run(3 * MS, 2 * MS), Sleep(2 * MS, MS), Repeat(12))
+    steps = (Run(3 * MS, 2 * MS), Sleep(2 * MS, MS), Repeat(20))
     return Scenario(
         "overload",
         (

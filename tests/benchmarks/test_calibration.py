@@ -11,7 +11,12 @@ from simulator.calibration import Costs, Round, Rounds, calibrated, costs_of, me
 from simulator.scenario import Machine
 
 QUIET = Round(
-    call_ns=700, switch_ns=2000, cross_ns=30_000, timer_ns=32_000, timers_ns=tuple(range(101))
+    call_ns=700,
+    switch_ns=2000,
+    cross_ns=30_000,
+    timer_ns=32_000,
+    busy=False,
+    timers_ns=tuple(range(101)),
 )
 
 
@@ -71,4 +76,6 @@ def test_a_timer_is_late_by_what_a_wakeup_does_not_explain() -> None:
     found = _rounds(late).machine(2)
     assert found.late_ns[:12] == (*(0,) * 11, 1000)
     assert found.late_ns[-1] == 90_000
+    busy = late.model_copy(update={"busy": True})
+    assert _rounds(busy).machine(2).late_ns[:3] == (18_000, 19_000, 20_000)
     assert replace(found, late_ns=()) == replace(_rounds(QUIET).machine(2), late_ns=())
