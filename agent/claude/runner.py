@@ -152,6 +152,8 @@ class ClaudeRunner:
         environment = os.environ
         key = read_key(self._settings, environment)
         ledger = Ledger(state_folder(self._settings, environment), errand.clock)
+        # Known before anything is started for the sake of a model that will not be asked.
+        ledger.spent()
         account = Account(self._settings, ledger, errand.spent)
         progress = _Progress()
         for trial in errand.episode.trials:

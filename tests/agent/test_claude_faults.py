@@ -232,3 +232,60 @@ def test_the_daemon_restarts_in_the_middle(
                 agent.served = second
                 agent.assert_well()
                 assert second.machine.kept_episodes[episode] == view
+
+
+# ---------------------------------------------------------------- budgets, key, account
+
+
+@pytest.mark.parametrize(
+    ("others", "spent", "why"),
+    [
+        ({"episode": {"calls": 1}}, None, "the episode's budget of 1 calls"),
+        ({"episode": {"tokens": 12_000}}, None, "the episode's budget of 12000 tokens"),
+        ({"day": {"money": 0.0}}, None, "the day's budget of 0 in money"),
+        ({"key_file": "/nonexistent/key"}, None, "there is no key"),
+        ({}, "{nonsense", "is not known"),
+    ],
+)
+def test_the_budget_runs_out(
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+    others: dict[str, object],
+    spent: str | None,
+    why: str,
+) -> None:
+    """In the middle of an episode or before its first call: the offline advisor takes it."""
+    folder = tmp_path_factory.mktemp("budget")
+    run_dir = at(monkeypatch, folder)
+    if spent is not None:
+        (folder / "spent.json").write_text(spent)
+    with scripted() as model:
+        runner = ClaudeRunner(settings(model.url, folder, **others), first_pause_s=0.01)
+        with (
+            served_machine(run_dir, EFFECT) as served,
+            running_agent(served, runner, model) as agent,
+        ):
+            asks = Says("", [Use("get_history", {})])
+            closed = agent.episode(asks, again=asks)
+            assert why in closed.outcome
+            assert closed.advisor == "offline"
+            assert "offline: kept latency" in closed.outcome
+
+
+def test_a_lesson_that_cannot_be_paid_is_made_of_figures(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was kept stays kept; the lesson is one line of what was measured."""
+    folder = tmp_path_factory.mktemp("budget")
+    run_dir = at(monkeypatch, folder)
+    with scripted() as model:
+        runner = ClaudeRunner(settings(model.url, folder, episode={"calls": 1}))
+        with (
+            served_machine(run_dir, EFFECT) as served,
+            running_agent(served, runner, model) as agent,
+        ):
+            closed = agent.episode(*GOOD)
+            assert closed.advisor == "claude"
+            assert closed.outcome.startswith(f"kept {POLICY_NAME}")
+            (lesson,) = served.machine.known_lessons
+            assert "latency p99 x0.5" in lesson.text
