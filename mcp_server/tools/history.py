@@ -6,20 +6,30 @@ from typing import Literal
 
 from pydantic import Field
 
-from daemon.api.models import EpisodeView, LessonView, OutcomeView, SchedulerName
+from daemon.api.models import (
+    BeliefView,
+    EpisodeView,
+    LessonView,
+    OutcomeView,
+    ParameterValue,
+    SchedulerName,
+)
 from mcp_server.tool import Answer, Arguments, Call, Number, Tool, reads
 from mcp_server.tools.shared import WorkloadArgument, told
 from mcp_server.untrusted import Said, ShortName, Word, word
+from process import Fault, FaultType
 
 # How many episodes are asked of the daemon; of older ones the outcomes remain.
 _EPISODES = 200
 
 
 class HistoryArguments(Arguments):
-    of: Literal["episodes", "outcomes", "lessons"] = Field(
-        "episodes", description="outcomes: verdicts on schedulers; lessons: one line each"
+    of: Literal["episodes", "outcomes", "lessons", "beliefs"] = Field(
+        "episodes",
+        description="outcomes: verdicts on schedulers; lessons: one line each; beliefs: what each "
+        "scheduler is expected to gain on such a workload",
     )
-    workload: WorkloadArgument = Field("", description="Only its episodes")
+    workload: WorkloadArgument = Field("", description="Only its episodes; whose beliefs")
     scheduler: SchedulerName | None = Field(None, description="Only outcomes of this one")
     offset: int = Field(0, ge=0, le=100_000, description="Where to go on: next_offset")
     limit: int = Field(6, ge=1, le=50)
@@ -59,10 +69,26 @@ class Lesson(Answer):
     ago_s: Number
 
 
+class Belief(Answer):
+    scheduler: Word
+    gain: Number = Field(description="Expected; 0.2: a fifth better")
+    low: Number = Field(description="low to high hold it with 95 %")
+    high: Number
+    chance: Number = Field(description="That there is any gain")
+    observations: int
+    kept: int = 0
+    failures: int = 0
+    policy: Said = ""
+    parameters: dict[str, ParameterValue] = Field(default_factory=dict)
+    why: list[Said] = Field(default_factory=list)
+    refused: Said = Field("", description="Why it would not be proposed now")
+
+
 class History(Answer):
     episodes: list[Past] = Field(default_factory=list, description="Newest first")
     outcomes: list[Verdict] = Field(default_factory=list, description="Newest first")
     lessons: list[Lesson] = Field(default_factory=list)
+    beliefs: list[Belief] = Field(default_factory=list, description="Best first")
     total: int
     next_offset: int | None = None
 
@@ -107,19 +133,50 @@ def _lesson(each: LessonView, now: float) -> Lesson:
     )
 
 
+def _belief(each: BeliefView) -> Belief:
+    return Belief(
+        scheduler=each.scheduler,
+        gain=each.mean,
+        low=each.low,
+        high=each.high,
+        chance=each.chance,
+        observations=each.observations,
+        kept=each.kept,
+        failures=each.failures,
+        policy=each.policy,
+        parameters=told(each.parameters),
+        why=each.why[:2],
+        refused=each.refused,
+    )
+
+
+async def _beliefs(call: Call, workload: str) -> list[BeliefView]:
+    if not workload:
+        raise Fault(
+            FaultType.BAD_REQUEST,
+            "beliefs are about a workload",
+            hint="give workload: a handle that list_workloads shows",
+        )
+    learned = await call.access.reading.learned(await call.workload(workload))
+    return [belief for each in learned.classes[:1] for belief in each.beliefs]
+
+
 async def _get_history(call: Call, wanted: HistoryArguments) -> History:
     reading = call.access.reading
     now = time.time()
     start, end = wanted.offset, wanted.offset + wanted.limit
-    following = {"total": 0, "next_offset": None}
 
     def paged(total: int) -> dict[str, int | None]:
-        return {**following, "total": total, "next_offset": end if end < total else None}
+        return {"total": total, "next_offset": end if end < total else None}
 
     if wanted.of == "outcomes":
         outcomes = sorted(await reading.outcomes(wanted.scheduler or ""), key=lambda each: -each.at)
         told_of = [_verdict(each, now) for each in outcomes[start:end]]
         return History.model_validate({"outcomes": told_of, **paged(len(outcomes))})
+    if wanted.of == "beliefs":
+        beliefs = await _beliefs(call, wanted.workload)
+        page = [_belief(each) for each in beliefs[start:end]]
+        return History.model_validate({"beliefs": page, **paged(len(beliefs))})
     if wanted.of == "lessons":
         lessons = await reading.lessons()
         shown = [_lesson(each, now) for each in lessons[start:end]]
@@ -134,8 +191,9 @@ async def _get_history(call: Call, wanted: HistoryArguments) -> History:
 get_history = Tool(
     name="get_history",
     title="What was tried before",
-    description="Episodes on this machine, verdicts on schedulers, or lessons, a page at a "
-    "time. Read it before you try something: it may have failed already.",
+    description="Episodes on this machine, verdicts on schedulers, lessons, or what is believed "
+    "of each scheduler, a page at a time. Read it before you try something: it may have failed "
+    "already.",
     arguments=HistoryArguments,
     answer=History,
     run=_get_history,

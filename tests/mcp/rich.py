@@ -12,6 +12,7 @@ from pathlib import Path
 
 from daemon.api.models import (
     Arm,
+    BeliefView,
     CandidateRequest,
     CandidateView,
     Certainty,
@@ -29,6 +30,8 @@ from daemon.api.models import (
     HistogramView,
     KernelView,
     KindView,
+    LearnedClass,
+    LearnedView,
     LessonView,
     Limitation,
     LimitsView,
@@ -362,6 +365,24 @@ class RichMachine(Machine):
         return [
             LessonView(text=text, episode=EPISODE, at=self.born, about="latency", tags=TAGS)
         ] * 9
+
+    async def learned(self, workload: str, episode: str) -> LearnedView:
+        belief = BeliefView(
+            scheduler="latency",
+            policy=f'comm = "{self.name}" {{ latency }}',
+            parameters={"note": self.name},
+            mean=0.2134,
+            deviation=0.1,
+            low=0.01,
+            high=0.41,
+            chance=0.93,
+            observations=4,
+            kept=3,
+            why=[self._quoting("it won three times")] * 4,
+            refused=self._quoting("tried within the hour"),
+        )
+        kinds = [LearnedClass(tags=TAGS, episodes=3, beliefs=[belief] * 12)]
+        return LearnedView(at=self.born, workload=workload, classes=kinds)
 
     async def candidate(self, id: str) -> CandidateView:
         return self._checked(id, proven=False)

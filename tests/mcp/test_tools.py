@@ -200,8 +200,9 @@ def test_pages_are_short_and_lead_on(busy: ServedMachine, connect: Connect) -> N
                 page = told(await client.call_tool("list_workloads", offset))
                 seen += [each["workload"] for each in page["workloads"]]
             assert len(seen) == len(set(seen)) == page["total"] == WORKLOADS
-            for of in ("episodes", "outcomes", "lessons"):
-                first = told(await client.call_tool("get_history", {"of": of, "limit": 2}))
+            for of in ("episodes", "outcomes", "lessons", "beliefs"):
+                wanted = {"of": of, "limit": 2, "workload": "" if of != "beliefs" else WORKLOAD}
+                first = told(await client.call_tool("get_history", wanted))
                 assert len(first[of]) == 2
                 assert first["next_offset"] == 2
                 assert first["total"] > 2

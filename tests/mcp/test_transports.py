@@ -5,6 +5,7 @@ import asyncio
 import json
 import stat
 import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -95,6 +96,12 @@ def test_standard_output_has_the_protocol_alone(tmp_path: Path) -> None:
     assert process.returncode == 0
     assert answers[1]["result"]["serverInfo"]["name"] == "schedpilot"
     assert answers[2]["result"]["isError"] is True
+
+
+def test_the_command_pays_nothing_for_it() -> None:
+    """`schedpilot` imports the SDK only in the process that it becomes for `mcp`."""
+    code = "import cli.main, sys; sys.exit('mcp' in sys.modules or 'mcp_server' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 # ---------------------------------------------------------------- HTTP

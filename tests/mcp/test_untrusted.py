@@ -22,6 +22,7 @@ from mcp.types import (
 
 from daemon.api.models import Autonomy, EventKind
 from mcp_server.untrusted import marked, outside_marks, word
+from tests.agent.machine import WORKLOAD
 from tests.mcp.calls import CALLS
 from tests.mcp.conftest import Connect
 from tests.mcp.rich import EPISODE, RichMachine, served_rich
@@ -68,8 +69,9 @@ async def everything(client: Client, machine: RichMachine) -> list[str]:
     for name, arguments in CALLS.items():
         result = await client.call_tool(name, arguments, progress_callback=heard)
         found += said_by(result)
-    for wanted in ("outcomes", "lessons"):
-        found += said_by(await client.call_tool("get_history", {"of": wanted}))
+    for wanted in ("outcomes", "lessons", "beliefs"):
+        given = {"of": wanted, "workload": WORKLOAD}
+        found += said_by(await client.call_tool("get_history", given))
     found += said_by(await client.call_tool("get_signals", {}))
     # Errors quote, too.
     for text in (machine.name, machine.hidden, f"⟦{machine.name}⟧"):
