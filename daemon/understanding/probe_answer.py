@@ -138,9 +138,10 @@ def _offcpu(found: Found) -> _Parts:
 
 
 def _wakeups(found: Found) -> _Parts:
+    pairs = _pairs(found)
     rows = [
-        (_waker(waker), woken, wakes, _us(total / count) if count else 0.0, _us(longest))
-        for waker, woken, count, total, longest, wakes in found.pairs
+        (waker, woken, wakes, _us(total / count) if count else 0.0, _us(longest))
+        for waker, woken, count, total, longest, wakes in pairs
     ]
     count = sum(row[2] for row in rows)
     summary = []
@@ -167,7 +168,7 @@ def chains_of(found: Found, most: int = 5) -> list[tuple[list[str], int]]:
     """Thread names that wake one another in a row, along each one's strongest wakeup: likely
     chains, for a wakeup does not say which one led to it."""
     strongest: dict[str, tuple[int, str]] = {}
-    for waker, woken, *_, wakes in found.pairs:
+    for waker, woken, *_, wakes in _pairs(found):
         if waker != woken and wakes > strongest.get(waker, (0, ""))[0]:
             strongest[waker] = (wakes, woken)
     woken_by_others = {woken for _, woken in strongest.values()}
@@ -183,7 +184,7 @@ def chains_of(found: Found, most: int = 5) -> list[tuple[list[str], int]]:
             least = min(least, wakes)
         known = any(set(chain) <= set(other) for other, _ in chains)
         if len(chain) > 2 and not known:
-            chains.append(([displayable(_waker(name), 24) for name in chain], least))
+            chains.append(([displayable(name, 24) for name in chain], least))
     return sorted(chains, key=lambda each: -each[1])[:most]
 
 
@@ -277,9 +278,10 @@ def _futex(found: Found) -> _Parts:
     ]
     summary = []
     if waits:
+        waiters = max(row[2] for row in found.locks)
         summary.append(
-            f"{waits} waits on {len(found.locks)} places, {_ms(total):.1f} ms in all; the first "
-            f"place took {_part(found.locks[0][4], total)} of it, with {found.locks[0][2]} waiters"
+            f"{waits} waits, {_ms(total):.1f} ms in all, on {len(found.locks)} places; the first "
+            f"took {_part(found.locks[0][4], total)} of it; the most waiters of one are {waiters}"
         )
         summary.append(f"{found.wakes} wakes were asked for")
     columns = ("thread", "process", "place", "waiters", "waits", "total_ms", "mean_us", "too late")
@@ -352,8 +354,17 @@ def _delay_sentence(what: str, count: int, p50: float, p99: float) -> str:
     )
 
 
-def _waker(name: str) -> str:
-    return "(idle CPU)" if name.startswith("swapper/") else name
+def _pairs(found: Found) -> list[tuple[str, str, int, int, int, int]]:
+    """Of all idle CPUs one, whose names differ by their number; most wakeups first."""
+    sums: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0, 0, 0])
+    for waker, woken, count, total, longest, wakes in found.pairs:
+        each = sums["(idle CPU)" if waker.startswith("swapper/") else waker, woken]
+        each[0] += count
+        each[1] += total
+        each[2] = max(each[2], longest)
+        each[3] += wakes
+    made = [(*names, each[0], each[1], each[2], each[3]) for names, each in sums.items()]
+    return sorted(made, key=lambda row: -row[5])
 
 
 def _part(part: float, whole: float) -> str:

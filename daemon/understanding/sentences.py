@@ -17,7 +17,7 @@ def sure_of(view: WorkloadProfileView, from_signals: list[str], cpus: int) -> li
     if first and first.kind is not ProgramKind.UNKNOWN and first.certainty is Certainty.SURE:
         said.append(f"{first.share:.0%} of its CPU time is that of a program of kind {first.kind}")
     each = view.parallelism
-    if each.looks:
+    if each.looks and view.threads_looked_at:
         said.append(
             f"{each.running_mean:.1f} of its {view.threads_total} threads are on a CPU and "
             f"{each.waiting_mean:.1f} wait for one, at most {each.most} at once, of {cpus} CPUs"
@@ -48,8 +48,12 @@ def sure_of(view: WorkloadProfileView, from_signals: list[str], cpus: int) -> li
     return said
 
 
-def not_known(view: WorkloadProfileView, *, functions_told: bool, io_told: bool) -> list[str]:
+def not_known(
+    view: WorkloadProfileView, *, functions_told: bool, io_told: bool, whole: bool
+) -> list[str]:
     unsure: list[str] = []
+    if not whole:
+        unsure.append("whether these are all of its processes: the look was cut short")
     first = view.kinds[0] if view.kinds else None
     if not view.processes_total:
         unsure.append("which processes it is made of: none is there now")

@@ -42,7 +42,8 @@ _CLASSES: tuple[tuple[str, str], ...] = (
     (
         "processes",
         "clone clone3 fork vfork execve execveat exit exit_group wait4 waitid kill tgkill "
-        "prctl arch_prctl set_tid_address getpid gettid rseq",
+        "prctl arch_prctl set_tid_address getpid getppid gettid getuid geteuid getgid getegid "
+        "setsid getpgrp getrusage rseq",
     ),
     (
         "scheduling",

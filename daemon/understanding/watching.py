@@ -47,17 +47,19 @@ class Seen:
     seconds: float
 
 
-def members(wanted: WorkloadId, eye: Eye, until: float) -> dict[int, Process]:
-    """Its processes, as far as the time lasts."""
+def members(wanted: WorkloadId, eye: Eye, until: float) -> tuple[dict[int, Process], bool]:
+    """Its processes, lowest id first, and whether that is all of them: it is cut when the time or
+    the room is used up."""
     found: dict[int, Process] = {}
-    for pid in eye.proc.pids():
+    # The highest first: the kernel's own threads, of which there are hundreds, are the lowest.
+    for pid in reversed(eye.proc.pids()):
         if len(found) >= MOST_PROCESSES or eye.clock() > until:
-            break
+            return dict(sorted(found.items())), False
         if workload_of(pid, eye.proc.root) == wanted:
             process = eye.proc.process(pid)
             if process is not None:
                 found[pid] = process
-    return found
+    return dict(sorted(found.items())), True
 
 
 def watched(processes: dict[int, Process], eye: Eye, until: float) -> Seen:

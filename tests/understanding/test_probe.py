@@ -296,6 +296,11 @@ def test_chains_of_wakeups_are_followed() -> None:
         }
     )
     assert chains_of(found)[0] == (["irq/9", "reader", "worker", "writer"], 30)
+    idle = Found.model_validate(
+        {"pairs": [["swapper/0", "a", 1, 4, 4, 5], ["swapper/1", "a", 3, 8, 7, 6]]}
+    )
+    view = answer(ProbeRequest(kind=ProbeKind.WAKEUPS), idle, 1.0)
+    assert view.tables[0].rows == [["(idle CPU)", "a", 11.0, 0.0, 0.0]]
     around = Found.model_validate({"pairs": [["a", "b", 1, 1, 1, 5], ["b", "a", 1, 1, 1, 5]]})
     assert chains_of(around)[0] == (["a", "b", "a"], 5)
 
@@ -322,8 +327,8 @@ def test_a_contended_lock_is_told() -> None:
         lengths=[0] * 13 + [111] + [0] * 26,
         wakes=120,
     )
-    assert "111 waits on 1 places" in text
-    assert "with 4 waiters" in text
+    assert "111 waits, 533.8 ms in all, on 1 places" in text
+    assert "most waiters of one are 4" in text
     assert '"#1"' in text
 
 
