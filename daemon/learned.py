@@ -8,7 +8,7 @@ recorded. Advisors, the command and searches all get the same beliefs.
 import shutil
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from daemon.api.models import (
@@ -31,7 +31,7 @@ from scheduler_library.learning import bandit, weights
 from scheduler_library.learning.bandit import Kind, Observation
 from scheduler_library.learning.beliefs import Line, Option, options, why
 from scheduler_library.learning.context import SUCH, Context, likeness, wanted_tags
-from scheduler_library.learning.templates import name_of, templates
+from scheduler_library.learning.templates import Template, name_of, shape, templates
 from scheduler_library.manifest import Kind as EntryKind
 from scheduler_library.retrieval import Found, Known, features_of, find
 
@@ -91,10 +91,16 @@ class Learned:
         # A later version may weigh other things.
         return known if set(known) == set(weights.PRIOR) else dict(weights.PRIOR)
 
-    def _options(self, context: Context, observed: list[Observation], now: float) -> list[Option]:
+    def _options(
+        self,
+        context: Context,
+        observed: list[Observation],
+        now: float,
+        lines: Iterable[Line] | None = None,
+    ) -> list[Option]:
         return options(
             self._catalog(),
-            _lines(context),
+            _lines(context) if lines is None else lines,
             context,
             observed,
             now,
@@ -124,9 +130,13 @@ class Learned:
         found = []
         for tags, newest in list(latest.items())[:MOST_CLASSES]:
             context = Context(tags, tags, newest.figures)
-            tried = [each for each in self._options(context, observed, now)
-                     if each.belief.observations]  # fmt: skip
             of_class = [each for each in evidence if each.tags == tags]
+            lines = _lines_tried(of_class, tags)
+            tried = [
+                each
+                for each in self._options(context, observed, now, lines)
+                if each.belief.observations
+            ]
             found.append(
                 LearnedClass(
                     tags=list(tags),
@@ -264,6 +274,16 @@ def is_installed(entry: Entry) -> bool:
 
 def _lines(context: Context) -> list[Line]:
     return [Line(each, name_of(each.policy)) for each in templates(context.tags, context.workload)]
+
+
+def _lines_tried(evidence: Iterable[Evidence], tags: tuple[str, ...]) -> list[Line]:
+    """The lines of policy that were tried on such workloads, with the names in them left out."""
+    shapes = {each.scheduler: each.parent for each in evidence if each.parent}
+    offered = {shape(each.policy): each for each in templates(tags, "comm:x")}
+    return [
+        Line(replace(offered.get(each) or Template(each, (), (), ""), policy=each), name)
+        for name, each in shapes.items()
+    ]
 
 
 @lru_cache(512)

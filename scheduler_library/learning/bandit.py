@@ -62,7 +62,7 @@ MOST_OF_OTHERS = 0.5
 HALF_LIFE_S = 30 * 24 * 3600.0
 FAILURE_HALF_LIFE_S = 7 * 24 * 3600.0
 # What weighs less than this is left out.
-LEAST_WEIGHT = 0.01
+LEAST_WEIGHT = 0.05
 # 95 % of a normal distribution lie within so many deviations.
 WITHIN_95 = 1.96
 

@@ -162,9 +162,12 @@ def test_everything_is_told_by_kind_of_workload(tmp_path: Path) -> None:
     with remembering(tmp_path) as memory:
         memory.tried("latency", 0.5, number=1)
         memory.tried("batch", 0.1, number=2, profile=SOLVER, at=NOW + 10)
+        line = 'comm = "web" { latency; preempt; slice 500us }; * { slice 3ms }'
+        memory.tried("policy-x", -0.1, number=3, profile=SOLVER, policy=line, at=NOW + 5)
         view = memory.learned.view(None)
         assert [each.tags for each in view.classes] == [sorted(SOLVER.tags), sorted(WEB.tags)]
-        assert [each.scheduler for each in view.classes[0].beliefs] == ["batch"]
+        assert [each.scheduler for each in view.classes[0].beliefs] == ["batch", "policy-x"]
+        assert "web" not in view.classes[0].beliefs[1].policy
         assert view.lessons_file == str(memory.file)
 
 
