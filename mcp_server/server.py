@@ -22,7 +22,7 @@ from mcp.shared.exceptions import MCPError
 from mcp_server import prompts, resources
 from mcp_server.access import Access
 from mcp_server.handles import Handles
-from mcp_server.tool import Call, Tool, answered, refused, schema_of
+from mcp_server.tool import Call, Tool, answered, refused
 from mcp_server.tools.acting import record_lesson, rollback, set_parameters, start_trial
 from mcp_server.tools.episodes import get_episode
 from mcp_server.tools.history import get_history
@@ -95,14 +95,14 @@ class _Handlers:
 
     def schema(self, name: str) -> Mapping[str, Any] | None:
         tool = self._tools.get(name)
-        return schema_of(tool.arguments) if tool else None
+        return tool.listed.input_schema if tool else None
 
     async def list_tools(
         self, _: Context, params: types.PaginatedRequestParams | None
     ) -> types.ListToolsResult:
         self._listed_acting = self._access.may_act
         return types.ListToolsResult(
-            tools=[tool.listed() for tool in TOOLS if self._listed_acting or not tool.acts]
+            tools=[tool.listed for tool in TOOLS if self._listed_acting or not tool.acts]
         )
 
     async def call_tool(

@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated, Any, Generic, TypeVar
 
 import mcp_types as types
@@ -94,7 +95,9 @@ class Tool(Generic[A]):
     annotations: types.ToolAnnotations
     acts: bool = False
 
+    @cached_property
     def listed(self) -> types.Tool:
+        """As clients are told of it; making the schemas takes a while, once."""
         return types.Tool(
             name=self.name,
             title=self.title,

@@ -118,11 +118,12 @@ async def settled(call: Call, client: AsyncClient, id: str, wait_s: float) -> Tr
         Fault: the daemon's, or UNREACHABLE where it went away.
     """
     view = await client.trial(id)
+    if wait_s <= 0 or view.state not in OPEN:
+        return view
     stirred = asyncio.Event()
     async with beside(_listen(client, id, stirred)):
         with anyio.move_on_after(wait_s):
-            if view.state in OPEN:
-                await call.progress(len(view.windows), None, f"{id} runs")
+            await call.progress(len(view.windows), None, f"{id} runs")
             while view.state in OPEN:
                 # No event tells that a person declined: look now and then without one.
                 with anyio.move_on_after(_LOOK_S):
