@@ -126,6 +126,8 @@ def _workload(command: Sequence[str]) -> Iterator[str]:
     own = _own_cgroup()
     made = CGROUPS / own.strip("/") / f"schedpilot-tune-{os.getpid()}"
     try:
+        # Where this is missing it is no cgroup2, and a folder in it would be just a folder.
+        (made.parent / "cgroup.controllers").stat()
         made.mkdir()
         (made / "cgroup.procs").write_text(str(os.getpid()))
     except OSError:

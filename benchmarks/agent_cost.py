@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What an episode of the Claude agent costs: tokens in and out, calls, and time beside the model.
+
+    python -m benchmarks.agent_cost
+
+The model is a script on loopback (tests/agent/scripted_anthropic.py) that counts characters / 4 as
+tokens; the machine is a pretended one on which a lot goes on (tests/mcp/rich.py); agent, SDK and
+MCP server are real. `decided_s` is the time from the degradation to the start of the first trial
+(or the end of an episode without one) less what the model itself took.
+"""
+
+import statistics
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from agent.claude.runner import ClaudeRunner
+from daemon.api.models import (
+    EpisodeView,
+    EventKind,
+    SchedulerView,
+    SignalsView,
+    StatusView,
+    WorkloadProfileView,
+)
+from tests.agent.claude_agent import (
+    CHECKS,
+    EFFECT,
+    LEARNS,
+    Agent,
+    at,
+    running_agent,
+    settings,
+)
+from tests.agent.machine import Machine, ServedMachine
+from tests.agent.scripted_anthropic import Says, Scripted, Use, scripted
+from tests.mcp.rich import RichMachine
+
+REPEATS = 5
+WRONG = Says("", [Use("check_candidate", {"policy": "slice fase 3ms"})])
+# Scripted episodes by name, from the simplest.
+SCRIPTS: Mapping[str, Sequence[Scripted]] = {
+    "nothing to do": (Says("It waits for its disk; no scheduler changes that."),),
+    "one line, kept": (CHECKS, LEARNS),
+    "a line refused, mended, kept": (WRONG, CHECKS, LEARNS),
+    "looks twice, then a line, kept": (
+        Says("", [Use("get_history"), Use("get_signals")]),
+        Says("", [Use("get_scheduler", {"name": "latency"})]),
+        CHECKS,
+        LEARNS,
+    ),
+    "rolled back, then stops": (
+        Says("", [Use("check_candidate", {"library": "batch"})]),
+        Says("Worse; what runs is better."),
+        LEARNS,
+    ),
+}
+
+
+class BusyMachine(Machine):
+    """A machine that can be tuned, with as much to tell as the rich one."""
+
+    def __init__(self) -> None:
+        super().__init__(EFFECT)
+        self._rich = RichMachine()
+
+    async def status(self) -> StatusView:
+        ours = await super().status()
+        kept = ("autonomy", "kernel", "loaded", "trial", "pid", "since", "version")
+        nothing: dict[str, object] = {
+            "advice_only": None,
+            "cooldown": None,
+            "foreign": "",
+            "quarantine": [],
+        }
+        theirs = await self._rich.status()
+        return theirs.model_copy(update={**{name: getattr(ours, name) for name in kept}, **nothing})
+
+    async def workload_profile(self, id: str) -> WorkloadProfileView:
+        return await self._rich.workload_profile(id)
+
+    async def library(self, query: str, workload: str = "") -> list[SchedulerView]:
+        return await self._rich.library(query, workload)
+
+    async def signals(self, workload: str, last_s: float) -> SignalsView:
+        return await self._rich.signals(workload, last_s)
+
+
+@contextmanager
+def _agent() -> Iterator[Agent]:
+    """One agent that has come up, as its unit's would have."""
+    with tempfile.TemporaryDirectory(prefix="schedpilot-agent-") as place:
+        folder = Path(place)
+        with pytest.MonkeyPatch.context() as patch, scripted() as model:
+            run_dir = at(patch, folder)
+            served = ServedMachine(run_dir, BusyMachine())
+            served.start()
+            try:
+                runner = ClaudeRunner(settings(model.url, folder, timeout_s=60.0))
+                with running_agent(served, runner, model) as agent:
+                    agent.episode(*SCRIPTS["nothing to do"])
+                    yield agent
+            finally:
+                served.stop()
+
+
+def _decided_s(agent: Agent, episode: EpisodeView) -> float:
+    events = agent.served.machine.log.recorded(0)
+    ends = (EventKind.TRIAL_STARTED, EventKind.EPISODE_CLOSED)
+    mine = [each for each in events if each.episode == episode.id]
+    opened = next(each.at for each in mine if each.kind is EventKind.EPISODE_OPENED)
+    return next(each.at for each in mine if each.kind in ends) - opened
+
+
+def measure() -> dict[str, object]:
+    """Figures by the script's name."""
+    found: dict[str, object] = {}
+    with _agent() as agent:
+        for name, script in SCRIPTS.items():
+            views, decided, model = [], [], []
+            for _ in range(REPEATS):
+                before = agent.model.seconds
+                view = agent.episode(*script)
+                assert view.advisor == "claude", view.outcome
+                views.append(view)
+                model.append(agent.model.seconds - before)
+                decided.append(_decided_s(agent, view))
+            cost = views[-1].cost
+            found[name] = {
+                "calls": cost.calls,
+                "input_tokens": cost.input_tokens,
+                "output_tokens": cost.output_tokens,
+                "money": round(cost.money, 4),
+                "decided_s": round(statistics.median(decided) - statistics.median(model), 3),
+            }
+    return found
+
+
+def main() -> None:
+    print(f"{'calls':>6} {'in':>7} {'out':>5} {'money':>7} {'decided_s':>9}")
+    for name, row in measure().items():
+        assert isinstance(row, dict)
+        print(
+            f"{row['calls']:6} {row['input_tokens']:7} {row['output_tokens']:5} "
+            f"{row['money']:7.4f} {row['decided_s']:9.3f}  {name}"
+        )
+
+
+if __name__ == "__main__":
+    main()
