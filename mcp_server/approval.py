@@ -7,6 +7,7 @@ back sealed (`RequestStateBoundary`), so that no client can answer another quest
 """
 
 import contextlib
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -76,12 +77,15 @@ def answer_given(call: Call) -> Answered:
     return _read(result) if isinstance(result, types.ElicitResult) else Answered(Consent.OPEN)
 
 
-async def ask(call: Call, question: str, state: str) -> Answered | types.InputRequiredResult:
+async def ask(
+    call: Call, question: str, state: str, until: Callable[[], Awaitable[None]] | None = None
+) -> Answered | types.InputRequiredResult:
     """Ask the person, where the client can.
 
     Args:
         question: for a person to read; what it quotes is marked.
         state: what comes back with the answer, where the call is made once more for it.
+        until: returns when there is nothing to ask any more.
     """
     if not can_ask(call.context):
         return Answered(Consent.OPEN)
@@ -90,8 +94,23 @@ async def ask(call: Call, question: str, state: str) -> Answered | types.InputRe
         return types.InputRequiredResult(
             input_requests={_KEY: types.ElicitRequest(params=form)}, request_state=state
         )
-    result = None
-    # It may have said that it can, and then cannot; and nobody may be there.
-    with anyio.move_on_after(_PATIENCE_S), contextlib.suppress(MCPError):
-        result = await call.context.session.elicit_form(question, _SCHEMA, call.context.request_id)
-    return _read(result) if result else Answered(Consent.OPEN)
+    result: list[types.ElicitResult] = []
+    # Nobody may be there.
+    with anyio.move_on_after(_PATIENCE_S):
+        async with anyio.create_task_group() as group:
+
+            async def put_the_form() -> None:
+                # The client may have said that it can, and then cannot.
+                with contextlib.suppress(MCPError):
+                    session, id = call.context.session, call.context.request_id
+                    result.append(await session.elicit_form(question, _SCHEMA, id))
+                group.cancel_scope.cancel()
+
+            async def watch() -> None:
+                if until is not None:
+                    await until()
+                    group.cancel_scope.cancel()
+
+            group.start_soon(put_the_form)
+            group.start_soon(watch)
+    return _read(result[0]) if result else Answered(Consent.OPEN)

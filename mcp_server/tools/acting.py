@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The tools that change something: start_trial, set_parameters, rollback, record_lesson."""
 
+import contextlib
+import functools
 import json
 
+import anyio
 import mcp_types as types
 from pydantic import Field
 
@@ -29,6 +32,8 @@ from process import Fault, FaultType
 
 # What a trial's wait is without another word, seconds: clients commonly give up after a minute.
 _WAIT_S = 45.0
+# Between two looks whether the command has decided while a form is open, seconds.
+_LOOK_S = 1.0
 
 
 class TrialArguments(Arguments):
@@ -62,9 +67,9 @@ def _question(view: TrialView) -> str:
 
 
 async def _decide(acting: AsyncClient, view: TrialView, answered: Answered) -> TrialView:
-    """Pass on what the person at the client said."""
+    """Pass on what the person at the client said; the trial as it is then."""
     if answered.consent is Consent.OPEN:
-        return view
+        return await acting.trial(view.id)
     approve = answered.consent is Consent.YES
     reason = answered.reason or ("" if approve else "declined by the person at the MCP client")
     try:
@@ -74,6 +79,13 @@ async def _decide(acting: AsyncClient, view: TrialView, answered: Answered) -> T
             raise
         # Somebody else has decided in the meantime.
         return await acting.trial(view.id)
+
+
+async def _decided(acting: AsyncClient, id: str) -> None:
+    """Returns when the trial waits for nobody any more, whoever decided."""
+    with contextlib.suppress(Fault):
+        while (await acting.trial(id)).state is TrialState.AWAITING_APPROVAL:  # noqa: ASYNC110
+            await anyio.sleep(_LOOK_S)
 
 
 def _next(view: TrialView) -> str:
@@ -107,7 +119,9 @@ async def _start_trial(call: Call, wanted: TrialArguments) -> Trial | types.Inpu
         )
         view = await acting.start_trial(request)
         if view.state is TrialState.AWAITING_APPROVAL:
-            asked = await ask(call, _question(view), json.dumps({"trial": view.id}))
+            state = json.dumps({"trial": view.id})
+            decided = functools.partial(_decided, acting, view.id)
+            asked = await ask(call, _question(view), state, decided)
             if isinstance(asked, types.InputRequiredResult):
                 return asked
             view = await _decide(acting, view, asked)

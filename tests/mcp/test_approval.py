@@ -30,7 +30,7 @@ class Person:
         return self.result
 
 
-async def _try(connect: Connect, era: str, person: Person | None) -> dict[str, Any]:
+async def _try(connect: Connect, era: str, person: Any) -> dict[str, Any]:
     """A trial of `latency` for a workload with a hostile name."""
     async with connect(mode=era, elicitation_callback=person) as client:
         checked = told(await client.call_tool("check_candidate", {"library": "latency"}))
@@ -104,6 +104,22 @@ def test_who_decided_first_decides(served: ServedMachine, connect: Connect) -> N
     trial = asyncio.run(_try(connect, "legacy", Slow("accept", approve=True)))
     assert trial["state"] == "declined"
     assert served.machine.loaded is None
+
+
+def test_the_command_decides_while_the_form_is_open(
+    served: ServedMachine, connect: Connect
+) -> None:
+    """Approved in a terminal, the trial begins; nobody has to close the form."""
+    served.machine.autonomy = Autonomy.ASK
+
+    async def person(context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult:
+        yes = served.machine.approve("a-t-0000", ApprovalRequest(approve=True))
+        await asyncio.to_thread(served.do, yes)
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    trial = asyncio.run(_try(connect, "legacy", person))
+    assert trial["state"] == "kept"
 
 
 def _settings(connect: Connect, era: str, person: Person | None) -> Any:
