@@ -9,23 +9,26 @@ model may only name tools that were offered; everything else is an answer that s
 import json
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from anthropic.types import (
-    MessageParam,
-    TextBlockParam,
-    ToolChoiceParam,
-    ToolParam,
-    ToolResultBlockParam,
-    ToolUseBlockParam,
-)
 from mcp_types import Tool
 
 from agent.claude.account import Account
-from agent.claude.model import Model, Question, Reply, ToolCall
+from agent.claude.replies import Asked, Question, Reply, ToolCall
 from agent.claude.transcript import Transcript
 from agent.errand import HandedOn
 from daemon.api.models import StepRole
+
+if TYPE_CHECKING:
+    from anthropic.types import (
+        MessageParam,
+        TextBlockParam,
+        ToolChoiceParam,
+        ToolParam,
+        ToolResultBlockParam,
+        ToolUseBlockParam,
+    )
+
 
 # Replies in a row without anything usable in them, before nobody listens any more.
 MOST_NONSENSE = 3
@@ -68,7 +71,7 @@ class Conversation:
     def __init__(
         self,
         *,
-        model: Model,
+        model: Asked,
         account: Account,
         transcript: Transcript,
         system: str,

@@ -10,81 +10,34 @@ import asyncio
 import json
 import random
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import anthropic
 import httpx2
 from anthropic.types import (
     MessageDeltaUsage,
-    MessageParam,
     RawMessageStreamEvent,
-    TextBlockParam,
-    ToolChoiceParam,
-    ToolParam,
 )
 from anthropic.types import Usage as Usage_
 
-from agent.claude.budget import Room, Usage, tokens_of
+from agent.claude.budget import Usage, tokens_of
+from agent.claude.replies import Meter, Question, Reply, ToolCall
 from agent.claude.settings import Claude
 from agent.errand import HandedOn
 
 # Of one reply: characters that are kept, and bytes on the wire, which are many times more.
 MOST_CHARACTERS = 256 * 1024
 MOST_BYTES = 8 * 1024 * 1024
-# Between two attempts, seconds: the first pause, doubled each time, and the longest. A server
-# that wants a longer one is not waited for.
-FIRST_PAUSE_S = 1.0
+# The longest pause between two attempts, seconds. A server that wants a longer one is not waited
+# for.
 LONGEST_PAUSE_S = 60.0
 CONNECT_S = 10.0
 # Not the request is at fault: rate limit, overload, time-out, conflict, trouble of the server's.
 _AGAIN = frozenset({408, 409, 429})
 # The same, where the trouble came in the middle of a stream, which began well.
 _AGAIN_TYPES = frozenset({"overloaded_error", "api_error", "rate_limit_error", "timeout_error"})
-
-
-@dataclass(frozen=True)
-class ToolCall:
-    """`arguments` is None where they are no JSON object."""
-
-    id: str
-    name: str
-    arguments: dict[str, Any] | None
-
-
-@dataclass(frozen=True)
-class Reply:
-    """What the model said. `stop` is the API's stop reason."""
-
-    text: str
-    calls: tuple[ToolCall, ...]
-    stop: str
-    usage: Usage
-
-
-@dataclass(frozen=True)
-class Question:
-    """What the model is asked; the parts before `messages` are the same for many questions."""
-
-    system: Sequence[TextBlockParam]
-    tools: Sequence[ToolParam]
-    messages: Sequence[MessageParam]
-    tool_choice: ToolChoiceParam | None = None
-
-    def tokens(self) -> int:
-        """An upper estimate of what it costs to ask."""
-        return tokens_of(json.dumps([self.system, self.tools, self.messages], default=str))
-
-
-class Meter(Protocol):
-    """Who pays."""
-
-    def allow(self, input_tokens: int, wanted_tokens: int) -> Room:
-        """What the next call may take. Raises HandedOn where nothing is left."""
-        ...
-
-    def charge(self, usage: Usage, seconds: float) -> None: ...
 
 
 class _Failed(Exception):
@@ -228,10 +181,10 @@ class Model:
     """The model that the configuration names, by the key of the operator's.
 
     Args:
-        first_pause_s: before the second attempt.
+        first_pause_s: before the second attempt, seconds; doubled with each.
     """
 
-    def __init__(self, settings: Claude, key: str, *, first_pause_s: float = FIRST_PAUSE_S) -> None:
+    def __init__(self, settings: Claude, key: str, *, first_pause_s: float) -> None:
         self._settings = settings
         self._first_pause_s = first_pause_s
         self._client = anthropic.AsyncAnthropic(

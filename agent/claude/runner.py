@@ -7,12 +7,13 @@ policy line has decided in one call. What it did is in the transcript, and when 
 the offline advisor does.
 """
 
+import asyncio
 import contextlib
 import logging
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mcp import StdioServerParameters
 from mcp_types import Tool
@@ -21,7 +22,7 @@ from agent.claude import prompting
 from agent.claude.account import Account
 from agent.claude.conversation import Conversation
 from agent.claude.ledger import Ledger
-from agent.claude.model import FIRST_PAUSE_S, Model, Reply, ToolCall
+from agent.claude.replies import Asked, Reply, ToolCall
 from agent.claude.settings import Claude
 from agent.claude.tools import (
     ACTING,
@@ -46,6 +47,9 @@ from daemon.api.models import (
 from process import Fault, FaultType
 from process.text_file import read_text
 
+if TYPE_CHECKING:
+    from agent.claude.model import Model
+
 log = logging.getLogger("schedpilot-agent")
 
 NAME = "claude"
@@ -53,7 +57,15 @@ KEY_FILE = "anthropic-api-key"
 CREDENTIALS_VARIABLE, STATE_VARIABLE = "CREDENTIALS_DIRECTORY", "STATE_DIRECTORY"
 STATE_DIR = Path("/var/lib/schedpilot-agent")
 LONGEST_KEY = 4096
+# Before the model is asked a second time, seconds.
+FIRST_PAUSE_S = 1.0
 _TRYING = "start_trial"
+
+
+def _model_class() -> "type[Model]":
+    from agent.claude.model import Model
+
+    return Model
 
 
 def read_key(settings: Claude, environment: "os._Environ[str] | dict[str, str]") -> str:
@@ -123,7 +135,8 @@ class ClaudeRunner:
     async def prepare(self) -> None:
         """Start the MCP server before it is needed; trouble shows when it is."""
         with contextlib.suppress(HandedOn):
-            await self._box.ready()
+            # The SDK's import takes as long as the server's start.
+            await asyncio.gather(self._box.ready(), asyncio.to_thread(_model_class))
             log.info("the MCP server is ready, with %d tools", len(self._box.tools))
 
     async def close(self) -> None:
@@ -161,7 +174,8 @@ class ClaudeRunner:
             progress.tried.append(
                 await errand.finished(trial.id) if trial.state in UNFINISHED else trial
             )
-        model = Model(self._settings, key, first_pause_s=self._first_pause_s)
+        make = await asyncio.to_thread(_model_class)
+        model = make(self._settings, key, first_pause_s=self._first_pause_s)
         try:
             await self._box.ready()
             return await _Work(
@@ -180,7 +194,7 @@ class _Work:
         errand: Errand,
         transcript: Transcript,
         account: Account,
-        model: Model,
+        model: Asked,
         box: Toolbox,
         progress: _Progress,
     ) -> None:
