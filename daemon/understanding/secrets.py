@@ -15,18 +15,21 @@ LEFT_OUT = "(left out)"
 # Arguments shown of one command, and characters of all of them.
 MOST_ARGUMENTS = 8
 MOST_CHARACTERS = 160
-# What is looked at of one argument, characters: what is shown is shorter.
-_LOOKED_AT = 1024
+# What is looked at of one argument, characters: what is shown is shorter, and whoever wrote the
+# argument may have wanted the expressions below to take long.
+_LOOKED_AT = 200
 
 _NAMES = (
     r"pass(?:w(?:or)?d|phrase|code)?|pwd|pw|secret\w*|token|api[-_.]?key|access[-_.]?key\w*|"
     r"private[-_.]?key|client[-_.]?key|account[-_.]?key|encryption[-_.]?key|auth(?:orization)?|"
     r"credentials?|cookie|session(?:[-_.]?id)?|bearer|signature|sig|dsn|pin|otp|seed[-_.]?phrase"
 )
-_NAMED = re.compile(rf"(?:^|[-_.\s?&;,{{\"'])(?:\w+[-_.])*(?:{_NAMES})$", re.IGNORECASE)
+# An option, whose value is the next argument; and a word before one.
+_OPTION = re.compile(rf"-[\w.-]{{0,32}}(?:{_NAMES}):?", re.IGNORECASE)
+_WORD = re.compile(rf"(?:{_NAMES}):?", re.IGNORECASE)
 # `name=value` or `name:value`, also within a longer argument (`?a=1&token=x`, `-Ddb.password=x`).
 _INSIDE = re.compile(
-    rf"((?:^|[^A-Za-z0-9])[\w.-]*(?:{_NAMES})[\"']?\s*[=:]\s*)(\"[^\"]*\"?|'[^']*'?|[^\s&;,]+)",
+    rf"((?:^|[^A-Za-z0-9])[\w.-]{{0,32}}(?:{_NAMES})[\"']?\s*[=:]\s*)(\"[^\"]*\"?|'[^']*'?|[^\s&;,]+)",
     re.IGNORECASE,
 )
 _IN_URL = re.compile(r"(://[^/\s:@]*:)[^@\s]*@")
@@ -55,12 +58,22 @@ def shown(arguments: Sequence[str]) -> str:
 
     Says how many arguments are left out at the end. Control characters stay: escape what is shown.
     """
-    kept = without_secrets([each[:_LOOKED_AT] for each in arguments[: MOST_ARGUMENTS + 1]])
-    line = " ".join(kept[:MOST_ARGUMENTS])
-    cut = len(line) > MOST_CHARACTERS
-    line = line[:MOST_CHARACTERS] + ("…" if cut else "")
-    more = len(arguments) - MOST_ARGUMENTS
+    kept = without_secrets(_first(arguments))
+    line = " ".join(kept)
+    if len(line) > MOST_CHARACTERS:
+        line = line[:MOST_CHARACTERS] + "…"
+    more = len(arguments) - len(kept)
     return f"{line} (+{more})" if more > 0 else line
+
+
+def _first(arguments: Sequence[str]) -> list[str]:
+    """As many as can be shown at the most, each cut."""
+    first: list[str] = []
+    for each in arguments[:MOST_ARGUMENTS]:
+        first.append(each[:_LOOKED_AT])
+        if sum(map(len, first)) > _LOOKED_AT:
+            break
+    return first
 
 
 def without_secrets(arguments: Sequence[str]) -> list[str]:
@@ -79,7 +92,7 @@ def without_secrets(arguments: Sequence[str]) -> list[str]:
             # mysql's own is always behind the option: what follows is another argument.
             named = len(each) == 2 and not (option == "-p" and program.startswith(("my", "mar")))
             continue
-        named = bool(number) and "=" not in each and bool(_NAMED.search(each))
+        named = bool(number) and bool((_OPTION if each[:1] == "-" else _WORD).fullmatch(each))
         kept.append(each if named else _cleaned(each))
     return kept
 
