@@ -43,7 +43,7 @@ _CACHED: Any = {"type": "ephemeral"}
 CarryOut = Callable[[ToolCall], Awaitable[tuple[str, bool]]]
 
 
-def offered(tools: Sequence[Tool]) -> list[ToolParam]:
+def offered(tools: Sequence[Tool]) -> "list[ToolParam]":
     """Tools of the MCP server as the model's API has them, in an order that does not change."""
     params: list[ToolParam] = [
         {
@@ -58,7 +58,7 @@ def offered(tools: Sequence[Tool]) -> list[ToolParam]:
     return params
 
 
-def _block(text: str, *, cached: bool = False) -> TextBlockParam:
+def _block(text: str, *, cached: bool = False) -> "TextBlockParam":
     block: TextBlockParam = {"type": "text", "text": text}
     if cached:
         block["cache_control"] = _CACHED
@@ -77,7 +77,7 @@ class Conversation:
         system: str,
         tools: Sequence[Tool],
         first: str,
-        choice: ToolChoiceParam | None = None,
+        choice: "ToolChoiceParam | None" = None,
     ) -> None:
         self._model = model
         self._account = account
@@ -153,7 +153,7 @@ class Conversation:
 
     async def _carry_out(
         self, role: StepRole, reply: Reply, carry_out: CarryOut
-    ) -> tuple[list[ToolResultBlockParam | TextBlockParam], bool]:
+    ) -> "tuple[list[ToolResultBlockParam | TextBlockParam], bool]":
         """The results of all calls of a reply, and whether any of them was worth making."""
         results: list[ToolResultBlockParam | TextBlockParam] = []
         useful = False
