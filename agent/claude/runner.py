@@ -34,7 +34,15 @@ from agent.claude.tools import (
     server_command,
 )
 from agent.claude.transcript import Transcript, cut
-from agent.episode import UNFINISHED, held_back, nothing_kept, outcome_of
+from agent.episode import (
+    BUSY_PAUSE_S,
+    LONGEST_BUSY_S,
+    LONGEST_COOLDOWN_S,
+    UNFINISHED,
+    held_back,
+    nothing_kept,
+    outcome_of,
+)
 from agent.errand import Errand, HandedOn
 from daemon.api.models import (
     AdviceRequest,
@@ -323,6 +331,8 @@ class _Work:
                 raise HandedOn(f"the model goes on after {self._settings.most_checks} checks")
             if self._progress.checks > self._settings.most_checks:
                 return "error: no check is left; end the episode", True
+        if call.name == _TRYING:
+            await self._await_turn()
         answer = await self._box.call(call.name, self._bound(call))
         if call.name == "check_candidate" and not answer.failed:
             await self._note_proven(answer)
@@ -332,6 +342,22 @@ class _Work:
         if not trials:
             return answer.text, answer.failed
         return "\n".join(prompting.account_of(each) for each in trials), False
+
+    async def _await_turn(self) -> None:
+        """Wait out a cooldown, or another's trial, for a bounded time: no model can wait."""
+        give_up = self._errand.clock() + LONGEST_BUSY_S
+        while (now := self._errand.clock()) < give_up:
+            status = await self._errand.reader.status()
+            if status.cooldown is not None:
+                pause_s = max(0.1, status.cooldown.until - now)
+                if pause_s > LONGEST_COOLDOWN_S:
+                    return
+                await self._transcript.note(f"waiting {pause_s:.0f} s for a cooldown to pass")
+            elif status.trial:
+                pause_s = BUSY_PAUSE_S
+            else:
+                return
+            await asyncio.sleep(pause_s)
 
     def _bound(self, call: ToolCall) -> dict[str, Any]:
         """The arguments, with this episode and its workload where the tool takes them and acts."""

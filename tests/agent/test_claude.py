@@ -2,6 +2,7 @@
 """The Claude agent against a scripted model: who decides, what is offered, what is recorded."""
 
 import json
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,6 +16,8 @@ from daemon.api.models import (
     EpisodeRequest,
     EpisodeState,
     EventKind,
+    Limitation,
+    StatusView,
     StepKind,
     StepRole,
     TrialState,
@@ -111,6 +114,27 @@ def test_what_is_rolled_back_is_told_and_followed_by_another_idea(agent: Agent) 
 
     closed = agent.episode(worse, another, learns)
     assert [each.state for each in closed.trials] == [TrialState.ROLLED_BACK, TrialState.KEPT]
+
+
+def test_a_cooldown_is_waited_out(agent: Agent) -> None:
+    """The daemon's pause after a rollback costs time, and neither a call nor the idea."""
+    machine = agent.served.machine
+    plain = machine.status
+
+    async def cooling() -> StatusView:
+        status = await plain()
+        limit = Limitation(reason="after a rollback", until=time.time() + 0.2)
+        machine.status = plain  # type: ignore[method-assign]
+        return status.model_copy(update={"cooldown": limit})
+
+    def begins(asked: Asked) -> Entry:
+        machine.status = cooling  # type: ignore[method-assign]
+        return CHECKS
+
+    closed = agent.episode(begins, LEARNS)
+    assert closed.outcome.startswith(f"kept {POLICY_NAME}")
+    assert closed.cost.calls == 2
+    assert any("cooldown" in each.text for each in agent.steps(closed.id))
 
 
 def test_doing_nothing_is_an_answer(agent: Agent) -> None:
