@@ -46,6 +46,8 @@ WORKLOAD = f"comm:{NAME}"
 # A piece of work: some 20 ms of an emulated CPU, ten times a second at most.
 LOOPS = "120000"
 HOGS = 5
+# All but the workload and its neighbours go before them: they are slow enough, emulated.
+NICE = -10
 # What a piece takes when others want the CPUs as well is many times this, seconds.
 LIMIT_S = 0.2
 EPISODE_S = 150.0
@@ -109,7 +111,10 @@ class Neighbours:
         self._hogs: list[subprocess.Popen[bytes]] = []
 
     def come(self) -> None:
-        self._hogs = [subprocess.Popen(["sh", "-c", "while :; do :; done"]) for _ in range(HOGS)]
+        self._hogs = [
+            subprocess.Popen(["nice", "-n", str(-NICE), "sh", "-c", "while :; do :; done"])
+            for _ in range(HOGS)
+        ]
 
     def go(self) -> None:
         for hog in self._hogs:
@@ -123,7 +128,7 @@ def victim(daemon: Running) -> Iterator[None]:
     """The workload, and each piece of its work posted as it ends."""
     script = Path(__file__).with_name("lab_victim.py")
     child = subprocess.Popen(
-        ["nice", "-n", "10", sys.executable, "-S", str(script), NAME, LOOPS],
+        ["nice", "-n", str(10 - NICE), sys.executable, "-S", str(script), NAME, LOOPS],
         stdout=subprocess.PIPE,
     )
 
@@ -170,7 +175,7 @@ output = 15.0
     log = PLACE / "agent.log"
     with log.open("wb") as out:
         process = subprocess.Popen(
-            ["nice", "-n", "-10", sys.executable, "-m", "agent.main", "--config", str(config)],
+            [sys.executable, "-m", "agent.main", "--config", str(config)],
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=subprocess.STDOUT,
@@ -244,7 +249,7 @@ def play(seen: Seen) -> None:
     with (
         scripted(*KEEPS) as model,
         agent(model) as log,
-        running(place, prefix=("nice", "-n", "-10"), text=text) as daemon,
+        running(place, text=text) as daemon,
     ):
         neighbours = Neighbours()
         try:
@@ -287,6 +292,7 @@ def main() -> None:
     PLACE.mkdir(parents=True)
     os.environ[RUN_DIR_VARIABLE] = str(PLACE / "run")
     pretend_installed()
+    os.nice(NICE)
     seen: Seen = {}
     try:
         play(seen)
