@@ -395,8 +395,6 @@ class _Work:
             await self._errand.finished(each.id) for each in fresh.trials if each.id not in known
         ]
         self._progress.tried += ended
-        for trial in ended:
-            await self._transcript.note(prompting.account_of(trial))
         return ended
 
     # ------------------------------------------------------------ learning
