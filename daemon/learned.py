@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from daemon.api.models import (
-    BeliefView,
     LearnedClass,
     LearnedView,
     ProfileView,
@@ -21,6 +20,15 @@ from daemon.api.models import (
     WeightView,
 )
 from daemon.decide.backoff import Quarantine
+from daemon.learned_views import (
+    LEAST_MOVE,
+    belief_view,
+    belief_views,
+    episodes_like,
+    failure,
+    moved_by,
+    observation,
+)
 from daemon.lessons import Lessons
 from daemon.recall import Recall
 from process import Fault
@@ -29,8 +37,8 @@ from scheduler_library.catalog import Catalog, Entry
 from scheduler_library.history import Decision, Evidence, Move
 from scheduler_library.learning import bandit, weights
 from scheduler_library.learning.bandit import Kind, Observation
-from scheduler_library.learning.beliefs import Line, Option, options, why
-from scheduler_library.learning.context import SUCH, Context, likeness, wanted_tags
+from scheduler_library.learning.beliefs import Line, Option, options
+from scheduler_library.learning.context import Context, wanted_tags
 from scheduler_library.learning.templates import Template, name_of, shape, templates
 from scheduler_library.manifest import Kind as EntryKind
 from scheduler_library.retrieval import Found, Known, features_of, find
@@ -40,8 +48,6 @@ EVIDENCE = 2000
 # Kinds of workloads told of at once, those met last; and schedulers told of for each.
 MOST_CLASSES = 12
 MOST_BELIEFS = 8
-# What failed on such a workload within this time is not tried again.
-RECENT_S = 3600.0
 
 
 @dataclass(frozen=True)
@@ -116,7 +122,7 @@ class Learned:
         found = self._options(context, observed, now)
         return LearnedClass(
             tags=list(context.tags),
-            episodes=_episodes(self._recall.evidence(EVIDENCE), context),
+            episodes=episodes_like(self._recall.evidence(EVIDENCE), context),
             beliefs=belief_views(found, context, observed, now),
         )
 
@@ -141,7 +147,7 @@ class Learned:
                 LearnedClass(
                     tags=list(tags),
                     episodes=len({each.episode for each in of_class}),
-                    beliefs=[_view(each, "") for each in tried[:MOST_BELIEFS]],
+                    beliefs=[belief_view(each) for each in tried[:MOST_BELIEFS]],
                 )
             )
         return found
@@ -176,8 +182,8 @@ class Learned:
                 name=name,
                 weight=round(current[name], 4),
                 prior=prior,
-                moved=sum(abs(each.moved.get(name, 0.0)) >= 0.0005 for each in moves),
-                why=_moved_by(name, moves),
+                moved=sum(abs(each.moved.get(name, 0.0)) >= LEAST_MOVE for each in moves),
+                why=moved_by(name, moves),
             )
             for name, prior in weights.PRIOR.items()
         ]
@@ -237,32 +243,6 @@ class Learned:
         )
 
 
-def observation(evidence: Evidence) -> Observation:
-    """A recorded verdict as the bandit sees it."""
-    return Observation(
-        scheduler=evidence.scheduler,
-        at=evidence.at,
-        gain=evidence.gain,
-        deviation=max(0.0, evidence.high - evidence.low) / (2 * bandit.WITHIN_95),
-        kept=evidence.decision is Decision.KEEP,
-        parameters=evidence.params,
-        shape=evidence.parent,
-        tags=evidence.tags,
-        figures=evidence.figures,
-        workload=evidence.workload,
-    )
-
-
-def failure(held: Quarantine) -> Observation:
-    """A quarantine, also one that is over, as the bandit sees it."""
-    return Observation(
-        scheduler=held.scheduler,
-        at=held.since,
-        kind=Kind.GATE if held.by_gate else Kind.QUARANTINE,
-        reason=held.reason,
-    )
-
-
 def is_installed(entry: Entry) -> bool:
     """Whether it can be loaded here; a program of somebody else may not be."""
     manifest = entry.manifest
@@ -292,65 +272,3 @@ def _policy_of(entry: Entry) -> str:
         return entry.policy()
     except Fault:
         return ""
-
-
-def belief_views(
-    found: Iterable[Option], context: Context, observed: list[Observation], now: float
-) -> list[BeliefView]:
-    """Beliefs as they are told, with why some are not to be acted on now."""
-    return [_view(each, _failed_lately(each.name, context, observed, now)) for each in found]
-
-
-def _failed_lately(name: str, context: Context, observed: Iterable[Observation], now: float) -> str:
-    for each in observed:
-        if (
-            each.scheduler == name
-            and each.kind is Kind.VERDICT
-            and not each.kept
-            and now - each.at < RECENT_S
-            and likeness(context, each.tags or (), each.figures, each.workload) >= SUCH
-        ):
-            return "failed on such a workload within the hour"
-    return ""
-
-
-def _episodes(evidence: Iterable[Evidence], context: Context) -> int:
-    return len(
-        {
-            each.episode
-            for each in evidence
-            if likeness(context, each.tags, each.figures, each.workload) >= SUCH
-        }
-    )
-
-
-def _view(option: Option, failed: str) -> BeliefView:
-    held = option.belief
-    return BeliefView(
-        scheduler=option.name,
-        kind=option.kind.value,
-        policy=option.policy,
-        parameters=dict(option.parameters),
-        prior=round(held.prior, 4),
-        mean=held.mean,
-        deviation=held.deviation,
-        low=held.low,
-        high=held.high,
-        chance=held.chance(),
-        observations=held.observations,
-        kept=held.kept,
-        failures=held.failures,
-        weight=round(held.weight, 3),
-        why=why(held),
-        refused=option.refused or failed,
-    )
-
-
-def _moved_by(name: str, moves: list[Move]) -> str:
-    """What moved a weight last, and how far; in a sentence."""
-    for each in moves:
-        by = each.moved.get(name, 0.0)
-        if abs(by) >= 0.0005:
-            came = "was kept" if each.kept else "was rolled back"
-            return f"{by:+.3f} when {each.scheduler} {came} ({each.trial})"
-    return "nothing yet"

@@ -36,6 +36,23 @@ class Line:
     name: str
 
 
+class _Seen:
+    """Observations by what they are of: there may be thousands of them, and hundreds of arms."""
+
+    def __init__(self, observed: Iterable[Observation]) -> None:
+        self._by_name: dict[str, list[Observation]] = {}
+        self._by_shape: dict[str, list[Observation]] = {}
+        for each in observed:
+            self._by_name.setdefault(each.scheduler, []).append(each)
+            if each.shape:
+                self._by_shape.setdefault(each.shape, []).append(each)
+
+    def of(self, name: str, shape: str = "") -> list[Observation]:
+        """Those of a scheduler, and of lines of its shape."""
+        alike = self._by_shape.get(shape, []) if shape else []
+        return self._by_name.get(name, []) + [each for each in alike if each.scheduler != name]
+
+
 def options(
     entries: Iterable[Entry],
     lines: Iterable[Line],
@@ -51,7 +68,7 @@ def options(
     Args:
         policy_of: the text of an entry of kind policy, empty for every other.
     """
-    seen = tuple(observed)
+    seen = _Seen(observed)
     found = []
     names = set()
     for entry in entries:
@@ -64,7 +81,7 @@ def options(
             manifest.good_for,
             manifest.bad_for,
             manifest.tags,
-            parameters_for(entry.name, own, context, seen),
+            parameters_for(entry.name, own, context, seen.of(entry.name)),
             shape(text) if text else "",
         )
         refused = "" if installed(entry) else "not installed"
@@ -74,7 +91,7 @@ def options(
             Option(
                 entry.name,
                 manifest.kind,
-                believe(arm, context, seen, now),
+                believe(arm, context, seen.of(arm.name, arm.shape), now),
                 arm.parameters,
                 refused=refused,
             )
@@ -84,7 +101,7 @@ def options(
             continue
         template = line.template
         arm = Arm(line.name, template.tags, template.against, shape=shape(template.policy))
-        belief = believe(arm, context, seen, now)
+        belief = believe(arm, context, seen.of(arm.name, arm.shape), now)
         found.append(Option(line.name, EntryKind.POLICY, belief, policy=template.policy))
     return sorted(found, key=lambda each: (bool(each.refused), -each.belief.mean, each.name))
 

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What was recorded as the bandit sees it, and what is believed as it is told. Pure."""
+
+from collections.abc import Iterable
+
+from daemon.api.models import BeliefView
+from daemon.decide.backoff import Quarantine
+from scheduler_library.history import Decision, Evidence, Move
+from scheduler_library.learning import bandit
+from scheduler_library.learning.bandit import Kind, Observation
+from scheduler_library.learning.beliefs import Option, why
+from scheduler_library.learning.context import SUCH, Context, likeness
+
+# What failed on such a workload within this time is not tried again.
+RECENT_S = 3600.0
+# A weight that was moved by less was not moved.
+LEAST_MOVE = 0.0005
+
+
+def observation(evidence: Evidence) -> Observation:
+    """A recorded verdict as the bandit sees it."""
+    return Observation(
+        scheduler=evidence.scheduler,
+        at=evidence.at,
+        gain=evidence.gain,
+        deviation=max(0.0, evidence.high - evidence.low) / (2 * bandit.WITHIN_95),
+        kept=evidence.decision is Decision.KEEP,
+        parameters=evidence.params,
+        shape=evidence.parent,
+        tags=evidence.tags,
+        figures=evidence.figures,
+        workload=evidence.workload,
+    )
+
+
+def failure(held: Quarantine) -> Observation:
+    """A quarantine, also one that is over, as the bandit sees it."""
+    return Observation(
+        scheduler=held.scheduler,
+        at=held.since,
+        kind=Kind.GATE if held.by_gate else Kind.QUARANTINE,
+        reason=held.reason,
+    )
+
+
+def belief_views(
+    found: Iterable[Option], context: Context, observed: list[Observation], now: float
+) -> list[BeliefView]:
+    """Beliefs as they are told, with why some are not to be acted on now."""
+    return [belief_view(each, _failed_lately(each.name, context, observed, now)) for each in found]
+
+
+def _failed_lately(name: str, context: Context, observed: Iterable[Observation], now: float) -> str:
+    for each in observed:
+        if (
+            each.scheduler == name
+            and each.kind is Kind.VERDICT
+            and not each.kept
+            and now - each.at < RECENT_S
+            and likeness(context, each.tags or (), each.figures, each.workload) >= SUCH
+        ):
+            return "failed on such a workload within the hour"
+    return ""
+
+
+def episodes_like(evidence: Iterable[Evidence], context: Context) -> int:
+    """How often such a workload was met."""
+    return len(
+        {
+            each.episode
+            for each in evidence
+            if likeness(context, each.tags, each.figures, each.workload) >= SUCH
+        }
+    )
+
+
+def belief_view(option: Option, failed: str = "") -> BeliefView:
+    """What is believed of one thing, as it is told; `failed` says why it is not to be tried now."""
+    held = option.belief
+    return BeliefView(
+        scheduler=option.name,
+        kind=option.kind.value,
+        policy=option.policy,
+        parameters=dict(option.parameters),
+        prior=round(held.prior, 4),
+        mean=held.mean,
+        deviation=held.deviation,
+        low=held.low,
+        high=held.high,
+        chance=held.chance(),
+        observations=held.observations,
+        kept=held.kept,
+        failures=held.failures,
+        weight=round(held.weight, 3),
+        why=why(held),
+        refused=option.refused or failed,
+    )
+
+
+def moved_by(name: str, moves: list[Move]) -> str:
+    """What moved a weight last, and how far; in a sentence."""
+    for each in moves:
+        by = each.moved.get(name, 0.0)
+        if abs(by) >= LEAST_MOVE:
+            came = "was kept" if each.kept else "was rolled back"
+            return f"{by:+.3f} when {each.scheduler} {came} ({each.trial})"
+    return "nothing yet"
