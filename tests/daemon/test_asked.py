@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from daemon.api.models import CloseRequest, EpisodeState, EventKind, ProfileView
+from daemon.api.models import CloseRequest, EpisodeState, Event, EventKind, ProfileView
 from daemon.episodes import Episode, Episodes
 from process import Fault, FaultType
 
@@ -19,8 +19,9 @@ class Told:
         self.kinds: list[EventKind] = []
         self.stored: list[EpisodeState] = []
 
-    def publish(self, kind: EventKind, message: str, **fields: Any) -> None:
+    def publish(self, kind: EventKind, message: str, **fields: Any) -> Event:
         self.kinds.append(kind)
+        return Event(seq=len(self.kinds), at=1.0, kind=kind, message=message)
 
     def changed(self, episode: Episode) -> None:
         self.stored.append(episode.state)
