@@ -34,7 +34,8 @@ from daemon.recall import Recall
 from process import Fault
 from process.run import PATH
 from scheduler_library.catalog import Catalog, Entry
-from scheduler_library.history import Decision, Evidence, Move
+from scheduler_library.history import Decision
+from scheduler_library.history_learning import Evidence, Move
 from scheduler_library.learning import bandit, weights
 from scheduler_library.learning.bandit import Kind, Observation
 from scheduler_library.learning.beliefs import Line, Option, options

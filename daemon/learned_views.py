@@ -5,7 +5,8 @@ from collections.abc import Iterable
 
 from daemon.api.models import BeliefView
 from daemon.decide.backoff import Quarantine
-from scheduler_library.history import Decision, Evidence, Move
+from scheduler_library.history import Decision
+from scheduler_library.history_learning import Evidence, Move
 from scheduler_library.learning import bandit
 from scheduler_library.learning.bandit import Kind, Observation
 from scheduler_library.learning.beliefs import Option, why

@@ -32,7 +32,7 @@ from daemon.candidates import Candidate
 from daemon.decide.runtimes import Key, Runtime
 from daemon.episodes import Episode
 from process import Fault
-from scheduler_library import history, transcript
+from scheduler_library import history, history_learning, transcript
 from scheduler_library.history import History
 from scheduler_library.learning.templates import shape
 
@@ -215,9 +215,9 @@ class Recall:
         self._store.drop_lessons()
 
     @_tolerant
-    def moved(self, move: history.Move) -> None:
+    def moved(self, move: history_learning.Move) -> None:
         """The weights of a search were moved."""
-        self._store.add_move(move)
+        history_learning.add_move(self._store, move)
 
     @_tolerant
     def runtimes_learned(self, learned: Iterable[tuple[Key, Runtime]]) -> None:
@@ -330,13 +330,13 @@ class Recall:
         """Those that wait for the file of lessons, newest first."""
         return self._store.lessons(history.KEPT_LESSONS)
 
-    def evidence(self, last: int) -> list[history.Evidence]:
+    def evidence(self, last: int) -> list[history_learning.Evidence]:
         """The latest verdicts with their workloads, newest first."""
-        return self._store.evidence(last)
+        return history_learning.evidence(self._store, last)
 
-    def moves(self, last: int) -> list[history.Move]:
+    def moves(self, last: int) -> list[history_learning.Move]:
         """How the weights of a search were moved, newest first."""
-        return self._store.moves(last)
+        return history_learning.moves(self._store, last)
 
 
 def _left_out(following: transcript.Step, count: int) -> StepView:

@@ -30,7 +30,6 @@ KEPT_EPISODES = 5_000
 KEPT_PROFILES = 10_000
 KEPT_LESSONS = 2_000
 KEPT_RUNTIMES = 10_000
-KEPT_MOVES = 500
 # How long a write waits for a reader that holds the file (the command, a person), seconds.
 BUSY_TIMEOUT_S = 2.0
 
@@ -179,39 +178,6 @@ class Outcome:
     rolled_back: int
     decisions: tuple[Decision, ...] = ()
     times: tuple[float, ...] = ()
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """One verdict with all that learning needs of it. `parent`: of the candidate."""
-
-    trial: str
-    episode: str
-    at: float
-    scheduler: str
-    params: Mapping[str, Value]
-    parent: str
-    workload: str
-    tags: tuple[str, ...]
-    figures: Mapping[str, Any]
-    decision: Decision
-    gain: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True)
-class Move:
-    """How one trial moved the weights of a search. `weights` are those after it; `expected` was
-    the chance of a keep before."""
-
-    trial: str
-    at: float
-    scheduler: str
-    kept: bool
-    expected: float
-    weights: Mapping[str, float]
-    moved: Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -431,26 +397,6 @@ class History:
         """Forget all: they are in the file of lessons now."""
         self._write("DELETE FROM lessons", ())
 
-    def add_move(self, move: Move) -> None:
-        """Record a move of the weights; a trial moves them once. The oldest of all go."""
-        self._write(
-            "INSERT OR IGNORE INTO moves VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (
-                move.trial,
-                move.at,
-                move.scheduler,
-                move.kept,
-                move.expected,
-                _json(dict(move.weights)),
-                _json(dict(move.moved)),
-            ),
-        )
-        self._write(
-            "DELETE FROM moves WHERE trial IN (SELECT trial FROM moves "
-            "ORDER BY at DESC, rowid DESC LIMIT -1 OFFSET ?)",
-            (KEPT_MOVES,),
-        )
-
     def put_runtimes(self, runtimes: Iterable[Runtime]) -> None:
         """Store what is known now of these, in place of what was; the oldest of all go."""
         self._write_all(
@@ -606,19 +552,6 @@ class History:
             )
         ]
 
-    def moves(self, limit: int = KEPT_MOVES) -> list[Move]:
-        """The latest moves of the weights, newest first."""
-        return [
-            Move(
-                row[0], row[1], row[2], bool(row[3]), row[4], json.loads(row[5]), json.loads(row[6])
-            )
-            for row in self._rows(
-                "SELECT trial, at, scheduler, kept, expected, weights, moved FROM moves "
-                "ORDER BY at DESC, rowid DESC LIMIT ?",
-                (limit,),
-            )
-        ]
-
     def runtimes(self) -> list[Runtime]:
         """All that are stored, oldest first."""
         return [
@@ -647,34 +580,6 @@ class History:
             (since,),
         )
         return Cost("", since, calls, tokens, money, seconds)
-
-    def evidence(self, limit: int = 2000) -> list[Evidence]:
-        """The latest verdicts, newest first, each with its workload as it was measured then."""
-        return [
-            Evidence(
-                trial=row[0],
-                episode=row[1],
-                at=row[2],
-                scheduler=row[3],
-                params=json.loads(row[4]),
-                parent=row[5],
-                workload=row[6],
-                tags=tuple(json.loads(row[7])),
-                figures=json.loads(row[8]),
-                decision=Decision(row[9]),
-                gain=row[10],
-                low=row[11],
-                high=row[12],
-            )
-            for row in self._rows(
-                "SELECT v.trial, t.episode, v.at, c.scheduler, c.params, c.parent, e.workload, "
-                "coalesce(p.tags, '[]'), coalesce(p.figures, '{}'), v.decision, v.gain, v.low, "
-                "v.high FROM verdicts v JOIN trials t ON t.id = v.trial "
-                "JOIN candidates c ON c.id = t.candidate JOIN episodes e ON e.id = t.episode "
-                "LEFT JOIN profiles p ON p.id = e.profile ORDER BY v.at DESC LIMIT ?",
-                (limit,),
-            )
-        ]
 
     def outcomes(self, tags: Iterable[str] = ()) -> list[Outcome]:
         """For each profile's tags, scheduler and parameters: the gains of all verdicts.
