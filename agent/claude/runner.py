@@ -1,59 +1,27 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The Claude agent: deals with an episode by a model and the MCP server's tools.
+"""The Claude agent: deals with episodes by a model and the MCP server's tools.
 
-The first looks (status, profile, library) are taken before the model is asked, and a candidate
-that passes the gates goes to trial at once: in the simple case a model that answers with one
-policy line has decided in one call. What it did is in the transcript, and when it cannot go on
-the offline advisor does.
+What it did is in the transcript, and when it cannot go on the offline advisor does.
 """
 
 import asyncio
 import contextlib
 import logging
 import os
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mcp import StdioServerParameters
-from mcp_types import Tool
 
-from agent.claude import prompting
 from agent.claude.account import Account
-from agent.claude.conversation import Conversation
+from agent.claude.credentials import read_key, state_folder
 from agent.claude.ledger import Ledger
-from agent.claude.replies import Asked, Reply, ToolCall
 from agent.claude.settings import Claude
-from agent.claude.tools import (
-    ACTING,
-    LEARNING,
-    PROVING,
-    READING,
-    Answer,
-    Toolbox,
-    server_command,
-)
-from agent.claude.transcript import Transcript, cut
-from agent.episode import (
-    BUSY_PAUSE_S,
-    LONGEST_BUSY_S,
-    LONGEST_COOLDOWN_S,
-    UNFINISHED,
-    held_back,
-    nothing_kept,
-    outcome_of,
-)
+from agent.claude.tools import Toolbox, server_command
+from agent.claude.transcript import Transcript
+from agent.claude.work import Progress, Work
+from agent.episode import UNFINISHED
 from agent.errand import Errand, HandedOn
-from daemon.api.models import (
-    AdviceRequest,
-    EpisodeState,
-    LessonRequest,
-    StepRole,
-    TrialState,
-    TrialView,
-)
 from process import Fault, FaultType
-from process.text_file import read_text
 
 if TYPE_CHECKING:
     from agent.claude.model import Model
@@ -61,62 +29,14 @@ if TYPE_CHECKING:
 log = logging.getLogger("schedpilot-agent")
 
 NAME = "claude"
-KEY_FILE = "anthropic-api-key"
-CREDENTIALS_VARIABLE, STATE_VARIABLE = "CREDENTIALS_DIRECTORY", "STATE_DIRECTORY"
-STATE_DIR = Path("/var/lib/schedpilot-agent")
-LONGEST_KEY = 4096
 # Before the model is asked a second time, seconds.
 FIRST_PAUSE_S = 1.0
-_TRYING = "start_trial"
 
 
 def _model_class() -> "type[Model]":
     from agent.claude.model import Model
 
     return Model
-
-
-def read_key(settings: Claude, environment: "os._Environ[str] | dict[str, str]") -> str:
-    """The key, from the file that systemd or the operator gives; never from the environment.
-
-    Raises:
-        HandedOn: there is none.
-    """
-    folder = environment.get(CREDENTIALS_VARIABLE, "")
-    if settings.key_file:
-        path = Path(settings.key_file)
-    elif folder:
-        path = Path(folder) / KEY_FILE
-    else:
-        raise HandedOn("there is no key: no credential was given, and claude.key_file is not set")
-    try:
-        text = read_text(
-            path, largest_bytes=LONGEST_KEY, type=FaultType.BAD_CONFIG, what="the key"
-        ).strip()
-    except FileNotFoundError:
-        raise HandedOn(f"there is no key in {path}") from None
-    except Fault as fault:
-        raise HandedOn(str(fault)) from None
-    if not text or not text.isascii() or not text.isprintable() or " " in text:
-        raise HandedOn(f"what is in {path} is no key")
-    return text
-
-
-def state_folder(settings: Claude, environment: "os._Environ[str] | dict[str, str]") -> Path:
-    """Where the account is kept: as configured, else systemd's StateDirectory."""
-    # systemd separates several folders by colons; there is one.
-    given = settings.state_dir or environment.get(STATE_VARIABLE, "").partition(":")[0]
-    return Path(given) if given else STATE_DIR
-
-
-@dataclass
-class _Progress:
-    """How far an episode has come."""
-
-    tried: list[TrialView] = field(default_factory=list)
-    checks: int = 0
-    proven: list[str] = field(default_factory=list)
-    advised: str = ""
 
 
 class ClaudeRunner:
@@ -176,7 +96,7 @@ class ClaudeRunner:
         # Known before anything is started for the sake of a model that will not be asked.
         ledger.spent()
         account = Account(self._settings, ledger, errand.spent)
-        progress = _Progress()
+        progress = Progress()
         for trial in errand.episode.trials:
             # Of an earlier life of ours.
             progress.tried.append(
@@ -186,252 +106,8 @@ class ClaudeRunner:
         model = make(self._settings, key, first_pause_s=self._first_pause_s)
         try:
             await self._box.ready()
-            return await _Work(
+            return await Work(
                 self._settings, errand, transcript, account, model, self._box, progress
             ).deal()
         finally:
             await model.close()
-
-
-class _Work:
-    """One episode in a model's hands."""
-
-    def __init__(
-        self,
-        settings: Claude,
-        errand: Errand,
-        transcript: Transcript,
-        account: Account,
-        model: Asked,
-        box: Toolbox,
-        progress: _Progress,
-    ) -> None:
-        self._settings = settings
-        self._errand = errand
-        self._transcript = transcript
-        self._account = account
-        self._model = model
-        self._box = box
-        self._progress = progress
-        self._id = errand.episode.id
-        self._workload = errand.episode.workload
-        self._may_try = True
-
-    async def deal(self) -> str:
-        """The whole of it; its summary."""
-        ended = self._ended()
-        if ended:
-            return ended
-        held = held_back(await self._errand.reader.status())
-        self._may_try = not held and self._box.offers(_TRYING) is not None
-        conversation = Conversation(
-            model=self._model,
-            account=self._account,
-            transcript=self._transcript,
-            system=prompting.system(
-                instructions=self._box.instructions,
-                guide=self._box.guide,
-                may_try=self._may_try,
-                most_checks=self._settings.most_checks,
-            ),
-            tools=self._offered(),
-            first=await self._first(held),
-        )
-        reply = await self._decide(conversation)
-        # What was tried is learned from, whether it was kept or not.
-        if self._progress.tried:
-            await self._learn()
-        if held:
-            return f"advice recorded; {held}"
-        return self._ended() or nothing_kept(self._progress.tried, [], cut(reply, 1500))
-
-    def _ended(self) -> str:
-        """The summary of an episode that is decided, or nothing."""
-        last = self._progress.tried[-1] if self._progress.tried else None
-        if last is not None and last.state is TrialState.KEPT:
-            return outcome_of(last)
-        if last is not None and last.state is TrialState.DECLINED:
-            return nothing_kept(self._progress.tried, [], "the operator declined")
-        if len(self._progress.tried) >= self._errand.most_trials:
-            return nothing_kept(self._progress.tried, [], "")
-        return ""
-
-    def _offered(self) -> list[Tool]:
-        names = READING | PROVING | (ACTING if self._may_try else frozenset())
-        return [each for each in self._box.tools if each.name in names]
-
-    async def _first(self, held: str) -> str:
-        """The first message, with the looks that every episode begins with."""
-        tags = self._errand.episode.profile.tags if self._errand.episode.profile else []
-        looks: list[tuple[str, dict[str, Any]]] = [
-            ("get_status", {}),
-            ("profile_workload", {"workload": self._workload}),
-            (
-                "search_schedulers",
-                {"workload": self._workload, "query": " ".join(tags)[:400]},
-            ),
-        ]
-        seen = []
-        for name, arguments in looks:
-            await self._transcript.call(StepRole.HARNESS, name, arguments)
-            answer = await self._box.call(name, arguments)
-            await self._transcript.result(StepRole.HARNESS, name, answer.text)
-            seen.append((name, answer.text))
-        earlier = "\n".join(prompting.account_of(each) for each in self._progress.tried)
-        return prompting.situation(self._errand.episode, seen, held, earlier)
-
-    # ------------------------------------------------------------ deciding, implementing
-
-    async def _decide(self, conversation: Conversation) -> str:
-        """The conversation to its end: what the model said last, or why it was ended."""
-        progress = self._progress
-        while True:
-            fresh = await self._errand.reader.episode(self._id)
-            if fresh.state is not EpisodeState.OPEN:
-                return "closed meanwhile"
-            role = StepRole.IMPLEMENT if progress.checks else StepRole.DECIDE
-            progress.proven.clear()
-            reply = await conversation.turn(role, self._carry_out)
-            if not reply.calls:
-                await self._advise(reply.text)
-                return reply.text
-            if progress.proven and not self._may_try:
-                await self._advise(self._proposal(reply))
-                return f"{progress.proven[0]} would be tried"
-            if len(progress.proven) == 1 and not _asked_for_trial(reply):
-                conversation.tell(await self._try(progress.proven[0]))
-            if self._ended():
-                return ""
-
-    def _proposal(self, reply: Reply) -> str:
-        checks = [each.arguments for each in reply.calls if each.name == "check_candidate"]
-        return "\n".join(
-            [reply.text, f"{', '.join(self._progress.proven)} passed the gates:", *map(str, checks)]
-        ).strip()
-
-    async def _advise(self, text: str) -> None:
-        if text and not self._progress.advised:
-            self._progress.advised = text
-            request = AdviceRequest(text=cut(text, 2000))
-            await self._errand.actor.advise(self._id, request)
-
-    async def _try(self, candidate: str) -> str:
-        """Start a trial of what was proven, and say how it ended."""
-        arguments = {"candidate": candidate}
-        await self._transcript.call(StepRole.HARNESS, _TRYING, arguments)
-        text, _ = await self._carry_out(ToolCall("", _TRYING, arguments))
-        await self._transcript.result(StepRole.HARNESS, _TRYING, text)
-        return text
-
-    async def _carry_out(self, call: ToolCall) -> tuple[str, bool]:
-        """One tool call of the model's; what can be started there is awaited here."""
-        if call.name == "check_candidate":
-            self._progress.checks += 1
-            if self._progress.checks > self._settings.most_checks + 1:
-                raise HandedOn(f"the model goes on after {self._settings.most_checks} checks")
-            if self._progress.checks > self._settings.most_checks:
-                return "error: no check is left; end the episode", True
-        if call.name == _TRYING:
-            await self._await_turn()
-        answer = await self._box.call(call.name, self._bound(call))
-        if call.name == "check_candidate" and not answer.failed:
-            await self._note_proven(answer)
-        if call.name != _TRYING:
-            return answer.text, answer.failed
-        trials = await self._await_trials()
-        if not trials:
-            return answer.text, answer.failed
-        return "\n".join(prompting.account_of(each) for each in trials), False
-
-    async def _await_turn(self) -> None:
-        """Wait out a cooldown, or another's trial, for a bounded time: no model can wait."""
-        give_up = self._errand.clock() + LONGEST_BUSY_S
-        while (now := self._errand.clock()) < give_up:
-            status = await self._errand.reader.status()
-            if status.cooldown is not None:
-                pause_s = max(0.1, status.cooldown.until - now)
-                if pause_s > LONGEST_COOLDOWN_S:
-                    return
-                await self._transcript.note(f"waiting {pause_s:.0f} s for a cooldown to pass")
-            elif status.trial:
-                pause_s = BUSY_PAUSE_S
-            else:
-                return
-            await asyncio.sleep(pause_s)
-
-    def _bound(self, call: ToolCall) -> dict[str, Any]:
-        """The arguments, with this episode and its workload where the tool takes them and acts."""
-        arguments = dict(call.arguments or {})
-        tool = self._box.offers(call.name)
-        if tool is None or call.name in READING:
-            return arguments
-        known = tool.input_schema.get("properties", {})
-        ours: dict[str, Any] = {"episode": self._id, "workload": self._workload}
-        if call.name == _TRYING:
-            # Waiting is done here, for as long as it takes.
-            ours["wait_s"] = 0
-        if call.name in LEARNING and self._progress.tried:
-            ours["trial"] = self._progress.tried[-1].id
-        return arguments | {name: value for name, value in ours.items() if name in known}
-
-    async def _note_proven(self, answer: Answer) -> None:
-        id = answer.structured.get("candidate") or answer.structured.get("id")
-        if not isinstance(id, str):
-            return
-        try:
-            candidate = await self._errand.reader.candidate(id)
-        except Fault as fault:
-            if fault.type is FaultType.UNREACHABLE:
-                raise
-            return
-        if candidate.proven and not candidate.quarantined and id not in self._progress.proven:
-            self._progress.proven.append(id)
-
-    async def _await_trials(self) -> list[TrialView]:
-        """Those of this episode that were started since, at their end."""
-        known = {each.id for each in self._progress.tried}
-        fresh = await self._errand.reader.episode(self._id)
-        ended = [
-            await self._errand.finished(each.id) for each in fresh.trials if each.id not in known
-        ]
-        self._progress.tried += ended
-        return ended
-
-    # ------------------------------------------------------------ learning
-
-    async def _learn(self) -> None:
-        """One lesson. Where the model has none to give, the figures are one."""
-        tried = self._progress.tried
-        tags = self._errand.episode.profile.tags if self._errand.episode.profile else []
-        recorded = False
-
-        async def carry_out(call: ToolCall) -> tuple[str, bool]:
-            nonlocal recorded
-            answer = await self._box.call(call.name, self._bound(call))
-            recorded = recorded or not answer.failed
-            return answer.text, answer.failed
-
-        tools = [each for each in self._box.tools if each.name in LEARNING]
-        conversation = Conversation(
-            model=self._model,
-            account=self._account,
-            transcript=self._transcript,
-            system=prompting.learner(),
-            tools=tools,
-            first=prompting.learning(tags, tried),
-            choice={"type": "tool", "name": "record_lesson"},
-        )
-        try:
-            for _ in range(2):
-                await conversation.turn(StepRole.LEARN, carry_out)
-                if recorded:
-                    return
-        except HandedOn as handed:
-            await self._transcript.note(f"no lesson from the model: {handed}")
-        words = ", ".join(tags) or "no particular tag"
-        text = f"on workloads that are {words}: {outcome_of(tried[-1])}"
-        await self._errand.actor.record_lesson(LessonRequest(text=cut(text, 500), episode=self._id))
-
-
-def _asked_for_trial(reply: Reply) -> bool:
-    return any(each.name == _TRYING for each in reply.calls)

@@ -50,7 +50,7 @@ def settings(url: str, folder: Path, **others: Any) -> Claude:
         "base_url": url,
         "key_file": str(folder / "key"),
         "state_dir": str(folder),
-        "timeout_s": 2.0,
+        "timeout_s": 10.0,
         "attempts": 2,
         "prices": {MODEL: {"input": 3.0, "output": 15.0}},
         **others,

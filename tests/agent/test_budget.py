@@ -22,8 +22,8 @@ from agent.claude.budget import (
     money_of,
     room,
 )
+from agent.claude.credentials import read_key
 from agent.claude.ledger import FILE, Ledger
-from agent.claude.runner import read_key
 from agent.claude.settings import Budget, Claude, Price
 from agent.config import parse_config
 from agent.episode import Spent

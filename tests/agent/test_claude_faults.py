@@ -70,7 +70,6 @@ LASTING: dict[str, tuple[Scripted, str, int]] = {
     "529": (Refuses(529, "overloaded_error"), "status 529", 2),
     "401": (Refuses(401, "authentication_error"), "status 401 (authentication_error)", 1),
     "another place": (Refuses(307, "moved", {"location": "/v1/elsewhere"}), "status 307", 1),
-    "time-out": (Hangs(), "nothing within", 2),
     "a cut stream": (Says("I think that", cut_after=4), "the stream was cut", 2),
     "a cut tool call": (
         Says("", [Use("check_candidate", {"policy": "slice 3ms" * 20})], cut_after=12),
@@ -240,6 +239,8 @@ def test_the_daemon_restarts_in_the_middle(
 @pytest.mark.parametrize(
     ("others", "spent", "why"),
     [
+        ({"timeout_s": 0.4}, None, "nothing within 0.4 s"),
+        ({"episode": {"seconds": 0.4}}, None, "the episode's budget of 0.4 seconds"),
         ({"episode": {"calls": 1}}, None, "the episode's budget of 1 calls"),
         ({"episode": {"tokens": 12_000}}, None, "the episode's budget of 12000 tokens"),
         ({"day": {"money": 0.0}}, None, "the day's budget of 0 in money"),
@@ -247,7 +248,7 @@ def test_the_daemon_restarts_in_the_middle(
         ({}, "{nonsense", "is not known"),
     ],
 )
-def test_the_budget_runs_out(
+def test_the_time_or_the_budget_runs_out(
     tmp_path_factory: pytest.TempPathFactory,
     monkeypatch: pytest.MonkeyPatch,
     others: dict[str, object],
@@ -266,7 +267,8 @@ def test_the_budget_runs_out(
             running_agent(served, runner, model) as agent,
         ):
             asks = Says("", [Use("get_history", {})])
-            closed = agent.episode(asks, again=asks)
+            late = "seconds" in why or "within" in why
+            closed = agent.episode(again=Hangs() if late else asks)
             assert why in closed.outcome
             assert closed.advisor == "offline"
             assert "offline: kept latency" in closed.outcome
