@@ -192,6 +192,8 @@ class Model:
             base_url=settings.base_url,
             # Attempts are ours to count: each one is paid for.
             max_retries=0,
+            # Prompts are about this machine, and go to the model alone.
+            open_telemetry=False,
             timeout=anthropic.Timeout(settings.timeout_s, connect=CONNECT_S),
             http_client=anthropic.DefaultAsyncHttpxClient(
                 # The key goes where the operator said, and nowhere that a server says.
