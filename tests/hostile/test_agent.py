@@ -118,7 +118,7 @@ def test_no_prompt_has_a_hostile_name_unmarked(agent: Agent) -> None:
     """Through whole episodes: each name of the corpus reaches the model between marks only, no
     character of it acts, and the same tools are offered and called as without it."""
     calm, usual = told_of(agent, ("calm",))
-    for some in _in_threes(CORPUS):
+    for some in _in_sixes(CORPUS):
         names = tuple(each.signed.replace("\0", "")[:3000] for each in some)
         asked, called = told_of(agent, names)
         reasons = [each.reason for each in some]
@@ -130,9 +130,9 @@ def test_no_prompt_has_a_hostile_name_unmarked(agent: Agent) -> None:
             assert not acts(text), (reasons, text[:2000])
 
 
-def _in_threes(names: tuple[Hostile, ...]) -> Iterator[tuple[Hostile, ...]]:
-    for first in range(0, len(names), 3):
-        yield names[first : first + 3]
+def _in_sixes(names: tuple[Hostile, ...]) -> Iterator[tuple[Hostile, ...]]:
+    for first in range(0, len(names), 6):
+        yield names[first : first + 6]
 
 
 def _tools(asked: Any) -> list[str]:
