@@ -9,16 +9,20 @@ from benchmarks.agreement.prepare import CPUS, Bench
 from benchmarks.agreement.workloads import WORKLOADS
 from simulator.calibration import Costs
 from simulator.run import Figures, simulate
-from simulator.scenario import Machine
 
 Predictions = dict[tuple[str, str, int], Figures]
 
 
 def predict(
-    bench: Bench, costs: Costs | None, repetitions: int, btf: Path, cache_folder: Path | None
+    bench: Bench,
+    costs: Costs,
+    ext_costs: Costs,
+    repetitions: int,
+    btf: Path,
+    cache_folder: Path | None,
 ) -> Predictions:
-    """By scheduler, workload and repetition; with the measured costs, else the assumed ones."""
-    machine = costs.machine(CPUS) if costs else Machine(CPUS)
+    """By scheduler, workload and repetition; `ext_costs` are those of a machine under sched_ext."""
+    usual, ext = costs.machine(CPUS), ext_costs.machine(CPUS)
     keys = [
         (scheduler, workload, turn)
         for scheduler in (DEFAULT, *bench.candidates)
@@ -28,8 +32,8 @@ def predict(
 
     def one(key: tuple[str, str, int]) -> Figures:
         scheduler, workload, turn = key
-        scenario = WORKLOADS[workload](machine).seeded(1 + turn)
         candidate = bench.candidates.get(scheduler)
+        scenario = WORKLOADS[workload](ext if candidate else usual).seeded(1 + turn)
         return simulate(candidate, scenario, btf=btf, cache_folder=cache_folder)
 
     with ThreadPoolExecutor(max_workers=2) as pool:
