@@ -23,7 +23,13 @@ from pathlib import Path
 from typing import Any
 
 from bpf import sysfs
-from daemon.api.models import EpisodeRequest, EpisodeState, EpisodeView, MeasurementRequest
+from daemon.api.models import (
+    CandidateRequest,
+    EpisodeRequest,
+    EpisodeState,
+    EpisodeView,
+    MeasurementRequest,
+)
 from daemon.api.paths import RUN_DIR_VARIABLE
 from process import Fault
 from tests.agent.scripted_anthropic import (
@@ -45,12 +51,12 @@ NAME = "victim"
 WORKLOAD = f"comm:{NAME}"
 # A piece of work: some 20 ms of an emulated CPU, ten times a second at most.
 LOOPS = "120000"
-HOGS = 5
+HOGS = 3
 # All but the workload and its neighbours go before them: they are slow enough, emulated.
 NICE = -10
 # What a piece takes when others want the CPUs as well is many times this, seconds.
 LIMIT_S = 0.2
-EPISODE_S = 150.0
+EPISODE_S = 200.0
 TABLES: dict[str, dict[str, Any]] = {
     "daemon": {"autonomy": "auto", "interval_s": 0.5},
     "detect": {"bad_intervals": 2, "of_intervals": 4},
@@ -71,6 +77,12 @@ OBJECTIVE = f"""
 [[objective]]
 workload = "{WORKLOAD}"
 text = "measurement piece-s lower < {LIMIT_S}"
+
+# Only the workload calls for an episode.
+[[ignore]]
+workload = "comm:python*"
+[[ignore]]
+workload = "comm:sh"
 
 # The neighbours only use up CPUs; what they lose is nobody's loss.
 [trial.tolerance]
@@ -196,6 +208,14 @@ output = 15.0
                 process.wait()
 
 
+def prove(daemon: Running) -> None:
+    """Meet the gates while the agent comes up: emulated and among hogs they take minutes, and
+    the answer to the same question is known then."""
+    with daemon.control() as client:
+        for policy in (RIGHT, WORSE):
+            client.create_candidate(CandidateRequest(policy=policy))
+
+
 def until_listening(log: Path) -> None:
     """Until the agent and its MCP server have come up."""
     limit = time.monotonic() + 150
@@ -253,6 +273,7 @@ def play(seen: Seen) -> None:
     ):
         neighbours = Neighbours()
         try:
+            prove(daemon)
             until_listening(log)
             with victim(daemon):
                 seen["ready_s"] = time.monotonic() - began

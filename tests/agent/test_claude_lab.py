@@ -17,7 +17,7 @@ pytestmark = pytest.mark.vm
 
 # QEMU's emulation now and then panics the guest (see tests/daemon/test_faults.py).
 BOOTS = 3
-PLAY_S = 400.0
+PLAY_S = 540.0
 
 
 @pytest.fixture(scope="module")
