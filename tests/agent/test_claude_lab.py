@@ -67,7 +67,7 @@ def test_what_is_kept_is_better_and_in_the_kernel(seen: dict[str, Any]) -> None:
     assert trial["state"] == "kept"
     assert trial["verdict"]["high"] < 1
     assert scene["sysfs"]["state"] == "enabled"
-    assert scene["lessons"] == ["tier latency helps a niced worker among hogs"]
+    assert "tier latency helps a niced worker among hogs" in scene["lessons"]
 
 
 def test_a_bad_line_is_rolled_back_to_what_was_kept(seen: dict[str, Any]) -> None:
@@ -78,7 +78,7 @@ def test_a_bad_line_is_rolled_back_to_what_was_kept(seen: dict[str, Any]) -> Non
     assert trial["state"] == "rolled-back"
     assert scene["episode"]["outcome"].startswith("nothing kept; rolled back policy-")
     assert scene["sysfs"] == seen["kept"]["sysfs"]
-    assert scene["lessons"] == ["tier idle starves a worker among hogs"]
+    assert "tier idle starves a worker among hogs" in scene["lessons"]
 
 
 @pytest.mark.parametrize(
