@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from importlib.metadata import PackageNotFoundError, version
 
+from bpf.signals import SignalsLine
 from daemon import metrics
 from daemon.api.models import (
     CandidateView,
@@ -230,15 +231,11 @@ class Reader:
         )
 
     async def workload_profile(self, id: str) -> WorkloadProfileView:
-        # Late: a daemon that nobody asks does without its tables.
-        from daemon.understanding.look import Measured, understand
-
-        measured = Measured(
-            profile=self.profile(id), line=self._watch.line, interval_s=self._watch.interval_s
-        )
         # Everybody may ask, and each look costs CPU time of the machine that is looked at.
         async with self._looking:
-            view = await asyncio.to_thread(understand, id, measured)
+            view = await asyncio.to_thread(
+                _understood, id, self.profile(id), self._watch.line, self._watch.interval_s
+            )
         if not view.processes_total and self._watch.series.last(id) is None:
             raise _unseen(id)
         return view
@@ -383,6 +380,15 @@ class Reader:
 
     def events(self, after: int) -> AsyncIterator[Event]:
         return self._log.subscribe(after)
+
+
+def _understood(
+    id: str, profile: ProfileView, line: SignalsLine | None, interval_s: float
+) -> WorkloadProfileView:
+    # Late, and not in the daemon's loop: one that nobody asks does without its tables.
+    from daemon.understanding.look import Measured, understand
+
+    return understand(id, Measured(profile=profile, line=line, interval_s=interval_s))
 
 
 def _unseen(workload: str) -> Fault:

@@ -34,8 +34,8 @@ from daemon.understanding.watching import Eye, Seen, members, watched
 
 # When it stops looking for processes, and when altogether, at the latest, seconds. Where a machine
 # is not overcommitted many times over, it is done in a third of that.
-FOUND_S = 0.6
-MOST_S = 1.5
+FOUND_S = 0.8
+MOST_S = 1.8
 # Processes whose libraries are read.
 MOST_MAPPED = 3
 MOST_ABOVE = 4

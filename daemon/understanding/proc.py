@@ -6,6 +6,7 @@ Processes vanish while they are read: whatever is gone is None. Everything they 
 leaves. Files that need more rights than the reader has are empty, too.
 """
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,13 +58,21 @@ class Usage:
     preemptions: int
 
 
-def read(path: Path, most: int = _FILE_BYTES) -> bytes:
-    """The beginning of a file; empty where there is none or it may not be read."""
+def read(path: Path | str, most: int = _FILE_BYTES) -> bytes:
+    """The beginning of a file; empty where there is none or it may not be read.
+
+    By plain system calls: a profile reads thousands of such files, and on a machine in trouble.
+    """
     try:
-        with path.open("rb", buffering=0) as file:
-            return file.read(most) or b""
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except (OSError, ValueError):
+        return b""
+    try:
+        return os.read(file, most)
     except OSError:
         return b""
+    finally:
+        os.close(file)
 
 
 def parse_stat(raw: bytes) -> Stat | None:
@@ -130,28 +139,30 @@ class Proc:
 
     def __init__(self, root: Path = Path("/proc")) -> None:
         self.root = root
+        self._at = str(root)
 
     def pids(self) -> list[int]:
         """All processes, lowest first."""
-        return _numbers(self.root)
+        return _numbers(self._at)
 
     def threads(self, pid: int) -> list[int]:
-        return _numbers(self.root / str(pid) / "task")
+        return _numbers(f"{self._at}/{pid}/task")
 
     def process(self, pid: int) -> Process | None:
-        folder = self.root / str(pid)
-        stat = parse_stat(read(folder / "stat"))
+        folder = f"{self._at}/{pid}"
+        stat = self.stat(pid)
         if stat is None:
             return None
-        raw = read(folder / "cmdline", ARGUMENTS_BYTES).rstrip(b"\0")
+        raw = read(f"{folder}/cmdline", ARGUMENTS_BYTES).rstrip(b"\0")
         try:
-            program = str((folder / "exe").readlink()).removesuffix(" (deleted)").rpartition("/")[2]
-        except OSError:
-            program = ""
-        try:
-            user_id = folder.stat().st_uid
+            user_id = os.stat(folder).st_uid  # noqa: PTH116 - as `read`
         except OSError:
             return None
+        try:
+            executed = os.readlink(f"{folder}/exe")  # noqa: PTH115 - as `read`
+        except OSError:
+            executed = ""
+        program = executed.removesuffix(" (deleted)").rpartition("/")[2]
         return Process(
             pid=pid,
             stat=stat,
@@ -161,30 +172,34 @@ class Proc:
         )
 
     def stat(self, pid: int) -> Stat | None:
-        return parse_stat(read(self.root / str(pid) / "stat"))
+        return parse_stat(read(f"{self._at}/{pid}/stat"))
+
+    def comm(self, pid: int) -> str:
+        return readable(read(f"{self._at}/{pid}/comm", 64).removesuffix(b"\n"))
 
     def thread_stat(self, pid: int, thread: int) -> Stat | None:
-        return parse_stat(read(self._thread(pid, thread) / "stat"))
+        return parse_stat(read(f"{self._at}/{pid}/task/{thread}/stat"))
 
     def thread_usage(self, pid: int, thread: int) -> Usage | None:
-        folder = self._thread(pid, thread)
-        return parse_usage(read(folder / "schedstat"), read(folder / "status"))
+        folder = f"{self._at}/{pid}/task/{thread}"
+        return parse_usage(read(f"{folder}/schedstat"), read(f"{folder}/status"))
 
     def thread_sleeps_in(self, pid: int, thread: int) -> str:
         """The kernel's function that a thread sleeps in; empty where that is not told."""
-        text = read(self._thread(pid, thread) / "wchan", 128).decode("ascii", "replace")
+        raw = read(f"{self._at}/{pid}/task/{thread}/wchan", 128)
+        text = raw.decode("ascii", "replace")
         return "" if text == "0" else text
 
     def io(self, pid: int) -> tuple[int, int] | None:
-        return parse_io(read(self.root / str(pid) / "io"))
+        return parse_io(read(f"{self._at}/{pid}/io"))
 
     def pressure(self, of: str) -> float | None:
-        return parse_pressure(read(self.root / "pressure" / of))
+        return parse_pressure(read(f"{self._at}/pressure/{of}"))
 
     def cgroup(self, pid: int) -> bytes:
         """The path of its cgroup, as bytes; empty where it has none (cgroups(7))."""
         # Only a newline ends a line: everything else may be in a name, a carriage return too.
-        for line in read(self.root / str(pid) / "cgroup").split(b"\n"):
+        for line in read(f"{self._at}/{pid}/cgroup").split(b"\n"):
             if line.startswith(b"0::"):
                 return line[3:]
         return b""
@@ -192,19 +207,16 @@ class Proc:
     def libraries(self, pid: int, most_bytes: int = 1 << 20) -> frozenset[str]:
         """The names of the files that are mapped as shared libraries."""
         names = set()
-        for line in read(self.root / str(pid) / "maps", most_bytes).splitlines():
+        for line in read(f"{self._at}/{pid}/maps", most_bytes).splitlines():
             path = line.partition(b"/")[2]
             name = path.rpartition(b"/")[2]
             if b".so" in name:
                 names.add(readable(name))
         return frozenset(names)
 
-    def _thread(self, pid: int, thread: int) -> Path:
-        return self.root / str(pid) / "task" / str(thread)
 
-
-def _numbers(folder: Path) -> list[int]:
+def _numbers(folder: str) -> list[int]:
     try:
-        return sorted(int(each.name) for each in folder.iterdir() if each.name.isdecimal())
+        return sorted(int(each) for each in os.listdir(folder) if each.isdecimal())  # noqa: PTH208
     except OSError:
         return []

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice, zip_longest
 
-from bpf.workload_id import WorkloadId, workload_of
+from bpf.workload_id import WorkloadId, WorkloadKind, readable, workload_of
 from daemon.understanding.proc import Proc, Process, Usage
 from daemon.understanding.threads import Thread
 
@@ -55,11 +55,18 @@ def members(wanted: WorkloadId, eye: Eye, until: float) -> tuple[dict[int, Proce
     for pid in reversed(eye.proc.pids()):
         if len(found) >= MOST_PROCESSES or eye.clock() > until:
             return dict(sorted(found.items())), False
-        if workload_of(pid, eye.proc.root) == wanted:
+        # One file of each tells most of them apart.
+        if _may_be(wanted, pid, eye.proc) and workload_of(pid, eye.proc.root) == wanted:
             process = eye.proc.process(pid)
             if process is not None:
                 found[pid] = process
     return dict(sorted(found.items())), True
+
+
+def _may_be(wanted: WorkloadId, pid: int, proc: Proc) -> bool:
+    if wanted.kind is WorkloadKind.CGROUP:
+        return readable(proc.cgroup(pid)) == wanted.name
+    return proc.comm(pid).startswith(wanted.name)
 
 
 def watched(processes: dict[int, Process], eye: Eye, until: float) -> Seen:
