@@ -2,33 +2,33 @@
 /*
  * What every probe begins with: whose tasks are looked at. Compiled by BCC.
  *
- * Raw tracepoints only: unlike others they need no perf event, which Debian's kernels refuse to whoever
- * lacks CAP_SYS_ADMIN; and a task is known by its address, so that nothing of the kernel's own
- * structures, and of the headers that take so long to compile, is needed. The price: a task is known
- * from the first time that it leaves a CPU on.
+ * Raw tracepoints only: unlike others they need no perf event, which Debian's kernels refuse to
+ * whoever lacks CAP_SYS_ADMIN; and a task is known by its address, so that nothing of the kernel's
+ * own structures, and of the headers that take so long to compile, is needed. The price: a task is
+ * known from the first time that it leaves a CPU on.
  *
- * WHOSE is one of the four below; CGROUP, and NAME_LOW and NAME_HIGH (the sixteen bytes of a process'
- * name) are given with it.
+ * WHOSE is one of the four below; CGROUP, and NAME_LOW and NAME_HIGH (the sixteen bytes of a
+ * process' name) are given with it.
  */
 
-#define EVERYBODY 0
-#define THE_CGROUP 1
-#define THE_NAME 2
+#define EVERYBODY     0
+#define THE_CGROUP    1
+#define THE_NAME      2
 #define THE_PROCESSES 3
 
 /*
- * Where registers lie in what the kernel saved of them, in words: the instruction, and the first two
- * arguments of a system call. By number, for the headers that name them bring all others with them,
- * and do not compile with every pair of a kernel and a BCC.
+ * Where registers lie in what the kernel saved of them, in words: the instruction, and the first
+ * two arguments of a system call. By number, for the headers that name them bring all others with
+ * them, and do not compile with every pair of a kernel and a BCC.
  */
 #if defined(__aarch64__)
 #define INSTRUCTION 32 /* struct user_pt_regs: regs[31], sp, pc */
-#define FIRST 0
-#define SECOND 1
+#define FIRST	    0
+#define SECOND	    1
 #else
 #define INSTRUCTION 16 /* struct pt_regs of x86-64 */
-#define FIRST 14
-#define SECOND 13
+#define FIRST	    14
+#define SECOND	    13
 #endif
 
 struct name {

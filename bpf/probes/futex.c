@@ -47,7 +47,7 @@ RAW_TRACEPOINT_PROBE(sys_enter)
 	if (ctx->args[1] != FUTEX || !current_ours())
 		return 0;
 	bpf_probe_read_kernel(&operation, 8, (void *)(registers + SECOND * 8));
-	operation &= 0x7f; /* FUTEX_CMD_MASK, as far as it goes */
+	operation &= 0x7f;			 /* FUTEX_CMD_MASK, as far as it goes */
 	if (operation == 1 || operation == 10) { /* FUTEX_WAKE, FUTEX_WAKE_BITSET */
 		wakes.increment(0);
 		return 0;
