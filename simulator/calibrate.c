@@ -14,6 +14,7 @@
  *	call	a byte written into a pipe and read back by the same process: both calls, no switch
  *	switch	the same by two processes on one CPU, one way, less `call`: giving up the CPU, the
  *		scheduler's decision, and the change of context
+ *	fork	starting a process that shares memory and files: until the call returns
  *	timer	from when a timer is due to the next instruction of the one who sleeps
  *	timers	the same, all of the distribution: its percentiles from 0 to 100
  *	cross	from before a byte is written on one CPU until it has been read on another, idle one
@@ -198,6 +199,30 @@ static u64 cross(int cpu)
 	return median();
 }
 
+static int leave(void *argument)
+{
+	(void)argument;
+	_exit(0);
+}
+
+/* What the one who starts a process pays for it: until the call returns. */
+static u64 forking(void)
+{
+	static char stack[16384] __attribute__((aligned(16)));
+
+	for (int i = 0; i < TIMES; i++) {
+		u64 from = now();
+		pid_t pid =
+		    clone(leave, stack + sizeof(stack), CLONE_VM | CLONE_FILES | SIGCHLD, NULL);
+
+		samples[i] = now() - from;
+		if (pid < 0)
+			fail("a process cannot be started");
+		waitpid(pid, NULL, 0);
+	}
+	return median();
+}
+
 /* One that never sleeps, there. */
 static pid_t hog(int cpu)
 {
@@ -245,13 +270,15 @@ static u64 timer(int cpu, bool *busy)
 static void round_of(int first, int second)
 {
 	pid_t other = second >= 0 ? hog(second) : 0;
-	u64 both, same, late;
+	u64 both, same, late, forked;
 	bool busy;
 
 	both = call();
 	same = one_way(first);
+	forked = forking();
 	late = timer(first, &busy);
-	printf("{\"call_ns\":%llu,\"switch_ns\":%llu,\"timer_ns\":%llu,\"busy\":%s",
+	printf("{\"fork_ns\":%llu,", (unsigned long long)forked);
+	printf("\"call_ns\":%llu,\"switch_ns\":%llu,\"timer_ns\":%llu,\"busy\":%s",
 	       (unsigned long long)both, (unsigned long long)(same > both ? same - both : 0),
 	       (unsigned long long)late, busy ? "true" : "false");
 	printf(",\"timers_ns\":[");

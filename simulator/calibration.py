@@ -47,6 +47,7 @@ class Round(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     call_ns: int = Field(ge=0, le=MOST_NS)
+    fork_ns: int = Field(ge=0, le=MOST_NS)
     switch_ns: int = Field(ge=0, le=MOST_NS)
     cross_ns: int | None = Field(default=None, ge=0, le=MOST_NS)
     timer_ns: int = Field(ge=0, le=MOST_NS)
@@ -74,6 +75,7 @@ class Costs(BaseModel):
 
     tick_ns: int = Field(ge=100_000, le=MOST_NS)
     call_ns: int = Field(ge=0, le=MOST_NS)
+    fork_ns: int = Field(ge=0, le=MOST_NS)
     switch_ns: int = Field(ge=0, le=MOST_NS)
     timer_ns: int = Field(ge=0, le=MOST_NS)
     cross_ns: int | None = Field(default=None, ge=0, le=MOST_NS)
@@ -93,6 +95,7 @@ class Costs(BaseModel):
             switch_ns=self.switch_ns,
             wake_ns=max(100, wake - self.switch_ns),
             late_ns=self.late_ns,
+            fork_ns=self.fork_ns,
         )
 
 
@@ -112,6 +115,7 @@ def costs_of(measured: Rounds) -> Costs:
     return Costs(
         tick_ns=measured.tick_ns,
         call_ns=_middle([each.call_ns for each in rounds]),
+        fork_ns=_middle([each.fork_ns for each in rounds]),
         switch_ns=switch,
         timer_ns=_middle([each.timer_ns for each in rounds]),
         cross_ns=cross,

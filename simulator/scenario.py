@@ -171,6 +171,7 @@ class Machine:
     `tick_ns`: slices end at ticks (CONFIG_HZ=250). `switch_ns`: what a context switch costs.
     `wake_ns`: what an interrupt to another CPU, or out of idleness, costs. `late_ns`: how late
     timers wake sleepers: percentiles or other quantiles, from the least to the most; empty: never.
+    `fork_ns`: the CPU time that it takes a task to start another.
     """
 
     cpus: int = 4
@@ -181,6 +182,7 @@ class Machine:
     core_cpus: int = 1
     node_cpus: int = 0
     late_ns: tuple[int, ...] = ()
+    fork_ns: int = 0
 
 
 @dataclass(frozen=True)
@@ -217,6 +219,7 @@ class Scenario:
                 for late in (machine.late_ns,)
                 if late
             ),
+            *([f"forking {machine.fork_ns}"] if machine.fork_ns else []),
             *(f"group {group}" for group in groups),
             "cgroup 0 / 100",
         ]
@@ -298,6 +301,8 @@ def _check(scenario: Scenario) -> None:
     late = (0, *machine.late_ns, S)
     if len(late) > MAX_QUANTILES + 2 or any(a > b for a, b in pairwise(late)):
         raise _bad(where, "quantiles of lateness rise, and are not below 0 or above a second")
+    if not 0 <= machine.fork_ns <= S:
+        raise _bad(where, "a fork takes a second at most")
     if not 0 < scenario.duration_ns <= 3600 * S or not 0 <= scenario.seed < 1 << 64:
         raise _bad(where, "a scenario lasts an hour at most, and its seed has 64 bits")
     if sum(task.count for task in scenario.tasks) > MAX_TASKS:

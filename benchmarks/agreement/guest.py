@@ -4,7 +4,7 @@
     python -m benchmarks.agreement.guest FOLDER REPETITIONS [WORKLOAD…]
 
 FOLDER has what prepare.py put there. Prints one JSON object a line: `{"rounds": …}` (calibrate.c),
-`{"ext_rounds": …}` (the same with a scheduler of sched_ext in force), and for each run `{"run": …}`.
+`{"ext_rounds": …}` (the same under sched_ext), and for each run `{"run": …}`.
 """
 
 import asyncio

@@ -107,6 +107,7 @@ struct scenario {
 	u64 duration_ns, seed, tick_ns, switch_ns, wake_ns;
 	u64 *late_ns; /* quantiles of how late timers come, rising */
 	u32 nr_late;
+	u64 fork_ns; /* CPU time that it takes to start a task */
 	u32 nr_groups, nr_plans, nr_changes, nr_cgroups, nr_weights;
 	struct group *groups;
 	struct task_plan *plans;
@@ -134,6 +135,7 @@ struct task {
 	s32 cpu;
 	enum task_state state;
 	bool exiting, initialised, enabled;
+	bool forks; /* has paid for the task that it starts next */
 	s32 nice;
 	u32 refs; /* the candidate's; one that is dead goes with the last */
 	u32 cgroup;
@@ -207,7 +209,8 @@ struct sim_cpu {
 	struct task *queue;
 	u64 load, nr, nr_delayed;
 	s64 min_vruntime;
-	u64 balanced_at;
+	u64 balanced_at, balance_ns;
+	u32 unbalanced; /* so often nothing was light enough to move */
 	/* for trace.c: the turn that is not written yet */
 	struct task *traced;
 	const char *traced_name;

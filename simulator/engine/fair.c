@@ -11,6 +11,10 @@
 
 /* sysctl_sched_base_slice before it is scaled by 1 + log2(CPUs), at most 8 of them; ns. */
 #define BASE_SLICE 700000ULL
+/* How often a busy CPU balances, for each CPU: its least interval of 1 ms, times busy_factor. */
+#define BALANCE_NS 16000000ULL
+/* imbalance_pct of a domain within a cache: less is none. */
+#define IMBALANCE_PERCENT 117
 
 static s64 slice(void)
 {
@@ -273,40 +277,104 @@ static bool may_leave(const struct task *t, s32 cpu)
 	return !t->delayed && allowed_on(t, cpu);
 }
 
-/* Take a waiting task from the CPU that has most of them. */
-static struct task *pull(struct sim_cpu *cpu, u64 more_than)
+static u64 load_of(const struct sim_cpu *cpu)
 {
-	struct sim_cpu *busiest = NULL;
-	struct task *t;
+	return cpu->load + (runs(cpu) ? cpu->curr->weight : 0);
+}
+
+static void take_over(struct sim_cpu *cpu, struct sim_cpu *from, struct task *t)
+{
 	s64 ahead;
 
-	for (s32 i = 0; i < sim.want.cpus; i++) {
-		struct sim_cpu *each = &sim.cpus[i];
-
-		if (each == cpu || waiting(each) <= more_than ||
-		    (busiest && each->load <= busiest->load))
-			continue;
-		for (t = each->queue; t && !may_leave(t, cpu->id); t = t->next)
-			;
-		if (t)
-			busiest = each;
-	}
-	if (!busiest)
-		return NULL;
-	/* The one that has waited longest: last in the list. */
-	t = busiest->queue;
-	while (t->next)
-		t = t->next;
-	while (t && !may_leave(t, cpu->id))
-		t = t->prev;
-	t->lag = lag_of(busiest, t);
+	t->lag = lag_of(from, t);
 	ahead = t->deadline - t->vruntime;
-	unlink_task(busiest, t);
+	unlink_task(from, t);
 	move_to_cpu(t, cpu->id);
 	place(cpu, t);
 	t->deadline = t->vruntime + ahead;
 	link(cpu, t);
+}
+
+/* The one that has waited longest, last in the list, of those that are not too heavy. */
+static struct task *to_move(const struct sim_cpu *from, const struct sim_cpu *to, u64 heaviest)
+{
+	struct task *t = from->queue;
+
+	while (t && t->next)
+		t = t->next;
+	while (t && (!may_leave(t, to->id) || t->weight > heaviest))
+		t = t->prev;
 	return t;
+}
+
+/* The one with the largest load where somebody waits who may leave. */
+static struct sim_cpu *busiest_for(const struct sim_cpu *cpu)
+{
+	struct sim_cpu *busiest = NULL;
+
+	for (s32 i = 0; i < sim.want.cpus; i++) {
+		struct sim_cpu *each = &sim.cpus[i];
+
+		if (each == cpu || !waiting(each) || (busiest && load_of(each) <= load_of(busiest)))
+			continue;
+		if (to_move(each, cpu, NEVER))
+			busiest = each;
+	}
+	return busiest;
+}
+
+/* An idle CPU takes a waiting task from the one that has most to do. */
+static bool pull(struct sim_cpu *cpu)
+{
+	struct sim_cpu *busiest = busiest_for(cpu);
+
+	if (!busiest)
+		return false;
+	take_over(cpu, busiest, to_move(busiest, cpu, NEVER));
+	return true;
+}
+
+static u64 average_load(void)
+{
+	u64 sum = 0, online = 0;
+
+	for (s32 i = 0; i < sim.want.cpus; i++) {
+		if (!sim.cpus[i].online)
+			continue;
+		sum += load_of(&sim.cpus[i]);
+		online++;
+	}
+	return sum / online;
+}
+
+/*
+ * A busy CPU looks now and then whether another has clearly more weight, and takes over half of the
+ * difference, in tasks that are no heavier than that (sched_balance_find_src_group(),
+ * calculate_imbalance() and detach_tasks() of the kernel); the longer it finds none that fits, the
+ * heavier they may be.
+ */
+static void balance(struct sim_cpu *cpu)
+{
+	struct sim_cpu *busiest = busiest_for(cpu);
+	u64 local = load_of(cpu), average = average_load(), theirs, imbalance, less;
+	struct task *t;
+	bool moved = false;
+
+	cpu->balanced_at = sim.now;
+	theirs = busiest ? load_of(busiest) : 0;
+	if (local < average && average < theirs &&
+	    (!waiting(cpu) || theirs * 100 > local * IMBALANCE_PERCENT)) {
+		imbalance = theirs - average < average - local ? theirs - average : average - local;
+		while (imbalance &&
+		       (t = to_move(busiest, cpu, (imbalance + 1) << cpu->unbalanced))) {
+			less = t->weight;
+			take_over(cpu, busiest, t);
+			imbalance = less < imbalance ? imbalance - less : 0;
+			moved = true;
+		}
+		cpu->unbalanced = moved ? 0 : cpu->unbalanced < 8 ? cpu->unbalanced + 1 : 8;
+	}
+	cpu->balance_ns = BALANCE_NS * (u64)sim.want.cpus * (moved ? 1 : 2);
 }
 
 static struct task *fair_pick(struct sim_cpu *cpu, struct task *prev)
@@ -314,7 +382,7 @@ static struct task *fair_pick(struct sim_cpu *cpu, struct task *prev)
 	struct task *curr = prev && prev->state == RUNNING ? prev : NULL, *next;
 
 	next = earliest(cpu, curr);
-	if (!next && cpu->online && pull(cpu, 0))
+	if (!next && cpu->online && pull(cpu))
 		next = earliest(cpu, NULL);
 	return next;
 }
@@ -339,9 +407,11 @@ static void fair_set(struct sim_cpu *cpu, struct task *next)
 
 static void fair_tick(struct sim_cpu *cpu)
 {
+	if (sim.now - cpu->balanced_at >= cpu->balance_ns)
+		balance(cpu);
 	if (!waiting(cpu))
 		return;
-	/* An idle CPU takes over some work; one that is less busy does so now and then. */
+	/* An idle CPU takes over some work. */
 	for (s32 i = 0; i < sim.want.cpus; i++) {
 		struct sim_cpu *other = &sim.cpus[i];
 
@@ -350,25 +420,11 @@ static void fair_tick(struct sim_cpu *cpu)
 			break;
 		}
 	}
-	for (s32 i = 0; i < sim.want.cpus; i++) {
-		struct sim_cpu *other = &sim.cpus[i];
-
-		if (other->online && waiting(other) + 1 < waiting(cpu) &&
-		    sim.now - other->balanced_at > 2 * sim.want.tick_ns) {
-			other->balanced_at = sim.now;
-			pull(other, waiting(other) + 1);
-		}
-	}
 }
 
 static bool is_idle(const struct sim_cpu *cpu)
 {
 	return cpu->online && !cpu->curr && !cpu->nr;
-}
-
-static u64 load_of(const struct sim_cpu *cpu)
-{
-	return cpu->load + (runs(cpu) ? cpu->curr->weight : 0);
 }
 
 /* The waker's CPU or the task's last one, by who is less busy (wake_affine() of the kernel). */
@@ -389,24 +445,46 @@ static s32 affine(const struct task *t, bool sync)
 	return (ours + t->weight) * 100 < theirs * 108 + sync ? here->id : last->id;
 }
 
+/* Idle, with a task, or with some that wait: the kernel's types of groups of one CPU. */
+static u32 kind_of(const struct sim_cpu *cpu)
+{
+	u64 tasks = cpu->nr + !!cpu->curr;
+
+	return tasks < 2 ? tasks : 2;
+}
+
+/*
+ * A new task stays where its parent is, unless another CPU clearly has less to do
+ * (sched_balance_find_dst_group() of the kernel).
+ */
+static s32 cpu_for_new(const struct task *t)
+{
+	struct sim_cpu *here = sim.this_cpu, *best = NULL;
+
+	for (s32 i = 0; i < sim.want.cpus; i++) {
+		struct sim_cpu *each = &sim.cpus[i];
+
+		if (each == here || !each->online || !allowed_on(t, i))
+			continue;
+		if (!best || kind_of(each) < kind_of(best) ||
+		    (kind_of(each) == kind_of(best) && load_of(each) < load_of(best)))
+			best = each;
+	}
+	if (!here->online || !allowed_on(t, here->id))
+		return best ? best->id : t->cpu;
+	if (!best || kind_of(here) != kind_of(best))
+		return best && kind_of(best) < kind_of(here) ? best->id : here->id;
+	return load_of(here) * 100 > load_of(best) * IMBALANCE_PERCENT ? best->id : here->id;
+}
+
 static s32 fair_select_cpu(struct task *t, u64 wake_flags)
 {
-	s32 best = -1, target, first;
+	s32 target, first;
 
 	if (t->delayed && allowed_on(t, t->cpu))
 		return t->cpu;
-	if (wake_flags & SCX_WAKE_FORK) {
-		for (s32 i = 0; i < sim.want.cpus; i++) {
-			struct sim_cpu *cpu = &sim.cpus[i];
-
-			if (!cpu->online || !allowed_on(t, i))
-				continue;
-			if (best < 0 || waiting(cpu) + !!cpu->curr <
-					    waiting(&sim.cpus[best]) + !!sim.cpus[best].curr)
-				best = i;
-		}
-		return best < 0 ? t->cpu : best;
-	}
+	if (wake_flags & SCX_WAKE_FORK)
+		return cpu_for_new(t);
 	target = affine(t, wake_flags & SCX_WAKE_SYNC);
 	if (is_idle(&sim.cpus[target]) && allowed_on(t, target))
 		return target;

@@ -398,6 +398,12 @@ static bool advance(struct task *t)
 			break;
 		}
 		case STEP_FORK:
+			t->forks = !t->forks && sim.want.fork_ns;
+			if (t->forks) {
+				t->left_ns = sim.want.fork_ns;
+				t->at--;
+				return true;
+			}
 			start(&sim.want.plans[step->value], t, 0);
 			if (!sim.over)
 				wake_up(sim.tasks[sim.nr_tasks - 1], SCX_WAKE_FORK, sim.now);

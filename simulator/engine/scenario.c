@@ -219,6 +219,8 @@ void read_scenario(void)
 			want->wake_ns = number();
 		} else if (!strcmp(what, "late")) {
 			read_lateness();
+		} else if (!strcmp(what, "forking")) {
+			want->fork_ns = number();
 		} else if (!strcmp(what, "group")) {
 			want->groups = grown(want->groups, want->nr_groups, sizeof(*want->groups));
 			memset(&want->groups[want->nr_groups], 0, sizeof(*want->groups));

@@ -12,6 +12,7 @@ from simulator.scenario import Machine
 
 QUIET = Round(
     call_ns=700,
+    fork_ns=40_000,
     switch_ns=2000,
     cross_ns=30_000,
     timer_ns=32_000,
