@@ -71,6 +71,17 @@ _MESSAGES: tuple[tuple[str, Explanation], ...] = (
         ),
     ),
     (
+        r"(non-existent|invalid) DSQ ID 0x8000",
+        Explanation(
+            "tasks are taken out of a queue of the kernel's own (SCX_DSQ_GLOBAL, SCX_DSQ_LOCAL), "
+            "which the kernel serves by itself and lets nobody else take from",
+            "leave the call out: before dispatch is called the kernel has looked into both; move "
+            "tasks from queues of your own only",
+            (*_MOVES, "scx_bpf_dsq_nr_queued"),
+            ("dispatch",),
+        ),
+    ),
+    (
         r"(non-existent|invalid) DSQ",
         Explanation(
             "a queue is used by an id for which scx_bpf_create_dsq() was never called or failed",
@@ -255,6 +266,16 @@ _MESSAGES: tuple[tuple[str, Explanation], ...] = (
         Explanation(
             "a loop goes on for ever; the kernel's verifier refuses it, or the machine hangs in it",
             "give each loop a bound: bpf_for(i, 0, n), bpf_repeat(n)",
+        ),
+    ),
+    (
+        r"out of memory|there is no memory",
+        Explanation(
+            "maps, queues or objects of the scheduler need more memory than a candidate may have",
+            "lower .max_entries of the largest map to what there can be of tasks or CPUs, and "
+            "destroy or give back what is created for each task",
+            (),
+            ("init", "init_task"),
         ),
     ),
     (

@@ -19,7 +19,7 @@ from typing import Literal
 from bpf.vmlinux import BTF
 from process import Fault, FaultType
 from simulator.build import NativeBuild, build_native
-from simulator.explain import callbacks_in, explain
+from simulator.explain import callbacks_in, explain, explain_message
 from simulator.run import Candidate, Ejection, Ended, Figures, GroupFigures, simulate
 from simulator.scenario import MS, Machine, S, Scenario
 from simulator.stress import STRESS, STRESS_MACHINE, wait_bound_ns
@@ -522,6 +522,8 @@ def _broke(scenario: Scenario, fault: Fault) -> Finding:
         message = f"the simulation did not end within {SCENARIO_LIMIT_S:.0f} s"
     else:
         message = f"the simulation ended without an answer: {fault.why or fault.what}"
+    if known := explain_message(fault.why):
+        return Finding(scenario.name, "error", message, known.cause, known.fix)
     return Finding(
         scenario.name,
         "error",
