@@ -7,7 +7,7 @@ while it runs, arguments that are not known are refused, and answers are compact
 
 import logging
 from collections.abc import Mapping
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
 from typing import Any
 
@@ -182,12 +182,20 @@ def _protocol_error(fault: Fault) -> MCPError:
     return MCPError(code, text, {"type": fault.type.value})
 
 
+def _version() -> str:
+    try:
+        return version("schedpilot")
+    except PackageNotFoundError:
+        # A tree that was not installed, as in the lab.
+        return "unknown"
+
+
 def build_server(access: Access) -> MCPServer:
     """The server for what `access` allows. It needs no daemon to be built."""
     handlers = _Handlers(access)
     server = MCPServer(
         NAME,
-        version=version("schedpilot"),
+        version=_version(),
         title="schedpilot: an autopilot for the Linux CPU scheduler",
         instructions=files("mcp_server").joinpath("instructions.md").read_text("utf-8"),
         get_tool_input_schema=handlers.schema,
