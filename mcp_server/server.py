@@ -187,7 +187,7 @@ def _version() -> str:
         return version("schedpilot")
     except PackageNotFoundError:
         # A tree that was not installed, as in the lab.
-        return "unknown"
+        return "checkout"
 
 
 def build_server(access: Access) -> MCPServer:
