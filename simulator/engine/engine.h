@@ -135,7 +135,7 @@ struct task {
 	s32 cpu;
 	enum task_state state;
 	bool exiting, initialised, enabled;
-	bool forks; /* has paid for the task that it starts next */
+	u64 forks_since; /* pays for the task that it starts next; 0: does not */
 	s32 nice;
 	u32 refs; /* the candidate's; one that is dead goes with the last */
 	u32 cgroup;

@@ -398,15 +398,17 @@ static bool advance(struct task *t)
 			break;
 		}
 		case STEP_FORK:
-			t->forks = !t->forks && sim.want.fork_ns;
-			if (t->forks) {
+			due = t->forks_since ? t->forks_since : sim.now;
+			t->forks_since = t->forks_since ? 0 : sim.now;
+			if (t->forks_since && sim.want.fork_ns) {
 				t->left_ns = sim.want.fork_ns;
 				t->at--;
 				return true;
 			}
+			t->forks_since = 0;
 			start(&sim.want.plans[step->value], t, 0);
 			if (!sim.over)
-				wake_up(sim.tasks[sim.nr_tasks - 1], SCX_WAKE_FORK, sim.now);
+				wake_up(sim.tasks[sim.nr_tasks - 1], SCX_WAKE_FORK, due);
 			break;
 		case STEP_AFFINE:
 			before_change(t);
