@@ -13,7 +13,8 @@ import pytest
 
 from process import Fault
 
-pytestmark = pytest.mark.vm
+# By hand: emulated, the agent alone takes more than a minute to come up.
+pytestmark = [pytest.mark.vm, pytest.mark.long]
 
 # QEMU's emulation now and then panics the guest (see tests/daemon/test_faults.py).
 BOOTS = 3
