@@ -140,6 +140,8 @@ def compare(native: bool, keep: Path | None, again: Path | None) -> int:
     """Compare the simulator with the kernel; the page is written whatever comes out."""
     try:
         way = "on this machine's own kernel" if native else f"in the lab, {emulation()}"
+        if way.endswith("(TCG)"):
+            way += " by a clock that counts instructions"
         kernel = platform.release() if native else ensure(recipe_for(project_root()), say).release
         if not again:
             say(f"comparing {way}; this takes ten minutes of a machine that is otherwise idle")
