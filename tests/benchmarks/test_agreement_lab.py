@@ -31,6 +31,7 @@ def test_both_sides_do_the_same_work(target: Target) -> None:
         measured = measure_in_lab(bench, work / "tree", ["1", *WORKLOAD], lambda _: None)
         assert measured.costs is not None
         assert measured.costs.tick_ns == 4_000_000
+        assert measured.ext_costs is not None
         assert {(run.scheduler, run.workload) for run in measured.runs} == {
             (scheduler, workload) for scheduler in (DEFAULT, "fifo") for workload in WORKLOAD
         }
@@ -45,4 +46,5 @@ def test_both_sides_do_the_same_work(target: Target) -> None:
             real = run.group("front")
             assert real["tasks"] == real["finished"] == predicted.tasks
             assert real["cycles"] == predicted.cycles
-            assert real["run_ns"] == pytest.approx(predicted.run_ns, rel=0.5)
+            # Emulated, a lock that the other CPU holds costs its whole turn.
+            assert predicted.run_ns * 0.8 < real["run_ns"] < predicted.run_ns * 2.5
