@@ -138,6 +138,9 @@ static bool before(u64 a, u64 b)
 /*
  * Numbers of the policy: times in ns, counts, and ratios in thousandths. Nothing overflows:
  * what leaves these bounds stays at them; and what is divided by zero is zero.
+ *
+ * Those that branch and are nested in expressions are global functions: the verifier looks at each
+ * once, by itself, and not again along every path that leads to it.
  */
 #define LARGEST (1LL << 60)
 
@@ -205,20 +208,28 @@ static u64 key_0(struct task_struct *p, struct task_ctx *t)
 	return (s64)t->expected_runtime;
 }
 
-/*
- * The place that a value gives; what is beyond 2^49 (six days of ns) is equal. Among equals who
- * had more CPU time goes first, by its two leading digits in base 64: whoever began is done before
- * the next begins. Else all that are equal would take turns, and end together. A thread counts
- * with the first one of its process, which may be waiting for it.
- */
-static u64 place_by(s64 value, const struct task_struct *p)
+/* The CPU time it had, ns; of a thread with the first one of its process, which may wait for it. */
+static u64 cpu_time_of(const struct task_struct *p)
 {
-	const s64 most = 1LL << 49;
-	u64 had = p->se.sum_exec_runtime | 1;
-	u32 zeros;
+	u64 had = p->se.sum_exec_runtime;
 
 	if (p->pid != p->tgid)
 		had += BPF_CORE_READ(p, group_leader, se.sum_exec_runtime);
+	return had;
+}
+
+/*
+ * The place that a value gives; what is beyond 2^49 (six days of ns) is equal. Among equals who
+ * had more CPU time goes first, by its two leading digits in base 64: whoever began is done before
+ * the next begins. Else all that are equal would take turns, and end together. A global function,
+ * so that the verifier sees one number after it, whichever way led there.
+ */
+__noinline u64 place_by(s64 value, u64 had)
+{
+	const s64 most = 1LL << 49;
+	u32 zeros;
+
+	had |= 1;
 	zeros = __builtin_clzll(had);
 	value = value > most ? most : value < -most ? -most : value;
 	/* The length of the number, and what follows its first one. */
@@ -231,14 +242,19 @@ static u64 place_of(struct task_struct *p, struct task_ctx *t)
 {
 	switch (t->queue) {
 	case QUEUE_0: /* order expected_runtime desc */
-		return place_by(-bound(key_0(p, t)), p);
+		return place_by(-bound(key_0(p, t)),
+				cpu_time_of(p));
 	default: /* order vtime */
 		return t->vtime;
 	}
 }
 
-/* Put the task under its rule and into its queue. */
-static void place(struct task_struct *p, struct task_ctx *t)
+/*
+ * Put the task under its rule; the number of its queue. It has to return a number: where it
+ * returned nothing, clang could leave an address of the stack in the register for that, and the
+ * verifier refuses those.
+ */
+static u32 place(struct task_struct *p, struct task_ctx *t)
 {
 	u32 queue;
 	u32 tgid = p->tgid;
@@ -255,7 +271,7 @@ static void place(struct task_struct *p, struct task_ctx *t)
 	/* What has no expected runtime has no place in that order; nor what is hardly a job. */
 	if (queue == QUEUE_0 && t->expected_runtime < least_job_ns)
 		queue = QUEUE_1;
-	t->queue = queue;
+	return queue;
 }
 
 /*
@@ -452,7 +468,7 @@ s32 BPF_STRUCT_OPS(policy_select_cpu, struct task_struct *p, s32 prev_cpu, u64 w
 
 	if (!t)
 		return prev_cpu;
-	place(p, t);
+	t->queue = place(p, t);
 	cpu = scx_bpf_select_cpu_dfl(p, prev_cpu, wake_flags, &idle);
 	if (idle) {
 		settle(t, true);
@@ -483,7 +499,7 @@ void BPF_STRUCT_OPS(policy_enqueue, struct task_struct *p, u64 enq_flags)
 		scx_bpf_dsq_insert(p, SCX_DSQ_GLOBAL, SQUEEZED_NS, enq_flags);
 		return;
 	}
-	place(p, t);
+	t->queue = place(p, t);
 	settle(t, enq_flags & SCX_ENQ_WAKEUP);
 	t->queued_at = scx_bpf_now();
 	dsq = t->queue;
@@ -504,7 +520,7 @@ void BPF_STRUCT_OPS(policy_dispatch, s32 cpu, struct task_struct *prev)
 	/* Before anybody is chosen: what `prev` had, and where it belongs by now. */
 	if (t && t->started_at && (prev->scx.flags & SCX_TASK_QUEUED)) {
 		charge(prev, t, now);
-		place(prev, t);
+		t->queue = place(prev, t);
 		count_in(prev, t);
 	}
 	if (look_due(now))

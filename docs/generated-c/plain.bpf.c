@@ -152,8 +152,12 @@ static u64 place_of(struct task_struct *p, struct task_ctx *t)
 	return t->vtime;
 }
 
-/* Put the task under its rule and into its queue. */
-static void place(struct task_struct *p, struct task_ctx *t)
+/*
+ * Put the task under its rule; the number of its queue. It has to return a number: where it
+ * returned nothing, clang could leave an address of the stack in the register for that, and the
+ * verifier refuses those.
+ */
+static u32 place(struct task_struct *p, struct task_ctx *t)
 {
 	u32 queue;
 
@@ -163,7 +167,7 @@ static void place(struct task_struct *p, struct task_ctx *t)
 		queue = QUEUE_0;
 		break;
 	}
-	t->queue = queue;
+	return queue;
 }
 
 /*
@@ -289,7 +293,7 @@ s32 BPF_STRUCT_OPS(policy_select_cpu, struct task_struct *p, s32 prev_cpu, u64 w
 
 	if (!t)
 		return prev_cpu;
-	place(p, t);
+	t->queue = place(p, t);
 	cpu = scx_bpf_select_cpu_dfl(p, prev_cpu, wake_flags, &idle);
 	if (idle) {
 		settle(t, true);
@@ -320,7 +324,7 @@ void BPF_STRUCT_OPS(policy_enqueue, struct task_struct *p, u64 enq_flags)
 		scx_bpf_dsq_insert(p, SCX_DSQ_GLOBAL, SQUEEZED_NS, enq_flags);
 		return;
 	}
-	place(p, t);
+	t->queue = place(p, t);
 	settle(t, enq_flags & SCX_ENQ_WAKEUP);
 	t->queued_at = scx_bpf_now();
 	dsq = t->queue;
@@ -341,7 +345,7 @@ void BPF_STRUCT_OPS(policy_dispatch, s32 cpu, struct task_struct *prev)
 	/* Before anybody is chosen: what `prev` had, and where it belongs by now. */
 	if (t && t->started_at && (prev->scx.flags & SCX_TASK_QUEUED)) {
 		charge(prev, t, now);
-		place(prev, t);
+		t->queue = place(prev, t);
 		count_in(prev, t);
 	}
 	if (look_due(now))
