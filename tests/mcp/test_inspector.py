@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A third-party client: the MCP Inspector's command-line mode lists and calls the tools.
 
-`packaging/setup` installs it; elsewhere npx may fetch it.
+`packaging/inspector` brings it.
 """
 
 import json
@@ -34,12 +34,13 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedMachine]
 @pytest.fixture(scope="module")
 def inspect() -> Inspect:
     """Runs the Inspector with these words, and reads what it prints."""
-    if installed := shutil.which("mcp-inspector"):
+    here = Path(__file__).parents[2] / ".venv/inspector/node_modules/.bin/mcp-inspector"
+    if here.exists():
+        argv = [str(here)]
+    elif installed := shutil.which("mcp-inspector"):
         argv = [installed]
-    elif npx := shutil.which("npx"):
-        argv = [npx, "--yes", PACKAGE]
     else:
-        pytest.skip(f"needs Node.js and npm, or `npm install --global {PACKAGE}`")
+        pytest.skip(f"needs the MCP Inspector: packaging/inspector brings {PACKAGE}")
 
     def call(*words: str) -> dict[str, Any]:
         done = subprocess.run(
