@@ -184,7 +184,8 @@ def test_formulas_have_the_value_that_the_guide_promises(
     policy = compile_policy(f"order by {format_expression(formula)}", machine=MACHINE)
     assert isinstance(policy, Compiled)
     functions = re.findall(
-        r"^(?:static|__noinline) [su]64 (?:bound|min|max|clamp|plus|minus|size_of|times|over|key_0)\(.*?^}",
+        r"^(?:static|__noinline) [su]64 "
+        r"(?:bound|min|max|clamp|plus|minus|size_of|times|over|key_0)\(.*?^}",
         policy.source,
         re.DOTALL | re.MULTILINE,
     )
