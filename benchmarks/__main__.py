@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks import policy_steps_native, simulator_speed
+from benchmarks import agent_cost, mcp_sizes, policy_steps_native, simulator_speed
 from benchmarks.agreement.run import agreement
 from benchmarks.guest import MEASUREMENTS, machine
 from benchmarks.learning import measure as learning
@@ -39,6 +39,8 @@ ON_THE_HOST = {
     "simulator_speed": simulator_speed.measure,
     "policy_steps_native": policy_steps_native.measure,
     "learning": learning.measure,
+    "mcp_sizes": mcp_sizes.measure,
+    "agent_cost": agent_cost.measure_beside,
 }
 
 

@@ -18,6 +18,8 @@ CLOSED = 0.95
 # Events a second of one core, for a plain scheduler and for a policy with expressions.
 EVENTS_PER_S = {"fifo": 5e6, "policy": 2e6}
 VERDICT_S = 2.0
+# What a model reads before it decides anything.
+FIRST_TOKENS = 3000
 # From a line of policy to a scheduler in force, of a line that nobody has seen.
 LINE_S = 1.0
 TITLES = {"hackbench": "hackbench", "pipe": "`perf bench sched pipe`"}
@@ -69,9 +71,47 @@ def rows(results: Results) -> list[Row]:
         found += _steps(results["policy_steps"])
     if "policy_steps_native" in results:
         found += _native_steps(results["policy_steps_native"])
+    if "mcp_sizes" in results:
+        found += _mcp(results["mcp_sizes"])
+    if "agent_cost" in results:
+        found += _agent(results["agent_cost"])
     if "learning" in results:
         found += _learning(results["learning"])
     return found
+
+
+def _mcp(result: Mapping[str, Any]) -> list[Row]:
+    first: int = result["first_three"]
+    tools = {name: each for name, each in result["tokens"].items() if not name.startswith("(")}
+    largest = max(tools, key=lambda name: tools[name])
+    return [
+        Row(
+            "`get_status`, `profile_workload` and `search_schedulers` together",
+            f"at most {FIRST_TOKENS} tokens",
+            f"{first} tokens (bytes / 3.5)",
+            verdict(first, FIRST_TOKENS),
+        ),
+        Row("the largest answer of a tool", "", f"`{largest}`, {tools[largest]} tokens"),
+        Row(
+            "all tools' definitions and the instructions",
+            "",
+            f"{result['tokens']['(definitions of all tools)']} and "
+            f"{result['tokens']['(instructions)']} tokens",
+        ),
+    ]
+
+
+def _agent(result: Mapping[str, Any]) -> list[Row]:
+    return [
+        Row(
+            f"Claude agent, scripted episode: {name}",
+            "",
+            f"{each['calls']} calls, {each['input_tokens']} tokens in, "
+            f"{each['output_tokens']} out; "
+            f"{each['decided_s']:.2f} s from event to decision beside the model",
+        )
+        for name, each in result.items()
+    ]
 
 
 def _learning(result: Mapping[str, Any]) -> list[Row]:
