@@ -109,6 +109,8 @@ class Autopilot:
             each
             for name in self._measured()
             for each in self._watch.measurements(name, observation.began)
+            # What was begun under another scheduler says nothing of this one, however late it ended.
+            if each.started is None or each.started >= settled
         ]
         self.detection, happened = detect.step(
             self.detection,
