@@ -79,6 +79,8 @@ struct task_ctx {
 	/* When it last woke, and the time between two wakeups on average, ns. */
 	u64 woke_at;
 	u64 avg_interval;
+	/* It waited too long: its turn is nobody's to take, or it would only wait on. */
+	bool late;
 };
 
 struct {
@@ -91,7 +93,10 @@ struct {
 struct cpu_ctx {
 	/* Its task has a turn that was promised, and is not to be interrupted before, ns. */
 	u64 from;
-	/* Tier of its task, 1 to 3; 0: none of ours; 4: somebody is on the way. */
+	/*
+	 * Tier of its task, 1 to 3; 0: none of ours, or not to be interrupted; 4: somebody is on
+	 * the way.
+	 */
 	u32 occupant;
 };
 
@@ -372,6 +377,7 @@ static void serve_late(u64 dsq, u64 wait, bool briefly, u64 now)
 		if (!t || before(now, t->queued_at + wait) ||
 		    before(oldest + wait / 2, t->queued_at))
 			continue;
+		t->late = true;
 		if (!scx_bpf_dsq_move(BPF_FOR_EACH_ITER, p, SCX_DSQ_GLOBAL, 0))
 			continue;
 		count(STAT_LATE);
@@ -574,7 +580,8 @@ void BPF_STRUCT_OPS(policy_running, struct task_struct *p)
 		return;
 	t->started_at = scx_bpf_now();
 	t->queued_at = 0;
-	c->occupant = tier_of(t->queue);
+	c->occupant = t->late ? 0 : tier_of(t->queue);
+	t->late = false;
 }
 
 void BPF_STRUCT_OPS(policy_stopping, struct task_struct *p, bool runnable)
