@@ -109,7 +109,7 @@ class Autopilot:
             each
             for name in self._measured()
             for each in self._watch.measurements(name, observation.began)
-            # What was begun under another scheduler says nothing of this one, however late it ended.
+            # What began under another scheduler says nothing of this one, however late it ended.
             if each.started is None or each.started >= settled
         ]
         self.detection, happened = detect.step(
