@@ -164,8 +164,11 @@ def tail(raw: bytes | None, lines: int = 20) -> tuple[str, ...]:
 class LineChild:
     """A long-lived child that speaks in lines: commands in, one JSON object a line out."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+    def __init__(
+        self, process: asyncio.subprocess.Process, errors: "asyncio.Task[None] | None" = None
+    ) -> None:
         self._process = process
+        self._errors = errors
 
     @property
     def pid(self) -> int:
@@ -199,7 +202,11 @@ class LineChild:
         return await self._process.wait()
 
     async def end(self) -> int:
-        """Close its input, ask, then insist. Returns the exit status."""
+        """Close its input, ask, then insist. Returns the exit status.
+
+        What it said last on standard error has been passed on then, unless a child of its own
+        keeps that open.
+        """
         process = self._process
         if process.stdin is not None:
             process.stdin.close()
@@ -210,7 +217,10 @@ class LineChild:
                 send()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(process.wait(), TERM_GRACE)
-        return await process.wait()
+        status = await process.wait()
+        if self._errors is not None:
+            await asyncio.wait({self._errors}, timeout=TERM_GRACE)
+        return status
 
 
 async def start_lines(
@@ -239,6 +249,7 @@ async def start_lines(
         )
     except FileNotFoundError:
         raise _missing(words[0]) from None
+    errors = None
     if on_error_line:
         child_error = process.stderr
         assert child_error is not None
@@ -247,6 +258,5 @@ async def start_lines(
             async for raw in child_error:
                 on_error_line(raw.decode("utf-8", "replace").rstrip("\n"))
 
-        # Kept by the process object so that the task is not collected early.
-        process._schedpilot_relay = asyncio.create_task(relay())  # type: ignore[attr-defined]
-    return LineChild(process)
+        errors = asyncio.create_task(relay())
+    return LineChild(process, errors)
