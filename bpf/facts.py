@@ -14,7 +14,7 @@ from bpf.clang import find_clang
 from bpf.features import read_features
 from bpf.paths import helper
 from bpf.vmlinux import BTF
-from process import Fault, Sandbox, run, sandboxed
+from process import Fault, Sandbox, printable, run, sandboxed
 from process.run import PATH
 
 # Programs that load schedulers by themselves.
@@ -81,7 +81,7 @@ def _running() -> tuple[str, ...]:
         except OSError:
             continue
         if name in LOADERS or name.startswith("scx_"):
-            found.add("".join(c if c.isprintable() else "?" for c in name))
+            found.add(printable(name))
     return tuple(sorted(found))
 
 

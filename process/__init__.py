@@ -4,7 +4,7 @@
 Every other package may import this one; it imports nothing of the project.
 """
 
-from process.fault import Fault, FaultType
+from process.fault import Fault, FaultType, printable
 from process.run import Completed, Limits, LineChild, run, start_lines
 from process.sandbox import Sandbox, sandboxed
 
@@ -15,6 +15,7 @@ __all__ = [
     "Limits",
     "LineChild",
     "Sandbox",
+    "printable",
     "run",
     "sandboxed",
     "start_lines",

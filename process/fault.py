@@ -10,6 +10,11 @@ defect of ours and may end in a traceback.
 from enum import StrEnum
 
 
+def printable(line: str) -> str:
+    """A line in which nothing acts on a terminal: what cannot be shown is `?`."""
+    return "".join(each if each.isprintable() else "?" for each in line)
+
+
 class FaultType(StrEnum):
     """Stable names of faults; part of the API (the `type` of problem details)."""
 

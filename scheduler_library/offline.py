@@ -17,7 +17,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
-from process import Fault, FaultType
+from process import Fault, FaultType, printable
 from scheduler_library.catalog import LARGEST_POLICY_BYTES, Entry, load_catalog
 from scheduler_library.manifest import Kind
 from scheduler_library.parameters import Value, check_parameters
@@ -126,11 +126,6 @@ def _answer(found: Checked, asked: argparse.Namespace) -> str:
     return found.policy
 
 
-def _shown(text: str) -> str:
-    """A line in which nothing acts on a terminal."""
-    return "".join(each if each.isprintable() else "?" for each in text)
-
-
 def main(words: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="schedpilot check", allow_abbrev=False)
     what = parser.add_mutually_exclusive_group()
@@ -150,7 +145,7 @@ def main(words: Sequence[str]) -> int:
         answer = _answer(found, asked)
     except Fault as fault:
         for line in fault.report().split("\n"):
-            print(_shown(line), file=sys.stderr)
+            print(printable(line), file=sys.stderr)
         return 1
     try:
         print(answer)

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from bpf.build import build_object
 from bpf.vmlinux import BTF, btf_digest
-from process import Fault, FaultType
+from process import Fault, FaultType, printable
 from simulator.build import build_native
 from simulator.calibration import calibrated
 from simulator.explain import explain
@@ -256,11 +256,6 @@ def compare(asked: argparse.Namespace) -> Comparison:
     )
 
 
-def _shown(text: str) -> str:
-    """A line in which nothing acts on a terminal."""
-    return "".join(each if each.isprintable() else "?" for each in text)
-
-
 def _cpus(text: str) -> int:
     if not text.isascii() or not text.isdecimal() or not 1 <= int(text[:9]) <= MAX_CPUS:
         raise argparse.ArgumentTypeError(f"a machine has 1 to {MAX_CPUS} CPUs")
@@ -295,7 +290,7 @@ def main(words: Sequence[str]) -> int:
         found = compare(asked)
     except Fault as fault:
         for line in fault.report().split("\n"):
-            print(_shown(line), file=sys.stderr)
+            print(printable(line), file=sys.stderr)
         return 1
     try:
         print(json.dumps(asdict(found), indent=1))

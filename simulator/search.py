@@ -30,7 +30,7 @@ import optuna
 
 from bpf.build import build_object
 from bpf.vmlinux import BTF
-from process import Fault, FaultType
+from process import Fault, FaultType, printable
 from simulator.build import build_native
 from simulator.offline import METRICS, Compared, compared, require_types, work_for
 from simulator.run import Candidate, Figures, simulate
@@ -306,18 +306,13 @@ def _asked(words: Sequence[str]) -> argparse.Namespace:
     return asked
 
 
-def _shown(text: str) -> str:
-    """A line in which nothing acts on a terminal."""
-    return "".join(each if each.isprintable() else "?" for each in text)
-
-
 def main(words: Sequence[str]) -> int:
     asked = _asked(words)
     try:
         found = search(asked)
     except Fault as fault:
         for line in fault.report().split("\n"):
-            print(_shown(line), file=sys.stderr)
+            print(printable(line), file=sys.stderr)
         return 1
     print(json.dumps(asdict(found)))
     return 0

@@ -19,7 +19,7 @@ from bpf.clang import find_clang
 from bpf.diagnostics import Diagnostic
 from bpf.kit import language_flags
 from bpf.sources import files_of
-from process import Fault, FaultType, Limits, Sandbox, sandboxed
+from process import Fault, FaultType, Limits, Sandbox, printable, sandboxed
 from process.run import Completed
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -48,7 +48,7 @@ def check_source(source: Path, *, headers: Sequence[Path] = ()) -> tuple[Diagnos
     except Fault as fault:
         if fault.type not in _ABOUT_THE_SOURCE:
             raise
-        file = "".join(each if each.isprintable() else "?" for each in source.name)
+        file = printable(source.name)
         message = fault.what + (f": {fault.why}" if fault.why else "")
         return (Diagnostic(file[:100], 0, 0, "error", message, fault.hint),)
     return _examined(source.name, files)

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from process import printable
 from scheduler_library.learning.context import SUCH, similarity
 
 # So many lessons are kept, and so many pieces of evidence with each.
@@ -98,8 +99,7 @@ class Measured:
 
 def one_line(text: str, most: int = LONGEST_TEXT) -> str:
     """Text as one line that can be shown: white space is one blank, what cannot be shown is `?`."""
-    line = " ".join(text.split())
-    shown = "".join(each if each.isprintable() else "?" for each in line)
+    shown = printable(" ".join(text.split()))
     return shown if len(shown) <= most else shown[: most - 1] + "…"
 
 
