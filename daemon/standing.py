@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The daemon's standing: backoff and quarantines, written down so that a restart keeps them."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +8,7 @@ from pydantic import ValidationError
 
 from daemon.decide.backoff import Backoff
 from daemon.decide.settings import LimitSettings
+from process.text_file import write_whole
 
 FILE = "standing.json"
 
@@ -49,13 +49,8 @@ class Standing:
     def become(self, state: Backoff) -> None:
         """Take a new state, and write it down whole or not at all."""
         self.state = state
-        draft = self._path.with_suffix(".json.new")
         try:
-            with draft.open("wb") as file:
-                file.write(state.model_dump_json().encode())
-                file.flush()
-                os.fsync(file.fileno())
-            draft.replace(self._path)
+            write_whole(self._path, state.model_dump_json(), 0o644)
             self._told = False
         except OSError as error:
             if not self._told:

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Small text files that people write: configuration, manifests."""
+"""Small text files: what people write (configuration, manifests), and how ours are written down."""
 
+import contextlib
+import os
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -63,3 +65,26 @@ def parse_toml(text: str, *, where: str, type: FaultType, what: str) -> dict[str
             why=str(error),
             hint="text needs quotes, tables are `[name]`, lists of tables are `[[name]]`",
         ) from None
+
+
+def write_whole(path: Path, text: str, mode: int) -> None:
+    """Replace a file's text, whole or not at all, also where the machine loses its power.
+
+    Raises:
+        OSError: the folder cannot be written, or is full; what was there is there still.
+    """
+    draft = path.with_name(path.name + ".new")
+    try:
+        # One that was left behind may have another owner's mode.
+        draft.unlink(missing_ok=True)
+        made = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+        with os.fdopen(made, "wb") as file:
+            os.fchmod(made, mode)
+            file.write(text.encode())
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            draft.unlink()
+        raise

@@ -7,8 +7,6 @@ file that cannot be understood means that nobody knows what was spent, and then 
 """
 
 import json
-import os
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -18,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from agent.claude.budget import Spend
 from process import Fault, FaultType
-from process.text_file import read_text
+from process.text_file import read_text, write_whole
 
 FILE = "spent.json"
 # The file has two short records.
@@ -105,17 +103,9 @@ class Ledger:
 
     def _write(self, spent: Spend, held: Spend) -> None:
         text = json.dumps({"day": self._today(), "spent": asdict(spent), "held": asdict(held)})
-        made = ""
         try:
-            descriptor, made = tempfile.mkstemp(prefix=".spent-", dir=self._path.parent)
-            with os.fdopen(descriptor, "w") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(made).replace(self._path)
+            write_whole(self._path, text, 0o600)
         except OSError as error:
-            if made:
-                Path(made).unlink(missing_ok=True)
             raise Fault(
                 FaultType.STATE,
                 "what the model costs cannot be written down, so it is not asked",

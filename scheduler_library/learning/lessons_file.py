@@ -7,7 +7,6 @@ left as it is: nobody's work is overwritten.
 """
 
 import json
-import os
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from process import Fault, FaultType
-from process.text_file import read_text
+from process.text_file import read_text, write_whole
 from scheduler_library.learning.lessons import (
     LONGEST_SAID,
     LONGEST_TEXT,
@@ -271,11 +270,5 @@ def write(path: Path, head: str, lessons: Iterable[Lesson]) -> None:
     Raises:
         OSError: the folder cannot be written, or is full.
     """
-    draft = path.with_name(path.name + ".new")
-    with draft.open("wb") as file:
-        file.write(render(head, lessons).encode())
-        file.flush()
-        os.fsync(file.fileno())
     mode = path.stat().st_mode & 0o777 if path.exists() else 0o640
-    draft.chmod(mode)
-    draft.replace(path)
+    write_whole(path, render(head, lessons), mode)
