@@ -110,7 +110,7 @@ class Autopilot:
             for name in self._measured()
             for each in self._watch.measurements(name, observation.began)
             # What began under another scheduler says nothing of this one, however late it ended.
-            if each.started is None or each.started >= settled
+            if each.began >= settled
         ]
         self.detection, happened = detect.step(
             self.detection,

@@ -93,6 +93,11 @@ class Measurement:
     unit: str = ""
     started: float | None = None
 
+    @property
+    def began(self) -> float:
+        """When what was measured began; of a number without a beginning, when it was posted."""
+        return self.at if self.started is None else self.started
+
 
 @dataclass(frozen=True, slots=True)
 class Value:

@@ -87,11 +87,7 @@ def window_of(
     """What a finished window came to. One that says too little is `excluded`, with the reason."""
     seen = settled(observations, started, ended, settings)
     begin = started + settings.settle_s
-    numbers = [
-        each
-        for each in measurements
-        if begin <= (each.at if each.started is None else each.started) and each.at <= ended
-    ]
+    numbers = [each for each in measurements if begin <= each.began and each.at <= ended]
     value = value_of(objective, workload, seen, numbers)
     least = 1 if objective.metric is Metric.MEASUREMENT else settings.samples_min
     excluded = ""
