@@ -63,17 +63,22 @@ def readable(name: bytes) -> str:
     return name.decode("utf-8", "backslashreplace")
 
 
+def cgroup_of(raw: bytes) -> bytes:
+    """The path in /proc/PID/cgroup; empty where the process has no cgroup of version 2."""
+    # Only a newline ends a line: everything else may be in a name, a carriage return too.
+    for line in raw.split(b"\n"):
+        if line.startswith(b"0::"):
+            return line[3:]
+    return b""
+
+
 def cgroup_in(folder: Path) -> str:
     """The cgroup's path of the process with this folder in /proc; empty where it has none.
 
     Raises:
         OSError: the process is gone.
     """
-    # Only a newline ends a line: everything else may be in a name, a carriage return too.
-    for line in (folder / "cgroup").read_bytes().split(b"\n"):
-        if line.startswith(b"0::"):
-            return readable(line[3:])
-    return ""
+    return readable(cgroup_of((folder / "cgroup").read_bytes()))
 
 
 def workload_of(pid: int, proc: Path = PROC) -> WorkloadId | None:

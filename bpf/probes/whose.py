@@ -10,8 +10,9 @@ from bpf.workload_id import (
     PROC,
     WorkloadId,
     WorkloadKind,
-    cgroup_in,
+    cgroup_of,
     parse_workload_id,
+    readable,
     workload_of,
 )
 from process import Fault, FaultType
@@ -80,14 +81,13 @@ def _cgroup_number(pids: list[int], wanted: WorkloadId, proc: Path) -> int:
     mount = next((each for each in _MOUNTS if (each / "cgroup.controllers").exists()), None)
     for pid in pids if mount else ():
         try:
-            raw = (proc / str(pid) / "cgroup").read_bytes()
-            if cgroup_in(proc / str(pid)) != wanted.name:
+            path = cgroup_of((proc / str(pid) / "cgroup").read_bytes())
+            if readable(path) != wanted.name:
                 continue
-            path = next(line[3:] for line in raw.split(b"\n") if line.startswith(b"0::"))
             if b".." in path.split(b"/"):
                 break
             return os.stat(os.fsencode(mount or "") + path).st_ino  # noqa: PTH116 - of bytes
-        except (OSError, StopIteration):
+        except OSError:
             continue
     raise Fault(
         FaultType.NOT_FOUND,

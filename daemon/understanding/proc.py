@@ -10,7 +10,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from bpf.workload_id import PF_KTHREAD, readable
+from bpf.workload_id import PF_KTHREAD, cgroup_of, readable
 
 # Bytes read of a command line, and of any other file of /proc.
 ARGUMENTS_BYTES = 4096
@@ -198,11 +198,7 @@ class Proc:
 
     def cgroup(self, pid: int) -> bytes:
         """The path of its cgroup, as bytes; empty where it has none (cgroups(7))."""
-        # Only a newline ends a line: everything else may be in a name, a carriage return too.
-        for line in read(f"{self._at}/{pid}/cgroup").split(b"\n"):
-            if line.startswith(b"0::"):
-                return line[3:]
-        return b""
+        return cgroup_of(read(f"{self._at}/{pid}/cgroup"))
 
     def libraries(self, pid: int, most_bytes: int = 1 << 20) -> frozenset[str]:
         """The names of the files that are mapped as shared libraries."""
