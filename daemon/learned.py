@@ -7,7 +7,7 @@ recorded. Advisors, the command and searches all get the same beliefs.
 
 import shutil
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -29,17 +29,18 @@ from daemon.learned_views import (
     moved_by,
     observation,
 )
-from daemon.lessons import Lessons
+from daemon.lessons import Lessons, views_of
 from daemon.recall import Recall
 from process import Fault
 from process.run import PATH
 from scheduler_library.catalog import Catalog, Entry
 from scheduler_library.history import Decision
-from scheduler_library.history_learning import Evidence, Move
+from scheduler_library.history_learning import KEPT_MOVES, Evidence, Move
 from scheduler_library.learning import bandit, weights
 from scheduler_library.learning.bandit import Kind, Observation
 from scheduler_library.learning.beliefs import Line, Option, options
 from scheduler_library.learning.context import Context, wanted_tags
+from scheduler_library.learning.lessons import Lesson
 from scheduler_library.learning.templates import Template, name_of, shape, templates
 from scheduler_library.manifest import Kind as EntryKind
 from scheduler_library.retrieval import Found, Known, features_of, find
@@ -86,10 +87,12 @@ class Learned:
 
     # ------------------------------------------------------------ evidence
 
-    def _observed(self, without: str = "") -> list[Observation]:
-        """All that speaks for or against a scheduler; `without` what this trial said."""
-        evidence = self._recall.evidence(EVIDENCE)
-        found = [observation(each) for each in evidence if each.trial != without]
+    def _evidence(self) -> list[Evidence]:
+        return self._recall.evidence(EVIDENCE)
+
+    def _observed(self, evidence: Iterable[Evidence]) -> list[Observation]:
+        """All that speaks for or against a scheduler."""
+        found = [observation(each) for each in evidence]
         return found + [failure(each) for each in self._quarantines()]
 
     def _weights(self) -> dict[str, float]:
@@ -119,18 +122,19 @@ class Learned:
 
     def beliefs(self, met: Met, now: float) -> LearnedClass:
         """What is believed of everything that could be tried on a workload, best first."""
-        context, observed = met.context(), self._observed()
+        evidence = self._evidence()
+        context, observed = met.context(), self._observed(evidence)
         found = self._options(context, observed, now)
         return LearnedClass(
             tags=list(context.tags),
-            episodes=episodes_like(self._recall.evidence(EVIDENCE), context),
+            episodes=episodes_like(evidence, context),
             beliefs=belief_views(found, context, observed, now),
         )
 
     def classes(self, now: float) -> list[LearnedClass]:
         """The kinds of workloads that were met, with those schedulers that were tried there."""
-        evidence = self._recall.evidence(EVIDENCE)
-        observed = self._observed()
+        evidence = self._evidence()
+        observed = self._observed(evidence)
         latest: dict[tuple[str, ...], Evidence] = {}
         for each in evidence:
             latest.setdefault(each.tags, each)
@@ -153,15 +157,15 @@ class Learned:
             )
         return found
 
-    def view(self, met: Met | None) -> LearnedView:
-        """Everything that was learned; of one workload where one is named."""
+    def view(self, met: Met | None, lessons: Sequence[Lesson]) -> LearnedView:
+        """Everything that was learned; of one workload where one is named. Any thread may ask."""
         now = time.time()
         return LearnedView(
             at=now,
             workload=met.profile.workload if met else "",
             classes=[self.beliefs(met, now)] if met else self.classes(now),
             weights=self._weight_views(),
-            lessons=self._lessons.views(),
+            lessons=views_of(lessons),
             failures=[
                 RememberedFailure(
                     scheduler=each.scheduler,
@@ -177,7 +181,7 @@ class Learned:
         )
 
     def _weight_views(self) -> list[WeightView]:
-        moves, current = self._recall.moves(500), self._weights()
+        moves, current = self._recall.moves(KEPT_MOVES), self._weights()
         return [
             WeightView(
                 name=name,
@@ -189,17 +193,19 @@ class Learned:
             for name, prior in weights.PRIOR.items()
         ]
 
-    def search(self, query: str, met: Met | None) -> list[Found]:
+    def search(self, query: str, met: Met | None, lessons: Sequence[Lesson]) -> list[Found]:
         """The library for a text, a workload, or both; by words, tags, measurements and lessons,
-        each with what it counts for."""
-        known = self._known(met.context() if met else Context(()), self._observed())
-        tags = met.context().tags if met else ()
-        return find(self._catalog(), query, tags, known)
+        each with what it counts for. Any thread may ask."""
+        context = met.context() if met else Context(())
+        known = self._known(context, self._observed(self._evidence()), lessons)
+        return find(self._catalog(), query, context.tags, known)
 
-    def _known(self, context: Context, observed: list[Observation]) -> Known:
+    def _known(
+        self, context: Context, observed: list[Observation], lessons: Iterable[Lesson]
+    ) -> Known:
         found = self._options(context, observed, time.time()) if context.tags else []
         told: dict[str, list[str]] = {}
-        for lesson in self._lessons.all():
+        for lesson in lessons:
             if lesson.about and not lesson.weakened:
                 told.setdefault(lesson.about, []).append(f"{lesson.text} {' '.join(lesson.tags)}")
         for each in observed:
@@ -223,7 +229,8 @@ class Learned:
         if trial.scheduler not in catalog.entries:
             return
         context = Met(profile).context()
-        known = self._known(context, self._observed(without=trial.id))
+        before = [each for each in self._evidence() if each.trial != trial.id]
+        known = self._known(context, self._observed(before), self._lessons.all())
         features = {
             name: of for name, (of, _) in features_of(catalog, "", context.tags, known).items()
         }

@@ -6,7 +6,7 @@ moved into the file when that is well again; so are the lessons of versions that
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from daemon.api.display import displayable
@@ -156,8 +156,12 @@ class Lessons:
         return lessons
 
     def views(self) -> list[LessonView]:
-        """The latest first."""
-        return [view_of(each) for each in sorted(self.all(), key=lambda each: -each.latest)]
+        return views_of(self.all())
+
+
+def views_of(lessons: Iterable[Lesson]) -> list[LessonView]:
+    """The latest first."""
+    return [view_of(each) for each in sorted(lessons, key=lambda each: -each.latest)]
 
 
 def view_of(lesson: Lesson) -> LessonView:

@@ -12,6 +12,7 @@ from bpf.signals import SignalsLine
 from daemon import metrics
 from daemon.api.models import (
     CandidateView,
+    Degradation,
     EpisodeView,
     Event,
     KernelView,
@@ -252,7 +253,9 @@ class Reader:
             (await self._scheduler_view(found.entry)).model_copy(
                 update={"score": found.score, "why": list(found.reasons)}
             )
-            for found in await asyncio.to_thread(self._learned.search, query, met)
+            for found in await asyncio.to_thread(
+                self._learned.search, query, met, self._lessons.all()
+            )
         ]
 
     def _met(self, workload: str) -> Met:
@@ -260,14 +263,13 @@ class Reader:
         degraded = [
             each for each in self._autopilot.detection.degraded() if each.workload == workload
         ]
-        complaint = f"{degraded[0].signal} {degraded[0].objective}" if degraded else ""
-        return Met(self.profile(workload), complaint)
+        return Met(self.profile(workload), _complaint(degraded[0] if degraded else None))
 
     async def learned(self, workload: str, episode: str) -> LearnedView:
         met = self._met(workload) if workload else None
         if episode:
             met = _met_in(await self.episode(episode), self.profile)
-        return await asyncio.to_thread(self._learned.view, met)
+        return await asyncio.to_thread(self._learned.view, met, self._lessons.all())
 
     async def _scheduler_view(self, entry: Entry) -> SchedulerView:
         manifest = entry.manifest
@@ -403,9 +405,11 @@ def _unseen(workload: str) -> Fault:
 def _met_in(episode: EpisodeView, profile: Callable[[str], ProfileView]) -> Met:
     """The workload of an episode as it was when that was opened; as it is now, where that was
     not recorded."""
-    trigger = episode.trigger
-    complaint = f"{trigger.signal} {trigger.objective}" if trigger else ""
-    return Met(episode.profile or profile(episode.workload), complaint)
+    return Met(episode.profile or profile(episode.workload), _complaint(episode.trigger))
+
+
+def _complaint(of: Degradation | None) -> str:
+    return f"{of.signal} {of.objective}" if of else ""
 
 
 def _version() -> str:

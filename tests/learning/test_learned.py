@@ -116,7 +116,7 @@ def test_a_failure_is_remembered_after_its_quarantine(tmp_path: Path) -> None:
         assert after.mean < before.mean
         assert after.failures == 1
         assert any("remembered" in each for each in after.why)
-        (failure,) = memory.learned.view(None).failures
+        (failure,) = memory.learned.view(None, memory.lessons.all()).failures
         assert (failure.scheduler, failure.reason) == ("latency", "stalled")
         year_later = of(believed(memory, at=NOW + 365 * 86400), "latency")
         assert year_later.mean == pytest.approx(before.mean, abs=1e-6)
@@ -137,7 +137,9 @@ def test_the_weights_of_a_search_move_and_say_by_what(tmp_path: Path) -> None:
             trial = memory.tried("locality", 0.4, number=number)
             memory.learned.trial_ended(trial, WEB)
     with remembering(tmp_path) as memory:
-        weights = {each.name: each for each in memory.learned.view(None).weights}
+        weights = {
+            each.name: each for each in memory.learned.view(None, memory.lessons.all()).weights
+        }
         assert weights[MEASURED].weight > PRIOR[MEASURED] == weights[MEASURED].prior
         assert weights[MEASURED].moved >= 1
         assert "when locality was kept (t-0005)" in weights[MEASURED].why
@@ -147,12 +149,12 @@ def test_the_weights_of_a_search_move_and_say_by_what(tmp_path: Path) -> None:
 def test_a_search_for_a_workload_knows_what_was_measured_on_it(tmp_path: Path) -> None:
     """What won there comes first, whatever its page says, and the reason has the figure."""
     with remembering(tmp_path) as memory:
-        first = memory.learned.search("", Met(WEB))[0]
+        first = memory.learned.search("", Met(WEB), memory.lessons.all())[0]
         assert first.entry.name == "latency"
         for number in range(1, 5):
             memory.learned.trial_ended(memory.tried("locality", 0.5, number=number), WEB)
             memory.learned.trial_ended(memory.tried("latency", -0.5, number=10 + number), WEB)
-        found = memory.learned.search("", Met(WEB))
+        found = memory.learned.search("", Met(WEB), memory.lessons.all())
         assert found[0].entry.name == "locality"
         assert any("measured on workloads like this" in each for each in found[0].reasons)
 
@@ -164,7 +166,7 @@ def test_everything_is_told_by_kind_of_workload(tmp_path: Path) -> None:
         memory.tried("batch", 0.1, number=2, profile=SOLVER, at=NOW + 10)
         line = 'comm = "web" { latency; preempt; slice 500us }; * { slice 3ms }'
         memory.tried("policy-x", -0.1, number=3, profile=SOLVER, policy=line, at=NOW + 5)
-        view = memory.learned.view(None)
+        view = memory.learned.view(None, memory.lessons.all())
         assert [each.tags for each in view.classes] == [sorted(SOLVER.tags), sorted(WEB.tags)]
         assert [each.scheduler for each in view.classes[0].beliefs] == ["batch", "policy-x"]
         assert "web" not in view.classes[0].beliefs[1].policy
