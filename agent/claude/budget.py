@@ -96,20 +96,22 @@ def tokens_of(text: str) -> int:
     return int(len(text.encode("utf-8", "surrogatepass")) / BYTES_A_TOKEN) + 1
 
 
+def _cache_write(price: Price) -> float:
+    return price.input * CACHE_WRITE if price.cache_write is None else price.cache_write
+
+
 def money_of(usage: Usage, price: Price) -> float:
-    write = price.input * CACHE_WRITE if price.cache_write is None else price.cache_write
     read = price.input * CACHE_READ if price.cache_read is None else price.cache_read
     return (
         usage.input_tokens * price.input
-        + usage.cache_write_tokens * write
+        + usage.cache_write_tokens * _cache_write(price)
         + usage.cache_read_tokens * read
         + usage.output_tokens * price.output
     ) / MILLION
 
 
 def _dearest_input(price: Price) -> float:
-    write = price.input * CACHE_WRITE if price.cache_write is None else price.cache_write
-    return max(price.input, write)
+    return max(price.input, _cache_write(price))
 
 
 def spend_of(usage: Usage, price: Price, seconds: float) -> Spend:
