@@ -16,9 +16,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
-
-from agent.claude.runner import ClaudeRunner
 from daemon.api.models import (
     EpisodeView,
     EventKind,
@@ -32,12 +29,10 @@ from tests.agent.claude_agent import (
     EFFECT,
     LEARNS,
     Agent,
-    at,
-    running_agent,
-    settings,
+    whole_agent,
 )
-from tests.agent.machine import Machine, ServedMachine
-from tests.agent.scripted_anthropic import Says, Scripted, Use, scripted
+from tests.agent.machine import Machine
+from tests.agent.scripted_anthropic import Says, Scripted, Use
 from tests.mcp.rich import RichMachine
 
 REPEATS = 5
@@ -93,19 +88,12 @@ class BusyMachine(Machine):
 @contextmanager
 def _agent() -> Iterator[Agent]:
     """One agent that has come up, as its unit's would have."""
-    with tempfile.TemporaryDirectory(prefix="schedpilot-agent-") as place:
-        folder = Path(place)
-        with pytest.MonkeyPatch.context() as patch, scripted() as model:
-            run_dir = at(patch, folder)
-            served = ServedMachine(run_dir, BusyMachine())
-            served.start()
-            try:
-                runner = ClaudeRunner(settings(model.url, folder, timeout_s=60.0))
-                with running_agent(served, runner, model) as agent:
-                    agent.episode(*SCRIPTS["nothing to do"])
-                    yield agent
-            finally:
-                served.stop()
+    with (
+        tempfile.TemporaryDirectory(prefix="schedpilot-agent-") as place,
+        whole_agent(Path(place), BusyMachine(), timeout_s=60.0) as agent,
+    ):
+        agent.episode(*SCRIPTS["nothing to do"])
+        yield agent
 
 
 def _decided_s(agent: Agent, episode: EpisodeView) -> float:

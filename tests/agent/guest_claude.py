@@ -299,20 +299,10 @@ def play(seen: Seen) -> None:
         seen["took_s"] = time.monotonic() - began
 
 
-def pretend_installed() -> None:
-    """The guest has the tree and no package of it, and the MCP server asks for its version."""
-    metadata = PLACE / "metadata" / "schedpilot-0.dist-info"
-    metadata.mkdir(parents=True)
-    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: schedpilot\nVersion: 0\n")
-    paths = [os.environ.get("PYTHONPATH", ""), str(metadata.parent)]
-    os.environ["PYTHONPATH"] = os.pathsep.join(each for each in paths if each)
-
-
 def main() -> None:
     shutil.rmtree(PLACE, ignore_errors=True)
     PLACE.mkdir(parents=True)
     os.environ[RUN_DIR_VARIABLE] = str(PLACE / "run")
-    pretend_installed()
     os.nice(NICE)
     seen: Seen = {}
     try:

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from agent.claude.runner import ClaudeRunner
 from agent.claude.tools import ACTING, PROVING, READING
 from daemon.api.models import (
     ApprovalRequest,
@@ -31,25 +30,16 @@ from tests.agent.claude_agent import (
     POLICY,
     POLICY_NAME,
     Agent,
-    at,
-    running_agent,
-    settings,
+    whole_agent,
 )
-from tests.agent.machine import HOSTILE, WORKLOAD, served_machine
-from tests.agent.scripted_anthropic import Asked, Entry, Says, Use, newest, said, scripted
+from tests.agent.machine import HOSTILE, WORKLOAD, Machine
+from tests.agent.scripted_anthropic import Asked, Entry, Says, Use, newest, said
 
 
 @pytest.fixture(scope="module")
 def agent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Agent]:
-    folder = tmp_path_factory.mktemp("claude")
-    with pytest.MonkeyPatch.context() as patch, scripted() as model:
-        run_dir = at(patch, folder)
-        runner = ClaudeRunner(settings(model.url, folder), first_pause_s=0.01)
-        with (
-            served_machine(run_dir, EFFECT) as served,
-            running_agent(served, runner, model) as agent,
-        ):
-            yield agent
+    with whole_agent(tmp_path_factory.mktemp("claude"), Machine(EFFECT)) as agent:
+        yield agent
 
 
 def tools_of(asked: Asked) -> list[str]:

@@ -21,8 +21,9 @@ from tests.agent.claude_agent import (
     mcp_children,
     running_agent,
     settings,
+    whole_agent,
 )
-from tests.agent.machine import served_machine
+from tests.agent.machine import Machine, served_machine
 from tests.agent.scripted_anthropic import (
     KEY,
     Asked,
@@ -42,15 +43,8 @@ from tests.agent.scripted_anthropic import (
 @pytest.fixture(scope="module")
 def agent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Agent]:
     """One agent for all: that it still works after each fault is what these tests are about."""
-    folder = tmp_path_factory.mktemp("claude")
-    with pytest.MonkeyPatch.context() as patch, scripted() as model:
-        run_dir = at(patch, folder)
-        runner = ClaudeRunner(settings(model.url, folder), first_pause_s=0.01)
-        with (
-            served_machine(run_dir, EFFECT) as served,
-            running_agent(served, runner, model) as agent,
-        ):
-            yield agent
+    with whole_agent(tmp_path_factory.mktemp("claude"), Machine(EFFECT)) as agent:
+        yield agent
 
 
 NONSENSE = "nonsense"

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from agent.claude import prompting
-from agent.claude.runner import ClaudeRunner
 from daemon.api.models import (
     Arm,
     Certainty,
@@ -31,9 +30,8 @@ from daemon.api.models import (
     VerdictView,
     WorkloadProfileView,
 )
-from tests.agent.claude_agent import EFFECT, GOOD, Agent, at, running_agent, settings
-from tests.agent.machine import Machine, ServedMachine
-from tests.agent.scripted_anthropic import scripted
+from tests.agent.claude_agent import EFFECT, GOOD, Agent, whole_agent
+from tests.agent.machine import Machine
 from tests.hostile.corpus import CORPUS, SIGN, Hostile, acts, strings_in, unmarked
 
 
@@ -80,18 +78,8 @@ class Town(Machine):
 
 @pytest.fixture(scope="module")
 def agent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Agent]:
-    folder = tmp_path_factory.mktemp("hostile")
-    with pytest.MonkeyPatch.context() as patch, scripted() as model:
-        run_dir = at(patch, folder)
-        # Many episodes in a row: what they may cost in a day is not what is looked at.
-        runner = ClaudeRunner(settings(model.url, folder), first_pause_s=0.01)
-        served = ServedMachine(run_dir, Town(EFFECT))
-        served.start()
-        try:
-            with running_agent(served, runner, model) as agent:
-                yield agent
-        finally:
-            served.stop()
+    with whole_agent(tmp_path_factory.mktemp("hostile"), Town(EFFECT)) as agent:
+        yield agent
 
 
 def told_of(agent: Agent, names: tuple[str, ...]) -> tuple[list[Any], list[tuple[str, str]]]:

@@ -7,31 +7,20 @@ from typing import Any
 import pytest
 
 from daemon.api.models import ProbeKind
-from process import Fault
 
 pytestmark = pytest.mark.vm
-
-# QEMU's emulation now and then panics the guest (see tests/daemon/test_faults.py).
-BOOTS = 2
 
 
 @pytest.fixture(scope="module")
 def seen() -> dict[str, Any]:
     from lab.vm import run_in_lab
 
-    for left in reversed(range(BOOTS)):
-        try:
-            done = run_in_lab(["python", "-m", "tests.understanding.guest_probes"], timeout=400)
-        except Fault as fault:
-            if "panicked" not in fault.what or not left:
-                raise
-            continue
-        assert done.status == 0, done.error_text
-        found: dict[str, Any] = json.loads(done.text.strip().splitlines()[-1])
-        for kind, each in found["probes"].items():
-            assert "trouble" not in each, f"{kind}: {each['trouble']}"
-        return found
-    raise AssertionError
+    done = run_in_lab(["python", "-m", "tests.understanding.guest_probes"], timeout=400)
+    assert done.status == 0, done.error_text
+    found: dict[str, Any] = json.loads(done.text.strip().splitlines()[-1])
+    for kind, each in found["probes"].items():
+        assert "trouble" not in each, f"{kind}: {each['trouble']}"
+    return found
 
 
 def rows(seen: dict[str, Any], kind: str, title: str) -> list[dict[str, Any]]:
