@@ -81,8 +81,7 @@ def missing(kind: Kind, root: Path = Path("/")) -> list[str]:
         release = platform.release()
         lacks.append(
             f"the headers of the running kernel in /lib/modules/{release}/build (Debian: apt "
-            f"install linux-headers-{release}), readable for the daemon (its unit hides that "
-            "folder: docs/workloads.md)"
+            f"install linux-headers-{release}), readable for the daemon"
         )
     if kind is Kind.ONCPU and not _may_sample(root):
         lacks.append(

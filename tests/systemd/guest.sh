@@ -50,6 +50,7 @@ saw run schedpilot run fifo
 saw state-loaded cat /sys/kernel/sched_ext/state
 saw ops-loaded cat /sys/kernel/sched_ext/root/ops
 saw gates schedpilot check fifo --json
+saw probe schedpilot probe syscalls --seconds 2 --json
 runner=$(pgrep -x schedpilot-runn)
 saw runner chrt -p "$runner"
 grep -E '^(VmLck|VmRSS|CapEff):' "/proc/$runner/status" >>/out/runner.txt

@@ -156,6 +156,14 @@ def test_hardened_service_simulates(seen: Seen) -> None:
     assert "KVM" in gates["canary"]["skipped"]
 
 
+def test_hardened_service_probes(seen: Seen) -> None:
+    """BCC finds the kernel's headers, compiles and attaches under the same restrictions."""
+    seen.assert_worked("probe")
+    probe = json.loads(seen.text("probe"))
+    assert probe["source"] == "bcc"
+    assert probe["tables"]
+
+
 def test_runner_is_real_time_with_locked_memory(seen: Seen) -> None:
     """The limits of the unit let the runner take real-time priority and lock its memory."""
     text = seen.text("runner")
