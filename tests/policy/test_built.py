@@ -33,6 +33,7 @@ ONCE_BROKEN = (
     "c slice { return nice < 0 ? ms(1) : wakeups > 5 ? ms(2) : age > 5 ? ms(3) : cpu_share; }",
     "c order { return 1; // the end\n}",
     "pid < 10000000000 { idle }",
+    "policy != batch or policy = batch { idle }",
 )
 
 
