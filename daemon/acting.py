@@ -127,6 +127,9 @@ class Actor:
                 )
             self._standing.state.check_trial(candidate.id, now, self._standing.limits)
         if self._config.daemon.autonomy is Autonomy.ASK and not by_hand:
+            # A client that asks again, or lost the answer, leaves a person one question.
+            if waits := self._trials.asked_before(request):
+                return waits.view()
             trial = self._propose(request, candidate, objective, settings, f"a-{_fresh()}")
             self._publish(
                 EventKind.APPROVAL_WANTED,

@@ -202,6 +202,16 @@ class Trials:
             if trial.state is TrialState.AWAITING_APPROVAL
         ]
 
+    def asked_before(self, request: TrialRequest) -> Trial | None:
+        """The trial that waits for a person since the same was asked for."""
+        for trial in self._known.values():
+            # One that was asked for without an episode has got its own.
+            episode = request.episode or trial.request.episode
+            same = trial.request == request.model_copy(update={"episode": episode})
+            if same and trial.state is TrialState.AWAITING_APPROVAL:
+                return trial
+        return None
+
     def by_approval(self, approval: str) -> Trial:
         """Raises Fault NOT_FOUND."""
         for trial in self._known.values():

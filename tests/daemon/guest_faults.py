@@ -567,12 +567,14 @@ def asked(stage: Stage) -> Seen:
     number = stage.daemon.last_event()
     fifo = stage.library("fifo")
 
-    def waiting() -> TrialView:
-        return stage.client.start_trial(TrialRequest(candidate=fifo, window_s=20))
+    def waiting(window_s: float) -> TrialView:
+        return stage.client.start_trial(TrialRequest(candidate=fifo, window_s=window_s))
 
-    first, second, third = waiting(), waiting(), waiting()
+    first, second, third = waiting(20), waiting(21), waiting(22)
     seen: Seen = {
         "first": first.model_dump(mode="json"),
+        "again": waiting(20).model_dump(mode="json"),
+        "others": [second.approval, third.approval],
         "before": stage.status(),
         "declined": stage.client.approve(
             first.approval, ApprovalRequest(approve=False, reason="not today")

@@ -434,6 +434,16 @@ def test_in_ask_mode_a_trial_waits_for_approval(seen: Seen) -> None:
 
 
 @of("asked")
+def test_asked_twice_a_person_is_asked_once(seen: Seen) -> None:
+    """The same request again is answered with the trial that waits; another one waits beside it."""
+    assert seen["again"] == seen["first"]
+    assert [each["id"] for each in seen["before"]["approvals"]] == [
+        seen["first"]["approval"],
+        *seen["others"],
+    ]
+
+
+@of("asked")
 def test_a_declined_trial_never_starts(seen: Seen) -> None:
     """Declined with a reason, it is over, and cannot be approved any more."""
     assert seen["declined"]["state"] == "declined"
