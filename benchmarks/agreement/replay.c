@@ -77,7 +77,7 @@ struct group {
 };
 
 struct task {
-	struct plan *plan;
+	struct plan *plan, *parent; /* the parent's; none where it was there from the start */
 	struct group *group;
 	unsigned int copy;
 	pid_t pid;
@@ -370,25 +370,34 @@ static void start(struct task *t)
 		refuse("a task cannot be started");
 }
 
-static void fork_one(struct plan *plan)
+static void fork_one(struct plan *plan, struct plan *parent)
 {
 	struct task *t = new_task(plan);
 
+	t->parent = parent;
 	t->created_at = now();
 	start(t);
 }
 
+/* What a forked task has from its parent it does not ask for: schedulers are told of each change.
+ */
 static void settle(struct task *t)
 {
-	struct plan *plan = t->plan;
+	struct plan *plan = t->plan, *parent = t->parent;
 
 	prctl(PR_SET_NAME, plan->comm);
-	prctl(PR_SET_TIMERSLACK, 1);
-	signal(SIGCHLD, SIG_IGN);
-	if (setpriority(PRIO_PROCESS, 0, plan->nice) ||
-	    sched_setaffinity(0, sizeof(plan->cpus), &plan->cpus) ||
-	    (plan->uid && syscall(SYS_setresuid, plan->uid, plan->uid, plan->uid)))
-		refuse("a task cannot be set up");
+	if (!parent) {
+		prctl(PR_SET_TIMERSLACK, 1);
+		signal(SIGCHLD, SIG_IGN);
+	}
+	if ((!parent || plan->nice != parent->nice) && setpriority(PRIO_PROCESS, 0, plan->nice))
+		refuse("a task gets no nice value");
+	if ((!parent || !CPU_EQUAL(&plan->cpus, &parent->cpus)) &&
+	    sched_setaffinity(0, sizeof(plan->cpus), &plan->cpus))
+		refuse("a task gets no affinity");
+	if (plan->uid && (!parent || plan->uid != parent->uid) &&
+	    syscall(SYS_setresuid, plan->uid, plan->uid, plan->uid))
+		refuse("a task gets no user");
 }
 
 static void perform(struct task *t)
@@ -415,7 +424,7 @@ static void perform(struct task *t)
 			break;
 		}
 		case FORK:
-			fork_one(&plans[step->value]);
+			fork_one(&plans[step->value], plan);
 			break;
 		case AFFINE:
 			sched_setaffinity(0, sizeof(step->cpus), &step->cpus);
