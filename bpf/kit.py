@@ -41,6 +41,8 @@ _FLAGS = (
     "-Wno-unused-function",
     "-Wno-compare-distinct-pointer-types",
     "-Wno-microsoft-anon-tag",
+    # What a policy compares may well come out one way only.
+    "-Wno-tautological-compare",
     # BPF or not, the compiler may make anything of it; the verifier sees what it made.
     "-Werror=uninitialized",
     "-Werror=sometimes-uninitialized",

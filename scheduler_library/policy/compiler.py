@@ -201,9 +201,7 @@ class _Context:
             "globs": globs,
             "glob_words": {step for glob in globs for step, _ in glob["steps"]},
             "calls": calls,
-            "source_words": {
-                each for each in ("nice_of(p)", "policy_of(p)", "uid(p)") if each in code
-            },
+            "source_words": {each for each in ("nice_of(p)", "uid(p)") if each in code},
             "shortest_slice": SHORTEST_SLICE_NS,
             "longest_slice": LONGEST_SLICE_NS,
             "queue_mask": _mask(len(queues)),

@@ -175,7 +175,7 @@ class Emitter:
     def _match(self, operator: str, name: str, right: Expression) -> str:
         if name == "policy":
             word = right.name if isinstance(right, Name) else getattr(right, "value", "")
-            return f"policy_of(p) {_COMPARISON[operator]} {POLICIES[word]}"
+            return f"p->policy {_COMPARISON[operator]} {POLICIES[word]}"
         assert isinstance(right, Text)
         if name == "user":
             return f"uid(p) {_COMPARISON[operator]} {self.machine.users(right.value) or 0}"

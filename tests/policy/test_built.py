@@ -34,6 +34,7 @@ ONCE_BROKEN = (
     "c order { return 1; // the end\n}",
     "pid < 10000000000 { idle }",
     "policy != batch or policy = batch { idle }",
+    "kthread or 281474976710657 < if(kthread, 2, 5) { idle }",
 )
 
 
