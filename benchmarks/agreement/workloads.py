@@ -30,6 +30,8 @@ BACK = "back"
 # Ends what a bad scheduler starves.
 LIMIT_NS = 10 * S
 HOG = (Run(10 * MS), Repeat())
+# Something wakes now and then on every machine; without it a hog may be given 20 ms at once.
+OTHER = (Sleep(10 * MS, 5 * MS), Run(100 * US), Repeat())
 
 
 def service(machine: Machine) -> Scenario:
@@ -95,6 +97,7 @@ def fork_storm(machine: Machine) -> Scenario:
             Task("shells", burst, comm="front-sh", count=2),
             Task(FRONT, (Run(3 * MS, 2 * MS),), comm="front-command", start_ns=None),
             Task(BACK, HOG, comm="hog", count=2),
+            Task(BACK, OTHER, comm="other", count=2),
         ),
         machine,
         duration_ns=LIMIT_NS,
