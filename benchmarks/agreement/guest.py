@@ -19,6 +19,7 @@ from typing import Any
 from benchmarks.agreement.plan import DEFAULT, Prepared, Run, read_prepared, turns
 from bpf.runner import Runner
 from process import Fault, FaultType, run, start_lines
+from simulator.calibration import Rounds, costs_of
 
 # Longer than all runs of one scheduler take.
 LEASE_S = 600.0
@@ -59,14 +60,19 @@ async def in_force(
         yield runner
 
 
-async def replay(folder: Path, text: str, runner: Runner | None) -> dict[str, Any]:
+async def replay(
+    folder: Path, text: str, switch_ns: int, runner: Runner | None = None
+) -> dict[str, Any]:
     """Perform one scenario; `runner` where the scheduler is to be told of expected run times.
+
+    Args:
+        switch_ns: what of a switch the simulator charges a task beside its work.
 
     Raises:
         Fault: CHILD_FAILED.
     """
     complaints: list[str] = []
-    child = await start_lines([folder / "replay"], on_error_line=complaints.append)
+    child = await start_lines([folder / "replay", str(switch_ns)], on_error_line=complaints.append)
     found: dict[str, Any] = {}
     for line in (*text.splitlines(), "end"):
         await child.send(line)
@@ -92,16 +98,22 @@ async def measure(folder: Path, repetitions: int, workloads: Sequence[str]) -> N
     chosen = {name: texts for name, texts in prepared.texts.items() if name in workloads}
     # Emulated code is slow the first time, and a machine that has just come up has things to do.
     for texts in chosen.values():
-        await replay(folder, texts[0], None)
+        await replay(folder, texts[0], 0)
+    switch_ns = {}
     for key, scheduler in (("rounds", DEFAULT), ("ext_rounds", PLAINEST)):
         async with in_force(folder, scheduler, prepared):
-            say({key: json.loads(run([folder / "calibrate"], timeout=CALIBRATION_S).text)})
+            found = json.loads(run([folder / "calibrate"], timeout=CALIBRATION_S).text)
+        say({key: found})
+        # Half of it is nobody's, in the engine too.
+        switch_ns[scheduler] = costs_of(Rounds.model_validate(found)).switch_ns // 2
     for repetition, order in enumerate(turns([DEFAULT, *prepared.objects], repetitions)):
         for scheduler in order:
             async with in_force(folder, scheduler, prepared) as runner:
                 expects = scheduler != DEFAULT and prepared.objects[scheduler].expects
+                charged = switch_ns.get(scheduler, switch_ns[PLAINEST])
                 for workload, texts in chosen.items():
-                    found = await replay(folder, texts[repetition], runner if expects else None)
+                    told = runner if expects else None
+                    found = await replay(folder, texts[repetition], charged, told)
                     one = Run(scheduler, workload, repetition, found["time_ns"], found["groups"])
                     say({"run": one.__dict__})
 

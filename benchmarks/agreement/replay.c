@@ -3,14 +3,16 @@
  * Performs a scenario of the simulator on this machine, and says what came of it in the
  * simulator's own words (simulator/engine/scenario.c, report.c): so that both can be compared.
  *
- *	replay < SCENARIO
+ *	replay SWITCH_NS < SCENARIO
  *
  * Standard output gets one line of JSON with the process id of each task, in the scenario's order;
  * then everybody waits for a line on standard input (a scheduler may have to be told of them; of
  * the scenario it is the first line after `end`); then comes one line with the figures.
  *
  * Each task is a process with memory shared by all. `run` is CPU time by the task's own clock, so
- * that a slow or busy host slows nothing but the switches; `sleep` is by a timer without slack;
+ * that a slow or busy host slows nothing but the switches; what its system calls took counts as
+ * part of the next run, but for SWITCH_NS each time it has slept, which the simulator charges
+ * beside, and for forks, which it charges too. `sleep` is by a timer without slack;
  * `wait` and `wake` go by futex, or by a pipe where a wakeup of that task is synchronous. A
  *wakeup's delay is from when it was due (the timer's time, the moment before the waker's system
  *call) to the task's next instruction.
@@ -82,6 +84,7 @@ struct task {
 	unsigned int copy;
 	pid_t pid;
 	u64 random, created_at, woke_at, run_ns;
+	u64 due_ns;  /* the CPU time that it should have had by now */
 	int balance; /* wakeups to come, or -1: it waits */
 	int pipe[2];
 	bool ended;
@@ -92,7 +95,7 @@ static struct group groups[MAX_GROUPS];
 static struct task tasks[MAX_TASKS];
 static char *stacks;
 static unsigned int nr_plans, nr_groups, nr_tasks, nr_started;
-static u64 duration_ns, seed;
+static u64 duration_ns, seed, switch_ns;
 static double turns_per_ns;
 static int begun;
 /* Those that end by themselves and have not yet. */
@@ -263,9 +266,9 @@ static void calibrate(void)
 	}
 }
 
-static void spin(u64 ns)
+static void spin(u64 until)
 {
-	u64 until = time_of(CLOCK_THREAD_CPUTIME_ID) + ns, at, left;
+	u64 at, left;
 
 	while ((at = time_of(CLOCK_THREAD_CPUTIME_ID)) + NEAR_NS < until) {
 		left = (until - at) / 2;
@@ -306,6 +309,7 @@ static void sleep_for(struct task *t, u64 ns)
 
 	clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
 	note_delay(t, due);
+	t->due_ns += switch_ns;
 }
 
 static void wait_for_wakeup(struct task *t)
@@ -321,6 +325,7 @@ static void wait_for_wakeup(struct task *t)
 		while (__atomic_load_n(&t->balance, __ATOMIC_ACQUIRE) < 0)
 			futex(&t->balance, FUTEX_WAIT, -1, NULL);
 	note_delay(t, t->woke_at);
+	t->due_ns += switch_ns;
 }
 
 static void wake(struct task *t)
@@ -370,13 +375,16 @@ static void start(struct task *t)
 		refuse("a task cannot be started");
 }
 
-static void fork_one(struct plan *plan, struct plan *parent)
+static void fork_one(struct plan *plan, struct task *parent)
 {
+	u64 from = time_of(CLOCK_THREAD_CPUTIME_ID);
 	struct task *t = new_task(plan);
 
-	t->parent = parent;
+	t->parent = parent->plan;
+	t->due_ns = switch_ns;
 	t->created_at = now();
 	start(t);
+	parent->due_ns += time_of(CLOCK_THREAD_CPUTIME_ID) - from;
 }
 
 /* What a forked task has from its parent it does not ask for: schedulers are told of each change.
@@ -409,7 +417,8 @@ static void perform(struct task *t)
 	for (; step < plan->steps + plan->nr_steps; step++) {
 		switch (step->kind) {
 		case RUN:
-			spin(draw(t, step));
+			t->due_ns += draw(t, step);
+			spin(t->due_ns);
 			break;
 		case SLEEP:
 			sleep_for(t, draw(t, step));
@@ -424,7 +433,7 @@ static void perform(struct task *t)
 			break;
 		}
 		case FORK:
-			fork_one(&plans[step->value], plan);
+			fork_one(&plans[step->value], t);
 			break;
 		case AFFINE:
 			sched_setaffinity(0, sizeof(step->cpus), &step->cpus);
@@ -482,6 +491,7 @@ static int live(void *argument)
 		while (!__atomic_load_n(&begun, __ATOMIC_ACQUIRE))
 			futex(&begun, FUTEX_WAIT, 0, NULL);
 		note_delay(t, t->created_at);
+		t->due_ns = time_of(CLOCK_THREAD_CPUTIME_ID);
 		if (t->plan->start_ns)
 			sleep_for(t, t->plan->start_ns);
 	}
@@ -653,10 +663,13 @@ static void tell_group(struct group *g)
 		printf(",\"makespan_ns\":null,\"mean_completion_ns\":null}");
 }
 
-int main(void)
+int main(int count, char **words)
 {
 	u64 took;
 
+	if (count != 2)
+		refuse("say what a switch costs, ns");
+	switch_ns = strtoull(words[1], NULL, 10);
 	read_scenario();
 	if (!nr_plans || !duration_ns)
 		refuse("there is nothing to do");
