@@ -64,7 +64,7 @@ def mixed_nice(machine: Machine) -> Scenario:
 
 
 def ping_pong(machine: Machine) -> Scenario:
-    """Two pairs that wake each other in turn, beside two hogs."""
+    """Two pairs that wake each other in turn, beside two hogs and some others."""
     ping = (Run(600 * US, 200 * US), Wake("front-pong", sync=True), Wait(), Repeat(300))
     pong = (Wait(), Run(600 * US, 200 * US), Wake("front-ping", sync=True), Repeat(300))
     return Scenario(
@@ -73,6 +73,7 @@ def ping_pong(machine: Machine) -> Scenario:
             Task(FRONT, ping, comm="front-ping", count=2),
             Task(FRONT, pong, comm="front-pong", count=2),
             Task(BACK, HOG, comm="hog", count=2),
+            Task(BACK, OTHER, comm="other", count=2),
         ),
         machine,
         duration_ns=LIMIT_NS,
@@ -139,7 +140,7 @@ def pinned(machine: Machine) -> Scenario:
 
 
 def rpc(machine: Machine) -> Scenario:
-    """Bursts of four requests, each through a server and its worker, beside two hogs."""
+    """Bursts of four requests, each through a server and its worker, beside two hogs and some others."""
     clients = (Wake("front-server"), Run(300 * US), Sleep(15 * MS, 5 * MS), Repeat(120))
     server = (Wait(), Run(MS, 500 * US), Wake("front-worker"), Repeat(120))
     worker = (Wait(), Run(2 * MS, MS), Repeat(120))
@@ -150,6 +151,7 @@ def rpc(machine: Machine) -> Scenario:
             Task(FRONT, server, comm="front-server", count=4),
             Task(FRONT, worker, comm="front-worker", count=4),
             Task(BACK, HOG, comm="hog", count=2),
+            Task(BACK, OTHER, comm="other", count=2),
         ),
         machine,
         duration_ns=LIMIT_NS,
