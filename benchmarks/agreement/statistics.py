@@ -105,6 +105,7 @@ class Errors:
 
     count: int
     within: int
+    mean: float
     median: float
     worst: float
 
@@ -113,4 +114,4 @@ def summary(errors: Iterable[float]) -> Errors:
     """Raises StatisticsError where there are none."""
     found = list(errors)
     within = sum(each <= GAIN_GOAL for each in found)
-    return Errors(len(found), within, statistics.median(found), max(found))
+    return Errors(len(found), within, statistics.fmean(found), statistics.median(found), max(found))
