@@ -93,8 +93,8 @@ def verdicts(found: Sequence[Comparison]) -> list[str]:
             f"{TAU_GOAL:g}: {'met' if met else '**missed**'}); gains predicted within "
             f"{errors.mean:.0f} points in the mean (goal: {GAIN_GOAL:g}: "
             f"{'met' if errors.mean <= GAIN_GOAL else '**missed**'}), half of them within "
-            f"{errors.median:.0f}, {errors.within} of {errors.count} within {GAIN_GOAL:g}, the worst "
-            f"{errors.worst:.0f} off."
+            f"{errors.median:.0f}, {errors.within} of {errors.count} within {GAIN_GOAL:g}, "
+            f"the worst {errors.worst:.0f} off."
         )
     return lines
 

@@ -140,7 +140,7 @@ def pinned(machine: Machine) -> Scenario:
 
 
 def rpc(machine: Machine) -> Scenario:
-    """Bursts of four requests, each through a server and its worker, beside two hogs and some others."""
+    """Bursts of four requests, each through a server and its worker, beside two hogs and others."""
     clients = (Wake("front-server"), Run(300 * US), Sleep(15 * MS, 5 * MS), Repeat(120))
     server = (Wait(), Run(MS, 500 * US), Wake("front-worker"), Repeat(120))
     worker = (Wait(), Run(2 * MS, MS), Repeat(120))
