@@ -92,8 +92,8 @@ def verdicts(found: Sequence[Comparison]) -> list[str]:
             f"- {title}: Kendall's tau {_tau(pairs)} over {len(mine)} workloads (goal: at least "
             f"{TAU_GOAL:g}: {'met' if met else '**missed**'}); {errors.within} of {errors.count} "
             f"gains predicted within {GAIN_GOAL:g} points (goal: all: "
-            f"{'met' if errors.within == errors.count else '**missed**'}), {errors.mean:.0f} in the "
-            f"mean, half of them within {errors.median:.0f}, the worst {errors.worst:.0f} off."
+            f"{'met' if errors.within == errors.count else '**missed**'}), {errors.mean:.0f} in "
+            f"the mean, half of them within {errors.median:.0f}, the worst {errors.worst:.0f} off."
         )
     return lines
 
