@@ -19,7 +19,7 @@ from agent.main import connect
 from agent.offline import OfflineAdvisor
 from daemon.api.models import EpisodeState, EpisodeView, StepRequest
 from daemon.api.paths import RUN_DIR_VARIABLE
-from tests.agent.machine import Machine, ServedMachine
+from tests.agent.machine import Machine, ServedMachine, serving
 from tests.agent.scripted_anthropic import (
     KEY,
     MODEL,
@@ -144,15 +144,14 @@ def running_agent(
 @contextlib.contextmanager
 def whole_agent(folder: Path, machine: Machine, *, timeout_s: float = 10.0) -> Iterator[Agent]:
     """An agent with its MCP server and a scripted model, on this machine."""
-    with pytest.MonkeyPatch.context() as patch, scripted() as model:
-        served = ServedMachine(at(patch, folder), machine)
-        served.start()
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        scripted() as model,
+        serving(at(patch, folder), machine) as served,
+    ):
         runner = ClaudeRunner(settings(model.url, folder, timeout_s=timeout_s), first_pause_s=0.01)
-        try:
-            with running_agent(served, runner, model) as agent:
-                yield agent
-        finally:
-            served.stop()
+        with running_agent(served, runner, model) as agent:
+            yield agent
 
 
 def mcp_children() -> list[psutil.Process]:

@@ -8,7 +8,7 @@ only the kernel is pretended.
 import asyncio
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from itertools import cycle, islice
 from pathlib import Path
 
@@ -554,11 +554,16 @@ class ServedMachine(Served):
         self.service = machine
 
 
-@contextmanager
 def served_machine(
     run_dir: Path, effect: Mapping[str, float] | None = None
-) -> Iterator[ServedMachine]:
-    served = ServedMachine(run_dir, Machine(effect))
+) -> AbstractContextManager[ServedMachine]:
+    return serving(run_dir, Machine(effect))
+
+
+@contextmanager
+def serving(run_dir: Path, machine: Machine) -> Iterator[ServedMachine]:
+    """This machine behind real sockets, until the end of the block."""
+    served = ServedMachine(run_dir, machine)
     served.start()
     try:
         yield served

@@ -5,8 +5,7 @@ With a realistic name it shows how large answers become; with a hostile one wher
 """
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from functools import cache
 from pathlib import Path
 
@@ -66,7 +65,7 @@ from daemon.api.models import (
 )
 from scheduler_library.catalog import Catalog, load_catalog
 from scheduler_library.retrieval import search
-from tests.agent.machine import Machine, ServedMachine, entry
+from tests.agent.machine import Machine, ServedMachine, entry, serving
 
 NAME = "/srv/app/releases/20261107/bin/request-server --listen 0.0.0.0:8080 --workers 16"
 TAGS = ["latency-sensitive", "short-bursts", "many-threads", "overcommitted", "request-response"]
@@ -502,12 +501,6 @@ class RichMachine(Machine):
         ]
 
 
-@contextmanager
-def served_rich(run_dir: Path, name: str = NAME) -> Iterator[ServedMachine]:
+def served_rich(run_dir: Path, name: str = NAME) -> AbstractContextManager[ServedMachine]:
     """Such a machine behind real sockets."""
-    served = ServedMachine(run_dir, RichMachine(name))
-    served.start()
-    try:
-        yield served
-    finally:
-        served.stop()
+    return serving(run_dir, RichMachine(name))
