@@ -15,7 +15,7 @@
  *	switch	the same by two processes on one CPU, one way, less `call`: giving up the CPU, the
  *		scheduler's decision, and the change of context
  *	fork	CPU time for starting a process that shares memory and files, one of several at a
- *		time: the kernel keeps the stacks of a few that have ended, and those are cheaper
+ *		time, as shells start them
  *	timer	from when a timer is due to the next instruction of the one who sleeps
  *	timers	the same, all of the distribution: its percentiles from 0 to 100
  *	cross	from before a byte is written on one CPU until it has been read on another, idle one

@@ -50,8 +50,9 @@ typedef uint64_t u64;
 #define LOOK_NS 150000
 /* As the first of the kernel's; above all that is measured. */
 #define OUR_PRIORITY 50
-/* So many are started before, where tasks are: the first hundred cost half as much again. */
-#define WARM_STARTS 150
+/* So many are started before anything is measured, and so many at once. */
+#define WARM_STARTS  150
+#define WARM_AT_ONCE 8
 
 enum kind { RUN, SLEEP, WAIT, WAKE, FORK, AFFINE, REPEAT };
 
@@ -465,7 +466,7 @@ static void end(struct task *t)
 		futex(&finite, FUTEX_WAKE, 1, NULL);
 }
 
-/* Sleep where the simulator's task of this number does; a CPU of its own is all it may have. */
+/* Sleep on the CPU where the simulator's task of this number does, as far as it may run there. */
 static void take_place(const struct task *t)
 {
 	cpu_set_t only;
@@ -531,12 +532,12 @@ static int end_at_once(void *argument)
 static void warm_up(void)
 {
 	for (int i = 0; i < WARM_STARTS; i++) {
-		char *top = stacks + (MAX_TASKS - i % 8) * (u64)STACK_BYTES;
+		char *top = stacks + (MAX_TASKS - i % WARM_AT_ONCE) * (u64)STACK_BYTES;
 
 		if (clone(end_at_once, top - 64, CLONE_VM | CLONE_FS | CLONE_FILES | SIGCHLD,
 			  NULL) < 0)
 			refuse("a task cannot be started");
-		if (i % 8 == 7)
+		if (i % WARM_AT_ONCE == WARM_AT_ONCE - 1)
 			while (wait(NULL) > 0)
 				;
 	}

@@ -84,7 +84,7 @@ def fork_storm(machine: Machine) -> Scenario:
     """Two shells that start short commands, two at a time, beside two hogs.
 
     A forked task has its parent's name until it sets its own, so both have to fit a policy's rule.
-    Emulated, a fork takes 0.3 to 0.5 ms: the third would end just before or after a slice does.
+    Emulated, a fork takes a third of a ms and more: the third would end as a slice does.
     """
     burst: tuple[Step, ...] = (
         *(Fork("front-command") for _ in range(2)),
