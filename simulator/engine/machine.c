@@ -346,6 +346,12 @@ static bool may_enter(struct task *t, u32 cgroup)
 	return !sim.ops || ext_prepare_move(t, cgroup);
 }
 
+/* Is the current task to go, after it has had `step` done? */
+static bool preempted_by(const struct step *step)
+{
+	return (step->kind == STEP_WAKE || step->kind == STEP_FORK) && sim.this_cpu->need_resched;
+}
+
 /* Go to the next step that takes time. False: the task gives up the CPU. */
 static bool advance(struct task *t)
 {
@@ -451,6 +457,11 @@ static bool advance(struct task *t)
 			if (!step->value || ++t->repeated < step->value)
 				t->at = 0;
 			break;
+		}
+		/* Who was woken comes first, on the way out of the call: before this one can sleep. */
+		if (preempted_by(step)) {
+			t->left_ns = 1;
+			return true;
 		}
 	}
 	t->left_ns = 1000;

@@ -25,6 +25,8 @@ from simulator.scenario import (
     Sleep,
     Step,
     Task,
+    Wait,
+    Wake,
     WeightChange,
     Yield,
     fork_storm,
@@ -354,6 +356,26 @@ def test_preemption_and_the_head_of_the_queue(bench: Workbench) -> None:
     assert p50[1] < 10 * US
     assert p50[2] < 10 * US
     assert 2 * MS < p50[3] < 20 * MS
+
+
+def test_who_is_preempted_by_the_one_it_wakes_has_not_slept(bench: Workbench) -> None:
+    """It finds its answer when it comes to wait for it; without preemption it waits each time."""
+    scenario = Scenario(
+        "question",
+        (
+            Task("client", (Run(MS), Wake("svc"), Wait(), Repeat(100)), comm="client"),
+            Task("svc", (Wait(), Run(100 * US), Wake("client"), Repeat(100)), comm="svc"),
+        ),
+        Machine(1),
+        duration_ns=2_000 * MS,
+    )
+    preempt = bench.beside("preempt")
+    clients = [
+        bench.run(replace(preempt, parameters=(("how", str(how)),)), scenario).group("client")
+        for how in (0, 1)
+    ]
+    assert [client.finished for client in clients] == [1, 1]
+    assert clients[0].wakeups > 100 > 10 > clients[1].wakeups
 
 
 def test_facts_from_userspace_reach_the_scheduler(bench: Workbench) -> None:
