@@ -44,9 +44,10 @@ TOLD_LIMIT_S = 30.0
 ARMS = ("off", "desc", "asc", "jobs", "jobs", "asc", "desc", "off")
 ROUNDS = 2
 # Starts all jobs, each stopped as soon as it has begun to execute zstd; lets them go when it is
-# told to; says when each ended and what CPU time it took. A program of its own, for only a parent
-# learns that; and real-time, for a policy that puts it behind the jobs would have it look at its
-# clock when all are done. The jobs themselves are ordinary.
+# told to; says when each ended and what CPU time it took, after the last, since whoever reads it
+# would take the jobs' time. A program of its own, for only a parent learns that; and real-time,
+# for a policy that puts it behind the jobs would have it look at its clock when all are done. The
+# jobs themselves are ordinary.
 SCRIPT = """
 import os, signal, sys, time
 os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(1))
@@ -61,9 +62,9 @@ sys.stdin.readline()
 began = time.monotonic()
 for job in jobs:
     os.kill(job, signal.SIGCONT)
-for _ in jobs:
-    job, status, used = os.wait4(-1, 0)
-    print(time.monotonic() - began, used.ru_utime + used.ru_stime, status, flush=True)
+ended = [(os.wait4(-1, 0), time.monotonic() - began) for _ in jobs]
+for (_, status, used), end in ended:
+    print(end, used.ru_utime + used.ru_stime, status)
 """
 
 
