@@ -127,6 +127,11 @@ struct dsq_node {
 
 enum ownership { OWNER_NONE, OWNER_SCHEDULER };
 
+/* A weight averaged over the last moments, in parts of it, up to a time; see pelt.c. */
+struct load {
+	u64 parts, until;
+};
+
 struct task {
 	struct task_plan *plan;
 	struct group *group;
@@ -170,6 +175,9 @@ struct task {
 	s64 protected_until;
 	bool placed;
 	bool delayed; /* sleeps, but competes until what it had too much is made up for */
+	bool competes;
+	struct load load;
+	struct sim_cpu *loads; /* in whose load it is; NULL: in none yet */
 	struct task *next, *prev;
 };
 
@@ -207,7 +215,8 @@ struct sim_cpu {
 	void *idle_task, *rq;
 	/* the kernel's own scheduler */
 	struct task *queue;
-	u64 load, nr, nr_delayed;
+	u64 weight, nr, nr_delayed; /* of those in the queue */
+	struct load load;	    /* of all that compete or did */
 	s64 min_vruntime;
 	u64 balanced_at, balance_ns;
 	u32 unbalanced; /* so often nothing was light enough to move */

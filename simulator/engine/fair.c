@@ -3,11 +3,11 @@
  * A model of the kernel's own scheduler, EEVDF (kernel/sched/fair.c of 7.3; Stoica and Abdel-Wahab
  * 1995): weights, virtual deadlines that a timer of their own keeps to (HRTICK), lag kept over
  * sleep and made up for before it (DELAY_DEQUEUE), run to parity, wakeup preemption, the waker's
- * CPU or the last one by their load, one queue for each CPU, idle CPUs that pull. Not modelled:
- * cgroups, bandwidth, NUMA, slices set by tasks, and load tracking by PELT, in whose place stands
- * the weight of the moment.
+ * CPU or the last one by their load (PELT), one queue for each CPU, idle CPUs that pull. Not
+ * modelled: cgroups, bandwidth, NUMA, slices set by tasks.
  */
 #include "kernel.h"
+#include "pelt.h"
 
 /* sysctl_sched_base_slice before it is scaled by 1 + log2(CPUs), at most 8 of them; ns. */
 #define BASE_SLICE 700000ULL
@@ -72,7 +72,7 @@ static void link(struct sim_cpu *cpu, struct task *t)
 		t->next->prev = t;
 	cpu->queue = t;
 	cpu->nr++;
-	cpu->load += t->weight;
+	cpu->weight += t->weight;
 }
 
 static void unlink_task(struct sim_cpu *cpu, struct task *t)
@@ -82,7 +82,53 @@ static void unlink_task(struct sim_cpu *cpu, struct task *t)
 		t->next->prev = t->prev;
 	t->next = t->prev = NULL;
 	cpu->nr--;
-	cpu->load -= t->weight;
+	cpu->weight -= t->weight;
+}
+
+/* The weight of all that compete there. */
+static u64 weight_on(const struct sim_cpu *cpu)
+{
+	return cpu->weight + (runs(cpu) ? cpu->curr->weight : 0);
+}
+
+/* Bring the averages up to now. To be called before anything changes in who competes. */
+static void follow_cpu(struct sim_cpu *cpu)
+{
+	follow(&cpu->load, weight_on(cpu));
+}
+
+static void follow_task(struct task *t)
+{
+	follow(&t->load, t->competes ? t->weight : 0);
+}
+
+/* The task's load is the other CPU's from now on; NULL: nobody's. */
+static void carry_load(struct task *t, struct sim_cpu *to)
+{
+	follow_task(t);
+	if (t->loads == to)
+		return;
+	if (t->loads) {
+		follow_cpu(t->loads);
+		take_load(&t->loads->load, &t->load);
+	}
+	if (to) {
+		follow_cpu(to);
+		add_load(&to->load, &t->load);
+	}
+	t->loads = to;
+}
+
+static u64 load_of(struct sim_cpu *cpu)
+{
+	follow_cpu(cpu);
+	return weight_of(&cpu->load);
+}
+
+static u64 load_by(struct task *t)
+{
+	follow_task(t);
+	return weight_of(&t->load);
 }
 
 /* How much the task is owed; bounded. */
@@ -96,8 +142,8 @@ static s64 lag_of(const struct sim_cpu *cpu, const struct task *t)
 
 static void place(struct sim_cpu *cpu, struct task *t)
 {
-	s64 load = cpu->load + (runs(cpu) ? cpu->curr->weight : 0);
-	s64 lag = load ? t->lag * (load + (s64)t->weight) / load : 0;
+	s64 weight = weight_on(cpu);
+	s64 lag = weight ? t->lag * (weight + (s64)t->weight) / weight : 0;
 	s64 whole = virtual(t, slice());
 
 	t->vruntime = average(cpu) - lag;
@@ -113,6 +159,9 @@ static bool settle_debt(struct sim_cpu *cpu, struct task *t)
 {
 	s64 lag = lag_of(cpu, t);
 
+	follow_cpu(cpu);
+	follow_task(t);
+	t->competes = false;
 	lag = lag > t->lag ? lag : t->lag;
 	t->lag = lag < 0 ? lag : 0;
 	t->delayed = false;
@@ -202,8 +251,10 @@ static void fair_enqueue(struct task *t, u64 flags, bool runnable)
 
 	if (runs(cpu))
 		account(cpu);
+	follow_cpu(cpu);
 	if (t->delayed && !linked(cpu, t))
 		move_debtor(t);
+	carry_load(t, cpu);
 	if (!t->delayed) {
 		place(cpu, t);
 		link(cpu, t);
@@ -212,6 +263,7 @@ static void fair_enqueue(struct task *t, u64 flags, bool runnable)
 		place(cpu, t);
 		link(cpu, t);
 	}
+	t->competes = true;
 	if (!runs(cpu))
 		return;
 	if (!forked && earliest(cpu, curr) == t) {
@@ -232,6 +284,8 @@ static void fair_dequeue(struct task *t, bool sleeps)
 {
 	struct sim_cpu *cpu = &sim.cpus[t->cpu];
 
+	follow_cpu(cpu);
+	follow_task(t);
 	t->lag = lag_of(cpu, t);
 	if (t != cpu->curr || t->state != RUNNING) {
 		unlink_task(cpu, t);
@@ -240,6 +294,7 @@ static void fair_dequeue(struct task *t, bool sleeps)
 		cpu->nr_delayed++;
 		link(cpu, t);
 	}
+	t->competes = t->delayed;
 }
 
 static void fair_before_move(struct task *t)
@@ -277,15 +332,13 @@ static bool may_leave(const struct task *t, s32 cpu)
 	return !t->delayed && allowed_on(t, cpu);
 }
 
-static u64 load_of(const struct sim_cpu *cpu)
-{
-	return cpu->load + (runs(cpu) ? cpu->curr->weight : 0);
-}
-
 static void take_over(struct sim_cpu *cpu, struct sim_cpu *from, struct task *t)
 {
 	s64 ahead;
 
+	follow_cpu(from);
+	follow_cpu(cpu);
+	carry_load(t, cpu);
 	t->lag = lag_of(from, t);
 	ahead = t->deadline - t->vruntime;
 	unlink_task(from, t);
@@ -302,7 +355,7 @@ static struct task *to_move(const struct sim_cpu *from, const struct sim_cpu *to
 
 	while (t && t->next)
 		t = t->next;
-	while (t && (!may_leave(t, to->id) || t->weight > heaviest))
+	while (t && (!may_leave(t, to->id) || load_by(t) > heaviest))
 		t = t->prev;
 	return t;
 }
@@ -367,7 +420,7 @@ static void balance(struct sim_cpu *cpu)
 		imbalance = theirs - average < average - local ? theirs - average : average - local;
 		while (imbalance &&
 		       (t = to_move(busiest, cpu, (imbalance + 1) << cpu->unbalanced))) {
-			less = t->weight;
+			less = load_by(t) ? load_by(t) : 1;
 			take_over(cpu, busiest, t);
 			imbalance = less < imbalance ? imbalance - less : 0;
 			moved = true;
@@ -428,10 +481,10 @@ static bool is_idle(const struct sim_cpu *cpu)
 }
 
 /* The waker's CPU or the task's last one, by who is less busy (wake_affine() of the kernel). */
-static s32 affine(const struct task *t, bool sync)
+static s32 affine(struct task *t, bool sync)
 {
 	struct sim_cpu *here = sim.this_cpu, *last = &sim.cpus[t->cpu];
-	u64 ours = load_of(here), theirs = load_of(last);
+	u64 ours = load_of(here), theirs = load_of(last), own;
 
 	if (here == last || !allowed_on(t, here->id))
 		return last->id;
@@ -439,10 +492,16 @@ static s32 affine(const struct task *t, bool sync)
 		return here->id;
 	if (is_idle(last))
 		return last->id;
-	if (sync && runs(here))
-		ours -= here->curr->weight;
+	if (sync && runs(here)) {
+		own = load_by(here->curr);
+		if (own > ours)
+			return here->id;
+		ours -= own;
+	}
+	own = load_by(t);
+	theirs -= own < theirs ? own : theirs;
 	/* In favour of the last one by half of the domain's imbalance_pct, 117. */
-	return (ours + t->weight) * 100 < theirs * 108 + sync ? here->id : last->id;
+	return (ours + own) * 100 < theirs * 108 + sync ? here->id : last->id;
 }
 
 /* Idle, with a task, or with some that wait: the kernel's types of groups of one CPU. */
@@ -511,14 +570,21 @@ static bool fair_start(void)
 
 static bool fair_welcome(struct task *t, bool fork)
 {
-	/* Those of the start have been there before. */
+	/* Those of the start have been there before, and slept; a new one counts as busy. */
 	t->placed = !fork;
+	begin_with(&t->load, fork ? t->weight : 0);
 	return true;
 }
 
 static void fair_farewell(struct task *t)
 {
-	(void)t;
+	carry_load(t, NULL);
+}
+
+static void fair_before_change(struct task *t)
+{
+	follow_cpu(&sim.cpus[t->cpu]);
+	follow_task(t);
 }
 
 static void fair_idle(struct sim_cpu *cpu, bool idle, bool notify)
@@ -535,6 +601,7 @@ const struct sim_class fair_class = {
     .enqueue = fair_enqueue,
     .dequeue = fair_dequeue,
     .before_move = fair_before_move,
+    .before_change = fair_before_change,
     .account = fair_account,
     .pick = fair_pick,
     .put = fair_put,

@@ -71,3 +71,17 @@ def test_the_kernels_own_scheduler_balances_by_weight(bench: Workbench) -> None:
     tasks = (Task("heavy", run), Task("light", run, nice=10, count=5))
     figures = bench.run(None, Scenario("weights", tasks, Machine(2)))
     assert figures.group("heavy").run_ns > 0.9 * figures.time_ns
+
+
+def test_the_kernels_own_scheduler_looks_at_load_over_time(bench: Workbench) -> None:
+    """Once the light ones are together they stay there, also while their neighbour naps."""
+    hog = (Run(10 * MS), Repeat())
+    naps = (Run(6 * MS, 3 * MS), Sleep(2 * MS, MS), Repeat())
+    tasks = (
+        Task("heavy", hog),
+        Task("light", hog, nice=5, count=2),
+        Task("lighter", hog, nice=10, count=2),
+        Task("naps", naps, count=2),
+    )
+    figures = bench.run(None, Scenario("loads", tasks, Machine(2), duration_ns=4000 * MS))
+    assert sum(group.migrations for group in figures.groups) <= 4
