@@ -146,7 +146,7 @@ def compare(native: bool, keep: Path | None, again: Path | None) -> int:
             way += " by a clock that counts instructions"
         kernel = platform.release() if native else ensure(recipe_for(project_root()), say).release
         if not again:
-            say(f"comparing {way}; this takes ten minutes of a machine that is otherwise idle")
+            say(f"comparing {way}; this takes half an hour of a machine that is otherwise idle")
         date = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
         about = f"Measured {date} {way}: kernel {kernel} (host: {os.cpu_count()} × {cpu_model()})."
         sys.stdout.write(agreement(native, about, say, keep=keep, again=again) + "\n")

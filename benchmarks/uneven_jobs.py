@@ -44,10 +44,10 @@ TOLD_LIMIT_S = 30.0
 ARMS = ("off", "desc", "asc", "jobs", "jobs", "asc", "desc", "off")
 ROUNDS = 2
 # Starts all jobs, each stopped as soon as it has begun to execute zstd; lets them go when it is
-# told to; says when each ended and what CPU time it took, after the last, since whoever reads it
-# would take the jobs' time. A program of its own, for only a parent learns that; and real-time,
-# for a policy that puts it behind the jobs would have it look at its clock when all are done. The
-# jobs themselves are ordinary.
+# told to; says when each ended and what CPU time it took, by its number, and that after the last,
+# since whoever reads it would take the jobs' time. A program of its own, for only a parent learns
+# that; and real-time, for a policy that puts it behind the jobs would have it look at its clock
+# when all are done. The jobs themselves are ordinary.
 SCRIPT = """
 import os, signal, sys, time
 os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(1))
@@ -63,8 +63,8 @@ began = time.monotonic()
 for job in jobs:
     os.kill(job, signal.SIGCONT)
 ended = [(os.wait4(-1, 0), time.monotonic() - began) for _ in jobs]
-for (_, status, used), end in ended:
-    print(end, used.ru_utime + used.ru_stime, status)
+for (job, status, used), end in ended:
+    print(jobs.index(job), end, used.ru_utime + used.ru_stime, status)
 """
 
 
@@ -73,7 +73,8 @@ class Batch:
     """What became of one batch, in seconds.
 
     `makespan` is until all are done, `mean` until a job is done on average; `best_makespan` and
-    `best_mean` are bounds by the CPU time that its own jobs took.
+    `best_mean` are bounds by the CPU time that its own jobs took, on average of those with the same
+    input: how these differ comes from the host, and nobody could have known.
     """
 
     makespan: float
@@ -135,9 +136,13 @@ async def _run(batch: Sequence[Path], *, informed: bool) -> Batch:
     await child.send("go")
     found = [[float(word) for word in line.split()] async for line in lines]
     await child.wait()
-    if len(found) != len(batch) or any(status for _, _, status in found):
+    if len(found) != len(batch) or any(status for _, _, _, status in found):
         raise Fault(FaultType.CHILD_FAILED, f"not all of {len(batch)} jobs ended well")
-    ends, sizes = [end for end, _, _ in found], [used for _, used, _ in found]
+    ends = [end for _, end, _, _ in found]
+    took: dict[Path, list[float]] = {path: [] for path in batch}
+    for number, _, used, _ in found:
+        took[batch[int(number)]].append(used)
+    sizes = [statistics.mean(took[path]) for path in batch]
     return Batch(max(ends), statistics.mean(ends), *bounds(sizes, cpu_count() or 1))
 
 

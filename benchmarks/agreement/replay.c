@@ -14,8 +14,8 @@
  * part of the next run, but for SWITCH_NS each time it has slept, which the simulator charges
  * beside, and for forks, which it charges too. `sleep` is by a timer without slack;
  * `wait` and `wake` go by futex, or by a pipe where a wakeup of that task is synchronous. A
- *wakeup's delay is from when it was due (the timer's time, the moment before the waker's system
- *call) to the task's next instruction.
+ * wakeup's delay is from when it was due (the timer's time, the moment before the waker's system
+ * call) to the task's next instruction.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -46,8 +46,12 @@ typedef uint64_t u64;
 #define STACK_BYTES 32768
 /* Nearer than this to its end a run is over: about what asking for the time costs. */
 #define NEAR_NS 4000
-/* How often a running task looks at its clock: bounds what it overruns where the host is busy. */
-#define LOOK_NS 150000
+/*
+ * A running task looks at the machine's clock every so often, ns; if so much has passed, it has not
+ * run all the time. An emulated machine's other CPU takes less, another task's run is longer.
+ */
+#define LOOK_NS 20000
+#define AWAY_NS 150000
 /* As the first of the kernel's; above all that is measured. */
 #define OUR_PRIORITY 50
 /* So many are started before anything is measured, and so many at once. */
@@ -212,8 +216,7 @@ static void read_scenario(void)
 		if (!what || !strcmp(what, "end"))
 			break;
 		if (!strcmp(what, "machine")) {
-			/* Its CPUs, and how they share cores, caches and memory: as they are here.
-			 */
+			/* Its CPUs, and how they share cores, caches, memory: as they are here. */
 			for (int i = 0; i < 4; i++)
 				number();
 			duration_ns = number();
@@ -267,14 +270,31 @@ static void calibrate(void)
 	}
 }
 
+/* Take about so much CPU time. */
+static void compute(u64 ns)
+{
+	u64 from = now(), at, part, took;
+
+	while (ns) {
+		part = ns < LOOK_NS ? ns : LOOK_NS;
+		turn((u64)(part * turns_per_ns));
+		at = now();
+		took = at - from < AWAY_NS ? at - from : part;
+		ns -= took < ns ? took : ns;
+		from = at;
+	}
+}
+
+/*
+ * Whoever asks for its CPU time has the kernel look whether its slice is over (task_sched_runtime()
+ * calls update_curr()). Work does not ask, so this does so only where it should be at the end.
+ */
 static void spin(u64 until)
 {
-	u64 at, left;
+	u64 at;
 
-	while ((at = time_of(CLOCK_THREAD_CPUTIME_ID)) + NEAR_NS < until) {
-		left = (until - at) / 2;
-		turn((u64)((left < LOOK_NS ? left : LOOK_NS) * turns_per_ns));
-	}
+	while ((at = time_of(CLOCK_THREAD_CPUTIME_ID)) + NEAR_NS < until)
+		compute(until - at);
 }
 
 /* The simulator's: splitmix64 (Steele, Lea and Flood 2014). */
@@ -388,8 +408,7 @@ static void fork_one(struct plan *plan, struct task *parent)
 	parent->due_ns += time_of(CLOCK_THREAD_CPUTIME_ID) - from;
 }
 
-/* What a forked task has from its parent it does not ask for: schedulers are told of each change.
- */
+/* What a forked task has from its parent it does not ask for: schedulers are told of changes. */
 static void settle(struct task *t)
 {
 	struct plan *plan = t->plan, *parent = t->parent;

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The whole comparison: prepare, measure on the real kernel, predict, publish.
 
-Takes about ten minutes, and needs the lab where the kernel has no sched_ext. Emulated, its clock
+Takes about half an hour, and needs the lab where the kernel has no sched_ext. Emulated, its clock
 counts instructions: what else the host does does not show. On real hardware the machine has to be
 otherwise idle.
 """
@@ -28,8 +28,8 @@ from lab.vm import run_in_lab
 from process import Fault, FaultType, run
 from simulator.calibration import Costs, Rounds, costs_of
 
-REPETITIONS = 2
-LIMIT_S = 2400.0
+REPETITIONS = 3
+LIMIT_S = 3600.0
 LATE = ((50, "in the median"), (90, "in one of ten"), (99, "in one of a hundred"))
 # In the copy of the tree that the guest gets.
 FOLDER = "agreement"

@@ -28,15 +28,17 @@ from simulator.scenario import (
 FRONT = "front"
 BACK = "back"
 # Ends what a bad scheduler starves.
-LIMIT_NS = 10 * S
-HOG = (Run(10 * MS), Repeat())
+LIMIT_NS = 15 * S
+# Sleeps seldom, and at no fixed times: where slices end at ticks, those of two CPUs would keep the
+# step that they happen to have, and a run would show one of many.
+HOG = (Run(60 * MS, 40 * MS), Sleep(MS), Repeat())
 # Something wakes now and then on every machine; without it a hog may be given 20 ms at once.
 OTHER = (Sleep(10 * MS, 5 * MS), Run(100 * US), Repeat())
 
 
 def service(machine: Machine) -> Scenario:
-    """Two that answer short requests beside four that never sleep."""
-    request = (Sleep(5 * MS, 2 * MS), Run(800 * US, 500 * US), Repeat(240))
+    """Two that answer short requests beside four that seldom sleep."""
+    request = (Sleep(5 * MS, 2 * MS), Run(800 * US, 500 * US), Repeat(400))
     return Scenario(
         "service",
         (
@@ -50,7 +52,7 @@ def service(machine: Machine) -> Scenario:
 
 def mixed_nice(machine: Machine) -> Scenario:
     """Two of nice 0 that sleep now and then, among hogs of nice 0, 5 and 10."""
-    work = (Run(6 * MS, 3 * MS), Sleep(2 * MS, MS), Repeat(120))
+    work = (Run(6 * MS, 3 * MS), Sleep(2 * MS, MS), Repeat(300))
     hogs = tuple(
         Task(BACK, HOG, comm=f"hog{nice}", nice=nice, count=count)
         for nice, count in ((0, 1), (5, 2), (10, 2))
@@ -64,15 +66,15 @@ def mixed_nice(machine: Machine) -> Scenario:
 
 
 def ping_pong(machine: Machine) -> Scenario:
-    """Two pairs that wake each other in turn, beside two hogs and some others."""
-    ping = (Run(600 * US, 200 * US), Wake("front-pong", sync=True), Wait(), Repeat(300))
-    pong = (Wait(), Run(600 * US, 200 * US), Wake("front-ping", sync=True), Repeat(300))
+    """Two pairs that wake each other in turn, beside four hogs and some others."""
+    ping = (Run(900 * US, 300 * US), Wake("front-pong", sync=True), Wait(), Repeat(300))
+    pong = (Wait(), Run(900 * US, 300 * US), Wake("front-ping", sync=True), Repeat(300))
     return Scenario(
         "ping_pong",
         (
             Task(FRONT, ping, comm="front-ping", count=2),
             Task(FRONT, pong, comm="front-pong", count=2),
-            Task(BACK, HOG, comm="hog", count=2),
+            Task(BACK, HOG, comm="hog", count=4),
             Task(BACK, OTHER, comm="other", count=2),
         ),
         machine,
@@ -125,7 +127,7 @@ def uneven_batch(machine: Machine) -> Scenario:
 
 def pinned(machine: Machine) -> Scenario:
     """Some that are pinned to one CPU each and sleep, among hogs pinned to the first or free."""
-    steps = (Sleep(4 * MS, 2 * MS), Run(1500 * US, 500 * US), Repeat(240))
+    steps = (Sleep(4 * MS, 2 * MS), Run(1500 * US, 500 * US), Repeat(400))
     own = tuple(Task(FRONT, steps, comm=f"front{cpu}", cpus=(cpu,)) for cpu in range(machine.cpus))
     return Scenario(
         "pinned",
@@ -141,9 +143,9 @@ def pinned(machine: Machine) -> Scenario:
 
 def rpc(machine: Machine) -> Scenario:
     """Bursts of four requests, each through a server and its worker, beside two hogs and others."""
-    clients = (Wake("front-server"), Run(300 * US), Sleep(15 * MS, 5 * MS), Repeat(120))
-    server = (Wait(), Run(MS, 500 * US), Wake("front-worker"), Repeat(120))
-    worker = (Wait(), Run(2 * MS, MS), Repeat(120))
+    clients = (Wake("front-server"), Run(300 * US), Sleep(15 * MS, 5 * MS), Repeat(240))
+    server = (Wait(), Run(MS, 500 * US), Wake("front-worker"), Repeat(240))
+    worker = (Wait(), Run(2 * MS, MS), Repeat(240))
     return Scenario(
         "rpc",
         (
