@@ -6,7 +6,7 @@ cannot run; under continuous integration (`CI` set) nothing may be skipped.
 import os
 import signal
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -52,6 +52,19 @@ def target() -> "Iterator[Target]":
     with tempfile.TemporaryDirectory(prefix="schedpilot-target-") as folder:
         Path(folder).chmod(0o755)
         yield lab_target(Path(folder))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A fault's material is shown with the failure: what a panicking guest said last, say."""
+    from process import Fault
+
+    report = yield
+    if report.failed and call.excinfo and isinstance(call.excinfo.value, Fault):
+        report.sections.append(("the fault", call.excinfo.value.report()))
+    return report
 
 
 def _skips(config: pytest.Config) -> list[pytest.TestReport]:
