@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from process import Fault
+
 if TYPE_CHECKING:
     from tests.target import Target
 
@@ -59,8 +61,6 @@ def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """A fault's material is shown with the failure: what a panicking guest said last, say."""
-    from process import Fault
-
     report = yield
     if report.failed and call.excinfo and isinstance(call.excinfo.value, Fault):
         report.sections.append(("the fault", call.excinfo.value.report()))

@@ -6,7 +6,7 @@
  *   machine.c	events, CPUs, what tasks do, wakeups, switches
  *   ext.c	sched_ext: the candidate's callbacks, and what the kernel does around them
  *   dsq.c	dispatch queues
- *   fair.c	the kernel's own scheduler, as a model
+ *   fair.c	the kernel's own scheduler, as a model; pelt.c: its averages of load
  *   cgroup.c	the tree of cgroups
  *   timer.c	timers and work queues of the candidate
  *   kfuncs.c, cid.c, idle.c, cpumask.c, helpers.c, maps.c, objects.c	what the candidate may call

@@ -102,16 +102,22 @@ static void follow_task(struct task *t)
 	follow(&t->load, t->competes ? t->weight : 0);
 }
 
+/* The task, and the CPU in whose load it is. */
+static void follow_both(struct task *t)
+{
+	follow_task(t);
+	if (t->loads)
+		follow_cpu(t->loads);
+}
+
 /* The task's load is the other CPU's from now on; NULL: nobody's. */
 static void carry_load(struct task *t, struct sim_cpu *to)
 {
-	follow_task(t);
+	follow_both(t);
 	if (t->loads == to)
 		return;
-	if (t->loads) {
-		follow_cpu(t->loads);
+	if (t->loads)
 		take_load(&t->loads->load, &t->load);
-	}
 	if (to) {
 		follow_cpu(to);
 		add_load(&to->load, &t->load);
@@ -159,8 +165,7 @@ static bool settle_debt(struct sim_cpu *cpu, struct task *t)
 {
 	s64 lag = lag_of(cpu, t);
 
-	follow_cpu(cpu);
-	follow_task(t);
+	follow_both(t);
 	t->competes = false;
 	lag = lag > t->lag ? lag : t->lag;
 	t->lag = lag < 0 ? lag : 0;
@@ -251,7 +256,6 @@ static void fair_enqueue(struct task *t, u64 flags, bool runnable)
 
 	if (runs(cpu))
 		account(cpu);
-	follow_cpu(cpu);
 	if (t->delayed && !linked(cpu, t))
 		move_debtor(t);
 	carry_load(t, cpu);
@@ -284,8 +288,7 @@ static void fair_dequeue(struct task *t, bool sleeps)
 {
 	struct sim_cpu *cpu = &sim.cpus[t->cpu];
 
-	follow_cpu(cpu);
-	follow_task(t);
+	follow_both(t);
 	t->lag = lag_of(cpu, t);
 	if (t != cpu->curr || t->state != RUNNING) {
 		unlink_task(cpu, t);
@@ -336,8 +339,6 @@ static void take_over(struct sim_cpu *cpu, struct sim_cpu *from, struct task *t)
 {
 	s64 ahead;
 
-	follow_cpu(from);
-	follow_cpu(cpu);
 	carry_load(t, cpu);
 	t->lag = lag_of(from, t);
 	ahead = t->deadline - t->vruntime;
@@ -420,9 +421,9 @@ static void balance(struct sim_cpu *cpu)
 		imbalance = theirs - average < average - local ? theirs - average : average - local;
 		while (imbalance &&
 		       (t = to_move(busiest, cpu, (imbalance + 1) << cpu->unbalanced))) {
-			less = load_by(t) ? load_by(t) : 1;
+			less = load_by(t);
 			take_over(cpu, busiest, t);
-			imbalance = less < imbalance ? imbalance - less : 0;
+			imbalance = less < imbalance ? imbalance - (less ? less : 1) : 0;
 			moved = true;
 		}
 		cpu->unbalanced = moved ? 0 : cpu->unbalanced < 8 ? cpu->unbalanced + 1 : 8;
@@ -581,12 +582,6 @@ static void fair_farewell(struct task *t)
 	carry_load(t, NULL);
 }
 
-static void fair_before_change(struct task *t)
-{
-	follow_cpu(&sim.cpus[t->cpu]);
-	follow_task(t);
-}
-
 static void fair_idle(struct sim_cpu *cpu, bool idle, bool notify)
 {
 	(void)notify;
@@ -601,7 +596,7 @@ const struct sim_class fair_class = {
     .enqueue = fair_enqueue,
     .dequeue = fair_dequeue,
     .before_move = fair_before_move,
-    .before_change = fair_before_change,
+    .before_change = follow_both,
     .account = fair_account,
     .pick = fair_pick,
     .put = fair_put,

@@ -458,7 +458,7 @@ static bool advance(struct task *t)
 				t->at = 0;
 			break;
 		}
-		/* Who was woken comes first, on the way out of the call: it has not slept yet. */
+		/* Whom it woke comes first, before it gets to sleep: on its way out of the call. */
 		if (preempted_by(step)) {
 			t->left_ns = 1;
 			return true;
