@@ -62,6 +62,16 @@ def name_of(policy: str) -> str:
     return f"policy-{hashlib.sha256(policy.encode()).hexdigest()[:8]}"
 
 
+def all_lines(workloads: Iterable[str] = ()) -> list[Template]:
+    """Every line that the offline advisor could propose, whatever is measured: those that name
+    nobody, then those for each of `workloads` (their ids). For whoever proves lines ahead."""
+    found: dict[str, Template] = {}
+    for workload in ("", *workloads):
+        for group in (tuple(Tag), (Tag.BATCH,)):
+            found |= {each.policy: each for each in templates(group, workload)}
+    return list(found.values())
+
+
 def templates(tags: Iterable[str], workload: str) -> list[Template]:
     """The lines worth a try for a workload with these tags."""
     has = set(tags)

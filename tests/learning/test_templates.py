@@ -3,7 +3,14 @@
 
 import pytest
 
-from scheduler_library.learning.templates import name_of, quoted, selector, shape, templates
+from scheduler_library.learning.templates import (
+    all_lines,
+    name_of,
+    quoted,
+    selector,
+    shape,
+    templates,
+)
 from scheduler_library.policy.compiler import Compiled, Machine, compile_policy
 
 MACHINE = Machine(nr_cpus=4, users=lambda name: None)
@@ -76,3 +83,13 @@ def test_uneven_jobs_get_the_longest_first() -> None:
     """The line that a person would write."""
     found = [each.policy for each in templates(["uneven-jobs", "batch"], "comm:make")]
     assert found == ["order by expected_runtime desc", "slice 20ms"]
+
+
+@pytest.mark.parametrize("tags", TAGS)
+@pytest.mark.parametrize("workload", NAMES)
+def test_whatever_is_proposed_is_among_all_lines(tags: list[str], workload: str) -> None:
+    """Who proves ahead what an advisor could propose finds each line there, once."""
+    ahead = [each.policy for each in all_lines([workload])]
+    assert {each.policy for each in templates(tags, workload)} <= set(ahead)
+    assert len(ahead) == len(set(ahead))
+    assert {each.policy for each in all_lines()} <= set(ahead)
