@@ -112,7 +112,7 @@ PYTHON = "python3.13"
 TEST_REQUIREMENTS = ("hypothesis", "pytest")
 
 # Raised by hand when the building steps themselves change.
-STEPS = 3
+STEPS = 4
 
 
 @dataclass(frozen=True)

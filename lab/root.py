@@ -216,6 +216,7 @@ def _collect_boot_files(root: Root) -> None:
     shutil.copyfile(kernels[-1], root.kernel)
     shutil.copyfile(root.tree / "usr" / "bin" / "busybox", root.busybox)
     (root.folder / "boot" / "release").write_text(release + "\n")
+    link_configuration(root.tree, release)
     order = []
     for name in MODULES:
         found = list((root.tree / "usr/lib/modules" / release).rglob(f"{name}.ko*"))
@@ -227,6 +228,19 @@ def _collect_boot_files(root: Root) -> None:
             )
             order.append(f"{name}.ko")
     (root.modules / "order").write_text("".join(f"{name}\n" for name in order))
+
+
+def link_configuration(tree: Path, release: str) -> None:
+    """Put the kernel's configuration where libbpf looks for it.
+
+    Schedulers of others ask for `CONFIG_…` values, and libbpf reads those from
+    `/boot/config-RELEASE`. Debian's split kernels keep the file with their modules.
+    """
+    kept = Path("/usr/lib/modules") / release / "config"
+    link = tree / "boot" / f"config-{release}"
+    if not link.is_symlink() and not link.exists() and (tree / kept.relative_to("/")).is_file():
+        link.parent.mkdir(exist_ok=True)
+        link.symlink_to(kept)
 
 
 def make_image(folder: Path, image: Path, *, spare_bytes: int) -> None:
