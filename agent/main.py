@@ -23,7 +23,7 @@ from agent.measure import keep_polling
 from agent.offline import OfflineAdvisor
 from daemon.api.client import control_async_client, control_opens, observe_async_client
 from daemon.api.display import displayable
-from process import Fault, FaultType
+from process import Fault, FaultType, fault_of
 
 log = logging.getLogger("schedpilot-agent")
 
@@ -127,8 +127,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 FaultType.BAD_CONFIG, "there is no such configuration", where=str(options.config)
             )
         config = read_config(options.config)
-    except Fault as fault:
-        for line in fault.report().splitlines():
+    except (Fault, OSError) as error:
+        for line in fault_of(error).report().splitlines():
             print(displayable(line, LONGEST_LINE), file=sys.stderr)
         return 1
     if options.check_config:

@@ -19,11 +19,23 @@ def make(folder: Path) -> None:
     """A folder, and those above it that are missing, that everybody may read.
 
     Whatever the umask: a service's is often 077, and the compiler is another user.
+
+    Raises:
+        Fault: STATE when one of them cannot be made, or something else is in its place.
     """
-    missing = [each for each in (folder, *folder.parents) if not each.exists()]
-    for each in reversed(missing):
-        each.mkdir(exist_ok=True)
-        each.chmod(0o755)
+    try:
+        missing = [each for each in (folder, *folder.parents) if not each.is_dir()]
+        for each in reversed(missing):
+            each.mkdir(exist_ok=True)
+            each.chmod(0o755)
+    except OSError as error:
+        raise Fault(
+            FaultType.STATE,
+            "the cache folder cannot be made",
+            where=str(error.filename or folder),
+            why=error.strerror or "",
+            hint="free space, or name a folder that you may write",
+        ) from None
 
 
 def folder(base: Path | None = None) -> Path:
@@ -38,16 +50,7 @@ def folder(base: Path | None = None) -> Path:
         else:
             home = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
             base = Path(home) / "schedpilot"
-    try:
-        make(base)
-    except OSError as error:
-        raise Fault(
-            FaultType.STATE,
-            "the cache folder cannot be made",
-            where=str(base),
-            why=error.strerror or "",
-            hint="free space, or make the folder writable",
-        ) from None
+    make(base)
     return base
 
 

@@ -10,16 +10,20 @@ from cli.programs import PROGRAMS, become
 
 
 def _report(error: Exception) -> Exit:
-    """Print a fault as people read it; anything else is a defect and stays an exception."""
-    from process import Fault, FaultType
+    """Print a fault as people read it; anything else is a defect and stays an exception.
 
-    if not isinstance(error, Fault):
+    What the system refused (a path, a full disk) is a fault, too.
+    """
+    from process import Fault, FaultType, fault_of
+
+    if not isinstance(error, Fault | OSError):
         raise error
+    fault = fault_of(error)
     from cli.output import err, plain
 
-    for number, line in enumerate(error.report().split("\n")):
+    for number, line in enumerate(fault.report().split("\n")):
         err().print(plain(line, 4000, "red" if number == 0 else ""), soft_wrap=True)
-    return Exit.UNREACHABLE if error.type is FaultType.UNREACHABLE else Exit.FAULT
+    return Exit.UNREACHABLE if fault.type is FaultType.UNREACHABLE else Exit.FAULT
 
 
 def main() -> None:
@@ -41,7 +45,7 @@ def main() -> None:
         # The reader has seen enough (`| head`). What is still buffered goes nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(int(Exit.OK))
-    except Exception as error:  # noqa: BLE001 - Faults only; _report raises all others again
+    except Exception as error:  # noqa: BLE001 - Faults and OSError; _report raises all others again
         sys.exit(int(_report(error)))
 
 

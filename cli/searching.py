@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -20,9 +20,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from cli.exits import Exit
 from cli.following import Progress, showing
 from cli.output import err, note, out, plain, say, table
-from cli.simulate import Source, source_of
+from cli.simulate import Source, source_for, types_for
 from daemon.api.models import NAME_PATTERN
-from process import Fault, FaultType
+from process import Fault, FaultType, require_writable
 from process.stream import stream
 
 # For one trial on a slow machine, and for building before the first; seconds.
@@ -120,9 +120,11 @@ class _Heard:
 def search(target: str, settings: Sequence[str], wish: Wish, *, json: bool) -> Exit:
     """OK where better values were found, NO where the defaults are as good."""
     _check(target, wish)
-    source = source_of(target, settings)
+    work = [*_option("trace", wish.trace), *_option("scenario", wish.scenario)]
+    source = source_for(target, settings, cpus=0, work=[*work, *_option("cache", wish.cache)])
     if source is None:
         return Exit.FAULT
+    wish = replace(wish, btf=types_for(wish.btf))
     answer = _searched(source, wish)
     if not answer:
         return Exit.FAULT
@@ -145,6 +147,10 @@ def search(target: str, settings: Sequence[str], wish: Wish, *, json: bool) -> E
     return Exit.OK if better else Exit.NO
 
 
+def _option(name: str, value: object) -> list[str]:
+    return [f"--{name}={value}"] if value else []
+
+
 def _check(target: str, wish: Wish) -> None:
     """Before minutes of work: what cannot be saved is told now."""
     if wish.save is not None and not re.fullmatch(NAME_PATTERN.strip("^$"), target):
@@ -154,6 +160,8 @@ def _check(target: str, wish: Wish) -> None:
             why="they are saved as a policy `use NAME parameter=value …`, and this has no name",
             hint="run it without --save, and pass what it prints with --set",
         )
+    if wish.save is not None:
+        require_writable(wish.save, "what was found")
 
 
 def _searched(source: Source, wish: Wish) -> str:

@@ -9,7 +9,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -20,9 +20,14 @@ from cli.exits import Exit
 from cli.formats import microseconds, titled
 from cli.output import err, note, out, plain, say, table
 from daemon.api.models import ParameterValue
-from process import Fault, FaultType, run
+from process import Fault, FaultType, require_writable, run
 from process.run import Completed
 
+# The simulator's bound, for a policy whose machine is not known yet.
+MOST_CPUS = 256
+# This kernel's types, and the newest of them that the simulator uses (7.3).
+KERNEL_TYPES = Path("/sys/kernel/btf/vmlinux")
+NEWEST_TYPE = b"\0scx_enable_args\0"
 # Compiling a policy, and simulating, on a slow machine; seconds.
 COMPILE_S = 120.0
 SIMULATE_S = 1800.0
@@ -101,12 +106,16 @@ class Wish:
 
 @dataclass(frozen=True)
 class Source:
-    """A scheduler's C, its name, the values that its variables get, and what can be set."""
+    """A scheduler's C, its name, the values that its variables get, and what can be set.
+
+    `cpus` is one more than the highest CPU that a policy names, 0 for none.
+    """
 
     name: str
     text: str
     values: dict[str, ParameterValue]
     parameters: tuple[dict[str, object], ...] = ()
+    cpus: int = 0
 
 
 def _program(module: str, words: Sequence[str], timeout: float, given: bytes = b"") -> Completed:
@@ -119,12 +128,49 @@ def _program(module: str, words: Sequence[str], timeout: float, given: bytes = b
     )
 
 
-def source_of(target: str, settings: Sequence[str]) -> Source | None:
-    """The C of what was asked for; None where the compiler has said why there is none."""
+def types_for(btf: Path | None) -> Path | None:
+    """The types asked for; else this kernel's where the simulator can use them, else the lab's."""
+    if btf is not None:
+        return btf
+    try:
+        if NEWEST_TYPE in KERNEL_TYPES.read_bytes():
+            return None
+    except OSError:
+        pass
+    from cli.offline import lab_types  # late: where this kernel's types do, nobody asks
+
+    return lab_types()
+
+
+def source_for(
+    target: str, settings: Sequence[str], *, cpus: int, work: Sequence[str]
+) -> Source | None:
+    """The C of what was asked for, with sets of CPUs that are those of the simulated machine.
+
+    Args:
+        cpus: of that machine, where they were asked for.
+        work: what is simulated, as words for the simulator, which knows the machine then.
+
+    Returns:
+        None where a child has said why there is none.
+    """
+    source = _compiled(target, settings, cpus or MOST_CPUS)
+    if source is None or cpus or not source.cpus:
+        return source
+    asked = _program("simulator.offline", work, SIMULATE_S)
+    if asked.status != 0:
+        relay(asked)
+        return None
+    simulated = int(json_text.loads(asked.stdout)["cpus"])
+    # Again, for the message that names the place.
+    return source if source.cpus <= simulated else _compiled(target, settings, simulated)
+
+
+def _compiled(target: str, settings: Sequence[str], cpus: int) -> Source | None:
     request = request_for(target, settings)
     if request.source is not None:
         return Source(request.name or "candidate", request.source, dict(request.parameters))
-    words = ["--emit-c", "--json", *(f"--set={each}" for each in settings)]
+    words = ["--emit-c", "--json", f"--cpus={cpus}", *(f"--set={each}" for each in settings)]
     if request.library is not None:
         words += ["--library", request.library]
     given = (request.policy or "").encode()
@@ -134,7 +180,9 @@ def source_of(target: str, settings: Sequence[str]) -> Source | None:
         return None
     found = json_text.loads(done.stdout)
     parameters = tuple(found.get("parameters", ()))
-    return Source(found["name"], found["source"], found.get("values", {}), parameters)
+    return Source(
+        found["name"], found["source"], found.get("values", {}), parameters, found.get("cpus", 0)
+    )
 
 
 def relay(done: Completed) -> None:
@@ -145,9 +193,13 @@ def relay(done: Completed) -> None:
 
 def simulate(target: str, settings: Sequence[str], wish: Wish, *, json: bool) -> Exit:
     """OK where the scheduler came through, NO where it was ejected."""
-    source = source_of(target, settings)
+    if wish.perfetto is not None:
+        require_writable(wish.perfetto, "the Perfetto trace")
+    work = list(replace(wish, perfetto=None).words())
+    source = source_for(target, settings, cpus=wish.cpus, work=work)
     if source is None:
         return Exit.FAULT
+    wish = replace(wish, btf=types_for(wish.btf))
     with tempfile.TemporaryDirectory(prefix="schedpilot-simulate-") as place:
         file = Path(place) / "candidate.bpf.c"
         file.write_text(source.text, "utf-8")

@@ -35,7 +35,7 @@ from daemon.decide.observation import Observation, observation_of
 from daemon.decide.verdict import conclude, harm, judge, stopped
 from daemon.decide.windows import Live, live_of, settled, window_of
 from daemon.decide.words import figure
-from process import Fault, FaultType
+from process import Fault, FaultType, fault_of
 
 
 class _Mark(BaseModel):
@@ -356,13 +356,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         config = configuration.load(given.config) if given.config else configuration.Config()
         for told in replay(read(given.file), config):
             print(json.dumps(asdict(told)) if given.json else _readable(told))
-    except Fault as fault:
-        print(fault.report(), file=sys.stderr)
-        return 1
     except BrokenPipeError:
         # Whoever read along (`| head`) has seen enough.
         sys.stderr.close()
         return 0
+    except (Fault, OSError) as error:
+        print(fault_of(error).report(), file=sys.stderr)
+        return 1
     return 0
 
 

@@ -24,7 +24,7 @@ from lab.recipe import recipe_for
 from lab.root import ensure
 from lab.tree import copy_files, files_of, project_root
 from lab.vm import run_in_lab
-from process import Fault, FaultType
+from process import Fault, FaultType, fault_of
 
 TIMED_OUT = 124
 TROUBLE = 125
@@ -178,6 +178,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
         app(prog_name="schedpilot lab")
-    except Fault as fault:
+    except (Fault, OSError) as error:
+        fault = fault_of(error)
         print(fault.report(), file=sys.stderr)
         sys.exit(TIMED_OUT if fault.type is FaultType.TIMEOUT else TROUBLE)

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from process import Fault
+from process import Fault, fault_of
 
 DEFAULT_PORT = 7420
 
@@ -81,8 +81,8 @@ def main(words: Sequence[str] | None = None) -> int:
             from mcp_server.web import serve
 
             anyio.run(serve, arguments.http, arguments.token_file, arguments.read_only)
-    except Fault as fault:
-        sys.stderr.write(fault.report() + "\n")
+    except (Fault, OSError) as error:
+        sys.stderr.write(fault_of(error).report() + "\n")
         return 1
     except KeyboardInterrupt:
         return 130

@@ -4,7 +4,8 @@
 Every other package may import this one; it imports nothing of the project.
 """
 
-from process.fault import Fault, FaultType, printable
+from process.fault import Fault, FaultType, fault_of, printable
+from process.output import require_writable, write_output
 from process.run import Completed, Limits, LineChild, run, start_lines
 from process.sandbox import Sandbox, sandboxed
 
@@ -15,8 +16,11 @@ __all__ = [
     "Limits",
     "LineChild",
     "Sandbox",
+    "fault_of",
     "printable",
+    "require_writable",
     "run",
     "sandboxed",
     "start_lines",
+    "write_output",
 ]

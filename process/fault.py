@@ -7,12 +7,25 @@ stable name, and the journal records it. Anything that is not a `Fault` is a
 defect of ours and may end in a traceback.
 """
 
+import errno
+import os
 from enum import StrEnum
 
 
 def printable(line: str) -> str:
     """A line in which nothing acts on a terminal: what cannot be shown is `?`."""
     return "".join(each if each.isprintable() else "?" for each in line)
+
+
+_REMEDIES = {
+    errno.ENOSPC: "free space on the disk, or name a place on another one",
+    errno.EDQUOT: "free space on the disk, or name a place on another one",
+    errno.EMFILE: "close other programs, or raise the limit of open files (ulimit -n)",
+    errno.ENFILE: "close other programs, or raise the limit of open files (fs.file-max)",
+    errno.EAGAIN: "end other programs, or raise the limit of processes (ulimit -u)",
+    errno.ENOMEM: "end other programs, or raise the limit of memory (ulimit -v)",
+    errno.ENAMETOOLONG: "name a shorter path",
+}
 
 
 class FaultType(StrEnum):
@@ -91,3 +104,21 @@ class Fault(Exception):
         if self.hint:
             lines.append(f"hint: {self.hint}")
         return "\n".join(lines)
+
+
+def fault_of(error: Fault | OSError) -> Fault:
+    """The fault, or what the system refused as one: for the edge of a program.
+
+    A path that cannot be used, a full disk, a limit of the system: somebody can act on all of
+    them, also where no nearer place has told it better.
+    """
+    if isinstance(error, Fault):
+        return error
+    names = [os.fsdecode(each) for each in (error.filename, error.filename2) if each is not None]
+    return Fault(
+        FaultType.STATE,
+        "the system refused what was asked of it",
+        where=printable(" and ".join(names)),
+        why=error.strerror or str(error) or type(error).__name__,
+        hint=_REMEDIES.get(error.errno or 0, "check what the path is, and its owner and mode"),
+    )

@@ -17,7 +17,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
-from process import Fault, FaultType, printable
+from process import Fault, FaultType, fault_of, printable
 from scheduler_library.catalog import LARGEST_POLICY_BYTES, Entry, load_catalog
 from scheduler_library.manifest import Kind
 from scheduler_library.parameters import Value, check_parameters
@@ -40,17 +40,23 @@ class Checked:
     values: Mapping[str, Value] = field(default_factory=dict)
 
 
-def check_text(text: str, values: Mapping[str, str], by: tuple[str, ...] = ()) -> Checked:
+def check_text(
+    text: str, values: Mapping[str, str], by: tuple[str, ...] = (), *, cpus: int = 0
+) -> Checked:
     """Compile a policy; one that is `use …` is checked as far as the library reaches.
+
+    Args:
+        by: the policies of the library that led here.
+        cpus: of the machine that it is meant for; 0: this one.
 
     Raises:
         Fault: BAD_POLICY, BAD_PARAMETER, UNKNOWN_SCHEDULER.
     """
     started = time.perf_counter()
-    compiled = compile_here(text)
+    compiled = compile_here(text, cpus=cpus)
     seconds = time.perf_counter() - started
     if isinstance(compiled, Use):
-        return _used(compiled, values, by, seconds)
+        return _used(compiled, values, by, seconds, cpus)
     given = check_parameters(compiled.manifest, values)
     about = _about(compiled)
     return Checked(compiled.name, compiled.text, compiled.source, seconds, about, given)
@@ -60,28 +66,33 @@ def _about(compiled: Compiled) -> dict[str, object]:
     return {
         "parameters": [each.model_dump(mode="json") for each in compiled.manifest.params],
         "facts": asdict(compiled.facts),
+        "cpus": compiled.cpus,
     }
 
 
-def _used(use: Use, values: Mapping[str, str], by: tuple[str, ...], seconds: float) -> Checked:
+def _used(
+    use: Use, values: Mapping[str, str], by: tuple[str, ...], seconds: float, cpus: int
+) -> Checked:
     if use.name in by:
         raise Fault(FaultType.BAD_POLICY, f"the policy {use.name!r} of the library uses itself")
     entry = load_catalog().get(use.name)
-    found = check_entry(entry, {**use.parameters, **values}, by)
+    found = check_entry(entry, {**use.parameters, **values}, by, cpus=cpus)
     words = ["use", use.name, *(f"{key}={value}" for key, value in use.parameters.items())]
     about = {"uses": use.name, "given": dict(use.parameters), **found.about}
     text, took = " ".join(words), seconds + found.seconds
     return Checked(use.name, text, found.source, took, about, found.values)
 
 
-def check_entry(entry: Entry, values: Mapping[str, str], by: tuple[str, ...] = ()) -> Checked:
+def check_entry(
+    entry: Entry, values: Mapping[str, str], by: tuple[str, ...] = (), *, cpus: int = 0
+) -> Checked:
     """An entry of the library. Of an installed scheduler only the program knows more.
 
     Raises:
         Fault: as `check_text`, and STATE where the source cannot be read.
     """
     if entry.manifest.kind is Kind.POLICY:
-        return check_text(entry.policy(), values, (*by, entry.name))
+        return check_text(entry.policy(), values, (*by, entry.name), cpus=cpus)
     about: dict[str, object] = {
         "parameters": [each.model_dump(mode="json") for each in entry.manifest.params]
     }
@@ -134,17 +145,20 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--library", metavar="NAME", help="an entry instead of standard input")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
+    parser.add_argument(
+        "--cpus", type=int, default=0, metavar="N", help="of the machine it is for; else this one's"
+    )
     asked = parser.parse_args(words)
     values = dict(each.partition("=")[::2] for each in asked.set)
     try:
         if asked.library is not None:
-            found = check_entry(load_catalog().get(asked.library), values)
+            found = check_entry(load_catalog().get(asked.library), values, cpus=asked.cpus)
         else:
             raw = sys.stdin.buffer.read(LARGEST_POLICY_BYTES + 1)
-            found = check_text(_decoded(raw), values)
+            found = check_text(_decoded(raw), values, cpus=asked.cpus)
         answer = _answer(found, asked)
-    except Fault as fault:
-        for line in fault.report().split("\n"):
+    except (Fault, OSError) as error:
+        for line in fault_of(error).report().split("\n"):
             print(printable(line), file=sys.stderr)
         return 1
     try:

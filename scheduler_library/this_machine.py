@@ -21,15 +21,19 @@ def this_machine(possible: Path = POSSIBLE) -> "Machine":
     return Machine(nr_cpus=possible_cpus(possible), users=user_id)
 
 
-def compile_here(text: str) -> "Compiled | Use":
+def compile_here(text: str, *, cpus: int = 0) -> "Compiled | Use":
     """A policy as C for this machine, or what it asks of another scheduler.
+
+    Args:
+        cpus: of the machine that it is meant for, where that is not this one.
 
     Raises:
         Fault: BAD_POLICY, with the column in the text as it was written.
     """
-    from scheduler_library.policy.compiler import compile_policy
+    from scheduler_library.policy.compiler import Machine, compile_policy
 
-    return compile_policy(text, machine=this_machine())
+    machine = Machine(cpus, user_id, simulated=True) if cpus else this_machine()
+    return compile_policy(text, machine=machine)
 
 
 def possible_cpus(possible: Path = POSSIBLE) -> int:

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 from bpf.build import build_object
 from bpf.diagnostics import Diagnostic
 from bpf.vmlinux import BTF
-from process import Fault, FaultType
+from process import Fault, FaultType, fault_of
 from simulator import proofs
 
 if TYPE_CHECKING:
@@ -314,7 +314,11 @@ def main(words: Sequence[str]) -> int:
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
         _pass(asked, values)
-    except Fault as fault:
+    except BrokenPipeError:
+        # Whoever asked is gone. What is still buffered goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (Fault, OSError) as error:
+        fault = fault_of(error)
         say(
             fault={
                 "type": fault.type.value,
@@ -326,9 +330,6 @@ def main(words: Sequence[str]) -> int:
             }
         )
         return 1
-    except BrokenPipeError:
-        # Whoever asked is gone. What is still buffered goes nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
 

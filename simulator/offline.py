@@ -2,6 +2,7 @@
 """A scheduler beside the kernel's default one, on a recorded workload or on the stress set.
 
     python -m simulator.offline --source FILE.bpf.c [--trace FILE | --scenario NAME] …
+    python -m simulator.offline [--trace FILE | --scenario NAME] …   # how many CPUs that takes
 
 A program of its own, so that the command `schedpilot simulate` needs to import nothing of this.
 It needs no daemon and no privileges. Standard output has one JSON document (`Comparison`), the
@@ -21,7 +22,7 @@ from pathlib import Path
 
 from bpf.build import build_object
 from bpf.vmlinux import BTF, btf_digest
-from process import Fault, FaultType, printable
+from process import Fault, FaultType, fault_of, printable, require_writable
 from simulator.build import build_native
 from simulator.calibration import calibrated
 from simulator.explain import explain
@@ -196,14 +197,18 @@ def require_types(btf: Path) -> None:
         Fault: UNSUPPORTED.
     """
     btf_digest(btf)
-    if b"\0sched_ext_ops\0" not in btf.read_bytes():
+    try:
+        types = btf.read_bytes()
+    except OSError as error:
+        raise fault_of(error) from None
+    if b"\0sched_ext_ops\0" not in types:
         raise Fault(
             FaultType.UNSUPPORTED,
             "schedulers cannot be compiled for this kernel",
             where=str(btf),
             why="its types (BTF) have no sched_ext",
-            hint="name another kernel's BTF with --btf FILE; the lab's is "
-            "`$(schedpilot lab path)/boot/vmlinux.btf`",
+            hint="build the lab once (`schedpilot lab build`), and its kernel's are used; or name "
+            "another kernel's with --btf FILE",
         )
 
 
@@ -221,6 +226,8 @@ def compare(asked: argparse.Namespace) -> Comparison:
             "a Perfetto trace is of one scenario",
             hint="choose one with --scenario NAME, or a --trace",
         )
+    if asked.perfetto:
+        require_writable(asked.perfetto, "the Perfetto trace")
     parameters = dict(each.partition("=")[::2] for each in asked.set)
     with tempfile.TemporaryDirectory(prefix="schedpilot-offline-") as place:
         folder = Path(place)
@@ -271,7 +278,7 @@ def _seed(text: str) -> int:
 def _asked(words: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="schedpilot simulate", allow_abbrev=False)
     what = parser.add_mutually_exclusive_group()
-    parser.add_argument("--source", type=Path, required=True, help="the scheduler's C")
+    parser.add_argument("--source", type=Path, help="the scheduler's C; without it: the machine")
     parser.add_argument("--name", default="candidate", help="what to call it")
     what.add_argument("--trace", type=Path, help="a recorded workload, or one for rt-app")
     what.add_argument("--scenario", metavar="NAME", help="one of the stress set")
@@ -287,9 +294,14 @@ def _asked(words: Sequence[str]) -> argparse.Namespace:
 def main(words: Sequence[str]) -> int:
     asked = _asked(words)
     try:
+        if asked.source is None:
+            print(
+                json.dumps({"cpus": max(each.machine.cpus for each in work_for(asked).scenarios)})
+            )
+            return 0
         found = compare(asked)
-    except Fault as fault:
-        for line in fault.report().split("\n"):
+    except (Fault, OSError) as error:
+        for line in fault_of(error).report().split("\n"):
             print(printable(line), file=sys.stderr)
         return 1
     try:

@@ -11,7 +11,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from bpf.vmlinux import BTF
-from process import Fault, FaultType, Limits, Sandbox, sandboxed
+from process import Fault, FaultType, Limits, Sandbox, sandboxed, write_output
 from process.run import tail
 from process.sandbox import hand_out
 from simulator.build import engine_for
@@ -216,7 +216,7 @@ def run_engine(
                 details=tail(done.stderr),
             )
         if perfetto:
-            perfetto.write_bytes((work / "trace").read_bytes())
+            write_output(perfetto, (work / "trace").read_bytes(), "the Perfetto trace")
         return _ADDRESS.sub(lambda found: _line_of(work, found), done.stdout)
 
 

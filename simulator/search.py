@@ -30,7 +30,7 @@ import optuna
 
 from bpf.build import build_object
 from bpf.vmlinux import BTF
-from process import Fault, FaultType, printable
+from process import Fault, FaultType, fault_of, printable
 from simulator.build import build_native
 from simulator.offline import METRICS, Compared, compared, require_types, work_for
 from simulator.run import Candidate, Figures, simulate
@@ -310,8 +310,8 @@ def main(words: Sequence[str]) -> int:
     asked = _asked(words)
     try:
         found = search(asked)
-    except Fault as fault:
-        for line in fault.report().split("\n"):
+    except (Fault, OSError) as error:
+        for line in fault_of(error).report().split("\n"):
             print(printable(line), file=sys.stderr)
         return 1
     print(json.dumps(asdict(found)))

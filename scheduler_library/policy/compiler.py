@@ -49,7 +49,7 @@ class Compiled:
 
     `text` is its canonical form, `name` a legal library name made from that, `source` the
     whole C file, `manifest` describes its live parameters, and `facts` says what userspace has
-    to supply while it runs.
+    to supply while it runs. `cpus` is one more than the highest CPU that it names, 0 for none.
     """
 
     text: str
@@ -57,6 +57,7 @@ class Compiled:
     source: str
     manifest: Manifest
     facts: Facts
+    cpus: int = 0
 
 
 @dataclass(frozen=True)
@@ -111,6 +112,7 @@ def compile_policy(text: str, *, machine: Machine) -> Compiled | Use:
         re.sub(r"\n{3,}", "\n\n", source),
         _manifest(name, canonical, tunables),
         Facts(tuple(emitter.selectors), "expected_runtime" in emitter.facts),
+        max((each.cpus.ranges[-1][1] + 1 for each in found.queues if each.cpus), default=0),
     )
 
 

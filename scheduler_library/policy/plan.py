@@ -70,10 +70,12 @@ class Machine:
     """What names and CPU numbers are checked against.
 
     `nr_cpus` counts possible CPUs; `users` gives the number of a user, None for no such user.
+    `simulated`: it is not this machine; messages say so.
     """
 
     nr_cpus: int
     users: Callable[[str], int | None]
+    simulated: bool = False
 
 
 @dataclass(frozen=True)
@@ -352,9 +354,12 @@ class _Planner:
                 raise refuse(
                     self._text,
                     each.at,
-                    f"there is no CPU {ranges[-1][1]}",
+                    f"there is no CPU {ranges[-1][1]}"
+                    + (" in the simulated machine" if self._machine.simulated else ""),
                     expected=f"CPUs 0 to {self._machine.nr_cpus - 1}",
-                    hint="`lscpu --extended` lists the CPUs of this machine",
+                    hint="simulate more CPUs (--cpus), or name others"
+                    if self._machine.simulated
+                    else "`lscpu --extended` lists the CPUs of this machine",
                 )
 
     def _check_preempting(

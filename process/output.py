@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Files that a person asked for by name: where they cannot be written, that is a fault.
+
+What is there already is replaced in place, so that a device, a pipe or a link stays what it is.
+"""
+
+import stat
+from pathlib import Path
+
+from process.fault import Fault, FaultType
+
+
+def require_writable(path: Path, what: str) -> None:
+    """Look before minutes of work whether the file can be written; leaves nothing behind.
+
+    Args:
+        what: what it will be (`the report`), for the fault.
+
+    Raises:
+        Fault: STATE.
+    """
+    try:
+        try:
+            there = stat.S_IFMT(path.stat().st_mode)
+        except FileNotFoundError:
+            # Also a link to what is not there yet.
+            target = path.resolve()
+            with path.open("ab"):
+                pass
+            target.unlink(missing_ok=True)
+            return
+        # Opening a pipe would wait for its reader.
+        if there in (stat.S_IFREG, stat.S_IFDIR):
+            with path.open("ab"):
+                pass
+    except (OSError, ValueError, RuntimeError) as error:
+        raise _unwritable(path, what, error) from None
+
+
+def write_output(path: Path, data: bytes, what: str) -> None:
+    """Write the file that was asked for.
+
+    Raises:
+        Fault: STATE.
+    """
+    try:
+        path.write_bytes(data)
+    except (OSError, ValueError) as error:
+        raise _unwritable(path, what, error) from None
+
+
+def _unwritable(path: Path, what: str, error: Exception) -> Fault:
+    return Fault(
+        FaultType.STATE,
+        f"{what} cannot be written",
+        where=str(path),
+        why=getattr(error, "strerror", None) or str(error),
+        hint="name a file in a folder that you may write, on a disk with room",
+    )
