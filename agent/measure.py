@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable
 
 from agent.config import Measure, Prometheus
 from daemon.api.models import MeasurementRequest
-from process import Fault, FaultType, run
+from process import Fault, FaultType, Fixed, run
 
 log = logging.getLogger("schedpilot-agent")
 
@@ -97,7 +97,7 @@ def parse_answer(raw: bytes, where: str) -> float:
 
 
 async def _from_command(command: list[str], timeout_s: float, where: str) -> float:
-    done = await asyncio.to_thread(run, command, timeout=timeout_s)
+    done = await asyncio.to_thread(run, command, timeout=Fixed(timeout_s))
     return parse_number(done.text, where)
 
 

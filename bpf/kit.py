@@ -141,7 +141,7 @@ def _furnish(clang: Clang, folder: Path, header: Path, precompiled: Path) -> Non
     cache.write(folder / "all.h", b'#define BPF_NO_KFUNC_PROTOTYPES\n#include "vmlinux.h"\n')
     new = folder / "common.pch.new"
     words: list[str | Path] = [clang.path, *_flags(folder), "-x", "c-header", folder / "all.h"]
-    made = run([*words, "-o", new], timeout=_PRECOMPILE_LIMIT_S, check=False)
+    made = run([*words, "-o", new], timeout=_PRECOMPILE_LIMIT_S, name="clang", check=False)
     if made.status == 0:
         new.chmod(0o644)
         new.replace(precompiled)

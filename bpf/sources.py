@@ -125,7 +125,7 @@ def compile_confined(
             path.chmod(0o666 if path == out else 0o644)
         hand_out(work)
         box = Sandbox(read=tuple(read), write=(work,), cwd=work, limits=LIMITS)
-        done = sandboxed([*words, "-o", out.name], box, timeout=COMPILE_LIMIT_S)
+        done = sandboxed([*words, "-o", out.name], box, timeout=COMPILE_LIMIT_S, name="clang")
         said = done.error_text
         for folder in read:
             said = said.replace(f"{folder}/include/", "").replace(f"{folder}/", "")

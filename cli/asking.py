@@ -30,7 +30,7 @@ from daemon.api.models import (
     RollbackRequest,
     TrialState,
 )
-from process import Fault, FaultType, run
+from process import Fault, FaultType, Fixed, run
 
 MEASUREMENT = "tune.seconds"
 CGROUPS = Path("/sys/fs/cgroup")
@@ -192,7 +192,7 @@ def _run_until(wish: Wish, over: threading.Event) -> list[float]:
         while not over.is_set():
             began, started = time.time(), time.perf_counter()
             try:
-                run(wish.command, timeout=wish.timeout_s, env=dict(os.environ))
+                run(wish.command, timeout=Fixed(wish.timeout_s), env=dict(os.environ))
             except Fault as fault:
                 raise CommandFailed(fault) from None
             times.append(max(time.perf_counter() - started, 1e-6))

@@ -58,6 +58,11 @@ def _options(
         bool,
         typer.Option("--version", callback=_version, is_eager=True, help="Say the version."),
     ] = False,
+    # Read by cli.main, before anything else, for the project's other programs know it too.
+    verbose: Annotated[
+        bool,
+        typer.Option("--verbose", help="First word: with a fault, the command of what failed."),
+    ] = False,
 ) -> None:
     """An autopilot for the Linux CPU scheduler: the operator's command."""
 

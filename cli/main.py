@@ -28,6 +28,9 @@ def _report(error: Exception) -> Exit:
 
 def main() -> None:
     """Run the command line that this process was started with."""
+    if sys.argv[1:2] == ["--verbose"]:
+        os.environ["SCHEDPILOT_VERBOSE"] = "1"
+        del sys.argv[1]
     words = sys.argv[1:]
     if words and words[0] in PROGRAMS:
         # Nothing of the command line is ours from here on, `-h` and `--` included.

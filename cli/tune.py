@@ -36,7 +36,7 @@ from daemon.api.models import (
     TrialView,
     WindowValue,
 )
-from process import Fault, FaultType, run
+from process import Fault, FaultType, Fixed, run
 
 OBJECTIVE = "measurement duration lower"
 # What is tried where the library has nothing to say about the command.
@@ -139,7 +139,7 @@ def _timed(plan: Plan) -> float:
     try:
         run(
             plan.command,
-            timeout=plan.timeout_s,
+            timeout=Fixed(plan.timeout_s),
             # It is the user's own command, in the user's own terms.
             env=dict(os.environ),
             capture=not plan.show_output,

@@ -26,6 +26,7 @@ from typing import Any, Protocol, TextIO
 
 from daemon.api.display import displayable
 from daemon.api.models import Event, EventKind
+from process.fault import VERBOSE_VARIABLE
 
 IDENTIFIER = "schedpilotd"
 JOURNAL_SOCKET = Path("/run/systemd/journal/socket")
@@ -256,6 +257,19 @@ class LogHandler(logging.Handler):
             priority = Priority.ERROR
         elif record.levelno >= logging.WARNING:
             priority = Priority.WARNING
-        else:
+        elif record.levelno >= logging.INFO:
             priority = Priority.INFO
+        else:
+            priority = Priority.DEBUG
         self._sink.note(priority, self.format(record))
+
+
+def note_commands(sink: Sink) -> None:
+    """Have the whole command of a child that failed noted at level debug.
+
+    Only in the journal, where debug is asked for, or with `--verbose`.
+    """
+    if isinstance(sink, JournalSink) or os.environ.get(VERBOSE_VARIABLE):
+        log = logging.getLogger("process.run")
+        log.setLevel(logging.DEBUG)
+        log.addHandler(LogHandler(sink, logging.DEBUG))

@@ -285,6 +285,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     memory.keep_small()
     sink = journal.open_sink()
     logging.getLogger().addHandler(journal.LogHandler(sink))
+    journal.note_commands(sink)
     try:
         settings = load(options.config)
         if options.check:

@@ -55,7 +55,7 @@ def learn(root: Root) -> None:
         outputs={Port.RESULTS: btf.extend},
     )
     if end.status != 0 or not btf:
-        raise failure(end, TCG_PROBE_S)
+        raise failure(end)
     root.btf.write_bytes(btf)
 
 

@@ -24,9 +24,11 @@ from lab.recipe import recipe_for
 from lab.root import ensure
 from lab.tree import copy_files, files_of, project_root
 from lab.vm import run_in_lab
-from process import Fault, FaultType, fault_of
+from process import Fault, FaultType, Fixed, fault_of
 
 TIMED_OUT = 124
+# What a command in the guest may take where nobody says how long.
+RUN_S = 600.0
 TROUBLE = 125
 
 app = typer.Typer(
@@ -89,7 +91,13 @@ def run(
     cpus: Annotated[int, typer.Option(min=1, help="Guest CPUs.")] = 2,
     memory: Annotated[str, typer.Option(help="Guest memory, such as 2G.")] = "2G",
     systemd: Annotated[bool, typer.Option(help="Boot systemd as PID 1 first.")] = False,
-    timeout: Annotated[float, typer.Option(min=1, help="Seconds for the whole run.")] = 600,
+    timeout: Annotated[
+        float | None,
+        typer.Option(
+            min=1,
+            help="Seconds for the whole run; by default 600, and more on a slow or busy machine.",
+        ),
+    ] = None,
     out: Out = None,
     tree: Tree = None,
     kernel_argument: Annotated[
@@ -109,7 +117,7 @@ def run(
         cpus=cpus,
         memory=memory,
         systemd=systemd,
-        timeout=timeout,
+        timeout=RUN_S if timeout is None else Fixed(timeout),
         out=out,
         on_output=show,
         tree=tree,

@@ -13,7 +13,7 @@ from pathlib import Path
 from lab import initramfs
 from lab.cache import Root
 from lab.chroot import entering
-from process import Fault, FaultType
+from process import Fault, FaultType, Fixed, Limit
 from process.run import tail
 from process.stream import Reader, stream
 
@@ -27,6 +27,17 @@ INSTRUCTION_SHIFT = 2
 # Counted, the CPUs take turns: each may execute for its share of the time to the machine's next
 # timer, so one that comes every so many µs keeps two CPUs' turns at half of that.
 TIMER_US = 100
+# When an emulated kernel calls a CPU stuck. The host may keep a CPU of the guest waiting for longer
+# than the kernel's own limits (21 s, 10 s), and since 7.0 the kernel throws out whichever sched_ext
+# scheduler runs then. A scheduler that lets tasks wait is found by sched_ext's watchdog, in 30 s.
+STALL_LIMITS = (
+    "rcupdate.rcu_cpu_stall_timeout=120",
+    # Jiffies: a word about a slow grace period of RCU tasks; by default after ten seconds.
+    "rcupdate.rcu_task_stall_info=30000",
+    # Seconds; a soft lockup is one of twice that.
+    "watchdog_thresh=40",
+    "sysctl.kernel.hung_task_timeout_secs=600",
+)
 # What the kernel prints first when it gives up.
 PANIC = "Kernel panic - not syncing: "
 
@@ -112,6 +123,8 @@ def _emulator(machine: Machine, ports: Mapping[Port | None, int]) -> list[str]:
         # The kernel would test its own ciphers, for seconds of the first work's CPU time.
         "cryptomgr.notests=1",
     ]
+    if machine.accelerator is not Accelerator.KVM:
+        kernel_line += STALL_LIMITS
     if machine.mode is Mode.SYSTEMD:
         kernel_line += ["systemd.show_status=0", "systemd.log_target=journal"]
     kernel_line += machine.kernel_arguments
@@ -192,6 +205,8 @@ class End:
     panic: str
     # What QEMU said.
     error: str
+    # How long was waited, and why that may have been too short; in words.
+    waited: str = ""
 
     @property
     def never_came_up(self) -> bool:
@@ -205,7 +220,7 @@ class End:
 def boot(
     machine: Machine,
     *,
-    timeout: float,
+    timeout: float | Fixed,
     boot_timeout: float,
     outputs: Mapping[Port, Callable[[bytes], None]],
 ) -> End:
@@ -213,8 +228,8 @@ def boot(
 
     Args:
         machine: what to boot.
-        timeout: seconds from the start of QEMU to its end.
-        boot_timeout: seconds in which the command must have begun, if those are fewer.
+        timeout: seconds from the start of QEMU to its end; on a slow machine more, unless `Fixed`.
+        boot_timeout: seconds in which the command must have begun, if those are fewer; likewise.
         outputs: what gets the bytes of a port, as they come.
 
     Raises:
@@ -226,9 +241,11 @@ def boot(
     status: list[int] = []
     begun: list[float] = []
     started = time.monotonic()
+    whole, booting = Limit(timeout), Limit(boot_timeout)
 
     def deadline() -> float:
-        return started + (timeout if begun else min(timeout, boot_timeout))
+        left = whole.left()
+        return time.monotonic() + (left if begun or left <= 0 else min(left, booting.left()))
 
     def keep(buffer: bytearray) -> Callable[[bytes], None]:
         def reader(data: bytes) -> None:
@@ -289,6 +306,7 @@ def boot(
         lines,
         panic,
         bytes(errors).decode("utf-8", "replace").strip(),
+        (whole if begun else booting).words(),
     )
 
 
@@ -305,16 +323,16 @@ def evidence(console: bytes) -> tuple[tuple[str, ...], str]:
     return lines[-CONSOLE_LINES:], ""
 
 
-def failure(end: End, timeout: float) -> Fault:
+def failure(end: End) -> Fault:
     """The fault for a machine that ended without the command's exit status."""
     if end.panic:
         what, why = "the lab's kernel panicked", end.panic
     elif end.overdue and end.begun_s is None:
-        what, why = "the lab's guest did not come up", "its time to boot ran out"
+        what, why = "the lab's guest did not come up", f"it did not boot within {end.waited}"
     elif end.overdue:
         return Fault(
             FaultType.TIMEOUT,
-            f"the lab's command did not end within {timeout:g} s",
+            f"the lab's command did not finish within {end.waited}",
             where="guest",
             hint="raise --timeout, or find out what it waits for; the guest was ended",
             details=end.console,

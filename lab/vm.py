@@ -15,7 +15,7 @@ from lab.machine import Accelerator, End, Machine, Mode, Port, boot, failure
 from lab.recipe import recipe_for
 from lab.root import Progress, ensure
 from lab.tree import disk, project_root
-from process import Fault, FaultType
+from process import Fault, FaultType, Fixed, measure
 from process.run import tail
 
 # How much of the command's output a fault repeats.
@@ -60,7 +60,7 @@ def run_in_lab(
     cpus: int = 2,
     memory: str = "2G",
     systemd: bool = False,
-    timeout: float = 600.0,
+    timeout: float | Fixed = 600.0,
     out: Path | None = None,
     on_output: OnOutput | None = None,
     tree: Path | None = None,
@@ -76,7 +76,8 @@ def run_in_lab(
         cpus: guest CPUs.
         memory: guest memory as QEMU writes it, such as `2G`.
         systemd: run real systemd as PID 1, and the command once multi-user.target is up.
-        timeout: seconds from the start of the machine to its end (of one that came up).
+        timeout: seconds from the start of the machine to its end (of one that came up); more
+            where this machine is slow or busy, unless it is `Fixed`.
         out: folder that gets what the command left in the guest's /out.
         on_output: gets the output as it comes.
         tree: the checkout; this package's own by default.
@@ -126,11 +127,13 @@ def run_in_lab(
             Port.STDERR: relay(Port.STDERR),
             Port.RESULTS: keep_results,
         }
+        if words := measure().words():
+            progress(words)
         started = time.monotonic()
         end = _boot_for_certain(machine, timeout, outputs, progress)
         wall_s = time.monotonic() - started
         if end.status is None:
-            fault = failure(end, timeout)
+            fault = failure(end)
             if on_output is None:
                 # Nobody has seen what the command said before the trouble.
                 fault.details += (
@@ -152,7 +155,7 @@ def run_in_lab(
 
 def _boot_for_certain(
     machine: Machine,
-    timeout: float,
+    timeout: float | Fixed,
     outputs: Mapping[Port, Callable[[bytes], None]],
     progress: Progress,
 ) -> End:
@@ -168,7 +171,7 @@ def _boot_for_certain(
     for _ in range(BOOT_ATTEMPTS - 1):
         if not end.never_came_up:
             break
-        progress(f"booting again: {failure(end, timeout).report()}")
+        progress(f"booting again: {failure(end).report()}")
         end = boot(machine, timeout=timeout, boot_timeout=boot_timeout, outputs=outputs)
     return end
 

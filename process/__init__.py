@@ -6,6 +6,7 @@ Every other package may import this one; it imports nothing of the project.
 
 from process.fault import Fault, FaultType, fault_of, printable
 from process.output import require_writable, write_output
+from process.pace import Fixed, Limit, Pace, measure, within
 from process.run import Completed, Limits, LineChild, run, start_lines
 from process.sandbox import Sandbox, sandboxed
 
@@ -13,14 +14,19 @@ __all__ = [
     "Completed",
     "Fault",
     "FaultType",
+    "Fixed",
+    "Limit",
     "Limits",
     "LineChild",
+    "Pace",
     "Sandbox",
     "fault_of",
+    "measure",
     "printable",
     "require_writable",
     "run",
     "sandboxed",
     "start_lines",
+    "within",
     "write_output",
 ]

@@ -7,9 +7,15 @@ stable name, and the journal records it. Anything that is not a `Fault` is a
 defect of ours and may end in a traceback.
 """
 
+<<<<<<< HEAD
 import errno
+=======
+>>>>>>> 544ce5d (Limits of time follow the measured speed of the machine; a child that fails is told of by name)
 import os
 from enum import StrEnum
+
+# Set by `schedpilot --verbose`: reports name the command of the child that failed.
+VERBOSE_VARIABLE = "SCHEDPILOT_VERBOSE"
 
 
 def printable(line: str) -> str:
@@ -71,6 +77,7 @@ class Fault(Exception):
         why: the cause, as near to the root as is known.
         hint: what to do about it, in the imperative.
         details: lines of supporting material (compiler messages, console tail).
+        command: the whole command of the child that failed, for those who ask for it.
     """
 
     def __init__(
@@ -82,6 +89,7 @@ class Fault(Exception):
         why: str = "",
         hint: str = "",
         details: tuple[str, ...] = (),
+        command: str = "",
     ) -> None:
         super().__init__(what)
         self.type = type
@@ -90,6 +98,7 @@ class Fault(Exception):
         self.why = why
         self.hint = hint
         self.details = details
+        self.command = command
 
     def __str__(self) -> str:
         text = f"{self.where}: {self.what}" if self.where else self.what
@@ -101,6 +110,8 @@ class Fault(Exception):
         """The fault for a terminal: cause first, then material, then the remedy."""
         lines = [f"error: {self}"]
         lines += [f"  | {line}" for line in self.details]
+        if self.command and os.environ.get(VERBOSE_VARIABLE):
+            lines.append(f"  $ {self.command}")
         if self.hint:
             lines.append(f"hint: {self.hint}")
         return "\n".join(lines)

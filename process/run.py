@@ -8,6 +8,7 @@ time limit, or with the block that started it. There are no shell strings.
 
 import asyncio
 import contextlib
+import logging
 import os
 import shlex
 import signal
@@ -16,8 +17,11 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from process.fault import Fault, FaultType
+from process.fault import VERBOSE_VARIABLE, Fault, FaultType
+from process.pace import Fixed, Limit, cpu_factor
 
+# Whole commands go here, at level DEBUG; messages for people have a name.
+_log = logging.getLogger(__name__)
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # How long a child may take to end after SIGTERM before it gets SIGKILL, seconds.
 TERM_GRACE = 3.0
@@ -30,8 +34,8 @@ LINE_LIMIT = 4 * 1024 * 1024
 class Limits:
     """Resource limits of one child. Zero means: not limited.
 
-    `memory` in bytes of address space, `cpu` in seconds of CPU time, `file` in bytes
-    of the largest file it may write, `processes` for the user it runs as.
+    `memory` in bytes of address space, `cpu` in seconds of CPU time (more where the CPUs are slow),
+    `file` in bytes of the largest file it may write, `processes` for the user it runs as.
     """
 
     memory: int = 0
@@ -43,7 +47,7 @@ class Limits:
         """The limits as a `prlimit` prefix, in force before the program starts."""
         pairs = (
             ("as", self.memory),
-            ("cpu", self.cpu),
+            ("cpu", self.cpu and round(self.cpu * cpu_factor())),
             ("fsize", self.file),
             ("nproc", self.processes),
         )
@@ -69,8 +73,12 @@ class Completed:
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The whole environment of a child: fixed values, then `extra`. Nothing is inherited."""
-    return {"PATH": PATH, "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "HOME": "/", **(extra or {})}
+    """The whole environment of a child: fixed values, then `extra`. Nothing is inherited but the
+    wish to see commands."""
+    fixed = {"PATH": PATH, "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "HOME": "/"}
+    if verbose := os.environ.get(VERBOSE_VARIABLE):
+        fixed[VERBOSE_VARIABLE] = verbose
+    return {**fixed, **(extra or {})}
 
 
 def _missing(program: str) -> Fault:
@@ -90,7 +98,8 @@ def _end(group: int) -> None:
 def run(
     argv: Sequence[str | Path],
     *,
-    timeout: float,
+    timeout: float | Fixed,
+    name: str = "",
     input: bytes | None = None,
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
@@ -102,7 +111,9 @@ def run(
 
     Args:
         argv: program and arguments; never a shell string.
-        timeout: seconds after which the whole process group is killed.
+        timeout: seconds after which the whole process group is killed; more where the machine
+            is slow or busy, unless it is `Fixed`.
+        name: what people call it, for messages; by default the program's name.
         input: bytes for standard input; without them it is closed.
         env: added to the scrubbed environment.
         limits: in force before the program starts.
@@ -128,16 +139,22 @@ def run(
         )
     except FileNotFoundError:
         raise _missing(full[0]) from None
+    name = name or called(words)
+    command = shlex.join(full)
+    limit = Limit(timeout)
     try:
-        out, err = child.communicate(input, timeout=timeout)
+        out, err = _ended(child, input, limit)
     except subprocess.TimeoutExpired:
         _end(child.pid)
         out, err = child.communicate()
+        _log.debug("not finished in time: %s", command)
+        last = tail(err or out)
         raise Fault(
             FaultType.TIMEOUT,
-            f"`{shlex.join(words)}` did not end within {timeout:g} s",
-            hint="see the last lines above; the process group was killed",
-            details=tail(err or out),
+            f"{name} did not finish within {limit.words()}",
+            hint="it was ended" + ("; its last lines are above" if last else ""),
+            details=last,
+            command=command,
         ) from None
     except BaseException:
         _end(child.pid)
@@ -147,12 +164,52 @@ def run(
     if limits and done.status == 127 and b"failed to execute" in done.stderr:
         raise _missing(words[0])
     if check and done.status != 0:
+        _log.debug("status %d: %s", done.status, command)
         raise Fault(
             FaultType.CHILD_FAILED,
-            f"`{shlex.join(words)}` ended with status {done.status}",
+            f"{name} {ending(done.status)}",
             details=tail(done.stderr or done.stdout),
+            command=command,
         )
     return done
+
+
+def _ended(
+    child: "subprocess.Popen[bytes]", input: bytes | None, limit: Limit
+) -> tuple[bytes, bytes]:
+    """What it said, once it has ended. Raises TimeoutExpired where it does not."""
+    try:
+        return child.communicate(input, timeout=limit.left())
+    except subprocess.TimeoutExpired:
+        while left := limit.left():
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                return child.communicate(timeout=left)
+        raise
+
+
+# Programs that only start another one, with `--` before it where they have words of their own.
+_STARTERS = ("nice", "setpriv", "prlimit", "bwrap", "unshare", "env", "timeout")
+
+
+def called(argv: Sequence[str | Path]) -> str:
+    """What people call this command: its program, without what only starts it and without path."""
+    words = [str(word) for word in argv]
+    while Path(words[0]).name in _STARTERS and "--" in words[1:-1]:
+        words = words[words.index("--", 1) + 1 :]
+    if "-m" in words[1:3] and words[-1] != "-m":
+        # A module says more than the interpreter that runs it.
+        return words[words.index("-m") + 1]
+    return Path(words[0]).name
+
+
+def ending(status: int) -> str:
+    """How it ended, in words: a status below zero is the signal that ended it."""
+    if status >= 0:
+        return f"ended with status {status}"
+    try:
+        return f"was ended by {signal.Signals(-status).name}"
+    except ValueError:
+        return f"was ended by signal {-status}"
 
 
 def tail(raw: bytes | None, lines: int = 20) -> tuple[str, ...]:

@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from process.run import Completed, Limits, run
+from process.pace import Fixed
+from process.run import Completed, Limits, called, run
 
 # The user that generated code is built as; made by systemd/sysusers. Where the service
 # was never installed (a checkout, the lab) `nobody` stands in.
@@ -89,11 +90,12 @@ def sandboxed(
     argv: Sequence[str | Path],
     box: Sandbox,
     *,
-    timeout: float,
+    timeout: float | Fixed,
+    name: str = "",
     check: bool = False,
     input: bytes | None = None,
 ) -> Completed:
-    """Run a child that can reach nothing but what `box` names. `input` as for `run`.
+    """Run a child that can reach nothing but what `box` names. The others as for `run`.
 
     Raises:
         Fault: MISSING_TOOL, TIMEOUT, or (with `check`) CHILD_FAILED.
@@ -122,4 +124,11 @@ def sandboxed(
         "--",
         *(str(word) for word in argv),
     ]
-    return run(command, timeout=timeout, input=input, limits=box.limits, check=check)
+    return run(
+        command,
+        timeout=timeout,
+        name=name or called(argv),
+        input=input,
+        limits=box.limits,
+        check=check,
+    )

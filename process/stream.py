@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from process.fault import Fault, FaultType
-from process.run import _end, _missing, environment
+from process.run import _end, _missing, called, environment
 
 # One read from a descriptor, bytes.
 CHUNK_BYTES = 65536
@@ -80,7 +80,7 @@ def stream(
         _end(child.pid)
         child.wait()
     if overdue:
-        raise Fault(FaultType.TIMEOUT, f"`{words[0]}` did not end in time")
+        raise Fault(FaultType.TIMEOUT, f"{called(words)} did not finish in time")
     return status
 
 

@@ -38,10 +38,10 @@ def test_terminal_codes_in_the_console_are_made_harmless() -> None:
 
 def test_each_end_has_its_own_fault() -> None:
     """A panic, a slow boot, a slow command and QEMU's refusal are told apart."""
-    assert "panicked" in failure(end(PANIC, overdue=True), 9).what
-    assert "come up" in failure(end(begun=False, overdue=True), 9).what
-    assert failure(end(overdue=True), 9).type is FaultType.TIMEOUT
-    assert failure(end(begun=False, error="bad option"), 9).why == "bad option"
+    assert "panicked" in failure(end(PANIC, overdue=True)).what
+    assert "come up" in failure(end(begun=False, overdue=True)).what
+    assert failure(end(overdue=True)).type is FaultType.TIMEOUT
+    assert failure(end(begun=False, error="bad option")).why == "bad option"
 
 
 def test_only_a_guest_that_failed_by_itself_is_booted_again() -> None:

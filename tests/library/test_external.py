@@ -184,7 +184,7 @@ def test_a_binary_that_hangs_is_ended(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(external, "HELP_TIMEOUT_S", 0.2)
     found = inspect_external(program(tmp_path, "sleep 100"))
     assert found.state is State.UNREADABLE
-    assert "did not end" in found.note
+    assert "did not finish" in found.note
 
 
 def test_values_become_arguments_that_cannot_be_misread() -> None:
