@@ -7,10 +7,7 @@ stable name, and the journal records it. Anything that is not a `Fault` is a
 defect of ours and may end in a traceback.
 """
 
-<<<<<<< HEAD
 import errno
-=======
->>>>>>> 544ce5d (Limits of time follow the measured speed of the machine; a child that fails is told of by name)
 import os
 from enum import StrEnum
 
