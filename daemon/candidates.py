@@ -269,10 +269,13 @@ class Candidates:
                 hint="install the scx schedulers, or choose another: schedpilot library list",
             )
         parameters = _switched(program, parameters)
+        parameters = await asyncio.to_thread(
+            external.with_layers, entry.name, program.options, parameters
+        )
         words = external.arguments(entry.name, program.options, parameters)
         id = candidate_id(Kind.EXTERNAL, entry.name, program.path.encode(), parameters)
         # The verifier meets it when it loads itself; there is nothing here for us to build.
-        found = GateMessage(severity="note", message=f"installed: {program.path}")
+        found = GateMessage(severity="note", message=f"installed: {program.found}")
         proof = Proof((GateResult(gate=Gate.STATIC, passed=True, seconds=0, messages=[found]),))
         return self._remember(
             Candidate(

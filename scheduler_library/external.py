@@ -2,8 +2,9 @@
 """Schedulers that are installed on the host (the scx_* family), driven by their own options.
 
 Their options are read from the installed binary's own `--help`, in the layout that Rust's
-clap prints, so that they fit the version that is really there. A binary that is absent is
-a state, not an error.
+clap prints, so that they fit the version that is really there. Where the help is printed and with
+which status the program then ends differs: some print it on standard error and end with 255. What
+counts is whether it can be read. A binary that is absent is a state, not an error.
 """
 
 import re
@@ -13,8 +14,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from process import Fault, FaultType, Limits, run
-from process.run import PATH
+from process.run import PATH, tail
 from scheduler_library.catalog import Entry
+from scheduler_library.layers import read_layers
 from scheduler_library.manifest import Kind, nearest
 
 # Reading help is a matter of milliseconds; an emulated guest is slow, a hang is a hang.
@@ -22,6 +24,10 @@ HELP_TIMEOUT_S = 10.0
 HELP_LIMITS = Limits(memory=2 << 30, cpu=10, file=1 << 20)
 # A help page is a few kilobytes. What is longer is cut before it is parsed.
 HELP_LARGEST = 256 * 1024
+# What `--version` prints is one short line.
+VERSION_LARGEST = 4096
+# The parameter that holds the layers of a program that cannot run without (scx_layered).
+LAYERS = "layers"
 
 
 class State(StrEnum):
@@ -35,7 +41,8 @@ class Option:
     """One option of an external scheduler, as its help tells it.
 
     `name` is the long option without dashes; `placeholder` the help's name for the value,
-    empty for a switch; `default` and `choices` as printed.
+    empty for a switch; `default` and `choices` as printed. One that is `positional` is given
+    without its name, as the argument of a program that takes layers.
     """
 
     name: str
@@ -45,6 +52,7 @@ class Option:
     default: str = ""
     choices: tuple[str, ...] = ()
     repeatable: bool = False
+    positional: bool = False
 
     @property
     def is_switch(self) -> bool:
@@ -53,27 +61,44 @@ class Option:
 
 @dataclass(frozen=True)
 class External:
-    """An external entry as found on this host."""
+    """An external entry as found on this host; `version` is empty where it does not tell."""
 
     state: State
     path: str = ""
     options: tuple[Option, ...] = ()
     note: str = ""
+    version: str = ""
+
+    @property
+    def found(self) -> str:
+        """What is there, in words."""
+        return f"{self.path} {self.version}".strip()
 
 
-# `  -s, --slice-us <SLICE_US>`, `      --primary-domain [<CPUS>]`, `  -v, --verbose...`; in
-# the short help the description follows on the same line after two blanks or more.
+# `  -s, --slice-us <SLICE_US>`, `      --primary-domain [<CPUS>]`, `  -t, --name[=<NAME>]`,
+# `  -v, --verbose...`; in the short help the description follows on the same line after two
+# blanks or more.
 _HEAD = re.compile(
     r"^\s{1,8}(?:-(?P<short>\w)(?:,\s+|\s*$))?(?:--(?P<long>[a-z0-9][a-z0-9-]*))?"
     r"(?P<dots>\.\.\.)?"
-    r"(?:[ =](?P<value>\[?<[^>]*>(?:\.\.\.)?\]?|\[[A-Z_]+\]|[A-Z][A-Z0-9_]+)(?P<more>\.\.\.)?)?"
+    r"(?:(?:[ =]|(?=\[=))(?P<value>\[?=?<[^>]*>(?:\.\.\.)?\]?|\[[A-Z_]+\]|[A-Z][A-Z0-9_]+)"
+    r"(?P<more>\.\.\.)?)?"
     r"(?:\s{2,}(?P<text>\S.*))?\s*$"
 )
 _DEFAULT = re.compile(r"\[default:\s*(?P<value>[^\]]*)\]")
 _CHOICES = re.compile(r"\[possible values:\s*(?P<values>[^\]]*)\]")
 _CHOICE_LINE = re.compile(r"^\s*-\s+(?P<value>[\w.-]+)(?::|\s*$)")
-# Options every clap program has; nothing to tune.
-_GENERAL = frozenset({"help", "version"})
+# Options with which the program does something else than to schedule; nothing to tune.
+_GENERAL = frozenset({"help", "version", "help-stats", "monitor"})
+_OTHER_WORK = re.compile(r"\b(?:and exits?|(?:is|are) not launched)\b", re.IGNORECASE)
+# `scx_lavd 1.1.4-g12ab x86_64-unknown-linux-gnu`, `scx_p2dq: 1.1.4`, `scx_rusty v1.0.8`.
+_VERSION = re.compile(r"(?<![\w.])v?(?P<version>\d{1,6}(?:\.\d{1,6}){1,3}(?:[-+][\w.+-]{1,40})?)")
+_LAYERS_OPTION = Option(
+    name=LAYERS,
+    placeholder="FILE",
+    description="The layers: the path of a JSON file that the service can read, or the JSON itself",
+    positional=True,
+)
 
 
 def _clean(text: str) -> str:
@@ -101,7 +126,7 @@ def _option(found: re.Match[str], lines: list[str]) -> Option:
     return Option(
         name=found["long"],
         short=found["short"] or "",
-        placeholder=(found["value"] or "").strip("[]<>."),
+        placeholder=(found["value"] or "").strip("[]<>.="),
         description=" ".join(" ".join(prose).split()),
         default=default["value"].strip().strip('"') if default else "",
         choices=tuple(v.strip() for v in choices["values"].split(","))
@@ -114,8 +139,8 @@ def _option(found: re.Match[str], lines: list[str]) -> Option:
 def parse_help(text: str) -> tuple[Option, ...]:
     """The options in a help text as clap prints it (`-h` or `--help` layout). Pure.
 
-    Lenient: what it does not understand it leaves out. `--help` and `--version` are left
-    out on purpose.
+    Lenient: what it does not understand it leaves out. Options with which no scheduler would
+    run (`--help`, `--version`, `--monitor`) are left out on purpose.
     """
     options: list[Option] = []
     head: re.Match[str] | None = None
@@ -123,7 +148,9 @@ def parse_help(text: str) -> tuple[Option, ...]:
 
     def close() -> None:
         if head and head["long"] not in _GENERAL:
-            options.append(_option(head, lines))
+            option = _option(head, lines)
+            if not _OTHER_WORK.search(option.description):
+                options.append(option)
 
     for line in _clean(text).splitlines():
         found = _HEAD.match(line)
@@ -152,10 +179,66 @@ def inspect_external(entry: Entry) -> External:
         done = run([path, "--help"], timeout=HELP_TIMEOUT_S, limits=HELP_LIMITS, check=False)
     except Fault as fault:
         return External(State.UNREADABLE, path, note=str(fault))
-    options = parse_help(done.text)
+    options = parse_help(done.text) or parse_help(done.error_text)
     if not options:
-        return External(State.UNREADABLE, path, note="its --help shows no options we can read")
-    return External(State.INSTALLED, path, options)
+        said = tail(done.stderr or done.stdout, lines=1)
+        note = f"its --help shows no options we can read, and ended with status {done.status}"
+        return External(State.UNREADABLE, path, note=f"{note}: {said[0][:200]}" if said else note)
+    if entry.manifest.layers:
+        options = (_LAYERS_OPTION, *options)
+    return External(State.INSTALLED, path, options, version=_version(path))
+
+
+def parse_version(text: str) -> str:
+    """The version in what `--version` prints; empty where there is none. Pure."""
+    found = _VERSION.search(_clean(text[:VERSION_LARGEST]))
+    return found["version"] if found else ""
+
+
+def _version(path: str) -> str:
+    try:
+        done = run([path, "--version"], timeout=HELP_TIMEOUT_S, limits=HELP_LIMITS, check=False)
+    except Fault:
+        return ""
+    return parse_version(done.text) or parse_version(done.error_text)
+
+
+def ops_name(command: str) -> str:
+    """The name that the kernel will show, as it begins; empty where the program's name is no sign.
+
+    `scx_lavd` registers as `lavd`, to which newer versions add theirs: `lavd_1.1.4_x86_64_…`.
+    """
+    return command.removeprefix("scx_") if command.startswith("scx_") else ""
+
+
+def is_ops_of(ops: str, command: str) -> bool:
+    """Whether a scheduler of this name (`root/ops`) can be that of this program."""
+    name = ops_name(command)
+    return bool(ops) and (not name or ops == name or ops.startswith(f"{name}_"))
+
+
+def with_layers(
+    name: str, options: tuple[Option, ...], values: Mapping[str, str | int | float | bool]
+) -> dict[str, str | int | float | bool]:
+    """The values, with the layers' text in place of their file: what is tried never changes.
+
+    Raises:
+        Fault: BAD_PARAMETER, also where a program that needs layers gets none.
+    """
+    if not any(option.positional for option in options):
+        return dict(values)
+    if LAYERS in values:
+        return {**values, LAYERS: read_layers(str(values[LAYERS]))}
+    if any(values.get(word) is True for word in ("run-example", "run_example")):
+        return dict(values)
+    raise Fault(
+        FaultType.BAD_PARAMETER,
+        f"{name} needs layers and got none",
+        where=f"scheduler {name!r}",
+        why="without a layer file it ends at once",
+        hint=f"give it the path of one: {LAYERS}=/etc/schedpilot/layers.json; "
+        "docs/peers.md shows a layer file",
+    )
 
 
 def arguments(
@@ -163,16 +246,21 @@ def arguments(
 ) -> list[str]:
     """The argument list for these option values; `True` sets a switch, `False` leaves it.
 
+    Layers come as their text (see `with_layers`).
+
     Raises:
         Fault: BAD_PARAMETER, with each wrong option as a line of `details`.
     """
     known = {option.name: option for option in options}
     problems: list[str] = []
     words: list[str] = []
+    positional: list[str] = []
     for key, value in values.items():
         option = known.get(key.replace("_", "-"))
         if option is None:
             problems.append(f"{key[:60]!r}: no such option{nearest(key, list(known))}")
+        elif option.positional:
+            positional.append(str(value))
         elif option.is_switch:
             if not isinstance(value, bool):
                 problems.append(f"--{option.name} is a switch: true or false")
@@ -196,4 +284,5 @@ def arguments(
             hint=f"`schedpilot library show {name}` lists what the installed version takes",
             details=tuple(problems),
         )
-    return words
+    # After `--`, so that nothing in them is an option.
+    return [*words, "--", *positional] if positional else words

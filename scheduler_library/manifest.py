@@ -129,6 +129,7 @@ class Manifest(_Frozen):
     `source` is a file beside the manifest; `command` the program of an `external` entry.
     The source of a `policy` is `NAME.policy`, the text of the policy; what its `params` are
     follows from that text, so that they are in no file.
+    `layers` says that the program takes layers (JSON, see `layers.py`) and cannot run without.
     `requires` names kernel features or kfuncs that must exist; `parent` the entry that
     this one was derived from.
     """
@@ -143,6 +144,7 @@ class Manifest(_Frozen):
     kind: Annotated[Kind, Field(strict=False)]
     source: FileName | None = None
     command: FileName | None = None
+    layers: bool = False
     requires: tuple[Line, ...] = Field(default=(), strict=False)
     origin: Line
     parent: Annotated[str, StringConstraints(pattern=NAME_PATTERN)] | None = None
@@ -156,6 +158,8 @@ class Manifest(_Frozen):
                 raise ValueError("kind 'external' has `command` and no `source`")
         elif self.source is None or self.command is not None:
             raise ValueError(f"kind {self.kind.value!r} has `source` and no `command`")
+        elif self.layers:
+            raise ValueError("`layers` is for kind 'external'")
         names = [parameter.name for parameter in self.params]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:

@@ -213,3 +213,182 @@ def test_a_wrong_option_is_told(values: dict[str, str | int | bool], told: str) 
         arguments("scx_example", parse_help(LONG), values)
     assert caught.value.type is FaultType.BAD_PARAMETER
     assert told in caught.value.why
+
+
+# As scx_layered 1.1.4 prints it: much prose, and a positional argument.
+LAYERED = """\
+scx_layered: A highly configurable multi-layer sched_ext scheduler
+
+scx_layered allows classifying tasks into multiple layers and applying
+different scheduling policies to them. An example:
+
+  "matches": [
+    [
+      { "CgroupPrefix": "system.slice/" }
+    ]
+  ],
+
+- NiceAbove: Matches if the task's nice value is greater than the
+  pattern.
+
+  $ scx_layered -e example.json
+
+Usage: scx_layered [OPTIONS] [SPECS]...
+
+Arguments:
+  [SPECS]...
+          Layer specification. See --help
+
+Options:
+  -v, --verbose...
+          Deprecated, noop, use RUST_LOG or --log-level instead
+
+  -s, --slice-us <SLICE_US>
+          Scheduling slice duration in microseconds
+
+          [default: 20000]
+
+  -t, --disable-topology[=<DISABLE_TOPOLOGY>]
+          Disable topology awareness
+
+          [possible values: true, false]
+
+  -e, --example <EXAMPLE>
+          Write example layer specifications into the file and exit
+
+      --monitor <MONITOR>
+          Run in stats monitoring mode with the specified interval. Scheduler is not launched
+
+      --run-example
+          Run with example layer specifications (useful for e.g. CI pipelines)
+
+  -V, --version
+          Print scheduler version and exit
+
+      --help-stats
+          Show descriptions for statistics
+
+      --print-and-exit
+          Print the config (after template expansion) and exit
+
+  -h, --help
+          Print help (see a summary with '-h')
+
+Libbpf Options:
+      --kconfig <KCONFIG>
+          Additional kernel config content that augments and overrides system Kconfig for CONFIG_xxx
+          externs
+"""
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        f"cat >&2 <<'END'\n{SHORT}\nEND\nexit 255",
+        f"cat <<'END'\n{SHORT}\nEND\nexit 255",
+        f"echo 'a warning' >&2\ncat <<'END'\n{SHORT}\nEND\nexit 1",
+        f"echo 'scx_fake starts'\ncat >&2 <<'END'\n{SHORT}\nEND\nexit 2",
+    ],
+)
+def test_help_that_can_be_read_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: str
+) -> None:
+    """Neither the exit status nor the stream that the help is on keeps options from being read."""
+    monkeypatch.setattr(external, "PATH", str(tmp_path))
+    found = inspect_external(program(tmp_path, body))
+    assert found.state is State.INSTALLED
+    assert [option.name for option in found.options] == ["slice-us", "mode", "quiet"]
+
+
+def test_why_help_could_not_be_read_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The note of a program without a readable help has its status and its last word."""
+    monkeypatch.setattr(external, "PATH", str(tmp_path))
+    found = inspect_external(
+        program(tmp_path, "printf 'libseccomp.so.2: \\033[1mno' >&2; exit 127")
+    )
+    assert found.state is State.UNREADABLE
+    assert "status 127" in found.note
+    assert "libseccomp.so.2" in found.note
+    assert "\x1b" not in found.note
+
+
+def test_options_that_do_other_work_are_not_offered() -> None:
+    """With `--monitor`, `--example` and their like no scheduler would run."""
+    names = [option.name for option in parse_help(LAYERED)]
+    assert names == ["verbose", "slice-us", "disable-topology", "run-example", "kconfig"]
+
+
+def test_an_option_whose_value_may_be_left_out_takes_one() -> None:
+    """`--name[=<VALUE>]` is read with its value and its choices."""
+    option = next(each for each in parse_help(LAYERED) if each.name == "disable-topology")
+    assert (option.placeholder, option.choices) == ("DISABLE_TOPOLOGY", ("true", "false"))
+
+
+@pytest.mark.parametrize(
+    ("text", "version"),
+    [
+        ("scx_bpfland 1.1.4 x86_64-unknown-linux-gnu\n", "1.1.4"),
+        ("scx_p2dq: 1.1.4-g0123abc-dirty x86_64-unknown-linux-gnu", "1.1.4-g0123abc-dirty"),
+        ("scx_rusty v1.0.8", "1.0.8"),
+        ("1.0", "1.0"),
+        ("no version here: x86_64", ""),
+        ("\x1b[31m", ""),
+    ],
+)
+def test_the_version_is_read(text: str, version: str) -> None:
+    """The version stands in what `--version` prints, in more than one form."""
+    assert external.parse_version(text) == version
+
+
+@pytest.mark.parametrize(
+    ("ops", "ours"),
+    [
+        ("lavd", True),
+        ("lavd_1.1.4_x86_64_unknown_linux_gnu", True),
+        ("lavdish", False),
+        ("flash_1.1.4_x86_64_unknown_linux_gnu", False),
+        ("", False),
+    ],
+)
+def test_the_kernels_name_is_that_of_the_program(ops: str, ours: bool) -> None:
+    """A scheduler registers as its program is called, without `scx_`, and may add its version."""
+    assert external.is_ops_of(ops, "scx_lavd") == ours
+
+
+def test_a_program_whose_name_is_no_sign_may_have_any_ops() -> None:
+    """Only what begins with `scx_` is known to register under its own name."""
+    assert external.is_ops_of("anything", "my-scheduler")
+    assert not external.is_ops_of("", "my-scheduler")
+
+
+def layered(folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Option, ...]:
+    monkeypatch.setattr(external, "PATH", str(folder))
+    path = folder / "scx_layered"
+    path.write_text(f"#!/bin/sh\ncat >&2 <<'END'\n{LAYERED}\nEND\nexit 255\n")
+    path.chmod(0o755)
+    found = inspect_external(load_catalog().get("scx_layered"))
+    assert found.state is State.INSTALLED
+    return found.options
+
+
+def test_layers_are_an_argument(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The program gets the text of its layers; a changed file is another candidate."""
+    options = layered(tmp_path, monkeypatch)
+    file = tmp_path / "layers.json"
+    file.write_text('[{"name": "all", "matches": [[]],\n"kind": {"Open": {}}}]')
+    values = external.with_layers("scx_layered", options, {"layers": str(file), "slice-us": 5000})
+    line = '[{"name":"all","matches":[[]],"kind":{"Open":{}}}]'
+    assert values == {"layers": line, "slice-us": 5000}
+    assert arguments("scx_layered", options, values) == ["--slice-us=5000", "--", line]
+
+
+def test_without_layers_it_is_not_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """scx_layered without layers would end at once; the fault says what it needs."""
+    options = layered(tmp_path, monkeypatch)
+    with pytest.raises(Fault) as caught:
+        external.with_layers("scx_layered", options, {"slice-us": 5000})
+    assert caught.value.type is FaultType.BAD_PARAMETER
+    assert "needs layers" in caught.value.what
+    assert external.with_layers("scx_layered", options, {"run-example": True})
