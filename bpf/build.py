@@ -13,9 +13,10 @@ import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 
-from bpf import cache
+from bpf import cache, diagnostics
 from bpf.clang import Clang, find_clang
 from bpf.diagnostics import Diagnostic, parse
 from bpf.kit import Kit, digest, kit_for, known_names
@@ -82,6 +83,12 @@ class _Outcome:
     diagnostics: tuple[Diagnostic, ...]
 
 
+@lru_cache(maxsize=1)
+def _words() -> str:
+    """Changes with what is made of clang's messages, so that no old hints are kept."""
+    return digest(Path(diagnostics.__file__).read_bytes())[:16]
+
+
 def _recall(about: Path, kept: Path) -> _Outcome | None:
     """A remembered outcome; None where there is none, or its object was thrown away."""
     try:
@@ -123,14 +130,14 @@ def build_object(
     kit = kit_for(clang, btf, cache_folder)
     objects = cache.folder(cache_folder) / "objects"
     key = digest(kit.key, name, *(part for pair in sorted(files.items()) for part in pair))
-    about = objects / f"{key}.json"
+    about = objects / f"{key}-{_words()}.json"
     kept = objects / f"{key}.o"
     target = out_dir / f"{name.removesuffix('.c').removesuffix('.bpf')}.bpf.o"
     known = _recall(about, kept)
     cached = known is not None
     if known is None:
         done = _compile(clang, kit, name, files)
-        known = _Outcome(done.data is not None, parse(done.said, known=known_names()))
+        known = _Outcome(done.data is not None, parse(done.said, known=known_names(), files=files))
         if done.data is not None:
             cache.write(kept, done.data)
         # Trouble that clang places in no line is this machine's and may pass.

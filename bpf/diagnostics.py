@@ -7,7 +7,7 @@ whole when the compiler crashes. What was compiled is hostile, so is what clang 
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -91,22 +91,55 @@ _HINTS = (
         "a semicolon is missing at the end of the statement before",
     ),
 )
+# What was renamed since 6.12, the first kernel with sched_ext. compat.bpf.h knows both names.
+_RENAMED = {
+    "scx_bpf_dispatch": "scx_bpf_dsq_insert",
+    "scx_bpf_dispatch_vtime": "scx_bpf_dsq_insert_vtime",
+    "scx_bpf_consume": "scx_bpf_dsq_move_to_local",
+    "scx_bpf_dispatch_from_dsq": "scx_bpf_dsq_move",
+    "scx_bpf_dispatch_vtime_from_dsq": "scx_bpf_dsq_move_vtime",
+    "scx_bpf_dispatch_from_dsq_set_slice": "scx_bpf_dsq_move_set_slice",
+    "scx_bpf_dispatch_from_dsq_set_vtime": "scx_bpf_dsq_move_set_vtime",
+    "scx_bpf_consume_task": "scx_bpf_dsq_move",
+}
+_GONE = {
+    "scx_bpf_switch_all": "leave the call out: all tasks are switched, unless SCX_OPS_SWITCH_PARTIAL "
+    "is in .flags",
+}
 _UNKNOWN = re.compile(
     r"(?:undeclared function|undeclared identifier|unknown type name) '(\w+)'(?P<rest>.*)"
 )
 
 
-def _hint(message: str, known: Iterable[str]) -> str:
+def renamed(name: str) -> str:
+    """What to do about a name that older kernels had; empty for any other.
+
+    A prefix of scx's own compatibility header (`__COMPAT_`) changes nothing.
+    """
+    bare = name.removeprefix("__COMPAT_")
+    if now := _RENAMED.get(bare):
+        return (
+            f"since kernel 6.13 {bare}() is called {now}(): write that, or include "
+            "<scx/common.bpf.h>, which knows the old name as well"
+        )
+    return _GONE.get(bare, "")
+
+
+def _hint(message: str, known: Collection[str]) -> str:
     unknown = _UNKNOWN.search(message)
     if unknown:
+        name = unknown[1]
+        if now := renamed(name):
+            return now
+        if name in known:
+            return "include <scx/common.bpf.h> first, which declares it"
         if "did you mean" in unknown["rest"]:
             return ""
-        name = unknown[1]
         near = difflib.get_close_matches(name, known, n=1, cutoff=0.75)
         if near and near[0] != name:
             return f"did you mean {near[0]}?"
         if name.startswith(("scx_bpf_", "SCX_")):
-            return "this kernel or <scx/common.bpf.h> has no such name"
+            return "neither this kernel nor <scx/common.bpf.h> has this name"
         return "declare it, or include <scx/common.bpf.h> first"
     for pattern, hint in _HINTS:
         if re.search(pattern, message):
@@ -118,14 +151,37 @@ def _plain(text: str) -> str:
     return "".join(c if c.isprintable() else "\ufffd" for c in text)[:_MAX_TEXT]
 
 
-def parse(text: str, *, known: Iterable[str] = ()) -> tuple[Diagnostic, ...]:
+# A callback that BPF_PROG() made takes an array, whatever the member of the struct says.
+_UNCAST = re.compile(r"incompatible function pointer types initializing .* of type '\w+ \(")
+_SUGGESTION = re.compile(r"did you mean '|'\w+' declared here")
+
+
+def _uncast(found: re.Match[str], files: Mapping[str, bytes]) -> str:
+    """What to write for a callback that lacks its cast; empty where that is not what it is."""
+    lines = files.get(found["file"], b"").split(b"\n")
+    row, column = int(found["line"]) - 1, int(found["column"]) - 1
+    line = lines[row].decode("utf-8", "replace") if row < len(lines) else ""
+    name = re.match(r"\w+", line[column:])
+    # clang may point at the macro that defines the scheduler; then there is one candidate or none.
+    bare = re.findall(r"\.(\w+)\s*=\s*(\w+)\s*[,;)}]", line)
+    if name and any(name[0] == function for _, function in bare):
+        bare = [each for each in bare if each[1] == name[0]]
+    said = ", ".join(f".{member} = (void *){function}" for member, function in bare[:3])
+    return f"cast the callback: {said}" if said else "cast the callback: .NAME = (void *)FUNCTION"
+
+
+def parse(
+    text: str, *, known: Iterable[str] = (), files: Mapping[str, bytes] | None = None
+) -> tuple[Diagnostic, ...]:
     """clang's standard error as messages, in its order.
 
     Args:
         known: names an author may have meant, for suggestions.
+        files: what was compiled, to quote from it.
     """
-    names = tuple(known)
+    names = frozenset(known)
     found: list[Diagnostic] = []
+    better = False  # than what clang suggests in its notes
     for line in text.splitlines():
         placed = _PLACED.match(line)
         match = placed or _UNPLACED.match(line)
@@ -134,6 +190,14 @@ def parse(text: str, *, known: Iterable[str] = ()) -> tuple[Diagnostic, ...]:
         severity = match["severity"].removeprefix("fatal ")
         assert severity in ("error", "warning", "note")
         message = _plain(match["message"])
+        if severity == "note" and better and _SUGGESTION.search(message):
+            continue
+        hint = _hint(message, names) if severity == "error" else ""
+        if placed and severity == "error" and _UNCAST.search(message):
+            hint = _uncast(placed, files or {})
+        if severity != "note":
+            unknown = _UNKNOWN.search(message)
+            better = bool(unknown and renamed(unknown[1]))
         found.append(
             Diagnostic(
                 file=_plain(placed["file"]) if placed else "",
@@ -141,7 +205,7 @@ def parse(text: str, *, known: Iterable[str] = ()) -> tuple[Diagnostic, ...]:
                 column=int(placed["column"]) if placed else 0,
                 severity=severity,  # type: ignore[arg-type]
                 message=message,
-                hint=_hint(message, names) if severity == "error" else "",
+                hint=hint,
             )
         )
         if len(found) == MAX_MESSAGES:

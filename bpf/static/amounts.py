@@ -8,7 +8,8 @@ from tree_sitter import Node
 
 from bpf.diagnostics import Diagnostic
 from bpf.static.findings import Rule, argument, named, say
-from bpf.static.syntax import INSERTS, Source, bare, constant, text_of, walk
+from bpf.static.guards import only_for_kernel_threads
+from bpf.static.syntax import INSERTS, Call, Source, bare, constant, text_of, walk
 from bpf.static.values import values_of
 
 _LONGEST_SLICE_NS = 10_000_000_000
@@ -24,38 +25,45 @@ def _slices(source: Source) -> Iterator[Diagnostic]:
                    if call.name == "scx_bpf_kick_cpu")  # fmt: skip
     shortened = re.search(r"(scx\.slice\s*=|task_set_slice\s*\()", source.expanded.text)
     timers = "bpf_timer_start" in source.expanded.text
-    given: set[int | str] = set()
-    inserts = list(named(source, INSERTS))
-    for call in inserts:
-        node = argument(call, 2)
-        values = values_of(source, call.function, node, variables=True)
-        given |= set(values or ("?",))
+    ended = bool(preempts or shortened or timers) or _endless_for_kernel_threads(source)
+    for call in named(source, INSERTS):
+        values = values_of(source, call.function, argument(call, 2), variables=True)
         for value in sorted(values or (), key=str):
-            yield from _slice(source, call.row, value, bool(preempts or shortened or timers))
-    if given == {0} and not shortened:
-        yield say(
-            source, inserts[0].row, "error",
-            "every slice is 0: nobody is ever given any time",
-            "give a slice of 1 to 20 ms: SCX_SLICE_DFL is 20 ms",
-        )  # fmt: skip
+            yield from _slice(source, call, value, ended)
 
 
-def _slice(source: Source, row: int, value: int | str, ended: bool) -> Iterator[Diagnostic]:
+def _endless_for_kernel_threads(source: Source) -> bool:
+    """Whether the endless slice is named, and only where a kernel thread is asked for."""
+    places = [
+        (function, node)
+        for function in source.functions.values()
+        for node in walk(function.body)
+        if node.type == "identifier" and text_of(node) == "SCX_SLICE_INF"
+    ]
+    return bool(places) and all(
+        only_for_kernel_threads(source, function, node) for function, node in places
+    )
+
+
+def _slice(source: Source, call: Call, value: int | str, ended: bool) -> Iterator[Diagnostic]:
     hint = "give a slice of 1 to 20 ms: SCX_SLICE_DFL is 20 ms"
+    row = call.row
     infinite = value == "SCX_SLICE_INF" or value in ((1 << 64) - 1, -1)
-    if infinite and not ended:
+    if infinite and not ended and not only_for_kernel_threads(source, call.function, call.node):
         yield say(
             source, row, "error",
             "the slice is endless and nothing here ever ends it: whoever runs keeps the CPU",
-            hint + "; with SCX_SLICE_INF something has to preempt (scx_bpf_kick_cpu(cpu, "
-            "SCX_KICK_PREEMPT))",
+            hint + "; SCX_SLICE_INF is right for kernel threads (p->flags & PF_KTHREAD), or where "
+            "something preempts (scx_bpf_kick_cpu(cpu, SCX_KICK_PREEMPT))",
         )  # fmt: skip
     if isinstance(value, str) or infinite:
         return
     if value == 0:
         yield say(
             source, row, "warning",
-            "a slice of 0 keeps what is left of the last one, which may be nothing", hint,
+            "a slice of 0 leaves the task what is left of its last slice; when that is used up, it "
+            "runs until the next tick (1 to 10 ms, as the kernel is configured)",
+            "say how long a task may run: SCX_SLICE_DFL is 20 ms",
         )  # fmt: skip
     elif value < _SHORT_SLICE_NS:
         yield say(

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What callbacks may not do: other CPUs than there are, functions that belong elsewhere."""
 
+import re
 from collections.abc import Iterator
 
 from tree_sitter import Node
@@ -8,7 +9,7 @@ from tree_sitter import Node
 from bpf.diagnostics import Diagnostic
 from bpf.static.findings import MOVES, Rule, argument, reach, say
 from bpf.static.paths import tests_null
-from bpf.static.syntax import INSERTS, Source, bare, constant, text_of, walk
+from bpf.static.syntax import INSERTS, Function, Source, bare, constant, text_of, walk
 
 # Callbacks called for each wakeup, switch or tick.
 _HOT = ("select_cpu", "enqueue", "dequeue", "dispatch", "tick", "runnable", "running", "stopping",
@@ -16,6 +17,10 @@ _HOT = ("select_cpu", "enqueue", "dequeue", "dispatch", "tick", "runnable", "run
 _TASK_CALLBACKS = ("dequeue", "tick", "runnable", "running", "stopping", "quiescent", "enable",
                    "disable", "set_weight", "set_cpumask", "init_task", "exit_task", "init",
                    "cpu_online", "cpu_offline", "update_idle", "yield")  # fmt: skip
+
+# Callbacks that may sleep, in which queues can be made and memory had.
+_SLEEPING = ("init", "init_task", "exit", "cgroup_init", "cgroup_exit", "cgroup_prep_move",
+             "cgroup_set_weight", "cpu_online", "cpu_offline", "sub_attach", "sub_detach")  # fmt: skip
 
 
 def _cpus(source: Source) -> Iterator[Diagnostic]:
@@ -100,6 +105,58 @@ def _places(source: Source) -> Iterator[Diagnostic]:
                 )  # fmt: skip
 
 
+# A function with this alone for arguments takes them as the kernel passes them.
+_CONTEXT = re.compile(r"\s*(?:const\s+)?(?:unsigned\s+long\s+long|u64|__u64|void)\s*\*\s*\w+\s*")
+
+
+def _raw(source: Source) -> Iterator[Diagnostic]:
+    """Callbacks without the macro that unpacks their arguments, or without a section."""
+    bound = {
+        text_of(bare(node)): member for ops in source.ops for member, node in ops.members.items()
+    }
+    for name, member in bound.items():
+        function = source.functions.get(name)
+        if function is None:
+            continue
+        own = [each for each in source.attributes if _belongs(source, function, each.row)]
+        made = any(each.name == "bpf_prog" for each in own)
+        sleeps = "_SLEEPABLE" if member in _SLEEPING else ""
+        listed = ", ".join((name, *function.declared))
+        definition = f"{function.result} BPF_STRUCT_OPS{sleeps}({listed})"
+        if not any(each.name == "section" for each in own):
+            yield say(
+                source, function.row, "error",
+                f"the callback {name} is in no section, so it is no program that the kernel could "
+                "call",
+                f"define it as {definition}",
+            )  # fmt: skip
+        elif not made and _reads(function):
+            yield say(
+                source, function.row, "error",
+                f"the callback {name} is defined without BPF_STRUCT_OPS() or BPF_PROG(): the kernel "
+                "passes all arguments in one array, so these are not what their names say",
+                f"define it as {definition}",
+            )  # fmt: skip
+
+
+def _belongs(source: Source, function: Function, row: int) -> bool:
+    """Whether an attribute stands before a function's body and after what comes before it."""
+    node = function.body.parent
+    before = node.prev_named_sibling if node is not None else None
+    start = before.end_point[0] if before is not None else -1
+    return start <= row <= function.body.start_point[0] and (
+        row > start or node is not None and row >= node.start_point[0]
+    )
+
+
+def _reads(function: Function) -> bool:
+    """Whether it uses an argument as what it is declared to be."""
+    if len(function.declared) == 1 and _CONTEXT.fullmatch(function.declared[0]):
+        return False
+    names = {text_of(each) for each in walk(function.body) if each.type == "identifier"}
+    return any(each in names for each in function.parameters)
+
+
 def _printing(source: Source) -> Iterator[Diagnostic]:
     for member in _HOT:
         function = source.callback(member)
@@ -130,4 +187,5 @@ RULES: tuple[Rule, ...] = (
     _cpus,
     _places,
     _printing,
+    _raw,
 )

@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 from bpf.diagnostics import MAX_MESSAGES, Diagnostic
-from bpf.static.expand import expand
-from bpf.static.lexical import check_characters, check_directives
+from bpf.static.expand import active_branches, expand
+from bpf.static.lexical import Doubt, check_characters, check_directives
 from bpf.static.names import available_headers
 from bpf.static.rules import check
 from bpf.static.syntax import DEEPEST, read, too_deep
@@ -24,9 +24,17 @@ def examine(
     """All that is wrong with a source, nearest to its text first."""
     found: list[Diagnostic] = []
     includes = available_headers() | (set(files) - {name})
+    doubts: list[Doubt] = []
+    marked: dict[str, str] = {}
+    last = 0
     for each, data in files.items():
         text, wrong = check_characters(data, each)
-        found += wrong or check_directives(text, each, includes=includes)
+        found += wrong
+        if not wrong:
+            seen = check_directives(text, each, includes=includes, last=last)
+            doubts += seen.doubts
+            marked[each], last = seen.marked, seen.last
+    found += _compiled(doubts, name, marked, clang, tuple(flags))
     if any(each.severity == "error" for each in found):
         return tuple(found[:MAX_MESSAGES])
     expanded, wrong = expand(name, files, clang, tuple(flags))
@@ -40,6 +48,20 @@ def examine(
     found += check(read(expanded))
     found.sort(key=lambda each: each.severity != "error")
     return tuple(found[:MAX_MESSAGES])
+
+
+def _compiled(
+    doubts: Sequence[Doubt], name: str, marked: Mapping[str, str], clang: str, flags: tuple[str, ...]
+) -> list[Diagnostic]:
+    """What stands in text that is compiled: not in the inactive branch of an `#if`."""
+    active: frozenset[int] | None = None
+    if any(each.branch for each in doubts):
+        active = active_branches(name, marked, clang, flags)
+    return [
+        each.finding
+        for each in doubts
+        if not each.branch or active is None or each.branch in active
+    ]
 
 
 def main(words: Sequence[str]) -> int:

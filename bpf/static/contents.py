@@ -64,6 +64,8 @@ _ATTRIBUTES = frozenset(
         "warning",
         "vector_size",
         "arena",
+        # Ours: view/plain_macros.h puts it where BPF_PROG() was.
+        "bpf_prog",
     ]
 )
 _LONGEST_TIMEOUT_MS = 30_000

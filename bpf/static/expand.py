@@ -69,6 +69,31 @@ def expand(
     return _own(text, frozenset(files)), ()
 
 
+_ACTIVE = re.compile(r"^#pragma schedpilot (\d+)$", re.MULTILINE)
+
+
+def active_branches(
+    name: str, marked: Mapping[str, str], clang: str, flags: tuple[str, ...]
+) -> frozenset[int] | None:
+    """Which branches of the `#if`s of a source are active; None where the preprocessor gives up.
+
+    Args:
+        name: which of the files is the scheduler.
+        marked: their texts, as `lexical.check_directives` gives them.
+    """
+    with tempfile.TemporaryDirectory(prefix="schedpilot-static-") as place:
+        work = Path(place)
+        for each, text in marked.items():
+            (work / each).write_text(text)
+        out = work / "expanded"
+        words: list[str | Path] = [clang, *flags, "-I", VIEW, "-I", INCLUDE, "-I.", "-E", "-P", name]
+        try:
+            run([*words, "-o", out], timeout=_LIMIT_S, limits=_LIMITS, cwd=work)
+        except Fault:
+            return None
+        return frozenset(int(each) for each in _ACTIVE.findall(out.read_text("utf-8", "replace")))
+
+
 def _own(text: str, names: frozenset[str]) -> Expanded:
     lines: list[str] = []
     places: list[tuple[str, int]] = []

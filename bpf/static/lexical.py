@@ -43,6 +43,9 @@ _REFUSED_DIRECTIVES = {
 _PRAGMA = re.compile(
     r"\s*(?:once\b|unroll\b|nounroll\b|clang\s+(?:diagnostic|loop|fp)\b|GCC\s+(?:diagnostic|unroll)\b)"
 )
+_NAME = re.compile(r"[A-Za-z_]\w*|\d+")
+_BEGINS = ("if", "ifdef", "ifndef")
+_GOES_ON = ("elif", "elifdef", "elifndef", "else")
 _SPLICE = re.compile(r"\\[ \t\f\v]*\n")
 _TOKEN = re.compile(
     r"""
@@ -115,19 +118,51 @@ def check_characters(data: bytes, file: str) -> tuple[str, tuple[Diagnostic, ...
     return text, ()
 
 
-def check_directives(text: str, file: str, *, includes: Collection[str]) -> tuple[Diagnostic, ...]:
+@dataclass(frozen=True)
+class Doubt:
+    """A finding, and the branch of an `#if` in which it stands.
+
+    Branches are numbered in the order of the text, from 1; 0 is outside of all.
+    """
+
+    finding: Diagnostic
+    branch: int
+
+
+@dataclass(frozen=True)
+class Directives:
+    """What a text's directives and words show.
+
+    `marked` is the same text with `#pragma schedpilot NUMBER` in each branch, and without the
+    includes that may not be: what the preprocessor leaves of it says which branches are active.
+    `last` is the number of its last branch.
+    """
+
+    doubts: tuple[Doubt, ...]
+    marked: str
+    last: int
+
+
+def check_directives(
+    text: str, file: str, *, includes: Collection[str], last: int = 0
+) -> Directives:
     """Directives and words that no scheduler has a need of.
 
     Args:
         text: as `check_characters` gave it.
         includes: names of headers that may be included.
+        last: so many branches were met in other files of the same source.
     """
     source = _spliced(text)
     joined = source.joined
-    found: list[Diagnostic] = []
+    found: list[Doubt] = []
+    marked: list[str] = []
+    branches = _Branches(last)
+    copied = 0
 
     def error(at: int, message: str, hint: str) -> None:
-        found.append(Diagnostic(file, source.line(at), 0, "error", message, hint))
+        finding = Diagnostic(file, source.line(at), 0, "error", message, hint)
+        found.append(Doubt(finding, branches.inner))
 
     fresh = True  # nothing but blanks since the line began
     at = 0
@@ -143,7 +178,16 @@ def check_directives(text: str, file: str, *, includes: Collection[str]) -> tupl
             case "space" | "comment":
                 continue
             case "hash" if fresh:
+                before = len(found)
+                name = _NAME.match(joined, _end(_BLANK, joined, at))
                 at = _directive(joined, at, start, includes, error)
+                end = _line_end(joined, at)
+                if name and name[0] == "include" and len(found) > before:
+                    marked.append(joined[copied:start])
+                    copied = end
+                elif name and (number := branches.meet(name[0])):
+                    marked.append(f"{joined[copied:end]}\n#pragma schedpilot {number}")
+                    copied = end
             case "digraph":
                 what = "trigraph" if word.startswith("??") else "digraph"
                 error(start, f"the {what} {word} is used", "write the character itself")
@@ -152,7 +196,33 @@ def check_directives(text: str, file: str, *, includes: Collection[str]) -> tupl
             case "word" if not (word in ASSEMBLY and BARRIER.match(joined, at)):
                 _word(word, start, error)
         fresh = False
-    return tuple(found)
+    return Directives(tuple(found), "".join([*marked, joined[copied:]]), branches.last)
+
+
+class _Branches:
+    """Where one is among `#if`, `#else` and `#endif`."""
+
+    def __init__(self, last: int) -> None:
+        self._open = [0]
+        self.last = last
+
+    @property
+    def inner(self) -> int:
+        return self._open[-1]
+
+    def meet(self, directive: str) -> int:
+        """Go past a directive; the number of the branch that it begins, or 0."""
+        if directive == "endif":
+            if len(self._open) > 1:
+                self._open.pop()
+            return 0
+        if directive in _BEGINS:
+            self._open.append(0)
+        elif directive not in _GOES_ON or len(self._open) == 1:
+            return 0
+        self.last += 1
+        self._open[-1] = self.last
+        return self.last
 
 
 def _word(word: str, start: int, error: _Error) -> None:
@@ -167,7 +237,7 @@ def _word(word: str, start: int, error: _Error) -> None:
 def _directive(joined: str, at: int, start: int, includes: Collection[str], error: _Error) -> int:
     """Judge a directive whose `#` ends at `at`. Returns where reading goes on: in its line."""
     at = _end(_BLANK, joined, at)
-    name = re.compile(r"[A-Za-z_]\w*|\d+").match(joined, at)
+    name = _NAME.match(joined, at)
     if name is None:
         if at < len(joined) and joined[at] != "\n":
             error(start, "a directive without a name", "take it out")
@@ -209,6 +279,17 @@ def _include(joined: str, at: int, start: int, includes: Collection[str], error:
             "functions of sched_ext; nothing else is there",
         )
     return header.end()
+
+
+def _line_end(joined: str, at: int) -> int:
+    """The end of a directive's line, which a comment may lead over several."""
+    while at < len(joined) and joined[at] != "\n":
+        token = _TOKEN.match(joined, at)
+        assert token is not None
+        at = token.end()
+        if token["comment"] and token[0].startswith("//"):
+            break
+    return at
 
 
 def _end(pattern: re.Pattern[str], text: str, at: int) -> int:

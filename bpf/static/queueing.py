@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from bpf.diagnostics import Diagnostic
 from bpf.static.findings import MOVES, Rule, argument, named, reach, say
 from bpf.static.paths import ways_through
-from bpf.static.syntax import CONSUMES, INSERTS, Call, Source, walk
+from bpf.static.syntax import CONSUMES, INSERTS, MOVES_BETWEEN, Call, Source, walk
 from bpf.static.values import values_of
 
 
@@ -18,17 +18,18 @@ def _queues(source: Source) -> Iterator[Diagnostic]:
     if not source.complete or not source.ops:
         return
     taken = _known(source, consumes, 0)
-    given = _known(source, inserts, 1)
+    given = _given(source)
     made = _known(source, creates, 0)
     for call in creates:
         ids = values_of(source, call.function, argument(call, 0))
         if ids is None:
             if not consumes:
-                yield _unserved(source, call, "the queues that are created here")
+                own = None if given is None else any(isinstance(each, int) for each in given)
+                yield _unserved(source, call, "the queues that are created here", filled=own)
             continue
         for each in sorted(ids - {name for name in ids if isinstance(name, str)}, key=str):
             if taken is not None and each not in taken:
-                used = given is None or each in given
+                used = None if given is None else each in given
                 yield _unserved(source, call, f"the queue {each}", filled=used)
     if made is None:
         return
@@ -44,17 +45,26 @@ def _queues(source: Source) -> Iterator[Diagnostic]:
                 )  # fmt: skip
 
 
-def _unserved(source: Source, call: Call, what: str, *, filled: bool = True) -> Diagnostic:
-    message = f"nobody takes tasks out of {what}"
-    if filled:
-        message += "; tasks are put into it and they would wait for ever"
+def _given(source: Source) -> frozenset[int | str] | None:
+    """All queues that tasks are put into; None where that cannot be told."""
+    inserted = _known(source, named(source, INSERTS), 1)
+    moved = _known(source, named(source, MOVES_BETWEEN), 2)
+    return None if inserted is None or moved is None else inserted | moved
+
+
+def _unserved(source: Source, call: Call, what: str, *, filled: bool | None) -> Diagnostic:
+    """`filled`: whether tasks are put there; None where that cannot be told."""
+    if filled is False:
+        return say(
+            source, call.row, "note",
+            f"nobody uses {what}: no task is put there and none taken out", "do not create it",
+        )  # fmt: skip
+    waits = "; tasks are put into it and they would" if filled else ": a task in it would"
     return say(
-        source,
-        call.row,
-        "error" if filled else "warning",
-        message,
+        source, call.row, "error" if filled else "warning",
+        f"nobody takes tasks out of {what}{waits} wait for ever",
         "take from it in dispatch with scx_bpf_dsq_move_to_local(), or do not create it",
-    )
+    )  # fmt: skip
 
 
 def _known(source: Source, calls: list[Call], at: int) -> frozenset[int | str] | None:

@@ -32,7 +32,23 @@ INSERTS = frozenset(
         "__COMPAT_scx_bpf_dsq_insert_vtime",
     }
 )
-CONSUMES = frozenset({"scx_bpf_dsq_move_to_local", "scx_bpf_consume", "bpf_iter_scx_dsq_next"})
+CONSUMES = frozenset(
+    {
+        "scx_bpf_dsq_move_to_local",
+        "__scx_dsq_move_to_local",
+        "scx_bpf_consume",
+        "bpf_iter_scx_dsq_next",
+        "scx_bpf_dsq_reenq",
+    }
+)
+MOVES_BETWEEN = frozenset(
+    {
+        "scx_bpf_dsq_move",
+        "scx_bpf_dsq_move_vtime",
+        "scx_bpf_dispatch_from_dsq",
+        "scx_bpf_dispatch_vtime_from_dsq",
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -62,10 +78,14 @@ class Call:
 
 @dataclass(frozen=True, eq=False)
 class Function:
+    """`parameters` are their names, `declared` the same with their types; `result` is a type."""
+
     name: str
     parameters: tuple[str, ...]
     body: Node
     row: int
+    declared: tuple[str, ...] = ()
+    result: str = ""
 
     @cached_property
     def calls(self) -> tuple[Call, ...]:
@@ -233,8 +253,15 @@ def _function(source: Source, node: Node) -> None:
         return
     name = text_of(declarator.child_by_field_name("declarator"))
     listed = declarator.child_by_field_name("parameters")
-    names = [_name_of(each) for each in (listed.named_children if listed else [])]
-    source.functions[name] = Function(name, tuple(names), body, declarator.start_point[0])
+    given = [each for each in (listed.named_children if listed else []) if text_of(each) != "void"]
+    source.functions[name] = Function(
+        name,
+        tuple(_name_of(each) for each in given),
+        body,
+        declarator.start_point[0],
+        tuple(" ".join(text_of(each).split()) for each in given),
+        text_of(node.child_by_field_name("type")),
+    )
 
 
 def _name_of(node: Node) -> str:

@@ -10,7 +10,7 @@
 #endif
 #ifdef BPF_PROG
 #undef BPF_PROG
-#define BPF_PROG(name, args...) name(args)
+#define BPF_PROG(name, args...) __attribute__((bpf_prog)) name(args)
 #endif
 #ifdef BPF_KPROBE
 #undef BPF_KPROBE
