@@ -103,8 +103,8 @@ _RENAMED = {
     "scx_bpf_consume_task": "scx_bpf_dsq_move",
 }
 _GONE = {
-    "scx_bpf_switch_all": "leave the call out: all tasks are switched, unless SCX_OPS_SWITCH_PARTIAL "
-    "is in .flags",
+    "scx_bpf_switch_all": "leave the call out: all tasks are switched, unless .flags has "
+    "SCX_OPS_SWITCH_PARTIAL",
 }
 _UNKNOWN = re.compile(
     r"(?:undeclared function|undeclared identifier|unknown type name) '(\w+)'(?P<rest>.*)"
@@ -163,7 +163,7 @@ def _uncast(found: re.Match[str], files: Mapping[str, bytes]) -> str:
     line = lines[row].decode("utf-8", "replace") if row < len(lines) else ""
     name = re.match(r"\w+", line[column:])
     # clang may point at the macro that defines the scheduler; then there is one candidate or none.
-    bare = re.findall(r"\.(\w+)\s*=\s*(\w+)\s*[,;)}]", line)
+    bare = re.findall(r"\.(\w+)\s*=\s*(\w+)\s*(?:[,;)}]|$)", line)
     if name and any(name[0] == function for _, function in bare):
         bare = [each for each in bare if each[1] == name[0]]
     said = ", ".join(f".{member} = (void *){function}" for member, function in bare[:3])

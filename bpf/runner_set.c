@@ -54,6 +54,8 @@ bad:
 int vars_set(struct scheduler *sched, const char *name, const char *value, bool live, char *why,
 	     size_t why_size)
 {
+	unsigned int listed = 0;
+
 	for (unsigned int i = 0; i < sched->nr_vars; i++) {
 		const struct variable *var = &sched->vars[i];
 		const struct section *section = &sched->sections[var->section];
@@ -100,5 +102,12 @@ int vars_set(struct scheduler *sched, const char *name, const char *value, bool 
 		return 0;
 	}
 	snprintf(why, why_size, "the scheduler has no variable %s", name);
+	for (unsigned int i = 0; i < sched->nr_vars; i++) {
+		size_t used = strlen(why);
+
+		if (sched->vars[i].is_scalar)
+			snprintf(why + used, why_size - used, "%s%s",
+				 listed++ ? ", " : "; it has: ", sched->vars[i].name);
+	}
 	return -ENOENT;
 }

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Run a scheduler through a scenario, confined, and return what came of it."""
 
+import difflib
 import re
 import tempfile
 from collections.abc import Mapping
@@ -22,6 +23,7 @@ _ADDRESS = re.compile(rb" at \+(0x[0-9a-f]{1,16})")
 # Wall time of one simulation. A good candidate takes about a second for a usual scenario.
 RUN_LIMIT_S = 120.0
 _LIMITS = Limits(memory=4 << 30, cpu=100, file=64 << 20)
+_MOST_LISTED = 40
 _SET = re.compile(r"[A-Za-z_]\w{0,100}(?:\[\d{1,4}\]|\.max_entries)?=(?:true|false|-?\d{1,20})")
 
 
@@ -30,6 +32,7 @@ class Ended(IntEnum):
 
     CRASHED = 1
     NOT_MODELLED = 2
+    BAD_PARAMETER = 3
     BY_ITSELF = 65
     BY_KERNEL = 66
     ERROR = 1024
@@ -45,7 +48,8 @@ class _Figures(BaseModel):
 class Ejection(_Figures):
     """How the candidate was ended before its time; the message has the kernel's words.
 
-    `dump` is what its own dump callbacks said after an error.
+    `dump` is what its own dump callbacks said after an error, `variables` what could be set where
+    something was set that is not there.
     """
 
     kind: Ended
@@ -53,6 +57,7 @@ class Ejection(_Figures):
     at_ns: int
     message: str
     dump: str = ""
+    variables: tuple[str, ...] = ()
 
 
 class GroupFigures(_Figures):
@@ -138,7 +143,7 @@ def simulate(
             and what `engine_for` raises. A candidate that is ejected is a result.
     """
     try:
-        return Figures.model_validate_json(
+        figures = Figures.model_validate_json(
             run_engine(
                 candidate,
                 scenario,
@@ -156,6 +161,31 @@ def simulate(
             why=str(error.errors()[0]["msg"]),
             hint="the candidate may have overwritten the engine's memory: look for wild pointers",
         ) from None
+    if figures.ejection is not None and figures.ejection.kind is Ended.BAD_PARAMETER:
+        raise _no_such(figures.ejection.message, figures.ejection.variables)
+    return figures
+
+
+def _no_such(setting: str, variables: tuple[str, ...]) -> Fault:
+    """What was set and is not there, or does not take that value."""
+    name = re.split(r"[=\[.]", setting)[0]
+    near = difflib.get_close_matches(name, variables, n=1, cutoff=0.5)
+    what = f"the scheduler has no parameter {name!r}"
+    why = f"the nearest is {near[0]!r}" if near else ""
+    if ".max_entries=" in setting:
+        what, why = f"the scheduler has no map {name!r}", ""
+    elif name in variables:
+        what, why = (
+            f"{setting} cannot be set",
+            "an index is for arrays alone, and within their size",
+        )
+    listed = ", ".join(variables[:_MOST_LISTED]) + (", …" if variables[_MOST_LISTED:] else "")
+    return Fault(
+        FaultType.BAD_PARAMETER,
+        what,
+        why=why,
+        hint=f"its parameters are: {listed}" if variables else "it has no parameters",
+    )
 
 
 def run_engine(

@@ -20,7 +20,8 @@ _TASK_CALLBACKS = ("dequeue", "tick", "runnable", "running", "stopping", "quiesc
 
 # Callbacks that may sleep, in which queues can be made and memory had.
 _SLEEPING = ("init", "init_task", "exit", "cgroup_init", "cgroup_exit", "cgroup_prep_move",
-             "cgroup_set_weight", "cpu_online", "cpu_offline", "sub_attach", "sub_detach")  # fmt: skip
+             "cgroup_set_weight", "cpu_online", "cpu_offline", "sub_attach",
+             "sub_detach")  # fmt: skip
 
 
 def _cpus(source: Source) -> Iterator[Diagnostic]:
@@ -111,6 +112,8 @@ _CONTEXT = re.compile(r"\s*(?:const\s+)?(?:unsigned\s+long\s+long|u64|__u64|void
 
 def _raw(source: Source) -> Iterator[Diagnostic]:
     """Callbacks without the macro that unpacks their arguments, or without a section."""
+    if not source.complete:
+        return
     bound = {
         text_of(bare(node)): member for ops in source.ops for member, node in ops.members.items()
     }
@@ -133,8 +136,8 @@ def _raw(source: Source) -> Iterator[Diagnostic]:
         elif not made and _reads(function):
             yield say(
                 source, function.row, "error",
-                f"the callback {name} is defined without BPF_STRUCT_OPS() or BPF_PROG(): the kernel "
-                "passes all arguments in one array, so these are not what their names say",
+                f"the callback {name} is defined without BPF_STRUCT_OPS() or BPF_PROG(): the "
+                "kernel passes all arguments in one array, so these are not what their names say",
                 f"define it as {definition}",
             )  # fmt: skip
 
@@ -144,9 +147,8 @@ def _belongs(source: Source, function: Function, row: int) -> bool:
     node = function.body.parent
     before = node.prev_named_sibling if node is not None else None
     start = before.end_point[0] if before is not None else -1
-    return start <= row <= function.body.start_point[0] and (
-        row > start or node is not None and row >= node.start_point[0]
-    )
+    own = node.start_point[0] if node is not None else 0
+    return min(start + 1, own) <= row <= function.body.start_point[0]
 
 
 def _reads(function: Function) -> bool:

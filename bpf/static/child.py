@@ -51,7 +51,11 @@ def examine(
 
 
 def _compiled(
-    doubts: Sequence[Doubt], name: str, marked: Mapping[str, str], clang: str, flags: tuple[str, ...]
+    doubts: Sequence[Doubt],
+    name: str,
+    marked: Mapping[str, str],
+    clang: str,
+    flags: tuple[str, ...],
 ) -> list[Diagnostic]:
     """What stands in text that is compiled: not in the inactive branch of an `#if`."""
     active: frozenset[int] | None = None

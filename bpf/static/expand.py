@@ -86,7 +86,18 @@ def active_branches(
         for each, text in marked.items():
             (work / each).write_text(text)
         out = work / "expanded"
-        words: list[str | Path] = [clang, *flags, "-I", VIEW, "-I", INCLUDE, "-I.", "-E", "-P", name]
+        words: list[str | Path] = [
+            clang,
+            *flags,
+            "-I",
+            VIEW,
+            "-I",
+            INCLUDE,
+            "-I.",
+            "-E",
+            "-P",
+            name,
+        ]
         try:
             run([*words, "-o", out], timeout=_LIMIT_S, limits=_LIMITS, cwd=work)
         except Fault:

@@ -13,9 +13,7 @@ _KERNEL_THREAD = re.compile(r"PF_KTHREAD|0x0*200000\b|\w*kthread\w*", re.IGNOREC
 _DEEPEST = 4
 
 
-def only_for_kernel_threads(
-    source: Source, function: Function, node: Node, depth: int = 0
-) -> bool:
+def only_for_kernel_threads(source: Source, function: Function, node: Node, depth: int = 0) -> bool:
     """Whether a place is reached for kernel threads alone.
 
     That is behind `if (p->flags & PF_KTHREAD)`, after `if (!(p->flags & PF_KTHREAD)) return`, or
@@ -96,10 +94,9 @@ def _asks(condition: Node, function: Function) -> Iterator[bool]:
             if left is not None:
                 yield from (said == (sign == "!=") for said in _asks(left, function))
             return
+    text = text_of(node)
     if node.type == "identifier":
-        text = _value(text_of(node), function)
-    else:
-        text = text_of(node)
+        text = _value(text, function)
     if _KERNEL_THREAD.search(text):
         yield True
 

@@ -238,6 +238,7 @@ enum exit_kind {
 	/* ours: what the verifier would have refused, or nothing here can run */
 	EXIT_CRASH = 1,
 	EXIT_NOT_MODELLED = 2,
+	EXIT_BAD_PARAMETER = 3,
 };
 
 enum sim_context {
@@ -402,5 +403,7 @@ void trace_end(void);
 extern bool tracing;
 
 void write_report(const char *scheduler);
+/* What could be set, for whoever has set what is not there. */
+void note_variable(const char *name);
 
 #endif /* SIMULATOR_ENGINE_H */

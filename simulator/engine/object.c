@@ -396,10 +396,44 @@ static bool set_variable(const char *assignment)
 	return true;
 }
 
+/* Numbers, truth values and arrays of such; those that are set once, before the start, first. */
+static void list_variables(void)
+{
+	for (int constant = 1; constant >= 0; constant--)
+		for (u32 id = 1; id < btf__type_cnt(btf); id++) {
+			const struct btf_type *section = btf__type_by_id(btf, id);
+
+			if (!btf_is_datasec(section) || !holds_variables(name_of(section)) ||
+			    !strncmp(name_of(section), ".rodata", 7) != constant)
+				continue;
+			for (u32 k = 0; k < btf_vlen(section); k++) {
+				const struct btf_type *variable =
+				    btf__type_by_id(btf, btf_var_secinfos(section)[k].type);
+				const struct btf_type *type = plain(variable->type);
+
+				/* What a scheduler has for its exit record is not to be set. */
+				if (!strncmp(name_of(variable), "uei", 3))
+					continue;
+				if (btf_is_array(type))
+					type = plain(btf_array(type)->type);
+				if (btf_var(variable)->linkage != BTF_VAR_STATIC &&
+				    (btf_is_int(type) || btf_is_any_enum(type)))
+					note_variable(name_of(variable));
+			}
+		}
+}
+
 static void set_variables(void)
 {
-	for (char **at = words; at[0] && at[1]; at += 2)
-		if (!strcmp(at[0], "--set") && !strstr(at[1], ".max_entries=") &&
-		    !set_variable(at[1]))
-			end_by(EXIT_NOT_MODELLED, 0, "the scheduler has no variable for %s", at[1]);
+	for (char **at = words; at[0] && at[1]; at += 2) {
+		char name[128];
+
+		if (strcmp(at[0], "--set"))
+			continue;
+		snprintf(name, sizeof(name), "%.*s", (int)strcspn(at[1], "=[."), at[1]);
+		if (strstr(at[1], ".max_entries=") ? map_named(name) != NULL : set_variable(at[1]))
+			continue;
+		list_variables();
+		end_by(EXIT_BAD_PARAMETER, 0, "%s", at[1]);
+	}
 }

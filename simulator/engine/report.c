@@ -5,6 +5,17 @@
 
 #include "engine.h"
 
+#define MAX_VARIABLES 256
+
+static const char *variables[MAX_VARIABLES];
+static u32 nr_variables;
+
+void note_variable(const char *name)
+{
+	if (nr_variables < MAX_VARIABLES)
+		variables[nr_variables++] = name;
+}
+
 static int by_size(const void *a, const void *b)
 {
 	u64 x = *(const u64 *)a, y = *(const u64 *)b;
@@ -85,7 +96,13 @@ void write_report(const char *scheduler)
 		string(sim.message);
 		printf(",\"dump\":");
 		string(sim.dump);
-		printf("}");
+		printf(",\"variables\":[");
+		for (u32 i = 0; i < nr_variables; i++) {
+			if (i)
+				putchar(',');
+			string(variables[i]);
+		}
+		printf("]}");
 	} else {
 		printf("null");
 	}

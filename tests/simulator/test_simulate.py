@@ -190,12 +190,15 @@ def test_a_parameter_changes_the_outcome(bench: Workbench) -> None:
     assert switches[1] * 4 < switches[0]
 
 
-def test_a_parameter_that_is_not_there_is_named(bench: Workbench) -> None:
-    """A misspelt parameter ends the run with its name, and no figure looks like success."""
-    wrong = replace(bench.library("fair"), parameters=(("slice", "1"),))
-    ejection = bench.run(wrong, hogs(MACHINE)).ejection
-    assert ejection is not None
-    assert "slice=1" in ejection.message
+def test_a_setting_that_is_not_there_is_answered_with_those_that_are(bench: Workbench) -> None:
+    """The fault names the nearest parameter and all of them; a size is of a map that there is."""
+    fifo = bench.library("fifo")
+    for name, said in (("slice_n", "slice_ns"), ("no_map.max_entries", "no map 'no_map'")):
+        with pytest.raises(Fault) as raised:
+            bench.run(replace(fifo, parameters=((name, "1000000"),)), hogs(MACHINE))
+        assert raised.value.type is FaultType.BAD_PARAMETER
+        assert said in f"{raised.value.what} {raised.value.why}"
+        assert "slice_ns" in raised.value.hint
 
 
 def test_a_constant_is_set_before_the_start(bench: Workbench) -> None:

@@ -6,6 +6,7 @@ import pytest
 from .sample import GOOD_ENQUEUE, HEAD, said, scheduler
 
 INSERT = "scx_bpf_dsq_insert(p, QUEUE, SCX_SLICE_DFL, enq_flags);"
+ENDLESS = "scx_bpf_dsq_insert(p, SCX_DSQ_LOCAL, SCX_SLICE_INF, enq_flags);"
 
 
 def test_a_good_scheduler_has_no_findings() -> None:
@@ -209,6 +210,26 @@ def test_a_good_scheduler_has_no_findings() -> None:
             "MiB of kernel memory",
             "task storage",
         ),
+        # callbacks that the kernel cannot call as they are meant
+        (
+            scheduler(
+                before='SEC("struct_ops/raw_running")\nvoid raw_running(struct task_struct *p)\n'
+                "{\n\tp->scx.slice = 1000000;\n}\n",
+                members='.running = (void *)raw_running, .name = "sample"',
+            ),
+            "void raw_running",
+            "defined without BPF_STRUCT_OPS() or BPF_PROG()",
+            "void BPF_STRUCT_OPS(raw_running, struct task_struct *p)",
+        ),
+        (
+            scheduler(
+                before="s32 plain_init(void)\n{\n\treturn 0;\n}\n",
+                members='.init = (void *)plain_init, .name = "sample"',
+            ),
+            "s32 plain_init",
+            "in no section",
+            "s32 BPF_STRUCT_OPS_SLEEPABLE(plain_init)",
+        ),
         (
             scheduler('\tbpf_printk("%d", p->pid);\n' + GOOD_ENQUEUE),
             "bpf_printk",
@@ -258,6 +279,7 @@ def test_a_mistake_is_named_with_its_line_and_remedy(
             scheduler(init="\tscx_bpf_create_dsq(QUEUE, -1);\n\treturn 0;\n"),
             "is not looked at",
         ),
+        (scheduler("\tscx_bpf_dsq_insert(p, QUEUE, 0, enq_flags);\n"), "until the next tick"),
         (
             scheduler(before='SEC("tp_btf/sched_switch") int seen(void *ctx)\n{\n\treturn 0;\n}'),
             "is never attached",
@@ -314,6 +336,35 @@ def test_what_may_be_meant_is_a_warning(text: str, message: str) -> None:
             "\tscx_bpf_dsq_insert(p, QUEUE, SCX_SLICE_INF, enq_flags);\n"
             "\tscx_bpf_kick_cpu(scx_bpf_task_cpu(p), SCX_KICK_PREEMPT);\n"
         ),
+        # endless slices for kernel threads
+        scheduler(
+            f"\tif (p->flags & PF_KTHREAD) {{\n\t\t{ENDLESS}\n\t\treturn;\n\t}}\n\t{INSERT}\n"
+        ),
+        scheduler(
+            "\tbool bound = (p->flags & PF_KTHREAD) && p->nr_cpus_allowed == 1;\n\n"
+            f"\tif (bound)\n\t\t{ENDLESS}\n\telse\n\t\t{INSERT}\n"
+        ),
+        scheduler(
+            f"\tif (!(p->flags & PF_KTHREAD)) {{\n\t\t{INSERT}\n\t\treturn;\n\t}}\n\t{ENDLESS}\n"
+        ),
+        scheduler(
+            "\tif (p->nr_cpus_allowed == 1 && is_kthread(p)) {\n\t\tat_once(p);\n\t\treturn;\n\t}\n"
+            f"\t{INSERT}\n",
+            before="static bool is_kthread(struct task_struct *p)\n{\n"
+            "\treturn p->flags & PF_KTHREAD;\n}\nstatic void at_once(struct task_struct *p)\n{\n"
+            "\tscx_bpf_dsq_insert(p, SCX_DSQ_LOCAL, SCX_SLICE_INF, SCX_ENQ_HEAD);\n}",
+        ),
+        scheduler(
+            "\tu64 slice = p->flags & PF_KTHREAD ? SCX_SLICE_INF : SCX_SLICE_DFL;\n\n"
+            "\tscx_bpf_dsq_insert(p, QUEUE, slice, enq_flags);\n"
+        ),
+        # a callback whose arguments nobody reads, or that takes them as they come
+        scheduler(
+            before='SEC("struct_ops/raw_exit") void raw_exit(struct scx_exit_info *info)\n{\n}\n'
+            'SEC("struct_ops/raw_tick") void raw_tick(unsigned long long *ctx)\n{\n'
+            "\tif (!ctx[0])\n\t\treturn;\n}\n",
+            members='.exit = (void *)raw_exit, .tick = (void *)raw_tick, .name = "sample"',
+        ),
         # an error under a test for what is always there
         scheduler(select="\tif (!p)\n\t\treturn -ESRCH;\n\treturn prev_cpu;\n"),
         # a barrier is no assembly
@@ -326,6 +377,48 @@ def test_what_may_be_meant_is_a_warning(text: str, message: str) -> None:
 def test_what_is_right_is_left_alone(text: str) -> None:
     """Other ways of doing the same are not called mistakes."""
     assert [each for each in said(text) if each.severity == "error"] == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        scheduler(
+            f"\tif (p->flags & PF_EXITING) {{\n\t\t{ENDLESS}\n\t\treturn;\n\t}}\n\t{INSERT}\n"
+        ),
+        scheduler(f"\tif (!(p->flags & PF_KTHREAD))\n\t\t{ENDLESS}\n\telse\n\t\t{INSERT}\n"),
+        scheduler(
+            f"\tif (p->flags & PF_KTHREAD) {{\n\t\t{INSERT}\n\t\treturn;\n\t}}\n\t{ENDLESS}\n"
+        ),
+        scheduler(
+            "\tif (p->flags & PF_KTHREAD || p->nr_cpus_allowed == 1)\n"
+            f"\t\t{ENDLESS}\n\telse\n\t\t{INSERT}\n"
+        ),
+    ],
+    ids=["others", "all but kernel threads", "the rest", "or bound"],
+)
+def test_endless_slices_are_for_kernel_threads_alone(text: str) -> None:
+    """Where anybody else can come by an endless slice, that is an error."""
+    assert [each.message[:20] for each in said(text)] == ["the slice is endless"]
+
+
+def test_a_queue_that_nobody_uses_stops_nothing() -> None:
+    """Created and neither filled nor served is a note; by a number that is not known, too."""
+    unused = "\treturn scx_bpf_create_dsq(QUEUE, -1) ?: scx_bpf_create_dsq(8, -1);\n"
+    found = said(scheduler(init=unused))
+    assert [(each.severity, each.message[:27]) for each in found] == [
+        ("note", "nobody uses the queue 8: no")
+    ]
+    nowhere = f"{HEAD}" + (
+        "s32 BPF_STRUCT_OPS_SLEEPABLE(own_init_task, struct task_struct *p,\n"
+        "\t\t\t     struct scx_init_task_args *args)\n"
+        "{\n\treturn scx_bpf_create_dsq(p->pid, -1);\n}\n"
+        "void BPF_STRUCT_OPS(own_exit_task, struct task_struct *p,\n"
+        "\t\t    struct scx_exit_task_args *args)\n"
+        "{\n\tscx_bpf_destroy_dsq(p->pid);\n}\n"
+        "SCX_OPS_DEFINE(own_ops, .init_task = (void *)own_init_task,\n"
+        '\t       .exit_task = (void *)own_exit_task, .name = "own");\n'
+    )
+    assert [each.severity for each in said(nowhere)] == ["note"]
 
 
 def test_lines_are_the_sources_own() -> None:
