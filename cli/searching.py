@@ -171,6 +171,7 @@ def _searched(source: Source, wish: Wish) -> str:
         file.write_text(source.text, "utf-8")
         space.write_text(json_text.dumps(source.parameters), "utf-8")
         words = [f"--source={file}", f"--space={space}", f"--name={source.name}", *wish.words()]
+        words += _option("facts", source.facts)
         deadline = time.monotonic() + BUILD_S + wish.trials * TRIAL_S
         with showing(f"searching the parameters of {source.name}") as progress:
             heard = _Heard(progress, source.name)
@@ -243,7 +244,7 @@ def _show(found: _Searched, wish: Wish, line: str) -> None:
     out().print(made)
     note("x: over the kernel's default scheduler, below 1 is better; seeds that were not tuned for")
     for each_note in found.notes:
-        note(f"note: {each_note}")
+        say(f"note: {each_note}", "dim")
     if not line:
         say("the defaults are as good as anything that was found", "bold")
         return

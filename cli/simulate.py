@@ -108,7 +108,8 @@ class Wish:
 class Source:
     """A scheduler's C, its name, the values that its variables get, and what can be set.
 
-    `cpus` is one more than the highest CPU that a policy names, 0 for none.
+    `cpus` is one more than the highest CPU that a policy names, 0 for none; `facts` (JSON) is what
+    the policy is to be told of tasks.
     """
 
     name: str
@@ -116,6 +117,7 @@ class Source:
     values: dict[str, ParameterValue]
     parameters: tuple[dict[str, object], ...] = ()
     cpus: int = 0
+    facts: str = ""
 
 
 def _program(module: str, words: Sequence[str], timeout: float, given: bytes = b"") -> Completed:
@@ -181,7 +183,12 @@ def _compiled(target: str, settings: Sequence[str], cpus: int) -> Source | None:
     found = json_text.loads(done.stdout)
     parameters = tuple(found.get("parameters", ()))
     return Source(
-        found["name"], found["source"], found.get("values", {}), parameters, found.get("cpus", 0)
+        found["name"],
+        found["source"],
+        found.get("values", {}),
+        parameters,
+        found.get("cpus", 0),
+        json_text.dumps(found["facts"]) if "facts" in found else "",
     )
 
 
@@ -205,6 +212,7 @@ def simulate(target: str, settings: Sequence[str], wish: Wish, *, json: bool) ->
         file.write_text(source.text, "utf-8")
         words = [f"--source={file}", f"--name={source.name}", *wish.words()]
         words += [f"--set={name}={word_of(value)}" for name, value in source.values.items()]
+        words += [f"--facts={source.facts}"] if source.facts else []
         done = _program("simulator.offline", words, SIMULATE_S)
     if done.status not in (Exit.OK, Exit.NO):
         relay(done)
@@ -289,7 +297,7 @@ def _show(found: _Comparison, wish: Wish, source: Source, target: str) -> None:
     if source.name not in target and not source.values:
         note(f"{source.name} is {label(target)}")
     for each in found.notes:
-        note(f"note: {each}")
+        say(f"note: {each}", "dim")
     if len(found.scenarios) == 1:
         _show_one(found.scenarios[0])
     else:

@@ -29,6 +29,7 @@ from simulator.explain import explain
 from simulator.run import Candidate, Ejection, Figures, GroupFigures, simulate
 from simulator.scenario import MAX_CPUS, S, Scenario
 from simulator.stress import STRESS, STRESS_MACHINE
+from simulator.told import Told
 from simulator.traces import machine_for, read_trace, replay_of
 
 EJECTED = 3
@@ -60,7 +61,7 @@ class Group:
 
 
 @dataclass(frozen=True)
-class Told:
+class ToldEjection:
     """An ejection, with what it comes from and what to do."""
 
     kind: int
@@ -76,7 +77,7 @@ class Compared:
 
     name: str
     cpus: int
-    ejection: Told | None
+    ejection: ToldEjection | None
     default: dict[str, int]
     candidate: dict[str, int]
     groups: tuple[Group, ...]
@@ -126,11 +127,11 @@ def _group(
     return Group(ours.name, id, default, candidate, ratios)
 
 
-def _told(ejection: Ejection | None) -> Told | None:
+def _told(ejection: Ejection | None) -> ToldEjection | None:
     if ejection is None:
         return None
     why = explain(ejection)
-    return Told(int(ejection.kind), ejection.at_ns, ejection.message, why.cause, why.fix)
+    return ToldEjection(int(ejection.kind), ejection.at_ns, ejection.message, why.cause, why.fix)
 
 
 def _machine_figures(figures: Figures) -> dict[str, int]:
@@ -172,6 +173,20 @@ class Work:
 
 
 def work_for(asked: argparse.Namespace) -> Work:
+    """What is to be simulated, with what the scheduler is told of its tasks.
+
+    Raises:
+        Fault: NOT_FOUND, and whatever the trace raises.
+    """
+    found, told = _asked_for(asked), Told.read(asked.facts)
+    return replace(
+        found,
+        scenarios=tuple(told.scenario(each) for each in found.scenarios),
+        notes=(*found.notes, *told.notes(found.scenarios)),
+    )
+
+
+def _asked_for(asked: argparse.Namespace) -> Work:
     machine = calibrated(asked.cpus or STRESS_MACHINE.cpus, cache_folder=asked.cache)
     if not asked.cpus:
         machine = replace(machine, llc_cpus=STRESS_MACHINE.llc_cpus)
@@ -285,6 +300,7 @@ def _asked(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--cpus", type=_cpus, default=0)
     parser.add_argument("--seed", type=_seed, default=1)
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
+    parser.add_argument("--facts", default="", metavar="JSON", help="what a policy is to be told")
     parser.add_argument("--btf", type=Path, default=BTF, help="of the kernel to compile for")
     parser.add_argument("--cache", type=Path, help="where built things are kept")
     parser.add_argument("--perfetto", type=Path, metavar="FILE", help="how the candidate ran")

@@ -296,6 +296,7 @@ def _asked(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--trials", type=int, default=40)
     parser.add_argument("--cpus", type=int, default=0)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--facts", default="", metavar="JSON", help="what a policy is to be told")
     parser.add_argument("--btf", type=Path, default=BTF, help="of the kernel to compile for")
     parser.add_argument("--cache", type=Path, help="where built things are kept")
     asked = parser.parse_args(words)

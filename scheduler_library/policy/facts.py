@@ -3,18 +3,9 @@
 
 from dataclasses import dataclass
 
+from bpf.selectors import UserSelector
 
-@dataclass(frozen=True)
-class UserSelector:
-    """One selector that the kernel cannot see.
-
-    `bit` (0 to 63) is its bit in the map `selected`, `field` is `cmd`, `cgroup` or `unit`. Any
-    of the `patterns`, shell globs as `fnmatch.fnmatchcase` reads them, is enough.
-    """
-
-    bit: int
-    field: str
-    patterns: tuple[str, ...]
+__all__ = ["Facts", "UserSelector"]
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from process import Fault, FaultType, Limits, Sandbox, sandboxed
@@ -39,12 +39,20 @@ _PERF_LIMIT_S = 300.0
 _LIMITS = Limits(memory=4 << 30, cpu=280, file=64 << 20)
 _KTHREADD = 2
 
-# `comm tid [cpu] seconds.nanoseconds: sched:event: text`. A command name may hold anything, so
-# the number that follows it is found from the right.
+# `comm tid [cpu] seconds.nanoseconds: [period] sched:event: text`. A command name may hold
+# anything, so the number that follows it is found from the right; it may be left out.
 _LINE = re.compile(
-    r"\s*(?P<comm>.{0,64}?)\s+(?P<tid>-?\d{1,10})\s+\[(?P<cpu>\d{1,5})\]\s+"
-    r"(?P<s>\d{1,12})\.(?P<fraction>\d{6}|\d{9}):\s+(?P<event>[a-z_]+:[a-z_0-9]+):\s?(?P<text>.*)"
+    r"\s*(?:(?P<comm>.{0,64}?)\s+)?(?:\d{1,10}/)?(?P<tid>-?\d{1,10})\s+\[(?P<cpu>\d{1,5})\]\s+"
+    r"(?P<s>\d{1,12})\.(?P<fraction>\d{6}|\d{9}):\s+(?P<what>.*)"
 )
+_EVENT = re.compile(r"(?:\d+\s+)?(?P<event>[a-z_]+:[a-z_0-9]+):\s?(?P<text>.*)")
+_LOST = re.compile(r"PERF_RECORD_LOST\w*\s+lost\s+(\d{1,15})")
+# What is printed of a call chain, which nobody needs here.
+_CALLER = re.compile(r"\s+[0-9a-f]{4,16}\s.*")
+# perf prints by time. What is merged from several CPUs may be a little out of order; more, or
+# often, and the times are none since the beginning.
+_DISORDER_NS = 10_000_000
+_DISORDER_PART = 0.05
 _SWITCH = (
     re.compile(
         r"prev_comm=(?P<prev>.{0,64}) prev_pid=(?P<from>\d+) prev_prio=(?P<prio>-?\d+) "
@@ -97,6 +105,15 @@ class _Importer:
     interrupts: dict[int, int] = field(default_factory=dict)
     tells_interrupts: bool = False
     tells_waking: bool = False
+    tells_wakeups: bool = False
+    tells_switches: bool = False
+    lines: int = 0
+    last: int = 0
+    backwards: int = 0
+    furthest_back: int = 0
+    lost: int = 0
+    gaps: int = 0
+    running: dict[int, int] = field(default_factory=dict)
     began: int | None = None
     now: int = 0
     cut: str = ""
@@ -122,6 +139,8 @@ class _Importer:
 
     def line(self, text: str) -> None:
         match = _LINE.fullmatch(text)
+        if match is None and _CALLER.fullmatch(text):
+            return
         if match is None:
             raise Fault(
                 FaultType.BAD_REQUEST,
@@ -133,22 +152,35 @@ class _Importer:
         at = int(match["s"]) * 1_000_000_000 + int(match["fraction"].ljust(9, "0"))
         if self.began is None:
             self.began = at
+        self.lines += 1
+        if at < self.last:
+            self.backwards += 1
+            self.furthest_back = max(self.furthest_back, self.last - at)
+        self.last = at
         # CPUs are merged by time already; what is left out of order is a few µs.
         self.now = max(self.now, at - self.began)
         cpu = int(match["cpu"])
         self.cpus.add(cpu)
-        self.event(match["event"], cpu, int(match["tid"]), match["comm"], match["text"])
+        if said := _EVENT.fullmatch(match["what"]):
+            comm = match["comm"] or ""
+            self.event(said["event"], cpu, int(match["tid"]), comm, said["text"])
+        elif lost := _LOST.match(match["what"]):
+            self.lost += int(lost[1])
 
     def event(self, event: str, cpu: int, tid: int, comm: str, text: str) -> None:
         if event == "sched:sched_switch":
             # None of them holds over a switch: the end of one that still counts was lost.
             self.interrupts[cpu] = 0
-            self.switch(_matched(_SWITCH, text, self.where))
+            self.tells_switches = True
+            self.switch(_matched(_SWITCH, text, self.where), cpu)
         elif event == "sched:sched_waking":
-            self.tells_waking = True
+            self.tells_waking = self.tells_wakeups = True
             self.wake(_matched(_WAKE, text, self.where), cpu, tid, comm)
         elif event == "sched:sched_wakeup" and not self.tells_waking:
+            self.tells_wakeups = True
             self.wake(_matched(_WAKE, text, self.where), cpu, tid, comm)
+        elif event == "sched:sched_wakeup_new":
+            self.born(_matched(_WAKE, text, self.where), tid, comm)
         elif event == "sched:sched_process_fork":
             self.fork(_matched((_FORK,), text, self.where))
         elif event in _ENTERS:
@@ -157,9 +189,11 @@ class _Importer:
         elif event in _LEAVES:
             self.interrupts[cpu] = max(0, self.interrupts.get(cpu, 0) - 1)
 
-    def switch(self, said: re.Match[str]) -> None:
+    def switch(self, said: re.Match[str], cpu: int) -> None:
         state = said["state"]
         leaving, coming = int(said["from"]), int(said["to"])
+        self.gaps += self.running.get(cpu, leaving) != leaving
+        self.running[cpu] = coming
         if leaving:
             thread = self.thread(leaving, said["prev"], int(said["prio"]))
             if thread.running_since is not None:
@@ -211,6 +245,16 @@ class _Importer:
         maker = self.thread(parent, said["parent"])
         self.threads.pop(child, None)
         made = self.thread(child, said["comm"])
+        made.seen = True
+        self.add(Fork(self.now, made.number, maker.number, maker.so_far(self.now) - maker.phase))
+
+    def born(self, said: re.Match[str], tid: int, comm: str) -> None:
+        """The first wakeup of a thread whose making was not recorded."""
+        child = int(said["pid"])
+        if child in self.threads or tid <= 0:
+            return
+        maker = self.thread(tid, comm)
+        made = self.thread(child, said["comm"], int(said["prio"]))
         made.seen = True
         self.add(Fork(self.now, made.number, maker.number, maker.so_far(self.now) - maker.phase))
 
@@ -279,21 +323,68 @@ def _imported(lines: Iterator[bytes], path: Path) -> Recorded:
             where=str(path),
             hint="record it with: perf sched record",
         )
+    _require_sound(importer, path)
     importer.finish()
-    notes = []
-    if not importer.tells_interrupts:
-        notes.append(
-            "perf did not record interrupts: a sleep that a timer ended beside a running task "
-            "may count as ended by that task"
-        )
     return Recorded(
         machine=TracedMachine(cpus=max(importer.cpus) + 1),
         tasks=importer.tasks,
         events=tuple(importer.events),
         duration_ns=importer.now,
         source="perf",
+        lost=importer.lost,
         cut=importer.cut,
-        notes=tuple(notes),
+        notes=tuple(_notes(importer)),
+    )
+
+
+def _require_sound(importer: _Importer, path: Path) -> None:
+    """Refuse what says nothing about runs and sleeps, however it can be read.
+
+    Raises:
+        Fault: BAD_REQUEST.
+    """
+    often = importer.backwards > max(1, _DISORDER_PART * importer.lines)
+    if often or importer.furthest_back > _DISORDER_NS:
+        raise Fault(
+            FaultType.BAD_REQUEST,
+            "the times of this recording do not rise",
+            where=str(path),
+            why=f"{importer.backwards} of {importer.lines} lines are earlier than the one before"
+            + (", as with `perf script --deltatime`" if often else ""),
+            hint=f"print them since the beginning: perf script --ns -F {FIELDS} -i perf.data",
+        )
+    if not importer.tells_switches:
+        raise Fault(
+            FaultType.BAD_REQUEST,
+            "the recording does not say when tasks run",
+            where=str(path),
+            why="it has no sched:sched_switch",
+            hint="record it with: perf sched record",
+        )
+
+
+def _notes(importer: _Importer) -> Iterator[str]:
+    """What the recording does not tell."""
+    if not importer.tells_wakeups:
+        yield (
+            "perf did not record wakeups: nobody wakes anybody, and what a task waited for a CPU "
+            "counts as sleep"
+        )
+    elif not importer.tells_interrupts:
+        yield (
+            "perf did not record interrupts: a sleep that a timer ended beside a running task "
+            "may count as ended by that task"
+        )
+    if importer.gaps:
+        yield (
+            f"{importer.gaps} switches do not follow from those before: perf lost events, and "
+            "runs and sleeps around them may be others"
+        )
+    if importer.backwards:
+        yield f"{importer.backwards} lines are earlier than those before, and count as at once"
+    yield (
+        "perf tells no cgroups, affinities and policies: every task is in the root cgroup, may run "
+        "on all CPUs, and is SCHED_OTHER unless it is real-time"
     )
 
 
@@ -352,4 +443,7 @@ def read_perf_data(path: Path) -> Recorded:
         )
     if len(done.stdout) > MAX_TEXT_BYTES:
         raise Fault(FaultType.TOO_LARGE, "the recording's text is too large", where=str(path))
-    return _imported(iter(done.stdout.splitlines(keepends=True)), path)
+    recorded = _imported(iter(done.stdout.splitlines(keepends=True)), path)
+    if lost := re.search(r"lost (\d+ \w+)", done.error_text):
+        return replace(recorded, notes=(*recorded.notes, f"perf says that it lost {lost[1]}"))
+    return recorded

@@ -194,7 +194,7 @@ def _plain(text: str, limit: int) -> str:
     return re.sub(r"[^A-Za-z0-9_.:/@+-]", "_", text)[:limit] or "_"
 
 
-def _group_names(workloads: list[str]) -> dict[str, str]:
+def group_names(workloads: Iterable[str]) -> dict[str, str]:
     """A short name for each workload, no two the same."""
     names: dict[str, str] = {}
     taken: set[str] = set()
@@ -212,31 +212,47 @@ def _group_names(workloads: list[str]) -> dict[str, str]:
 
 
 @dataclass(frozen=True)
-class _Places:
-    """The cgroups of the scenario, and in which of them each workload's tasks are."""
+class Places:
+    """The cgroups of the scenario, and in which of them each workload's tasks are.
+
+    `too_many` workloads have none, since they lie too deep or there is no room for more.
+    """
 
     cgroups: tuple[Cgroup, ...]
     of: Mapping[str, str]
+    too_many: int
 
 
-def _places(workloads: Iterable[str]) -> _Places:
+def places_of(workloads: Iterable[str]) -> Places:
     """Cgroups by their paths, made of harmless names; so a policy that selects by cgroup can.
 
     Their weights are not recorded.
     """
     made: dict[str, None] = {}
     of: dict[str, str] = {}
+    too_many = 0
     for workload in workloads:
         kind, _, path = workload.partition(":")
         parts = [re.sub(r"[^A-Za-z0-9_.-]", "_", each)[:63] for each in path.split("/") if each]
         whole = ["/" + "/".join(parts[: n + 1]) for n in range(len(parts))]
-        if kind != "cgroup" or not parts or len(parts) > MAX_LEVELS:
+        if kind != "cgroup" or not parts:
             continue
-        if len(made) + len(parts) > MAX_CGROUPS:
+        if len(parts) > MAX_LEVELS or len(made) + len(parts) > MAX_CGROUPS:
+            too_many += 1
             continue
         made |= dict.fromkeys(whole)
         of[workload] = whole[-1]
-    return _Places(tuple(Cgroup(path) for path in made), of)
+    return Places(tuple(Cgroup(path) for path in made), of, too_many)
+
+
+def note_of_cgroups(tasks: Iterable[Task]) -> list[str]:
+    """What is to be said where tasks are in several cgroups."""
+    if len({task.cgroup for task in tasks}) < 2:
+        return []
+    return [
+        "cgroups all have a weight of 100 and no limits; the kernel's default scheduler is "
+        "simulated without them"
+    ]
 
 
 def replay_of(trace: Recorded, machine: Machine, seed: int) -> Replay:
@@ -249,8 +265,8 @@ def replay_of(trace: Recorded, machine: Machine, seed: int) -> Replay:
     replayer.replay()
     notes = list(trace.notes)
     begun = {number: life for number, life in replayer.lives.items() if life.begun and life.steps}
-    groups = _group_names(list(dict.fromkeys(replayer.tasks[n].workload for n in begun)))
-    places = _places(groups)
+    groups = group_names(dict.fromkeys(replayer.tasks[n].workload for n in begun))
+    places = places_of(groups)
     elsewhere = 0
     tasks: list[Task] = []
     for number, life in begun.items():
@@ -276,6 +292,9 @@ def replay_of(trace: Recorded, machine: Machine, seed: int) -> Replay:
     kept = {task.name for task in tasks}
     tasks = [_without_missing(task, kept) for task in tasks]
     notes += _notes(replayer, machine, elsewhere)
+    notes += note_of_cgroups(tasks)
+    if places.too_many:
+        notes.append(f"{places.too_many} workloads are simulated in the root cgroup: too many")
     scenario = Scenario(
         "trace",
         tuple(tasks),

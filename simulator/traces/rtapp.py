@@ -3,13 +3,14 @@
 
 The grammar is that of rt-app's doc/tutorial.txt: JSON with comments, in which the order of
 keys is the order of what happens and a key may come several times. What cannot be said is a
-fault that names the key.
+fault that names the key; what is simulated otherwise than it was asked is a note.
 """
 
 import difflib
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,8 +19,10 @@ from simulator.scenario import (
     MAX_STEPS,
     US,
     Affine,
+    Enter,
     Fork,
     Machine,
+    Renice,
     Repeat,
     Run,
     S,
@@ -31,7 +34,7 @@ from simulator.scenario import (
     Wake,
     Yield,
 )
-from simulator.traces.replay import Replay
+from simulator.traces.replay import Replay, group_names, note_of_cgroups, places_of
 from simulator.traces.text import lines_of
 
 MAX_BYTES = 4 << 20
@@ -71,17 +74,17 @@ _IGNORED_GLOBALS = frozenset(
         "gnuplot_opts",
     ]
 )
-_TASK_KEYS = frozenset(
-    ["policy", "priority", "cpus", "instance", "delay", "loop", "phases", "taskgroup"]
-)
-_TASK_REFUSED = {
-    "dl-runtime": "the simulator has no SCHED_DEADLINE",
-    "dl-period": "the simulator has no SCHED_DEADLINE",
-    "dl-deadline": "the simulator has no SCHED_DEADLINE",
-    "util_min": "the simulator has no utilisation clamps",
-    "util_max": "the simulator has no utilisation clamps",
-    "nodes_membind": "the simulator has no NUMA memory",
+# What a task and each of its phases may say beside its events.
+_SETTINGS = ("policy", "priority", "cpus", "taskgroup")
+_TASK_KEYS = frozenset([*_SETTINGS, "instance", "delay", "loop", "phases"])
+# Settings that change nothing here, and what to say of them.
+_PASSED_OVER = {
+    "util_min": "utilisation clamps (util_min, util_max) are passed over: there are no frequencies",
+    "nodes_membind": "nodes_membind is passed over: memory is equally near to all CPUs",
+    "dl-runtime": "slices that tasks ask for themselves (dl-runtime) are passed over",
 }
+_PASSED_OVER["util_max"] = _PASSED_OVER["util_min"]
+_PASSED_OVER["dl-period"] = _PASSED_OVER["dl-deadline"] = _PASSED_OVER["dl-runtime"]
 _EVENTS = [
     "runtime",
     "run",
@@ -98,10 +101,29 @@ _EVENTS = [
     "resume",
     "fork",
     "yield",
+    "sem_post",
+    "sem_wait",
+    "memrun",
     "mem",
     "iorun",
 ]
+# Tasks that take part in these need each other.
+_TOGETHER = frozenset(
+    [
+        "wait",
+        "signal",
+        "broad",
+        "sync",
+        "barrier",
+        "suspend",
+        "resume",
+        "fork",
+        "sem_post",
+        "sem_wait",
+    ]
+)
 _EVENT_REFUSED = {
+    "memrun": "the simulator has no memory traffic; say the time it takes with `run`",
     "mem": "the simulator has no memory traffic; say the time it takes with `run`",
     "iorun": "the simulator has no devices; say the time it takes with `sleep`",
 }
@@ -121,15 +143,26 @@ class _Event:
 
 
 @dataclass(frozen=True)
+class _Settings:
+    """How a task, or one of its phases, is to be scheduled; None where nothing is said."""
+
+    policy: str | None = None
+    priority: int | None = None
+    cpus: tuple[int, ...] = ()
+    taskgroup: str | None = None
+    passed_over: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class _Phase:
     events: tuple[_Event, ...]
     loop: int
-    cpus: tuple[int, ...]
+    settings: _Settings
 
 
 @dataclass(frozen=True)
 class _Described:
-    """One task of the text. `where` names it in faults."""
+    """One task of the text. `where` names it in faults; `policy` is the one it begins with."""
 
     name: str
     where: str
@@ -137,14 +170,33 @@ class _Described:
     loop: int
     instances: int
     delay_us: int
-    nice: int
-    cpus: tuple[int, ...]
-    group: str
+    policy: str
+    settings: _Settings
 
     @property
     def events(self) -> Iterator[_Event]:
         for phase in self.phases:
             yield from phase.events
+
+    @property
+    def nice(self) -> int:
+        return _nice(self.policy, self.settings.priority)
+
+    @property
+    def workload(self) -> str:
+        """Its cgroup as everywhere in schedpilot, else its name."""
+        return f"cgroup:{path}" if (path := self.settings.taskgroup) else self.name
+
+    @property
+    def cgroups(self) -> set[str]:
+        """All that it is ever in, as workloads."""
+        said = [self.settings, *(phase.settings for phase in self.phases)]
+        return {f"cgroup:{each.taskgroup}" for each in said if each.taskgroup}
+
+    @property
+    def named_cpus(self) -> Iterator[int]:
+        for each in (self.settings, *(phase.settings for phase in self.phases)):
+            yield from each.cpus
 
     def names(self) -> list[str]:
         """Those of its instances."""
@@ -164,8 +216,7 @@ class RtApp:
 
     def machine(self, base: Machine, cpus: int = 0) -> Machine:
         """`base`, with the CPUs asked for, or as many as the text names."""
-        named = [cpu for task in self.described for cpu in task.cpus]
-        named += [cpu for t in self.described for phase in t.phases for cpu in phase.cpus]
+        named = [cpu for task in self.described for cpu in task.named_cpus]
         return replace(base, cpus=cpus or max([base.cpus, *(cpu + 1 for cpu in named)]), llc_cpus=0)
 
     def replay(self, machine: Machine, seed: int) -> Replay:
@@ -176,37 +227,53 @@ class RtApp:
         """
         duration_ns = (self.duration_s if self.duration_s > 0 else USUAL_DURATION_S) * S
         for task in self.described:
-            for cpu in (*task.cpus, *(cpu for phase in task.phases for cpu in phase.cpus)):
+            for cpu in task.named_cpus:
                 if cpu >= machine.cpus:
                     raise _bad(
                         f"{task.where}.cpus",
-                        f"there is no CPU {cpu}",
-                        f"the machine has {machine.cpus}",
+                        f"there is no CPU {cpu} in the simulated machine",
+                        f"it has {machine.cpus}",
                         "give more with --cpus",
                     )
-        writer = _Writer(self.described, duration_ns)
-        tasks = tuple(task for each in self.described for task in writer.tasks(each))
-        groups = {task.group: task.group for task in tasks}
-        scenario = Scenario("rt-app", tasks, machine, duration_ns=duration_ns, seed=seed)
-        return Replay(scenario, groups, (*self.notes, *writer.notes))
+        described, left_out = _ordinary(self.described)
+        described = _without_locks(described)
+        groups = group_names(dict.fromkeys(task.workload for task in described))
+        places = places_of(sorted(set().union(*(task.cgroups for task in described))))
+        if places.too_many:
+            raise _bad(
+                f"{self.where}: tasks", "a taskgroup lies too deep, or there are too many of them"
+            )
+        writer = _Writer(described, duration_ns, groups, places.of)
+        tasks = tuple(task for each in described for task in writer.tasks(each))
+        scenario = Scenario(
+            "rt-app", tasks, machine, duration_ns=duration_ns, seed=seed, cgroups=places.cgroups
+        )
+        notes = [*self.notes, *left_out, *_notes(described), *writer.notes]
+        notes += note_of_cgroups(tasks)
+        return Replay(scenario, {name: id for id, name in groups.items()}, tuple(notes))
 
 
 class _Writer:
     """Turns what is described into steps; knows who waits for what."""
 
-    def __init__(self, described: Sequence[_Described], duration_ns: int) -> None:
+    def __init__(
+        self,
+        described: Sequence[_Described],
+        duration_ns: int,
+        groups: Mapping[str, str],
+        places: Mapping[str, str],
+    ) -> None:
         self._duration_ns = duration_ns
+        self._groups, self._places = groups, places
+        self._tasks = {task.name: task for task in described}
         self._all = {name: task for task in described for name in task.names()}
-        self._forked = {
-            str(event.value) for task in described for event in task.events if event.kind == "fork"
-        }
         self._waiters: dict[str, list[str]] = {}
         self._barriers: dict[str, list[str]] = {}
         for task in described:
             for event in task.events:
                 known = self._barriers if event.kind == "barrier" else self._waiters
-                if event.kind in ("wait", "sync", "barrier"):
-                    names = known.setdefault(str(event.value), [])
+                if event.kind in ("wait", "sync", "barrier", "sem_wait"):
+                    names = known.setdefault(_resource(event), [])
                     names += [each for each in task.names() if each not in names]
         self.notes: list[str] = []
 
@@ -216,25 +283,34 @@ class _Writer:
 
     def tasks(self, task: _Described) -> Iterator[Task]:
         for name in task.names():
-            steps = self._steps(task, name)
-            started = task.name not in self._forked and task.instances > 0
             yield Task(
-                group=task.group,
-                steps=tuple(steps),
+                group=self._groups[task.workload],
+                steps=tuple(self._steps(task, name)),
                 name=name,
                 comm=name[:15],
                 nice=task.nice,
-                cpus=task.cpus,
-                start_ns=task.delay_us * US if started else None,
+                cpus=task.settings.cpus,
+                # One without instances is there to be forked.
+                start_ns=task.delay_us * US if task.instances > 0 else None,
+                cgroup=self._places.get(task.workload, "/"),
             )
 
     def _steps(self, task: _Described, name: str) -> list[Step]:
         alone = len(task.phases) == 1
         steps: list[Step] = []
+        if not task.loop:
+            return [Run(0)]
+        # Where it comes from: the task's own affinity, and the last phase's in a later round.
+        before = {task.settings.cpus}
+        if task.loop != 1:
+            before.add(task.phases[-1].settings.cpus or task.settings.cpus)
         for phase in task.phases:
             once = self._phase(task, phase, name)
-            if phase.cpus:
-                steps.append(Affine(phase.cpus))
+            cpus = phase.settings.cpus or task.settings.cpus
+            if before != {cpus}:
+                steps.append(Affine(cpus))
+            before = {cpus}
+            steps += _set(task, phase.settings, self._places)
             if alone:
                 steps += once
                 break
@@ -249,7 +325,7 @@ class _Writer:
         loop = task.loop
         if alone:
             inner = task.phases[0].loop
-            loop = -1 if inner < 0 or task.loop < 0 else inner * task.loop
+            loop = -1 if inner <= 0 or task.loop < 0 else inner * task.loop
         if not steps:
             raise _bad(task.where, "it does nothing", hint="give it events, such as `run`")
         if loop != 1:
@@ -257,8 +333,9 @@ class _Writer:
         return steps
 
     def _times(self, loop: int, once: Sequence[Step], task: _Described) -> int:
-        """How often a phase among others comes; one without an end lasts as long as the run."""
-        if loop >= 0:
+        """How often a phase among others comes; one without an end (0, too) lasts as long as the
+        run."""
+        if loop > 0:
             return loop
         length = sum(step.ns for step in once if isinstance(step, Run | Sleep))
         if not length:
@@ -284,7 +361,8 @@ class _Writer:
                     worked_ns += length
                     steps.append(Sleep(length))
                 case "timer":
-                    left = int(str(event.value)) * US - worked_ns
+                    assert isinstance(event.value, tuple)
+                    left = event.value[1] * US - worked_ns
                     worked_ns = 0
                     if left > 0:
                         steps.append(Sleep(left))
@@ -292,35 +370,37 @@ class _Writer:
                         "timers: a task sleeps for the period less its own work since the last; "
                         "waiting for a CPU makes the period longer"
                     )
-                case "wait" | "suspend":
+                case "wait" | "suspend" | "sem_wait":
                     steps.append(Wait())
-                case "signal" | "broad":
+                case "signal" | "broad" | "sem_post":
                     steps += self._signal(event, name, where)
                 case "sync":
                     steps += (*self._signal(event, name, where), Wait())
                 case "barrier":
                     steps += self._barrier(event, name, where)
                 case "resume":
-                    steps.append(Wake(self._named(str(event.value), where)))
+                    steps += self._resume(str(event.value), name, where)
                 case "yield":
                     steps.append(Yield())
                 case "fork":
-                    steps.append(Fork(self._named(str(event.value), where)))
+                    forked = self._named(str(event.value), where)
+                    steps.append(Fork(forked[0]))
         return steps
 
     def _signal(self, event: _Event, name: str, where: str) -> list[Step]:
-        waiters = [each for each in self._waiters.get(str(event.value), []) if each != name]
+        waiters = [each for each in self._waiters.get(_resource(event), []) if each != name]
         if event.kind != "broad" and len(waiters) > 1:
             raise _bad(
                 where,
                 f"{event.kind} wakes one of {len(waiters)} tasks that wait, and which is not told",
                 hint="use broad, or a condition of its own for each",
             )
-        self._note("conditions: a signal that nobody waits for yet is kept, and not lost")
+        if event.kind != "sem_post":
+            self._note("conditions: a signal that nobody waits for yet is kept, and not lost")
         return [Wake(each) for each in waiters]
 
     def _barrier(self, event: _Event, name: str, where: str) -> list[Step]:
-        others = [each for each in self._barriers[str(event.value)] if each != name]
+        others = [each for each in self._barriers[_resource(event)] if each != name]
         if len(others) >= MAX_BARRIER:
             raise _bad(where, f"more than {MAX_BARRIER} tasks meet at this barrier")
         if len(others) > 1:
@@ -331,15 +411,152 @@ class _Writer:
         # Tells all others that it is here, and is told so by each.
         return [*(Wake(each) for each in others), *(Wait() for _ in others)]
 
-    def _named(self, name: str, where: str) -> str:
+    def _resume(self, named: str, name: str, where: str) -> Iterator[Step]:
+        """Wakes every instance of the task that suspends; or those that suspend by that name."""
+        suspending = [
+            (each, str(event.value))
+            for each, task in self._all.items()
+            for event in task.events
+            if event.kind == "suspend"
+        ]
+        if named in self._tasks or named in self._all:
+            own = set(self._named(named, where))
+            woken = [each for each, _ in suspending if each in own]
+            if not woken:
+                self._note(f"`resume` of {named!r} wakes nobody: that task never suspends")
+        else:
+            woken = [each for each, by in suspending if by == named]
+            if not woken:
+                self._named(named, where)
+            self._note(
+                f"`resume` of {named[:40]!a} wakes what suspends by that name; rt-app goes by the "
+                "names of tasks, and would wake nobody"
+            )
+        self._note("a `resume` that nobody waits for yet is kept, and not lost")
+        yield from (Wake(each) for each in dict.fromkeys(woken) if each != name)
+
+    def _named(self, name: str, where: str) -> list[str]:
+        """The instances of that task, or the one instance."""
+        if name in self._tasks:
+            return self._tasks[name].names()
         if name in self._all:
-            return name
-        nearest = difflib.get_close_matches(name, self._all, n=1)
+            return [name]
+        nearest = difflib.get_close_matches(name, [*self._tasks, *self._all], n=1)
         raise _bad(
             where,
             f"there is no task {name[:40]!a}",
             hint=f"did you mean {nearest[0]!r}?" if nearest else "name one of `tasks`",
         )
+
+
+def _set(task: _Described, said: _Settings, places: Mapping[str, str]) -> Iterator[Step]:
+    """What a phase sets before its events, and what stays so after it."""
+    if said.policy is not None or said.priority is not None:
+        yield Renice(_nice(said.policy or task.policy, said.priority))
+    if said.taskgroup is not None:
+        yield Enter(places.get(f"cgroup:{said.taskgroup}", "/"))
+
+
+def _resource(event: _Event) -> str:
+    """What it waits for or gives; a semaphore is none of the conditions, whatever its name."""
+    return f"{'sem' if event.kind.startswith('sem_') else ''}:{event.value}"
+
+
+def _ordinary(
+    described: Sequence[_Described],
+) -> tuple[tuple[_Described, ...], list[str]]:
+    """Without the real-time tasks, and what to say of that.
+
+    Raises:
+        Fault: BAD_REQUEST where others need them, or there is nothing else.
+    """
+    above = [task for task in described if task.policy not in _NICE]
+    kept = tuple(task for task in described if task.policy in _NICE)
+    named = {
+        str(event.value).rpartition("-")[0] or str(event.value)
+        for task in kept
+        for event in task.events
+        if event.kind in ("fork", "resume")
+    } | {str(e.value) for t in kept for e in t.events if e.kind in ("fork", "resume")}
+    for task in above:
+        needed = task.name in named or any(event.kind in _TOGETHER for event in task.events)
+        if needed or not kept:
+            raise _bad(
+                f"{task.where}.policy",
+                f"`{task.policy}` cannot be simulated",
+                "a loaded scheduler gets SCHED_OTHER, SCHED_BATCH and SCHED_IDLE"
+                + ("; and others wait for this task" if needed else ""),
+            )
+    if not above:
+        return kept, []
+    count = sum(max(1, task.instances) for task in above)
+    names = ", ".join(sorted({task.policy for task in above}))
+    return kept, [
+        f"{count} real-time tasks ({names}) are left out, with the CPU time that they take: no "
+        "loaded scheduler gets them"
+    ]
+
+
+def _notes(described: Sequence[_Described]) -> list[str]:
+    """What of the settings is not simulated as it was asked."""
+    settings = [each for t in described for each in (t.settings, *(p.settings for p in t.phases))]
+    found = {_PASSED_OVER[key]: None for each in settings for key in each.passed_over}
+    policies = {task.policy for task in described} | {each.policy for each in settings}
+    if "SCHED_IDLE" in policies:
+        found["SCHED_IDLE is simulated as nice 19, the least weight that there is here"] = None
+    if "SCHED_BATCH" in policies:
+        found["SCHED_BATCH is simulated as SCHED_OTHER"] = None
+    for task in described:
+        sources = {
+            "suspend" if event.kind == "suspend" else _resource(event)
+            for event in task.events
+            if event.kind in ("wait", "sync", "barrier", "suspend", "sem_wait")
+        }
+        if len(sources) > 1:
+            found[
+                "a task that waits for several things takes whatever wakes it first for the one "
+                "that it waits for"
+            ] = None
+        timers = {str(event.value[0]) for event in task.events if isinstance(event.value, tuple)}
+        if task.instances > 1 and any(not each.startswith("unique") for each in timers):
+            found["timers that instances of a task share are simulated as one for each"] = None
+    return list(found)
+
+
+def _without_locks(described: Sequence[_Described]) -> tuple[_Described, ...]:
+    """Mutexes that change nothing go: those of one task alone, and those around a condition.
+
+    Raises:
+        Fault: BAD_REQUEST where one would make others wait.
+    """
+    users: Counter[str] = Counter()
+    for task in described:
+        mine = {str(event.value) for event in task.events if event.kind == "lock"}
+        users.update({name: max(1, task.instances) for name in mine})
+    return tuple(_unlocked(task, users) for task in described)
+
+
+def _unlocked(task: _Described, users: Mapping[str, int]) -> _Described:
+    held: set[str] = set()
+    phases: list[_Phase] = []
+    for phase in task.phases:
+        kept: list[_Event] = []
+        for event in phase.events:
+            if event.kind == "lock":
+                held |= {str(event.value)} if users[str(event.value)] > 1 else set()
+            elif event.kind == "unlock":
+                held.discard(str(event.value))
+            elif held and event.kind not in ("wait", "signal", "broad", "sync"):
+                raise _bad(
+                    f"{task.where}.{event.key}",
+                    f"`{event.kind}` under the lock {min(held)[:40]!a} cannot be simulated",
+                    "tasks of a scenario have no mutexes that others wait for",
+                    "leave the lock out, or hand over with suspend and resume",
+                )
+            else:
+                kept.append(event)
+        phases.append(replace(phase, events=tuple(kept)))
+    return replace(task, phases=tuple(phases))
 
 
 # ---------------------------------------------------------------- reading
@@ -413,69 +630,73 @@ def _event(key: str, value: object, where: str) -> _Event:
     if kind == "timer":
         if not isinstance(value, _Object):
             raise _bad(here, "a timer is an object", hint='{"ref": "unique", "period": 10000}')
-        return _Event(kind, key, _integer(value.get("period"), f"{here}.period", 1, longest_us))
+        period = _integer(value.get("period"), f"{here}.period", 1, longest_us)
+        return _Event(kind, key, (_text(value.get("ref", ""), f"{here}.ref"), period))
     if kind in ("wait", "sync") and isinstance(value, _Object):
         return _Event(kind, key, _text(value.get("ref"), f"{here}.ref"))
     return _Event(kind, key, _text(value, here))
 
 
-def _without_idle_locks(events: list[_Event], where: str) -> tuple[_Event, ...]:
-    """Mutexes that only guard a condition change nothing; others cannot be said."""
-    kept: list[_Event] = []
-    held: str | None = None
-    for event in events:
-        if event.kind == "lock":
-            held = str(event.value)
-        elif event.kind == "unlock":
-            held = None
-        else:
-            if held is not None and event.kind not in ("wait", "signal", "broad", "sync"):
-                raise _bad(
-                    f"{where}.{event.key}",
-                    f"`{event.kind}` under the lock {held[:40]!a} cannot be simulated",
-                    "tasks of a scenario have no mutexes",
-                    "leave the lock out, or hand over with suspend and resume",
-                )
-            kept.append(event)
-    return tuple(kept)
-
-
-_PHASE_KEYS = ("loop", "cpus")
-
-
 def _phase(said: object, where: str) -> _Phase:
     if not isinstance(said, _Object):
         raise _bad(where, "a phase is an object")
-    events: list[_Event] = []
-    loop = 1
-    cpus: tuple[int, ...] = ()
-    for key, value in said:
-        if key == "loop":
-            loop = _integer(value, f"{where}.loop", -1, 1 << 31)
-        elif key == "cpus":
-            cpus = _cpus(value, f"{where}.cpus")
-        elif key in ("policy", "priority", "taskgroup"):
-            raise _bad(f"{where}.{key}", f"`{key}` of a phase cannot be simulated")
-        else:
-            events.append(_event(key, value, where))
-    return _Phase(_without_idle_locks(events, where), loop, cpus)
+    events = [
+        _event(key, value, where)
+        for key, value in said
+        if key not in (*_SETTINGS, *_PASSED_OVER, "loop")
+    ]
+    loop = _integer(said.get("loop", 1), f"{where}.loop", -1, 1 << 31)
+    return _Phase(tuple(events), loop, _settings(said, where))
 
 
 _NICE = {"SCHED_OTHER": 0, "SCHED_BATCH": 0, "SCHED_IDLE": 19}
+_REAL_TIME = ("SCHED_FIFO", "SCHED_RR", "SCHED_DEADLINE")
+# Of SCHED_DEADLINE, by the names that rt-app had for them before.
+_DEADLINE = ("period", "deadline")
 
 
-def _nice(said: _Object, default: str, where: str) -> int:
-    policy = said.get("policy", default)
-    if policy not in _NICE:
+def _nice(policy: str, priority: int | None) -> int:
+    return _NICE[policy] if priority is None or policy == "SCHED_IDLE" else priority
+
+
+def _policy(value: object, where: str) -> str:
+    """One of rt-app's names."""
+    known = (*_NICE, *_REAL_TIME)
+    if value in known:
+        return str(value)
+    nearest = difflib.get_close_matches(str(value)[:40], known, n=1)
+    raise _bad(
+        where,
+        f"`{ascii(value)[:40]}` is no policy of rt-app's",
+        hint=f"did you mean {nearest[0]!r}?" if nearest else f"there are: {', '.join(known)}",
+    )
+
+
+def _settings(said: _Object, where: str, default: str | None = None) -> _Settings:
+    """The settings of a task or a phase. `default` is the policy of the task, of a phase None."""
+    policy = said.get("policy")
+    policy = default if policy is None else _policy(policy, f"{where}.policy")
+    priority, group = said.get("priority"), said.get("taskgroup")
+    low, high = (0, 99) if policy in _REAL_TIME else (-20, 19)
+    if default is None and policy in _REAL_TIME:
         raise _bad(
             f"{where}.policy",
-            f"`{ascii(policy)[:40]}` cannot be simulated",
+            f"`{policy}` of a phase cannot be simulated",
             "a loaded scheduler gets SCHED_OTHER, SCHED_BATCH and SCHED_IDLE",
         )
-    priority = said.get("priority")
-    if priority is None or policy == "SCHED_IDLE":
-        return _NICE[str(policy)]
-    return _integer(priority, f"{where}.priority", -20, 19)
+    return _Settings(
+        policy,
+        None if priority is None else _integer(priority, f"{where}.priority", low, high),
+        _cpus(said.get("cpus", []), f"{where}.cpus"),
+        None if group is None else _taskgroup(_text(group, f"{where}.taskgroup")),
+        tuple(key for key, _ in said if key in _PASSED_OVER),
+    )
+
+
+def _taskgroup(path: str) -> str:
+    """As a path of a cgroup; empty for none."""
+    parts = [part for part in path.split("/") if part]
+    return f"/{'/'.join(parts)}" if parts else ""
 
 
 def _described(name: str, said: object, default: str, where: str) -> _Described:
@@ -488,6 +709,8 @@ def _described(name: str, said: object, default: str, where: str) -> _Described:
         )
     if not isinstance(said, _Object):
         raise _bad(place, "a task is an object")
+    own = _settings(said, place, default)
+    deadline = _DEADLINE if own.policy == "SCHED_DEADLINE" else ()
     phases: list[_Phase] = []
     direct: Pairs = []
     for key, value in said:
@@ -495,15 +718,12 @@ def _described(name: str, said: object, default: str, where: str) -> _Described:
             if not isinstance(value, _Object):
                 raise _bad(f"{place}.phases", "phases are an object")
             phases += (_phase(each, f"{place}.phases.{key}") for key, each in value)
-        elif key not in _TASK_KEYS:
-            if key in _TASK_REFUSED:
-                raise _unknown(key, place, [*_TASK_KEYS, *_EVENTS], _TASK_REFUSED)
+        elif key not in (*_TASK_KEYS, *_PASSED_OVER, *deadline):
             direct.append((key, value))
     if direct:
         if phases:
             raise _bad(place, "a task has events or phases, and not both")
         phases = [_phase(_Object(direct), place)]
-    group = said.get("taskgroup")
     return _Described(
         name=name,
         where=place,
@@ -511,14 +731,9 @@ def _described(name: str, said: object, default: str, where: str) -> _Described:
         loop=_integer(said.get("loop", -1), f"{place}.loop", -1, 1 << 31),
         instances=_integer(said.get("instance", 1), f"{place}.instance", 0, MAX_INSTANCES),
         delay_us=_integer(said.get("delay", 0), f"{place}.delay", 0, 3_600_000_000),
-        nice=_nice(said, default, place),
-        cpus=_cpus(said.get("cpus", []), f"{place}.cpus"),
-        group=name if group is None else _group(_text(group, f"{place}.taskgroup")),
+        policy=own.policy or default,
+        settings=own,
     )
-
-
-def _group(path: str) -> str:
-    return re.sub(r"[^A-Za-z0-9_.-]", "_", path.strip("/"))[:63] or "root"
 
 
 def read_rtapp(path: Path) -> RtApp:
@@ -546,7 +761,7 @@ def read_rtapp(path: Path) -> RtApp:
     default, duration = "SCHED_OTHER", -1
     for key, value in about:
         if key == "default_policy":
-            default = _text(value, f"{where}: global.default_policy")
+            default = _policy(value, f"{where}: global.default_policy")
         elif key == "duration":
             duration = _integer(value, f"{where}: global.duration", -1, 3600)
         elif key not in _IGNORED_GLOBALS:

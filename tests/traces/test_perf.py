@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Recordings of perf: what its text says of runs, sleeps and who woke whom."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -94,7 +95,7 @@ def test_a_timer_beside_a_running_task_is_no_wakeup_by_it(write: Write) -> None:
         switch(70, "sleeper:6", "S", "hog:5"),
     ]
     trace = read(write(*lines))
-    assert trace.notes == ()
+    assert not any("interrupts" in note for note in trace.notes)
     steps = next(
         each.steps
         for each in scenario_of(trace, machine_for(trace, Machine()), 1).tasks
@@ -156,3 +157,104 @@ def test_a_line_that_is_not_perfs_is_named(write: Write, text: str, words: str) 
         read_trace(write(switch(0, "a:1", "R", "b:2"), text))
     assert caught.value.where.endswith("line 2")
     assert caught.value.hint
+
+
+PAIR = (
+    switch(0, "swapper/0:0", "R", "a:5"),
+    switch(100, "a:5", "S", "b:6"),
+    waking(150, "a", 5, ("b", 6)),
+    switch(160, "b:6", "S", "a:5"),
+    switch(180, "a:5", "S", "swapper/0:0"),
+    switch(400, "swapper/0:0", "R", "a:5"),
+)
+
+
+def test_times_between_lines_are_no_times(write: Write) -> None:
+    """What `--deltatime` prints is refused, however few lines it has, and named."""
+    deltas = [re.sub(r"\d+\.\d{9}:", f"0.{at:09}:", each) for each, at in zip(
+        PAIR, (0, 100_000, 50_000, 10_000, 20_000, 220_000), strict=True)]  # fmt: skip
+    with pytest.raises(Fault) as caught:
+        read_trace(write(*deltas))
+    assert "--deltatime" in str(caught.value)
+    assert "do not rise" in str(caught.value)
+
+
+def test_a_little_disorder_is_said(write: Write) -> None:
+    """Among many lines one that comes late by microseconds is no other clock."""
+    lines = [switch(10 * at, "a:5", "R", "a:5") for at in range(60)]
+    lines[30] = switch(298, "a:5", "R", "a:5")
+    lines[31] = switch(297, "a:5", "R", "a:5")
+    assert any("1 lines are earlier" in note for note in read(write(*lines)).notes)
+
+
+def test_two_recordings_in_one_file_are_refused(write: Write) -> None:
+    """A clock that begins again is none, also where it does so once."""
+    later = [switch(500_000 + 10 * at, "a:5", "R", "a:5") for at in range(60)]
+    with pytest.raises(Fault, match="do not rise"):
+        read_trace(write(*later, *PAIR))
+
+
+def test_times_since_the_first_line_and_microseconds_are_read(write: Write) -> None:
+    """`--reltime` and six digits say the same as nanoseconds of the clock."""
+    relative = [re.sub(r" 1\.(\d{6})\d{3}:", r" 0.\1:", each) for each in PAIR]
+    assert read(write(*relative)).events == read(write(*PAIR)).events
+
+
+def test_a_recording_without_wakeups_says_what_is_missing(write: Write) -> None:
+    """Runs and sleeps are simulated, and a note says what waits are taken for."""
+    trace = read(write(*(each for each in PAIR if "waking" not in each)))
+    assert any("did not record wakeups" in note for note in trace.notes)
+    assert all(each.how is How.UNKNOWN for each in trace.events if isinstance(each, Wake))
+
+
+def test_a_recording_without_switches_is_refused(write: Write) -> None:
+    """Wakeups alone do not say when anything ran."""
+    with pytest.raises(Fault, match="sched_switch"):
+        read_trace(write(*(each for each in PAIR if "waking" in each)))
+
+
+def test_lines_without_a_command_or_with_a_process_are_read(write: Write) -> None:
+    """Who woke is known by its number; the name comes from the events."""
+    usual = read(write(*PAIR))
+    for pattern in (r"\3 [", r"\3/\3 [", r"  \1 \3/\3 ["):
+        other = read(write(*(re.sub(r"^(\s*)(\S+) (\d+) \[", pattern, each) for each in PAIR)))
+        assert other.events == usual.events
+
+
+def test_call_chains_and_other_events_are_passed_over(write: Write) -> None:
+    """What is recorded besides changes nothing; lost events are counted."""
+    more = [
+        *PAIR[:2],
+        "\tffffffff8107b2a1 schedule+0x2d ([kernel.kallsyms])",
+        "\t    55d0c0ffee00 main+0x10 (/usr/bin/a b)",
+        line(110, "cycles", "ffffffff8107b2a1 schedule"),
+        line(120, "", "").replace(": : ", ": PERF_RECORD_LOST lost 42"),
+        line(121, "", "").replace(": : ", ": PERF_RECORD_COMM exec: b:6/6"),
+        *PAIR[2:],
+    ]
+    trace = read(write(*more))
+    assert trace.events == read(write(*PAIR)).events
+    assert trace.lost == 42
+
+
+def test_switches_that_do_not_fit_show_that_events_are_missing(write: Write) -> None:
+    """A CPU that leaves another task than it came to has lost what was between."""
+    assert not any("do not follow" in note for note in read(write(*PAIR)).notes)
+    torn = read(write(*PAIR[:3], *PAIR[4:]))
+    assert any("1 switches do not follow" in note for note in torn.notes)
+
+
+def test_a_first_wakeup_is_a_birth_where_forks_were_not_recorded(write: Write) -> None:
+    """A thread begins when its maker wakes it first, and not with the recording."""
+    text = "comm=child pid=8 prio=120 target_cpu=000"
+    trace = read(
+        write(
+            PAIR[0],
+            line(40, "sched:sched_wakeup_new", text, comm="a", tid=5),
+            switch(100, "a:5", "S", "child:8"),
+            switch(150, "child:8", "X", "swapper/0:0"),
+        )
+    )
+    made = trace.events[0]
+    assert isinstance(made, Fork)
+    assert (trace.tasks[made.task].comm, made.offset_ns) == ("child", 40_000)

@@ -7,8 +7,22 @@ from pathlib import Path
 import pytest
 
 from process import Fault
-from simulator.scenario import Affine, Fork, Machine, Repeat, Run, S, Scenario, Sleep, Wait, Wake
+from simulator.scenario import (
+    Affine,
+    Enter,
+    Fork,
+    Machine,
+    Renice,
+    Repeat,
+    Run,
+    S,
+    Scenario,
+    Sleep,
+    Wait,
+    Wake,
+)
 from simulator.traces import machine_for, read_trace, replay_of
+from simulator.traces.replay import Replay
 
 US = 1_000
 Rtapp = Callable[[str], Path]
@@ -83,7 +97,8 @@ def test_waking_each_other(rtapp: Rtapp) -> None:
             "a": {"run": 5, "resume": "b", "suspend": "a", "fork": "c"},
             "b": {"suspend": "b", "run": 7, "resume": "a",
                   "lock": "m", "wait": {"ref": "q", "mutex": "m"}, "unlock": "m"},
-            "c": {"loop": 1, "run": 1, "lock": "m", "signal": "q", "unlock": "m"}}}"""
+            "c": {"instance": 0, "loop": 1, "run": 1,
+                  "lock": "m", "signal": "q", "unlock": "m"}}}"""
     )
     assert steps_of(path, "a") == (Run(5 * US), Wake("b"), Wait(), Fork("c"), Repeat())
     assert steps_of(path, "b") == (Wait(), Run(7 * US), Wake("a"), Wait(), Repeat())
@@ -105,11 +120,38 @@ def test_a_barrier_holds_all_until_the_last(rtapp: Rtapp) -> None:
     ("text", "where", "words"),
     [
         ('{"tasks": {"a": {"run": 1, "policy": "SCHED_FIFO"}}}', "tasks.a.policy", "SCHED_FIFO"),
-        ('{"tasks": {"a": {"run": 1, "dl-runtime": 5}}}', "tasks.a.dl-runtime", "SCHED_DEADLINE"),
         ('{"tasks": {"a": {"mem": 5}}}', "tasks.a.mem", "memory traffic"),
         ('{"tasks": {"a": {"runn": 5, "slep": 1}}}', "tasks.a.slep", "not known"),
         ('{"tasks": {"a": {"run": -5}}}', "tasks.a.run", "out of bounds"),
-        ('{"tasks": {"a": {"lock": "m", "run": 5}}}', "tasks.a.run", "under the lock"),
+        (
+            '{"tasks": {"a": {"instance": 2, "lock": "m", "run": 5}}}',
+            "tasks.a.run",
+            "under the lock",
+        ),
+        (
+            '{"tasks": {"a": {"lock": "m", "run": 5, "unlock": "m"}, "b": {"phases": {'
+            '"p": {"lock": "m"}, "q": {"run": 1}}}}}',
+            "tasks.a.run",
+            "under the lock",
+        ),
+        (
+            '{"tasks": {"a": {"suspend": "", "run": 1, "policy": "SCHED_RR"}, "b": {"run": 1}}}',
+            "tasks.a.policy",
+            "others wait",
+        ),
+        (
+            '{"tasks": {"a": {"run": 1, "policy": "SCHED_RR"}, "b": {"run": 1, "resume": "a"}}}',
+            "tasks.a.policy",
+            "others wait",
+        ),
+        ('{"tasks": {"a": {"run": 1, "policy": "SCHED_IDEL"}}}', "tasks.a.policy", "no policy"),
+        (
+            '{"tasks": {"a": {"phases": {"p": {"run": 1, "policy": "SCHED_FIFO"}}}}}',
+            "phases.p.policy",
+            "SCHED_FIFO",
+        ),
+        ('{"global": {"default_policy": "FIFO"}, "tasks": {}}', "tasks", "no tasks"),
+        ('{"tasks": {"a": {"memrun": {"type": "read"}}}}', "tasks.a.memrun", "memory traffic"),
         ('{"tasks": {"a": {"resume": "bb"}, "b": {"run": 1}}}', "tasks.a.resume", "no task"),
         ('{"tasks": {"a": {"run": 1, "cpus": [77]}}}', "tasks.a.cpus", "no CPU 77"),
         (
@@ -136,3 +178,167 @@ def test_what_cannot_be_said_names_its_key(rtapp: Rtapp, text: str, where: str, 
         replay_of(read_trace(path), Machine(cpus=2), seed=1)
     assert words in str(caught.value)
     assert where in caught.value.where
+
+
+def replayed(path: Path) -> Replay:
+    trace = read_trace(path)
+    return replay_of(trace, machine_for(trace, Machine(cpus=4)), seed=1)
+
+
+def test_a_taskgroup_is_the_cgroup_of_its_tasks(rtapp: Rtapp) -> None:
+    """Taskgroups are cgroups of the same paths, also those that a phase enters or leaves."""
+    made = replayed(
+        rtapp(
+            """{"tasks": {
+                "web": {"run": 1, "sleep": 1, "instance": 2, "taskgroup": "/app.slice/web"},
+                "job": {"run": 1, "taskgroup": "app.slice//job/"},
+                "mover": {"loop": 1, "phases": {
+                    "out": {"run": 1, "taskgroup": "/other"}, "home": {"run": 1, "taskgroup": ""}}},
+                "none": {"run": 1, "taskgroup": ""}}}"""
+        )
+    )
+    tasks = {task.name: task for task in made.scenario.tasks}
+    assert [each.path for each in made.scenario.cgroups] == [
+        "/app.slice",
+        "/app.slice/job",
+        "/app.slice/web",
+        "/other",
+    ]
+    assert tasks["web-0"].cgroup == tasks["web-1"].cgroup == "/app.slice/web"
+    assert tasks["job"].cgroup == "/app.slice/job"
+    assert tasks["none"].cgroup == tasks["mover"].cgroup == "/"
+    assert tasks["mover"].steps == (Enter("/other"), Run(US), Enter("/"), Run(US))
+    assert made.workloads[tasks["web-0"].group] == "cgroup:/app.slice/web"
+    assert made.workloads[tasks["none"].group] == "none"
+    assert any("cgroups all have a weight of 100" in note for note in made.notes)
+
+
+def test_phases_without_cpus_have_those_of_their_task(rtapp: Rtapp) -> None:
+    """An affinity of one phase ends with it, also when the phases begin again."""
+    path = rtapp(
+        """{"tasks": {"a": {"cpus": [3], "phases": {
+            "x": {"run": 1}, "y": {"cpus": [0, 1], "run": 2}, "z": {"run": 3}}},
+          "b": {"phases": {"x": {"run": 1}, "y": {"cpus": [0], "run": 2}}}}}"""
+    )
+    assert steps_of(path, "a") == (
+        Run(1 * US),
+        Affine((0, 1)),
+        Run(2 * US),
+        Affine((3,)),
+        Run(3 * US),
+        Repeat(),
+    )
+    assert steps_of(path, "b") == (Affine(()), Run(US), Affine((0,)), Run(2 * US), Repeat())
+
+
+def test_a_priority_of_a_phase_stays_until_the_next(rtapp: Rtapp) -> None:
+    """Nice values are set where a phase says one."""
+    path = rtapp(
+        """{"tasks": {"a": {"loop": 1, "priority": 3, "phases": {
+            "x": {"run": 1, "priority": -4}, "y": {"run": 2}, "z": {"run": 3, "priority": 0}}}}}"""
+    )
+    assert scenario(path).tasks[0].nice == 3
+    assert steps_of(path, "a") == (
+        Renice(-4),
+        Run(US),
+        Run(2 * US),
+        Renice(0),
+        Run(3 * US),
+    )
+
+
+@pytest.mark.parametrize(
+    ("task", "words"),
+    [
+        ('"run": 1, "policy": "SCHED_IDLE"', "SCHED_IDLE"),
+        ('"run": 1, "policy": "SCHED_BATCH"', "SCHED_BATCH"),
+        ('"run": 1, "util_min": 512', "clamps"),
+        ('"run": 1, "nodes_membind": [0]', "nodes_membind"),
+        ('"run": 1, "dl-runtime": 500', "dl-runtime"),
+        ('"phases": {"p": {"run": 1, "util_max": 9}}', "clamps"),
+        ('"run": 1, "timer": {"ref": "unique", "period": 10}', "timers"),
+        ('"run": 1, "instance": 2, "timer": {"ref": "t", "period": 10}', "instances of a task"),
+        ('"run": 1, "suspend": "", "sem_wait": "s"', "several things"),
+        ('"run": 1, "suspend": "", "resume": "a"', "kept, and not lost"),
+    ],
+)
+def test_what_is_simulated_otherwise_is_said(rtapp: Rtapp, task: str, words: str) -> None:
+    """Whatever of a task does not happen as it was asked is a note."""
+    assert any(words in note for note in replayed(rtapp(f'{{"tasks": {{"a": {{{task}}}}}}}')).notes)
+
+
+def test_a_default_policy_is_told_as_one_of_a_task(rtapp: Rtapp) -> None:
+    """The global policy is that of every task that names none."""
+    text = """{"global": {"default_policy": "SCHED_IDLE", "duration": 1},
+        "tasks": {"a": {"run": 1}, "b": {"run": 1, "policy": "SCHED_OTHER"}}}"""
+    made = replayed(rtapp(text))
+    assert any("SCHED_IDLE" in note for note in made.notes)
+    a, b = made.scenario.tasks
+    assert a.nice > b.nice
+
+
+def test_real_time_tasks_that_nobody_needs_are_left_out(rtapp: Rtapp) -> None:
+    """No loaded scheduler gets them; how many they were is a note."""
+    made = replayed(
+        rtapp(
+            """{"tasks": {"a": {"run": 1}, "rt": {"instance": 2, "run": 5, "policy": "SCHED_FIFO",
+                "priority": 50}, "dl": {"policy": "SCHED_DEADLINE", "dl-runtime": 1, "period": 9,
+                "run": 1}}}"""
+        )
+    )
+    assert [task.name for task in made.scenario.tasks] == ["a"]
+    assert any("3 real-time tasks (SCHED_DEADLINE, SCHED_FIFO)" in note for note in made.notes)
+
+
+def test_resume_wakes_every_instance_that_suspends(rtapp: Rtapp) -> None:
+    """By the name of the task, as rt-app does; by what `suspend` says where no task has it."""
+    text = """{"tasks": {
+        "a": {"run": 1, "resume": "pool"}, "c": {"run": 1, "resume": "b"},
+        "b": {"instance": 2, "suspend": "pool", "run": 1},
+        "d": {"suspend": "other", "run": 1, "resume": "a"}}}"""
+    both = (Run(US), Wake("b-0"), Wake("b-1"), Repeat())
+    path = rtapp(text)
+    assert steps_of(path, "a") == both
+    assert steps_of(path, "c") == both
+    assert steps_of(path, "d") == (Wait(), Run(US), Repeat())
+    notes = replayed(path).notes
+    assert any("would wake nobody" in note for note in notes)
+    assert any("never suspends" in note for note in notes)
+
+
+def test_forked_tasks_begin_as_instances_too(rtapp: Rtapp) -> None:
+    """A task that is forked starts at the beginning all the same, unless it has no instances."""
+    path = rtapp(
+        """{"tasks": {"a": {"run": 1, "fork": "b", "forkx": "c", "fork_y": "d"},
+            "b": {"loop": 1, "run": 1}, "c": {"loop": 1, "instance": 0, "run": 1},
+            "d": {"loop": 1, "instance": 2, "run": 1}}}"""
+    )
+    begun = {task.name: task.start_ns for task in scenario(path).tasks}
+    assert begun == {"a": 0, "b": 0, "c": None, "d-0": 0, "d-1": 0}
+    assert steps_of(path, "a") == (Run(US), Fork("b"), Fork("c"), Fork("d-0"), Repeat())
+
+
+def test_semaphores_count_what_comes_early(rtapp: Rtapp) -> None:
+    """A semaphore with one waiter is a wakeup that is kept; it is no condition of that name."""
+    path = rtapp(
+        """{"tasks": {"a": {"run": 1, "sem_post": "s"}, "b": {"sem_wait": "s", "run": 2},
+            "c": {"wait": "s", "run": 1}}}"""
+    )
+    assert steps_of(path, "a") == (Run(US), Wake("b"), Repeat())
+    assert steps_of(path, "b") == (Wait(), Run(2 * US), Repeat())
+
+
+def test_a_lock_of_one_task_alone_changes_nothing(rtapp: Rtapp) -> None:
+    """Nobody waits for it."""
+    path = rtapp('{"tasks": {"a": {"lock": "m", "run": 5, "unlock": "m"}}}')
+    assert steps_of(path, "a") == (Run(5 * US), Repeat())
+
+
+def test_no_loops_at_all_is_an_end_at_once(rtapp: Rtapp) -> None:
+    """`loop` 0 of a task is nothing, and not for ever; of a phase it is without an end."""
+    path = rtapp(
+        """{"global": {"duration": 1}, "tasks": {"a": {"loop": 0, "run": 5},
+            "b": {"loop": 1, "phases": {"p": {"loop": 0, "run": 500000}, "q": {"run": 1}}}}}"""
+    )
+    assert steps_of(path, "a") == (Run(0),)
+    assert steps_of(path, "b") == (*[Run(500000 * US)] * 3, Run(US))
