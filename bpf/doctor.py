@@ -56,7 +56,20 @@ def _kernel(facts: Facts) -> list[Check]:
             "nothing can be built for this kernel",
             "boot a kernel with CONFIG_DEBUG_INFO_BTF=y",
         )
-    return [first, btf, *([_malformed(facts)] if facts.btf and ext else [])]
+    return [first, btf, _configuration(facts), *([_malformed(facts)] if facts.btf and ext else [])]
+
+
+def _configuration(facts: Facts) -> Check:
+    name = "kernel configuration"
+    if not facts.config_remedy:
+        return Check(name, Verdict.OK, facts.config_file, "schedulers of others can ask for it")
+    return Check(
+        name,
+        Verdict.WARN,
+        "not where libbpf looks",
+        "schedulers of others (scx_*) that ask for it end with `Invalid argument`; our own do not",
+        facts.config_remedy,
+    )
 
 
 def _malformed(facts: Facts) -> Check:

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What the doctor looks at, gathered once; `bpf.doctor` says what it means."""
 
-import gzip
 import os
 import platform
 import shutil
@@ -9,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from bpf import sysfs
+from bpf import kernel_config, sysfs
 from bpf.clang import find_clang
 from bpf.features import read_features
 from bpf.paths import helper
@@ -26,13 +25,17 @@ class Facts:
     """One look at a machine. A string that is empty means: not found, or nothing to say.
 
     `config` is the value of CONFIG_SCHED_CLASS_EXT (`y`, `n`), empty where no file tells.
-    `malformed` are kfuncs nobody can call. `*_trouble` is why a tool is not usable.
+    `config_file` is where libbpf finds the kernel's configuration; where it does not,
+    `config_remedy` is what to do about it. `malformed` are kfuncs nobody can call. `*_trouble` is
+    why a tool is not usable.
     `loaders` are running programs that load schedulers.
     """
 
     kernel: str
     state: sysfs.KernelState
     config: str = ""
+    config_file: str = ""
+    config_remedy: str = ""
     btf: bool = True
     kfuncs: int = 0
     malformed: tuple[str, ...] = ()
@@ -58,16 +61,6 @@ def config_value(text: str, name: str) -> str:
         if line == f"# {name} is not set":
             return "n"
     return "n" if text else ""
-
-
-def _config(release: str) -> str:
-    for path in (Path("/proc/config.gz"), Path(f"/boot/config-{release}")):
-        try:
-            data = path.read_bytes()
-        except OSError:
-            continue
-        return (gzip.decompress(data) if path.suffix == ".gz" else data).decode("utf-8", "replace")
-    return ""
 
 
 def _running() -> tuple[str, ...]:
@@ -123,10 +116,13 @@ def gather(sysfs_root: Path = sysfs.ROOT, btf: Path = BTF) -> Facts:
         isolated = Path("/sys/devices/system/cpu/isolated").read_text().strip()
     except OSError:
         isolated = ""
+    config = kernel_config.find(release)
     return Facts(
         kernel=release,
         state=sysfs.read(sysfs_root),
-        config=config_value(_config(release), "CONFIG_SCHED_CLASS_EXT"),
+        config=config_value(config.text(), "CONFIG_SCHED_CLASS_EXT"),
+        config_file=config.path,
+        config_remedy=config.remedy,
         btf=btf.exists(),
         kfuncs=len(kfuncs),
         malformed=malformed,

@@ -15,6 +15,7 @@ from process import Fault, FaultType
 
 SOUND = Facts(
     kernel="7.3.4",
+    config_file="/boot/config-7.3.4",
     state=KernelState(state="disabled", enable_seq=0),
     kfuncs=75,
     clang="19.1.7",
@@ -39,6 +40,11 @@ def test_a_sound_machine_is_healthy() -> None:
     [
         ("kernel", replace(SOUND, state=KernelState(), config="n"), Verdict.FAIL),
         ("kernel types", replace(SOUND, btf=False), Verdict.FAIL),
+        (
+            "kernel configuration",
+            replace(SOUND, config_file="", config_remedy="ln -s /usr/lib/x /boot/x"),
+            Verdict.WARN,
+        ),
         ("scheduler functions", replace(SOUND, malformed=("scx_bpf_kick_cpu",)), Verdict.FAIL),
         ("other loaders", replace(SOUND, loaders=("scx_loader",)), Verdict.WARN),
         ("isolated CPUs", replace(SOUND, isolated="2-3"), Verdict.FAIL),

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The kernel's configuration: where libbpf reads it, and what to do where it cannot."""
+
+import gzip
+from pathlib import Path
+
+import pytest
+
+from bpf.kernel_config import find
+
+RELEASE = "7.3.4+deb13-cloud-amd64"
+TEXT = "CONFIG_SCHED_CLASS_EXT=y\n"
+
+
+def put(root: Path, name: str, data: bytes = TEXT.encode()) -> None:
+    path = root / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        (f"boot/config-{RELEASE}", TEXT.encode()),
+        (f"boot/config-{RELEASE}", gzip.compress(TEXT.encode())),
+        ("proc/config.gz", gzip.compress(TEXT.encode())),
+    ],
+)
+def test_it_is_found_where_libbpf_looks(tmp_path: Path, name: str, data: bytes) -> None:
+    """Both of libbpf's places count, and nothing has to be done."""
+    put(tmp_path, name, data)
+    found = find(RELEASE, tmp_path)
+    assert found.path == f"/{name}"
+    assert found.remedy == ""
+    assert found.text(tmp_path) == TEXT
+
+
+def test_one_in_another_place_is_linked_to(tmp_path: Path) -> None:
+    """Where a distribution keeps it with the modules, the remedy is the command that links it."""
+    put(tmp_path, f"usr/lib/modules/{RELEASE}/config")
+    found = find(RELEASE, tmp_path)
+    assert found.path == ""
+    assert found.remedy == f"ln -s /usr/lib/modules/{RELEASE}/config /boot/config-{RELEASE}"
+    assert found.text(tmp_path) == TEXT
+
+
+def test_none_at_all_is_told(tmp_path: Path) -> None:
+    """Without any, the remedy says what has to be where; another kernel's does not count."""
+    put(tmp_path, "boot/config-6.1.0")
+    found = find(RELEASE, tmp_path)
+    assert f"/boot/config-{RELEASE}" in found.remedy
+    assert "modprobe configs" in found.remedy
+    assert found.text(tmp_path) == ""
+
+
+def test_a_file_that_cannot_be_read_is_no_error(tmp_path: Path) -> None:
+    """A broken file gives no text and no traceback."""
+    put(tmp_path, "proc/config.gz", b"\x1f\x8bbroken")
+    assert find(RELEASE, tmp_path).text(tmp_path) == ""
