@@ -16,13 +16,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from bpf import cache
+from bpf.kit import digest
 from bpf.vmlinux import BTF
 from process import Fault, FaultType
-from simulator.build import NativeBuild, build_native
+from simulator.build import NativeBuild, build_native, engine_for
 from simulator.explain import callbacks_in, explain, explain_message
 from simulator.run import Candidate, Ejection, Ended, Figures, GroupFigures, simulate
-from simulator.scenario import MS, Machine, S, Scenario
-from simulator.stress import STRESS, STRESS_MACHINE, wait_bound_ns
+from simulator.scenario import MS, Leave, Repeat, Run, S, Scenario, Task
+from simulator.stress import OTHER_SIZES, stress_set, wait_bound_ns, weight_of
 
 Severity = Literal["error", "warning", "note"]
 
@@ -38,6 +40,14 @@ EVENTS_RATIO = 10.0
 # Wakeups later than by the default so many times over, and by so much, are worth a word.
 LATE_RATIO = 20.0
 LATE_NS = 200 * MS
+# Of two groups whose weights differ by this factor at least the heavier one has to get no less
+# than this part of what the lighter one gets, for each of its tasks. Equal shares are accepted, and
+# so is what slices that end at ticks make of them.
+ORDERED_RATIO = 2.0
+LEAST_OF_LIGHTER = 0.45
+# So many answers of the default scheduler are kept.
+_DEFAULTS = "defaults"
+_DEFAULTS_KEPT = 256
 # A predicted loss above this is warned of; below it is within what the model can tell.
 LOSS_PERCENT = 5.0
 
@@ -97,13 +107,14 @@ def judge(outcome: Outcome, source: str = "", file: str = "") -> tuple[Finding, 
         return (_ejected(name, ejection, source, file),)
     waits = _starved(outcome, source, file)
     late = () if waits else _late(outcome)
-    return (*waits, *_idle(outcome), *_stormy(outcome, source, file), *late)
+    order = () if waits else _inverted(outcome, source, file)
+    return (*waits, *order, *_idle(outcome), *_stormy(outcome, source, file), *late)
 
 
 def _ejected(scenario: str, ejection: Ejection, source: str, file: str) -> Finding:
     means = explain(ejection)
     severity: Severity = "error"
-    if ejection.kind is Ended.BY_KERNEL:
+    if ejection.kind is Ended.BY_KERNEL or _declined(scenario, ejection):
         severity = "warning"
     said = re.match(r"(?:\S*/)?([\w.-]+\.[ch]):(\d+): ", ejection.message)
     if said:
@@ -113,6 +124,14 @@ def _ejected(scenario: str, ejection: Ejection, source: str, file: str) -> Findi
         place = _place(source, file, means.calls, callbacks or means.callbacks)
     when = f" after {ejection.at_ns / S:.3g} s" if ejection.at_ns else ""
     return Finding(scenario, severity, f"{ejection.message}{when}", means.cause, means.fix, *place)
+
+
+def _declined(scenario: str, ejection: Ejection) -> bool:
+    """It says at the start that it is not for a machine of another size than the usual."""
+    others = {f"spread@{size}" for size in OTHER_SIZES}
+    orderly = ejection.kind in (Ended.BY_ITSELF, Ended.ERROR_BY_ITSELF)
+    orderly |= ejection.message.startswith("ops.init() failed")
+    return scenario in others and orderly and not ejection.at_ns
 
 
 def _place(
@@ -147,7 +166,9 @@ def _starved(outcome: Outcome, source: str, file: str) -> tuple[Finding, ...]:
             f"a task of the group {group.name!r} waited {group.longest_wait_ns / S:.3g} s for a "
             f"CPU{never}; under this load {bound / S:.3g} s is the most that is accepted"
         )
-        if lost or not group.run_ns:
+        if figures.exiting_not_found and _exits(scenario, group.name):
+            cause, fix, callbacks = _LOST_BY_PID
+        elif lost or not group.run_ns:
             cause = (
                 "tasks are lost: they stand in a queue or map that no CPU looks into, or the CPU "
                 "that should was not woken"
@@ -169,6 +190,71 @@ def _starved(outcome: Outcome, source: str, file: str) -> tuple[Finding, ...]:
         place = _place(source, file, (), callbacks)
         found.append(Finding(scenario.name, "error", message, cause, fix, *place))
     return tuple(found)
+
+
+# SCX_OPS_ENQ_EXITING as include/linux/sched/ext.h has it explained.
+_LOST_BY_PID = (
+    "tasks that exit are lost: with SCX_OPS_ENQ_EXITING enqueue gets them too, and "
+    "bpf_task_from_pid() does not find them any more",
+    "leave SCX_OPS_ENQ_EXITING out of .flags (the kernel runs tasks that exit by itself then), or "
+    "insert them in enqueue at once: `if (p->flags & PF_EXITING) scx_bpf_dsq_insert(p, "
+    "SCX_DSQ_LOCAL, SCX_SLICE_DFL, enq_flags);`",
+    ("enqueue", "dispatch"),
+)
+
+
+def _exits(scenario: Scenario, group: str) -> bool:
+    """Do tasks of this group still run while they exit?"""
+    return any(
+        task.group == group and any(isinstance(step, Leave) for step in task.steps)
+        for task in scenario.tasks
+    )
+
+
+def _alike(one: Task, other: Task) -> bool:
+    """Tasks that want the CPU all the time, and differ in nothing but their weight."""
+    wants = all(isinstance(step, Run | Repeat) for step in one.steps)
+    same = (one.steps, one.cpus, one.start_ns, one.cgroup, one.kthread, one.uid)
+    return wants and same == (
+        other.steps, other.cpus, other.start_ns, other.cgroup, other.kthread, other.uid
+    )  # fmt: skip
+
+
+def _inverted(outcome: Outcome, source: str, file: str) -> tuple[Finding, ...]:
+    """Who has the larger weight may not get less: the worst pair of groups where it does."""
+    worst: tuple[float, Task, Task] | None = None
+    tasks = outcome.scenario.tasks
+    for heavy in tasks:
+        for light in tasks:
+            ratio = weight_of(heavy.nice, heavy.policy) / weight_of(light.nice, light.policy)
+            if ratio < ORDERED_RATIO or heavy.group == light.group or not _alike(heavy, light):
+                continue
+            ours, theirs = (outcome.figures.group(each.group) for each in (heavy, light))
+            if not theirs.run_ns or not ours.tasks or not theirs.tasks:
+                continue
+            part = (ours.run_ns / ours.tasks) / (theirs.run_ns / theirs.tasks)
+            if part < LEAST_OF_LIGHTER and (worst is None or part < worst[0]):
+                worst = part, heavy, light
+    if worst is None:
+        return ()
+    part, heavy, light = worst
+    return (
+        Finding(
+            outcome.scenario.name,
+            "error",
+            f"a task of the group {heavy.group!r} ({_rank(heavy)}) gets {part:.2g} times the CPU "
+            f"time of one of {light.group!r} ({_rank(light)}), which has the smaller weight",
+            "nice is inverted: weight is used the wrong way round, or a larger nice value is taken "
+            "for more important",
+            "charge vtime by `p->scx.dsq_vtime += used * 100 / p->scx.weight`; where slices depend "
+            "on weight let them grow with it; nice -20 is the most important, 19 the least",
+            *_place(source, file, (), ("stopping", "enqueue")),
+        ),
+    )
+
+
+def _rank(task: Task) -> str:
+    return f"{task.policy.name}, nice {task.nice}" if task.policy else f"nice {task.nice}"
 
 
 def _rate(figures: Figures) -> float:
@@ -345,7 +431,7 @@ def prove(
     *,
     cache_folder: Path | None = None,
     recorded: Scenario | None = None,
-    machine: Machine = STRESS_MACHINE,
+    cpus: Sequence[int] = (),
     on_scenario: Callable[[str, int, int], None] | None = None,
     headers: Sequence[Path] = (),
     btf: Path = BTF,
@@ -358,6 +444,7 @@ def prove(
     Args:
         source: the candidate's C, from which `object` was built.
         parameters: global variables to set, as for the kernel.
+        cpus: sizes of machine to run all of the set on, instead of the usual (`stress_set`).
         recorded: a workload to predict the gain on; failing there fails the candidate, too.
         on_scenario: called after each scenario with its name, how many are done and how many
             there are.
@@ -367,6 +454,7 @@ def prove(
         Fault: what `build_native` and `simulate` raise, but for what speaks of the candidate.
     """
     started = time.monotonic()
+    stressed = stress_set(cpus)
     text = source.read_text("utf-8", "replace")
     with tempfile.TemporaryDirectory(prefix="schedpilot-proof-") as place:
         built = build_native(
@@ -376,10 +464,10 @@ def prove(
         if built.library is None:
             return Proof(
                 _unbuilt(built),
-                {"scenarios": 0.0, "of": float(len(STRESS)), "score": 0.0, **seconds},
+                {"scenarios": 0.0, "of": float(len(stressed)), "score": 0.0, **seconds},
             )
         candidate = Candidate(built.library, object, tuple(sorted(parameters.items())))
-        scenarios = [make(machine) for make in STRESS.values()]
+        scenarios = list(stressed)
         if recorded is not None:
             scenarios.append(recorded)
         outcomes, broken = _run_all(candidate, scenarios, btf, cache_folder, on_scenario)
@@ -398,7 +486,7 @@ def prove(
     figures = {
         "scenarios": float(sum(_points(each) > 0 for each in outcomes)),
         "of": float(len(scenarios)),
-        "score": round(score_of(stress, len(STRESS)), 4),
+        "score": round(score_of(stress, len(stressed)), 4),
         "longest_wait_ms": max(waits, default=0) / MS,
         "events": float(sum(each.figures.events for each in outcomes)),
         **seconds,
@@ -462,7 +550,7 @@ def _run_all(
             return None
         try:
             # First the default: where that cannot be run, it is not the candidate's doing.
-            default = simulate(None, scenario, btf=btf, cache_folder=cache_folder)
+            default = _by_default(scenario, btf, cache_folder)
         except Fault:
             stop.set()
             raise
@@ -493,6 +581,21 @@ def _run_all(
             if on_scenario:
                 on_scenario(name, len(found) + len(broken), len(scenarios))
     return _up_to_the_first(scenarios, found, broken)
+
+
+def _by_default(scenario: Scenario, btf: Path, cache_folder: Path | None) -> Figures:
+    """The kernel's own scheduler in that scenario; the answer is always the same, and kept."""
+    engine = engine_for(btf, cache_folder=cache_folder)
+    name = digest(str(engine.program), scenario.text())
+    path = cache.folder(cache_folder) / _DEFAULTS / f"{name}.json"
+    try:
+        return Figures.model_validate_json(path.read_bytes())
+    except (OSError, ValueError):
+        pass
+    figures = simulate(None, scenario, btf=btf, cache_folder=cache_folder)
+    cache.write(path, figures.model_dump_json().encode())
+    cache.prune(path.parent, keep=_DEFAULTS_KEPT)
+    return figures
 
 
 def _fatal(outcome: Outcome) -> bool:

@@ -88,6 +88,9 @@ class GroupFigures(_Figures):
 class Figures(_Figures):
     """The whole machine's, and those of each group in the order of the scenario.
 
+    `exiting_not_found`: how often a candidate that wants tasks that exit (SCX_OPS_ENQ_EXITING)
+    looked for one by its pid, which leads to it no more.
+
     `trace_cut_ns`: the trace ends there, since it was too large; None where it is whole.
     """
 
@@ -100,6 +103,7 @@ class Figures(_Figures):
     switches: int
     events: int
     ringbuf_bytes: int
+    exiting_not_found: int = 0
     trace_cut_ns: int | None = None
     ejection: Ejection | None
     groups: tuple[GroupFigures, ...]

@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from enum import IntEnum
 from itertools import pairwise
 from types import MappingProxyType
 
@@ -71,28 +72,44 @@ class Fork:
 
 @dataclass(frozen=True)
 class Affine:
-    """Sets its own affinity."""
+    """Sets an affinity: its own, or that of the task of that name (as `Wake` finds it)."""
 
     cpus: tuple[int, ...]
+    of: str = ""
 
 
 @dataclass(frozen=True)
 class Renice:
-    """Sets its own nice value, which is its weight."""
+    """Sets a nice value, which is the weight: its own, or that of the task of that name."""
 
     nice: int
+    of: str = ""
 
 
 @dataclass(frozen=True)
 class Enter:
-    """Moves into the cgroup of that path, which may refuse it (`cgroup_prep_move`)."""
+    """Moves itself, or the task of that name, into the cgroup of that path.
+
+    The scheduler may refuse it (`cgroup_prep_move`). Where there is no such cgroup at the time,
+    nothing happens.
+    """
 
     cgroup: str
+    of: str = ""
 
 
 @dataclass(frozen=True)
 class Yield:
     """Calls `sched_yield`, which takes 1 ns."""
+
+
+@dataclass(frozen=True)
+class Leave:
+    """Begins to exit: PF_EXITING is set and its pid does not lead to it any more.
+
+    What comes after are the last things that an exiting task does in the kernel, where it may
+    still be preempted or sleep. Nobody can change it by its name any more.
+    """
 
 
 @dataclass(frozen=True)
@@ -102,7 +119,18 @@ class Repeat:
     times: int = 0
 
 
-Step = Run | Sleep | Wait | Wake | Fork | Affine | Renice | Enter | Yield | Repeat
+Step = Run | Sleep | Wait | Wake | Fork | Affine | Renice | Enter | Yield | Leave | Repeat
+
+
+class Policy(IntEnum):
+    """The kernel's SCHED_NORMAL, SCHED_BATCH and SCHED_IDLE.
+
+    SCHED_IDLE has a weight of its own, below that of nice 19.
+    """
+
+    NORMAL = 0
+    BATCH = 3
+    IDLE = 5
 
 
 @dataclass(frozen=True)
@@ -128,6 +156,7 @@ class Task:
     selected: int = 0
     kthread: bool = False
     cgroup: str = "/"
+    policy: Policy = Policy.NORMAL
 
 
 @dataclass(frozen=True)
@@ -135,11 +164,15 @@ class Cgroup:
     """A cgroup by its path below the root, which is always there: `/a` before `/a/b`.
 
     `weight` is cpu.weight. Schedulers without cgroup callbacks, and the default here, pass
-    over cgroups.
+    over cgroups. It is made at `from_ns` and removed at `until_ns` (None: never), or as soon
+    after as nothing is in it. A task that starts in one that is not there starts in the nearest
+    one above.
     """
 
     path: str
     weight: int = 100
+    from_ns: int = 0
+    until_ns: int | None = None
 
 
 @dataclass(frozen=True)
@@ -221,18 +254,21 @@ class Scenario:
             ),
             *([f"forking {machine.fork_ns}"] if machine.fork_ns else []),
             *(f"group {group}" for group in groups),
-            "cgroup 0 / 100",
+            "cgroup 0 / 100 0 -",
         ]
         places = {"/": 0} | {each.path: at for at, each in enumerate(self.cgroups, 1)}
         for each in self.cgroups:
             above, _, name = each.path.rpartition("/")
-            lines.append(f"cgroup {places[above or '/']} {name} {each.weight}")
+            until = "-" if each.until_ns is None else each.until_ns
+            lines.append(
+                f"cgroup {places[above or '/']} {name} {each.weight} {each.from_ns} {until}"
+            )
         for task in self.tasks:
             start = "-" if task.start_ns is None else task.start_ns
             lines.append(
-                f"task {groups.index(task.group)} {_comm_of(task)} {task.nice} {task.uid} "
-                f"{_mask(task.cpus, machine.cpus)} {start} {task.expected_ns} {task.selected} "
-                f"{int(task.kthread)} {places[task.cgroup]} {task.count}"
+                f"task {groups.index(task.group)} {_comm_of(task)} {task.nice} {task.policy:d} "
+                f"{task.uid} {_mask(task.cpus, machine.cpus)} {start} {task.expected_ns} "
+                f"{task.selected} {int(task.kthread)} {places[task.cgroup]} {task.count}"
             )
             lines += (_step_text(step, numbers, places, machine.cpus) for step in task.steps)
         lines += (_change_text(change, places) for change in self.changes)
@@ -272,15 +308,21 @@ def _step_text(step: Step, numbers: Mapping[str, int], places: Mapping[str, int]
         case Fork():
             return f"fork {numbers[step.task]}"
         case Affine():
-            return f"affine {_mask(step.cpus, cpus)}"
+            return f"{_whose(step.of, numbers)}affine {_mask(step.cpus, cpus)}"
         case Renice():
-            return f"renice {step.nice + 20}"
+            return f"{_whose(step.of, numbers)}renice {step.nice + 20}"
         case Enter():
-            return f"enter {places[step.cgroup]}"
+            return f"{_whose(step.of, numbers)}enter {places[step.cgroup]}"
         case Yield():
             return "yield"
+        case Leave():
+            return "leave"
         case Repeat():
             return f"repeat {step.times}"
+
+
+def _whose(name: str, numbers: Mapping[str, int]) -> str:
+    return f"of {numbers[name]}\n" if name else ""
 
 
 def _bad(where: str, what: str) -> Fault:
@@ -338,6 +380,8 @@ def _check_cgroups(scenario: Scenario, where: str) -> set[str]:
             raise _bad(where, f"what {each.path} lies in comes before it")
         if not 1 <= each.weight <= 10000:
             raise _bad(where, "the weight of a cgroup is 1 to 10000")
+        if not 0 <= each.from_ns < (each.until_ns or each.from_ns + 1):
+            raise _bad(where, f"{each.path} is removed before it is made")
         places.add(each.path)
     return places
 
@@ -358,6 +402,8 @@ def _check_task(task: Task, where: str, names: Mapping[str, int], cpus: int) -> 
             raise _bad(where, "a step lasts an hour at most, and its spread is not above its mean")
         if isinstance(step, Wake | Fork) and step.task not in names:
             raise _bad(where, f"there is no task {step.task}")
+        if isinstance(step, Affine | Renice | Enter) and step.of and step.of not in names:
+            raise _bad(where, f"there is no task {step.of}")
         if isinstance(step, Renice) and not -20 <= step.nice <= 19:
             raise _bad(where, "nice is -20 to 19")
         if isinstance(step, Repeat) and step.times < 0:

@@ -6,7 +6,7 @@ somebody who is starved has waited longer than anybody may (`wait_bound_ns`). Co
 of no program, so that rules for names treat all alike.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -14,9 +14,14 @@ from simulator.scenario import (
     MS,
     US,
     Affine,
+    Cgroup,
     CpuChange,
+    Enter,
     Fork,
+    Leave,
     Machine,
+    Policy,
+    Renice,
     Repeat,
     Run,
     S,
@@ -26,6 +31,7 @@ from simulator.scenario import (
     Task,
     Wait,
     Wake,
+    Yield,
 )
 
 # Four CPUs of two caches: the smallest machine on which stealing and placement can go wrong.
@@ -39,13 +45,20 @@ GRACE_NS = 4 * S
 SLICE_NS = 100 * MS
 # The kernel's watchdog ejects after 30 s; who waits so long was starved whatever the load.
 LONGEST_WAIT_NS = 25 * S
+# Up to this part of the CPUs' time demand leaves them idle now and then.
+LEAVES_TIME = 0.9
+# Sizes that part of the set is run on in any case: one CPU, more than a table of 8 has room for,
+# and more than a word of 64 bits.
+OTHER_SIZES = (1, 16, 72)
 
 # The kernel's sched_prio_to_weight[] for each fifth nice level, in between by its ratio of 1.25.
 _WEIGHT_0 = 1024.0
 
 
-def weight_of(nice: int) -> float:
+def weight_of(nice: int, policy: Policy = Policy.NORMAL) -> float:
     """What sched_ext calls the weight of a task: 100 at nice 0, 1 to 10000."""
+    if policy is Policy.IDLE:
+        return 1.0
     return min(max(_WEIGHT_0 * 1.25**-nice * 100 / 1024, 1.0), 10_000.0)
 
 
@@ -59,11 +72,16 @@ def wait_bound_ns(scenario: Scenario, group: str) -> int:
     """
     machine = scenario.machine
     crowd = [0.0] * machine.cpus
-    for task in scenario.tasks:
-        cpus = set(task.cpus) or set(range(machine.cpus))
-        weight = weight_of(task.nice) * _copies(scenario, task)
-        for cpu in cpus:
-            crowd[cpu] += weight / len(cpus)
+    heads = [0.0] * machine.cpus
+    demand = [0.0] * machine.cpus
+    places = {task: _places(scenario, task) for task in scenario.tasks}
+    for task, share in places.items():
+        copies = _copies(scenario, task)
+        weight = weight_of(task.nice, task.policy) * copies
+        for cpu, part in share.items():
+            crowd[cpu] += weight * part
+            heads[cpu] += copies * part
+            demand[cpu] += copies * _demand(task) * part
     # While a CPU is away the others have its load.
     spare = machine.cpus - len(
         {each.cpu for each in scenario.changes if isinstance(each, CpuChange)}
@@ -71,9 +89,11 @@ def wait_bound_ns(scenario: Scenario, group: str) -> int:
     crowd = [each * machine.cpus / max(spare, 1) for each in crowd]
     own = [task for task in scenario.tasks if task.group == group]
     turns = max(
-        max(crowd[cpu] for cpu in (task.cpus or range(machine.cpus))) / weight_of(task.nice)
-        for task in own
+        max(crowd[cpu] for cpu in places[task]) / weight_of(task.nice, task.policy) for task in own
     )
+    # Where there is time for all of them each has its turn once the others have had theirs.
+    if spare == machine.cpus and max(demand) < LEAVES_TIME:
+        turns = min(turns, max(heads))
     return min(int(GRACE_NS + turns * (SLICE_NS + machine.tick_ns)), LONGEST_WAIT_NS)
 
 
@@ -89,6 +109,32 @@ def _copies(scenario: Scenario, task: Task) -> int:
         rounds = max(last.times, 1) if isinstance(last, Repeat) else 1
         made += forks * parent.count * rounds
     return max(made, 1)
+
+
+def _places(scenario: Scenario, task: Task) -> dict[int, float]:
+    """The CPUs that a task may run on at some time, and the most that it is there of all of it."""
+    every = tuple(range(scenario.machine.cpus))
+    name = task.name or task.comm or task.group
+    masks = [task.cpus or every]
+    for other in scenario.tasks:
+        masks += [
+            step.cpus
+            for step in other.steps
+            if isinstance(step, Affine) and (step.of == name or (other is task and not step.of))
+        ]
+    found: dict[int, float] = {}
+    for mask in masks:
+        for cpu in mask:
+            found[cpu] = max(found.get(cpu, 0.0), 1 / len(set(mask)))
+    return found
+
+
+def _demand(task: Task) -> float:
+    """The part of a CPU that a task can want; all of it where that depends on others."""
+    runs = sum(step.ns for step in task.steps if isinstance(step, Run))
+    sleeps = sum(step.ns for step in task.steps if isinstance(step, Sleep))
+    known = all(isinstance(step, Run | Sleep | Repeat | Enter | Affine) for step in task.steps)
+    return runs / (runs + sleeps) if known and sleeps else 1.0
 
 
 def _lasting(scenario: Scenario) -> Scenario:
@@ -354,6 +400,212 @@ def quiet(machine: Machine) -> Scenario:
     return Scenario("quiet", tasks, machine)
 
 
+def every_nice(machine: Machine) -> Scenario:
+    """Tasks of each nice level that sleep and wake; there is time for all of them."""
+    copies = max(machine.cpus // 8, 1)
+    # 85 % of the machine, whatever its size.
+    period = int(40 * copies * 2 * MS / (0.85 * machine.cpus))
+    steps = (Sleep(period - 2 * MS, period // 4), Run(2 * MS, MS), Repeat())
+    return Scenario(
+        "every_nice",
+        tuple(
+            Task(f"nice{nice}", steps, comm=f"sp-level{nice + 20}", count=copies, nice=nice)
+            for nice in range(-20, 20)
+        ),
+        machine,
+    )
+
+
+def policies(machine: Machine) -> Scenario:
+    """SCHED_IDLE and SCHED_BATCH beside usual tasks that never sleep."""
+    half = machine.cpus // 2 or 1
+    busy = (Run(5 * MS, MS), Repeat())
+    waking = (Sleep(6 * MS, 3 * MS), Run(400 * US, 200 * US), Repeat())
+    return Scenario(
+        "policies",
+        (
+            Task("usual", busy, comm="sp-usual", count=half),
+            Task("batch", busy, comm="sp-batch", count=half, policy=Policy.BATCH),
+            Task("idle", busy, comm="sp-idle", count=machine.cpus, policy=Policy.IDLE),
+            Task("waking", waking, comm="sp-waking", count=half // 2 or 1),
+            Task("waking_batch", waking, comm="sp-waking-b", policy=Policy.BATCH),
+            Task("waking_idle", waking, comm="sp-waking-i", count=2, policy=Policy.IDLE),
+        ),
+        machine,
+    )  # fmt: skip
+
+
+def yielding(machine: Machine) -> Scenario:
+    """Tasks that yield, some all the time and some before they sleep, beside some that do not."""
+    spin = (Run(MS, 500 * US), Yield(), Repeat())
+    polite = (Run(300 * US, 200 * US), Yield(), Run(200 * US), Sleep(4 * MS, 2 * MS), Repeat())
+    last = (machine.cpus - 1,)
+    return Scenario(
+        "yielding",
+        (
+            Task("spinning", spin, comm="sp-spin", count=machine.cpus),
+            Task("bound", spin, comm="sp-spin-bound", cpus=last),
+            Task("polite", polite, comm="sp-polite", count=2 * machine.cpus),
+            _workers(machine),
+            _others(machine),
+        ),
+        machine,
+    )
+
+
+def exiting(machine: Machine) -> Scenario:
+    """Tasks that still sleep, or run for long, while they exit; on a busy machine."""
+    shell = (Fork("sp-leaver"), Run(200 * US), Sleep(15 * MS, 10 * MS), Fork("sp-slow"),
+             Sleep(60 * MS, 30 * MS), Repeat())  # fmt: skip
+    leaver = (Run(400 * US, 300 * US), Leave(), Run(100 * US), Sleep(2 * MS, MS), Run(200 * US))
+    slow = (Run(400 * US, 300 * US), Leave(), Run(30 * MS, 10 * MS))
+    return Scenario(
+        "exiting",
+        (
+            Task("shells", shell, comm="sp-shell", count=machine.cpus),
+            Task("leavers", leaver, comm="sp-leaver", start_ns=None),
+            Task("leavers", slow, comm="sp-slow", start_ns=None),
+            _workers(machine),
+        ),
+        machine,
+    )
+
+
+def tides(machine: Machine) -> Scenario:
+    """All sleep for more than a second, then all want the CPUs at once, of several weights."""
+    levels = (-5, 0, 5)
+    wakes: tuple[Step, ...] = tuple(Wake(f"sp-tide{nice + 20}") for nice in levels)
+    return Scenario(
+        "tides",
+        (
+            Task("moon", (Sleep(1300 * MS), *wakes, Repeat()), comm="sp-moon",
+                 count=2 * machine.cpus),
+            *(
+                Task(f"tide{nice}", (Wait(), Run(50 * MS, 30 * MS), Repeat()),
+                     comm=f"sp-tide{nice + 20}", count=2 * machine.cpus, nice=nice)
+                for nice in levels
+            ),
+            Task("kernel", (Sleep(400 * MS, 100 * MS), Run(200 * US), Repeat()),
+                 comm="kworker/u9:0", kthread=True),
+        ),
+        machine,
+    )  # fmt: skip
+
+
+def masks(machine: Machine) -> Scenario:
+    """Affinities with gaps in them, and some that others change while their tasks wait.
+
+    Not so often that a task that is queued anew each time never has its turn.
+    """
+    cpus = range(machine.cpus)
+    last = machine.cpus - 1
+    gaps = tuple(dict.fromkeys((
+        tuple(cpus[::2]), tuple(cpus[1::2]) or (0,), tuple(dict.fromkeys((0, last))),
+        tuple(cpus[last % 3::3]), tuple(cpu for cpu in cpus if cpu != last // 2) or (0,),
+    )))  # fmt: skip
+    steps = (Run(3 * MS, 2 * MS), Sleep(MS), Repeat())
+    binder = tuple(
+        step for mask in (*gaps, (last,), (0,)) for step in (
+            Sleep(120 * MS, 60 * MS), Affine(mask, of="sp-bound"), Renice(5, of="sp-bound"),
+            Sleep(120 * MS, 60 * MS), Affine(tuple(cpus), of="sp-bound"), Renice(0, of="sp-bound"),
+        )
+    )  # fmt: skip
+    return Scenario(
+        "masks",
+        (
+            *(
+                Task("gaps", steps, comm=f"sp-gaps{at}", cpus=mask, count=2)
+                for at, mask in enumerate(gaps)
+            ),
+            Task("bound", steps, comm="sp-bound", count=machine.cpus),
+            Task("binders", (*binder, Repeat()), comm="sp-binder", count=machine.cpus),
+            _workers(machine),
+        ),
+        machine,
+    )
+
+
+def cgroups(machine: Machine) -> Scenario:
+    """Many cgroups, nested ones too; some are made and removed, and tasks are moved about.
+
+    A cgroup goes as soon as it is empty: right after its last task has exited, or was moved out
+    of it while it waited.
+    """
+    jobs, each_ns = 16, 300 * MS
+    waking = (Sleep(60 * MS, 40 * MS), Run(500 * US, 400 * US), Repeat())
+    busy = (Run(4 * MS, 2 * MS), Repeat())
+    services = [f"/sp-slice{at}/sp-unit{at}-{unit}" for at in range(24) for unit in range(3)]
+    wander = (Run(2 * MS, MS), Enter("/sp-slice0"), Run(MS), Sleep(2 * MS, MS),
+              Enter("/sp-slice1/sp-unit1-0/sp-deep/sp-deeper"), Run(2 * MS, MS),
+              Enter("/"), Sleep(MS), Repeat())  # fmt: skip
+    shift: tuple[Step, ...] = (Sleep(15 * MS),)
+    for at in range(jobs):
+        shift += (
+            Enter(f"/sp-job{at}/sp-part", of="sp-moved"),
+            Enter(f"/sp-job{at}", of="sp-drowsy"),
+            Sleep(each_ns // 2),
+            Enter("/sp-slice2", of="sp-moved"),
+            Enter("/", of="sp-drowsy"),
+            Sleep(each_ns // 2),
+        )
+    tree = [Cgroup(f"/sp-slice{at}") for at in range(24)]
+    tree += [Cgroup(each) for each in services]
+    deep = "/sp-slice1/sp-unit1-0/sp-deep"
+    tree += [Cgroup(deep), Cgroup(f"{deep}/sp-deeper")]
+    for at in range(jobs):
+        begin, end = at * each_ns + MS, at * each_ns + 100 * MS
+        tree += [
+            Cgroup(f"/sp-job{at}", from_ns=begin, until_ns=end),
+            Cgroup(f"/sp-job{at}/sp-part", from_ns=begin, until_ns=end),
+        ]
+    return Scenario(
+        "cgroups",
+        (
+            *(
+                Task("services", waking, comm=f"sp-unit{at}", cgroup=each)
+                for at, each in enumerate(services)
+            ),
+            *(
+                Task("jobs", (Run(5 * MS, 4 * MS), Sleep(MS), Run(3 * MS, 2 * MS)),
+                     comm=f"sp-job{at}", cgroup=f"/sp-job{at}", start_ns=at * each_ns + 2 * MS,
+                     count=2)
+                for at in range(jobs)
+            ),
+            Task("deep", busy, comm="sp-deep", cgroup=f"{deep}/sp-deeper"),
+            Task("busy", busy, comm="sp-busy", cgroup="/sp-slice3", count=machine.cpus),
+            Task("wanderers", wander, comm="sp-wander", count=machine.cpus),
+            Task("moved", busy, comm="sp-moved", count=2),
+            Task("moved", (Sleep(3 * MS, MS), Run(MS), Repeat()), comm="sp-drowsy", count=2),
+            Task("managers", (*shift, Repeat()), comm="sp-manager", count=2),
+        ),
+        machine,
+        cgroups=tuple(tree),
+    )  # fmt: skip
+
+
+def spread(machine: Machine) -> Scenario:
+    """Tasks bound to each single CPU, to CPUs far apart, and to none; half of the time is idle."""
+    cpus = range(machine.cpus)
+    last = machine.cpus - 1
+    waking = (Sleep(40 * MS, 20 * MS), Run(6 * MS, 4 * MS), Repeat())
+    apart = tuple(dict.fromkeys((tuple(cpus[::3]), tuple(cpus[last // 2 :]), (last, last // 2))))
+    return Scenario(
+        "spread",
+        (
+            *(Task("own", waking, comm=f"sp-own{cpu}", cpus=(cpu,)) for cpu in cpus),
+            *(
+                Task("apart", waking, comm=f"sp-apart{at}", cpus=tuple(dict.fromkeys(mask)),
+                     count=2)
+                for at, mask in enumerate(apart)
+            ),
+            Task("busy", (Run(5 * MS, MS), Repeat()), comm="sp-busy", cpus=(0,)),
+            Task("busy", (Run(5 * MS, MS), Repeat()), comm="sp-busy-last", cpus=(last,)),
+            Task("roaming", waking, comm="sp-roaming", count=machine.cpus),
+        ),
+        machine,
+    )  # fmt: skip
+
+
 def _named(make: Callable[[Machine], Scenario]) -> Callable[[Machine], Scenario]:
     return lambda machine: _lasting(make(machine))
 
@@ -365,9 +617,17 @@ STRESS: Mapping[str, Callable[[Machine], Scenario]] = MappingProxyType(
         for make in (
             quiet,
             mixed_nice,
+            every_nice,
+            policies,
+            yielding,
             pinned,
             pinned_to_one,
+            spread,
             affinity_churn,
+            masks,
+            exiting,
+            tides,
+            cgroups,
             hotplug,
             kernel_threads,
             newcomers,
@@ -382,3 +642,26 @@ STRESS: Mapping[str, Callable[[Machine], Scenario]] = MappingProxyType(
         )
     }
 )
+
+
+def _on(cpus: int) -> Machine:
+    """A machine of that size, with two caches where they can be of the same size."""
+    return Machine(cpus, cpus // 2 if cpus > 2 and cpus % 2 == 0 else 0)
+
+
+def stress_set(cpus: Sequence[int] = ()) -> tuple[Scenario, ...]:
+    """What a scheduler is put through: all on each of these sizes of machine.
+
+    By default all on a small machine, and one scenario on some others (`OTHER_SIZES`).
+    """
+    if cpus:
+        return tuple(
+            replace(scenario, name=f"{scenario.name}@{size}")
+            for size in dict.fromkeys(cpus)
+            for scenario in (make(_on(size)) for make in STRESS.values())
+        )
+    usual = [make(STRESS_MACHINE) for make in STRESS.values()]
+    others = [replace(STRESS["spread"](_on(size)), name=f"spread@{size}") for size in OTHER_SIZES]
+    # Right behind the same on the small one.
+    at = list(STRESS).index("spread") + 1
+    return (*usual[:at], *others, *usual[at:])

@@ -5,6 +5,7 @@
 #define MAX_LEVELS 32
 
 struct place {
+	bool there;
 	struct cgroup *cgroup;
 	struct task_group group;
 	struct kernfs_node node;
@@ -18,10 +19,30 @@ struct cgroup *cgroup_at(u32 number)
 	return places[number].cgroup;
 }
 
-/* Numbers are given out in order, from 1 on, as the root has it in the kernel. */
+/*
+ * The root's is 1, as in the kernel; the others' are as far apart as on a machine that has been up
+ * for a while, where most of those that got a number are gone.
+ */
+#define ID_STEP 97
+
+static u64 id_of(u32 number)
+{
+	return 1 + (u64)number * ID_STEP;
+}
+
 u32 cgroup_number(const struct cgroup *cgroup)
 {
-	return cgroup->kn->id - 1;
+	return (cgroup->kn->id - 1) / ID_STEP;
+}
+
+bool cgroup_is_there(u32 number)
+{
+	return places[number].there;
+}
+
+static u32 parent_of(u32 number)
+{
+	return sim.want.cgroups[number].parent;
 }
 
 u32 cgroup_weight(u32 number)
@@ -34,10 +55,19 @@ void set_cgroup_weight(u32 number, u32 weight)
 	places[number].group.scx.weight = weight;
 }
 
+/* What is no more, is what it was in. */
+static u32 living(u32 number)
+{
+	while (!places[number].there)
+		number = parent_of(number);
+	return number;
+}
+
 void enter_cgroup(struct task *t, u32 number)
 {
 	struct task_struct *p = kernel_of(t);
 
+	number = living(number);
 	t->cgroup = number;
 	p->cgroups = &places[number].tasks;
 	p->sched_task_group = &places[number].group;
@@ -52,7 +82,8 @@ void make_cgroups(void)
 		struct cgroup *cgroup = room(sizeof(*cgroup) + MAX_LEVELS * sizeof(cgroup));
 
 		place->cgroup = cgroup;
-		place->node.id = i + 1;
+		place->there = !plan->from_ns;
+		place->node.id = id_of(i);
 		place->node.name = i ? plan->name : "";
 		cgroup->kn = &place->node;
 		cgroup->self.cgroup = cgroup;
@@ -74,6 +105,31 @@ void make_cgroups(void)
 	}
 }
 
+void add_cgroup(u32 number)
+{
+	if (!places[parent_of(number)].there)
+		return;
+	places[number].there = true;
+	if (sim.ops)
+		ext_cgroup_comes(number);
+}
+
+bool remove_cgroup(u32 number)
+{
+	if (!places[number].there)
+		return true;
+	for (u32 i = 1; i < sim.want.nr_cgroups; i++)
+		if (parent_of(i) == number && places[i].there)
+			return false;
+	for (u32 i = 0; i < sim.nr_tasks; i++)
+		if (sim.tasks[i] && sim.tasks[i]->state != DEAD && sim.tasks[i]->cgroup == number)
+			return false;
+	if (sim.ops)
+		ext_cgroup_goes(number);
+	places[number].there = false;
+	return true;
+}
+
 struct cgroup *scx_bpf_task_cgroup___any(struct task_struct *p)
 {
 	return p->cgroups->dfl_cgrp;
@@ -81,7 +137,11 @@ struct cgroup *scx_bpf_task_cgroup___any(struct task_struct *p)
 
 struct cgroup *bpf_cgroup_from_id(u64 id)
 {
-	return id - 1 < sim.want.nr_cgroups ? places[id - 1].cgroup : NULL;
+	u64 number = (id - 1) / ID_STEP;
+
+	if (!id || number >= sim.want.nr_cgroups || id != id_of(number) || !places[number].there)
+		return NULL;
+	return places[number].cgroup;
 }
 
 struct cgroup *bpf_cgroup_ancestor(struct cgroup *cgroup, int level)
@@ -89,7 +149,7 @@ struct cgroup *bpf_cgroup_ancestor(struct cgroup *cgroup, int level)
 	return level < 0 || level > cgroup->level ? NULL : cgroup->ancestors[level];
 }
 
-/* None goes away before the end, so nobody counts. */
+/* What goes away keeps its memory, so nobody counts. */
 struct cgroup *bpf_cgroup_acquire(struct cgroup *cgroup)
 {
 	return cgroup;
@@ -114,16 +174,11 @@ struct walk {
 
 #define NOT_BEGUN (~0U)
 
-static u32 parent_of(u32 number)
-{
-	return sim.want.cgroups[number].parent;
-}
-
 /* The first child of `parent` that comes after `after`, or 0. */
 static u32 child_after(u32 parent, u32 after)
 {
 	for (u32 i = after + 1; i < sim.want.nr_cgroups; i++)
-		if (parent_of(i) == parent)
+		if (parent_of(i) == parent && places[i].there)
 			return i;
 	return 0;
 }

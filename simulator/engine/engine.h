@@ -45,6 +45,7 @@ enum step_kind {
 	STEP_RENICE,
 	STEP_ENTER,
 	STEP_YIELD,
+	STEP_LEAVE,
 	STEP_REPEAT
 };
 
@@ -52,14 +53,19 @@ struct step {
 	enum step_kind kind;
 	u64 value;  /* ns, number of a task or cgroup, nice + 20, or how often */
 	u64 spread; /* ns to either side, or for a wakeup whether it is synchronous */
+	u32 of;	    /* of a change: the number of the task whose it is, and 1; 0: its own */
 	u64 cpus[MASK_WORDS];
 };
+
+/* SCHED_* of the kernel. */
+enum policy { POLICY_NORMAL = 0, POLICY_BATCH = 3, POLICY_IDLE = 5 };
 
 /* One line `task`: so many tasks that do the same. */
 struct task_plan {
 	u32 group;
 	char comm[16];
 	s32 nice;
+	enum policy policy;
 	u32 uid;
 	u64 cpus[MASK_WORDS];
 	u64 start_ns;	 /* NEVER: only when forked */
@@ -84,6 +90,7 @@ struct cgroup_plan {
 	u32 parent; /* of an earlier one; the first is the root, and its own */
 	char name[64];
 	u32 weight; /* cpu.weight: 100 is usual */
+	u64 from_ns, until_ns;
 };
 
 struct weight_change {
@@ -140,6 +147,7 @@ struct task {
 	s32 cpu;
 	enum task_state state;
 	bool exiting, initialised, enabled;
+	bool leaves;	 /* exits: its pid leads to it no more, though it may still run and sleep */
 	u64 forks_since; /* pays for the task that it starts next; 0: does not */
 	s32 nice;
 	u32 refs; /* the candidate's; one that is dead goes with the last */
@@ -313,7 +321,8 @@ struct simulation {
 	u64 dump_length;
 
 	u64 random, lateness, ringbuf_bytes, idle_ns;
-	u64 trace_cut_ns; /* NEVER: it is whole */
+	u64 exiting_not_found; /* by their pids, by the candidate that asked for such tasks */
+	u64 trace_cut_ns;      /* NEVER: it is whole */
 };
 extern struct simulation sim;
 
@@ -393,6 +402,10 @@ void read_scenario(void);
 
 /* ---- cgroup.c ---- */
 void make_cgroups(void);
+bool cgroup_is_there(u32 number);
+/* False: something is in it yet. */
+bool remove_cgroup(u32 number);
+void add_cgroup(u32 number);
 
 /* ---- trace.c: what happened, for ui.perfetto.dev ---- */
 bool trace_to(const char *path);

@@ -25,7 +25,7 @@ static u32 nr_batch, max_batch = SCX_DSP_DFL_MAX_BATCH, nr_moved;
 static struct sim_cpu *balancing;
 static bool kicks_pending, reenqueues_pending, waits_for_kicked;
 static struct dsq global;
-static u32 nr_cgroups_begun;
+static bool cgroup_begun[MAX_CGROUPS];
 
 static struct sched_ext_ops *ops(void)
 {
@@ -434,7 +434,7 @@ static void enqueue(struct task *t, u64 flags)
 		goto local;
 	if (to != SCX_DSQ_INVALID)
 		goto direct;
-	if (t->exiting && !(ops()->flags & SCX_OPS_ENQ_EXITING))
+	if (p->flags & PF_EXITING && !(ops()->flags & SCX_OPS_ENQ_EXITING))
 		goto local;
 	if (!ops()->enqueue) {
 		refill(t);
@@ -603,7 +603,7 @@ static void ext_dequeue(struct task *t, bool sleeps)
 	dequeue(t, sleeps ? SCX_DEQ_SLEEP : SCX_DEQ_SCHED_CHANGE, !sleeps);
 }
 
-/* A property of the running task changes: it is taken off and put back where it was. */
+/* A property changes: who runs is taken off and put back where it was, who waits waits anew. */
 static void ext_before_change(struct task *t)
 {
 	dequeue(t, SCX_DEQ_SCHED_CHANGE, false);
@@ -613,9 +613,14 @@ static void ext_after_change(struct task *t)
 {
 	struct task_struct *p = kernel_of(t);
 
+	if (t->state == ASLEEP)
+		return;
 	p->scx.flags |= SCX_TASK_QUEUED;
 	CALL(runnable, IN_OTHER, p, 0, 0);
-	CALL(running, IN_OTHER, p, 0, 0);
+	if (t->state == RUNNING)
+		CALL(running, IN_OTHER, p, 0, 0);
+	else
+		enqueue(t, 0);
 }
 
 static void ext_reweight(struct task *t)
@@ -784,6 +789,31 @@ static void ext_check(void)
 	}
 }
 
+/* It is brought online: cgroup_init(). */
+void ext_cgroup_comes(u32 cgroup)
+{
+	struct scx_cgroup_init_args arguments = {
+	    .weight = cgroup_weight(cgroup),
+	    .bw_period_us = 100000,
+	    .bw_quota_us = ~0ULL,
+	};
+	s32 error = CALL(cgroup_init, IN_UNLOCKED, cgroup_at(cgroup), &arguments, 0);
+
+	/* Later on it is the mkdir that fails; what comes of that is not modelled. */
+	if (error)
+		end_by(EXIT_ERROR, error, "ops.cgroup_init() failed (%d)", error);
+	else
+		cgroup_begun[cgroup] = true;
+}
+
+void ext_cgroup_goes(u32 cgroup)
+{
+	if (!cgroup_begun[cgroup])
+		return;
+	cgroup_begun[cgroup] = false;
+	CALL(cgroup_exit, IN_UNLOCKED, cgroup_at(cgroup), 0, 0);
+}
+
 static bool ext_start(void)
 {
 	s32 error;
@@ -809,19 +839,9 @@ static bool ext_start(void)
 		end_by(EXIT_ERROR, error, "ops.init_cids() failed (%d)", error);
 	if (!sim.over && (error = CALL(init, IN_UNLOCKED, 0, 0, 0)))
 		end_by(EXIT_ERROR, error, "ops.init() failed (%d)", error);
-	for (u32 i = 0; i < sim.want.nr_cgroups && !sim.over; i++) {
-		struct scx_cgroup_init_args arguments = {
-		    .weight = cgroup_weight(i),
-		    .bw_period_us = 100000,
-		    .bw_quota_us = ~0ULL,
-		};
-
-		error = CALL(cgroup_init, IN_UNLOCKED, cgroup_at(i), &arguments, 0);
-		if (error)
-			end_by(EXIT_ERROR, error, "ops.cgroup_init() failed (%d)", error);
-		else
-			nr_cgroups_begun++;
-	}
+	for (u32 i = 0; i < sim.want.nr_cgroups && !sim.over; i++)
+		if (cgroup_is_there(i))
+			ext_cgroup_comes(i);
 	return !sim.over;
 }
 
@@ -941,8 +961,12 @@ static void ext_finish(void)
 	for (u32 i = 0; i < sim.nr_tasks; i++)
 		if (sim.tasks[i] && sim.tasks[i]->state != DEAD)
 			ext_farewell(sim.tasks[i]);
-	for (; nr_cgroups_begun; nr_cgroups_begun--)
-		CALL(cgroup_exit, IN_UNLOCKED, cgroup_at(nr_cgroups_begun - 1), 0, 0);
+	/* By now the tasks are with another class. */
+	for (u32 i = 0; i < sim.nr_tasks; i++)
+		if (sim.tasks[i])
+			dsq_remove(sim.tasks[i]);
+	for (u32 i = sim.want.nr_cgroups; i; i--)
+		ext_cgroup_goes(i - 1);
 	CALL(exit, IN_UNLOCKED, &info, 0, 0);
 }
 

@@ -300,6 +300,27 @@ static void fair_dequeue(struct task *t, bool sleeps)
 	t->competes = t->delayed;
 }
 
+/* A property changes. Who waits is taken out of the queue, where it has its weight, and put back.
+ */
+static void fair_before_change(struct task *t)
+{
+	struct sim_cpu *cpu = &sim.cpus[t->cpu];
+
+	follow_both(t);
+	if (t->delayed) {
+		settle_debt(cpu, t);
+		unlink_task(cpu, t);
+	} else if (t->state == RUNNABLE) {
+		fair_dequeue(t, false);
+	}
+}
+
+static void fair_after_change(struct task *t)
+{
+	if (t->state == RUNNABLE)
+		fair_enqueue(t, 0, false);
+}
+
 static void fair_before_move(struct task *t)
 {
 	struct sim_cpu *cpu = &sim.cpus[t->cpu];
@@ -596,7 +617,8 @@ const struct sim_class fair_class = {
     .enqueue = fair_enqueue,
     .dequeue = fair_dequeue,
     .before_move = fair_before_move,
-    .before_change = follow_both,
+    .before_change = fair_before_change,
+    .after_change = fair_after_change,
     .account = fair_account,
     .pick = fair_pick,
     .put = fair_put,

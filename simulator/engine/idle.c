@@ -123,8 +123,8 @@ s32 select_idle(struct task *t, s32 prev, u64 wake_flags, const struct cpumask *
 		if (here / sim.want.llc_cpus == prev / sim.want.llc_cpus && prev_allowed &&
 		    claim_idle(prev))
 			return prev;
-		if (!sim.this_cpu->curr->exiting && !sim.this_cpu->local.nr &&
-		    mask_has(mask, here) && any_idle()) {
+		if (!(kernel_of(sim.this_cpu->curr)->flags & PF_EXITING) &&
+		    !sim.this_cpu->local.nr && mask_has(mask, here) && any_idle()) {
 			claim_idle(here);
 			return here;
 		}

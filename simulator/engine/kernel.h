@@ -44,6 +44,8 @@ bool ext_in(u32 contexts, const char *what);
 void ext_callback(const char *name, void *function, u64 a, u64 b, u64 c);
 void ext_reenqueue(u64 dsq_id, u64 flags);
 void ext_set_cgroup_weight(u32 cgroup, u32 weight);
+void ext_cgroup_comes(u32 cgroup);
+void ext_cgroup_goes(u32 cgroup);
 bool ext_prepare_move(struct task *t, u32 to);
 void ext_move_cgroup(struct task *t, u32 from);
 u32 ext_slots(void);

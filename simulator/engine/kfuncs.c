@@ -103,7 +103,13 @@ s32 scx_bpf_create_dsq(u64 dsq_id, s32 node)
 
 void scx_bpf_destroy_dsq(u64 dsq_id)
 {
-	dsq_destroy(dsq_id);
+	struct dsq *dsq = dsq_find(dsq_id);
+
+	if (dsq && dsq->nr)
+		end_by(EXIT_ERROR, 0, "attempting to destroy in-use dsq 0x%016llx (nr=%u)", dsq_id,
+		       dsq->nr);
+	else
+		dsq_destroy(dsq_id);
 }
 
 s32 scx_bpf_dsq_nr_queued(u64 dsq_id)
@@ -526,6 +532,11 @@ struct task_struct *bpf_task_from_pid(s32 pid)
 	if (pid < 1000 || index >= sim.nr_tasks || !sim.tasks[index] ||
 	    sim.tasks[index]->state == DEAD)
 		return NULL;
+	if (sim.tasks[index]->leaves) {
+		sim.exiting_not_found +=
+		    !!(((struct sched_ext_ops *)sim.ops)->flags & SCX_OPS_ENQ_EXITING);
+		return NULL;
+	}
 	sim.tasks[index]->refs++;
 	return kernel_of(sim.tasks[index]);
 }

@@ -6,6 +6,9 @@
 #include "kernel.h"
 #include "task.h"
 
+/* After so long a cgroup that was not empty is removed again. */
+#define BUSY_NS 10000000ULL
+
 enum event_kind {
 	ON_CPU,
 	ON_RESCHED,
@@ -13,6 +16,7 @@ enum event_kind {
 	ON_START,
 	ON_CHANGE,
 	ON_WEIGHT,
+	ON_CGROUP,
 	ON_DEFERRED,
 	ON_WATCHDOG
 };
@@ -330,7 +334,8 @@ static void start(struct task_plan *plan, struct task *parent, u32 copy)
 
 static void before_change(struct task *t)
 {
-	account(&sim.cpus[t->cpu]);
+	if (t->state == RUNNING)
+		account(&sim.cpus[t->cpu]);
 	if (sim.class->before_change)
 		sim.class->before_change(t);
 }
@@ -346,10 +351,63 @@ static bool may_enter(struct task *t, u32 cgroup)
 	return !sim.ops || ext_prepare_move(t, cgroup);
 }
 
+/* Does the task have to leave its CPU? One that runs elsewhere is told by an interrupt. */
+static void obey_new_mask(struct task *t)
+{
+	if (allowed_on(t, t->cpu))
+		return;
+	if (t->state == RUNNABLE)
+		push_away(t);
+	else if (t->state == RUNNING)
+		send_resched(&sim.cpus[t->cpu]);
+}
+
+/* A step that changes a property: of the task itself, or of another. */
+static void change(struct task *t, const struct step *step)
+{
+	u32 from = t->cgroup;
+
+	if (step->kind == STEP_ENTER &&
+	    (from == step->value || !cgroup_is_there(step->value) || !may_enter(t, step->value)))
+		return;
+	before_change(t);
+	switch (step->kind) {
+	case STEP_AFFINE:
+		set_mask(t, step->cpus);
+		if (sim.class->affinity)
+			sim.class->affinity(t);
+		break;
+	case STEP_RENICE:
+		set_nice(t, (s32)step->value - 20);
+		if (sim.class->reweight)
+			sim.class->reweight(t);
+		break;
+	default:
+		enter_cgroup(t, step->value);
+		if (sim.ops)
+			ext_move_cgroup(t, from);
+		break;
+	}
+	after_change(t);
+}
+
 /* Is the current task to go, after it has had `step` done? */
 static bool preempted_by(const struct step *step)
 {
 	return (step->kind == STEP_WAKE || step->kind == STEP_FORK) && sim.this_cpu->need_resched;
+}
+
+/* Whose property a step changes; NULL: it is gone. */
+static struct task *whose(struct task *t, const struct step *step)
+{
+	struct task_plan *their;
+	struct task *other;
+
+	if (!step->of)
+		return t;
+	their = &sim.want.plans[step->of - 1];
+	other = their->tasks[t->copy % their->count];
+	return other && other->state != DEAD && !other->leaves && !other->exiting ? other : NULL;
 }
 
 /* Go to the next step that takes time. False: the task gives up the CPU. */
@@ -417,35 +475,23 @@ static bool advance(struct task *t)
 				wake_up(sim.tasks[sim.nr_tasks - 1], SCX_WAKE_FORK, due);
 			break;
 		case STEP_AFFINE:
-			before_change(t);
-			set_mask(t, step->cpus);
-			if (sim.class->affinity)
-				sim.class->affinity(t);
-			after_change(t);
+		case STEP_RENICE:
+		case STEP_ENTER:
+			other = whose(t, step);
+			if (!other)
+				break;
+			change(other, step);
+			if (other != t)
+				obey_new_mask(other);
 			if (allowed_on(t, t->cpu))
 				break;
 			/* The stopper comes before it can do anything else. */
 			t->left_ns = 1;
 			return true;
-		case STEP_RENICE:
-			before_change(t);
-			set_nice(t, (s32)step->value - 20);
-			if (sim.class->reweight)
-				sim.class->reweight(t);
-			after_change(t);
+		case STEP_LEAVE:
+			t->leaves = true;
+			kernel_of(t)->flags |= PF_EXITING;
 			break;
-		case STEP_ENTER: {
-			u32 from = t->cgroup;
-
-			if (from == step->value || !may_enter(t, step->value))
-				break;
-			before_change(t);
-			enter_cgroup(t, step->value);
-			if (sim.ops)
-				ext_move_cgroup(t, from);
-			after_change(t);
-			break;
-		}
 		case STEP_YIELD:
 			sim.class->yield(&sim.cpus[t->cpu]);
 			sim.cpus[t->cpu].need_resched = true;
@@ -538,6 +584,9 @@ static void handle(const struct event *event)
 		sim.this_cpu = cpu;
 		cpu->resched_sent = false;
 		cpu->need_resched = true;
+		/* Somebody else changed its task's affinity. */
+		if (cpu->curr && cpu->online && !allowed_on(cpu->curr, cpu->id))
+			obey_affinity(cpu);
 		break;
 	case ON_WAKE:
 		sim.this_cpu = &sim.cpus[((struct task *)event->object)->cpu];
@@ -564,6 +613,15 @@ static void handle(const struct event *event)
 			ext_set_cgroup_weight(change->cgroup, change->weight);
 		break;
 	}
+	case ON_CGROUP:
+		sim.this_cpu = &sim.cpus[0];
+		if (event->stamp)
+			add_cgroup(event->which);
+		/* It is tried again, as managers of services do. */
+		else if (!remove_cgroup(event->which))
+			push((struct event){
+			    .at = sim.now + BUSY_NS, .kind = ON_CGROUP, .which = event->which});
+		break;
 	case ON_DEFERRED:
 		run_deferred(event->object, event->stamp);
 		break;
@@ -614,6 +672,15 @@ static void set_up(void)
 	for (u32 i = 0; i < sim.want.nr_changes; i++)
 		push(
 		    (struct event){.at = sim.want.changes[i].at_ns, .kind = ON_CHANGE, .which = i});
+	for (u32 i = 1; i < sim.want.nr_cgroups; i++) {
+		struct cgroup_plan *plan = &sim.want.cgroups[i];
+
+		if (plan->from_ns)
+			push((struct event){
+			    .at = plan->from_ns, .kind = ON_CGROUP, .which = i, .stamp = 1});
+		if (plan->until_ns != NEVER)
+			push((struct event){.at = plan->until_ns, .kind = ON_CGROUP, .which = i});
+	}
 	if (sim.class->check)
 		push((struct event){.at = sim.class->watchdog_ns() / 2, .kind = ON_WATCHDOG});
 }

@@ -87,6 +87,7 @@ void write_report(const char *scheduler)
 	       sim.want.seed, sim.want.cpus, sim.ended_at, run, sim.ended_at * sim.want.cpus - run);
 	printf(",\"switches\":%llu,\"events\":%llu,\"ringbuf_bytes\":%llu", switches, sim.events,
 	       sim.ringbuf_bytes);
+	printf(",\"exiting_not_found\":%llu", sim.exiting_not_found);
 	if (tracing && sim.trace_cut_ns != NEVER)
 		printf(",\"trace_cut_ns\":%llu", sim.trace_cut_ns);
 	printf(",\"ejection\":");

@@ -4,11 +4,12 @@
  *
  * machine CPUS CORE_CPUS LLC_CPUS NODE_CPUS DURATION SEED TICK SWITCH WAKE
  * group NAME
- * cgroup PARENT NAME WEIGHT (the first is the root)
- * task GROUP COMM NICE UID MASK START EXPECTED SELECTED KTHREAD CGROUP COUNT
+ * cgroup PARENT NAME WEIGHT FROM UNTIL (the first is the root; UNTIL `-`: to the end)
+ * task GROUP COMM NICE POLICY UID MASK START EXPECTED SELECTED KTHREAD CGROUP COUNT
  *      (START `-`: when forked)
  * run NS SPREAD | sleep NS SPREAD | wait | wake TASK SYNC | fork TASK | affine MASK |
- *      renice NICE+20 | enter CGROUP | yield | repeat TIMES
+ *      renice NICE+20 | enter CGROUP | yield | leave | repeat TIMES
+ * of TASK (the step that follows changes another task than its own)
  * cpu AT NUMBER ONLINE
  * weight AT CGROUP WEIGHT
  *
@@ -35,6 +36,9 @@ static u64 number(void)
 		refuse("a number is missing");
 	return value;
 }
+
+/* What the word `of` said for the next step. */
+static u32 whose;
 
 static void word(char *to)
 {
@@ -63,6 +67,15 @@ static void *grown(void *list, u32 nr, u64 size)
 	return more_room(list, (nr ? nr * 2 : 1) * size);
 }
 
+/* A time, or `-`. */
+static u64 moment(void)
+{
+	char text[64];
+
+	word(text);
+	return *text == '-' ? NEVER : strtoull(text, NULL, 10);
+}
+
 static struct step *new_step(enum step_kind kind)
 {
 	struct task_plan *plan;
@@ -73,6 +86,8 @@ static struct step *new_step(enum step_kind kind)
 	plan->steps = grown(plan->steps, plan->nr_steps, sizeof(*plan->steps));
 	memset(&plan->steps[plan->nr_steps], 0, sizeof(*plan->steps));
 	plan->steps[plan->nr_steps].kind = kind;
+	plan->steps[plan->nr_steps].of = whose;
+	whose = 0;
 	return &plan->steps[plan->nr_steps++];
 }
 
@@ -87,6 +102,8 @@ static void read_cgroup(void)
 	plan->parent = number();
 	word(plan->name);
 	plan->weight = number();
+	plan->from_ns = moment();
+	plan->until_ns = moment();
 	if (want->nr_cgroups > MAX_CGROUPS ||
 	    (want->nr_cgroups > 1 && plan->parent >= want->nr_cgroups - 1))
 		refuse("a cgroup is out of bounds");
@@ -96,7 +113,7 @@ static void read_task(void)
 {
 	struct scenario *want = &sim.want;
 	struct task_plan *plan;
-	char start[64], nice[64], comm[64];
+	char nice[64], comm[64];
 
 	want->plans = grown(want->plans, want->nr_plans, sizeof(*want->plans));
 	plan = &want->plans[want->nr_plans++];
@@ -106,10 +123,10 @@ static void read_task(void)
 	memcpy(plan->comm, comm, sizeof(plan->comm) - 1);
 	word(nice);
 	plan->nice = atoi(nice);
+	plan->policy = number();
 	plan->uid = number();
 	mask(plan->cpus);
-	word(start);
-	plan->start_ns = *start == '-' ? NEVER : strtoull(start, NULL, 10);
+	plan->start_ns = moment();
 	plan->expected_ns = number();
 	plan->selected = number();
 	plan->kthread = number();
@@ -146,6 +163,10 @@ static void read_step(const char *what)
 		new_step(STEP_ENTER)->value = number();
 	} else if (!strcmp(what, "yield")) {
 		new_step(STEP_YIELD);
+	} else if (!strcmp(what, "leave")) {
+		new_step(STEP_LEAVE);
+	} else if (!strcmp(what, "of")) {
+		whose = number() + 1;
 	} else if (!strcmp(what, "repeat")) {
 		new_step(STEP_REPEAT)->value = number();
 	} else {
@@ -190,6 +211,9 @@ static void check(void)
 			     plan->steps[k].value >= want->nr_cgroups) ||
 			    (plan->steps[k].kind == STEP_RENICE && plan->steps[k].value >= 40))
 				refuse("a step is out of bounds");
+		for (u32 k = 0; k < plan->nr_steps; k++)
+			if (plan->steps[k].of > want->nr_plans)
+				refuse("a step changes a task that is not there");
 	}
 	for (u32 i = 0; i < want->nr_weights; i++)
 		if (want->weights[i].cgroup >= want->nr_cgroups)

@@ -3,8 +3,9 @@
 #include "kernel.h"
 #include "task.h"
 
-#define FIRST_PID     1000
-#define NICE_0_STATIC 120
+#define FIRST_PID	1000
+#define NICE_0_STATIC	120
+#define WEIGHT_IDLEPRIO 3
 
 /* sched_prio_to_weight[] of the kernel: nice -20 to 19. */
 static const u32 weights[40] = {
@@ -39,7 +40,8 @@ void set_nice(struct task *t, s32 nice)
 	struct task_struct *p = kernel_of(t);
 
 	t->nice = nice;
-	t->weight = weights[nice + 20];
+	/* set_load_weight(): of SCHED_IDLE nice means nothing. */
+	t->weight = t->plan->policy == POLICY_IDLE ? WEIGHT_IDLEPRIO : weights[nice + 20];
 	p->prio = p->static_prio = p->normal_prio = NICE_0_STATIC + nice;
 	/* sched_weight_to_cgroup(): the kernel's own scale to that of cgroups. */
 	p->scx.weight = (t->weight * 100 + 512) / 1024;
@@ -66,6 +68,7 @@ static void fill_in(struct task *t, struct task *parent, struct task_plan *plan)
 	p->pid = p->tgid = FIRST_PID + t->number;
 	__builtin_memcpy(p->comm, plan->comm, sizeof(plan->comm));
 	p->flags = plan->kthread ? PF_KTHREAD : 0;
+	p->policy = plan->policy;
 	p->start_time = p->start_boottime = clock_now();
 	p->group_leader = p;
 	p->real_parent = p->parent = parent ? kernel_of(parent) : p;

