@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A customer of the demo's Redis: asks at a steady rate, and tells the daemon how long it took.
 
-One request each `PERIOD_S`, whether or not the last one was slow in coming (late requests are
+One request each period, whether or not the last one was slow in coming (late requests are
 counted from when they were due, so that a stall is not hidden). Each second its p99 goes to the
 daemon as the measurement `redis-p99` and to a file, one JSON object a line.
 """
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from daemon.api.client import Client
 from daemon.api.models import MeasurementRequest
-from process import Fault
+from process import Fault, Limit
 
 PERIOD_S = 0.010
 REPORT_S = 1.0
@@ -32,12 +32,12 @@ def percentile(values: list[float], q: float) -> float:
 def connect(path: Path) -> socket.socket:
     """A connection, as soon as Redis listens."""
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    patience = time.monotonic() + START_S
+    patience = Limit(START_S)
     while True:
         try:
             connection.connect(str(path))
         except (FileNotFoundError, ConnectionRefusedError):
-            if time.monotonic() > patience:
+            if patience.passed():
                 raise
             time.sleep(PERIOD_S)
         else:
@@ -56,6 +56,7 @@ def main() -> None:
     words.add_argument("--redis", type=Path, required=True)
     words.add_argument("--control", type=Path, required=True)
     words.add_argument("--record", type=Path, required=True)
+    words.add_argument("--period", type=float, default=PERIOD_S)
     args = words.parse_args()
     connection = connect(args.redis)
     with args.record.open("a", buffering=1) as record, Client(args.control) as daemon:
@@ -71,7 +72,7 @@ def main() -> None:
             delays.append(done - due)
             # Requests that fell due during a stall of more than a second are left out: they
             # would count one stall a hundred times.
-            due = max(due + PERIOD_S, done - REPORT_S)
+            due = max(due + args.period, done - REPORT_S)
             if done - began < REPORT_S:
                 continue
             value_ms = percentile(delays, 0.99) * 1000

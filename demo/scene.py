@@ -10,12 +10,12 @@ choice after it was rolled back.
 import argparse
 import asyncio
 import contextlib
-import json
 import os
 import sys
+import tarfile
 import time
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -28,23 +28,39 @@ from daemon.api.models import (
     TrialState,
     TrialView,
 )
-from process import Fault, FaultType, LineChild, start_lines
+from demo.account import Account, Book, Step
+from demo.client import PERIOD_S
+from demo.words import Telling
+from process import Fault, FaultType, LineChild, measure, start_lines, within
+from process.pace import WORTH_TELLING
 
 WORKLOAD = "comm:redis-server"
 CRAWL = Path(__file__).parent / "schedulers" / "crawl" / "crawl.bpf.c"
-# How long the service is left alone, so that there is a baseline to fall from, seconds.
-QUIET_S = 16.0
-# The programs have started when so much of the machine is busy at most, for so many seconds.
+# Where the lab puts what was compiled for this guest beforehand.
+COMPILED = Path("/run/lab/files/compiled.tar")
+# The programs have started when so much of the machine is busy at most, for so many intervals.
 CALM_UTILISATION = 0.6
 CALM_INTERVALS = 4
+# Intervals in which the service is left alone, so that there is a baseline to fall from.
+QUIET_INTERVALS = 16
 # The neighbour's processes: a batch that somebody started with more jobs than CPUs.
 JOBS_PER_CPU = 4
-# A whole stage may take this long, seconds; the emulated machine is some fifteen times slower.
-PATIENCE_S = 420.0
+# The whole takes four minutes on an emulated machine with nothing beside it.
+SCENE_S = 900.0
+# How long the programs may take to start, seconds.
+START_S = 120.0
+# How long to wait for a calm machine, seconds; then the demo goes on without.
+CALM_S = 60.0
+# The daemon may be silent for so long while something is awaited of it, seconds.
+SILENCE_S = 240.0
+# A scheduler that is not clearly better is not kept. Then the daemon tries again, so often.
+EPISODES = 3
+# On a slower machine everything takes its time in proportion, the trial's windows too: up to this.
+MOST_SLOWER = 3.0
 CONFIG = """
 [daemon]
 autonomy = "auto"
-interval_s = 1.0
+interval_s = {interval_s}
 state_dir = "{state}"
 run_dir = "{run}"
 cache_dir = "{cache}"
@@ -54,8 +70,11 @@ baseline_min = 8
 samples_min = 20
 
 [trial]
-window_s = 6.0
+window_s = {window_s}
 settle_s = 1.5
+
+[limits]
+cooldown_s = 10.0
 
 # Emulated, the simulator's engine alone takes a minute to compile.
 [gates]
@@ -75,20 +94,16 @@ text = "latency p99 < 10ms"
 [[ignore]]
 workload = "comm:python*"
 """
-TOLD = {
-    EventKind.DEGRADATION,
-    EventKind.EPISODE_OPENED,
-    EventKind.GATE_PASSED,
-    EventKind.GATE_FAILED,
-    EventKind.TRIAL_STARTED,
-    EventKind.WINDOW,
-    EventKind.VERDICT,
-    EventKind.KEPT,
-    EventKind.ROLLBACK,
-    EventKind.EJECTED,
-    EventKind.LESSON,
-    EventKind.EPISODE_CLOSED,
-}
+INTERVAL_S = 1.0
+WINDOW_S = 6.0
+# Between two looks at something that is awaited, seconds.
+PAUSE_S = 0.5
+# Events with which the windows of a trial are told.
+ABOUT_TRIALS = (EventKind.WINDOW, EventKind.VERDICT, EventKind.KEPT, EventKind.ROLLBACK)
+
+
+class Stopped(Exception):
+    """The demo cannot go on; the words say why."""
 
 
 @dataclass
@@ -137,140 +152,265 @@ async def stage(out: Path) -> AsyncIterator[Stage]:
         await scene.end()
 
 
-async def until(stage: Stage, events: AsyncIterator[Event], *wanted: EventKind) -> Event:
-    """Tell what happens until one of these has; nothing in time is the end of the demo."""
-    async with asyncio.timeout(PATIENCE_S):
-        async for event in events:
-            if event.kind in TOLD:
-                stage.say(f"  {event.kind.value}: {event.message}")
-            if event.kind in wanted:
-                return event
-    raise RuntimeError("the daemon ended in the middle of the demo")
+class Events:
+    """The daemon's events, one after the other. The connection may break; nothing is lost."""
+
+    def __init__(self, stage: Stage, client: AsyncClient, daemon: LineChild) -> None:
+        self._stage = stage
+        self._client = client
+        self._daemon = daemon
+        self._last = 0
+        self._telling = Telling()
+
+    async def _stream(self) -> AsyncGenerator[Event, None]:
+        while self._daemon.status is None:
+            try:
+                async for event in self._client.events(self._last):
+                    self._last = event.seq
+                    yield event
+            except Fault as fault:
+                if fault.type not in (FaultType.UNREACHABLE, FaultType.TIMEOUT):
+                    raise
+            await asyncio.sleep(PAUSE_S)
+
+    async def until(self, *wanted: EventKind) -> Event:
+        """Tell what happens until one of these has.
+
+        As long as the daemon does something it is waited for, however slow the machine is.
+
+        Raises:
+            Stopped: it said nothing for too long, or ended.
+        """
+        stream = self._stream()
+        try:
+            while True:
+                async with within(SILENCE_S) as limit:
+                    event = await anext(stream)
+                await self._tell(event)
+                if event.kind in wanted:
+                    return event
+        except StopAsyncIteration:
+            raise Stopped("the daemon ended; report/daemon.log has its last words") from None
+        except TimeoutError:
+            raise Stopped(f"the daemon was silent for {limit.words()}") from None
+        finally:
+            await stream.aclose()
+
+    async def _tell(self, event: Event) -> None:
+        trial = None
+        if event.trial and event.kind in ABOUT_TRIALS:
+            with contextlib.suppress(Fault):
+                trial = await self._client.trial(event.trial)
+        for line in self._telling.lines(event, trial):
+            self._stage.say(f"  {line}")
 
 
 async def reachable(client: AsyncClient, child: LineChild) -> None:
-    """Until the daemon answers."""
-    async with asyncio.timeout(PATIENCE_S):
-        while True:
+    """Until the daemon answers.
+
+    Raises:
+        Stopped: it does not.
+    """
+    try:
+        async with within(START_S) as limit:
+            while child.status is None:
+                try:
+                    await client.status()
+                    return
+                except Fault as fault:
+                    if fault.type not in (FaultType.UNREACHABLE, FaultType.TIMEOUT):
+                        raise
+                await asyncio.sleep(PAUSE_S)
+    except TimeoutError:
+        raise Stopped(f"the daemon did not start within {limit.words()}") from None
+    raise Stopped("the daemon ended while it started; report/daemon.log has its last words")
+
+
+@dataclass
+class Play:
+    """One performance: what plays, and what was reached."""
+
+    scene: Stage
+    place: Path
+    book: Book
+    # By how much this machine is slower than the one that the demo was written on.
+    slower: float
+
+    @property
+    def interval_s(self) -> float:
+        return INTERVAL_S * self.slower
+
+    def reached(self, step: Step) -> None:
+        self.book.write(self.book.account.after(step))
+
+    async def perform(self) -> None:
+        """Play it to its end.
+
+        Raises:
+            Stopped: it cannot go on.
+            Fault: the daemon refuses what the demo asks for.
+        """
+        scene, place = self.scene, self.place
+        python, run = sys.executable, self.place / "run"
+        config = place / "schedpilot.toml"
+        config.write_text(self._configuration(), encoding="utf-8")
+        await asyncio.to_thread(unpack, COMPILED, place / "cache")
+        scene.say("schedpilotd watches, in autonomy `auto`; the offline advisor waits")
+        daemon = await scene.start("daemon", python, "-m", "daemon.main", "--config", config)
+        async with AsyncClient(run / "control.sock") as client:
+            await reachable(client, daemon)
+            self.reached(Step.DAEMON)
+            environment = {"SCHEDPILOT_RUN_DIR": str(run)}
+            await scene.start("agent", python, "-m", "agent.main", **environment)
             try:
-                await client.status()
-                return
-            except Fault as fault:
-                if fault.type is not FaultType.UNREACHABLE or child.status is not None:
-                    raise
-                await asyncio.sleep(0.2)
+                await self._with(client, daemon)
+            finally:
+                with contextlib.suppress(Fault):
+                    await _report(scene, client)
 
+    def _configuration(self) -> str:
+        place = self.place
+        return CONFIG.format(
+            state=place / "state",
+            run=place / "run",
+            cache=place / "cache",
+            interval_s=self.interval_s,
+            window_s=WINDOW_S * self.slower,
+        )
 
-async def play(scene: Stage, place: Path) -> bool:
-    python = sys.executable
-    run = place / "run"
-    redis = place / "redis.sock"
-    config = place / "schedpilot.toml"
-    config.write_text(
-        CONFIG.format(state=place / "state", run=run, cache=place / "cache"), encoding="utf-8"
-    )
-    scene.say("schedpilotd watches, in autonomy `auto`; the offline advisor waits")
-    daemon = await scene.start("daemon", python, "-m", "daemon.main", "--config", config)
-    async with AsyncClient(run / "control.sock") as client:
-        await reachable(client, daemon)
-        environment = {"SCHEDPILOT_RUN_DIR": str(run)}
-        await scene.start("agent", python, "-m", "agent.main", **environment)
-        await idle(client)
-        scene.say("a service that people wait for: redis-server, asked 100 times a second")
-        await scene.start(
-            "redis",
-            *("redis-server", "--port", "0", "--unixsocket", redis),
-            *("--save", "", "--appendonly", "no", "--dir", place),
-        )
-        await scene.start(
-            "client",
-            *(python, "-m", "demo.client", "--redis", redis),
-            *("--control", run / "control.sock", "--record", scene.out / "redis.jsonl"),
-        )
-        await first_measurements(client)
-        await idle(client)
-        scene.say(f"all have started; quiet for {QUIET_S:.0f} s, so that normal is known")
-        await asyncio.sleep(QUIET_S)
-        events = client.events(0)
+    async def _with(self, client: AsyncClient, daemon: LineChild) -> None:
+        scene = self.scene
+        await self._calm(client)
+        rate = 1 / (PERIOD_S * self.slower)
+        scene.say(f"a service that people wait for: redis-server, asked {rate:.0f} times a second")
+        await self._serve(client)
+        await self._calm(client)
+        quiet_s = QUIET_INTERVALS * self.interval_s
+        scene.say(f"all have started; quiet for {quiet_s:.0f} s, so that normal is known")
+        await asyncio.sleep(quiet_s)
+        self.reached(Step.SERVICE)
+        events = Events(scene, client, daemon)
         jobs = JOBS_PER_CPU * len(os.sched_getaffinity(0))
         scene.say(f"a neighbour moves in: {jobs} zstd processes compress")
         for number in range(jobs):
             await scene.start(f"neighbour-{number}", "zstd", "-b12", "-i3600")
-        closed = await until(scene, events, EventKind.EPISODE_CLOSED)
-        episode = await client.episode(closed.episode)
-        kept = next((each for each in episode.trials if each.state is TrialState.KEPT), None)
-        if kept is None:
-            scene.say(f"nothing was kept: {episode.outcome}")
-            await keep_report(scene, client, None, None)
-            return False
+        await events.until(EventKind.DEGRADATION)
+        self.reached(Step.NOTICED)
+        kept = await self._kept(client, events)
+        self.book.write(replace(self.book.account, kept=kept.model_dump(mode="json")))
+        self.reached(Step.KEPT)
         scene.say("now a bad choice on purpose: `crawl`, one queue and slices of 40 ms")
-        bad = await bad_choice(scene, client, events)
-        await keep_report(scene, client, kept, bad)
-        return bad.state is TrialState.ROLLED_BACK
+        bad = await self._bad_choice(client, events)
+        self.book.write(replace(self.book.account, bad=bad.model_dump(mode="json")))
+        if bad.state is not TrialState.ROLLED_BACK:
+            raise Stopped(
+                f"the bad choice was not rolled back but is {bad.state.value}: {bad.reason}"
+            )
+        self.reached(Step.ROLLED_BACK)
 
+    async def _serve(self, client: AsyncClient) -> None:
+        """Redis and its customer, until the customer is served and says so."""
+        scene, place = self.scene, self.place
+        redis = place / "redis.sock"
+        server = await scene.start(
+            "redis",
+            *("redis-server", "--port", "0", "--unixsocket", redis),
+            *("--save", "", "--appendonly", "no", "--dir", place),
+        )
+        customer = await scene.start(
+            "client",
+            *(sys.executable, "-m", "demo.client", "--redis", redis),
+            *("--period", f"{PERIOD_S * self.slower:g}"),
+            *("--control", place / "run" / "control.sock", "--record", scene.out / "redis.jsonl"),
+        )
+        try:
+            async with within(START_S) as limit:
+                while not any(each.value for each in (await client.status()).objectives):
+                    for child, name in ((server, "redis"), (customer, "client")):
+                        if child.status is not None:
+                            raise Stopped(f"{name} ended with status {child.status}")
+                    await asyncio.sleep(PAUSE_S)
+        except TimeoutError:
+            raise Stopped(f"Redis served nobody within {limit.words()}") from None
 
-async def first_measurements(client: AsyncClient) -> None:
-    """Until the customer is served and says so."""
-    async with asyncio.timeout(PATIENCE_S):
+    async def _calm(self, client: AsyncClient) -> None:
+        """Until the programs have started and the machine has little to do; not for ever."""
+        calm = 0
+        try:
+            async with within(CALM_S):
+                while calm < CALM_INTERVALS:
+                    machine = ((await client.signals()).line or {}).get("machine")
+                    busy = machine.get("utilisation", 1.0) if isinstance(machine, dict) else 1.0
+                    calm = calm + 1 if busy < CALM_UTILISATION else 0
+                    await asyncio.sleep(self.interval_s)
+        except TimeoutError:
+            self.scene.say("  (the machine has much to do by itself; the demo goes on even so)")
+
+    async def _kept(self, client: AsyncClient, events: Events) -> TrialView:
+        """The trial by which a scheduler was kept."""
+        outcome = ""
+        for left in reversed(range(EPISODES)):
+            closed = await events.until(EventKind.EPISODE_CLOSED)
+            episode = await client.episode(closed.episode)
+            kept = next((each for each in episode.trials if each.state is TrialState.KEPT), None)
+            if kept is not None:
+                return kept
+            outcome = episode.outcome
+            self.scene.say(f"  nothing was kept: {outcome}")
+            if left:
+                self.scene.say("  the trouble lasts, and the daemon will try again")
+        raise Stopped(f"nothing was kept in {EPISODES} episodes, the last: {outcome}")
+
+    async def _bad_choice(self, client: AsyncClient, events: Events) -> TrialView:
+        source = CRAWL.read_text(encoding="utf-8")
+        candidate = await client.create_candidate(CandidateRequest(source=source, name="crawl"))
+        # The daemon rests for a while after a keep; a demo waits for it rather than asks for less.
+        status = await client.status()
+        if status.cooldown is not None:
+            self.scene.say(f"  (the daemon rests first: {status.cooldown.reason})")
+            await asyncio.sleep(max(0.0, status.cooldown.until - time.time()) + 1.0)
+        request = TrialRequest(candidate=candidate.id, workload=WORKLOAD)
+        trial = await client.start_trial(request)
         while True:
-            if any(each.value for each in (await client.status()).objectives):
-                return
-            await asyncio.sleep(0.5)
+            await events.until(EventKind.ROLLBACK, EventKind.KEPT)
+            view = await client.trial(trial.id)
+            if view.ended:
+                return view
 
 
-async def idle(client: AsyncClient) -> None:
-    """Until the programs have started and the machine has little to do."""
-    calm = 0
-    async with asyncio.timeout(PATIENCE_S):
-        while calm < CALM_INTERVALS:
-            machine = ((await client.signals()).line or {}).get("machine")
-            busy = machine.get("utilisation", 1.0) if isinstance(machine, dict) else 1.0
-            calm = calm + 1 if busy < CALM_UTILISATION else 0
-            await asyncio.sleep(1.0)
-
-
-async def bad_choice(scene: Stage, client: AsyncClient, events: AsyncIterator[Event]) -> TrialView:
-    source = CRAWL.read_text(encoding="utf-8")
-    candidate = await client.create_candidate(CandidateRequest(source=source, name="crawl"))
-    # The daemon rests for a while after a keep; a demo waits for it rather than asks for less.
-    status = await client.status()
-    if status.cooldown is not None:
-        scene.say(f"  (the daemon rests first: {status.cooldown.reason})")
-        await asyncio.sleep(max(0.0, status.cooldown.until - time.time()) + 1.0)
-    trial = await client.start_trial(TrialRequest(candidate=candidate.id, workload=WORKLOAD))
-    while True:
-        await until(scene, events, EventKind.ROLLBACK, EventKind.KEPT)
-        view = await client.trial(trial.id)
-        if view.ended:
-            return view
-
-
-async def keep_report(
-    scene: Stage, client: AsyncClient, kept: TrialView | None, bad: TrialView | None
-) -> None:
-    """The account, and everything the report is drawn from."""
-    account: dict[str, object] = {
-        "kept": kept.model_dump(mode="json") if kept else None,
-        "bad": bad.model_dump(mode="json") if bad else None,
-        "status": (await client.status()).model_dump(mode="json"),
-    }
-    (scene.out / "account.json").write_text(json.dumps(account, indent=1), encoding="utf-8")
-    await _report(scene, client)
+def unpack(archive: Path, folder: Path) -> None:
+    """What was compiled beforehand, if anything was, to where the daemon looks for it."""
+    folder.mkdir(parents=True)
+    if not archive.exists():
+        return
+    with tarfile.open(archive) as packed:
+        packed.extractall(folder, filter="tar")
 
 
 async def _report(scene: Stage, client: AsyncClient) -> None:
+    """Everything that the report is drawn from."""
     report = await start_lines(
         [sys.executable, "-m", "cli.main", "report", "--workload", WORKLOAD, "--json"],
         env={"SCHEDPILOT_RUN_DIR": str(client.path.parent)},
     )
     raw = b"".join([line async for line in report.lines()])
-    await report.end()
-    (scene.out / "report.json").write_bytes(raw)
+    if await report.end() == 0 and raw:
+        (scene.out / "report.json").write_bytes(raw)
 
 
-async def perform(out: Path, place: Path) -> bool:
+async def perform(out: Path, place: Path, book: Book) -> None:
     async with stage(out) as scene:
-        return await play(scene, place)
+        pace = await asyncio.to_thread(measure)
+        if words := pace.words():
+            scene.say(words)
+        slower = round(min(MOST_SLOWER, pace.factor), 1)
+        play = Play(scene, place, book, slower if slower >= WORTH_TELLING else 1.0)
+        whole_s = SCENE_S * pace.factor
+        try:
+            async with asyncio.timeout(whole_s):
+                await play.perform()
+        except TimeoutError:
+            raise Stopped(f"the whole took longer than {whole_s:.0f} s") from None
 
 
 def main() -> None:
@@ -278,15 +418,19 @@ def main() -> None:
     words.add_argument("--out", type=Path, required=True)
     out: Path = words.parse_args().out
     out.mkdir(parents=True, exist_ok=True)
+    book = Book(out)
+    book.write(Account())
     try:
-        with TemporaryDirectory(prefix="schedpilot-demo-") as place:
+        with TemporaryDirectory(prefix="schedpilot-demo-", ignore_cleanup_errors=True) as place:
             # clang runs as a user of its own, and has to get to the daemon's cache in here.
             Path(place).chmod(0o755)
-            good = asyncio.run(perform(out, Path(place)))
+            asyncio.run(perform(out, Path(place), book))
+    except Stopped as stopped:
+        book.write(replace(book.account, why=str(stopped)))
     except Fault as fault:
+        book.write(replace(book.account, why=str(fault)))
         sys.stderr.write(fault.report() + "\n")
-        raise SystemExit(1) from None
-    raise SystemExit(0 if good else 1)
+    raise SystemExit(0 if book.account.whole else 1)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from lab.recipe import VENV
 from process import Completed, run
+from process.run import called
 
 GUEST_PATH = f"{VENV}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -35,6 +36,7 @@ def in_root(
     argv: Sequence[str],
     *,
     timeout: float,
+    name: str = "",
     writable: bool = False,
     network: bool = False,
     binds: Mapping[Path, str] | None = None,
@@ -68,6 +70,7 @@ def in_root(
     return run(
         command,
         timeout=timeout,
+        name=name or called(argv),
         env={"PATH": GUEST_PATH, "HOME": "/root", **(env or {})},
         check=check,
         capture=capture,

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""How far the demo came, what it found, and why it stopped: the account that is printed last.
+
+The scene writes it down at every step, so that there is one however the demo ends.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from daemon.api.models import TrialState, TrialView
+from demo.words import amount, listed
+
+NAME = "account.json"
+
+
+class Step(StrEnum):
+    """The steps of the demo, in their order; each in the words that tell of it."""
+
+    DAEMON = "the daemon ran"
+    SERVICE = "the service was served, and what is normal was known"
+    NOTICED = "the daemon noticed that the service suffers"
+    KEPT = "a better scheduler was found and kept"
+    ROLLED_BACK = "a bad scheduler was rolled back"
+
+
+# What is worth trying where a step is missing.
+_REMEDY = {
+    None: "see whether the lab boots, by `.venv/bin/schedpilot lab run true`; then try again",
+    Step.DAEMON: "look at report/redis.log and report/client.log; then run `make demo` again",
+    Step.SERVICE: "run `make demo` again; on a machine this busy the trouble may not show",
+    Step.NOTICED: "run `make demo` again, with less beside it; report/daemon.log has each trial",
+    Step.KEPT: "run `make demo` again; report/daemon.log tells what the daemon thought",
+}
+
+
+@dataclass(frozen=True)
+class Account:
+    """What was reached. `why` says why it stopped before its end; empty where it did not."""
+
+    reached: tuple[Step, ...] = ()
+    why: str = ""
+    kept: Mapping[str, Any] | None = None
+    bad: Mapping[str, Any] | None = None
+
+    def after(self, step: Step) -> "Account":
+        return replace(self, reached=(*self.reached, step))
+
+    @property
+    def whole(self) -> bool:
+        return Step.ROLLED_BACK in self.reached
+
+    @property
+    def remedy(self) -> str:
+        return _REMEDY.get(self.reached[-1] if self.reached else None, "")
+
+
+@dataclass
+class Book:
+    """The account on disk, written anew with every change."""
+
+    folder: Path
+    account: Account = field(default_factory=Account)
+
+    def write(self, account: Account) -> None:
+        self.account = account
+        new = self.folder / f"{NAME}.new"
+        new.write_text(
+            json.dumps(
+                {
+                    "reached": [step.name for step in account.reached],
+                    "why": account.why,
+                    "kept": account.kept,
+                    "bad": account.bad,
+                },
+                indent=1,
+            ),
+            encoding="utf-8",
+        )
+        new.replace(self.folder / NAME)
+
+
+def read(folder: Path) -> Account:
+    """The account that a scene left; an empty one where it left none that can be read."""
+    try:
+        raw = json.loads((folder / NAME).read_text(encoding="utf-8"))
+        reached = tuple(Step[name] for name in raw["reached"])
+        return Account(reached, str(raw["why"]), raw["kept"], raw["bad"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return Account()
+
+
+def told(account: Account, why: str = "") -> list[str]:
+    """The account in a few lines. `why`: what is known of the end where it says nothing."""
+    lines: list[str] = []
+    if account.kept:
+        kept = TrialView.model_validate(account.kept)
+        lines += _kept(kept)
+    if account.bad:
+        bad = TrialView.model_validate(account.bad)
+        state = "rolled back" if bad.state is TrialState.ROLLED_BACK else bad.state.value
+        count = len(bad.windows)
+        lines += [
+            f"bad choice: {bad.scheduler} was {state} after {listed(count, 'window')}",
+            f"  {bad.reason}",
+        ]
+    if account.whole:
+        return lines
+    reached = "; ".join(step.value for step in account.reached) or "nothing yet"
+    return [
+        *lines,
+        "the demo did not get to its end",
+        f"  reached: {reached}",
+        f"  stopped: {account.why or why or 'it ended without a word'}",
+        f"  to do:   {account.remedy}",
+    ]
+
+
+def _kept(trial: TrialView) -> list[str]:
+    verdict = trial.verdict
+    if verdict is None:
+        return [f"kept: {trial.scheduler}"]
+    better = 1 - verdict.ratio
+    low, high = sorted((1 - verdict.low, 1 - verdict.high))
+    return [
+        f"kept: {trial.scheduler}, tried in {listed(len(trial.windows), 'window')}, in turn with "
+        "the kernel's default",
+        f"  the service's customers wait {amount(better)} "
+        f"({verdict.confidence:.0%} interval: {low:+.0%} to {high:+.0%})",
+    ]
