@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import resource
 import shlex
 import signal
 import subprocess
@@ -47,11 +48,19 @@ class Limits:
         """The limits as a `prlimit` prefix, in force before the program starts."""
         pairs = (
             ("as", self.memory),
-            ("cpu", self.cpu and round(self.cpu * cpu_factor())),
+            ("cpu", self._cpu()),
             ("fsize", self.file),
             ("nproc", self.processes),
         )
         return ["prlimit", *(f"--{name}={value}" for name, value in pairs if value), "--"]
+
+    def _cpu(self) -> int:
+        if not self.cpu:
+            return 0
+        # Who is limited cannot give more than it has.
+        most = resource.getrlimit(resource.RLIMIT_CPU)[1]
+        wanted = round(self.cpu * cpu_factor())
+        return wanted if most == resource.RLIM_INFINITY else min(wanted, most)
 
 
 @dataclass(frozen=True)
@@ -163,6 +172,13 @@ def run(
     done = Completed(tuple(words), child.returncode, out or b"", err or b"")
     if limits and done.status == 127 and b"failed to execute" in done.stderr:
         raise _missing(words[0])
+    if limits and done.status == 1 and done.stderr.startswith(b"prlimit: "):
+        raise Fault(
+            FaultType.CHILD_FAILED,
+            f"{name} could not be started within its limits",
+            why=done.error_text.strip().splitlines()[0],
+            command=command,
+        )
     if check and done.status != 0:
         _log.debug("status %d: %s", done.status, command)
         raise Fault(

@@ -3,14 +3,16 @@
 
 import logging
 import sys
+from pathlib import Path
 
 import pytest
 
-from process import Fault, FaultType, Fixed, run
+from process import Fault, FaultType, Fixed, Limits, run
 from process.fault import VERBOSE_VARIABLE
 from process.run import called, environment
 from process.sandbox import Sandbox, sandboxed
 
+ROOT = Path(__file__).parents[2]
 WORD = "a-word-of-the-command-line"
 
 
@@ -78,3 +80,14 @@ def test_the_whole_command_is_there_for_those_who_ask(
 def test_a_command_is_called_by_what_it_is_about(argv: list[str], name: str) -> None:
     """Starters and paths are left out."""
     assert called(argv) == name
+
+
+def test_a_limited_child_that_limits_one_of_its_own_keeps_within_its_limit() -> None:
+    """Also on a slow machine, where limits of CPU time are longer: it gives what it has."""
+    code = (
+        "from process import Limits, run, pace\n"
+        "pace._speed.append((__import__('time').monotonic(), 10.0))\n"
+        "print(run(['sh', '-c', 'ulimit -t'], timeout=60, limits=Limits(cpu=20)).text)"
+    )
+    done = run([sys.executable, "-c", code], timeout=60, limits=Limits(cpu=30), cwd=ROOT)
+    assert int(done.text) >= 30
