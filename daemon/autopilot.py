@@ -9,7 +9,7 @@ schedulers away.
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from daemon.api.models import (
     Decision,
@@ -21,6 +21,7 @@ from daemon.api.models import (
 from daemon.candidates import Candidate, Publish
 from daemon.config import Config
 from daemon.decide import backoff, detect, guard
+from daemon.decide.blame import excuse
 from daemon.decide.detect import DetectState, Recovery
 from daemon.decide.guard import GuardState, Kept, kept_of
 from daemon.decide.observation import Observation
@@ -227,6 +228,10 @@ class Autopilot:
             state = backoff.ejected(state, lost.candidate, lost.name, gone.reason, now, limits)
         elif trial.request.fed_by_client:
             pass
+        elif trial.state is TrialState.UNMEASURED:
+            state = backoff.unmeasured(
+                state, trial.candidate.id, trial.candidate.name, trial.reason, now, limits
+            )
         elif trial.state is TrialState.KEPT:
             state = backoff.kept(state, now, limits)
         else:
@@ -270,6 +275,12 @@ class Autopilot:
             self._publish(
                 EventKind.KEPT, f"{trial.candidate.name} is kept: {trial.reason}", **names
             )
+        elif trial.state is TrialState.UNMEASURED:
+            self._publish(
+                EventKind.UNMEASURED,
+                f"{trial.candidate.name} {trial.reason}; {now_runs} runs",
+                **names,
+            )
         elif verdict is None or verdict.decision is Decision.ROLLBACK:
             self._publish(
                 EventKind.ROLLBACK,
@@ -304,7 +315,10 @@ class Autopilot:
         if self._trials.notice_gone(loaded.what, gone):
             return
         name, id = loaded.what.name, loaded.what.candidate
-        if gone.restart:
+        excused = excuse(gone.reason, self._changed_at - loaded.since) if gone.by_kernel else ""
+        if excused:
+            gone = replace(gone, reason=f"{gone.reason} ({excused})")
+        if gone.restart or excused:
             failed = await self._load_afresh(loaded, gone)
             if failed is None:
                 return
@@ -357,7 +371,7 @@ class Autopilot:
 
     async def hold_failed(self, candidate: Candidate, fault: Fault, before: Loaded | None) -> None:
         """The kernel would not have what an operator wanted; what ran before runs again."""
-        if fault.type in THROWN_OUT:
+        if fault.type in THROWN_OUT and not excuse(str(fault), 0.0):
             self.quarantine(candidate.id, candidate.name, str(fault))
             self._say_ejected(candidate.name, candidate.id, Gone(str(fault), by_kernel=True))
         self._changed_at = time.time()

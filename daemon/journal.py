@@ -74,6 +74,7 @@ ENTRIES: Mapping[EventKind, Entry] = {
     EventKind.KEPT: Entry("1168703c108445778da730243004d9b1", Priority.NOTICE),
     EventKind.SAVED: Entry("6ebd37d5356a48aa93724a6554f6da18", Priority.NOTICE),
     EventKind.ROLLBACK: Entry("b6abd02a01db4dd387cdf3d249a56f5a", Priority.WARNING),
+    EventKind.UNMEASURED: Entry("3d8f5c1e7a9b4f26b0c47e92d15a6f83", Priority.NOTICE),
     EventKind.EJECTED: Entry("aaca1b9b5b6a497f9b7f8a80b9af1384", Priority.ERROR),
     EventKind.QUARANTINED: Entry("a82785bb7a624c118d35c73b4e49b36c", Priority.WARNING),
     EventKind.FOREIGN: Entry("d913a41273f244d0b730a3e36844c4c1", Priority.WARNING),

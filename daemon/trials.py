@@ -27,10 +27,11 @@ from daemon.api.models import (
     WindowView,
 )
 from daemon.candidates import Candidate, Publish
+from daemon.decide.blame import excuse
 from daemon.decide.objective import Measurement, Metric, Objective
 from daemon.decide.observation import Observation
 from daemon.decide.settings import TrialSettings
-from daemon.decide.verdict import conclude, harm, judge, stopped
+from daemon.decide.verdict import conclude, harm, judge, stopped, unmeasured
 from daemon.decide.windows import Live, live_of, next_arm, window_of
 from daemon.holding import Gone, Loadable
 from daemon.loader import Loaded, Loader
@@ -45,6 +46,10 @@ INTERVALS_A_WINDOW = 6
 CLIENT_WINDOW_S = 1800.0
 # How much longer than its length a window may last until enough was seen in it.
 WINDOW_PATIENCE = 3.0
+# An ejection that is not the scheduler's doing is followed by another try, after a pause, so often
+# in one trial.
+MOST_EXCUSED = 2
+EXCUSED_PAUSE_S = 5.0
 
 Result = TypeVar("Result")
 
@@ -56,11 +61,13 @@ THROWN_OUT = (FaultType.EJECTED, FaultType.LOAD_FAILED, FaultType.VERIFIER_REFUS
 class Ejected(Exception):
     """A scheduler of the trial left the kernel, or (not `enabled`) never got in."""
 
-    def __init__(self, what: Loadable, gone: Gone, *, enabled: bool = True) -> None:
+    def __init__(self, what: Loadable, gone: Gone, *, ran_s: float, enabled: bool = True) -> None:
         super().__init__(gone.reason)
         self.what = what
         self.gone = gone
         self.enabled = enabled
+        # Why it is not held against the scheduler, if so.
+        self.excuse = excuse(gone.reason, ran_s) if gone.by_kernel else ""
 
 
 @dataclass
@@ -132,6 +139,8 @@ class Trials:
         self._running: Trial | None = None
         self._task: asyncio.Task[None] | None = None
         self._ejected: asyncio.Future[tuple[Loadable, Gone]] | None = None
+        # Since when what is tried now runs, by the monotonic clock.
+        self._enabled_at = 0.0
 
     @property
     def running(self) -> Trial | None:
@@ -307,8 +316,13 @@ class Trials:
                 await self._watch.set_interval(min(self._watch.interval_s, max(0.25, fast)))
             await self._windows(trial)
         except Ejected as ejected:
-            gone = ejected.gone
-            self._lose(trial, ejected)
+            if ejected.excuse:
+                # Told already, and held against nobody.
+                trial.state = TrialState.UNMEASURED
+                trial.reason = f"could not be measured: {ejected.gone.reason} ({ejected.excuse})"
+            else:
+                gone = ejected.gone
+                self._lose(trial, ejected)
         except Fault as fault:
             trial.state = TrialState.FAILED
             trial.reason = str(fault)
@@ -361,17 +375,23 @@ class Trials:
             trial.reason = trial.verdict.reason
 
     async def _windows(self, trial: Trial) -> None:
+        excused = 0
         while trial.verdict is None:
             arm = next_arm(trial.windows, trial.settings)
             if arm is None:
-                trial.verdict = conclude(trial.windows, trial.objective, trial.settings)
+                self._conclude(trial)
                 return
-            self._ejected = asyncio.get_running_loop().create_future()
-            await self._switch(trial, arm)
-            if trial.request.fed_by_client:
-                window = await self._fed_window(trial, arm)
-            else:
-                window = await self._measured_window(trial, arm)
+            try:
+                window = await self._window(trial, arm)
+            except Ejected as ejected:
+                if ejected.excuse:
+                    self._say_excused(trial, ejected)
+                    excused += 1
+                if not ejected.excuse or excused > MOST_EXCUSED:
+                    raise
+                self._ejected = asyncio.get_running_loop().create_future()
+                await self._first(trial, asyncio.sleep(EXCUSED_PAUSE_S), 2 * EXCUSED_PAUSE_S)
+                continue
             if window is None:
                 return
             trial.windows.append(window)
@@ -387,6 +407,37 @@ class Trials:
             )
             if not self._harmed(trial, ()):
                 trial.verdict = judge(trial.windows, trial.objective, trial.settings)
+
+    async def _window(self, trial: Trial, arm: Arm) -> WindowView | None:
+        """One window of this arm; None where it was cut short, and the trial has its verdict.
+
+        Raises:
+            Ejected: what was to be measured left the kernel, or never got in.
+        """
+        self._ejected = asyncio.get_running_loop().create_future()
+        await self._switch(trial, arm)
+        if trial.request.fed_by_client:
+            return await self._fed_window(trial, arm)
+        return await self._measured_window(trial, arm)
+
+    def _conclude(self, trial: Trial) -> None:
+        """All windows are over: a verdict, unless too few of them were good enough."""
+        reason = ""
+        if not trial.request.fed_by_client:
+            reason = unmeasured(trial.windows, trial.objective, trial.settings)
+        if reason:
+            trial.state, trial.reason = TrialState.UNMEASURED, reason
+        else:
+            trial.verdict = conclude(trial.windows, trial.objective, trial.settings)
+
+    def _say_excused(self, trial: Trial, ejected: Ejected) -> None:
+        names = {**self._names(trial), "candidate": ejected.what.candidate}
+        self._publish(
+            EventKind.EJECTED,
+            f"{ejected.what.name} left the kernel: {ejected.gone.reason}; this is not held against "
+            f"it: {ejected.excuse}",
+            **{**names, "scheduler": ejected.what.name},
+        )
 
     def _harmed(self, trial: Trial, lives: Sequence[Live]) -> bool:
         reason = harm(trial.windows, lives, trial.objective, trial.settings)
@@ -411,7 +462,8 @@ class Trials:
                 if fault.type not in THROWN_OUT:
                     raise
                 gone = Gone(str(fault), by_kernel=True, dump="\n".join(fault.details))
-                raise Ejected(want, gone, enabled=False) from None
+                raise Ejected(want, gone, ran_s=0.0, enabled=False) from None
+            self._enabled_at = time.monotonic()
 
     async def _measured_window(self, trial: Trial, arm: Arm) -> WindowView | None:
         """Watch one window go by. None: it was cut short, and the trial has its verdict."""
@@ -441,8 +493,9 @@ class Trials:
                     observations,
                     settings,
                     self._measurements(trial.objective, started),
+                    trial.windows,
                 )
-                if not window.excluded or time.time() > deadline:
+                if not window.excluded or window.disturbed or time.time() > deadline:
                     return window
 
     def _measurements(self, objective: Objective, since: float) -> list[Measurement]:
@@ -482,7 +535,8 @@ class Trials:
                 return_when=asyncio.FIRST_COMPLETED,
             )
             if self._ejected.done():
-                raise Ejected(*self._ejected.result())
+                lost, gone = self._ejected.result()
+                raise Ejected(lost, gone, ran_s=time.monotonic() - self._enabled_at)
             if trial.stop.done():
                 trial.verdict = stopped(trial.windows, trial.objective, trial.stop.result())
                 return None

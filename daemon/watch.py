@@ -14,6 +14,7 @@ from bpf.signals import Processes, SignalsLine
 from daemon.decide.objective import Measurement
 from daemon.decide.observation import Observation, observation_of
 from daemon.series import Series
+from daemon.stolen import StolenTime
 from process import Fault
 
 # Measurements remembered of each name, and names at the most: an hour of one a second.
@@ -53,8 +54,12 @@ class Watch:
         scheduler: Callable[[], str],
         on_observation: Callable[[Observation], Awaitable[None]],
         on_trouble: Callable[[str], None],
+        stolen: Callable[[], float] | None = None,
     ) -> None:
         self._start = start
+        self._stolen = stolen or StolenTime().share
+        # What the interval under way was to last: the longer of what was asked for meanwhile.
+        self._asked_s = interval_s
         self._usual_s = self.interval_s = interval_s
         self._processes = processes
         self._scheduler = scheduler
@@ -97,7 +102,8 @@ class Watch:
 
     async def _take(self, line: SignalsLine) -> None:
         self._heard = time.monotonic()
-        observation = observation_of(line)
+        observation = observation_of(line, stolen=self._stolen(), asked_s=self._asked_s)
+        self._asked_s = self.interval_s
         self.line, self.observation = line, observation
         scheduler = self._scheduler()
         for each in observation.workloads.values():
@@ -115,6 +121,7 @@ class Watch:
     async def set_interval(self, seconds: float) -> None:
         """How often signals come; the usual again with `usual_interval`."""
         self.interval_s = seconds
+        self._asked_s = max(self._asked_s, seconds)
         if self._source is not None:
             await self._source.set_interval(seconds)
 

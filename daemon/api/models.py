@@ -79,6 +79,8 @@ class TrialState(StrEnum):
     ROLLED_BACK = "rolled-back"
     DECLINED = "declined"
     FAILED = "failed"
+    # It could not be measured: it says nothing for or against the candidate.
+    UNMEASURED = "unmeasured"
 
 
 class EpisodeState(StrEnum):
@@ -109,6 +111,7 @@ class EventKind(StrEnum):
     KEPT = "kept"
     SAVED = "saved"
     ROLLBACK = "rollback"
+    UNMEASURED = "unmeasured"
     EJECTED = "ejected"
     QUARANTINED = "quarantined"
     FOREIGN = "foreign-scheduler"
@@ -454,6 +457,11 @@ class WindowValue(Request):
 
 
 class WindowView(Answer):
+    """One window. `disturbed`: it is excluded since the host, and not a scheduler, spoiled it.
+
+    `late_s`: by how much intervals of the signals lasted longer than asked for, where much.
+    """
+
     arm: Arm
     started: float
     ended: float
@@ -461,6 +469,8 @@ class WindowView(Answer):
     samples: int = 0
     guarded: dict[str, float] = Field(default_factory=dict)
     excluded: str = ""
+    disturbed: bool = False
+    late_s: float = 0.0
 
 
 class VerdictView(Answer):

@@ -13,6 +13,8 @@ from daemon.decide.words import duration
 from process import Fault, FaultType
 
 HOUR_S = 3600.0
+# A candidate that could not be measured so often within the hour is left alone like a failure.
+MOST_UNMEASURED = 3
 # The candidates whose history is remembered; more, and those free the longest go.
 MOST_REMEMBERED = 1000
 
@@ -45,6 +47,8 @@ class Backoff(BaseModel):
     advice_only_until: float = 0.0
     advice_only_reason: str = ""
     quarantines: tuple[Quarantine, ...] = ()
+    # Candidates whose trials could not be measured, and when.
+    unmeasured: tuple[tuple[str, float], ...] = ()
 
     def advice_only(self, now: float) -> Limitation | None:
         """While this holds the daemon loads nothing by itself."""
@@ -141,6 +145,30 @@ def failed(state: Backoff, reason: str, now: float, settings: LimitSettings) -> 
             "failures": failures,
             "cooldown_until": max(state.cooldown_until, now + span),
             "cooldown_reason": f"{_times(failures)} without a keep, the last: {reason}",
+        }
+    )
+
+
+def unmeasured(
+    state: Backoff,
+    candidate: str,
+    scheduler: str,
+    reason: str,
+    now: float,
+    settings: LimitSettings,
+) -> Backoff:
+    """After a trial that could not be measured: a pause, and nothing is held against anybody.
+
+    Bounded: one that can never be measured counts as a failure from the third time in an hour on.
+    """
+    recent = tuple((who, at) for who, at in state.unmeasured if now - at < HOUR_S)
+    state = state.model_copy(update={"unmeasured": (*recent, (candidate, now))})
+    if sum(who == candidate for who, _ in recent) + 1 >= MOST_UNMEASURED:
+        return failed(state, reason, now, settings)
+    return state.model_copy(
+        update={
+            "cooldown_until": max(state.cooldown_until, now + settings.cooldown_s),
+            "cooldown_reason": f"{scheduler} {reason}",
         }
     )
 

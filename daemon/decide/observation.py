@@ -74,20 +74,30 @@ class Observation:
     interval_s: float
     workloads: Mapping[str, WorkloadObservation] = field(default_factory=dict)
     lost: int = 0
+    # What the host took away, as a share of all CPUs' time, beyond what is usual here.
+    stolen: float = 0.0
+    # By how much the interval lasted longer than asked for, seconds.
+    late_s: float = 0.0
 
     @property
     def began(self) -> float:
         return self.at - self.interval_s
 
 
-def observation_of(line: SignalsLine) -> Observation:
-    """What `bpf.signals` parsed, as rates and figures. Totals become per-second values."""
+def observation_of(line: SignalsLine, *, stolen: float = 0.0, asked_s: float = 0.0) -> Observation:
+    """What `bpf.signals` parsed, as rates and figures. Totals become per-second values.
+
+    `stolen` as in `Observation`; `asked_s` is how long the interval was to last, 0 where that is
+    not known.
+    """
     span = line.interval_s if line.interval_s > 0 else 1.0
     return Observation(
         at=line.time,
         interval_s=line.interval_s,
         workloads={each.id: _workload(each, span) for each in line.workloads},
         lost=line.lost,
+        stolen=stolen,
+        late_s=max(0.0, line.interval_s - asked_s) if asked_s else 0.0,
     )
 
 

@@ -90,6 +90,27 @@ def conclude(
     return _verdict(windows, objective, settings, ratio, guarded, broken, early=False)
 
 
+def unmeasured(windows: Sequence[WindowView], objective: Objective, settings: TrialSettings) -> str:
+    """Why a trial with no more windows to come says nothing about its candidate; else empty.
+
+    Too few of its windows were good enough to count, and those do not show anything for certain.
+    """
+    good = included(windows)
+    spoiled = [each for each in windows if each.excluded]
+    if not spoiled or len(good) >= settings.min_windows:
+        return ""
+    if min(sum(each.arm is arm for each in good) for arm in Arm) >= 2:
+        verdict = conclude(windows, objective, settings)
+        worse = verdict.low >= 1 if objective.direction is Direction.LOWER else verdict.high <= 1
+        guarded = any("worse" in said for said in verdict.guarded.values())
+        if verdict.decision is Decision.KEEP or worse or guarded:
+            return ""
+    return (
+        f"could not be measured: of {len(windows)} windows {len(good)} were good enough to count; "
+        f"the last that was not: {spoiled[-1].excluded}"
+    )
+
+
 def stopped(windows: Sequence[WindowView], objective: Objective, reason: str) -> VerdictView:
     """The verdict of a trial that ended before its time: harm, a request, a fault."""
     return _undecided(windows, reason, objective)
@@ -110,6 +131,9 @@ def harm(
         live: settled intervals of the running candidate window, oldest first; none while the
             baseline runs.
     """
+    # What the host did is not the candidate's doing.
+    windows = [each for each in windows if not each.disturbed]
+    live = [each for each in live if not each.disturbed]
     return _starved(windows, live, settings) or (
         _windows_harm(windows, objective, settings)
         or _live_harm(windows, live, objective, settings)

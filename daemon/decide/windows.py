@@ -25,6 +25,13 @@ _PAIR = (
 PATIENCE = 2
 
 
+# A window of which the host took a larger part than this, beyond the usual, is not a fair one.
+STOLEN = 0.05
+# An interval of signals that lasted so much longer than asked for, seconds: the clock went on and
+# the machine did not.
+LATE_S = 1.0
+
+
 class Guarded(StrEnum):
     """Figures of a window that the objective may not be bought with.
 
@@ -83,15 +90,20 @@ def window_of(
     observations: Iterable[Observation],
     settings: TrialSettings,
     measurements: Iterable[Measurement] = (),
+    earlier: Sequence[WindowView] = (),
 ) -> WindowView:
-    """What a finished window came to. One that says too little is `excluded`, with the reason."""
+    """What a finished window came to. One that says too little, or that the host spoiled, is
+    `excluded`, with the reason. `earlier` are the trial's windows before it."""
     seen = settled(observations, started, ended, settings)
     begin = started + settings.settle_s
     numbers = [each for each in measurements if begin <= each.began and each.at <= ended]
     value = value_of(objective, workload, seen, numbers)
     least = 1 if objective.metric is Metric.MEASUREMENT else settings.samples_min
-    excluded = ""
-    if value is None:
+    late_s = sum(each.late_s for each in seen if each.late_s >= LATE_S)
+    spoiled = excluded = disturbance(arm, seen, late_s, earlier)
+    if spoiled:
+        pass
+    elif value is None:
         excluded = f"nothing was seen of {objective.title}"
     elif value.samples < least:
         excluded = f"{value.samples} samples, of which {least} are needed"
@@ -103,7 +115,32 @@ def window_of(
         samples=value.samples if value else 0,
         guarded={str(name): figure for name, figure in guarded_of(workload, seen).items()},
         excluded=excluded,
+        disturbed=bool(spoiled),
+        late_s=late_s,
     )
+
+
+def stolen_of(observations: Sequence[Observation]) -> float:
+    """The share of these intervals that the host took, beyond the usual."""
+    span = sum(each.interval_s for each in observations)
+    return sum(each.stolen * each.interval_s for each in observations) / span if span > 0 else 0.0
+
+
+def disturbance(
+    arm: Arm, observations: Sequence[Observation], late_s: float, earlier: Iterable[WindowView]
+) -> str:
+    """Why a window says more about the host than about a scheduler; empty where it does not.
+
+    Steal time is the host's for certain. That signals come late may also be what the candidate does
+    to the program that tells them: under the candidate it is excused only where it came as badly
+    under the baseline.
+    """
+    if (stolen := stolen_of(observations)) > STOLEN:
+        return f"the host took {stolen:.0%} of the CPU time away"
+    usual_s = max((each.late_s for each in earlier if each.arm is Arm.BASELINE), default=0.0)
+    if late_s and (arm is Arm.BASELINE or usual_s >= late_s / 2):
+        return f"the machine stood still for {late_s:.1f} s"
+    return ""
 
 
 def guarded_of(workload: str, observations: Sequence[Observation]) -> dict[Guarded, float]:
@@ -135,6 +172,8 @@ class Live:
     value: float | None
     samples: int
     delay_max_us: float
+    # The host took part of it away; it says nothing about a scheduler.
+    disturbed: bool = False
 
 
 def live_of(objective: Objective, workload: str, observation: Observation) -> Live:
@@ -152,4 +191,5 @@ def live_of(objective: Objective, workload: str, observation: Observation) -> Li
         if part
         else sum(each.slice_count for each in observation.workloads.values() if not workload),
         delay_max_us=longest,
+        disturbed=observation.stolen > STOLEN,
     )

@@ -162,3 +162,25 @@ def test_quarantines_remembered_are_bounded() -> None:
         state = backoff.ejected(state, f"c-{number}", "s", "x", NOW + number, LIMITS)
     assert len(state.quarantines) == backoff.MOST_REMEMBERED
     assert state.quarantines[-1].candidate == f"c-{backoff.MOST_REMEMBERED + 4}"
+
+
+def test_what_could_not_be_measured_is_held_against_nobody() -> None:
+    """A pause before the next trial, no quarantine, and no failure in the row."""
+    state = backoff.unmeasured(Backoff(), "c-1", "fair", "could not be measured", NOW, LIMITS)
+    assert state.failures == 0
+    assert state.quarantined(NOW) == []
+    paused = state.cooldown(NOW, LIMITS)
+    assert paused is not None
+    assert "could not be measured" in paused.reason
+    assert state.cooldown(NOW + LIMITS.cooldown_s + 1, LIMITS) is None
+
+
+def test_what_can_never_be_measured_is_not_tried_for_ever() -> None:
+    """The third time within an hour counts as a failure; later it is forgotten."""
+    state = Backoff()
+    for times in range(3):
+        state = backoff.unmeasured(state, "c-1", "fair", "not measured", NOW + times, LIMITS)
+    assert state.failures == 1
+    later = backoff.unmeasured(state, "c-1", "fair", "not measured", NOW + 4000, LIMITS)
+    assert later.failures == 1
+    assert Backoff.model_validate_json(later.model_dump_json()) == later

@@ -2,6 +2,7 @@
 import math
 import random
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from daemon.api.models import Arm, Decision, VerdictView, WindowView
 from daemon.decide.objective import Objective, parse_objective
 from daemon.decide.settings import TrialSettings
-from daemon.decide.verdict import conclude, harm, judge, stopped
+from daemon.decide.verdict import conclude, harm, judge, stopped, unmeasured
 from daemon.decide.windows import Live, next_arm, schedule
 from tests.decide.synthetic import seeded, window
 
@@ -325,3 +326,41 @@ def test_the_unit_does_not_matter(values: list[float], factor: float) -> None:
     again = conclude(made([value * factor for value in values], 0.7), LATENCY, SETTINGS)
     assert again.decision is once.decision
     assert again.ratio == pytest.approx(once.ratio, rel=1e-6)
+
+
+def spoiled(count: int) -> list[WindowView]:
+    """Windows that the host took a part of."""
+    each = window(Arm.BASELINE, 9000, excluded="the host took 40% of the CPU time away")
+    return [each.model_copy(update={"disturbed": True})] * count
+
+
+def test_too_few_good_windows_are_no_verdict_but_could_not_be_measured() -> None:
+    """It says how many counted, and why others did not."""
+    reason = unmeasured([*made([1000.0, 1010], 0.5), *spoiled(30)], LATENCY, SETTINGS)
+    assert reason.startswith("could not be measured: of 32 windows 2 were good enough")
+    assert "the host took 40%" in reason
+
+
+def test_what_the_few_good_windows_show_for_certain_still_counts() -> None:
+    """Much worse in four windows is worse, however many others were spoiled."""
+    few = [1000.0, 1001, 1002, 1000]
+    assert unmeasured([*made(few, 1.45), *spoiled(28)], LATENCY, SETTINGS) == ""
+    assert unmeasured([*made(few, 1.0), *spoiled(28)], LATENCY, SETTINGS)
+
+
+def test_a_trial_with_enough_good_windows_was_measured() -> None:
+    """Some that do not count are no harm."""
+    assert unmeasured([*made(VALUES, 1.0), *spoiled(24)], LATENCY, SETTINGS) == ""
+    assert unmeasured(made(VALUES[:4], 1.0), LATENCY, SETTINGS) == ""
+
+
+def test_what_the_host_did_is_no_harm() -> None:
+    """A task that waited while the host had the CPU was not starved by the candidate."""
+    good = made([1000.0, 1000, 1000], 1.0, {"delay_max_us": 900.0}, {"delay_max_us": 900.0})
+    bad = spoiled(1)[0].model_copy(
+        update={"arm": Arm.CANDIDATE, "value": 90000.0, "guarded": {"delay_max_us": 3e6}}
+    )
+    assert harm([*good, bad], [], LATENCY, SETTINGS) == ""
+    live = [Live(90000.0, 100, 3e6, disturbed=True)] * 3
+    assert harm(good, live, LATENCY, SETTINGS) == ""
+    assert harm(good, [replace(each, disturbed=False) for each in live], LATENCY, SETTINGS)

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
+from collections.abc import Sequence
+from dataclasses import replace
+
 import pytest
 
-from daemon.api.models import Arm
+from daemon.api.models import Arm, WindowView
 from daemon.decide.objective import Measurement, parse_objective
 from daemon.decide.settings import TrialSettings
 from daemon.decide.windows import (
@@ -143,3 +146,38 @@ def test_a_client_may_ask_for_other_windows() -> None:
         4,
     )
     assert SETTINGS.asked(None, None) == SETTINGS
+
+
+def stolen_window(
+    arm: Arm, stolen: float, late_s: float = 0, earlier: Sequence[WindowView] = ()
+) -> WindowView:
+    """A window of ten seconds in whose fifth interval the host did something."""
+    dice = seeded(3)
+    seen = [interval(n, workload(dice), seconds=1) for n in range(12)]
+    seen[5] = replace(seen[5], stolen=stolen, late_s=late_s)
+    return window_of(arm, START, START + 12, LATENCY, SERVICE, seen, SETTINGS, earlier=earlier)
+
+
+@pytest.mark.parametrize("arm", list(Arm))
+def test_a_window_of_which_the_host_took_a_part_does_not_count(arm: Arm) -> None:
+    """Steal time is nobody's doing but the host's, whichever scheduler ran."""
+    spoiled = stolen_window(arm, 0.9)
+    assert spoiled.disturbed
+    assert "the host took 9% of the CPU time" in spoiled.excluded
+    assert not stolen_window(arm, 0.2).excluded
+
+
+def test_a_machine_that_stood_still_spoils_a_window_of_the_baseline() -> None:
+    """Signals that come late are a clock that went on without the machine."""
+    spoiled = stolen_window(Arm.BASELINE, 0, late_s=2.5)
+    assert spoiled.disturbed
+    assert "stood still for 2.5 s" in spoiled.excluded
+    assert not stolen_window(Arm.BASELINE, 0, late_s=0.3).excluded
+
+
+def test_lateness_is_the_candidates_own_unless_the_baseline_has_it_too() -> None:
+    """A scheduler may starve the very program that tells of it."""
+    assert not stolen_window(Arm.CANDIDATE, 0, late_s=2.5).excluded
+    before = [stolen_window(Arm.BASELINE, 0, late_s=2.5)]
+    assert stolen_window(Arm.CANDIDATE, 0, late_s=2.5, earlier=before).disturbed
+    assert not stolen_window(Arm.CANDIDATE, 0, late_s=9.0, earlier=before).excluded
