@@ -30,6 +30,10 @@ cache_dir = "{place}/cache"
 # Measured by itself (simulator_speed.py); emulated, its engine alone takes a minute to compile.
 [gates]
 simulate = false
+
+# What is measured begins when the measurement says so.
+[prepare]
+enabled = false
 """
 
 

@@ -106,17 +106,25 @@ def _system_headers() -> str:
     return repr([(name, s.st_size, s.st_mtime_ns) for name, s in stats])
 
 
-def kit_for(clang: Clang, btf: Path, cache_folder: Path | None) -> Kit:
-    """The shared part, made when it is not there yet."""
-    own = _own_headers()
-    key = digest(
+def key_for(clang: Clang, btf: Path) -> str:
+    """Changes with everything that a kit is made of.
+
+    Raises:
+        Fault: MISSING_TOOL without libbpf's headers, UNSUPPORTED without BTF.
+    """
+    return digest(
         btf_digest(btf),
         clang.path,
         clang.version,
         _system_headers(),
         repr(_flags(Path())),
-        *(part for pair in own for part in pair),
+        *(part for pair in _own_headers() for part in pair),
     )
+
+
+def kit_for(clang: Clang, btf: Path, cache_folder: Path | None) -> Kit:
+    """The shared part, made when it is not there yet."""
+    key = key_for(clang, btf)
     folder = cache.folder(cache_folder) / "kits" / key
     flags = _flags(folder)
     precompiled = folder / "common.pch"

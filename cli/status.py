@@ -11,6 +11,7 @@ from cli.formats import ago, microseconds, quantity, span, titled
 from cli.output import as_json, facts, heading, out, plain, say, table
 from daemon.api.client import observe_client
 from daemon.api.models import Limitation, StatusView, WorkloadView
+from daemon.api.prepared import preparation_text, unprepared
 
 # From this width on, characters, `top` shows every column.
 WIDE = 110
@@ -67,7 +68,13 @@ def show_status(*, json: bool) -> None:
         rows.append(("trial", status.trial))
     if status.episode:
         rows.append(("episode", status.episode))
+    if status.preparation:
+        rows.append(("prepared", plain(preparation_text(status.preparation), 200)))
     out().print(facts(rows))
+    if status.preparation and (lost := unprepared(status.preparation)):
+        heading("could not be proven ahead")
+        for text in lost:
+            out().print(plain(text, 300))
     if status.approvals:
         heading("waiting for a person: schedpilot approve ID, or decline ID")
         made = table("id", "scheduler", "workload", "objective", "since")

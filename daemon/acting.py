@@ -42,6 +42,7 @@ from daemon.decide.settings import TrialSettings
 from daemon.episodes import Episodes
 from daemon.lessons import Lessons
 from daemon.loader import Loader
+from daemon.preparation import Preparation
 from daemon.reading import Reader
 from daemon.recall import Recall
 from daemon.recording import Recordings
@@ -73,6 +74,7 @@ class Actor:
         lessons: Lessons,
         recordings: Recordings,
         winners: Winners,
+        preparation: Preparation,
         publish: Publish,
     ) -> None:
         self._config = config
@@ -88,6 +90,7 @@ class Actor:
         self._lessons = lessons
         self._recordings = recordings
         self._winners = winners
+        self._preparation = preparation
         self._probing = Probing()
         self._publish = publish
 
@@ -95,7 +98,8 @@ class Actor:
 
     async def create_candidate(self, request: CandidateRequest) -> CandidateView:
         episode = self._episodes.get_open(request.episode) if request.episode else None
-        candidate = await self._candidates.create(request, episode.workload if episode else "")
+        with self._preparation.making_way():
+            candidate = await self._candidates.create(request, episode.workload if episode else "")
         self._recall.candidate(candidate)
         self._autopilot.gates_met(candidate)
         if episode is not None:

@@ -22,9 +22,9 @@ from daemon.api.models import (
     ParameterValue,
 )
 from daemon.gates import Passing, Proof, Subject, compile_gate
-from daemon.gates_telling import Telling, stopped_reason
+from daemon.gates_telling import Silent, Telling, stopped_reason
 from daemon.holding import Loadable
-from process import Fault, FaultType
+from process import Fault, FaultType, Priority, at_priority
 from scheduler_library import external
 from scheduler_library.catalog import Catalog, Entry, check_name
 from scheduler_library.manifest import Kind, Manifest
@@ -111,17 +111,27 @@ def candidate_id(
 
 @dataclass(frozen=True)
 class Wish:
-    """What was asked for beside the candidate itself: its parameters, and how it is proven."""
+    """What was asked for beside the candidate itself: its parameters, and how it is proven.
+
+    `hurry`: somebody in trouble waits for it. `ahead`: nobody waits, and nothing is told of it;
+    what is remembered is from before something changed with `anew`.
+    """
 
     parameters: dict[str, ParameterValue]
     trace: Path | None = None
     canary: bool = False
+    hurry: bool = False
+    ahead: bool = False
+    anew: bool = False
 
 
 def _answers(proof: Proof, wish: Wish) -> bool:
     """Whether a proof that is remembered says what is asked for now."""
-    if not proof.proven or proof.object is None or not proof.object.exists():
+    if wish.anew or not proof.proven or proof.object is None or not proof.object.exists():
         return False
+    if wish.hurry and not wish.canary:
+        # The trial measures what a simulation of the recorded workload would only predict.
+        return True
     canary = next((each for each in proof.results if each.gate is Gate.CANARY), None)
     # What was recorded since may say something else; the gates remember what they said of it.
     return wish.trace is None and not (wish.canary and (canary is None or canary.skipped))
@@ -160,8 +170,10 @@ class Candidates:
         self._publish = publish
         self._recorded = recorded
         self._known: OrderedDict[str, Candidate] = OrderedDict()
-        # One at a time: clang and the verifier are the heaviest things this daemon does.
+        # One at a time: clang and the verifier are the heaviest things this daemon does. Whoever
+        # is in a hurry waits for nobody who is not.
         self._gate = asyncio.Lock()
+        self._hurried = asyncio.Lock()
 
     def get(self, id: str) -> Candidate:
         """Raises Fault NOT_FOUND."""
@@ -194,13 +206,31 @@ class Candidates:
             )
         workload = request.workload or workload
         trace = await asyncio.to_thread(self._recorded, workload) if workload else None
-        wish = Wish(dict(request.parameters), trace, request.canary)
+        hurry = request.episode is not None
+        wish = Wish(dict(request.parameters), trace, request.canary, hurry)
+        if not hurry:
+            return await self._asked_for(request, wish)
+        with at_priority(Priority.URGENT):
+            return await self._asked_for(request, wish)
+
+    async def prove_ahead(self, request: CandidateRequest, *, anew: bool = False) -> Candidate:
+        """What `create` would make of a request, while nobody waits for it.
+
+        Raises:
+            Fault: as `create`; BUSY where the work that this belongs to is given up.
+        """
+        return await self._asked_for(request, Wish(dict(request.parameters), ahead=True, anew=anew))
+
+    async def _asked_for(self, request: CandidateRequest, wish: Wish) -> Candidate:
         if request.policy is not None:
             return await self._from_policy(request.policy, wish)
         if request.library is not None:
             return await self._from_library(self._catalog().get(request.library), wish)
         assert request.source is not None
         return await self._from_source(request.source, request.name, wish)
+
+    def _lock(self, wish: Wish) -> asyncio.Lock:
+        return self._hurried if wish.hurry else self._gate
 
     async def _from_library(self, entry: Entry, wish: Wish, by: tuple[str, ...] = ()) -> Candidate:
         """`by`: the policies of the library by whose `use` we came here."""
@@ -231,7 +261,7 @@ class Candidates:
         # Imported here: a daemon that compiles no policy does not pay for the parser.
         from scheduler_library.policy.compiler import Use
 
-        async with self._gate:
+        async with self._lock(wish):
             step, compiled = await compile_gate(text)
         if isinstance(compiled, Use):
             by = (*by, entry.name) if entry else by
@@ -335,11 +365,11 @@ class Candidates:
         """The draft with its id and what the gates said of it; `passed` are those behind it."""
         raw = await asyncio.to_thread(source.read_bytes)
         id = candidate_id(draft.kind, draft.name, raw, draft.parameters)
-        async with self._gate:
+        async with self._lock(wish):
             known = self._known.get(id)
             if known is not None and _answers(known.proof, wish):
                 return known
-            told = Telling(self._publish, id, draft.name)
+            told = Silent() if wish.ahead else Telling(self._publish, id, draft.name)
             for result in passed:
                 told.answered(result)
             subject = Subject(id, draft.name, source, draft.parameters, wish.trace, wish.canary)

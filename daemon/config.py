@@ -105,6 +105,13 @@ class GatesTable(Table):
     kernel_types: Annotated[str, StringConstraints(max_length=4096, pattern=r"^(/[^\x00]*)?$")] = ""
 
 
+class PrepareTable(Table):
+    """What is proven ahead, while the machine has time."""
+
+    # Library schedulers, saved winners and the lines an advisor would propose, at idle priority.
+    enabled: bool = True
+
+
 class AdvisorTable(Table):
     """What the daemon expects of an advisor. Its own settings are in `agent.toml`."""
 
@@ -132,6 +139,7 @@ class Config(Table):
     guard: GuardSettings = GuardSettings()
     limits: LimitSettings = LimitSettings()
     gates: GatesTable = GatesTable()
+    prepare: PrepareTable = PrepareTable()
     advisor: AdvisorTable = AdvisorTable()
     objective: Annotated[tuple[ObjectiveEntry, ...], Field(strict=False, max_length=200)] = ()
     ignore: Annotated[tuple[IgnoreEntry, ...], Field(strict=False, max_length=500)] = ()

@@ -12,24 +12,23 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from bpf import kit, runner, sysfs
+from bpf.clang import find_clang
 from bpf.vmlinux import BTF
 from daemon.api.models import Gate, GateResult, ParameterValue
 from daemon.canary import canary_gate
 from daemon.config import GatesTable
 from daemon.gates_simulation import simulation_gate
-from process import Fault
+from daemon.gates_verify import Verifier, result_of, verify_gate
 from scheduler_library.this_machine import compile_here
 from simulator import gates as work
 
 if TYPE_CHECKING:
     from scheduler_library.policy.compiler import Compiled, Use
-
-NO_SCHED_EXT = "this kernel has no sched_ext (it takes 6.12 or later with CONFIG_SCHED_CLASS_EXT=y)"
 
 
 @dataclass(frozen=True)
@@ -87,10 +86,6 @@ class Passing(Protocol):
     ) -> Proof: ...
 
 
-def result_of(answer: work.Answer) -> GateResult:
-    return GateResult.model_validate(asdict(answer))
-
-
 async def compile_gate(text: str) -> "tuple[GateResult, Compiled | Use]":
     """The policy's compiler.
 
@@ -106,24 +101,6 @@ async def compile_gate(text: str) -> "tuple[GateResult, Compiled | Use]":
     return result, compiled
 
 
-async def verify_gate(
-    object: Path, parameters: Mapping[str, ParameterValue], sysfs_root: Path = sysfs.ROOT
-) -> tuple[GateResult, str]:
-    """The kernel's verifier, nothing attached. Returns the answer and the name of the ops."""
-    if not sysfs.read(sysfs_root).supported:
-        return result_of(work.skipped(Gate.VERIFY, NO_SCHED_EXT, passed=False)), ""
-    start = time.monotonic()
-    try:
-        verified = await runner.verify(object, parameters=dict(parameters))
-    except Fault as fault:
-        return result_of(work.refused(Gate.VERIFY, fault, time.monotonic() - start)), ""
-    seconds = time.monotonic() - start
-    result = GateResult(
-        gate=Gate.VERIFY, passed=True, seconds=seconds, figures={"seconds": seconds}
-    )
-    return result, verified.ops
-
-
 def spelled(parameters: Mapping[str, ParameterValue]) -> dict[str, str]:
     """Parameters as the runner and the simulator read them.
 
@@ -134,12 +111,20 @@ def spelled(parameters: Mapping[str, ParameterValue]) -> dict[str, str]:
 
 
 class Gates:
-    """The gates of this machine, as they are configured."""
+    """The gates of this machine, as they are configured. `verifier` is this kernel's by default."""
 
-    def __init__(self, *, settings: GatesTable, cache: Path, sysfs_root: Path = sysfs.ROOT) -> None:
+    def __init__(
+        self,
+        *,
+        settings: GatesTable,
+        cache: Path,
+        sysfs_root: Path = sysfs.ROOT,
+        verifier: Verifier | None = None,
+    ) -> None:
         self._settings = settings
         self._cache = cache
         self._root = sysfs_root
+        self._verifier = verifier
 
     @property
     def types(self) -> Path:
@@ -161,6 +146,15 @@ class Gates:
             from simulator.build import engine_for  # late: it is needed this once
 
             engine_for(self.types, cache_folder=self._cache)
+
+    def mark(self) -> str:
+        """Changes with the kernel's types, the compiler and the headers, as they are now.
+
+        Raises:
+            Fault: MISSING_TOOL, UNSUPPORTED without BTF.
+        """
+        find_clang.cache_clear()
+        return kit.key_for(find_clang(), self.types)
 
     async def __call__(
         self, subject: Subject, told: Told, before: tuple[GateResult, ...] = ()
@@ -218,7 +212,13 @@ class Gates:
         simulating = asyncio.create_task(self._simulated(subject, object, values, told))
         try:
             told.started(Gate.VERIFY)
-            verified, ops = await verify_gate(object, subject.parameters, self._root)
+            verified, ops = await verify_gate(
+                object,
+                subject.parameters,
+                cache=self._cache,
+                sysfs_root=self._root,
+                verifier=self._verifier,
+            )
             told.answered(verified)
             if verified.passed or verified.skipped or simulating.done():
                 return await simulating, verified, ops

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from daemon.api.models import Gate, GateResult
 from process import Fault, FaultType, start_lines
+from process.effort import current
 from simulator import gates as work
 
 # Two seconds natively, half a minute under emulation; a hundred times that is no answer.
@@ -43,7 +44,9 @@ async def simulation_gate(
     if known is not None:
         return GateResult.model_validate(asdict(known))
     start = time.monotonic()
-    words: list[str | Path] = ["setpriv", "--pdeathsig", "TERM", "--", *_NICE]
+    work_now = current()
+    words: list[str | Path] = ["setpriv", "--pdeathsig", "TERM", "--"]
+    words += _NICE if work_now is None else ()
     words += [sys.executable, "-P", "-m", "simulator.gates"]
     words += ["--source", source, "--object", object, "--btf", btf, "--cache", cache]
     words += [f"--set={name}={value}" for name, value in values.items()]
@@ -65,6 +68,8 @@ async def simulation_gate(
                     elif "gate" in line:
                         return GateResult.model_validate(line)
         except TimeoutError:
+            if work_now is not None:
+                work_now.late = True
             late = Fault(
                 FaultType.TIMEOUT,
                 f"the simulation did not end within {SIMULATE_LIMIT_S:g} s",
@@ -74,6 +79,8 @@ async def simulation_gate(
             return GateResult.model_validate(asdict(refused))
         finally:
             await child.end()
+    if work_now is not None:
+        work_now.check()
     raise Fault(
         FaultType.CHILD_FAILED,
         "the simulation ended without an answer",

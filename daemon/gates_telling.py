@@ -30,6 +30,19 @@ def stopped_reason(proof: Proof) -> str:
     return f"the gate {result.gate.value!r} stopped it" + (f": {reason}" if reason else "")
 
 
+class Silent:
+    """Publishes nothing: of what nobody waits for only the outcome is told, by others."""
+
+    def started(self, gate: Gate) -> None:
+        pass
+
+    def progress(self, gate: Gate, text: str, done: int, of: int) -> None:
+        pass
+
+    def answered(self, result: GateResult) -> None:
+        pass
+
+
 class Telling:
     """Publishes what the gates say of one candidate."""
 

@@ -81,6 +81,8 @@ ENTRIES: Mapping[EventKind, Entry] = {
     EventKind.ADVICE_ONLY: Entry("40bf2474eb8a4b1bbe8cbd4e0eba2588", Priority.WARNING),
     EventKind.ADVICE: Entry("a28b5c02d62b45adb7262fd48a4a1d5e", Priority.NOTICE),
     EventKind.LESSON: Entry("1fbe20f1c5bd41538d56497fe0f627fe", Priority.INFO),
+    EventKind.PREPARED: Entry("14219f2892d14226aff8d335f20ea0c8", Priority.NOTICE),
+    EventKind.PREPARATION_REFUSED: Entry("894664de65dd46f0a5dd5d606b5ae27a", Priority.WARNING),
     EventKind.STATE_TROUBLE: Entry("f4e82762e40e43d181ec21931f5e2e41", Priority.ERROR),
     EventKind.SIGNALS_LOST: Entry("dfbe1849d69248ec881f06ead46daea0", Priority.ERROR),
 }

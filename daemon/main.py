@@ -7,7 +7,10 @@ import gc
 import logging
 import signal
 import sys
+import time
 from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from bpf.signals import SignalsSource
@@ -23,6 +26,7 @@ from daemon.decide.observation import Observation
 from daemon.episodes import Episode, Episodes
 from daemon.events import EventLog
 from daemon.gates import Gates
+from daemon.gates_verify import NO_SCHED_EXT
 from daemon.holding import Gone
 from daemon.informing import Informant
 from daemon.learned import Learned
@@ -30,6 +34,7 @@ from daemon.lessons import FILE as LESSONS
 from daemon.lessons import Lessons
 from daemon.loader import Loaded, Loader
 from daemon.notify import Notifier
+from daemon.preparation import Preparation, Wanted, wanted_of
 from daemon.reading import Reader
 from daemon.recall import Recall, opened
 from daemon.recording import Recordings
@@ -41,9 +46,24 @@ from daemon.winners import Winners
 from process import Fault, FaultType
 from scheduler_library.catalog import Entry, load_catalog
 from scheduler_library.history import FILE, open_history
+from scheduler_library.profile import Tag
 
 # Workloads that the signals program reports; more than fit on any screen.
 MOST_WORKLOADS = 256
+# Workloads for which lines of policy are proven ahead, of how many that are looked at; and how
+# often that is done, seconds.
+MOST_LIKELY = 4
+MOST_LOOKED_AT = 32
+LIKELY_S = 60.0
+SUFFERS = {Tag.LATENCY_SENSITIVE, Tag.INTERACTIVE}
+
+
+@dataclass(frozen=True)
+class Likely:
+    """Workloads for which something may be wanted, until they are looked for again."""
+
+    workloads: tuple[str, ...] = ()
+    until: float = 0.0
 
 
 class Daemon:
@@ -102,6 +122,18 @@ class Daemon:
             publish=log.append,
             recorded=self.recordings.newest,
         )
+        self.preparation = Preparation(
+            enabled=config.prepare.enabled,
+            gates=self.gates,
+            candidates=self.candidates,
+            wanted=self._wanted_ahead,
+            hindered=self._hindered,
+            impossible=self._impossible,
+            on_refused=lambda candidate: self.autopilot.gates_met(candidate),
+            on_trouble=self._trouble,
+            publish=log.append,
+        )
+        self._likely = Likely()
         self.trials = Trials(
             loader=self.loader, watch=self.watch, publish=log.append, on_end=self._trial_ended
         )
@@ -138,6 +170,7 @@ class Daemon:
             learned=self.learned,
             recordings=self.recordings,
             jobs=self.informant.jobs,
+            preparation=self.preparation,
             log=log,
             catalog=lambda: self._catalog,
             notes=lambda: list(self._troubles),
@@ -156,6 +189,7 @@ class Daemon:
             lessons=self.lessons,
             recordings=self.recordings,
             winners=self.winners,
+            preparation=self.preparation,
             publish=log.append,
         )
 
@@ -168,6 +202,7 @@ class Daemon:
         await self.autopilot.trial_ended(trial, gone)
         self.learned.trial_ended(trial.view(), self._episode_profile(trial))
         await self.winners.trial_ended(trial)
+        self.preparation.look()
 
     def _episode_profile(self, trial: Trial) -> ProfileView | None:
         return self.episodes.get(trial.request.episode or "").profile
@@ -178,10 +213,42 @@ class Daemon:
     async def _observe(self, observation: Observation) -> None:
         if self.watch.line is not None:
             self.informant.interval(self.watch.line)
+            self.preparation.observe(self.watch.line.machine, self.watch.line.interval_s)
         await self.autopilot.observe(observation)
 
     def _episode_changed(self, episode: Episode) -> None:
         self.recall.episode(episode)
+        self.preparation.look()
+
+    def _hindered(self) -> str:
+        """Why nothing is proven ahead now."""
+        if self.trials.running is not None:
+            return "the end of a trial"
+        episode = self.episodes.open
+        return "the end of an episode" if episode is not None and not episode.by_hand else ""
+
+    def _impossible(self) -> str:
+        return "" if self.loader.kernel().supported else NO_SCHED_EXT
+
+    def _wanted_ahead(self) -> list[Wanted]:
+        return wanted_of(self._catalog, self._likely_workloads())
+
+    def _likely_workloads(self) -> tuple[str, ...]:
+        """Those for which an advisor would write a line that names them: of an objective, then
+        of the kind that suffers from others. Looked for now and then."""
+        if time.monotonic() >= self._likely.until:
+            seen = self.watch.series.workloads()
+            named = [id for each in self.config.declared for id in each.of(seen)]
+            judged = [
+                id
+                for id in seen[:MOST_LOOKED_AT]
+                if id not in named
+                and not any(fnmatchcase(id, each) for each in self.config.ignored)
+                and SUFFERS & set(self.reader.profile(id).tags)
+            ]
+            found = tuple(dict.fromkeys([*named, *judged]))[:MOST_LIKELY]
+            self._likely = Likely(found, time.monotonic() + LIKELY_S)
+        return self._likely.workloads
 
     def _running_name(self) -> str:
         return self.loader.loaded.what.name if self.loader.loaded else ""
@@ -212,7 +279,7 @@ class Daemon:
             self.recall.close_interrupted()
             self.recordings.open()
             background = [
-                asyncio.create_task(self._prepare()),
+                asyncio.create_task(self.preparation.run()),
                 asyncio.create_task(self.watch.run()),
                 asyncio.create_task(self.notifier.watch(self.watch.healthy)),
             ]
@@ -238,14 +305,6 @@ class Daemon:
                 self.log.append(EventKind.STOPPING, "schedpilotd stops")
                 self.log.close()
                 self.recall.close()
-
-    async def _prepare(self) -> None:
-        """Compile what every candidate shares now, and not while somebody waits for one."""
-        try:
-            await asyncio.to_thread(self.gates.prepare)
-        except Fault as fault:
-            self._trouble(f"schedulers cannot be built: {fault}. {fault.hint}")
-        memory.give_back()
 
     def _ready(self) -> None:
         kernel = self.loader.kernel()

@@ -47,6 +47,7 @@ from daemon.inventory import processes_of
 from daemon.learned import Learned, Met, is_installed
 from daemon.lessons import Lessons
 from daemon.loader import Loader
+from daemon.preparation import Preparation
 from daemon.profiling import profile_of
 from daemon.recall import Recall
 from daemon.recording import Recordings
@@ -87,6 +88,7 @@ class Reader:
         learned: Learned,
         recordings: Recordings,
         jobs: Jobs,
+        preparation: Preparation,
         log: EventLog,
         catalog: Callable[[], Catalog],
         notes: Callable[[], list[str]],
@@ -104,6 +106,7 @@ class Reader:
         self._learned = learned
         self._recordings = recordings
         self._jobs = jobs
+        self._preparation = preparation
         self._log = log
         self._catalog = catalog
         self._notes = notes
@@ -138,6 +141,7 @@ class Reader:
             degraded=self._autopilot.detection.degraded(),
             objectives=self._objectives(),
             quarantine=standing.quarantined(now),
+            preparation=self._preparation.view(),
             notes=self._notes(),
         )
 

@@ -4,6 +4,7 @@
 Every other package may import this one; it imports nothing of the project.
 """
 
+from process.effort import Effort, Priority, at_priority
 from process.fault import Fault, FaultType, fault_of, printable
 from process.output import require_writable, write_output
 from process.pace import Fixed, Limit, Pace, measure, within
@@ -12,6 +13,7 @@ from process.sandbox import Sandbox, sandboxed
 
 __all__ = [
     "Completed",
+    "Effort",
     "Fault",
     "FaultType",
     "Fixed",
@@ -19,7 +21,9 @@ __all__ = [
     "Limits",
     "LineChild",
     "Pace",
+    "Priority",
     "Sandbox",
+    "at_priority",
     "fault_of",
     "measure",
     "printable",

@@ -12,12 +12,14 @@ import logging
 import os
 import resource
 import shlex
+import shutil
 import signal
 import subprocess
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from process.effort import Effort, current
 from process.fault import VERBOSE_VARIABLE, Fault, FaultType
 from process.pace import Fixed, Limit, cpu_factor
 
@@ -52,7 +54,9 @@ class Limits:
             ("fsize", self.file),
             ("nproc", self.processes),
         )
-        return ["prlimit", *(f"--{name}={value}" for name, value in pairs if value), "--"]
+        # Nobody who is confined may go before others by itself.
+        given = [f"--{name}={value}" for name, value in pairs if value]
+        return ["prlimit", "--nice=0", *given, "--"]
 
     def _cpu(self) -> int:
         if not self.cpu:
@@ -99,6 +103,21 @@ def _missing(program: str) -> Fault:
     )
 
 
+def _placed(words: list[str]) -> list[str]:
+    """The command with what puts it in the place that the work has which it belongs to.
+
+    Raises:
+        Fault: MISSING_TOOL, or BUSY where that work was given up.
+    """
+    work = current()
+    if work is None:
+        return words
+    work.check()
+    if shutil.which(words[0], path=PATH) is None:
+        raise _missing(words[0])
+    return [*work.prefix(), *words]
+
+
 def _end(group: int) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(group, signal.SIGKILL)
@@ -130,10 +149,12 @@ def run(
         capture: keep the streams; otherwise they go where ours go.
 
     Raises:
-        Fault: MISSING_TOOL, TIMEOUT, or (with `check`) CHILD_FAILED.
+        Fault: MISSING_TOOL, TIMEOUT, or (with `check`) CHILD_FAILED; BUSY where the work that it
+            belongs to was given up (`process.effort`).
     """
     words = [str(word) for word in argv]
-    full = [*limits.arguments(), *words] if limits else words
+    full = _placed([*limits.arguments(), *words] if limits else words)
+    work = current()
     pipe = subprocess.PIPE if capture else None
     try:
         child = subprocess.Popen(
@@ -151,9 +172,13 @@ def run(
     name = name or called(words)
     command = shlex.join(full)
     limit = Limit(timeout)
+    if work is not None:
+        work.began(child.pid)
     try:
         out, err = _ended(child, input, limit)
     except subprocess.TimeoutExpired:
+        if work is not None:
+            work.late = True
         _end(child.pid)
         out, err = child.communicate()
         _log.debug("not finished in time: %s", command)
@@ -169,6 +194,11 @@ def run(
         _end(child.pid)
         child.wait()
         raise
+    finally:
+        if work is not None:
+            work.ended(child.pid)
+    if work is not None:
+        work.check()
     done = Completed(tuple(words), child.returncode, out or b"", err or b"")
     if limits and done.status == 127 and b"failed to execute" in done.stderr:
         raise _missing(words[0])
@@ -238,10 +268,14 @@ class LineChild:
     """A long-lived child that speaks in lines: commands in, one JSON object a line out."""
 
     def __init__(
-        self, process: asyncio.subprocess.Process, errors: "asyncio.Task[None] | None" = None
+        self,
+        process: asyncio.subprocess.Process,
+        errors: "asyncio.Task[None] | None" = None,
+        work: Effort | None = None,
     ) -> None:
         self._process = process
         self._errors = errors
+        self._work = work
 
     @property
     def pid(self) -> int:
@@ -291,6 +325,8 @@ class LineChild:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(process.wait(), TERM_GRACE)
         status = await process.wait()
+        if self._work is not None:
+            self._work.ended(process.pid)
         if self._errors is not None:
             await asyncio.wait({self._errors}, timeout=TERM_GRACE)
         return status
@@ -309,7 +345,8 @@ async def start_lines(
     Raises:
         Fault: MISSING_TOOL.
     """
-    words = [str(word) for word in argv]
+    words = _placed([str(word) for word in argv])
+    work = current()
     try:
         process = await asyncio.create_subprocess_exec(
             *words,
@@ -322,6 +359,8 @@ async def start_lines(
         )
     except FileNotFoundError:
         raise _missing(words[0]) from None
+    if work is not None:
+        work.began(process.pid)
     errors = None
     if on_error_line:
         child_error = process.stderr
@@ -332,4 +371,4 @@ async def start_lines(
                 on_error_line(raw.decode("utf-8", "replace").rstrip("\n"))
 
         errors = asyncio.create_task(relay())
-    return LineChild(process, errors)
+    return LineChild(process, errors, work)

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from process.effort import Priority, current
 from process.pace import Fixed
 from process.run import Completed, Limits, called, run
 
@@ -58,9 +59,13 @@ def _drop() -> list[str]:
 
 
 def _ordinary() -> list[str]:
-    """The prefix with which a child of the daemon, which comes before others, does not."""
+    """The prefix with which a child of the daemon, which comes before others, does not.
+
+    Unless it belongs to work that has a place of its own (`process.effort`), or our parent does.
+    """
     nice = os.getpriority(os.PRIO_PROCESS, 0)
-    return ["nice", "-n", str(-nice)] if nice < 0 else []
+    own = current() is not None or nice == Priority.URGENT.value
+    return ["nice", "-n", str(-nice)] if nice < 0 and not own else []
 
 
 def build_user_id() -> tuple[int, int] | None:

@@ -118,6 +118,8 @@ class EventKind(StrEnum):
     ADVICE_ONLY = "advice-only"
     ADVICE = "advice"
     LESSON = "lesson"
+    PREPARED = "prepared"
+    PREPARATION_REFUSED = "preparation-refused"
     STATE_TROUBLE = "state-trouble"
     SIGNALS_LOST = "signals-lost"
 
@@ -215,6 +217,39 @@ class PendingApproval(Answer):
     at: float
 
 
+class PreparedState(StrEnum):
+    """How far a scheduler is that is proven ahead. `failed`: this machine was too slow for it, or
+    something that it takes is missing."""
+
+    WAITING = "waiting"
+    WORKING = "working"
+    PROVEN = "proven"
+    REFUSED = "refused"
+    FAILED = "failed"
+
+
+class PreparedView(Answer):
+    """One scheduler of the library, or one line of policy, that is proven ahead."""
+
+    name: str
+    policy: str = ""
+    state: PreparedState
+    candidate: str = ""
+    gate: str = ""
+    reason: str = ""
+
+
+class PreparationView(Answer):
+    """What is proven ahead, before anybody needs it. `waiting_for`: why nothing is done now,
+    where something is left to do; empty while it is worked on and when all is done."""
+
+    enabled: bool
+    waiting_for: str = ""
+    proven: int = 0
+    of: int = 0
+    schedulers: list[PreparedView] = Field(default_factory=list)
+
+
 class StatusView(Answer):
     version: str
     pid: int
@@ -231,6 +266,7 @@ class StatusView(Answer):
     degraded: list["Degradation"] = Field(default_factory=list)
     objectives: list["ObjectiveView"] = Field(default_factory=list)
     quarantine: list[QuarantineView] = Field(default_factory=list)
+    preparation: PreparationView | None = None
     notes: list[str] = Field(default_factory=list)
 
 

@@ -6,6 +6,7 @@ import time
 from pydantic import Field
 
 from daemon.api.models import Degradation, LoadedScheduler, ParameterValue, StatusView
+from daemon.api.prepared import preparation_text, unprepared
 from mcp_server.tool import Answer, Call, NoArguments, Number, Tool, reads
 from mcp_server.tools.shared import told
 from mcp_server.untrusted import Body, Name, Said, ShortName, Word
@@ -75,6 +76,8 @@ class Status(Answer):
     objectives_total: int = 0
     quarantined: list[Quarantined] = Field(default_factory=list)
     quarantined_total: int = 0
+    prepared: Said = Field("", description="Proven ahead: a trial of these can begin at once")
+    unprepared: list[Said] = Field(default_factory=list)
     notes: list[Said] = Field(default_factory=list)
 
 
@@ -161,6 +164,8 @@ async def _get_status(call: Call, _: NoArguments) -> Status:
             for each in status.quarantine[:_SHOWN]
         ],
         quarantined_total=len(status.quarantine),
+        prepared=preparation_text(status.preparation) if status.preparation else "",
+        unprepared=unprepared(status.preparation)[:_SHOWN] if status.preparation else [],
         notes=status.notes[:2],
     )
 

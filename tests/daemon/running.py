@@ -49,6 +49,8 @@ class Place:
     def configured(self, text: str = "") -> Path:
         """The configuration file of this place; `text` in its stead where it is given."""
         tables = {
+            # Tests say themselves when something is compiled.
+            "prepare": {"enabled": False},
             **self.tables,
             "daemon": {
                 "state_dir": str(self.state),

@@ -1,0 +1,367 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Proves ahead what is likely to help: trouble is when the machine has no time to compile.
+
+The library's schedulers, saved winners and the lines of policy that an advisor would propose pass
+through the gates one at a time, at idle priority, while CPUs are idle, and not in an episode or a
+trial. The gates remember by content what they said, so a restarted daemon first takes all that is
+remembered, which costs nothing, and works on what is left: new, or changed with the kernel, the
+compiler or the headers.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from bpf.signals import MachineSignals
+from daemon import memory
+from daemon.api.models import (
+    CandidateRequest,
+    EventKind,
+    PreparationView,
+    PreparedState,
+    PreparedView,
+)
+from daemon.candidates import Candidate, Candidates, Publish
+from daemon.decide import preparing
+from daemon.decide.preparing import Interval, Turn
+from daemon.gates_telling import stopped_reason
+from process import Effort, Fault, FaultType, Priority, at_priority
+from scheduler_library.catalog import Catalog, Entry, Place
+from scheduler_library.learning.templates import all_lines, name_of
+from scheduler_library.manifest import Kind
+
+# After so long it is looked for what changed: the compiler, the headers, seconds.
+LOOK_S = 600.0
+# More than a library has; what was saved last goes first.
+MOST = 64
+
+_UNDONE = (PreparedState.WAITING, PreparedState.WORKING)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be proven: an entry of the library, or a line of policy."""
+
+    name: str
+    policy: str = ""
+
+    def request(self) -> CandidateRequest:
+        if self.policy:
+            return CandidateRequest(policy=self.policy)
+        return CandidateRequest(library=self.name)
+
+
+@dataclass(frozen=True)
+class Item:
+    """How far one is. `anew`: what was proven of it is from before a change."""
+
+    wanted: Wanted
+    state: PreparedState = PreparedState.WAITING
+    candidate: str = ""
+    gate: str = ""
+    reason: str = ""
+    tries: int = 0
+    anew: bool = False
+
+    def view(self) -> PreparedView:
+        return PreparedView(
+            name=self.wanted.name,
+            policy=self.wanted.policy,
+            state=self.state,
+            candidate=self.candidate,
+            gate=self.gate,
+            reason=self.reason,
+        )
+
+
+def wanted_of(catalog: Catalog, workloads: Iterable[str]) -> list[Wanted]:
+    """What is worth proving ahead: what is installed with us, what was saved, and the lines.
+
+    What a program of somebody else brings has nothing to be built.
+    """
+    order = {Place.OWN: 0, Place.GENERATED: 1}
+    entries: list[Entry] = [each for each in catalog if each.manifest.kind is not Kind.EXTERNAL]
+    entries.sort(key=lambda each: (order.get(each.place, 2), each.name))
+    found = [Wanted(each.name) for each in entries]
+    names = {each.name for each in found}
+    lines = [Wanted(name_of(each.policy), each.policy) for each in all_lines(workloads)]
+    return [*found, *(each for each in lines if each.name not in names)][:MOST]
+
+
+class Shared(Protocol):
+    """What all candidates share: made, and marked by everything that it is made of."""
+
+    def prepare(self) -> None: ...
+    def mark(self) -> str: ...
+
+
+class Preparation:
+    """Does it in the background.
+
+    Args:
+        wanted: what is to be proven, at this moment.
+        hindered: why nothing may be done now (an episode, a trial); empty where nothing is.
+        impossible: why nothing can be proven on this machine at all; empty where it can.
+        on_refused: gets a candidate that some gate refused.
+        on_trouble: gets what keeps the shared part from being compiled.
+    """
+
+    def __init__(
+        self,
+        *,
+        enabled: bool,
+        gates: Shared,
+        candidates: Candidates,
+        wanted: Callable[[], list[Wanted]],
+        hindered: Callable[[], str],
+        impossible: Callable[[], str],
+        on_refused: Callable[[Candidate], None],
+        on_trouble: Callable[[str], None],
+        publish: Publish,
+    ) -> None:
+        self._enabled = enabled
+        self._gates = gates
+        self._candidates = candidates
+        self._wanted = wanted
+        self._hindered = hindered
+        self._impossible = impossible
+        self._on_refused = on_refused
+        self._on_trouble = on_trouble
+        self._publish = publish
+        self._items: dict[Wanted, Item] = {}
+        self._turn = Turn()
+        self._work: Effort | None = None
+        self._worked = False
+        self._asking = 0
+        self._changed = asyncio.Event()
+        self._mark = ""
+        self._said = ""
+
+    # ------------------------------------------------------------ what others say
+
+    def observe(self, machine: MachineSignals, interval_s: float) -> None:
+        """One interval of the machine."""
+        stalled = machine.psi_cpu.some_us / (interval_s * 1e6) if machine.psi_cpu else None
+        interval = Interval(
+            machine.utilisation,
+            machine.cpus,
+            machine.runnable,
+            stalled,
+            own=self._worked,
+        )
+        self._worked = self._work is not None
+        self._turn = preparing.step(self._turn, interval)
+        self.look()
+
+    def look(self) -> None:
+        """Something may have changed: an episode, a trial, the library."""
+        if self._work is not None and self._waits_for():
+            self._work.give_up()
+        self._changed.set()
+
+    @contextlib.contextmanager
+    def making_way(self) -> Iterator[None]:
+        """Somebody asks for a candidate: nothing is done ahead in the block."""
+        self._asking += 1
+        if self._work is not None:
+            self._work.give_up()
+        try:
+            yield
+        finally:
+            self._asking -= 1
+            self._changed.set()
+
+    def _waits_for(self) -> str:
+        if hindered := self._hindered():
+            return hindered
+        if self._asking:
+            return "the candidate that somebody asks for"
+        if not self._turn.seen:
+            return "the first signals"
+        return "" if self._turn.open else "idle CPU"
+
+    def view(self) -> PreparationView:
+        items = list(self._items.values())
+        left = any(each.state in _UNDONE for each in items)
+        impossible = self._impossible()
+        waits = impossible or ("" if not left or self._work else self._waits_for())
+        return PreparationView(
+            enabled=self._enabled,
+            waiting_for=waits if self._enabled else "",
+            proven=sum(each.state is PreparedState.PROVEN for each in items),
+            of=len(items),
+            schedulers=[each.view() for each in items],
+        )
+
+    # ------------------------------------------------------------ the work
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        await self._shared()
+        if not self._enabled or self._impossible():
+            return
+        while True:
+            self._changed.clear()
+            await self._look_for_changes()
+            self._plan()
+            await self._remembered()
+            while (item := self._next()) is not None:
+                await self._allowed()
+                self._plan()
+                if item.wanted in self._items:
+                    await self._prove(item)
+            self._tell()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._something_new(), LOOK_S)
+
+    async def _something_new(self) -> None:
+        """Until something else is wanted."""
+        while not set(self._wanted()) - set(self._items):
+            self._changed.clear()
+            await self._changed.wait()
+
+    async def _shared(self) -> None:
+        """Compile what every candidate shares. At idle priority it may be done at any time."""
+        while True:
+            fault = await self._given(self._gates.prepare)
+            if fault is None:
+                break
+            if fault.type is not FaultType.BUSY:
+                self._on_trouble(f"schedulers cannot be built: {fault}. {fault.hint}")
+                break
+            await self._unhindered()
+        memory.give_back()
+
+    async def _given(self, work: Callable[[], object]) -> Fault | None:
+        """Do work of this process's threads at idle priority."""
+        self._worked = True
+        with at_priority(Priority.AHEAD) as self._work:
+            try:
+                await asyncio.to_thread(work)
+            except Fault as fault:
+                return fault
+            finally:
+                self._work = None
+        return None
+
+    async def _unhindered(self) -> None:
+        while self._hindered() or self._asking:
+            self._changed.clear()
+            await self._changed.wait()
+
+    async def _allowed(self) -> None:
+        while self._waits_for():
+            self._changed.clear()
+            await self._changed.wait()
+
+    async def _look_for_changes(self) -> None:
+        """Everything is to be proven anew once the compiler, the headers or the types change."""
+        try:
+            mark = await asyncio.to_thread(self._gates.mark)
+        except Fault:
+            return
+        if self._mark and mark != self._mark:
+            self._items = {
+                each.wanted: Item(each.wanted, anew=True) for each in self._items.values()
+            }
+            await self._shared()
+        self._mark = mark
+
+    def _plan(self) -> None:
+        """What is no longer wanted goes, what is new waits."""
+        self._items = {each: self._items.get(each, Item(each)) for each in self._wanted()}
+
+    def _next(self) -> Item | None:
+        waiting = (each for each in self._items.values() if each.state is PreparedState.WAITING)
+        return min(waiting, key=lambda each: each.tries, default=None)
+
+    async def _remembered(self) -> None:
+        """Take what all gates remember. Work that is given up at once can start no child."""
+        for item in list(self._items.values()):
+            if item.state is not PreparedState.WAITING:
+                continue
+            with at_priority(Priority.AHEAD) as work:
+                work.give_up()
+                await self._outcome(item, work)
+        memory.give_back()
+
+    async def _prove(self, item: Item) -> None:
+        self._become(replace(item, state=PreparedState.WORKING))
+        self._worked = True
+        with at_priority(Priority.AHEAD) as self._work:
+            try:
+                await self._outcome(item, self._work)
+            finally:
+                self._work = None
+        memory.give_back()
+
+    async def _outcome(self, item: Item, work: Effort) -> None:
+        try:
+            candidate = await self._candidates.prove_ahead(item.wanted.request(), anew=item.anew)
+        except Fault as fault:
+            if fault.type is FaultType.BUSY and work.given_up:
+                self._become(item)
+            else:
+                self._fail(item, "", str(fault))
+            return
+        except OSError as error:
+            self._fail(item, "", str(error))
+            return
+        stopped = candidate.proof.stopped_by
+        if stopped is None:
+            done = replace(item, state=PreparedState.PROVEN, candidate=candidate.id, anew=False)
+            self._become(done)
+        elif work.late and preparing.again(item.tries + 1):
+            self._become(replace(item, tries=item.tries + 1))
+        elif work.late or stopped.skipped:
+            self._fail(item, stopped.gate.value, stopped_reason(candidate.proof))
+        else:
+            self._on_refused(candidate)
+            reason = stopped_reason(candidate.proof)
+            self._become(
+                replace(
+                    item,
+                    state=PreparedState.REFUSED,
+                    candidate=candidate.id,
+                    gate=stopped.gate.value,
+                    reason=reason,
+                )
+            )
+            self._say_refused(item, candidate.id, reason)
+
+    def _fail(self, item: Item, gate: str, reason: str) -> None:
+        self._become(replace(item, state=PreparedState.FAILED, gate=gate, reason=reason))
+        self._say_refused(item, "", reason)
+
+    def _become(self, item: Item) -> None:
+        if item.wanted in self._items:
+            self._items[item.wanted] = item
+
+    # ------------------------------------------------------------ what it says
+
+    def _say_refused(self, item: Item, candidate: str, reason: str) -> None:
+        self._publish(
+            EventKind.PREPARATION_REFUSED,
+            f"{item.wanted.name} could not be proven ahead: {reason}",
+            scheduler=item.wanted.name,
+            candidate=candidate,
+            reason=reason,
+        )
+
+    def _tell(self) -> None:
+        """Once all is done, and when that has changed."""
+        view = self.view()
+        if not view.of:
+            return
+        said = f"{view.proven} of {view.of} schedulers are proven ahead"
+        rest = [each.name for each in view.schedulers if each.state is not PreparedState.PROVEN]
+        said += f"; not: {', '.join(rest)}" if rest else ""
+        if said != self._said:
+            self._said = said
+            self._publish(
+                EventKind.PREPARED,
+                said,
+                figures={"proven": float(view.proven), "of": float(view.of)},
+            )

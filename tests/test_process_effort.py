@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Pieces of work with a place of their own: what their children may take, and how they end."""
+
+import asyncio
+import os
+import signal
+import sys
+
+import pytest
+
+from process import Fault, FaultType, Limits, Priority, at_priority, run, start_lines
+
+_TELL = "import os; print(os.getpriority(os.PRIO_PROCESS, 0), os.sched_getscheduler(0))"
+
+
+def told(limits: Limits | None = None) -> tuple[int, int]:
+    """Nice value and policy of a child that is started here."""
+    said = run([sys.executable, "-c", _TELL], timeout=60, limits=limits).text.split()
+    return int(said[0]), int(said[1])
+
+
+def test_what_is_done_ahead_takes_only_what_nobody_wants() -> None:
+    """Its children are idle tasks; outside of it nothing changes."""
+    before = told()
+    with at_priority(Priority.AHEAD):
+        assert told() == (19, os.SCHED_IDLE)
+    assert told() == before
+
+
+def test_threads_and_line_children_belong_to_the_work() -> None:
+    """A thread that is begun in the work, and a child that speaks in lines, have its place."""
+
+    async def both() -> tuple[tuple[int, int], bytes]:
+        with at_priority(Priority.AHEAD):
+            by_thread = await asyncio.to_thread(told)
+            child = await start_lines([sys.executable, "-c", _TELL])
+            lines = [line async for line in child.lines()]
+            await child.end()
+        return by_thread, lines[0]
+
+    by_thread, line = asyncio.run(both())
+    assert by_thread == (19, os.SCHED_IDLE)
+    assert line.split() == [b"19", str(os.SCHED_IDLE).encode()]
+
+
+def test_nobody_rises_above_the_parent() -> None:
+    """Urgent work of an ordinary process is ordinary: rising takes a privilege."""
+    with at_priority(Priority.URGENT):
+        assert told()[0] == os.getpriority(os.PRIO_PROCESS, 0)
+
+
+def test_a_missing_program_is_told_in_any_place() -> None:
+    """The program that is missing is named, and not what sets its priority."""
+    with at_priority(Priority.AHEAD), pytest.raises(Fault) as caught:
+        run(["schedpilot-no-such-program"], timeout=60)
+    assert caught.value.type is FaultType.MISSING_TOOL
+    assert "schedpilot-no-such-program" in caught.value.what
+
+
+def test_given_up_work_ends_its_children_and_starts_no_more() -> None:
+    """Children that would run for ever end, their callers hear why, and the next does not start."""
+
+    async def given_up() -> tuple[Fault, int]:
+        with at_priority(Priority.AHEAD) as work:
+            endless = asyncio.create_task(asyncio.to_thread(run, ["sleep", "1000"], timeout=1000))
+            child = await start_lines(["sh", "-c", "echo there; exec sleep 1000"])
+            async for _ in child.lines():
+                break
+            work.give_up()
+            with pytest.raises(Fault) as caught:
+                await endless
+            with pytest.raises(Fault):
+                run(["true"], timeout=60)
+            return caught.value, await child.end()
+
+    fault, status = asyncio.run(given_up())
+    assert fault.type is FaultType.BUSY
+    assert status == -signal.SIGKILL
+
+
+def test_a_child_that_is_late_is_noted() -> None:
+    """Whoever gave the work away can tell a slow machine from a refusal."""
+    with at_priority(Priority.AHEAD) as work, pytest.raises(Fault) as caught:
+        run(["sleep", "1000"], timeout=0.2)
+    assert caught.value.type is FaultType.TIMEOUT
+    assert work.late
