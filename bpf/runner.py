@@ -29,7 +29,7 @@ from bpf.runner_lines import (
     Verified,
     parse_line,
 )
-from process import Fault, FaultType, LineChild, start_lines
+from process import Fault, FaultType, LineChild, start_lines, within
 
 Value = bool | int | float | str
 
@@ -211,7 +211,8 @@ class Runner:
         async with self._commands:
             await self._child.send(line)
             try:
-                answer = await asyncio.wait_for(self._answers.get(), ANSWER_LIMIT_S)
+                async with within(ANSWER_LIMIT_S):
+                    answer = await self._answers.get()
             except TimeoutError:
                 raise Fault(
                     FaultType.TIMEOUT, "the runner did not answer", where=line.split(" ")[0]
@@ -255,7 +256,8 @@ class Runner:
         """End the scheduler; returns when the kernel's own is back. Harmless when repeated."""
         await self._child.send("detach")
         try:
-            await asyncio.wait_for(self._child.wait(), END_LIMIT_S)
+            async with within(END_LIMIT_S):
+                await self._child.wait()
         except TimeoutError:
             await self._child.end()
         await asyncio.wait([self._reader])
@@ -267,7 +269,7 @@ _Line = TypeVar("_Line", Attached, Verified, Described)
 async def _until(lines: AsyncIterator[bytes], wanted: type[_Line], object: Path) -> _Line:
     """The first line of the wanted kind; what comes before it is passed over."""
     try:
-        async with asyncio.timeout(START_LIMIT_S):
+        async with within(START_LIMIT_S) as limit:
             async for raw in lines:
                 line = parse_line(raw)
                 if isinstance(line, Failed):
@@ -277,7 +279,7 @@ async def _until(lines: AsyncIterator[bytes], wanted: type[_Line], object: Path)
     except TimeoutError:
         raise Fault(
             FaultType.TIMEOUT,
-            f"no word from the runner within {START_LIMIT_S:g} s",
+            f"no word from the runner within {limit.words()}",
             where=object.name,
         ) from None
     raise Fault(

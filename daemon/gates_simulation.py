@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from daemon.api.models import Gate, GateResult
-from process import Fault, FaultType, start_lines
+from process import Fault, FaultType, start_lines, within
 from process.effort import current
 from simulator import gates as work
 
@@ -58,7 +58,7 @@ async def simulation_gate(
         os.chmod(place, 0o711)  # noqa: PTH101, S103 - what is in it is handed out on purpose
         child = await start_lines(words, env={"TMPDIR": place}, on_error_line=said.append)
         try:
-            async with asyncio.timeout(SIMULATE_LIMIT_S):
+            async with within(SIMULATE_LIMIT_S) as limit:
                 async for raw in child.lines():
                     line = json.loads(raw)
                     if "progress" in line:
@@ -72,7 +72,7 @@ async def simulation_gate(
                 work_now.late = True
             late = Fault(
                 FaultType.TIMEOUT,
-                f"the simulation did not end within {SIMULATE_LIMIT_S:g} s",
+                f"the simulation did not finish within {limit.words()}",
                 hint="look for loops without a bound",
             )
             refused = work.refused(Gate.SIMULATE, late, time.monotonic() - start)

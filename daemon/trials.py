@@ -36,7 +36,7 @@ from daemon.decide.windows import Live, live_of, next_arm, window_of
 from daemon.holding import Gone, Loadable
 from daemon.loader import Loaded, Loader
 from daemon.watch import Watch
-from process import Fault, FaultType
+from process import Fault, FaultType, Limit
 
 # Trials remembered in memory; all are in the history.
 MOST_TRIALS = 64
@@ -528,12 +528,18 @@ class Trials:
         assert trial.stop is not None
         assert self._ejected is not None
         waited = asyncio.ensure_future(what)
+        limit = Limit(patience_s)
+        left = limit.left()
         try:
-            await asyncio.wait(
-                (waited, trial.stop, self._ejected),
-                timeout=patience_s,
-                return_when=asyncio.FIRST_COMPLETED,
-            )
+            while left:
+                done, _ = await asyncio.wait(
+                    (waited, trial.stop, self._ejected),
+                    timeout=left,
+                    return_when=asyncio.FIRST_COMPLETED,
+                )
+                if done:
+                    break
+                left = await asyncio.to_thread(limit.left)
             if self._ejected.done():
                 lost, gone = self._ejected.result()
                 raise Ejected(lost, gone, ran_s=time.monotonic() - self._enabled_at)
@@ -544,7 +550,7 @@ class Trials:
                 return waited.result()
             raise Fault(
                 FaultType.TIMEOUT,
-                f"trial {trial.id} heard nothing for {patience_s:g} s",
+                f"trial {trial.id} heard nothing for {limit.words()}",
                 why="the client does not feed its windows"
                 if trial.request.fed_by_client
                 else "the signals program is silent",

@@ -6,7 +6,6 @@ with the block here. It needs the daemon's rights, for it loads programs into th
 text of anybody's but numbers.
 """
 
-import asyncio
 import json
 import os
 from collections import deque
@@ -19,7 +18,7 @@ from pydantic import ValidationError
 from bpf.probes.found import Found, Line
 from bpf.probes.kinds import PYTHON, Kind
 from bpf.probes.whose import Whose
-from process import Fault, FaultType, Limits, LineChild, start_lines
+from process import Fault, FaultType, Limits, LineChild, start_lines, within
 
 PLACE = Path(__file__).parent
 # Clang and LLVM map several hundred megabytes and touch a third of them; symbols come on top.
@@ -48,14 +47,14 @@ async def probe(kind: Kind, of: Whose, seconds: int, *, python: Path = PYTHON) -
     child = await start_lines(argv, on_error_line=said.append)
     wish = {"kind": kind.value, "seconds": seconds, "place": str(PLACE), **asdict(of)}
     try:
-        async with asyncio.timeout(START_S + seconds + READ_S):
+        async with within(START_S + seconds + READ_S) as limit:
             await child.send(json.dumps(wish))
             found = await _found(child)
     except TimeoutError:
         raise Fault(
             FaultType.TIMEOUT,
             f"the probe {kind} did not answer in time",
-            why=f"{START_S + seconds + READ_S:.0f} s have passed; it was ended",
+            why=f"it was ended after {limit.words()}",
             details=tuple(said),
         ) from None
     finally:

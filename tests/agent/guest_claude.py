@@ -31,7 +31,7 @@ from daemon.api.models import (
     MeasurementRequest,
 )
 from daemon.api.paths import RUN_DIR_VARIABLE
-from process import Fault
+from process import Fault, Limit
 from tests.agent.scripted_anthropic import (
     KEY,
     MODEL,
@@ -44,6 +44,7 @@ from tests.agent.scripted_anthropic import (
     scripted,
 )
 from tests.daemon.running import Place, Running, running
+from tests.waiting import ended
 
 # The guest is ours alone.
 PLACE = Path("/var/tmp/claude")  # noqa: S108
@@ -202,7 +203,7 @@ output = 15.0
         finally:
             process.terminate()
             try:
-                process.wait(20)
+                ended(process, 20)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
@@ -218,21 +219,21 @@ def prove(daemon: Running) -> None:
 
 def until_listening(log: Path) -> None:
     """Until the agent and its MCP server have come up."""
-    limit = time.monotonic() + 150
+    limit = Limit(150)
     while "the MCP server is ready" not in log.read_text("utf-8", "replace"):
-        assert time.monotonic() < limit, log.read_text("utf-8", "replace")
+        assert not limit.passed(), log.read_text("utf-8", "replace")
         time.sleep(0.2)
 
 
 def until_closed(daemon: Running, number: int) -> EpisodeView:
     """The episode with this number (from 0), once it is closed."""
-    limit = time.monotonic() + EPISODE_S
+    limit = Limit(EPISODE_S)
     with daemon.observe() as client:
         while True:
             found = [each for each in client.episodes() if each.advisor != "by-hand"][::-1]
             if len(found) > number and found[number].state is EpisodeState.CLOSED:
                 return client.episode(found[number].id)
-            assert time.monotonic() < limit, f"not within {EPISODE_S:g} s"
+            assert not limit.passed(), f"not within {EPISODE_S:g} s"
             time.sleep(0.2)
 
 

@@ -28,6 +28,7 @@ from daemon.api.models import (
 from daemon.api.paths import CONTROL_SOCKET
 from process import Fault, FaultType
 from tests.agent.machine import ServedMachine, served_machine
+from tests.waiting import happened, in_time
 
 
 class Scripted:
@@ -54,7 +55,7 @@ class Scripted:
 def once(advisor: Scripted | OfflineAdvisor, most_trials: int = 3) -> None:
     """Let the agent deal with one episode."""
     loop = Loop(connect, advisor, most_trials=most_trials, first_pause_s=0.01)
-    asyncio.run(asyncio.wait_for(loop.run(once=True), 20))
+    asyncio.run(in_time(loop.run(once=True), 20))
 
 
 @contextlib.contextmanager
@@ -221,7 +222,7 @@ def test_the_agent_waits_for_a_daemon_that_is_not_there_yet(
     logging.getLogger("schedpilot-agent").addHandler(handler)
     try:
         with beside(OfflineAdvisor()) as agent:
-            assert complained.wait(10)
+            assert happened(complained, 10)
             with served_machine(run_dir, {"latency": 0.4}) as served:
                 episode = served.call(served.machine.degrade)
                 agent.result(20)

@@ -3,7 +3,6 @@
 
 import asyncio
 import threading
-import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -61,7 +60,8 @@ from daemon.api.paths import CONTROL_SOCKET, OBSERVE_SOCKET
 from daemon.events import EventLog
 from daemon.metrics import render
 from daemon.server import serve
-from process import Fault, FaultType
+from process import Fault, FaultType, Limit
+from tests.waiting import happened
 
 T = TypeVar("T")
 
@@ -317,7 +317,7 @@ class Served:
 
     def start(self) -> None:
         self._thread.start()
-        self._ready.wait(10)
+        happened(self._ready, 10)
         if self._trouble is not None:
             self._thread.join()
             raise self._trouble
@@ -353,9 +353,9 @@ class Served:
 
     def until(self, condition: Callable[[], bool]) -> None:
         """Wait until something in the daemon's loop is so; it has no event of its own."""
-        end = time.monotonic() + 10
+        end = Limit(10)
         while not self.call(condition):
-            assert time.monotonic() < end, "it did not happen within 10 s"
+            assert not end.passed(), "it did not happen within 10 s"
 
     def observer(self) -> Client:
         return Client(self.observe_path)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from daemon.notify import Notifier
+from tests.waiting import in_time
 
 
 @pytest.fixture(params=["path", "abstract"])
@@ -80,4 +81,4 @@ def test_without_a_manager_nothing_happens(environ: dict[str, str]) -> None:
     notifier = Notifier.from_environment(environ)
     notifier.ready("x")
     notifier.alive()
-    asyncio.run(asyncio.wait_for(notifier.watch(lambda: True), 10))
+    asyncio.run(in_time(notifier.watch(lambda: True), 10))

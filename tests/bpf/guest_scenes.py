@@ -25,7 +25,7 @@ from bpf.build import build_object
 from bpf.facts import gather
 from bpf.runner import Runner, Value, describe, verify
 from bpf.runner_lines import Stats
-from process import Fault, run
+from process import Fault, Limit, run, within
 
 HERE = Path(__file__).parent
 OUT = Path("/tmp/objects")  # noqa: S108 - the guest is ours alone
@@ -49,7 +49,8 @@ def state() -> str:
 async def until_disabled(limit_s: float = 10.0) -> float:
     """Milliseconds until the kernel's own scheduler is back."""
     start = time.monotonic()
-    while state() != "disabled" and time.monotonic() - start < limit_s:
+    limit = Limit(limit_s)
+    while state() != "disabled" and not limit.passed():
         await asyncio.sleep(0.005)
     return (time.monotonic() - start) * 1000
 
@@ -292,7 +293,7 @@ async def main() -> None:
     seen: Seen = {}
     for name in sys.argv[2:] or [each for each in SCENES if each != "isolated_cpus"]:
         try:
-            async with asyncio.timeout(120):
+            async with within(120):
                 seen[name] = await SCENES[name]()
         except (Exception, TimeoutError):  # noqa: BLE001 - the tests show it
             seen[name] = {"trouble": traceback.format_exc()}

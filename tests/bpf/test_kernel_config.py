@@ -22,8 +22,8 @@ def put(root: Path, name: str, data: bytes = TEXT.encode()) -> None:
     ("name", "data"),
     [
         (f"boot/config-{RELEASE}", TEXT.encode()),
-        (f"boot/config-{RELEASE}", gzip.compress(TEXT.encode())),
-        ("proc/config.gz", gzip.compress(TEXT.encode())),
+        (f"boot/config-{RELEASE}", gzip.compress(TEXT.encode(), mtime=0)),
+        ("proc/config.gz", gzip.compress(TEXT.encode(), mtime=0)),
     ],
 )
 def test_it_is_found_where_libbpf_looks(tmp_path: Path, name: str, data: bytes) -> None:

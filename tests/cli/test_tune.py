@@ -13,8 +13,10 @@ import pytest
 
 from daemon.api.models import Autonomy, TrialState
 from daemon.api.paths import RUN_DIR_VARIABLE
+from process import Limit
 from tests.agent.machine import ServedMachine
 from tests.cli.conftest import Schedpilot
+from tests.waiting import ended, said
 
 
 def test_the_best_candidate_is_named_with_its_uncertainty(
@@ -150,11 +152,12 @@ def test_an_interrupt_rolls_back_before_the_exit(
     with subprocess.Popen(argv, env=environment, stderr=subprocess.PIPE) as child:
         # Something to read: the measured command runs.
         fifo = os.open(started, os.O_RDWR)
-        readable, _, _ = select.select([fifo], [], [], 30)
+        limit = Limit(30)
+        while not select.select([fifo], [], [], min(1.0, limit.left()))[0]:
+            assert not limit.passed(), "the command never ran"
         os.close(fifo)
-        assert readable, "the command never ran"
         child.send_signal(number)
-        _, error = child.communicate(timeout=30)
+        _, error = said(child, 30)
     assert child.returncode == 130, error
     assert b"Traceback" not in error
     assert served.machine.trials["t-0000"].state is TrialState.ROLLED_BACK
@@ -176,7 +179,7 @@ def test_in_ask_mode_it_waits_for_the_operator(served: ServedMachine, tmp_path: 
 
         served.do(served.machine.approve("a-t-0000", ApprovalRequest(approve=False)))
         out = child.stdout.read()
-        assert child.wait(30) == 3
+        assert ended(child, 30) == 3
     assert "declined" in out
 
 

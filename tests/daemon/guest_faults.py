@@ -41,7 +41,7 @@ from daemon.api.models import (
     TrialView,
     WindowValue,
 )
-from process import Fault
+from process import Fault, Limit, run
 from tests.daemon.running import Place, Running, running
 
 BAD = Path(__file__).parents[1] / "bpf" / "schedulers"
@@ -103,8 +103,8 @@ class Stage:
 
     def until_loaded(self, name: str) -> None:
         """Until the daemon holds this scheduler."""
-        limit = time.monotonic() + 60
-        while time.monotonic() < limit:
+        limit = Limit(60)
+        while not limit.passed():
             loaded = self.client.status().loaded
             if loaded is not None and loaded.name == name:
                 return
@@ -113,8 +113,8 @@ class Stage:
 
     def finished(self, id: str) -> Seen:
         """The trial once it is over."""
-        limit = time.monotonic() + 60
-        while (view := self.client.trial(id)).ended == 0 and time.monotonic() < limit:
+        limit = Limit(60)
+        while (view := self.client.trial(id)).ended == 0 and not limit.passed():
             time.sleep(0.1)
         return view.model_dump(mode="json")
 
@@ -145,7 +145,8 @@ class Stage:
 def until_disabled(limit_s: float = 20.0) -> float:
     """Seconds until the kernel's own scheduler is back."""
     start = time.monotonic()
-    while sysfs.read().state != "disabled" and time.monotonic() - start < limit_s:
+    limit = Limit(limit_s)
+    while sysfs.read().state != "disabled" and not limit.passed():
         time.sleep(0.005)
     return time.monotonic() - start
 
@@ -188,7 +189,7 @@ def busy() -> Iterator[None]:
 def answers() -> float:
     """Seconds a new process takes: the machine is responsive."""
     start = time.monotonic()
-    subprocess.run(["/bin/true"], check=True, timeout=20)
+    run(["/bin/true"], timeout=20)
     return time.monotonic() - start
 
 

@@ -32,6 +32,7 @@ from scheduler_library.catalog import load_catalog
 from scheduler_library.history import FILE
 from scheduler_library.policy.facts import Facts, UserSelector
 from tests.daemon.running import Place, Running, running
+from tests.waiting import until as in_time
 
 # The guest is ours alone.
 PLACE = Path("/var/tmp/runtimes")  # noqa: S108
@@ -82,10 +83,7 @@ def entries(name: str) -> dict[int, int]:
 
 def until(found: Callable[[], Any]) -> Any:
     """The first answer that says something; the last one when there is none in time."""
-    limit = time.monotonic() + LIMIT_S
-    while not (answer := found()) and time.monotonic() < limit:
-        time.sleep(0.1)
-    return answer
+    return in_time(found, LIMIT_S)
 
 
 def stored() -> list[list[Any]]:

@@ -10,7 +10,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +18,8 @@ from typing import Any
 from daemon.api.client import AsyncClient, Client
 from daemon.api.models import Event, EventKind, LessonRequest
 from daemon.api.paths import CONTROL_SOCKET, OBSERVE_SOCKET
+from process import Limit, within
+from tests.waiting import ended
 
 ROOT = Path(__file__).parents[2]
 # Ample for a start under emulation, seconds.
@@ -107,7 +108,7 @@ class Running:
 
     async def _read(self, wanted: Callable[[Event], bool], after: int) -> Event:
         client = AsyncClient(self.place.run / OBSERVE_SOCKET)
-        async with client, asyncio.timeout(EVENT_S):
+        async with client, within(EVENT_S):
             async for event in client.events(after):
                 if wanted(event):
                     return event
@@ -123,7 +124,7 @@ class Running:
     def end(self, how: signal.Signals = signal.SIGTERM, timeout: float = 60.0) -> int:
         """Send a signal and wait for the end; returns the exit status."""
         self.process.send_signal(how)
-        return self.process.wait(timeout)
+        return ended(self.process, timeout)
 
 
 @contextlib.contextmanager
@@ -157,16 +158,16 @@ def running(
             env={**os.environ, "NOTIFY_SOCKET": f"{notify}/socket", **(environ or {})},
         )
         try:
-            deadline = time.monotonic() + START_S
+            deadline = Limit(START_S)
             while b"READY=1" not in _heard(said):
-                if process.poll() is not None or time.monotonic() > deadline:
+                if process.poll() is not None or deadline.passed():
                     raise AssertionError(f"it did not start:\n{log.read_text()}")
             yield Running(process, place, log)
         finally:
             if process.poll() is None:
                 process.terminate()
                 try:
-                    process.wait(30)
+                    ended(process, 30)
                 except subprocess.TimeoutExpired:
                     process.kill()
                     process.wait()

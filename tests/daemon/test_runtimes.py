@@ -25,7 +25,7 @@ from daemon.informing import MOST_WAITING, Informant
 from daemon.profiling import profile_of
 from daemon.recall import opened
 from daemon.watch import Watch
-from process import Fault, FaultType
+from process import Fault, FaultType, within
 from scheduler_library.history import FILE, open_history
 from scheduler_library.policy.facts import Facts, UserSelector
 from scheduler_library.profile import Tag
@@ -133,7 +133,7 @@ def play(tmp_path: Path) -> Callable[..., Stage]:
         async def whole() -> Stage:
             stage = Stage(tmp_path, known)
             try:
-                async with asyncio.timeout(20):
+                async with within(20):
                     await scene(stage)
             finally:
                 await stage.informant.close()
@@ -453,7 +453,7 @@ def test_the_signals_program_is_asked_and_its_processes_arrive(tmp_path: Path) -
             on_trouble=lambda text: None,
         )
         running = asyncio.create_task(watch.run())
-        async with asyncio.timeout(20):
+        async with within(20):
             assert await stage.told(1) == [("put", "expected_runtime", 10, 2 * 10**9)]
         await informant.close()
         running.cancel()

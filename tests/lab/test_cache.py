@@ -8,6 +8,7 @@ import pytest
 
 from lab import cache
 from lab.recipe import Recipe
+from tests.waiting import happened
 
 RECIPE = Recipe(requirements=())
 OTHER = Recipe(requirements=("another",))
@@ -76,13 +77,13 @@ def test_a_second_builder_waits_and_uses_the_first_ones_root(folder: Path) -> No
     def build(work: Path) -> None:
         built.append(work)
         building.set()
-        assert proceed.wait(30)
+        assert happened(proceed, 30)
         fill(work)
 
     both = [threading.Thread(target=cache.complete, args=(RECIPE, build)) for _ in range(2)]
     for each in both:
         each.start()
-    assert building.wait(30)
+    assert happened(building, 30)
     proceed.set()
     for each in both:
         each.join(30)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from daemon.api.paths import RUN_DIR_VARIABLE
+from tests.waiting import ended
 
 # As users call it: the script that belongs to this Python.
 SCHEDPILOT = Path(sys.executable).with_name("schedpilot")
@@ -47,4 +48,4 @@ def over_http(run_dir: Path, token_file: Path, *options: str) -> Iterator[Web]:
             yield Web(url, token_file.read_text().strip(), run_dir, process)
         finally:
             process.terminate()
-            process.wait(20)
+            ended(process, 20)

@@ -15,6 +15,7 @@ from tests.agent.machine import ServedMachine, served_machine
 from tests.mcp.calls import ACTING, CALLS
 from tests.mcp.conftest import Connect, told, trouble
 from tests.mcp.rich import EPISODE
+from tests.waiting import in_time
 
 # What the pretended daemon notes of clients that read.
 READING = {"signals", "workload", "workload_profile", "library", "episodes", "outcomes", "learned"}
@@ -108,7 +109,7 @@ def test_a_client_hears_that_the_tools_have_changed(connect: Connect, tmp_path: 
         await client.list_tools()
         with served_machine(tmp_path / "run") as served:
             told(await client.call_tool("get_status", {}))
-            await asyncio.wait_for(heard.wait(), 10)
+            await in_time(heard.wait(), 10)
             await asyncio.to_thread(served.stop)
 
     async def main() -> None:

@@ -23,6 +23,7 @@ from tests.agent.machine import ServedMachine, served_machine
 from tests.mcp.calls import CALLS
 from tests.mcp.conftest import told
 from tests.mcp.serving import SCHEDPILOT, Web, environment, over_http
+from tests.waiting import said
 
 INITIALIZE = {
     "jsonrpc": "2.0",
@@ -91,7 +92,7 @@ def test_standard_output_has_the_protocol_alone(tmp_path: Path) -> None:
         while 2 not in answers:
             message = json.loads(process.stdout.readline())
             answers[message.get("id")] = message
-        rest, error = process.communicate(timeout=30)
+        rest, error = said(process, 30)
     assert rest == ""
     assert "Traceback" not in error
     assert process.returncode == 0

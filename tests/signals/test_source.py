@@ -22,6 +22,7 @@ from bpf.signals import (
     signals,
 )
 from process import Fault, FaultType
+from tests.waiting import in_time
 
 RECORDING = Path(__file__).parent.parent / "data" / "signals" / "redis_quiet.jsonl"
 
@@ -52,7 +53,7 @@ def program(tmp_path: Path) -> Program:
 
 
 def _wait(work: Coroutine[None, None, T]) -> T:
-    return asyncio.run(asyncio.wait_for(work, 30))
+    return asyncio.run(in_time(work, 30))
 
 
 async def _first(path: Path) -> SignalsLine:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from lab.cache import Root
 from process import Fault, FaultType, run
+from tests.waiting import said
 
 FOLDER = "tools/sched_ext"
 FETCH_S = 300.0
@@ -81,6 +82,6 @@ def _unpack(package: Path, name: str, to: Path) -> None:
         if children and children[-1].stdout:
             children[-1].stdout.close()
         children.append(child)
-    children[-1].communicate(timeout=FETCH_S)
+    said(children[-1], FETCH_S)
     if any(child.wait() for child in children):
         raise Fault(FaultType.CHILD_FAILED, "the kernel's source cannot be unpacked")

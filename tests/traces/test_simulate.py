@@ -3,8 +3,8 @@
 
 import hashlib
 import json
-import re
 import os
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
