@@ -27,11 +27,11 @@ from daemon.decide.guard import GuardState, Kept, kept_of
 from daemon.decide.observation import Observation
 from daemon.episodes import Episodes
 from daemon.gates_telling import stopped_reason
-from daemon.holding import Gone, Loadable
+from daemon.holding import Gone, Loadable, thrown_out
 from daemon.loader import Loaded, Loader
 from daemon.recall import Recall
 from daemon.standing import Standing
-from daemon.trials import THROWN_OUT, Trial, Trials
+from daemon.trials import Trial, Trials
 from daemon.watch import Watch
 from process import Fault
 
@@ -370,8 +370,8 @@ class Autopilot:
         return None
 
     async def hold_failed(self, candidate: Candidate, fault: Fault, before: Loaded | None) -> None:
-        """The kernel would not have what an operator wanted; what ran before runs again."""
-        if fault.type in THROWN_OUT and not excuse(str(fault), 0.0):
+        """What an operator wanted was not loaded; what ran before runs again."""
+        if thrown_out(candidate.loadable(), fault) and not excuse(str(fault), 0.0):
             self.quarantine(candidate.id, candidate.name, str(fault))
             self._say_ejected(candidate.name, candidate.id, Gone(str(fault), by_kernel=True))
         self._changed_at = time.time()

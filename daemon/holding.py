@@ -8,23 +8,35 @@ standard input ends, an installed scheduler gets a death signal with us.
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+import os
+import platform
+from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from bpf import sysfs
+from bpf import kernel_config, sysfs
 from bpf.runner import Runner
 from bpf.runner_lines import Detached, Exited, Stats
 from daemon.api.models import ParameterValue
+from daemon.confirming import PROC, Word, holds_scheduler, judge, until_free, until_left
 from process import Fault, FaultType, LineChild, start_lines
+from process.pace import within
+from process.run import ending
+from scheduler_library.external import is_ops_of
+from scheduler_library.external_causes import MOST_LINES, Around, explain, last_words, sentence
 from scheduler_library.policy.facts import Facts
 
 # How long an installed scheduler may take until sysfs confirms it, seconds. The Rust ones
-# open, tune and load a large object first.
-EXTERNAL_START_S = 30.0
+# open, tune and load a large object first; one that fails ends by itself, and is not waited for.
+EXTERNAL_START_S = 60.0
 # How often sysfs is read while waiting for it, seconds.
 EXTERNAL_POLL_S = 0.1
+# How often it is read while an installed scheduler runs, and for how long the kernel may be without
+# it before the program is ended: some load themselves afresh when CPUs come or go.
+EXTERNAL_WATCH_S = 1.0
+EXTERNAL_LOST_S = 15.0
 LEASE_RAN_OUT = (
     "its lease ran out: the daemon was not given the time to renew it, which most likely means "
     "that this scheduler let it wait"
@@ -61,6 +73,18 @@ class Gone:
     by_kernel: bool
     dump: str = ""
     restart: bool = False
+
+
+def thrown_out(what: Loadable, fault: Fault) -> bool:
+    """Whether a failed load counts against the scheduler itself.
+
+    The kernel threw it out while it was being enabled, or its verifier refused one that had been
+    shown to it before. That something does not start is no such thing: most often the machine lacks
+    what it needs, or somebody else is in its way.
+    """
+    if fault.type is FaultType.VERIFIER_REFUSED:
+        return what.object is not None
+    return fault.type is FaultType.EJECTED
 
 
 def require_sched_ext(sysfs_root: Path = sysfs.ROOT) -> None:
@@ -151,11 +175,16 @@ class RunnerHeld:
 class ExternalHeld:
     """An installed scheduler (the scx_* family), a child of ours with a death signal."""
 
-    def __init__(self, child: LineChild, ops: str, said: list[str]) -> None:
+    def __init__(
+        self, child: LineChild, ops: str, said: deque[str], program: str, sysfs_root: Path
+    ) -> None:
         self.ops = ops
         self._child = child
         self._said = said
+        self._program = program
+        self._root = sysfs_root
         self._ending = False
+        self._watch = asyncio.create_task(self._until_gone())
 
     async def renew(self) -> None:
         """Nothing to renew: its lease is our own life, and the watchdog guards that."""
@@ -179,70 +208,139 @@ class ExternalHeld:
         await self.put(map, key, 0)
 
     async def detach(self) -> None:
-        self._ending = True
+        # Where it has ended already, that was not our doing.
+        self._ending = self._child.status is None
         await self._child.end()
+        await until_left(self.ops, self._root)
 
     async def gone(self) -> Gone:
-        status = await self._child.wait()
+        return await asyncio.shield(self._watch)
+
+    async def _until_gone(self) -> Gone:
+        ended = asyncio.create_task(self._child.wait())
+        without_s = 0.0
+        while not ended.done():
+            await asyncio.wait({ended}, timeout=EXTERNAL_WATCH_S)
+            state = sysfs.read(self._root)
+            there = state.state == "enabled" and is_ops_of(state.ops, self._program)
+            without_s = 0.0 if there else without_s + EXTERNAL_WATCH_S
+            if without_s > EXTERNAL_LOST_S and not self._ending:
+                await self._child.end()
+                why = sentence(self._said) or "the program said nothing"
+                return Gone(
+                    f"it is no longer in the kernel: {why}",
+                    by_kernel=True,
+                    dump="\n".join(last_words(self._said)),
+                )
+        status = await ended
+        # What it said last may still be on its way.
+        await self._child.end()
         if self._ending:
             return Gone("detached: request", by_kernel=False)
-        last = self._said[-1] if self._said else "it said nothing"
-        return Gone(f"ended by itself with status {status}: {last}", by_kernel=True)
+        why = sentence(self._said) or "it said nothing"
+        return Gone(
+            f"it {ending(status)} by itself: {why}",
+            by_kernel=True,
+            dump="\n".join(last_words(self._said)),
+        )
 
 
-async def hold(what: Loadable, *, lease_s: float, sysfs_root: Path = sysfs.ROOT) -> Held:
+async def hold(
+    what: Loadable, *, lease_s: float, sysfs_root: Path = sysfs.ROOT, proc: Path = PROC
+) -> Held:
     """Load a scheduler and return when the kernel confirms it.
 
+    One that is still leaving the kernel is waited for.
+
     Raises:
-        Fault: VERIFIER_REFUSED, LOAD_FAILED, EJECTED, NOT_BPF, FOREIGN_SCHEDULER, MISSING_TOOL.
+        Fault: VERIFIER_REFUSED, LOAD_FAILED, EJECTED, NOT_BPF, FOREIGN_SCHEDULER, MISSING_TOOL, and
+            what an installed one says of why it did not start (UNSUPPORTED, BAD_PARAMETER, …).
     """
+    before = await until_free(what.name, sysfs_root)
     if what.object is not None:
         runner = await Runner.start(what.object, parameters=dict(what.parameters), lease_s=lease_s)
         return RunnerHeld(runner, runner.attached.ops)
-    return await _hold_external(what, sysfs_root)
+    return await _hold_external(what, before, sysfs_root, proc)
 
 
-async def _hold_external(what: Loadable, sysfs_root: Path) -> Held:
-    before = sysfs.read(sysfs_root)
-    said: list[str] = []
-
-    def remember(line: str) -> None:
-        said.append(line)
-        del said[:-50]
-
+async def _hold_external(
+    what: Loadable, before: sysfs.KernelState, sysfs_root: Path, proc: Path
+) -> Held:
+    program = Path(what.command[0]).name
+    said: deque[str] = deque(maxlen=MOST_LINES)
     # The death signal ends it with us, even when we are killed.
     child = await start_lines(
-        ["setpriv", "--pdeathsig", "TERM", "--", *what.command], on_error_line=remember
+        ["setpriv", "--pdeathsig", "TERM", "--", *what.command], on_error_line=said.append
     )
-    drain = asyncio.create_task(_drain(child.lines()))
+    # Some write their errors to standard output; and nobody may wait for a full pipe.
+    drain = asyncio.create_task(_drain(child, said))
+    word, now = Word.NOT_YET, before
     try:
-        async with asyncio.timeout(EXTERNAL_START_S):
+        async with within(EXTERNAL_START_S) as limit:
             while True:
                 now = sysfs.read(sysfs_root)
-                if now.state == "enabled" and now.enable_seq > before.enable_seq:
-                    held = ExternalHeld(child, now.ops, said)
-                    held._drain = drain  # type: ignore[attr-defined]
-                    return held
+                holds = holds_scheduler(child.pid, proc) if now.state == "enabled" else None
+                word = judge(before, now, program, holds)
                 if child.status is not None:
-                    raise Fault(
-                        FaultType.LOAD_FAILED,
-                        f"{what.name} ended with status {child.status} before it was enabled",
-                        details=tuple(said[-10:]),
-                        hint="run it by hand to see what it needs",
-                    )
+                    break
+                if word is Word.OURS:
+                    return ExternalHeld(child, now.ops, said, program, sysfs_root)
                 await asyncio.sleep(EXTERNAL_POLL_S)
-    except BaseException as trouble:
-        with contextlib.suppress(ProcessLookupError):
-            await child.end()
-        if isinstance(trouble, TimeoutError):
-            raise Fault(
-                FaultType.LOAD_FAILED,
-                f"{what.name} was not enabled within {EXTERNAL_START_S:g} s",
-                details=tuple(said[-10:]),
-            ) from None
+        what_happened = f"{what.name} {ending(child.status)} before it was enabled"
+    except TimeoutError:
+        what_happened = f"{what.name} was not enabled within {limit.words()}"
+    except BaseException:
+        await _give_up(child, drain)
         raise
+    await _give_up(child, drain)
+    if word is Word.OURS:
+        # It was in for a moment; what comes next needs the place.
+        await until_left(now.ops, sysfs_root)
+    raise _not_started(what, what_happened, list(said), word, now.ops)
 
 
-async def _drain(lines: AsyncIterator[bytes]) -> None:
-    async for _ in lines:
-        pass
+async def _give_up(child: LineChild, drain: "asyncio.Task[None]") -> None:
+    with contextlib.suppress(ProcessLookupError):
+        await child.end()
+    await asyncio.wait({drain}, timeout=EXTERNAL_POLL_S)
+
+
+def _not_started(
+    what: Loadable, what_happened: str, said: list[str], word: Word, ops: str
+) -> Fault:
+    cause = explain(what.name, said, _around())
+    if word is Word.ANOTHER:
+        return Fault(
+            FaultType.FOREIGN_SCHEDULER,
+            what_happened,
+            why=f"another scheduler, {ops!r}, came into the kernel meanwhile",
+            hint="stop the service or program that loaded it, then try again",
+            details=last_words(said),
+        )
+    return Fault(
+        cause.type, what_happened, why=cause.why, hint=cause.remedy, details=last_words(said)
+    )
+
+
+def _around() -> Around:
+    """What is known of this machine beside what a program said."""
+
+    def text(path: str) -> str:
+        try:
+            return Path(path).read_text("ascii", "replace").strip()
+        except OSError:
+            return ""
+
+    # `none [integrity] confidentiality`
+    locked = text("/sys/kernel/security/lockdown").partition("[")[2].partition("]")[0]
+    return Around(
+        config_remedy=kernel_config.find(platform.release()).remedy,
+        lockdown="" if locked == "none" else locked,
+        root=os.geteuid() == 0,
+        isolated=text("/sys/devices/system/cpu/isolated"),
+    )
+
+
+async def _drain(child: LineChild, said: deque[str]) -> None:
+    async for raw in child.lines():
+        said.append(raw.decode("utf-8", "replace").rstrip("\n"))

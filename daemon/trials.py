@@ -33,7 +33,7 @@ from daemon.decide.observation import Observation
 from daemon.decide.settings import TrialSettings
 from daemon.decide.verdict import conclude, harm, judge, stopped, unmeasured
 from daemon.decide.windows import Live, live_of, next_arm, window_of
-from daemon.holding import Gone, Loadable
+from daemon.holding import Gone, Loadable, thrown_out
 from daemon.loader import Loaded, Loader
 from daemon.watch import Watch
 from process import Fault, FaultType, Limit
@@ -52,10 +52,6 @@ MOST_EXCUSED = 2
 EXCUSED_PAUSE_S = 5.0
 
 Result = TypeVar("Result")
-
-
-# What the kernel has against a scheduler that was to be loaded.
-THROWN_OUT = (FaultType.EJECTED, FaultType.LOAD_FAILED, FaultType.VERIFIER_REFUSED)
 
 
 class Ejected(Exception):
@@ -325,7 +321,7 @@ class Trials:
                 self._lose(trial, ejected)
         except Fault as fault:
             trial.state = TrialState.FAILED
-            trial.reason = str(fault)
+            trial.reason = f"{fault}; {fault.hint}" if fault.hint else str(fault)
         finally:
             # From here on an ejection is no longer the trial's to deal with.
             self._ejected = None
@@ -459,7 +455,7 @@ class Trials:
             try:
                 await self._loader.load(want, "trial")
             except Fault as fault:
-                if fault.type not in THROWN_OUT:
+                if not thrown_out(want, fault):
                     raise
                 gone = Gone(str(fault), by_kernel=True, dump="\n".join(fault.details))
                 raise Ejected(want, gone, ran_s=0.0, enabled=False) from None

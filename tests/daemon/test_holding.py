@@ -1,0 +1,423 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Holding an installed scheduler, against a pretended kernel: who came, who left, and when."""
+
+import asyncio
+import shlex
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from bpf import sysfs
+from bpf.runner import Runner
+from bpf.sysfs import KernelState
+from daemon import confirming, holding
+from daemon.confirming import Word, holds_scheduler, judge
+from daemon.holding import ExternalHeld, Held, Loadable, hold, thrown_out
+from process import Fault, FaultType
+from process.pace import Fixed
+
+Result = TypeVar("Result")
+OPS = "flash_1.1.4_x86_64_unknown_linux_gnu"
+LINK = "pos:\t0\nflags:\t02000000\nlink_type:\tstruct_ops\nlink_id:\t7\nmap_id:\t12\n"
+
+
+@dataclass
+class Kernel:
+    """A pretended `/sys/kernel/sched_ext`, and a `/proc` with what processes hold.
+
+    `steps` happen one at a time, each just before the kernel's state is read.
+    """
+
+    folder: Path
+    steps: list[Callable[[], None]] = field(default_factory=list)
+
+    @property
+    def root(self) -> Path:
+        return self.folder / "sched_ext"
+
+    @property
+    def proc(self) -> Path:
+        return self.folder / "proc"
+
+    def set(self, state: str, ops: str = "", seq: int = 1) -> None:
+        (self.root / "root").mkdir(parents=True, exist_ok=True)
+        self.proc.mkdir(exist_ok=True)
+        for name, value in (("root/ops", ops), ("enable_seq", seq), ("state", state)):
+            # In one act: the program reads it, too.
+            draft = self.folder / "draft"
+            draft.write_text(f"{value}\n")
+            draft.replace(self.root / name)
+
+    def to(self, state: str, ops: str = "", seq: int = 1) -> Callable[[], None]:
+        return lambda: self.set(state, ops, seq)
+
+    def program(self, body: str, name: str = "scx_flash") -> Loadable:
+        """A scheduler's program. `holds` stands for what it holds a scheduler by; it leaves the
+        kernel's state at its start in `seen`."""
+        path = self.folder / name
+        fdinfo = f"{shlex.quote(str(self.proc))}/$$/fdinfo"
+        path.write_text(
+            f"#!/bin/sh\ncat {shlex.quote(str(self.root))}/state > {self.folder}/seen\n"
+            f"holds() {{ mkdir -p {fdinfo}; printf '{LINK}' > {fdinfo}/9; }}\n{body}\n"
+        )
+        path.chmod(0o755)
+        return Loadable("c-1", name, command=(str(path),))
+
+    @property
+    def seen(self) -> str:
+        path = self.folder / "seen"
+        return path.read_text().strip() if path.exists() else ""
+
+
+@pytest.fixture
+def kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Kernel:
+    kernel = Kernel(tmp_path)
+    kernel.set("disabled")
+    read = sysfs.read
+
+    def stepping(root: Path = sysfs.ROOT) -> KernelState:
+        if kernel.steps:
+            kernel.steps.pop(0)()
+        return read(root)
+
+    monkeypatch.setattr(sysfs, "read", stepping)
+    monkeypatch.setattr(confirming, "POLL_S", 0.001)
+    monkeypatch.setattr(holding, "EXTERNAL_POLL_S", 0.01)
+    return kernel
+
+
+def run(work: Coroutine[Any, Any, Result]) -> Result:
+    return asyncio.run(work)
+
+
+def held(
+    kernel: Kernel, what: Loadable, then: Callable[[Held], Coroutine[Any, Any, Result]]
+) -> Result:
+    """Load it, do something with it, and take it out."""
+
+    async def work() -> Result:
+        scheduler = await hold(what, lease_s=10, sysfs_root=kernel.root, proc=kernel.proc)
+        try:
+            return await then(scheduler)
+        finally:
+            kernel.steps.clear()
+            kernel.set("disabled")
+            await scheduler.detach()
+
+    return run(work())
+
+
+def refused(kernel: Kernel, what: Loadable) -> Fault:
+    with pytest.raises(Fault) as caught:
+        run(hold(what, lease_s=10, sysfs_root=kernel.root, proc=kernel.proc))
+    return caught.value
+
+
+async def name_of(scheduler: Held) -> str:
+    return scheduler.ops
+
+
+# ---------------------------------------------------------------- what confirms it
+
+
+BEFORE = KernelState(state="disabled", enable_seq=4)
+
+
+@pytest.mark.parametrize(
+    ("now", "holds", "word"),
+    [
+        (KernelState("disabled", "", enable_seq=4), False, Word.NOT_YET),
+        (KernelState("enabling", OPS, enable_seq=4), True, Word.NOT_YET),
+        # The one before, which is still told of while it leaves.
+        (KernelState("disabling", "lavd", enable_seq=4), False, Word.NOT_YET),
+        (KernelState("enabled", "lavd", enable_seq=4), False, Word.NOT_YET),
+        (KernelState("enabled", OPS, enable_seq=4), True, Word.NOT_YET),
+        # Another that came in between.
+        (KernelState("enabled", "lavd", enable_seq=5), False, Word.ANOTHER),
+        (KernelState("enabled", "lavd", enable_seq=5), True, Word.ANOTHER),
+        # The same scheduler, of somebody else.
+        (KernelState("enabled", OPS, enable_seq=5), False, Word.ANOTHER),
+        (KernelState("enabled", OPS, enable_seq=5), True, Word.OURS),
+        (KernelState("enabled", "flash", enable_seq=5), True, Word.OURS),
+        (KernelState("enabled", OPS, enable_seq=6), True, Word.OURS),
+        # Where nobody may look at what a process holds, the name has to do.
+        (KernelState("enabled", OPS, enable_seq=5), None, Word.OURS),
+        # It left and something else came.
+        (KernelState("enabled", "", enable_seq=5), True, Word.ANOTHER),
+    ],
+)
+def test_only_ours_confirms_it(now: KernelState, holds: bool | None, word: Word) -> None:
+    """Of all that the kernel may say, only our own scheduler, newly enabled, counts."""
+    assert judge(BEFORE, now, "scx_flash", holds) is word
+
+
+def test_a_program_with_a_name_of_its_own_is_known_by_what_it_holds() -> None:
+    """Where the program's name says nothing of the scheduler's, what it holds decides."""
+    now = KernelState("enabled", "mine", enable_seq=5)
+    assert judge(BEFORE, now, "my-program", holds=False) is Word.NOT_YET
+    assert judge(BEFORE, now, "my-program", holds=True) is Word.OURS
+
+
+def test_who_holds_a_scheduler_is_seen(tmp_path: Path) -> None:
+    """A BPF link of the right type counts, also where a child of the program has it."""
+    for pid, session, info in ((7, 7, "pos:\t0\n"), (8, 7, LINK), (9, 9, LINK), (5, 5, "x")):
+        folder = tmp_path / str(pid) / "fdinfo"
+        folder.mkdir(parents=True)
+        (folder / "3").write_text(info)
+        (folder.parent / "stat").write_text(f"{pid} (a) (b) S 1 {session} {session} 0\n")
+    assert holds_scheduler(7, tmp_path) is True
+    assert holds_scheduler(9, tmp_path) is True
+    assert holds_scheduler(5, tmp_path) is False
+    # One that has ended holds nothing.
+    assert holds_scheduler(6, tmp_path) is False
+
+
+# ---------------------------------------------------------------- who is there before
+
+
+def test_it_is_confirmed_under_its_own_name(kernel: Kernel) -> None:
+    """A scheduler that comes into an empty kernel is held, under the name the kernel shows."""
+    what = kernel.program("holds; exec sleep 600")
+    kernel.steps = [lambda: None, kernel.to("enabling", OPS), kernel.to("enabled", OPS, 2)]
+    assert held(kernel, what, name_of) == OPS
+
+
+def test_one_that_is_leaving_is_waited_for(kernel: Kernel) -> None:
+    """The program is started only when the scheduler before it has left the kernel altogether."""
+    kernel.set("disabling", "lavd", 3)
+    what = kernel.program("holds; exec sleep 600")
+    wait = kernel.to("disabling", "lavd", 3)
+    kernel.steps = [wait, wait, wait, kernel.to("disabled", "", 3), kernel.to("enabled", OPS, 4)]
+    assert held(kernel, what, name_of) == OPS
+    assert kernel.seen in ("disabled", "enabled")
+
+
+def test_another_that_is_still_leaving_confirms_nothing(kernel: Kernel) -> None:
+    """A count that went up before the one before was gone does not count for the next one."""
+    kernel.set("disabling", "lavd", 3)
+    what = kernel.program("exit 1")
+    kernel.steps = [kernel.to("disabling", "lavd", 4), kernel.to("disabled", "", 4)]
+    assert refused(kernel, what).type is FaultType.LOAD_FAILED
+
+
+def test_one_that_stays_is_left_alone(kernel: Kernel) -> None:
+    """A scheduler that somebody else loaded is named, and the program is never started."""
+    kernel.set("enabling", "lavd_1.1.4", 1)
+    kernel.steps = [lambda: None, kernel.to("enabled", "lavd_1.1.4", 2)]
+    fault = refused(kernel, kernel.program("holds; exec sleep 600"))
+    assert fault.type is FaultType.FOREIGN_SCHEDULER
+    assert "lavd_1.1.4" in fault.why
+    assert kernel.seen == ""
+
+
+def test_one_that_never_leaves_is_not_waited_for_for_ever(
+    kernel: Kernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A scheduler that hangs on its way out ends in a fault with its name."""
+    monkeypatch.setattr(confirming, "SETTLE_S", Fixed(0.05))
+    kernel.set("disabling", "lavd", 3)
+    fault = refused(kernel, kernel.program("exec sleep 600"))
+    assert fault.type is FaultType.FOREIGN_SCHEDULER
+    assert "'lavd', was still leaving" in fault.why
+    assert kernel.seen == ""
+
+
+def test_our_own_wait_too(kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor is a scheduler of ours given to the kernel before the one before it has left."""
+    states: list[str] = []
+
+    async def start(*_: object, **__: object) -> Runner:
+        states.append((kernel.root / "state").read_text().strip())
+        raise Fault(FaultType.LOAD_FAILED, "enough seen")
+
+    monkeypatch.setattr(Runner, "start", start)
+    wait = kernel.to("disabling", "lavd", 3)
+    kernel.steps = [wait, wait, kernel.to("disabled", "", 3)]
+    refused(kernel, Loadable("c-1", "fair", "fair", object=Path("fair.bpf.o")))
+    assert states == ["disabled"]
+
+
+# ---------------------------------------------------------------- who comes meanwhile
+
+
+def test_another_that_comes_meanwhile_is_named(kernel: Kernel) -> None:
+    """Where somebody else was quicker, the fault says who, and does not take it for ours."""
+    what = kernel.program(
+        "while [ ! -e " + str(kernel.folder / "go") + " ]; do sleep 0.01; done; exit 1"
+    )
+    kernel.steps = [
+        lambda: None,
+        kernel.to("enabled", "lavd", 2),
+        lambda: (kernel.folder / "go").touch(),
+    ]
+    fault = refused(kernel, what)
+    assert fault.type is FaultType.FOREIGN_SCHEDULER
+    assert "'lavd'" in fault.why
+
+
+def test_the_same_scheduler_of_somebody_else_is_not_ours(
+    kernel: Kernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second scx_flash, started by hand at the same moment, is not confirmed as ours."""
+    monkeypatch.setattr(holding, "EXTERNAL_START_S", Fixed(0.5))
+    fdinfo = f"{kernel.proc}/$$/fdinfo"
+    what = kernel.program(f"mkdir -p {fdinfo}; echo 'pos:\t0' > {fdinfo}/1; exec sleep 600")
+    kernel.steps = [lambda: None, kernel.to("enabled", OPS, 2)]
+    deadline = refused(kernel, what)
+    assert deadline.type is FaultType.FOREIGN_SCHEDULER
+    assert OPS in deadline.why
+
+
+def test_one_that_is_thrown_out_on_its_way_in_is_told(kernel: Kernel) -> None:
+    """What the kernel ejects while it is being enabled was never held, and the kernel says why."""
+    what = kernel.program(
+        "holds; echo 'EXIT: runnable task stall (a[1] failed to run)' >&2; exit 0"
+    )
+    kernel.steps = [
+        lambda: None,
+        kernel.to("enabling", OPS, 1),
+        kernel.to("disabling", OPS, 1),
+        kernel.to("disabled", "", 1),
+    ]
+    fault = refused(kernel, what)
+    assert fault.type is FaultType.EJECTED
+    assert "runnable task stall" in fault.why
+
+
+def test_one_that_never_comes_is_ended(kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program that does nothing is ended after its time, with its last words in the fault."""
+    monkeypatch.setattr(holding, "EXTERNAL_START_S", Fixed(0.5))
+    pid = kernel.folder / "pid"
+    fault = refused(kernel, kernel.program(f"echo $$ > {pid}; echo 'thinking' >&2; exec sleep 600"))
+    assert fault.type is FaultType.LOAD_FAILED
+    assert "was not enabled within 0.5" in fault.what
+    assert fault.details == ("thinking",)
+    assert not Path(f"/proc/{pid.read_text().strip()}").exists()
+
+
+# ---------------------------------------------------------------- why it did not start
+
+
+def test_the_last_words_are_the_cause(kernel: Kernel) -> None:
+    """A program that ends has its own words, what they mean, and a remedy in the fault."""
+    body = """cat >&2 <<'END'
+17:36:35 [INFO] scx_flash 1.1.4 x86_64-unknown-linux-gnu SMT off
+Error: sched_ext_ops.dump() missing, kernel too old?
+
+Stack backtrace:
+   0: anyhow::error::<impl anyhow::Error>::msg
+END
+exit 1"""
+    fault = refused(kernel, kernel.program(body))
+    assert fault.what == "scx_flash ended with status 1 before it was enabled"
+    assert fault.type is FaultType.UNSUPPORTED
+    assert "sched_ext_ops.dump() missing" in fault.why
+    assert "newer kernel" in fault.hint
+    assert not any("anyhow" in line for line in fault.details)
+
+
+def test_what_goes_to_standard_output_counts_too(kernel: Kernel) -> None:
+    """Some write their errors there."""
+    fault = refused(kernel, kernel.program("echo 'Error: No layer spec'; exit 1", "scx_layered"))
+    assert fault.type is FaultType.BAD_PARAMETER
+    assert "layers" in fault.hint
+
+
+def test_a_flood_of_words_is_cut(kernel: Kernel) -> None:
+    """However much a program says, the fault stays short and harmless."""
+    fault = refused(
+        kernel, kernel.program("yes \"$(printf 'a\\033[31m%1000s')\" | head -n 5000 >&2; exit 3")
+    )
+    text = fault.report()
+    assert len(text) < 10_000
+    assert "\x1b" not in text
+
+
+@pytest.mark.parametrize(
+    ("body", "type"),
+    [
+        ("echo 'Error: whatever' >&2; exit 1", FaultType.LOAD_FAILED),
+        ("kill -KILL $$", FaultType.LOAD_FAILED),
+        (
+            "echo 'BPF program load failed: Invalid argument' >&2; exit 1",
+            FaultType.VERIFIER_REFUSED,
+        ),
+    ],
+)
+def test_not_to_start_is_no_reason_for_quarantine(
+    kernel: Kernel, body: str, type: FaultType
+) -> None:
+    """Most often the machine lacks something; the scheduler has done nothing wrong."""
+    what = kernel.program(body)
+    fault = refused(kernel, what)
+    assert fault.type is type
+    assert not thrown_out(what, fault)
+
+
+def test_what_the_kernel_threw_out_is_another_matter(kernel: Kernel) -> None:
+    """An ejection while it was enabled counts against it, as does the verifier's against ours."""
+    what = kernel.program("echo 'EXIT: runtime error (bad)' >&2; exit 1")
+    assert thrown_out(what, refused(kernel, what))
+    ours = Loadable("c-1", "fair", "fair", object=Path("fair.bpf.o"))
+    assert thrown_out(ours, Fault(FaultType.VERIFIER_REFUSED, "no"))
+    assert not thrown_out(ours, Fault(FaultType.LOAD_FAILED, "no"))
+
+
+# ---------------------------------------------------------------- while it is held
+
+
+def test_its_end_has_its_reason(kernel: Kernel) -> None:
+    """A scheduler that the kernel throws out later is told with the kernel's words."""
+    go = kernel.folder / "go"
+    what = kernel.program(
+        f"holds; while [ ! -e {go} ]; do sleep 0.01; done; "
+        "echo 'EXIT: runnable task stall (redis[7] failed to run for 30s)' >&2; exit 0"
+    )
+    kernel.steps = [lambda: None, kernel.to("enabled", OPS, 2)]
+
+    async def end(scheduler: Held) -> str:
+        go.touch()
+        gone = await scheduler.gone()
+        assert gone.by_kernel
+        return gone.reason
+
+    assert "runnable task stall (redis[7]" in held(kernel, what, end)
+
+
+def test_one_that_stays_without_its_scheduler_is_ended(
+    kernel: Kernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the kernel has let go of it and its program stays, that is told, and it is ended."""
+    monkeypatch.setattr(holding, "EXTERNAL_WATCH_S", 0.01)
+    monkeypatch.setattr(holding, "EXTERNAL_LOST_S", 0.05)
+    kernel.steps = [lambda: None, kernel.to("enabled", OPS, 2)]
+
+    async def eject(scheduler: Held) -> str:
+        kernel.steps.clear()
+        kernel.set("disabled", "", 2)
+        gone = await scheduler.gone()
+        assert gone.by_kernel
+        return gone.reason
+
+    assert "no longer in the kernel" in held(kernel, kernel.program("holds; exec sleep 600"), eject)
+
+
+def test_taking_it_out_waits_for_the_kernel(kernel: Kernel) -> None:
+    """When it is taken out, the kernel's own scheduler is back before the next thing happens."""
+    what = kernel.program("holds; exec sleep 600")
+    kernel.steps = [lambda: None, kernel.to("enabled", OPS, 2)]
+
+    async def work() -> str:
+        scheduler = await hold(what, lease_s=10, sysfs_root=kernel.root, proc=kernel.proc)
+        assert isinstance(scheduler, ExternalHeld)
+        leaving = kernel.to("disabling", OPS, 2)
+        kernel.set("disabling", OPS, 2)
+        kernel.steps = [leaving, leaving, leaving, kernel.to("disabled", "", 2)]
+        await scheduler.detach()
+        assert not (await scheduler.gone()).by_kernel
+        return (kernel.root / "state").read_text().strip()
+
+    assert run(work()) == "disabled"
