@@ -4,22 +4,28 @@
 from rich.text import Text
 
 from cli.formats import span
-from cli.output import out, plain, say
+from cli.output import note, out, plain, say
 from daemon.api.models import CandidateView, Gate, GateResult
 
 # Of a gate that passed: its warnings, and no material.
 _WORTH_SAYING = ("error", "warning")
+# Of a policy, what may not be meant is worth saying, too.
+_OF_POLICIES = (*_WORTH_SAYING, "note")
 
 
 def said(gate: GateResult) -> list[str]:
     """Its messages, each with place, cause and remedy."""
     lines = []
     for message in gate.messages:
-        if gate.passed and message.severity not in _WORTH_SAYING:
+        worth = _OF_POLICIES if gate.gate is Gate.COMPILE else _WORTH_SAYING
+        if gate.passed and message.severity not in worth:
             continue
         where = message.file
         if where and message.line:
             where += f":{message.line}" + (f":{message.column}" if message.column else "")
+        elif message.column:
+            line = f"line {message.line}, " if message.line > 1 else ""
+            where = f"{line}column {message.column}"
         text = f"{where}: " if where else ""
         text += f"{message.severity}: {message.message}"
         lines.append(text)
@@ -57,6 +63,13 @@ def show_gate(gate: GateResult) -> None:
 def show_gates(candidate: CandidateView) -> None:
     for gate in candidate.gates:
         show_gate(gate)
+
+
+def warn(candidate: CandidateView) -> None:
+    """What the compiler of policies doubts, for who sees no gates."""
+    for gate in candidate.gates:
+        for each in said(gate) if gate.gate is Gate.COMPILE else ():
+            note(each, "yellow")
 
 
 def stopping(candidate: CandidateView) -> GateResult | None:

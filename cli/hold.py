@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from cli.check import create, label, not_proven, request_for
 from cli.following import following
 from cli.formats import titled, trial_line
+from cli.gates import warn
 from cli.output import as_json, say
 from daemon.api.client import control_client
 from daemon.api.models import ApprovalRequest, HoldRequest, RollbackRequest, StatusView
@@ -33,6 +34,7 @@ def run(target: str, settings: Sequence[str], *, json: bool) -> None:
         candidate = create(client, request, target)
         if not candidate.proven or candidate.quarantined:
             raise not_proven(candidate)
+        warn(candidate)
         with following(f"loading {label(target)}"):
             status = client.hold(HoldRequest(candidate=candidate.id))
     _tell(status, json)

@@ -49,6 +49,7 @@ class Made:
     parameters: dict[str, ParameterValue]
     policy: str = ""
     seconds: float = 0.0
+    messages: tuple[GateMessage, ...] = ()
 
 
 def compiled(
@@ -142,6 +143,7 @@ def _made(document: Mapping[str, Any], request: CandidateRequest) -> Made:
         document["values"],
         document["policy"],
         document["seconds"]["compile"],
+        tuple(GateMessage.model_validate(each) for each in document["messages"]),
     )
 
 
@@ -169,7 +171,15 @@ async def _gates(
 
     if made.policy:
         figures = {"seconds": made.seconds}
-        take(GateResult(gate=Gate.COMPILE, passed=True, seconds=made.seconds, figures=figures))
+        take(
+            GateResult(
+                gate=Gate.COMPILE,
+                passed=True,
+                seconds=made.seconds,
+                messages=list(made.messages),
+                figures=figures,
+            )
+        )
     if btf is None and not await asyncio.to_thread(SCHED_EXT.is_dir):
         btf = await asyncio.to_thread(lab_types)
     with tempfile.TemporaryDirectory(prefix="schedpilot-check-") as place:

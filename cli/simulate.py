@@ -180,6 +180,7 @@ def _compiled(target: str, settings: Sequence[str], cpus: int) -> Source | None:
     if done.status != 0:
         relay(done)
         return None
+    relay(done)
     found = json_text.loads(done.stdout)
     parameters = tuple(found.get("parameters", ()))
     return Source(

@@ -22,6 +22,7 @@ from cli.check import create, label, not_proven, request_for
 from cli.exits import Exit
 from cli.following import Progress, following
 from cli.formats import better, parse_parameters, span, titled
+from cli.gates import warn
 from cli.output import as_json, document, err, note, out, plain, say, table
 from daemon.api.client import Client, control_client
 from daemon.api.models import (
@@ -254,6 +255,7 @@ def _prove(
             note(f"{label(name)} is left out: {fault}", "yellow")
             refused.append(Refused(label(name), str(fault)))
         else:
+            warn(candidate)
             proven.append(candidate)
     return proven, refused
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Protocol
 from bpf import kit, runner, sysfs
 from bpf.clang import find_clang
 from bpf.vmlinux import BTF
-from daemon.api.models import Gate, GateResult, ParameterValue
+from daemon.api.models import Gate, GateMessage, GateResult, ParameterValue
 from daemon.canary import canary_gate
 from daemon.config import GatesTable
 from daemon.gates_simulation import simulation_gate
@@ -96,7 +96,11 @@ async def compile_gate(text: str) -> "tuple[GateResult, Compiled | Use]":
     compiled = await asyncio.to_thread(compile_here, text)
     seconds = time.monotonic() - start
     result = GateResult(
-        gate=Gate.COMPILE, passed=True, seconds=seconds, figures={"seconds": seconds}
+        gate=Gate.COMPILE,
+        passed=True,
+        seconds=seconds,
+        messages=[GateMessage.model_validate(each.message()) for each in compiled.doubts],
+        figures={"seconds": seconds},
     )
     return result, compiled
 

@@ -22,6 +22,7 @@ from scheduler_library.catalog import LARGEST_POLICY_BYTES, Entry, load_catalog
 from scheduler_library.manifest import Kind
 from scheduler_library.parameters import Value, check_parameters
 from scheduler_library.policy.compiler import Compiled, Use
+from scheduler_library.policy.trouble import Doubt
 from scheduler_library.this_machine import compile_here
 
 
@@ -38,6 +39,7 @@ class Checked:
     seconds: float
     about: Mapping[str, object]
     values: Mapping[str, Value] = field(default_factory=dict)
+    doubts: tuple[Doubt, ...] = ()
 
 
 def check_text(
@@ -59,7 +61,9 @@ def check_text(
         return _used(compiled, values, by, seconds, cpus)
     given = check_parameters(compiled.manifest, values)
     about = _about(compiled)
-    return Checked(compiled.name, compiled.text, compiled.source, seconds, about, given)
+    return Checked(
+        compiled.name, compiled.text, compiled.source, seconds, about, given, compiled.doubts
+    )
 
 
 def _about(compiled: Compiled) -> dict[str, object]:
@@ -122,6 +126,7 @@ def _answer(found: Checked, asked: argparse.Namespace) -> str:
     if asked.json:
         document: dict[str, object] = {"name": found.name, "policy": found.policy, **found.about}
         document["values"] = dict(found.values)
+        document["messages"] = [each.message() for each in found.doubts]
         if asked.emit_c:
             document["source"] = found.source
         document["seconds"] = {"compile": round(found.seconds, 6)}
@@ -161,6 +166,9 @@ def main(words: Sequence[str]) -> int:
         for line in fault_of(error).report().split("\n"):
             print(printable(line), file=sys.stderr)
         return 1
+    for doubt in found.doubts:
+        for line in doubt.report().split("\n"):
+            print(printable(line), file=sys.stderr)
     try:
         print(answer)
         sys.stdout.flush()

@@ -14,10 +14,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from process import Fault, FaultType
 from scheduler_library.manifest import Kind, Manifest, Parameter, ParameterType, Unit, When
 from scheduler_library.policy.c_block import Body
+from scheduler_library.policy.doubts import doubts
 from scheduler_library.policy.emit import Emitter, Glob, glob_steps
 from scheduler_library.policy.facts import Facts
 from scheduler_library.policy.formatter import format_cpus, format_policy
-from scheduler_library.policy.parser import parse
+from scheduler_library.policy.parser import in_other_words, parse
 from scheduler_library.policy.plan import (
     LONGEST_SLICE_NS,
     SHORTEST_SLICE_NS,
@@ -30,8 +31,10 @@ from scheduler_library.policy.plan import (
     plan,
 )
 from scheduler_library.policy.syntax import Expression, Order, Reach, Tier, UseLine
+from scheduler_library.policy.trouble import Doubt, Refusal
 from scheduler_library.policy.typecheck import Types
 from scheduler_library.policy.units import LARGEST
+from scheduler_library.policy.values import Bounds
 from scheduler_library.policy.vocabulary import FACTS
 
 __all__ = ["Compiled", "Machine", "Use", "compile_policy"]
@@ -50,6 +53,7 @@ class Compiled:
     `text` is its canonical form, `name` a legal library name made from that, `source` the
     whole C file, `manifest` describes its live parameters, and `facts` says what userspace has
     to supply while it runs. `cpus` is one more than the highest CPU that it names, 0 for none.
+    `doubts` are about the text as it was written.
     """
 
     text: str
@@ -58,6 +62,7 @@ class Compiled:
     manifest: Manifest
     facts: Facts
     cpus: int = 0
+    doubts: tuple[Doubt, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -66,6 +71,7 @@ class Use:
 
     name: str
     parameters: dict[str, str]
+    doubts: tuple[Doubt, ...] = ()
 
 
 def compile_policy(text: str, *, machine: Machine) -> Compiled | Use:
@@ -77,7 +83,17 @@ def compile_policy(text: str, *, machine: Machine) -> Compiled | Use:
     parsed = parse(text)
     if isinstance(parsed, UseLine):
         return Use(parsed.name, dict(parsed.parameters))
-    plan(text, parsed, machine)
+    try:
+        said = plan(text, parsed, machine)
+    except Refusal as fault:
+        raise in_other_words(text, fault) from None
+    found_doubts = doubts(
+        text,
+        parsed,
+        users=machine.users,
+        slices=Bounds(SHORTEST_SLICE_NS, LONGEST_SLICE_NS),
+        settings=said.settings,
+    )
     # What was written is checked, for the columns; what is compiled is the canonical form, so
     # that the same policy is the same file, comments and all, however it was written.
     canonical = format_policy(parsed)
@@ -113,6 +129,7 @@ def compile_policy(text: str, *, machine: Machine) -> Compiled | Use:
         _manifest(name, canonical, tunables),
         Facts(tuple(emitter.selectors), "expected_runtime" in emitter.facts),
         max((each.cpus.ranges[-1][1] + 1 for each in found.queues if each.cpus), default=0),
+        found_doubts,
     )
 
 

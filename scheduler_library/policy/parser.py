@@ -20,7 +20,7 @@ from lark.exceptions import (
 from lark.lexer import PatternRE, PatternStr, TerminalDef
 
 from process import Fault, FaultType
-from scheduler_library.policy import units
+from scheduler_library.policy import foreign, units
 from scheduler_library.policy.c_block import end_of_body
 from scheduler_library.policy.syntax import (
     Binary,
@@ -50,7 +50,7 @@ from scheduler_library.policy.syntax import (
     UseLine,
     Weight,
 )
-from scheduler_library.policy.trouble import listing, refuse, suggestion
+from scheduler_library.policy.trouble import Refusal, listing, refuse, suggestion
 from scheduler_library.policy.vocabulary import WORDS
 
 # A policy is a line or a page.
@@ -140,8 +140,8 @@ def parse(text: str) -> Program | UseLine:
     except UnexpectedInput as trouble:
         raise _explain(text, hidden, trouble) from None
     except VisitError as trouble:
-        if isinstance(trouble.orig_exc, Fault):
-            raise trouble.orig_exc from None
+        if isinstance(trouble.orig_exc, Refusal):
+            raise in_other_words(text, trouble.orig_exc) from None
         raise
     if isinstance(found, Program) and len(found.rules) > MOST_RULES:
         raise refuse(
@@ -152,6 +152,16 @@ def parse(text: str) -> Program | UseLine:
             hint='join rules that say the same: comm ~ "a|b|c"',
         )
     return found
+
+
+def in_other_words(text: str, fault: Refusal) -> Refusal:
+    """The refusal of a policy that could be parsed, for who writes as elsewhere; or the same."""
+    hidden, _ = _hide_bodies(text)
+    found = foreign.better(hidden, fault.at, typed=True)
+    if found is None:
+        return fault
+    expected = fault.why.removeprefix("expected ") if found.at == fault.at else ""
+    return refuse(text, found.at, found.what, expected=expected, hint=found.hint)
 
 
 @cache
@@ -190,7 +200,9 @@ def _check_characters(text: str) -> None:
             at,
             f"the character {each!a} cannot be in a policy",
             expected="printable ASCII",
-            hint="in a glob, `?` stands for any one byte of a name, `*` for any number",
+            hint=f"write {foreign.TYPED[each]}"
+            if each in foreign.TYPED
+            else "in a glob, `?` stands for any one byte of a name, `*` for any number",
         )
 
 
@@ -269,7 +281,11 @@ def _explain(text: str, hidden: str, trouble: UnexpectedInput) -> Fault:
         ended = isinstance(trouble, UnexpectedEOF)
     if ended:
         at = len(hidden.rstrip())
-    if (started := _item_before(hidden, at)) and (fault := _misspelled(text, *started)):
+    better = foreign.better(hidden, at, typed=False)
+    started = _item_before(hidden, at)
+    if started is None and "slice" in {_keywords().get(name) for name in names}:
+        started = _item_at(hidden, at)
+    if not better and started and (fault := _misspelled(text, *started)):
         return fault
     word = "" if ended else _word_at(text, at)
     words = {word for name, word in _keywords().items() if name in names}
@@ -277,10 +293,15 @@ def _explain(text: str, hidden: str, trouble: UnexpectedInput) -> Fault:
     if "use" in (begun, word) or re.match(r"[\s;]*use\b", hidden):
         hint = "a `use` line stands alone, as in: use scx_lavd performance=true"
     else:
-        hint = suggestion(word, words, "") if len(word) > 2 else ""
+        slip = len(word) > 2 and word not in PROPERTIES
+        hint = suggestion(word, words, "") if slip else ""
     hint = hint or _hint(text, at, begun, names | words, ended) or _MORE
     what = "the policy ends too early" if ended else f"{word!r} is not expected here"
-    return refuse(text, at, what, expected=listing(_expected(names, words)), hint=hint)
+    expected = listing(_expected(names, words))
+    if better:
+        kept = expected if better.at == at else ""
+        return refuse(text, better.at, better.what, expected=kept, hint=better.hint)
+    return refuse(text, at, what, expected=expected, hint=hint)
 
 
 def _expected(names: set[str], words: set[str]) -> list[str]:
@@ -313,6 +334,12 @@ def _item_before(hidden: str, at: int) -> tuple[int, str] | None:
     return found
 
 
+def _item_at(hidden: str, at: int) -> tuple[int, str] | None:
+    """The word that stands at `at`, and its place."""
+    found = re.compile(r"[A-Za-z_][A-Za-z0-9_]*").match(hidden, at)
+    return (at, found[0]) if found else None
+
+
 def _misspelled(text: str, at: int, word: str) -> Fault | None:
     """A property or rule that begins with a word that is none of ours."""
     if word in PROPERTIES or word in WORDS or word in ("use", "not", "if"):
@@ -322,7 +349,7 @@ def _misspelled(text: str, at: int, word: str) -> Fault | None:
         text,
         at,
         f"there is no property {word!r}",
-        expected=listing(PROPERTIES),
+        expected=f"a property: {listing(PROPERTIES)}",
         hint=f"write for example: {_EXAMPLES[word]}" if word in _EXAMPLES else close,
     )
 
@@ -355,6 +382,11 @@ def _hint(text: str, at: int, begun: str, names: set[str], ended: bool) -> str:
         return "write for example: cpus 0-3,6"
     if "LPAR" in names and "NUMBER" not in names and begun == "if":
         return "a rule begins with its selector: nice > 5 { idle }"
+    if "LBRACE" in names and word and word in "\n \t;":
+        return (
+            "a selector is followed by properties, in braces that begin on its line: "
+            'comm ~ "name*" { slice 3ms }'
+        )
     if "LBRACE" in names and word in PROPERTIES:
         return f'put the properties in braces: comm ~ "name*" {{ {word} … }}'
     if word == "{" and "ANYTHING" in names:
@@ -539,12 +571,13 @@ class _Build(Transformer[Token, Program | UseLine]):
         try:
             return units.literal(str(token), _at(token))
         except ValueError as trouble:
+            number, unit = units.split(str(token))
             raise refuse(
                 self._text,
                 _at(token),
                 f"{str(token)!r} cannot be used: {trouble}",
                 expected="a number, or one with ns, us, ms, s or %",
-                hint="write for example 500us, 3ms or 20%",
+                hint=units.instead(number, unit) or "write for example 500us, 3ms or 20%",
             ) from None
 
     def text(self, token: Token) -> Text:

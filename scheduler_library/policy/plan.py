@@ -7,7 +7,7 @@ queue. All that contradicts itself, can never be reached or asks for what this m
 not have is refused here.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
@@ -43,8 +43,9 @@ from scheduler_library.policy.syntax import (
     walk,
 )
 from scheduler_library.policy.trouble import refuse
-from scheduler_library.policy.typecheck import COMPARISONS, Types
+from scheduler_library.policy.typecheck import COMPARISONS, Types, start
 from scheduler_library.policy.units import written
+from scheduler_library.policy.values import Values
 from scheduler_library.policy.vocabulary import FACTS
 
 # A slice below costs more in switches than it gives; above, others wait long for their turn.
@@ -133,10 +134,14 @@ class Class:
 
 @dataclass(frozen=True)
 class Plan:
-    """All classes in the order they are asked, the last one taking the rest; all queues."""
+    """All classes in the order they are asked, the last one taking the rest; all queues.
+
+    `settings` are the properties of each class by what they set, those of everybody among them.
+    """
 
     classes: tuple[Class, ...]
     queues: tuple[Queue, ...]
+    settings: tuple[Mapping[str, Property], ...] = ()
 
 
 def facts_of(expression: Expression) -> frozenset[str]:
@@ -209,7 +214,8 @@ class _Planner:
                 hint=f"ask for less; tier normal keeps {NORMAL_KEEPS}% below latency, and idle "
                 f"{IDLE_KEEPS}%, and tasks of unknown runtime {UNKNOWN_KEEPS}%",
             )
-        return Plan(tuple(classes), tuple(queues))
+        settings = tuple(settings for *_, settings in merged)
+        return Plan(tuple(classes), tuple(queues), settings)
 
     def _properties(self, program: Program) -> list[Property]:
         return [*program.defaults, *(each for rule in program.rules for each in rule.properties)]
@@ -325,13 +331,14 @@ class _Planner:
                     value, Type.TIME, "the length of a slice", "write for example: slice 3ms"
                 )
                 self._check_values(value)
-                if isinstance(value, Literal) and not (
-                    SHORTEST_SLICE_NS <= value.value <= LONGEST_SLICE_NS
-                ):
+                length = self._constant(value)
+                if length is not None and not SHORTEST_SLICE_NS <= length <= LONGEST_SLICE_NS:
+                    sign = "-" if length < 0 else ""
+                    shown = written(Literal(abs(length), Type.TIME))
                     raise refuse(
                         self._text,
-                        value.at,
-                        f"a slice of {written(value)} is out of bounds",
+                        start(value),
+                        f"a slice of {sign}{shown} is out of bounds",
                         expected="50us to 100ms",
                         hint="shorter ones cost more in switches than they give; longer ones let "
                         "everybody wait",
@@ -361,6 +368,13 @@ class _Planner:
                     if self._machine.simulated
                     else "`lscpu --extended` lists the CPUs of this machine",
                 )
+
+    def _constant(self, value: Expression) -> int | None:
+        """The value of a formula of numbers only."""
+        if any(isinstance(each, Name | Text) for each in walk(value)):
+            return None
+        found = Values(self._types, self._machine.users).bounds(value)
+        return found.low if found.constant else None
 
     def _check_preempting(
         self, program: Program, classes: list[tuple[dict[str, Property], Tier]], tiers: set[Tier]

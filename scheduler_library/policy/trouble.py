@@ -3,6 +3,8 @@
 
 import difflib
 from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
 
 from process import Fault, FaultType
 
@@ -11,12 +13,97 @@ SHOWN_BEFORE = 60
 SHOWN_AFTER = 40
 
 
-def refuse(text: str, at: int, what: str, *, expected: str = "", hint: str) -> Fault:
+class Refusal(Fault):
+    """A policy is refused; `at` is the offset of the place."""
+
+    def __init__(
+        self, what: str, *, where: str, why: str, hint: str, details: tuple[str, ...], at: int
+    ) -> None:
+        super().__init__(
+            FaultType.BAD_POLICY, what, where=where, why=why, hint=hint, details=details
+        )
+        self.at = at
+
+
+class Severity(StrEnum):
+    """How sure it is that something is not meant."""
+
+    WARNING = "warning"
+    NOTE = "note"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where something is: `where` in words, `shown` the line and a caret."""
+
+    line: int
+    column: int
+    where: str
+    shown: tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """What a policy says without effect, or can hardly mean. It is compiled all the same.
+
+    `line` and `column` count from 1; `why` is what is so, `hint` what to write.
+    """
+
+    severity: Severity
+    line: int
+    column: int
+    where: str
+    what: str
+    why: str
+    hint: str
+    shown: tuple[str, str]
+
+    def message(self) -> dict[str, str | int]:
+        """The fields of a gate's message, as the daemon's API has them."""
+        return {
+            "severity": str(self.severity),
+            "message": self.what,
+            "line": self.line,
+            "column": self.column,
+            "cause": self.why,
+            "fix": self.hint,
+        }
+
+    def __str__(self) -> str:
+        return f"{self.severity}: {self.where}: {self.what}: {self.why}"
+
+    def report(self) -> str:
+        """The doubt for a terminal, as a fault is reported."""
+        lines = [str(self), *(f"  | {line}" for line in self.shown), f"hint: {self.hint}"]
+        return "\n".join(lines)
+
+
+def refuse(text: str, at: int, what: str, *, expected: str = "", hint: str) -> Refusal:
     """The fault for the place `at` (an offset) of a policy.
 
     `where` is the column (and the line, where there is more than one), `why` what was expected,
     `details` the line with a caret below the place.
     """
+    place = place_of(text, at)
+    return Refusal(
+        what,
+        where=place.where,
+        why=f"expected {expected}" if expected else "",
+        hint=hint,
+        details=place.shown,
+        at=at,
+    )
+
+
+def doubt(text: str, at: int, what: str, *, why: str, hint: str, certain: bool = True) -> Doubt:
+    """What is accepted at the offset `at`, and hardly meant; a note where it may well be."""
+    place = place_of(text, at)
+    severity = Severity.WARNING if certain else Severity.NOTE
+    return Doubt(severity, place.line, place.column, place.where, what, why, hint, place.shown)
+
+
+def place_of(text: str, at: int) -> Place:
+    """Line and column of an offset, both from 1, and the line with a caret below the place."""
     at = max(0, min(at, len(text)))
     start = text.rfind("\n", 0, at) + 1
     end = text.find("\n", at)
@@ -29,19 +116,15 @@ def refuse(text: str, at: int, what: str, *, expected: str = "", hint: str) -> F
     shown = line[first : column + SHOWN_AFTER]
     # One printable character for each, so that the caret stands where it should.
     shown = "".join(each if each.isascii() and each.isprintable() else "?" for each in shown)
-    return Fault(
-        FaultType.BAD_POLICY,
-        what,
-        where=place,
-        why=f"expected {expected}" if expected else "",
-        hint=hint,
-        details=(shown, " " * (column - first) + "^"),
-    )
+    number = text.count("\n", 0, at) + 1
+    return Place(number, column + 1, place, (shown, " " * (column - first) + "^"))
 
 
 def suggestion(word: str, known: Iterable[str], otherwise: str) -> str:
     """`did you mean 'X'?` with the nearest known word, or else `otherwise`."""
-    close = difflib.get_close_matches(word, sorted(known), n=1, cutoff=0.5)
+    words = sorted(known)
+    close = [word.lower()] if word.lower() in words else []
+    close = close or difflib.get_close_matches(word.lower(), words, n=1, cutoff=0.5)
     return f"did you mean {close[0]!r}?" if close else otherwise
 
 

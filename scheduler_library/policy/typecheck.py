@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What each expression is: a time, a count, a ratio, a condition. Refuses what does not fit."""
 
+import re
+
 from scheduler_library.policy.syntax import (
     Binary,
     Call,
@@ -11,8 +13,9 @@ from scheduler_library.policy.syntax import (
     Type,
     Unary,
 )
-from scheduler_library.policy.trouble import listing, refuse, suggestion
+from scheduler_library.policy.trouble import Refusal, listing, refuse, suggestion
 from scheduler_library.policy.vocabulary import (
+    ELSEWHERE,
     FACTS,
     FIELDS,
     FUNCTIONS,
@@ -28,7 +31,10 @@ COMPARISONS = ("<", "<=", ">", ">=", "=", "!=")
 TRUTHS = ("and", "or")
 COMPARE = 'write a comparison, such as: nice > 5 or comm = "name"'
 # What others call what is left over.
-REST = ("else", "default", "otherwise", "all", "any", "rest", "other", "others", "everything")
+REST = (
+    *("else", "default", "otherwise", "all", "any", "rest", "other", "others", "everything"),
+    *("everyone", "everybody", "true", "always", "_"),
+)
 
 
 class Types:
@@ -96,8 +102,9 @@ class Types:
                 f"there is no fact {name!r}",
                 expected=listing([*FACTS, *FIELDS]),
                 hint="`*` is everybody who is left: * { slice 3ms }"
-                if name in REST
-                else suggestion(name, WORDS, "see docs/policy-language.md for what each means"),
+                if name.lower() in REST
+                else ELSEWHERE.get(name.lower())
+                or suggestion(name, WORDS, "see docs/policy-language.md for what each means"),
             )
         return word.type
 
@@ -113,6 +120,8 @@ class Types:
         if not isinstance(left, Name) or not self._is_text(left):
             if isinstance(left, Name) and left.name not in WORDS:
                 self._name(left.name, left.at)
+            if isinstance(left, Name) and isinstance(right, Text):
+                raise self._quoted_number(operator, left, right)
             raise refuse(
                 self._text,
                 start(left),
@@ -149,9 +158,7 @@ class Types:
                     if word
                     else "this is no scheduling policy",
                     expected=listing(POLICIES),
-                    hint="real-time and deadline tasks are not scheduled by sched_ext at all"
-                    if word in ("fifo", "rr", "rt", "deadline")
-                    else suggestion(word, POLICIES, "write for example: policy = batch"),
+                    hint=_policy_hint(word, right),
                 )
             return
         if not isinstance(right, Text):
@@ -172,6 +179,23 @@ class Types:
                 hint='write for example: user = "batch" or user = "build"',
             )
         self._patterns(left.name, operator, right)
+
+    def _quoted_number(self, operator: str, left: Name, right: Text) -> Refusal:
+        """The refusal of a text where a number is wanted."""
+        hint = {
+            "uid": f'write user = "{_in_quotes(right.value)}" for a name',
+            "kthread": "it is a condition by itself: kthread { … }",
+        }.get(left.name, "write for example: nice > 5, or: wait > 3ms")
+        if re.fullmatch(r"-?[0-9.]+(?:[a-z]+|%)?", right.value):
+            sign = "=" if operator == "~" else operator
+            hint = f"write it without quotes: {left.name} {sign} {right.value}"
+        return refuse(
+            self._text,
+            right.at,
+            f"{left.name!r} has no text to compare",
+            expected=WORDS[left.name].type.value,
+            hint=hint,
+        )
 
     def _patterns(self, field: str, operator: str, text: Text) -> None:
         patterns = text.value.split("|") if operator == "~" else [text.value]
@@ -314,6 +338,21 @@ class Types:
         for each in arguments[1:]:
             found = self._alike((arguments[0], found), (each, self._number(each, where)), where)
         return found
+
+
+def _policy_hint(word: str, right: Expression) -> str:
+    """What to write for what is no policy."""
+    short = word.lower().removeprefix("sched_")
+    if isinstance(right, Literal):
+        named = next((name for name, number in POLICIES.items() if number == right.value), "")
+        short = named or {1: "fifo", 2: "rr", 6: "deadline"}.get(right.value, "")
+    if short in ("fifo", "rr", "rt", "deadline", "realtime"):
+        return "real-time and deadline tasks are not scheduled by sched_ext at all"
+    if short in ("other", "fair", "default", "cfs", "eevdf"):
+        return "write policy = normal"
+    if short in POLICIES:
+        return f"write policy = {short}"
+    return suggestion(short, POLICIES, "write for example: policy = batch")
 
 
 def _in_quotes(text: str) -> str:

@@ -12,14 +12,25 @@ NS_OF = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": 1_000_000_000}
 RATIO_SCALE = 1000
 # Beyond this (13 days) nothing in scheduling is meant; keeps products within 64 bits.
 LARGEST = 1 << 50
-_NUMBER = re.compile(r"([0-9]+(?:\.[0-9]+)?)([A-Za-z]+|%)?")
+_NUMBER = re.compile(r"([0-9]+(?:\.[0-9]+)?)[ \t]*([A-Za-z]+|%)?")
+# What others write for a time. Not accepted: `m` is minutes to some and thousandths to others.
+_ELSEWHERE = {
+    **dict.fromkeys(("nsec", "nsecs", "nano", "nanos", "nanosecond", "nanoseconds"), 1),
+    **dict.fromkeys(("usec", "usecs", "micro", "micros", "microsecond", "microseconds"), 1_000),
+    **dict.fromkeys(("msec", "msecs", "milli", "millis", "millisecond", "milliseconds"), 1_000_000),
+    **dict.fromkeys(("sec", "secs", "second", "seconds"), NS_OF["s"]),
+    **dict.fromkeys(("m", "min", "mins", "minute", "minutes"), 60 * NS_OF["s"]),
+    **dict.fromkeys(("h", "hr", "hrs", "hour", "hours"), 3600 * NS_OF["s"]),
+    **dict.fromkeys(("d", "day", "days"), 86400 * NS_OF["s"]),
+}
+_PLAIN = {"k": 1_000, "kilo": 1_000, "g": 1_000_000_000, "hz": 1, "khz": 1_000}
+_PERCENT = ("percent", "percents", "pct", "pc", "per", "prc")
 
 
 def literal(text: str, at: int) -> Literal:
     """The number that `text` is; ValueError says what is wrong, and suggests."""
-    found = _NUMBER.fullmatch(text)
-    assert found, text
-    number, unit = Decimal(found[1]), found[2] or ""
+    digits, unit = split(text)
+    number = Decimal(digits)
     if unit in NS_OF:
         value, type_ = number * NS_OF[unit], Type.TIME
         finest = "1ns"
@@ -28,7 +39,7 @@ def literal(text: str, at: int) -> Literal:
         finest = "0.1%"
     elif unit:
         raise ValueError(f"{unit!r} is no unit")
-    elif "." in found[1]:
+    elif "." in digits:
         value, type_ = number * RATIO_SCALE, Type.RATIO
         finest = "0.001"
     else:
@@ -39,6 +50,42 @@ def literal(text: str, at: int) -> Literal:
     if value > LARGEST:
         raise ValueError("it is too large")
     return Literal(int(value), type_, unit == "%", at=at)
+
+
+def split(text: str) -> tuple[str, str]:
+    """The number of a literal and its unit, which may be none of ours."""
+    found = _NUMBER.fullmatch(text)
+    assert found, text
+    return found[1], found[2] or ""
+
+
+def in_ns(number: str, unit: str) -> int | None:
+    """A time in any spelling, in ns; None where that is no time."""
+    size = NS_OF.get(unit) or NS_OF.get(unit.lower()) or _ELSEWHERE.get(unit.lower())
+    try:
+        return int(Decimal(number) * size) if size else None
+    except ArithmeticError:
+        return None
+
+
+def instead(number: str, unit: str) -> str:
+    """What to write for a number with a unit that is none of ours; empty for no idea."""
+    time = in_ns(number, unit)
+    if unit == "m" and time is not None:
+        return f"write {number}ms for milliseconds, or {written_ns(time)} for minutes"
+    if time is not None:
+        return f"write {written_ns(time)}"
+    if unit.lower() in _PERCENT:
+        return f"write {number}%"
+    plain = _PLAIN.get(unit.lower()) or (1_000_000 if unit in ("M", "Mio") else 0)
+    if plain:
+        return f"write {format((Decimal(number) * plain).normalize(), 'f')}"
+    return ""
+
+
+def written_ns(value: int) -> str:
+    """A time of so many ns as it is written."""
+    return written(Literal(value, Type.TIME))
 
 
 def written(number: Literal) -> str:

@@ -74,3 +74,79 @@ POLICIES = {"normal": 0, "batch": 3, "idle": 5, "ext": 7}
 FUNCTIONS = {"min": 2, "max": 2, "clamp": 3, "if": 3}
 
 WORDS = FACTS | FIELDS
+
+# What facts and fields are called elsewhere, and what to write here.
+_NAMED = {
+    "comm": ("name", "process", "proc", "process_name", "program", "app", "application", "task"),
+    "cmd": (
+        "cmdline",
+        "command",
+        "command_line",
+        "args",
+        "argv",
+        "exe",
+        "executable",
+        "binary",
+        "path",
+    ),
+    "thread_name": ("thread", "threadname", "tname", "task_name"),
+    "unit": ("service", "systemd_unit", "scope", "daemon"),
+    "cgroup": (
+        "container",
+        "docker",
+        "pod",
+        "podman",
+        "cg",
+        "control_group",
+        "cgrp",
+        "cgroup_path",
+    ),
+    "user": ("username", "owner", "login", "euser", "ruser"),
+    "uid": ("euid", "ruid", "user_id", "userid"),
+    "kthread": ("kernel", "is_kthread", "kernel_thread", "kworker", "pf_kthread"),
+    "pid": ("tid", "thread_id", "task_id"),
+    "tgid": ("process_id", "group_leader"),
+    "vtime": ("vruntime", "virtual_time", "dsq_vtime"),
+    "wait": ("latency", "delay", "wait_time", "waited", "runqlat", "queue_time", "run_delay"),
+    "ran": ("run", "runtime", "cpu_time", "sum_exec_runtime", "exec_time"),
+    "slept": ("sleep", "sleep_time", "blocked", "idle_time"),
+    "avg_run": ("average_run", "burst", "avg_runtime", "run_avg", "burst_time"),
+    "avg_sleep": ("average_sleep", "sleep_avg"),
+    "wakeups": ("wakes", "wakeup", "wakeup_freq", "wakeup_rate", "wake_freq", "switches"),
+    "expected_runtime": ("duration", "job_length", "remaining", "total_time", "expected"),
+    "age": ("uptime", "start_time", "elapsed", "lifetime", "etime", "since"),
+    "cpu_share": (
+        "cpu",
+        "cpu_usage",
+        "usage",
+        "util",
+        "utilization",
+        "cpu_percent",
+        "load",
+        "pcpu",
+    ),
+}
+ELSEWHERE = {
+    **{word: f"it is called {name!r} here" for name, words in _NAMED.items() for word in words},
+    **dict.fromkeys(
+        ("priority", "prio", "static_prio", "rt_priority", "rtprio"),
+        "write nice (-20 to 19, the higher the less) or weight (100 is usual)",
+    ),
+    **dict.fromkeys(
+        ("gid", "egid", "group", "groups", "groupname"),
+        'groups of users are not seen; select by user = "name", uid = 1000 or cgroup ~ "/path*"',
+    ),
+    **dict.fromkeys(
+        ("ppid", "parent", "children", "session", "sid", "pgid", "tty"),
+        'a task is not selected by its parent; by its cgroup, for one: cgroup ~ "/user.slice/*"',
+    ),
+    **dict.fromkeys(
+        ("state", "status", "running", "runnable"),
+        "only tasks that can run are scheduled; avg_run, slept and wakeups tell what they are like",
+    ),
+    **dict.fromkeys(
+        ("memory", "rss", "mem", "io", "iowait", "disk", "net"),
+        "only what concerns CPU time is seen; select by comm, cmd, cgroup or unit",
+    ),
+    **dict.fromkeys(("sched_policy", "class", "sched_class"), "it is called 'policy' here"),
+}

@@ -42,6 +42,7 @@ from scheduler_library.policy.syntax import (
     Unary,
     UseLine,
     Weight,
+    walk,
 )
 from scheduler_library.policy.units import LARGEST
 from scheduler_library.policy.vocabulary import FACTS, FIELDS, POLICIES
@@ -212,8 +213,10 @@ _slices = st.one_of(
     st.integers(SHORTEST_SLICE_NS, LONGEST_SLICE_NS).map(
         lambda value: Slice(Literal(value, Type.TIME))
     ),
-    # A literal on its own has bounds; one that is part of something has none.
-    expressions(Type.TIME).filter(lambda e: not isinstance(e, Literal)).map(Slice),
+    # A formula of numbers only has bounds; one that looks at the task is kept within them.
+    expressions(Type.TIME)
+    .filter(lambda found: any(isinstance(each, Name | Text) for each in walk(found)))
+    .map(Slice),
     st.sampled_from(BODIES).map(lambda body: CBlock(Hook.SLICE, body)),
 )
 _orders = st.one_of(

@@ -1,0 +1,451 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a policy says and cannot mean: conditions that are never or always true, rules that are
+never reached or change nothing, patterns in another language's spelling, formulas without effect.
+
+All of it is compiled: each is a rule or a number like others. But nobody writes it on purpose, so
+it is said, with the place and what to write.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+
+from scheduler_library.policy import patterns
+from scheduler_library.policy.formatter import format_expression, format_property
+from scheduler_library.policy.syntax import (
+    Binary,
+    Call,
+    Expression,
+    Literal,
+    Name,
+    Order,
+    OrderBy,
+    Program,
+    Property,
+    Rule,
+    Share,
+    Slice,
+    Text,
+    Tier,
+    TierOf,
+    Type,
+    Unary,
+    Weight,
+)
+from scheduler_library.policy.trouble import Doubt, doubt
+from scheduler_library.policy.typecheck import COMPARISONS, Types, start
+from scheduler_library.policy.units import RATIO_SCALE, written
+from scheduler_library.policy.values import OF_FACTS, Bounds, Known, Values
+from scheduler_library.policy.vocabulary import FIELDS
+
+# Shown of what was written, characters.
+_SHOWN = 60
+
+
+def doubts(
+    text: str,
+    program: Program,
+    *,
+    users: Callable[[str], int | None],
+    slices: Bounds,
+    settings: tuple[Mapping[str, Property], ...],
+) -> tuple[Doubt, ...]:
+    """All doubts about a program that was checked, in the order of their places.
+
+    `settings` are those of each rule and of the rest, with what is said for everybody in them;
+    `slices` is what any slice is kept within, ns.
+    """
+    found = list(_Doubting(text, program, users, slices).all(settings))
+    return tuple(sorted(found, key=lambda each: (each.line, each.column)))
+
+
+class _Doubting:
+    """One look at a program."""
+
+    def __init__(
+        self,
+        text: str,
+        program: Program,
+        users: Callable[[str], int | None],
+        slices: Bounds,
+    ) -> None:
+        self._text = text
+        self._program = program
+        self._types = Types(text)
+        self._values = Values(self._types, users)
+        self._slices = slices
+
+    def all(self, settings: tuple[Mapping[str, Property], ...]) -> Iterator[Doubt]:
+        for rule in self._program.rules:
+            if rule.selector is not None:
+                yield from self._selector(rule.selector)
+        yield from self._unreached()
+        for each in self._program.defaults:
+            yield from self._property(each)
+        for rule in self._program.rules:
+            for each in rule.properties:
+                yield from self._property(each)
+        yield from self._without_effect(settings)
+
+    def _doubt(self, at: int, what: str, why: str, hint: str, *, certain: bool = True) -> Doubt:
+        return doubt(self._text, at, what, why=why, hint=hint, certain=certain)
+
+    # ------------------------------------------------------------ conditions
+
+    def _selector(self, selector: Expression) -> Iterator[Doubt]:
+        found = list(self._condition(selector, Known()))
+        yield from found
+        if not found and not self._values.possible(unless=(selector,)):
+            yield self._doubt(
+                start(selector),
+                f"`{_shown(selector)}` is true of every task",
+                "so this rule is for everybody",
+                "write `*` for everybody, or a comparison that differs between tasks",
+            )
+
+    def _condition(self, expression: Expression, known: Known) -> Iterator[Doubt]:
+        """The doubts about one condition and what it is made of."""
+        match expression:
+            case Unary("not", operand):
+                yield from self._condition(operand, known)
+            case Binary("and" | "or", left, right):
+                before = list(self._condition(left, known)) + list(self._condition(right, known))
+                yield from before
+                if not before and expression.operator == "and":
+                    yield from self._contradiction(expression, known)
+            case Binary(operator, left, right) if operator in COMPARISONS or operator == "~":
+                inside = [*self._numbers(left, known), *self._numbers(right, known)]
+                yield from inside
+                if not inside:
+                    yield from self._comparison(expression, known)
+
+    def _comparison(self, expression: Binary, known: Known) -> Iterator[Doubt]:
+        operator, left, right = expression.operator, expression.left, expression.right
+        if isinstance(left, Name) and isinstance(right, Text) and FIELDS.get(left.name):
+            yield from self._patterns(left.name, operator, right)
+            return
+        if _is_a_range(expression):
+            assert isinstance(right, Binary)
+            name, low, high = map(format_expression, (left, right.left, right.right))
+            yield self._doubt(
+                right.at,
+                f"`{low} - {high}` is a subtraction",
+                f"`{name}` is compared with one number",
+                f"a range is written as two comparisons: {name} >= {low} and {name} <= {high}",
+            )
+            return
+        never = self._values.assume(expression, known, holds=True) is None
+        always = self._values.assume(expression, known, holds=False) is None
+        if never or always:
+            why, hint = self._bounds_in_words(expression, known)
+            yield self._doubt(
+                start(expression),
+                f"`{_shown(expression)}` is {'never true' if never else 'always true'}",
+                why,
+                hint,
+            )
+
+    def _bounds_in_words(self, expression: Binary, known: Known) -> tuple[str, str]:
+        """Why a comparison of numbers can only go one way, and what to write."""
+        left, right = expression.left, expression.right
+        fact, other = (left, right) if not isinstance(left, Literal) else (right, left)
+        bounds = self._values.bounds(fact, known)
+        type_ = self._types.of(fact)
+        if isinstance(fact, Name) and fact.name == "cpu_share":
+            hint = "write a part of one CPU: cpu_share > 80%"
+            if isinstance(other, Literal) and other.type is Type.COUNT and 0 < other.value <= 100:
+                hint = (
+                    f"a number of percents has its sign: cpu_share {expression.operator} "
+                    f"{other.value}%"
+                )
+            return "`cpu_share` is a part of one CPU, from 0% to 100%", hint
+        if isinstance(fact, Name) and fact.name in OF_FACTS:
+            low, high = _value(bounds.low, type_), _value(bounds.high, type_)
+            if type_ is Type.TIME:
+                return (
+                    f"`{fact.name}` is a time, and no time is below 0",
+                    "write for example: wait > 3ms",
+                )
+            return (
+                f"`{fact.name}` is from {low} to {high}",
+                "compare it with a number in between, or leave the comparison out",
+            )
+        low, high = _value(bounds.low, type_), _value(bounds.high, type_)
+        is_ = f"always {low}" if bounds.constant else f"from {low} to {high}"
+        return (
+            f"`{_shown(fact)}` is {is_}",
+            "compare it with what it can be, or leave the comparison out",
+        )
+
+    def _contradiction(self, expression: Binary, known: Known) -> Iterator[Doubt]:
+        """Two conditions joined by `and` of which each can be true, and not both."""
+        if self._values.assume(expression, known, holds=True) is not None:
+            return
+        parts = _joined(expression, "and")
+        for number, each in enumerate(parts):
+            for before in parts[:number]:
+                both = Binary("and", before, each)
+                if self._values.assume(both, known, holds=True) is None:
+                    yield self._doubt(
+                        start(each),
+                        f"`{_shown(each)}` is never true where `{_shown(before)}` is",
+                        "so these two together select nobody",
+                        "write `or` where either will do; a range is: nice >= 0 and nice <= 5",
+                    )
+                    return
+        yield self._doubt(
+            start(expression),
+            f"`{_shown(expression)}` is never true",
+            "its conditions contradict each other",
+            "leave one of them out, or write `or`",
+        )
+
+    def _patterns(self, field: str, operator: str, right: Text) -> Iterator[Doubt]:
+        found = patterns.doubtful(field, operator, right.value)
+        if found is not None:
+            yield self._doubt(right.at, found.what, found.why, found.hint)
+
+    # ------------------------------------------------------------ rules
+
+    def _unreached(self) -> Iterator[Doubt]:
+        """Rules whose tasks are all taken by several before them, or by one that is wider."""
+        before: list[Expression] = []
+        for number, rule in enumerate(self._program.rules, 1):
+            wanted = () if rule.selector is None else (rule.selector,)
+            alone = self._values.possible(*wanted)
+            if before and alone and not self._values.possible(*wanted, unless=before):
+                yield self._doubt(
+                    rule.at,
+                    f"rule {number} is never reached",
+                    "the rules before it take all of its tasks: the first that matches wins",
+                    "put it before them, or make their selectors narrower",
+                )
+            if rule.selector is not None:
+                before.append(rule.selector)
+
+    def _without_effect(self, settings: tuple[Mapping[str, Property], ...]) -> Iterator[Doubt]:
+        rules = self._program.rules
+        for number, rule in enumerate(rules):
+            own = settings[number]
+            others = settings[number + 1 :]
+            shared = any(isinstance(each, Share) for each in own.values())
+            if (
+                rule.selector is not None
+                and not shared
+                and all(_same(own, each) for each in others)
+            ):
+                yield self._unchanging(number + 1, rule)
+        said = [
+            *self._program.defaults,
+            *(each for rule in rules for each in rule.properties),
+        ]
+        yield from self._same_for_all(said, settings)
+        alone = not self._program.defaults and len(rules) == 1
+        if alone and rules[0].selector is None and not rules[0].properties:
+            yield self._doubt(
+                rules[0].at,
+                "this policy says nothing of anybody",
+                "the braces are empty",
+                "write properties into them: * { slice 3ms }",
+            )
+
+    def _unchanging(self, number: int, rule: Rule) -> Doubt:
+        why = "its tasks are treated as all those are that no rule before it takes"
+        if not rule.properties:
+            return self._doubt(
+                rule.end - 1,
+                f"the braces of rule {number} are empty",
+                why,
+                'write properties into them: comm ~ "name*" { slice 3ms }',
+            )
+        what = "; ".join(format_property(each) for each in rule.properties)
+        return self._doubt(
+            rule.properties[0].at,
+            f"rule {number} changes nothing: `{what[:_SHOWN]}`",
+            why,
+            "write what is to be different for these tasks, or leave the rule out",
+        )
+
+    def _same_for_all(
+        self, said: list[Property], settings: tuple[Mapping[str, Property], ...]
+    ) -> Iterator[Doubt]:
+        """What only has a meaning beside others, where there are no others."""
+        tiers = {each.get("tier", TierOf(Tier.NORMAL)) for each in settings}
+        weights = {each.get("weight", Weight(100)) for each in settings}
+        for each in said:
+            shown = format_property(each)
+            match each:
+                case TierOf(Tier.LATENCY | Tier.IDLE) if len(tiers) == 1:
+                    yield self._doubt(
+                        each.at,
+                        f"`{shown}` is said of everybody",
+                        "a tier goes before or after others, and there are no others",
+                        f'say it of some: comm ~ "name*" {{ {shown} }}',
+                    )
+                case Weight() if len(weights) == 1:
+                    yield self._doubt(
+                        each.at,
+                        f"`{shown}` is said of everybody",
+                        "a weight is a part beside others, and all have the same",
+                        f'say it of some: comm ~ "name*" {{ {shown} }}',
+                    )
+                case Share() if len(settings) == 1:
+                    yield self._doubt(
+                        each.at,
+                        f"`{shown}` is said of everybody",
+                        "a share is a part beside others, and there are no others",
+                        f'say it of some: comm ~ "name*" {{ {shown} }}',
+                    )
+
+    # ------------------------------------------------------------ formulas
+
+    def _property(self, each: Property) -> Iterator[Doubt]:
+        match each:
+            case Slice(value):
+                found = list(self._numbers(value, Known()))
+                yield from found
+                if not found and not isinstance(value, Literal):
+                    yield from self._length(value)
+            case OrderBy(Order.BY, value):
+                assert value is not None
+                found = list(self._numbers(value, Known()))
+                yield from found
+                bounds = self._values.bounds(value)
+                if bounds.constant and not any(each.severity == "warning" for each in found):
+                    yield self._doubt(
+                        start(value),
+                        f"everybody has the same place in this order: `{_shown(value)}` is always "
+                        f"{_value(bounds.low, self._types.of(value))}",
+                        "so whoever comes first goes first",
+                        "write `order fifo`, or a formula of facts: order by avg_run",
+                    )
+
+    def _length(self, value: Expression) -> Iterator[Doubt]:
+        bounds, least, most = self._values.bounds(value), self._slices.low, self._slices.high
+        end = most if bounds.low > most else least if bounds.high < least else None
+        if end is not None:
+            limit = _value(end, Type.TIME)
+            yield self._doubt(
+                start(value),
+                f"this slice is always {limit}",
+                f"`{_shown(value)}` is never within {_value(least, Type.TIME)} to "
+                f"{_value(most, Type.TIME)}, which all slices are kept within",
+                f"write `slice {limit}`, or a formula with values in between",
+            )
+
+    def _numbers(self, expression: Expression, known: Known) -> Iterator[Doubt]:
+        """The doubts about a number and what it is made of, where `known` is so."""
+        match expression:
+            case Call("if", (condition, first, second)):
+                yield from self._condition(condition, known)
+                for value, holds in ((first, True), (second, False)):
+                    inside = self._values.assume(condition, known, holds=holds)
+                    if inside is not None:
+                        yield from self._numbers(value, inside)
+                return
+            case Call(function, arguments):
+                for each in arguments:
+                    yield from self._numbers(each, known)
+                yield from self._called(function, arguments, expression, known)
+            case Binary(operator, left, right) if operator in "+-*/":
+                yield from self._numbers(left, known)
+                yield from self._numbers(right, known)
+                if operator == "/":
+                    yield from self._divided(right, known)
+            case Unary(_, operand):
+                yield from self._numbers(operand, known)
+
+    def _divided(self, by: Expression, known: Known) -> Iterator[Doubt]:
+        bounds = self._values.bounds(by, known)
+        if bounds == Bounds(0, 0):
+            yield self._doubt(
+                start(by),
+                f"`{_shown(by)}` is always 0",
+                "and what is divided by zero is zero",
+                "divide by something else, or leave the division out",
+            )
+        elif bounds.low < 0 < bounds.high and 0 not in known.unequal.get(by, ()):
+            yield self._doubt(
+                start(by),
+                f"`{_shown(by)}` can be 0",
+                "and what is divided by zero is zero",
+                f"divide by what is above 0: max({_shown(by)}, {_least(self._types.of(by))})",
+                certain=False,
+            )
+
+    def _called(
+        self, function: str, arguments: tuple[Expression, ...], call: Call, known: Known
+    ) -> Iterator[Doubt]:
+        bounds = [self._values.bounds(each, known) for each in arguments]
+        scales = [
+            RATIO_SCALE
+            if self._types.of(call) is Type.RATIO and self._types.of(each) is Type.COUNT
+            else 1
+            for each in arguments
+        ]
+        bounds = [Bounds(b.low * s, b.high * s) for b, s in zip(bounds, scales, strict=True)]
+        if any(each.empty for each in bounds):
+            return
+        if function == "clamp":
+            value, least, most = bounds
+            if least.low > most.high:
+                yield self._doubt(
+                    start(arguments[1]),
+                    f"the least, `{_shown(arguments[1])}`, is above the most, "
+                    f"`{_shown(arguments[2])}`",
+                    "so values are never between them",
+                    f"swap the two: clamp({_shown(arguments[0])}, {_shown(arguments[2])}, "
+                    f"{_shown(arguments[1])})",
+                )
+            elif value.high <= least.low or value.low >= most.high:
+                yield self._always(call, arguments[1 if value.high <= least.low else 2])
+            return
+        first, second = bounds
+        below = first.high <= second.low
+        above = first.low >= second.high
+        if below or above:
+            chosen = below if function == "min" else above
+            yield self._always(call, arguments[0 if chosen else 1])
+
+    def _always(self, call: Call, argument: Expression) -> Doubt:
+        return self._doubt(
+            start(call),
+            f"`{_shown(call)}` is always `{_shown(argument)}`",
+            "the other values never count",
+            f"write {_shown(argument)} alone, or other bounds",
+        )
+
+
+def _is_a_range(expression: Binary) -> bool:
+    match expression:
+        case Binary("=" | "!=", Name(), Binary("-", Literal(), Literal())):
+            return True
+    return False
+
+
+def _same(one: Mapping[str, Property], other: Mapping[str, Property]) -> bool:
+    """Whether two rules treat their tasks alike."""
+    usual: dict[str, Property] = {
+        "order": OrderBy(Order.VTIME),
+        "tier": TierOf(Tier.NORMAL),
+        "weight": Weight(100),
+        "slice": Slice(Literal(3_000_000, Type.TIME)),
+    }
+    return {**usual, **one} == {**usual, **other}
+
+
+def _joined(expression: Expression, operator: str) -> list[Expression]:
+    if isinstance(expression, Binary) and expression.operator == operator:
+        return _joined(expression.left, operator) + _joined(expression.right, operator)
+    return [expression]
+
+
+def _shown(expression: Expression) -> str:
+    text = format_expression(expression)
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
+
+
+def _value(number: int, type_: Type) -> str:
+    return ("-" if number < 0 else "") + written(Literal(abs(number), type_))
+
+
+def _least(type_: Type) -> str:
+    return {Type.TIME: "1us", Type.RATIO: "0.001"}.get(type_, "1")
