@@ -14,7 +14,7 @@ from bpf import sysfs
 from cli.report import report
 from demo import account
 from demo.compiled import compiled_for_guest
-from demo.scene import COMPILED, SCENE_S
+from demo.scene import COMPILED, SCENE_S, WORKLOAD
 from lab.machine import Port
 from lab.recipe import recipe_for
 from lab.root import ensure
@@ -48,7 +48,7 @@ def perform(out: Path) -> int:
         return done.status
     say("no sched_ext here: Debian's kernel is booted in a virtual machine")
     root = ensure(recipe_for(project_root()), lambda line: say(f"lab: {line}"))
-    compiled = compiled_for_guest(root, say)
+    compiled = compiled_for_guest(root, WORKLOAD, say)
 
     def on_output(port: Port, data: bytes) -> None:
         stream = sys.stdout if port is Port.STDOUT else sys.stderr

@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the demo's guest would have to compile, compiled natively before it boots.
+"""What the demo's guest would have to compile and check, done natively before it boots.
 
 In the guest, emulated and amid the trouble that the demo makes, one scheduler would take minutes.
-Compiled are the library's own schedulers and the demo's bad one, by the guest's clang, for the
-guest's kernel, into a cache as the daemon's; it is kept by content, so the second run finds it all.
+So what the daemon proves ahead passes the gates that need no kernel here already: by the guest's
+own tools, for the guest's kernel, into a cache as the daemon's. All of it is kept by content, so a
+second run finds it, and the daemon in the guest has only the kernel's verifier left to ask.
 
-`python -m demo.compiled` is the part that runs in the guest's root.
+`python -m demo.compiled WORKLOAD` is the part that runs in the guest's root.
 """
 
+import asyncio
+import contextlib
 import io
 import sys
 import tarfile
@@ -15,20 +18,24 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bpf.build import build_object
+from daemon.api.models import CandidateRequest
+from daemon.candidates import Candidates
+from daemon.config import GatesTable
+from daemon.events import EventLog
+from daemon.gates import Gates
+from daemon.preparation import wanted_of
 from lab.cache import Root, locked
 from lab.chroot import in_root
 from lab.tree import copy_files, files_of, project_root
 from process import Fault
 from scheduler_library.catalog import load_catalog
-from scheduler_library.manifest import Kind
 
 CRAWL = Path(__file__).parent / "schedulers" / "crawl" / "crawl.bpf.c"
-# All of it takes a quarter of a minute.
-COMPILE_S = 300.0
+# All of it takes half a minute.
+COMPILE_S = 600.0
 
 
-def compiled_for_guest(root: Root, say: Callable[[str], None]) -> bytes:
+def compiled_for_guest(root: Root, workload: str, say: Callable[[str], None]) -> bytes:
     """The cache as an archive; empty where it could not be made, for the guest can do without."""
     checkout = project_root()
     cache = root.scratch("demo")
@@ -36,10 +43,10 @@ def compiled_for_guest(root: Root, say: Callable[[str], None]) -> bytes:
         with locked(cache), tempfile.TemporaryDirectory(prefix="schedpilot-demo-") as scratch:
             copy = Path(scratch) / "tree"
             copy_files(checkout, files_of(checkout), copy)
-            say("lab: compiling the schedulers for the guest, at this machine's own speed")
+            say("lab: checking and compiling schedulers for the guest, at this machine's own speed")
             in_root(
                 root.tree,
-                ["python3", "-m", "demo.compiled"],
+                ["python3", "-m", "demo.compiled", workload],
                 timeout=COMPILE_S,
                 name="compiling for the guest",
                 binds={copy: "/tree", cache: "/out"},
@@ -58,7 +65,7 @@ def archive(folder: Path) -> bytes:
     old = {f"kits/{each.name}" for each in kits[:-1]}
 
     def wanted(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
-        return None if member.name in old or member.name == "lock" else member
+        return None if member.name in (*old, "lock", "candidates") else member
 
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as tar:
@@ -67,18 +74,33 @@ def archive(folder: Path) -> bytes:
     return packed.getvalue()
 
 
-def main(cache: Path = Path("/out")) -> None:
-    """Compile everything; what does not compile is the gates' to tell of."""
-    own = [each.source for each in load_catalog() if each.manifest.kind is Kind.BPF]
-    with tempfile.TemporaryDirectory() as out:
-        for source in (*own, CRAWL):
-            if source is not None:
-                build_object(source, Path(out), cache_folder=cache)
+async def prove(cache: Path, workload: str) -> None:
+    """Everything that the daemon will want of this workload, and the demo's bad choice."""
+    gates = Gates(settings=GatesTable(simulate=False), cache=cache)
+    await asyncio.to_thread(gates.prepare)
+    catalog = load_catalog()
+    with tempfile.TemporaryDirectory() as sources:
+        candidates = Candidates(
+            catalog=lambda: catalog,
+            folder=Path(sources),
+            gates=gates,
+            publish=EventLog(lambda event: None).append,
+        )
+        requests = [each.request() for each in wanted_of(catalog, [workload])]
+        requests.append(bad_choice())
+        for each in requests:
+            # What is wrong with one is for the daemon's gates to tell.
+            with contextlib.suppress(Fault):
+                await candidates.create(each)
+
+
+def bad_choice() -> CandidateRequest:
+    return CandidateRequest(source=CRAWL.read_text(encoding="utf-8"), name="crawl")
 
 
 if __name__ == "__main__":
     try:
-        main()
+        asyncio.run(prove(Path("/out"), sys.argv[1]))
     except Fault as fault:
         sys.stderr.write(fault.report() + "\n")
         raise SystemExit(1) from None

@@ -21,21 +21,22 @@ from tempfile import TemporaryDirectory
 
 from daemon.api.client import AsyncClient
 from daemon.api.models import (
-    CandidateRequest,
     Event,
     EventKind,
+    PreparationView,
+    PreparedState,
     TrialRequest,
     TrialState,
     TrialView,
 )
 from demo.account import Account, Book, Step
 from demo.client import PERIOD_S
+from demo.compiled import bad_choice
 from demo.words import Telling
 from process import Fault, FaultType, LineChild, measure, start_lines, within
 from process.pace import WORTH_TELLING
 
 WORKLOAD = "comm:redis-server"
-CRAWL = Path(__file__).parent / "schedulers" / "crawl" / "crawl.bpf.c"
 # Where the lab puts what was compiled for this guest beforehand.
 COMPILED = Path("/run/lab/files/compiled.tar")
 # The programs have started when so much of the machine is busy at most, for so many intervals.
@@ -49,6 +50,9 @@ JOBS_PER_CPU = 4
 SCENE_S = 900.0
 # How long the programs may take to start, seconds.
 START_S = 120.0
+# How long what is proven ahead is waited for, seconds; then the demo goes on without the rest.
+PREPARE_S = 90.0
+UNDONE = (PreparedState.WAITING, PreparedState.WORKING)
 # How long to wait for a calm machine, seconds; then the demo goes on without.
 CALM_S = 60.0
 # The daemon may be silent for so long while something is awaited of it, seconds.
@@ -111,12 +115,14 @@ class Stage:
     """The children that play, and the clock."""
 
     out: Path
-    began: float = field(default_factory=time.monotonic)
+    began: float = field(default_factory=time.time)
     children: list[LineChild] = field(default_factory=list)
     relays: list[asyncio.Task[None]] = field(default_factory=list)
 
-    def say(self, text: str) -> None:
-        sys.stdout.write(f"{time.monotonic() - self.began:6.1f}s  {text}\n")
+    def say(self, text: str, at: float = 0.0) -> None:
+        """A line with its time; `at` (Unix seconds) where it happened earlier than it is told."""
+        passed = (at or time.time()) - self.began
+        sys.stdout.write(f"{passed:6.1f}s  {text}\n")
         sys.stdout.flush()
 
     async def start(self, name: str, *argv: str | Path, **env: str) -> LineChild:
@@ -202,7 +208,7 @@ class Events:
             with contextlib.suppress(Fault):
                 trial = await self._client.trial(event.trial)
         for line in self._telling.lines(event, trial):
-            self._stage.say(f"  {line}")
+            self._stage.say(f"  {line}", event.at)
 
 
 async def reachable(client: AsyncClient, child: LineChild) -> None:
@@ -280,6 +286,7 @@ class Play:
 
     async def _with(self, client: AsyncClient, daemon: LineChild) -> None:
         scene = self.scene
+        await self._prepared(client)
         await self._calm(client)
         rate = 1 / (PERIOD_S * self.slower)
         scene.say(f"a service that people wait for: redis-server, asked {rate:.0f} times a second")
@@ -307,6 +314,21 @@ class Play:
                 f"the bad choice was not rolled back but is {bad.state.value}: {bad.reason}"
             )
         self.reached(Step.ROLLED_BACK)
+
+    async def _prepared(self, client: AsyncClient) -> None:
+        """Until the daemon has proven ahead what may help; not for ever."""
+        about = None
+        with contextlib.suppress(TimeoutError):
+            async with within(PREPARE_S):
+                while True:
+                    about = (await client.status()).preparation
+                    if about is not None and not _under_way(about):
+                        break
+                    await asyncio.sleep(self.interval_s)
+        if about is not None and about.of:
+            self.scene.say(
+                f"  proven ahead, before any trouble: {about.proven} of {about.of} schedulers"
+            )
 
     async def _serve(self, client: AsyncClient) -> None:
         """Redis and its customer, until the customer is served and says so."""
@@ -362,8 +384,7 @@ class Play:
         raise Stopped(f"nothing was kept in {EPISODES} episodes, the last: {outcome}")
 
     async def _bad_choice(self, client: AsyncClient, events: Events) -> TrialView:
-        source = CRAWL.read_text(encoding="utf-8")
-        candidate = await client.create_candidate(CandidateRequest(source=source, name="crawl"))
+        candidate = await client.create_candidate(bad_choice())
         # The daemon rests for a while after a keep; a demo waits for it rather than asks for less.
         status = await client.status()
         if status.cooldown is not None:
@@ -376,6 +397,10 @@ class Play:
             view = await client.trial(trial.id)
             if view.ended:
                 return view
+
+
+def _under_way(about: PreparationView) -> bool:
+    return about.enabled and any(each.state in UNDONE for each in about.schedulers)
 
 
 def unpack(archive: Path, folder: Path) -> None:
