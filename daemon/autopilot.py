@@ -147,6 +147,11 @@ class Autopilot:
             names.add(kept.objective.name)
         return names
 
+    def judges(self, workload: str) -> bool:
+        """Whether it is known well enough that an episode may open about it."""
+        baseline = self.detection.baseline(workload, detect.KERNEL_DEFAULT)
+        return baseline is not None and baseline.count >= self._config.detect.baseline_min
+
     def _look_for_foreign(self) -> None:
         foreign = self._loader.foreign()
         if foreign != self._foreign:

@@ -21,7 +21,8 @@ from daemon.api.models import (
     GateResult,
     ParameterValue,
 )
-from daemon.gates import Passing, Proof, Subject, compile_gate
+from daemon.compiling import Used, compiled
+from daemon.gates import Passing, Proof, Subject
 from daemon.gates_telling import Silent, Telling, stopped_reason
 from daemon.holding import Loadable
 from process import Fault, FaultType, Priority, at_priority
@@ -152,7 +153,8 @@ def _switched(
 class Candidates:
     """Makes candidates, passes them through the gates, and remembers them.
 
-    `recorded` gives the newest recording of a workload, where there is one.
+    `recorded` gives the newest recording of a workload, where there is one. In `cache`, where it
+    is given, is kept what became of policies.
     """
 
     def __init__(
@@ -162,12 +164,14 @@ class Candidates:
         folder: Path,
         gates: Passing,
         publish: Publish,
+        cache: Path | None = None,
         recorded: Callable[[str], Path | None] = lambda workload: None,
     ) -> None:
         self._catalog = catalog
         self._folder = folder
         self._gates = gates
         self._publish = publish
+        self._cache = cache
         self._recorded = recorded
         self._known: OrderedDict[str, Candidate] = OrderedDict()
         # One at a time: clang and the verifier are the heaviest things this daemon does. Whoever
@@ -258,33 +262,30 @@ class Candidates:
         entry: Entry | None = None,
         by: tuple[str, ...] = (),
     ) -> Candidate:
-        # Imported here: a daemon that compiles no policy does not pay for the parser.
-        from scheduler_library.policy.compiler import Use
-
         async with self._lock(wish):
-            step, compiled = await compile_gate(text)
-        if isinstance(compiled, Use):
+            step, made = await compiled(text, cache=self._cache, apart=wish.ahead)
+        if isinstance(made, Used):
             by = (*by, entry.name) if entry else by
-            if compiled.name in by:
+            if made.name in by:
                 raise Fault(
                     FaultType.BAD_POLICY,
-                    f"the policy {compiled.name!r} of the library uses itself",
-                    why=" uses ".join((*by, compiled.name)),
+                    f"the policy {made.name!r} of the library uses itself",
+                    why=" uses ".join((*by, made.name)),
                 )
-            wanted = replace(wish, parameters={**compiled.parameters, **wish.parameters})
-            return await self._from_library(self._catalog().get(compiled.name), wanted, by)
+            wanted = replace(wish, parameters={**made.parameters, **wish.parameters})
+            return await self._from_library(self._catalog().get(made.name), wanted, by)
         draft = Candidate(
             "",
-            entry.name if entry else compiled.name,
+            entry.name if entry else made.name,
             Kind.POLICY,
-            dict(check_parameters(compiled.manifest, wish.parameters)),
+            dict(check_parameters(made.manifest, wish.parameters)),
             library=entry.name if entry else "",
-            tags=tuple((entry.manifest if entry else compiled.manifest).tags),
-            manifest=compiled.manifest,
-            policy=compiled.text,
-            facts=compiled.facts,
+            tags=tuple((entry.manifest if entry else made.manifest).tags),
+            manifest=made.manifest,
+            policy=made.text,
+            facts=made.facts,
         )
-        source = await asyncio.to_thread(self._stored, compiled.name, compiled.source.encode())
+        source = await asyncio.to_thread(self._stored, made.name, made.source.encode())
         return await self._prove(draft, source, wish, (step,))
 
     async def _from_external(

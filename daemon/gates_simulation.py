@@ -64,7 +64,7 @@ async def simulation_gate(
                     if "progress" in line:
                         progress(line["text"], line["done"], line["of"])
                     elif "fault" in line:
-                        raise _fault(line["fault"])
+                        raise fault_from(line["fault"])
                     elif "gate" in line:
                         return GateResult.model_validate(line)
         except TimeoutError:
@@ -88,7 +88,7 @@ async def simulation_gate(
     )
 
 
-def _fault(raw: Mapping[str, object]) -> Fault:
+def fault_from(raw: Mapping[str, object]) -> Fault:
     """A fault as the child raised it."""
     details = raw["details"]
     assert isinstance(details, list)

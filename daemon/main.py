@@ -120,6 +120,7 @@ class Daemon:
             folder=state / "candidates",
             gates=self.gates,
             publish=log.append,
+            cache=cache,
             recorded=self.recordings.newest,
         )
         self.preparation = Preparation(
@@ -244,6 +245,7 @@ class Daemon:
                 for id in seen[:MOST_LOOKED_AT]
                 if id not in named
                 and not any(fnmatchcase(id, each) for each in self.config.ignored)
+                and self.autopilot.judges(id)
                 and SUFFERS & set(self.reader.profile(id).tags)
             ]
             found = tuple(dict.fromkeys([*named, *judged]))[:MOST_LIKELY]

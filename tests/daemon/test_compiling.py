@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Policies that are compiled once: in the daemon, in a child, or taken from what was kept."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from daemon.compiling import Used, Written, compiled
+from process import Fault, FaultType, Priority, at_priority
+
+LINE = 'unit = "redis.service" { latency; slice 500us }; user = "root" { slice 9ms }; * { idle }'
+
+
+def test_what_was_kept_is_what_was_compiled(tmp_path: Path) -> None:
+    """Source, parameters and what has to be told while it runs are the same, and it is said that
+    the answer is an earlier one."""
+    first, made = asyncio.run(compiled(LINE, cache=tmp_path))
+    again, kept = asyncio.run(compiled(LINE, cache=tmp_path))
+    assert (first.reused, again.reused) == (False, True)
+    assert isinstance(made, Written)
+    assert kept == made
+    assert made.facts.selectors
+    assert made.manifest.params
+
+
+def test_a_child_compiles_it_to_the_same(tmp_path: Path) -> None:
+    """The child's outcome is the daemon's own."""
+    _, made = asyncio.run(compiled(LINE, cache=None))
+    _, by_child = asyncio.run(compiled(LINE, cache=tmp_path, apart=True))
+    assert by_child == made
+
+
+def test_a_refusal_of_the_child_is_the_compilers(tmp_path: Path) -> None:
+    """Column, expectation and hint come through; nothing of it is kept."""
+    with pytest.raises(Fault) as here:
+        asyncio.run(compiled("slice fase", cache=tmp_path))
+    with pytest.raises(Fault) as child:
+        asyncio.run(compiled("slice fase", cache=tmp_path, apart=True))
+    assert child.value.type is FaultType.BAD_POLICY
+    assert child.value.report() == here.value.report()
+
+
+def test_what_another_scheduler_is_asked_for_is_kept_too(tmp_path: Path) -> None:
+    """`use` names the scheduler and its settings."""
+    text = "use scx_lavd performance=true"
+    _, made = asyncio.run(compiled(text, cache=tmp_path))
+    _, kept = asyncio.run(compiled(text, cache=tmp_path))
+    assert made == kept == Used("scx_lavd", {"performance": "true"})
+
+
+def test_nothing_is_started_for_what_was_given_up(tmp_path: Path) -> None:
+    """Without an earlier answer it is told that the work goes on later."""
+    with at_priority(Priority.AHEAD) as work:
+        work.give_up()
+        with pytest.raises(Fault) as caught:
+            asyncio.run(compiled(LINE, cache=tmp_path, apart=True))
+    assert caught.value.type is FaultType.BUSY
