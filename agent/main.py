@@ -13,7 +13,6 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Sequence
-from pathlib import Path
 
 from agent.config import PATH, Config, read_config
 from agent.connection import Connection
@@ -23,7 +22,7 @@ from agent.measure import keep_polling
 from agent.offline import OfflineAdvisor
 from daemon.api.client import control_async_client, control_opens, observe_async_client
 from daemon.api.display import displayable
-from process import Fault, FaultType, fault_of
+from process import Fault, FaultType, fault_of, named_path
 
 log = logging.getLogger("schedpilot-agent")
 
@@ -106,7 +105,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--once", action="store_true", help="end after one episode was dealt with")
     parser.add_argument("--advisor", choices=ADVISORS, help="instead of the configured one")
     parser.add_argument(
-        "--config", type=Path, default=PATH, help="the configuration (default: %(default)s)"
+        "--config", type=named_path, default=PATH, help="the configuration (default: %(default)s)"
     )
     parser.add_argument(
         "--check-config", action="store_true", help="check the configuration and end"

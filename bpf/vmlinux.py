@@ -5,8 +5,10 @@ What other kernel versions have and this one lacks is added where it can stand f
 here": constants as 0, so that a flag has no effect, and types with no members.
 """
 
+import errno
 import hashlib
 import re
+import stat
 from functools import lru_cache
 from pathlib import Path
 
@@ -52,6 +54,8 @@ def btf_digest(btf: Path = BTF) -> str:
     """
     try:
         status = btf.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "it is no file")
         return _digest(btf, status.st_size, status.st_mtime_ns)
     except OSError as error:
         raise Fault(
@@ -86,7 +90,16 @@ def vmlinux_header(btf: Path = BTF, *, cache_folder: Path | None = None) -> Path
     if not header.is_file():
         made = btf.with_name("vmlinux.h")
         if made.is_file():
-            text = made.read_text()
+            try:
+                text = made.read_text()
+            except (OSError, UnicodeDecodeError) as error:
+                raise Fault(
+                    FaultType.UNSUPPORTED,
+                    "the kernel's types cannot be read",
+                    where=str(made),
+                    why=getattr(error, "strerror", None) or str(error),
+                    hint="remove the file: bpftool makes it from the BTF beside it",
+                ) from None
         else:
             dump = run(
                 ["bpftool", "btf", "dump", "file", btf, "format", "c"], timeout=_DUMP_LIMIT_S

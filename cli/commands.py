@@ -26,6 +26,14 @@ app = typer.Typer(
 library = typer.Typer(help="The schedulers there are.", no_args_is_help=True)
 app.add_typer(library, name="library", rich_help_panel="Looking")
 
+
+def _path(word: str) -> Path:
+    """An empty word is no path, and not the current folder."""
+    if not word:
+        raise typer.BadParameter("a path is missing")
+    return Path(word)
+
+
 LOOKING, ACTING, PROGRAM = "Looking", "Acting", "The project's other programs"
 
 Json = Annotated[bool, typer.Option("--json", help="Write JSON instead of a table.")]
@@ -177,7 +185,14 @@ def explain(
 @app.command(rich_help_panel=LOOKING)
 def report(
     output: Annotated[
-        Path, typer.Option("-o", "--output", help="Ends in .html, .png, .svg or .json.")
+        Path,
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="FILE",
+            help="Ends in .html, .png, .svg or .json.",
+            parser=_path,
+        ),
     ] = Path("schedpilot-report.html"),
     workload: Annotated[
         str, typer.Option(help="Its id, as `top` shows it; else that of the last episode.")
@@ -185,7 +200,12 @@ def report(
     last: Annotated[str, typer.Option(help="How far back: 90s, 30m, 6h, 1d.")] = "1h",
     source: Annotated[
         Path | None,
-        typer.Option("--from", metavar="FILE", help="An account that --json wrote, elsewhere."),
+        typer.Option(
+            "--from",
+            metavar="FILE",
+            help="An account that --json wrote, elsewhere.",
+            parser=_path,
+        ),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="JSON to standard output.")] = False,
 ) -> None:
@@ -202,6 +222,7 @@ def simulate(
     trace: Annotated[
         Path | None,
         typer.Option(
+            parser=_path,
             metavar="FILE",
             help="A workload: what `record` or `perf sched record` wrote, or JSON for rt-app.",
         ),
@@ -215,14 +236,19 @@ def simulate(
     seed: Annotated[int, typer.Option(min=0, help="Of all chance.")] = 1,
     btf: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="BTF of the kernel to compile for; else this one's."),
+        typer.Option(
+            parser=_path,
+            metavar="FILE",
+            help="BTF of the kernel to compile for; else this one's.",
+        ),
     ] = None,
     cache: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="Where built things are kept.")
+        Path | None,
+        typer.Option(parser=_path, metavar="FOLDER", help="Where built things are kept."),
     ] = None,
     perfetto: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Write how it ran, for ui.perfetto.dev."),
+        typer.Option(parser=_path, metavar="FILE", help="Write how it ran, for ui.perfetto.dev."),
     ] = None,
     json: Json = False,
 ) -> None:
@@ -308,7 +334,10 @@ def record(
         str, typer.Option(metavar="PATH", help="The same as --workload cgroup:PATH.")
     ] = "",
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="The file; else ID.trace.gz here.")
+        Path | None,
+        typer.Option(
+            "-o", "--output", metavar="FILE", help="The file; else ID.trace.gz here.", parser=_path
+        ),
     ] = None,
     kept: Annotated[
         bool, typer.Option("--list", help="Show the recordings that are kept, instead.")
@@ -413,7 +442,8 @@ def tune(
         ),
     ] = "",
     trace: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="With --parameters: a recorded workload.")
+        Path | None,
+        typer.Option(parser=_path, metavar="FILE", help="With --parameters: a recorded workload."),
     ] = None,
     scenario: Annotated[
         str, typer.Option(metavar="NAME", help="With --parameters: one of the stress set.")
@@ -435,16 +465,26 @@ def tune(
     save: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE.policy", help="With --parameters: write what was found as a policy."
+            parser=_path,
+            metavar="FILE.policy",
+            help="With --parameters: write what was found as a policy.",
         ),
     ] = None,
     btf: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="With --parameters: BTF of the kernel to compile for."),
+        typer.Option(
+            parser=_path,
+            metavar="FILE",
+            help="With --parameters: BTF of the kernel to compile for.",
+        ),
     ] = None,
     cache: Annotated[
         Path | None,
-        typer.Option(metavar="FOLDER", help="With --parameters: where built things are kept."),
+        typer.Option(
+            parser=_path,
+            metavar="FOLDER",
+            help="With --parameters: where built things are kept.",
+        ),
     ] = None,
     json: Json = False,
 ) -> None:

@@ -2,6 +2,7 @@
 """`schedpilot record`: what the machine does for a while, as a file to simulate with."""
 
 import contextlib
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,8 +22,17 @@ LOOK_S = 0.5
 
 def record(seconds: float, workload: str, output: Path | None, *, json: bool) -> Exit:
     """Record, wait for the end, and fetch the file. Ctrl-C ends the recording, and keeps it."""
-    if output is not None and output.exists():
-        raise _exists(output)
+    if output is not None:
+        _reserve(output)
+    try:
+        return _recorded(seconds, workload, output, json=json)
+    except BaseException:
+        if output is not None:
+            _give_up(output)
+        raise
+
+
+def _recorded(seconds: float, workload: str, output: Path | None, *, json: bool) -> Exit:
     with control_client() as client:
         view = client.record(RecordingRequest(seconds=seconds, workload=workload or None))
         try:
@@ -37,6 +47,8 @@ def record(seconds: float, workload: str, output: Path | None, *, json: bool) ->
                 hint="see `journalctl -t schedpilotd -n 20`",
             )
         path = output or Path(f"{view.id}.trace.gz")
+        if output is None:
+            _reserve(path)
         _write(path, client.trace(view.id))
     if json:
         as_json({**view.model_dump(mode="json"), "file": str(path)})
@@ -64,22 +76,45 @@ def _exists(path: Path) -> Fault:
     )
 
 
-def _write(path: Path, data: bytes) -> None:
-    """Write a new file that only its owner reads: it tells what processes did."""
+def _reserve(path: Path) -> None:
+    """Make a new file that only its owner reads: it tells what processes did. Before the recording,
+    so that nobody waits for what cannot be written.
+
+    Raises:
+        Fault: BAD_REQUEST where there is one, STATE where none can be made.
+    """
     try:
-        with path.open("xb") as file:
-            path.chmod(0o600)
-            file.write(data)
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
     except FileExistsError:
         raise _exists(path) from None
     except OSError as error:
-        raise Fault(
-            FaultType.STATE,
-            "the file cannot be written",
-            where=str(path),
-            why=error.strerror or "",
-            hint="the daemon keeps the recording: see `schedpilot record --list`",
-        ) from None
+        raise _unwritten(path, error, "name one in a folder that you may write") from None
+
+
+def _give_up(path: Path) -> None:
+    """Nothing came of the recording: the file goes, unless something is in it."""
+    with contextlib.suppress(OSError):
+        if path.stat().st_size == 0:
+            path.unlink()
+
+
+def _write(path: Path, data: bytes) -> None:
+    try:
+        path.write_bytes(data)
+    except OSError as error:
+        _give_up(path)
+        hint = "the daemon keeps the recording: see `schedpilot record --list`"
+        raise _unwritten(path, error, hint) from None
+
+
+def _unwritten(path: Path, error: OSError, hint: str) -> Fault:
+    return Fault(
+        FaultType.STATE,
+        "the file cannot be written",
+        where=str(path),
+        why=error.strerror or "",
+        hint=hint,
+    )
 
 
 @contextlib.contextmanager

@@ -15,7 +15,7 @@ from cli.page import page
 from cli.picture import draw
 from daemon.api.client import Client, observe_client
 from daemon.api.models import Event, TrialView
-from process import Fault, FaultType
+from process import Fault, FaultType, require_writable
 
 # The longest stretch that the API answers, seconds.
 LONGEST_S = 86400.0
@@ -121,6 +121,8 @@ def report(output: Path, workload: str, last: str, source: Path | None, *, json:
             where=str(output),
             hint=f"name a file that ends in {', '.join(SUFFIXES)}",
         )
+    if not json:
+        require_writable(output, "the report")
     if source is not None:
         account = _read(source)
     else:

@@ -17,6 +17,7 @@ from bpf.signals import SignalsSource
 from daemon import journal, memory
 from daemon.acting import Actor
 from daemon.api.control import control_app
+from daemon.api.display import displayable
 from daemon.api.models import EventKind, ProfileView
 from daemon.api.observe import observe_app
 from daemon.autopilot import Autopilot
@@ -43,7 +44,7 @@ from daemon.standing import Standing
 from daemon.trials import Trial, Trials
 from daemon.watch import Watch
 from daemon.winners import Winners
-from process import Fault, FaultType
+from process import Fault, FaultType, named_path, printable
 from scheduler_library.catalog import Entry, load_catalog
 from scheduler_library.history import FILE, open_history
 from scheduler_library.profile import Tag
@@ -335,11 +336,32 @@ class Daemon:
             )
 
 
+def _settings(path: Path) -> Config:
+    """The configuration, which has to be there where it was asked for.
+
+    Raises:
+        Fault: BAD_CONFIG.
+    """
+    try:
+        if path == PATH or path.exists():
+            return load(path)
+        why = ""
+    except OSError as error:
+        why = error.strerror or ""
+    raise Fault(
+        FaultType.BAD_CONFIG,
+        "there is no such configuration",
+        where=str(path),
+        why=why,
+        hint="leave --config out for the usual one",
+    )
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the daemon in the foreground; systemd does so for `schedpilotd.service`."""
     words = argparse.ArgumentParser(prog="schedpilot daemon", description=main.__doc__)
     words.add_argument(
-        "--config", type=Path, default=PATH, help="the configuration (default: %(default)s)"
+        "--config", type=named_path, default=PATH, help="the configuration (default: %(default)s)"
     )
     words.add_argument("--check", action="store_true", help="check the configuration, then end")
     options = words.parse_args(arguments)
@@ -348,14 +370,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     logging.getLogger().addHandler(journal.LogHandler(sink))
     journal.note_commands(sink)
     try:
-        settings = load(options.config)
+        settings = _settings(options.config)
         if options.check:
-            sys.stdout.write(f"{options.config}: no problems\n")
+            sys.stdout.write(f"{displayable(str(options.config))}: no problems\n")
             return
         asyncio.run(_serve(settings, sink))
     except Fault as fault:
         sink.note(journal.Priority.ERROR, str(fault))
-        sys.stderr.write(fault.report() + "\n")
+        for line in fault.report().split("\n"):
+            sys.stderr.write(printable(line) + "\n")
         raise SystemExit(2 if fault.type is FaultType.BAD_CONFIG else 1) from None
 
 

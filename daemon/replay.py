@@ -35,7 +35,7 @@ from daemon.decide.observation import Observation, observation_of
 from daemon.decide.verdict import conclude, harm, judge, stopped
 from daemon.decide.windows import Live, live_of, settled, window_of
 from daemon.decide.words import figure
-from process import Fault, FaultType, fault_of
+from process import Fault, FaultType, fault_of, named_path, printable
 
 
 class _Mark(BaseModel):
@@ -341,8 +341,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("file", type=Path, help="the recording")
-    parser.add_argument("--config", type=Path, help="a configuration file; the defaults without")
+    parser.add_argument("file", type=named_path, help="the recording")
+    parser.add_argument(
+        "--config", type=named_path, help="a configuration file; the defaults without"
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
     given = parser.parse_args(arguments)
     try:
@@ -361,7 +363,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.close()
         return 0
     except (Fault, OSError) as error:
-        print(fault_of(error).report(), file=sys.stderr)
+        for line in fault_of(error).report().split("\n"):
+            print(printable(line), file=sys.stderr)
         return 1
     return 0
 

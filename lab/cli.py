@@ -24,7 +24,7 @@ from lab.recipe import recipe_for
 from lab.root import ensure
 from lab.tree import copy_files, files_of, project_root
 from lab.vm import run_in_lab
-from process import Fault, FaultType, Fixed, fault_of
+from process import Fault, FaultType, Fixed, fault_of, printable
 
 TIMED_OUT = 124
 # What a command in the guest may take where nobody says how long.
@@ -35,13 +35,37 @@ app = typer.Typer(
     add_completion=False, no_args_is_help=True, help="A sched_ext virtual machine for schedpilot."
 )
 
+
+def _folder(word: str) -> Path:
+    """An empty word is no folder, and not the current one."""
+    if not word:
+        raise typer.BadParameter("a path is missing")
+    return Path(word)
+
+
+def _there(word: str) -> Path:
+    """A folder that is there."""
+    path = _folder(word)
+    if not path.is_dir():
+        raise typer.BadParameter(f"{printable(word)} is no folder")
+    return path
+
+
 Tree = Annotated[
     Path | None,
-    typer.Option(exists=True, file_okay=False, help="The checkout; by default the lab's own."),
+    typer.Option(
+        parser=_there,
+        metavar="FOLDER",
+        help="The checkout; by default the lab's own.",
+    ),
 ]
 Out = Annotated[
     Path | None,
-    typer.Option(file_okay=False, help="Folder that gets what the command left in /out."),
+    typer.Option(
+        parser=_folder,
+        metavar="FOLDER",
+        help="Folder that gets what the command left in /out.",
+    ),
 ]
 Command = Annotated[list[str], typer.Argument(help="Program and arguments, after `--`.")]
 # Everything after the first word that is not ours belongs to the command.
@@ -106,6 +130,9 @@ def run(
     timing: Annotated[bool, typer.Option(help="Tell the times on standard error.")] = False,
 ) -> None:
     """Boot the guest, run a command in it as root, end with its exit status."""
+    if out is not None:
+        # Before the minutes, and not after them.
+        out.mkdir(parents=True, exist_ok=True)
 
     def show(port: Port, data: bytes) -> None:
         stream = sys.stdout if port is Port.STDOUT else sys.stderr
@@ -133,6 +160,8 @@ def run(
 def chroot(command: Command, out: Out = None, tree: Tree = None) -> None:
     """Run a command at native speed on the guest's files, in a scratch copy of the tree."""
     checkout = _checkout(tree)
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
     root = ensure(recipe_for(checkout), _progress)
     with tempfile.TemporaryDirectory(prefix="schedpilot-lab-") as scratch:
         copy = Path(scratch) / "tree"
@@ -161,7 +190,12 @@ def types(tree: Tree = None) -> None:
 @app.command(name="canary")
 def canary_(
     object: Annotated[
-        Path | None, typer.Option(exists=True, dir_okay=False, help="The scheduler: NAME.bpf.o.")
+        Path | None,
+        typer.Option(
+            exists=True,
+            dir_okay=False,
+            help="The scheduler: NAME.bpf.o.",
+        ),
     ] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Set a parameter.")
@@ -188,5 +222,6 @@ def main() -> None:
         app(prog_name="schedpilot lab")
     except (Fault, OSError) as error:
         fault = fault_of(error)
-        print(fault.report(), file=sys.stderr)
+        for line in fault.report().split("\n"):
+            print(printable(line), file=sys.stderr)
         sys.exit(TIMED_OUT if fault.type is FaultType.TIMEOUT else TROUBLE)

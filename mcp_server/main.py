@@ -8,9 +8,8 @@ import argparse
 import logging
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
-from process import Fault, fault_of
+from process import Fault, fault_of, named_path, printable
 
 DEFAULT_PORT = 7420
 
@@ -38,7 +37,7 @@ def parsed(words: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--token-file",
-        type=Path,
+        type=named_path,
         metavar="FILE",
         help="with --http: where the token is, or is to be made (readable for you alone)",
     )
@@ -82,7 +81,8 @@ def main(words: Sequence[str] | None = None) -> int:
 
             anyio.run(serve, arguments.http, arguments.token_file, arguments.read_only)
     except (Fault, OSError) as error:
-        sys.stderr.write(fault_of(error).report() + "\n")
+        for line in fault_of(error).report().split("\n"):
+            sys.stderr.write(printable(line) + "\n")
         return 1
     except KeyboardInterrupt:
         return 130

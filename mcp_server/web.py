@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mcp_server.access import to_act, to_read
 from mcp_server.server import build_server
-from process import Fault, FaultType
+from process import Fault, FaultType, printable
 
 HOST = "127.0.0.1"
 PATH = "/mcp"
@@ -153,7 +153,9 @@ async def serve(port: int, token_file: Path | None, read_only: bool) -> None:
         config = uvicorn.Config(
             Guard(app, token), log_config=None, access_log=False, lifespan="on", ws="none"
         )
-        sys.stderr.write(f"schedpilot mcp: http://{HOST}:{port}{PATH}, the token is in {path}\n")
+        sys.stderr.write(
+            f"schedpilot mcp: http://{HOST}:{port}{PATH}, the token is in {printable(str(path))}\n"
+        )
         sys.stderr.flush()
         try:
             await uvicorn.Server(config).serve([listener])

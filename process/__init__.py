@@ -8,6 +8,7 @@ from process.effort import Effort, Priority, at_priority
 from process.fault import Fault, FaultType, fault_of, printable
 from process.output import require_writable, write_output
 from process.pace import Fixed, Limit, Pace, measure, within
+from process.paths import named_path
 from process.run import Completed, Limits, LineChild, run, start_lines
 from process.sandbox import Sandbox, sandboxed
 
@@ -26,6 +27,7 @@ __all__ = [
     "at_priority",
     "fault_of",
     "measure",
+    "named_path",
     "printable",
     "require_writable",
     "run",

@@ -14,6 +14,7 @@ import argparse
 import json
 import os
 import signal
+import stat
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -26,7 +27,7 @@ from typing import TYPE_CHECKING
 from bpf.build import build_object
 from bpf.diagnostics import Diagnostic
 from bpf.vmlinux import BTF
-from process import Fault, FaultType, fault_of
+from process import Fault, FaultType, fault_of, named_path
 from simulator import proofs
 
 if TYPE_CHECKING:
@@ -116,7 +117,9 @@ def _names_sched_ext(btf: Path, time_ns: int) -> bool:
 def without_types(btf: Path = BTF) -> str:
     """Why nothing can be built with the types of this kernel; empty where it can."""
     try:
-        if _names_sched_ext(btf, btf.stat().st_mtime_ns):
+        status = btf.stat()
+        # A device may have no end.
+        if stat.S_ISREG(status.st_mode) and _names_sched_ext(btf, status.st_mtime_ns):
             return ""
     except OSError as error:
         return f"the kernel's types (BTF) cannot be read: {btf}: {error.strerror}"
@@ -300,13 +303,19 @@ def _pass(asked: argparse.Namespace, values: Mapping[str, str]) -> None:
 
 def main(words: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m simulator.gates", allow_abbrev=False)
-    parser.add_argument("--source", type=Path, required=True, metavar="FILE", help="the C")
+    parser.add_argument("--source", type=named_path, required=True, metavar="FILE", help="the C")
     what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--out", type=Path, metavar="FOLDER", help="gets the object")
-    what.add_argument("--object", type=Path, metavar="FILE", help="was checked and built before")
-    parser.add_argument("--trace", type=Path, metavar="FILE", help="simulate this, too")
-    parser.add_argument("--btf", type=Path, default=BTF, metavar="FILE", help="types to build for")
-    parser.add_argument("--cache", type=Path, metavar="FOLDER", help="instead of the usual one")
+    what.add_argument("--out", type=named_path, metavar="FOLDER", help="gets the object")
+    what.add_argument(
+        "--object", type=named_path, metavar="FILE", help="was checked and built before"
+    )
+    parser.add_argument("--trace", type=named_path, metavar="FILE", help="simulate this, too")
+    parser.add_argument(
+        "--btf", type=named_path, default=BTF, metavar="FILE", help="types to build for"
+    )
+    parser.add_argument(
+        "--cache", type=named_path, metavar="FOLDER", help="instead of the usual one"
+    )
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
     asked = parser.parse_args(words)
     values = dict(each.partition("=")[::2] for each in asked.set)

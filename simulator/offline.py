@@ -22,7 +22,7 @@ from pathlib import Path
 
 from bpf.build import build_object
 from bpf.vmlinux import BTF, btf_digest
-from process import Fault, FaultType, fault_of, printable, require_writable
+from process import Fault, FaultType, fault_of, named_path, printable, require_writable
 from simulator.build import build_native
 from simulator.calibration import calibrated
 from simulator.explain import explain
@@ -293,17 +293,19 @@ def _seed(text: str) -> int:
 def _asked(words: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="schedpilot simulate", allow_abbrev=False)
     what = parser.add_mutually_exclusive_group()
-    parser.add_argument("--source", type=Path, help="the scheduler's C; without it: the machine")
+    parser.add_argument(
+        "--source", type=named_path, help="the scheduler's C; without it: the machine"
+    )
     parser.add_argument("--name", default="candidate", help="what to call it")
-    what.add_argument("--trace", type=Path, help="a recorded workload, or one for rt-app")
+    what.add_argument("--trace", type=named_path, help="a recorded workload, or one for rt-app")
     what.add_argument("--scenario", metavar="NAME", help="one of the stress set")
     parser.add_argument("--cpus", type=_cpus, default=0)
     parser.add_argument("--seed", type=_seed, default=1)
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
     parser.add_argument("--facts", default="", metavar="JSON", help="what a policy is to be told")
-    parser.add_argument("--btf", type=Path, default=BTF, help="of the kernel to compile for")
-    parser.add_argument("--cache", type=Path, help="where built things are kept")
-    parser.add_argument("--perfetto", type=Path, metavar="FILE", help="how the candidate ran")
+    parser.add_argument("--btf", type=named_path, default=BTF, help="of the kernel to compile for")
+    parser.add_argument("--cache", type=named_path, help="where built things are kept")
+    parser.add_argument("--perfetto", type=named_path, metavar="FILE", help="how the candidate ran")
     return parser.parse_args(words)
 
 

@@ -30,7 +30,7 @@ import optuna
 
 from bpf.build import build_object
 from bpf.vmlinux import BTF
-from process import Fault, FaultType, fault_of, printable
+from process import Fault, FaultType, fault_of, named_path, printable
 from simulator.build import build_native
 from simulator.offline import METRICS, Compared, compared, require_types, work_for
 from simulator.run import Candidate, Figures, simulate
@@ -68,6 +68,9 @@ class Parameter:
             return trial.suggest_int(self.name, int(self.min), int(self.max), log=wide)
         return trial.suggest_float(self.name, self.min, self.max, log=wide)
 
+
+# Of a file with parameters; a scheduler has a dozen.
+MOST_BYTES = 1 << 20
 
 Values = Mapping[str, float | bool]
 
@@ -108,6 +111,8 @@ def read_space(path: Path) -> list[Parameter]:
         Fault: BAD_PARAMETER: there is none, or the file is not understood.
     """
     try:
+        with path.open("rb") as file:
+            text = file.read(MOST_BYTES)
         found = [
             Parameter(
                 str(each["name"]),
@@ -116,7 +121,7 @@ def read_space(path: Path) -> list[Parameter]:
                 float(each.get("min") or 0),
                 float(each.get("max") or 0),
             )
-            for each in json.loads(path.read_text())
+            for each in json.loads(text)
             if not str(each["name"]).endswith(PROMISE)
         ]
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -286,10 +291,10 @@ def _best(study: optuna.Study, latest: float) -> float:
 def _asked(words: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="schedpilot tune --parameters", allow_abbrev=False)
     what = parser.add_mutually_exclusive_group()
-    parser.add_argument("--source", type=Path, required=True, help="the scheduler's C")
-    parser.add_argument("--space", type=Path, required=True, help="its parameters, JSON")
+    parser.add_argument("--source", type=named_path, required=True, help="the scheduler's C")
+    parser.add_argument("--space", type=named_path, required=True, help="its parameters, JSON")
     parser.add_argument("--name", default="candidate", help="what to call it")
-    what.add_argument("--trace", type=Path, help="a recorded workload")
+    what.add_argument("--trace", type=named_path, help="a recorded workload")
     what.add_argument("--scenario", metavar="NAME", help="one of the stress set")
     parser.add_argument("--metric", choices=sorted(METRICS), default="delay_p99_ns")
     parser.add_argument("--group", default="", help="of this group (or workload) alone")
@@ -297,8 +302,8 @@ def _asked(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--cpus", type=int, default=0)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--facts", default="", metavar="JSON", help="what a policy is to be told")
-    parser.add_argument("--btf", type=Path, default=BTF, help="of the kernel to compile for")
-    parser.add_argument("--cache", type=Path, help="where built things are kept")
+    parser.add_argument("--btf", type=named_path, default=BTF, help="of the kernel to compile for")
+    parser.add_argument("--cache", type=named_path, help="where built things are kept")
     asked = parser.parse_args(words)
     if asked.trace is None and not asked.scenario:
         parser.error("say on what: --scenario NAME or --trace FILE")
