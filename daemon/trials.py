@@ -57,13 +57,21 @@ Result = TypeVar("Result")
 class Ejected(Exception):
     """A scheduler of the trial left the kernel, or (not `enabled`) never got in."""
 
-    def __init__(self, what: Loadable, gone: Gone, *, ran_s: float, enabled: bool = True) -> None:
+    def __init__(
+        self,
+        what: Loadable,
+        gone: Gone,
+        *,
+        ran_s: float,
+        late_s: float = 0.0,
+        enabled: bool = True,
+    ) -> None:
         super().__init__(gone.reason)
         self.what = what
         self.gone = gone
         self.enabled = enabled
         # Why it is not held against the scheduler, if so.
-        self.excuse = excuse(gone.reason, ran_s) if gone.by_kernel else ""
+        self.excuse = excuse(gone.reason, ran_s, late_s=late_s) if gone.by_kernel else ""
 
 
 @dataclass
@@ -538,7 +546,11 @@ class Trials:
                 left = await asyncio.to_thread(limit.left)
             if self._ejected.done():
                 lost, gone = self._ejected.result()
-                raise Ejected(lost, gone, ran_s=time.monotonic() - self._enabled_at)
+                usual_late_s = max(
+                    (each.late_s for each in trial.windows if each.arm is Arm.BASELINE), default=0.0
+                )
+                ran_s = time.monotonic() - self._enabled_at
+                raise Ejected(lost, gone, ran_s=ran_s, late_s=usual_late_s)
             if trial.stop.done():
                 trial.verdict = stopped(trial.windows, trial.objective, trial.stop.result())
                 return None

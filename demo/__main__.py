@@ -5,6 +5,7 @@ The kernel is this machine's own where it has sched_ext and we are root, and Deb
 lab otherwise.
 """
 
+import asyncio
 import os
 import shutil
 import sys
@@ -20,7 +21,7 @@ from lab.recipe import recipe_for
 from lab.root import ensure
 from lab.tree import project_root
 from lab.vm import run_in_lab
-from process import Fault, FaultType, fault_of, run
+from process import Fault, FaultType, fault_of, run, start_lines, within
 
 OUT = Path("report")
 # The scene ends by itself, in words; whatever else happens, after this.
@@ -33,27 +34,45 @@ def say(text: str) -> None:
     sys.stdout.flush()
 
 
+def show(data: bytes) -> None:
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()
+
+
+async def here(out: Path) -> int:
+    """Play it on this very machine; the scene's exit status."""
+    said = account.Relay(out, show)
+    words: list[str | Path] = [sys.executable, "-m", "demo.scene", "--out", out]
+    child = await start_lines(words, on_error_line=lambda line: show(f"{line}\n".encode()))
+    try:
+        async with within(LIMIT_S) as limit:
+            async for line in child.lines():
+                said(line)
+            return await child.wait()
+    except TimeoutError:
+        raise Fault(FaultType.TIMEOUT, f"the demo did not finish within {limit.words()}") from None
+    finally:
+        await child.end()
+
+
 def perform(out: Path) -> int:
     """Play the scene where there is sched_ext; its exit status."""
     if sysfs.read().supported and os.geteuid() == 0:
         say("this machine's own kernel has sched_ext: the demo runs right here")
         run(["make", "-s", "-C", "bpf"], timeout=BUILD_S)
-        done = run(
-            [sys.executable, "-m", "demo.scene", "--out", out],
-            timeout=LIMIT_S,
-            name="the demo",
-            check=False,
-            capture=False,
-        )
-        return done.status
+        return asyncio.run(here(out))
     say("no sched_ext here: Debian's kernel is booted in a virtual machine")
     root = ensure(recipe_for(project_root()), lambda line: say(f"lab: {line}"))
     compiled = compiled_for_guest(root, WORKLOAD, say)
 
+    said = account.Relay(out, show)
+
     def on_output(port: Port, data: bytes) -> None:
-        stream = sys.stdout if port is Port.STDOUT else sys.stderr
-        stream.buffer.write(data)
-        stream.buffer.flush()
+        if port is Port.STDOUT:
+            said(data)
+        else:
+            sys.stderr.buffer.write(data)
+            sys.stderr.buffer.flush()
 
     return run_in_lab(
         ["python", "-m", "demo.scene", "--out", "/out"],

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """How far the demo came, what it found, and why it stopped: the account that is printed last.
 
-The scene writes it down at every step, so that there is one however the demo ends.
+The scene tells it at every step, so that there is one however the demo ends.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
@@ -15,6 +15,9 @@ from daemon.api.models import TrialState, TrialView
 from demo.words import amount, listed
 
 NAME = "account.json"
+# Begins a line of the scene's output that is not for people but the account as it is now: what was
+# reached is known outside the guest also where the guest ends without a word.
+MARK = "\x1e"
 
 
 class Step(StrEnum):
@@ -60,27 +63,37 @@ class Account:
 
 @dataclass
 class Book:
-    """The account on disk, written anew with every change."""
+    """The account, told anew with every change: a line to `tell`."""
 
-    folder: Path
+    tell: Callable[[str], object]
     account: Account = field(default_factory=Account)
 
     def write(self, account: Account) -> None:
         self.account = account
-        new = self.folder / f"{NAME}.new"
-        new.write_text(
-            json.dumps(
-                {
-                    "reached": [step.name for step in account.reached],
-                    "why": account.why,
-                    "kept": account.kept,
-                    "bad": account.bad,
-                },
-                indent=1,
-            ),
-            encoding="utf-8",
-        )
-        new.replace(self.folder / NAME)
+        told = {
+            "reached": [step.name for step in account.reached],
+            "why": account.why,
+            "kept": account.kept,
+            "bad": account.bad,
+        }
+        self.tell(f"{MARK}{json.dumps(told)}\n")
+
+
+@dataclass
+class Relay:
+    """Hands the scene's output on, and keeps the account that comes with it in `folder`."""
+
+    folder: Path
+    hand_on: Callable[[bytes], object]
+    _rest: bytes = b""
+
+    def __call__(self, data: bytes) -> None:
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            if line.startswith(MARK.encode()):
+                (self.folder / NAME).write_bytes(line[len(MARK) :])
+            else:
+                self.hand_on(line + b"\n")
 
 
 def read(folder: Path) -> Account:

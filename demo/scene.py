@@ -76,6 +76,7 @@ samples_min = 20
 [trial]
 window_s = {window_s}
 settle_s = 1.5
+lease_s = {lease_s}
 
 [limits]
 cooldown_s = 10.0
@@ -100,6 +101,7 @@ workload = "comm:python*"
 """
 INTERVAL_S = 1.0
 WINDOW_S = 6.0
+LEASE_S = 10.0
 # Between two looks at something that is awaited, seconds.
 PAUSE_S = 0.5
 # Events with which the windows of a trial are told.
@@ -282,6 +284,7 @@ class Play:
             cache=place / "cache",
             interval_s=self.interval_s,
             window_s=WINDOW_S * self.slower,
+            lease_s=LEASE_S * self.slower,
         )
 
     async def _with(self, client: AsyncClient, daemon: LineChild) -> None:
@@ -423,6 +426,11 @@ async def _report(scene: Stage, client: AsyncClient) -> None:
         (scene.out / "report.json").write_bytes(raw)
 
 
+def tell(line: str) -> None:
+    sys.stdout.write(line)
+    sys.stdout.flush()
+
+
 async def perform(out: Path, place: Path, book: Book) -> None:
     async with stage(out) as scene:
         pace = await asyncio.to_thread(measure)
@@ -443,7 +451,7 @@ def main() -> None:
     words.add_argument("--out", type=Path, required=True)
     out: Path = words.parse_args().out
     out.mkdir(parents=True, exist_ok=True)
-    book = Book(out)
+    book = Book(tell)
     book.write(Account())
     try:
         with TemporaryDirectory(prefix="schedpilot-demo-", ignore_cleanup_errors=True) as place:

@@ -9,6 +9,8 @@ was not run, is the scheduler's, unless the task had waited since before.
 
 import re
 
+# In the words of the daemon, for a lease that nobody renewed.
+LEASE = "its lease ran out"
 _STALL = re.compile(
     r"RCU (?:CPU )?stall|soft ?lockup|hard ?lockup|self-detected stall", re.IGNORECASE
 )
@@ -21,13 +23,16 @@ _LASTED = re.compile(r"\bfor (\d+(?:\.\d+)?)\s?s\b")
 _STALL_LEAST_S = 20.0
 
 
-def excuse(reason: str, ran_s: float) -> str:
+def excuse(reason: str, ran_s: float, *, late_s: float = 0.0) -> str:
     """Why an ejection with these words of the kernel is not held against the scheduler; else empty.
 
     Args:
         reason: what the kernel said.
         ran_s: how long the scheduler had been enabled; 0 where it never was.
+        late_s: by how much the machine was late without the scheduler, as its signals told.
     """
+    if late_s and LEASE in reason:
+        return f"the machine stood still for {late_s:.1f} s without it, too"
     lasted = _LASTED.search(reason)
     if _STALL.search(reason):
         if _NO_CPU.search(reason):

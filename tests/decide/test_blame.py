@@ -3,7 +3,8 @@
 
 import pytest
 
-from daemon.decide.blame import excuse
+from daemon.decide.blame import LEASE, excuse
+from daemon.holding import LEASE_RAN_OUT
 
 
 @pytest.mark.parametrize(
@@ -39,3 +40,11 @@ def test_what_began_before_or_names_no_cpu_is_excused(
 def test_what_a_scheduler_did_itself_is_not_excused(reason: str, ran_s: float) -> None:
     """It ran long enough, or the kernel has something else against it."""
     assert excuse(reason, ran_s) == ""
+
+
+def test_a_lease_that_ran_out_is_excused_where_the_machine_is_late_anyway() -> None:
+    """Who has no CPU renews nothing; that is the scheduler's doing only where it never was so."""
+    reason = "its lease ran out: the daemon was not given the time to renew it"
+    assert excuse(reason, 100.0) == ""
+    assert "without it, too" in excuse(reason, 100.0, late_s=2.5)
+    assert LEASE_RAN_OUT.startswith(LEASE)

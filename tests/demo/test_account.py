@@ -14,7 +14,7 @@ from daemon.api.models import (
     VerdictView,
     WindowView,
 )
-from demo.account import Account, Book, Step, read, told
+from demo.account import Account, Book, Relay, Step, read, told
 
 
 def trial(state: TrialState, scheduler: str = "latency") -> TrialView:
@@ -91,11 +91,16 @@ def test_the_demos_own_words_come_before_what_was_seen_outside() -> None:
     assert "stopped: nothing was kept" in said
 
 
-def test_the_account_is_on_disk_at_every_moment(tmp_path: Path) -> None:
-    """What is read is what was written; what was never written is an empty account."""
+def test_what_was_reached_is_known_outside_at_every_moment(tmp_path: Path) -> None:
+    """The account goes beside the transcript, which is handed on without it."""
+    shown = bytearray()
+    relay = Relay(tmp_path, shown.extend)
+    book = Book(lambda line: relay(line.encode()))
     assert read(tmp_path) == Account()
-    book = Book(tmp_path)
+    relay(b"  1.0s  the daemon watches\n  2.0s  a ne")
+    relay(b"ighbour moves in\n")
     book.write(whole())
     assert read(tmp_path) == whole()
+    assert shown == b"  1.0s  the daemon watches\n  2.0s  a neighbour moves in\n"
     (tmp_path / "account.json").write_text("{")
     assert read(tmp_path) == Account()
