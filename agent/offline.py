@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""An advisor without a model: what is believed of each scheduler, and one draw from each.
+"""An advisor without a model: what is believed of each scheduler, the best known first.
 
 The daemon keeps what every trial brought and says what it believes of each scheduler, and of the
 lines of policy that fit such a workload: a normal distribution over its gain there
-(`GET /v1/learned`, docs/learning.md). Which of them to try, and in which order, is one draw from
-each (Thompson sampling), seeded by the episode, so that the same situation gets the same advice.
-Where the daemon is certain there is nothing to draw: one thing is proposed, or nothing.
+(`GET /v1/learned`, docs/learning.md). What is expected to gain most is tried first. Only between
+what is about equally good one draw from each decides (Thompson sampling), seeded by the episode, so
+that the same situation gets the same advice. What a page calls bad for what counts for the workload
+is not tried, unless it was kept on such a workload here.
 """
 
 import hashlib
@@ -29,14 +30,23 @@ CERTAIN = 0.9
 # Draws are nearer to the mean than the posterior's own deviation: with the whole of it Thompson
 # sampling explores more than a machine in use can bear (Chapelle and Li 2011 find the same).
 DRAW_FACTOR = 0.5
+# What nothing was measured of is about as good as what is expected to gain so much more. The
+# figures of a page are no finer.
+EQUAL_GAIN = 0.01
+# What was measured is about as good as the best where it is better with this probability.
+EQUAL_CHANCE = 0.25
+# Where a workload waits no longer than this for a CPU, and the machine has room, microseconds: no
+# scheduler can give it anything.
+SHORT_WAIT_US = 1_000.0
+ROOM_UTILISATION = 0.7
 # A string in a policy, quotes included.
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
 
 
 def _refusal(belief: BeliefView, situation: Situation) -> str:
     """Why this is not to be tried now, or nothing."""
-    if belief.refused:
-        return belief.refused
+    if belief.refused or belief.warned:
+        return belief.refused or belief.warned
     at, name = situation.at, belief.scheduler
     for entry in situation.status.quarantine:
         if entry.scheduler == name and (entry.until == 0 or entry.until > at):
@@ -101,6 +111,40 @@ def _proposal(belief: BeliefView) -> Proposal:
     )
 
 
+def _in_turn(beliefs: list[BeliefView], seed: str) -> list[BeliefView]:
+    """In the order to try them: the best known first, and by draw what is about as good."""
+    rest = sorted(beliefs, key=lambda each: (-each.mean, each.scheduler))
+    found: list[BeliefView] = []
+    while rest:
+        best = rest[0]
+        equal = [each for each in rest if each is best or _about_as_good(each, best)]
+        chosen = max(equal, key=lambda each: (_draw(seed, each), each.scheduler))
+        found.append(chosen)
+        rest.remove(chosen)
+    return found
+
+
+def _about_as_good(one: BeliefView, best: BeliefView) -> bool:
+    if one.observations or best.observations:
+        return _better(one, best) >= EQUAL_CHANCE
+    return best.mean - one.mean <= EQUAL_GAIN
+
+
+def _nothing_wrong(situation: Situation) -> str:
+    """Why no scheduler can give this workload anything, or nothing."""
+    figures = situation.profile.figures
+    if situation.episode.trigger is not None or not figures.get("seconds"):
+        return ""
+    waits_us = figures.get("delay_p99_us", 0.0)
+    used = figures.get("machine_utilisation", 1.0)
+    if waits_us > SHORT_WAIT_US or used > ROOM_UTILISATION:
+        return ""
+    return (
+        f"nothing is wrong with how it is scheduled: of its waits for a CPU one in a hundred is "
+        f"longer than {waits_us:.0f} us, and {used:.0%} of the machine is in use"
+    )
+
+
 def advise(situation: Situation, most: int = MOST_PROPOSALS) -> Advice:
     """The offline advice for a situation: at most `most` proposals, best first."""
     status = situation.status
@@ -108,29 +152,27 @@ def advise(situation: Situation, most: int = MOST_PROPOSALS) -> Advice:
         return Advice((), "this kernel has no sched_ext")
     if status.foreign:
         return Advice((), "a scheduler that is not ours is loaded; it is left alone")
+    if fine := _nothing_wrong(situation):
+        return Advice((), fine)
     tags = ", ".join(situation.beliefs.tags) or "nothing in particular"
-    ranked: list[tuple[float, BeliefView]] = []
+    open_: list[BeliefView] = []
     skipped: list[str] = []
     for belief in situation.beliefs.beliefs:
-        drawn = _draw(situation.episode.id, belief)
         why = _refusal(belief, situation) or _hopeless(belief)
-        if not why and drawn <= 0:
-            why = "no gain expected"
         if why:
             # What is not installed is no news, and there is much of it.
             if why != "not installed":
                 skipped.append(f"{belief.scheduler}: {why}")
         else:
-            ranked.append((drawn, belief))
-    # The name breaks ties, so that the order never depends on the library's.
-    ranked.sort(key=lambda pair: (-pair[0], pair[1].scheduler))
-    certain = _certain([belief for _, belief in ranked])
+            open_.append(belief)
+    certain = _certain(open_)
     if certain is not None:
         said = f"the workload is: {tags}; what helps it is known"
         return Advice((_proposal(certain),), said)
-    chosen = tuple(_proposal(belief) for _, belief in ranked[:most])
+    chosen = _in_turn(open_, situation.episode.id)[:most]
     if chosen:
-        return Advice(chosen, f"the workload is: {tags}")
+        because = [f"the workload is: {tags}", *(each.why for each in situation.profile.purposes)]
+        return Advice(tuple(map(_proposal, chosen)), "; ".join(because))
     return Advice((), "nothing in the library promises a gain (" + "; ".join(skipped) + ")")
 
 

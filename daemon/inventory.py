@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Which processes a workload is made of, from /proc.
+"""Which processes a workload is made of, from /proc, and what the machine is made of, from /sys.
 
 Processes come and go while we look: one that vanishes is passed over. Everything they say of
 themselves is hostile text, and leaves here cut and escaped, without what looks like a secret.
@@ -15,6 +15,7 @@ from daemon.api.models import ProcessView
 from daemon.understanding.secrets import shown
 
 PROC = Path("/proc")
+CPUS = Path("/sys/devices/system/cpu")
 # What is shown of one process, characters.
 NAME_LIMIT = 64
 COMMAND_LIMIT = 300
@@ -37,6 +38,20 @@ def processes_of(workload_id: str, limit: int = 20) -> list[ProcessView]:
         if workload_of(pid) == wanted and (view := _view(pid)) is not None:
             found.append(view)
     return found
+
+
+def last_level_caches(cpus: Path = CPUS) -> int:
+    """How many caches of the last level the machine has; 0 where the kernel does not tell."""
+    found: dict[str, tuple[int, str]] = {}
+    for index in cpus.glob("cpu[0-9]*/cache/index[0-9]*"):
+        try:
+            level = int((index / "level").read_text())
+            shared = (index / "shared_cpu_list").read_text().strip()
+        except (OSError, ValueError):
+            continue
+        cpu = index.parent.parent.name
+        found[cpu] = max(found.get(cpu, (0, "")), (level, shared))
+    return len(set(found.values()))
 
 
 def _view(pid: int) -> ProcessView | None:

@@ -39,10 +39,11 @@ from scheduler_library.history_learning import KEPT_MOVES, Evidence, Move
 from scheduler_library.learning import bandit, weights
 from scheduler_library.learning.bandit import Kind, Observation
 from scheduler_library.learning.beliefs import Line, Option, options
-from scheduler_library.learning.context import Context, wanted_tags
+from scheduler_library.learning.context import Context, wanted_tags, with_purpose
 from scheduler_library.learning.lessons import Lesson
 from scheduler_library.learning.templates import Template, name_of, shape, templates
 from scheduler_library.manifest import Kind as EntryKind
+from scheduler_library.purpose import purpose_of_goal
 from scheduler_library.retrieval import Found, Known, features_of, find
 
 # Verdicts that beliefs are made from, the newest.
@@ -54,18 +55,25 @@ MOST_BELIEFS = 8
 
 @dataclass(frozen=True)
 class Met:
-    """What is asked about: the workload as it was measured, and what was complained about."""
+    """What is asked about: the workload as it was measured, what was complained about, and what a
+    person asked for."""
 
     profile: ProfileView
     complaint: str = ""
+    goal: str = ""
 
     def context(self) -> Context:
-        measured = tuple(self.profile.tags)
+        measured, doubtful = tuple(self.profile.tags), tuple(self.profile.doubtful)
+        tags = wanted_tags(measured, self.complaint, doubtful)
+        asked = purpose_of_goal(self.goal) if self.goal else None
+        if asked is not None:
+            tags = with_purpose(tags, asked)
         return Context(
-            wanted_tags(measured, self.complaint),
+            tags,
             measured,
             self.profile.figures,
             self.profile.workload,
+            tuple(tag for tag in doubtful if tag in tags),
         )
 
 
@@ -198,7 +206,7 @@ class Learned:
         each with what it counts for. Any thread may ask."""
         context = met.context() if met else Context(())
         known = self._known(context, self._observed(self._evidence()), lessons)
-        return find(self._catalog(), query, context.tags, known)
+        return find(self._catalog(), query, context.tags + context.machine, known)
 
     def _known(
         self, context: Context, observed: list[Observation], lessons: Iterable[Lesson]
@@ -215,6 +223,7 @@ class Learned:
             {each.name: each.belief for each in found},
             {name: " ".join(texts) for name, texts in told.items()},
             self._weights(),
+            {each.name: each.warned for each in found if each.warned},
         )
 
     # ------------------------------------------------------------ learning

@@ -95,6 +95,7 @@ def belief_view(option: Option, failed: str = "") -> BeliefView:
         weight=round(held.weight, 3),
         why=why(held),
         refused=option.refused or failed,
+        warned=option.warned,
     )
 
 

@@ -7,6 +7,7 @@ import shutil
 import time
 from collections.abc import AsyncIterator, Callable
 from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING
 
 from bpf.signals import SignalsLine
 from daemon import metrics
@@ -27,6 +28,7 @@ from daemon.api.models import (
     RecordingView,
     SchedulerDetail,
     SchedulerView,
+    SignalPoint,
     SignalsView,
     StatusView,
     StepView,
@@ -43,12 +45,12 @@ from daemon.decide.jobs import Jobs
 from daemon.decide.objective import value_of
 from daemon.episodes import Episodes
 from daemon.events import EventLog
-from daemon.inventory import processes_of
+from daemon.inventory import last_level_caches, processes_of
 from daemon.learned import Learned, Met, is_installed
 from daemon.lessons import Lessons
 from daemon.loader import Loader
 from daemon.preparation import Preparation
-from daemon.profiling import profile_of
+from daemon.profiling import Besides, profile_of
 from daemon.recall import Recall
 from daemon.recording import Recordings
 from daemon.standing import Standing
@@ -61,6 +63,9 @@ from scheduler_library import external
 from scheduler_library.catalog import Catalog, Entry
 from scheduler_library.manifest import Kind, Parameter
 from scheduler_library.this_machine import compile_here
+
+if TYPE_CHECKING:
+    from daemon.understanding.programs import Programs
 
 # The intervals a profile is made from: what it is like now, and not what it was like.
 PROFILE_INTERVALS = 20
@@ -110,6 +115,8 @@ class Reader:
         self._log = log
         self._catalog = catalog
         self._notes = notes
+        self._programs: Programs | None = None
+        self._caches = last_level_caches()
         self._looking = asyncio.Semaphore(MOST_LOOKING)
         self._since = time.time()
 
@@ -218,14 +225,42 @@ class Reader:
     def profile(self, id: str) -> ProfileView:
         """What a workload is like, from its last minutes."""
         line = self._watch.line
+        began = time.time() - PROFILE_INTERVALS * self._watch.interval_s
+        points = self._watch.series.since(id, 0.0)
         return profile_of(
             id,
-            self._watch.series.since(id, time.time() - PROFILE_INTERVALS * self._watch.interval_s),
+            [each for each in points if each.at >= began],
             self._watch.observation,
             machine_cpus=line.machine.cpus if line else (os.cpu_count() or 1),
             machine_utilisation=line.machine.utilisation if line else 0.0,
+            machine_caches=self._caches,
             finished=self._jobs.finished(id, time.time()),
+            besides=self._besides(id, [each for each in points if each.at < began]),
         )
+
+    def _besides(self, id: str, before: list[SignalPoint]) -> Besides:
+        """What is known of a workload beside its last minutes."""
+        # Late: a daemon that nobody asks does without its tables.
+        from daemon.understanding.programs import Programs
+
+        if self._programs is None:
+            self._programs = Programs()
+        declared = self._declared(id)
+        if self._watch.series.last(id) is None:
+            # Its cgroup is looked for only where the signals tell of it.
+            return Besides(declared)
+        known = self._programs.known(id)
+        return Besides(declared, known.said, known.of_the_kernel, before)
+
+    def _declared(self, id: str) -> list[str]:
+        """The text of the objectives that were declared for a workload, broken ones first."""
+        broken = {
+            each.objective
+            for each in self._autopilot.detection.degraded()
+            if each.workload == id and each.objective
+        }
+        texts = [each.objective.text for each in self._config.declared if id in each.of([id])]
+        return sorted(texts, key=lambda text: text not in broken)
 
     async def workload(self, id: str) -> WorkloadDetail:
         if self._watch.series.last(id) is None:
@@ -409,11 +444,13 @@ def _unseen(workload: str) -> Fault:
 def _met_in(episode: EpisodeView, profile: Callable[[str], ProfileView]) -> Met:
     """The workload of an episode as it was when that was opened; as it is now, where that was
     not recorded."""
-    return Met(episode.profile or profile(episode.workload), _complaint(episode.trigger))
+    seen = episode.profile or profile(episode.workload)
+    return Met(seen, _complaint(episode.trigger), episode.goal)
 
 
 def _complaint(of: Degradation | None) -> str:
-    return f"{of.signal} {of.objective}" if of else ""
+    """The objective that is broken, else the signal that rose."""
+    return (of.objective or of.signal) if of else ""
 
 
 def _version() -> str:

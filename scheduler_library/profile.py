@@ -1,13 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What a workload is like, in figures and in the few words that schedulers are chosen by.
 
-Pure: figures in, tags out. The thresholds are here and nowhere else, each with its reason.
+Pure: figures and what is known besides in, tags out. The thresholds are here and nowhere else, each
+with its reason.
 """
 
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from scheduler_library.purpose import By, Purpose, Said
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -21,6 +26,9 @@ class Tag(StrEnum):
     SHORT_BURSTS = "short-bursts"
     CPU_BOUND = "cpu-bound"
     BATCH = "batch"
+    THROUGHPUT = "throughput"
+    MAKESPAN = "makespan"
+    SERVICE = "service"
     MANY_THREADS = "many-threads"
     FORK_HEAVY = "fork-heavy"
     UNEVEN_JOBS = "uneven-jobs"
@@ -36,6 +44,9 @@ MEANING: dict[Tag, str] = {
     Tag.SHORT_BURSTS: "runs briefly between sleeps",
     Tag.CPU_BOUND: "hardly ever sleeps",
     Tag.BATCH: "long bursts; its throughput counts, not its delays",
+    Tag.THROUGHPUT: "how much it gets done is what counts",
+    Tag.MAKESPAN: "when all of it is done is what counts",
+    Tag.SERVICE: "its program is known to answer requests of others",
     Tag.MANY_THREADS: "has far more threads than the machine has CPUs",
     Tag.FORK_HEAVY: "starts many processes a second",
     Tag.UNEVEN_JOBS: "consists of finite jobs of very different length",
@@ -44,6 +55,22 @@ MEANING: dict[Tag, str] = {
     Tag.CONTENDED: "is often made to stop although it has more to do",
     Tag.IDLE: "uses next to no CPU time",
 }
+
+# What a workload is to be good at.
+PURPOSES = frozenset(
+    {
+        Tag.LATENCY_SENSITIVE,
+        Tag.INTERACTIVE,
+        Tag.BATCH,
+        Tag.THROUGHPUT,
+        Tag.MAKESPAN,
+        Tag.SERVICE,
+    }
+)
+# How it behaves by itself, as long as nobody takes the CPU from it. The others say how it is now.
+BEHAVIOUR = frozenset(
+    {Tag.LATENCY_SENSITIVE, Tag.INTERACTIVE, Tag.SHORT_BURSTS, Tag.CPU_BOUND, Tag.BATCH}
+)
 
 # A burst that fits well into the slice of every scheduler in common use (EEVDF's base
 # slice is 2.8 ms on a small machine): a scheduler that knew could always let it finish.
@@ -75,7 +102,8 @@ class Figures(BaseModel):
     """What was measured of one workload over one stretch of time. Absent: zero or None.
 
     `cpus_used` is CPU time divided by wall time, so 1.0 is one CPU kept busy. Durations
-    carry their unit; rates are for each second of wall time.
+    carry their unit; rates are for each second of wall time. `machine_caches` are its last-level
+    caches, 0 where that is not known.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -94,6 +122,7 @@ class Figures(BaseModel):
     jobs_finished: int = Field(default=0, ge=0)
     job_longest_ratio: Count = 0.0
     machine_cpus: int = Field(default=1, ge=1)
+    machine_caches: int = Field(default=0, ge=0)
     machine_utilisation: Share = 0.0
 
 
@@ -138,6 +167,10 @@ def tags_of(figures: Figures) -> tuple[Tag, ...]:
         Tag.SHORT_BURSTS: short,
         Tag.CPU_BOUND: not idle and not (short and frequent) and (bound or driven),
         Tag.BATCH: not idle and not short and (long or bound or driven),
+        # Nothing that is measured tells these: somebody says so.
+        Tag.THROUGHPUT: False,
+        Tag.MAKESPAN: False,
+        Tag.SERVICE: False,
         Tag.MANY_THREADS: f.threads > MANY_THREADS_PER_CPU * f.machine_cpus,
         Tag.FORK_HEAVY: f.forks_per_s >= FORKS_PER_S,
         Tag.UNEVEN_JOBS: not idle
@@ -149,3 +182,94 @@ def tags_of(figures: Figures) -> tuple[Tag, ...]:
         Tag.IDLE: idle,
     }
     return tuple(tag for tag in Tag if is_true[tag])
+
+
+@dataclass(frozen=True)
+class Understood:
+    """A workload in the words that schedulers are chosen by.
+
+    Attributes:
+        doubtful: tags that count for less: they were measured while the workload was starved, or
+            stronger evidence says what counts for it.
+        said: what says what it is for, the strongest evidence first; none: nothing does.
+    """
+
+    tags: tuple[Tag, ...]
+    doubtful: tuple[Tag, ...] = ()
+    said: tuple[Said, ...] = ()
+
+
+def is_starved(figures: Figures) -> bool:
+    """Whether a workload wants more CPU time than it gets, so that its figures mislead: most of
+    its runs are ended by somebody else, or it waits longer than it runs on a full machine."""
+    waits_more = 0 < figures.mean_burst_us < figures.delay_p50_us
+    full = figures.machine_utilisation >= OVERCOMMITTED_UTILISATION
+    return figures.involuntary_ratio >= INVOLUNTARY_RATIO or (waits_more and full)
+
+
+def understood(
+    now: Figures,
+    said: Sequence[Said] = (),
+    *,
+    calm: Figures | None = None,
+    of_the_kernel: bool = False,
+) -> Understood:
+    """What a workload is like, by all that is known of it.
+
+    Args:
+        said: what declares or suggests what it is for.
+        calm: its figures from when it was not starved.
+        of_the_kernel: it is a thread of the kernel, which no scheduler is chosen for.
+    """
+    behaviour = {*tags_of(calm or now)} & BEHAVIOUR
+    state = {*tags_of(now)} - BEHAVIOUR
+    if of_the_kernel:
+        return Understood(_ordered(state))
+    starved = calm is None and is_starved(now)
+    evidence = tuple(sorted(said, key=lambda each: list(By).index(each.by)))
+    counts = {each.purpose for each in evidence if each.by is evidence[0].by}
+    by_program = {each.purpose for each in evidence if each.by is By.PROGRAM}
+    tags, sure = set(behaviour), set[Tag]()
+    for purpose in sorted(counts - {Purpose.LATENCY}):
+        tags, sure = told(tags, purpose), sure | _ASSERTS[purpose]
+    if Purpose.LATENCY in counts:
+        tags, sure = told(tags, Purpose.LATENCY), sure | _ASSERTS[Purpose.LATENCY]
+    elif Purpose.THROUGHPUT in by_program:
+        tags, sure = tags | {Tag.BATCH}, sure | {Tag.BATCH}
+    if any(each.serves for each in evidence):
+        tags |= {Tag.SERVICE}
+    if starved and Purpose.LATENCY in counts | by_program:
+        # That it hardly ever sleeps only looks so: it never gets to where it would.
+        tags -= {Tag.CPU_BOUND} | ({Tag.BATCH} - sure)
+    against = {tag for purpose in counts for tag in _AGAINST[purpose]}
+    doubtful = (tags & BEHAVIOUR) - sure if starved else (tags & against) - sure
+    return Understood(_ordered(tags | state), _ordered(doubtful), evidence)
+
+
+# What a purpose makes sure of, and what behaviour counts for less beside it.
+_ASSERTS = {
+    Purpose.LATENCY: {Tag.LATENCY_SENSITIVE, Tag.INTERACTIVE},
+    Purpose.THROUGHPUT: {Tag.THROUGHPUT},
+    Purpose.MAKESPAN: {Tag.MAKESPAN, Tag.BATCH},
+}
+_AGAINST = {
+    Purpose.LATENCY: {Tag.CPU_BOUND},
+    Purpose.THROUGHPUT: {Tag.SHORT_BURSTS},
+    Purpose.MAKESPAN: {Tag.SHORT_BURSTS},
+}
+
+
+def told(tags: Iterable[str], purpose: Purpose) -> set[Tag]:
+    """The tags of a workload of which somebody says what counts for it."""
+    found = {Tag(each) for each in tags}
+    if purpose is Purpose.LATENCY:
+        return found - {Tag.BATCH} | {Tag.LATENCY_SENSITIVE}
+    found -= {Tag.LATENCY_SENSITIVE, Tag.INTERACTIVE}
+    if purpose is Purpose.MAKESPAN:
+        return found | {Tag.BATCH, Tag.MAKESPAN}
+    return found | {Tag.THROUGHPUT}
+
+
+def _ordered(tags: Iterable[Tag]) -> tuple[Tag, ...]:
+    has = set(tags)
+    return tuple(tag for tag in Tag if tag in has)

@@ -40,6 +40,9 @@ GOOD_TAG = 2.0
 OWN_TAG = 1.0
 BAD_TAG = -3.0
 
+# What an entry is scored by that its own page calls bad for what counts for the workload.
+WARNED_SCORE = -0.5
+
 # A gain as large as this, surely measured, is all that measuring can say for an entry.
 LARGE_GAIN = 0.3
 
@@ -198,11 +201,13 @@ class Known:
     Attributes:
         beliefs: of each entry on the workload that is asked about.
         told: lessons and outcomes that speak of it, as text.
+        warned: why nobody should try it on the workload by an idea of their own.
     """
 
     beliefs: Mapping[str, Belief] = field(default_factory=dict)
     told: Mapping[str, str] = field(default_factory=dict)
     weights: Mapping[str, float] = field(default_factory=lambda: PRIOR)
+    warned: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -297,6 +302,11 @@ def find(
     found = []
     for entry in pool:
         features, reasons = all_features[entry.name]
+        score = round(total(known.weights, features), 4)
+        warned = known.warned.get(entry.name)
+        if warned:
+            # However well the words fit: what counts for the workload comes first.
+            score, reasons = min(score, 0.0) + WARNED_SCORE, (warned, *reasons)
         if reasons:
-            found.append(Found(entry, round(total(known.weights, features), 4), features, reasons))
+            found.append(Found(entry, round(score, 4), features, reasons))
     return sorted(found, key=lambda each: (-each.score, each.entry.name))[:limit]

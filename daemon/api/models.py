@@ -339,11 +339,25 @@ class ProcessView(Answer):
     user: str
 
 
+class PurposeView(Answer):
+    """What counts for a workload, and what says so: `declared` by the operator, the `program`, how
+    it behaves when it gets its CPU time (`calm`), or how it behaves `now`, starved as it may be.
+    `why` is a sentence that may quote hostile text."""
+
+    purpose: Literal["latency", "throughput", "makespan"]
+    by: Literal["declared", "program", "calm", "now"]
+    certainty: Literal["sure", "likely", "guess"]
+    why: str
+
+
 class ProfileView(Answer):
-    """What a workload is like, from measured figures. `tags` are the words manifests use."""
+    """What a workload is like. `tags` are the words manifests use; those that are `doubtful` count
+    for less. `purposes`: what counts for it, the strongest evidence first."""
 
     workload: str
     tags: list[str]
+    doubtful: list[str] = Field(default_factory=list)
+    purposes: list[PurposeView] = Field(default_factory=list)
     figures: dict[str, float] = Field(default_factory=dict)
     sure_of: list[str] = Field(default_factory=list)
 
@@ -724,7 +738,9 @@ class BeliefView(Answer):
     `chance` is the probability that there is any. `observations` are verdicts and failures that
     count here, `weight` what they count for together, `kept` how many of them were keeps.
     `parameters` are those that it would be tried with; `policy` is the text of a policy that is
-    not in the library.
+    not in the library. `refused` says why it cannot be tried now, `warned` why nobody should by an
+    idea of their own: its page calls it bad for what counts here, and nothing measured says
+    otherwise.
     """
 
     scheduler: str
@@ -743,6 +759,7 @@ class BeliefView(Answer):
     weight: float = 0.0
     why: list[str] = Field(default_factory=list)
     refused: str = ""
+    warned: str = ""
 
 
 class LearnedClass(Answer):
@@ -997,6 +1014,7 @@ class WorkloadProfileView(Answer):
     unit: str = ""
     started_by: list[str] = Field(default_factory=list)
     tags: list[str] = Field(default_factory=list)
+    purposes: list[PurposeView] = Field(default_factory=list)
     figures: dict[str, float] = Field(default_factory=dict)
     kinds: list[KindView] = Field(default_factory=list)
     processes: list[ProcessNode] = Field(default_factory=list)

@@ -14,8 +14,18 @@ from dataclasses import dataclass, field
 from daemon.api.display import displayable
 from daemon.api.models import Certainty, KindView, ProgramKind
 from daemon.understanding.proc import Process
-from daemon.understanding.rules import BY_ARGUMENTS, BY_LIBRARY, BY_NAME, SHELLS, WRAPPERS
+from daemon.understanding.rules import (
+    BATCHES,
+    BY_ARGUMENTS,
+    BY_LIBRARY,
+    BY_NAME,
+    FOR_PEOPLE,
+    SERVERS,
+    SHELLS,
+    WRAPPERS,
+)
 from scheduler_library.profile import Tag
+from scheduler_library.purpose import By, Purpose, Said
 
 # What is read of a command line, characters, and what is quoted of a name.
 _LOOKED_AT = 1024
@@ -171,6 +181,41 @@ def by_company(unit: str, started_by: Sequence[str], tags: Iterable[str]) -> Jud
     if Tag.BATCH in have:
         return Judged(ProgramKind.BATCH, Certainty.GUESS, "runs long, hardly sleeps")
     return UNKNOWN
+
+
+def by_id(workload: str) -> Judged:
+    """What the name alone of a workload says: of its command, or of its unit."""
+    kind, _, name = workload.partition(":")
+    if kind == "kthread":
+        return Judged(ProgramKind.KERNEL, Certainty.SURE, "a thread of the kernel")
+    if kind == "comm":
+        plain = plain_name(name)
+        known = _NAMES.of(plain)
+        if known is None:
+            return UNKNOWN
+        return Judged(known, Certainty.LIKELY, f"it calls itself {displayable(plain, _QUOTED)!r}")
+    if kind == "cgroup":
+        last = name.rpartition("/")[2]
+        return by_company(last, (), ()) if last.endswith((".service", ".scope")) else UNKNOWN
+    return UNKNOWN
+
+
+def says(kind: KindView) -> Said | None:
+    """What a kind of program says of what counts for a workload; None where it says nothing."""
+    if kind.kind in SERVERS | FOR_PEOPLE:
+        purpose = Purpose.LATENCY
+    elif kind.kind in BATCHES:
+        purpose = Purpose.THROUGHPUT
+    else:
+        return None
+    why = f"{kind.evidence[0]}, " if kind.evidence else ""
+    return Said(
+        purpose,
+        By.PROGRAM,
+        f"{why}of kind {kind.kind.value}",
+        kind.certainty.value,
+        serves=kind.kind in SERVERS,
+    )
 
 
 def summed_up(judgements: Iterable[tuple[Judged, float]]) -> list[KindView]:

@@ -153,7 +153,7 @@ BY_NAME: tuple[tuple[Kind, str], ...] = (
     (
         Kind.ENCODER,
         "ffmpeg x264 x265 HandBrakeCLI SvtAv1EncApp SvtHevcEncApp aomenc rav1e vpxenc av1an lame "
-        "oggenc opusenc flac mencoder melt cjxl cwebp avifenc mkvmerge obs",
+        "oggenc opusenc flac mencoder melt cjxl cwebp avifenc mkvmerge",
     ),
     (
         Kind.COMPRESSION,
@@ -173,7 +173,7 @@ BY_NAME: tuple[tuple[Kind, str], ...] = (
         "brave Xorg Xwayland X gnome-shell kwin_x11 kwin_wayland plasmashell sway weston hyprland "
         "mutter labwc xfwm4 i3 alacritty kitty foot wezterm-gui gnome-terminal-* konsole xterm "
         "tmux screen htop top btop less man mosh-server thunderbird soffice.bin evince okular gimp "
-        "inkscape slack discord zoom teams nautilus dolphin",
+        "inkscape obs slack discord zoom teams nautilus dolphin",
     ),
     (Kind.AUDIO, "pipewire pipewire-pulse wireplumber pulseaudio jackd ardour* bitwig-* reaper"),
     (Kind.GAME, "steam steamwebhelper gamescope wineserver wine64-preloader retroarch godot"),
@@ -211,6 +211,13 @@ BY_NAME: tuple[tuple[Kind, str], ...] = (
     ),
     (Kind.LANGUAGE_RUNTIME, "java python pypy node nodejs bun deno ruby perl php erl beam.smp"),
     (Kind.LANGUAGE_RUNTIME, "dotnet mono lua luajit guile racket sbcl"),
+)
+
+# What counts for kinds of programs. How those that are in none of these behave has to tell.
+SERVERS = frozenset({Kind.DATABASE, Kind.CACHE, Kind.WEB_SERVER, Kind.PROXY, Kind.BROKER})
+FOR_PEOPLE = frozenset({Kind.INTERACTIVE, Kind.AUDIO, Kind.GAME})
+BATCHES = frozenset(
+    {Kind.BUILD, Kind.TEST_SUITE, Kind.ENCODER, Kind.COMPRESSION, Kind.ML_TRAINING, Kind.BATCH}
 )
 
 # What starts other programs and is nothing itself: asked for its arguments, then for its company.

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from scheduler_library.learning.context import Context, likeness
+from scheduler_library.learning.context import SUCH, Context, likeness
 from scheduler_library.parameters import Value
 
 # What a tag of the profile is worth where a manifest's `good_for` has it: the gain expected
@@ -29,11 +29,15 @@ WORTH = {
     "interactive": 0.10,
     "batch": 0.10,
     "fork-heavy": 0.08,
-    "overcommitted": 0.03,
-    "contended": 0.03,
+    # How crowded it is says for whom it is hard, and chooses nothing alone.
+    "overcommitted": 0.02,
+    "contended": 0.02,
     "idle": 0.0,
 }
 USUAL_WORTH = 0.05
+# What was measured while the workload was starved, or speaks against what is known of it, counts so
+# much.
+DOUBT_FACTOR = 0.5
 # `bad_for` weighs more than `good_for`: a warning in a manifest was usually paid for.
 BAD_FACTOR = -1.5
 # A scheduler's own `tags` say what it is, which only hints at what it is good for.
@@ -114,6 +118,8 @@ class Arm:
     tags: tuple[str, ...] = ()
     parameters: Mapping[str, Value] = field(default_factory=dict)
     shape: str = ""
+    # 1 for what was made and measured with care, less for a line that nobody tried.
+    trust: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -129,6 +135,8 @@ class Belief:
     weight: float = 0.0
     words: tuple[str, ...] = ()
     against: tuple[str, ...] = ()
+    # Whether it was kept on such a workload: evidence of one's own, stronger than any page.
+    proven: bool = False
 
     @property
     def low(self) -> float:
@@ -155,8 +163,11 @@ def matches(tags: Iterable[str], phrases: Iterable[str]) -> tuple[str, ...]:
     return tuple(tag for tag in tags if met(tag))
 
 
-def _worth(tags: Iterable[str]) -> float:
-    return sum(WORTH.get(tag, USUAL_WORTH) for tag in tags)
+def _worth(tags: Iterable[str], doubtful: Iterable[str] = ()) -> float:
+    doubted = set(doubtful)
+    return sum(
+        WORTH.get(tag, USUAL_WORTH) * (DOUBT_FACTOR if tag in doubted else 1.0) for tag in tags
+    )
 
 
 def aged(at: float, now: float, kind: Kind) -> float:
@@ -192,16 +203,18 @@ def believe(arm: Arm, context: Context, observed: Iterable[Observation], now: fl
     p = 1/s² + Σ w_i/n_i², mean (m/s² + Σ w_i x_i/n_i²) / p. The weights of observations on other
     workloads are scaled down to `MOST_OF_OTHERS` where they are more together.
     """
-    good = matches(context.tags, arm.good_for)
-    bad = matches(context.tags, arm.bad_for)
-    plain = tuple(tag for tag in matches(context.tags, arm.tags) if tag not in good)
-    prior = _worth(good) + BAD_FACTOR * _worth(bad) + TAG_FACTOR * _worth(plain)
+    tags, doubtful = context.tags + context.machine, context.doubtful
+    good = matches(tags, arm.good_for)
+    bad = matches(tags, arm.bad_for)
+    plain = tuple(tag for tag in matches(tags, arm.tags) if tag not in good)
+    prior = arm.trust * (_worth(good, doubtful) + TAG_FACTOR * _worth(plain, doubtful))
+    prior += BAD_FACTOR * _worth(bad, doubtful)
     precision = PRIOR_DEVIATION**-2
     weighted = prior * precision
     counts = [(each, relevance(arm, context, each, now)) for each in observed]
     others = sum(weight for each, weight in counts if _elsewhere(context, each))
     scale = min(1.0, MOST_OF_OTHERS / others) if others else 1.0
-    total, counted, kept, failures = 0.0, 0, 0, 0
+    total, counted, kept, failures, proven = 0.0, 0, 0, 0, False
     for each, relevant in counts:
         if not relevant:
             continue
@@ -212,6 +225,7 @@ def believe(arm: Arm, context: Context, observed: Iterable[Observation], now: fl
         total += weight
         counted += 1
         kept += each.kept
+        proven = proven or (each.kept and _such(context, each))
         failures += each.kind is not Kind.VERDICT
     return Belief(
         prior=prior,
@@ -223,6 +237,22 @@ def believe(arm: Arm, context: Context, observed: Iterable[Observation], now: fl
         weight=total,
         words=good + plain,
         against=bad,
+        proven=proven,
+    )
+
+
+def _such(context: Context, observed: Observation) -> bool:
+    return likeness(context, observed.tags or (), observed.figures, observed.workload) >= SUCH
+
+
+def warning(belief: Belief, context: Context) -> str:
+    """Why nobody should try this by their own idea, or nothing: its page calls it bad for what
+    counts for the workload, and nothing that was measured here says otherwise."""
+    against = [tag for tag in belief.against if tag in context.sure_purposes + context.machine]
+    if not against or belief.proven:
+        return ""
+    return (
+        f"its page calls it bad for {', '.join(against)}, and nothing measured here says otherwise"
     )
 
 

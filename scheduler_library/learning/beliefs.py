@@ -8,17 +8,21 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from scheduler_library.catalog import Entry, Place
-from scheduler_library.learning.bandit import Arm, Belief, Observation, believe
+from scheduler_library.learning.bandit import Arm, Belief, Observation, believe, warning
 from scheduler_library.learning.context import Context
 from scheduler_library.learning.fitting import parameters_for
 from scheduler_library.learning.templates import Template, selector, shape
 from scheduler_library.manifest import Kind as EntryKind
 from scheduler_library.parameters import Value
 
+# A line that nobody tried here yet is worth so much of what a scheduler of the library is.
+LINE_TRUST = 0.75
+
 
 @dataclass(frozen=True)
 class Option:
-    """One thing that could be tried. `refused` says why it cannot be here, or is empty."""
+    """One thing that could be tried. `refused` says why it cannot be here, `warned` why it should
+    not be unless a person wants it; both may be empty."""
 
     name: str
     kind: EntryKind
@@ -26,6 +30,7 @@ class Option:
     parameters: Mapping[str, Value] = field(default_factory=dict)
     policy: str = ""
     refused: str = ""
+    warned: str = ""
 
 
 @dataclass(frozen=True)
@@ -87,22 +92,38 @@ def options(
         refused = "" if installed(entry) else "not installed"
         if not refused and text and not _meant(entry, text, context.workload):
             refused = "it names another workload"
+        belief = believe(arm, context, seen.of(arm.name, arm.shape), now)
         found.append(
             Option(
                 entry.name,
                 manifest.kind,
-                believe(arm, context, seen.of(arm.name, arm.shape), now),
+                belief,
                 arm.parameters,
                 refused=refused,
+                warned=warning(belief, context),
             )
         )
     for line in lines:
         if line.name in names:
             continue
         template = line.template
-        arm = Arm(line.name, template.tags, template.against, shape=shape(template.policy))
+        arm = Arm(
+            line.name,
+            template.tags,
+            template.against,
+            shape=shape(template.policy),
+            trust=LINE_TRUST,
+        )
         belief = believe(arm, context, seen.of(arm.name, arm.shape), now)
-        found.append(Option(line.name, EntryKind.POLICY, belief, policy=template.policy))
+        found.append(
+            Option(
+                line.name,
+                EntryKind.POLICY,
+                belief,
+                policy=template.policy,
+                warned=warning(belief, context),
+            )
+        )
     return sorted(found, key=lambda each: (bool(each.refused), -each.belief.mean, each.name))
 
 

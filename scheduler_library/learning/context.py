@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from scheduler_library.profile import Tag
+from scheduler_library.profile import PURPOSES, Tag, told
+from scheduler_library.purpose import Purpose, purpose_of
 
 # The figures of a profile that say how a workload runs, whatever machine it runs on.
 TELLING = ("mean_burst_us", "wakeups_per_s", "cpus_used", "involuntary_ratio")
@@ -21,18 +22,41 @@ OTHER_WORKLOAD_CEILING = 0.7
 # Two workloads are "such" ones from this likeness on.
 SUCH = 0.6
 # These say already what counts for a workload; a complaint about delays adds nothing then.
-_TELLING_TAGS = {Tag.LATENCY_SENSITIVE, Tag.BATCH, Tag.CPU_BOUND}
+_TELLING_TAGS = PURPOSES | {Tag.CPU_BOUND}
+# Machines that some schedulers are made for, and others are wrong on.
+SMALL_MACHINE, LARGE_MACHINE = "small-machine", "large-machine"
+SMALL_CPUS, LARGE_CPUS = 2, 16
 
 
 @dataclass(frozen=True)
 class Context:
-    """A workload as the bandit sees it. `tags` may hold what was inferred besides; `measured`
-    are those that its figures gave, which outcomes are recorded with."""
+    """A workload as the bandit sees it.
+
+    Attributes:
+        tags: what it is like; they may hold what was inferred besides.
+        measured: those that outcomes are recorded with.
+        doubtful: those that count for less.
+    """
 
     tags: tuple[str, ...]
     measured: tuple[str, ...] = ()
     figures: Mapping[str, float] = field(default_factory=dict)
     workload: str = ""
+    doubtful: tuple[str, ...] = ()
+
+    @property
+    def machine(self) -> tuple[str, ...]:
+        """Words for the machine. They choose a scheduler, and say nothing of how alike workloads
+        are: all of a machine have them in common."""
+        cpus, caches = self.figures.get("machine_cpus", 0), self.figures.get("machine_caches", 0)
+        if caches > 1 or cpus >= LARGE_CPUS:
+            return (LARGE_MACHINE,)
+        return (SMALL_MACHINE,) if 0 < cpus <= SMALL_CPUS else ()
+
+    @property
+    def sure_purposes(self) -> tuple[str, ...]:
+        """The tags that say for certain what counts for it."""
+        return tuple(tag for tag in self.tags if tag in PURPOSES and tag not in self.doubtful)
 
 
 def similarity(one: Iterable[str], other: Iterable[str]) -> float:
@@ -74,14 +98,30 @@ def likeness(
     return alike
 
 
-def wanted_tags(tags: Iterable[str], complaint: str) -> tuple[str, ...]:
-    """The measured tags, and `latency-sensitive` where delays are what was complained about.
+def wanted_tags(
+    tags: Iterable[str], complaint: str, doubtful: Iterable[str] = ()
+) -> tuple[str, ...]:
+    """The tags of a workload, with what a complaint says of what counts for it.
 
-    Measured tags are about how a workload runs, and on a slow or crowded machine a service may
-    not look like one. What is declared, or was found degraded, says what it is for. A workload
-    that is batch by its figures stays that.
+    An objective (`latency p99`, `measurement NAME lower`) was declared: what it says, counts. A
+    rise of delays that was found by itself says that the workload used to sleep: it is
+    `latency-sensitive`, unless its tags say, without doubt, that something else counts for it.
     """
-    measured = tuple(tags)
-    if _TELLING_TAGS & set(measured) or not re.search(r"delay|latency|p9\d", complaint):
-        return measured
-    return (*measured, Tag.LATENCY_SENSITIVE.value)
+    known = tuple(tags)
+    purpose = purpose_of(complaint)
+    if purpose is None:
+        sure = set(known) - set(doubtful)
+        if _TELLING_TAGS & sure or not re.search(r"delay|latency|p9\d", complaint):
+            return known
+        purpose = Purpose.LATENCY
+    elif purpose is Purpose.LATENCY and Tag.LATENCY_SENSITIVE in known:
+        return known
+    return with_purpose(known, purpose)
+
+
+def with_purpose(tags: Iterable[str], purpose: Purpose) -> tuple[str, ...]:
+    """The tags of a workload for which somebody said what counts."""
+    known = tuple(tags)
+    wanted = told((each for each in known if each in set(Tag)), purpose)
+    kept = tuple(each for each in known if each in wanted or each not in set(Tag))
+    return kept + tuple(tag.value for tag in Tag if tag in wanted and tag not in kept)

@@ -95,6 +95,16 @@ def templates(tags: Iterable[str], workload: str) -> list[Template]:
                 "this workload first, whatever else is going on",
             )
         )
+    crowded = has & {Tag.CONTENDED, Tag.OVERCOMMITTED}
+    if selected and Tag.THROUGHPUT in has and crowded:
+        found.append(
+            Template(
+                selected + " { weight 300 }",
+                (Tag.THROUGHPUT, Tag.CONTENDED, Tag.OVERCOMMITTED),
+                (),
+                "three times the CPU time of others, as long as they want it too",
+            )
+        )
     if Tag.BATCH in has and not has & {Tag.LATENCY_SENSITIVE, Tag.INTERACTIVE}:
         found.append(
             Template(

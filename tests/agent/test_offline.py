@@ -12,6 +12,7 @@ from agent.offline import advise, lesson
 from daemon.api.models import (
     Autonomy,
     Decision,
+    Degradation,
     Direction,
     EpisodeState,
     EpisodeView,
@@ -157,10 +158,62 @@ def test_what_fits_nothing_is_not_proposed() -> None:
 
 def test_a_complaint_about_delays_counts_where_figures_say_little() -> None:
     """A service that does not look like one on a crowded machine is helped all the same; one
-    that is batch by its figures is not taken for a service."""
-    complaint = "measurement redis-p99 lower < 10 ms"
+    that is batch by its figures is not taken for a service because its delays rose."""
+    found = "run-queue delay p99"
     for tags, first in ((("overcommitted", "contended"), "latency"), (("batch",), "batch")):
-        assert names(situation(tags, complaint=complaint))[0] == first
+        assert names(situation(tags, complaint=found))[0] == first
+
+
+@pytest.mark.parametrize(
+    "objective", ["latency p99 < 10ms", "measurement redis-p99 lower < 10 ms", "latency p99"]
+)
+def test_a_declared_latency_comes_before_how_the_workload_looks(objective: str) -> None:
+    """What is batch by its figures, and declared to be about latency, gets what is for latency, and
+    nothing whose page calls it bad for that."""
+    for number in range(50):
+        of = situation(UNEVEN, f"e-{number:04d}", complaint=objective)
+        assert names(of)[0] == "latency"
+        assert not {"batch", "jobs", "fair", "fifo"} & set(names(of))
+
+
+def test_what_a_page_warns_of_is_tried_where_it_was_kept_before() -> None:
+    """Evidence of one's own is stronger than a page: what was kept on such a workload returns."""
+    kept = tuple(outcome("fair", 0.5) for _ in range(3))
+    assert names(situation(LATENCY, outcomes=kept))[0] == "fair"
+    assert "fair" not in names(situation(LATENCY))
+
+
+def test_the_best_known_comes_first_for_what_was_never_met() -> None:
+    """Without history no draw decides between what is not about equally good."""
+    firsts = {names(situation(LATENCY, f"e-{number:04d}"))[0] for number in range(1000)}
+    assert firsts == {"latency"}
+
+
+def test_what_is_about_equally_good_takes_turns() -> None:
+    """Where two pages promise the same, both come first now and then."""
+    twin = entry("twin", good_for=["latency-sensitive", "short-bursts", "interactive", "contended"])
+    library = (*LIBRARY, twin)
+    firsts = Counter(
+        names(situation(LATENCY, f"e-{number:04d}", library=library))[0] for number in range(200)
+    )
+    assert set(firsts) == {"latency", "twin"}
+    assert min(firsts.values()) > 50
+
+
+def test_nothing_is_proposed_where_nothing_is_wrong() -> None:
+    """A workload that waits for nothing on a machine with room is left alone; one with a broken
+    objective is not."""
+    figures = {"seconds": 60.0, "delay_p99_us": 80.0, "machine_utilisation": 0.2}
+    of = situation(LATENCY)
+    fine = replace(of, profile=of.profile.model_copy(update={"figures": figures}))
+    assert advise(fine).proposals == ()
+    assert "nothing is wrong" in advise(fine).reason
+    trigger = Degradation(
+        workload="comm:x", signal="latency p99", since=NOW, baseline=1.0, value=2.0, ratio=2.0,
+        unit="us", reason="broken", objective="latency p99 < 1ms",
+    )  # fmt: skip
+    broken = replace(fine, episode=fine.episode.model_copy(update={"trigger": trigger}))
+    assert advise(broken).proposals[0].scheduler == "latency"
 
 
 @pytest.mark.parametrize("tags", [LATENCY, UNEVEN, ("interactive",), ()])
