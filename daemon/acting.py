@@ -104,11 +104,25 @@ class Actor:
         self._autopilot.gates_met(candidate)
         if episode is not None:
             self._episodes.note_candidate(episode, candidate.id)
-        return await self._reader.candidate(candidate.id)
+        view = await self._reader.candidate(candidate.id)
+        warnings = await self._reader.warnings(
+            candidate.id, request.workload or "", episode.id if episode else ""
+        )
+        return view.model_copy(update={"warnings": warnings})
 
     # ------------------------------------------------------------ trials
 
     async def start_trial(self, request: TrialRequest) -> TrialView:
+        view = await self._started(request)
+        warnings = await self._reader.warnings(
+            request.candidate,
+            request.workload or "",
+            request.episode or "",
+            request.objective or "",
+        )
+        return view.model_copy(update={"warnings": warnings})
+
+    async def _started(self, request: TrialRequest) -> TrialView:
         candidate = self._candidates.get(request.candidate)
         now = time.time()
         self._standing.state.check_quarantine(candidate.id, now)

@@ -41,7 +41,7 @@ from scheduler_library.learning.bandit import Kind, Observation
 from scheduler_library.learning.beliefs import Line, Option, options
 from scheduler_library.learning.context import Context, wanted_tags, with_purpose
 from scheduler_library.learning.lessons import Lesson
-from scheduler_library.learning.templates import Template, name_of, shape, templates
+from scheduler_library.learning.templates import Template, bad_for, name_of, shape, templates
 from scheduler_library.manifest import Kind as EntryKind
 from scheduler_library.purpose import purpose_of_goal
 from scheduler_library.retrieval import Found, Known, features_of, find
@@ -138,6 +138,14 @@ class Learned:
             episodes=episodes_like(evidence, context),
             beliefs=belief_views(found, context, observed, now),
         )
+
+    def warning(self, met: Met, name: str, policy: str) -> str:
+        """Why nobody should try a scheduler, or a policy, on a workload by an idea of their own;
+        empty where nothing speaks against it. Any thread may ask."""
+        context = met.context()
+        lines = [Line(Template(policy, (), bad_for(policy), ""), name)] if policy else ()
+        found = self._options(context, self._observed(self._evidence()), time.time(), lines)
+        return next((each.warned for each in found if each.name == name), "")
 
     def classes(self, now: float) -> list[LearnedClass]:
         """The kinds of workloads that were met, with those schedulers that were tried there."""

@@ -6,6 +6,7 @@ import os
 import shutil
 import time
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
@@ -309,6 +310,19 @@ class Reader:
         if episode:
             met = _met_in(await self.episode(episode), self.profile)
         return await asyncio.to_thread(self._learned.view, met, self._lessons.all())
+
+    async def warnings(
+        self, candidate: str, workload: str, episode: str, objective: str = ""
+    ) -> list[str]:
+        """What speaks against trying a candidate on a workload, or that of an episode."""
+        if not workload and not episode:
+            return []
+        met = _met_in(await self.episode(episode), self.profile) if episode else self._met(workload)
+        if objective:
+            met = replace(met, complaint=objective, goal="")
+        held = self._candidates.get(candidate)
+        said = await asyncio.to_thread(self._learned.warning, met, held.name, held.policy)
+        return [f"{held.name}: {said}"] if said else []
 
     async def _scheduler_view(self, entry: Entry) -> SchedulerView:
         manifest = entry.manifest

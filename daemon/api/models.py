@@ -464,7 +464,8 @@ class CandidateView(Answer):
     """Immutable but for the gates it has met. `proven`: it may be loaded, for every gate passed or
     was skipped where that is allowed.
 
-    `policy` is the canonical text of a policy, empty for every other kind.
+    `policy` is the canonical text of a policy, empty for every other kind. `warnings` say what
+    speaks against trying it on the workload that it was asked for.
     """
 
     id: str
@@ -476,6 +477,7 @@ class CandidateView(Answer):
     gates: list[GateResult] = Field(default_factory=list)
     proven: bool = False
     quarantined: str = ""
+    warnings: list[str] = Field(default_factory=list)
     at: float = 0.0
 
 
@@ -543,6 +545,9 @@ class VerdictView(Answer):
 
 
 class TrialView(Answer):
+    """`warnings` are in the answer to the request that started it: what speaks against trying this
+    for this objective."""
+
     id: str
     state: TrialState
     candidate: str
@@ -560,6 +565,7 @@ class TrialView(Answer):
     windows: list[WindowView] = Field(default_factory=list)
     verdict: VerdictView | None = None
     reason: str = ""
+    warnings: list[str] = Field(default_factory=list)
 
 
 class HoldRequest(Request):

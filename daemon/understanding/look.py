@@ -78,6 +78,7 @@ def understand(workload: str, measured: Measured, eye: Eye | None = None) -> Wor
         unit=displayable(unit, NAME_LIMIT),
         started_by=[displayable(name, NAME_LIMIT) for name in above],
         tags=measured.profile.tags,
+        purposes=measured.profile.purposes,
         figures={name: round(value, 3) for name, value in measured.profile.figures.items()},
         kinds=_kinds(seen, together),
         processes=_nodes(seen, parents, together),
@@ -140,7 +141,9 @@ def _judgements(
         if guess is not kinds.UNKNOWN:
             found[pid] = guess
     if found and all(each.kind in kinds.WEAK for each in found.values()):
-        guess = by_company(unit, above, measured.profile.tags)
+        # How it behaves while it is starved suggests nothing.
+        sure = [tag for tag in measured.profile.tags if tag not in measured.profile.doubtful]
+        guess = by_company(unit, above, sure)
         for pid, each in found.items():
             if each.kind is ProgramKind.UNKNOWN and guess is not kinds.UNKNOWN:
                 found[pid] = guess

@@ -137,12 +137,16 @@ BY_NAME: tuple[tuple[Kind, str], ...] = (
     ),
     (
         Kind.DATABASE,
-        "postgres postmaster mysqld mariadbd mongod mongos sqlservr oracle clickhouse "
-        "clickhouse-server cockroach influxd cassandra scylla etcd fdbserver sqlite3 duckdb "
+        "postgres postgresql postmaster mysql mysqld mariadb mariadbd mongod mongos sqlservr "
+        "oracle clickhouse clickhouse-server cockroach influxd cassandra scylla etcd fdbserver "
+        "sqlite3 duckdb "
         "tidb-server tikv-server pd-server arangod dgraph questdb victoria-metrics rethinkdb "
         "firebird ydbd qdrant milvus weaviate meilisearch typesense surreal immudb",
     ),
-    (Kind.CACHE, "redis-server valkey-server memcached keydb-server dragonfly varnishd garnet"),
+    (
+        Kind.CACHE,
+        "redis redis-server valkey valkey-server memcached keydb-server dragonfly varnishd garnet",
+    ),
     (
         Kind.WEB_SERVER,
         "nginx apache2 httpd lighttpd caddy uvicorn gunicorn hypercorn uwsgi puma unicorn "

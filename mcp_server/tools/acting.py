@@ -61,8 +61,9 @@ def _question(view: TrialView) -> str:
         + (f" ({settings})" if settings else "")
         + f" on this machine? It is compared with what runs now by {marked(view.objective, 200)}"
         + (f" of {marked(view.workload, 200)}" if view.workload else "")
-        + f", under a lease, and taken back unless it is better. Candidate {word(view.candidate)}, "
-        f"trial {word(view.id)}."
+        + ", under a lease, and taken back unless it is better."
+        + "".join(f" Against it: {marked(each, 300)}." for each in view.warnings)
+        + f" Candidate {word(view.candidate)}, trial {word(view.id)}."
     )
 
 
@@ -102,6 +103,7 @@ def _next(view: TrialView) -> str:
 
 async def _start_trial(call: Call, wanted: TrialArguments) -> Trial | types.InputRequiredResult:
     acting = call.access.acting()
+    warnings: list[str] = []
     if call.state:
         # Once more, with the person's answer.
         view = await acting.trial(json.loads(call.state)["trial"])
@@ -118,6 +120,7 @@ async def _start_trial(call: Call, wanted: TrialArguments) -> Trial | types.Inpu
             max_windows=wanted.max_windows,
         )
         view = await acting.start_trial(request)
+        warnings = view.warnings
         if view.state is TrialState.AWAITING_APPROVAL:
             state = json.dumps({"trial": view.id})
             decided = functools.partial(_decided, acting, view.id)
@@ -127,7 +130,7 @@ async def _start_trial(call: Call, wanted: TrialArguments) -> Trial | types.Inpu
             view = await _decide(acting, view, asked)
     if view.state is TrialState.RUNNING:
         view = await settled(call, acting, view.id, wanted.wait_s)
-    return trial_of(view, call, _next(view))
+    return trial_of(view.model_copy(update={"warnings": warnings}), call, _next(view))
 
 
 start_trial = Tool(

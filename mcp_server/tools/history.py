@@ -146,7 +146,7 @@ def _belief(each: BeliefView) -> Belief:
         policy=each.policy,
         parameters=told(each.parameters),
         why=each.why[:2],
-        refused=each.refused,
+        refused=each.refused or each.warned,
     )
 
 

@@ -22,6 +22,13 @@ class Kind(Answer):
     evidence: list[Said] = Field(default_factory=list)
 
 
+class Purpose(Answer):
+    counts: Word = Field(description="latency, throughput or makespan")
+    by: Word = Field(description="declared, program, calm (not starved) or now, strongest first")
+    certainty: Word
+    why: Said
+
+
 class Process(Answer):
     pid: int
     parent: int = 0
@@ -73,6 +80,9 @@ class Profile(Answer):
     unit: ShortName = ""
     started_by: list[ShortName] = Field(default_factory=list)
     tags: list[Word] = Field(description="The words that schedulers are described with")
+    purposes: list[Purpose] = Field(
+        default_factory=list, description="What counts for it; what was declared decides"
+    )
     kinds: list[Kind] = Field(default_factory=list)
     figures: dict[str, Number] = Field(default_factory=dict)
     delay_us: Delay | None = Field(None, description="Run-queue delay")
@@ -177,6 +187,10 @@ def profile_of(view: WorkloadProfileView, handle: str, wanted: ProfileArguments)
         unit=view.unit,
         started_by=view.started_by[:2],
         tags=view.tags,
+        purposes=[
+            Purpose(counts=each.purpose, by=each.by, certainty=each.certainty, why=each.why)
+            for each in view.purposes[:3]
+        ],
         kinds=_kinds(view),
         figures={name: view.figures[name] for name in _FIGURES if view.figures.get(name)},
         delay_us=Delay(

@@ -87,6 +87,9 @@ class Checked(Answer):
     kind: Word
     proven: bool = Field(description="Only a proven candidate may be tried")
     quarantined: Said = ""
+    warnings: list[Said] = Field(
+        default_factory=list, description="What speaks against it for this workload"
+    )
     policy: Body = ""
     parameters: dict[str, ParameterValue] = Field(default_factory=dict)
     gates: list[Gate] = Field(default_factory=list)
@@ -126,6 +129,7 @@ def checked(view: CandidateView, next: str = "") -> Checked:
         kind=view.kind,
         proven=view.proven,
         quarantined=view.quarantined,
+        warnings=view.warnings,
         policy=view.policy,
         parameters=told(view.parameters),
         gates=[_gate(each) for each in view.gates],
@@ -136,6 +140,11 @@ def checked(view: CandidateView, next: str = "") -> Checked:
 def _next(view: CandidateView) -> str:
     if view.quarantined:
         return "it is in quarantine: propose something else"
+    if view.proven and view.warnings:
+        return (
+            f"proven, yet warned of: unless a person asks for it, propose something else; else "
+            f"start_trial with candidate {view.id}"
+        )
     if view.proven:
         return f"start_trial with candidate {view.id}"
     return "not proven: repair what the failed gate says, and check again; give up after three"

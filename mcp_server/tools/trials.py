@@ -64,6 +64,9 @@ class Trial(Answer):
     episode: Word = ""
     age_s: Number
     approval: Word = ""
+    warnings: list[Said] = Field(
+        default_factory=list, description="What speaks against trying it for this objective"
+    )
     next: str = ""
 
 
@@ -107,6 +110,7 @@ def trial_of(view: TrialView, call: Call, next: str = "") -> Trial:
         episode=view.episode,
         age_s=max(0.0, time.time() - view.at),
         approval=view.approval if view.state is TrialState.AWAITING_APPROVAL else "",
+        warnings=view.warnings,
         next=next,
     )
 

@@ -15,6 +15,11 @@ from scheduler_library.profile import Tag
 # Longest name that a line is written for; the language takes no more for `comm`.
 LONGEST_COMM = 15
 LONGEST_NAME = 200
+# From here on a slice of everybody's is long for whoever waits.
+LONG_SLICE_MS = 10.0
+_SLICE = re.compile(r"slice (\d+(?:\.\d+)?)(ns|us|ms|s)\b")
+_RULE = re.compile(r"[^;{]*\{[^}]*\}")
+_IN_MS = {"ns": 1e-6, "us": 1e-3, "ms": 1.0, "s": 1e3}
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
 
 
@@ -52,6 +57,18 @@ def selector(workload: str) -> str | None:
     return f"{kind} = {text}" if text else None
 
 
+def bad_for(policy: str) -> tuple[str, ...]:
+    """The tags of workloads that a policy in its canonical form is bad for by what it does to
+    everybody: jobs in order, or long slices, while nobody goes first. What it does to those whom
+    it names is the business of whoever named them."""
+    text = _QUOTED.sub('""', policy)
+    everybody = _RULE.sub("", text) + text.rpartition("* {")[2] * ("* {" in text)
+    slices = [float(number) * _IN_MS[unit] for number, unit in _SLICE.findall(everybody)]
+    by_jobs = "expected_runtime" in everybody
+    long = any(each >= LONG_SLICE_MS for each in slices) and "latency" not in text
+    return (Tag.LATENCY_SENSITIVE, Tag.INTERACTIVE, Tag.SERVICE) if by_jobs or long else ()
+
+
 def shape(policy: str) -> str:
     """A policy with every name in it left out: lines of one shape do the same to others."""
     return _QUOTED.sub('"…"', " ".join(policy.split()))
@@ -81,7 +98,7 @@ def templates(tags: Iterable[str], workload: str) -> list[Template]:
             Template(
                 "order by expected_runtime desc",
                 (Tag.UNEVEN_JOBS,),
-                (Tag.LATENCY_SENSITIVE, Tag.INTERACTIVE),
+                (Tag.LATENCY_SENSITIVE, Tag.INTERACTIVE, Tag.SERVICE),
                 "longest job first: all of them are done soonest",
             )
         )
@@ -110,7 +127,7 @@ def templates(tags: Iterable[str], workload: str) -> list[Template]:
             Template(
                 "slice 20ms",
                 (Tag.BATCH,),
-                (Tag.LATENCY_SENSITIVE, Tag.INTERACTIVE, Tag.SHORT_BURSTS),
+                (Tag.LATENCY_SENSITIVE, Tag.INTERACTIVE, Tag.SERVICE, Tag.SHORT_BURSTS),
                 "long slices: few switches",
             )
         )

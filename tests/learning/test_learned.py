@@ -179,3 +179,30 @@ def test_a_complaint_about_delays_makes_a_service_of_it(tmp_path: Path) -> None:
         plain = ProfileView(workload="comm:x", tags=["contended"])
         held = memory.learned.beliefs(Met(plain, "delay p99"), NOW)
         assert held.tags == ["contended", "latency-sensitive"]
+
+
+def test_who_tries_what_a_page_warns_of_is_told(tmp_path: Path) -> None:
+    """Schedulers and policies alike; not where the same was kept here before, nor for a workload
+    that it is made for."""
+    with remembering(tmp_path) as memory:
+        warning = memory.learned.warning(Met(WEB), "batch", "")
+        assert "bad for latency-sensitive" in warning
+        assert "nothing measured here" in warning
+        assert memory.learned.warning(Met(WEB), "latency", "") == ""
+        assert memory.learned.warning(Met(SOLVER), "batch", "") == ""
+        assert "latency-sensitive" in memory.learned.warning(Met(WEB), "policy-1", "slice 20ms")
+        assert memory.learned.warning(Met(WEB), "policy-1", "slice 1ms") == ""
+        assert memory.learned.warning(Met(SOLVER, "latency p99"), "batch", "")
+        memory.tried("batch", 0.5)
+        assert memory.learned.warning(Met(WEB), "batch", "") == ""
+
+
+def test_a_search_puts_last_what_its_page_calls_bad_for_what_counts(tmp_path: Path) -> None:
+    """However well its words fit; and it says why."""
+    with remembering(tmp_path) as memory:
+        found = memory.learned.search("long slices batch", Met(WEB), ())
+        batch = next(each for each in found if each.entry.name == "batch")
+        assert batch.score < 0
+        assert "nothing measured here" in batch.reasons[0]
+        first = memory.learned.search("long slices batch", Met(SOLVER), ())[0]
+        assert first.entry.name == "batch"

@@ -5,6 +5,7 @@ import pytest
 
 from scheduler_library.learning.templates import (
     all_lines,
+    bad_for,
     name_of,
     quoted,
     selector,
@@ -15,6 +16,7 @@ from scheduler_library.policy.compiler import Compiled, Machine, compile_policy
 
 MACHINE = Machine(nr_cpus=4, users=lambda name: None)
 TAGS = [
+    ["throughput", "contended"],
     ["latency-sensitive", "short-bursts"],
     ["interactive"],
     ["uneven-jobs", "batch"],
@@ -93,3 +95,20 @@ def test_whatever_is_proposed_is_among_all_lines(tags: list[str], workload: str)
     assert {each.policy for each in templates(tags, workload)} <= set(ahead)
     assert len(ahead) == len(set(ahead))
     assert {each.policy for each in all_lines()} <= set(ahead)
+
+
+@pytest.mark.parametrize(
+    ("policy", "bad"),
+    [
+        ("slice 20ms", True),
+        ("order by expected_runtime desc", True),
+        ('comm = "x" { latency }; * { slice 20ms }', False),
+        ('comm = "x" { slice 20ms }; * { slice 3ms }', False),
+        ("slice 3ms", False),
+        ('comm = "x" { slice 20ms }', False),
+        ('comm = "slice 20ms" { idle }', False),
+    ],
+)
+def test_a_policy_says_what_it_is_bad_for(policy: str, bad: bool) -> None:
+    """Long slices or an order of jobs for everybody are bad for those who wait for answers."""
+    assert ("latency-sensitive" in bad_for(policy)) == bad

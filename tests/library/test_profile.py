@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scheduler_library.profile import MEANING, Figures, Tag, tags_of
+from scheduler_library.profile import MEANING, PURPOSES, Figures, Tag, tags_of, understood
+from scheduler_library.purpose import By, Purpose, Said
 
 REDIS = Figures(
     mean_burst_us=200, wakeups_per_s=800, cpus_used=0.16, threads=5, machine_cpus=2,
@@ -69,3 +70,100 @@ def test_no_workload_is_both_a_service_and_a_batch(figures: Figures) -> None:
 def test_every_tag_has_a_meaning_in_words() -> None:
     """Whoever shows a tag can say what it means."""
     assert set(MEANING) == set(Tag)
+
+
+STARVED = Figures(
+    mean_burst_us=28_000, wakeups_per_s=8, cpus_used=0.4, threads=5, machine_cpus=2,
+    involuntary_ratio=0.85, machine_utilisation=1.0, delay_p50_us=60_000,
+)  # fmt: skip
+
+
+def said(purpose: Purpose, by: By = By.DECLARED, *, serves: bool = False) -> Said:
+    return Said(purpose, by, "somebody says so", serves=serves)
+
+
+def test_a_declared_objective_comes_before_everything_else() -> None:
+    """A latency that was declared makes a service of what looks like a batch, and of what is known
+    to be one."""
+    bare = understood(STARVED)
+    assert {Tag.BATCH, Tag.CPU_BOUND} <= set(bare.tags)
+    for others in ((), (said(Purpose.THROUGHPUT, By.PROGRAM),)):
+        found = understood(STARVED, [*others, said(Purpose.LATENCY)])
+        assert Tag.LATENCY_SENSITIVE in found.tags
+        assert not {Tag.BATCH, Tag.CPU_BOUND} & set(found.tags)
+        assert found.said[0].by is By.DECLARED
+
+
+def test_a_known_program_comes_before_behaviour() -> None:
+    """A database that starves is a service, an encoder with short bursts a batch."""
+    served = understood(STARVED, [said(Purpose.LATENCY, By.PROGRAM, serves=True)])
+    assert {Tag.LATENCY_SENSITIVE, Tag.SERVICE} <= set(served.tags)
+    assert Tag.BATCH not in served.tags
+    encoder = understood(REDIS, [said(Purpose.THROUGHPUT, By.PROGRAM)])
+    assert Tag.BATCH in encoder.tags
+    assert Tag.LATENCY_SENSITIVE not in encoder.tags
+    assert Tag.SHORT_BURSTS in encoder.doubtful
+
+
+def test_behaviour_from_before_comes_before_what_starvation_makes_of_it() -> None:
+    """What it was like while it got its CPU time says what it is; how crowded it is, is now."""
+    calm = Figures(mean_burst_us=300, wakeups_per_s=700, cpus_used=0.2, threads=5)
+    found = understood(STARVED, calm=calm)
+    assert {Tag.LATENCY_SENSITIVE, Tag.SHORT_BURSTS, Tag.CONTENDED} <= set(found.tags)
+    assert Tag.BATCH not in found.tags
+    assert not found.doubtful
+
+
+def test_what_is_measured_under_contention_counts_for_less() -> None:
+    """A workload of which nothing else is known keeps its tags, in doubt."""
+    assert {Tag.BATCH, Tag.CPU_BOUND} <= set(understood(STARVED).doubtful)
+    assert not understood(SHELL).doubtful
+
+
+def test_a_service_whose_rate_counts_is_no_batch() -> None:
+    """Throughput that was declared says neither that delays count nor that it is a batch."""
+    found = understood(
+        STARVED,
+        [said(Purpose.THROUGHPUT), said(Purpose.LATENCY, By.PROGRAM, serves=True)],
+    )
+    assert {Tag.THROUGHPUT, Tag.SERVICE} <= set(found.tags)
+    assert not {Tag.BATCH, Tag.CPU_BOUND, Tag.LATENCY_SENSITIVE} & set(found.tags)
+
+
+def test_several_objectives_all_count() -> None:
+    """One about delays and one about work: both tags, and no batch."""
+    found = understood(STARVED, [said(Purpose.THROUGHPUT), said(Purpose.LATENCY)])
+    assert {Tag.THROUGHPUT, Tag.LATENCY_SENSITIVE} <= set(found.tags)
+    assert Tag.BATCH not in found.tags
+
+
+def test_nothing_is_for_threads_of_the_kernel() -> None:
+    """What they are like chooses no scheduler; how crowded the machine is, is still told."""
+    found = understood(REDIS, of_the_kernel=True)
+    assert not PURPOSES & set(found.tags)
+    assert Tag.OVERCOMMITTED in found.tags
+
+
+@given(
+    st.builds(
+        Figures,
+        mean_burst_us=st.floats(0, 1e9),
+        wakeups_per_s=st.floats(0, 1e7),
+        cpus_used=st.floats(0, 4096),
+        threads=st.integers(0, 100_000),
+        involuntary_ratio=st.floats(0, 1),
+        delay_p50_us=st.floats(0, 1e7),
+        machine_utilisation=st.floats(0, 1),
+        machine_cpus=st.integers(1, 4096),
+    ),
+    st.lists(
+        st.builds(Said, st.sampled_from(Purpose), st.sampled_from(By), st.just("so")), max_size=4
+    ),
+)
+def test_whatever_is_said_a_declared_latency_counts(figures: Figures, others: list[Said]) -> None:
+    """For any figures and any other evidence: latency-sensitive, no batch, and not in doubt."""
+    found = understood(figures, [*others, said(Purpose.LATENCY)])
+    assert Tag.LATENCY_SENSITIVE in found.tags
+    assert Tag.LATENCY_SENSITIVE not in found.doubtful
+    declared = {each.purpose for each in others if each.by is By.DECLARED}
+    assert Tag.BATCH not in found.tags or Purpose.MAKESPAN in declared

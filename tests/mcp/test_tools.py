@@ -15,6 +15,7 @@ from daemon.api.models import (
     EventKind,
     RollbackRequest,
     TrialRequest,
+    TrialView,
 )
 from mcp_server.handles import handle_of
 from tests.agent.machine import HOSTILE, WORKLOAD, ServedMachine
@@ -97,6 +98,35 @@ def test_what_was_asked_for_reaches_the_daemon(served: ServedMachine, connect: C
     )
     assert asked["rollback"] == RollbackRequest(reason="a test")
     assert [each.text for each in served.machine.known_lessons] == ["be brief"]
+
+
+def test_what_speaks_against_a_candidate_is_told(served: ServedMachine, connect: Connect) -> None:
+    """By the check and by the trial, and what to do next says so."""
+    machine = served.machine
+    make, start = machine.create_candidate, machine.start_trial
+
+    async def warned(request: CandidateRequest) -> CandidateView:
+        view = await make(request)
+        return view.model_copy(update={"warnings": ["batch: its page calls it bad for that"]})
+
+    async def started(request: TrialRequest) -> TrialView:
+        view = await start(request)
+        return view.model_copy(update={"warnings": ["batch: its page calls it bad for that"]})
+
+    machine.create_candidate = warned  # type: ignore[method-assign]
+    machine.start_trial = started  # type: ignore[method-assign]
+
+    async def use() -> None:
+        async with connect() as client:
+            wanted = {"library": "batch", "workload": handle_of(WORKLOAD)}
+            checked = told(await client.call_tool("check_candidate", wanted))
+            assert "bad for that" in checked["warnings"][0]
+            assert "warned of" in checked["next"]
+            trial = {"candidate": checked["candidate"], "wait_s": 20}
+            said = told(await client.call_tool("start_trial", trial))
+            assert "bad for that" in said["warnings"][0]
+
+    asyncio.run(use())
 
 
 def test_a_trial_is_waited_for_and_told_window_by_window(

@@ -60,7 +60,7 @@ def test_libraries_and_company_are_guesses() -> None:
     """Loaded libraries, the unit's name, the parent and the behaviour suggest, and no more."""
     for found, kind in (
         (by_libraries({"libc.so.6", "libtorch_cpu.so"}), ProgramKind.ML_TRAINING),
-        (by_company("postgresql@15-main.service", [], []), ProgramKind.UNKNOWN),
+        (by_company("postgresql@15-main.service", [], []), ProgramKind.DATABASE),
         (by_company("nginx.service", [], []), ProgramKind.WEB_SERVER),
         (by_company("", ["ninja", "bash"], []), ProgramKind.BUILD),
         (by_company("", [], ["interactive"]), ProgramKind.INTERACTIVE),
