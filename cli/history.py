@@ -89,7 +89,9 @@ def _beliefs(classes: list[LearnedClass]) -> None:
                 f"{belief.chance:.0%}",
                 str(belief.observations),
                 str(belief.kept),
-                plain("; ".join([*belief.why, *([belief.refused] if belief.refused else [])]), 300),
+                plain(
+                    "; ".join([*belief.why, *filter(None, (belief.refused, belief.warned))]), 300
+                ),
             )
         out().print(made)
 

@@ -32,6 +32,8 @@ def _rows(view: WorkloadProfileView) -> list[tuple[str, str | Text]]:
     if view.started_by:
         rows.append(("started by", " < ".join(view.started_by)))
     rows += [("is", _kind(each)) for each in view.kinds]
+    for purpose in view.purposes[:1]:
+        rows.append(("what counts", f"{purpose.purpose} ({purpose.certainty}): {purpose.why}"))
     if view.tags:
         rows.append(("behaves", ", ".join(view.tags)))
     if view.delay is not None:

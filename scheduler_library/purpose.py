@@ -137,4 +137,6 @@ def purpose_of_goal(goal: str) -> Purpose | None:
     text = goal.strip().lower()
     if text.startswith("measurement "):
         return purpose_of(text)
-    return next((purpose for purpose, words in _GOALS if re.search(words, text)), None)
+    found = [(at.start(), purpose) for purpose, words in _GOALS if (at := re.search(words, text))]
+    # The first such word counts: what follows may be a command line, or an explanation.
+    return min(found)[1] if found else None

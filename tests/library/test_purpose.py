@@ -74,6 +74,10 @@ def test_what_does_not_tell_is_not_guessed(text: str) -> None:
         ("I want more requests per second", Purpose.THROUGHPUT),
         ("I want all of them done sooner", Purpose.MAKESPAN),
         ("measurement requests higher", Purpose.THROUGHPUT),
+        (
+            "finish sooner: render --frames 9 (measured by `measurement run-s lower`)",
+            Purpose.MAKESPAN,
+        ),
         ("make it better", None),
     ],
 )
