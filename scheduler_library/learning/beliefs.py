@@ -11,7 +11,7 @@ from scheduler_library.catalog import Entry, Place
 from scheduler_library.learning.bandit import Arm, Belief, Observation, believe, warning
 from scheduler_library.learning.context import Context
 from scheduler_library.learning.fitting import parameters_for
-from scheduler_library.learning.templates import Template, selector, shape
+from scheduler_library.learning.templates import Template, bad_for, selector, shape
 from scheduler_library.manifest import Kind as EntryKind
 from scheduler_library.parameters import Value
 
@@ -84,7 +84,7 @@ def options(
         arm = Arm(
             entry.name,
             manifest.good_for,
-            manifest.bad_for,
+            (*manifest.bad_for, *bad_for(text)) if text else manifest.bad_for,
             manifest.tags,
             parameters_for(entry.name, own, context, seen.of(entry.name)),
             shape(text) if text else "",
