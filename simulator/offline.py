@@ -25,12 +25,12 @@ from bpf.vmlinux import BTF, btf_digest
 from process import Fault, FaultType, fault_of, named_path, printable, require_writable
 from simulator.build import build_native
 from simulator.calibration import calibrated
-from simulator.explain import explain
 from simulator.run import Candidate, Ejection, Figures, GroupFigures, simulate
 from simulator.scenario import MAX_CPUS, S, Scenario
 from simulator.stress import STRESS, STRESS_MACHINE
 from simulator.told import Told
 from simulator.traces import machine_for, read_trace, replay_of
+from simulator.waits import cause_of
 
 EJECTED = 3
 
@@ -130,7 +130,7 @@ def _group(
 def _told(ejection: Ejection | None) -> ToldEjection | None:
     if ejection is None:
         return None
-    why = explain(ejection)
+    why = cause_of(ejection)
     return ToldEjection(int(ejection.kind), ejection.at_ns, ejection.message, why.cause, why.fix)
 
 

@@ -21,12 +21,16 @@ from bpf.kit import digest
 from bpf.vmlinux import BTF
 from process import Fault, FaultType
 from simulator.build import NativeBuild, build_native, engine_for
-from simulator.explain import callbacks_in, explain, explain_message
+from simulator.explain import Explanation, callbacks_in, explain_message
 from simulator.run import Candidate, Ejection, Ended, Figures, GroupFigures, simulate
 from simulator.scenario import MS, Leave, Repeat, Run, S, Scenario, Task
 from simulator.stress import OTHER_SIZES, stress_set, wait_bound_ns, weight_of
+from simulator.waits import cause_of, explain_wait
 
 Severity = Literal["error", "warning", "note"]
+
+# Of a wait that the engine saw nothing of, as under the kernel's own scheduler.
+_UNSEEN = Explanation("a task got no CPU", "see the source's enqueue and dispatch")
 
 # Wall time of one scenario: natively a good scheduler takes 0.1 s at most, emulated 2 s.
 SCENARIO_LIMIT_S = 30.0
@@ -108,22 +112,26 @@ def judge(outcome: Outcome, source: str = "", file: str = "") -> tuple[Finding, 
     waits = _starved(outcome, source, file)
     late = () if waits else _late(outcome)
     order = () if waits else _inverted(outcome, source, file)
-    return (*waits, *order, *_idle(outcome), *_stormy(outcome, source, file), *late)
+    idle = () if waits else _idle(outcome, source, file)
+    return (*waits, *order, *idle, *_stormy(outcome, source, file), *late)
 
 
 def _ejected(scenario: str, ejection: Ejection, source: str, file: str) -> Finding:
-    means = explain(ejection)
+    means = cause_of(ejection)
     severity: Severity = "error"
     if ejection.kind is Ended.BY_KERNEL or _declined(scenario, ejection):
         severity = "warning"
-    said = re.match(r"(?:\S*/)?([\w.-]+\.[ch]):(\d+): ", ejection.message)
+    message = ejection.message
+    # scx_bpf_error() of the headers puts its place before its text.
+    said = re.match(r"(?:\S*/)?([\w.-]+\.[ch]):(\d+): ", message)
     if said:
         place: tuple[str | None, int | None] = (said[1], int(said[2]))
+        message = message[said.end() :]
     else:
         callbacks = callbacks_in(ejection.message)
         place = _place(source, file, means.calls, callbacks or means.callbacks)
     when = f" after {ejection.at_ns / S:.3g} s" if ejection.at_ns else ""
-    return Finding(scenario, severity, f"{ejection.message}{when}", means.cause, means.fix, *place)
+    return Finding(scenario, severity, f"{message}{when}", means.cause, means.fix, *place)
 
 
 def _declined(scenario: str, ejection: Ejection) -> bool:
@@ -153,53 +161,47 @@ def _place(
 
 
 def _starved(outcome: Outcome, source: str, file: str) -> tuple[Finding, ...]:
-    found = []
-    scenario, figures = outcome.scenario, outcome.figures
-    # Of a machine that has nothing to do nobody can say that others go first.
-    lost = figures.run_ns < USUAL_BUSY * _rate(outcome.default) * figures.time_ns
-    for group in figures.groups:
-        bound = wait_bound_ns(scenario, group.name)
-        if group.longest_wait_ns <= bound:
+    """Groups that waited too long: one finding for those with the same remedy."""
+    scenario = outcome.scenario
+    found: dict[str, Finding] = {}
+    others: dict[str, list[str]] = {}
+    late = [
+        (group, wait_bound_ns(scenario, group.name))
+        for group in outcome.figures.groups
+        if group.longest_wait_ns > wait_bound_ns(scenario, group.name)
+    ]
+    # Those that never ran first: theirs is the plainest case.
+    for group, bound in sorted(late, key=lambda each: each[0].run_ns > 0):
+        why = explain_wait(group.wait) if group.wait else _UNSEEN
+        if outcome.figures.exiting_not_found and _exits(scenario, group.name):
+            why = _LOST_BY_PID
+        if why.fix in found:
+            others[why.fix].append(f"{group.name!r}")
             continue
         never = " and never ran" if not group.run_ns else ""
         message = (
             f"a task of the group {group.name!r} waited {group.longest_wait_ns / S:.3g} s for a "
             f"CPU{never}; under this load {bound / S:.3g} s is the most that is accepted"
         )
-        if figures.exiting_not_found and _exits(scenario, group.name):
-            cause, fix, callbacks = _LOST_BY_PID
-        elif lost or not group.run_ns:
-            cause = (
-                "tasks are lost: they stand in a queue or map that no CPU looks into, or the CPU "
-                "that should was not woken"
-            )
-            fix = (
-                "serve every queue in dispatch on every CPU that may run its tasks, put every task "
-                "that enqueue gets into a queue, and wake an idle CPU with "
-                "scx_bpf_kick_cpu(cpu, SCX_KICK_IDLE)"
-            )
-            callbacks = ("dispatch", "enqueue")
-        else:
-            cause = "others always go first: by their queue, priority, vtime or an endless slice"
-            fix = (
-                "give every queue its turn (after so many tasks, or when its first has waited too "
-                "long), let waiting count, keep vtime of sleepers and newcomers near the clock, "
-                "and bound slices (SCX_SLICE_DFL is 20 ms)"
-            )
-            callbacks = ("enqueue", "dispatch")
-        place = _place(source, file, (), callbacks)
-        found.append(Finding(scenario.name, "error", message, cause, fix, *place))
-    return tuple(found)
+        place = _place(source, file, why.calls, why.callbacks)
+        found[why.fix] = Finding(scenario.name, "error", message, why.cause, why.fix, *place)
+        others[why.fix] = []
+    return tuple(
+        replace(each, message=f"{each.message} (so did others: {', '.join(others[fix])})")
+        if others[fix]
+        else each
+        for fix, each in found.items()
+    )
 
 
 # SCX_OPS_ENQ_EXITING as include/linux/sched/ext.h has it explained.
-_LOST_BY_PID = (
+_LOST_BY_PID = Explanation(
     "tasks that exit are lost: with SCX_OPS_ENQ_EXITING enqueue gets them too, and "
     "bpf_task_from_pid() does not find them any more",
     "leave SCX_OPS_ENQ_EXITING out of .flags (the kernel runs tasks that exit by itself then), or "
     "insert them in enqueue at once: `if (p->flags & PF_EXITING) scx_bpf_dsq_insert(p, "
     "SCX_DSQ_LOCAL, SCX_SLICE_DFL, enq_flags);`",
-    ("enqueue", "dispatch"),
+    callbacks=("enqueue", "dispatch"),
 )
 
 
@@ -262,10 +264,23 @@ def _rate(figures: Figures) -> float:
     return figures.run_ns / figures.time_ns if figures.time_ns else 0.0
 
 
-def _idle(outcome: Outcome) -> tuple[Finding, ...]:
+def _idle(outcome: Outcome, source: str, file: str) -> tuple[Finding, ...]:
     busy, usual = _rate(outcome.figures), _rate(outcome.default)
     if busy >= USUAL_BUSY * usual:
         return ()
+    severity: Severity = "error" if busy < LEAST_BUSY * usual else "warning"
+    if refused := outcome.figures.forks_refused:
+        return (
+            Finding(
+                outcome.scenario.name,
+                severity,
+                f"{refused} tasks could not be started: init_task returned an error for them",
+                "where init_task fails for a new task, fork() fails in the program",
+                "return 0 from init_task, and do without what could not be had: a map that is full "
+                "is no reason to refuse a task",
+                *_place(source, file, (), ("init_task",)),
+            ),
+        )
     message = (
         f"{busy:.2f} of {outcome.figures.cpus} CPUs were busy where the default scheduler keeps "
         f"{usual:.2f} busy"
@@ -273,7 +288,7 @@ def _idle(outcome: Outcome) -> tuple[Finding, ...]:
     return (
         Finding(
             outcome.scenario.name,
-            "error" if busy < LEAST_BUSY * usual else "warning",
+            severity,
             message,
             "CPUs idle while tasks wait: nobody wakes them, or they do not look where tasks are",
             "after putting a task into a shared queue wake an idle CPU: "

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -45,11 +46,44 @@ class _Figures(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class Wait(_Figures):
+    """What the engine saw of the longest wait of a group, at its end or while it went on.
+
+    `place` is where the task stood: in no queue (`nowhere`), in a CPU's own (`local`, `queue` is
+    the CPU), in the `global` one, or in one that the scheduler created (`queue` is its number).
+    `passed` others left that queue before it, the last one `taken_ns` ago. `fate` is whether
+    dispatch() takes it when all that run are out of the way. Lists of CPUs: which of those that are
+    there may run the task; which of these called dispatch() in the second half of the wait
+    (`asked`); which looked into its queue in that time, or ever; which idled, or ran one task
+    without a break (`held`), for half of the wait at least. `holder` is the one that did so
+    longest: dispatch() `extended` its slice, or the slice is `endless`.
+    """
+
+    task: str
+    ns: int
+    ended: bool
+    place: Literal["nowhere", "local", "global", "created"]
+    queue: int = 0
+    passed: int = 0
+    taken_ns: int = 0
+    fate: Literal["unknown", "taken", "left"] = "unknown"
+    allowed: tuple[int, ...] = ()
+    asked: tuple[int, ...] = ()
+    looked: tuple[int, ...] = ()
+    ever: tuple[int, ...] = ()
+    idle: tuple[int, ...] = ()
+    held: tuple[int, ...] = ()
+    holder: str = ""
+    held_ns: int = 0
+    extended: bool = False
+    endless: bool = False
+
+
 class Ejection(_Figures):
     """How the candidate was ended before its time; the message has the kernel's words.
 
     `dump` is what its own dump callbacks said after an error, `variables` what could be set where
-    something was set that is not there.
+    something was set that is not there, `wait` that of the task that the watchdog found.
     """
 
     kind: Ended
@@ -57,6 +91,7 @@ class Ejection(_Figures):
     at_ns: int
     message: str
     dump: str = ""
+    wait: Wait | None = None
     variables: tuple[str, ...] = ()
 
 
@@ -83,6 +118,7 @@ class GroupFigures(_Figures):
     makespan_ns: int | None
     mean_completion_ns: int | None
     fairness: float
+    wait: Wait | None = None
 
 
 class Figures(_Figures):
@@ -91,7 +127,8 @@ class Figures(_Figures):
     `exiting_not_found`: how often a candidate that wants tasks that exit (SCX_OPS_ENQ_EXITING)
     looked for one by its pid, which leads to it no more.
 
-    `trace_cut_ns`: the trace ends there, since it was too large; None where it is whole.
+    `forks_refused`: so many tasks the candidate would not have. `trace_cut_ns`: the trace ends
+    there, since it was too large; None where it is whole.
     """
 
     scheduler: str
@@ -105,6 +142,7 @@ class Figures(_Figures):
     ringbuf_bytes: int
     exiting_not_found: int = 0
     trace_cut_ns: int | None = None
+    forks_refused: int = 0
     ejection: Ejection | None
     groups: tuple[GroupFigures, ...]
 

@@ -6,6 +6,7 @@
  *   machine.c	events, CPUs, what tasks do, wakeups, switches
  *   ext.c	sched_ext: the candidate's callbacks, and what the kernel does around them
  *   dsq.c	dispatch queues
+ *   waits.c	what the engine sees of a wait
  *   fair.c	the kernel's own scheduler, as a model; pelt.c: its averages of load
  *   cgroup.c	the tree of cgroups
  *   timer.c	timers and work queues of the candidate
@@ -98,8 +99,31 @@ struct weight_change {
 	u32 cgroup, weight;
 };
 
+enum fate { FATE_UNKNOWN, FATE_TAKEN, FATE_LEFT };
+enum standing { NOWHERE, IN_LOCAL, IN_GLOBAL, IN_CREATED };
+
+/*
+ * What was seen of a wait, at its end or while it goes on. `queue` is a CPU's number or a queue's;
+ * `passed`, how many left that queue before this task, the last `taken_ns` ago; `fate`, whether
+ * this one is taken when all others are out of the way. CPUs: which may run it, which of these
+ * called dispatch() since it stands there, which looked into its queue since then or ever, and for
+ * half of the wait at least idled or ran one task; the `holder` is the one that did so longest. Its
+ * slice was `extended` by dispatch(), or is `endless`.
+ */
+struct wait {
+	bool seen, ended, extended, endless;
+	enum standing place;
+	enum fate fate;
+	struct task *of; /* who still waits */
+	u64 ns, queue, passed, taken_ns, held_ns;
+	char task[40], holder[40];
+	u64 allowed[MASK_WORDS], asked[MASK_WORDS], looked[MASK_WORDS], ever[MASK_WORDS],
+	    idle[MASK_WORDS], held[MASK_WORDS];
+};
+
 struct group {
 	char name[64];
+	struct wait longest;
 	u64 tasks, finished, cycles, run_ns, switches, migrations;
 	u64 first_start_ns, last_end_ns, completion_ns;
 	u64 longest_wait_ns;
@@ -159,6 +183,9 @@ struct task {
 	u32 pending; /* wakeups that came before the wait */
 	bool waiting;
 
+	/* for waits.c: how many had left its queue when it came, and how it left the last one */
+	u64 ahead, stood_in, passed;
+
 	/* figures */
 	u64 created_at, woke_at, waits_since, ran_from, run_ns;
 
@@ -197,6 +224,8 @@ struct dsq {
 	s32 cpu; /* of a local queue, else -1 */
 	u32 nr, nr_by_vtime;
 	u64 order;
+	u64 taken, taken_at; /* so many left it to run, the last one then */
+	u64 *looked;	     /* when each CPU last looked into it, and 1; NULL: none ever did */
 	struct dsq_node head;
 	struct task *root;
 	struct dsq *next;
@@ -228,6 +257,12 @@ struct sim_cpu {
 	s64 min_vruntime;
 	u64 balanced_at, balance_ns;
 	u32 unbalanced; /* so often nothing was light enough to move */
+	/* for waits.c: who runs without a break, and since when; NULL: it idles */
+	struct task *turn_of;
+	const char *turn_comm;
+	s32 turn_pid;
+	bool extended;		      /* dispatch() gave it a new slice */
+	u64 turn_from, dispatched_at; /* and 1; 0: never */
 	/* for trace.c: the turn that is not written yet */
 	struct task *traced;
 	const char *traced_name;
@@ -301,7 +336,7 @@ struct simulation {
 	u64 now, events;
 	struct sim_cpu cpus[MAX_CPUS];
 	struct sim_cpu *this_cpu;
-	u32 nr_tasks, nr_alive;
+	u32 nr_tasks, nr_alive, nr_refused;
 	struct task **tasks;
 
 	/* the candidate */
@@ -317,7 +352,8 @@ struct simulation {
 	s64 exit_code;
 	u64 ended_at;
 	char message[1024];
-	char dump[8192]; /* what the candidate says of its state at the end */
+	struct wait stalled; /* of the task that the watchdog found */
+	char dump[8192];     /* what the candidate says of its state at the end */
 	u64 dump_length;
 
 	u64 random, lateness, ringbuf_bytes, idle_ns;
@@ -346,6 +382,8 @@ void free_room(void *old);
 void *pages_of_memory(u32 pages);
 void give_back_pages(void *at, u32 pages);
 void text_into(char *to, u64 size, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* What a copy of this process makes of that many bytes, with its own end; NULL: nothing. */
+u8 *answers_of_another(void (*work)(u8 *answers), u64 size);
 /* The first end counts. */
 void end_by(u32 kind, s64 code, const char *format, ...) __attribute__((format(printf, 3, 4)));
 u64 next_random(u64 *state);
@@ -358,6 +396,8 @@ void resched(struct sim_cpu *cpu);
 void account(struct sim_cpu *cpu);
 /* See anew when something happens there next: its task's work ends, the tick, the timer. */
 void arm(struct sim_cpu *cpu);
+/* The task that runs there gives way for good, and the next is chosen. */
+void let_go(struct sim_cpu *cpu);
 /* By an interrupt, even where it is this CPU. */
 void send_resched(struct sim_cpu *cpu);
 /* timer.c is called at that time. */
@@ -396,6 +436,19 @@ s32 dsq_destroy(u64 id);
 void dsq_add(struct dsq *dsq, struct task *t, bool head, bool by_vtime);
 void dsq_remove(struct task *t);
 struct task *dsq_first(struct dsq *dsq);
+
+/* ---- waits.c ---- */
+void saw_look(struct dsq *dsq);
+void saw_enter(struct dsq *dsq, struct task *t);
+void saw_leave(struct dsq *dsq, struct task *t);
+/* Somebody else runs there from now on; NULL: nobody. */
+void saw_turn(struct sim_cpu *cpu, struct task *next);
+void saw_dispatch(struct sim_cpu *cpu);
+void see_wait(struct wait *w, struct task *t);
+/* A wait that ends on this CPU, whose task before is still the one of its turn. */
+void see_end(struct wait *w, const struct task *t, const struct sim_cpu *cpu);
+/* Find out the fate of those that still wait. What comes of it is in no figure. */
+void ask_for_the_rest(void);
 
 /* ---- scenario.c, report.c ---- */
 void read_scenario(void);

@@ -155,6 +155,7 @@ static void queue_on(struct dsq *dsq, struct task *t, u64 flags)
 		end_by(EXIT_ERROR, 0, "DSQ ID 0x%016llx already had PRIQ-enqueued tasks", dsq->id);
 	t->place = kernel_of(t)->scx.dsq_vtime;
 	dsq_add(dsq, t, !by_vtime && flags & (SCX_ENQ_HEAD | SCX_ENQ_PREEMPT), by_vtime);
+	saw_enter(dsq, t);
 	if (cpu || dsq == &global)
 		leave_custody(t, 0);
 	else
@@ -296,12 +297,14 @@ static bool consume(struct dsq *dsq, struct sim_cpu *cpu, u64 flags)
 {
 	struct dsq_node *node;
 
+	saw_look(dsq);
 	for (node = dsq->head.next; node != &dsq->head; node = node->next) {
 		struct task *t = node->task;
 
 		if (!t || !can_move(t, cpu, false))
 			continue;
 		dsq_remove(t);
+		saw_leave(dsq, t);
 		queue_on(&cpu->local, t, flags);
 		return true;
 	}
@@ -318,7 +321,7 @@ bool ext_move_to_local(u64 dsq_id, u64 flags)
 		end_by(EXIT_ERROR, 0, "invalid DSQ ID 0x%016llx", dsq_id);
 		return false;
 	}
-	if (!dsq->nr || !consume(dsq, sim.this_cpu, flags))
+	if (!consume(dsq, sim.this_cpu, flags))
 		return false;
 	nr_moved++;
 	return true;
@@ -334,6 +337,8 @@ bool ext_move(struct dsq *from, struct task *t, u64 dsq_id, u64 flags, bool by_v
 	dsq_remove(t);
 	if (to->cpu >= 0 && !can_move(t, &sim.cpus[to->cpu], true))
 		to = &global;
+	if (to->cpu >= 0)
+		saw_leave(from, t);
 	queue_on(to, t, by_vtime ? flags | SCX_ENQ_DSQ_PRIQ : flags);
 	nr_moved++;
 	return true;
@@ -424,6 +429,7 @@ static void enqueue(struct task *t, u64 flags)
 	struct sim_cpu *cpu = &sim.cpus[t->cpu];
 	u64 to = t->direct_dsq;
 
+	t->stood_in = SCX_DSQ_LOCAL;
 	t->immed = false;
 	if (flags & SCX_ENQ_REENQ && ++p->scx.reenq_cnt > MAX_REENQUEUES) {
 		end_by(EXIT_REENQUEUED, 0, "%s[%d] reenqueued %u times without running",
@@ -532,6 +538,7 @@ void ext_reenqueue(u64 dsq_id, u64 flags)
 		return;
 	}
 	/* Those that are put back in are not met again. */
+	saw_look(dsq);
 	order = dsq->order;
 	for (node = dsq->head.next; node != &dsq->head && !sim.over; node = next) {
 		next = node->next;
@@ -663,12 +670,14 @@ static bool balance(struct sim_cpu *cpu, struct task *prev)
 	}
 	if (cpu->local.nr || consume(&global, cpu, 0))
 		return true;
+	saw_dispatch(cpu);
 	if (ops()->dispatch && cpu->online) {
 		do {
 			nr_moved = 0;
 			CALL(dispatch, IN_DISPATCH, cpu->id, prev ? kernel_of(prev) : NULL, 0);
 			flush_batch();
 			if (on && kernel_of(prev)->scx.slice) {
+				cpu->extended = true;
 				cpu->keep = true;
 				return true;
 			}
@@ -720,9 +729,9 @@ static void ext_put(struct sim_cpu *cpu, struct task *prev, struct task *next)
 
 static void ext_set(struct sim_cpu *cpu, struct task *next)
 {
-	(void)cpu;
 	leave_custody(next, SCX_DEQ_CORE_SCHED_EXEC);
 	next->owner = OWNER_NONE;
+	cpu->local.taken += next->dsq == &cpu->local;
 	dsq_remove(next);
 	kernel_of(next)->scx.reenq_cnt = 0;
 	kernel_of(next)->se.exec_start = clock_now();
@@ -783,6 +792,8 @@ static void ext_check(void)
 			       "not modelled: userspace's part of the scheduler, which fills the "
 			       "map %s",
 			       map_of_userspace());
+		if (!sim.over)
+			see_wait(&sim.stalled, t);
 		end_by(EXIT_STALL, 0, "%s[%d] failed to run for %llu.%03llus", t->plan->comm,
 		       kernel_of(t)->pid, waited / 1000000000, waited / 1000000 % 1000);
 		return;

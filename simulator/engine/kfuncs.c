@@ -159,6 +159,7 @@ int bpf_iter_scx_dsq_new(struct bpf_iter_scx_dsq *it, u64 dsq_id, u64 flags)
 		return -22;
 	if (!dsq)
 		return -2;
+	saw_look(dsq);
 	made = room(sizeof(*made));
 	made->dsq = dsq;
 	made->order = dsq->order;

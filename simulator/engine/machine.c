@@ -213,6 +213,7 @@ static void switch_to(struct sim_cpu *cpu, struct task *prev, struct task *next)
 		trace_switch(cpu, next);
 	if (!next) {
 		sim.class->idle(cpu, true, prev != NULL);
+		saw_turn(cpu, NULL);
 		/* The last one may have been put back right here. */
 		if (cpu->local.nr)
 			cpu->need_resched = true;
@@ -230,8 +231,11 @@ static void switch_to(struct sim_cpu *cpu, struct task *prev, struct task *next)
 		note_delay(next->group, cpu->works_from - next->woke_at);
 		next->woke_at = NEVER;
 	}
-	if (sim.now - next->waits_since > next->group->longest_wait_ns)
+	if (sim.now - next->waits_since > next->group->longest_wait_ns) {
 		next->group->longest_wait_ns = sim.now - next->waits_since;
+		see_end(&next->group->longest, next, cpu);
+	}
+	saw_turn(cpu, next);
 	next->state = RUNNING;
 	sim.class->set(cpu, next);
 	arm(cpu);
@@ -266,6 +270,14 @@ static void schedule(struct sim_cpu *cpu)
 		switch_to(cpu, prev, next);
 	if (prev && prev->exiting && prev->state == ASLEEP)
 		bury(prev);
+}
+
+void let_go(struct sim_cpu *cpu)
+{
+	cpu->blocks = cpu->curr != NULL;
+	schedule(cpu);
+	if (sim.class->settle)
+		sim.class->settle();
 }
 
 /* ---- tasks ---- */
@@ -327,6 +339,7 @@ static void start(struct task_plan *plan, struct task *parent, u32 copy)
 	if (!sim.class->welcome(t, sim.now > 0)) {
 		t->state = DEAD;
 		sim.nr_alive--;
+		sim.nr_refused++;
 	} else if (sim.now > 0 && sim.class->enable) {
 		sim.class->enable(t);
 	}
@@ -721,12 +734,19 @@ void run_simulation(void)
 	if (sim.over)
 		sim.ended_at = sim.now;
 	sim.now = sim.ended_at;
+	settle_figures();
+	ask_for_the_rest();
 	if (sim.exit_kind != EXIT_CRASH && sim.class->finish)
 		sim.class->finish();
 }
 
 void settle_figures(void)
 {
+	static bool settled;
+
+	if (settled)
+		return;
+	settled = true;
 	for (s32 i = 0; i < sim.want.cpus; i++) {
 		struct sim_cpu *cpu = &sim.cpus[i];
 		u64 ran = sim.ended_at - cpu->accounted_at;
@@ -749,8 +769,10 @@ void settle_figures(void)
 			continue;
 		/* Who still waits has waited at least so long: a worse policy must not look better.
 		 */
-		if (waited > t->group->longest_wait_ns)
+		if (waited > t->group->longest_wait_ns) {
 			t->group->longest_wait_ns = waited;
+			see_wait(&t->group->longest, t);
+		}
 		if (t->woke_at != NEVER)
 			note_delay(t->group, sim.ended_at - t->woke_at);
 	}

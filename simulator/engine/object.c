@@ -404,7 +404,7 @@ static void list_variables(void)
 			const struct btf_type *section = btf__type_by_id(btf, id);
 
 			if (!btf_is_datasec(section) || !holds_variables(name_of(section)) ||
-			    !strncmp(name_of(section), ".rodata", 7) != constant)
+			    constant == !!strncmp(name_of(section), ".rodata", 7))
 				continue;
 			for (u32 k = 0; k < btf_vlen(section); k++) {
 				const struct btf_type *variable =

@@ -47,6 +47,46 @@ static void string(const char *text)
 	putchar('"');
 }
 
+static void write_cpus(const char *key, const u64 *mask)
+{
+	const char *comma = "";
+
+	printf(",\"%s\":[", key);
+	for (s32 i = 0; i < sim.want.cpus; i++) {
+		if (!(mask[i / 64] >> i % 64 & 1))
+			continue;
+		printf("%s%d", comma, i);
+		comma = ",";
+	}
+	putchar(']');
+}
+
+static void write_wait(const struct wait *w)
+{
+	static const char *const places[] = {"nowhere", "local", "global", "created"};
+	static const char *const fates[] = {"unknown", "taken", "left"};
+
+	if (!w->seen) {
+		printf("null");
+		return;
+	}
+	printf("{\"task\":");
+	string(w->task);
+	printf(",\"ns\":%llu,\"ended\":%s,\"place\":\"%s\",\"queue\":%llu,\"passed\":%llu", w->ns,
+	       w->ended ? "true" : "false", places[w->place], w->queue, w->passed);
+	printf(",\"taken_ns\":%llu,\"fate\":\"%s\"", w->taken_ns, fates[w->fate]);
+	write_cpus("allowed", w->allowed);
+	write_cpus("asked", w->asked);
+	write_cpus("looked", w->looked);
+	write_cpus("ever", w->ever);
+	write_cpus("idle", w->idle);
+	write_cpus("held", w->held);
+	printf(",\"holder\":");
+	string(w->holder);
+	printf(",\"held_ns\":%llu,\"extended\":%s,\"endless\":%s}", w->held_ns,
+	       w->extended ? "true" : "false", w->endless ? "true" : "false");
+}
+
 static void write_group(struct group *g)
 {
 	double fairness = g->share_squares > 0
@@ -69,7 +109,9 @@ static void write_group(struct group *g)
 		       g->last_end_ns - g->first_start_ns, g->completion_ns / g->tasks);
 	else
 		printf(",\"makespan_ns\":null,\"mean_completion_ns\":null");
-	printf(",\"fairness\":%.6f}", fairness);
+	printf(",\"fairness\":%.6f,\"wait\":", fairness);
+	write_wait(&g->longest);
+	putchar('}');
 }
 
 void write_report(const char *scheduler)
@@ -90,13 +132,15 @@ void write_report(const char *scheduler)
 	printf(",\"exiting_not_found\":%llu", sim.exiting_not_found);
 	if (tracing && sim.trace_cut_ns != NEVER)
 		printf(",\"trace_cut_ns\":%llu", sim.trace_cut_ns);
-	printf(",\"ejection\":");
+	printf(",\"forks_refused\":%u,\"ejection\":", sim.nr_refused);
 	if (sim.over) {
 		printf("{\"kind\":%u,\"code\":%lld,\"at_ns\":%llu,\"message\":", sim.exit_kind,
 		       sim.exit_code, sim.ended_at);
 		string(sim.message);
 		printf(",\"dump\":");
 		string(sim.dump);
+		printf(",\"wait\":");
+		write_wait(&sim.stalled);
 		printf(",\"variables\":[");
 		for (u32 i = 0; i < nr_variables; i++) {
 			if (i)

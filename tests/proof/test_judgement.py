@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from simulator.explain import explain, explain_message
 from simulator.proof import Finding, Outcome, Proof, gains, judge, score_of
-from simulator.run import Ejection, Ended, Figures, GroupFigures
+from simulator.run import Ejection, Ended, Figures, GroupFigures, Wait
 from simulator.scenario import MS, Machine, Repeat, Run, S, Scenario, Sleep, Task
 from simulator.stress import wait_bound_ns
 
@@ -64,24 +64,31 @@ def test_usual_figures_leave_nothing_to_say() -> None:
 
 
 def test_who_waits_longer_than_the_bound_is_starved() -> None:
-    """With busy CPUs others went first; the finding says who, how long and what to change."""
-    long = (group("busy", longest_wait_ns=BOUND + 1), group("waking"))
+    """The finding says who, how long, who went first, and what to change."""
+    seen = Wait(task="busy[1]", ns=BOUND + 1, ended=True, place="created", queue=7, passed=9)
+    long = (group("busy", longest_wait_ns=BOUND + 1, wait=seen), group("waking"))
     (found,) = judged(groups=long)
     assert found.severity == "error"
     assert "'busy' waited" in found.message
-    assert "others always go first" in found.cause
+    assert "starvation: busy[1] waited, and 9 others went before it from the queue 7" in found.cause
     assert "turn" in found.fix
     assert (found.file, found.line) == ("one.bpf.c", 2)
     at_the_bound = (group("busy", longest_wait_ns=BOUND), group("waking"))
     assert judged(groups=at_the_bound) == ()
 
 
-def test_who_never_runs_is_lost() -> None:
-    """A task that got nothing, or that waits while CPUs idle, stands where nobody looks."""
-    never = (group("busy"), group("waking", longest_wait_ns=10 * S, run_ns=0))
-    (found,) = judged(groups=never)
-    assert "never ran" in found.message
-    assert "lost" in found.cause
+def test_who_stands_where_nobody_looks_is_lost() -> None:
+    """Groups with the same remedy are one finding, and idle CPUs beside it are none."""
+    seen = Wait(task="waking[3]", ns=10 * S, ended=False, place="created", queue=7, fate="left",
+                allowed=(0, 1), asked=(0, 1), idle=(0, 1))  # fmt: skip
+    never = (
+        group("busy", longest_wait_ns=9 * S, wait=seen),
+        group("waking", longest_wait_ns=10 * S, run_ns=0, wait=seen),
+    )
+    (found,) = judged(groups=never, run_ns=0)
+    assert "'waking' waited 10 s for a CPU and never ran" in found.message
+    assert "(so did others: 'busy')" in found.message
+    assert found.cause.startswith("the task is lost: waking[3] stands in the queue 7")
     assert (found.file, found.line) == ("one.bpf.c", 7)
 
 
@@ -92,6 +99,13 @@ def test_cpus_that_idle_beside_work_are_told_of() -> None:
     assert (some.severity, much.severity) == ("warning", "error")
     assert "0.80 of 2 CPUs were busy" in much.message
     assert "SCX_KICK_IDLE" in much.fix
+
+
+def test_tasks_that_may_not_begin_are_told_of() -> None:
+    """A machine that idles since init_task refuses tasks is not said to lack a kick."""
+    (found,) = judged(run_ns=8 * S, idle_ns=12 * S, forks_refused=30)
+    assert found.severity == "error"
+    assert found.message.startswith("30 tasks could not be started")
 
 
 def test_interrupts_without_end_are_told_of() -> None:
@@ -131,7 +145,7 @@ def test_an_ejection_is_mapped_to_cause_fix_and_place(
     """The kernel's words come with what they mean, what to change, and where to look."""
     (found,) = judged(ejection=Ejection(kind=kind, code=0, at_ns=5 * MS, message=message))
     assert found.severity == "error"
-    assert found.message.startswith(message)
+    assert found.message.startswith(message.removeprefix("one.bpf.c:23: "))
     assert cause in found.cause
     assert found.fix
     assert (found.file, found.line) == ("one.bpf.c", line)

@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Why a task waited, from what the engine saw of its wait. Pure."""
+
+from collections.abc import Sequence
+
+from simulator.explain import Explanation, explain
+from simulator.run import Ejection, Ended, Wait
+
+_S = 1e9
+_KEEP_CLOCK = (
+    "give every queue its turn (after so many tasks, or when its first has waited too long), let "
+    "waiting count, and keep the vtime of sleepers and newcomers near the clock"
+)
+
+
+def cause_of(ejection: Ejection) -> Explanation:
+    """What an ejection comes from: where the watchdog found a task, what was seen of its wait."""
+    if ejection.kind is Ended.STALL and ejection.wait is not None:
+        return explain_wait(ejection.wait)
+    return explain(ejection)
+
+
+def cpus(numbers: Sequence[int]) -> str:
+    """CPU numbers as people write them: `CPU 3`, `CPUs 0-2 and 5`."""
+    spans: list[list[int]] = []
+    for each in sorted(numbers):
+        if spans and each == spans[-1][1] + 1:
+            spans[-1][1] = each
+        else:
+            spans.append([each, each])
+    words = [f"{first}" if first == last else f"{first}-{last}" for first, last in spans]
+    listed = ", ".join(words[:-1]) + (" and " if words[:-1] else "") + words[-1] if words else ""
+    return f"CPU{'s' if len(numbers) > 1 else ''} {listed}" if words else "no CPU"
+
+
+def queue_of(wait: Wait) -> str:
+    """The queue's name in a sentence."""
+    if wait.place == "local":
+        return f"the local queue of CPU {wait.queue}"
+    if wait.place == "global":
+        return "SCX_DSQ_GLOBAL"
+    number = str(wait.queue) if wait.queue < 1 << 16 else f"{wait.queue:#x}"
+    return f"the queue {number}"
+
+
+def explain_wait(wait: Wait) -> Explanation:
+    """Whether the task is lost, starved, or waits for a CPU that nobody wakes; and what to do."""
+    if wait.ended:
+        return _held(wait) if wait.held else _passed(wait)
+    if wait.held and set(wait.held) >= set(wait.allowed) and _keeps_on(wait):
+        return _held(wait)
+    if wait.place == "nowhere":
+        return _passed(wait) if wait.fate == "taken" else _nowhere(wait)
+    if wait.place == "local":
+        return _held(wait) if wait.held else _passed(wait)
+    served = [each for each in wait.looked if each in wait.allowed]
+    once = [each for each in wait.ever if each in wait.allowed]
+    if wait.fate == "taken":
+        return _idle(wait) if wait.idle and not served else _passed(wait)
+    if served and 2 * wait.taken_ns < wait.ns:
+        return _passed(wait)
+    if served:
+        return _left(wait)
+    if wait.ever and not once:
+        return _elsewhere(wait)
+    if wait.idle and once and wait.fate != "left":
+        return _idle(wait)
+    return _unserved(wait)
+
+
+def _keeps_on(wait: Wait) -> bool:
+    """Whether its holder goes on for a reason of its own: not since nothing else was found."""
+    return wait.extended or wait.endless or not set(wait.held) & set(wait.asked)
+
+
+def _nowhere(wait: Wait) -> Explanation:
+    return Explanation(
+        f"the task is lost: the scheduler has {wait.task} since {wait.ns / _S:.3g} s, and it "
+        "stands in no queue: enqueue inserted it nowhere, and dispatch did not either",
+        "insert the task on every way through enqueue; one that is kept in a map, a list or a "
+        "tree has to be inserted in dispatch, on a CPU that may run it",
+        callbacks=("enqueue", "dispatch"),
+    )
+
+
+def _unserved(wait: Wait) -> Explanation:
+    asked = f", though dispatch was called on {cpus(wait.asked)}" if wait.asked else ""
+    more = " any more" if wait.ever else ""
+    return Explanation(
+        f"the task is lost: {wait.task} stands in {queue_of(wait)}, from which no CPU takes tasks"
+        f"{more}{asked}; {cpus(wait.allowed)} may run it",
+        "take tasks from it in dispatch: scx_bpf_dsq_move_to_local(), on each CPU that may run "
+        "them",
+        callbacks=("dispatch", "enqueue"),
+    )
+
+
+def _elsewhere(wait: Wait) -> Explanation:
+    return Explanation(
+        f"the task is lost: {wait.task} stands in {queue_of(wait)}, from which only "
+        f"{cpus(wait.ever)} would take it, and it may run on {cpus(wait.allowed)} only",
+        "put a task into a queue that a CPU of its own serves: ask bpf_cpumask_test_cpu(cpu, "
+        "p->cpus_ptr) in enqueue, or let dispatch on every CPU look into this queue as well; "
+        "affinity can change while a task waits",
+        callbacks=("enqueue", "dispatch"),
+    )
+
+
+def _idle(wait: Wait) -> Explanation:
+    return Explanation(
+        f"nobody was woken: {wait.task} stands in {queue_of(wait)} while {cpus(wait.idle)}, which "
+        "may run it, idled",
+        "wake an idle CPU when a task is put into a queue: `cpu = "
+        "scx_bpf_pick_idle_cpu(p->cpus_ptr, 0); if (cpu >= 0) scx_bpf_kick_cpu(cpu, "
+        "SCX_KICK_IDLE);`",
+        callbacks=("enqueue", "dispatch"),
+    )
+
+
+def _left(wait: Wait) -> Explanation:
+    return Explanation(
+        f"the task is lost: {wait.task} stands in {queue_of(wait)}; {cpus(wait.looked)} looked "
+        "into it and left it there",
+        "take what the queue has: scx_bpf_dsq_move_to_local(), or scx_bpf_dsq_move() for each "
+        "task that the iterator finds and this CPU may run",
+        callbacks=("dispatch",),
+    )
+
+
+def _held(wait: Wait) -> Explanation:
+    if wait.endless:
+        why = "its slice is endless"
+    elif wait.extended:
+        why = "dispatch gives the running task a new slice each time"
+    elif not wait.ended and not set(wait.held) & set(wait.asked):
+        why = "its slice is long, or filled up before it ends"
+    else:
+        why = "its slice is long, or dispatch takes nobody else"
+    others = [each for each in wait.held if each in wait.allowed]
+    where = f"each of {cpus(others)}" if len(others) > 1 else cpus(wait.held)
+    example = f"{wait.holder} for {wait.held_ns / _S:.3g} s"
+    ran = (
+        f"one task without a break, {example}" if len(others) > 1 else f"{example} without a break"
+    )
+    return Explanation(
+        f"starvation: {wait.task} waited in {_standing(wait)} while {where} ran {ran}: {why}",
+        "let slices end: SCX_SLICE_DFL is 20 ms; in dispatch take the next task when the slice of "
+        "the running one is used up, and give it a new one only where the queue is empty",
+        callbacks=("dispatch", "tick", "running", "enqueue"),
+    )
+
+
+def _standing(wait: Wait) -> str:
+    return "no queue" if wait.place == "nowhere" else queue_of(wait)
+
+
+def _passed(wait: Wait) -> Explanation:
+    if wait.place == "nowhere":
+        first = "the scheduler, which has it in no queue, inserted others before it"
+    elif wait.passed and (wait.ended or 2 * wait.taken_ns < wait.ns):
+        first = f"{wait.passed} others went before it from {queue_of(wait)}"
+        if wait.looked and not set(wait.looked) & set(wait.allowed):
+            first += (
+                f", where of late only {cpus(wait.looked)} looked; it may run on "
+                f"{cpus(wait.allowed)} only"
+            )
+    else:
+        first = f"dispatch found others each time before it came to {queue_of(wait)}"
+        if wait.place != "created":
+            first = f"others were always there before {queue_of(wait)} was looked into"
+    return Explanation(
+        f"starvation: {wait.task} waited, and {first}",
+        _KEEP_CLOCK,
+        callbacks=("enqueue", "dispatch"),
+    )
