@@ -77,7 +77,7 @@ def test_policies_of_the_cookbook_survive(prover: Prover, tmp_path: Path, line: 
     [
         ("twice", "already direct-dispatched", "insert each task once", "enqueue"),
         ("nowhere", "non-existent DSQ", "in init", "scx_bpf_dsq_insert"),
-        ("orphans", "failed to run", "serve each queue in dispatch", "enqueue"),
+        ("orphans", "failed to run", "take tasks from it in dispatch", "enqueue"),
         ("wrong_cpu", "invalid CPU 9999", "return prev_cpu", "select_cpu"),
         ("divides", "division by zero", "test the divisor", "enqueue"),
     ],
