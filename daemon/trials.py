@@ -409,7 +409,8 @@ class Trials:
                 figures={"value": window.value, "samples": float(window.samples)},
                 **self._names(trial),
             )
-            if not self._harmed(trial, ()):
+            harmed = self._harmed(trial, ())
+            if not harmed and next_arm(trial.windows, trial.settings) is not None:
                 trial.verdict = judge(trial.windows, trial.objective, trial.settings)
 
     async def _window(self, trial: Trial, arm: Arm) -> WindowView | None:

@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a trial makes of ejections and of windows that do not count, with a pretended kernel."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from daemon import trials as trials_module
+from daemon.api.models import Event, EventKind, TrialRequest, TrialState
+from daemon.candidates import Candidate
+from daemon.decide.objective import parse_objective
+from daemon.decide.observation import Observation
+from daemon.decide.settings import TrialSettings
+from daemon.events import EventLog
+from daemon.gates import Proof
+from daemon.holding import Gone, Loadable
+from daemon.loader import Loaded
+from daemon.trials import Trial, Trials
+from process import Fault, FaultType
+from scheduler_library.manifest import Kind
+from tests.decide.synthetic import SERVICE, seeded, workload
+
+EXCUSED = "runtime error: RCU CPU stall on CPUs ()"
+ITS_OWN = "runtime error: invalid DSQ 0x7"
+
+
+@dataclass
+class Kernel:
+    """Stands in for the loader; refuses or throws out as it is told to, in order."""
+
+    refusals: list[str] = field(default_factory=list)
+    loaded: Loaded | None = None
+    loads: int = 0
+    changing: bool = False
+
+    def foreign(self) -> str:
+        return ""
+
+    async def load(self, what: Loadable, why: Any) -> Loaded:
+        self.loads += 1
+        if self.refusals:
+            raise Fault(FaultType.EJECTED, "it was thrown out", why=self.refusals.pop(0))
+        self.loaded = Loaded(what, what.ops, why, time.time())
+        return self.loaded
+
+    async def unload(self) -> None:
+        self.loaded = None
+
+    def relabel(self, why: Any) -> None:
+        assert self.loaded is not None
+
+
+@dataclass
+class Signals:
+    """Stands in for the watch: an interval of a tenth of a second, always now."""
+
+    stolen: float = 0.0
+    interval_s: float = 0.1
+
+    async def set_interval(self, seconds: float) -> None:
+        pass
+
+    async def usual_interval(self) -> None:
+        pass
+
+    @contextlib.contextmanager
+    def subscribed(self) -> Iterator["asyncio.Queue[Observation]"]:
+        queue: asyncio.Queue[Observation] = asyncio.Queue()
+        dice = seeded(5)
+
+        async def tick() -> None:
+            while True:
+                await asyncio.sleep(0.01)
+                part = {SERVICE: workload(dice)}
+                queue.put_nowait(Observation(time.time(), 0.01, part, stolen=self.stolen))
+
+        ticking = asyncio.create_task(tick())
+        try:
+            yield queue
+        finally:
+            ticking.cancel()
+
+
+class Candid(Candidate):
+    """A candidate that is proven."""
+
+    def loadable(self) -> Loadable:
+        return Loadable(candidate=self.id, name=self.name, ops=self.name)
+
+
+@dataclass
+class Outcome:
+    trial: Trial
+    gone: Gone | None
+    events: list[Event]
+    kernel: Kernel
+
+    def told(self, kind: EventKind) -> list[str]:
+        return [each.message for each in self.events if each.kind is kind]
+
+
+@pytest.fixture
+def play(monkeypatch: pytest.MonkeyPatch) -> Callable[[Kernel, Signals], Outcome]:
+    """Plays a whole trial of `fair` with pauses and windows of no length."""
+    monkeypatch.setattr(trials_module, "EXCUSED_PAUSE_S", 0.01)
+    settings = TrialSettings().model_copy(
+        update={"window_s": 0.05, "settle_s": 0.0, "max_windows": 8, "samples_min": 1}
+    )
+
+    def to_end(kernel: Kernel, signals: Signals) -> Outcome:
+        events: list[Event] = []
+
+        async def whole() -> tuple[Trial, Gone | None]:
+            ended: asyncio.Future[tuple[Trial, Gone | None]] = (
+                asyncio.get_running_loop().create_future()
+            )
+
+            async def on_end(trial: Trial, gone: Gone | None) -> None:
+                ended.set_result((trial, gone))
+
+            trials = Trials(
+                loader=kernel,  # type: ignore[arg-type]
+                watch=signals,  # type: ignore[arg-type]
+                publish=EventLog(events.append).append,
+                on_end=on_end,
+            )
+            candidate = Candid("c-fair1", "fair", Kind.BPF, {}, proof=Proof(()))
+            request = TrialRequest(candidate="c-fair1", workload=SERVICE)
+            objective = parse_objective("latency p99")
+            trials.begin(trials.propose(request, candidate, objective, settings))
+            return await ended
+
+        trial, gone = asyncio.run(whole())
+        return Outcome(trial, gone, events, kernel)
+
+    return to_end
+
+
+def test_an_ejection_that_is_not_its_doing_is_followed_by_another_try(
+    play: Callable[[Kernel, Signals], Outcome],
+) -> None:
+    """The trial goes on, and says why nothing is held against the scheduler."""
+    outcome = play(Kernel([EXCUSED]), Signals())
+    assert outcome.trial.verdict is not None
+    assert outcome.gone is None
+    assert len(outcome.told(EventKind.EJECTED)) == 1
+    assert "not held against it" in outcome.told(EventKind.EJECTED)[0]
+
+
+def test_what_is_thrown_out_again_and_again_could_not_be_measured(
+    play: Callable[[Kernel, Signals], Outcome],
+) -> None:
+    """After some tries the trial ends without a verdict, and without a scheduler that is lost."""
+    outcome = play(Kernel([EXCUSED] * 10), Signals())
+    assert outcome.trial.state is TrialState.UNMEASURED
+    assert outcome.trial.verdict is None
+    assert outcome.trial.lost is None
+    assert outcome.gone is None
+    assert EXCUSED in outcome.trial.reason
+    assert outcome.kernel.loads == 1 + trials_module.MOST_EXCUSED
+
+
+def test_an_ejection_that_is_its_doing_ends_the_trial_at_once(
+    play: Callable[[Kernel, Signals], Outcome],
+) -> None:
+    """As ever."""
+    outcome = play(Kernel([ITS_OWN]), Signals())
+    assert outcome.trial.state is TrialState.FAILED
+    assert outcome.gone is not None
+    assert outcome.kernel.loads == 1
+
+
+def test_a_trial_whose_windows_the_host_spoiled_could_not_be_measured(
+    play: Callable[[Kernel, Signals], Outcome],
+) -> None:
+    """It ends, within bounds, and is no rollback for cause."""
+    outcome = play(Kernel(), Signals(stolen=0.4))
+    assert outcome.trial.state is TrialState.UNMEASURED
+    assert "the host took 40%" in outcome.trial.reason
+    assert outcome.trial.verdict is None
+    assert len(outcome.trial.windows) == 16
+    assert outcome.kernel.loaded is None
