@@ -8,6 +8,7 @@ kernel that locked up can be told from one that was never there.
 import hashlib
 import json
 import os
+import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -28,6 +29,7 @@ OBJECT = "candidate.bpf.o"
 GUEST_FILES = Path("/run/lab/files")
 # SCX_EXIT_ERROR_STALL (enum scx_exit_kind).
 STALL = 1026
+NO_CPU_STALLED = re.compile(r"stall on CPUs? ?\(\s*\)")
 # A wakeup later than this is a machine that a person would call dead.
 STARVED_S = 5.0
 # The guest and its virtual machine, bytes.
@@ -227,9 +229,11 @@ def judge(lines: Sequence[Mapping[str, Any]], trouble: Fault | None) -> tuple[Re
         trouble: how the machine ended, where it did not end by itself.
 
     Raises:
-        Fault: `trouble`, where the scheduler was never in force.
+        Fault: `trouble`, where the scheduler was never in force; LAB where the machine stood still.
     """
     said = {str(line["event"]): line for line in lines}
+    if spoiled := _stood_still(said.get("tried", {}).get("ended") or said.get("failed", {})):
+        raise spoiled
     if failed := said.get("failed"):
         return (
             Remark(
@@ -257,6 +261,20 @@ def judge(lines: Sequence[Mapping[str, Any]], trouble: Fault | None) -> tuple[Re
             *(Remark("note", line) for line in (trouble.details if trouble else ())),
         )
     return (*_ended(tried), *_stuck(tried), *_late(tried))
+
+
+def _stood_still(ended: Mapping[str, Any]) -> Fault | None:
+    """The fault for an ejection that is not the scheduler's doing: a stall for which the kernel
+    names no CPU is a host that did not run this machine."""
+    words = " ".join(str(ended.get(name, "")) for name in ("reason", "message", "cause"))
+    if not NO_CPU_STALLED.search(words):
+        return None
+    return Fault(
+        FaultType.LAB,
+        "the virtual machine could not be measured",
+        why=f"it stood still, and no CPU of its own was the cause: {words.strip()}",
+        hint="try again with less beside it; nothing is held against the scheduler",
+    )
 
 
 def _tail(text: str) -> list[str]:

@@ -100,6 +100,19 @@ def test_a_machine_that_dies_under_it_is_its_fault_and_one_that_never_was_is_not
     assert caught.value is dead
 
 
+@pytest.mark.parametrize("when", ["tried", "failed"])
+def test_a_stall_that_names_no_cpu_is_the_machines_and_not_its_fault(when: str) -> None:
+    """Since 7.0 the kernel throws out whichever scheduler runs then."""
+    stall = {"kind": 1024, "reason": "runtime error", "message": "RCU CPU stall on CPUs ()"}
+    lines = [ATTACHED, {**TRIED, "ended": {"event": "exited", **stall}}]
+    if when == "failed":
+        lines = [{"event": "failed", "cause": "", "hint": "", **stall}]
+    with pytest.raises(Fault) as caught:
+        judge(lines, None)
+    assert caught.value.type is FaultType.LAB
+    assert "could not be measured" in caught.value.what
+
+
 def test_what_the_guests_kernel_does_not_take_is_told_in_its_words() -> None:
     """The runner's explanation is the cause and the remedy, the end of the log the material."""
     failed = {
