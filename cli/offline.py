@@ -11,7 +11,7 @@ import sys
 import tempfile
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from daemon.api.models import (
     GateResult,
     ParameterValue,
 )
+from daemon.api.origin import Origin, in_policy
 from process import Completed, Fault, FaultType, run, start_lines
 
 # How long the compiler of policies may take, seconds: an emulated machine is slow.
@@ -50,6 +51,7 @@ class Made:
     policy: str = ""
     seconds: float = 0.0
     messages: tuple[GateMessage, ...] = ()
+    origin: Origin = field(default_factory=dict)
 
 
 def compiled(
@@ -144,6 +146,10 @@ def _made(document: Mapping[str, Any], request: CandidateRequest) -> Made:
         document["policy"],
         document["seconds"]["compile"],
         tuple(GateMessage.model_validate(each) for each in document["messages"]),
+        {
+            each["source_line"]: (each["line"], each["column"])
+            for each in document.get("body_lines", ())
+        },
     )
 
 
@@ -197,7 +203,7 @@ async def _gates(
                     done = f"{line['done']} of {line['of']}"
                     progress.stage(f"{made.name}: {line['progress']}, {done}: {line['text']}")
                 else:
-                    take(GateResult.model_validate(line))
+                    take(in_policy(GateResult.model_validate(line), made.origin))
         if all(each.passed for each in results):
             take(GateResult(gate=Gate.VERIFY, passed=False, seconds=0, skipped=NO_VERIFIER))
             if canary:

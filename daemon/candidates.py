@@ -21,6 +21,7 @@ from daemon.api.models import (
     GateResult,
     ParameterValue,
 )
+from daemon.api.origin import Origin
 from daemon.compiling import Used, compiled
 from daemon.gates import Passing, Proof, Subject
 from daemon.gates_telling import Silent, Telling, stopped_reason
@@ -148,6 +149,13 @@ def _switched(
         name: words.get(str(value), value) if name.replace("_", "-") in switches else value
         for name, value in values.items()
     }
+
+
+def _with(known: Candidate, passed: tuple[GateResult, ...]) -> Candidate:
+    """A candidate that is remembered, with what was said of this text of it in place of another."""
+    again = {each.gate for each in passed}
+    others = tuple(each for each in known.proof.results if each.gate not in again)
+    return replace(known, proof=replace(known.proof, results=(*passed, *others)))
 
 
 class Candidates:
@@ -286,7 +294,7 @@ class Candidates:
             facts=made.facts,
         )
         source = await asyncio.to_thread(self._stored, made.name, made.source.encode())
-        return await self._prove(draft, source, wish, (step,))
+        return await self._prove(draft, source, wish, (step,), made.origin)
 
     async def _from_external(
         self, entry: Entry, parameters: dict[str, ParameterValue]
@@ -361,19 +369,29 @@ class Candidates:
                 shutil.rmtree(each, ignore_errors=True)
 
     async def _prove(
-        self, draft: Candidate, source: Path, wish: Wish, passed: tuple[GateResult, ...] = ()
+        self,
+        draft: Candidate,
+        source: Path,
+        wish: Wish,
+        passed: tuple[GateResult, ...] = (),
+        origin: Origin | None = None,
     ) -> Candidate:
-        """The draft with its id and what the gates said of it; `passed` are those behind it."""
+        """The draft with its id and what the gates said of it; `passed` are those behind it.
+
+        `origin` leads from the source to the policy that it was compiled from.
+        """
         raw = await asyncio.to_thread(source.read_bytes)
         id = candidate_id(draft.kind, draft.name, raw, draft.parameters)
         async with self._lock(wish):
             known = self._known.get(id)
             if known is not None and _answers(known.proof, wish):
-                return known
+                return _with(known, passed)
             told = Silent() if wish.ahead else Telling(self._publish, id, draft.name)
             for result in passed:
                 told.answered(result)
-            subject = Subject(id, draft.name, source, draft.parameters, wish.trace, wish.canary)
+            subject = Subject(
+                id, draft.name, source, draft.parameters, wish.trace, wish.canary, origin or {}
+            )
             proof = await self._gates(subject, told, passed)
             digest = hashlib.sha256(raw).hexdigest()
             return self._remember(

@@ -12,7 +12,7 @@ import asyncio
 import json
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -38,13 +38,17 @@ _USERS = Path("/etc/passwd")
 
 @dataclass(frozen=True)
 class Written:
-    """A policy as a scheduler, as far as the daemon needs it; see `policy.compiler.Compiled`."""
+    """A policy as a scheduler, as far as the daemon needs it; see `policy.compiler.Compiled`.
+
+    `origin` leads from lines of the source to the policy that they came from.
+    """
 
     text: str
     name: str
     source: str
     manifest: Manifest
     facts: Facts
+    origin: dict[int, tuple[int, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,10 @@ def _compiler() -> str:
     """Changes with the compiler."""
     folders = [Path(each) for each in language.__path__]
     files = sorted(
-        each for folder in folders for each in folder.rglob("*") if each.suffix in (".py", ".j2")
+        each
+        for folder in folders
+        for each in folder.rglob("*")
+        if each.suffix in (".py", ".j2", ".lark")
     )
     return digest(*(part for each in files for part in (each.name, each.read_bytes())))
 
@@ -128,7 +135,8 @@ async def _here(text: str) -> Outcome:
 
     if not isinstance(found, Compiled):
         return Outcome(gate=gate, used={"name": found.name, "parameters": dict(found.parameters)})
-    written = Written(found.text, found.name, found.source, found.manifest, found.facts)
+    origin = {each.source_line: (each.line, each.column) for each in found.body_lines}
+    written = Written(found.text, found.name, found.source, found.manifest, found.facts, origin)
     return Outcome(gate=gate, written=TypeAdapter(Written).dump_python(written, mode="json"))
 
 

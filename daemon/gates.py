@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -20,6 +20,7 @@ from bpf import kit, runner, sysfs
 from bpf.clang import find_clang
 from bpf.vmlinux import BTF
 from daemon.api.models import Gate, GateMessage, GateResult, ParameterValue
+from daemon.api.origin import Origin, in_policy
 from daemon.canary import canary_gate
 from daemon.config import GatesTable
 from daemon.gates_simulation import simulation_gate
@@ -36,7 +37,7 @@ class Subject:
     """What is to be proven.
 
     `trace` is what was recorded of the workload in question; `canary`: that gate is wanted even
-    where it takes minutes.
+    where it takes minutes. `origin` leads from lines of the source to the policy they came from.
     """
 
     id: str
@@ -45,6 +46,7 @@ class Subject:
     parameters: Mapping[str, ParameterValue]
     trace: Path | None = None
     canary: bool = False
+    origin: Origin = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -194,7 +196,7 @@ class Gates:
     async def _checked(self, subject: Subject, told: Told) -> GateResult:
         told.started(Gate.STATIC)
         checked = await asyncio.to_thread(work.static, subject.source, cache_folder=self._cache)
-        result = result_of(checked)
+        result = in_policy(result_of(checked), subject.origin)
         told.answered(result)
         return result
 
@@ -204,7 +206,7 @@ class Gates:
         built, object = await asyncio.to_thread(
             work.build, subject.source, out, btf=self.types, cache_folder=self._cache
         )
-        result = result_of(built)
+        result = in_policy(result_of(built), subject.origin)
         told.answered(result)
         return result, object
 

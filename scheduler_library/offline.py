@@ -71,6 +71,7 @@ def _about(compiled: Compiled) -> dict[str, object]:
         "parameters": [each.model_dump(mode="json") for each in compiled.manifest.params],
         "facts": asdict(compiled.facts),
         "cpus": compiled.cpus,
+        "body_lines": [asdict(each) for each in compiled.body_lines],
     }
 
 

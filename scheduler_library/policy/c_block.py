@@ -7,7 +7,7 @@ whatever a body says; the verifier does the rest.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from process import Fault
 from scheduler_library.policy.trouble import listing, refuse, suggestion
@@ -86,10 +86,11 @@ def end_of_body(text: str, start: int) -> int:
 
 @dataclass(frozen=True)
 class Body:
-    """A checked body and the facts that it names."""
+    """A checked body and the facts that it names. `at` is the offset that it was checked at."""
 
     code: str
     facts: frozenset[str]
+    at: int = field(default=-1, compare=False)
 
 
 def check_body(text: str, at: int, body: str, facts: frozenset[str]) -> Body:
@@ -103,7 +104,7 @@ def check_body(text: str, at: int, body: str, facts: frozenset[str]) -> Body:
             text, at, f"the C block has more than {LARGEST_BODY} characters", hint="compute less"
         )
     # `body` was stripped of the white space around it.
-    return _Check(text, text.index(body, at), body, facts).check()
+    return replace(_Check(text, text.index(body, at), body, facts).check(), at=at)
 
 
 class _Check:

@@ -30,8 +30,16 @@ from scheduler_library.policy.plan import (
     expression_text,
     plan,
 )
-from scheduler_library.policy.syntax import Expression, Order, Reach, Tier, UseLine
-from scheduler_library.policy.trouble import Doubt, Refusal
+from scheduler_library.policy.syntax import (
+    CBlock,
+    Expression,
+    Order,
+    Program,
+    Reach,
+    Tier,
+    UseLine,
+)
+from scheduler_library.policy.trouble import Doubt, Refusal, place_of
 from scheduler_library.policy.typecheck import Types
 from scheduler_library.policy.units import LARGEST
 from scheduler_library.policy.values import Bounds
@@ -42,8 +50,24 @@ __all__ = ["Compiled", "Machine", "Use", "compile_policy"]
 _TEMPLATES = Path(__file__).parent / "templates"
 # Selectors that the daemon resolves have a bit each in one u64.
 MOST_SELECTORS = 64
+# Around the number of a line that came from a C block; no policy has this character.
+_MARK = "\x02"
+_MARKED = re.compile(f"{_MARK}([0-9]+):([0-9]+){_MARK}")
 # How wide the policy is in the file's first comment.
 _WIDTH = 90
+
+
+@dataclass(frozen=True)
+class BodyLine:
+    """Where a line of the C came from: a C block of the policy, as it was written.
+
+    `source_line` is that of the C; its first character, behind the tab that we put before it, is at
+    `line` and `column` of the policy. All count from 1.
+    """
+
+    source_line: int
+    line: int
+    column: int
 
 
 @dataclass(frozen=True)
@@ -53,7 +77,7 @@ class Compiled:
     `text` is its canonical form, `name` a legal library name made from that, `source` the
     whole C file, `manifest` describes its live parameters, and `facts` says what userspace has
     to supply while it runs. `cpus` is one more than the highest CPU that it names, 0 for none.
-    `doubts` are about the text as it was written.
+    `doubts` are about the text as it was written, and `body_lines` lead from the C to its C blocks.
     """
 
     text: str
@@ -63,6 +87,7 @@ class Compiled:
     facts: Facts
     cpus: int = 0
     doubts: tuple[Doubt, ...] = ()
+    body_lines: tuple[BodyLine, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -97,8 +122,13 @@ def compile_policy(text: str, *, machine: Machine) -> Compiled | Use:
     # What was written is checked, for the columns; what is compiled is the canonical form, so
     # that the same policy is the same file, comments and all, however it was written.
     canonical = format_policy(parsed)
+    written = _blocks(parsed)
     parsed = parse(canonical)
     assert not isinstance(parsed, UseLine)
+    starts = {
+        block.at: text.index(block.body, original.at)
+        for block, original in zip(_blocks(parsed), written, strict=True)
+    }
     found = plan(canonical, parsed, machine)
     name = f"policy-{hashlib.sha256(canonical.encode()).hexdigest()[:8]}"
     emitter = Emitter(machine, Types(canonical))
@@ -122,15 +152,49 @@ def compile_policy(text: str, *, machine: Machine) -> Compiled | Use:
         )
     )
     tunables = tuple(each.parameter for each in emitter.tunables.values())
+    source, body_lines = _unmarked(re.sub(r"\n{3,}", "\n\n", source), text, starts)
     return Compiled(
         canonical,
         name,
-        re.sub(r"\n{3,}", "\n\n", source),
+        source,
         _manifest(name, canonical, tunables),
         Facts(tuple(emitter.selectors), "expected_runtime" in emitter.facts),
         max((each.cpus.ranges[-1][1] + 1 for each in found.queues if each.cpus), default=0),
         found_doubts,
+        body_lines,
     )
+
+
+def _blocks(program: Program) -> list[CBlock]:
+    """All C blocks, in the order they are written."""
+    properties = [*program.defaults, *(each for rule in program.rules for each in rule.properties)]
+    return [each for each in properties if isinstance(each, CBlock)]
+
+
+def _marked(body: Body) -> str:
+    """The body's code, each line of it behind a mark that says which it is."""
+    return "\n".join(
+        f"{_MARK}{body.at}:{number}{_MARK}{line}" if line.strip() else line
+        for number, line in enumerate(body.code.split("\n"))
+    )
+
+
+def _unmarked(source: str, text: str, starts: dict[int, int]) -> tuple[str, tuple[BodyLine, ...]]:
+    """The C without its marks, and where in the policy `text` the marked lines came from.
+
+    `starts` has the offset in it of each body, by the place that its marks have.
+    """
+    found: list[BodyLine] = []
+    lines = source.split("\n")
+    for number, line in enumerate(lines):
+        if mark := _MARKED.search(line):
+            start = starts[int(mark[1])]
+            for _ in range(int(mark[2])):
+                start = text.index("\n", start) + 1
+            place = place_of(text, start)
+            found.append(BodyLine(number + 1, place.line, place.column))
+            lines[number] = line.replace(mark[0], "")
+    return "\n".join(lines), tuple(found)
 
 
 @cache
@@ -302,7 +366,7 @@ class _Context:
             self._emitter.facts.update(value.facts)
             names = [(name, FACTS[name].c) for name in sorted(value.facts)]
             self._code += [value.code, *(code for _, code in names)]
-            return "", textwrap.indent(textwrap.dedent(value.code), "\t").strip(), names
+            return "", textwrap.indent(_marked(value), "\t").strip(), names
         code = self._emitter.number(value, prefix, lowest, highest)
         self._code.append(code)
         return code, _with_names(code), []

@@ -56,3 +56,13 @@ def test_nothing_is_started_for_what_was_given_up(tmp_path: Path) -> None:
         with pytest.raises(Fault) as caught:
             asyncio.run(compiled(LINE, cache=tmp_path, apart=True))
     assert caught.value.type is FaultType.BUSY
+
+
+def test_doubts_and_places_are_kept_too(tmp_path: Path) -> None:
+    """What the compiler doubts, and from where in the policy the C of its C blocks came."""
+    text = "nice > 50 { c slice { return ms(1); } }"
+    for _ in range(2):
+        gate, made = asyncio.run(compiled(text, cache=tmp_path))
+        assert [(each.severity, each.column) for each in gate.messages] == [("warning", 1)]
+        assert isinstance(made, Written)
+        assert list(made.origin.values()) == [(1, 23)]

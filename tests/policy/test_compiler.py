@@ -303,3 +303,28 @@ def test_what_a_rule_says_comes_before_what_is_said_for_all(policy: str, same: s
         return re.sub(r"policy.[0-9a-f]{8}", "", " ".join(code(text).split()))
 
     assert bare(policy) == bare(same)
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("c slice { return ms(1); }", [(1, 11)]),
+        ("slice 1ms\nkthread { c order {\n  s64 x = wait;\n\n  return x;\n} }", [(3, 3), (5, 1)]),
+        (
+            "kthread { c slice { return ms(1); } }; * { c slice { return ms(2); } }",
+            [(1, 21), (1, 54)],
+        ),
+    ],
+)
+def test_lines_of_c_blocks_are_known_by_their_place(
+    text: str, lines: list[tuple[int, int]]
+) -> None:
+    """Each line that came from a C block leads to where it was written, behind a tab of ours."""
+    found = compiled(text)
+    source, written = found.source.splitlines(), text.splitlines()
+    places = {(each.line, each.column): each.source_line for each in found.body_lines}
+    assert sorted(places) == lines
+    for (line, column), number in places.items():
+        taken = source[number - 1].removeprefix("\t")
+        assert written[line - 1][column - 1 :].startswith(taken)
+    assert "\x02" not in found.source
