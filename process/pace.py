@@ -216,11 +216,16 @@ class Limit:
 
 def _busy(pace: Pace | None) -> str:
     """In brackets, what this machine has to do besides; empty where it has not."""
-    load, cpus = os.getloadavg()[0], len(os.sched_getaffinity(0))
+    cpus = len(os.sched_getaffinity(0))
+    try:
+        load = os.getloadavg()[0]
+    except OSError:
+        # A confined child has no /proc.
+        load = 0.0
     said = []
     if pace is not None and pace.slower >= WORTH_TELLING:
         said.append(f"machine is slow: {_times(pace.slower)} times slower than usual")
-    if load > 1.25 * cpus or (pace is not None and pace.factor >= WORTH_TELLING * pace.slower):
+    if load > 1.25 * cpus:
         said.append(f"machine is busy: load {load:.1f} on {cpus} {'CPU' if cpus == 1 else 'CPUs'}")
     return f" ({', '.join(said)})" if said else ""
 
