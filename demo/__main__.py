@@ -117,6 +117,10 @@ def main() -> int:
         if fault.type is FaultType.MISSING_TOOL:
             return 2
         why = str(fault)
+    except OSError as error:
+        why = str(fault_of(error))
+    except Exception as error:  # noqa: BLE001 - whoever runs a demo is told, and not shown a defect
+        why = account.defect(OUT, error)
     say("")
     found = account.read(OUT)
     for line in account.told(found, why):

@@ -5,6 +5,7 @@ The scene tells it at every step, so that there is one however the demo ends.
 """
 
 import json
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -77,6 +78,13 @@ class Book:
             "bad": account.bad,
         }
         self.tell(f"{MARK}{json.dumps(told)}\n")
+
+
+def defect(folder: Path, error: Exception) -> str:
+    """A defect of ours, in words; its traceback goes to a file."""
+    path = folder / "traceback.txt"
+    path.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
+    return f"a defect, {type(error).__name__}: {error} (see report/{path.name})"
 
 
 @dataclass

@@ -29,7 +29,7 @@ from daemon.api.models import (
     TrialState,
     TrialView,
 )
-from demo.account import Account, Book, Step
+from demo.account import Account, Book, Step, defect
 from demo.client import PERIOD_S
 from demo.compiled import bad_choice
 from demo.words import Telling
@@ -463,6 +463,8 @@ def main() -> None:
     except Fault as fault:
         book.write(replace(book.account, why=str(fault)))
         sys.stderr.write(fault.report() + "\n")
+    except Exception as error:  # noqa: BLE001 - whoever runs a demo is told, and not shown a defect
+        book.write(replace(book.account, why=defect(out, error)))
     raise SystemExit(0 if book.account.whole else 1)
 
 
