@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The part of the benchmarks that runs on the sched_ext kernel, as root.
 
-    python -m benchmarks.guest NAME...
+    python -m benchmarks.guest NAME[=COUNT]...
 
 Prints one JSON object a line: first what was measured on, then the result of each
 measurement as soon as there is one, so that what comes later cannot lose it.
@@ -16,7 +16,14 @@ import time
 import traceback
 from collections.abc import Awaitable, Callable
 
-from benchmarks import daemon_cost, load_times, policy_steps, recorder_overhead, uneven_jobs
+from benchmarks import (
+    daemon_cost,
+    emergency,
+    load_times,
+    policy_steps,
+    recorder_overhead,
+    uneven_jobs,
+)
 from bpf.clang import find_clang
 from process import Fault, run
 
@@ -39,6 +46,7 @@ async def signals_overhead() -> dict[str, object]:
 MEASUREMENTS: dict[str, Callable[[], Awaitable[dict[str, object]]]] = {
     "daemon_cost": daemon_cost.measure,
     "load_times": load_times.measure,
+    "emergency": emergency.measure,
     "uneven_jobs": uneven_jobs.measure,
     "policy_steps": policy_steps.measure,
     "signals_overhead": signals_overhead,
@@ -63,11 +71,12 @@ def _say(line: dict[str, object]) -> None:
 
 def main() -> None:
     _say({"machine": machine()})
-    for name in sys.argv[1:]:
+    for word in sys.argv[1:]:
+        name, _, count = word.partition("=")
         began = time.monotonic()
         line: dict[str, object] = {"name": name}
         try:
-            line["result"] = asyncio.run(_awaited(name))
+            line["result"] = asyncio.run(_awaited(name, count))
         except Fault as fault:
             line["fault"] = fault.report()
         except Exception:  # noqa: BLE001 - a defect of one measurement, told; the next goes on
@@ -76,7 +85,9 @@ def main() -> None:
         _say(line)
 
 
-async def _awaited(name: str) -> dict[str, object]:
+async def _awaited(name: str, count: str) -> dict[str, object]:
+    if count:
+        return await emergency.measure(int(count))
     return await MEASUREMENTS[name]()
 
 

@@ -23,6 +23,7 @@ START_S = 120.0
 POLL_S = 0.1
 CONFIG = """
 [daemon]
+{keys}
 state_dir = "{place}/state"
 run_dir = "{place}/run"
 cache_dir = "{place}/cache"
@@ -54,8 +55,10 @@ class Service:
 
 
 @contextlib.asynccontextmanager
-async def service() -> AsyncIterator[Service]:
+async def service(keys: str = "", tables: str = "") -> AsyncIterator[Service]:
     """Start the daemon in folders of its own; it has ended when the block has.
+
+    `keys` are of the table `[daemon]` of its configuration, `tables` come after all others.
 
     Its cache is empty, as on a machine where it was just installed: the first candidate waits
     until what all of them share is compiled.
@@ -65,7 +68,7 @@ async def service() -> AsyncIterator[Service]:
     """
     with TemporaryDirectory(prefix="schedpilot-bench-") as name:
         place = Path(name)
-        config = _furnish(place)
+        config = _furnish(place, keys, tables)
         began = time.monotonic()
         said: deque[str] = deque(maxlen=20)
         child = await start_lines(
@@ -82,13 +85,13 @@ async def service() -> AsyncIterator[Service]:
             await drain
 
 
-def _furnish(place: Path) -> Path:
+def _furnish(place: Path, keys: str, tables: str) -> Path:
     """Fill the folder of a daemon; returns its configuration file."""
     # clang runs as a user of its own, and has to get to the daemon's cache in here.
     place.chmod(0o755)
     (place / "cache").mkdir(mode=0o755)
     config = place / "schedpilot.toml"
-    config.write_text(CONFIG.format(place=place), encoding="utf-8")
+    config.write_text(CONFIG.format(place=place, keys=keys) + tables, encoding="utf-8")
     return config
 
 
