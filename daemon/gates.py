@@ -25,6 +25,9 @@ from daemon.canary import canary_gate
 from daemon.config import GatesTable
 from daemon.gates_simulation import simulation_gate
 from daemon.gates_verify import Verifier, result_of, verify_gate
+from daemon.warm import WarmCheck
+from process import Fault, Priority
+from process.effort import current
 from scheduler_library.this_machine import compile_here
 from simulator import gates as work
 
@@ -126,11 +129,13 @@ class Gates:
         cache: Path,
         sysfs_root: Path = sysfs.ROOT,
         verifier: Verifier | None = None,
+        warm: WarmCheck | None = None,
     ) -> None:
         self._settings = settings
         self._cache = cache
         self._root = sysfs_root
         self._verifier = verifier
+        self._warm = warm
 
     @property
     def types(self) -> Path:
@@ -195,10 +200,36 @@ class Gates:
 
     async def _checked(self, subject: Subject, told: Told) -> GateResult:
         told.started(Gate.STATIC)
-        checked = await asyncio.to_thread(work.static, subject.source, cache_folder=self._cache)
+        checked = await self._warmly_checked(subject.source)
+        if checked is None:
+            checked = await asyncio.to_thread(work.static, subject.source, cache_folder=self._cache)
         result = in_policy(result_of(checked), subject.origin)
         told.answered(result)
         return result
+
+    async def _warmly_checked(self, source: Path) -> work.Answer | None:
+        """The answer by the process that waits for this; None where it is not there.
+
+        What is done ahead has time, and its place is not that process's.
+        """
+        now = current()
+        if self._warm is None or (now is not None and now.priority is Priority.AHEAD):
+            return None
+        start = time.monotonic()
+        known = await asyncio.to_thread(work.static_known, source, cache_folder=self._cache)
+        if known is not None:
+            return known
+        nice = Priority.ORDINARY.value if now is None else now.priority.value
+        try:
+            found = await self._warm.check(source, nice)
+        except Fault as fault:
+            return work.refused(Gate.STATIC, fault, time.monotonic() - start)
+        if found is None:
+            return None
+        seconds = time.monotonic() - start
+        return await asyncio.to_thread(
+            work.static_answer, source, found, seconds, cache_folder=self._cache
+        )
 
     async def _built(self, subject: Subject, told: Told) -> tuple[GateResult, Path | None]:
         told.started(Gate.BUILD)

@@ -42,6 +42,7 @@ from daemon.recording import Recordings
 from daemon.server import listen, serve_on
 from daemon.standing import Standing
 from daemon.trials import Trial, Trials
+from daemon.warm import WarmCheck
 from daemon.watch import Watch
 from daemon.winners import Winners
 from process import Fault, FaultType, named_path, printable
@@ -114,7 +115,8 @@ class Daemon:
             on_trouble=self._signals_trouble,
         )
         self.episodes = Episodes(publish=log.append, on_change=self._episode_changed)
-        self.gates = Gates(settings=config.gates, cache=cache)
+        self.warm = WarmCheck()
+        self.gates = Gates(settings=config.gates, cache=cache, warm=self.warm)
         self.recordings = Recordings(state / "traces", self._trouble)
         self.candidates = Candidates(
             catalog=lambda: self._catalog,
@@ -282,6 +284,7 @@ class Daemon:
             self.recall.close_interrupted()
             self.recordings.open()
             background = [
+                *([] if self._impossible() else [asyncio.create_task(self.warm.run())]),
                 asyncio.create_task(self.preparation.run()),
                 asyncio.create_task(self.watch.run()),
                 asyncio.create_task(self.notifier.watch(self.watch.healthy)),

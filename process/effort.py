@@ -90,12 +90,17 @@ def _end(group: int) -> None:
         os.killpg(group, signal.SIGKILL)
 
 
-_current: ContextVar[Effort | None] = ContextVar("pace", default=None)
+_current: ContextVar[Effort | None] = ContextVar("effort", default=None)
+
+
+# Of the whole process, whatever thread it is.
+_inherited: list[Effort] = []
 
 
 def current() -> Effort | None:
     """The work that is being done; None outside of any."""
-    return _current.get()
+    work = _current.get()
+    return work if work is not None or not _inherited else _inherited[-1]
 
 
 @contextlib.contextmanager
@@ -107,3 +112,10 @@ def at_priority(priority: Priority) -> Iterator[Effort]:
         yield work
     finally:
         _current.reset(token)
+
+
+def inherit() -> None:
+    """For a program that is itself such a child: all of its own children are in its place."""
+    nice = os.getpriority(os.PRIO_PROCESS, 0)
+    if nice in (Priority.AHEAD.value, Priority.URGENT.value):
+        _inherited.append(Effort(Priority(nice)))

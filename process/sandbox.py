@@ -91,6 +91,35 @@ def hand_out(folder: Path) -> None:
         folder.chmod(0o770)
 
 
+def confined(argv: Sequence[str | Path], box: Sandbox) -> list[str]:
+    """The command with everything around it that confines it, but for its limits."""
+    binds: list[str] = []
+    for path in SYSTEM:
+        binds += ["--ro-bind-try", path, path]
+    for each in box.read:
+        binds += ["--ro-bind", str(each), str(each)]
+    for each in box.write:
+        binds += ["--bind", str(each), str(each)]
+    return [
+        *_ordinary(),
+        *_drop(),
+        "bwrap",
+        "--unshare-all",
+        # No session of its own: it has one already, without a terminal, and a second one would be
+        # an autogroup of its own, in which its priority counted against nobody.
+        "--die-with-parent",
+        "--tmpfs",
+        "/tmp",  # noqa: S108 - the empty one inside the sandbox
+        "--dev",
+        "/dev",
+        *binds,
+        "--chdir",
+        str(box.cwd),
+        "--",
+        *(str(word) for word in argv),
+    ]
+
+
 def sandboxed(
     argv: Sequence[str | Path],
     box: Sandbox,
@@ -105,32 +134,8 @@ def sandboxed(
     Raises:
         Fault: MISSING_TOOL, TIMEOUT, or (with `check`) CHILD_FAILED.
     """
-    binds: list[str] = []
-    for path in SYSTEM:
-        binds += ["--ro-bind-try", path, path]
-    for each in box.read:
-        binds += ["--ro-bind", str(each), str(each)]
-    for each in box.write:
-        binds += ["--bind", str(each), str(each)]
-    command = [
-        *_ordinary(),
-        *_drop(),
-        "bwrap",
-        "--unshare-all",
-        "--die-with-parent",
-        "--new-session",
-        "--tmpfs",
-        "/tmp",  # noqa: S108 - the empty one inside the sandbox
-        "--dev",
-        "/dev",
-        *binds,
-        "--chdir",
-        str(box.cwd),
-        "--",
-        *(str(word) for word in argv),
-    ]
     return run(
-        command,
+        confined(argv, box),
         timeout=timeout,
         name=name or called(argv),
         input=input,

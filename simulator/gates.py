@@ -28,6 +28,7 @@ from bpf.build import build_object
 from bpf.diagnostics import Diagnostic
 from bpf.vmlinux import BTF
 from process import Fault, FaultType, fault_of, named_path
+from process.effort import inherit
 from simulator import proofs
 
 if TYPE_CHECKING:
@@ -126,6 +127,26 @@ def without_types(btf: Path = BTF) -> str:
     return f"the kernel's types in {btf} have no sched_ext"
 
 
+def static_known(source: Path, *, cache_folder: Path | None = None) -> Answer | None:
+    """What the static check said of the very same source before."""
+    return _kept(lambda: proofs.static_question(source), cache_folder)
+
+
+def static_answer(
+    source: Path, found: Sequence[Diagnostic], seconds: float, *, cache_folder: Path | None = None
+) -> Answer:
+    """What was found, as the gate's answer; that it passed is kept.
+
+    Raises:
+        Fault: STATE.
+    """
+    passed = not any(each.severity == "error" for each in found)
+    answer = _diagnosed(STATIC, found, seconds, passed=passed)
+    if passed:
+        proofs.keep(proofs.static_question(source), asdict(answer), cache_folder)
+    return answer
+
+
 def static(source: Path, *, cache_folder: Path | None = None) -> Answer:
     """What can be said of the source without running anything of it; that it passed is kept.
 
@@ -133,7 +154,7 @@ def static(source: Path, *, cache_folder: Path | None = None) -> Answer:
         Fault: what keeps the check from its work.
     """
     start = time.monotonic()
-    if known := _kept(lambda: proofs.static_question(source), cache_folder):
+    if known := static_known(source, cache_folder=cache_folder):
         return known
     from bpf.static.check import check_source  # late: it may bring a parser with it
 
@@ -141,11 +162,7 @@ def static(source: Path, *, cache_folder: Path | None = None) -> Answer:
         found = check_source(source)
     except Fault as fault:
         return refused(STATIC, fault, time.monotonic() - start)
-    passed = not any(each.severity == "error" for each in found)
-    answer = _diagnosed(STATIC, found, time.monotonic() - start, passed=passed)
-    if passed:
-        proofs.keep(proofs.static_question(source), asdict(answer), cache_folder)
-    return answer
+    return static_answer(source, found, time.monotonic() - start, cache_folder=cache_folder)
 
 
 def build(
@@ -319,6 +336,7 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
     asked = parser.parse_args(words)
     values = dict(each.partition("=")[::2] for each in asked.set)
+    inherit()
     # So that what is ended removes its files, as with Ctrl-C.
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:

@@ -12,6 +12,7 @@ import stat
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from bpf.kit import language_flags
 from bpf.sources import files_of
 from process import Fault, FaultType, Limits, Sandbox, printable, sandboxed
 from process.run import Completed
+from process.sandbox import confined
 
 _ROOT = Path(__file__).resolve().parents[2]
 # Emulated machines take fifteen times the 0.2 s that an ordinary scheduler takes.
@@ -28,8 +30,8 @@ CHECK_LIMIT_S = 60.0
 _LIMITS = Limits(memory=2 << 30, cpu=30, file=16 << 20)
 # Isolated, so that nothing but these two folders is searched for code.
 _START = (
-    "import sys; sys.path += sys.argv[1:3]; from bpf.static.child import main; "
-    "sys.exit(main(sys.argv[3:]))"
+    "import importlib, sys; sys.path += sys.argv[1:3]; "
+    "sys.exit(importlib.import_module('bpf.static.' + sys.argv[3]).main(sys.argv[4:]))"
 )
 _ABOUT_THE_SOURCE = (FaultType.BAD_NAME, FaultType.TOO_LARGE, FaultType.BAD_REQUEST)
 
@@ -43,15 +45,26 @@ def check_source(source: Path, *, headers: Sequence[Path] = ()) -> tuple[Diagnos
         Fault: NOT_FOUND, MISSING_TOOL, CHILD_FAILED where the sandbox does not work. What is wrong
             with the source, its size or its kind of file included, is a diagnostic.
     """
+    files = contents(source, headers)
+    return files if isinstance(files, tuple) else _examined(source.name, files)
+
+
+def contents(
+    source: Path, headers: Sequence[Path] = ()
+) -> Mapping[str, bytes] | tuple[Diagnostic, ...]:
+    """What the check reads, by file name; or what is wrong with the file itself.
+
+    Raises:
+        Fault: NOT_FOUND.
+    """
     try:
-        files = files_of(source, source.name, headers)
+        return files_of(source, source.name, headers)
     except Fault as fault:
         if fault.type not in _ABOUT_THE_SOURCE:
             raise
         file = printable(source.name)
         message = fault.what + (f": {fault.why}" if fault.why else "")
         return (Diagnostic(file[:100], 0, 0, "error", message, fault.hint),)
-    return _examined(source.name, files)
 
 
 def _open_to_others(path: Path) -> bool:
@@ -99,7 +112,7 @@ def _examined(name: str, files: Mapping[str, bytes]) -> tuple[Diagnostic, ...]:
         except Fault as fault:
             if fault.type is not FaultType.TIMEOUT:
                 raise
-            return (_too_much(name),)
+            return (too_much(name),)
     if done.status != 0:
         if re.match(r"(bwrap|setpriv|prlimit): ", done.error_text):
             raise Fault(
@@ -109,7 +122,7 @@ def _examined(name: str, files: Mapping[str, bytes]) -> tuple[Diagnostic, ...]:
                 hint="run `schedpilot doctor`: bubblewrap needs user namespaces",
             )
         if "MemoryError" in done.error_text or done.status < 0 or done.status > 128:
-            return (_too_much(name),)
+            return (too_much(name),)
         raise Fault(
             FaultType.CHILD_FAILED,
             "the static check ended without an answer",
@@ -119,19 +132,37 @@ def _examined(name: str, files: Mapping[str, bytes]) -> tuple[Diagnostic, ...]:
     return tuple(Diagnostic(**each) for each in json.loads(done.stdout))
 
 
-def _run(name: str, files: Mapping[str, bytes], place: Path) -> Completed:
+def _box(place: Path) -> tuple[list[str | Path], Sandbox]:
+    """A Python with our code and the parser, and what it may read; copies go to `place`."""
     python = _interpreter()
     code = _within_reach(_ROOT, ("bpf", "process"), place / "code")
     packages = _within_reach(_packages(), ("tree_sitter", "tree_sitter_c"), place / "packages")
     prefix = () if python.is_relative_to("/usr") else (python.parents[1],)
-    box = Sandbox(read=(*prefix, code, packages), limits=_LIMITS)
-    clang = find_clang().path
-    words: list[str | Path] = [python, "-I", "-B", "-c", _START, code, packages, clang, name]
+    return [python, "-I", "-B", "-c", _START, code, packages], Sandbox(
+        read=(*prefix, code, packages), limits=_LIMITS
+    )
+
+
+def _run(name: str, files: Mapping[str, bytes], place: Path) -> Completed:
+    python, box = _box(place)
+    words = [*python, "child", find_clang().path, name]
     text = json.dumps({each: data.decode("latin-1") for each, data in files.items()})
     return sandboxed([*words, *language_flags()], box, timeout=CHECK_LIMIT_S, input=text.encode())
 
 
-def _too_much(name: str) -> Diagnostic:
+def server(place: Path) -> list[str]:
+    """The command of `bpf.static.serve`, confined; `place` is a folder of its own.
+
+    Raises:
+        Fault: MISSING_TOOL.
+    """
+    python, box = _box(place)
+    words = [*python, "serve", find_clang().path, *language_flags()]
+    # Each fork has a limit of its own on its CPU time.
+    return [*replace(_LIMITS, cpu=0).arguments(), *confined(words, box)]
+
+
+def too_much(name: str) -> Diagnostic:
     return Diagnostic(
         name,
         0,
