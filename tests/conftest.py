@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from process import Fault
+from process import Fault, measure
 
 if TYPE_CHECKING:
     from tests.target import Target
@@ -27,6 +27,12 @@ def pytest_configure(config: pytest.Config) -> None:
         if signal.getsignal(number) is signal.SIG_IGN:
             handler = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
             signal.signal(number, handler)
+
+
+def pytest_report_header() -> list[str]:
+    """Where limits of time are longer, it is said why."""
+    words = measure().words()
+    return [words] if words else []
 
 
 @cache
