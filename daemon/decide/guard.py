@@ -23,7 +23,7 @@ from daemon.decide.objective import Measurement, Metric, Objective, value_of
 from daemon.decide.observation import Observation
 from daemon.decide.settings import DetectSettings, GuardSettings, TrialSettings
 from daemon.decide.verdict import values
-from daemon.decide.windows import Guarded
+from daemon.decide.windows import STOLEN, Guarded
 from daemon.decide.words import figure
 
 # Intervals with a starved task, among the last `of_intervals`.
@@ -104,7 +104,12 @@ def step(
     detecting: DetectSettings,
     measurements: Iterable[Measurement] = (),
 ) -> tuple[GuardState, GuardDecision | None]:
-    """Judge one interval under the kept scheduler. `detect` has the default's baselines."""
+    """Judge one interval under the kept scheduler. `detect` has the default's baselines.
+
+    One that the host took a part of says nothing of the scheduler, and is passed over.
+    """
+    if observation.stolen > STOLEN:
+        return state, None
     value = value_of(kept.objective, kept.workload, [observation], measurements)
     if value and kept.objective.metric is Metric.LATENCY and value.samples < OBJECTIVE_SAMPLES:
         value = None

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 from collections.abc import Iterable
+from dataclasses import replace
 
 import pytest
 
@@ -61,6 +62,12 @@ def test_worse_than_the_default_is_rolled_back() -> None:
     assert decision.cause is GuardCause.REGRESSION
     assert decision.workload == SERVICE
     assert "when kept it was 2 ms, and under the default 10 ms" in decision.reason
+
+
+def test_what_the_host_took_is_no_reason_to_roll_back() -> None:
+    """Intervals with more steal time than usual say nothing of the scheduler."""
+    bad = [replace(each, stolen=0.3) for each in recording([15_000.0] * 30)]
+    assert run(kept(), [*recording([2000.0] * 20), *bad]) is None
 
 
 def test_worse_than_when_kept_but_better_than_the_default_stays() -> None:
