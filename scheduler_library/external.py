@@ -257,6 +257,9 @@ def arguments(
     positional: list[str] = []
     for key, value in values.items():
         option = known.get(key.replace("_", "-"))
+        if option is not None and isinstance(value, bool) and "true" in option.choices:
+            # Not a switch, but an option that takes the word.
+            value = str(value).lower()
         if option is None:
             problems.append(f"{key[:60]!r}: no such option{nearest(key, list(known))}")
         elif option.positional:

@@ -90,6 +90,8 @@ def options(
             shape(text) if text else "",
         )
         refused = "" if installed(entry) else "not installed"
+        if not refused and manifest.layers:
+            refused = "it needs layers, and those are written by an operator or a policy"
         if not refused and text and not _meant(entry, text, context.workload):
             refused = "it names another workload"
         belief = believe(arm, context, seen.of(arm.name, arm.shape), now)

@@ -122,6 +122,21 @@ def test_a_failure_is_remembered_after_its_quarantine(tmp_path: Path) -> None:
         assert year_later.mean == pytest.approx(before.mean, abs=1e-6)
 
 
+def test_nobody_is_proposed_without_what_it_needs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """scx_layered cannot run without layers, so it is no proposal, installed or not."""
+    for name in ("scx_layered", "scx_lavd"):
+        program = tmp_path / name
+        program.write_text("#!/bin/sh\n")
+        program.chmod(0o755)
+    monkeypatch.setattr("daemon.learned.PATH", str(tmp_path))
+    with remembering(tmp_path / "state") as memory:
+        held = believed(memory)
+    assert "layers" in of(held, "scx_layered").refused
+    assert of(held, "scx_lavd").refused == ""
+
+
 def test_what_failed_within_the_hour_is_refused(tmp_path: Path) -> None:
     """It is told with the belief, so that every advisor knows."""
     with remembering(tmp_path) as memory:

@@ -197,6 +197,13 @@ def test_values_become_arguments_that_cannot_be_misread() -> None:
     assert words == ["--slice-us=5000", "--performance", "--power-mode=auto", "--stats=-1"]
 
 
+def test_a_truth_value_is_a_word_where_one_is_wanted() -> None:
+    """An option that takes `true` or `false` gets the word, a switch does not."""
+    values = {"disable-topology": False, "run-example": True}
+    words = arguments("scx_layered", parse_help(LAYERED), values)
+    assert words == ["--disable-topology=false", "--run-example"]
+
+
 @pytest.mark.parametrize(
     ("values", "told"),
     [
