@@ -242,8 +242,13 @@ class Work:
             if fault.type is FaultType.UNREACHABLE:
                 raise
             return
-        if candidate.proven and not candidate.quarantined and id not in self._progress.proven:
-            self._progress.proven.append(id)
+        if not candidate.proven or candidate.quarantined or id in self._progress.proven:
+            return
+        if answer.structured.get("warnings") and candidate.name not in self._errand.episode.goal:
+            # The model reads why not. It may start a trial by itself, and has to mean it.
+            await self._transcript.note(f"{id} is warned of, and not tried by itself")
+            return
+        self._progress.proven.append(id)
 
     async def _await_trials(self) -> list[TrialView]:
         """Those of this episode that were started since, at their end."""

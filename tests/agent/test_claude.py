@@ -12,6 +12,8 @@ from agent.claude.tools import ACTING, PROVING, READING
 from daemon.api.models import (
     ApprovalRequest,
     Autonomy,
+    CandidateRequest,
+    CandidateView,
     EpisodeRequest,
     EpisodeState,
     EventKind,
@@ -104,6 +106,39 @@ def test_what_is_rolled_back_is_told_and_followed_by_another_idea(agent: Agent) 
 
     closed = agent.episode(worse, another, learns)
     assert [each.state for each in closed.trials] == [TrialState.ROLLED_BACK, TrialState.KEPT]
+
+
+def test_what_is_warned_of_is_not_tried_by_itself(agent: Agent) -> None:
+    """A proven candidate of which something is said against goes back to the model, with why."""
+    machine = agent.served.machine
+    plain = machine.create_candidate
+
+    async def warned(request: CandidateRequest) -> CandidateView:
+        view = await plain(request)
+        said = ["batch: its page calls it bad for latency-sensitive"] if request.library else []
+        return view.model_copy(update={"warnings": said})
+
+    def another(asked: Asked) -> Entry:
+        assert "bad for latency-sensitive" in newest(asked)
+        assert "propose something else" in newest(asked)
+        return CHECKS
+
+    machine.create_candidate = warned  # type: ignore[method-assign]
+    checks = Says("", [Use("check_candidate", {"library": "batch"})])
+    try:
+        closed = agent.episode(checks, another, LEARNS)
+    finally:
+        machine.create_candidate = plain  # type: ignore[method-assign]
+    assert [each.scheduler for each in closed.trials] == [POLICY_NAME]
+    assert any("warned of" in each.text for each in agent.steps(closed.id))
+
+
+def test_what_counts_comes_in_an_order_that_the_model_is_told(agent: Agent) -> None:
+    """What the operator declared first, and that a starved service looks like a batch."""
+    agent.episode(*GOOD)
+    system = json.dumps(agent.model.asked[0]["system"])
+    assert "What the operator declared comes first" in system
+    assert "looks like a batch" in system
 
 
 def test_a_cooldown_is_waited_out(agent: Agent) -> None:
