@@ -24,6 +24,7 @@ DECISIONS = {
     EventKind.VERDICT: "verdict",
     EventKind.KEPT: "kept",
     EventKind.ROLLBACK: "rolled back",
+    EventKind.UNMEASURED: "not measured",
     EventKind.EJECTED: "ejected",
     EventKind.QUARANTINED: "quarantined",
     EventKind.FOREIGN: "foreign scheduler",

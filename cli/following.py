@@ -27,6 +27,7 @@ _TELLING = (
     EventKind.LOADED,
     EventKind.UNLOADED,
     EventKind.ROLLBACK,
+    EventKind.UNMEASURED,
     EventKind.EJECTED,
 )
 

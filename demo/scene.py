@@ -80,6 +80,7 @@ lease_s = {lease_s}
 
 [limits]
 cooldown_s = 10.0
+trials_per_hour = 50
 
 # Emulated, the simulator's engine alone takes a minute to compile.
 [gates]
@@ -105,7 +106,8 @@ LEASE_S = 10.0
 # Between two looks at something that is awaited, seconds.
 PAUSE_S = 0.5
 # Events with which the windows of a trial are told.
-ABOUT_TRIALS = (EventKind.WINDOW, EventKind.VERDICT, EventKind.KEPT, EventKind.ROLLBACK)
+ENDS = (EventKind.ROLLBACK, EventKind.KEPT, EventKind.UNMEASURED)
+ABOUT_TRIALS = (EventKind.WINDOW, EventKind.VERDICT, *ENDS)
 
 
 class Stopped(Exception):
@@ -388,18 +390,24 @@ class Play:
 
     async def _bad_choice(self, client: AsyncClient, events: Events) -> TrialView:
         candidate = await client.create_candidate(bad_choice())
-        # The daemon rests for a while after a keep; a demo waits for it rather than asks for less.
-        status = await client.status()
-        if status.cooldown is not None:
-            self.scene.say(f"  (the daemon rests first: {status.cooldown.reason})")
-            await asyncio.sleep(max(0.0, status.cooldown.until - time.time()) + 1.0)
         request = TrialRequest(candidate=candidate.id, workload=WORKLOAD)
-        trial = await client.start_trial(request)
-        while True:
-            await events.until(EventKind.ROLLBACK, EventKind.KEPT)
-            view = await client.trial(trial.id)
-            if view.ended:
-                return view
+        for left in reversed(range(EPISODES)):
+            await self._rested(client)
+            trial = (await client.start_trial(request)).id
+            while not (view := await client.trial(trial)).ended:
+                await events.until(*ENDS)
+            if view.state is not TrialState.UNMEASURED:
+                break
+            if left:
+                self.scene.say("  it could not be measured; once more")
+        return view
+
+    async def _rested(self, client: AsyncClient) -> None:
+        """The daemon rests after each trial; a demo waits for it rather than asks for less."""
+        cooldown = (await client.status()).cooldown
+        if cooldown is not None:
+            self.scene.say(f"  (the daemon rests first: {cooldown.reason})")
+            await asyncio.sleep(max(0.0, cooldown.until - time.time()) + 1.0)
 
 
 def _under_way(about: PreparationView) -> bool:

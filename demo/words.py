@@ -21,6 +21,7 @@ _AS_SAID = {
     EventKind.TRIAL_STARTED,
     EventKind.KEPT,
     EventKind.ROLLBACK,
+    EventKind.UNMEASURED,
     EventKind.EJECTED,
     EventKind.QUARANTINED,
     EventKind.ADVICE_ONLY,

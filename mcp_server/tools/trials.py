@@ -22,6 +22,7 @@ _STEPS = {
     EventKind.VERDICT,
     EventKind.KEPT,
     EventKind.ROLLBACK,
+    EventKind.UNMEASURED,
     EventKind.EJECTED,
     EventKind.QUARANTINED,
 }
