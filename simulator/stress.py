@@ -424,7 +424,7 @@ def policies(machine: Machine) -> Scenario:
     return Scenario(
         "policies",
         (
-            Task("usual", busy, comm="sp-usual", count=half),
+            _workers(machine),
             Task("batch", busy, comm="sp-batch", count=half, policy=Policy.BATCH),
             Task("idle", busy, comm="sp-idle", count=machine.cpus, policy=Policy.IDLE),
             Task("waking", waking, comm="sp-waking", count=half // 2 or 1),
@@ -569,6 +569,14 @@ def cgroups(machine: Machine) -> Scenario:
                 Task("jobs", (Run(5 * MS, 4 * MS), Sleep(MS), Run(3 * MS, 2 * MS)),
                      comm=f"sp-job{at}", cgroup=f"/sp-job{at}", start_ns=at * each_ns + 2 * MS,
                      count=2)
+                for at in range(jobs)
+            ),
+            # They outlive what they began in.
+            *(
+                Task("strays", (Run(5 * MS, 4 * MS), Enter("/sp-slice4"), Run(10 * MS, 5 * MS),
+                                Sleep(30 * MS, 20 * MS), Run(10 * MS, 5 * MS), Repeat(10)),
+                     comm=f"sp-stray{at}", cgroup=f"/sp-job{at}/sp-part",
+                     start_ns=at * each_ns + 2 * MS)
                 for at in range(jobs)
             ),
             Task("deep", busy, comm="sp-deep", cgroup=f"{deep}/sp-deeper"),

@@ -109,12 +109,26 @@ static void tree_add(struct dsq *dsq, struct task *t)
 	*at = t;
 }
 
+/* Where the tree has it, whatever its order. */
+static struct task **look_through(struct task **at, const struct task *t)
+{
+	struct task **found;
+
+	if (!*at || *at == t)
+		return *at ? at : 0;
+	found = look_through(&(*at)->left, t);
+	return found ? found : look_through(&(*at)->right, t);
+}
+
 static void tree_remove(struct dsq *dsq, struct task *t)
 {
 	struct task **at = &dsq->root;
 
-	while (*at != t)
+	while (*at && *at != t)
 		at = goes_before(t, *at) ? &(*at)->left : &(*at)->right;
+	/* vtimes half of their range apart are in no order, as in the kernel. */
+	if (!*at)
+		at = look_through(&dsq->root, t);
 	*at = merge(t->left, t->right);
 	t->left = t->right = 0;
 }
