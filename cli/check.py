@@ -3,6 +3,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from cli.exits import Exit
@@ -23,6 +24,8 @@ from process import Fault, FaultType
 # As the daemon takes it; a source is a page or ten.
 LARGEST_BYTES = 1024 * 1024
 POLICY_SUFFIX = ".policy"
+# As the API takes them.
+MOST_SIZES, MOST_CPUS = 8, 256
 
 
 def request_for(target: str, settings: Sequence[str]) -> CandidateRequest:
@@ -136,24 +139,48 @@ def not_proven(candidate: CandidateView) -> Fault:
     )
 
 
-def check(
-    target: str,
-    settings: Sequence[str],
-    *,
-    workload: str,
-    btf: Path | None,
-    canary: bool,
-    json: bool,
-) -> Exit:
+@dataclass(frozen=True)
+class Wish:
+    """How it is to be checked, as `schedpilot check --help` explains it."""
+
+    workload: str = ""
+    cpus: tuple[int, ...] = ()
+    btf: Path | None = None
+    canary: bool = False
+
+
+def sizes(text: str) -> tuple[int, ...]:
+    """Numbers of CPUs, as in `1,2,16`; empty for nothing.
+
+    Raises:
+        Fault: BAD_REQUEST.
+    """
+    words = [each.strip() for each in text.split(",")] if text else []
+    right = all(re.fullmatch(r"[0-9]{1,3}", word) and 1 <= int(word) <= MOST_CPUS for word in words)
+    if not right or len(words) > MOST_SIZES:
+        raise Fault(
+            FaultType.BAD_REQUEST,
+            f"`{displayable(text, 40)}` is no list of numbers of CPUs",
+            where="--cpus",
+            hint=f"up to {MOST_SIZES} numbers from 1 to {MOST_CPUS}, as in --cpus 1,2,16",
+        )
+    return tuple(dict.fromkeys(map(int, words)))
+
+
+def check(target: str, settings: Sequence[str], wish: Wish, *, json: bool) -> Exit:
     """OK where the candidate is proven, NO where it is not.
 
     Without a daemon it goes as far as it can without a kernel; the answer is UNREACHABLE then.
     """
     request = request_for(target, settings).model_copy(
-        update={"canary": canary, "workload": workload or None}
+        update={
+            "canary": wish.canary,
+            "workload": wish.workload or None,
+            "cpus": list(wish.cpus),
+        }
     )
     try:
-        if btf is not None:
+        if wish.btf is not None:
             raise Fault(FaultType.UNREACHABLE, "it was to be built for another kernel")
         with control_client() as client:
             candidate = create(client, request, target)
@@ -162,7 +189,7 @@ def check(
             raise
         from cli.offline import prove  # late: most checks have a daemon
 
-        return prove(request, target, settings, btf=btf, why=str(fault), json=json)
+        return prove(request, target, settings, btf=wish.btf, why=str(fault), json=json)
     good = candidate.proven and not candidate.quarantined
     if json:
         as_json(candidate)

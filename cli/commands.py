@@ -275,6 +275,10 @@ def check(
     canary: Annotated[
         bool, typer.Option("--canary", help="Try it in a virtual machine, however slow that is.")
     ] = False,
+    cpus: Annotated[
+        str,
+        typer.Option(metavar="N[,N…]", help="Simulate machines of so many CPUs, too."),
+    ] = "",
     btf: Annotated[
         Path | None,
         typer.Option(
@@ -307,9 +311,8 @@ def check(
         options = ["--emit-c" if emit_c else "--format", *(["--json"] if json else [])]
         request = checking.request_for(target, settings or [])
         _leave(show_c(request, target, settings or [], options))
-    _leave(
-        checking.check(target, settings or [], workload=workload, btf=btf, canary=canary, json=json)
-    )
+    wish = checking.Wish(workload, checking.sizes(cpus), btf, canary)
+    _leave(checking.check(target, settings or [], wish, json=json))
 
 
 @app.command(rich_help_panel=ACTING)

@@ -118,7 +118,7 @@ def prove(
         for line in made.policy.splitlines():
             say(line, "bold")
     with showing(f"proving {made.name}") as progress:
-        results = asyncio.run(_gates(made, btf, request.canary, progress, quiet=json))
+        results = asyncio.run(_gates(made, btf, request, progress, quiet=json))
     failed = any(not each.passed and not each.skipped for each in results)
     view = CandidateView(
         id="",
@@ -165,7 +165,7 @@ def lab_types() -> Path | None:
 
 
 async def _gates(
-    made: Made, btf: Path | None, canary: bool, progress: Progress, *, quiet: bool
+    made: Made, btf: Path | None, request: CandidateRequest, progress: Progress, *, quiet: bool
 ) -> list[GateResult]:
     """Everything that needs no daemon, up to the first gate that refuses it."""
     results: list[GateResult] = []
@@ -193,6 +193,8 @@ async def _gates(
         await asyncio.to_thread(source.write_text, made.source)
         words = ["--source", str(source), "--out", place, *(["--btf", str(btf)] if btf else [])]
         words += [f"--set={name}={_word(value)}" for name, value in made.parameters.items()]
+        if request.cpus:
+            words.append(f"--cpus={','.join(map(str, request.cpus))}")
         async with aclosing(_lines("simulator.gates", words)) as lines:
             async for line in lines:
                 if "fault" in line:
@@ -206,7 +208,7 @@ async def _gates(
                     take(in_policy(GateResult.model_validate(line), made.origin))
         if all(each.passed for each in results):
             take(GateResult(gate=Gate.VERIFY, passed=False, seconds=0, skipped=NO_VERIFIER))
-            if canary:
+            if request.canary:
                 progress.stage(f"{made.name}: canary")
                 take(await _canary(Path(place, f"{made.name}.bpf.o"), made))
     return results

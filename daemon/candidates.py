@@ -123,6 +123,7 @@ class Wish:
     trace: Path | None = None
     canary: bool = False
     hurry: bool = False
+    cpus: tuple[int, ...] = ()
     ahead: bool = False
     anew: bool = False
 
@@ -136,6 +137,8 @@ def _answers(proof: Proof, wish: Wish) -> bool:
         return True
     canary = next((each for each in proof.results if each.gate is Gate.CANARY), None)
     # What was recorded since may say something else; the gates remember what they said of it.
+    if wish.cpus:
+        return False
     return wish.trace is None and not (wish.canary and (canary is None or canary.skipped))
 
 
@@ -219,7 +222,7 @@ class Candidates:
         workload = request.workload or workload
         trace = await asyncio.to_thread(self._recorded, workload) if workload else None
         hurry = request.episode is not None
-        wish = Wish(dict(request.parameters), trace, request.canary, hurry)
+        wish = Wish(dict(request.parameters), trace, request.canary, hurry, tuple(request.cpus))
         if not hurry:
             return await self._asked_for(request, wish)
         with at_priority(Priority.URGENT):
@@ -390,7 +393,14 @@ class Candidates:
             for result in passed:
                 told.answered(result)
             subject = Subject(
-                id, draft.name, source, draft.parameters, wish.trace, wish.canary, origin or {}
+                id,
+                draft.name,
+                source,
+                draft.parameters,
+                wish.trace,
+                wish.canary,
+                origin or {},
+                wish.cpus,
             )
             proof = await self._gates(subject, told, passed)
             digest = hashlib.sha256(raw).hexdigest()

@@ -40,7 +40,8 @@ class Subject:
     """What is to be proven.
 
     `trace` is what was recorded of the workload in question; `canary`: that gate is wanted even
-    where it takes minutes. `origin` leads from lines of the source to the policy they came from.
+    where it takes minutes. `origin` leads from lines of the source to the policy they came from;
+    `cpus`: other sizes of machine to be simulated.
     """
 
     id: str
@@ -50,6 +51,7 @@ class Subject:
     trace: Path | None = None
     canary: bool = False
     origin: Origin = field(default_factory=dict)
+    cpus: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -279,6 +281,7 @@ class Gates:
                 object,
                 values,
                 trace=subject.trace,
+                cpus=subject.cpus,
                 btf=self.types,
                 cache=self._cache,
                 progress=lambda text, done, of: told.progress(Gate.SIMULATE, text, done, of),

@@ -7,7 +7,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -32,14 +32,17 @@ async def simulation_gate(
     btf: Path,
     cache: Path,
     progress: Callable[[str, int, int], None],
+    cpus: Sequence[int] = (),
 ) -> GateResult:
-    """The stress set, and the recorded workload; `progress` gets a text, and how much is done.
+    """The stress set, on machines of `cpus`, too, and the recorded workload.
+
+    `progress` gets a text, and how much is done.
 
     Raises:
         Fault: what keeps the simulator from its work.
     """
     known = await asyncio.to_thread(
-        work.remembered, source, object, values, trace=trace, cache_folder=cache
+        work.remembered, source, object, values, trace=trace, cpus=cpus, cache_folder=cache
     )
     if known is not None:
         return GateResult.model_validate(asdict(known))
@@ -51,6 +54,7 @@ async def simulation_gate(
     words += ["--source", source, "--object", object, "--btf", btf, "--cache", cache]
     words += [f"--set={name}={value}" for name, value in values.items()]
     words += ["--trace", trace] if trace else []
+    words += ["--cpus", ",".join(map(str, cpus))] if cpus else []
     said: list[str] = []
     # What a child that had to be killed leaves behind goes with this folder.
     with tempfile.TemporaryDirectory(prefix="schedpilot-gate-") as place:

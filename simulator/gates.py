@@ -190,10 +190,11 @@ def remembered(
     parameters: Mapping[str, str],
     *,
     trace: Path | None = None,
+    cpus: Sequence[int] = (),
     cache_folder: Path | None = None,
 ) -> Answer | None:
     """The answer of an earlier simulation of the very same."""
-    return _kept(lambda: proofs.question(source, object, parameters, trace), cache_folder)
+    return _kept(lambda: proofs.question(source, object, parameters, trace, cpus), cache_folder)
 
 
 def _kept(question: Callable[[], str], cache_folder: Path | None) -> Answer | None:
@@ -213,11 +214,12 @@ def simulate(
     parameters: Mapping[str, str],
     *,
     trace: Path | None = None,
+    cpus: Sequence[int] = (),
     btf: Path = BTF,
     cache_folder: Path | None = None,
     on_scenario: Callable[[str, int, int], None] | None = None,
 ) -> Answer:
-    """The stress set, and the recorded workload where there is one.
+    """The stress set, on machines of `cpus`, too, and the recorded workload where there is one.
 
     That it passed is remembered. A failure is not: it may have been this machine's, too busy to
     be in time.
@@ -227,7 +229,9 @@ def simulate(
     """
     from simulator.proof import prove
 
-    known = remembered(source, object, parameters, trace=trace, cache_folder=cache_folder)
+    known = remembered(
+        source, object, parameters, trace=trace, cpus=cpus, cache_folder=cache_folder
+    )
     if known is not None:
         return known
     start = time.monotonic()
@@ -240,6 +244,7 @@ def simulate(
             recorded=_recorded(trace, cache_folder) if trace else None,
             btf=btf,
             on_scenario=on_scenario,
+            cpus=cpus,
         )
     except Fault as fault:
         return refused(SIMULATE, fault, time.monotonic() - start)
@@ -251,7 +256,7 @@ def simulate(
         figures=proof.figures,
     )
     if answer.passed:
-        name = proofs.question(source, object, parameters, trace)
+        name = proofs.question(source, object, parameters, trace, cpus)
         proofs.keep(name, asdict(answer), cache_folder)
     return answer
 
@@ -311,11 +316,16 @@ def _pass(asked: argparse.Namespace, values: Mapping[str, str]) -> None:
         object,
         values,
         trace=asked.trace,
+        cpus=asked.cpus,
         btf=asked.btf,
         cache_folder=asked.cache,
         on_scenario=progress,
     )
     say(**asdict(answer))
+
+
+def _sizes(text: str) -> tuple[int, ...]:
+    return tuple(int(each) for each in text.split(","))
 
 
 def main(words: Sequence[str]) -> int:
@@ -327,6 +337,7 @@ def main(words: Sequence[str]) -> int:
         "--object", type=named_path, metavar="FILE", help="was checked and built before"
     )
     parser.add_argument("--trace", type=named_path, metavar="FILE", help="simulate this, too")
+    parser.add_argument("--cpus", type=_sizes, default=(), metavar="N,…", help="machines, too")
     parser.add_argument(
         "--btf", type=named_path, default=BTF, metavar="FILE", help="types to build for"
     )

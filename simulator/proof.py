@@ -459,7 +459,7 @@ def prove(
     Args:
         source: the candidate's C, from which `object` was built.
         parameters: global variables to set, as for the kernel.
-        cpus: sizes of machine to run all of the set on, instead of the usual (`stress_set`).
+        cpus: sizes of machine to run all of the set on, too (`stress_set`).
         recorded: a workload to predict the gain on; failing there fails the candidate, too.
         on_scenario: called after each scenario with its name, how many are done and how many
             there are.

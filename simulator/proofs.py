@@ -8,7 +8,7 @@ workload, and the simulator. The kernel's types are in the object.
 
 import json
 import stat
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -51,7 +51,11 @@ def static_question(source: Path) -> str:
 
 
 def question(
-    source: Path, object: Path, parameters: Mapping[str, str], recorded: Path | None = None
+    source: Path,
+    object: Path,
+    parameters: Mapping[str, str],
+    recorded: Path | None = None,
+    cpus: Sequence[int] = (),
 ) -> str:
     """The name under which the simulator's answer is kept.
 
@@ -64,6 +68,7 @@ def question(
         object.read_bytes(),
         json.dumps(dict(parameters), sort_keys=True),
         recorded.read_bytes() if recorded else b"",
+        json.dumps(list(cpus)),
     )
 
 

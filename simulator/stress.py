@@ -360,9 +360,10 @@ def bursty_rpc(machine: Machine) -> Scenario:
 
 
 def overload(machine: Machine) -> Scenario:
-    """A hundred tasks for each CPU, which sleep rarely."""
+    """A hundred tasks for each CPU, on large machines fewer, which sleep rarely."""
     steps = (Run(3 * MS, 2 * MS), Sleep(MS), Repeat())
-    crowd = Task("crowd", steps, comm="sp-crowd", count=100 * machine.cpus)
+    count = min(100 * machine.cpus, max(1600, 4 * machine.cpus))
+    crowd = Task("crowd", steps, comm="sp-crowd", count=count)
     return Scenario("overload", (crowd,), machine)
 
 
@@ -658,18 +659,23 @@ def _on(cpus: int) -> Machine:
 
 
 def stress_set(cpus: Sequence[int] = ()) -> tuple[Scenario, ...]:
-    """What a scheduler is put through: all on each of these sizes of machine.
+    """What a scheduler is put through.
 
-    By default all on a small machine, and one scenario on some others (`OTHER_SIZES`).
+    That is all on a small machine, one scenario on some others (`OTHER_SIZES`), and all on each
+    size that is asked for.
     """
-    if cpus:
-        return tuple(
-            replace(scenario, name=f"{scenario.name}@{size}")
-            for size in dict.fromkeys(cpus)
-            for scenario in (make(_on(size)) for make in STRESS.values())
-        )
+    sizes = [size for size in dict.fromkeys(cpus) if size != STRESS_MACHINE.cpus]
+    asked = [
+        replace(make(_on(size)), name=f"{name}@{size}")
+        for size in sizes
+        for name, make in STRESS.items()
+    ]
     usual = [make(STRESS_MACHINE) for make in STRESS.values()]
-    others = [replace(STRESS["spread"](_on(size)), name=f"spread@{size}") for size in OTHER_SIZES]
+    others = [
+        replace(STRESS["spread"](_on(size)), name=f"spread@{size}")
+        for size in OTHER_SIZES
+        if size not in sizes
+    ]
     # Right behind the same on the small one.
     at = list(STRESS).index("spread") + 1
-    return (*usual[:at], *others, *usual[at:])
+    return (*usual[:at], *others, *usual[at:], *asked)

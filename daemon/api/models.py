@@ -421,7 +421,8 @@ class CandidateRequest(Request):
 
     `name` is for `source`; the other two bring their own. What was recorded of `workload` (else
     of the episode's) is simulated, too, where there is such a recording. `canary` asks for that
-    gate also where a virtual machine would take minutes.
+    gate also where a virtual machine would take minutes. The stress set is run on machines of
+    `cpus`, too.
     """
 
     library: SchedulerName | None = None
@@ -432,6 +433,7 @@ class CandidateRequest(Request):
     episode: RecordId | None = None
     workload: WorkloadId | None = None
     canary: bool = False
+    cpus: list[Annotated[int, Field(ge=1, le=256)]] = Field(default_factory=list, max_length=8)
 
 
 class GateMessage(Answer):
