@@ -4,13 +4,13 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simulator.explain import explain, explain_message
 from simulator.proof import Finding, Outcome, Proof, gains, judge, score_of
 from simulator.run import Ejection, Ended, Figures, GroupFigures, Wait
-from simulator.scenario import MS, Machine, Repeat, Run, S, Scenario, Sleep, Task
+from simulator.scenario import MS, Leave, Machine, Repeat, Run, S, Scenario, Sleep, Task
 from simulator.stress import wait_bound_ns
 
 SCENARIO = Scenario(
@@ -116,6 +116,76 @@ def test_interrupts_without_end_are_told_of() -> None:
     assert judged(events=20_000) == ()
 
 
+RANKS = Scenario(
+    "ranks",
+    (
+        Task("heavy", (Run(5 * MS), Repeat()), count=2, nice=-5),
+        Task("usual", (Run(5 * MS), Repeat()), count=2),
+        Task("nearly", (Run(5 * MS), Repeat()), count=2, nice=1),
+    ),
+    Machine(2),
+    duration_ns=10 * S,
+)
+
+
+@pytest.mark.parametrize(
+    ("heavy", "usual", "nearly", "inverted"),
+    [
+        (12, 6, 2, False),
+        (7, 7, 6, False),
+        (5, 9, 6, False),
+        (2, 12, 6, True),
+        (9, 2, 9, False),
+    ],
+)
+def test_who_is_heavier_may_not_get_less(
+    heavy: int, usual: int, nearly: int, inverted: bool
+) -> None:
+    """Shares in the wrong order are an error; equal ones, or those of near weights, are none."""
+    seen = figures(
+        group("heavy", run_ns=heavy * S),
+        group("usual", run_ns=usual * S),
+        group("nearly", run_ns=nearly * S),
+    )
+    found = judge(Outcome(RANKS, seen, seen), SOURCE, "one.bpf.c")
+    assert [each.severity for each in found] == ["error"] * inverted
+    assert all("nice is inverted" in each.cause for each in found)
+
+
+def test_tasks_that_exit_and_are_looked_for_by_pid_are_lost_by_that() -> None:
+    """What the engine saw of it gives the cause; without that it is a lost task like any."""
+    steps = (Run(5 * MS), Leave(), Run(MS))
+    scenario = replace(SCENARIO, tasks=(*SCENARIO.tasks, Task("leavers", steps)))
+    late = group("leavers", run_ns=S, longest_wait_ns=9 * S)
+    for seen in (3, 0):
+        outcome = Outcome(
+            scenario,
+            figures(group("busy"), group("waking"), late, exiting_not_found=seen),
+            figures(group("busy"), group("waking"), group("leavers")),
+        )
+        found = judge(outcome, SOURCE, "one.bpf.c")
+        assert ("SCX_OPS_ENQ_EXITING" in found[0].cause) == (seen > 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "at_ns", "severity"),
+    [
+        ("spread@72", Ended.ERROR_BY_ITSELF, 0, "warning"),
+        ("spread@72", Ended.ERROR_BY_ITSELF, S, "error"),
+        ("spread@72", Ended.ERROR, 0, "error"),
+        ("spread", Ended.ERROR_BY_ITSELF, 0, "error"),
+        ("quiet@72", Ended.ERROR_BY_ITSELF, 0, "error"),
+    ],
+)
+def test_a_scheduler_may_decline_a_size_that_nobody_asked_for(
+    name: str, kind: Ended, at_ns: int, severity: str
+) -> None:
+    """That it says at its start that it is not for so many CPUs is told, and fails nobody."""
+    ejection = Ejection(kind=kind, code=0, at_ns=at_ns, message="too many CPUs")
+    outcome = Outcome(replace(SCENARIO, name=name), figures(ejection=ejection), figures())
+    assert [each.severity for each in judge(outcome)] == [severity]
+
+
 def test_late_wakeups_are_a_warning() -> None:
     """A tail that is much longer than the default's is told, and stops nobody."""
     (found,) = judged(groups=(group("busy"), group("waking", delay_p99_ns=400 * MS)))
@@ -183,6 +253,7 @@ def test_remedies_fit_the_queue_and_the_memory() -> None:
     assert "max_entries" in large.fix
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.floats(0, 1), min_size=1, max_size=12),
     st.data(),

@@ -6,12 +6,20 @@ import pytest
 from simulator.proof import Outcome, judge
 from simulator.run import simulate
 from simulator.scenario import MS, Machine, Repeat, Run, S, Scenario, Task
-from simulator.stress import GRACE_NS, LONGEST_WAIT_NS, STRESS, STRESS_MACHINE, wait_bound_ns
+from simulator.stress import (
+    GRACE_NS,
+    LONGEST_WAIT_NS,
+    STRESS,
+    STRESS_MACHINE,
+    stress_set,
+    wait_bound_ns,
+)
 from tests.target import Target
 
 ASKED_FOR = {
     "fork_storm", "wake_storm", "ping_pong", "mixed_nice", "pinned", "pinned_to_one", "hotplug",
-    "long_sleepers", "kernel_threads", "bursty_rpc", "overload", "uneven_batch",
+    "long_sleepers", "kernel_threads", "bursty_rpc", "overload", "uneven_batch", "every_nice",
+    "policies", "yielding", "exiting", "tides", "masks", "cgroups", "spread",
 }  # fmt: skip
 
 
@@ -28,10 +36,19 @@ def test_the_set_fits_every_machine(cpus: int) -> None:
         assert make(Machine(cpus)).text()
 
 
+def test_other_sizes_of_machine_are_in_it() -> None:
+    """By default one CPU and more than 64 at least; every scenario on each that is asked for."""
+    usual = stress_set()
+    assert {1, 4, 16} < {each.machine.cpus for each in usual}
+    assert max(each.machine.cpus for each in usual) > 64
+    asked = stress_set([2, 64, 2, 4])
+    assert len({each.name for each in asked}) == len(asked) == len(usual) + 2 * len(STRESS)
+    assert sum(each.machine.cpus == 64 for each in asked) == len(STRESS)
+
+
 def test_starvation_has_time_to_show() -> None:
     """Each scenario lasts longer than anybody in it may wait, from its last change on."""
-    for make in STRESS.values():
-        scenario = make(STRESS_MACHINE)
+    for scenario in stress_set():
         changed = max((each.at_ns for each in scenario.changes), default=0)
         for task in scenario.tasks:
             bound = wait_bound_ns(scenario, task.group)

@@ -3,6 +3,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -17,10 +18,14 @@ from simulator.scenario import (
     Cgroup,
     CpuChange,
     Enter,
+    Fork,
+    Leave,
     Machine,
+    Policy,
     Renice,
     Repeat,
     Run,
+    S,
     Scenario,
     Sleep,
     Step,
@@ -456,6 +461,109 @@ def test_cgroups_are_told_of_and_moved_between(bench: Workbench) -> None:
     figures = bench.run(bench.beside("cgroups"), scenario)
     assert figures.ejection is None
     assert figures.group("wanderer").cycles > 50
+
+
+def test_cgroups_come_and_go_with_what_is_in_them(bench: Workbench) -> None:
+    """A cgroup is removed once it is empty, by exits and by moves of tasks that run or wait."""
+    hog = (Run(MS), Repeat())
+    manager = (
+        Sleep(110 * MS), Enter("/b/job", of="moved"), Enter("/b/job/part", of="moved-too"),
+        Sleep(150 * MS), Enter("/a", of="moved"), Enter("/gone", of="moved"),
+        Enter("/a", of="moved-too"), Sleep(900 * MS),
+    )  # fmt: skip
+    scenario = Scenario(
+        "jobs",
+        (
+            Task("a", hog, count=3, cgroup="/a"),
+            Task("short", (Run(20 * MS),), cgroup="/b/job/part", start_ns=105 * MS, count=2),
+            Task("moved", hog, comm="moved"),
+            Task("moved", (Sleep(MS), Run(MS), Repeat()), comm="moved-too"),
+            Task("managers", manager),
+        ),
+        MACHINE,
+        duration_ns=1500 * MS,
+        cgroups=(
+            Cgroup("/a"),
+            Cgroup("/b"),
+            Cgroup("/gone", until_ns=50 * MS),
+            Cgroup("/b/job", from_ns=100 * MS, until_ns=120 * MS),
+            Cgroup("/b/job/part", from_ns=100 * MS, until_ns=120 * MS),
+        ),
+    )
+    candidate = bench.beside("cgroups")
+    ended = bench.run(candidate, scenario)
+    assert ended.ejection is None
+    gone = bench.run(replace(candidate, parameters=(("most_gone", "3"),)), scenario).ejection
+    assert gone is not None
+    assert (gone.kind, gone.message) == (Ended.BY_ITSELF, "3 of 6 cgroups are gone")
+    assert 260 * MS <= gone.at_ns <= 300 * MS
+
+
+def test_a_task_is_changed_by_another_while_it_waits_sleeps_or_runs(bench: Workbench) -> None:
+    """Whoever is bound to a CPU by somebody else is there from then on; nobody is lost by it."""
+    others: tuple[Step, ...] = (
+        *(Affine((3,), of=name) for name in ("busy", "sleepy")),
+        *(Renice(10, of=name) for name in ("busy", "sleepy")),
+    )
+    scenario = Scenario(
+        "bound",
+        (
+            Task("busy", (Run(MS), Repeat()), count=6),
+            Task("sleepy", (Sleep(MS), Run(100 * US), Repeat()), count=6),
+            Task("binders", (Sleep(500 * MS), *others, Sleep(3 * S)), count=6),
+        ),
+        MACHINE,
+        duration_ns=2500 * MS,
+    )
+    for each in (None, bench.library("fifo"), bench.library("fair")):
+        figures = bench.run(each, scenario)
+        assert figures.ejection is None
+        # Half a second of all CPUs, then two of one.
+        assert figures.run_ns == pytest.approx(4 * 500 * MS + 2000 * MS, rel=0.05)
+        assert max(group.longest_wait_ns for group in figures.groups) < 500 * MS
+
+
+def test_tasks_that_exit_are_found_by_pid_no_more(bench: Workbench) -> None:
+    """They run through the kernel's own queue, unless the scheduler asks for them."""
+    root = Path(__file__).parents[1] / "corpus"
+    shell = (Fork("leaver"), Sleep(20 * MS), Repeat())
+    leaver = (Run(MS), Leave(), Run(MS), Sleep(MS), Run(100 * US))
+    scenario = Scenario(
+        "exits",
+        (
+            Task("shell", shell),
+            Task("leavers", leaver, comm="leaver", start_ns=None),
+            Task("hogs", (Run(MS), Repeat()), count=8),
+        ),
+        MACHINE,
+    )
+    for kind, name in (("good", "pid_queue_with_fallback"), ("good", "exiting_at_once")):
+        figures = bench.run(bench.make(root / kind / f"{name}.bpf.c", name), scenario)
+        assert figures.exiting_not_found == 0
+        assert figures.group("leavers").finished > 100
+    lost = bench.run(bench.make(root / "bad" / "exiting_by_pid.bpf.c", "exiting_by_pid"), scenario)
+    assert lost.exiting_not_found > 100
+    assert lost.group("leavers").finished == 0
+
+
+def test_sched_idle_weighs_least(bench: Workbench) -> None:
+    """Its nice level means nothing; a scheduler by weight and the default one go by that."""
+    hog = (Run(MS), Repeat())
+    scenario = Scenario(
+        "idle",
+        (
+            Task("usual", hog, nice=10),
+            Task("idle", hog, nice=-20, policy=Policy.IDLE),
+            Task("batch", hog, nice=10, policy=Policy.BATCH),
+        ),
+        Machine(1),
+        duration_ns=20 * S,
+    )
+    for each in (None, bench.library("fair")):
+        figures = bench.run(each, scenario)
+        usual, idle, batch = (figures.group(name).run_ns for name in ("usual", "idle", "batch"))
+        assert 0 < idle < usual / 4
+        assert batch == pytest.approx(usual, rel=0.1)
 
 
 def test_tasks_that_cannot_run_at_once_come_back(bench: Workbench) -> None:

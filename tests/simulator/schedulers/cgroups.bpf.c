@@ -24,7 +24,9 @@ struct {
 } places SEC(".maps");
 
 u64 queues[MAX_CGROUPS];
-u32 nr_queues, nr_moves, nr_weights;
+u32 nr_queues, nr_moves, nr_weights, nr_gone;
+/* Ends itself when so many cgroups have gone. */
+const volatile u32 most_gone;
 
 #define EXPECT(what)                                                                               \
 	do {                                                                                       \
@@ -37,21 +39,36 @@ s32 BPF_STRUCT_OPS_SLEEPABLE(cgroups_cgroup_init, struct cgroup *cgrp,
 {
 	struct place *place =
 	    bpf_cgrp_storage_get(&places, cgrp, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
-	u32 at = nr_queues;
+	u32 at;
 
-	if (!place || at >= MAX_CGROUPS)
+	if (!place)
 		return -ENOMEM;
 	EXPECT(args->weight >= 1);
 	EXPECT(!place->weight);
 	place->weight = args->weight;
-	queues[at] = cgrp->kn->id;
-	nr_queues = at + 1;
-	return scx_bpf_create_dsq(cgrp->kn->id, -1);
+	nr_queues++;
+	bpf_for (at, 0, MAX_CGROUPS) {
+		if (queues[at])
+			continue;
+		queues[at] = cgrp->kn->id;
+		return scx_bpf_create_dsq(cgrp->kn->id, -1);
+	}
+	return -ENOMEM;
 }
 
 void BPF_STRUCT_OPS(cgroups_cgroup_exit, struct cgroup *cgrp)
 {
+	struct place *place = bpf_cgrp_storage_get(&places, cgrp, 0, 0);
+	u32 at;
+
+	/* The root goes at the end, with tasks in it that were there. */
+	EXPECT(place && (!place->tasks || cgrp->level == 0));
+	bpf_for (at, 0, MAX_CGROUPS)
+		if (queues[at] == cgrp->kn->id)
+			queues[at] = 0;
 	scx_bpf_destroy_dsq(cgrp->kn->id);
+	if (++nr_gone == most_gone)
+		scx_bpf_exit(nr_gone, "%u of %u cgroups are gone", nr_gone, nr_queues);
 }
 
 s32 BPF_STRUCT_OPS(cgroups_prep_move, struct task_struct *p, struct cgroup *from, struct cgroup *to)
@@ -94,6 +111,16 @@ s32 BPF_STRUCT_OPS_SLEEPABLE(cgroups_init_task, struct task_struct *p,
 	return 0;
 }
 
+void BPF_STRUCT_OPS(cgroups_exit_task, struct task_struct *p, struct scx_exit_task_args *args)
+{
+	struct cgroup *cgrp = __COMPAT_scx_bpf_task_cgroup(p);
+	struct place *place = bpf_cgrp_storage_get(&places, cgrp, 0, 0);
+
+	if (place)
+		__sync_fetch_and_sub(&place->tasks, 1);
+	bpf_cgroup_release(cgrp);
+}
+
 void BPF_STRUCT_OPS(cgroups_enqueue, struct task_struct *p, u64 enq_flags)
 {
 	struct cgroup *cgrp = __COMPAT_scx_bpf_task_cgroup(p), *root;
@@ -131,12 +158,12 @@ void BPF_STRUCT_OPS(cgroups_dump, struct scx_dump_ctx *dctx)
 	scx_bpf_dump("cgroups %u moves %u weights %u", nr_queues, nr_moves, nr_weights);
 }
 
-/* Of tasks that exit nobody counts back; what matters is where the living are. */
 /* clang-format off */
 SCX_OPS_DEFINE(cgroups_ops,
 	       .enqueue			= (void *)cgroups_enqueue,
 	       .dispatch		= (void *)cgroups_dispatch,
 	       .init_task		= (void *)cgroups_init_task,
+	       .exit_task		= (void *)cgroups_exit_task,
 	       .cgroup_init		= (void *)cgroups_cgroup_init,
 	       .cgroup_exit		= (void *)cgroups_cgroup_exit,
 	       .cgroup_prep_move	= (void *)cgroups_prep_move,
