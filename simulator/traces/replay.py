@@ -20,6 +20,7 @@ from simulator.scenario import (
     Cgroup,
     Fork,
     Machine,
+    Policy,
     Run,
     S,
     Scenario,
@@ -44,7 +45,7 @@ LONGEST_NS = 3600 * S
 # The kernel's scheduling policies that a loaded scheduler gets (SCHED_NORMAL, _BATCH, _IDLE,
 # _EXT); the others run before all of these.
 _ORDINARY = (0, 3, 5, 7)
-_IDLE = 5
+_POLICIES = {each.value: each for each in Policy}
 # Ended because somebody asked for it, which is no bound.
 _STOPPED = "stopped"
 
@@ -279,7 +280,8 @@ def replay_of(trace: Recorded, machine: Machine, seed: int) -> Replay:
                 steps=tuple(life.steps[:MAX_STEPS]),
                 name=_name(number),
                 comm=_plain(about.comm, 15),
-                nice=19 if about.policy == _IDLE else about.nice,
+                nice=about.nice,
+                policy=_POLICIES.get(about.policy, Policy.NORMAL),
                 uid=about.uid,
                 # All of them is the same as none named.
                 cpus=() if len(cpus) == machine.cpus else cpus,

@@ -22,6 +22,7 @@ from simulator.scenario import (
     Enter,
     Fork,
     Machine,
+    Policy,
     Renice,
     Repeat,
     Run,
@@ -179,10 +180,6 @@ class _Described:
             yield from phase.events
 
     @property
-    def nice(self) -> int:
-        return _nice(self.policy, self.settings.priority)
-
-    @property
     def workload(self) -> str:
         """Its cgroup as everywhere in schedpilot, else its name."""
         return f"cgroup:{path}" if (path := self.settings.taskgroup) else self.name
@@ -288,7 +285,8 @@ class _Writer:
                 steps=tuple(self._steps(task, name)),
                 name=name,
                 comm=name[:15],
-                nice=task.nice,
+                nice=task.settings.priority or 0,
+                policy=_ORDINARY[task.policy],
                 cpus=task.settings.cpus,
                 # One without instances is there to be forked.
                 start_ns=task.delay_us * US if task.instances > 0 else None,
@@ -310,7 +308,7 @@ class _Writer:
             if before != {cpus}:
                 steps.append(Affine(cpus))
             before = {cpus}
-            steps += _set(task, phase.settings, self._places)
+            steps += _set(phase.settings, self._places)
             if alone:
                 steps += once
                 break
@@ -449,10 +447,10 @@ class _Writer:
         )
 
 
-def _set(task: _Described, said: _Settings, places: Mapping[str, str]) -> Iterator[Step]:
+def _set(said: _Settings, places: Mapping[str, str]) -> Iterator[Step]:
     """What a phase sets before its events, and what stays so after it."""
-    if said.policy is not None or said.priority is not None:
-        yield Renice(_nice(said.policy or task.policy, said.priority))
+    if said.priority is not None:
+        yield Renice(said.priority)
     if said.taskgroup is not None:
         yield Enter(places.get(f"cgroup:{said.taskgroup}", "/"))
 
@@ -470,8 +468,8 @@ def _ordinary(
     Raises:
         Fault: BAD_REQUEST where others need them, or there is nothing else.
     """
-    above = [task for task in described if task.policy not in _NICE]
-    kept = tuple(task for task in described if task.policy in _NICE)
+    above = [task for task in described if task.policy not in _ORDINARY]
+    kept = tuple(task for task in described if task.policy in _ORDINARY)
     named = {
         str(event.value).rpartition("-")[0] or str(event.value)
         for task in kept
@@ -501,12 +499,9 @@ def _notes(described: Sequence[_Described]) -> list[str]:
     """What of the settings is not simulated as it was asked."""
     settings = [each for t in described for each in (t.settings, *(p.settings for p in t.phases))]
     found = {_PASSED_OVER[key]: None for each in settings for key in each.passed_over}
-    policies = {task.policy for task in described} | {each.policy for each in settings}
-    if "SCHED_IDLE" in policies:
-        found["SCHED_IDLE is simulated as nice 19, the least weight that there is here"] = None
-    if "SCHED_BATCH" in policies:
-        found["SCHED_BATCH is simulated as SCHED_OTHER"] = None
     for task in described:
+        if any(phase.settings.policy not in (None, task.policy) for phase in task.phases):
+            found["a task keeps the policy that it begins with, whatever its phases say"] = None
         sources = {
             "suspend" if event.kind == "suspend" else _resource(event)
             for event in task.events
@@ -649,19 +644,19 @@ def _phase(said: object, where: str) -> _Phase:
     return _Phase(tuple(events), loop, _settings(said, where))
 
 
-_NICE = {"SCHED_OTHER": 0, "SCHED_BATCH": 0, "SCHED_IDLE": 19}
+_ORDINARY = {
+    "SCHED_OTHER": Policy.NORMAL,
+    "SCHED_BATCH": Policy.BATCH,
+    "SCHED_IDLE": Policy.IDLE,
+}
 _REAL_TIME = ("SCHED_FIFO", "SCHED_RR", "SCHED_DEADLINE")
 # Of SCHED_DEADLINE, by the names that rt-app had for them before.
 _DEADLINE = ("period", "deadline")
 
 
-def _nice(policy: str, priority: int | None) -> int:
-    return _NICE[policy] if priority is None or policy == "SCHED_IDLE" else priority
-
-
 def _policy(value: object, where: str) -> str:
     """One of rt-app's names."""
-    known = (*_NICE, *_REAL_TIME)
+    known = (*_ORDINARY, *_REAL_TIME)
     if value in known:
         return str(value)
     nearest = difflib.get_close_matches(str(value)[:40], known, n=1)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The kernel's own example schedulers, from Debian's source package of the lab's kernel.
+"""The kernel's own schedulers, from Debian's source package of the lab's kernel.
 
 Fetched by apt with lists and a cache of its own, so that the host's sources do not matter, and
-kept outside the tree: the one folder that is needed, under the user's cache.
+kept outside the tree: the folders that are needed, under the user's cache.
 """
 
 import os
@@ -16,7 +16,8 @@ from lab.cache import Root
 from process import Fault, FaultType, run
 from tests.waiting import said
 
-FOLDER = "tools/sched_ext"
+EXAMPLES = "tools/sched_ext"
+SELFTESTS = "tools/testing/selftests/sched_ext"
 FETCH_S = 300.0
 
 
@@ -50,11 +51,20 @@ def examples(root: Root) -> Path:
     Raises:
         Fault: MISSING_TOOL, CHILD_FAILED or TIMEOUT where the package cannot be fetched.
     """
+    return _fetched(root) / EXAMPLES
+
+
+def selftests(root: Root) -> Path:
+    """As `examples`, with the kernel's selftests for sched_ext."""
+    return _fetched(root) / SELFTESTS
+
+
+def _fetched(root: Root) -> Path:
     found = re.match(r"(\d+\.\d+)\.", root.release)
     if found is None:
         raise Fault(FaultType.LAB, "the lab's kernel has a version of no form that is known")
     place = _cache() / root.release
-    if not place.is_dir():
+    if not (place / SELFTESTS).is_dir():
         place.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".fetching-", dir=place.parent) as scratch:
             state = Path(scratch)
@@ -62,18 +72,21 @@ def examples(root: Root) -> Path:
             _apt(root, state, "update")
             _apt(root, state, "download", package)
             _unpack(next(state.glob("*.deb")), package, state / "tree")
+            # What an older version of this left there has fewer folders.
+            shutil.rmtree(place, ignore_errors=True)
             shutil.move(state / "tree", place)
-    return place / FOLDER
+    return place
 
 
 def _unpack(package: Path, name: str, to: Path) -> None:
-    """Take one folder out of the archive in the package, never having the rest on the disk."""
+    """Take the folders out of the archive in the package, never having the rest on the disk."""
     to.mkdir()
     steps: list[list[str]] = [
         ["dpkg-deb", "--fsys-tarfile", str(package)],
         ["tar", "-xO", f"./usr/src/{name}.tar.xz"],
         ["xz", "-dc"],
-        ["tar", "-x", "-C", str(to), "--strip-components=1", f"{name}/{FOLDER}"],
+        ["tar", "-x", "-C", str(to), "--strip-components=1"]
+        + [f"{name}/{each}" for each in (EXAMPLES, SELFTESTS)],
     ]
     children: list[subprocess.Popen[bytes]] = []
     for words in steps:

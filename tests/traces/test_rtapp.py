@@ -12,6 +12,7 @@ from simulator.scenario import (
     Enter,
     Fork,
     Machine,
+    Policy,
     Renice,
     Repeat,
     Run,
@@ -250,8 +251,7 @@ def test_a_priority_of_a_phase_stays_until_the_next(rtapp: Rtapp) -> None:
 @pytest.mark.parametrize(
     ("task", "words"),
     [
-        ('"run": 1, "policy": "SCHED_IDLE"', "SCHED_IDLE"),
-        ('"run": 1, "policy": "SCHED_BATCH"', "SCHED_BATCH"),
+        ('"phases": {"p": {"run": 1, "policy": "SCHED_IDLE"}}', "keeps the policy"),
         ('"run": 1, "util_min": 512', "clamps"),
         ('"run": 1, "nodes_membind": [0]', "nodes_membind"),
         ('"run": 1, "dl-runtime": 500', "dl-runtime"),
@@ -267,14 +267,18 @@ def test_what_is_simulated_otherwise_is_said(rtapp: Rtapp, task: str, words: str
     assert any(words in note for note in replayed(rtapp(f'{{"tasks": {{"a": {{{task}}}}}}}')).notes)
 
 
-def test_a_default_policy_is_told_as_one_of_a_task(rtapp: Rtapp) -> None:
+def test_policies_are_those_of_the_tasks(rtapp: Rtapp) -> None:
     """The global policy is that of every task that names none."""
     text = """{"global": {"default_policy": "SCHED_IDLE", "duration": 1},
-        "tasks": {"a": {"run": 1}, "b": {"run": 1, "policy": "SCHED_OTHER"}}}"""
+        "tasks": {"a": {"run": 1}, "b": {"run": 1, "policy": "SCHED_OTHER"},
+            "c": {"run": 1, "policy": "SCHED_BATCH", "priority": 5}}}"""
     made = replayed(rtapp(text))
-    assert any("SCHED_IDLE" in note for note in made.notes)
-    a, b = made.scenario.tasks
-    assert a.nice > b.nice
+    assert [task.policy for task in made.scenario.tasks] == [
+        Policy.IDLE,
+        Policy.NORMAL,
+        Policy.BATCH,
+    ]
+    assert [task.nice for task in made.scenario.tasks] == [0, 0, 5]
 
 
 def test_real_time_tasks_that_nobody_needs_are_left_out(rtapp: Rtapp) -> None:

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The kernel's selftests for sched_ext: what each expects, and how its scheduler is set up.
+
+What is expected is read from the test's own C. Only what its userspace does with the scheduler
+before it is attached (constants), and what the test does that has no counterpart here, is
+written down.
+"""
+
+import re
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+CPUS = 4
+
+
+class Verdict(StrEnum):
+    """What becomes of a scheduler."""
+
+    RUNS = "runs"
+    EXITS = "exits by itself"
+    ERROR = "ends with an error"
+    REFUSED = "is not loaded"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One scheduler in one setting. `test` is the C file that says what is expected of it."""
+
+    scheduler: str
+    test: str
+    parameters: dict[str, str] = field(default_factory=dict)
+    setting: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.scheduler} {self.setting}".rstrip()
+
+
+# Constants that a test sets, in each of its settings.
+_SETTINGS: dict[str, dict[str, dict[str, str]]] = {
+    "exit": {
+        name: {"exit_point": str(number)}
+        for number, name in enumerate(
+            ("select_cpu", "enqueue", "dispatch", "enable", "init_task", "init")
+        )
+    },
+    "dequeue": {f"scenario {n}": {"test_scenario": str(n)} for n in range(7)},
+    "dsp_local_on": {"": {"nr_cpus": str(CPUS)}},
+    "cyclic_kick_wait": {"": {"test_cpu_a": "0", "test_cpu_b": "1", "test_cpu_c": "2"}},
+    "nohz_tick": {
+        "infinite": {"test_cpu": "1", "finite_phase": "false"},
+        "finite": {"test_cpu": "1", "finite_phase": "true"},
+    },
+}
+# Schedulers whose test has another name.
+_TESTS = {"maybe_null_fail_dsp": "maybe_null", "maybe_null_fail_yld": "maybe_null"}
+
+
+def cases(folder: Path) -> list[Case]:
+    """Every scheduler there is, in each of its settings."""
+    found = []
+    for path in sorted(folder.glob("*.bpf.c")):
+        name = path.name.removesuffix(".bpf.c")
+        for setting, parameters in _SETTINGS.get(name, {"": {}}).items():
+            found.append(Case(name, _TESTS.get(name, name), parameters, setting))
+    return found
+
+
+def expected(folder: Path, case: Case) -> Verdict:
+    """What the test's own C says of the scheduler."""
+    text = (folder / f"{case.test}.c").read_text()
+    refused = (
+        rf"Should failed to open and load {case.scheduler} ",
+        r"loaded when it should have been rejected",
+    )
+    if any(re.search(each, text) for each in refused):
+        return Verdict.REFUSED
+    if "Incorrectly stayed loaded" in text:
+        return Verdict.ERROR
+    kinds = re.findall(r"SCX_EQ\([^;]*\bkind, EXIT_KIND\(SCX_EXIT_(\w+)\)\)", text)
+    kinds += re.findall(r"\bkind != EXIT_KIND\(SCX_EXIT_(\w+)\)", text)
+    kinds += re.findall(r"\bkind = SCX_KIND_VAL\(SCX_EXIT_(\w+)\)", text)
+    if "ERROR" in kinds:
+        return Verdict.ERROR
+    if "UNREG_BPF" in kinds:
+        return Verdict.EXITS
+    return Verdict.RUNS
