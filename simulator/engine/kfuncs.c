@@ -334,6 +334,7 @@ s32 scx_bpf_pick_idle_cpu(const cpumask_t *allowed, u64 flags)
 }
 
 u32 bpf_cpumask_any_distribute(const struct cpumask *mask);
+u32 bpf_cpumask_any_and_distribute(const struct cpumask *a, const struct cpumask *b);
 
 s32 scx_bpf_pick_any_cpu(const cpumask_t *allowed, u64 flags)
 {
@@ -371,7 +372,18 @@ s32 scx_bpf_pick_any_cpu_node(const cpumask_t *allowed, int node, u64 flags)
 	cpu = builtin_idle() ? pick_idle(allowed, node, flags) : -16;
 	if (cpu >= 0)
 		return cpu;
-	cpu = bpf_cpumask_any_distribute(allowed);
+	if (flags & SCX_PICK_IDLE_IN_NODE && node >= 0) {
+		struct cpumask there = {};
+
+		for (u32 i = 0; i < sim.want.node_cpus; i++) {
+			u32 at = node * sim.want.node_cpus + i;
+
+			there.bits[at / 64] |= 1UL << at % 64;
+		}
+		cpu = bpf_cpumask_any_and_distribute(&there, allowed);
+	} else {
+		cpu = bpf_cpumask_any_distribute(allowed);
+	}
 	return cpu < sim.want.cpus ? cpu : -16;
 }
 

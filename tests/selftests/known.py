@@ -35,6 +35,15 @@ class Case:
     def __str__(self) -> str:
         return f"{self.scheduler} {self.setting}".rstrip()
 
+    def source(self, folder: Path) -> str:
+        """The scheduler, with what the test's userspace and Makefile do to it."""
+        text = (folder / f"{self.scheduler}.bpf.c").read_text()
+        for pattern, new in _EDITS.get(str(self), ()):
+            text, count = re.subn(pattern, new, text, count=1, flags=re.DOTALL)
+            if not count:
+                raise ValueError(f"{self}: {pattern} is not in it any more")
+        return _MAKEFILE + text
+
 
 # Constants that a test sets, in each of its settings.
 _SETTINGS: dict[str, dict[str, dict[str, str]]] = {
@@ -47,10 +56,30 @@ _SETTINGS: dict[str, dict[str, dict[str, str]]] = {
     "dequeue": {f"scenario {n}": {"test_scenario": str(n)} for n in range(7)},
     "dsp_local_on": {"": {"nr_cpus": str(CPUS)}},
     "cyclic_kick_wait": {"": {"test_cpu_a": "0", "test_cpu_b": "1", "test_cpu_c": "2"}},
+    "dequeue_remote": {
+        "by LOCAL_ON": {"test_use_move_to_local": "false"},
+        "by move_to_local": {"test_use_move_to_local": "true"},
+    },
+    "hotplug": {"with callbacks": {}, "without": {}},
+    "numa": {"": {"__COMPAT_SCX_PICK_IDLE_IN_NODE": "2"}},
     "nohz_tick": {
         "infinite": {"test_cpu": "1", "finite_phase": "false"},
         "finite": {"test_cpu": "1", "finite_phase": "true"},
     },
+}
+# The tests' Makefile says so for all of them.
+_MAKEFILE = '#pragma clang diagnostic ignored "-Wincompatible-function-pointer-types"\n'
+# What userspace does to ops before it loads them. An object is of one scheduler here.
+_EDITS: dict[str, tuple[tuple[str, str], ...]] = {
+    "hotplug with callbacks": (
+        (r'SEC\("\.struct_ops\.link"\)\s+struct sched_ext_ops hotplug_nocb_ops.*?\n};', ""),
+    ),
+    "hotplug without": (
+        (r'SEC\("\.struct_ops\.link"\)\s+struct sched_ext_ops hotplug_cb_ops.*?\n};', ""),
+    ),
+    "numa": ((r"\.name\b", ".flags = SCX_OPS_BUILTIN_IDLE_PER_NODE, .name"),),
+    "nohz_tick infinite": ((r"\.name\b", ".flags = SCX_OPS_ENQ_LAST, .name"),),
+    "nohz_tick finite": ((r"\.name\b", ".flags = SCX_OPS_ENQ_LAST, .name"),),
 }
 # Schedulers whose test has another name.
 _TESTS = {"maybe_null_fail_dsp": "maybe_null", "maybe_null_fail_yld": "maybe_null"}
