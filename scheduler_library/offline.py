@@ -82,10 +82,11 @@ def _used(
         raise Fault(FaultType.BAD_POLICY, f"the policy {use.name!r} of the library uses itself")
     entry = load_catalog().get(use.name)
     found = check_entry(entry, {**use.parameters, **values}, by, cpus=cpus)
-    words = ["use", use.name, *(f"{key}={value}" for key, value in use.parameters.items())]
     about = {"uses": use.name, "given": dict(use.parameters), **found.about}
-    text, took = " ".join(words), seconds + found.seconds
-    return Checked(use.name, text, found.source, took, about, found.values)
+    if use.layers:
+        about["layers"] = json.loads(use.layers)
+    took, doubts = seconds + found.seconds, (*use.doubts, *found.doubts)
+    return Checked(use.name, use.text, found.source, took, about, found.values, doubts)
 
 
 def check_entry(
@@ -117,12 +118,17 @@ def check_entry(
 
 def _answer(found: Checked, asked: argparse.Namespace) -> str:
     """What goes to standard output."""
+    layers = found.about.get("layers")
+    if asked.emit_c and layers and not asked.json:
+        return json.dumps(layers, indent=2)
     if asked.emit_c and not found.source:
         raise Fault(
             FaultType.UNSUPPORTED,
             f"there is no C of {found.name!r}",
             why="it is a program that is installed, or is not",
-            hint=f"see `schedpilot library show {found.name}`",
+            hint="`schedpilot check --emit-c` prints its layer file"
+            if layers
+            else f"see `schedpilot library show {found.name}`",
         )
     if asked.json:
         document: dict[str, object] = {"name": found.name, "policy": found.policy, **found.about}

@@ -4,7 +4,7 @@
 import hashlib
 import re
 import textwrap
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from scheduler_library.policy.doubts import doubts
 from scheduler_library.policy.emit import Emitter, Glob, glob_steps
 from scheduler_library.policy.facts import Facts
 from scheduler_library.policy.formatter import format_cpus, format_policy
+from scheduler_library.policy.layered import layer_file
 from scheduler_library.policy.parser import in_other_words, parse
 from scheduler_library.policy.plan import (
     LONGEST_SLICE_NS,
@@ -39,7 +40,7 @@ from scheduler_library.policy.syntax import (
     Tier,
     UseLine,
 )
-from scheduler_library.policy.trouble import Doubt, Refusal, place_of
+from scheduler_library.policy.trouble import Doubt, Refusal, place_of, refuse
 from scheduler_library.policy.typecheck import Types
 from scheduler_library.policy.units import LARGEST
 from scheduler_library.policy.values import Bounds
@@ -53,6 +54,8 @@ MOST_SELECTORS = 64
 # Around the number of a line that came from a C block; no policy has this character.
 _MARK = "\x02"
 _MARKED = re.compile(f"{_MARK}([0-9]+):([0-9]+){_MARK}")
+# The setting that holds a scheduler's layers (external.py).
+LAYERS = "layers"
 # How wide the policy is in the file's first comment.
 _WIDTH = 90
 
@@ -92,11 +95,17 @@ class Compiled:
 
 @dataclass(frozen=True)
 class Use:
-    """`use NAME key=value …`: a library or installed scheduler, and its settings as written."""
+    """`use NAME key=value …`: a library or installed scheduler, and its settings as written.
+
+    `text` is the canonical form. Rules after it are `layers`, a layer file, which is in the
+    settings, too; `doubts` are about them.
+    """
 
     name: str
     parameters: dict[str, str]
+    text: str = field(default="", compare=False)
     doubts: tuple[Doubt, ...] = ()
+    layers: str = ""
 
 
 def compile_policy(text: str, *, machine: Machine) -> Compiled | Use:
@@ -107,18 +116,8 @@ def compile_policy(text: str, *, machine: Machine) -> Compiled | Use:
     """
     parsed = parse(text)
     if isinstance(parsed, UseLine):
-        return Use(parsed.name, dict(parsed.parameters))
-    try:
-        said = plan(text, parsed, machine)
-    except Refusal as fault:
-        raise in_other_words(text, fault) from None
-    found_doubts = doubts(
-        text,
-        parsed,
-        users=machine.users,
-        slices=Bounds(SHORTEST_SLICE_NS, LONGEST_SLICE_NS),
-        settings=said.settings,
-    )
+        return _use(text, parsed, machine)
+    _, found_doubts = _checked(text, parsed, machine)
     # What was written is checked, for the columns; what is compiled is the canonical form, so
     # that the same policy is the same file, comments and all, however it was written.
     canonical = format_policy(parsed)
@@ -163,6 +162,39 @@ def compile_policy(text: str, *, machine: Machine) -> Compiled | Use:
         found_doubts,
         body_lines,
     )
+
+
+def _checked(text: str, program: Program, machine: Machine) -> tuple[Plan, tuple[Doubt, ...]]:
+    """What a program amounts to, checked as it was written, and the doubts about it."""
+    try:
+        said = plan(text, program, machine)
+    except Refusal as fault:
+        raise in_other_words(text, fault) from None
+    found = doubts(
+        text,
+        program,
+        users=machine.users,
+        slices=Bounds(SHORTEST_SLICE_NS, LONGEST_SLICE_NS),
+        settings=said.settings,
+    )
+    return said, found
+
+
+def _use(text: str, line: UseLine, machine: Machine) -> Use:
+    canonical, parameters = format_policy(line), dict(line.parameters)
+    if line.program is None:
+        return Use(line.name, parameters, canonical)
+    said, found = _checked(text, line.program, machine)
+    if LAYERS in parameters:
+        raise refuse(
+            text,
+            line.at,
+            f"there are rules, and `{LAYERS}`",
+            expected="one of the two",
+            hint="the rules are written as layers: leave the setting out",
+        )
+    layers = layer_file(text, line.program, said.settings, machine)
+    return Use(line.name, {**parameters, LAYERS: layers}, canonical, found, layers)
 
 
 def _blocks(program: Program) -> list[CBlock]:

@@ -38,7 +38,8 @@ _ATOM = 8
 def format_policy(policy: Program | UseLine) -> str:
     """One line of text (more only where a C body has them) that parses to `policy`."""
     if isinstance(policy, UseLine):
-        return " ".join(["use", policy.name, *(f"{k}={v}" for k, v in policy.parameters)])
+        line = " ".join(["use", policy.name, *(f"{k}={v}" for k, v in policy.parameters)])
+        return f"{line}; {format_policy(policy.program)}" if policy.program else line
     items = [format_property(each) for each in policy.defaults]
     return "; ".join([*items, *map(format_rule, policy.rules)])
 

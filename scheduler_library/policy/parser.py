@@ -58,6 +58,8 @@ LARGEST_CHARACTERS = 64 * 1024
 MOST_RULES = 64
 # Operators and parentheses within each other, or in a row; clang allows 256 parentheses.
 DEEPEST = 100
+# The schedulers that are used with rules (layered.py writes them).
+LAYERED = ("scx_layered",)
 HIDDEN = "\x01"
 _GRAMMAR = Path(__file__).parent / "grammar.lark"
 
@@ -143,11 +145,12 @@ def parse(text: str) -> Program | UseLine:
         if isinstance(trouble.orig_exc, Refusal):
             raise in_other_words(text, trouble.orig_exc) from None
         raise
-    if isinstance(found, Program) and len(found.rules) > MOST_RULES:
+    program = found if isinstance(found, Program) else found.program
+    if program and len(program.rules) > MOST_RULES:
         raise refuse(
             text,
-            found.rules[MOST_RULES].at,
-            f"there are {len(found.rules)} rules",
+            program.rules[MOST_RULES].at,
+            f"there are {len(program.rules)} rules",
             expected=f"at most {MOST_RULES}",
             hint='join rules that say the same: comm ~ "a|b|c"',
         )
@@ -290,7 +293,8 @@ def _explain(text: str, hidden: str, trouble: UnexpectedInput) -> Fault:
     word = "" if ended else _word_at(text, at)
     words = {word for name, word in _keywords().items() if name in names}
     begun = started[1] if started else ""
-    if "use" in (begun, word) or re.match(r"[\s;]*use\b", hidden):
+    layered = re.match(rf"[\s;]*use\s+(?:{'|'.join(LAYERED)})\b", hidden)
+    if "use" in (begun, word) or (re.match(r"[\s;]*use\b", hidden) and not layered):
         hint = "a `use` line stands alone, as in: use scx_lavd performance=true"
     else:
         slip = len(word) > 2 and word not in PROPERTIES
@@ -352,6 +356,12 @@ def _misspelled(text: str, at: int, word: str) -> Fault | None:
         expected=f"a property: {listing(PROPERTIES)}",
         hint=f"write for example: {_EXAMPLES[word]}" if word in _EXAMPLES else close,
     )
+
+
+def _item_start(text: str, at: int) -> int:
+    """Where the property or rule begins that `at` is in."""
+    start = max(text.rfind(each, 0, at) for each in ";\n}") + 1
+    return start + len(text[start:at]) - len(text[start:at].lstrip())
 
 
 def _word_at(text: str, at: int) -> str:
@@ -456,13 +466,31 @@ class _Build(Transformer[Token, Program | UseLine]):
     def start(self, found: Program | UseLine) -> Program | UseLine:
         return found
 
-    def use(self, name: Token, *settings: tuple[str, str, int]) -> UseLine:
+    def use(self, name: Token, *rest: "tuple[str, str, int] | Program") -> UseLine:
+        settings = [each for each in rest if isinstance(each, tuple)]
+        program = next((each for each in rest if isinstance(each, Program)), Program())
+        first = [each.at for each in (*program.defaults, *program.rules)]
+        if first and str(name) not in LAYERED:
+            at = _item_start(self._text, min(first))
+            raise refuse(
+                self._text,
+                at,
+                f"{_word_at(self._text, at)!r} is not expected here",
+                expected="the end",
+                hint="a `use` line stands alone, as in: use scx_lavd performance=true; only "
+                f"{listing(LAYERED)} takes rules",
+            )
         seen: set[str] = set()
         for key, _, at in settings:
             if key in seen:
                 raise refuse(self._text, at, f"{key!r} is set twice", hint="keep one of the two")
             seen.add(key)
-        return UseLine(str(name), tuple((key, value) for key, value, _ in settings), at=_at(name))
+        return UseLine(
+            str(name),
+            tuple((key, value) for key, value, _ in settings),
+            program if first else None,
+            at=_at(name),
+        )
 
     def setting(self, key: Token, value: Token) -> tuple[str, str, int]:
         return str(key), str(value), _at(key)

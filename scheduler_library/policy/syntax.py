@@ -210,10 +210,11 @@ class Program:
 
 @dataclass(frozen=True)
 class UseLine:
-    """`use NAME key=value …`; the values as they were written."""
+    """`use NAME key=value …`; the values as they were written. `program` is what follows it."""
 
     name: str
     parameters: tuple[tuple[str, str], ...]
+    program: "Program | None" = None
     at: int = _place()
 
 
