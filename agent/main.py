@@ -23,6 +23,7 @@ from agent.offline import OfflineAdvisor
 from daemon.api.client import control_async_client, control_opens, observe_async_client
 from daemon.api.display import displayable
 from process import Fault, FaultType, fault_of, named_path
+from process.effort import settle_session
 
 log = logging.getLogger("schedpilot-agent")
 
@@ -116,6 +117,7 @@ def _parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run with these arguments; the exit status."""
     options = _parser().parse_args(arguments)
+    settle_session()
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Lines(journal="JOURNAL_STREAM" in os.environ))
     log.addHandler(handler)

@@ -18,6 +18,7 @@ import asyncio
 import contextlib
 import gzip
 import math
+import os
 import zlib
 from collections import Counter, deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator
@@ -30,6 +31,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bpf.workload_id import MAX_LENGTH
 from process import Fault, FaultType, LineChild, start_lines
+from process.effort import set_autogroup
 from process.run import LINE_LIMIT
 
 PROGRAM = Path("/usr/lib/schedpilot/schedpilot-signals")
@@ -349,6 +351,8 @@ class SignalsSource:
             ],
             on_error_line=self._listen,
         )
+        # It comes before others as we do: what it tells late is told too late.
+        set_autogroup(self._child.pid, os.getpriority(os.PRIO_PROCESS, 0))
         return self
 
     async def __aexit__(

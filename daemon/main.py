@@ -46,6 +46,7 @@ from daemon.warm import WarmCheck
 from daemon.watch import Watch
 from daemon.winners import Winners
 from process import Fault, FaultType, named_path, printable
+from process.effort import settle_session
 from scheduler_library.catalog import Entry, load_catalog
 from scheduler_library.history import FILE, open_history
 from scheduler_library.profile import Tag
@@ -369,6 +370,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     words.add_argument("--check", action="store_true", help="check the configuration, then end")
     options = words.parse_args(arguments)
     memory.keep_small()
+    settle_session()
     sink = journal.open_sink()
     logging.getLogger().addHandler(journal.LogHandler(sink))
     journal.note_commands(sink)

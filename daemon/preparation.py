@@ -223,28 +223,35 @@ class Preparation:
             await self._changed.wait()
 
     async def _shared(self) -> None:
-        """Compile what every candidate shares. At idle priority it may be done at any time."""
+        """Compile what every candidate shares. At idle priority it may be done at any time; what
+        came too late by that waits until CPUs are idle."""
+        tries = 0
         while True:
-            fault = await self._given(self._gates.prepare)
+            fault, late = await self._given(self._gates.prepare)
             if fault is None:
                 break
-            if fault.type is not FaultType.BUSY:
+            if fault.type is FaultType.BUSY:
+                await self._unhindered()
+            elif late and preparing.again(tries := tries + 1):
+                await self._allowed()
+            else:
                 self._on_trouble(f"schedulers cannot be built: {fault}. {fault.hint}")
                 break
-            await self._unhindered()
         memory.give_back()
 
-    async def _given(self, work: Callable[[], object]) -> Fault | None:
-        """Do work of this process's threads at idle priority."""
+    async def _given(self, work: Callable[[], object]) -> tuple[Fault | None, bool]:
+        """Do work of this process's threads at idle priority; what was in its way, and whether
+        something was too slow."""
         self._worked = True
         with at_priority(Priority.AHEAD) as self._work:
+            effort = self._work
             try:
                 await asyncio.to_thread(work)
             except Fault as fault:
-                return fault
+                return fault, effort.late
             finally:
                 self._work = None
-        return None
+        return None, False
 
     async def _unhindered(self) -> None:
         while self._hindered() or self._asking:

@@ -85,6 +85,15 @@ def set_autogroup(pid: int, nice: int) -> None:
         Path(f"/proc/{pid}/autogroup").write_text(str(nice), "ascii")
 
 
+def settle_session() -> None:
+    """Let this process's nice value count against other sessions, and not within its own alone.
+
+    Only where the session is its own, as a service's is: in a terminal others are in it.
+    """
+    if os.getsid(0) == os.getpid():
+        set_autogroup(os.getpid(), os.getpriority(os.PRIO_PROCESS, 0))
+
+
 def _end(group: int) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(group, signal.SIGKILL)

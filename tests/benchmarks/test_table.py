@@ -83,3 +83,16 @@ def test_what_a_crashed_guest_did_not_come_to_is_known() -> None:
     assert collected.machine == {"kernel": "7.3.4"}
     assert collected.results == {"a": {"x": 1}}
     assert collected.missing(["a", "b", "c"]) == ["c"]
+
+
+def test_the_first_window_is_judged_by_its_slowest_and_the_measured_emulation() -> None:
+    """The goal of 2 s is multiplied by how much slower the guest is; of what is compiled there is
+    a time and no goal."""
+    slow = {"prepared, idle": [1.0] * 19 + [9.0], "cold, idle": [30.0] * 20}
+    prepared, cold = table.rows(
+        {"emergency": {"seconds": slow, "piece_cpu_s": 0.4, "native_piece_cpu_s": 0.1}}
+    )
+    assert prepared.goal == "at most 2 s × 4.0 = 8 s"
+    assert prepared.measured == "p50 1.00 s, p99 9.00 s (20 episodes)"
+    assert prepared.verdict == table.MISSED
+    assert (cold.goal, cold.verdict) == ("", "")
