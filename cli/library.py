@@ -83,6 +83,8 @@ def show_scheduler(name: str, *, json: bool) -> None:
     say(f"{detail.name}: {detail.summary}", "bold")
     rows: list[tuple[str, str | Text]] = [
         ("kind", detail.kind if detail.installed else f"{detail.kind}, not installed"),
+        ("version", detail.version),
+        ("note", detail.note),
         ("tags", ", ".join(detail.tags)),
         ("good for", ", ".join(detail.good_for)),
         ("bad for", ", ".join(detail.bad_for)),

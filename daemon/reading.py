@@ -355,8 +355,10 @@ class Reader:
             )
             for each in params
         ]
+        version = note = ""
         if manifest.kind is Kind.EXTERNAL:
             found = await asyncio.to_thread(external.inspect_external, entry)
+            version, note = found.version, found.note
             parameters = [
                 ParameterView(
                     name=option.name,
@@ -375,6 +377,8 @@ class Reader:
             license=manifest.license,
             parent=manifest.parent or "",
             policy=policy,
+            version=version,
+            note=note,
         )
 
     async def candidate(self, id: str) -> CandidateView:

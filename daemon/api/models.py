@@ -411,6 +411,9 @@ class SchedulerDetail(SchedulerView):
     parent: str = ""
     # The text of a policy, as it is written; empty for every other kind.
     policy: str = ""
+    # Of an installed program: its version, and what keeps it from being used here.
+    version: str = ""
+    note: str = ""
 
 
 # ---------------------------------------------------------------- candidates and gates
