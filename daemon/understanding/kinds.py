@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from daemon.api.display import displayable
 from daemon.api.models import Certainty, KindView, ProgramKind
+from daemon.understanding.cgroups import unit_of
 from daemon.understanding.proc import Process
 from daemon.understanding.rules import (
     BATCHES,
@@ -195,8 +196,7 @@ def by_id(workload: str) -> Judged:
             return UNKNOWN
         return Judged(known, Certainty.LIKELY, f"it calls itself {displayable(plain, _QUOTED)!r}")
     if kind == "cgroup":
-        last = name.rpartition("/")[2]
-        return by_company(last, (), ()) if last.endswith((".service", ".scope")) else UNKNOWN
+        return by_company(unit_of(name.encode("utf-8", "replace")), (), ())
     return UNKNOWN
 
 

@@ -9,6 +9,7 @@ from scheduler_library.learning.bandit import Observation
 from scheduler_library.learning.context import SUCH, Context, likeness
 from scheduler_library.manifest import Parameter, ParameterType
 from scheduler_library.parameters import Value
+from scheduler_library.profile import Tag
 
 # Slices: a workload with shorter runs than this is brief, with longer ones than that, long.
 BRIEF_US = 2_000.0
@@ -19,6 +20,8 @@ RUNS_A_SLICE = 4.0
 SHORTEST_FACTOR, LONGEST_FACTOR = 0.25, 2.5
 # A limit below which a run counts as brief lies this far above the mean run.
 RUNS_A_LIMIT = 3.0
+# Workloads that somebody waits for.
+WAITED_FOR = {Tag.LATENCY_SENSITIVE, Tag.INTERACTIVE, Tag.SERVICE}
 # Smaller changes than this part are not worth a parameter.
 LEAST_CHANGE = 0.25
 
@@ -92,7 +95,12 @@ def parameters_for(
     for each in sorted(kept, key=lambda one: (-one.gain, -one.at)):
         if set(each.parameters) <= known:
             return dict(each.parameters)
-    return adapted_parameters(pool, run_us(context.figures))
+    measured_us = run_us(context.figures)
+    if WAITED_FOR & set(context.tags):
+        # Where somebody waits for answers no slice is made longer, however long the runs look: of
+        # a service that is starved they are as long as others let them be.
+        measured_us = min(measured_us, LONG_US)
+    return adapted_parameters(pool, measured_us)
 
 
 def run_us(figures: Mapping[str, float]) -> float:

@@ -187,3 +187,14 @@ def test_the_starved_redis_looks_like_a_batch() -> None:
     assert not {"batch", "cpu-bound"} & set(said.tags)
     assert said.purposes[0].by == "declared"
     assert "the operator declared" in said.purposes[0].why
+
+
+def test_slices_are_not_fitted_to_what_starvation_makes_of_bursts() -> None:
+    """A starved service seems to run long; no slices are made longer for that. Those
+    of a batch are."""
+    for name, of in BY_NAME.items():
+        first = next(iter(advise(situation(of)).proposals), None)
+        if first is not None and first.scheduler == "latency":
+            assert float(first.parameters.get("slice_ns", 0)) <= 4_000_000, name
+    batch = advise(situation(BY_NAME["the training of a model"])).proposals[0]
+    assert float(batch.parameters["slice_ns"]) > 20_000_000

@@ -41,6 +41,7 @@ def programs(tmp_path: Path, clock: Clock | None = None) -> Programs:
         ("comm:vim", ProgramKind.INTERACTIVE, Purpose.LATENCY),
         ("comm:hackbench", ProgramKind.LOAD_GENERATOR, None),
         ("cgroup:/system.slice/postgresql.service", ProgramKind.DATABASE, Purpose.LATENCY),
+        ("cgroup:/system.slice/nginx.service/workers", ProgramKind.WEB_SERVER, Purpose.LATENCY),
         ("kthread:kworker", ProgramKind.KERNEL, None),
     ],
 )
