@@ -17,7 +17,6 @@ from daemon.api.models import (
     ProfileView,
     StatusView,
     TrialView,
-    WorkloadDetail,
 )
 
 
@@ -40,7 +39,6 @@ class Situation:
     profile: ProfileView
     status: StatusView
     beliefs: LearnedClass = field(default_factory=lambda: LearnedClass(tags=[]))
-    workload: WorkloadDetail | None = None
     tried: tuple[TrialView, ...] = ()
     refused: tuple["Refusal", ...] = ()
 

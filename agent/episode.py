@@ -25,7 +25,6 @@ from daemon.api.models import (
     TrialRequest,
     TrialState,
     TrialView,
-    WorkloadDetail,
 )
 from process import Fault, FaultType
 
@@ -242,13 +241,7 @@ async def see(
     Raises:
         Fault: as the daemon answers; a workload that is gone is not one.
     """
-    workload: WorkloadDetail | None = None
-    try:
-        workload = await reader.workload(episode.workload)
-    except Fault as fault:
-        if fault.type is not FaultType.NOT_FOUND:
-            raise
-    profile = episode.profile or (workload.profile if workload else None)
+    profile = episode.profile or await _profile(reader, episode.workload)
     beliefs = (await reader.learned(episode=episode.id)).classes
     return Situation(
         at=at,
@@ -256,7 +249,16 @@ async def see(
         profile=profile or ProfileView(workload=episode.workload, tags=[]),
         status=await reader.status(),
         beliefs=beliefs[0] if beliefs else LearnedClass(tags=[]),
-        workload=workload,
         tried=tuple(tried),
         refused=tuple(refused),
     )
+
+
+async def _profile(reader: Reader, workload: str) -> ProfileView | None:
+    """Only for an episode without one: the daemon looks at all processes for it."""
+    try:
+        return (await reader.workload(workload)).profile
+    except Fault as fault:
+        if fault.type is not FaultType.NOT_FOUND:
+            raise
+        return None
