@@ -51,7 +51,7 @@ SCENE_S = 900.0
 # How long the programs may take to start, seconds.
 START_S = 120.0
 # How long what is proven ahead is waited for, seconds; then the demo goes on without the rest.
-PREPARE_S = 90.0
+PREPARE_S = 60.0
 UNDONE = (PreparedState.WAITING, PreparedState.WORKING)
 # How long to wait for a calm machine, seconds; then the demo goes on without.
 CALM_S = 60.0
@@ -324,7 +324,7 @@ class Play:
         """Until the daemon has proven ahead what may help; not for ever."""
         about = None
         with contextlib.suppress(TimeoutError):
-            async with within(PREPARE_S):
+            async with asyncio.timeout(PREPARE_S * self.slower):
                 while True:
                     about = (await client.status()).preparation
                     if about is not None and not _under_way(about):
