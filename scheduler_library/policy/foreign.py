@@ -473,7 +473,7 @@ _ITEMS = (
         "write `idle` for who shall run when nobody else wants to",
     ),
     _habit(
-        r"tier\s*[:=]?\s*\"?(?P<here>\w+)\"?",
+        r"tier\s*[:=]?\s*\"?(?P<here>(?!(?:latency|normal|idle)\b)\w+)\"?",
         "'{here}' is no tier",
         "write `latency`, `tier normal` or `idle`",
         typed=True,
@@ -661,7 +661,7 @@ _ITEMS = (
         "write `use {name}`",
     ),
     _habit(
-        r"(?:if|when|unless|while)\s*\((?P<selector>[^{}\n]*)\)\s*(?=\{|then\b)",
+        r"(?:if|when|unless|while)\s*\((?P<selector>[^{},\n]*)\)\s*(?=\{|then\b)",
         "a rule begins with its selector, and the first that matches wins",
         "write {selector} {{ … }}",
         typed=True,

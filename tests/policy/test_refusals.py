@@ -131,6 +131,12 @@ CLASHES: list[Case] = [
     ("slice 3ms; c slice { return ms(1); }", 21, ("contradicts `slice 3ms`", "keep one")),
     ("idle; idle", 7, ("`idle` is said twice", "keep one")),
     ("latency; idle", 10, ("`idle` contradicts `latency`", "one tier")),
+    ("latency; tier normal", 15, ("`tier normal` contradicts `latency`", "one tier")),
+    (
+        'kthread { idle }; if(comm = "a", 1, 0) = 1 and (kthread and nice > 1) { latency }',
+        19,
+        ("rule 2 contradicts rule 1",),
+    ),
     ("preempt; idle", 1, ("`preempt` contradicts `idle`", "a tier above others")),
     ("latency; preempt", 10, ("`preempt` has nobody to take a CPU from", "a lower tier")),
     ('kthread { latency }; comm ~ "a" { preempt }', 35, ("nobody to take a CPU from",)),
