@@ -41,8 +41,8 @@ _UNPLACED = re.compile(
 _HINTS = (
     (
         r"file not found",
-        "include <scx/common.bpf.h>; libbpf's and the kernel's own headers are there, others "
-        "are not",
+        "include <scx/common.bpf.h>; libbpf's and the kernel's own headers are there, and own ones "
+        "where they lie beside the source that is checked",
     ),
     (
         r"field designator '(\w+)' does not refer to any field in type 'struct sched_ext_ops",

@@ -47,6 +47,45 @@ def files_of(source: Path | str, name: str, headers: Sequence[Path]) -> dict[str
     return {header.name: _read(header) for header in headers} | {name: _read(source)}
 
 
+# A header that is included by name from beside the source, and nothing that leads elsewhere.
+_OWN = re.compile(
+    rb'^[ \t]*#[ \t]*include[ \t]*"([A-Za-z0-9_][A-Za-z0-9_.-]{0,100}\.h)"', re.MULTILINE
+)
+# The kernel's types are ours to give.
+_NEVER_OWN = "vmlinux.h"
+_MOST_HEADERS = 32
+
+
+def own_headers(source: Path, folder: Path) -> tuple[Path, ...]:
+    """The headers in a folder that a source, or one of these, includes by name.
+
+    Raises:
+        Fault: as `files_of`; TOO_LARGE for too many, or too much in all.
+    """
+    found: dict[str, Path] = {}
+    total, queue = 0, [_read(source)]
+    while queue:
+        for each in _OWN.findall(queue.pop()):
+            name = each.decode()
+            path = folder / name
+            if name in found or name == _NEVER_OWN or not os.path.lexists(path):
+                continue
+            found[name] = path
+            data = _read(path)
+            queue.append(data)
+            total += len(data)
+            if len(found) > _MOST_HEADERS or total > MAX_SOURCE_BYTES:
+                raise Fault(
+                    FaultType.TOO_LARGE,
+                    "the source's own headers are too large",
+                    where=str(folder),
+                    why=f"a source may have {_MOST_HEADERS} of its own, of "
+                    f"{MAX_SOURCE_BYTES >> 20} MiB in all",
+                    hint="leave out what is generated, such as vmlinux.h",
+                )
+    return tuple(found[name] for name in sorted(found))
+
+
 def _read(source: Path | str) -> bytes:
     if isinstance(source, str):
         data = source.encode("utf-8", "surrogatepass")

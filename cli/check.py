@@ -48,6 +48,16 @@ def request_for(target: str, settings: Sequence[str]) -> CandidateRequest:
     return CandidateRequest(source=_text(path), name=_name(path), parameters=parameters)
 
 
+def beside(target: str) -> Path | None:
+    """The folder of a file of C that includes headers of its own from there; else None."""
+    path = _file(target)
+    if path is None or not target.endswith(".c") or re.fullmatch(NAME_PATTERN, target):
+        return None
+    own = re.findall(r'^[ \t]*#[ \t]*include[ \t]*"([\w.-]+\.h)"', _text(path), re.MULTILINE)
+    there = any((path.parent / each).is_file() for each in own if each != "vmlinux.h")
+    return path.parent.absolute() if there else None
+
+
 def label(target: str) -> str:
     """A target as a few words; a policy may be long."""
     return displayable(" ".join(target.split()), 60)
@@ -179,9 +189,14 @@ def check(target: str, settings: Sequence[str], wish: Wish, *, json: bool) -> Ex
             "cpus": list(wish.cpus),
         }
     )
+    headers = beside(target)
     try:
         if wish.btf is not None:
             raise Fault(FaultType.UNREACHABLE, "it was to be built for another kernel")
+        if headers is not None:
+            raise Fault(
+                FaultType.UNREACHABLE, "it has headers of its own, and a daemon takes one text"
+            )
         with control_client() as client:
             candidate = create(client, request, target)
     except Fault as fault:
@@ -189,7 +204,9 @@ def check(target: str, settings: Sequence[str], wish: Wish, *, json: bool) -> Ex
             raise
         from cli.offline import prove  # late: most checks have a daemon
 
-        return prove(request, target, settings, btf=wish.btf, why=str(fault), json=json)
+        return prove(
+            request, target, settings, btf=wish.btf, headers=headers, why=str(fault), json=json
+        )
     good = candidate.proven and not candidate.quarantined
     if json:
         as_json(candidate)

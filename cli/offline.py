@@ -96,6 +96,7 @@ def prove(
     settings: Sequence[str],
     *,
     btf: Path | None,
+    headers: Path | None,
     why: str,
     json: bool,
 ) -> Exit:
@@ -103,6 +104,7 @@ def prove(
 
     Args:
         btf: types of the kernel to build for, where not this machine's.
+        headers: the folder of a source's own headers.
         why: why there is no daemon.
     """
     if request.source is not None:
@@ -118,7 +120,7 @@ def prove(
         for line in made.policy.splitlines():
             say(line, "bold")
     with showing(f"proving {made.name}") as progress:
-        results = asyncio.run(_gates(made, btf, request, progress, quiet=json))
+        results = asyncio.run(_gates(made, btf, headers, request, progress, quiet=json))
     failed = any(not each.passed and not each.skipped for each in results)
     view = CandidateView(
         id="",
@@ -165,7 +167,13 @@ def lab_types() -> Path | None:
 
 
 async def _gates(
-    made: Made, btf: Path | None, request: CandidateRequest, progress: Progress, *, quiet: bool
+    made: Made,
+    btf: Path | None,
+    headers: Path | None,
+    request: CandidateRequest,
+    progress: Progress,
+    *,
+    quiet: bool,
 ) -> list[GateResult]:
     """Everything that needs no daemon, up to the first gate that refuses it."""
     results: list[GateResult] = []
@@ -192,6 +200,7 @@ async def _gates(
         source = Path(place, f"{made.name}.bpf.c")
         await asyncio.to_thread(source.write_text, made.source)
         words = ["--source", str(source), "--out", place, *(["--btf", str(btf)] if btf else [])]
+        words += [f"--headers={headers}"] if headers else []
         words += [f"--set={name}={_word(value)}" for name, value in made.parameters.items()]
         if request.cpus:
             words.append(f"--cpus={','.join(map(str, request.cpus))}")

@@ -15,7 +15,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 from rich.text import Text
 
-from cli.check import label, request_for
+from cli.check import beside, label, request_for
 from cli.exits import Exit
 from cli.formats import microseconds, titled
 from cli.output import err, note, out, plain, say, table
@@ -214,6 +214,8 @@ def simulate(target: str, settings: Sequence[str], wish: Wish, *, json: bool) ->
         words = [f"--source={file}", f"--name={source.name}", *wish.words()]
         words += [f"--set={name}={word_of(value)}" for name, value in source.values.items()]
         words += [f"--facts={source.facts}"] if source.facts else []
+        own = beside(target)
+        words += [f"--headers={own}"] if own else []
         done = _program("simulator.offline", words, SIMULATE_S)
     if done.status not in (Exit.OK, Exit.NO):
         relay(done)

@@ -2,6 +2,7 @@
 """The gates that need no kernel with sched_ext: static check, build, simulation.
 
     python -m simulator.gates --source FILE --out FOLDER [--set NAME=VALUE]… [--btf FILE]
+                              [--headers FOLDER]
     python -m simulator.gates --source FILE --object FILE …      the simulation alone
 
 The program prints a line of JSON for each thing that happens: `{"started": GATE}`,
@@ -26,6 +27,7 @@ from typing import TYPE_CHECKING
 
 from bpf.build import build_object
 from bpf.diagnostics import Diagnostic
+from bpf.sources import own_headers
 from bpf.vmlinux import BTF
 from process import Fault, FaultType, fault_of, named_path
 from process.effort import inherit
@@ -127,13 +129,20 @@ def without_types(btf: Path = BTF) -> str:
     return f"the kernel's types in {btf} have no sched_ext"
 
 
-def static_known(source: Path, *, cache_folder: Path | None = None) -> Answer | None:
+def static_known(
+    source: Path, *, headers: Sequence[Path] = (), cache_folder: Path | None = None
+) -> Answer | None:
     """What the static check said of the very same source before."""
-    return _kept(lambda: proofs.static_question(source), cache_folder)
+    return _kept(lambda: proofs.static_question(source, headers), cache_folder)
 
 
 def static_answer(
-    source: Path, found: Sequence[Diagnostic], seconds: float, *, cache_folder: Path | None = None
+    source: Path,
+    found: Sequence[Diagnostic],
+    seconds: float,
+    *,
+    headers: Sequence[Path] = (),
+    cache_folder: Path | None = None,
 ) -> Answer:
     """What was found, as the gate's answer; that it passed is kept.
 
@@ -143,30 +152,38 @@ def static_answer(
     passed = not any(each.severity == "error" for each in found)
     answer = _diagnosed(STATIC, found, seconds, passed=passed)
     if passed:
-        proofs.keep(proofs.static_question(source), asdict(answer), cache_folder)
+        proofs.keep(proofs.static_question(source, headers), asdict(answer), cache_folder)
     return answer
 
 
-def static(source: Path, *, cache_folder: Path | None = None) -> Answer:
+def static(
+    source: Path, *, headers: Sequence[Path] = (), cache_folder: Path | None = None
+) -> Answer:
     """What can be said of the source without running anything of it; that it passed is kept.
 
     Raises:
         Fault: what keeps the check from its work.
     """
     start = time.monotonic()
-    if known := static_known(source, cache_folder=cache_folder):
+    if known := static_known(source, headers=headers, cache_folder=cache_folder):
         return known
     from bpf.static.check import check_source  # late: it may bring a parser with it
 
     try:
-        found = check_source(source)
+        found = check_source(source, headers=headers)
     except Fault as fault:
         return refused(STATIC, fault, time.monotonic() - start)
-    return static_answer(source, found, time.monotonic() - start, cache_folder=cache_folder)
+    seconds = time.monotonic() - start
+    return static_answer(source, found, seconds, headers=headers, cache_folder=cache_folder)
 
 
 def build(
-    source: Path, out: Path, *, btf: Path = BTF, cache_folder: Path | None = None
+    source: Path,
+    out: Path,
+    *,
+    headers: Sequence[Path] = (),
+    btf: Path = BTF,
+    cache_folder: Path | None = None,
 ) -> tuple[Answer, Path | None]:
     """clang, confined. Returns the answer and the object, which is in `out`.
 
@@ -177,7 +194,7 @@ def build(
     if why := without_types(btf):
         return skipped(BUILD, why, passed=False), None
     try:
-        built = build_object(source, out, btf=btf, cache_folder=cache_folder)
+        built = build_object(source, out, headers=headers, btf=btf, cache_folder=cache_folder)
     except Fault as fault:
         return refused(BUILD, fault, time.monotonic() - start), None
     answer = _diagnosed(BUILD, built.diagnostics, time.monotonic() - start, passed=built.ok)
@@ -191,10 +208,13 @@ def remembered(
     *,
     trace: Path | None = None,
     cpus: Sequence[int] = (),
+    headers: Sequence[Path] = (),
     cache_folder: Path | None = None,
 ) -> Answer | None:
     """The answer of an earlier simulation of the very same."""
-    return _kept(lambda: proofs.question(source, object, parameters, trace, cpus), cache_folder)
+    return _kept(
+        lambda: proofs.question(source, object, parameters, trace, cpus, headers), cache_folder
+    )
 
 
 def _kept(question: Callable[[], str], cache_folder: Path | None) -> Answer | None:
@@ -215,6 +235,7 @@ def simulate(
     *,
     trace: Path | None = None,
     cpus: Sequence[int] = (),
+    headers: Sequence[Path] = (),
     btf: Path = BTF,
     cache_folder: Path | None = None,
     on_scenario: Callable[[str, int, int], None] | None = None,
@@ -230,7 +251,13 @@ def simulate(
     from simulator.proof import prove
 
     known = remembered(
-        source, object, parameters, trace=trace, cpus=cpus, cache_folder=cache_folder
+        source,
+        object,
+        parameters,
+        trace=trace,
+        cpus=cpus,
+        headers=headers,
+        cache_folder=cache_folder,
     )
     if known is not None:
         return known
@@ -242,6 +269,7 @@ def simulate(
             parameters,
             cache_folder=cache_folder,
             recorded=_recorded(trace, cache_folder) if trace else None,
+            headers=headers,
             btf=btf,
             on_scenario=on_scenario,
             cpus=cpus,
@@ -256,7 +284,7 @@ def simulate(
         figures=proof.figures,
     )
     if answer.passed:
-        name = proofs.question(source, object, parameters, trace, cpus)
+        name = proofs.question(source, object, parameters, trace, cpus, headers)
         proofs.keep(name, asdict(answer), cache_folder)
     return answer
 
@@ -294,13 +322,20 @@ def say(**line: object) -> None:
 def _pass(asked: argparse.Namespace, values: Mapping[str, str]) -> None:
     """The gates in their order, up to the first that fails."""
     object: Path | None = asked.object
+    headers = own_headers(asked.source, asked.headers) if asked.headers else ()
     if object is None:
         # Side by side: the compiler has better words for a name that is misspelt.
         with ThreadPoolExecutor(1) as pool:
             say(started=STATIC)
-            checking = pool.submit(static, asked.source, cache_folder=asked.cache)
+            checking = pool.submit(static, asked.source, headers=headers, cache_folder=asked.cache)
             say(started=BUILD)
-            built, object = build(asked.source, asked.out, btf=asked.btf, cache_folder=asked.cache)
+            built, object = build(
+                asked.source,
+                asked.out,
+                headers=headers,
+                btf=asked.btf,
+                cache_folder=asked.cache,
+            )
             checked = checking.result()
         say(**asdict(checked))
         say(**asdict(built))
@@ -317,6 +352,7 @@ def _pass(asked: argparse.Namespace, values: Mapping[str, str]) -> None:
         values,
         trace=asked.trace,
         cpus=asked.cpus,
+        headers=headers,
         btf=asked.btf,
         cache_folder=asked.cache,
         on_scenario=progress,
@@ -343,6 +379,9 @@ def main(words: Sequence[str]) -> int:
     )
     parser.add_argument(
         "--cache", type=named_path, metavar="FOLDER", help="instead of the usual one"
+    )
+    parser.add_argument(
+        "--headers", type=named_path, metavar="FOLDER", help="where the source's own headers are"
     )
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
     asked = parser.parse_args(words)

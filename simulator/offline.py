@@ -21,6 +21,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from bpf.build import build_object
+from bpf.sources import own_headers
 from bpf.vmlinux import BTF, btf_digest
 from process import Fault, FaultType, fault_of, named_path, printable, require_writable
 from simulator.build import build_native
@@ -102,7 +103,7 @@ def _seconds(figures: Figures) -> float:
 
 def _of_group(group: GroupFigures, seconds: float) -> dict[str, float | int | None]:
     found: dict[str, float | int | None] = group.model_dump()
-    del found["name"]
+    del found["name"], found["wait"]
     # Times through its steps, or tasks that ended; where all have, in the time that took.
     if group.makespan_ns:
         seconds = group.makespan_ns / S
@@ -248,11 +249,22 @@ def compare(asked: argparse.Namespace) -> Comparison:
         folder = Path(place)
         folder.chmod(0o755)
         name = f"{asked.name}.bpf.c"
+        headers = own_headers(asked.source, asked.headers) if asked.headers else ()
         built = build_object(
-            asked.source, folder, name=name, btf=asked.btf, cache_folder=asked.cache
+            asked.source,
+            folder,
+            name=name,
+            headers=headers,
+            btf=asked.btf,
+            cache_folder=asked.cache,
         ).require()
         native = build_native(
-            asked.source, folder, name=name, btf=asked.btf, cache_folder=asked.cache
+            asked.source,
+            folder,
+            name=name,
+            headers=headers,
+            btf=asked.btf,
+            cache_folder=asked.cache,
         ).require()
         candidate = Candidate(native, built, tuple(sorted(parameters.items())))
 
@@ -296,6 +308,7 @@ def _asked(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--source", type=named_path, help="the scheduler's C; without it: the machine"
     )
+    parser.add_argument("--headers", type=named_path, help="where the source's own headers are")
     parser.add_argument("--name", default="candidate", help="what to call it")
     what.add_argument("--trace", type=named_path, help="a recorded workload, or one for rt-app")
     what.add_argument("--scenario", metavar="NAME", help="one of the stress set")

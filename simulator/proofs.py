@@ -36,18 +36,22 @@ def _code(*folders: Path) -> str:
     return digest(*(part for each in files for part in (str(each), each.read_bytes())))
 
 
-def static_question(source: Path) -> str:
+def static_question(source: Path, headers: Sequence[Path] = ()) -> str:
     """The name under which what the static check says of a source is kept.
 
     Raises:
         OSError: where it cannot be read, or is no ordinary file.
     """
-    if not stat.S_ISREG(source.lstat().st_mode):
+    files = [part for each in (source, *headers) for part in (each.name, _ordinary(each))]
+    return digest("static", _code(_CHECK, INCLUDE), *files)
+
+
+def _ordinary(path: Path) -> bytes:
+    if not stat.S_ISREG(path.lstat().st_mode):
         raise OSError("this is no ordinary file")
-    with source.open("rb") as file:
+    with path.open("rb") as file:
         # What is larger is refused, and so never kept.
-        data = file.read(MAX_SOURCE_BYTES + 1)
-    return digest("static", _code(_CHECK, INCLUDE), source.name, data)
+        return file.read(MAX_SOURCE_BYTES + 1)
 
 
 def question(
@@ -56,6 +60,7 @@ def question(
     parameters: Mapping[str, str],
     recorded: Path | None = None,
     cpus: Sequence[int] = (),
+    headers: Sequence[Path] = (),
 ) -> str:
     """The name under which the simulator's answer is kept.
 
@@ -69,6 +74,7 @@ def question(
         json.dumps(dict(parameters), sort_keys=True),
         recorded.read_bytes() if recorded else b"",
         json.dumps(list(cpus)),
+        *(part for each in headers for part in (each.name, _ordinary(each))),
     )
 
 

@@ -271,7 +271,15 @@ def _include(joined: str, at: int, start: int, includes: Collection[str], error:
         error(start, "an include whose name is computed", "name the header: <scx/common.bpf.h>")
         return at
     name = header[1] if header[1] is not None else header[2]
-    if name not in includes:
+    if name not in includes and header[2] is not None and "/" not in name:
+        error(
+            start,
+            f"{name[:100]!r} may not be included: there is no such file beside the source",
+            "own headers are taken from the source's folder by `schedpilot check FILE` and "
+            "`simulate FILE`; a candidate of the daemon is one text, so put into it what the "
+            "header has; everything else is in <scx/common.bpf.h>",
+        )
+    elif name not in includes:
         error(
             start,
             f"{name[:100]!r} may not be included",
