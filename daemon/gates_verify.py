@@ -119,6 +119,7 @@ async def _asked(
     now = current()
     if now is None or now.priority is not Priority.AHEAD:
         return await verifier(object, parameters=dict(parameters))
+    now.check()
     # It takes milliseconds and holds the kernel's locks meanwhile: an idle task that gets no
     # turn would make everybody wait for them.
     with at_priority(Priority.ORDINARY):

@@ -85,6 +85,7 @@ async def prove(cache: Path, workload: str) -> None:
             folder=Path(sources),
             gates=gates,
             publish=EventLog(lambda event: None).append,
+            cache=cache,
         )
         requests = [each.request() for each in wanted_of(catalog, [workload])]
         requests.append(bad_choice())
