@@ -66,6 +66,9 @@ def compiled(
     if request.source is not None:
         raise Fault(FaultType.BAD_REQUEST, "this is C already", where=target)
     words = [*options, *(f"--set={each}" for each in settings)]
+    if request.cpus:
+        # Sets of CPUs may be meant for the largest machine that is simulated.
+        words.append(f"--cpus={max(*request.cpus, os.cpu_count() or 1)}")
     if request.library is not None:
         words += ["--library", request.library]
     # By its standard input: it may be longer than an argument can be.

@@ -156,3 +156,60 @@ def test_a_kernel_without_sched_ext_is_named(tmp_path: Path) -> None:
     assert done.status == 1
     assert "no sched_ext" in done.error_text
     assert "--btf FILE" in done.error_text
+
+
+TASKGROUPS = """{"tasks": {
+    "web": {"run": 3000, "sleep": 1000, "instance": 4, "taskgroup": "/app.slice/web"},
+    "job": {"run": 3000, "sleep": 1000, "instance": 4, "taskgroup": "/batch.slice/job"}},
+  "global": {"duration": 2}}"""
+
+
+@pytest.mark.parametrize("selector", ['cgroup ~ "/batch.slice/*"', 'cmd ~ "job*"'])
+def test_what_only_userspace_sees_selects_simulated_tasks(
+    simulate: Simulate, tmp_path: Path, selector: str
+) -> None:
+    """A policy's selectors by cgroup and command find the tasks of a workload."""
+    workload = tmp_path / "w.json"
+    workload.write_text(TASKGROUPS)
+    done = simulate(f"{selector} {{ idle }}", "--cpus", "2", "--trace", str(workload), "--json")
+    assert done.status == 0, done.error_text
+    found = json.loads(done.text)
+    job = next(
+        each for each in found["scenarios"][0]["groups"] if each["workload"].endswith("/job")
+    )
+    assert job["ratios"]["throughput"] < 0.3
+    assert any("cgroups" in note for note in found["notes"])
+    assert any("`cmd`" in note for note in found["notes"]) == selector.startswith("cmd")
+
+
+def test_cpus_of_a_policy_are_those_of_the_simulated_machine(
+    simulate: Simulate, tmp_path: Path
+) -> None:
+    """A set within them is simulated, however few this machine has; one beyond them is refused."""
+    within = simulate('comm ~ "sp-*" { cpus 200-201 }', "--cpus", "202", "--scenario", "nothing")
+    assert "there is no scenario 'nothing'" in within.error_text
+    beyond = simulate('comm ~ "sp-*" { cpus 200-202 }', "--cpus", "202", "--scenario", "quiet")
+    assert beyond.status == 1
+    assert "no CPU 202 in the simulated machine: expected CPUs 0 to 201" in beyond.error_text
+    workload = tmp_path / "w.json"
+    workload.write_text('{"tasks": {"a": {"run": 10, "cpus": [6]}}, "global": {"duration": 1}}')
+    recorded = simulate('comm ~ "a" { cpus 4-7 }', "--trace", str(workload))
+    assert "no CPU 7 in the simulated machine: expected CPUs 0 to 6" in recorded.error_text
+
+
+def test_types_come_from_this_kernel_else_from_the_lab(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was asked for comes first; a kernel whose types are not enough is passed over."""
+    from cli import offline
+    from cli import simulate as command
+
+    own = tmp_path / "vmlinux"
+    monkeypatch.setattr(command, "KERNEL_TYPES", own)
+    monkeypatch.setattr(offline, "lab_types", lambda: Path("/lab"))
+    assert command.types_for(Path("/asked")) == Path("/asked")
+    assert command.types_for(None) == Path("/lab")
+    own.write_bytes(b"\0sched_ext_ops\0")
+    assert command.types_for(None) == Path("/lab")
+    own.write_bytes(b"\0sched_ext_ops\0scx_enable_args\0")
+    assert command.types_for(None) is None
