@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -24,7 +25,7 @@ from simulator.build import NativeBuild, build_native, engine_for
 from simulator.explain import Explanation, callbacks_in, explain_message
 from simulator.run import Candidate, Ejection, Ended, Figures, GroupFigures, simulate
 from simulator.scenario import MS, Leave, Repeat, Run, S, Scenario, Task
-from simulator.stress import OTHER_SIZES, stress_set, wait_bound_ns, weight_of
+from simulator.stress import OTHER_SIZES, stress_set, wait_bounds_ns, weight_of
 from simulator.waits import cause_of, explain_wait
 
 Severity = Literal["error", "warning", "note"]
@@ -93,6 +94,10 @@ class Outcome:
     scenario: Scenario
     figures: Figures
     default: Figures
+
+    @cached_property
+    def bounds_ns(self) -> Mapping[str, int]:
+        return wait_bounds_ns(self.scenario)
 
 
 # ---- judgement ----
@@ -166,9 +171,9 @@ def _starved(outcome: Outcome, source: str, file: str) -> tuple[Finding, ...]:
     found: dict[str, Finding] = {}
     others: dict[str, list[str]] = {}
     late = [
-        (group, wait_bound_ns(scenario, group.name))
+        (group, outcome.bounds_ns[group.name])
         for group in outcome.figures.groups
-        if group.longest_wait_ns > wait_bound_ns(scenario, group.name)
+        if group.longest_wait_ns > outcome.bounds_ns[group.name]
     ]
     # Those that never ran first: theirs is the plainest case.
     for group, bound in sorted(late, key=lambda each: each[0].run_ns > 0):
@@ -214,10 +219,9 @@ def _exits(scenario: Scenario, group: str) -> bool:
 
 
 def _alike(one: Task, other: Task) -> bool:
-    """Tasks that want the CPU all the time, and differ in nothing but their weight."""
-    wants = all(isinstance(step, Run | Repeat) for step in one.steps)
+    """Tasks that differ in nothing but their weight."""
     same = (one.steps, one.cpus, one.start_ns, one.cgroup, one.kthread, one.uid)
-    return wants and same == (
+    return same == (
         other.steps, other.cpus, other.start_ns, other.cgroup, other.kthread, other.uid
     )  # fmt: skip
 
@@ -225,7 +229,12 @@ def _alike(one: Task, other: Task) -> bool:
 def _inverted(outcome: Outcome, source: str, file: str) -> tuple[Finding, ...]:
     """Who has the larger weight may not get less: the worst pair of groups where it does."""
     worst: tuple[float, Task, Task] | None = None
-    tasks = outcome.scenario.tasks
+    # Those that want the CPU all the time.
+    tasks = [
+        task
+        for task in outcome.scenario.tasks
+        if all(isinstance(step, Run | Repeat) for step in task.steps)
+    ]
     for heavy in tasks:
         for light in tasks:
             ratio = weight_of(heavy.nice, heavy.policy) / weight_of(light.nice, light.policy)
@@ -362,8 +371,7 @@ def _points(outcome: Outcome) -> float:
     figures, usual = outcome.figures, _rate(outcome.default)
     busy = min(_rate(figures) / usual, 1.0) if usual else 1.0
     waits = [
-        min(group.longest_wait_ns / wait_bound_ns(outcome.scenario, group.name), 1.0)
-        for group in figures.groups
+        min(group.longest_wait_ns / outcome.bounds_ns[group.name], 1.0) for group in figures.groups
     ]
     return busy * (1.0 - max(waits, default=0.0) / 2)
 
@@ -469,7 +477,7 @@ def prove(
         Fault: what `build_native` and `simulate` raise, but for what speaks of the candidate.
     """
     started = time.monotonic()
-    stressed = stress_set(cpus)
+    stressed = stress_set(tuple(cpus))
     text = source.read_text("utf-8", "replace")
     with tempfile.TemporaryDirectory(prefix="schedpilot-proof-") as place:
         built = build_native(

@@ -6,8 +6,9 @@ somebody who is starved has waited longer than anybody may (`wait_bound_ns`). Co
 of no program, so that rules for names treat all alike.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import lru_cache
 from types import MappingProxyType
 
 from simulator.scenario import (
@@ -63,7 +64,12 @@ def weight_of(nice: int, policy: Policy = Policy.NORMAL) -> float:
 
 
 def wait_bound_ns(scenario: Scenario, group: str) -> int:
-    """The longest that a task of a group may wait for a CPU before it counts as starved.
+    """The longest that a task of a group may wait for a CPU before it counts as starved."""
+    return wait_bounds_ns(scenario)[group]
+
+
+def wait_bounds_ns(scenario: Scenario) -> Mapping[str, int]:
+    """The longest that a task of each group may wait for a CPU before it counts as starved.
 
     Where every task of a CPU takes its turn by weight, one of weight w waits for the slices of
     the others: at most W / w slices, W being the weight of all that may want this CPU. That with
@@ -74,58 +80,67 @@ def wait_bound_ns(scenario: Scenario, group: str) -> int:
     crowd = [0.0] * machine.cpus
     heads = [0.0] * machine.cpus
     demand = [0.0] * machine.cpus
-    places = {task: _places(scenario, task) for task in scenario.tasks}
-    for task, share in places.items():
-        copies = _copies(scenario, task)
-        weight = weight_of(task.nice, task.policy) * copies
+    places = _places(scenario)
+    copies = _copies(scenario)
+    for task, share, count in zip(scenario.tasks, places, copies, strict=True):
+        weight = weight_of(task.nice, task.policy) * count
+        wanted = count * _demand(task)
         for cpu, part in share.items():
             crowd[cpu] += weight * part
-            heads[cpu] += copies * part
-            demand[cpu] += copies * _demand(task) * part
+            heads[cpu] += count * part
+            demand[cpu] += wanted * part
     # While a CPU is away the others have its load.
     spare = machine.cpus - len(
         {each.cpu for each in scenario.changes if isinstance(each, CpuChange)}
     )
     crowd = [each * machine.cpus / max(spare, 1) for each in crowd]
-    own = [task for task in scenario.tasks if task.group == group]
-    turns = max(
-        max(crowd[cpu] for cpu in places[task]) / weight_of(task.nice, task.policy) for task in own
-    )
+    turns: dict[str, float] = {}
+    for task, share in zip(scenario.tasks, places, strict=True):
+        most = max(crowd[cpu] for cpu in share) / weight_of(task.nice, task.policy)
+        turns[task.group] = max(turns.get(task.group, 0.0), most)
     # Where there is time for all of them each has its turn once the others have had theirs.
     if spare == machine.cpus and max(demand) < LEAVES_TIME:
-        turns = min(turns, max(heads))
-    return min(int(GRACE_NS + turns * (SLICE_NS + machine.tick_ns)), LONGEST_WAIT_NS)
+        turns = {group: min(most, max(heads)) for group, most in turns.items()}
+    return {
+        group: min(int(GRACE_NS + most * (SLICE_NS + machine.tick_ns)), LONGEST_WAIT_NS)
+        for group, most in turns.items()
+    }
 
 
-def _copies(scenario: Scenario, task: Task) -> int:
-    """How many of a task there may be at once; of what is forked without end, one round."""
-    if task.start_ns is not None:
-        return task.count
-    name = task.name or task.comm or task.group
-    made = 0
+def _copies(scenario: Scenario) -> list[int]:
+    """How many of each task there may be at once; of what is forked without end, one round."""
+    made: dict[str, int] = {}
     for parent in scenario.tasks:
-        forks = sum(isinstance(step, Fork) and step.task == name for step in parent.steps)
         last = parent.steps[-1]
         rounds = max(last.times, 1) if isinstance(last, Repeat) else 1
-        made += forks * parent.count * rounds
-    return max(made, 1)
+        for step in parent.steps:
+            if isinstance(step, Fork):
+                made[step.task] = made.get(step.task, 0) + parent.count * rounds
+    return [
+        max(made.get(_name(task), 0), 1) if task.start_ns is None else task.count
+        for task in scenario.tasks
+    ]
 
 
-def _places(scenario: Scenario, task: Task) -> dict[int, float]:
-    """The CPUs that a task may run on at some time, and the most that it is there of all of it."""
+def _name(task: Task) -> str:
+    return task.name or task.comm or task.group
+
+
+def _places(scenario: Scenario) -> list[dict[int, float]]:
+    """The CPUs each task may run on at some time, and the most that it is there of all of it."""
     every = tuple(range(scenario.machine.cpus))
-    name = task.name or task.comm or task.group
-    masks = [task.cpus or every]
-    for other in scenario.tasks:
-        masks += [
-            step.cpus
-            for step in other.steps
-            if isinstance(step, Affine) and (step.of == name or (other is task and not step.of))
-        ]
-    found: dict[int, float] = {}
-    for mask in masks:
-        for cpu in mask:
-            found[cpu] = max(found.get(cpu, 0.0), 1 / len(set(mask)))
+    masks: dict[str, set[tuple[int, ...]]] = {}
+    for task in scenario.tasks:
+        for step in task.steps:
+            if isinstance(step, Affine):
+                masks.setdefault(step.of or _name(task), set()).add(step.cpus)
+    found = []
+    for task in scenario.tasks:
+        share: dict[int, float] = {}
+        for mask in (task.cpus or every, *masks.get(_name(task), ())):
+            for cpu in mask:
+                share[cpu] = max(share.get(cpu, 0.0), 1 / len(set(mask)))
+        found.append(share)
     return found
 
 
@@ -139,7 +154,7 @@ def _demand(task: Task) -> float:
 
 def _lasting(scenario: Scenario) -> Scenario:
     """Long enough that who is starved from the last change on has waited too long."""
-    longest = max(wait_bound_ns(scenario, task.group) for task in scenario.tasks)
+    longest = max(wait_bounds_ns(scenario).values())
     changed = max((change.at_ns for change in scenario.changes), default=0)
     return replace(scenario, duration_ns=changed + longest + S)
 
@@ -658,7 +673,8 @@ def _on(cpus: int) -> Machine:
     return Machine(cpus, cpus // 2 if cpus > 2 and cpus % 2 == 0 else 0)
 
 
-def stress_set(cpus: Sequence[int] = ()) -> tuple[Scenario, ...]:
+@lru_cache(maxsize=4)
+def stress_set(cpus: tuple[int, ...] = ()) -> tuple[Scenario, ...]:
     """What a scheduler is put through.
 
     That is all on a small machine, one scenario on some others (`OTHER_SIZES`), and all on each

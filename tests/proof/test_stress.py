@@ -41,7 +41,7 @@ def test_other_sizes_of_machine_are_in_it() -> None:
     usual = stress_set()
     assert {1, 4, 16} < {each.machine.cpus for each in usual}
     assert max(each.machine.cpus for each in usual) > 64
-    asked = stress_set([2, 64, 2, 4])
+    asked = stress_set((2, 64, 2, 4))
     assert len({each.name for each in asked}) == len(asked) == len(usual) + 2 * len(STRESS)
     assert sum(each.machine.cpus == 64 for each in asked) == len(STRESS)
 
