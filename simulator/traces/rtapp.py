@@ -427,8 +427,8 @@ class _Writer:
             if not woken:
                 self._named(named, where)
             self._note(
-                f"`resume` of {named[:40]!a} wakes what suspends by that name; rt-app goes by the "
-                "names of tasks, and would wake nobody"
+                f"`resume` of {named[:40]!a} wakes what suspends by that name, since no task has "
+                "it; newer versions of rt-app would wake nobody"
             )
         self._note("a `resume` that nobody waits for yet is kept, and not lost")
         yield from (Wake(each) for each in dict.fromkeys(woken) if each != name)
@@ -571,6 +571,8 @@ def _load(text: str, where: str) -> _Object:
     plain = _without_comments(text)
     # rt-app's own examples have commas before a closing brace.
     plain = re.sub(r",(\s*[}\]])", r" \1", plain)
+    # And events without a value, which its workgen fills in.
+    plain = re.sub(r'([{,]\s*"(?:suspend|yield)\w*")(?=\s*[,}])', r'\1: ""', plain)
     try:
         found = json.loads(plain, object_pairs_hook=_Object)
     except json.JSONDecodeError as error:

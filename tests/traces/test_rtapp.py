@@ -21,6 +21,7 @@ from simulator.scenario import (
     Sleep,
     Wait,
     Wake,
+    Yield,
 )
 from simulator.traces import machine_for, read_trace, replay_of
 from simulator.traces.replay import Replay
@@ -346,3 +347,9 @@ def test_no_loops_at_all_is_an_end_at_once(rtapp: Rtapp) -> None:
     )
     assert steps_of(path, "a") == (Run(0),)
     assert steps_of(path, "b") == (*[Run(500000 * US)] * 3, Run(US))
+
+
+def test_events_without_a_value_have_none(rtapp: Rtapp) -> None:
+    """As in rt-app's own examples for workgen."""
+    path = rtapp('{"tasks": {"a": {"suspend", "run": 5, "yield"}}}')
+    assert steps_of(path, "a") == (Wait(), Run(5 * US), Yield(), Repeat())
