@@ -401,6 +401,7 @@ class Candidates:
                 wish.canary,
                 origin or {},
                 wish.cpus,
+                draft.facts,
             )
             proof = await self._gates(subject, told, passed)
             digest = hashlib.sha256(raw).hexdigest()

@@ -28,6 +28,7 @@ from daemon.gates_verify import Verifier, result_of, verify_gate
 from daemon.warm import WarmCheck
 from process import Fault, Priority
 from process.effort import current
+from scheduler_library.policy.facts import Facts
 from scheduler_library.this_machine import compile_here
 from simulator import gates as work
 
@@ -41,7 +42,7 @@ class Subject:
 
     `trace` is what was recorded of the workload in question; `canary`: that gate is wanted even
     where it takes minutes. `origin` leads from lines of the source to the policy they came from;
-    `cpus`: other sizes of machine to be simulated.
+    `cpus`: other sizes of machine to be simulated; `facts`: what it is to be told of tasks.
     """
 
     id: str
@@ -52,6 +53,7 @@ class Subject:
     canary: bool = False
     origin: Origin = field(default_factory=dict)
     cpus: tuple[int, ...] = ()
+    facts: Facts = field(default_factory=Facts)
 
 
 @dataclass(frozen=True)
@@ -282,6 +284,7 @@ class Gates:
                 values,
                 trace=subject.trace,
                 cpus=subject.cpus,
+                facts=subject.facts,
                 btf=self.types,
                 cache=self._cache,
                 progress=lambda text, done, of: told.progress(Gate.SIMULATE, text, done, of),

@@ -14,6 +14,7 @@ from pathlib import Path
 from daemon.api.models import Gate, GateResult
 from process import Fault, FaultType, start_lines, within
 from process.effort import current
+from scheduler_library.policy.facts import Facts
 from simulator import gates as work
 
 # Two seconds natively, half a minute under emulation; a hundred times that is no answer.
@@ -21,6 +22,7 @@ SIMULATE_LIMIT_S = 300.0
 # The workloads that all this is for go first.
 _NICE = ("nice", "-n", "10")
 _LAST_LINES = 20
+NOTHING = Facts()
 
 
 async def simulation_gate(
@@ -33,8 +35,10 @@ async def simulation_gate(
     cache: Path,
     progress: Callable[[str, int, int], None],
     cpus: Sequence[int] = (),
+    facts: Facts = NOTHING,
 ) -> GateResult:
-    """The stress set, on machines of `cpus`, too, and the recorded workload.
+    """The stress set, on machines of `cpus`, too, and the recorded workload, whose tasks are
+    selected by what the scheduler is told (`facts`).
 
     `progress` gets a text, and how much is done.
 
@@ -55,6 +59,7 @@ async def simulation_gate(
     words += [f"--set={name}={value}" for name, value in values.items()]
     words += ["--trace", trace] if trace else []
     words += ["--cpus", ",".join(map(str, cpus))] if cpus else []
+    words += ["--facts", json.dumps(asdict(facts))] if facts != NOTHING else []
     said: list[str] = []
     # What a child that had to be killed leaves behind goes with this folder.
     with tempfile.TemporaryDirectory(prefix="schedpilot-gate-") as place:

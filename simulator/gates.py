@@ -239,8 +239,12 @@ def simulate(
     btf: Path = BTF,
     cache_folder: Path | None = None,
     on_scenario: Callable[[str, int, int], None] | None = None,
+    facts: str = "",
 ) -> Answer:
     """The stress set, on machines of `cpus`, too, and the recorded workload where there is one.
+
+    Args:
+        facts: JSON, what a policy is to be told of the recorded tasks; its source decides it.
 
     That it passed is remembered. A failure is not: it may have been this machine's, too busy to
     be in time.
@@ -268,7 +272,7 @@ def simulate(
             object,
             parameters,
             cache_folder=cache_folder,
-            recorded=_recorded(trace, cache_folder) if trace else None,
+            recorded=_recorded(trace, facts, cache_folder) if trace else None,
             headers=headers,
             btf=btf,
             on_scenario=on_scenario,
@@ -289,14 +293,16 @@ def simulate(
     return answer
 
 
-def _recorded(trace: Path, cache_folder: Path | None) -> "Scenario":
+def _recorded(trace: Path, facts: str, cache_folder: Path | None) -> "Scenario":
     """What was recorded, on a machine with the costs of this one."""
     from simulator.calibration import calibrated
+    from simulator.told import Told
     from simulator.traces import machine_for, read_trace, scenario_of
 
     recording = read_trace(trace)
     base = calibrated(os.cpu_count() or 1, cache_folder=cache_folder)
-    return scenario_of(recording, machine_for(recording, base), SEED)
+    scenario = scenario_of(recording, machine_for(recording, base), SEED)
+    return Told.read(facts).scenario(scenario)
 
 
 def _remark(found: "Finding") -> Remark:
@@ -356,6 +362,7 @@ def _pass(asked: argparse.Namespace, values: Mapping[str, str]) -> None:
         btf=asked.btf,
         cache_folder=asked.cache,
         on_scenario=progress,
+        facts=asked.facts,
     )
     say(**asdict(answer))
 
@@ -383,6 +390,7 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument(
         "--headers", type=named_path, metavar="FOLDER", help="where the source's own headers are"
     )
+    parser.add_argument("--facts", default="", metavar="JSON", help="what a policy is to be told")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
     asked = parser.parse_args(words)
     values = dict(each.partition("=")[::2] for each in asked.set)
