@@ -138,7 +138,7 @@ def _hint(message: str, known: Collection[str]) -> str:
         near = difflib.get_close_matches(name, known, n=1, cutoff=0.75)
         if near and near[0] != name:
             return f"did you mean {near[0]}?"
-        if name.startswith(("scx_bpf_", "SCX_")):
+        if name.startswith(("scx_bpf_", "SCX_", "bpf_", "BPF_")):
             return "neither this kernel nor <scx/common.bpf.h> has this name"
         return "declare it, or include <scx/common.bpf.h> first"
     for pattern, hint in _HINTS:

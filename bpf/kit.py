@@ -167,6 +167,8 @@ def prepare(btf: Path = BTF, *, cache_folder: Path | None = None) -> None:
 
 @lru_cache(maxsize=1)
 def known_names() -> tuple[str, ...]:
-    """Names our headers declare or define, for suggestions."""
+    """Names that our headers and libbpf's declare or define, for suggestions."""
     text = b"\n".join(data for _, data in _own_headers()).decode()
+    helpers = Path("/usr/include/bpf/bpf_helper_defs.h")
+    text += helpers.read_text("utf-8") if helpers.is_file() else ""
     return tuple(sorted(set(re.findall(r"\b(?:scx_|bpf_|SCX_|UEI_|BPF_|time_|cmask_)\w+", text))))

@@ -129,9 +129,14 @@ def _ejected(scenario: str, ejection: Ejection, source: str, file: str) -> Findi
     message = ejection.message
     # scx_bpf_error() of the headers puts its place before its text.
     said = re.match(r"(?:\S*/)?([\w.-]+\.[ch]):(\d+): ", message)
+    # What the engine saw end at a place has that behind.
+    ended = re.search(r" at ([\w.-]+\.[ch]):(\d+)$", message)
+    place: tuple[str | None, int | None]
     if said:
-        place: tuple[str | None, int | None] = (said[1], int(said[2]))
+        place = (said[1], int(said[2]))
         message = message[said.end() :]
+    elif ended:
+        place = (ended[1], int(ended[2]))
     else:
         callbacks = callbacks_in(ejection.message)
         place = _place(source, file, means.calls, callbacks or means.callbacks)

@@ -121,7 +121,9 @@ def _cannot_be_zero(source: Source, divisor: Node, body: str) -> bool:
         sides = [constant(source, divisor.child_by_field_name(each)) for each in ("left", "right")]
         if sign in ("+", "|") and any(each for each in sides):
             return True
-    if divisor.type == "call_expression" or re.search(r"(?:->|\.)scx\.weight$", text_of(divisor)):
+    if divisor.type == "call_expression":
+        return True
+    if divisor.type == "field_expression" and text_of(divisor).endswith("scx.weight"):
         return True
     names = [text_of(each) for each in walk(divisor) if each.type in ("identifier",
              "field_expression")] or [text_of(divisor)]  # fmt: skip
@@ -163,6 +165,17 @@ def _loops(source: Source) -> Iterator[Diagnostic]:
                     )  # fmt: skip
 
 
+def _recursion(source: Source) -> Iterator[Diagnostic]:
+    for function in source.functions.values():
+        for call in function.calls:
+            if call.name == function.name:
+                yield say(
+                    source, call.row, "warning",
+                    f"{function.name}() calls itself, which the kernel's verifier refuses",
+                    "write it as a loop with a bound: bpf_for(i, 0, n)",
+                )  # fmt: skip
+
+
 _MAP_SIZE = re.compile(r"\(\s*\*\s*(max_entries|value_size|type)\s*\)\s*\[([^\]]*)\]")
 
 
@@ -174,6 +187,14 @@ def _maps(source: Source) -> Iterator[Diagnostic]:
         sizes = dict(_MAP_SIZE.findall(text_of(node)))
         if "type" not in sizes:
             continue
+        rows = range(node.start_point[0], node.end_point[0] + 1)
+        if not any(each.value == ".maps" and each.row in rows for each in source.attributes):
+            yield say(
+                source, node.end_point[0], "error",
+                f"the map {_map_name(node) or ''} is in no section, so it is an ordinary variable "
+                "and no map",
+                'write SEC(".maps") behind its name',
+            )  # fmt: skip
         kind = sizes["type"].strip()
         entries = _number(source, sizes.get("max_entries", ""))
         width = _number(source, sizes.get("value_size", "")) or 8
@@ -228,5 +249,6 @@ RULES: tuple[Rule, ...] = (
     _slices,
     _divisions,
     _loops,
+    _recursion,
     _maps,
 )

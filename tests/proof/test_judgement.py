@@ -204,6 +204,7 @@ def test_late_wakeups_are_a_warning() -> None:
         (Ended.ERROR_BY_ITSELF, "one.bpf.c:23: no such level", "scx_bpf_error()", 23),
         (Ended.STALL, "sp-x[1000] failed to run for 5.0s", "got no CPU", 7),
         (Ended.CRASHED, "division by zero in ops.enqueue()", "a divisor is 0", 2),
+        (Ended.CRASHED, "division by zero in ops.x() at one.bpf.c:4", "a divisor is 0", 4),
         (Ended.CRASHED, "ops.dispatch() does not end", "a loop goes on", 7),
         (Ended.NOT_MODELLED, "not modelled: bpf_new()", "the simulator lacks", None),
         (Ended.ERROR, "words of a kernel to come", "the kernel's own checks", None),

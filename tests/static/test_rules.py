@@ -210,6 +210,16 @@ def test_a_good_scheduler_has_no_findings() -> None:
             "MiB of kernel memory",
             "task storage",
         ),
+        (
+            scheduler(
+                before="struct {\n\t__uint(type, BPF_MAP_TYPE_ARRAY);\n"
+                "\t__uint(max_entries, 4);\n\t__type(key, u32);\n\t__type(value, u64);\n"
+                "} plain;"
+            ),
+            "} plain;",
+            "the map plain is in no section",
+            'SEC(".maps")',
+        ),
         # callbacks that the kernel cannot call as they are meant
         (
             scheduler(
@@ -280,6 +290,16 @@ def test_a_mistake_is_named_with_its_line_and_remedy(
             "is not looked at",
         ),
         (scheduler("\tscx_bpf_dsq_insert(p, QUEUE, 0, enq_flags);\n"), "until the next tick"),
+        (
+            scheduler(GOOD_ENQUEUE + "\tp->scx.slice /= p->scx.weight - p->scx.weight;\n"),
+            "is not tested",
+        ),
+        (
+            scheduler(
+                before="static int depth(int n)\n{\n\treturn n > 0 ? 1 + depth(n - 1) : 0;\n}"
+            ),
+            "calls itself",
+        ),
         (
             scheduler(before='SEC("tp_btf/sched_switch") int seen(void *ctx)\n{\n\treturn 0;\n}'),
             "is never attached",
