@@ -349,7 +349,7 @@ bool ext_move(struct dsq *from, struct task *t, u64 dsq_id, u64 flags, bool by_v
  * happened there, which is a wakeup (and each may be told to every CPU).
  */
 #define STORM_NS    100000000ULL
-#define STORM_KICKS 2000
+#define STORM_KICKS 8000
 #define STORM_RATIO 8
 
 static u64 storm_until;
