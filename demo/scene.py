@@ -411,7 +411,9 @@ class Play:
 
 
 def _under_way(about: PreparationView) -> bool:
-    return about.enabled and any(each.state in UNDONE for each in about.schedulers)
+    # At first it is not known yet what there is to do.
+    undone = not about.schedulers or any(each.state in UNDONE for each in about.schedulers)
+    return about.enabled and undone
 
 
 def unpack(archive: Path, folder: Path) -> None:
