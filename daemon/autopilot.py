@@ -7,6 +7,7 @@ schedulers away.
 """
 
 import asyncio
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -376,7 +377,7 @@ class Autopilot:
 
     async def hold_failed(self, candidate: Candidate, fault: Fault, before: Loaded | None) -> None:
         """What an operator wanted was not loaded; what ran before runs again."""
-        if thrown_out(candidate.loadable(), fault) and not excuse(str(fault), 0.0):
+        if thrown_out(candidate.loadable(), fault) and not excuse(str(fault), math.inf):
             self.quarantine(candidate.id, candidate.name, str(fault))
             self._say_ejected(candidate.name, candidate.id, Gone(str(fault), by_kernel=True))
         self._changed_at = time.time()

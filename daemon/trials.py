@@ -143,7 +143,7 @@ class Trials:
         self._running: Trial | None = None
         self._task: asyncio.Task[None] | None = None
         self._ejected: asyncio.Future[tuple[Loadable, Gone]] | None = None
-        # Since when what is tried now runs, by the monotonic clock.
+        # Since when what is tried now may have run, by the monotonic clock.
         self._enabled_at = 0.0
 
     @property
@@ -461,14 +461,16 @@ class Trials:
         if want is None:
             await self._loader.unload()
         elif now is None or now.what.candidate != want.candidate:
+            # Before it is loaded: who confirms that it runs may be kept waiting by it.
+            self._enabled_at = time.monotonic()
             try:
                 await self._loader.load(want, "trial")
             except Fault as fault:
                 if not thrown_out(want, fault):
                     raise
                 gone = Gone(str(fault), by_kernel=True, dump="\n".join(fault.details))
-                raise Ejected(want, gone, ran_s=0.0, enabled=False) from None
-            self._enabled_at = time.monotonic()
+                ran_s = time.monotonic() - self._enabled_at
+                raise Ejected(want, gone, ran_s=ran_s, enabled=False) from None
 
     async def _measured_window(self, trial: Trial, arm: Arm) -> WindowView | None:
         """Watch one window go by. None: it was cut short, and the trial has its verdict."""

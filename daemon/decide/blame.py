@@ -21,6 +21,8 @@ _LASTED = re.compile(r"\bfor (\d+(?:\.\d+)?)\s?s\b")
 # The shortest time after which a kernel calls a CPU stuck: twice the watchdog's ten seconds, and 21
 # seconds of RCU; where no time is told it was at least so much.
 _STALL_LEAST_S = 20.0
+# What a task waited and what a scheduler ran are told by different clocks, and late.
+_MARGIN_S = 5.0
 
 
 def excuse(reason: str, ran_s: float, *, late_s: float = 0.0) -> str:
@@ -28,7 +30,7 @@ def excuse(reason: str, ran_s: float, *, late_s: float = 0.0) -> str:
 
     Args:
         reason: what the kernel said.
-        ran_s: how long the scheduler had been enabled; 0 where it never was.
+        ran_s: how long the scheduler may have run, at most; infinite where that is not known.
         late_s: by how much the machine was late without the scheduler, as its signals told.
     """
     if late_s and LEASE in reason:
@@ -40,6 +42,6 @@ def excuse(reason: str, ran_s: float, *, late_s: float = 0.0) -> str:
         lasted_s = float(lasted[1]) if lasted else _STALL_LEAST_S
         if lasted_s > ran_s:
             return "what was stuck was so before the scheduler ran"
-    elif lasted and "failed to run" in reason and float(lasted[1]) > ran_s + 1.0:
+    elif lasted and "failed to run" in reason and float(lasted[1]) > ran_s + _MARGIN_S:
         return "the task had waited since before the scheduler ran"
     return ""

@@ -30,7 +30,7 @@ def test_what_began_before_or_names_no_cpu_is_excused(
         ("runtime error: RCU CPU stall on CPUs (1)", 60.0),
         ("runtime error: soft lockup - CPU 1 stuck for 44s", 50.0),
         ("runnable task stall: cc1[42] failed to run for 31.5s", 40.0),
-        ("runnable task stall: cc1[42] failed to run for 5.2s", 5.0),
+        ("runnable task stall: cc1[42] failed to run for 5.2s", 1.0),
         ("runtime error: invalid DSQ 0x7", 0.0),
         ("BPF runtime error: no queue for CPU ()", 0.0),
         ("its lease ran out", 1.0),
