@@ -129,7 +129,9 @@ class _Check:
             depth += {"(": 1, ")": -1}.get(token[0], 0)
             if before in ("", ";", "{", "}", ":"):
                 declaring = word in _TYPES
-            if not word:
+            if token["number"]:
+                self._number(number, token["number"])
+            elif not word:
                 self._sign(number)
             elif before not in (".", "->"):
                 declared = before in _TYPES or (declaring and before == "," and depth == 0)
@@ -157,6 +159,16 @@ class _Check:
     def _refuse(self, number: int, what: str, hint: str, expected: str = "") -> Fault:
         place = self._start + self._tokens[number].start()
         return refuse(self._text, place, what, expected=expected, hint=hint)
+
+    def _number(self, number: int, text: str) -> None:
+        if found := re.fullmatch(r"([0-9]+)(ns|us|ms|s)", text):
+            value = {"ns": found[1], "s": f"ms({int(found[1]) * 1000})"}
+            raise self._refuse(
+                number,
+                f"{text!r} is no number of C",
+                f"write {value.get(found[2], f'{found[2]}({found[1]})')}",
+                "ns, or us(N) and ms(N)",
+            )
 
     def _sign(self, number: int) -> None:
         token = self._tokens[number]

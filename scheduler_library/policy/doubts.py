@@ -132,6 +132,15 @@ class _Doubting:
                 f"a range is written as two comparisons: {name} >= {low} and {name} <= {high}",
             )
             return
+        for one, other in ((left, right), (right, left)):
+            if isinstance(one, Literal) and one.percent and self._types.of(other) is Type.COUNT:
+                yield self._doubt(
+                    one.at,
+                    f"`{_shown(other)}` is a number, and `{_shown(one)}` is a part",
+                    f"{_shown(one)} is {one.value / RATIO_SCALE:g} here",
+                    "write the number itself, or compare cpu_share with the part",
+                )
+                return
         never = self._values.assume(expression, known, holds=True) is None
         always = self._values.assume(expression, known, holds=False) is None
         if never or always:

@@ -13,7 +13,8 @@ from decimal import Decimal
 
 from scheduler_library.policy import units
 from scheduler_library.policy.syntax import Type
-from scheduler_library.policy.vocabulary import FIELDS, WORDS
+from scheduler_library.policy.trouble import suggestion
+from scheduler_library.policy.vocabulary import ELSEWHERE, FIELDS, NAME_BYTES, REST, WORDS
 
 # How far from the place of a refusal a habit is looked for, characters.
 LONGEST = 1000
@@ -276,6 +277,19 @@ def _compared_how(found: re.Match[str]) -> str:
     return f"write what is compared, and how: {found['field']} {sign} {text}"
 
 
+def _selected_by_name(found: re.Match[str]) -> str:
+    text = found["text"]
+    known = [*WORDS, *ELSEWHERE, *REST, "if", "not", "and", "or", "use", "c"]
+    if text in known or text in _PROPERTY.split("|") or not text.strip("*?-_.0123456789"):
+        return ""
+    if text.isidentifier() and suggestion(text, known, ""):
+        return ""
+    if text.startswith("/") and re.search(r"\.(?:slice|service|scope)", text):
+        return f'write `cgroup ~ "{text}*"`'
+    name = text.rpartition("/")[2] or "name"
+    return f'write `comm ~ "{name[:NAME_BYTES]}"`'
+
+
 def _lower(found: re.Match[str]) -> str:
     return f"words are in lower case: {found['here'].lower()}"
 
@@ -355,6 +369,11 @@ _ITEMS = (
         "comments do not begin with `--`",
         "a comment begins with `#`: # {text}",
     ),
+    _habit(
+        r"(?:cpus?|ncpus|nr_cpus|cpu_share|cpu_usage)\s*(?:[<>]=?|[:=])?\s*(?P<number>\d+)\s*%",
+        "a part of the machine is a share",
+        "write `share <= {number}%` or `share >= {number}%`",
+    ),
     # cgroup v2 and v1, systemd
     _habit(
         r"(?:cpu\.weight|CPUWeight|StartupCPUWeight|cpu_weight)\s*[:=]?\s*(?P<number>\d+)",
@@ -384,10 +403,15 @@ _ITEMS = (
         "write `latency` for who shall not wait",
     ),
     _habit(
-        r"(?:cpuset\.cpus|cpuset|AllowedCPUs|CPUAffinity|CPUSet|cpu_set|cpulist|cpu-list|cpumask)"
+        r"(?:cpuset\.cpus|cpuset(?!\.mems)|AllowedCPUs|CPUAffinity|CPUSet|cpu_set|cpulist|cpu-list|cpumask)"
         r"(?:\.\w+)*\s*[:=]?\s*\"?(?P<cpus>[\d,.: \t-]*)",
         "`{0}` is not how CPUs are chosen here",
         _cpus,
+    ),
+    _habit(
+        r"cpu\.\w+(?:\.\w+)*",
+        "`{0}` is nothing that a policy sets",
+        "write for example `weight 300`, `share <= 20%`, `cpus 0-3` or `idle`",
     ),
     _habit(
         r"(?:taskset|numactl)\b(?:\s+-\S+)*\s*=?(?P<cpus>[\d,.:-]*)",
@@ -423,7 +447,7 @@ _ITEMS = (
         _policy_word,
     ),
     _habit(
-        r"(?:re)?nice\s*[:=]?\s*(?:-n\s*)?\+?(?P<number>-?\d+)\s*(?=[;}\n]|$)",
+        r"(?:re|set_)?nice(?:ness)?\s*[:=]?\s*(?:-n\s*)?\+?(?P<number>-?\d+)\s*(?=[;}\n]|$)",
         "a policy does not set nice",
         _weight_of_nice,
     ),
@@ -444,7 +468,7 @@ _ITEMS = (
         "write `weight 300` for CPU time",
     ),
     _habit(
-        r"(?:memory\.\w+|MemoryMax|MemoryHigh|memory|mem)\b",
+        r"(?:memory\.\w+|cpuset\.mems|MemoryMax|MemoryHigh|memory|mem)\b",
         "`{0}` is about memory, and this is about CPUs",
         "leave it out; cgroups limit memory",
     ),
@@ -506,7 +530,7 @@ _ITEMS = (
         'write `cgroup ~ "/{text}/*"`',
     ),
     _habit(
-        r"(?P<name>slice|order|tier|cpus|llc|local)\s*(?P<here>:=|:|=)\s*\"?(?P<value>[^;{}\n\"]*)",
+        r"(?P<name>slice|order|tier|cpus|llc|local)\s*(?P<here>:=|:|=|~|[<>]=?)\s*\"?(?P<value>[^;{}\n\"]*)",
         "a property is written without `{here}`",
         _property_value,
     ),
@@ -559,6 +583,39 @@ _ITEMS = (
         "write a whole number from 1 to 10000, as in `weight 300`; 100 is usual",
     ),
     # orders
+    _habit(
+        r"(?P<here>vtime|vruntime|eevdf|cfs|fair)\b(?=\s*(?:[;}\n]|$))",
+        "there is no property `{here}`",
+        "write `order vtime`",
+    ),
+    _habit(
+        r"(?P<here>rr|fcfs|round_robin)\b(?=\s*(?:[;}\n]|$))",
+        "there is no property `{here}`",
+        "write `order fifo`",
+    ),
+    _habit(
+        r"order\s+by\s+[\[(]?\s*(?P<fact>\w+)(?:\s+(?:asc|desc))?\s*(?P<here>,|then\b)",
+        "an order has one value",
+        "write one formula, such as: order by if(nice < 0, 0s, wait)",
+    ),
+    _habit(
+        r"(?P<name>slice|order\s+by)\s+\(?(?P<condition>[^?;{}\n]+?)\)?\s*(?P<here>\?)\s*"
+        r"(?P<first>[^:;{}\n]+?)\s*:\s*(?P<second>[^;{}\n]+)",
+        "there is no operator `?`",
+        "write `{name} if({condition}, {first}, {second})`",
+    ),
+    _habit(
+        r"(?P<name>slice|order\s+by)\s+(?P<here>if)\s+(?P<condition>[^;{}\n]+?)\s+then\s+"
+        r"(?P<first>[^;{}\n]+?)\s+else\s+(?P<second>[^;{}\n]+?)(?:\s+end)?(?=\s*(?:[;}\n]|$))",
+        "`if` is a function here",
+        "write `{name} if({condition}, {first}, {second})`",
+    ),
+    _habit(
+        r"(?P<name>slice|order\s+by)\s+(?P<here>if)\s*\((?P<condition>[^,;{}\n]+)\)\s*"
+        r"(?P<first>[^;{}\n]+?)\s+else\s+(?P<second>[^;{}\n]+?)(?=\s*(?:[;}\n]|$))",
+        "`if` is a function here",
+        "write `{name} if({condition}, {first}, {second})`",
+    ),
     _habit(
         r"order\s*[:=]?\s*(?:by\s+)?(?P<here>\"?(?:vruntime|eevdf|cfs|fair|bvt|wfq|lottery|stride)\"?)\b",
         "there is no order `{here}`",
@@ -621,6 +678,18 @@ _ITEMS = (
         "write the CPUs that are meant, as in: cpus 0-3,6; all of them is what it is without",
     ),
     # other words for an item
+    _habit(
+        r"(?:run|use|execute|only)\s+(?:only\s+)?(?:on\s+|cpus?\s+|cores?\s+)+"
+        r"(?P<cpus>\d[\d,.: \t-]*)",
+        "there is no property `{0}`",
+        _cpus,
+    ),
+    _habit(
+        r"(?P<here>\"?(?P<text>[\w./*?@-]+)\"?)(?=\s*(?:\{|:\s|(?:slice|latency|idle|weight|cpus)\b))",
+        "a selector is a comparison",
+        _selected_by_name,
+        typed=True,
+    ),
     _habit(
         r"(?P<here>(?:task|p|args|ctx|process|proc|curr|next|prev|self|this)(?:\.|->|_)|[$@%])(?P<field>[a-z_]+)",
         "facts and fields stand alone",
@@ -857,7 +926,33 @@ _ANYWHERE = (
         typed=True,
     ),
     _habit(
-        r"^\s*(?P<selector>.*?(?:[\"*\w)]))\s*(?P<here>::?(?!=)|=>|->|\bthen\b|\bdo\b|\?)\s*(?P<rest>[^\n]*)",
+        r"(?P<number>\d+)\s*(?P<here>/\s*s(?:ec\w*)?\b|per\s+s\w*|hz\b|Hz\b)",
+        "a frequency is a number",
+        "write {number}: wakeups are counted in a second",
+        typed=True,
+    ),
+    _habit(
+        r"(?P<percent>\d+\s*%)\s+(?P<here>of)\s+(?P<fact>\w+)",
+        "there is no operator `of`",
+        "write {percent} * {fact}",
+    ),
+    _habit(
+        r"(?P<here>\*\*|<<|>>|\^|\bdiv\b|\bmod\b|(?<=[\w)]\s)%(?=\s*\w)|\bxor\b)",
+        "there is no operator `{here}`",
+        "there are `+`, `-`, `*`, `/`, comparisons, `and`, `or`, `not`, min, max, clamp and if",
+    ),
+    _habit(
+        r"(?P<here>\b(?P<word>[a-z_]+)\(\s*\))",
+        "there is no function '{word}'",
+        "there are min, max, clamp and if",
+    ),
+    _habit(
+        r"(?P<here>\$\{?\w+\}?)",
+        "there are no variables",
+        "write the value itself: uid = 1000",
+    ),
+    _habit(
+        rf"^\s*(?!(?:{_PROPERTY}|c)\b)(?P<selector>.*?(?:[\"*\w)]))\s*(?P<here>::?(?!=)|=>|->|\bthen\b|\bdo\b|\?)\s*(?P<rest>[^\n]*)",
         "a rule's properties are in braces",
         _braces,
     ),

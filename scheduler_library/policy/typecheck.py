@@ -22,6 +22,7 @@ from scheduler_library.policy.vocabulary import (
     NAME_BYTES,
     NAMES,
     POLICIES,
+    REST,
     WORDS,
     Seen,
 )
@@ -30,11 +31,6 @@ NUMBERS = (Type.COUNT, Type.RATIO)
 COMPARISONS = ("<", "<=", ">", ">=", "=", "!=")
 TRUTHS = ("and", "or")
 COMPARE = 'write a comparison, such as: nice > 5 or comm = "name"'
-# What others call what is left over.
-REST = (
-    *("else", "default", "otherwise", "all", "any", "rest", "other", "others", "everything"),
-    *("everyone", "everybody", "true", "always", "_"),
-)
 
 
 class Types:

@@ -22,9 +22,10 @@ _ELSEWHERE = {
     **dict.fromkeys(("m", "min", "mins", "minute", "minutes"), 60 * NS_OF["s"]),
     **dict.fromkeys(("h", "hr", "hrs", "hour", "hours"), 3600 * NS_OF["s"]),
     **dict.fromkeys(("d", "day", "days"), 86400 * NS_OF["s"]),
+    **dict.fromkeys(("w", "week", "weeks"), 7 * 86400 * NS_OF["s"]),
 }
 _PLAIN = {"k": 1_000, "kilo": 1_000, "g": 1_000_000_000, "hz": 1, "khz": 1_000}
-_PERCENT = ("percent", "percents", "pct", "pc", "per", "prc")
+_PERCENT = ("percent", "percents", "pct", "pc", "prc")
 
 
 def literal(text: str, at: int) -> Literal:

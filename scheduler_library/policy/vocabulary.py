@@ -150,3 +150,9 @@ ELSEWHERE = {
     ),
     **dict.fromkeys(("sched_policy", "class", "sched_class"), "it is called 'policy' here"),
 }
+
+# What others call what is left over.
+REST = (
+    *("else", "default", "otherwise", "all", "any", "rest", "other", "others", "everything"),
+    *("everyone", "everybody", "true", "always", "_"),
+)

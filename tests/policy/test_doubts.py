@@ -47,6 +47,7 @@ NEVER: list[tuple[str, int, str]] = [
     ("wakeups < 0 { idle }", 1, "never true"),
     ("wait < 0ms { idle }", 1, "no time is below 0"),
     ("wait >= 0s { idle }", 1, "always true"),
+    ("nice > 50% { idle }", 8, "`nice` is a number, and `50%` is a part"),
     ("nice = 0-5 { idle }", 9, "nice >= 0 and nice <= 5"),
     ("nice > 50 or kthread { idle }", 1, "never true"),
     ("not nice > 50 { idle }", 5, "never true"),

@@ -13,6 +13,34 @@ from .programs import MACHINE
 
 # What is written elsewhere, the column, and what the hint says.
 HABITS: list[tuple[str, int, str]] = [
+    ('comm ~ "a" { cpu 50% }', 14, "write `share <= 50%`"),
+    ('comm ~ "a" { cpus <= 50% }', 14, "write `share <= 50%`"),
+    ('comm ~ "a" { cpu.pressure 3 }', 14, "`weight 300`"),
+    ('comm ~ "a" { rr }', 14, "write `order fifo`"),
+    ('comm ~ "a" { vtime }', 14, "write `order vtime`"),
+    ('comm ~ "a" { niceness 5 }', 14, "write `weight 33`"),
+    ('comm ~ "a" { slice >= 3ms }', 20, "slice 3ms"),
+    ('comm ~ "a" { run on 0-3 }', 14, "write `cpus 0-3`"),
+    ('"firefox" { latency }', 1, 'write `comm ~ "firefox"`'),
+    ("redis-server { latency }", 1, 'write `comm ~ "redis-server"`'),
+    ("*redis* { latency }", 1, 'write `comm ~ "*redis*"`'),
+    ("/usr/bin/redis { latency }", 1, 'write `comm ~ "redis"`'),
+    ("/system.slice/a.service { latency }", 1, 'write `cgroup ~ "/system.slice/a.service*"`'),
+    ("age > 1 week { idle }", 7, "write 604800s"),
+    ("wakeups > 100hz { latency }", 14, "write 100"),
+    ("wakeups > 100/s { latency }", 14, "write 100"),
+    ("wakeups > 100 per second { latency }", 15, "write 100"),
+    ("uid = $UID { idle }", 7, "write the value itself"),
+    ("nice % 2 = 0 { idle }", 6, "min, max, clamp and if"),
+    ("nice ** 2 > 4 { idle }", 6, "min, max, clamp and if"),
+    ("order by rand()", 10, "min, max, clamp and if"),
+    ("order by nice then wait", 15, "order by if(nice < 0, 0s, wait)"),
+    ("slice nice > 0 ? 1ms : 2ms", 16, "write `slice if(nice > 0, 1ms, 2ms)`"),
+    ("slice if nice > 0 then 1ms else 2ms", 7, "write `slice if(nice > 0, 1ms, 2ms)`"),
+    ("slice if(nice > 0) 1ms else 2ms", 7, "write `slice if(nice > 0, 1ms, 2ms)`"),
+    ("slice 25% of wait", 11, "write 25% * wait"),
+    ("c slice { return 1ms; }", 18, "write ms(1)"),
+    ("c slice { return wait > 2s ? ms(1) : us(5); }", 25, "write ms(2000)"),
     ("// all", 1, "a comment begins with `#`: # all"),
     ("/* all */ slice 3ms", 1, "a comment begins with `#` and ends with the line: # all"),
     ("slice 3ms // why", 11, "a comment begins with `#`: # why"),
@@ -306,8 +334,8 @@ HABITS: list[tuple[str, int, str]] = [
         32,
         'put the properties in braces: comm ~ "b" { latency }',
     ),
-    ("order by wait, slept", 14, "put `;` or a new line between two properties or rules"),
-    ("order by (wait, slept)", 15, "put `;` or a new line between two properties or rules"),
+    ("order by wait, slept", 14, "order by if(nice < 0, 0s, wait)"),
+    ("order by (wait, slept)", 15, "order by if(nice < 0, 0s, wait)"),
     ('comm ~ "a*" or "b*" { idle }', 16, 'alternatives are in one text: comm ~ "a*|b*"'),
     ('comm ~ "a" or ~ "b" { idle }', 15, 'alternatives are in one text: comm ~ "a|b"'),
     ("comm ~ a|b { idle }", 8, 'put it in quotes: comm ~ "a|b"'),
@@ -488,7 +516,8 @@ def test_what_a_hint_says_to_write_can_be_written(text: str, column: int, hint: 
     """The policy in a hint is one that compiles."""
     anybody = Machine(8, lambda name: 1)
     for wanted in set(re.findall(r"`([^`]*)`", hint)) - {"and", "or", "not", "!=", "desc"}:
-        rule = re.search(r" (?:~|=|!=|<|>|<=|>=) ", wanted) and "share" not in wanted
+        compares = re.search(r" (?:~|=|!=|<|>|<=|>=) ", wanted)
+        rule = compares and not wanted.startswith(("share", "slice", "order"))
         selected = f"{wanted} {{ weight 50 }}" if rule else f"kthread {{ {wanted} }}"
         whole = wanted if wanted.startswith("use ") else f"{selected}; * {{ idle }}"
         compile_policy(whole, machine=anybody)
