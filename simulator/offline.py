@@ -194,6 +194,13 @@ def _asked_for(asked: argparse.Namespace) -> Work:
     if asked.trace is not None:
         trace = read_trace(asked.trace)
         replay = replay_of(trace, machine_for(trace, machine, asked.cpus), asked.seed)
+        if not replay.scenario.tasks:
+            raise Fault(
+                FaultType.BAD_REQUEST,
+                "there is no task in it that can be simulated",
+                where=str(asked.trace),
+                why="; ".join(replay.notes),
+            )
         return Work("trace", (replay.scenario,), dict(replay.workloads), replay.notes)
     names = [asked.scenario] if asked.scenario else list(STRESS)
     if names[0] not in STRESS:

@@ -327,6 +327,10 @@ class _Writer:
         if not steps:
             raise _bad(task.where, "it does nothing", hint="give it events, such as `run`")
         if loop != 1:
+            if not any(isinstance(each, Wait) or getattr(each, "ns", 0) for each in steps):
+                # Nothing else would ever happen again.
+                steps.insert(0, Run(US))
+                self._note("rounds that take no time of their own are simulated as taking 1 µs")
             steps.append(Repeat(max(0, loop)))
         return steps
 

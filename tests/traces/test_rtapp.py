@@ -353,3 +353,11 @@ def test_events_without_a_value_have_none(rtapp: Rtapp) -> None:
     """As in rt-app's own examples for workgen."""
     path = rtapp('{"tasks": {"a": {"suspend", "run": 5, "yield"}}}')
     assert steps_of(path, "a") == (Wait(), Run(5 * US), Yield(), Repeat())
+
+
+@pytest.mark.parametrize("round", ['"run": 0', '"yield": ""', '"resume": "b", "sleep": 0'])
+def test_rounds_without_any_time_take_a_little(rtapp: Rtapp, round: str) -> None:
+    """Else such a task would be all that ever happens; a note says so."""
+    made = replayed(rtapp(f'{{"tasks": {{"a": {{{round}}}, "b": {{"suspend": "", "run": 1}}}}}}'))
+    assert made.scenario.tasks[0].steps[0] == Run(US)
+    assert any("1 µs" in note for note in made.notes)
