@@ -17,7 +17,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks import agent_cost, emergency, mcp_sizes, policy_steps_native, simulator_speed
+from benchmarks import (
+    agent_cost,
+    emergency,
+    emergency_native,
+    mcp_sizes,
+    policy_steps_native,
+    simulator_speed,
+)
 from benchmarks.agreement.run import agreement
 from benchmarks.guest import MEASUREMENTS, machine
 from benchmarks.learning import measure as learning
@@ -38,6 +45,7 @@ AGREEMENT = "agreement"
 ON_THE_HOST = {
     "simulator_speed": simulator_speed.measure,
     "policy_steps_native": policy_steps_native.measure,
+    "emergency_native": emergency_native.measure,
     "learning": learning.measure,
     "mcp_sizes": mcp_sizes.measure,
     "agent_cost": agent_cost.measure_beside,

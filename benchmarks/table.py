@@ -70,6 +70,8 @@ def rows(results: Results) -> list[Row]:
         found += _times(results["load_times"])
     if "emergency" in results:
         found += _emergency(results["emergency"])
+    if "emergency_native" in results:
+        found += _candidates(results["emergency_native"])
     if "uneven_jobs" in results:
         found += _jobs(results["uneven_jobs"])
     if "policy_steps" in results:
@@ -291,6 +293,13 @@ def _times(result: Mapping[str, Any]) -> list[Row]:
     ]
 
 
+def _candidates(result: Mapping[str, Any]) -> list[Row]:
+    return [
+        Row(f"request to a proven candidate, natively: {name}", "", _spread_ms(seconds))
+        for name, seconds in result["seconds"].items()
+    ]
+
+
 def _emergency(result: Mapping[str, Any]) -> list[Row]:
     factor = max(1.0, result["piece_cpu_s"] / result.get("native_piece_cpu_s", math.inf))
     found = []
@@ -386,6 +395,11 @@ def _spread(seconds: Sequence[float]) -> str:
         f"{statistics.median(seconds):.2f} s ({min(seconds):.2f} to {max(seconds):.2f}, "
         f"{len(seconds)} times)"
     )
+
+
+def _spread_ms(seconds: Sequence[float]) -> str:
+    low, middle, high = (1e3 * each(seconds) for each in (min, statistics.median, max))
+    return f"{middle:.3g} ms ({low:.3g} to {high:.3g}, {len(seconds)} times)"
 
 
 def markdown(table: Sequence[Row]) -> str:

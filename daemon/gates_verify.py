@@ -49,11 +49,13 @@ def _runner() -> str:
     return _program(path, about.st_size, about.st_mtime_ns)
 
 
-def question(object: Path, parameters: Mapping[str, ParameterValue], btf: Path = BTF) -> str:
+def question(object: Path, parameters: Mapping[str, ParameterValue], through: str) -> str:
     """The name under which the verifier's word on an object is kept.
 
+    `through` tells one program that shows objects to it from another.
+
     Raises:
-        Fault: NOT_INSTALLED without the runner, UNSUPPORTED without BTF.
+        Fault: UNSUPPORTED without BTF.
         OSError: where the object cannot be read.
     """
     kernel = os.uname()
@@ -62,8 +64,8 @@ def question(object: Path, parameters: Mapping[str, ParameterValue], btf: Path =
         kernel.release,
         kernel.version,
         kernel.machine,
-        btf_digest(btf),
-        _runner(),
+        btf_digest(BTF),
+        through,
         object.read_bytes(),
         json.dumps(dict(parameters), sort_keys=True),
     )
@@ -96,7 +98,9 @@ async def verify_gate(
     """
     if not sysfs.read(sysfs_root).supported:
         return result_of(work.skipped(Gate.VERIFY, NO_SCHED_EXT, passed=False)), ""
-    name = await asyncio.to_thread(question, object, parameters)
+    # One that is given (a test's) is the caller's to tell apart.
+    through = await asyncio.to_thread(_runner) if verifier is None else ""
+    name = await asyncio.to_thread(question, object, parameters, through)
     known = await asyncio.to_thread(_recall, name, cache)
     if known is not None:
         return known
