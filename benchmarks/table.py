@@ -295,7 +295,7 @@ def _times(result: Mapping[str, Any]) -> list[Row]:
 
 def _candidates(result: Mapping[str, Any]) -> list[Row]:
     return [
-        Row(f"request to a proven candidate, natively: {name}", "", _spread_ms(seconds))
+        Row(f"request to a proven candidate, natively: {name}", "", _spread_short(seconds))
         for name, seconds in result["seconds"].items()
     ]
 
@@ -397,9 +397,13 @@ def _spread(seconds: Sequence[float]) -> str:
     )
 
 
-def _spread_ms(seconds: Sequence[float]) -> str:
-    low, middle, high = (1e3 * each(seconds) for each in (min, statistics.median, max))
-    return f"{middle:.3g} ms ({low:.3g} to {high:.3g}, {len(seconds)} times)"
+def _spread_short(seconds: Sequence[float]) -> str:
+    """In seconds, or milliseconds where it is less than one."""
+    middle = statistics.median(seconds)
+    if middle >= 1:
+        return _spread(seconds)
+    low, high = 1e3 * min(seconds), 1e3 * max(seconds)
+    return f"{1e3 * middle:.1f} ms ({low:.1f} to {high:.1f}, {len(seconds)} times)"
 
 
 def markdown(table: Sequence[Row]) -> str:
