@@ -79,8 +79,17 @@ _HINTS = (
         "set it on every way that leads there, for example where it is declared",
     ),
     (
+        r"too many arguments to function call",
+        "compare the call with the declaration, in <scx/common.bpf.h> for kfuncs",
+    ),
+    (
         r"defined with too many args|too many arguments|more than 5",
         "a BPF function takes at most five arguments: pass a pointer to a struct",
+    ),
+    (
+        r"too few arguments to function call",
+        "an argument is missing; kfuncs are declared in <scx/common.bpf.h>, for example "
+        "scx_bpf_dsq_insert(p, dsq_id, slice, enq_flags)",
     ),
     (
         r"incompatible pointer types|incompatible integer to pointer",

@@ -328,6 +328,10 @@ _BY_KIND = {
         "look at pointers, indices and divisors in the callback that the message names",
     ),
 }
+_OBJECT = Explanation(
+    "a source defines one scheduler, which is what would be loaded",
+    "keep one SCX_OPS_DEFINE(), and put others into files of their own",
+)
 _OTHER = Explanation(
     "the kernel's own checks refused what the scheduler did",
     "the message names the function or the task; see the kernel's sched-ext documentation",
@@ -336,6 +340,8 @@ _OTHER = Explanation(
 
 def explain(ejection: Ejection) -> Explanation:
     """What an ejection comes from and what to change."""
+    if ejection.kind is Ended.NOT_MODELLED and ejection.message.startswith("the object has"):
+        return _OBJECT
     if ejection.kind in (Ended.BY_ITSELF, Ended.ERROR_BY_ITSELF, Ended.NOT_MODELLED):
         return _BY_KIND[ejection.kind]
     return explain_message(ejection.message) or _BY_KIND.get(ejection.kind, _OTHER)

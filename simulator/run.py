@@ -53,10 +53,10 @@ class Wait(_Figures):
     the CPU), in the `global` one, or in one that the scheduler created (`queue` is its number).
     `passed` others left that queue before it, the last one `taken_ns` ago. `fate` is whether
     dispatch() takes it when all that run are out of the way. Lists of CPUs: which of those that are
-    there may run the task; which of these called dispatch() in the second half of the wait
-    (`asked`); which looked into its queue in that time, or ever; which idled, or ran one task
-    without a break (`held`), for half of the wait at least. `holder` is the one that did so
-    longest: dispatch() `extended` its slice, or the slice is `endless`.
+    there may run the task, and which may that are `offline`; which of the first called dispatch()
+    in the second half of the wait (`asked`); which looked into its queue in that time, or ever;
+    which idled, or ran one task without a break (`held`), for half of the wait at least. `holder`
+    is the one that did so longest: dispatch() `extended` its slice, or the slice is `endless`.
     """
 
     task: str
@@ -68,6 +68,7 @@ class Wait(_Figures):
     taken_ns: int = 0
     fate: Literal["unknown", "taken", "left"] = "unknown"
     allowed: tuple[int, ...] = ()
+    offline: tuple[int, ...] = ()
     asked: tuple[int, ...] = ()
     looked: tuple[int, ...] = ()
     ever: tuple[int, ...] = ()

@@ -47,6 +47,8 @@ def explain_wait(wait: Wait) -> Explanation:
     """Whether the task is lost, starved, or waits for a CPU that nobody wakes; and what to do."""
     if wait.ended:
         return _held(wait) if wait.held else _passed(wait)
+    if wait.offline and not wait.allowed:
+        return _unplugged(wait)
     if wait.held and set(wait.held) >= set(wait.allowed) and _keeps_on(wait):
         return _held(wait)
     if wait.place == "nowhere":
@@ -114,6 +116,18 @@ def _idle(wait: Wait) -> Explanation:
         "scx_bpf_pick_idle_cpu(p->cpus_ptr, 0); if (cpu >= 0) scx_bpf_kick_cpu(cpu, "
         "SCX_KICK_IDLE);`",
         callbacks=("enqueue", "dispatch"),
+    )
+
+
+def _unplugged(wait: Wait) -> Explanation:
+    return Explanation(
+        f"the task is lost: {wait.task} stands in {_standing(wait)} and may run on "
+        f"{cpus(wait.offline)} alone, which went offline: dispatch is called there no more",
+        "in cpu_offline move the tasks of that CPU to SCX_DSQ_GLOBAL, which the kernel serves to "
+        "the last: `bpf_for_each(scx_dsq, p, ID, 0) if (scx_bpf_task_cpu(p) == cpu) "
+        "scx_bpf_dsq_move(BPF_FOR_EACH_ITER, p, SCX_DSQ_GLOBAL, 0);`; or leave cpu_online and "
+        "cpu_offline out, and the kernel ends the scheduler in an orderly way",
+        callbacks=("cpu_offline", "enqueue"),
     )
 
 

@@ -105,10 +105,10 @@ enum standing { NOWHERE, IN_LOCAL, IN_GLOBAL, IN_CREATED };
 /*
  * What was seen of a wait, at its end or while it goes on. `queue` is a CPU's number or a queue's;
  * `passed`, how many left that queue before this task, the last `taken_ns` ago; `fate`, whether
- * this one is taken when all others are out of the way. CPUs: which may run it, which of these
- * called dispatch() since it stands there, which looked into its queue since then or ever, and for
- * half of the wait at least idled or ran one task; the `holder` is the one that did so longest. Its
- * slice was `extended` by dispatch(), or is `endless`.
+ * this one is taken when all others are out of the way. CPUs: which may run it, and are there or
+ * `offline`; which of the first called dispatch() since it stands there, which looked into its
+ * queue since then or ever, and for half of the wait at least idled or ran one task; the `holder`
+ * is the one that did so longest. Its slice was `extended` by dispatch(), or is `endless`.
  */
 struct wait {
 	bool seen, ended, extended, endless;
@@ -117,6 +117,7 @@ struct wait {
 	struct task *of; /* who still waits */
 	u64 ns, queue, passed, taken_ns, held_ns;
 	char task[40], holder[40];
+	u64 offline[MASK_WORDS];
 	u64 allowed[MASK_WORDS], asked[MASK_WORDS], looked[MASK_WORDS], ever[MASK_WORDS],
 	    idle[MASK_WORDS], held[MASK_WORDS];
 };

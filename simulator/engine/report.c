@@ -76,6 +76,7 @@ static void write_wait(const struct wait *w)
 	       w->ended ? "true" : "false", places[w->place], w->queue, w->passed);
 	printf(",\"taken_ns\":%llu,\"fate\":\"%s\"", w->taken_ns, fates[w->fate]);
 	write_cpus("allowed", w->allowed);
+	write_cpus("offline", w->offline);
 	write_cpus("asked", w->asked);
 	write_cpus("looked", w->looked);
 	write_cpus("ever", w->ever);

@@ -72,9 +72,11 @@ static void see_cpu(struct wait *w, const struct task *t, const struct sim_cpu *
 		if (of_late(dsq->looked[cpu->id], w->ns))
 			set_bit_of(w->looked, cpu->id);
 	}
-	if (!allowed_on(t, cpu->id) || !cpu->online)
+	if (!allowed_on(t, cpu->id))
 		return;
-	set_bit_of(w->allowed, cpu->id);
+	set_bit_of(cpu->online ? w->allowed : w->offline, cpu->id);
+	if (!cpu->online)
+		return;
 	if (of_late(cpu->dispatched_at, w->ns))
 		set_bit_of(w->asked, cpu->id);
 	if (!since_long(cpu->turn_from, w->ns))

@@ -33,6 +33,9 @@ def wait(**seen: Any) -> Wait:
         ({"fate": "left", "ever": (2, 3), "looked": (2, 3), "allowed": (0, 1), "taken_ns": 1,
           "passed": 9}, "from which only CPUs 2-3 would take it, and it may run on CPUs 0-1 only",
          "bpf_cpumask_test_cpu"),
+        # where it may run is nobody any more
+        ({"fate": "left", "ever": ALL, "allowed": (), "offline": (3,)},
+         "may run on CPU 3 alone, which went offline", "in cpu_offline move"),
         # it is in no queue
         ({"place": "nowhere", "fate": "left"}, "lost: the scheduler has job[1004] since 10 s",
          "on every way through enqueue"),
