@@ -25,7 +25,14 @@ from process import Fault, FaultType, LineChild, start_lines
 from process.pace import within
 from process.run import ending
 from scheduler_library.external import is_ops_of
-from scheduler_library.external_causes import MOST_LINES, Around, explain, last_words, sentence
+from scheduler_library.external_causes import (
+    MOST_LINES,
+    Around,
+    explain,
+    last_words,
+    sentence,
+    threw_out,
+)
 from scheduler_library.policy.facts import Facts
 
 # How long an installed scheduler may take until sysfs confirms it, seconds. The Rust ones
@@ -240,7 +247,8 @@ class ExternalHeld:
         why = sentence(self._said) or "it said nothing"
         return Gone(
             f"it {ending(status)} by itself: {why}",
-            by_kernel=True,
+            # A program that fails is no scheduler that fails, as with our own runner.
+            by_kernel=threw_out(self._said),
             dump="\n".join(last_words(self._said)),
         )
 

@@ -57,11 +57,12 @@ class Cause:
     remedy: str
 
 
+_THROWN_OUT = re.compile(r"^EXIT: (?!unregistered from user)")
 _TROUBLE = r"(?:fail|error|not |missing|unsupported|returned|cannot|could|invalid)"
 # First hit wins, so causes stand before their consequences. `{name}` is the program's entry.
 _TABLE: tuple[tuple[str, FaultType, str, str], ...] = (
     (
-        r"^EXIT: (?!unregistered from user)",
+        _THROWN_OUT.pattern,
         FaultType.EJECTED,
         "the kernel threw it out while it was being enabled",
         "the reason stands behind `EXIT`; try other options, or another scheduler",
@@ -168,6 +169,13 @@ _TABLE: tuple[tuple[str, FaultType, str, str], ...] = (
         "the kernel's verifier refused it",
         "run it by hand with its verbose option to see the verifier's words; most often another "
         "version of it, or of the kernel, helps",
+    ),
+    (
+        r"Read-only file system|\(os error 30\)|\bEROFS\b",
+        FaultType.NOT_ALLOWED,
+        "it writes to a place that is read-only for it, as most are for a service",
+        "leave out the option that wants that, or allow the place: `systemctl edit schedpilotd`, "
+        "`[Service]`, `ReadWritePaths=` and the path",
     ),
     (
         r"Operation not permitted|Permission denied|\(os error (?:1|13)\)|\bE(?:PERM|ACCES)\b",
@@ -283,6 +291,11 @@ def sentence(said: Sequence[str]) -> str:
     plain = [line for line in lines if not ((f := _STAMP.match(line)) and f["level"] in _LESS)]
     chosen = (worst or plain or lines)[-1]
     return _STAMP.sub("", chosen).strip()[:LONGEST_SENTENCE]
+
+
+def threw_out(said: Iterable[str]) -> bool:
+    """Whether a program says that the kernel threw its scheduler out. Pure."""
+    return any(_THROWN_OUT.match(clean(line)) for line in list(said)[-MOST_LINES:])
 
 
 def explain(name: str, said: Sequence[str], around: Around) -> Cause:

@@ -15,7 +15,7 @@ from bpf.runner import Runner
 from bpf.sysfs import KernelState
 from daemon import confirming, holding
 from daemon.confirming import Word, holds_scheduler, judge
-from daemon.holding import ExternalHeld, Held, Loadable, hold, thrown_out
+from daemon.holding import ExternalHeld, Gone, Held, Loadable, hold, thrown_out
 from process import Fault, FaultType
 from process.pace import Fixed
 
@@ -385,6 +385,24 @@ def test_its_end_has_its_reason(kernel: Kernel) -> None:
         return gone.reason
 
     assert "runnable task stall (redis[7]" in held(kernel, what, end)
+
+
+def test_a_program_that_fails_was_not_thrown_out(kernel: Kernel) -> None:
+    """What ends by an error of its own, a moment after it was enabled, is not held against it."""
+    go = kernel.folder / "go"
+    what = kernel.program(
+        f"holds; while [ ! -e {go} ]; do sleep 0.01; done; "
+        "echo 'Error: creating \"/run/scx\"' >&2; exit 1"
+    )
+    kernel.steps = [lambda: None, kernel.to("enabled", OPS, 2)]
+
+    async def end(scheduler: Held) -> Gone:
+        go.touch()
+        return await scheduler.gone()
+
+    gone = held(kernel, what, end)
+    assert not gone.by_kernel
+    assert 'creating "/run/scx"' in gone.reason
 
 
 def test_one_that_stays_without_its_scheduler_is_ended(

@@ -185,6 +185,14 @@ Caused by:
             "CAP_BPF",
         ),
         (
+            'Error: creating "/var/run/scx/root"\n\nCaused by:\n'
+            "    Read-only file system (os error 30)",
+            SOUND,
+            FaultType.NOT_ALLOWED,
+            "/var/run/scx/root",
+            "ReadWritePaths",
+        ),
+        (
             "Error: Failed to attach struct_ops BPF programs\n\nCaused by:\n"
             "    Invalid argument (os error 22)",
             Around(isolated="2-3"),
