@@ -217,7 +217,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
     def compiled(module: str, words: Sequence[str], *_: object) -> Completed:
         if module == "scheduler_library.offline":
             about = {"name": "fifo", "source": "int x;", "values": {}, "policy": ""}
-            about |= {"seconds": {"compile": 0}}
+            about |= {"seconds": {"compile": 0}, "messages": []}
             return Completed((), 0, json.dumps(about).encode(), b"")
         return made.child(module, words)
 
