@@ -79,7 +79,7 @@ def test_policies_of_the_cookbook_survive(prover: Prover, tmp_path: Path, line: 
         ("nowhere", "non-existent DSQ", "in init", "scx_bpf_dsq_insert"),
         ("orphans", "failed to run", "take tasks from it in dispatch", "enqueue"),
         ("wrong_cpu", "invalid CPU 9999", "return prev_cpu", "select_cpu"),
-        ("divides", "division by zero", "test the divisor", "enqueue"),
+        ("divides", "division by zero", "test the divisor", "100 / nothing"),
     ],
 )
 def test_a_bad_scheduler_is_told_what_to_change(
