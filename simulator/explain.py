@@ -82,6 +82,17 @@ _MESSAGES: tuple[tuple[str, Explanation], ...] = (
         ),
     ),
     (
+        r"attempting to destroy in-use dsq",
+        Explanation(
+            "a queue is destroyed while tasks are in it, which the kernel refuses",
+            "where queues go with their cgroups, take the queue from the cgroup that a task is in "
+            "when it is enqueued, or follow cgroup_move: tasks that are moved are enqueued anew "
+            "before the old cgroup goes; else move what is left to another queue first",
+            ("scx_bpf_destroy_dsq",),
+            ("cgroup_move", "cgroup_exit", "enqueue"),
+        ),
+    ),
+    (
         r"(non-existent|invalid) DSQ",
         Explanation(
             "a queue is used by an id for which scx_bpf_create_dsq() was never called or failed",

@@ -175,6 +175,7 @@ def test_a_policy_that_cannot_be_sent_is_refused_here(
         (("tune", "-c", "latency", "-c", "slice fase 3ms", "--", "true"), "did you mean 'age'?"),
         (("run", "latency", "--set", "slice"), "--set NAME=VALUE"),
         (("check", "./nowhere.bpf.c"), "cannot be read"),
+        (("check", "--cpus", "0,2", "fifo"), "no list of numbers of CPUs"),
         (("explain", "x-1"), "no id"),
         (("explain", "e-9999"), "no episode"),
         (("report", "-o", "report.pdf"), ".html"),
