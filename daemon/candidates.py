@@ -156,6 +156,8 @@ def _switched(
 
 def _with(known: Candidate, passed: tuple[GateResult, ...]) -> Candidate:
     """A candidate that is remembered, with what was said of this text of it in place of another."""
+    if not passed:
+        return known
     again = {each.gate for each in passed}
     others = tuple(each for each in known.proof.results if each.gate not in again)
     return replace(known, proof=replace(known.proof, results=(*passed, *others)))
