@@ -375,7 +375,7 @@ s32 scx_bpf_pick_any_cpu_node(const cpumask_t *allowed, int node, u64 flags)
 	if (flags & SCX_PICK_IDLE_IN_NODE && node >= 0) {
 		struct cpumask there = {};
 
-		for (u32 i = 0; i < sim.want.node_cpus; i++) {
+		for (u32 i = 0; i < (u32)sim.want.node_cpus; i++) {
 			u32 at = node * sim.want.node_cpus + i;
 
 			there.bits[at / 64] |= 1UL << at % 64;

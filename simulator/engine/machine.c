@@ -569,6 +569,22 @@ static void on_cpu(struct sim_cpu *cpu)
 		arm(cpu);
 }
 
+/*
+ * Who waits for a CPU that leaves is queued anew on another, as under 7.3.4 in the lab. What is in
+ * its local queue goes when it is picked.
+ */
+static void hand_over(struct sim_cpu *cpu)
+{
+	if (sim.class != &ext_class)
+		return;
+	for (u32 i = 0; i < sim.nr_tasks && !sim.over; i++) {
+		struct task *t = sim.tasks[i];
+
+		if (t && t->state == RUNNABLE && t->cpu == cpu->id && t->dsq != &cpu->local)
+			push_away(t);
+	}
+}
+
 static void on_change(const struct cpu_change *change)
 {
 	struct sim_cpu *cpu = &sim.cpus[change->cpu];
@@ -578,8 +594,10 @@ static void on_change(const struct cpu_change *change)
 	if (sim.class->hotplug)
 		sim.class->hotplug(cpu, change->online);
 	cpu->online = change->online;
-	if (!cpu->online)
+	if (!cpu->online) {
 		cpu->idle_bit = false;
+		hand_over(cpu);
+	}
 	cpu->need_resched = true;
 }
 
