@@ -6,13 +6,15 @@ the pattern is a state, and a star can be left without a character.
 """
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 # More pairs of states than this are not looked at; the answer is the careful one then.
-MOST_STATES = 2_000
+MOST_STATES = 100
 # Stands for every character that neither pattern names.
 _OTHER = "\x00"
 
 
+@lru_cache(maxsize=4096)
 def meet(first: str, second: str) -> bool:
     """Whether some text matches both."""
     seen = {(0, 0)}
@@ -36,6 +38,7 @@ def meet(first: str, second: str) -> bool:
     return False
 
 
+@lru_cache(maxsize=4096)
 def within(narrow: str, wide: tuple[str, ...]) -> bool:
     """Whether every text that `narrow` matches is matched by one of the `wide`.
 

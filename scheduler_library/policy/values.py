@@ -27,7 +27,9 @@ from scheduler_library.policy.vocabulary import NAME_BYTES, NAMES, POLICIES, WOR
 # Values stop here (arithmetic.c.j2).
 LARGEST = 1 << 60
 # Steps of looking for a task of which a condition is true; then it is taken to be possible.
-MOST_STEPS = 2_000
+MOST_STEPS = 500
+# Patterns that are looked at together; of more it is taken that something is left.
+MOST_PATTERNS = 8
 
 
 @dataclass(frozen=True)
@@ -360,7 +362,7 @@ def _texts(name: str, patterns: tuple[str, ...], holds: bool, known: Known) -> K
             one
             for one in each
             if not _too_long(name, one)
-            and not globs.within(one, none_of)
+            and not globs.within(one, none_of[:MOST_PATTERNS])
             # A unit has two names, with its ending and without: each may match another pattern.
             and (
                 name == "unit"

@@ -374,3 +374,14 @@ def test_rules_that_say_much_are_compared_soon() -> None:
     text = "; ".join(f"{rule} {{ idle }}" for rule in rules)[:LARGEST_CHARACTERS]
     whole = text[: text.rindex("}") + 1]
     compile_policy(whole, machine=MACHINE)
+
+
+def test_rules_of_many_globs_are_compared_soon() -> None:
+    """The search for what is left to rules of many patterns comes to an end."""
+    rules = [
+        'comm ~ "'
+        + "|".join(f"a*b{rule}c{each}*" for each in range(32))
+        + f'" {{ slice {rule}ms }}'
+        for rule in range(1, 20)
+    ]
+    compile_policy("; ".join(rules), machine=MACHINE)
