@@ -76,7 +76,12 @@ def gather(workload: str, last_s: float) -> Account:
     return account_of(workload, signals.series, usual, events, trials)
 
 
-def _read(path: Path) -> Account:
+def read(path: Path) -> Account:
+    """The account that `--json` wrote to a file.
+
+    Raises:
+        Fault: NOT_FOUND, TOO_LARGE, or what `from_json` finds wrong.
+    """
     try:
         with path.open("rb") as file:
             raw = file.read(LARGEST_BYTES + 1)
@@ -109,6 +114,22 @@ def _write(path: Path, content: bytes) -> None:
         ) from None
 
 
+def write(account: Account, output: Path) -> None:
+    """The account as a page, a picture or JSON, by the suffix of `output`.
+
+    Raises:
+        Fault: STATE where it cannot be written.
+    """
+    if output.suffix == ".json":
+        content = to_json(account) + b"\n"
+    elif output.suffix == ".html":
+        picture = draw(account, "svg", captions=False)
+        content = page(account, picture, time.time()).encode()
+    else:
+        content = draw(account, "png" if output.suffix == ".png" else "svg", captions=True)
+    _write(output, content)
+
+
 def report(output: Path, workload: str, last: str, source: Path | None, *, json: bool) -> None:
     """Write the report to `output`, or as JSON to standard output.
 
@@ -124,7 +145,7 @@ def report(output: Path, workload: str, last: str, source: Path | None, *, json:
     if not json:
         require_writable(output, "the report")
     if source is not None:
-        account = _read(source)
+        account = read(source)
     else:
         last_s = min(parse_span(last), LONGEST_S)
         with following("reading what the daemon recorded"):
@@ -132,14 +153,7 @@ def report(output: Path, workload: str, last: str, source: Path | None, *, json:
     if json:
         sys.stdout.write(to_json(account).decode() + "\n")
         return
-    if output.suffix == ".json":
-        content = to_json(account) + b"\n"
-    elif output.suffix == ".html":
-        picture = draw(account, "svg", captions=False)
-        content = page(account, picture, time.time()).encode()
-    else:
-        content = draw(account, "png" if output.suffix == ".png" else "svg", captions=True)
-    _write(output, content)
+    write(account, output)
     for sentence in account.sentences:
         say(sentence)
     say(f"written to {output}", "bold")

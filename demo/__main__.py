@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from bpf import sysfs
-from cli.report import report
+from cli import report
 from demo import account
 from demo.compiled import compiled_for_guest
 from demo.scene import COMPILED, SCENE_S, WORKLOAD
@@ -91,8 +91,9 @@ def draw() -> Path | None:
         return None
     page = OUT / "demo.html"
     try:
-        report(page, "", "1h", recorded, json=False)
-        report(OUT / "demo.png", "", "1h", recorded, json=False)
+        found = report.read(recorded)
+        report.write(found, page)
+        report.write(found, OUT / "demo.png")
     except Fault as fault:
         say(f"the report could not be drawn: {fault}")
     return page if page.exists() else None

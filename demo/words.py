@@ -46,7 +46,7 @@ def amount(better: float) -> str:
 def values(windows: Sequence[WindowView], unit: str) -> str:
     """The values of some windows, those of one arm after the other."""
     said = []
-    for arm, name in ((Arm.BASELINE, "default"), (Arm.CANDIDATE, "candidate")):
+    for arm, name in ((Arm.BASELINE, "before"), (Arm.CANDIDATE, "candidate")):
         mine = [each for each in windows if each.arm is arm]
         if mine:
             figures = [f"{each.value:.3g}" if not each.excluded else "not counted" for each in mine]

@@ -74,7 +74,7 @@ def test_windows_are_told_by_turns_of_four() -> None:
         for count in range(1, 5)
     ]
     assert said[:3] == [[], [], []]
-    assert said[3] == ["windows 1 to 4: default 81 and 92, candidate 9.5 and not counted ms"]
+    assert said[3] == ["windows 1 to 4: before 81 and 92, candidate 9.5 and not counted ms"]
     end = event(EventKind.ROLLBACK, "latency was rolled back", trial="t-1")
     assert telling.lines(end, trial(*ABBA, window(Arm.CANDIDATE, 7))) == [
         "window 5: candidate 7 ms",
