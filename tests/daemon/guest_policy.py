@@ -8,17 +8,26 @@ Prints what was seen as one line of JSON; judging is left to the tests.
 
 import json
 import shutil
+import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from daemon.api.models import CandidateRequest, CandidateView, EventKind, ParametersRequest
+from daemon.api.models import (
+    CandidateRequest,
+    CandidateView,
+    EventKind,
+    ParametersRequest,
+    PreparedState,
+    RollbackRequest,
+    TrialRequest,
+)
 from process import Fault
 from scheduler_library.policy.compiler import Compiled
 from scheduler_library.this_machine import compile_here
 from tests.daemon.guest_faults import TABLES, Seen, Stage, answers, busy, fault_of
-from tests.daemon.running import Place, Running, running
+from tests.daemon.running import EVENT_S, Place, Running, running
 
 # The guest is ours alone.
 PLACE = Path("/var/tmp/policy")  # noqa: S108
@@ -81,6 +90,43 @@ def by_name(stage: Stage) -> Seen:
     return seen
 
 
+def ready(stage: Stage) -> str:
+    """The name of a scheduler that is proven ahead, awaited."""
+    deadline = time.monotonic() + EVENT_S
+    while time.monotonic() < deadline:
+        view = stage.client.status().preparation
+        for each in view.schedulers if view else []:
+            if each.state is PreparedState.PROVEN and not each.policy:
+                return each.name
+        time.sleep(0.2)
+    raise TimeoutError(f"nothing is proven ahead: {stage.client.status().preparation}")
+
+
+def prepared(stage: Stage) -> Seen:
+    """What was proven ahead goes into its trial; nothing is compiled on the way."""
+    name = ready(stage)
+    number = stage.daemon.last_event()
+    view = propose(stage, library=name)
+    trial = stage.client.start_trial(TrialRequest(candidate=view.id))
+    stage.daemon.until(EventKind.TRIAL_STARTED, number)
+    told = [each.kind.value for each in stage.daemon.events(number)]
+    stage.client.rollback(RollbackRequest(reason="seen"))
+    return {
+        "name": name,
+        "view": view.model_dump(mode="json"),
+        "trial": trial.model_dump(mode="json"),
+        "told": told,
+    }
+
+
+def remembered(stage: Stage) -> Seen:
+    """After a restart, on a machine that has no time for anything: the same is ready."""
+    with busy():
+        name = ready(stage)
+        view = propose(stage, library=name)
+    return {"name": name, "view": view.model_dump(mode="json")}
+
+
 def played(daemon: Running, act: Callable[[Stage], Seen]) -> Seen:
     """What a scene saw, or what was in its way."""
     stage = Stage(daemon)
@@ -101,6 +147,11 @@ def main() -> None:
         seen = {name: played(daemon, act) for name, act in scenes.items()}
     with running(place) as daemon:
         seen["by_name"] = played(daemon, by_name)
+    place.tables = {**TABLES, "prepare": {"enabled": True}}
+    with running(place) as daemon:
+        seen["prepared"] = played(daemon, prepared)
+    with running(place) as daemon:
+        seen["remembered"] = played(daemon, remembered)
     print(json.dumps(seen), flush=True)
 
 

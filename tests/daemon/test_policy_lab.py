@@ -66,3 +66,21 @@ def test_a_winner_is_in_the_library_after_a_restart(seen: dict[str, Any]) -> Non
     assert again["view"]["id"] == seen["held"]["view"]["id"]
     assert again["held"]["loaded"]["name"] == won["saved"]["scheduler"]
     assert again["held"]["sysfs"]["state"] == "enabled"
+
+
+def test_what_was_proven_ahead_goes_into_its_trial_without_a_gate(seen: dict[str, Any]) -> None:
+    """The candidate is answered proven, its trial begins, and no gate was begun in between."""
+    prepared = seen["prepared"]
+    assert prepared["view"]["proven"]
+    assert prepared["trial"]["scheduler"] == prepared["name"]
+    assert "trial-started" in prepared["told"]
+    assert not [each for each in prepared["told"] if each.startswith("gate-")]
+
+
+def test_after_a_restart_it_is_ready_on_a_busy_machine(seen: dict[str, Any]) -> None:
+    """Every gate that was run answers from what it remembers: nothing is compiled or loaded."""
+    again = seen["remembered"]
+    assert again["view"]["proven"]
+    met = [each for each in again["view"]["gates"] if not each["skipped"]]
+    assert [each["gate"] for each in met] == ["static", "build", "verify"]
+    assert all(each["reused"] for each in met)
