@@ -245,7 +245,10 @@ def boot(
 
     def deadline() -> float:
         left = whole.left()
-        return time.monotonic() + (left if begun or left <= 0 else min(left, booting.left()))
+        if left > 0 and not begun:
+            left = min(left, booting.left())
+        # A limit that is reached lies in the past: "now" would move on with each question.
+        return time.monotonic() + left if left > 0 else 0.0
 
     def keep(buffer: bytearray) -> Callable[[bytes], None]:
         def reader(data: bytes) -> None:
