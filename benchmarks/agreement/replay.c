@@ -169,6 +169,8 @@ static void read_task(void)
 	plan->group = number();
 	strncpy(plan->comm, word(), sizeof(plan->comm) - 1);
 	plan->nice = atoi(word());
+	if (number())
+		refuse("tasks that are not SCHED_NORMAL cannot be replayed");
 	plan->uid = number();
 	read_mask(&plan->cpus);
 	start = word();
