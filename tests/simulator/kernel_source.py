@@ -5,6 +5,7 @@ Fetched by apt with lists and a cache of its own, so that the host's sources do 
 kept outside the tree: the folders that are needed, under the user's cache.
 """
 
+import fcntl
 import os
 import re
 import shutil
@@ -64,18 +65,24 @@ def _fetched(root: Root) -> Path:
     if found is None:
         raise Fault(FaultType.LAB, "the lab's kernel has a version of no form that is known")
     place = _cache() / root.release
-    if not (place / SELFTESTS).is_dir():
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".fetching-", dir=place.parent) as scratch:
-            state = Path(scratch)
-            package = f"linux-source-{found[1]}"
-            _apt(root, state, "update")
-            _apt(root, state, "download", package)
-            _unpack(next(state.glob("*.deb")), package, state / "tree")
-            # What an older version of this left there has fewer folders.
-            shutil.rmtree(place, ignore_errors=True)
-            shutil.move(state / "tree", place)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    # Test processes run side by side: one fetches, the others wait for it.
+    with (place.parent / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (place / SELFTESTS).is_dir():
+            _fetch(root, place, f"linux-source-{found[1]}")
     return place
+
+
+def _fetch(root: Root, place: Path, package: str) -> None:
+    with tempfile.TemporaryDirectory(prefix=".fetching-", dir=place.parent) as scratch:
+        state = Path(scratch)
+        _apt(root, state, "update")
+        _apt(root, state, "download", package)
+        _unpack(next(state.glob("*.deb")), package, state / "tree")
+        # What an older version of this left there has fewer folders.
+        shutil.rmtree(place, ignore_errors=True)
+        shutil.move(state / "tree", place)
 
 
 def _unpack(package: Path, name: str, to: Path) -> None:
