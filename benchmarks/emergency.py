@@ -116,13 +116,22 @@ async def _episode(daemon: Service, workload: str, goal: str) -> tuple[float, fl
                 view = await client.trial(event.trial)
                 if any(each.arm is Arm.CANDIDATE for each in view.windows):
                     trial = view
-                    await client.rollback(RollbackRequest(reason="measured"))
+                    await _ended(daemon)
         if trial is None:
             closed = await client.episode(opened.id)
             raise Fault(FaultType.STATE, "an episode ended without a window", why=closed.outcome)
     at = next(n for n, each in enumerate(trial.windows) if each.arm is Arm.CANDIDATE)
     first, own = trial.windows[0], trial.windows[at]
     return first.started - opened.at, own.started - trial.windows[at - 1].ended
+
+
+async def _ended(daemon: Service) -> None:
+    """End the trial, which may have ended by itself in this moment."""
+    try:
+        await daemon.client.rollback(RollbackRequest(reason="measured"))
+    except Fault as fault:
+        if fault.type is not FaultType.NOT_FOUND:
+            raise
 
 
 async def _workload(daemon: Service) -> str:
