@@ -246,6 +246,7 @@ class Play:
     book: Book
     # By how much this machine is slower than the one that the demo was written on.
     slower: float
+    neighbours: list[LineChild] = field(default_factory=list)
 
     @property
     def interval_s(self) -> float:
@@ -276,6 +277,9 @@ class Play:
             try:
                 await self._with(client, daemon)
             finally:
+                # The report wants CPU time too, and the trouble has been seen.
+                for each in self.neighbours:
+                    await each.end()
                 with contextlib.suppress(Fault):
                     await _report(scene, client)
 
@@ -307,7 +311,8 @@ class Play:
         jobs = JOBS_PER_CPU * len(os.sched_getaffinity(0))
         scene.say(f"a neighbour moves in: {jobs} zstd processes compress")
         for number in range(jobs):
-            await scene.start(f"neighbour-{number}", "zstd", "-b12", "-i3600")
+            neighbour = await scene.start(f"neighbour-{number}", "zstd", "-b12", "-i3600")
+            self.neighbours.append(neighbour)
         await events.until(EventKind.DEGRADATION)
         self.reached(Step.NOTICED)
         kept = await self._kept(client, events)
