@@ -114,15 +114,25 @@ async def _episode(daemon: Service, workload: str, goal: str) -> tuple[float, fl
                 break
             if event.kind is EventKind.WINDOW and trial is None:
                 view = await client.trial(event.trial)
-                if any(each.arm is Arm.CANDIDATE for each in view.windows):
+                if _met(view):
                     trial = view
                     await _ended(daemon)
         if trial is None:
+            # It ended before anybody asked for it; its windows are the same.
             closed = await client.episode(opened.id)
-            raise Fault(FaultType.STATE, "an episode ended without a window", why=closed.outcome)
+            trial = next((each for each in closed.trials if _met(each)), None)
+            if trial is None:
+                raise Fault(
+                    FaultType.STATE, "an episode ended without a window", why=closed.outcome
+                )
     at = next(n for n, each in enumerate(trial.windows) if each.arm is Arm.CANDIDATE)
     first, own = trial.windows[0], trial.windows[at]
     return first.started - opened.at, own.started - trial.windows[at - 1].ended
+
+
+def _met(trial: TrialView) -> bool:
+    """Whether the scheduler has had a window."""
+    return any(each.arm is Arm.CANDIDATE for each in trial.windows)
 
 
 async def _ended(daemon: Service) -> None:
