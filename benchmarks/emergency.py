@@ -103,11 +103,10 @@ async def measure(episodes: int = EPISODES) -> dict[str, object]:
 async def _episode(daemon: Service, workload: str, goal: str) -> tuple[float, float]:
     """From the opening to the trial's first window, and from its end to the scheduler's."""
     client = daemon.client
-    number = 0
     async with asyncio.timeout(LIMIT_S):
         opened = await client.open_episode(EpisodeRequest(workload=workload, goal=goal))
         trial: TrialView | None = None
-        async for event in client.events(number):
+        async for event in client.events(0):
             if event.episode != opened.id:
                 continue
             if event.kind is EventKind.EPISODE_CLOSED:
