@@ -51,6 +51,10 @@ TABLES = """
 window_s = 1.0
 settle_s = 0.0
 samples_min = 1
+# Only the time until a window is measured here: nothing but the end of the episode ends a trial.
+harm_ratio = 100.0
+catastrophe_ratio = 1000.0
+starved_us = 30000000.0
 
 [limits]
 trials_per_hour = 1000

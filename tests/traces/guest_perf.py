@@ -8,7 +8,9 @@ from simulator.scenario import Machine
 from simulator.traces import machine_for, read_trace, replay_of
 from simulator.traces.model import Recorded, Wake
 
-WORK = ["perf", "bench", "sched", "pipe", "-l", "50"]
+# On one CPU, where a reader always sleeps before the other side writes. On two it may find its
+# data there already, so that nobody wakes it.
+WORK = ["taskset", "-c", "0", "perf", "bench", "sched", "pipe", "-l", "100"]
 FULL = (
     "sched:sched_switch,sched:sched_waking,sched:sched_wakeup_new,sched:sched_process_fork,"
     "timer:hrtimer_expire_entry,timer:hrtimer_expire_exit,irq:softirq_entry,irq:softirq_exit"
