@@ -30,6 +30,15 @@ NAME_PATTERN = r"^[a-z][a-z0-9_-]{0,40}$"
 SchedulerName = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 # The longest text of a policy taken, characters.
 POLICY_LIMIT = 64 * 1024
+# A workload's id, or a glob over ids (`cgroup:/system.slice/*`), where several may be meant.
+WorkloadPattern = Annotated[
+    str,
+    StringConstraints(
+        min_length=5, max_length=4096, pattern=r"^(cgroup:/|comm:|kthread:|cgroup-id:|other$)"
+    ),
+]
+# The text of an objective, as `daemon/decide/objective.py` reads it.
+ObjectiveText = Annotated[str, StringConstraints(min_length=1, max_length=500)]
 RecordId = Annotated[str, StringConstraints(pattern=r"^[a-z]{1,4}-[0-9a-z]{4,32}$")]
 Text = Annotated[str, StringConstraints(max_length=2000)]
 ParameterValue = bool | int | float | str
@@ -279,7 +288,8 @@ class Direction(StrEnum):
 
 
 class ObjectiveView(Answer):
-    """A declared objective. `text` is as written, `metric` its canonical name."""
+    """A declared objective. `text` is as written, `metric` its canonical name. `warning` says why
+    it may not show what is wanted, where something speaks against it."""
 
     workload: str
     text: str
@@ -289,6 +299,36 @@ class ObjectiveView(Answer):
     unit: str = ""
     value: float | None = None
     broken: bool = False
+    warning: str = ""
+
+
+class GuardRequest(Request):
+    """Another workload that may not pay for the objective: an id, or a glob over ids, and what of
+    it is guarded (`completions not worse than 20%`)."""
+
+    workload: WorkloadPattern
+    text: ObjectiveText
+
+
+class GuardView(Answer):
+    """What became of one guard. `baseline` and `candidate` are medians of the windows, in `unit`;
+    `ratio` is candidate / baseline, within `low` and `high`; None where there is nothing to
+    compare. `said` has it in words. Hostile text: `workload`.
+
+    held: not worse than it may be. broken: worse, for certain. unclear: the windows do not tell.
+    unseen: not measured yet, or nothing was seen of it.
+    """
+
+    workload: str
+    text: str
+    unit: str = ""
+    baseline: float | None = None
+    candidate: float | None = None
+    ratio: float | None = None
+    low: float | None = None
+    high: float | None = None
+    state: Literal["held", "broken", "unclear", "unseen"] = "unseen"
+    said: str = ""
 
 
 class Degradation(Answer):
@@ -425,7 +465,7 @@ class CandidateRequest(Request):
     `name` is for `source`; the other two bring their own. What was recorded of `workload` (else
     of the episode's) is simulated, too, where there is such a recording. `canary` asks for that
     gate also where a virtual machine would take minutes. The stress set is run on machines of
-    `cpus`, too.
+    `cpus`, too. `objective` and `guards` are what a trial of it would be judged by.
     """
 
     library: SchedulerName | None = None
@@ -435,6 +475,8 @@ class CandidateRequest(Request):
     name: SchedulerName | None = None
     episode: RecordId | None = None
     workload: WorkloadId | None = None
+    objective: ObjectiveText | None = None
+    guards: list[GuardRequest] = Field(default_factory=list, max_length=16)
     canary: bool = False
     cpus: list[Annotated[int, Field(ge=1, le=256)]] = Field(default_factory=list, max_length=8)
 
@@ -492,14 +534,16 @@ class CandidateView(Answer):
 class TrialRequest(Request):
     """Compare a proven candidate with what runs now.
 
-    `objective` is objective text (`latency p99`, `throughput`, `measurement NAME lower`);
-    without it the workload's declared objective, else run-queue delay p99. With
-    `fed_by_client` the windows' values come by `POST /v1/trials/ID/windows`.
+    `objective` is objective text (`response p99; completions not worse than 5%`, `makespan`,
+    `measurement NAME lower`); without it that of the episode, else the workload's declared one,
+    else the one that suits its kind. `guards` are for other workloads; without any those of the
+    episode hold. With `fed_by_client` the windows' values come by `POST /v1/trials/ID/windows`.
     """
 
     candidate: RecordId
     workload: WorkloadId | None = None
-    objective: Annotated[str, StringConstraints(max_length=200)] | None = None
+    objective: ObjectiveText | None = None
+    guards: list[GuardRequest] = Field(default_factory=list, max_length=16)
     episode: RecordId | None = None
     window_s: Annotated[float, Field(ge=0.5, le=600)] | None = None
     max_windows: Annotated[int, Field(ge=4, le=64)] | None = None
@@ -517,6 +561,8 @@ class WindowView(Answer):
     """One window. `disturbed`: it is excluded since the host, and not a scheduler, spoiled it.
 
     `late_s`: by how much intervals of the signals lasted longer than asked for, where much.
+    `value` is that of the objective's first term; `figures` holds each term's value by its title,
+    and each guard's by `WORKLOAD: TITLE`. `longest_comm`: who waited longest, as hostile text.
     """
 
     arm: Arm
@@ -525,15 +571,39 @@ class WindowView(Answer):
     value: float
     samples: int = 0
     guarded: dict[str, float] = Field(default_factory=dict)
+    figures: dict[str, float] = Field(default_factory=dict)
+    longest_comm: str = ""
+    longest_workload: str = ""
     excluded: str = ""
     disturbed: bool = False
     late_s: float = 0.0
+
+
+class ComparedView(Answer):
+    """One figure under both arms. `baseline` and `candidate` are the least and the most of their
+    windows, in `unit`; `ratio` is candidate / baseline, within `low` and `high`. `said` has it in
+    words, with ranges. `name` may quote hostile text.
+
+    unclear: what differs may be noise. unseen: too little was seen to compare.
+    """
+
+    name: str
+    unit: str = ""
+    baseline: tuple[float, float] | None = None
+    candidate: tuple[float, float] | None = None
+    ratio: float | None = None
+    low: float | None = None
+    high: float | None = None
+    state: Literal["better", "worse", "unclear", "unseen"] = "unseen"
+    said: str = ""
 
 
 class VerdictView(Answer):
     """`ratio` is candidate / baseline of the objective's metric; below 1 is better when lower is.
 
     `low` and `high` bound it with `confidence`; `gain` is positive when the candidate is better.
+    With confidence 0 nothing was compared. `compared` has every term of the objective, then what
+    others were given.
     """
 
     decision: Decision
@@ -547,6 +617,7 @@ class VerdictView(Answer):
     windows_baseline: int
     windows_candidate: int
     guarded: dict[str, str] = Field(default_factory=dict)
+    compared: list[ComparedView] = Field(default_factory=list)
 
 
 class TrialView(Answer):
@@ -567,6 +638,7 @@ class TrialView(Answer):
     ended: float = 0.0
     approval: str = ""
     next_arm: Arm | None = None
+    guards: list[GuardView] = Field(default_factory=list)
     windows: list[WindowView] = Field(default_factory=list)
     verdict: VerdictView | None = None
     reason: str = ""
@@ -653,10 +725,13 @@ class AdviceRequest(Request):
 
 
 class EpisodeRequest(Request):
-    """A person wants a workload served better; `goal` says how, in words."""
+    """A person wants a workload served better; `goal` says how, in words. `objective` and `guards`
+    say it so that it can be measured."""
 
     workload: WorkloadId
     goal: Annotated[str, StringConstraints(min_length=1, max_length=500)]
+    objective: ObjectiveText | None = None
+    guards: list[GuardRequest] = Field(default_factory=list, max_length=16)
 
 
 class StepRequest(Request):
@@ -683,7 +758,9 @@ class StepView(Answer):
 
 
 class EpisodeView(Answer):
-    """`goal` is what a person asked for, where a person opened it."""
+    """`goal` is what a person asked for, where a person opened it; `question` is what has to be
+    asked of that person. `objective` and `guards` are what its trials are judged by; `warnings` say
+    what speaks against that."""
 
     id: str
     state: EpisodeState
@@ -691,6 +768,10 @@ class EpisodeView(Answer):
     ended: float = 0.0
     workload: str
     goal: str = ""
+    objective: str = ""
+    guards: list[GuardView] = Field(default_factory=list)
+    question: str = ""
+    warnings: list[str] = Field(default_factory=list)
     trigger: Degradation | None = None
     profile: ProfileView | None = None
     advisor: str = ""
