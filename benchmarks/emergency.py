@@ -126,7 +126,10 @@ async def _episode(daemon: Service, workload: str, goal: str) -> tuple[float, fl
             trial = next((each for each in closed.trials if _met(each)), None)
             if trial is None:
                 raise Fault(
-                    FaultType.STATE, "an episode ended without a window", why=closed.outcome
+                    FaultType.STATE,
+                    "an episode ended without a window",
+                    why=closed.outcome,
+                    details=tuple(each.model_dump_json() for each in closed.trials),
                 )
     at = next(n for n, each in enumerate(trial.windows) if each.arm is Arm.CANDIDATE)
     first, own = trial.windows[0], trial.windows[at]
@@ -168,7 +171,7 @@ async def _workload(daemon: Service) -> str:
 async def _agent(daemon: Service) -> AsyncIterator[None]:
     said: deque[str] = deque(maxlen=20)
     child = await start_lines(
-        [sys.executable, "-m", "benchmarks.emergency_agent"],
+        [sys.executable, "-m", "benchmarks.told_agent"],
         env={"SCHEDPILOT_RUN_DIR": str(Path(daemon.client.path).parent)},
         on_error_line=said.append,
     )

@@ -15,6 +15,7 @@ import sys
 import time
 import traceback
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 from benchmarks import (
     daemon_cost,
@@ -22,7 +23,9 @@ from benchmarks import (
     load_times,
     policy_steps,
     recorder_overhead,
+    schbench,
     uneven_jobs,
+    yardstick,
 )
 from bpf.clang import find_clang
 from process import Fault, run
@@ -33,6 +36,8 @@ OVERHEAD = (
     *("--groups", "2", "--hackbench-loops", "240", "--pipe-loops", "24000"),
 )
 OVERHEAD_LIMIT_S = 900.0
+# Where the lab puts what it was given (lab/vm.py).
+FILES = Path("/run/lab/files")
 
 
 async def signals_overhead() -> dict[str, object]:
@@ -48,6 +53,7 @@ MEASUREMENTS: dict[str, Callable[[], Awaitable[dict[str, object]]]] = {
     "load_times": load_times.measure,
     "emergency": emergency.measure,
     "uneven_jobs": uneven_jobs.measure,
+    "yardstick": yardstick.measure,
     "policy_steps": policy_steps.measure,
     "signals_overhead": signals_overhead,
     "recorder_overhead": recorder_overhead.measure,
@@ -69,7 +75,17 @@ def _say(line: dict[str, object]) -> None:
     sys.stdout.flush()
 
 
+def _take_over() -> None:
+    """Make what the host sent along a program that can be found."""
+    sent = FILES / schbench.NAME
+    if sent.exists():
+        own = Path("/usr/local/bin", schbench.NAME)
+        own.write_bytes(sent.read_bytes())
+        own.chmod(0o755)
+
+
 def main() -> None:
+    _take_over()
     _say({"machine": machine()})
     for word in sys.argv[1:]:
         name, _, count = word.partition("=")

@@ -21,6 +21,8 @@ EVENTS_PER_S = {"fifo": 5e6, "policy": 2e6}
 VERDICT_S = 2.0
 # From an episode to the first window of a scheduler that was proven ahead, natively.
 FIRST_WINDOW_S = 2.0
+# schbench by its own count under what was kept, as ratios to the kernel's default.
+REQUESTS, P99 = 2.0, 0.4
 # What a model reads before it decides anything.
 FIRST_TOKENS = 3000
 # From a line of policy to a scheduler in force, of a line that nobody has seen.
@@ -74,6 +76,8 @@ def rows(results: Results) -> list[Row]:
         found += _candidates(results["emergency_native"])
     if "uneven_jobs" in results:
         found += _jobs(results["uneven_jobs"])
+    if "yardstick" in results:
+        found += _yardstick(results["yardstick"])
     if "policy_steps" in results:
         found += _steps(results["policy_steps"])
     if "policy_steps_native" in results:
@@ -314,6 +318,36 @@ def _emergency(result: Mapping[str, Any]) -> list[Row]:
                 f"at most {FIRST_WINDOW_S:g} s × {factor:.1f} = {goal:.0f} s" if goal else "",
                 f"p50 {p50:.2f} s, p99 {p99:.2f} s ({len(ordered)} episodes)",
                 verdict(p99, goal) if goal else "",
+            )
+        )
+    return found
+
+
+SCENES = {
+    "to the end": "told `order fifo; slice 100ms`",
+    "first idea": "told the first idea of a real model",
+    "asked": "`schedpilot ask`, offline advisor",
+}
+
+
+def _yardstick(result: Mapping[str, Any]) -> list[Row]:
+    found = []
+    for name, scene in result["scenes"].items():
+        count = scene.get("count")
+        goal = "" if name == "first idea" else f"requests ≥ x{REQUESTS:g}, p99 ≤ x{P99:g}"
+        measured = "nothing was kept"
+        if count:
+            measured = (
+                f"requests x{count['requests']:.2f}, p99 x{count['p99']:.2f} "
+                f"(kept `{scene['policy'] or scene['kept']}`)"
+            )
+        met = bool(count) and count["requests"] >= REQUESTS and count["p99"] <= P99
+        found.append(
+            Row(
+                f"schbench by its own count, {SCENES[name]}",
+                goal,
+                measured,
+                (MET if met else MISSED) if goal else "",
             )
         )
     return found

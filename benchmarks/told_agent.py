@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The agent with an advisor that does as the episode's goal says; everything else is as it is.
+"""The agent with an advisor that does as it is told; everything else is as it is.
 
-    python -m benchmarks.emergency_agent
+    python -m benchmarks.told_agent [PROPOSAL]
 
-A goal is `library NAME` or `policy TEXT`.
+A proposal is `library NAME` or `policy TEXT`. Without one it is the episode's goal.
 """
 
 import asyncio
 import contextlib
+import sys
 
 from agent.advisor import Advice, EpisodeResult, Proposal, Situation
 from agent.loop import Loop
@@ -19,8 +20,11 @@ class Told:
 
     name = "told"
 
+    def __init__(self, proposal: str) -> None:
+        self._proposal = proposal
+
     async def propose(self, situation: Situation) -> Advice:
-        kind, _, text = situation.episode.goal.partition(" ")
+        kind, _, text = (self._proposal or situation.episode.goal).partition(" ")
         if situation.tried or situation.refused:
             return Advice((), "that was all")
         return Advice((Proposal(text, policy=text if kind == "policy" else ""),), "as told")
@@ -30,5 +34,6 @@ class Told:
 
 
 if __name__ == "__main__":
+    told = Told(" ".join(sys.argv[1:]))
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(Loop(connect, Told(), most_trials=1).run())
+        asyncio.run(Loop(connect, told, most_trials=1).run())

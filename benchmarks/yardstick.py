@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Whether what is kept is what the person wanted: schbench's own count decides.
+
+schbench serves requests that compute, hold a lock meanwhile, and are cut by whoever preempts them.
+A person asks for shorter and for more requests. What makes them so lengthens the run queue, so that
+whoever judges by run-queue delay gives it up.
+
+Three times an episode is dealt with by the real daemon and the real agent: twice the choice is
+fixed (`PROPOSALS`), and once the offline advisor chooses, asked by `schedpilot ask`. Afterwards
+schbench runs alone, in turn under the kernel's default and under what was kept, and its own figures
+are compared. Nothing of ours measures there.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import statistics
+import sys
+from collections import deque
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from benchmarks.schbench import LOAD, NAME, QUIET, Count, counted, find
+from benchmarks.service import Service, service
+from daemon.api.models import EpisodeRequest, EpisodeView, EventKind, HoldRequest, RollbackRequest
+from daemon.api.paths import RUN_DIR_VARIABLE
+from process import Fault, FaultType, LineChild, run, start_lines, within
+
+WORKLOAD = f"comm:{NAME}"
+GOAL = "lower request latency (p99) and more requests a second"
+# The line that is best here by schbench's count, and the first idea that a real model had.
+PROPOSALS = {
+    "to the end": "policy order fifo; slice 100ms",
+    "first idea": 'policy thread_name ~ "schbench-work*" { order fifo; slice 60ms }; '
+    "* { slice 3ms }",
+}
+ASKED = "asked"
+KEYS = """
+autonomy = "auto"
+interval_s = 1.0
+"""
+TABLES = """
+[trial]
+window_s = 10.0
+settle_s = 2.0
+min_windows = 4
+max_windows = 12
+
+[limits]
+trials_per_hour = 1000
+cooldown_s = 0.0
+cooldown_max_s = 0.0
+"""
+# Of schbench alone, seconds; each arm twice, there and back.
+RUN_S = 20
+ARMS = (False, True, True, False)
+# Before an episode is opened, the daemon has to have seen the workload for some intervals, seconds.
+SEEN_S = 25.0
+EPISODE_S = 900.0
+FOREVER_S = "100000"
+
+
+async def measure() -> dict[str, object]:
+    """For each scene what was kept, by which verdict, and what schbench counts under it."""
+    program = find()
+    scenes: dict[str, object] = {}
+    for name in (*PROPOSALS, ASKED):
+        # Each with a memory of its own: what one scene taught must not choose for the next.
+        async with service(KEYS, TABLES) as daemon:
+            scenes[name] = await _scene(daemon, program, PROPOSALS.get(name, ""))
+    return {"load": " ".join(LOAD), "goal": GOAL, "scenes": scenes}
+
+
+async def _scene(daemon: Service, program: Path, proposal: str) -> dict[str, object]:
+    async with _agent(daemon, proposal), _child(program, *LOAD, *QUIET, "-r", FOREVER_S):
+        await _seen(daemon)
+        episode = await (_opened(daemon) if proposal else _asked(daemon))
+    status = await daemon.client.status()
+    kept = status.loaded
+    found: dict[str, object] = {
+        "outcome": episode.outcome,
+        "trials": [
+            {
+                "scheduler": each.scheduler,
+                "objective": each.objective,
+                "state": each.state.value,
+                "reason": each.reason,
+                "ratio": each.verdict.ratio if each.verdict else None,
+            }
+            for each in episode.trials
+        ],
+        "kept": kept.name if kept else "",
+    }
+    if kept is not None:
+        candidate = next(each.candidate for each in episode.trials if each.state.value == "kept")
+        view = await daemon.client.candidate(candidate)
+        found["policy"] = view.policy or ""
+        await daemon.client.rollback(RollbackRequest(reason="measured by hand from here on"))
+        found["count"] = await _counts(daemon, program, candidate)
+    return found
+
+
+async def _counts(daemon: Service, program: Path, candidate: str) -> dict[str, object]:
+    """schbench by its own count under both, and their ratios."""
+    runs: dict[bool, list[Count]] = {False: [], True: []}
+    for held in ARMS:
+        if held:
+            await daemon.client.hold(HoldRequest(candidate=candidate))
+        runs[held].append(await asyncio.to_thread(counted, program, RUN_S))
+        if held:
+            await daemon.client.release("benchmark")
+    return {
+        "default": [asdict(each) for each in runs[False]],
+        "kept": [asdict(each) for each in runs[True]],
+        "requests": _ratio(runs, "requests_per_s"),
+        "p99": _ratio(runs, "p99_us"),
+    }
+
+
+def _ratio(runs: dict[bool, list[Count]], figure: str) -> float:
+    default, kept = (
+        statistics.geometric_mean(getattr(each, figure) for each in runs[held])
+        for held in (False, True)
+    )
+    return round(kept / default, 3)
+
+
+async def _seen(daemon: Service) -> None:
+    """Return when the workload has been measured for long enough to be understood."""
+    async with within(EPISODE_S):
+        while True:
+            seen = await daemon.client.workloads()
+            if any(each.id == WORKLOAD and each.last for each in seen):
+                break
+            await asyncio.sleep(1.0)
+    await asyncio.sleep(SEEN_S)
+
+
+async def _opened(daemon: Service) -> EpisodeView:
+    """An episode with this goal, once it is over."""
+    opened = await daemon.client.open_episode(EpisodeRequest(workload=WORKLOAD, goal=GOAL))
+    return await _closed(daemon, opened.id)
+
+
+async def _asked(daemon: Service) -> EpisodeView:
+    """The same as a person asks for it on the command line."""
+    words = ["-m", "cli.main", "ask", "--json", "--goal", GOAL, "--workload", WORKLOAD]
+    done = await asyncio.to_thread(
+        run,
+        [sys.executable, *words],
+        timeout=EPISODE_S,
+        env={**os.environ, RUN_DIR_VARIABLE: str(Path(daemon.client.path).parent)},
+        check=False,
+    )
+    try:
+        id = json.loads(done.text)["id"]
+    except (ValueError, KeyError):
+        raise Fault(
+            FaultType.CHILD_FAILED, "`schedpilot ask` did not answer", details=(done.error_text,)
+        ) from None
+    return await _closed(daemon, id)
+
+
+async def _closed(daemon: Service, id: str) -> EpisodeView:
+    async with within(EPISODE_S):
+        async for event in daemon.client.events(0):
+            if event.episode == id and event.kind is EventKind.EPISODE_CLOSED:
+                break
+    return await daemon.client.episode(id)
+
+
+@contextlib.asynccontextmanager
+async def _agent(daemon: Service, proposal: str) -> AsyncIterator[None]:
+    """The agent as it is installed; with a proposal, told to make that one."""
+    module = ["benchmarks.told_agent", proposal] if proposal else ["agent.main"]
+    said: deque[str] = deque(maxlen=20)
+    child = await start_lines(
+        [sys.executable, "-m", *module],
+        env={RUN_DIR_VARIABLE: str(Path(daemon.client.path).parent)},
+        on_error_line=said.append,
+    )
+    try:
+        yield
+    finally:
+        await child.end()
+
+
+@contextlib.asynccontextmanager
+async def _child(*words: str | Path) -> AsyncIterator[LineChild]:
+    child = await start_lines(words)
+    try:
+        yield child
+    finally:
+        await child.end()
+
+
+def last_line(scenes: Mapping[str, Mapping[str, Any]]) -> str:
+    """What the person who asked has got, in one line."""
+    count = scenes.get(ASKED, {}).get("count")
+    if not count:
+        return "schbench by its own count: nothing was kept"
+    return (
+        "schbench by its own count, under what was kept: "
+        f"requests x{count['requests']:.2f}, p99 x{count['p99']:.2f}"
+    )
