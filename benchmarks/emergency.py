@@ -46,12 +46,17 @@ KEYS = """
 autonomy = "auto"
 interval_s = 0.5
 """
+# Only the time until a window is measured here: nothing but the end of the episode is to end a
+# trial, not even that the sleeper, which never waits otherwise, waits while a scheduler is loaded.
 TABLES = """
+[[objective]]
+workload = "*"
+text = "cpu"
+
 [trial]
 window_s = 1.0
 settle_s = 0.0
 samples_min = 1
-# Only the time until a window is measured here: nothing but the end of the episode ends a trial.
 harm_ratio = 100.0
 catastrophe_ratio = 1000.0
 starved_us = 30000000.0
