@@ -43,7 +43,7 @@ MAX_INTERVAL_S = 3600.0
 # How long to wait for the reason that a failed program gave, seconds.
 _LAST_WORDS_S = 1.0
 _FIRST_EDGE_NS = 1024
-_BUCKETS = 101
+_BUCKETS = 401
 
 Count = Annotated[int, Field(ge=0, lt=2**64)]
 Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -77,12 +77,31 @@ class Histogram(_Model):
 EMPTY = Histogram(count=0, sum=0, p50=0, p90=0, p99=0, max=0, hist=())
 
 
+class LongestWait(_Model):
+    """Whose wait for a CPU was the longest of a workload, a thread, and how long it was.
+
+    `comm` is whatever its owner made it.
+    """
+
+    comm: Name
+    pid: Annotated[int, Field(ge=0, lt=2**32)]
+    delay_us: Amount
+
+
 class WorkloadSignals(_Model):
     """What the tasks of one workload did in one interval.
 
     `threads`: how many of them left a CPU at least once; `wakeups`: how often one went to
     sleep and so will have been woken; `involuntary`: how often one left the CPU though it
     wanted to go on; `run_us`: CPU time of the stays that ended; `exits`: processes that ended.
+
+    An activation is a thread's time from its wakeup (or its birth) to its next sleep (or its
+    end), with all waits between. Of those that ended: `response_us` is how long they took,
+    `burst_us` their CPU time, `waited_us` what they waited after the wakeup in all, and
+    `preempted_us` what they waited each time they lost the CPU. `open_us` is what those have had
+    so far that are not over at the interval's end. `turnaround_us`: the processes that ended,
+    from fork to exit; `open_jobs_us`: the age of those that have a thread that runs or waits to.
+    `longest` is the longest wait for a CPU, those included that are not over.
     """
 
     id: Annotated[str, Field(max_length=MAX_LENGTH)]
@@ -94,6 +113,19 @@ class WorkloadSignals(_Model):
     involuntary: Count
     run_us: Amount
     exits: Count = 0
+    response_us: Histogram = EMPTY
+    burst_us: Histogram = EMPTY
+    open_us: Histogram = EMPTY
+    waited_us: Amount = 0.0
+    preempted_us: Amount = 0.0
+    turnaround_us: Histogram = EMPTY
+    open_jobs_us: Histogram = EMPTY
+    longest: LongestWait | None = None
+
+    @property
+    def completions(self) -> int:
+        """How many activations ended."""
+        return self.response_us.count
 
 
 class CpuPressure(_Model):

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 
 from daemon.api.models import SignalPoint
 
-# time as double, seven figures as float, then the scheduler's index: 37 bytes a point.
-_POINT = struct.Struct("<d7fB")
+# time as double, eleven figures as float, then the scheduler's index: 53 bytes a point.
+_POINT = struct.Struct("<d11fB")
 # Workloads with a series of their own; the one unseen for the longest goes first.
 MOST_WORKLOADS = 128
 # Points of each: an hour at the default interval.
@@ -37,6 +37,10 @@ class Series:
                 point.wakeups_per_s,
                 point.involuntary_per_s,
                 point.migrations_per_s,
+                point.response_p50_us,
+                point.response_p99_us,
+                point.completions_per_s,
+                point.burst_mean_us,
                 self._index(point.scheduler),
             )
         )
@@ -61,15 +65,21 @@ class Series:
         return [point for point in points if point.at >= at]
 
     def _unpack(self, raw: bytes) -> SignalPoint:
-        at, p50, p99, burst, share, wakeups, involuntary, migrations, index = _POINT.unpack(raw)
+        at, *figures, index = _POINT.unpack(raw)
+        delay_p50, delay_p99, slice_mean, share, wakeups, involuntary, migrations = figures[:7]
+        response_p50, response_p99, completions, burst = figures[7:]
         return SignalPoint.model_construct(
             at=at,
-            delay_p50_us=p50,
-            delay_p99_us=p99,
-            slice_mean_us=burst,
+            delay_p50_us=delay_p50,
+            delay_p99_us=delay_p99,
+            slice_mean_us=slice_mean,
             run_share=share,
             wakeups_per_s=wakeups,
             involuntary_per_s=involuntary,
             migrations_per_s=migrations,
             scheduler=self._schedulers[index],
+            response_p50_us=response_p50,
+            response_p99_us=response_p99,
+            completions_per_s=completions,
+            burst_mean_us=burst,
         )

@@ -346,7 +346,11 @@ class Degradation(Answer):
 
 
 class SignalPoint(Answer):
-    """One interval of one workload."""
+    """One interval of one workload.
+
+    `response_…` is from a thread's wakeup to its next sleep, `completions_per_s` how many of those
+    ended, `burst_mean_us` their CPU time.
+    """
 
     at: float
     delay_p50_us: float
@@ -357,6 +361,10 @@ class SignalPoint(Answer):
     involuntary_per_s: float
     migrations_per_s: float
     scheduler: str = ""
+    response_p50_us: float = 0.0
+    response_p99_us: float = 0.0
+    completions_per_s: float = 0.0
+    burst_mean_us: float = 0.0
 
 
 class SignalsView(Answer):

@@ -18,6 +18,11 @@ class WorkloadObservation:
 
     `wakeups_per_s` counts completed sleeps; `run_share` is CPU time as a share of one CPU,
     so 2.0 is two CPUs' worth; `exits_per_s` counts processes that ended.
+
+    `response_…` and `burst_…` are of activations that ended in the interval, wakeup to sleep;
+    `open_hist` has what those that are not over have had so far. `waited_us` and `preempted_us`
+    are sums over the ended ones. `turnaround_…` is of processes that ended, fork to exit, and
+    `open_jobs_hist` has the ages of those that have a thread that is runnable.
     """
 
     id: str
@@ -35,6 +40,25 @@ class WorkloadObservation:
     migrations_per_s: float = 0.0
     run_share: float = 0.0
     exits_per_s: float = 0.0
+    response_count: int = 0
+    response_mean_us: float = 0.0
+    response_p50_us: float = 0.0
+    response_p99_us: float = 0.0
+    response_max_us: float = 0.0
+    response_hist: Histogram = ()
+    burst_mean_us: float = 0.0
+    burst_p50_us: float = 0.0
+    open_hist: Histogram = ()
+    completions_per_s: float = 0.0
+    waited_us: float = 0.0
+    preempted_us: float = 0.0
+    turnaround_count: int = 0
+    turnaround_mean_us: float = 0.0
+    turnaround_hist: Histogram = ()
+    open_jobs_hist: Histogram = ()
+    # Hostile text: whose wait for a CPU was the longest (`delay_max_us`), "" where unknown.
+    longest_comm: str = ""
+    longest_pid: int = 0
 
     @property
     def mostly_sleeps(self) -> bool:
@@ -63,6 +87,10 @@ class WorkloadObservation:
             involuntary_per_s=self.involuntary_per_s,
             migrations_per_s=self.migrations_per_s,
             scheduler=scheduler,
+            response_p50_us=self.response_p50_us,
+            response_p99_us=self.response_p99_us,
+            completions_per_s=self.completions_per_s,
+            burst_mean_us=self.burst_mean_us,
         )
 
 
@@ -103,6 +131,7 @@ def observation_of(line: SignalsLine, *, stolen: float = 0.0, asked_s: float = 0
 
 def _workload(each: WorkloadSignals, span: float) -> WorkloadObservation:
     delay, slices = each.delay_us, each.slice_us
+    response, burst, jobs = each.response_us, each.burst_us, each.turnaround_us
     return WorkloadObservation(
         id=each.id,
         threads=each.threads,
@@ -119,4 +148,22 @@ def _workload(each: WorkloadSignals, span: float) -> WorkloadObservation:
         migrations_per_s=each.migrations / span,
         run_share=each.run_us / 1e6 / span,
         exits_per_s=each.exits / span,
+        response_count=response.count,
+        response_mean_us=response.mean,
+        response_p50_us=quantile(response.hist, 0.5, response.max),
+        response_p99_us=quantile(response.hist, 0.99, response.max),
+        response_max_us=response.max,
+        response_hist=response.hist,
+        burst_mean_us=burst.mean,
+        burst_p50_us=quantile(burst.hist, 0.5, burst.max),
+        open_hist=each.open_us.hist,
+        completions_per_s=response.count / span,
+        waited_us=each.waited_us,
+        preempted_us=each.preempted_us,
+        turnaround_count=jobs.count,
+        turnaround_mean_us=jobs.mean,
+        turnaround_hist=jobs.hist,
+        open_jobs_hist=each.open_jobs_us.hist,
+        longest_comm=each.longest.comm if each.longest else "",
+        longest_pid=each.longest.pid if each.longest else 0,
     )
