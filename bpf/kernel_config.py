@@ -6,6 +6,7 @@ looks for those in two places only, and fails with "Invalid argument" where neit
 """
 
 import gzip
+import re
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,6 +50,12 @@ class KernelConfig:
             if name:
                 return _read(root / name.lstrip("/"))
         return ""
+
+
+def tick_us(text: str) -> float:
+    """The time between two timer ticks, microseconds, by a configuration; 0 where it has none."""
+    found = re.search(r"^CONFIG_HZ=(\d{2,5})$", text, re.MULTILINE)
+    return 1e6 / int(found[1]) if found else 0.0
 
 
 def find(release: str, root: Path = Path("/")) -> KernelConfig:

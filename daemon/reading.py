@@ -10,6 +10,7 @@ from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
+from bpf import kernel_config
 from bpf.signals import SignalsLine
 from daemon import metrics
 from daemon.api.models import (
@@ -120,6 +121,7 @@ class Reader:
         self._caches = last_level_caches()
         self._looking = asyncio.Semaphore(MOST_LOOKING)
         self._since = time.time()
+        self._tick_us = kernel_config.tick_us(kernel_config.find(os.uname().release).text())
 
     async def status(self) -> StatusView:
         now = time.time()
@@ -137,6 +139,7 @@ class Reader:
             kernel=KernelView(
                 supported=kernel.supported,
                 state=kernel.state,
+                tick_us=self._tick_us,
                 ops=kernel.ops,
                 enable_seq=kernel.enable_seq,
                 nr_rejected=kernel.nr_rejected,

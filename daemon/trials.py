@@ -108,6 +108,7 @@ class Trial:
             state=self.state,
             candidate=self.candidate.id,
             scheduler=self.candidate.name,
+            policy=self.candidate.policy,
             parameters=self.candidate.parameters,
             workload=self.workload,
             objective=self.objective.title,

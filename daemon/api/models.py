@@ -175,10 +175,13 @@ class Event(Answer):
 
 
 class KernelView(Answer):
-    """What sysfs says, never what was meant. `state` is the kernel's own word."""
+    """What sysfs says, never what was meant. `state` is the kernel's own word. `tick_us` is the
+    time between two timer ticks, at which slices end; 0 where the kernel's configuration is not
+    there to be read."""
 
     supported: bool
     state: str = ""
+    tick_us: float = 0.0
     ops: str = ""
     enable_seq: int = 0
     nr_rejected: int = 0
@@ -571,6 +574,8 @@ class WindowView(Answer):
     `late_s`: by how much intervals of the signals lasted longer than asked for, where much.
     `value` is that of the objective's first term; `figures` holds each term's value by its title,
     and each guard's by `WORKLOAD: TITLE`. `longest_comm`: who waited longest, as hostile text.
+    `stay_us`: how long a stay on a CPU of the workload's tasks lasted, on average: the slice that
+    they really got.
     """
 
     arm: Arm
@@ -582,6 +587,7 @@ class WindowView(Answer):
     figures: dict[str, float] = Field(default_factory=dict)
     longest_comm: str = ""
     longest_workload: str = ""
+    stay_us: float = 0.0
     excluded: str = ""
     disturbed: bool = False
     late_s: float = 0.0
@@ -630,12 +636,13 @@ class VerdictView(Answer):
 
 class TrialView(Answer):
     """`warnings` are in the answer to the request that started it: what speaks against trying this
-    for this objective."""
+    for this objective. `policy` is the text of a policy, empty for every other kind."""
 
     id: str
     state: TrialState
     candidate: str
     scheduler: str
+    policy: str = ""
     parameters: dict[str, ParameterValue] = Field(default_factory=dict)
     workload: str = ""
     objective: str

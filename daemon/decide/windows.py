@@ -114,10 +114,18 @@ def window_of(
         value=value.value if value else 0.0,
         samples=value.samples if value else 0,
         guarded={str(name): figure for name, figure in guarded_of(workload, seen).items()},
+        stay_us=stay_of(workload, seen),
         excluded=excluded,
         disturbed=bool(spoiled),
         late_s=late_s,
     )
+
+
+def stay_of(workload: str, observations: Iterable[Observation]) -> float:
+    """How long a stay of the workload's tasks on a CPU lasted, on average, microseconds."""
+    parts = [each.workloads[workload] for each in observations if workload in each.workloads]
+    count = sum(each.slice_count for each in parts)
+    return sum(each.slice_mean_us * each.slice_count for each in parts) / count if count else 0.0
 
 
 def stolen_of(observations: Sequence[Observation]) -> float:

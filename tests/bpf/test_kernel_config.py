@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bpf.kernel_config import find
+from bpf.kernel_config import find, tick_us
 
 RELEASE = "7.3.4+deb13-cloud-amd64"
 TEXT = "CONFIG_SCHED_CLASS_EXT=y\n"
@@ -57,3 +57,17 @@ def test_a_file_that_cannot_be_read_is_no_error(tmp_path: Path) -> None:
     """A broken file gives no text and no traceback."""
     put(tmp_path, "proc/config.gz", b"\x1f\x8bbroken")
     assert find(RELEASE, tmp_path).text(tmp_path) == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "us"),
+    [
+        ("CONFIG_HZ_250=y\nCONFIG_HZ=250\n", 4000.0),
+        ("CONFIG_HZ=1000\n", 1000.0),
+        ("# CONFIG_HZ_PERIODIC is not set\n", 0.0),
+        ("", 0.0),
+    ],
+)
+def test_the_tick_is_read_from_it(text: str, us: float) -> None:
+    """Slices end at timer ticks, and the configuration says how far apart those are."""
+    assert tick_us(text) == us
