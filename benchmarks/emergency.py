@@ -50,7 +50,11 @@ interval_s = 0.5
 # trial, not even that the sleeper, which never waits otherwise, waits while a scheduler is loaded.
 TABLES = """
 [[objective]]
-workload = "*"
+workload = "cgroup:/*"
+text = "cpu"
+
+[[objective]]
+workload = "comm:*"
 text = "cpu"
 
 [trial]

@@ -70,6 +70,9 @@ PACKAGES = (
     "rt-tests",
     "redis-server",
     "redis-tools",
+    "nginx-light",
+    "wrk",
+    "postgresql",
     "zstd",
     "pigz",
     # for people and test scripts
@@ -98,6 +101,8 @@ DISABLED_UNITS = (
     "e2scrub_all.timer",
     "e2scrub_reap.service",
     "fstrim.timer",
+    "nginx.service",
+    "postgresql.service",
     "redis-server.service",
 )
 # Logins on the console cost seconds under emulation and print into our log.
