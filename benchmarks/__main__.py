@@ -44,6 +44,8 @@ from process import Fault, measure, run
 LIMIT_S = 7200.0
 AGREEMENT = "agreement"
 YARDSTICK = "yardstick"
+# These run schbench, where it is there.
+WITH_SCHBENCH = {YARDSTICK, "own_numbers"}
 # What asks nothing of the kernel is measured here: emulation would measure the emulator.
 ON_THE_HOST = {
     "simulator_speed": simulator_speed.measure,
@@ -88,6 +90,17 @@ class Collected:
         return [each for each in names if each not in self.results and each not in self.faults]
 
 
+def sent_along(names: Sequence[str]) -> dict[str, bytes]:
+    """The programs that are not in the lab's root, for those measurements that use them."""
+    if not WITH_SCHBENCH & set(names):
+        return {}
+    try:
+        return {schbench.NAME: schbench.find().read_bytes()}
+    except Fault as fault:
+        say(f"without schbench: {fault}")
+        return {}
+
+
 def here(names: Sequence[str]) -> Collected:
     """Measure on this machine's own kernel."""
     run(["make", "-s", "-C", "bpf"], timeout=300)
@@ -114,7 +127,7 @@ def in_lab(names: Sequence[str]) -> Collected:
             systemd=True,
             timeout=LIMIT_S,
             on_output=on_output,
-            files={schbench.NAME: schbench.find().read_bytes()} if YARDSTICK in names else {},
+            files=sent_along(names),
             progress=lambda line: say(f"lab: {line}"),
         )
     except Fault as fault:

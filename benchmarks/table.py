@@ -21,6 +21,8 @@ EVENTS_PER_S = {"fifo": 5e6, "policy": 2e6}
 VERDICT_S = 2.0
 # From an episode to the first window of a scheduler that was proven ahead, natively.
 FIRST_WINDOW_S = 2.0
+# Rank correlation of what applications say and what the signals say.
+AGREES = 0.9
 # schbench by its own count under what was kept, as ratios to the kernel's default.
 REQUESTS, P99 = 2.0, 0.4
 # What a model reads before it decides anything.
@@ -78,6 +80,8 @@ def rows(results: Results) -> list[Row]:
         found += _jobs(results["uneven_jobs"])
     if "yardstick" in results:
         found += _yardstick(results["yardstick"])
+    if "own_numbers" in results:
+        found += _own_numbers(results["own_numbers"])
     if "policy_steps" in results:
         found += _steps(results["policy_steps"])
     if "policy_steps_native" in results:
@@ -321,6 +325,23 @@ def _emergency(result: Mapping[str, Any]) -> list[Row]:
             )
         )
     return found
+
+
+def _own_numbers(result: Mapping[str, Any]) -> list[Row]:
+    found = []
+    for name, each in result["applications"].items():
+        ours = ("turnaround", "jobs") if each["jobs"] else ("response", "completions")
+        worst = min(each["latency"], each["rate"])
+        found.append(
+            Row(
+                f"{name}: its latency against {ours[0]}, its rate against {ours[1]} "
+                f"({len(each['runs'])} runs)",
+                f"rank correlation ≥ {AGREES:g}",
+                f"{each['latency']:.2f} and {each['rate']:.2f}",
+                MET if worst >= AGREES else MISSED,
+            )
+        )
+    return [*found, *(Row(name, "", "left out: it is not there") for name in result["left_out"])]
 
 
 SCENES = {

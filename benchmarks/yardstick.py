@@ -23,13 +23,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmarks.schbench import LOAD, NAME, QUIET, Count, counted, find
+from benchmarks.schbench import LOAD, QUIET, SCOPE, WORKLOAD, Count, counted, find
 from benchmarks.service import Service, service
 from daemon.api.models import EpisodeRequest, EpisodeView, EventKind, HoldRequest, RollbackRequest
 from daemon.api.paths import RUN_DIR_VARIABLE
 from process import Fault, FaultType, LineChild, run, start_lines, within
 
-WORKLOAD = f"comm:{NAME}"
 GOAL = "lower request latency (p99) and more requests a second"
 # The line that is best here by schbench's count, and the first idea that a real model had.
 PROPOSALS = {
@@ -75,7 +74,7 @@ async def measure() -> dict[str, object]:
 
 
 async def _scene(daemon: Service, program: Path, proposal: str) -> dict[str, object]:
-    async with _agent(daemon, proposal), _child(program, *LOAD, *QUIET, "-r", FOREVER_S):
+    async with _agent(daemon, proposal), _child(*SCOPE, program, *LOAD, *QUIET, "-r", FOREVER_S):
         await _seen(daemon)
         episode = await (_opened(daemon) if proposal else _asked(daemon))
     status = await daemon.client.status()

@@ -1,0 +1,275 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Applications that count their own work: how to start each, run it once, and read what it says.
+
+Each runs in a control group of its own, so that it is a workload by itself.
+"""
+
+import asyncio
+import contextlib
+import re
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.schbench import WORKLOAD as SCHBENCH_WORKLOAD
+from benchmarks.schbench import counted, find
+from process import Fault, FaultType, run, start_lines, within
+
+# One run of an application, seconds; those that are told how much to do take about as long.
+RUN_S = 6
+LIMIT_S = 300.0
+# Neighbours of the servers, so that there is something to decide.
+LOOPS = 2
+PORT = 8099
+POLL_S = 0.2
+
+
+@dataclass(frozen=True)
+class Own:
+    """What an application says of one run: how long a piece of its work takes (ms), and how many
+    it gets done in a second. `tail`: the 99th percentile, where false the mean."""
+
+    latency_ms: float
+    rate_per_s: float
+    tail: bool = False
+
+
+@dataclass(frozen=True)
+class Application:
+    """One application.
+
+    Attributes:
+        started: what is there before the runs, and gone afterwards.
+        once: one run.
+        jobs: its pieces of work are processes, not answers.
+        crowded: it has neighbours that compute.
+    """
+
+    name: str
+    unit: str
+    started: Callable[[Path], AbstractAsyncContextManager[None]]
+    once: Callable[[Path], Awaitable[Own]]
+    jobs: bool = False
+    crowded: bool = False
+
+    @property
+    def workload(self) -> str:
+        return f"cgroup:/system.slice/{self.unit}.scope"
+
+
+def _scope(unit: str, *words: str | Path) -> list[str | Path]:
+    """The command in a control group of its own, below the service that we are."""
+    return ["systemd-run", "--quiet", "--collect", "--scope", f"--unit={unit}", "--", *words]
+
+
+def _found(pattern: str, text: str, what: str) -> float:
+    found = re.search(pattern, text, re.MULTILINE)
+    if found is None:
+        raise Fault(FaultType.CHILD_FAILED, f"{what} did not say what it counted", details=(text,))
+    return float(found[1])
+
+
+async def _said(words: Sequence[str | Path]) -> str:
+    """Standard output of a command that ends well."""
+    return (await asyncio.to_thread(run, words, timeout=LIMIT_S)).text
+
+
+@contextlib.asynccontextmanager
+async def running(*words: str | Path) -> AsyncIterator[None]:
+    """A child for the length of the block."""
+    child = await start_lines(words)
+    try:
+        yield
+    finally:
+        await child.end()
+
+
+async def _answers(words: Sequence[str | Path]) -> None:
+    """Return once this command ends well.
+
+    Raises:
+        TimeoutError: it never does.
+    """
+    async with within(LIMIT_S):
+        while True:
+            done = await asyncio.to_thread(run, words, timeout=LIMIT_S, check=False)
+            if not done.status:
+                return
+            await asyncio.sleep(POLL_S)
+
+
+@contextlib.asynccontextmanager
+async def _nothing(place: Path) -> AsyncIterator[None]:
+    del place
+    yield
+
+
+# ---- schbench
+
+
+async def _schbench(place: Path) -> Own:
+    del place
+    count = await asyncio.to_thread(counted, find(), RUN_S)
+    return Own(count.p99_us / 1e3, count.requests_per_s, tail=True)
+
+
+# ---- Redis and its own client
+
+
+@contextlib.asynccontextmanager
+async def _redis(place: Path) -> AsyncIterator[None]:
+    socket = place / "redis.sock"
+    words = ("redis-server", "--port", "0", "--unixsocket", socket, "--save", "", "--dir", place)
+    async with running(*_scope("own-redis", *words)):
+        await _answers(["redis-cli", "-s", socket, "ping"])
+        yield
+
+
+async def _redis_client(place: Path) -> Own:
+    words = ("redis-benchmark", "-s", place / "redis.sock", "-n", "10000", "-c", "8", "-t", "get")
+    text = await _said(_scope("own-client", *words, "--csv"))
+    line = next(each for each in text.splitlines() if each.startswith('"GET"'))
+    cells = [each.strip('"') for each in line.split(",")]
+    # "test","rps","avg_latency_ms","min_latency_ms","p50_latency_ms","p95…","p99…","max…"
+    return Own(float(cells[6]), float(cells[1]), tail=True)
+
+
+# ---- PostgreSQL and pgbench
+
+
+def _postgres_program(name: str) -> Path:
+    return max(Path("/usr/lib/postgresql").glob("*/bin")) / name
+
+
+@contextlib.asynccontextmanager
+async def _postgres(place: Path) -> AsyncIterator[None]:
+    data = place / "data"
+    data.mkdir()
+    await _said(["chown", "postgres", place, data])
+    user = ("runuser", "-u", "postgres", "--")
+    await _said([*user, _postgres_program("initdb"), "--auth=trust", "--no-sync", "-D", data])
+    server = (
+        *user,
+        _postgres_program("postgres"),
+        "-D",
+        data,
+        "-k",
+        place,
+        "-c",
+        "listen_addresses=",
+    )
+    async with running(*_scope("own-postgres", *server)):
+        await _answers([*user, _postgres_program("pg_isready"), "-q", "-h", place])
+        await _said([*user, _postgres_program("pgbench"), "-h", place, "-q", "-i", "postgres"])
+        yield
+
+
+async def _pgbench(place: Path) -> Own:
+    user = ("runuser", "-u", "postgres", "--")
+    words = (*user, _postgres_program("pgbench"), "-h", place, "-S", "-c", "4", "-T", str(RUN_S))
+    text = await _said(_scope("own-client", *words, "postgres"))
+    return Own(
+        _found(r"^latency average = ([0-9.]+) ms", text, "pgbench"),
+        _found(r"^tps = ([0-9.]+)", text, "pgbench"),
+    )
+
+
+# ---- nginx and wrk
+
+_NGINX = """
+daemon off; worker_processes 1; pid {place}/nginx.pid; error_log {place}/error.log;
+events {{ }}
+http {{ access_log off; server {{ listen 127.0.0.1:{port}; location / {{ return 200 "yes"; }} }} }}
+"""
+
+
+@contextlib.asynccontextmanager
+async def _nginx(place: Path) -> AsyncIterator[None]:
+    config = place / "nginx.conf"
+    config.write_text(_NGINX.format(place=place, port=PORT), "ascii")
+    async with running(*_scope("own-nginx", "nginx", "-c", config)):
+        await _answers(["curl", "-sf", "-o", "/dev/null", f"http://127.0.0.1:{PORT}/"])
+        yield
+
+
+async def _wrk(place: Path) -> Own:
+    del place
+    words = ["wrk", "-t", "1", "-c", "8", "-d", f"{RUN_S}s", "--latency"]
+    text = await _said(_scope("own-client", *words, f"http://127.0.0.1:{PORT}/"))
+    value, unit = re.findall(r"^ +99% +([0-9.]+)(us|ms|s)$", text, re.MULTILINE)[0]
+    factor = {"us": 1e-3, "ms": 1.0, "s": 1e3}[unit]
+    return Own(float(value) * factor, _found(r"^Requests/sec: +([0-9.]+)", text, "wrk"), tail=True)
+
+
+# ---- Jobs
+
+_BATCH = """
+import os, sys, time
+began = time.monotonic()
+jobs = [os.posix_spawnp("zstd", ["zstd", "-q", "--single-thread", "-f", f"-{level}", sys.argv[1],
+                                 "-o", "/dev/null"], os.environ)
+        for level in (1, 12, 2, 3, 1, 9, 1, 2, 1, 3, 6, 1)]
+ended = []
+for _ in jobs:
+    os.wait()
+    ended.append(time.monotonic() - began)
+print(1e3 * sum(ended) / len(ended), len(ended) / max(ended))
+"""
+_SOURCE = """
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+int work_{n}(int argc, char **argv) {{ for (int i = 0; i < argc; i++) puts(argv[i]); return {n}; }}
+"""
+_MAKE = "all: $(patsubst %.c,%.o,$(wildcard *.c))\n%.o: %.c\n\tclang -O1 -c -o $@ $<\n"
+FILES = 10
+
+
+@contextlib.asynccontextmanager
+async def _inputs(place: Path) -> AsyncIterator[None]:
+    text = b"".join(path.read_bytes() for path in sorted(Path(re.__file__).parent.glob("*.py")))
+    (place / "input").write_bytes(text * 12)
+    yield
+
+
+async def _batch(place: Path) -> Own:
+    words = (sys.executable, "-I", "-S", "-c", _BATCH, place / "input")
+    latency, rate = (float(each) for each in (await _said(_scope("own-batch", *words))).split())
+    return Own(latency, rate)
+
+
+@contextlib.asynccontextmanager
+async def _sources(place: Path) -> AsyncIterator[None]:
+    (place / "Makefile").write_text(_MAKE, "ascii")
+    for number in range(FILES):
+        (place / f"{number}.c").write_text(_SOURCE.format(n=number), "ascii")
+    yield
+
+
+async def _build(place: Path) -> Own:
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    await _said(_scope("own-build", "make", "-s", "-B", "-j4", "-C", place))
+    took = loop.time() - began
+    return Own(took * 1e3, FILES / took)
+
+
+async def _hackbench(place: Path) -> Own:
+    del place
+    text = await _said(_scope("own-hackbench", "hackbench", "-g", "2", "-l", "60"))
+    took = _found(r"^Time: ([0-9.]+)", text, "hackbench")
+    return Own(took * 1e3, 1 / took)
+
+
+APPLICATIONS = (
+    Application("schbench", "schbench", _nothing, _schbench),
+    Application("Redis", "own-redis", _redis, _redis_client, crowded=True),
+    Application("pgbench", "own-postgres", _postgres, _pgbench, crowded=True),
+    Application("nginx with wrk", "own-nginx", _nginx, _wrk, crowded=True),
+    Application("uneven batch", "own-batch", _inputs, _batch, jobs=True),
+    Application("build", "own-build", _sources, _build, jobs=True),
+    Application("hackbench", "own-hackbench", _nothing, _hackbench),
+)
+assert APPLICATIONS[0].workload == SCHBENCH_WORKLOAD

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What applications say of themselves against what the signals say of them.
+
+Seven applications run under the kernel's default and three schedulers in turn. Where response time
+and completions (turnaround and jobs, of a batch) put these runs in the same order as the
+application's own latency and rate do, whoever judges by the signals judges as the application
+would. The figure is Spearman's rank correlation over all runs of an application.
+"""
+
+import asyncio
+import contextlib
+import shutil
+import statistics
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from benchmarks import schbench
+from benchmarks.applications import APPLICATIONS, LOOPS, Application, Own, running
+from benchmarks.service import Service, service
+from bpf.signals import SignalsLine, SignalsSource, merge, percentile
+from daemon.api.models import CandidateRequest, HoldRequest
+from process import Fault, FaultType
+
+DEFAULT = "default"
+ARMS = (DEFAULT, "batch", "latency", "fifo")
+ROUNDS = 3
+# After a change of the scheduler, seconds.
+SETTLE_S = 1.0
+# Longer than any run: intervals end when they are asked to.
+INTERVAL_S = 600.0
+LIMIT_S = 900.0
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run: the application's own figures, and ours of the same time."""
+
+    arm: str
+    own: Own
+    latency_ms: float
+    rate_per_s: float
+
+
+async def measure() -> dict[str, object]:
+    """All runs of each application, and how well the two orders agree."""
+    found: dict[str, object] = {}
+    left_out = []
+    async with service() as daemon:
+        candidates = {}
+        for arm in ARMS[1:]:
+            view = await daemon.client.create_candidate(CandidateRequest(library=arm))
+            if not view.proven:
+                raise Fault(FaultType.BUILD_FAILED, f"{arm} was not proven", why=str(view))
+            candidates[arm] = view.id
+        for each in APPLICATIONS:
+            if each.name == schbench.NAME and shutil.which(schbench.NAME) is None:
+                left_out.append(each.name)
+                continue
+            found[each.name] = await _application(daemon, candidates, each)
+    return {"arms": ARMS, "applications": found, "left_out": left_out}
+
+
+@contextlib.contextmanager
+def _place() -> Iterator[Path]:
+    """A folder that servers, which run as users of their own, can get to."""
+    with TemporaryDirectory(prefix="schedpilot-own-") as name:
+        place = Path(name)
+        place.chmod(0o755)
+        yield place
+
+
+async def _application(
+    daemon: Service, candidates: dict[str, str], each: Application
+) -> dict[str, object]:
+    runs = []
+    async with contextlib.AsyncExitStack() as stack:
+        place = stack.enter_context(_place())
+        await stack.enter_async_context(each.started(place))
+        if each.crowded:
+            for _ in range(LOOPS):
+                await stack.enter_async_context(running("sh", "-c", "while :; do :; done"))
+        signals = await stack.enter_async_context(SignalsSource(INTERVAL_S))
+        lines = signals.lines()
+        for turn in range(ROUNDS):
+            # Not always in the same order, so that what drifts hits all alike.
+            for arm in ARMS if turn % 2 else reversed(ARMS):
+                if arm in candidates:
+                    await daemon.client.hold(HoldRequest(candidate=candidates[arm]))
+                await asyncio.sleep(SETTLE_S)
+                await signals.flush()
+                await anext(lines)
+                own = await each.once(place)
+                await signals.flush()
+                runs.append(_run(arm, own, each, await anext(lines)))
+                if arm in candidates:
+                    await daemon.client.release("benchmark")
+    return {
+        "jobs": each.jobs,
+        "latency": _agreement([(run.own.latency_ms, run.latency_ms) for run in runs]),
+        "rate": _agreement([(run.own.rate_per_s, run.rate_per_s) for run in runs]),
+        "runs": [
+            {
+                "arm": run.arm,
+                "own": [run.own.latency_ms, run.own.rate_per_s],
+                "ours": [run.latency_ms, run.rate_per_s],
+            }
+            for run in runs
+        ],
+    }
+
+
+def _run(arm: str, own: Own, each: Application, line: SignalsLine) -> Run:
+    seen = line.workload(each.workload)
+    if seen is None:
+        raise Fault(FaultType.NOT_FOUND, f"nothing was seen of {each.name}", where=each.workload)
+    if each.jobs:
+        ended = seen.turnaround_us
+        return Run(arm, own, ended.mean / 1e3, ended.count / line.interval_s)
+    # What was still under way counts with what it had had so far, as in a trial's window.
+    response = merge((seen.response_us, seen.open_us))
+    latency_us = percentile(response, 0.99) if own.tail else response.mean
+    return Run(arm, own, latency_us / 1e3, seen.response_us.count / line.interval_s)
+
+
+def _agreement(pairs: Sequence[tuple[float, float]]) -> float:
+    """Spearman's rank correlation, 1 where the orders are the same."""
+    own, ours = (_ranks(side) for side in zip(*pairs, strict=True))
+    return round(statistics.correlation(own, ours), 3)
+
+
+def _ranks(values: Sequence[float]) -> list[float]:
+    """The rank of each value; equal ones share the mean of theirs."""
+    ordered = sorted(values)
+    first = {value: ordered.index(value) for value in values}
+    count = {value: ordered.count(value) for value in values}
+    return [first[value] + (count[value] - 1) / 2 for value in values]
