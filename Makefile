@@ -71,7 +71,7 @@ format: setup
 test: check lab inspector
 ifeq ($(strip $(TESTS)),)
 	$(PY) -m pytest -m 'not vm and not long' -n auto --maxprocesses 8 --dist loadfile
-	$(PY) -m pytest -m 'vm and not long'
+	$(PY) -m pytest -m 'vm and not long' --durations 20
 else
 	$(PY) -m pytest $(TESTS)
 endif
