@@ -9,17 +9,11 @@ import difflib
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    StringConstraints,
-    ValidationError,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 from agent.claude.settings import Claude, DayBudget, EpisodeBudget, Price
+from agent.measuring.measure import SOURCES, Measure
 from process import Fault, FaultType
 from process.text_file import parse_toml, read_text
 
@@ -27,38 +21,9 @@ PATH = Path("/etc/schedpilot/agent.toml")
 # A configuration is a page of text.
 LARGEST_BYTES = 64 * 1024
 
-Argument = Annotated[str, StringConstraints(min_length=1, max_length=4096, pattern=r"^[^\x00]*$")]
-
 
 class _Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
-class Prometheus(_Strict):
-    """A query that answers with one number. `url` is the server's root."""
-
-    url: Annotated[str, StringConstraints(pattern=r"^https?://[^\s/]+(/\S*)?$", max_length=500)]
-    query: Annotated[str, StringConstraints(min_length=1, max_length=4000)]
-
-
-class Measure(_Strict):
-    """One number to poll: what a command prints, or what Prometheus answers.
-
-    `name` is what an objective calls it: `measurement NAME lower`.
-    """
-
-    name: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_.-]{0,60}$")]
-    command: Annotated[list[Argument], Field(min_length=1, max_length=64)] | None = None
-    prometheus: Prometheus | None = None
-    unit: Annotated[str, StringConstraints(max_length=16)] = ""
-    interval_s: Annotated[float, Field(ge=0.2, le=3600, strict=False)] = 5.0
-    timeout_s: Annotated[float, Field(gt=0, le=600, strict=False)] = 5.0
-
-    @model_validator(mode="after")
-    def _one_source(self) -> Self:
-        if (self.command is None) == (self.prometheus is None):
-            raise ValueError("exactly one of `command` and `prometheus` is needed")
-        return self
 
 
 class Advising(_Strict):
@@ -95,7 +60,7 @@ _TABLES: dict[str, type[BaseModel]] = {
     "day": DayBudget,
     "prices": Price,
     "measure": Measure,
-    "prometheus": Prometheus,
+    **SOURCES,
 }
 
 

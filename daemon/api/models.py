@@ -1199,6 +1199,42 @@ class TableView(Answer):
     left_out: int = 0
 
 
+# A function of a program as linkers name it, or `provider:name` of a marker.
+ProbePoint = Annotated[
+    str, StringConstraints(pattern=r"^[A-Za-z_.$@][A-Za-z0-9_.$@]{0,199}(:[A-Za-z0-9_]{1,100})?$")
+]
+
+
+class CallPoints(Request):
+    """Calls of a program's own functions, each in one thread: from the entry of `enter` to the
+    return of `exit`. With `markers` both are USDT probes, `provider:name`."""
+
+    binary: Annotated[str, StringConstraints(min_length=2, max_length=4096, pattern=r"^/[^\x00]*$")]
+    enter: ProbePoint
+    exit: ProbePoint
+    markers: bool = False
+
+
+class CallsRequest(Request):
+    """The calls that ended since the last such request; the first one puts the probe in place, and
+    it goes on for `keep_s` without a further one."""
+
+    points: CallPoints
+    keep_s: Annotated[float, Field(ge=5, le=20_000)] = 30.0
+
+
+class CallsView(Answer):
+    """The calls of `seconds`. `buckets` are 6% wide; `lost` calls found no room."""
+
+    seconds: float
+    count: int = 0
+    total_us: float = 0.0
+    max_us: float = 0.0
+    buckets: Annotated[list[HistogramBucket], Field(max_length=700)] = Field(default_factory=list)
+    lost: int = 0
+    notes: list[str] = Field(default_factory=list)
+
+
 class ProbeView(Answer):
     """What a probe saw, in sentences, histograms and tables. `source` is `bcc`, or `signals` where
     the daemon's own figures had to stand in. `lost` events were not counted."""

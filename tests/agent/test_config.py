@@ -44,7 +44,7 @@ def test_no_file_is_the_defaults(tmp_path: Path) -> None:
         ("advisr = 1", "advisr: unknown key (nearest known: 'advisor')"),
         ("[advisor]\nmost_trial = 1", "(nearest known: 'most_trials')"),
         ('[advisor]\nname = "claud"', "advisor.name"),
-        ('[[measure]]\nname = "x"', "exactly one of `command` and `prometheus`"),
+        ('[[measure]]\nname = "x"', "exactly one of `command`, `prometheus`, "),
         ('[[measure]]\nname = "X"\ncommand = ["a"]', "measure[0].name"),
         ('[[measure]]\nname = "x"\ncommand = "a b"', "measure[0].command"),
         ('[[measure]]\nname = "x"\ncommand = ["a"]\nintervall_s = 1', "'interval_s'"),

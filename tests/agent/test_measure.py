@@ -12,8 +12,10 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from agent.config import Measure, Prometheus
-from agent.measure import keep_polling, parse_answer, parse_number, poll
+from agent.measure import keep_polling, poll
+from agent.measuring.command import parse_number
+from agent.measuring.measure import Measure
+from agent.measuring.query import Prometheus, parse_answer
 from daemon.api.models import MeasurementRequest
 from process import Fault, FaultType
 
@@ -26,6 +28,7 @@ def test_a_command_that_prints_a_number_is_a_measurement() -> None:
     """White space around the number does not matter, its unit and name come along."""
     measure = command("print(' 42.5 ')").model_copy(update={"unit": "ms"})
     found = asyncio.run(poll(measure))
+    assert found is not None
     assert (found.name, found.value, found.unit) == ("queue", 42.5, "ms")
     assert found.started is not None
 
@@ -113,6 +116,7 @@ def test_a_query_is_asked_of_the_server() -> None:
     with prometheus(vector("3.5")) as (url, asked):
         source = Prometheus(url=url, query="sum(rate(x[1m]))")
         found = asyncio.run(poll(Measure(name="rate", prometheus=source)))
+    assert found is not None
     assert found.value == 3.5
     assert asked == ["/api/v1/query?query=sum%28rate%28x%5B1m%5D%29%29"]
 

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A program that prints one number.
+
+command = ["/usr/local/bin/queue-length", "--shop"]
+"""
+
+import asyncio
+import math
+import time
+from collections.abc import Sequence
+from typing import Self
+
+from agent.measuring.reading import Reading
+from process import Fault, FaultType, Fixed, run
+
+
+def parse_number(text: str, where: str) -> float:
+    """The one finite number that `text` is, apart from white space around it.
+
+    Raises:
+        Fault: BAD_REQUEST, with what stood there instead.
+    """
+    word = text.strip()
+    shown = word[:60].encode("unicode_escape").decode()
+    try:
+        value = float(word)
+    except ValueError:
+        what = f"it printed {shown!r}" if word else "it printed nothing"
+        raise Fault(
+            FaultType.BAD_REQUEST,
+            "the measurement is not a number",
+            where=where,
+            why=what,
+            hint="print exactly one number, and everything else to standard error",
+        ) from None
+    if not math.isfinite(value):
+        raise Fault(
+            FaultType.BAD_REQUEST,
+            "the measurement is not a finite number",
+            where=where,
+            why=f"it printed {shown!r}",
+        )
+    return value
+
+
+class CommandOutput:
+    """Runs it at the end of each interval."""
+
+    def __init__(self, argv: Sequence[str], timeout_s: float, unit: str, where: str) -> None:
+        self.where = where
+        self._argv = list(argv)
+        self._timeout_s = timeout_s
+        self._unit = unit
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        return
+
+    async def take(self) -> Reading:
+        began = time.time()
+        done = await asyncio.to_thread(run, self._argv, timeout=Fixed(self._timeout_s))
+        value = parse_number(done.text, self.where)
+        return Reading(began, value, self._unit, 1, (value,))

@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a systemd unit says, by journalctl, as numbers: each line that matches is a sample.
+
+journal = { unit = "shop.service", pattern = "took ([0-9.]+) ms" }
+"""
+
+import json
+from collections import deque
+from collections.abc import AsyncGenerator
+from typing import Annotated
+
+from pydantic import AfterValidator
+
+from agent.measuring.pattern import Pattern
+from agent.measuring.table import Table, Unit
+from process import Fault, FaultType, run, start_lines
+
+# What journalctl says where it may read nothing; sd_journal_open() is content with nothing.
+_CLOSED = ("insufficient permissions", "not seeing messages", "Permission denied")
+_HINT = (
+    "let the agent read the journal: `systemctl edit schedpilot-agent`, [Service], "
+    "SupplementaryGroups=systemd-journal; for a test by hand be in that group or root"
+)
+
+
+def _pattern(text: str) -> str:
+    Pattern(text)
+    return text
+
+
+PatternText = Annotated[str, AfterValidator(_pattern)]
+
+
+class Journal(Table):
+    """Lines of one unit from now on. `pattern` has one group: the number."""
+
+    unit: Unit
+    pattern: PatternText
+
+
+async def journal(unit: str, *options: str) -> AsyncGenerator[str, None]:
+    """The messages of a unit from now on.
+
+    Args:
+        options: for journalctl, such as `--directory`.
+
+    Raises:
+        Fault: NOT_ALLOWED, NOT_FOUND, MISSING_TOOL, CHILD_FAILED.
+    """
+    said: deque[str] = deque(maxlen=5)
+    child = await start_lines(
+        [
+            *("journalctl", "--follow", "--lines=0", "--no-pager", "--output=json"),
+            *("--output-fields=MESSAGE", f"--unit={unit}", *options),
+        ],
+        on_error_line=said.append,
+    )
+    try:
+        async for raw in child.lines():
+            # A line of many megabytes or of no JSON is nobody's sample.
+            message = _message(raw)
+            if message is not None:
+                yield message
+    except ValueError:
+        raise Fault(
+            FaultType.CHILD_FAILED, "a line of the journal is longer than any may be", where=unit
+        ) from None
+    finally:
+        await child.end()
+    raise _refused(unit, said)
+
+
+def _message(raw: bytes) -> str | None:
+    """The text of one entry; None where it has none, or too much of it (journalctl(1), json)."""
+    try:
+        message = json.loads(raw).get("MESSAGE")
+    except (ValueError, AttributeError, RecursionError):
+        return None
+    if isinstance(message, list) and len(message) <= 4 * 4096:
+        # What is not UTF-8 comes as numbers.
+        try:
+            return bytes(message).decode("utf-8", "replace")
+        except (ValueError, TypeError):
+            return None
+    return message if isinstance(message, str) else None
+
+
+def _refused(unit: str, said: deque[str]) -> Fault:
+    why = " ".join(line.strip() for line in said)[:300]
+    if any(each in why for each in _CLOSED):
+        return Fault(
+            FaultType.NOT_ALLOWED, "the journal may not be read", where=unit, why=why, hint=_HINT
+        )
+    return Fault(
+        FaultType.CHILD_FAILED,
+        "journalctl ended",
+        where=unit,
+        why=why or "it said nothing",
+        hint=_HINT,
+    )
+
+
+def absent(unit: str) -> Fault | None:
+    """What is wrong with the unit as systemd sees it; None where nothing is known to be."""
+    try:
+        done = run(
+            ["systemctl", "show", "--property=LoadState,ActiveState", "--", unit],
+            timeout=5,
+            check=False,
+        )
+    except Fault:
+        return None
+    facts = dict(line.split("=", 1) for line in done.text.splitlines() if "=" in line)
+    if facts.get("LoadState") == "not-found":
+        return Fault(
+            FaultType.NOT_FOUND,
+            "there is no such unit",
+            where=unit,
+            hint="`systemctl list-units --type=service` lists those there are",
+        )
+    if facts.get("ActiveState") in ("inactive", "failed"):
+        return Fault(
+            FaultType.STATE,
+            "the unit does not run",
+            where=unit,
+            why=f"it is {facts['ActiveState']}",
+            hint=f"start it: systemctl start {unit}",
+        )
+    return None
+
+
+def may_read() -> Fault | None:
+    """Whether the journal of the system may be read; journalctl follows in silence where not."""
+    try:
+        done = run(
+            ["journalctl", "--system", "--lines=1", "--no-pager", "--output=cat"],
+            timeout=10,
+            check=False,
+        )
+    except Fault as fault:
+        return fault
+    why = done.error_text.strip()
+    if any(each in why for each in _CLOSED):
+        return Fault(
+            FaultType.NOT_ALLOWED, "the journal may not be read", why=why[:300], hint=_HINT
+        )
+    return None

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Samples from lines: read as they come, by a task, and handed over at the end of each interval."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncGenerator, Callable
+from pathlib import Path
+from typing import Self
+
+from agent.measuring.journal import journal
+from agent.measuring.reading import Reading
+from agent.measuring.samples import Samples
+from agent.measuring.table import Lines, Take
+from agent.measuring.tail import Tail, follow
+from daemon.api.display import displayable
+from process import Fault, FaultType
+
+SHOWN_OF_A_LINE = 160
+
+# The number of one line, None where it has none.
+Parse = Callable[[str], float | None]
+
+
+def lines_of(place: Lines) -> AsyncGenerator[str, None]:
+    """What is added to the file, or what the unit says from now on."""
+    if place.unit is not None:
+        return journal(place.unit)
+    assert place.log is not None
+    path = Path(place.log)
+    return follow(Tail(lambda: path))
+
+
+class LineSamples:
+    """A source of which each line that `parse` finds a number in is a sample.
+
+    Args:
+        open_lines: begins to read; its iterator ends only with a Fault.
+        missing: why a line may have no number, for people.
+    """
+
+    def __init__(
+        self,
+        where: str,
+        open_lines: Callable[[], AsyncGenerator[str, None]],
+        parse: Parse,
+        take: Take,
+        unit: str,
+        missing: str,
+    ) -> None:
+        self.where = where
+        self._open_lines = open_lines
+        self._parse = parse
+        self._take = take
+        self._unit = unit
+        self._missing = missing
+        self._samples = Samples(time.time())
+        self._lines = 0
+        self._missed = ""
+        self._reader: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        lines = self._open_lines()
+        self._samples = Samples(time.time())
+        self._reader = asyncio.create_task(self._read(lines))
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        if self._reader is not None:
+            self._reader.cancel()
+            # Its end is the end of what it reads, of a child for instance.
+            await asyncio.gather(self._reader, return_exceptions=True)
+
+    async def _read(self, lines: AsyncGenerator[str, None]) -> None:
+        count = 0
+        async with contextlib.aclosing(lines):
+            async for line in lines:
+                self._take_in(line)
+                count += 1
+                if count % 256 == 0:
+                    # A log that never pauses must not keep everything else waiting.
+                    await asyncio.sleep(0)
+
+    def _take_in(self, line: str) -> None:
+        self._lines += 1
+        value = self._parse(line)
+        if value is None:
+            self._missed = line[: SHOWN_OF_A_LINE + 1]
+        else:
+            self._samples.add(value)
+
+    async def take(self) -> Reading:
+        reader = self._reader
+        if reader is not None and reader.done():
+            if (error := reader.exception()) is not None:
+                raise error
+            raise Fault(FaultType.STATE, "nothing more comes", where=self.where)
+        now = time.time()
+        samples, self._samples = self._samples, Samples(now)
+        notes = [] if samples.count else [self._why_nothing()]
+        self._lines, self._missed = 0, ""
+        return samples.reading(self._take, now, self._unit, notes)
+
+    def _why_nothing(self) -> str:
+        if not self._lines:
+            return "no line came in this time"
+        shown = displayable(self._missed, SHOWN_OF_A_LINE)
+        lines = "1 line" if self._lines == 1 else f"{self._lines} lines"
+        return f"{lines} came, and {self._missing}; the last was: {shown}"

@@ -1,0 +1,15 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Any log file, as numbers: each line that matches is a sample.
+
+log = { file = "/var/log/shop/requests.log", pattern = "took ([0-9.]+) ms" }
+"""
+
+from agent.measuring.journal import PatternText
+from agent.measuring.table import FilePath, Table
+
+
+class Log(Table):
+    """Lines that are added to the file. `pattern` has one group: the number."""
+
+    file: FilePath
+    pattern: PatternText

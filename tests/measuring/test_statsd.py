@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""StatsD over real datagrams on loopback."""
+
+import asyncio
+import socket
+
+import pytest
+
+from agent.measuring.reading import Reading
+from agent.measuring.sources import source_of
+from agent.measuring.statsd import parse
+from process import Fault, FaultType
+from tests.measuring.reading_of import measure_of, samples, until
+from tests.waiting import in_time
+
+
+def free_port() -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as own:
+        own.bind(("127.0.0.1", 0))
+        return int(own.getsockname()[1])
+
+
+def sent(port: int, *datagrams: bytes) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as own:
+        for each in datagrams:
+            own.sendto(each, ("127.0.0.1", port))
+
+
+def heard(take: str, *datagrams: bytes) -> Reading:
+    """One interval in which these came."""
+    port = free_port()
+    measure = measure_of(statsd={"metric": "shop.request", "port": port}, take=take)
+    # Comes last: when its samples are there, all are.
+    sentinel = measure_of(statsd={"metric": "end", "port": port}, take="count")
+
+    async def look() -> Reading:
+        async with source_of(measure) as source, source_of(sentinel) as end:
+            await source.take()
+            sent(port, *datagrams, b"end:1|ms")
+            await in_time(until(end, 1), 20)
+            # An interval has to be long enough for a rate.
+            await asyncio.sleep(0.06)
+            return await source.take()
+
+    return asyncio.run(look())
+
+
+def test_timers_are_samples() -> None:
+    """Several in a datagram, several values in a line, with tags; others' metrics are not ours."""
+    port = free_port()
+
+    async def send() -> None:
+        sent(port, b"shop.request:12.5|ms|#route:/a\nother:3|ms\nshop.request:7:8|h", b"junk")
+
+    measure = measure_of(statsd={"metric": "shop.request", "port": port})
+    assert samples(measure, send, 3) == [12.5, 7.0, 8.0]
+
+
+def test_a_sampled_timer_counts_for_those_left_out() -> None:
+    """At a rate of 0.1 each stands for ten."""
+    reading = heard("count", b"shop.request:5|ms|@0.1", b"shop.request:5|ms")
+    assert reading.value == pytest.approx(11)
+    assert heard("mean", b"shop.request:5|ms|@0.1").unit == "ms"
+
+
+def test_counters_are_how_often() -> None:
+    """Their values are summed; a mean of one makes no sense, and that is said."""
+    reading = heard("rate", b"shop.request:3|c\nshop.request:1|c|@0.5")
+    assert reading.count == 5
+    assert reading.value is not None
+    assert 0 < reading.value <= 5 / 0.05
+    assert reading.unit == "/s"
+    wrong = heard("mean", b"shop.request:3|c")
+    assert wrong.value is None
+    assert "a counter has no mean" in wrong.notes[0]
+
+
+def test_gauges_hold_and_move() -> None:
+    """The last value, by itself or by steps."""
+    assert heard("last", b"shop.request:3|g\nshop.request:+2|g\nshop.request:-1|g").value == 4.0
+
+
+def test_what_came_instead_is_shown() -> None:
+    """Whoever named a wrong metric sees what came, harmlessly."""
+    (note,) = heard("p99", b"shop.requests:3|ms\x1b[0m").notes
+    assert "2 other lines did, the last was: end:1|ms" in note
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "",
+        ":",
+        "a",
+        "a:",
+        "a:1",
+        "a:x|ms",
+        "a:nan|ms",
+        "a:1e999|c",
+        "a:1|ms|@0",
+        "a:1|ms|@9",
+        ":1|c",
+    ],
+)
+def test_nonsense_is_nothing(line: str) -> None:
+    """What is no metric, no number, or a rate that cannot be."""
+    assert parse(line) is None
+
+
+def test_a_port_that_is_taken_is_a_fault() -> None:
+    """With the way out: another port, and the other server repeats."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as own:
+        own.bind(("127.0.0.1", 0))
+        port = own.getsockname()[1]
+        measure = measure_of(statsd={"metric": "a", "port": port})
+        with pytest.raises(Fault) as caught:
+            samples(measure, lambda: asyncio.sleep(0), 1)
+    assert caught.value.type is FaultType.BUSY
+    assert "repeater" in caught.value.hint
