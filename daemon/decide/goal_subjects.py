@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Whom each clause is about: the workload of the goal, another one, or all others. Pure."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from daemon.api.models import ProgramKind as Kind
+from daemon.decide.goal_clauses import WHEN, Clause
+from daemon.decide.goal_names import By, Mention, Present
+from daemon.decide.goal_terms import OPEN, Unclear, Wish, quoted
+from daemon.decide.goal_words import PRONOUN, Aspect, Said, Will, read_clause
+from daemon.understanding.rules import BATCHES
+
+# So many workloads are meant by one name and all guarded; more are asked about.
+MOST_GUARDED = 4
+# So many are named in a question.
+MOST_NAMED = 8
+# What may not be left aside when it is not understood.
+_BINDING = re.compile(
+    r"\b(?:must|should|shall|may|only|never|not|no|unless|except|cannot|can't|don't|won't|always|"
+    r"limit|less|more|under|below|above|over|without)\b|(?<!@)\d"
+)
+_BEYOND = re.compile(
+    r"\b(?:power|battery|energy|heat|hot|temperatures?|fans?|noise|memory|ram|swap|disk|storage|"
+    r"network|"
+    r"bandwidth|security|gpu)\b"
+)
+# A subject that no workload has: "the mail server must go on".
+_SUBJECT = re.compile(
+    r"^(?:and |that |also |still )*(?:the|my|our) (?P<who>[a-z][\w.-]*(?: [a-z][\w.-]*){0,2}?) "
+    r"(?:must|should|shall|may|can|could|has to|have to|needs? to|does|do|is|are|will)\b|"
+    r"\b(?:starv\w+|hurt\w*|harm\w*|slow\w*(?: down)?|disturb\w*|stop\w*|stall\w*|cost of|"
+    r"expense of|"
+    r"affect\w*|punish\w*|ignore|about) (?:the|my|our) (?P<whom>[a-z][\w.-]*(?: [a-z][\w.-]*)?)$"
+)
+
+
+@dataclass
+class Subjects:
+    """The workloads that are there, and the one that the goal is about, once that is known."""
+
+    present: Sequence[Present]
+    main: str
+    notes: list[str] = field(default_factory=list)
+
+    def kind(self, id: str) -> Kind:
+        return next((each.kind for each in self.present if each.id == id), Kind.UNKNOWN)
+
+    def wishes(self, clauses: Sequence[Clause]) -> list[Wish]:
+        found: list[Wish] = []
+        last: tuple[Mention, ...] = ()
+        for clause in clauses:
+            said = clause.said
+            mentions = clause.mentions
+            if said.will is None:
+                if clause.joint not in WHEN:
+                    self._left_over(clause)
+                elif found:
+                    found[-1] = replace(found[-1], kinds=found[-1].kinds | self._absent(mentions))
+                last = mentions or last
+                continue
+            if clause.joint in WHEN and said.will is Will.IMPROVE and said.aspects == (Aspect.ANY,):
+                continue
+            if clause.joint == "or" and found and said.will is found[-1].said.will is Will.IMPROVE:
+                raise Unclear(
+                    f"{quoted(found[-1].written)} or {quoted(clause.written)}: which of them?"
+                )
+            if not mentions:
+                self._nobody_unknown(clause)
+            elif clause.text.startswith("without") and found and said.will is Will.IMPROVE:
+                # "without firefox lagging" wants nothing better for it.
+                said = replace(said, will=Will.KEEP)
+            follows = not mentions and last
+            if follows and (
+                (
+                    said.will is not Will.IMPROVE
+                    and not [each for each in said.aspects if each is not Aspect.ANY]
+                )
+                or PRONOUN.search(clause.text)
+            ):
+                mentions = last
+            found += self._of(clause, said, mentions)
+            last = mentions or last
+        return found
+
+    def _absent(self, mentions: Sequence[Mention]) -> frozenset[Kind]:
+        """Kinds that are spoken of and that no workload is known to be: "no lag while typing"."""
+        kinds = frozenset(kind for each in mentions if each.by is By.KIND for kind in each.kinds)
+        return frozenset() if any(each.kind in kinds for each in self.present) else kinds
+
+    def _of(self, clause: Clause, said: Said, mentions: tuple[Mention, ...]) -> list[Wish]:
+        """A wish for each subject of a clause."""
+        if not mentions:
+            return [Wish(said, clause.text, clause.written)]
+        words = tuple(each.word.lower() for each in mentions)
+        kinds = frozenset().union(*(each.kinds for each in mentions))
+        own = False
+        wishes: list[Wish] = []
+        named = [each for each in mentions if each.by in (By.NAME, By.UNKNOWN)]
+        for mention in mentions:
+            if mention.by is By.OTHERS:
+                wishes.append(Wish(said, clause.text, clause.written, others=True, words=words))
+                continue
+            if mention.by is By.KIND and named and said.will is Will.IMPROVE:
+                # "builds of web": the name says whose.
+                continue
+            ids = self._meant(mention, said)
+            if ids == (self.main,) or ids is None:
+                own = True
+            elif ids:
+                wishes.append(
+                    Wish(said, clause.text, clause.written, ids, words=words, kinds=kinds)
+                )
+        if own:
+            wishes.insert(0, Wish(said, clause.text, clause.written, words=words, kinds=kinds))
+        return wishes
+
+    def _nobody_unknown(self, clause: Clause) -> None:
+        """Raises Unclear where another one is spoken of, who is not there."""
+        found = _SUBJECT.search(clause.text)
+        if found is None or clause.said.will in (Will.IMPROVE, Will.WORSEN):
+            return
+        who = found["who"] or found["whom"]
+        if not read_clause(who).aspects:
+            self._meant(Mention(who, By.UNKNOWN), clause.said)
+
+    def _meant(self, mention: Mention, said: Said) -> tuple[str, ...] | None:
+        """The ids that a mention means; None: the workload that the goal is about; empty: nobody
+        who has to be dealt with."""
+        if mention.by is By.NAME:
+            if self.main in mention.ids:
+                return (self.main,)
+            return self._few(mention, mention.ids, said)
+        if mention.by is By.KIND:
+            there = tuple(each.id for each in self.present if each.kind in mention.kinds)
+            if self.main and self.main in there:
+                return (self.main,)
+            if self.main and said.will in (Will.IMPROVE, Will.WORSEN):
+                if not there and self.kind(self.main) in OPEN:
+                    return None
+                if not there and self.kind(self.main) in BATCHES and mention.kinds & BATCHES:
+                    return None
+            if there:
+                return self._few(mention, there, said)
+            if not self.main and said.will in (Will.IMPROVE, Will.WORSEN):
+                # Which one it is about is asked with all else.
+                return None
+        if said.will is Will.IGNORE:
+            self.notes.append(
+                f"no workload here is called {quoted(mention.word)}: nothing to guard"
+            )
+            return ()
+        raise Unclear(
+            f"no workload here is called {quoted(mention.word)}; "
+            + (self.there() or "nothing was seen yet")
+        )
+
+    def _few(self, mention: Mention, ids: tuple[str, ...], said: Said) -> tuple[str, ...]:
+        most = 1 if said.will in (Will.IMPROVE, Will.WORSEN) else MOST_GUARDED
+        if len(ids) <= most:
+            return ids
+        raise Unclear(
+            f"{quoted(mention.word)} may be {len(ids)} workloads: "
+            + ", ".join(quoted(each) for each in ids[:MOST_NAMED])
+            + "; which one is meant?",
+        )
+
+    def there(self) -> str:
+        names = [quoted(each.id) for each in self.present][:MOST_NAMED]
+        more = len(self.present) - len(names)
+        return (
+            f"there are {', '.join(names)}" + (f" and {more} more" if more else "") if names else ""
+        )
+
+    def _left_over(self, clause: Clause) -> None:
+        if not clause.rest:
+            return
+        text = quoted(clause.written)
+        if beyond := _BEYOND.search(clause.text):
+            raise Unclear(
+                f"{text}: no trial measures {beyond[0]} by itself; a number that is posted can be "
+                "an objective (`measurement NAME lower`)"
+            )
+        if _BINDING.search(clause.text):
+            raise Unclear(f"{text} is not understood; say it otherwise, or leave it out")
+        self.notes.append(f"left aside: {text}")

@@ -1,0 +1,243 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What is wanted of one workload, as terms of an objective. Pure."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from daemon.api.display import displayable
+from daemon.api.models import ProgramKind as Kind
+from daemon.decide.goal_words import COMPLAINT, GENERIC, MANY, Aspect, Said
+from daemon.understanding.rules import BATCHES, FOR_PEOPLE, SERVERS
+
+# Kinds that may turn out to be any other.
+OPEN = frozenset(
+    {
+        Kind.UNKNOWN,
+        Kind.LANGUAGE_RUNTIME,
+        Kind.SYSTEM_SERVICE,
+        Kind.LOAD_GENERATOR,
+        Kind.CONTAINER_RUNTIME,
+        Kind.VIRTUAL_MACHINE,
+    }
+)
+# How much worse of what a workload may pay for its own objective, per cent.
+OWN = {
+    Aspect.RESPONSE: 5.0,
+    Aspect.DELAY: 5.0,
+    Aspect.COMPLETIONS: 2.0,
+    Aspect.FINISH: 5.0,
+    Aspect.CPU: 5.0,
+}
+# So much of a name or a clause is quoted, characters.
+_QUOTED = 60
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One way to read a goal. `said` has it in words; `workload` where it is about another one."""
+
+    objective: str
+    said: str
+    workload: str = ""
+
+
+class Unclear(Exception):
+    """Something has to be asked; `readings` are answers to it."""
+
+    def __init__(self, question: str, readings: Iterable[Reading] = ()) -> None:
+        super().__init__(question)
+        self.readings = tuple(readings)
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is wanted of one subject: `ids`, `others`, or (neither) the workload that the goal is
+    about. `words` and `kinds` are how the subject was called; `written` has the clause with names,
+    and `text` without."""
+
+    said: Said
+    text: str
+    written: str
+    ids: tuple[str, ...] = ()
+    others: bool = False
+    words: tuple[str, ...] = ()
+    kinds: frozenset[Kind] = frozenset()
+
+
+def term(aspect: Aspect, wish: Wish, kind: Kind, measured: Sequence[str]) -> str:
+    """What is wanted of one aspect, as a term of an objective.
+
+    Raises:
+        Unclear: it may be two things, or nothing fits.
+    """
+    said = wish.said
+    match aspect:
+        case Aspect.RESPONSE:
+            return _measured(f"response {said.quantile or 'p99'}", "lower", said.limit)
+        case Aspect.DELAY:
+            return _measured(f"delay {said.quantile or 'p99'}", "lower", said.limit)
+        case Aspect.COMPLETIONS:
+            return _measured("completions", "higher", said.rate)
+        case Aspect.CPU:
+            return "cpu higher"
+        case Aspect.FINISH:
+            return _finish(wish, kind)
+        case Aspect.FRAMES:
+            return _frames(wish, measured)
+        case _:
+            return _by_kind(wish, kind)
+
+
+def _finish(wish: Wish, kind: Kind) -> str:
+    said = wish.said
+    if re.search(r"\b(?:requests?|queries|query|pages?|transactions?|calls?)\b", wish.text):
+        return _measured(f"response {said.quantile or 'p99'}", "lower", said.limit)
+    each = f"turnaround {said.quantile or 'mean'}"
+    if said.of == "each" or said.quantile:
+        return _measured(each, "lower", said.limit)
+    many = MANY & set(wish.words) or re.search(r"\btasks\b", wish.text)
+    if many and said.of != "all" and not re.search(r"per-(?:hour|minute)", wish.text):
+        raise Unclear(
+            "jobs that finish sooner: each of them, or all of them?",
+            [
+                Reading(
+                    _measured(each, "lower", said.limit), "each job is done sooner, on average"
+                ),
+                Reading(
+                    _measured("makespan", "lower", said.limit),
+                    "the last of them is done sooner",
+                ),
+            ],
+        )
+    if kind in SERVERS | FOR_PEOPLE and not wish.kinds & BATCHES and said.of != "all":
+        raise Unclear(
+            f"it is {_article(kind)}, which does not finish: what is to be done sooner?",
+            suggested(kind, set()),
+        )
+    return _measured("makespan", "lower", said.limit)
+
+
+def _frames(wish: Wish, measured: Sequence[str]) -> str:
+    name = next((each for each in measured if re.search(r"fps|frame[_.-]?rate|frames", each)), "")
+    if name:
+        limit = wish.said.rate.removesuffix("/s")
+        return f"measurement {name} higher {limit}".rstrip()
+    raise Unclear(
+        "frames are counted by the program alone, and no measurement here has them (MangoHud's log "
+        "does); what its threads show is",
+        [
+            Reading("response p99 lower", "no frame is late"),
+            Reading("completions higher", "its threads get more done in a second"),
+        ],
+    )
+
+
+def _by_kind(wish: Wish, kind: Kind) -> str:
+    """ "faster" and "better" are what suits the kind of workload."""
+    kinds = {kind} if kind not in OPEN else wish.kinds or {kind}
+    if kinds <= FOR_PEOPLE:
+        return "response p99 lower"
+    if kinds <= BATCHES:
+        return "makespan lower"
+    if kinds <= SERVERS:
+        if COMPLAINT.search(wish.text) or GENERIC.search(wish.text):
+            return "response p99 lower"
+        raise Unclear(
+            f"faster may be two things for {_article(kind)}: an answer comes sooner, or it "
+            "answers more in a second",
+            suggested(kind, {Aspect.FINISH}),
+        )
+    raise Unclear(
+        "it is not known what this workload does: what is to become better?",
+        suggested(kind, set()),
+    )
+
+
+def suggested(kind: Kind, ignored: set[Aspect]) -> list[Reading]:
+    """The readings that suit the kind of workload, the likeliest first."""
+    readings = [
+        (Aspect.RESPONSE, Reading("response p99 lower; completions not worse than 2%",
+                                  "it answers sooner, also at the worst of times")),
+        (Aspect.COMPLETIONS, Reading("completions higher", "it gets more done in a second")),
+        (Aspect.FINISH, Reading("makespan lower", "all of its work is done sooner")),
+    ]  # fmt: skip
+    if kind in BATCHES:
+        readings.reverse()
+    return [reading for aspect, reading in readings if aspect not in ignored]
+
+
+def guard(aspect: Aspect, said: Said, usual: float) -> str:
+    """What may not become worse, as a term. `usual` per cent, where nothing else was said."""
+    per_cent = f"not worse than {said.percent or usual:g}%"
+    match aspect:
+        case Aspect.RESPONSE | Aspect.FRAMES:
+            return f"response {said.quantile or 'p99'} {per_cent}"
+        case Aspect.DELAY:
+            return f"delay {said.quantile or 'p99'} {per_cent}"
+        case Aspect.COMPLETIONS:
+            return f"completions {per_cent}"
+        case Aspect.FINISH:
+            return f"{'turnaround mean' if said.of == 'each' else 'makespan'} {per_cent}"
+        case _:
+            return f"cpu {per_cent}"
+
+
+def kept(wish: Wish, improve: Sequence[Wish]) -> list[str]:
+    """What the workload itself may not pay."""
+    aspects = [each for each in wish.said.aspects if each is not Aspect.ANY]
+    if not aspects:
+        wanted = {aspect for each in improve for aspect in each.said.aspects}
+        aspects = [Aspect.COMPLETIONS if Aspect.RESPONSE in wanted else Aspect.RESPONSE]
+    return [guard(each, wish.said, OWN.get(each, 5)) for each in aspects]
+
+
+def usual_guard(
+    kind: Kind, improve: Sequence[Wish], keep: Sequence[Wish], ignored: set[Aspect]
+) -> list[str]:
+    """Answers that come sooner may not be fewer, where requests are answered, and the other
+    way round."""
+    wanted = {aspect for each in [*improve, *keep] for aspect in each.said.aspects} | ignored
+    spoken = frozenset().union(*(each.kinds for each in improve))
+    if kind in FOR_PEOPLE or (kind in OPEN and spoken & FOR_PEOPLE):
+        return []
+    answers = wanted - {Aspect.ANY, Aspect.FAIRNESS} <= {Aspect.RESPONSE, Aspect.DELAY}
+    if answers and (Aspect.RESPONSE in wanted or kind in SERVERS):
+        return ["completions not worse than 2%"]
+    if wanted - {Aspect.FAIRNESS} == {Aspect.COMPLETIONS} and kind in SERVERS:
+        return ["response p99 not worse than 20%"]
+    return []
+
+
+def _measured(what: str, better: str, limit: str) -> str:
+    return f"{what} {limit or better}"
+
+
+def one_of_each(terms: list[str]) -> list[str]:
+    """A term with a limit says all that the same without one does."""
+    limited = {" ".join(each.split()[:-2]) for each in terms if re.search(r"[<>] ", each)}
+    return [
+        each
+        for each in terms
+        if re.search(r"[<>] ", each) or each.rpartition(" ")[0] not in limited
+    ]
+
+
+def merged(texts: list[str]) -> str:
+    """The widest limit for each figure, as one text."""
+    by_figure: dict[str, tuple[float, str]] = {}
+    for text in texts:
+        figure, _, per_cent = text.partition(" not worse than ")
+        width = float(per_cent.removesuffix("%"))
+        by_figure[figure] = max(by_figure.get(figure, (0.0, "")), (width, text))
+    return "; ".join(text for _, text in by_figure.values())
+
+
+def _article(kind: Kind) -> str:
+    word = kind.value.replace("-", " ")
+    return f"{'an' if word[0] in 'aeiou' else 'a'} {word}"
+
+
+def quoted(text: str) -> str:
+    """Hostile text, as it stands in a sentence of ours."""
+    return f"'{displayable(text, _QUOTED)}'"
