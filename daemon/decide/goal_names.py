@@ -9,7 +9,7 @@ quotation marks, and what was found is replaced by `@0`, `@1` … before any wor
 import difflib
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -146,8 +146,8 @@ class _Names:
         return _nearest(word, [each for each in names if each not in _NO_NAMES])
 
 
-def _nearest(word: str, among: Sequence[str]) -> tuple[float, str]:
-    found = difflib.get_close_matches(word, among, n=1, cutoff=_NEAR)
+def _nearest(word: str, among: Iterable[str]) -> tuple[float, str]:
+    found = difflib.get_close_matches(word, sorted(among), n=1, cutoff=_NEAR)
     return (difflib.SequenceMatcher(None, word, found[0]).ratio(), found[0]) if found else (0.0, "")
 
 

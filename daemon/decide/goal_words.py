@@ -368,7 +368,7 @@ def read_clause(text: str) -> Said:
         if (found := re.search(pattern, text))
     ]
     aspects.sort()
-    named = [aspect for _, aspect in aspects if aspect is not Aspect.ANY]
+    named: list[Aspect] = [aspect for _, aspect in aspects if aspect is not Aspect.ANY]
     # "answer faster" is about answers, and "finish sooner" about the end.
     order = tuple(dict.fromkeys(named or [aspect for _, aspect in aspects]))
     if Aspect.FRAMES in order and Aspect.COMPLETIONS in order:
