@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from agent.advisor import Advice, Advisor, EpisodeResult, Proposal, Refusal, Situation
 from agent.connection import Actor, Reader
+from daemon.api import telling
 from daemon.api.models import (
     AdviceRequest,
     Autonomy,
@@ -88,14 +89,8 @@ def held_back(status: StatusView) -> str:
 
 
 def outcome_of(trial: TrialView) -> str:
-    """How a finished trial ended, in a few words."""
-    verdict = trial.verdict
-    words = f"{trial.state.value.replace('-', ' ')} {trial.scheduler}"
-    if verdict is None:
-        return f"{words} ({trial.reason})" if trial.reason else words
-    return (
-        f"{words}: {trial.objective} x{verdict.ratio:.2f} ({verdict.low:.2f} to {verdict.high:.2f})"
-    )
+    """How a finished trial ended, in a line."""
+    return telling.line(trial)
 
 
 def nothing_kept(tried: list[TrialView], refused: list[Refusal], reason: str) -> str:

@@ -138,14 +138,17 @@ def library_search(
     workload: Annotated[
         str, typer.Option(metavar="ID", help="Those that fit this one, as `top` shows it.")
     ] = "",
+    everything: Annotated[
+        bool, typer.Option("--all", help="Those too that are not installed here.")
+    ] = False,
     json: Json = False,
 ) -> None:
-    """The schedulers that fit a description or a workload, best first, and why."""
+    """The installed schedulers that fit a description or a workload, best first, and why."""
     from cli.library import show_search
 
     if not words and not workload:
         raise typer.BadParameter("say what to search for: words, or --workload ID")
-    if not show_search(" ".join(words or []), workload, json=json):
+    if not show_search(" ".join(words or []), workload, everything=everything, json=json):
         _leave(Exit.NO)
 
 

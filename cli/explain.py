@@ -6,10 +6,7 @@ from collections.abc import Callable
 from rich.text import Text
 
 from cli.formats import (
-    better,
     clock,
-    ended_as,
-    interval,
     microseconds,
     moment,
     quantity,
@@ -29,6 +26,7 @@ from daemon.api.models import (
     TrialView,
     WindowView,
 )
+from daemon.api.telling import details, ended_as, outcome
 from process import Fault, FaultType
 
 # The longest bar of a window, characters.
@@ -58,7 +56,7 @@ def _windows(trial: TrialView) -> None:
     out().print(made)
 
 
-def _tell_trial(trial: TrialView) -> None:
+def _tell_trial(trial: TrialView, tick_us: float) -> None:
     name = titled(trial.scheduler, trial.parameters)
     lasted = span(trial.ended - trial.at) if trial.ended else "still going on"
     on = f" of {trial.workload}" if trial.workload else ""
@@ -74,16 +72,13 @@ def _tell_trial(trial: TrialView) -> None:
         say(f"no verdict: {trial.reason or ended_as(trial)}")
         return
     kept = verdict.decision is Decision.KEEP
-    early = ", before all windows were run" if verdict.early else ""
+    early = ", before all windows were run" if verdict.early and verdict.confidence else ""
     say(
-        f"verdict: {verdict.decision.value}{early}: {better(verdict, trial.direction)}, "
-        f"{interval(verdict)}, from {verdict.windows_baseline} windows before and "
-        f"{verdict.windows_candidate} with it",
+        f"verdict: {verdict.decision.value}{early}: {outcome(verdict, trial.direction)}",
         "green" if kept else "yellow",
     )
-    say(f"because {verdict.reason}")
-    for what, found in verdict.guarded.items():
-        say(f"guarded {what}: {found}", "dim")
+    for line in details(trial, tick_us):
+        say(line)
     if trial.reason and trial.reason != verdict.reason:
         say(f"ended: {trial.reason}")
 
@@ -131,7 +126,7 @@ def _tell_episode(client: Client, episode: EpisodeView) -> None:
     if episode.trials:
         heading("what was tried")
         for trial in episode.trials:
-            _tell_trial(trial)
+            _tell_trial(trial, client.status().kernel.tick_us)
             out().print()
     heading("what came of it")
     say(episode.outcome or "it is not over")
@@ -205,6 +200,6 @@ def explain(record: str, *, json: bool) -> None:
         elif isinstance(found, EpisodeView):
             _tell_episode(client, found)
         elif isinstance(found, TrialView):
-            _tell_trial(found)
+            _tell_trial(found, client.status().kernel.tick_us)
         else:
             _tell_candidate(found)

@@ -5,14 +5,8 @@ import re
 import time
 from collections.abc import Iterable, Mapping
 
-from daemon.api.models import (
-    Decision,
-    Direction,
-    ParameterValue,
-    TrialState,
-    TrialView,
-    VerdictView,
-)
+from daemon.api.models import ParameterValue, TrialView
+from daemon.api.telling import ended_as, figure, outcome
 from process import Fault, FaultType
 
 _SPAN_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -20,21 +14,14 @@ _SPAN_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 def microseconds(value: float | None) -> str:
     """A delay given in microseconds, in the unit that reads best."""
-    if value is None:
-        return "–"
-    for unit, size in (("s", 1e6), ("ms", 1e3)):
-        if abs(value) >= size:
-            return f"{value / size:.3g} {unit}"
-    return f"{value:.3g} µs"
+    return quantity(value, "us")
 
 
 def quantity(value: float | None, unit: str) -> str:
     """A value of an objective with its unit."""
     if value is None:
         return "–"
-    if unit in ("us", "µs"):
-        return microseconds(value)
-    return f"{value:.4g} {unit}".rstrip()
+    return figure(value, unit)
 
 
 def span(seconds: float) -> str:
@@ -84,39 +71,14 @@ def titled(name: str, values: Mapping[str, ParameterValue]) -> str:
     return f"{name} ({listing})" if listing else name
 
 
-def better(verdict: VerdictView, direction: Direction) -> str:
-    """How much better or worse, in words: `31% lower`."""
-    change = verdict.ratio - 1
-    if abs(change) < 0.005:
-        return "the same"
-    word = "lower" if change < 0 else "higher"
-    good = (change < 0) == (direction is Direction.LOWER)
-    return f"{abs(change):.0%} {word} ({'better' if good else 'worse'})"
-
-
-def interval(verdict: VerdictView) -> str:
-    """`x0.69 (0.61 to 0.78 at 95%)`."""
-    return (
-        f"x{verdict.ratio:.2f} ({verdict.low:.2f} to {verdict.high:.2f} "
-        f"at {verdict.confidence:.0%})"
-    )
-
-
-def ended_as(trial: TrialView) -> str:
-    """How a trial ended; a trial may be won and not be meant to be kept."""
-    won = trial.verdict is not None and trial.verdict.decision is Decision.KEEP
-    if won and trial.state is TrialState.ROLLED_BACK:
-        return "better, and put back as asked"
-    return trial.state.value.replace("-", " ")
-
-
 def trial_line(trial: TrialView) -> str:
     """One trial in one line: what was compared on what, and how it came out."""
     name = titled(trial.scheduler, trial.parameters)
     if trial.verdict is None:
         return f"{name}: {ended_as(trial)}" + (f", {trial.reason}" if trial.reason else "")
-    change = better(trial.verdict, trial.direction)
-    return f"{name}: {ended_as(trial)}; {trial.objective}: {change}, {interval(trial.verdict)}"
+    return f"{name}: {ended_as(trial)}; {trial.objective}: " + outcome(
+        trial.verdict, trial.direction
+    )
 
 
 def parse_span(text: str) -> float:

@@ -36,10 +36,12 @@ def show_list(*, json: bool) -> None:
         _listing(found, scored=False)
 
 
-def show_search(query: str, workload: str, *, json: bool) -> int:
-    """How many were found."""
+def show_search(query: str, workload: str, *, everything: bool, json: bool) -> int:
+    """How many were found, of those that are installed or of all."""
     with observe_client() as client:
-        found = client.library(query, workload)
+        fitting = client.library(query, workload)
+    found = [each for each in fitting if everything or each.installed]
+    more = len(fitting) - len(found)
     if json:
         as_json(found)
     elif found:
@@ -49,6 +51,8 @@ def show_search(query: str, workload: str, *, json: bool) -> int:
                 say(f"{each.name}: {'; '.join(each.why)}", "dim")
     else:
         say("nothing in the library matches")
+    if more and not json:
+        say(f"{more} more that match are not installed here: --all shows them", "dim")
     return len(found)
 
 

@@ -10,10 +10,7 @@ from collections.abc import Iterable, Sequence
 
 from cli.account import Account
 from cli.formats import (
-    better,
     clock,
-    ended_as,
-    interval,
     microseconds,
     moment,
     quantity,
@@ -22,6 +19,7 @@ from cli.formats import (
 )
 from daemon.api.display import displayable
 from daemon.api.models import Arm, Decision, TrialView
+from daemon.api.telling import details, ended_as, outcome
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
@@ -114,11 +112,11 @@ def _trial(trial: TrialView) -> str:
         parts.append(f"<p>{_text(ended_as(trial))}: {_text(trial.reason)}</p>")
     else:
         style = "good" if verdict.decision is Decision.KEEP else "bad"
-        change = f"{better(verdict, trial.direction)}, {interval(verdict)}"
+        change = outcome(verdict, trial.direction)
         parts.append(
             f'<p><strong class="{style}">{_text(ended_as(trial))}</strong>; '
             f"{_text(trial.objective)}: {_text(change)}</p>\n"
-            f'<p class="faint">{_text(verdict.reason)}</p>'
+            + "\n".join(f'<p class="faint">{_text(line)}</p>' for line in details(trial))
         )
     largest = max((each.value for each in trial.windows), default=0.0)
     rows = []

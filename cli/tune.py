@@ -21,7 +21,7 @@ from types import FrameType
 from cli.check import create, label, not_proven, request_for
 from cli.exits import Exit
 from cli.following import Progress, following
-from cli.formats import better, parse_parameters, span, titled
+from cli.formats import parse_parameters, span, titled
 from cli.gates import warn
 from cli.output import as_json, document, err, note, out, plain, say, table
 from daemon.api.client import Client, control_client
@@ -37,6 +37,7 @@ from daemon.api.models import (
     TrialView,
     WindowValue,
 )
+from daemon.api.telling import nothing_compared, outcome
 from process import Fault, FaultType, Fixed, run
 
 OBJECTIVE = "measurement duration lower"
@@ -292,10 +293,12 @@ def _show(
             change, ratio, bounds = plain(why, 300, "red"), "–", "–"
         else:
             good = verdict.decision is Decision.KEEP
-            words = better(verdict, trial.direction) if good else f"not kept: {verdict.reason}"
+            words = outcome(verdict, trial.direction) if good else f"not kept: {verdict.reason}"
             change = plain(words, 300, "green" if good else "yellow")
             ratio = f"x{verdict.ratio:.3f}"
             bounds = f"{verdict.low:.3f} to {verdict.high:.3f} at {verdict.confidence:.0%}"
+            if nothing_compared(verdict):
+                ratio, bounds = "–", "nothing compared"
         made.add_row(
             plain(titled(trial.scheduler, trial.parameters), style="bold" if trial is best else ""),
             span(median(old)) if old else "–",
@@ -394,6 +397,6 @@ def tune(plan: Plan, *, json: bool) -> Exit:
         say(f"nothing was better than {before}; the machine is as it was", "bold")
         return Exit.NO
     name = titled(best.scheduler, best.parameters)
-    say(f"best: {name}, {better(best.verdict, best.direction)}", "bold green")
+    say(f"best: {name}, {outcome(best.verdict, best.direction)}", "bold green")
     say(f"{name} is loaded now" if kept else "the machine is as it was; --keep loads the best")
     return Exit.OK

@@ -8,7 +8,6 @@ while it runs, arguments that are not known are refused, and answers are compact
 import logging
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
-from importlib.resources import files
 from typing import Any
 
 import mcp_types as types
@@ -34,6 +33,7 @@ from mcp_server.tools.signals import get_signals
 from mcp_server.tools.status import get_status
 from mcp_server.tools.workloads import list_workloads
 from mcp_server.untrusted import marked
+from mcp_server.voice import Surface, instructions
 from process import Fault, FaultType
 
 NAME = "schedpilot"
@@ -182,6 +182,11 @@ def _protocol_error(fault: Fault) -> MCPError:
     return MCPError(code, text, {"type": fault.type.value})
 
 
+def surface_of(access: Access) -> Surface:
+    """What a client of this server can use, as far as its sockets open now."""
+    return Surface(frozenset(each.name for each in TOOLS if access.may_act or not each.acts))
+
+
 def _version() -> str:
     try:
         return version("schedpilot")
@@ -197,7 +202,7 @@ def build_server(access: Access) -> MCPServer:
         NAME,
         version=_version(),
         title="schedpilot: an autopilot for the Linux CPU scheduler",
-        instructions=files("mcp_server").joinpath("instructions.md").read_text("utf-8"),
+        instructions=instructions(surface_of(access)),
         get_tool_input_schema=handlers.schema,
         on_list_tools=handlers.list_tools,
         on_call_tool=handlers.call_tool,

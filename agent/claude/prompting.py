@@ -10,8 +10,11 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from daemon.api.models import Direction, EpisodeView, TrialView
-from mcp_server.untrusted import CLOSE, OPEN, marked, word
+from daemon.api import telling
+from daemon.api.models import EpisodeView, TrialView
+from mcp_server import voice
+from mcp_server.untrusted import marked, word
+from mcp_server.voice import Surface
 
 FOLDER = Path(__file__).parent / "prompts"
 
@@ -35,16 +38,18 @@ def _said(template: str, **values: object) -> str:
     return _environment().get_template(f"{template}.j2").render(**values).strip()
 
 
-def system(*, instructions: str, guide: str, may_try: bool, most_checks: int) -> str:
+def system(surface: Surface, guide: str) -> str:
     """Who the model is and how it works; the same for all episodes of a configuration."""
     return _said(
         "system",
-        instructions=instructions,
+        data=voice.data(),
+        looking=voice.looking(surface),
+        checking=voice.checking(surface),
+        trying=voice.trying(surface),
+        ladder=voice.ladder(surface),
+        judging=voice.judging(),
+        never=voice.never(surface),
         guide=guide,
-        may_try=may_try,
-        most_checks=most_checks,
-        open=OPEN,
-        close=CLOSE,
     )
 
 
@@ -55,15 +60,17 @@ def situation(
     return _said("situation", episode=episode, seen=seen, held_back=held_back, earlier=earlier)
 
 
-def account_of(trial: TrialView) -> str:
+def account_of(trial: TrialView, tick_us: float = 0.0) -> str:
     """How a trial ended, for the model: all of it figures of ours, or marked."""
-    better = "lower" if trial.direction is Direction.LOWER else "higher"
-    return _said("trial", trial=trial, verdict=trial.verdict, better=better)
+    return "\n".join(telling.account(trial, tick_us, marked))
 
 
-def learning(tags: Sequence[str], trials: Sequence[TrialView]) -> str:
+def learning(
+    episode: EpisodeView, tags: Sequence[str], trials: Sequence[TrialView], tick_us: float = 0.0
+) -> str:
     """What is asked for when a trial is over: one line worth remembering."""
-    return _said("learn", tags=tags, accounts=[account_of(each) for each in trials])
+    accounts = [account_of(each, tick_us) for each in trials]
+    return _said("learn", episode=episode, tags=tags, accounts=accounts)
 
 
 def learner() -> str:

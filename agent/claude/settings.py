@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from mcp_server.voice import MOST_CHECKS
+
 Money = Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False, strict=False)]
 Path = Annotated[str, StringConstraints(min_length=1, max_length=4096, pattern=r"^/[^\x00]*$")]
 ModelName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@-]{0,127}$")]
@@ -59,7 +61,7 @@ class Claude(_Strict):
     max_tokens: Annotated[int, Field(ge=256, le=64_000)] = 4096
     timeout_s: Annotated[float, Field(ge=0.1, le=3600, strict=False)] = 90.0
     attempts: Annotated[int, Field(ge=1, le=10)] = 3
-    most_checks: Annotated[int, Field(ge=1, le=20)] = 6
+    most_checks: Annotated[int, Field(ge=1, le=20)] = MOST_CHECKS
     episode: EpisodeBudget = EpisodeBudget()
     day: DayBudget = DayBudget()
     prices: Annotated[dict[ModelName, Price], Field(max_length=100)] = {}

@@ -23,6 +23,7 @@ from pydantic import ValidationError
 from agent.claude.transcript import cut
 from agent.errand import HandedOn
 from daemon.api.paths import RUN_DIR_VARIABLE
+from mcp_server.voice import POLICY_GUIDE
 from process.run import PATH
 
 log = logging.getLogger("schedpilot-agent")
@@ -51,7 +52,6 @@ LONGEST_CALL_S = 1900.0
 LONGEST_START_S = 120.0
 # How long it may take to end, seconds: the SDK asks, then insists.
 LONGEST_END_S = 10.0
-GUIDE = "schedpilot://guide/policy-language"
 # Times the child is started again in one episode.
 MOST_RESTARTS = 2
 # What the child inherits: where the daemon is, and how Python finds its modules.
@@ -91,7 +91,6 @@ class Toolbox:
         self._restarts = 0
         self._opening = asyncio.Lock()
         self.tools: tuple[Tool, ...] = ()
-        self.instructions = ""
         self.guide = ""
 
     async def ready(self) -> None:
@@ -142,7 +141,6 @@ class Toolbox:
             client = Client(self._server, read_timeout_seconds=LONGEST_START_S)
             async with client:
                 self.tools = tuple((await client.list_tools()).tools)
-                self.instructions = client.instructions or ""
                 self.guide = await _guide(client)
                 if not opened.done():
                     opened.set_result(client)
@@ -213,7 +211,7 @@ def _answer(found: CallToolResult) -> Answer:
 async def _guide(client: Client) -> str:
     """How policies are written, where the server has that to read."""
     try:
-        found = await client.read_resource(GUIDE)
+        found = await client.read_resource(POLICY_GUIDE)
     except MCPError:
         return ""
     return "\n".join(each.text for each in found.contents if isinstance(each, TextResourceContents))

@@ -7,6 +7,7 @@ policy line has decided in one call.
 """
 
 import asyncio
+import json
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,6 +37,7 @@ from daemon.api.models import (
     TrialState,
     TrialView,
 )
+from mcp_server.voice import Surface
 from process import Fault, FaultType
 
 _TRYING = "start_trial"
@@ -74,24 +76,22 @@ class Work:
         self._id = errand.episode.id
         self._workload = errand.episode.workload
         self._may_try = True
+        self._tick_us = 0.0
 
     async def deal(self) -> str:
         """The whole of it; its summary."""
         ended = self._ended()
         if ended:
             return ended
-        held = held_back(await self._errand.reader.status())
+        status = await self._errand.reader.status()
+        self._tick_us = status.kernel.tick_us
+        held = held_back(status)
         self._may_try = not held and self._box.offers(_TRYING) is not None
         conversation = Conversation(
             model=self._model,
             account=self._account,
             transcript=self._transcript,
-            system=prompting.system(
-                instructions=self._box.instructions,
-                guide=self._box.guide,
-                may_try=self._may_try,
-                most_checks=self._settings.most_checks,
-            ),
+            system=prompting.system(self._surface(), self._box.guide),
             tools=self._offered(),
             first=await self._first(held),
         )
@@ -118,6 +118,16 @@ class Work:
         names = READING | PROVING | (ACTING if self._may_try else frozenset())
         return [each for each in self._box.tools if each.name in names]
 
+    def _surface(self) -> Surface:
+        return Surface(
+            frozenset(each.name for each in self._offered()),
+            resources=False,
+            guided=bool(self._box.guide),
+            most_checks=self._settings.most_checks,
+            tried_at_once=self._may_try,
+            looked=True,
+        )
+
     async def _first(self, held: str) -> str:
         """The first message, with the looks that every episode begins with."""
         tags = self._errand.episode.profile.tags if self._errand.episode.profile else []
@@ -135,7 +145,9 @@ class Work:
             answer = await self._box.call(name, arguments)
             await self._transcript.result(StepRole.HARNESS, name, answer.text)
             seen.append((name, answer.text))
-        earlier = "\n".join(prompting.account_of(each) for each in self._progress.tried)
+        earlier = "\n".join(
+            prompting.account_of(each, self._tick_us) for each in self._progress.tried
+        )
         return prompting.situation(self._errand.episode, seen, held, earlier)
 
     # ------------------------------------------------------------ deciding, implementing
@@ -195,11 +207,21 @@ class Work:
         if call.name == "check_candidate" and not answer.failed:
             await self._note_proven(answer)
         if call.name != _TRYING:
-            return answer.text, answer.failed
+            return self._told(answer), answer.failed
         trials = await self._await_trials()
         if not trials:
             return answer.text, answer.failed
-        return "\n".join(prompting.account_of(each) for each in trials), False
+        return "\n".join(prompting.account_of(each, self._tick_us) for each in trials), False
+
+    def _told(self, answer: Answer) -> str:
+        """An answer without what the server would have a client do next, where that is done here:
+        what is proven goes to trial by itself."""
+        content = dict(answer.structured)
+        if answer.failed or not content.get("proven") or "next" not in content:
+            return answer.text
+        if not content.get("warnings") or not self._may_try:
+            del content["next"]
+        return json.dumps(content, ensure_ascii=False, separators=(",", ":"))
 
     async def _await_turn(self) -> None:
         """Wait out a cooldown, or another's trial, for a bounded time: no model can wait."""
@@ -281,7 +303,7 @@ class Work:
             transcript=self._transcript,
             system=prompting.learner(),
             tools=tools,
-            first=prompting.learning(tags, tried),
+            first=prompting.learning(self._errand.episode, tags, tried, self._tick_us),
             choice={"type": "tool", "name": "record_lesson"},
         )
         try:

@@ -1,16 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Figures as people read them."""
 
+from daemon.api.telling import figure
 
-def figure(value: float, unit: str) -> str:
-    """`value` with its unit, microseconds in the scale that suits: `12.3 ms`."""
-    if unit == "us":
-        for scale, name in ((1e6, "s"), (1e3, "ms")):
-            if abs(value) >= scale:
-                return f"{value / scale:.3g} {name}"
-        return f"{value:.3g} µs"
-    text = f"{value:.4g}"
-    return f"{text} {unit}".strip()
+__all__ = ["duration", "figure", "percent"]
 
 
 def percent(fraction: float) -> str:

@@ -91,7 +91,13 @@ async def _optimize(call: Call, arguments: Mapping[str, str]) -> str:
         profile = _text(answered(shown))
     # The person's own words: no data, but no marks and no lines in them either.
     goal = displayable(arguments.get("goal", ""), _MOST_GOAL).translate({0x27E6: "[", 0x27E7: "]"})
-    return _rendered("optimize-workload.j2", handle=handle, profile=profile, goal=goal)
+    return _rendered(
+        "optimize-workload.j2",
+        handle=handle,
+        profile=profile,
+        goal=goal,
+        may_act=call.access.may_act,
+    )
 
 
 async def _explain(call: Call, arguments: Mapping[str, str]) -> str:

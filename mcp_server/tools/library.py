@@ -24,6 +24,7 @@ class SearchArguments(Arguments):
     )
     workload: WorkloadArgument = Field("", description="Fit to this one, with what was measured")
     limit: int = Field(5, ge=1, le=20)
+    all: bool = Field(False, description="Those too that are not installed here")
 
 
 class Found(Answer):
@@ -40,6 +41,7 @@ class Found(Answer):
 class Search(Answer):
     schedulers: list[Found] = Field(description="Best first")
     total: int
+    not_installed: int = Field(0, description="So many more fit, and are not installed here")
     hint: str = ""
 
 
@@ -61,24 +63,24 @@ async def _search(call: Call, wanted: SearchArguments) -> Search:
         raise Fault(
             FaultType.BAD_REQUEST,
             "nothing to search for",
-            hint="give query, workload or both; the resource schedpilot://library has everything",
+            hint="give query, workload or both",
         )
     id = await call.workload(wanted.workload)
-    found = await call.access.reading.library(wanted.query, id)
+    fitting = await call.access.reading.library(wanted.query, id)
+    found = [each for each in fitting if wanted.all or each.installed]
     return Search(
         schedulers=[_found(each) for each in found[: wanted.limit]],
         total=len(found),
-        hint=""
-        if found
-        else "nothing fits: a policy line can be written, see schedpilot://guide/policy-language",
+        not_installed=len(fitting) - len(found),
+        hint="" if found else "nothing that is installed fits: a policy line can be written",
     )
 
 
 search_schedulers = Tool(
     name="search_schedulers",
     title="Search the scheduler library",
-    description="Schedulers that fit words or a workload, best first, and why. Search before "
-    "you write one.",
+    description="Installed schedulers that fit words or a workload, best first, and why. Search "
+    "before you write one.",
     arguments=SearchArguments,
     answer=Search,
     run=_search,
@@ -100,7 +102,7 @@ class Parameter(Answer):
     min: Number | None = None
     max: Number | None = None
     unit: Word = ""
-    when: Word = Field(description="live: set_parameters takes it while it runs")
+    when: Word = Field(description="live: it can be set while it runs")
     description: Said = ""
 
 

@@ -42,13 +42,13 @@ class CheckArguments(Arguments):
     policy: str | None = Field(
         None,
         max_length=POLICY_LIMIT,
-        description="A policy line (schedpilot://guide/policy-language), `use NAME key=value` too",
+        description="A policy line, `use NAME key=value` too",
     )
     library: SchedulerName | None = Field(None, description="A scheduler of the library")
     source: str | None = Field(
         None,
         max_length=MOST_SOURCE,
-        description="BPF C (schedpilot://guide/sched-ext); only where no policy can say it",
+        description="BPF C of a sched_ext scheduler; only where no policy can say it",
     )
     name: SchedulerName | None = Field(None, description="For source: what to call it")
     parameters: Parameters = Field(
@@ -147,7 +147,7 @@ def _next(view: CandidateView) -> str:
         )
     if view.proven:
         return f"start_trial with candidate {view.id}"
-    return "not proven: repair what the failed gate says, and check again; give up after three"
+    return "not proven: repair what the failed gate says, and check again"
 
 
 async def _tell(call: Call, client: AsyncClient, after: int, name: str) -> None:

@@ -173,7 +173,7 @@ async def _get_status(call: Call, _: NoArguments) -> Status:
 get_status = Tool(
     name="get_status",
     title="Status of the machine's CPU scheduling",
-    description="Call this first. What runs, what is served worse than usual, which objectives "
+    description="What runs, what is served worse than usual, which objectives "
     "are broken, what you may do, and what waits for a person.",
     arguments=NoArguments,
     answer=Status,

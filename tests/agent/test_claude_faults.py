@@ -284,4 +284,4 @@ def test_a_lesson_that_cannot_be_paid_is_made_of_figures(
             assert closed.advisor == "claude"
             assert closed.outcome.startswith(f"kept {POLICY_NAME}")
             (lesson,) = served.machine.known_lessons
-            assert "latency p99 x0.5" in lesson.text
+            assert "latency p99 47% to 52% better" in lesson.text

@@ -42,7 +42,7 @@ def test_delays_are_written_in_the_unit_that_reads_best() -> None:
         "2 s",
         "–",
     ]
-    assert quantity(12.34567, "1/s") == "12.35 1/s"
+    assert quantity(12.34567, "1/s") == "12.35 /s"
 
 
 def test_parameters_are_what_they_look_like() -> None:

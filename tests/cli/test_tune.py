@@ -25,7 +25,7 @@ def test_the_best_candidate_is_named_with_its_uncertainty(
     """Every candidate is compared, every run listed, and nothing is left loaded."""
     done = schedpilot("tune", "-c", "latency", "-c", "batch", "--runs", "3", "--", "true")
     assert done.status == 0, done.error_text
-    assert "best: latency, 60% lower (better)" in done.text
+    assert "best: latency, 58% to 62% better (95%, 3+3 windows)" in done.text
     assert "0.380 to 0.420 at 95%" in done.text
     assert "1.000  1.000  1.000" in done.text
     assert "not kept: not better" in done.text

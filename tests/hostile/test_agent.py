@@ -182,7 +182,7 @@ def test_each_template_marks_what_it_quotes(name: Hostile) -> None:
         account,
         without,
         prompting.situation(episode, [], text, account),
-        prompting.learning([text], [trial]),
+        prompting.learning(episode, [text], [trial]),
     ):
         assert SIGN in prompt
         assert not unmarked(prompt)

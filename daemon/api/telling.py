@@ -1,0 +1,269 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""How a trial went, in words: one voice for the agent, the tools, the command and the journal.
+
+A figure that noise may have made is not told as one: where the windows' ranges overlap, or "no
+change" is possible, the ranges are told, and that it is unclear. Pure.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+
+from daemon.api.display import displayable
+from daemon.api.models import (
+    Arm,
+    ComparedView,
+    Decision,
+    Direction,
+    GuardView,
+    TrialState,
+    TrialView,
+    VerdictView,
+)
+
+# How text that somebody else chose is quoted; a model needs marks, a person a clean line.
+Quote = Callable[[str, int], str]
+# Of what others were given, and of the guards, so many are told of each kind; the rest is counted.
+MOST_OTHERS = 4
+MOST_GUARDS = 6
+# From this factor on, "times" says it better than per cent.
+TIMES = 2.0
+# A word of the daemon's own needs no quoting.
+_WORD = re.compile(r"[A-Za-z0-9%][A-Za-z0-9_./%-]{0,47}")
+_SLICE = re.compile(r"\bslice ([^;{}]{1,60})")
+
+
+# ---------------------------------------------------------------- figures
+
+
+def figure(value: float, unit: str) -> str:
+    """`value` with its unit, microseconds in the scale that suits: `12.3 ms`."""
+    scale, name = _scale(value, unit)
+    return f"{_short(value / scale, unit)} {name}".strip()
+
+
+def between(low: float, high: float, unit: str) -> str:
+    """Two values in one unit: `1.2–187 ms`; one where they look the same."""
+    scale, name = _scale(high, unit)
+    one, other = _short(low / scale, unit), _short(high / scale, unit)
+    return f"{one if one == other else f'{one}–{other}'} {name}".strip()
+
+
+def _scale(value: float, unit: str) -> tuple[float, str]:
+    if unit not in ("us", "µs"):
+        return 1.0, "/s" if unit == "1/s" else displayable(unit, 16)
+    for scale, name in ((1e6, "s"), (1e3, "ms")):
+        if abs(value) >= scale:
+            return scale, name
+    return 1.0, "µs"
+
+
+def _short(value: float, unit: str) -> str:
+    """Three digits of a time, four of anything else, and no exponent for what is large."""
+    if abs(value) >= 1000:
+        return f"{value:.0f}"
+    return f"{value:.3g}" if unit in ("us", "µs") else f"{value:.4g}"
+
+
+def change(low: float, high: float, direction: Direction) -> str:
+    """The bounds of a ratio after / before, by what they mean: `9% to 51% worse`, `2 to 2.2 times
+    as many, better`, `between 4% worse and 11% better`."""
+    low, high = min(low, high), max(low, high)
+    lower_is_better = direction is Direction.LOWER
+    if low <= 1 <= high:
+        less, more = f"{1 - low:.0%}", f"{high - 1:.0%}"
+        worse, better = (more, less) if lower_is_better else (less, more)
+        return f"between {worse} worse and {better} better"
+    word = "better" if (high < 1) == lower_is_better else "worse"
+    if low >= TIMES:
+        return f"{_alike(f'{low:.2g}', f'{high:.2g}')} times as much, {word}"
+    parts = (low - 1, high - 1) if low > 1 else (1 - high, 1 - low)
+    return f"{_alike(*(f'{part:.0%}' for part in parts))} {word}"
+
+
+def _alike(one: str, other: str) -> str:
+    return one if one == other else f"{one} to {other}"
+
+
+def _word(text: str, quote: Quote) -> str:
+    return text if _WORD.fullmatch(text) else quote(text, 48)
+
+
+# ---------------------------------------------------------------- what was compared
+
+
+def moved(view: ComparedView) -> bool:
+    """Whether noise cannot have made the difference: it was found better or worse, and no window
+    of one arm came to what a window of the other did."""
+    if view.state not in ("better", "worse"):
+        return False
+    before, after = view.baseline, view.candidate
+    return not (before and after) or before[1] < after[0] or after[1] < before[0]
+
+
+def compared(view: ComparedView, quote: Quote = displayable) -> str:
+    """One figure under both arms: `others' response p99: 1.2–187 ms before, 8.4–11 ms after:
+    unclear`."""
+    name = quote(view.name, 100)
+    if view.state == "unseen" or view.baseline is None or view.candidate is None:
+        return f"{name}: too little was seen to compare"
+    ranges = (
+        f"{name}: {between(*view.baseline, view.unit)} before, "
+        f"{between(*view.candidate, view.unit)} after"
+    )
+    if not moved(view) or view.low is None or view.high is None:
+        return f"{ranges}: unclear"
+    rose = (view.ratio or view.low) > 1
+    lower = (view.state == "worse") == rose
+    direction = Direction.LOWER if lower else Direction.HIGHER
+    return f"{ranges}: {change(view.low, view.high, direction)}"
+
+
+def guard(view: GuardView, quote: Quote = displayable) -> str:
+    """One guard with its state: `⟦comm:backup⟧ completions not worse than 20%: held`."""
+    said = f"{quote(view.workload, 60)} {quote(view.text, 80)}: {view.state}"
+    if view.baseline is None or view.candidate is None:
+        return said
+    return (
+        f"{said} ({figure(view.baseline, view.unit)} before, "
+        f"{figure(view.candidate, view.unit)} after)"
+    )
+
+
+# ---------------------------------------------------------------- one trial
+
+
+def ended_as(trial: TrialView) -> str:
+    """How a trial ended; a trial may be won and not be meant to be kept."""
+    won = trial.verdict is not None and trial.verdict.decision is Decision.KEEP
+    if won and trial.state is TrialState.ROLLED_BACK:
+        return "better, and put back as asked"
+    return trial.state.value.replace("-", " ")
+
+
+def nothing_compared(verdict: VerdictView) -> bool:
+    """Whether a verdict has no interval: the trial was stopped before there was one."""
+    return verdict.confidence <= 0
+
+
+def outcome(verdict: VerdictView, direction: Direction) -> str:
+    """What was found of the objective: `63% to 70% better (95%, 4+4 windows)`, or that nothing
+    was compared."""
+    if nothing_compared(verdict):
+        return "stopped early, nothing compared" if verdict.early else "nothing compared"
+    said = change(verdict.low, verdict.high, direction)
+    windows = f"{verdict.windows_baseline}+{verdict.windows_candidate} windows"
+    unclear = ", unclear" if verdict.low <= 1 <= verdict.high else ""
+    return f"{said}{unclear} ({verdict.confidence:.0%}, {windows})"
+
+
+def what(trial: TrialView, quote: Quote = displayable) -> str:
+    """What was tried: a scheduler with its settings, a policy with its text."""
+    settings = ", ".join(f"{name}={value}" for name, value in sorted(trial.parameters.items()))
+    inside = trial.policy or settings
+    return _word(trial.scheduler, quote) + (f" ({quote(inside, 200)})" if inside else "")
+
+
+def ranges(trial: TrialView) -> str:
+    """The windows' values under both arms: `192–201 ms before, 62–70 ms after`; empty without."""
+    parts = []
+    for arm, word in ((Arm.BASELINE, "before"), (Arm.CANDIDATE, "after")):
+        values = [each.value for each in trial.windows if each.arm is arm and not each.excluded]
+        if values:
+            parts.append(f"{between(min(values), max(values), trial.unit)} {word}")
+    return ", ".join(parts)
+
+
+def slices(trial: TrialView, tick_us: float = 0.0, quote: Quote = displayable) -> str:
+    """The slice that was asked for beside the one that tasks got; empty where neither is known.
+
+    Slices end at timer ticks: what is asked for is rounded up to the next one.
+    """
+    got = {
+        arm: [each.stay_us for each in trial.windows if each.arm is arm and each.stay_us > 0]
+        for arm in Arm
+    }
+    asked = _asked(trial)
+    said = []
+    if asked:
+        said.append(f"asked for {quote(', '.join(asked), 120)}")
+    if got[Arm.CANDIDATE]:
+        stays = [f"{between(min(got[Arm.CANDIDATE]), max(got[Arm.CANDIDATE]), 'us')} after"]
+        if got[Arm.BASELINE]:
+            before = between(min(got[Arm.BASELINE]), max(got[Arm.BASELINE]), "us")
+            stays.insert(0, f"{before} before")
+        said.append(f"a stay on a CPU lasted {', '.join(stays)}")
+    if said and tick_us and any(_us(each) % tick_us for each in asked):
+        said.append(f"a slice ends at a tick, each {figure(tick_us, 'us')}")
+    return "; ".join(said)
+
+
+def _asked(trial: TrialView) -> list[str]:
+    found = [each.strip() for each in _SLICE.findall(trial.policy)]
+    found += [
+        f"{name}={value}" for name, value in sorted(trial.parameters.items()) if "slice" in name
+    ]
+    return list(dict.fromkeys(found))[:3]
+
+
+def _us(text: str) -> float:
+    """A slice that is a length, microseconds; 0 for everything else."""
+    written = re.fullmatch(r"(\d+(?:\.\d+)?) ?(ns|us|ms|s)", text)
+    if written:
+        return float(written[1]) * {"ns": 1e-3, "us": 1.0, "ms": 1e3, "s": 1e6}[written[2]]
+    setting = re.fullmatch(r"\w*slice\w*_(ns|us|ms)=(\d+(?:\.\d+)?)", text)
+    return float(setting[2]) * {"ns": 1e-3, "us": 1.0, "ms": 1e3}[setting[1]] if setting else 0.0
+
+
+def account(trial: TrialView, tick_us: float = 0.0, quote: Quote = displayable) -> list[str]:
+    """A finished trial in lines: what was tried, how it ended, what moved and what did not."""
+    lines = [f"Trial {_word(trial.id, quote)} of {what(trial, quote)}: {ended_as(trial)}."]
+    verdict = trial.verdict
+    if verdict is None:
+        return [*lines, *([f"Why: {quote(trial.reason, 300)}"] if trial.reason else [])]
+    own = f"Judged by {quote(trial.objective, 120)}"
+    seen = ranges(trial)
+    lines.append(f"{own}: {seen + ': ' if seen else ''}{outcome(verdict, trial.direction)}.")
+    return lines + details(trial, tick_us, quote)
+
+
+def details(trial: TrialView, tick_us: float = 0.0, quote: Quote = displayable) -> list[str]:
+    """What stands behind a verdict: why, what moved besides and what did not, guards, slices."""
+    verdict = trial.verdict
+    if verdict is None:
+        return []
+    lines = [f"Why: {quote(verdict.reason, 300)}", *_others(verdict, trial, quote)]
+    lines += _guards(trial.guards, quote)
+    got = slices(trial, tick_us, quote)
+    return lines + ([f"Slices: {got}."] if got else [])
+
+
+def _others(verdict: VerdictView, trial: TrialView, quote: Quote) -> list[str]:
+    """What moved besides, and what did not."""
+    # The objective's first term has its line already, with the verdict's own interval.
+    rest = [each for each in verdict.compared if not trial.objective.startswith(each.name)]
+    lines = []
+    for title, chosen in (
+        ("Moved", [each for each in rest if moved(each)]),
+        ("Not moved, as far as can be told", [each for each in rest if not moved(each)]),
+    ):
+        if chosen:
+            said = [compared(each, quote) for each in chosen[:MOST_OTHERS]]
+            more = len(chosen) - len(said)
+            lines.append(f"{title}: {'; '.join(said)}{f'; {more} more' if more else ''}.")
+    return lines
+
+
+def _guards(guards: Sequence[GuardView], quote: Quote) -> list[str]:
+    order = {"broken": 0, "unclear": 1, "unseen": 2, "held": 3}
+    chosen = sorted(guards, key=lambda each: order[each.state])
+    said = [guard(each, quote) for each in chosen[:MOST_GUARDS]]
+    more = len(chosen) - len(said)
+    return [f"Guards: {'; '.join(said)}{f'; {more} more' if more else ''}."] if said else []
+
+
+def line(trial: TrialView, quote: Quote = displayable) -> str:
+    """A trial in one line: what was tried, by what it was judged, and what came of it."""
+    said = f"{ended_as(trial)} {what(trial, quote)}"
+    if trial.verdict is None:
+        return said + (f" ({quote(trial.reason, 200)})" if trial.reason else "")
+    return f"{said}: {quote(trial.objective, 120)} {outcome(trial.verdict, trial.direction)}"
