@@ -5,6 +5,8 @@ Processes come and go while we look: one that vanishes is passed over. Everythin
 themselves is hostile text, and leaves here cut and escaped, without what looks like a secret.
 """
 
+import contextlib
+from collections.abc import Iterable
 from pathlib import Path
 
 import psutil
@@ -19,6 +21,8 @@ CPUS = Path("/sys/devices/system/cpu")
 # What is shown of one process, characters.
 NAME_LIMIT = 64
 COMMAND_LIMIT = 300
+# Names told of one workload.
+MOST_NAMES = 32
 
 
 def processes_of(workload_id: str, limit: int = 20) -> list[ProcessView]:
@@ -38,6 +42,23 @@ def processes_of(workload_id: str, limit: int = 20) -> list[ProcessView]:
         if workload_of(pid) == wanted and (view := _view(pid)) is not None:
             found.append(view)
     return found
+
+
+def names_of(workload_ids: Iterable[str]) -> dict[str, list[str]]:
+    """The names of the processes of some workloads, each once. Reads two files of /proc for each
+    process of the machine: call it in a thread."""
+    wanted = {parse_workload_id(each): each for each in workload_ids}
+    found: dict[str, dict[str, None]] = {}
+    for pid in psutil.pids():
+        id = workload_of(pid)
+        if id is None or id not in wanted:
+            continue
+        names = found.setdefault(wanted[id], {})
+        if len(names) < MOST_NAMES:
+            with contextlib.suppress(OSError):
+                name = (PROC / str(pid) / "comm").read_bytes().removesuffix(b"\n")
+                names[readable(name)] = None
+    return {id: list(names) for id, names in found.items()}
 
 
 def last_level_caches(cpus: Path = CPUS) -> int:

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 
 from bpf import kernel_config
 from bpf.signals import SignalsLine
-from daemon import metrics
+from daemon import asked, metrics
 from daemon.api.models import (
     CandidateView,
     Degradation,
     EpisodeView,
     Event,
+    GoalView,
     KernelView,
     LearnedView,
     LessonView,
@@ -27,6 +28,7 @@ from daemon.api.models import (
     ParameterView,
     ProbeKindView,
     ProfileView,
+    ProgramKind,
     RecordingView,
     SchedulerDetail,
     SchedulerView,
@@ -47,7 +49,7 @@ from daemon.decide.jobs import Jobs
 from daemon.decide.objective import value_of
 from daemon.episodes import Episodes
 from daemon.events import EventLog
-from daemon.inventory import last_level_caches, processes_of
+from daemon.inventory import last_level_caches, names_of, processes_of
 from daemon.learned import Learned, Met, is_installed
 from daemon.lessons import Lessons
 from daemon.loader import Loader
@@ -67,7 +69,8 @@ from scheduler_library.manifest import Kind, Parameter
 from scheduler_library.this_machine import compile_here
 
 if TYPE_CHECKING:
-    from daemon.understanding.programs import Programs
+    from daemon.decide.goals import Understood
+    from daemon.understanding.programs import Known, Programs
 
 # The intervals a profile is made from: what it is like now, and not what it was like.
 PROFILE_INTERVALS = 20
@@ -244,17 +247,34 @@ class Reader:
 
     def _besides(self, id: str, before: list[SignalPoint]) -> Besides:
         """What is known of a workload beside its last minutes."""
+        declared = self._declared(id)
+        if self._watch.series.last(id) is None:
+            # Its cgroup is looked for only where the signals tell of it.
+            return Besides(declared)
+        known = self._known(id)
+        return Besides(declared, known.said, known.of_the_kernel, before)
+
+    def _known(self, id: str) -> "Known":
+        """What the program of a workload that is there is known to be."""
         # Late: a daemon that nobody asks does without its tables.
         from daemon.understanding.programs import Programs
 
         if self._programs is None:
             self._programs = Programs()
-        declared = self._declared(id)
-        if self._watch.series.last(id) is None:
-            # Its cgroup is looked for only where the signals tell of it.
-            return Besides(declared)
-        known = self._programs.known(id)
-        return Besides(declared, known.said, known.of_the_kernel, before)
+        return self._programs.known(id)
+
+    async def goal(self, goal: str, workload: str) -> GoalView:
+        return asked.view_of(goal, await self.understood(goal, workload))
+
+    async def understood(self, goal: str, workload: str) -> "Understood":
+        """What a goal in words means, for a workload or for one that the words name."""
+        ids = self._watch.series.workloads()
+        kinds = {
+            id: known.kind if (known := self._known(id).kind) else ProgramKind.UNKNOWN for id in ids
+        }
+        names = await asyncio.to_thread(names_of, [id for id in ids if id.startswith("cgroup:")])
+        measured = self._watch.measured()
+        return await asyncio.to_thread(asked.understood, goal, workload, kinds, names, measured)
 
     def _declared(self, id: str) -> list[str]:
         """The text of the objectives that were declared for a workload, broken ones first."""

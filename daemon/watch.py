@@ -152,6 +152,10 @@ class Watch:
             ring = self._measurements[name] = deque(maxlen=MOST_MEASUREMENTS)
         ring.append(Measurement(time.time(), name, value, unit, started))
 
+    def measured(self) -> list[str]:
+        """The names of what was posted."""
+        return list(self._measurements)
+
     def measurements(self, name: str, since: float) -> list[Measurement]:
         """Those of one name that ended at or after Unix time `since`, oldest first."""
         found: list[Measurement] = []

@@ -21,6 +21,7 @@ from daemon.api.models import (
     EpisodeRequest,
     EpisodeView,
     Event,
+    GoalView,
     HoldRequest,
     LearnedView,
     LessonRequest,
@@ -228,6 +229,12 @@ def advise(episode: str, request: AdviceRequest) -> Call[EpisodeView]:
 
 def close_episode(episode: str, request: CloseRequest) -> Call[EpisodeView]:
     return _post(f"/v1/episodes/{_id(episode)}/close", _one(EpisodeView), request, READ_S)
+
+
+def goal(goal: str, workload: str = "") -> Call[GoalView]:
+    """What a goal in words means for a workload, or which one it is about."""
+    given = {"goal": goal, "workload": workload}
+    return _get("/v1/goal", _one(GoalView), {k: v for k, v in given.items() if v})
 
 
 def recordings() -> Call[list[RecordingView]]:

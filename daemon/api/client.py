@@ -207,6 +207,7 @@ class _Methods:
     record_step = _Method(calls.record_step)
     advise = _Method(calls.advise)
     close_episode = _Method(calls.close_episode)
+    goal = _Method(calls.goal)
     recordings = _Method(calls.recordings)
     recording = _Method(calls.recording)
     record = _Method(calls.record)

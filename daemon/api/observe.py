@@ -41,6 +41,11 @@ class _LibraryQuery(RequestModel):
     workload: WorkloadId | None = None
 
 
+class _GoalQuery(RequestModel):
+    goal: Annotated[str, StringConstraints(min_length=1, max_length=500)]
+    workload: WorkloadId | None = None
+
+
 class _LearnedQuery(RequestModel):
     workload: WorkloadId | None = None
     episode: RecordId | None = None
@@ -116,6 +121,10 @@ def reading_routes(reading: Reading) -> list[Route]:
         wanted = query(request, _LearnedQuery)
         return answer(await reading.learned(wanted.workload or "", wanted.episode or ""))
 
+    async def goal(request: Request) -> Response:
+        wanted = query(request, _GoalQuery)
+        return answer(await reading.goal(wanted.goal, wanted.workload or ""))
+
     async def recordings(request: Request) -> Response:
         query(request, _Nothing)
         return answers(await reading.recordings())
@@ -163,6 +172,7 @@ def reading_routes(reading: Reading) -> list[Route]:
         route("/v1/outcomes", outcomes),
         route("/v1/lessons", lessons),
         route("/v1/learned", learned),
+        route("/v1/goal", goal),
         route("/v1/recordings", recordings),
         route("/v1/recordings/{id}", recording),
         route("/v1/events", events),

@@ -44,6 +44,11 @@ class Subjects:
     main: str
     notes: list[str] = field(default_factory=list)
 
+    @property
+    def of_people(self) -> list[Present]:
+        """Those that are not the kernel's own."""
+        return [each for each in self.present if each.kind is not Kind.KERNEL]
+
     def kind(self, id: str) -> Kind:
         return next((each.kind for each in self.present if each.id == id), Kind.UNKNOWN)
 
@@ -167,8 +172,8 @@ class Subjects:
         )
 
     def there(self) -> str:
-        names = [quoted(each.id) for each in self.present][:MOST_NAMED]
-        more = len(self.present) - len(names)
+        names = [quoted(each.id) for each in self.of_people][:MOST_NAMED]
+        more = len(self.of_people) - len(names)
         return (
             f"there are {', '.join(names)}" + (f" and {more} more" if more else "") if names else ""
         )

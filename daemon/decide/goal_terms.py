@@ -21,14 +21,8 @@ OPEN = frozenset(
         Kind.VIRTUAL_MACHINE,
     }
 )
-# How much worse of what a workload may pay for its own objective, per cent.
-OWN = {
-    Aspect.RESPONSE: 5.0,
-    Aspect.DELAY: 5.0,
-    Aspect.COMPLETIONS: 2.0,
-    Aspect.FINISH: 5.0,
-    Aspect.CPU: 5.0,
-}
+# How much worse a workload may become in what it is not to pay for its objective, per cent.
+OWN = 5.0
 # So much of a name or a clause is quoted, characters.
 _QUOTED = 60
 
@@ -157,7 +151,7 @@ def _by_kind(wish: Wish, kind: Kind) -> str:
 def suggested(kind: Kind, ignored: set[Aspect]) -> list[Reading]:
     """The readings that suit the kind of workload, the likeliest first."""
     readings = [
-        (Aspect.RESPONSE, Reading("response p99 lower; completions not worse than 2%",
+        (Aspect.RESPONSE, Reading("response p99 lower; completions not worse than 5%",
                                   "it answers sooner, also at the worst of times")),
         (Aspect.COMPLETIONS, Reading("completions higher", "it gets more done in a second")),
         (Aspect.FINISH, Reading("makespan lower", "all of its work is done sooner")),
@@ -189,7 +183,7 @@ def kept(wish: Wish, improve: Sequence[Wish]) -> list[str]:
     if not aspects:
         wanted = {aspect for each in improve for aspect in each.said.aspects}
         aspects = [Aspect.COMPLETIONS if Aspect.RESPONSE in wanted else Aspect.RESPONSE]
-    return [guard(each, wish.said, OWN.get(each, 5)) for each in aspects]
+    return [guard(each, wish.said, OWN) for each in aspects]
 
 
 def usual_guard(
@@ -203,7 +197,7 @@ def usual_guard(
         return []
     answers = wanted - {Aspect.ANY, Aspect.FAIRNESS} <= {Aspect.RESPONSE, Aspect.DELAY}
     if answers and (Aspect.RESPONSE in wanted or kind in SERVERS):
-        return ["completions not worse than 2%"]
+        return ["completions not worse than 5%"]
     if wanted - {Aspect.FAIRNESS} == {Aspect.COMPLETIONS} and kind in SERVERS:
         return ["response p99 not worse than 20%"]
     return []
@@ -223,14 +217,23 @@ def one_of_each(terms: list[str]) -> list[str]:
     ]
 
 
-def merged(texts: list[str]) -> str:
-    """The widest limit for each figure, as one text."""
-    by_figure: dict[str, tuple[float, str]] = {}
-    for text in texts:
-        figure, _, per_cent = text.partition(" not worse than ")
-        width = float(per_cent.removesuffix("%"))
-        by_figure[figure] = max(by_figure.get(figure, (0.0, "")), (width, text))
-    return "; ".join(text for _, text in by_figure.values())
+def figure_of(term: str) -> str:
+    """What is measured, of a term that was made here: without direction, limit and tolerance."""
+    return re.sub(r" (?:lower|higher|not worse than .*|[<>] .*)$", "", term)
+
+
+def merged(guards: Sequence[str]) -> list[str]:
+    """One guard for each figure, with the widest tolerance."""
+    found: dict[str, str] = {}
+    for text in guards:
+        figure = figure_of(text)
+        if figure not in found or _per_cent(text) > _per_cent(found[figure]):
+            found[figure] = text
+    return list(found.values())
+
+
+def _per_cent(guard: str) -> float:
+    return float(guard.rpartition(" ")[2].removesuffix("%"))
 
 
 def _article(kind: Kind) -> str:

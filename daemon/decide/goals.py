@@ -22,6 +22,7 @@ from daemon.decide.goal_terms import (
     Reading,
     Unclear,
     Wish,
+    figure_of,
     guard,
     kept,
     merged,
@@ -86,7 +87,7 @@ class _Goal:
                 self._each(wanted),
             )
         guarded = {id for each in wishes for id in each.ids}
-        free = [each for each in self.subjects.present if each.id not in guarded]
+        free = [each for each in self.subjects.of_people if each.id not in guarded]
         kinds = frozenset().union(*(each.kinds for each in wanted))
         if len(free) == 1 and not kinds:
             return free[0].id
@@ -143,9 +144,13 @@ class _Goal:
         terms = self._terms(improve)
         if not terms:
             raise self._nothing(wishes, keep, ignored)
-        for each in keep:
-            terms += kept(each, improve)
-        return "; ".join(dict.fromkeys([*terms, *usual_guard(self.kind, improve, keep, ignored)]))
+        guards = [text for each in keep for text in kept(each, improve)]
+        guards += usual_guard(self.kind, improve, keep, ignored)
+        # What is to become better needs no guard besides.
+        figures = {figure_of(each) for each in terms}
+        return "; ".join(
+            [*terms, *(each for each in merged(guards) if figure_of(each) not in figures)]
+        )
 
     def _nothing(
         self, wishes: Sequence[Wish], keep: Sequence[Wish], ignored: set[Aspect]
@@ -211,7 +216,7 @@ class _Goal:
                         texts[id].append(text)
         for id in sorted(stopped - {self.subjects.main}):
             self.subjects.notes.append(f"{quoted(id)} may stop: it has no guard of its own")
-        return tuple(Guarded(id, merged(each)) for id, each in texts.items() if each)
+        return tuple(Guarded(id, text) for id, each in texts.items() for text in merged(each))
 
     def _guards_of(self, id: str, wish: Wish, loose: set[str]) -> list[str]:
         said = wish.said

@@ -24,6 +24,7 @@ from daemon.api.models import (
     EpisodeView,
     Event,
     EventKind,
+    GoalView,
     HoldRequest,
     KernelView,
     LearnedView,
@@ -179,6 +180,10 @@ class FakeService:
     async def learned(self, workload: str, episode: str) -> LearnedView:
         self.asked.append(("learned", (workload, episode)))
         return LearnedView(at=1.0, workload=workload)
+
+    async def goal(self, goal: str, workload: str) -> GoalView:
+        self.asked.append(("goal", (goal, workload)))
+        return GoalView(goal=goal, workload=workload, objective="response p99")
 
     async def recordings(self) -> list[RecordingView]:
         return [await self.recording("r-1a2b3c")]

@@ -121,3 +121,11 @@ def test_nonsense_is_a_question_and_no_traceback(says: str) -> None:
     """Whatever is typed, there is an answer."""
     found = understand(says, there(EDITOR, BACKUP), EDITOR)
     assert found.question or found.objective
+
+
+def test_threads_of_the_kernel_are_guarded_by_name_and_never_offered() -> None:
+    """One may be named; a question lists what people run."""
+    present = machine("desk")
+    found = understand("typing must not lag, kthread:khugepaged must go on", present, EDITOR)
+    assert found.guards == (Guarded("kthread:khugepaged", "cpu not worse than 50%"),)
+    assert "khugepaged" not in understand("lower latency", present).question
