@@ -37,8 +37,9 @@ from daemon.autopilot import Autopilot
 from daemon.candidates import Candidate, Candidates, Publish
 from daemon.config import Config
 from daemon.decide import backoff
-from daemon.decide.objective import DEFAULT_OBJECTIVE, Objective, parse_objective
+from daemon.decide.objective import Objective, parse_guard, parse_objective
 from daemon.decide.settings import TrialSettings
+from daemon.decide.yardstick import Yardstick, yardstick_of
 from daemon.episodes import Episodes
 from daemon.lessons import Lessons
 from daemon.loader import Loader
@@ -98,6 +99,10 @@ class Actor:
 
     async def create_candidate(self, request: CandidateRequest) -> CandidateView:
         episode = self._episodes.get_open(request.episode) if request.episode else None
+        # What a trial of it would be judged by: a mistake in it is told before any gate is met.
+        objective = parse_objective(request.objective) if request.objective else None
+        for guard in request.guards:
+            parse_guard(guard.workload, guard.text)
         with self._preparation.making_way():
             candidate = await self._candidates.create(request, episode.workload if episode else "")
         self._recall.candidate(candidate)
@@ -106,28 +111,33 @@ class Actor:
             self._episodes.note_candidate(episode, candidate.id)
         view = await self._reader.candidate(candidate.id)
         warnings = await self._reader.warnings(
-            candidate.id, request.workload or "", episode.id if episode else ""
+            candidate.id,
+            request.workload or "",
+            episode.id if episode else "",
+            objective.canonical if objective else "",
         )
         return view.model_copy(update={"warnings": warnings})
 
     # ------------------------------------------------------------ trials
 
     async def start_trial(self, request: TrialRequest) -> TrialView:
-        view = await self._started(request)
+        yardstick = self._yardstick(request)
+        view = await self._started(request, yardstick)
         warnings = await self._reader.warnings(
             request.candidate,
             request.workload or "",
             request.episode or "",
-            request.objective or "",
+            yardstick.objective.canonical if request.objective else "",
         )
-        return view.model_copy(update={"warnings": warnings})
+        return view.model_copy(update={"warnings": [*yardstick.warnings, *warnings]})
 
-    async def _started(self, request: TrialRequest) -> TrialView:
+    async def _started(self, request: TrialRequest, yardstick: Yardstick) -> TrialView:
         candidate = self._candidates.get(request.candidate)
         now = time.time()
         self._standing.state.check_quarantine(candidate.id, now)
         candidate.loadable()
-        objective = self._with_unit(self._objective(request))
+        objective = self._with_units(yardstick.objective)
+        yardstick = replace(yardstick, objective=objective)
         settings = self._config.trial.asked(request.window_s, request.max_windows)
         if request.episode:
             self._episodes.get_open(request.episode)
@@ -148,7 +158,7 @@ class Actor:
             # A client that asks again, or lost the answer, leaves a person one question.
             if waits := self._trials.asked_before(request):
                 return waits.view()
-            trial = self._propose(request, candidate, objective, settings, f"a-{_fresh()}")
+            trial = self._propose(request, candidate, yardstick, settings, f"a-{_fresh()}")
             self._publish(
                 EventKind.APPROVAL_WANTED,
                 f"{candidate.name} would be tried on {objective.title}; "
@@ -160,7 +170,7 @@ class Actor:
                 workload=trial.workload,
             )
             return trial.view()
-        trial = self._propose(request, candidate, objective, settings, "")
+        trial = self._propose(request, candidate, yardstick, settings, "")
         self._begin(trial)
         if by_hand:
             await trial.changed.wait()
@@ -170,18 +180,28 @@ class Actor:
         self,
         request: TrialRequest,
         candidate: Candidate,
-        objective: Objective,
+        yardstick: Yardstick,
         settings: TrialSettings,
         approval: str,
     ) -> Trial:
         """Note the trial in its episode; a trial by hand gets an episode of its own."""
+        objective = yardstick.objective
         if not request.episode:
             profile = self._reader.profile(request.workload) if request.workload else None
             episode = self._episodes.begin_by_hand(
                 request.workload or "", f"by hand: {candidate.name} on {objective.title}", profile
             )
             request = request.model_copy(update={"episode": episode.id})
-        trial = self._trials.propose(request, candidate, objective, settings, approval=approval)
+        if request.episode and (request.objective or request.guards):
+            self._episodes.judge_by(self._episodes.get(request.episode), yardstick)
+        trial = self._trials.propose(
+            request,
+            candidate,
+            objective,
+            settings,
+            guards=yardstick.guards,
+            approval=approval,
+        )
         self._recall.candidate(candidate)
         self._recall.trial_started(trial.view())
         self._episodes.note_trial(self._episodes.get(trial.request.episode or ""), trial.view())
@@ -217,22 +237,27 @@ class Actor:
                 hint="`schedpilot stop` first, to compare it with the kernel's default",
             )
 
-    def _objective(self, request: TrialRequest) -> Objective:
-        """What was asked for, else what was declared for the workload, else the default."""
-        if request.objective:
-            return parse_objective(request.objective)
-        if request.workload:
-            for declared in self._config.declared:
-                if declared.of([request.workload]):
-                    return declared.objective
-        return DEFAULT_OBJECTIVE
+    def _yardstick(self, request: TrialRequest) -> Yardstick:
+        """By what a trial is judged."""
+        episode = self._episodes.get_open(request.episode) if request.episode else None
+        workload = request.workload or ""
+        own = episode is not None and episode.workload == workload
+        return yardstick_of(
+            workload,
+            asked=request.objective,
+            guards=request.guards,
+            before=episode.objective if episode and own else None,
+            guards_before=episode.guards if episode else (),
+            declared=self._config.declared,
+            profile=self._reader.profile(workload) if workload else None,
+        )
 
-    def _with_unit(self, objective: Objective) -> Objective:
-        """With the unit of what is posted, where the objective's text names none."""
-        posted = self._watch.measurements(objective.name, 0.0) if objective.name else []
-        if objective.unit or not posted:
-            return objective
-        return replace(objective, unit=posted[-1].unit)
+    def _with_units(self, objective: Objective) -> Objective:
+        """With the units of what is posted, where the objective's text names none."""
+        posted = {name: self._watch.measurements(name, 0.0) for name in objective.measured}
+        return objective.with_units(
+            {name: found[-1].unit for name, found in posted.items() if found}
+        )
 
     async def feed_window(self, trial: str, request: WindowValue) -> TrialView:
         found = self._trials.get(trial)
@@ -331,7 +356,16 @@ class Actor:
 
     async def open_episode(self, request: EpisodeRequest) -> EpisodeView:
         seen = await self._reader.workload(request.workload)
-        episode = self._episodes.begin_asked(request.workload, request.goal, seen.profile)
+        yardstick = yardstick_of(
+            request.workload,
+            asked=request.objective,
+            guards=request.guards,
+            declared=self._config.declared,
+            profile=seen.profile,
+        )
+        episode = self._episodes.begin_asked(
+            request.workload, request.goal, seen.profile, yardstick
+        )
         return episode.view()
 
     async def record_step(self, episode: str, request: StepRequest) -> None:

@@ -26,6 +26,7 @@ from daemon.decide.blame import excuse
 from daemon.decide.detect import DetectState, Recovery
 from daemon.decide.guard import GuardState, Kept, kept_of
 from daemon.decide.observation import Observation
+from daemon.decide.yardstick import yardstick_of
 from daemon.episodes import Episodes
 from daemon.gates_telling import stopped_reason
 from daemon.holding import Gone, Loadable, thrown_out
@@ -142,11 +143,9 @@ class Autopilot:
         self._open_episode(observation.at)
 
     def _measured(self) -> set[str]:
-        names = {each.objective.name for each in self._config.declared if each.objective.name}
+        names = {name for each in self._config.declared for name in each.objective.measured}
         kept = self._kept.kept
-        if kept is not None and kept.objective.name:
-            names.add(kept.objective.name)
-        return names
+        return names | kept.measured if kept is not None else names
 
     def judges(self, workload: str) -> bool:
         """Whether it is known well enough that an episode may open about it."""
@@ -208,7 +207,17 @@ class Autopilot:
         for degradation in self.detection.degraded():
             pause = self._pauses.get(degradation.workload)
             if pause is None or now >= pause.until:
-                self._episodes.begin(degradation, self._profile(degradation.workload))
+                profile = self._profile(degradation.workload)
+                self._episodes.begin(
+                    degradation,
+                    profile,
+                    yardstick_of(
+                        degradation.workload,
+                        declared=self._config.declared,
+                        broken=degradation.objective,
+                        profile=profile,
+                    ),
+                )
                 return
 
     def episode_closed(self, workload: str, kept: bool) -> None:
@@ -245,7 +254,14 @@ class Autopilot:
         self._standing.become(state)
         if trial.state is TrialState.KEPT:
             self._kept = Kepts(
-                kept_of(trial.candidate.id, trial.workload, trial.objective, now, trial.windows),
+                kept_of(
+                    trial.candidate.id,
+                    trial.workload,
+                    trial.objective,
+                    now,
+                    trial.windows,
+                    trial.guards,
+                ),
                 previous=trial.before.what if trial.before else None,
             )
         elif trial.before is None:

@@ -35,6 +35,8 @@ from process import Fault, FaultType
 from process.text_file import parse_toml, read_text
 
 PATH = Path("/etc/schedpilot/schedpilot.toml")
+# The longest text of an objective.
+OBJECTIVE_LENGTH = 500
 # A configuration is some pages of text.
 LARGEST_BYTES = 256 * 1024
 # Workloads that are never judged by a baseline: threads of the kernel, whose waits nobody
@@ -123,7 +125,7 @@ class ObjectiveEntry(Table):
     """`workload` is an id as `schedpilot status` shows it, or a glob over ids."""
 
     workload: WorkloadGlob
-    text: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+    text: Annotated[str, StringConstraints(min_length=1, max_length=OBJECTIVE_LENGTH)]
 
 
 class IgnoreEntry(Table):
@@ -311,7 +313,7 @@ def _unreadable_objectives(raw: dict[str, Any]) -> list[tuple[int, Fault]]:
     found: list[tuple[int, Fault]] = []
     for index, entry in enumerate(entries if isinstance(entries, list) else []):
         text = entry.get("text") if isinstance(entry, dict) else None
-        if not isinstance(text, str) or not 1 <= len(text) <= 200:
+        if not isinstance(text, str) or not 1 <= len(text) <= OBJECTIVE_LENGTH:
             continue
         try:
             parse_objective(text, FaultType.BAD_CONFIG)

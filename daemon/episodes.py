@@ -14,10 +14,13 @@ from daemon.api.models import (
     EpisodeState,
     EpisodeView,
     EventKind,
+    GuardView,
     ProfileView,
     TrialView,
 )
 from daemon.candidates import Publish
+from daemon.decide.objective import Guard, Objective
+from daemon.decide.yardstick import Yardstick
 from process import Fault, FaultType
 
 # Episodes kept in memory; all of them are in the history.
@@ -36,6 +39,9 @@ class Episode:
     at: float
     trigger: Degradation | None = None
     goal: str = ""
+    objective: Objective | None = None
+    guards: tuple[Guard, ...] = ()
+    warnings: tuple[str, ...] = ()
     profile: ProfileView | None = None
     state: EpisodeState = EpisodeState.OPEN
     ended: float = 0.0
@@ -59,6 +65,9 @@ class Episode:
             ended=self.ended,
             workload=self.workload,
             goal=self.goal,
+            objective=self.objective.canonical if self.objective else "",
+            guards=self._guards(),
+            warnings=list(self.warnings),
             trigger=self.trigger,
             profile=self.profile,
             advisor=self.advisor,
@@ -68,6 +77,19 @@ class Episode:
             outcome=self.outcome,
             cost=self.cost,
         )
+
+    def _guards(self) -> list[GuardView]:
+        """Each as the last trial with it left it."""
+        judged = {
+            (each.workload, each.text): each
+            for trial in self.trials.values()
+            for each in trial.guards
+        }
+        views = [
+            GuardView(workload=each.workload, text=each.term.canonical, unit=each.term.unit)
+            for each in self.guards
+        ]
+        return [judged.get((each.workload, each.text), each) for each in views]
 
 
 class Episodes:
@@ -109,20 +131,28 @@ class Episodes:
         """The newest first."""
         return list(reversed(self._known.values()))[:count]
 
-    def begin(self, trigger: Degradation, profile: ProfileView) -> Episode:
+    def begin(
+        self, trigger: Degradation, profile: ProfileView, yardstick: Yardstick | None = None
+    ) -> Episode:
         """Open one for a degradation; an advisor deals with it from here on."""
-        episode = self._add(trigger.workload, trigger.reason, trigger, profile)
+        episode = self._add(trigger.workload, trigger.reason, trigger, profile, yardstick=yardstick)
         self._open = episode
         self._publish(
             EventKind.EPISODE_OPENED,
-            f"episode {episode.id}: {trigger.reason}",
+            f"episode {episode.id}: {trigger.reason}{judged_by(episode)}",
             episode=episode.id,
             workload=trigger.workload,
             reason=trigger.reason,
         )
         return episode
 
-    def begin_asked(self, workload: str, goal: str, profile: ProfileView) -> Episode:
+    def begin_asked(
+        self,
+        workload: str,
+        goal: str,
+        profile: ProfileView,
+        yardstick: Yardstick | None = None,
+    ) -> Episode:
         """Open one because a person wants it; an advisor deals with it from here on.
 
         Raises:
@@ -135,11 +165,13 @@ class Episodes:
                 why="episodes are dealt with one after the other",
                 hint="wait for its end: `schedpilot status`",
             )
-        episode = self._add(workload, f"asked for: {goal}", None, profile, goal)
+        episode = self._add(
+            workload, f"asked for: {goal}", None, profile, goal, yardstick=yardstick
+        )
         self._open = episode
         self._publish(
             EventKind.EPISODE_OPENED,
-            f"episode {episode.id}: {episode.reason}",
+            f"episode {episode.id}: {episode.reason}{judged_by(episode)}",
             episode=episode.id,
             workload=workload,
             reason=episode.reason,
@@ -161,6 +193,8 @@ class Episodes:
         trigger: Degradation | None,
         profile: ProfileView | None,
         goal: str = "",
+        *,
+        yardstick: Yardstick | None = None,
     ) -> Episode:
         episode = Episode(
             id=f"e-{secrets.token_hex(5)}",
@@ -171,6 +205,8 @@ class Episodes:
             goal=goal,
             profile=profile,
         )
+        if yardstick is not None:
+            _measure_by(episode, yardstick)
         self._known[episode.id] = episode
         while len(self._known) > MOST_EPISODES:
             self._known.popitem(last=False)
@@ -203,6 +239,12 @@ class Episodes:
             episode.candidates.append(candidate)
             self._on_change(episode)
 
+    def judge_by(self, episode: Episode, yardstick: Yardstick) -> None:
+        """From here on its trials are judged by this: a person or an advisor corrected it."""
+        if (episode.objective, episode.guards) != (yardstick.objective, yardstick.guards):
+            _measure_by(episode, yardstick)
+            self._on_change(episode)
+
     def note_trial(self, episode: Episode, trial: TrialView) -> None:
         episode.trials[trial.id] = trial
         self._on_change(episode)
@@ -232,3 +274,17 @@ class Episodes:
             workload=episode.workload,
             reason=outcome,
         )
+
+
+def judged_by(episode: Episode) -> str:
+    """By what its trials are judged, for the journal."""
+    if episode.objective is None:
+        return ""
+    said = f"; judged by {episode.objective.title}"
+    guards = [f"{each.workload} {each.term.named}" for each in episode.guards]
+    return said + (f", with {' and '.join(guards)}" if guards else "")
+
+
+def _measure_by(episode: Episode, yardstick: Yardstick) -> None:
+    episode.objective, episode.guards = yardstick.objective, yardstick.guards
+    episode.warnings = yardstick.warnings

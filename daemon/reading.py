@@ -45,8 +45,9 @@ from daemon.autopilot import Autopilot
 from daemon.candidates import Candidates
 from daemon.config import Config
 from daemon.decide import detect
+from daemon.decide.defaults import warnings_of
 from daemon.decide.jobs import Jobs
-from daemon.decide.objective import value_of
+from daemon.decide.values import value_of
 from daemon.episodes import Episodes
 from daemon.events import EventLog
 from daemon.inventory import last_level_caches, names_of, processes_of
@@ -194,15 +195,19 @@ class Reader:
             for workload in declared.of(ids) or [declared.workload]:
                 value = None
                 if observation is not None:
-                    found = self._watch.measurements(objective.name, observation.began)
+                    found = [
+                        each
+                        for name in objective.measured
+                        for each in self._watch.measurements(name, observation.began)
+                    ]
                     value = value_of(objective, workload, [observation], found)
-                views.append(
-                    objective.view(
-                        workload,
-                        value.value if value else None,
-                        (workload, objective.text) in broken,
-                    )
+                view = objective.view(
+                    workload,
+                    value.value if value else None,
+                    (workload, objective.text) in broken,
                 )
+                warned = "; ".join(warnings_of(objective, self.profile(workload).figures))
+                views.append(view.model_copy(update={"warning": warned}))
         return views
 
     async def signals(self, workload: str, last_s: float) -> SignalsView:

@@ -6,7 +6,8 @@ each a JSON object on a line of its own, for what else the daemon knew at that t
 
     {"mark": "scheduler", "at": T, "candidate": "c-1234"}       from here on this runs; "": default
     {"mark": "measurement", "at": T, "name": "rps", "value": 812.0}
-    {"mark": "trial", "at": T, "workload": "comm:shop", "objective": "latency p99 < 5ms"}
+    {"mark": "trial", "at": T, "workload": "comm:shop", "objective": "response p99 < 5ms",
+     "guards": [{"workload": "comm:backup", "text": "cpu not worse than 20%"}]}
     {"mark": "window", "arm": "baseline", "started": T, "ended": T}
     {"mark": "end", "at": T}                                    the trial is over
 
@@ -28,12 +29,19 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from bpf.signals import SignalsLine, is_process, recorded
 from daemon import config as configuration
 from daemon.api.display import displayable
-from daemon.api.models import Arm, Decision, Degradation, VerdictView, WindowView
+from daemon.api.models import (
+    Arm,
+    Decision,
+    Degradation,
+    GuardRequest,
+    VerdictView,
+    WindowView,
+)
 from daemon.decide import detect, guard
-from daemon.decide.objective import Measurement, Objective, parse_objective
+from daemon.decide.objective import Guard, Measurement, Objective, parse_guard, parse_objective
 from daemon.decide.observation import Observation, observation_of
 from daemon.decide.verdict import conclude, harm, judge, stopped
-from daemon.decide.windows import Live, live_of, settled, window_of
+from daemon.decide.windows import Live, live_of, settled, sleepers_of, window_of
 from daemon.decide.words import figure
 from process import Fault, FaultType, fault_of, named_path, printable
 
@@ -63,6 +71,7 @@ class TrialMark(_Mark):
     workload: str
     objective: str
     candidate: str = ""
+    guards: tuple[GuardRequest, ...] = ()
 
 
 class WindowMark(_Mark):
@@ -101,6 +110,8 @@ class _Trial:
     workload: str
     candidate: str
     at: float
+    guards: tuple[Guard, ...] = ()
+    sleepers: frozenset[str] | None = None
     observations: list[Observation] = field(default_factory=list)
     windows: list[WindowView] = field(default_factory=list)
     verdict: VerdictView | None = None
@@ -140,7 +151,11 @@ class Replay:
                 )
             case TrialMark():
                 self._trial = _Trial(
-                    parse_objective(entry.objective), entry.workload, entry.candidate, entry.at
+                    parse_objective(entry.objective),
+                    entry.workload,
+                    entry.candidate,
+                    entry.at,
+                    tuple(parse_guard(each.workload, each.text) for each in entry.guards),
                 )
             case WindowMark():
                 yield from self._window(entry)
@@ -223,8 +238,8 @@ class Replay:
         # Interval by interval, as the daemon saw it: harm may have ended the window early.
         lives: list[Live] = []
         for each in inside if mark.arm is Arm.CANDIDATE else ():
-            lives.append(live_of(trial.objective, trial.workload, each))
-            reason = harm(trial.windows, lives, trial.objective, settings)
+            lives.append(live_of(trial.objective, trial.workload, each, mark.started, settings))
+            reason = harm(trial.windows, lives, trial.objective, settings, trial.guards)
             if reason:
                 yield from self._judged(
                     trial, each.at, stopped(trial.windows, trial.objective, reason)
@@ -239,7 +254,12 @@ class Replay:
             inside,
             settings,
             self._measurements,
+            trial.windows,
+            trial.guards,
+            trial.sleepers,
         )
+        if mark.arm is Arm.BASELINE and trial.sleepers is None:
+            trial.sleepers = sleepers_of(trial.workload, inside)
         trial.windows.append(window)
         yield Told(
             mark.ended,
@@ -248,11 +268,11 @@ class Replay:
             trial.workload,
             {"value": window.value, "samples": float(window.samples)},
         )
-        reason = harm(trial.windows, [], trial.objective, settings)
+        reason = harm(trial.windows, [], trial.objective, settings, trial.guards)
         verdict = (
             stopped(trial.windows, trial.objective, reason)
             if reason
-            else judge(trial.windows, trial.objective, settings)
+            else judge(trial.windows, trial.objective, settings, trial.guards)
         )
         if verdict is not None:
             yield from self._judged(trial, mark.ended, verdict)
@@ -279,13 +299,13 @@ class Replay:
         if trial is None:
             return
         if trial.verdict is None:
-            verdict = conclude(trial.windows, trial.objective, self._config.trial)
+            verdict = conclude(trial.windows, trial.objective, self._config.trial, trial.guards)
             yield from self._judged(trial, at, verdict)
         if trial.verdict is not None and trial.verdict.decision is Decision.KEEP:
             self._regime = trial.candidate or "kept"
             self._guard = guard.GuardState()
             self._kept = guard.kept_of(
-                self._regime, trial.workload, trial.objective, at, trial.windows
+                self._regime, trial.workload, trial.objective, at, trial.windows, trial.guards
             )
 
 

@@ -28,11 +28,26 @@ from daemon.api.models import (
 )
 from daemon.candidates import Candidate, Publish
 from daemon.decide.blame import excuse
-from daemon.decide.objective import Measurement, Metric, Objective
+from daemon.decide.compared import guard_view
+from daemon.decide.objective import Guard, Measurement, Metric, Objective
 from daemon.decide.observation import Observation
 from daemon.decide.settings import TrialSettings
-from daemon.decide.verdict import conclude, harm, judge, stopped, unmeasured
-from daemon.decide.windows import Live, live_of, next_arm, window_of
+from daemon.decide.verdict import (
+    beyond_measure,
+    conclude,
+    harm,
+    judge,
+    stopped,
+    unmeasured,
+)
+from daemon.decide.windows import (
+    Live,
+    live_of,
+    next_arm,
+    sleepers_of,
+    window_of,
+)
+from daemon.decide.words import figure
 from daemon.holding import Gone, Loadable, thrown_out
 from daemon.loader import Loaded, Loader
 from daemon.watch import Watch
@@ -44,8 +59,13 @@ MOST_TRIALS = 64
 INTERVALS_A_WINDOW = 6
 # A client that feeds windows may take this long for one of them, seconds.
 CLIENT_WINDOW_S = 1800.0
-# How much longer than its length a window may last until enough was seen in it.
+# How much longer than its length a window may last until enough was seen in it; until processes,
+# or a whole batch, have ended.
 WINDOW_PATIENCE = 3.0
+JOBS_PATIENCE = 8.0
+# Signals of a trial that is judged by a batch come at least so often, seconds: its ends are no
+# sharper than that.
+BATCH_INTERVAL_S = 0.5
 # An ejection that is not the scheduler's doing is followed by another try, after a pause, so often
 # in one trial.
 MOST_EXCUSED = 2
@@ -85,6 +105,9 @@ class Trial:
     settings: TrialSettings
     before: Loaded | None
     at: float
+    guards: tuple[Guard, ...] = ()
+    # The other workloads whose response time is guarded, by the first window of the baseline.
+    sleepers: frozenset[str] | None = None
     # The scheduler that left the kernel by itself and so ended the trial.
     lost: Loadable | None = None
     state: TrialState = TrialState.RUNNING
@@ -95,6 +118,8 @@ class Trial:
     ended: float = 0.0
     arm: Arm | None = None
     fed: "asyncio.Queue[float]" = field(default_factory=lambda: asyncio.Queue(maxsize=1))
+    # How long a window was to last, before it was seen what that needs, seconds.
+    asked_s: float = 0.0
     stop: "asyncio.Future[str] | None" = None
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -118,11 +143,18 @@ class Trial:
             at=self.at,
             ended=self.ended,
             approval=self.approval,
+            guards=[guard_view(self.windows, each, self.settings) for each in self.guards],
             next_arm=self.arm if self.request.fed_by_client else None,
             windows=list(self.windows),
             verdict=self.verdict,
             reason=self.reason,
         )
+
+
+def guarding(guards: Sequence[Guard]) -> str:
+    """The guards beside an objective, for the journal; `workload` is hostile text."""
+    said = " and ".join(f"{each.workload} {each.term.named}" for each in guards)
+    return f", with {said}" if said else ""
 
 
 class Trials:
@@ -178,6 +210,7 @@ class Trials:
         objective: Objective,
         settings: TrialSettings,
         *,
+        guards: Sequence[Guard] = (),
         approval: str = "",
     ) -> Trial:
         """Note a trial; it starts with `begin`. With `approval` it waits for a person."""
@@ -189,6 +222,8 @@ class Trials:
             settings=settings,
             before=None,
             at=time.time(),
+            guards=tuple(guards),
+            asked_s=settings.window_s,
             approval=approval,
             state=TrialState.AWAITING_APPROVAL if approval else TrialState.RUNNING,
         )
@@ -312,12 +347,14 @@ class Trials:
             EventKind.TRIAL_STARTED,
             f"trial of {trial.candidate.name} against "
             f"{trial.before.what.name if trial.before else 'the kernel default'} "
-            f"on {trial.objective.title}",
+            f"on {trial.objective.title}{guarding(trial.guards)}",
             **self._names(trial),
         )
         try:
             if not trial.request.fed_by_client:
                 fast = trial.settings.window_s / INTERVALS_A_WINDOW
+                if trial.objective.has(Metric.MAKESPAN):
+                    fast = min(fast, BATCH_INTERVAL_S)
                 await self._watch.set_interval(min(self._watch.interval_s, max(0.25, fast)))
             await self._windows(trial)
         except Ejected as ejected:
@@ -405,14 +442,18 @@ class Trials:
                 f"window {len(trial.windows)} ({arm.value}): "
                 + (
                     window.excluded
-                    or f"{trial.objective.title} {window.value:.4g} {trial.objective.unit}"
+                    or f"{trial.objective.leading.title} "
+                    + figure(window.value, trial.objective.unit)
                 ),
                 figures={"value": window.value, "samples": float(window.samples)},
                 **self._names(trial),
             )
+            if reason := beyond_measure(trial.windows, trial.objective, trial.settings):
+                trial.state, trial.reason = TrialState.UNMEASURED, reason
+                return
             harmed = self._harmed(trial, ())
             if not harmed and next_arm(trial.windows, trial.settings) is not None:
-                trial.verdict = judge(trial.windows, trial.objective, trial.settings)
+                trial.verdict = judge(trial.windows, trial.objective, trial.settings, trial.guards)
 
     async def _window(self, trial: Trial, arm: Arm) -> WindowView | None:
         """One window of this arm; None where it was cut short, and the trial has its verdict.
@@ -430,11 +471,11 @@ class Trials:
         """All windows are over: a verdict, unless too few of them were good enough."""
         reason = ""
         if not trial.request.fed_by_client:
-            reason = unmeasured(trial.windows, trial.objective, trial.settings)
+            reason = unmeasured(trial.windows, trial.objective, trial.settings, trial.guards)
         if reason:
             trial.state, trial.reason = TrialState.UNMEASURED, reason
         else:
-            trial.verdict = conclude(trial.windows, trial.objective, trial.settings)
+            trial.verdict = conclude(trial.windows, trial.objective, trial.settings, trial.guards)
 
     def _say_excused(self, trial: Trial, ejected: Ejected) -> None:
         names = {**self._names(trial), "candidate": ejected.what.candidate}
@@ -446,7 +487,7 @@ class Trials:
         )
 
     def _harmed(self, trial: Trial, lives: Sequence[Live]) -> bool:
-        reason = harm(trial.windows, lives, trial.objective, trial.settings)
+        reason = harm(trial.windows, lives, trial.objective, trial.settings, trial.guards)
         if reason:
             trial.verdict = stopped(trial.windows, trial.objective, reason)
         return bool(reason)
@@ -479,7 +520,10 @@ class Trials:
         observations: list[Observation] = []
         lives: list[Live] = []
         settings = trial.settings
-        deadline = started + settings.settle_s + WINDOW_PATIENCE * settings.window_s
+        jobs = trial.objective.has(Metric.TURNAROUND, Metric.MAKESPAN)
+        patience = JOBS_PATIENCE if jobs else WINDOW_PATIENCE
+        # Of the length that was asked for: a longer window is not grounds for one longer still.
+        deadline = started + settings.settle_s + patience * trial.asked_s
         with self._watch.subscribed() as queue:
             while True:
                 observation = await self._next(trial, queue)
@@ -487,7 +531,9 @@ class Trials:
                     return None
                 observations.append(observation)
                 if arm is Arm.CANDIDATE and observation.began >= started + settings.settle_s:
-                    lives.append(live_of(trial.objective, trial.workload, observation))
+                    lives.append(
+                        live_of(trial.objective, trial.workload, observation, started, settings)
+                    )
                     if self._harmed(trial, lives):
                         return None
                 if observation.at < started + settings.settle_s + settings.window_s:
@@ -500,16 +546,32 @@ class Trials:
                     trial.workload,
                     observations,
                     settings,
-                    self._measurements(trial.objective, started),
+                    self._measurements(trial, started),
                     trial.windows,
+                    trial.guards,
+                    trial.sleepers,
                 )
-                if not window.excluded or window.disturbed or time.time() > deadline:
+                if not window.excluded:
+                    self._as_long(trial, window, observations)
+                    return window
+                if window.disturbed or time.time() > deadline:
                     return window
 
-    def _measurements(self, objective: Objective, since: float) -> list[Measurement]:
-        if objective.metric is not Metric.MEASUREMENT:
-            return []
-        return self._watch.measurements(objective.name, since)
+    def _as_long(
+        self, trial: Trial, window: WindowView, observations: Sequence[Observation]
+    ) -> None:
+        """What the first window of the baseline settles for those that follow."""
+        if window.arm is not Arm.BASELINE:
+            return
+        if trial.sleepers is None:
+            trial.sleepers = sleepers_of(trial.workload, observations)
+        lasted = window.ended - window.started - trial.settings.settle_s
+        if lasted > trial.settings.window_s + 2 * self._watch.interval_s:
+            trial.settings = trial.settings.model_copy(update={"window_s": lasted})
+
+    def _measurements(self, trial: Trial, since: float) -> list[Measurement]:
+        names = trial.objective.measured | {each.term.name for each in trial.guards}
+        return [each for name in names - {""} for each in self._watch.measurements(name, since)]
 
     async def _fed_window(self, trial: Trial, arm: Arm) -> WindowView | None:
         started = time.time()

@@ -79,10 +79,12 @@ _MEASUREMENT = re.compile(
 )
 # The first word of an objective of any other kind.
 _BY_WORD = {
-    "latency": Purpose.LATENCY,
     "response": Purpose.LATENCY,
+    "delay": Purpose.LATENCY,
+    "latency": Purpose.LATENCY,
     "throughput": Purpose.THROUGHPUT,
     "completions": Purpose.THROUGHPUT,
+    "turnaround": Purpose.THROUGHPUT,
     "cpu": Purpose.THROUGHPUT,
     "makespan": Purpose.MAKESPAN,
 }

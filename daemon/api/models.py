@@ -573,7 +573,8 @@ class WindowView(Answer):
 
     `late_s`: by how much intervals of the signals lasted longer than asked for, where much.
     `value` is that of the objective's first term; `figures` holds each term's value by its title,
-    and each guard's by `WORKLOAD: TITLE`. `longest_comm`: who waited longest, as hostile text.
+    and each guard's by `WORKLOAD: TITLE`. `stand_in` names the figure that was taken where one of
+    the objective's is not known. `longest_comm`: who waited longest, as hostile text.
     `stay_us`: how long a stay on a CPU of the workload's tasks lasted, on average: the slice that
     they really got.
     """
@@ -585,6 +586,7 @@ class WindowView(Answer):
     samples: int = 0
     guarded: dict[str, float] = Field(default_factory=dict)
     figures: dict[str, float] = Field(default_factory=dict)
+    stand_in: str = ""
     longest_comm: str = ""
     longest_workload: str = ""
     stay_us: float = 0.0

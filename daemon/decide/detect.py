@@ -20,9 +20,10 @@ from re import compile as pattern_of
 from daemon.api.models import Degradation
 from daemon.decide.baseline import Baseline
 from daemon.decide.lasting import STILL, Lasting, Mark
-from daemon.decide.objective import Declared, Measurement, Metric, Objective, value_of
+from daemon.decide.objective import Declared, Measurement, Metric, Objective, Term
 from daemon.decide.observation import Observation, WorkloadObservation
 from daemon.decide.settings import DetectSettings
+from daemon.decide.values import Value, value_of
 from daemon.decide.words import duration, figure
 
 KERNEL_DEFAULT = ""
@@ -287,13 +288,14 @@ def _judge_objectives(
         if key in wanted or observation.at - track.seen <= settings.forget_after_s
     }
     for (workload, text), objective in wanted.items():
-        if objective.limit is None:
+        if not objective.limited:
             continue
         track = replace(tracks.get((workload, text), Track()), seen=observation.at)
-        value = value_of(objective, workload, [observation], measurements)
-        if value and (objective.metric is not Metric.LATENCY or value.samples >= OBJECTIVE_SAMPLES):
+        found = worst_term(objective, workload, observation, measurements)
+        if found:
+            term, value = found
             track = _judged_objective(
-                track, workload, objective, value.value, observation, settings, happened
+                track, workload, objective, term, value.value, observation, settings, happened
             )
         tracks[workload, text] = track
     silence = SILENT_INTERVALS * observation.interval_s
@@ -306,18 +308,49 @@ def _judge_objectives(
     return tracks
 
 
+def enough(term: Term, value: Value) -> bool:
+    """Whether one interval had enough samples for a figure that is worth judging."""
+    return term.metric not in _PERCENTILES or value.samples >= OBJECTIVE_SAMPLES
+
+
+_PERCENTILES = (Metric.RESPONSE, Metric.TURNAROUND, Metric.DELAY)
+
+
+def worst_term(
+    objective: Objective,
+    workload: str,
+    observation: Observation,
+    measurements: Iterable[Measurement],
+) -> tuple[Term, Value] | None:
+    """Of the terms that have a limit, the one that is farthest from it; None where nothing of them
+    was seen."""
+    numbers = list(measurements)
+    seen = [
+        (term, value)
+        for term in objective.limited
+        if (value := value_of(term, workload, [observation], numbers)) and enough(term, value)
+    ]
+    return max(seen, key=_beyond_limit, default=None)
+
+
+def _beyond_limit(seen: tuple[Term, Value]) -> float:
+    term, value = seen
+    return term.worse(value.value, term.limit or 1.0)
+
+
 def _judged_objective(
     track: Track,
     workload: str,
     objective: Objective,
+    term: Term,
     value: float,
     observation: Observation,
     settings: DetectSettings,
     happened: list[Degradation | Recovery],
 ) -> Track:
-    assert objective.limit is not None
+    assert term.limit is not None
     lasting = track.lasting.after(
-        Mark.BAD if objective.broken_by(value) else Mark.CALM,
+        Mark.BAD if term.broken_by(value) else Mark.CALM,
         observation.began,
         bad=settings.bad_intervals,
         of=settings.of_intervals,
@@ -331,21 +364,20 @@ def _judged_objective(
                     workload,
                     track.degradation,
                     observation.at,
-                    f"{objective.title} is {figure(value, objective.unit)}: "
-                    f"`{objective.text}` holds again",
+                    f"{term.title} is {figure(value, term.unit)}: `{objective.text}` holds again",
                 )
             )
         return replace(track, degradation=None)
     degradation = Degradation(
         workload=workload,
-        signal=objective.title,
+        signal=term.title,
         since=lasting.since,
-        baseline=objective.limit,
+        baseline=term.limit,
         value=value,
-        ratio=value / objective.limit,
-        unit=objective.unit,
-        reason=f"`{objective.text}` is broken: {objective.title} is "
-        f"{figure(value, objective.unit)}, since {duration(observation.at - lasting.since)}",
+        ratio=value / term.limit,
+        unit=term.unit,
+        reason=f"`{objective.text}` is broken: {term.title} is "
+        f"{figure(value, term.unit)}, since {duration(observation.at - lasting.since)}",
         objective=objective.text,
     )
     if not track.degradation:

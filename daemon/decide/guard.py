@@ -7,39 +7,68 @@ It goes when, lastingly,
   the default was in the same trial: then nothing is left of the reason for which it was kept.
   (Worse than when kept, but still better than the default, is a heavier load and no fault.)
 - the declared objective was met under it and is now broken,
+- a guard, of the objective or of a named workload, is worse than it tolerates, and much worse than
+  it was when the scheduler was kept,
 - another workload that mostly sleeps waits many times longer than it used to under the default,
 - some task starves where under the default none did.
+
+Work that is not asked for is not work lost: fewer completions, and less CPU time, count where the
+workload waits for a CPU.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from statistics import median
 
 from daemon.api.models import Arm, WindowView
-from daemon.decide.detect import OBJECTIVE_SAMPLES, DetectState
+from daemon.decide.compared import guard_values, term_values
+from daemon.decide.detect import DetectState, enough, worst_term
 from daemon.decide.lasting import STILL, Lasting, Mark
-from daemon.decide.objective import Measurement, Metric, Objective, value_of
-from daemon.decide.observation import Observation
+from daemon.decide.objective import Guard, Measurement, Metric, Objective, Term
+from daemon.decide.observation import Observation, WorkloadObservation
 from daemon.decide.settings import DetectSettings, GuardSettings, TrialSettings
-from daemon.decide.verdict import values
-from daemon.decide.windows import STOLEN, Guarded
+from daemon.decide.values import parts_of, value_of
+from daemon.decide.verdict import STARVED_RATIO, values, who
+from daemon.decide.windows import STOLEN, Guarded, longest_of
 from daemon.decide.words import figure
 
 # Intervals with a starved task, among the last `of_intervals`.
 STARVED_INTERVALS = 2
+# Threads that wait for a CPU, on average, from which on a workload wants more than it gets.
+WANTING = 0.2
+# What falls when nobody asks for it.
+_RATES = (Metric.COMPLETIONS, Metric.CPU)
 
 
 class GuardCause(StrEnum):
     REGRESSION = "regression"
     OBJECTIVE = "objective-broken"
+    GUARD = "guard-broken"
     BYSTANDER = "bystander-harmed"
     STARVATION = "starvation"
 
 
 @dataclass(frozen=True, slots=True)
+class KeptTerm:
+    """One more figure that the trial measured: of the workload, or of a guarded one."""
+
+    workload: str
+    term: Term
+    kept_value: float
+    default_value: float
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.workload, self.term.title
+
+
+@dataclass(frozen=True, slots=True)
 class Kept:
-    """What was kept, and what the trial measured: medians of the windows, in the unit."""
+    """What was kept, and what the trial measured: medians of the windows, in the unit.
+
+    The values are of the leading term; `besides` has the other terms, and the guards.
+    """
 
     candidate: str
     workload: str
@@ -48,6 +77,12 @@ class Kept:
     kept_value: float
     default_value: float
     default_delay_max_us: float
+    besides: tuple[KeptTerm, ...] = ()
+
+    @property
+    def measured(self) -> frozenset[str]:
+        """The names of the measurements that are needed."""
+        return self.objective.measured | {each.term.name for each in self.besides if each.term.name}
 
 
 def kept_of(
@@ -56,9 +91,19 @@ def kept_of(
     objective: Objective,
     since: float,
     windows: Iterable[WindowView],
+    guards: Sequence[Guard] = (),
 ) -> Kept:
     """From the windows of the trial that kept it."""
     windows = list(windows)
+    besides = [
+        (workload, term, {arm: term_values(windows, arm, objective, term) for arm in Arm})
+        for term in objective.terms
+        if term != objective.leading
+    ]
+    besides += [
+        (each.workload, each.term, {arm: guard_values(windows, arm, each) for arm in Arm})
+        for each in guards
+    ]
     usual = {arm: median(values(windows, arm) or [0.0]) for arm in Arm}
     return Kept(
         candidate,
@@ -71,6 +116,11 @@ def kept_of(
             (w.guarded.get(Guarded.DELAY_MAX_US, 0.0) for w in windows if w.arm is Arm.BASELINE),
             default=0.0,
         ),
+        tuple(
+            KeptTerm(of, term, median(found[Arm.CANDIDATE]), median(found[Arm.BASELINE]))
+            for of, term, found in besides
+            if found[Arm.CANDIDATE] and found[Arm.BASELINE]
+        ),
     )
 
 
@@ -80,6 +130,7 @@ class GuardState:
     broken: Lasting = STILL
     starved: Lasting = STILL
     bystanders: Mapping[str, Lasting] = field(default_factory=dict)
+    besides: Mapping[tuple[str, str], Lasting] = field(default_factory=dict)
     # Intervals in a row in which the objective was met; from enough of them on, `met`.
     meeting: int = 0
     met: bool = False
@@ -110,15 +161,73 @@ def step(
     """
     if observation.stolen > STOLEN:
         return state, None
-    value = value_of(kept.objective, kept.workload, [observation], measurements)
-    if value and kept.objective.metric is Metric.LATENCY and value.samples < OBJECTIVE_SAMPLES:
-        value = None
+    numbers = list(measurements)
     decision: GuardDecision | None = None
-    if value:
-        state, decision = _own(state, kept, value.value, observation, settings)
+    value = _judged(kept.objective.leading, kept.workload, kept, observation, numbers)
+    if value is not None:
+        state, decision = _own(state, kept, value, observation, settings, numbers)
+    state, broken = _besides(state, kept, observation, settings, numbers)
+    decision = decision or broken
     state, harmed = _bystanders(state, kept, observation, detect, settings, detecting)
     state, starved = _starved(state, kept, observation, settings, trial)
     return state, starved or decision or harmed
+
+
+def _judged(
+    term: Term,
+    workload: str,
+    kept: Kept,
+    observation: Observation,
+    measurements: Sequence[Measurement],
+) -> float | None:
+    """A term's value in this interval; None where it says nothing of the scheduler."""
+    value = value_of(term, workload, [observation], measurements, kept.since)
+    if value is None or not enough(term, value):
+        return None
+    parts = parts_of(observation, workload)
+    if term.metric in _RATES and not _wants(parts, observation.interval_s):
+        return None
+    return value.value
+
+
+def _wants(parts: Iterable[WorkloadObservation], interval_s: float) -> bool:
+    """Whether a workload wants more of the CPU than it gets."""
+    waited_us = sum(part.delay_mean_us * part.delay_count for part in parts)
+    return waited_us >= WANTING * interval_s * 1e6
+
+
+def _besides(
+    state: GuardState,
+    kept: Kept,
+    observation: Observation,
+    settings: GuardSettings,
+    measurements: Sequence[Measurement],
+) -> tuple[GuardState, GuardDecision | None]:
+    after = dict(state.besides)
+    decision = None
+    for each in kept.besides:
+        term = each.term
+        value = _judged(term, each.workload, kept, observation, measurements)
+        if value is None:
+            continue
+        ratio = term.worse(value, each.default_value)
+        bad = (
+            ratio > term.tolerated
+            and term.worse(value, each.kept_value) >= settings.regression_ratio
+        )
+        lasting = _after(after.get(each.key, STILL), bad, observation.began, settings)
+        after[each.key] = lasting
+        if lasting.active and decision is None:
+            own = each.workload == kept.workload
+            decision = GuardDecision(
+                GuardCause.REGRESSION if term.tolerance is None else GuardCause.GUARD,
+                each.workload,
+                f"{term.named}{'' if own else f' of {each.workload}'}: it is "
+                f"{figure(value, term.unit)}; when {kept.objective.title} was judged it was "
+                f"{figure(each.kept_value, term.unit)}, and under the default "
+                f"{figure(each.default_value, term.unit)}",
+            )
+    return replace(state, besides=after), decision
 
 
 def _after(lasting: Lasting, bad: bool, began: float, settings: GuardSettings) -> Lasting:
@@ -137,13 +246,15 @@ def _own(
     value: float,
     observation: Observation,
     settings: GuardSettings,
+    measurements: Sequence[Measurement],
 ) -> tuple[GuardState, GuardDecision | None]:
     objective = kept.objective
     worse = (
         objective.worse(value, kept.kept_value) >= settings.regression_ratio
         and objective.worse(value, kept.default_value) >= 1
     )
-    broken = objective.broken_by(value)
+    limited = worst_term(objective, kept.workload, observation, measurements)
+    broken = limited is not None and limited[0].broken_by(limited[1].value)
     meeting = 0 if broken else state.meeting + 1
     met = state.met or meeting >= settings.bad_intervals
     state = replace(
@@ -157,16 +268,17 @@ def _own(
         return state, GuardDecision(
             GuardCause.REGRESSION,
             kept.workload,
-            f"{objective.title} is {figure(value, objective.unit)}: when kept it was "
+            f"{objective.leading.title} is {figure(value, objective.unit)}: when kept it was "
             f"{figure(kept.kept_value, objective.unit)}, and under the default "
             f"{figure(kept.default_value, objective.unit)}",
         )
-    if state.broken.active:
+    if state.broken.active and limited is not None:
+        term, now = limited
         return state, GuardDecision(
             GuardCause.OBJECTIVE,
             kept.workload,
-            f"`{objective.text}` was met and is broken: {objective.title} is "
-            f"{figure(value, objective.unit)}",
+            f"`{objective.text}` was met and is broken: {term.title} is "
+            f"{figure(now.value, term.unit)}",
         )
     return state, None
 
@@ -219,11 +331,12 @@ def _starved(
     settings: GuardSettings,
     trial: TrialSettings,
 ) -> tuple[GuardState, GuardDecision | None]:
-    if kept.default_delay_max_us > trial.starved_us / 10 or not observation.workloads:
+    longest = longest_of([observation], kept.since)
+    if longest is None:
         return state, None
-    longest = max(observation.workloads.values(), key=lambda each: each.delay_max_us)
+    most = max(trial.starved_us, STARVED_RATIO * kept.default_delay_max_us)
     starved = state.starved.after(
-        Mark.BAD if longest.delay_max_us >= trial.starved_us else Mark.CALM,
+        Mark.BAD if longest.us >= most else Mark.CALM,
         observation.began,
         bad=min(STARVED_INTERVALS, settings.of_intervals),
         of=settings.of_intervals,
@@ -234,7 +347,8 @@ def _starved(
         return state, None
     return state, GuardDecision(
         GuardCause.STARVATION,
-        longest.id,
-        f"a task waited {figure(longest.delay_max_us, 'us')} for a CPU; under the default none "
+        longest.workload,
+        f"{who(longest.comm, longest.workload)} waited {figure(longest.us, 'us')} for a CPU; "
+        f"under the default none "
         f"waited longer than {figure(kept.default_delay_max_us, 'us')}",
     )

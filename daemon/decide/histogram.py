@@ -46,6 +46,25 @@ def quantile(histogram: Histogram, fraction: float, longest: float = math.inf) -
     return 0.0
 
 
+def clipped(histogram: Histogram, most: float) -> Histogram:
+    """With every sample above `most` counted as `most`."""
+    if not histogram or histogram[-1][0] <= most:
+        return histogram
+    if most <= 0:
+        return ()
+    within = [(upper, count) for upper, count in histogram if upper <= most]
+    above = sum(count for upper, count in histogram if upper > most)
+    return (*within, (most, above))
+
+
+def mean(histogram: Histogram) -> float:
+    """The mean of the samples, each taken from the middle of its bucket; 0 of an empty one."""
+    count = total(histogram)
+    if not count:
+        return 0.0
+    return sum((lower_edge(upper) + upper) / 2 * of for upper, of in histogram) / count
+
+
 def lower_edge(upper_us: float) -> float:
     """Where the bucket begins that ends at `upper_us`, microseconds."""
     upper_ns = round(upper_us * 1000)

@@ -1,45 +1,62 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a workload is to be good at, in one line of text, and its value in a window.
+"""What a workload is to be good at, as text: read, and written in one way.
 
-    latency p99 < 5ms            a percentile (p50, p99, p99.9 …) or `mean` of run-queue delay
-    throughput                   completed sleeps per second
-    cpu > 150%                   CPU time received, of one CPU
-    measurement requests higher  a number that somebody measures and posts
-    measurement frame_time lower < 16.7 ms
+    response p99 < 20ms                     a percentile (p50, p99.9 …) or `mean` of response time
+    completions                             activations that end in a second
+    turnaround mean                         from the fork of a process to its exit
+    makespan                                from the first fork of a batch to its last exit
+    delay p99                               run-queue delay
+    cpu > 150%                              CPU time received, of one CPU
+    measurement frame_time lower < 16.7 ms  a number that somebody measures and posts
+    response p99; completions not worse than 5%
+                                            several: what is to become better, and a guard
 
-The limit may be left out: then there is nothing to break, only something to compare.
+`lower` or `higher` may follow the metric; only a measurement needs it. The limit may be left out:
+then there is nothing to break, only something to compare. `latency` is an older word for `delay`,
+`throughput` one for `completions`.
 
-`throughput` is a proxy. A thread that serves requests sleeps once for each request (or each
-batch of them), so its completed sleeps rise and fall with the work it finishes; a thread that
-never sleeps has none, and `cpu` is the honest word for it. A scheduler that changes how many
-requests share one wakeup changes the proxy and not the work: where the application can count
-its own work, `measurement` is better than either.
+An activation is a thread's time from a wakeup to its next sleep, its waits and preemptions
+included: for a thread that serves requests, one request. So response time and completions are what
+a program's own latency and rate follow. Run-queue delay counts each turn that a task waits for. A
+scheduler that lets requests run to their end has longer queues and shorter responses: where the
+CPU time of an activation is longer than a slice, delay points the wrong way.
+
+Where terms disagree: a term with `not worse than N%` is a guard, and never a reason to keep. Of the
+others no one may be worse (by more than what a change is worth), and at least one has to be better
+with confidence. `daemon.decide.verdict` applies this.
 """
 
 import difflib
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import NoReturn
 
 from daemon.api.models import Direction, ObjectiveView
-from daemon.decide.histogram import merged, quantile, total
-from daemon.decide.observation import Observation, WorkloadObservation
 from process import Fault, FaultType
+
+# More than this nobody can want at once.
+MOST_TERMS = 6
 
 
 class Metric(StrEnum):
-    LATENCY = "latency"
-    THROUGHPUT = "throughput"
+    RESPONSE = "response"
+    COMPLETIONS = "completions"
+    TURNAROUND = "turnaround"
+    MAKESPAN = "makespan"
+    DELAY = "delay"
     CPU = "cpu"
     MEASUREMENT = "measurement"
 
 
 @dataclass(frozen=True, slots=True)
-class Objective:
-    """Parsed objective text. `limit` is in `unit`; `quantile` 0 to 1, None for the mean."""
+class Term:
+    """One figure that counts. `limit` is in `unit`; `quantile` 0 to 1, None for the mean.
+
+    `tolerance` makes it a guard: how much worse it may become, as a fraction.
+    """
 
     text: str
     metric: Metric
@@ -48,15 +65,44 @@ class Objective:
     quantile: float | None = None
     name: str = ""
     limit: float | None = None
+    tolerance: float | None = None
 
     @property
     def title(self) -> str:
-        """The canonical name of what is measured, without the limit."""
-        if self.metric is Metric.LATENCY:
-            return f"latency {_quantile_name(self.quantile)}"
+        """The canonical name of what is measured, without limit or tolerance."""
+        if self.metric in _WITH_QUANTILE:
+            return f"{self.metric} {_quantile_name(self.quantile)}"
         if self.metric is Metric.MEASUREMENT:
             return f"measurement {self.name}"
         return str(self.metric)
+
+    @property
+    def canonical(self) -> str:
+        """The whole term; it reads back as the same."""
+        said = self.title
+        if self.metric is Metric.MEASUREMENT:
+            said += " lower" if self.direction is Direction.LOWER else " higher"
+        if self.limit is not None:
+            sign = "<" if self.direction is Direction.LOWER else ">"
+            said += f" {sign} {self.limit:.12g}{'/s' if self.unit == '1/s' else self.unit}"
+        return said + self._tolerated
+
+    @property
+    def named(self) -> str:
+        """The title, with the tolerance where it has one."""
+        return self.title + self._tolerated
+
+    @property
+    def _tolerated(self) -> str:
+        if self.tolerance is None:
+            return ""
+        return f" not worse than {round(100 * self.tolerance, 6):g}%"
+
+    @property
+    def tolerated(self) -> float:
+        """How many times worse it may become; 1 without a tolerance."""
+        tolerance = self.tolerance or 0.0
+        return 1 + tolerance if self.direction is Direction.LOWER else 1 / (1 - tolerance)
 
     def broken_by(self, value: float) -> bool:
         if self.limit is None:
@@ -70,6 +116,91 @@ class Objective:
         value, reference = max(value, 1e-9), max(reference, 1e-9)
         return value / reference if self.direction is Direction.LOWER else reference / value
 
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """What a trial is decided by. The first of the `targets` is the leading one: it is shown where
+    there is room for one figure."""
+
+    text: str
+    terms: tuple[Term, ...]
+
+    @property
+    def targets(self) -> tuple[Term, ...]:
+        """What is to become better; at least one."""
+        return tuple(term for term in self.terms if term.tolerance is None)
+
+    @property
+    def guards(self) -> tuple[Term, ...]:
+        """What of the same workload may not become worse."""
+        return tuple(term for term in self.terms if term.tolerance is not None)
+
+    @property
+    def leading(self) -> Term:
+        return self.targets[0]
+
+    @property
+    def title(self) -> str:
+        """The canonical name of what is compared, without limits."""
+        return "; ".join(term.named for term in self.terms)
+
+    @property
+    def canonical(self) -> str:
+        """The whole of it; it reads back as the same."""
+        return "; ".join(term.canonical for term in self.terms)
+
+    @property
+    def metric(self) -> Metric:
+        return self.leading.metric
+
+    @property
+    def direction(self) -> Direction:
+        return self.leading.direction
+
+    @property
+    def unit(self) -> str:
+        return self.leading.unit
+
+    @property
+    def quantile(self) -> float | None:
+        return self.leading.quantile
+
+    @property
+    def limit(self) -> float | None:
+        return self.leading.limit
+
+    @property
+    def limited(self) -> tuple[Term, ...]:
+        """The terms that can be broken."""
+        return tuple(term for term in self.targets if term.limit is not None)
+
+    @property
+    def measured(self) -> frozenset[str]:
+        """The names of the measurements that it needs."""
+        return frozenset(term.name for term in self.terms if term.name)
+
+    def has(self, *metrics: Metric) -> bool:
+        return any(term.metric in metrics for term in self.terms)
+
+    def broken_by(self, value: float) -> bool:
+        return self.leading.broken_by(value)
+
+    def worse(self, value: float, reference: float) -> float:
+        """By the leading term: how many times worse `value` is than `reference`."""
+        return self.leading.worse(value, reference)
+
+    def with_units(self, units: Mapping[str, str]) -> "Objective":
+        """With the unit of each measurement that names none, by the measurement's name."""
+        return replace(
+            self,
+            terms=tuple(
+                replace(term, unit=units.get(term.name, ""))
+                if term.name and not term.unit
+                else term
+                for term in self.terms
+            ),
+        )
+
     def view(self, workload: str, value: float | None, broken: bool) -> ObjectiveView:
         return ObjectiveView(
             workload=workload,
@@ -81,6 +212,28 @@ class Objective:
             value=value,
             broken=broken,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """Another workload that may not pay for the objective. `workload` is an id or a glob."""
+
+    workload: str
+    term: Term
+
+    @property
+    def key(self) -> str:
+        """Its name among the figures of a window."""
+        return f"{self.workload}: {self.term.title}"
+
+    @property
+    def time_key(self) -> str:
+        """The name of its workload's CPU time among them."""
+        return f"{self.workload}: cpu"
+
+    @property
+    def tolerance(self) -> float:
+        return self.term.tolerance or 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +253,21 @@ class Measurement:
 
 
 @dataclass(frozen=True, slots=True)
-class Value:
-    """An objective's value in its unit, and from how many samples."""
+class Declared:
+    """An objective that the operator declared. `workload` is an id, or a glob over ids."""
 
-    value: float
-    samples: int
+    workload: str
+    objective: Objective
+
+    def of(self, ids: Iterable[str]) -> list[str]:
+        """The workloads it is for: those present that match, or the one that it names."""
+        if not is_glob(self.workload):
+            return [self.workload]
+        return [each for each in ids if fnmatchcase(each, self.workload)]
+
+
+def is_glob(workload: str) -> bool:
+    return any(sign in workload for sign in "*?[")
 
 
 # ---------------------------------------------------------------- reading the text
@@ -113,8 +276,27 @@ _TOKEN = re.compile(r"\s*(?:([<>]=?)|([0-9]+(?:\.[0-9]+)?)|([A-Za-zµ%/_][\w.%/�
 _QUANTILE = re.compile(r"p([0-9]{1,2}(?:\.[0-9]{1,3})?)")
 _NAME = re.compile(r"[a-z][a-z0-9_.-]{0,60}")
 _TO_US = {"ns": 1e-3, "us": 1.0, "µs": 1.0, "ms": 1e3, "s": 1e6}
+_LONG_TO_US = {**_TO_US, "min": 60e6, "h": 3600e6}
 _DIRECTIONS = {"lower": Direction.LOWER, "higher": Direction.HIGHER}
-_WORDS = ("latency", "throughput", "cpu", "measurement")
+# Older words, which files and people still use.
+_ALIASES = {"latency": Metric.DELAY, "throughput": Metric.COMPLETIONS}
+_WORDS = {**{str(metric): metric for metric in Metric}, **_ALIASES}
+_WITH_QUANTILE = (Metric.RESPONSE, Metric.TURNAROUND, Metric.DELAY)
+_HIGHER = (Metric.COMPLETIONS, Metric.CPU)
+# Of each metric: the unit, those a limit may have with their factors, and one for an example.
+_UNITS: dict[Metric, tuple[str, dict[str, float], str]] = {
+    Metric.RESPONSE: ("us", _TO_US, "ms"),
+    Metric.DELAY: ("us", _TO_US, "ms"),
+    Metric.TURNAROUND: ("us", _LONG_TO_US, "s"),
+    Metric.MAKESPAN: ("us", _LONG_TO_US, "s"),
+    Metric.COMPLETIONS: ("1/s", {"/s": 1.0}, "/s"),
+    Metric.CPU: ("%", {"%": 1.0}, "%"),
+}
+_EXAMPLES = (
+    "an example of each: `response p99 < 20ms`, `completions`, `turnaround mean`, `makespan`, "
+    "`delay p99`, `cpu > 150%`, `measurement requests higher`, "
+    "`response p99; completions not worse than 5%`"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,18 +306,20 @@ class _Token:
 
 
 class _Reader:
-    """The tokens of one objective, and where one is while reading them."""
+    """The tokens of one term, and where one is while reading them."""
 
-    def __init__(self, text: str, type: FaultType) -> None:
+    def __init__(self, text: str, begin: int, end: int, type: FaultType) -> None:
         self.text = text
+        self.term = text[begin:end].strip()
         self.type = type
+        self.end = end
         self.tokens: list[_Token] = []
         self.next = 0
-        position = 0
-        while text[position:].strip():
-            match = _TOKEN.match(text, position)
+        position = begin
+        while text[position:end].strip():
+            match = _TOKEN.match(text, position, end)
             if match is None:
-                column = position + len(text[position:]) - len(text[position:].lstrip()) + 1
+                column = position + len(text[position:end]) - len(text[position:end].lstrip()) + 1
                 self.fail(column, f"{text[column - 1]!r} means nothing here", "words and numbers")
             token = next(group for group in match.groups() if group)
             self.tokens.append(_Token(token, match.end() - len(token) + 1))
@@ -144,7 +328,7 @@ class _Reader:
     def peek(self) -> _Token:
         if self.next < len(self.tokens):
             return self.tokens[self.next]
-        return _Token("", len(self.text) + 1)
+        return _Token("", self.end + 1)
 
     def take(self) -> _Token:
         token = self.peek()
@@ -152,7 +336,13 @@ class _Reader:
         return token
 
     def fail(
-        self, column: int, what: str, expected: str, wrong: str = "", known: Sequence[str] = ()
+        self,
+        column: int,
+        what: str,
+        expected: str,
+        wrong: str = "",
+        known: Sequence[str] = (),
+        hint: str = "",
     ) -> NoReturn:
         near = difflib.get_close_matches(wrong.lower(), known, n=1) if wrong else []
         raise Fault(
@@ -160,15 +350,13 @@ class _Reader:
             f"the objective {self.text!r} cannot be understood",
             where=f"column {column}",
             why=f"{what}; expected {expected}",
-            hint=f"did you mean {near[0]!r}?"
-            if near
-            else "an example of each: `latency p99 < 5ms`, `throughput`, `cpu > 150%`, "
-            "`measurement requests higher`",
+            hint=f"did you mean {near[0]!r}?" if near else hint or _EXAMPLES,
             details=(self.text, " " * (column - 1) + "^"),
         )
 
     def refuse(self, token: _Token, expected: str, known: Sequence[str] = ()) -> NoReturn:
-        found = f"found {token.text!r}" if token.text else "the text ends here"
+        ends = "the text ends here" if self.end >= len(self.text) else "the term ends here"
+        found = f"found {token.text!r}" if token.text else ends
         self.fail(token.column, found, expected, token.text, known)
 
 
@@ -178,53 +366,111 @@ def parse_objective(text: str, type: FaultType = FaultType.BAD_PARAMETER) -> Obj
     Raises:
         Fault: of the given type, with the column, what was expected, and a suggestion.
     """
-    reader = _Reader(text, type)
+    terms: list[Term] = []
+    begin = 0
+    for part in text.split(";"):
+        end = begin + len(part)
+        reader = _Reader(text, begin, end, type)
+        # A `;` at the end ends the last term and begins none.
+        if reader.tokens or not terms or end < len(text):
+            term = _term(reader)
+            if any(term.title == each.title for each in terms):
+                column = reader.tokens[0].column
+                reader.fail(column, f"{term.title!r} stands here twice", "each figure once")
+            if len(terms) == MOST_TERMS:
+                column = reader.tokens[0].column
+                reader.fail(column, "this is one term too many", f"{MOST_TERMS} at most")
+            terms.append(term)
+        begin = end + 1
+    if all(term.tolerance is not None for term in terms):
+        reader.fail(
+            len(text) + 1,
+            "nothing is to become better, `not worse than` only guards",
+            "a term without it",
+            hint=f"write for example `{_target_for(terms[0])}; {text.strip()}`",
+        )
+    return Objective(text, tuple(terms))
+
+
+def parse_guard(workload: str, text: str, type: FaultType = FaultType.BAD_PARAMETER) -> Guard:
+    """Read what of another workload may not become worse: one term with `not worse than N%`.
+
+    Raises:
+        Fault: of the given type, with the column, what was expected, and a suggestion.
+    """
+    reader = _Reader(text, 0, len(text.split(";")[0]), type)
+    term = _term(reader)
+    rest = text[len(text.split(";")[0]) :].strip("; ")
+    if rest:
+        reader.fail(reader.end + 1, "a guard is one term", "one guard for each figure")
+    if term.tolerance is None:
+        reader.fail(
+            len(text) + 1,
+            "it does not say how much worse it may become",
+            "`not worse than N%`",
+            hint=f"write for example `{text.strip()} not worse than 20%`"
+            if term.limit is None
+            else f"write for example `{term.title} not worse than 20%`",
+        )
+    return Guard(workload, term)
+
+
+def _target_for(guard: Term) -> str:
+    return "completions" if guard.metric is Metric.RESPONSE else "response p99"
+
+
+def _term(reader: _Reader) -> Term:
     word = reader.take()
-    match word.text:
-        case "latency":
-            objective = _latency(reader)
-        case "throughput":
-            limit = _limit(reader, Direction.HIGHER, {"/s": 1.0}, "/s")
-            objective = Objective(
-                text, Metric.THROUGHPUT, Direction.HIGHER, "1/s", limit=limit and limit[0]
-            )
-        case "cpu":
-            limit = _limit(reader, Direction.HIGHER, {"%": 1.0}, "%")
-            objective = Objective(text, Metric.CPU, Direction.HIGHER, "%", limit=limit and limit[0])
-        case "measurement":
-            objective = _measurement(reader)
-        case _:
-            reader.refuse(word, "`latency`, `throughput`, `cpu` or `measurement`", _WORDS)
-    if reader.peek().text:
-        token = reader.peek()
-        reader.fail(token.column, f"{token.text!r} is left over", "the end of the objective")
-    return objective
-
-
-def _latency(reader: _Reader) -> Objective:
-    token = reader.take()
-    wanted = "a percentile such as `p50`, `p99` or `p99.9`, or `mean`"
-    fraction: float | None
-    if token.text == "mean":
-        fraction = None
-    elif match := _QUANTILE.fullmatch(token.text):
-        fraction = float(match[1]) / 100
-        if not 0 < fraction < 1:
-            reader.fail(token.column, f"{token.text!r} is not between p0 and p100", wanted)
-    else:
-        reader.refuse(token, wanted, ("p50", "p90", "p95", "p99", "p99.9", "mean"))
-    limit = _limit(reader, Direction.LOWER, _TO_US, "ms")
-    return Objective(
-        reader.text,
-        Metric.LATENCY,
-        Direction.LOWER,
-        "us",
+    metric = _WORDS.get(word.text)
+    if metric is None:
+        known = ", ".join(f"`{each}`" for each in Metric)
+        reader.refuse(word, known, tuple(_WORDS))
+    if metric is Metric.MEASUREMENT:
+        return _measurement(reader)
+    fraction = _fraction(reader) if metric in _WITH_QUANTILE else None
+    direction = Direction.HIGHER if metric in _HIGHER else Direction.LOWER
+    _way(reader, direction)
+    unit, units, usual = _UNITS[metric]
+    tolerance = _tolerance(reader, direction)
+    limit = _limit(reader, direction, units, usual) if tolerance is None else None
+    _over(reader)
+    return Term(
+        reader.term,
+        metric,
+        direction,
+        unit,
         quantile=fraction,
         limit=limit and limit[0],
+        tolerance=tolerance,
     )
 
 
-def _measurement(reader: _Reader) -> Objective:
+def _fraction(reader: _Reader) -> float | None:
+    token = reader.take()
+    wanted = "a percentile such as `p50`, `p99` or `p99.9`, or `mean`"
+    if token.text == "mean":
+        return None
+    match = _QUANTILE.fullmatch(token.text)
+    if match is None:
+        reader.refuse(token, wanted, ("p50", "p90", "p95", "p99", "p99.9", "mean"))
+    fraction = float(match[1]) / 100
+    if not 0 < fraction < 1:
+        reader.fail(token.column, f"{token.text!r} is not between p0 and p100", wanted)
+    return fraction
+
+
+def _way(reader: _Reader, usual: Direction) -> None:
+    """`lower` or `higher`, which may be left out, but not be the other one."""
+    word = reader.peek()
+    if word.text not in _DIRECTIONS:
+        return
+    reader.take()
+    if _DIRECTIONS[word.text] is not usual:
+        better = "lower" if usual is Direction.LOWER else "higher"
+        reader.fail(word.column, f"found {word.text!r}, yet {better} is better", f"`{better}`")
+
+
+def _measurement(reader: _Reader) -> Term:
     name = reader.take()
     if not _NAME.fullmatch(name.text):
         reader.refuse(name, "the measurement's name (a-z, then a-z, 0-9, `_`, `.` and `-`)")
@@ -232,15 +478,51 @@ def _measurement(reader: _Reader) -> Objective:
     if word.text not in _DIRECTIONS:
         reader.refuse(word, "`lower` or `higher`, whichever is better", tuple(_DIRECTIONS))
     direction = _DIRECTIONS[word.text]
-    limit = _limit(reader, direction, None, "")
-    return Objective(
-        reader.text,
+    tolerance = _tolerance(reader, direction)
+    limit = _limit(reader, direction, None, "") if tolerance is None else None
+    _over(reader)
+    return Term(
+        reader.term,
         Metric.MEASUREMENT,
         direction,
         limit[1] if limit else "",
         name=name.text,
         limit=limit and limit[0],
+        tolerance=tolerance,
     )
+
+
+def _tolerance(reader: _Reader, direction: Direction) -> float | None:
+    """`not worse than 5%`, as a fraction; None where it does not stand here."""
+    if reader.peek().text != "not":
+        return None
+    reader.take()
+    for wanted in ("worse", "than"):
+        word = reader.take()
+        if word.text != wanted:
+            reader.refuse(word, f"`{wanted}`, as in `not worse than 5%`", (wanted,))
+    number = reader.take()
+    try:
+        value = float(number.text)
+    except ValueError:
+        reader.refuse(number, "a number, as in `not worse than 5%`")
+    most = 1000 if direction is Direction.LOWER else 99
+    if not 0 < value <= most:
+        reader.fail(number.column, f"{number.text}% cannot be tolerated", f"1% to {most}%")
+    sign = reader.take()
+    if sign.text != "%":
+        reader.refuse(sign, f"`%`, as in `not worse than {number.text}%`", ("%",))
+    return value / 100
+
+
+def _over(reader: _Reader) -> None:
+    token = reader.peek()
+    if token.text:
+        reader.fail(
+            token.column,
+            f"{token.text!r} is left over",
+            "the end of the objective, or `;` and another term",
+        )
 
 
 def _limit(
@@ -258,7 +540,11 @@ def _limit(
         if sign.text[:1] in ("<", ">"):
             better = "lower" if direction is Direction.LOWER else "higher"
             reader.fail(sign.column, f"{sign.text!r}, yet {better} is better", f"{right!r}")
-        reader.refuse(sign, f"{right!r} and a limit, or the end")
+        reader.refuse(
+            sign,
+            f"{right!r} and a limit, `not worse than N%`, or the end",
+            (*_DIRECTIONS, "not", *_WORDS),
+        )
     number = reader.take()
     try:
         value = float(number.text)
@@ -280,79 +566,3 @@ def _limit(
 
 def _quantile_name(fraction: float | None) -> str:
     return "mean" if fraction is None else f"p{round(fraction * 100, 3):g}"
-
-
-# What is compared when nothing was declared.
-DEFAULT_OBJECTIVE = parse_objective("latency p99")
-
-
-# ---------------------------------------------------------------- its value
-
-
-def value_of(
-    objective: Objective,
-    workload: str,
-    observations: Iterable[Observation],
-    measurements: Iterable[Measurement] = (),
-) -> Value | None:
-    """The objective's value over a window, or None where the window says nothing of it.
-
-    `workload` "" is all workloads together. Percentiles are of the merged histograms.
-    Measurements are the median of those given; the caller gives those of the window.
-    """
-    if objective.metric is Metric.MEASUREMENT:
-        values = sorted(each.value for each in measurements if each.name == objective.name)
-        if not values:
-            return None
-        middle = len(values) // 2
-        median = values[middle] if len(values) % 2 else (values[middle - 1] + values[middle]) / 2
-        return Value(median, len(values))
-    seen = list(observations)
-    parts = [
-        (observation.interval_s, part)
-        for observation in seen
-        for part in _parts(observation, workload)
-    ]
-    if not parts:
-        return None
-    if objective.metric is Metric.LATENCY:
-        return _delay(objective.quantile, [part for _, part in parts])
-    span = sum(observation.interval_s for observation in seen)
-    if objective.metric is Metric.THROUGHPUT:
-        wakeups = sum(seconds * part.wakeups_per_s for seconds, part in parts)
-        return Value(wakeups / span, round(wakeups))
-    time = sum(seconds * part.run_share for seconds, part in parts)
-    return Value(100 * time / span, sum(part.slice_count for _, part in parts))
-
-
-def _parts(observation: Observation, workload: str) -> list[WorkloadObservation]:
-    if not workload:
-        return list(observation.workloads.values())
-    part = observation.workloads.get(workload)
-    return [part] if part else []
-
-
-def _delay(fraction: float | None, parts: Sequence[WorkloadObservation]) -> Value | None:
-    if fraction is None:
-        count = sum(part.delay_count for part in parts)
-        if not count:
-            return None
-        return Value(sum(part.delay_mean_us * part.delay_count for part in parts) / count, count)
-    histogram = merged(part.delay_hist for part in parts)
-    count = total(histogram)
-    longest = max(part.delay_max_us for part in parts)
-    return Value(quantile(histogram, fraction, longest), count) if count else None
-
-
-@dataclass(frozen=True, slots=True)
-class Declared:
-    """An objective that the operator declared. `workload` is an id, or a glob over ids."""
-
-    workload: str
-    objective: Objective
-
-    def of(self, ids: Iterable[str]) -> list[str]:
-        """The workloads it is for: those present that match, or the one that it names."""
-        if not any(sign in self.workload for sign in "*?["):
-            return [self.workload]
-        return [each for each in ids if fnmatchcase(each, self.workload)]

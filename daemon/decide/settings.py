@@ -58,13 +58,15 @@ class DetectSettings(Table):
 class Tolerances(Table):
     """How much worse each guarded metric may become for the sake of the objective.
 
-    A fraction: 0.1 tolerates a tenth less, 2.0 tolerates three times the delay. The delay
-    of other workloads gets room, since a scheduler that serves one workload first makes
-    another wait longer by intent; what it may not take from them is their CPU time.
+    A fraction: 0.1 tolerates a tenth less, 2.0 tolerates three times the delay. The response time
+    (the delay, where that is not known) of other workloads gets room, since a scheduler that serves
+    one workload first makes another wait longer by intent; what it may not take from them is their
+    CPU time.
     """
 
     machine_run_share: Annotated[float, Field(gt=0, le=1)] = 0.1
     others_run_share: Annotated[float, Field(gt=0, le=1)] = 0.2
+    others_response_p99_us: Annotated[float, Field(gt=0, le=1000)] = 4.0
     others_delay_p99_us: Annotated[float, Field(gt=0, le=1000)] = 4.0
     own_throughput: Annotated[float, Field(gt=0, le=1)] = 0.1
 

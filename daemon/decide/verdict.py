@@ -3,31 +3,54 @@
 
 Kept only when all of these hold, and rolled back otherwise:
 
-- the interval of the ratio candidate / baseline lies wholly on the better side of 1 (Welch's
-  t interval), and a permutation of the windows' arms agrees (one-sided p at most 5 %),
-- the gain is at least `min_gain`,
-- no guarded figure is worse than its tolerance. A guarded figure counts as worse when its
-  ratio is beyond the tolerance and its interval excludes "no change": the doubt whether it is
-  as much as that goes against the candidate.
+- of what is to become better at least one figure is: the interval of the ratio candidate / baseline
+  lies wholly on the better side of 1 (Welch's t interval), a permutation of the windows' arms
+  agrees (one-sided p at most 5 %), and the gain is at least `min_gain`,
+- none of the others that are to become better is worse, by more than `min_gain`,
+- no guard is broken: those of the objective, those of named workloads, and what everybody is
+  guarded by. A guard breaks when its ratio is beyond the tolerance and its interval excludes "no
+  change": the doubt whether it is as much as that goes against the candidate. It breaks, too, when
+  a named workload no longer runs,
+- nobody was left waiting for a CPU as under the baseline nobody was.
 
 The trial is looked at after each whole ABBA block: for what is worse from the first on, for
 anything else from the second. Looking often finds a difference by chance sooner or later, so
 each look before the last asks for a fifth of the error (99 % instead of 95 %), and the last for
 the configured confidence: the rule of Haybittle (1971) and Peto (1976) in a milder form. With
 sixteen windows that is a keep in at most 2 × 0.5 % + 2.5 % of trials where nothing differs,
-before `min_gain` lessens it further.
+before `min_gain` lessens it further. Where several figures may be the one that is better, they
+share the error (Bonferroni).
 """
 
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from math import comb
 from statistics import median
 
-from daemon.api.models import Arm, Decision, Direction, VerdictView, WindowView
+from daemon.api.models import Arm, ComparedView, Decision, Direction, VerdictView, WindowView
 from daemon.decide.compare import Ratio, permutation_p, ratio_of
-from daemon.decide.objective import Objective
+from daemon.decide.compared import (
+    Compared,
+    compared_guard,
+    compared_term,
+    gone,
+    guard_values,
+    loss_of,
+    term_values,
+)
+from daemon.decide.objective import Guard, Metric, Objective, Term
 from daemon.decide.settings import TrialSettings
-from daemon.decide.windows import BLOCK, Guarded, Live, included, next_arm
-from daemon.decide.words import figure, percent
+from daemon.decide.windows import (
+    BLOCK,
+    Guarded,
+    Live,
+    included,
+    least_of,
+    next_arm,
+    usual_samples,
+)
+from daemon.decide.words import change, duration, figure, percent
 
 # The error of an early look, as a part of the last one's.
 EARLY_PART = 5
@@ -37,60 +60,79 @@ EARLY_BLOCKS = 2
 # Intervals in a row that make a live catastrophe, or a workload that no longer runs.
 LIVE_BAD = 2
 LIVE_SILENT = 3
+# A live figure of fewer samples than this is one or two of them, and no figure.
+LIVE_SAMPLES = 10
 # A candidate window with less than this part of the baseline's samples is a collapse.
 COLLAPSE = 0.1
+# A wait that is so many times the longest of the baseline is nothing that happened there.
+STARVED_RATIO = 3.0
 
 _HIGHER = (Guarded.MACHINE_RUN_SHARE, Guarded.OTHERS_RUN_SHARE, Guarded.OWN_THROUGHPUT)
 # Where even the worse arm is below this, there is nothing to guard.
 _TRIVIAL = {
     Guarded.MACHINE_RUN_SHARE: 0.05,
     Guarded.OTHERS_RUN_SHARE: 0.05,
+    Guarded.OTHERS_RESPONSE_P99_US: 10_000.0,
     Guarded.OTHERS_DELAY_P99_US: 10_000.0,
     Guarded.OWN_THROUGHPUT: 5.0,
 }
+# Objectives that say themselves how much the workload gets done.
+_WORK = (Metric.COMPLETIONS, Metric.TURNAROUND, Metric.MAKESPAN, Metric.MEASUREMENT)
+# Of these the number of samples says how much was done; a scheduler that lets tasks run on makes
+# fewer waits and fewer stays on a CPU of the same work.
+_COUNTS_WORK = (Metric.RESPONSE, Metric.COMPLETIONS, Metric.TURNAROUND, Metric.MAKESPAN)
 
 
 def judge(
-    windows: Sequence[WindowView], objective: Objective, settings: TrialSettings
+    windows: Sequence[WindowView],
+    objective: Objective,
+    settings: TrialSettings,
+    guards: Sequence[Guard] = (),
 ) -> VerdictView | None:
     """The verdict on the windows so far, or None where the trial goes on."""
     done = len(included(windows))
     if next_arm(windows, settings) is None:
-        return conclude(windows, objective, settings)
+        return conclude(windows, objective, settings, guards)
     if not done or done % BLOCK:
         return None
-    confidence = 1 - (1 - settings.confidence) / EARLY_PART
-    baseline, candidate = values(windows, Arm.BASELINE), values(windows, Arm.CANDIDATE)
-    ratio = ratio_of(baseline, candidate, confidence)
-    worse = _worse(ratio, objective.direction)
-    guarded, broken = _guarded(windows, settings, confidence)
-    clear = bool(broken) or worse.low >= 1
-    if done >= max(settings.min_windows, EARLY_BLOCKS * BLOCK):
-        clear |= 1 - worse.low < settings.min_gain
-        clear |= worse.high < 1 and _agrees(baseline, candidate, objective)
-    if not clear:
+    found = _compare(windows, objective, settings, guards, 1 / EARLY_PART)
+    if found is None:
         return None
-    return _verdict(windows, objective, settings, ratio, guarded, broken, early=True)
+    clear = bool(found.broken) or bool(found.lost(settings))
+    if done >= max(settings.min_windows, EARLY_BLOCKS * BLOCK):
+        clear |= all(1 - each.low < settings.min_gain for each in found.worse())
+        clear |= any(
+            each.worse is not None and each.worse.high < 1 and _agrees(each)
+            for each in found.targets
+        ) and not found.doubted(settings)
+    return _verdict(found, objective, settings, early=True) if clear else None
 
 
 def conclude(
-    windows: Sequence[WindowView], objective: Objective, settings: TrialSettings
+    windows: Sequence[WindowView],
+    objective: Objective,
+    settings: TrialSettings,
+    guards: Sequence[Guard] = (),
 ) -> VerdictView:
     """The verdict on what there is, with no more windows to come."""
-    baseline, candidate = values(windows, Arm.BASELINE), values(windows, Arm.CANDIDATE)
-    if len(baseline) < 2 or len(candidate) < 2:
+    found = _compare(windows, objective, settings, guards, 1)
+    if found is None:
+        baseline, candidate = values(windows, Arm.BASELINE), values(windows, Arm.CANDIDATE)
         return _undecided(
             windows,
             f"too few windows to judge by ({len(baseline)} of the baseline, {len(candidate)} of "
             f"the candidate; two of each are the least)",
             objective,
         )
-    ratio = ratio_of(baseline, candidate, settings.confidence)
-    guarded, broken = _guarded(windows, settings, settings.confidence)
-    return _verdict(windows, objective, settings, ratio, guarded, broken, early=False)
+    return _verdict(found, objective, settings, early=False)
 
 
-def unmeasured(windows: Sequence[WindowView], objective: Objective, settings: TrialSettings) -> str:
+def unmeasured(
+    windows: Sequence[WindowView],
+    objective: Objective,
+    settings: TrialSettings,
+    guards: Sequence[Guard] = (),
+) -> str:
     """Why a trial with no more windows to come says nothing about its candidate; else empty.
 
     Too few of its windows were good enough to count, and those do not show anything for certain.
@@ -99,16 +141,37 @@ def unmeasured(windows: Sequence[WindowView], objective: Objective, settings: Tr
     spoiled = [each for each in windows if each.excluded]
     if not spoiled or len(good) >= settings.min_windows:
         return ""
-    if min(sum(each.arm is arm for each in good) for arm in Arm) >= 2:
-        verdict = conclude(windows, objective, settings)
+    found = _compare(windows, objective, settings, guards, 1)
+    if found is not None:
+        verdict = _verdict(found, objective, settings, early=False)
         worse = verdict.low >= 1 if objective.direction is Direction.LOWER else verdict.high <= 1
-        guarded = any("worse" in said for said in verdict.guarded.values())
-        if verdict.decision is Decision.KEEP or worse or guarded:
+        if verdict.decision is Decision.KEEP or worse or found.broken:
             return ""
     return (
         f"could not be measured: of {len(windows)} windows {len(good)} were good enough to count; "
         f"the last that was not: {spoiled[-1].excluded}"
     )
+
+
+def beyond_measure(
+    windows: Sequence[WindowView], objective: Objective, settings: TrialSettings
+) -> str:
+    """Why there is no use in going on, since the first window of the baseline, as long as it was
+    made, says too little; empty where there is."""
+    if not windows or included(windows):
+        return ""
+    last = windows[-1]
+    if last.arm is not Arm.BASELINE or last.disturbed:
+        return ""
+    lasted = max(1.0, last.ended - last.started - settings.settle_s)
+    needed = lasted * least_of(objective.leading, settings, last.stand_in) / max(last.samples, 1)
+    hint = (
+        f"windows of {math.ceil(needed * 1.2)} s would do (`window_s`)"
+        if last.samples and needed > lasted
+        else "it may be idle, or never end anything: ask for longer windows (`window_s`), or for "
+        "`cpu` or a `measurement`"
+    )
+    return f"cannot be measured in this time ({duration(lasted)}): {last.excluded}; {hint}"
 
 
 def stopped(windows: Sequence[WindowView], objective: Objective, reason: str) -> VerdictView:
@@ -121,10 +184,12 @@ def harm(
     live: Sequence[Live],
     objective: Objective,
     settings: TrialSettings,
+    guards: Sequence[Guard] = (),
 ) -> str:
     """Why the candidate must go at once; "" where nothing says so.
 
-    To be asked after every window, and with every interval of a candidate window.
+    To be asked after every window, and with every interval of a candidate window. The workload is
+    harmed by what its objective says, and others by what they are guarded by.
 
     Args:
         windows: all finished windows.
@@ -134,14 +199,16 @@ def harm(
     # What the host did is not the candidate's doing.
     windows = [each for each in windows if not each.disturbed]
     live = [each for each in live if not each.disturbed]
-    return _starved(windows, live, settings) or (
-        _windows_harm(windows, objective, settings)
+    return (
+        starved(windows, live, settings)
+        or _gone(windows, guards)
+        or _windows_harm(windows, objective, settings, guards)
         or _live_harm(windows, live, objective, settings)
     )
 
 
 def values(windows: Sequence[WindowView], arm: Arm) -> list[float]:
-    """The arm's values, oldest first, none of them zero."""
+    """The arm's values of the leading term, oldest first, none of them zero."""
     used = included(windows)
     # A throughput of nothing has no logarithm; a thousandth of the usual is as bad.
     usual = median([window.value for window in used]) if used else 1.0
@@ -149,34 +216,80 @@ def values(windows: Sequence[WindowView], arm: Arm) -> list[float]:
     return [max(window.value, least) for window in used if window.arm is arm]
 
 
+# ---------------------------------------------------------------- harm
+
+
+def _gone(windows: Sequence[WindowView], guards: Sequence[Guard]) -> str:
+    for guard in guards:
+        if gone(windows, guard):
+            return f"{guard.workload} no longer runs: it got no CPU time in a window"
+    return ""
+
+
 def _windows_harm(
-    windows: Sequence[WindowView], objective: Objective, settings: TrialSettings
+    windows: Sequence[WindowView],
+    objective: Objective,
+    settings: TrialSettings,
+    guards: Sequence[Guard],
 ) -> str:
-    baseline, candidate = values(windows, Arm.BASELINE), values(windows, Arm.CANDIDATE)
-    if not baseline:
+    if not values(windows, Arm.BASELINE):
         return ""
-    samples = [each.samples for each in included(windows) if each.arm is Arm.BASELINE]
+    if said := _collapsed(windows, objective):
+        return said
+    for term in objective.terms:
+        arms = {arm: term_values(windows, arm, objective, term) for arm in Arm}
+        if said := _arms_harm(term.title, term, arms, settings):
+            return said
+    for guard in guards:
+        arms = {arm: guard_values(windows, arm, guard) for arm in Arm}
+        if said := _arms_harm(guard.key, guard.term, arms, settings):
+            return said
+    return ""
+
+
+def _collapsed(windows: Sequence[WindowView], objective: Objective) -> str:
+    usual = usual_samples(windows)
     latest = [each.samples for each in windows if each.arm is Arm.CANDIDATE][-2:]
-    if len(latest) == 2 and max(latest) < COLLAPSE * median(samples):
-        return (
-            f"the workload hardly runs: {max(latest)} samples in a window of the candidate, "
-            f"{median(samples):.0f} in one of the baseline"
-        )
-    if not candidate:
+    if len(latest) < 2 or max(latest) >= COLLAPSE * usual:
+        return ""
+    done = {
+        arm: [
+            each.guarded[Guarded.OWN_THROUGHPUT]
+            for each in windows
+            if each.arm is arm and Guarded.OWN_THROUGHPUT in each.guarded
+        ]
+        for arm in Arm
+    }
+    baseline, candidate = done[Arm.BASELINE], done[Arm.CANDIDATE][-2:]
+    # Fewer and longer stays on a CPU are no less work.
+    counted = objective.metric not in _COUNTS_WORK and baseline and candidate
+    if counted and max(candidate) >= COLLAPSE * median(baseline):
+        return ""
+    return (
+        f"the workload hardly runs: {max(latest)} samples in a window of the candidate, "
+        f"{usual:.0f} in one of the baseline"
+    )
+
+
+def _arms_harm(
+    name: str, term: Term, arms: Mapping[Arm, Sequence[float]], settings: TrialSettings
+) -> str:
+    """Worse than tolerated by far, and worse than every window of the baseline."""
+    baseline, candidate = arms[Arm.BASELINE], arms[Arm.CANDIDATE]
+    if not baseline or not candidate:
         return ""
     usual = median(baseline)
-    worst = max(baseline, key=lambda value: objective.worse(value, usual))
+    worst = max(baseline, key=lambda value: term.worse(value, usual))
     # One window may be an accident, so alone it has to be much worse still.
     for count, limit in ((1, settings.harm_ratio**2), (2, settings.harm_ratio)):
         last = candidate[-count:]
         if len(last) == count and all(
-            objective.worse(value, usual) > limit and objective.worse(value, worst) > 1
+            term.worse(value, usual) > limit * term.tolerated and term.worse(value, worst) > 1
             for value in last
         ):
-            ratio = objective.worse(last[-1], usual)
             return (
-                f"{objective.title} is {ratio:.1f} times worse with the candidate "
-                f"({figure(last[-1], objective.unit)} instead of {figure(usual, objective.unit)}), "
+                f"{name} is {term.worse(last[-1], usual):.1f} times worse with the candidate "
+                f"({figure(last[-1], term.unit)} instead of {figure(usual, term.unit)}), "
                 f"and worse than in every window of the baseline"
             )
     return ""
@@ -200,41 +313,128 @@ def _live_harm(
         each.value
         for each in live[-LIVE_BAD:]
         if each.value is not None
+        # A few say nothing; that none ended at all does.
+        and (not each.ended or each.ended >= LIVE_SAMPLES)
         and objective.worse(each.value, worst) > settings.catastrophe_ratio
     ]
     if len(bad) < LIVE_BAD:
         return ""
     return (
-        f"{objective.title} is {objective.worse(bad[-1], worst):.1f} times worse than in the worst "
-        f"window of the baseline ({figure(bad[-1], objective.unit)} instead of "
+        f"{objective.leading.title} is {objective.worse(bad[-1], worst):.1f} times worse than in "
+        f"the worst window of the baseline ({figure(bad[-1], objective.unit)} instead of "
         f"{figure(worst, objective.unit)}) for {LIVE_BAD} intervals"
     )
 
 
-def _starved(windows: Sequence[WindowView], live: Sequence[Live], settings: TrialSettings) -> str:
-    longest = {
-        arm: max(
-            (w.guarded.get(Guarded.DELAY_MAX_US, 0.0) for w in windows if w.arm is arm),
-            default=0.0,
-        )
+def starved(windows: Sequence[WindowView], live: Sequence[Live], settings: TrialSettings) -> str:
+    """Who waited for a CPU with the candidate longer than anything may, where under the baseline
+    nothing comparable happened; "" for nobody."""
+    waits = {
+        arm: [
+            (each.guarded.get(Guarded.DELAY_MAX_US, 0.0), each.longest_comm, each.longest_workload)
+            for each in windows
+            if each.arm is arm
+        ]
         for arm in Arm
     }
-    now = max([longest[Arm.CANDIDATE], *(each.delay_max_us for each in live)])
-    if now < settings.starved_us or longest[Arm.BASELINE] > settings.starved_us / 10:
+    waits[Arm.CANDIDATE] += [
+        (each.delay_max_us, each.longest_comm, each.longest_workload) for each in live
+    ]
+    most, comm, workload = max(waits[Arm.CANDIDATE], default=(0.0, "", ""))
+    before, before_comm, before_workload = max(waits[Arm.BASELINE], default=(0.0, "", ""))
+    if most < max(settings.starved_us, STARVED_RATIO * before):
         return ""
+    by = f" (that was {who(before_comm, before_workload)})" if before_comm else ""
     return (
-        f"a task waited {figure(now, 'us')} for a CPU; under the baseline none waited longer "
-        f"than {figure(longest[Arm.BASELINE], 'us')}"
+        f"{who(comm, workload)} waited {figure(most, 'us')} for a CPU; under the baseline none "
+        f"waited longer than {figure(before, 'us')}{by}"
     )
 
 
-def _worse(ratio: Ratio, direction: Direction) -> Ratio:
-    """The ratio so that above 1 is worse."""
-    return ratio if direction is Direction.LOWER else ratio.inverse()
+def who(comm: str, workload: str) -> str:
+    """Hostile text, quoted; whoever shows it escapes it."""
+    if not comm:
+        return f"a task of {workload}" if workload else "a task"
+    return f"a thread {comm!r} of {workload}" if workload else f"a thread {comm!r}"
 
 
-def _agrees(baseline: list[float], candidate: list[float], objective: Objective) -> bool:
-    if objective.direction is Direction.HIGHER:
+# ---------------------------------------------------------------- all that counts, compared
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """Everything that a verdict goes by. `guarded` is what is said of what all are guarded by."""
+
+    targets: tuple[Compared, ...]
+    guards: tuple[Compared, ...]
+    guarded: Mapping[str, str]
+    broken: tuple[str, ...]
+    stand_in: str
+    counted: tuple[int, int]
+
+    def worse(self) -> list[Ratio]:
+        return [each.worse for each in self.targets if each.worse is not None]
+
+    def lost(self, settings: TrialSettings) -> list[Compared]:
+        """Those that are to become better, and are worse for certain."""
+        tolerance = settings.min_gain if len(self.targets) > 1 else 0.0
+        return [
+            each
+            for each in self.targets
+            if each.worse is not None and each.worse.low >= 1 and each.loss >= tolerance
+        ]
+
+    def doubted(self, settings: TrialSettings) -> list[Compared]:
+        """Those of several that may be worse than is tolerated."""
+        if len(self.targets) < 2:
+            return []
+        return [each for each in self.targets if each.loss > settings.min_gain]
+
+
+def _compare(
+    windows: Sequence[WindowView],
+    objective: Objective,
+    settings: TrialSettings,
+    guards: Sequence[Guard],
+    part: float,
+) -> _Found | None:
+    """All that counts, with this part of the error; None with too few windows to compare."""
+    confidence = 1 - (1 - settings.confidence) * part
+    targets = objective.targets
+    shared = 1 - (1 - confidence) / len(targets)
+    found = tuple(compared_term(windows, objective, term, shared) for term in targets)
+    if found[0].ratio is None:
+        return None
+    said, broken = _guarded(windows, objective, settings, confidence)
+    own = [compared_term(windows, objective, term, confidence) for term in objective.guards]
+    named = [(guard, compared_guard(windows, guard, confidence)) for guard in guards]
+    tolerated = [*((each, each.term.tolerance or 0.0) for each in own)]
+    tolerated += [(each, guard.tolerance) for guard, each in named]
+    for each, tolerance in tolerated:
+        if each.breaks(tolerance):
+            broken.append(
+                f"{each.name if each in own else each.name + ' (guarded)'} is {each.words} "
+                f"({figure(median(each.candidate), each.term.unit)} instead of "
+                f"{figure(median(each.baseline), each.term.unit)}; tolerated: "
+                f"{percent(tolerance)} worse)"
+            )
+    if absent := _gone(windows, guards):
+        broken.append(absent)
+    if waited := starved([each for each in windows if not each.disturbed], [], settings):
+        broken.append(waited)
+    return _Found(
+        found,
+        (*own, *(each for _, each in named)),
+        said,
+        tuple(broken),
+        next((each.stand_in for each in included(windows) if each.stand_in), ""),
+        (len(values(windows, Arm.BASELINE)), len(values(windows, Arm.CANDIDATE))),
+    )
+
+
+def _agrees(compared: Compared) -> bool:
+    baseline, candidate = list(compared.baseline), list(compared.candidate)
+    if compared.term.direction is Direction.HIGHER:
         baseline, candidate = [1 / v for v in baseline], [1 / v for v in candidate]
     return permutation_p(baseline, candidate) <= _permutation_limit(len(baseline), len(candidate))
 
@@ -246,13 +446,18 @@ def _permutation_limit(baseline: int, candidate: int) -> float:
 
 
 def _guarded(
-    windows: Sequence[WindowView], settings: TrialSettings, confidence: float
+    windows: Sequence[WindowView],
+    objective: Objective,
+    settings: TrialSettings,
+    confidence: float,
 ) -> tuple[dict[str, str], list[str]]:
     """What is said of each guarded figure, and the sentences about those that are worse."""
     said: dict[str, str] = {}
     broken: list[str] = []
     tolerances: Mapping[str, float] = settings.tolerance.model_dump()
     for name, trivial in _TRIVIAL.items():
+        if name is Guarded.OWN_THROUGHPUT and objective.has(*_WORK):
+            continue
         arms = {
             arm: [
                 max(window.guarded[name], trivial / 1000)
@@ -268,63 +473,84 @@ def _guarded(
             said[name] = "too little to compare"
             continue
         ratio = ratio_of(baseline, candidate, confidence)
-        loss = 1 - ratio.value if name in _HIGHER else ratio.value - 1
-        sure = ratio.high < 1 if name in _HIGHER else ratio.low > 1
-        said[name] = f"{ratio.value - 1:+.0%}"
+        lower = name not in _HIGHER
+        loss = loss_of(ratio.value, Direction.LOWER if lower else Direction.HIGHER)
+        sure = ratio.low > 1 if lower else ratio.high < 1
+        certain = ratio.low > 1 or ratio.high < 1
+        words = change(ratio.low, ratio.high, lower_is_better=lower)
+        said[name] = words if certain else f"unclear: {words}"
         if loss > tolerances[name] and sure:
             said[name] += ", worse than tolerated"
+            unit = "us" if name.endswith("_us") else ""
             broken.append(
-                f"{name.replace('_', ' ')} changed by {ratio.value - 1:+.0%} "
-                f"(tolerated: {percent(tolerances[name])} worse)"
+                f"{name.removesuffix('_us').replace('_', ' ')} is {words} "
+                f"({figure(median(candidate), unit)} instead of {figure(median(baseline), unit)}; "
+                f"tolerated: {percent(tolerances[name])} worse)"
             )
     return said, broken
 
 
+# ---------------------------------------------------------------- the verdict
+
+
 def _verdict(
-    windows: Sequence[WindowView],
-    objective: Objective,
-    settings: TrialSettings,
-    ratio: Ratio,
-    guarded: dict[str, str],
-    broken: list[str],
-    *,
-    early: bool,
+    found: _Found, objective: Objective, settings: TrialSettings, *, early: bool
 ) -> VerdictView:
-    baseline, candidate = values(windows, Arm.BASELINE), values(windows, Arm.CANDIDATE)
-    worse = _worse(ratio, objective.direction)
-    gain = _gain(ratio.value, objective.direction)
-    bounds = sorted(_gain(bound, objective.direction) for bound in (ratio.low, ratio.high))
-    measured = (
-        f"{objective.title} {figure(median(candidate), objective.unit)} instead of "
-        f"{figure(median(baseline), objective.unit)}: {abs(gain):.0%} "
-        f"{'better' if gain >= 0 else 'worse'} "
-        f"({percent(ratio.confidence)} interval {bounds[0]:+.0%} to {bounds[1]:+.0%})"
-    )
+    leading = found.targets[0]
+    assert leading.ratio is not None
+    measured = "; ".join(_measured(each) for each in found.targets)
+    if found.stand_in:
+        measured += f" ({found.stand_in} stands in for what is not known here)"
+    better = [each for each in found.targets if each.worse is not None and each.worse.high < 1]
+    worth = [each for each in better if -each.loss >= settings.min_gain]
     decision = Decision.ROLLBACK
-    if broken:
-        reason = f"{'; '.join(broken)}, though {measured}" if gain > 0 else "; ".join(broken)
-    elif worse.low >= 1:
-        reason = f"worse with confidence: {measured}"
-    elif worse.high >= 1:
+    if found.broken:
+        reason = "; ".join(found.broken)
+        reason += f", though {measured}" if leading.loss < 0 else ""
+    elif lost := found.lost(settings):
+        words = "; ".join(_measured(each) for each in lost)
+        reason = f"worse with confidence: {words}"
+        if len(lost) < len(found.targets):
+            reason += f" (all: {measured})"
+    elif doubted := found.doubted(settings):
+        names = ", ".join(each.term.title for each in doubted)
+        reason = f"{names} may have become worse, which the rest does not make up for: {measured}"
+    elif not better:
         reason = f"no difference that noise could not make: {measured}"
-    elif gain < settings.min_gain:
+    elif not worth:
         reason = f"less than the {percent(settings.min_gain)} that a change is worth: {measured}"
-    elif not _agrees(baseline, candidate, objective):
+    elif not any(_agrees(each) for each in worth):
         reason = f"the windows' order does not bear it out: {measured}"
     else:
         decision, reason = Decision.KEEP, measured
     return VerdictView(
         decision=decision,
-        ratio=ratio.value,
-        low=ratio.low,
-        high=ratio.high,
-        confidence=ratio.confidence,
-        gain=gain,
+        ratio=leading.ratio.value,
+        low=leading.ratio.low,
+        high=leading.ratio.high,
+        confidence=leading.ratio.confidence,
+        gain=-leading.loss,
         reason=reason,
         early=early,
-        windows_baseline=len(baseline),
-        windows_candidate=len(candidate),
-        guarded=guarded,
+        windows_baseline=found.counted[0],
+        windows_candidate=found.counted[1],
+        guarded=dict(found.guarded),
+        compared=[each.view() for each in (*found.targets, *found.guards)],
+    )
+
+
+def _measured(each: Compared) -> str:
+    """`response p99 23.1 ms instead of 60.3 ms: 62% better (55% to 68% better with 95 %)`."""
+    unit = each.term.unit
+    said = (
+        f"{each.term.title} {figure(median(each.candidate), unit)} instead of "
+        f"{figure(median(each.baseline), unit)}"
+    )
+    if each.ratio is None:
+        return f"{said}: {each.words}"
+    return (
+        f"{said}: {abs(each.loss):.0%} {'better' if each.loss <= 0 else 'worse'} "
+        f"({each.words}, with {percent(each.ratio.confidence)} confidence)"
     )
 
 
@@ -338,14 +564,20 @@ def _undecided(windows: Sequence[WindowView], reason: str, objective: Objective)
         low=ratio,
         high=ratio,
         confidence=0.0,
-        gain=_gain(ratio, objective.direction),
+        gain=-loss_of(ratio, objective.direction),
         reason=reason,
         early=True,
         windows_baseline=len(baseline),
         windows_candidate=len(candidate),
+        compared=_seen(windows, objective),
     )
 
 
-def _gain(ratio: float, direction: Direction) -> float:
-    """How much better, as a fraction of the baseline; negative is worse."""
-    return 1 - ratio if direction is Direction.LOWER else ratio - 1
+def _seen(windows: Sequence[WindowView], objective: Objective) -> list[ComparedView]:
+    """What the windows there are showed, without a comparison."""
+    found = []
+    for term in objective.terms:
+        baseline, candidate = (tuple(term_values(windows, arm, objective, term)) for arm in Arm)
+        if baseline:
+            found.append(Compared(term.named, term, baseline, candidate).view())
+    return found

@@ -8,12 +8,14 @@ of the machine adds the same to both arms and cancels out.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from statistics import median
 
-from daemon.api.models import Arm, WindowView
+from daemon.api.models import Arm, Direction, WindowView
 from daemon.decide.histogram import merged, quantile
-from daemon.decide.objective import Measurement, Metric, Objective, value_of
-from daemon.decide.observation import Observation
+from daemon.decide.objective import Guard, Measurement, Metric, Objective, Term
+from daemon.decide.observation import Observation, WorkloadObservation
 from daemon.decide.settings import TrialSettings
+from daemon.decide.values import ALWAYS, Value, responds, responses_of, value_of
 
 BLOCK = 4
 _PAIR = (
@@ -39,13 +41,16 @@ class Guarded(StrEnum):
         CPU is measured; the kernel's own account of idle time is sampled by ticks, and lost
         a quarter of the work of tasks that a scheduler lets run between them.
     OTHERS_RUN_SHARE: CPU time of all other workloads, of one CPU.
-    OTHERS_DELAY_P99_US: run-queue delay of those of them that mostly sleep.
-    OWN_THROUGHPUT: completed sleeps per second of the workload itself.
+    OTHERS_RESPONSE_P99_US: response time of those of them that mostly sleep.
+    OTHERS_DELAY_P99_US: their run-queue delay, where response time is not known.
+    OWN_THROUGHPUT: activations of the workload itself that end in a second (completed sleeps, where
+        those are not known).
     DELAY_MAX_US: the longest delay of any task; not compared, but watched for starvation.
     """
 
     MACHINE_RUN_SHARE = "machine_run_share"
     OTHERS_RUN_SHARE = "others_run_share"
+    OTHERS_RESPONSE_P99_US = "others_response_p99_us"
     OTHERS_DELAY_P99_US = "others_delay_p99_us"
     OWN_THROUGHPUT = "own_throughput"
     DELAY_MAX_US = "delay_max_us"
@@ -91,34 +96,144 @@ def window_of(
     settings: TrialSettings,
     measurements: Iterable[Measurement] = (),
     earlier: Sequence[WindowView] = (),
+    guards: Sequence[Guard] = (),
+    sleepers: frozenset[str] | None = None,
 ) -> WindowView:
     """What a finished window came to. One that says too little, or that the host spoiled, is
-    `excluded`, with the reason. `earlier` are the trial's windows before it."""
+    `excluded`, with the reason.
+
+    Args:
+        earlier: the trial's windows before it.
+        guards: what of other workloads is guarded.
+        sleepers: the other workloads whose response time is guarded, the same in all windows of a
+            trial (see `sleepers_of`); None: those that mostly sleep in this one.
+    """
     seen = settled(observations, started, ended, settings)
     begin = started + settings.settle_s
     numbers = [each for each in measurements if begin <= each.began and each.at <= ended]
-    value = value_of(objective, workload, seen, numbers)
-    least = 1 if objective.metric is Metric.MEASUREMENT else settings.samples_min
+    found = {term: value_of(term, workload, seen, numbers, begin) for term in objective.terms}
+    value = found[objective.leading]
     late_s = sum(each.late_s for each in seen if each.late_s >= LATE_S)
-    spoiled = excluded = disturbance(arm, seen, late_s, earlier)
-    if spoiled:
-        pass
-    elif value is None:
-        excluded = f"nothing was seen of {objective.title}"
-    elif value.samples < least:
-        excluded = f"{value.samples} samples, of which {least} are needed"
+    spoiled = disturbance(arm, seen, late_s, earlier)
+    longest = longest_of(seen, started)
+    figures = {term.title: each.value for term, each in found.items() if each}
+    figures |= _guard_figures(guards, seen, numbers, begin)
+    guarded = guarded_of(workload, seen, begin, sleepers)
+    if longest:
+        guarded[Guarded.DELAY_MAX_US] = longest.us
     return WindowView(
         arm=arm,
         started=started,
         ended=ended,
         value=value.value if value else 0.0,
         samples=value.samples if value else 0,
-        guarded={str(name): figure for name, figure in guarded_of(workload, seen).items()},
+        guarded={str(name): figure for name, figure in guarded.items()},
+        figures=figures,
+        stand_in=next((each.stand_in for each in found.values() if each and each.stand_in), ""),
+        longest_comm=longest.comm if longest else "",
+        longest_workload=longest.workload if longest else "",
         stay_us=stay_of(workload, seen),
-        excluded=excluded,
+        excluded=spoiled or _too_little(arm, found, settings, earlier),
         disturbed=bool(spoiled),
         late_s=late_s,
     )
+
+
+# What a window needs of the workload's own activations, or processes, that ended.
+COMPLETIONS_MIN = 30
+_ENDING = {
+    Metric.RESPONSE: "activations",
+    Metric.COMPLETIONS: "activations",
+    Metric.TURNAROUND: "processes",
+    Metric.MAKESPAN: "batches",
+}
+
+
+def least_of(term: Term, settings: TrialSettings, stand_in: str = "") -> int:
+    """How many samples of a term a window needs."""
+    if term.metric in (Metric.MEASUREMENT, Metric.MAKESPAN):
+        return 1
+    if term.metric in _ENDING and not stand_in:
+        return min(COMPLETIONS_MIN, settings.samples_min)
+    return settings.samples_min
+
+
+def _too_little(
+    arm: Arm,
+    found: dict[Term, Value | None],
+    settings: TrialSettings,
+    earlier: Sequence[WindowView],
+) -> str:
+    """Why these values do not make a window; empty where they do."""
+    # Under the candidate it is the candidate's doing, where the baseline had enough in this time.
+    counted = arm is Arm.CANDIDATE and any(each.arm is Arm.BASELINE for each in included(earlier))
+    for term, value in found.items():
+        if term.tolerance is not None:
+            continue
+        least = least_of(term, settings, value.stand_in if value else "")
+        if value is None:
+            return f"nothing was seen of {term.title}"
+        if value.samples < least and not (counted and value.samples and term.metric in _ENDING):
+            things = _ENDING.get(term.metric, "samples") if not value.stand_in else "samples"
+            if things == "samples":
+                return f"{value.samples} samples, of which {least} are needed"
+            return f"{value.samples} {things} ended, of which {least} are needed"
+    return ""
+
+
+def _guard_figures(
+    guards: Sequence[Guard],
+    seen: Sequence[Observation],
+    numbers: Sequence[Measurement],
+    begin: float,
+) -> dict[str, float]:
+    """Each guard's value, and the CPU time of its workload, which tells whether it runs at all."""
+    figures: dict[str, float] = {}
+    for guard in guards:
+        value = value_of(guard.term, guard.workload, seen, numbers, begin)
+        if value is not None:
+            figures[guard.key] = value.value
+        time = value_of(_CPU, guard.workload, seen)
+        figures[guard.time_key] = time.value if time else 0.0
+    return figures
+
+
+_CPU = Term("cpu", Metric.CPU, Direction.HIGHER, "%")
+
+
+@dataclass(frozen=True, slots=True)
+class Longest:
+    """The longest wait for a CPU of anybody. `comm` and `workload` are hostile text."""
+
+    us: float
+    comm: str
+    workload: str
+
+
+def longest_of(observations: Iterable[Observation], started: float) -> Longest | None:
+    """The longest wait in these intervals, of which no more counts than was since `started`."""
+    found: Longest | None = None
+    for each in observations:
+        for part in each.workloads.values():
+            us = min(part.delay_max_us, (each.at - started) * 1e6)
+            if found is None or us > found.us:
+                found = Longest(us, part.longest_comm, part.id)
+    return found
+
+
+def sleepers_of(workload: str, observations: Iterable[Observation]) -> frozenset[str]:
+    """The other workloads that mostly sleep, by a window of the baseline.
+
+    They are compared by their response time in both arms, whatever a scheduler makes of them: one
+    that is made to leave more often would else drop out of the figure that is to tell of it.
+    """
+    sleeps: dict[str, float] = {}
+    for each in observations:
+        for name, part in each.workloads.items():
+            if name != workload:
+                left = each.interval_s * (part.wakeups_per_s - part.involuntary_per_s)
+                sleeps[name] = sleeps.get(name, 0.0) + left
+    return frozenset(name for name, more in sleeps.items() if more >= 0)
 
 
 def stay_of(workload: str, observations: Iterable[Observation]) -> float:
@@ -151,7 +266,12 @@ def disturbance(
     return ""
 
 
-def guarded_of(workload: str, observations: Sequence[Observation]) -> dict[Guarded, float]:
+def guarded_of(
+    workload: str,
+    observations: Sequence[Observation],
+    since: float = ALWAYS,
+    sleepers: frozenset[str] | None = None,
+) -> dict[Guarded, float]:
     """The guarded figures over these intervals; those that do not apply are left out."""
     span = sum(each.interval_s for each in observations)
     if span <= 0:
@@ -165,39 +285,91 @@ def guarded_of(workload: str, observations: Sequence[Observation]) -> dict[Guard
     }
     if workload and others:
         figures[Guarded.OTHERS_RUN_SHARE] = sum(s * part.run_share for s, part in others) / span
-        histogram = merged(part.delay_hist for _, part in others if part.mostly_sleeps)
-        if histogram:
-            figures[Guarded.OTHERS_DELAY_P99_US] = quantile(histogram, 0.99)
+        figures |= _others_served(workload, observations, since, sleepers)
     if own:
-        figures[Guarded.OWN_THROUGHPUT] = sum(s * part.wakeups_per_s for s, part in own) / span
+        counted = value_of(_COMPLETIONS, workload, observations)
+        if counted:
+            figures[Guarded.OWN_THROUGHPUT] = counted.value
     return figures
+
+
+_COMPLETIONS = Term("completions", Metric.COMPLETIONS, Direction.HIGHER, "1/s")
+
+
+def _others_served(
+    workload: str,
+    observations: Sequence[Observation],
+    since: float,
+    sleepers: frozenset[str] | None,
+) -> dict[Guarded, float]:
+    """How those of the others are served that mostly sleep."""
+
+    def served(part: WorkloadObservation) -> bool:
+        if part.id == workload:
+            return False
+        return part.mostly_sleeps if sleepers is None else part.id in sleepers
+
+    parts = [[part for part in each.workloads.values() if served(part)] for each in observations]
+    flat = [part for each in parts for part in each]
+    if responds(flat):
+        histogram, longest, _ = responses_of(zip(observations, parts, strict=True), since)
+        return {Guarded.OTHERS_RESPONSE_P99_US: quantile(histogram, 0.99, longest)}
+    histogram = merged(part.delay_hist for part in flat)
+    return {Guarded.OTHERS_DELAY_P99_US: quantile(histogram, 0.99)} if histogram else {}
 
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """One interval of the running window, for the harm check. `value` None: nothing seen."""
+    """One interval of the running window, for the harm check. `value` None: nothing seen.
+
+    `samples`: stays on a CPU of the workload; `ended`: what the value was made of.
+    """
 
     value: float | None
     samples: int
     delay_max_us: float
     # The host took part of it away; it says nothing about a scheduler.
     disturbed: bool = False
+    longest_comm: str = ""
+    longest_workload: str = ""
+    ended: int | None = None
 
 
-def live_of(objective: Objective, workload: str, observation: Observation) -> Live:
-    """The live figures of one interval. A measurement has none: its windows must do."""
+# What can be told of a single interval: a batch, or a number of the application, cannot.
+_LIVE = (Metric.RESPONSE, Metric.COMPLETIONS, Metric.DELAY, Metric.CPU)
+
+
+def live_of(
+    objective: Objective,
+    workload: str,
+    observation: Observation,
+    started: float = ALWAYS,
+    settings: TrialSettings | None = None,
+) -> Live:
+    """The live figures of one interval of the window that `started` then. A measurement has none:
+    its windows must do."""
+    since = started + settings.settle_s if settings else started
     value = (
-        None
-        if objective.metric is Metric.MEASUREMENT
-        else value_of(objective, workload, [observation])
+        value_of(objective, workload, [observation], since=since)
+        if objective.metric in _LIVE
+        else None
     )
-    longest = max((each.delay_max_us for each in observation.workloads.values()), default=0.0)
+    longest = longest_of([observation], started)
     part = observation.workloads.get(workload)
     return Live(
         value=value.value if value else None,
         samples=part.slice_count
         if part
         else sum(each.slice_count for each in observation.workloads.values() if not workload),
-        delay_max_us=longest,
+        delay_max_us=longest.us if longest else 0.0,
         disturbed=observation.stolen > STOLEN,
+        longest_comm=longest.comm if longest else "",
+        longest_workload=longest.workload if longest else "",
+        ended=value.samples if value else None,
     )
+
+
+def usual_samples(windows: Iterable[WindowView]) -> float:
+    """Of the baseline's windows; 0 without any."""
+    found = [each.samples for each in included(windows) if each.arm is Arm.BASELINE]
+    return median(found) if found else 0.0

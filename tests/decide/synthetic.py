@@ -5,6 +5,7 @@ import json
 import math
 import random
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from daemon.api.models import Arm, WindowView
 from daemon.decide.histogram import Histogram, quantile
@@ -76,6 +77,48 @@ def workload(
     )
 
 
+def serving(
+    dice: random.Random,
+    name: str = SERVICE,
+    *,
+    response_us: float,
+    ended: int,
+    delay_p99_us: float = 1000.0,
+    seconds: float = 5.0,
+    open_us: Iterable[float] = (),
+    noise: float = 0.05,
+    run_share: float = 1.5,
+) -> WorkloadObservation:
+    """One interval of a workload that answered `ended` requests in about `response_us` each; those
+    of `open_us` are still under way at its end."""
+    middle = response_us * math.exp(dice.gauss(0, noise))
+    times = [middle * math.exp(dice.gauss(0, 0.2)) for _ in range(ended)]
+    base = workload(
+        dice,
+        name,
+        delay_p99_us,
+        wakeups_per_s=ended / seconds,
+        involuntary_per_s=ended / seconds,
+        run_share=run_share,
+        count=max(200, ended),
+    )
+    found = histogram(times)
+    return replace(
+        base,
+        response_count=ended,
+        response_mean_us=sum(times) / max(1, ended),
+        response_p50_us=quantile(found, 0.5, max(times, default=0.0)),
+        response_p99_us=quantile(found, 0.99, max(times, default=0.0)),
+        response_max_us=max(times, default=0.0),
+        response_hist=found,
+        burst_mean_us=response_us / 2,
+        open_hist=histogram(open_us),
+        completions_per_s=ended / seconds,
+        waited_us=sum(times) / 4,
+        preempted_us=sum(times) / 4,
+    )
+
+
 def interval(number: int, *workloads: WorkloadObservation, seconds: float = 5.0) -> Observation:
     """The interval of that number, counted from the start of the recording."""
     return Observation(
@@ -103,6 +146,8 @@ def window(
     samples: int = 1000,
     guarded: Mapping[str, float] | None = None,
     excluded: str = "",
+    figures: Mapping[str, float] | None = None,
+    longest: tuple[str, str] = ("", ""),
 ) -> WindowView:
     return WindowView(
         arm=arm,
@@ -112,6 +157,9 @@ def window(
         samples=samples,
         guarded=dict(guarded or {}),
         excluded=excluded,
+        figures=dict(figures or {}),
+        longest_comm=longest[0],
+        longest_workload=longest[1],
     )
 
 

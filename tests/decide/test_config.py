@@ -56,7 +56,7 @@ def test_the_examples_in_the_shipped_file_are_valid() -> None:
     example = [line[2:] for line in lines if re.match(r"# (\[\[|workload = |text = )", line)]
     config = parse("\n".join(example), "example")
     [declared] = config.declared
-    assert declared.objective.metric is Metric.LATENCY
+    assert declared.objective.metric is Metric.RESPONSE
     assert config.ignored[-1] == "cgroup:/user.slice/*"
 
 

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.api.models import Direction
-from daemon.decide.objective import Declared, Measurement, Metric, parse_objective, value_of
+from daemon.decide.objective import Declared, Measurement, Metric, parse_objective
+from daemon.decide.values import value_of
 from process import Fault, FaultType
 from tests.decide.synthetic import BATCH, SERVICE, interval, seeded, workload
 
@@ -15,13 +16,13 @@ from tests.decide.synthetic import BATCH, SERVICE, interval, seeded, workload
 @pytest.mark.parametrize(
     ("text", "metric", "quantile", "limit", "unit", "direction"),
     [
-        ("latency p99 < 5ms", Metric.LATENCY, 0.99, 5000, "us", Direction.LOWER),
-        ("latency p50", Metric.LATENCY, 0.5, None, "us", Direction.LOWER),
-        ("latency p99.9 <= 0.5 s", Metric.LATENCY, 0.999, 500_000, "us", Direction.LOWER),
-        ("latency mean<200us", Metric.LATENCY, None, 200, "us", Direction.LOWER),
-        ("latency p95 < 200µs", Metric.LATENCY, 0.95, 200, "us", Direction.LOWER),
-        ("throughput", Metric.THROUGHPUT, None, None, "1/s", Direction.HIGHER),
-        ("throughput > 200/s", Metric.THROUGHPUT, None, 200, "1/s", Direction.HIGHER),
+        ("latency p99 < 5ms", Metric.DELAY, 0.99, 5000, "us", Direction.LOWER),
+        ("latency p50", Metric.DELAY, 0.5, None, "us", Direction.LOWER),
+        ("latency p99.9 <= 0.5 s", Metric.DELAY, 0.999, 500_000, "us", Direction.LOWER),
+        ("latency mean<200us", Metric.DELAY, None, 200, "us", Direction.LOWER),
+        ("latency p95 < 200µs", Metric.DELAY, 0.95, 200, "us", Direction.LOWER),
+        ("throughput", Metric.COMPLETIONS, None, None, "1/s", Direction.HIGHER),
+        ("throughput > 200/s", Metric.COMPLETIONS, None, 200, "1/s", Direction.HIGHER),
         ("cpu > 150%", Metric.CPU, None, 150, "%", Direction.HIGHER),
         ("measurement rps higher", Metric.MEASUREMENT, None, None, "", Direction.HIGHER),
         (
@@ -70,7 +71,8 @@ def test_every_form_is_read(
         ("measurement", 12, "name"),
         ("measurement Big lower", 13, "name"),
         ("measurement rps hihger", 17, "did you mean 'higher'?"),
-        ("latency p99 ; rm", 13, "means nothing"),
+        ("latency p99 & rm", 13, "means nothing"),
+        ("latency p99 ; rm", 15, "found 'rm'"),
     ],
 )
 def test_every_mistake_is_pointed_at(text: str, column: int, said: str) -> None:

@@ -92,7 +92,7 @@ def test_a_trial_is_judged_by_its_marks(tmp_path: Path, capsys: pytest.CaptureFi
     found = told(capsys, str(path))
     kinds = [each["kind"] for each in found]
     assert kinds == ["window"] * 8 + ["verdict", "summary"]
-    assert str(found[8]["message"]).startswith("keep: latency p99")
+    assert str(found[8]["message"]).startswith("keep: delay p99")
 
 
 def test_harm_ends_a_trial_within_its_first_window(

@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The value of an objective's term in a stretch of time.
+
+Response time counts the activations that ended, and those that are not over with what they have had
+so far; turnaround counts processes in the same way. So a thread that never sleeps, or is never let
+run, has a figure, and starving makes it longer. Each counts with the time that it can have had in
+the stretch, and no more: what it waited under another scheduler is not this one's.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from statistics import median
+
+from daemon.decide.histogram import Histogram, clipped, mean, merged, quantile, total
+from daemon.decide.makespan import makespan_of
+from daemon.decide.objective import Measurement, Metric, Objective, Term, is_glob
+from daemon.decide.observation import Observation, WorkloadObservation
+
+# The beginning of a stretch that begins nowhere.
+ALWAYS = -math.inf
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A term's value in its unit, and from how many samples: what ended, not what is open.
+
+    `stand_in`: the figure that was taken instead, since this one is not known here.
+    """
+
+    value: float
+    samples: int
+    stand_in: str = ""
+
+
+def value_of(
+    objective: Objective | Term,
+    workload: str,
+    observations: Iterable[Observation],
+    measurements: Iterable[Measurement] = (),
+    since: float = ALWAYS,
+) -> Value | None:
+    """The value over these intervals, or None where they say nothing of it.
+
+    Args:
+        objective: of one with several terms, the leading one is taken.
+        workload: "" is all workloads together; a glob those that match.
+        measurements: those of this stretch; their median counts.
+        since: Unix time at which the stretch began; what was before does not count.
+    """
+    term = objective if isinstance(objective, Term) else objective.leading
+    if term.metric is Metric.MEASUREMENT:
+        values = [each.value for each in measurements if each.name == term.name]
+        return Value(median(values), len(values)) if values else None
+    seen = list(observations)
+    if term.metric is Metric.MAKESPAN:
+        found = makespan_of([(each, parts_of(each, workload)) for each in seen], since)
+        return Value(found.length_us, found.batches) if found else None
+    parts = [
+        (observation.interval_s, part)
+        for observation in seen
+        for part in parts_of(observation, workload)
+    ]
+    if not parts:
+        return None
+    span = sum(observation.interval_s for observation in seen)
+    match term.metric:
+        case Metric.RESPONSE:
+            return _response(term.quantile, workload, seen, since)
+        case Metric.TURNAROUND:
+            return _turnaround(term.quantile, workload, seen, since)
+        case Metric.DELAY:
+            return _delay(term.quantile, [part for _, part in parts])
+        case Metric.COMPLETIONS:
+            return _completions(parts, span)
+        case _:
+            time = sum(seconds * part.run_share for seconds, part in parts)
+            return Value(100 * time / span, sum(part.slice_count for _, part in parts))
+
+
+def parts_of(observation: Observation, workload: str) -> list[WorkloadObservation]:
+    """The workloads of an interval that are meant: an id, a glob, or "" for all."""
+    if not workload:
+        return list(observation.workloads.values())
+    if is_glob(workload) and workload not in observation.workloads:
+        return [each for name, each in observation.workloads.items() if fnmatchcase(name, workload)]
+    part = observation.workloads.get(workload)
+    return [part] if part else []
+
+
+def responds(parts: Iterable[WorkloadObservation]) -> bool:
+    """Whether response time is known of these; an older signals program does not tell it."""
+    return any(part.response_count or part.open_hist for part in parts)
+
+
+def _response(
+    fraction: float | None, workload: str, seen: Sequence[Observation], since: float
+) -> Value | None:
+    parts = [part for each in seen for part in parts_of(each, workload)]
+    if not responds(parts):
+        found = _delay(fraction, parts)
+        name = "mean" if fraction is None else f"p{round(fraction * 100, 3):g}"
+        return Value(found.value, found.samples, f"run-queue delay {name}") if found else None
+    histogram, longest, sums = responses_of(
+        ((each, parts_of(each, workload)) for each in seen), since
+    )
+    if not total(histogram):
+        return None
+    ended = sum(part.response_count for part in parts)
+    if fraction is None:
+        return Value(sums / total(histogram), ended)
+    return Value(quantile(histogram, fraction, longest), ended)
+
+
+def responses_of(
+    seen: Iterable[tuple[Observation, Sequence[WorkloadObservation]]], since: float
+) -> tuple[Histogram, float, float]:
+    """The response times of these parts, with what is open at the end: the histogram, the longest
+    and the sum."""
+    pieces: list[Histogram] = []
+    last: tuple[float, Sequence[WorkloadObservation]] = (0.0, ())
+    longest = sums = 0.0
+    for observation, parts in seen:
+        most = (observation.at - since) * 1e6
+        last = (most, parts)
+        for part in parts:
+            if not part.response_count:
+                continue
+            pieces.append(clipped(part.response_hist, most))
+            longest = max(longest, min(most, part.response_max_us))
+            if part.response_max_us <= most:
+                sums += part.response_mean_us * part.response_count
+            else:
+                sums += mean(pieces[-1]) * part.response_count
+    most, parts = last
+    for part in parts:
+        still = clipped(part.open_hist, most)
+        if still:
+            pieces.append(still)
+            longest = max(longest, still[-1][0])
+            sums += mean(still) * total(still)
+    return merged(pieces), longest, sums
+
+
+def _turnaround(
+    fraction: float | None, workload: str, seen: Sequence[Observation], since: float
+) -> Value | None:
+    pieces: list[Histogram] = []
+    sums = 0.0
+    ended = 0
+    for number, observation in enumerate(seen, 1):
+        most = (observation.at - since) * 1e6
+        for part in parts_of(observation, workload):
+            if part.turnaround_count:
+                pieces.append(clipped(part.turnaround_hist, most))
+                ended += part.turnaround_count
+                inside = pieces[-1] == part.turnaround_hist
+                sums += (
+                    part.turnaround_mean_us if inside else mean(pieces[-1])
+                ) * part.turnaround_count
+            if number == len(seen) and part.open_jobs_hist:
+                pieces.append(clipped(part.open_jobs_hist, most))
+                sums += mean(pieces[-1]) * total(pieces[-1])
+    histogram = merged(pieces)
+    if not total(histogram):
+        return None
+    if fraction is None:
+        return Value(sums / total(histogram), ended)
+    return Value(quantile(histogram, fraction), ended)
+
+
+def _completions(parts: Sequence[tuple[float, WorkloadObservation]], span: float) -> Value:
+    if responds(part for _, part in parts):
+        ended = sum(part.response_count for _, part in parts)
+        return Value(ended / span, ended)
+    wakeups = sum(seconds * part.wakeups_per_s for seconds, part in parts)
+    return Value(wakeups / span, round(wakeups), "completed sleeps")
+
+
+def _delay(fraction: float | None, parts: Sequence[WorkloadObservation]) -> Value | None:
+    if fraction is None:
+        count = sum(part.delay_count for part in parts)
+        if not count:
+            return None
+        return Value(sum(part.delay_mean_us * part.delay_count for part in parts) / count, count)
+    histogram = merged(part.delay_hist for part in parts)
+    count = total(histogram)
+    longest = max((part.delay_max_us for part in parts), default=0.0)
+    return Value(quantile(histogram, fraction, longest), count) if count else None

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""By what the trials of a workload are judged: asked for, declared, or by its kind."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from daemon.api.models import GuardRequest, ProfileView
+from daemon.decide.defaults import default_objective, warnings_of
+from daemon.decide.objective import Declared, Guard, Objective, parse_guard, parse_objective
+from process import Fault, FaultType
+
+
+@dataclass(frozen=True, slots=True)
+class Yardstick:
+    """An objective and the guards beside it; `warnings` say what speaks against them."""
+
+    objective: Objective
+    guards: tuple[Guard, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def yardstick_of(
+    workload: str,
+    *,
+    asked: str | None = None,
+    guards: Sequence[GuardRequest] = (),
+    before: Objective | None = None,
+    guards_before: Sequence[Guard] = (),
+    declared: Sequence[Declared] = (),
+    broken: str = "",
+    profile: ProfileView | None = None,
+) -> Yardstick:
+    """What was asked for, else what the episode goes by, else what was declared for the workload
+    (the broken one first), else what suits its kind.
+
+    Args:
+        workload: "" is the whole machine.
+        asked: objective text of a client.
+        guards: those of a client; without any, those of the episode hold.
+        before, guards_before: what the episode goes by.
+        declared: the operator's objectives.
+        broken: the text of a declared objective that is broken.
+        profile: what the workload is like.
+
+    Raises:
+        Fault: BAD_PARAMETER for a text that cannot be understood.
+    """
+    objective = parse_objective(asked) if asked else before
+    if objective is None and workload:
+        fitting = [each.objective for each in declared if each.of([workload]) == [workload]]
+        objective = next(
+            (each for each in fitting if each.text == broken), next(iter(fitting), None)
+        )
+    if objective is None:
+        objective = default_objective(profile if workload else None)
+    named = _parsed(guards, workload) if guards else tuple(guards_before)
+    figures = profile.figures if profile else {}
+    return Yardstick(objective, named, tuple(warnings_of(objective, figures)))
+
+
+def _parsed(guards: Sequence[GuardRequest], workload: str) -> tuple[Guard, ...]:
+    found: dict[str, Guard] = {}
+    for each in guards:
+        guard = parse_guard(each.workload, each.text)
+        if guard.workload == workload:
+            raise Fault(
+                FaultType.BAD_PARAMETER,
+                f"the guard {each.text!r} is for the workload itself",
+                where=each.workload[:200],
+                hint=f"write it into the objective: `…; {each.text}`",
+            )
+        found[guard.key] = guard
+    return tuple(found.values())
