@@ -10,7 +10,7 @@ from daemon.decide.compare import Ratio, ratio_of
 from daemon.decide.objective import Guard, Objective, Term
 from daemon.decide.settings import TrialSettings
 from daemon.decide.windows import included
-from daemon.decide.words import change, figure, percent, span
+from daemon.decide.words import between, change, figure, percent
 
 # CPU time (% of one CPU) in a window, below which a workload does not run, and above which it does.
 SILENT_CPU = 0.01
@@ -51,11 +51,7 @@ class Compared:
         """`9% to 51% worse`."""
         if self.ratio is None:
             return "too little was seen to compare"
-        return change(
-            self.ratio.low,
-            self.ratio.high,
-            lower_is_better=self.term.direction is Direction.LOWER,
-        )
+        return change(self.ratio.low, self.ratio.high, self.term.direction)
 
     def view(self) -> ComparedView:
         worse, unit = self.worse, self.term.unit
@@ -63,7 +59,7 @@ class Compared:
         if worse is not None:
             state = "worse" if worse.low > 1 else "better" if worse.high < 1 else "unclear"
         ranges = " before, ".join(
-            span(min(arm), max(arm), unit) for arm in (self.baseline, self.candidate) if arm
+            between(min(arm), max(arm), unit) for arm in (self.baseline, self.candidate) if arm
         )
         said = self.words if state != "unclear" else f"unclear: {self.words}"
         if self.baseline and self.candidate:

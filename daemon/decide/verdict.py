@@ -474,10 +474,11 @@ def _guarded(
             continue
         ratio = ratio_of(baseline, candidate, confidence)
         lower = name not in _HIGHER
-        loss = loss_of(ratio.value, Direction.LOWER if lower else Direction.HIGHER)
+        direction = Direction.LOWER if lower else Direction.HIGHER
+        loss = loss_of(ratio.value, direction)
         sure = ratio.low > 1 if lower else ratio.high < 1
         certain = ratio.low > 1 or ratio.high < 1
-        words = change(ratio.low, ratio.high, lower_is_better=lower)
+        words = change(ratio.low, ratio.high, direction)
         said[name] = words if certain else f"unclear: {words}"
         if loss > tolerances[name] and sure:
             said[name] += ", worse than tolerated"
