@@ -101,6 +101,7 @@ async def measure(episodes: int = EPISODES) -> dict[str, object]:
                         if kind == "cold":
                             goal = f"policy slice {3000 + number}us"
                         times = await _episode(daemon, workload, goal)
+                        _say(f"{kind}, {load}: {sum(times):.2f} s")
                         seconds.setdefault(f"{kind}, {load}", []).append(sum(times))
                         parts.setdefault(f"{kind}, {load}: to the trial", []).append(times[0])
                         parts.setdefault(f"{kind}, {load}: to load it", []).append(times[1])
@@ -111,6 +112,12 @@ async def measure(episodes: int = EPISODES) -> dict[str, object]:
         "parts": {name: [round(each, 3) for each in found] for name, found in parts.items()},
         "piece_cpu_s": piece.cpu_s,
     }
+
+
+def _say(line: str) -> None:
+    """There are eighty episodes: whoever waits sees that it goes on, and how it went so far."""
+    sys.stderr.write(line + "\n")
+    sys.stderr.flush()
 
 
 async def _episode(daemon: Service, workload: str, goal: str) -> tuple[float, float]:
