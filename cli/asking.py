@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""`schedpilot tune --agent`: ask the agent to make a command, or what runs already, go better.
+"""`schedpilot ask`: ask the agent to make what runs, or a command, go better.
 
-The command runs again and again, as a workload of its own where this process may make a cgroup,
-while the agent deals with an episode about it. How long each run takes is told to the daemon,
-so that a trial can be judged by it.
+First it tells how the goal was understood, and asks where that is not clear. A command runs again
+and again, as a workload of its own where this process may make a cgroup, while the agent deals with
+an episode about it. How long each run takes is told to the daemon, so that a trial can be judged by
+it.
 """
 
 import contextlib
 import os
-import shlex
 import shutil
 import threading
 import time
@@ -17,7 +17,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cli.exits import Exit
+from cli.naming import workload_named
 from cli.output import as_json, document, note, say
+from cli.settling import (
+    MEASUREMENT,
+    Settled,
+    Typed,
+    Unanswered,
+    at_the_terminal,
+    settle,
+    tell_question,
+)
 from cli.transcript import tell_step
 from cli.tune import CommandFailed, terminable
 from daemon.api.client import Client, control_client
@@ -26,13 +36,13 @@ from daemon.api.models import (
     EpisodeRequest,
     EpisodeState,
     EpisodeView,
+    GoalView,
     MeasurementRequest,
     RollbackRequest,
     TrialState,
 )
 from process import Fault, FaultType, Fixed, run
 
-MEASUREMENT = "tune.seconds"
 CGROUPS = Path("/sys/fs/cgroup")
 # Until the daemon has seen what runs, seconds; it looks once an interval.
 SEEN_WITHIN_S = 60.0
@@ -49,23 +59,16 @@ class Wish:
     workload: str
     goal: str
     timeout_s: float
-
-    def text(self) -> str:
-        """The goal in words, as the agent reads it."""
-        if not self.command:
-            return (self.goal or "serve this workload better")[:500]
-        how = f" (each run's seconds are posted: objective `measurement {MEASUREMENT} lower`)"
-        what = self.goal or f"finish sooner: {shlex.join(self.command)}"
-        return what[: 500 - len(how)] + how
+    objective: str = ""
+    guards: tuple[str, ...] = ()
 
 
 class _Follower(threading.Thread):
     """Opens the episode, and tells of it until it is closed. `over` is set then, or by trouble."""
 
-    def __init__(self, wish: Wish, workload: str, *, quiet: bool) -> None:
+    def __init__(self, settled: Settled, *, quiet: bool) -> None:
         super().__init__(daemon=True)
-        self._wish = wish
-        self._workload = workload
+        self._settled = settled
         self._quiet = quiet
         self.over = threading.Event()
         self.episode = ""
@@ -76,8 +79,17 @@ class _Follower(threading.Thread):
         try:
             with control_client() as client:
                 self._await_seen(client)
-                request = EpisodeRequest(workload=self._workload, goal=self._wish.text())
-                self.episode = client.open_episode(request).id
+                wanted = self._settled
+                request = EpisodeRequest(
+                    workload=wanted.workload,
+                    goal=wanted.goal[:500],
+                    objective=wanted.objective or None,
+                    guards=list(wanted.guards),
+                )
+                opened = client.open_episode(request)
+                self.episode = opened.id
+                if not self._quiet:
+                    tell_understood(opened, wanted.notes)
                 note(f"episode {self.episode}: the agent deals with it")
                 self._follow(client)
         except Fault as fault:
@@ -89,7 +101,7 @@ class _Follower(threading.Thread):
         give_up = time.monotonic() + SEEN_WITHIN_S
         while not self.over.is_set():
             try:
-                client.workload(self._workload)
+                client.workload(self._settled.workload)
             except Fault as fault:
                 if fault.type is not FaultType.NOT_FOUND or time.monotonic() > give_up:
                     raise
@@ -160,8 +172,10 @@ def ask(wish: Wish, *, json: bool) -> Exit:
         )
     with contextlib.ExitStack() as stack:
         stack.enter_context(terminable())
-        workload = wish.workload or stack.enter_context(_workload(wish.command))
-        follower = _Follower(wish, workload, quiet=json)
+        settled = _settled(wish, stack)
+        if isinstance(settled, GoalView):
+            return _unanswered(settled, json=json)
+        follower = _Follower(settled, quiet=json)
         follower.start()
         try:
             times = _run_until(wish, follower.over)
@@ -178,6 +192,45 @@ def ask(wish: Wish, *, json: bool) -> Exit:
         raise follower.trouble
     assert follower.closed is not None
     return _told(follower.closed, times, json=json)
+
+
+def _settled(wish: Wish, stack: contextlib.ExitStack) -> Settled | GoalView:
+    """What is wanted, so that it can be measured; the question, where it stays open."""
+    with control_client() as client:
+        workload = workload_named(client, wish.workload) if wish.workload else ""
+        if wish.command:
+            workload = stack.enter_context(_workload(wish.command))
+        typed = Typed(wish.goal, workload, wish.objective, wish.guards, wish.command)
+        try:
+            return settle(client, typed, at_the_terminal())
+        except Unanswered as unanswered:
+            return unanswered.view
+
+
+def _unanswered(view: GoalView, *, json: bool) -> Exit:
+    """There is a question and no answer: nothing was begun."""
+    if json:
+        as_json(view)
+        return Exit.QUESTION
+    tell_question(view)
+    if not view.workload:
+        note("say it with --workload ID, or in other words; nothing was begun")
+    else:
+        note("say it with --objective 'TEXT', or in other words; nothing was begun")
+    return Exit.QUESTION
+
+
+def tell_understood(episode: EpisodeView, notes: Sequence[str]) -> None:
+    """By what the trials of an episode are judged, so that the person can correct it."""
+    if episode.objective:
+        say(f"understood: {episode.objective}, of {episode.workload}", "bold")
+    for guard in episode.guards:
+        say(f"guarded: {guard.workload}: {guard.text}")
+    for text in [*notes, *episode.warnings]:
+        note(f"note: {text}", "yellow")
+    if episode.question:
+        note(f"open: {episode.question}", "yellow")
+    note("to correct it: Ctrl-C, then --objective 'TEXT' and --guard 'NAME: TEXT'")
 
 
 def _run_until(wish: Wish, over: threading.Event) -> list[float]:
@@ -211,15 +264,19 @@ def _give_up(follower: _Follower, why: str) -> None:
     with contextlib.suppress(Fault), control_client() as client:
         view = client.episode(follower.episode)
         if any(each.state is TrialState.RUNNING for each in view.trials):
-            client.rollback(RollbackRequest(reason=f"tune: {why}"[:2000]))
+            client.rollback(RollbackRequest(reason=f"ask: {why}"[:2000]))
         client.close_episode(view.id, CloseRequest(summary=why[:2000], advisor="by-hand"))
 
 
 def _told(episode: EpisodeView, times: Sequence[float], *, json: bool) -> Exit:
     kept = any(each.state is TrialState.KEPT for each in episode.trials)
     if json:
-        as_json({"episode": document(episode), "seconds": list(times), "kept": kept})
+        said = {"id": episode.id, "objective": episode.objective, "kept": kept}
+        as_json({**said, "episode": document(episode), "seconds": list(times)})
     else:
+        for guard in episode.guards:
+            how = guard.said or guard.state
+            say(f"guard of {guard.workload}: {guard.text}: {how}")
         say(episode.outcome, "bold green" if kept else "bold")
         say(f"the whole story: schedpilot explain {episode.id}", "dim")
     return Exit.OK if kept else Exit.NO

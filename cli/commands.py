@@ -21,7 +21,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit codes: 0 done, 1 a fault, 2 wrong usage, 3 the answer is no, "
-    "4 no daemon answers, 5 the measured command failed, 130 interrupted.",
+    "4 no daemon answers, 5 the measured command failed, 6 a question that nobody answered, "
+    "130 interrupted.",
 )
 library = typer.Typer(help="The schedulers there are.", no_args_is_help=True)
 app.add_typer(library, name="library", rich_help_panel="Looking")
@@ -431,15 +432,13 @@ def tune(
     keep: Annotated[bool, typer.Option("--keep", help="Load the best one afterwards.")] = False,
     agent: Annotated[
         bool,
-        typer.Option(
-            "--agent", help="Let the agent find what helps; what is better is kept, as always."
-        ),
+        typer.Option("--agent", help="The former word for `schedpilot ask`.", hidden=True),
     ] = False,
     workload: Annotated[
         str,
-        typer.Option(metavar="ID", help="With --agent: what runs already, instead of a command."),
+        typer.Option(metavar="ID", help="With --agent.", hidden=True),
     ] = "",
-    goal: Annotated[str, typer.Option(help="With --agent: what is wanted, in words.")] = "",
+    goal: Annotated[str, typer.Option(help="With --agent.", hidden=True)] = "",
     parameters: Annotated[
         str,
         typer.Option(
@@ -513,11 +512,13 @@ def tune(
         raise typer.BadParameter("--trace, --scenario and --save are for --parameters")
     if agent:
         from cli import asking
+        from cli.output import note
 
         if bool(command) == bool(workload):
             raise typer.BadParameter("--agent takes a command, or --workload ID")
         if candidate or settings or keep or show_output:
             raise typer.BadParameter("with --agent the agent chooses what is tried")
+        note("`tune --agent` is called `schedpilot ask` now; it goes on to work")
         _leave(asking.ask(asking.Wish(tuple(command or ()), workload, goal, timeout), json=json))
     if workload or goal:
         raise typer.BadParameter("--workload and --goal are for --agent")
@@ -536,6 +537,56 @@ def tune(
         keep=keep,
     )
     _leave(tuning.tune(plan, json=json))
+
+
+@app.command(rich_help_panel=ACTING, context_settings={"allow_interspersed_args": False})
+def ask(
+    command: Annotated[list[str] | None, typer.Argument(metavar="[-- COMMAND [ARGUMENT]…]")] = None,
+    goal: Annotated[str, typer.Option(help="What is wanted, in your words.")] = "",
+    workload: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME", help="What it is about: an id as `top` shows it, or its name in it."
+        ),
+    ] = "",
+    objective: Annotated[
+        str,
+        typer.Option(
+            metavar="TEXT",
+            help="The same so that it can be measured, where the words are read otherwise: "
+            "'response p99 < 20ms; completions not worse than 5%'.",
+        ),
+    ] = "",
+    guard: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="'NAME: TEXT'",
+            help="Another one that may not pay for it: 'backup: cpu not worse than 50%'; can be "
+            "repeated.",
+        ),
+    ] = None,
+    timeout: Annotated[
+        float, typer.Option(min=0.1, help="Of one run of COMMAND, seconds.")
+    ] = 1500.0,
+    json: Json = False,
+) -> None:
+    """Ask the agent for what you want, of a workload that runs or of a command.
+
+    It says how the goal is understood, and by what schedulers will be judged. 0: something was
+    kept. 3: nothing was better. 6: the goal does not say enough, and nobody answers here.
+    """
+    from cli import asking
+
+    if command and workload:
+        raise typer.BadParameter("choose one of a command and --workload NAME")
+    if not (goal or objective or command or workload):
+        raise typer.BadParameter("say what is wanted: --goal 'lower latency' --workload NAME")
+    if not (command or workload or goal):
+        raise typer.BadParameter("say what it is about: --workload NAME")
+    if len(goal) > 500:
+        raise typer.BadParameter("a goal has at most 500 characters")
+    wish = asking.Wish(tuple(command or ()), workload, goal, timeout, objective, tuple(guard or ()))
+    _leave(asking.ask(wish, json=json))
 
 
 @app.command(rich_help_panel=ACTING)

@@ -16,5 +16,7 @@ class Exit(IntEnum):
     UNREACHABLE = 4
     # `tune`: the measured command itself failed.
     COMMAND_FAILED = 5
+    # `ask`: the goal does not say enough, and nobody is there who answers.
+    QUESTION = 6
     # Ctrl-C or SIGTERM, after everything was put back.
     INTERRUPTED = 130

@@ -741,6 +741,10 @@ class AdviceRequest(Request):
     candidate: RecordId | None = None
 
 
+# The goal of who gave no words: what suits the kind of workload is wanted.
+ANY_GOAL = "serve this workload better"
+
+
 class EpisodeRequest(Request):
     """A person wants a workload served better; `goal` says how, in words. `objective` and `guards`
     say it so that it can be measured."""

@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager, contextmanager
 from itertools import cycle, islice
 from pathlib import Path
 
+from daemon import asked
 from daemon.api.models import (
     AdviceRequest,
     ApprovalRequest,
@@ -31,6 +32,8 @@ from daemon.api.models import (
     Gate,
     GateMessage,
     GateResult,
+    GoalView,
+    GuardView,
     HoldRequest,
     KernelView,
     LearnedView,
@@ -42,6 +45,7 @@ from daemon.api.models import (
     ParameterView,
     PendingApproval,
     ProfileView,
+    ProgramKind,
     QuarantineView,
     RollbackRequest,
     SchedulerDetail,
@@ -479,11 +483,18 @@ class Machine(FakeService):
             at=time.time(),
             workload=request.workload,
             goal=request.goal,
+            objective=request.objective or "",
+            guards=[GuardView(**each.model_dump()) for each in request.guards],
             profile=ProfileView(workload=request.workload, tags=LATENCY_TAGS),
         )
         self.kept_episodes[episode.id] = episode
         self._said(EventKind.EPISODE_OPENED, f"asked for: {request.goal}", episode=episode.id)
         return episode
+
+    async def goal(self, goal: str, workload: str) -> GoalView:
+        """As the daemon reads it, for the workloads that there are."""
+        kinds = {each.id: ProgramKind.UNKNOWN for each in await self.workloads()}
+        return asked.view_of(goal, asked.understood(goal, workload, kinds, {}, ()))
 
     async def advise(self, episode: str, request: AdviceRequest) -> EpisodeView:
         view = self.kept_episodes[episode]

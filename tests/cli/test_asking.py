@@ -1,21 +1,23 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""`schedpilot tune --agent` against a pretended machine, and an agent that deals with it."""
+"""`schedpilot ask` against a pretended machine, and an agent that deals with it."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from agent.offline import OfflineAdvisor
+from cli.settling import Settled, Typed, Unanswered, settle
+from daemon.api.client import Client
 from daemon.api.models import (
     EpisodeState,
     StepKind,
     StepRequest,
     StepRole,
 )
-from daemon.api.paths import RUN_DIR_VARIABLE
+from daemon.api.paths import CONTROL_SOCKET, RUN_DIR_VARIABLE
 from process import Completed
 from tests.agent.machine import WORKLOAD, ServedMachine
 from tests.agent.test_loop import once
@@ -36,11 +38,11 @@ def test_a_command_is_a_workload_until_the_episode_is_closed(
     served: ServedMachine, schedpilot: Schedpilot, agent: "Future[None]"
 ) -> None:
     """It runs again and again, each run measured; what the agent keeps is the answer."""
-    done = schedpilot("tune", "--agent", "--goal", "sooner", "--", "true")
+    done = schedpilot("ask", "--goal", "sooner", "--", "true")
     assert done.status == 0, done.error_text
     (episode,) = served.machine.kept_episodes.values()
     assert episode.state is EpisodeState.CLOSED
-    assert episode.goal.startswith("sooner (each run's seconds are posted")
+    assert (episode.goal, episode.objective) == ("sooner", "measurement tune.seconds lower")
     assert episode.workload.startswith(("cgroup:/", "comm:"))
     assert "kept latency" in done.text
     assert f"schedpilot explain {episode.id}" in done.text
@@ -54,10 +56,11 @@ def test_what_runs_already_can_be_asked_for(
     served: ServedMachine, schedpilot: Schedpilot, agent: "Future[None]"
 ) -> None:
     """With --workload nothing is run; --json has the episode."""
-    done = schedpilot("tune", "--agent", "--workload", WORKLOAD, "--json")
+    done = schedpilot("ask", "--workload", WORKLOAD, "--json")
     assert done.status == 0, done.error_text
     told = json.loads(done.stdout)
     assert told["kept"]
+    assert told["id"] == told["episode"]["id"]
     assert told["episode"]["workload"] == WORKLOAD
     assert told["seconds"] == []
     assert served.machine.measurements == []
@@ -67,7 +70,7 @@ def test_a_command_that_fails_ends_the_episode(
     served: ServedMachine, schedpilot: Schedpilot
 ) -> None:
     """Its status is 5, and no episode is left open."""
-    done = schedpilot("tune", "--agent", "--", "false")
+    done = schedpilot("ask", "--", "false")
     assert done.status == 5
     assert all(each.state is EpisodeState.CLOSED for each in served.machine.kept_episodes.values())
 
@@ -75,16 +78,148 @@ def test_a_command_that_fails_ends_the_episode(
 @pytest.mark.parametrize(
     "words",
     [
-        ("--agent",),
-        ("--agent", "--workload", WORKLOAD, "--", "true"),
-        ("--agent", "-c", "latency", "--", "true"),
-        ("--workload", WORKLOAD, "--", "true"),
-        (),
+        ("ask",),
+        ("ask", "--objective", "cpu"),
+        ("ask", "--workload", WORKLOAD, "--", "true"),
+        ("ask", "--workload", WORKLOAD, "--goal", "x" * 501),
+        ("tune", "--agent"),
+        ("tune", "--agent", "--workload", WORKLOAD, "--", "true"),
+        ("tune", "--agent", "-c", "latency", "--", "true"),
+        ("tune", "--workload", WORKLOAD, "--", "true"),
+        ("tune",),
     ],
 )
 def test_words_that_contradict_are_refused(schedpilot: Schedpilot, words: tuple[str, ...]) -> None:
     """Wrong usage is told before anything runs."""
-    assert schedpilot("tune", *words).status == 2
+    assert schedpilot(*words).status == 2
+
+
+def test_the_former_word_still_works_and_says_what_it_is_called_now(
+    served: ServedMachine, schedpilot: Schedpilot, agent: "Future[None]"
+) -> None:
+    """`tune --agent` does what `ask` does."""
+    done = schedpilot("tune", "--agent", "--workload", WORKLOAD)
+    assert done.status == 0, done.error_text
+    assert "`tune --agent` is called `schedpilot ask` now" in done.error_text
+
+
+# ---------------------------------------------------------------- what is wanted
+
+
+def test_how_the_goal_is_understood_is_told_first(
+    served: ServedMachine, schedpilot: Schedpilot, agent: "Future[None]"
+) -> None:
+    """The workload is found by its name in the words, others get their guards by name."""
+    words = "web should answer faster; cgroup:/calm may take as long as it likes, but must go on"
+    done = schedpilot("ask", "--goal", words)
+    assert done.status == 0, done.error_text
+    told, *_ = done.text.splitlines()
+    assert told == (f"understood: response p99 lower; completions not worse than 5%, of {WORKLOAD}")
+    assert "guarded: cgroup:/calm: cpu not worse than 75%" in done.text
+    (episode,) = served.machine.kept_episodes.values()
+    assert episode.workload == WORKLOAD
+    assert [(each.workload, each.text) for each in episode.guards] == [
+        ("cgroup:/calm", "cpu not worse than 75%")
+    ]
+
+
+def test_what_a_person_says_so_that_it_can_be_measured_wins(
+    served: ServedMachine, schedpilot: Schedpilot, agent: "Future[None]"
+) -> None:
+    """--objective and --guard correct what was read; a workload goes by its name, too."""
+    correct = ("--objective", "response p95 < 20ms", "--guard", "calm: cpu not worse than 30%")
+    goal = ("--goal", "make it better, do not starve calm")
+    done = schedpilot("ask", *goal, "--workload", "web", *correct)
+    assert done.status == 0, done.error_text
+    (episode,) = served.machine.kept_episodes.values()
+    assert (episode.workload, episode.objective) == (WORKLOAD, "response p95 < 20ms")
+    assert [(each.workload, each.text) for each in episode.guards] == [
+        ("cgroup:/calm", "cpu not worse than 30%")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--goal", "lower latency"), "which workload is it about?"),
+        (("--goal", "make it better", "--workload", "web"), "what is to become better?"),
+        (
+            ("--goal", "web should answer faster, do not starve 'rsync'"),
+            "no workload here is called 'rsync'",
+        ),
+    ],
+)
+def test_a_question_that_nobody_answers_begins_nothing(
+    served: ServedMachine, schedpilot: Schedpilot, words: tuple[str, ...], said: str
+) -> None:
+    """Without a terminal the status is 6, with the question and how to answer it."""
+    done = schedpilot("ask", *words)
+    assert done.status == 6
+    assert said in done.error_text
+    assert "nothing was begun" in done.error_text
+    assert served.machine.kept_episodes == {}
+    told = json.loads(schedpilot("ask", *words, "--json").stdout)
+    assert said in told["question"]
+    assert "\x1b" not in done.text + done.error_text
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--workload", "nobody"), "no workload is called 'nobody'"),
+        (("--workload", "web", "--guard", "calm"), "the guard 'calm' cannot be understood"),
+        (("--workload", "web", "--guard", "x: cpu"), "no workload is called 'x'"),
+    ],
+)
+def test_whom_nobody_knows_is_a_fault(
+    served: ServedMachine, schedpilot: Schedpilot, words: tuple[str, ...], said: str
+) -> None:
+    """A name that no workload has is told with those there are."""
+    done = schedpilot("ask", "--goal", "lower latency", *words)
+    assert done.status == 1
+    assert said in done.error_text
+
+
+def answers(*said: str) -> Callable[[], str]:
+    left = iter(said)
+    return lambda: next(left)
+
+
+def settled(served: ServedMachine, typed: Typed, *said: str) -> Settled:
+    with Client(served.run_dir / CONTROL_SOCKET) as client:
+        return settle(client, typed, answers(*said))
+
+
+@pytest.mark.parametrize(
+    ("said", "objective"),
+    [
+        (("2",), "completions higher"),
+        (("cpu > 150%",), "cpu > 150%"),
+        (("more requests per second",), "completions higher"),
+        (("what?", "7", "1"), "response p99 lower; completions not worse than 5%"),
+    ],
+)
+def test_a_person_answers_by_a_number_an_objective_or_in_other_words(
+    served: ServedMachine, said: tuple[str, ...], objective: str
+) -> None:
+    """The question is asked again until the answer is understood; guards stay."""
+    typed = Typed("make it better, but do not starve calm", WORKLOAD, "", ())
+    found = settled(served, typed, *said)
+    assert found.objective == objective
+    assert [each.workload for each in found.guards] == ["cgroup:/calm"]
+
+
+def test_a_person_is_asked_which_workload_is_meant(served: ServedMachine) -> None:
+    """By its name or its id; a wrong name is asked again."""
+    found = settled(served, Typed("lower latency", "", "", ()), "nobody", "web")
+    assert found.workload == WORKLOAD
+    assert found.objective.startswith("response p99 lower")
+
+
+def test_who_gives_up_begins_nothing(served: ServedMachine) -> None:
+    """An empty answer ends it."""
+    with pytest.raises(Unanswered):
+        settled(served, Typed("make it better", WORKLOAD, "", ()), "")
 
 
 def test_explain_tells_the_transcript(served: ServedMachine, schedpilot: Schedpilot) -> None:
