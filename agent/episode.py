@@ -149,6 +149,9 @@ class Work:
             fresh = await self.reader.episode(episode.id)
             if fresh.state is not EpisodeState.OPEN:
                 return "closed meanwhile"
+            if fresh.question and not fresh.objective:
+                # Whoever goes by rules cannot tell what a person meant.
+                return f"nothing tried: the goal does not say enough: {fresh.question}"[:2000]
             if situation is None or not plan:
                 situation = await see(self.reader, fresh, self.clock(), tried, refused)
                 advice = await self.advisor.propose(situation)

@@ -3,10 +3,13 @@
 
 import secrets
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from daemon.api.display import displayable
 from daemon.api.models import (
+    ANY_GOAL,
     AdviceRequest,
     ApprovalRequest,
     Autonomy,
@@ -16,6 +19,7 @@ from daemon.api.models import (
     EpisodeRequest,
     EpisodeView,
     EventKind,
+    GuardRequest,
     HoldRequest,
     LessonRequest,
     LessonView,
@@ -40,7 +44,7 @@ from daemon.decide import backoff
 from daemon.decide.objective import Objective, parse_guard, parse_objective
 from daemon.decide.settings import TrialSettings
 from daemon.decide.yardstick import Yardstick, yardstick_of
-from daemon.episodes import Episodes
+from daemon.episodes import Episode, Episodes
 from daemon.lessons import Lessons
 from daemon.loader import Loader
 from daemon.preparation import Preparation
@@ -103,6 +107,10 @@ class Actor:
         objective = parse_objective(request.objective) if request.objective else None
         for guard in request.guards:
             parse_guard(guard.workload, guard.text)
+        if episode is not None and (request.objective or request.guards):
+            self._episodes.judge_by(
+                episode, self._judged(episode, episode.workload, request.objective, request.guards)
+            )
         with self._preparation.making_way():
             candidate = await self._candidates.create(request, episode.workload if episode else "")
         self._recall.candidate(candidate)
@@ -241,16 +249,49 @@ class Actor:
         """By what a trial is judged."""
         episode = self._episodes.get_open(request.episode) if request.episode else None
         workload = request.workload or ""
+        return self._judged(episode, workload, request.objective, request.guards)
+
+    def _judged(
+        self,
+        episode: Episode | None,
+        workload: str,
+        asked: str | None,
+        guards: Sequence[GuardRequest],
+    ) -> Yardstick:
+        """By what a trial of this workload is judged, in an episode or in none.
+
+        Raises:
+            Fault: a text that cannot be understood, a goal that is not clear yet, or an objective
+                that is another one than a person gave.
+        """
         own = episode is not None and episode.workload == workload
-        return yardstick_of(
+        found = yardstick_of(
             workload,
-            asked=request.objective,
-            guards=request.guards,
+            asked=asked,
+            guards=guards,
             before=episode.objective if episode and own else None,
             guards_before=episode.guards if episode else (),
             declared=self._config.declared,
             profile=self._reader.profile(workload) if workload else None,
         )
+        if episode is None or not own:
+            return found
+        if episode.question and not asked:
+            raise Fault(
+                FaultType.BAD_REQUEST,
+                f"it is not clear by what episode {episode.id} is judged",
+                why=f"its goal is {displayable(episode.goal, 200)!r}: {episode.question}",
+                hint="give the objective that the goal means, as `objective`, or ask the person",
+            )
+        given = episode.objective if episode.settled else None
+        if given and found.objective.canonical != given.canonical:
+            raise Fault(
+                FaultType.NOT_ALLOWED,
+                f"episode {episode.id} is judged by `{given.canonical}`",
+                why="a person said so",
+                hint="leave `objective` out",
+            )
+        return found.beside(episode.guards, settled=episode.settled)
 
     def _with_units(self, objective: Objective) -> Objective:
         """With the units of what is posted, where the objective's text names none."""
@@ -356,17 +397,42 @@ class Actor:
 
     async def open_episode(self, request: EpisodeRequest) -> EpisodeView:
         seen = await self._reader.workload(request.workload)
+        goal = None
+        if request.goal != ANY_GOAL:
+            goal = await self._reader.understood(request.goal, request.workload)
+        guards = request.guards
+        if goal is not None and not guards:
+            guards = [GuardRequest(workload=each.workload, text=each.text) for each in goal.guards]
+        asked = request.objective
+        if goal is not None and not goal.question:
+            asked = asked or goal.objective
         yardstick = yardstick_of(
             request.workload,
-            asked=request.objective,
-            guards=request.guards,
+            asked=asked,
+            guards=guards,
             declared=self._config.declared,
             profile=seen.profile,
         )
+        notes = list(goal.notes) if goal else []
+        question = goal.question if goal else ""
+        if question and (request.objective or self._declared(request.workload)):
+            # The goal says less than what is known from elsewhere.
+            notes.append(f"of the goal this is open: {question}")
+            question = ""
+        yardstick = replace(yardstick, warnings=(*notes, *yardstick.warnings))
         episode = self._episodes.begin_asked(
-            request.workload, request.goal, seen.profile, yardstick
+            request.workload,
+            request.goal,
+            seen.profile,
+            yardstick,
+            question=question,
+            settled=request.objective is not None,
         )
         return episode.view()
+
+    def _declared(self, workload: str) -> bool:
+        """Whether the operator said what counts for a workload."""
+        return any(each.of([workload]) == [workload] for each in self._config.declared)
 
     async def record_step(self, episode: str, request: StepRequest) -> None:
         self._recall.step(self._episodes.get_open(episode).id, request)

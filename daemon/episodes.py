@@ -42,6 +42,10 @@ class Episode:
     objective: Objective | None = None
     guards: tuple[Guard, ...] = ()
     warnings: tuple[str, ...] = ()
+    # What of the goal has to be asked; until that is answered there is no objective.
+    question: str = ""
+    # A person said by what it is judged: no advisor says otherwise.
+    settled: bool = False
     profile: ProfileView | None = None
     state: EpisodeState = EpisodeState.OPEN
     ended: float = 0.0
@@ -67,6 +71,7 @@ class Episode:
             goal=self.goal,
             objective=self.objective.canonical if self.objective else "",
             guards=self._guards(),
+            question=self.question,
             warnings=list(self.warnings),
             trigger=self.trigger,
             profile=self.profile,
@@ -152,8 +157,13 @@ class Episodes:
         goal: str,
         profile: ProfileView,
         yardstick: Yardstick | None = None,
+        *,
+        question: str = "",
+        settled: bool = False,
     ) -> Episode:
         """Open one because a person wants it; an advisor deals with it from here on.
+
+        With a `question` the objective is open; the guards hold all the same.
 
         Raises:
             Fault: BUSY where one is open.
@@ -166,8 +176,15 @@ class Episodes:
                 hint="wait for its end: `schedpilot status`",
             )
         episode = self._add(
-            workload, f"asked for: {goal}", None, profile, goal, yardstick=yardstick
+            workload,
+            f"asked for: {goal}",
+            None,
+            profile,
+            goal,
+            yardstick=yardstick,
+            question=question,
         )
+        episode.settled = settled
         self._open = episode
         self._publish(
             EventKind.EPISODE_OPENED,
@@ -195,6 +212,7 @@ class Episodes:
         goal: str = "",
         *,
         yardstick: Yardstick | None = None,
+        question: str = "",
     ) -> Episode:
         episode = Episode(
             id=f"e-{secrets.token_hex(5)}",
@@ -207,6 +225,8 @@ class Episodes:
         )
         if yardstick is not None:
             _measure_by(episode, yardstick)
+        if question:
+            episode.objective, episode.question = None, question
         self._known[episode.id] = episode
         while len(self._known) > MOST_EPISODES:
             self._known.popitem(last=False)
@@ -279,7 +299,7 @@ class Episodes:
 def judged_by(episode: Episode) -> str:
     """By what its trials are judged, for the journal."""
     if episode.objective is None:
-        return ""
+        return f"; to be asked: {episode.question}" if episode.question else ""
     said = f"; judged by {episode.objective.title}"
     guards = [f"{each.workload} {each.term.named}" for each in episode.guards]
     return said + (f", with {' and '.join(guards)}" if guards else "")
@@ -288,3 +308,4 @@ def judged_by(episode: Episode) -> str:
 def _measure_by(episode: Episode, yardstick: Yardstick) -> None:
     episode.objective, episode.guards = yardstick.objective, yardstick.guards
     episode.warnings = yardstick.warnings
+    episode.question = ""

@@ -491,6 +491,9 @@ def _met_in(episode: EpisodeView, profile: Callable[[str], ProfileView]) -> Met:
     """The workload of an episode as it was when that was opened; as it is now, where that was
     not recorded."""
     seen = episode.profile or profile(episode.workload)
+    if episode.goal and episode.objective:
+        # What the goal means says more than its words do.
+        return Met(seen, episode.objective)
     return Met(seen, _complaint(episode.trigger), episode.goal)
 
 

@@ -2,7 +2,7 @@
 """By what the trials of a workload are judged: asked for, declared, or by its kind."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from daemon.api.models import GuardRequest, ProfileView
 from daemon.decide.defaults import default_objective, warnings_of
@@ -17,6 +17,14 @@ class Yardstick:
     objective: Objective
     guards: tuple[Guard, ...] = ()
     warnings: tuple[str, ...] = ()
+
+    def beside(self, guards: Sequence[Guard], *, settled: bool) -> "Yardstick":
+        """With the guards that were there before, too: none is lost because another one is named.
+        Of the same figure the later one holds, but where a person gave the earlier (`settled`)."""
+        before = {each.key: each for each in guards}
+        here = {each.key: each for each in self.guards}
+        both = {**before, **here, **(before if settled else {})}
+        return replace(self, guards=tuple(both.values()))
 
 
 def yardstick_of(

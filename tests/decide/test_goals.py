@@ -9,6 +9,7 @@ import pytest
 
 from daemon.api.models import ProgramKind as Kind
 from daemon.decide.goals import Guarded, Present, understand
+from daemon.decide.objective import parse_guard, parse_objective
 
 FILE = tomllib.loads((Path(__file__).parent / "goals.toml").read_text("utf-8"))
 GOALS: list[dict[str, Any]] = FILE["goal"]
@@ -39,6 +40,23 @@ def test_a_goal_is_read_as_an_expert_would_or_asked_back(goal: dict[str, Any]) -
     assert found.guards == tuple(Guarded(*each) for each in goal.get("guards", {}).items())
     assert found.workload == goal.get("workload_is", goal.get("workload"))
     assert goal.get("notes", "") in " ".join(found.notes)
+
+
+def test_what_is_found_is_in_the_grammar_of_objectives() -> None:
+    """Every objective, guard and reading that the file leads to can be parsed."""
+    texts: set[str] = set()
+    guards: set[str] = set()
+    for goal in GOALS:
+        found = understand(
+            goal["says"], machine(goal["on"]), goal.get("workload", ""), goal.get("measured", ())
+        )
+        texts |= {found.objective}
+        guards |= {each.text for each in found.guards}
+        texts |= {each.objective for each in found.readings}
+    for text in texts - {""}:
+        parse_objective(text)
+    for text in guards:
+        parse_guard(BACKUP, text)
 
 
 @pytest.mark.parametrize(

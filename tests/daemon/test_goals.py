@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""By what an episode is judged that a person asked for."""
+
+import asyncio
+from contextlib import nullcontext
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from daemon import asked
+from daemon.acting import Actor
+from daemon.api.models import (
+    ANY_GOAL,
+    CandidateRequest,
+    CandidateView,
+    EpisodeRequest,
+    EpisodeView,
+    Event,
+    EventKind,
+    GuardRequest,
+    ProfileView,
+    ProgramKind,
+    TrialRequest,
+    WorkloadDetail,
+)
+from daemon.decide.goals import Understood
+from daemon.decide.objective import Declared, parse_objective
+from daemon.episodes import Episodes
+from process import Fault, FaultType
+
+EDITOR, BACKUP = "comm:editor", "comm:backup"
+GOAL = "typing must not lag; the backup may take as long as it likes, but must still go on"
+TYPING = "response p99"
+GOES_ON = (BACKUP, "cpu not worse than 75%")
+
+
+class Reader:
+    """What the daemon sees of two workloads."""
+
+    def profile(self, id: str) -> ProfileView:
+        return ProfileView(workload=id, tags=[])
+
+    async def workload(self, id: str) -> WorkloadDetail:
+        return WorkloadDetail(id=id, profile=self.profile(id))
+
+    async def understood(self, goal: str, workload: str) -> Understood:
+        kinds = {EDITOR: ProgramKind.UNKNOWN, BACKUP: ProgramKind.UNKNOWN}
+        return asked.understood(goal, workload, kinds, {}, ())
+
+    async def candidate(self, id: str) -> CandidateView:
+        return CandidateView(id=id, name="fifo", kind="bpf")
+
+    async def warnings(self, *asked: str) -> list[str]:
+        return []
+
+
+class Machine:
+    """The acting side, with episodes that are real and nothing behind them."""
+
+    def __init__(self, *declared: Declared) -> None:
+        self.said: list[str] = []
+        self.episodes = Episodes(publish=self.publish, on_change=lambda episode: None)
+
+        async def create(request: CandidateRequest, workload: str) -> SimpleNamespace:
+            return SimpleNamespace(id="c-0001")
+
+        none = SimpleNamespace()
+        parts: dict[str, Any] = dict.fromkeys(
+            (["loader", "watch", "trials", "standing", "lessons", "recordings", "winners"]),
+            none,
+        )
+        self.actor = Actor(
+            **parts,
+            config=SimpleNamespace(declared=declared),  # type: ignore[arg-type]
+            reader=Reader(),  # type: ignore[arg-type]
+            episodes=self.episodes,
+            candidates=SimpleNamespace(create=create),  # type: ignore[arg-type]
+            autopilot=SimpleNamespace(gates_met=lambda candidate: None),  # type: ignore[arg-type]
+            recall=SimpleNamespace(candidate=lambda candidate: None),  # type: ignore[arg-type]
+            preparation=SimpleNamespace(making_way=nullcontext),  # type: ignore[arg-type]
+            publish=self.publish,
+        )
+
+    def publish(self, kind: EventKind, message: str, **fields: Any) -> Event:
+        self.said.append(message)
+        return Event(seq=len(self.said), at=1.0, kind=kind, message=message)
+
+    def open(
+        self, goal: str, objective: str | None = None, *guards: tuple[str, str]
+    ) -> EpisodeView:
+        request = EpisodeRequest(
+            workload=EDITOR,
+            goal=goal,
+            objective=objective,
+            guards=[GuardRequest(workload=who, text=text) for who, text in guards],
+        )
+        return asyncio.run(self.actor.open_episode(request))
+
+    def check(self, objective: str | None, *guards: tuple[str, str]) -> EpisodeView:
+        """A candidate is checked in the open episode, with this objective for its trial."""
+        episode = self.episodes.open
+        assert episode is not None
+        request = CandidateRequest(
+            library="fifo",
+            episode=episode.id,
+            objective=objective,
+            guards=[GuardRequest(workload=who, text=text) for who, text in guards],
+        )
+        asyncio.run(self.actor.create_candidate(request))
+        return episode.view()
+
+    def refused(self, objective: str | None = None) -> Fault:
+        """Why a trial in the open episode is not started."""
+        episode = self.episodes.open
+        assert episode is not None
+        request = TrialRequest(
+            candidate="c-0001", workload=EDITOR, episode=episode.id, objective=objective
+        )
+        with pytest.raises(Fault) as refused:
+            asyncio.run(self.actor.start_trial(request))
+        return refused.value
+
+
+def guards(view: EpisodeView) -> list[tuple[str, str]]:
+    return [(each.workload, each.text) for each in view.guards]
+
+
+def test_a_goal_becomes_an_objective_and_guards() -> None:
+    """They are in the view and in the journal."""
+    machine = Machine()
+    view = machine.open(GOAL)
+    assert (view.objective, view.question) == (TYPING, "")
+    assert guards(view) == [GOES_ON]
+    assert f"judged by {TYPING}, with {BACKUP} cpu not worse than 75%" in machine.said[0]
+
+
+def test_what_a_person_gives_so_that_it_can_be_measured_wins() -> None:
+    """Each by itself: the objective leaves the guards of the words, and the other way round."""
+    view = Machine().open(GOAL, "response p95 < 20ms")
+    assert view.objective == "response p95 < 20000us"
+    assert guards(view) == [GOES_ON]
+    view = Machine().open(GOAL, None, (BACKUP, "completions not worse than 20%"))
+    assert view.objective == TYPING
+    assert guards(view) == [(BACKUP, "completions not worse than 20%")]
+
+
+@pytest.mark.parametrize(
+    ("objective", "guard", "column"),
+    [("respnse p99", None, "column 1"), (None, "cpu not worse", "column 14")],
+)
+def test_a_text_that_cannot_be_understood_opens_nothing(
+    objective: str | None, guard: str | None, column: str
+) -> None:
+    """The fault has the column and a suggestion."""
+    machine = Machine()
+    with pytest.raises(Fault) as bad:
+        machine.open(GOAL, objective, *([(BACKUP, guard)] if guard else []))
+    assert bad.value.type is FaultType.BAD_PARAMETER
+    assert column in bad.value.where
+    assert bad.value.hint
+    assert machine.episodes.open is None
+
+
+def test_an_open_question_is_told_and_no_trial_is_started_before_it_is_answered() -> None:
+    """Nothing is judged by the nearest guess; an advisor that names the objective may go on."""
+    machine = Machine()
+    view = machine.open("make it better, but do not starve the backup")
+    assert view.objective == ""
+    assert "what is to become better?" in view.question
+    assert guards(view) == [(BACKUP, "cpu not worse than 50%")]
+    assert "to be asked: " in machine.said[0]
+    refused = machine.refused()
+    assert refused.type is FaultType.BAD_REQUEST
+    assert "what is to become better?" in refused.why
+    view = machine.check("response p99 lower")
+    assert (view.objective, view.question) == ("response p99", "")
+    assert guards(view) == [(BACKUP, "cpu not worse than 50%")]
+
+
+def test_an_advisor_corrects_how_the_words_were_read() -> None:
+    """Its objective is in the episode's view from there on, and guards of the words stay."""
+    machine = Machine()
+    machine.open(GOAL)
+    view = machine.check(
+        "response p95; completions not worse than 10%", ("comm:x", "cpu not worse than 20%")
+    )
+    assert view.objective == "response p95; completions not worse than 10%"
+    assert guards(view) == [GOES_ON, ("comm:x", "cpu not worse than 20%")]
+
+
+def test_no_advisor_corrects_what_a_person_said() -> None:
+    """Neither another objective nor a weaker guard."""
+    machine = Machine()
+    machine.open(GOAL, "response p99", GOES_ON)
+    refused = machine.refused("cpu")
+    assert refused.type is FaultType.NOT_ALLOWED
+    assert "judged by `response p99`" in str(refused)
+    view = machine.check("response p99 lower", (BACKUP, "cpu not worse than 99%"))
+    assert guards(view) == [GOES_ON]
+
+
+def test_a_goal_in_no_words_is_what_suits_the_workload() -> None:
+    """And so is what the operator declared, where the words do not tell."""
+    assert Machine().open(ANY_GOAL).objective == "response p95; completions"
+    declared = Declared(EDITOR, parse_objective("response p90 < 1ms"))
+    view = Machine(declared).open("make it better")
+    assert view.objective == "response p90 < 1000us"
+    assert view.question == ""
+    assert "of the goal this is open" in " ".join(view.warnings)
