@@ -16,6 +16,7 @@ PROGRAMS = {
     "doctor": ("bpf.doctor", "Look for what keeps schedulers from loading here, and remedies."),
     "daemon": ("daemon.main", "Run the daemon in the foreground, as its service does."),
     "agent": ("agent.main", "Run the advisor that deals with the daemon's episodes."),
+    "measure": ("agent.measuring.program", "What the configured measures read: list, test."),
     "mcp": ("mcp_server.main", "Serve the tools to MCP clients: Claude Desktop and others."),
     "replay": ("daemon.replay", "Run recorded signals through detection and verdict again."),
 }

@@ -5,11 +5,15 @@ A program of its own, run by the system's Python, which has BCC and nothing of o
 the project has no BCC. One line of JSON comes in: `kind`, `seconds`, `whose` and what belongs to
 it, `processes` (those there are already), `futex` (the number of that system call), `place` (the
 folder of the C). It ends with its standard input: nobody is left who would read what it finds.
+
+The kind `calls` goes on: each further line is answered with what was counted since the one before.
 """
 
+import ctypes
 import json
 import os
 import signal
+import struct
 import sys
 import threading
 import time
@@ -156,6 +160,17 @@ def futex(b: Bcc) -> dict[str, Any]:
     }
 
 
+def counted(b: Bcc) -> tuple[list[int], list[int]]:
+    """Calls by length, and their number, sum and the longest since the last time."""
+    totals = b["totals"]
+    sums = totals[0]
+    found = [int(sums.count), int(sums.total_ns), int(sums.max_ns)]
+    # Of one call at the same moment the length may be lost; its number is not.
+    sums.max_ns = 0
+    totals[totals.Key(0)] = sums
+    return [int(each.value) for each in b["lengths"].values()], found
+
+
 READERS: dict[str, Callable[[Any], dict[str, Any]]] = {
     each.__name__: each for each in (runqlat, offcpu, wakeups, oncpu, syscalls, futex)
 }
@@ -166,13 +181,72 @@ def end_with_input() -> None:
     os._exit(3)
 
 
+# bpf(2), as of Linux 6.6: a program at several places of a file, without a perf event for each.
+BPF_LINK_CREATE, BPF_TRACE_UPROBE_MULTI, UPROBE_MULTI_RETURN = 28, 48, 1
+BPF_CALL = {"x86_64": 321}.get(os.uname().machine, 280)
+
+
+def attach(b: Bcc, function: str, wanted: dict[str, Any], places: list[list[int]], back: bool) -> None:
+    """Run `function` at each place (offset, counter), or when the functions there return.
+
+    Lasts until this process ends.
+    """
+    program = b.load_func(function, b.KPROBE, attach_type=BPF_TRACE_UPROBE_MULTI)
+    path = ctypes.create_string_buffer(wanted["path"].encode("utf-8", "surrogateescape"))
+    offsets = (ctypes.c_uint64 * len(places))(*(offset for offset, _ in places))
+    counters = (ctypes.c_uint64 * len(places))(*(counter for _, counter in places))
+    guarded = ctypes.addressof(counters) if any(counters) else 0
+    request = struct.pack(
+        "IIIIQQQQIIII",
+        *(program.fd, 0, BPF_TRACE_UPROBE_MULTI, 0),
+        *(ctypes.addressof(path), ctypes.addressof(offsets), guarded, 0),
+        *(len(places), UPROBE_MULTI_RETURN if back else 0, 0, 0),
+    )
+    libc = ctypes.CDLL(None, use_errno=True)
+    buffer = ctypes.create_string_buffer(request, len(request))
+    if libc.syscall(BPF_CALL, BPF_LINK_CREATE, buffer, len(request)) < 0:
+        error = ctypes.get_errno()
+        raise OSError(error, f"the kernel refuses the probe: {os.strerror(error)}")
+
+
+def count_calls(b: Bcc, wanted: dict[str, Any]) -> None:
+    """Answer each line that comes with the calls since the one before; end with the input."""
+    attach(b, "leave", wanted, wanted["leave"], bool(wanted["returns"]))
+    attach(b, "enter", wanted, wanted["enter"], False)
+    print(json.dumps({"started": True}), flush=True)
+    began = time.monotonic()
+    lengths, totals = counted(b)
+    lost = int(b["lost"][0].value)
+    for _ in sys.stdin:
+        signal.alarm(int(wanted["seconds"]) + SPARE_S)
+        before = (lengths, totals, lost)
+        now = time.monotonic()
+        lengths, totals = counted(b)
+        lost = int(b["lost"][0].value)
+        calls = {
+            "count": totals[0] - before[1][0],
+            "total_ns": totals[1] - before[1][1],
+            "max_ns": totals[2],
+            "lost": lost - before[2],
+            "lengths": [
+                [place, count - earlier]
+                for place, (count, earlier) in enumerate(zip(lengths, before[0], strict=True))
+                if count > earlier
+            ],
+        }
+        print(json.dumps({"seconds": now - began, "calls": calls}), flush=True)
+        began = now
+    os._exit(0)
+
+
 def flags(wanted: dict[str, Any]) -> list[str]:
     numbers = {
-        "WHOSE": wanted["whose"],
+        "WHOSE": wanted.get("whose", 0),
         "CGROUP": wanted.get("cgroup", 0),
         "NAME_LOW": wanted.get("name_low", 0),
         "NAME_HIGH": wanted.get("name_high", 0),
-        "FUTEX": wanted["futex"],
+        "FUTEX": wanted.get("futex", 0),
+        "NESTED": wanted.get("nested", 0),
     }
     return [f"-D{name}={int(value)}ULL" for name, value in numbers.items()]
 
@@ -181,12 +255,15 @@ def main() -> None:
     wanted = json.loads(sys.stdin.readline())
     kind = wanted["kind"]
     signal.alarm(int(wanted["seconds"]) + SPARE_S)
-    threading.Thread(target=end_with_input, daemon=True).start()
+    if kind != "calls":
+        threading.Thread(target=end_with_input, daemon=True).start()
     from bcc import BPF  # type: ignore[import-not-found]  # slow, and missing on many machines
 
     place = Path(wanted["place"])
     text = "".join((place / name).read_text() for name in ("common.c", f"{kind}.c"))
     b = BPF(text=text, cflags=flags(wanted))
+    if kind == "calls":
+        count_calls(b, wanted)
     for process in wanted["processes"]:
         b["processes"][b["processes"].Key(process)] = b["processes"].Leaf(1)
     if kind == "oncpu":

@@ -64,7 +64,7 @@ async def probe(kind: Kind, of: Whose, seconds: int, *, python: Path = PYTHON) -
         raise Fault(
             FaultType.CHILD_FAILED,
             f"the probe {kind} failed",
-            why=_reason(said),
+            why=reason(said),
             hint="see `schedpilot probe --list` and docs/workloads.md",
             details=tuple(said),
         )
@@ -94,7 +94,7 @@ def _first(error: Exception) -> str:
     return "a line of it is longer than any should be"
 
 
-def _reason(said: deque[str]) -> str:
+def reason(said: deque[str]) -> str:
     """The last line that is no part of a traceback's frames."""
     lines = [line.strip() for line in said if line.strip() and not line.startswith(" ")]
     return lines[-1][:300] if lines else "it ended without a word"

@@ -15,6 +15,8 @@ from pydantic import BaseModel, TypeAdapter
 from daemon.api.models import (
     AdviceRequest,
     ApprovalRequest,
+    CallsRequest,
+    CallsView,
     CandidateRequest,
     CandidateView,
     CloseRequest,
@@ -272,3 +274,8 @@ def probes() -> Call[list[ProbeKindView]]:
 def run_probe(request: ProbeRequest) -> Call[ProbeView]:
     """Answered when the probe has looked for as long as it was asked to."""
     return _post("/v1/probes", _one(ProbeView), request, ACT_S + request.seconds)
+
+
+def calls(request: CallsRequest) -> Call[CallsView]:
+    """The calls of a program's own functions since the last such request."""
+    return _post("/v1/calls", _one(CallsView), request, ACT_S)

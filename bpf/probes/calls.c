@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * How long calls take, from a place in a program to another one in the same thread. NESTED: both
+ * are the same function, of which a call may lie in another one.
+ */
+
+/* Of each power of two of nanoseconds 16 equal parts, up to 2^43; below 16 ns each by itself. */
+#define PARTS 16
+#define BUCKETS 640
+
+struct began {
+	u64 since;
+	u64 depth;
+};
+
+struct calls {
+	u64 count;
+	u64 total_ns;
+	u64 max_ns;
+};
+
+BPF_HASH(began, u32, struct began, 32768);
+BPF_ARRAY(lengths, u64, BUCKETS);
+BPF_ARRAY(totals, struct calls, 1);
+
+int enter(void *ctx)
+{
+	struct began now = {.since = bpf_ktime_get_ns(), .depth = 1}, *before;
+	u32 thread = (u32)bpf_get_current_pid_tgid();
+
+	before = began.lookup(&thread);
+	if (NESTED && before) {
+		before->depth++;
+		return 0;
+	}
+	/* One that never came to its end is forgotten. */
+	if (began.update(&thread, &now))
+		lose();
+	return 0;
+}
+
+static __always_inline u32 bucket(u64 ns)
+{
+	u32 power = bpf_log2l(ns) - 1, at;
+
+	if (ns < PARTS)
+		return ns;
+	at = (power - 3) * PARTS + ((ns >> (power - 4)) & (PARTS - 1));
+	return at < BUCKETS ? at : BUCKETS - 1;
+}
+
+int leave(void *ctx)
+{
+	u32 thread = (u32)bpf_get_current_pid_tgid(), zero = 0;
+	struct began *call;
+	struct calls *sums;
+	u64 ns;
+
+	call = began.lookup(&thread);
+	if (!call)
+		return 0;
+	if (NESTED && call->depth > 1) {
+		call->depth--;
+		return 0;
+	}
+	ns = bpf_ktime_get_ns() - call->since;
+	began.delete(&thread);
+	lengths.increment(bucket(ns));
+	sums = totals.lookup(&zero);
+	if (!sums)
+		return 0;
+	__sync_fetch_and_add(&sums->count, 1);
+	__sync_fetch_and_add(&sums->total_ns, ns);
+	if (ns > sums->max_ns)
+		sums->max_ns = ns;
+	return 0;
+}

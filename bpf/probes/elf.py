@@ -1,0 +1,283 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Where functions and markers (USDT) of a program are, as the kernel wants it: offsets in its file.
+
+Reads ELF of 64 bits, little-endian, as elf(5) has it; markers as SystemTap's <sys/sdt.h> writes
+them. A file may be damaged or made to confuse: sizes are bounded, and whatever does not fit is a
+fault, never a crash.
+"""
+
+import difflib
+import mmap
+import os
+import stat
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from process import Fault, FaultType, printable
+
+# Files larger than this are not read: the largest browsers have 500 MB.
+LARGEST_BYTES = 4 << 30
+MOST_SECTIONS = 65_536
+# Places of one marker, for the compiler may have copied it, and functions of one name.
+MOST_PLACES = 64
+DEBUG_FILES = Path("/usr/lib/debug/.build-id")
+_SYMTAB, _NOTE, _DYNSYM = 2, 7, 11
+_FUNCTION = 2
+_LOAD, _EXECUTABLE = 1, 1
+
+
+@dataclass(frozen=True)
+class Place:
+    """`offset` in the file; `counter`: that of the marker's semaphore, which is above 0 while
+    somebody looks; 0 where it has none."""
+
+    offset: int
+    counter: int = 0
+
+
+@dataclass(frozen=True)
+class _Section:
+    name: str
+    type: int
+    address: int
+    offset: int
+    size: int
+    link: int
+
+
+class Program:
+    """One executable or library. Use `opened`.
+
+    Raises:
+        Fault: BAD_REQUEST, from every method: it is no such file, or damaged.
+    """
+
+    def __init__(self, path: Path, data: "mmap.mmap | bytes") -> None:
+        self._path = path
+        self._data = data
+        if data[:6] != b"\x7fELF\x02\x01":
+            raise self._wrong("this is no program of 64 bits, little-endian (ELF)")
+        (self._kind,) = self._unpack("<H", 16)
+        phoff, shoff = self._unpack("<QQ", 32)
+        phentsize, phnum, shentsize, shnum, shstrndx = self._unpack("<HHHHH", 54)
+        if phentsize != 56 or (shnum and shentsize != 64) or shnum > MOST_SECTIONS:
+            raise self._wrong("its headers are not as they should be")
+        # type, flags, offset, address, physical address, size in the file, …
+        self._segments = [self._unpack("<IIQQQQQQ", phoff + 56 * n) for n in range(phnum)]
+        raw = [self._unpack("<IIQQQQIIQQ", shoff + 64 * n) for n in range(shnum)]
+        names = raw[shstrndx] if shstrndx < len(raw) else None
+        self._sections = [
+            _Section(
+                self._text(names[4] + each[0], names[4] + names[5]) if names else "",
+                *(each[1], each[3], each[4], each[5], each[6]),
+            )
+            for each in raw
+        ]
+
+    def functions(self, name: str) -> list[Place]:
+        """Where the function begins.
+
+        Raises:
+            Fault: NOT_FOUND with the nearest names, UNSUPPORTED for one whose return cannot be
+                watched safely.
+        """
+        if any(each.name in (".gopclntab", ".note.go.buildid") for each in self._sections):
+            raise Fault(
+                FaultType.UNSUPPORTED,
+                "this program is written in Go",
+                where=str(self._path),
+                why="Go moves stacks, and a probe of a return crashes a program that does",
+                hint="take a number that the program tells itself: its metrics page (`scrape`)",
+            )
+        addresses = self._addresses(name)
+        if not addresses and (debug := self._debug_file()) is not None:
+            with opened(debug) as other:
+                # Of the same addresses; its contents are left out.
+                addresses = other._addresses(name)
+        if not addresses:
+            raise self._absent(name, self._names(), "function")
+        if len(addresses) > MOST_PLACES:
+            raise self._wrong(f"it has {len(addresses)} functions {name!r}")
+        return [Place(self._offset(each, executable=True)) for each in sorted(addresses)]
+
+    def markers(self, name: str) -> list[Place]:
+        """Where a marker is, `provider:name`.
+
+        Raises:
+            Fault: NOT_FOUND with the nearest names.
+        """
+        found: list[Place] = []
+        others: set[str] = set()
+        for marker, address, semaphore in self._notes():
+            if marker == name:
+                counter = self._offset(semaphore, executable=False) if semaphore else 0
+                found.append(Place(self._offset(address, executable=True), counter))
+            elif len(others) < 5000:
+                others.add(marker)
+        if not found:
+            raise self._absent(name, sorted(others), "marker")
+        if len(found) > MOST_PLACES:
+            raise self._wrong(f"it has {len(found)} places of the marker {name!r}")
+        return found
+
+    def _addresses(self, name: str) -> set[int]:
+        """Of all functions of this name, in the tables of symbols that there are."""
+        wanted = name.encode() + b"\0"
+        found: set[int] = set()
+        for table in self._sections:
+            if table.type not in (_SYMTAB, _DYNSYM) or table.link >= len(self._sections):
+                continue
+            strings = self._bytes(self._sections[table.link])
+            # A name may be the end of a longer one: linkers share them.
+            places = set()
+            at = strings.find(wanted)
+            while at >= 0 and len(places) < 4096:
+                places.add(at)
+                at = strings.find(wanted, at + 1)
+            if places:
+                found |= {
+                    value
+                    for place, info, index, value in self._symbols(table)
+                    if place in places and info & 15 == _FUNCTION and index and value
+                }
+        return found
+
+    def _symbols(self, table: _Section) -> Iterator[tuple[int, int, int, int]]:
+        """Place of the name, type, section and address of each."""
+        raw = self._bytes(table)
+        for name, info, _, index, value, _ in struct.iter_unpack(
+            "<IBBHQQ", raw[: len(raw) // 24 * 24]
+        ):
+            yield name, info, index, value
+
+    def _names(self) -> list[str]:
+        """Functions, for a message; some of them, where there are many."""
+        found: set[str] = set()
+        for table in self._sections:
+            if table.type not in (_SYMTAB, _DYNSYM) or table.link >= len(self._sections):
+                continue
+            strings = self._bytes(self._sections[table.link])
+            for place, info, index, _ in self._symbols(table):
+                if info & 15 == _FUNCTION and index and len(found) < 20_000:
+                    end = strings.find(b"\0", place, place + 200)
+                    found.add(strings[place : max(end, place)].decode("utf-8", "replace"))
+        return sorted(found - {""})
+
+    def _notes(self) -> Iterator[tuple[str, int, int]]:
+        """Each marker: `provider:name`, its address, and its semaphore's (0: none)."""
+        base_now = next((each.address for each in self._sections if each.name == ".stapsdt.base"), 0)
+        for section in self._sections:
+            if section.type != _NOTE or section.name != ".note.stapsdt":
+                continue
+            raw = self._bytes(section)
+            at = 0
+            while at + 12 <= len(raw):
+                name_size, size, kind = struct.unpack_from("<III", raw, at)
+                begin = at + 12 + (name_size + 3) // 4 * 4
+                at = begin + (size + 3) // 4 * 4
+                if kind != 3 or size < 24 or begin + size > len(raw):
+                    continue
+                address, base, semaphore = struct.unpack_from("<QQQ", raw, begin)
+                words = raw[begin + 24 : begin + size].split(b"\0", 2)
+                if len(words) < 2:
+                    continue
+                # As the linker left it: prelink may have moved everything since.
+                moved = base_now - base if base_now else 0
+                marker = b":".join(words[:2]).decode("utf-8", "replace")
+                yield marker, address + moved, semaphore + moved if semaphore else 0
+
+    def _offset(self, address: int, *, executable: bool) -> int:
+        for type_, flags, offset, begin, _, size, _, _ in self._segments:
+            if type_ != _LOAD or not begin <= address < begin + size:
+                continue
+            if executable and not flags & _EXECUTABLE:
+                continue
+            return int(address - begin + offset)
+        raise self._wrong("an address in it is not in what is loaded of it")
+
+    def _debug_file(self) -> Path | None:
+        """What Debian's `…-dbgsym` installs for it, by its build id."""
+        for section in self._sections:
+            if section.name == ".note.gnu.build-id" and section.size <= 256:
+                id_ = self._bytes(section)[16:].hex()
+                path = DEBUG_FILES / id_[:2] / f"{id_[2:]}.debug"
+                return path if len(id_) > 4 and path.is_file() else None
+        return None
+
+    def _unpack(self, format_: str, at: int) -> tuple[int, ...]:
+        try:
+            return struct.unpack_from(format_, self._data, at)
+        except struct.error:
+            raise self._wrong("it is cut off") from None
+
+    def _bytes(self, section: _Section) -> bytes:
+        return bytes(self._data[section.offset : section.offset + section.size])
+
+    def _text(self, begin: int, limit: int) -> str:
+        end = self._data.find(b"\0", begin, min(limit, begin + 200))
+        return bytes(self._data[begin : max(end, begin)]).decode("utf-8", "replace")
+
+    def _wrong(self, why: str) -> Fault:
+        return Fault(
+            FaultType.BAD_REQUEST, "this program cannot be probed", where=str(self._path), why=why
+        )
+
+    def _absent(self, name: str, names: list[str], what: str) -> Fault:
+        near = difflib.get_close_matches(name, names, n=3, cutoff=0.6)
+        said = "nearest" if near else "such as"
+        some = ", ".join(printable(each) for each in near or names[:3])
+        return Fault(
+            FaultType.NOT_FOUND,
+            f"the program has no {what} {name!r}",
+            where=str(self._path),
+            why=f"it has {len(names)}{f'; {said}: {some}' if some else ''}",
+            hint="the names are in `readelf -n FILE` (markers)"
+            if what == "marker"
+            else "the names are in `nm -D FILE`; those of a stripped program come with its debug "
+            "symbols (…-dbgsym)",
+        )
+
+
+class opened:  # noqa: N801 - reads as a word
+    """A program as a context manager.
+
+    Raises:
+        Fault: NOT_FOUND, NOT_ALLOWED or BAD_REQUEST.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> Program:
+        try:
+            descriptor = os.open(self._path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError as error:
+            denied = isinstance(error, PermissionError)
+            raise Fault(
+                FaultType.NOT_ALLOWED if denied else FaultType.NOT_FOUND,
+                "the program cannot be opened",
+                where=str(self._path),
+                why=error.strerror or str(error),
+                hint="the daemon has to see and to read it: /home and /tmp are hidden from its "
+                "service (ProtectHome=, PrivateTmp=), and it may read what everybody may",
+            ) from None
+        try:
+            about = os.fstat(descriptor)
+            if not stat.S_ISREG(about.st_mode) or not 64 <= about.st_size <= LARGEST_BYTES:
+                raise Fault(
+                    FaultType.BAD_REQUEST, "this is no program", where=str(self._path),
+                    why="it is no regular file, or of no sensible size",
+                )  # fmt: skip
+            self._data = mmap.mmap(descriptor, 0, prot=mmap.PROT_READ)
+        finally:
+            os.close(descriptor)
+        try:
+            return Program(self._path, self._data)
+        except BaseException:
+            self._data.close()
+            raise
+
+    def __exit__(self, *error: object) -> None:
+        self._data.close()
