@@ -20,6 +20,8 @@ from agent.episode import Spent, Work, advice_text, see
 from agent.errand import Errand, HandedOn, Runner
 from daemon.api.models import (
     AdviceRequest,
+    CallsRequest,
+    CallsView,
     CloseRequest,
     EpisodeState,
     EpisodeView,
@@ -93,6 +95,20 @@ class Loop:
                 why="the daemon's control socket is not open to this process",
             )
         await self._actor.record_measurement(measurement)
+
+    async def count_calls(self, request: CallsRequest) -> CallsView:
+        """The calls of a program's functions since the last time, as the daemon counts them.
+
+        Raises:
+            Fault: UNREACHABLE where there is none that does, or the daemon's.
+        """
+        if self._actor is None:
+            raise Fault(
+                FaultType.UNREACHABLE,
+                "calls cannot be counted",
+                why="the daemon's control socket is not open to this process",
+            )
+        return await self._actor.count_calls(request)
 
     async def run(self, *, once: bool = False) -> None:
         """Serve until cancelled; with `once` until one episode was dealt with."""

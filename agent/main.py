@@ -76,7 +76,10 @@ async def serve(config: Config, *, once: bool) -> None:
     runner = runner_of(config)
     loop = Loop(connect, OfflineAdvisor(), runner=runner, most_trials=config.advisor.most_trials)
     prepared = asyncio.create_task(runner.prepare()) if runner else None
-    polls = [asyncio.create_task(keep_polling(each, loop.push)) for each in config.measure]
+    polls = [
+        asyncio.create_task(keep_polling(each, loop.push, loop.count_calls))
+        for each in config.measure
+    ]
     try:
         await loop.run(once=once)
     finally:

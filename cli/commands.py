@@ -366,12 +366,21 @@ def record(
 def probe(
     kind: Annotated[
         str,
-        typer.Argument(metavar="KIND", help="runqlat, offcpu, wakeups, oncpu, syscalls or futex."),
+        typer.Argument(metavar="KIND", help="As `--list` names them: runqlat, offcpu, …, uprobe."),
     ] = "",
     workload: Annotated[
         str, typer.Option(metavar="ID", help="This one alone, as `top` shows it; else everything.")
     ] = "",
     seconds: Annotated[int, typer.Option(min=1, max=30, help="How long.")] = 5,
+    binary: Annotated[
+        str, typer.Option(metavar="FILE", help="With uprobe: the program, an absolute path.")
+    ] = "",
+    enter: Annotated[
+        str, typer.Option(metavar="NAME", help="With uprobe: the function whose calls are timed.")
+    ] = "",
+    leave: Annotated[
+        str, typer.Option("--exit", metavar="NAME", help="With uprobe: until this one returns.")
+    ] = "",
     list_: Annotated[
         bool, typer.Option("--list", help="Show which there are, and what each lacks here.")
     ] = False,
@@ -382,8 +391,13 @@ def probe(
 
     if list_ or not kind:
         show_probes(json=json)
+    elif kind == "uprobe" and (not binary or not enter):
+        raise typer.BadParameter("uprobe needs --binary FILE and --enter NAME")
+    elif kind != "uprobe" and (binary or enter or leave):
+        raise typer.BadParameter("--binary, --enter and --exit go with uprobe")
     else:
-        _leave(run_probe(kind, workload, seconds, json=json))
+        calls = (binary, enter, leave or enter) if kind == "uprobe" else None
+        _leave(run_probe(kind, workload, seconds, calls, json=json))
 
 
 @app.command(rich_help_panel=ACTING)

@@ -8,7 +8,14 @@ from cli.exits import Exit
 from cli.output import as_json, heading, note, out, plain, say, table
 from daemon.api.client import control_client, observe_client
 from daemon.api.display import displayable
-from daemon.api.models import HistogramView, ProbeKind, ProbeRequest, ProbeView, TableView
+from daemon.api.models import (
+    CallPoints,
+    HistogramView,
+    ProbeKind,
+    ProbeRequest,
+    ProbeView,
+    TableView,
+)
 from process import Fault, FaultType
 
 # Of the longest bar of a histogram, characters.
@@ -36,8 +43,14 @@ def show_probes(*, json: bool) -> None:
             say(f"instead of {each.kind}: {each.instead}", "dim")
 
 
-def run_probe(kind: str, workload: str, seconds: int, *, json: bool) -> Exit:
+def run_probe(
+    kind: str, workload: str, seconds: int, calls: tuple[str, str, str] | None, *, json: bool
+) -> Exit:
     """Run one, and show what it saw.
+
+    Args:
+        calls: of `uprobe`: the program, and the functions or markers (`provider:name`) at which
+            calls begin and end.
 
     Raises:
         Fault: BAD_NAME for a kind that there is not, and the daemon's.
@@ -49,8 +62,22 @@ def run_probe(kind: str, workload: str, seconds: int, *, json: bool) -> Exit:
             hint=f"one of: {', '.join(ProbeKind)}",
         )
     try:
-        request = ProbeRequest(kind=ProbeKind(kind), workload=workload or None, seconds=seconds)
-    except ValidationError:
+        request = ProbeRequest(
+            kind=ProbeKind(kind),
+            workload=workload or None,
+            seconds=seconds,
+            points=_points(calls) if calls else None,
+        )
+    except ValidationError as error:
+        if calls:
+            said = error.errors(include_url=False, include_input=False)[0]
+            raise Fault(
+                FaultType.BAD_REQUEST,
+                "this cannot be probed",
+                why=f"{'.'.join(map(str, said['loc']))}: {said['msg']}",
+                hint="an absolute path, and names of functions or `provider:name` of markers; "
+                "no --workload",
+            ) from None
         raise Fault(
             FaultType.BAD_NAME,
             f"{displayable(workload, 80)!r} is not the id of a workload",
@@ -64,6 +91,11 @@ def run_probe(kind: str, workload: str, seconds: int, *, json: bool) -> Exit:
         return Exit.OK
     _show(view)
     return Exit.OK
+
+
+def _points(calls: tuple[str, str, str]) -> CallPoints:
+    binary, enter, leave = calls
+    return CallPoints(binary=binary, enter=enter, exit=leave, markers=":" in enter)
 
 
 def _show(view: ProbeView) -> None:

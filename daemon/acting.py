@@ -13,6 +13,8 @@ from daemon.api.models import (
     AdviceRequest,
     ApprovalRequest,
     Autonomy,
+    CallsRequest,
+    CallsView,
     CandidateRequest,
     CandidateView,
     CloseRequest,
@@ -53,6 +55,7 @@ from daemon.recall import Recall
 from daemon.recording import Recordings
 from daemon.standing import Standing
 from daemon.trials import Trial, Trials
+from daemon.understanding.calls import CallCounts
 from daemon.understanding.probing import Probing
 from daemon.watch import Watch
 from daemon.winners import Winners
@@ -97,6 +100,7 @@ class Actor:
         self._winners = winners
         self._preparation = preparation
         self._probing = Probing()
+        self._calls = CallCounts()
         self._publish = publish
 
     # ------------------------------------------------------------ candidates
@@ -465,6 +469,10 @@ class Actor:
         # What it costs would be in the windows of one arm and not of the other.
         self._trials.refuse_if_busy()
         return await self._probing.run(request, self._watch.line)
+
+    async def count_calls(self, request: CallsRequest) -> CallsView:
+        # One that is in place goes on through a trial, in both of its arms alike.
+        return await self._calls.take(request, self._trials.refuse_if_busy)
 
     async def stop_recording(self, id: str) -> RecordingView:
         return await self._recordings.stop(id)

@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from agent.config import PATH, Config, parse_config, read_config
 from agent.measuring.journal import absent, may_read
@@ -70,7 +70,7 @@ async def asking(measure: Measure) -> AsyncIterator[AskForCalls | None]:
             hint="is it running, and are you in the group schedpilot (or root)?",
         )
     async with control_async_client() as client:
-        yield client.calls
+        yield client.count_calls
 
 
 def _behind(measure: Measure) -> Fault | None:
@@ -110,7 +110,7 @@ def _show(measure: Measure, seconds: float, as_json: list[dict[str, Any]] | None
         fault = fault_of(error)
         if as_json is None:
             for line in fault.report().splitlines():
-                _print(f"  {line}", sys.stdout)
+                _print(f"  {line}")
         else:
             as_json.append({**entry, "fault": str(fault), "hint": fault.hint})
         return _FAULT
@@ -196,7 +196,7 @@ def _parser() -> argparse.ArgumentParser:
         "--source",
         default="",
         metavar="TOML",
-        help="one that is not configured: redis = { address = \"127.0.0.1:6379\" }",
+        help='one that is not configured: redis = { address = "127.0.0.1:6379" }',
     )
     tested.add_argument("--take", default="", help="with --source: p99, mean, rate, …")
     for each in (listed, tested):
@@ -234,7 +234,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _FAULT
 
 
-def _print(line: str, to: Any = None) -> None:
+def _print(line: str, to: TextIO | None = None) -> None:
     print(displayable(line, LONGEST_LINE), file=to or sys.stdout)
 
 

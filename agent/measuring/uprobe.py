@@ -12,6 +12,8 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Self
 
+from pydantic import model_validator
+
 from agent.measuring.reading import Reading
 from agent.measuring.samples import SHORTEST_S, unit_of
 from agent.measuring.table import QUANTILES, FilePath, Table, Take
@@ -22,7 +24,19 @@ from process import Fault, FaultType
 UNIT = "us"
 
 
-class Uprobe(Table):
+class _Calls(Table):
+    @model_validator(mode="after")
+    def _points_fit(self) -> Self:
+        # What the daemon would refuse is refused when the configuration is read.
+        _ = self.points
+        return self
+
+    @property
+    def points(self) -> CallPoints:
+        raise NotImplementedError
+
+
+class Uprobe(_Calls):
     """From the entry of the function `enter` to the return of `exit`, in the same thread."""
 
     binary: FilePath
@@ -34,7 +48,7 @@ class Uprobe(Table):
         return CallPoints(binary=self.binary, enter=self.enter, exit=self.exit or self.enter)
 
 
-class Usdt(Table):
+class Usdt(_Calls):
     """From one marker that the program was built with to another, in the same thread; each is
     `provider:name`."""
 

@@ -167,9 +167,7 @@ class Counting:
             async for raw in self._lines:
                 return _Line.model_validate_json(raw)
         except (ValidationError, ValueError):
-            raise Fault(
-                FaultType.CHILD_FAILED, "the probe's answer is not understood"
-            ) from None
+            raise Fault(FaultType.CHILD_FAILED, "the probe's answer is not understood") from None
         await self._child.end()
         raise Fault(
             FaultType.CHILD_FAILED,

@@ -186,13 +186,13 @@ BPF_LINK_CREATE, BPF_TRACE_UPROBE_MULTI, UPROBE_MULTI_RETURN = 28, 48, 1
 BPF_CALL = {"x86_64": 321}.get(os.uname().machine, 280)
 
 
-def attach(b: Bcc, function: str, wanted: dict[str, Any], places: list[list[int]], back: bool) -> None:
+def attach(b: Bcc, function: str, file: str, places: list[list[int]], back: bool) -> None:
     """Run `function` at each place (offset, counter), or when the functions there return.
 
     Lasts until this process ends.
     """
     program = b.load_func(function, b.KPROBE, attach_type=BPF_TRACE_UPROBE_MULTI)
-    path = ctypes.create_string_buffer(wanted["path"].encode("utf-8", "surrogateescape"))
+    path = ctypes.create_string_buffer(file.encode("utf-8", "surrogateescape"))
     offsets = (ctypes.c_uint64 * len(places))(*(offset for offset, _ in places))
     counters = (ctypes.c_uint64 * len(places))(*(counter for _, counter in places))
     guarded = ctypes.addressof(counters) if any(counters) else 0
@@ -211,8 +211,8 @@ def attach(b: Bcc, function: str, wanted: dict[str, Any], places: list[list[int]
 
 def count_calls(b: Bcc, wanted: dict[str, Any]) -> None:
     """Answer each line that comes with the calls since the one before; end with the input."""
-    attach(b, "leave", wanted, wanted["leave"], bool(wanted["returns"]))
-    attach(b, "enter", wanted, wanted["enter"], False)
+    attach(b, "leave", wanted["path"], wanted["leave"], bool(wanted["returns"]))
+    attach(b, "enter", wanted["path"], wanted["enter"], False)
     print(json.dumps({"started": True}), flush=True)
     began = time.monotonic()
     lengths, totals = counted(b)

@@ -131,7 +131,7 @@ class Program:
                 continue
             strings = self._bytes(self._sections[table.link])
             # A name may be the end of a longer one: linkers share them.
-            places = set()
+            places: set[int] = set()
             at = strings.find(wanted)
             while at >= 0 and len(places) < 4096:
                 places.add(at)
@@ -167,7 +167,9 @@ class Program:
 
     def _notes(self) -> Iterator[tuple[str, int, int]]:
         """Each marker: `provider:name`, its address, and its semaphore's (0: none)."""
-        base_now = next((each.address for each in self._sections if each.name == ".stapsdt.base"), 0)
+        base_now = next(
+            (each.address for each in self._sections if each.name == ".stapsdt.base"), 0
+        )
         for section in self._sections:
             if section.type != _NOTE or section.name != ".note.stapsdt":
                 continue

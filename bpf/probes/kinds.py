@@ -6,12 +6,15 @@ Nothing is run to find out, so that anybody may ask: what is looked for are file
 
 import os
 import platform
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 PYTHON = Path("/usr/bin/python3")
 _CAP_SYS_ADMIN = 21
+# The first with BPF_TRACE_UPROBE_MULTI, which needs no perf event.
+_UPROBE_SINCE = (6, 6)
 # Where distributions put the module; `pip` has nothing of the kind under this name.
 _MODULES = (
     "usr/lib/python3/dist-packages/bcc",
@@ -27,6 +30,7 @@ class Kind(StrEnum):
     ONCPU = "oncpu"
     SYSCALLS = "syscalls"
     FUTEX = "futex"
+    UPROBE = "uprobe"
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,10 @@ ABOUT: dict[Kind, About] = {
         "do its threads wait for locks, for how many, and how long?",
         "the profile has the share of threads asleep on a futex, where it may see it",
     ),
+    Kind.UPROBE: About(
+        "how long do calls of one of its own functions take, and how often is it called?",
+        "what the program tells itself: its log, its metrics page (`schedpilot measure`)",
+    ),
 }
 
 
@@ -83,12 +91,23 @@ def missing(kind: Kind, root: Path = Path("/")) -> list[str]:
             f"the headers of the running kernel in /lib/modules/{release}/build (Debian: apt "
             f"install linux-headers-{release}), readable for the daemon"
         )
+    if kind is Kind.UPROBE and _release(root) < _UPROBE_SINCE:
+        lacks.append(f"Linux {'.'.join(map(str, _UPROBE_SINCE))} or newer")
     if kind is Kind.ONCPU and not _may_sample(root):
         lacks.append(
             "perf events: kernel.perf_event_paranoid is above 2, at which Debian's kernels ask for "
             "CAP_SYS_ADMIN (sysctl kernel.perf_event_paranoid=2)"
         )
     return lacks
+
+
+def _release(root: Path) -> tuple[int, int]:
+    """The running kernel's version, as far as it counts here; new enough where it is not told."""
+    try:
+        found = re.match(r"(\d+)\.(\d+)", (root / "proc/sys/kernel/osrelease").read_text())
+    except OSError:
+        found = None
+    return (int(found[1]), int(found[2])) if found else _UPROBE_SINCE
 
 
 def headers(root: Path = Path("/")) -> bool:

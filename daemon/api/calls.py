@@ -276,6 +276,6 @@ def run_probe(request: ProbeRequest) -> Call[ProbeView]:
     return _post("/v1/probes", _one(ProbeView), request, ACT_S + request.seconds)
 
 
-def calls(request: CallsRequest) -> Call[CallsView]:
+def count_calls(request: CallsRequest) -> Call[CallsView]:
     """The calls of a program's own functions since the last such request."""
     return _post("/v1/calls", _one(CallsView), request, ACT_S)

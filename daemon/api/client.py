@@ -216,6 +216,7 @@ class _Methods:
     profile = _Method(calls.profile)
     probes = _Method(calls.probes)
     run_probe = _Method(calls.run_probe)
+    count_calls = _Method(calls.count_calls)
 
 
 def _arguments(call: Call[Any]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from daemon.api import paths
 from daemon.api.models import (
     AdviceRequest,
     ApprovalRequest,
+    CallsRequest,
     CandidateRequest,
     CloseRequest,
     EpisodeRequest,
@@ -122,6 +123,9 @@ def acting_routes(acting: Acting) -> list[Route]:
         # Here and not on the other socket: root loads a program into the kernel for it.
         return answer(await acting.run_probe(await body(request, ProbeRequest)))
 
+    async def count_calls(request: Request) -> Response:
+        return answer(await acting.count_calls(await body(request, CallsRequest)))
+
     async def trace(request: Request) -> Response:
         # Here and not on the other socket: it says what every process did at each moment.
         file = await acting.trace(named(request, "recording"))
@@ -146,6 +150,7 @@ def acting_routes(acting: Acting) -> list[Route]:
         route(paths.Acting.RECORDING, stop_recording, "DELETE"),
         route(paths.Acting.TRACE, trace),
         route(paths.Acting.PROBES, run_probe, "POST"),
+        route(paths.Acting.CALLS, count_calls, "POST"),
     ]
 
 

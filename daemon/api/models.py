@@ -8,9 +8,9 @@ points in time Unix seconds (`at`, `since`, `until`).
 """
 
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 API_VERSION = "v1"
 # The largest request body taken, bytes. A C candidate is at most 1 MiB of source.
@@ -1180,6 +1180,7 @@ class ProbeKind(StrEnum):
     ONCPU = "oncpu"
     SYSCALLS = "syscalls"
     FUTEX = "futex"
+    UPROBE = "uprobe"
 
 
 class ProbeKindView(Answer):
@@ -1193,12 +1194,44 @@ class ProbeKindView(Answer):
     instead: str = ""
 
 
+# A function of a program as linkers name it, or `provider:name` of a marker.
+ProbePoint = Annotated[
+    str, StringConstraints(pattern=r"^[A-Za-z_.$@][A-Za-z0-9_.$@]{0,199}(:[A-Za-z0-9_]{1,100})?$")
+]
+
+
+class CallPoints(Request):
+    """Calls of a program's own functions, each in one thread: from the entry of `enter` to the
+    return of `exit`. With `markers` both are USDT probes, `provider:name`."""
+
+    binary: Annotated[str, StringConstraints(min_length=2, max_length=4096, pattern=r"^/[^\x00]*$")]
+    enter: ProbePoint
+    exit: ProbePoint
+    markers: bool = False
+
+    @model_validator(mode="after")
+    def _named_as_they_are(self) -> Self:
+        if any((":" in each) != self.markers for each in (self.enter, self.exit)):
+            raise ValueError("markers are named `provider:name`, functions have no colon")
+        return self
+
+
 class ProbeRequest(Request):
-    """Look closer, for a while; without `workload` at the whole machine."""
+    """Look closer, for a while; without `workload` at the whole machine. `uprobe` looks at the
+    calls of `points`, in all processes of that program."""
 
     kind: ProbeKind
     workload: WorkloadId | None = None
     seconds: Annotated[int, Field(ge=1, le=30)] = 5
+    points: CallPoints | None = None
+
+    @model_validator(mode="after")
+    def _points_of_a_uprobe(self) -> Self:
+        if (self.kind is ProbeKind.UPROBE) != (self.points is not None):
+            raise ValueError("`points` goes with the kind uprobe, and with no other")
+        if self.points is not None and self.workload is not None:
+            raise ValueError("a uprobe looks at all processes of its program: leave `workload` out")
+        return self
 
 
 class HistogramBucket(Answer):
@@ -1225,22 +1258,6 @@ class TableView(Answer):
     columns: list[str]
     rows: Annotated[list[list[str | float]], Field(max_length=20)] = Field(default_factory=list)
     left_out: int = 0
-
-
-# A function of a program as linkers name it, or `provider:name` of a marker.
-ProbePoint = Annotated[
-    str, StringConstraints(pattern=r"^[A-Za-z_.$@][A-Za-z0-9_.$@]{0,199}(:[A-Za-z0-9_]{1,100})?$")
-]
-
-
-class CallPoints(Request):
-    """Calls of a program's own functions, each in one thread: from the entry of `enter` to the
-    return of `exit`. With `markers` both are USDT probes, `provider:name`."""
-
-    binary: Annotated[str, StringConstraints(min_length=2, max_length=4096, pattern=r"^/[^\x00]*$")]
-    enter: ProbePoint
-    exit: ProbePoint
-    markers: bool = False
 
 
 class CallsRequest(Request):

@@ -41,3 +41,4 @@ class Acting(StrEnum):
     RECORDING = "/v1/recordings/{id}"
     TRACE = "/v1/recordings/{id}/trace"
     PROBES = "/v1/probes"
+    CALLS = "/v1/calls"

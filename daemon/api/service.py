@@ -12,6 +12,8 @@ from typing import Protocol
 from daemon.api.models import (
     AdviceRequest,
     ApprovalRequest,
+    CallsRequest,
+    CallsView,
     CandidateRequest,
     CandidateView,
     CloseRequest,
@@ -96,6 +98,7 @@ class Acting(Protocol):
     async def record(self, request: RecordingRequest) -> RecordingView: ...
     async def stop_recording(self, id: str) -> RecordingView: ...
     async def run_probe(self, request: ProbeRequest) -> ProbeView: ...
+    async def count_calls(self, request: CallsRequest) -> CallsView: ...
 
     async def trace(self, id: str) -> Path:
         """The file of a finished recording."""

@@ -4,9 +4,11 @@
 Names are hostile text; each goes through `displayable` on its way into a cell.
 """
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 
+from bpf.probes.calls import Calls, upper_us
 from bpf.probes.found import Found
 from bpf.signals import Histogram
 from daemon.api.display import displayable
@@ -46,6 +48,48 @@ def answer(request: ProbeRequest, found: Found, took_s: float) -> ProbeView:
         tables=tables,
         notes=notes,
         lost=found.lost,
+    )
+
+
+def of_calls(request: ProbeRequest, seconds: float, calls: Calls, took_s: float) -> ProbeView:
+    """What a probe of a program's own functions counted."""
+    assert request.points is not None
+    powers: dict[float, int] = defaultdict(int)
+    seen = 0
+    shares = {0.5: 0.0, 0.9: 0.0, 0.99: 0.0}
+    for at, count in calls.lengths:
+        upper = upper_us(at)
+        seen += count
+        powers[2.0 ** math.ceil(math.log2(upper))] += count
+        for share, found in shares.items():
+            if not found and seen >= share * calls.count:
+                shares[share] = upper
+    p50, p90, p99 = shares.values()
+    title = displayable(f"{request.points.enter} to the end of {request.points.exit}", 100)
+    view = HistogramView(
+        title=title,
+        unit="us",
+        count=calls.count,
+        p50=p50,
+        p90=p90,
+        p99=p99,
+        buckets=[HistogramBucket(upper=each, count=powers[each]) for each in sorted(powers)],
+    )
+    mean = calls.total_ns / calls.count / 1000 if calls.count else 0.0
+    summary = [
+        f"{calls.count / max(seconds, 0.001):.0f} calls a second, {mean:.1f} us in the mean: half "
+        f"below {p50:.1f} us, one in a hundred above {p99:.1f} us, the longest "
+        f"{calls.max_ns / 1000:.1f} us"
+    ]
+    return ProbeView(
+        kind=request.kind,
+        source="bcc",
+        seconds=round(seconds, 2),
+        took_s=round(took_s, 2),
+        summary=summary if calls.count else ["no call of it ended in this time"],
+        histograms=[view] if calls.count else [],
+        notes=[f"{calls.lost} calls found no room and are not counted"] if calls.lost else [],
+        lost=calls.lost,
     )
 
 

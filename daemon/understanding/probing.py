@@ -5,11 +5,13 @@ import asyncio
 import time
 
 from bpf.probes import kinds
+from bpf.probes.calls import Calls
 from bpf.probes.probe import probe
 from bpf.probes.whose import whose
 from bpf.signals import Histogram, SignalsLine, merge
-from daemon.api.models import ProbeKind, ProbeKindView, ProbeRequest, ProbeView
-from daemon.understanding.probe_answer import answer, from_signals
+from daemon.api.models import CallPoints, ProbeKind, ProbeKindView, ProbeRequest, ProbeView
+from daemon.understanding.calls import CallCounts
+from daemon.understanding.probe_answer import answer, from_signals, of_calls
 from process import Fault, FaultType
 
 
@@ -65,9 +67,21 @@ class Probing:
         lacks = await asyncio.to_thread(kinds.missing, kind)
         if lacks:
             return _instead(request, line, lacks)
+        if request.points is not None:
+            seconds, calls = await _calls(request.points, request.seconds)
+            return of_calls(request, seconds, calls, time.monotonic() - began)
         of = await asyncio.to_thread(whose, request.workload)
         found = await probe(kind, of, request.seconds)
         return answer(request, found, time.monotonic() - began)
+
+
+async def _calls(where: CallPoints, seconds: int) -> tuple[float, Calls]:
+    counting = await CallCounts.start(where, seconds)
+    try:
+        await asyncio.sleep(seconds)
+        return await counting.take()
+    finally:
+        await counting.end()
 
 
 def _instead(request: ProbeRequest, line: SignalsLine | None, lacks: list[str]) -> ProbeView:

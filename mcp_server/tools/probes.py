@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """run_probe: look closer, for a few seconds."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from daemon.api.models import HistogramView, ProbeKind, ProbeRequest, TableView
@@ -8,9 +10,12 @@ from mcp_server.tool import Answer, Arguments, Call, Number, Tool, changes
 from mcp_server.tools.shared import WorkloadArgument
 from mcp_server.untrusted import Name, Said, Word
 
+# Not `uprobe`: which function of which program is a person's to say.
+_Kind = Literal["runqlat", "offcpu", "wakeups", "oncpu", "syscalls", "futex"]
+
 
 class ProbeArguments(Arguments):
-    kind: ProbeKind = Field(
+    kind: _Kind = Field(
         description="runqlat: waits for a CPU; offcpu: what it sleeps for; wakeups: who wakes "
         "whom; oncpu: length of runs; syscalls: by class; futex: contended locks"
     )
@@ -79,8 +84,8 @@ def _table(view: TableView) -> Table:
 async def _run_probe(call: Call, wanted: ProbeArguments) -> Probe:
     acting = call.access.acting()
     id = await call.workload(wanted.workload)
-    request = ProbeRequest(kind=wanted.kind, workload=id or None, seconds=wanted.seconds)
-    await call.progress(0, None, f"{wanted.kind.value} looks for {wanted.seconds} s")
+    request = ProbeRequest(kind=ProbeKind(wanted.kind), workload=id or None, seconds=wanted.seconds)
+    await call.progress(0, None, f"{wanted.kind} looks for {wanted.seconds} s")
     view = await acting.run_probe(request)
     return Probe(
         kind=view.kind.value,

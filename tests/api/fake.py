@@ -14,6 +14,8 @@ from daemon.api.models import (
     AdviceRequest,
     ApprovalRequest,
     Autonomy,
+    CallsRequest,
+    CallsView,
     CandidateRequest,
     CandidateView,
     CloseRequest,
@@ -131,6 +133,10 @@ class FakeService:
             seconds=request.seconds,
             summary=["nothing waits"],
         )
+
+    async def count_calls(self, request: CallsRequest) -> CallsView:
+        self.asked.append(("count_calls", request))
+        return CallsView(seconds=2.0, count=4, total_us=100.0, max_us=50.0)
 
     async def library(self, query: str, workload: str = "") -> list[SchedulerView]:
         self.asked.append(("library", query))

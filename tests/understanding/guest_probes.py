@@ -17,7 +17,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from daemon.api.models import ProbeKind, ProbeRequest, ProfileView
+from daemon.api.models import CallPoints, CallsRequest, ProbeKind, ProbeRequest, ProfileView
+from daemon.understanding.calls import CallCounts
 from daemon.understanding.look import Measured, understand
 from daemon.understanding.probing import Probing, there_are
 from process import Fault
@@ -44,6 +45,9 @@ while True:
     os.getppid()
     time.sleep(0.01)
 """
+COMMANDS_OF_REDIS = CallPoints(
+    binary="/usr/bin/redis-server", enter="processCommand", exit="processCommand"
+)
 COMMANDS = (
     ("redis-server", "--port", "6379", "--save", "", "--daemonize", "no"),
     (sys.executable, "-c", LOCKS),
@@ -81,6 +85,8 @@ async def probed(kind: ProbeKind, of: str) -> dict[str, Any]:
     began = time.monotonic()
     try:
         request = ProbeRequest(kind=kind, workload=of, seconds=SECONDS)
+        if kind is ProbeKind.UPROBE:
+            request = ProbeRequest(kind=kind, points=COMMANDS_OF_REDIS, seconds=SECONDS)
         view = await Probing().run(request, None)
     except Fault as fault:
         return {"trouble": fault.report()}
@@ -90,12 +96,52 @@ async def probed(kind: ProbeKind, of: str) -> dict[str, Any]:
 async def all_probes() -> dict[str, Any]:
     kinds = list(ProbeKind)
     seen: dict[str, Any] = {}
-    for pair in (kinds[:2], kinds[2:4], kinds[4:]):
+    for pair in (kinds[:2], kinds[2:4], kinds[4:6], kinds[6:]):
         # One of them looks at the process in the root cgroup.
         of = ["comm:looper" if kind is ProbeKind.SYSCALLS else WORKLOAD for kind in pair]
         answers = await asyncio.gather(*map(probed, pair, of))
         seen |= {kind.value: answer for kind, answer in zip(pair, answers, strict=True)}
     return seen
+
+
+async def counted(where: CallPoints) -> dict[str, Any]:
+    """What is counted of the shop's requests in some intervals, beside what it says itself."""
+    own = CallCounts()
+    try:
+        await own.take(CallsRequest(points=where), lambda: None)
+        views = []
+        for _ in range(2):
+            await asyncio.sleep(SECONDS)
+            views.append(await own.take(CallsRequest(points=where), lambda: None))
+    except Fault as fault:
+        return {"trouble": fault.report()}
+    finally:
+        await own.close()
+    return {"views": [each.model_dump(mode="json") for each in views]}
+
+
+def shop() -> dict[str, Any]:
+    """Calls of a function and between two markers, of a program that was running already."""
+    binary = Path("/tmp/shop")  # noqa: S108 - of a machine that is thrown away
+    source = Path(__file__).parent / "programs/shop.c"
+    subprocess.run(["clang", "-O1", "-o", binary, source], check=True)
+    whole: dict[str, Any] = {"binary": str(binary)}
+    pairs: dict[str, dict[str, Any]] = {
+        "function": {"enter": "serve", "exit": "serve"},
+        "markers": {"enter": "shop:request__start", "exit": "shop:request__done", "markers": True},
+    }
+    with Path("/tmp/shop.said").open("wb") as said:  # noqa: S108
+        child = subprocess.Popen([binary], stdout=said)
+        try:
+            seen = {
+                name: asyncio.run(counted(CallPoints.model_validate({**whole, **points})))
+                for name, points in pairs.items()
+            }
+        finally:
+            child.kill()
+            child.wait()
+    lines = Path("/tmp/shop.said").read_text().splitlines()  # noqa: S108
+    return {**seen, "semaphores": sorted({line.split()[1] for line in lines[:-1]})}
 
 
 def main() -> None:
@@ -106,6 +152,7 @@ def main() -> None:
             "profile": profile.model_dump(mode="json"),
             "probes": asyncio.run(all_probes()),
         }
+    seen["shop"] = shop()
     left = subprocess.run(["pgrep", "-fc", "bpf/probes/child"], capture_output=True, text=True)
     print(json.dumps({**seen, "left": left.stdout.strip()}), flush=True)
 

@@ -20,7 +20,7 @@ from bpf.probes.probe import probe
 from bpf.probes.whose import EVERYBODY, THE_NAME, Whose, whose
 from bpf.signals import SignalsLine
 from bpf.workload_id import workload_of
-from daemon.api.models import ProbeKind, ProbeRequest
+from daemon.api.models import CallPoints, ProbeKind, ProbeRequest
 from daemon.understanding import probing
 from daemon.understanding.probe_answer import answer, chains_of, histogram
 from daemon.understanding.probing import Probing, there_are
@@ -103,7 +103,7 @@ def test_sampling_needs_leave(tmp_path: Path) -> None:
 
 
 def test_each_probe_says_what_it_answers_and_what_remains() -> None:
-    """Six probes; each has its question, and where it cannot run what answers a part of it."""
+    """Each probe has its question, and where it cannot run what answers a part of it."""
     found = there_are()
     assert [each.kind for each in found] == list(ProbeKind)
     for each in found:
@@ -129,13 +129,20 @@ def test_run_queue_latency_is_answered_without_bcc() -> None:
         assert "python3-bpfcc" in view.notes[0]
 
 
+def points_for(kind: ProbeKind) -> CallPoints | None:
+    """What a uprobe needs to be told."""
+    if kind is not ProbeKind.UPROBE:
+        return None
+    return CallPoints(binary="/usr/bin/shop", enter="serve", exit="serve")
+
+
 @pytest.mark.usefixtures("without_bcc")
 @pytest.mark.parametrize("kind", [each for each in ProbeKind if each is not ProbeKind.RUNQLAT])
 def test_other_probes_name_what_is_missing(kind: ProbeKind) -> None:
     """Nothing stands in for them: the fault names the missing piece and what remains."""
     line: SignalsLine = line_with("comm:server")
     with pytest.raises(Fault) as raised:
-        asyncio.run(Probing().run(ProbeRequest(kind=kind), line))
+        asyncio.run(Probing().run(ProbeRequest(kind=kind, points=points_for(kind)), line))
     assert raised.value.type is FaultType.MISSING_TOOL
     assert "python3-bpfcc" in raised.value.why
     assert "what remains" in raised.value.hint

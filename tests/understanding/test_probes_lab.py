@@ -104,3 +104,32 @@ def test_the_profile_of_a_service(seen: dict[str, Any]) -> None:
     assert profile["waits"]["asleep_in"]
     assert profile["parallelism"]["looks"] >= 4
     assert profile["took_ms"] < 5000
+
+
+def test_calls_of_a_real_server_are_counted(seen: dict[str, Any]) -> None:
+    """Commands of redis, while its client sends them: many, and each shorter than all of them."""
+    answer = seen["probes"]["uprobe"]
+    assert "calls a second" in answer["summary"][0]
+    (view,) = answer["histograms"]
+    assert view["count"] > 10
+    assert 0 < view["p50"] <= view["p99"]
+
+
+@pytest.mark.parametrize("what", ["function", "markers"])
+def test_calls_are_counted_for_as_long_as_somebody_asks(seen: dict[str, Any], what: str) -> None:
+    """Requests that take 3 ms at least, one after the other, in each of two intervals; a call in a
+    call is one."""
+    assert "trouble" not in seen["shop"][what], seen["shop"][what]
+    for view in seen["shop"][what]["views"]:
+        assert view["count"] > 0
+        assert view["count"] <= view["seconds"] / 0.003 + 1
+        mean_us = view["total_us"] / view["count"]
+        assert 3000 <= mean_us <= view["max_us"]
+        assert sum(each["count"] for each in view["buckets"]) == view["count"]
+        assert min(each["upper"] for each in view["buckets"]) > 3000
+        assert view["lost"] == 0
+
+
+def test_a_marker_s_semaphore_is_raised_while_somebody_looks(seen: dict[str, Any]) -> None:
+    """By each of the two probes that are guarded by it; else it is 0."""
+    assert {"0", "2"} <= set(seen["shop"]["semaphores"])
