@@ -6,7 +6,7 @@ from rich.text import Text
 from cli.formats import microseconds
 from cli.output import as_json, facts, heading, out, plain, say, table
 from daemon.api.client import observe_client
-from daemon.api.models import KindView, PressureView, ProgramKind, WorkloadProfileView
+from daemon.api.models import KindView, MeasureHint, PressureView, ProgramKind, WorkloadProfileView
 
 
 def show_profile(workload: str, *, json: bool) -> None:
@@ -23,6 +23,16 @@ def show_profile(workload: str, *, json: bool) -> None:
             heading(title)
             for line in lines:
                 say(f"- {line}")
+    if view.measures:
+        heading("its own numbers, for agent.toml")
+    for hint in view.measures:
+        needs = f" (needs {hint.needs})" if hint.needs else ""
+        say(f"- {hint.why}{needs}: {_in_one_line(hint)}")
+
+
+def _in_one_line(hint: MeasureHint) -> str:
+    """The table and what is taken of it; the name and the header go without saying."""
+    return "; ".join(hint.snippet.strip().splitlines()[2:])
 
 
 def _rows(view: WorkloadProfileView) -> list[tuple[str, str | Text]]:

@@ -1138,6 +1138,16 @@ class CountersView(Answer):
     cache_misses_per_1000: float | None = None
 
 
+class MeasureHint(Answer):
+    """One of the application's own numbers that could be measured: `snippet` is for `agent.toml`,
+    after a look at it; `needs` says what has to be done besides."""
+
+    source: str
+    why: str
+    snippet: str
+    needs: str = ""
+
+
 class WorkloadProfileView(Answer):
     """What one workload is, does and waits for, from /proc, its cgroup and the signals. Bounded in
     time and size; what was not looked at is counted. Everything that has a name is hostile text."""
@@ -1166,6 +1176,7 @@ class WorkloadProfileView(Answer):
     counters_note: str = ""
     sure_of: list[str] = Field(default_factory=list)
     not_known: list[str] = Field(default_factory=list)
+    measures: Annotated[list[MeasureHint], Field(max_length=3)] = Field(default_factory=list)
 
 
 # ---------------------------------------------------------------- probes

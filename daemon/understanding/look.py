@@ -27,10 +27,11 @@ from daemon.api.models import (
 )
 from daemon.understanding import cgroups, kinds, sentences, tree
 from daemon.understanding.kinds import Judged, by_company, by_libraries, judged, summed_up
-from daemon.understanding.proc import Proc, Process
+from daemon.understanding.proc import Proc, Process, read
 from daemon.understanding.secrets import shown
 from daemon.understanding.threads import groups_of, parallelism_of, waits_of
 from daemon.understanding.watching import Eye, Seen, members, watched
+from daemon.understanding.yardsticks import Known, listening, yardsticks
 
 # When it stops looking for processes, and when altogether, at the latest, seconds. Where a machine
 # is not overcommitted many times over, it is done in a third of that.
@@ -93,6 +94,7 @@ def understand(workload: str, measured: Measured, eye: Eye | None = None) -> Wor
         limits=cgroups.limits_in(folder) if folder else None,
         counters=_counters(line),
         counters_note=_counters_note(line),
+        measures=yardsticks(_known(seen, together, unit, eye.proc)),
         took_ms=round((eye.clock() - began) * 1000, 1),
     )
     cpus = line.machine.cpus if line else os.cpu_count() or 1
@@ -104,6 +106,24 @@ def understand(workload: str, measured: Measured, eye: Eye | None = None) -> Wor
                 view, functions_told=told, io_told=seen.io is not None, whole=whole
             ),
         }
+    )
+
+
+def _known(seen: Seen, together: Mapping[int, Judged], unit: str, proc: Proc) -> Known:
+    busiest = sorted(seen.processes, key=lambda pid: -seen.cpu_s.get(pid, 0.0))[:MOST_MAPPED]
+    return Known(
+        processes=tuple(seen.processes.values()),
+        kinds=[each.kind for each in _kinds(seen, together)],
+        unit=unit,
+        ports={
+            port
+            for pid in busiest
+            for name in ("tcp", "tcp6")
+            for port in listening(
+                read(proc.root / str(pid) / "net" / name), seen.processes[pid].user_id
+            )
+        },
+        libraries={name for pid in busiest for name in proc.libraries(pid)},
     )
 
 

@@ -101,6 +101,9 @@ class Profile(Answer):
     threads_total: int = 0
     sure_of: list[Said] = Field(default_factory=list)
     not_known: list[Said] = Field(default_factory=list)
+    own_numbers: list[Said] = Field(
+        default_factory=list, description="An operator could have these measured"
+    )
 
 
 # Figures that say something for which the answer has no field of its own.
@@ -226,6 +229,7 @@ def profile_of(view: WorkloadProfileView, handle: str, wanted: ProfileArguments)
         threads_total=view.threads_total,
         sure_of=view.sure_of[:_SENTENCES],
         not_known=view.not_known[:_SENTENCES],
+        own_numbers=[f"{each.source}: {each.why}" for each in view.measures],
     )
 
 

@@ -86,7 +86,8 @@ def test_a_probe_tells_names_as_data(name: Hostile) -> None:
         calls=((comm, 1, 2, 3, 4),),
         locks=((comm, 1, 2, 3, 4, 5, 6),),
     )
-    for kind in ProbeKind:
+    # The one of calls tells no names but those that were asked for.
+    for kind in (each for each in ProbeKind if each is not ProbeKind.UPROBE):
         view = answer(ProbeRequest(kind=kind, seconds=1), found, 1.0)
         assert view.tables
         for text in strings_in(view.model_dump(mode="json")):
