@@ -5,7 +5,7 @@
  */
 
 /* Of each power of two of nanoseconds 16 equal parts, up to 2^43; below 16 ns each by itself. */
-#define PARTS 16
+#define PARTS	16
 #define BUCKETS 640
 
 struct began {
