@@ -96,8 +96,32 @@ class Ejection(_Figures):
     variables: tuple[str, ...] = ()
 
 
+class Lengths(_Figures):
+    """Lengths of time in ns: exact percentiles, each the smallest that so many do not exceed.
+
+    `open` of the `count` had not ended: they count with what they have had so far.
+    """
+
+    count: int
+    open: int
+    mean: int
+    p50: int
+    p75: int
+    p90: int
+    p95: int
+    p99: int
+    p99_9: int
+    max: int
+
+
 class GroupFigures(_Figures):
     """What one group of tasks got. Delays are from wakeup to running, with the switch.
+
+    An activation is a task's time from its wakeup to its next sleep or its end: `response_ns` is
+    how long they took, `completions` how many ended. Of those that ended `burst_ns` is the CPU
+    time, `waited_ns` and `preempted_ns` are the sums of the waits after the wakeup and after a
+    preemption. `turnaround_ns` is from a task's start to its exit, of those that come to one.
+    `spun_ns` is CPU time that went into waiting for locks.
 
     `longest_wait_ns` counts those that still waited at the end. `makespan_ns` and
     `mean_completion_ns` (of each task since it began) are None unless all have ended.
@@ -120,6 +144,13 @@ class GroupFigures(_Figures):
     mean_completion_ns: int | None
     fairness: float
     wait: Wait | None = None
+    spun_ns: int = 0
+    completions: int = 0
+    waited_ns: int = 0
+    preempted_ns: int = 0
+    response_ns: Lengths | None = None
+    burst_ns: Lengths | None = None
+    turnaround_ns: Lengths | None = None
 
 
 class Figures(_Figures):
@@ -314,4 +345,13 @@ def _why(status: int, said: str) -> str:
     return said.strip().splitlines()[-1] if said.strip() else f"status {status}"
 
 
-__all__ = ["Candidate", "Ejection", "Ended", "Figures", "GroupFigures", "run_engine", "simulate"]
+__all__ = [
+    "Candidate",
+    "Ejection",
+    "Ended",
+    "Figures",
+    "GroupFigures",
+    "Lengths",
+    "run_engine",
+    "simulate",
+]

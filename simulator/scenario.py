@@ -26,6 +26,7 @@ MAX_STEPS = 100_000
 MAX_CGROUPS = 4_000
 MAX_LEVELS = 30
 MAX_QUANTILES = 1001
+MAX_LOCKS = 4_000
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,63}")
 _COMM = re.compile(r"[!-~]{1,15}")
@@ -113,13 +114,61 @@ class Leave:
 
 
 @dataclass(frozen=True)
+class Lock:
+    """Takes the lock of that name, or waits until it is free.
+
+    It sleeps for it, as for a mutex; or `spins`: stays on the CPU and tries again and again. Whoever
+    comes first when it is free gets it: the first sleeper is woken and has to try again. With
+    `per_cpu` there is one for each CPU, and the task takes that of the CPU on which it is; where it
+    has moved by the time it has the lock, it gives it back and takes the other.
+    """
+
+    name: str
+    spins: bool = False
+    per_cpu: bool = False
+
+
+@dataclass(frozen=True)
+class Unlock:
+    """Gives back the lock of that name."""
+
+    name: str
+
+
+@dataclass(frozen=True)
 class Repeat:
     """Begins again, in all so many times through; 0: for ever. Otherwise the task ends."""
 
     times: int = 0
 
 
-Step = Run | Sleep | Wait | Wake | Fork | Affine | Renice | Enter | Yield | Leave | Repeat
+Step = (
+    Run
+    | Sleep
+    | Wait
+    | Wake
+    | Fork
+    | Affine
+    | Renice
+    | Enter
+    | Yield
+    | Leave
+    | Lock
+    | Unlock
+    | Repeat
+)
+
+
+class Ending(IntEnum):
+    """What the end of a task's steps is.
+
+    It exits. Or no more is known of it, since a recording was over: it slept then (`ASLEEP`), or
+    had more to do (`BUSY`). In both cases the task is gone, and is no job that has ended.
+    """
+
+    EXIT = 0
+    ASLEEP = 1
+    BUSY = 2
 
 
 class Policy(IntEnum):
@@ -157,6 +206,7 @@ class Task:
     kthread: bool = False
     cgroup: str = "/"
     policy: Policy = Policy.NORMAL
+    ending: Ending = Ending.EXIT
 
 
 @dataclass(frozen=True)
@@ -242,6 +292,12 @@ class Scenario:
         _check(self)
         groups = list(dict.fromkeys(task.group for task in self.tasks))
         numbers = {_name_of(task): number for number, task in enumerate(self.tasks)}
+        locks = {
+            name: number
+            for number, name in enumerate(
+                dict.fromkeys(s.name for t in self.tasks for s in t.steps if isinstance(s, Lock))
+            )
+        }
         machine = self.machine
         lines = [
             f"machine {machine.cpus} {machine.core_cpus} {machine.llc_cpus or machine.cpus} "
@@ -253,6 +309,7 @@ class Scenario:
                 if late
             ),
             *([f"forking {machine.fork_ns}"] if machine.fork_ns else []),
+            *([f"locks {len(locks)}"] if locks else []),
             *(f"group {group}" for group in groups),
             "cgroup 0 / 100 0 -",
         ]
@@ -270,7 +327,10 @@ class Scenario:
                 f"{task.uid} {_mask(task.cpus, machine.cpus)} {start} {task.expected_ns} "
                 f"{task.selected} {int(task.kthread)} {places[task.cgroup]} {task.count}"
             )
-            lines += (_step_text(step, numbers, places, machine.cpus) for step in task.steps)
+            lines += [f"ending {task.ending:d}"] if task.ending else []
+            lines += (
+                _step_text(step, numbers, places, locks, machine.cpus) for step in task.steps
+            )
         lines += (_change_text(change, places) for change in self.changes)
         return "".join(f"{line}\n" for line in lines)
 
@@ -295,7 +355,13 @@ def _change_text(change: CpuChange | WeightChange, places: Mapping[str, int]) ->
     return f"weight {change.at_ns} {places[change.cgroup]} {change.weight}"
 
 
-def _step_text(step: Step, numbers: Mapping[str, int], places: Mapping[str, int], cpus: int) -> str:
+def _step_text(
+    step: Step,
+    numbers: Mapping[str, int],
+    places: Mapping[str, int],
+    locks: Mapping[str, int],
+    cpus: int,
+) -> str:
     match step:
         case Run():
             return f"run {step.ns} {step.spread_ns}"
@@ -317,6 +383,10 @@ def _step_text(step: Step, numbers: Mapping[str, int], places: Mapping[str, int]
             return "yield"
         case Leave():
             return "leave"
+        case Lock():
+            return f"lock {locks[step.name]} {step.spins | step.per_cpu << 1}"
+        case Unlock():
+            return f"unlock {locks[step.name]}"
         case Repeat():
             return f"repeat {step.times}"
 
@@ -351,6 +421,8 @@ def _check(scenario: Scenario) -> None:
         raise _bad(where, f"there are more than {MAX_TASKS} tasks")
     names = Counter(_name_of(task) for task in scenario.tasks)
     places = _check_cgroups(scenario, where)
+    if len({s.name for t in scenario.tasks for s in t.steps if isinstance(s, Lock)}) > MAX_LOCKS:
+        raise _bad(where, f"there are more than {MAX_LOCKS} locks")
     for task in scenario.tasks:
         _check_task(task, f"{where}, task {_name_of(task)}", names, machine.cpus)
         entered = [step.cgroup for step in task.steps if isinstance(step, Enter)]
@@ -408,11 +480,27 @@ def _check_task(task: Task, where: str, names: Mapping[str, int], cpus: int) -> 
             raise _bad(where, "nice is -20 to 19")
         if isinstance(step, Repeat) and step.times < 0:
             raise _bad(where, "a repeat counts from 0")
+    _check_locks(task, where)
     if any(isinstance(step, Repeat) for step in task.steps[:-1]):
         raise _bad(where, "a repeat is the last step")
     masks = [task.cpus, *(step.cpus for step in task.steps if isinstance(step, Affine))]
     if any(not 0 <= cpu < cpus for mask in masks for cpu in mask):
         raise _bad(where, "a CPU is named that is not there")
+
+
+def _check_locks(task: Task, where: str) -> None:
+    held: set[str] = set()
+    for step in task.steps:
+        if isinstance(step, Lock):
+            if step.name in held:
+                raise _bad(where, f"it has the lock {step.name!r} already")
+            held.add(step.name)
+        elif isinstance(step, Unlock):
+            if step.name not in held:
+                raise _bad(where, f"it gives back the lock {step.name!r}, which it has not")
+            held.remove(step.name)
+    if held:
+        raise _bad(where, f"it keeps the lock {min(held)!r} at the end of its steps")
 
 
 # ---- usual workloads ----

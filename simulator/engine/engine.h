@@ -31,6 +31,7 @@ typedef long long s64;
 #define MAX_TASKS     200000
 #define MAX_CGROUPS   4096
 #define MAX_QUANTILES 1001
+#define MAX_LOCKS     4096
 #define MAX_LATENESS  1000000000ULL
 #define NEVER	      (~0ULL)
 
@@ -47,16 +48,27 @@ enum step_kind {
 	STEP_ENTER,
 	STEP_YIELD,
 	STEP_LEAVE,
+	STEP_LOCK,
+	STEP_UNLOCK,
 	STEP_REPEAT
 };
 
 struct step {
 	enum step_kind kind;
-	u64 value;  /* ns, number of a task or cgroup, nice + 20, or how often */
-	u64 spread; /* ns to either side, or for a wakeup whether it is synchronous */
+	u64 value;  /* ns, number of a task, cgroup or lock, nice + 20, or how often */
+	u64 spread; /* ns to either side; whether a wakeup is synchronous; lock_flags */
 	u32 of;	    /* of a change: the number of the task whose it is, and 1; 0: its own */
 	u64 cpus[MASK_WORDS];
 };
+
+/* Of a STEP_LOCK: wait for it on the CPU; there is one for each CPU, and it takes its own. */
+enum lock_flags { LOCK_SPINS = 1, LOCK_OF_CPU = 2 };
+
+/*
+ * What the end of a task's steps is: it exits; or no more is known of it (the recording was over)
+ * while it slept, or while it had more to do.
+ */
+enum ending { ENDS_BY_EXIT, ENDS_ASLEEP, ENDS_BUSY };
 
 /* SCHED_* of the kernel. */
 enum policy { POLICY_NORMAL = 0, POLICY_BATCH = 3, POLICY_IDLE = 5 };
@@ -74,6 +86,7 @@ struct task_plan {
 	u64 selected;	 /* what userspace says of it: its value in the map `selected` */
 	bool kthread;
 	u32 cgroup;
+	enum ending ending;
 	void *cred; /* the kernel's, made with the first task */
 	u32 count;
 	u32 nr_steps;
@@ -122,16 +135,37 @@ struct wait {
 	    idle[MASK_WORDS], held[MASK_WORDS];
 };
 
+/* Lengths of time, every one of them. */
+struct lengths {
+	u64 nr, room;
+	u64 *ns;
+};
+
 struct group {
 	char name[64];
 	struct wait longest;
 	u64 tasks, finished, cycles, run_ns, switches, migrations;
+	u64 spun_ns; /* CPU time spent on waiting for locks */
 	u64 first_start_ns, last_end_ns, completion_ns;
 	u64 longest_wait_ns;
 	/* Jain's index: run time by weight, summed plainly and squared. */
 	double share_sum, share_squares;
-	u64 nr_delays, room;
-	u64 *delays;
+	struct lengths delays;
+	/*
+	 * Activations, from a wakeup to the next sleep or the end: how long they took, those that
+	 * have not ended with what they have had so far (`open` so many), and of those that have
+	 * ended the CPU time, and the sums of what they waited at first and after a preemption.
+	 */
+	struct lengths responses, bursts;
+	u64 open, waited_ns, preempted_ns;
+	/* Tasks that come to an end, from their start; `open_jobs` have not ended. */
+	struct lengths turnarounds;
+	u64 open_jobs;
+};
+
+/* A lock that tasks share; who sleeps for it is woken in the order they came. */
+struct lock {
+	struct task *holder, *first, *last;
 };
 
 struct scenario {
@@ -140,7 +174,8 @@ struct scenario {
 	u64 *late_ns; /* quantiles of how late timers come, rising */
 	u32 nr_late;
 	u64 fork_ns; /* CPU time that it takes to start a task */
-	u32 nr_groups, nr_plans, nr_changes, nr_cgroups, nr_weights;
+	u32 nr_groups, nr_plans, nr_changes, nr_cgroups, nr_weights, nr_locks;
+	struct lock *locks; /* of each number one for each CPU */
 	struct group *groups;
 	struct task_plan *plans;
 	struct cpu_change *changes;
@@ -187,8 +222,14 @@ struct task {
 	/* for waits.c: how many had left its queue when it came, and how it left the last one */
 	u64 ahead, stood_in, passed;
 
+	struct lock *wants;  /* NULL: none */
+	bool spins;	     /* for that one */
+	struct task *behind; /* sleeps for the same lock */
+
 	/* figures */
 	u64 created_at, woke_at, waits_since, ran_from, run_ns;
+	/* the activation: since when (NEVER: none), CPU time before it, and its waits so far */
+	u64 active_since, ran_before, waited_ns, preempted_ns;
 
 	/* sched_ext */
 	struct dsq *dsq;

@@ -8,6 +8,8 @@
 
 /* After so long a cgroup that was not empty is removed again. */
 #define BUSY_NS 10000000ULL
+/* A task that spins looks at the lock again at once when it is free, and after so long anyway. */
+#define SPIN_NS 1000000000ULL
 
 enum event_kind {
 	ON_CPU,
@@ -141,6 +143,8 @@ void account(struct sim_cpu *cpu)
 		t->left_ns -= worked < t->left_ns ? worked : t->left_ns;
 		t->run_ns += ran;
 		t->group->run_ns += ran;
+		if (t->spins)
+			t->group->spun_ns += worked;
 		cpu->run_ns += ran;
 		from =
 		    cpu->charges_from > cpu->accounted_at ? cpu->charges_from : cpu->accounted_at;
@@ -149,13 +153,40 @@ void account(struct sim_cpu *cpu)
 	cpu->accounted_at = sim.now;
 }
 
-static void note_delay(struct group *g, u64 delay)
+static void note(struct lengths *to, u64 ns)
 {
-	if (g->nr_delays == g->room) {
-		g->room = g->room ? g->room * 2 : 256;
-		g->delays = more_room(g->delays, g->room * sizeof(*g->delays));
+	if (to->nr == to->room) {
+		to->room = to->room ? to->room * 2 : 256;
+		to->ns = more_room(to->ns, to->room * sizeof(*to->ns));
 	}
-	g->delays[g->nr_delays++] = delay;
+	to->ns[to->nr++] = ns;
+}
+
+/* It goes to sleep, or ends. */
+static void end_activation(struct task *t)
+{
+	struct group *g = t->group;
+
+	if (t->active_since == NEVER)
+		return;
+	note(&g->responses, sim.now - t->active_since);
+	t->active_since = NEVER;
+	if (t->exiting && t->plan->ending == ENDS_BUSY) {
+		/* It would have gone on, for how long is not known. */
+		g->open++;
+		return;
+	}
+	note(&g->bursts, t->run_ns - t->ran_before);
+	g->waited_ns += t->waited_ns;
+	g->preempted_ns += t->preempted_ns;
+}
+
+/* Does it come to an end, which is its exit? */
+static bool is_job(const struct task_plan *plan)
+{
+	const struct step *last = plan->nr_steps ? &plan->steps[plan->nr_steps - 1] : NULL;
+
+	return plan->ending == ENDS_BY_EXIT && !(last && last->kind == STEP_REPEAT && !last->value);
 }
 
 static void note_share(struct task *t)
@@ -176,6 +207,8 @@ static void bury(struct task *t)
 	sim.nr_alive--;
 	g->finished++;
 	g->completion_ns += sim.now - t->created_at;
+	if (is_job(t->plan))
+		note(&g->turnarounds, sim.now - t->created_at);
 	if (sim.now > g->last_end_ns)
 		g->last_end_ns = sim.now;
 	if (t->plan->tasks && t->plan->tasks[t->copy] == t)
@@ -228,9 +261,15 @@ static void switch_to(struct sim_cpu *cpu, struct task *prev, struct task *next)
 	next->group->switches++;
 	cpu->works_from = sim.now + sim.want.switch_ns;
 	if (next->woke_at != NEVER) {
-		note_delay(next->group, cpu->works_from - next->woke_at);
+		note(&next->group->delays, cpu->works_from - next->woke_at);
+		next->waited_ns = sim.now - next->woke_at;
 		next->woke_at = NEVER;
+	} else {
+		next->preempted_ns += sim.now - next->waits_since;
 	}
+	/* What it spun for may have become free meanwhile. */
+	if (next->spins && !next->wants->holder)
+		next->left_ns = 0;
 	if (sim.now - next->waits_since > next->group->longest_wait_ns) {
 		next->group->longest_wait_ns = sim.now - next->waits_since;
 		see_end(&next->group->longest, next, cpu);
@@ -251,6 +290,7 @@ static void schedule(struct sim_cpu *cpu)
 		cpu->blocks = false;
 		sim.class->dequeue(prev, true);
 		prev->state = ASLEEP;
+		end_activation(prev);
 	}
 	next = sim.class->pick(cpu, prev);
 	while (next && !cpu->online && !sim.over) {
@@ -293,6 +333,9 @@ static void wake_up(struct task *t, u64 wake_flags, u64 due)
 	t->waiting = false;
 	t->waits_since = sim.now;
 	t->woke_at = due;
+	t->active_since = due;
+	t->ran_before = t->run_ns;
+	t->waited_ns = t->preempted_ns = 0;
 	if (tracing)
 		trace_wakeup(t);
 	if (kernel_of(t)->nr_cpus_allowed > 1) {
@@ -333,7 +376,7 @@ static void start(struct task_plan *plan, struct task *parent, u32 copy)
 		g->first_start_ns = sim.now;
 	g->tasks++;
 	sim.nr_alive++;
-	t->woke_at = NEVER;
+	t->woke_at = t->active_since = NEVER;
 	if (tracing)
 		trace_birth(t);
 	if (!sim.class->welcome(t, sim.now > 0)) {
@@ -407,7 +450,8 @@ static void change(struct task *t, const struct step *step)
 /* Is the current task to go, after it has had `step` done? */
 static bool preempted_by(const struct step *step)
 {
-	return (step->kind == STEP_WAKE || step->kind == STEP_FORK) && sim.this_cpu->need_resched;
+	return (step->kind == STEP_WAKE || step->kind == STEP_FORK || step->kind == STEP_UNLOCK) &&
+	       sim.this_cpu->need_resched;
 }
 
 /* Whose property a step changes; NULL: it is gone. */
@@ -421,6 +465,83 @@ static struct task *whose(struct task *t, const struct step *step)
 	their = &sim.want.plans[step->of - 1];
 	other = their->tasks[t->copy % their->count];
 	return other && other->state != DEAD && !other->leaves && !other->exiting ? other : NULL;
+}
+
+/* ---- locks ---- */
+
+/* The lock of a step; where each CPU has one, that of the CPU on which the task is. */
+static struct lock *lock_of(const struct task *t, const struct step *step)
+{
+	return &sim.want
+		    .locks[step->value * sim.want.cpus + (step->spread & LOCK_OF_CPU ? t->cpu : 0)];
+}
+
+/*
+ * It is free for whoever comes first: the one that is woken for it, one that spins on a CPU (both
+ * only begin to try), or any other.
+ */
+static void release(struct lock *lock)
+{
+	struct task *t = lock->first;
+
+	lock->holder = NULL;
+	if (t) {
+		lock->first = t->behind;
+		wake_up(t, SCX_WAKE_TTWU, sim.now);
+	}
+	for (s32 i = 0; i < sim.want.cpus; i++) {
+		struct sim_cpu *cpu = &sim.cpus[i];
+
+		if (!cpu->curr || !cpu->curr->spins || cpu->curr->wants != lock)
+			continue;
+		account(cpu);
+		cpu->curr->left_ns = 0;
+		arm(cpu);
+	}
+}
+
+/* As a program does that takes the lock of its CPU: where it has moved meanwhile it begins anew. */
+static bool acquire(struct task *t, const struct step *step)
+{
+	if (!t->wants)
+		t->wants = lock_of(t, step);
+	t->spins = false;
+	while (!t->wants->holder) {
+		t->wants->holder = t;
+		if (!(step->spread & LOCK_OF_CPU) || t->wants == lock_of(t, step)) {
+			t->wants = NULL;
+			return true;
+		}
+		release(t->wants);
+		t->wants = lock_of(t, step);
+	}
+	return false;
+}
+
+static void wait_for_lock(struct task *t, const struct step *step)
+{
+	struct lock *lock = t->wants;
+
+	if (step->spread & LOCK_SPINS) {
+		t->spins = true;
+		t->left_ns = SPIN_NS;
+		return;
+	}
+	t->behind = NULL;
+	if (lock->first)
+		lock->last->behind = t;
+	else
+		lock->first = t;
+	lock->last = t;
+}
+
+static void give_back(struct task *t, const struct step *step)
+{
+	struct lock *lock = &sim.want.locks[step->value * sim.want.cpus];
+
+	for (s32 i = 0; i < sim.want.cpus; i++)
+		if (lock[i].holder == t)
+			release(&lock[i]);
 }
 
 /* Go to the next step that takes time. False: the task gives up the CPU. */
@@ -511,6 +632,16 @@ static bool advance(struct task *t)
 			/* Time passes, or it would yield for ever within one moment. */
 			t->left_ns = 1;
 			return true;
+		case STEP_LOCK:
+			if (acquire(t, step))
+				break;
+			/* It tries again when it is woken, or has spun. */
+			t->at--;
+			wait_for_lock(t, step);
+			return t->spins;
+		case STEP_UNLOCK:
+			give_back(t, step);
+			break;
 		case STEP_REPEAT:
 			t->group->cycles++, t->cycles++;
 			if (!step->value || ++t->repeated < step->value)
@@ -774,6 +905,8 @@ void settle_figures(void)
 		cpu->run_ns += ran;
 		cpu->curr->run_ns += ran;
 		cpu->curr->group->run_ns += ran;
+		if (cpu->curr->spins)
+			cpu->curr->group->spun_ns += ran;
 	}
 	for (u32 i = 0; i < sim.nr_tasks; i++) {
 		struct task *t = sim.tasks[i];
@@ -782,6 +915,14 @@ void settle_figures(void)
 		if (!t || t->state == DEAD)
 			continue;
 		note_share(t);
+		if (is_job(t->plan)) {
+			note(&t->group->turnarounds, sim.ended_at - t->created_at);
+			t->group->open_jobs++;
+		}
+		if (t->active_since != NEVER) {
+			note(&t->group->responses, sim.ended_at - t->active_since);
+			t->group->open++;
+		}
 		waited = sim.ended_at - t->waits_since;
 		if (t->state != RUNNABLE)
 			continue;
@@ -792,6 +933,6 @@ void settle_figures(void)
 			see_wait(&t->group->longest, t);
 		}
 		if (t->woke_at != NEVER)
-			note_delay(t->group, sim.ended_at - t->woke_at);
+			note(&t->group->delays, sim.ended_at - t->woke_at);
 	}
 }

@@ -23,12 +23,44 @@ static int by_size(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* The smallest value that at least `percent` of all do not exceed. */
-static u64 percentile(const struct group *g, u64 percent)
+/* The smallest value that at least `part` of 1000 of all do not exceed; they are sorted. */
+static u64 quantile(const struct lengths *of, u64 part)
 {
-	u64 rank = (g->nr_delays * percent + 99) / 100;
+	u64 rank = (of->nr * part + 999) / 1000;
 
-	return g->nr_delays ? g->delays[rank ? rank - 1 : 0] : 0;
+	return of->nr ? of->ns[rank ? rank - 1 : 0] : 0;
+}
+
+static void sort(struct lengths *lengths)
+{
+	if (lengths->nr)
+		qsort(lengths->ns, lengths->nr, sizeof(*lengths->ns), by_size);
+}
+
+/* `open` of them have not ended; null where there are none. */
+static void write_lengths(const char *name, struct lengths *of, u64 open)
+{
+	static const struct {
+		const char *name;
+		u64 part;
+	} quantiles[] = {
+	    {"p50", 500}, {"p75", 750},	  {"p90", 900},	 {"p95", 950},
+	    {"p99", 990}, {"p99_9", 999}, {"max", 1000},
+	};
+	double sum = 0;
+
+	if (!of->nr) {
+		printf(",\"%s\":null", name);
+		return;
+	}
+	sort(of);
+	for (u64 i = 0; i < of->nr; i++)
+		sum += (double)of->ns[i];
+	printf(",\"%s\":{\"count\":%llu,\"open\":%llu,\"mean\":%.0f", name, of->nr, open,
+	       sum / (double)of->nr);
+	for (u32 i = 0; i < sizeof(quantiles) / sizeof(*quantiles); i++)
+		printf(",\"%s\":%llu", quantiles[i].name, quantile(of, quantiles[i].part));
+	putchar('}');
 }
 
 static void string(const char *text)
@@ -94,16 +126,22 @@ static void write_group(struct group *g)
 			      ? g->share_sum * g->share_sum / (g->share_squares * (double)g->tasks)
 			      : 1;
 
-	qsort(g->delays, g->nr_delays, sizeof(*g->delays), by_size);
+	sort(&g->delays);
 	printf("{\"name\":");
 	string(g->name);
 	printf(",\"tasks\":%llu,\"finished\":%llu,\"cycles\":%llu,\"run_ns\":%llu", g->tasks,
 	       g->finished, g->cycles, g->run_ns);
 	printf(
 	    ",\"wakeups\":%llu,\"delay_p50_ns\":%llu,\"delay_p99_ns\":%llu,\"delay_max_ns\":%llu",
-	    g->nr_delays, percentile(g, 50), percentile(g, 99), percentile(g, 100));
+	    g->delays.nr, quantile(&g->delays, 500), quantile(&g->delays, 990),
+	    quantile(&g->delays, 1000));
 	printf(",\"longest_wait_ns\":%llu,\"switches\":%llu,\"migrations\":%llu",
 	       g->longest_wait_ns, g->switches, g->migrations);
+	printf(",\"spun_ns\":%llu,\"completions\":%llu,\"waited_ns\":%llu,\"preempted_ns\":%llu",
+	       g->spun_ns, g->responses.nr - g->open, g->waited_ns, g->preempted_ns);
+	write_lengths("response_ns", &g->responses, g->open);
+	write_lengths("burst_ns", &g->bursts, 0);
+	write_lengths("turnaround_ns", &g->turnarounds, g->open_jobs);
 	/* Only where all have ended is there a makespan. */
 	if (g->tasks && g->finished == g->tasks)
 		printf(",\"makespan_ns\":%llu,\"mean_completion_ns\":%llu",

@@ -8,7 +8,10 @@
  * task GROUP COMM NICE POLICY UID MASK START EXPECTED SELECTED KTHREAD CGROUP COUNT
  *      (START `-`: when forked)
  * run NS SPREAD | sleep NS SPREAD | wait | wake TASK SYNC | fork TASK | affine MASK |
- *      renice NICE+20 | enter CGROUP | yield | leave | repeat TIMES
+ *      renice NICE+20 | enter CGROUP | yield | leave | lock NUMBER FLAGS | unlock NUMBER |
+ *      repeat TIMES
+ * ending WHICH (of the task before: what the end of its steps is; without: it exits)
+ * locks HOW_MANY (before what uses them)
  * of TASK (the step that follows changes another task than its own)
  * cpu AT NUMBER ONLINE
  * weight AT CGROUP WEIGHT
@@ -165,6 +168,12 @@ static void read_step(const char *what)
 		new_step(STEP_YIELD);
 	} else if (!strcmp(what, "leave")) {
 		new_step(STEP_LEAVE);
+	} else if (!strcmp(what, "lock")) {
+		step = new_step(STEP_LOCK);
+		step->value = number();
+		step->spread = number();
+	} else if (!strcmp(what, "unlock")) {
+		new_step(STEP_UNLOCK)->value = number();
 	} else if (!strcmp(what, "of")) {
 		whose = number() + 1;
 	} else if (!strcmp(what, "repeat")) {
@@ -188,6 +197,15 @@ static void read_lateness(void)
 		    (i && want->late_ns[i] < want->late_ns[i - 1]))
 			refuse("the lateness of timers is out of bounds");
 	}
+}
+
+static void read_ending(void)
+{
+	u64 which = number();
+
+	if (!sim.want.nr_plans || which > ENDS_BUSY)
+		refuse("an ending is out of bounds");
+	sim.want.plans[sim.want.nr_plans - 1].ending = which;
 }
 
 static void check(void)
@@ -214,6 +232,11 @@ static void check(void)
 		for (u32 k = 0; k < plan->nr_steps; k++)
 			if (plan->steps[k].of > want->nr_plans)
 				refuse("a step changes a task that is not there");
+		for (u32 k = 0; k < plan->nr_steps; k++)
+			if ((plan->steps[k].kind == STEP_LOCK ||
+			     plan->steps[k].kind == STEP_UNLOCK) &&
+			    plan->steps[k].value >= want->nr_locks)
+				refuse("a lock that is not there is used");
 	}
 	for (u32 i = 0; i < want->nr_weights; i++)
 		if (want->weights[i].cgroup >= want->nr_cgroups)
@@ -243,6 +266,13 @@ void read_scenario(void)
 			want->wake_ns = number();
 		} else if (!strcmp(what, "late")) {
 			read_lateness();
+		} else if (!strcmp(what, "locks")) {
+			want->nr_locks = number();
+			if (want->nr_locks > MAX_LOCKS || want->cpus < 1 || want->cpus > MAX_CPUS)
+				refuse("there are too many locks");
+			want->locks = room((u64)want->nr_locks * want->cpus * sizeof(*want->locks));
+		} else if (!strcmp(what, "ending")) {
+			read_ending();
 		} else if (!strcmp(what, "forking")) {
 			want->fork_ns = number();
 		} else if (!strcmp(what, "group")) {
