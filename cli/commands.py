@@ -232,7 +232,10 @@ def simulate(
         ),
     ] = None,
     scenario: Annotated[
-        str, typer.Option(metavar="NAME", help="One of the stress set, instead of all of it.")
+        str,
+        typer.Option(
+            metavar="NAME", help="One of the stress set or of the usual ones, not all the set."
+        ),
     ] = "",
     cpus: Annotated[
         int, typer.Option(min=0, max=256, help="CPUs; 0: as recorded, and 4 for the stress set.")
@@ -254,6 +257,10 @@ def simulate(
         Path | None,
         typer.Option(parser=_path, metavar="FILE", help="Write how it ran, for ui.perfetto.dev."),
     ] = None,
+    objective: Annotated[
+        str,
+        typer.Option(help="What to judge by: 'response p99', 'completions'; else by each's kind."),
+    ] = "",
     json: Json = False,
 ) -> None:
     """Compare a scheduler with the default one, in simulation. 3: it was ejected. No daemon."""
@@ -262,7 +269,7 @@ def simulate(
 
     if trace and scenario:
         raise typer.BadParameter("choose one of --trace and --scenario")
-    wish = Wish(trace, scenario, cpus, seed, btf, cache, perfetto)
+    wish = Wish(trace, scenario, cpus, seed, btf, cache, perfetto, objective)
     _leave(compare(target, settings or [], wish, json=json))
 
 

@@ -8,7 +8,7 @@ import json as json_text
 import os
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -44,9 +44,11 @@ class _Part(BaseModel):
 class _Group(_Part):
     name: str
     workload: str
-    default: dict[str, float | None]
-    candidate: dict[str, float | None]
+    default: dict[str, float | dict[str, float] | None]
+    candidate: dict[str, float | dict[str, float] | None]
     ratios: dict[str, float]
+    objective: str
+    times: float | None
 
 
 class _Ejection(_Part):
@@ -89,6 +91,7 @@ class Wish:
     btf: Path | None = None
     cache: Path | None = None
     perfetto: Path | None = None
+    objective: str = ""
 
     def words(self) -> Iterator[str]:
         for name, value in (
@@ -99,6 +102,7 @@ class Wish:
             ("btf", self.btf),
             ("cache", self.cache),
             ("perfetto", self.perfetto),
+            ("objective", self.objective),
         ):
             if value or name == "seed":
                 yield f"--{name}={value}"
@@ -242,24 +246,40 @@ def word_of(value: ParameterValue) -> str:
 # ---------------------------------------------------------------- showing
 
 
-def _ns(value: float | None) -> str:
-    return "–" if value is None else microseconds(value / 1000)
+def _ns(value: float) -> str:
+    return microseconds(value / 1000)
 
 
-def _plain_number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.4g}"
+def _plain_number(value: float) -> str:
+    return f"{value:.4g}"
 
 
 @dataclass(frozen=True)
 class _Metric:
-    """How a figure is called and shown, and whether more of it is better."""
+    """How a figure is called and shown, and whether more of it is better.
+
+    `key` is that of its ratio; where the figure itself has another name, or lies within one,
+    `place` says where.
+    """
 
     key: str
     title: str
     more: bool = False
+    place: tuple[str, ...] = ()
 
-    def shown(self, figures: dict[str, float | None]) -> str:
-        value = figures.get(self.key)
+    def value(self, figures: Mapping[str, float | dict[str, float] | None]) -> float | None:
+        first, *rest = self.place or (self.key,)
+        found = figures.get(first)
+        if isinstance(found, dict):
+            return found.get(rest[0]) if rest else None
+        return found
+
+    def shown(self, figures: Mapping[str, float | dict[str, float] | None]) -> str:
+        value = self.value(figures)
+        if value is None:
+            return "–"
+        if self.place and self.place[0].endswith("_us"):
+            return microseconds(value)
         return _ns(value) if self.key.endswith("_ns") else _plain_number(value)
 
     def change(self, ratios: dict[str, float]) -> Text:
@@ -276,17 +296,24 @@ class _Metric:
         return Text(f"x{ratio:.2f}{much} ({word})", style="green" if good else "red")
 
 
+_RUN = _Metric("run_ns", "CPU time")
+_RESPONSE = _Metric("response_p99", "response, p99", place=("response_us", "p99"))
+_COMPLETIONS = _Metric("completions", "completions, 1/s", more=True, place=("completions_per_s",))
+_MAKESPAN = _Metric("makespan_ns", "all done after")
 _METRICS = (
-    _Metric("makespan_ns", "all done after"),
+    _MAKESPAN,
+    _Metric("turnaround_mean", "turnaround, mean", place=("turnaround_us", "mean")),
+    _Metric("response_p50", "response, median", place=("response_us", "p50")),
+    _RESPONSE,
+    _COMPLETIONS,
     _Metric("throughput", "throughput, 1/s", more=True),
-    _Metric("delay_p50_ns", "wakeup delay, median"),
     _Metric("delay_p99_ns", "wakeup delay, p99"),
-    _Metric("delay_max_ns", "wakeup delay, longest"),
+    _Metric("longest_wait_ns", "longest wait"),
     _Metric("fairness", "fairness", more=True),
     _Metric("switches", "switches"),
 )
 _SUMMARY = (
-    _Metric("delay_p99_ns", "p99 wakeup delay"),
+    _RESPONSE,
     _Metric("longest_wait_ns", "longest wait"),
     _Metric("throughput", "throughput", more=True),
 )
@@ -313,12 +340,12 @@ def _show(found: _Comparison, wish: Wish, source: Source, target: str) -> None:
 
 def _show_one(scenario: _Scenario) -> None:
     """Every figure of the groups that use most CPU time."""
-    groups = sorted(scenario.groups, key=lambda each: -(each.default.get("run_ns") or 0))
+    groups = sorted(scenario.groups, key=lambda each: -(_RUN.value(each.default) or 0))
     made = table("group", "", "default", "candidate", "change", right=("default", "candidate"))
     for group in groups[:MOST_GROUPS]:
         title = group.workload or group.name
         for metric in _METRICS:
-            if group.default.get(metric.key) is None and group.candidate.get(metric.key) is None:
+            if not _tells(metric, group):
                 continue
             made.add_row(
                 plain(title, 60),
@@ -331,6 +358,14 @@ def _show_one(scenario: _Scenario) -> None:
     out().print(made)
     if len(groups) > MOST_GROUPS:
         note(f"{len(groups) - MOST_GROUPS} groups with less CPU time are in --json")
+
+
+def _tells(metric: _Metric, group: _Group) -> bool:
+    """Whether there is such a figure; who never sleeps answers nobody, however long that takes."""
+    both = (group.default, group.candidate)
+    if metric.place and metric.place[0] in ("response_us", "completions_per_s"):
+        return any(_COMPLETIONS.value(each) for each in both)
+    return any(metric.value(each) is not None for each in both)
 
 
 def _show_all(scenarios: Sequence[_Scenario]) -> None:
@@ -365,12 +400,19 @@ def _conclude(found: _Comparison) -> None:
         say("ejected: what it reached is of no meaning", "red")
         return
     groups = [group for each in found.scenarios for group in each.groups]
-    for metric in (_METRICS[0], _METRICS[1], _METRICS[3]):
+    asked = {group.objective for group in groups}
+    by = next(iter(asked)) if len(asked) == 1 else "what each is there for (its objective)"
+    _count(f"by {by}", [group.times for group in groups if group.times is not None], more=True)
+    for metric in (_MAKESPAN, _RESPONSE, _COMPLETIONS):
         ratios = [group.ratios[metric.key] for group in groups if metric.key in group.ratios]
-        better = sum((ratio > 1) == metric.more for ratio in ratios if abs(ratio - 1) >= 0.05)
-        worse = sum((ratio > 1) != metric.more for ratio in ratios if abs(ratio - 1) >= 0.05)
-        if ratios:
-            say(
-                f"{metric.title}: better for {better}, worse for {worse}, within 5% for "
-                f"{len(ratios) - better - worse} of {len(ratios)} groups"
-            )
+        _count(metric.title, ratios, more=metric.more)
+
+
+def _count(title: str, ratios: Sequence[float], *, more: bool) -> None:
+    better = sum((ratio > 1) == more for ratio in ratios if abs(ratio - 1) >= 0.05)
+    worse = sum((ratio > 1) != more for ratio in ratios if abs(ratio - 1) >= 0.05)
+    if ratios:
+        say(
+            f"{title}: better for {better}, worse for {worse}, within 5% for "
+            f"{len(ratios) - better - worse} of {len(ratios)} groups"
+        )

@@ -36,6 +36,7 @@ async def simulation_gate(
     progress: Callable[[str, int, int], None],
     cpus: Sequence[int] = (),
     facts: Facts = NOTHING,
+    judged: work.Judged | None = None,
 ) -> GateResult:
     """The stress set, on machines of `cpus`, too, and the recorded workload, whose tasks are
     selected by what the scheduler is told (`facts`).
@@ -46,7 +47,14 @@ async def simulation_gate(
         Fault: what keeps the simulator from its work.
     """
     known = await asyncio.to_thread(
-        work.remembered, source, object, values, trace=trace, cpus=cpus, cache_folder=cache
+        work.remembered,
+        source,
+        object,
+        values,
+        trace=trace,
+        cpus=cpus,
+        cache_folder=cache,
+        judged=judged,
     )
     if known is not None:
         return GateResult.model_validate(asdict(known))
@@ -60,6 +68,9 @@ async def simulation_gate(
     words += ["--trace", trace] if trace else []
     words += ["--cpus", ",".join(map(str, cpus))] if cpus else []
     words += ["--facts", json.dumps(asdict(facts))] if facts != NOTHING else []
+    if trace and judged:
+        words += [f"--workload={judged.workload}", f"--objective={judged.objective}"]
+        words += [f"--guard={id}={text}" for id, text in judged.guards]
     said: list[str] = []
     # What a child that had to be killed leaves behind goes with this folder.
     with tempfile.TemporaryDirectory(prefix="schedpilot-gate-") as place:

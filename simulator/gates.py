@@ -21,6 +21,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
+from fnmatch import fnmatchcase
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,8 +35,8 @@ from process.effort import inherit
 from simulator import proofs
 
 if TYPE_CHECKING:
-    from simulator.proof import Finding
-    from simulator.scenario import Scenario
+    from simulator.proof import Finding, Recorded
+    from simulator.yardstick import Objective
 
 STATIC, BUILD, SIMULATE = "static", "build", "simulate"
 # Of the recorded workload's own chance; any would do, the same gives the same answer.
@@ -65,6 +66,20 @@ class Remark:
     column: int = 0
     cause: str = ""
     fix: str = ""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """By what a recorded workload is judged: the id of the one in question, its objective, and the
+    guards of others, each an id or a glob and a text. Empty: by the kind of each."""
+
+    workload: str = ""
+    objective: str = ""
+    guards: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def text(self) -> str:
+        return json.dumps(asdict(self)) if self != Judged() else ""
 
 
 @dataclass(frozen=True)
@@ -210,11 +225,20 @@ def remembered(
     cpus: Sequence[int] = (),
     headers: Sequence[Path] = (),
     cache_folder: Path | None = None,
+    judged: Judged | None = None,
 ) -> Answer | None:
     """The answer of an earlier simulation of the very same."""
     return _kept(
-        lambda: proofs.question(source, object, parameters, trace, cpus, headers), cache_folder
+        lambda: proofs.question(
+            source, object, parameters, trace, cpus, headers, _words_of(judged, trace)
+        ),
+        cache_folder,
     )
+
+
+def _words_of(judged: Judged | None, trace: Path | None) -> str:
+    """Without a recording it makes no difference."""
+    return judged.text if judged and trace else ""
 
 
 def _kept(question: Callable[[], str], cache_folder: Path | None) -> Answer | None:
@@ -240,10 +264,12 @@ def simulate(
     cache_folder: Path | None = None,
     on_scenario: Callable[[str, int, int], None] | None = None,
     facts: str = "",
+    judged: Judged | None = None,
 ) -> Answer:
     """The stress set, on machines of `cpus`, too, and the recorded workload where there is one.
 
     Args:
+        judged: by what the recorded workload is judged.
         facts: JSON, what a policy is to be told of the recorded tasks; its source decides it.
 
     That it passed is remembered. A failure is not: it may have been this machine's, too busy to
@@ -262,6 +288,7 @@ def simulate(
         cpus=cpus,
         headers=headers,
         cache_folder=cache_folder,
+        judged=judged,
     )
     if known is not None:
         return known
@@ -272,7 +299,7 @@ def simulate(
             object,
             parameters,
             cache_folder=cache_folder,
-            recorded=_recorded(trace, facts, cache_folder) if trace else None,
+            recorded=_recorded(trace, facts, cache_folder, judged or Judged()) if trace else None,
             headers=headers,
             btf=btf,
             on_scenario=on_scenario,
@@ -288,21 +315,47 @@ def simulate(
         figures=proof.figures,
     )
     if answer.passed:
-        name = proofs.question(source, object, parameters, trace, cpus, headers)
+        name = proofs.question(
+            source, object, parameters, trace, cpus, headers, _words_of(judged, trace)
+        )
         proofs.keep(name, asdict(answer), cache_folder)
     return answer
 
 
-def _recorded(trace: Path, facts: str, cache_folder: Path | None) -> "Scenario":
-    """What was recorded, on a machine with the costs of this one."""
+def _recorded(trace: Path, facts: str, cache_folder: Path | None, judged: Judged) -> "Recorded":
+    """What was recorded, on a machine with the costs of this one, and by what it is judged."""
     from simulator.calibration import calibrated
+    from simulator.proof import Recorded
     from simulator.told import Told
-    from simulator.traces import machine_for, read_trace, scenario_of
+    from simulator.traces import machine_for, read_trace, replay_of
+    from simulator.yardstick import parse_objective
 
     recording = read_trace(trace)
     base = calibrated(os.cpu_count() or 1, cache_folder=cache_folder)
-    scenario = scenario_of(recording, machine_for(recording, base), SEED)
-    return Told.read(facts).scenario(scenario)
+    replay = replay_of(recording, machine_for(recording, base), SEED)
+    notes: list[str] = []
+
+    def read(text: str) -> "Objective | None":
+        # What the daemon measures may be more than what is known here; it is no fault of the
+        # candidate's.
+        try:
+            found = parse_objective(text)
+        except Fault as fault:
+            notes.append(f"nothing is predicted of `{text[:200]}`: {fault.why}")
+            return None
+        notes.extend(found.notes)
+        return found if found.terms else None
+
+    objective = read(judged.objective) if judged.objective else None
+    guards: dict[str, Objective] = {}
+    for pattern, text in judged.guards:
+        guard = read(text)
+        ids = (each for each in replay.workloads.items() if fnmatchcase(each[1], pattern))
+        guards |= {name: guard for name, id in ids if guard and id != judged.workload}
+    group = next((name for name, id in replay.workloads.items() if id == judged.workload), "")
+    return Recorded(
+        Told.read(facts).scenario(replay.scenario), group, objective, guards, tuple(notes)
+    )
 
 
 def _remark(found: "Finding") -> Remark:
@@ -363,8 +416,17 @@ def _pass(asked: argparse.Namespace, values: Mapping[str, str]) -> None:
         cache_folder=asked.cache,
         on_scenario=progress,
         facts=asked.facts,
+        judged=asked.judged,
     )
     say(**asdict(answer))
+
+
+def _guard(text: str) -> tuple[str, str]:
+    # An id may have a `=` in it, an objective has none.
+    id, sign, objective = text.rpartition("=")
+    if not sign:
+        raise argparse.ArgumentTypeError("a guard is ID=TEXT")
+    return id, objective
 
 
 def _sizes(text: str) -> tuple[int, ...]:
@@ -391,9 +453,20 @@ def main(words: Sequence[str]) -> int:
         "--headers", type=named_path, metavar="FOLDER", help="where the source's own headers are"
     )
     parser.add_argument("--facts", default="", metavar="JSON", help="what a policy is to be told")
+    parser.add_argument("--workload", default="", metavar="ID", help="which of the trace it is for")
+    parser.add_argument("--objective", default="", help="what that one is to be good at")
+    parser.add_argument(
+        "--guard",
+        action="append",
+        default=[],
+        type=_guard,
+        metavar="ID=TEXT",
+        help="what another one may not lose; ID may be a glob",
+    )
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
     asked = parser.parse_args(words)
     values = dict(each.partition("=")[::2] for each in asked.set)
+    asked.judged = Judged(asked.workload, asked.objective, tuple(asked.guard))
     inherit()
     # So that what is ended removes its files, as with Ctrl-C.
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))

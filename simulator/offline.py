@@ -26,12 +26,21 @@ from bpf.vmlinux import BTF, btf_digest
 from process import Fault, FaultType, fault_of, named_path, printable, require_writable
 from simulator.build import build_native
 from simulator.calibration import calibrated
-from simulator.run import Candidate, Ejection, Figures, GroupFigures, simulate
-from simulator.scenario import MAX_CPUS, S, Scenario
+from simulator.run import Candidate, Ejection, Figures, GroupFigures, Lengths, simulate
+from simulator.scenario import MAX_CPUS, SCENARIOS, S, Scenario
 from simulator.stress import STRESS, STRESS_MACHINE
 from simulator.told import Told
 from simulator.traces import machine_for, read_trace, replay_of
 from simulator.waits import cause_of
+from simulator.yardstick import (
+    MEASURES,
+    Objective,
+    guarded,
+    joint,
+    parse_objective,
+    scored,
+    usual_objective,
+)
 
 EJECTED = 3
 
@@ -47,18 +56,27 @@ METRICS = {
     "fairness": True,
     "switches": False,
     "migrations": False,
+    **{key: each.more for key, each in MEASURES.items()},
 }
+
+
+# A figure, or those of lengths of time by their names (`count`, `open`, `mean`, `p50` … `max`).
+Shown = float | int | None | dict[str, float]
 
 
 @dataclass(frozen=True)
 class Group:
-    """One group under both. `ratios` are candidate over default, of what both have."""
+    """One group under both. `ratios` are candidate over default, of what both have. It is judged
+    by `objective`: `times` so many times better all of it is, below 1 worse, None where that cannot
+    be told."""
 
     name: str
     workload: str
-    default: dict[str, float | int | None]
-    candidate: dict[str, float | int | None]
+    default: dict[str, Shown]
+    candidate: dict[str, Shown]
     ratios: dict[str, float]
+    objective: str
+    times: float | None
 
 
 @dataclass(frozen=True)
@@ -101,14 +119,38 @@ def _seconds(figures: Figures) -> float:
     return figures.time_ns / S
 
 
-def _of_group(group: GroupFigures, seconds: float) -> dict[str, float | int | None]:
-    found: dict[str, float | int | None] = group.model_dump()
-    del found["name"], found["wait"]
+def _of_group(group: GroupFigures, seconds: float) -> dict[str, Shown]:
+    found: dict[str, Shown] = group.model_dump(exclude={"name", "wait", *_LENGTHS})
+    for name, title in _LENGTHS.items():
+        lengths = getattr(group, name)
+        found[title] = None if lengths is None else _microseconds(lengths)
+    for name in ("waited", "preempted", "spun"):
+        found[f"{name}_us"] = getattr(group, f"{name}_ns") / 1e3
+    for name, key in (("completions_per_s", "completions"), ("makespan_s", "makespan")):
+        value = MEASURES[key].value(group, seconds)
+        # One that was not reached is compared as what it took so far, and is none to be shown.
+        reached = key != "makespan" or group.makespan_ns is not None
+        found[name] = round(value, 6) if value is not None and reached else None
     # Times through its steps, or tasks that ended; where all have, in the time that took.
     if group.makespan_ns:
         seconds = group.makespan_ns / S
     found["throughput"] = round(group.cycles / seconds, 3) if seconds else 0.0
     return found
+
+
+_LENGTHS = {
+    "response_ns": "response_us",
+    "burst_ns": "burst_us",
+    "turnaround_ns": "turnaround_us",
+    "delay_ns": "delay_us",
+}
+
+
+def _microseconds(lengths: Lengths) -> dict[str, float]:
+    return {
+        name: value if name in ("count", "open") else value / 1e3
+        for name, value in lengths.model_dump().items()
+    }
 
 
 def _ratio(ours: float | None, theirs: float | None) -> float | None:
@@ -120,12 +162,39 @@ def _ratio(ours: float | None, theirs: float | None) -> float | None:
 
 
 def _group(
-    ours: GroupFigures, theirs: GroupFigures, seconds: tuple[float, float], id: str
+    ours: GroupFigures,
+    theirs: GroupFigures,
+    seconds: tuple[float, float],
+    id: str,
+    objective: Objective,
 ) -> Group:
     candidate, default = _of_group(ours, seconds[0]), _of_group(theirs, seconds[1])
-    found = {name: _ratio(candidate[name], default[name]) for name in METRICS}
-    ratios = {name: ratio for name, ratio in found.items() if ratio is not None}
-    return Group(ours.name, id, default, candidate, ratios)
+    ratios: dict[str, float] = {}
+    for name in METRICS:
+        measure = MEASURES.get(name)
+        pair = (
+            (measure.value(ours, seconds[0]), measure.value(theirs, seconds[1]))
+            if measure
+            else (_plain(candidate[name]), _plain(default[name]))
+        )
+        ratio = _ratio(*pair)
+        if ratio is not None:
+            ratios[name] = ratio
+    terms = scored(objective, ours, theirs, seconds)
+    times = joint([(each.times, each.term.guard) for each in terms if each.times is not None])
+    return Group(
+        ours.name,
+        id,
+        default,
+        candidate,
+        ratios,
+        objective.title,
+        None if times is None else round(times, 4),
+    )
+
+
+def _plain(value: Shown) -> float | None:
+    return None if isinstance(value, dict) else value
 
 
 def _told(ejection: Ejection | None) -> ToldEjection | None:
@@ -145,12 +214,23 @@ def _machine_figures(figures: Figures) -> dict[str, int]:
 
 
 def compared(
-    scenario: Scenario, ours: Figures, theirs: Figures, workloads: dict[str, str]
+    scenario: Scenario,
+    ours: Figures,
+    theirs: Figures,
+    workloads: dict[str, str],
+    objective: Objective | None = None,
 ) -> Compared:
-    """Both runs of one scenario, side by side."""
+    """Both runs of one scenario, side by side; without an objective each group has that of its
+    kind."""
     seconds = (_seconds(ours), _seconds(theirs))
     groups = tuple(
-        _group(mine, default, seconds, workloads.get(mine.name, ""))
+        _group(
+            mine,
+            default,
+            seconds,
+            workloads.get(mine.name, ""),
+            guarded(objective) if objective else usual_objective(default),
+        )
         for mine, default in zip(ours.groups, theirs.groups, strict=True)
     )
     return Compared(
@@ -202,14 +282,16 @@ def _asked_for(asked: argparse.Namespace) -> Work:
                 why="; ".join(replay.notes),
             )
         return Work("trace", (replay.scenario,), dict(replay.workloads), replay.notes)
+    # Beside the stress set those usual workloads that it has not.
+    known = {**SCENARIOS, **STRESS}
     names = [asked.scenario] if asked.scenario else list(STRESS)
-    if names[0] not in STRESS:
+    if names[0] not in known:
         raise Fault(
             FaultType.NOT_FOUND,
             f"there is no scenario {names[0][:40]!a}",
-            hint=f"there are: {', '.join(STRESS)}",
+            hint=f"there are: {', '.join(known)}",
         )
-    made = tuple(STRESS[name](machine).seeded(asked.seed) for name in names)
+    made = tuple(known[name](machine).seeded(asked.seed) for name in names)
     return Work(asked.scenario or "stress", made, {}, ())
 
 
@@ -241,6 +323,8 @@ def compare(asked: argparse.Namespace) -> Comparison:
     Raises:
         Fault: whatever the build, the trace, or a simulation raises.
     """
+    if asked.objective:
+        parse_objective(asked.objective)
     require_types(asked.btf)
     work = work_for(asked)
     if asked.perfetto and len(work.scenarios) > 1:
@@ -285,13 +369,16 @@ def compare(asked: argparse.Namespace) -> Comparison:
         with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
             figures = list(pool.map(one, jobs))
     pairs = zip(work.scenarios, figures[::2], figures[1::2], strict=True)
-    found = tuple(compared(each, ours, theirs, work.workloads) for each, ours, theirs in pairs)
+    objective = parse_objective(asked.objective) if asked.objective else None
+    found = tuple(
+        compared(each, ours, theirs, work.workloads, objective) for each, ours, theirs in pairs
+    )
     return Comparison(
         scheduler=asked.name,
         parameters=parameters,
         seed=asked.seed,
         workload=work.workload,
-        notes=work.notes,
+        notes=(*work.notes, *(objective.notes if objective else ())),
         ejected=any(each.ejection is not None for each in found),
         scenarios=found,
     )
@@ -322,6 +409,7 @@ def _asked(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--cpus", type=_cpus, default=0)
     parser.add_argument("--seed", type=_seed, default=1)
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
+    parser.add_argument("--objective", default="", help="what all groups are judged by")
     parser.add_argument("--facts", default="", metavar="JSON", help="what a policy is to be told")
     parser.add_argument("--btf", type=named_path, default=BTF, help="of the kernel to compile for")
     parser.add_argument("--cache", type=named_path, help="where built things are kept")

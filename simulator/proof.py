@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -27,6 +27,16 @@ from simulator.run import Candidate, Ejection, Ended, Figures, GroupFigures, sim
 from simulator.scenario import MS, Leave, Repeat, Run, S, Scenario, Task
 from simulator.stress import OTHER_SIZES, stress_set, wait_bounds_ns, weight_of
 from simulator.waits import cause_of, explain_wait
+from simulator.yardstick import (
+    MEASURES,
+    Objective,
+    Scored,
+    guarded,
+    joint,
+    percent,
+    scored,
+    usual_objective,
+)
 
 Severity = Literal["error", "warning", "note"]
 
@@ -59,6 +69,8 @@ _DEFAULTS = "defaults"
 _DEFAULTS_KEPT = 256
 # A predicted loss above this is warned of; below it is within what the model can tell.
 LOSS_PERCENT = 5.0
+# Of this part of the CPU time on, what becomes of a group is told unasked.
+WORTH_A_WORD = 0.02
 
 
 @dataclass(frozen=True)
@@ -80,7 +92,8 @@ class Proof:
 
     `figures`: `scenarios` passed `of` so many; `score` 0 to 1, which falls with everything that
     fails (`score_of`); `longest_wait_ms`; `events`; `seconds` of wall time, `build_seconds` of it.
-    With a recorded workload `gain_…_percent` against the default, positive is better.
+    With a recorded workload `gain_…_percent` against the default, positive is better; and by
+    what it is to be good at `gain_objective_percent` (`Recorded`).
     """
 
     findings: tuple[Finding, ...]
@@ -89,6 +102,28 @@ class Proof:
     @property
     def passed(self) -> bool:
         return not any(each.severity == "error" for each in self.findings)
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What was recorded, and by what its groups are judged.
+
+    `group` is the one that a scheduler is looked for, by `objective`; "": no one in particular.
+    `guards`: of other groups. A group that nothing is said of is judged by its kind
+    (`yardstick.usual_objective`). `notes`: what of it cannot be judged here.
+    """
+
+    scenario: Scenario
+    group: str = ""
+    objective: Objective | None = None
+    guards: Mapping[str, Objective] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def objective_of(self, default: GroupFigures) -> Objective:
+        """Of the group with these figures under the default scheduler."""
+        if self.objective and self.objective.terms and default.name == self.group:
+            return guarded(self.objective)
+        return self.guards.get(default.name) or usual_objective(default)
 
 
 @dataclass(frozen=True)
@@ -339,17 +374,22 @@ def _stormy(outcome: Outcome, source: str, file: str) -> tuple[Finding, ...]:
     )
 
 
+def _answer_ns(group: GroupFigures) -> int:
+    """How long it takes from a wakeup until the work is done (p99)."""
+    return group.response_ns.p99 if group.response_ns else group.delay_p99_ns
+
+
 def _late(outcome: Outcome) -> tuple[Finding, ...]:
     found = []
     for group in outcome.figures.groups:
-        usual = outcome.default.group(group.name).delay_p99_ns
-        if group.delay_p99_ns > max(LATE_RATIO * usual, usual + LATE_NS):
+        ours, usual = _answer_ns(group), _answer_ns(outcome.default.group(group.name))
+        if ours > max(LATE_RATIO * usual, usual + LATE_NS):
             found.append(
                 Finding(
                     outcome.scenario.name,
                     "warning",
-                    f"wakeups of the group {group.name!r} take {group.delay_p99_ns / MS:.3g} ms "
-                    f"(p99), under the default scheduler {usual / MS:.3g} ms",
+                    f"a task of the group {group.name!r} takes {ours / MS:.3g} ms from its wakeup "
+                    f"to its next sleep (p99), under the default scheduler {usual / MS:.3g} ms",
                     "long slices, or others that go first",
                     "shorten the slice, or give tasks that slept a better place in the queue",
                 )
@@ -384,8 +424,17 @@ def _points(outcome: Outcome) -> float:
     return busy * (1.0 - max(waits, default=0.0) / 2)
 
 
+def _measure(
+    key: str,
+) -> tuple[str, Callable[[GroupFigures, Figures], float | None], bool]:
+    measure = MEASURES[key]
+    return key, lambda group, it: measure.value(group, it.time_ns / S), measure.more
+
+
 # Name, value of a group (None: it has none), whether more is better.
 _METRICS: tuple[tuple[str, Callable[[GroupFigures, Figures], float | None], bool], ...] = (
+    *map(_measure, ("response_p50", "response_p95", "response_p99", "response_mean")),
+    *map(_measure, ("completions", "turnaround_mean", "turnaround_p99")),
     ("delay_p50", lambda group, _: group.delay_p50_ns if group.wakeups else None, False),
     ("delay_p99", lambda group, _: group.delay_p99_ns if group.wakeups else None, False),
     ("makespan", lambda group, _: group.makespan_ns, False),
@@ -431,25 +480,108 @@ def _gain(ours: float, theirs: float, more: bool) -> float:
     return round(max(100.0 * better / base, -1000.0), 3)
 
 
-def _losses(scenario: str, gained: Mapping[str, float]) -> tuple[Finding, ...]:
-    """A word on each metric of the machine that becomes worse."""
+@dataclass(frozen=True)
+class Predicted:
+    """One group under both, by what it is judged by."""
+
+    group: str
+    objective: Objective
+    scored: tuple[Scored, ...]
+    tasks: int
+
+    @property
+    def times(self) -> float | None:
+        """How many times better all of it is."""
+        pairs = [(each.times, each.term.guard) for each in self.scored if each.times is not None]
+        return joint(pairs)
+
+    @property
+    def lost(self) -> list[Scored]:
+        """What becomes worse by more than the model can be wrong, or than a guard lets go."""
+        return [
+            each
+            for each in self.scored
+            if each.times is not None
+            and percent(each.times) < -max(LOSS_PERCENT, 100 * (each.term.guard or 0))
+        ]
+
+    @property
+    def said(self) -> str:
+        return ", ".join(_in_words(each) for each in self.scored if each.times is not None)
+
+
+def _in_words(each: Scored) -> str:
+    measure = each.term.measure
+    assert each.ours is not None
+    assert each.theirs is not None
+    ratio = each.ours / each.theirs if each.theirs else 1.0
+    return (
+        f"{measure.title} x{ratio:.2f} ({_amount(each.ours, measure.unit)} instead of "
+        f"{_amount(each.theirs, measure.unit)})"
+    )
+
+
+def _amount(value: float, unit: str) -> str:
+    if unit == "us":
+        return f"{value / 1000:.3g} ms"
+    return f"{value:.3g}{unit}" if unit in ("%", "") else f"{value:.3g} {unit}"
+
+
+def predict(recorded: Recorded, candidate: Figures, default: Figures) -> tuple[Predicted, ...]:
+    """What becomes of each group, that of the workload in question first."""
+    seconds = (candidate.time_ns / S, default.time_ns / S)
     found = []
-    for name, gain in gained.items():
-        metric = re.fullmatch(r"gain_(\w+)_percent", name)
-        if metric is None or gain >= -LOSS_PERCENT:
-            continue
-        found.append(
-            Finding(
-                scenario,
-                "warning",
-                f"{metric[1].replace('_', ' ')} is predicted to become {-gain:.0f} % worse than "
-                "under the default scheduler, on the recorded workload",
-                "this scheduler does not suit this workload, or not with these parameters",
-                "try other parameters or another scheduler; keep it where this is the price that "
-                "was meant to be paid",
+    for ours in candidate.groups:
+        theirs = default.group(ours.name)
+        objective = recorded.objective_of(theirs)
+        terms = scored(objective, ours, theirs, seconds)
+        found.append(Predicted(ours.name, objective, terms, ours.tasks))
+    return tuple(sorted(found, key=lambda each: each.group != recorded.group))
+
+
+def _predicted_gain(recorded: Recorded, found: Sequence[Predicted]) -> dict[str, float]:
+    """By the objective of the workload in question; else the mean of all groups, by their tasks."""
+    wanted = [each for each in found if each.group == recorded.group] if recorded.group else found
+    rows = [(percent(each.times), each.tasks) for each in wanted if each.times is not None]
+    tasks = sum(count for _, count in rows)
+    if not tasks:
+        return {}
+    gain = sum(max(each, -1000.0) * count for each, count in rows) / tasks
+    return {"gain_objective_percent": round(gain, 3)}
+
+
+def _told(recorded: Recorded, found: Sequence[Predicted], default: Figures) -> tuple[Finding, ...]:
+    """What is predicted of the workload in question, and a word on whatever becomes worse; of
+    groups that are neither asked for nor guarded only where they use the machine."""
+    name = recorded.scenario.name
+    said = [Finding(name, "note", each, "", "") for each in recorded.notes]
+    asked = {recorded.group, *recorded.guards}
+    used = WORTH_A_WORD * default.run_ns
+    for each in found:
+        if each.group == recorded.group and each.said:
+            said.append(
+                Finding(
+                    recorded.scenario.name,
+                    "note",
+                    f"predicted for the group {each.group!r}, judged by "
+                    f"`{each.objective.title}`: {each.said}",
+                    "",
+                    "",
+                )
             )
-        )
-    return tuple(found)
+        if each.lost and (each.group in asked or default.group(each.group).run_ns >= used):
+            said.append(
+                Finding(
+                    recorded.scenario.name,
+                    "warning",
+                    f"for the group {each.group!r} it is predicted to become worse than under the "
+                    f"default scheduler: {', '.join(map(_in_words, each.lost))}",
+                    "this scheduler does not suit this workload, or not with these parameters",
+                    "try other parameters or another scheduler; keep it where this is the price "
+                    "that was meant to be paid",
+                )
+            )
+    return tuple(said)
 
 
 # ---- the run ----
@@ -461,7 +593,7 @@ def prove(
     parameters: Mapping[str, str],
     *,
     cache_folder: Path | None = None,
-    recorded: Scenario | None = None,
+    recorded: Recorded | None = None,
     cpus: Sequence[int] = (),
     on_scenario: Callable[[str, int, int], None] | None = None,
     headers: Sequence[Path] = (),
@@ -502,10 +634,11 @@ def prove(
         candidate = Candidate(built.library, object, tuple(sorted(parameters.items())))
         scenarios = list(stressed)
         if recorded is not None:
-            scenarios.append(recorded)
+            scenarios.append(recorded.scenario)
         outcomes, broken = _run_all(candidate, scenarios, btf, cache_folder, on_scenario)
-    stress = [each for each in outcomes if each.scenario is not recorded]
-    own = next((each for each in outcomes if each.scenario is recorded), None)
+    recording = recorded.scenario if recorded else None
+    stress = [each for each in outcomes if each.scenario is not recording]
+    own = next((each for each in outcomes if each.scenario is recording), None)
     order = {scenario.name: at for at, scenario in enumerate(scenarios)}
     findings = [*broken]
     for each in outcomes:
@@ -524,10 +657,10 @@ def prove(
         "events": float(sum(each.figures.events for each in outcomes)),
         **seconds,
     }
-    if own is not None and own.figures.ejection is None:
-        gained = gains(own.figures, own.default)
-        figures |= gained
-        findings += _losses(own.scenario.name, gained)
+    if recorded is not None and own is not None and own.figures.ejection is None:
+        predicted = predict(recorded, own.figures, own.default)
+        figures |= gains(own.figures, own.default) | _predicted_gain(recorded, predicted)
+        findings += _told(recorded, predicted, own.default)
     figures["seconds"] = time.monotonic() - started
     return Proof(tuple(findings), figures)
 

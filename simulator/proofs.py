@@ -61,8 +61,11 @@ def question(
     recorded: Path | None = None,
     cpus: Sequence[int] = (),
     headers: Sequence[Path] = (),
+    judged: str = "",
 ) -> str:
     """The name under which the simulator's answer is kept.
+
+    `judged`: by what the recorded workload is judged.
 
     Raises:
         OSError: where a file cannot be read.
@@ -74,6 +77,7 @@ def question(
         json.dumps(dict(parameters), sort_keys=True),
         recorded.read_bytes() if recorded else b"",
         json.dumps(list(cpus)),
+        judged,
         *(part for each in headers for part in (each.name, _ordinary(each))),
     )
 

@@ -121,7 +121,7 @@ class GroupFigures(_Figures):
     how long they took, `completions` how many ended. Of those that ended `burst_ns` is the CPU
     time, `waited_ns` and `preempted_ns` are the sums of the waits after the wakeup and after a
     preemption. `turnaround_ns` is from a task's start to its exit, of those that come to one.
-    `spun_ns` is CPU time that went into waiting for locks.
+    `spun_ns` is CPU time that went into waiting for locks; `began_ns`: when the first began.
 
     `longest_wait_ns` counts those that still waited at the end. `makespan_ns` and
     `mean_completion_ns` (of each task since it began) are None unless all have ended.
@@ -144,10 +144,12 @@ class GroupFigures(_Figures):
     mean_completion_ns: int | None
     fairness: float
     wait: Wait | None = None
+    began_ns: int = 0
     spun_ns: int = 0
     completions: int = 0
     waited_ns: int = 0
     preempted_ns: int = 0
+    delay_ns: Lengths | None = None
     response_ns: Lengths | None = None
     burst_ns: Lengths | None = None
     turnaround_ns: Lengths | None = None

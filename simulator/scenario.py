@@ -117,10 +117,10 @@ class Leave:
 class Lock:
     """Takes the lock of that name, or waits until it is free.
 
-    It sleeps for it, as for a mutex; or `spins`: stays on the CPU and tries again and again. Whoever
-    comes first when it is free gets it: the first sleeper is woken and has to try again. With
-    `per_cpu` there is one for each CPU, and the task takes that of the CPU on which it is; where it
-    has moved by the time it has the lock, it gives it back and takes the other.
+    It sleeps for it, as for a mutex; or `spins`: stays on the CPU and tries again and again.
+    Whoever comes first when it is free gets it: the first sleeper is woken and has to try again.
+    With `per_cpu` there is one for each CPU, and the task takes that of the CPU on which it is;
+    where it has moved by the time it has the lock, it gives it back and takes the other.
     """
 
     name: str
@@ -328,9 +328,7 @@ class Scenario:
                 f"{task.selected} {int(task.kthread)} {places[task.cgroup]} {task.count}"
             )
             lines += [f"ending {task.ending:d}"] if task.ending else []
-            lines += (
-                _step_text(step, numbers, places, locks, machine.cpus) for step in task.steps
-            )
+            lines += (_step_text(step, numbers, places, locks, machine.cpus) for step in task.steps)
         lines += (_change_text(change, places) for change in self.changes)
         return "".join(f"{line}\n" for line in lines)
 
@@ -611,6 +609,33 @@ def hotplug(machine: Machine) -> Scenario:
     return replace(usual, name="hotplug", tasks=(*usual.tasks, stuck), changes=changes)
 
 
+def requests(machine: Machine) -> Scenario:
+    """Workers whose requests take 23 ms of CPU time under a spinlock of their CPU, two for each.
+
+    The shape of `schbench` as it comes: a worker asks its message thread, is woken, sleeps for
+    0.1 ms, spins for the lock of the CPU on which it is, works, and asks again. Whoever is
+    preempted with the lock makes the others of that CPU burn their slices, so what counts is
+    whether a slice lasts for a request.
+    """
+    work = (
+        Lock("cpu", spins=True, per_cpu=True),
+        Run(23 * MS, 4 * MS),
+        Unlock("cpu"),
+    )
+    ask = (Wake("message"), Wait(), Run(20 * US), Sleep(100 * US))
+    workers = Task(
+        "requests", (*ask, *work, Repeat()), name="worker", comm="worker", count=2 * machine.cpus
+    )
+    messages = Task(
+        "requests",
+        (Wait(), Run(20 * US), Wake("worker"), Repeat()),
+        name="message",
+        comm="message",
+        count=2 * machine.cpus,
+    )
+    return Scenario("requests", (messages, workers), machine, duration_ns=10 * S)
+
+
 def overload(machine: Machine) -> Scenario:
     """A hundred tasks for each CPU, which sleep rarely."""
     steps = (Run(3 * MS, 2 * MS), Sleep(MS), Repeat())
@@ -628,6 +653,7 @@ SCENARIOS: Mapping[str, Callable[[Machine], Scenario]] = MappingProxyType(
             uneven_batch,
             pinned,
             hotplug,
+            requests,
             overload,
         )
     }

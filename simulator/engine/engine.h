@@ -151,6 +151,7 @@ struct group {
 	/* Jain's index: run time by weight, summed plainly and squared. */
 	double share_sum, share_squares;
 	struct lengths delays;
+	u64 still_waiting; /* of those */
 	/*
 	 * Activations, from a wakeup to the next sleep or the end: how long they took, those that
 	 * have not ended with what they have had so far (`open` so many), and of those that have

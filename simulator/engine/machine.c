@@ -932,7 +932,9 @@ void settle_figures(void)
 			t->group->longest_wait_ns = waited;
 			see_wait(&t->group->longest, t);
 		}
-		if (t->woke_at != NEVER)
+		if (t->woke_at != NEVER) {
 			note(&t->group->delays, sim.ended_at - t->woke_at);
+			t->group->still_waiting++;
+		}
 	}
 }

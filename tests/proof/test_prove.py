@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from lab.tree import project_root
+from simulator.proof import Recorded
 from simulator.scenario import Machine, service
 from simulator.stress import stress_set
+from simulator.yardstick import parse_objective
 from tests.policy_lab import cookbook
 
 from .conftest import Prover
@@ -123,8 +125,8 @@ def test_progress_is_told_and_the_set_stops_at_a_failure(prover: Prover) -> None
 
 
 def test_a_recorded_workload_gets_a_predicted_gain(prover: Prover) -> None:
-    """A service beside hogs: shorter delays are a gain, and what becomes worse is warned of."""
-    recorded = service(Machine(4))
+    """A service beside hogs: a shorter response is a gain, and what becomes worse is warned of."""
+    recorded = Recorded(service(Machine(4)), "service", parse_objective("response p99"))
     better = prover.prove(library("latency"), recorded=recorded)
     worse = prover.prove(library("fifo"), recorded=recorded)
     assert better.passed
@@ -132,8 +134,13 @@ def test_a_recorded_workload_gets_a_predicted_gain(prover: Prover) -> None:
     gain = "gain_delay_p99_percent[service]"
     assert better.figures[gain] > worse.figures[gain]
     assert worse.figures["gain_delay_p99_percent"] < 0
-    warned = [each for each in worse.findings if each.scenario == recorded.name]
-    assert any("delay p99 is predicted to become" in each.message for each in warned)
+    assert better.figures["gain_objective_percent"] > 0 > worse.figures["gain_objective_percent"]
+    said = [each for each in worse.findings if each.scenario == "service"]
+    (note,) = (each.message for each in said if each.severity == "note")
+    assert "`response p99; completions not worse than 2%`" in note
+    (warned,) = (each.message for each in said if each.severity == "warning")
+    assert "'service'" in warned
+    assert "response p99 x" in warned
 
 
 def test_what_does_not_compile_natively_is_a_finding(prover: Prover, tmp_path: Path) -> None:

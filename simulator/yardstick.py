@@ -1,0 +1,297 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a simulated workload is judged by: the figures that objectives name, by their definitions.
+
+    response p99        from a task's wakeup to its next sleep or its end, all waits included
+    completions         how many of those ended, a second (`throughput` is another word for it)
+    turnaround mean     from a task's start to its exit
+    makespan            until all tasks of a group have ended
+    delay p99           from a wakeup to running (`latency` is another word for it)
+    cpu                 CPU time received, in percent of one CPU
+
+Percentiles, `mean` or `max`. `lower` or `higher` may follow where it is not the usual one, and a
+limit (`< 20ms`), which has no bearing on a comparison; or `not worse than 5%`, which makes a guard
+of it. Several are combined by `;`.
+`measurement NAME` is a number of the application's own, which nobody has here: it is left out.
+
+What has not ended counts with what it has had so far, so starving all makes no percentile better.
+Starving some can, and then `completions` are fewer: so where no guard is asked for, response time
+has that one, and no gain in one thing hides the loss of another (`joint`).
+"""
+
+import difflib
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from process import Fault, FaultType
+from simulator.run import GroupFigures, Lengths
+
+# As the engine has them (engine/report.c).
+PERCENTILES = {50.0: "p50", 75.0: "p75", 90.0: "p90", 95.0: "p95", 99.0: "p99", 99.9: "p99_9"}
+# What may be lost of what is guarded, where nothing else is said; and of anything else than what
+# is gained. It is within what the model can tell.
+SPARED = 0.02
+
+Value = Callable[[GroupFigures, float], float | None]
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One figure: its key in results, its title, whether more of it is better, and its unit.
+
+    `value` takes a group and the seconds that were simulated; it is None where the group has none.
+    """
+
+    key: str
+    title: str
+    more: bool
+    unit: str
+    value: Value
+
+
+def span_s(group: GroupFigures, simulated_s: float) -> float:
+    """The seconds that a rate is of: where all tasks have ended, until the last one did."""
+    return group.makespan_ns / 1e9 if group.makespan_ns else simulated_s
+
+
+def _of(which: Callable[[GroupFigures], Lengths | None], field: str) -> Value:
+    def value(group: GroupFigures, simulated_s: float) -> float | None:
+        lengths = which(group)
+        return None if lengths is None else getattr(lengths, field) / 1e3
+
+    return value
+
+
+_LENGTHS: Mapping[str, Callable[[GroupFigures], Lengths | None]] = {
+    "response": lambda group: group.response_ns,
+    "turnaround": lambda group: group.turnaround_ns,
+    "delay": lambda group: group.delay_ns,
+}
+
+
+def _lengths() -> Iterable[Measure]:
+    for name, which in _LENGTHS.items():
+        for field in (*PERCENTILES.values(), "mean", "max"):
+            title = f"{name} {field.replace('_', '.')}"
+            yield Measure(f"{name}_{field}", title, False, "us", _of(which, field))
+
+
+def _completions(group: GroupFigures, simulated_s: float) -> float | None:
+    span = span_s(group, simulated_s)
+    # Of who never sleeps there are none, under any scheduler.
+    return group.completions / span if span and group.response_ns else None
+
+
+def _makespan(group: GroupFigures, simulated_s: float) -> float | None:
+    if group.makespan_ns is not None:
+        return group.makespan_ns / 1e9
+    # What has not ended has taken at least so long; who never ends has none.
+    return None if group.turnaround_ns is None else simulated_s - group.began_ns / 1e9
+
+
+def _cpu(group: GroupFigures, simulated_s: float) -> float | None:
+    span = span_s(group, simulated_s)
+    return 100 * group.run_ns / 1e9 / span if span else None
+
+
+MEASURES: Mapping[str, Measure] = {
+    each.key: each
+    for each in (
+        *_lengths(),
+        Measure("completions", "completions", True, "1/s", _completions),
+        Measure("makespan", "makespan", False, "s", _makespan),
+        Measure("cpu", "cpu", True, "%", _cpu),
+    )
+}
+_COMPLETIONS = MEASURES["completions"]
+
+
+# ---------------------------------------------------------------- objectives
+
+
+@dataclass(frozen=True)
+class Term:
+    """One part of an objective. `guard`: the part of it that may be lost; None: it is to become
+    better."""
+
+    measure: Measure
+    guard: float | None = None
+
+    @property
+    def title(self) -> str:
+        if self.guard is None:
+            return self.measure.title
+        return f"{self.measure.title} not worse than {100 * self.guard:g}%"
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What a workload is to be good at. `notes`: what of the text cannot be had here."""
+
+    terms: tuple[Term, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def title(self) -> str:
+        return "; ".join(each.title for each in self.terms)
+
+
+_ALIASES = {"latency": "delay", "throughput": "completions"}
+_PLAIN = ("completions", "makespan", "cpu")
+_TERM = re.compile(
+    r"(?P<word>[a-z]+)"
+    r"(?:\s+(?P<which>p\d{1,2}(?:\.\d{1,3})?|mean|max))?"
+    r"(?:\s+(?P<way>lower|higher))?"
+    r"(?:\s*[<>]=?\s*\d+(?:\.\d+)?\s*[a-zµ%/]*)?"
+    r"(?:\s+not\s+worse(?:\s+than\s+(?P<guard>\d+(?:\.\d+)?)\s*%)?(?P<kept>))?"
+)
+
+
+def parse_objective(text: str) -> Objective:
+    """Read an objective.
+
+    Raises:
+        Fault: BAD_PARAMETER, with what was expected.
+    """
+    terms: list[Term] = []
+    notes: list[str] = []
+    for part in filter(None, (each.strip() for each in text.split(";"))):
+        if part.split()[0] == "measurement":
+            notes.append(f"`{part[:60]}` is the application's own number, which no simulation has")
+            continue
+        terms.append(_term(part, text, notes))
+    if not terms and not notes:
+        raise _refused(text, "it is empty", "")
+    return Objective(tuple(terms), tuple(notes))
+
+
+def _term(part: str, text: str, notes: list[str]) -> Term:
+    found = _TERM.fullmatch(part)
+    if found is None:
+        raise _refused(text, f"{part[:60]!r} is not understood", part.split()[0])
+    word = _ALIASES.get(found["word"], found["word"])
+    if word in _PLAIN and not found["which"]:
+        measure = MEASURES[word]
+    elif word in _LENGTHS and found["which"]:
+        measure = _length(word, found["which"], notes)
+    elif word in _LENGTHS:
+        raise _refused(text, f"`{word}` is of a percentile (`{word} p99`) or the mean", word)
+    elif word in _PLAIN:
+        raise _refused(text, f"`{word}` has no percentiles", word)
+    else:
+        raise _refused(text, f"{found['word']!r} is no figure", found["word"])
+    if found["way"] not in (None, "higher" if measure.more else "lower"):
+        title = f"{measure.title} {found['way']}"
+        measure = replace(measure, title=title, more=not measure.more)
+    guard = None
+    if found["kept"] is not None:
+        guard = float(found["guard"]) / 100 if found["guard"] else SPARED
+    return Term(measure, guard)
+
+
+def _length(word: str, which: str, notes: list[str]) -> Measure:
+    if which in ("mean", "max"):
+        return MEASURES[f"{word}_{which}"]
+    wanted = float(which[1:])
+    # By what lies above: 90 and 99 are nearer than 99 and 99.9 would say.
+    near = min(PERCENTILES, key=lambda each: abs(math.log((100.001 - each) / (100.001 - wanted))))
+    if near != wanted:
+        notes.append(f"{which} is not among the percentiles of a simulation: p{near:g} is taken")
+    return MEASURES[f"{word}_{PERCENTILES[near]}"]
+
+
+def _refused(text: str, why: str, wrong: str) -> Fault:
+    known = (*_LENGTHS, *_PLAIN, *_ALIASES)
+    near = difflib.get_close_matches(wrong, known, n=1)
+    return Fault(
+        FaultType.BAD_PARAMETER,
+        f"the objective {text[:200]!r} cannot be understood",
+        why=why,
+        hint=f"did you mean {near[0]!r}?"
+        if near and near[0] != wrong
+        else "an example of each: `response p99`, `completions`, `turnaround mean`, `makespan`, "
+        "`delay p99`, `cpu`; `response p99; completions not worse than 5%`",
+    )
+
+
+def usual_objective(group: GroupFigures) -> Objective:
+    """What a group is judged by where nobody says it: by what it shows of its kind.
+
+    Tasks that all come to an end are jobs. Where some sleep, somebody waits for them to answer.
+    Who never does is there to compute.
+    """
+    if group.turnaround_ns is not None and group.turnaround_ns.count == group.tasks:
+        return Objective((Term(MEASURES["turnaround_mean"]),))
+    if group.completions:
+        return Objective((Term(MEASURES["response_p95"]), Term(_COMPLETIONS, SPARED)))
+    return Objective((Term(MEASURES["cpu"]),))
+
+
+def guarded(objective: Objective) -> Objective:
+    """With a guard for completions, where it is of response times alone."""
+    titles = {each.measure.key for each in objective.terms}
+    lengths = any(key.startswith(("response", "delay")) for key in titles)
+    if not lengths or titles & {"completions", "makespan", "cpu"}:
+        return objective
+    return Objective((*objective.terms, Term(_COMPLETIONS, SPARED)), objective.notes)
+
+
+# ---------------------------------------------------------------- comparisons
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A term under both. `times`: how many times better, below 1 worse; None where that cannot be
+    told."""
+
+    term: Term
+    ours: float | None
+    theirs: float | None
+
+    @property
+    def times(self) -> float | None:
+        return times_better(self.term.measure, self.ours, self.theirs)
+
+
+def times_better(measure: Measure, ours: float | None, theirs: float | None) -> float | None:
+    """How many times better the one is than the other: above 1 better, whatever the figure."""
+    if ours is None or theirs is None:
+        return None
+    if ours == theirs:
+        return 1.0
+    if min(ours, theirs) <= 0:
+        return None
+    return ours / theirs if measure.more else theirs / ours
+
+
+def scored(
+    objective: Objective,
+    ours: GroupFigures,
+    theirs: GroupFigures,
+    seconds: tuple[float, float],
+) -> tuple[Scored, ...]:
+    """Each term of one group under a candidate and under what it is compared with."""
+    return tuple(
+        Scored(term, term.measure.value(ours, seconds[0]), term.measure.value(theirs, seconds[1]))
+        for term in objective.terms
+    )
+
+
+def joint(terms: Sequence[tuple[float, float | None]]) -> float | None:
+    """How many times better all of it is, of pairs: times better, and what a guard lets go.
+
+    What is guarded counts only where more of it is lost than may be. Where anything is lost, the
+    worst loss counts; a gain in one thing does not pay for another. Else it is the geometric mean.
+    None where nothing is to become better.
+    """
+    lost = [times for times, guard in terms if times < 1 - (SPARED if guard is None else guard)]
+    if lost:
+        return min(lost)
+    gained = [math.log(times) for times, guard in terms if guard is None]
+    return math.exp(sum(gained) / len(gained)) if gained else None
+
+
+def percent(times: float) -> float:
+    """A gain as a part of the larger, as of a time: twice as good is 50, half as good -100."""
+    return 100 * (1 - 1 / times)
