@@ -18,6 +18,7 @@ from simulator.scenario import (
     MAX_STEPS,
     MS,
     Cgroup,
+    Ending,
     Fork,
     Machine,
     Policy,
@@ -61,14 +62,17 @@ class Replay:
 
 @dataclass
 class _Life:
-    """One task as it is put together. `start_ns` None and `forked`: its parent starts it."""
+    """One task as it is put together. `start_ns` None and `forked`: its parent starts it. `born`:
+    it was made while it was recorded; `ending`: how it was left."""
 
     steps: list[Step] = field(default_factory=list)
     # What it does to others in its present phase, each with the CPU time before it.
     deeds: list[tuple[int, Step]] = field(default_factory=list)
     start_ns: int | None = None
     forked: bool = False
+    born: bool = False
     ended: bool = False
+    ending: Ending = Ending.BUSY
 
     @property
     def begun(self) -> bool:
@@ -141,6 +145,7 @@ class _Replayer:
                 child, parent = self.life(event.task), self.actor(event.parent)
                 if child is None or child.begun:
                     return
+                child.born = True
                 if parent is None:
                     child.start_ns = event.at_ns
                     return
@@ -156,6 +161,7 @@ class _Replayer:
                     life.start_ns = 0
                 self.close(life, event.ran_ns)
                 life.ended = True
+                life.ending = _ending(event, life.born)
 
     def close(self, life: _Life, ran_ns: int) -> None:
         before = len(life.steps) + len(life.deeds)
@@ -184,6 +190,13 @@ class _Replayer:
         deed = Wake(_name(event.task), sync=event.how is model.How.SYNC)
         waker.deeds.append((event.offset_ns, deed))
         self.steps += 2
+
+
+def _ending(event: model.Exit | model.Runs | model.Sleeps, born: bool) -> Ending:
+    """Of a job that began before anybody looked it is not known how long it took."""
+    if isinstance(event, model.Runs):
+        return Ending.BUSY
+    return Ending.EXIT if isinstance(event, model.Exit) and born else Ending.ASLEEP
 
 
 def _name(number: int) -> str:
@@ -288,6 +301,8 @@ def replay_of(trace: Recorded, machine: Machine, seed: int) -> Replay:
                 start_ns=None if life.forked else life.start_ns,
                 kthread=about.kthread,
                 cgroup=places.of.get(about.workload, "/"),
+                # What is cut has more to do.
+                ending=life.ending if len(life.steps) <= MAX_STEPS else Ending.BUSY,
             )
         )
     # A task whose steps were all cut can be neither forked nor woken.
