@@ -477,10 +477,16 @@ def tune(
     metric: Annotated[
         str,
         typer.Option(
-            help="With --parameters: delay-p99, delay-p50, makespan, mean-completion, throughput "
-            "or fairness."
+            help="With --parameters: one figure: delay-p99, delay-p50, makespan, mean-completion, "
+            "throughput or fairness."
         ),
-    ] = "delay-p99",
+    ] = "",
+    objective: Annotated[
+        str,
+        typer.Option(
+            help="What it is to be good at: 'response p99', 'completions'; else by its kind."
+        ),
+    ] = "",
     group: Annotated[
         str, typer.Option(help="With --parameters: of this group or workload alone.")
     ] = "",
@@ -525,9 +531,13 @@ def tune(
             raise typer.BadParameter("--parameters searches one scheduler; no command, no --agent")
         if bool(trace) == bool(scenario):
             raise typer.BadParameter("--parameters needs one of --trace and --scenario")
-        if metric not in searching.METRICS:
+        if metric and objective:
+            raise typer.BadParameter("choose one of --objective and --metric")
+        if metric and metric not in searching.METRICS:
             raise typer.BadParameter(f"--metric is one of {', '.join(searching.METRICS)}")
-        chosen = searching.Wish(trials, seed, metric, group, trace, scenario, btf, cache, save)
+        chosen = searching.Wish(
+            trials, seed, metric, group, trace, scenario, btf, cache, save, objective
+        )
         _leave(searching.search(parameters, settings or [], chosen, json=json))
     if trace or scenario or save:
         raise typer.BadParameter("--trace, --scenario and --save are for --parameters")

@@ -72,17 +72,24 @@ class Wish:
 
     trials: int = 40
     seed: int = 1
-    metric: str = "delay-p99"
+    metric: str = ""
     group: str = ""
     trace: Path | None = None
     scenario: str = ""
     btf: Path | None = None
     cache: Path | None = None
     save: Path | None = None
+    objective: str = ""
+
+    @property
+    def by(self) -> str:
+        """What it is judged by, in words."""
+        return self.objective or self.metric or "what each workload is there for"
 
     def words(self) -> Iterator[str]:
-        yield f"--metric={METRICS[self.metric]}"
         for name, value in (
+            ("metric", METRICS[self.metric] if self.metric else ""),
+            ("objective", self.objective),
             ("trials", self.trials),
             ("seed", self.seed),
             ("group", self.group),
@@ -223,7 +230,7 @@ def _save(file: Path, line: str) -> None:
 def _show(found: _Searched, wish: Wish, line: str) -> None:
     on = wish.trace or found.workload
     say(
-        f"{found.scheduler}, {wish.metric} on {on}: {found.trials} trials, seed {found.seed}",
+        f"{found.scheduler}, by {wish.by} on {on}: {found.trials} trials, seed {found.seed}",
         "bold",
     )
     made = table("parameter", "default", "found", right=("default", "found"))

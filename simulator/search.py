@@ -10,8 +10,10 @@ standard error has a line for each trial.
 
 Values are proposed by the tree-structured Parzen estimator (Bergstra et al., NeurIPS 2011) of
 optuna, one after the other, beginning with the defaults. What is minimised is the mean logarithm
-of the figure over the kernel default's, over the groups and two seeds; a group that loses
-throughput counts against it. What was found is then measured with seeds that nobody tuned for.
+of how much worse than under the kernel's default it is, over the groups and two seeds: by an
+objective (`--objective`, simulator/yardstick.py), by one figure (`--metric`), or by the kind of
+each group. A group that loses throughput counts against it, and one that starves as an ejection.
+What was found is then measured with seeds that nobody tuned for.
 """
 
 import argparse
@@ -32,9 +34,19 @@ from bpf.build import build_object
 from bpf.vmlinux import BTF
 from process import Fault, FaultType, fault_of, named_path, printable
 from simulator.build import build_native
-from simulator.offline import METRICS, Compared, compared, require_types, work_for
-from simulator.run import Candidate, Figures, simulate
-from simulator.scenario import Scenario
+from simulator.offline import (
+    METRICS,
+    Compared,
+    Group,
+    ToldEjection,
+    compared,
+    require_types,
+    work_for,
+)
+from simulator.run import Candidate, Ended, Figures, simulate
+from simulator.scenario import S, Scenario
+from simulator.stress import wait_bounds_ns
+from simulator.yardstick import Objective, parse_objective
 
 TUNED_FOR = 2
 HELD_BACK = 2
@@ -88,7 +100,8 @@ class GroupResult:
 
 @dataclass(frozen=True)
 class Searched:
-    """`gain` is what the values found bring over the scheduler's own defaults, as a part of the
+    """`metric` is the objective or the figure, empty where each group has that of its kind.
+    `gain` is what the values found bring over the scheduler's own defaults, as a part of the
     figure (0.1: a tenth better), with the seeds that were held back."""
 
     scheduler: str
@@ -145,6 +158,31 @@ def _word(value: float | bool) -> str:
     return str(value).lower() if isinstance(value, bool) else f"{value:.17g}"
 
 
+@dataclass(frozen=True)
+class Judged:
+    """By what groups are judged: an objective, else one figure of METRICS, else each by its kind;
+    of one `group` or workload alone, where that is named."""
+
+    objective: Objective | None = None
+    metric: str = ""
+    group: str = ""
+
+    @property
+    def title(self) -> str:
+        return self.objective.title if self.objective else self.metric
+
+    def times_worse(self, group: Group) -> float | None:
+        """How many times worse it is than under the default; below 1 better."""
+        if self.group and self.group not in (group.name, group.workload):
+            return None
+        if not self.metric:
+            return 1 / group.times if group.times else None
+        ratio = group.ratios.get(self.metric)
+        if not ratio:
+            return None
+        return 1 / ratio if METRICS[self.metric] else ratio
+
+
 class _Bench:
     """Simulates the scheduler with values, and the default once for each scenario and seed."""
 
@@ -159,6 +197,7 @@ class _Bench:
         built = build_object(asked.source, folder, **kept).require()
         native = build_native(asked.source, folder, **kept).require()
         self._candidate = Candidate(native, built)
+        self._objective = parse_objective(asked.objective) if asked.objective else None
 
     def _simulate(self, candidate: Candidate | None, scenario: Scenario) -> Figures:
         return simulate(candidate, scenario, btf=self.asked.btf, cache_folder=self.asked.cache)
@@ -176,7 +215,11 @@ class _Bench:
 
         def one(scenario: Scenario) -> Compared:
             ours = self._simulate(candidate, scenario)
-            return compared(scenario, ours, self._default(scenario), self.work.workloads)
+            found = compared(
+                scenario, ours, self._default(scenario), self.work.workloads, self._objective
+            )
+            late = starved(scenario, ours)
+            return replace(found, ejection=found.ejection or late)
 
         jobs = [scenario.seeded(seed) for scenario in self.work.scenarios for seed in seeds]
         return list(self._pool.map(one, jobs))
@@ -185,37 +228,45 @@ class _Bench:
         self._pool.shutdown()
 
 
-def _ratios(found: Sequence[Compared], metric: str, group: str) -> dict[tuple[str, str], float]:
-    """The figure of each group over the default's, below 1 where it is better; the geometric mean
-    over the seeds."""
+def starved(scenario: Scenario, figures: Figures) -> ToldEjection | None:
+    """A task that waits longer than anybody may is as bad as an ejection, whatever others gain."""
+    bounds = wait_bounds_ns(scenario)
+    for group in figures.groups:
+        if group.longest_wait_ns > bounds[group.name]:
+            what = f"a task of {group.name!r} waited {group.longest_wait_ns / S:.3g} s"
+            return ToldEjection(int(Ended.STALL), figures.time_ns, what, "it was starved", "")
+    return None
+
+
+def _ratios(found: Sequence[Compared], judged: Judged) -> dict[tuple[str, str], float]:
+    """How many times worse each group is than under the default; the geometric mean over the
+    seeds."""
     logs: dict[tuple[str, str], list[float]] = {}
     for each in found:
         for one in each.groups:
-            ratio = one.ratios.get(metric)
-            if ratio and (not group or group in (one.name, one.workload)):
-                sign = -1 if METRICS[metric] else 1
-                logs.setdefault((each.name, one.name), []).append(sign * math.log(ratio))
+            if worse := judged.times_worse(one):
+                logs.setdefault((each.name, one.name), []).append(math.log(worse))
     return {key: math.exp(sum(values) / len(values)) for key, values in logs.items()}
 
 
-def cost(found: Sequence[Compared], metric: str, group: str = "") -> float:
+def cost(found: Sequence[Compared], judged: Judged) -> float:
     """What is minimised: below zero is better than the kernel's default."""
     ejected = sum(each.ejection is not None for each in found)
     if ejected:
         return EJECTED_COST * ejected
-    ratios = _ratios(found, metric, group)
+    ratios = _ratios(found, judged)
     if not ratios:
         raise Fault(
             FaultType.BAD_REQUEST,
-            f"no group has the figure {metric}",
+            f"no group has the figure {judged.title}",
             why="it is of groups that come to an end, or that wake up"
-            if not group
-            else f"there may be no group {group[:60]!r}",
+            if not judged.group
+            else f"there may be no group {judged.group[:60]!r}",
             hint=f"others are: {', '.join(METRICS)}",
         )
     lost = 0.0
-    for ratio in _ratios(found, "throughput", "").values():
-        lost += THROUGHPUT_COUNTS * max(0.0, math.log(ratio) - SPARED)
+    for worse in _ratios(found, Judged(metric="throughput")).values():
+        lost += THROUGHPUT_COUNTS * max(0.0, math.log(worse) - SPARED)
     return sum(map(math.log, ratios.values())) / len(ratios) + lost / len(found)
 
 
@@ -226,6 +277,8 @@ def search(asked: argparse.Namespace) -> Searched:
         Fault: whatever the build, the trace, the space or a simulation raises.
     """
     space = read_space(asked.space)
+    wanted = parse_objective(asked.objective) if asked.objective else None
+    judged = Judged(wanted, asked.metric, asked.group)
     defaults: dict[str, float | bool] = {each.name: each.default for each in space}
     seeds = [asked.seed + number for number in range(TUNED_FOR)]
     held_back = [asked.seed + 1000 + number for number in range(HELD_BACK)]
@@ -240,7 +293,7 @@ def search(asked: argparse.Namespace) -> Searched:
 
             def objective(trial: optuna.Trial) -> float:
                 values = {each.name: each.ask(trial) for each in space}
-                found = cost(bench.compare(values, seeds), asked.metric, asked.group)
+                found = cost(bench.compare(values, seeds), judged)
                 done, so_far = trial.number + 1, math.exp(_best(study, found))
                 sys.stderr.write(f"{done} of {asked.trials}: x{so_far:.3f} of the default's\n")
                 sys.stderr.flush()
@@ -251,21 +304,19 @@ def search(asked: argparse.Namespace) -> Searched:
             before = bench.compare(defaults, held_back)
             after = bench.compare(values, held_back)
             tuned = study.trials[0].value or 0.0
-            gain = 1 - math.exp(
-                cost(after, asked.metric, asked.group) - cost(before, asked.metric, asked.group)
-            )
-            notes = list(bench.work.notes)
+            gain = 1 - math.exp(cost(after, judged) - cost(before, judged))
+            notes = [*bench.work.notes, *(wanted.notes if wanted else ())]
             if gain <= 0:
                 # What is better only by the chance that it was tuned with is not better.
                 notes.append("what was found is no better with other seeds: the defaults stand")
                 values, gain, after = dict(defaults), 0.0, before
-            old = _ratios(before, asked.metric, asked.group)
-            new = _ratios(after, asked.metric, asked.group)
+            old = _ratios(before, judged)
+            new = _ratios(after, judged)
         finally:
             bench.close()
     return Searched(
         scheduler=asked.name,
-        metric=asked.metric,
+        metric=judged.title,
         seed=asked.seed,
         trials=asked.trials,
         workload=bench.work.workload,
@@ -296,7 +347,9 @@ def _asked(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--name", default="candidate", help="what to call it")
     what.add_argument("--trace", type=named_path, help="a recorded workload")
     what.add_argument("--scenario", metavar="NAME", help="one of the stress set")
-    parser.add_argument("--metric", choices=sorted(METRICS), default="delay_p99_ns")
+    by = parser.add_mutually_exclusive_group()
+    by.add_argument("--objective", default="", metavar="TEXT", help="`response p99`, …")
+    by.add_argument("--metric", choices=sorted(METRICS), default="", help="one figure")
     parser.add_argument("--group", default="", help="of this group (or workload) alone")
     parser.add_argument("--trials", type=int, default=40)
     parser.add_argument("--cpus", type=int, default=0)
