@@ -258,8 +258,8 @@ def cost(found: Sequence[Compared], judged: Judged) -> float:
     if not ratios:
         raise Fault(
             FaultType.BAD_REQUEST,
-            f"no group has the figure {judged.title}",
-            why="it is of groups that come to an end, or that wake up"
+            f"no group can be judged by {judged.title or 'its kind'}",
+            why="a figure is of groups that come to an end, or that wake up"
             if not judged.group
             else f"there may be no group {judged.group[:60]!r}",
             hint=f"others are: {', '.join(METRICS)}",

@@ -33,7 +33,7 @@ def test_better_values_are_found_checked_and_saved(tune: Tune, tmp_path: Path) -
     the same seed finds the same; what is saved is a policy."""
     file = tmp_path / "found.policy"
     words = ["--parameters", "latency", "--scenario", "bursty_rpc", "--group", "clients"]
-    words += ["--trials", "4", "--json"]
+    words += ["--trials", "4", "--metric", "delay-p99", "--json"]
     done = tune(*words, "--save", str(file))
     assert done.status == 0, done.error_text
     found = json.loads(done.stdout)
@@ -44,12 +44,23 @@ def test_better_values_are_found_checked_and_saved(tune: Tune, tmp_path: Path) -
     assert tune(*words).stdout == done.stdout
 
 
+def test_values_are_searched_by_what_is_asked_for(tune: Tune) -> None:
+    """An objective is taken as one takes it elsewhere; without any each group has its own."""
+    words = ["--parameters", "latency", "--scenario", "bursty_rpc", "--group", "clients"]
+    words += ["--trials", "2", "--json"]
+    asked = json.loads(tune(*words, "--objective", "response p99; completions").stdout)
+    assert asked["metric"] == "response p99; completions"
+    assert json.loads(tune(*words).stdout)["metric"] == ""
+    done = tune(*words, "--objective", "resposne p99")
+    assert (done.status, "did you mean 'response'?" in done.error_text) == (1, True)
+
+
 def test_what_cannot_be_searched_is_said(tune: Tune) -> None:
     """A scenario or group that does not exist, a policy that cannot be saved."""
     done = tune("--parameters", "latency", "--scenario", "nope")
     assert (done.status, "no scenario 'nope'" in done.error_text) == (1, True)
     done = tune("--parameters", "latency", "--scenario", "quiet", "--group", "nobody")
-    assert (done.status, "no group has the figure" in done.error_text) == (1, True)
+    assert (done.status, "no group can be judged by its kind" in done.error_text) == (1, True)
     done = tune("--parameters", "slice 3ms", "--scenario", "quiet", "--save", "x.policy")
     assert (done.status, "can be saved" in done.error_text) == (1, True)
     done = tune("--parameters", "latency")
