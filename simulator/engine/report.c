@@ -137,8 +137,10 @@ static void write_group(struct group *g)
 	    quantile(&g->delays, 1000));
 	printf(",\"longest_wait_ns\":%llu,\"switches\":%llu,\"migrations\":%llu",
 	       g->longest_wait_ns, g->switches, g->migrations);
-	printf(",\"began_ns\":%llu,\"spun_ns\":%llu,\"completions\":%llu,\"waited_ns\":%llu,\"preempted_ns\":%llu",
-	       g->first_start_ns, g->spun_ns, g->responses.nr - g->open, g->waited_ns, g->preempted_ns);
+	printf(",\"began_ns\":%llu,\"spun_ns\":%llu,\"completions\":%llu,\"waited_ns\":%llu,"
+	       "\"preempted_ns\":%llu",
+	       g->first_start_ns, g->spun_ns, g->responses.nr - g->open, g->waited_ns,
+	       g->preempted_ns);
 	write_lengths("delay_ns", &g->delays, g->still_waiting);
 	write_lengths("response_ns", &g->responses, g->open);
 	write_lengths("burst_ns", &g->bursts, 0);
