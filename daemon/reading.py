@@ -498,8 +498,8 @@ def _met_in(episode: EpisodeView, profile: Callable[[str], ProfileView]) -> Met:
 
 
 def _complaint(of: Degradation | None) -> str:
-    """The objective that is broken, else the signal that rose."""
-    return (of.objective or of.signal) if of else ""
+    """The objective that is broken, else the signal that rose, which nobody declared."""
+    return (of.objective or f"a rise of {of.signal}") if of else ""
 
 
 def _version() -> str:

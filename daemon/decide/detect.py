@@ -2,8 +2,10 @@
 """Which workloads are served worse than they usually are, or worse than was promised.
 
 `step` is given each interval that may be judged, `skip` each that may not (a trial runs, or
-the scheduler has just been changed). The signal is the 99th percentile of run-queue delay, of
-workloads that mostly sleep; for what is to be good at anything else there are objectives.
+the scheduler has just been changed). The signal is the 99th percentile of response time, of
+workloads that mostly sleep; of run-queue delay, where response time is not known. For what is to be
+good at anything else there are objectives. A response that is longer and not for want of a CPU is
+no scheduler's doing, and no degradation.
 
 A *regime* is which scheduler runs: "" is the kernel's default, anything else the id of a kept
 candidate. Each has its own baseline, so that what a kept scheduler made better becomes what
@@ -17,18 +19,21 @@ from functools import lru_cache
 from re import Pattern
 from re import compile as pattern_of
 
-from daemon.api.models import Degradation
+from daemon.api.models import Degradation, Direction
 from daemon.decide.baseline import Baseline
 from daemon.decide.lasting import STILL, Lasting, Mark
 from daemon.decide.objective import Declared, Measurement, Metric, Objective, Term
 from daemon.decide.observation import Observation, WorkloadObservation
 from daemon.decide.settings import DetectSettings
-from daemon.decide.values import Value, value_of
+from daemon.decide.values import Value, responds, value_of
 from daemon.decide.words import duration, figure
 
 KERNEL_DEFAULT = ""
 SIGNAL = "run-queue delay p99"
+RESPONSE = "response p99"
 UNIT = "us"
+# The least part of response time that is waiting for a CPU, where a scheduler may be at fault.
+WAITING = 0.1
 # Calm is below this part of each of the three lines that make an interval bad: half way.
 CALM_PART = 0.5
 # A degraded workload of which so many intervals say nothing is no longer degraded.
@@ -57,6 +62,8 @@ class Track:
     """What is remembered of one workload, or of one objective of it (without baselines)."""
 
     baselines: Mapping[str, Baseline] = field(default_factory=dict)
+    # The same of response time; `baselines` are of run-queue delay.
+    responses: Mapping[str, Baseline] = field(default_factory=dict)
     lasting: Lasting = STILL
     degradation: Degradation | None = None
     seen: float = 0.0
@@ -79,6 +86,11 @@ class DetectState:
     def baseline(self, workload: str, regime: str = KERNEL_DEFAULT) -> Baseline | None:
         track = self.workloads.get(workload)
         return track.baselines.get(regime) if track else None
+
+    def response(self, workload: str, regime: str = KERNEL_DEFAULT) -> Baseline | None:
+        """The baseline of response time; `baseline` is of run-queue delay."""
+        track = self.workloads.get(workload)
+        return track.responses.get(regime) if track else None
 
 
 def step(
@@ -134,6 +146,33 @@ def skip(state: DetectState, observation: Observation) -> DetectState:
 # ---------------------------------------------------------------- against the baseline
 
 
+@dataclass(frozen=True, slots=True)
+class _Signal:
+    """What a workload is judged by in one interval. `waited`: the part of it that was waiting."""
+
+    name: str
+    value: float
+    waited: float = 1.0
+
+
+def waiting_share(each: WorkloadObservation) -> float:
+    """What part of the response time of the activations that ended was waiting for a CPU."""
+    spent = each.response_mean_us * each.response_count
+    return min(1.0, (each.waited_us + each.preempted_us) / spent) if spent > 0 else 0.0
+
+
+def response_p99(each: WorkloadObservation, observation: Observation) -> float | None:
+    """Of one interval, with what is not over at its end; None where it is not known."""
+    if not responds([each]):
+        return None
+    alone = replace(observation, workloads={each.id: each})
+    value = value_of(_RESPONSE_P99, each.id, [alone])
+    return value.value if value else None
+
+
+_RESPONSE_P99 = Term(RESPONSE, Metric.RESPONSE, Direction.LOWER, UNIT, 0.99)
+
+
 def _judge_workload(
     track: Track,
     each: WorkloadObservation,
@@ -142,20 +181,60 @@ def _judge_workload(
     regime: str,
     happened: list[Degradation | Recovery],
 ) -> Track:
-    kept = {
-        name: baseline
-        for name, baseline in track.baselines.items()
-        if name in (KERNEL_DEFAULT, regime)
-    }
-    if each.delay_count < settings.samples_min or not each.partly_sleeps:
-        return replace(track, baselines=kept, seen=observation.at)
-    value = each.delay_p99_us
+    track = replace(
+        track,
+        baselines=_only(track.baselines, regime),
+        responses=_only(track.responses, regime),
+        seen=observation.at,
+    )
+    if not each.partly_sleeps:
+        return track
+    response = response_p99(each, observation)
+    delays = each.delay_count >= settings.samples_min
+    delay = _Signal(SIGNAL, each.delay_p99_us)
+    if response is None:
+        if not delays:
+            return track
+        track, baselines, _ = _deal(
+            track, delay, track.baselines, each, observation, settings, regime, happened
+        )
+        return replace(track, baselines=baselines)
+    if each.response_count < settings.samples_min:
+        return track
+    judged = _Signal(RESPONSE, response, waiting_share(each))
+    track, responses, learns = _deal(
+        track, judged, track.responses, each, observation, settings, regime, happened
+    )
+    baselines = dict(track.baselines)
+    if learns and delays:
+        own = baselines.get(regime, Baseline())
+        baselines[regime] = own.after(delay.value, settings.baseline_intervals)
+    return replace(track, responses=responses, baselines=baselines)
+
+
+def _only(baselines: Mapping[str, Baseline], regime: str) -> Mapping[str, Baseline]:
+    return {name: each for name, each in baselines.items() if name in (KERNEL_DEFAULT, regime)}
+
+
+def _deal(
+    track: Track,
+    signal: _Signal,
+    kept: Mapping[str, Baseline],
+    each: WorkloadObservation,
+    observation: Observation,
+    settings: DetectSettings,
+    regime: str,
+    happened: list[Degradation | Recovery],
+) -> tuple[Track, Mapping[str, Baseline], bool]:
+    """Judge one signal and learn from it: the track, the signal's baselines, and whether this
+    interval was learnt from."""
+    value = signal.value
     own = kept.get(regime, Baseline())
     learning = own.count < settings.baseline_min
     reference = kept.get(KERNEL_DEFAULT, Baseline()) if learning else own
-    track = replace(track, seen=observation.at, judged=observation.at)
+    track = replace(track, judged=observation.at)
     if reference.count >= settings.baseline_min:
-        track = _judged(track, each, value, reference, observation, settings, happened)
+        track = _judged(track, each.id, signal, reference, observation, settings, happened)
         if (
             track.degradation
             and 0 < settings.accept_after_s < observation.at - track.degradation.since
@@ -173,25 +252,29 @@ def _judge_workload(
     calm = learning or _mark(value, own, settings) is Mark.CALM
     uncalm = 0 if calm else track.uncalm + 1
     # While it is degraded the baseline of this regime stays what it was before.
-    if each.mostly_sleeps and (
+    learns = each.mostly_sleeps and (
         learning or (not track.lasting.active and uncalm % LEARN_ONE_IN == 0)
-    ):
+    )
+    if learns:
         own = own.after(value, settings.baseline_intervals)
-    track = replace(track, uncalm=uncalm)
-    return replace(track, baselines={**kept, regime: own})
+    return replace(track, uncalm=uncalm), {**kept, regime: own}, learns
 
 
 def _judged(
     track: Track,
-    each: WorkloadObservation,
-    value: float,
+    workload: str,
+    signal: _Signal,
     baseline: Baseline,
     observation: Observation,
     settings: DetectSettings,
     happened: list[Degradation | Recovery],
 ) -> Track:
+    value = signal.value
+    mark = _mark(value, baseline, settings)
+    if mark is Mark.BAD and signal.waited < WAITING:
+        mark = Mark.BETWEEN
     lasting = track.lasting.after(
-        _mark(value, baseline, settings),
+        mark,
         observation.began,
         bad=settings.bad_intervals,
         of=settings.of_intervals,
@@ -201,26 +284,27 @@ def _judged(
         if track.degradation:
             happened.append(
                 _recovery(
-                    each.id,
+                    workload,
                     track.degradation,
                     observation.at,
-                    f"{SIGNAL} is {figure(value, UNIT)} again, "
+                    f"{signal.name} is {figure(value, UNIT)} again, "
                     f"usual is {figure(baseline.typical, UNIT)}",
                 )
             )
         return replace(track, lasting=lasting, degradation=None)
     ratio = baseline.ratio(value)
+    waits = f"; {signal.waited:.0%} of it is waiting for a CPU" if signal.name == RESPONSE else ""
     degradation = Degradation(
-        workload=each.id,
-        signal=SIGNAL,
+        workload=workload,
+        signal=signal.name,
         since=lasting.since,
         baseline=baseline.typical,
         value=value,
         ratio=ratio,
         unit=UNIT,
-        reason=f"{SIGNAL} is {figure(value, UNIT)}, {ratio:.1f} times the usual "
+        reason=f"{signal.name} is {figure(value, UNIT)}, {ratio:.1f} times the usual "
         f"{figure(baseline.typical, UNIT)} ({baseline.z(value):.0f} robust standard deviations "
-        f"above it), since {duration(observation.at - lasting.since)}",
+        f"above it), since {duration(observation.at - lasting.since)}{waits}",
     )
     if not track.degradation:
         happened.append(degradation)

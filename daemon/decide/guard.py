@@ -22,8 +22,16 @@ from enum import StrEnum
 from statistics import median
 
 from daemon.api.models import Arm, WindowView
+from daemon.decide.baseline import Baseline
 from daemon.decide.compared import guard_values, term_values
-from daemon.decide.detect import DetectState, enough, worst_term
+from daemon.decide.detect import (
+    RESPONSE,
+    SIGNAL,
+    DetectState,
+    enough,
+    response_p99,
+    worst_term,
+)
 from daemon.decide.lasting import STILL, Lasting, Mark
 from daemon.decide.objective import Guard, Measurement, Metric, Objective, Term
 from daemon.decide.observation import Observation, WorkloadObservation
@@ -294,18 +302,14 @@ def _bystanders(
     after: dict[str, Lasting] = {}
     decision = None
     for name, each in observation.workloads.items():
-        baseline = detect.baseline(name)
-        if (
-            name == kept.workload
-            or baseline is None
-            or baseline.count < detecting.baseline_min
-            or each.delay_count < detecting.samples_min
-        ):
+        served = _served(each, observation, detect, detecting)
+        if name == kept.workload or served is None:
             continue
+        signal, value, baseline = served
         bad = (
             each.partly_sleeps
-            and baseline.ratio(each.delay_p99_us) >= settings.bystander_ratio
-            and each.delay_p99_us - baseline.typical >= settings.bystander_floor_us
+            and baseline.ratio(value) >= settings.bystander_ratio
+            and value - baseline.typical >= settings.bystander_floor_us
         )
         known = state.bystanders.get(name)
         # Most never have a bad interval, and are not worth a memory.
@@ -318,10 +322,31 @@ def _bystanders(
             decision = GuardDecision(
                 GuardCause.BYSTANDER,
                 name,
-                f"its run-queue delay p99 is {figure(each.delay_p99_us, 'us')}, "
-                f"{baseline.ratio(each.delay_p99_us):.0f} times what it was under the default",
+                f"its {signal} is {figure(value, 'us')}, "
+                f"{baseline.ratio(value):.0f} times what it was under the default",
             )
     return replace(state, bystanders=after), decision
+
+
+def _served(
+    each: WorkloadObservation,
+    observation: Observation,
+    detect: DetectState,
+    detecting: DetectSettings,
+) -> tuple[str, float, Baseline] | None:
+    """How another workload is served: by its response time, where that and what it was under the
+    default are known; else by its run-queue delay. None where neither is."""
+    response, usual = response_p99(each, observation), detect.response(each.id)
+    if response is not None and usual is not None:
+        if usual.count < detecting.baseline_min or each.response_count < detecting.samples_min:
+            return None
+        return RESPONSE, response, usual
+    baseline = detect.baseline(each.id)
+    if baseline is None or baseline.count < detecting.baseline_min:
+        return None
+    if each.delay_count < detecting.samples_min:
+        return None
+    return SIGNAL, each.delay_p99_us, baseline
 
 
 def _starved(

@@ -19,11 +19,12 @@ class Table(BaseModel):
 class DetectSettings(Table):
     """When a workload counts as served worse than its baseline."""
 
-    # An interval is bad when all of these hold for its run-queue delay p99.
+    # An interval is bad when all of these hold for its response p99 (run-queue delay p99, where
+    # response time is not known).
     ratio_min: Annotated[float, Field(gt=1, le=100)] = 2.0
     z_min: Annotated[float, Field(ge=1, le=50)] = 4.0
     floor_us: Annotated[float, Field(ge=0, le=10_000_000)] = 2000.0
-    # With fewer delays than this an interval says nothing: its p99 is just its maximum.
+    # With fewer activations (delays) than this an interval says nothing: its p99 is its maximum.
     samples_min: Annotated[int, Field(ge=1, le=100_000)] = 30
     # A degradation is `bad_intervals` bad ones among the last `of_intervals`.
     bad_intervals: Annotated[int, Field(ge=1, le=64)] = 3

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -10,7 +11,15 @@ from daemon.decide.detect import DetectState, Recovery
 from daemon.decide.objective import Declared, Measurement, parse_objective
 from daemon.decide.observation import Observation
 from daemon.decide.settings import DetectSettings
-from tests.decide.synthetic import BATCH, SERVICE, interval, recording, seeded, workload
+from tests.decide.synthetic import (
+    BATCH,
+    SERVICE,
+    interval,
+    recording,
+    seeded,
+    serving,
+    workload,
+)
 
 SETTINGS = DetectSettings()
 QUIET = [1000.0] * 40
@@ -325,3 +334,52 @@ def test_a_replay_gives_the_same_events() -> None:
     first = run(seen[40:], state=before)[1]
     second = run(seen[40:], state=before)[1]
     assert first == second
+
+
+def responses(each_us: Iterable[float], waits: float = 0.5) -> list[Observation]:
+    """A service whose requests take so long in each interval, of which this part is waiting; its
+    queue is always as short."""
+    dice = seeded(4)
+    return [
+        interval(
+            number,
+            replace(
+                serving(dice, response_us=us, ended=300, delay_p99_us=500),
+                involuntary_per_s=1.0,
+                waited_us=us * 300 * waits,
+                preempted_us=0.0,
+            ),
+        )
+        for number, us in enumerate(each_us)
+    ]
+
+
+def test_a_longer_response_is_a_degradation_however_short_the_queue() -> None:
+    """Run-queue delay does not decide where response time is known; what is waiting is told."""
+    _, told = run(responses([20_000.0] * 40 + [80_000.0] * 10))
+    happened = [each for _, each in told]
+    [begin] = happened
+    assert isinstance(begin, Degradation)
+    assert begin.signal == "response p99"
+    assert "of it is waiting for a CPU" in begin.reason
+
+
+def test_a_longer_queue_is_none_where_responses_are_as_short() -> None:
+    """Ten times the delay, and nobody who is served later."""
+    dice = seeded(4)
+    seen = [
+        interval(
+            number,
+            replace(
+                serving(dice, response_us=20_000, ended=300, delay_p99_us=us),
+                involuntary_per_s=1.0,
+            ),
+        )
+        for number, us in enumerate([3000.0] * 40 + [30_000.0] * 20)
+    ]
+    assert run(seen)[1] == []
+
+
+def test_requests_that_are_longer_by_themselves_are_no_schedulers_doing() -> None:
+    """Four times the time, of which next to nothing is waiting for a CPU."""
+    assert run(responses([20_000.0] * 40 + [80_000.0] * 20, waits=0.03))[1] == []

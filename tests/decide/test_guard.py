@@ -8,8 +8,8 @@ from daemon.api.models import Arm
 from daemon.decide import detect, guard
 from daemon.decide.detect import DetectState
 from daemon.decide.guard import GuardCause, GuardDecision, GuardState, Kept
-from daemon.decide.objective import Measurement, parse_objective
-from daemon.decide.observation import Observation
+from daemon.decide.objective import Measurement, parse_guard, parse_objective
+from daemon.decide.observation import Observation, WorkloadObservation
 from daemon.decide.settings import DetectSettings, GuardSettings, TrialSettings
 from tests.decide.synthetic import (
     BATCH,
@@ -18,6 +18,7 @@ from tests.decide.synthetic import (
     interval,
     recording,
     seeded,
+    serving,
     window,
     workload,
 )
@@ -166,3 +167,58 @@ def test_what_was_kept_comes_from_the_windows() -> None:
     assert found.kept_value == pytest.approx(2500)
     assert found.default_value == pytest.approx(11_000)
     assert found.default_delay_max_us == 60_000
+
+
+def beside(ended: int, delay_us: float) -> list[Observation]:
+    """The service as kept, and a guarded backup that does so much and waits so long for a CPU."""
+    dice = seeded(2)
+    return [
+        interval(
+            number,
+            serving(dice, response_us=2000, ended=500),
+            serving(dice, BATCH, response_us=50_000, ended=ended, delay_p99_us=delay_us),
+        )
+        for number in range(20)
+    ]
+
+
+def guarded_kept() -> Kept:
+    guard_of = parse_guard(BATCH, "completions not worse than 20%")
+    windows = [
+        window(arm, 2000 if arm is Arm.CANDIDATE else 9000, figures={guard_of.key: 20.0})
+        for arm in (Arm.BASELINE, Arm.CANDIDATE, Arm.CANDIDATE, Arm.BASELINE)
+    ]
+    return guard.kept_of(
+        "c-1", SERVICE, parse_objective("response p99"), START, windows, [guard_of]
+    )
+
+
+def test_a_guarded_workload_that_is_kept_from_its_work_rolls_back() -> None:
+    """A tenth of its completions while it waits for a CPU, lastingly; it is named."""
+    found = run(guarded_kept(), beside(10, delay_us=400_000))
+    assert found is not None
+    assert (found[1].cause, found[1].workload) == (GuardCause.GUARD, BATCH)
+    assert "completions not worse than 20%" in found[1].reason
+
+
+def test_a_guarded_workload_that_has_less_to_do_is_no_reason() -> None:
+    """As few completions, and no waiting: nobody asked for more."""
+    assert run(guarded_kept(), beside(10, delay_us=100)) is None
+    assert run(guarded_kept(), beside(98, delay_us=400_000)) is None
+
+
+def test_another_that_answers_many_times_later_is_harmed() -> None:
+    """By its response time, where that was known under the default."""
+    dice, state = seeded(1), DetectState()
+
+    def other(us: float) -> WorkloadObservation:
+        each = serving(dice, BATCH, response_us=us, ended=300)
+        return replace(each, involuntary_per_s=1.0)
+
+    for number in range(30):
+        state, _ = detect.step(state, interval(number, other(3000)), DETECT)
+    seen = [interval(n, workload(dice, p99_us=2000), other(300_000)) for n in range(20)]
+    found = run(kept(), seen, state)
+    assert found is not None
+    assert (found[1].cause, found[1].workload) == (GuardCause.BYSTANDER, BATCH)
+    assert "response p99" in found[1].reason
