@@ -157,6 +157,10 @@ class Reader:
             objectives=self._objectives(),
             quarantine=standing.quarantined(now),
             preparation=self._preparation.view(),
+            tolerated={
+                **self._config.trial.tolerance.model_dump(),
+                "starved_us": self._config.trial.starved_us,
+            },
             notes=self._notes(),
         )
 

@@ -12,6 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from daemon.api import telling
 from daemon.api.models import EpisodeView, TrialView
+from daemon.api.situation import Facts, told
 from mcp_server import voice
 from mcp_server.untrusted import marked, word
 from mcp_server.voice import Surface
@@ -53,11 +54,17 @@ def system(surface: Surface, guide: str) -> str:
     )
 
 
-def situation(
-    episode: EpisodeView, seen: Sequence[tuple[str, str]], held_back: str, earlier: str
-) -> str:
-    """The first message: why there is an episode, and what the first looks showed."""
-    return _said("situation", episode=episode, seen=seen, held_back=held_back, earlier=earlier)
+def situation(facts: Facts, seen: Sequence[tuple[str, str]], held_back: str, earlier: str) -> str:
+    """The first message: why there is an episode, by what its trials are judged, what a scheduler
+    can change, and what the first looks showed."""
+    return _said(
+        "situation",
+        episode=facts.episode,
+        facts=told(facts, marked),
+        seen=seen,
+        held_back=held_back,
+        earlier=earlier,
+    )
 
 
 def account_of(trial: TrialView, tick_us: float = 0.0) -> str:

@@ -7,6 +7,7 @@ policy line has decided in one call.
 """
 
 import asyncio
+import contextlib
 import json
 from dataclasses import dataclass, field
 from typing import Any
@@ -33,14 +34,19 @@ from daemon.api.models import (
     AdviceRequest,
     EpisodeState,
     LessonRequest,
+    SignalPoint,
     StepRole,
     TrialState,
     TrialView,
+    WorkloadView,
 )
+from daemon.api.situation import Facts
 from mcp_server.voice import Surface
 from process import Fault, FaultType
 
 _TRYING = "start_trial"
+# How far back is looked for what the objective is now, seconds.
+LATELY_S = 60.0
 
 
 @dataclass
@@ -148,7 +154,17 @@ class Work:
         earlier = "\n".join(
             prompting.account_of(each, self._tick_us) for each in self._progress.tried
         )
-        return prompting.situation(self._errand.episode, seen, held, earlier)
+        return prompting.situation(await self._facts(), seen, held, earlier)
+
+    async def _facts(self) -> Facts:
+        """What the first message says besides; what cannot be had is left out of it."""
+        reader, episode = self._errand.reader, self._errand.episode
+        points: list[SignalPoint] = []
+        workloads: list[WorkloadView] = []
+        with contextlib.suppress(Fault):
+            points = (await reader.signals(self._workload, LATELY_S)).series
+            workloads = await reader.workloads()
+        return Facts(episode, await reader.status(), episode.profile, points, workloads)
 
     # ------------------------------------------------------------ deciding, implementing
 

@@ -279,6 +279,9 @@ class StatusView(Answer):
     objectives: list["ObjectiveView"] = Field(default_factory=list)
     quarantine: list[QuarantineView] = Field(default_factory=list)
     preparation: PreparationView | None = None
+    # How much worse than before trials let figures of everybody become (0.2: a fifth), and
+    # `starved_us`, a wait for a CPU that ends a trial.
+    tolerated: dict[str, float] = Field(default_factory=dict)
     notes: list[str] = Field(default_factory=list)
 
 

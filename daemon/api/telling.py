@@ -18,6 +18,7 @@ from daemon.api.models import (
     TrialState,
     TrialView,
     VerdictView,
+    WindowView,
 )
 
 # How text that somebody else chose is quoted; a model needs marks, a person a clean line.
@@ -25,10 +26,22 @@ Quote = Callable[[str, int], str]
 # Of what others were given, and of the guards, so many are told of each kind; the rest is counted.
 MOST_OTHERS = 4
 MOST_GUARDS = 6
+# Windows of each arm that make a difference between them one.
+LEAST_WINDOWS = 2
+# What trials guard of everybody: the window's key, its name and unit, and which way is better.
+_EVERYBODY = {
+    "others_response_p99_us": ("others' response p99", "us", 1.0, Direction.LOWER),
+    "others_delay_p99_us": ("others' run-queue delay p99", "us", 1.0, Direction.LOWER),
+    "others_run_share": ("others' CPU time", "%", 100.0, Direction.HIGHER),
+    "machine_run_share": ("CPU time of all", "%", 100.0, Direction.HIGHER),
+    "own_throughput": ("its own completions", "1/s", 1.0, Direction.HIGHER),
+}
+_LONGEST = "delay_max_us"
 # From this factor on, "times" says it better than per cent.
 TIMES = 2.0
 # A word of the daemon's own needs no quoting.
 _WORD = re.compile(r"[A-Za-z0-9%][A-Za-z0-9_./%-]{0,47}")
+_UNIT = re.compile(r"[A-Za-z%µ][A-Za-z0-9%µ/²^_-]{0,15}")
 _SLICE = re.compile(r"\bslice ([^;{}]{1,60})")
 
 
@@ -50,7 +63,8 @@ def between(low: float, high: float, unit: str) -> str:
 
 def _scale(value: float, unit: str) -> tuple[float, str]:
     if unit not in ("us", "µs"):
-        return 1.0, "/s" if unit == "1/s" else displayable(unit, 16)
+        # A unit may be whatever was posted with a measurement: one that is no word is left out.
+        return 1.0, "/s" if unit == "1/s" else unit if _UNIT.fullmatch(unit) else ""
     for scale, name in ((1e6, "s"), (1e3, "ms")):
         if abs(value) >= scale:
             return scale, name
@@ -237,10 +251,63 @@ def details(trial: TrialView, tick_us: float = 0.0, quote: Quote = displayable) 
     return lines + ([f"Slices: {got}."] if got else [])
 
 
+def everybody(windows: Sequence[WindowView]) -> list[ComparedView]:
+    """What all trials guard of everybody, by the windows: worse or better only where no window of
+    one arm came to what a window of the other did, and then by how much at least and at most."""
+    found = []
+    good = [each for each in windows if not each.excluded]
+    for key, (name, unit, factor, direction) in _EVERYBODY.items():
+        arms = {
+            arm: [
+                factor * each.guarded[key]
+                for each in good
+                if each.arm is arm and key in each.guarded
+            ]
+            for arm in Arm
+        }
+        before, after = arms[Arm.BASELINE], arms[Arm.CANDIDATE]
+        if not before or not after or not max(*before, *after):
+            continue
+        view = ComparedView(
+            name=name,
+            unit=unit,
+            baseline=(min(before), max(before)),
+            candidate=(min(after), max(after)),
+            state="unclear",
+        )
+        apart = max(before) < min(after) or max(after) < min(before)
+        if apart and min(len(before), len(after)) >= LEAST_WINDOWS and min(*before, *after) > 0:
+            low, high = min(after) / max(before), max(after) / min(before)
+            word = "worse" if (low > 1) == (direction is Direction.LOWER) else "better"
+            update = {"ratio": (low * high) ** 0.5, "low": low, "high": high, "state": word}
+            view = view.model_copy(update=update)
+        found.append(view)
+    return found
+
+
+def longest(windows: Sequence[WindowView], quote: Quote = displayable) -> str:
+    """Who waited longest for a CPU under each arm, and how long; empty where that is not known."""
+    said = []
+    for arm, word in ((Arm.BASELINE, "before"), (Arm.CANDIDATE, "after")):
+        known = [each for each in windows if each.arm is arm and each.guarded.get(_LONGEST)]
+        if known:
+            worst = max(known, key=lambda each: each.guarded[_LONGEST])
+            by = f" by {quote(worst.longest_comm, 32)}" if worst.longest_comm else ""
+            said.append(f"{figure(worst.guarded[_LONGEST], 'us')}{by} {word}")
+    return ", ".join(said)
+
+
 def _others(verdict: VerdictView, trial: TrialView, quote: Quote) -> list[str]:
     """What moved besides, and what did not."""
-    # The objective's first term has its line already, with the verdict's own interval.
-    rest = [each for each in verdict.compared if not trial.objective.startswith(each.name)]
+    # The objective's first term and the guards by name have lines of their own.
+    told = tuple(f"{each.workload}: " for each in trial.guards)
+    rest = [
+        each
+        for each in verdict.compared
+        if not trial.objective.startswith(each.name) and not each.name.startswith(told)
+    ]
+    if not nothing_compared(verdict):
+        rest += everybody(trial.windows)
     lines = []
     for title, chosen in (
         ("Moved", [each for each in rest if moved(each)]),
@@ -250,6 +317,8 @@ def _others(verdict: VerdictView, trial: TrialView, quote: Quote) -> list[str]:
             said = [compared(each, quote) for each in chosen[:MOST_OTHERS]]
             more = len(chosen) - len(said)
             lines.append(f"{title}: {'; '.join(said)}{f'; {more} more' if more else ''}.")
+    if waits := longest(trial.windows, quote):
+        lines.append(f"Longest wait of anybody for a CPU: {waits}.")
     return lines
 
 

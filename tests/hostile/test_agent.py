@@ -13,23 +13,31 @@ import pytest
 from agent.claude import prompting
 from daemon.api.models import (
     Arm,
+    Autonomy,
     Certainty,
     Degradation,
     Direction,
     EpisodeState,
     EpisodeView,
+    GuardView,
+    KernelView,
     KindView,
     LessonView,
+    ObjectiveView,
     ProcessNode,
     ProgramKind,
+    SignalPoint,
     StatusView,
     StepKind,
     ThreadGroup,
     TrialState,
     TrialView,
     VerdictView,
+    WindowView,
     WorkloadProfileView,
+    WorkloadView,
 )
+from daemon.api.situation import Facts
 from tests.agent.claude_agent import EFFECT, GOOD, Agent, whole_agent
 from tests.agent.machine import Machine
 from tests.hostile.corpus import CORPUS, SIGN, Hostile, acts, strings_in, unmarked
@@ -149,6 +157,36 @@ def test_each_template_marks_what_it_quotes(name: Hostile) -> None:
             reason=text,
             objective=text,
         ),
+        objective=text,
+        guards=[GuardView(workload=text, text=text, unit=text, baseline=1, candidate=2)],
+        warnings=[text],
+    )
+    point = SignalPoint(
+        at=1.0,
+        delay_p50_us=1,
+        delay_p99_us=2,
+        slice_mean_us=3,
+        run_share=0.5,
+        wakeups_per_s=1,
+        involuntary_per_s=1,
+        migrations_per_s=1,
+    )
+    declared = ObjectiveView(
+        workload=text, text=text, metric=text, direction=Direction.LOWER, unit=text, value=1.0
+    )
+    status = StatusView(
+        version="0",
+        pid=1,
+        since=0.0,
+        autonomy=Autonomy.AUTO,
+        kernel=KernelView(supported=True, tick_us=4000),
+        objectives=[declared],
+    )
+    facts = Facts(
+        episode,
+        status,
+        points=[point],
+        workloads=[WorkloadView(id=f"comm:{text}", last=point)],
     )
     trial = TrialView(
         id=text,
@@ -160,6 +198,21 @@ def test_each_template_marks_what_it_quotes(name: Hostile) -> None:
         unit=text,
         at=1.0,
         next_arm=Arm.BASELINE,
+        policy=f"slice {text}",
+        parameters={"slice": text},
+        guards=episode.guards,
+        windows=[
+            WindowView(
+                arm=arm,
+                started=0,
+                ended=1,
+                value=1,
+                guarded={"delay_max_us": 5.0},
+                longest_comm=text,
+                stay_us=1.0,
+            )
+            for arm in Arm
+        ],
         reason=text,
         verdict=VerdictView.model_validate(
             {
@@ -173,6 +226,7 @@ def test_each_template_marks_what_it_quotes(name: Hostile) -> None:
                 "windows_baseline": 2,
                 "windows_candidate": 2,
                 "guarded": {text: text},
+                "compared": [{"name": text, "unit": text, "baseline": (1, 2), "said": text}],
             }
         ),
     )
@@ -181,7 +235,7 @@ def test_each_template_marks_what_it_quotes(name: Hostile) -> None:
     for prompt in (
         account,
         without,
-        prompting.situation(episode, [], text, account),
+        prompting.situation(facts, [], text, account),
         prompting.learning(episode, [text], [trial]),
     ):
         assert SIGN in prompt

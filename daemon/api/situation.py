@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What an advisor has to know before it proposes anything, in sentences: by what trials are judged,
+what is guarded, what a scheduler can change at all, and who else is on the machine. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median, quantiles
+
+from daemon.api.display import displayable
+from daemon.api.models import EpisodeView, ProfileView, SignalPoint, StatusView, WorkloadView
+from daemon.api.telling import Quote, between, figure
+
+# Intervals that stand for "now".
+LATELY = 20
+# Other workloads that are named, by the CPU time they use; and what is too little to name.
+MOST_OTHERS = 4
+LEAST_CPUS = 0.02
+MOST_GUARDS = 8
+# The figures of a point that are values of an objective's terms, with their units.
+_NOW: Mapping[str, tuple[str, str, float]] = {
+    "response p50": ("response_p50_us", "us", 1.0),
+    "response p99": ("response_p99_us", "us", 1.0),
+    "completions": ("completions_per_s", "1/s", 1.0),
+    "delay p50": ("delay_p50_us", "us", 1.0),
+    "delay p99": ("delay_p99_us", "us", 1.0),
+    "latency p50": ("delay_p50_us", "us", 1.0),
+    "latency p99": ("delay_p99_us", "us", 1.0),
+    "cpu": ("run_share", "%", 100.0),
+}
+# What every trial guards of everybody, and how a limit is said.
+_LONGER = {
+    "others_response_p99_us": "others' response p99",
+    "others_delay_p99_us": "others' run-queue delay p99, where response is not known,",
+}
+_LESS = {
+    "others_run_share": "others' CPU time",
+    "machine_run_share": "the CPU time of all",
+    "own_throughput": "its own completions",
+}
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What was looked up. `points` are the workload's, oldest first; `workloads` all there are."""
+
+    episode: EpisodeView
+    status: StatusView
+    profile: ProfileView | None = None
+    points: Sequence[SignalPoint] = ()
+    workloads: Sequence[WorkloadView] = ()
+
+
+def told(facts: Facts, quote: Quote = displayable) -> list[str]:
+    """All of it, a sentence or two a line; what is not known is left out."""
+    lines = [
+        _judged(facts, quote),
+        _guarded(facts, quote),
+        *(f"Mind: {quote(each, 240)}" for each in facts.episode.warnings[:2]),
+        _split(facts.profile),
+        _tick(facts.status.kernel.tick_us),
+        _others(facts, quote),
+    ]
+    return [line for line in lines if line]
+
+
+# ---------------------------------------------------------------- the yardstick
+
+
+def _judged(facts: Facts, quote: Quote) -> str:
+    objective = facts.episode.objective
+    if not objective:
+        return ""
+    now = [said for term in objective.split(";") if (said := _now(term.strip(), facts, quote))]
+    return f"Trials are judged by {quote(objective, 200)} of this workload." + (
+        f" Now: {'; '.join(now)}." if now else ""
+    )
+
+
+def _now(term: str, facts: Facts, quote: Quote) -> str:
+    """The value of a term now: the median of the last intervals, and where half of them lie."""
+    title = next((each for each in _NOW if f"{term} ".startswith(f"{each} ")), "")
+    values: list[float] = []
+    unit = ""
+    if title:
+        field, unit, factor = _NOW[title]
+        values = [factor * float(getattr(each, field)) for each in _lately(facts.points)]
+        values = [each for each in values if each > 0]
+    if not values:
+        return _declared(term, facts, quote)
+    said = f"{title} {figure(median(values), unit)}"
+    if len(values) < 4:
+        return said
+    first, _, third = quantiles(values, n=4)
+    return f"{said} (half of the time {between(first, third, unit)})"
+
+
+def _declared(term: str, facts: Facts, quote: Quote) -> str:
+    """The same of what the operator declared, whatever it is."""
+    own = (each for each in facts.status.objectives if each.workload == facts.episode.workload)
+    for each in own:
+        if each.value is not None and each.metric and f"{term} ".startswith(f"{each.metric} "):
+            return f"{quote(each.metric, 80)} {figure(each.value, each.unit)}"
+    return ""
+
+
+def _lately(points: Sequence[SignalPoint]) -> list[SignalPoint]:
+    """The last intervals under what runs now."""
+    found: list[SignalPoint] = []
+    for each in reversed(points):
+        if len(found) == LATELY or each.scheduler != points[-1].scheduler:
+            break
+        found.append(each)
+    return found
+
+
+def _guarded(facts: Facts, quote: Quote) -> str:
+    guards = facts.episode.guards
+    said = [f"{quote(each.workload, 80)} {quote(each.text, 80)}" for each in guards[:MOST_GUARDS]]
+    lines = [f"Guarded by name: {'; '.join(said)}."] if said else []
+    if limits := _limits(facts.status.tolerated):
+        lines.append(f"Guarded for everybody: {limits}.")
+    return " ".join(lines)
+
+
+def _limits(tolerated: Mapping[str, float]) -> str:
+    said = [
+        f"{words} at most {1 + tolerated[name]:g} times as long"
+        for name, words in _LONGER.items()
+        if name in tolerated
+    ]
+    said += [
+        f"{words} at most {tolerated[name]:.0%} less"
+        for name, words in _LESS.items()
+        if name in tolerated
+    ]
+    if starved := tolerated.get("starved_us"):
+        said.append(f"no wait for a CPU of {figure(starved, 'us')} or more, by anybody")
+    return "; ".join(said)
+
+
+# ---------------------------------------------------------------- what can be changed
+
+
+def _split(profile: ProfileView | None) -> str:
+    """What response time is made of, and so the most that a scheduler can take from it."""
+    found = profile.model_dump() if profile else {}
+    split = found.get("split")
+    if not split:
+        return ""
+    running, waiting, preempted = split["running"], split["waiting"], split["preempted"]
+    bound = found.get("bound") or max(0.0, 1 - waiting - preempted)
+    said = (
+        f"Of its response time {running:.0%} is running, {waiting:.0%} waiting for a CPU after the "
+        f"wakeup, {preempted:.0%} waiting after losing one: waiting and being preempted are "
+        f"{waiting + preempted:.0%} of response time: no scheduler can make its mean shorter than "
+        f"{bound:.2f} of it."
+    )
+    if burst := found.get("burst_p50_us"):
+        said += f" An activation takes {figure(burst, 'us')} of CPU time (p50)."
+    if found.get("runs_to_completion"):
+        said += " It runs to completion when it is let."
+    return said
+
+
+def _tick(tick_us: float) -> str:
+    if not tick_us:
+        return ""
+    tick = figure(tick_us, "us")
+    return f"Slices end at timer ticks, each {tick}: a shorter slice is rounded up to one."
+
+
+def _others(facts: Facts, quote: Quote) -> str:
+    """How many other workloads run, and which of them use most CPU time."""
+    others = [
+        (each.last.run_share, each.id)
+        for each in facts.workloads
+        if each.id != facts.episode.workload and each.last and each.last.run_share > 0
+    ]
+    if not facts.workloads:
+        return ""
+    if not others:
+        return "No other workload runs."
+    busiest = [each for each in sorted(others, reverse=True) if each[0] >= LEAST_CPUS]
+    named = ", ".join(f"{quote(id, 60)} {share:.2g}" for share, id in busiest[:MOST_OTHERS])
+    noun = "workload runs" if len(others) == 1 else "workloads run"
+    return f"{len(others)} other {noun}" + (f"; CPUs that they use: {named}." if named else ".")
