@@ -51,14 +51,18 @@ _SLICE = re.compile(r"\bslice ([^;{}]{1,60})")
 def figure(value: float, unit: str) -> str:
     """`value` with its unit, microseconds in the scale that suits: `12.3 ms`."""
     scale, name = _scale(value, unit)
-    return f"{_short(value / scale, unit)} {name}".strip()
+    return _with(_short(value / scale, unit), name)
 
 
 def between(low: float, high: float, unit: str) -> str:
     """Two values in one unit: `1.2–187 ms`; one where they look the same."""
     scale, name = _scale(high, unit)
     one, other = _short(low / scale, unit), _short(high / scale, unit)
-    return f"{one if one == other else f'{one}–{other}'} {name}".strip()
+    return _with(one if one == other else f"{one}–{other}", name)
+
+
+def _with(number: str, unit: str) -> str:
+    return f"{number}{unit}" if unit == "%" else f"{number} {unit}".strip()
 
 
 def _scale(value: float, unit: str) -> tuple[float, str]:
@@ -117,7 +121,8 @@ def moved(view: ComparedView) -> bool:
 def compared(view: ComparedView, quote: Quote = displayable) -> str:
     """One figure under both arms: `others' response p99: 1.2–187 ms before, 8.4–11 ms after:
     unclear`."""
-    name = quote(view.name, 100)
+    ours = any(view.name == name for name, *_ in _EVERYBODY.values())
+    name = view.name if ours else quote(view.name, 100)
     if view.state == "unseen" or view.baseline is None or view.candidate is None:
         return f"{name}: too little was seen to compare"
     ranges = (
@@ -207,7 +212,7 @@ def slices(trial: TrialView, tick_us: float = 0.0, quote: Quote = displayable) -
             stays.insert(0, f"{before} before")
         said.append(f"a stay on a CPU lasted {', '.join(stays)}")
     if said and tick_us and any(_us(each) % tick_us for each in asked):
-        said.append(f"a slice ends at a tick, each {figure(tick_us, 'us')}")
+        said.append(f"slices end at ticks, each {figure(tick_us, 'us')}")
     return "; ".join(said)
 
 
@@ -234,9 +239,12 @@ def account(trial: TrialView, tick_us: float = 0.0, quote: Quote = displayable) 
     verdict = trial.verdict
     if verdict is None:
         return [*lines, *([f"Why: {quote(trial.reason, 300)}"] if trial.reason else [])]
-    own = f"Judged by {quote(trial.objective, 120)}"
+    judged = f"Judged by {quote(trial.objective, 120)}"
+    leading, more, _ = trial.objective.partition(";")
+    if more:
+        judged += f", {quote(leading.strip(), 60)} first"
     seen = ranges(trial)
-    lines.append(f"{own}: {seen + ': ' if seen else ''}{outcome(verdict, trial.direction)}.")
+    lines.append(f"{judged}: {seen + ': ' if seen else ''}{outcome(verdict, trial.direction)}.")
     return lines + details(trial, tick_us, quote)
 
 

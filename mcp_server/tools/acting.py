@@ -130,7 +130,8 @@ async def _start_trial(call: Call, wanted: TrialArguments) -> Trial | types.Inpu
             view = await _decide(acting, view, asked)
     if view.state is TrialState.RUNNING:
         view = await settled(call, acting, view.id, wanted.wait_s)
-    return trial_of(view.model_copy(update={"warnings": warnings}), call, _next(view))
+    tick_us = (await call.access.reading.status()).kernel.tick_us if view.verdict else 0.0
+    return trial_of(view.model_copy(update={"warnings": warnings}), call, _next(view), tick_us)
 
 
 start_trial = Tool(

@@ -129,6 +129,7 @@ async def _get_episode(call: Call, wanted: EpisodeArguments) -> Episode:
     # The whole transcript is not asked for where it is not wanted.
     steps = await reading.steps(id) if wanted.steps else []
     now = time.time()
+    tick_us = (await reading.status()).kernel.tick_us if view.trials else 0.0
     return Episode(
         episode=view.id,
         state=view.state.value,
@@ -141,7 +142,7 @@ async def _get_episode(call: Call, wanted: EpisodeArguments) -> Episode:
         advice=view.advice[-_ADVICE:],
         candidates=[_proposed(each) for each in await _candidates(call, view)],
         candidates_total=len(view.candidates),
-        trials=[trial_of(each, call) for each in view.trials[-_TRIALS:]],
+        trials=[trial_of(each, call, tick_us=tick_us) for each in view.trials[-_TRIALS:]],
         trials_total=len(view.trials),
         outcome=view.outcome,
         calls=view.cost.calls,

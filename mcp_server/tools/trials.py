@@ -8,11 +8,12 @@ import time
 import anyio
 from pydantic import Field
 
+from daemon.api import telling
 from daemon.api.client import AsyncClient
 from daemon.api.models import Arm, Direction, EventKind, ParameterValue, TrialState, TrialView
 from mcp_server.tool import Answer, Call, Number, beside
 from mcp_server.tools.shared import told
-from mcp_server.untrusted import Name, Said, Word, word
+from mcp_server.untrusted import Body, Name, Said, Word, marked
 from process import Fault
 
 # Events after which a trial's state may be another.
@@ -33,16 +34,15 @@ OPEN = (TrialState.AWAITING_APPROVAL, TrialState.RUNNING)
 
 class Verdict(Answer):
     decision: Word
-    gain: Number = Field(description="0.2: a fifth better; negative: worse")
-    ratio: Number = Field(description="candidate / baseline")
-    low: Number
-    high: Number
-    confidence: Number
-    reason: Said
-    windows_baseline: int
-    windows_candidate: int
+    found: str = Field(description="Of the objective, in words")
+    ratio: Number | None = Field(None, description="candidate / baseline; absent: not compared")
+    low: Number | None = None
+    high: Number | None = None
+    confidence: Number | None = None
     stopped_early: bool = False
-    guarded: dict[str, str] = Field(default_factory=dict)
+    told: list[str] = Field(
+        default_factory=list, description="Why; what moved and what did not, as ranges; guards"
+    )
 
 
 class Trial(Answer):
@@ -50,6 +50,7 @@ class Trial(Answer):
     state: Word
     candidate: Word
     scheduler: Word
+    policy: Body = ""
     parameters: dict[str, ParameterValue] = Field(default_factory=dict)
     workload: Word = ""
     name: Name = ""
@@ -71,8 +72,10 @@ class Trial(Answer):
     next: str = ""
 
 
-def trial_of(view: TrialView, call: Call, next: str = "") -> Trial:
+def trial_of(view: TrialView, call: Call, next: str = "", tick_us: float = 0.0) -> Trial:
+    """A trial as it is told; `tick_us` where that is known, for the slices that were got."""
     verdict = view.verdict
+    compared = verdict is not None and not telling.nothing_compared(verdict)
     values = {
         arm: [each.value for each in view.windows if each.arm is arm and not each.excluded][-6:]
         for arm in Arm
@@ -82,6 +85,7 @@ def trial_of(view: TrialView, call: Call, next: str = "") -> Trial:
         state=view.state.value,
         candidate=view.candidate,
         scheduler=view.scheduler,
+        policy=view.policy,
         parameters=told(view.parameters),
         workload=call.handles.of(view.workload),
         name=view.workload,
@@ -94,16 +98,13 @@ def trial_of(view: TrialView, call: Call, next: str = "") -> Trial:
         excluded=sum(bool(each.excluded) for each in view.windows),
         verdict=Verdict(
             decision=verdict.decision.value,
-            gain=verdict.gain,
-            ratio=verdict.ratio,
-            low=verdict.low,
-            high=verdict.high,
-            confidence=verdict.confidence,
-            reason=verdict.reason,
-            windows_baseline=verdict.windows_baseline,
-            windows_candidate=verdict.windows_candidate,
+            found=telling.outcome(verdict, view.direction),
+            ratio=verdict.ratio if compared else None,
+            low=verdict.low if compared else None,
+            high=verdict.high if compared else None,
+            confidence=verdict.confidence if compared else None,
             stopped_early=verdict.early,
-            guarded={word(name): word(said) for name, said in verdict.guarded.items()},
+            told=telling.details(view, tick_us, marked),
         )
         if verdict
         else None,

@@ -152,7 +152,7 @@ def test_the_slice_that_was_got_stands_beside_the_one_asked_for() -> None:
     said = telling.slices(view, tick_us=4_000)
     assert said == (
         "asked for 1500us; a stay on a CPU lasted 4 ms before, 4 ms after; "
-        "a slice ends at a tick, each 4 ms"
+        "slices end at ticks, each 4 ms"
     )
     whole = trial(policy="order fifo; slice 100ms", windows=view.windows)
     assert "tick" not in telling.slices(whole, tick_us=4_000)
@@ -162,9 +162,7 @@ def test_the_slice_that_was_got_stands_beside_the_one_asked_for() -> None:
 def test_a_slice_may_be_a_setting() -> None:
     """Of a scheduler of the library."""
     view = trial(policy="", parameters={"slice_us": 500, "weight": 3})
-    assert (
-        telling.slices(view, 4_000) == "asked for slice_us=500; a slice ends at a tick, each 4 ms"
-    )
+    assert telling.slices(view, 4_000) == "asked for slice_us=500; slices end at ticks, each 4 ms"
 
 
 def test_an_account_has_the_guards_by_name() -> None:
