@@ -71,6 +71,10 @@ def test_the_library_is_listed_shown_and_searched(
     assert 'comm ~ "a*" { slice 3ms }' in schedpilot("library", "show", "calm").text
     assert "batch" in schedpilot("library", "search", "cpu-bound").text
     assert schedpilot("library", "search", "nothing").status == 3
+    found = schedpilot("library", "search", "interactive")
+    assert found.status == 3
+    assert "1 more that match are not installed here: --all" in found.text
+    assert "lavd" in schedpilot("library", "search", "interactive", "--all").text
     unknown = schedpilot("library", "show", "nope")
     assert unknown.status == 1
     assert unknown.error_text.startswith("error: ")

@@ -150,7 +150,7 @@ def test_a_trial_is_waited_for_and_told_window_by_window(
             answer = told(trial)
             assert answer["state"] == "kept"
             assert answer["verdict"]["decision"] == "keep"
-            assert answer["verdict"]["gain"] > 0.5
+            assert answer["verdict"]["found"].endswith("better (95%, 4+4 windows)")
 
     served.call(served.machine.may_go_on.clear)
     asyncio.run(use())
@@ -333,3 +333,22 @@ def test_the_server_tells_how_to_work(served: ServedMachine, connect: Connect) -
     assert places == sorted(places)
     assert "⟦ ⟧" in text
     assert "Never" in text
+
+
+def test_only_what_is_installed_is_found_unless_asked(
+    served: ServedMachine, connect: Connect
+) -> None:
+    """What cannot be loaded here is counted, and shown to whoever wants all."""
+
+    async def use() -> None:
+        async with connect() as client:
+            wanted: dict[str, object] = {"query": "latency-sensitive"}
+            plain = told(await client.call_tool("search_schedulers", wanted))
+            assert "lavd" not in [each["name"] for each in plain["schedulers"]]
+            assert plain["not_installed"] == 1
+            wanted["all"] = True
+            everything = told(await client.call_tool("search_schedulers", wanted))
+            found = {each["name"]: each for each in everything["schedulers"]}
+            assert found["lavd"]["not_installed"]
+
+    asyncio.run(use())
