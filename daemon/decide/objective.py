@@ -39,6 +39,9 @@ from process import Fault, FaultType
 
 # More than this nobody can want at once.
 MOST_TERMS = 6
+# The signals tell no shorter times apart (bpf/signals.h, the first bucket): a workload that never
+# waited is not made ten thousand times worse by one wait.
+FINEST_US = 1.024
 
 
 class Metric(StrEnum):
@@ -113,7 +116,8 @@ class Term:
 
     def worse(self, value: float, reference: float) -> float:
         """How many times worse `value` is than `reference`; 1 is the same, below 1 is better."""
-        value, reference = max(value, 1e-9), max(reference, 1e-9)
+        least = FINEST_US if self.unit == "us" else 1e-9
+        value, reference = max(value, least), max(reference, least)
         return value / reference if self.direction is Direction.LOWER else reference / value
 
 

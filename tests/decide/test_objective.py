@@ -167,3 +167,10 @@ def test_broken_and_worse_follow_the_direction() -> None:
     assert higher.broken_by(90)
     assert not higher.broken_by(110)
     assert lower.worse(20, 10) == higher.worse(10, 20) == 2
+
+
+def test_a_workload_that_never_waited_is_not_made_infinitely_worse() -> None:
+    """Times below the finest that the signals tell apart are all alike."""
+    leading = parse_objective("response p99").leading
+    assert leading.worse(1.0, 0.0) == 1.0
+    assert 900 < leading.worse(1000.0, 0.0) < 1000
