@@ -373,7 +373,7 @@ def record(
 def probe(
     kind: Annotated[
         str,
-        typer.Argument(metavar="KIND", help="As `--list` names them: runqlat, offcpu, …, uprobe."),
+        typer.Argument(metavar="KIND", help="As `--list` names them: runqlat, offcpu, …."),
     ] = "",
     workload: Annotated[
         str, typer.Option(metavar="ID", help="This one alone, as `top` shows it; else everything.")

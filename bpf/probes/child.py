@@ -171,8 +171,47 @@ def counted(b: Bcc) -> tuple[list[int], list[int]]:
     return [int(each.value) for each in b["lengths"].values()], found
 
 
+def chains(b: Bcc) -> dict[str, Any]:
+    paths = [
+        [
+            [name_of(each.text) for each in list(path.names)[: path.links]],
+            int(path.links),
+            bool(path.cut),
+            *values(sum_),
+        ]
+        for path, sum_ in b["paths"].items()
+    ]
+    roots = [[name_of(name.text), *values(sum_)] for name, sum_ in b["roots"].items()]
+    return {
+        "paths": largest(paths, lambda row: row[4]),
+        "roots": largest(roots, lambda row: row[2]),
+        "chain_times": histogram(b["times"]),
+        "links": [int(each.value) for each in b["links"].values()],
+        "cut": int(b["cut"][0].value),
+        "alone": int(b["alone"][0].value),
+    }
+
+
+def preempted_locks(b: Bcc) -> dict[str, Any]:
+    rows = [
+        [
+            name_of(name.text),
+            *(int(getattr(of.held, each)) for each in ("count", "total_ns", "more")),
+            *(int(getattr(of.lost, each)) for each in ("count", "total_ns", "max_ns")),
+        ]
+        for name, of in b["holders"].items()
+    ]
+    others = b["waits_of_others"]
+    return {
+        "holders": largest(rows, lambda row: row[5]),
+        "lost_lengths": histogram(b["lengths"]),
+        "others": [int(others[0].value), int(others[1].value)],
+    }
+
+
 READERS: dict[str, Callable[[Any], dict[str, Any]]] = {
-    each.__name__: each for each in (runqlat, offcpu, wakeups, oncpu, syscalls, futex)
+    each.__name__.replace("_", "-"): each
+    for each in (runqlat, offcpu, wakeups, oncpu, syscalls, futex, chains, preempted_locks)
 }
 
 

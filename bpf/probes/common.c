@@ -18,17 +18,19 @@
 
 /*
  * Where registers lie in what the kernel saved of them, in words: the instruction, and the first
- * two arguments of a system call. By number, for the headers that name them bring all others with
+ * three arguments of a system call. By number, for the headers that name them bring all others with
  * them, and do not compile with every pair of a kernel and a BCC.
  */
 #if defined(__aarch64__)
 #define INSTRUCTION 32 /* struct user_pt_regs: regs[31], sp, pc */
 #define FIRST	    0
 #define SECOND	    1
+#define THIRD	    2
 #else
 #define INSTRUCTION 16 /* struct pt_regs of x86-64 */
 #define FIRST	    14
 #define SECOND	    13
+#define THIRD	    12
 #endif
 
 struct name {

@@ -15,6 +15,7 @@ Function = Annotated[str, Field(max_length=4096)]
 # Counts by power of two of microseconds: bucket n is from 2^(n-1) to below 2^n, bucket 1 from 0.
 Buckets = Annotated[list[Count], Field(min_length=BUCKETS, max_length=BUCKETS)]
 Rows = Field(default=(), max_length=MOST_ROWS)
+Path = Annotated[tuple[Name, ...], Field(max_length=8)]
 
 
 class Found(BaseModel):
@@ -44,6 +45,22 @@ class Found(BaseModel):
     locks: Annotated[tuple[tuple[Name, Count, Count, Count, Count, Count, Count], ...], Rows] = ()
     lengths: Buckets | None = None
     wakes: Count = 0
+    # chains: the names of a path's first threads, how many it has, whether it was cut, chains, how
+    # long they took; the last count is what they waited for a CPU. By who began them, the same.
+    paths: Annotated[tuple[tuple[Path, Count, bool, Count, Count, Count, Count], ...], Rows] = ()
+    roots: Annotated[tuple[tuple[Name, Count, Count, Count, Count], ...], Rows] = ()
+    chain_times: Buckets | None = None
+    # How many chains have so many threads; the last are those of as many or more.
+    links: Annotated[tuple[Count, ...], Field(max_length=64)] = ()
+    cut: Count = 0
+    # Activations that began by no thread and woke none.
+    alone: Count = 0
+    # preempted-locks: a holder's name, the waits that it ended, how long they took, in how many
+    # memory named it; waits in which it was without a CPU, for how long, the longest.
+    holders: Annotated[tuple[tuple[Name, Count, Count, Count, Count, Count, Count], ...], Rows] = ()
+    lost_lengths: Buckets | None = None
+    # Waits on futexes of which no holder is known, and how long they took.
+    others: tuple[Count, Count] = (0, 0)
 
 
 class Line(BaseModel):

@@ -31,6 +31,8 @@ class Kind(StrEnum):
     SYSCALLS = "syscalls"
     FUTEX = "futex"
     UPROBE = "uprobe"
+    CHAINS = "chains"
+    PREEMPTED_LOCKS = "preempted-locks"
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,15 @@ ABOUT: dict[Kind, About] = {
     Kind.UPROBE: About(
         "how long do calls of one of its own functions take, and how often is it called?",
         "what the program tells itself: its log, its metrics page (`schedpilot measure`)",
+    ),
+    Kind.CHAINS: About(
+        "which threads wake one another in a row, and how long is it from the first wakeup to the "
+        "last sleep?",
+        "the signals have the response time of each thread by itself, from its wakeup to its sleep",
+    ),
+    Kind.PREEMPTED_LOCKS: About(
+        "do threads wait longer for locks because whoever holds them lost the CPU?",
+        "the profile has how often threads are preempted, and the share asleep on a futex",
     ),
 }
 

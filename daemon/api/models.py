@@ -1195,6 +1195,8 @@ class ProbeKind(StrEnum):
     SYSCALLS = "syscalls"
     FUTEX = "futex"
     UPROBE = "uprobe"
+    CHAINS = "chains"
+    PREEMPTED_LOCKS = "preempted-locks"
 
 
 class ProbeKindView(Answer):

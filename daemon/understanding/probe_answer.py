@@ -337,6 +337,120 @@ def _futex(found: Found) -> _Parts:
     return summary, [lengths] if lengths.count else [], tables, notes if waits else []
 
 
+def _chains(found: Found) -> _Parts:
+    count = sum(found.links)
+    took = histogram("from the first wakeup to the last sleep", found.chain_times or [])
+    long = _counted("threads of a chain", "threads", found.links)
+    total = sum(row[2] for row in found.roots)
+    waited = sum(row[4] for row in found.roots)
+    summary = []
+    if count:
+        summary += [
+            f"{count / max(found.seconds, 0.001):.0f} chains a second of two threads or more: half "
+            f"below {took.p50:.0f} us, one in a hundred above {took.p99:.0f} us, "
+            f"{long.p50:.0f} threads in the middle",
+            f"{_part(waited, total)} of that time their threads waited for a CPU, which a "
+            "scheduler can shorten",
+        ]
+    if found.cut:
+        summary.append(
+            f"{found.cut} were cut at {len(found.links) - 1} threads, so that their end is not "
+            "known: most likely threads that wake each other for ever"
+        )
+    if found.alone:
+        summary.append(
+            f"{found.alone} times a thread was woken by an interrupt or a timer, and woke nobody"
+        )
+    paths = [
+        (
+            " > ".join(
+                [*(displayable(name, 24) for name in names), *["…"] * (length > len(names))]
+            ),
+            length,
+            "yes" if cut else "no",
+            number,
+            _us(spent / number),
+            _us(longest),
+            _percent(waiting, spent),
+        )
+        for names, length, cut, number, spent, longest, waiting in sorted(
+            found.paths, key=lambda row: -row[3]
+        )
+        if number
+    ]
+    roots = [
+        (name, number, _us(spent / number), _us(longest), _percent(waiting, spent))
+        for name, number, spent, longest, waiting in sorted(found.roots, key=lambda row: -row[1])
+        if number
+    ]
+    columns = ("chains", "mean_us", "longest_us", "waiting_percent")
+    tables = [
+        _table("commonest paths", ("path", "threads", "cut", *columns), paths, limit=260),
+        _table("by the thread that begins them", ("thread", *columns), roots),
+    ]
+    notes = [
+        "a wakeup by an interrupt or a timer begins a chain; one by a thread goes on with that "
+        "thread's, though it may have nothing to do with it",
+        "who wakes several threads makes several chains of one beginning",
+    ]
+    return summary, [each for each in (took, long) if each.count], tables, notes if count else []
+
+
+def _preempted_locks(found: Found) -> _Parts:
+    waits = sum(row[1] for row in found.holders)
+    waited = sum(row[2] for row in found.holders)
+    named = sum(row[3] for row in found.holders)
+    longer = sum(row[4] for row in found.holders)
+    lost = sum(row[5] for row in found.holders)
+    summary = []
+    if waits:
+        summary.append(
+            f"{waits} waits for locks, {_ms(waited):.1f} ms in all: in {longer} of them whoever "
+            f"held the lock lost its CPU meanwhile, for {_part(lost, waited)} of the waiters' time"
+        )
+        summary.append(
+            f"in {_part(named, waits)} of these waits memory named the holder; in the others it is "
+            "who woke the waiter, and has waited at the same place itself"
+        )
+    others, others_ns = found.others
+    if others:
+        summary.append(
+            f"{others} waits more, {_ms(others_ns):.1f} ms, have no known holder: waits for work "
+            "or for time, and locks of another kind"
+        )
+    rows = [
+        (
+            name,
+            number,
+            _ms(spent),
+            cut,
+            _ms(gone),
+            _ms(longest),
+            _percent(gone, spent),
+            _percent(told, number),
+        )
+        for name, number, spent, told, cut, gone, longest in found.holders
+        if number
+    ]
+    columns = (
+        "holder",
+        "waits",
+        "waited_ms",
+        "made_longer",
+        "holder_off_cpu_ms",
+        "longest_ms",
+        "percent",
+        "named_percent",
+    )
+    lengths = histogram("holder without a CPU, for each such wait", found.lost_lengths or [])
+    notes = [
+        "who holds a lock is concluded, for the kernel does not know it (docs/workloads.md)",
+        "threads that spin for a lock are not seen; of long holds the last 8 losses are counted",
+    ]
+    table = _table("by the holder's name", columns, rows)
+    return summary, [lengths] if lengths.count else [], [table], notes if waits else []
+
+
 _OF: dict[ProbeKind, Callable[[Found], _Parts]] = {
     ProbeKind.RUNQLAT: _runqlat,
     ProbeKind.OFFCPU: _offcpu,
@@ -344,7 +458,36 @@ _OF: dict[ProbeKind, Callable[[Found], _Parts]] = {
     ProbeKind.ONCPU: _oncpu,
     ProbeKind.SYSCALLS: _syscalls,
     ProbeKind.FUTEX: _futex,
+    ProbeKind.CHAINS: _chains,
+    ProbeKind.PREEMPTED_LOCKS: _preempted_locks,
 }
+
+
+def _counted(title: str, unit: str, counts: Sequence[int]) -> HistogramView:
+    """From how often each whole number was seen: the number is the place in `counts`."""
+    total = sum(counts)
+
+    def quantile(share: float) -> float:
+        before = 0
+        for number, count in enumerate(counts):
+            before += count
+            if count and before >= share * total:
+                return float(number)
+        return 0.0
+
+    return HistogramView(
+        title=title,
+        unit=unit,
+        count=total,
+        p50=quantile(0.5),
+        p90=quantile(0.9),
+        p99=quantile(0.99),
+        buckets=[
+            HistogramBucket(upper=float(number), count=count)
+            for number, count in enumerate(counts)
+            if count
+        ],
+    )
 
 
 def histogram(title: str, counts: Sequence[int]) -> HistogramView:

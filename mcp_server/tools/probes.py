@@ -17,7 +17,8 @@ _Kind = Literal["runqlat", "offcpu", "wakeups", "oncpu", "syscalls", "futex"]
 class ProbeArguments(Arguments):
     kind: _Kind = Field(
         description="runqlat: waits for a CPU; offcpu: what it sleeps for; wakeups: who wakes "
-        "whom; oncpu: length of runs; syscalls: by class; futex: contended locks"
+        "whom; oncpu: length of runs; syscalls: by class; futex: contended locks; chains: from "
+        "the first wakeup to the last sleep; preempted-locks: holders that lost the CPU"
     )
     workload: WorkloadArgument = Field("", description="Else the whole machine")
     seconds: int = Field(5, ge=1, le=30)

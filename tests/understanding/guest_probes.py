@@ -3,8 +3,10 @@
 
     python -m tests.understanding.guest_probes
 
-The workload is a redis server with clients, and four threads that share a lock, in a cgroup with a
-quota so that compiling has the rest of the machine. Prints what was seen as one line of JSON.
+The workload is a redis server with clients, four threads that share a lock, and three processes
+that wake one another in a row, in a cgroup with a quota so that compiling has the rest of the
+machine. In another one three threads share a mutex and one CPU with a hog. Prints what was seen
+as one line of JSON.
 """
 
 import asyncio
@@ -14,6 +16,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +26,11 @@ from daemon.understanding.look import Measured, understand
 from daemon.understanding.probing import Probing, there_are
 from process import Fault
 
-CGROUP = Path("/sys/fs/cgroup/shop.service")
-WORKLOAD = "cgroup:/shop.service"
+CGROUPS = Path("/sys/fs/cgroup")
+SHOP, LOCKED = "shop.service", "locked.service"
+WORKLOAD = f"cgroup:/{SHOP}"
+# Microseconds of CPU time in each 100,000.
+QUOTAS = {SHOP: 50_000, LOCKED: 30_000}
 SECONDS = 2
 LOCKS = """
 import threading, time
@@ -36,6 +42,45 @@ def work():
             time.sleep(0.002)
 for number in range(4):
     threading.Thread(target=work, name=f"worker-{number}").start()
+"""
+# A mutex of glibc, held while the CPU is another's half of the time. `pbkdf2_hmac` and functions of
+# libraries run without the interpreter's own lock.
+MUTEX = """
+import ctypes, hashlib, os, threading, time
+libc = ctypes.CDLL(None)
+os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+mutex = ctypes.create_string_buffer(64)
+def work():
+    while True:
+        libc.pthread_mutex_lock(mutex)
+        hashlib.pbkdf2_hmac("sha256", b"x", b"y", 2000)
+        libc.pthread_mutex_unlock(mutex)
+        time.sleep(0.001)
+open("/proc/self/comm", "w").write("holder")
+for _ in range(3):
+    threading.Thread(target=work, name="holder").start()
+if os.fork() == 0:
+    while True:
+        pass
+"""
+# One begins by a timer, and each wakes the next.
+CHAIN = """
+import os, time
+ends = [os.pipe(), os.pipe()]
+def called(name):
+    open("/proc/self/comm", "w").write(name)
+if os.fork() == 0:
+    called("chain-b")
+    while os.read(ends[0][0], 1):
+        os.write(ends[1][1], b"x")
+if os.fork() == 0:
+    called("chain-c")
+    while os.read(ends[1][0], 1):
+        pass
+called("chain-a")
+while True:
+    time.sleep(0.02)
+    os.write(ends[0][1], b"x")
 """
 # In the root cgroup, under a name of its own: told apart by name alone.
 LOOPER = """
@@ -49,39 +94,50 @@ COMMANDS_OF_REDIS = CallPoints(
     binary="/usr/bin/redis-server", enter="processCommand", exit="processCommand"
 )
 COMMANDS = (
-    ("redis-server", "--port", "6379", "--save", "", "--daemonize", "no"),
-    (sys.executable, "-c", LOCKS),
+    (SHOP, ("redis-server", "--port", "6379", "--save", "", "--daemonize", "no")),
+    (SHOP, (sys.executable, "-c", LOCKS)),
+    (SHOP, (sys.executable, "-c", CHAIN)),
     # Goes on for ever.
-    ("redis-benchmark", "-l", "-c", "8", "-t", "set", "-n", "1000000"),
+    (SHOP, ("redis-benchmark", "-l", "-c", "8", "-t", "set", "-n", "1000000")),
+    (LOCKED, (sys.executable, "-c", MUTEX)),
 )
+# Whom a probe looks at that looks at somebody else.
+OF = {
+    ProbeKind.SYSCALLS: "comm:looper",
+    ProbeKind.PREEMPTED_LOCKS: f"cgroup:/{LOCKED}",
+}
 
 
 @contextmanager
 def workload() -> Iterator[None]:
-    CGROUP.parent.joinpath("cgroup.subtree_control").write_text("+cpu")
-    CGROUP.mkdir(exist_ok=True)
-    (CGROUP / "cpu.max").write_text("50000 100000")
+    (CGROUPS / "cgroup.subtree_control").write_text("+cpu")
+    for name, quota in QUOTAS.items():
+        (CGROUPS / name).mkdir(exist_ok=True)
+        (CGROUPS / name / "cpu.max").write_text(f"{quota} 100000")
 
-    def enter() -> None:
-        (CGROUP / "cgroup.procs").write_text("0")
+    def enter(name: str) -> None:
+        (CGROUPS / name / "cgroup.procs").write_text("0")
 
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     children = []
     try:
-        for argv in COMMANDS:
-            children.append(subprocess.Popen(argv, preexec_fn=enter, **quiet))  # type: ignore[call-overload]
+        for name, argv in COMMANDS:
+            into = partial(enter, name)
+            children.append(subprocess.Popen(argv, preexec_fn=into, **quiet))  # type: ignore[call-overload]
             time.sleep(0.5)
         children.append(subprocess.Popen([sys.executable, "-c", LOOPER]))
         yield
     finally:
+        for name in QUOTAS:
+            (CGROUPS / name / "cgroup.kill").write_text("1")
         for child in children:
             child.kill()
             child.wait()
 
 
 async def probed(kind: ProbeKind, of: str) -> dict[str, Any]:
-    """What one probe answers, or what was in its way. Each has a runner of its own: two CPUs
-    compile two at a time."""
+    """What one probe answers, or what was in its way. Each has a runner of its own, so that
+    some compile while others look."""
     began = time.monotonic()
     try:
         request = ProbeRequest(kind=kind, workload=of, seconds=SECONDS)
@@ -96,11 +152,10 @@ async def probed(kind: ProbeKind, of: str) -> dict[str, Any]:
 async def all_probes() -> dict[str, Any]:
     kinds = list(ProbeKind)
     seen: dict[str, Any] = {}
-    for pair in (kinds[:2], kinds[2:4], kinds[4:6], kinds[6:]):
-        # One of them looks at the process in the root cgroup.
-        of = ["comm:looper" if kind is ProbeKind.SYSCALLS else WORKLOAD for kind in pair]
-        answers = await asyncio.gather(*map(probed, pair, of))
-        seen |= {kind.value: answer for kind, answer in zip(pair, answers, strict=True)}
+    for some in (kinds[at : at + 3] for at in range(0, len(kinds), 3)):
+        of = [OF.get(kind, WORKLOAD) for kind in some]
+        answers = await asyncio.gather(*map(probed, some, of))
+        seen |= {kind.value: answer for kind, answer in zip(some, answers, strict=True)}
     return seen
 
 

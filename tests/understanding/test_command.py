@@ -73,7 +73,7 @@ def test_a_probe_is_run_and_shown(served: ServedMachine, schedpilot: Schedpilot)
 
 
 def test_the_probes_are_listed(served: ServedMachine, schedpilot: Schedpilot) -> None:
-    """All six, with or without --list, and by anybody."""
+    """All of them, with or without --list, and by anybody."""
     for words in (["probe"], ["probe", "--list"]):
         assert all(kind in schedpilot(*words).text for kind in ProbeKind)
     assert len(json.loads(schedpilot("probe", "--list", "--json").stdout)) == len(ProbeKind)

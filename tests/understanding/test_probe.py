@@ -339,6 +339,71 @@ def test_a_contended_lock_is_told() -> None:
     assert '"#1"' in text
 
 
+def nothing_but(at: int, count: int) -> list[int]:
+    """Counts of one bucket alone."""
+    return [count if number == at else 0 for number in range(40)]
+
+
+def test_a_chain_is_told_from_its_first_wakeup_to_its_last_sleep() -> None:
+    """Commonest paths first, with how much of their time was waiting for a CPU; those that were cut
+    and those that are longer than their names are marked; names cannot act."""
+    path = [["web", "db", "\x1b[31m"], 3, False, 90, 900_000_000, 20_000_000, 225_000_000]
+    endless = [["ping", "pong"] * 4, 16, True, 10, 100_000_000, 10_000_000, 25_000_000]
+    found = Found.model_validate(
+        {
+            "seconds": 2.0,
+            "paths": [endless, path],
+            "roots": [
+                ["web", 90, 900_000_000, 20_000_000, 225_000_000],
+                ["ping", 10, 100_000_000, 10_000_000, 25_000_000],
+            ],
+            "chain_times": nothing_but(14, 100),
+            "links": [0, 0, 0, 90, *[0] * 12, 10],
+            "cut": 10,
+            "alone": 7,
+        }
+    )
+    view = answer(ProbeRequest(kind=ProbeKind.CHAINS, seconds=2), found, 2.0)
+    told_of = " ".join(view.summary)
+    assert "50 chains a second" in told_of
+    assert "25% of that time their threads waited for a CPU" in told_of
+    assert "10 were cut at 16 threads" in told_of
+    paths, roots = view.tables
+    assert paths.rows[0][:4] == ["web > db > \\x1b[31m", 3.0, "no", 90.0]
+    assert str(paths.rows[1][0]).endswith("pong > …")
+    assert paths.rows[1][2] == "yes"
+    assert roots.rows[0] == ["web", 90.0, 10_000.0, 20_000.0, 25.0]
+    times, threads = view.histograms
+    assert times.unit == "us"
+    assert (threads.unit, threads.p50, threads.p99) == ("threads", 3, 16)
+
+
+def test_waits_that_a_preempted_holder_made_longer_are_told() -> None:
+    """How much of the waiters' time the holder was without a CPU, by its name, and how it is known
+    who that is; waits without a known holder are counted apart."""
+    holders = [
+        ["writer", 10, 80_000_000, 10, 5, 40_000_000, 9_000_000],
+        ["reader", 10, 20_000_000, 0, 0, 0, 0],
+    ]
+    found = Found.model_validate(
+        {
+            "seconds": 2.0,
+            "holders": holders,
+            "lost_lengths": nothing_but(13, 5),
+            "others": [3, 7_000_000],
+        }
+    )
+    view = answer(ProbeRequest(kind=ProbeKind.PREEMPTED_LOCKS, seconds=2), found, 2.0)
+    told_of = " ".join(view.summary)
+    assert "20 waits for locks, 100.0 ms in all: in 5 of them" in told_of
+    assert "for 40% of the waiters' time" in told_of
+    assert "in 50% of these waits memory named the holder" in told_of
+    assert "3 waits more, 7.0 ms, have no known holder" in told_of
+    assert view.tables[0].rows[0] == ["writer", 10.0, 80.0, 5.0, 40.0, 9.0, 50.0, 100.0]
+    assert view.histograms[0].count == 5
+    assert any("concluded" in note for note in view.notes)
+
+
 def test_tables_are_short() -> None:
     """Of many rows the first are shown, and the rest is counted."""
     rows = [[f"call{n}", 1, 1, 1, 0] for n in range(300)]

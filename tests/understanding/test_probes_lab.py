@@ -92,11 +92,33 @@ def test_waits_for_a_lock_are_seen(seen: dict[str, Any]) -> None:
     assert seen["probes"]["futex"]["histograms"][0]["count"] > 0
 
 
+def test_a_chain_is_followed_through_its_threads(seen: dict[str, Any]) -> None:
+    """From the timer's wakeup of the first to the last one's sleep, as one path; of the service's
+    threads alone."""
+    paths = {row["path"]: row for row in rows(seen, "chains", "commonest paths")}
+    chain = paths["chain-a > chain-b > chain-c"]
+    assert chain["threads"] == 3
+    assert chain["cut"] == "no"
+    assert 0 < chain["mean_us"] <= chain["longest_us"]
+    assert not any("looper" in path for path in paths)
+    assert {each["unit"] for each in seen["probes"]["chains"]["histograms"]} == {"us", "threads"}
+
+
+def test_a_preempted_holder_of_a_lock_is_found(seen: dict[str, Any]) -> None:
+    """Threads that share a mutex and a CPU with a hog wait longer because of it; the mutex itself
+    names its owner."""
+    (holder,) = rows(seen, "preempted-locks", "by the holder's name")
+    assert holder["holder"] == "holder"
+    assert holder["made_longer"] > 0
+    assert 0 < holder["holder_off_cpu_ms"] <= holder["waited_ms"]
+    assert holder["named_percent"] > 0
+
+
 def test_the_profile_of_a_service(seen: dict[str, Any]) -> None:
     """Its unit, its kind by the kernel's word, its quota, and its threads' waits are told."""
     profile = seen["profile"]
     assert profile["unit"] == "shop.service"
-    assert profile["processes_total"] == 3
+    assert profile["processes_total"] == 6
     kinds = {each["kind"]: each["certainty"] for each in profile["kinds"]}
     assert kinds["cache"] in ("sure", "likely")
     assert profile["limits"]["cpus"] == 0.5
