@@ -15,6 +15,7 @@ from cli.formats import (
 )
 from cli.gates import show_gates
 from cli.output import as_json, document, facts, heading, out, plain, say, table
+from cli.profile import responses
 from cli.transcript import tell_steps
 from daemon.api.client import Client, observe_client
 from daemon.api.models import (
@@ -85,11 +86,12 @@ def _tell_trial(trial: TrialView, tick_us: float) -> None:
 
 def _tell_profile(profile: ProfileView) -> None:
     rows: list[tuple[str, str | Text]] = [("is", ", ".join(profile.tags) or "nothing special")]
+    rows += responses(profile)
     for name, value in sorted(profile.figures.items()):
         shown = microseconds(value) if name.endswith("_us") else f"{value:.4g}"
         rows.append((name.removesuffix("_us").replace("_", " "), shown))
     if profile.sure_of:
-        rows.append(("sure of", ", ".join(profile.sure_of)))
+        rows.append(("sure of", "; ".join(profile.sure_of)))
     out().print(facts(rows))
 
 

@@ -6,7 +6,14 @@ from rich.text import Text
 from cli.formats import microseconds
 from cli.output import as_json, facts, heading, out, plain, say, table
 from daemon.api.client import observe_client
-from daemon.api.models import KindView, MeasureHint, PressureView, ProgramKind, WorkloadProfileView
+from daemon.api.models import (
+    KindView,
+    MeasureHint,
+    PressureView,
+    ProgramKind,
+    Responses,
+    WorkloadProfileView,
+)
 
 
 def show_profile(workload: str, *, json: bool) -> None:
@@ -46,6 +53,7 @@ def _rows(view: WorkloadProfileView) -> list[tuple[str, str | Text]]:
         rows.append(("what counts", f"{purpose.purpose} ({purpose.certainty}): {purpose.why}"))
     if view.tags:
         rows.append(("behaves", ", ".join(view.tags)))
+    rows += responses(view)
     if view.delay is not None:
         each = view.delay
         rows.append(
@@ -73,6 +81,32 @@ def _rows(view: WorkloadProfileView) -> list[tuple[str, str | Text]]:
     if view.counters is not None and view.counters.instructions_per_cycle is not None:
         per_cycle = view.counters.instructions_per_cycle
         rows.append(("instructions per cycle", f"{per_cycle:.2f} (whole machine)"))
+    return rows
+
+
+def responses(view: Responses) -> list[tuple[str, str | Text]]:
+    """How long its threads take from a wakeup to their next sleep, and what that is made of."""
+    if view.split is None or view.response_p50_us is None or view.response_p99_us is None:
+        return []
+    split, bound = view.split, view.bound or 0.0
+    burst = f", half need at most {microseconds(view.burst_p50_us)} of CPU time" * bool(
+        view.burst_p50_us
+    )
+    rows: list[tuple[str, str | Text]] = [
+        (
+            "response time",
+            f"p50 {microseconds(view.response_p50_us)}, p99 {microseconds(view.response_p99_us)}, "
+            f"{view.completions_per_s or 0:.3g}/s{burst}",
+        ),
+        (
+            "of its mean",
+            f"{split.running:.0%} running, {split.waiting:.0%} waiting after the wakeup, "
+            f"{split.preempted:.0%} preempted: a scheduler can make it {bound:.2f} of what it is, "
+            "no less",
+        ),
+    ]
+    if view.runs_to_completion:
+        rows.append(("when let", "runs long bursts to their end, and sleeps only there"))
     return rows
 
 
@@ -122,7 +156,7 @@ def _threads(view: WorkloadProfileView) -> None:
     if not view.threads:
         return
     heading(f"threads, {view.threads_looked_at} of {view.threads_total} looked at")
-    numeric = ("threads", "running", "waiting", "runs for", "sleeps/s", "preempted/s")
+    numeric = ("threads", "running", "waiting", "burst", "response", "sleeps/s", "preempted/s")
     made = table("name", *numeric, "pattern", right=numeric)
     for each in view.threads:
         made.add_row(
@@ -130,7 +164,8 @@ def _threads(view: WorkloadProfileView) -> None:
             str(each.threads),
             f"{each.run_share:.0%}",
             f"{each.wait_share:.0%}",
-            microseconds(each.run_us),
+            "" if each.burst_us is None else microseconds(each.burst_us),
+            "" if each.response_us is None else microseconds(each.response_us),
             f"{each.sleeps_per_s:.0f}",
             f"{each.preemptions_per_s:.0f}",
             each.pattern,

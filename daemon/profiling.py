@@ -1,20 +1,23 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """From the last minutes of a workload, and what is known of it besides, to its profile. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
+from typing import Any
 
-from daemon.api.models import ProfileView, PurposeView, SignalPoint
+from daemon.api.models import ProfileView, PurposeView, SignalPoint, SplitView
 from daemon.decide.jobs import NONE_FINISHED, Finished
 from daemon.decide.observation import Observation
 from scheduler_library.profile import (
     INVOLUNTARY_RATIO,
+    MAINLY_UNENDED,
     MEANING,
     Figures,
     Tag,
     Understood,
     is_starved,
+    runs_to_completion,
     understood,
 )
 from scheduler_library.purpose import By, Purpose, Said, purpose_of
@@ -23,6 +26,10 @@ from scheduler_library.purpose import By, Purpose, Said, purpose_of
 LEAST_CALM_POINTS = 5
 # Part of the switches away from it that it did not ask for, below which it got that.
 CALM_RATIO = INVOLUNTARY_RATIO / 2
+# CPU time as a part of response time, at the least: it is told with little precision.
+_LEAST_RUNNING = 0.001
+# A part of response time that is worth a sentence.
+_NOTABLE_SHARE = 0.05
 # Declared objectives that are told of one workload.
 MOST_OBJECTIVES = 4
 
@@ -74,7 +81,12 @@ def profile_of(
             sure_of=[*why, "nothing was measured of it yet"],
         )
     each = observation.workloads.get(workload) if observation else None
-    figures = _figures(points).model_copy(
+    # Somebody always sleeps: where no activation of anybody ended, the program does not tell them.
+    tells = observation is not None and any(
+        other.response_count for other in observation.workloads.values()
+    )
+    interval_s = observation.interval_s if observation else 0.0
+    figures = _figures(points, interval_s, tells=tells).model_copy(
         update={
             "machine_cpus": machine_cpus,
             "machine_utilisation": min(1.0, max(0.0, machine_utilisation)),
@@ -99,16 +111,40 @@ def profile_of(
             name: float(value) for name, value in figures.model_dump().items() if value is not None
         },
         sure_of=_said(found, figures, calm),
+        **_responses(figures),
     )
 
 
-def _figures(points: Sequence[SignalPoint]) -> Figures:
+def _responses(figures: Figures) -> dict[str, Any]:
+    if not figures.completions_per_s:
+        return {}
+    running = figures.running_share
+    return {
+        "split": SplitView(
+            running=round(running, 3),
+            waiting=round(figures.waiting_share, 3),
+            preempted=round(figures.preempted_share, 3),
+        ),
+        "bound": round(running, 3),
+        "runs_to_completion": runs_to_completion(figures),
+        "response_p50_us": round(figures.response_p50_us, 1),
+        "response_p99_us": round(figures.response_p99_us, 1),
+        "completions_per_s": round(figures.completions_per_s, 2),
+        "burst_p50_us": round(figures.burst_p50_us, 1),
+    }
+
+
+def _figures(points: Sequence[SignalPoint], interval_s: float, *, tells: bool) -> Figures:
+    """Figures over these points. `tells`: the signals have activations, ended or not."""
     switches = fmean(point.wakeups_per_s + point.involuntary_per_s for point in points)
     involuntary = fmean(point.involuntary_per_s for point in points)
     running = [point.slice_mean_us for point in points if point.slice_mean_us > 0]
-    return Figures(
-        seconds=max(0.0, points[-1].at - points[0].at),
-        mean_burst_us=fmean(running) if running else 0.0,
+    slice_us = fmean(running) if running else 0.0
+    seconds = max(0.0, points[-1].at - points[0].at)
+    figures = Figures(
+        seconds=seconds,
+        mean_burst_us=slice_us,
+        slice_us=slice_us,
         wakeups_per_s=fmean(point.wakeups_per_s for point in points),
         cpus_used=fmean(point.run_share for point in points),
         migrations_per_s=fmean(point.migrations_per_s for point in points),
@@ -116,6 +152,47 @@ def _figures(points: Sequence[SignalPoint]) -> Figures:
         delay_p50_us=fmean(point.delay_p50_us for point in points),
         delay_p99_us=max(point.delay_p99_us for point in points),
     )
+    if tells or any(point.completions_per_s > 0 for point in points):
+        figures = figures.model_copy(update=_activations(points, seconds + interval_s))
+    return figures
+
+
+def _activations(points: Sequence[SignalPoint], seconds: float) -> dict[str, float]:
+    """The figures of activations. `seconds` is how long was looked, at the least."""
+    ended = [point for point in points if point.completions_per_s > 0]
+    completions = [point.completions_per_s for point in ended]
+    total = sum(completions)
+
+    def mean(values: Iterable[float], weights: Sequence[float]) -> float:
+        whole = sum(weights)
+        pairs = zip(values, weights, strict=True)
+        return sum(value * weight for value, weight in pairs) / whole if whole else 0.0
+
+    burst_us = mean((point.burst_mean_us for point in ended), completions)
+    # Response time in each point: what is left of it is CPU time.
+    response = [
+        point.completions_per_s
+        * point.burst_mean_us
+        / max(_LEAST_RUNNING, 1 - point.waiting_share - point.preempted_share)
+        for point in ended
+    ]
+    used_us = 1e6 * fmean(point.run_share for point in points)
+    per_s = total / len(points)
+    unended = max(0.0, 1 - per_s * burst_us / used_us) if used_us > 0 else 0.0
+    if unended >= MAINLY_UNENDED:
+        # Those that ended are the shorter ones: what was used in all, for each that ended, or for
+        # each CPU that was kept busy all the time.
+        burst_us = used_us / max(per_s, max(1.0, used_us / 1e6) / max(seconds, 1.0))
+    return {
+        "mean_burst_us": burst_us,
+        "burst_p50_us": mean((point.burst_p50_us for point in ended), completions),
+        "response_p50_us": mean((point.response_p50_us for point in ended), completions),
+        "response_p99_us": mean((point.response_p99_us for point in ended), completions),
+        "completions_per_s": per_s,
+        "waiting_share": mean((point.waiting_share for point in ended), response),
+        "preempted_share": mean((point.preempted_share for point in ended), response),
+        "unended_share": unended,
+    }
 
 
 def _calm(points: Sequence[SignalPoint]) -> Figures | None:
@@ -127,7 +204,7 @@ def _calm(points: Sequence[SignalPoint]) -> Figures | None:
         and each.delay_p50_us <= each.slice_mean_us
         and each.involuntary_per_s <= CALM_RATIO * (each.wakeups_per_s + each.involuntary_per_s)
     ]
-    return _figures(calm) if len(calm) >= LEAST_CALM_POINTS else None
+    return _figures(calm, 0.0, tells=False) if len(calm) >= LEAST_CALM_POINTS else None
 
 
 def _declared(objectives: Sequence[str]) -> list[Said]:
@@ -164,20 +241,17 @@ def _purposes(found: Understood, *, calm: bool) -> list[PurposeView]:
 
 
 def _said(found: Understood, figures: Figures, calm: Figures | None) -> list[str]:
-    """The profile in sentences, what was declared first."""
+    """The profile in sentences: what was declared first, then how it runs, then its tags."""
     said = [f"{each.why}: {_COUNTS[each.purpose]}" for each in found.said]
+    said += _of_activations(figures)
     said += [
         f"{tag.value}: {MEANING[tag]}"
         + (" (in doubt: it is starved, or other evidence is stronger)" * (tag in found.doubtful))
         for tag in found.tags
     ]
-    said.append(
-        f"runs {figures.mean_burst_us:.0f} us at a time, wakes {figures.wakeups_per_s:.0f} times a "
-        f"second, uses {figures.cpus_used:.2f} CPUs of {figures.machine_cpus}"
-    )
     if calm is not None:
         said.append(
-            f"while it got its CPU time it ran {calm.mean_burst_us:.0f} us at a time and woke "
+            f"while it got its CPU time its bursts were {duration(calm.mean_burst_us)} and it woke "
             f"{calm.wakeups_per_s:.0f} times a second"
         )
     if figures.jobs_finished:
@@ -186,6 +260,66 @@ def _said(found: Understood, figures: Figures, calm: Figures | None) -> list[str
             f"{figures.job_longest_ratio:.1f} times the CPU time of the median"
         )
     return said
+
+
+def _of_activations(figures: Figures) -> list[str]:
+    """How it runs and what its response time is made of."""
+    used = f"uses {figures.cpus_used:.2f} CPUs of {figures.machine_cpus}"
+    woken = f"wakes {figures.wakeups_per_s:.0f} times a second"
+    if not figures.by_activation:
+        old = figures.wakeups_per_s > 0
+        return [
+            f"runs {duration(figures.slice_us)} at a time, {woken}, {used}"
+            + (
+                "; from one switch to the next, which is what the scheduler makes of it: the "
+                "signals program is older than the daemon and tells no bursts"
+            )
+            * old
+        ]
+    said = []
+    if figures.unended_share >= MAINLY_UNENDED:
+        said.append(
+            f"{figures.unended_share:.0%} of its CPU time is in threads that did not sleep in all "
+            f"this time; {woken}, {used}"
+        )
+    else:
+        said.append(
+            f"needs {duration(figures.mean_burst_us)} of CPU time from a wakeup to the next sleep, "
+            f"gets {duration(figures.slice_us)} at a time, {woken}, {used}"
+        )
+    if not figures.completions_per_s:
+        return said
+    said.append(
+        f"{figures.completions_per_s:.3g} times a second one of its threads has done what it was "
+        f"woken for and sleeps: half of them take less than {duration(figures.response_p50_us)}, "
+        f"one in a hundred more than {duration(figures.response_p99_us)}"
+    )
+    waiting, preempted = figures.waiting_share, figures.preempted_share
+    if waiting + preempted < _NOTABLE_SHARE:
+        said.append(
+            f"{figures.running_share:.0%} of that time it runs: a scheduler can shorten next to "
+            "nothing of it"
+        )
+        return said
+    said.append(
+        f"waiting after the wakeup is {waiting:.0%} of that time and being preempted "
+        f"{preempted:.0%}: no scheduler can make the mean shorter than "
+        f"{figures.running_share:.2f} of what it is, unless the CPU time itself becomes "
+        "less (what it sleeps for is not in it)"
+    )
+    if runs_to_completion(figures):
+        said.append(
+            "runs to completion when let: it sleeps only at the end of its bursts"
+            + ", and what takes the CPU from it is the end of a slice" * (preempted > 0)
+        )
+    return said
+
+
+def duration(us: float) -> str:
+    """Microseconds as a person says them."""
+    if us < 1_000:
+        return f"{us:.0f} us"
+    return f"{us / 1e3:.3g} ms" if us < 1_000_000 else f"{us / 1e6:.3g} s"
 
 
 _COUNTS = {

@@ -7,8 +7,9 @@ from collections.abc import Iterable
 
 from daemon.api.models import SignalPoint
 
-# time as double, eleven figures as float, then the scheduler's index: 53 bytes a point.
-_POINT = struct.Struct("<d11fB")
+# time as double, twelve figures as float, two shares as half of one, then the scheduler's index:
+# 61 bytes a point.
+_POINT = struct.Struct("<d12f2eB")
 # Workloads with a series of their own; the one unseen for the longest goes first.
 MOST_WORKLOADS = 128
 # Points of each: an hour at the default interval.
@@ -41,6 +42,9 @@ class Series:
                 point.response_p99_us,
                 point.completions_per_s,
                 point.burst_mean_us,
+                point.burst_p50_us,
+                point.waiting_share,
+                point.preempted_share,
                 self._index(point.scheduler),
             )
         )
@@ -67,7 +71,7 @@ class Series:
     def _unpack(self, raw: bytes) -> SignalPoint:
         at, *figures, index = _POINT.unpack(raw)
         delay_p50, delay_p99, slice_mean, share, wakeups, involuntary, migrations = figures[:7]
-        response_p50, response_p99, completions, burst = figures[7:]
+        response_p50, response_p99, completions, burst, burst_p50, waiting, preempted = figures[7:]
         return SignalPoint.model_construct(
             at=at,
             delay_p50_us=delay_p50,
@@ -82,4 +86,7 @@ class Series:
             response_p99_us=response_p99,
             completions_per_s=completions,
             burst_mean_us=burst,
+            burst_p50_us=burst_p50,
+            waiting_share=waiting,
+            preempted_share=preempted,
         )

@@ -24,6 +24,8 @@ class Tag(StrEnum):
     LATENCY_SENSITIVE = "latency-sensitive"
     INTERACTIVE = "interactive"
     SHORT_BURSTS = "short-bursts"
+    LONG_BURSTS = "long-bursts"
+    CUT_SHORT = "cut-short"
     CPU_BOUND = "cpu-bound"
     BATCH = "batch"
     THROUGHPUT = "throughput"
@@ -39,9 +41,12 @@ class Tag(StrEnum):
 
 
 MEANING: dict[Tag, str] = {
-    Tag.LATENCY_SENSITIVE: "answers requests: short bursts, frequent wakeups",
+    Tag.LATENCY_SENSITIVE: "answers requests, most by short bursts and frequent wakeups",
     Tag.INTERACTIVE: "wakes now and then for a short while, as a person's program does",
     Tag.SHORT_BURSTS: "runs briefly between sleeps",
+    Tag.LONG_BURSTS: "runs longer than a usual slice, and then sleeps by itself",
+    Tag.CUT_SHORT: "is made to stop in the middle of long bursts for much of its response time: "
+    "let it run to the end of each",
     Tag.CPU_BOUND: "hardly ever sleeps",
     Tag.BATCH: "long bursts; its throughput counts, not its delays",
     Tag.THROUGHPUT: "how much it gets done is what counts",
@@ -69,15 +74,43 @@ PURPOSES = frozenset(
 )
 # How it behaves by itself, as long as nobody takes the CPU from it. The others say how it is now.
 BEHAVIOUR = frozenset(
-    {Tag.LATENCY_SENSITIVE, Tag.INTERACTIVE, Tag.SHORT_BURSTS, Tag.CPU_BOUND, Tag.BATCH}
+    {
+        Tag.LATENCY_SENSITIVE,
+        Tag.INTERACTIVE,
+        Tag.SHORT_BURSTS,
+        Tag.LONG_BURSTS,
+        Tag.CPU_BOUND,
+        Tag.BATCH,
+    }
 )
+# What the CPU time from sleep to sleep says by itself, however often it is interrupted.
+_BURSTS = frozenset({Tag.SHORT_BURSTS, Tag.LONG_BURSTS})
 
-# A burst that fits well into the slice of every scheduler in common use (EEVDF's base
+# A burst is the CPU time of one activation: from a wakeup to the next sleep, whatever is between.
+# One that fits well into the slice of every scheduler in common use (EEVDF's base
 # slice is 2.8 ms on a small machine): a scheduler that knew could always let it finish.
 SHORT_BURST_US = 2_000.0
+# From here on a usual slice cuts it while others wait: the default's 2.8 ms end with the next tick,
+# which is every 4 ms on most kernels (HZ=250).
+CUT_BURST_US = 4_000.0
 # Bursts longer than the kernel's default slice for sched_ext (20 ms) end by the slice and
 # not by themselves, and gain nothing from being started sooner.
 LONG_BURST_US = 20_000.0
+# Two of the longest slices that a policy can give (100 ms). What runs longer cannot be let run to
+# its end, and is work to be shared rather than a request to be finished.
+LET_RUN_US = 200_000.0
+# Part of its CPU time in activations that did not end, up to which its bursts end by themselves …
+MOST_UNENDED = 0.2
+# … and from which on those that did end are the smaller part, and say little of it.
+MAINLY_UNENDED = 0.5
+# Processes that end for each activation: work that comes as processes is a batch of jobs.
+JOB_RATIO = 0.1
+# Part of the response time that is lost in the middle of bursts, from which on it is worth more
+# than a trial takes for noise (a tenth), also where half of it cannot be got back.
+CUT_SHARE = 0.2
+# On a CPU at once, at the least, where it is the end of a slice that takes it away: EEVDF's slice
+# is 0.7 ms on one CPU. What runs shorter is pushed aside by those who wake.
+BY_SLICE_US = 700.0
 # A service under load wakes hundreds of times a second; a person's program some tens.
 FREQUENT_WAKEUPS_PER_S = 50.0
 SOME_WAKEUPS_PER_S = 1.0
@@ -104,12 +137,27 @@ class Figures(BaseModel):
     `cpus_used` is CPU time divided by wall time, so 1.0 is one CPU kept busy. Durations
     carry their unit; rates are for each second of wall time. `machine_caches` are its last-level
     caches, 0 where that is not known.
+
+    An activation is a thread's time from its wakeup to its next sleep. `mean_burst_us` and
+    `burst_p50_us` are the CPU time of one, `response_…` how long it takes with all waits,
+    `completions_per_s` how many end, `waiting_share` and `preempted_share` the parts of the mean
+    response that pass waiting after the wakeup and after losing the CPU. `unended_share` is the
+    part of its CPU time in activations that did not end. Signals of an older program have none of
+    these; then `mean_burst_us` is `slice_us`, the time on a CPU at once.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     seconds: Count = 0.0
     mean_burst_us: Count = 0.0
+    burst_p50_us: Count = 0.0
+    slice_us: Count = 0.0
+    response_p50_us: Count = 0.0
+    response_p99_us: Count = 0.0
+    completions_per_s: Count = 0.0
+    waiting_share: Share = 0.0
+    preempted_share: Share = 0.0
+    unended_share: Share = 0.0
     wakeups_per_s: Count = 0.0
     cpus_used: Count = 0.0
     threads: int = Field(default=0, ge=0)
@@ -124,6 +172,16 @@ class Figures(BaseModel):
     machine_cpus: int = Field(default=1, ge=1)
     machine_caches: int = Field(default=0, ge=0)
     machine_utilisation: Share = 0.0
+
+    @property
+    def by_activation(self) -> bool:
+        """Whether bursts were measured from sleep to sleep, and not from switch to switch."""
+        return self.completions_per_s > 0 or self.unended_share > 0
+
+    @property
+    def running_share(self) -> float:
+        """The part of the mean response time that is CPU time: what no order of waiting changes."""
+        return max(0.0, 1.0 - self.waiting_share - self.preempted_share)
 
 
 class WorkloadProfile(BaseModel):
@@ -156,15 +214,26 @@ def tags_of(figures: Figures) -> tuple[Tag, ...]:
     idle = f.cpus_used < IDLE_SHARE and f.wakeups_per_s < SOME_WAKEUPS_PER_S
     short = 0 < f.mean_burst_us <= SHORT_BURST_US and not idle
     frequent = f.wakeups_per_s >= FREQUENT_WAKEUPS_PER_S
-    bound = per_thread >= CPU_BOUND_SHARE or f.mean_burst_us >= 5 * LONG_BURST_US
-    long = f.mean_burst_us >= LONG_BURST_US
+    ends = ends_by_itself(f) and not idle
+    # Work that sleeps at the end of each piece is no batch for being long, however full it keeps
+    # the machine; work that comes as processes is.
+    pieces = ends and f.forks_per_s < JOB_RATIO * f.completions_per_s
+    bound = not pieces and (per_thread >= CPU_BOUND_SHARE or f.mean_burst_us >= 5 * LONG_BURST_US)
+    long = f.mean_burst_us >= LONG_BURST_US and not pieces
     # Where the machine is full, nobody gets a whole CPU: what tells then is that bursts
     # end by the scheduler's hand and there are next to no wakeups.
-    driven = f.involuntary_ratio >= INVOLUNTARY_RATIO and not frequent and f.cpus_used > 0.1
+    driven = (
+        f.involuntary_ratio >= INVOLUNTARY_RATIO
+        and not frequent
+        and f.cpus_used > 0.1
+        and not pieces
+    )
     is_true = {
         Tag.LATENCY_SENSITIVE: short and frequent and not bound,
         Tag.INTERACTIVE: short and not frequent and f.wakeups_per_s >= SOME_WAKEUPS_PER_S,
         Tag.SHORT_BURSTS: short,
+        Tag.LONG_BURSTS: ends,
+        Tag.CUT_SHORT: ends and f.preempted_share >= CUT_SHARE,
         Tag.CPU_BOUND: not idle and not (short and frequent) and (bound or driven),
         Tag.BATCH: not idle and not short and (long or bound or driven),
         # Nothing that is measured tells these: somebody says so.
@@ -182,6 +251,22 @@ def tags_of(figures: Figures) -> tuple[Tag, ...]:
         Tag.IDLE: idle,
     }
     return tuple(tag for tag in Tag if is_true[tag])
+
+
+def ends_by_itself(figures: Figures) -> bool:
+    """Whether its bursts are longer than a usual slice, and end in a sleep all the same."""
+    return (
+        figures.completions_per_s > 0
+        and figures.unended_share <= MOST_UNENDED
+        and CUT_BURST_US <= figures.mean_burst_us <= LET_RUN_US
+    )
+
+
+def runs_to_completion(figures: Figures) -> bool:
+    """Whether it runs to the end of its long bursts when it is let: it sleeps only there, and what
+    takes the CPU from it before is the end of a slice rather than somebody who wakes."""
+    cut = figures.preempted_share > 0
+    return ends_by_itself(figures) and (not cut or figures.slice_us >= BY_SLICE_US)
 
 
 @dataclass(frozen=True)
@@ -222,6 +307,9 @@ def understood(
         of_the_kernel: it is a thread of the kernel, which no scheduler is chosen for.
     """
     behaviour = {*tags_of(calm or now)} & BEHAVIOUR
+    if now.by_activation:
+        # The work between two sleeps does not become less or more by being interrupted.
+        behaviour = behaviour - _BURSTS | {*tags_of(now)} & _BURSTS
     state = {*tags_of(now)} - BEHAVIOUR
     if of_the_kernel:
         return Understood(_ordered(state))
@@ -243,6 +331,8 @@ def understood(
         tags -= {Tag.CPU_BOUND} | ({Tag.BATCH} - sure)
     against = {tag for purpose in counts for tag in _AGAINST[purpose]}
     doubtful = (tags & BEHAVIOUR) - sure if starved else (tags & against) - sure
+    if starved and now.by_activation:
+        doubtful -= _BURSTS - against
     return Understood(_ordered(tags | state), _ordered(doubtful), evidence)
 
 

@@ -355,7 +355,8 @@ class SignalPoint(Answer):
     """One interval of one workload.
 
     `response_…` is from a thread's wakeup to its next sleep, `completions_per_s` how many of those
-    ended, `burst_mean_us` their CPU time.
+    ended, `burst_…` their CPU time; the shares are the parts of their time that passed waiting
+    after the wakeup and after losing the CPU.
     """
 
     at: float
@@ -371,6 +372,9 @@ class SignalPoint(Answer):
     response_p99_us: float = 0.0
     completions_per_s: float = 0.0
     burst_mean_us: float = 0.0
+    burst_p50_us: float = 0.0
+    waiting_share: float = 0.0
+    preempted_share: float = 0.0
 
 
 class SignalsView(Answer):
@@ -404,7 +408,33 @@ class PurposeView(Answer):
     why: str
 
 
-class ProfileView(Answer):
+class SplitView(Answer):
+    """What response time is made of, as parts of its mean: on a CPU, waiting for one after the
+    wakeup, and waiting for one after losing it."""
+
+    running: float
+    waiting: float
+    preempted: float
+
+
+class Responses(Answer):
+    """How long a workload's threads take from a wakeup to their next sleep; all None where the
+    signals tell only of stays on a CPU, or where none slept.
+
+    `bound`: the part of their mean response that scheduling them at once and without interruption
+    would leave. `runs_to_completion`: they sleep only at the end of long bursts, if they are let.
+    """
+
+    split: SplitView | None = None
+    bound: float | None = None
+    runs_to_completion: bool | None = None
+    response_p50_us: float | None = None
+    response_p99_us: float | None = None
+    completions_per_s: float | None = None
+    burst_p50_us: float | None = None
+
+
+class ProfileView(Responses):
     """What a workload is like. `tags` are the words manifests use; those that are `doubtful` count
     for less. `purposes`: what counts for it, the strongest evidence first."""
 
@@ -1068,7 +1098,9 @@ class ProcessNode(Answer):
 
 class ThreadGroup(Answer):
     """Threads of one name. Shares are of one CPU for each thread (0 to 1): on a CPU, and waiting
-    for one; rates are for each second of all of them together."""
+    for one; rates are for each second of all of them together. `run_us` is their mean time on a CPU
+    at once; `burst_us` their CPU time from one sleep to the next and `response_us` that with all
+    waits for a CPU, None where none of them slept."""
 
     name: str
     threads: int
@@ -1077,6 +1109,8 @@ class ThreadGroup(Answer):
     sleeps_per_s: float = 0.0
     preemptions_per_s: float = 0.0
     run_us: float = 0.0
+    burst_us: float | None = None
+    response_us: float | None = None
     pattern: str = ""
 
 
@@ -1151,7 +1185,7 @@ class MeasureHint(Answer):
     needs: str = ""
 
 
-class WorkloadProfileView(Answer):
+class WorkloadProfileView(Responses):
     """What one workload is, does and waits for, from /proc, its cgroup and the signals. Bounded in
     time and size; what was not looked at is counted. Everything that has a name is hostile text."""
 

@@ -91,7 +91,14 @@ class WorkloadObservation:
             response_p99_us=self.response_p99_us,
             completions_per_s=self.completions_per_s,
             burst_mean_us=self.burst_mean_us,
+            burst_p50_us=self.burst_p50_us,
+            waiting_share=self._of_response(self.waited_us),
+            preempted_share=self._of_response(self.preempted_us),
         )
+
+    def _of_response(self, part_us: float) -> float:
+        whole_us = self.response_mean_us * self.response_count
+        return min(1.0, part_us / whole_us) if whole_us > 0 else 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from daemon.api.models import (
     ProcessNode,
     ProfileView,
     ProgramKind,
+    Responses,
     WorkloadProfileView,
 )
 from daemon.understanding import cgroups, kinds, sentences, tree
@@ -95,6 +96,7 @@ def understand(workload: str, measured: Measured, eye: Eye | None = None) -> Wor
         counters=_counters(line),
         counters_note=_counters_note(line),
         measures=yardsticks(_known(seen, together, unit, eye.proc)),
+        **measured.profile.model_dump(include=set(Responses.model_fields)),
         took_ms=round((eye.clock() - began) * 1000, 1),
     )
     cpus = line.machine.cpus if line else os.cpu_count() or 1

@@ -44,6 +44,8 @@ def sure_of(view: WorkloadProfileView, from_signals: list[str], cpus: int) -> li
     if view.limits and view.limits.cpus is not None:
         share = view.limits.throttled_share
         used = f", used up in {share:.0%} of the periods" if share else ""
+        if share and view.split and view.split.preempted:
+            used += "; a part of what counts as being preempted is that, which no scheduler changes"
         said.append(f"its cgroup grants it {view.limits.cpus:g} CPUs{used}")
     return said
 
@@ -82,6 +84,16 @@ def not_known(
         )
     if view.processes_total and not io_told:
         unsure.append("how much it reads and writes: the kernel does not tell the daemon")
+    if view.split is not None and view.threads_looked_at:
+        unsure.append(
+            "what response time is made of by thread name: the signals have that of the workload; "
+            "of its threads the look has means, with both kinds of waiting in one"
+        )
+    if view.split is not None and view.waits.lock_share:
+        unsure.append(
+            "whether a thread that holds a lock is preempted while others wait for it: the probe "
+            "preempted-locks tells"
+        )
     if view.delay is None:
         unsure.append("how long it waits on run queues: the last interval of the signals lacks it")
     if view.counters is None:

@@ -17,6 +17,8 @@ NAME_LIMIT = 32
 BUSY_SHARE = 0.85
 ASLEEP_SHARE = 0.005
 SHORT_US = 2_000.0
+# From here on the end of a usual slice cuts it while others wait.
+LONG_US = 4_000.0
 
 # Where a thread sleeps in the kernel, by parts of the function's name, first match wins.
 _PLACES: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -85,7 +87,11 @@ def _group(name: str, threads: Sequence[Thread]) -> ThreadGroup:
     stays = sleeps + preemptions
     run_us = run * seconds * 1e6 / stays if stays else run / count * seconds * 1e6
     run_share = run / count
-    wait_share = sum(each.wait_share for each in threads) / count
+    wait = sum(each.wait_share for each in threads)
+    wait_share = wait / count
+    # From one sleep to the next: what was used and waited in all, for each sleep.
+    burst_us = run * seconds * 1e6 / sleeps if sleeps else None
+    response_us = (run + wait) * seconds * 1e6 / sleeps if sleeps else None
     return ThreadGroup(
         name=displayable(threads[0].name if count == 1 else name, NAME_LIMIT),
         threads=count,
@@ -94,18 +100,24 @@ def _group(name: str, threads: Sequence[Thread]) -> ThreadGroup:
         sleeps_per_s=round(sleeps / seconds, 1),
         preemptions_per_s=round(preemptions / seconds, 1),
         run_us=round(run_us, 1),
-        pattern=_pattern(run_share, wait_share, run_us, sleeps, preemptions),
+        burst_us=None if burst_us is None else round(burst_us, 1),
+        response_us=None if response_us is None else round(response_us, 1),
+        pattern=_pattern(run_share, wait_share, burst_us, sleeps, preemptions),
     )
 
 
-def _pattern(run: float, wait: float, run_us: float, sleeps: int, preemptions: int) -> str:
-    if run + wait >= BUSY_SHARE:
-        return "never sleeps" if wait < run / 4 else "never sleeps, and waits for a CPU"
-    if run < ASLEEP_SHARE and not sleeps:
-        return "asleep"
-    if preemptions > sleeps:
-        return "runs long, is made to leave"
-    return "runs briefly between sleeps" if run_us <= SHORT_US else "runs in bursts between sleeps"
+def _pattern(run: float, wait: float, burst_us: float | None, sleeps: int, preemptions: int) -> str:
+    if burst_us is None:
+        if run + wait >= BUSY_SHARE:
+            return "never sleeps" if wait < run / 4 else "never sleeps, and waits for a CPU"
+        return "asleep" if run < ASLEEP_SHARE else "runs long, is made to leave"
+    if run < ASLEEP_SHARE and burst_us <= SHORT_US and not preemptions:
+        return "asleep most of the time"
+    if burst_us <= SHORT_US:
+        return "runs briefly between sleeps"
+    if burst_us >= LONG_US and preemptions > sleeps:
+        return "long bursts, each made to leave before its end"
+    return "runs in bursts between sleeps"
 
 
 def parallelism_of(looks: Sequence[Mapping[int, str]], running_mean: float) -> Parallelism:

@@ -45,10 +45,24 @@ class Threads(Answer):
     threads: int
     run_share: Number = Field(description="Of one CPU, each")
     wait_share: Number = Field(description="Waiting for a CPU, each")
-    run_us: Number = 0
+    burst_us: Number | None = Field(None, description="CPU time from sleep to sleep, mean")
+    response_us: Number | None = Field(None, description="The same with all waits for a CPU")
     sleeps_per_s: Number = 0
     preemptions_per_s: Number = 0
     pattern: Word = ""
+
+
+class Response(Answer):
+    p50_us: Number
+    p99_us: Number
+    completions_per_s: Number
+    burst_p50_us: Number = Field(description="CPU time of one")
+    running: Number = Field(description="Part of the mean: no scheduler makes it shorter than this")
+    waiting: Number = Field(description="Part: waiting for a CPU after the wakeup")
+    preempted: Number = Field(description="Part: waiting after losing the CPU")
+    runs_to_completion: bool = Field(
+        description="Long bursts that end by themselves: let it run to the end"
+    )
 
 
 class Delay(Answer):
@@ -85,7 +99,12 @@ class Profile(Answer):
     )
     kinds: list[Kind] = Field(default_factory=list)
     figures: dict[str, Number] = Field(default_factory=dict)
-    delay_us: Delay | None = Field(None, description="Run-queue delay")
+    response: Response | None = Field(
+        None, description="From a thread's wakeup to its next sleep, waits included"
+    )
+    delay_us: Delay | None = Field(
+        None, description="Run-queue delay: a part of response, and long where bursts are let run"
+    )
     running_mean: Number | None = Field(None, description="Threads on a CPU at once")
     waiting_mean: Number | None = Field(None, description="Threads that wait for one at once")
     time_shares: dict[str, Number] = Field(
@@ -109,6 +128,8 @@ class Profile(Answer):
 # Figures that say something for which the answer has no field of its own.
 _FIGURES = (
     "mean_burst_us",
+    "slice_us",
+    "unended_share",
     "wakeups_per_s",
     "cpus_used",
     "forks_per_s",
@@ -171,13 +192,29 @@ def _threads(view: WorkloadProfileView, most: int) -> list[Threads]:
             threads=each.threads,
             run_share=each.run_share,
             wait_share=each.wait_share,
-            run_us=each.run_us,
+            burst_us=each.burst_us,
+            response_us=each.response_us,
             sleeps_per_s=each.sleeps_per_s,
             preemptions_per_s=each.preemptions_per_s,
             pattern=each.pattern,
         )
         for each in view.threads[:most]
     ]
+
+
+def _response(view: WorkloadProfileView) -> Response | None:
+    if view.split is None:
+        return None
+    return Response(
+        p50_us=view.response_p50_us or 0,
+        p99_us=view.response_p99_us or 0,
+        completions_per_s=view.completions_per_s or 0,
+        burst_p50_us=view.burst_p50_us or 0,
+        running=view.split.running,
+        waiting=view.split.waiting,
+        preempted=view.split.preempted,
+        runs_to_completion=bool(view.runs_to_completion),
+    )
 
 
 def profile_of(view: WorkloadProfileView, handle: str, wanted: ProfileArguments) -> Profile:
@@ -196,6 +233,7 @@ def profile_of(view: WorkloadProfileView, handle: str, wanted: ProfileArguments)
         ],
         kinds=_kinds(view),
         figures={name: view.figures[name] for name in _FIGURES if view.figures.get(name)},
+        response=_response(view),
         delay_us=Delay(
             p50=delay.p50_us,
             p90=delay.p90_us,
@@ -243,7 +281,7 @@ profile_workload = Tool(
     name="profile_workload",
     title="Profile a workload",
     description="What a workload is (build, database, encoder, …), what it does and what it "
-    "waits for: processes, threads, parallelism, run-queue delay, pressure; and how sure "
+    "waits for: response time and what it is made of, threads, run-queue delay, pressure; how sure "
     "each of it is. Its tags are what search_schedulers goes by.",
     arguments=ProfileArguments,
     answer=Profile,

@@ -31,6 +31,7 @@ from daemon.api.models import (
 )
 from daemon.candidates import Candidate, candidate_id
 from daemon.decide import backoff
+from daemon.decide.observation import Observation, WorkloadObservation
 from daemon.decide.settings import LimitSettings
 from daemon.episodes import MOST_ADVICE, MOST_EPISODES, Episode, Episodes
 from daemon.events import EventLog
@@ -118,6 +119,117 @@ def test_a_profile_is_made_of_measured_figures() -> None:
     assert profile.figures["delay_p99_us"] == 900.0
     assert profile.figures["machine_utilisation"] == 1.0
     assert any("1000 times a second" in sentence for sentence in profile.sure_of)
+
+
+def told(points: list[SignalPoint], **other: float) -> ProfileView:
+    """The profile from these points, where the newest interval tells activations of somebody."""
+    somebody = WorkloadObservation("comm:b", response_count=3)
+    observation = Observation(at=100.0, interval_s=5.0, workloads={"comm:b": somebody})
+    return profile_of("comm:a", points, observation, machine_cpus=2, machine_utilisation=1.0)
+
+
+def request(at: float, **other: Any) -> SignalPoint:
+    """An interval of a saturated service: 40 requests a second of 50 ms each, in slices of 4."""
+    figures: dict[str, Any] = {
+        "slice_mean_us": 4_000.0,
+        "run_share": 2.0,
+        "wakeups_per_s": 40.0,
+        "involuntary_per_s": 460.0,
+        "delay_p50_us": 7_000.0,
+        "delay_p99_us": 10_000.0,
+        "completions_per_s": 40.0,
+        "burst_mean_us": 50_000.0,
+        "burst_p50_us": 50_000.0,
+        "response_p50_us": 98_000.0,
+        "response_p99_us": 190_000.0,
+        "waiting_share": 0.05,
+        "preempted_share": 0.45,
+    }
+    return point(at, **{**figures, **other})
+
+
+def test_long_requests_that_are_cut_are_no_short_bursts() -> None:
+    """Bursts are from sleep to sleep: what the scheduler cuts in pieces is told as one, with what
+    its response time is made of, how much of it a scheduler can save at most, and that it runs to
+    its end when it is let; it is no batch and does not hardly ever sleep."""
+    profile = told([request(90.0), request(95.0), request(100.0)])
+    assert {"long-bursts", "cut-short", "contended"} <= set(profile.tags)
+    assert not {"short-bursts", "batch", "cpu-bound"} & set(profile.tags)
+    assert not {"long-bursts", "cut-short"} & set(profile.doubtful)
+    assert profile.figures["mean_burst_us"] == pytest.approx(50_000.0)
+    assert profile.figures["slice_us"] == pytest.approx(4_000.0)
+    assert profile.split is not None
+    assert profile.split.model_dump() == {"running": 0.5, "waiting": 0.05, "preempted": 0.45}
+    assert profile.bound == 0.5
+    assert profile.runs_to_completion
+    assert (profile.response_p50_us, profile.response_p99_us) == (98_000.0, 190_000.0)
+    assert (profile.completions_per_s, profile.burst_p50_us) == (40.0, 50_000.0)
+    sentences = " ".join(profile.sure_of)
+    assert "waiting after the wakeup is 5% of that time and being preempted 45%" in sentences
+    assert "no scheduler can make the mean shorter than 0.50 of what it is" in sentences
+    assert "runs to completion when let" in sentences
+
+
+def test_intervals_count_by_what_ended_in_them() -> None:
+    """The split is of all response time, not the mean of the intervals' splits."""
+    busy = request(90.0, completions_per_s=90.0, waiting_share=0.5, preempted_share=0.0)
+    quiet = request(95.0, completions_per_s=10.0, waiting_share=0.0, preempted_share=0.0)
+    profile = told([busy, quiet])
+    assert profile.split is not None
+    # 90 of 100 ms each, and 10 of 50 ms.
+    assert profile.split.waiting == pytest.approx(90 * 50 / (90 * 100 + 10 * 50), abs=0.001)
+    assert profile.completions_per_s == 50.0
+
+
+def test_who_sleeps_at_once_is_short_however_it_is_cut() -> None:
+    """Little CPU time from sleep to sleep stays short where others make it wait."""
+    profile = told(
+        [
+            request(
+                at,
+                run_share=0.1,
+                wakeups_per_s=300.0,
+                completions_per_s=300.0,
+                slice_mean_us=150.0,
+                burst_mean_us=330.0,
+                waiting_share=0.6,
+                preempted_share=0.2,
+            )
+            for at in (90.0, 95.0)
+        ]
+    )
+    assert {"short-bursts", "latency-sensitive"} <= set(profile.tags)
+    assert "cut-short" not in profile.tags
+    assert profile.runs_to_completion is False
+    assert profile.bound == pytest.approx(0.2, abs=0.001)
+
+
+@pytest.mark.parametrize("completions", [0.0, 0.2])
+def test_who_never_sleeps_has_no_short_bursts(completions: float) -> None:
+    """Threads whose activation does not end are told by the CPU time that they used; the few short
+    ones that ended beside them do not stand for the workload."""
+    hogs = [
+        request(at, wakeups_per_s=0.2, completions_per_s=completions, burst_mean_us=100.0)
+        for at in (90.0, 95.0)
+    ]
+    profile = told(hogs)
+    assert {"cpu-bound", "batch"} <= set(profile.tags)
+    assert not {"short-bursts", "long-bursts", "cut-short"} & set(profile.tags)
+    assert profile.figures["unended_share"] > 0.99
+    assert profile.figures["mean_burst_us"] >= 5e6
+    assert (profile.split is None) == (completions == 0)
+    assert any("did not sleep in all this time" in said for said in profile.sure_of)
+
+
+def test_signals_of_an_older_program_are_told_as_what_they_are() -> None:
+    """Without activations bursts are from switch to switch, which is said; nothing is claimed of
+    response time."""
+    profile = profile_of("comm:a", [point(1.0)], None, machine_cpus=2, machine_utilisation=0.5)
+    assert profile.split is None
+    assert profile.bound is None
+    assert profile.figures["mean_burst_us"] == 250.0
+    assert any("older than the daemon" in said for said in profile.sure_of)
+    assert not any("older than the daemon" in said for said in told([request(1.0)]).sure_of)
 
 
 # ---------------------------------------------------------------- standing

@@ -5,7 +5,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scheduler_library.profile import MEANING, PURPOSES, Figures, Tag, tags_of, understood
+from scheduler_library.profile import (
+    MEANING,
+    PURPOSES,
+    Figures,
+    Tag,
+    ends_by_itself,
+    runs_to_completion,
+    tags_of,
+    understood,
+)
 from scheduler_library.purpose import By, Purpose, Said
 
 REDIS = Figures(
@@ -25,6 +34,13 @@ RENDER = Figures(
     mean_burst_us=500_000, wakeups_per_s=1, cpus_used=2, threads=8, machine_cpus=2,
     jobs_finished=40, job_longest_ratio=20.0, involuntary_ratio=0.9,
 )  # fmt: skip
+REQUESTS = Figures(
+    mean_burst_us=50_000, slice_us=4_000, completions_per_s=40, wakeups_per_s=40, cpus_used=2,
+    threads=5, machine_cpus=2, involuntary_ratio=0.92, machine_utilisation=1.0,
+    waiting_share=0.05, preempted_share=0.45,
+)  # fmt: skip
+PIECES = REQUESTS.model_copy(update={"preempted_share": 0.02, "involuntary_ratio": 0.1})
+JOBS = REQUESTS.model_copy(update={"forks_per_s": 20.0})
 ASLEEP = Figures(mean_burst_us=100, wakeups_per_s=0.1, cpus_used=0.00001, threads=1)
 
 
@@ -36,6 +52,9 @@ ASLEEP = Figures(mean_burst_us=100, wakeups_per_s=0.1, cpus_used=0.00001, thread
         (SHELL, {Tag.INTERACTIVE, Tag.SHORT_BURSTS}, {Tag.LATENCY_SENSITIVE, Tag.IDLE}),
         (BUILD, {Tag.BATCH, Tag.FORK_HEAVY, Tag.CONTENDED}, {Tag.SHORT_BURSTS}),
         (RENDER, {Tag.UNEVEN_JOBS, Tag.CPU_BOUND}, {Tag.FORK_HEAVY}),
+        (REQUESTS, {Tag.LONG_BURSTS, Tag.CUT_SHORT}, {Tag.SHORT_BURSTS, Tag.BATCH, Tag.CPU_BOUND}),
+        (PIECES, {Tag.LONG_BURSTS}, {Tag.CUT_SHORT, Tag.BATCH, Tag.CPU_BOUND}),
+        (JOBS, {Tag.LONG_BURSTS, Tag.BATCH}, {Tag.SHORT_BURSTS}),
         (ASLEEP, {Tag.IDLE}, {Tag.SHORT_BURSTS, Tag.BATCH, Tag.INTERACTIVE}),
     ],
 )
@@ -65,6 +84,60 @@ def test_no_workload_is_both_a_service_and_a_batch(figures: Figures) -> None:
     tags = tags_of(figures)
     assert not {Tag.LATENCY_SENSITIVE, Tag.BATCH} <= set(tags)
     assert not {Tag.IDLE, Tag.CPU_BOUND} <= set(tags)
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        ({}, True),
+        ({"preempted_share": 0.0}, True),
+        # Pushed aside by whoever wakes, after a moment each: no slice is long enough for that.
+        ({"slice_us": 300.0}, False),
+        ({"mean_burst_us": 1_000.0}, False),
+        ({"mean_burst_us": 900_000.0}, False),
+        ({"unended_share": 0.5}, False),
+        ({"completions_per_s": 0.0}, False),
+    ],
+)
+def test_what_runs_to_completion_when_it_is_let(changed: dict[str, float], expected: bool) -> None:
+    """Bursts longer than a slice and short enough to be let run, which end by themselves, and are
+    cut by slices."""
+    assert runs_to_completion(REQUESTS.model_copy(update=changed)) == expected
+
+
+def test_bursts_from_sleep_to_sleep_are_no_matter_of_starvation() -> None:
+    """A starved workload's bursts are what they are: not in doubt, and not those of another time;
+    the rest of its behaviour is."""
+    assert not {Tag.LONG_BURSTS, Tag.CUT_SHORT} & set(understood(REQUESTS).doubtful)
+    calm = Figures(mean_burst_us=300, wakeups_per_s=700, cpus_used=0.2, threads=5)
+    found = understood(REQUESTS, calm=calm)
+    assert Tag.LONG_BURSTS in found.tags
+    assert Tag.SHORT_BURSTS not in found.tags
+
+
+@given(
+    st.builds(
+        Figures,
+        mean_burst_us=st.floats(0, 1e9),
+        slice_us=st.floats(0, 1e9),
+        completions_per_s=st.floats(0, 1e6),
+        unended_share=st.floats(0, 1),
+        waiting_share=st.floats(0, 1),
+        preempted_share=st.floats(0, 1),
+        wakeups_per_s=st.floats(0, 1e7),
+        cpus_used=st.floats(0, 4096),
+        forks_per_s=st.floats(0, 1e4),
+        involuntary_ratio=st.floats(0, 1),
+    )
+)
+def test_bursts_are_short_or_long_and_only_long_ones_are_cut(figures: Figures) -> None:
+    """Any figures: never short and long at once; nothing is cut that is not long; what runs to
+    completion is long."""
+    tags = set(tags_of(figures))
+    assert not {Tag.SHORT_BURSTS, Tag.LONG_BURSTS} <= tags
+    assert Tag.LONG_BURSTS in tags or Tag.CUT_SHORT not in tags
+    assert not runs_to_completion(figures) or ends_by_itself(figures)
+    assert 0 <= figures.running_share <= 1
 
 
 def test_every_tag_has_a_meaning_in_words() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from bpf.signals import Histogram, SignalsLine
 from bpf.workload_id import workload_of
-from daemon.api.models import ProfileView, ProgramKind, WorkloadProfileView
+from daemon.api.models import ProfileView, ProgramKind, SplitView, WorkloadProfileView
 from daemon.understanding import tree
 from daemon.understanding.cgroups import folder_of, limits_in, unit_of
 from daemon.understanding.look import Measured, understand
@@ -86,6 +86,7 @@ def test_threads_are_told_by_what_they_do(recorded: Recorded) -> None:
     assert workers.wait_share == pytest.approx(0.5, abs=0.01)
     assert workers.preemptions_per_s == pytest.approx(200 / LOOK_S)
     assert workers.pattern == "never sleeps, and waits for a CPU"
+    assert (workers.burst_us, workers.response_us) == (None, None)
     assert view.parallelism.most == 2
     assert view.parallelism.running_mean == pytest.approx(1.0, abs=0.01)
     assert view.parallelism.waiting_mean == pytest.approx(1.0, abs=0.01)
@@ -94,6 +95,49 @@ def test_threads_are_told_by_what_they_do(recorded: Recorded) -> None:
     assert view.waits.read_bytes_per_s == pytest.approx(4096 * 100 / LOOK_S)
     assert view.took_ms == pytest.approx(1000 * LOOK_S)
     assert any("wait for storage 25%" in said for said in view.sure_of)
+
+
+def test_a_threads_burst_goes_from_sleep_to_sleep(recorded: Recorded) -> None:
+    """By thread name: CPU time and time with all waits for each sleep, however often the thread was
+    made to leave in between; who needs long and is cut is told from who sleeps at once."""
+    half = int(LOOK_S / 2 * 1e9)
+
+    def write(times: int) -> None:
+        tasks = [
+            Task(10, "worker-1", "R", half * times, half * times, 4 * times, 40 * times),
+            Task(11, "messenger", "S", half * times // 100, 0, 200 * times, 0, "futex_wait"),
+        ]
+        recorded.tree.write(10, tasks, argv=["worker-1"])
+
+    write(0)
+    recorded.after = lambda: write(1)
+    worker, messenger = recorded.look("comm:worker-1").threads
+    assert worker.burst_us == pytest.approx(LOOK_S / 2 * 1e6 / 4)
+    assert worker.response_us == pytest.approx(LOOK_S * 1e6 / 4)
+    assert worker.pattern == "long bursts, each made to leave before its end"
+    assert messenger.burst_us == pytest.approx(LOOK_S / 200 * 1e6 / 200)
+    assert messenger.pattern == "runs briefly between sleeps"
+
+
+def test_what_response_time_is_made_of_is_part_of_it(recorded: Recorded) -> None:
+    """It comes from the signals as it is; what the look cannot split is said."""
+    recorded.tree.write(10, [Task(10, "server")])
+    measured = Measured(
+        ProfileView(
+            workload="x",
+            tags=["long-bursts"],
+            split=SplitView(running=0.5, waiting=0.1, preempted=0.4),
+            bound=0.5,
+            runs_to_completion=True,
+            response_p99_us=90_000.0,
+        ),
+        None,
+        5.0,
+    )
+    view = recorded.look("comm:server", measured)
+    assert view.split == measured.profile.split
+    assert (view.bound, view.runs_to_completion, view.response_p99_us) == (0.5, True, 90_000.0)
+    assert any("by thread name" in text for text in view.not_known)
 
 
 def test_only_its_own_processes_are_looked_at(recorded: Recorded) -> None:
