@@ -22,6 +22,7 @@ from daemon.api.models import (
     EpisodeView,
     EventKind,
     GuardRequest,
+    GuardView,
     HoldRequest,
     LessonRequest,
     LessonView,
@@ -43,7 +44,7 @@ from daemon.autopilot import Autopilot
 from daemon.candidates import Candidate, Candidates, Publish
 from daemon.config import Config
 from daemon.decide import backoff
-from daemon.decide.objective import Objective, parse_guard, parse_objective
+from daemon.decide.objective import Objective
 from daemon.decide.settings import TrialSettings
 from daemon.decide.yardstick import Yardstick, yardstick_of
 from daemon.episodes import Episode, Episodes
@@ -107,14 +108,13 @@ class Actor:
 
     async def create_candidate(self, request: CandidateRequest) -> CandidateView:
         episode = self._episodes.get_open(request.episode) if request.episode else None
-        # What a trial of it would be judged by: a mistake in it is told before any gate is met.
-        objective = parse_objective(request.objective) if request.objective else None
-        for guard in request.guards:
-            parse_guard(guard.workload, guard.text)
-        if episode is not None and (request.objective or request.guards):
-            self._episodes.judge_by(
-                episode, self._judged(episode, episode.workload, request.objective, request.guards)
-            )
+        judged = None
+        if request.objective or request.guards:
+            # A mistake in it is told before any gate is met.
+            workload = episode.workload if episode else request.workload or ""
+            judged = self._judged(episode, workload, request.objective, request.guards)
+            if episode is not None:
+                self._episodes.judge_by(episode, judged)
         with self._preparation.making_way():
             candidate = await self._candidates.create(request, episode.workload if episode else "")
         self._recall.candidate(candidate)
@@ -126,9 +126,17 @@ class Actor:
             candidate.id,
             request.workload or "",
             episode.id if episode else "",
-            objective.canonical if objective else "",
+            judged.objective.canonical if judged else "",
         )
-        return view.model_copy(update={"warnings": warnings})
+        told = {"warnings": warnings}
+        if judged is None:
+            return view.model_copy(update=told)
+        guards = [
+            GuardView(workload=each.workload, text=each.term.canonical, unit=each.term.unit)
+            for each in judged.guards
+        ]
+        read = {"objective": judged.objective.canonical, "guards": guards}
+        return view.model_copy(update={**told, **read})
 
     # ------------------------------------------------------------ trials
 

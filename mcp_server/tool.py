@@ -29,9 +29,9 @@ def _short(value: float) -> float:
 Number = Annotated[float, AfterValidator(_short)]
 
 
-def _parsed(value: object) -> object:
-    """Some clients send an object as the text of one."""
-    if isinstance(value, str) and value.lstrip().startswith("{"):
+def parsed(value: object) -> object:
+    """Some clients send an object or a list as the text of one."""
+    if isinstance(value, str) and value.lstrip()[:1] in ("{", "["):
         try:
             return json.loads(value)
         except (ValueError, RecursionError):
@@ -55,7 +55,7 @@ class Answer(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-Parameters = Annotated[dict[str, ParameterValue], BeforeValidator(_parsed)]
+Parameters = Annotated[dict[str, ParameterValue], BeforeValidator(parsed)]
 
 
 @dataclass(frozen=True)

@@ -556,7 +556,8 @@ class CandidateView(Answer):
     was skipped where that is allowed.
 
     `policy` is the canonical text of a policy, empty for every other kind. `warnings` say what
-    speaks against trying it on the workload that it was asked for.
+    speaks against trying it on the workload that it was asked for. `objective` and `guards` are in
+    the answer to the request that gave some: by what a trial of it is judged, as that was read.
     """
 
     id: str
@@ -568,6 +569,8 @@ class CandidateView(Answer):
     gates: list[GateResult] = Field(default_factory=list)
     proven: bool = False
     quarantined: str = ""
+    objective: str = ""
+    guards: list[GuardView] = Field(default_factory=list)
     warnings: list[str] = Field(default_factory=list)
     at: float = 0.0
 

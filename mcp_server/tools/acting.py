@@ -25,6 +25,7 @@ from daemon.api.models import (
 )
 from mcp_server.approval import Answered, Consent, answer_given, ask
 from mcp_server.tool import Answer, Arguments, Call, Parameters, Tool, changes
+from mcp_server.tools.judging import GuardsArgument, ObjectiveArgument, guards_asked
 from mcp_server.tools.shared import WorkloadArgument, told
 from mcp_server.tools.trials import Trial, settled, trial_of
 from mcp_server.untrusted import Said, Word, marked, word
@@ -39,12 +40,8 @@ _LOOK_S = 1.0
 class TrialArguments(Arguments):
     candidate: RecordId = Field(description="The id that check_candidate gave, proven")
     workload: WorkloadArgument = Field("", description="Whose objective decides")
-    objective: str = Field(
-        "",
-        max_length=200,
-        description="Like `latency p99`, `throughput`, `measurement NAME lower`; else as declared, "
-        "else run-queue delay p99",
-    )
+    objective: ObjectiveArgument = ""
+    guards: GuardsArgument = Field(default_factory=list)
     episode: RecordId | None = None
     window_s: float | None = Field(None, ge=0.5, le=600, description="Length of one window")
     max_windows: int | None = Field(None, ge=4, le=64)
@@ -61,6 +58,10 @@ def _question(view: TrialView) -> str:
         + (f" ({settings})" if settings else "")
         + f" on this machine? It is compared with what runs now by {marked(view.objective, 200)}"
         + (f" of {marked(view.workload, 200)}" if view.workload else "")
+        + "".join(
+            f", with {marked(each.workload, 200)} guarded ({marked(each.text, 100)})"
+            for each in view.guards
+        )
         + ", under a lease, and taken back unless it is better."
         + "".join(f" Against it: {marked(each, 300)}." for each in view.warnings)
         + f" Candidate {word(view.candidate)}, trial {word(view.id)}."
@@ -115,6 +116,7 @@ async def _start_trial(call: Call, wanted: TrialArguments) -> Trial | types.Inpu
             candidate=wanted.candidate,
             workload=id or None,
             objective=wanted.objective or None,
+            guards=await guards_asked(call, wanted.guards),
             episode=wanted.episode,
             window_s=wanted.window_s,
             max_windows=wanted.max_windows,

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from daemon.api.models import CandidateView, EpisodeView, Event, StepView
 from mcp_server.tool import Answer, Arguments, Call, Number, Tool, reads
+from mcp_server.tools.judging import Guard, guards_of
 from mcp_server.tools.status import Degraded, degraded_of
 from mcp_server.tools.trials import Trial, settled, trial_of
 from mcp_server.untrusted import Name, Said, Word
@@ -53,6 +54,9 @@ class Episode(Answer):
     workload: Word = ""
     name: Name = ""
     goal: Said = ""
+    objective: Name = Field("", description="By what its trials are judged")
+    guards: list[Guard] = Field(default_factory=list)
+    question: Said = Field("", description="Open: nothing is tried before it is answered")
     trigger: Degraded | None = None
     tags: list[Word] = Field(default_factory=list)
     advisor: Word = ""
@@ -136,6 +140,9 @@ async def _get_episode(call: Call, wanted: EpisodeArguments) -> Episode:
         workload=call.handles.of(view.workload),
         name=view.workload,
         goal=view.goal,
+        objective=view.objective,
+        guards=guards_of(call, view.guards),
+        question=view.question,
         trigger=degraded_of(view.trigger, call, now) if view.trigger else None,
         tags=view.profile.tags if view.profile else [],
         advisor=view.advisor,

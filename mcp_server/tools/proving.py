@@ -21,6 +21,13 @@ from daemon.api.models import (
     SchedulerName,
 )
 from mcp_server.tool import Answer, Arguments, Call, Number, Parameters, Tool, beside, changes
+from mcp_server.tools.judging import (
+    Guard,
+    GuardsArgument,
+    ObjectiveArgument,
+    guards_asked,
+    guards_of,
+)
 from mcp_server.tools.shared import WorkloadArgument, told
 from mcp_server.untrusted import Body, Name, Said, Word, word
 from process import Fault, FaultType
@@ -58,6 +65,8 @@ class CheckArguments(Arguments):
         "", description="Simulate what was recorded of this one, too"
     )
     episode: RecordId | None = Field(None, description="The episode that it is for")
+    objective: ObjectiveArgument = ""
+    guards: GuardsArgument = Field(default_factory=list)
     canary: bool = Field(False, description="Try it in a virtual machine also where that is slow")
 
 
@@ -92,6 +101,8 @@ class Checked(Answer):
     )
     policy: Body = ""
     parameters: dict[str, ParameterValue] = Field(default_factory=dict)
+    objective: Name = Field("", description="By what a trial of it is judged, as it was read")
+    guards: list[Guard] = Field(default_factory=list)
     gates: list[Gate] = Field(default_factory=list)
     next: str = ""
 
@@ -122,7 +133,7 @@ def _gate(each: GateResult) -> Gate:
     )
 
 
-def checked(view: CandidateView, next: str = "") -> Checked:
+def checked(view: CandidateView, call: Call, next: str = "") -> Checked:
     return Checked(
         candidate=view.id,
         name=view.name,
@@ -132,6 +143,8 @@ def checked(view: CandidateView, next: str = "") -> Checked:
         warnings=view.warnings,
         policy=view.policy,
         parameters=told(view.parameters),
+        objective=view.objective,
+        guards=guards_of(call, view.guards),
         gates=[_gate(each) for each in view.gates],
         next=next,
     )
@@ -177,6 +190,8 @@ async def _check(call: Call, wanted: CheckArguments) -> Checked:
         name=wanted.name,
         episode=wanted.episode,
         workload=id or None,
+        objective=wanted.objective or None,
+        guards=await guards_asked(call, wanted.guards),
         canary=wanted.canary,
     )
     reading = call.access.reading
@@ -184,7 +199,7 @@ async def _check(call: Call, wanted: CheckArguments) -> Checked:
     after = before[-1].seq if before else 0
     async with beside(_tell(call, reading, after, wanted.library or wanted.name or "")):
         view = await acting.create_candidate(request)
-    return checked(view, _next(view))
+    return checked(view, call, _next(view))
 
 
 check_candidate = Tool(

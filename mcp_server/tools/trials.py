@@ -12,6 +12,7 @@ from daemon.api import telling
 from daemon.api.client import AsyncClient
 from daemon.api.models import Arm, Direction, EventKind, ParameterValue, TrialState, TrialView
 from mcp_server.tool import Answer, Call, Number, beside
+from mcp_server.tools.judging import Guard, guards_of
 from mcp_server.tools.shared import told
 from mcp_server.untrusted import Body, Name, Said, Word, marked
 from process import Fault
@@ -55,6 +56,7 @@ class Trial(Answer):
     workload: Word = ""
     name: Name = ""
     objective: Name
+    guards: list[Guard] = Field(default_factory=list)
     unit: Word = ""
     lower_is_better: bool
     windows: int = 0
@@ -90,6 +92,7 @@ def trial_of(view: TrialView, call: Call, next: str = "", tick_us: float = 0.0) 
         workload=call.handles.of(view.workload),
         name=view.workload,
         objective=view.objective,
+        guards=guards_of(call, view.guards),
         unit=view.unit,
         lower_is_better=view.direction is Direction.LOWER,
         windows=len(view.windows),

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from itertools import cycle, islice
 from pathlib import Path
+from typing import Any
 
 from daemon import asked
 from daemon.api.models import (
@@ -62,6 +63,7 @@ from daemon.api.models import (
     WorkloadDetail,
     WorkloadView,
 )
+from daemon.decide.yardstick import yardstick_of
 from process import Fault, FaultType
 from tests.agent.beliefs import believed
 from tests.api.fake import FakeService, Served
@@ -268,6 +270,10 @@ class Machine(FakeService):
 
     async def create_candidate(self, request: CandidateRequest) -> CandidateView:
         self.asked.append(("create_candidate", request))
+        judged = _judged(request) if request.objective or request.guards else {}
+        if request.episode and judged:
+            known = self.kept_episodes[request.episode]
+            self.kept_episodes[request.episode] = known.model_copy(update=judged)
         name = request.library or request.name or ("policy-0a1b2c3d" if request.policy else "own")
         if request.policy and "fase" in request.policy:
             raise BAD_POLICY
@@ -297,6 +303,7 @@ class Machine(FakeService):
             ],
             proven=proven,
             at=time.time(),
+            **judged,
         )
         self.candidates[view.id] = view
         return view
@@ -314,6 +321,7 @@ class Machine(FakeService):
             parameters=candidate.parameters,
             workload=request.workload or "",
             objective=request.objective or "latency p99",
+            guards=_judged(request)["guards"],
             direction=Direction.LOWER,
             unit="s" if request.fed_by_client else "us",
             episode=request.episode or "",
@@ -554,6 +562,15 @@ class Machine(FakeService):
         self._said(EventKind.DEGRADATION, trigger.reason, episode=id)
         self._said(EventKind.EPISODE_OPENED, trigger.reason, episode=id)
         return id
+
+
+def _judged(request: CandidateRequest | TrialRequest) -> dict[str, Any]:
+    """By what a trial is judged, read as the daemon reads it."""
+    found = yardstick_of(
+        request.workload or WORKLOAD, asked=request.objective, guards=request.guards
+    )
+    guards = [GuardView(workload=each.workload, text=each.term.canonical) for each in found.guards]
+    return {"objective": found.objective.canonical, "guards": guards}
 
 
 class ServedMachine(Served):

@@ -107,8 +107,12 @@ class Machine:
             objective=objective,
             guards=[GuardRequest(workload=who, text=text) for who, text in guards],
         )
-        asyncio.run(self.actor.create_candidate(request))
-        return episode.view()
+        told = asyncio.run(self.actor.create_candidate(request))
+        view = episode.view()
+        # What it was given is told as it was read.
+        assert told.objective == view.objective
+        assert [each.text for each in told.guards] == [each.text for each in view.guards]
+        return view
 
     def refused(self, objective: str | None = None) -> Fault:
         """Why a trial in the open episode is not started."""
