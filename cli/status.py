@@ -112,6 +112,9 @@ def show_status(*, json: bool) -> None:
                 state if objective.value is not None else Text("no value yet", style="dim"),
             )
         out().print(made)
+        for objective in status.objectives:
+            if objective.warning:
+                say(f"warning: {objective.workload}: {objective.warning}", "yellow")
     if status.quarantine:
         heading("quarantine")
         made = table("scheduler", "candidate", "reason", "until")

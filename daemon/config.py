@@ -23,7 +23,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from daemon.api.models import Autonomy
-from daemon.decide.objective import Declared, parse_objective
+from daemon.decide.objective import Declared, Metric, parse_objective
 from daemon.decide.settings import (
     DetectSettings,
     GuardSettings,
@@ -54,6 +54,12 @@ Folder = Annotated[str, StringConstraints(min_length=2, max_length=200, pattern=
 WorkloadGlob = Annotated[
     str, StringConstraints(max_length=4096, pattern=r"^(cgroup:/|comm:.)[^\x00\n]*$")
 ]
+
+
+REMARK = (
+    "run-queue delay counts each turn that a task waits for; where requests run longer than a "
+    "slice, `response` with the same percentile is what its callers see"
+)
 
 
 class DaemonTable(Table):
@@ -152,6 +158,15 @@ class Config(Table):
         return tuple(
             Declared(each.workload, parse_objective(each.text, FaultType.BAD_CONFIG))
             for each in self.objective
+        )
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What is valid, and perhaps not what was meant."""
+        return tuple(
+            f"`{each.objective.text}` for {each.workload}: {REMARK}"
+            for each in self.declared
+            if each.objective.has(Metric.DELAY)
         )
 
     @property

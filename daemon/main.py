@@ -378,6 +378,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         settings = _settings(options.config)
         if options.check:
             sys.stdout.write(f"{displayable(str(options.config))}: no problems\n")
+            for each in settings.remarks:
+                sys.stdout.write(f"note: {displayable(each)}\n")
             return
         asyncio.run(_serve(settings, sink))
     except Fault as fault:

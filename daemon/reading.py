@@ -229,11 +229,13 @@ class Reader:
 
     def _workload(self, id: str) -> WorkloadView:
         baseline = self._autopilot.detection.baseline(id, detect.KERNEL_DEFAULT)
+        response = self._autopilot.detection.response(id, detect.KERNEL_DEFAULT)
         degraded = [each for each in self._autopilot.detection.degraded() if each.workload == id]
         return WorkloadView(
             id=id,
             last=self._watch.series.last(id),
             baseline_delay_p99_us=baseline.typical if baseline and baseline.count else None,
+            baseline_response_p99_us=response.typical if response and response.count else None,
             degraded=degraded[0] if degraded else None,
             tags=self.profile(id).tags,
         )

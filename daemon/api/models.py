@@ -450,6 +450,7 @@ class WorkloadView(Answer):
     id: str
     last: SignalPoint | None = None
     baseline_delay_p99_us: float | None = None
+    baseline_response_p99_us: float | None = None
     degraded: Degradation | None = None
     tags: list[str] = Field(default_factory=list)
 

@@ -37,7 +37,7 @@ from daemon.decide.objective import Guard, Measurement, Metric, Objective, Term
 from daemon.decide.observation import Observation, WorkloadObservation
 from daemon.decide.settings import DetectSettings, GuardSettings, TrialSettings
 from daemon.decide.values import parts_of, value_of
-from daemon.decide.verdict import STARVED_RATIO, values, who
+from daemon.decide.verdict import starving_us, values, who
 from daemon.decide.windows import STOLEN, Guarded, longest_of
 from daemon.decide.words import figure
 
@@ -359,7 +359,7 @@ def _starved(
     longest = longest_of([observation], kept.since)
     if longest is None:
         return state, None
-    most = max(trial.starved_us, STARVED_RATIO * kept.default_delay_max_us)
+    most = starving_us(kept.default_delay_max_us, trial)
     starved = state.starved.after(
         Mark.BAD if longest.us >= most else Mark.CALM,
         observation.began,

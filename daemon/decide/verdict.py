@@ -64,7 +64,10 @@ LIVE_SILENT = 3
 LIVE_SAMPLES = 10
 # A candidate window with less than this part of the baseline's samples is a collapse.
 COLLAPSE = 0.1
-# A wait that is so many times the longest of the baseline is nothing that happened there.
+# Where the baseline's longest wait is above this part of what counts as starving, a wait has to be
+# so many times that, and so many times that longest one, to be nothing that happened there.
+STARVED_USUAL = 0.1
+STARVED_BEYOND = 2.0
 STARVED_RATIO = 3.0
 
 _HIGHER = (Guarded.MACHINE_RUN_SHARE, Guarded.OTHERS_RUN_SHARE, Guarded.OWN_THROUGHPUT)
@@ -342,13 +345,22 @@ def starved(windows: Sequence[WindowView], live: Sequence[Live], settings: Trial
     ]
     most, comm, workload = max(waits[Arm.CANDIDATE], default=(0.0, "", ""))
     before, before_comm, before_workload = max(waits[Arm.BASELINE], default=(0.0, "", ""))
-    if most < max(settings.starved_us, STARVED_RATIO * before):
+    if most < starving_us(before, settings):
         return ""
     by = f" (that was {who(before_comm, before_workload)})" if before_comm else ""
     return (
         f"{who(comm, workload)} waited {figure(most, 'us')} for a CPU; under the baseline none "
         f"waited longer than {figure(before, 'us')}{by}"
     )
+
+
+def starving_us(before_us: float, settings: TrialSettings) -> float:
+    """The wait from which on somebody starves, where under the baseline none was longer than this.
+    With the defaults one second; two and more on a machine where long waits are usual, which is
+    when the schedulers of our language step in at the latest."""
+    if before_us <= STARVED_USUAL * settings.starved_us:
+        return settings.starved_us
+    return max(STARVED_BEYOND * settings.starved_us, STARVED_RATIO * before_us)
 
 
 def who(comm: str, workload: str) -> str:

@@ -6,7 +6,7 @@ of the machine adds the same to both arms and cancels out.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from statistics import median
 
@@ -117,7 +117,7 @@ def window_of(
     spoiled = disturbance(arm, seen, late_s, earlier)
     longest = longest_of(seen, started)
     figures = {term.title: each.value for term, each in found.items() if each}
-    figures |= _guard_figures(guards, seen, numbers, begin)
+    figures |= _guard_figures(guards, workload, seen, numbers, begin)
     guarded = guarded_of(workload, seen, begin, sleepers)
     if longest:
         guarded[Guarded.DELAY_MAX_US] = longest.us
@@ -183,12 +183,23 @@ def _too_little(
 
 def _guard_figures(
     guards: Sequence[Guard],
-    seen: Sequence[Observation],
+    workload: str,
+    observations: Sequence[Observation],
     numbers: Sequence[Measurement],
     begin: float,
 ) -> dict[str, float]:
-    """Each guard's value, and the CPU time of its workload, which tells whether it runs at all."""
+    """Each guard's value, and the CPU time of its workload, which tells whether it runs at all.
+
+    A glob means others than the workload itself.
+    """
     figures: dict[str, float] = {}
+    seen = [
+        replace(
+            each,
+            workloads={name: part for name, part in each.workloads.items() if name != workload},
+        )
+        for each in (observations if guards else ())
+    ]
     for guard in guards:
         value = value_of(guard.term, guard.workload, seen, numbers, begin)
         if value is not None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from daemon import trials as trials_module
-from daemon.api.models import Event, EventKind, TrialRequest, TrialState
+from daemon.api.models import Arm, Event, EventKind, TrialRequest, TrialState
 from daemon.candidates import Candidate
 from daemon.decide.objective import parse_objective
 from daemon.decide.observation import Observation
@@ -23,7 +23,7 @@ from daemon.loader import Loaded
 from daemon.trials import Trial, Trials
 from process import Fault, FaultType
 from scheduler_library.manifest import Kind
-from tests.decide.synthetic import SERVICE, seeded, workload
+from tests.decide.synthetic import SERVICE, seeded, serving, workload
 
 EXCUSED = "runtime error: RCU CPU stall on CPUs ()"
 ITS_OWN = "runtime error: invalid DSQ 0x7"
@@ -57,9 +57,11 @@ class Kernel:
 
 @dataclass
 class Signals:
-    """Stands in for the watch: an interval of a tenth of a second, always now."""
+    """Stands in for the watch: an interval of a tenth of a second, always now. With `ended` the
+    workload answers so many requests in each."""
 
     stolen: float = 0.0
+    ended: int | None = None
     interval_s: float = 0.1
 
     async def set_interval(self, seconds: float) -> None:
@@ -76,7 +78,13 @@ class Signals:
         async def tick() -> None:
             while True:
                 await asyncio.sleep(0.01)
-                part = {SERVICE: workload(dice)}
+                each = workload(dice)
+                if self.ended is not None:
+                    # One more is always under way.
+                    each = serving(
+                        dice, response_us=500, ended=self.ended, seconds=0.01, open_us=[900.0]
+                    )
+                part = {SERVICE: each}
                 queue.put_nowait(Observation(time.time(), 0.01, part, stolen=self.stolen))
 
         ticking = asyncio.create_task(tick())
@@ -104,15 +112,21 @@ class Outcome:
         return [each.message for each in self.events if each.kind is kind]
 
 
+Play = Callable[..., Outcome]
+
+
 @pytest.fixture
-def play(monkeypatch: pytest.MonkeyPatch) -> Callable[[Kernel, Signals], Outcome]:
+def play(monkeypatch: pytest.MonkeyPatch) -> Play:
     """Plays a whole trial of `fair` with pauses and windows of no length."""
     monkeypatch.setattr(trials_module, "EXCUSED_PAUSE_S", 0.01)
-    settings = TrialSettings().model_copy(
+    usual = TrialSettings().model_copy(
         update={"window_s": 0.05, "settle_s": 0.0, "max_windows": 8, "samples_min": 1}
     )
 
-    def to_end(kernel: Kernel, signals: Signals) -> Outcome:
+    def to_end(
+        kernel: Kernel, signals: Signals, text: str = "latency p99", least: int = 1
+    ) -> Outcome:
+        settings = usual.model_copy(update={"samples_min": least})
         events: list[Event] = []
 
         async def whole() -> tuple[Trial, Gone | None]:
@@ -131,7 +145,7 @@ def play(monkeypatch: pytest.MonkeyPatch) -> Callable[[Kernel, Signals], Outcome
             )
             candidate = Candid("c-fair1", "fair", Kind.BPF, {}, proof=Proof(()))
             request = TrialRequest(candidate="c-fair1", workload=SERVICE)
-            objective = parse_objective("latency p99")
+            objective = parse_objective(text)
             trials.begin(trials.propose(request, candidate, objective, settings))
             return await ended
 
@@ -142,7 +156,7 @@ def play(monkeypatch: pytest.MonkeyPatch) -> Callable[[Kernel, Signals], Outcome
 
 
 def test_an_ejection_that_is_not_its_doing_is_followed_by_another_try(
-    play: Callable[[Kernel, Signals], Outcome],
+    play: Play,
 ) -> None:
     """The trial goes on, and says why nothing is held against the scheduler."""
     outcome = play(Kernel([EXCUSED]), Signals())
@@ -153,7 +167,7 @@ def test_an_ejection_that_is_not_its_doing_is_followed_by_another_try(
 
 
 def test_what_is_thrown_out_again_and_again_could_not_be_measured(
-    play: Callable[[Kernel, Signals], Outcome],
+    play: Play,
 ) -> None:
     """After some tries the trial ends without a verdict, and without a scheduler that is lost."""
     outcome = play(Kernel([EXCUSED] * 10), Signals())
@@ -166,7 +180,7 @@ def test_what_is_thrown_out_again_and_again_could_not_be_measured(
 
 
 def test_an_ejection_that_is_its_doing_ends_the_trial_at_once(
-    play: Callable[[Kernel, Signals], Outcome],
+    play: Play,
 ) -> None:
     """As ever."""
     outcome = play(Kernel([ITS_OWN]), Signals())
@@ -176,7 +190,7 @@ def test_an_ejection_that_is_its_doing_ends_the_trial_at_once(
 
 
 def test_a_trial_whose_windows_the_host_spoiled_could_not_be_measured(
-    play: Callable[[Kernel, Signals], Outcome],
+    play: Play,
 ) -> None:
     """It ends, within bounds, and is no rollback for cause."""
     outcome = play(Kernel(), Signals(stolen=0.4))
@@ -185,3 +199,21 @@ def test_a_trial_whose_windows_the_host_spoiled_could_not_be_measured(
     assert outcome.trial.verdict is None
     assert len(outcome.trial.windows) == 16
     assert outcome.kernel.loaded is None
+
+
+def test_a_window_goes_on_until_enough_requests_have_ended(play: Play) -> None:
+    """And the trial comes to its verdict."""
+    outcome = play(Kernel(), Signals(ended=4), "response p99", 50)
+    assert outcome.trial.verdict is not None
+    baseline = [each for each in outcome.trial.windows if each.arm is Arm.BASELINE]
+    assert all(each.samples >= 30 and not each.excluded for each in baseline)
+
+
+def test_what_ends_too_seldom_cannot_be_measured_in_this_time(play: Play) -> None:
+    """It is said after one window of the baseline, with what would do; nothing was loaded."""
+    outcome = play(Kernel(), Signals(ended=0), "response p99", 50)
+    assert outcome.trial.state is TrialState.UNMEASURED
+    assert "cannot be measured in this time" in outcome.trial.reason
+    assert "window_s" in outcome.trial.reason
+    assert len(outcome.trial.windows) == 1
+    assert outcome.kernel.loads == 0

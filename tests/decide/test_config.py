@@ -261,3 +261,12 @@ def test_no_file_is_a_defect(text: str) -> None:
         return
     assert problem.type is FaultType.BAD_CONFIG
     assert problem.why
+
+
+def test_an_objective_by_delay_is_valid_and_remarked_on() -> None:
+    """`--check` says what else could be meant; response time needs no word."""
+    text = "[[objective]]\nworkload = 'comm:a'\ntext = '{}'"
+    [said] = parse(text.format("latency p99 < 5ms"), "x").remarks
+    assert "`latency p99 < 5ms` for comm:a" in said
+    assert "`response`" in said
+    assert parse(text.format("response p99 < 5ms"), "x").remarks == ()
