@@ -16,12 +16,13 @@ struct began {
 struct calls {
 	u64 count;
 	u64 total_ns;
-	u64 max_ns;
 };
 
 BPF_HASH(began, u32, struct began, 32768);
 BPF_ARRAY(lengths, u64, BUCKETS);
 BPF_ARRAY(totals, struct calls, 1);
+/* Set to 0 from outside, at the end of each interval. */
+BPF_ARRAY(longest_ns, u64, 1);
 
 int enter(void *ctx)
 {
@@ -54,7 +55,7 @@ int leave(void *ctx)
 	u32 thread = (u32)bpf_get_current_pid_tgid(), zero = 0;
 	struct began *call;
 	struct calls *sums;
-	u64 ns;
+	u64 ns, *longest;
 
 	call = began.lookup(&thread);
 	if (!call)
@@ -71,7 +72,8 @@ int leave(void *ctx)
 		return 0;
 	__sync_fetch_and_add(&sums->count, 1);
 	__sync_fetch_and_add(&sums->total_ns, ns);
-	if (ns > sums->max_ns)
-		sums->max_ns = ns;
+	longest = longest_ns.lookup(&zero);
+	if (longest && ns > *longest)
+		*longest = ns;
 	return 0;
 }

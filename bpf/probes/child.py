@@ -162,12 +162,9 @@ def futex(b: Bcc) -> dict[str, Any]:
 
 def counted(b: Bcc) -> tuple[list[int], list[int]]:
     """Calls by length, and their number, sum and the longest since the last time."""
-    totals = b["totals"]
-    sums = totals[0]
-    found = [int(sums.count), int(sums.total_ns), int(sums.max_ns)]
-    # Of one call at the same moment the length may be lost; its number is not.
-    sums.max_ns = 0
-    totals[totals.Key(0)] = sums
+    sums, longest = b["totals"][0], b["longest_ns"]
+    found = [int(sums.count), int(sums.total_ns), int(longest[0].value)]
+    longest[longest.Key(0)] = longest.Leaf(0)
     return [int(each.value) for each in b["lengths"].values()], found
 
 
