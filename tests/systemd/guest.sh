@@ -65,6 +65,31 @@ journalctl --sync
 saw journal journalctl -t schedpilotd SCHEDPILOT_EVENT=rollback -o json --no-pager
 saw explained journalctl -t schedpilotd SCHEDPILOT_EVENT=rollback -x --no-pager
 
+# What its measures read, in the sandbox of its unit: once without and once with the group that may
+# read the journal.
+systemd-run --quiet --unit=shop sh -c 'while :; do echo "GET /a took 12.5 ms"; sleep 0.1; done'
+cat >/etc/schedpilot/agent.toml <<'END'
+[[measure]]
+name = "shop-latency"
+journal = { unit = "shop.service", pattern = "took ([0-9.]+) ms" }
+take = "p99"
+unit = "ms"
+END
+unit=/etc/systemd/system/schedpilot-agent.service.d
+mkdir -p $unit
+measured() {
+	printf '%s\n' '[Service]' 'ExecStart=' Restart=no Type=oneshot "StandardOutput=file:/out/$1.txt" \
+		'ExecStart=/usr/bin/schedpilot measure test --seconds 2 --json' "$2" >$unit/test.conf
+	systemctl daemon-reload
+	saw "$1-started" systemctl start schedpilot-agent
+}
+measured measure-closed ''
+measured measure-open SupplementaryGroups=systemd-journal
+systemctl stop shop
+rm -r $unit /etc/schedpilot/agent.toml
+systemctl daemon-reload
+systemctl reset-failed schedpilot-agent
+
 # The advisor comes up beside it, as its own user.
 saw agent-start systemctl start schedpilot-agent
 saw agent-active systemctl is-active schedpilot-agent

@@ -188,6 +188,18 @@ def test_catalog_explains_the_rollback(seen: Seen) -> None:
     assert "-- Subject:" in seen.text("explained") or "░░ Subject:" in seen.text("explained")
 
 
+def test_measures_read_the_journal_in_the_agents_sandbox(seen: Seen) -> None:
+    """A line of a real unit is a sample, with the group that may read it; without it that is said,
+    and what to do."""
+    (opened,) = json.loads(seen.text("measure-open"))
+    assert opened["value"] == 12.5
+    assert opened["count"] > 0
+    assert (opened["unit"], opened["take"]) == ("ms", "p99")
+    (closed,) = json.loads(seen.text("measure-closed"))
+    assert "the journal may not be read" in closed["fault"]
+    assert "SupplementaryGroups=systemd-journal" in closed["hint"]
+
+
 def test_advisor_runs_as_its_own_user(seen: Seen) -> None:
     """The advisor's unit starts, unprivileged."""
     seen.assert_worked("agent-start")
