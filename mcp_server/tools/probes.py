@@ -11,7 +11,9 @@ from mcp_server.tools.shared import WorkloadArgument
 from mcp_server.untrusted import Name, Said, Word
 
 # Not `uprobe`: which function of which program is a person's to say.
-_Kind = Literal["runqlat", "offcpu", "wakeups", "oncpu", "syscalls", "futex"]
+_Kind = Literal[
+    "runqlat", "offcpu", "wakeups", "oncpu", "syscalls", "futex", "chains", "preempted-locks"
+]
 
 
 class ProbeArguments(Arguments):
