@@ -7,7 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.api.models import Direction
-from daemon.decide.objective import Declared, Measurement, Metric, parse_objective
+from daemon.decide.objective import (
+    Declared,
+    Measurement,
+    Metric,
+    parse_guard,
+    parse_objective,
+)
 from daemon.decide.values import value_of
 from process import Fault, FaultType
 from tests.decide.synthetic import BATCH, SERVICE, interval, seeded, workload
@@ -21,6 +27,13 @@ from tests.decide.synthetic import BATCH, SERVICE, interval, seeded, workload
         ("latency p99.9 <= 0.5 s", Metric.DELAY, 0.999, 500_000, "us", Direction.LOWER),
         ("latency mean<200us", Metric.DELAY, None, 200, "us", Direction.LOWER),
         ("latency p95 < 200µs", Metric.DELAY, 0.95, 200, "us", Direction.LOWER),
+        ("delay p99", Metric.DELAY, 0.99, None, "us", Direction.LOWER),
+        ("response p99 lower", Metric.RESPONSE, 0.99, None, "us", Direction.LOWER),
+        ("response p99 lower < 20ms", Metric.RESPONSE, 0.99, 20_000, "us", Direction.LOWER),
+        ("completions higher > 5/s", Metric.COMPLETIONS, None, 5, "1/s", Direction.HIGHER),
+        ("turnaround mean < 2min", Metric.TURNAROUND, None, 120e6, "us", Direction.LOWER),
+        ("turnaround p90", Metric.TURNAROUND, 0.9, None, "us", Direction.LOWER),
+        ("makespan lower", Metric.MAKESPAN, None, None, "us", Direction.LOWER),
         ("throughput", Metric.COMPLETIONS, None, None, "1/s", Direction.HIGHER),
         ("throughput > 200/s", Metric.COMPLETIONS, None, 200, "1/s", Direction.HIGHER),
         ("cpu > 150%", Metric.CPU, None, 150, "%", Direction.HIGHER),
@@ -71,6 +84,14 @@ def test_every_form_is_read(
         ("measurement", 12, "name"),
         ("measurement Big lower", 13, "name"),
         ("measurement rps hihger", 17, "did you mean 'higher'?"),
+        ("respnse p99", 1, "did you mean 'response'?"),
+        ("response p99 higher", 14, "lower is better"),
+        ("response p99; completions not wors than 5%", 31, "did you mean 'worse'?"),
+        ("response p99; completions not worse than 100%", 42, "cannot be tolerated"),
+        ("response p99; completions not worse than 5", 43, "`%`"),
+        ("response p99; response p99 < 5ms", 15, "twice"),
+        ("completions not worse than 5%", 30, "only guards"),
+        ("response p99;; cpu", 14, "ends here"),
         ("latency p99 & rm", 13, "means nothing"),
         ("latency p99 ; rm", 15, "found 'rm'"),
     ],
@@ -84,6 +105,56 @@ def test_every_mistake_is_pointed_at(text: str, column: int, said: str) -> None:
     assert fault.where == f"column {column}"
     assert said in f"{fault.why} {fault.hint}"
     assert fault.details[1].index("^") == column - 1
+
+
+@pytest.mark.parametrize(
+    ("text", "title"),
+    [
+        ("latency p99 < 5ms", "delay p99"),
+        ("throughput", "completions"),
+        ("response p99 lower;completions  not worse than 5%", "response p99; completions not "
+         "worse than 5%"),
+        ("cpu; makespan;", "cpu; makespan"),
+        ("measurement rps higher > 3 x", "measurement rps"),
+    ],
+)  # fmt: skip
+def test_there_is_one_way_to_write_each(text: str, title: str) -> None:
+    """Older words, `lower` and spaces lead to the same title; the whole reads back as the same."""
+    found = parse_objective(text)
+    assert found.title == title
+    again = parse_objective(found.canonical)
+    assert again.canonical == found.canonical
+    assert [term.limit for term in again.terms] == [term.limit for term in found.terms]
+
+
+def test_terms_are_targets_or_guards() -> None:
+    """The first that is to become better leads."""
+    found = parse_objective("completions not worse than 2%; response p99; cpu")
+    assert [term.title for term in found.targets] == ["response p99", "cpu"]
+    assert [term.tolerance for term in found.guards] == [pytest.approx(0.02)]
+    assert found.leading.metric is found.metric is Metric.RESPONSE
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("completions", "`completions not worse than 20%`"),
+        ("response p99 < 5ms", "`response p99 not worse than 20%`"),
+        ("cpu not worse than 5%; completions not worse than 5%", "one guard for each"),
+    ],
+)
+def test_a_guard_is_one_term_that_says_how_much(text: str, said: str) -> None:
+    """Anything else is answered with what to write."""
+    with pytest.raises(Fault) as caught:
+        parse_guard("comm:backup", text)
+    assert said in f"{caught.value.why} {caught.value.hint}"
+
+
+def test_a_guard_has_its_workload_in_its_name() -> None:
+    """So that several workloads' figures stand beside each other."""
+    guard = parse_guard("comm:backup", "turnaround mean not worse than 300%")
+    assert guard.key == "comm:backup: turnaround mean"
+    assert guard.tolerance == 3
 
 
 @given(st.text(max_size=60))
