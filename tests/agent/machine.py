@@ -313,6 +313,7 @@ class Machine(FakeService):
         if self.running:
             raise Fault(FaultType.BUSY, "a trial is under way already")
         candidate = self.candidates[request.candidate]
+        known = self.kept_episodes.get(request.episode or "")
         trial = TrialView(
             id=f"t-{len(self.trials):04d}",
             state=TrialState.RUNNING,
@@ -320,8 +321,8 @@ class Machine(FakeService):
             scheduler=candidate.name,
             parameters=candidate.parameters,
             workload=request.workload or "",
-            objective=request.objective or "latency p99",
-            guards=_judged(request)["guards"],
+            objective=request.objective or (known.objective if known else "") or "latency p99",
+            guards=_judged(request)["guards"] or (known.guards if known else []),
             direction=Direction.LOWER,
             unit="s" if request.fed_by_client else "us",
             episode=request.episode or "",

@@ -300,6 +300,30 @@ def test_a_person_asks_for_an_episode(agent: Agent) -> None:
     assert "answer sooner, please" in said(agent.model.asked[0])
 
 
+def test_a_model_says_what_a_goal_means_so_that_it_can_be_measured(agent: Agent) -> None:
+    """Its typed objective and guards are checked by the grammar; a mistake comes back with its
+    column, what is right is the episode's from there on, and the trial's."""
+    guard = {"workload": "cgroup:/calm", "text": "cpu not worse than 75%"}
+    wrong = Use("check_candidate", {"library": "latency", "objective": "respnse p99 lower"})
+    right = Use(
+        "check_candidate",
+        {"library": "latency", "objective": "response p99 lower", "guards": [guard]},
+    )
+    agent.model.script[:] = [Says("", [wrong]), Says("", [right]), LEARNS]
+    agent.model.asked.clear()
+    agent.served.call(agent._forget)
+    goal = "clicks must not lag, calm may take as long as it likes"
+    with agent.served.controller() as client:
+        view = client.open_episode(EpisodeRequest(workload=WORKLOAD, goal=goal))
+    closed = agent.closed(view.id)
+    assert "did you mean 'response'?" in said(agent.model.asked[1])
+    assert closed.objective == "response p99"
+    assert [(each.workload, each.text) for each in closed.guards] == [tuple(guard.values())]
+    (trial,) = closed.trials
+    assert trial.objective == "response p99"
+    assert [each.text for each in trial.guards] == [guard["text"]]
+
+
 def test_the_transcript_tells_the_whole_story(agent: Agent) -> None:
     """Each look, reply, call and result is a step in its role, with the tokens it cost."""
     closed = agent.episode(Says("A short slice should do.", CHECKS.uses), LEARNS)

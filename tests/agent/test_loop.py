@@ -65,6 +65,21 @@ def beside(advisor: Scripted | OfflineAdvisor) -> Iterator["Future[None]"]:
         yield pool.submit(once, advisor)
 
 
+def test_an_open_question_is_told_and_nothing_is_tried(served: ServedMachine) -> None:
+    """The offline advisor cannot tell what a person meant, and tries no nearest guess."""
+    machine = served.machine
+    id = served.call(machine.degrade)
+    machine.kept_episodes[id] = machine.kept_episodes[id].model_copy(
+        update={"goal": "make it better", "question": "what is to become better?"}
+    )
+    once(OfflineAdvisor())
+    closed = served.do(machine.episode(id))
+    assert closed.outcome == (
+        "nothing tried: the goal does not say enough: what is to become better?"
+    )
+    assert closed.trials == []
+
+
 def test_an_episode_ends_with_the_scheduler_that_is_better(served: ServedMachine) -> None:
     """The offline advisor's first choice is tried, kept, learned from, and the episode closed
     with its summary and cost."""
