@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cli.exits import Exit
+from cli.judged import judged_by
 from cli.naming import workload_named
 from cli.output import as_json, document, note, say
 from cli.settling import (
@@ -91,7 +92,7 @@ class _Follower(threading.Thread):
                 if not self._quiet:
                     tell_understood(opened, wanted.notes)
                 note(f"episode {self.episode}: the agent deals with it")
-                self._follow(client)
+                self._follow(client, opened)
         except Fault as fault:
             self.trouble = fault
         finally:
@@ -109,11 +110,17 @@ class _Follower(threading.Thread):
             else:
                 return
 
-    def _follow(self, client: Client) -> None:
+    def _follow(self, client: Client, opened: EpisodeView) -> None:
         told = 0
         began = time.monotonic()
+        judged = _judged(opened)
         while not self.over.is_set():
             view = client.episode(self.episode)
+            if _judged(view) != judged:
+                judged = _judged(view)
+                if not self._quiet:
+                    note("the agent says what is meant otherwise:", "yellow")
+                    tell_understood(view, ())
             for step in client.steps(self.episode):
                 if step.number > told:
                     told = step.number
@@ -126,6 +133,10 @@ class _Follower(threading.Thread):
                 note("nothing yet; does the agent run? `systemctl status schedpilot-agent`")
                 began = 0.0
             self.over.wait(LOOK_AGAIN_S)
+
+
+def _judged(view: EpisodeView) -> tuple[str, ...]:
+    return view.objective, *(f"{each.workload} {each.text}" for each in view.guards)
 
 
 @contextlib.contextmanager
@@ -222,14 +233,15 @@ def _unanswered(view: GoalView, *, json: bool) -> Exit:
 
 def tell_understood(episode: EpisodeView, notes: Sequence[str]) -> None:
     """By what the trials of an episode are judged, so that the person can correct it."""
-    if episode.objective:
-        say(f"understood: {episode.objective}, of {episode.workload}", "bold")
-    for guard in episode.guards:
-        say(f"guarded: {guard.workload}: {guard.text}")
-    for text in [*notes, *episode.warnings]:
+    for what, words in judged_by(episode):
+        if what == "judged by":
+            say(f"understood: {words}", "bold")
+        elif what == "guarded":
+            say(f"guarded: {words}")
+        elif what == "open":
+            note(f"open: {words}", "yellow")
+    for text in dict.fromkeys([*notes, *episode.warnings]):
         note(f"note: {text}", "yellow")
-    if episode.question:
-        note(f"open: {episode.question}", "yellow")
     note("to correct it: Ctrl-C, then --objective 'TEXT' and --guard 'NAME: TEXT'")
 
 

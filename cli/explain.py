@@ -14,6 +14,7 @@ from cli.formats import (
     titled,
 )
 from cli.gates import show_gates
+from cli.judged import judged_by
 from cli.output import as_json, document, facts, heading, out, plain, say, table
 from cli.profile import responses
 from cli.transcript import tell_steps
@@ -109,6 +110,11 @@ def _tell_episode(client: Client, episode: EpisodeView) -> None:
         say(f"nothing: somebody asked for it{f': {episode.goal}' if episode.goal else ''}")
     if episode.profile:
         _tell_profile(episode.profile)
+    judged = [each for each in judged_by(episode) if each[0] != "goal"]
+    if judged:
+        heading("what counts")
+        for what, words in judged:
+            say(f"{what}: {words}", "yellow" if what == "open" else "")
     if episode.advice:
         heading(f"what was advised{f' (by {episode.advisor})' if episode.advisor else ''}")
         for text in episode.advice:

@@ -29,6 +29,12 @@ def _episode_outcome(episode: EpisodeView) -> Text:
     return plain(episode.outcome or "closed", 120, "green" if kept else "")
 
 
+def _why(episode: EpisodeView) -> str:
+    if episode.trigger:
+        return episode.trigger.reason
+    return f"asked for: {episode.goal}" if episode.goal else "by hand"
+
+
 def show_history(*, last: int, json: bool) -> None:
     with observe_client() as client:
         episodes = client.episodes(last)
@@ -45,7 +51,7 @@ def show_history(*, last: int, json: bool) -> None:
             moment(each.at),
             span(each.ended - each.at) if each.ended else "–",
             plain(each.workload, 50),
-            plain(each.trigger.reason if each.trigger else "asked for", 80),
+            plain(_why(each), 80),
             str(len(each.trials)),
             _episode_outcome(each),
         )

@@ -8,6 +8,7 @@ from rich.live import Live
 from rich.text import Text
 
 from cli.formats import ago, microseconds, quantity, span, titled
+from cli.judged import judged_by
 from cli.output import as_json, facts, heading, out, plain, say, table
 from daemon.api.client import observe_client
 from daemon.api.models import Limitation, StatusView, WorkloadView
@@ -47,9 +48,10 @@ def _limit(limitation: Limitation) -> Text:
 def show_status(*, json: bool) -> None:
     with observe_client() as client:
         status = client.status()
-    if json:
-        as_json(status)
-        return
+        if json:
+            as_json(status)
+            return
+        episode = client.episode(status.episode) if status.episode else None
     rows: list[tuple[str, str | Text]] = [
         ("daemon", f"{status.version}, pid {status.pid}, up {span(time.time() - status.since)}"),
         ("autonomy", status.autonomy.value),
@@ -68,6 +70,8 @@ def show_status(*, json: bool) -> None:
         rows.append(("trial", status.trial))
     if status.episode:
         rows.append(("episode", status.episode))
+    if episode:
+        rows += judged_by(episode)
     if status.preparation:
         rows.append(("prepared", plain(preparation_text(status.preparation), 200)))
     out().print(facts(rows))

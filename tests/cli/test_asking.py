@@ -12,7 +12,12 @@ from agent.offline import OfflineAdvisor
 from cli.settling import Settled, Typed, Unanswered, settle
 from daemon.api.client import Client
 from daemon.api.models import (
+    CandidateRequest,
+    CloseRequest,
+    EpisodeRequest,
     EpisodeState,
+    GuardRequest,
+    StatusView,
     StepKind,
     StepRequest,
     StepRole,
@@ -22,6 +27,7 @@ from process import Completed
 from tests.agent.machine import WORKLOAD, ServedMachine
 from tests.agent.test_loop import once
 from tests.cli.conftest import Schedpilot
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -121,6 +127,52 @@ def test_how_the_goal_is_understood_is_told_first(
     assert [(each.workload, each.text) for each in episode.guards] == [
         ("cgroup:/calm", "cpu not worse than 75%")
     ]
+
+
+def test_what_counts_is_told_wherever_the_episode_is(
+    served: ServedMachine, schedpilot: Schedpilot
+) -> None:
+    """In `status` while it is open, in `explain` and in `history`."""
+    guard = GuardRequest(workload="cgroup:/calm", text="cpu not worse than 75%")
+    request = EpisodeRequest(
+        workload=WORKLOAD, goal="web must not lag", objective="response p99", guards=[guard]
+    )
+    machine = served.machine
+    id = served.do(machine.open_episode(request)).id
+    usual = machine.status
+
+    async def with_episode() -> StatusView:
+        return (await usual()).model_copy(update={"episode": id})
+
+    machine.status = with_episode  # type: ignore[method-assign]
+    status = schedpilot("status").text
+    assert f"response p99, of {WORKLOAD}" in status
+    assert "cgroup:/calm: cpu not worse than 75%" in status
+    told = schedpilot("explain", id).text
+    assert f"judged by: response p99, of {WORKLOAD}" in told
+    assert "guarded: cgroup:/calm: cpu not worse than 75%" in told
+    assert "asked for: web must not lag" in schedpilot("history").text
+
+
+def test_an_agent_that_reads_a_goal_otherwise_is_told_of(
+    served: ServedMachine, schedpilot: Schedpilot
+) -> None:
+    """Whoever follows the episode sees by what it is judged from there on."""
+    machine = served.machine
+
+    def correct() -> None:
+        (id,) = until(lambda: list(machine.kept_episodes), 60)
+        with Client(served.run_dir / CONTROL_SOCKET) as client:
+            checked = CandidateRequest(library="latency", episode=id, objective="response p95")
+            client.create_candidate(checked)
+            client.close_episode(id, CloseRequest(summary="over", advisor="claude"))
+
+    with ThreadPoolExecutor(1) as pool:
+        corrected = pool.submit(correct)
+        done = schedpilot("ask", "--goal", "web must not lag")
+        corrected.result()
+    assert done.status == 3
+    assert "understood: response p95, of" in done.text
 
 
 def test_what_a_person_says_so_that_it_can_be_measured_wins(

@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""By what the trials of an episode are judged, for people."""
+
+from daemon.api.models import EpisodeView
+
+
+def judged_by(episode: EpisodeView) -> list[tuple[str, str]]:
+    """What it is, and the words for it: the objective, each guard, what is open, what speaks
+    against it. Nothing where nothing is known."""
+    found: list[tuple[str, str]] = []
+    if episode.goal:
+        found.append(("goal", episode.goal))
+    if episode.objective:
+        found.append(("judged by", f"{episode.objective}, of {episode.workload}"))
+    for guard in episode.guards:
+        how = f": {guard.said}" if guard.said else ""
+        found.append(("guarded", f"{guard.workload}: {guard.text}{how}"))
+    if episode.question:
+        found.append(("open", episode.question))
+    found += [("mind", each) for each in episode.warnings]
+    return found
