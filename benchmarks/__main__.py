@@ -163,18 +163,19 @@ def cpu_model() -> str:
     return platform.machine()
 
 
-def compare(native: bool, keep: Path | None, again: Path | None) -> int:
+def compare(native: bool, keep: Path | None, again: Path | None, workloads: Sequence[str]) -> int:
     """Compare the simulator with the kernel; the page is written whatever comes out."""
     try:
         way = "on this machine's own kernel" if native else f"in the lab, {emulation()}"
         if way.endswith("(TCG)"):
             way += " by a clock that counts instructions"
         kernel = platform.release() if native else ensure(recipe_for(project_root()), say).release
-        if not again:
+        if not again and not workloads:
             say(f"comparing {way}; this takes half an hour of a machine that is otherwise idle")
         date = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
         about = f"Measured {date} {way}: kernel {kernel} (host: {os.cpu_count()} × {cpu_model()})."
-        sys.stdout.write(agreement(native, about, say, keep=keep, again=again) + "\n")
+        said = agreement(native, about, say, keep=keep, again=again, workloads=workloads)
+        sys.stdout.write(said + "\n")
     except Fault as fault:
         say(fault.report())
         return 1
@@ -196,6 +197,12 @@ def main() -> int:
         type=Path,
         metavar="FILE",
         help=f"of {AGREEMENT}: predict anew what such a file says, measure nothing",
+    )
+    words.add_argument(
+        "--workloads",
+        default="",
+        metavar="NAME,…",
+        help=f"of {AGREEMENT}: measure these alone; with --from in place of theirs in that file",
     )
     words.add_argument(
         "--episodes",
@@ -220,7 +227,8 @@ def main() -> int:
     if AGREEMENT in names:
         if len(names) > 1:
             words.error(f"{AGREEMENT} is measured by itself")
-        return compare(native, options.json, options.again)
+        chosen = [each for each in options.workloads.split(",") if each]
+        return compare(native, options.json, options.again, chosen)
     say(f"measuring {', '.join(names)}; under emulation all of it takes about an hour")
     began = time.monotonic()
     try:

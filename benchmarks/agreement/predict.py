@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The same runs in the simulator."""
 
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from benchmarks.agreement.plan import DEFAULT
 from benchmarks.agreement.prepare import CPUS, Bench
 from benchmarks.agreement.workloads import WORKLOADS
 from simulator.calibration import Costs
@@ -17,18 +17,14 @@ def predict(
     bench: Bench,
     costs: Costs,
     ext_costs: Costs,
-    repetitions: int,
+    wanted: Collection[tuple[str, str, int]],
     btf: Path,
     cache_folder: Path | None,
 ) -> Predictions:
-    """By scheduler, workload and repetition; `ext_costs` are those of a machine under sched_ext."""
+    """What is wanted, by scheduler, workload and repetition; `ext_costs` are those of a machine
+    under sched_ext."""
     usual, ext = costs.machine(CPUS), ext_costs.machine(CPUS)
-    keys = [
-        (scheduler, workload, turn)
-        for scheduler in (DEFAULT, *bench.candidates)
-        for workload in WORKLOADS
-        for turn in range(repetitions)
-    ]
+    keys = list(wanted)
 
     def one(key: tuple[str, str, int]) -> Figures:
         scheduler, workload, turn = key

@@ -24,12 +24,12 @@ REPLAY = Path(__file__).parent / "replay.c"
 
 @dataclass(frozen=True)
 class Bench:
-    """`candidates` for the simulator, by scheduler; without the default. `scenarios` is a digest of
-    what is performed."""
+    """`candidates` for the simulator, by scheduler; without the default. `scenarios` has a digest
+    of what is performed, by workload."""
 
     folder: Path
     candidates: dict[str, Candidate]
-    scenarios: str
+    scenarios: dict[str, str]
 
 
 def prepare(folder: Path, repetitions: int, btf: Path, cache_folder: Path | None) -> Bench:
@@ -58,4 +58,4 @@ def prepare(folder: Path, repetitions: int, btf: Path, cache_folder: Path | None
         for name, make in WORKLOADS.items()
     }
     write_prepared(folder, Prepared(objects, texts))
-    return Bench(folder, candidates, digest(*(each for text in texts.values() for each in text)))
+    return Bench(folder, candidates, {name: digest(*text) for name, text in texts.items()})

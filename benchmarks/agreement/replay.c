@@ -15,7 +15,9 @@
  * beside, and for forks, which it charges too. `sleep` is by a timer without slack;
  * `wait` and `wake` go by futex, or by a pipe where a wakeup of that task is synchronous. A
  * wakeup's delay is from when it was due (the timer's time, the moment before the waker's system
- * call) to the task's next instruction.
+ * call) to the task's next instruction; its response is from then to the moment before it sleeps
+ * again or ends. A lock that spins is tried without system calls, and the CPU time that this took
+ * is beside the task's work; one that sleeps is a futex.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -43,6 +45,8 @@ typedef uint64_t u64;
 #define MAX_STEPS   256
 #define MAX_TASKS   4096
 #define MAX_DELAYS  (1U << 17)
+#define MAX_LOCKS   8
+#define MAX_CPUS    64
 #define STACK_BYTES 32768
 /* Nearer than this to its end a run is over: about what asking for the time costs. */
 #define NEAR_NS 4000
@@ -58,7 +62,15 @@ typedef uint64_t u64;
 #define WARM_STARTS  150
 #define WARM_AT_ONCE 8
 
-enum kind { RUN, SLEEP, WAIT, WAKE, FORK, AFFINE, REPEAT };
+enum kind { RUN, SLEEP, WAIT, WAKE, FORK, AFFINE, LOCK, UNLOCK, REPEAT };
+/* Of a lock, as in simulator/engine/engine.h. */
+enum lock_flags { LOCK_SPINS = 1, LOCK_OF_CPU = 2 };
+
+/* 0: free, 1: held, 2: held, and somebody sleeps for it. */
+struct lock {
+	int state;
+	u64 freed_at;
+} __attribute__((aligned(64)));
 
 struct step {
 	enum kind kind;
@@ -78,9 +90,9 @@ struct plan {
 
 struct group {
 	char name[64];
-	unsigned int tasks, finished, nr_delays;
-	u64 cycles, run_ns, first_start_ns, last_end_ns, completion_ns;
-	u64 *delays;
+	unsigned int tasks, finished, nr_delays, nr_responses, open;
+	u64 cycles, run_ns, spun_ns, first_start_ns, last_end_ns, completion_ns;
+	u64 *delays, *responses;
 };
 
 struct task {
@@ -89,6 +101,8 @@ struct task {
 	unsigned int copy;
 	pid_t pid;
 	u64 random, created_at, woke_at, run_ns;
+	u64 active_since; /* 0: it sleeps */
+	struct lock *held[MAX_LOCKS];
 	u64 due_ns;  /* the CPU time that it should have had by now */
 	int balance; /* wakeups to come, or -1: it waits */
 	int pipe[2];
@@ -98,6 +112,7 @@ struct task {
 static struct plan plans[MAX_PLANS];
 static struct group groups[MAX_GROUPS];
 static struct task tasks[MAX_TASKS];
+static struct lock locks[MAX_LOCKS][MAX_CPUS];
 static char *stacks;
 static unsigned int nr_plans, nr_groups, nr_tasks, nr_started;
 static u64 duration_ns, seed, switch_ns;
@@ -189,8 +204,8 @@ static void read_task(void)
 
 static void read_step(const char *what)
 {
-	static const char *const names[] = {"run",  "sleep",  "wait",	"wake",
-					    "fork", "affine", "repeat", NULL};
+	static const char *const names[] = {"run",    "sleep", "wait",	 "wake",   "fork",
+					    "affine", "lock",  "unlock", "repeat", NULL};
 	struct plan *plan = &plans[nr_plans - 1];
 	struct step *step;
 	int kind = 0;
@@ -205,8 +220,10 @@ static void read_step(const char *what)
 		read_mask(&step->cpus);
 	else if (kind != WAIT)
 		step->value = number();
-	if (kind == RUN || kind == SLEEP || kind == WAKE)
+	if (kind == RUN || kind == SLEEP || kind == WAKE || kind == LOCK)
 		step->spread = number();
+	if ((kind == LOCK || kind == UNLOCK) && step->value >= MAX_LOCKS)
+		refuse("there are too many locks");
 }
 
 static void read_scenario(void)
@@ -227,6 +244,8 @@ static void read_scenario(void)
 			if (nr_groups == MAX_GROUPS)
 				refuse("there are too many groups");
 			strncpy(groups[nr_groups++].name, word(), sizeof(groups[0].name) - 1);
+		} else if (!strcmp(what, "locks")) {
+			number();
 		} else if (!strcmp(what, "cgroup")) {
 			/* Only the root, or a task in another would be refused. */
 		} else if (!strcmp(what, "task")) {
@@ -323,13 +342,27 @@ static void note_delay(struct task *t, u64 due)
 
 	if (place < MAX_DELAYS)
 		t->group->delays[place] = at > due ? at - due : 0;
+	t->active_since = due;
+}
+
+static void note_response(struct task *t, u64 at)
+{
+	unsigned int place;
+
+	if (!t->active_since)
+		return;
+	place = __atomic_fetch_add(&t->group->nr_responses, 1, __ATOMIC_RELAXED);
+	if (place < MAX_DELAYS)
+		t->group->responses[place] = at > t->active_since ? at - t->active_since : 0;
+	t->active_since = 0;
 }
 
 static void sleep_for(struct task *t, u64 ns)
 {
-	u64 due = now() + ns;
+	u64 from = now(), due = from + ns;
 	struct timespec until = {.tv_sec = due / S, .tv_nsec = due % S};
 
+	note_response(t, from);
 	clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
 	note_delay(t, due);
 	t->due_ns += switch_ns;
@@ -341,6 +374,7 @@ static void wait_for_wakeup(struct task *t)
 
 	if (__atomic_fetch_sub(&t->balance, 1, __ATOMIC_ACQ_REL) > 0)
 		return;
+	note_response(t, now());
 	if (t->plan->piped)
 		while (read(t->pipe[0], &byte, 1) != 1)
 			;
@@ -361,6 +395,75 @@ static void wake(struct task *t)
 		futex(&t->balance, FUTEX_WAKE, 1, NULL);
 	else if (write(t->pipe[1], "", 1) != 1)
 		refuse("a pipe cannot be written to");
+}
+
+/* glibc's own asks memory of the thread, which all tasks share here. */
+static unsigned int this_cpu(void)
+{
+	unsigned int cpu = 0;
+
+	syscall(SYS_getcpu, &cpu, NULL, NULL);
+	return cpu % MAX_CPUS;
+}
+
+static bool try_lock(struct lock *lock)
+{
+	int is_free = 0;
+
+	return __atomic_compare_exchange_n(&lock->state, &is_free, 1, false, __ATOMIC_ACQUIRE,
+					   __ATOMIC_RELAXED);
+}
+
+static void unlock(struct lock *lock)
+{
+	lock->freed_at = now();
+	if (__atomic_exchange_n(&lock->state, 0, __ATOMIC_RELEASE) == 2)
+		futex(&lock->state, FUTEX_WAKE, 1, NULL);
+}
+
+static void spin_for(struct task *t, struct lock *lock)
+{
+	u64 from;
+
+	if (try_lock(lock))
+		return;
+	from = time_of(CLOCK_THREAD_CPUTIME_ID);
+	while (!try_lock(lock))
+		turn(100);
+	from = time_of(CLOCK_THREAD_CPUTIME_ID) - from;
+	t->due_ns += from;
+	__atomic_fetch_add(&t->group->spun_ns, from, __ATOMIC_RELAXED);
+}
+
+static void sleep_for_lock(struct task *t, struct lock *lock)
+{
+	if (try_lock(lock))
+		return;
+	while (__atomic_exchange_n(&lock->state, 2, __ATOMIC_ACQUIRE)) {
+		note_response(t, now());
+		futex(&lock->state, FUTEX_WAIT, 2, NULL);
+		note_delay(t, lock->freed_at);
+		t->due_ns += switch_ns;
+	}
+}
+
+/* Where each CPU has one, that of this CPU: once it is had, the task may have moved. */
+static void take_lock(struct task *t, const struct step *step)
+{
+	bool of_cpu = step->spread & LOCK_OF_CPU;
+	struct lock *lock;
+
+	for (;;) {
+		lock = &locks[step->value][of_cpu ? this_cpu() : 0];
+		if (step->spread & LOCK_SPINS)
+			spin_for(t, lock);
+		else
+			sleep_for_lock(t, lock);
+		if (!of_cpu || lock == &locks[step->value][this_cpu()])
+			break;
+		unlock(lock);
+	}
+	t->held[step->value] = lock;
 }
 
 static struct task *new_task(struct plan *plan)
@@ -460,6 +563,12 @@ static void perform(struct task *t)
 		case AFFINE:
 			sched_setaffinity(0, sizeof(step->cpus), &step->cpus);
 			break;
+		case LOCK:
+			take_lock(t, step);
+			break;
+		case UNLOCK:
+			unlock(t->held[step->value]);
+			break;
 		case REPEAT:
 			__atomic_fetch_add(&t->group->cycles, 1, __ATOMIC_RELAXED);
 			if (!step->value || ++repeated < step->value)
@@ -476,6 +585,7 @@ static void end(struct task *t)
 	struct group *g = t->group;
 	u64 at = now(), last = __atomic_load_n(&g->last_end_ns, __ATOMIC_RELAXED);
 
+	note_response(t, at);
 	t->run_ns = time_of(CLOCK_THREAD_CPUTIME_ID);
 	t->ended = true;
 	while (last < at && !__atomic_compare_exchange_n(&g->last_end_ns, &last, at, true,
@@ -536,9 +646,11 @@ static void make_room(void)
 		memset(stacks + i * STACK_BYTES - 8192, 0, 8192);
 	for (unsigned int i = 0; i < nr_groups; i++) {
 		groups[i].delays = malloc(MAX_DELAYS * sizeof(u64));
-		if (!groups[i].delays)
+		groups[i].responses = malloc(MAX_DELAYS * sizeof(u64));
+		if (!groups[i].delays || !groups[i].responses)
 			refuse("there is no memory");
 		memset(groups[i].delays, 0, 8192 * sizeof(u64));
+		memset(groups[i].responses, 0, 8192 * sizeof(u64));
 	}
 }
 
@@ -642,6 +754,16 @@ static u64 watch_them(void)
 			t->run_ns = time_of(clock);
 		t->group->run_ns += t->run_ns;
 	}
+	/* Who is not done counts with what he has had. */
+	for (unsigned int i = 0; i < nr_tasks && i < MAX_TASKS; i++) {
+		struct group *g = tasks[i].group;
+		u64 since = tasks[i].active_since;
+
+		if (tasks[i].ended || tasks[i].pid <= 0 || !since || g->nr_responses >= MAX_DELAYS)
+			continue;
+		g->responses[g->nr_responses++] = at > since ? at - since : 0;
+		g->open++;
+	}
 	for (unsigned int i = 0; i < nr_tasks && i < MAX_TASKS; i++)
 		if (!tasks[i].ended && tasks[i].pid > 0)
 			kill(tasks[i].pid, SIGKILL);
@@ -660,23 +782,34 @@ static int by_size(const void *a, const void *b)
 }
 
 /* The simulator's: the smallest value that at least `percent` of all do not exceed. */
-static unsigned long long percentile(const struct group *g, u64 percent)
+static unsigned long long percentile(const u64 *sorted, u64 count, u64 percent)
 {
-	u64 rank = (g->nr_delays * percent + 99) / 100;
+	u64 rank = (count * percent + 99) / 100;
 
-	return g->nr_delays ? g->delays[rank ? rank - 1 : 0] : 0;
+	return count ? sorted[rank ? rank - 1 : 0] : 0;
+}
+
+static void tell_percentiles(const char *name, u64 *lengths, u64 count)
+{
+	qsort(lengths, count, sizeof(*lengths), by_size);
+	printf(",\"%s_p50_ns\":%llu,\"%s_p99_ns\":%llu,\"%s_max_ns\":%llu", name,
+	       percentile(lengths, count, 50), name, percentile(lengths, count, 99), name,
+	       percentile(lengths, count, 100));
 }
 
 static void tell_group(struct group *g)
 {
 	if (g->nr_delays > MAX_DELAYS)
 		g->nr_delays = MAX_DELAYS;
-	qsort(g->delays, g->nr_delays, sizeof(*g->delays), by_size);
+	if (g->nr_responses > MAX_DELAYS)
+		g->nr_responses = MAX_DELAYS;
 	printf("{\"name\":\"%s\",\"tasks\":%u,\"finished\":%u,\"cycles\":%llu,\"run_ns\":%llu",
 	       g->name, g->tasks, g->finished, (unsigned long long)g->cycles,
 	       (unsigned long long)g->run_ns);
-	printf(",\"wakeups\":%u,\"delay_p50_ns\":%llu,\"delay_p99_ns\":%llu,\"delay_max_ns\":%llu",
-	       g->nr_delays, percentile(g, 50), percentile(g, 99), percentile(g, 100));
+	printf(",\"wakeups\":%u,\"completions\":%u,\"open\":%u,\"spun_ns\":%llu", g->nr_delays,
+	       g->nr_responses - g->open, g->open, (unsigned long long)g->spun_ns);
+	tell_percentiles("delay", g->delays, g->nr_delays);
+	tell_percentiles("response", g->responses, g->nr_responses);
 	if (g->tasks && g->finished == g->tasks)
 		printf(",\"makespan_ns\":%llu,\"mean_completion_ns\":%llu}",
 		       (unsigned long long)(g->last_end_ns - g->first_start_ns),

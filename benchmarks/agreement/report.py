@@ -5,6 +5,8 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 from benchmarks.agreement.plan import DEFAULT, Run
 from benchmarks.agreement.predict import Predictions
@@ -20,12 +22,53 @@ from benchmarks.agreement.statistics import (
 )
 from benchmarks.agreement.workloads import FRONT
 from process import Fault, FaultType
+from simulator.run import GroupFigures
 
 BEGIN = "<!-- measured: written by `python -m benchmarks --only agreement` -->"
 END = "<!-- end of what was measured -->"
-# The figures that are compared: name in the engine's report → what people call it.
-METRICS = {"delay_p99_ns": "p99 wakeup delay", "makespan_ns": "makespan"}
 MS = 1e6
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A figure that is compared, less is better. `real` takes a run's group and how long the run
+    took, `predicted` a simulated group and the same; None: there is none."""
+
+    title: str
+    real: Callable[[Mapping[str, Any], int], float | None]
+    predicted: Callable[[GroupFigures, int], float | None]
+
+
+def _spent(makespan: float | None, time: int, count: int | None) -> float | None:
+    """ns for each of so many; a run that did not end took all of its time."""
+    return (time if makespan is None else makespan) / count if count else None
+
+
+METRICS: Mapping[str, Metric] = MappingProxyType(
+    {
+        "response_p99_ns": Metric(
+            "p99 response",
+            lambda group, _: group.get("response_p99_ns"),
+            lambda group, _: group.response_ns.p99 if group.response_ns else None,
+        ),
+        # As the time that one takes, so that less is better here, too.
+        "completion_ns": Metric(
+            "time for a completion",
+            lambda group, time: _spent(group["makespan_ns"], time, group.get("completions")),
+            lambda group, time: _spent(group.makespan_ns, time, group.completions),
+        ),
+        "delay_p99_ns": Metric(
+            "p99 wakeup delay",
+            lambda group, _: group["delay_p99_ns"],
+            lambda group, _: group.delay_p99_ns,
+        ),
+        "makespan_ns": Metric(
+            "makespan",
+            lambda group, time: _spent(group["makespan_ns"], time, 1),
+            lambda group, time: _spent(group.makespan_ns, time, 1),
+        ),
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -47,10 +90,11 @@ class Comparison:
 
 
 def comparisons(runs: Sequence[Run], predictions: Predictions) -> list[Comparison]:
-    """Every metric of every workload; a run that did not end counts with all of its time."""
+    """Every metric of every workload of which it was measured; a run that did not end counts with
+    all of its time."""
     found = []
     workloads = list(dict.fromkeys(run.workload for run in runs))
-    for metric in METRICS:
+    for name, metric in METRICS.items():
         for workload in workloads:
             real: dict[str, list[float]] = {}
             predicted: dict[str, list[float]] = {}
@@ -58,12 +102,14 @@ def comparisons(runs: Sequence[Run], predictions: Predictions) -> list[Compariso
                 if run.workload != workload:
                     continue
                 figures = predictions[run.scheduler, workload, run.repetition]
-                ours, theirs = run.group(FRONT)[metric], getattr(figures.group(FRONT), metric)
-                real.setdefault(run.scheduler, []).append(run.time_ns if ours is None else ours)
-                predicted.setdefault(run.scheduler, []).append(
-                    figures.time_ns if theirs is None else theirs
-                )
-            found.append(Comparison(metric, workload, real, predicted))
+                ours = metric.real(run.group(FRONT), run.time_ns)
+                theirs = metric.predicted(figures.group(FRONT), figures.time_ns)
+                if ours is None or theirs is None:
+                    continue
+                real.setdefault(run.scheduler, []).append(ours)
+                predicted.setdefault(run.scheduler, []).append(theirs)
+            if DEFAULT in real:
+                found.append(Comparison(name, workload, real, predicted))
     return found
 
 
@@ -83,8 +129,11 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def verdicts(found: Sequence[Comparison]) -> list[str]:
     """A line for each goal, whether met or not."""
     lines = []
-    for metric, title in METRICS.items():
+    for metric, about in METRICS.items():
         mine = [each for each in found if each.metric == metric]
+        if not mine:
+            continue
+        title = about.title
         pairs = sum((each.pairs for each in mine), Pairs())
         errors = summary(error for each in mine for error in each.errors)
         met = pairs.tau is not None and pairs.tau >= TAU_GOAL
@@ -101,13 +150,15 @@ def verdicts(found: Sequence[Comparison]) -> list[str]:
 def agreement_table(found: Sequence[Comparison]) -> str:
     """A row for each workload: rank correlation, and error of the predicted gain."""
     head = ["workload"]
-    for title in METRICS.values():
-        head += [f"{title}: tau", "error of the gain"]
+    for metric in METRICS.values():
+        head += [f"{metric.title}: tau", "error of the gain"]
+    known = {(each.workload, each.metric): each for each in found}
     rows = []
     for workload in dict.fromkeys(each.workload for each in found):
         row = [f"`{workload}`"]
-        for each in (each for each in found if each.workload == workload):
-            row += [_tau(each.pairs), _errors(summary(each.errors))]
+        for name in METRICS:
+            each = known.get((workload, name))
+            row += [_tau(each.pairs), _errors(summary(each.errors))] if each else ["", ""]
         rows.append(row)
     return _table(head, rows)
 
@@ -115,10 +166,16 @@ def agreement_table(found: Sequence[Comparison]) -> str:
 def values_table(found: Sequence[Comparison], metric: str) -> str:
     """A row for each scheduler, a column for each workload: real / predicted, ms."""
     mine = [each for each in found if each.metric == metric]
-    head = [METRICS[metric], *(f"`{each.workload}`" for each in mine)]
+    head = [METRICS[metric].title, *(f"`{each.workload}`" for each in mine)]
     rows = [
-        [name, *(f"{_ms(each.real[name])} / {_ms(each.predicted[name])}" for each in mine)]
-        for name in mine[0].real
+        [
+            name,
+            *(
+                f"{_ms(each.real[name])} / {_ms(each.predicted[name])}" if name in each.real else ""
+                for each in mine
+            ),
+        ]
+        for name in dict.fromkeys(name for each in mine for name in each.real)
     ]
     return _table(head, rows)
 
@@ -152,7 +209,11 @@ def publish(folder: Path, found: Sequence[Comparison], about: str) -> str:
         f"{GAIN_GOAL:g} and the worst.",
         "![Each scheduler and workload, real and predicted](agreement.svg)",
         "All medians, real / predicted, in ms:",
-        *(values_table(found, metric) for metric in METRICS),
+        *(
+            values_table(found, metric)
+            for metric in METRICS
+            if any(each.metric == metric for each in found)
+        ),
     ]
     before, _, rest = text.partition(BEGIN)
     after = rest.partition(END)[2]
@@ -180,13 +241,14 @@ def _plot(path: Path, found: Sequence[Comparison]) -> None:
     """Real against predicted, a panel for each metric."""
     from matplotlib import pyplot  # late: only who has [report] comes here
 
-    figure, panels = pyplot.subplots(1, len(METRICS), figsize=(11, 5), constrained_layout=True)
+    figure, grid = pyplot.subplots(2, 2, figsize=(11, 10), constrained_layout=True)
+    panels = list(grid.flat)
     colours: Mapping[str, str] = {
         workload: f"C{number}"
         for number, workload in enumerate(dict.fromkeys(each.workload for each in found))
     }
-    for panel, (metric, title) in zip(panels, METRICS.items(), strict=True):
-        ends: list[float] = []
+    for panel, (metric, about) in zip(panels, METRICS.items(), strict=True):
+        ends: list[float] = [1.0]
         for each in (each for each in found if each.metric == metric):
             across = [statistics.median(values) / MS for values in each.real.values()]
             up = [statistics.median(each.predicted[name]) / MS for name in each.real]
@@ -194,7 +256,7 @@ def _plot(path: Path, found: Sequence[Comparison]) -> None:
             panel.scatter(across, up, s=18, color=colours[each.workload], label=each.workload)
         line = [min(ends), max(ends)]
         panel.plot(line, line, color="0.6", linewidth=0.8, zorder=0)
-        panel.set(xscale="log", yscale="log", title=f"{title}, ms")
+        panel.set(xscale="log", yscale="log", title=f"{about.title}, ms")
         panel.set(xlabel="on the real kernel", ylabel="predicted")
     panels[-1].legend(fontsize="small")
     figure.savefig(path, format="svg", metadata={"Date": None})

@@ -61,7 +61,7 @@ def keep_measured(file: Path, measured: Measured, bench: Bench, about: str) -> N
     """What the real kernel did, as JSON: for whoever wants to look closer, or predict it anew."""
     kept = {
         "about": about,
-        "scenarios": bench.scenarios,
+        "scenarios": {each.workload: bench.scenarios[each.workload] for each in measured.runs},
         "costs": measured.costs.model_dump() if measured.costs else None,
         "ext_costs": measured.ext_costs.model_dump() if measured.ext_costs else None,
         "runs": [each.__dict__ for each in measured.runs],
@@ -89,14 +89,23 @@ def read_measured(file: Path, bench: Bench) -> tuple[Measured, str]:
             why=str(error),
             hint="name a file that --json has written",
         ) from None
-    if scenarios != bench.scenarios:
+    stale = [name for name, digest in scenarios.items() if bench.scenarios.get(name) != digest]
+    if stale:
         raise Fault(
             FaultType.BAD_REQUEST,
-            "the workloads are others by now",
+            f"these workloads are others by now: {', '.join(stale)}",
             where=str(file),
-            hint="measure again",
+            hint="measure them again (--workloads)",
         )
     return Measured(costs, ext_costs, runs), about
+
+
+def joined(before: Measured, after: Measured) -> Measured:
+    """With the workloads of `after` in place of those of the same name. The costs are the first:
+    by a clock that counts instructions they are the same each time."""
+    anew = {each.workload for each in after.runs}
+    kept = [each for each in before.runs if each.workload not in anew]
+    return Measured(before.costs, before.ext_costs, [*kept, *after.runs])
 
 
 def lab_btf(say: Say) -> Path:
@@ -151,7 +160,13 @@ def measure_here(bench: Bench, words: Sequence[str]) -> Measured:
 
 
 def agreement(
-    native: bool, about: str, say: Say, *, keep: Path | None = None, again: Path | None = None
+    native: bool,
+    about: str,
+    say: Say,
+    *,
+    keep: Path | None = None,
+    again: Path | None = None,
+    workloads: Sequence[str] = (),
 ) -> str:
     """Measure, predict, and write docs/agreement.*; returns the verdicts.
 
@@ -160,29 +175,43 @@ def agreement(
         about: the line that says when and where.
         keep: gets what the real kernel did, as JSON.
         again: such a file: nothing is measured, what it says is predicted anew.
+        workloads: measure these alone; with `again`, in place of what is known of them there.
 
     Raises:
         Fault: what building, the lab and the simulator raise; CHILD_FAILED without runs.
     """
-    words = [str(REPETITIONS), *WORKLOADS]
+    if unknown := [name for name in workloads if name not in WORKLOADS]:
+        raise Fault(
+            FaultType.BAD_REQUEST,
+            f"there is no workload {unknown[0]!r}",
+            hint=f"there are: {', '.join(WORKLOADS)}",
+        )
+    words = [str(REPETITIONS), *(workloads or WORKLOADS)]
     with tempfile.TemporaryDirectory(prefix="schedpilot-agreement-") as place:
         work = Path(place)
         # What runs confined is another user.
         work.chmod(0o755)
         btf = vmlinux.BTF if native else lab_btf(say)
         bench = prepare(work / "bench", REPETITIONS, btf, None)
-        if again:
-            measured, about = read_measured(again, bench)
-        elif native:
-            measured = measure_here(bench, words)
+        before, then = read_measured(again, bench) if again else (None, "")
+        if before and not workloads:
+            measured, about = before, then
         else:
-            measured = measure_in_lab(bench, work / "tree", words, say)
+            measured = (
+                measure_here(bench, words)
+                if native
+                else measure_in_lab(bench, work / "tree", words, say)
+            )
+        if before and workloads:
+            measured = joined(before, measured)
+            about = f"{then} {', '.join(f'`{name}`' for name in workloads)}: {about}"
         if keep:
             keep_measured(keep, measured, bench, about)
         if not measured.runs or measured.costs is None or measured.ext_costs is None:
             raise Fault(FaultType.CHILD_FAILED, "nothing was measured", hint="see what it said")
         costs = (measured.costs, measured.ext_costs)
-        predictions = predict(bench, *costs, REPETITIONS, btf, None)
+        wanted = [(each.scheduler, each.workload, each.repetition) for each in measured.runs]
+        predictions = predict(bench, *costs, wanted, btf, None)
     found = comparisons(measured.runs, predictions)
     return publish(project_root() / "docs", found, f"{about}\n\n{said_of(*costs)}")
 

@@ -15,6 +15,7 @@ LIBRARY = ("fifo", "fair", "latency", "batch", "locality", "jobs")
 POLICIES: Mapping[str, str] = MappingProxyType(
     {
         "slice 3ms": "order vtime; slice 3ms",
+        "fifo 100ms": "order fifo; slice 100ms",
         "front first": 'comm ~ "front*" { latency; preempt; slice 1ms }; * { slice 10ms }',
         "front last": 'comm ~ "front*" { share <= 30% }',
         "shortest first": "order by expected_runtime asc; slice 10ms",

@@ -13,6 +13,7 @@ from simulator.scenario import (
     MS,
     US,
     Fork,
+    Lock,
     Machine,
     Repeat,
     Run,
@@ -21,6 +22,7 @@ from simulator.scenario import (
     Sleep,
     Step,
     Task,
+    Unlock,
     Wait,
     Wake,
 )
@@ -174,6 +176,27 @@ def overload(machine: Machine) -> Scenario:
     )
 
 
+def locked(machine: Machine) -> Scenario:
+    """Two workers for each CPU whose requests of 23 ms hold a spinlock of their CPU, as schbench's.
+
+    Each asks a thread of its own, sleeps a moment, and begins.
+    """
+    work = (Lock("cpu", spins=True, per_cpu=True), Run(23 * MS, 4 * MS), Unlock("cpu"))
+    ask = (Wake("front-message"), Wait(), Run(200 * US), Sleep(MS))
+    answer = (Wait(), Run(200 * US), Wake("front"), Repeat(60))
+    count = 2 * machine.cpus
+    return Scenario(
+        "locked",
+        (
+            Task(FRONT, answer, comm="front-message", count=count),
+            Task(FRONT, (*ask, *work, Repeat(60)), comm="front", count=count),
+            Task(BACK, OTHER, comm="other", count=2),
+        ),
+        machine,
+        duration_ns=LIMIT_NS,
+    )
+
+
 WORKLOADS: Mapping[str, Callable[[Machine], Scenario]] = MappingProxyType(
     {
         make.__name__: make
@@ -186,6 +209,7 @@ WORKLOADS: Mapping[str, Callable[[Machine], Scenario]] = MappingProxyType(
             pinned,
             rpc,
             overload,
+            locked,
         )
     }
 )
