@@ -181,7 +181,7 @@ def _group(
         if ratio is not None:
             ratios[name] = ratio
     terms = scored(objective, ours, theirs, seconds)
-    times = joint([(each.times, each.term.guard) for each in terms if each.times is not None])
+    times = joint(terms)
     return Group(
         ours.name,
         id,

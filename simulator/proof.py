@@ -492,8 +492,7 @@ class Predicted:
     @property
     def times(self) -> float | None:
         """How many times better all of it is."""
-        pairs = [(each.times, each.term.guard) for each in self.scored if each.times is not None]
-        return joint(pairs)
+        return joint(self.scored)
 
     @property
     def lost(self) -> list[Scored]:
@@ -502,7 +501,7 @@ class Predicted:
             each
             for each in self.scored
             if each.times is not None
-            and percent(each.times) < -max(LOSS_PERCENT, 100 * (each.term.guard or 0))
+            and each.times < min(each.term.least, 1 / (1 + LOSS_PERCENT / 100))
         ]
 
     @property

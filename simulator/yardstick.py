@@ -8,9 +8,10 @@
     delay p99           from a wakeup to running (`latency` is another word for it)
     cpu                 CPU time received, in percent of one CPU
 
-Percentiles, `mean` or `max`. `lower` or `higher` may follow where it is not the usual one, and a
-limit (`< 20ms`), which has no bearing on a comparison; or `not worse than 5%`, which makes a guard
-of it. Several are combined by `;`.
+Percentiles, or `mean`. `lower` or `higher` may follow, and a limit (`< 20ms`), which has no bearing
+on a comparison; or `not worse than 5%`, which makes a guard of it. Several are combined by `;`. The
+daemon reads the same (daemon/decide/objective.py), by other definitions of the same words for what
+it measures.
 `measurement NAME` is a number of the application's own, which nobody has here: it is left out.
 
 What has not ended counts with what it has had so far, so starving all makes no percentile better.
@@ -22,7 +23,7 @@ import difflib
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from process import Fault, FaultType
 from simulator.run import GroupFigures, Lengths
@@ -119,6 +120,12 @@ class Term:
     guard: float | None = None
 
     @property
+    def least(self) -> float:
+        """So many times better, 1 at most, it has to stay; below that it is lost."""
+        part = SPARED if self.guard is None else self.guard
+        return 1 - part if self.measure.more else 1 / (1 + part)
+
+    @property
     def title(self) -> str:
         if self.guard is None:
             return self.measure.title
@@ -141,10 +148,10 @@ _ALIASES = {"latency": "delay", "throughput": "completions"}
 _PLAIN = ("completions", "makespan", "cpu")
 _TERM = re.compile(
     r"(?P<word>[a-z]+)"
-    r"(?:\s+(?P<which>p\d{1,2}(?:\.\d{1,3})?|mean|max))?"
+    r"(?:\s+(?P<which>p\d{1,2}(?:\.\d{1,3})?|mean))?"
     r"(?:\s+(?P<way>lower|higher))?"
     r"(?:\s*[<>]=?\s*\d+(?:\.\d+)?\s*[a-zµ%/]*)?"
-    r"(?:\s+not\s+worse(?:\s+than\s+(?P<guard>\d+(?:\.\d+)?)\s*%)?(?P<kept>))?"
+    r"(?:\s+not\s+worse\s+than\s+(?P<guard>\d+(?:\.\d+)?)\s*%)?"
 )
 
 
@@ -181,18 +188,18 @@ def _term(part: str, text: str, notes: list[str]) -> Term:
         raise _refused(text, f"`{word}` has no percentiles", word)
     else:
         raise _refused(text, f"{found['word']!r} is no figure", found["word"])
-    if found["way"] not in (None, "higher" if measure.more else "lower"):
-        title = f"{measure.title} {found['way']}"
-        measure = replace(measure, title=title, more=not measure.more)
-    guard = None
-    if found["kept"] is not None:
-        guard = float(found["guard"]) / 100 if found["guard"] else SPARED
+    usual = "higher" if measure.more else "lower"
+    if found["way"] not in (None, usual):
+        raise _refused(text, f"of {measure.title} {usual} is better", word)
+    guard = float(found["guard"]) / 100 if found["guard"] else None
+    if guard is not None and not 0 < guard <= (0.99 if measure.more else 10):
+        raise _refused(text, f"{100 * guard:g}% cannot be tolerated of {measure.title}", word)
     return Term(measure, guard)
 
 
 def _length(word: str, which: str, notes: list[str]) -> Measure:
-    if which in ("mean", "max"):
-        return MEASURES[f"{word}_{which}"]
+    if which == "mean":
+        return MEASURES[f"{word}_mean"]
     wanted = float(which[1:])
     # By what lies above: 90 and 99 are nearer than 99 and 99.9 would say.
     near = min(PERCENTILES, key=lambda each: abs(math.log((100.001 - each) / (100.001 - wanted))))
@@ -224,7 +231,7 @@ def usual_objective(group: GroupFigures) -> Objective:
     if group.turnaround_ns is not None and group.turnaround_ns.count == group.tasks:
         return Objective((Term(MEASURES["turnaround_mean"]),))
     if group.completions:
-        return Objective((Term(MEASURES["response_p95"]), Term(_COMPLETIONS, SPARED)))
+        return Objective((Term(MEASURES["response_p95"]), Term(_COMPLETIONS)))
     return Objective((Term(MEASURES["cpu"]),))
 
 
@@ -278,17 +285,18 @@ def scored(
     )
 
 
-def joint(terms: Sequence[tuple[float, float | None]]) -> float | None:
-    """How many times better all of it is, of pairs: times better, and what a guard lets go.
+def joint(found: Sequence[Scored]) -> float | None:
+    """How many times better all of it is, of what can be told.
 
     What is guarded counts only where more of it is lost than may be. Where anything is lost, the
     worst loss counts; a gain in one thing does not pay for another. Else it is the geometric mean.
     None where nothing is to become better.
     """
-    lost = [times for times, guard in terms if times < 1 - (SPARED if guard is None else guard)]
+    known = [(each.term, each.times) for each in found if each.times is not None]
+    lost = [times for term, times in known if times < term.least]
     if lost:
         return min(lost)
-    gained = [math.log(times) for times, guard in terms if guard is None]
+    gained = [math.log(times) for term, times in known if term.guard is None]
     return math.exp(sum(gained) / len(gained)) if gained else None
 
 
