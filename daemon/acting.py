@@ -62,6 +62,7 @@ from daemon.watch import Watch
 from daemon.winners import Winners
 from process import Fault, FaultType
 from scheduler_library.parameters import check_parameters
+from simulator.gates import Judged
 
 
 class Actor:
@@ -115,8 +116,12 @@ class Actor:
             judged = self._judged(episode, workload, request.objective, request.guards)
             if episode is not None:
                 self._episodes.judge_by(episode, judged)
+        workload = request.workload or (episode.workload if episode else "")
+        predicted = judged or self._expected(episode, workload)
         with self._preparation.making_way():
-            candidate = await self._candidates.create(request, episode.workload if episode else "")
+            candidate = await self._candidates.create(
+                request, workload, _judged_by(workload, predicted) if predicted else None
+            )
         self._recall.candidate(candidate)
         self._autopilot.gates_met(candidate)
         if episode is not None:
@@ -256,6 +261,19 @@ class Actor:
                 why="a trial compares a candidate with something else",
                 hint="`schedpilot stop` first, to compare it with the kernel's default",
             )
+
+    def _expected(self, episode: Episode | None, workload: str) -> Yardstick | None:
+        """By what a trial would be judged as things stand; None without a workload."""
+        if not workload:
+            return None
+        own = episode is not None and episode.workload == workload
+        return yardstick_of(
+            workload,
+            before=episode.objective if episode and own else None,
+            guards_before=episode.guards if episode else (),
+            declared=self._config.declared,
+            profile=self._reader.profile(workload),
+        )
 
     def _yardstick(self, request: TrialRequest) -> Yardstick:
         """By what a trial is judged."""
@@ -487,6 +505,12 @@ class Actor:
 
     async def trace(self, id: str) -> Path:
         return self._recordings.trace(id)
+
+
+def _judged_by(workload: str, yardstick: Yardstick) -> Judged:
+    """The same, as the simulator takes it."""
+    guards = tuple((each.workload, each.term.canonical) for each in yardstick.guards)
+    return Judged(workload, yardstick.objective.canonical, guards)
 
 
 def _fresh() -> str:

@@ -32,6 +32,7 @@ from scheduler_library.catalog import Catalog, Entry, check_name
 from scheduler_library.manifest import Kind, Manifest
 from scheduler_library.parameters import check_parameters
 from scheduler_library.policy.facts import Facts
+from simulator.gates import Judged
 
 # Candidates remembered; the oldest go first. Their objects stay in the build cache.
 MOST_CANDIDATES = 256
@@ -116,7 +117,8 @@ class Wish:
     """What was asked for beside the candidate itself: its parameters, and how it is proven.
 
     `hurry`: somebody in trouble waits for it. `ahead`: nobody waits, and nothing is told of it;
-    what is remembered is from before something changed with `anew`.
+    what is remembered is from before something changed with `anew`. `judged`: by what a recorded
+    workload is judged.
     """
 
     parameters: dict[str, ParameterValue]
@@ -126,6 +128,7 @@ class Wish:
     cpus: tuple[int, ...] = ()
     ahead: bool = False
     anew: bool = False
+    judged: Judged | None = None
 
 
 def _answers(proof: Proof, wish: Wish) -> bool:
@@ -203,10 +206,12 @@ class Candidates:
             )
         return found
 
-    async def create(self, request: CandidateRequest, workload: str = "") -> Candidate:
+    async def create(
+        self, request: CandidateRequest, workload: str = "", judged: Judged | None = None
+    ) -> Candidate:
         """Resolve, check and prove a candidate; a proven one is answered from memory.
 
-        `workload` is the one it is meant for, where the request names none.
+        `workload` is the one it is meant for, where the request names none; `judged`: by what.
 
         Raises:
             Fault: BAD_REQUEST, UNKNOWN_SCHEDULER, BAD_NAME, BAD_PARAMETER, BAD_POLICY,
@@ -224,7 +229,14 @@ class Candidates:
         workload = request.workload or workload
         trace = await asyncio.to_thread(self._recorded, workload) if workload else None
         hurry = request.episode is not None
-        wish = Wish(dict(request.parameters), trace, request.canary, hurry, tuple(request.cpus))
+        wish = Wish(
+            dict(request.parameters),
+            trace,
+            request.canary,
+            hurry,
+            tuple(request.cpus),
+            judged=judged,
+        )
         if not hurry:
             return await self._asked_for(request, wish)
         with at_priority(Priority.URGENT):
@@ -404,6 +416,7 @@ class Candidates:
                 origin or {},
                 wish.cpus,
                 draft.facts,
+                wish.judged,
             )
             proof = await self._gates(subject, told, passed)
             digest = hashlib.sha256(raw).hexdigest()

@@ -42,7 +42,8 @@ class Subject:
 
     `trace` is what was recorded of the workload in question; `canary`: that gate is wanted even
     where it takes minutes. `origin` leads from lines of the source to the policy they came from;
-    `cpus`: other sizes of machine to be simulated; `facts`: what it is to be told of tasks.
+    `cpus`: other sizes of machine to be simulated; `facts`: what it is to be told of tasks;
+    `judged`: by what the recorded workload is judged.
     """
 
     id: str
@@ -54,6 +55,7 @@ class Subject:
     origin: Origin = field(default_factory=dict)
     cpus: tuple[int, ...] = ()
     facts: Facts = field(default_factory=Facts)
+    judged: work.Judged | None = None
 
 
 @dataclass(frozen=True)
@@ -285,6 +287,7 @@ class Gates:
                 trace=subject.trace,
                 cpus=subject.cpus,
                 facts=subject.facts,
+                judged=subject.judged,
                 btf=self.types,
                 cache=self._cache,
                 progress=lambda text, done, of: told.progress(Gate.SIMULATE, text, done, of),

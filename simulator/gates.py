@@ -292,6 +292,14 @@ def simulate(
     )
     if known is not None:
         return known
+    # What was remembered of the stress set alone stands: the recorded workload is left to do.
+    before = (
+        remembered(
+            source, object, parameters, cpus=cpus, headers=headers, cache_folder=cache_folder
+        )
+        if trace
+        else None
+    )
     start = time.monotonic()
     try:
         proof = prove(
@@ -304,6 +312,7 @@ def simulate(
             btf=btf,
             on_scenario=on_scenario,
             cpus=cpus,
+            stressed=before is None,
         )
     except Fault as fault:
         return refused(SIMULATE, fault, time.monotonic() - start)
@@ -314,6 +323,8 @@ def simulate(
         messages=tuple(_remark(each) for each in proof.findings),
         figures=proof.figures,
     )
+    if before is not None:
+        answer = _both(before, answer)
     if answer.passed:
         name = proofs.question(
             source, object, parameters, trace, cpus, headers, _words_of(judged, trace)
@@ -356,6 +367,21 @@ def _recorded(trace: Path, facts: str, cache_folder: Path | None, judged: Judged
     return Recorded(
         Told.read(facts).scenario(replay.scenario), group, objective, guards, tuple(notes)
     )
+
+
+# Of two parts of a simulation these add up.
+_ADDED = ("scenarios", "of", "events")
+
+
+def _both(stress: Answer, recorded: Answer) -> Answer:
+    """What was remembered of the stress set, and what the recorded workload showed."""
+    old, new = stress.figures, recorded.figures
+    added = {name: old.get(name, 0.0) + new.get(name, 0.0) for name in _ADDED}
+    waits = [figures.get("longest_wait_ms", 0.0) for figures in (old, new)]
+    kept = {"score": old.get("score", 0.0), "longest_wait_ms": max(waits)}
+    told = (*recorded.messages, *stress.messages)
+    worst = tuple(sorted(told, key=lambda each: each.severity != "error"))
+    return replace(recorded, messages=worst, figures={**old, **new, **added, **kept})
 
 
 def _remark(found: "Finding") -> Remark:

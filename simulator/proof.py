@@ -597,6 +597,7 @@ def prove(
     on_scenario: Callable[[str, int, int], None] | None = None,
     headers: Sequence[Path] = (),
     btf: Path = BTF,
+    stressed: bool = True,
 ) -> Proof:
     """Run a candidate through the stress set, and through the recorded workload if there is one.
 
@@ -611,14 +612,15 @@ def prove(
         on_scenario: called after each scenario with its name, how many are done and how many
             there are.
         headers: files that the source includes by name from beside it.
+        stressed: with the stress set; else the recorded workload alone.
 
     Raises:
         Fault: what `build_native` and `simulate` raise, but for what speaks of the candidate.
     """
     started = time.monotonic()
-    stressed = stress_set(tuple(cpus))
+    stresses = stress_set(tuple(cpus)) if stressed else ()
     if any(_COUNTS_CPUS.search(name) for name in parameters):
-        stressed = tuple(each for each in stressed if each.name not in _OTHER_SIZES)
+        stresses = tuple(each for each in stresses if each.name not in _OTHER_SIZES)
     text = source.read_text("utf-8", "replace")
     with tempfile.TemporaryDirectory(prefix="schedpilot-proof-") as place:
         built = build_native(
@@ -628,10 +630,10 @@ def prove(
         if built.library is None:
             return Proof(
                 _unbuilt(built),
-                {"scenarios": 0.0, "of": float(len(stressed)), "score": 0.0, **seconds},
+                {"scenarios": 0.0, "of": float(len(stresses)), "score": 0.0, **seconds},
             )
         candidate = Candidate(built.library, object, tuple(sorted(parameters.items())))
-        scenarios = list(stressed)
+        scenarios = list(stresses)
         if recorded is not None:
             scenarios.append(recorded.scenario)
         outcomes, broken = _run_all(candidate, scenarios, btf, cache_folder, on_scenario)
@@ -651,7 +653,7 @@ def prove(
     figures = {
         "scenarios": float(sum(_points(each) > 0 for each in outcomes)),
         "of": float(len(scenarios)),
-        "score": round(score_of(stress, len(stressed)), 4),
+        "score": round(score_of(stress, len(stresses)), 4),
         "longest_wait_ms": max(waits, default=0) / MS,
         "events": float(sum(each.figures.events for each in outcomes)),
         **seconds,
