@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from simulator.scenario import Fork, Machine, Run, Scenario, Sleep, Task, Wait, Wake
+from simulator.scenario import Ending, Fork, Machine, Run, Scenario, Sleep, Task, Wait, Wake
 from simulator.traces import Replay, machine_for, model, read_trace, replay_of, scenario_of
 from simulator.traces.model import Recorded
 from tests.traces.conftest import DATA, HEADER, Write, defined, ended
@@ -56,6 +56,22 @@ def test_one_that_slept_at_the_beginning_starts_with_its_first_wakeup(write: Wri
     scenario = replayed(path).scenario
     assert task(scenario, "a").start_ns == 700
     assert task(scenario, "a").steps == (Run(4),)
+
+
+def test_how_a_task_is_left_is_kept(write: Write) -> None:
+    """A job is one that was born and has ended while it was recorded; who wants to go on does."""
+    path = write(
+        HEADER, *defined("sh", "cc1", "busy", "idle"), "f 100 1 0 80", "x 50 1 40", "x 5 0 90",
+        "r 5 2 30", "z 0 3 40 10", ended(200),
+    )  # fmt: skip
+    scenario = replayed(path).scenario
+    assert {each.comm: each.ending for each in scenario.tasks} == {
+        "cc1": Ending.EXIT,
+        # When it began is not known.
+        "sh": Ending.ASLEEP,
+        "busy": Ending.BUSY,
+        "idle": Ending.ASLEEP,
+    }
 
 
 def test_children_are_forked_where_they_were(write: Write) -> None:
