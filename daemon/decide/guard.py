@@ -199,9 +199,12 @@ def _judged(
 
 
 def _wants(parts: Iterable[WorkloadObservation], interval_s: float) -> bool:
-    """Whether a workload wants more of the CPU than it gets."""
-    waited_us = sum(part.delay_mean_us * part.delay_count for part in parts)
-    return waited_us >= WANTING * interval_s * 1e6
+    """Whether a workload wants more of the CPU than it gets: its threads waited, or one was not
+    done in all of the interval."""
+    seen = list(parts)
+    waited_us = sum(part.delay_mean_us * part.delay_count for part in seen)
+    never_done = any(part.open_hist and part.open_hist[-1][0] >= interval_s * 1e6 for part in seen)
+    return never_done or waited_us >= WANTING * interval_s * 1e6
 
 
 def _besides(

@@ -222,3 +222,15 @@ def test_another_that_answers_many_times_later_is_harmed() -> None:
     assert found is not None
     assert (found[1].cause, found[1].workload) == (GuardCause.BYSTANDER, BATCH)
     assert "response p99" in found[1].reason
+
+
+def test_a_guarded_workload_that_is_never_let_run_rolls_back() -> None:
+    """It waits all the time, and so there is no wait that ended."""
+    dice = seeded(2)
+    never = WorkloadObservation(id=BATCH, open_hist=((60e6, 4),))
+    seen = [
+        interval(number, serving(dice, response_us=2000, ended=500), never) for number in range(20)
+    ]
+    found = run(guarded_kept(), seen)
+    assert found is not None
+    assert (found[1].cause, found[1].workload) == (GuardCause.GUARD, BATCH)
