@@ -655,8 +655,8 @@ class VerdictView(Answer):
     """`ratio` is candidate / baseline of the objective's metric; below 1 is better when lower is.
 
     `low` and `high` bound it with `confidence`; `gain` is positive when the candidate is better.
-    With confidence 0 nothing was compared. `compared` has every term of the objective, then what
-    others were given.
+    With confidence 0 nothing was compared. `compared` has every term of the objective, then the
+    guards of other workloads.
     """
 
     decision: Decision
