@@ -55,7 +55,7 @@ from daemon.reading import Reader
 from daemon.recall import Recall
 from daemon.recording import Recordings
 from daemon.standing import Standing
-from daemon.trials import Trial, Trials
+from daemon.trials import Trial, Trials, guarding
 from daemon.understanding.calls import CallCounts
 from daemon.understanding.probing import Probing
 from daemon.watch import Watch
@@ -186,7 +186,7 @@ class Actor:
             trial = self._propose(request, candidate, yardstick, settings, f"a-{_fresh()}")
             self._publish(
                 EventKind.APPROVAL_WANTED,
-                f"{candidate.name} would be tried on {objective.title}; "
+                f"{candidate.name} would be tried on {objective.title}{guarding(trial.guards)}; "
                 f"`schedpilot approve {trial.approval}` lets it",
                 trial=trial.id,
                 episode=trial.request.episode or "",

@@ -10,20 +10,23 @@ shell does that starts one batch after another, is part of none.
 
 What is shorter than half of the longest batch is something beside it, and does not count. A batch
 that began before the stretch was begun under another scheduler, and does not count either; nor does
-one that is not over.
+one of which a process was seen runnable afterwards.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from daemon.decide.histogram import lower_edge
+from daemon.decide.histogram import Histogram, lower_edge
 from daemon.decide.observation import Observation, WorkloadObservation
 
 # A duration is known to this part of itself, by the buckets of the histograms.
 BUCKET = 1 / 16
 # Of the longest batch, below which a union of lives is no batch of the same kind.
 SAME_KIND = 0.5
+# Intervals after its end in which a batch has to stay over: a process that slept at the end of one
+# is seen at that of another.
+QUIET_INTERVALS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +39,12 @@ class Makespan:
 
 @dataclass(frozen=True, slots=True)
 class _Life:
-    """From `began` to `ended`, Unix seconds; `blur`: neither is known better. `open`: not over."""
+    """From `began` to `ended`, Unix seconds; `blur`: neither is known better. Of one that is not
+    over, `ended` is when that was seen."""
 
     began: float
     ended: float
     blur: float
-    open: bool = False
 
     @property
     def length(self) -> float:
@@ -53,39 +56,57 @@ def makespan_of(
 ) -> Makespan | None:
     """Of the workload's parts of these intervals; None where no batch began and ended in them."""
     # What ended in a single interval is never known to be all of it.
-    if len(seen) < 2:
+    if len(seen) <= QUIET_INTERVALS:
         return None
-    lives = [
-        life for number, each in enumerate(seen, 1) for life in _lives(*each, number == len(seen))
+    until = seen[-QUIET_INTERVALS - 1][0].at
+    under_way = [life for each in seen for life in _open(*each) if life.began >= since - life.blur]
+    over = [
+        batch
+        for batch in _batches([life for each in seen for life in _ended(*each)])
+        if since - batch.blur <= batch.began
+        and batch.ended <= until
+        and not any(_goes_on(batch, life) for life in under_way)
     ]
-    batches = _batches(lives)
+    longest = max((batch.length for batch in over), default=0.0)
     # What runs longer than any batch that is over may be the batch itself.
-    waiting = max((each.length for each in batches if each.open), default=0.0)
-    over = [each.length for each in batches if not each.open and each.began >= since - each.blur]
-    if not over or max(over) < waiting:
+    last = seen[-1][0].at
+    waiting = [life.length for life in under_way if life.ended >= last]
+    if not over or longest < max(waiting, default=0.0):
         return None
-    same = [length for length in over if length >= SAME_KIND * max(over)]
+    same = [batch.length for batch in over if batch.length >= SAME_KIND * longest]
     return Makespan(1e6 * fmean(same), len(same))
 
 
-def _lives(
-    observation: Observation, parts: Sequence[WorkloadObservation], last: bool
-) -> list[_Life]:
+def _goes_on(batch: _Life, life: _Life) -> bool:
+    """Whether a process that was seen runnable after the end of a batch was begun in it."""
+    return life.ended > batch.ended and life.began < batch.ended - max(batch.blur, life.blur)
+
+
+def _ended(observation: Observation, parts: Sequence[WorkloadObservation]) -> list[_Life]:
     found = []
     for part in parts:
-        for upper, count in part.turnaround_hist:
-            if count:
-                length = (lower_edge(upper) + upper) / 2e6
-                # It ended somewhere in the interval, and no later than it had lived that long.
-                ended = observation.at - min(observation.interval_s, length) / 2
-                blur = BUCKET * length + observation.interval_s
-                found.append(_Life(ended - length, ended, blur))
-        for upper, count in part.open_jobs_hist if last else ():
-            if count:
-                length = (lower_edge(upper) + upper) / 2e6
-                blur = BUCKET * length + observation.interval_s
-                found.append(_Life(observation.at - length, observation.at, blur, open=True))
+        for length in _lengths(part.turnaround_hist):
+            # It ended somewhere in the interval, and no sooner than it had lived that long.
+            ended = observation.at - min(observation.interval_s, length) / 2
+            found.append(_Life(ended - length, ended, _blur(length, observation)))
     return found
+
+
+def _open(observation: Observation, parts: Sequence[WorkloadObservation]) -> list[_Life]:
+    return [
+        _Life(observation.at - length, observation.at, _blur(length, observation))
+        for part in parts
+        for length in _lengths(part.open_jobs_hist)
+    ]
+
+
+def _lengths(histogram: Histogram) -> list[float]:
+    """One for each bucket that is not empty, seconds."""
+    return [(lower_edge(upper) + upper) / 2e6 for upper, count in histogram if count]
+
+
+def _blur(length: float, observation: Observation) -> float:
+    return BUCKET * length + observation.interval_s
 
 
 def _batches(lives: Sequence[_Life]) -> list[_Life]:
@@ -99,10 +120,9 @@ def _batches(lives: Sequence[_Life]) -> list[_Life]:
             joined.append(life)
     alone: list[_Life] = []
     for life in sorted((each for each in lives if each.length <= each.blur), key=_began):
-        for place, batch in enumerate(joined):
+        for batch in joined:
             if life.began <= batch.ended + batch.blur and life.ended >= batch.began - batch.blur:
                 # It belongs there; how far it reaches beyond is less than is known.
-                joined[place] = _Life(batch.began, batch.ended, batch.blur, batch.open or life.open)
                 break
         else:
             if alone and life.began <= alone[-1].ended + life.blur:
@@ -117,6 +137,4 @@ def _began(life: _Life) -> float:
 
 
 def _together(a: _Life, b: _Life) -> _Life:
-    return _Life(
-        min(a.began, b.began), max(a.ended, b.ended), max(a.blur, b.blur), a.open or b.open
-    )
+    return _Life(min(a.began, b.began), max(a.ended, b.ended), max(a.blur, b.blur))

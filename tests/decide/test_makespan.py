@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """How long a batch takes, from the lives of processes as the signals tell of them."""
 
+from dataclasses import replace
+
 import pytest
 
 from daemon.decide.makespan import makespan_of
@@ -75,9 +77,16 @@ def test_short_processes_beside_a_batch_are_not_the_batch() -> None:
 
 
 def test_a_shell_that_lives_on_is_part_of_no_batch() -> None:
-    """It never ends."""
+    """However long it has been there, and runnable or not."""
     found = makespan_of(seen([*UNEVEN, (-100.0, 1000.0)], 13), START)
-    # It is runnable in this recording, which a shell that waits is not: then nobody can tell.
-    assert found is None
-    part = seen(UNEVEN, 13)
-    assert makespan_of(part, START) is not None
+    assert found is not None
+    assert found.length_us == pytest.approx(10e6, rel=0.08)
+
+
+def test_a_batch_whose_last_process_only_sleeps_is_not_over() -> None:
+    """It is runnable again an interval later, and then it is known to go on."""
+    told = seen(UNEVEN, 9)
+    for number in (-3, -1):
+        observation, [part] = told[number]
+        told[number] = (observation, [replace(part, open_jobs_hist=())])
+    assert makespan_of(told, START) is None
