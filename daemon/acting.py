@@ -500,6 +500,10 @@ class Actor:
         # One that is in place goes on through a trial, in both of its arms alike.
         return await self._calls.take(request, self._trials.refuse_if_busy)
 
+    async def close(self) -> None:
+        """Nothing that was begun here goes on."""
+        await self._calls.close()
+
     async def stop_recording(self, id: str) -> RecordingView:
         return await self._recordings.stop(id)
 

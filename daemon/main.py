@@ -307,6 +307,7 @@ class Daemon:
                 for task in background:
                     task.cancel()
                 await asyncio.gather(*background, return_exceptions=True)
+                await self.actor.close()
                 await self.recordings.close()
                 await self.informant.close()
                 self.log.append(EventKind.STOPPING, "schedpilotd stops")

@@ -20,6 +20,9 @@ MOST_FILES = 4096
 # middle has no names to read any more.
 _USUAL_COLUMN = 1
 _LONGEST_FRAME_MS = 3_600_000.0
+# Frames a second times the time of one: 1000 where that is in milliseconds, a million in older
+# versions, which have it in microseconds.
+_MICROSECONDS = 100_000
 
 
 class MangoHud(Table):
@@ -79,6 +82,8 @@ def frame_times() -> Parse:
             return None
         try:
             value = float(cells[column])
+            if column == _USUAL_COLUMN and value * float(cells[0]) > _MICROSECONDS:
+                value /= 1000
         except ValueError:
             return None
         return value if math.isfinite(value) and 0 < value < _LONGEST_FRAME_MS else None

@@ -79,7 +79,8 @@ def test_haproxy_leaves_out_what_was_broken_off() -> None:
 
 
 def test_frame_times_are_in_the_column_that_is_named_so() -> None:
-    """The line of names says which; without it the second, as MangoHud has it."""
+    """The line of names says which; without it the second. Microseconds of older versions count."""
+    assert frame_times()("62.1,16103,40,55") == 16.103
     parse = frame_times()
     assert parse("62.1,16.103,40,55") == 16.103
     assert parse("os,cpu,gpu,ram,kernel,driver,cpuscheduler") is None

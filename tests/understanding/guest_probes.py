@@ -16,10 +16,15 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from agent.measuring.measure import Measure
+from agent.measuring.redis import Redis
+from agent.measuring.sources import source_of
+from agent.measuring.table import Take
 from daemon.api.models import CallPoints, CallsRequest, ProbeKind, ProbeRequest, ProfileView
 from daemon.understanding.calls import CallCounts
 from daemon.understanding.look import Measured, understand
@@ -175,6 +180,18 @@ async def counted(where: CallPoints) -> dict[str, Any]:
     return {"views": [each.model_dump(mode="json") for each in views]}
 
 
+async def own_count() -> dict[str, Any]:
+    """What a measurement reads of the real server's own counts, while its client is at work."""
+    measure = Measure(name="redis", redis=Redis(), take=Take.RATE)
+    try:
+        async with source_of(measure) as source:
+            await source.take()
+            await asyncio.sleep(SECONDS)
+            return asdict(await source.take())
+    except Fault as fault:
+        return {"trouble": fault.report()}
+
+
 def shop() -> dict[str, Any]:
     """Calls of a function and between two markers, of a program that was running already."""
     binary = Path("/tmp/shop")  # noqa: S108 - of a machine that is thrown away
@@ -207,6 +224,7 @@ def main() -> None:
             "profile": profile.model_dump(mode="json"),
             "probes": asyncio.run(all_probes()),
         }
+        seen["redis"] = asyncio.run(own_count())
     seen["shop"] = shop()
     left = subprocess.run(["pgrep", "-fc", "bpf/probes/child"], capture_output=True, text=True)
     print(json.dumps({**seen, "left": left.stdout.strip()}), flush=True)

@@ -137,6 +137,13 @@ def test_calls_of_a_real_server_are_counted(seen: dict[str, Any]) -> None:
     assert 0 < view["p50"] <= view["p99"]
 
 
+def test_a_measurement_reads_what_the_server_counts_itself(seen: dict[str, Any]) -> None:
+    """Commands a second of a real redis, by its own count."""
+    assert "trouble" not in seen["redis"], seen["redis"]
+    assert seen["redis"]["value"] > 1
+    assert seen["redis"]["unit"] == "/s"
+
+
 @pytest.mark.parametrize("what", ["function", "markers"])
 def test_calls_are_counted_for_as_long_as_somebody_asks(seen: dict[str, Any], what: str) -> None:
     """Requests that take 3 ms at least, one after the other, in each of two intervals; a call in a
