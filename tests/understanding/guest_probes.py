@@ -145,9 +145,9 @@ async def probed(kind: ProbeKind, of: str) -> dict[str, Any]:
     some compile while others look."""
     began = time.monotonic()
     try:
-        request = ProbeRequest(kind=kind, workload=of, seconds=SECONDS)
-        if kind is ProbeKind.UPROBE:
-            request = ProbeRequest(kind=kind, points=COMMANDS_OF_REDIS, seconds=SECONDS)
+        points = COMMANDS_OF_REDIS if kind is ProbeKind.UPROBE else None
+        whose = None if points else of
+        request = ProbeRequest(kind=kind, workload=whose, points=points, seconds=SECONDS)
         view = await Probing().run(request, None)
     except Fault as fault:
         return {"trouble": fault.report()}
