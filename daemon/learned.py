@@ -143,7 +143,8 @@ class Learned:
         """Why nobody should try a scheduler, or a policy, on a workload by an idea of their own;
         empty where nothing speaks against it. Any thread may ask."""
         context = met.context()
-        lines = [Line(Template(policy, (), bad_for(policy), ""), name)] if policy else ()
+        against = bad_for(policy, context.tags)
+        lines = [Line(Template(policy, (), against, ""), name)] if policy else ()
         found = self._options(context, self._observed(self._evidence()), time.time(), lines)
         return next((each.warned for each in found if each.name == name), "")
 

@@ -84,7 +84,7 @@ def options(
         arm = Arm(
             entry.name,
             manifest.good_for,
-            (*manifest.bad_for, *bad_for(text)) if text else manifest.bad_for,
+            (*manifest.bad_for, *bad_for(text, context.tags)) if text else manifest.bad_for,
             manifest.tags,
             parameters_for(entry.name, own, context, seen.of(entry.name)),
             shape(text) if text else "",

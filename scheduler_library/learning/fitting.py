@@ -96,9 +96,9 @@ def parameters_for(
         if set(each.parameters) <= known:
             return dict(each.parameters)
     measured_us = run_us(context.figures)
-    if WAITED_FOR & set(context.tags):
-        # Where somebody waits for answers no slice is made longer, however long the runs look: of
-        # a service that is starved they are as long as others let them be.
+    if WAITED_FOR & set(context.tags) and Tag.CUT_SHORT not in context.tags:
+        # Where somebody waits for answers no slice is made longer, however long the runs look,
+        # unless it is known that they are cut in their middle.
         measured_us = min(measured_us, LONG_US)
     return adapted_parameters(pool, measured_us)
 

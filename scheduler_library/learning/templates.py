@@ -57,15 +57,21 @@ def selector(workload: str) -> str | None:
     return f"{kind} = {text}" if text else None
 
 
-def bad_for(policy: str) -> tuple[str, ...]:
+def bad_for(policy: str, tags: Iterable[str] = ()) -> tuple[str, ...]:
     """The tags of workloads that a policy in its canonical form is bad for by what it does to
     everybody: jobs in order, or long slices, while nobody goes first. What it does to those whom
-    it names is the business of whoever named them."""
+    it names is the business of whoever named them.
+
+    `tags` are those of a workload that was measured. Where its requests are cut in their middle,
+    long slices are what lets them end, whoever waits for them; to a person they are bad still.
+    """
     text = _QUOTED.sub('""', policy)
     everybody = _RULE.sub("", text) + text.rpartition("* {")[2] * ("* {" in text)
     slices = [float(number) * _IN_MS[unit] for number, unit in _SLICE.findall(everybody)]
     by_jobs = "expected_runtime" in everybody
     long = any(each >= LONG_SLICE_MS for each in slices) and "latency" not in text
+    if long and not by_jobs and Tag.CUT_SHORT in set(tags):
+        return (Tag.INTERACTIVE,)
     return (Tag.LATENCY_SENSITIVE, Tag.INTERACTIVE, Tag.SERVICE) if by_jobs or long else ()
 
 
@@ -84,7 +90,7 @@ def all_lines(workloads: Iterable[str] = ()) -> list[Template]:
     nobody, then those for each of `workloads` (their ids). For whoever proves lines ahead."""
     found: dict[str, Template] = {}
     for workload in ("", *workloads):
-        for group in (tuple(Tag), (Tag.BATCH,)):
+        for group in (tuple(Tag), (Tag.BATCH,), (Tag.LATENCY_SENSITIVE,)):
             found |= {each.policy: each for each in templates(group, workload)}
     return list(found.values())
 
@@ -103,10 +109,23 @@ def templates(tags: Iterable[str], workload: str) -> list[Template]:
             )
         )
     selected = selector(workload)
-    if selected and has & {Tag.LATENCY_SENSITIVE, Tag.INTERACTIVE}:
+    if Tag.CUT_SHORT in has:
         found.append(
             Template(
-                selected + " { latency; preempt; slice 500us }; * { slice 3ms }",
+                selected + " { order fifo; slice 100ms }; * { slice 3ms }"
+                if selected
+                else "order fifo; slice 100ms",
+                (Tag.CUT_SHORT, Tag.LONG_BURSTS),
+                (Tag.INTERACTIVE,),
+                "its requests run to their end, in the order in which they came",
+            )
+        )
+    if selected and has & {Tag.LATENCY_SENSITIVE, Tag.INTERACTIVE}:
+        # First either way; a short slice would cut long requests among themselves.
+        first = "order fifo; slice 100ms" if Tag.CUT_SHORT in has else "preempt; slice 500us"
+        found.append(
+            Template(
+                f"{selected} {{ latency; {first} }}; * {{ slice 3ms }}",
                 (Tag.LATENCY_SENSITIVE, Tag.INTERACTIVE),
                 (Tag.BATCH,),
                 "this workload first, whatever else is going on",
