@@ -19,8 +19,9 @@ from functools import lru_cache
 from re import Pattern
 from re import compile as pattern_of
 
-from daemon.api.models import Degradation, Direction
+from daemon.api.models import Degradation
 from daemon.decide.baseline import Baseline
+from daemon.decide.histogram import merged, quantile
 from daemon.decide.lasting import STILL, Lasting, Mark
 from daemon.decide.objective import Declared, Measurement, Metric, Objective, Term
 from daemon.decide.observation import Observation, WorkloadObservation
@@ -161,16 +162,13 @@ def waiting_share(each: WorkloadObservation) -> float:
     return min(1.0, (each.waited_us + each.preempted_us) / spent) if spent > 0 else 0.0
 
 
-def response_p99(each: WorkloadObservation, observation: Observation) -> float | None:
+def response_p99(each: WorkloadObservation) -> float | None:
     """Of one interval, with what is not over at its end; None where it is not known."""
     if not responds([each]):
         return None
-    alone = replace(observation, workloads={each.id: each})
-    value = value_of(_RESPONSE_P99, each.id, [alone])
-    return value.value if value else None
-
-
-_RESPONSE_P99 = Term(RESPONSE, Metric.RESPONSE, Direction.LOWER, UNIT, 0.99)
+    still = each.open_hist[-1][0] if each.open_hist else 0.0
+    histogram = merged((each.response_hist, each.open_hist)) if still else each.response_hist
+    return quantile(histogram, 0.99, max(each.response_max_us, still))
 
 
 def _judge_workload(
@@ -189,7 +187,7 @@ def _judge_workload(
     )
     if not each.partly_sleeps:
         return track
-    response = response_p99(each, observation)
+    response = response_p99(each)
     delays = each.delay_count >= settings.samples_min
     delay = _Signal(SIGNAL, each.delay_p99_us)
     if response is None:

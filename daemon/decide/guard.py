@@ -305,7 +305,7 @@ def _bystanders(
     after: dict[str, Lasting] = {}
     decision = None
     for name, each in observation.workloads.items():
-        served = _served(each, observation, detect, detecting)
+        served = _served(each, detect, detecting)
         if name == kept.workload or served is None:
             continue
         signal, value, baseline = served
@@ -333,13 +333,12 @@ def _bystanders(
 
 def _served(
     each: WorkloadObservation,
-    observation: Observation,
     detect: DetectState,
     detecting: DetectSettings,
 ) -> tuple[str, float, Baseline] | None:
     """How another workload is served: by its response time, where that and what it was under the
     default are known; else by its run-queue delay. None where neither is."""
-    response, usual = response_p99(each, observation), detect.response(each.id)
+    response, usual = response_p99(each), detect.response(each.id)
     if response is not None and usual is not None:
         if usual.count < detecting.baseline_min or each.response_count < detecting.samples_min:
             return None
