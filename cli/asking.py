@@ -12,14 +12,14 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from cli.exits import Exit
 from cli.judged import judged_by
 from cli.naming import workload_named
 from cli.output import as_json, document, note, say
+from cli.placing import placed
 from cli.settling import (
     MEASUREMENT,
     Settled,
@@ -44,7 +44,6 @@ from daemon.api.models import (
 )
 from process import Fault, FaultType, Fixed, run
 
-CGROUPS = Path("/sys/fs/cgroup")
 # Until the daemon has seen what runs, seconds; it looks once an interval.
 SEEN_WITHIN_S = 60.0
 LOOK_AGAIN_S = 0.5
@@ -139,40 +138,6 @@ def _judged(view: EpisodeView) -> tuple[str, ...]:
     return view.objective, *(f"{each.workload} {each.text}" for each in view.guards)
 
 
-@contextlib.contextmanager
-def _workload(command: Sequence[str]) -> Iterator[str]:
-    """The id of the workload that children of this process are, for the length of the block.
-
-    A cgroup of their own where one can be made: else that of this process, or in the root
-    cgroup the command's name.
-    """
-    own = _own_cgroup()
-    made = CGROUPS / own.strip("/") / f"schedpilot-tune-{os.getpid()}"
-    try:
-        # Where this is missing it is no cgroup2, and a folder in it would be just a folder.
-        (made.parent / "cgroup.controllers").stat()
-        made.mkdir()
-        (made / "cgroup.procs").write_text(str(os.getpid()))
-    except OSError:
-        with contextlib.suppress(OSError):
-            made.rmdir()
-        yield f"cgroup:{own}" if own != "/" else f"comm:{Path(command[0]).name[:15]}"
-        return
-    try:
-        yield f"cgroup:/{made.relative_to(CGROUPS)}"
-    finally:
-        with contextlib.suppress(OSError):
-            (CGROUPS / own.strip("/") / "cgroup.procs").write_text(str(os.getpid()))
-            made.rmdir()
-
-
-def _own_cgroup() -> str:
-    for line in Path("/proc/self/cgroup").read_text("utf-8", "surrogateescape").splitlines():
-        if line.startswith("0::"):
-            return line.removeprefix("0::") or "/"
-    return "/"
-
-
 def ask(wish: Wish, *, json: bool) -> Exit:
     """Run the command until the episode is over, or wait for it; tell what came of it."""
     if wish.command and shutil.which(wish.command[0]) is None:
@@ -210,7 +175,7 @@ def _settled(wish: Wish, stack: contextlib.ExitStack) -> Settled | GoalView:
     with control_client() as client:
         workload = workload_named(client, wish.workload) if wish.workload else ""
         if wish.command:
-            workload = stack.enter_context(_workload(wish.command))
+            workload = stack.enter_context(placed(wish.command))
         typed = Typed(wish.goal, workload, wish.objective, wish.guards, wish.command)
         try:
             return settle(client, typed, at_the_terminal())

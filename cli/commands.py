@@ -484,9 +484,18 @@ def tune(
     objective: Annotated[
         str,
         typer.Option(
-            help="What it is to be good at: 'response p99', 'completions'; else by its kind."
+            help="Judge by this: 'response p99', 'completions'; else by the seconds of a run, and "
+            "with --parameters by the kind of each group."
         ),
     ] = "",
+    guard: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="'NAME: TEXT'",
+            help="Another workload that may not pay for it: 'backup: cpu not worse than 50%'; can "
+            "be repeated.",
+        ),
+    ] = None,
     group: Annotated[
         str, typer.Option(help="With --parameters: of this group or workload alone.")
     ] = "",
@@ -527,7 +536,7 @@ def tune(
     if parameters:
         from cli import searching
 
-        if command or agent or workload or candidate:
+        if command or agent or workload or candidate or guard:
             raise typer.BadParameter("--parameters searches one scheduler; no command, no --agent")
         if bool(trace) == bool(scenario):
             raise typer.BadParameter("--parameters needs one of --trace and --scenario")
@@ -549,6 +558,8 @@ def tune(
             raise typer.BadParameter("--agent takes a command, or --workload ID")
         if candidate or settings or keep or show_output:
             raise typer.BadParameter("with --agent the agent chooses what is tried")
+        if objective or guard:
+            raise typer.BadParameter("`schedpilot ask` takes --objective and --guard")
         note("`tune --agent` is called `schedpilot ask` now; it goes on to work")
         _leave(asking.ask(asking.Wish(tuple(command or ()), workload, goal, timeout), json=json))
     if workload or goal:
@@ -566,6 +577,8 @@ def tune(
         timeout_s=timeout,
         show_output=show_output,
         keep=keep,
+        objective=objective,
+        guards=tuple(guard or ()),
     )
     _leave(tuning.tune(plan, json=json))
 

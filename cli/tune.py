@@ -21,15 +21,18 @@ from types import FrameType
 from cli.check import create, label, not_proven, request_for
 from cli.exits import Exit
 from cli.following import Progress, following
-from cli.formats import parse_parameters, span, titled
+from cli.formats import parse_parameters, quantity, span, titled
 from cli.gates import warn
+from cli.naming import guard_of
 from cli.output import as_json, document, err, note, out, plain, say, table
+from cli.placing import placed
 from daemon.api.client import Client, control_client
 from daemon.api.models import (
     Arm,
     CandidateView,
     Decision,
     HoldRequest,
+    MeasurementRequest,
     ParameterValue,
     RollbackRequest,
     TrialRequest,
@@ -40,7 +43,8 @@ from daemon.api.models import (
 from daemon.api.telling import nothing_compared, outcome
 from process import Fault, FaultType, Fixed, run
 
-OBJECTIVE = "measurement duration lower"
+MEASUREMENT = "duration"
+OBJECTIVE = f"measurement {MEASUREMENT} lower"
 # What is tried where the library has nothing to say about the command.
 USUAL = ("latency", "batch", "locality")
 MOST_SUGGESTED = 3
@@ -72,6 +76,13 @@ class Plan:
     timeout_s: float
     show_output: bool
     keep: bool
+    objective: str = ""
+    guards: tuple[str, ...] = ()
+
+    @property
+    def watched(self) -> bool:
+        """Whether the daemon judges by what it sees, beside the seconds of each run."""
+        return bool(self.objective or self.guards)
 
     @property
     def windows(self) -> int:
@@ -166,15 +177,21 @@ def _ready(client: Client, trial: TrialView, progress: Progress) -> TrialView:
     return trial
 
 
-def _compare(client: Client, plan: Plan, candidate: CandidateView, progress: Progress) -> TrialView:
+def _compare(
+    client: Client, plan: Plan, candidate: CandidateView, workload: str, progress: Progress
+) -> TrialView:
     """One candidate against what runs now, to its verdict.
 
     Raises:
         CommandFailed, Fault, KeyboardInterrupt: after the daemon was told to roll back.
     """
-    trial = _start(client, plan, candidate)
+    trial = _start(client, plan, candidate, workload)
     why = "the client stopped"
     try:
+        if plan.watched:
+            if trial.state is TrialState.AWAITING_APPROVAL:
+                trial = _ready(client, trial, progress)
+            return _run_watched(client, plan, trial, progress)
         trial = _ready(client, trial, progress)
         while trial.state is TrialState.RUNNING:
             number = len(trial.windows) + 1
@@ -194,15 +211,43 @@ def _compare(client: Client, plan: Plan, candidate: CandidateView, progress: Pro
     return trial
 
 
-def _start(client: Client, plan: Plan, candidate: CandidateView) -> TrialView:
-    """Start the trial; one that was started while we were interrupted is ended again."""
-    request = TrialRequest(
+def _run_watched(client: Client, plan: Plan, trial: TrialView, progress: Progress) -> TrialView:
+    """The command again and again, until the daemon has seen enough of it."""
+    while trial.state is TrialState.RUNNING:
+        progress.stage(
+            f"{trial.scheduler}: window {len(trial.windows) + 1} of at most {plan.windows}"
+        )
+        began = time.time()
+        seconds = _timed(plan)
+        client.record_measurement(
+            MeasurementRequest(name=MEASUREMENT, value=seconds, unit="s", started=began)
+        )
+        trial = client.trial(trial.id)
+    return trial
+
+
+def _request(client: Client, plan: Plan, candidate: CandidateView, workload: str) -> TrialRequest:
+    if not plan.watched:
+        return TrialRequest(
+            candidate=candidate.id,
+            objective=OBJECTIVE,
+            max_windows=plan.windows,
+            fed_by_client=True,
+            keep=False,
+        )
+    return TrialRequest(
         candidate=candidate.id,
-        objective=OBJECTIVE,
+        workload=workload,
+        objective=plan.objective or OBJECTIVE,
+        guards=[guard_of(client, each) for each in plan.guards],
         max_windows=plan.windows,
-        fed_by_client=True,
         keep=False,
     )
+
+
+def _start(client: Client, plan: Plan, candidate: CandidateView, workload: str) -> TrialView:
+    """Start the trial; one that was started while we were interrupted is ended again."""
+    request = _request(client, plan, candidate, workload)
     try:
         return client.start_trial(request)
     except KeyboardInterrupt:
@@ -273,6 +318,10 @@ def _best(trials: Sequence[TrialView]) -> TrialView | None:
     return max(better_ones, key=lambda each: each.verdict.gain if each.verdict else 0, default=None)
 
 
+def _value(value: float, unit: str) -> str:
+    return span(value) if unit == "s" else quantity(value, unit)
+
+
 def _show(
     plan: Plan,
     before: str,
@@ -301,8 +350,8 @@ def _show(
                 ratio, bounds = "–", "nothing compared"
         made.add_row(
             plain(titled(trial.scheduler, trial.parameters), style="bold" if trial is best else ""),
-            span(median(old)) if old else "–",
-            span(median(new)) if new else "–",
+            _value(median(old), trial.unit) if old else "–",
+            _value(median(new), trial.unit) if new else "–",
             ratio,
             bounds,
             f"{len(old)}+{len(new)}",
@@ -310,8 +359,13 @@ def _show(
         )
     for each in refused:
         made.add_row(plain(each.name), *["–"] * 5, plain(each.why, 300, "red"))
-    say(f"{shlex.join(plan.command)}: seconds of wall time, medians; before = {before}", "dim")
+    what = plan.objective or "seconds of wall time"
+    say(f"{shlex.join(plan.command)}: {what}, medians; before = {before}", "dim")
     out().print(made)
+    for trial in trials:
+        for guard in trial.guards:
+            how = guard.said or guard.state
+            say(f"  {trial.scheduler}: guard of {guard.workload}: {guard.text}: {how}")
     for name, text in policies.items():
         say(f"  {name}: {' '.join(text.split())}")
     for trial in trials:
@@ -332,7 +386,7 @@ def _document(
     return {
         "command": list(plan.command),
         "before": before,
-        "unit": "s",
+        "unit": trials[0].unit if plan.watched and trials else "s",
         "trials": [document(trial) for trial in trials],
         "refused": [{"name": each.name, "why": each.why} for each in refused],
         "policies": dict(policies),
@@ -350,7 +404,10 @@ def tune(plan: Plan, *, json: bool) -> Exit:
             why="there is no such program on the path, or it is not executable",
         )
     trials: list[TrialView] = []
-    with terminable(), control_client() as client:
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(terminable())
+        client = stack.enter_context(control_client())
+        workload = stack.enter_context(placed(plan.command)) if plan.watched else ""
         status = client.status()
         before = status.loaded.name if status.loaded else "the kernel's own scheduler"
         names = plan.candidates or suggested(client, plan.command)
@@ -375,7 +432,7 @@ def tune(plan: Plan, *, json: bool) -> Exit:
                 for _ in range(plan.warm_up):
                     _timed(plan)
                 for candidate in proven:
-                    trial = _compare(client, plan, candidate, progress)
+                    trial = _compare(client, plan, candidate, workload, progress)
                     by_trial[trial.id] = candidate
                     trials.append(trial)
         except CommandFailed as failed:

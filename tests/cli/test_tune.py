@@ -52,6 +52,29 @@ def test_the_command_runs_once_for_each_window_and_each_warm_up(
     assert len(document["trials"][0]["windows"]) == 4
 
 
+def test_a_command_is_judged_by_an_objective_with_others_guarded(
+    served: ServedMachine, schedpilot: Schedpilot
+) -> None:
+    """The daemon measures it as a workload of its own while it runs again and again; a guard goes
+    by name, and the seconds of each run are posted."""
+    judged = ("--objective", "response p99", "--guard", "calm: cpu not worse than 50%")
+    words = ("tune", "-c", "latency", "--runs", "4", *judged, "--", "sleep", "0.01")
+    done = schedpilot(*words)
+    assert done.status == 0, done.error_text
+    assert "best: latency" in done.text
+    assert "sleep 0.01: response p99, medians" in done.text
+    assert "guard of cgroup:/calm: cpu not worse than 50%" in done.text
+    (started,) = [request for name, request in served.machine.asked if name == "start_trial"]
+    assert not started.fed_by_client
+    assert not started.keep
+    assert started.objective == "response p99"
+    assert started.workload.startswith(("cgroup:/", "comm:"))
+    assert [(each.workload, each.text) for each in started.guards] == [
+        ("cgroup:/calm", "cpu not worse than 50%")
+    ]
+    assert served.machine.measurements
+
+
 def test_nothing_better_is_the_answer_no(served: ServedMachine, schedpilot: Schedpilot) -> None:
     """Exit code 3, and the machine is as it was."""
     done = schedpilot("tune", "-c", "batch", "--runs", "2", "--", "true")
