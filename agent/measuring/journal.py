@@ -4,6 +4,7 @@
 journal = { unit = "shop.service", pattern = "took ([0-9.]+) ms" }
 """
 
+import asyncio
 import json
 from collections import deque
 from collections.abc import AsyncGenerator
@@ -38,20 +39,21 @@ class Journal(Table):
     pattern: PatternText
 
 
-async def journal(unit: str, *options: str) -> AsyncGenerator[str, None]:
+async def journal(unit: str) -> AsyncGenerator[str, None]:
     """The messages of a unit from now on.
-
-    Args:
-        options: for journalctl, such as `--directory`.
 
     Raises:
         Fault: NOT_ALLOWED, NOT_FOUND, MISSING_TOOL, CHILD_FAILED.
     """
+    # Whoever may read nothing would wait for ever, and be told nothing.
+    if fault := await asyncio.to_thread(may_read):
+        fault.where = unit
+        raise fault
     said: deque[str] = deque(maxlen=5)
     child = await start_lines(
         [
             *("journalctl", "--follow", "--lines=0", "--no-pager", "--output=json"),
-            *("--output-fields=MESSAGE", f"--unit={unit}", *options),
+            *("--output-fields=MESSAGE", f"--unit={unit}"),
         ],
         on_error_line=said.append,
     )

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from agent.config import PATH, Config, parse_config, read_config
-from agent.measuring.journal import absent, may_read
+from agent.measuring.journal import absent
 from agent.measuring.measure import Measure
 from agent.measuring.reading import Reading
 from agent.measuring.sources import source_of
@@ -74,11 +74,11 @@ async def asking(measure: Measure) -> AsyncIterator[AskForCalls | None]:
 
 
 def _behind(measure: Measure) -> Fault | None:
-    """Why nothing came of a unit, where something is known."""
+    """Why nothing came of a unit: there is none, or it does not run."""
     for table in (measure.journal, measure.nginx, measure.haproxy):
         unit = table.unit if table is not None else None
         if unit is not None:
-            return may_read() or absent(unit)
+            return absent(unit)
     return None
 
 

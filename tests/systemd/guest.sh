@@ -79,7 +79,7 @@ unit=/etc/systemd/system/schedpilot-agent.service.d
 mkdir -p $unit
 measured() {
 	printf '%s\n' '[Service]' 'ExecStart=' Restart=no Type=oneshot "StandardOutput=file:/out/$1.txt" \
-		'ExecStart=/usr/bin/schedpilot measure test --seconds 2 --json' "$2" >$unit/test.conf
+		'ExecStart=/usr/bin/schedpilot measure test --seconds 10 --json' "$2" >$unit/test.conf
 	systemctl daemon-reload
 	saw "$1-started" systemctl start schedpilot-agent
 }
