@@ -60,7 +60,7 @@ async def journal(unit: str) -> AsyncGenerator[str, None]:
     try:
         async for raw in child.lines():
             # A line of many megabytes or of no JSON is nobody's sample.
-            message = _message(raw)
+            message = message_of(raw)
             if message is not None:
                 yield message
     except ValueError:
@@ -72,7 +72,7 @@ async def journal(unit: str) -> AsyncGenerator[str, None]:
     raise _refused(unit, said)
 
 
-def _message(raw: bytes) -> str | None:
+def message_of(raw: bytes) -> str | None:
     """The text of one entry; None where it has none, or too much of it (journalctl(1), json)."""
     try:
         message = json.loads(raw).get("MESSAGE")
