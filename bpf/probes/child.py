@@ -62,7 +62,18 @@ def call_name(number: int) -> str:
 
 def runqlat(b: Bcc) -> dict[str, Any]:
     rows = [[name_of(key.text), *values(sum_)] for key, sum_ in b["threads"].items()]
+    answers = [
+        [
+            name_of(key.text),
+            *values(of.sum)[:3],
+            int(of.waited_ns),
+            int(of.preempted_ns),
+        ]
+        for key, of in b["answers"].items()
+    ]
     return {
+        "responses": histogram(b["responses"]),
+        "answers": largest(answers, lambda row: row[2]),
         "after_wakeup": histogram(b["after_wakeup"]),
         "after_preemption": histogram(b["after_preemption"]),
         "threads": largest(rows, lambda row: row[2]),

@@ -29,6 +29,10 @@ class Found(BaseModel):
     after_wakeup: Buckets | None = None
     after_preemption: Buckets | None = None
     threads: Annotated[tuple[tuple[Name, Count, Count, Count, Count], ...], Rows] = ()
+    # From a wakeup to the next sleep, by thread name: how many, how long, the longest, and what of
+    # it was waited after the wakeup and after losing the CPU.
+    responses: Buckets | None = None
+    answers: Annotated[tuple[tuple[Name, Count, Count, Count, Count, Count], ...], Rows] = ()
     # offcpu: state (0: on the run queue, 1: asleep, 2: uninterruptible, …), system call, thread
     # name; the last count are those that still were.
     reasons: Annotated[tuple[tuple[Count, Name, Name, Count, Count, Count, Count], ...], Rows] = ()

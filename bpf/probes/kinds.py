@@ -45,9 +45,9 @@ class About:
 
 ABOUT: dict[Kind, About] = {
     Kind.RUNQLAT: About(
-        "how long do its threads wait for a CPU, after a wakeup and after they had to leave?",
-        "the daemon's own signals have this distribution always, without that distinction: the "
-        "probe answers from them",
+        "how long do its threads wait for a CPU, after a wakeup and after they had to leave, and "
+        "take from a wakeup to their next sleep?",
+        "the daemon's own signals have this of whole workloads: the probe answers from them",
     ),
     Kind.OFFCPU: About(
         "what are its threads off the CPU for, and for how long?",

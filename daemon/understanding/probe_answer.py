@@ -132,17 +132,52 @@ _Parts = tuple[list[str], list[HistogramView], list[TableView], list[str]]
 def _runqlat(found: Found) -> _Parts:
     woken = histogram("after a wakeup", found.after_wakeup or [])
     pushed = histogram("after it had to leave", found.after_preemption or [])
+    whole = histogram("from a wakeup to the next sleep", found.responses or [])
     summary = [
         _delay_sentence(f"waits {each.title}", each.count, each.p50, each.p99)
         for each in (woken, pushed)
         if each.count
     ]
+    if whole.count:
+        total = sum(row[2] for row in found.answers)
+        waited = sum(row[4] for row in found.answers)
+        preempted = sum(row[5] for row in found.answers)
+        summary.append(
+            f"from a wakeup to the next sleep half take at most {whole.p50:.0f} us, one in a "
+            f"hundred more than {whole.p99:.0f} us; of that {_part(waited, total)} is waiting "
+            f"after the wakeup and {_part(preempted, total)} after losing the CPU"
+        )
     rows = [
         (name, count, _us(total / count) if count else 0.0, _us(longest))
         for name, count, total, longest, _ in found.threads
     ]
-    table = _table("by thread name", ("thread", "waits", "mean_us", "longest_us"), rows)
-    return summary, [each for each in (woken, pushed) if each.count], [table], []
+    answers = [
+        (
+            name,
+            count,
+            _us(total / count),
+            _us(longest),
+            _us(max(0, total - waited - preempted) / count),
+            _percent(waited, total),
+            _percent(preempted, total),
+        )
+        for name, count, total, longest, waited, preempted in found.answers
+        if count
+    ]
+    columns = (
+        "thread",
+        "times",
+        "mean_us",
+        "longest_us",
+        "cpu_us",
+        "waiting_percent",
+        "preempted_percent",
+    )
+    tables = [
+        _table("by thread name", ("thread", "waits", "mean_us", "longest_us"), rows),
+        _table("from a wakeup to the next sleep, by thread name", columns, answers),
+    ]
+    return summary, [each for each in (woken, pushed, whole) if each.count], tables, []
 
 
 def _offcpu(found: Found) -> _Parts:

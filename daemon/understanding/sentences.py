@@ -87,7 +87,8 @@ def not_known(
     if view.split is not None and view.threads_looked_at:
         unsure.append(
             "what response time is made of by thread name: the signals have that of the workload; "
-            "of its threads the look has means, with both kinds of waiting in one"
+            "of its threads the look has means, with both kinds of waiting in one; the probe "
+            "runqlat tells"
         )
     if view.split is not None and view.waits.lock_share:
         unsure.append(

@@ -344,6 +344,29 @@ def nothing_but(at: int, count: int) -> list[int]:
     return [count if number == at else 0 for number in range(40)]
 
 
+def test_response_time_is_split_by_thread_name() -> None:
+    """From a wakeup to the next sleep: mean, CPU time, and the parts waited after the wakeup and
+    after losing the CPU, of each name and of all."""
+    found = Found.model_validate(
+        {
+            "after_wakeup": nothing_but(10, 200),
+            "after_preemption": nothing_but(12, 900),
+            "responses": nothing_but(17, 200),
+            "answers": [
+                ["worker", 100, 10_000_000_000, 200_000_000, 1_000_000_000, 4_000_000_000],
+                ["messenger", 100, 20_000_000, 900_000, 10_000_000, 0],
+            ],
+        }
+    )
+    view = answer(ProbeRequest(kind=ProbeKind.RUNQLAT, seconds=2), found, 2.0)
+    said = " ".join(view.summary)
+    assert "10% is waiting after the wakeup and 40% after losing the CPU" in said
+    assert [each.title for each in view.histograms][-1] == "from a wakeup to the next sleep"
+    (worker, messenger) = view.tables[1].rows
+    assert worker == ["worker", 100.0, 100_000.0, 200_000.0, 50_000.0, 10.0, 40.0]
+    assert messenger[4] == 100.0
+
+
 def test_a_chain_is_told_from_its_first_wakeup_to_its_last_sleep() -> None:
     """Commonest paths first, with how much of their time was waiting for a CPU; those that were cut
     and those that are longer than their names are marked; names cannot act."""

@@ -50,6 +50,10 @@ def test_run_queue_latency_is_the_workloads_own(seen: dict[str, Any]) -> None:
     names = {row["thread"] for row in rows(seen, "runqlat", "by thread name")}
     assert "redis-server" in names
     assert not any(name.startswith(("kworker", "ksoftirqd", "looper")) for name in names)
+    answers = rows(seen, "runqlat", "from a wakeup to the next sleep, by thread name")
+    redis = next(row for row in answers if row["thread"] == "redis-server")
+    assert 0 < redis["cpu_us"] <= redis["mean_us"] <= redis["longest_us"]
+    assert redis["waiting_percent"] + redis["preempted_percent"] <= 100
 
 
 def test_off_cpu_time_has_its_reasons(seen: dict[str, Any]) -> None:
