@@ -23,6 +23,7 @@ from daemon.api.models import (
 from daemon.understanding.syscall_classes import class_of
 
 MOST_ROWS = 15
+MOST_BUCKETS = 64
 CELL_LIMIT = 60
 _LONGEST_CHAIN = 5
 STATES = {0: "made to leave", 1: "asleep", 2: "uninterruptible", 4: "stopped", 8: "traced"}
@@ -93,36 +94,43 @@ def of_calls(request: ProbeRequest, seconds: float, calls: Calls, took_s: float)
     )
 
 
-def from_signals(request: ProbeRequest, delays: Histogram, seconds: float, why: str) -> ProbeView:
-    """What the daemon's own signals say of run-queue delay, where the probe cannot run."""
-    buckets = [HistogramBucket(upper=upper, count=count) for upper, count in delays.hist]
-    if len(buckets) > 64:
-        # The signals have finer buckets than are told: two become one.
-        buckets = [
-            HistogramBucket(
-                upper=buckets[min(n + 1, len(buckets) - 1)].upper,
-                count=sum(each.count for each in buckets[n : n + 2]),
-            )
-            for n in range(0, len(buckets), 2)
-        ]
+def from_signals(
+    request: ProbeRequest, delays: Histogram, responses: Histogram, seconds: float, why: str
+) -> ProbeView:
+    """What the daemon's own signals say of waits and response time, where the probe cannot run."""
+    said = [_delay_sentence("waits on a run queue", delays.count, delays.p50, delays.p99)]
+    if responses.count:
+        said.append(
+            f"from a wakeup to the next sleep half take at most {responses.p50:.0f} us, one in a "
+            f"hundred more than {responses.p99:.0f} us"
+        )
+    titled = (("run-queue delay", delays), ("from a wakeup to the next sleep", responses))
     return ProbeView(
         kind=request.kind,
         workload=request.workload or "",
         source="signals",
         seconds=round(seconds, 2),
-        summary=[_delay_sentence("waits on a run queue", delays.count, delays.p50, delays.p99)],
-        histograms=[
-            HistogramView(
-                title="run-queue delay",
-                unit="us",
-                count=delays.count,
-                p50=round(delays.p50, 1),
-                p90=round(delays.p90, 1),
-                p99=round(delays.p99, 1),
-                buckets=buckets,
-            )
-        ],
+        summary=said,
+        histograms=[_of_signals(title, each) for title, each in titled if each.count],
         notes=[f"from the daemon's signals of the last interval, for the probe lacks: {why}"],
+    )
+
+
+def _of_signals(title: str, histogram: Histogram) -> HistogramView:
+    """The signals have finer buckets than are told: neighbours become one."""
+    several = -(-len(histogram.hist) // MOST_BUCKETS) or 1
+    groups = [histogram.hist[at : at + several] for at in range(0, len(histogram.hist), several)]
+    return HistogramView(
+        title=title,
+        unit="us",
+        count=histogram.count,
+        p50=round(histogram.p50, 1),
+        p90=round(histogram.p90, 1),
+        p99=round(histogram.p99, 1),
+        buckets=[
+            HistogramBucket(upper=group[-1][0], count=sum(count for _, count in group))
+            for group in groups
+        ],
     )
 
 

@@ -3,12 +3,13 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 
 from bpf.probes import kinds
 from bpf.probes.calls import Calls
 from bpf.probes.probe import probe
 from bpf.probes.whose import whose
-from bpf.signals import Histogram, SignalsLine, merge
+from bpf.signals import SignalsLine, WorkloadSignals, merge
 from daemon.api.models import CallPoints, ProbeKind, ProbeKindView, ProbeRequest, ProbeView
 from daemon.understanding.calls import CallCounts
 from daemon.understanding.probe_answer import answer, from_signals, of_calls
@@ -91,9 +92,11 @@ def _instead(request: ProbeRequest, line: SignalsLine | None, lacks: list[str]) 
         Fault: MISSING_TOOL where they do not.
     """
     if request.kind is ProbeKind.RUNQLAT and line is not None:
-        delays = _delays(request, line)
-        if delays is not None and delays.count:
-            return from_signals(request, delays, line.interval_s, "; ".join(lacks))
+        found = _own(request, line)
+        delays = merge(each.delay_us for each in found)
+        responses = merge(each.response_us for each in found)
+        if delays.count:
+            return from_signals(request, delays, responses, line.interval_s, "; ".join(lacks))
     about = kinds.ABOUT[kinds.Kind(request.kind.value)]
     raise Fault(
         FaultType.MISSING_TOOL,
@@ -103,8 +106,9 @@ def _instead(request: ProbeRequest, line: SignalsLine | None, lacks: list[str]) 
     )
 
 
-def _delays(request: ProbeRequest, line: SignalsLine) -> Histogram | None:
+def _own(request: ProbeRequest, line: SignalsLine) -> Sequence[WorkloadSignals]:
+    """The signals of whom is asked about."""
     if request.workload is None:
-        return merge(each.delay_us for each in line.workloads)
+        return line.workloads
     signals = line.workload(request.workload)
-    return signals.delay_us if signals else None
+    return [signals] if signals else []

@@ -18,7 +18,7 @@ from bpf.probes.found import Found
 from bpf.probes.kinds import Kind, missing
 from bpf.probes.probe import probe
 from bpf.probes.whose import EVERYBODY, THE_NAME, Whose, whose
-from bpf.signals import SignalsLine
+from bpf.signals import Histogram, SignalsLine
 from bpf.workload_id import workload_of
 from daemon.api.models import CallPoints, ProbeKind, ProbeRequest
 from daemon.understanding import probing
@@ -134,6 +134,26 @@ def points_for(kind: ProbeKind) -> CallPoints | None:
     if kind is not ProbeKind.UPROBE:
         return None
     return CallPoints(binary="/usr/bin/shop", enter="serve", exit="serve")
+
+
+@pytest.mark.usefixtures("without_bcc")
+def test_response_time_is_answered_without_bcc_in_few_buckets() -> None:
+    """However fine the signals' buckets are, an answer has at most 64, and none is lost."""
+    fine = tuple((1.024 * 1.06**number, 2) for number in range(300))
+    responses = Histogram(count=600, sum=9e6, p50=50, p90=90, p99=99, max=fine[-1][0], hist=fine)
+    line = line_with("comm:server")
+    (own,) = line.workloads
+    line = line.model_copy(
+        update={"workloads": (own.model_copy(update={"response_us": responses}),)}
+    )
+    view = asyncio.run(
+        Probing().run(ProbeRequest(kind=ProbeKind.RUNQLAT, workload="comm:server"), line)
+    )
+    response = view.histograms[1]
+    assert response.title == "from a wakeup to the next sleep"
+    assert len(response.buckets) <= 64
+    assert sum(each.count for each in response.buckets) == 600
+    assert response.buckets[-1].upper == fine[-1][0]
 
 
 @pytest.mark.usefixtures("without_bcc")
