@@ -207,7 +207,7 @@ def _requests() -> Situation:
         policy,
         workload,
         objective,
-        ("long-bursts", "overcommitted", "service", "runs-to-completion"),
+        ("long-bursts", "overcommitted", "service", "cut-short"),
         ProgramKind.LOAD_GENERATOR,
         84e3,
         _trial(
