@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from daemon.api.display import displayable
 from daemon.api.models import (
     CloseRequest,
     Cost,
@@ -301,7 +302,7 @@ def judged_by(episode: Episode) -> str:
     if episode.objective is None:
         return f"; to be asked: {episode.question}" if episode.question else ""
     said = f"; judged by {episode.objective.title}"
-    guards = [f"{each.workload} {each.term.named}" for each in episode.guards]
+    guards = [f"{displayable(each.workload, 100)} {each.term.named}" for each in episode.guards]
     return said + (f", with {' and '.join(guards)}" if guards else "")
 
 

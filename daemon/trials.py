@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from daemon.api.display import displayable
 from daemon.api.models import (
     Arm,
     Decision,
@@ -153,7 +154,7 @@ class Trial:
 
 def guarding(guards: Sequence[Guard]) -> str:
     """The guards beside an objective, for the journal; `workload` is hostile text."""
-    said = " and ".join(f"{each.workload} {each.term.named}" for each in guards)
+    said = " and ".join(f"{displayable(each.workload, 100)} {each.term.named}" for each in guards)
     return f", with {said}" if said else ""
 
 

@@ -34,7 +34,9 @@ POLICY_LIMIT = 64 * 1024
 WorkloadPattern = Annotated[
     str,
     StringConstraints(
-        min_length=5, max_length=4096, pattern=r"^(cgroup:/|comm:|kthread:|cgroup-id:|other$)"
+        min_length=5,
+        max_length=4096,
+        pattern=r"^(cgroup:/|comm:|kthread:|cgroup-id:|other$)[^\x00-\x1f\x7f]*$",
     ),
 ]
 # The text of an objective, as `daemon/decide/objective.py` reads it.

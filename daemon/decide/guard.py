@@ -21,6 +21,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from statistics import median
 
+from daemon.api.display import displayable
 from daemon.api.models import Arm, WindowView
 from daemon.decide.baseline import Baseline
 from daemon.decide.compared import guard_values, term_values
@@ -37,7 +38,7 @@ from daemon.decide.objective import Guard, Measurement, Metric, Objective, Term
 from daemon.decide.observation import Observation, WorkloadObservation
 from daemon.decide.settings import DetectSettings, GuardSettings, TrialSettings
 from daemon.decide.values import parts_of, value_of
-from daemon.decide.verdict import starving_us, values, who
+from daemon.decide.verdict import LONGEST_NAME, starving_us, values, who
 from daemon.decide.windows import STOLEN, Guarded, longest_of
 from daemon.decide.words import figure
 
@@ -230,10 +231,11 @@ def _besides(
         after[each.key] = lasting
         if lasting.active and decision is None:
             own = each.workload == kept.workload
+            of = "" if own else f" of {displayable(each.workload, LONGEST_NAME)}"
             decision = GuardDecision(
                 GuardCause.REGRESSION if term.tolerance is None else GuardCause.GUARD,
                 each.workload,
-                f"{term.named}{'' if own else f' of {each.workload}'}: it is "
+                f"{term.named}{of}: it is "
                 f"{figure(value, term.unit)}; when {kept.objective.title} was judged it was "
                 f"{figure(each.kept_value, term.unit)}, and under the default "
                 f"{figure(each.default_value, term.unit)}",

@@ -28,6 +28,7 @@ from dataclasses import dataclass
 from math import comb
 from statistics import median
 
+from daemon.api.display import displayable
 from daemon.api.models import Arm, ComparedView, Decision, Direction, VerdictView, WindowView
 from daemon.decide.compare import Ratio, permutation_p, ratio_of
 from daemon.decide.compared import (
@@ -52,6 +53,8 @@ from daemon.decide.windows import (
 )
 from daemon.decide.words import change, duration, figure, percent
 
+# Names of others in a reason, characters.
+LONGEST_NAME = 100
 # The error of an early look, as a part of the last one's.
 EARLY_PART = 5
 PERMUTATION_P = 0.05
@@ -225,7 +228,8 @@ def values(windows: Sequence[WindowView], arm: Arm) -> list[float]:
 def _gone(windows: Sequence[WindowView], guards: Sequence[Guard]) -> str:
     for guard in guards:
         if gone(windows, guard):
-            return f"{guard.workload} no longer runs: it got no CPU time in a window"
+            named = displayable(guard.workload, LONGEST_NAME)
+            return f"{named} no longer runs: it got no CPU time in a window"
     return ""
 
 
@@ -245,7 +249,7 @@ def _windows_harm(
             return said
     for guard in guards:
         arms = {arm: guard_values(windows, arm, guard) for arm in Arm}
-        if said := _arms_harm(guard.key, guard.term, arms, settings):
+        if said := _arms_harm(displayable(guard.key, LONGEST_NAME), guard.term, arms, settings):
             return said
     return ""
 
@@ -364,10 +368,12 @@ def starving_us(before_us: float, settings: TrialSettings) -> float:
 
 
 def who(comm: str, workload: str) -> str:
-    """Hostile text, quoted; whoever shows it escapes it."""
+    """A thread and its workload, of which both names are hostile text: escaped here."""
+    of = displayable(workload, LONGEST_NAME)
     if not comm:
-        return f"a task of {workload}" if workload else "a task"
-    return f"a thread {comm!r} of {workload}" if workload else f"a thread {comm!r}"
+        return f"a task of {of}" if workload else "a task"
+    thread = f"a thread '{displayable(comm, LONGEST_NAME)}'"
+    return f"{thread} of {of}" if workload else thread
 
 
 # ---------------------------------------------------------------- all that counts, compared
@@ -425,7 +431,7 @@ def _compare(
     for each, tolerance in tolerated:
         if each.breaks(tolerance):
             broken.append(
-                f"{each.name if each in own else each.name + ' (guarded)'} is {each.words} "
+                f"{displayable(each.name, LONGEST_NAME)} is {each.words} "
                 f"({figure(median(each.candidate), each.term.unit)} instead of "
                 f"{figure(median(each.baseline), each.term.unit)}; tolerated: "
                 f"{percent(tolerance)} worse)"

@@ -11,7 +11,7 @@ from daemon.decide.defaults import default_objective, warnings_of
 from daemon.decide.objective import Declared, Guard, Objective, parse_guard, parse_objective
 from daemon.decide.observation import Observation, WorkloadObservation
 from daemon.decide.settings import TrialSettings
-from daemon.decide.verdict import beyond_measure, harm, judge, stopped
+from daemon.decide.verdict import beyond_measure, harm, judge, stopped, who
 from daemon.decide.windows import live_of, next_arm, sleepers_of, window_of
 from daemon.decide.yardstick import yardstick_of
 from process import Fault
@@ -283,3 +283,9 @@ def test_a_window_without_enough_requests_says_what_would_do() -> None:
     assert said.startswith("cannot be measured in this time (20 s)")
     assert "windows of 180 s would do" in said
     assert beyond_measure([window.model_copy(update={"excluded": ""})], REQUESTS, SETTINGS) == ""
+
+
+def test_names_in_a_reason_move_no_cursor() -> None:
+    """Whoever names a thread or a group does not write in the journal."""
+    said = who("\x1b[2Jx\n", "comm:\u202evil")
+    assert said == r"a thread '\x1b[2Jx\n' of comm:\u202evil"
