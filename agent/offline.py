@@ -176,6 +176,11 @@ def advise(situation: Situation, most: int = MOST_PROPOSALS) -> Advice:
     return Advice((), "nothing in the library promises a gain (" + "; ".join(skipped) + ")")
 
 
+def nameless(text: str) -> str:
+    """A text without what a policy in it names."""
+    return _QUOTED.sub("…", text)
+
+
 def lesson(result: EpisodeResult) -> str:
     """One line from one verdict, without any name that came from the system: those that a line of
     policy holds are left out.
@@ -187,14 +192,14 @@ def lesson(result: EpisodeResult) -> str:
     tags = ", ".join(result.situation.profile.tags) or "of no particular kind"
     what = trial.scheduler
     if result.proposal.policy:
-        what += f" ({_QUOTED.sub('…', result.proposal.policy)})"
+        what += f" ({nameless(result.proposal.policy)})"
     if trial.verdict is None:
         if trial.state is TrialState.FAILED:
             return f"{what} on workloads that are {tags}: the trial failed"[:500]
         return ""
     objective = re.sub(r"\s+", " ", trial.objective)
     word = "makes better" if trial.verdict.decision is Decision.KEEP else "does not make better"
-    return f"{what} {word}: {objective} of workloads that are {tags}"[:500]
+    return f"{what} {word}, by {objective}: workloads that are {tags}"[:500]
 
 
 class OfflineAdvisor:

@@ -3,7 +3,7 @@
 
 from rich.text import Text
 
-from cli.formats import ago, moment, parameters, span, titled
+from cli.formats import ago, gained, moment, parameters, span, titled
 from cli.output import as_json, document, heading, out, plain, say, table
 from daemon.api.client import observe_client
 from daemon.api.models import (
@@ -60,14 +60,17 @@ def show_history(*, last: int, json: bool) -> None:
 
 
 def _outcomes(outcomes: list[OutcomeView]) -> None:
-    made = table("scheduler", "with", "on workloads that are", "gain", "", "when", right=("gain",))
+    made = table(
+        "scheduler", "with", "on workloads that are", "gain", "by", "", "when", right=("gain",)
+    )
     for each in sorted(outcomes, key=lambda outcome: (outcome.scheduler, outcome.at)):
         kept = each.decision is Decision.KEEP
         made.add_row(
             plain(each.scheduler, style="bold"),
             plain(parameters(each.parameters)),
             plain(", ".join(each.tags)),
-            f"{each.gain:+.1%}",
+            gained(each.gain),
+            plain(each.objective or "–", 60),
             Text("kept", style="green") if kept else Text("rolled back", style="yellow"),
             ago(each.at),
         )
@@ -127,6 +130,10 @@ def _lesson_lines(lessons: list[LessonView]) -> None:
         said = [each.author, ago(each.at)]
         if each.confirmed or each.contradicted:
             said.append(f"{each.confirmed} for, {each.contradicted} against")
+        if each.objective:
+            said.append(f"by {each.objective}")
+        if each.weight < 1:
+            said.append(f"judged by run-queue delay: counts for {each.weight:.0%}")
         if each.weakened:
             said.append("weakened")
         line = plain(f"- {each.text}", 600, "yellow" if each.weakened else "")

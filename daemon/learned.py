@@ -42,6 +42,7 @@ from scheduler_library.learning.beliefs import Line, Option, options
 from scheduler_library.learning.context import Context, wanted_tags, with_purpose
 from scheduler_library.learning.lessons import Lesson
 from scheduler_library.learning.templates import Template, bad_for, name_of, shape, templates
+from scheduler_library.learning.yardstick import yardstick_of
 from scheduler_library.manifest import Kind as EntryKind
 from scheduler_library.purpose import purpose_of_goal
 from scheduler_library.retrieval import Found, Known, features_of, find
@@ -74,6 +75,7 @@ class Met:
             self.profile.figures,
             self.profile.workload,
             tuple(tag for tag in doubtful if tag in tags),
+            yardstick_of(self.complaint),
         )
 
 
@@ -223,7 +225,7 @@ class Learned:
         found = self._options(context, observed, time.time()) if context.tags else []
         told: dict[str, list[str]] = {}
         for lesson in lessons:
-            if lesson.about and not lesson.weakened:
+            if lesson.about and not lesson.weakened and lesson.weight == 1:
                 told.setdefault(lesson.about, []).append(f"{lesson.text} {' '.join(lesson.tags)}")
         for each in observed:
             if each.kept:

@@ -11,6 +11,7 @@ from scheduler_library.learning import bandit
 from scheduler_library.learning.bandit import Kind, Observation
 from scheduler_library.learning.beliefs import Option, why
 from scheduler_library.learning.context import SUCH, Context, likeness
+from scheduler_library.learning.yardstick import worth, yardstick_of
 
 # What failed on such a workload within this time is not tried again.
 RECENT_S = 3600.0
@@ -31,6 +32,7 @@ def observation(evidence: Evidence) -> Observation:
         tags=evidence.tags,
         figures=evidence.figures,
         workload=evidence.workload,
+        found_by=yardstick_of(evidence.objective),
     )
 
 
@@ -58,6 +60,7 @@ def _failed_lately(name: str, context: Context, observed: Iterable[Observation],
             and each.kind is Kind.VERDICT
             and not each.kept
             and now - each.at < RECENT_S
+            and worth(each.found_by, context.wanted) == 1
             and likeness(context, each.tags or (), each.figures, each.workload) >= SUCH
         ):
             return "failed on such a workload within the hour"

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from daemon.api.display import displayable
 from daemon.api.models import Decision, EvidenceView, LessonView, TrialView
+from daemon.api.telling import outcome
 from daemon.recall import Recall
 from process import Fault
 from scheduler_library.learning import lessons_file
@@ -25,6 +26,7 @@ from scheduler_library.learning.lessons import (
     learned,
     one_line,
 )
+from scheduler_library.learning.templates import shape
 
 FILE = lessons_file.FILE
 _Stamp = tuple[int, int, int]
@@ -116,7 +118,7 @@ class Lessons:
         if trial.verdict is None or not self._refresh():
             return
         better = trial.verdict.decision is Decision.KEEP
-        measured = Measured(trial.scheduler, tuple(tags), better, _evidence(trial))
+        measured = Measured(trial.scheduler, tuple(tags), better, _evidence(trial), trial.objective)
         lessons = judged(self._known, measured)
         if lessons != self._known:
             self._write(lessons)
@@ -137,11 +139,21 @@ class Lessons:
             return Claim(line, at, author, evidence=found)
         view = self._recall.episode_view(trial.episode)
         tags = tuple(view.profile.tags) if view and view.profile else ()
-        spoken = re.search(rf"(?<![\w-]){re.escape(trial.scheduler)}(?![\w-])", line)
+        spoken = _speaks_of(line, trial)
         kept = trial.verdict.decision is Decision.KEEP
         says = (Says.BETTER if kept else Says.WORSE) if spoken else Says.NOTHING
         about = trial.scheduler if spoken else ""
-        return Claim(line, at, author, about, tags, says, _evidence(trial))
+        return Claim(
+            line,
+            at,
+            author,
+            about,
+            tags,
+            says,
+            _evidence(trial),
+            one_line(shape(trial.policy)) if spoken and trial.policy else "",
+            one_line(trial.objective, LONGEST_SAID),
+        )
 
     # ------------------------------------------------------------ reading
 
@@ -184,18 +196,31 @@ def view_of(lesson: Lesson) -> LessonView:
         confirmed=lesson.confirmed,
         contradicted=lesson.contradicted,
         weakened=lesson.weakened,
+        policy=displayable(lesson.policy, 500),
+        objective=displayable(lesson.objective),
+        weight=lesson.weight,
         evidence=evidence,
     )
+
+
+def _speaks_of(line: str, trial: TrialView) -> bool:
+    """Whether a lesson is about what was tried: it has its name, or a policy's text."""
+    if re.search(rf"(?<![\w-]){re.escape(trial.scheduler)}(?![\w-])", line):
+        return True
+    texts = {trial.policy, shape(trial.policy)} if trial.policy else set()
+    return any(_squeezed(text) in _squeezed(line) for text in texts)
+
+
+def _squeezed(text: str) -> str:
+    return "".join(text.split())
 
 
 def _evidence(trial: TrialView) -> Evidence:
     verdict = trial.verdict
     said = trial.reason
     if verdict is not None:
-        said = (
-            f"{verdict.decision.value}: {trial.objective} x{verdict.ratio:.2f} "
-            f"({verdict.low:.2f} to {verdict.high:.2f} at {verdict.confidence:.0%})"
-        )
+        found = outcome(verdict, trial.direction)
+        said = f"{verdict.decision.value}: {trial.objective} {found}"
     return Evidence(trial.ended or trial.at, trial.episode, trial.id, one_line(said, LONGEST_SAID))
 
 

@@ -298,10 +298,13 @@ class Recall:
                 decision=Decision.KEEP if decision is history.Decision.KEEP else Decision.ROLLBACK,
                 gain=gain,
                 at=at,
+                objective=objective,
             )
             for each in self._store.outcomes()
             if not scheduler or each.scheduler == scheduler
-            for gain, decision, at in zip(each.gains, each.decisions, each.times, strict=True)
+            for gain, decision, at, objective in zip(
+                each.gains, each.decisions, each.times, each.objectives, strict=True
+            )
         ]
 
     def steps(self, episode: str) -> list[StepView]:

@@ -167,7 +167,8 @@ class Cost:
 class Outcome:
     """What one choice (scheduler and parameters) brought on workloads with given tags.
 
-    `gains`, `decisions` and `times` (Unix seconds) have one entry for each verdict, oldest first.
+    `gains`, `decisions`, `times` (Unix seconds) and `objectives` have one entry for each verdict,
+    oldest first.
     """
 
     scheduler: str
@@ -178,6 +179,7 @@ class Outcome:
     rolled_back: int
     decisions: tuple[Decision, ...] = ()
     times: tuple[float, ...] = ()
+    objectives: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -590,10 +592,10 @@ class History:
         Newest gains last. Inconclusive verdicts count with their gain, in neither tally.
         """
         wanted = {str(tag) for tag in tags}
-        groups: dict[tuple[str, str, str], list[tuple[str, float, float]]] = {}
+        groups: dict[tuple[str, str, str], list[tuple[str, float, float, str]]] = {}
         for row in self._rows(
-            "SELECT c.scheduler, c.params, coalesce(p.tags, '[]'), v.decision, v.gain, v.at "
-            "FROM verdicts v JOIN trials t ON t.id = v.trial "
+            "SELECT c.scheduler, c.params, coalesce(p.tags, '[]'), v.decision, v.gain, v.at, "
+            "t.objective FROM verdicts v JOIN trials t ON t.id = v.trial "
             "JOIN candidates c ON c.id = t.candidate JOIN episodes e ON e.id = t.episode "
             "LEFT JOIN profiles p ON p.id = e.profile ORDER BY v.at"
         ):
@@ -603,17 +605,18 @@ class History:
             these = tuple(json.loads(tag_text))
             if wanted and not wanted & set(these):
                 continue
-            decisions = tuple(Decision(decision) for decision, _, _ in verdicts)
+            decisions = tuple(Decision(decision) for decision, *_ in verdicts)
             found.append(
                 Outcome(
                     scheduler,
                     json.loads(params),
                     these,
-                    tuple(gain for _, gain, _ in verdicts),
+                    tuple(gain for _, gain, _, _ in verdicts),
                     decisions.count(Decision.KEEP),
                     decisions.count(Decision.ROLLBACK),
                     decisions,
-                    tuple(at for _, _, at in verdicts),
+                    tuple(at for _, _, at, _ in verdicts),
+                    tuple(objective for *_, objective in verdicts),
                 )
             )
         return found

@@ -14,7 +14,8 @@ KEPT_MOVES = 500
 
 @dataclass(frozen=True)
 class Evidence:
-    """One verdict with all that learning needs of it. `parent`: of the candidate."""
+    """One verdict with all that learning needs of it. `parent`: of the candidate; `objective`: what
+    it was judged by."""
 
     trial: str
     episode: str
@@ -29,6 +30,7 @@ class Evidence:
     gain: float
     low: float
     high: float
+    objective: str = ""
 
 
 @dataclass(frozen=True)
@@ -62,11 +64,12 @@ def evidence(store: History, limit: int = 2000) -> list[Evidence]:
             gain=row[10],
             low=row[11],
             high=row[12],
+            objective=row[13],
         )
         for row in store.rows(
             "SELECT v.trial, t.episode, v.at, c.scheduler, c.params, c.parent, e.workload, "
             "coalesce(p.tags, '[]'), coalesce(p.figures, '{}'), v.decision, v.gain, v.low, "
-            "v.high FROM verdicts v JOIN trials t ON t.id = v.trial "
+            "v.high, t.objective FROM verdicts v JOIN trials t ON t.id = v.trial "
             "JOIN candidates c ON c.id = t.candidate JOIN episodes e ON e.id = t.episode "
             "LEFT JOIN profiles p ON p.id = e.profile ORDER BY v.at DESC LIMIT ?",
             (limit,),

@@ -30,6 +30,7 @@ from agent.episode import (
     outcome_of,
 )
 from agent.errand import Errand, HandedOn
+from agent.offline import nameless
 from daemon.api.models import (
     AdviceRequest,
     EpisodeState,
@@ -330,7 +331,7 @@ class Work:
         except HandedOn as handed:
             await self._transcript.note(f"no lesson from the model: {handed}")
         words = ", ".join(tags) or "no particular tag"
-        text = f"on workloads that are {words}: {outcome_of(tried[-1])}"
+        text = f"on workloads that are {words}: {nameless(outcome_of(tried[-1]))}"
         await self._errand.actor.record_lesson(LessonRequest(text=cut(text, 500), episode=self._id))
 
 

@@ -242,7 +242,7 @@ def _trial(
         scheduler=proposal.scheduler,
         parameters=dict(proposal.parameters),
         workload=episode.workload,
-        objective="delay p99",
+        objective="response p99",
         direction=Direction.LOWER,
         unit="us",
         episode=episode.id,

@@ -866,7 +866,8 @@ class EpisodeView(Answer):
 
 
 class OutcomeView(Answer):
-    """What history knows of a scheduler on workloads with these tags (for advisors)."""
+    """What history knows of a scheduler on workloads with these tags (for advisors). `objective`:
+    what it was judged by."""
 
     scheduler: str
     parameters: dict[str, ParameterValue] = Field(default_factory=dict)
@@ -874,6 +875,7 @@ class OutcomeView(Answer):
     decision: Decision
     gain: float
     at: float
+    objective: str = ""
 
 
 class EvidenceView(Answer):
@@ -889,8 +891,9 @@ class LessonView(Answer):
     """One line that was learned, by an advisor or by the operator (`author`); hostile text.
 
     `about` is the scheduler that it is about, with the tags of the workloads, where that is
-    known. `confirmed` and `contradicted` count what was measured since; `weakened` says that the
-    second are as many as the first.
+    known; `policy` is its text, with the names left out, and `objective` what it was judged by.
+    `confirmed` and `contradicted` count what was measured since; `weakened` says that the second
+    are as many as the first. `weight` is below 1 where it was judged by run-queue delay.
     """
 
     text: str
@@ -902,6 +905,9 @@ class LessonView(Answer):
     confirmed: int = 0
     contradicted: int = 0
     weakened: bool = False
+    policy: str = ""
+    objective: str = ""
+    weight: float = 1.0
     evidence: list[EvidenceView] = Field(default_factory=list)
 
 

@@ -16,7 +16,7 @@ from daemon.api.models import (
 )
 from mcp_server.tool import Answer, Arguments, Call, Number, Tool, reads
 from mcp_server.tools.shared import WorkloadArgument, told
-from mcp_server.untrusted import Said, ShortName, Word, word
+from mcp_server.untrusted import Name, Said, ShortName, Word, word
 from process import Fault, FaultType
 
 # How many episodes are asked of the daemon; of older ones the outcomes remain.
@@ -52,6 +52,7 @@ class Verdict(Answer):
     scheduler: Word
     decision: Word
     gain: Number = Field(description="0.2: a fifth better; negative: worse")
+    by: Name = Field("", description="What it was judged by")
     tags: list[Word]
     parameters: list[str] = Field(default_factory=list)
     ago_s: Number
@@ -59,6 +60,9 @@ class Verdict(Answer):
 
 class Lesson(Answer):
     lesson: Said
+    by: Name = Field("", description="What it was judged by, and holds by")
+    weight: Number = Field(1, description="Below 1: judged by run-queue delay, which says little")
+    policy: Said = ""
     about: Word = ""
     tags: list[Word] = Field(default_factory=list)
     author: Word = ""
@@ -113,6 +117,7 @@ def _verdict(each: OutcomeView, now: float) -> Verdict:
         scheduler=each.scheduler,
         decision=each.decision.value,
         gain=each.gain,
+        by=each.objective,
         tags=each.tags,
         parameters=[f"{name}={value}" for name, value in told(each.parameters).items()],
         ago_s=max(0.0, now - each.at),
@@ -122,6 +127,9 @@ def _verdict(each: OutcomeView, now: float) -> Verdict:
 def _lesson(each: LessonView, now: float) -> Lesson:
     return Lesson(
         lesson=each.text,
+        by=each.objective,
+        weight=each.weight,
+        policy=each.policy,
         about=each.about,
         tags=each.tags,
         author=each.author,

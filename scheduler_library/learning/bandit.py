@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from scheduler_library.learning.context import SUCH, Context, likeness
+from scheduler_library.learning.yardstick import Yardstick, worth
 from scheduler_library.parameters import Value
 
 # What a tag of the profile is worth where a manifest's `good_for` has it: the gain expected
@@ -86,6 +87,7 @@ class Observation:
     """One thing that happened to a scheduler. `tags` None: it holds for all workloads alike.
 
     `deviation` is that of the measured gain by its own interval, 0 where that is not known.
+    `found_by`: what it was judged by.
     """
 
     scheduler: str
@@ -100,6 +102,7 @@ class Observation:
     figures: Mapping[str, float] = field(default_factory=dict)
     workload: str = ""
     reason: str = ""
+    found_by: Yardstick = Yardstick.UNKNOWN
 
     @property
     def effective_gain(self) -> float:
@@ -139,6 +142,8 @@ class Belief:
     against: tuple[str, ...] = ()
     # Whether it was kept on such a workload: evidence of one's own, stronger than any page.
     proven: bool = False
+    # Of the observations, those that were judged by run-queue delay, and so count for little.
+    outdated: int = 0
 
     @property
     def low(self) -> float:
@@ -190,6 +195,7 @@ def relevance(arm: Arm, context: Context, observed: Observation, now: float) -> 
     if dict(observed.parameters) != dict(arm.parameters):
         weight *= OTHER_PARAMETERS_WEIGHT
     weight *= aged(observed.at, now, observed.kind)
+    weight *= worth(observed.found_by, context.wanted)
     return weight if weight >= LEAST_WEIGHT else 0.0
 
 
@@ -216,7 +222,7 @@ def believe(arm: Arm, context: Context, observed: Iterable[Observation], now: fl
     counts = [(each, relevance(arm, context, each, now)) for each in observed]
     others = sum(weight for each, weight in counts if _elsewhere(context, each))
     scale = min(1.0, MOST_OF_OTHERS / others) if others else 1.0
-    total, counted, kept, failures, proven = 0.0, 0, 0, 0, False
+    total, counted, kept, failures, outdated, proven = 0.0, 0, 0, 0, 0, False
     for each, relevant in counts:
         if not relevant:
             continue
@@ -227,6 +233,7 @@ def believe(arm: Arm, context: Context, observed: Iterable[Observation], now: fl
         total += weight
         counted += 1
         kept += each.kept
+        outdated += worth(each.found_by, context.wanted) < 1
         proven = proven or (each.kept and _such(context, each))
         failures += each.kind is not Kind.VERDICT
     return Belief(
@@ -236,6 +243,7 @@ def believe(arm: Arm, context: Context, observed: Iterable[Observation], now: fl
         observations=counted,
         kept=kept,
         failures=failures,
+        outdated=outdated,
         weight=total,
         words=good + plain,
         against=bad,
@@ -244,6 +252,9 @@ def believe(arm: Arm, context: Context, observed: Iterable[Observation], now: fl
 
 
 def _such(context: Context, observed: Observation) -> bool:
+    """Whether it is about such a workload, by a yardstick that says something of it."""
+    if worth(observed.found_by, context.wanted) < 1:
+        return False
     return likeness(context, observed.tags or (), observed.figures, observed.workload) >= SUCH
 
 

@@ -12,6 +12,7 @@ from scheduler_library.learning.bandit import Arm, Belief, Observation, believe,
 from scheduler_library.learning.context import Context
 from scheduler_library.learning.fitting import parameters_for
 from scheduler_library.learning.templates import Template, bad_for, selector, shape
+from scheduler_library.learning.yardstick import DELAY_WEIGHT
 from scheduler_library.manifest import Kind as EntryKind
 from scheduler_library.parameters import Value
 
@@ -150,6 +151,11 @@ def why(belief: Belief) -> list[str]:
         said.append(
             f"{verdicts} verdict{'s' if verdicts > 1 else ''} on workloads like this, "
             f"{belief.kept} kept; together they count for {belief.weight:.1f}"
+        )
+    if belief.outdated:
+        said.append(
+            f"{belief.outdated} of them judged by run-queue delay, which counts for "
+            f"{DELAY_WEIGHT:.0%}: it says little of how long anybody waits for an answer"
         )
     if belief.failures:
         said.append(f"stopped by a gate or thrown out {belief.failures} times, which is remembered")

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from scheduler_library.learning.yardstick import Yardstick
 from scheduler_library.profile import PURPOSES, Tag, told
 from scheduler_library.purpose import Purpose, purpose_of
 
@@ -36,6 +37,7 @@ class Context:
         tags: what it is like; they may hold what was inferred besides.
         measured: those that outcomes are recorded with.
         doubtful: those that count for less.
+        wanted: by what is judged, where that is known.
     """
 
     tags: tuple[str, ...]
@@ -43,6 +45,7 @@ class Context:
     figures: Mapping[str, float] = field(default_factory=dict)
     workload: str = ""
     doubtful: tuple[str, ...] = ()
+    wanted: Yardstick = Yardstick.UNKNOWN
 
     @property
     def machine(self) -> tuple[str, ...]:

@@ -13,6 +13,12 @@ from enum import StrEnum
 
 from process import printable
 from scheduler_library.learning.context import SUCH, similarity
+from scheduler_library.learning.yardstick import (
+    Yardstick,
+    worth,
+    yardstick_of,
+    yardstick_said,
+)
 
 # So many lessons are kept, and so many pieces of evidence with each.
 MOST_LESSONS = 200
@@ -44,7 +50,8 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Claim:
-    """What somebody wants remembered, and what it rests on. `about` is a scheduler's name."""
+    """What somebody wants remembered, and what it rests on. `about` is a scheduler's name, `policy`
+    its text with the names left out, `objective` what it was judged by."""
 
     text: str
     at: float
@@ -53,6 +60,8 @@ class Claim:
     tags: tuple[str, ...] = ()
     says: Says = Says.NOTHING
     evidence: Evidence | None = None
+    policy: str = ""
+    objective: str = ""
 
 
 @dataclass(frozen=True)
@@ -72,11 +81,28 @@ class Lesson:
     confirmed: int = 0
     contradicted: int = 0
     evidence: tuple[Evidence, ...] = ()
+    policy: str = ""
+    objective: str = ""
     comment: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def weakened(self) -> bool:
         return self.contradicted > 0 and self.contradicted >= self.confirmed
+
+    @property
+    def yardstick(self) -> Yardstick:
+        """By what it holds; of what was learned before that was noted, as its evidence says."""
+        if self.objective:
+            return yardstick_of(self.objective)
+        return next(
+            (found for each in self.evidence if (found := yardstick_said(each.said))),
+            Yardstick.UNKNOWN,
+        )
+
+    @property
+    def weight(self) -> float:
+        """What it counts for, 0 to 1."""
+        return worth(self.yardstick)
 
     @property
     def by_hand(self) -> bool:
@@ -95,6 +121,7 @@ class Measured:
     tags: tuple[str, ...]
     better: bool
     evidence: Evidence
+    objective: str = ""
 
 
 def one_line(text: str, most: int = LONGEST_TEXT) -> str:
@@ -114,7 +141,12 @@ def _plain_words(text: str) -> frozenset[str]:
 
 def same_claim(lesson: Lesson, claim: Claim) -> bool:
     """Whether a claim is one that a lesson makes already: word for word, or in nearly the same
-    words about the same scheduler on such workloads."""
+    words about the same scheduler on such workloads, by the same yardstick."""
+    if lesson.objective and yardstick_of(claim.objective) not in (
+        lesson.yardstick,
+        Yardstick.UNKNOWN,
+    ):
+        return False
     if _words(lesson.text) == _words(claim.text):
         return lesson.about == claim.about or not (lesson.about and claim.about)
     if not claim.about or (lesson.about, lesson.says) != (claim.about, claim.says):
@@ -156,19 +188,23 @@ def learned(lessons: Sequence[Lesson], claim: Claim) -> tuple[list[Lesson], Less
         int(claim.evidence is not None),
         0,
         (claim.evidence,) if claim.evidence else (),
+        claim.policy,
+        claim.objective,
     )
     return bounded([*found, made]), made
 
 
 def judged(lessons: Iterable[Lesson], measured: Measured) -> list[Lesson]:
     """The lessons after a verdict: it speaks for or against each that claims something of this
-    scheduler on such workloads."""
+    scheduler on such workloads, by the same yardstick or by one that was not noted."""
+    by = yardstick_of(measured.objective)
     found = []
     for each in lessons:
         if (
             each.about == measured.scheduler
             and each.says is not Says.NOTHING
             and similarity(each.tags, measured.tags) >= SUCH
+            and not (each.objective and by and each.yardstick is not by)
         ):
             supports = measured.better == (each.says is Says.BETTER)
             each = _with(each, replace(measured.evidence, supports=supports))
@@ -177,7 +213,8 @@ def judged(lessons: Iterable[Lesson], measured: Measured) -> list[Lesson]:
 
 
 def bounded(lessons: Sequence[Lesson], most: int = MOST_LESSONS) -> list[Lesson]:
-    """At most so many: weakened ones go first, then those with least evidence, then old ones.
+    """At most so many: weakened ones go first, then those that were judged by run-queue delay, then
+    those with least evidence, then old ones.
     What was written by hand stays, whatever there is of it."""
     spare = len(lessons) - most
     if spare <= 0:
@@ -186,6 +223,7 @@ def bounded(lessons: Sequence[Lesson], most: int = MOST_LESSONS) -> list[Lesson]
         (place for place, each in enumerate(lessons) if not each.by_hand),
         key=lambda place: (
             not lessons[place].weakened,
+            lessons[place].weight,
             lessons[place].confirmed - lessons[place].contradicted,
             lessons[place].latest,
         ),

@@ -38,7 +38,19 @@ HEAD = """\
 #   text = "the backup at night is no degradation"
 #
 # Comments above a lesson stay with it. docs/learning.md says what the other keys mean."""
-_KEYS = ("text", "at", "author", "about", "tags", "says", "confirmed", "contradicted", "evidence")
+_KEYS = (
+    "text",
+    "at",
+    "author",
+    "about",
+    "policy",
+    "tags",
+    "says",
+    "objective",
+    "confirmed",
+    "contradicted",
+    "evidence",
+)
 _EVIDENCE_KEYS = ("at", "episode", "trial", "said", "supports")
 _TABLE = re.compile(r"\s*\[\[\s*lesson\s*\]\]\s*(#.*)?$")
 _NAME = re.compile(r"[\w.-]{1,60}")
@@ -150,6 +162,8 @@ def _lesson(
         read.count(table, "confirmed", sum(each.supports for each in evidence)),
         read.count(table, "contradicted", sum(not each.supports for each in evidence)),
         evidence,
+        read.text(table, "policy", LONGEST_TEXT),
+        read.text(table, "objective", LONGEST_SAID),
         comment,
     )
 
@@ -235,10 +249,14 @@ def render(head: str, lessons: Iterable[Lesson]) -> str:
         lines.append(f"author = {_text(each.author)}")
         if each.about:
             lines.append(f"about = {_text(each.about)}")
+        if each.policy:
+            lines.append(f"policy = {_text(each.policy)}")
         if each.tags:
             lines.append(f"tags = [{', '.join(map(_text, each.tags))}]")
         if each.says:
             lines.append(f"says = {_text(each.says.value)}")
+        if each.objective:
+            lines.append(f"objective = {_text(each.objective)}")
         if each.confirmed or each.contradicted:
             lines.append(f"confirmed = {each.confirmed}")
             lines.append(f"contradicted = {each.contradicted}")

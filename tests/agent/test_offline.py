@@ -343,7 +343,7 @@ def test_a_lesson_is_one_line_without_names_from_the_system() -> None:
     )
     text = lesson(EpisodeResult(hostile, Proposal("latency"), trial("latency", verdict)))
     assert text == (
-        "latency does not make better: latency p99 of workloads that are "
+        "latency does not make better, by latency p99: workloads that are "
         "latency-sensitive, short-bursts, overcommitted"
     )
     assert "ignore" not in text

@@ -57,6 +57,7 @@ class Memory:
         profile: ProfileView = WEB,
         policy: str = "",
         at: float = NOW,
+        objective: str = "response p99",
     ) -> TrialView:
         """An episode with one trial that came out so."""
         episode = Episode(f"e-{number:04d}", profile.workload, "slow", at, profile=profile)
@@ -69,7 +70,8 @@ class Memory:
             candidate=candidate.id,
             scheduler=scheduler,
             workload=profile.workload,
-            objective="delay p99",
+            policy=policy,
+            objective=objective,
             direction=Direction.LOWER,
             unit="us",
             episode=episode.id,

@@ -179,7 +179,7 @@ def test_a_lesson_rests_on_the_trial_it_came_from(tmp_path: Path) -> None:
         (view,) = memory.lessons.views()
         assert (view.about, view.tags, view.confirmed) == ("latency", list(TAGS), 1)
         assert (view.evidence[0].trial, view.evidence[0].episode) == ("t-0001", "e-0001")
-        assert view.evidence[0].said == "keep: delay p99 x0.50 (0.45 to 0.55 at 95%)"
+        assert view.evidence[0].said == "keep: response p99 45% to 55% better (95%, 4+4 windows)"
         assert (memory.file.stat().st_mode & 0o777, memory.troubles) == (0o640, [])
 
 

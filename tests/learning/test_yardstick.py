@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What was learned by the old yardstick, run-queue delay, weighs little; it is kept and marked."""
+
+from pathlib import Path
+
+import pytest
+
+from daemon.learned import Met
+from scheduler_library.learning.lessons import Claim, Evidence, Measured, Says, judged, learned
+from scheduler_library.learning.yardstick import (
+    DELAY_WEIGHT,
+    Yardstick,
+    worth,
+    yardstick_of,
+    yardstick_said,
+)
+from tests.learning.remembering import NOW, WEB, remembering
+
+TAGS = ("latency-sensitive", "short-bursts")
+
+
+@pytest.mark.parametrize(
+    ("objective", "found"),
+    [
+        ("response p99 < 20ms; completions not worse than 2%", Yardstick.RESPONSE),
+        ("latency p99", Yardstick.DELAY),
+        ("delay mean", Yardstick.DELAY),
+        ("throughput", Yardstick.COMPLETIONS),
+        ("measurement frame_time lower", Yardstick.MEASUREMENT),
+        ("a rise of delay_p99_us", Yardstick.UNKNOWN),
+        ("", Yardstick.UNKNOWN),
+    ],
+)
+def test_an_objective_says_its_yardstick(objective: str, found: Yardstick) -> None:
+    """By its leading term, old names included."""
+    assert yardstick_of(objective) is found
+
+
+def test_old_evidence_says_its_yardstick() -> None:
+    """As it was written before objectives were noted."""
+    assert yardstick_said("keep: latency p99 x0.82 (0.75 to 0.9 at 95%)") is Yardstick.DELAY
+    assert yardstick_said("a person's word") is Yardstick.UNKNOWN
+
+
+def test_delay_counts_in_full_only_for_who_wants_it() -> None:
+    """Whoever declared it knows why."""
+    assert worth(Yardstick.DELAY) == DELAY_WEIGHT
+    assert worth(Yardstick.DELAY, Yardstick.RESPONSE) == DELAY_WEIGHT
+    assert worth(Yardstick.DELAY, Yardstick.DELAY) == 1
+    assert worth(Yardstick.RESPONSE) == worth(Yardstick.UNKNOWN) == 1
+
+
+def test_a_belief_from_delays_weighs_little_and_says_so(tmp_path: Path) -> None:
+    """It moves less than one by response, is no proof against a page, and history shows why."""
+    with remembering(tmp_path / "old") as old, remembering(tmp_path / "new") as new:
+        old.tried("batch", 0.5, objective="latency p99")
+        new.tried("batch", 0.5)
+        (by_delay,) = (
+            each for each in old.learned.beliefs(Met(WEB), NOW).beliefs if each.scheduler == "batch"
+        )
+        (by_response,) = (
+            each for each in new.learned.beliefs(Met(WEB), NOW).beliefs if each.scheduler == "batch"
+        )
+        assert by_delay.mean < by_response.mean
+        assert by_delay.weight == pytest.approx(DELAY_WEIGHT * by_response.weight, abs=0.001)
+        assert any("run-queue delay, which counts for 20%" in each for each in by_delay.why)
+        assert old.learned.warning(Met(WEB), "batch", "")
+        assert not new.learned.warning(Met(WEB), "batch", "")
+        assert [each.objective for each in old.recall.outcomes("")] == ["latency p99"]
+
+
+def test_what_failed_by_delay_may_be_tried_again(tmp_path: Path) -> None:
+    """At once: by response it may be the best there is."""
+    with remembering(tmp_path) as memory:
+        memory.tried("latency", -0.4, objective="latency p99")
+        found = memory.learned.beliefs(Met(WEB), NOW + 60).beliefs
+        assert not next(each for each in found if each.scheduler == "latency").refused
+
+
+def test_a_lesson_says_by_which_objective_it_holds(tmp_path: Path) -> None:
+    """And which policy it is about, names left out, also where it is named by its text alone."""
+    with remembering(tmp_path) as memory:
+        policy = 'comm = "web" { order fifo; slice 100ms }'
+        trial = memory.tried("policy-0a1b2c3d", 0.6, policy=policy)
+        text = 'comm = "…" { order fifo; slice 100ms } halves the response of long requests'
+        view = memory.lessons.record(text, "advisor", trial.episode, trial.id, NOW)
+        assert view.objective == "response p99"
+        assert view.policy == 'comm = "…" { order fifo; slice 100ms }'
+        assert view.about == "policy-0a1b2c3d"
+        assert view.weight == 1
+    with remembering(tmp_path) as memory:
+        (again,) = memory.lessons.views()
+        assert (again.objective, again.policy) == (view.objective, view.policy)
+
+
+def test_a_lesson_by_delay_weighs_little(tmp_path: Path) -> None:
+    """Also where only its evidence says so; a search does not go by it."""
+    with remembering(tmp_path) as memory:
+        trial = memory.tried("latency", 0.2, objective="latency p99")
+        view = memory.lessons.record(
+            "latency helps requests", "advisor", trial.episode, trial.id, NOW
+        )
+        assert view.weight == DELAY_WEIGHT
+    old = Evidence(NOW, "e-1", "t-1", "keep: latency p99 x0.82 (0.75 to 0.9 at 95%)")
+    claim = Claim("short slices help", NOW, about="latency", says=Says.BETTER, evidence=old)
+    _, lesson = learned([], claim)
+    assert lesson.weight == DELAY_WEIGHT
+
+
+def test_a_verdict_speaks_only_of_lessons_by_its_yardstick() -> None:
+    """Worse by response does not contradict better by delay; of an old lesson that did not note
+    its objective it speaks."""
+    proof = Evidence(NOW, "e-1", "t-1", "keep: delay p99 40% better")
+    by_delay = Claim(
+        "latency helps", NOW, "advisor", "latency", TAGS, Says.BETTER, proof, "", "delay p99"
+    )
+    unnoted = Claim("latency is good", NOW, "advisor", "latency", TAGS, Says.BETTER, proof)
+    for claim, contradicted in ((by_delay, 0), (unnoted, 1)):
+        lessons, _ = learned([], claim)
+        against = Evidence(NOW + 9, "e-2", "t-2", "rollback: response p99 30% worse")
+        measured = Measured("latency", TAGS, False, against, "response p99")
+        assert judged(lessons, measured)[0].contradicted == contradicted
