@@ -101,7 +101,8 @@ def checking(surface: Surface) -> str:
         "check_candidate proves a candidate, and touches nothing that runs: a library name with "
         "parameters, a policy line, or C. A refusal says what is wrong and where: repair just "
         f"that, and check again. {surface.most_checks} checks are the most; then choose something "
-        "simpler, or stop."
+        "simpler, or stop. Where the objective is not what the person asked for, give `objective` "
+        "and `guards` with the check."
     )
 
 

@@ -68,6 +68,11 @@ def told(facts: Facts, quote: Quote = displayable) -> list[str]:
 
 def _judged(facts: Facts, quote: Quote) -> str:
     objective = facts.episode.objective
+    if not objective and facts.episode.question:
+        return (
+            f"What the goal means here is not clear: {quote(facts.episode.question, 300)} Trials "
+            "need an objective: give the one that is meant, or end with the question."
+        )
     if not objective:
         return ""
     now = [said for term in objective.split(";") if (said := _now(term.strip(), facts, quote))]
@@ -143,21 +148,21 @@ def _limits(tolerated: Mapping[str, float]) -> str:
 
 def _split(profile: ProfileView | None) -> str:
     """What response time is made of, and so the most that a scheduler can take from it."""
-    found = profile.model_dump() if profile else {}
-    split = found.get("split")
-    if not split:
+    split = profile.split if profile else None
+    if profile is None or split is None:
         return ""
-    running, waiting, preempted = split["running"], split["waiting"], split["preempted"]
-    bound = found.get("bound") or max(0.0, 1 - waiting - preempted)
+    share = split.waiting + split.preempted
+    bound = 1 - share if profile.bound is None else profile.bound
     said = (
-        f"Of its response time {running:.0%} is running, {waiting:.0%} waiting for a CPU after the "
-        f"wakeup, {preempted:.0%} waiting after losing one: waiting and being preempted are "
-        f"{waiting + preempted:.0%} of response time: no scheduler can make its mean shorter than "
+        f"Of its response time {split.running:.0%} is running, {split.waiting:.0%} waiting for a "
+        f"CPU after the wakeup, {split.preempted:.0%} waiting after losing one: waiting and being "
+        f"preempted are {share:.0%} of response time: no scheduler can make its mean shorter than "
         f"{bound:.2f} of it."
     )
-    if burst := found.get("burst_p50_us"):
-        said += f" An activation takes {figure(burst, 'us')} of CPU time (p50)."
-    if found.get("runs_to_completion"):
+    if profile.burst_p50_us:
+        burst = figure(profile.burst_p50_us, "us")
+        said += f" From one sleep to the next it takes {burst} of CPU time (p50)."
+    if profile.runs_to_completion:
         said += " It runs to completion when it is let."
     return said
 
