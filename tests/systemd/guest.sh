@@ -55,6 +55,7 @@ saw state-loaded cat /sys/kernel/sched_ext/state
 saw ops-loaded cat /sys/kernel/sched_ext/root/ops
 saw gates schedpilot check fifo --json
 saw probe schedpilot probe syscalls --seconds 2 --json
+saw uprobe schedpilot probe uprobe --binary /usr/bin/redis-server --enter processCommand --seconds 1 --json
 runner=$(pgrep -x schedpilot-runn)
 saw runner chrt -p "$runner"
 grep -E '^(VmLck|VmRSS|CapEff):' "/proc/$runner/status" >>/out/runner.txt
@@ -79,12 +80,12 @@ unit=/etc/systemd/system/schedpilot-agent.service.d
 mkdir -p $unit
 measured() {
 	printf '%s\n' '[Service]' 'ExecStart=' Restart=no Type=oneshot "StandardOutput=file:/out/$1.txt" \
-		'ExecStart=/usr/bin/schedpilot measure test --seconds 10 --json' "$2" >$unit/test.conf
+		"ExecStart=/usr/bin/schedpilot measure test --seconds $2 --json" "$3" >$unit/test.conf
 	systemctl daemon-reload
 	saw "$1-started" systemctl start schedpilot-agent
 }
-measured measure-closed ''
-measured measure-open SupplementaryGroups=systemd-journal
+measured measure-closed 3 ''
+measured measure-open 10 SupplementaryGroups=systemd-journal
 systemctl stop shop
 rm -r $unit /etc/schedpilot/agent.toml
 systemctl daemon-reload

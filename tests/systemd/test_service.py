@@ -164,6 +164,13 @@ def test_hardened_service_probes(seen: Seen) -> None:
     assert probe["tables"]
 
 
+def test_hardened_service_puts_a_probe_into_a_program(seen: Seen) -> None:
+    """With the capabilities it has, and without a perf event."""
+    seen.assert_worked("uprobe")
+    answer = json.loads(seen.text("uprobe"))
+    assert (answer["kind"], answer["source"]) == ("uprobe", "bcc")
+
+
 def test_runner_is_real_time_with_locked_memory(seen: Seen) -> None:
     """The limits of the unit let the runner take real-time priority and lock its memory."""
     text = seen.text("runner")

@@ -180,6 +180,10 @@ async def counted(where: CallPoints) -> dict[str, Any]:
     return {"views": [each.model_dump(mode="json") for each in views]}
 
 
+async def both(places: list[CallPoints]) -> list[dict[str, Any]]:
+    return await asyncio.gather(*map(counted, places))
+
+
 async def own_count() -> dict[str, Any]:
     """What a measurement reads of the real server's own counts, while its client is at work."""
     measure = Measure(name="redis", redis=Redis(), take=Take.RATE)
@@ -205,15 +209,17 @@ def shop() -> dict[str, Any]:
     with Path("/tmp/shop.said").open("wb") as said:  # noqa: S108
         child = subprocess.Popen([binary], stdout=said)
         try:
-            seen = {
-                name: asyncio.run(counted(CallPoints.model_validate({**whole, **points})))
-                for name, points in pairs.items()
-            }
+            seen = asyncio.run(
+                both([CallPoints.model_validate({**whole, **points}) for points in pairs.values()])
+            )
         finally:
             child.kill()
             child.wait()
     lines = Path("/tmp/shop.said").read_text().splitlines()  # noqa: S108
-    return {**seen, "semaphores": sorted({line.split()[1] for line in lines[:-1]})}
+    return {
+        **dict(zip(pairs, seen, strict=True)),
+        "semaphores": sorted({line.split()[1] for line in lines[:-1]}),
+    }
 
 
 def main() -> None:
