@@ -35,6 +35,7 @@ from daemon.api.models import (
     Limitation,
     LimitsView,
     LoadedScheduler,
+    MeasureHint,
     ObjectiveView,
     OutcomeView,
     Parallelism,
@@ -287,6 +288,16 @@ class RichMachine(Machine):
             counters=CountersView(instructions_per_cycle=1.21),
             sure_of=[self._quoting("its threads wait longer for a CPU than they run")] * 6,
             not_known=[self._quoting("which locks: run the probe futex")] * 6,
+            measures=[
+                MeasureHint(
+                    source="nginx",
+                    why="nginx writes how long each request took",
+                    needs="rt=$request_time in its log_format",
+                    snippet='[[measure]]\nname = "nginx-latency"\n'
+                    'nginx = { log = "/var/log/nginx/access.log" }\ntake = "p99"\n',
+                )
+            ]
+            * 3,
         )
 
     async def run_probe(self, request: ProbeRequest) -> ProbeView:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.api.models import ProbeKind, ProbeRequest, ProbeView, WorkloadProfileView
+from daemon.api.models import CallPoints, ProbeKind, ProbeRequest, ProbeView, WorkloadProfileView
 from daemon.api.paths import RUN_DIR_VARIABLE
 from process import Completed, run
 from tests.agent.machine import WORKLOAD, ServedMachine
@@ -59,6 +59,7 @@ def test_a_profile_is_shown(served: ServedMachine, schedpilot: Schedpilot) -> No
         "24 of 64 processes",
         "sure of",
         "not known",
+        'log = "/var/log/nginx/access.log" }; take = "p99"',
         SIGN,
     )
     for part in parts:
@@ -80,6 +81,24 @@ def test_a_probe_is_run_and_shown(served: ServedMachine, schedpilot: Schedpilot)
     assert ("run_probe", wanted) in served.machine.asked
     told = schedpilot("probe", "futex", "--json")
     assert ProbeView.model_validate_json(told.stdout).kind is ProbeKind.FUTEX
+
+
+def test_calls_of_a_function_are_asked_for(served: ServedMachine, schedpilot: Schedpilot) -> None:
+    """By program and function, or by markers; what is missing or does not belong is refused."""
+    whole = ["probe", "uprobe", "--binary", "/usr/bin/shop"]
+    assert schedpilot(*whole, "--enter", "serve").status == 0
+    assert schedpilot(*whole, "--enter", "shop:a", "--exit", "shop:b").status == 0
+    points = [each.points for what, each in served.machine.asked if what == "run_probe"]
+    assert points == [
+        CallPoints(binary="/usr/bin/shop", enter="serve", exit="serve"),
+        CallPoints(binary="/usr/bin/shop", enter="shop:a", exit="shop:b", markers=True),
+    ]
+    assert schedpilot(*whole).status == 2
+    assert schedpilot("probe", "futex", "--enter", "serve").status == 2
+    for words in (["--enter", "a b"], ["--enter", "serve", "--workload", WORKLOAD]):
+        refused = schedpilot(*whole, *words)
+        assert refused.status == 1
+        assert "hint:" in refused.error_text
 
 
 def test_the_probes_are_listed(served: ServedMachine, schedpilot: Schedpilot) -> None:
