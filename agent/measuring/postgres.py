@@ -10,7 +10,7 @@ machine, `peer` needs none.
 import asyncio
 from typing import Annotated
 
-from pydantic import Field, StringConstraints
+from pydantic import StringConstraints
 
 from agent.measuring.deltas import Polled, Totals
 from agent.measuring.table import FilePath, Port, Table, Take
@@ -38,7 +38,6 @@ class Postgres(Table):
     user: _Name | None = None
     passfile: FilePath | None = None
     statement: Annotated[str, StringConstraints(max_length=500, pattern=r"^[^\x00\n\r]*$")] = "%"
-    psql: Annotated[str, Field(pattern=r"^(/[^\x00]+|psql)$")] = "psql"
 
 
 class PostgresCounts(Polled):
@@ -53,7 +52,7 @@ class PostgresCounts(Polled):
     async def totals(self) -> Totals:
         table = self._table
         argv = [
-            *(table.psql, "--no-psqlrc", "--no-password", "--quiet", "--tuples-only", "--no-align"),
+            *("psql", "--no-psqlrc", "--no-password", "--quiet", "--tuples-only", "--no-align"),
             *("--set=ON_ERROR_STOP=1", f"--set=statement={table.statement}"),
             *(f"--dbname={table.database}", f"--port={table.port}", "--file=-"),
         ]

@@ -8,6 +8,7 @@ A gauge has `last` (of one series), `sum`, `max` and `min` (over its series); a 
 `count`, and its own quantiles. Series are those with the given labels, summed.
 """
 
+import asyncio
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -190,7 +191,7 @@ class ScrapedMetric:
         raw = await get(
             self._table.url, {}, self._timeout_s, PAGE_LIMIT_BYTES, self.where, "the page"
         )
-        page = self._page(raw)
+        page = await asyncio.to_thread(self._page, raw)
         before, self._before = self._before, (began, page)
         if page.kind in ("gauge", "unknown", "info", "stateset") and self._take is not Take.RATE:
             return self._gauge(page, began)

@@ -145,6 +145,9 @@ class StatsDSamples:
             self._other = line[:200]
 
     async def take(self) -> Reading:
+        listener = _listeners.get(self._table.port)
+        if listener is None or self not in listener.of:
+            raise Fault(FaultType.STATE, "the port is not listened on", where=self.where)
         now = time.time()
         samples, self._samples = self._samples, Samples(now)
         notes = []
@@ -156,10 +159,10 @@ class StatsDSamples:
                 else "nothing came to this port"
             )
         self._others, self._other = 0, ""
-        if self._kind == "g" and self._take is Take.LAST and not samples.count and self._gauge:
+        held = self._gauge if self._kind == "g" and not samples.count else None
+        if held is not None and self._take is Take.LAST:
             # A gauge holds until it is set anew.
-            samples.last = self._gauge
-            return Reading(samples.since, self._gauge, self._unit, 0, (), tuple(notes))
+            return Reading(samples.since, held, self._unit, 0, (), tuple(notes))
         unit = self._unit or ("ms" if self._kind == "ms" else "")
         if self._kind == "c":
             return self._counted(samples, now, notes)

@@ -8,9 +8,18 @@
 #define PARTS	16
 #define BUCKETS 640
 
+/* Where the stack pointer lies in what the kernel saved of the registers, in words; see common.c.
+ */
+#if defined(__aarch64__)
+#define STACK 31
+#else
+#define STACK 19
+#endif
+
 struct began {
 	u64 since;
 	u64 depth;
+	u64 stack;
 };
 
 struct calls {
@@ -18,7 +27,8 @@ struct calls {
 	u64 total_ns;
 };
 
-BPF_HASH(began, u32, struct began, 32768);
+/* Of threads that end within a call nothing is heard any more. */
+BPF_TABLE("lru_hash", u32, struct began, began, 32768);
 BPF_ARRAY(lengths, u64, BUCKETS);
 BPF_ARRAY(totals, struct calls, 1);
 /* Set to 0 from outside, at the end of each interval. */
@@ -29,12 +39,14 @@ int enter(void *ctx)
 	struct began now = {.since = bpf_ktime_get_ns(), .depth = 1}, *before;
 	u32 thread = (u32)bpf_get_current_pid_tgid();
 
+	now.stack = ((u64 *)ctx)[STACK];
 	before = began.lookup(&thread);
-	if (NESTED && before) {
+	/* Stacks grow downwards: whoever is not below the call before is not in it, so that one was
+	 * left without a return, or by another thread of this number. */
+	if (NESTED && before && now.stack < before->stack) {
 		before->depth++;
 		return 0;
 	}
-	/* One that never came to its end is forgotten. */
 	if (began.update(&thread, &now))
 		lose();
 	return 0;

@@ -76,7 +76,17 @@ def test_counters_are_how_often() -> None:
 
 
 def test_gauges_hold_and_move() -> None:
-    """The last value, by itself or by steps."""
+    """The last value, by itself or by steps; it holds while nothing comes, 0 as well."""
+    port = free_port()
+
+    async def look() -> Reading:
+        measure = measure_of(statsd={"metric": "a", "port": port}, take="last")
+        async with source_of(measure) as source:
+            sent(port, b"a:0|g")
+            await in_time(until(source, 1), 20)
+            return await source.take()
+
+    assert asyncio.run(look()).value == 0
     assert heard("last", b"shop.request:3|g\nshop.request:+2|g\nshop.request:-1|g").value == 4.0
 
 
@@ -105,6 +115,22 @@ def test_what_came_instead_is_shown() -> None:
 def test_nonsense_is_nothing(line: str) -> None:
     """What is no metric, no number, or a rate that cannot be."""
     assert parse(line) is None
+
+
+def test_measures_share_a_port() -> None:
+    """Each hears its own metric; one that is closed takes the port from nobody."""
+    port = free_port()
+
+    async def look() -> tuple[list[float], list[float]]:
+        first = source_of(measure_of(statsd={"metric": "a", "port": port}))
+        async with source_of(measure_of(statsd={"metric": "b", "port": port})) as second:
+            async with first:
+                sent(port, b"a:1|ms\nb:2|ms")
+                heard_first = await in_time(until(first, 1), 20)
+            sent(port, b"b:3|ms")
+            return heard_first, await in_time(until(second, 2), 20)
+
+    assert asyncio.run(look()) == ([1.0], [2.0, 3.0])
 
 
 def test_a_port_that_is_taken_is_a_fault() -> None:
