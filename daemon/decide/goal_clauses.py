@@ -2,10 +2,12 @@
 """A sentence as clauses: each wants one thing, of one or of several. Pure."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from daemon.decide.goal_names import Masked, Mention
-from daemon.decide.goal_words import Aspect, Said, Will, read_clause
+from daemon.decide.goal_reading import Said, read_clause
+from daemon.decide.goal_words import Aspect, Will
 
 # Where a new clause begins, whatever stands before it.
 _STRONG = re.compile(
@@ -19,6 +21,8 @@ _STRONG = re.compile(
     r"(?=\bregardless\b)|(?=\bwhatever\b)|"
     r"\bas long as (?=@\d+ (?!likes?|wants?|needs?|takes?|pleases?)|the |no|not )"
 )
+_COST = re.compile(r"(?=\bat (?:the )?(?:cost|expense|price) of\b)")
+_NOT = re.compile(r"\b(?:not|never|without|cannot|no)\b|n't\b")
 # Where one begins, or where a word is only joined to another.
 _WEAK = re.compile(r"\band\b|\bor\b|\bnor\b|&|\+")
 _JOINS = frozenset({"and", "or", "nor", "&", "+"})
@@ -30,7 +34,7 @@ _FILLER = re.compile(
     r"\b(?:please|thanks?|thank you|hello|hi|i|we|you|want|need|would|like|to|the|a|an|my|our|is|"
     r"are|"
     r"it|that|this|make|get|have|for|of|on|in|at|same|time|also|just|do|be|can|could|so|very|much|"
-    r"really|as|all|with|me|us|if|possible|now|again|today)\b|[^a-z@]+"
+    r"really|as|all|with|me|us|if|possible|now|again|today|both|either)\b|[^a-z@]+"
 )
 _COMPARES = re.compile(
     r"\b(?:low(?:er)?|less|fewer|more|high(?:er)?|better|shorter|faster|quicker|smoother|no|not|"
@@ -82,7 +86,7 @@ def clauses(masked: Masked) -> list[Clause]:
             found.append(Clause(text, joint, read_clause(text), named))
 
     joint, at = "", 0
-    for match in [*_STRONG.finditer(masked.text), None]:
+    for match in [*_borders(masked.text), None]:
         part = masked.text[at : match.start() if match else len(masked.text)]
         inner, begin = joint, 0
         for weak in [*_WEAK.finditer(part), None]:
@@ -92,6 +96,14 @@ def clauses(masked: Masked) -> list[Clause]:
         if match:
             joint, at = match[0].strip() or joint, match.end()
     return _after_and(_before_and(_with_limits(found)))
+
+
+def _borders(text: str) -> Iterator[re.Match[str]]:
+    """Where new clauses begin. What is had at the cost of something is one, the cost another."""
+    found = list(_STRONG.finditer(text))
+    if (cost := _COST.search(text)) and not _NOT.search(text[: cost.start()]):
+        found.append(cost)
+    return iter(sorted(found, key=lambda each: each.start()))
 
 
 def _with_limits(found: list[Clause]) -> list[Clause]:

@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from daemon.api.models import ProgramKind as Kind
-from daemon.decide.goal_words import COMPOUNDS, NOUNS, OTHERS, PLAIN, VOCABULARY, read_clause, words
+from daemon.decide.goal_reading import read_clause
+from daemon.decide.goal_words import COMPOUNDS, NOUNS, OTHERS, PLAIN, VOCABULARY, words
 
 
 @dataclass(frozen=True)

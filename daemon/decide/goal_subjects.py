@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, replace
 from daemon.api.models import ProgramKind as Kind
 from daemon.decide.goal_clauses import WHEN, Clause
 from daemon.decide.goal_names import By, Mention, Present
+from daemon.decide.goal_reading import Said, read_clause
 from daemon.decide.goal_terms import OPEN, Unclear, Wish, quoted
-from daemon.decide.goal_words import PRONOUN, Aspect, Said, Will, read_clause
+from daemon.decide.goal_words import PRONOUN, Aspect, Will
 from daemon.understanding.rules import BATCHES
 
 # So many workloads are meant by one name and all guarded; more are asked about.
@@ -187,6 +188,9 @@ class Subjects:
                 f"{text}: no trial measures {beyond[0]} by itself; a number that is posted can be "
                 "an objective (`measurement NAME lower`)"
             )
-        if _BINDING.search(clause.text):
+        others = [
+            each for each in clause.mentions if each.by is By.NAME and self.main not in each.ids
+        ]
+        if others or _BINDING.search(clause.text):
             raise Unclear(f"{text} is not understood; say it otherwise, or leave it out")
         self.notes.append(f"left aside: {text}")

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from daemon.api.display import displayable
 from daemon.api.models import ProgramKind as Kind
-from daemon.decide.goal_words import COMPLAINT, GENERIC, MANY, Aspect, Said
+from daemon.decide.goal_reading import Said
+from daemon.decide.goal_words import COMPLAINT, GENERIC, MANY, Aspect
 from daemon.understanding.rules import BATCHES, FOR_PEOPLE, SERVERS
 
 # Kinds that may turn out to be any other.

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from daemon.api.models import ProgramKind as Kind
 from daemon.decide.goal_clauses import clauses
 from daemon.decide.goal_names import Present, mask
+from daemon.decide.goal_reading import Said
 from daemon.decide.goal_subjects import Subjects
 from daemon.decide.goal_terms import (
     Reading,
@@ -32,7 +33,7 @@ from daemon.decide.goal_terms import (
     term,
     usual_guard,
 )
-from daemon.decide.goal_words import Aspect, Said, Will
+from daemon.decide.goal_words import Aspect, Will
 from daemon.decide.objective import parse_objective
 from daemon.understanding.rules import FOR_PEOPLE, SERVERS
 from process import Fault
