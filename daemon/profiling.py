@@ -176,6 +176,10 @@ def _activations(points: Sequence[SignalPoint], seconds: float) -> dict[str, flo
         / max(_LEAST_RUNNING, 1 - point.waiting_share - point.preempted_share)
         for point in ended
     ]
+    half_us = mean(
+        (point.burst_half_us for point in ended),
+        [point.completions_per_s * point.burst_mean_us for point in ended],
+    )
     used_us = 1e6 * fmean(point.run_share for point in points)
     per_s = total / len(points)
     unended = max(0.0, 1 - per_s * burst_us / used_us) if used_us > 0 else 0.0
@@ -183,8 +187,10 @@ def _activations(points: Sequence[SignalPoint], seconds: float) -> dict[str, flo
         # Those that ended are the shorter ones: what was used in all, for each that ended, or for
         # each CPU that was kept busy all the time.
         burst_us = used_us / max(per_s, max(1.0, used_us / 1e6) / max(seconds, 1.0))
+        half_us = burst_us
     return {
         "mean_burst_us": burst_us,
+        "burst_half_us": half_us,
         "burst_p50_us": mean((point.burst_p50_us for point in ended), completions),
         "response_p50_us": mean((point.response_p50_us for point in ended), completions),
         "response_p99_us": mean((point.response_p99_us for point in ended), completions),
@@ -284,8 +290,9 @@ def _of_activations(figures: Figures) -> list[str]:
         )
     else:
         said.append(
-            f"needs {duration(figures.mean_burst_us)} of CPU time from a wakeup to the next sleep, "
-            f"gets {duration(figures.slice_us)} at a time, {woken}, {used}"
+            f"needs {duration(figures.mean_burst_us)} of CPU time on average from a wakeup to the "
+            f"next sleep, and half of it all is in bursts of {duration(figures.main_burst_us)} or "
+            f"more; it gets {duration(figures.slice_us)} at a time, {woken}, {used}"
         )
     if not figures.completions_per_s:
         return said

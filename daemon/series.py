@@ -7,9 +7,9 @@ from collections.abc import Iterable
 
 from daemon.api.models import SignalPoint
 
-# time as double, twelve figures as float, two shares as half of one, then the scheduler's index:
-# 61 bytes a point.
-_POINT = struct.Struct("<d12f2eB")
+# time as double, thirteen figures as float, two shares as half of one, then the scheduler's index:
+# 65 bytes a point.
+_POINT = struct.Struct("<d13f2eB")
 # Workloads with a series of their own; the one unseen for the longest goes first.
 MOST_WORKLOADS = 128
 # Points of each: an hour at the default interval.
@@ -43,6 +43,7 @@ class Series:
                 point.completions_per_s,
                 point.burst_mean_us,
                 point.burst_p50_us,
+                point.burst_half_us,
                 point.waiting_share,
                 point.preempted_share,
                 self._index(point.scheduler),
@@ -71,7 +72,8 @@ class Series:
     def _unpack(self, raw: bytes) -> SignalPoint:
         at, *figures, index = _POINT.unpack(raw)
         delay_p50, delay_p99, slice_mean, share, wakeups, involuntary, migrations = figures[:7]
-        response_p50, response_p99, completions, burst, burst_p50, waiting, preempted = figures[7:]
+        response_p50, response_p99, completions, burst, burst_p50, half = figures[7:13]
+        waiting, preempted = figures[13:]
         return SignalPoint.model_construct(
             at=at,
             delay_p50_us=delay_p50,
@@ -87,6 +89,7 @@ class Series:
             completions_per_s=completions,
             burst_mean_us=burst,
             burst_p50_us=burst_p50,
+            burst_half_us=half,
             waiting_share=waiting,
             preempted_share=preempted,
         )

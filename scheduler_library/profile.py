@@ -5,6 +5,7 @@ Pure: figures and what is known besides in, tags out. The thresholds are here an
 with its reason.
 """
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -108,8 +109,8 @@ JOB_RATIO = 0.1
 # Part of the response time that is lost in the middle of bursts, from which on it is worth more
 # than a trial takes for noise (a tenth), also where half of it cannot be got back.
 CUT_SHARE = 0.2
-# On a CPU at once, at the least, where it is the end of a slice that takes it away: EEVDF's slice
-# is 0.7 ms on one CPU. What runs shorter is pushed aside by those who wake.
+# CPU time from one loss of the CPU to the next, at the least, where it is the end of a slice that
+# takes it away: EEVDF's slice is 0.7 ms on one CPU. What gets less gives way to those who wake.
 BY_SLICE_US = 700.0
 # A service under load wakes hundreds of times a second; a person's program some tens.
 FREQUENT_WAKEUPS_PER_S = 50.0
@@ -139,11 +140,13 @@ class Figures(BaseModel):
     caches, 0 where that is not known.
 
     An activation is a thread's time from its wakeup to its next sleep. `mean_burst_us` and
-    `burst_p50_us` are the CPU time of one, `response_…` how long it takes with all waits,
-    `completions_per_s` how many end, `waiting_share` and `preempted_share` the parts of the mean
-    response that pass waiting after the wakeup and after losing the CPU. `unended_share` is the
-    part of its CPU time in activations that did not end. Signals of an older program have none of
-    these; then `mean_burst_us` is `slice_us`, the time on a CPU at once.
+    `burst_p50_us` are the CPU time of one, and half of its CPU time is in bursts of at least
+    `burst_half_us`: a thread that hands out requests wakes as often as those that do the work.
+    `response_…` is how long an activation takes with all waits, `completions_per_s` how many end,
+    `waiting_share` and `preempted_share` the parts of the mean response that pass waiting after the
+    wakeup and after losing the CPU. `unended_share` is the part of its CPU time in activations that
+    did not end. Signals of an older program have none of these; then `mean_burst_us` is `slice_us`,
+    the time on a CPU at once.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -151,6 +154,7 @@ class Figures(BaseModel):
     seconds: Count = 0.0
     mean_burst_us: Count = 0.0
     burst_p50_us: Count = 0.0
+    burst_half_us: Count = 0.0
     slice_us: Count = 0.0
     response_p50_us: Count = 0.0
     response_p99_us: Count = 0.0
@@ -177,6 +181,18 @@ class Figures(BaseModel):
     def by_activation(self) -> bool:
         """Whether bursts were measured from sleep to sleep, and not from switch to switch."""
         return self.completions_per_s > 0 or self.unended_share > 0
+
+    @property
+    def main_burst_us(self) -> float:
+        """The burst that its CPU time is mainly spent in."""
+        return self.burst_half_us or self.mean_burst_us
+
+    @property
+    def uncut_us(self) -> float:
+        """CPU time for each time that it is made to leave; infinite where it never is."""
+        stays = 1.0 - self.involuntary_ratio
+        cuts_per_s = self.wakeups_per_s * self.involuntary_ratio / stays if stays > 0 else math.inf
+        return 1e6 * self.cpus_used / cuts_per_s if cuts_per_s > 0 else math.inf
 
     @property
     def running_share(self) -> float:
@@ -212,14 +228,15 @@ def tags_of(figures: Figures) -> tuple[Tag, ...]:
     busy = f.running_threads or min(f.threads or 1, f.machine_cpus)
     per_thread = f.cpus_used / busy if busy else 0.0
     idle = f.cpus_used < IDLE_SHARE and f.wakeups_per_s < SOME_WAKEUPS_PER_S
-    short = 0 < f.mean_burst_us <= SHORT_BURST_US and not idle
+    burst_us = f.main_burst_us
+    short = 0 < burst_us <= SHORT_BURST_US and not idle
     frequent = f.wakeups_per_s >= FREQUENT_WAKEUPS_PER_S
     ends = ends_by_itself(f) and not idle
     # Work that sleeps at the end of each piece is no batch for being long, however full it keeps
     # the machine; work that comes as processes is.
     pieces = ends and f.forks_per_s < JOB_RATIO * f.completions_per_s
-    bound = not pieces and (per_thread >= CPU_BOUND_SHARE or f.mean_burst_us >= 5 * LONG_BURST_US)
-    long = f.mean_burst_us >= LONG_BURST_US and not pieces
+    bound = not pieces and (per_thread >= CPU_BOUND_SHARE or burst_us >= 5 * LONG_BURST_US)
+    long = burst_us >= LONG_BURST_US and not pieces
     # Where the machine is full, nobody gets a whole CPU: what tells then is that bursts
     # end by the scheduler's hand and there are next to no wakeups.
     driven = (
@@ -258,7 +275,7 @@ def ends_by_itself(figures: Figures) -> bool:
     return (
         figures.completions_per_s > 0
         and figures.unended_share <= MOST_UNENDED
-        and CUT_BURST_US <= figures.mean_burst_us <= LET_RUN_US
+        and CUT_BURST_US <= figures.main_burst_us <= LET_RUN_US
     )
 
 
@@ -266,7 +283,7 @@ def runs_to_completion(figures: Figures) -> bool:
     """Whether it runs to the end of its long bursts when it is let: it sleeps only there, and what
     takes the CPU from it before is the end of a slice rather than somebody who wakes."""
     cut = figures.preempted_share > 0
-    return ends_by_itself(figures) and (not cut or figures.slice_us >= BY_SLICE_US)
+    return ends_by_itself(figures) and (not cut or figures.uncut_us >= BY_SLICE_US)
 
 
 @dataclass(frozen=True)

@@ -357,8 +357,8 @@ class SignalPoint(Answer):
     """One interval of one workload.
 
     `response_…` is from a thread's wakeup to its next sleep, `completions_per_s` how many of those
-    ended, `burst_…` their CPU time; the shares are the parts of their time that passed waiting
-    after the wakeup and after losing the CPU.
+    ended, `burst_…` their CPU time (half of it is in bursts of `burst_half_us` or more); the shares
+    are the parts of their time that passed waiting after the wakeup and after losing the CPU.
     """
 
     at: float
@@ -375,6 +375,7 @@ class SignalPoint(Answer):
     completions_per_s: float = 0.0
     burst_mean_us: float = 0.0
     burst_p50_us: float = 0.0
+    burst_half_us: float = 0.0
     waiting_share: float = 0.0
     preempted_share: float = 0.0
 

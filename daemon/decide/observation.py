@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from bpf.signals import SignalsLine, WorkloadSignals
 from daemon.api.models import SignalPoint
-from daemon.decide.histogram import Histogram, quantile
+from daemon.decide.histogram import Histogram, half_of_the_sum, quantile
 
 # Sleeps for each time that a task is made to leave, from which on a workload still serves.
 PARTLY = 0.1
@@ -48,6 +48,8 @@ class WorkloadObservation:
     response_hist: Histogram = ()
     burst_mean_us: float = 0.0
     burst_p50_us: float = 0.0
+    # Half of the CPU time is in bursts of at least this.
+    burst_half_us: float = 0.0
     open_hist: Histogram = ()
     completions_per_s: float = 0.0
     waited_us: float = 0.0
@@ -92,6 +94,7 @@ class WorkloadObservation:
             completions_per_s=self.completions_per_s,
             burst_mean_us=self.burst_mean_us,
             burst_p50_us=self.burst_p50_us,
+            burst_half_us=self.burst_half_us,
             waiting_share=self._of_response(self.waited_us),
             preempted_share=self._of_response(self.preempted_us),
         )
@@ -163,6 +166,7 @@ def _workload(each: WorkloadSignals, span: float) -> WorkloadObservation:
         response_hist=response.hist,
         burst_mean_us=burst.mean,
         burst_p50_us=quantile(burst.hist, 0.5, burst.max),
+        burst_half_us=min(burst.max, half_of_the_sum(burst.hist)),
         open_hist=each.open_us.hist,
         completions_per_s=response.count / span,
         waited_us=each.waited_us,

@@ -128,6 +128,7 @@ class Profile(Answer):
 # Figures that say something for which the answer has no field of its own.
 _FIGURES = (
     "mean_burst_us",
+    "burst_half_us",
     "slice_us",
     "unended_share",
     "wakeups_per_s",

@@ -170,6 +170,16 @@ def test_long_requests_that_are_cut_are_no_short_bursts() -> None:
     assert "runs to completion when let" in sentences
 
 
+def test_requests_are_long_beside_a_thread_that_hands_them_out() -> None:
+    """Bursts count by the CPU time that is spent in them: as many short wakeups of a messenger,
+    which halve the mean, do not make short bursts of long requests."""
+    mixed = request(100.0, completions_per_s=300.0, burst_mean_us=1_900.0, burst_p50_us=30.0)
+    profile = told([mixed.model_copy(update={"burst_half_us": 6_000.0, "run_share": 0.58})])
+    assert {"long-bursts", "cut-short"} <= set(profile.tags)
+    assert not {"short-bursts", "latency-sensitive"} & set(profile.tags)
+    assert any("half of it all is in bursts of 6 ms or more" in said for said in profile.sure_of)
+
+
 def test_intervals_count_by_what_ended_in_them() -> None:
     """The split is of all response time, not the mean of the intervals' splits."""
     busy = request(90.0, completions_per_s=90.0, waiting_share=0.5, preempted_share=0.0)

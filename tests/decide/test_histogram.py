@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.decide.histogram import merged, quantile, total
+from daemon.decide.histogram import half_of_the_sum, merged, quantile, total
 from tests.decide.synthetic import histogram, seeded
 
 
@@ -17,6 +17,18 @@ def test_a_quantile_is_off_by_a_bucket_at_most(delays: list[float], fraction: fl
     rank = max(0, -int(-fraction * len(delays) // 1) - 1)
     exact = sorted(delays)[rank]
     assert exact / 1.26 <= quantile(histogram(delays), fraction) <= exact * 1.26
+
+
+@given(st.lists(st.floats(2, 1e7), min_size=1, max_size=300))
+def test_half_of_the_sum_is_in_samples_of_at_least_that(samples: list[float]) -> None:
+    """Read from buckets it is within 26 % of the sample in which the middle of the sum lies; a
+    crowd of small ones beside a few large ones does not hide those."""
+    found = half_of_the_sum(histogram(samples))
+    lighter = sum(each for each in samples if each < found / 1.26)
+    heavier = sum(each for each in samples if each > found * 1.26)
+    assert lighter <= 0.63 * sum(samples)
+    assert heavier <= 0.63 * sum(samples)
+    assert half_of_the_sum(()) == 0
 
 
 @given(st.lists(st.lists(st.floats(2, 1e6), min_size=1, max_size=50), min_size=1, max_size=5))

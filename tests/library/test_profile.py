@@ -92,7 +92,7 @@ def test_no_workload_is_both_a_service_and_a_batch(figures: Figures) -> None:
         ({}, True),
         ({"preempted_share": 0.0}, True),
         # Pushed aside by whoever wakes, after a moment each: no slice is long enough for that.
-        ({"slice_us": 300.0}, False),
+        ({"cpus_used": 0.1}, False),
         ({"mean_burst_us": 1_000.0}, False),
         ({"mean_burst_us": 900_000.0}, False),
         ({"unended_share": 0.5}, False),
