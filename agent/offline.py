@@ -16,6 +16,7 @@ import re
 
 from agent.advisor import Advice, EpisodeResult, Proposal, Situation
 from daemon.api.models import BeliefView, Decision, TrialState, TrialView
+from daemon.api.telling import gained, gains
 
 NAME = "offline"
 # At most this many proposals for one question.
@@ -94,10 +95,7 @@ def _certain(ranked: list[BeliefView]) -> BeliefView | None:
 
 
 def _expectation(belief: BeliefView) -> str:
-    return (
-        f"about {belief.mean:+.0%} on the objective "
-        f"(between {belief.low:+.0%} and {belief.high:+.0%})"
-    )
+    return f"about {gained(belief.mean)} by the objective ({gains(belief.low, belief.high)})"
 
 
 def _proposal(belief: BeliefView) -> Proposal:

@@ -14,6 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from cli.formats import clock, microseconds, quantity, span, trial_line
 from daemon.api.models import Event, EventKind, SignalPoint, TrialView
+from daemon.api.telling import ranges
 from process import Fault, FaultType
 
 # Events that change something, or say why something was changed; the word for each.
@@ -58,12 +59,16 @@ class Stretch:
 
 @dataclass(frozen=True)
 class Served:
-    """How a workload was served under one scheduler. Delays in microseconds."""
+    """How a workload was served under one scheduler. Delays in microseconds; response time and
+    completions are 0 where they are not known."""
 
     scheduler: str
     seconds: float
     delay_p99_median_us: float
     delay_p99_worst_us: float
+    response_p99_median_us: float = 0.0
+    response_p99_worst_us: float = 0.0
+    completions_per_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -117,10 +122,19 @@ def served_by(points: Sequence[SignalPoint]) -> tuple[Served, ...]:
             lengths[name],
             median(each.delay_p99_us for each in members),
             max(each.delay_p99_us for each in members),
+            _median(each.response_p99_us for each in members),
+            max(each.response_p99_us for each in members),
+            _median(each.completions_per_s for each in members),
         )
         for name, members in by_name.items()
     ]
     return tuple(sorted(rows, key=lambda row: row.scheduler != KERNEL))
+
+
+def _median(values: Iterable[float]) -> float:
+    """Of the intervals in which there was anything; 0 without one."""
+    known = [each for each in values if each > 0]
+    return median(known) if known else 0.0
 
 
 def marks_of(
@@ -162,20 +176,25 @@ def _sentences(account: Account) -> tuple[str, ...]:
             else "."
         )
     )
-    lines += [
-        f"Under {row.scheduler} ({span(row.seconds)}): run-queue delay p99 "
-        f"{microseconds(row.delay_p99_median_us)} in the median interval, "
-        f"{microseconds(row.delay_p99_worst_us)} at worst."
-        for row in account.served
-    ]
+    lines += [_served_line(row) for row in account.served]
     for trial in account.trials:
-        ends = f"{clock(trial.at)}, {trial_line(trial)}"
-        values = [each.value for each in trial.windows if not each.excluded]
-        if values:
-            low, high = quantity(min(values), trial.unit), quantity(max(values), trial.unit)
-            ends += f"; windows from {low} to {high}"
-        lines.append(f"Trial at {ends}.")
+        seen = ranges(trial)
+        lines.append(f"Trial at {clock(trial.at)}, {trial_line(trial)}{seen and f'; {seen}'}.")
     return tuple(lines)
+
+
+def _served_line(row: Served) -> str:
+    said = f"Under {row.scheduler} ({span(row.seconds)}): "
+    if row.response_p99_median_us:
+        said += (
+            f"response p99 {microseconds(row.response_p99_median_us)} in the median interval, "
+            f"{microseconds(row.response_p99_worst_us)} at worst, "
+            f"{quantity(row.completions_per_s, '1/s')} completions; "
+        )
+    return said + (
+        f"run-queue delay p99 {microseconds(row.delay_p99_median_us)} in the median interval, "
+        f"{microseconds(row.delay_p99_worst_us)} at worst."
+    )
 
 
 def account_of(

@@ -81,11 +81,6 @@ def trial_line(trial: TrialView) -> str:
     )
 
 
-def gained(gain: float) -> str:
-    """A gain in words: `12% better`."""
-    return f"{abs(gain):.0%} {'better' if gain >= 0 else 'worse'}"
-
-
 def parse_span(text: str) -> float:
     """`90`, `90s`, `30m`, `6h`, `1d` as seconds.
 

@@ -3,7 +3,7 @@
 
 from rich.text import Text
 
-from cli.formats import ago, gained, moment, parameters, span, titled
+from cli.formats import ago, moment, parameters, span, titled
 from cli.output import as_json, document, heading, out, plain, say, table
 from daemon.api.client import observe_client
 from daemon.api.models import (
@@ -16,6 +16,7 @@ from daemon.api.models import (
     RememberedFailure,
     WeightView,
 )
+from daemon.api.telling import gained, gains
 
 # The latest that are shown; --json has all.
 OUTCOMES_SHOWN = 40
@@ -93,8 +94,8 @@ def _beliefs(classes: list[LearnedClass]) -> None:
             made.add_row(
                 plain(belief.policy or belief.scheduler, 80, "bold"),
                 plain(parameters(belief.parameters)),
-                f"{belief.mean:+.1%}",
-                f"{belief.low:+.0%} to {belief.high:+.0%}",
+                gained(belief.mean),
+                gains(belief.low, belief.high),
                 f"{belief.chance:.0%}",
                 str(belief.observations),
                 str(belief.kept),

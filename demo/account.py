@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from daemon.api.models import TrialState, TrialView
+from daemon.api.telling import change
 from demo.words import amount, listed
 
 NAME = "account.json"
@@ -145,10 +146,10 @@ def _kept(trial: TrialView) -> list[str]:
     if verdict is None:
         return [f"kept: {trial.scheduler}"]
     better = 1 - verdict.ratio
-    low, high = sorted((1 - verdict.low, 1 - verdict.high))
     return [
         f"kept: {trial.scheduler}, tried in {listed(len(trial.windows), 'window')}, in turn with "
         "the kernel's default",
         f"  the service's customers wait {amount(better)} "
-        f"({verdict.confidence:.0%} interval: {low:+.0%} to {high:+.0%})",
+        f"({change(verdict.low, verdict.high, trial.direction)}, with {verdict.confidence:.0%} "
+        "confidence)",
     ]

@@ -98,6 +98,16 @@ def change(low: float, high: float, direction: Direction) -> str:
     return f"{_alike(*(f'{part:.0%}' for part in parts))} {word}"
 
 
+def gains(low: float, high: float) -> str:
+    """The bounds of a gain (0.25: a quarter better) in the same words."""
+    return change(1 - high, 1 - low, Direction.LOWER)
+
+
+def gained(gain: float) -> str:
+    """One gain in words: `12% better`."""
+    return f"{abs(gain):.0%} {'better' if gain >= 0 else 'worse'}"
+
+
 def _alike(one: str, other: str) -> str:
     return one if one == other else f"{one} to {other}"
 

@@ -62,7 +62,9 @@ class Machine:
         self.said: list[str] = []
         self.episodes = Episodes(publish=self.publish, on_change=lambda episode: None)
 
-        async def create(request: CandidateRequest, workload: str) -> SimpleNamespace:
+        async def create(
+            request: CandidateRequest, workload: str, judged: object
+        ) -> SimpleNamespace:
             return SimpleNamespace(id="c-0001")
 
         none = SimpleNamespace()

@@ -65,7 +65,7 @@ def test_a_whole_demo_says_what_was_kept_and_what_was_rolled_back() -> None:
     said = "\n".join(told(whole()))
     assert "kept: latency, tried in 2 windows" in said
     assert "75% shorter" in said
-    assert "+70% to +80%" in said
+    assert "70% to 80% better" in said
     assert "crawl was rolled back" in said
     assert "stopped" not in said
 
