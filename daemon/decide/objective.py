@@ -270,6 +270,11 @@ class Declared:
         return [each for each in ids if fnmatchcase(each, self.workload)]
 
 
+def meant(workload: str, id: str) -> bool:
+    """Whether an id is the one that is named, or matches the glob."""
+    return id == workload or (is_glob(workload) and fnmatchcase(id, workload))
+
+
 def is_glob(workload: str) -> bool:
     return any(sign in workload for sign in "*?[")
 

@@ -5,14 +5,14 @@ The order is A B B A, then B A A B, and so on (A is the baseline), so that a ste
 of the machine adds the same to both arms and cancels out.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from statistics import median
 
 from daemon.api.models import Arm, Direction, WindowView
 from daemon.decide.histogram import merged, quantile
-from daemon.decide.objective import Guard, Measurement, Metric, Objective, Term
+from daemon.decide.objective import Guard, Measurement, Metric, Objective, Term, meant
 from daemon.decide.observation import Observation, WorkloadObservation
 from daemon.decide.settings import TrialSettings
 from daemon.decide.values import ALWAYS, Value, responds, responses_of, value_of
@@ -118,7 +118,7 @@ def window_of(
     longest = longest_of(seen, started)
     figures = {term.title: each.value for term, each in found.items() if each}
     figures |= _guard_figures(guards, workload, seen, numbers, begin)
-    guarded = guarded_of(workload, seen, begin, sleepers)
+    guarded = guarded_of(workload, seen, begin, sleepers, guards)
     if longest:
         guarded[Guarded.DELAY_MAX_US] = longest.us
     return WindowView(
@@ -282,13 +282,20 @@ def guarded_of(
     observations: Sequence[Observation],
     since: float = ALWAYS,
     sleepers: frozenset[str] | None = None,
+    guards: Sequence[Guard] = (),
 ) -> dict[Guarded, float]:
-    """The guarded figures over these intervals; those that do not apply are left out."""
+    """The guarded figures over these intervals; those that do not apply are left out.
+
+    A workload with a guard of its own is none of the others: how much it may lose was said.
+    """
     span = sum(each.interval_s for each in observations)
     if span <= 0:
         return {}
     parts = [(each.interval_s, part) for each in observations for part in each.workloads.values()]
-    others = [(seconds, part) for seconds, part in parts if part.id != workload]
+    named = {
+        part.id for _, part in parts if any(meant(each.workload, part.id) for each in guards)
+    } | {workload}
+    others = [(seconds, part) for seconds, part in parts if part.id not in named]
     own = [(seconds, part) for seconds, part in parts if part.id == workload]
     figures = {
         Guarded.MACHINE_RUN_SHARE: sum(s * part.run_share for s, part in parts) / span,
@@ -296,7 +303,7 @@ def guarded_of(
     }
     if workload and others:
         figures[Guarded.OTHERS_RUN_SHARE] = sum(s * part.run_share for s, part in others) / span
-        figures |= _others_served(workload, observations, since, sleepers)
+        figures |= _others_served(named, observations, since, sleepers)
     if own:
         counted = value_of(_COMPLETIONS, workload, observations)
         if counted:
@@ -308,7 +315,7 @@ _COMPLETIONS = Term("completions", Metric.COMPLETIONS, Direction.HIGHER, "1/s")
 
 
 def _others_served(
-    workload: str,
+    named: Set[str],
     observations: Sequence[Observation],
     since: float,
     sleepers: frozenset[str] | None,
@@ -316,7 +323,7 @@ def _others_served(
     """How those of the others are served that mostly sleep."""
 
     def served(part: WorkloadObservation) -> bool:
-        if part.id == workload:
+        if part.id in named:
             return False
         return part.mostly_sleeps if sleepers is None else part.id in sleepers
 

@@ -202,6 +202,15 @@ def test_a_guarded_workload_that_no_longer_runs_ends_it_at_once() -> None:
     assert BATCH in verdict.reason
 
 
+def test_who_may_lose_much_is_not_one_of_the_others() -> None:
+    """Half of its CPU time is more than others may lose, and less than this one may."""
+    may_lose = parse_guard(BATCH, "cpu not worse than 75%")
+    assert play(beside_backup(0.8, 100), REQUESTS)[0].decision is Decision.ROLLBACK
+    verdict, _ = play(beside_backup(0.8, 100), REQUESTS, [may_lose])
+    assert "machine run share" in verdict.reason
+    assert "others run share" not in verdict.reason
+
+
 def test_who_waits_longer_than_anything_may_is_named() -> None:
     """Ten seconds, where the longest of the baseline was half a second."""
     verdict, _ = play(beside_backup(1.5, 95, longest_us=4_900_000.0), REQUESTS, [BACKUP])
