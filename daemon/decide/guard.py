@@ -34,7 +34,7 @@ from daemon.decide.detect import (
     worst_term,
 )
 from daemon.decide.lasting import STILL, Lasting, Mark
-from daemon.decide.objective import Guard, Measurement, Metric, Objective, Term
+from daemon.decide.objective import Guard, Measurement, Metric, Objective, Term, meant
 from daemon.decide.observation import Observation, WorkloadObservation
 from daemon.decide.settings import DetectSettings, GuardSettings, TrialSettings
 from daemon.decide.values import parts_of, value_of
@@ -309,6 +309,9 @@ def _bystanders(
     for name, each in observation.workloads.items():
         served = _served(each, detect, detecting)
         if name == kept.workload or served is None:
+            continue
+        if any(meant(own.workload, name) for own in kept.besides if own.workload):
+            # How much it may lose was said.
             continue
         signal, value, baseline = served
         bad = (

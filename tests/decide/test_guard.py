@@ -7,7 +7,7 @@ import pytest
 from daemon.api.models import Arm
 from daemon.decide import detect, guard
 from daemon.decide.detect import DetectState
-from daemon.decide.guard import GuardCause, GuardDecision, GuardState, Kept
+from daemon.decide.guard import GuardCause, GuardDecision, GuardState, Kept, KeptTerm
 from daemon.decide.objective import Measurement, parse_guard, parse_objective
 from daemon.decide.observation import Observation, WorkloadObservation
 from daemon.decide.settings import DetectSettings, GuardSettings, TrialSettings
@@ -128,6 +128,14 @@ def test_harm_to_another_workload_is_rolled_back() -> None:
     found = run(kept(), crowd(300_000, involuntary_per_s=1), learnt(3000, BATCH))
     assert found is not None
     assert (found[1].cause, found[1].workload) == (GuardCause.BYSTANDER, BATCH)
+
+
+def test_a_bystander_with_a_guard_of_its_own_is_judged_by_that() -> None:
+    """Who may take as long as it likes is not rolled back for a long wait, while it goes on."""
+    own = KeptTerm(BATCH, parse_guard(BATCH, "cpu not worse than 75%").term, 100.0, 100.0)
+    guarded = replace(kept(), besides=(own,))
+    found = run(guarded, crowd(300_000, involuntary_per_s=1), learnt(3000, BATCH))
+    assert found is None or found[1].cause is not GuardCause.BYSTANDER
 
 
 def test_a_bystander_that_always_waited_long_is_not_harmed() -> None:
