@@ -12,6 +12,7 @@ from daemon.api.models import (
     CandidateView,
     EpisodeState,
     EpisodeView,
+    SplitView,
     StatusView,
     TrialView,
     WorkloadView,
@@ -304,14 +305,22 @@ def test_a_hostile_fault_is_harmless_on_the_terminal(
 def test_history_and_explain_tell_an_episode(served: ServedMachine, schedpilot: Schedpilot) -> None:
     """From what was seen to what came of it, with the trial's windows; the ids lead there."""
     episode = served.call(served.machine.degrade)
+    opened = served.machine.kept_episodes[episode]
+    assert opened.profile is not None
+    split = SplitView(running=0.65, waiting=0.2, preempted=0.15)
+    measured = {"split": split, "bound": 0.65, "response_p50_us": 2e4, "response_p99_us": 9e4}
+    profile = opened.profile.model_copy(update=measured)
+    served.machine.kept_episodes[episode] = opened.model_copy(update={"profile": profile})
     run_agent(schedpilot)
     listing = schedpilot("history").text
     assert episode in listing
     assert "kept latency" in listing
-    story = schedpilot("explain", episode).text
+    story = " ".join(schedpilot("explain", episode).text.split())
     for part in (
         "x30.0",
         "latency-sensitive",
+        "p50 20 ms, p99 90 ms",
+        "20% waiting after the wakeup, 15% preempted: a scheduler can make it 0.65",
         "by offline",
         "t-0000",
         "verdict: keep",
