@@ -636,12 +636,12 @@ def prove(
         scenarios = list(stresses)
         if recorded is not None:
             scenarios.append(recorded.scenario)
-        outcomes, broken = _run_all(candidate, scenarios, btf, cache_folder, on_scenario)
+        outcomes, ended = _run_all(candidate, scenarios, btf, cache_folder, on_scenario)
     recording = recorded.scenario if recorded else None
     stress = [each for each in outcomes if each.scenario is not recording]
     own = next((each for each in outcomes if each.scenario is recording), None)
     order = {scenario.name: at for at, scenario in enumerate(scenarios)}
-    findings = [*broken]
+    findings = [*ended]
     for each in outcomes:
         if each is own:
             own_findings = judge(each, text, source.name)
@@ -661,7 +661,10 @@ def prove(
     if recorded is not None and own is not None and own.figures.ejection is None:
         predicted = predict(recorded, own.figures, own.default)
         figures |= gains(own.figures, own.default) | _predicted_gain(recorded, predicted)
-        findings += _told(recorded, predicted, own.default)
+        told = _told(recorded, predicted, own.default)
+        # What it is wanted for comes before what others say of it.
+        broken = [each for each in findings if each.severity == "error"]
+        findings = [*broken, *told, *(each for each in findings if each not in broken)]
     figures["seconds"] = time.monotonic() - started
     return Proof(tuple(findings), figures)
 

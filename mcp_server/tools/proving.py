@@ -5,6 +5,7 @@ It never touches the running system: what is proven here is loaded by start_tria
 """
 
 import contextlib
+from collections.abc import Mapping
 
 from pydantic import Field
 
@@ -119,6 +120,17 @@ def _message(each: GateMessage) -> Message:
     )
 
 
+def _told_figures(figures: Mapping[str, float]) -> dict[str, float]:
+    """Without those of single groups, and where there is one by the objective without all other
+    gains: a model is not to choose another yardstick because its figure is nicer."""
+    asked = "gain_objective_percent"
+    return {
+        name: value
+        for name, value in figures.items()
+        if "[" not in name and (name == asked or asked not in figures or "gain_" not in name)
+    }
+
+
 def _gate(each: GateResult) -> Gate:
     worst = sorted(each.messages, key=lambda said: said.severity != "error")
     most = _WARNINGS if each.passed else _MESSAGES
@@ -127,7 +139,7 @@ def _gate(each: GateResult) -> Gate:
         passed=each.passed,
         skipped=each.skipped,
         seconds=each.seconds,
-        figures={word(name): value for name, value in each.figures.items()},
+        figures={word(name): value for name, value in _told_figures(each.figures).items()},
         messages=[_message(said) for said in worst[:most]],
         messages_total=len(each.messages),
     )
