@@ -275,7 +275,9 @@ class Reader:
         return self._programs.known(id)
 
     async def goal(self, goal: str, workload: str) -> GoalView:
-        return asked.view_of(goal, await self.understood(goal, workload))
+        # Everybody may ask, and many mistyped words are compared with many names.
+        async with self._looking:
+            return asked.view_of(goal, await self.understood(goal, workload))
 
     async def understood(self, goal: str, workload: str) -> "Understood":
         """What a goal in words means, for a workload or for one that the words name."""

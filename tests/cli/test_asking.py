@@ -2,6 +2,10 @@
 """`schedpilot ask` against a pretended machine, and an agent that deals with it."""
 
 import json
+import os
+import select
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -23,11 +27,11 @@ from daemon.api.models import (
     StepRole,
 )
 from daemon.api.paths import CONTROL_SOCKET, RUN_DIR_VARIABLE
-from process import Completed
+from process import Completed, Limit
 from tests.agent.machine import WORKLOAD, ServedMachine
 from tests.agent.test_loop import once
 from tests.cli.conftest import Schedpilot
-from tests.waiting import until
+from tests.waiting import said, until
 
 
 @pytest.fixture
@@ -266,6 +270,33 @@ def test_a_person_is_asked_which_workload_is_meant(served: ServedMachine) -> Non
     found = settled(served, Typed("lower latency", "", "", ()), "nobody", "web")
     assert found.workload == WORKLOAD
     assert found.objective.startswith("response p99 lower")
+
+
+def test_the_person_at_the_terminal_is_asked(
+    served: ServedMachine, tmp_path: Path, agent: "Future[None]"
+) -> None:
+    """Question and readings are written to it, and the number that is typed is the answer."""
+    ours, theirs = os.openpty()
+    words = ("ask", "--goal", "make it better", "--workload", "web")
+    child = subprocess.Popen(
+        [sys.executable, "-m", "cli.main", *words],
+        stdin=theirs,
+        stderr=theirs,
+        stdout=subprocess.PIPE,
+        env={**os.environ, RUN_DIR_VARIABLE: str(tmp_path / "run")},
+    )
+    os.close(theirs)
+    written = b""
+    limit = Limit(60)
+    while b"give up): " not in written and not limit.passed():
+        if select.select([ours], [], [], 1)[0]:
+            written += os.read(ours, 4096)
+    assert b"1. response p99 lower" in written
+    os.write(ours, b"2\n")
+    out, _ = said(child, 60)
+    os.close(ours)
+    assert child.returncode == 0
+    assert f"understood: completions higher, of {WORKLOAD}" in out.decode()
 
 
 def test_who_gives_up_begins_nothing(served: ServedMachine) -> None:
