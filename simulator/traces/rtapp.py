@@ -21,6 +21,7 @@ from simulator.scenario import (
     Affine,
     Enter,
     Fork,
+    Lock,
     Machine,
     Policy,
     Renice,
@@ -31,6 +32,7 @@ from simulator.scenario import (
     Sleep,
     Step,
     Task,
+    Unlock,
     Wait,
     Wake,
     Yield,
@@ -136,11 +138,16 @@ def _bad(where: str, what: str, why: str = "", hint: str = "") -> Fault:
 
 @dataclass(frozen=True)
 class _Event:
-    """`kind` is one of rt-app's events without its suffix; `value` in µs, or the name it takes."""
+    """`kind` is one of rt-app's events without its suffix; `value` in µs, or the name it takes.
+
+    `mutex` is that of a condition, `freed` are those that are given back while it waits.
+    """
 
     kind: str
     key: str
     value: object
+    mutex: str = ""
+    freed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -233,7 +240,7 @@ class RtApp:
                         "give more with --cpus",
                     )
         described, left_out = _ordinary(self.described)
-        described = _without_locks(described)
+        described = _locked(described)
         groups = group_names(dict.fromkeys(task.workload for task in described))
         places = places_of(sorted(set().union(*(task.cgroups for task in described))))
         if places.too_many:
@@ -373,15 +380,19 @@ class _Writer:
                         "waiting for a CPU makes the period longer"
                     )
                 case "wait" | "suspend" | "sem_wait":
-                    steps.append(Wait())
+                    steps += _waiting(event)
                 case "signal" | "broad" | "sem_post":
                     steps += self._signal(event, name, where)
                 case "sync":
-                    steps += (*self._signal(event, name, where), Wait())
+                    steps += (*self._signal(event, name, where), *_waiting(event))
                 case "barrier":
                     steps += self._barrier(event, name, where)
                 case "resume":
                     steps += self._resume(str(event.value), name, where)
+                case "lock":
+                    steps.append(Lock(str(event.value)))
+                case "unlock":
+                    steps.append(Unlock(str(event.value)))
                 case "yield":
                     steps.append(Yield())
                 case "fork":
@@ -449,6 +460,12 @@ class _Writer:
             f"there is no task {name[:40]!a}",
             hint=f"did you mean {nearest[0]!r}?" if nearest else "name one of `tasks`",
         )
+
+
+def _waiting(event: _Event) -> Iterator[Step]:
+    yield from (Unlock(name) for name in event.freed)
+    yield Wait()
+    yield from (Lock(name) for name in event.freed)
 
 
 def _set(said: _Settings, places: Mapping[str, str]) -> Iterator[Step]:
@@ -522,36 +539,77 @@ def _notes(described: Sequence[_Described]) -> list[str]:
     return list(found)
 
 
-def _without_locks(described: Sequence[_Described]) -> tuple[_Described, ...]:
-    """Mutexes that change nothing go: those of one task alone, and those around a condition.
+# What takes no time of its own, or gives the mutex back while it does.
+_AROUND_A_CONDITION = ("wait", "signal", "broad", "sync")
+
+
+def _locked(described: Sequence[_Described]) -> tuple[_Described, ...]:
+    """Without the mutexes that change nothing: those of one task alone, and those that are only
+    ever around a condition.
 
     Raises:
-        Fault: BAD_REQUEST where one would make others wait.
+        Fault: BAD_REQUEST where a task keeps one that others wait for.
     """
     users: Counter[str] = Counter()
     for task in described:
         mine = {str(event.value) for event in task.events if event.kind == "lock"}
         users.update({name: max(1, task.instances) for name in mine})
-    return tuple(_unlocked(task, users) for task in described)
+    worked = {name for task in described for name in _worked_under(task) if users[name] > 1}
+    for task in described:
+        if kept := _kept_at_the_end(task) & worked:
+            raise _bad(
+                task.where,
+                f"it keeps the lock {min(kept)[:40]!a} for good, and others wait for it",
+                hint="give it back: `unlock`",
+            )
+    return tuple(_with_locks(task, worked) for task in described)
 
 
-def _unlocked(task: _Described, users: Mapping[str, int]) -> _Described:
+def _worked_under(task: _Described) -> set[str]:
+    """Mutexes that it holds while time passes."""
+    found: set[str] = set()
+    held: set[str] = set()
+    for event in task.events:
+        if event.kind == "lock":
+            held.add(str(event.value))
+        elif event.kind == "unlock":
+            held.discard(str(event.value))
+        elif event.kind not in _AROUND_A_CONDITION:
+            found |= held
+    return found
+
+
+def _kept_at_the_end(task: _Described) -> set[str]:
+    held: set[str] = set()
+    for event in task.events:
+        if event.kind == "lock":
+            held.add(str(event.value))
+        elif event.kind == "unlock":
+            held.discard(str(event.value))
+    return held
+
+
+def _with_locks(task: _Described, names: set[str]) -> _Described:
+    """With these mutexes and no others. One that is locked again by its holder, or given back by
+    who has it not, is an error in rt-app, and nothing here."""
     held: set[str] = set()
     phases: list[_Phase] = []
     for phase in task.phases:
         kept: list[_Event] = []
         for event in phase.events:
+            name = str(event.value)
             if event.kind == "lock":
-                held |= {str(event.value)} if users[str(event.value)] > 1 else set()
+                if name in names and name not in held:
+                    held.add(name)
+                    kept.append(event)
             elif event.kind == "unlock":
-                held.discard(str(event.value))
-            elif held and event.kind not in ("wait", "signal", "broad", "sync"):
-                raise _bad(
-                    f"{task.where}.{event.key}",
-                    f"`{event.kind}` under the lock {min(held)[:40]!a} cannot be simulated",
-                    "tasks of a scenario have no mutexes that others wait for",
-                    "leave the lock out, or hand over with suspend and resume",
-                )
+                if name in held:
+                    held.remove(name)
+                    kept.append(event)
+            elif event.kind in ("wait", "sync"):
+                # Whoever waits for a condition gives the mutex back meanwhile.
+                free = [each for each in sorted(held) if event.mutex in ("", each)]
+                kept.append(replace(event, freed=tuple(free)))
             else:
                 kept.append(event)
         phases.append(replace(phase, events=tuple(kept)))
@@ -634,7 +692,8 @@ def _event(key: str, value: object, where: str) -> _Event:
         period = _integer(value.get("period"), f"{here}.period", 1, longest_us)
         return _Event(kind, key, (_text(value.get("ref", ""), f"{here}.ref"), period))
     if kind in ("wait", "sync") and isinstance(value, _Object):
-        return _Event(kind, key, _text(value.get("ref"), f"{here}.ref"))
+        mutex = _text(value.get("mutex", ""), f"{here}.mutex")
+        return _Event(kind, key, _text(value.get("ref"), f"{here}.ref"), mutex)
     return _Event(kind, key, _text(value, here))
 
 

@@ -11,6 +11,10 @@ import pytest
 
 from cli.searching import policy_line
 from process import Completed, run
+from simulator.run import Figures, GroupFigures
+from simulator.scenario import MS, Repeat, Run, S, Scenario, Sleep, Task
+from simulator.search import starved
+from simulator.stress import wait_bounds_ns
 from tests.target import Target
 
 Tune = Callable[..., Completed]
@@ -73,3 +77,23 @@ def test_only_what_differs_from_the_defaults_is_written() -> None:
     found: dict[str, bool | int | float] = {"slice_ns": 3_000_000, "preempt": False}
     assert policy_line("latency", found, default) == "use latency preempt=false"
     assert policy_line("slice 3ms", found, default) == "--set preempt=false"
+
+
+def test_who_starves_is_as_bad_as_who_is_ejected() -> None:
+    """Whatever the others gain by it: a wait beyond what anybody may have rules values out."""
+    scenario = Scenario("two", (Task("g", (Run(MS), Sleep(MS), Repeat()), count=2),))
+    waits = wait_bounds_ns(scenario)["g"]
+    group = GroupFigures(
+        name="g", tasks=2, finished=0, cycles=9, run_ns=S, wakeups=9, delay_p50_ns=1,
+        delay_p99_ns=1, delay_max_ns=waits, longest_wait_ns=waits, switches=9, migrations=0,
+        makespan_ns=None, mean_completion_ns=None, fairness=1.0,
+    )  # fmt: skip
+    figures = Figures(
+        scheduler="candidate", seed=1, cpus=1, time_ns=9 * S, run_ns=S, idle_ns=0, switches=9,
+        events=9, ringbuf_bytes=0, ejection=None, groups=(group,),
+    )  # fmt: skip
+    assert starved(scenario, figures) is None
+    worse = group.model_copy(update={"longest_wait_ns": waits + 1})
+    found = starved(scenario, figures.model_copy(update={"groups": (worse,)}))
+    assert found is not None
+    assert "'g'" in found.message

@@ -11,6 +11,7 @@ from simulator.scenario import (
     Affine,
     Enter,
     Fork,
+    Lock,
     Machine,
     Policy,
     Renice,
@@ -19,6 +20,7 @@ from simulator.scenario import (
     S,
     Scenario,
     Sleep,
+    Unlock,
     Wait,
     Wake,
     Yield,
@@ -127,14 +129,14 @@ def test_a_barrier_holds_all_until_the_last(rtapp: Rtapp) -> None:
         ('{"tasks": {"a": {"run": -5}}}', "tasks.a.run", "out of bounds"),
         (
             '{"tasks": {"a": {"instance": 2, "lock": "m", "run": 5}}}',
-            "tasks.a.run",
-            "under the lock",
+            "tasks.a",
+            "keeps the lock 'm'",
         ),
         (
             '{"tasks": {"a": {"lock": "m", "run": 5, "unlock": "m"}, "b": {"phases": {'
             '"p": {"lock": "m"}, "q": {"run": 1}}}}}',
-            "tasks.a.run",
-            "under the lock",
+            "tasks.b",
+            "keeps the lock 'm'",
         ),
         (
             '{"tasks": {"a": {"suspend": "", "run": 1, "policy": "SCHED_RR"}, "b": {"run": 1}}}',
@@ -331,6 +333,23 @@ def test_semaphores_count_what_comes_early(rtapp: Rtapp) -> None:
     )
     assert steps_of(path, "a") == (Run(US), Wake("b"), Repeat())
     assert steps_of(path, "b") == (Wait(), Run(2 * US), Repeat())
+
+
+def test_a_lock_makes_others_wait(rtapp: Rtapp) -> None:
+    """Whoever holds a mutex while it works; a condition's is given back while one waits for it."""
+    path = rtapp(
+        """{"tasks": {
+            "a": {"lock": "m", "run": 5, "wait": {"ref": "q", "mutex": "m"}, "unlock": "m"},
+            "b": {"lock": "n", "lock1": "m", "signal": "q", "run": 2, "unlock": "m",
+                  "unlock1": "n", "sleep": 1}}}"""
+    )
+    assert steps_of(path, "a") == (
+        Lock("m"), Run(5 * US), Unlock("m"), Wait(), Lock("m"), Unlock("m"), Repeat()
+    )  # fmt: skip
+    # Of `n` there is nobody else.
+    assert steps_of(path, "b") == (
+        Lock("m"), Wake("a"), Run(2 * US), Unlock("m"), Sleep(US), Repeat()
+    )  # fmt: skip
 
 
 def test_a_lock_of_one_task_alone_changes_nothing(rtapp: Rtapp) -> None:
