@@ -211,6 +211,17 @@ def line_of(observation: Observation, cpus: int = 2) -> str:
                     "involuntary": round(each.involuntary_per_s * span),
                     "migrations": round(each.migrations_per_s * span),
                     "run_us": each.run_share * 1e6 * span,
+                    "response_us": {
+                        "count": each.response_count,
+                        "sum": each.response_mean_us * each.response_count,
+                        "p50": each.response_p50_us,
+                        "p90": each.response_p50_us,
+                        "p99": each.response_p99_us,
+                        "max": each.response_max_us,
+                        "hist": each.response_hist,
+                    },
+                    "waited_us": each.waited_us,
+                    "preempted_us": each.preempted_us,
                 }
                 for each in observation.workloads.values()
             ],

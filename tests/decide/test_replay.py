@@ -9,7 +9,17 @@ from daemon import replay
 from daemon.api.models import Arm
 from daemon.decide.observation import Observation
 from daemon.decide.windows import schedule
-from tests.decide.synthetic import SERVICE, START, interval, line_of, recording, seeded, workload
+from tests.decide.synthetic import (
+    BATCH,
+    SERVICE,
+    START,
+    interval,
+    line_of,
+    recording,
+    seeded,
+    serving,
+    workload,
+)
 
 RECORDINGS = Path(__file__).parents[1] / "data" / "signals"
 
@@ -292,3 +302,39 @@ def test_recorded_windows_are_judged_rightly(
     else:
         assert str(verdict["message"]).startswith("rollback: ")
         assert windows <= 2
+
+
+def test_a_trial_by_response_and_a_guard_is_judged_by_both(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Requests in a third of the time; what a named neighbour loses ends it."""
+    mark: dict[str, object] = {
+        "mark": "trial", "at": START, "workload": SERVICE, "candidate": "c-1",
+        "objective": "response p99; completions not worse than 5%",
+        "guards": [{"workload": BATCH, "text": "completions not worse than 20%"}],
+    }  # fmt: skip
+
+    def lines(neighbour: int) -> list[str]:
+        dice, found = seeded(5), [json.dumps(mark)]
+        for number, arm in enumerate(schedule(8)):
+            for second in range(15):
+                better = arm is Arm.CANDIDATE
+                each = interval(
+                    15 * number + second,
+                    serving(dice, response_us=30_000 if better else 90_000, ended=50),
+                    serving(dice, BATCH, response_us=9000, ended=neighbour if better else 40),
+                    seconds=1,
+                )
+                found.append(line_of(each))
+            started = START + 15 * number
+            found.append(
+                json.dumps(
+                    {"mark": "window", "arm": arm, "started": started, "ended": started + 15}
+                )
+            )
+        return [*found, json.dumps({"mark": "end", "at": START + 15 * 8})]
+
+    kept = told(capsys, str(written(tmp_path / "kept", lines(38))))
+    assert str(kept[-2]["message"]).startswith("keep: response p99")
+    lost = told(capsys, str(written(tmp_path / "lost", lines(25))))
+    assert str(lost[-2]["message"]).startswith(f"rollback: {BATCH}: completions is")
