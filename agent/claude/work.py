@@ -46,6 +46,10 @@ from mcp_server.voice import Surface
 from process import Fault, FaultType
 
 _TRYING = "start_trial"
+# How much of a profile, and how many schedulers, the first message has: all of it is to stay
+# within 3,000 tokens, however busy the machine is.
+LOOK_AT = {"processes": 2, "threads": 3}
+SUGGESTED = 4
 # How far back is looked for what the objective is now, seconds.
 LATELY_S = 60.0
 
@@ -140,10 +144,10 @@ class Work:
         tags = self._errand.episode.profile.tags if self._errand.episode.profile else []
         looks: list[tuple[str, dict[str, Any]]] = [
             ("get_status", {}),
-            ("profile_workload", {"workload": self._workload}),
+            ("profile_workload", {"workload": self._workload, **LOOK_AT}),
             (
                 "search_schedulers",
-                {"workload": self._workload, "query": " ".join(tags)[:400]},
+                {"workload": self._workload, "query": " ".join(tags)[:400], "limit": SUGGESTED},
             ),
         ]
         seen = []

@@ -15,7 +15,7 @@ LATELY = 20
 # Other workloads that are named, by the CPU time they use; and what is too little to name.
 MOST_OTHERS = 4
 LEAST_CPUS = 0.02
-MOST_GUARDS = 8
+MOST_GUARDS = 4
 # The figures of a point that are values of an objective's terms, with their units.
 _NOW: Mapping[str, tuple[str, str, float]] = {
     "response p50": ("response_p50_us", "us", 1.0),
@@ -121,6 +121,8 @@ def _lately(points: Sequence[SignalPoint]) -> list[SignalPoint]:
 def _guarded(facts: Facts, quote: Quote) -> str:
     guards = facts.episode.guards
     said = [f"{quote(each.workload, 80)} {quote(each.text, 80)}" for each in guards[:MOST_GUARDS]]
+    if len(guards) > MOST_GUARDS:
+        said.append(f"{len(guards) - MOST_GUARDS} more")
     lines = [f"Guarded by name: {'; '.join(said)}."] if said else []
     if limits := _limits(facts.status.tolerated):
         lines.append(f"Guarded for everybody: {limits}.")

@@ -23,9 +23,11 @@ from daemon.api.models import (
 
 # How text that somebody else chose is quoted; a model needs marks, a person a clean line.
 Quote = Callable[[str, int], str]
-# Of what others were given, and of the guards, so many are told of each kind; the rest is counted.
-MOST_OTHERS = 4
-MOST_GUARDS = 6
+# What is told of one trial at most, bytes: 400 tokens.
+MOST_BYTES = 1400
+# So many of what was compared besides, of each kind, and of the guards are told: the most that fit.
+# The rest is counted.
+_DETAIL = ((4, 6), (3, 4), (2, 3), (1, 2), (0, 1))
 # Windows of each arm that make a difference between them one.
 LEAST_WINDOWS = 2
 # What trials guard of everybody: the window's key, its name and unit, and which way is better.
@@ -140,7 +142,8 @@ def compared(view: ComparedView, quote: Quote = displayable) -> str:
         f"{between(*view.candidate, view.unit)} after"
     )
     if not moved(view) or view.low is None or view.high is None:
-        return f"{ranges}: unclear"
+        same = between(*view.baseline, view.unit) == between(*view.candidate, view.unit)
+        return f"{ranges}: {'the same' if same else 'unclear'}"
     rose = (view.ratio or view.low) > 1
     lower = (view.state == "worse") == rose
     direction = Direction.LOWER if lower else Direction.HIGHER
@@ -255,16 +258,36 @@ def account(trial: TrialView, tick_us: float = 0.0, quote: Quote = displayable) 
         judged += f", {quote(leading.strip(), 60)} first"
     seen = ranges(trial)
     lines.append(f"{judged}: {seen + ': ' if seen else ''}{outcome(verdict, trial.direction)}.")
-    return lines + details(trial, tick_us, quote)
+    room = MOST_BYTES - sum(_bytes(line) for line in lines)
+    return lines + details(trial, tick_us, quote, room)
 
 
-def details(trial: TrialView, tick_us: float = 0.0, quote: Quote = displayable) -> list[str]:
-    """What stands behind a verdict: why, what moved besides and what did not, guards, slices."""
+def details(
+    trial: TrialView,
+    tick_us: float = 0.0,
+    quote: Quote = displayable,
+    room_bytes: int = MOST_BYTES,
+) -> list[str]:
+    """What stands behind a verdict: why, what moved besides and what did not, guards, slices; as
+    much of it as fits."""
+    found: list[str] = []
+    for others, guards in _DETAIL:
+        found = _details(trial, tick_us, quote, others, guards)
+        if sum(map(_bytes, found)) <= room_bytes:
+            break
+    return found
+
+
+def _bytes(line: str) -> int:
+    return len(line.encode("utf-8", "replace")) + 1
+
+
+def _details(trial: TrialView, tick_us: float, quote: Quote, others: int, guards: int) -> list[str]:
     verdict = trial.verdict
     if verdict is None:
         return []
-    lines = [f"Why: {quote(verdict.reason, 300)}", *_others(verdict, trial, quote)]
-    lines += _guards(trial.guards, quote)
+    lines = [f"Why: {quote(verdict.reason, 240)}", *_others(verdict, trial, quote, others)]
+    lines += _guards(trial.guards, quote, guards)
     got = slices(trial, tick_us, quote)
     return lines + ([f"Slices: {got}."] if got else [])
 
@@ -315,37 +338,46 @@ def longest(windows: Sequence[WindowView], quote: Quote = displayable) -> str:
     return ", ".join(said)
 
 
-def _others(verdict: VerdictView, trial: TrialView, quote: Quote) -> list[str]:
+def _others(verdict: VerdictView, trial: TrialView, quote: Quote, most: int) -> list[str]:
     """What moved besides, and what did not."""
     # The objective's first term and the guards by name have lines of their own.
     told = tuple(f"{each.workload}: " for each in trial.guards)
     rest = [
         each
         for each in verdict.compared
-        if not trial.objective.startswith(each.name) and not each.name.startswith(told)
+        if not nothing_compared(verdict)
+        and not trial.objective.startswith(each.name)
+        and not each.name.startswith(told)
     ]
     if not nothing_compared(verdict):
-        rest += everybody(trial.windows)
+        counted = any(each.name.startswith("completions") for each in verdict.compared)
+        rest += [
+            each
+            for each in everybody(trial.windows)
+            if not (counted and each.name == _EVERYBODY["own_throughput"][0])
+        ]
     lines = []
     for title, chosen in (
         ("Moved", [each for each in rest if moved(each)]),
         ("Not moved, as far as can be told", [each for each in rest if not moved(each)]),
     ):
         if chosen:
-            said = [compared(each, quote) for each in chosen[:MOST_OTHERS]]
-            more = len(chosen) - len(said)
-            lines.append(f"{title}: {'; '.join(said)}{f'; {more} more' if more else ''}.")
+            lines.append(_listed(title, [compared(each, quote) for each in chosen], most))
     if waits := longest(trial.windows, quote):
         lines.append(f"Longest wait of anybody for a CPU: {waits}.")
     return lines
 
 
-def _guards(guards: Sequence[GuardView], quote: Quote) -> list[str]:
+def _guards(guards: Sequence[GuardView], quote: Quote, most: int) -> list[str]:
     order = {"broken": 0, "unclear": 1, "unseen": 2, "held": 3}
     chosen = sorted(guards, key=lambda each: order[each.state])
-    said = [guard(each, quote) for each in chosen[:MOST_GUARDS]]
-    more = len(chosen) - len(said)
-    return [f"Guards: {'; '.join(said)}{f'; {more} more' if more else ''}."] if said else []
+    return [_listed("Guards", [guard(each, quote) for each in chosen], most)] if chosen else []
+
+
+def _listed(title: str, said: Sequence[str], most: int) -> str:
+    """The first of them, and how many there are besides."""
+    more = [f"{len(said) - most} more"] if len(said) > most else []
+    return f"{title}: {'; '.join([*said[:most], *more])}."
 
 
 def line(trial: TrialView, quote: Quote = displayable) -> str:

@@ -9,16 +9,26 @@ A change of words shows there. To write them anew, and then read the difference:
 import json
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from agent.claude import prompting
+from benchmarks.agent_cost import BusyMachine
 from benchmarks.mcp_sizes import tokens_in
-from daemon.api.models import EpisodeRequest
+from daemon.api.models import (
+    EpisodeRequest,
+    GuardView,
+    SchedulerView,
+    StatusView,
+    WorkloadProfileView,
+    WorkloadView,
+)
 from tests.agent.claude_agent import LEARNS, whole_agent
 from tests.agent.scripted_anthropic import Asked, Says, Use
 from tests.agent.told_situations import SITUATIONS, TICK_US, Situation, ToldMachine
+from tests.mcp.rich import RichMachine
 
 GOLDEN = Path(__file__).parent / "golden"
 WRITE = os.environ.get("SCHEDPILOT_GOLDEN") == "write"
@@ -66,6 +76,53 @@ def test_the_first_message_is_the_one_on_file(
 def tokens_of(asked: Asked) -> int:
     """All that one request says: tools, system prompt and messages."""
     return tokens_in(json.dumps([asked[key] for key in ("tools", "system", "messages")]))
+
+
+class CrowdedMachine(ToldMachine):
+    """A machine on which all that can be told is long, with many guards."""
+
+    def __init__(self) -> None:
+        guards = [
+            GuardView(
+                workload=f"cgroup:/system.slice/request-server-of-somebody-{number}.service",
+                text="completions not worse than 20%",
+            )
+            for number in range(12)
+        ]
+        warnings = ["what speaks against it, at some length, " * 5] * 3
+        super().__init__(replace(SITUATIONS[0], guards=guards, warnings=warnings))
+        self._busy = BusyMachine()
+
+    async def status(self) -> StatusView:
+        ours, theirs = await super().status(), await self._busy.status()
+        update = {"tolerated": ours.tolerated, "kernel": ours.kernel, "trial": ours.trial}
+        return theirs.model_copy(update=update)
+
+    async def workload_profile(self, id: str) -> WorkloadProfileView:
+        ours, theirs = await super().workload_profile(id), await self._busy.workload_profile(id)
+        told = {name: getattr(ours, name) for name in self.situation.responses}
+        return theirs.model_copy(update=told)
+
+    async def workloads(self) -> list[WorkloadView]:
+        return await RichMachine().workloads()
+
+    async def library(self, query: str, workload: str = "") -> list[SchedulerView]:
+        return await self._busy.library(query, workload)
+
+
+def test_however_busy_the_machine_the_first_message_stays_short(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """3,000 tokens where every name is long, with a dozen guards, degradations and objectives."""
+    machine, situation = CrowdedMachine(), SITUATIONS[0]
+    with whole_agent(tmp_path_factory.mktemp("crowded"), machine, timeout_s=60.0) as agent:
+        agent.model.script[:] = [Says("Nothing to do.")]
+        with agent.served.controller() as client:
+            request = EpisodeRequest(workload=situation.workload, goal=situation.goal)
+            agent.closed(client.open_episode(request).id)
+        first = agent.model.asked[0]["messages"][0]["content"][0]["text"]
+    assert "8 more" in first
+    assert tokens_in(first) <= FIRST_TOKENS
 
 
 @each_situation

@@ -209,3 +209,43 @@ def test_an_account_has_the_guards_by_name() -> None:
         "Guards: comm:sshd response p99 not worse than 50%: broken; comm:backup completions not "
         "worse than 20%: held (12 /s before, 11.5 /s after)."
     )
+
+
+def test_however_much_there_is_it_stays_short() -> None:
+    """400 tokens: what broke comes first, and what finds no room is counted."""
+    guards = [
+        GuardView(
+            workload=f"cgroup:/system.slice/{'a-long-name-' * 6}{number}.service",
+            text="completions not worse than 20%",
+            unit="1/s",
+            baseline=12.0,
+            candidate=11.5,
+            state="broken" if number == 11 else "held",
+        )
+        for number in range(16)
+    ]
+    compared = [
+        ComparedView(
+            name=f"measurement number_{number}_of_many",
+            unit="ms",
+            baseline=(number, number + 5),
+            candidate=(number + 1, number + 7),
+            ratio=1.1,
+            low=0.9,
+            high=1.3,
+            state="unclear",
+        )
+        for number in range(12)
+    ]
+    found = verdict(0.9, 1.1, compared=compared, reason="so many words " * 40)
+    view = trial(policy='comm = "x" { slice 3ms }; ' * 40, verdict=found, guards=guards)
+    told = "\n".join(telling.account(view, 4_000))
+    assert len(told.encode()) <= telling.MOST_BYTES
+    assert "11.service" in told or "broken" in told
+    assert " more" in told
+
+
+def test_what_is_the_same_is_said_to_be_the_same() -> None:
+    """No doubt where there is none."""
+    view = ComparedView(name="x", unit="%", baseline=(300, 300), candidate=(300, 300.01))
+    assert telling.compared(view.model_copy(update={"state": "unclear"})).endswith("the same")

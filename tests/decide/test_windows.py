@@ -14,6 +14,7 @@ from daemon.decide.windows import (
     next_arm,
     schedule,
     settled,
+    stay_of,
     window_of,
 )
 from tests.decide.synthetic import BATCH, SERVICE, START, interval, seeded, window, workload
@@ -57,6 +58,20 @@ def test_only_whole_settled_intervals_count() -> None:
     seen = [interval(n, workload(dice), seconds=1) for n in range(20)]
     kept = settled(seen, START + 4.5, START + 15, SETTINGS)
     assert [each.began - START for each in kept] == [7, 8, 9, 10, 11, 12, 13, 14]
+
+
+def test_a_window_says_how_long_a_stay_on_a_cpu_was() -> None:
+    """The slice that the workload's tasks really got: the mean over all their stays, not over
+    intervals, and of nobody else's."""
+    dice = seeded(2)
+    own = workload(dice)
+    seen = [
+        interval(2, replace(own, slice_mean_us=4000.0, slice_count=300), seconds=1),
+        interval(3, replace(own, slice_mean_us=1000.0, slice_count=100), workload(dice, BATCH)),
+        interval(4, workload(dice, BATCH, run_share=1.5), seconds=1),
+    ]
+    assert stay_of(SERVICE, seen) == pytest.approx(3250.0)
+    assert stay_of("comm:x", seen) == 0
 
 
 def test_a_window_has_its_value_samples_and_guarded_figures() -> None:
