@@ -15,7 +15,19 @@
  * moved to another CPU, which schedulers with shared dispatch queues do for nearly every
  * wait; a measurement from last_queued alone would lose that part and flatter them.
  *
- * The price: a wait is reported at the end of the stay that it led to, not at its start.
+ * The first stay after a sleep began an activation, at last_arrival less the wait before it:
+ * that is when the task was woken. When it sleeps again (or ends), its response time is
+ * known, and how much of that it ran, waited for its first CPU, and waited because it had
+ * lost one. Being stopped (SIGSTOP, a debugger) is neither: it halts the clock.
+ *
+ * The price: a wait is reported at the end of the stay that it led to, not at its start, and
+ * an activation at its end. What is not over when an interval ends is seen by a walk over all
+ * tasks then (signals_open.bpf.h), so that who waits, or never sleeps, is not overlooked.
+ *
+ * The kernel takes a sleep for a wait in one case. From 6.12 on, a task that sleeps may stay
+ * on its run queue until its lag is gone (delayed dequeue), and when the load balancer moves
+ * it meanwhile, it is marked as queued (last_queued), which nothing takes back: the whole
+ * sleep ends up in run_delay. A third hook, on moves between CPUs, notes that.
  *
  * Beside that, and only for a reader that asks: which processes execute a program, and what
  * those that ended have used. That takes three hooks on what is rare, exec and exit.
@@ -28,8 +40,10 @@
 char LICENSE[] SEC("license") = "GPL";
 
 /* From include/linux/sched.h: not in BTF, and part of what tracing tools rely on. */
-#define TASK_DEAD  0x00000080
-#define PF_KTHREAD 0x00200000
+#define TASK_STOPPED 0x00000004
+#define TASK_TRACED  0x00000008
+#define TASK_DEAD    0x00000080
+#define PF_KTHREAD   0x00200000
 /* From include/linux/sched/signal.h, the same. */
 #define SIGNAL_GROUP_EXIT 0x00000004
 
@@ -52,8 +66,26 @@ struct memory {
 	__u64 css_set; /* changes when the task is moved to another cgroup */
 	/* Counts up in exec once the new name is set; the memory map changes before that. */
 	__u64 exec_id;
+	__u64 exec_ns;	 /* CPU time by the kernel's own count */
+	__u64 left;	 /* when it left */
+	__u64 began;	 /* of the activation under way; 0 while it sleeps */
+	__u64 ran_ns;	 /* of that activation: on a CPU */
+	__u64 waited_ns; /* and before its first stay */
 	__u32 account;
-	__u32 pad;
+	__u32 how; /* it left: enum leaving */
+};
+
+enum leaving {
+	LEFT_ASLEEP = 0, /* or is not born yet */
+	LEFT_RUNNABLE = 1,
+	LEFT_STOPPED = 2,
+	LEFT = 3,
+	/* Nobody saw how it came to be where it was seen first. */
+	OF_UNKNOWN_AGE = 4,
+	/* It was moved in its sleep: the kernel takes part of that for a wait. */
+	MOVED_ASLEEP = 8,
+	/* The first thread of a process, which ended before others did. */
+	OUTLIVED = 16,
 };
 
 struct {
@@ -83,6 +115,13 @@ struct {
 	__type(key, __u32);
 	__type(value, struct workload_figures);
 } figures SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, SIGNALS_MAX_ACCOUNTS);
+	__type(key, __u32);
+	__type(value, struct workload_jobs);
+} jobs SEC(".maps");
 
 static __always_inline __u32 log2_of(__u32 value)
 {
@@ -118,12 +157,15 @@ static __always_inline __u32 bucket_of(__u64 ns)
 	       ((scaled >> octave) & ((1 << SIGNALS_SUB_SHIFT) - 1));
 }
 
-static __always_inline void count(__u32 *histogram, __u64 ns)
+static __always_inline void count(struct workload_figures *sum, enum duration which, __u64 ns)
 {
 	__u32 bucket = bucket_of(ns);
 
+	sum->totals[which].sum_ns += ns;
+	if (ns > sum->totals[which].max_ns)
+		sum->totals[which].max_ns = ns;
 	if (bucket < SIGNALS_BUCKETS)
-		histogram[bucket]++;
+		sum->counts[which][bucket]++;
 }
 
 /* The account of this workload, a fresh one if it has none. */
@@ -181,6 +223,37 @@ static __always_inline __u32 find_account(struct task_struct *task)
 	return account_of(&key);
 }
 
+static __always_inline void name_waiter(struct waiter *waiter, struct task_struct *task)
+{
+	waiter->pid = task->pid;
+	bpf_probe_read_kernel_str(waiter->comm, sizeof(waiter->comm), task->comm);
+}
+
+static __always_inline void begin_interval(struct workload_figures *sum, __u64 interval)
+{
+	int i;
+
+	sum->epoch = interval;
+	for (i = 0; i < DURATIONS; i++)
+		sum->totals[i].max_ns = 0;
+}
+
+/* An activation ended. One that nobody saw begin is not told: it took longer than is known. */
+static __always_inline void account_activation(struct workload_figures *sum, struct memory *memory,
+					       __u64 now)
+{
+	__u64 took = now > memory->began ? now - memory->began : 0;
+	__u64 counted = memory->ran_ns + memory->waited_ns;
+
+	if (!(memory->how & OF_UNKNOWN_AGE)) {
+		count(sum, RESPONSE, took);
+		count(sum, BURST, memory->ran_ns);
+		sum->waited_ns += memory->waited_ns;
+		sum->preempted_ns += took > counted ? took - counted : 0;
+	}
+	memory->began = 0;
+}
+
 /* `now` is in the clock of sched_info. */
 static __always_inline int account_departure(__u64 *arguments, struct task_struct *task, __u64 now)
 {
@@ -189,15 +262,16 @@ static __always_inline int account_departure(__u64 *arguments, struct task_struc
 	unsigned int state = arguments[3];
 	struct workload_figures *sum;
 	struct memory *memory;
-	__u64 delay, slice, arrival, pcount, run_delay, migrations;
+	__u64 delay = 0, slice, arrival, pcount, run_delay, migrations, exec;
 	__u64 interval = epoch;
-	__u32 account;
-	bool first;
+	__u32 account, how;
+	bool first, known;
 
 	arrival = task->sched_info.last_arrival;
 	run_delay = task->sched_info.run_delay;
 	pcount = task->sched_info.pcount;
 	migrations = task->se.nr_migrations;
+	exec = task->se.sum_exec_runtime;
 
 	memory = bpf_task_storage_get(&memories, task, NULL, 0);
 	if (!memory) {
@@ -209,11 +283,12 @@ static __always_inline int account_departure(__u64 *arguments, struct task_struc
 		}
 		/* A task older than this program: what it waited for this stay is unknown. */
 		if (pcount != 1) {
-			memory->pcount = pcount;
 			memory->run_delay = run_delay;
 			memory->migrations = migrations;
+			memory->how = OF_UNKNOWN_AGE;
 		}
 	}
+	how = memory->how;
 	first = memory->epoch != interval;
 	if (first || memory->css_set != (__u64)task->cgroups ||
 	    memory->exec_id != task->self_exec_id) {
@@ -226,29 +301,56 @@ static __always_inline int account_departure(__u64 *arguments, struct task_struc
 	sum = bpf_map_lookup_elem(&figures, &account);
 	if (!sum)
 		return 0;
-	if (sum->epoch != interval) {
-		sum->epoch = interval;
-		sum->delay_max_ns = 0;
-		sum->slice_max_ns = 0;
-	}
+	if (sum->epoch != interval)
+		begin_interval(sum, interval);
 	sum->threads += first;
 
-	slice = now > arrival ? now - arrival : 0;
-	sum->slice_ns += slice;
-	if (slice > sum->slice_max_ns)
-		sum->slice_max_ns = slice;
-	count(sum->slices, slice);
+	known = pcount == memory->pcount + 1 && !(how & MOVED_ASLEEP);
+	if (pcount == memory->pcount && (how & LEFT) == LEFT_RUNNABLE) {
+		/* It was about to sleep when it lost the CPU. The kernel, which takes it for
+		 * asleep, noted neither this wait nor this stay. */
+		slice = exec - memory->exec_ns;
+		arrival = now - slice;
+		known = arrival > memory->left;
+		delay = known ? arrival - memory->left : 0;
+	} else {
+		slice = now > arrival ? now - arrival : 0;
+		if (known)
+			delay = run_delay - memory->run_delay;
+	}
+	count(sum, SLICE, slice);
+	if (known) {
+		if (delay > sum->totals[DELAY].max_ns)
+			name_waiter(&sum->longest, task);
+		count(sum, DELAY, delay);
+	}
 
-	if (pcount == memory->pcount + 1) {
-		delay = run_delay - memory->run_delay;
-		sum->delay_ns += delay;
-		if (delay > sum->delay_max_ns)
-			sum->delay_max_ns = delay;
-		count(sum->delays, delay);
+	if (!memory->began) {
+		memory->began = arrival - delay;
+		memory->ran_ns = 0;
+		memory->waited_ns = delay;
+	} else if ((how & LEFT) == LEFT_STOPPED) {
+		memory->began += arrival - delay - memory->left;
+	}
+	memory->ran_ns += slice;
+
+	how &= OF_UNKNOWN_AGE | OUTLIVED;
+	if (preempt || !state) {
+		how |= LEFT_RUNNABLE;
+	} else {
+		if (state & (TASK_STOPPED | TASK_TRACED)) {
+			how |= LEFT_STOPPED;
+		} else {
+			account_activation(sum, memory, now);
+			how &= OUTLIVED;
+		}
+		if (!(state & TASK_DEAD))
+			sum->sleeps++;
 	}
 	sum->migrations += migrations - memory->migrations;
-	if (!preempt && state && !(state & TASK_DEAD))
-		sum->sleeps++;
+	memory->how = how;
+	memory->left = now;
+	memory->exec_ns = exec;
 	memory->pcount = pcount;
 	memory->run_delay = run_delay;
 	memory->migrations = migrations;
@@ -273,16 +375,55 @@ int task_leaves(__u64 *arguments)
 	return account_departure(arguments, task, rq->clock);
 }
 
-/* The same for kernels that do not tell where the run queues are (no KALLSYMS_ALL). */
+/*
+ * The same for kernels that do not tell where the run queues are (no KALLSYMS_ALL): by way of
+ * the queue of a task that runs. The time of day's clock is another one, milliseconds away.
+ */
+static __always_inline __u64 clock_of(struct task_struct *running)
+{
+	if (bpf_core_field_exists(running->se.cfs_rq->rq))
+		return running->se.cfs_rq->rq->clock;
+	return bpf_ktime_get_ns();
+}
+
 SEC("?tp_btf/sched_switch")
-int task_leaves_by_time(__u64 *arguments)
+int task_leaves_by_queue(__u64 *arguments)
 {
 	struct task_struct *task = (struct task_struct *)arguments[1];
 
 	if (!task->pid)
 		return 0;
-	return account_departure(arguments, task, bpf_ktime_get_ns());
+	return account_departure(arguments, task, clock_of(task));
 }
+
+/* Of `struct sched_entity` from Linux 6.12 on: it sleeps, but is still on its run queue. */
+struct sched_entity___delayed {
+	unsigned char sched_delayed;
+} __attribute__((preserve_access_index));
+
+static __always_inline bool dequeue_is_delayed(struct task_struct *task)
+{
+	struct sched_entity___delayed *entity = (void *)&task->se;
+
+	return bpf_core_field_exists(entity->sched_delayed) && entity->sched_delayed;
+}
+
+/* Comes with the run queue's lock held, as a departure does. */
+SEC("tp_btf/sched_migrate_task")
+int task_moves(__u64 *arguments)
+{
+	struct task_struct *task = (struct task_struct *)arguments[0];
+	struct memory *memory;
+
+	if (!dequeue_is_delayed(task))
+		return 0;
+	memory = bpf_task_storage_get(&memories, task, NULL, 0);
+	if (memory)
+		memory->how |= MOVED_ASLEEP;
+	return 0;
+}
+
+#include "signals_open.bpf.h"
 
 /* ---- Single processes ---- */
 
@@ -424,6 +565,52 @@ static __always_inline void tell_exit(struct task_struct *task, struct run *run,
 }
 
 /*
+ * Whether this is the exit of a process as a whole: its leader's, with or after all others, or
+ * that of the last thread that the leader left behind.
+ */
+static __always_inline bool process_ends(struct task_struct *task)
+{
+	bool last = !task->signal->live.counter;
+	struct memory *memory;
+
+	if (task->pid == task->tgid) {
+		if (last || task->signal->flags & SIGNAL_GROUP_EXIT)
+			return true;
+		memory =
+		    bpf_task_storage_get(&memories, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
+		if (memory)
+			memory->how |= OUTLIVED;
+		return false;
+	}
+	if (!last)
+		return false;
+	memory = bpf_task_storage_get(&memories, task->group_leader, NULL, 0);
+	if (!memory || !(memory->how & OUTLIVED))
+		return false;
+	memory->how &= ~OUTLIVED;
+	return true;
+}
+
+static __always_inline void account_job(struct task_struct *task, __u32 account, __u64 now)
+{
+	struct workload_jobs *sum = bpf_map_lookup_elem(&jobs, &account);
+	__u64 took = now - task->group_leader->start_boottime;
+	__u32 bucket = bucket_of(took);
+
+	if (!sum || bucket >= SIGNALS_BUCKETS)
+		return;
+	/* Two CPUs at the turn of the interval may forget a maximum; the histogram has it. */
+	if (sum->epoch != epoch) {
+		sum->epoch = epoch;
+		sum->total.max_ns = 0;
+	}
+	if (took > sum->total.max_ns)
+		sum->total.max_ns = took;
+	__sync_fetch_and_add(&sum->total.sum_ns, took);
+	__sync_fetch_and_add(&sum->counts[bucket], 1);
+}
+
+/*
  * CPU time of the stay that ends with the process is known to the last tick only: the
  * kernel brings it up to date when the task leaves.
  */
@@ -436,12 +623,19 @@ int process_exits(__u64 *arguments)
 	struct run *run;
 	__u32 account;
 
-	if (task->pid != task->tgid || task->flags & PF_KTHREAD)
+	if (task->flags & PF_KTHREAD)
 		return 0;
+	if (task->pid != task->tgid) {
+		if (process_ends(task))
+			account_job(task, find_account(task), now);
+		return 0;
+	}
 	account = find_account(task);
 	sum = bpf_map_lookup_elem(&figures, &account);
 	if (sum)
 		__sync_fetch_and_add(&sum->exits, 1);
+	if (process_ends(task))
+		account_job(task, account, now);
 	if (watch == WATCH_NONE)
 		return 0;
 	if (task->signal->nr_threads == 1) {

@@ -37,6 +37,8 @@
 #define MIN_INTERVAL 0.05
 #define MAX_INTERVAL 3600.0
 #define MAX_COMMAND  256
+/* Workloads beyond this much text are left out: a reader has to end a line somewhere, bytes. */
+#define MOST_BYTES (3 << 20)
 /* Many execs at once are told together, this far apart, ns. */
 #define BREATH_NS (NSEC / 50)
 
@@ -79,10 +81,9 @@ static uint64_t percentile(const uint32_t *histogram, uint64_t total, double q, 
 	return max;
 }
 
-static void put_histogram(const char *name, const uint32_t *histogram, uint64_t sum_ns,
-			  uint64_t max_ns)
+static void put_histogram(const char *name, const uint32_t *histogram, struct total sum)
 {
-	uint64_t total = 0;
+	uint64_t total = 0, max_ns = sum.max_ns;
 	unsigned int i, top = 0;
 	bool first = true;
 
@@ -96,7 +97,7 @@ static void put_histogram(const char *name, const uint32_t *histogram, uint64_t 
 	if (total && max_ns < bucket_lower(top))
 		max_ns = bucket_upper(top);
 	putf("\"%s\":{\"count\":%llu,\"sum\":", name, (unsigned long long)total);
-	put_us(sum_ns);
+	put_us(sum.sum_ns);
 	putf(",\"p50\":");
 	put_us(percentile(histogram, total, 0.50, max_ns));
 	putf(",\"p90\":");
@@ -117,25 +118,157 @@ static void put_histogram(const char *name, const uint32_t *histogram, uint64_t 
 	putf("]}");
 }
 
+static void count(uint32_t *histogram, struct total *sum, uint64_t ns)
+{
+	unsigned int low = 0, high = SIGNALS_BUCKETS - 1, middle;
+
+	while (low < high) {
+		middle = (low + high) / 2;
+		if (ns < bucket_upper(middle))
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	histogram[low]++;
+	sum->sum_ns += ns;
+	if (ns > sum->max_ns)
+		sum->max_ns = ns;
+}
+
 /* ---- A report ---- */
 
-static void put_workload(const struct account *account)
+struct listed {
+	uint64_t run_ns;
+	struct piece text;
+};
+
+static struct {
+	struct listed *all;
+	unsigned int count, size;
+} workloads;
+
+/* What is not over: threads, and the processes they belong to, each once. */
+static void put_open(const struct changes *changes, struct total *waits, struct waiter *longest)
 {
-	const struct workload_figures *change = &account->change;
-	uint64_t stayed = account->slices > change->sleeps ? account->slices - change->sleeps : 0;
+	uint32_t threads[SIGNALS_BUCKETS] = {}, jobs[SIGNALS_BUCKETS] = {};
+	struct total ages = {}, job_ages = {};
+	const struct open_activation *each;
+	unsigned int i;
+
+	for (i = 0; i < changes->open_count; i++) {
+		each = &changes->open[i];
+		count(threads, &ages, each->age_ns);
+		if (each->tgid && (!i || changes->open[i - 1].tgid != each->tgid))
+			count(jobs, &job_ages, each->job_ns);
+		if (each->wait_ns > waits->max_ns) {
+			waits->max_ns = each->wait_ns;
+			*longest = each->who;
+		}
+	}
+	put_histogram("open_us", threads, ages);
+	putf(",");
+	put_histogram("open_jobs_us", jobs, job_ages);
+}
+
+static void put_longest(struct total waits, const struct waiter *who)
+{
+	char comm[SIGNALS_COMM_LEN + 1] = {};
+
+	putf(",\"longest\":");
+	if (!waits.max_ns) {
+		putf("null");
+		return;
+	}
+	memcpy(comm, who->comm, SIGNALS_COMM_LEN);
+	putf("{\"comm\":");
+	put_string("", comm);
+	putf(",\"pid\":%u,\"delay_us\":", who->pid);
+	put_us(waits.max_ns);
+	putf("}");
+}
+
+static void put_workload(const struct account *account, const struct changes *changes)
+{
+	static const char *const names[DURATIONS] = {
+	    [DELAY] = "delay_us",
+	    [SLICE] = "slice_us",
+	    [RESPONSE] = "response_us",
+	    [BURST] = "burst_us",
+	};
+	const struct workload_figures *change = &changes->figures;
+	uint64_t stayed = changes->slices > change->sleeps ? changes->slices - change->sleeps : 0;
+	struct total waits = change->totals[DELAY];
+	struct waiter longest = change->longest;
+	unsigned int i;
 
 	putf("{\"id\":");
 	put_id(account);
 	putf(",\"threads\":%llu,", (unsigned long long)change->threads);
-	put_histogram("delay_us", change->delays, change->delay_ns, change->delay_max_ns);
+	for (i = 0; i < DURATIONS; i++) {
+		put_histogram(names[i], change->counts[i], change->totals[i]);
+		putf(",");
+	}
+	put_histogram("turnaround_us", changes->jobs.counts, changes->jobs.total);
 	putf(",");
-	put_histogram("slice_us", change->slices, change->slice_ns, change->slice_max_ns);
+	put_open(changes, &waits, &longest);
+	put_longest(waits, &longest);
 	putf(",\"wakeups\":%llu,\"migrations\":%llu,\"involuntary\":%llu,\"exits\":%llu,"
 	     "\"run_us\":",
 	     (unsigned long long)change->sleeps, (unsigned long long)change->migrations,
 	     (unsigned long long)stayed, (unsigned long long)change->exits);
-	put_us(change->slice_ns);
+	put_us(change->totals[SLICE].sum_ns);
+	putf(",\"waited_us\":");
+	put_us(change->waited_ns);
+	putf(",\"preempted_us\":");
+	put_us(change->preempted_ns);
 	putf("}");
+}
+
+static void list(const struct account *account, const struct changes *changes)
+{
+	struct listed *listed;
+
+	if (workloads.count == workloads.size) {
+		workloads.size = workloads.size * 2 + 64;
+		workloads.all =
+		    must(realloc(workloads.all, workloads.size * sizeof(*workloads.all)));
+	}
+	listed = &workloads.all[workloads.count++];
+	listed->run_ns = changes->figures.totals[SLICE].sum_ns;
+	listed->text.start = line_length();
+	put_workload(account, changes);
+	listed->text.length = line_length() - listed->text.start;
+}
+
+static int by_run_time(const void *left, const void *right)
+{
+	const struct listed *a = left, *b = right;
+
+	if (a->run_ns != b->run_ns)
+		return a->run_ns < b->run_ns ? 1 : -1;
+	return a->text.start < b->text.start ? -1 : a->text.start > b->text.start;
+}
+
+/* Puts the workloads, most CPU time first, and says how many were left out. */
+static unsigned int put_workloads(uint64_t now, unsigned int most)
+{
+	size_t start = line_length(), bytes = 0;
+	struct piece *pieces;
+	unsigned int count;
+
+	workloads.count = 0;
+	read_accounts(now, list);
+	qsort(workloads.all, workloads.count, sizeof(*workloads.all), by_run_time);
+	pieces = must(calloc(workloads.count + 1, sizeof(*pieces)));
+	for (count = 0; count < workloads.count && count < most; count++) {
+		pieces[count] = workloads.all[count].text;
+		bytes += pieces[count].length;
+		if (bytes > MOST_BYTES)
+			break;
+	}
+	join_pieces(start, pieces, count);
+	free(pieces);
+	return workloads.count - count;
 }
 
 /*
@@ -147,28 +280,26 @@ static bool report(unsigned int max_workloads)
 	static uint64_t last;
 	uint64_t now = clock_ns(CLOCK_BOOTTIME);
 	double interval_s = last ? (now - last) / 1e9 : 1;
-	unsigned int i, count, listed;
-	struct account **accounts = read_accounts(now, &count);
-	struct losses lost = take_losses();
 	bool first = !last;
+	unsigned int left_out;
+	struct losses lost;
 
 	last = now;
+	find_accounts(now);
 	/* Now that the workloads have their names. */
 	if (!tell_processes())
 		return false;
-	listed = count < max_workloads ? count : max_workloads;
 	putf("{\"v\":1,\"t_ns\":%llu,\"time\":%.3f,\"interval_s\":%.6f,", (unsigned long long)now,
 	     clock_ns(CLOCK_REALTIME) / 1e9, interval_s);
 	put_machine(interval_s);
 	putf(",\"workloads\":[");
-	for (i = 0; i < listed; i++) {
-		if (i)
-			putf(",");
-		put_workload(accounts[i]);
-	}
-	putf("],\"left_out\":%u,\"lost\":%llu,\"lost_execs\":%llu,\"lost_exits\":%llu}",
-	     count - listed, (unsigned long long)lost.switches, (unsigned long long)lost.execs,
-	     (unsigned long long)lost.exits);
+	left_out = put_workloads(now, max_workloads);
+	lost = take_losses();
+	putf("],\"left_out\":%u,\"lost\":%llu,\"lost_execs\":%llu,\"lost_exits\":%llu,"
+	     "\"sees_open\":%s,\"per_octave\":%u}",
+	     left_out, (unsigned long long)lost.switches, (unsigned long long)lost.execs,
+	     (unsigned long long)lost.exits, sees_open() ? "true" : "false",
+	     1U << SIGNALS_SUB_SHIFT);
 	if (!first)
 		return send_line();
 	drop_line();

@@ -2,8 +2,8 @@
 /*
  * What the kernel half and the user half of schedpilot-signals share.
  *
- * Histograms have four linear buckets in each power of two, so a percentile read from
- * them is off by 25 % at most. Bucket 0 holds everything below 2^10 ns (1.024 us); the
+ * Histograms have sixteen linear buckets in each power of two, so a percentile read from
+ * them is off by 6.25 % at most. Bucket 0 holds everything below 2^10 ns (1.024 us); the
  * last one ends at 2^35 ns (34 s, beyond the 30 s that sched_ext's watchdog allows a
  * task to wait) and holds everything longer as well.
  */
@@ -12,7 +12,7 @@
 
 #define SIGNALS_MIN_SHIFT 10
 #define SIGNALS_MAX_SHIFT 35
-#define SIGNALS_SUB_SHIFT 2
+#define SIGNALS_SUB_SHIFT 4
 #define SIGNALS_BUCKETS	  (((SIGNALS_MAX_SHIFT - SIGNALS_MIN_SHIFT) << SIGNALS_SUB_SHIFT) + 1)
 
 /* Accounts that exist at once. Account 0 is for what finds no account of its own. */
@@ -34,23 +34,61 @@ struct workload_key {
 	char comm[SIGNALS_COMM_LEN];
 };
 
+/* Whose thread it is that waited longest. */
+struct waiter {
+	__u32 pid;
+	char comm[SIGNALS_COMM_LEN];
+};
+
+/* What is measured of a workload's threads. */
+enum duration {
+	DELAY,	  /* a wait for a CPU */
+	SLICE,	  /* the stay that it led to */
+	RESPONSE, /* an activation that ended: from wakeup to sleep */
+	BURST,	  /* its time on a CPU */
+	DURATIONS,
+};
+
+struct total {
+	__u64 sum_ns;
+	__u64 max_ns;
+};
+
 /*
  * The figures of one workload on one CPU. They only grow (so the reader subtracts what
- * it saw before, and nobody has to reset anything), except the two maxima, which are of
- * the interval that `epoch` names.
+ * it saw before, and nobody has to reset anything), except the maxima and who waited
+ * longest, which are of the interval that `epoch` names.
  */
 struct workload_figures {
 	__u64 epoch;
-	__u64 delay_ns;
-	__u64 delay_max_ns;
-	__u64 slice_ns;
-	__u64 slice_max_ns;
 	__u64 sleeps;
 	__u64 migrations;
 	__u64 threads;
-	__u64 exits; /* processes that ended */
-	__u32 delays[SIGNALS_BUCKETS];
-	__u32 slices[SIGNALS_BUCKETS];
+	__u64 exits;	    /* processes that ended */
+	__u64 waited_ns;    /* of the activations that ended: after the wakeup */
+	__u64 preempted_ns; /* and each time the CPU was lost */
+	struct total totals[DURATIONS];
+	struct waiter longest;
+	__u32 counts[DURATIONS][SIGNALS_BUCKETS];
+	__u32 pad;
+};
+
+/* From fork to exit: the processes of one workload that ended, of all CPUs together. */
+struct workload_jobs {
+	__u64 epoch;
+	struct total total;
+	__u32 counts[SIGNALS_BUCKETS];
+	__u32 pad;
+};
+
+/* A thread that runs or waits to at the end of an interval. */
+struct open_activation {
+	__u64 age_ns;  /* since its wakeup */
+	__u64 wait_ns; /* of that, how long it has waited for a CPU by now; 0 where it has one */
+	__u64 job_ns;  /* since its process was forked */
+	__u32 account;
+	__u32 tgid; /* 0 of a kernel thread */
+	struct waiter who;
 };
 
 /* What is kept of a command line: enough to tell one job from another, bytes. */

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The lines that `schedpilot-signals` prints: their models, and where they come from.
 
-A line is one interval. For each workload it has two histograms: `delay_us`, how long its
-tasks waited on a run queue before they got a CPU (after a wakeup, or after they had to
-leave), and `slice_us`, how long they then kept it. A wait is reported in the interval in
-which the stay ended that it led to.
+A line is one interval. For each workload it has histograms, first of all `response_us`: how
+long its threads took from a wakeup to the next sleep. `delay_us` is how long they waited on a
+run queue before they got a CPU (after a wakeup, or after they had to leave), `slice_us` how
+long they then kept it. A wait is reported in the interval in which the stay ended that it led
+to; `open_us` and `longest` tell of those that are not over.
 
-Histograms have four linear buckets in each power of two of nanoseconds, from 1.024 µs on;
-each is told by its upper edge in µs. A percentile is off by 25 % at most.
+Histograms have sixteen linear buckets in each power of two of nanoseconds, from 1.024 µs on;
+each is told by its upper edge in µs. A percentile is off by 6.25 % at most.
 
 Whoever asks for it gets, between these, a line for each process that executed a program or
 ended. Those hold command lines, and so possibly secrets: they are for learning from, not for
@@ -27,7 +28,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from bpf.workload_id import MAX_LENGTH
 from process import Fault, FaultType, LineChild, start_lines
@@ -43,6 +44,7 @@ MAX_INTERVAL_S = 3600.0
 # How long to wait for the reason that a failed program gave, seconds.
 _LAST_WORDS_S = 1.0
 _FIRST_EDGE_NS = 1024
+_PER_OCTAVE = 16
 _BUCKETS = 401
 
 Count = Annotated[int, Field(ge=0, lt=2**64)]
@@ -174,7 +176,7 @@ class SignalsLine(_Model):
 
     `workloads` are sorted by CPU time, most first; `left_out` more were active but not
     listed; `lost` switches could not be accounted; `lost_execs` and `lost_exits` were not told
-    because there were too many at once.
+    because there were too many at once; `sees_open`: whether this kernel tells of what is not over.
     """
 
     v: Literal[1]
@@ -187,6 +189,26 @@ class SignalsLine(_Model):
     lost: Count
     lost_execs: Count = 0
     lost_exits: Count = 0
+    sees_open: bool = False
+    # Linear buckets in each power of two; lines of before that was told have four.
+    per_octave: Literal[4, 16] = 4
+
+    @model_validator(mode="after")
+    def _of_one_resolution(self) -> Self:
+        """With histograms as they are now, so that nobody has to ask how old a line is."""
+        if self.per_octave == _PER_OCTAVE:
+            return self
+        parts = _PER_OCTAVE // self.per_octave
+        finer = tuple(
+            each.model_copy(
+                update={
+                    "delay_us": _finer(each.delay_us, parts),
+                    "slice_us": _finer(each.slice_us, parts),
+                }
+            )
+            for each in self.workloads
+        )
+        return self.model_copy(update={"workloads": finer, "per_octave": _PER_OCTAVE})
 
     def workload(self, id: str) -> WorkloadSignals | None:
         """The signals of one workload, None when it did nothing (or was left out)."""
@@ -269,13 +291,29 @@ def parse_process(raw: bytes) -> ProcessExec | ProcessExit:
     return _ExitLine.model_validate_json(raw).exit
 
 
+def _finer(histogram: Histogram, parts: int) -> Histogram:
+    """The same with each bucket in so many parts, its count spread evenly over them."""
+    hist: list[tuple[float, int]] = []
+    for upper, count in histogram.hist:
+        upper_ns = round(upper * 1000)
+        if upper_ns <= _FIRST_EDGE_NS:
+            hist.append((upper, count))
+            continue
+        width = parts << ((upper_ns - 1).bit_length() - 1) - (_PER_OCTAVE.bit_length() - 1)
+        for part in range(parts):
+            share = count * (part + 1) // parts - count * part // parts
+            if share:
+                hist.append(((upper_ns - width + width * (part + 1) // parts) / 1000, share))
+    return histogram.model_copy(update={"hist": tuple(hist)})
+
+
 def _lower_edge(upper_us: float) -> float:
     """The lower edge of the bucket with this upper edge, µs."""
     upper_ns = round(upper_us * 1000)
     if upper_ns <= _FIRST_EDGE_NS:
         return 0.0
     octave = 1 << ((upper_ns - 1).bit_length() - 1)
-    return (upper_ns - octave // 4) / 1000
+    return (upper_ns - octave // _PER_OCTAVE) / 1000
 
 
 def _rank(hist: Iterable[tuple[float, int]], total: int, most: float, q: float) -> float:

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include "signals.h"
@@ -13,7 +14,11 @@
 #include "signals_json.h"
 #include "signals_system.h"
 
-/* Kernel memory that the figures of all accounts on all CPUs may take, bytes. */
+/*
+ * Kernel memory that the figures of all accounts on all CPUs may take: this share of the
+ * machine's, but not less than so many bytes.
+ */
+#define FIGURES_SHARE 1000
 #define FIGURES_BYTES (64ULL << 20)
 #define MIN_ACCOUNTS  128
 /* After this long without a switch a workload's account is given back, ns. */
@@ -24,7 +29,8 @@
 static struct {
 	struct signals *kernel;
 	struct workload_figures *per_cpu;
-	struct account *accounts, **active;
+	struct account *accounts;
+	struct changes changes; /* of one account at a time: there are many, and they are large */
 	unsigned int count, cpus;
 	struct workload_key *keys;
 	uint32_t *values;
@@ -47,19 +53,22 @@ static int print_nothing(enum libbpf_print_level level, const char *format, va_l
 	return 0;
 }
 
-static struct signals *load(bool by_time)
+static struct signals *load(bool by_queue, bool with_open)
 {
 	struct signals *kernel = signals__open();
 	int error;
 
 	if (!kernel)
 		return NULL;
-	bpf_program__set_autoload(kernel->progs.task_leaves, !by_time);
-	bpf_program__set_autoload(kernel->progs.task_leaves_by_time, by_time);
+	bpf_program__set_autoload(kernel->progs.task_leaves, !by_queue);
+	bpf_program__set_autoload(kernel->progs.task_leaves_by_queue, by_queue);
+	bpf_program__set_autoload(kernel->progs.tell_open_activations, with_open && !by_queue);
+	bpf_program__set_autoload(kernel->progs.tell_open_by_queue, with_open && by_queue);
 	kernel->bss->epoch = 1;
 	bpf_map__set_max_entries(kernel->maps.accounts, state.count);
 	bpf_map__set_max_entries(kernel->maps.free_accounts, state.count);
 	bpf_map__set_max_entries(kernel->maps.figures, state.count);
+	bpf_map__set_max_entries(kernel->maps.jobs, state.count);
 	error = signals__load(kernel);
 	if (!error)
 		error = signals__attach(kernel);
@@ -70,11 +79,47 @@ static struct signals *load(bool by_time)
 	return NULL;
 }
 
+/* With as much as this kernel allows. Only what it says to the least is worth complaints. */
+static struct signals *load_most(void)
+{
+	struct signals *kernel = NULL;
+	int choice;
+
+	libbpf_set_print(print_nothing);
+	for (choice = 0; !kernel && choice < 4; choice++) {
+		if (choice == 3)
+			libbpf_set_print(print_warnings);
+		/* A kernel may hide its run queues, and may not know how to walk over tasks. */
+		kernel = load(choice & 1, choice < 2);
+	}
+	libbpf_set_print(print_warnings);
+	return kernel;
+}
+
+static struct bpf_link *walk(void)
+{
+	return state.kernel->links.tell_open_activations ? state.kernel->links.tell_open_activations
+							 : state.kernel->links.tell_open_by_queue;
+}
+
+bool sees_open(void)
+{
+	return walk();
+}
+
+static uint64_t memory_bytes(void)
+{
+	return (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
 bool open_accounts(unsigned int max_workloads, unsigned int cpus)
 {
-	uint64_t room = FIGURES_BYTES / (sizeof(struct workload_figures) * cpus);
+	uint64_t room = memory_bytes() / FIGURES_SHARE;
 	unsigned int i;
 
+	if (room < FIGURES_BYTES)
+		room = FIGURES_BYTES;
+	room /= sizeof(struct workload_figures) * cpus;
 	state.cpus = cpus;
 	state.count = max_workloads + max_workloads / 8 + 1;
 	if (state.count > room)
@@ -84,19 +129,12 @@ bool open_accounts(unsigned int max_workloads, unsigned int cpus)
 	if (state.count > SIGNALS_MAX_ACCOUNTS)
 		state.count = SIGNALS_MAX_ACCOUNTS;
 	state.accounts = must(calloc(state.count, sizeof(*state.accounts)));
-	state.active = must(calloc(state.count, sizeof(*state.active)));
 	state.per_cpu = must(calloc(cpus, sizeof(*state.per_cpu)));
 	state.keys = must(calloc(state.count, sizeof(*state.keys)));
 	state.values = must(calloc(state.count, sizeof(*state.values)));
 	state.accounts[SIGNALS_OTHER].used = true;
 
-	/* A kernel that hides its run queues refuses the first program; only a refusal of
-	 * the second is worth complaints. */
-	libbpf_set_print(print_nothing);
-	state.kernel = load(false);
-	libbpf_set_print(print_warnings);
-	if (!state.kernel)
-		state.kernel = load(true);
+	state.kernel = load_most();
 	if (!state.kernel) {
 		say("cannot load the measuring program: %s", strerror(errno));
 		return false;
@@ -109,50 +147,163 @@ bool open_accounts(unsigned int max_workloads, unsigned int cpus)
 
 /* ---- Reading ---- */
 
+/* Makes of all there is what is new since `before`, and the other way round. */
+static void subtract(struct total *total, uint32_t *counts, const struct total *total_before,
+		     const uint32_t *counts_before)
+{
+	unsigned int i;
+
+	total->sum_ns -= total_before->sum_ns;
+	for (i = 0; i < SIGNALS_BUCKETS; i++)
+		counts[i] -= counts_before[i];
+}
+
+static void add_up(struct workload_figures *all, const struct workload_figures *part)
+{
+	unsigned int which, i;
+
+	all->sleeps += part->sleeps;
+	all->migrations += part->migrations;
+	all->threads += part->threads;
+	all->exits += part->exits;
+	all->waited_ns += part->waited_ns;
+	all->preempted_ns += part->preempted_ns;
+	for (which = 0; which < DURATIONS; which++) {
+		all->totals[which].sum_ns += part->totals[which].sum_ns;
+		for (i = 0; i < SIGNALS_BUCKETS; i++)
+			all->counts[which][i] += part->counts[which][i];
+	}
+}
+
+static void take_maxima(struct workload_figures *all, const struct workload_figures *part)
+{
+	unsigned int which;
+
+	if (part->totals[DELAY].max_ns > all->totals[DELAY].max_ns)
+		all->longest = part->longest;
+	for (which = 0; which < DURATIONS; which++)
+		if (part->totals[which].max_ns > all->totals[which].max_ns)
+			all->totals[which].max_ns = part->totals[which].max_ns;
+}
+
+/* Leaves in state.changes what the interval `epoch` added. */
 static void read_figures(struct account *account, uint64_t epoch)
 {
 	uint32_t number = account - state.accounts;
-	struct workload_figures *before = &account->before, *change = &account->change;
-	struct workload_figures now = {};
-	const struct workload_figures *part;
-	unsigned int cpu, i;
+	struct workload_figures *now = &state.changes.figures, *before = &account->before;
+	static struct workload_figures all;
+	unsigned int cpu, which, i;
 
+	memset(now, 0, sizeof(*now));
+	state.changes.slices = 0;
 	if (bpf_map_lookup_elem(bpf_map__fd(state.kernel->maps.figures), &number, state.per_cpu))
 		return;
 	for (cpu = 0; cpu < state.cpus; cpu++) {
-		part = &state.per_cpu[cpu];
-		now.delay_ns += part->delay_ns;
-		now.slice_ns += part->slice_ns;
-		now.sleeps += part->sleeps;
-		now.migrations += part->migrations;
-		now.threads += part->threads;
-		now.exits += part->exits;
-		for (i = 0; i < SIGNALS_BUCKETS; i++) {
-			now.delays[i] += part->delays[i];
-			now.slices[i] += part->slices[i];
-		}
-		if (part->epoch != epoch)
-			continue;
-		if (part->delay_max_ns > now.delay_max_ns)
-			now.delay_max_ns = part->delay_max_ns;
-		if (part->slice_max_ns > now.slice_max_ns)
-			now.slice_max_ns = part->slice_max_ns;
+		add_up(now, &state.per_cpu[cpu]);
+		if (state.per_cpu[cpu].epoch == epoch)
+			take_maxima(now, &state.per_cpu[cpu]);
 	}
-	*change = now;
-	change->delay_ns -= before->delay_ns;
-	change->slice_ns -= before->slice_ns;
-	change->sleeps -= before->sleeps;
-	change->migrations -= before->migrations;
-	change->threads -= before->threads;
-	change->exits -= before->exits;
-	account->slices = 0;
-	for (i = 0; i < SIGNALS_BUCKETS; i++) {
-		change->delays[i] -= before->delays[i];
-		change->slices[i] -= before->slices[i];
-		account->slices += change->slices[i];
-	}
-	*before = now;
+	all = *now;
+	now->sleeps -= before->sleeps;
+	now->migrations -= before->migrations;
+	now->threads -= before->threads;
+	now->exits -= before->exits;
+	now->waited_ns -= before->waited_ns;
+	now->preempted_ns -= before->preempted_ns;
+	for (which = 0; which < DURATIONS; which++)
+		subtract(&now->totals[which], now->counts[which], &before->totals[which],
+			 before->counts[which]);
+	for (i = 0; i < SIGNALS_BUCKETS; i++)
+		state.changes.slices += now->counts[SLICE][i];
+	*before = all;
 }
+
+static void read_jobs(struct account *account, uint64_t epoch)
+{
+	uint32_t number = account - state.accounts;
+	struct workload_jobs *now = &state.changes.jobs, *before = &account->jobs_before;
+	static struct workload_jobs all;
+
+	memset(now, 0, sizeof(*now));
+	/* The last thread of a process may end long after its leader did. */
+	if (bpf_map_lookup_elem(bpf_map__fd(state.kernel->maps.jobs), &number, now))
+		return;
+	all = *now;
+	if (now->epoch != epoch)
+		now->total.max_ns = 0;
+	subtract(&now->total, now->counts, &before->total, before->counts);
+	/* Most accounts have none, ever, and their memory is not touched then. */
+	if (all.total.sum_ns != before->total.sum_ns)
+		*before = all;
+}
+
+/* ---- What is not over ---- */
+
+/* More of them than this are not looked at, bytes. */
+#define MAX_OPEN (1 << 20)
+
+static struct {
+	struct open_activation *all;
+	size_t bytes, size;
+	size_t next; /* the first of the accounts that are still to come */
+} open_now;
+
+static int by_account(const void *left, const void *right)
+{
+	const struct open_activation *a = left, *b = right;
+
+	if (a->account != b->account)
+		return a->account < b->account ? -1 : 1;
+	return a->tgid < b->tgid ? -1 : a->tgid > b->tgid;
+}
+
+/* Asks for all there is; those of one account and one process are side by side. */
+static void read_open(void)
+{
+	ssize_t count = 1;
+	int fd;
+
+	open_now.bytes = open_now.next = 0;
+	fd = sees_open() ? bpf_iter_create(bpf_link__fd(walk())) : -1;
+	if (fd < 0)
+		return;
+	while (count > 0 || (count < 0 && (errno == EINTR || errno == EAGAIN))) {
+		if (open_now.bytes == open_now.size) {
+			if (open_now.size == MAX_OPEN)
+				break;
+			open_now.size = open_now.size ? open_now.size * 2 : 16 << 10;
+			open_now.all = must(realloc(open_now.all, open_now.size));
+		}
+		count =
+		    read(fd, (char *)open_now.all + open_now.bytes, open_now.size - open_now.bytes);
+		if (count > 0)
+			open_now.bytes += count;
+	}
+	close(fd);
+	state.kernel->bss->walked = true;
+	qsort(open_now.all, open_now.bytes / sizeof(*open_now.all), sizeof(*open_now.all),
+	      by_account);
+}
+
+/* Leaves in state.changes what is not over of an account; they are asked for in their order. */
+static void find_open(uint32_t number)
+{
+	size_t end = open_now.bytes / sizeof(*open_now.all);
+
+	while (open_now.next < end && open_now.all[open_now.next].account < number)
+		open_now.next++;
+	state.changes.open = open_now.all + open_now.next;
+	while (open_now.next < end && open_now.all[open_now.next].account == number)
+		open_now.next++;
+	state.changes.open_count = open_now.all + open_now.next - state.changes.open;
+}
+
+static bool was_active(void)
+{
+	return state.changes.slices || state.changes.open_count || state.changes.figures.exits;
+}
+
+/* ---- The accounts ---- */
 
 /* Takes note of the workloads that got an account in the last interval. */
 static void find_new(uint64_t now)
@@ -226,17 +377,16 @@ static void name_cgroups(void)
 		state.accounts[i].tries += nameless(&state.accounts[i]);
 }
 
-static int by_run_time(const void *left, const void *right)
+void find_accounts(uint64_t now)
 {
-	const struct account *a = *(struct account *const *)left;
-	const struct account *b = *(struct account *const *)right;
-
-	if (a->change.slice_ns != b->change.slice_ns)
-		return a->change.slice_ns < b->change.slice_ns ? 1 : -1;
-	return a < b ? -1 : a > b;
+	/* First, for it may open accounts. */
+	read_open();
+	find_new(now);
+	name_cgroups();
 }
 
-struct account **read_accounts(uint64_t now, unsigned int *count)
+void read_accounts(uint64_t now,
+		   void (*tell)(const struct account *account, const struct changes *changes))
 {
 	uint64_t epoch = state.kernel->bss->epoch, overflows = state.kernel->bss->overflows;
 	/* When accounts are short, silence of one interval is enough. */
@@ -244,27 +394,24 @@ struct account **read_accounts(uint64_t now, unsigned int *count)
 	struct account *account;
 	unsigned int i;
 
-	*count = 0;
-	find_new(now);
 	for (i = 0; i < state.count; i++) {
 		account = &state.accounts[i];
 		if (!account->used && !account->retired)
 			continue;
 		read_figures(account, epoch);
+		read_jobs(account, epoch);
+		find_open(i);
 		if (account->retired) {
 			release(account);
-		} else if (account->slices) {
+		} else if (was_active()) {
 			account->active_ns = now;
-			state.active[(*count)++] = account;
+			tell(account, &state.changes);
 		} else if (i != SIGNALS_OTHER && now - account->active_ns > patience) {
 			retire(account);
 		}
 	}
 	__atomic_add_fetch(&state.kernel->bss->epoch, 1, __ATOMIC_RELEASE);
 	state.overflows = overflows;
-	name_cgroups();
-	qsort(state.active, *count, sizeof(*state.active), by_run_time);
-	return state.active;
 }
 
 static void put_name(const struct workload_key *key, const char *path)

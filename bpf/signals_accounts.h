@@ -14,23 +14,39 @@
 struct account {
 	struct workload_key key;
 	struct workload_figures before; /* all there ever was, summed over the CPUs */
-	struct workload_figures change; /* what the last interval added */
-	uint64_t slices;		/* how many slices that was */
-	char *path;			/* of a cgroup, once it is found */
+	struct workload_jobs jobs_before;
+	char *path; /* of a cgroup, once it is found */
 	uint64_t active_ns;
 	int tries;
 	bool used;
 	bool retired; /* unknown to the kernel since the last interval; free in the next */
 };
 
+/* What the last interval added to an account. */
+struct changes {
+	struct workload_figures figures;
+	struct workload_jobs jobs;
+	uint64_t slices;
+	/* What is not over: threads of this account, those of one process side by side. */
+	const struct open_activation *open;
+	unsigned int open_count;
+};
+
 /* Loads and attaches the kernel half. False, with the reason said, when it cannot. */
 bool open_accounts(unsigned int max_workloads, unsigned int cpus);
 
+/* Whether this kernel tells of what is not over. */
+bool sees_open(void);
+
+/* Sees what is not over now, and finds and names the workloads that are new. */
+void find_accounts(uint64_t now);
+
 /*
- * Brings the accounts up to date and begins the next interval. Returns those that were
- * active, most CPU time first, and their number; the array is valid until the next call.
+ * After that: brings the accounts up to date and begins the next interval. Tells of each that was
+ * active, in no order; what it is given is valid during the call.
  */
-struct account **read_accounts(uint64_t now, unsigned int *count);
+void read_accounts(uint64_t now,
+		   void (*tell)(const struct account *account, const struct changes *changes));
 
 /* Puts the workload's id as a JSON string. */
 void put_id(const struct account *account);

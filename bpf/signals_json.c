@@ -112,6 +112,26 @@ void put_string(const char *prefix, const char *name)
 	put("\"", 1);
 }
 
+size_t line_length(void)
+{
+	return line.length;
+}
+
+void join_pieces(size_t start, const struct piece *pieces, unsigned int count)
+{
+	char *from = must(malloc(line.length + 1));
+	unsigned int i;
+
+	memcpy(from, line.text, line.length);
+	line.length = start;
+	for (i = 0; i < count; i++) {
+		if (i)
+			put(",", 1);
+		put(from + pieces[i].start, pieces[i].length);
+	}
+	free(from);
+}
+
 const char *take_line(size_t *length)
 {
 	*length = line.length;

@@ -24,6 +24,17 @@ void put_string(const char *prefix, const char *name);
 /* Writes the line to standard output and begins the next. False when nobody reads. */
 bool send_line(void);
 
+/* How long the line is by now, bytes. */
+size_t line_length(void);
+
+/* A part of the line. */
+struct piece {
+	size_t start, length;
+};
+
+/* Replaces what stands from `start` on by these parts of it, with commas between them. */
+void join_pieces(size_t start, const struct piece *pieces, unsigned int count);
+
 /* Hands the line out, valid until the next put(), and begins the next one. */
 const char *take_line(size_t *length);
 

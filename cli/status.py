@@ -135,11 +135,14 @@ def _by_delay(workloads: list[WorkloadView]) -> list[WorkloadView]:
 
 
 def workloads_table(workloads: list[WorkloadView], most: int, width: int) -> RenderableType:
-    """The workloads that wait longest, first; fewer columns where there is little width."""
+    """The workloads that wait longest, first; fewer columns where there is little width.
+
+    `response` is from a thread's wakeup to its next sleep, `done/s` how many of those ended.
+    """
     if not workloads:
         return Text("no workload has been seen yet", style="dim")
     wide = width >= WIDE
-    numeric = ["delay p99", "usual", "ratio", "run", "wakeups/s"]
+    numeric = ["delay p99", "usual", "ratio", "response p99", "done/s", "run"]
     numeric += ["slice", "moves/s"] if wide else []
     made = table("workload", *numeric, *(["is"] if wide else []), right=numeric)
     for each in _by_delay(workloads)[:most]:
@@ -150,8 +153,9 @@ def workloads_table(workloads: list[WorkloadView], most: int, width: int) -> Ren
                 microseconds(last.delay_p99_us),
                 microseconds(usual),
                 f"x{last.delay_p99_us / usual:.1f}" if usual else "–",
+                microseconds(last.response_p99_us or None),
+                f"{last.completions_per_s:.0f}",
                 f"{last.run_share:.0%}",
-                f"{last.wakeups_per_s:.0f}",
                 microseconds(last.slice_mean_us),
                 f"{last.migrations_per_s:.0f}",
             ][: len(numeric)]

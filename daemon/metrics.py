@@ -128,7 +128,18 @@ def _of_workloads(workloads: Sequence[WorkloadView]) -> Iterator["Metric"]:
         "Run-queue delay in the newest interval.",
         ("workload", "quantile"),
     )
+    response = _Labelled(
+        "workload_response_seconds",
+        "From a thread's wakeup to its next sleep, those that ended in the newest interval.",
+        ("workload", "quantile"),
+    )
     one = ("workload",)
+    completions = _Labelled(
+        "workload_completions_per_second", "How many times a thread went back to sleep.", one
+    )
+    bursts = _Labelled(
+        "workload_burst_mean_seconds", "Mean CPU time from a wakeup to the next sleep.", one
+    )
     slices = _Labelled("workload_slice_mean_seconds", "Mean time slice that was used.", one)
     share = _Labelled("workload_run_share_ratio", "CPU time used, in CPUs.", one)
     wakeups = _Labelled("workload_wakeups_per_second", "Wakeups.", one)
@@ -139,6 +150,10 @@ def _of_workloads(workloads: Sequence[WorkloadView]) -> Iterator["Metric"]:
         where = (view.id,)
         delay.add((view.id, "0.5"), last.delay_p50_us / 1e6)
         delay.add((view.id, "0.99"), last.delay_p99_us / 1e6)
+        response.add((view.id, "0.5"), last.response_p50_us / 1e6)
+        response.add((view.id, "0.99"), last.response_p99_us / 1e6)
+        completions.add(where, last.completions_per_s)
+        bursts.add(where, last.burst_mean_us / 1e6)
         slices.add(where, last.slice_mean_us / 1e6)
         share.add(where, last.run_share)
         wakeups.add(where, last.wakeups_per_s)
@@ -150,7 +165,18 @@ def _of_workloads(workloads: Sequence[WorkloadView]) -> Iterator["Metric"]:
     yield _gauge(
         "workloads_omitted", "Workloads too many to be told here.", len(measured) - len(shown)
     )
-    for family in (delay, slices, share, wakeups, involuntary, migrations, degraded):
+    for family in (
+        delay,
+        response,
+        completions,
+        bursts,
+        slices,
+        share,
+        wakeups,
+        involuntary,
+        migrations,
+        degraded,
+    ):
         yield family.metric
 
 

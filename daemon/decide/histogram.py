@@ -11,9 +11,10 @@ from collections.abc import Iterable
 # (upper edge, count) in rising order of edges; empty buckets may be left out.
 Histogram = tuple[tuple[float, int], ...]
 
-# The first bucket of the signals program ends here, nanoseconds; from there on there are four
+# The first bucket of the signals program ends here, nanoseconds; from there on there are sixteen
 # linear ones in each power of two (bpf/signals.h).
 _FIRST_EDGE_NS = 1024
+_PER_OCTAVE = 16
 
 
 def merged(histograms: Iterable[Histogram]) -> Histogram:
@@ -84,4 +85,4 @@ def lower_edge(upper_us: float) -> float:
     if upper_ns <= _FIRST_EDGE_NS:
         return 0.0
     octave = 1 << ((upper_ns - 1).bit_length() - 1)
-    return (upper_ns - octave // 4) / 1000
+    return (upper_ns - octave // _PER_OCTAVE) / 1000

@@ -149,7 +149,8 @@ def _workload(each: WorkloadSignals, span: float) -> WorkloadObservation:
         delay_mean_us=delay.mean,
         delay_p50_us=quantile(delay.hist, 0.5, delay.max),
         delay_p99_us=quantile(delay.hist, 0.99, delay.max),
-        delay_max_us=delay.max,
+        # Whoever starves is seen before the wait is over.
+        delay_max_us=max(delay.max, each.longest.delay_us if each.longest else 0.0),
         delay_hist=delay.hist,
         slice_mean_us=slices.mean,
         slice_count=slices.count,

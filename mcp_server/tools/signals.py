@@ -46,6 +46,11 @@ class Machine(Answer):
 class Signals(Answer):
     interval_s: Number
     workload: Word = ""
+    response_p99_us: Spread | None = Field(
+        default=None, description="Wakeup to next sleep, waits included"
+    )
+    completions_per_s: Spread | None = Field(default=None, description="How many of those ended")
+    burst_us: Spread | None = Field(default=None, description="Their CPU time, mean")
     delay_p99_us: Spread | None = None
     delay_p50_us: Spread | None = None
     cpus_used: Spread | None = None
@@ -53,7 +58,14 @@ class Signals(Answer):
     machine: Machine | None = None
 
 
-_COLUMNS = ["age_s", "delay_p99_us", "delay_p50_us", "slice_us", "cpus_used", "wakeups_per_s"]
+_COLUMNS = [
+    "age_s",
+    "response_p99_us",
+    "completions_per_s",
+    "delay_p99_us",
+    "slice_us",
+    "cpus_used",
+]
 
 
 def _spread(values: Sequence[float]) -> Spread | None:
@@ -71,11 +83,11 @@ def _thinned(points: Sequence[SignalPoint], most: int, now: float) -> Series:
         rows.append(
             [
                 now - part[-1].at,
+                median(each.response_p99_us for each in part),
+                median(each.completions_per_s for each in part),
                 median(each.delay_p99_us for each in part),
-                median(each.delay_p50_us for each in part),
                 median(each.slice_mean_us for each in part),
                 median(each.run_share for each in part),
-                median(each.wakeups_per_s for each in part),
                 part[-1].scheduler or "default",
             ]
         )
@@ -113,6 +125,9 @@ async def _get_signals(call: Call, wanted: SignalsArguments) -> Signals:
     return Signals(
         interval_s=view.interval_s,
         workload=call.handles.of(id),
+        response_p99_us=_spread([each.response_p99_us for each in points]),
+        completions_per_s=_spread([each.completions_per_s for each in points]),
+        burst_us=_spread([each.burst_mean_us for each in points]),
         delay_p99_us=_spread([each.delay_p99_us for each in points]),
         delay_p50_us=_spread([each.delay_p50_us for each in points]),
         cpus_used=_spread([each.run_share for each in points]),
@@ -123,8 +138,9 @@ async def _get_signals(call: Call, wanted: SignalsArguments) -> Signals:
 get_signals = Tool(
     name="get_signals",
     title="Signals of a workload or of the machine",
-    description="With a workload, how its run-queue delay, slices and CPU use went over time, "
-    "and under which scheduler. Without, the machine's utilisation, CPU pressure and counters.",
+    description="With a workload, how its response time (wakeup to next sleep), completions, "
+    "run-queue delay, slices and CPU use went over time, and under which scheduler. Without, "
+    "the machine's utilisation, CPU pressure and counters.",
     arguments=SignalsArguments,
     answer=Signals,
     run=_get_signals,

@@ -22,12 +22,12 @@ def seeded(seed: int) -> random.Random:
 
 
 def bucket(value_us: float) -> float:
-    """The upper edge of the bucket of a delay: four linear ones in each power of two."""
+    """The upper edge of the bucket of a delay: sixteen linear ones in each power of two."""
     if value_us < 1.024:
         return 1.024
     octave = math.floor(math.log2(value_us / 1.024))
     begin = 1.024 * 2.0**octave
-    return begin * (1 + (math.floor(4 * (value_us / begin - 1)) + 1) / 4)
+    return begin * (1 + (math.floor(16 * (value_us / begin - 1)) + 1) / 16)
 
 
 def histogram(delays_us: Iterable[float]) -> Histogram:
@@ -226,6 +226,7 @@ def line_of(observation: Observation, cpus: int = 2) -> str:
                 for each in observation.workloads.values()
             ],
             "left_out": 0,
+            "per_octave": 16,
             "lost": observation.lost,
         }
     )

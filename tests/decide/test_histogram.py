@@ -13,10 +13,10 @@ from tests.decide.synthetic import histogram, seeded
     st.sampled_from([0.5, 0.9, 0.99]),
 )
 def test_a_quantile_is_off_by_a_bucket_at_most(delays: list[float], fraction: float) -> None:
-    """The quantile read from buckets is within 25 % of the one of the samples themselves."""
+    """The quantile read from buckets is within 6.25 % of the one of the samples themselves."""
     rank = max(0, -int(-fraction * len(delays) // 1) - 1)
     exact = sorted(delays)[rank]
-    assert exact / 1.26 <= quantile(histogram(delays), fraction) <= exact * 1.26
+    assert exact / 1.063 <= quantile(histogram(delays), fraction) <= exact * 1.063
 
 
 @given(st.lists(st.floats(2, 1e7), min_size=1, max_size=300))
@@ -65,5 +65,5 @@ def test_quantiles_rise_with_the_fraction() -> None:
 def test_no_quantile_is_above_the_largest_sample() -> None:
     """The last bucket is read only as far as the longest delay that was seen."""
     found = histogram([100.0] * 10)
-    assert quantile(found, 0.99) > 105
+    assert quantile(found, 0.99) > 101
     assert quantile(found, 0.99, longest=100.0) <= 100

@@ -26,6 +26,7 @@ from bpf.signals import (
 )
 from bpf.workload_id import workload_of
 from process import LineChild, run, start_lines
+from tests.signals import activations
 
 HERE = Path(__file__).parent
 CGROUPS = Path("/sys/fs/cgroup")
@@ -339,7 +340,17 @@ async def accuracy() -> object:
     return {"default": default, "global_queue": queued}
 
 
-SCENARIOS = (names, moves, crowd, faster, processes, stampede, ends, accuracy)
+SCENARIOS = (
+    names,
+    moves,
+    crowd,
+    faster,
+    processes,
+    stampede,
+    ends,
+    *activations.SCENARIOS,
+    accuracy,
+)
 
 
 async def main() -> None:

@@ -186,3 +186,82 @@ def test_the_loaded_scheduler_is_named(seen: dict[str, Any]) -> None:
     assert seen["accuracy"]["default"]["sched_ext"]["ops"] is None
     assert seen["accuracy"]["global_queue"]["sched_ext"]["state"] == "enabled"
     assert seen["accuracy"]["global_queue"]["sched_ext"]["ops"] == "global_queue"
+
+
+def test_a_periodic_program_has_its_response_time(seen: dict[str, Any]) -> None:
+    """Each round from its wakeup to its next sleep is one completion, of which the CPU time is
+    the burst; a hog beside it makes the response longer, and neither the burst nor the rounds."""
+    alone, beside = seen["periodic"]["alone"], seen["periodic"]["beside"]
+    for each in (alone, beside):
+        assert 20 <= each["response_us"]["count"] <= 25
+        assert each["burst_us"]["count"] == each["response_us"]["count"]
+        assert 20 * 5_000 <= each["burst_us"]["sum"] <= each["response_us"]["sum"]
+        parts = each["burst_us"]["sum"] + each["waited_us"] + each["preempted_us"]
+        assert parts == pytest.approx(each["response_us"]["sum"], rel=1e-3)
+        assert each["open_us"]["count"] == 0
+    waits = [each["waited_us"] + each["preempted_us"] for each in (alone, beside)]
+    assert waits[1] > waits[0]
+
+
+def test_an_activation_lasts_over_intervals_and_preemptions(seen: dict[str, Any]) -> None:
+    """Two rivals on one CPU: open with what they have had so far, then ended, with all of it;
+    half of it they ran, and half they waited for the other, which the wakeup had no part in."""
+    during, after = seen["hogs"]["during"], seen["hogs"]["after"]
+    assert during["open_us"]["count"] == during["open_jobs_us"]["count"] == 2
+    assert during["open_us"]["max"] >= 0.3e6
+    assert after["open_us"]["count"] == 0
+    assert after["response_us"]["max"] > during["open_us"]["max"]
+    assert after["burst_us"]["max"] == pytest.approx(1e6, rel=0.2)
+    assert after["response_us"]["sum"] >= 1.5 * after["burst_us"]["sum"]
+    assert after["preempted_us"] > 20 * after["waited_us"]
+    assert after["response_us"]["max"] <= seen["hogs"]["took_s"] * 1e6
+
+
+def test_a_hog_older_than_the_program_is_seen(seen: dict[str, Any]) -> None:
+    """It never wakes and never sleeps: it is open for as long as it was watched, and its end,
+    of which nobody knows the beginning, is no completion."""
+    during, after = seen["older"]["during"], seen["older"]["after"]
+    assert during["open_us"]["count"] == 1
+    assert during["open_us"]["max"] >= 0.3e6
+    assert during["response_us"]["count"] == after["response_us"]["count"] == 0
+    assert after["turnaround_us"]["count"] == 1
+
+
+def test_a_starved_thread_is_seen_before_it_runs(seen: dict[str, Any]) -> None:
+    """Its wait counts while it lasts, by name, and again when it is over."""
+    during, after = seen["starved"]["during"], seen["starved"]["after"]
+    assert during["open_us"]["count"] == 1
+    assert during["open_us"]["max"] >= 0.8e6
+    assert during["longest"]["delay_us"] >= 0.8e6
+    assert during["longest"]["comm"] == "victim"
+    assert during["longest"]["pid"] == seen["starved"]["pid"]
+    assert after["longest"]["delay_us"] == after["delay_us"]["max"]
+    assert after["delay_us"]["max"] >= during["longest"]["delay_us"]
+    assert after["waited_us"] >= after["delay_us"]["max"]
+
+
+def test_a_stop_is_no_part_of_the_response(seen: dict[str, Any]) -> None:
+    """Stopped for two seconds amid half a second of work: the clock is halted meanwhile, and
+    the work before it is not a completion."""
+    halted = seen["stopped"]
+    assert halted["burst_us"]["max"] >= 0.4e6
+    assert halted["response_us"]["max"] < 2e6 < halted["turnaround_us"]["max"]
+    assert halted["response_us"]["count"] <= 5
+
+
+def test_jobs_have_a_turnaround(seen: dict[str, Any]) -> None:
+    """From fork to exit, each process once; one that its first thread leaves early ends with
+    its last thread."""
+    slept, outlived = seen["jobs"]["slept"]["turnaround_us"], seen["jobs"]["outlived"]
+    assert slept["count"] == 5
+    assert slept["sum"] >= 5 * 0.1e6
+    assert outlived["turnaround_us"]["count"] >= 1
+    assert outlived["turnaround_us"]["max"] >= 0.5e6
+
+
+def test_a_sleep_is_not_taken_for_a_wait(seen: dict[str, Any]) -> None:
+    """A task that is moved while its dequeue is delayed sleeps on: the kernel counts that as a
+    wait (`kernel_s`, on the kernels of today), and we do not."""
+    after = seen["moved_asleep"]["after"]
+    assert after["delay_us"]["max"] < 1e6
+    assert after["response_us"]["max"] < 1e6
