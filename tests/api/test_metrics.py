@@ -51,6 +51,10 @@ def point(run_share: float = 0.5) -> SignalPoint:
         wakeups_per_s=10,
         involuntary_per_s=1,
         migrations_per_s=2,
+        response_p50_us=4000,
+        response_p99_us=40_000,
+        completions_per_s=9,
+        burst_mean_us=3500,
     )
 
 
@@ -105,6 +109,10 @@ def test_delays_are_in_seconds_and_state_is_told() -> None:
     )
     delay = "schedpilot_workload_run_queue_delay_seconds"
     assert found[delay, (("quantile", "0.99"), ("workload", "comm:x"))] == 0.0025
+    response = "schedpilot_workload_response_seconds"
+    assert found[response, (("quantile", "0.99"), ("workload", "comm:x"))] == 0.04
+    assert found["schedpilot_workload_completions_per_second", (("workload", "comm:x"),)] == 9
+    assert found["schedpilot_workload_burst_mean_seconds", (("workload", "comm:x"),)] == 0.0035
     assert found["schedpilot_workload_degraded_ratio", (("workload", "comm:x"),)] == 3
     assert found["schedpilot_degraded_workloads", ()] == 1
     assert found["schedpilot_advice_only", ()] == 1

@@ -41,6 +41,53 @@ def test_ended_processes_become_a_rate() -> None:
     assert found.workloads[SERVICE].exits_per_s == 25.0
 
 
+def _histogram(*values_us: float) -> dict[str, object]:
+    hist = [[bucket(each), 1] for each in sorted(values_us)]
+    most = max(values_us, default=0.0)
+    figures = {"p50": most, "p90": most, "p99": most, "max": most, "hist": hist}
+    return {"count": len(values_us), "sum": sum(values_us), **figures}
+
+
+def test_activations_become_figures_and_rates() -> None:
+    """What ended, what is not over, and processes; a wait that is not over is the longest."""
+    made = interval(0, workload(seeded(1)), seconds=2)
+    line = json.loads(line_of(made))
+    line["workloads"][0] |= {
+        "response_us": _histogram(1000.0, 2000.0, 3000.0, 50_000.0),
+        "burst_us": _histogram(900.0, 900.0, 900.0, 1300.0),
+        "open_us": _histogram(700_000.0),
+        "turnaround_us": _histogram(80_000.0, 120_000.0),
+        "waited_us": 10_000.0,
+        "preempted_us": 42_000.0,
+        "longest": {"comm": "editor", "pid": 7, "delay_us": 9e6},
+    }
+    found = observation_of(SignalsLine.model_validate_json(json.dumps(line))).workloads[SERVICE]
+    assert found.response_count == 4
+    assert found.completions_per_s == 2.0
+    assert found.response_mean_us == 14_000.0
+    assert found.response_p50_us == pytest.approx(2000, rel=0.0625)
+    assert found.response_p99_us == pytest.approx(50_000, rel=0.0625)
+    assert found.response_max_us == 50_000.0
+    assert found.burst_mean_us == 1000.0
+    assert found.open_hist == ((bucket(700_000.0), 1),)
+    assert (found.turnaround_count, found.turnaround_mean_us) == (2, 100_000.0)
+    assert (found.waited_us, found.preempted_us) == (10_000.0, 42_000.0)
+    assert (found.longest_comm, found.longest_pid, found.delay_max_us) == ("editor", 7, 9e6)
+    point = found.point(1.0)
+    assert point.completions_per_s == 2.0
+    assert point.response_p99_us == found.response_p99_us
+
+
+def test_a_line_without_activations_has_none() -> None:
+    """An older program told of no responses: nothing is made up."""
+    made = interval(0, workload(seeded(1)))
+    found = observation_of(SignalsLine.model_validate_json(line_of(made))).workloads[SERVICE]
+    assert found.response_count == found.completions_per_s == found.turnaround_count == 0
+    assert found.response_hist == found.open_hist == ()
+    assert found.longest_comm == ""
+    assert found.delay_max_us == made.workloads[SERVICE].delay_max_us
+
+
 def test_a_point_has_the_same_figures() -> None:
     """What the API shows of an interval is what was decided on."""
     each = workload(seeded(1))

@@ -270,6 +270,7 @@ def test_the_series_is_thinned_and_says_which_scheduler(
             assert len(signals["series"]["rows"][0]) == len(signals["series"]["columns"])
             assert {row[-1] for row in signals["series"]["rows"]} == {"default", "latency"}
             assert signals["delay_p99_us"]["most"] == 9000
+            assert {"response_p99_us", "completions_per_s", "burst_us"} <= set(signals)
 
     asyncio.run(use())
 
