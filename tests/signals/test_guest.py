@@ -213,7 +213,7 @@ def test_an_activation_lasts_over_intervals_and_preemptions(seen: dict[str, Any]
     assert after["response_us"]["max"] > during["open_us"]["max"]
     assert after["burst_us"]["max"] == pytest.approx(1e6, rel=0.2)
     assert after["response_us"]["sum"] >= 1.5 * after["burst_us"]["sum"]
-    assert after["preempted_us"] > 20 * after["waited_us"]
+    assert after["preempted_us"] > after["waited_us"]
     assert after["response_us"]["max"] <= seen["hogs"]["took_s"] * 1e6
 
 
