@@ -145,8 +145,8 @@ async def hogs() -> object:
     """Two programs on one CPU that never sleep, seen once while they run and once at their end."""
     async with _watched() as watched:
         rivals = [_child(b"rival", lambda: _burn(1.0)) for _ in range(2)]
-        await watched.release(*rivals)
         began = time.monotonic()
+        await watched.release(*rivals)
         await asyncio.sleep(0.7)
         during = _seen(await watched.line(), "comm:rival")
         await _gone(*rivals)
