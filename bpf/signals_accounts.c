@@ -62,6 +62,7 @@ static struct signals *load(bool by_queue, bool with_open)
 		return NULL;
 	bpf_program__set_autoload(kernel->progs.task_leaves, !by_queue);
 	bpf_program__set_autoload(kernel->progs.task_leaves_by_queue, by_queue);
+	bpf_program__set_autoload(kernel->progs.task_moves, with_open);
 	bpf_program__set_autoload(kernel->progs.tell_open_activations, with_open && !by_queue);
 	bpf_program__set_autoload(kernel->progs.tell_open_by_queue, with_open && by_queue);
 	kernel->bss->epoch = 1;
@@ -89,7 +90,8 @@ static struct signals *load_most(void)
 	for (choice = 0; !kernel && choice < 4; choice++) {
 		if (choice == 3)
 			libbpf_set_print(print_warnings);
-		/* A kernel may hide its run queues, and may not know how to walk over tasks. */
+		/* A kernel may hide its run queues, and may not know how to walk over tasks (then
+		 * it is older than delayed dequeues, too). */
 		kernel = load(choice & 1, choice < 2);
 	}
 	libbpf_set_print(print_warnings);
