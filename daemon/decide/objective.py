@@ -87,7 +87,7 @@ class Term:
             said += " lower" if self.direction is Direction.LOWER else " higher"
         if self.limit is not None:
             sign = "<" if self.direction is Direction.LOWER else ">"
-            said += f" {sign} {self.limit:.12g}{'/s' if self.unit == '1/s' else self.unit}"
+            said += f" {sign} {_limit_text(self)}"
         return said + self._tolerated
 
     @property
@@ -571,6 +571,18 @@ def _limit(
         reader.refuse(unit, f"a unit ({known}), as in `{right} {number.text}{usual}`", tuple(units))
     reader.take()
     return value * units[unit.text], unit.text
+
+
+def _limit_text(term: Term) -> str:
+    """A limit as people write it: `20ms` and not `20000us`. It reads back as the same number."""
+    limit, unit = term.limit or 0.0, term.unit
+    # The unit of a measurement is a word of whoever posts it.
+    if unit == "us" and term.metric is not Metric.MEASUREMENT:
+        for longer in ("s", "ms"):
+            text = f"{limit / _TO_US[longer]:.12g}"
+            if limit >= _TO_US[longer] and float(text) * _TO_US[longer] == limit:
+                return text + longer
+    return f"{limit:.12g}{'/s' if unit == '1/s' else unit}"
 
 
 def _quantile_name(fraction: float | None) -> str:

@@ -144,7 +144,7 @@ def test_a_goal_becomes_an_objective_and_guards() -> None:
 def test_what_a_person_gives_so_that_it_can_be_measured_wins() -> None:
     """Each by itself: the objective leaves the guards of the words, and the other way round."""
     view = Machine().open(GOAL, "response p95 < 20ms")
-    assert view.objective == "response p95 < 20000us"
+    assert view.objective == "response p95 < 20ms"
     assert guards(view) == [GOES_ON]
     view = Machine().open(GOAL, None, (BACKUP, "completions not worse than 20%"))
     assert view.objective == TYPING
@@ -211,6 +211,6 @@ def test_a_goal_in_no_words_is_what_suits_the_workload() -> None:
     assert Machine().open(ANY_GOAL).objective == "response p95; completions"
     declared = Declared(EDITOR, parse_objective("response p90 < 1ms"))
     view = Machine(declared).open("make it better")
-    assert view.objective == "response p90 < 1000us"
+    assert view.objective == "response p90 < 1ms"
     assert view.question == ""
     assert "of the goal this is open" in " ".join(view.warnings)

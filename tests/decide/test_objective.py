@@ -245,3 +245,20 @@ def test_a_workload_that_never_waited_is_not_made_infinitely_worse() -> None:
     leading = parse_objective("response p99").leading
     assert leading.worse(1.0, 0.0) == 1.0
     assert 900 < leading.worse(1000.0, 0.0) < 1000
+
+
+@pytest.mark.parametrize(
+    ("text", "canonical"),
+    [
+        ("response p99 < 20000 us", "response p99 < 20ms"),
+        ("response p99 < 0.0005 s", "response p99 < 500us"),
+        ("makespan < 1.5 min", "makespan < 90s"),
+        ("delay p50 < 16.7ms", "delay p50 < 16.7ms"),
+        ("measurement x lower < 20000 us", "measurement x lower < 20000us"),
+    ],
+)
+def test_a_limit_is_written_as_people_write_it(text: str, canonical: str) -> None:
+    """In the longest unit that keeps the number; it reads back as the same."""
+    found = parse_objective(text)
+    assert found.canonical == canonical
+    assert parse_objective(canonical).limit == found.limit

@@ -29,7 +29,7 @@ def test_objective_and_guards_reach_the_daemon(served: ServedMachine, connect: C
         async with connect() as client:
             wanted = {"policy": "slice 3ms", "workload": WORKLOAD, **typed}
             checked = told(await client.call_tool("check_candidate", wanted))
-            assert checked["objective"] == "⟦response p99 < 20000us⟧"
+            assert checked["objective"] == "⟦response p99 < 20ms⟧"
             (guard,) = checked["guards"]
             assert guard == {
                 "workload": handle_of(CALM),
