@@ -75,7 +75,7 @@ def test_a_bad_line_is_rolled_back_to_what_was_kept(seen: dict[str, Any]) -> Non
     ("scene", "parts"),
     [
         ("kept", ("It waits for a CPU.", "prempt", "preempt", "kept", "record_lesson", "tokens")),
-        ("back", ("leave more to the others", "rolled-back", "so I stop")),
+        ("back", ("leave more to the others", "rolled back", "so I stop")),
     ],
 )
 def test_explain_tells_the_transcript(
