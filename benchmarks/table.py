@@ -116,14 +116,19 @@ def _mcp(result: Mapping[str, Any]) -> list[Row]:
     ]
 
 
+# Tokens in of an episode whose first idea is kept.
+AT_ONCE, AT_ONCE_TOKENS = "one line, kept", 15_000
+
+
 def _agent(result: Mapping[str, Any]) -> list[Row]:
     return [
         Row(
             f"Claude agent, scripted episode: {name}",
-            "",
+            f"at most {AT_ONCE_TOKENS} tokens in" if name == AT_ONCE else "",
             f"{each['calls']} calls, {each['input_tokens']} tokens in, "
             f"{each['output_tokens']} out; "
             f"{each['decided_s']:.2f} s from event to decision beside the model",
+            verdict(each["input_tokens"], AT_ONCE_TOKENS) if name == AT_ONCE else "",
         )
         for name, each in result.items()
     ]

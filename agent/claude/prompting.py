@@ -61,6 +61,7 @@ def situation(facts: Facts, seen: Sequence[tuple[str, str]], held_back: str, ear
         "situation",
         episode=facts.episode,
         facts=told(facts, marked),
+        figure=telling.figure,
         seen=seen,
         held_back=held_back,
         earlier=earlier,

@@ -67,7 +67,7 @@ def test_the_first_message_has_the_first_looks(agent: Agent) -> None:
     first = said(agent.model.asked[0])
     for part in ("get_status said", "profile_workload said", "search_schedulers said"):
         assert part in first
-    assert "delay_p99_us is 9000 us instead of 300" in first
+    assert "delay_p99_us is 9 ms instead of 300 µs" in first
 
 
 def test_a_refused_line_is_fixed_from_its_message(agent: Agent) -> None:
