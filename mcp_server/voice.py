@@ -123,8 +123,12 @@ def trying(surface: Surface) -> str:
     )
 
 
-def judging() -> str:
+def judging(surface: Surface) -> str:
     """By what a trial is judged."""
+    correct = (
+        " Where a goal is read otherwise than the person means it, or names somebody who must go "
+        "on, give `objective` and `guards` with check_candidate."
+    )
     return (
         "A trial is judged by what the person wants: its objective, and guards for others by name. "
         "Without one it is what suits the workload: response time (from a wakeup to the next "
@@ -132,7 +136,7 @@ def judging() -> str:
         "completions for jobs. Run-queue delay is a cause to look at and no goal: a scheduler that "
         "lets requests run to their end lengthens the queue and shortens the response. A gain that "
         "breaks a guard is no gain. Where the windows' ranges overlap nothing was shown: do not "
-        "build on such a figure."
+        "build on such a figure." + (correct if surface.has("check_candidate") else "")
     )
 
 
@@ -163,7 +167,7 @@ def instructions(surface: Surface) -> str:
         f"How to go about it: {looking(surface)}",
         checking(surface),
         trying(surface),
-        judging(),
+        judging(surface),
         lessons(surface),
         never(surface),
     ]

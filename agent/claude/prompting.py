@@ -48,7 +48,7 @@ def system(surface: Surface, guide: str) -> str:
         checking=voice.checking(surface),
         trying=voice.trying(surface),
         ladder=voice.ladder(surface),
-        judging=voice.judging(),
+        judging=voice.judging(surface),
         never=voice.never(surface),
         guide=guide,
     )
