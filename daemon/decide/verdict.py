@@ -6,7 +6,8 @@ Kept only when all of these hold, and rolled back otherwise:
 - of what is to become better at least one figure is: the interval of the ratio candidate / baseline
   lies wholly on the better side of 1 (Welch's t interval), a permutation of the windows' arms
   agrees (one-sided p at most 5 %), and the gain is at least `min_gain`,
-- none of the others that are to become better is worse, by more than `min_gain`,
+- none of the others that are to become better is worse: by more than `min_gain` with confidence, or
+  by more than twice that without,
 - no guard is broken: those of the objective, those of named workloads, and what everybody is
   guarded by. A guard breaks when its ratio is beyond the tolerance and its interval excludes "no
   change": the doubt whether it is as much as that goes against the candidate. It breaks, too, when
@@ -67,6 +68,9 @@ LIVE_SILENT = 3
 LIVE_SAMPLES = 10
 # A candidate window with less than this part of the baseline's samples is a collapse.
 COLLAPSE = 0.1
+# A figure of several that looks so many times worse than a change is worth speaks against a keep,
+# whatever noise may have to do with it.
+DOUBT = 2.0
 # Where the baseline's longest wait is above this part of what counts as starving, a wait has to be
 # so many times that, and so many times that longest one, to be nothing that happened there.
 STARVED_USUAL = 0.1
@@ -104,13 +108,13 @@ def judge(
     found = _compare(windows, objective, settings, guards, 1 / EARLY_PART)
     if found is None:
         return None
-    clear = bool(found.broken) or bool(found.lost(settings))
+    clear = bool(found.broken or found.lost(settings))
     if done >= max(settings.min_windows, EARLY_BLOCKS * BLOCK):
         clear |= all(1 - each.low < settings.min_gain for each in found.worse())
         clear |= any(
             each.worse is not None and each.worse.high < 1 and _agrees(each)
             for each in found.targets
-        ) and not found.doubted(settings)
+        ) and not (found.doubted(settings) or found.suspects)
     return _verdict(found, objective, settings, early=True) if clear else None
 
 
@@ -387,6 +391,8 @@ class _Found:
     guards: tuple[Compared, ...]
     guarded: Mapping[str, str]
     broken: tuple[str, ...]
+    # Whether a guard is worse than tolerated as far as is known, and more windows may show it.
+    suspects: bool
     stand_in: str
     counted: tuple[int, int]
 
@@ -403,10 +409,11 @@ class _Found:
         ]
 
     def doubted(self, settings: TrialSettings) -> list[Compared]:
-        """Those of several that may be worse than is tolerated."""
+        """Those of several that may be worse than is tolerated: twice as much, and noise may have
+        made it."""
         if len(self.targets) < 2:
             return []
-        return [each for each in self.targets if each.loss > settings.min_gain]
+        return [each for each in self.targets if each.loss > DOUBT * settings.min_gain]
 
 
 def _compare(
@@ -445,6 +452,7 @@ def _compare(
         (*own, *(each for _, each in named)),
         said,
         tuple(broken),
+        any(each.loss > tolerance for each, tolerance in tolerated),
         next((each.stand_in for each in included(windows) if each.stand_in), ""),
         (len(values(windows, Arm.BASELINE)), len(values(windows, Arm.CANDIDATE))),
     )

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What trials are judged by, and whole trials judged by it: better is what the person wants."""
 
+import math
 import random
 from collections.abc import Callable, Sequence
 
@@ -15,7 +16,16 @@ from daemon.decide.verdict import beyond_measure, harm, judge, stopped, who
 from daemon.decide.windows import live_of, next_arm, sleepers_of, window_of
 from daemon.decide.yardstick import yardstick_of
 from process import Fault
-from tests.decide.synthetic import BATCH, SERVICE, START, interval, seeded, serving, workload
+from tests.decide.synthetic import (
+    BATCH,
+    SERVICE,
+    START,
+    interval,
+    seeded,
+    serving,
+    workload,
+)
+from tests.decide.synthetic import window as window_made
 
 SETTINGS = TrialSettings(window_s=20, settle_s=0)
 REQUESTS = parse_objective("response p99; completions not worse than 5%")
@@ -298,3 +308,51 @@ def test_names_in_a_reason_move_no_cursor() -> None:
     """Whoever names a thread or a group does not write in the journal."""
     said = who("\x1b[2Jx\n", "comm:\u202evil")
     assert said == r"a thread '\x1b[2Jx\n' of comm:\u202evil"
+
+
+def noisy(dice: random.Random, guarded: float, guards: Sequence[Guard]) -> VerdictView:
+    """A trial of two figures, the first halved, with much noise; the guarded one changes so."""
+    windows: list[WindowView] = []
+    while (arm := next_arm(windows, SETTINGS)) is not None:
+        with_it = arm is Arm.CANDIDATE
+        value = 5000 * math.exp(dice.gauss(0, 0.2)) * (0.5 if with_it else 1)
+        figures = {
+            "response p99": value,
+            "completions": 100 * math.exp(dice.gauss(0, 0.1)),
+            BACKUP.key: 50 * math.exp(dice.gauss(0, 0.2)) * (guarded if with_it else 1),
+            BACKUP.time_key: 50.0,
+        }
+        windows.append(window_made(arm, value, figures=figures))
+        if reason := harm(windows, [], BOTH, SETTINGS, guards):
+            return stopped(windows, BOTH, reason)
+        if verdict := judge(windows, BOTH, SETTINGS, guards):
+            return verdict
+    raise AssertionError
+
+
+def test_a_guard_that_may_be_broken_is_looked_at_to_the_end() -> None:
+    """Nothing is kept early while a guard looks worse than tolerated; one that is not, is no
+    hindrance."""
+    dice = seeded(17)
+    lost = [noisy(dice, 0.45, [BACKUP]).decision for _ in range(100)]
+    assert lost.count(Decision.KEEP) <= 3
+    fine = [noisy(dice, 1.0, [BACKUP]).decision for _ in range(100)]
+    assert fine.count(Decision.KEEP) >= 90
+
+
+def test_two_figures_that_do_not_differ_are_seldom_kept() -> None:
+    """They share the error: either may be the one that seems better."""
+    dice = seeded(17)
+    kept = 0
+    for _ in range(200):
+        windows: list[WindowView] = []
+        verdict = None
+        while verdict is None:
+            arm = next_arm(windows, SETTINGS)
+            assert arm is not None
+            value = 5000 * math.exp(dice.gauss(0, 0.1))
+            figures = {"response p99": value, "completions": 100 * math.exp(dice.gauss(0, 0.1))}
+            windows.append(window_made(arm, value, figures=figures))
+            verdict = judge(windows, BOTH, SETTINGS)
+        kept += verdict.decision is Decision.KEEP
+    assert kept <= 10
