@@ -15,6 +15,7 @@ _STRONG = re.compile(
     r"\b(?:but|however|whereas|although|though|yet|then|as well as|plus|even if|even when|"
     r"so that|because|"
     r"since|while|whenever|when|during|beside|next to|provided(?: that)?)\b|"
+    r"(?<!mind )(?<!care )(?<!matter )(?<!fine )(?<!ok )(?<!even )\bif\b(?! possible)|"
     r"(?=\bwithout\b)|(?=\bwith (?:the same|no|unchanged|at least the same)\b)|"
     r"(?=\bat the same (?!time))|(?=\bnot at (?:the|any) (?:cost|expense|price)\b)|"
     r"(?=\bno matter\b)|"

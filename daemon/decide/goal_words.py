@@ -150,7 +150,14 @@ COMPOUNDS: tuple[tuple[str, str], ...] = (
     ),
     (
         r"\b(?:trade|sacrifice|give up) (.+?) (?:for|in favou?r of) ([^.;,!?]+)",
-        r"more \2, \1 does not matter",
+        r"more \2; \1 does not matter",
+    ),
+    # One before another: the other is not judged.
+    (r"\bprefer(?:ring)? (.+?) (?:to|over) ([^.;,!?]+)", r"better \1; \2 does not matter"),
+    (
+        r"\b(latency|throughput|response-time) (?:over|before|rather than|instead of|"
+        r"more than|matters more than) (latency|throughput|response-time)\b",
+        r"\1; \2 does not matter",
     ),
     # "neither a nor b may", "nobody may": the word that says no goes to its verb.
     (
@@ -283,6 +290,7 @@ WILLS: tuple[tuple[Will, re.Pattern[str]], ...] = tuple(
             comes? second\b  at (?:any|all) (?:cost|costs|price)\b  don't need\b  tolerat\w+
             (?:is|are) (?:fine|ok|okay|acceptable|no problem|not a problem)\b
             ~^at (?:the )?(?:cost|expense|price) of\b  crawls?\b
+            ~^not (?:so much |about |the )*(?:latency|throughput|response-times?|fairness)\b
             (?:at )?any time\b  finish\w* whenever\b
             """,
         ),

@@ -78,6 +78,8 @@ class _Goal:
     def choose(self, wishes: Sequence[Wish]) -> str:
         """The workload that is to become better, where nobody said which."""
         wanted = [each for each in wishes if each.said.will in (Will.IMPROVE, Will.WORSEN)]
+        # "must stay smooth" is a wish where there is no other.
+        wanted = wanted or [each for each in wishes if each.said.low or each.said.limit]
         named = tuple(dict.fromkeys(id for each in wanted for id in each.ids))
         if len(named) == 1:
             return named[0]
@@ -90,7 +92,7 @@ class _Goal:
         guarded = {id for each in wishes for id in each.ids}
         free = [each for each in self.subjects.of_people if each.id not in guarded]
         kinds = frozenset().union(*(each.kinds for each in wanted))
-        if len(free) == 1 and not kinds:
+        if (wanted or not wishes) and len(free) == 1 and not kinds:
             return free[0].id
         raise Unclear(
             "which workload is it about? "

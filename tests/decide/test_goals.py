@@ -147,3 +147,14 @@ def test_threads_of_the_kernel_are_guarded_by_name_and_never_offered() -> None:
     found = understand("typing must not lag, kthread:khugepaged must go on", present, EDITOR)
     assert found.guards == (Guarded("kthread:khugepaged", "cpu not worse than 50%"),)
     assert "khugepaged" not in understand("lower latency", present).question
+
+
+def test_an_objective_in_its_own_words_is_taken_as_it_is() -> None:
+    """Alone or in backticks; it still has to be said whose it is, where there are several."""
+    text = "response p99 < 20ms; completions not worse than 2%"
+    assert understand(text, there(EDITOR, BACKUP), EDITOR).objective == text
+    assert understand(f"please, `{text}`!", there(EDITOR), EDITOR).objective == text
+    assert understand(text, there(EDITOR)).workload == EDITOR
+    several = understand(text, there(EDITOR, BACKUP))
+    assert several.objective == text
+    assert "which workload is it about?" in several.question
