@@ -16,7 +16,7 @@ from daemon.api.models import (
     RememberedFailure,
     WeightView,
 )
-from daemon.api.telling import gained, gains
+from daemon.api.telling import gained, gains, outcome_gain
 
 # The latest that are shown; --json has all.
 OUTCOMES_SHOWN = 40
@@ -70,7 +70,7 @@ def _outcomes(outcomes: list[OutcomeView]) -> None:
             plain(each.scheduler, style="bold"),
             plain(parameters(each.parameters)),
             plain(", ".join(each.tags)),
-            gained(each.gain),
+            outcome_gain(each),
             plain(each.objective or "–", 60),
             Text("kept", style="green") if kept else Text("rolled back", style="yellow"),
             ago(each.at),

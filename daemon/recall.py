@@ -299,11 +299,18 @@ class Recall:
                 gain=gain,
                 at=at,
                 objective=objective,
+                low=low,
+                high=high,
             )
             for each in self._store.outcomes()
             if not scheduler or each.scheduler == scheduler
-            for gain, decision, at, objective in zip(
-                each.gains, each.decisions, each.times, each.objectives, strict=True
+            for gain, decision, at, objective, (low, high) in zip(
+                each.gains,
+                each.decisions,
+                each.times,
+                each.objectives,
+                each.bounds,
+                strict=True,
             )
         ]
 

@@ -167,8 +167,8 @@ class Cost:
 class Outcome:
     """What one choice (scheduler and parameters) brought on workloads with given tags.
 
-    `gains`, `decisions`, `times` (Unix seconds) and `objectives` have one entry for each verdict,
-    oldest first.
+    `gains`, `decisions`, `times` (Unix seconds), `objectives` and `bounds` of the gains have one
+    entry for each verdict, oldest first.
     """
 
     scheduler: str
@@ -180,6 +180,7 @@ class Outcome:
     decisions: tuple[Decision, ...] = ()
     times: tuple[float, ...] = ()
     objectives: tuple[str, ...] = ()
+    bounds: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -592,10 +593,10 @@ class History:
         Newest gains last. Inconclusive verdicts count with their gain, in neither tally.
         """
         wanted = {str(tag) for tag in tags}
-        groups: dict[tuple[str, str, str], list[tuple[str, float, float, str]]] = {}
+        groups: dict[tuple[str, str, str], list[tuple[str, float, float, str, float, float]]] = {}
         for row in self._rows(
             "SELECT c.scheduler, c.params, coalesce(p.tags, '[]'), v.decision, v.gain, v.at, "
-            "t.objective FROM verdicts v JOIN trials t ON t.id = v.trial "
+            "t.objective, v.low, v.high FROM verdicts v JOIN trials t ON t.id = v.trial "
             "JOIN candidates c ON c.id = t.candidate JOIN episodes e ON e.id = t.episode "
             "LEFT JOIN profiles p ON p.id = e.profile ORDER BY v.at"
         ):
@@ -611,12 +612,13 @@ class History:
                     scheduler,
                     json.loads(params),
                     these,
-                    tuple(gain for _, gain, _, _ in verdicts),
+                    tuple(gain for _, gain, *_ in verdicts),
                     decisions.count(Decision.KEEP),
                     decisions.count(Decision.ROLLBACK),
                     decisions,
-                    tuple(at for _, _, at, _ in verdicts),
-                    tuple(objective for *_, objective in verdicts),
+                    tuple(at for _, _, at, *_ in verdicts),
+                    tuple(objective for *_, objective, _, _ in verdicts),
+                    tuple((low, high) for *_, low, high in verdicts),
                 )
             )
         return found

@@ -868,7 +868,7 @@ class EpisodeView(Answer):
 
 class OutcomeView(Answer):
     """What history knows of a scheduler on workloads with these tags (for advisors). `objective`:
-    what it was judged by."""
+    what it was judged by; `low` and `high` bound the gain, equal where nothing was compared."""
 
     scheduler: str
     parameters: dict[str, ParameterValue] = Field(default_factory=dict)
@@ -877,6 +877,8 @@ class OutcomeView(Answer):
     gain: float
     at: float
     objective: str = ""
+    low: float | None = None
+    high: float | None = None
 
 
 class EvidenceView(Answer):

@@ -15,6 +15,7 @@ from daemon.api.models import (
     Decision,
     Direction,
     GuardView,
+    OutcomeView,
     TrialState,
     TrialView,
     VerdictView,
@@ -108,6 +109,13 @@ def gains(low: float, high: float) -> str:
 def gained(gain: float) -> str:
     """One gain in words: `12% better`."""
     return f"{abs(gain):.0%} {'better' if gain >= 0 else 'worse'}"
+
+
+def outcome_gain(view: OutcomeView) -> str:
+    """What an earlier trial found, with its bounds; nothing where nothing was compared."""
+    if view.low is None or view.high is None:
+        return gained(view.gain)
+    return "not compared" if view.low == view.high else gains(view.low, view.high)
 
 
 def _alike(one: str, other: str) -> str:

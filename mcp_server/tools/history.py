@@ -14,6 +14,7 @@ from daemon.api.models import (
     ParameterValue,
     SchedulerName,
 )
+from daemon.api.telling import outcome_gain
 from mcp_server.tool import Answer, Arguments, Call, Number, Tool, reads
 from mcp_server.tools.shared import WorkloadArgument, told
 from mcp_server.untrusted import Name, Said, ShortName, Word, word
@@ -51,7 +52,7 @@ class Past(Answer):
 class Verdict(Answer):
     scheduler: Word
     decision: Word
-    gain: Number = Field(description="0.2: a fifth better; negative: worse")
+    found: str = Field(description="How much better or worse")
     by: Name = Field("", description="What it was judged by")
     tags: list[Word]
     parameters: list[str] = Field(default_factory=list)
@@ -116,7 +117,7 @@ def _verdict(each: OutcomeView, now: float) -> Verdict:
     return Verdict(
         scheduler=each.scheduler,
         decision=each.decision.value,
-        gain=each.gain,
+        found=outcome_gain(each),
         by=each.objective,
         tags=each.tags,
         parameters=[f"{name}={value}" for name, value in told(each.parameters).items()],

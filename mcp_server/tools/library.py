@@ -12,6 +12,7 @@ from daemon.api.models import (
     SchedulerName,
     SchedulerView,
 )
+from daemon.api.telling import outcome_gain
 from mcp_server.tool import Answer, Arguments, Call, Number, Tool, reads
 from mcp_server.tools.shared import WorkloadArgument, told
 from mcp_server.untrusted import Body, Name, Said, Word, marked
@@ -108,7 +109,8 @@ class Parameter(Answer):
 
 class Outcome(Answer):
     decision: Word
-    gain: Number = Field(description="0.2: a fifth better; negative: worse")
+    found: str = Field(description="How much better or worse")
+    by: Name = Field("", description="What it was judged by")
     tags: list[Word]
     parameters: dict[str, ParameterValue] = Field(default_factory=dict)
     days_ago: Number
@@ -137,7 +139,8 @@ _PARAMETERS, _OUTCOMES = 24, 5
 def outcome_of(each: OutcomeView, now: float) -> Outcome:
     return Outcome(
         decision=each.decision.value,
-        gain=each.gain,
+        found=outcome_gain(each),
+        by=each.objective,
         tags=each.tags,
         parameters=told(each.parameters),
         days_ago=max(0.0, now - each.at) / 86_400,

@@ -10,6 +10,7 @@ from daemon.api.models import (
     Decision,
     Direction,
     GuardView,
+    OutcomeView,
     TrialState,
     TrialView,
     VerdictView,
@@ -249,3 +250,28 @@ def test_what_is_the_same_is_said_to_be_the_same() -> None:
     """No doubt where there is none."""
     view = ComparedView(name="x", unit="%", baseline=(300, 300), candidate=(300, 300.01))
     assert telling.compared(view.model_copy(update={"state": "unclear"})).endswith("the same")
+
+
+@pytest.mark.parametrize(
+    ("bounds", "said"),
+    [
+        ((0.1, 0.2), "10% to 20% better"),
+        ((-0.1, 0.2), "between 10% worse and 20% better"),
+        ((-0.64, -0.64), "not compared"),
+        ((None, None), "64% worse"),
+    ],
+)
+def test_an_earlier_outcome_has_its_bounds(
+    bounds: tuple[float | None, float | None], said: str
+) -> None:
+    """A gain alone may be a noise; one without bounds is of a daemon that told none."""
+    view = OutcomeView(
+        scheduler="latency",
+        tags=[],
+        decision=Decision.ROLLBACK,
+        gain=-0.64,
+        at=1.0,
+        low=bounds[0],
+        high=bounds[1],
+    )
+    assert telling.outcome_gain(view) == said
