@@ -303,6 +303,7 @@ class Actor:
             guards_before=episode.guards if episode else (),
             declared=self._config.declared,
             profile=self._reader.profile(workload) if workload else None,
+            present=self._watch.series.workloads(),
         )
         if episode is None or not own:
             return found
@@ -442,6 +443,7 @@ class Actor:
             guards=guards,
             declared=self._config.declared,
             profile=seen.profile,
+            present=self._watch.series.workloads(),
         )
         notes = list(goal.notes) if goal else []
         question = goal.question if goal else ""

@@ -1,12 +1,21 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """By what the trials of a workload are judged: asked for, declared, or by its kind."""
 
-from collections.abc import Sequence
+import difflib
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
+from daemon.api.display import displayable
 from daemon.api.models import GuardRequest, ProfileView
 from daemon.decide.defaults import default_objective, warnings_of
-from daemon.decide.objective import Declared, Guard, Objective, parse_guard, parse_objective
+from daemon.decide.objective import (
+    Declared,
+    Guard,
+    Objective,
+    meant,
+    parse_guard,
+    parse_objective,
+)
 from process import Fault, FaultType
 
 
@@ -37,6 +46,7 @@ def yardstick_of(
     declared: Sequence[Declared] = (),
     broken: str = "",
     profile: ProfileView | None = None,
+    present: Collection[str] | None = None,
 ) -> Yardstick:
     """What was asked for, else what the episode goes by, else what was declared for the workload
     (the broken one first), else what suits its kind.
@@ -49,6 +59,8 @@ def yardstick_of(
         declared: the operator's objectives.
         broken: the text of a declared objective that is broken.
         profile: what the workload is like.
+        present: the workloads that were seen; None where that is not known. A guard of none of
+            them is warned about.
 
     Raises:
         Fault: BAD_PARAMETER for a text that cannot be understood.
@@ -63,7 +75,23 @@ def yardstick_of(
         objective = default_objective(profile if workload else None)
     named = _parsed(guards, workload) if guards else tuple(guards_before)
     figures = profile.figures if profile else {}
-    return Yardstick(objective, named, tuple(warnings_of(objective, figures)))
+    absent = [] if present is None else _absent(named, present)
+    return Yardstick(objective, named, (*warnings_of(objective, figures), *absent))
+
+
+def _absent(guards: Sequence[Guard], present: Collection[str]) -> list[str]:
+    """What is to be said of guards of workloads that are not there."""
+    said = []
+    for guard in guards:
+        if any(meant(guard.workload, each) for each in present):
+            continue
+        near = difflib.get_close_matches(guard.workload[:200], present, n=1)
+        hint = f"; did you mean {displayable(near[0], 100)}?" if near else ""
+        said.append(
+            f"nothing was seen of {displayable(guard.workload, 100)}, so its guard cannot be "
+            f"judged{hint}"
+        )
+    return said
 
 
 def _parsed(guards: Sequence[GuardRequest], workload: str) -> tuple[Guard, ...]:

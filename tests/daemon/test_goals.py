@@ -72,6 +72,8 @@ class Machine:
             (["loader", "watch", "trials", "standing", "lessons", "recordings", "winners"]),
             none,
         )
+        series = SimpleNamespace(workloads=lambda: [EDITOR, BACKUP])
+        parts["watch"] = SimpleNamespace(series=series)
         self.actor = Actor(
             **parts,
             config=SimpleNamespace(declared=declared),  # type: ignore[arg-type]

@@ -356,3 +356,13 @@ def test_two_figures_that_do_not_differ_are_seldom_kept() -> None:
             verdict = judge(windows, BOTH, SETTINGS)
         kept += verdict.decision is Decision.KEEP
     assert kept <= 10
+
+
+def test_a_guard_of_what_is_not_there_is_warned_about() -> None:
+    """A name with a mistake in it guards nobody; the nearest one is named."""
+    asked = [GuardRequest(workload="comm:backupp", text="cpu not worse than 50%")]
+    [said] = yardstick_of(SERVICE, asked="cpu", guards=asked, present=["comm:backup"]).warnings
+    assert said.startswith("nothing was seen of comm:backupp")
+    assert said.endswith("did you mean comm:backup?")
+    asked = [GuardRequest(workload="comm:back*", text="cpu not worse than 50%")]
+    assert not yardstick_of(SERVICE, asked="cpu", guards=asked, present=["comm:backup"]).warnings
