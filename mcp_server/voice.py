@@ -65,8 +65,8 @@ def ladder(surface: Surface) -> str:
     return "\n".join(
         [
             "Climb this ladder, and stop on the first step that does:",
-            "1. Do nothing. Often right: the cause is not scheduling (I/O, memory, locks, a CPU "
-            "quota, more work than CPUs), or it passed.",
+            "1. Do nothing. Often right: what it waits for is no CPU (I/O, memory, locks, a CPU "
+            "quota), or it passed. More work than CPUs is no reason: then it matters who waits.",
             f"2. Retune what runs{retune}.",
             f"3. Pick from the library{pick}. Only what is installed is shown, unless you ask.",
             f"4. Write a policy line{write}.",
@@ -101,8 +101,7 @@ def checking(surface: Surface) -> str:
         "check_candidate proves a candidate, and touches nothing that runs: a library name with "
         "parameters, a policy line, or C. A refusal says what is wrong and where: repair just "
         f"that, and check again. {surface.most_checks} checks are the most; then choose something "
-        "simpler, or stop. Where the objective is not what the person asked for, give `objective` "
-        "and `guards` with the check."
+        "simpler, or stop."
     )
 
 
