@@ -201,12 +201,16 @@ def test_a_trial_whose_windows_the_host_spoiled_could_not_be_measured(
     assert outcome.kernel.loaded is None
 
 
-def test_a_window_goes_on_until_enough_requests_have_ended(play: Play) -> None:
-    """And the trial comes to its verdict."""
-    outcome = play(Kernel(), Signals(ended=4), "response p99", 50)
+def test_a_window_goes_on_until_enough_requests_have_ended(
+    play: Play, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that follow last as long, and the trial comes to its verdict."""
+    monkeypatch.setattr(trials_module, "WINDOW_PATIENCE", 1000.0)
+    outcome = play(Kernel(), Signals(ended=4, interval_s=0.001), "response p99", 50)
     assert outcome.trial.verdict is not None
     baseline = [each for each in outcome.trial.windows if each.arm is Arm.BASELINE]
     assert all(each.samples >= 30 and not each.excluded for each in baseline)
+    assert outcome.trial.settings.window_s > outcome.trial.asked_s
 
 
 def test_what_ends_too_seldom_cannot_be_measured_in_this_time(play: Play) -> None:
