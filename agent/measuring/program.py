@@ -35,6 +35,7 @@ def describe(measure: Measure) -> str:
         said = " ".join(table)
     else:
         given = table.model_dump(mode="json", exclude_defaults=True)
+        given = given or table.model_dump(mode="json", exclude_none=True)
         said = ", ".join(f"{key} {value}" for key, value in given.items() if value is not None)
     taken = f", {measure.taken}" if measure.taken else ""
     return f"{measure.source}: {displayable(said, 160)}{taken}, every {measure.interval_s:g} s"
