@@ -8,7 +8,7 @@ names are outlines. The page forbids itself scripts and the network besides.
 import html
 from collections.abc import Iterable, Sequence
 
-from cli.account import Account
+from cli.account import Account, Served
 from cli.formats import (
     clock,
     microseconds,
@@ -78,17 +78,30 @@ def _cell(text: str, style: str = "") -> str:
 
 
 def _served(account: Account) -> str:
+    known = any(row.response_p99_median_us for row in account.served)
     rows = (
         "<tr>"
         + _cell(row.scheduler)
         + _number(span(row.seconds))
+        + "".join(map(_number, _responses(row) if known else ()))
         + _number(microseconds(row.delay_p99_median_us))
         + _number(microseconds(row.delay_p99_worst_us))
         + "</tr>"
         for row in account.served
     )
-    head = ("scheduler", "loaded for", "delay p99, median", "delay p99, worst")
-    return _table(head, rows, numbers=(1, 2, 3))
+    answers = ("response p99, median", "response p99, worst", "completions") if known else ()
+    head = ("scheduler", "loaded for", *answers, "delay p99, median", "delay p99, worst")
+    return _table(head, rows, numbers=range(1, len(head)))
+
+
+def _responses(row: Served) -> tuple[str, str, str]:
+    if not row.response_p99_median_us:
+        return ("–", "–", "–")
+    return (
+        microseconds(row.response_p99_median_us),
+        microseconds(row.response_p99_worst_us),
+        quantity(row.completions_per_s, "1/s"),
+    )
 
 
 def _marks(account: Account) -> str:

@@ -228,3 +228,19 @@ def test_report_writes_what_the_suffix_says(
     assert len(document["points"]) == 200
     assert schedpilot("report", "-o", str(tmp_path / "none" / "r.html")).status == 1
     assert sorted(each.name for each in tmp_path.iterdir() if each.name.startswith(".")) == []
+
+
+def test_response_time_comes_before_the_delay_where_it_is_known() -> None:
+    """What callers see under each scheduler, in the sentences and in the page's table; nothing of
+    it where the signals had none."""
+    known = {"response_p99_us": 193_000.0, "completions_per_s": 42.0}
+    before = [point(second, 9_000.0).model_copy(update=known) for second in range(10)]
+    after = [point(10 + second, 40_000.0, "fifo") for second in range(10)]
+    account = account_of(WORKLOAD, [*before, *after], None, [], [])
+    told = " ".join(account.sentences)
+    assert "response p99 193 ms in the median interval, 193 ms at worst, 42 /s completions" in told
+    assert told.count("response p99") == 1
+    assert "response p99, median" in parsed(page(account, b"<svg/>", BEGAN)).text
+    assert from_json(to_json(account), "x").served == account.served
+    without = account_of(WORKLOAD, after, None, [], [])
+    assert "response" not in parsed(page(without, b"<svg/>", BEGAN)).text
