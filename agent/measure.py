@@ -46,11 +46,31 @@ def _measured(measure: Measure, reading: Reading) -> MeasurementRequest | None:
     )
 
 
+class _Trouble:
+    """Of one measure: logged when it begins, now and then while it lasts, and when it is over."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._said = ""
+        self._mentioned = 0.0
+
+    def met(self, fault: Fault) -> None:
+        now = time.monotonic()
+        if str(fault) != self._said or now - self._mentioned > REMIND_S:
+            log.warning("measure %s failed: %s", self._name, fault)
+            self._mentioned = now
+        self._said = str(fault)
+
+    def over(self) -> None:
+        if self._said:
+            log.warning("measure %s is well again", self._name)
+        self._said = ""
+
+
 async def keep_polling(measure: Measure, push: Push, ask: AskForCalls | None = None) -> None:
-    """Poll for ever. A failure is logged when it begins, now and then while it lasts, and
-    when it is over; it never ends the polling. An interval without a value is no measurement."""
-    trouble = ""
-    mentioned = 0.0
+    """Poll for ever; no failure ends it. An interval without a value is no measurement. A source
+    that cannot be read is opened anew; that nobody takes the number is no fault of the source."""
+    trouble = _Trouble(measure.name)
     while True:
         began = time.monotonic()
         try:
@@ -58,15 +78,18 @@ async def keep_polling(measure: Measure, push: Push, ask: AskForCalls | None = N
                 while True:
                     began = time.monotonic()
                     measured = _measured(measure, await source.take())
-                    if measured is not None:
-                        await push(measured)
-                    if trouble:
-                        log.warning("measure %s is well again", measure.name)
-                    trouble = ""
+                    await _hand_on(measured, push, trouble)
                     await asyncio.sleep(max(0.0, measure.interval_s - (time.monotonic() - began)))
         except Fault as fault:
-            if str(fault) != trouble or began - mentioned > REMIND_S:
-                log.warning("measure %s failed: %s", measure.name, fault)
-                mentioned = began
-            trouble = str(fault)
+            trouble.met(fault)
         await asyncio.sleep(max(0.0, measure.interval_s - (time.monotonic() - began)))
+
+
+async def _hand_on(measured: MeasurementRequest | None, push: Push, trouble: _Trouble) -> None:
+    try:
+        if measured is not None:
+            await push(measured)
+    except Fault as fault:
+        trouble.met(fault)
+    else:
+        trouble.over()
