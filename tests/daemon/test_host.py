@@ -54,6 +54,15 @@ def fault_of(action: object) -> Fault:
 # ---------------------------------------------------------------- without sched_ext
 
 
+def test_a_goal_is_read_before_anything_is_begun(daemon: Running) -> None:
+    """Whoever may look can ask what a goal means here; who is named and not there is asked for."""
+    with daemon.observe() as client:
+        view = client.goal("lower latency, p99 under 20 ms", "comm:web")
+        assert view.objective == "response p99 < 20ms; completions not worse than 5%"
+        assert view.question == ""
+        assert "'rsync'" in client.goal("lower latency, 'rsync' must go on", "comm:web").question
+
+
 def test_without_sched_ext_the_status_says_so(daemon: Running) -> None:
     """On a kernel without sched_ext the daemon comes up, and says what it cannot do."""
     with daemon.observe() as client:
@@ -116,7 +125,6 @@ def test_the_library_is_shown_without_a_kernel_for_it(daemon: Running) -> None:
         assert client.library("latency")[0].score
         assert client.workloads() == []
         assert client.signals().line is None
-        assert client.episodes() == []
         assert "schedpilot_" in client.metrics()
 
 
@@ -252,7 +260,6 @@ def test_a_corrupt_history_is_set_aside(place: Place) -> None:
         assert any(aside.name in note for note in client.status().notes)
         event = daemon.until(EventKind.STATE_TROUBLE)
         assert aside.name in event.message
-        assert client.episodes() == []
     with sqlite3.connect(place.state / FILE) as database:
         assert database.execute("PRAGMA quick_check").fetchall() == [("ok",)]
 
