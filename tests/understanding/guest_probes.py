@@ -62,11 +62,11 @@ def work():
         libc.pthread_mutex_unlock(mutex)
         time.sleep(0.001)
 open("/proc/self/comm", "w").write("holder")
-for _ in range(3):
-    threading.Thread(target=work, name="holder").start()
 if os.fork() == 0:
     while True:
         pass
+for _ in range(3):
+    threading.Thread(target=work, name="holder").start()
 """
 # One begins by a timer, and each wakes the next.
 CHAIN = """
