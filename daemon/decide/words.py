@@ -7,7 +7,7 @@ __all__ = ["between", "change", "duration", "figure", "percent"]
 
 
 def percent(fraction: float) -> str:
-    return f"{100 * fraction:.0f} %"
+    return f"{100 * fraction:.0f}%"
 
 
 def duration(seconds: float) -> str:

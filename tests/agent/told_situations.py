@@ -198,7 +198,7 @@ def _requests() -> Situation:
         Decision.KEEP,
         0.31,
         0.37,
-        "response p99 65 ms instead of 193 ms: 66% better (63% to 69% better, with 95 %)",
+        "response p99 65 ms instead of 193 ms: 66% better (63% to 69% better, with 95% confidence)",
         compared=compared,
     )
     return Situation(

@@ -52,7 +52,7 @@ def test_a_guard_is_held_broken_unclear_or_unseen(made: list[WindowView], state:
 
 
 def test_what_is_said_of_a_guard_has_figures_and_a_range() -> None:
-    """`60 /s instead of 100 /s: 39% to 41% worse, more than the 20 % tolerated`."""
+    """`60 /s instead of 100 /s: 39% to 41% worse, more than the 20% tolerated`."""
     said = guard_view(windows([100, 101, 99, 100], [60, 61, 59, 60]), GUARD, SETTINGS).said
     assert said.startswith("60 /s instead of 100 /s: ")
-    assert said.endswith("worse, more than the 20 % tolerated")
+    assert said.endswith("worse, more than the 20% tolerated")

@@ -106,7 +106,7 @@ def test_a_gain_too_small_to_be_worth_it_is_rolled_back() -> None:
     """Sure, but smaller than `min_gain`."""
     verdict = conclude(made([1000, 1001, 1002, 1003] * 2, 0.97), LATENCY, SETTINGS)
     assert verdict.decision is Decision.ROLLBACK
-    assert "less than the 5 %" in verdict.reason
+    assert "less than the 5%" in verdict.reason
 
 
 def test_an_interval_that_the_order_does_not_bear_out_is_not_enough() -> None:
