@@ -364,6 +364,12 @@ def _recorded(trace: Path, facts: str, cache_folder: Path | None, judged: Judged
         ids = (each for each in replay.workloads.items() if fnmatchcase(each[1], pattern))
         guards |= {name: guard for name, id in ids if guard and id != judged.workload}
     group = next((name for name, id in replay.workloads.items() if id == judged.workload), "")
+    if judged.workload and not group:
+        notes.append(
+            "the workload that it is for is not in the recording: nothing is predicted of it"
+        )
+        # No group's name: a mean over all others would look like an answer.
+        group = judged.workload
     return Recorded(
         Told.read(facts).scenario(replay.scenario), group, objective, guards, tuple(notes)
     )

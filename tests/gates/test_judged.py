@@ -57,3 +57,11 @@ def test_what_cannot_be_predicted_is_no_fault_of_the_candidate(ask: Ask) -> None
     assert found.passed
     assert any("application's own number" in each.message for each in found.messages)
     assert any("'pong', judged by `response p95" in each.message for each in found.messages)
+
+
+def test_of_a_workload_that_was_not_recorded_nothing_is_predicted(ask: Ask) -> None:
+    """What becomes of others is no answer for it."""
+    found = ask(Judged("comm:nobody", "response p99"))
+    assert found.passed
+    assert "gain_objective_percent" not in found.figures
+    assert any("is not in the recording" in each.message for each in found.messages)
