@@ -82,7 +82,8 @@ class WorkloadObservation:
         return SignalPoint(
             at=at,
             delay_p50_us=self.delay_p50_us,
-            delay_p99_us=self.delay_p99_us,
+            # Whoever only waits has no wait that ended, and does not look well served for that.
+            delay_p99_us=self.delay_p99_us if self.delay_count else self.delay_max_us,
             slice_mean_us=self.slice_mean_us,
             run_share=self.run_share,
             wakeups_per_s=self.wakeups_per_s,

@@ -5,7 +5,7 @@ import pytest
 
 from bpf.signals import SignalsLine
 from daemon.decide.histogram import lower_edge
-from daemon.decide.observation import observation_of
+from daemon.decide.observation import WorkloadObservation, observation_of
 from tests.decide.synthetic import BATCH, SERVICE, bucket, interval, line_of, seeded, workload
 
 
@@ -76,6 +76,12 @@ def test_activations_become_figures_and_rates() -> None:
     point = found.point(1.0)
     assert point.completions_per_s == 2.0
     assert point.response_p99_us == found.response_p99_us
+
+
+def test_who_only_waits_does_not_look_well_served() -> None:
+    """A workload of which no wait ended, and one is not over, shows that as its delay."""
+    starved = WorkloadObservation(id=SERVICE, delay_max_us=2e6, longest_comm="editor")
+    assert starved.point(1.0).delay_p99_us == 2e6
 
 
 def test_a_line_without_activations_has_none() -> None:
