@@ -43,8 +43,10 @@ def default_objective(profile: ProfileView | None) -> Objective:
 def _text(profile: ProfileView | None) -> str:
     if profile is None:
         return UNKNOWN
-    tags = set(profile.tags)
-    purpose = profile.purposes[0].purpose if profile.purposes else _by_tags(tags)
+    # What a workload does while it is kept from the CPU is not what it is.
+    tags = set(profile.tags) - set(profile.doubtful)
+    sure = [each for each in profile.purposes if each.by != "now" or each.certainty != "guess"]
+    purpose = sure[0].purpose if sure else _by_tags(tags)
     if purpose == "latency":
         # Where nothing is known to be served, it is a person's program.
         alone = Tag.INTERACTIVE in tags and not {Tag.SERVICE, Tag.LATENCY_SENSITIVE} & tags

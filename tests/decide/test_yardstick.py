@@ -366,3 +366,19 @@ def test_a_guard_of_what_is_not_there_is_warned_about() -> None:
     assert said.endswith("did you mean comm:backup?")
     asked = [GuardRequest(workload="comm:back*", text="cpu not worse than 50%")]
     assert not yardstick_of(SERVICE, asked="cpu", guards=asked, present=["comm:backup"]).warnings
+
+
+def test_how_a_starved_workload_behaves_decides_nothing() -> None:
+    """Requests that are cut all the time look like batch: what they complete counts even so."""
+    given = ProfileView.model_validate(
+        {
+            "workload": SERVICE,
+            "tags": ["cpu-bound", "batch", "contended"],
+            "doubtful": ["cpu-bound", "batch"],
+            "purposes": [
+                {"purpose": "throughput", "by": "now", "certainty": "guess", "why": "starved"}
+            ],
+            "figures": {"wakeups_per_s": 24.0},
+        }
+    )
+    assert default_objective(given).title == "response p95; completions"
