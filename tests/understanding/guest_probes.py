@@ -30,6 +30,7 @@ from daemon.understanding.calls import CallCounts
 from daemon.understanding.look import Measured, understand
 from daemon.understanding.probing import Probing, there_are
 from process import Fault
+from tests.waiting import until
 
 CGROUPS = Path("/sys/fs/cgroup")
 SHOP, LOCKED = "shop.service", "locked.service"
@@ -131,6 +132,8 @@ def workload() -> Iterator[None]:
             children.append(subprocess.Popen(argv, preexec_fn=into, **quiet))  # type: ignore[call-overload]
             time.sleep(0.5)
         children.append(subprocess.Popen([sys.executable, "-c", LOOPER]))
+        # Of a slow guest's three that wake one another, the last is there late.
+        until(lambda: len((CGROUPS / SHOP / "cgroup.procs").read_text().split()) == 6, 60.0)
         yield
     finally:
         for name in QUOTAS:
