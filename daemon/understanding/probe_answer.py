@@ -57,13 +57,15 @@ def of_calls(request: ProbeRequest, seconds: float, calls: Calls, took_s: float)
     assert request.points is not None
     powers: dict[float, int] = defaultdict(int)
     seen = 0
+    # Lengths are read a moment after the number of calls, while calls go on.
+    total = sum(count for _, count in calls.lengths)
     shares = {0.5: 0.0, 0.9: 0.0, 0.99: 0.0}
     for at, count in calls.lengths:
         upper = upper_us(at)
         seen += count
         powers[2.0 ** math.ceil(math.log2(upper))] += count
         for share, found in shares.items():
-            if not found and seen >= share * calls.count:
+            if not found and seen >= share * total:
                 shares[share] = upper
     p50, p90, p99 = shares.values()
     title = displayable(f"{request.points.enter} to the end of {request.points.exit}", 100)

