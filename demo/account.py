@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from daemon.api.models import TrialState, TrialView
-from daemon.api.telling import change
+from daemon.api.telling import change, sure
 from demo.words import amount, listed
 
 NAME = "account.json"
@@ -150,6 +150,6 @@ def _kept(trial: TrialView) -> list[str]:
         f"kept: {trial.scheduler}, tried in {listed(len(trial.windows), 'window')}, in turn with "
         "the kernel's default",
         f"  the service's customers wait {amount(better)} "
-        f"({change(verdict.low, verdict.high, trial.direction)}, with {verdict.confidence:.0%} "
+        f"({change(verdict.low, verdict.high, trial.direction)}, with {sure(verdict.confidence)} "
         "confidence)",
     ]

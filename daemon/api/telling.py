@@ -193,7 +193,12 @@ def outcome(verdict: VerdictView, direction: Direction) -> str:
     said = change(verdict.low, verdict.high, direction)
     windows = f"{verdict.windows_baseline}+{verdict.windows_candidate} windows"
     unclear = ", unclear" if verdict.low <= 1 <= verdict.high else ""
-    return f"{said}{unclear} ({verdict.confidence:.0%}, {windows})"
+    return f"{said}{unclear} ({sure(verdict.confidence)}, {windows})"
+
+
+def sure(confidence: float) -> str:
+    """A confidence in per cent, and never 100 where it is less: `95%`, `99.5%`."""
+    return f"{100 * confidence:.3g}%"
 
 
 def what(trial: TrialView, quote: Quote = displayable) -> str:

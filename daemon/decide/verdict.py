@@ -52,7 +52,7 @@ from daemon.decide.windows import (
     next_arm,
     usual_samples,
 )
-from daemon.decide.words import change, duration, figure, percent
+from daemon.decide.words import change, duration, figure, percent, sure
 
 # Names of others in a reason, characters.
 LONGEST_NAME = 100
@@ -577,7 +577,7 @@ def _measured(each: Compared) -> str:
         return f"{said}: {each.words}"
     return (
         f"{said}: {abs(each.loss):.0%} {'better' if each.loss <= 0 else 'worse'} "
-        f"({each.words}, with {percent(each.ratio.confidence)} confidence)"
+        f"({each.words}, with {sure(each.ratio.confidence)} confidence)"
     )
 
 

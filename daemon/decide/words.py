@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Figures as people read them."""
 
-from daemon.api.telling import between, change, figure
+from daemon.api.telling import between, change, figure, sure
 
-__all__ = ["between", "change", "duration", "figure", "percent"]
+__all__ = ["between", "change", "duration", "figure", "percent", "sure"]
 
 
 def percent(fraction: float) -> str:

@@ -275,3 +275,9 @@ def test_an_earlier_outcome_has_its_bounds(
         high=bounds[1],
     )
     assert telling.outcome_gain(view) == said
+
+
+@pytest.mark.parametrize(("confidence", "said"), [(0.95, "95%"), (0.99, "99%"), (0.995, "99.5%")])
+def test_a_confidence_is_never_told_as_more_than_it_is(confidence: float, said: str) -> None:
+    """Two figures that share the error of an early look have 99.5%, which is not 100."""
+    assert telling.sure(confidence) == said
