@@ -107,16 +107,17 @@ class CallTimes:
         return Reading(since, value, unit_of(self._take, UNIT), view.count, notes=tuple(notes))
 
 
-def _of_calls(view: CallsView, take: Take) -> float:
+def _of_calls(view: CallsView, take: Take) -> float | None:
     if take is Take.MEAN:
         return view.total_us / view.count
     if take is Take.MAX:
         return view.max_us
     if take is Take.MIN:
-        return view.buckets[0].upper
-    wanted, seen = QUANTILES[take] * view.count, 0
+        return view.buckets[0].upper if view.buckets else None
+    # Lengths are read a moment after the number of calls, while calls go on.
+    wanted, seen = QUANTILES[take] * sum(each.count for each in view.buckets), 0
     for each in view.buckets:
         seen += each.count
         if seen >= wanted:
             return each.upper
-    return view.max_us
+    return None
