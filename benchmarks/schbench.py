@@ -66,6 +66,7 @@ def counted(program: Path, seconds: int) -> Count:
     with TemporaryDirectory(prefix="schedpilot-schbench-") as place:
         said = Path(place) / "said.json"
         words: list[str | Path] = [
+            *SCOPE,
             program,
             *LOAD,
             *QUIET,
