@@ -98,8 +98,8 @@ async def _application(
                     await daemon.client.release("benchmark")
     return {
         "jobs": each.jobs,
-        "latency": _agreement([(run.own.latency_ms, run.latency_ms) for run in runs]),
-        "rate": _agreement([(run.own.rate_per_s, run.rate_per_s) for run in runs]),
+        "latency": agreement([(run.own.latency_ms, run.latency_ms) for run in runs]),
+        "rate": agreement([(run.own.rate_per_s, run.rate_per_s) for run in runs]),
         "runs": [
             {
                 "arm": run.arm,
@@ -124,13 +124,13 @@ def _run(arm: str, own: Own, each: Application, line: SignalsLine) -> Run:
     return Run(arm, own, latency_us / 1e3, seen.response_us.count / line.interval_s)
 
 
-def _agreement(pairs: Sequence[tuple[float, float]]) -> float:
+def agreement(pairs: Sequence[tuple[float, float]]) -> float:
     """Spearman's rank correlation, 1 where the orders are the same."""
-    own, ours = (_ranks(side) for side in zip(*pairs, strict=True))
+    own, ours = (ranks(side) for side in zip(*pairs, strict=True))
     return round(statistics.correlation(own, ours), 3)
 
 
-def _ranks(values: Sequence[float]) -> list[float]:
+def ranks(values: Sequence[float]) -> list[float]:
     """The rank of each value; equal ones share the mean of theirs."""
     ordered = sorted(values)
     first = {value: ordered.index(value) for value in values}
