@@ -32,7 +32,7 @@ C_DIRS  := bpf scheduler_library simulator benchmarks demo tests
 C_FILES  = $(shell find $(C_DIRS) -name '*.[ch]')
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format inspector bench setup lab helpers wheel install uninstall clean
+.PHONY: help demo test check format inspector servers bench setup lab helpers wheel install uninstall clean
 # A target that failed half-way leaves nothing that looks finished.
 .DELETE_ON_ERROR:
 
@@ -68,7 +68,7 @@ format: setup
 	$(CLANG_FORMAT) -i $(C_FILES)
 
 # What needs no kernel first, side by side; then the lab's, which has the machine to itself.
-test: check lab inspector
+test: check lab inspector servers
 ifeq ($(strip $(TESTS)),)
 	$(PY) -m pytest -m 'not vm and not long' -n auto --maxprocesses 8 --dist loadfile
 	$(PY) -m pytest -m 'vm and not long' --durations 20
@@ -79,6 +79,12 @@ endif
 # Without it one test is skipped, which is a failure in continuous integration only.
 inspector: setup
 	-@packaging/inspector
+
+# The same; on a machine that somebody works on, no server is installed for a test.
+servers: setup
+ifeq ($(CI),true)
+	-@packaging/setup redis-server postgresql
+endif
 
 bench: lab
 	@$(PY) -m benchmarks
