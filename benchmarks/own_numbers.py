@@ -58,7 +58,10 @@ async def measure() -> dict[str, object]:
             if each.name == schbench.NAME and shutil.which(schbench.NAME) is None:
                 left_out.append(each.name)
                 continue
-            found[each.name] = await _application(daemon, candidates, each)
+            try:
+                found[each.name] = await _application(daemon, candidates, each)
+            except Fault as fault:
+                left_out.append(f"{each.name} ({fault})")
     return {"arms": ARMS, "applications": found, "left_out": left_out}
 
 

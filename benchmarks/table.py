@@ -346,7 +346,7 @@ def _own_numbers(result: Mapping[str, Any]) -> list[Row]:
                 MET if worst >= AGREES else MISSED,
             )
         )
-    return [*found, *(Row(name, "", "left out: it is not there") for name in result["left_out"])]
+    return [*found, *(Row(name, "", "left out") for name in result["left_out"])]
 
 
 SCENES = {
