@@ -13,9 +13,9 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.schbench import WORKLOAD as SCHBENCH_WORKLOAD
-from benchmarks.schbench import counted, find
-from process import Fault, FaultType, run, start_lines, within
+from benchmarks.children import running, scope, workload_of
+from benchmarks.schbench import NAME, counted, find
+from process import Fault, FaultType, run, within
 
 # One run of an application, seconds; those that are told how much to do take about as long.
 RUN_S = 6
@@ -56,12 +56,7 @@ class Application:
 
     @property
     def workload(self) -> str:
-        return f"cgroup:/system.slice/{self.unit}.scope"
-
-
-def _scope(unit: str, *words: str | Path) -> list[str | Path]:
-    """The command in a control group of its own, below the service that we are."""
-    return ["systemd-run", "--quiet", "--collect", "--scope", f"--unit={unit}", "--", *words]
+        return workload_of(self.unit)
 
 
 def _joined(unit: str, *words: str | Path) -> list[str | Path]:
@@ -74,7 +69,7 @@ def _joined(unit: str, *words: str | Path) -> list[str | Path]:
 async def _kept(unit: str) -> AsyncIterator[None]:
     """A control group in which somebody sleeps. Those of short commands would be gone before they
     are looked at."""
-    async with running(*_scope(unit, "sleep", "infinity")):
+    async with running(*scope(unit), "sleep", "infinity"):
         await _answers(["test", "-e", f"/sys/fs/cgroup/system.slice/{unit}.scope/cgroup.procs"])
         yield
 
@@ -89,16 +84,6 @@ def _found(pattern: str, text: str, what: str) -> float:
 async def _said(words: Sequence[str | Path]) -> str:
     """Standard output of a command that ends well."""
     return (await asyncio.to_thread(run, words, timeout=LIMIT_S)).text
-
-
-@contextlib.asynccontextmanager
-async def running(*words: str | Path) -> AsyncIterator[None]:
-    """A child for the length of the block."""
-    child = await start_lines(words)
-    try:
-        yield
-    finally:
-        await child.end()
 
 
 async def _answers(words: Sequence[str | Path]) -> None:
@@ -137,14 +122,14 @@ async def _schbench(place: Path) -> Own:
 async def _redis(place: Path) -> AsyncIterator[None]:
     socket = place / "redis.sock"
     words = ("redis-server", "--port", "0", "--unixsocket", socket, "--save", "", "--dir", place)
-    async with running(*_scope("own-redis", *words)):
+    async with running(*scope("own-redis"), *words):
         await _answers(["redis-cli", "-s", socket, "ping"])
         yield
 
 
 async def _redis_client(place: Path) -> Own:
     words = ("redis-benchmark", "-s", place / "redis.sock", "-n", "10000", "-c", "8", "-t", "get")
-    text = await _said(_scope("own-client", *words, "--csv"))
+    text = await _said([*scope("own-client"), *words, "--csv"])
     line = next(each for each in text.splitlines() if each.startswith('"GET"'))
     cells = [each.strip('"') for each in line.split(",")]
     # "test","rps","avg_latency_ms","min_latency_ms","p50_latency_ms","p95…","p99…","max…"
@@ -175,7 +160,7 @@ async def _postgres(place: Path) -> AsyncIterator[None]:
         "-c",
         "listen_addresses=",
     )
-    async with running(*_scope("own-postgres", *server)):
+    async with running(*scope("own-postgres"), *server):
         await _answers([*user, _postgres_program("pg_isready"), "-q", "-h", place])
         await _said([*user, _postgres_program("pgbench"), "-h", place, "-q", "-i", "postgres"])
         yield
@@ -184,7 +169,7 @@ async def _postgres(place: Path) -> AsyncIterator[None]:
 async def _pgbench(place: Path) -> Own:
     user = ("runuser", "-u", "postgres", "--")
     words = (*user, _postgres_program("pgbench"), "-h", place, "-S", "-c", "4", "-T", str(RUN_S))
-    text = await _said(_scope("own-client", *words, "postgres"))
+    text = await _said([*scope("own-client"), *words, "postgres"])
     return Own(
         _found(r"^latency average = ([0-9.]+) ms", text, "pgbench"),
         _found(r"^tps = ([0-9.]+)", text, "pgbench"),
@@ -204,7 +189,7 @@ http {{ access_log off; server {{ listen 127.0.0.1:{port}; location / {{ return 
 async def _nginx(place: Path) -> AsyncIterator[None]:
     config = place / "nginx.conf"
     config.write_text(_NGINX.format(place=place, port=PORT), "ascii")
-    async with running(*_scope("own-nginx", "nginx", "-c", config)):
+    async with running(*scope("own-nginx"), "nginx", "-c", config):
         await _answers(["curl", "-sf", "-o", "/dev/null", f"http://127.0.0.1:{PORT}/"])
         yield
 
@@ -212,7 +197,7 @@ async def _nginx(place: Path) -> AsyncIterator[None]:
 async def _wrk(place: Path) -> Own:
     del place
     words = ["wrk", "-t", "1", "-c", "8", "-d", f"{RUN_S}s", "--latency"]
-    text = await _said(_scope("own-client", *words, f"http://127.0.0.1:{PORT}/"))
+    text = await _said([*scope("own-client"), *words, f"http://127.0.0.1:{PORT}/"])
     value, unit = re.findall(r"^ +99% +([0-9.]+)(us|ms|s)$", text, re.MULTILINE)[0]
     factor = {"us": 1e-3, "ms": 1.0, "s": 1e3}[unit]
     return Own(float(value) * factor, _found(r"^Requests/sec: +([0-9.]+)", text, "wrk"), tail=True)
@@ -288,7 +273,7 @@ async def _hackbench(place: Path) -> Own:
 
 
 APPLICATIONS = (
-    Application("schbench", "schbench", _nothing, _schbench),
+    Application(NAME, NAME, _nothing, _schbench),
     Application("Redis", "own-redis", _redis, _redis_client, crowded=True),
     Application("pgbench", "own-postgres", _postgres, _pgbench, crowded=True),
     Application("nginx with wrk", "own-nginx", _nginx, _wrk, crowded=True),
@@ -297,4 +282,3 @@ APPLICATIONS = (
     # Its threads sleep the less the longer they are let run: an activation is no piece of its work.
     Application("hackbench", "own-hackbench", _room, _hackbench, jobs=True),
 )
-assert APPLICATIONS[0].workload == SCHBENCH_WORKLOAD

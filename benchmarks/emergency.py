@@ -20,10 +20,8 @@ import contextlib
 import os
 import sys
 import time
-from collections import deque
-from collections.abc import AsyncIterator
-from pathlib import Path
 
+from benchmarks.children import agent, running
 from benchmarks.service import Service, service
 from daemon.api.models import (
     Arm,
@@ -33,7 +31,7 @@ from daemon.api.models import (
     RollbackRequest,
     TrialView,
 )
-from process import Fault, FaultType, LineChild, start_lines
+from process import Fault, FaultType
 from process import measure as measure_pace
 
 SCHEDULER = "fair"
@@ -83,7 +81,11 @@ async def measure(episodes: int = EPISODES) -> dict[str, object]:
     parts: dict[str, list[float]] = {}
     piece = measure_pace()
     number = 0
-    async with service(KEYS, TABLES) as daemon, _agent(daemon), _child("python3", "-c", SLEEPER):
+    async with (
+        service(KEYS, TABLES) as daemon,
+        agent(daemon, "benchmarks.told_agent"),
+        running("python3", "-c", SLEEPER),
+    ):
         proven = await daemon.client.create_candidate(CandidateRequest(library=SCHEDULER))
         if not proven.proven:
             raise Fault(FaultType.BUILD_FAILED, f"{SCHEDULER} was not proven", why=str(proven))
@@ -92,7 +94,7 @@ async def measure(episodes: int = EPISODES) -> dict[str, object]:
             async with contextlib.AsyncExitStack() as stack:
                 if load == "overloaded":
                     for _ in range(LOOPS_A_CPU * (os.cpu_count() or 1)):
-                        await stack.enter_async_context(_child("sh", "-c", "while :; do :; done"))
+                        await stack.enter_async_context(running("sh", "-c", "while :; do :; done"))
                 await asyncio.sleep(SETTLE_S)
                 for kind in ("prepared", "cold"):
                     for _ in range(episodes):
@@ -181,26 +183,3 @@ async def _workload(daemon: Service) -> str:
             return most
         await asyncio.sleep(POLL_S)
     raise Fault(FaultType.TIMEOUT, "the workload was not seen")
-
-
-@contextlib.asynccontextmanager
-async def _agent(daemon: Service) -> AsyncIterator[None]:
-    said: deque[str] = deque(maxlen=20)
-    child = await start_lines(
-        [sys.executable, "-m", "benchmarks.told_agent"],
-        env={"SCHEDPILOT_RUN_DIR": str(Path(daemon.client.path).parent)},
-        on_error_line=said.append,
-    )
-    try:
-        yield
-    finally:
-        await child.end()
-
-
-@contextlib.asynccontextmanager
-async def _child(*words: str) -> AsyncIterator[LineChild]:
-    child = await start_lines(words)
-    try:
-        yield child
-    finally:
-        await child.end()

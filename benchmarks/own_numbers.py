@@ -17,7 +17,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks import schbench
-from benchmarks.applications import APPLICATIONS, LOOPS, Application, Own, running
+from benchmarks.applications import APPLICATIONS, LOOPS, Application, Own
+from benchmarks.children import running
 from benchmarks.service import Service, service
 from bpf.signals import SignalsLine, SignalsSource, merge, percentile
 from daemon.api.models import CandidateRequest, HoldRequest

@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from benchmarks.children import scope, workload_of
 from process import Fault, FaultType, run
 
 # Under this name the lab finds the program in its folder of files.
 NAME = "schbench"
 # It runs in a control group of its own, as a service does; so it is a workload by itself.
-SCOPE = ("systemd-run", "--quiet", "--collect", "--scope", f"--unit={NAME}", "--")
-WORKLOAD = f"cgroup:/system.slice/{NAME}.scope"
+SCOPE = scope(NAME)
+WORKLOAD = workload_of(NAME)
 VARIABLE = "SCHBENCH"
 # One thread hands out the work, and four do it on two CPUs: the runs of Meta's that the numbers to
 # beat are from have two workers for each CPU as well.

@@ -12,22 +12,20 @@ are compared. Nothing of ours measures there.
 """
 
 import asyncio
-import contextlib
 import json
 import os
 import statistics
 import sys
-from collections import deque
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from benchmarks.children import agent, reaching, running
 from benchmarks.schbench import LOAD, QUIET, SCOPE, WORKLOAD, Count, counted, find
 from benchmarks.service import Service, service
 from daemon.api.models import EpisodeRequest, EpisodeView, EventKind, HoldRequest, RollbackRequest
-from daemon.api.paths import RUN_DIR_VARIABLE
-from process import Fault, FaultType, LineChild, run, start_lines, within
+from process import Fault, FaultType, run, within
 
 GOAL = "lower request latency (p99) and more requests a second"
 # The line that is best here by schbench's count, and the first idea that a real model had.
@@ -74,7 +72,9 @@ async def measure() -> dict[str, object]:
 
 
 async def _scene(daemon: Service, program: Path, proposal: str) -> dict[str, object]:
-    async with _agent(daemon, proposal), _child(*SCOPE, program, *LOAD, *QUIET, "-r", FOREVER_S):
+    # Told what to propose, else as it is on an installed machine.
+    module = ("benchmarks.told_agent", proposal) if proposal else ("agent.main",)
+    async with agent(daemon, *module), running(*SCOPE, program, *LOAD, *QUIET, "-r", FOREVER_S):
         await _seen(daemon)
         episode = await (_opened(daemon) if proposal else _asked(daemon))
     status = await daemon.client.status()
@@ -151,7 +151,7 @@ async def _asked(daemon: Service) -> EpisodeView:
         run,
         [sys.executable, *words],
         timeout=EPISODE_S,
-        env={**os.environ, RUN_DIR_VARIABLE: str(Path(daemon.client.path).parent)},
+        env={**os.environ, **reaching(daemon)},
         check=False,
     )
     try:
@@ -169,31 +169,6 @@ async def _closed(daemon: Service, id: str) -> EpisodeView:
             if event.episode == id and event.kind is EventKind.EPISODE_CLOSED:
                 break
     return await daemon.client.episode(id)
-
-
-@contextlib.asynccontextmanager
-async def _agent(daemon: Service, proposal: str) -> AsyncIterator[None]:
-    """The agent as it is installed; with a proposal, told to make that one."""
-    module = ["benchmarks.told_agent", proposal] if proposal else ["agent.main"]
-    said: deque[str] = deque(maxlen=20)
-    child = await start_lines(
-        [sys.executable, "-m", *module],
-        env={RUN_DIR_VARIABLE: str(Path(daemon.client.path).parent)},
-        on_error_line=said.append,
-    )
-    try:
-        yield
-    finally:
-        await child.end()
-
-
-@contextlib.asynccontextmanager
-async def _child(*words: str | Path) -> AsyncIterator[LineChild]:
-    child = await start_lines(words)
-    try:
-        yield child
-    finally:
-        await child.end()
 
 
 def last_line(scenes: Mapping[str, Mapping[str, Any]]) -> str:
