@@ -8,9 +8,8 @@ import asyncio
 import math
 import time
 from collections.abc import Sequence
-from typing import Self
 
-from agent.measuring.reading import Reading
+from agent.measuring.reading import Momentary, Reading
 from process import Fault, FaultType, Fixed, run
 
 
@@ -43,7 +42,7 @@ def parse_number(text: str, where: str) -> float:
     return value
 
 
-class CommandOutput:
+class CommandOutput(Momentary):
     """Runs it at the end of each interval."""
 
     def __init__(self, argv: Sequence[str], timeout_s: float, unit: str, where: str) -> None:
@@ -51,12 +50,6 @@ class CommandOutput:
         self._argv = list(argv)
         self._timeout_s = timeout_s
         self._unit = unit
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *error: object) -> None:
-        return
 
     async def take(self) -> Reading:
         began = time.time()

@@ -6,7 +6,7 @@ from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Self
 
-from agent.measuring.reading import Reading
+from agent.measuring.reading import Momentary, Reading
 from agent.measuring.samples import SHORTEST_S, unit_of
 from agent.measuring.table import Take
 
@@ -23,7 +23,7 @@ class Totals:
     sum: float
 
 
-class Polled:
+class Polled(Momentary):
     """A server with `Totals`; `mean` and `rate` of what came to them."""
 
     where = ""
@@ -44,9 +44,6 @@ class Polled:
     async def __aenter__(self) -> Self:
         self._before = None
         return self
-
-    async def __aexit__(self, *error: object) -> None:
-        return
 
     async def take(self) -> Reading:
         asked = time.time()

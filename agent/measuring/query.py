@@ -6,13 +6,13 @@ prometheus = { url = "http://127.0.0.1:9090", query = "sum(rate(requests[1m]))" 
 
 import json
 import time
-from typing import Annotated, Self
+from typing import Annotated
 
 from pydantic import StringConstraints
 
 from agent.measuring.command import parse_number
 from agent.measuring.http import get
-from agent.measuring.reading import Reading
+from agent.measuring.reading import Momentary, Reading
 from agent.measuring.table import Table, Url
 from process import Fault, FaultType
 
@@ -66,7 +66,7 @@ def parse_answer(raw: bytes, where: str) -> float:
     )
 
 
-class QueryAnswer:
+class QueryAnswer(Momentary):
     """Asks at the end of each interval."""
 
     def __init__(self, table: Prometheus, timeout_s: float, unit: str, where: str) -> None:
@@ -74,12 +74,6 @@ class QueryAnswer:
         self._table = table
         self._timeout_s = timeout_s
         self._unit = unit
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *error: object) -> None:
-        return
 
     async def take(self) -> Reading:
         began = time.time()

@@ -41,3 +41,13 @@ class Source(Protocol):
             Fault: it cannot be read. Then it is closed and opened again.
         """
         ...
+
+
+class Momentary:
+    """A source that holds nothing open between two looks."""
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        return

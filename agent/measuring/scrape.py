@@ -19,7 +19,7 @@ from pydantic import Field, StringConstraints
 
 from agent.measuring.deltas import FIRST, NOTHING, RESET, Totals, difference
 from agent.measuring.http import get
-from agent.measuring.reading import Reading
+from agent.measuring.reading import Momentary, Reading
 from agent.measuring.samples import unit_of
 from agent.measuring.table import QUANTILES, Table, Take, Url
 from daemon.api.display import displayable
@@ -168,7 +168,7 @@ def histogram_quantile(buckets: Iterable[tuple[float, float]], share: float) -> 
     return lower
 
 
-class ScrapedMetric:
+class ScrapedMetric(Momentary):
     """Reads the page at the end of each interval."""
 
     def __init__(self, table: Scrape, take: Take, unit: str, timeout_s: float) -> None:
@@ -182,9 +182,6 @@ class ScrapedMetric:
     async def __aenter__(self) -> Self:
         self._before = None
         return self
-
-    async def __aexit__(self, *error: object) -> None:
-        return
 
     async def take(self) -> Reading:
         began = time.time()

@@ -14,7 +14,7 @@ from typing import Self
 
 from pydantic import model_validator
 
-from agent.measuring.reading import Reading
+from agent.measuring.reading import Momentary, Reading
 from agent.measuring.samples import SHORTEST_S, unit_of
 from agent.measuring.table import QUANTILES, FilePath, Table, Take
 from daemon.api.display import displayable
@@ -65,7 +65,7 @@ class Usdt(_Calls):
 AskForCalls = Callable[[CallsRequest], Awaitable[CallsView]]
 
 
-class CallTimes:
+class CallTimes(Momentary):
     """The calls of each interval, as the kernel counted them."""
 
     def __init__(
@@ -75,12 +75,6 @@ class CallTimes:
         self._request = CallsRequest(points=points, keep_s=max(30.0, 3 * interval_s))
         self._take = take
         self._ask = ask
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *error: object) -> None:
-        return
 
     async def take(self) -> Reading:
         if self._ask is None:
