@@ -120,6 +120,8 @@ def _listening(port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((HOST, port))
+        # From here on a client can connect: its address is told before the server is ready.
+        listener.listen()
     except OSError as error:
         listener.close()
         raise Fault(
