@@ -41,9 +41,11 @@ MAX_WORKLOADS = 512
 MIN_INTERVAL_S = 0.05
 MAX_INTERVAL_S = 3600.0
 
+# Shorter times are not told apart: the first bucket ends here (bpf/signals.h).
+_FIRST_EDGE_NS = 1024
+FINEST_US = _FIRST_EDGE_NS / 1000
 # How long to wait for the reason that a failed program gave, seconds.
 _LAST_WORDS_S = 1.0
-_FIRST_EDGE_NS = 1024
 _PER_OCTAVE = 16
 _BUCKETS = 401
 
@@ -307,7 +309,7 @@ def _finer(histogram: Histogram, parts: int) -> Histogram:
     return histogram.model_copy(update={"hist": tuple(hist)})
 
 
-def _lower_edge(upper_us: float) -> float:
+def lower_edge(upper_us: float) -> float:
     """The lower edge of the bucket with this upper edge, µs."""
     upper_ns = round(upper_us * 1000)
     if upper_ns <= _FIRST_EDGE_NS:
@@ -321,7 +323,7 @@ def _rank(hist: Iterable[tuple[float, int]], total: int, most: float, q: float) 
     before = 0
     for upper, count in hist:
         if before + count >= rank:
-            lower = _lower_edge(upper)
+            lower = lower_edge(upper)
             width = max(min(upper, most) - lower, 0.0)
             return lower + width * (rank - before) / count
         before += count

@@ -22,7 +22,6 @@ from daemon.api.models import (
     EpisodeView,
     EventKind,
     GuardRequest,
-    GuardView,
     HoldRequest,
     LessonRequest,
     LessonView,
@@ -44,7 +43,7 @@ from daemon.autopilot import Autopilot
 from daemon.candidates import Candidate, Candidates, Publish
 from daemon.config import Config
 from daemon.decide import backoff
-from daemon.decide.objective import Objective
+from daemon.decide.objective import Objective, guarding
 from daemon.decide.settings import TrialSettings
 from daemon.decide.yardstick import Yardstick, yardstick_of
 from daemon.episodes import Episode, Episodes
@@ -55,7 +54,7 @@ from daemon.reading import Reader
 from daemon.recall import Recall
 from daemon.recording import Recordings
 from daemon.standing import Standing
-from daemon.trials import Trial, Trials, guarding
+from daemon.trials import Trial, Trials
 from daemon.understanding.calls import CallCounts
 from daemon.understanding.probing import Probing
 from daemon.watch import Watch
@@ -136,10 +135,7 @@ class Actor:
         told = {"warnings": warnings}
         if judged is None:
             return view.model_copy(update=told)
-        guards = [
-            GuardView(workload=each.workload, text=each.term.canonical, unit=each.term.unit)
-            for each in judged.guards
-        ]
+        guards = [each.view() for each in judged.guards]
         read = {"objective": judged.objective.canonical, "guards": guards}
         return view.model_copy(update={**told, **read})
 

@@ -7,7 +7,6 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from daemon.api.display import displayable
 from daemon.api.models import (
     CloseRequest,
     Cost,
@@ -20,7 +19,7 @@ from daemon.api.models import (
     TrialView,
 )
 from daemon.candidates import Publish
-from daemon.decide.objective import Guard, Objective
+from daemon.decide.objective import Guard, Objective, guarding
 from daemon.decide.yardstick import Yardstick
 from process import Fault, FaultType
 
@@ -91,10 +90,7 @@ class Episode:
             for trial in self.trials.values()
             for each in trial.guards
         }
-        views = [
-            GuardView(workload=each.workload, text=each.term.canonical, unit=each.term.unit)
-            for each in self.guards
-        ]
+        views = [each.view() for each in self.guards]
         return [judged.get((each.workload, each.text), each) for each in views]
 
 
@@ -301,9 +297,7 @@ def judged_by(episode: Episode) -> str:
     """By what its trials are judged, for the journal."""
     if episode.objective is None:
         return f"; to be asked: {episode.question}" if episode.question else ""
-    said = f"; judged by {episode.objective.title}"
-    guards = [f"{displayable(each.workload, 100)} {each.term.named}" for each in episode.guards]
-    return said + (f", with {' and '.join(guards)}" if guards else "")
+    return f"; judged by {episode.objective.title}{guarding(episode.guards)}"
 
 
 def _measure_by(episode: Episode, yardstick: Yardstick) -> None:

@@ -15,7 +15,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from daemon.api.display import displayable
 from daemon.api.models import (
     Arm,
     Decision,
@@ -30,7 +29,7 @@ from daemon.api.models import (
 from daemon.candidates import Candidate, Publish
 from daemon.decide.blame import excuse
 from daemon.decide.compared import guard_view
-from daemon.decide.objective import Guard, Measurement, Metric, Objective
+from daemon.decide.objective import Guard, Measurement, Metric, Objective, guarding
 from daemon.decide.observation import Observation
 from daemon.decide.settings import TrialSettings
 from daemon.decide.verdict import (
@@ -150,12 +149,6 @@ class Trial:
             verdict=self.verdict,
             reason=self.reason,
         )
-
-
-def guarding(guards: Sequence[Guard]) -> str:
-    """The guards beside an objective, for the journal; `workload` is hostile text."""
-    said = " and ".join(f"{displayable(each.workload, 100)} {each.term.named}" for each in guards)
-    return f", with {said}" if said else ""
 
 
 class Trials:

@@ -95,7 +95,7 @@ def term_values(
         for window in used
         if leading or term.title in window.figures
     ]
-    return _above_zero(found, arm)
+    return above_zero(found, arm)
 
 
 def guard_values(windows: Sequence[WindowView], arm: Arm, guard: Guard) -> list[float]:
@@ -104,10 +104,11 @@ def guard_values(windows: Sequence[WindowView], arm: Arm, guard: Guard) -> list[
         for each in included(windows)
         if guard.key in each.figures
     ]
-    return _above_zero(found, arm)
+    return above_zero(found, arm)
 
 
-def _above_zero(found: Sequence[tuple[Arm, float]], arm: Arm) -> list[float]:
+def above_zero(found: Sequence[tuple[Arm, float]], arm: Arm) -> list[float]:
+    """The values of one arm among those of both, none of them zero."""
     # A throughput of nothing has no logarithm; a thousandth of the usual is as bad.
     usual = median([value for _, value in found]) if found else 1.0
     least = max(usual, 1e-6) / 1000

@@ -21,12 +21,11 @@ from re import compile as pattern_of
 
 from daemon.api.models import Degradation
 from daemon.decide.baseline import Baseline
-from daemon.decide.histogram import merged, quantile
 from daemon.decide.lasting import STILL, Lasting, Mark
 from daemon.decide.objective import Declared, Measurement, Metric, Objective, Term
 from daemon.decide.observation import Observation, WorkloadObservation
 from daemon.decide.settings import DetectSettings
-from daemon.decide.values import Value, responds, value_of
+from daemon.decide.values import Value, response_p99, value_of
 from daemon.decide.words import duration, figure
 
 KERNEL_DEFAULT = ""
@@ -156,21 +155,6 @@ class _Signal:
     waited: float = 1.0
 
 
-def waiting_share(each: WorkloadObservation) -> float:
-    """What part of the response time of the activations that ended was waiting for a CPU."""
-    spent = each.response_mean_us * each.response_count
-    return min(1.0, (each.waited_us + each.preempted_us) / spent) if spent > 0 else 0.0
-
-
-def response_p99(each: WorkloadObservation) -> float | None:
-    """Of one interval, with what is not over at its end; None where it is not known."""
-    if not responds([each]):
-        return None
-    still = each.open_hist[-1][0] if each.open_hist else 0.0
-    histogram = merged((each.response_hist, each.open_hist)) if still else each.response_hist
-    return quantile(histogram, 0.99, max(each.response_max_us, still))
-
-
 def _judge_workload(
     track: Track,
     each: WorkloadObservation,
@@ -199,7 +183,7 @@ def _judge_workload(
         return replace(track, baselines=baselines)
     if each.response_count < settings.samples_min:
         return track
-    judged = _Signal(RESPONSE, response, waiting_share(each))
+    judged = _Signal(RESPONSE, response, each.of_response(each.waited_us + each.preempted_us))
     track, responses, learns = _deal(
         track, judged, track.responses, each, observation, settings, regime, happened
     )

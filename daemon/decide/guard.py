@@ -30,14 +30,13 @@ from daemon.decide.detect import (
     SIGNAL,
     DetectState,
     enough,
-    response_p99,
     worst_term,
 )
 from daemon.decide.lasting import STILL, Lasting, Mark
 from daemon.decide.objective import Guard, Measurement, Metric, Objective, Term, meant
 from daemon.decide.observation import Observation, WorkloadObservation
 from daemon.decide.settings import DetectSettings, GuardSettings, TrialSettings
-from daemon.decide.values import parts_of, value_of
+from daemon.decide.values import parts_of, response_p99, value_of
 from daemon.decide.verdict import LONGEST_NAME, starving_us, values, who
 from daemon.decide.windows import STOLEN, Guarded, longest_of
 from daemon.decide.words import figure

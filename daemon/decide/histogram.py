@@ -8,13 +8,10 @@ percentiles is something else, and wrong by as much as the intervals differ.
 import math
 from collections.abc import Iterable
 
+from bpf.signals import lower_edge
+
 # (upper edge, count) in rising order of edges; empty buckets may be left out.
 Histogram = tuple[tuple[float, int], ...]
-
-# The first bucket of the signals program ends here, nanoseconds; from there on there are sixteen
-# linear ones in each power of two (bpf/signals.h).
-_FIRST_EDGE_NS = 1024
-_PER_OCTAVE = 16
 
 
 def merged(histograms: Iterable[Histogram]) -> Histogram:
@@ -77,12 +74,3 @@ def half_of_the_sum(histogram: Histogram) -> float:
             return lower + (upper - lower) * left / each
         left -= each
     return 0.0
-
-
-def lower_edge(upper_us: float) -> float:
-    """Where the bucket begins that ends at `upper_us`, microseconds."""
-    upper_ns = round(upper_us * 1000)
-    if upper_ns <= _FIRST_EDGE_NS:
-        return 0.0
-    octave = 1 << ((upper_ns - 1).bit_length() - 1)
-    return (upper_ns - octave // _PER_OCTAVE) / 1000

@@ -17,7 +17,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from daemon.decide.histogram import Histogram, lower_edge
+from bpf.signals import lower_edge
+from daemon.decide.histogram import Histogram
 from daemon.decide.observation import Observation, WorkloadObservation
 
 # A duration is known to this part of itself, by the buckets of the histograms.

@@ -34,14 +34,13 @@ from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import NoReturn
 
-from daemon.api.models import Direction, ObjectiveView
+from bpf.signals import FINEST_US
+from daemon.api.display import displayable
+from daemon.api.models import Direction, GuardView, ObjectiveView
 from process import Fault, FaultType
 
 # More than this nobody can want at once.
 MOST_TERMS = 6
-# The signals tell no shorter times apart (bpf/signals.h, the first bucket): a workload that never
-# waited is not made ten thousand times worse by one wait.
-FINEST_US = 1.024
 
 
 class Metric(StrEnum):
@@ -116,6 +115,7 @@ class Term:
 
     def worse(self, value: float, reference: float) -> float:
         """How many times worse `value` is than `reference`; 1 is the same, below 1 is better."""
+        # A workload that never waited is not made ten thousand times worse by one wait.
         least = FINEST_US if self.unit == "us" else 1e-9
         value, reference = max(value, least), max(reference, least)
         return value / reference if self.direction is Direction.LOWER else reference / value
@@ -238,6 +238,17 @@ class Guard:
     @property
     def tolerance(self) -> float:
         return self.term.tolerance or 0.0
+
+    def view(self) -> GuardView:
+        """Before anything was measured."""
+        return GuardView(workload=self.workload, text=self.term.canonical, unit=self.term.unit)
+
+
+def guarding(guards: Sequence[Guard]) -> str:
+    """The guards beside an objective, for the journal; their workloads are hostile text, escaped
+    here."""
+    said = " and ".join(f"{displayable(each.workload, 100)} {each.term.named}" for each in guards)
+    return f", with {said}" if said else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,11 +96,12 @@ class WorkloadObservation:
             burst_mean_us=self.burst_mean_us,
             burst_p50_us=self.burst_p50_us,
             burst_half_us=self.burst_half_us,
-            waiting_share=self._of_response(self.waited_us),
-            preempted_share=self._of_response(self.preempted_us),
+            waiting_share=self.of_response(self.waited_us),
+            preempted_share=self.of_response(self.preempted_us),
         )
 
-    def _of_response(self, part_us: float) -> float:
+    def of_response(self, part_us: float) -> float:
+        """What part of the response time of the activations that ended this is, at most 1."""
         whole_us = self.response_mean_us * self.response_count
         return min(1.0, part_us / whole_us) if whole_us > 0 else 0.0
 

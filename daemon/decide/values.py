@@ -118,24 +118,70 @@ def responses_of(
 ) -> tuple[Histogram, float, float]:
     """The response times of these parts, with what is open at the end: the histogram, the longest
     and the sum."""
+    return _together(
+        ((each.at - since) * 1e6, [_responses(part) for part in parts]) for each, parts in seen
+    )
+
+
+def response_p99(part: WorkloadObservation) -> float | None:
+    """Of one interval, with what is not over at its end; None where it is not known."""
+    if not responds([part]):
+        return None
+    histogram, longest, _ = _together([(math.inf, [_responses(part)])])
+    return quantile(histogram, 0.99, longest)
+
+
+@dataclass(frozen=True, slots=True)
+class _Lengths:
+    """Of activations or of processes: those that ended in an interval, and what those have had so
+    far that are open at its end."""
+
+    count: int
+    mean_us: float
+    longest_us: float
+    ended: Histogram
+    open: Histogram
+
+
+def _responses(part: WorkloadObservation) -> _Lengths:
+    return _Lengths(
+        part.response_count,
+        part.response_mean_us,
+        part.response_max_us,
+        part.response_hist,
+        part.open_hist,
+    )
+
+
+def _turnarounds(part: WorkloadObservation) -> _Lengths:
+    ended = part.turnaround_hist
+    # The longest itself is not told.
+    longest_us = ended[-1][0] if ended else 0.0
+    return _Lengths(
+        part.turnaround_count, part.turnaround_mean_us, longest_us, ended, part.open_jobs_hist
+    )
+
+
+def _together(
+    seen: Iterable[tuple[float, Sequence[_Lengths]]],
+) -> tuple[Histogram, float, float]:
+    """All that ended, and what is open at the end, each with no more than the time (us) that has
+    passed by its interval's end: the histogram, the longest and the sum."""
     pieces: list[Histogram] = []
-    last: tuple[float, Sequence[WorkloadObservation]] = (0.0, ())
+    last: tuple[float, Sequence[_Lengths]] = (0.0, ())
     longest = sums = 0.0
-    for observation, parts in seen:
-        most = (observation.at - since) * 1e6
+    for most, parts in seen:
         last = (most, parts)
         for part in parts:
-            if not part.response_count:
+            if not part.count:
                 continue
-            pieces.append(clipped(part.response_hist, most))
-            longest = max(longest, min(most, part.response_max_us))
-            if part.response_max_us <= most:
-                sums += part.response_mean_us * part.response_count
-            else:
-                sums += mean(pieces[-1]) * part.response_count
+            pieces.append(clipped(part.ended, most))
+            longest = max(longest, min(most, part.longest_us))
+            whole = part.longest_us <= most
+            sums += (part.mean_us if whole else mean(pieces[-1])) * part.count
     most, parts = last
     for part in parts:
-        still = clipped(part.open_hist, most)
+        still = clipped(part.open, most)
         if still:
             pieces.append(still)
             longest = max(longest, still[-1][0])
@@ -146,28 +192,17 @@ def responses_of(
 def _turnaround(
     fraction: float | None, workload: str, seen: Sequence[Observation], since: float
 ) -> Value | None:
-    pieces: list[Histogram] = []
-    sums = 0.0
-    ended = 0
-    for number, observation in enumerate(seen, 1):
-        most = (observation.at - since) * 1e6
-        for part in parts_of(observation, workload):
-            if part.turnaround_count:
-                pieces.append(clipped(part.turnaround_hist, most))
-                ended += part.turnaround_count
-                inside = pieces[-1] == part.turnaround_hist
-                sums += (
-                    part.turnaround_mean_us if inside else mean(pieces[-1])
-                ) * part.turnaround_count
-            if number == len(seen) and part.open_jobs_hist:
-                pieces.append(clipped(part.open_jobs_hist, most))
-                sums += mean(pieces[-1]) * total(pieces[-1])
-    histogram = merged(pieces)
+    parts = [
+        ((each.at - since) * 1e6, [_turnarounds(part) for part in parts_of(each, workload)])
+        for each in seen
+    ]
+    histogram, longest, sums = _together(parts)
     if not total(histogram):
         return None
+    ended = sum(part.count for _, each in parts for part in each)
     if fraction is None:
         return Value(sums / total(histogram), ended)
-    return Value(quantile(histogram, fraction), ended)
+    return Value(quantile(histogram, fraction, longest), ended)
 
 
 def _completions(parts: Sequence[tuple[float, WorkloadObservation]], span: float) -> Value:

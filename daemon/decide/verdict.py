@@ -34,6 +34,7 @@ from daemon.api.models import Arm, ComparedView, Decision, Direction, VerdictVie
 from daemon.decide.compare import Ratio, permutation_p, ratio_of
 from daemon.decide.compared import (
     Compared,
+    above_zero,
     compared_guard,
     compared_term,
     gone,
@@ -219,11 +220,7 @@ def harm(
 
 def values(windows: Sequence[WindowView], arm: Arm) -> list[float]:
     """The arm's values of the leading term, oldest first, none of them zero."""
-    used = included(windows)
-    # A throughput of nothing has no logarithm; a thousandth of the usual is as bad.
-    usual = median([window.value for window in used]) if used else 1.0
-    least = max(usual, 1e-6) / 1000
-    return [max(window.value, least) for window in used if window.arm is arm]
+    return above_zero([(each.arm, each.value) for each in included(windows)], arm)
 
 
 # ---------------------------------------------------------------- harm
