@@ -55,7 +55,7 @@ from daemon.learned import Learned, Met, is_installed
 from daemon.lessons import Lessons
 from daemon.loader import Loader
 from daemon.preparation import Preparation
-from daemon.profiling import Besides, profile_of
+from daemon.profiling import NOTHING, Besides, profile_of
 from daemon.recall import Recall
 from daemon.recording import Recordings
 from daemon.standing import Standing
@@ -210,7 +210,8 @@ class Reader:
                     value.value if value else None,
                     (workload, objective.text) in broken,
                 )
-                warned = "; ".join(warnings_of(objective, self.profile(workload).figures))
+                figures = self._lately(workload, self._began()).figures
+                warned = "; ".join(warnings_of(objective, figures))
                 views.append(view.model_copy(update={"warning": warned}))
         return views
 
@@ -241,19 +242,27 @@ class Reader:
         )
 
     def profile(self, id: str) -> ProfileView:
-        """What a workload is like, from its last minutes."""
+        """What a workload is like, from its last minutes, and what is known of it besides."""
+        began = self._began()
+        before = [each for each in self._watch.series.since(id, 0.0) if each.at < began]
+        return self._lately(id, began, self._besides(id, before))
+
+    def _began(self) -> float:
+        """When the last minutes began, that a workload is judged by."""
+        return time.time() - PROFILE_INTERVALS * self._watch.interval_s
+
+    def _lately(self, id: str, began: float, besides: Besides = NOTHING) -> ProfileView:
+        """What a workload was like in its last minutes: its figures are those of `profile`."""
         line = self._watch.line
-        began = time.time() - PROFILE_INTERVALS * self._watch.interval_s
-        points = self._watch.series.since(id, 0.0)
         return profile_of(
             id,
-            [each for each in points if each.at >= began],
+            self._watch.series.since(id, began),
             self._watch.observation,
             machine_cpus=line.machine.cpus if line else (os.cpu_count() or 1),
             machine_utilisation=line.machine.utilisation if line else 0.0,
             machine_caches=self._caches,
             finished=self._jobs.finished(id, time.time()),
-            besides=self._besides(id, [each for each in points if each.at < began]),
+            besides=besides,
         )
 
     def _besides(self, id: str, before: list[SignalPoint]) -> Besides:

@@ -3,13 +3,13 @@
 
 import struct
 from collections import OrderedDict, deque
-from collections.abc import Iterable
 
 from daemon.api.models import SignalPoint
 
 # time as double, thirteen figures as float, two shares as half of one, then the scheduler's index:
 # 65 bytes a point.
 _POINT = struct.Struct("<d13f2eB")
+_AT = struct.Struct("<d")
 # Workloads with a series of their own; the one unseen for the longest goes first.
 MOST_WORKLOADS = 128
 # Points of each: an hour at the default interval.
@@ -66,8 +66,9 @@ class Series:
 
     def since(self, workload: str, at: float) -> list[SignalPoint]:
         """The points of a workload from Unix time `at` on."""
-        points: Iterable[SignalPoint] = map(self._unpack, self._rings.get(workload, ()))
-        return [point for point in points if point.at >= at]
+        ring = self._rings.get(workload, ())
+        # Mostly the last few of many are wanted, and the time is the first thing in each.
+        return [self._unpack(raw) for raw in ring if _AT.unpack_from(raw)[0] >= at]
 
     def _unpack(self, raw: bytes) -> SignalPoint:
         at, *figures, index = _POINT.unpack(raw)

@@ -323,8 +323,7 @@ def compare(asked: argparse.Namespace) -> Comparison:
     Raises:
         Fault: whatever the build, the trace, or a simulation raises.
     """
-    if asked.objective:
-        parse_objective(asked.objective)
+    objective = parse_objective(asked.objective) if asked.objective else None
     require_types(asked.btf)
     work = work_for(asked)
     if asked.perfetto and len(work.scenarios) > 1:
@@ -369,7 +368,6 @@ def compare(asked: argparse.Namespace) -> Comparison:
         with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
             figures = list(pool.map(one, jobs))
     pairs = zip(work.scenarios, figures[::2], figures[1::2], strict=True)
-    objective = parse_objective(asked.objective) if asked.objective else None
     found = tuple(
         compared(each, ours, theirs, work.workloads, objective) for each, ours, theirs in pairs
     )

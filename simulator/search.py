@@ -186,7 +186,9 @@ class Judged:
 class _Bench:
     """Simulates the scheduler with values, and the default once for each scenario and seed."""
 
-    def __init__(self, asked: argparse.Namespace, folder: Path) -> None:
+    def __init__(
+        self, asked: argparse.Namespace, objective: Objective | None, folder: Path
+    ) -> None:
         require_types(asked.btf)
         self.asked = asked
         self.work = work_for(asked)
@@ -197,7 +199,7 @@ class _Bench:
         built = build_object(asked.source, folder, **kept).require()
         native = build_native(asked.source, folder, **kept).require()
         self._candidate = Candidate(native, built)
-        self._objective = parse_objective(asked.objective) if asked.objective else None
+        self._objective = objective
 
     def _simulate(self, candidate: Candidate | None, scenario: Scenario) -> Figures:
         return simulate(candidate, scenario, btf=self.asked.btf, cache_folder=self.asked.cache)
@@ -286,7 +288,7 @@ def search(asked: argparse.Namespace) -> Searched:
     with tempfile.TemporaryDirectory(prefix="schedpilot-search-") as place:
         folder = Path(place)
         folder.chmod(0o755)
-        bench = _Bench(asked, folder)
+        bench = _Bench(asked, wanted, folder)
         try:
             study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=asked.seed))
             study.enqueue_trial(defaults)

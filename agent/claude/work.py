@@ -36,6 +36,7 @@ from daemon.api.models import (
     EpisodeState,
     LessonRequest,
     SignalPoint,
+    StatusView,
     StepRole,
     TrialState,
     TrialView,
@@ -104,7 +105,7 @@ class Work:
             transcript=self._transcript,
             system=prompting.system(self._surface(), self._box.guide),
             tools=self._offered(),
-            first=await self._first(held),
+            first=await self._first(status, held),
         )
         reply = await self._decide(conversation)
         # What was tried is learned from, whether it was kept or not.
@@ -139,7 +140,7 @@ class Work:
             looked=True,
         )
 
-    async def _first(self, held: str) -> str:
+    async def _first(self, status: StatusView, held: str) -> str:
         """The first message, with the looks that every episode begins with."""
         tags = self._errand.episode.profile.tags if self._errand.episode.profile else []
         looks: list[tuple[str, dict[str, Any]]] = [
@@ -159,9 +160,9 @@ class Work:
         earlier = "\n".join(
             prompting.account_of(each, self._tick_us) for each in self._progress.tried
         )
-        return prompting.situation(await self._facts(), seen, held, earlier)
+        return prompting.situation(await self._facts(status), seen, held, earlier)
 
-    async def _facts(self) -> Facts:
+    async def _facts(self, status: StatusView) -> Facts:
         """What the first message says besides; what cannot be had is left out of it."""
         reader, episode = self._errand.reader, self._errand.episode
         points: list[SignalPoint] = []
@@ -169,7 +170,7 @@ class Work:
         with contextlib.suppress(Fault):
             points = (await reader.signals(self._workload, LATELY_S)).series
             workloads = await reader.workloads()
-        return Facts(episode, await reader.status(), episode.profile, points, workloads)
+        return Facts(episode, status, episode.profile, points, workloads)
 
     # ------------------------------------------------------------ deciding, implementing
 

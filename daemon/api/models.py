@@ -310,6 +310,10 @@ class ObjectiveView(Answer):
     warning: str = ""
 
 
+# Guards beside one objective.
+MOST_GUARDS = 16
+
+
 class GuardRequest(Request):
     """Another workload that may not pay for the objective: an id, or a glob over ids, and what of
     it is guarded (`completions not worse than 20%`)."""
@@ -524,7 +528,7 @@ class CandidateRequest(Request):
     episode: RecordId | None = None
     workload: WorkloadId | None = None
     objective: ObjectiveText | None = None
-    guards: list[GuardRequest] = Field(default_factory=list, max_length=16)
+    guards: list[GuardRequest] = Field(default_factory=list, max_length=MOST_GUARDS)
     canary: bool = False
     cpus: list[Annotated[int, Field(ge=1, le=256)]] = Field(default_factory=list, max_length=8)
 
@@ -594,7 +598,7 @@ class TrialRequest(Request):
     candidate: RecordId
     workload: WorkloadId | None = None
     objective: ObjectiveText | None = None
-    guards: list[GuardRequest] = Field(default_factory=list, max_length=16)
+    guards: list[GuardRequest] = Field(default_factory=list, max_length=MOST_GUARDS)
     episode: RecordId | None = None
     window_s: Annotated[float, Field(ge=0.5, le=600)] | None = None
     max_windows: Annotated[int, Field(ge=4, le=64)] | None = None
@@ -792,7 +796,7 @@ class EpisodeRequest(Request):
     workload: WorkloadId
     goal: Annotated[str, StringConstraints(min_length=1, max_length=500)]
     objective: ObjectiveText | None = None
-    guards: list[GuardRequest] = Field(default_factory=list, max_length=16)
+    guards: list[GuardRequest] = Field(default_factory=list, max_length=MOST_GUARDS)
 
 
 class GoalReading(Answer):

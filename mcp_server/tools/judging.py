@@ -6,11 +6,9 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field
 
-from daemon.api.models import GuardRequest, GuardView
+from daemon.api.models import MOST_GUARDS, GuardRequest, GuardView
 from mcp_server.tool import Answer, Arguments, Call, parsed
 from mcp_server.untrusted import Name, Said, Word
-
-MOST_GUARDS = 16
 
 ObjectiveArgument = Annotated[
     str,
