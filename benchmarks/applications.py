@@ -230,7 +230,7 @@ FILES = 10
 @contextlib.asynccontextmanager
 async def _inputs(place: Path) -> AsyncIterator[None]:
     text = b"".join(path.read_bytes() for path in sorted(Path(re.__file__).parent.glob("*.py")))
-    (place / "input").write_bytes(text * 12)
+    (place / "input").write_bytes(text * 40)
     async with _kept("own-batch"):
         yield
 

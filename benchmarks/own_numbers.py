@@ -11,7 +11,8 @@ import asyncio
 import contextlib
 import shutil
 import statistics
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import AsyncIterator, Awaitable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -93,15 +94,8 @@ async def _application(
                 if arm in candidates:
                     await daemon.client.hold(HoldRequest(candidate=candidates[arm]))
                 await asyncio.sleep(SETTLE_S)
-                await signals.flush()
-                await anext(lines)
-                work = asyncio.ensure_future(each.once(place))
-                seen = [await anext(lines)]
-                while not work.done():
-                    seen.append(await anext(lines))
-                await signals.flush()
-                seen.append(await anext(lines))
-                runs.append(_run(arm, await work, each, seen))
+                own, seen = await _seen(signals, lines, each.once(place))
+                runs.append(_run(arm, own, each, seen))
                 if arm in candidates:
                     await daemon.client.release("benchmark")
     return {
@@ -117,6 +111,35 @@ async def _application(
             for run in runs
         ],
     }
+
+
+async def _seen(
+    signals: SignalsSource, lines: AsyncIterator[SignalsLine], work: Awaitable[Own]
+) -> tuple[Own, list[SignalsLine]]:
+    """What the application says of this run, and the lines of just this time."""
+    began_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+    await signals.flush()
+    while (await anext(lines)).t_ns < began_ns:
+        pass
+    seen: list[SignalsLine] = []
+    doing = asyncio.ensure_future(work)
+    coming = asyncio.ensure_future(anext(lines))
+    try:
+        while not doing.done():
+            await asyncio.wait((doing, coming), return_when=asyncio.FIRST_COMPLETED)
+            if coming.done():
+                seen.append(coming.result())
+                coming = asyncio.ensure_future(anext(lines))
+        own = await doing
+        # At once: what nobody works in would count as well.
+        ended_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+        await signals.flush()
+        seen.append(await coming)
+        while seen[-1].t_ns < ended_ns:
+            seen.append(await anext(lines))
+    finally:
+        coming.cancel()
+    return own, seen
 
 
 def _run(arm: str, own: Own, each: Application, lines: Sequence[SignalsLine]) -> Run:
