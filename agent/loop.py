@@ -16,8 +16,8 @@ from collections.abc import Awaitable, Callable
 
 from agent.advisor import Advisor
 from agent.connection import Actor, Connect, Connection, Reader
+from agent.delegation import Errand, HandedOn, Runner
 from agent.episode import Spent, Work, advice_text, see
-from agent.errand import Errand, HandedOn, Runner
 from daemon.api.models import (
     AdviceRequest,
     CallsRequest,

@@ -14,12 +14,12 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Sequence
 
+from agent.bandit_advisor import OfflineAdvisor
 from agent.config import PATH, Config, read_config
 from agent.connection import Connection
-from agent.errand import Runner
+from agent.delegation import Runner
 from agent.loop import Loop
 from agent.measure import keep_polling
-from agent.offline import OfflineAdvisor
 from daemon.api.client import control_async_client, control_opens, observe_async_client
 from daemon.api.display import displayable
 from process import Fault, FaultType, fault_of, named_path

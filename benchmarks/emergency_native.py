@@ -26,11 +26,11 @@ from benchmarks.emergency import LOOPS_A_CPU, SETTLE_S
 from benchmarks.simulator_speed import lab_types
 from bpf.runner_lines import Verified
 from daemon.api.models import CandidateRequest, ParameterValue
-from daemon.candidates import Candidates
 from daemon.config import GatesTable
-from daemon.events import EventLog
-from daemon.gates import Gates
-from daemon.warm import WarmCheck
+from daemon.gates.candidates import Candidates
+from daemon.gates.chain import Gates
+from daemon.gates.warm_check import WarmCheck
+from daemon.service.events import EventLog
 from process import Fault, FaultType, run, start_lines
 from process.effort import settle_session
 from scheduler_library.catalog import Catalog, load_catalog

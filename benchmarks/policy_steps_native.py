@@ -18,7 +18,7 @@ from bpf.static.check import check_source
 from process import Fault, FaultType
 from scheduler_library.policy.compiler import Compiled, Machine, compile_policy
 from simulator.build import engine_for
-from simulator.proof import prove
+from simulator.stress_verdict import prove
 
 # Each time a new line, so that nothing comes from a cache.
 LINE = 'comm ~ "service*" {{ latency; preempt; slice {us}us }}'

@@ -24,7 +24,6 @@ from process import Fault, FaultType, run
 from scheduler_library.policy.compiler import Compiled, compile_policy
 from scheduler_library.policy.compiler import Machine as PolicyMachine
 from simulator.build import build_native, engine_for
-from simulator.proof import prove
 from simulator.scenario import (
     MS,
     US,
@@ -38,6 +37,7 @@ from simulator.scenario import (
     ping_pong,
     service,
 )
+from simulator.stress_verdict import prove
 
 POLICY = "order vtime; slice clamp(wait / 4, 500us, 8ms)"
 TURNS = 5

@@ -202,7 +202,7 @@ def check(target: str, settings: Sequence[str], wish: Wish, *, json: bool) -> Ex
     except Fault as fault:
         if fault.type is not FaultType.UNREACHABLE:
             raise
-        from cli.offline import prove  # late: most checks have a daemon
+        from cli.local_gates import prove  # late: most checks have a daemon
 
         return prove(
             request, target, settings, btf=wish.btf, headers=headers, why=str(fault), json=json

@@ -317,7 +317,7 @@ def check(
     if emit_c and canonical:
         raise typer.BadParameter("choose one of --emit-c and --format")
     if emit_c or canonical:
-        from cli.offline import show_c
+        from cli.local_gates import show_c
 
         options = ["--emit-c" if emit_c else "--format", *(["--json"] if json else [])]
         request = checking.request_for(target, settings or [])

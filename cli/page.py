@@ -8,7 +8,6 @@ names are outlines. The page forbids itself scripts and the network besides.
 import html
 from collections.abc import Iterable, Sequence
 
-from cli.account import Account, Served
 from cli.formats import (
     clock,
     microseconds,
@@ -17,6 +16,7 @@ from cli.formats import (
     span,
     titled,
 )
+from cli.timeline import Account, Served
 from daemon.api.display import displayable
 from daemon.api.models import Arm, Decision, TrialView
 from daemon.api.telling import details, ended_as, outcome

@@ -10,7 +10,7 @@ import warnings
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-from cli.account import KERNEL, Account, Mark, thinned
+from cli.timeline import KERNEL, Account, Mark, thinned
 from daemon.api.display import displayable
 from daemon.api.models import Arm, TrialView
 from process import Fault, FaultType

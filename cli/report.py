@@ -7,12 +7,12 @@ import tempfile
 import time
 from pathlib import Path
 
-from cli.account import Account, account_of, from_json, to_json
 from cli.following import following
 from cli.formats import parse_span
 from cli.output import say
 from cli.page import page
 from cli.picture import draw
+from cli.timeline import Account, account_of, from_json, to_json
 from daemon.api.client import Client, observe_client
 from daemon.api.models import Event, TrialView
 from process import Fault, FaultType, require_writable

@@ -69,7 +69,7 @@ class _Scenario(_Part):
 
 
 class _Comparison(_Part):
-    """What `python -m simulator.offline` prints."""
+    """What `python -m simulator.compare` prints."""
 
     scheduler: str
     parameters: dict[str, str]
@@ -143,7 +143,7 @@ def types_for(btf: Path | None) -> Path | None:
             return None
     except OSError:
         pass
-    from cli.offline import lab_types  # late: where this kernel's types do, nobody asks
+    from cli.local_gates import lab_types  # late: where this kernel's types do, nobody asks
 
     return lab_types()
 
@@ -163,7 +163,7 @@ def source_for(
     source = _compiled(target, settings, cpus or MOST_CPUS)
     if source is None or cpus or not source.cpus:
         return source
-    asked = _program("simulator.offline", work, SIMULATE_S)
+    asked = _program("simulator.compare", work, SIMULATE_S)
     if asked.status != 0:
         relay(asked)
         return None
@@ -180,7 +180,7 @@ def _compiled(target: str, settings: Sequence[str], cpus: int) -> Source | None:
     if request.library is not None:
         words += ["--library", request.library]
     given = (request.policy or "").encode()
-    done = _program("scheduler_library.offline", words, COMPILE_S, given)
+    done = _program("scheduler_library.policy.command", words, COMPILE_S, given)
     if done.status != 0:
         relay(done)
         return None
@@ -220,7 +220,7 @@ def simulate(target: str, settings: Sequence[str], wish: Wish, *, json: bool) ->
         words += [f"--facts={source.facts}"] if source.facts else []
         own = beside(target)
         words += [f"--headers={own}"] if own else []
-        done = _program("simulator.offline", words, SIMULATE_S)
+        done = _program("simulator.compare", words, SIMULATE_S)
     if done.status not in (Exit.OK, Exit.NO):
         relay(done)
         return Exit(done.status) if done.status in set(Exit) else Exit.FAULT

@@ -19,7 +19,6 @@ from daemon.api.models import (
     ProfileView,
     TrialState,
 )
-from daemon.candidates import Candidate, Publish
 from daemon.config import Config
 from daemon.decide import backoff, detect, guard
 from daemon.decide.blame import excuse
@@ -27,14 +26,15 @@ from daemon.decide.detect import DetectState, Recovery
 from daemon.decide.guard import GuardState, Kept, kept_of
 from daemon.decide.observation import Observation
 from daemon.decide.yardstick import yardstick_of
-from daemon.episodes import Episodes
-from daemon.gates_telling import stopped_reason
-from daemon.holding import Gone, Loadable, thrown_out
-from daemon.loader import Loaded, Loader
-from daemon.recall import Recall
-from daemon.standing import Standing
-from daemon.trials import Trial, Trials
-from daemon.watch import Watch
+from daemon.gates.candidates import Candidate, Publish
+from daemon.gates.telling import stopped_reason
+from daemon.lifecycle.attachment import Gone, Loadable, thrown_out
+from daemon.lifecycle.backoff_store import Standing
+from daemon.lifecycle.episodes import Episodes
+from daemon.lifecycle.loader import Loaded, Loader
+from daemon.lifecycle.trials import Trial, Trials
+from daemon.memory.history_writer import Recall
+from daemon.signals.watch import Watch
 from process import Fault
 
 # A scheduler that asks to be loaded afresh is, so many times within so long, after a pause

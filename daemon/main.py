@@ -14,37 +14,37 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from bpf.signals import SignalsSource
-from daemon import journal, memory
-from daemon.acting import Actor
 from daemon.api.control import control_app
 from daemon.api.display import displayable
 from daemon.api.models import EventKind, ProfileView
 from daemon.api.observe import observe_app
 from daemon.autopilot import Autopilot
-from daemon.candidates import Candidates
 from daemon.config import PATH, Config, load
 from daemon.decide.observation import Observation
-from daemon.episodes import Episode, Episodes
-from daemon.events import EventLog
-from daemon.gates import Gates
-from daemon.gates_verify import NO_SCHED_EXT
-from daemon.holding import Gone
-from daemon.informing import Informant
-from daemon.learned import Learned
-from daemon.lessons import FILE as LESSONS
-from daemon.lessons import Lessons
-from daemon.loader import Loaded, Loader
-from daemon.notify import Notifier
-from daemon.preparation import Preparation, Wanted, wanted_of
-from daemon.reading import Reader
-from daemon.recall import Recall, opened
-from daemon.recording import Recordings
-from daemon.server import listen, serve_on
-from daemon.standing import Standing
-from daemon.trials import Trial, Trials
-from daemon.warm import WarmCheck
-from daemon.watch import Watch
-from daemon.winners import Winners
+from daemon.gates.candidates import Candidates
+from daemon.gates.chain import Gates
+from daemon.gates.preparation import Preparation, Wanted, wanted_of
+from daemon.gates.verifier import NO_SCHED_EXT
+from daemon.gates.warm_check import WarmCheck
+from daemon.handlers.acting import Actor
+from daemon.handlers.reading import Reader
+from daemon.lifecycle.attachment import Gone
+from daemon.lifecycle.backoff_store import Standing
+from daemon.lifecycle.episodes import Episode, Episodes
+from daemon.lifecycle.loader import Loaded, Loader
+from daemon.lifecycle.process_facts import Informant
+from daemon.lifecycle.trials import Trial, Trials
+from daemon.memory.beliefs import Learned
+from daemon.memory.history_writer import Recall, opened
+from daemon.memory.lessons import FILE as LESSONS
+from daemon.memory.lessons import Lessons
+from daemon.memory.saved_policies import Winners
+from daemon.service import heap, journal
+from daemon.service.events import EventLog
+from daemon.service.notify import Notifier
+from daemon.service.server import listen, serve_on
+from daemon.signals.recordings import Recordings
+from daemon.signals.watch import Watch
 from process import Fault, FaultType, named_path, printable
 from process.effort import settle_session
 from scheduler_library.catalog import Entry, load_catalog
@@ -370,7 +370,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     words.add_argument("--check", action="store_true", help="check the configuration, then end")
     options = words.parse_args(arguments)
-    memory.keep_small()
+    heap.keep_small()
     settle_session()
     sink = journal.open_sink()
     logging.getLogger().addHandler(journal.LogHandler(sink))

@@ -19,11 +19,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from daemon.api.models import CandidateRequest
-from daemon.candidates import Candidates
 from daemon.config import GatesTable
-from daemon.events import EventLog
-from daemon.gates import Gates
-from daemon.preparation import wanted_of
+from daemon.gates.candidates import Candidates
+from daemon.gates.chain import Gates
+from daemon.gates.preparation import wanted_of
+from daemon.service.events import EventLog
 from lab.cache import Root, locked
 from lab.chroot import in_root
 from lab.tree import copy_files, files_of, project_root

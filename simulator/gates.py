@@ -32,10 +32,10 @@ from bpf.sources import own_headers
 from bpf.vmlinux import BTF
 from process import Fault, FaultType, fault_of, named_path
 from process.effort import inherit
-from simulator import proofs
+from simulator import verdict_cache
 
 if TYPE_CHECKING:
-    from simulator.proof import Finding, Recorded
+    from simulator.stress_verdict import Finding, Recorded
     from simulator.yardstick import Objective
 
 STATIC, BUILD, SIMULATE = "static", "build", "simulate"
@@ -148,7 +148,7 @@ def static_known(
     source: Path, *, headers: Sequence[Path] = (), cache_folder: Path | None = None
 ) -> Answer | None:
     """What the static check said of the very same source before."""
-    return _kept(lambda: proofs.static_question(source, headers), cache_folder)
+    return _kept(lambda: verdict_cache.static_question(source, headers), cache_folder)
 
 
 def static_answer(
@@ -167,7 +167,9 @@ def static_answer(
     passed = not any(each.severity == "error" for each in found)
     answer = _diagnosed(STATIC, found, seconds, passed=passed)
     if passed:
-        proofs.keep(proofs.static_question(source, headers), asdict(answer), cache_folder)
+        verdict_cache.keep(
+            verdict_cache.static_question(source, headers), asdict(answer), cache_folder
+        )
     return answer
 
 
@@ -229,7 +231,7 @@ def remembered(
 ) -> Answer | None:
     """The answer of an earlier simulation of the very same."""
     return _kept(
-        lambda: proofs.question(
+        lambda: verdict_cache.question(
             source, object, parameters, trace, cpus, headers, _words_of(judged, trace)
         ),
         cache_folder,
@@ -243,7 +245,7 @@ def _words_of(judged: Judged | None, trace: Path | None) -> str:
 
 def _kept(question: Callable[[], str], cache_folder: Path | None) -> Answer | None:
     try:
-        found = proofs.recall(question(), cache_folder)
+        found = verdict_cache.recall(question(), cache_folder)
         if found is None:
             return None
         messages = tuple(Remark(**each) for each in found.pop("messages"))
@@ -278,7 +280,7 @@ def simulate(
     Raises:
         Fault: what keeps the simulator from its work.
     """
-    from simulator.proof import prove
+    from simulator.stress_verdict import prove
 
     known = remembered(
         source,
@@ -326,17 +328,17 @@ def simulate(
     if before is not None:
         answer = _both(before, answer)
     if answer.passed:
-        name = proofs.question(
+        name = verdict_cache.question(
             source, object, parameters, trace, cpus, headers, _words_of(judged, trace)
         )
-        proofs.keep(name, asdict(answer), cache_folder)
+        verdict_cache.keep(name, asdict(answer), cache_folder)
     return answer
 
 
 def _recorded(trace: Path, facts: str, cache_folder: Path | None, judged: Judged) -> "Recorded":
     """What was recorded, on a machine with the costs of this one, and by what it is judged."""
     from simulator.calibration import calibrated
-    from simulator.proof import Recorded
+    from simulator.stress_verdict import Recorded
     from simulator.told import Told
     from simulator.traces import machine_for, read_trace, replay_of
     from simulator.yardstick import parse_objective

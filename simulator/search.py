@@ -34,7 +34,7 @@ from bpf.build import build_object
 from bpf.vmlinux import BTF
 from process import Fault, FaultType, fault_of, named_path, printable
 from simulator.build import build_native
-from simulator.offline import (
+from simulator.compare import (
     METRICS,
     Compared,
     Group,

@@ -2,8 +2,9 @@
 """Imports go down the list of docs/architecture.md, and nowhere else."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -93,6 +94,48 @@ def test_every_package_has_its_row() -> None:
     """A new folder with Python in it is placed in the table before it is used."""
     folders = {path.parent.name for path in ROOT.glob("*/__init__.py")}
     assert folders - set(OUTERMOST) <= set(MAY_IMPORT)
+
+
+def modules_of(root: Path, packages: Iterable[str]) -> dict[str, Path]:
+    """The modules below `root`, by their dotted names."""
+    found = {}
+    for package in packages:
+        for path in (root / package).rglob("*.py"):
+            name = ".".join(path.relative_to(root).with_suffix("").parts)
+            found[name.removesuffix(".__init__")] = path
+    return found
+
+
+def circles(modules: dict[str, Path]) -> list[list[str]]:
+    """Groups of modules that import each other, at any depth and for types, too."""
+    graph = {}
+    for name, path in modules.items():
+        inside = name if path.name == "__init__.py" else name.rpartition(".")[0]
+        found = set()
+        for each in imports_of(path.read_text(), tuple(inside.split("."))):
+            # `from a import b` is the module `a.b` where there is one, else `a`.
+            found.add(next((one for one in reversed(each.names) if one in modules), name))
+        graph[name] = found - {name}
+    sorter = TopologicalSorter(graph)
+    try:
+        sorter.prepare()
+    except CycleError as error:
+        return [error.args[1]]
+    return []
+
+
+def test_no_files_import_each_other_in_a_circle() -> None:
+    """Of two files at most one knows the other, so each can be read without what uses it."""
+    found = circles(modules_of(ROOT, (*MAY_IMPORT, *OUTERMOST)))
+    assert not found, " → ".join(found[0])
+
+
+def test_a_circle_is_named_by_its_files(tmp_path: Path) -> None:
+    """An import for types or inside a function closes a circle as well."""
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a/one.py").write_text("def f():\n    from a import two")
+    (tmp_path / "a/two.py").write_text("if TYPE_CHECKING:\n    from a.one import f")
+    assert sorted(set(circles(modules_of(tmp_path, ["a"]))[0])) == ["a.one", "a.two"]
 
 
 @pytest.mark.parametrize(

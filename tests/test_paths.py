@@ -48,7 +48,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "daemon.replay": ("recorded",),
     "mcp_server.main": ("--http=0",),
     "simulator.gates": ("--source=missing.bpf.c", "--out=out"),
-    "simulator.offline": ("--source=missing.bpf.c", "--scenario=quiet", "--btf=types"),
+    "simulator.compare": ("--source=missing.bpf.c", "--scenario=quiet", "--btf=types"),
     "simulator.search": (
         "--source=missing.bpf.c",
         "--space=space.json",
@@ -199,7 +199,7 @@ class Bench:
 
 @pytest.fixture
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
-    import cli.offline
+    import cli.local_gates
     import cli.output
     import cli.searching
     import cli.simulate
@@ -215,7 +215,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
     cli.output.forget_consoles()
 
     def compiled(module: str, words: Sequence[str], *_: object) -> Completed:
-        if module == "scheduler_library.offline":
+        if module == "scheduler_library.policy.command":
             about = {"name": "fifo", "source": "int x;", "values": {}, "policy": ""}
             about |= {"seconds": {"compile": 0}, "messages": []}
             return Completed((), 0, json.dumps(about).encode(), b"")
@@ -242,9 +242,9 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
 
     good = simulator.gates.Answer("static", True, 0.0)
     monkeypatch.setattr("simulator.gates.static", lambda *_, **__: good)
-    monkeypatch.setattr(cli.offline, "_lines", lines)
+    monkeypatch.setattr(cli.local_gates, "_lines", lines)
     monkeypatch.setattr(
-        cli.offline, "run", lambda *_, **__: compiled("scheduler_library.offline", ())
+        cli.local_gates, "run", lambda *_, **__: compiled("scheduler_library.policy.command", ())
     )
     monkeypatch.setattr(cli.simulate, "_program", compiled)
     monkeypatch.setattr(cli.searching, "stream", streamed)

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 from mcp_types import Tool
 
-from agent.claude.account import Account
 from agent.claude.replies import Asked, Question, Reply, ToolCall
+from agent.claude.spending import Account
 from agent.claude.transcript import Transcript
-from agent.errand import HandedOn
+from agent.delegation import HandedOn
 from daemon.api.models import StepRole
 
 if TYPE_CHECKING:

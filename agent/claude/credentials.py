@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from agent.claude.settings import Claude
-from agent.errand import HandedOn
+from agent.delegation import HandedOn
 from process import Fault, FaultType
 from process.text_file import read_text
 

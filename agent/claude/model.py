@@ -25,7 +25,7 @@ from anthropic.types import Usage as Usage_
 from agent.claude.budget import Usage, tokens_of
 from agent.claude.replies import Meter, Question, Reply, ToolCall
 from agent.claude.settings import Claude
-from agent.errand import HandedOn
+from agent.delegation import HandedOn
 
 # Of one reply: characters that are kept, and bytes on the wire, which are many times more.
 MOST_CHARACTERS = 256 * 1024

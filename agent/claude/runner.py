@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING
 
 from mcp import StdioServerParameters
 
-from agent.claude.account import Account
 from agent.claude.credentials import read_key, state_folder
+from agent.claude.episode_driver import Progress, Work
 from agent.claude.ledger import Ledger
 from agent.claude.settings import Claude
+from agent.claude.spending import Account
 from agent.claude.tools import Toolbox, server_command
 from agent.claude.transcript import Transcript
-from agent.claude.work import Progress, Work
+from agent.delegation import Errand, HandedOn
 from agent.episode import UNFINISHED
-from agent.errand import Errand, HandedOn
 from process import Fault, FaultType
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def _model_class() -> "type[Model]":
 
 
 class ClaudeRunner:
-    """An `agent.errand.Runner`.
+    """An `agent.delegation.Runner`.
 
     Args:
         server: how the MCP server is started.
@@ -71,7 +71,7 @@ class ClaudeRunner:
         await self._box.close()
 
     async def deal(self, errand: Errand) -> str:
-        """As `agent.errand.Runner.deal`."""
+        """As `agent.delegation.Runner.deal`."""
         transcript = Transcript(errand.actor, errand.episode.id, errand.clock)
         try:
             return await self._deal(errand, transcript)

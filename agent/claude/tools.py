@@ -21,7 +21,7 @@ from mcp_types import CONNECTION_CLOSED, CallToolResult, TextContent, TextResour
 from pydantic import ValidationError
 
 from agent.claude.transcript import cut
-from agent.errand import HandedOn
+from agent.delegation import HandedOn
 from daemon.api.paths import RUN_DIR_VARIABLE
 from mcp_server.voice import POLICY_GUIDE
 from process.run import PATH

@@ -17,7 +17,7 @@ from statistics import fmean, stdev
 from typing import Any
 
 from benchmarks.learning.replay import EPISODES, Dealt, Memory, episodes, recorded, replay
-from daemon.learned import Met
+from daemon.memory.beliefs import Met
 
 RUNS = 20
 THIRD = EPISODES // 3

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from agent.advisor import EpisodeResult, Proposal, Situation
-from agent.offline import advise, lesson
+from agent.bandit_advisor import advise, lesson
 from daemon.api.models import (
     Autonomy,
     Decision,
@@ -29,12 +29,12 @@ from daemon.api.models import (
     TrialView,
     VerdictView,
 )
-from daemon.candidates import Candidate
-from daemon.episodes import Episode
-from daemon.learned import Learned, Met
-from daemon.lessons import FILE as LESSONS
-from daemon.lessons import Lessons
-from daemon.recall import Recall
+from daemon.gates.candidates import Candidate
+from daemon.lifecycle.episodes import Episode
+from daemon.memory.beliefs import Learned, Met
+from daemon.memory.history_writer import Recall
+from daemon.memory.lessons import FILE as LESSONS
+from daemon.memory.lessons import Lessons
 from scheduler_library.catalog import Catalog, load_catalog
 from scheduler_library.history import FILE as HISTORY
 from scheduler_library.history import open_history

@@ -100,7 +100,7 @@ class EpisodeState(StrEnum):
 
 
 class EventKind(StrEnum):
-    """Each is one journal record with a MESSAGE_ID of its own (see daemon/journal.py)."""
+    """Each is one journal record with a MESSAGE_ID of its own (see daemon/service/journal.py)."""
 
     STARTED = "started"
     STOPPING = "stopping"

@@ -147,7 +147,7 @@ def reading_routes(reading: Reading) -> list[Route]:
         headers = {"cache-control": "no-store"}
         if request.method == "HEAD":
             return Response(headers=headers, media_type="text/event-stream")
-        # Set by daemon/server.py while it serves.
+        # Set by daemon/service/server.py while it serves.
         stopping = getattr(request.app.state, "stopping", None)
         return StreamingResponse(
             frames(reading.events(after), stopping),

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from daemon.api.models import Decision, LearnedClass, OutcomeView, SchedulerDetail
-from daemon.learned_views import belief_views
+from daemon.memory.belief_views import belief_views
 from scheduler_library.catalog import Entry, Place
 from scheduler_library.learning.bandit import Observation
 from scheduler_library.learning.beliefs import Line, options

@@ -12,11 +12,11 @@ from typing import Any
 import psutil
 import pytest
 
+from agent.bandit_advisor import OfflineAdvisor
 from agent.claude.runner import ClaudeRunner
 from agent.claude.settings import Claude
 from agent.loop import Loop
 from agent.main import connect
-from agent.offline import OfflineAdvisor
 from daemon.api.models import EpisodeState, EpisodeView, StepRequest
 from daemon.api.paths import RUN_DIR_VARIABLE
 from tests.agent.machine import Machine, ServedMachine, serving

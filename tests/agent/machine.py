@@ -13,7 +13,6 @@ from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
-from daemon import asked
 from daemon.api.models import (
     AdviceRequest,
     ApprovalRequest,
@@ -64,6 +63,7 @@ from daemon.api.models import (
     WorkloadView,
 )
 from daemon.decide.yardstick import yardstick_of
+from daemon.handlers import goals
 from process import Fault, FaultType
 from tests.agent.beliefs import believed
 from tests.api.fake import FakeService, Served
@@ -503,7 +503,7 @@ class Machine(FakeService):
     async def goal(self, goal: str, workload: str) -> GoalView:
         """As the daemon reads it, for the workloads that there are."""
         kinds = {each.id: ProgramKind.UNKNOWN for each in await self.workloads()}
-        return asked.view_of(goal, asked.understood(goal, workload, kinds, {}, ()))
+        return goals.view_of(goal, goals.understood(goal, workload, kinds, {}, ()))
 
     async def advise(self, episode: str, request: AdviceRequest) -> EpisodeView:
         view = self.kept_episodes[episode]

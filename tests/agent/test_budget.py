@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.claude.account import Account
 from agent.claude.budget import (
     LEAST_REPLY_TOKENS,
     Exhausted,
@@ -25,9 +24,10 @@ from agent.claude.budget import (
 from agent.claude.credentials import read_key
 from agent.claude.ledger import FILE, Ledger
 from agent.claude.settings import Budget, Claude, Price
+from agent.claude.spending import Account
 from agent.config import parse_config
+from agent.delegation import HandedOn
 from agent.episode import Spent
-from agent.errand import HandedOn
 from process import Fault, FaultType
 
 PRICE = Price(input=3.0, output=15.0)

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from agent.advisor import Advice, EpisodeResult, Proposal, Situation
+from agent.bandit_advisor import OfflineAdvisor
 from agent.loop import Loop
 from agent.main import connect
-from agent.offline import OfflineAdvisor
 from daemon.api.models import (
     ApprovalRequest,
     Autonomy,

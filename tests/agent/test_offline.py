@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from agent.advisor import EpisodeResult, Proposal, Refusal, Situation
-from agent.offline import advise, lesson
+from agent.bandit_advisor import advise, lesson
 from daemon.api.models import (
     Autonomy,
     Decision,

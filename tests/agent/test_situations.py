@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from agent.advisor import Proposal, Situation
-from agent.offline import advise
+from agent.bandit_advisor import advise
 from daemon.api.models import (
     Autonomy,
     Degradation,
@@ -31,10 +31,10 @@ from daemon.api.models import (
 )
 from daemon.decide.jobs import Finished
 from daemon.decide.observation import Observation, WorkloadObservation
-from daemon.learned import Met
-from daemon.learned_views import belief_views
-from daemon.profiling import Besides, profile_of
+from daemon.memory.belief_views import belief_views
+from daemon.memory.beliefs import Met
 from daemon.understanding.kinds import by_id, judged, says, summed_up
+from daemon.understanding.profile import Besides, profile_of
 from scheduler_library.catalog import Entry, load_catalog
 from scheduler_library.learning.beliefs import Line, options
 from scheduler_library.learning.templates import name_of, templates

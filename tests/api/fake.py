@@ -60,9 +60,9 @@ from daemon.api.models import (
 )
 from daemon.api.observe import observe_app
 from daemon.api.paths import CONTROL_SOCKET, OBSERVE_SOCKET
-from daemon.events import EventLog
-from daemon.metrics import render
-from daemon.server import serve
+from daemon.service.events import EventLog
+from daemon.service.metrics import render
+from daemon.service.server import serve
 from process import Fault, FaultType, Limit
 from tests.waiting import happened
 

@@ -10,7 +10,7 @@ import pytest
 
 from bpf.workload_id import workload_of
 from daemon.api.display import displayable
-from daemon.inventory import processes_of
+from daemon.understanding.inventory import processes_of
 from process import Fault
 
 COMM = Path("/proc/self/comm")

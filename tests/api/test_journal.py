@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 import process
 from daemon.api.models import Event, EventKind
-from daemon.journal import (
+from daemon.service.journal import (
     ENTRIES,
     JournalSink,
     LineSink,
@@ -229,7 +229,7 @@ def test_a_terminal_that_went_away_does_not_end_the_daemon() -> None:
 
 def test_under_systemd_no_renderer_is_imported() -> None:
     """The journal alone costs no memory for what people would read."""
-    program = "import sys, daemon.journal; sys.exit('structlog' in sys.modules)"
+    program = "import sys, daemon.service.journal; sys.exit('structlog' in sys.modules)"
     process.run([sys.executable, "-c", program], timeout=60)
 
 

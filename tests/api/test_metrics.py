@@ -15,7 +15,7 @@ from daemon.api.models import (
     StatusView,
     WorkloadView,
 )
-from daemon.metrics import WORKLOADS_SHOWN, render
+from daemon.service.metrics import WORKLOADS_SHOWN, render
 
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 

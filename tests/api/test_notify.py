@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.notify import Notifier
+from daemon.service.notify import Notifier
 from tests.waiting import in_time
 
 

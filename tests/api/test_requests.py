@@ -9,9 +9,9 @@ from typing import Any
 import httpx
 import pytest
 
-from daemon import server
 from daemon.api.models import BODY_LIMIT_BYTES
 from daemon.api.problems import STATUS
+from daemon.service import server
 from process import FaultType
 from tests.api.fake import Served
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from daemon import server
 from daemon.api.client import AsyncClient
 from daemon.api.models import CandidateRequest
-from daemon.server import listen
+from daemon.service import server
+from daemon.service.server import listen
 from process import Fault, FaultType
 from tests.api.fake import Served, serving
 

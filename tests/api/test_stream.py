@@ -9,13 +9,13 @@ from pathlib import Path
 import httpx
 import pytest
 
-from daemon import server
 from daemon.api import client as client_module
 from daemon.api import stream
 from daemon.api.client import AsyncClient
 from daemon.api.models import Event, EventKind
 from daemon.api.stream_reading import LINE_LIMIT_BYTES, EventDecoder
-from daemon.events import EventLog
+from daemon.service import server
+from daemon.service.events import EventLog
 from process import Fault, FaultType
 from tests.api.fake import Served, serving
 

@@ -14,7 +14,7 @@ from daemon.api.models import (
     StepRequest,
     StepRole,
 )
-from daemon.recall import Recall
+from daemon.memory.history_writer import Recall
 from process import Fault, FaultType
 from scheduler_library.history import Episode, open_history
 from scheduler_library.transcript import FIRST_KEPT, MOST_CHARACTERS, MOST_STEPS

@@ -7,7 +7,7 @@ import pytest
 
 from bpf.sources import MAX_SOURCE_BYTES, own_headers
 from process import Fault, FaultType
-from simulator import gates, proofs
+from simulator import gates, verdict_cache
 from tests.target import Target
 
 SOURCE = """\
@@ -62,7 +62,7 @@ def test_the_gates_take_them_and_tell_them_apart(target: Target, tmp_path: Path)
     """Static check and build pass with the header, fail by its place, and are kept by its text."""
     source = written(tmp_path, mine="#define MINE SCX_SLICE_DFL\n")
     headers = own_headers(source, tmp_path)
-    before = proofs.static_question(source, headers)
+    before = verdict_cache.static_question(source, headers)
     assert gates.static(source, headers=headers, cache_folder=target.cache).passed
     built, object = gates.build(
         source, tmp_path / "out", headers=headers, btf=target.btf, cache_folder=target.cache
@@ -70,7 +70,7 @@ def test_the_gates_take_them_and_tell_them_apart(target: Target, tmp_path: Path)
     assert built.passed
     assert object is not None
     (tmp_path / "mine.h").write_text("\n#define MINE SCX_SLICE_DFLT\n")
-    assert proofs.static_question(source, headers) != before
+    assert verdict_cache.static_question(source, headers) != before
     wrong, _ = gates.build(
         source, tmp_path / "out", headers=headers, btf=target.btf, cache_folder=target.cache
     )

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.offline import OfflineAdvisor
+from agent.bandit_advisor import OfflineAdvisor
 from cli.settling import Settled, Typed, Unanswered, settle
 from daemon.api.client import Client
 from daemon.api.models import (

@@ -10,9 +10,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from cli.account import KERNEL, Account, account_of, from_json, thinned, to_json
 from cli.page import page
 from cli.picture import draw, rows_of
+from cli.timeline import KERNEL, Account, account_of, from_json, thinned, to_json
 from daemon.api.models import Event, EventKind, SignalPoint
 from process import Fault, FaultType
 from tests.agent.machine import HOSTILE, WORKLOAD, ServedMachine

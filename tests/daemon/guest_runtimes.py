@@ -24,10 +24,10 @@ from bpf import runner
 from bpf.build import build_object
 from bpf.signals import SignalsSource
 from daemon.api.models import CandidateRequest, HoldRequest
-from daemon.holding import Gone, Loadable
-from daemon.informing import Informant, asks_runtime
-from daemon.loader import Loaded, Loader
-from daemon.watch import Watch
+from daemon.lifecycle.attachment import Gone, Loadable
+from daemon.lifecycle.loader import Loaded, Loader
+from daemon.lifecycle.process_facts import Informant, asks_runtime
+from daemon.signals.watch import Watch
 from scheduler_library.catalog import load_catalog
 from scheduler_library.history import FILE
 from scheduler_library.policy.facts import Facts, UserSelector

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from daemon.api.models import CloseRequest, EpisodeState, Event, EventKind, ProfileView
-from daemon.episodes import Episode, Episodes
+from daemon.lifecycle.episodes import Episode, Episodes
 from process import Fault, FaultType
 
 WORKLOAD = "comm:x"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.compiling import Used, Written, compiled
+from daemon.gates.compiled_policies import Used, Written, compiled
 from process import Fault, FaultType, Priority, at_priority
 
 LINE = 'unit = "redis.service" { latency; slice 500us }; user = "root" { slice 9ms }; * { idle }'

@@ -7,11 +7,11 @@ import time
 from pathlib import Path
 
 from daemon.api.models import SignalPoint
-from daemon.candidates import Candidate
 from daemon.config import parse
-from daemon.events import EventLog
+from daemon.gates.candidates import Candidate
 from daemon.main import Daemon
-from daemon.notify import Notifier
+from daemon.service.events import EventLog
+from daemon.service.notify import Notifier
 from scheduler_library.manifest import Kind
 
 REDIS = "comm:cachelike"

@@ -8,8 +8,6 @@ from typing import Any
 
 import pytest
 
-from daemon import asked
-from daemon.acting import Actor
 from daemon.api.models import (
     ANY_GOAL,
     CandidateRequest,
@@ -26,7 +24,9 @@ from daemon.api.models import (
 )
 from daemon.decide.goals import Understood
 from daemon.decide.objective import Declared, parse_objective
-from daemon.episodes import Episodes
+from daemon.handlers import goals
+from daemon.handlers.acting import Actor
+from daemon.lifecycle.episodes import Episodes
 from process import Fault, FaultType
 
 EDITOR, BACKUP = "comm:editor", "comm:backup"
@@ -46,7 +46,7 @@ class Reader:
 
     async def understood(self, goal: str, workload: str) -> Understood:
         kinds = {EDITOR: ProgramKind.UNKNOWN, BACKUP: ProgramKind.UNKNOWN}
-        return asked.understood(goal, workload, kinds, {}, ())
+        return goals.understood(goal, workload, kinds, {}, ())
 
     async def candidate(self, id: str) -> CandidateView:
         return CandidateView(id=id, name="fifo", kind="bpf")

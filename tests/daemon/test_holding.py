@@ -13,9 +13,9 @@ import pytest
 from bpf import sysfs
 from bpf.runner import Runner
 from bpf.sysfs import KernelState
-from daemon import confirming, holding
-from daemon.confirming import Word, holds_scheduler, judge
-from daemon.holding import ExternalHeld, Gone, Held, Loadable, hold, thrown_out
+from daemon.lifecycle import attachment, confirmation
+from daemon.lifecycle.attachment import ExternalHeld, Gone, Held, Loadable, hold, thrown_out
+from daemon.lifecycle.confirmation import Word, holds_scheduler, judge
 from process import Fault, FaultType
 from process.pace import Fixed
 
@@ -84,8 +84,8 @@ def kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Kernel:
         return read(root)
 
     monkeypatch.setattr(sysfs, "read", stepping)
-    monkeypatch.setattr(confirming, "POLL_S", 0.001)
-    monkeypatch.setattr(holding, "EXTERNAL_POLL_S", 0.01)
+    monkeypatch.setattr(confirmation, "POLL_S", 0.001)
+    monkeypatch.setattr(attachment, "EXTERNAL_POLL_S", 0.01)
     return kernel
 
 
@@ -217,7 +217,7 @@ def test_one_that_never_leaves_is_not_waited_for_for_ever(
     kernel: Kernel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A scheduler that hangs on its way out ends in a fault with its name."""
-    monkeypatch.setattr(confirming, "SETTLE_S", Fixed(0.05))
+    monkeypatch.setattr(confirmation, "SETTLE_S", Fixed(0.05))
     kernel.set("disabling", "lavd", 3)
     fault = refused(kernel, kernel.program("exec sleep 600"))
     assert fault.type is FaultType.FOREIGN_SCHEDULER
@@ -262,7 +262,7 @@ def test_the_same_scheduler_of_somebody_else_is_not_ours(
     kernel: Kernel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A second scx_flash, started by hand at the same moment, is not confirmed as ours."""
-    monkeypatch.setattr(holding, "EXTERNAL_START_S", Fixed(0.5))
+    monkeypatch.setattr(attachment, "EXTERNAL_START_S", Fixed(0.5))
     fdinfo = f"{kernel.proc}/$$/fdinfo"
     what = kernel.program(f"mkdir -p {fdinfo}; echo 'pos:\t0' > {fdinfo}/1; exec sleep 600")
     kernel.steps = [lambda: None, kernel.to("enabled", OPS, 2)]
@@ -289,7 +289,7 @@ def test_one_that_is_thrown_out_on_its_way_in_is_told(kernel: Kernel) -> None:
 
 def test_one_that_never_comes_is_ended(kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
     """A program that does nothing is ended after its time, with its last words in the fault."""
-    monkeypatch.setattr(holding, "EXTERNAL_START_S", Fixed(0.5))
+    monkeypatch.setattr(attachment, "EXTERNAL_START_S", Fixed(0.5))
     pid = kernel.folder / "pid"
     fault = refused(kernel, kernel.program(f"echo $$ > {pid}; echo 'thinking' >&2; exec sleep 600"))
     assert fault.type is FaultType.LOAD_FAILED
@@ -409,8 +409,8 @@ def test_one_that_stays_without_its_scheduler_is_ended(
     kernel: Kernel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where the kernel has let go of it and its program stays, that is told, and it is ended."""
-    monkeypatch.setattr(holding, "EXTERNAL_WATCH_S", 0.01)
-    monkeypatch.setattr(holding, "EXTERNAL_LOST_S", 0.05)
+    monkeypatch.setattr(attachment, "EXTERNAL_WATCH_S", 0.01)
+    monkeypatch.setattr(attachment, "EXTERNAL_LOST_S", 0.05)
     kernel.steps = [lambda: None, kernel.to("enabled", OPS, 2)]
 
     async def eject(scheduler: Held) -> str:

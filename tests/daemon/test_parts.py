@@ -29,18 +29,18 @@ from daemon.api.models import (
     VerdictView,
     WindowView,
 )
-from daemon.candidates import Candidate, candidate_id
 from daemon.decide import backoff
 from daemon.decide.observation import Observation, WorkloadObservation
 from daemon.decide.settings import LimitSettings
-from daemon.episodes import MOST_ADVICE, MOST_EPISODES, Episode, Episodes
-from daemon.events import EventLog
-from daemon.gates import Proof
-from daemon.gates_telling import result_reason
-from daemon.profiling import profile_of
-from daemon.recall import Recall, opened
-from daemon.series import MOST_POINTS, MOST_WORKLOADS, Series
-from daemon.standing import Standing
+from daemon.gates.candidates import Candidate, candidate_id
+from daemon.gates.proof import Proof
+from daemon.gates.telling import result_reason
+from daemon.lifecycle.backoff_store import Standing
+from daemon.lifecycle.episodes import MOST_ADVICE, MOST_EPISODES, Episode, Episodes
+from daemon.memory.history_writer import Recall, opened
+from daemon.service.events import EventLog
+from daemon.signals.series import MOST_POINTS, MOST_WORKLOADS, Series
+from daemon.understanding.profile import profile_of
 from process import Fault, FaultType
 from scheduler_library.history import FILE, open_history
 from scheduler_library.manifest import Kind

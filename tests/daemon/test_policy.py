@@ -12,8 +12,6 @@ from typing import Any
 import pytest
 
 from bpf import sysfs
-from daemon import candidates as making
-from daemon import winners as saving
 from daemon.api.models import (
     CandidateRequest,
     Decision,
@@ -26,14 +24,16 @@ from daemon.api.models import (
     TrialState,
     VerdictView,
 )
-from daemon.candidates import Candidate, Candidates
 from daemon.decide.objective import parse_objective
 from daemon.decide.settings import TrialSettings
-from daemon.episodes import Episodes
-from daemon.events import EventLog
-from daemon.gates import Proof, Subject, Told
-from daemon.trials import Trial
-from daemon.winners import Winners
+from daemon.gates import candidates as making
+from daemon.gates.candidates import Candidate, Candidates
+from daemon.gates.proof import GateListener, Proof, Subject
+from daemon.lifecycle.episodes import Episodes
+from daemon.lifecycle.trials import Trial
+from daemon.memory import saved_policies as saving
+from daemon.memory.saved_policies import Winners
+from daemon.service.events import EventLog
 from process import Fault, FaultType
 from scheduler_library.catalog import Catalog, Entry, Place, load_catalog
 from scheduler_library.manifest import Kind, When
@@ -64,7 +64,7 @@ class Bench:
         )
 
     async def _gates(
-        self, subject: Subject, told: Told, before: tuple[GateResult, ...] = ()
+        self, subject: Subject, told: GateListener, before: tuple[GateResult, ...] = ()
     ) -> Proof:
         self.built.append(subject.source)
         results = [

@@ -20,10 +20,10 @@ from daemon.api.models import (
     PreparedState,
 )
 from daemon.api.prepared import preparation_text, unprepared
-from daemon.candidates import Candidate, Candidates
-from daemon.events import EventLog
-from daemon.gates import Proof, Subject, Told
-from daemon.preparation import Preparation, Wanted, wanted_of
+from daemon.gates.candidates import Candidate, Candidates
+from daemon.gates.preparation import Preparation, Wanted, wanted_of
+from daemon.gates.proof import GateListener, Proof, Subject
+from daemon.service.events import EventLog
 from process import Fault, FaultType, run
 from process.effort import current
 from scheduler_library.catalog import load_catalog
@@ -75,7 +75,7 @@ class Bench:
         self.heard = asyncio.Event()
 
     async def gates(
-        self, subject: Subject, told: Told, before: tuple[GateResult, ...] = ()
+        self, subject: Subject, told: GateListener, before: tuple[GateResult, ...] = ()
     ) -> Proof:
         if subject.name not in self.remembered:
             # As `run` does; an idle task gets no turn on a busy machine.

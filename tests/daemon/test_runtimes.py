@@ -20,11 +20,11 @@ from daemon.api.models import ParameterValue, SignalPoint
 from daemon.decide.jobs import Jobs
 from daemon.decide.observation import Observation, WorkloadObservation
 from daemon.decide.runtimes import Key, Runtime, key_of
-from daemon.holding import Gone, Loadable
-from daemon.informing import MOST_WAITING, Informant
-from daemon.profiling import profile_of
-from daemon.recall import opened
-from daemon.watch import Watch
+from daemon.lifecycle.attachment import Gone, Loadable
+from daemon.lifecycle.process_facts import MOST_WAITING, Informant
+from daemon.memory.history_writer import opened
+from daemon.signals.watch import Watch
+from daemon.understanding.profile import profile_of
 from process import Fault, FaultType, within
 from scheduler_library.history import FILE, open_history
 from scheduler_library.policy.facts import Facts, UserSelector

@@ -3,7 +3,7 @@
 
 import pytest
 
-from daemon.stolen import StolenTime, steal_ticks
+from daemon.signals.steal_time import StolenTime, steal_ticks
 
 
 class Host:

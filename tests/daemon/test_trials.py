@@ -10,17 +10,17 @@ from typing import Any
 
 import pytest
 
-from daemon import trials as trials_module
 from daemon.api.models import Arm, Event, EventKind, TrialRequest, TrialState
-from daemon.candidates import Candidate
 from daemon.decide.objective import parse_objective
 from daemon.decide.observation import Observation
 from daemon.decide.settings import TrialSettings
-from daemon.events import EventLog
-from daemon.gates import Proof
-from daemon.holding import Gone, Loadable
-from daemon.loader import Loaded
-from daemon.trials import Trial, Trials
+from daemon.gates.candidates import Candidate
+from daemon.gates.proof import Proof
+from daemon.lifecycle import trials as trials_module
+from daemon.lifecycle.attachment import Gone, Loadable
+from daemon.lifecycle.loader import Loaded
+from daemon.lifecycle.trials import Trial, Trials
+from daemon.service.events import EventLog
 from process import Fault, FaultType
 from scheduler_library.manifest import Kind
 from tests.decide.synthetic import SERVICE, seeded, serving, workload

@@ -4,7 +4,7 @@
 import pytest
 
 from daemon.decide.blame import LEASE, excuse
-from daemon.holding import LEASE_RAN_OUT
+from daemon.lifecycle.attachment import LEASE_RAN_OUT
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ import pytest
 
 from daemon.api.models import Gate, GateResult
 from daemon.config import GatesTable
-from daemon.gates import Gates, Proof, Subject
+from daemon.gates.chain import Gates
+from daemon.gates.proof import Proof, Subject
 from tests.target import Target
 
 ROOT = Path(__file__).parents[2]

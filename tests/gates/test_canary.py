@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from daemon.api.paths import RUN_DIR_VARIABLE
-from daemon.canary import Place, reason_to_skip
 from daemon.config import Canary
+from daemon.gates.canary import Place, reason_to_skip
 from lab.canary import judge
 from process import Fault, FaultType, run
 from tests.gates.conftest import ROOT

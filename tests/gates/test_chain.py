@@ -10,8 +10,9 @@ import pytest
 from bpf import sysfs
 from daemon.api.models import Gate, GateResult
 from daemon.config import GatesTable
-from daemon.gates import Gates, Subject
-from daemon.gates_simulation import simulation_gate
+from daemon.gates.chain import Gates
+from daemon.gates.proof import Subject
+from daemon.gates.simulation import simulation_gate
 from tests.gates.conftest import ROOT, Heard, Pass
 from tests.target import Target
 

@@ -4,10 +4,10 @@
 import pytest
 
 from daemon.api.models import Event, EventKind, Gate, GateMessage, GateResult
-from daemon.candidates import Candidate
-from daemon.events import EventLog
-from daemon.gates import Proof
-from daemon.gates_telling import Telling, stopped_reason
+from daemon.gates.candidates import Candidate
+from daemon.gates.proof import Proof
+from daemon.gates.telling import Telling, stopped_reason
+from daemon.service.events import EventLog
 from process import Fault, FaultType
 from scheduler_library.manifest import Kind
 

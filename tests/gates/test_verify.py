@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from bpf.runner_lines import Verified
-from daemon import gates_verify
 from daemon.api.models import GateResult, ParameterValue
-from daemon.gates_verify import verify_gate
+from daemon.gates import verifier
+from daemon.gates.verifier import verify_gate
 from process import Fault, FaultType, Priority, at_priority
 
 
@@ -52,7 +52,7 @@ class Kernel:
 @pytest.fixture
 def kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Kernel:
     # No kernel's types need be here.
-    monkeypatch.setattr(gates_verify, "btf_digest", lambda btf: "the types")
+    monkeypatch.setattr(verifier, "btf_digest", lambda btf: "the types")
     return Kernel(tmp_path)
 
 
@@ -76,7 +76,7 @@ def test_another_object_parameter_or_kernel_is_asked_anew(
     kernel.object.write_bytes(b"another object")
     kernel.gate(slice_us=1)
     assert kernel.asked == 3
-    monkeypatch.setattr(gates_verify, "btf_digest", lambda btf: "other types")
+    monkeypatch.setattr(verifier, "btf_digest", lambda btf: "other types")
     kernel.gate(slice_us=1)
     assert kernel.asked == 4
 

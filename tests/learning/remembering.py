@@ -14,12 +14,12 @@ from daemon.api.models import (
     TrialView,
     VerdictView,
 )
-from daemon.candidates import Candidate
 from daemon.decide.backoff import Quarantine
-from daemon.episodes import Episode
-from daemon.learned import Learned
-from daemon.lessons import FILE, Lessons
-from daemon.recall import Recall
+from daemon.gates.candidates import Candidate
+from daemon.lifecycle.episodes import Episode
+from daemon.memory.beliefs import Learned
+from daemon.memory.history_writer import Recall
+from daemon.memory.lessons import FILE, Lessons
 from scheduler_library.catalog import load_catalog
 from scheduler_library.history import FILE as HISTORY
 from scheduler_library.history import open_history

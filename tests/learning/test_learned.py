@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from agent.advisor import Proposal, Situation
-from agent.offline import advise
+from agent.bandit_advisor import advise
 from daemon.api.models import (
     Autonomy,
     BeliefView,
@@ -18,7 +18,7 @@ from daemon.api.models import (
     StatusView,
 )
 from daemon.decide.backoff import Quarantine
-from daemon.learned import Met
+from daemon.memory.beliefs import Met
 from scheduler_library.learning.templates import templates
 from scheduler_library.learning.weights import MEASURED, PRIOR
 from tests.learning.remembering import NOW, WEB, Memory, remembering
@@ -130,7 +130,7 @@ def test_nobody_is_proposed_without_what_it_needs(
         program = tmp_path / name
         program.write_text("#!/bin/sh\n")
         program.chmod(0o755)
-    monkeypatch.setattr("daemon.learned.PATH", str(tmp_path))
+    monkeypatch.setattr("daemon.memory.beliefs.PATH", str(tmp_path))
     with remembering(tmp_path / "state") as memory:
         held = believed(memory)
     assert "layers" in of(held, "scx_layered").refused

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from agent.advisor import Advice, EpisodeResult, Proposal, Situation
+from agent.bandit_advisor import lesson
 from agent.loop import Loop
 from agent.main import connect
-from agent.offline import lesson
 from daemon.api.models import EpisodeState, EpisodeView, KernelView, ProfileView, StatusView
 from daemon.api.paths import RUN_DIR_VARIABLE
 from tests.agent.machine import ServedMachine, served_machine
@@ -70,7 +70,7 @@ def test_the_title_of_a_line_is_the_line() -> None:
 
 def test_without_beliefs_nothing_is_proposed() -> None:
     """A daemon that says nothing about what it believes gets no trial from this advisor."""
-    from agent.offline import advise
+    from agent.bandit_advisor import advise
 
     situation = Situation(
         at=1.0,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.learned import Met
+from daemon.memory.beliefs import Met
 from scheduler_library.learning.lessons import Claim, Evidence, Measured, Says, judged, learned
 from scheduler_library.learning.yardstick import (
     DELAY_WEIGHT,

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from simulator.proof import Proof, prove
+from simulator.stress_verdict import Proof, prove
 from tests.target import Target
 
 

@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simulator.explain import explain, explain_message
-from simulator.proof import Finding, Outcome, Proof, gains, judge, score_of
 from simulator.run import Ejection, Ended, Figures, GroupFigures, Wait
 from simulator.scenario import MS, Leave, Machine, Repeat, Run, S, Scenario, Sleep, Task
 from simulator.stress import wait_bound_ns
+from simulator.stress_verdict import Finding, Outcome, Proof, gains, judge, score_of
 
 SCENARIO = Scenario(
     "two",

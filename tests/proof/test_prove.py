@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from lab.tree import project_root
-from simulator.proof import Recorded
 from simulator.scenario import Machine, service
 from simulator.stress import stress_set
+from simulator.stress_verdict import Recorded
 from simulator.yardstick import parse_objective
 from tests.policy_lab import cookbook
 

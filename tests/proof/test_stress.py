@@ -3,7 +3,6 @@
 
 import pytest
 
-from simulator.proof import Outcome, judge
 from simulator.run import simulate
 from simulator.scenario import MS, Machine, Repeat, Run, S, Scenario, Task
 from simulator.stress import (
@@ -14,6 +13,7 @@ from simulator.stress import (
     stress_set,
     wait_bound_ns,
 )
+from simulator.stress_verdict import Outcome, judge
 from tests.target import Target
 
 ASKED_FOR = {

@@ -11,7 +11,6 @@ from pathlib import Path
 from bpf.static.check import check_source
 from process import Fault
 from simulator.build import build_native
-from simulator.proof import prove
 from simulator.run import Candidate, Ejection, Ended, simulate
 from simulator.scenario import (
     SCENARIOS,
@@ -24,6 +23,7 @@ from simulator.scenario import (
     Task,
     Yield,
 )
+from simulator.stress_verdict import prove
 from tests.selftests.known import CPUS, Case, Verdict, expected
 from tests.target import Target
 

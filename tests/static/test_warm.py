@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bpf.static.check import check_source
-from daemon.warm import WarmCheck
+from daemon.gates.warm_check import WarmCheck
 
 ROOT = Path(__file__).parents[2]
 GOOD = ROOT / "scheduler_library" / "schedulers" / "latency" / "latency.bpf.c"

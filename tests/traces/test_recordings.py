@@ -12,9 +12,8 @@ from pathlib import Path
 import pytest
 
 from bpf.recorder import Wanted
-from daemon import recording
 from daemon.api.models import RecordingRequest, RecordingState, RecordingView
-from daemon.recording import Recordings
+from daemon.signals.recordings import MOST_KEPT, Recordings
 from process import Fault, FaultType
 from tests.traces.conftest import HEADER, defined, ended
 
@@ -112,12 +111,12 @@ def test_the_oldest_go(make: Make, tmp_path: Path) -> None:
     recordings = make()
 
     async def record() -> list[str]:
-        many = range(recording.MOST_KEPT + 3)
+        many = range(MOST_KEPT + 3)
         return [(await finished(recordings, RecordingRequest(seconds=1))).id for _ in many]
 
     ids = asyncio.run(record())
     kept = [each.id for each in recordings.all()]
-    assert kept == ids[::-1][: recording.MOST_KEPT]
+    assert kept == ids[::-1][:MOST_KEPT]
     names = {each.name.partition(".")[0] for each in (tmp_path / "traces").iterdir()}
     assert names == set(kept)
 

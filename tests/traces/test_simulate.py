@@ -201,12 +201,12 @@ def test_types_come_from_this_kernel_else_from_the_lab(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was asked for comes first; a kernel whose types are not enough is passed over."""
-    from cli import offline
+    from cli import local_gates
     from cli import simulate as command
 
     own = tmp_path / "vmlinux"
     monkeypatch.setattr(command, "KERNEL_TYPES", own)
-    monkeypatch.setattr(offline, "lab_types", lambda: Path("/lab"))
+    monkeypatch.setattr(local_gates, "lab_types", lambda: Path("/lab"))
     assert command.types_for(Path("/asked")) == Path("/asked")
     assert command.types_for(None) == Path("/lab")
     own.write_bytes(b"\0sched_ext_ops\0")

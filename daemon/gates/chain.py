@@ -12,89 +12,27 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from bpf import kit, runner, sysfs
 from bpf.clang import find_clang
 from bpf.vmlinux import BTF
 from daemon.api.models import Gate, GateMessage, GateResult, ParameterValue
-from daemon.api.origin import Origin, in_policy
-from daemon.canary import canary_gate
+from daemon.api.origin import in_policy
 from daemon.config import GatesTable
-from daemon.gates_simulation import simulation_gate
-from daemon.gates_verify import Verifier, result_of, verify_gate
-from daemon.warm import WarmCheck
+from daemon.gates.canary import canary_gate
+from daemon.gates.proof import GateListener, Proof, Subject
+from daemon.gates.simulation import simulation_gate
+from daemon.gates.verifier import Verifier, result_of, verify_gate
+from daemon.gates.warm_check import WarmCheck
 from process import Fault, Priority
 from process.effort import current
-from scheduler_library.policy.facts import Facts
 from scheduler_library.this_machine import compile_here
 from simulator import gates as work
 
 if TYPE_CHECKING:
     from scheduler_library.policy.compiler import Compiled, Use
-
-
-@dataclass(frozen=True)
-class Subject:
-    """What is to be proven.
-
-    `trace` is what was recorded of the workload in question; `canary`: that gate is wanted even
-    where it takes minutes. `origin` leads from lines of the source to the policy they came from;
-    `cpus`: other sizes of machine to be simulated; `facts`: what it is to be told of tasks;
-    `judged`: by what the recorded workload is judged.
-    """
-
-    id: str
-    name: str
-    source: Path
-    parameters: Mapping[str, ParameterValue]
-    trace: Path | None = None
-    canary: bool = False
-    origin: Origin = field(default_factory=dict)
-    cpus: tuple[int, ...] = ()
-    facts: Facts = field(default_factory=Facts)
-    judged: work.Judged | None = None
-
-
-@dataclass(frozen=True)
-class Proof:
-    """What the gates found, and the object when there is one."""
-
-    results: tuple[GateResult, ...]
-    object: Path | None = None
-    ops: str = ""
-
-    @property
-    def proven(self) -> bool:
-        return bool(self.results) and all(result.passed for result in self.results)
-
-    @property
-    def stopped_by(self) -> GateResult | None:
-        """The gate that keeps it from being loaded: one that refused it, else one not run.
-
-        Of what does not compile the compiler's word counts, before that of the static check.
-        """
-        failed = [each for each in self.results if not each.passed]
-        failed.sort(key=lambda each: (bool(each.skipped), each.gate is not Gate.BUILD))
-        return next(iter(failed), None)
-
-
-class Told(Protocol):
-    """Gets what happens, as it happens."""
-
-    def started(self, gate: Gate) -> None: ...
-    def progress(self, gate: Gate, text: str, done: int, of: int) -> None: ...
-    def answered(self, result: GateResult) -> None: ...
-
-
-class Passing(Protocol):
-    """Passes a subject through the gates."""
-
-    async def __call__(
-        self, subject: Subject, told: Told, before: tuple[GateResult, ...] = ()
-    ) -> Proof: ...
 
 
 async def compile_gate(text: str) -> "tuple[GateResult, Compiled | Use]":
@@ -174,7 +112,7 @@ class Gates:
         return kit.key_for(find_clang(), self.types)
 
     async def __call__(
-        self, subject: Subject, told: Told, before: tuple[GateResult, ...] = ()
+        self, subject: Subject, told: GateListener, before: tuple[GateResult, ...] = ()
     ) -> Proof:
         """Pass it through; `before` are the answers of gates that are behind it.
 
@@ -204,7 +142,7 @@ class Gates:
             results.append(canary)
         return Proof(tuple(results), object, ops)
 
-    async def _checked(self, subject: Subject, told: Told) -> GateResult:
+    async def _checked(self, subject: Subject, told: GateListener) -> GateResult:
         told.started(Gate.STATIC)
         checked = await self._warmly_checked(subject.source)
         if checked is None:
@@ -237,7 +175,7 @@ class Gates:
             work.static_answer, source, found, seconds, cache_folder=self._cache
         )
 
-    async def _built(self, subject: Subject, told: Told) -> tuple[GateResult, Path | None]:
+    async def _built(self, subject: Subject, told: GateListener) -> tuple[GateResult, Path | None]:
         told.started(Gate.BUILD)
         out = self._cache / "candidates" / subject.id
         built, object = await asyncio.to_thread(
@@ -248,7 +186,7 @@ class Gates:
         return result, object
 
     async def _simulated_and_verified(
-        self, subject: Subject, object: Path, values: Mapping[str, str], told: Told
+        self, subject: Subject, object: Path, values: Mapping[str, str], told: GateListener
     ) -> tuple[GateResult | None, GateResult, str]:
         """Simulation and verifier. The verifier is quick, and whom it refuses is not simulated on;
         what the simulator says first keeps nobody from hearing the verifier."""
@@ -273,7 +211,7 @@ class Gates:
                     await simulating
 
     async def _simulated(
-        self, subject: Subject, object: Path, values: Mapping[str, str], told: Told
+        self, subject: Subject, object: Path, values: Mapping[str, str], told: GateListener
     ) -> GateResult:
         if not self._settings.simulate:
             why = "it is switched off in the configuration ([gates] simulate)"

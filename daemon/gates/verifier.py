@@ -24,7 +24,7 @@ from daemon.api.models import Gate, GateResult, ParameterValue
 from process import Fault, Priority, at_priority
 from process.effort import current
 from simulator import gates as work
-from simulator import proofs
+from simulator import verdict_cache
 
 NO_SCHED_EXT = "this kernel has no sched_ext (it takes 6.12 or later with CONFIG_SCHED_CLASS_EXT=y)"
 
@@ -72,7 +72,7 @@ def question(object: Path, parameters: Mapping[str, ParameterValue], through: st
 
 
 def _recall(name: str, cache: Path) -> tuple[GateResult, str] | None:
-    kept = proofs.recall(name, cache)
+    kept = verdict_cache.recall(name, cache)
     if kept is None or not isinstance(kept.get("ops"), str):
         return None
     seconds = kept.get("seconds")
@@ -110,7 +110,9 @@ async def verify_gate(
     except Fault as fault:
         return result_of(work.refused(Gate.VERIFY, fault, time.monotonic() - start)), ""
     seconds = time.monotonic() - start
-    await asyncio.to_thread(proofs.keep, name, {"ops": verified.ops, "seconds": seconds}, cache)
+    await asyncio.to_thread(
+        verdict_cache.keep, name, {"ops": verified.ops, "seconds": seconds}, cache
+    )
     result = GateResult(
         gate=Gate.VERIFY, passed=True, seconds=seconds, figures={"seconds": seconds}
     )

@@ -22,10 +22,10 @@ from daemon.api.models import (
     ParameterValue,
 )
 from daemon.api.origin import Origin
-from daemon.compiling import Used, compiled
-from daemon.gates import Passing, Proof, Subject
-from daemon.gates_telling import Silent, Telling, stopped_reason
-from daemon.holding import Loadable
+from daemon.gates.compiled_policies import Used, compiled
+from daemon.gates.proof import Passing, Proof, Subject
+from daemon.gates.telling import Silent, Telling, stopped_reason
+from daemon.lifecycle.attachment import Loadable
 from process import Fault, FaultType, Priority, at_priority
 from scheduler_library import external
 from scheduler_library.catalog import Catalog, Entry, check_name

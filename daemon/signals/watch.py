@@ -13,8 +13,8 @@ from typing import Protocol
 from bpf.signals import Processes, SignalsLine
 from daemon.decide.objective import Measurement
 from daemon.decide.observation import Observation, observation_of
-from daemon.series import Series
-from daemon.stolen import StolenTime
+from daemon.signals.series import Series
+from daemon.signals.steal_time import StolenTime
 from process import Fault
 
 # Measurements remembered of each name, and names at the most: an hour of one a second.

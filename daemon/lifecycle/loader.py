@@ -12,7 +12,7 @@ from typing import Literal
 from bpf import sysfs
 from bpf.sysfs import KernelState
 from daemon.api.models import ParameterValue
-from daemon.holding import Gone, Held, Loadable, hold, require_sched_ext
+from daemon.lifecycle.attachment import Gone, Held, Loadable, hold, require_sched_ext
 from process import Fault, FaultType
 
 Why = Literal["trial", "kept", "operator"]

@@ -12,7 +12,7 @@ from pathlib import Path
 from daemon.api.display import displayable
 from daemon.api.models import Decision, EvidenceView, LessonView, TrialView
 from daemon.api.telling import outcome
-from daemon.recall import Recall
+from daemon.memory.history_writer import Recall
 from process import Fault
 from scheduler_library.learning import lessons_file
 from scheduler_library.learning.lessons import (

@@ -26,7 +26,6 @@ from daemon.api.models import (
     VerdictView,
     WindowView,
 )
-from daemon.candidates import Candidate, Publish
 from daemon.decide.blame import excuse
 from daemon.decide.compared import guard_view
 from daemon.decide.objective import Guard, Measurement, Metric, Objective, guarding
@@ -48,9 +47,10 @@ from daemon.decide.windows import (
     window_of,
 )
 from daemon.decide.words import figure
-from daemon.holding import Gone, Loadable, thrown_out
-from daemon.loader import Loaded, Loader
-from daemon.watch import Watch
+from daemon.gates.candidates import Candidate, Publish
+from daemon.lifecycle.attachment import Gone, Loadable, thrown_out
+from daemon.lifecycle.loader import Loaded, Loader
+from daemon.signals.watch import Watch
 from process import Fault, FaultType, Limit
 
 # Trials remembered in memory; all are in the history.

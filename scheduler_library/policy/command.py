@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What can be said of a policy without a daemon: read, checked, formatted, and compiled to C.
 
-    python -m scheduler_library.offline [--emit-c | --format] [--json] < POLICY
-    python -m scheduler_library.offline --library NAME …
+    python -m scheduler_library.policy.command [--emit-c | --format] [--json] < POLICY
+    python -m scheduler_library.policy.command --library NAME …
 
 A program of its own, so that the command `schedpilot check` needs to import nothing of this.
 Standard output has what was asked for, standard error the rest; the exit status is 1 after a

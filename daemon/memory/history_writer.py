@@ -28,9 +28,9 @@ from daemon.api.models import (
     TrialView,
     VerdictView,
 )
-from daemon.candidates import Candidate
 from daemon.decide.runtimes import Key, Runtime
-from daemon.episodes import Episode
+from daemon.gates.candidates import Candidate
+from daemon.lifecycle.episodes import Episode
 from process import Fault
 from scheduler_library import history, history_learning, transcript
 from scheduler_library.history import History

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A scheduler beside the kernel's default one, on a recorded workload or on the stress set.
 
-    python -m simulator.offline --source FILE.bpf.c [--trace FILE | --scenario NAME] …
-    python -m simulator.offline [--trace FILE | --scenario NAME] …   # how many CPUs that takes
+    python -m simulator.compare --source FILE.bpf.c [--trace FILE | --scenario NAME] …
+    python -m simulator.compare [--trace FILE | --scenario NAME] …   # how many CPUs that takes
 
 A program of its own, so that the command `schedpilot simulate` needs to import nothing of this.
 It needs no daemon and no privileges. Standard output has one JSON document (`Comparison`), the

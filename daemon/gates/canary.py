@@ -12,17 +12,14 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from daemon.api.models import Gate, GateMessage, GateResult
 from daemon.config import Canary, GatesTable
+from daemon.gates.proof import GateListener
 from process import Fault, FaultType, start_lines
 from process.sandbox import BUILD_USER, build_user_id
-
-if TYPE_CHECKING:
-    from daemon.gates import Told
 
 KVM = Path("/dev/kvm")
 # In the cache: a root of the lab that the daemon may use, and the unprivileged child's own cache.
@@ -92,7 +89,7 @@ async def canary_gate(
     *,
     cache: Path,
     asked: bool,
-    told: "Told",
+    told: GateListener,
 ) -> GateResult:
     """Try it in a virtual machine, where one boots; otherwise say why not. Raises nothing."""
     kvm = os.access(KVM, os.F_OK)

@@ -31,7 +31,7 @@ from bpf.workload_id import PROC, cgroup_in, readable
 from daemon.decide.jobs import Jobs
 from daemon.decide.runtimes import Key, Runtime, Runtimes, key_of
 from daemon.decide.selecting import COMMAND_LIMIT, command_of, selected
-from daemon.holding import Held, Loadable
+from daemon.lifecycle.attachment import Held, Loadable
 from process import Fault, FaultType
 from scheduler_library.policy.facts import Facts
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from bpf import kernel_config
 from bpf.signals import SignalsLine
-from daemon import asked, metrics
 from daemon.api.models import (
     CandidateView,
     Degradation,
@@ -42,26 +41,28 @@ from daemon.api.models import (
     WorkloadView,
 )
 from daemon.autopilot import Autopilot
-from daemon.candidates import Candidates
 from daemon.config import Config
 from daemon.decide import detect
 from daemon.decide.defaults import warnings_of
 from daemon.decide.jobs import Jobs
 from daemon.decide.values import value_of
-from daemon.episodes import Episodes
-from daemon.events import EventLog
-from daemon.inventory import last_level_caches, names_of, processes_of
-from daemon.learned import Learned, Met, is_installed
-from daemon.lessons import Lessons
-from daemon.loader import Loader
-from daemon.preparation import Preparation
-from daemon.profiling import NOTHING, Besides, profile_of
-from daemon.recall import Recall
-from daemon.recording import Recordings
-from daemon.standing import Standing
-from daemon.trials import Trials
+from daemon.gates.candidates import Candidates
+from daemon.gates.preparation import Preparation
+from daemon.handlers import goals
+from daemon.lifecycle.backoff_store import Standing
+from daemon.lifecycle.episodes import Episodes
+from daemon.lifecycle.loader import Loader
+from daemon.lifecycle.trials import Trials
+from daemon.memory.beliefs import Learned, Met, is_installed
+from daemon.memory.history_writer import Recall
+from daemon.memory.lessons import Lessons
+from daemon.service import metrics
+from daemon.service.events import EventLog
+from daemon.signals.recordings import Recordings
+from daemon.signals.watch import Watch
+from daemon.understanding.inventory import last_level_caches, names_of, processes_of
 from daemon.understanding.probing import there_are
-from daemon.watch import Watch
+from daemon.understanding.profile import NOTHING, Besides, profile_of
 from process import Fault, FaultType
 from process.run import PATH
 from scheduler_library import external
@@ -286,7 +287,7 @@ class Reader:
     async def goal(self, goal: str, workload: str) -> GoalView:
         # Everybody may ask, and many mistyped words are compared with many names.
         async with self._looking:
-            return asked.view_of(goal, await self.understood(goal, workload))
+            return goals.view_of(goal, await self.understood(goal, workload))
 
     async def understood(self, goal: str, workload: str) -> "Understood":
         """What a goal in words means, for a workload or for one that the words name."""
@@ -296,7 +297,7 @@ class Reader:
         }
         names = await asyncio.to_thread(names_of, [id for id in ids if id.startswith("cgroup:")])
         measured = self._watch.measured()
-        return await asyncio.to_thread(asked.understood, goal, workload, kinds, names, measured)
+        return await asyncio.to_thread(goals.understood, goal, workload, kinds, names, measured)
 
     def _declared(self, id: str) -> list[str]:
         """The text of the objectives that were declared for a workload, broken ones first."""

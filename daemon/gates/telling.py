@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 
 from daemon.api.models import Event, EventKind, Gate, GateResult
-from daemon.gates import Proof
+from daemon.gates.proof import Proof
 
 # Seconds between two words on how far a gate is.
 PROGRESS_S = 1.0

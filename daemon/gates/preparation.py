@@ -15,7 +15,6 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from bpf.signals import MachineSignals
-from daemon import memory
 from daemon.api.models import (
     CandidateRequest,
     EventKind,
@@ -23,10 +22,11 @@ from daemon.api.models import (
     PreparedState,
     PreparedView,
 )
-from daemon.candidates import Candidate, Candidates, Publish
 from daemon.decide import preparing
 from daemon.decide.preparing import Interval, Turn
-from daemon.gates_telling import stopped_reason
+from daemon.gates.candidates import Candidate, Candidates, Publish
+from daemon.gates.telling import stopped_reason
+from daemon.service import heap
 from process import Effort, Fault, FaultType, Priority, at_priority
 from scheduler_library.catalog import Catalog, Entry, Place
 from scheduler_library.learning.templates import all_lines, name_of
@@ -237,7 +237,7 @@ class Preparation:
             else:
                 self._on_trouble(f"schedulers cannot be built: {fault}. {fault.hint}")
                 break
-        memory.give_back()
+        heap.give_back()
 
     async def _given(self, work: Callable[[], object]) -> tuple[Fault | None, bool]:
         """Do work of this process's threads at idle priority; what was in its way, and whether
@@ -292,7 +292,7 @@ class Preparation:
             with at_priority(Priority.AHEAD) as work:
                 work.give_up()
                 await self._outcome(item, work)
-        memory.give_back()
+        heap.give_back()
 
     async def _prove(self, item: Item) -> None:
         self._become(replace(item, state=PreparedState.WORKING))
@@ -302,7 +302,7 @@ class Preparation:
                 await self._outcome(item, self._work)
             finally:
                 self._work = None
-        memory.give_back()
+        heap.give_back()
 
     async def _outcome(self, item: Item, work: Effort) -> None:
         try:

@@ -13,8 +13,8 @@ from agent.claude.budget import (
 )
 from agent.claude.ledger import Ledger
 from agent.claude.settings import Claude
+from agent.delegation import HandedOn
 from agent.episode import Spent
-from agent.errand import HandedOn
 from process import Fault
 
 

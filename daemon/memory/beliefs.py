@@ -20,7 +20,7 @@ from daemon.api.models import (
     WeightView,
 )
 from daemon.decide.backoff import Quarantine
-from daemon.learned_views import (
+from daemon.memory.belief_views import (
     LEAST_MOVE,
     belief_view,
     belief_views,
@@ -29,8 +29,8 @@ from daemon.learned_views import (
     moved_by,
     observation,
 )
-from daemon.lessons import Lessons, views_of
-from daemon.recall import Recall
+from daemon.memory.history_writer import Recall
+from daemon.memory.lessons import Lessons, views_of
 from process import Fault
 from process.run import PATH
 from scheduler_library.catalog import Catalog, Entry

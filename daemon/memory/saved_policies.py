@@ -16,9 +16,9 @@ from pathlib import Path
 
 from daemon.api.display import displayable
 from daemon.api.models import Decision, EventKind, TrialState
-from daemon.candidates import Candidate, Publish
-from daemon.episodes import Episodes
-from daemon.trials import Trial
+from daemon.gates.candidates import Candidate, Publish
+from daemon.lifecycle.episodes import Episodes
+from daemon.lifecycle.trials import Trial
 from process import Fault
 from scheduler_library.catalog import GENERATED, Catalog, Entry, Place, read_entry
 from scheduler_library.manifest import (

@@ -20,7 +20,7 @@ from bpf import kernel_config, sysfs
 from bpf.runner import Runner
 from bpf.runner_lines import Detached, Exited, Stats
 from daemon.api.models import ParameterValue
-from daemon.confirming import PROC, Word, holds_scheduler, judge, until_free, until_left
+from daemon.lifecycle.confirmation import PROC, Word, holds_scheduler, judge, until_free, until_left
 from process import Fault, FaultType, LineChild, start_lines
 from process.pace import within
 from process.run import ending

@@ -14,13 +14,15 @@ from typing import Any
 
 from mcp_types import Tool
 
+from agent.bandit_advisor import nameless
 from agent.claude import prompting
-from agent.claude.account import Account
 from agent.claude.conversation import Conversation
 from agent.claude.replies import Asked, Reply, ToolCall
 from agent.claude.settings import Claude
+from agent.claude.spending import Account
 from agent.claude.tools import ACTING, LEARNING, PROVING, READING, Answer, Toolbox
 from agent.claude.transcript import Transcript, cut
+from agent.delegation import Errand, HandedOn
 from agent.episode import (
     BUSY_PAUSE_S,
     LONGEST_BUSY_S,
@@ -29,8 +31,6 @@ from agent.episode import (
     nothing_kept,
     outcome_of,
 )
-from agent.errand import Errand, HandedOn
-from agent.offline import nameless
 from daemon.api.models import (
     AdviceRequest,
     EpisodeState,

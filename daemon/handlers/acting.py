@@ -40,25 +40,25 @@ from daemon.api.models import (
     WindowValue,
 )
 from daemon.autopilot import Autopilot
-from daemon.candidates import Candidate, Candidates, Publish
 from daemon.config import Config
 from daemon.decide import backoff
 from daemon.decide.objective import Objective, guarding
 from daemon.decide.settings import TrialSettings
 from daemon.decide.yardstick import Yardstick, yardstick_of
-from daemon.episodes import Episode, Episodes
-from daemon.lessons import Lessons
-from daemon.loader import Loader
-from daemon.preparation import Preparation
-from daemon.reading import Reader
-from daemon.recall import Recall
-from daemon.recording import Recordings
-from daemon.standing import Standing
-from daemon.trials import Trial, Trials
+from daemon.gates.candidates import Candidate, Candidates, Publish
+from daemon.gates.preparation import Preparation
+from daemon.handlers.reading import Reader
+from daemon.lifecycle.backoff_store import Standing
+from daemon.lifecycle.episodes import Episode, Episodes
+from daemon.lifecycle.loader import Loader
+from daemon.lifecycle.trials import Trial, Trials
+from daemon.memory.history_writer import Recall
+from daemon.memory.lessons import Lessons
+from daemon.memory.saved_policies import Winners
+from daemon.signals.recordings import Recordings
+from daemon.signals.watch import Watch
 from daemon.understanding.calls import CallCounts
 from daemon.understanding.probing import Probing
-from daemon.watch import Watch
-from daemon.winners import Winners
 from process import Fault, FaultType
 from scheduler_library.parameters import check_parameters
 from simulator.gates import Judged

@@ -18,9 +18,9 @@ from daemon.api.models import (
     ProfileView,
     TrialView,
 )
-from daemon.candidates import Publish
 from daemon.decide.objective import Guard, Objective, guarding
 from daemon.decide.yardstick import Yardstick
+from daemon.gates.candidates import Publish
 from process import Fault, FaultType
 
 # Episodes kept in memory; all of them are in the history.

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Policies compiled once: what the compiler made of a text is kept, and read without the compiler.
 
-    python -m daemon.compiling < POLICY        the same in a process of its own, as JSON
+    python -m daemon.gates.compiled_policies < POLICY      the same in a process of its own, as JSON
 
 The compiler brings a parser and a template language, some ten megabytes that the daemon would
 keep for ever, and under emulation seconds of imports that nobody in trouble should wait for. So
@@ -21,14 +21,14 @@ from pydantic import BaseModel, TypeAdapter
 
 from bpf.kit import digest
 from daemon.api.models import GateResult, ParameterValue
-from daemon.gates import compile_gate
-from daemon.gates_simulation import fault_from
+from daemon.gates.chain import compile_gate
+from daemon.gates.simulation import fault_from
 from process import Fault, run
 from scheduler_library import policy as language
 from scheduler_library.manifest import Manifest
 from scheduler_library.policy.facts import Facts
 from scheduler_library.this_machine import possible_cpus
-from simulator import proofs
+from simulator import verdict_cache
 
 # Two seconds of imports under emulation.
 COMPILE_LIMIT_S = 30.0
@@ -112,7 +112,7 @@ async def compiled(
         found = await _compiled(text, apart=apart)
         return found.gate, found.policy()
     name = await asyncio.to_thread(question, text)
-    kept = await asyncio.to_thread(proofs.recall, name, cache)
+    kept = await asyncio.to_thread(verdict_cache.recall, name, cache)
     if kept is not None:
         try:
             found = Outcome.model_validate(kept)
@@ -121,7 +121,7 @@ async def compiled(
             # Another version has kept it; compiled anew it is right.
             pass
     found = await _compiled(text, apart=apart)
-    await asyncio.to_thread(proofs.keep, name, found.model_dump(mode="json"), cache)
+    await asyncio.to_thread(verdict_cache.keep, name, found.model_dump(mode="json"), cache)
     return found.gate, found.policy()
 
 
@@ -141,7 +141,7 @@ async def _here(text: str) -> Outcome:
 
 
 def _in_a_child(text: str) -> Outcome:
-    words = [sys.executable, "-P", "-m", "daemon.compiling"]
+    words = [sys.executable, "-P", "-m", "daemon.gates.compiled_policies"]
     done = run(
         words,
         timeout=COMPILE_LIMIT_S,

@@ -73,7 +73,7 @@ def compiled(
         words += ["--library", request.library]
     # By its standard input: it may be longer than an argument can be.
     return run(
-        [sys.executable, "-P", "-m", "scheduler_library.offline", *words],
+        [sys.executable, "-P", "-m", "scheduler_library.policy.command", *words],
         timeout=COMPILE_S,
         input=(request.policy or "").encode(),
         env=dict(os.environ),

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""How the daemon is reached and heard: sockets, journal, events, metrics."""
