@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 #
 #   make demo       see it work, on a real kernel
 #   make test       every check and every test, as continuous integration runs them

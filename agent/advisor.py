@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What every advisor is asked, and what it may answer.
 
 An advisor only thinks: it is given one frozen `Situation` and answers with `Advice`. Acting

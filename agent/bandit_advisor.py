@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """An advisor without a model: what is believed of each scheduler, the best known first.
 
 The daemon keeps what every trial brought and says what it believes of each scheduler, and of the

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What the agent asks of the daemon, as protocols that `daemon.api.AsyncClient` fulfils."""
 
 import contextlib

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """An episode for somebody who deals with it by themselves, from the first look to the last word.
 
 An `agent.advisor.Advisor` only thinks, and the loop acts on its proposals. A model acts through

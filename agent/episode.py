@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """One episode from the advisor's side: ask, try, learn, until kept or nothing is left."""
 
 import asyncio

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The loop around an advisor: wakes on an episode, lets it be dealt with, closes it.
 
 One episode at a time, one trial at a time. Nothing here is needed for safety: the daemon

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """`schedpilot agent`: deals with the daemon's episodes, and polls what objectives need.
 
 Runs as an unprivileged user. Over the control socket it acts; where only the observe

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Reads the numbers that objectives are about, and hands them to the daemon.
 
 The root process opens no network socket and runs no program that an operator's query

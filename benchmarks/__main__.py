@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """`make bench`: measure every claim of docs/benchmarks.md in one run, and print the table.
 
 Runs in the lab, or right here where the kernel has sched_ext and we are root. `--only agreement`

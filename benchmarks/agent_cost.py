@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What an episode of the Claude agent costs: tokens in and out, calls, and time beside the model.
 
     python -m benchmarks.agent_cost

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Applications that count their own work: how to start each, run it once, and read what it says.
 
 Each runs in a control group of its own, so that it is a workload by itself.

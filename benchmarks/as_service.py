@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Becomes the daemon as systemd starts it: what it tells goes to the journal, where there is one,
 and it comes before what it tells schedulers of.
 

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What the daemon and its two C helpers take: CPU time and memory.
 
 The real daemon at its default interval, with a library scheduler loaded and leased; first on

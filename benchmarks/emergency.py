@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """From an episode to the first window of a scheduler that nobody had loaded before.
 
 The real daemon and the real agent, of which only the choice is fixed. Each episode is opened by a

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """How long an advisor in an episode waits for a candidate, on the host itself.
 
     python -m benchmarks.emergency_native TYPES FOLDER TIMES

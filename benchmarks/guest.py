@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The part of the benchmarks that runs on the sched_ext kernel, as root.
 
     python -m benchmarks.guest NAME[=COUNT]...

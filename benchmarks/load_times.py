@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """How long changes take, asked of the real daemon through its API.
 
 From the request to hold a proven candidate until the kernel says `enabled`; from the request

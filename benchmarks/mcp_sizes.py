@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """How much of a model's attention the MCP server takes: the size of each tool's answer.
 
     python -m benchmarks.mcp_sizes

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What applications say of themselves against what the signals say of them.
 
 Seven applications run under the kernel's default and three schedulers in turn. Where response time

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """How long it takes from a line of policy to a proven candidate on the machine itself, by step.
 
 Everything but the verifier and the loading, which need a kernel with sched_ext: the lab's figures

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What recording costs: hackbench and `perf bench sched pipe` while everything is recorded, against
 off. Both do little but wake each other, so this is the worst there is.
 

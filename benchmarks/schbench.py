@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """schbench, and what it says of itself: requests a second, and how long the slowest take.
 
 It is not part of this project: it is used where it is on the path, or where `SCHBENCH` names it

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The real daemon for the length of a measurement, as its service runs it, on defaults alone."""
 
 import asyncio

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """How fast the simulator is, and how much memory a task takes.
 
 Events a second of one core for a plain scheduler and for a policy with expressions, the time from

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The table of the benchmarks: each result beside its goal, and whether that is met."""
 
 import math

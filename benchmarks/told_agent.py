@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The agent with an advisor that does as it is told; everything else is as it is.
 
     python -m benchmarks.told_agent [PROPOSAL]

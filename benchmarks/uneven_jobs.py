@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """One long and 39 short compressions at once, in the order that a scheduler gives them.
 
 The kernel's default, `order by expected_runtime desc`, the same with `asc`, and the library's

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Whether what is kept is what the person wanted: schbench's own count decides.
 
 schbench serves requests that compute, hold a lock meanwhile, and are cut by whoever preempts them.

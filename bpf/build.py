@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A scheduler's C source to a BPF object, by a clang that can reach nothing else.
 
 The source is hostile: clang sees it, our headers, this kernel's types and /usr, has no

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Where what is made once is kept: headers from BTF, precompiled headers, objects.
 
 Readable by everybody, since clang runs as a user without rights; writable by us alone. All

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """clang's messages as data, with what a scheduler's author can do about them.
 
 clang's plain format is parsed: SARIF output is marked unstable in clang 19 and is lost

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What keeps schedulers from loading on this machine, and what to do about it.
 
     python -m bpf.doctor [--json]

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What the doctor looks at, gathered once; `bpf.doctor` says what it means."""
 
 import os

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What a kernel offers to schedulers, read off its BTF. Only what the doctor asks.
 
 The format: Documentation/bpf/btf.rst in the kernel's tree.

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Where the running kernel's configuration is, for libbpf and for us.
 
 A BPF program may ask for `CONFIG_…` values (`__kconfig`), as most schedulers of others do. libbpf

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What all builds against one kernel share: its types, our headers, and both precompiled.
 
 Made once for each kernel, compiler and version of the headers; nine tenths of a build.

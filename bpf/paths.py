@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Where the C helpers and the headers are, installed or in a checkout."""
 
 from pathlib import Path

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * schedpilot-recorder: what the tasks of this machine do, as a trace to simulate with.
  *

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only */
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What the kernel half and the user half of schedpilot-recorder share. */
 #ifndef SCHEDPILOT_RECORDER_H
 #define SCHEDPILOT_RECORDER_H

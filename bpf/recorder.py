@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """`schedpilot-recorder` as a child: it writes a trace file, and tells how far it is."""
 
 import asyncio

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only */
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The trace file of docs/traces.md, written line by line through gzip. */
 #ifndef SCHEDPILOT_RECORDER_TRACE_H
 #define SCHEDPILOT_RECORDER_TRACE_H

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * schedpilot-runner: holds one sched_ext scheduler in the kernel, under a lease.
  *

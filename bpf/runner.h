@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only */
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What the parts of schedpilot-runner share. See runner.c for what the program does. */
 #ifndef SCHEDPILOT_RUNNER_H
 #define SCHEDPILOT_RUNNER_H

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """One scheduler held in the kernel by `schedpilot-runner`.
 
     async with await Runner.start(object, lease_s=10) as runner:

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: GPL-2.0-or-later
 /* Obscure failures of the kernel and libbpf in plain words: what it is, what to do. */
 #include <errno.h>
 #include <string.h>

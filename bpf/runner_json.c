@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * JSON lines. Whatever comes from the kernel or a scheduler may hold hostile bytes (a
  * task's name is any 15 bytes): control characters are escaped, and what is not UTF-8

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The lines that `schedpilot-runner` prints, one model for each event.
 
 Strings may hold anything that can be in a task's name: they are data to show, never to

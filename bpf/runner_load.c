@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: GPL-2.0-or-later
 /* From an object file to an enabled scheduler, believing nothing but the kernel's state. */
 #define _GNU_SOURCE /* strerrorname_np */
 #include <errno.h>

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: GPL-2.0-or-later
 /* The scheduler's own maps: what userspace puts into them, and its counters. */
 #include <errno.h>
 #include <stdio.h>

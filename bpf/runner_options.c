@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: GPL-2.0-or-later
 /* The command line; what is allowed stands at the top of runner.c. */
 #include <math.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: GPL-2.0-or-later
 /* Writing one global variable of a scheduler, with its type's own limits. */
 #include <ctype.h>
 #include <errno.h>

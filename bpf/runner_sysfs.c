@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: GPL-2.0-or-later
 /* What the kernel says of itself. A file that is not there reads as empty or -1. */
 #include <ctype.h>
 #include <fcntl.h>

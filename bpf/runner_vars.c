@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * The global variables of a scheduler, found by the BTF of its data sections: constants
  * (`const volatile`, in .rodata) may be set before load, the others at any time.

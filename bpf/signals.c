@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * schedpilot-signals: how well the workloads of this machine are scheduled, one JSON object
  * a line.

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The lines that `schedpilot-signals` prints: their models, and where they come from.
 
 A line is one interval. For each workload it has histograms, first of all `response_us`: how

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only */
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The accounts of the kernel half, read and named. Accounts are numbered; number
  * SIGNALS_OTHER is for tasks that found none. A workload keeps its account as long as it

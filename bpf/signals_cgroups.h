@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only */
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /* From ids of cgroups to their paths. */
 #ifndef SCHEDPILOT_SIGNALS_CGROUPS_H
 #define SCHEDPILOT_SIGNALS_CGROUPS_H

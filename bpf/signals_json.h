@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only */
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /* One line of JSON, put together piece by piece. */
 #ifndef SCHEDPILOT_SIGNALS_JSON_H
 #define SCHEDPILOT_SIGNALS_JSON_H

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only */
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The machine as a whole: utilisation, pressure, hardware counters, sched_ext. */
 #ifndef SCHEDPILOT_SIGNALS_MACHINE_H
 #define SCHEDPILOT_SIGNALS_MACHINE_H

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only */
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Single processes: what the kernel half tells of them, a JSON line each. */
 #ifndef SCHEDPILOT_SIGNALS_PROCESSES_H
 #define SCHEDPILOT_SIGNALS_PROCESSES_H

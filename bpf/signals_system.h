@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only */
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Small things that every part needs: complaints, memory, time, files of the kernel. */
 #ifndef SCHEDPILOT_SIGNALS_SYSTEM_H
 #define SCHEDPILOT_SIGNALS_SYSTEM_H

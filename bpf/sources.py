@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A candidate's source on its way to a compiler, and the compiler's confinement.
 
 What is compiled for BPF and what is compiled for the simulator goes the same way: names that

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What the kernel itself says of sched_ext; never what somebody meant to do."""
 
 from collections.abc import Mapping

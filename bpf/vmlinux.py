@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """vmlinux.h: every type of one kernel as C, made from its BTF by bpftool.
 
 What other kernel versions have and this one lacks is added where it can stand for "not

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What a workload is called: `KIND:NAME`, the same in the C program and everywhere else.
 
 A task belongs to its cgroup; tasks of the root cgroup go by the command name of their

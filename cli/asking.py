@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """`schedpilot ask`: ask the agent to make what runs, or a command, go better.
 
 First it tells how the goal was understood, and asks where that is not clear. A command runs again

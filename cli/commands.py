@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The command line: words, options and help. What a command does is in its own module.
 
 Those modules are imported when their command runs, and not before: `--help` answers at

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The exit codes of `schedpilot`; docs/cli.md is for people who write scripts."""
 
 from enum import IntEnum

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """`schedpilot explain ID`: the story of an episode, a trial or a candidate, for people."""
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Progress on long work: the daemon's events as they come, on one line of the terminal."""
 
 import contextlib

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What the gates said, for people: a line for each, and below it everything that one had to say."""
 
 from rich.text import Text

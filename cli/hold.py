@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What an operator does by hand: run, stop, rollback, approve, decline."""
 
 from collections.abc import Sequence

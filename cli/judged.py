@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """By what the trials of an episode are judged, for people."""
 
 from daemon.api.models import EpisodeView

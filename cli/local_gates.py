@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What can be said of a scheduler without a daemon: its C, and the gates that need no kernel.
 
 Other parts do the work as child programs; the command imports none of them.

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The entry point of `schedpilot`: runs a command, and turns its end into an exit code."""
 
 import os

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Workloads by the names that people use: `nginx` for `cgroup:/system.slice/nginx.service`."""
 
 import re

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """How the command writes: tables for people, JSON for scripts, faults on standard error.
 
 No console here knows rich's markup, so that no name that comes from the system can style,

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The page of a report: one HTML file that needs nothing from anywhere else.
 
 Every text goes through `_text`; the only markup that is not ours is the picture, in which

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The picture of a report: run-queue delay over time, and what was decided when.
 
 matplotlib draws it, with its SVG or Agg backend and no display. It is an optional extra

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A command as a workload of its own, so that the daemon can tell it from all else."""
 
 import contextlib

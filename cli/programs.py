@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The project's other programs, behind the one command.
 
 They take this process's place: `schedpilot lab` may not share a line of Python with the

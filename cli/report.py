@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """`schedpilot report`: gather from the daemon, then write a page, a picture or JSON."""
 
 import os

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """`schedpilot tune --parameters`: better values for a scheduler's parameters, in the simulator.
 
 Compiling, simulating and searching are programs of their own, of which the command imports

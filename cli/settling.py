@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """From what a person typed to what an episode is judged by; asks back where a person can answer."""
 
 import shlex

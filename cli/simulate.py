@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """`schedpilot simulate`: a scheduler beside the kernel's default one, without loading it.
 
 Compiling and simulating are programs of their own, of which the command imports nothing.

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What happened to one workload in one stretch of time, from what the daemon recorded. Pure.
 
 The picture, the page and the JSON of `schedpilot report` all show this and nothing else.

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """`schedpilot tune -- CMD`: which scheduler runs this command fastest?
 
 The command runs under what the machine has now and under each candidate, alternating in

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What the daemon does by itself: judge each interval, open episodes, guard what was kept.
 
 The judgement is in the pure modules of `daemon.decide`; here it meets the kernel. Nothing is

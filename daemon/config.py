@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """`/etc/schedpilot/schedpilot.toml`, checked whole before anything starts.
 
 Every problem of the file comes back in one `Fault(BAD_CONFIG)`, each with its line and key, an

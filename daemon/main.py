@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """`schedpilotd`: puts the parts together, runs until told to stop, and leaves nothing behind."""
 
 import argparse

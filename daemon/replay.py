@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A recording through the daemon's own decisions: `python -m daemon.replay FILE`.
 
 FILE holds what `schedpilot-signals` printed, plain or gzip. Between its lines there may be marks,

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """`make demo`: the scene on a real sched_ext kernel, then the account and the report.
 
 The kernel is this machine's own where it has sched_ext and we are root, and Debian's in the

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """How far the demo came, what it found, and why it stopped: the account that is printed last.
 
 The scene tells it at every step, so that there is one however the demo ends.

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A customer of the demo's Redis: asks at a steady rate, and tells the daemon how long it took.
 
 One request each period, whether or not the last one was slow in coming (late requests are

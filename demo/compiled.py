@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What the demo's guest would have to compile and check, done natively before it boots.
 
 In the guest, emulated and amid the trouble that the demo makes, one scheduler would take minutes.

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The demo itself, on a sched_ext kernel: `python -m demo.scene --out DIR`, as root.
 
 A real Redis with a real customer, the real daemon and advisor, a real compressor as the bad

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What happens in the demo, in few lines that read well aloud."""
 
 from collections.abc import Sequence

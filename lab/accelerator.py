@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Which accelerator boots the guest's kernel here. Found out by booting it.
 
 /dev/kvm may exist, answer, and still not run an ordinary kernel (nested and partial

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Where the lab keeps what it built: one folder for each recipe, complete or absent.
 
 A root is built in a hidden folder beside its place and renamed into it as the last act,

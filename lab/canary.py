@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A scheduler tried in a virtual machine, before it meets a real one.
 
 The guest does the work (canary_guest.py); what it saw is judged here, on the host, where a

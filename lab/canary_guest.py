@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Runs inside the guest: one scheduler on a real kernel, idle first and then under everything.
 
     python -m lab.canary_guest OBJECT SECONDS [NAME=VALUE]...

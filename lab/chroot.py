@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Programs of the guest's root, run on the host at native speed.
 
 What is compiled or installed for the guest is made here, not under emulation (about 15

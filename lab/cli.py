@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The `lab` command: build the virtual machine, run commands in it.
 
 Exit status: that of the command in the guest; 124 when it timed out; 125 for any other

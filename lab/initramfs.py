@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A tiny initramfs, written in memory for each run.
 
 It holds a static busybox, the few kernel modules that the disks and ports need, and the

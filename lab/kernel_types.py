@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The guest kernel's types, to build schedulers with where the machine's own have no sched_ext."""
 
 from pathlib import Path

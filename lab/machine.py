@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """One QEMU machine: its arguments, its ports, and a boot from start to end."""
 
 import socket

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What the lab's root file system is made of, and the key that names one recipe.
 
 The key is a hash over everything that decides what the finished root contains: change

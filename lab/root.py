@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Builds the lab's Debian root: packages, the project's Python, the disk image, the types."""
 
 import lzma

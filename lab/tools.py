@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The host programs that the lab drives, and the Debian packages that have them."""
 
 import shutil

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The project's files on their way into the guest: a small disk of their own.
 
 The disk holds `tree/` (a copy of what git tracks or does not ignore, byte-compiled for

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The daemon as this process may use it: which of its sockets opens.
 
 Nothing is decided once and for all: a daemon that starts later, or again, is found by the next

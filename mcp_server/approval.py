@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Asking the person at the client: a model never decides what waits for a person.
 
 Clients of the older protocol are asked while the call is under way. With the newer one the

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Short handles for workloads.
 
 A workload's id may be long and is hostile text, which goes out marked and is awkward to give

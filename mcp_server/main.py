@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """`schedpilot mcp`: serve the tools on standard input and output, or over HTTP on loopback.
 
 Standard output belongs to the protocol; everything else goes to standard error.

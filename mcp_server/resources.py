@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What can be read besides calling tools: the library, signals, episodes, and two guides."""
 
 import json

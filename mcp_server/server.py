@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The MCP server: which tools there are, and who may use them.
 
 Built on the SDK's low-level server and not on its decorators: which tools are listed changes

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What a tool is: its words for the model, its arguments, its answer, and its errors."""
 
 import asyncio

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The one way in which text from the system enters a prompt or a tool's answer.
 
 Any user of the machine chooses process names, command lines, cgroup and file names, and

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What a model is told about how to work, said once: the server's instructions and the agent's
 system prompt are both made of this.
 

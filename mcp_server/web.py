@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Streamable HTTP for MCP clients of this machine: loopback, a bearer token, no other origin.
 
 Anybody on the machine can connect to loopback, and a web page can make a browser do so. The

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The lowest room: how a child process is started, and how trouble is told.
 
 Every other package may import this one; it imports nothing of the project.

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """How much of the machine a piece of work may take from others, for all children started in it.
 
     with at_priority(Priority.AHEAD) as work:

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """One exception for trouble that a person or a client can act on.
 
 A `Fault` says what went wrong, where, why, and what to do about it. The command

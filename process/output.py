@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Files that a person asked for by name: where they cannot be written, that is a fault.
 
 What is there already is replaced in place, so that a device, a pipe or a link stays what it is.

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """How fast this machine is right now, and limits of time that follow it.
 
 Every limit in this project was chosen on one machine with nothing else to do. On a slower or a

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Paths as words of a command line: an empty word is none, and never the current folder."""
 
 from argparse import ArgumentTypeError

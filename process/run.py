@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The only place where this project starts a child process.
 
 Every child gets a closed standard input (unless bytes are given), a scrubbed

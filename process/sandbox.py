@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Confinement for programs that read what a model or a stranger wrote.
 
 bubblewrap gives the child namespaces of its own (no network, no other processes, a

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A long-lived child whose outputs are read as they come, on descriptors of our choice.
 
 Where `process.run` waits for a child and `process.start_lines` talks to one in lines,

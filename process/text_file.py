@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Small text files: what people write (configuration, manifests), and how ours are written down."""
 
 import contextlib

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The schedulers there are: our own, then those in the state folder.
 
 A catalog is a snapshot. What is wrong with one entry never hides another: it becomes a

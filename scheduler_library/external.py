@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Schedulers that are installed on the host (the scx_* family), driven by their own options.
 
 Their options are read from the installed binary's own `--help`, in the layout that Rust's

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Why an installed scheduler did not start, from its last words, and what to do about it.
 
 What such a program prints is somebody else's text, and may hold names of tasks: it is cut, made

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What was tried, and what came of it: the library's memory, in one SQLite file.
 
 The history is never worth the service: a corrupt file is set aside and a fresh one

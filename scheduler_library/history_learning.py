@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What the history keeps for learning: verdicts as evidence, and how weights of a search moved."""
 
 import json

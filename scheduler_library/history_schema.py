@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The tables of the history file, and how an older file becomes a current one.
 
 Version N of the schema is what the first N steps of `STEPS` make; a step that has been

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Layers for scx_layered, checked before the program sees them.
 
 A layer file is a JSON list. Each layer has a name, `matches` (a list of alternatives, each a

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What a library entry says of itself: `manifest.toml`, parsed once, at the edge.
 
 A manifest is checked whole: every problem of a file comes back in one

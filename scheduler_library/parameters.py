@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Values for parameters: from a number or a text such as `500us` to what the object wants."""
 
 import re

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What a workload is like, in figures and in the few words that schedulers are chosen by.
 
 Pure: figures and what is known besides in, tags out. The thresholds are here and nowhere else, each

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What a workload is to be good at, and by what evidence that is known. Pure.
 
 The strongest evidence counts: what the operator declared, then what the program is known to be,

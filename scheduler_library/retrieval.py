@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Which schedulers fit: by words, by the tags of a measured workload, by what was measured, and by
 what was told. Pure.
 

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Policies for the machine we are on: its CPUs and its users are what they are checked against."""
 
 import os

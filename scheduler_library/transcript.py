@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The transcripts of episodes: what an advisor said and did, step by step, bounded.
 
 How it began and how it ended are what a reader wants of one that is too long: the first steps

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The simulator: a scheduler's own C, compiled natively, under a deterministic event engine.
 
 `build.py` compiles, `scenario.py` says what the tasks do, `run.py` runs and returns figures;

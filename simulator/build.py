@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The candidate's source as native code, and the engine that runs it.
 
 The same source that becomes a BPF object is compiled for this machine's CPU, with headers of

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Measures what wakeups and switches cost on this machine, for simulator/calibration.py.
  *

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What switches and wakeups cost on this machine, so that the simulator need not assume it.
 
     python -m simulator.calibration

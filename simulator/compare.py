@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A scheduler beside the kernel's default one, on a recorded workload or on the stress set.
 
     python -m simulator.compare --source FILE.bpf.c [--trace FILE | --scenario NAME] …

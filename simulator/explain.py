@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Why a scheduler was ejected, and what to change: the kernel's words, and the simulator's own.
 
 The messages are those of kernel/sched/ext.c, so what ends a scheduler on a real kernel is

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The gates that need no kernel with sched_ext: static check, build, simulation.
 
     python -m simulator.gates --source FILE --out FOLDER [--set NAME=VALUE]… [--btf FILE]

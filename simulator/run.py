@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Run a scheduler through a scenario, confined, and return what came of it."""
 
 import difflib

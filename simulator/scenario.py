@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What the tasks of a simulated machine do, as frozen values; and a set of usual workloads.
 
 A task is a list of steps. The engine draws a step's length from a stream of its own for each

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Better values for a scheduler's parameters, found in the simulator.
 
     python -m simulator.search --source FILE.bpf.c --space FILE.json --scenario NAME …

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The stress set: what every scheduler has to survive before it meets a host.
 
 Each scenario is one trait that schedulers fail by, on a small machine and long enough that

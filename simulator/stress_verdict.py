@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Whether a scheduler survives the stress set, and what it gains on the recorded workload.
 
 What the simulator reports is judged by pure functions: nobody may be lost or starved, no CPU

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Answers of gates, kept: the same question has the same answer, on any day.
 
 The question is everything that decides. For the static check that is the source, our headers and

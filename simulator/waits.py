@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Why a task waited, from what the engine saw of its wait. Pure."""
 
 from collections.abc import Sequence

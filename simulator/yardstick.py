@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What a simulated workload is judged by: the figures that objectives name, by their definitions.
 
     response p99        from a task's wakeup to its next sleep or its end, all waits included

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What every test shares: tests that need the lab are skipped, with the reason, where it
 cannot run; under continuous integration (`CI` set) nothing may be skipped.
 """

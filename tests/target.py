@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A kernel with sched_ext to compile for, on hosts whose own has none: the lab's."""
 
 import shutil

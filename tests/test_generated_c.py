@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The C files of docs/generated-c are what the compiler makes of their policies today.
 
 python -m tests.test_generated_c        # writes them anew, after a change of the compiler

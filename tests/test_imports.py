@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Imports go down the list of docs/architecture.md, and nowhere else."""
 
 import ast

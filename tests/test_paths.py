@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Every option and argument of every program that takes a path, with paths that cannot be used.
 
 The programs' own tables of parameters are gone through: a new option is tried without a change

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Pieces of work with a place of their own: what their children may take, and how they end."""
 
 import asyncio

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Waiting for what has to happen: by the event, and by limits that a slow machine puts off."""
 
 import subprocess

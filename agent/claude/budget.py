@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What a call to the model may cost, and what it did cost. Pure: no clock, no file.
 
 A budget is hard: what a call can cost at most is compared with what is left before it is made,

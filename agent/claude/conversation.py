@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The tool loop of one episode: ask the model, do what it asks for, tell it what came of that.
 
 Deciding and implementing are one conversation, whose beginning the model's server keeps in its

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The model's key, and where the agent keeps its account: both as systemd gives them."""
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """One episode in a model's hands: first looks, deciding and implementing, trials, the lesson.
 
 The first looks (status, profile, library) are taken before the model is asked, and a candidate

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What the model cost today, in a file, so that a restart spends nothing twice.
 
 Before each call what it can cost at most is written down as held, after it what it did cost.

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """One question to the model, by the Anthropic SDK: streamed, bounded, timed, tried again.
 
 Replies are put together here and not by the SDK's helper, which takes half a tool call for a

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What the model is told, from the templates in prompts/.
 
 Text from the system enters by `marked` or as an answer of the MCP server, which marks it itself.

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What the model is asked, and what it answers.
 
 Apart from `model.py`, so that what uses these need not wait for the SDK to be imported.

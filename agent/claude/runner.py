@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The Claude agent: deals with episodes by a model and the MCP server's tools.
 
 What it did is in the transcript, and when it cannot go on the offline advisor does.

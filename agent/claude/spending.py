@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Who pays for a call: the episode's budget and the day's, written down before and after."""
 
 from agent.claude.budget import (

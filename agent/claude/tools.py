@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The MCP server as the agent uses it: a child of its own, whose tools are all a model can do.
 
 The child is the SDK's, since its transport owns the pipes: it starts in a process group of its

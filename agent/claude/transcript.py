@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The agent's side of a transcript: each step is told to the daemon, which keeps it."""
 
 import json

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Where an application's own numbers come from: one module for each kind of source.
 
 Each has the table that names it in `agent.toml`, and a reader (`reading.Source`) that says at the

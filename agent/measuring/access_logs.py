@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """How long requests took, by the access logs of nginx and HAProxy; all in milliseconds.
 
 nginx = { log = "/var/log/nginx/access.log" }

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A program that prints one number.
 
 command = ["/usr/local/bin/queue-length", "--shop"]

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Counters that a server keeps, read at the end of each interval: what came to them in it."""
 
 import time

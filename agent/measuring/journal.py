@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What a systemd unit says, by journalctl, as numbers: each line that matches is a sample.
 
 journal = { unit = "shop.service", pattern = "took ([0-9.]+) ms" }

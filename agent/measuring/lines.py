@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Samples from lines: read as they come, by a task, and handed over at the end of each interval."""
 
 import asyncio

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Frame times from the log that MangoHud writes (`output_folder`, `autostart_log`), milliseconds.
 
     mangohud = { folder = "/home/anna/mangologs" }

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """One `[[measure]]` of `agent.toml`: a name, one source, and what is taken of it."""
 
 from typing import Annotated, Self

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A person's pattern with one number in it, looked for in lines that anybody may have written.
 
 A backtracking engine such as Python's `re` takes hours for a line that was made for it. So the

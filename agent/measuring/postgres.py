@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """PostgreSQL's own counts, by its extension pg_stat_statements: calls a second, and how long.
 
     postgres = { database = "shop" }

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A query that a Prometheus server answers with one number.
 
 prometheus = { url = "http://127.0.0.1:9090", query = "sum(rate(requests[1m]))" }

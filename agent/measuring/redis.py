@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Redis' (Valkey's) own counts, by `INFO commandstats`: commands a second, and microseconds of one.
 
     redis = { address = "127.0.0.1:6379" }

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The samples of one interval, and what becomes of them. Bounded in memory; pure."""
 
 import math

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A page of metrics as Prometheus reads them, read by ourselves; no Prometheus server is needed.
 
     scrape = { url = "http://127.0.0.1:9121/metrics", metric = "redis_commands_processed_total" }

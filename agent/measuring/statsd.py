@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A StatsD listener on loopback: timers, counters, gauges.
 
     statsd = { metric = "shop.request" }

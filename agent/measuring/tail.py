@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The lines that are added to a file, through its rotation: a new file in its place, or a cut one.
 
 What a file holds before it is opened first is not read. What is written between the last look and

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """How long calls of a function take in a program that runs, by the kernel; microseconds.
 
     uprobe = { binary = "/usr/bin/redis-server", enter = "processCommand", exit = "processCommand" }

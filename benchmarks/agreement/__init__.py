@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """How well the simulator agrees with the real kernel: the same schedulers and the same workloads on
 both sides, and statistics that were chosen before any of them was computed (docs/agreement.md).
 

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Everything that both sides need, built on the host: programs, schedulers, scenarios."""
 
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Performs a scenario of the simulator on this machine, and says what came of it in the
  * simulator's own words (simulator/engine/scenario.c, report.c): so that both can be compared.

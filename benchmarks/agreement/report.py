@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """docs/agreement.md (the measured part of it) and docs/agreement.svg."""
 
 import statistics

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The whole comparison: prepare, measure on the real kernel, predict, publish.
 
 Takes about half an hour, and needs the lab where the kernel has no sched_ext. Emulated, its clock

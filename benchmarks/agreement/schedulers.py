@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The schedulers that are compared, beside the kernel's own."""
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """How well two lists of measurements of the same schedulers agree. Pure.
 
 All of this was fixed before any correlation or error was computed:

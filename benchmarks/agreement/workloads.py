@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What is run on both sides: shapes of the stress set, made to end, for two CPUs.
 
 Times are of milliseconds and not less, since under emulation a switch alone takes a twentieth of

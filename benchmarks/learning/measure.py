@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Whether the offline advisor learns: regret and trials over replayed episodes, and how long a
 belief takes.
 

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Record what each scheduler gains on each workload, in the simulator.
 
     python -m benchmarks.learning.record > benchmarks/learning/gains.json

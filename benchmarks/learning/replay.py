@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Episodes replayed against recorded gains, through the advisor and the history that are real.
 
 What a scheduler gains on a workload was recorded (`record.py`); a trial here draws from that, with

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The workloads whose gains are recorded: usual ones, each with the figure that counts for it."""
 
 from collections.abc import Callable, Mapping

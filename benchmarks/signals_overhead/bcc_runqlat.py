@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Run-queue delay by command name, measured the way BCC's `runqlat` does it.
 
 The yardstick for `schedpilot-signals`: wakeups are stamped in a hash by thread id, and the

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What watching costs: hackbench and `perf bench sched pipe` with the signals program on,
 against off, and against the same histogram by BCC.
 

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Closer looks, on demand: short-lived kernel programs made with BCC.
 
 `kinds` says which there are and what each lacks here; `probe` runs one as a child process; the

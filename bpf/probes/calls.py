@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Counts calls of a program's own functions for as long as somebody asks, in a child process.
 
 The kernel stops the program for an instant at each end of a call, in all processes that run it;

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Runs one probe: compiles its C with BCC, waits, and prints what was counted as one JSON line.
 
 A program of its own, run by the system's Python, which has BCC and nothing of ours; the Python of

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Where functions and markers (USDT) of a program are, as the kernel wants it: offsets in its file.
 
 Reads ELF of 64 bits, little-endian, as elf(5) has it; markers as SystemTap's <sys/sdt.h> writes

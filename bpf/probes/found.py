@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What a probe's child prints, checked. Names in it are hostile text; nanoseconds throughout."""
 
 from typing import Annotated

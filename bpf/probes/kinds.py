@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Which probes there are, and what each lacks on this machine.
 
 Nothing is run to find out, so that anybody may ask: what is looked for are files.

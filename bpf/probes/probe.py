@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Runs one probe as a child process that is limited in time, memory and output, and ends for sure.
 
 The child ends by itself, with its standard input (which closes when we die), by its own alarm, or

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Whose threads a probe looks at, as the numbers that its C takes. No name gets into the C."""
 
 import os

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What callbacks may not do: other CPUs than there are, functions that belong elsewhere."""
 
 import re

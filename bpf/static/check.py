@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The static check: what is wrong with a scheduler's source, before anything is built of it.
 
 The source is hostile. It is read once, within a limit, and everything that parses it runs in a

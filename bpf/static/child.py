@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The part of the static check that reads hostile text; runs confined.
 
 Arguments are clang's path, the scheduler's name and clang's flags. Standard input is

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What may be in a source at all: words, sections, functions, and a scheduler that can load."""
 
 import re

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A source after the preprocessor: its own lines, with their places, and nothing of headers."""
 
 import re

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What rules are made of: a finding with its place, and looking calls up."""
 
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A source's characters and directives, before anything is included or expanded.
 
 Follows the C standard's translation phases as clang does them (gnu11), so that a directive that

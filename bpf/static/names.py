@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Which helpers and kernel functions a scheduler may call, and what to use in place of others.
 
 Everything that our headers declare is allowed: it is what schedulers are written with. Of libbpf's

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What happens to the task on each way through enqueue: is it queued, and only once?"""
 
 from dataclasses import dataclass, replace

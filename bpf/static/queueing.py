@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Where tasks go: every queue is made and served, every way through enqueue queues once."""
 
 import re

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What is wrong with a scheduler, seen in its source alone.
 
 A rule speaks where it is certain, or warns. What it cannot follow it leaves to the simulator and

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The confined part of the static check, started before anybody needs it.
 
     serve CLANG FLAGS…

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A scheduler's C as a tree, and the facts that rules ask for.
 
 Attributes are taken out before parsing, since the grammar knows them in few places; their names

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Which constants an expression may have, through variables and parameters, where that is sure.
 
 Numbers stay numbers; names of the kernel's constants (SCX_DSQ_GLOBAL) stay names.

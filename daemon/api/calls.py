@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Every request of the API as a value: one function for each route.
 
 The clients send these; nothing here does I/O, so that the blocking and the asynchronous client

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The daemon's API from the other side of the socket: `Client` blocks, `AsyncClient` awaits.
 
 Both have one method for each function of `calls.py`, with its arguments, and return its

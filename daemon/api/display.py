@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Hostile text made fit to be shown.
 
 Names of processes, cgroups and files are chosen by whoever runs them. Wherever one leaves for

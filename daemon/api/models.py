@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Everything that crosses the border between the daemon and its clients.
 
 Requests forbid unknown fields, so that a typing error is an answer and not a silence.

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Messages about the C that a policy became, at their places in the policy."""
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Where the API is: its sockets, and the acting routes by name.
 
 `control.py` serves those; `observe.py` says where they are.

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What is proven ahead, in words that the command and the tools share."""
 
 from daemon.api.models import PreparationView, PreparedState

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A `Fault` as problem details (RFC 9457), and back: both ends of the wire use this page."""
 
 from daemon.api.display import displayable

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What the routes of both sockets share: bodies in, answers and problems out."""
 
 import asyncio

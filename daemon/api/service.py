@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What the routes ask of the daemon: one protocol for reading, one for acting.
 
 The observe socket's application is built from `Reading` alone, so that no route on it can

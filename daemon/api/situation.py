@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What an advisor has to know before it proposes anything, in sentences: by what trials are judged,
 what is guarded, what a scheduler can change at all, and who else is on the machine. Pure."""
 

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Events as server-sent events.
 
 The stream pulls: while a client does not read, the server asks for no further event, so that a

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Server-sent events back into `Event`s, as bytes come in."""
 
 from pydantic import ValidationError

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """How a trial went, in words: one voice for the agent, the tools, the command and the journal.
 
 A figure that noise may have made is not told as one: where the windows' ranges overlap, or "no

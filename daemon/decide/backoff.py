@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """When the daemon may try something again, and when it had better not.
 
 All over a frozen state and the caller's `now` (Unix seconds). The state is a pydantic model,

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What is normal for one workload and one signal: a median and a robust spread.
 
 Kept in logarithms, since delays grow by factors: a value twice the median is as far from it

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Whether an ejection is the scheduler's doing.
 
 Since 7.0 the kernel throws out whichever sched_ext scheduler runs when a CPU is found stuck (an

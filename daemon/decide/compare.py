@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Two small samples compared: Welch's interval, and a permutation test that checks it.
 
 Welch, B. L. (1947), "The generalization of 'Student's' problem when several different

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """One figure under both arms of a trial: the terms of its objective, and its guards."""
 
 from collections.abc import Sequence

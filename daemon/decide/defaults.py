@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The objective of a workload for which nobody gave one, by what kind of workload it is."""
 
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Which workloads are served worse than they usually are, or worse than was promised.
 
 `step` is given each interval that may be judged, `skip` each that may not (a trial runs, or

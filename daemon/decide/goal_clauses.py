@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A sentence as clauses: each wants one thing, of one or of several. Pure."""
 
 import re

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Whom a person means: the workloads that a sentence names, found and taken out of it. Pure.
 
 Names come from the system, and anybody may call a process `must not` or `latency`. So a name counts

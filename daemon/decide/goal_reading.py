@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What one clause of a goal says: of what, what is wanted, and with which limit. Pure."""
 
 import re

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Whom each clause is about: the workload of the goal, another one, or all others. Pure."""
 
 import re

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The words by which people say what they want of a scheduler. Tables.
 
 A clause is a part of a sentence in which the names of workloads were replaced by `@0`, `@1` …, so

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """From what a person wants, in words, to an objective and guards; or to a question. Pure.
 
     typing must not lag, the backup may take as long as it likes, but must still go on

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Whether a kept scheduler may stay, asked with every interval after the keep.
 
 It goes when, lastingly,

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Percentiles of histograms, of one interval or of many merged.
 
 A percentile of a window is read from the sum of its histograms. The mean of the intervals'

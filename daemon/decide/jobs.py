@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """How long the processes of each workload ran that ended lately: whether they are uneven."""
 
 from collections import OrderedDict, deque

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Whether something lasts: k bad of the last n, and so many calm in a row to end it."""
 
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """How long a batch takes: from the first fork of its processes to the last exit.
 
 A batch is a maximal union of overlapping lives of a workload's processes. What the signals tell of

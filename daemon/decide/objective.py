@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What a workload is to be good at, as text: read, and written in one way.
 
     response p99 < 20ms                     a percentile (p50, p99.9 …) or `mean` of response time

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """One interval of the machine, as the decisions see it."""
 
 from collections.abc import Mapping

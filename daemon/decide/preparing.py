@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """When work may be done ahead: while the machine has CPU time that nobody wants. Pure.
 
 What is done ahead uses CPUs itself, so an interval in which it did is judged by how many tasks

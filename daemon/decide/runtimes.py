@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """How long a process is going to run, learned from those that ended.
 
 A process is known by its program and its arguments, after what differs between two runs of the

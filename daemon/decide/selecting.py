@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Which of a scheduler's selectors match a process, for those that the kernel cannot see."""
 
 from collections.abc import Sequence

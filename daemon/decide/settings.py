@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What an operator may change of the daemon's judgement; the defaults are the documentation.
 
 Each class is one table of the configuration file (`daemon/config.py`). Ratios are of

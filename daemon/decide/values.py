@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The value of an objective's term in a stretch of time.
 
 Response time counts the activations that ended, and those that are not over with what they have had

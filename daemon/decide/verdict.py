@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Whether a candidate is kept: decided on the logarithms of the windows' values.
 
 Kept only when all of these hold, and rolled back otherwise:

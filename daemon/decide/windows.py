@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The windows of a trial: in which order, and what each one came to.
 
 The order is A B B A, then B A A B, and so on (A is the baseline), so that a steady drift

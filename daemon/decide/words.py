@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Figures as people read them."""
 
 from daemon.api.telling import between, change, figure, sure

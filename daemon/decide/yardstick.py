@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """By what the trials of a workload are judged: asked for, declared, or by its kind."""
 
 import difflib

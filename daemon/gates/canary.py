@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The gate `canary`: the candidate in a virtual machine, on a real kernel, under real load.
 
 `schedpilot lab canary` does the work and remembers it, in an unprivileged child. Here is decided

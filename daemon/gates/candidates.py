@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Candidates: immutable things that might be loaded, each with an id made from its content."""
 
 import asyncio

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The gates a candidate passes before it may meet the host.
 
 static and build → simulate and verify → canary; those of a step run side by side, and the next

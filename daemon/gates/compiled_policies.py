@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Policies compiled once: what the compiler made of a text is kept, and read without the compiler.
 
     python -m daemon.gates.compiled_policies < POLICY      the same in a process of its own, as JSON

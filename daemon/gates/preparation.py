@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Proves ahead what is likely to help: trouble is when the machine has no time to compile.
 
 The library's schedulers, saved winners and the lines of policy that an advisor would propose pass

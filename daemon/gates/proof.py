@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What is to be proven, what the gates found, and who hears of it meanwhile."""
 
 from collections.abc import Mapping

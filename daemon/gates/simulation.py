@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The gate `simulate`, in a child: its memory goes with it, and it can be ended at any moment."""
 
 import asyncio

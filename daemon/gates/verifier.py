@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The gate `verify`: the kernel's verifier, with nothing attached; that it accepted is kept.
 
 The same kernel says the same of the same object with the same parameters, after a restart and

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The static check, started before anybody needs it.
 
 To start Python and load the parser is most of a check. One confined process (`bpf.static.serve`)

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What clients of the control socket may have done, each checked whole before it is begun."""
 
 import secrets

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What a person's goal means on this machine: the words, and the workloads that are there."""
 
 from collections.abc import Iterable, Mapping, Sequence

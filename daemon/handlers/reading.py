@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Answers for those who read: everything here looks, nothing changes."""
 
 import asyncio

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Holding one scheduler in the kernel: our own through the runner, or an installed one.
 
 A `Held` exists only while the kernel has confirmed the scheduler. Whatever becomes of this

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The daemon's standing: backoff and quarantines, written down so that a restart keeps them."""
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Whether the scheduler in the kernel is the one that was just started.
 
 The kernel has room for one. Between two it goes through `disabling`, `disabled`, `enabling` and

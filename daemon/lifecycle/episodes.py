@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Episodes: from a degradation to what came of it, one open at a time."""
 
 import secrets

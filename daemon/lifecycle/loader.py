@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The only owner of the kernel's scheduler: at most one loaded, leased, and renewed."""
 
 import asyncio

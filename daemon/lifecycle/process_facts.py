@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Tells the loaded scheduler what the kernel does not know of processes, and learns from those
 that end how long their like will run.
 

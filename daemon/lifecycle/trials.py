@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Trials: baseline and candidate in turn, in windows, until there is a verdict.
 
 Whatever ends a trial (a verdict, harm, an ejection, the operator, the daemon's own end),

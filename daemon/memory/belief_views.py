@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What was recorded as the bandit sees it, and what is believed as it is told. Pure."""
 
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What the daemon believes of schedulers, and why: the history as evidence, beliefs, searches.
 
 The learning itself is `scheduler_library.learning`, which is pure; here it is given what was

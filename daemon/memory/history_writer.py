@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What the history is told of candidates, trials and episodes, and what it gives back.
 
 Everything here survives trouble with the file: `History` goes on in memory then, and the

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The daemon's side of the file of lessons: read again when it changed, written whole or not.
 
 While the file is not understood or cannot be written, what is learned is kept in the history and

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Policies that won a trial, saved to the library: found, tried and loaded by name from then on.
 
 An entry is there whole or not at all, and none is ever changed or replaced. Trouble with the
@@ -156,7 +156,12 @@ def write_entry(root: Path, manifest: Manifest, policy: str) -> Entry:
         folder.mkdir(mode=0o755)
         for name, text in (
             (f"{manifest.name}{POLICY_SUFFIX}", policy + "\n"),
-            (MANIFEST_FILE, "# SPDX-License-Identifier: GPL-2.0-only\n" + manifest_text(manifest)),
+            # REUSE-IgnoreStart
+            (
+                MANIFEST_FILE,
+                "# SPDX-License-Identifier: GPL-2.0-or-later\n" + manifest_text(manifest),
+            ),
+            # REUSE-IgnoreEnd
         ):
             with (folder / name).open("xb") as file:
                 file.write(text.encode())

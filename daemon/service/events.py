@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What the daemon did and saw, in order: kept for a while, told to the journal and to readers."""
 
 import asyncio

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Keeps what the daemon once needed from staying with it.
 
 Making the headers that all builds share passes megabytes of text through a thread. glibc's

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Events as journal records; on a terminal as lines.
 
 Under systemd, standard error is connected to the journal and JOURNAL_STREAM says so

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The daemon's state in Prometheus' text format. Pure: the same views give the same text.
 
 Base units, as Prometheus wants them: seconds and ratios.

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The service manager's notification protocol (sd_notify(3)), without libsystemd."""
 
 import asyncio

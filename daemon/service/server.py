@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The two sockets, and HTTP on them.
 
 Who may do what is decided by the kernel when a socket is opened: everybody opens the observe

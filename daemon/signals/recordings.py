@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Recordings of what the machine does, for the simulator: one at a time, and only so many kept.
 
 Each is two files in the state folder's `traces/`: the trace (docs/traces.md), and what is known of

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The recent past of each workload, packed small: an hour of it in a few megabytes."""
 
 import struct

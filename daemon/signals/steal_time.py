@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What the host takes away from this machine, where this machine is a virtual one.
 
 The kernel counts it in /proc/stat (proc_stat(5), `steal`) where the hypervisor tells.

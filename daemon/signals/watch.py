@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Reads the signals, remembers the recent past, and hands each interval to whoever listens."""
 
 import asyncio

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Probes of a program's own functions, which stay in place for as long as somebody asks for what
 they count."""
 

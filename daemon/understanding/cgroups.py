@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What a cgroup says of its tasks: unit, pressure, limits (the kernel's cgroup-v2.rst).
 
 The folder is found by the path that the kernel tells of a process in it, never by a path that a

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Which processes a workload is made of, from /proc, and what the machine is made of, from /sys.
 
 Processes come and go while we look: one that vanishes is passed over. Everything they say of

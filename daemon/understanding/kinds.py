@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What a program is for, from its name, arguments and company, with the reason. Pure.
 
 Anybody can name a process `postgres`. What the kernel says (the file that is executed) counts as

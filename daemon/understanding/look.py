@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Looks at one workload, for less than a second, and tells what it is like.
 
 What is looked at is bounded: processes of the machine, threads of the workload, moments, and the

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """From what a probe counted to an answer that is read: sentences, histograms, tables. Pure.
 
 Names are hostile text; each goes through `displayable` on its way into a cell.

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Closer looks that the daemon runs for its clients: one at a time, for it changes what it sees."""
 
 import asyncio

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What /proc says of processes and threads, parsed as strictly as it needs to be.
 
 Processes vanish while they are read: whatever is gone is None. Everything they say of themselves

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """From the last minutes of a workload, and what is known of it besides, to its profile. Pure."""
 
 from collections.abc import Iterable, Sequence

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The table by which a program's name and arguments say what it is for. Pure data.
 
 Names are whole file names without their folder, `*` at the end stands for the rest; versions behind

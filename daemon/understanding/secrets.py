@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Command lines without what looks like a secret. Pure.
 
 A command line is public on its own machine, and many programs take a password there all the same.

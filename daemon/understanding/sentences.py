@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A profile in sentences: what it is sure of, and what it does not know. Pure.
 
 They hold figures and words of our own, and nothing that a process said of itself.

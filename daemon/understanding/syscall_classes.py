@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """System calls by what a thread waits for in them. Pure data."""
 
 _CLASSES: tuple[tuple[str, str], ...] = (

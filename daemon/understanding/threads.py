@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """How threads run, wait and sleep, from two readings of what they used and a few looks at what
 they do. Pure."""
 

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The processes of a workload as a tree, no larger than somebody reads. Pure."""
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Watches the threads of a workload for a part of a second.
 
 What is looked at is bounded: processes, threads, moments. Those that vanish meanwhile are passed

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Which of the application's own numbers could be had here, as a piece of `agent.toml`. Pure.
 
 A suggestion, and no more: anybody can name a process `redis-server`. What gets into a piece are our

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The prompts for people with an MCP client, as templates."""
 
 from collections.abc import Mapping

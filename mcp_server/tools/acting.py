@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The tools that change something: start_trial, set_parameters, rollback, record_lesson."""
 
 import contextlib

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """By what trials are judged, as tools take it and tell it: an objective, and guards of others."""
 
 from collections.abc import Sequence

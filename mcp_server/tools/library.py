@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """search_schedulers and get_scheduler: what there is to choose from."""
 
 import time

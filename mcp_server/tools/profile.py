@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """profile_workload: what a workload is, does and waits for."""
 
 from pydantic import Field

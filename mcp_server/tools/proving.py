@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """check_candidate: from a text to a proven candidate, or to why it is none.
 
 It never touches the running system: what is proven here is loaded by start_trial alone.

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """get_signals: how scheduling went over time, for one workload or the machine."""
 
 import time

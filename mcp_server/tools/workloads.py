@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """list_workloads: who there is, the worst served first."""
 
 from pydantic import Field

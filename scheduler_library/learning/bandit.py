@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A contextual bandit over schedulers: what is believed of each, and the choice. Pure.
 
 Each arm's gain on a workload is believed to be normal. The prior comes from the words that the

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Everything that could be tried on a workload, with what is believed of it. Pure.
 
 What can be tried are the library's entries and the lines of policy that fit such a workload.

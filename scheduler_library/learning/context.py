@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """How alike two workloads are, for whoever learns from one about the other. Pure."""
 
 import math

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The parameters that a scheduler is tried with: those that won, else slices that fit. Pure."""
 
 import math

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Lessons: claims of one line, each with what speaks for and against it. Pure.
 
 A claim that is made again is the same lesson with one more piece of evidence. A later verdict on

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The file of lessons, `lessons.toml` in the state folder: for people to read and to edit.
 
 One `[[lesson]]` table each; only `text` is needed, so that a person writes two lines. Comment

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Lines of policy that fit a kind of workload, to be tried beside what the library has. Pure.
 
 They are what a person who knows the language would try first. What wins is saved to the library

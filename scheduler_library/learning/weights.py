@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What each kind of evidence counts for in a search, adjusted by what came of following it. Pure.
 
 The normalised exponentiated gradient (Kivinen and Warmuth, "Exponentiated gradient versus gradient

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """By what a verdict was found, and what that is worth to whoever learns from it. Pure.
 
 Trials were once judged by run-queue delay. That says how long the queue is and not how long those

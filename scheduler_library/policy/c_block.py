@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """C bodies in a policy: where they end, and what may be in them.
 
 A body computes one number. It calls nothing that changes the kernel or a queue, so what

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What can be said of a policy without a daemon: read, checked, formatted, and compiled to C.
 
     python -m scheduler_library.policy.command [--emit-c | --format] [--json] < POLICY

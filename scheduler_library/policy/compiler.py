@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """From a policy to one BPF C file that a person can read. The same text gives the same file."""
 
 import hashlib

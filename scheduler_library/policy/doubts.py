@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What a policy says and cannot mean: conditions that are never or always true, rules that are
 never reached or change nothing, patterns in another language's spelling, formulas without effect.
 

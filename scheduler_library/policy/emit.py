@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Expressions and selectors in C.
 
 Every number is an s64: a time in ns, a count, or a ratio in thousandths. The arithmetic is

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What a scheduler has to be told while it runs, because the kernel does not know it."""
 
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What people write who come from other tools and languages, and how it is said here.
 
 Looked at only after something was refused, so nothing here decides what a policy means. Each

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The canonical form of a policy: what parses to the same tree, written in one way only."""
 
 from scheduler_library.policy import units

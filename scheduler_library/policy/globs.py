@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Whether two globs can match the same text, and whether one matches all that another does.
 
 A glob is characters, `?` for any one and `*` for any number. Both are small automata: a place in

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The rules of a policy as the layer file of scx_layered: `use scx_layered; RULES`.
 
 A layer is a list of alternatives, each a list of conditions, and a kind with settings

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """From text to syntax tree. Nothing is looked up here: that is `checker`'s work.
 
 lark does the parsing (grammar.lark). C bodies follow C's rules for strings, comments and

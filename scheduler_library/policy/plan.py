@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What a policy amounts to: classes of tasks, and the queues that they wait in.
 
 Every rule is a class, and there is one for the rest. Classes that order their tasks in the

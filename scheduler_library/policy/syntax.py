@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The syntax tree of the policy language: what was written, and where.
 
 Nodes are compared without their place, so that a text and its formatted form are equal.

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What is wrong with a policy: the column, what was expected, and what to do."""
 
 import difflib

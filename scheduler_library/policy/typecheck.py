@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What each expression is: a time, a count, a ratio, a condition. Refuses what does not fit."""
 
 import re

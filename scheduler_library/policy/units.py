@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Numbers with units, as written and as kept: ns, counts and thousandths."""
 
 import re

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Between what bounds a formula can be, and whether a condition can be true of any task.
 
 Bounds are computed as the C computes values (templates/arithmetic.c.j2): whole numbers, ratios in

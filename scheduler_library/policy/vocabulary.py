@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The words of the language: facts of tasks, selectors' fields, functions.
 
 docs/policy-language.md lists them for people; a test holds the two together.

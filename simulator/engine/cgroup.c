@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: GPL-2.0-or-later
 /* The tree of cgroups: the scenario's, as the kernel's struct cgroup and task_group show it. */
 #include "kernel.h"
 

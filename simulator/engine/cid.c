@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * The kfuncs of cids, CPUs numbered along the topology (7.2), and masks of them (7.3). CPUs
  * that share something are neighbours by number here, so a cid is the number of its CPU.

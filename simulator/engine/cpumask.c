@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: GPL-2.0-or-later
 /* The cpumask kfuncs. Masks have the kernel's size; the CPUs of the simulation come first. */
 #include "kernel.h"
 

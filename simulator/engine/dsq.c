@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Dispatch queues. A queue is a list, first to run first. One by vtime has a tree over it (a
  * treap), which only finds the place in the list for a newcomer; equals keep their order.

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only */
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What the parts of the engine share. Some are compiled with the kernel's types (kernel.h),
  * others with libc's headers; the two cannot meet in one file, so this one needs neither.

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * sched_ext: what kernel/sched/ext.c does around a scheduler's callbacks, in the same order.
  * Messages that end a scheduler have the words of kernel 7.3. What is left out: bypass mode,

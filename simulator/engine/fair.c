@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * A model of the kernel's own scheduler, EEVDF (kernel/sched/fair.c of 7.3; Stoica and Abdel-Wahab
  * 1995): weights, virtual deadlines that a timer of their own keeps to (HRTICK), lag kept over

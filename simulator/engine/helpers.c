@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: GPL-2.0-or-later
 /* BPF helpers and the iterators over numbers and bits. */
 #include "kernel.h"
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Which CPUs are idle, and the kernel's own choice of one (kernel/sched/ext/idle.c). Nodes are
  * told apart only for schedulers with SCX_OPS_BUILTIN_IDLE_PER_NODE.

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only */
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The kernel's types beside the engine's. */
 #ifndef SIMULATOR_KERNEL_H
 #define SIMULATOR_KERNEL_H

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * The kfuncs of sched_ext, in the shapes of kernel 7.3. A weak one that is not here is NULL in
  * the candidate, as on a kernel that lacks it.

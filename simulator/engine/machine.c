@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * The machine: events in the order of time, CPUs that run one task each, and tasks that go
  * through their steps. What runs where is the business of a class (ext.c, fair.c).

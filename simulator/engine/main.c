@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * simulate --scenario FILE [--trace FILE] [--library FILE.so --object FILE.bpf.o
  *          [--set NAME=VALUE]…]

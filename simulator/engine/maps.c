@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * BPF maps. A map's address is that of its variable in the candidate, whose first bytes hold the
  * pointer to what is behind it here (libbpf's definition has no values, only types).

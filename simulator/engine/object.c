@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * The candidate: its BPF object says by BTF what maps and variables there are and which symbol
  * is the scheduler; the library, made of the same source, has the code.

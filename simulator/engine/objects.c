@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Objects that a candidate makes (bpf_obj_new), alone or one for each CPU, and the lists and
  * trees that hold them. The shim gives the size of the type where the kernel wants its number.

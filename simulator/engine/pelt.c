@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Per-entity load tracking (kernel/sched/pelt.c): the weight that somebody competed with, averaged
  * over the last moments, in which the past counts half as much every 32 periods of 1024 * 1024 ns.

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only */
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 #ifndef SIMULATOR_PELT_H
 #define SIMULATOR_PELT_H
 

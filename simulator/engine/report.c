@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: GPL-2.0-or-later
 /* What came of it, as one JSON object on standard output. Integers but for fairness. */
 #include <stdio.h>
 #include <stdlib.h>

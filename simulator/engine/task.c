@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: GPL-2.0-or-later
 /* Making a task: the kernel's struct task_struct as a scheduler may read it. */
 #include "kernel.h"
 #include "task.h"

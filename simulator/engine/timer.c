@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * The candidate's timers and work queues. What the candidate sees of either is two words in the
  * value of a map, whose first points to what is here. Both run between events, on the CPU that

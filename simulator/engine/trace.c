@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * What happened, as ui.perfetto.dev opens it: the JSON of Chrome's trace viewer. Each CPU is a
  * thread of the process `CPUs`, with a slice for what ran; each task is a thread of its group,

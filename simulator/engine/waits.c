@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * What the engine sees of a wait: where the task stands, who looks there, who runs meanwhile, and
  * at the end, whether it would have been taken with all others out of the way. waits.py makes the

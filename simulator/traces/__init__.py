@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Recorded and described workloads as input of the simulator.
 
 `read_trace` knows a file by its content: a recording of our own (docs/traces.md), what

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A recorded workload as values: who ran, and what each did, record by record.
 
 docs/traces.md says what the records mean. Times are ns.

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Recordings of `perf sched record` and the like, by way of the text of `perf script`.
 
 Its fields are chosen here and so fixed; `perf sched timehist` prints columns that change with

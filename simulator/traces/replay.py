@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A recorded workload as a scenario: what its tasks would do under any scheduler.
 
 What belongs to the work stays: CPU time, the length of sleeps that a timer or a device ended,

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Workloads written for rt-app, as far as steps can say them.
 
 The grammar is that of rt-app's doc/tutorial.txt: JSON with comments, in which the order of

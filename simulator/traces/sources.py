@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Which kind of workload a file holds, told by its content, and what to do with each."""
 
 from pathlib import Path

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The project's own trace files, read and written. docs/traces.md is their definition."""
 
 import gzip

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What the daemon would believe of a pretended library, by the learning that is really used."""
 
 from collections.abc import Iterable, Sequence

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The Claude agent as a process would be, for tests: a pretended machine behind the real API, the
 real MCP server as its child, the real SDK, and a scripted model on loopback."""
 

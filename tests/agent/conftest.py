@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A pretended machine for each test that wants one; the sockets are where clients look."""
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The whole agent on a real sched_ext kernel, its model a script; played in the lab by
 test_claude_lab.py.
 

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A pretended machine behind the real API: schedulers have a known effect, trials find it.
 
 What the command and the agent are tested against. It speaks over real sockets, so that

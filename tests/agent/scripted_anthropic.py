@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A fake of the Anthropic API on loopback: real HTTP, server-sent events, tool use; no model.
 
 What it answers is a script, one entry for each request. It exists so that the agent around a

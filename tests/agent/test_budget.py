@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The model's budgets: what a call may take, what is written down, and where the key comes from."""
 
 import json

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The Claude agent against a scripted model: who decides, what is offered, what is recorded."""
 
 import json

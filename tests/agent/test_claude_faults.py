@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A model, a server or a daemon that fails: the episode is closed with the reason, the machine is
 in a known state, and the next episode is dealt with as if nothing had been."""
 

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The whole agent on a real sched_ext kernel: a degradation, an inspection, a policy line that is
 refused, mended, tried and kept, a lesson; then another line that is tried and rolled back.
 

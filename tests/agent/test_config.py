@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The agent's configuration is checked whole, and says what is wrong with it."""
 
 from pathlib import Path

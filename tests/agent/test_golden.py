@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What a model is told, as files to be read: the first message and what it is told after a trial.
 
 A change of words shows there. To write them anew, and then read the difference:

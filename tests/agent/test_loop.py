@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The agent's loop against a pretended machine, over real sockets."""
 
 import asyncio

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Polling the numbers of objectives: commands, Prometheus, and what is not a number."""
 
 import asyncio

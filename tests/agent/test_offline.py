@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The offline advisor: what it proposes for which workload, and how outcomes change that."""
 
 from collections import Counter

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What the offline advisor says of workloads that an expert has an opinion of (situations.toml).
 
 All of it is real but the signals: profile, manifests, beliefs, advice. Each is asked with a

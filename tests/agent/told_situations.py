@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Three situations as a model is told of them: requests with long bursts, an editor beside a backup
 that must go on, and a batch. The figures of the first two are those of the runs in which a model
 was led astray by what it was told."""

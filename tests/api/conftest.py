@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A served fake daemon for each test that wants one."""
 
 from collections.abc import Iterator

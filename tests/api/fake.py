@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A small daemon behind the routes: everything in memory, everything asked of it remembered."""
 
 import asyncio

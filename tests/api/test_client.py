@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The clients against the real server: every route, and every way in which it can fail."""
 
 import asyncio

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Events as the journal gets them, read back from a real datagram socket, and as lines."""
 
 import io

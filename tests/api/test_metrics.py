@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The metrics page, read back with the reference parser."""
 
 from prometheus_client.parser import text_string_to_metric_families

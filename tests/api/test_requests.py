@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Requests that nobody should send, and what comes back, by plain HTTP."""
 
 import json

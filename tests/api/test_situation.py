@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What an advisor is told before it proposes anything; what is not known is left out."""
 
 from daemon.api.models import (

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """How a trial is told: what moved and what did not, as ranges, and no noise as a figure."""
 
 import pytest

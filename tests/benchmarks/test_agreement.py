@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """How agreement with the real kernel is measured: the statistics say what they should, and the same
 scenario is performed on both sides."""
 

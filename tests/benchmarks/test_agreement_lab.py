@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A scenario is performed on the real kernel as it is simulated."""
 
 import tempfile

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The costs of this machine: measured once, stored, and given to the simulator."""
 
 from dataclasses import replace

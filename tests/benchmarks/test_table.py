@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The table of the benchmarks says of each goal whether it is met, and does not flatter."""
 
 from typing import Any

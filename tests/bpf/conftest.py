@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The schedulers beside this file, compiled for the lab's kernel."""
 
 from collections.abc import Callable

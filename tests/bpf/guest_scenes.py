@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 # ruff: noqa: ASYNC110, ASYNC240 - small files of /proc and /sys, polled because they have no event
 """Scenes on a real sched_ext kernel; run in the lab by test_kernel.py.
 

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Sources into objects, by the real clang: good ones, broken ones and hostile ones."""
 
 import os

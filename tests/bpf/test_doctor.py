@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The doctor's verdicts, from facts; and its reading of a real kernel's types."""
 
 import json

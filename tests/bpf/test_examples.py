@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The kernel's own examples compile unchanged with our headers.
 
 They come from Debian's source package, unpacked for the test and kept nowhere.

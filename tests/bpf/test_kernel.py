@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Schedulers on a real sched_ext kernel: held, leased, failing in every way there is.
 
 All scenes are played in one boot of the lab (guest_scenes.py); the tests judge them.

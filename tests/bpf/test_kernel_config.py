@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The kernel's configuration: where libbpf reads it, and what to do where it cannot."""
 
 import gzip

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Headers beside a source: which are its own, and what comes of them in the gates."""
 
 from pathlib import Path

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """`schedpilot ask` against a pretended machine, and an agent that deals with it."""
 
 import json

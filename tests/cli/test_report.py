@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Reports: what they say, that their HTML is well formed, and that names cannot act in it."""
 
 import builtins

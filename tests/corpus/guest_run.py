@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Runs inside the lab: what a real kernel makes of each object, loaded under a mixed load.
 
     python -m tests.corpus.guest_run FOLDER --names a,b,… [--seconds 3] [--hotplug a,b,…]

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What is expected of each scheduler of the corpus: expected.toml, checked."""
 
 import tomllib

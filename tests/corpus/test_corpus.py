@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Bad schedulers are stopped before a trial, for the right reason; good ones are not."""
 
 import re

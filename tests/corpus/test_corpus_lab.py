@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What a real kernel makes of the corpus: it accepts and runs the good ones, and stops those bad
 ones that no other gate can.
 """

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A goal with two halves, judged by name on a real sched_ext kernel; played in the lab by
 test_halves_lab.py.
 

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Policies in the real daemon on a real sched_ext kernel; played in the lab by test_policy_lab.py.
 
     python -m tests.daemon.guest_policy

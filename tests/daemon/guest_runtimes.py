@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What the real daemon learns of real processes and tells real schedulers; played in the lab by
 test_runtimes_lab.py.
 

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A workload by name, for guest_halves.py: `python lab_two_halves.py NAME SLEEP_S CPU_S`.
 
 Sleeps so long, then computes so long, for ever. Without a sleep it only computes.

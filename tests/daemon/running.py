@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The real daemon as a process of its own, for tests on the host and in the lab alike."""
 
 import asyncio

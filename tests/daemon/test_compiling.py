@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Policies that are compiled once: in the daemon, in a child, or taken from what was kept."""
 
 import asyncio

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What the operator declared, from the configuration to whoever asks: all parts of the daemon, with
 the signals of a starved service in their hands."""
 

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The real daemon on a real sched_ext kernel: schedulers that fail in every way there is,
 helpers that die, foreign schedulers, and what the daemon says of each.
 

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Both halves of a goal are judged by name, on a real sched_ext kernel (guest_halves.py)."""
 
 import json

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Holding an installed scheduler, against a pretended kernel: who came, who left, and when."""
 
 import asyncio

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The real daemon on a kernel that may have no sched_ext: it watches, answers, and ends."""
 
 import contextlib

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Policies as candidates, and those that win as entries of the library; no kernel is needed."""
 
 import asyncio

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Policies in the real daemon on a real sched_ext kernel: held, tuned while they run, saved.
 
 The scenes (guest_policy.py) are played in one boot of the lab; the tests judge them.

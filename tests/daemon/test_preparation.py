@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What is proven ahead: when, of what, and what is told of it. The gates here are pretended, and
 the work that they do is a child that runs until it is allowed to end or is given up."""
 

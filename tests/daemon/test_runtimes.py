@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What the daemon learns of processes, and what it tells the loaded scheduler of them.
 
 The scheduler and /proc are stand-ins here; test_runtimes_lab.py has the real ones.

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Learned runtimes and selectors on the real kernel: guest_runtimes.py is played in one boot."""
 
 import json

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What a trial makes of ejections and of windows that do not count, with a pretended kernel."""
 
 import asyncio

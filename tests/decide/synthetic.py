@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Made-up recordings: delays drawn from known distributions, in the signals program's buckets."""
 
 import json

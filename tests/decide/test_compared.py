@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What is said of a guard while its trial runs, and afterwards."""
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Whether the processes of a workload that ended lately are uneven."""
 
 from daemon.decide.jobs import LATELY_S, MOST_ENDED, MOST_WORKLOADS, Finished, Jobs

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """How long a batch takes, from the lives of processes as the signals tell of them."""
 
 from dataclasses import replace

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """When work may be done ahead, decided over recorded intervals."""
 
 from functools import reduce

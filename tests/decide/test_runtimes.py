@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 # ruff: noqa: S108 - nothing is opened here
 """What is learned of how long processes run, and what is expected from it."""
 

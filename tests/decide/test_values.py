@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Response time and completions of a stretch, with what is not over at its end."""
 
 from dataclasses import replace

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What trials are judged by, and whole trials judged by it: better is what the person wants."""
 
 import math

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """However the demo ends, it says what was reached, why it stopped and what to do."""
 
 from pathlib import Path

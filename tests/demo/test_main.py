@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """`make demo` from the outside: it never ends in a traceback, and always in words."""
 
 from pathlib import Path

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The demo's transcript is short: what belongs together is one line."""
 
 from daemon.api.models import (

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The gates as a daemon has them, on a machine whose own kernel may have no sched_ext."""
 
 import asyncio

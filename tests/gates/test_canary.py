@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The canary: when it is asked, what is made of its answer, and the thing itself in a guest."""
 
 import json

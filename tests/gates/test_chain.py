@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The gates with the real compiler and simulator, for the lab's kernel; nothing is loaded."""
 
 import asyncio

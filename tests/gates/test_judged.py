@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What the gate `simulate` predicts of a recorded workload, and by what."""
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What is said of the C that came from a policy stands at its place in the policy."""
 
 from daemon.api.models import Gate, GateMessage, GateResult

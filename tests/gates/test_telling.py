@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What is told of the gates: events as they answer, and one sentence on what stands in the way."""
 
 import pytest

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The verifier's word is kept by kernel, object and parameters; the verifier here is pretended."""
 
 import asyncio

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Names and command lines that a stranger might choose (`corpus.toml`), and what is harmless."""
 
 import tomllib

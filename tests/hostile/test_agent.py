@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Hostile names on their way into a model's prompt: the whole agent, over a scripted model.
 
 The model is a script (tests/agent/scripted_anthropic.py). What is shown is what reaches it, and

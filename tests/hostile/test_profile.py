@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Hostile names on their way through the daemon: the profile and the probes."""
 
 from pathlib import Path

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Hostile names on their way to a model, and back as arguments: every MCP tool, every name."""
 
 import asyncio

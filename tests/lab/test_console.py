@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What a dead guest's console is read for."""
 
 from lab.machine import End, evidence, failure

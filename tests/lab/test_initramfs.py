@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The initramfs is an archive that another implementation reads back."""
 
 from pathlib import Path

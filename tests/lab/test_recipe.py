@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The recipe's key: what a root is rebuilt for, and what it is not."""
 
 from dataclasses import replace

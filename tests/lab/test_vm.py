@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Commands in the lab, on its real kernel."""
 
 from dataclasses import dataclass

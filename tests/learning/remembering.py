@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Records of episodes and trials, for tests of what is learned from them."""
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What was learned, over the API: asked for whole, by workload and by episode; and the file of
 lessons of a daemon that runs."""
 

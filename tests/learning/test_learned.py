@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What the daemon believes after what happened, why, and what the advisor makes of it."""
 
 from pathlib import Path

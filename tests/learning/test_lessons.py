@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Lessons: one file that people read and edit, bounded, with what speaks for and against each."""
 
 from pathlib import Path

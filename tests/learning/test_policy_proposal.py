@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A line of policy that the advisor proposes is tried as such, by the loop and over the API."""
 
 import asyncio

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The offline advisor learns: shown by replaying recorded gains through history and beliefs."""
 
 from collections.abc import Sequence

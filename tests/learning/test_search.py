@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """`tune --parameters`: an optimiser finds better values in the simulator, the same each time."""
 
 import json

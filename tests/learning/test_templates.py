@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The lines that are proposed: legal, canonical, and about nobody but the workload."""
 
 import pytest

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What was learned by the old yardstick, run-queue delay, weighs little; it is kept and marked."""
 
 from pathlib import Path

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Runs inside the lab: the figures on the schedulers' pages, one JSON line each.
 
     python tests/library/guest_figures.py [--rounds N] [--only redis,batch,jobs,pipe]

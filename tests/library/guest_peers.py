@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Runs inside the lab: one scheduler of others, through the daemon, under hackbench.
 
     python -m tests.library.guest_peers NAME SECONDS [OPTION=VALUE]

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Runs inside the lab: each scheduler under hackbench, stress-ng and CPU hotplug.
 
     python tests/library/guest_stress.py [--seconds 60] [--schedulers fifo,fair,…]

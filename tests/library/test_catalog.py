@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The catalog: our own entries are sound, and bad ones elsewhere harm nobody."""
 
 import re

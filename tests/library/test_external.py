@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Options of installed schedulers, read from help texts in clap's layouts."""
 
 from pathlib import Path

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Why an installed scheduler did not start: real texts, and what is told of them."""
 
 import pytest

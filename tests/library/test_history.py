@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The history: what goes in comes out, and nothing that happens to the file stops anybody."""
 
 import os

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Manifests: what is accepted, and how what is wrong is told."""
 
 from pathlib import Path

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Parameter values: units, ranges, and what is said of wrong ones."""
 
 import pytest

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Schedulers of others on a real kernel, through the daemon: loaded, held, judged, let go.
 
 Their programs are built once, by hand: `packaging/peers`. Those that are not there are skipped by

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What an objective, or a person's sentence, says a workload is to be good at."""
 
 import pytest

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Retrieval: the right scheduler comes first, with reasons."""
 
 import pytest

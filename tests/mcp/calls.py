@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A call of each tool that is answered, for tests that go through all of them."""
 
 from typing import Any

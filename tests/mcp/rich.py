@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A pretended machine on which a lot goes on, and every free text of which quotes one name.
 
 With a realistic name it shows how large answers become; with a hostile one where it goes.

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Who may do what: the sockets decide, whatever a client calls; a daemon may come and go."""
 
 import asyncio

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Where the operator wants to be asked, a person decides: at the client, or with the command."""
 
 import asyncio

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """docs/mcp.md: what it tells people to paste is valid, and what it names exists."""
 
 import json

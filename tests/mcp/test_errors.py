@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Errors: the model reads what it can repair, the client gets its own, nobody a traceback."""
 
 import asyncio

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A third-party client: the MCP Inspector's command-line mode lists and calls the tools.
 
 `packaging/inspector` brings it.

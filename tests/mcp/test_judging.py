@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """By what trials are judged, as a model gives it: typed, checked by the grammar, told as read."""
 
 import asyncio

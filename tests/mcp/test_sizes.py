@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Answers are small first: what a model reads before it decides fits in 3,000 tokens."""
 
 import asyncio

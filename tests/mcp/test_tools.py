@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The tools as a model meets them: their words, their answers, and what they ask of the daemon."""
 
 import asyncio

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The program on standard input and output, and over HTTP on loopback."""
 
 import asyncio

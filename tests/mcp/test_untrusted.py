@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Text that strangers chose is marked wherever it leaves, and cannot end its mark."""
 
 import asyncio

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """One voice: what a model is told names only what it can use there, and never two answers to one
 question."""
 

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A source of a measure, opened, with something done between two looks at it."""
 
 import asyncio

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What journalctl prints of an entry, whoever wrote it. The real journal is read in the lab
 (tests/systemd)."""
 

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Lines of logs become samples: nginx, HAProxy, MangoHud and any file; through rotation."""
 
 import asyncio

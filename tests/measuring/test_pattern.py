@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A person's pattern finds its number, in whatever lines, in time that follows their length."""
 
 import pytest

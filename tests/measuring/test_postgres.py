@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """PostgreSQL's own counts: of a real server where one is installed, made for the test."""
 
 import asyncio

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """`schedpilot measure`, as a person types it, and the agent that does the same for ever."""
 
 import asyncio

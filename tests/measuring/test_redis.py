@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Redis' own counts, asked over its protocol: of the real server where it is installed, else of a
 stand-in that speaks the protocol."""
 

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Shows objects to this kernel's verifier; run in the lab.
 
 python tests/policy/guest_verify.py FOLDER OUT.json

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Whole programs of the policy language, as syntax trees, for property tests.
 
 All that is drawn here is meant to be accepted. Rules that cannot stand beside the ones before

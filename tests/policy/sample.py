@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Many generated programs, compiled natively and shown to the verifier of the lab's kernel."""
 
 import itertools

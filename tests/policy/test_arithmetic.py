@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The C that formulas become, compiled for this machine, against whole numbers of any size."""
 
 import ctypes

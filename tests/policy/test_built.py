@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Every program that is accepted compiles without a word, and passes the kernel's verifier."""
 
 from pathlib import Path

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What the compiler makes of a policy: its C, its parameters, and what userspace has to supply."""
 
 import re
@@ -213,7 +213,9 @@ def test_the_policy_is_in_the_first_comment() -> None:
     policy = 'comm ~ "cc1*" { slice 20ms; order fifo }; * { slice 3ms }'
     found = lines_of(policy)
     assert found[:5] == [
+        # REUSE-IgnoreStart
         "/* SPDX-License-Identifier: GPL-2.0-only */",
+        # REUSE-IgnoreEnd
         "/*",
         f"* {compiled(policy).name}: made by schedpilot from the policy",
         "*",

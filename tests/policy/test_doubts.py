@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What a policy says without effect is told, with its place; what may be meant is left alone."""
 
 import re

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Who writes as other tools and languages have it is told, at its place, how it is said here."""
 
 import re

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Text to tree and back; and no text, however broken, brings more than a refusal."""
 
 import random

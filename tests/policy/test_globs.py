@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The C that globs become, compiled for this machine, against the standard library's globs."""
 
 import ctypes

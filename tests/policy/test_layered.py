@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Rules behind `use scx_layered` become its layer file, or are refused where they cannot."""
 
 import json

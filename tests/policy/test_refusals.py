@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Every kind of bad input has its own refusal: the column, what is wrong, and what to do."""
 
 import pytest

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Thousands of generated policies through clang and the verifier of the lab's kernel.
 
     python -m tests.policy.verify_many --count 3000 [--start 1] [--no-lab]

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The cookbook's schedulers, compiled for the lab's kernel on the host, once for all tests here."""
 
 from pathlib import Path

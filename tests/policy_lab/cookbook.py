@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The lines of the guide's cookbook, and their objects on the way into the lab."""
 
 import json

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Runs inside the lab: what each policy of the cookbook promises, played; judging is left to
 test_effects_lab.py.
 

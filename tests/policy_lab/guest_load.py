@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Runs inside the lab: each policy of the cookbook under hackbench, stress-ng and CPU hotplug.
 
     python -m tests.policy_lab.guest_load [--seconds 5]

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A policy held in the kernel, for the scripts that run inside the lab."""
 
 import asyncio

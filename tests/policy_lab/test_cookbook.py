@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The guide's cookbook on the host: every line is a policy, and every policy a BPF object."""
 
 from pathlib import Path

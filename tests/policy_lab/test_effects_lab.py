@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Every line of the cookbook keeps its promise, on a real sched_ext kernel.
 
 The scenes (guest_effects.py) are played in one boot of the lab; the tests judge them.

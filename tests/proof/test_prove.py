@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The stress set over real schedulers: ours survive it, bad ones are told why they do not."""
 
 import tomllib

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The stress set: what is in it, and that it asks of nobody what cannot be done."""
 
 import pytest

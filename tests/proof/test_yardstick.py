@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """By what a simulated workload is judged: objectives are read, and no failure raises a score."""
 
 import pytest

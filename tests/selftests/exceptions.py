@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Where the gates that need no kernel say something else than a selftest expects, and why."""
 
 _ENDLESS = (

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The kernel's selftests for sched_ext: what each expects, and how its scheduler is set up.
 
 What is expected is read from the test's own C. Only what its userspace does with the scheduler

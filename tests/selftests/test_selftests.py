@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Each scheduler of the kernel's selftests is judged as the selftest itself expects."""
 
 from collections.abc import Sequence

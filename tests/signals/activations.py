@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Scenarios of guest.py about activations: programs whose response time is known."""
 
 import asyncio

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What test_guest.py looks at: scenarios on the real kernel, run as root in the lab.
 
 Prints one JSON object, scenario -> what was seen. Nothing is judged here.

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """How the kernel half derives activations: its own C, built natively, against a kernel that
 says what happened."""
 

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The signals program on the real kernel. One boot runs guest.py; each test looks at a part."""
 
 import json

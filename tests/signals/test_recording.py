@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Recordings: what was printed is read back, and what is wrong is named by its line."""
 
 import gzip

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The program as a child: its lines, its commands, and every way in which it can fail.
 
 Stand-ins replace only the C program, which needs a kernel (see test_guest.py).

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Ids of workloads: parsing, and the id of a process by the kernel half's rules."""
 
 from pathlib import Path

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """An independent measurement of run-queue delay, to check the signals program against.
 
 It knows nothing of the kernel's own accounting: it stamps threads when they become runnable

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Schedulers made ready for the simulator, each once for all tests."""
 
 import tempfile

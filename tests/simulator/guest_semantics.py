@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 # ruff: noqa: ASYNC240 - small files of /proc and /sys
 """Schedulers of the simulator's tests on a real kernel; run in the lab by test_semantics.py.
 

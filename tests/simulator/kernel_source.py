@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The kernel's own schedulers, from Debian's source package of the lab's kernel.
 
 Fetched by apt with lists and a cache of its own, so that the host's sources do not matter, and

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What a machine's measured costs do to the figures, and how the model of the kernel's own
 scheduler balances."""
 

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The C examples of the kernel's tools/sched_ext, unchanged, in the simulator.
 
 They are built with the project's own <scx/common.bpf.h>, as any candidate is: the kernel's

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Response times, completions and turnarounds: exact in small schedules, and never better by what
 is worse."""
 

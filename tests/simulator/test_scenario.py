@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Scenarios: what is refused before the engine sees it."""
 
 from dataclasses import replace

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What the simulator says of a scheduler, beside what a real kernel does with it.
 
 A few schedulers of these tests are attached in one boot of the lab (guest_semantics.py), where

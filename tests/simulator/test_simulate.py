@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Schedulers as they are, through the simulator: good ones, bad ones, and their figures."""
 
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Small schedulers to put mistakes into, and the static check on a text."""
 
 from bpf.clang import find_clang

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Hostile sources: refused within limits, nothing read, nothing left behind."""
 
 import os

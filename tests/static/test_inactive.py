@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What the preprocessor leaves out is not judged; what it keeps is, however it is nested."""
 
 import pytest

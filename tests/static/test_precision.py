@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Schedulers that are right, and of which nothing wrong may be said."""
 
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The static check by a process that waits for it: the same answers, and what becomes of it when
 something goes wrong."""
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 # Runs in the lab under systemd, in a folder with what `make install` staged. Installs it, uses the
 # service as an operator would, removes it again. Says what it saw in files in /out, one a step;
 # test_service.py judges them.

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The installed service under real systemd: `make install` into the lab, one boot, many looks."""
 
 import json

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Traces written by hand, line by line, so that a test can say what is in them."""
 
 import json

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What test_recorder_lab.py looks at: recordings on the real kernel, run as root in the lab.
 
 Prints one JSON object, scene -> what was seen; leaves the traces in /out. Nothing is judged here.

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A scene of guest.py: perf's own recordings of the real kernel, read by us."""
 
 import subprocess

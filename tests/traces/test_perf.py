@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Recordings of perf: what its text says of runs, sleeps and who woke whom."""
 
 import re

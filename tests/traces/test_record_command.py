@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """`schedpilot record` against a pretended daemon: what it asks for, and what becomes of files."""
 
 import json

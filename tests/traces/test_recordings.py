@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The daemon's recordings: one at a time, kept within bounds, found again, and told from broken
 ones. The recorder is a stand-in that speaks as ours does.
 """

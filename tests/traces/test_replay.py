@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What a recorded workload becomes: steps that keep the work and leave the scheduling out."""
 
 from pathlib import Path

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Workloads for rt-app: what its grammar says becomes steps, and what cannot be said is named."""
 
 from collections.abc import Callable

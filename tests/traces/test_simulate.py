@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """`schedpilot simulate`: a scheduler beside the default one, by the command as people call it."""
 
 import hashlib

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Every probe, and the profile, on a real kernel with BCC; played in the lab by test_probes_lab.py.
 
     python -m tests.understanding.guest_probes

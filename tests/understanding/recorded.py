@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """A tree of the shape of /proc, as recorded from a machine: for readings with known answers."""
 
 from collections.abc import Sequence

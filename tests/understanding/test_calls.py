@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Calls of a program's own functions: where they are in its file, and how they are counted."""
 
 import asyncio

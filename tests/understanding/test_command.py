@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """`schedpilot profile` and `probe` as their users meet them: a process of its own, real sockets."""
 
 import json

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Profile and probes of the real daemon, over its sockets, on the machine that runs the tests."""
 
 import os

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Probes from the outside: what is missing, how the child is bounded, what is made of its answer.
 
 The probes themselves run in the lab (test_probes_lab.py): few machines have BCC. Here a script

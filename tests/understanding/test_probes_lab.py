@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """Every probe on a real kernel with BCC, and the profile of a real service, in one boot."""
 
 import json

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The profile of a workload: of a recorded machine with known answers, and of real processes."""
 
 import subprocess

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """What a profile says of the application's own numbers: what could be measured, and how."""
 
 import pytest

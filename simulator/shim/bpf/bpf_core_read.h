@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only */
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Stands in for libbpf's header of this name: types are those that the scheduler is compiled
  * with, so nothing has to be relocated. Members of real types exist; what carries a

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only */
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Stands in for libbpf's header of this name where a scheduler is compiled natively, for the
  * simulator. Helpers are ordinary functions of the engine. One that the engine does not model is

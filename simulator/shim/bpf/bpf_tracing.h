@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only */
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /* BPF_PROG: a callback takes its arguments from an array of u64s, here as in the kernel. */
 #ifndef __BPF_TRACING_H__
 #define __BPF_TRACING_H__

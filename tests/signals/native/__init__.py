@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-License-Identifier: GPL-2.0-or-later
 """The kernel half of the signals program, built natively, and a kernel to go with it."""
 
 import ctypes

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * The kernel half of schedpilot-signals as a library, for tests that say what the kernel did and
  * look at what it made of that. One account, one CPU, and tasks as the caller describes them.

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only */
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What signals.bpf.c needs of the kernel's types, to be compiled natively for tests. */
 #ifndef NATIVE_VMLINUX_H
 #define NATIVE_VMLINUX_H

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Serves one request after the other: 3 ms each, asleep. `serve` calls itself once. Around each one
  * are markers as <sys/sdt.h> writes them, with a semaphore that says whether somebody looks.

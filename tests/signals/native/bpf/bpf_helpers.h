@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only */
+/* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The helpers that signals.bpf.c calls; native.c defines them. */
 #define SEC(name)
 #undef __always_inline
