@@ -128,7 +128,7 @@ async def _redis(place: Path) -> AsyncIterator[None]:
 
 
 async def _redis_client(place: Path) -> Own:
-    words = ("redis-benchmark", "-s", place / "redis.sock", "-n", "10000", "-c", "8", "-t", "get")
+    words = ("redis-benchmark", "-s", place / "redis.sock", "-n", "20000", "-c", "8", "-t", "get")
     text = await _said([*scope("own-client"), *words, "--csv"])
     line = next(each for each in text.splitlines() if each.startswith('"GET"'))
     cells = [each.strip('"') for each in line.split(",")]
@@ -205,17 +205,20 @@ async def _wrk(place: Path) -> Own:
 
 # ---- Jobs
 
+# How hard each job compresses: twelve that differ by an order of magnitude.
+LEVELS = (1, 12, 2, 3, 1, 9, 1, 2, 1, 3, 6, 1)
 _BATCH = """
 import os, sys, time
-began = time.monotonic()
-jobs = [os.posix_spawnp("zstd", ["zstd", "-q", "--single-thread", "-f", f"-{level}", sys.argv[1],
-                                 "-o", "/dev/null"], os.environ)
-        for level in (1, 12, 2, 3, 1, 9, 1, 2, 1, 3, 6, 1)]
-ended = []
-for _ in jobs:
-    os.wait()
-    ended.append(time.monotonic() - began)
-print(1e3 * sum(ended) / len(ended), len(ended) / max(ended))
+began = {}
+for level in sys.argv[2:]:
+    words = ["zstd", "-q", "--single-thread", "-f", f"-{level}", sys.argv[1], "-o", "/dev/null"]
+    at = time.monotonic()
+    began[os.posix_spawnp("zstd", words, os.environ)] = at
+took = []
+for _ in range(len(began)):
+    pid, _ = os.wait()
+    took.append(time.monotonic() - began[pid])
+print(1e3 * sum(took) / len(took))
 """
 _SOURCE = """
 #include <stdio.h>
@@ -230,15 +233,18 @@ FILES = 10
 @contextlib.asynccontextmanager
 async def _inputs(place: Path) -> AsyncIterator[None]:
     text = b"".join(path.read_bytes() for path in sorted(Path(re.__file__).parent.glob("*.py")))
-    (place / "input").write_bytes(text * 40)
+    (place / "input").write_bytes(text * 120)
     async with _kept("own-batch"):
         yield
 
 
 async def _batch(place: Path) -> Own:
-    words = (sys.executable, "-I", "-S", "-c", _BATCH, place / "input")
-    latency, rate = (float(each) for each in (await _said(_joined("own-batch", *words))).split())
-    return Own(latency, rate)
+    words: list[str | Path] = [sys.executable, "-I", "-S", "-c", _BATCH, place / "input"]
+    words += [str(level) for level in LEVELS]
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    mean_ms = float(await _said(_joined("own-batch", *words)))
+    return Own(mean_ms, len(LEVELS) / (loop.time() - began))
 
 
 @contextlib.asynccontextmanager

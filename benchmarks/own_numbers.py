@@ -1,14 +1,20 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What applications say of themselves against what the signals say of them.
 
-Seven applications run under the kernel's default and three schedulers in turn. Where response time
-and completions (turnaround and jobs, of a batch) put these runs in the same order as the
-application's own latency and rate do, whoever judges by the signals judges as the application
-would. The figure is Spearman's rank correlation over all runs of an application.
+Seven applications run under the kernel's default and three schedulers in turn. A trial judges as
+the application would where response time and completions (turnaround and jobs, of a batch) put
+these runs in the same order as the application's own latency and rate do.
+
+The figure is Somers' D, a rank correlation: of all pairs of runs that the application tells apart,
+the share that the signals put in the same order, less the share that they put the other way round.
+Apart is what differs by at least `min_gain`: a trial keeps nothing for less. Spearman's rank
+correlation over all runs, with what is within their noise, stands beside it.
 """
 
 import asyncio
 import contextlib
+import itertools
+import math
 import shutil
 import statistics
 import time
@@ -23,6 +29,7 @@ from benchmarks.children import running
 from benchmarks.service import Service, service
 from bpf.signals import SignalsLine, SignalsSource, merge, percentile
 from daemon.api.models import CandidateRequest, HoldRequest
+from daemon.decide.settings import TrialSettings
 from process import Fault, FaultType
 
 DEFAULT = "default"
@@ -33,6 +40,7 @@ SETTLE_S = 1.0
 # A control group has its name as long as something runs in it, so it is looked at meanwhile.
 INTERVAL_S = 1.0
 LIMIT_S = 900.0
+APART = TrialSettings().min_gain
 
 
 @dataclass(frozen=True)
@@ -98,10 +106,14 @@ async def _application(
                 runs.append(_run(arm, own, each, seen))
                 if arm in candidates:
                     await daemon.client.release("benchmark")
+    latency = [(run.own.latency_ms, run.latency_ms) for run in runs]
+    rate = [(run.own.rate_per_s, run.rate_per_s) for run in runs]
     return {
         "jobs": each.jobs,
-        "latency": agreement([(run.own.latency_ms, run.latency_ms) for run in runs]),
-        "rate": agreement([(run.own.rate_per_s, run.rate_per_s) for run in runs]),
+        "latency": ordered_alike(latency, APART),
+        "rate": ordered_alike(rate, APART),
+        "latency_spearman": spearman(latency),
+        "rate_spearman": spearman(rate),
         "runs": [
             {
                 "arm": run.arm,
@@ -157,7 +169,22 @@ def _run(arm: str, own: Own, each: Application, lines: Sequence[SignalsLine]) ->
     return Run(arm, own, latency_us / 1e3, response.count / span_s)
 
 
-def agreement(pairs: Sequence[tuple[float, float]]) -> float:
+def ordered_alike(pairs: Sequence[tuple[float, float]], apart: float) -> float:
+    """Somers' D of ours, given the own values that differ by at least this share; nan for none.
+
+    R. H. Somers, A new asymmetric measure of association for ordinal variables (1962).
+    """
+    told = [
+        (own > other_own) == (ours > other_ours) if ours != other_ours else None
+        for (own, ours), (other_own, other_ours) in itertools.combinations(pairs, 2)
+        if max(own, other_own) >= min(own, other_own) * (1 + apart)
+    ]
+    if not told:
+        return math.nan
+    return round((told.count(True) - told.count(False)) / len(told), 3)
+
+
+def spearman(pairs: Sequence[tuple[float, float]]) -> float:
     """Spearman's rank correlation, 1 where the orders are the same."""
     own, ours = (ranks(side) for side in zip(*pairs, strict=True))
     return round(statistics.correlation(own, ours), 3)

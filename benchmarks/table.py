@@ -342,7 +342,8 @@ def _own_numbers(result: Mapping[str, Any]) -> list[Row]:
                 f"{name}: its latency against {ours[0]}, its rate against {ours[1]} "
                 f"({len(each['runs'])} runs)",
                 f"rank correlation ≥ {AGREES:g}",
-                f"{each['latency']:.2f} and {each['rate']:.2f}",
+                f"{each['latency']:.2f} and {each['rate']:.2f} "
+                f"(Spearman: {each['latency_spearman']:.2f} and {each['rate_spearman']:.2f})",
                 MET if worst >= AGREES else MISSED,
             )
         )
