@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What all models have in common: the two kinds of them, and the forms of names and ids."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, StringConstraints
+
+API_VERSION = "v1"
+# The largest request body taken, bytes. A C candidate is at most 1 MiB of source.
+BODY_LIMIT_BYTES = 2 * 1024 * 1024
+
+# A workload's id as the signals program gives it: `cgroup:/path`, `comm:name` for processes of
+# the root cgroup, `kthread:name`, `cgroup-id:number` for a cgroup that was gone too soon, `other`
+# for what there was no account for.
+WorkloadId = Annotated[
+    str,
+    StringConstraints(
+        min_length=5, max_length=4096, pattern=r"^(cgroup:/|comm:|kthread:|cgroup-id:|other$)"
+    ),
+]
+
+# A legal name of a scheduler. Whatever else stands where one is taken is a policy.
+NAME_PATTERN = r"^[a-z][a-z0-9_-]{0,40}$"
+SchedulerName = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
+# The longest text of a policy taken, characters.
+POLICY_LIMIT = 64 * 1024
+
+# A workload's id, or a glob over ids (`cgroup:/system.slice/*`), where several may be meant.
+WorkloadPattern = Annotated[
+    str,
+    StringConstraints(
+        min_length=5,
+        max_length=4096,
+        pattern=r"^(cgroup:/|comm:|kthread:|cgroup-id:|other$)[^\x00-\x1f\x7f]*$",
+    ),
+]
+# The text of an objective, as `daemon/decide/objective.py` reads it.
+ObjectiveText = Annotated[str, StringConstraints(min_length=1, max_length=500)]
+RecordId = Annotated[str, StringConstraints(pattern=r"^[a-z]{1,4}-[0-9a-z]{4,32}$")]
+Text = Annotated[str, StringConstraints(max_length=2000)]
+ParameterValue = bool | int | float | str
+
+
+class Request(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Answer(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")

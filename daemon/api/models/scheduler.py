@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What is loaded, and how it is changed by hand."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints
+
+from daemon.api.models.base import Answer, ParameterValue, RecordId, Request, Text
+
+
+class LoadedScheduler(Answer):
+    """The scheduler that the daemon holds a lease on; `why` is trial, kept or operator.
+
+    `policy` is the text of a policy, empty for every other kind.
+    """
+
+    name: str
+    candidate: str
+    policy: str = ""
+    parameters: dict[str, ParameterValue] = Field(default_factory=dict)
+    since: float
+    why: Literal["trial", "kept", "operator"]
+    lease_s: float
+
+
+class HoldRequest(Request):
+    """Load a proven candidate and keep it until told otherwise: the operator's own word."""
+
+    candidate: RecordId
+
+
+class ParametersRequest(Request):
+    """Live parameters of the loaded scheduler, and entries of its maps (u32 key → u64 value)."""
+
+    parameters: dict[str, ParameterValue] = Field(default_factory=dict, max_length=64)
+    maps: dict[
+        Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,31}$")],
+        dict[
+            Annotated[str, StringConstraints(pattern=r"^[0-9]{1,10}$")],
+            Annotated[int, Field(ge=0, lt=2**64)],
+        ],
+    ] = Field(default_factory=dict, max_length=8)
+
+
+class RollbackRequest(Request):
+    reason: Text = "asked for by the operator"
