@@ -31,7 +31,7 @@ from benchmarks.agreement.run import agreement
 from benchmarks.guest import MEASUREMENTS, machine
 from benchmarks.learning import measure as learning
 from benchmarks.table import markdown, rows
-from bpf import sysfs
+from bpf.kernel import sysfs
 from lab import accelerator
 from lab.machine import Accelerator, Port
 from lab.recipe import recipe_for

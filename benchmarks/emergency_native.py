@@ -24,7 +24,7 @@ from pathlib import Path
 from benchmarks.as_service import NICE
 from benchmarks.emergency import LOOPS_A_CPU, SETTLE_S
 from benchmarks.simulator_speed import lab_types
-from bpf.runner_lines import Verified
+from bpf.runner.lines import Verified
 from daemon.api.models import CandidateRequest, ParameterValue
 from daemon.config import GatesTable
 from daemon.gates.candidates import Candidates

@@ -28,7 +28,7 @@ from benchmarks import (
     uneven_jobs,
     yardstick,
 )
-from bpf.clang import find_clang
+from bpf.build.clang import find_clang
 from process import Fault, run
 
 # Longer runs of each benchmark rather than more attachments: see signals_overhead/run.py.

@@ -13,7 +13,7 @@ from collections.abc import Coroutine
 from pathlib import Path
 
 from benchmarks.service import service
-from bpf import sysfs
+from bpf.kernel import sysfs
 from daemon.api.client import AsyncClient
 from daemon.api.models import CandidateRequest, CandidateView, HoldRequest, RollbackRequest
 from process import Fault, FaultType

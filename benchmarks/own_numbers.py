@@ -27,7 +27,7 @@ from benchmarks import schbench
 from benchmarks.applications import APPLICATIONS, LOOPS, Application, Own
 from benchmarks.children import running
 from benchmarks.service import Service, service
-from bpf.signals import SignalsLine, SignalsSource, merge, percentile
+from bpf.signals.source import SignalsLine, SignalsSource, merge, percentile
 from daemon.api.models import CandidateRequest, HoldRequest
 from daemon.decide.settings import TrialSettings
 from process import Fault, FaultType

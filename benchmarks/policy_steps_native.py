@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from benchmarks.simulator_speed import lab_types
-from bpf.build import build_object
+from bpf.build.objects import build_object
 from bpf.static.check import check_source
 from process import Fault, FaultType
 from scheduler_library.policy.compiler import Compiled, Machine, compile_policy

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.signals_overhead.run import hackbench, pipe, summary
-from bpf.recorder import Progress, Recorder, Wanted
+from bpf.recorder.process import Progress, Recorder, Wanted
 
 ROUNDS = 8
 # Longer runs rather than more attachments: attaching costs seconds under emulation.

@@ -14,8 +14,8 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from bpf import cache, vmlinux
-from bpf.build import build_object
+from bpf.build import cache, vmlinux
+from bpf.build.objects import build_object
 from lab.chroot import in_root
 from lab.recipe import recipe_for
 from lab.root import ensure

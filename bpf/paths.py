@@ -17,7 +17,7 @@ def places(name: str, package: Path = _PACKAGE) -> list[Path]:
     return [
         INSTALLED / name,
         *(folder / name for folder in prefixes if folder != INSTALLED),
-        package / "build" / name,
+        package / "out" / name,
     ]
 
 

@@ -13,7 +13,10 @@ from typing import NoReturn
 # The word on the command line, the module behind it, and what `--help` says.
 PROGRAMS = {
     "lab": ("lab", "A sched_ext virtual machine: build it, run commands and the demo in it."),
-    "doctor": ("bpf.doctor", "Look for what keeps schedulers from loading here, and remedies."),
+    "doctor": (
+        "bpf.kernel.doctor",
+        "Look for what keeps schedulers from loading here, and remedies.",
+    ),
     "daemon": ("daemon.main", "Run the daemon in the foreground, as its service does."),
     "agent": ("agent.main", "Run the advisor that deals with the daemon's episodes."),
     "measure": ("agent.measuring.program", "What the configured measures read: list, test."),

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from bpf.signals import SignalsSource
+from bpf.signals.source import SignalsSource
 from daemon.api.control import control_app
 from daemon.api.display import displayable
 from daemon.api.models import EventKind, ProfileView

@@ -26,7 +26,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from bpf.signals import SignalsLine, is_process, recorded
+from bpf.signals.source import SignalsLine, is_process, recorded
 from daemon import config as configuration
 from daemon.api.display import displayable
 from daemon.api.models import (

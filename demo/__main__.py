@@ -11,7 +11,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from bpf import sysfs
+from bpf.kernel import sysfs
 from cli import report
 from demo import account
 from demo.compiled import compiled_for_guest

@@ -12,12 +12,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bpf import cache
-from bpf.build import starts_with_common
-from bpf.clang import find_clang
-from bpf.diagnostics import Diagnostic, parse
-from bpf.kit import Kit, digest, kit_for, known_names
-from bpf.sources import (
+from bpf.build import cache
+from bpf.build.clang import find_clang
+from bpf.build.diagnostics import Diagnostic, parse
+from bpf.build.kit import Kit, digest, kit_for, known_names
+from bpf.build.objects import starts_with_common
+from bpf.build.sources import (
     COMPILE_LIMIT_S,
     Compiled,
     build_failed,
@@ -25,7 +25,7 @@ from bpf.sources import (
     files_of,
     name_of,
 )
-from bpf.vmlinux import BTF
+from bpf.build.vmlinux import BTF
 from process import Fault, FaultType, run
 from process.run import tail
 
@@ -231,7 +231,7 @@ def build_native(
     """Compile one scheduler for the simulator.
 
     Args:
-        source: a file, or the text itself; what also `bpf.build.build_object` gets.
+        source: a file, or the text itself; what also `bpf.build.objects.build_object` gets.
         out_dir: gets `NAME.so`; made when missing.
         name: file name for messages and the library; by default the source's.
         headers: files that the source includes by name from beside it.

@@ -20,9 +20,9 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from bpf import cache
-from bpf.clang import find_clang
-from bpf.kit import digest
+from bpf.build import cache
+from bpf.build.clang import find_clang
+from bpf.build.kit import digest
 from process import Fault, FaultType, run
 from simulator.scenario import Machine
 

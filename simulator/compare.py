@@ -20,9 +20,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from bpf.build import build_object
-from bpf.sources import own_headers
-from bpf.vmlinux import BTF, btf_digest
+from bpf.build.objects import build_object
+from bpf.build.sources import own_headers
+from bpf.build.vmlinux import BTF, btf_digest
 from process import Fault, FaultType, fault_of, named_path, printable, require_writable
 from simulator.build import build_native
 from simulator.calibration import calibrated

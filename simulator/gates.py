@@ -26,10 +26,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bpf.build import build_object
-from bpf.diagnostics import Diagnostic
-from bpf.sources import own_headers
-from bpf.vmlinux import BTF
+from bpf.build.diagnostics import Diagnostic
+from bpf.build.objects import build_object
+from bpf.build.sources import own_headers
+from bpf.build.vmlinux import BTF
 from process import Fault, FaultType, fault_of, named_path
 from process.effort import inherit
 from simulator import verdict_cache

@@ -12,7 +12,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from bpf.vmlinux import BTF
+from bpf.build.vmlinux import BTF
 from process import Fault, FaultType, Limits, Sandbox, sandboxed, write_output
 from process.run import tail
 from process.sandbox import hand_out

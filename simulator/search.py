@@ -30,8 +30,8 @@ from typing import Any
 
 import optuna
 
-from bpf.build import build_object
-from bpf.vmlinux import BTF
+from bpf.build.objects import build_object
+from bpf.build.vmlinux import BTF
 from process import Fault, FaultType, fault_of, named_path, printable
 from simulator.build import build_native
 from simulator.compare import (

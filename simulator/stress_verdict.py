@@ -17,9 +17,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from bpf import cache
-from bpf.kit import digest
-from bpf.vmlinux import BTF
+from bpf.build import cache
+from bpf.build.kit import digest
+from bpf.build.vmlinux import BTF
 from process import Fault, FaultType
 from simulator.build import NativeBuild, build_native, engine_for
 from simulator.explain import Explanation, callbacks_in, explain_message

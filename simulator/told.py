@@ -7,7 +7,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from bpf.selectors import UserSelector, selected
+from bpf.common.selectors import UserSelector, selected
 from process import Fault, FaultType
 from simulator.scenario import Scenario, Task
 

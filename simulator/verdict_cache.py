@@ -13,9 +13,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from bpf import cache
-from bpf.build import MAX_SOURCE_BYTES
-from bpf.kit import digest
+from bpf.build import cache
+from bpf.build.kit import digest
+from bpf.build.objects import MAX_SOURCE_BYTES
 from bpf.paths import INCLUDE
 
 _PACKAGE = Path(__file__).resolve().parent

@@ -5,8 +5,8 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from bpf import cache, vmlinux
-from bpf.build import BuildResult, build_object
+from bpf.build import cache, vmlinux
+from bpf.build.objects import BuildResult, build_object
 
 
 @dataclass(frozen=True)

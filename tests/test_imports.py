@@ -144,7 +144,7 @@ def test_a_circle_is_named_by_its_files(tmp_path: Path) -> None:
         ("bpf/a.py", "import daemon.config"),
         ("cli/a.py", "from daemon import loader"),
         ("cli/a.py", "def f():\n    from daemon.loader import load"),
-        ("agent/a.py", "import importlib\nimportlib.import_module('bpf.build')"),
+        ("agent/a.py", "import importlib\nimportlib.import_module('bpf.build.objects')"),
         ("daemon/api/a.py", "from ...cli import main"),
         ("lab/a.py", "import tests"),
     ],

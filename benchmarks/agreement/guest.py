@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.agreement.plan import DEFAULT, Prepared, Run, read_prepared, turns
-from bpf.runner import Runner
+from bpf.runner.process import Runner
 from process import Fault, FaultType, run, start_lines
 from simulator.calibration import Rounds, costs_of
 

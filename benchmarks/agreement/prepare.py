@@ -7,9 +7,9 @@ from pathlib import Path
 from benchmarks.agreement.plan import Object, Prepared, write_prepared
 from benchmarks.agreement.schedulers import schedulers
 from benchmarks.agreement.workloads import WORKLOADS
-from bpf.build import build_object
-from bpf.clang import find_clang
-from bpf.kit import digest
+from bpf.build.clang import find_clang
+from bpf.build.kit import digest
+from bpf.build.objects import build_object
 from process import run
 from simulator.build import build_native
 from simulator.calibration import PROGRAM

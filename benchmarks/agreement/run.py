@@ -18,7 +18,7 @@ from benchmarks.agreement.predict import predict
 from benchmarks.agreement.prepare import CPUS, Bench, prepare
 from benchmarks.agreement.report import comparisons, publish
 from benchmarks.agreement.workloads import WORKLOADS
-from bpf import cache, vmlinux
+from bpf.build import cache, vmlinux
 from lab.chroot import in_root
 from lab.machine import Accelerator, Port
 from lab.recipe import recipe_for

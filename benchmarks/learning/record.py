@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks.learning.workloads import WORKLOADS, Workload
-from bpf.build import build_object
+from bpf.build.objects import build_object
 from scheduler_library.catalog import load_catalog
 from scheduler_library.learning.templates import templates
 from scheduler_library.manifest import Kind

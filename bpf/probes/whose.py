@@ -6,7 +6,7 @@ import platform
 from dataclasses import dataclass
 from pathlib import Path
 
-from bpf.workload_id import (
+from bpf.common.workload_id import (
     PROC,
     WorkloadId,
     WorkloadKind,

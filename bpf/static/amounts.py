@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from tree_sitter import Node
 
-from bpf.diagnostics import Diagnostic
+from bpf.build.diagnostics import Diagnostic
 from bpf.static.findings import Rule, argument, named, say
 from bpf.static.guards import only_for_kernel_threads
 from bpf.static.syntax import INSERTS, Call, Source, bare, constant, text_of, walk

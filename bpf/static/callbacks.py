@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from tree_sitter import Node
 
-from bpf.diagnostics import Diagnostic
+from bpf.build.diagnostics import Diagnostic
 from bpf.static.findings import MOVES, Rule, argument, reach, say
 from bpf.static.paths import tests_null
 from bpf.static.syntax import INSERTS, Function, Source, bare, constant, text_of, walk

@@ -16,10 +16,10 @@ from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
-from bpf.clang import find_clang
-from bpf.diagnostics import Diagnostic
-from bpf.kit import language_flags
-from bpf.sources import files_of
+from bpf.build.clang import find_clang
+from bpf.build.diagnostics import Diagnostic
+from bpf.build.kit import language_flags
+from bpf.build.sources import files_of
 from process import Fault, FaultType, Limits, Sandbox, printable, sandboxed
 from process.run import Completed
 from process.sandbox import confined

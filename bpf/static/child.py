@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
-from bpf.diagnostics import MAX_MESSAGES, Diagnostic
+from bpf.build.diagnostics import MAX_MESSAGES, Diagnostic
 from bpf.static.expand import active_branches, expand
 from bpf.static.lexical import Doubt, check_characters, check_directives
 from bpf.static.names import available_headers

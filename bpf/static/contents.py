@@ -4,7 +4,7 @@
 import re
 from collections.abc import Iterator
 
-from bpf.diagnostics import Diagnostic
+from bpf.build.diagnostics import Diagnostic
 from bpf.static.findings import Rule, say
 from bpf.static.lexical import ASSEMBLY, ASSEMBLY_FIX, BARRIER
 from bpf.static.names import refused

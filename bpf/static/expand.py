@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from bpf.diagnostics import MAX_MESSAGES, Diagnostic, parse
+from bpf.build.diagnostics import MAX_MESSAGES, Diagnostic, parse
 from bpf.paths import INCLUDE
 from process import Fault, FaultType, Limits, run
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 
 from tree_sitter import Node
 
-from bpf.diagnostics import Diagnostic, Severity
+from bpf.build.diagnostics import Diagnostic, Severity
 from bpf.static.syntax import Call, Function, Source
 
 MOVES = ("scx_bpf_dsq_move_to_local", "scx_bpf_consume")

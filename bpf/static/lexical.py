@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
-from bpf.diagnostics import Diagnostic
+from bpf.build.diagnostics import Diagnostic
 
 # Whoever asks what else is there, or when it was compiled, gets another program each time.
 _PROBES = {

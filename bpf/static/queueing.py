@@ -4,7 +4,7 @@
 import re
 from collections.abc import Iterator
 
-from bpf.diagnostics import Diagnostic
+from bpf.build.diagnostics import Diagnostic
 from bpf.static.findings import MOVES, Rule, argument, named, reach, say
 from bpf.static.paths import ways_through
 from bpf.static.syntax import CONSUMES, INSERTS, MOVES_BETWEEN, Call, Source, walk

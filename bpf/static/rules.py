@@ -7,7 +7,7 @@ the kernel's verifier.
 
 from collections.abc import Iterator
 
-from bpf.diagnostics import Diagnostic
+from bpf.build.diagnostics import Diagnostic
 from bpf.static import amounts, callbacks, contents, queueing
 from bpf.static.syntax import Source
 

@@ -8,7 +8,7 @@ percentiles is something else, and wrong by as much as the intervals differ.
 import math
 from collections.abc import Iterable
 
-from bpf.signals import lower_edge
+from bpf.signals.source import lower_edge
 
 # (upper edge, count) in rising order of edges; empty buckets may be left out.
 Histogram = tuple[tuple[float, int], ...]

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from bpf.signals import lower_edge
+from bpf.signals.source import lower_edge
 from daemon.decide.histogram import Histogram
 from daemon.decide.observation import Observation, WorkloadObservation
 

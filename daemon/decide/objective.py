@@ -34,7 +34,7 @@ from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import NoReturn
 
-from bpf.signals import FINEST_US
+from bpf.signals.source import FINEST_US
 from daemon.api.display import displayable
 from daemon.api.models import Direction, GuardView, ObjectiveView
 from process import Fault, FaultType

@@ -4,7 +4,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from bpf.signals import SignalsLine, WorkloadSignals
+from bpf.signals.source import SignalsLine, WorkloadSignals
 from daemon.api.models import SignalPoint
 from daemon.decide.histogram import Histogram, half_of_the_sum, quantile
 
@@ -125,7 +125,7 @@ class Observation:
 
 
 def observation_of(line: SignalsLine, *, stolen: float = 0.0, asked_s: float = 0.0) -> Observation:
-    """What `bpf.signals` parsed, as rates and figures. Totals become per-second values.
+    """What `bpf.signals.source` parsed, as rates and figures. Totals become per-second values.
 
     `stolen` as in `Observation`; `asked_s` is how long the interval was to last, 0 where that is
     not known.

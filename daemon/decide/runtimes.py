@@ -125,7 +125,7 @@ def normalised(arguments: Sequence[str]) -> tuple[str, ...]:
 
 
 def key_of(program: str, arguments: Sequence[str]) -> Key:
-    """The key of a process; `arguments` as `bpf.signals` tells them."""
+    """The key of a process; `arguments` as `bpf.signals.source` tells them."""
     state = hashlib.sha256()
     for each in normalised(arguments):
         raw = each.encode("utf-8", "surrogatepass")

@@ -3,7 +3,7 @@
 
 from collections.abc import Sequence
 
-from bpf.selectors import selected, unit_of
+from bpf.common.selectors import selected, unit_of
 
 __all__ = ["COMMAND_LIMIT", "command_of", "selected", "unit_of"]
 

@@ -15,9 +15,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bpf import kit, runner, sysfs
-from bpf.clang import find_clang
-from bpf.vmlinux import BTF
+from bpf.build import kit
+from bpf.build.clang import find_clang
+from bpf.build.vmlinux import BTF
+from bpf.kernel import sysfs
+from bpf.runner import process as runner
 from daemon.api.models import Gate, GateMessage, GateResult, ParameterValue
 from daemon.api.origin import in_policy
 from daemon.config import GatesTable

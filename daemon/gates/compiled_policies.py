@@ -19,7 +19,7 @@ from typing import Any
 
 from pydantic import BaseModel, TypeAdapter
 
-from bpf.kit import digest
+from bpf.build.kit import digest
 from daemon.api.models import GateResult, ParameterValue
 from daemon.gates.chain import compile_gate
 from daemon.gates.simulation import fault_from

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from bpf.signals import MachineSignals
+from bpf.signals.source import MachineSignals
 from daemon.api.models import (
     CandidateRequest,
     EventKind,

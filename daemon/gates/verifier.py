@@ -15,11 +15,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
-from bpf import runner, sysfs
-from bpf.kit import digest
+from bpf.build.kit import digest
+from bpf.build.vmlinux import BTF, btf_digest
+from bpf.kernel import sysfs
 from bpf.paths import helper
-from bpf.runner_lines import Verified
-from bpf.vmlinux import BTF, btf_digest
+from bpf.runner import process as runner
+from bpf.runner.lines import Verified
 from daemon.api.models import Gate, GateResult, ParameterValue
 from process import Fault, Priority, at_priority
 from process.effort import current

@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from bpf.diagnostics import Diagnostic
+from bpf.build.diagnostics import Diagnostic
 from bpf.static.check import CHECK_LIMIT_S, contents, server, too_much
 from process import Fault, LineChild, Priority, at_priority, start_lines, within
 

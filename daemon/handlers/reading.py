@@ -10,8 +10,8 @@ from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
-from bpf import kernel_config
-from bpf.signals import SignalsLine
+from bpf.kernel import config as kernel_config
+from bpf.signals.source import SignalsLine
 from daemon.api.models import (
     CandidateView,
     Degradation,

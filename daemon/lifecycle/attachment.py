@@ -16,9 +16,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from bpf import kernel_config, sysfs
-from bpf.runner import Runner
-from bpf.runner_lines import Detached, Exited, Stats
+from bpf.kernel import config as kernel_config
+from bpf.kernel import sysfs
+from bpf.runner.lines import Detached, Exited, Stats
+from bpf.runner.process import Runner
 from daemon.api.models import ParameterValue
 from daemon.lifecycle.confirmation import PROC, Word, holds_scheduler, judge, until_free, until_left
 from process import Fault, FaultType, LineChild, start_lines

@@ -12,8 +12,8 @@ import contextlib
 from enum import StrEnum
 from pathlib import Path
 
-from bpf import sysfs
-from bpf.sysfs import KernelState
+from bpf.kernel import sysfs
+from bpf.kernel.sysfs import KernelState
 from process import Fault, FaultType
 from process.pace import within
 from scheduler_library.external import is_ops_of, ops_name

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from bpf import sysfs
-from bpf.sysfs import KernelState
+from bpf.kernel import sysfs
+from bpf.kernel.sysfs import KernelState
 from daemon.api.models import ParameterValue
 from daemon.lifecycle.attachment import Gone, Held, Loadable, hold, require_sched_ext
 from process import Fault, FaultType

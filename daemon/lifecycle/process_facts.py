@@ -18,16 +18,16 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
-from bpf.runner import describe
-from bpf.runner_lines import Described
-from bpf.signals import (
+from bpf.common.workload_id import PROC, cgroup_in, readable
+from bpf.runner.lines import Described
+from bpf.runner.process import describe
+from bpf.signals.source import (
     ARGUMENTS_BYTES,
     Processes,
     ProcessExec,
     ProcessExit,
     SignalsLine,
 )
-from bpf.workload_id import PROC, cgroup_in, readable
 from daemon.decide.jobs import Jobs
 from daemon.decide.runtimes import Key, Runtime, Runtimes, key_of
 from daemon.decide.selecting import COMMAND_LIMIT, command_of, selected

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from bpf.recorder import Progress, Recorder, Wanted
+from bpf.recorder.process import Progress, Recorder, Wanted
 from daemon.api.models import RecordingRequest, RecordingState, RecordingView
 from process import Fault, FaultType
 

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
-from bpf.signals import Processes, SignalsLine
+from bpf.signals.source import Processes, SignalsLine
 from daemon.decide.objective import Measurement
 from daemon.decide.observation import Observation, observation_of
 from daemon.signals.series import Series
@@ -32,7 +32,7 @@ SILENCE_INTERVALS = 20
 
 
 class Source(Protocol):
-    """What `bpf.signals.SignalsSource` is to us."""
+    """What `bpf.signals.source.SignalsSource` is to us."""
 
     def lines(self) -> AsyncIterator[SignalsLine]: ...
     async def set_interval(self, interval_s: float) -> None: ...

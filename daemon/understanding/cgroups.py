@@ -8,7 +8,7 @@ client sent.
 from dataclasses import dataclass
 from pathlib import Path
 
-from bpf.workload_id import readable
+from bpf.common.workload_id import readable
 from daemon.api.display import displayable
 from daemon.api.models import LimitsView
 from daemon.understanding.proc import parse_pressure, read

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 
-from bpf.workload_id import parse_workload_id, readable, workload_of
+from bpf.common.workload_id import parse_workload_id, readable, workload_of
 from daemon.api.display import displayable
 from daemon.api.models import ProcessView
 from daemon.understanding.secrets import shown

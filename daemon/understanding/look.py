@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bpf.signals import SignalsLine
-from bpf.workload_id import WorkloadId, parse_workload_id, readable, workload_of
+from bpf.common.workload_id import WorkloadId, parse_workload_id, readable, workload_of
+from bpf.signals.source import SignalsLine
 from daemon.api.display import displayable
 from daemon.api.models import (
     CountersView,

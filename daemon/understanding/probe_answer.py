@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from bpf.probes.calls import Calls, upper_us
 from bpf.probes.found import Found
-from bpf.signals import Histogram
+from bpf.signals.source import Histogram
 from daemon.api.display import displayable
 from daemon.api.models import (
     HistogramBucket,

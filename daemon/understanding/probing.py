@@ -9,7 +9,7 @@ from bpf.probes import kinds
 from bpf.probes.calls import Calls
 from bpf.probes.probe import probe
 from bpf.probes.whose import whose
-from bpf.signals import SignalsLine, WorkloadSignals, merge
+from bpf.signals.source import SignalsLine, WorkloadSignals, merge
 from daemon.api.models import CallPoints, ProbeKind, ProbeKindView, ProbeRequest, ProbeView
 from daemon.understanding.calls import CallCounts
 from daemon.understanding.probe_answer import answer, from_signals, of_calls

@@ -10,7 +10,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from bpf.workload_id import PF_KTHREAD, cgroup_of, readable
+from bpf.common.workload_id import PF_KTHREAD, cgroup_of, readable
 
 # Bytes read of a command line, and of any other file of /proc.
 ARGUMENTS_BYTES = 4096

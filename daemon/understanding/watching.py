@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice, zip_longest
 
-from bpf.workload_id import WorkloadId, WorkloadKind, readable, workload_of
+from bpf.common.workload_id import WorkloadId, WorkloadKind, readable, workload_of
 from daemon.understanding.proc import Proc, Process, Usage
 from daemon.understanding.threads import Thread
 

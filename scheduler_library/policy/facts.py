@@ -3,7 +3,7 @@
 
 from dataclasses import dataclass
 
-from bpf.selectors import UserSelector
+from bpf.common.selectors import UserSelector
 
 __all__ = ["Facts", "UserSelector"]
 

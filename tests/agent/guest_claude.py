@@ -22,7 +22,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from bpf import sysfs
+from bpf.kernel import sysfs
 from daemon.api.models import (
     CandidateRequest,
     EpisodeRequest,

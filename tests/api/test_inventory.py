@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from bpf.workload_id import workload_of
+from bpf.common.workload_id import workload_of
 from daemon.api.display import displayable
 from daemon.understanding.inventory import processes_of
 from process import Fault

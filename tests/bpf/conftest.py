@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bpf.build import BuildResult
+from bpf.build.objects import BuildResult
 from tests.target import Target as Target
 
 SCHEDULERS = Path(__file__).parent / "schedulers"

@@ -20,11 +20,11 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from bpf import doctor, sysfs
-from bpf.build import build_object
-from bpf.facts import gather
-from bpf.runner import Runner, Value, describe, verify
-from bpf.runner_lines import Stats
+from bpf.build.objects import build_object
+from bpf.kernel import doctor, sysfs
+from bpf.kernel.doctor_facts import gather
+from bpf.runner.lines import Stats
+from bpf.runner.process import Runner, Value, describe, verify
 from process import Fault, Limit, run, within
 
 HERE = Path(__file__).parent
@@ -178,7 +178,7 @@ async def runner_killed() -> Seen:
 async def owner_killed() -> Seen:
     program = (
         "import asyncio, sys, pathlib\n"
-        "from bpf.runner import Runner\n"
+        "from bpf.runner.process import Runner\n"
         "async def main():\n"
         "    await Runner.start(pathlib.Path(sys.argv[1]), lease_s=60)\n"
         "    print('held', flush=True)\n"

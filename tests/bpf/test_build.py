@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from bpf import cache, vmlinux
-from bpf.build import MAX_SOURCE_BYTES, BuildResult
+from bpf.build import cache, vmlinux
+from bpf.build.objects import MAX_SOURCE_BYTES, BuildResult
 from process import Fault, FaultType
 
 from .conftest import SCHEDULERS, Target

@@ -3,8 +3,8 @@
 
 import pytest
 
-from bpf.diagnostics import parse
-from bpf.kit import known_names
+from bpf.build.diagnostics import parse
+from bpf.build.kit import known_names
 
 RENAMED = {
     "scx_bpf_dispatch": "scx_bpf_dsq_insert()",

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from bpf.doctor import Check, Verdict, examine, healthy, main
-from bpf.facts import Facts, config_value
-from bpf.features import parse_features
-from bpf.sysfs import KernelState
+from bpf.kernel.doctor import Check, Verdict, examine, healthy, main
+from bpf.kernel.doctor_facts import Facts, config_value
+from bpf.kernel.features import parse_features
+from bpf.kernel.sysfs import KernelState
 from process import Fault, FaultType
 
 SOUND = Facts(

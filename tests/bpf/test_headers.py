@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bpf import cache, vmlinux
+from bpf.build import cache, vmlinux
 
 from .conftest import SCHEDULERS, Target
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bpf.kernel_config import find, tick_us
+from bpf.kernel.config import find, tick_us
 
 RELEASE = "7.3.4+deb13-cloud-amd64"
 TEXT = "CONFIG_SCHED_CLASS_EXT=y\n"

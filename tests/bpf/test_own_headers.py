@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bpf.sources import MAX_SOURCE_BYTES, own_headers
+from bpf.build.sources import MAX_SOURCE_BYTES, own_headers
 from process import Fault, FaultType
 from simulator import gates, verdict_cache
 from tests.target import Target

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bpf.runner import fault_of, spell
-from bpf.runner_lines import Attached, Exited, Failed, Stats, parse_line
+from bpf.runner.lines import Attached, Exited, Failed, Stats, parse_line
+from bpf.runner.process import fault_of, spell
 from process import Fault, FaultType
 
 

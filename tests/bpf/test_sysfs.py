@@ -3,7 +3,7 @@
 
 from pathlib import Path
 
-from bpf import sysfs
+from bpf.kernel import sysfs
 
 EVENTS = "SCX_EV_SELECT_CPU_FALLBACK 3\nSCX_EV_NEW_ONE_OF_TOMORROW 12\nnot a counter\n\n"
 

@@ -25,8 +25,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from bpf.runner import Runner, verify
-from bpf.runner_lines import Exited
+from bpf.runner.lines import Exited
+from bpf.runner.process import Runner, verify
 from process import Fault
 
 STRESSORS = (

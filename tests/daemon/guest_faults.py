@@ -24,7 +24,7 @@ from typing import Any
 
 import psutil
 
-from bpf import sysfs
+from bpf.kernel import sysfs
 from bpf.paths import helper
 from daemon.api.client import Client
 from daemon.api.models import (

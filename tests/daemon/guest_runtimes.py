@@ -20,9 +20,9 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from bpf import runner
-from bpf.build import build_object
-from bpf.signals import SignalsSource
+from bpf.build.objects import build_object
+from bpf.runner import process as runner
+from bpf.signals.source import SignalsSource
 from daemon.api.models import CandidateRequest, HoldRequest
 from daemon.lifecycle.attachment import Gone, Loadable
 from daemon.lifecycle.loader import Loaded, Loader

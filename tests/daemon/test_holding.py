@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 
 import pytest
 
-from bpf import sysfs
-from bpf.runner import Runner
-from bpf.sysfs import KernelState
+from bpf.kernel import sysfs
+from bpf.kernel.sysfs import KernelState
+from bpf.runner.process import Runner
 from daemon.lifecycle import attachment, confirmation
 from daemon.lifecycle.attachment import ExternalHeld, Gone, Held, Loadable, hold, thrown_out
 from daemon.lifecycle.confirmation import Word, holds_scheduler, judge

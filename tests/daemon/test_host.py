@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bpf import sysfs
+from bpf.kernel import sysfs
 from daemon.api.models import (
     CandidateRequest,
     CloseRequest,

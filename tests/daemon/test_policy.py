@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from bpf import sysfs
+from bpf.kernel import sysfs
 from daemon.api.models import (
     CandidateRequest,
     Decision,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bpf.signals import CpuPressure, MachineSignals
+from bpf.signals.source import CpuPressure, MachineSignals
 from daemon.api.models import (
     CandidateRequest,
     Event,

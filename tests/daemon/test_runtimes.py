@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from bpf.signals import Processes, ProcessExec, ProcessExit, SignalsLine, SignalsSource
+from bpf.signals.source import Processes, ProcessExec, ProcessExit, SignalsLine, SignalsSource
 from daemon.api.models import ParameterValue, SignalPoint
 from daemon.decide.jobs import Jobs
 from daemon.decide.observation import Observation, WorkloadObservation

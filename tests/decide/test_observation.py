@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from bpf.signals import SignalsLine, lower_edge
+from bpf.signals.source import SignalsLine, lower_edge
 from daemon.decide.observation import WorkloadObservation, observation_of
 from tests.decide.synthetic import BATCH, SERVICE, bucket, interval, line_of, seeded, workload
 

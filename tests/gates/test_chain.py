@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bpf import sysfs
+from bpf.kernel import sysfs
 from daemon.api.models import Gate, GateResult
 from daemon.config import GatesTable
 from daemon.gates.chain import Gates

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bpf.runner_lines import Verified
+from bpf.runner.lines import Verified
 from daemon.api.models import GateResult, ParameterValue
 from daemon.gates import verifier
 from daemon.gates.verifier import verify_gate

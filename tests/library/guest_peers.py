@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from bpf import sysfs
+from bpf.kernel import sysfs
 from daemon.api.client import Client
 from daemon.api.models import CandidateRequest, HoldRequest, TrialRequest
 from process import Fault, Limit

@@ -146,7 +146,7 @@ def stress(name: str, objects: Path, seconds: float) -> dict[str, object]:
 
 def built() -> Path:
     """Every scheduler of the library and the demo, built; the folder of the objects."""
-    from bpf.build import build_object  # late: not needed where the objects are given
+    from bpf.build.objects import build_object  # late: not needed where the objects are given
     from scheduler_library.catalog import load_catalog
 
     objects = Path(tempfile.mkdtemp())

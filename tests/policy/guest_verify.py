@@ -14,7 +14,7 @@ import sys
 import time
 from pathlib import Path
 
-from bpf.runner import verify
+from bpf.runner.process import verify
 from process import Fault
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
-from bpf.build import BuildResult
+from bpf.build.objects import BuildResult
 from lab.vm import run_in_lab
 from scheduler_library.policy.compiler import Compiled, compile_policy
 from scheduler_library.policy.formatter import format_policy

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from bpf.build import BuildResult
+from bpf.build.objects import BuildResult
 from lab.tree import copy_files, files_of, project_root
 from scheduler_library.policy.compiler import Compiled, Machine, compile_policy
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bpf import sysfs
-from bpf.runner import Runner
-from bpf.runner_lines import Exited
+from bpf.kernel import sysfs
+from bpf.runner.lines import Exited
+from bpf.runner.process import Runner
 from process import Fault
 
 # Where tests/policy_lab/cookbook.py has put it.

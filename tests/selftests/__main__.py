@@ -6,7 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bpf import cache
+from bpf.build import cache
 from lab.recipe import recipe_for
 from lab.root import ensure
 from lab.tree import project_root

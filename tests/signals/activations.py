@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bpf.signals import SignalsLine, SignalsSource
+from bpf.signals.source import SignalsLine, SignalsSource
 
 # Lines come when they are asked for.
 NEVER_S = 3000.0

@@ -16,7 +16,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bpf.signals import (
+from bpf.common.workload_id import workload_of
+from bpf.signals.source import (
     PROGRAM,
     Processes,
     ProcessExec,
@@ -24,7 +25,6 @@ from bpf.signals import (
     SignalsLine,
     SignalsSource,
 )
-from bpf.workload_id import workload_of
 from process import LineChild, run, start_lines
 from tests.signals import activations
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bpf.signals import EMPTY, Histogram, merge, percentile
+from bpf.signals.source import EMPTY, Histogram, merge, percentile
 
 # Nanoseconds: from nothing to what the last bucket ends at.
 durations = st.lists(st.integers(0, 2**35 - 1), min_size=1, max_size=60)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from bpf.signals import SignalsLine, percentile, read_recording
+from bpf.signals.source import SignalsLine, percentile, read_recording
 from process import Fault, FaultType
 
 DATA = Path(__file__).parent.parent / "data" / "signals"
@@ -145,7 +145,7 @@ def test_a_bad_line_is_named_by_its_number(tmp_path: Path, bad: bytes) -> None:
 
 def test_an_endless_line_is_cut_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A line beyond the limit is refused without being read whole."""
-    monkeypatch.setattr("bpf.signals.LINE_LIMIT", 1000)
+    monkeypatch.setattr("bpf.signals.source.LINE_LIMIT", 1000)
     path = tmp_path / "recording.jsonl"
     path.write_bytes(b"x" * 5000)
     with pytest.raises(Fault) as caught:

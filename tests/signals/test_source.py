@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import pytest
 
-from bpf.signals import (
+from bpf.signals.source import (
     Processes,
     ProcessExec,
     ProcessExit,

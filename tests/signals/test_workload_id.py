@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bpf.workload_id import WorkloadId, WorkloadKind, parse_workload_id, workload_of
+from bpf.common.workload_id import WorkloadId, WorkloadKind, parse_workload_id, workload_of
 from process import Fault, FaultType
 
 

@@ -18,9 +18,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from bpf import sysfs
-from bpf.runner import Runner
-from bpf.runner_lines import Stats
+from bpf.kernel import sysfs
+from bpf.runner.lines import Stats
+from bpf.runner.process import Runner
 from process import Fault
 
 HERE = Path("semantics")

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from bpf import cache
-from bpf.clang import find_clang
-from bpf.vmlinux import btf_digest
+from bpf.build import cache
+from bpf.build.clang import find_clang
+from bpf.build.vmlinux import btf_digest
 from process import Fault, FaultType, run
 from simulator.build import engine_for
 from tests.target import Target

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Small schedulers to put mistakes into, and the static check on a text."""
 
-from bpf.clang import find_clang
-from bpf.diagnostics import Diagnostic
-from bpf.kit import language_flags
+from bpf.build.clang import find_clang
+from bpf.build.diagnostics import Diagnostic
+from bpf.build.kit import language_flags
 from bpf.static.child import examine
 
 HEAD = '#include <scx/common.bpf.h>\n\nchar _license[] SEC("license") = "GPL";\n\n'

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from bpf.diagnostics import MAX_MESSAGES
-from bpf.sources import MAX_SOURCE_BYTES
+from bpf.build.diagnostics import MAX_MESSAGES
+from bpf.build.sources import MAX_SOURCE_BYTES
 from bpf.static.check import check_source
 from process import Fault, FaultType
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bpf.diagnostics import Diagnostic
+from bpf.build.diagnostics import Diagnostic
 from bpf.static.check import check_source
 from lab.tree import project_root
 from process import Fault

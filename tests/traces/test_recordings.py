@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bpf.recorder import Wanted
+from bpf.recorder.process import Wanted
 from daemon.api.models import RecordingRequest, RecordingState, RecordingView
 from daemon.signals.recordings import MOST_KEPT, Recordings
 from process import Fault, FaultType

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from bpf.workload_id import workload_of
+from bpf.common.workload_id import workload_of
 from daemon.api.models import ProbeKind, ProbeRequest
 from process import Fault, FaultType
 from tests.daemon.running import Place, Running, running

@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
+from bpf.common.workload_id import workload_of
 from bpf.probes import kinds
 from bpf.probes.found import Found
 from bpf.probes.kinds import Kind, missing
 from bpf.probes.probe import probe
 from bpf.probes.whose import EVERYBODY, THE_NAME, Whose, whose
-from bpf.signals import Histogram, SignalsLine
-from bpf.workload_id import workload_of
+from bpf.signals.source import Histogram, SignalsLine
 from daemon.api.models import CallPoints, ProbeKind, ProbeRequest
 from daemon.understanding import probing
 from daemon.understanding.probe_answer import answer, chains_of, histogram

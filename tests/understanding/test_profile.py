@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from bpf.signals import Histogram, SignalsLine
-from bpf.workload_id import workload_of
+from bpf.common.workload_id import workload_of
+from bpf.signals.source import Histogram, SignalsLine
 from daemon.api.models import ProfileView, ProgramKind, SplitView, WorkloadProfileView
 from daemon.understanding import tree
 from daemon.understanding.cgroups import folder_of, limits_in, unit_of

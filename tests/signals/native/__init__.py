@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
 
-from bpf.clang import find_clang
+from bpf.build.clang import find_clang
 from process import run
 
 HERE = Path(__file__).parent
@@ -20,7 +20,7 @@ DEAD = 0x80
 
 
 class Duration(IntEnum):
-    """`enum duration` of bpf/signals.h."""
+    """`enum duration` of bpf/signals/signals.h."""
 
     DELAY = 0
     SLICE = 1

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "vmlinux.h"
-#include "signals.bpf.c"
+#include "signals/signals.bpf.c"
 
 struct rq native_queue;
 static struct workload_figures account;

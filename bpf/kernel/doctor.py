@@ -1,0 +1,266 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What keeps schedulers from loading on this machine, and what to do about it.
+
+    python -m bpf.kernel.doctor [--json]
+
+Ends with 0 when nothing fails (warnings do not count), 1 otherwise, 2 on wrong usage.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+
+from bpf.kernel.doctor_facts import Facts, gather
+
+
+class Verdict(StrEnum):
+    OK = "ok"
+    WARN = "warn"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing looked at: what was found, what that means, what to do."""
+
+    name: str
+    verdict: Verdict
+    found: str
+    meaning: str
+    remedy: str = ""
+
+
+def _kernel(facts: Facts) -> list[Check]:
+    ext, found = facts.state.supported, facts.kernel
+    if ext:
+        first = Check("kernel", Verdict.OK, found, "this kernel has sched_ext")
+    else:
+        first = Check(
+            "kernel",
+            Verdict.FAIL,
+            found + (", CONFIG_SCHED_CLASS_EXT=" + facts.config if facts.config else ""),
+            "this kernel has no sched_ext: no scheduler can be loaded",
+            "boot a kernel with CONFIG_SCHED_CLASS_EXT=y (6.12 or later; Debian: 7.x of "
+            "backports), or use `schedpilot lab run`",
+        )
+    if facts.btf:
+        btf = Check("kernel types", Verdict.OK, "BTF present", "programs can be built for it")
+    else:
+        btf = Check(
+            "kernel types",
+            Verdict.FAIL,
+            "no /sys/kernel/btf/vmlinux",
+            "nothing can be built for this kernel",
+            "boot a kernel with CONFIG_DEBUG_INFO_BTF=y",
+        )
+    return [first, btf, _configuration(facts), *([_malformed(facts)] if facts.btf and ext else [])]
+
+
+def _configuration(facts: Facts) -> Check:
+    name = "kernel configuration"
+    if not facts.config_remedy:
+        return Check(name, Verdict.OK, facts.config_file, "schedulers of others can ask for it")
+    return Check(
+        name,
+        Verdict.WARN,
+        "not where libbpf looks",
+        "schedulers of others (scx_*) that ask for it end with `Invalid argument`; our own do not",
+        facts.config_remedy,
+    )
+
+
+def _malformed(facts: Facts) -> Check:
+    bad = facts.malformed
+    if not bad:
+        return Check(
+            "scheduler functions", Verdict.OK, f"{facts.kfuncs} kfuncs", "all can be called"
+        )
+    shown = ", ".join(bad[:6]) + (f" and {len(bad) - 6} more" if len(bad) > 6 else "")
+    return Check(
+        "scheduler functions",
+        Verdict.FAIL,
+        f"{len(bad)} of {facts.kfuncs} kfuncs malformed: {shown}",
+        "the kernel's build left an internal `aux` argument in their types: every scheduler "
+        "that calls one is refused (`func_proto incompatible with vmlinux`)",
+        "boot another kernel; Debian's 7.1 and 7.2 are affected, 7.0 and 7.3.4 are sound",
+    )
+
+
+def _scheduler(facts: Facts) -> list[Check]:
+    state = facts.state
+    checks = []
+    if state.supported:
+        running = f"{state.ops or 'unnamed'} ({state.state})"
+        if not state.enabled:
+            running = "the kernel's own"
+        checks.append(
+            Check(
+                "current scheduler",
+                Verdict.OK,
+                running,
+                "as /sys/kernel/sched_ext says",
+            )
+        )
+    if facts.loaders:
+        checks.append(
+            Check(
+                "other loaders",
+                Verdict.WARN,
+                ", ".join(facts.loaders),
+                "another program loads schedulers here; schedpilot leaves its scheduler alone "
+                "and can load none itself meanwhile",
+                "stop it to let schedpilot take over: systemctl disable --now scx_loader scx",
+            )
+        )
+    else:
+        checks.append(Check("other loaders", Verdict.OK, "none", "nobody else loads schedulers"))
+    if facts.isolated:
+        checks.append(
+            Check(
+                "isolated CPUs",
+                Verdict.FAIL,
+                facts.isolated,
+                "with isolcpus= the kernel refuses to enable a scheduler (EINVAL)",
+                "boot without isolcpus=; cpusets can keep CPUs apart",
+            )
+        )
+    return checks
+
+
+def _tool(name: str, found: str, trouble: str, meaning: str, loss: str, remedy: str) -> Check:
+    if found and not trouble:
+        return Check(name, Verdict.OK, found, meaning)
+    return Check(name, Verdict.FAIL, trouble or "not found", loss, remedy)
+
+
+def _tools(facts: Facts) -> list[Check]:
+    return [
+        _tool(
+            "clang",
+            facts.clang,
+            facts.clang_trouble,
+            "schedulers can be compiled",
+            "no scheduler can be compiled",
+            "apt install clang-19",
+        ),
+        _tool(
+            "libbpf headers",
+            "present" if facts.libbpf_headers else "",
+            "",
+            "schedulers can include them",
+            "no scheduler can be compiled",
+            "apt install libbpf-dev",
+        ),
+        _tool(
+            "bpftool",
+            facts.bpftool,
+            "",
+            "the kernel's types can be written as C",
+            "no scheduler can be compiled for this kernel",
+            "apt install bpftool",
+        ),
+        _tool(
+            "runner",
+            facts.runner,
+            facts.runner_trouble,
+            "schedulers can be loaded",
+            "no scheduler can be loaded",
+            "install schedpilot, or build the helpers: make -C bpf",
+        ),
+        _tool(
+            "sandbox",
+            "" if facts.sandbox_trouble else "bubblewrap works",
+            facts.sandbox_trouble,
+            "clang is confined while it reads foreign sources",
+            "nothing is compiled without it",
+            "apt install bubblewrap; allow user namespaces "
+            "(sysctl kernel.unprivileged_userns_clone=1, or the distribution's AppArmor profile)",
+        ),
+    ]
+
+
+def _signals(facts: Facts) -> list[Check]:
+    pressure = Check("pressure (PSI)", Verdict.OK, "present", "stalls of the machine are seen")
+    if not facts.pressure:
+        pressure = Check(
+            "pressure (PSI)",
+            Verdict.WARN,
+            "no /proc/pressure",
+            "stalls of the whole machine are not seen",
+            "boot with psi=1, or a kernel with CONFIG_PSI=y",
+        )
+    counters = Check("perf counters", Verdict.OK, "present", "cycles and cache misses are seen")
+    if not facts.perf_counters:
+        counters = Check(
+            "perf counters",
+            Verdict.WARN,
+            "no hardware counters",
+            "cycles, instructions and cache misses are not reported (usual in virtual machines)",
+            "run on hardware, or give the virtual machine a PMU",
+        )
+    rights = Check("rights", Verdict.OK, "root", "schedulers can be loaded from here")
+    if not facts.root:
+        rights = Check(
+            "rights",
+            Verdict.WARN,
+            "not root",
+            "the service can load schedulers, you by hand cannot",
+            "run with sudo to load one by hand",
+        )
+    return [pressure, counters, rights]
+
+
+def examine(facts: Facts) -> list[Check]:
+    """The verdicts on a machine, most basic first."""
+    return [*_kernel(facts), *_scheduler(facts), *_tools(facts), *_signals(facts)]
+
+
+def healthy(checks: Sequence[Check]) -> bool:
+    return all(check.verdict is not Verdict.FAIL for check in checks)
+
+
+def _print(checks: Sequence[Check]) -> None:
+    from rich.console import Console  # late: not needed for --json
+    from rich.table import Table
+    from rich.text import Text
+
+    colour = {Verdict.OK: "green", Verdict.WARN: "yellow", Verdict.FAIL: "bold red"}
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for heading in ("", "check", "found", "meaning and remedy"):
+        table.add_column(heading, overflow="fold")
+    for check in checks:
+        # What was found may hold names from the system: never read as markup.
+        advice = Text(check.meaning)
+        if check.remedy:
+            advice.append(f"\n→ {check.remedy}", style="italic")
+        table.add_row(
+            Text(check.verdict.value, style=colour[check.verdict]),
+            Text(check.name),
+            Text(check.found),
+            advice,
+        )
+    Console().print(table)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="schedpilot doctor",
+        description="Look for what keeps schedulers from loading here, with remedies. "
+        "Ends with 0 when nothing fails, 1 otherwise.",
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON document")
+    options = parser.parse_args(arguments)
+    checks = examine(gather())
+    if options.json:
+        document = {"healthy": healthy(checks), "checks": [asdict(check) for check in checks]}
+        print(json.dumps(document, indent=2))
+    else:
+        _print(checks)
+    return 0 if healthy(checks) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

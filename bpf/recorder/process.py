@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""`schedpilot-recorder` as a child: it writes a trace file, and tells how far it is."""
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from bpf.common.workload_id import WorkloadKind, parse_workload_id
+from bpf.paths import helper
+from process import Fault, FaultType, LineChild, start_lines
+
+NAME = "schedpilot-recorder"
+# As in recorder.c.
+MAX_SECONDS = 3600.0
+MAX_BYTES = 1 << 30
+# How long to wait for the reason that a failed program gave, seconds.
+_LAST_WORDS_S = 1.0
+_OPTIONS = {
+    WorkloadKind.CGROUP: "--cgroup",
+    WorkloadKind.COMM: "--comm",
+    WorkloadKind.KTHREAD: "--kthread",
+}
+
+Count = Annotated[int, Field(ge=0, lt=2**64)]
+
+
+class Progress(BaseModel):
+    """How far a recording is. `lost` events found no room, `left_out` tasks were too many.
+
+    `cut` names what ended it early: `stopped`, `bytes`, `records` or `tasks`.
+    """
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="ignore")
+
+    seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    records: Count = 0
+    tasks: Count = 0
+    bytes: Count = 0
+    lost: Count = 0
+    left_out: Count = 0
+    cut: Annotated[str, Field(max_length=64)] = ""
+
+
+class _Line(BaseModel):
+    model_config = ConfigDict(frozen=True, strict=True, extra="ignore")
+
+    started: Progress | None = None
+    progress: Progress | None = None
+    done: Progress | None = None
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What to record: a workload, or everything where `workload` is empty."""
+
+    output: Path
+    seconds: float
+    most_bytes: int
+    workload: str = ""
+
+    def words(self) -> list[str]:
+        """The recorder's own words for it.
+
+        Raises:
+            Fault: BAD_NAME, or BAD_REQUEST for a workload that has no name to go by.
+        """
+        words = ["--output", str(self.output), "--seconds", f"{self.seconds:g}"]
+        words += ["--most-bytes", str(self.most_bytes)]
+        if not self.workload:
+            return words
+        id = parse_workload_id(self.workload)
+        option = _OPTIONS.get(id.kind)
+        if option is None or "\0" in id.name:
+            raise Fault(
+                FaultType.BAD_REQUEST,
+                f"{ascii(self.workload)[:80]} cannot be recorded by itself",
+                why="only a cgroup or a name can be",
+                hint="record everything, and look at its group",
+            )
+        return [*words, option, id.name]
+
+
+class Recorder:
+    """A running recorder, as an async context manager; leaving it ends the recording."""
+
+    def __init__(self, wanted: Wanted, *, program: Path | None = None) -> None:
+        self._words = wanted.words()
+        self._program = program
+        self._child: LineChild | None = None
+        self._said: deque[str] = deque(maxlen=20)
+        self._spoke = asyncio.Event()
+
+    async def __aenter__(self) -> Self:
+        program = self._program or helper(NAME)
+        self._child = await start_lines([program, *self._words], on_error_line=self._listen)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._child:
+            await self._child.end()
+
+    def _listen(self, line: str) -> None:
+        self._said.append(line)
+        self._spoke.set()
+
+    async def stop(self) -> None:
+        """Ask for the end; the file is whole once `progress` has ended."""
+        if self._child:
+            await self._child.send("stop")
+
+    async def progress(self) -> AsyncIterator[Progress]:
+        """How far it is, twice a second; the last one is of the finished file.
+
+        Raises:
+            Fault: CHILD_FAILED when it ends without a finished file.
+        """
+        assert self._child is not None, "use it in `async with`"
+        finished = False
+        try:
+            async for raw in self._child.lines():
+                line = _Line.model_validate_json(raw)
+                finished = line.done is not None
+                now = line.done or line.progress or line.started
+                if now and not finished:
+                    yield now
+                elif now:
+                    last = now
+        except (ValidationError, ValueError):
+            raise Fault(
+                FaultType.CHILD_FAILED,
+                "the recorder printed something that is not understood",
+                where=NAME,
+                hint="install the program and the daemon from the same version",
+            ) from None
+        status = await self._child.wait()
+        if finished and status == 0:
+            yield last
+            return
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._spoke.wait(), _LAST_WORDS_S)
+        raise Fault(
+            FaultType.CHILD_FAILED,
+            f"the recorder ended with status {status}",
+            where=NAME,
+            why=self._said[-1] if self._said else "",
+            hint="run `schedpilot doctor`: the kernel may lack what it needs",
+            details=tuple(self._said),
+        )
