@@ -200,7 +200,7 @@ def lesson(result: EpisodeResult) -> str:
     return f"{what} {word}, by {objective}: workloads that are {tags}"[:500]
 
 
-class OfflineAdvisor:
+class BanditAdvisor:
     """`advise` and `lesson` behind the interface of all advisors.
 
     It remembers nothing itself: the daemon records every outcome, and the next situation

@@ -16,7 +16,7 @@ from daemon.api.models import EpisodeView
 
 
 @dataclass(frozen=True)
-class Errand:
+class Delegation:
     """One episode, and what there is to deal with it. `spent` is added to as it is spent.
 
     `actor` is for the record (steps, advice), and not for acting.
@@ -35,7 +35,7 @@ class HandedOn(Exception):
     """The episode is not dealt with; somebody else takes it. The text says why."""
 
 
-class Runner(Protocol):
+class EpisodeRunner(Protocol):
     """Somebody who deals with whole episodes."""
 
     @property
@@ -51,7 +51,7 @@ class Runner(Protocol):
         """Nothing of it is left running."""
         ...
 
-    async def deal(self, errand: Errand) -> str:
+    async def deal(self, delegation: Delegation) -> str:
         """Deal with the episode; what came of it, for people.
 
         Raises:

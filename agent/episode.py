@@ -113,7 +113,7 @@ def _gates_said(candidate: CandidateView) -> str:
 
 
 @dataclass
-class Work:
+class EpisodeWork:
     """One episode in hand. `deal` returns its summary."""
 
     reader: Reader

@@ -16,8 +16,8 @@ from collections.abc import Awaitable, Callable
 
 from agent.advisor import Advisor
 from agent.connection import Actor, Connect, Connection, Reader
-from agent.delegation import Errand, HandedOn, Runner
-from agent.episode import Spent, Work, advice_text, see
+from agent.delegation import Delegation, EpisodeRunner, HandedOn
+from agent.episode import EpisodeWork, Spent, advice_text, see
 from daemon.api.models import (
     AdviceRequest,
     CallsRequest,
@@ -63,7 +63,7 @@ class Loop:
         connect: Connect,
         advisor: Advisor,
         *,
-        runner: Runner | None = None,
+        runner: EpisodeRunner | None = None,
         most_trials: int = 3,
         clock: Callable[[], float] = time.time,
         first_pause_s: float = FIRST_PAUSE_S,
@@ -266,16 +266,18 @@ class Loop:
 
         handed = ""
         if self._runner is not None:
-            errand = Errand(episode, reader, actor, finished, spent, self._most_trials, self._clock)
+            delegation = Delegation(
+                episode, reader, actor, finished, spent, self._most_trials, self._clock
+            )
             try:
-                return self._runner.name, await self._runner.deal(errand)
+                return self._runner.name, await self._runner.deal(delegation)
             except HandedOn as why:
                 handed = f"{self._runner.name} handed it on ({why}); {self._advisor.name}: "
                 log.warning("episode %s: %s", episode.id, handed)
                 text = f"{self._runner.name} handed the episode on to {self._advisor.name}: {why}"
                 await actor.advise(episode.id, AdviceRequest(text=text[:2000]))
             episode = await reader.episode(episode.id)
-        work = Work(
+        work = EpisodeWork(
             reader=reader,
             actor=actor,
             advisor=self._advisor,

@@ -14,10 +14,10 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Sequence
 
-from agent.bandit_advisor import OfflineAdvisor
+from agent.bandit_advisor import BanditAdvisor
 from agent.config import PATH, Config, read_config
 from agent.connection import Connection
-from agent.delegation import Runner
+from agent.delegation import EpisodeRunner
 from agent.loop import Loop
 from agent.measure import keep_polling
 from daemon.api.client import control_async_client, control_opens, observe_async_client
@@ -61,7 +61,7 @@ async def connect() -> AsyncIterator[Connection]:
             yield Connection(client, None)
 
 
-def runner_of(config: Config) -> Runner | None:
+def runner_of(config: Config) -> EpisodeRunner | None:
     """Who deals with whole episodes, where the configuration names somebody who does."""
     if config.advisor.name != "claude" or config.claude is None:
         return None
@@ -74,7 +74,7 @@ def runner_of(config: Config) -> Runner | None:
 async def serve(config: Config, *, once: bool) -> None:
     """Advise and measure until cancelled, or with `once` until an episode was dealt with."""
     runner = runner_of(config)
-    loop = Loop(connect, OfflineAdvisor(), runner=runner, most_trials=config.advisor.most_trials)
+    loop = Loop(connect, BanditAdvisor(), runner=runner, most_trials=config.advisor.most_trials)
     prepared = asyncio.create_task(runner.prepare()) if runner else None
     polls = [
         asyncio.create_task(keep_polling(each, loop.push, loop.count_calls))

@@ -16,7 +16,7 @@ from cli.formats import (
     span,
     titled,
 )
-from cli.timeline import Account, Served
+from cli.timeline import Served, Timeline
 from daemon.api.display import displayable
 from daemon.api.models import Arm, Decision, TrialView
 from daemon.api.telling import details, ended_as, outcome
@@ -77,8 +77,8 @@ def _cell(text: str, style: str = "") -> str:
     return f'<td class="{style}">{_text(text)}</td>' if style else f"<td>{_text(text)}</td>"
 
 
-def _served(account: Account) -> str:
-    known = any(row.response_p99_median_us for row in account.served)
+def _served(timeline: Timeline) -> str:
+    known = any(row.response_p99_median_us for row in timeline.served)
     rows = (
         "<tr>"
         + _cell(row.scheduler)
@@ -87,7 +87,7 @@ def _served(account: Account) -> str:
         + _number(microseconds(row.delay_p99_median_us))
         + _number(microseconds(row.delay_p99_worst_us))
         + "</tr>"
-        for row in account.served
+        for row in timeline.served
     )
     answers = ("response p99, median", "response p99, worst", "completions") if known else ()
     head = ("scheduler", "loaded for", *answers, "delay p99, median", "delay p99, worst")
@@ -104,7 +104,7 @@ def _responses(row: Served) -> tuple[str, str, str]:
     )
 
 
-def _marks(account: Account) -> str:
+def _marks(timeline: Timeline) -> str:
     rows = (
         "<tr>"
         + _number(str(mark.number))
@@ -112,7 +112,7 @@ def _marks(account: Account) -> str:
         + _cell(mark.word, "when")
         + _cell(mark.text)
         + "</tr>"
-        for mark in account.marks
+        for mark in timeline.marks
     )
     return _table(("", "when", "", "what the daemon said"), rows, numbers=(0,))
 
@@ -159,25 +159,25 @@ def _inline(picture: bytes) -> str:
     return text[text.index("<svg") :]
 
 
-def page(account: Account, picture: bytes, now: float) -> str:
+def page(timeline: Timeline, picture: bytes, now: float) -> str:
     """The whole page.
 
     Args:
         picture: an SVG file, drawn by us.
         now: Unix seconds, for the line that says when this was made.
     """
-    sentences = "\n".join(f"<p>{_text(each)}</p>" for each in account.sentences)
-    title = f"schedpilot: {account.workload}"
+    sentences = "\n".join(f"<p>{_text(each)}</p>" for each in timeline.sentences)
+    title = f"schedpilot: {timeline.workload}"
     sections = [
         f"<h2>In short</h2>\n{sentences}",
         f"<figure role=img aria-label='run-queue delay over time'>{_inline(picture)}</figure>",
     ]
-    if account.marks:
-        sections.append(f"<h2>What was decided</h2>\n{_marks(account)}")
-    if account.served:
-        sections.append(f"<h2>By scheduler</h2>\n{_served(account)}")
-    if account.trials:
-        trials = "\n".join(_trial(trial) for trial in account.trials)
+    if timeline.marks:
+        sections.append(f"<h2>What was decided</h2>\n{_marks(timeline)}")
+    if timeline.served:
+        sections.append(f"<h2>By scheduler</h2>\n{_served(timeline)}")
+    if timeline.trials:
+        trials = "\n".join(_trial(trial) for trial in timeline.trials)
         sections.append(f"<h2>Trials, window by window</h2>\n{trials}")
     body = "\n".join(sections)
     return f"""<!DOCTYPE html>
@@ -190,7 +190,7 @@ def page(account: Account, picture: bytes, now: float) -> str:
 <style>{STYLE}</style>
 </head>
 <body>
-<h1>{_text(account.workload, 400)}</h1>
+<h1>{_text(timeline.workload, 400)}</h1>
 <p class="faint">How the kernel scheduled it, and what schedpilot did about it. \
 Made {_text(moment(now))}.</p>
 {body}

@@ -10,7 +10,7 @@ import warnings
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-from cli.timeline import KERNEL, Account, Mark, thinned
+from cli.timeline import KERNEL, Timeline, TimelineMark, thinned
 from daemon.api.display import displayable
 from daemon.api.models import Arm, TrialView
 from process import Fault, FaultType
@@ -46,7 +46,7 @@ ROW_POINTS = 15.0
 MOST_CAPTIONS = 14
 
 
-def draw(account: Account, kind: Literal["svg", "png"], *, captions: bool) -> bytes:
+def draw(timeline: Timeline, kind: Literal["svg", "png"], *, captions: bool) -> bytes:
     """The picture as a file's bytes.
 
     Args:
@@ -81,14 +81,14 @@ def draw(account: Account, kind: Literal["svg", "png"], *, captions: bool) -> by
         "xtick.color": INK,
         "ytick.color": INK,
     }
-    lines = [(str(mark.number), _caption(mark)) for mark in account.marks] if captions else []
+    lines = [(str(mark.number), _caption(mark)) for mark in timeline.marks] if captions else []
     if len(lines) > MOST_CAPTIONS:
         left_out = len(lines) - MOST_CAPTIONS + 1
         lines = [*lines[: MOST_CAPTIONS - 1], ("", f"… and {left_out} more")]
     below = 0.19 * len(lines) + (0.25 if lines else 0)
-    rows = 1 + max((row for _, row in rows_of(account)), default=0)
+    rows = 1 + max((row for _, row in rows_of(timeline)), default=0)
     above = (0.5 if captions else 0.2) + rows * ROW_POINTS / 72
-    tried = compared(account)
+    tried = compared(timeline)
     height = above + HEIGHT_IN + below + (WINDOWS_IN + GAP_IN if tried else 0)
     with mpl.rc_context(settings), warnings.catch_warnings():
         # A name in a script that the font lacks is drawn as boxes; that is no news.
@@ -98,17 +98,18 @@ def draw(account: Account, kind: Literal["svg", "png"], *, captions: bool) -> by
         bottom = (0.75 + below) / height
         floor = bottom + ((WINDOWS_IN + GAP_IN) / height if tried else 0)
         axes = figure.add_axes((0.075, floor, 0.905, top - floor))
-        _plot(axes, account)
+        _plot(axes, timeline)
         if tried:
             lower = figure.add_axes(
-                (0.075, bottom, 0.905, WINDOWS_IN / height), sharex=axes if account.points else None
+                (0.075, bottom, 0.905, WINDOWS_IN / height),
+                sharex=axes if timeline.points else None,
             )
-            _windows(lower, account, tried)
+            _windows(lower, timeline, tried)
             axes.tick_params(labelbottom=False)
         _timeline(lower if tried else axes)
-        _legend(figure, axes, account, below / height)
+        _legend(figure, axes, timeline, below / height)
         if captions:
-            title = f"run-queue delay of {displayable(account.workload, 90)}"
+            title = f"run-queue delay of {displayable(timeline.workload, 90)}"
             figure.text(0.075, 1 - 0.28 / height, title, fontsize=12, weight="bold")
         for number, line in enumerate(lines):
             y = (below - 0.19 * (number + 1) - 0.02) / height
@@ -121,18 +122,18 @@ def draw(account: Account, kind: Literal["svg", "png"], *, captions: bool) -> by
     return file.getvalue()
 
 
-def _caption(mark: Mark) -> str:
+def _caption(mark: TimelineMark) -> str:
     return f"{datetime.fromtimestamp(mark.at):%H:%M:%S}  {displayable(mark.text, 130)}"  # noqa: DTZ006
 
 
-def _plot(axes: "Axes", account: Account) -> None:
+def _plot(axes: "Axes", timeline: Timeline) -> None:
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     axes.set_yscale("log")
     axes.set_ylabel("run-queue delay")
-    points = thinned(account.points)
-    shades = _shades(account)
-    for stretch in account.stretches:
+    points = thinned(timeline.points)
+    shades = _shades(timeline)
+    for stretch in timeline.stretches:
         if stretch.scheduler in shades:
             axes.axvspan(
                 _day(stretch.began),
@@ -150,12 +151,12 @@ def _plot(axes: "Axes", account: Account) -> None:
         axes.fill_between(days, p50, p99, color=BAND, alpha=0.35, linewidth=0, zorder=2)
         axes.plot(days, p99, color=LINE, linewidth=1.5, label="p99", zorder=3)
         axes.plot(days, p50, color=BAND, linewidth=1.0, label="p50", zorder=3)
-        low, high = min(p50), max(max(p99), account.usual_us or 0.0)
+        low, high = min(p50), max(max(p99), timeline.usual_us or 0.0)
         axes.set_ylim(low / 1.6, high * 2.2)
-        axes.set_xlim(_day(account.began), max(_day(account.ended), _day(account.began + 1)))
-    if account.usual_us:
+        axes.set_xlim(_day(timeline.began), max(_day(timeline.ended), _day(timeline.began + 1)))
+    if timeline.usual_us:
         axes.axhline(
-            account.usual_us,
+            timeline.usual_us,
             color=INK,
             linewidth=1.0,
             linestyle=(0, (5, 3)),
@@ -167,7 +168,7 @@ def _plot(axes: "Axes", account: Account) -> None:
     axes.yaxis.set_minor_formatter(NullFormatter())
     _plain(axes)
     if points:
-        _mark(axes, account)
+        _mark(axes, timeline)
 
 
 def _plain(axes: "Axes") -> None:
@@ -185,9 +186,9 @@ def _day(at: float) -> float:
     return float(untyped.date2num(datetime.fromtimestamp(at)))  # noqa: DTZ006
 
 
-def _shades(account: Account) -> dict[str, str]:
+def _shades(timeline: Timeline) -> dict[str, str]:
     """A colour for each scheduler that was loaded, in order of appearance."""
-    names = [each.scheduler for each in account.stretches if each.scheduler != KERNEL]
+    names = [each.scheduler for each in timeline.stretches if each.scheduler != KERNEL]
     return {name: SHADES[i % len(SHADES)] for i, name in enumerate(dict.fromkeys(names))}
 
 
@@ -204,14 +205,14 @@ def _timeline(axes: "Axes") -> None:
     )
 
 
-def _legend(figure: "Figure", axes: "Axes", account: Account, foot: float) -> None:
+def _legend(figure: "Figure", axes: "Axes", timeline: Timeline, foot: float) -> None:
     from matplotlib.patches import Patch
 
     lines, _ = axes.get_legend_handles_labels()
     handles: list[Any] = [each for each in lines if not str(each.get_label()).startswith("_")]
     handles += [
         Patch(color=shade, alpha=0.45, label=displayable(name, 30))
-        for name, shade in _shades(account).items()
+        for name, shade in _shades(timeline).items()
     ]
     if handles:
         figure.legend(
@@ -225,9 +226,9 @@ def _legend(figure: "Figure", axes: "Axes", account: Account, foot: float) -> No
         )
 
 
-def compared(account: Account) -> tuple[TrialView, ...]:
+def compared(timeline: Timeline) -> tuple[TrialView, ...]:
     """The trials whose windows can share an axis: those of the newest trial's objective."""
-    measured = [trial for trial in account.trials if trial.windows]
+    measured = [trial for trial in timeline.trials if trial.windows]
     if not measured:
         return ()
     newest = measured[-1]
@@ -238,9 +239,9 @@ def compared(account: Account) -> tuple[TrialView, ...]:
     )
 
 
-def _windows(axes: "Axes", account: Account, trials: tuple[TrialView, ...]) -> None:
+def _windows(axes: "Axes", timeline: Timeline, trials: tuple[TrialView, ...]) -> None:
     """Each window of the trials as a line as long as it lasted, at its value."""
-    shades = _shades(account)
+    shades = _shades(timeline)
     values: list[float] = []
     for trial in trials:
         for window in trial.windows:
@@ -280,27 +281,27 @@ def _windows(axes: "Axes", account: Account, trials: tuple[TrialView, ...]) -> N
     axes.set_ylabel(
         displayable(f"{trials[0].objective}\n({unit})", 80).replace("\\n", "\n"), fontsize=9
     )
-    if not account.points:
+    if not timeline.points:
         ends = [each.ended for trial in trials for each in trial.windows]
         axes.set_xlim(_day(trials[0].windows[0].started), _day(max(ends)))
     _plain(axes)
 
 
-def rows_of(account: Account) -> list[tuple[Mark, int]]:
+def rows_of(timeline: Timeline) -> list[tuple[TimelineMark, int]]:
     """Each mark with the row it stands in, 0 at the bottom: close ones above each other."""
     taken = [-1.0] * MOST_ROWS
     placed = []
-    for mark in account.marks:
-        place = (mark.at - account.began) / max(account.ended - account.began, 1.0)
+    for mark in timeline.marks:
+        place = (mark.at - timeline.began) / max(timeline.ended - timeline.began, 1.0)
         row = next((i for i in range(MOST_ROWS) if place - taken[i] >= CLOSE), MOST_ROWS - 1)
         taken[row] = place
         placed.append((mark, row))
     return placed
 
 
-def _mark(axes: "Axes", account: Account) -> None:
+def _mark(axes: "Axes", timeline: Timeline) -> None:
     """Numbered lines where something was decided."""
-    for mark, row in rows_of(account):
+    for mark, row in rows_of(timeline):
         x = _day(mark.at)
         colour = WORD_COLOURS.get(mark.word, INK)
         axes.axvline(x, color=colour, linewidth=1.0, alpha=0.75, zorder=2.5)

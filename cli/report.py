@@ -12,7 +12,7 @@ from cli.formats import parse_span
 from cli.output import say
 from cli.page import page
 from cli.picture import draw
-from cli.timeline import Account, account_of, from_json, to_json
+from cli.timeline import Timeline, from_json, timeline_of, to_json
 from daemon.api.client import Client, observe_client
 from daemon.api.models import Event, TrialView
 from process import Fault, FaultType, require_writable
@@ -56,7 +56,7 @@ def _trials(client: Client, events: list[Event], known: dict[str, TrialView]) ->
     return list(found.values())
 
 
-def gather(workload: str, last_s: float) -> Account:
+def gather(workload: str, last_s: float) -> Timeline:
     """Everything that the daemon knows of one workload in the last seconds."""
     with observe_client() as client:
         workload = workload or _workload(client)
@@ -73,10 +73,10 @@ def gather(workload: str, last_s: float) -> Account:
         events += [event for episode in episodes for event in episode.events]
         known = {trial.id: trial for episode in episodes for trial in episode.trials}
         trials = _trials(client, events, known)
-    return account_of(workload, signals.series, usual, events, trials)
+    return timeline_of(workload, signals.series, usual, events, trials)
 
 
-def read(path: Path) -> Account:
+def read(path: Path) -> Timeline:
     """The account that `--json` wrote to a file.
 
     Raises:
@@ -114,19 +114,19 @@ def _write(path: Path, content: bytes) -> None:
         ) from None
 
 
-def write(account: Account, output: Path) -> None:
+def write(timeline: Timeline, output: Path) -> None:
     """The account as a page, a picture or JSON, by the suffix of `output`.
 
     Raises:
         Fault: STATE where it cannot be written.
     """
     if output.suffix == ".json":
-        content = to_json(account) + b"\n"
+        content = to_json(timeline) + b"\n"
     elif output.suffix == ".html":
-        picture = draw(account, "svg", captions=False)
-        content = page(account, picture, time.time()).encode()
+        picture = draw(timeline, "svg", captions=False)
+        content = page(timeline, picture, time.time()).encode()
     else:
-        content = draw(account, "png" if output.suffix == ".png" else "svg", captions=True)
+        content = draw(timeline, "png" if output.suffix == ".png" else "svg", captions=True)
     _write(output, content)
 
 
@@ -145,15 +145,15 @@ def report(output: Path, workload: str, last: str, source: Path | None, *, json:
     if not json:
         require_writable(output, "the report")
     if source is not None:
-        account = read(source)
+        timeline = read(source)
     else:
         last_s = min(parse_span(last), LONGEST_S)
         with following("reading what the daemon recorded"):
-            account = gather(workload, last_s)
+            timeline = gather(workload, last_s)
     if json:
-        sys.stdout.write(to_json(account).decode() + "\n")
+        sys.stdout.write(to_json(timeline).decode() + "\n")
         return
-    write(account, output)
-    for sentence in account.sentences:
+    write(timeline, output)
+    for sentence in timeline.sentences:
         say(sentence)
     say(f"written to {output}", "bold")

@@ -38,7 +38,7 @@ KERNEL = "kernel default"
 
 
 @dataclass(frozen=True)
-class Mark:
+class TimelineMark:
     """A decision: a number in the picture, a line in the text. Times in Unix seconds."""
 
     number: int
@@ -72,7 +72,7 @@ class Served:
 
 
 @dataclass(frozen=True)
-class Account:
+class Timeline:
     """`workload` is hostile text. `usual_us`: the baseline's delay p99, microseconds."""
 
     workload: str
@@ -80,7 +80,7 @@ class Account:
     ended: float
     usual_us: float | None
     points: tuple[SignalPoint, ...] = ()
-    marks: tuple[Mark, ...] = ()
+    marks: tuple[TimelineMark, ...] = ()
     stretches: tuple[Stretch, ...] = ()
     served: tuple[Served, ...] = ()
     trials: tuple[TrialView, ...] = ()
@@ -139,7 +139,7 @@ def _median(values: Iterable[float]) -> float:
 
 def marks_of(
     events: Iterable[Event], workload: str, began: float, ended: float
-) -> tuple[Mark, ...]:
+) -> tuple[TimelineMark, ...]:
     """The decisions about this workload, or about the machine, in order and numbered."""
     unique = {event.seq: event for event in events}
     # A keep or a rollback says its verdict; alone stands one that was not to be kept anyway.
@@ -157,27 +157,27 @@ def marks_of(
         and not (event.kind is EventKind.VERDICT and event.trial in carried)
     ]
     return tuple(
-        Mark(number, event.at, DECISIONS[event.kind], event.scheduler, event.message)
+        TimelineMark(number, event.at, DECISIONS[event.kind], event.scheduler, event.message)
         for number, event in enumerate(wanted, 1)
     )
 
 
-def _sentences(account: Account) -> tuple[str, ...]:
+def _sentences(timeline: Timeline) -> tuple[str, ...]:
     lines: list[str] = []
-    if not account.points:
+    if not timeline.points:
         return ("Nothing was measured of this workload in that time.",)
-    length = span(account.ended - account.began)
+    length = span(timeline.ended - timeline.began)
     lines.append(
-        f"From {clock(account.began)} to {clock(account.ended)} ({length}), "
-        f"{len(account.points)} intervals were measured"
+        f"From {clock(timeline.began)} to {clock(timeline.ended)} ({length}), "
+        f"{len(timeline.points)} intervals were measured"
         + (
-            f"; its usual run-queue delay p99 is {microseconds(account.usual_us)}."
-            if account.usual_us
+            f"; its usual run-queue delay p99 is {microseconds(timeline.usual_us)}."
+            if timeline.usual_us
             else "."
         )
     )
-    lines += [_served_line(row) for row in account.served]
-    for trial in account.trials:
+    lines += [_served_line(row) for row in timeline.served]
+    for trial in timeline.trials:
         seen = ranges(trial)
         lines.append(f"Trial at {clock(trial.at)}, {trial_line(trial)}{seen and f'; {seen}'}.")
     return tuple(lines)
@@ -197,13 +197,13 @@ def _served_line(row: Served) -> str:
     )
 
 
-def account_of(
+def timeline_of(
     workload: str,
     points: Sequence[SignalPoint],
     usual_us: float | None,
     events: Iterable[Event],
     trials: Iterable[TrialView],
-) -> Account:
+) -> Timeline:
     """Put together what is known; the stretch of time is that of the points."""
     ordered = sorted(points, key=lambda each: each.at)
     began, ended = (ordered[0].at, ordered[-1].at) if ordered else (0.0, 0.0)
@@ -214,7 +214,7 @@ def account_of(
         and trial.at <= ended
         and (not trial.ended or trial.ended >= began)
     }
-    bare = Account(
+    bare = Timeline(
         workload=workload,
         began=began,
         ended=ended,
@@ -225,23 +225,23 @@ def account_of(
         served=served_by(ordered),
         trials=tuple(sorted(within.values(), key=lambda trial: trial.at)),
     )
-    return Account(**{**vars(bare), "sentences": _sentences(bare)})
+    return Timeline(**{**vars(bare), "sentences": _sentences(bare)})
 
 
-def to_json(account: Account) -> bytes:
+def to_json(timeline: Timeline) -> bytes:
     """The account as a JSON document, ASCII only."""
-    plain = json.loads(TypeAdapter(Account).dump_json(account))
+    plain = json.loads(TypeAdapter(Timeline).dump_json(timeline))
     return json.dumps(plain, indent=1, ensure_ascii=True).encode()
 
 
-def from_json(raw: bytes, where: str) -> Account:
+def from_json(raw: bytes, where: str) -> Timeline:
     """An account that `to_json` wrote, perhaps on another machine.
 
     Raises:
         Fault: BAD_REQUEST.
     """
     try:
-        return TypeAdapter(Account).validate_json(raw)
+        return TypeAdapter(Timeline).validate_json(raw)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])

@@ -28,12 +28,12 @@ from daemon.decide.observation import Observation
 from daemon.decide.yardstick import yardstick_of
 from daemon.gates.candidates import Candidate, Publish
 from daemon.gates.telling import stopped_reason
-from daemon.lifecycle.attachment import Gone, Loadable, thrown_out
-from daemon.lifecycle.backoff_store import Standing
+from daemon.lifecycle.attachment import ExitReason, Loadable, thrown_out
+from daemon.lifecycle.backoff_store import BackoffStore
 from daemon.lifecycle.episodes import Episodes
 from daemon.lifecycle.loader import Loaded, Loader
 from daemon.lifecycle.trials import Trial, Trials
-from daemon.memory.history_writer import Recall
+from daemon.memory.history_writer import HistoryWriter
 from daemon.signals.watch import Watch
 from process import Fault
 
@@ -72,8 +72,8 @@ class Autopilot:
         watch: Watch,
         trials: Trials,
         episodes: Episodes,
-        standing: Standing,
-        recall: Recall,
+        backoff_store: BackoffStore,
+        history_writer: HistoryWriter,
         publish: Publish,
         profile: Callable[[str], ProfileView],
     ) -> None:
@@ -82,8 +82,8 @@ class Autopilot:
         self._watch = watch
         self._trials = trials
         self._episodes = episodes
-        self._standing = standing
-        self._recall = recall
+        self._backoff_store = backoff_store
+        self._history_writer = history_writer
         self._publish = publish
         self._profile = profile
         self._foreign = ""
@@ -166,7 +166,7 @@ class Autopilot:
                 )
 
     def _look_at_standing(self, now: float) -> None:
-        limited = self._standing.state.advice_only(now)
+        limited = self._backoff_store.state.advice_only(now)
         if (limited is not None) != self._advice_only:
             self._advice_only = limited is not None
             self._publish(
@@ -202,7 +202,7 @@ class Autopilot:
             return
         if not self._loader.kernel().supported:
             return
-        if self._standing.state.cooldown(now, self._standing.limits) is not None:
+        if self._backoff_store.state.cooldown(now, self._backoff_store.limits) is not None:
             return
         for degradation in self.detection.degraded():
             pause = self._pauses.get(degradation.workload)
@@ -232,12 +232,12 @@ class Autopilot:
 
     # ------------------------------------------------------------ trials and their end
 
-    async def trial_ended(self, trial: Trial, gone: Gone | None) -> None:
+    async def trial_ended(self, trial: Trial, gone: ExitReason | None) -> None:
         """A trial is over and the kernel is as it left it; draw the consequences."""
         now = time.time()
         self._changed_at = now
-        limits = self._standing.limits
-        state = self._standing.state
+        limits = self._backoff_store.limits
+        state = self._backoff_store.state
         lost = trial.lost
         if gone is not None and lost is not None and gone.by_kernel and not gone.restart:
             state = backoff.ejected(state, lost.candidate, lost.name, gone.reason, now, limits)
@@ -251,7 +251,7 @@ class Autopilot:
             state = backoff.kept(state, now, limits)
         else:
             state = backoff.failed(state, trial.reason, now, limits)
-        self._standing.become(state)
+        self._backoff_store.become(state)
         if trial.state is TrialState.KEPT:
             self._kept = Kepts(
                 kept_of(
@@ -269,11 +269,11 @@ class Autopilot:
         self._say_verdict(trial, gone)
         episode = self._episodes.get(trial.request.episode or "")
         self._episodes.note_trial(episode, trial.view())
-        self._recall.trial_ended(trial.view())
+        self._history_writer.trial_ended(trial.view())
         if episode.by_hand:
             self._episodes.end_by_hand(episode, f"{trial.state.value}: {trial.reason}")
 
-    def _say_verdict(self, trial: Trial, gone: Gone | None) -> None:
+    def _say_verdict(self, trial: Trial, gone: ExitReason | None) -> None:
         names = {
             "trial": trial.id,
             "episode": trial.request.episode or "",
@@ -313,7 +313,7 @@ class Autopilot:
     def _now_runs(self) -> str:
         return self._loader.loaded.what.name if self._loader.loaded else "the kernel default"
 
-    def _say_ejected(self, name: str, candidate: str, gone: Gone) -> None:
+    def _say_ejected(self, name: str, candidate: str, gone: ExitReason) -> None:
         self._publish(
             EventKind.EJECTED,
             f"{name} left the kernel: {gone.reason}",
@@ -321,7 +321,7 @@ class Autopilot:
             scheduler=name,
             reason=gone.reason,
         )
-        held = self._standing.state.quarantine_of(candidate, time.time())
+        held = self._backoff_store.state.quarantine_of(candidate, time.time())
         if held is not None:
             self._publish(
                 EventKind.QUARANTINED,
@@ -331,7 +331,7 @@ class Autopilot:
                 reason=held.reason,
             )
 
-    async def gone(self, loaded: Loaded, gone: Gone) -> None:
+    async def gone(self, loaded: Loaded, gone: ExitReason) -> None:
         """A scheduler of ours left the kernel, and not because we asked."""
         self._changed_at = time.time()
         if self._trials.notice_gone(loaded.what, gone):
@@ -358,7 +358,7 @@ class Autopilot:
             reason=gone.reason,
         )
 
-    async def _load_afresh(self, loaded: Loaded, gone: Gone) -> Gone | None:
+    async def _load_afresh(self, loaded: Loaded, gone: ExitReason) -> ExitReason | None:
         """The CPUs changed under it: the kernel asks for a fresh start, not for a verdict.
 
         Returns None where it runs again or something else does, else why it is gone for good.
@@ -368,7 +368,7 @@ class Autopilot:
         self._restarts = [at for at in self._restarts if now - at < RESTARTS_WITHIN_S]
         times = len(self._restarts)
         if times >= MOST_RESTARTS:
-            return Gone(
+            return ExitReason(
                 f"it asked to be loaded afresh more than {MOST_RESTARTS} times within "
                 f"{RESTARTS_WITHIN_S:g} s, the last time: {gone.reason}",
                 by_kernel=True,
@@ -380,7 +380,7 @@ class Autopilot:
         try:
             await self._loader.load(loaded.what, loaded.why)
         except Fault as fault:
-            return Gone(f"{gone.reason}; loading it afresh failed: {fault}", by_kernel=True)
+            return ExitReason(f"{gone.reason}; loading it afresh failed: {fault}", by_kernel=True)
         self._changed_at = time.time()
         self._publish(
             EventKind.LOADED,
@@ -395,7 +395,7 @@ class Autopilot:
         """What an operator wanted was not loaded; what ran before runs again."""
         if thrown_out(candidate.loadable(), fault) and not excuse(str(fault), math.inf):
             self.quarantine(candidate.id, candidate.name, str(fault))
-            self._say_ejected(candidate.name, candidate.id, Gone(str(fault), by_kernel=True))
+            self._say_ejected(candidate.name, candidate.id, ExitReason(str(fault), by_kernel=True))
         self._changed_at = time.time()
         if before is None or self._loader.loaded is not None:
             return
@@ -414,7 +414,7 @@ class Autopilot:
     def gates_met(self, candidate: Candidate) -> None:
         """A gate's refusal holds for the very same candidate; a later pass lifts it."""
         now = time.time()
-        state = self._standing.state
+        state = self._backoff_store.state
         stopped = candidate.proof.stopped_by
         if stopped is None:
             changed = backoff.passed(state, candidate.id)
@@ -424,16 +424,21 @@ class Autopilot:
         else:
             reason = stopped_reason(candidate.proof)
             changed = backoff.refused(
-                state, candidate.id, candidate.name, reason, now, self._standing.limits
+                state, candidate.id, candidate.name, reason, now, self._backoff_store.limits
             )
         if changed is not state:
-            self._standing.become(changed)
+            self._backoff_store.become(changed)
 
     def quarantine(self, candidate: str, name: str, reason: str) -> None:
         """Note that the kernel would not have this candidate."""
-        self._standing.become(
+        self._backoff_store.become(
             backoff.ejected(
-                self._standing.state, candidate, name, reason, time.time(), self._standing.limits
+                self._backoff_store.state,
+                candidate,
+                name,
+                reason,
+                time.time(),
+                self._backoff_store.limits,
             )
         )
 
@@ -455,8 +460,10 @@ class Autopilot:
         if previous is None:
             await self._loader.unload()
         self._changed_at = time.time()
-        self._standing.become(
-            backoff.failed(self._standing.state, reason, self._changed_at, self._standing.limits)
+        self._backoff_store.become(
+            backoff.failed(
+                self._backoff_store.state, reason, self._changed_at, self._backoff_store.limits
+            )
         )
         self._publish(
             EventKind.ROLLBACK,

@@ -28,17 +28,17 @@ from daemon.gates.verifier import NO_SCHED_EXT
 from daemon.gates.warm_check import WarmCheck
 from daemon.handlers.acting import Actor
 from daemon.handlers.reading import Reader
-from daemon.lifecycle.attachment import Gone
-from daemon.lifecycle.backoff_store import Standing
+from daemon.lifecycle.attachment import ExitReason
+from daemon.lifecycle.backoff_store import BackoffStore
 from daemon.lifecycle.episodes import Episode, Episodes
 from daemon.lifecycle.loader import Loaded, Loader
-from daemon.lifecycle.process_facts import Informant
+from daemon.lifecycle.process_facts import ProcessFactsSource
 from daemon.lifecycle.trials import Trial, Trials
-from daemon.memory.beliefs import Learned
-from daemon.memory.history_writer import Recall, opened
+from daemon.memory.beliefs import Beliefs
+from daemon.memory.history_writer import HistoryWriter, opened
 from daemon.memory.lessons import FILE as LESSONS
 from daemon.memory.lessons import Lessons
-from daemon.memory.saved_policies import Winners
+from daemon.memory.saved_policies import SavedPolicies
 from daemon.service import heap, journal
 from daemon.service.events import EventLog
 from daemon.service.notify import Notifier
@@ -85,32 +85,32 @@ class Daemon:
         self._catalog = load_catalog(state)
         for warning in self._catalog.warnings:
             self._trouble(str(warning))
-        self.standing = Standing(state, config.limits, self._trouble)
-        self.recall: Recall = opened(open_history(state / FILE), self._trouble)
-        self.lessons = Lessons(state / LESSONS, self.recall, self._trouble)
-        self.learned = Learned(
+        self.backoff_store = BackoffStore(state, config.limits, self._trouble)
+        self.history_writer: HistoryWriter = opened(open_history(state / FILE), self._trouble)
+        self.lessons = Lessons(state / LESSONS, self.history_writer, self._trouble)
+        self.beliefs = Beliefs(
             catalog=lambda: self._catalog,
-            recall=self.recall,
+            history_writer=self.history_writer,
             lessons=self.lessons,
-            quarantines=lambda: self.standing.state.quarantines,
+            quarantines=lambda: self.backoff_store.state.quarantines,
         )
-        self.informant = Informant(
-            known=self.recall.runtimes(),
-            store=self.recall.runtimes_learned,
+        self.process_facts = ProcessFactsSource(
+            known=self.history_writer.runtimes(),
+            store=self.history_writer.runtimes_learned,
             listen=lambda processes: self.watch.set_processes(processes),
         )
         self.loader = Loader(
             lease_s=config.trial.lease_s,
             on_gone=self._gone,
-            on_held=self.informant.loaded,
-            on_none_held=self.informant.unloaded,
+            on_attached=self.process_facts.loaded,
+            on_none_attached=self.process_facts.unloaded,
         )
         self.watch = Watch(
             start=lambda interval_s: SignalsSource(
-                interval_s, max_workloads=MOST_WORKLOADS, on_process=self.informant.take
+                interval_s, max_workloads=MOST_WORKLOADS, on_process=self.process_facts.take
             ),
             interval_s=config.daemon.interval_s,
-            processes=self.informant.wanted,
+            processes=self.process_facts.wanted,
             scheduler=self._running_name,
             on_observation=self._observe,
             on_trouble=self._signals_trouble,
@@ -142,7 +142,7 @@ class Daemon:
         self.trials = Trials(
             loader=self.loader, watch=self.watch, publish=log.append, on_end=self._trial_ended
         )
-        self.winners = Winners(
+        self.saved_policies = SavedPolicies(
             state=state,
             episodes=self.episodes,
             catalog=lambda: self._catalog,
@@ -156,8 +156,8 @@ class Daemon:
             watch=self.watch,
             trials=self.trials,
             episodes=self.episodes,
-            standing=self.standing,
-            recall=self.recall,
+            backoff_store=self.backoff_store,
+            history_writer=self.history_writer,
             publish=log.append,
             profile=lambda id: self.reader.profile(id),
         )
@@ -169,12 +169,12 @@ class Daemon:
             episodes=self.episodes,
             candidates=self.candidates,
             autopilot=self.autopilot,
-            standing=self.standing,
-            recall=self.recall,
+            backoff_store=self.backoff_store,
+            history_writer=self.history_writer,
             lessons=self.lessons,
-            learned=self.learned,
+            beliefs=self.beliefs,
             recordings=self.recordings,
-            jobs=self.informant.jobs,
+            jobs=self.process_facts.jobs,
             preparation=self.preparation,
             log=log,
             catalog=lambda: self._catalog,
@@ -189,24 +189,24 @@ class Daemon:
             episodes=self.episodes,
             candidates=self.candidates,
             autopilot=self.autopilot,
-            standing=self.standing,
-            recall=self.recall,
+            backoff_store=self.backoff_store,
+            history_writer=self.history_writer,
             lessons=self.lessons,
             recordings=self.recordings,
-            winners=self.winners,
+            saved_policies=self.saved_policies,
             preparation=self.preparation,
             publish=log.append,
         )
 
     # Each of these is a wire from one part to another that is made later.
 
-    async def _gone(self, loaded: Loaded, gone: Gone) -> None:
+    async def _gone(self, loaded: Loaded, gone: ExitReason) -> None:
         await self.autopilot.gone(loaded, gone)
 
-    async def _trial_ended(self, trial: Trial, gone: Gone | None) -> None:
+    async def _trial_ended(self, trial: Trial, gone: ExitReason | None) -> None:
         await self.autopilot.trial_ended(trial, gone)
-        self.learned.trial_ended(trial.view(), self._episode_profile(trial))
-        await self.winners.trial_ended(trial)
+        self.beliefs.trial_ended(trial.view(), self._episode_profile(trial))
+        await self.saved_policies.trial_ended(trial)
         self.preparation.look()
 
     def _episode_profile(self, trial: Trial) -> ProfileView | None:
@@ -217,12 +217,12 @@ class Daemon:
 
     async def _observe(self, observation: Observation) -> None:
         if self.watch.line is not None:
-            self.informant.interval(self.watch.line)
+            self.process_facts.interval(self.watch.line)
             self.preparation.observe(self.watch.line.machine, self.watch.line.interval_s)
         await self.autopilot.observe(observation)
 
     def _episode_changed(self, episode: Episode) -> None:
-        self.recall.episode(episode)
+        self.history_writer.episode(episode)
         self.preparation.look()
 
     def _hindered(self) -> str:
@@ -282,7 +282,7 @@ class Daemon:
             loop.add_signal_handler(number, self.stop.set)
         with listen(self.config.daemon.run) as listeners:
             # Not before: until the folder is ours, another daemon may be at work on them.
-            self.recall.close_interrupted()
+            self.history_writer.close_interrupted()
             self.recordings.open()
             background = [
                 *([] if self._impossible() else [asyncio.create_task(self.warm.run())]),
@@ -309,10 +309,10 @@ class Daemon:
                 await asyncio.gather(*background, return_exceptions=True)
                 await self.actor.close()
                 await self.recordings.close()
-                await self.informant.close()
+                await self.process_facts.close()
                 self.log.append(EventKind.STOPPING, "schedpilotd stops")
                 self.log.close()
-                self.recall.close()
+                self.history_writer.close()
 
     def _ready(self) -> None:
         kernel = self.loader.kernel()

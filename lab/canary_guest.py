@@ -62,7 +62,7 @@ class Monitor(threading.Thread):
 
 
 @dataclass
-class Held:
+class CanaryScheduler:
     """The scheduler as its runner tells of it; `ended` is the line with which it went."""
 
     command: Sequence[str]
@@ -148,7 +148,7 @@ def plug_all() -> None:
         each.write_text("1")
 
 
-async def strain(held: Held, seconds: float) -> dict[str, object]:
+async def strain(held: CanaryScheduler, seconds: float) -> dict[str, object]:
     """Load the machine until the time is up or the scheduler is gone.
 
     One that the kernel ends for hotplug's sake, to be loaded afresh, is; then CPUs stay.
@@ -187,7 +187,7 @@ async def strain(held: Held, seconds: float) -> dict[str, object]:
 async def try_out(words: Sequence[str]) -> None:
     object, seconds, *settings = words
     sets = [word for each in settings for word in ("--set", each)]
-    held = Held([RUNNER, "--object", object, *sets, "--lease", f"{LEASE_S:g}"])
+    held = CanaryScheduler([RUNNER, "--object", object, *sets, "--lease", f"{LEASE_S:g}"])
     taken = await held.load()
     say(**taken)
     if taken["event"] == "attached":

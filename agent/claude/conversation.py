@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 from mcp_types import Tool
 
 from agent.claude.replies import Asked, Question, Reply, ToolCall
-from agent.claude.spending import Account
+from agent.claude.spending import Spending
 from agent.claude.transcript import Transcript
 from agent.delegation import HandedOn
 from daemon.api.models import StepRole
@@ -72,7 +72,7 @@ class Conversation:
         self,
         *,
         model: Asked,
-        account: Account,
+        spending: Spending,
         transcript: Transcript,
         system: str,
         tools: Sequence[Tool],
@@ -80,7 +80,7 @@ class Conversation:
         choice: "ToolChoiceParam | None" = None,
     ) -> None:
         self._model = model
-        self._account = account
+        self._spending = spending
         self._transcript = transcript
         self._system = [_block(system, cached=True)]
         self._tools = offered(tools)
@@ -99,9 +99,9 @@ class Conversation:
             HandedOn: the model fails, refuses, or talks nonsense for too long.
         """
         reply = await self._model.ask(
-            Question(self._system, self._tools, self._messages, self._choice), self._account
+            Question(self._system, self._tools, self._messages, self._choice), self._spending
         )
-        await self._transcript.text(role, reply.text, self._account.last.tokens)
+        await self._transcript.text(role, reply.text, self._spending.last.tokens)
         if reply.stop == "refusal":
             raise HandedOn("the model refused")
         if not reply.calls:

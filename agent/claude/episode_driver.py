@@ -19,10 +19,10 @@ from agent.claude import prompting
 from agent.claude.conversation import Conversation
 from agent.claude.replies import Asked, Reply, ToolCall
 from agent.claude.settings import Claude
-from agent.claude.spending import Account
-from agent.claude.tools import ACTING, LEARNING, PROVING, READING, Answer, Toolbox
+from agent.claude.spending import Spending
+from agent.claude.tools import ACTING, LEARNING, PROVING, READING, Toolbox, ToolReply
 from agent.claude.transcript import Transcript, cut
-from agent.delegation import Errand, HandedOn
+from agent.delegation import Delegation, HandedOn
 from agent.episode import (
     BUSY_PAUSE_S,
     LONGEST_BUSY_S,
@@ -56,7 +56,7 @@ LATELY_S = 60.0
 
 
 @dataclass
-class Progress:
+class EpisodeProgress:
     """How far an episode has come: its trials, checks, what the last reply proved, its advice."""
 
     tried: list[TrialView] = field(default_factory=list)
@@ -65,28 +65,28 @@ class Progress:
     advised: str = ""
 
 
-class Work:
+class EpisodeDriver:
     """One episode in a model's hands."""
 
     def __init__(
         self,
         settings: Claude,
-        errand: Errand,
+        delegation: Delegation,
         transcript: Transcript,
-        account: Account,
+        spending: Spending,
         model: Asked,
         box: Toolbox,
-        progress: Progress,
+        progress: EpisodeProgress,
     ) -> None:
         self._settings = settings
-        self._errand = errand
+        self._delegation = delegation
         self._transcript = transcript
-        self._account = account
+        self._spending = spending
         self._model = model
         self._box = box
         self._progress = progress
-        self._id = errand.episode.id
-        self._workload = errand.episode.workload
+        self._id = delegation.episode.id
+        self._workload = delegation.episode.workload
         self._may_try = True
         self._tick_us = 0.0
 
@@ -95,13 +95,13 @@ class Work:
         ended = self._ended()
         if ended:
             return ended
-        status = await self._errand.reader.status()
+        status = await self._delegation.reader.status()
         self._tick_us = status.kernel.tick_us
         held = held_back(status)
         self._may_try = not held and self._box.offers(_TRYING) is not None
         conversation = Conversation(
             model=self._model,
-            account=self._account,
+            spending=self._spending,
             transcript=self._transcript,
             system=prompting.system(self._surface(), self._box.guide),
             tools=self._offered(),
@@ -122,7 +122,7 @@ class Work:
             return outcome_of(last)
         if last is not None and last.state is TrialState.DECLINED:
             return nothing_kept(self._progress.tried, [], "the operator declined")
-        if len(self._progress.tried) >= self._errand.most_trials:
+        if len(self._progress.tried) >= self._delegation.most_trials:
             return nothing_kept(self._progress.tried, [], "")
         return ""
 
@@ -142,7 +142,7 @@ class Work:
 
     async def _first(self, status: StatusView, held: str) -> str:
         """The first message, with the looks that every episode begins with."""
-        tags = self._errand.episode.profile.tags if self._errand.episode.profile else []
+        tags = self._delegation.episode.profile.tags if self._delegation.episode.profile else []
         looks: list[tuple[str, dict[str, Any]]] = [
             ("get_status", {}),
             ("profile_workload", {"workload": self._workload, **LOOK_AT}),
@@ -164,7 +164,7 @@ class Work:
 
     async def _facts(self, status: StatusView) -> Facts:
         """What the first message says besides; what cannot be had is left out of it."""
-        reader, episode = self._errand.reader, self._errand.episode
+        reader, episode = self._delegation.reader, self._delegation.episode
         points: list[SignalPoint] = []
         workloads: list[WorkloadView] = []
         with contextlib.suppress(Fault):
@@ -178,7 +178,7 @@ class Work:
         """The conversation to its end: what the model said last, or why it was ended."""
         progress = self._progress
         while True:
-            fresh = await self._errand.reader.episode(self._id)
+            fresh = await self._delegation.reader.episode(self._id)
             if fresh.state is not EpisodeState.OPEN:
                 return "closed meanwhile"
             role = StepRole.IMPLEMENT if progress.checks else StepRole.DECIDE
@@ -205,7 +205,7 @@ class Work:
         if text and not self._progress.advised:
             self._progress.advised = text
             request = AdviceRequest(text=cut(text, 2000))
-            await self._errand.actor.advise(self._id, request)
+            await self._delegation.actor.advise(self._id, request)
 
     async def _try(self, candidate: str) -> str:
         """Start a trial of what was proven, and say how it ended."""
@@ -235,7 +235,7 @@ class Work:
             return answer.text, answer.failed
         return "\n".join(prompting.account_of(each, self._tick_us) for each in trials), False
 
-    def _told(self, answer: Answer) -> str:
+    def _told(self, answer: ToolReply) -> str:
         """An answer without what the server would have a client do next, where that is done here:
         what is proven goes to trial by itself."""
         content = dict(answer.structured)
@@ -247,9 +247,9 @@ class Work:
 
     async def _await_turn(self) -> None:
         """Wait out a cooldown, or another's trial, for a bounded time: no model can wait."""
-        give_up = self._errand.clock() + LONGEST_BUSY_S
-        while (now := self._errand.clock()) < give_up:
-            status = await self._errand.reader.status()
+        give_up = self._delegation.clock() + LONGEST_BUSY_S
+        while (now := self._delegation.clock()) < give_up:
+            status = await self._delegation.reader.status()
             if status.cooldown is not None:
                 pause_s = max(0.1, status.cooldown.until - now)
                 if pause_s > LONGEST_COOLDOWN_S:
@@ -276,19 +276,22 @@ class Work:
             ours["trial"] = self._progress.tried[-1].id
         return arguments | {name: value for name, value in ours.items() if name in known}
 
-    async def _note_proven(self, answer: Answer) -> None:
+    async def _note_proven(self, answer: ToolReply) -> None:
         id = answer.structured.get("candidate") or answer.structured.get("id")
         if not isinstance(id, str):
             return
         try:
-            candidate = await self._errand.reader.candidate(id)
+            candidate = await self._delegation.reader.candidate(id)
         except Fault as fault:
             if fault.type is FaultType.UNREACHABLE:
                 raise
             return
         if not candidate.proven or candidate.quarantined or id in self._progress.proven:
             return
-        if answer.structured.get("warnings") and candidate.name not in self._errand.episode.goal:
+        if (
+            answer.structured.get("warnings")
+            and candidate.name not in self._delegation.episode.goal
+        ):
             # The model reads why not. It may start a trial by itself, and has to mean it.
             await self._transcript.note(f"{id} is warned of, and not tried by itself")
             return
@@ -297,9 +300,11 @@ class Work:
     async def _await_trials(self) -> list[TrialView]:
         """Those of this episode that were started since, at their end."""
         known = {each.id for each in self._progress.tried}
-        fresh = await self._errand.reader.episode(self._id)
+        fresh = await self._delegation.reader.episode(self._id)
         ended = [
-            await self._errand.finished(each.id) for each in fresh.trials if each.id not in known
+            await self._delegation.finished(each.id)
+            for each in fresh.trials
+            if each.id not in known
         ]
         self._progress.tried += ended
         return ended
@@ -309,7 +314,7 @@ class Work:
     async def _learn(self) -> None:
         """One lesson. Where the model has none to give, the figures are one."""
         tried = self._progress.tried
-        tags = self._errand.episode.profile.tags if self._errand.episode.profile else []
+        tags = self._delegation.episode.profile.tags if self._delegation.episode.profile else []
         recorded = False
 
         async def carry_out(call: ToolCall) -> tuple[str, bool]:
@@ -321,11 +326,11 @@ class Work:
         tools = [each for each in self._box.tools if each.name in LEARNING]
         conversation = Conversation(
             model=self._model,
-            account=self._account,
+            spending=self._spending,
             transcript=self._transcript,
             system=prompting.learner(),
             tools=tools,
-            first=prompting.learning(self._errand.episode, tags, tried, self._tick_us),
+            first=prompting.learning(self._delegation.episode, tags, tried, self._tick_us),
             choice={"type": "tool", "name": "record_lesson"},
         )
         try:
@@ -337,7 +342,9 @@ class Work:
             await self._transcript.note(f"no lesson from the model: {handed}")
         words = ", ".join(tags) or "no particular tag"
         text = f"on workloads that are {words}: {nameless(outcome_of(tried[-1]))}"
-        await self._errand.actor.record_lesson(LessonRequest(text=cut(text, 500), episode=self._id))
+        await self._delegation.actor.record_lesson(
+            LessonRequest(text=cut(text, 500), episode=self._id)
+        )
 
 
 def _asked_for_trial(reply: Reply) -> bool:

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 from mcp import StdioServerParameters
 
 from agent.claude.credentials import read_key, state_folder
-from agent.claude.episode_driver import Progress, Work
+from agent.claude.episode_driver import EpisodeDriver, EpisodeProgress
 from agent.claude.ledger import Ledger
 from agent.claude.settings import Claude
-from agent.claude.spending import Account
+from agent.claude.spending import Spending
 from agent.claude.tools import Toolbox, server_command
 from agent.claude.transcript import Transcript
-from agent.delegation import Errand, HandedOn
+from agent.delegation import Delegation, HandedOn
 from agent.episode import UNFINISHED
 from process import Fault, FaultType
 
@@ -40,7 +40,7 @@ def _model_class() -> "type[Model]":
 
 
 class ClaudeRunner:
-    """An `agent.delegation.Runner`.
+    """An `agent.delegation.EpisodeRunner`.
 
     Args:
         server: how the MCP server is started.
@@ -70,11 +70,11 @@ class ClaudeRunner:
     async def close(self) -> None:
         await self._box.close()
 
-    async def deal(self, errand: Errand) -> str:
-        """As `agent.delegation.Runner.deal`."""
-        transcript = Transcript(errand.actor, errand.episode.id, errand.clock)
+    async def deal(self, delegation: Delegation) -> str:
+        """As `agent.delegation.EpisodeRunner.deal`."""
+        transcript = Transcript(delegation.actor, delegation.episode.id, delegation.clock)
         try:
-            return await self._deal(errand, transcript)
+            return await self._deal(delegation, transcript)
         except HandedOn as handed:
             await transcript.note(f"{NAME} hands the episode on: {handed}")
             raise
@@ -85,29 +85,29 @@ class ClaudeRunner:
             raise HandedOn(str(fault)) from fault
         except Exception as defect:
             # A defect here must not keep the offline advisor from its work.
-            log.exception("episode %s: a defect of ours", errand.episode.id)
+            log.exception("episode %s: a defect of ours", delegation.episode.id)
             await transcript.note(f"{NAME} hands the episode on: a defect")
             raise HandedOn(f"a defect of ours ({type(defect).__name__})") from defect
 
-    async def _deal(self, errand: Errand, transcript: Transcript) -> str:
+    async def _deal(self, delegation: Delegation, transcript: Transcript) -> str:
         environment = os.environ
         key = read_key(self._settings, environment)
-        ledger = Ledger(state_folder(self._settings, environment), errand.clock)
+        ledger = Ledger(state_folder(self._settings, environment), delegation.clock)
         # Known before anything is started for the sake of a model that will not be asked.
         ledger.spent()
-        account = Account(self._settings, ledger, errand.spent)
-        progress = Progress()
-        for trial in errand.episode.trials:
+        spending = Spending(self._settings, ledger, delegation.spent)
+        progress = EpisodeProgress()
+        for trial in delegation.episode.trials:
             # Of an earlier life of ours.
             progress.tried.append(
-                await errand.finished(trial.id) if trial.state in UNFINISHED else trial
+                await delegation.finished(trial.id) if trial.state in UNFINISHED else trial
             )
         make = await asyncio.to_thread(_model_class)
         model = make(self._settings, key, first_pause_s=self._first_pause_s)
         try:
             await self._box.ready()
-            return await Work(
-                self._settings, errand, transcript, account, model, self._box, progress
+            return await EpisodeDriver(
+                self._settings, delegation, transcript, spending, model, self._box, progress
             ).deal()
         finally:
             await model.close()

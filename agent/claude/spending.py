@@ -18,7 +18,7 @@ from agent.episode import Spent
 from process import Fault
 
 
-class Account:
+class Spending:
     """The budgets of one episode; a `agent.claude.model.Meter`.
 
     Args:

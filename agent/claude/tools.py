@@ -59,7 +59,7 @@ INHERITED = (RUN_DIR_VARIABLE, "LANG", "LC_ALL", "PYTHONPATH", "PYTHONDONTWRITEB
 
 
 @dataclass(frozen=True)
-class Answer:
+class ToolReply:
     """What a tool said; `structured` is the same for programs, where it has that."""
 
     text: str
@@ -154,7 +154,7 @@ class Toolbox:
     def offers(self, name: str) -> Tool | None:
         return next((each for each in self.tools if each.name == name), None)
 
-    async def call(self, name: str, arguments: dict[str, Any]) -> Answer:
+    async def call(self, name: str, arguments: dict[str, Any]) -> ToolReply:
         """Call a tool. Its own trouble is an answer, too.
 
         Raises:
@@ -194,14 +194,14 @@ class Toolbox:
 _GONE = (anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream)
 
 
-def _failed(text: str) -> Answer:
-    return Answer(cut(text, LONGEST_ANSWER), True, {})
+def _failed(text: str) -> ToolReply:
+    return ToolReply(cut(text, LONGEST_ANSWER), True, {})
 
 
-def _answer(found: CallToolResult) -> Answer:
+def _answer(found: CallToolResult) -> ToolReply:
     structured = found.structured_content
     text = "\n".join(each.text for each in found.content if isinstance(each, TextContent))
-    return Answer(
+    return ToolReply(
         cut(text or json.dumps(structured, default=str), LONGEST_ANSWER),
         found.is_error,
         structured if isinstance(structured, dict) else {},

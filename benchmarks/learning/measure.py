@@ -17,7 +17,7 @@ from statistics import fmean, stdev
 from typing import Any
 
 from benchmarks.learning.replay import EPISODES, Dealt, Memory, episodes, recorded, replay
-from daemon.memory.beliefs import Met
+from daemon.memory.beliefs import BeliefQuestion
 
 RUNS = 20
 THIRD = EPISODES // 3
@@ -99,9 +99,9 @@ def belief_ms() -> float:
         took = []
         for _ in range(20):
             began = time.perf_counter()
-            memory.learned.beliefs(Met(workloads[0].profile), time.time())
+            memory.beliefs.beliefs(BeliefQuestion(workloads[0].profile), time.time())
             took.append((time.perf_counter() - began) * 1000)
-        memory.recall.close()
+        memory.history_writer.close()
     return sorted(took)[len(took) // 2]
 
 

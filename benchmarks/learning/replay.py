@@ -31,8 +31,8 @@ from daemon.api.models import (
 )
 from daemon.gates.candidates import Candidate
 from daemon.lifecycle.episodes import Episode
-from daemon.memory.beliefs import Learned, Met
-from daemon.memory.history_writer import Recall
+from daemon.memory.beliefs import BeliefQuestion, Beliefs
+from daemon.memory.history_writer import HistoryWriter
 from daemon.memory.lessons import FILE as LESSONS
 from daemon.memory.lessons import Lessons
 from scheduler_library.catalog import Catalog, load_catalog
@@ -91,13 +91,13 @@ class Memory:
 
     def __post_init__(self) -> None:
         opened = open_history(self.folder / HISTORY)
-        self.recall = Recall(opened.history, self.troubles.append)
-        self.lessons = Lessons(self.folder / LESSONS, self.recall, self.troubles.append)
+        self.history_writer = HistoryWriter(opened.history, self.troubles.append)
+        self.lessons = Lessons(self.folder / LESSONS, self.history_writer, self.troubles.append)
         entries = {each.name: each for each in load_catalog() if each.manifest.kind is Kind.BPF}
         catalog = Catalog(MappingProxyType(entries))
-        self.learned = Learned(
+        self.beliefs = Beliefs(
             catalog=lambda: catalog,
-            recall=self.recall,
+            history_writer=self.history_writer,
             lessons=self.lessons,
             quarantines=tuple,
         )
@@ -144,7 +144,7 @@ def replay(
         remembered = Memory(folder or Path(place)) if memory else None
         found = list(_dealt(sequence, seed, remembered))
         if remembered is not None:
-            remembered.recall.close()
+            remembered.history_writer.close()
         return found
 
 
@@ -161,7 +161,7 @@ def _dealt(sequence: Sequence[Recorded], seed: int, memory: Memory | None) -> It
             with tempfile.TemporaryDirectory(prefix="schedpilot-replay-") as place:
                 blank = Memory(Path(place))
                 dealt = _episode(blank, workload, id, at, chance)
-                blank.recall.close()
+                blank.history_writer.close()
         yield Dealt(workload.name, met[workload.name], len(dealt.trials), dealt.kept, dealt.regret)
 
 
@@ -177,7 +177,7 @@ def _episode(
 ) -> _Outcome:
     profile = workload.profile
     episode = Episode(id, profile.workload, "delays rose", at, profile=profile)
-    memory.recall.episode(episode)
+    memory.history_writer.episode(episode)
     tried: list[TrialView] = []
     plan: list[Proposal] = []
     kept = ""
@@ -195,7 +195,7 @@ def _episode(
                     autonomy=Autonomy.AUTO,
                     kernel=KernelView(supported=True),
                 ),
-                beliefs=memory.learned.beliefs(Met(profile), at),
+                beliefs=memory.beliefs.beliefs(BeliefQuestion(profile), at),
                 tried=tuple(tried),
             )
             plan = list(advise(situation).proposals)
@@ -210,7 +210,7 @@ def _episode(
         if trial.state is TrialState.KEPT:
             kept = proposal.policy or proposal.scheduler
     episode.state, episode.ended, episode.outcome = EpisodeState.CLOSED, at + 600, kept or "nothing"
-    memory.recall.episode(episode)
+    memory.history_writer.episode(episode)
     failed = len(tried) - bool(kept)
     brought = workload.true_gain(kept) if kept else 0.0
     return _Outcome(tuple(tried), kept, workload.best - brought + TRIAL_COST * failed)
@@ -248,8 +248,8 @@ def _trial(
         episode=episode.id,
         at=at,
     )
-    memory.recall.candidate(candidate)
-    memory.recall.trial_started(trial)
+    memory.history_writer.candidate(candidate)
+    memory.history_writer.trial_started(trial)
     verdict = VerdictView(
         decision=Decision.KEEP if keep else Decision.ROLLBACK,
         ratio=1 - gain,
@@ -264,9 +264,9 @@ def _trial(
     state = TrialState.KEPT if keep else TrialState.ROLLED_BACK
     ended = trial.model_copy(update={"state": state, "verdict": verdict, "ended": at + 50})
     episode.trials[trial.id] = ended
-    memory.recall.trial_ended(ended)
-    memory.recall.episode(episode)
-    memory.learned.trial_ended(ended, workload.profile)
+    memory.history_writer.trial_ended(ended)
+    memory.history_writer.episode(episode)
+    memory.beliefs.trial_ended(ended, workload.profile)
     return ended
 
 

@@ -48,13 +48,13 @@ from daemon.decide.yardstick import Yardstick, yardstick_of
 from daemon.gates.candidates import Candidate, Candidates, Publish
 from daemon.gates.preparation import Preparation
 from daemon.handlers.reading import Reader
-from daemon.lifecycle.backoff_store import Standing
+from daemon.lifecycle.backoff_store import BackoffStore
 from daemon.lifecycle.episodes import Episode, Episodes
 from daemon.lifecycle.loader import Loader
 from daemon.lifecycle.trials import Trial, Trials
-from daemon.memory.history_writer import Recall
+from daemon.memory.history_writer import HistoryWriter
 from daemon.memory.lessons import Lessons
-from daemon.memory.saved_policies import Winners
+from daemon.memory.saved_policies import SavedPolicies
 from daemon.signals.recordings import Recordings
 from daemon.signals.watch import Watch
 from daemon.understanding.calls import CallCounts
@@ -78,11 +78,11 @@ class Actor:
         episodes: Episodes,
         candidates: Candidates,
         autopilot: Autopilot,
-        standing: Standing,
-        recall: Recall,
+        backoff_store: BackoffStore,
+        history_writer: HistoryWriter,
         lessons: Lessons,
         recordings: Recordings,
-        winners: Winners,
+        saved_policies: SavedPolicies,
         preparation: Preparation,
         publish: Publish,
     ) -> None:
@@ -94,11 +94,11 @@ class Actor:
         self._episodes = episodes
         self._candidates = candidates
         self._autopilot = autopilot
-        self._standing = standing
-        self._recall = recall
+        self._backoff_store = backoff_store
+        self._history_writer = history_writer
         self._lessons = lessons
         self._recordings = recordings
-        self._winners = winners
+        self._saved_policies = saved_policies
         self._preparation = preparation
         self._probing = Probing()
         self._calls = CallCounts()
@@ -121,7 +121,7 @@ class Actor:
             candidate = await self._candidates.create(
                 request, workload, _judged_by(workload, predicted) if predicted else None
             )
-        self._recall.candidate(candidate)
+        self._history_writer.candidate(candidate)
         self._autopilot.gates_met(candidate)
         if episode is not None:
             self._episodes.note_candidate(episode, candidate.id)
@@ -155,7 +155,7 @@ class Actor:
     async def _started(self, request: TrialRequest, yardstick: Yardstick) -> TrialView:
         candidate = self._candidates.get(request.candidate)
         now = time.time()
-        self._standing.state.check_quarantine(candidate.id, now)
+        self._backoff_store.state.check_quarantine(candidate.id, now)
         candidate.loadable()
         objective = self._with_units(yardstick.objective)
         yardstick = replace(yardstick, objective=objective)
@@ -174,7 +174,7 @@ class Actor:
                     hint='set `autonomy = "ask"` or `"auto"` in schedpilot.toml, or try it by '
                     "hand: schedpilot tune -- COMMAND",
                 )
-            self._standing.state.check_trial(candidate.id, now, self._standing.limits)
+            self._backoff_store.state.check_trial(candidate.id, now, self._backoff_store.limits)
         if self._config.daemon.autonomy is Autonomy.ASK and not by_hand:
             # A client that asks again, or lost the answer, leaves a person one question.
             if waits := self._trials.asked_before(request):
@@ -223,8 +223,8 @@ class Actor:
             guards=yardstick.guards,
             approval=approval,
         )
-        self._recall.candidate(candidate)
-        self._recall.trial_started(trial.view())
+        self._history_writer.candidate(candidate)
+        self._history_writer.trial_started(trial.view())
         self._episodes.note_trial(self._episodes.get(trial.request.episode or ""), trial.view())
         return trial
 
@@ -238,13 +238,15 @@ class Actor:
             self._not_begun(trial)
             raise
         if not trial.request.fed_by_client:
-            self._standing.become(backoff.trial_started(self._standing.state, time.time()))
+            self._backoff_store.become(
+                backoff.trial_started(self._backoff_store.state, time.time())
+            )
 
     def _not_begun(self, trial: Trial) -> None:
         """Note the end of a trial that never ran."""
         episode = self._episodes.get(trial.request.episode or "")
         self._episodes.note_trial(episode, trial.view())
-        self._recall.trial_ended(trial.view())
+        self._history_writer.trial_ended(trial.view())
         if episode.by_hand:
             self._episodes.end_by_hand(episode, trial.reason)
 
@@ -341,7 +343,9 @@ class Actor:
         # Before it counts as begun: it waits on where it cannot start at this moment.
         self._trials.refuse_if_busy()
         self._refuse_same(trial.candidate)
-        self._standing.state.check_trial(trial.candidate.id, time.time(), self._standing.limits)
+        self._backoff_store.state.check_trial(
+            trial.candidate.id, time.time(), self._backoff_store.limits
+        )
         self._begin(trial)
         return trial.view()
 
@@ -350,7 +354,7 @@ class Actor:
     async def hold(self, request: HoldRequest) -> StatusView:
         self._trials.refuse_if_busy()
         candidate = self._candidates.get(request.candidate)
-        self._standing.state.check_quarantine(candidate.id, time.time())
+        self._backoff_store.state.check_quarantine(candidate.id, time.time())
         before, what = self._loader.loaded, candidate.loadable()
         try:
             loaded = await self._loader.load(what, "operator")
@@ -364,7 +368,7 @@ class Actor:
             candidate=candidate.id,
             scheduler=loaded.what.name,
         )
-        await self._winners.held(candidate)
+        await self._saved_policies.held(candidate)
         return await self._reader.status()
 
     async def release(self, reason: str) -> StatusView:
@@ -463,7 +467,7 @@ class Actor:
         return any(each.of([workload]) == [workload] for each in self._config.declared)
 
     async def record_step(self, episode: str, request: StepRequest) -> None:
-        self._recall.step(self._episodes.get_open(episode).id, request)
+        self._history_writer.step(self._episodes.get_open(episode).id, request)
 
     async def advise(self, episode: str, request: AdviceRequest) -> EpisodeView:
         found = self._episodes.get_open(episode)

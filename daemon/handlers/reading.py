@@ -49,12 +49,12 @@ from daemon.decide.values import value_of
 from daemon.gates.candidates import Candidates
 from daemon.gates.preparation import Preparation
 from daemon.handlers import goals
-from daemon.lifecycle.backoff_store import Standing
+from daemon.lifecycle.backoff_store import BackoffStore
 from daemon.lifecycle.episodes import Episodes
 from daemon.lifecycle.loader import Loader
 from daemon.lifecycle.trials import Trials
-from daemon.memory.beliefs import Learned, Met, is_installed
-from daemon.memory.history_writer import Recall
+from daemon.memory.beliefs import BeliefQuestion, Beliefs, is_installed
+from daemon.memory.history_writer import HistoryWriter
 from daemon.memory.lessons import Lessons
 from daemon.service import metrics
 from daemon.service.events import EventLog
@@ -94,10 +94,10 @@ class Reader:
         episodes: Episodes,
         candidates: Candidates,
         autopilot: Autopilot,
-        standing: Standing,
-        recall: Recall,
+        backoff_store: BackoffStore,
+        history_writer: HistoryWriter,
         lessons: Lessons,
-        learned: Learned,
+        beliefs: Beliefs,
         recordings: Recordings,
         jobs: Jobs,
         preparation: Preparation,
@@ -112,10 +112,10 @@ class Reader:
         self._episodes = episodes
         self._candidates = candidates
         self._autopilot = autopilot
-        self._standing = standing
-        self._recall = recall
+        self._backoff_store = backoff_store
+        self._history_writer = history_writer
         self._lessons = lessons
-        self._learned = learned
+        self._beliefs = beliefs
         self._recordings = recordings
         self._jobs = jobs
         self._preparation = preparation
@@ -132,15 +132,15 @@ class Reader:
         now = time.time()
         kernel = self._loader.kernel()
         trial = self._trials.running
-        standing = self._standing.state
+        backoff = self._backoff_store.state
         episode = self._episodes.open
         return StatusView(
             version=_version(),
             pid=os.getpid(),
             since=self._since,
             autonomy=self._config.daemon.autonomy,
-            advice_only=standing.advice_only(now),
-            cooldown=standing.cooldown(now, self._standing.limits),
+            advice_only=backoff.advice_only(now),
+            cooldown=backoff.cooldown(now, self._backoff_store.limits),
             kernel=KernelView(
                 supported=kernel.supported,
                 state=kernel.state,
@@ -156,7 +156,7 @@ class Reader:
             approvals=self._trials.waiting(),
             degraded=self._autopilot.detection.degraded(),
             objectives=self._objectives(),
-            quarantine=standing.quarantined(now),
+            quarantine=backoff.quarantined(now),
             preparation=self._preparation.view(),
             tolerated={
                 **self._config.trial.tolerance.model_dump(),
@@ -340,22 +340,22 @@ class Reader:
                 update={"score": found.score, "why": list(found.reasons)}
             )
             for found in await asyncio.to_thread(
-                self._learned.search, query, met, self._lessons.all()
+                self._beliefs.search, query, met, self._lessons.all()
             )
         ]
 
-    def _met(self, workload: str) -> Met:
+    def _met(self, workload: str) -> BeliefQuestion:
         """A workload as it is now, with what is complained about."""
         degraded = [
             each for each in self._autopilot.detection.degraded() if each.workload == workload
         ]
-        return Met(self.profile(workload), _complaint(degraded[0] if degraded else None))
+        return BeliefQuestion(self.profile(workload), _complaint(degraded[0] if degraded else None))
 
     async def learned(self, workload: str, episode: str) -> LearnedView:
         met = self._met(workload) if workload else None
         if episode:
             met = _met_in(await self.episode(episode), self.profile)
-        return await asyncio.to_thread(self._learned.view, met, self._lessons.all())
+        return await asyncio.to_thread(self._beliefs.view, met, self._lessons.all())
 
     async def warnings(
         self, candidate: str, workload: str, episode: str, objective: str = ""
@@ -367,7 +367,7 @@ class Reader:
         if objective:
             met = replace(met, complaint=objective, goal="")
         held = self._candidates.get(candidate)
-        said = await asyncio.to_thread(self._learned.warning, met, held.name, held.policy)
+        said = await asyncio.to_thread(self._beliefs.warning, met, held.name, held.policy)
         return [f"{held.name}: {said}"] if said else []
 
     async def _scheduler_view(self, entry: Entry) -> SchedulerView:
@@ -428,7 +428,7 @@ class Reader:
         )
 
     async def candidate(self, id: str) -> CandidateView:
-        held = self._standing.state.quarantine_of(id, time.time())
+        held = self._backoff_store.state.quarantine_of(id, time.time())
         candidate = self._candidates.get(id)
         # What a gate said of one that is not proven is told in full with the gate.
         return candidate.view(held.reason if held and candidate.proven else "")
@@ -437,16 +437,16 @@ class Reader:
         try:
             return self._trials.get(id).view()
         except Fault:
-            view = self._recall.trial_view(id)
+            view = self._history_writer.trial_view(id)
             if view is None:
                 raise
             return view
 
     async def episodes(self, last: int) -> list[EpisodeView]:
-        return [self._live(view) for view in self._recall.episodes(last)]
+        return [self._live(view) for view in self._history_writer.episodes(last)]
 
     async def episode(self, id: str) -> EpisodeView:
-        view = self._recall.episode_view(id)
+        view = self._history_writer.episode_view(id)
         if view is None:
             view = self._episodes.get(id).view()
         events = [event for event in self._log.recorded() if event.episode == id]
@@ -461,12 +461,12 @@ class Reader:
         return view.model_copy(update={"trials": [*others, running.view()]})
 
     async def steps(self, episode: str) -> list[StepView]:
-        if self._recall.episode_view(episode) is None:
+        if self._history_writer.episode_view(episode) is None:
             self._episodes.get(episode)
-        return self._recall.steps(episode)
+        return self._history_writer.steps(episode)
 
     async def outcomes(self, scheduler: str) -> list[OutcomeView]:
-        return self._recall.outcomes(scheduler)
+        return self._history_writer.outcomes(scheduler)
 
     async def lessons(self) -> list[LessonView]:
         return self._lessons.views()
@@ -505,14 +505,14 @@ def _unseen(workload: str) -> Fault:
     )
 
 
-def _met_in(episode: EpisodeView, profile: Callable[[str], ProfileView]) -> Met:
+def _met_in(episode: EpisodeView, profile: Callable[[str], ProfileView]) -> BeliefQuestion:
     """The workload of an episode as it was when that was opened; as it is now, where that was
     not recorded."""
     seen = episode.profile or profile(episode.workload)
     if episode.goal and episode.objective:
         # What the goal means says more than its words do.
-        return Met(seen, episode.objective)
-    return Met(seen, _complaint(episode.trigger), episode.goal)
+        return BeliefQuestion(seen, episode.objective)
+    return BeliefQuestion(seen, _complaint(episode.trigger), episode.goal)
 
 
 def _complaint(of: Degradation | None) -> str:

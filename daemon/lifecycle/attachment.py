@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Holding one scheduler in the kernel: our own through the runner, or an installed one.
 
-A `Held` exists only while the kernel has confirmed the scheduler. Whatever becomes of this
+A `Attachment` exists only while the kernel has confirmed the scheduler. Whatever becomes of this
 process, the kernel's own scheduler comes back: the runner detaches when its lease or its
 standard input ends, an installed scheduler gets a death signal with us.
 """
@@ -21,7 +21,14 @@ from bpf.kernel import sysfs
 from bpf.runner.lines import Detached, Exited, Stats
 from bpf.runner.process import Runner
 from daemon.api.models import ParameterValue
-from daemon.lifecycle.confirmation import PROC, Word, holds_scheduler, judge, until_free, until_left
+from daemon.lifecycle.confirmation import (
+    PROC,
+    Confirmation,
+    holds_scheduler,
+    judge,
+    until_free,
+    until_left,
+)
 from process import Fault, FaultType, LineChild, start_lines
 from process.pace import within
 from process.run import ending
@@ -70,7 +77,7 @@ class Loadable:
 
 
 @dataclass(frozen=True)
-class Gone:
+class ExitReason:
     """Why a scheduler is no longer in the kernel.
 
     `by_kernel`: it was thrown out, by the kernel or by the lease that nobody could renew.
@@ -107,7 +114,7 @@ def require_sched_ext(sysfs_root: Path = sysfs.ROOT) -> None:
         )
 
 
-class Held(Protocol):
+class Attachment(Protocol):
     """One scheduler in the kernel, confirmed by sysfs."""
 
     ops: str
@@ -117,7 +124,7 @@ class Held(Protocol):
     async def put(self, map: str, key: int, value: int) -> None: ...
     async def remove(self, map: str, key: int) -> None: ...
     async def detach(self) -> None: ...
-    async def gone(self) -> Gone: ...
+    async def gone(self) -> ExitReason: ...
 
 
 def _key(map: str, key: int) -> bytes:
@@ -130,20 +137,20 @@ def _key(map: str, key: int) -> bytes:
     return key.to_bytes(4, "little")
 
 
-class RunnerHeld:
+class RunnerAttachment:
     """Held by `schedpilot-runner`."""
 
     def __init__(self, runner: Runner, ops: str) -> None:
         self.ops = ops
         self._runner = runner
-        self._gone: asyncio.Future[Gone] = asyncio.get_running_loop().create_future()
+        self._gone: asyncio.Future[ExitReason] = asyncio.get_running_loop().create_future()
         self._reader = asyncio.create_task(self._read())
 
     async def _read(self) -> None:
-        gone = Gone("the runner ended without a word", by_kernel=False)
+        gone = ExitReason("the runner ended without a word", by_kernel=False)
         async for line in self._runner.events():
             if isinstance(line, Exited):
-                gone = Gone(
+                gone = ExitReason(
                     line.explain(),
                     by_kernel=not line.by_request,
                     dump=line.dump,
@@ -152,9 +159,9 @@ class RunnerHeld:
             elif isinstance(line, Detached) and line.why == "lease":
                 # The lease is shorter than the kernel's watchdog: what kept us from renewing it
                 # is most likely the scheduler itself, which schedules us, too.
-                gone = Gone(LEASE_RAN_OUT, by_kernel=True)
+                gone = ExitReason(LEASE_RAN_OUT, by_kernel=True)
             elif isinstance(line, Detached):
-                gone = Gone(f"detached: {line.why}", by_kernel=False)
+                gone = ExitReason(f"detached: {line.why}", by_kernel=False)
             elif isinstance(line, Stats):
                 continue
         if not self._gone.done():
@@ -176,11 +183,11 @@ class RunnerHeld:
         await self._runner.detach()
         await self.gone()
 
-    async def gone(self) -> Gone:
+    async def gone(self) -> ExitReason:
         return await asyncio.shield(self._gone)
 
 
-class ExternalHeld:
+class ExternalAttachment:
     """An installed scheduler (the scx_* family), a child of ours with a death signal."""
 
     def __init__(
@@ -221,10 +228,10 @@ class ExternalHeld:
         await self._child.end()
         await until_left(self.ops, self._root)
 
-    async def gone(self) -> Gone:
+    async def gone(self) -> ExitReason:
         return await asyncio.shield(self._watch)
 
-    async def _until_gone(self) -> Gone:
+    async def _until_gone(self) -> ExitReason:
         ended = asyncio.create_task(self._child.wait())
         without_s = 0.0
         while not ended.done():
@@ -235,7 +242,7 @@ class ExternalHeld:
             if without_s > EXTERNAL_LOST_S and not self._ending:
                 await self._child.end()
                 why = sentence(self._said) or "the program said nothing"
-                return Gone(
+                return ExitReason(
                     f"it is no longer in the kernel: {why}",
                     by_kernel=True,
                     dump="\n".join(last_words(self._said)),
@@ -244,9 +251,9 @@ class ExternalHeld:
         # What it said last may still be on its way.
         await self._child.end()
         if self._ending:
-            return Gone("detached: request", by_kernel=False)
+            return ExitReason("detached: request", by_kernel=False)
         why = sentence(self._said) or "it said nothing"
-        return Gone(
+        return ExitReason(
             f"it {ending(status)} by itself: {why}",
             # A program that fails is no scheduler that fails, as with our own runner.
             by_kernel=threw_out(self._said),
@@ -256,7 +263,7 @@ class ExternalHeld:
 
 async def hold(
     what: Loadable, *, lease_s: float, sysfs_root: Path = sysfs.ROOT, proc: Path = PROC
-) -> Held:
+) -> Attachment:
     """Load a scheduler and return when the kernel confirms it.
 
     One that is still leaving the kernel is waited for.
@@ -268,13 +275,13 @@ async def hold(
     before = await until_free(what.name, sysfs_root)
     if what.object is not None:
         runner = await Runner.start(what.object, parameters=dict(what.parameters), lease_s=lease_s)
-        return RunnerHeld(runner, runner.attached.ops)
+        return RunnerAttachment(runner, runner.attached.ops)
     return await _hold_external(what, before, sysfs_root, proc)
 
 
 async def _hold_external(
     what: Loadable, before: sysfs.KernelState, sysfs_root: Path, proc: Path
-) -> Held:
+) -> Attachment:
     program = Path(what.command[0]).name
     said: deque[str] = deque(maxlen=MOST_LINES)
     # The death signal ends it with us, even when we are killed.
@@ -283,7 +290,7 @@ async def _hold_external(
     )
     # Some write their errors to standard output; and nobody may wait for a full pipe.
     drain = asyncio.create_task(_drain(child, said))
-    word, now = Word.NOT_YET, before
+    word, now = Confirmation.NOT_YET, before
     try:
         async with within(EXTERNAL_START_S) as limit:
             while True:
@@ -292,8 +299,8 @@ async def _hold_external(
                 word = judge(before, now, program, holds)
                 if child.status is not None:
                     break
-                if word is Word.OURS:
-                    return ExternalHeld(child, now.ops, said, program, sysfs_root)
+                if word is Confirmation.OURS:
+                    return ExternalAttachment(child, now.ops, said, program, sysfs_root)
                 await asyncio.sleep(EXTERNAL_POLL_S)
         what_happened = f"{what.name} {ending(child.status)} before it was enabled"
     except TimeoutError:
@@ -302,7 +309,7 @@ async def _hold_external(
         await _give_up(child, drain)
         raise
     await _give_up(child, drain)
-    if word is Word.OURS:
+    if word is Confirmation.OURS:
         # It was in for a moment; what comes next needs the place.
         await until_left(now.ops, sysfs_root)
     raise _not_started(what, what_happened, list(said), word, now.ops)
@@ -315,10 +322,10 @@ async def _give_up(child: LineChild, drain: "asyncio.Task[None]") -> None:
 
 
 def _not_started(
-    what: Loadable, what_happened: str, said: list[str], word: Word, ops: str
+    what: Loadable, what_happened: str, said: list[str], word: Confirmation, ops: str
 ) -> Fault:
     cause = explain(what.name, said, _around())
-    if word is Word.ANOTHER:
+    if word is Confirmation.ANOTHER:
         return Fault(
             FaultType.FOREIGN_SCHEDULER,
             what_happened,

@@ -13,7 +13,7 @@ from process.text_file import write_whole
 FILE = "standing.json"
 
 
-class Standing:
+class BackoffStore:
     """Holds the frozen state of `decide.backoff` and stores each new one.
 
     A file that cannot be read is set aside, one that cannot be written is told once; the

@@ -25,7 +25,7 @@ SETTLE_S = 60.0
 POLL_S = 0.05
 
 
-class Word(StrEnum):
+class Confirmation(StrEnum):
     """What the kernel's state says of the scheduler that was started."""
 
     NOT_YET = "not yet"
@@ -33,7 +33,7 @@ class Word(StrEnum):
     ANOTHER = "another's"
 
 
-def judge(before: KernelState, now: KernelState, program: str, holds: bool | None) -> Word:
+def judge(before: KernelState, now: KernelState, program: str, holds: bool | None) -> Confirmation:
     """Whether `now` confirms the scheduler of `program`. Pure.
 
     Args:
@@ -41,16 +41,16 @@ def judge(before: KernelState, now: KernelState, program: str, holds: bool | Non
         holds: whether a process of ours holds a scheduler; None where that cannot be seen.
     """
     if now.state != "enabled" or now.enable_seq <= before.enable_seq:
-        return Word.NOT_YET
+        return Confirmation.NOT_YET
     if not is_ops_of(now.ops, program):
-        return Word.ANOTHER
+        return Confirmation.ANOTHER
     if holds is None:
-        return Word.OURS
+        return Confirmation.OURS
     if holds:
-        return Word.OURS
+        return Confirmation.OURS
     # Its name says nothing where the program's does not: it may yet turn out to be ours, since the
     # kernel enables a scheduler a moment before it hands out what holds it.
-    return Word.ANOTHER if ops_name(program) else Word.NOT_YET
+    return Confirmation.ANOTHER if ops_name(program) else Confirmation.NOT_YET
 
 
 def holds_scheduler(pid: int, proc: Path = PROC) -> bool | None:

@@ -12,7 +12,7 @@ from typing import Literal
 from bpf.kernel import sysfs
 from bpf.kernel.sysfs import KernelState
 from daemon.api.models import ParameterValue
-from daemon.lifecycle.attachment import Gone, Held, Loadable, hold, require_sched_ext
+from daemon.lifecycle.attachment import Attachment, ExitReason, Loadable, hold, require_sched_ext
 from process import Fault, FaultType
 
 Why = Literal["trial", "kept", "operator"]
@@ -33,24 +33,24 @@ class Loaded:
 class Loader:
     """Loads and unloads; tells `on_gone` when a scheduler leaves without our asking.
 
-    `on_held` gets each scheduler as it is loaded; `on_none_held` is called when it leaves.
+    `on_attached` gets each scheduler as it is loaded; `on_none_attached` is called when it leaves.
     """
 
     def __init__(
         self,
         *,
         lease_s: float,
-        on_gone: Callable[[Loaded, Gone], Awaitable[None]],
-        on_held: Callable[[Loadable, Held], None] | None = None,
-        on_none_held: Callable[[], None] | None = None,
+        on_gone: Callable[[Loaded, ExitReason], Awaitable[None]],
+        on_attached: Callable[[Loadable, Attachment], None] | None = None,
+        on_none_attached: Callable[[], None] | None = None,
         sysfs_root: Path = sysfs.ROOT,
     ) -> None:
         self._lease_s = lease_s
         self._on_gone = on_gone
-        self._on_held = on_held or (lambda what, held: None)
-        self._on_none_held = on_none_held or (lambda: None)
+        self._on_attached = on_attached or (lambda what, attachment: None)
+        self._on_none_attached = on_none_attached or (lambda: None)
         self._root = sysfs_root
-        self._held: Held | None = None
+        self._attachment: Attachment | None = None
         self._loaded: Loaded | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._notices: set[asyncio.Task[None]] = set()
@@ -106,14 +106,14 @@ class Loader:
                     hint="stop the service or program that loaded it, then try again",
                 )
             await self._unload()
-            held = await hold(what, lease_s=self._lease_s, sysfs_root=self._root)
-            self._held = held
-            self._loaded = Loaded(what, held.ops, why, time.time())
+            attachment = await hold(what, lease_s=self._lease_s, sysfs_root=self._root)
+            self._attachment = attachment
+            self._loaded = Loaded(what, attachment.ops, why, time.time())
             self._tasks = [
-                asyncio.create_task(self._renew(held)),
-                asyncio.create_task(self._watch(held, self._loaded)),
+                asyncio.create_task(self._renew(attachment)),
+                asyncio.create_task(self._watch(attachment, self._loaded)),
             ]
-            self._on_held(what, held)
+            self._on_attached(what, attachment)
             return self._loaded
 
     def relabel(self, why: Why) -> None:
@@ -133,16 +133,16 @@ class Loader:
             return await self._unload()
 
     async def _unload(self) -> Loaded | None:
-        loaded, held = self._loaded, self._held
-        if held is None:
+        loaded, attachment = self._loaded, self._attachment
+        if attachment is None:
             return None
-        self._loaded = self._held = None
+        self._loaded = self._attachment = None
         for task in self._tasks:
             task.cancel()
         self._tasks = []
-        self._on_none_held()
-        await held.detach()
-        gone = await held.gone()
+        self._on_none_attached()
+        await attachment.detach()
+        gone = await attachment.gone()
         if loaded is not None and gone.by_kernel and not gone.restart:
             # The kernel was quicker: that it was thrown out must not be lost.
             self._notify(loaded, gone)
@@ -156,44 +156,44 @@ class Loader:
         Raises:
             Fault: NOT_FOUND when nothing is loaded, BAD_PARAMETER.
         """
-        held = self._held
-        if held is None:
+        attachment = self._attachment
+        if attachment is None:
             raise Fault(
                 FaultType.NOT_FOUND,
                 "there is no scheduler of ours to set parameters of",
                 hint="load one first: schedpilot run NAME",
             )
         for name, value in parameters.items():
-            await held.set(name, value)
-            if self._held is held and self._loaded is not None:
+            await attachment.set(name, value)
+            if self._attachment is attachment and self._loaded is not None:
                 what = self._loaded.what
                 changed = replace(what, parameters={**what.parameters, name: value})
                 self._loaded = replace(self._loaded, what=changed)
         for map_name, entries in maps.items():
             for key, entry in entries.items():
-                await held.put(map_name, key, entry)
+                await attachment.put(map_name, key, entry)
 
-    async def _renew(self, held: Held) -> None:
+    async def _renew(self, attachment: Attachment) -> None:
         while True:
-            await held.renew()
+            await attachment.renew()
             await asyncio.sleep(self._lease_s / RENEWALS)
 
-    async def _watch(self, held: Held, loaded: Loaded) -> None:
-        gone = await held.gone()
-        if self._held is not held:
+    async def _watch(self, attachment: Attachment, loaded: Loaded) -> None:
+        gone = await attachment.gone()
+        if self._attachment is not attachment:
             return
         last = self._loaded or loaded
-        self._loaded = self._held = None
-        self._on_none_held()
+        self._loaded = self._attachment = None
+        self._on_none_attached()
         self._notify(last, gone)
         with contextlib.suppress(IndexError):
             self._tasks[0].cancel()
 
-    def _notify(self, loaded: Loaded, gone: Gone) -> None:
+    def _notify(self, loaded: Loaded, gone: ExitReason) -> None:
         # In a task of its own: what answers may unload or load, which cancels this one.
         notice = asyncio.create_task(self._tell(loaded, gone))
         self._notices.add(notice)
         notice.add_done_callback(self._notices.discard)
 
-    async def _tell(self, loaded: Loaded, gone: Gone) -> None:
+    async def _tell(self, loaded: Loaded, gone: ExitReason) -> None:
         await self._on_gone(loaded, gone)

@@ -31,7 +31,7 @@ from bpf.signals.source import (
 from daemon.decide.jobs import Jobs
 from daemon.decide.runtimes import Key, Runtime, Runtimes, key_of
 from daemon.decide.selecting import COMMAND_LIMIT, command_of, selected
-from daemon.lifecycle.attachment import Held, Loadable
+from daemon.lifecycle.attachment import Attachment, Loadable
 from process import Fault, FaultType
 from scheduler_library.policy.facts import Facts
 
@@ -48,11 +48,11 @@ MOST_OBJECTS = 64
 # What is read of a command line, bytes; a character is one at least.
 _COMMAND_BYTES = COMMAND_LIMIT
 
-_log = logging.getLogger("schedpilotd.informing")
+_log = logging.getLogger("schedpilotd.process_facts")
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class ObservedProcess:
     """A process as it was looked at. `arguments` are as the signals program tells them."""
 
     program: str
@@ -62,7 +62,7 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class ProcessFacts:
     """What the scheduler was told of a process."""
 
     mask: int = 0
@@ -74,7 +74,7 @@ def arguments_of(raw: bytes) -> tuple[str, ...]:
     return tuple(map(readable, raw.removesuffix(b"\0").split(b"\0"))) if raw else ()
 
 
-def seen_in(folder: Path) -> Seen | None:
+def seen_in(folder: Path) -> ObservedProcess | None:
     """The process with this folder in /proc; None for one that is gone or of the kernel."""
     try:
         with (folder / "cmdline").open("rb") as file:
@@ -86,10 +86,10 @@ def seen_in(folder: Path) -> Seen | None:
     if not raw:
         return None
     cut = arguments_of(raw[:ARGUMENTS_BYTES])
-    return Seen(program, cut, command_of(arguments_of(raw)), cgroup)
+    return ObservedProcess(program, cut, command_of(arguments_of(raw)), cgroup)
 
 
-def all_seen(proc: Path) -> dict[int, Seen]:
+def all_seen(proc: Path) -> dict[int, ObservedProcess]:
     """All processes there are."""
     found = {}
     for folder in proc.iterdir():
@@ -107,15 +107,17 @@ def has_ended(folder: Path) -> bool:
     return state in (b"Z", b"X")
 
 
-class Telling:
+class ProcessFactsWriter:
     """What one loaded scheduler is told."""
 
-    def __init__(self, facts: Facts, held: Held, runtimes: Runtimes, proc: Path) -> None:
+    def __init__(
+        self, facts: Facts, attachment: Attachment, runtimes: Runtimes, proc: Path
+    ) -> None:
         self._facts = facts
-        self._held = held
+        self._attachment = attachment
         self._runtimes = runtimes
         self._proc = proc
-        self._told: dict[int, Told] = {}
+        self._told: dict[int, ProcessFacts] = {}
         self._refused: set[str] = set()
         # As long as nothing was selected, there is nothing that a child could have inherited.
         self._any_selected = False
@@ -128,7 +130,7 @@ class Telling:
         """
         found = await asyncio.to_thread(all_seen, self._proc)
         self._told = {pid: told for pid, told in self._told.items() if pid in found}
-        unknown = Told() if first else None
+        unknown = ProcessFacts() if first else None
         for pid, seen in found.items():
             await self._tell(pid, seen, self._told.get(pid, unknown))
 
@@ -144,7 +146,7 @@ class Telling:
         if fields & {"cgroup", "unit"}:
             with contextlib.suppress(OSError):  # it may be gone already
                 cgroup = cgroup_in(folder)
-        seen = Seen(process.program, process.arguments, command, cgroup)
+        seen = ObservedProcess(process.program, process.arguments, command, cgroup)
         # The mask may be its parent's, whatever was said before.
         before = self._told.get(process.pid)
         await self._tell(process.pid, seen, replace(before, mask=-1) if before else None)
@@ -152,15 +154,15 @@ class Telling:
             for old in list(islice(self._told, MOST_TOLD // 2)):
                 del self._told[old]
 
-    async def _tell(self, pid: int, seen: Seen, before: Told | None) -> None:
-        told = Told(
+    async def _tell(self, pid: int, seen: ObservedProcess, before: ProcessFacts | None) -> None:
+        told = ProcessFacts(
             selected(self._facts.selectors, seen.command, seen.cgroup),
             self._runtimes.expected_ns(key_of(seen.program, seen.arguments))
             if self._facts.expected_runtime
             else None,
         )
         self._told[pid] = told
-        known = before or Told(mask=-1)
+        known = before or ProcessFacts(mask=-1)
         changed = False
         self._any_selected |= told.mask != 0
         if self._facts.selectors and self._any_selected and told.mask != known.mask:
@@ -185,7 +187,7 @@ class Telling:
 
     async def _put(self, map: str, pid: int, value: int) -> None:
         try:
-            await self._held.put(map, pid, value)
+            await self._attachment.put(map, pid, value)
         except Fault as fault:
             if fault.type is not FaultType.BAD_PARAMETER:
                 raise
@@ -195,14 +197,14 @@ class Telling:
 
     async def _remove(self, map: str, pid: int) -> None:
         try:
-            await self._held.remove(map, pid)
+            await self._attachment.remove(map, pid)
         except Fault as fault:
             # Refused where the kernel side was faster.
             if fault.type is not FaultType.BAD_PARAMETER:
                 raise
 
 
-class Informant:
+class ProcessFactsSource:
     """Learns from the processes that the signals program tells of, and tells the scheduler.
 
     Args:
@@ -278,9 +280,9 @@ class Informant:
 
     # ------------------------------------------------------------ what it tells
 
-    def loaded(self, what: Loadable, held: Held) -> None:
+    def loaded(self, what: Loadable, attachment: Attachment) -> None:
         """This scheduler is in the kernel from now on."""
-        self._turn_to(self._inform(what, held))
+        self._turn_to(self._inform(what, attachment))
 
     def unloaded(self) -> None:
         """None of ours is."""
@@ -306,25 +308,25 @@ class Informant:
             self._wanted = which
             await self._listen(which)
 
-    async def _inform(self, what: Loadable, held: Held) -> None:
+    async def _inform(self, what: Loadable, attachment: Attachment) -> None:
         facts = await self._facts_of(what)
         if facts == Facts():
             await self._hear(Processes.EXITS)
             return
         waiting: asyncio.Queue[ProcessExec | None] = asyncio.Queue(MOST_WAITING)
         self._waiting = waiting
-        telling = Telling(facts, held, self.runtimes, self._proc)
+        writer = ProcessFactsWriter(facts, attachment, self.runtimes, self._proc)
         try:
             await self._hear(Processes.ALL)
-            await telling.everyone(first=True)
+            await writer.everyone(first=True)
             # Those that were made while we looked at the others.
-            await telling.everyone()
+            await writer.everyone()
             while True:
                 process = await waiting.get()
                 if process is None:
-                    await telling.everyone()
+                    await writer.everyone()
                 else:
-                    await telling.executed(process)
+                    await writer.executed(process)
         except Fault as fault:
             # That it is gone is told elsewhere; anything else only makes it schedule worse.
             _log.info("%s is told no more of processes: %s", what.name, fault)

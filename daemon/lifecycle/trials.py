@@ -48,7 +48,7 @@ from daemon.decide.windows import (
 )
 from daemon.decide.words import figure
 from daemon.gates.candidates import Candidate, Publish
-from daemon.lifecycle.attachment import Gone, Loadable, thrown_out
+from daemon.lifecycle.attachment import ExitReason, Loadable, thrown_out
 from daemon.lifecycle.loader import Loaded, Loader
 from daemon.signals.watch import Watch
 from process import Fault, FaultType, Limit
@@ -80,7 +80,7 @@ class Ejected(Exception):
     def __init__(
         self,
         what: Loadable,
-        gone: Gone,
+        gone: ExitReason,
         *,
         ran_s: float,
         late_s: float = 0.0,
@@ -160,7 +160,7 @@ class Trials:
         loader: Loader,
         watch: Watch,
         publish: Publish,
-        on_end: Callable[[Trial, Gone | None], Awaitable[None]],
+        on_end: Callable[[Trial, ExitReason | None], Awaitable[None]],
     ) -> None:
         self._loader = loader
         self._watch = watch
@@ -169,7 +169,7 @@ class Trials:
         self._known: OrderedDict[str, Trial] = OrderedDict()
         self._running: Trial | None = None
         self._task: asyncio.Task[None] | None = None
-        self._ejected: asyncio.Future[tuple[Loadable, Gone]] | None = None
+        self._ejected: asyncio.Future[tuple[Loadable, ExitReason]] | None = None
         # Since when what is tried now may have run, by the monotonic clock.
         self._enabled_at = 0.0
 
@@ -309,7 +309,7 @@ class Trials:
         await asyncio.wait([task])
         return True
 
-    def notice_gone(self, what: Loadable, gone: Gone) -> bool:
+    def notice_gone(self, what: Loadable, gone: ExitReason) -> bool:
         """A scheduler of ours left the kernel by itself. True when a trial deals with it."""
         if self._ejected is not None and not self._ejected.done():
             self._ejected.set_result((what, gone))
@@ -336,7 +336,7 @@ class Trials:
     # ------------------------------------------------------------ the trial itself
 
     async def _run(self, trial: Trial) -> None:
-        gone: Gone | None = None
+        gone: ExitReason | None = None
         self._publish(
             EventKind.TRIAL_STARTED,
             f"trial of {trial.candidate.name} against "
@@ -504,7 +504,7 @@ class Trials:
             except Fault as fault:
                 if not thrown_out(want, fault):
                     raise
-                gone = Gone(str(fault), by_kernel=True, dump="\n".join(fault.details))
+                gone = ExitReason(str(fault), by_kernel=True, dump="\n".join(fault.details))
                 ran_s = time.monotonic() - self._enabled_at
                 raise Ejected(want, gone, ran_s=ran_s, enabled=False) from None
 

@@ -29,7 +29,7 @@ from daemon.memory.belief_views import (
     moved_by,
     observation,
 )
-from daemon.memory.history_writer import Recall
+from daemon.memory.history_writer import HistoryWriter
 from daemon.memory.lessons import Lessons, views_of
 from process import Fault
 from process.run import PATH
@@ -55,7 +55,7 @@ MOST_BELIEFS = 8
 
 
 @dataclass(frozen=True)
-class Met:
+class BeliefQuestion:
     """What is asked about: the workload as it was measured, what was complained about, and what a
     person asked for."""
 
@@ -79,26 +79,26 @@ class Met:
         )
 
 
-class Learned:
+class Beliefs:
     """Answers from what was recorded. `quarantines` are all that are remembered."""
 
     def __init__(
         self,
         *,
         catalog: Callable[[], Catalog],
-        recall: Recall,
+        history_writer: HistoryWriter,
         lessons: Lessons,
         quarantines: Callable[[], tuple[Quarantine, ...]],
     ) -> None:
         self._catalog = catalog
-        self._recall = recall
+        self._history_writer = history_writer
         self._lessons = lessons
         self._quarantines = quarantines
 
     # ------------------------------------------------------------ evidence
 
     def _evidence(self) -> list[Evidence]:
-        return self._recall.evidence(EVIDENCE)
+        return self._history_writer.evidence(EVIDENCE)
 
     def _observed(self, evidence: Iterable[Evidence]) -> list[Observation]:
         """All that speaks for or against a scheduler."""
@@ -106,7 +106,7 @@ class Learned:
         return found + [failure(each) for each in self._quarantines()]
 
     def _weights(self) -> dict[str, float]:
-        moves = self._recall.moves(1)
+        moves = self._history_writer.moves(1)
         known = dict(moves[0].weights) if moves else {}
         # A later version may weigh other things.
         return known if set(known) == set(weights.PRIOR) else dict(weights.PRIOR)
@@ -130,7 +130,7 @@ class Learned:
 
     # ------------------------------------------------------------ answers
 
-    def beliefs(self, met: Met, now: float) -> LearnedClass:
+    def beliefs(self, met: BeliefQuestion, now: float) -> LearnedClass:
         """What is believed of everything that could be tried on a workload, best first."""
         evidence = self._evidence()
         context, observed = met.context(), self._observed(evidence)
@@ -141,7 +141,7 @@ class Learned:
             beliefs=belief_views(found, context, observed, now),
         )
 
-    def warning(self, met: Met, name: str, policy: str) -> str:
+    def warning(self, met: BeliefQuestion, name: str, policy: str) -> str:
         """Why nobody should try a scheduler, or a policy, on a workload by an idea of their own;
         empty where nothing speaks against it. Any thread may ask."""
         context = met.context()
@@ -176,7 +176,7 @@ class Learned:
             )
         return found
 
-    def view(self, met: Met | None, lessons: Sequence[Lesson]) -> LearnedView:
+    def view(self, met: BeliefQuestion | None, lessons: Sequence[Lesson]) -> LearnedView:
         """Everything that was learned; of one workload where one is named. Any thread may ask."""
         now = time.time()
         return LearnedView(
@@ -200,7 +200,7 @@ class Learned:
         )
 
     def _weight_views(self) -> list[WeightView]:
-        moves, current = self._recall.moves(KEPT_MOVES), self._weights()
+        moves, current = self._history_writer.moves(KEPT_MOVES), self._weights()
         return [
             WeightView(
                 name=name,
@@ -212,7 +212,9 @@ class Learned:
             for name, prior in weights.PRIOR.items()
         ]
 
-    def search(self, query: str, met: Met | None, lessons: Sequence[Lesson]) -> list[Found]:
+    def search(
+        self, query: str, met: BeliefQuestion | None, lessons: Sequence[Lesson]
+    ) -> list[Found]:
         """The library for a text, a workload, or both; by words, tags, measurements and lessons,
         each with what it counts for. Any thread may ask."""
         context = met.context() if met else Context(())
@@ -248,7 +250,7 @@ class Learned:
         catalog = self._catalog()
         if trial.scheduler not in catalog.entries:
             return
-        context = Met(profile).context()
+        context = BeliefQuestion(profile).context()
         before = [each for each in self._evidence() if each.trial != trial.id]
         known = self._known(context, self._observed(before), self._lessons.all())
         features = {
@@ -258,7 +260,7 @@ class Learned:
         step = weights.adjusted(
             known.weights, features[trial.scheduler], list(features.values()), kept=kept
         )
-        self._recall.moved(
+        self._history_writer.moved(
             Move(
                 trial.id,
                 trial.ended or time.time(),

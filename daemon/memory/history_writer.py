@@ -43,12 +43,12 @@ P = ParamSpec("P")
 
 
 def _tolerant(
-    tell: "Callable[Concatenate[Recall, P], None]",
-) -> "Callable[Concatenate[Recall, P], None]":
+    tell: "Callable[Concatenate[HistoryWriter, P], None]",
+) -> "Callable[Concatenate[HistoryWriter, P], None]":
     """Trouble with a record is told and not raised: what it is about goes on."""
 
     @wraps(tell)
-    def told(self: "Recall", *args: P.args, **kwargs: P.kwargs) -> None:
+    def told(self: "HistoryWriter", *args: P.args, **kwargs: P.kwargs) -> None:
         try:
             tell(self, *args, **kwargs)
         except (Fault, sqlite3.Error) as trouble:
@@ -58,7 +58,7 @@ def _tolerant(
     return told  # type: ignore[return-value]  # mypy names the first parameter, and minds
 
 
-class Recall:
+class HistoryWriter:
     """The daemon's side of the history. Calls are short and made from the event loop."""
 
     def __init__(self, store: History, on_trouble: Callable[[str], None]) -> None:
@@ -369,9 +369,9 @@ def _gain_bounds(verdict: VerdictView) -> tuple[float, float]:
     return low, high
 
 
-def opened(store: "history.Opened", on_trouble: Callable[[str], None]) -> Recall:
-    """A `Recall` on a history just opened; what had to be done for it is told."""
+def opened(store: "history.Opened", on_trouble: Callable[[str], None]) -> HistoryWriter:
+    """A `HistoryWriter` on a history just opened; what had to be done for it is told."""
     for note in store.notes:
         said: Fault = note
         on_trouble(f"{said}. {said.hint}")
-    return Recall(store.history, on_trouble)
+    return HistoryWriter(store.history, on_trouble)

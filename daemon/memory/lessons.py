@@ -12,7 +12,7 @@ from pathlib import Path
 from daemon.api.display import displayable
 from daemon.api.models import Decision, EvidenceView, LessonView, TrialView
 from daemon.api.telling import outcome
-from daemon.memory.history_writer import Recall
+from daemon.memory.history_writer import HistoryWriter
 from process import Fault
 from scheduler_library.learning import lessons_file
 from scheduler_library.learning.lessons import (
@@ -35,16 +35,18 @@ _Stamp = tuple[int, int, int]
 class Lessons:
     """Holds the lessons. Calls are short and made from the event loop."""
 
-    def __init__(self, path: Path, recall: Recall, on_trouble: Callable[[str], None]) -> None:
+    def __init__(
+        self, path: Path, history_writer: HistoryWriter, on_trouble: Callable[[str], None]
+    ) -> None:
         self.path = path
-        self._recall = recall
+        self._history_writer = history_writer
         self._on_trouble = on_trouble
         self._told = ""
         self._head = ""
         self._known: list[Lesson] = []
         self._stamp: _Stamp | None = None
         self._broken = False
-        self._waiting = bool(recall.held_lessons())
+        self._waiting = bool(history_writer.held_lessons())
 
     # ------------------------------------------------------------ the file
 
@@ -86,7 +88,7 @@ class Lessons:
         for claim in self._held():
             lessons, _ = learned(lessons, claim)
         if self._write(lessons):
-            self._recall.drop_lessons()
+            self._history_writer.drop_lessons()
             self._waiting = False
 
     def _held(self) -> list[Claim]:
@@ -95,14 +97,14 @@ class Lessons:
             self._claim(
                 each.text, each.author, each.episode or "", self._last(each.episode), each.at
             )
-            for each in reversed(self._recall.held_lessons())
+            for each in reversed(self._history_writer.held_lessons())
         ]
 
     # ------------------------------------------------------------ learning
 
     def record(self, text: str, author: str, episode: str, trial: str, at: float) -> LessonView:
         """One more lesson; the same claim again is one more piece of evidence for it."""
-        evidence = self._recall.trial_view(trial) if trial else self._last(episode)
+        evidence = self._history_writer.trial_view(trial) if trial else self._last(episode)
         claim = self._claim(text, author, episode, evidence, at)
         well = self._refresh()
         if well:
@@ -110,7 +112,7 @@ class Lessons:
         lessons, lesson = learned(self._known, claim)
         if not well or not self._write(lessons):
             self._waiting = True
-            self._recall.hold_lesson(claim.text, author, episode, at)
+            self._history_writer.hold_lesson(claim.text, author, episode, at)
         return view_of(lesson)
 
     def judge(self, trial: TrialView, tags: Sequence[str]) -> None:
@@ -125,7 +127,7 @@ class Lessons:
 
     def _last(self, episode: str | None) -> TrialView | None:
         """The last trial of an episode that came to a verdict."""
-        view = self._recall.episode_view(episode) if episode else None
+        view = self._history_writer.episode_view(episode) if episode else None
         trials = [each for each in view.trials if each.verdict] if view else []
         return trials[-1] if trials else None
 
@@ -137,7 +139,7 @@ class Lessons:
         if trial is None or trial.verdict is None:
             found = Evidence(at, episode) if episode else None
             return Claim(line, at, author, evidence=found)
-        view = self._recall.episode_view(trial.episode)
+        view = self._history_writer.episode_view(trial.episode)
         tags = tuple(view.profile.tags) if view and view.profile else ()
         spoken = _speaks_of(line, trial)
         kept = trial.verdict.decision is Decision.KEEP

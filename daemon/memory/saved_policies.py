@@ -37,7 +37,7 @@ MOST_WON = 64
 _DRAFT = ".new-"
 
 
-class Winners:
+class SavedPolicies:
     """Saves them; `on_saved` gets each new entry."""
 
     def __init__(

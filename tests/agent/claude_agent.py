@@ -12,7 +12,7 @@ from typing import Any
 import psutil
 import pytest
 
-from agent.bandit_advisor import OfflineAdvisor
+from agent.bandit_advisor import BanditAdvisor
 from agent.claude.runner import ClaudeRunner
 from agent.claude.settings import Claude
 from agent.loop import Loop
@@ -67,7 +67,7 @@ class Agent:
     ) -> None:
         self.served = served
         self.model = model
-        self._loop = Loop(connect, OfflineAdvisor(), runner=runner, first_pause_s=0.01)
+        self._loop = Loop(connect, BanditAdvisor(), runner=runner, first_pause_s=0.01)
         self._events = asyncio.new_event_loop()
         self._task: asyncio.Task[None] | None = None
         self._runner = runner

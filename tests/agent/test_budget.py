@@ -24,7 +24,7 @@ from agent.claude.budget import (
 from agent.claude.credentials import read_key
 from agent.claude.ledger import FILE, Ledger
 from agent.claude.settings import Budget, Claude, Price
-from agent.claude.spending import Account
+from agent.claude.spending import Spending
 from agent.config import parse_config
 from agent.delegation import HandedOn
 from agent.episode import Spent
@@ -143,25 +143,25 @@ def test_a_damaged_account_spends_nothing(tmp_path: Path, text: str) -> None:
         Ledger(tmp_path).spent()
     assert damaged.value.type is FaultType.STATE
     assert FILE in damaged.value.where
-    account = Account(settings(), Ledger(tmp_path), Spent())
+    spending = Spending(settings(), Ledger(tmp_path), Spent())
     with pytest.raises(HandedOn):
-        account.allow(10, 1000)
+        spending.allow(10, 1000)
 
 
 def test_an_account_that_cannot_be_written_stops_the_call(tmp_path: Path) -> None:
     """What is not written down is not spent."""
-    account = Account(settings(), Ledger(tmp_path / "nowhere"), Spent())
+    spending = Spending(settings(), Ledger(tmp_path / "nowhere"), Spent())
     with pytest.raises(HandedOn, match="cannot be written"):
-        account.allow(10, 1000)
+        spending.allow(10, 1000)
 
 
 def test_the_account_and_the_episode_agree(tmp_path: Path) -> None:
     """A charge is in the day's file and in what the episode reports."""
     spent = Spent()
-    account = Account(settings(), Ledger(tmp_path), spent)
-    account.allow(1_000, 1_000)
+    spending = Spending(settings(), Ledger(tmp_path), spent)
+    spending.allow(1_000, 1_000)
     assert json.loads((tmp_path / FILE).read_text())["held"]["output_tokens"] == 1_000
-    account.charge(Usage(100, 50), 1.5)
+    spending.charge(Usage(100, 50), 1.5)
     assert Ledger(tmp_path).spent().tokens == 150
     assert (spent.calls, spent.input_tokens, spent.output_tokens) == (1, 100, 50)
 

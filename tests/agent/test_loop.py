@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from agent.advisor import Advice, EpisodeResult, Proposal, Situation
-from agent.bandit_advisor import OfflineAdvisor
+from agent.bandit_advisor import BanditAdvisor
 from agent.loop import Loop
 from agent.main import connect
 from daemon.api.models import (
@@ -52,14 +52,14 @@ class Scripted:
         return f"learned of {result.trial.scheduler}"
 
 
-def once(advisor: Scripted | OfflineAdvisor, most_trials: int = 3) -> None:
+def once(advisor: Scripted | BanditAdvisor, most_trials: int = 3) -> None:
     """Let the agent deal with one episode."""
     loop = Loop(connect, advisor, most_trials=most_trials, first_pause_s=0.01)
     asyncio.run(in_time(loop.run(once=True), 20))
 
 
 @contextlib.contextmanager
-def beside(advisor: Scripted | OfflineAdvisor) -> Iterator["Future[None]"]:
+def beside(advisor: Scripted | BanditAdvisor) -> Iterator["Future[None]"]:
     """The agent dealing with one episode in a thread of its own; its end is the result."""
     with ThreadPoolExecutor(1) as pool:
         yield pool.submit(once, advisor)
@@ -72,7 +72,7 @@ def test_an_open_question_is_told_and_nothing_is_tried(served: ServedMachine) ->
     machine.kept_episodes[id] = machine.kept_episodes[id].model_copy(
         update={"goal": "make it better", "question": "what is to become better?"}
     )
-    once(OfflineAdvisor())
+    once(BanditAdvisor())
     closed = served.do(machine.episode(id))
     assert closed.outcome == (
         "nothing tried: the goal does not say enough: what is to become better?"
@@ -84,7 +84,7 @@ def test_an_episode_ends_with_the_scheduler_that_is_better(served: ServedMachine
     """The offline advisor's first choice is tried, kept, learned from, and the episode closed
     with its summary and cost."""
     episode = served.call(served.machine.degrade)
-    once(OfflineAdvisor())
+    once(BanditAdvisor())
     closed = served.do(served.machine.episode(episode))
     assert closed.state is EpisodeState.CLOSED
     assert closed.advisor == "offline"
@@ -154,7 +154,7 @@ def test_where_the_daemon_may_not_act_advice_is_recorded_and_nothing_done(
 
         monkeypatch.setattr(served.machine, "status", limited)
     episode = served.call(served.machine.degrade)
-    once(OfflineAdvisor())
+    once(BanditAdvisor())
     closed = served.do(served.machine.episode(episode))
     assert "1. latency" in closed.advice[0]
     assert closed.outcome.startswith("advice recorded")
@@ -169,7 +169,7 @@ def test_without_the_control_socket_advice_is_only_logged(
     (served.run_dir / CONTROL_SOCKET).unlink()
     served.machine.born -= 60
     with caplog.at_level(logging.INFO, "schedpilot-agent"):
-        once(OfflineAdvisor())
+        once(BanditAdvisor())
     assert any(
         "advice only" in each.message and "latency" in each.message for each in caplog.records
     )
@@ -201,7 +201,7 @@ def test_an_episode_survives_a_restart_of_the_daemon(
     with served_machine(run_dir, {"latency": 0.4}) as before:
         before.call(before.machine.may_go_on.clear)
         episode = before.call(before.machine.degrade)
-        with beside(OfflineAdvisor()) as agent:
+        with beside(BanditAdvisor()) as agent:
             before.until(lambda: bool(before.machine.running))
             before.stop()
             with served_machine(run_dir) as after:
@@ -236,7 +236,7 @@ def test_the_agent_waits_for_a_daemon_that_is_not_there_yet(
     handler = Complaints(logging.WARNING)
     logging.getLogger("schedpilot-agent").addHandler(handler)
     try:
-        with beside(OfflineAdvisor()) as agent:
+        with beside(BanditAdvisor()) as agent:
             assert happened(complained, 10)
             with served_machine(run_dir, {"latency": 0.4}) as served:
                 episode = served.call(served.machine.degrade)
@@ -273,7 +273,7 @@ def test_a_fault_closes_the_episode_with_its_reason_and_the_next_one_works(
 def test_events_of_closed_episodes_are_passed_over(served: ServedMachine) -> None:
     """What was opened and closed before the agent came is not taken up again."""
     old = served.call(served.machine.degrade)
-    once(OfflineAdvisor())
+    once(BanditAdvisor())
     before = len(served.machine.trials)
     new = served.call(served.machine.degrade)
     once(Scripted(()))

@@ -32,7 +32,7 @@ from daemon.api.models import (
 from daemon.decide.jobs import Finished
 from daemon.decide.observation import Observation, WorkloadObservation
 from daemon.memory.belief_views import belief_views
-from daemon.memory.beliefs import Met
+from daemon.memory.beliefs import BeliefQuestion
 from daemon.understanding.kinds import by_id, judged, says, summed_up
 from daemon.understanding.profile import Besides, profile_of
 from scheduler_library.catalog import Entry, load_catalog
@@ -94,7 +94,7 @@ def profile(of: Mapping[str, Any]) -> ProfileView:
     )
 
 
-def believed(met: Met, installed: Callable[[Entry], bool]) -> LearnedClass:
+def believed(met: BeliefQuestion, installed: Callable[[Entry], bool]) -> LearnedClass:
     """What it would believe on a machine that has tried nothing yet."""
     context = met.context()
     lines = [Line(each, name_of(each.policy)) for each in templates(context.tags, context.workload)]
@@ -114,7 +114,7 @@ def situation(of: Mapping[str, Any]) -> Situation:
     seen = profile(of)
     others = of.get("installed", ())
     beliefs = believed(
-        Met(seen, complaint, of.get("goal", "")),
+        BeliefQuestion(seen, complaint, of.get("goal", "")),
         lambda entry: entry.manifest.kind is not Kind.EXTERNAL or entry.name in others,
     )
     return Situation(

@@ -14,7 +14,7 @@ from daemon.api.models import (
     StepRequest,
     StepRole,
 )
-from daemon.memory.history_writer import Recall
+from daemon.memory.history_writer import HistoryWriter
 from process import Fault, FaultType
 from scheduler_library.history import Episode, open_history
 from scheduler_library.transcript import FIRST_KEPT, MOST_CHARACTERS, MOST_STEPS
@@ -29,13 +29,13 @@ def step(text: str, **fields: object) -> StepRequest:
 
 
 @pytest.fixture
-def recall(tmp_path: Path) -> Recall:
+def recall(tmp_path: Path) -> HistoryWriter:
     store = open_history(tmp_path / "history.sqlite").history
     store.add_episode(Episode(EPISODE, 1.0, "comm:x", "it was slow"))
-    return Recall(store, lambda text: pytest.fail(text))
+    return HistoryWriter(store, lambda text: pytest.fail(text))
 
 
-def test_steps_are_kept_in_their_order(recall: Recall) -> None:
+def test_steps_are_kept_in_their_order(recall: HistoryWriter) -> None:
     """What was recorded is read back, numbered from 1."""
     recall.step(EPISODE, step("think", tokens=7))
     recall.step(EPISODE, step("{}", kind=StepKind.TOOL_CALL, tool="get_status"))
@@ -47,7 +47,7 @@ def test_steps_are_kept_in_their_order(recall: Recall) -> None:
     assert seen[0].tokens == 7
 
 
-def test_a_long_transcript_loses_its_middle(recall: Recall) -> None:
+def test_a_long_transcript_loses_its_middle(recall: HistoryWriter) -> None:
     """Beginning and end stay, and a note says how much is missing between them."""
     for number in range(1, MOST_STEPS + 51):
         recall.step(EPISODE, step(str(number)))
@@ -60,7 +60,7 @@ def test_a_long_transcript_loses_its_middle(recall: Recall) -> None:
     assert len(seen) == MOST_STEPS + 1
 
 
-def test_a_large_transcript_is_bounded_in_size(recall: Recall) -> None:
+def test_a_large_transcript_is_bounded_in_size(recall: HistoryWriter) -> None:
     """However long the texts, what is kept fits the bound, the newest step in it."""
     for number in range(MOST_STEPS):
         recall.step(EPISODE, step(f"{number}" + "x" * 3900))
@@ -72,7 +72,7 @@ def test_a_large_transcript_is_bounded_in_size(recall: Recall) -> None:
 def test_a_step_of_no_episode_changes_nothing(tmp_path: Path) -> None:
     """It is told as trouble and not raised."""
     told: list[str] = []
-    recall = Recall(open_history(tmp_path / "history.sqlite").history, told.append)
+    recall = HistoryWriter(open_history(tmp_path / "history.sqlite").history, told.append)
     recall.step("e-9999", step("x"))
     assert told
     assert recall.steps("e-9999") == []

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.bandit_advisor import OfflineAdvisor
+from agent.bandit_advisor import BanditAdvisor
 from cli.settling import Settled, Typed, Unanswered, settle
 from daemon.api.client import Client
 from daemon.api.models import (
@@ -41,7 +41,7 @@ def agent(
     """The agent beside the command, until it has dealt with one episode."""
     monkeypatch.setenv(RUN_DIR_VARIABLE, str(tmp_path / "run"))
     with ThreadPoolExecutor(1) as pool:
-        yield pool.submit(once, OfflineAdvisor())
+        yield pool.submit(once, BanditAdvisor())
 
 
 def test_a_command_is_a_workload_until_the_episode_is_closed(

@@ -12,7 +12,7 @@ import pytest
 
 from cli.page import page
 from cli.picture import draw, rows_of
-from cli.timeline import KERNEL, Account, account_of, from_json, thinned, to_json
+from cli.timeline import KERNEL, Timeline, from_json, thinned, timeline_of, to_json
 from daemon.api.models import Event, EventKind, SignalPoint
 from process import Fault, FaultType
 from tests.agent.machine import HOSTILE, WORKLOAD, ServedMachine
@@ -75,19 +75,19 @@ def event(seq: int, second: float, kind: EventKind, message: str, workload: str 
     return Event(seq=seq, at=BEGAN + second, kind=kind, message=message, workload=workload)
 
 
-def hostile_account() -> Account:
+def hostile_timeline() -> Timeline:
     points = [point(second, 100.0, HOSTILE[:40] if second > 5 else "") for second in range(10)]
     events = [
         event(1, 3, EventKind.DEGRADATION, f"{HOSTILE} is slow", HOSTILE),
         event(2, 6, EventKind.KEPT, "</td></svg><script>x</script>", HOSTILE),
     ]
-    return account_of(HOSTILE, points, 50.0, events, [])
+    return timeline_of(HOSTILE, points, 50.0, events, [])
 
 
 def test_hostile_names_are_text_in_the_page() -> None:
     """No tag, attribute or control character of a name becomes one of the page's."""
-    account = hostile_account()
-    html = page(account, draw(account, "svg", captions=False), BEGAN)
+    timeline = hostile_timeline()
+    html = page(timeline, draw(timeline, "svg", captions=False), BEGAN)
     found = parsed(html)
     assert "script" not in found.tags
     assert not [name for name in found.attributes if name.startswith("on")]
@@ -97,8 +97,8 @@ def test_hostile_names_are_text_in_the_page() -> None:
 
 def test_the_page_needs_nothing_from_elsewhere() -> None:
     """It loads no script, style, font or picture, and forbids itself to."""
-    account = hostile_account()
-    html = page(account, draw(account, "svg", captions=False), BEGAN)
+    timeline = hostile_timeline()
+    html = page(timeline, draw(timeline, "svg", captions=False), BEGAN)
     assert "default-src 'none'" in html
     found = parsed(html)
     assert not {"script", "link", "img", "iframe", "object"} & set(found.tags)
@@ -107,11 +107,11 @@ def test_the_page_needs_nothing_from_elsewhere() -> None:
 
 def test_the_picture_is_well_formed_and_the_same_each_time() -> None:
     """Valid XML as SVG, a PNG as PNG; names that look like formulas are drawn as they are."""
-    account = hostile_account()
-    drawn = draw(account, "svg", captions=True)
+    timeline = hostile_timeline()
+    drawn = draw(timeline, "svg", captions=True)
     assert ElementTree.fromstring(drawn).tag.endswith("svg")  # noqa: S314 - drawn by us
-    assert drawn == draw(account, "svg", captions=True)
-    assert draw(account, "png", captions=True).startswith(b"\x89PNG")
+    assert drawn == draw(timeline, "svg", captions=True)
+    assert draw(timeline, "png", captions=True).startswith(b"\x89PNG")
 
 
 def test_an_account_says_how_each_scheduler_served() -> None:
@@ -120,10 +120,10 @@ def test_an_account_says_how_each_scheduler_served() -> None:
         *(point(s, 9000.0) for s in range(10)),
         *(point(10 + s, 500.0 + s, "latency") for s in range(10)),
     ]
-    account = account_of("comm:x", points, 300.0, [], [])
-    rows = [(row.scheduler, row.delay_p99_median_us, row.seconds) for row in account.served]
+    timeline = timeline_of("comm:x", points, 300.0, [], [])
+    rows = [(row.scheduler, row.delay_p99_median_us, row.seconds) for row in timeline.served]
     assert rows == [(KERNEL, 9000.0, 9.0), ("latency", 504.5, 10.0)]
-    assert any("Under latency (10 s)" in each for each in account.sentences)
+    assert any("Under latency (10 s)" in each for each in timeline.sentences)
 
 
 def test_only_decisions_about_the_workload_are_marked() -> None:
@@ -137,8 +137,8 @@ def test_only_decisions_about_the_workload_are_marked() -> None:
         wanted,
         event(5, 3, EventKind.FOREIGN, "machine"),
     ]
-    account = account_of("comm:x", [point(s, 1.0) for s in range(10)], None, events, [])
-    assert [(mark.number, mark.text) for mark in account.marks] == [(1, "kept"), (2, "machine")]
+    timeline = timeline_of("comm:x", [point(s, 1.0) for s in range(10)], None, events, [])
+    assert [(mark.number, mark.text) for mark in timeline.marks] == [(1, "kept"), (2, "machine")]
 
 
 def test_a_verdict_stands_alone_only_where_nothing_carries_it() -> None:
@@ -148,16 +148,16 @@ def test_a_verdict_stands_alone_only_where_nothing_carries_it() -> None:
         event(2, 1, EventKind.KEPT, "is kept").model_copy(update={"trial": "t-1"}),
         event(3, 2, EventKind.VERDICT, "by hand").model_copy(update={"trial": "t-2"}),
     ]
-    account = account_of("comm:x", [point(s, 1.0) for s in range(10)], None, events, [])
-    assert [mark.text for mark in account.marks] == ["is kept", "by hand"]
+    timeline = timeline_of("comm:x", [point(s, 1.0) for s in range(10)], None, events, [])
+    assert [mark.text for mark in timeline.marks] == ["is kept", "by hand"]
 
 
 def test_an_account_can_be_drawn_elsewhere(schedpilot: Schedpilot, tmp_path: Path) -> None:
     """What --json wrote on one machine becomes a page on another that has no daemon."""
-    account = hostile_account()
+    timeline = hostile_timeline()
     source = tmp_path / "account.json"
-    source.write_bytes(to_json(account))
-    assert from_json(to_json(account), "here") == account
+    source.write_bytes(to_json(timeline))
+    assert from_json(to_json(timeline), "here") == timeline
     output = tmp_path / "r.html"
     done = schedpilot("report", "--from", str(source), "-o", str(output))
     assert done.status == 0, done.error_text
@@ -171,8 +171,8 @@ def test_an_account_can_be_drawn_elsewhere(schedpilot: Schedpilot, tmp_path: Pat
 def test_marks_close_to_each_other_stand_in_rows() -> None:
     """Numbers are not printed over each other."""
     events = [event(n, 5 + n / 1000, EventKind.KEPT, "x") for n in range(1, 4)]
-    account = account_of("comm:x", [point(s, 1.0) for s in range(100)], None, events, [])
-    assert [row for _, row in rows_of(account)] == [0, 1, 2]
+    timeline = timeline_of("comm:x", [point(s, 1.0) for s in range(100)], None, events, [])
+    assert [row for _, row in rows_of(timeline)] == [0, 1, 2]
 
 
 def test_thinning_keeps_the_worst() -> None:
@@ -186,8 +186,8 @@ def test_thinning_keeps_the_worst() -> None:
 
 def test_without_points_there_is_still_a_page() -> None:
     """A workload that nobody measured is said to be that."""
-    account = account_of("comm:x", [], None, [], [])
-    html = page(account, draw(account, "svg", captions=False), BEGAN)
+    timeline = timeline_of("comm:x", [], None, [], [])
+    html = page(timeline, draw(timeline, "svg", captions=False), BEGAN)
     assert "Nothing was measured" in parsed(html).text
 
 
@@ -204,7 +204,7 @@ def test_without_matplotlib_the_fault_says_what_to_install(
 
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(Fault) as caught:
-        draw(hostile_account(), "svg", captions=False)
+        draw(hostile_timeline(), "svg", captions=False)
     assert caught.value.type is FaultType.NOT_INSTALLED
     assert "schedpilot[report]" in caught.value.hint
 
@@ -236,11 +236,11 @@ def test_response_time_comes_before_the_delay_where_it_is_known() -> None:
     known = {"response_p99_us": 193_000.0, "completions_per_s": 42.0}
     before = [point(second, 9_000.0).model_copy(update=known) for second in range(10)]
     after = [point(10 + second, 40_000.0, "fifo") for second in range(10)]
-    account = account_of(WORKLOAD, [*before, *after], None, [], [])
-    told = " ".join(account.sentences)
+    timeline = timeline_of(WORKLOAD, [*before, *after], None, [], [])
+    told = " ".join(timeline.sentences)
     assert "response p99 193 ms in the median interval, 193 ms at worst, 42 /s completions" in told
     assert told.count("response p99") == 1
-    assert "response p99, median" in parsed(page(account, b"<svg/>", BEGAN)).text
-    assert from_json(to_json(account), "x").served == account.served
-    without = account_of(WORKLOAD, after, None, [], [])
+    assert "response p99, median" in parsed(page(timeline, b"<svg/>", BEGAN)).text
+    assert from_json(to_json(timeline), "x").served == timeline.served
+    without = timeline_of(WORKLOAD, after, None, [], [])
     assert "response" not in parsed(page(without, b"<svg/>", BEGAN)).text

@@ -24,9 +24,9 @@ from bpf.build.objects import build_object
 from bpf.runner import process as runner
 from bpf.signals.source import SignalsSource
 from daemon.api.models import CandidateRequest, HoldRequest
-from daemon.lifecycle.attachment import Gone, Loadable
+from daemon.lifecycle.attachment import ExitReason, Loadable
 from daemon.lifecycle.loader import Loaded, Loader
-from daemon.lifecycle.process_facts import Informant, asks_runtime
+from daemon.lifecycle.process_facts import ProcessFactsSource, asks_runtime
 from daemon.signals.watch import Watch
 from scheduler_library.catalog import load_catalog
 from scheduler_library.history import FILE
@@ -195,18 +195,18 @@ async def masks() -> Seen:
     )
     assert built.object, built.diagnostics
 
-    async def gone(loaded: Loaded, why: Gone) -> None:
+    async def gone(loaded: Loaded, why: ExitReason) -> None:
         raise AssertionError(why.reason)
 
     async def nothing(observation: object) -> None: ...
 
-    informant = Informant(
+    process_facts = ProcessFactsSource(
         known=(), store=lambda learned: None, listen=lambda which: watch.set_processes(which)
     )
     watch = Watch(
-        start=lambda interval_s: SignalsSource(interval_s, on_process=informant.take),
+        start=lambda interval_s: SignalsSource(interval_s, on_process=process_facts.take),
         interval_s=0.5,
-        processes=informant.wanted,
+        processes=process_facts.wanted,
         scheduler=lambda: "",
         on_observation=nothing,
         on_trouble=print,
@@ -214,8 +214,8 @@ async def masks() -> Seen:
     loader = Loader(
         lease_s=20,
         on_gone=gone,
-        on_held=informant.loaded,
-        on_none_held=informant.unloaded,
+        on_attached=process_facts.loaded,
+        on_none_attached=process_facts.unloaded,
     )
     listening = asyncio.create_task(watch.run())
 
@@ -240,7 +240,7 @@ async def masks() -> Seen:
             each.kill()
             each.wait()
     await loader.close()
-    await informant.close()
+    await process_facts.close()
     listening.cancel()
     await asyncio.wait([listening])
     return seen

@@ -81,7 +81,7 @@ class Machine:
             episodes=self.episodes,
             candidates=SimpleNamespace(create=create),  # type: ignore[arg-type]
             autopilot=SimpleNamespace(gates_met=lambda candidate: None),  # type: ignore[arg-type]
-            recall=SimpleNamespace(candidate=lambda candidate: None),  # type: ignore[arg-type]
+            history_writer=SimpleNamespace(candidate=lambda candidate: None),  # type: ignore[arg-type]
             preparation=SimpleNamespace(making_way=nullcontext),  # type: ignore[arg-type]
             publish=self.publish,
         )

@@ -14,8 +14,15 @@ from bpf.kernel import sysfs
 from bpf.kernel.sysfs import KernelState
 from bpf.runner.process import Runner
 from daemon.lifecycle import attachment, confirmation
-from daemon.lifecycle.attachment import ExternalHeld, Gone, Held, Loadable, hold, thrown_out
-from daemon.lifecycle.confirmation import Word, holds_scheduler, judge
+from daemon.lifecycle.attachment import (
+    Attachment,
+    ExitReason,
+    ExternalAttachment,
+    Loadable,
+    hold,
+    thrown_out,
+)
+from daemon.lifecycle.confirmation import Confirmation, holds_scheduler, judge
 from process import Fault, FaultType
 from process.pace import Fixed
 
@@ -94,7 +101,7 @@ def run(work: Coroutine[Any, Any, Result]) -> Result:
 
 
 def held(
-    kernel: Kernel, what: Loadable, then: Callable[[Held], Coroutine[Any, Any, Result]]
+    kernel: Kernel, what: Loadable, then: Callable[[Attachment], Coroutine[Any, Any, Result]]
 ) -> Result:
     """Load it, do something with it, and take it out."""
 
@@ -116,7 +123,7 @@ def refused(kernel: Kernel, what: Loadable) -> Fault:
     return caught.value
 
 
-async def name_of(scheduler: Held) -> str:
+async def name_of(scheduler: Attachment) -> str:
     return scheduler.ops
 
 
@@ -129,27 +136,27 @@ BEFORE = KernelState(state="disabled", enable_seq=4)
 @pytest.mark.parametrize(
     ("now", "holds", "word"),
     [
-        (KernelState("disabled", "", enable_seq=4), False, Word.NOT_YET),
-        (KernelState("enabling", OPS, enable_seq=4), True, Word.NOT_YET),
+        (KernelState("disabled", "", enable_seq=4), False, Confirmation.NOT_YET),
+        (KernelState("enabling", OPS, enable_seq=4), True, Confirmation.NOT_YET),
         # The one before, which is still told of while it leaves.
-        (KernelState("disabling", "lavd", enable_seq=4), False, Word.NOT_YET),
-        (KernelState("enabled", "lavd", enable_seq=4), False, Word.NOT_YET),
-        (KernelState("enabled", OPS, enable_seq=4), True, Word.NOT_YET),
+        (KernelState("disabling", "lavd", enable_seq=4), False, Confirmation.NOT_YET),
+        (KernelState("enabled", "lavd", enable_seq=4), False, Confirmation.NOT_YET),
+        (KernelState("enabled", OPS, enable_seq=4), True, Confirmation.NOT_YET),
         # Another that came in between.
-        (KernelState("enabled", "lavd", enable_seq=5), False, Word.ANOTHER),
-        (KernelState("enabled", "lavd", enable_seq=5), True, Word.ANOTHER),
+        (KernelState("enabled", "lavd", enable_seq=5), False, Confirmation.ANOTHER),
+        (KernelState("enabled", "lavd", enable_seq=5), True, Confirmation.ANOTHER),
         # The same scheduler, of somebody else.
-        (KernelState("enabled", OPS, enable_seq=5), False, Word.ANOTHER),
-        (KernelState("enabled", OPS, enable_seq=5), True, Word.OURS),
-        (KernelState("enabled", "flash", enable_seq=5), True, Word.OURS),
-        (KernelState("enabled", OPS, enable_seq=6), True, Word.OURS),
+        (KernelState("enabled", OPS, enable_seq=5), False, Confirmation.ANOTHER),
+        (KernelState("enabled", OPS, enable_seq=5), True, Confirmation.OURS),
+        (KernelState("enabled", "flash", enable_seq=5), True, Confirmation.OURS),
+        (KernelState("enabled", OPS, enable_seq=6), True, Confirmation.OURS),
         # Where nobody may look at what a process holds, the name has to do.
-        (KernelState("enabled", OPS, enable_seq=5), None, Word.OURS),
+        (KernelState("enabled", OPS, enable_seq=5), None, Confirmation.OURS),
         # It left and something else came.
-        (KernelState("enabled", "", enable_seq=5), True, Word.ANOTHER),
+        (KernelState("enabled", "", enable_seq=5), True, Confirmation.ANOTHER),
     ],
 )
-def test_only_ours_confirms_it(now: KernelState, holds: bool | None, word: Word) -> None:
+def test_only_ours_confirms_it(now: KernelState, holds: bool | None, word: Confirmation) -> None:
     """Of all that the kernel may say, only our own scheduler, newly enabled, counts."""
     assert judge(BEFORE, now, "scx_flash", holds) is word
 
@@ -157,8 +164,8 @@ def test_only_ours_confirms_it(now: KernelState, holds: bool | None, word: Word)
 def test_a_program_with_a_name_of_its_own_is_known_by_what_it_holds() -> None:
     """Where the program's name says nothing of the scheduler's, what it holds decides."""
     now = KernelState("enabled", "mine", enable_seq=5)
-    assert judge(BEFORE, now, "my-program", holds=False) is Word.NOT_YET
-    assert judge(BEFORE, now, "my-program", holds=True) is Word.OURS
+    assert judge(BEFORE, now, "my-program", holds=False) is Confirmation.NOT_YET
+    assert judge(BEFORE, now, "my-program", holds=True) is Confirmation.OURS
 
 
 def test_who_holds_a_scheduler_is_seen(tmp_path: Path) -> None:
@@ -378,7 +385,7 @@ def test_its_end_has_its_reason(kernel: Kernel) -> None:
     )
     kernel.steps = [lambda: None, kernel.to("enabled", OPS, 2)]
 
-    async def end(scheduler: Held) -> str:
+    async def end(scheduler: Attachment) -> str:
         go.touch()
         gone = await scheduler.gone()
         assert gone.by_kernel
@@ -396,7 +403,7 @@ def test_a_program_that_fails_was_not_thrown_out(kernel: Kernel) -> None:
     )
     kernel.steps = [lambda: None, kernel.to("enabled", OPS, 2)]
 
-    async def end(scheduler: Held) -> Gone:
+    async def end(scheduler: Attachment) -> ExitReason:
         go.touch()
         return await scheduler.gone()
 
@@ -413,7 +420,7 @@ def test_one_that_stays_without_its_scheduler_is_ended(
     monkeypatch.setattr(attachment, "EXTERNAL_LOST_S", 0.05)
     kernel.steps = [lambda: None, kernel.to("enabled", OPS, 2)]
 
-    async def eject(scheduler: Held) -> str:
+    async def eject(scheduler: Attachment) -> str:
         kernel.steps.clear()
         kernel.set("disabled", "", 2)
         gone = await scheduler.gone()
@@ -430,7 +437,7 @@ def test_taking_it_out_waits_for_the_kernel(kernel: Kernel) -> None:
 
     async def work() -> str:
         scheduler = await hold(what, lease_s=10, sysfs_root=kernel.root, proc=kernel.proc)
-        assert isinstance(scheduler, ExternalHeld)
+        assert isinstance(scheduler, ExternalAttachment)
         leaving = kernel.to("disabling", OPS, 2)
         kernel.set("disabling", OPS, 2)
         kernel.steps = [leaving, leaving, leaving, kernel.to("disabled", "", 2)]

@@ -35,9 +35,9 @@ from daemon.decide.settings import LimitSettings
 from daemon.gates.candidates import Candidate, candidate_id
 from daemon.gates.proof import Proof
 from daemon.gates.telling import result_reason
-from daemon.lifecycle.backoff_store import Standing
+from daemon.lifecycle.backoff_store import BackoffStore
 from daemon.lifecycle.episodes import MOST_ADVICE, MOST_EPISODES, Episode, Episodes
-from daemon.memory.history_writer import Recall, opened
+from daemon.memory.history_writer import HistoryWriter, opened
 from daemon.service.events import EventLog
 from daemon.signals.series import MOST_POINTS, MOST_WORKLOADS, Series
 from daemon.understanding.profile import profile_of
@@ -248,9 +248,9 @@ def test_signals_of_an_older_program_are_told_as_what_they_are() -> None:
 def test_standing_is_remembered(tmp_path: Path) -> None:
     """A quarantine is there again after a restart."""
     troubles: list[str] = []
-    first = Standing(tmp_path, LIMITS, troubles.append)
+    first = BackoffStore(tmp_path, LIMITS, troubles.append)
     first.become(backoff.ejected(first.state, "c-1", "fifo", "stalled", NOW, LIMITS))
-    again = Standing(tmp_path, LIMITS, troubles.append)
+    again = BackoffStore(tmp_path, LIMITS, troubles.append)
     assert again.state == first.state
     assert again.state.quarantine_of("c-1", NOW + 1) is not None
     assert troubles == []
@@ -261,21 +261,21 @@ def test_a_corrupt_standing_starts_afresh(tmp_path: Path, content: bytes) -> Non
     """A file that is not what was written is put aside, named, and replaced."""
     (tmp_path / "standing.json").write_bytes(content)
     troubles: list[str] = []
-    standing = Standing(tmp_path, LIMITS, troubles.append)
-    assert standing.state == backoff.Backoff()
+    backoff_store = BackoffStore(tmp_path, LIMITS, troubles.append)
+    assert backoff_store.state == backoff.Backoff()
     assert "standing.json.corrupt" in troubles[0]
     assert (tmp_path / "standing.json.corrupt").read_bytes() == content
-    standing.become(backoff.failed(standing.state, "worse", NOW, LIMITS))
-    assert Standing(tmp_path, LIMITS, troubles.append).state.failures == 1
+    backoff_store.become(backoff.failed(backoff_store.state, "worse", NOW, LIMITS))
+    assert BackoffStore(tmp_path, LIMITS, troubles.append).state.failures == 1
 
 
 def test_a_standing_that_cannot_be_written_is_told_once(tmp_path: Path) -> None:
     """Where the folder is gone the state lives in memory, and the trouble is told once."""
     troubles: list[str] = []
-    standing = Standing(tmp_path / "absent", LIMITS, troubles.append)
+    backoff_store = BackoffStore(tmp_path / "absent", LIMITS, troubles.append)
     for _ in range(3):
-        standing.become(backoff.failed(standing.state, "worse", NOW, LIMITS))
-    assert standing.state.failures == 3
+        backoff_store.become(backoff.failed(backoff_store.state, "worse", NOW, LIMITS))
+    assert backoff_store.state.failures == 3
     assert len(troubles) == 1
     assert "cannot be written" in troubles[0]
 
@@ -429,13 +429,13 @@ def test_episodes_and_their_advice_are_bounded() -> None:
 
 
 @contextmanager
-def recall_in(folder: Path) -> Iterator[tuple[Recall, list[str]]]:
+def history_writer_in(folder: Path) -> Iterator[tuple[HistoryWriter, list[str]]]:
     troubles: list[str] = []
-    recall = opened(open_history(folder / FILE), troubles.append)
+    history_writer = opened(open_history(folder / FILE), troubles.append)
     try:
-        yield recall, troubles
+        yield history_writer, troubles
     finally:
-        recall.close()
+        history_writer.close()
 
 
 TRIAL = TrialView(
@@ -486,49 +486,49 @@ def episode() -> Episode:
 def test_the_history_tells_the_whole_story_again(tmp_path: Path) -> None:
     """Episode, trial and verdict come back after a restart as they were."""
     told = episode()
-    with recall_in(tmp_path) as (recall, troubles):
-        recall.episode(told)
-        recall.candidate(candidate(gate(True)))
-        recall.trial_started(TRIAL)
-        recall.trial_ended(KEPT)
+    with history_writer_in(tmp_path) as (history_writer, troubles):
+        history_writer.episode(told)
+        history_writer.candidate(candidate(gate(True)))
+        history_writer.trial_started(TRIAL)
+        history_writer.trial_ended(KEPT)
         told.trials[KEPT.id] = KEPT
         told.state, told.ended, told.outcome = EpisodeState.CLOSED, NOW + 61, "kept"
-        recall.episode(told)
+        history_writer.episode(told)
         assert troubles == []
-    with recall_in(tmp_path) as (recall, _):
-        assert recall.episode_view("e-0001") == told.view()
-        assert recall.trial_view("t-0001") == KEPT
-        assert recall.episodes(5) == [told.view()]
-        (outcome,) = recall.outcomes("fifo")
+    with history_writer_in(tmp_path) as (history_writer, _):
+        assert history_writer.episode_view("e-0001") == told.view()
+        assert history_writer.trial_view("t-0001") == KEPT
+        assert history_writer.episodes(5) == [told.view()]
+        (outcome,) = history_writer.outcomes("fifo")
         assert (outcome.decision, outcome.gain) == (Decision.KEEP, 0.5)
         assert outcome.tags == ["latency-sensitive"]
-        assert recall.outcomes("fair") == []
+        assert history_writer.outcomes("fair") == []
 
 
 def test_an_id_of_another_kind_finds_nothing(tmp_path: Path) -> None:
     """A trial's id names no episode, and the other way round."""
-    with recall_in(tmp_path) as (recall, _):
-        recall.episode(episode())
-        assert recall.trial_view("e-0001") is None
-        assert recall.episode_view("t-0001") is None
+    with history_writer_in(tmp_path) as (history_writer, _):
+        history_writer.episode(episode())
+        assert history_writer.trial_view("e-0001") is None
+        assert history_writer.episode_view("t-0001") is None
 
 
 def test_what_a_dead_daemon_left_open_is_closed(tmp_path: Path) -> None:
     """After a crash the next start ends the episode and its trial, and says why."""
     told = episode()
     told.trials[TRIAL.id] = TRIAL
-    with recall_in(tmp_path) as (recall, _):
-        recall.episode(told)
-        recall.candidate(candidate(gate(True)))
-        recall.trial_started(TRIAL)
-    with recall_in(tmp_path) as (recall, troubles):
-        recall.close_interrupted()
-        view = recall.episode_view("e-0001")
+    with history_writer_in(tmp_path) as (history_writer, _):
+        history_writer.episode(told)
+        history_writer.candidate(candidate(gate(True)))
+        history_writer.trial_started(TRIAL)
+    with history_writer_in(tmp_path) as (history_writer, troubles):
+        history_writer.close_interrupted()
+        view = history_writer.episode_view("e-0001")
         assert view is not None
         assert view.state is EpisodeState.CLOSED
         assert view.outcome == "the daemon ended before it did"
         assert [trial.state for trial in view.trials] == [TrialState.FAILED]
-        trial = recall.trial_view("t-0001")
+        trial = history_writer.trial_view("t-0001")
         assert trial is not None
         assert trial.state is TrialState.FAILED
         assert troubles == []
@@ -536,19 +536,19 @@ def test_what_a_dead_daemon_left_open_is_closed(tmp_path: Path) -> None:
 
 def test_a_record_that_does_not_fit_is_told_and_survived(tmp_path: Path) -> None:
     """Where the history has lost what a record refers to, the daemon goes on, and says so."""
-    with recall_in(tmp_path) as (recall, troubles):
-        recall.trial_started(TRIAL)
-        recall.trial_ended(KEPT)
+    with history_writer_in(tmp_path) as (history_writer, troubles):
+        history_writer.trial_started(TRIAL)
+        history_writer.trial_ended(KEPT)
         assert len(troubles) == 1
         assert "misses some records" in troubles[0]
 
 
 def test_the_same_answer_of_the_gates_is_recorded_once(tmp_path: Path) -> None:
     """A candidate that is asked for again and again leaves one record, until its gates differ."""
-    with recall_in(tmp_path) as (recall, _):
+    with history_writer_in(tmp_path) as (history_writer, _):
         for _ in range(3):
-            recall.candidate(candidate(gate(False)))
-        recall.candidate(candidate(gate(True)))
+            history_writer.candidate(candidate(gate(False)))
+        history_writer.candidate(candidate(gate(True)))
     history = open_history(tmp_path / FILE).history
     assert [each.passed for each in history.gates("c-1")] == [False, True]
     history.close()
@@ -563,14 +563,14 @@ def test_a_disk_that_fills_up_is_told_once(tmp_path: Path) -> None:
     if subprocess.run(mount, check=False).returncode:
         pytest.skip("a file system cannot be mounted here")
     try:
-        with recall_in(disk) as (recall, troubles):
-            recall.episode(episode())
+        with history_writer_in(disk) as (history_writer, troubles):
+            history_writer.episode(episode())
             for number in range(400):
                 other = replace(episode(), id=f"e-1{number:04}", outcome="long " * 200)
-                recall.episode(other)
+                history_writer.episode(other)
             assert len(troubles) == 1
             assert "in memory" in troubles[0]
-            assert recall.degraded
-            assert recall.episode_view("e-10399") is not None
+            assert history_writer.degraded
+            assert history_writer.episode_view("e-10399") is not None
     finally:
         subprocess.run(["umount", "--lazy", str(disk)], check=True)

@@ -32,7 +32,7 @@ from daemon.gates.proof import GateListener, Proof, Subject
 from daemon.lifecycle.episodes import Episodes
 from daemon.lifecycle.trials import Trial
 from daemon.memory import saved_policies as saving
-from daemon.memory.saved_policies import Winners
+from daemon.memory.saved_policies import SavedPolicies
 from daemon.service.events import EventLog
 from process import Fault, FaultType
 from scheduler_library.catalog import Catalog, Entry, Place, load_catalog
@@ -252,7 +252,7 @@ class Prize:
         log = EventLog(self.events.append)
         self.episodes = Episodes(publish=log.append, on_change=lambda episode: None)
         self.catalog: Catalog = load_catalog(state)
-        self.winners = Winners(
+        self.saved_policies = SavedPolicies(
             state=state,
             episodes=self.episodes,
             catalog=lambda: self.catalog,
@@ -293,7 +293,7 @@ class Prize:
         )
 
     def end(self, trial: Trial) -> None:
-        asyncio.run(self.winners.trial_ended(trial))
+        asyncio.run(self.saved_policies.trial_ended(trial))
 
     @property
     def saved(self) -> list[Path]:
@@ -345,10 +345,10 @@ def test_only_policies_that_were_kept_are_saved(
 
 def test_a_winner_that_is_loaded_later_is_saved_then(prize: Prize, winner: Candidate) -> None:
     """A trial that puts everything back (`tune`) saves nothing; loading its winner does."""
-    asyncio.run(prize.winners.held(winner))
+    asyncio.run(prize.saved_policies.held(winner))
     assert prize.saved == []
     prize.end(prize.trial(winner, TrialState.ROLLED_BACK))
-    asyncio.run(prize.winners.held(winner))
+    asyncio.run(prize.saved_policies.held(winner))
     assert [each.name for each in prize.saved] == [winner.name]
 
 

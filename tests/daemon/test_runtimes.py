@@ -20,8 +20,8 @@ from daemon.api.models import ParameterValue, SignalPoint
 from daemon.decide.jobs import Jobs
 from daemon.decide.observation import Observation, WorkloadObservation
 from daemon.decide.runtimes import Key, Runtime, key_of
-from daemon.lifecycle.attachment import Gone, Loadable
-from daemon.lifecycle.process_facts import MOST_WAITING, Informant
+from daemon.lifecycle.attachment import ExitReason, Loadable
+from daemon.lifecycle.process_facts import MOST_WAITING, ProcessFactsSource
 from daemon.memory.history_writer import opened
 from daemon.signals.watch import Watch
 from daemon.understanding.profile import profile_of
@@ -74,8 +74,8 @@ class Maps:
     async def renew(self) -> None: ...
     async def set(self, name: str, value: ParameterValue) -> None: ...
     async def detach(self) -> None: ...
-    async def gone(self) -> Gone:
-        return Gone("asked", by_kernel=False)
+    async def gone(self) -> ExitReason:
+        return ExitReason("asked", by_kernel=False)
 
 
 class Proc:
@@ -106,7 +106,7 @@ class Stage:
         self.asked: asyncio.Queue[Processes] = asyncio.Queue()
         self.stored: list[tuple[Key, Runtime]] = []
         self.maps = Maps()
-        self.informant = Informant(
+        self.process_facts = ProcessFactsSource(
             known=known, store=self.stored.extend, listen=self._listen, proc=self.proc.folder
         )
 
@@ -136,7 +136,7 @@ def play(tmp_path: Path) -> Callable[..., Stage]:
                 async with within(20):
                     await scene(stage)
             finally:
-                await stage.informant.close()
+                await stage.process_facts.close()
             return stage
 
         return asyncio.run(whole())
@@ -177,14 +177,14 @@ def test_only_runs_that_ended_well_are_learned_from(play: Callable[..., Stage]) 
     """A failed, killed or never executed process says nothing of how long its like runs."""
 
     async def scene(stage: Stage) -> None:
-        take = stage.informant.take
+        take = stage.process_facts.take
         take(ended(1, "gzip", "a", status=1))
         take(ended(2, "gzip", "a", signal=9))
         take(ended(3, "gzip", arguments=None))
-        assert len(stage.informant.runtimes) == 0
+        assert len(stage.process_facts.runtimes) == 0
         take(ended(4, "gzip", "a", cpu_s=2.0))
-        assert stage.informant.runtimes.expected_ns(key_of("gzip", ["gzip", "a"])) == 2 * 10**9
-        assert stage.informant.jobs.finished("comm:a", 0.0).count == 4
+        assert stage.process_facts.runtimes.expected_ns(key_of("gzip", ["gzip", "a"])) == 2 * 10**9
+        assert stage.process_facts.jobs.finished("comm:a", 0.0).count == 4
 
     play(scene)
 
@@ -196,10 +196,10 @@ def test_what_was_learned_is_stored_with_an_interval_and_at_the_end(
     line = next(iter(RECORDING.read_bytes().splitlines()))
 
     async def scene(stage: Stage) -> None:
-        stage.informant.take(ended(1, "gzip", "secret"))
-        stage.informant.interval(SignalsLine.model_validate_json(line))
+        stage.process_facts.take(ended(1, "gzip", "secret"))
+        stage.process_facts.interval(SignalsLine.model_validate_json(line))
         assert [runtime.count for _, runtime in stage.stored] == [1]
-        stage.informant.take(ended(2, "gzip", "secret"))
+        stage.process_facts.take(ended(2, "gzip", "secret"))
 
     stage = play(scene)
     assert [runtime.count for _, runtime in stage.stored] == [1, 2]
@@ -233,11 +233,11 @@ def test_a_loaded_scheduler_is_told_of_all_processes(play: Callable[..., Stage])
         stage.proc.begin(2)
         stage.proc.begin(10, "gzip", "a")
         stage.proc.begin(11, "gzip", "b")
-        stage.informant.loaded(JOBS, stage.maps)
+        stage.process_facts.loaded(JOBS, stage.maps)
         assert await stage.told(1) == [("put", "expected_runtime", 10, 3 * 10**9)]
         # What comes after it shows that nothing came between.
         stage.proc.begin(12, "gzip", "a")
-        stage.informant.take(executed(12, "gzip", "a"))
+        stage.process_facts.take(executed(12, "gzip", "a"))
         assert await stage.told(1) == [("put", "expected_runtime", 12, 3 * 10**9)]
         await stage.hears(Processes.ALL)
 
@@ -249,13 +249,13 @@ def test_a_scheduler_without_facts_is_told_nothing(play: Callable[..., Stage]) -
 
     async def scene(stage: Stage) -> None:
         stage.proc.begin(10, "gzip", "a")
-        stage.informant.loaded(Loadable("c-3", "fifo"), stage.maps)
+        stage.process_facts.loaded(Loadable("c-3", "fifo"), stage.maps)
         await asyncio.sleep(0)
-        stage.informant.take(executed(10, "gzip", "a"))
-        stage.informant.loaded(JOBS, stage.maps)
+        stage.process_facts.take(executed(10, "gzip", "a"))
+        stage.process_facts.loaded(JOBS, stage.maps)
         await stage.hears(Processes.ALL)
         await stage.told(1)
-        stage.informant.unloaded()
+        stage.process_facts.unloaded()
         await stage.hears(Processes.EXITS)
 
     play(scene, (known("gzip", "a", seconds=3),))
@@ -265,12 +265,12 @@ def test_what_a_run_taught_is_told_of_the_next(play: Callable[..., Stage]) -> No
     """The end of one process is the expectation of the next of its kind."""
 
     async def scene(stage: Stage) -> None:
-        stage.informant.loaded(JOBS, stage.maps)
+        stage.process_facts.loaded(JOBS, stage.maps)
         await stage.hears(Processes.ALL)
-        stage.informant.take(executed(10, "gzip", "a"))
-        stage.informant.take(ended(10, "gzip", "a", cpu_s=2.0))
+        stage.process_facts.take(executed(10, "gzip", "a"))
+        stage.process_facts.take(ended(10, "gzip", "a", cpu_s=2.0))
         stage.proc.begin(11, "gzip", "a")
-        stage.informant.take(executed(11, "gzip", "a"))
+        stage.process_facts.take(executed(11, "gzip", "a"))
         assert await stage.told(1) == [("put", "expected_runtime", 11, 2 * 10**9)]
 
     play(scene)
@@ -281,9 +281,9 @@ def test_another_program_ends_an_expectation(play: Callable[..., Stage]) -> None
 
     async def scene(stage: Stage) -> None:
         stage.proc.begin(10, "gzip", "a")
-        stage.informant.loaded(JOBS, stage.maps)
+        stage.process_facts.loaded(JOBS, stage.maps)
         await stage.told(1)
-        stage.informant.take(executed(10, "unheard", "of"))
+        stage.process_facts.take(executed(10, "unheard", "of"))
         assert await stage.told(1) == [("remove", "expected_runtime", 10, None)]
 
     play(scene, (known("gzip", "a", seconds=3),))
@@ -296,11 +296,11 @@ def test_nothing_is_left_of_a_process_that_ended_meanwhile(
     """What is put for a process that is over is taken back: its number will be another's."""
 
     async def scene(stage: Stage) -> None:
-        stage.informant.loaded(JOBS, stage.maps)
+        stage.process_facts.loaded(JOBS, stage.maps)
         await stage.hears(Processes.ALL)
         if how == "zombie":
             stage.proc.begin(10, "gzip", "a", state="Z")
-        stage.informant.take(executed(10, "gzip", "a"))
+        stage.process_facts.take(executed(10, "gzip", "a"))
         assert [each[0] for each in await stage.told(2)] == ["put", "remove"]
         assert stage.maps.held["expected_runtime"] == {}
 
@@ -314,11 +314,11 @@ def test_masks_say_which_selectors_match(play: Callable[..., Stage]) -> None:
         stage.proc.begin(10, "bash")
         stage.proc.begin(11, "ffmpeg", "-i", "a", unit="nginx.service")
         stage.proc.begin(12, "ffmpeg-like")
-        stage.informant.loaded(POLICY, stage.maps)
+        stage.process_facts.loaded(POLICY, stage.maps)
         assert await stage.told(1) == [("put", "selected", 11, 1 << 2 | 1 << 5)]
         # A child of 11, perhaps with its parent's mask: it is told that it matches nothing.
         stage.proc.begin(13, "sleep", "1")
-        stage.informant.take(executed(13, "sleep", "1"))
+        stage.process_facts.take(executed(13, "sleep", "1"))
         seen = await stage.told(1)
         while seen[-1][2] != 13:
             seen += await stage.told(1)
@@ -331,13 +331,13 @@ def test_a_cut_command_line_is_read_whole(play: Callable[..., Stage]) -> None:
     """What the signals program tells of a long command line is not all that is matched."""
 
     async def scene(stage: Stage) -> None:
-        stage.informant.loaded(
+        stage.process_facts.loaded(
             Loadable("c", "p", facts=Facts((UserSelector(0, "cmd", ("* last",)),))), stage.maps
         )
         await stage.hears(Processes.ALL)
         words = ("run", "x" * 300, "last")
         stage.proc.begin(10, *words)
-        stage.informant.take(executed(10, "run", "x" * 252, cut=True))
+        stage.process_facts.take(executed(10, "run", "x" * 252, cut=True))
         assert await stage.told(1) == [("put", "selected", 10, 1)]
 
     play(scene)
@@ -350,18 +350,18 @@ def test_execs_that_were_lost_are_caught_up_on(play: Callable[..., Stage]) -> No
 
     async def scene(stage: Stage) -> None:
         stage.proc.begin(10, "gzip", "a")
-        stage.informant.loaded(JOBS, stage.maps)
+        stage.process_facts.loaded(JOBS, stage.maps)
         await stage.told(1)
         stage.proc.begin(11, "gzip", "a")
-        stage.informant.interval(line)
+        stage.process_facts.interval(line)
         assert await stage.told(1) == [("put", "expected_runtime", 11, 3 * 10**9)]
         stage.proc.begin(12, "gzip", "a")
         for _ in range(2 * MOST_WAITING):
-            stage.informant.take(executed(9, "unheard", "of"))
+            stage.process_facts.take(executed(9, "unheard", "of"))
         assert await stage.told(1) == [("put", "expected_runtime", 12, 3 * 10**9)]
         # A signals program that is started anew does not know what happened before.
         stage.proc.begin(13, "gzip", "a")
-        assert stage.informant.wanted() is Processes.ALL
+        assert stage.process_facts.wanted() is Processes.ALL
         assert await stage.told(1) == [("put", "expected_runtime", 13, 3 * 10**9)]
 
     play(scene, (known("gzip", "a", seconds=3),))
@@ -376,10 +376,10 @@ def test_a_scheduler_that_takes_nothing_is_no_trouble(
     async def scene(stage: Stage) -> None:
         stage.proc.begin(10, "gzip", "a")
         stage.maps.refuse = Fault(type, "no")
-        stage.informant.loaded(JOBS, stage.maps)
+        stage.process_facts.loaded(JOBS, stage.maps)
         await stage.hears(Processes.ALL)
         following = Maps()
-        stage.informant.loaded(JOBS, following)
+        stage.process_facts.loaded(JOBS, following)
         assert (await following.told.get())[2] == 10
 
     play(scene, (known("gzip", "a", seconds=3),))
@@ -437,17 +437,17 @@ def test_the_signals_program_is_asked_and_its_processes_arrive(tmp_path: Path) -
 
         async def judge(observation: object) -> None:
             # The first line of the helper: it is there, and was asked for what ends.
-            informant.loaded(JOBS, stage.maps)
+            process_facts.loaded(JOBS, stage.maps)
 
-        informant = Informant(
+        process_facts = ProcessFactsSource(
             known=(), store=lambda pairs: None, listen=loads, proc=stage.proc.folder
         )
         watch = Watch(
             start=lambda interval_s: SignalsSource(
-                interval_s, on_process=informant.take, program=program
+                interval_s, on_process=process_facts.take, program=program
             ),
             interval_s=1.0,
-            processes=informant.wanted,
+            processes=process_facts.wanted,
             scheduler=lambda: "",
             on_observation=judge,
             on_trouble=lambda text: None,
@@ -455,7 +455,7 @@ def test_the_signals_program_is_asked_and_its_processes_arrive(tmp_path: Path) -
         running = asyncio.create_task(watch.run())
         async with within(20):
             assert await stage.told(1) == [("put", "expected_runtime", 10, 2 * 10**9)]
-        await informant.close()
+        await process_facts.close()
         running.cancel()
         await asyncio.wait([running])
 

@@ -17,7 +17,7 @@ from daemon.decide.settings import TrialSettings
 from daemon.gates.candidates import Candidate
 from daemon.gates.proof import Proof
 from daemon.lifecycle import trials as trials_module
-from daemon.lifecycle.attachment import Gone, Loadable
+from daemon.lifecycle.attachment import ExitReason, Loadable
 from daemon.lifecycle.loader import Loaded
 from daemon.lifecycle.trials import Trial, Trials
 from daemon.service.events import EventLog
@@ -104,7 +104,7 @@ class Candid(Candidate):
 @dataclass
 class Outcome:
     trial: Trial
-    gone: Gone | None
+    gone: ExitReason | None
     events: list[Event]
     kernel: Kernel
 
@@ -129,12 +129,12 @@ def play(monkeypatch: pytest.MonkeyPatch) -> Play:
         settings = usual.model_copy(update={"samples_min": least})
         events: list[Event] = []
 
-        async def whole() -> tuple[Trial, Gone | None]:
-            ended: asyncio.Future[tuple[Trial, Gone | None]] = (
+        async def whole() -> tuple[Trial, ExitReason | None]:
+            ended: asyncio.Future[tuple[Trial, ExitReason | None]] = (
                 asyncio.get_running_loop().create_future()
             )
 
-            async def on_end(trial: Trial, gone: Gone | None) -> None:
+            async def on_end(trial: Trial, gone: ExitReason | None) -> None:
                 ended.set_result((trial, gone))
 
             trials = Trials(

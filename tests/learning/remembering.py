@@ -17,8 +17,8 @@ from daemon.api.models import (
 from daemon.decide.backoff import Quarantine
 from daemon.gates.candidates import Candidate
 from daemon.lifecycle.episodes import Episode
-from daemon.memory.beliefs import Learned
-from daemon.memory.history_writer import Recall
+from daemon.memory.beliefs import Beliefs
+from daemon.memory.history_writer import HistoryWriter
 from daemon.memory.lessons import FILE, Lessons
 from scheduler_library.catalog import load_catalog
 from scheduler_library.history import FILE as HISTORY
@@ -38,9 +38,9 @@ class Memory:
     """What a daemon remembers, in a folder."""
 
     folder: Path
-    recall: Recall
+    history_writer: HistoryWriter
     lessons: Lessons
-    learned: Learned
+    beliefs: Beliefs
     troubles: list[str]
     quarantines: list[Quarantine] = field(default_factory=list)
 
@@ -61,7 +61,7 @@ class Memory:
     ) -> TrialView:
         """An episode with one trial that came out so."""
         episode = Episode(f"e-{number:04d}", profile.workload, "slow", at, profile=profile)
-        self.recall.episode(episode)
+        self.history_writer.episode(episode)
         kind = Kind.POLICY if policy else Kind.BPF
         candidate = Candidate(f"c-{scheduler}", scheduler, kind, {}, at=at, policy=policy)
         trial = TrialView(
@@ -77,8 +77,8 @@ class Memory:
             episode=episode.id,
             at=at,
         )
-        self.recall.candidate(candidate)
-        self.recall.trial_started(trial)
+        self.history_writer.candidate(candidate)
+        self.history_writer.trial_started(trial)
         verdict = VerdictView(
             decision=Decision.KEEP if gain > 0 else Decision.ROLLBACK,
             ratio=1 - gain,
@@ -93,8 +93,8 @@ class Memory:
         state = TrialState.KEPT if gain > 0 else TrialState.ROLLED_BACK
         ended = trial.model_copy(update={"state": state, "verdict": verdict, "ended": at + 60})
         episode.trials[ended.id] = ended
-        self.recall.trial_ended(ended)
-        self.recall.episode(episode)
+        self.history_writer.trial_ended(ended)
+        self.history_writer.episode(episode)
         return ended
 
 
@@ -104,16 +104,16 @@ def remembering(folder: Path) -> Iterator[Memory]:
     folder.mkdir(exist_ok=True)
     troubles: list[str] = []
     quarantines: list[Quarantine] = []
-    recall = Recall(open_history(folder / HISTORY).history, troubles.append)
-    lessons = Lessons(folder / FILE, recall, troubles.append)
+    history_writer = HistoryWriter(open_history(folder / HISTORY).history, troubles.append)
+    lessons = Lessons(folder / FILE, history_writer, troubles.append)
     catalog = load_catalog()
-    learned = Learned(
+    beliefs = Beliefs(
         catalog=lambda: catalog,
-        recall=recall,
+        history_writer=history_writer,
         lessons=lessons,
         quarantines=lambda: tuple(quarantines),
     )
     try:
-        yield Memory(folder, recall, lessons, learned, troubles, quarantines)
+        yield Memory(folder, history_writer, lessons, beliefs, troubles, quarantines)
     finally:
-        recall.close()
+        history_writer.close()

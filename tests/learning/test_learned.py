@@ -18,7 +18,7 @@ from daemon.api.models import (
     StatusView,
 )
 from daemon.decide.backoff import Quarantine
-from daemon.memory.beliefs import Met
+from daemon.memory.beliefs import BeliefQuestion
 from scheduler_library.learning.templates import templates
 from scheduler_library.learning.weights import MEASURED, PRIOR
 from tests.learning.remembering import NOW, WEB, Memory, remembering
@@ -28,7 +28,7 @@ SOLVER = ProfileView(workload="comm:solver", tags=["cpu-bound", "batch"])
 
 
 def believed(memory: Memory, profile: ProfileView = WEB, at: float = LATER) -> LearnedClass:
-    return memory.learned.beliefs(Met(profile), at)
+    return memory.beliefs.beliefs(BeliefQuestion(profile), at)
 
 
 def of(held: LearnedClass, scheduler: str) -> BeliefView:
@@ -116,7 +116,7 @@ def test_a_failure_is_remembered_after_its_quarantine(tmp_path: Path) -> None:
         assert after.mean < before.mean
         assert after.failures == 1
         assert any("remembered" in each for each in after.why)
-        (failure,) = memory.learned.view(None, memory.lessons.all()).failures
+        (failure,) = memory.beliefs.view(None, memory.lessons.all()).failures
         assert (failure.scheduler, failure.reason) == ("latency", "stalled")
         year_later = of(believed(memory, at=NOW + 365 * 86400), "latency")
         assert year_later.mean == pytest.approx(before.mean, abs=1e-6)
@@ -150,10 +150,10 @@ def test_the_weights_of_a_search_move_and_say_by_what(tmp_path: Path) -> None:
     with remembering(tmp_path) as memory:
         for number in range(1, 6):
             trial = memory.tried("locality", 0.4, number=number)
-            memory.learned.trial_ended(trial, WEB)
+            memory.beliefs.trial_ended(trial, WEB)
     with remembering(tmp_path) as memory:
         weights = {
-            each.name: each for each in memory.learned.view(None, memory.lessons.all()).weights
+            each.name: each for each in memory.beliefs.view(None, memory.lessons.all()).weights
         }
         assert weights[MEASURED].weight > PRIOR[MEASURED] == weights[MEASURED].prior
         assert weights[MEASURED].moved >= 1
@@ -164,12 +164,12 @@ def test_the_weights_of_a_search_move_and_say_by_what(tmp_path: Path) -> None:
 def test_a_search_for_a_workload_knows_what_was_measured_on_it(tmp_path: Path) -> None:
     """What won there comes first, whatever its page says, and the reason has the figure."""
     with remembering(tmp_path) as memory:
-        first = memory.learned.search("", Met(WEB), memory.lessons.all())[0]
+        first = memory.beliefs.search("", BeliefQuestion(WEB), memory.lessons.all())[0]
         assert first.entry.name == "latency"
         for number in range(1, 5):
-            memory.learned.trial_ended(memory.tried("locality", 0.5, number=number), WEB)
-            memory.learned.trial_ended(memory.tried("latency", -0.5, number=10 + number), WEB)
-        found = memory.learned.search("", Met(WEB), memory.lessons.all())
+            memory.beliefs.trial_ended(memory.tried("locality", 0.5, number=number), WEB)
+            memory.beliefs.trial_ended(memory.tried("latency", -0.5, number=10 + number), WEB)
+        found = memory.beliefs.search("", BeliefQuestion(WEB), memory.lessons.all())
         assert found[0].entry.name == "locality"
         assert any("measured on workloads like this" in each for each in found[0].reasons)
 
@@ -181,7 +181,7 @@ def test_everything_is_told_by_kind_of_workload(tmp_path: Path) -> None:
         memory.tried("batch", 0.1, number=2, profile=SOLVER, at=NOW + 10)
         line = 'comm = "web" { latency; preempt; slice 500us }; * { slice 3ms }'
         memory.tried("policy-x", -0.1, number=3, profile=SOLVER, policy=line, at=NOW + 5)
-        view = memory.learned.view(None, memory.lessons.all())
+        view = memory.beliefs.view(None, memory.lessons.all())
         assert [each.tags for each in view.classes] == [sorted(SOLVER.tags), sorted(WEB.tags)]
         assert [each.scheduler for each in view.classes[0].beliefs] == ["batch", "policy-x"]
         assert "web" not in view.classes[0].beliefs[1].policy
@@ -192,7 +192,7 @@ def test_a_complaint_about_delays_makes_a_service_of_it(tmp_path: Path) -> None:
     """What it was complained about counts beside what was measured."""
     with remembering(tmp_path) as memory:
         plain = ProfileView(workload="comm:x", tags=["contended"])
-        held = memory.learned.beliefs(Met(plain, "delay p99"), NOW)
+        held = memory.beliefs.beliefs(BeliefQuestion(plain, "delay p99"), NOW)
         assert held.tags == ["contended", "latency-sensitive"]
 
 
@@ -200,24 +200,26 @@ def test_who_tries_what_a_page_warns_of_is_told(tmp_path: Path) -> None:
     """Schedulers and policies alike; not where the same was kept here before, nor for a workload
     that it is made for."""
     with remembering(tmp_path) as memory:
-        warning = memory.learned.warning(Met(WEB), "batch", "")
+        warning = memory.beliefs.warning(BeliefQuestion(WEB), "batch", "")
         assert "bad for latency-sensitive" in warning
         assert "nothing measured here" in warning
-        assert memory.learned.warning(Met(WEB), "latency", "") == ""
-        assert memory.learned.warning(Met(SOLVER), "batch", "") == ""
-        assert "latency-sensitive" in memory.learned.warning(Met(WEB), "policy-1", "slice 20ms")
-        assert memory.learned.warning(Met(WEB), "policy-1", "slice 1ms") == ""
-        assert memory.learned.warning(Met(SOLVER, "latency p99"), "batch", "")
+        assert memory.beliefs.warning(BeliefQuestion(WEB), "latency", "") == ""
+        assert memory.beliefs.warning(BeliefQuestion(SOLVER), "batch", "") == ""
+        assert "latency-sensitive" in memory.beliefs.warning(
+            BeliefQuestion(WEB), "policy-1", "slice 20ms"
+        )
+        assert memory.beliefs.warning(BeliefQuestion(WEB), "policy-1", "slice 1ms") == ""
+        assert memory.beliefs.warning(BeliefQuestion(SOLVER, "latency p99"), "batch", "")
         memory.tried("batch", 0.5)
-        assert memory.learned.warning(Met(WEB), "batch", "") == ""
+        assert memory.beliefs.warning(BeliefQuestion(WEB), "batch", "") == ""
 
 
 def test_a_search_puts_last_what_its_page_calls_bad_for_what_counts(tmp_path: Path) -> None:
     """However well its words fit; and it says why."""
     with remembering(tmp_path) as memory:
-        found = memory.learned.search("long slices batch", Met(WEB), ())
+        found = memory.beliefs.search("long slices batch", BeliefQuestion(WEB), ())
         batch = next(each for each in found if each.entry.name == "batch")
         assert batch.score < 0
         assert "nothing measured here" in batch.reasons[0]
-        first = memory.learned.search("long slices batch", Met(SOLVER), ())[0]
+        first = memory.beliefs.search("long slices batch", BeliefQuestion(SOLVER), ())[0]
         assert first.entry.name == "batch"

@@ -233,7 +233,7 @@ def test_lessons_of_an_earlier_version_move_into_the_file(tmp_path: Path) -> Non
     history.close()
     with remembering(tmp_path) as memory:
         assert texts(memory) == ["short slices help redis"]
-        assert memory.recall.held_lessons() == []
+        assert memory.history_writer.held_lessons() == []
     with remembering(tmp_path) as memory:
         assert memory.file.exists()
         assert texts(memory) == ["short slices help redis"]

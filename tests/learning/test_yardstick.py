@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.memory.beliefs import Met
+from daemon.memory.beliefs import BeliefQuestion
 from scheduler_library.learning.lessons import Claim, Evidence, Measured, Says, judged, learned
 from scheduler_library.learning.yardstick import (
     DELAY_WEIGHT,
@@ -56,24 +56,28 @@ def test_a_belief_from_delays_weighs_little_and_says_so(tmp_path: Path) -> None:
         old.tried("batch", 0.5, objective="latency p99")
         new.tried("batch", 0.5)
         (by_delay,) = (
-            each for each in old.learned.beliefs(Met(WEB), NOW).beliefs if each.scheduler == "batch"
+            each
+            for each in old.beliefs.beliefs(BeliefQuestion(WEB), NOW).beliefs
+            if each.scheduler == "batch"
         )
         (by_response,) = (
-            each for each in new.learned.beliefs(Met(WEB), NOW).beliefs if each.scheduler == "batch"
+            each
+            for each in new.beliefs.beliefs(BeliefQuestion(WEB), NOW).beliefs
+            if each.scheduler == "batch"
         )
         assert by_delay.mean < by_response.mean
         assert by_delay.weight == pytest.approx(DELAY_WEIGHT * by_response.weight, abs=0.001)
         assert any("run-queue delay, which counts for 20%" in each for each in by_delay.why)
-        assert old.learned.warning(Met(WEB), "batch", "")
-        assert not new.learned.warning(Met(WEB), "batch", "")
-        assert [each.objective for each in old.recall.outcomes("")] == ["latency p99"]
+        assert old.beliefs.warning(BeliefQuestion(WEB), "batch", "")
+        assert not new.beliefs.warning(BeliefQuestion(WEB), "batch", "")
+        assert [each.objective for each in old.history_writer.outcomes("")] == ["latency p99"]
 
 
 def test_what_failed_by_delay_may_be_tried_again(tmp_path: Path) -> None:
     """At once: by response it may be the best there is."""
     with remembering(tmp_path) as memory:
         memory.tried("latency", -0.4, objective="latency p99")
-        found = memory.learned.beliefs(Met(WEB), NOW + 60).beliefs
+        found = memory.beliefs.beliefs(BeliefQuestion(WEB), NOW + 60).beliefs
         assert not next(each for each in found if each.scheduler == "latency").refused
 
 
