@@ -92,6 +92,8 @@ class TrialSettings(Table):
     catastrophe_ratio: Annotated[float, Field(gt=1, le=1000)] = 4.0
     # ...or any task of the machine waiting so long where the baseline never did.
     starved_us: Annotated[float, Field(ge=1000, le=30_000_000)] = 1_000_000.0
+    # Others' response time or delay below this in both arms is too short to guard.
+    others_floor_us: Annotated[float, Field(ge=1000, le=10_000_000)] = 10_000.0
     # The runner detaches by itself when the daemon has not renewed for this long.
     lease_s: Annotated[float, Field(ge=1, le=300)] = 10.0
     tolerance: Tolerances = Tolerances()

@@ -79,14 +79,19 @@ STARVED_BEYOND = 2.0
 STARVED_RATIO = 3.0
 
 _HIGHER = (Guarded.MACHINE_RUN_SHARE, Guarded.OTHERS_RUN_SHARE, Guarded.OWN_THROUGHPUT)
-# Where even the worse arm is below this, there is nothing to guard.
-_TRIVIAL = {
-    Guarded.MACHINE_RUN_SHARE: 0.05,
-    Guarded.OTHERS_RUN_SHARE: 0.05,
-    Guarded.OTHERS_RESPONSE_P99_US: 10_000.0,
-    Guarded.OTHERS_DELAY_P99_US: 10_000.0,
-    Guarded.OWN_THROUGHPUT: 5.0,
-}
+
+
+def _trivial(settings: TrialSettings) -> dict[Guarded, float]:
+    """Where even the worse arm is below this, there is nothing to guard."""
+    return {
+        Guarded.MACHINE_RUN_SHARE: 0.05,
+        Guarded.OTHERS_RUN_SHARE: 0.05,
+        Guarded.OTHERS_RESPONSE_P99_US: settings.others_floor_us,
+        Guarded.OTHERS_DELAY_P99_US: settings.others_floor_us,
+        Guarded.OWN_THROUGHPUT: 5.0,
+    }
+
+
 # Objectives that say themselves how much the workload gets done.
 _WORK = (Metric.COMPLETIONS, Metric.TURNAROUND, Metric.MAKESPAN, Metric.MEASUREMENT)
 # Of these the number of samples says how much was done; a scheduler that lets tasks run on makes
@@ -478,7 +483,7 @@ def _guarded(
     said: dict[str, str] = {}
     broken: list[str] = []
     tolerances: Mapping[str, float] = settings.tolerance.model_dump()
-    for name, trivial in _TRIVIAL.items():
+    for name, trivial in _trivial(settings).items():
         if name is Guarded.OWN_THROUGHPUT and objective.has(*_WORK):
             continue
         arms = {

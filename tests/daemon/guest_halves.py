@@ -36,12 +36,17 @@ WORKLOADS = (("editor", 0.05, 0.004, 1), ("backup", 0.0, 1.0, 2), ("render", 0.0
 # is told otherwise.
 HUGE_PAGES = Path("/sys/kernel/mm/transparent_hugepage")
 THREAD = "khugepaged"
-LINES = {
-    "good": 'comm = "editor" { latency; preempt; slice 3ms }; * { slice 3ms }',
-    "starves the backup": 'comm = "editor" { latency; preempt; slice 3ms }; '
-    'comm = "backup" { idle }; * { slice 3ms }',
-    "starves one thread": 'comm = "editor" { latency; preempt; slice 3ms }; '
-    f'comm = "{THREAD}" {{ idle }}; * {{ slice 3ms }}',
+CANDIDATES = {
+    "good": CandidateRequest(
+        policy='comm = "editor" { latency; preempt; slice 3ms }; * { slice 3ms }'
+    ),
+    "starves the backup": CandidateRequest(
+        policy='comm = "editor" { latency; preempt; slice 3ms }; comm = "backup" { idle }; '
+        "* { slice 3ms }"
+    ),
+    "starves one thread": CandidateRequest(
+        source=Path(__file__).with_name("starves_one.bpf.c").read_text("utf-8"), name="starves-one"
+    ),
 }
 # The daemon comes before them, as its unit has it.
 NICE = ("nice", "-n", "10")
@@ -65,11 +70,11 @@ def workloads() -> Iterator[None]:
             child.wait()
 
 
-def tried(stage: Stage, line: str) -> Seen:
-    """An episode about the goal with one trial of this line, to its end."""
+def tried(stage: Stage, asked: CandidateRequest) -> Seen:
+    """An episode about the goal with one trial of this candidate, to its end."""
     client = stage.client
     opened = client.open_episode(EpisodeRequest(workload=EDITOR, goal=GOAL))
-    candidate = client.create_candidate(CandidateRequest(policy=line, episode=opened.id))
+    candidate = client.create_candidate(asked.model_copy(update={"episode": opened.id}))
     assert candidate.proven, candidate
     request = TrialRequest(candidate=candidate.id, workload=EDITOR, episode=opened.id)
     trial = client.start_trial(request)
@@ -108,8 +113,8 @@ def main() -> None:
             return {"seen": found}
 
         seen["watched"] = played(daemon, watched)
-        for name, line in LINES.items():
-            seen[name] = played(daemon, partial(tried, line=line))
+        for name, asked in CANDIDATES.items():
+            seen[name] = played(daemon, partial(tried, asked=asked))
     print(json.dumps(seen), flush=True)
 
 

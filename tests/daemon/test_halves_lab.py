@@ -51,7 +51,7 @@ def test_a_line_that_starves_the_backup_is_rolled_back_for_that(seen: dict[str, 
     assert "backup" in trial["reason"]
 
 
-def test_a_line_that_starves_one_kernel_thread_is_rolled_back_for_that(
+def test_a_scheduler_that_starves_one_kernel_thread_is_rolled_back_for_that(
     seen: dict[str, Any],
 ) -> None:
     """The thread is named, with how long it waited."""

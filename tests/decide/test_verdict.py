@@ -200,6 +200,17 @@ def test_what_is_tolerated_or_trivial_does_not_stop_a_keep(
     assert name in verdict.guarded
 
 
+def test_how_short_is_too_short_to_guard_can_be_set() -> None:
+    """Where the CPUs are slow, what would be nothing elsewhere takes as many times longer."""
+    name = "others_response_p99_us"
+    windows = made(VALUES, 0.3, {name: 7000.0}, {name: 49_000.0})
+    slow = SETTINGS.model_copy(update={"others_floor_us": 120_000.0})
+    for bounds, decision in ((SETTINGS, Decision.ROLLBACK), (slow, Decision.KEEP)):
+        verdict = judge(windows, LATENCY, bounds)
+        assert verdict is not None
+        assert verdict.decision is decision
+
+
 def test_excluded_windows_do_not_count() -> None:
     """A window without a meaning changes nothing in the verdict."""
     windows = made(VALUES, 0.3)
