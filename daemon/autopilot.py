@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What the daemon does by itself: judge each interval, open episodes, guard what was kept.
 
-The judgement is in the pure modules of `daemon.decide`; here it meets the kernel. Nothing is
+The judgement is `daemon.decide.interval`, which is pure; here it meets the kernel. Nothing is
 loaded from here: that is for advisors and operators to ask. What is here only ever takes
 schedulers away.
 """
@@ -10,7 +10,7 @@ import asyncio
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from daemon.api.models import (
     Decision,
@@ -20,10 +20,11 @@ from daemon.api.models import (
     TrialState,
 )
 from daemon.config import Config
-from daemon.decide import backoff, detect, guard
+from daemon.decide import backoff, detect, interval
 from daemon.decide.blame import excuse
 from daemon.decide.detect import DetectState, Recovery
-from daemon.decide.guard import GuardState, Kept, kept_of
+from daemon.decide.guard import kept_of
+from daemon.decide.interval import IntervalFacts, IntervalState
 from daemon.decide.observation import Observation
 from daemon.decide.yardstick import yardstick_of
 from daemon.gates.candidates import Candidate, Publish
@@ -44,15 +45,6 @@ RESTARTS_WITHIN_S = 300.0
 RESTART_PAUSE_S = 0.1
 
 
-@dataclass
-class Kepts:
-    """What is kept now, how it is judged, and what ran before it."""
-
-    kept: Kept | None = None
-    state: GuardState = field(default_factory=GuardState)
-    previous: Loadable | None = None
-
-
 @dataclass(frozen=True)
 class Pause:
     """Episodes about one workload rest until then; longer with each that came to nothing."""
@@ -62,7 +54,7 @@ class Pause:
 
 
 class Autopilot:
-    """Wired to everything, owns little: detection state, the guard's state, pauses."""
+    """Wired to everything, owns little: what the last intervals led to, and pauses."""
 
     def __init__(
         self,
@@ -90,9 +82,16 @@ class Autopilot:
         self._advice_only = False
         self._changed_at = 0.0
         self._pauses: dict[str, Pause] = {}
-        self._kept = Kepts()
+        self._settings = config.judged_by
+        self._state = IntervalState()
+        # What ran before the scheduler that is kept.
+        self._previous: Loadable | None = None
         self._restarts: list[float] = []
-        self.detection = DetectState()
+
+    @property
+    def detection(self) -> DetectState:
+        """What is known of every workload, by all intervals so far."""
+        return self._state.detection
 
     # ------------------------------------------------------------ each interval
 
@@ -103,49 +102,28 @@ class Autopilot:
         self._episodes.close_abandoned(
             time.time(), self._config.advisor.patience_s, self._trials.running is not None
         )
-        settled = self._changed_at + self._config.trial.settle_s
-        if self._trials.running is not None or observation.began < settled:
-            self.detection = detect.skip(self.detection, observation)
-            return
-        loaded = self._loader.loaded
-        measurements = [
-            each
-            for name in self._measured()
-            for each in self._watch.measurements(name, observation.began)
-            # What began under another scheduler says nothing of this one, however late it ended.
-            if each.began >= settled
-        ]
-        self.detection, happened = detect.step(
-            self.detection,
-            observation,
-            self._config.detect,
-            regime=loaded.what.candidate if loaded else detect.KERNEL_DEFAULT,
-            declared=self._config.declared,
-            measurements=measurements,
-            ignored=self._config.ignored,
+        self._state, decisions = interval.step(
+            self._state, observation, self._facts(observation), self._settings
         )
-        for each in happened:
+        for each in decisions.happened:
             self._tell(each)
-        kept = self._kept.kept
-        if kept is not None and loaded is not None and loaded.what.candidate == kept.candidate:
-            self._kept.state, decision = guard.step(
-                self._kept.state,
-                kept,
-                observation,
-                self.detection,
-                self._config.guard,
-                self._config.trial,
-                self._config.detect,
-                measurements,
-            )
-            if decision is not None:
-                await self.roll_back(decision.reason, workload=decision.workload)
-        self._open_episode(observation.at)
+        if decisions.rollback is not None:
+            await self.roll_back(decisions.rollback.reason, workload=decisions.rollback.workload)
+        if decisions.judged:
+            self._open_episode(observation.at)
 
-    def _measured(self) -> set[str]:
-        names = {name for each in self._config.declared for name in each.objective.measured}
-        kept = self._kept.kept
-        return names | kept.measured if kept is not None else names
+    def _facts(self, observation: Observation) -> IntervalFacts:
+        loaded = self._loader.loaded
+        return IntervalFacts(
+            regime=loaded.what.candidate if loaded else detect.KERNEL_DEFAULT,
+            changed_at=self._changed_at,
+            in_trial=self._trials.running is not None,
+            measurements=[
+                each
+                for name in self._state.measured(self._settings)
+                for each in self._watch.measurements(name, observation.began)
+            ],
+        )
 
     def judges(self, workload: str) -> bool:
         """Whether it is known well enough that an episode may open about it."""
@@ -253,19 +231,18 @@ class Autopilot:
             state = backoff.failed(state, trial.reason, now, limits)
         self._backoff_store.become(state)
         if trial.state is TrialState.KEPT:
-            self._kept = Kepts(
-                kept_of(
-                    trial.candidate.id,
-                    trial.workload,
-                    trial.objective,
-                    now,
-                    trial.windows,
-                    trial.guards,
-                ),
-                previous=trial.before.what if trial.before else None,
+            kept = kept_of(
+                trial.candidate.id,
+                trial.workload,
+                trial.objective,
+                now,
+                trial.windows,
+                trial.guards,
             )
+            self._state = self._state.keeping(kept)
+            self._previous = trial.before.what if trial.before else None
         elif trial.before is None:
-            self._kept = Kepts()
+            self._keep_nothing()
         self._say_verdict(trial, gone)
         episode = self._episodes.get(trial.request.episode or "")
         self._episodes.note_trial(episode, trial.view())
@@ -345,8 +322,8 @@ class Autopilot:
             if failed is None:
                 return
             gone = failed
-        if self._kept.kept is not None and self._kept.kept.candidate == id:
-            self._kept = Kepts()
+        if self._state.kept is not None and self._state.kept.candidate == id:
+            self._keep_nothing()
         if gone.by_kernel:
             self.quarantine(id, name, gone.reason)
         self._say_ejected(name, id, gone)
@@ -449,8 +426,8 @@ class Autopilot:
         loaded = self._loader.loaded
         if loaded is None:
             return
-        previous = self._kept.previous if self._kept.kept is not None else None
-        self._kept = Kepts()
+        previous = self._previous
+        self._keep_nothing()
         if previous is not None:
             try:
                 await self._loader.load(previous, "kept")
@@ -478,4 +455,8 @@ class Autopilot:
     def changed(self) -> None:
         """Somebody changed the scheduler by hand: what was kept is no longer what runs."""
         self._changed_at = time.time()
-        self._kept = Kepts()
+        self._keep_nothing()
+
+    def _keep_nothing(self) -> None:
+        self._state = self._state.keeping(None)
+        self._previous = None

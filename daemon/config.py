@@ -23,6 +23,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from daemon.api.models import Autonomy
+from daemon.decide.interval import IntervalSettings
 from daemon.decide.objective import Declared, Metric, parse_objective
 from daemon.decide.settings import (
     DetectSettings,
@@ -172,6 +173,11 @@ class Config(Table):
     @property
     def ignored(self) -> tuple[str, ...]:
         return (*NEVER_JUDGED, *(each.workload for each in self.ignore))
+
+    @property
+    def judged_by(self) -> IntervalSettings:
+        """What each interval of signals is judged by."""
+        return IntervalSettings(self.detect, self.guard, self.trial, self.declared, self.ignored)
 
 
 def load(path: Path = PATH) -> Config:

@@ -34,14 +34,22 @@ from daemon.api.models import (
     Decision,
     Degradation,
     GuardRequest,
-    VerdictView,
     WindowView,
 )
-from daemon.decide import detect, guard
+from daemon.decide import detect, interval
+from daemon.decide.guard import kept_of
+from daemon.decide.interval import IntervalFacts, IntervalState
 from daemon.decide.objective import Guard, Measurement, Objective, parse_guard, parse_objective
 from daemon.decide.observation import Observation, observation_of
-from daemon.decide.verdict import conclude, harm, judge, stopped
-from daemon.decide.windows import Live, live_of, settled, sleepers_of, window_of
+from daemon.decide.trial_judgement import (
+    GOES_ON,
+    Judgement,
+    after_window,
+    at_the_end,
+    sleepers_after,
+    while_running,
+)
+from daemon.decide.windows import ROUNDING_S, Live, is_settled, live_of, window_of
 from daemon.decide.words import figure
 from process import Fault, FaultType, fault_of, named_path, printable
 
@@ -96,7 +104,9 @@ class Told:
     """One thing that the daemon would have said. `workload` is hostile text."""
 
     at: float
-    kind: Literal["degradation", "recovered", "window", "verdict", "rollback", "summary"]
+    kind: Literal[
+        "degradation", "recovered", "window", "verdict", "unmeasured", "rollback", "summary"
+    ]
     message: str
     workload: str = ""
     figures: dict[str, float] = field(default_factory=dict)
@@ -104,7 +114,7 @@ class Told:
 
 @dataclass
 class _Trial:
-    """A trial under way; `verdict` as soon as there is one, and then nothing more is judged."""
+    """A trial under way; nothing more is judged as soon as its `judgement` says that it is over."""
 
     objective: Objective
     workload: str
@@ -114,7 +124,7 @@ class _Trial:
     sleepers: frozenset[str] | None = None
     observations: list[Observation] = field(default_factory=list)
     windows: list[WindowView] = field(default_factory=list)
-    verdict: VerdictView | None = None
+    judgement: Judgement = GOES_ON
 
 
 class Replay:
@@ -122,13 +132,12 @@ class Replay:
 
     def __init__(self, config: configuration.Config) -> None:
         self._config = config
-        self._state = detect.DetectState()
+        self._settings = config.judged_by
+        self._state = IntervalState()
         self._regime = detect.KERNEL_DEFAULT
         self._changed_at = 0.0
         self._measurements: list[Measurement] = []
         self._trial: _Trial | None = None
-        self._kept: guard.Kept | None = None
-        self._guard = guard.GuardState()
         self._intervals = 0
         self._at = 0.0
 
@@ -143,8 +152,8 @@ class Replay:
                 yield from self._interval(observation_of(entry))
             case SchedulerMark():
                 self._regime, self._changed_at = entry.candidate, entry.at
-                if self._kept and self._kept.candidate != entry.candidate:
-                    self._kept = None
+                if self._state.kept and self._state.kept.candidate != entry.candidate:
+                    self._state = self._state.keeping(None)
             case MeasurementMark():
                 self._measurements.append(
                     Measurement(entry.at, entry.name, entry.value, entry.unit, entry.started)
@@ -163,11 +172,12 @@ class Replay:
                 yield from self._end(entry.at)
 
     def summary(self) -> Told:
-        degraded = len(self._state.degraded())
+        detection = self._state.detection
+        degraded = len(detection.degraded())
         return Told(
             self._at,
             "summary",
-            f"{self._intervals} intervals, {len(self._state.workloads)} workloads, "
+            f"{self._intervals} intervals, {len(detection.workloads)} workloads, "
             f"{degraded} degraded at the end",
             figures={"intervals": float(self._intervals), "degraded": float(degraded)},
         )
@@ -176,25 +186,15 @@ class Replay:
         self._intervals += 1
         self._at = observation.at
         if self._trial is not None:
-            self._state = detect.skip(self._state, observation)
             self._trial.observations.append(observation)
-            return
-        if observation.began < self._changed_at + self._config.trial.settle_s:
-            self._state = detect.skip(self._state, observation)
-            return
-        numbers = [
-            each for each in self._measurements if observation.began < each.at <= observation.at
-        ]
-        self._state, happened = detect.step(
-            self._state,
-            observation,
-            self._config.detect,
+        facts = IntervalFacts(
             regime=self._regime,
-            declared=self._config.declared,
-            measurements=numbers,
-            ignored=self._config.ignored,
+            changed_at=self._changed_at,
+            in_trial=self._trial is not None,
+            measurements=self._measurements,
         )
-        for each in happened:
+        self._state, decisions = interval.step(self._state, observation, facts, self._settings)
+        for each in decisions.happened:
             yield Told(
                 observation.at,
                 "degradation" if isinstance(each, Degradation) else "recovered",
@@ -204,46 +204,32 @@ class Replay:
                 if isinstance(each, Degradation)
                 else {},
             )
-        if self._kept is not None:
-            yield from self._guarded(self._kept, observation, numbers)
-
-    def _guarded(
-        self, kept: guard.Kept, observation: Observation, numbers: Sequence[Measurement]
-    ) -> Iterator[Told]:
-        self._guard, decision = guard.step(
-            self._guard,
-            kept,
-            observation,
-            self._state,
-            self._config.guard,
-            self._config.trial,
-            self._config.detect,
-            numbers,
-        )
-        if decision is not None:
-            self._kept = None
+        if decisions.rollback is not None:
+            self._state = self._state.keeping(None)
             yield Told(
                 observation.at,
                 "rollback",
-                f"{decision.cause.value}: {decision.reason}",
-                decision.workload,
+                f"{decisions.rollback.cause.value}: {decisions.rollback.reason}",
+                decisions.rollback.workload,
             )
 
     def _window(self, mark: WindowMark) -> Iterator[Told]:
         trial = self._trial
-        if trial is None or trial.verdict is not None:
+        if trial is None or trial.judgement.over:
             return
         settings = self._config.trial
-        inside = settled(trial.observations, mark.started, mark.ended, settings)
+        inside = [
+            each for each in trial.observations if mark.started < each.at <= mark.ended + ROUNDING_S
+        ]
         # Interval by interval, as the daemon saw it: harm may have ended the window early.
         lives: list[Live] = []
         for each in inside if mark.arm is Arm.CANDIDATE else ():
+            if not is_settled(each, mark.started, settings):
+                continue
             lives.append(live_of(trial.objective, trial.workload, each, mark.started, settings))
-            reason = harm(trial.windows, lives, trial.objective, settings, trial.guards)
-            if reason:
-                yield from self._judged(
-                    trial, each.at, stopped(trial.windows, trial.objective, reason)
-                )
+            judgement = while_running(trial.windows, lives, trial.objective, settings, trial.guards)
+            if judgement.over:
+                yield from self._judged(trial, each.at, judgement)
                 return
         window = window_of(
             mark.arm,
@@ -258,8 +244,7 @@ class Replay:
             trial.guards,
             trial.sleepers,
         )
-        if mark.arm is Arm.BASELINE and trial.sleepers is None:
-            trial.sleepers = sleepers_of(trial.workload, inside)
+        trial.sleepers = sleepers_after(trial.sleepers, window, trial.workload, inside)
         trial.windows.append(window)
         yield Told(
             mark.ended,
@@ -268,45 +253,44 @@ class Replay:
             trial.workload,
             {"value": window.value, "samples": float(window.samples)},
         )
-        reason = harm(trial.windows, [], trial.objective, settings, trial.guards)
-        verdict = (
-            stopped(trial.windows, trial.objective, reason)
-            if reason
-            else judge(trial.windows, trial.objective, settings, trial.guards)
-        )
-        if verdict is not None:
-            yield from self._judged(trial, mark.ended, verdict)
+        judgement = after_window(trial.windows, trial.objective, settings, trial.guards)
+        if judgement.over:
+            yield from self._judged(trial, mark.ended, judgement)
 
-    def _judged(self, trial: _Trial, at: float, verdict: VerdictView) -> Iterator[Told]:
-        trial.verdict = verdict
-        yield Told(
-            at,
-            "verdict",
-            f"{verdict.decision.value}: {verdict.reason}",
-            trial.workload,
-            {
-                "ratio": verdict.ratio,
-                "low": verdict.low,
-                "high": verdict.high,
-                "confidence": verdict.confidence,
-                "gain": verdict.gain,
-            },
-        )
+    def _judged(self, trial: _Trial, at: float, judgement: Judgement) -> Iterator[Told]:
+        trial.judgement = judgement
+        if judgement.unmeasured:
+            yield Told(at, "unmeasured", judgement.unmeasured, trial.workload)
+        elif (verdict := judgement.verdict) is not None:
+            yield Told(
+                at,
+                "verdict",
+                f"{verdict.decision.value}: {verdict.reason}",
+                trial.workload,
+                {
+                    "ratio": verdict.ratio,
+                    "low": verdict.low,
+                    "high": verdict.high,
+                    "confidence": verdict.confidence,
+                    "gain": verdict.gain,
+                },
+            )
 
     def _end(self, at: float) -> Iterator[Told]:
         trial, self._trial = self._trial, None
         self._changed_at = at
         if trial is None:
             return
-        if trial.verdict is None:
-            verdict = conclude(trial.windows, trial.objective, self._config.trial, trial.guards)
-            yield from self._judged(trial, at, verdict)
-        if trial.verdict is not None and trial.verdict.decision is Decision.KEEP:
+        if not trial.judgement.over:
+            judgement = at_the_end(trial.windows, trial.objective, self._config.trial, trial.guards)
+            yield from self._judged(trial, at, judgement)
+        verdict = trial.judgement.verdict
+        if verdict is not None and verdict.decision is Decision.KEEP:
             self._regime = trial.candidate or "kept"
-            self._guard = guard.GuardState()
-            self._kept = guard.kept_of(
+            kept = kept_of(
                 self._regime, trial.workload, trial.objective, at, trial.windows, trial.guards
             )
+            self._state = self._state.keeping(kept)
 
 
 def replay(entries: Iterable[Entry], config: configuration.Config) -> Iterator[Told]:

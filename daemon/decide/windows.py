@@ -25,8 +25,9 @@ _PAIR = (
 # Excluded windows are run again, but a trial of which so many times the windows are
 # excluded ends with what it has.
 PATIENCE = 2
-
-
+# Intervals end when the signals program says so and windows when the daemon does: so much overlap
+# is rounding, and not another arm, seconds.
+ROUNDING_S = 0.01
 # A window of which the host took a larger part than this, beyond the usual, is not a fair one.
 STOLEN = 0.05
 # An interval of signals that lasted so much longer than asked for, seconds: the clock went on and
@@ -80,10 +81,16 @@ def settled(
     observations: Iterable[Observation], started: float, ended: float, settings: TrialSettings
 ) -> list[Observation]:
     """The intervals that lie in the window whole, after its first `settle_s`."""
-    # Intervals end when the signals program says so and windows when the daemon does: a
-    # hundredth of a second of overlap is rounding, not another arm.
-    begin, end = started + settings.settle_s - 0.01, ended + 0.01
-    return [each for each in observations if each.began >= begin and each.at <= end]
+    return [
+        each
+        for each in observations
+        if is_settled(each, started, settings) and each.at <= ended + ROUNDING_S
+    ]
+
+
+def is_settled(observation: Observation, started: float, settings: TrialSettings) -> bool:
+    """Whether an interval of the window that `started` then lies behind its first `settle_s`."""
+    return observation.began >= started + settings.settle_s - ROUNDING_S
 
 
 def window_of(

@@ -31,21 +31,9 @@ from daemon.decide.compared import guard_view
 from daemon.decide.objective import Guard, Measurement, Metric, Objective, guarding
 from daemon.decide.observation import Observation
 from daemon.decide.settings import TrialSettings
-from daemon.decide.verdict import (
-    beyond_measure,
-    conclude,
-    harm,
-    judge,
-    stopped,
-    unmeasured,
-)
-from daemon.decide.windows import (
-    Live,
-    live_of,
-    next_arm,
-    sleepers_of,
-    window_of,
-)
+from daemon.decide.trial_judgement import Judgement, after_window, sleepers_after, while_running
+from daemon.decide.verdict import stopped
+from daemon.decide.windows import Live, is_settled, live_of, next_arm, window_of
 from daemon.decide.words import figure
 from daemon.gates.candidates import Candidate, Publish
 from daemon.lifecycle.attachment import ExitReason, Loadable, thrown_out
@@ -414,9 +402,7 @@ class Trials:
         excused = 0
         while trial.verdict is None:
             arm = next_arm(trial.windows, trial.settings)
-            if arm is None:
-                self._conclude(trial)
-                return
+            assert arm is not None, "the last window ends the trial"
             try:
                 window = await self._window(trial, arm)
             except Ejected as ejected:
@@ -442,12 +428,9 @@ class Trials:
                 figures={"value": window.value, "samples": float(window.samples)},
                 **self._names(trial),
             )
-            if reason := beyond_measure(trial.windows, trial.objective, trial.settings):
-                trial.state, trial.reason = TrialState.UNMEASURED, reason
+            judgement = after_window(trial.windows, trial.objective, trial.settings, trial.guards)
+            if self._ended_by(trial, judgement):
                 return
-            harmed = self._harmed(trial, ())
-            if not harmed and next_arm(trial.windows, trial.settings) is not None:
-                trial.verdict = judge(trial.windows, trial.objective, trial.settings, trial.guards)
 
     async def _window(self, trial: Trial, arm: Arm) -> WindowView | None:
         """One window of this arm; None where it was cut short, and the trial has its verdict.
@@ -461,15 +444,13 @@ class Trials:
             return await self._fed_window(trial, arm)
         return await self._measured_window(trial, arm)
 
-    def _conclude(self, trial: Trial) -> None:
-        """All windows are over: a verdict, unless too few of them were good enough."""
-        reason = ""
-        if not trial.request.fed_by_client:
-            reason = unmeasured(trial.windows, trial.objective, trial.settings, trial.guards)
-        if reason:
-            trial.state, trial.reason = TrialState.UNMEASURED, reason
-        else:
-            trial.verdict = conclude(trial.windows, trial.objective, trial.settings, trial.guards)
+    def _ended_by(self, trial: Trial, judgement: Judgement) -> bool:
+        """Whether the trial is over by this judgement, which is noted in it."""
+        if judgement.unmeasured:
+            trial.state, trial.reason = TrialState.UNMEASURED, judgement.unmeasured
+        elif judgement.verdict is not None:
+            trial.verdict = judgement.verdict
+        return judgement.over
 
     def _say_excused(self, trial: Trial, ejected: Ejected) -> None:
         names = {**self._names(trial), "candidate": ejected.what.candidate}
@@ -479,12 +460,6 @@ class Trials:
             f"it: {ejected.excuse}",
             **{**names, "scheduler": ejected.what.name},
         )
-
-    def _harmed(self, trial: Trial, lives: Sequence[Live]) -> bool:
-        reason = harm(trial.windows, lives, trial.objective, trial.settings, trial.guards)
-        if reason:
-            trial.verdict = stopped(trial.windows, trial.objective, reason)
-        return bool(reason)
 
     async def _switch(self, trial: Trial, arm: Arm) -> None:
         """Have this arm's scheduler in the kernel."""
@@ -524,11 +499,14 @@ class Trials:
                 if observation is None:
                     return None
                 observations.append(observation)
-                if arm is Arm.CANDIDATE and observation.began >= started + settings.settle_s:
+                if arm is Arm.CANDIDATE and is_settled(observation, started, settings):
                     lives.append(
                         live_of(trial.objective, trial.workload, observation, started, settings)
                     )
-                    if self._harmed(trial, lives):
+                    judgement = while_running(
+                        trial.windows, lives, trial.objective, settings, trial.guards
+                    )
+                    if self._ended_by(trial, judgement):
                         return None
                 if observation.at < started + settings.settle_s + settings.window_s:
                     continue
@@ -545,20 +523,19 @@ class Trials:
                     trial.guards,
                     trial.sleepers,
                 )
+                trial.sleepers = sleepers_after(
+                    trial.sleepers, window, trial.workload, observations
+                )
                 if not window.excluded:
-                    self._as_long(trial, window, observations)
+                    self._as_long(trial, window)
                     return window
                 if window.disturbed or time.time() > deadline:
                     return window
 
-    def _as_long(
-        self, trial: Trial, window: WindowView, observations: Sequence[Observation]
-    ) -> None:
-        """What the first window of the baseline settles for those that follow."""
+    def _as_long(self, trial: Trial, window: WindowView) -> None:
+        """The windows that follow are as long as the first of the baseline had to be."""
         if window.arm is not Arm.BASELINE:
             return
-        if trial.sleepers is None:
-            trial.sleepers = sleepers_of(trial.workload, observations)
         lasted = window.ended - window.started - trial.settings.settle_s
         if lasted > trial.settings.window_s + 2 * self._watch.interval_s:
             trial.settings = trial.settings.model_copy(update={"window_s": lasted})
