@@ -147,7 +147,7 @@ def _lesson_lines(lessons: list[LessonView]) -> None:
 
 def show_learned(workload: str, *, json: bool) -> None:
     with observe_client() as client:
-        learned = client.learned(workload or None)
+        learned = client.learned(workload)
         outcomes = [] if workload else client.outcomes()
     if json:
         told = learned.model_dump(mode="json")

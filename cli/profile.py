@@ -18,7 +18,7 @@ from daemon.api.models import (
 
 def show_profile(workload: str, *, json: bool) -> None:
     with observe_client() as client:
-        view = client.profile(workload)
+        view = client.workload_profile(workload)
     if json:
         as_json(view)
         return

@@ -14,10 +14,9 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from bpf.signals.source import SignalsSource
-from daemon.api.control import control_app
 from daemon.api.display import displayable
 from daemon.api.models import EventKind, ProfileView
-from daemon.api.observe import observe_app
+from daemon.api.serving import control_app, observe_app
 from daemon.autopilot import Autopilot
 from daemon.config import PATH, Config, load
 from daemon.decide.observation import Observation
@@ -296,7 +295,7 @@ class Daemon:
             try:
                 await serve_on(
                     listeners,
-                    observe_app(self.reader),
+                    observe_app(self.reader, self.actor),
                     control_app(self.reader, self.actor),
                     self.stop,
                     self._ready,

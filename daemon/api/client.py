@@ -1,29 +1,28 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The daemon's API from the other side of the socket: `Client` blocks, `AsyncClient` awaits.
 
-Both have one method for each function of `calls.py`, with its arguments, and return its
-model. Every trouble is a `process.Fault`: the daemon's own, as it was raised there, or
-UNREACHABLE, TIMEOUT or INTERNAL where the talking itself failed.
+Both have the methods of `endpoints.py`, with their parameters, and return their models. Every
+trouble is a `process.Fault`: the daemon's own, as it was raised there, or UNREACHABLE, TIMEOUT or
+INTERNAL where the talking itself failed.
 """
 
 import socket
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Generic, NoReturn, ParamSpec, Self, TypeVar, overload
+from typing import Any, NoReturn, Self, TypeVar
 
 import httpx
 from pydantic import ValidationError
 
-from daemon.api import calls
-from daemon.api.calls import Call
+from daemon.api.endpoint import Awaiting, Blocking, Call
+from daemon.api.endpoints import Endpoints
 from daemon.api.models import Event, Problem
 from daemon.api.paths import CONTROL_SOCKET, GROUP, OBSERVE_SOCKET, run_dir
 from daemon.api.problems import fault_of
 from daemon.api.stream_reading import EventDecoder
 from process import Fault, FaultType
 
-P = ParamSpec("P")
 T = TypeVar("T")
 
 # Longer than four heartbeats of the event stream without a byte: the daemon is gone or stuck.
@@ -147,79 +146,7 @@ def _read(call: Call[T], status: int, raw: bytes, path: Path) -> T:
     raise fault_of(problem)
 
 
-class _Method(Generic[P, T]):
-    """A function of `calls` as a method: blocking on one client, awaitable on the other."""
-
-    def __init__(self, build: Callable[P, Call[T]]) -> None:
-        self._build = build
-        self.__doc__ = build.__doc__
-
-    @overload
-    def __get__(self, client: "Client", owner: object) -> Callable[P, T]: ...
-    @overload
-    def __get__(
-        self, client: "AsyncClient", owner: object
-    ) -> Callable[P, Coroutine[Any, Any, T]]: ...
-    @overload
-    def __get__(self, client: None, owner: object) -> Self: ...
-    def __get__(self, client: "Client | AsyncClient | None", owner: object) -> Any:
-        if client is None:
-            return self
-
-        build = self._build
-
-        def method(*args: P.args, **kwargs: P.kwargs) -> T | Coroutine[Any, Any, T]:
-            return client.send(build(*args, **kwargs))
-
-        return method
-
-
-class _Methods:
-    """One for each route."""
-
-    status = _Method(calls.status)
-    signals = _Method(calls.signals)
-    workloads = _Method(calls.workloads)
-    workload = _Method(calls.workload)
-    library = _Method(calls.library)
-    scheduler = _Method(calls.scheduler)
-    candidate = _Method(calls.candidate)
-    trial = _Method(calls.trial)
-    episodes = _Method(calls.episodes)
-    episode = _Method(calls.episode)
-    steps = _Method(calls.steps)
-    outcomes = _Method(calls.outcomes)
-    learned = _Method(calls.learned)
-    lessons = _Method(calls.lessons)
-    recorded_events = _Method(calls.recorded_events)
-    metrics = _Method(calls.metrics)
-    create_candidate = _Method(calls.create_candidate)
-    start_trial = _Method(calls.start_trial)
-    feed_window = _Method(calls.feed_window)
-    hold = _Method(calls.hold)
-    release = _Method(calls.release)
-    set_parameters = _Method(calls.set_parameters)
-    rollback = _Method(calls.rollback)
-    approve = _Method(calls.approve)
-    record_lesson = _Method(calls.record_lesson)
-    record_measurement = _Method(calls.record_measurement)
-    open_episode = _Method(calls.open_episode)
-    record_step = _Method(calls.record_step)
-    advise = _Method(calls.advise)
-    close_episode = _Method(calls.close_episode)
-    goal = _Method(calls.goal)
-    recordings = _Method(calls.recordings)
-    recording = _Method(calls.recording)
-    record = _Method(calls.record)
-    stop_recording = _Method(calls.stop_recording)
-    trace = _Method(calls.trace)
-    profile = _Method(calls.profile)
-    probes = _Method(calls.probes)
-    run_probe = _Method(calls.run_probe)
-    count_calls = _Method(calls.count_calls)
-
-
-def _arguments(call: Call[Any]) -> dict[str, Any]:
+def _arguments(call: Call[Any], timeout_s: float) -> dict[str, Any]:
     """What httpx is told of a call."""
     return {
         "method": call.method,
@@ -231,27 +158,11 @@ def _arguments(call: Call[Any]) -> dict[str, Any]:
         },
         "content": call.body.model_dump_json() if call.body is not None else None,
         "headers": {"content-type": "application/json"} if call.body is not None else {},
-        "timeout": httpx.Timeout(call.timeout_s, connect=_CONNECT_S),
+        "timeout": httpx.Timeout(timeout_s, connect=_CONNECT_S),
     }
 
 
-def _stream_arguments(after: int) -> dict[str, Any]:
-    return {
-        "method": "GET",
-        "url": "/v1/events",
-        "params": {"after": str(after)},
-        "timeout": httpx.Timeout(_SILENCE_S, connect=_CONNECT_S),
-    }
-
-
-def _no_events(raw: bytes) -> None:
-    return None
-
-
-_EVENTS: Call[None] = Call("GET", "/v1/events", _no_events)
-
-
-class Client(_Methods):
+class Client(Blocking, Endpoints):
     """Blocks. Use as a context manager, or `close()` it. Not shared between threads."""
 
     def __init__(self, path: Path) -> None:
@@ -266,22 +177,22 @@ class Client(_Methods):
             Fault: the daemon's, or UNREACHABLE, TIMEOUT, INTERNAL.
         """
         try:
-            response = self._http.request(**_arguments(call))
+            response = self._http.request(**_arguments(call, call.timeout_s))
         except _FAILURES as error:
             _trouble(error, self.path)
         return _read(call, response.status_code, response.content, self.path)
 
-    def events(self, after: int = 0) -> Iterator[Event]:
-        """Events after number `after`, then new ones; ends when the daemon stops.
+    def follow(self, call: Call[None]) -> Iterator[Event]:
+        """The events of a stream as they come; ends when the daemon stops.
 
         Raises:
             Fault: as `send`; UNREACHABLE where the daemon vanished in the middle.
         """
         decoder = EventDecoder()
         try:
-            with self._http.stream(**_stream_arguments(after)) as response:
+            with self._http.stream(**_arguments(call, _SILENCE_S)) as response:
                 if response.status_code != 200:
-                    _read(_EVENTS, response.status_code, response.read(), self.path)
+                    _read(call, response.status_code, response.read(), self.path)
                 for chunk in response.iter_raw():
                     yield from decoder.feed(chunk)
         except _FAILURES as error:
@@ -302,7 +213,7 @@ class Client(_Methods):
         self.close()
 
 
-class AsyncClient(_Methods):
+class AsyncClient(Awaiting, Endpoints):
     """Awaits. Use as an asynchronous context manager, or `await close()`."""
 
     def __init__(self, path: Path) -> None:
@@ -313,18 +224,18 @@ class AsyncClient(_Methods):
     async def send(self, call: Call[T]) -> T:
         """As `Client.send`."""
         try:
-            response = await self._http.request(**_arguments(call))
+            response = await self._http.request(**_arguments(call, call.timeout_s))
         except _FAILURES as error:
             _trouble(error, self.path)
         return _read(call, response.status_code, response.content, self.path)
 
-    async def events(self, after: int = 0) -> AsyncIterator[Event]:
-        """As `Client.events`."""
+    async def follow(self, call: Call[None]) -> AsyncIterator[Event]:
+        """As `Client.follow`."""
         decoder = EventDecoder()
         try:
-            async with self._http.stream(**_stream_arguments(after)) as response:
+            async with self._http.stream(**_arguments(call, _SILENCE_S)) as response:
                 if response.status_code != 200:
-                    _read(_EVENTS, response.status_code, await response.aread(), self.path)
+                    _read(call, response.status_code, await response.aread(), self.path)
                 async for chunk in response.aiter_raw():
                     for event in decoder.feed(chunk):
                         yield event

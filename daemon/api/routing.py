@@ -3,11 +3,12 @@
 
 import asyncio
 import difflib
+import functools
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Annotated, Any, TypeVar
+from typing import Any, TypeVar
 
-from pydantic import BaseModel, StringConstraints, TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 from starlette.applications import Starlette
 from starlette.convertors import Convertor, register_url_convertor
 from starlette.exceptions import HTTPException
@@ -16,7 +17,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from daemon.api.display import displayable
-from daemon.api.models import BODY_LIMIT_BYTES, RecordId, SchedulerName, WorkloadId
+from daemon.api.endpoint import Constrained, marked
+from daemon.api.models import BODY_LIMIT_BYTES, Named
 from daemon.api.problems import MEDIA_TYPE, problem_of
 from daemon.api.validation import from_json, from_query
 from process import Fault, FaultType
@@ -28,19 +30,6 @@ Model = TypeVar("Model", bound=BaseModel)
 PEER = "peer_user"
 
 _log = logging.getLogger("schedpilotd.api")
-
-_ids: dict[str, tuple[TypeAdapter[str], str]] = {
-    "workload": (TypeAdapter(WorkloadId), "ids look like `cgroup:/path` or `comm:name`"),
-    "scheduler": (TypeAdapter(SchedulerName), "names are lower-case letters, digits, `-` and `_`"),
-    "candidate": (TypeAdapter(RecordId), "ids look like `c-1a2b3c`"),
-    "trial": (TypeAdapter(RecordId), "ids look like `t-1a2b3c`"),
-    "episode": (TypeAdapter(RecordId), "ids look like `e-1a2b3c`"),
-    "recording": (TypeAdapter(RecordId), "ids look like `r-1a2b3c`"),
-    "approval": (
-        TypeAdapter(Annotated[str, StringConstraints(pattern=r"^[0-9a-z-]{1,64}$")]),
-        "ids of approvals are those that `status` and the events name",
-    ),
-}
 
 
 class _Anything(Convertor[str]):
@@ -76,21 +65,27 @@ def problem_response(request: Request, fault: Fault, *, status: int = 0) -> Resp
     return response
 
 
-def named(request: Request, kind: str) -> str:
-    """The path's id of one `kind`, checked.
+@functools.cache
+def _checks(type: Constrained) -> TypeAdapter[str]:
+    return TypeAdapter(type)
+
+
+def named(request: Request, type: Constrained) -> str:
+    """The path's id, checked; `type` says what it names.
 
     Raises:
         Fault: BAD_NAME.
     """
-    adapter, shape = _ids[kind]
     text: str = request.path_params["id"]
     try:
-        return adapter.validate_python(text)
+        return _checks(type).validate_python(text)
     except ValidationError:
+        shape = marked(type, Named)
+        assert shape is not None, type
         raise Fault(
             FaultType.BAD_NAME,
-            f"{displayable(text, 80)!r} names no {kind}",
-            hint=shape,
+            f"{displayable(text, 80)!r} names no {shape.kind}",
+            hint=shape.shape,
         ) from None
 
 

@@ -274,7 +274,7 @@ def profile_of(view: WorkloadProfileView, handle: str, wanted: ProfileArguments)
 
 async def _profile_workload(call: Call, wanted: ProfileArguments) -> Profile:
     id = await call.workload(wanted.workload)
-    view = await call.access.reading.profile(id)
+    view = await call.access.reading.workload_profile(id)
     return profile_of(view, call.handles.of(id), wanted)
 
 

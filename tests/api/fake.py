@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from daemon.api.client import Client
-from daemon.api.control import control_app
 from daemon.api.models import (
     AdviceRequest,
     ApprovalRequest,
@@ -58,8 +57,8 @@ from daemon.api.models import (
     WorkloadProfileView,
     WorkloadView,
 )
-from daemon.api.observe import observe_app
 from daemon.api.paths import CONTROL_SOCKET, OBSERVE_SOCKET
+from daemon.api.serving import control_app, observe_app
 from daemon.service.events import EventLog
 from daemon.service.metrics import render
 from daemon.service.server import serve
@@ -85,7 +84,7 @@ def scheduler(name: str) -> SchedulerDetail:
 
 
 class FakeService:
-    """Implements `Reading` and `Acting`. `asked` is what was asked, newest last.
+    """Answers every endpoint. `asked` is what was asked, newest last.
 
     `trouble`, when set, is raised by `status` instead of its answer; when `slow`, the gates of
     a candidate never end.
@@ -315,7 +314,7 @@ class Served:
             self._loop.run_until_complete(
                 serve(
                     observe_app(self.service),
-                    control_app(self.service, self.service),
+                    control_app(self.service),
                     self.run_dir,
                     self._stop,
                     self._ready.set,

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What all models have in common: the two kinds of them, and the forms of names and ids."""
 
+from dataclasses import dataclass
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, StringConstraints
@@ -8,6 +9,15 @@ from pydantic import BaseModel, ConfigDict, StringConstraints
 API_VERSION = "v1"
 # The largest request body taken, bytes. A C candidate is at most 1 MiB of source.
 BODY_LIMIT_BYTES = 2 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Named:
+    """What an id names, and how such ids look, for who gets one wrong."""
+
+    kind: str
+    shape: str
+
 
 # A workload's id as the signals program gives it: `cgroup:/path`, `comm:name` for processes of
 # the root cgroup, `kthread:name`, `cgroup-id:number` for a cgroup that was gone too soon, `other`
@@ -17,11 +27,16 @@ WorkloadId = Annotated[
     StringConstraints(
         min_length=5, max_length=4096, pattern=r"^(cgroup:/|comm:|kthread:|cgroup-id:|other$)"
     ),
+    Named("workload", "ids look like `cgroup:/path` or `comm:name`"),
 ]
 
 # A legal name of a scheduler. Whatever else stands where one is taken is a policy.
 NAME_PATTERN = r"^[a-z][a-z0-9_-]{0,40}$"
-SchedulerName = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
+SchedulerName = Annotated[
+    str,
+    StringConstraints(pattern=NAME_PATTERN),
+    Named("scheduler", "names are lower-case letters, digits, `-` and `_`"),
+]
 # The longest text of a policy taken, characters.
 POLICY_LIMIT = 64 * 1024
 
@@ -37,6 +52,15 @@ WorkloadPattern = Annotated[
 # The text of an objective, as `daemon/decide/objective.py` reads it.
 ObjectiveText = Annotated[str, StringConstraints(min_length=1, max_length=500)]
 RecordId = Annotated[str, StringConstraints(pattern=r"^[a-z]{1,4}-[0-9a-z]{4,32}$")]
+CandidateId = Annotated[RecordId, Named("candidate", "ids look like `c-1a2b3c`")]
+TrialId = Annotated[RecordId, Named("trial", "ids look like `t-1a2b3c`")]
+EpisodeId = Annotated[RecordId, Named("episode", "ids look like `e-1a2b3c`")]
+RecordingId = Annotated[RecordId, Named("recording", "ids look like `r-1a2b3c`")]
+ApprovalId = Annotated[
+    str,
+    StringConstraints(pattern=r"^[0-9a-z-]{1,64}$"),
+    Named("approval", "ids of approvals are those that `status` and the events name"),
+]
 Text = Annotated[str, StringConstraints(max_length=2000)]
 ParameterValue = bool | int | float | str
 

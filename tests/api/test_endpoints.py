@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The table of endpoints, and what is made of it: routes, clients, the list and the document."""
+
+import json
+
+import httpx
+import pytest
+
+from daemon.api import reference
+from daemon.api.endpoint import Place, Surface
+from daemon.api.endpoints import ALL, Endpoints, answered_on
+from daemon.api.models import CallPoints, CallsRequest, ProbeKind, ProbeRequest, WindowValue
+from daemon.api.openapi import document
+from daemon.api.serving import control_app, observe_app
+from tests.api.fake import FakeService, Served
+
+
+def test_the_list_in_the_readme_is_the_table() -> None:
+    """Whoever changes the table runs `python -m daemon.api.reference`."""
+    text = reference.README.read_text()
+    assert text == reference.with_list(text)
+
+
+def test_each_endpoint_is_its_own() -> None:
+    """No two have a method and a path in common, and each says in a sentence what it does."""
+    assert len({(each.method, each.template) for each in ALL}) == len(ALL)
+    assert all((each.__doc__ or "").rstrip().endswith(".") for each in ALL)
+
+
+def test_what_is_sent_has_its_place() -> None:
+    """An id goes into the path, what is not the default into the query, a model into the body."""
+    given = Endpoints.feed_window.call("t-1/2", WindowValue(value=1.0))
+    assert (given.method, given.path) == ("POST", "/v1/trials/t-1%2F2/windows")
+    assert given.body == WindowValue(value=1.0)
+    assert given.parameters == {}
+    assert Endpoints.signals.call("comm:x", 5.5).parameters == {"workload": "comm:x", "last": "5.5"}
+    assert Endpoints.signals.call("comm:x").parameters == {"workload": "comm:x"}
+    assert Endpoints.learned.call(episode="e-1").parameters == {"episode": "e-1"}
+    assert Endpoints.workload_profile.call("comm:x").parameters == {"workload": "comm:x"}
+
+
+def test_a_client_waits_as_long_as_the_answer_takes() -> None:
+    """Reading is at once, gates take minutes, and a probe takes what it was asked for on top."""
+    points = CallPoints(binary="/bin/x", enter="a", exit="b")
+    assert Endpoints.status.call().timeout_s == 30
+    assert Endpoints.count_calls.call(CallsRequest(points=points)).timeout_s == 120
+    probe = ProbeRequest(kind=ProbeKind.RUNQLAT, seconds=9)
+    assert Endpoints.run_probe.call(probe).timeout_s == 129
+
+
+def test_an_endpoint_without_its_handler_is_a_defect_at_once() -> None:
+    """An application is not made where an endpoint has no handler, or two."""
+    with pytest.raises(TypeError, match="0 handlers have a method"):
+        observe_app()
+    with pytest.raises(TypeError, match="2 handlers have a method"):
+        control_app(FakeService(), FakeService())
+
+
+@pytest.mark.parametrize("surface", Surface)
+def test_the_document_has_what_its_socket_answers(surface: Surface, served: Served) -> None:
+    """Each socket answers with an OpenAPI document of its own endpoints, and of no other."""
+    path = served.observe_path if surface is Surface.OBSERVE else served.control_path
+    transport = httpx.HTTPTransport(uds=str(path))
+    with httpx.Client(transport=transport, base_url="http://any", trust_env=False) as client:
+        found = client.get("/v1/openapi.json").json()
+    assert found == json.loads(json.dumps(document(surface)))
+    operations = {
+        (method.upper(), path): each
+        for path, methods in found["paths"].items()
+        for method, each in methods.items()
+    }
+    endpoints = answered_on(surface)
+    assert set(operations) == {(each.method, each.template) for each in endpoints}
+    for each in endpoints:
+        told = operations[each.method, each.template]
+        assert told["operationId"] == each.name
+        assert [one["in"] for one in told["parameters"]] == [
+            one.place for one in each.parameters if one.place is not Place.BODY
+        ]
+        assert ("requestBody" in told) == bool(each.at(Place.BODY))
+
+
+def test_both_clients_read_the_document(served: Served) -> None:
+    """It is an endpoint as any other."""
+    with served.observer() as client:
+        assert client.openapi()["openapi"] == "3.1.0"
