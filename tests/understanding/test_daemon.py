@@ -25,7 +25,7 @@ def test_a_profile_is_answered_to_everybody(daemon: Running) -> None:
     daemon cannot know of it is said."""
     own = str(workload_of(os.getpid()))
     with daemon.observe() as client:
-        view = client.profile(own)
+        view = client.workload_profile(own)
     assert view.workload == own
     assert view.processes_total >= 1
     assert view.threads_total >= 1
@@ -38,10 +38,10 @@ def test_a_workload_that_is_not_there_is_told_so(daemon: Running) -> None:
     """Neither seen nor alive: NOT_FOUND; no id at all: a bad request."""
     with daemon.observe() as client:
         with pytest.raises(Fault) as gone:
-            client.profile("comm:no such name")
+            client.workload_profile("comm:no such name")
         assert gone.value.type is FaultType.NOT_FOUND
         with pytest.raises(Fault) as wrong:
-            client.profile("pid 1")
+            client.workload_profile("pid 1")
         assert wrong.value.type is FaultType.BAD_REQUEST
 
 
@@ -51,7 +51,7 @@ def test_many_profiles_do_not_hold_the_daemon(daemon: Running) -> None:
 
     def ask(_: int) -> int:
         with daemon.observe() as client:
-            return client.profile(own).processes_total
+            return client.workload_profile(own).processes_total
 
     with ThreadPoolExecutor(8) as pool:
         asked = [pool.submit(ask, number) for number in range(8)]
