@@ -32,7 +32,7 @@ from daemon.gates.telling import stopped_reason
 from daemon.lifecycle.attachment import ExitReason, Loadable, thrown_out
 from daemon.lifecycle.backoff_store import BackoffStore
 from daemon.lifecycle.episodes import Episodes
-from daemon.lifecycle.loader import Loaded, Loader
+from daemon.lifecycle.loader import Loaded, SchedulerLoader
 from daemon.lifecycle.trials import Trial, Trials
 from daemon.memory.history_writer import HistoryWriter
 from daemon.signals.watch import Watch
@@ -60,7 +60,7 @@ class Autopilot:
         self,
         *,
         config: Config,
-        loader: Loader,
+        loader: SchedulerLoader,
         watch: Watch,
         trials: Trials,
         episodes: Episodes,

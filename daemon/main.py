@@ -8,10 +8,12 @@ import logging
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Protocol
 
 from bpf.signals.source import SignalsSource
 from daemon.api.display import displayable
@@ -22,7 +24,8 @@ from daemon.config import PATH, Config, load
 from daemon.decide.observation import Observation
 from daemon.gates.candidates import Candidates
 from daemon.gates.chain import Gates
-from daemon.gates.preparation import Preparation, Wanted, wanted_of
+from daemon.gates.preparation import Preparation, Shared, Wanted, wanted_of
+from daemon.gates.proof import Passing
 from daemon.gates.verifier import NO_SCHED_EXT
 from daemon.gates.warm_check import WarmCheck
 from daemon.handlers.acting import Actor
@@ -30,7 +33,7 @@ from daemon.handlers.reading import Reader
 from daemon.lifecycle.attachment import ExitReason
 from daemon.lifecycle.backoff_store import BackoffStore
 from daemon.lifecycle.episodes import Episode, Episodes
-from daemon.lifecycle.loader import Loaded, Loader
+from daemon.lifecycle.loader import Loaded, Loader, SchedulerLoader
 from daemon.lifecycle.process_facts import ProcessFactsSource
 from daemon.lifecycle.trials import Trial, Trials
 from daemon.memory.beliefs import Beliefs
@@ -43,7 +46,7 @@ from daemon.service.events import EventLog
 from daemon.service.notify import Notifier
 from daemon.service.server import listen, serve_on
 from daemon.signals.recordings import Recordings
-from daemon.signals.watch import Watch
+from daemon.signals.watch import Source, Watch
 from process import Fault, FaultType, named_path, printable
 from process.effort import settle_session
 from scheduler_library.catalog import Entry, load_catalog
@@ -68,10 +71,31 @@ class Likely:
     until: float = 0.0
 
 
+class AllGates(Passing, Shared, Protocol):
+    """The gates, and what all candidates share there."""
+
+
+@dataclass(frozen=True)
+class DaemonParts:
+    """The parts that touch the machine; a test puts pretended ones in their place.
+
+    Each makes its part from what the daemon gives it by name. `stolen`: the share of CPU time that
+    the host took in an interval, from /proc/stat where it is None.
+    """
+
+    loader: Callable[..., SchedulerLoader] = Loader
+    signals: Callable[..., AbstractAsyncContextManager[Source]] = SignalsSource
+    gates: Callable[..., AllGates] = Gates
+    stolen: Callable[[], float] | None = None
+
+
 class Daemon:
     """All parts of one running daemon, wired."""
 
-    def __init__(self, config: Config, log: EventLog, notifier: Notifier) -> None:
+    def __init__(
+        self, config: Config, log: EventLog, notifier: Notifier, parts: DaemonParts | None = None
+    ) -> None:
+        parts = parts or DaemonParts()
         self.config = config
         self.log = log
         self.notifier = notifier
@@ -98,14 +122,14 @@ class Daemon:
             store=self.history_writer.runtimes_learned,
             listen=lambda processes: self.watch.set_processes(processes),
         )
-        self.loader = Loader(
+        self.loader = parts.loader(
             lease_s=config.trial.lease_s,
             on_gone=self._gone,
             on_attached=self.process_facts.loaded,
             on_none_attached=self.process_facts.unloaded,
         )
         self.watch = Watch(
-            start=lambda interval_s: SignalsSource(
+            start=lambda interval_s: parts.signals(
                 interval_s, max_workloads=MOST_WORKLOADS, on_process=self.process_facts.take
             ),
             interval_s=config.daemon.interval_s,
@@ -113,10 +137,11 @@ class Daemon:
             scheduler=self._running_name,
             on_observation=self._observe,
             on_trouble=self._signals_trouble,
+            stolen=parts.stolen,
         )
         self.episodes = Episodes(publish=log.append, on_change=self._episode_changed)
         self.warm = WarmCheck()
-        self.gates = Gates(settings=config.gates, cache=cache, warm=self.warm)
+        self.gates = parts.gates(settings=config.gates, cache=cache, warm=self.warm)
         self.recordings = Recordings(state / "traces", self._trouble)
         self.candidates = Candidates(
             catalog=lambda: self._catalog,
@@ -291,7 +316,7 @@ class Daemon:
             ]
             # Not after the servers have ended: an open request may hold them for a while, and
             # the kernel must not wait for it.
-            restored = asyncio.create_task(self._restore_when_stopped())
+            restored = asyncio.create_task(self.restore_when_stopped())
             try:
                 await serve_on(
                     listeners,
@@ -325,7 +350,8 @@ class Daemon:
         gc.collect()
         gc.freeze()
 
-    async def _restore_when_stopped(self) -> None:
+    async def restore_when_stopped(self) -> None:
+        """Wait for `stop`; then end what is tried, and put the kernel's own scheduler back."""
         await self.stop.wait()
         self.notifier.stopping("putting the kernel's own scheduler back")
         await self.trials.end("the daemon stops")

@@ -21,7 +21,6 @@ from daemon.api.models import (
     Autonomy,
     Decision,
     Direction,
-    EpisodeState,
     KernelView,
     ProfileView,
     StatusView,
@@ -29,6 +28,7 @@ from daemon.api.models import (
     TrialView,
     VerdictView,
 )
+from daemon.decide.episode_states import EpisodeChange
 from daemon.gates.candidates import Candidate
 from daemon.lifecycle.episodes import Episode
 from daemon.memory.beliefs import BeliefQuestion, Beliefs
@@ -209,7 +209,7 @@ def _episode(
             memory.lessons.record(said, "advisor", id, trial.id, trial.ended)
         if trial.state is TrialState.KEPT:
             kept = proposal.policy or proposal.scheduler
-    episode.state, episode.ended, episode.outcome = EpisodeState.CLOSED, at + 600, kept or "nothing"
+    episode.end(EpisodeChange.CLOSED, kept or "nothing", at + 600)
     memory.history_writer.episode(episode)
     failed = len(tried) - bool(kept)
     brought = workload.true_gain(kept) if kept else 0.0

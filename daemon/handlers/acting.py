@@ -44,13 +44,14 @@ from daemon.config import Config
 from daemon.decide import backoff
 from daemon.decide.objective import Objective, guarding
 from daemon.decide.settings import TrialSettings
+from daemon.decide.trial_states import TrialChange
 from daemon.decide.yardstick import Yardstick, yardstick_of
 from daemon.gates.candidates import Candidate, Candidates, Publish
 from daemon.gates.preparation import Preparation
 from daemon.handlers.reading import Reader
 from daemon.lifecycle.backoff_store import BackoffStore
 from daemon.lifecycle.episodes import Episode, Episodes
-from daemon.lifecycle.loader import Loader
+from daemon.lifecycle.loader import SchedulerLoader
 from daemon.lifecycle.trials import Trial, Trials
 from daemon.memory.history_writer import HistoryWriter
 from daemon.memory.lessons import Lessons
@@ -72,7 +73,7 @@ class Actor:
         *,
         config: Config,
         reader: Reader,
-        loader: Loader,
+        loader: SchedulerLoader,
         watch: Watch,
         trials: Trials,
         episodes: Episodes,
@@ -232,9 +233,7 @@ class Actor:
         try:
             self._trials.begin(trial)
         except Fault as fault:
-            trial.state = TrialState.FAILED
-            trial.reason = str(fault)
-            trial.ended = time.time()
+            trial.end(TrialChange.NOT_STARTED, str(fault))
             self._not_begun(trial)
             raise
         if not trial.request.fed_by_client:

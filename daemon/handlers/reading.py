@@ -51,7 +51,7 @@ from daemon.gates.preparation import Preparation
 from daemon.handlers import goals
 from daemon.lifecycle.backoff_store import BackoffStore
 from daemon.lifecycle.episodes import Episodes
-from daemon.lifecycle.loader import Loader
+from daemon.lifecycle.loader import SchedulerLoader
 from daemon.lifecycle.trials import Trials
 from daemon.memory.beliefs import BeliefQuestion, Beliefs, is_installed
 from daemon.memory.history_writer import HistoryWriter
@@ -88,7 +88,7 @@ class Reader:
         self,
         *,
         config: Config,
-        loader: Loader,
+        loader: SchedulerLoader,
         watch: Watch,
         trials: Trials,
         episodes: Episodes,

@@ -18,6 +18,7 @@ from daemon.api.models import (
     ProfileView,
     TrialView,
 )
+from daemon.decide.episode_states import EPISODE_LIFE, EpisodeChange
 from daemon.decide.objective import Guard, Objective, guarding
 from daemon.decide.yardstick import Yardstick
 from daemon.gates.candidates import Publish
@@ -47,7 +48,6 @@ class Episode:
     # A person said by what it is judged: no advisor says otherwise.
     settled: bool = False
     profile: ProfileView | None = None
-    state: EpisodeState = EpisodeState.OPEN
     ended: float = 0.0
     advisor: str = ""
     advice: list[str] = field(default_factory=list)
@@ -55,11 +55,25 @@ class Episode:
     trials: "OrderedDict[str, TrialView]" = field(default_factory=OrderedDict)
     outcome: str = ""
     cost: Cost = field(default_factory=Cost)
+    _state: EpisodeState = field(init=False)
+
+    def __post_init__(self) -> None:
+        first = EpisodeChange.TRIED_BY_HAND if self.by_hand else EpisodeChange.ASKED
+        self._state = EPISODE_LIFE.begin(EpisodeChange.DEGRADED if self.trigger else first)
 
     @property
     def by_hand(self) -> bool:
         """Whether it is only the record of something a person did."""
         return self.trigger is None and not self.goal
+
+    @property
+    def state(self) -> EpisodeState:
+        return self._state
+
+    def end(self, change: EpisodeChange, outcome: str, at: float) -> None:
+        """Raises NoSuchTransition where it is over already."""
+        self._state = EPISODE_LIFE.after(self._state, change)
+        self.ended, self.outcome = at, outcome
 
     def view(self) -> EpisodeView:
         return EpisodeView(
@@ -197,8 +211,10 @@ class Episodes:
         return self._add(workload, reason, None, profile)
 
     def end_by_hand(self, episode: Episode, outcome: str) -> None:
-        episode.advisor = "by-hand"
-        self._end(episode, outcome)
+        """Its trial is over. Somebody may have closed it before; then that stands."""
+        if episode.state is EpisodeState.OPEN:
+            episode.advisor = "by-hand"
+            self._end(episode, EpisodeChange.TRIAL_ENDED, outcome)
 
     def _add(
         self,
@@ -269,18 +285,16 @@ class Episodes:
     def close(self, episode: Episode, request: CloseRequest) -> None:
         episode.advisor = request.advisor
         episode.cost = Cost(**request.cost.model_dump())
-        self._end(episode, request.summary)
+        self._end(episode, EpisodeChange.CLOSED, request.summary)
 
     def close_abandoned(self, now: float, patience_s: float, busy: bool) -> None:
         """End an episode that no advisor dealt with. `busy`: a trial of it is under way."""
         episode = self._open
         if episode is not None and not busy and now - episode.at > patience_s:
-            self._end(episode, "no advisor dealt with it in time")
+            self._end(episode, EpisodeChange.ABANDONED, "no advisor dealt with it in time")
 
-    def _end(self, episode: Episode, outcome: str) -> None:
-        episode.state = EpisodeState.CLOSED
-        episode.ended = time.time()
-        episode.outcome = outcome
+    def _end(self, episode: Episode, change: EpisodeChange, outcome: str) -> None:
+        episode.end(change, outcome, time.time())
         if self._open is episode:
             self._open = None
         self._on_change(episode)

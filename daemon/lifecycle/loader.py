@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 from bpf.kernel import sysfs
 from bpf.kernel.sysfs import KernelState
@@ -28,6 +28,29 @@ class Loaded:
     ops: str
     why: Why
     since: float
+
+
+class SchedulerLoader(Protocol):
+    """What the parts of the daemon ask of the kernel's room for one scheduler.
+
+    `Loader` is the real one; tests put a pretended kernel in its place.
+    """
+
+    @property
+    def loaded(self) -> Loaded | None: ...
+    @property
+    def changing(self) -> bool: ...
+    @property
+    def lease_s(self) -> float: ...
+    def kernel(self) -> KernelState: ...
+    def foreign(self) -> str: ...
+    async def load(self, what: Loadable, why: Why) -> Loaded: ...
+    def relabel(self, why: Why) -> None: ...
+    async def unload(self) -> Loaded | None: ...
+    async def close(self) -> Loaded | None: ...
+    async def set_parameters(
+        self, parameters: dict[str, ParameterValue], maps: dict[str, dict[int, int]]
+    ) -> None: ...
 
 
 class Loader:

@@ -32,12 +32,13 @@ from daemon.decide.objective import Guard, Measurement, Metric, Objective, guard
 from daemon.decide.observation import Observation
 from daemon.decide.settings import TrialSettings
 from daemon.decide.trial_judgement import Judgement, after_window, sleepers_after, while_running
+from daemon.decide.trial_states import TRIAL_LIFE, TrialChange
 from daemon.decide.verdict import stopped
 from daemon.decide.windows import Live, is_settled, live_of, next_arm, window_of
 from daemon.decide.words import figure
 from daemon.gates.candidates import Candidate, Publish
 from daemon.lifecycle.attachment import ExitReason, Loadable, thrown_out
-from daemon.lifecycle.loader import Loaded, Loader
+from daemon.lifecycle.loader import Loaded, SchedulerLoader
 from daemon.signals.watch import Watch
 from process import Fault, FaultType, Limit
 
@@ -98,11 +99,14 @@ class Trial:
     sleepers: frozenset[str] | None = None
     # The scheduler that left the kernel by itself and so ended the trial.
     lost: Loadable | None = None
-    state: TrialState = TrialState.RUNNING
     windows: list[WindowView] = field(default_factory=list)
     verdict: VerdictView | None = None
+    # The verdict is a rollback because the candidate did harm.
+    harmed: bool = False
     approval: str = ""
     reason: str = ""
+    # How it ends without a verdict, as soon as what is to run after it does.
+    ending: TrialChange = TrialChange.ROLLED_BACK
     ended: float = 0.0
     arm: Arm | None = None
     fed: "asyncio.Queue[float]" = field(default_factory=lambda: asyncio.Queue(maxsize=1))
@@ -110,6 +114,29 @@ class Trial:
     asked_s: float = 0.0
     stop: "asyncio.Future[str] | None" = None
     changed: asyncio.Event = field(default_factory=asyncio.Event)
+    _state: TrialState = field(init=False)
+
+    def __post_init__(self) -> None:
+        first = TrialChange.ASKED_OF_A_PERSON if self.approval else TrialChange.ASKED
+        self._state = TRIAL_LIFE.begin(first)
+
+    @property
+    def state(self) -> TrialState:
+        return self._state
+
+    def change(self, change: TrialChange) -> None:
+        """Raises NoSuchTransition for what a trial in this state cannot go through."""
+        self._state = TRIAL_LIFE.after(self._state, change)
+
+    def end(self, change: TrialChange, reason: str) -> None:
+        """End a trial that never ran.
+
+        Raises:
+            NoSuchTransition: as `change`.
+        """
+        self.change(change)
+        self.reason = reason
+        self.ended = time.time()
 
     @property
     def workload(self) -> str:
@@ -145,7 +172,7 @@ class Trials:
     def __init__(
         self,
         *,
-        loader: Loader,
+        loader: SchedulerLoader,
         watch: Watch,
         publish: Publish,
         on_end: Callable[[Trial, ExitReason | None], Awaitable[None]],
@@ -207,7 +234,6 @@ class Trials:
             guards=tuple(guards),
             asked_s=settings.window_s,
             approval=approval,
-            state=TrialState.AWAITING_APPROVAL if approval else TrialState.RUNNING,
         )
         self._known[trial.id] = trial
         for id in list(self._known):
@@ -255,9 +281,7 @@ class Trials:
         )
 
     def decline(self, trial: Trial, reason: str) -> None:
-        trial.state = TrialState.DECLINED
-        trial.reason = reason or "declined by the operator"
-        trial.ended = time.time()
+        trial.end(TrialChange.DECLINED, reason or "declined by the operator")
 
     def begin(self, trial: Trial) -> None:
         """Start it in the background.
@@ -281,7 +305,8 @@ class Trials:
                 why=f"{foreign!r} is in the kernel and was not loaded by schedpilot",
                 hint="stop the service or program that loaded it, then try again",
             )
-        trial.state = TrialState.RUNNING
+        waited = trial.state is TrialState.AWAITING_APPROVAL
+        trial.change(TrialChange.APPROVED if waited else TrialChange.STARTED)
         trial.before = self._loader.loaded
         trial.stop = asyncio.get_running_loop().create_future()
         self._running = trial
@@ -342,13 +367,13 @@ class Trials:
         except Ejected as ejected:
             if ejected.excuse:
                 # Told already, and held against nobody.
-                trial.state = TrialState.UNMEASURED
+                trial.ending = TrialChange.UNMEASURED
                 trial.reason = f"could not be measured: {ejected.gone.reason} ({ejected.excuse})"
             else:
                 gone = ejected.gone
                 self._lose(trial, ejected)
         except Fault as fault:
-            trial.state = TrialState.FAILED
+            trial.ending = TrialChange.FAILED
             trial.reason = f"{fault}; {fault.hint}" if fault.hint else str(fault)
         finally:
             # From here on an ejection is no longer the trial's to deal with.
@@ -374,7 +399,7 @@ class Trials:
         if ejected.enabled:
             trial.verdict = stopped(trial.windows, trial.objective, reason)
         else:
-            trial.state = TrialState.FAILED
+            trial.ending = TrialChange.FAILED
             trial.reason = ejected.gone.reason
 
     async def _settle_outcome(self, trial: Trial) -> None:
@@ -384,19 +409,18 @@ class Trials:
             if keep and trial.request.keep:
                 await self._switch(trial, Arm.CANDIDATE)
                 self._loader.relabel("kept")
-                trial.state = TrialState.KEPT
+                trial.ending = TrialChange.KEPT
             else:
                 await self._switch(trial, Arm.BASELINE)
                 if trial.before is not None:
                     self._loader.relabel(trial.before.why)
-                if trial.state is TrialState.RUNNING:
-                    trial.state = TrialState.ROLLED_BACK
         except (Fault, Ejected) as trouble:
             await self._loader.unload()
-            trial.state = TrialState.FAILED
+            trial.ending = TrialChange.FAILED
             trial.reason = f"after the verdict: {trouble}; the kernel's own scheduler runs"
         if trial.verdict is not None and not trial.reason:
             trial.reason = trial.verdict.reason
+        trial.change(trial.ending)
 
     async def _windows(self, trial: Trial) -> None:
         excused = 0
@@ -447,9 +471,9 @@ class Trials:
     def _ended_by(self, trial: Trial, judgement: Judgement) -> bool:
         """Whether the trial is over by this judgement, which is noted in it."""
         if judgement.unmeasured:
-            trial.state, trial.reason = TrialState.UNMEASURED, judgement.unmeasured
+            trial.ending, trial.reason = TrialChange.UNMEASURED, judgement.unmeasured
         elif judgement.verdict is not None:
-            trial.verdict = judgement.verdict
+            trial.verdict, trial.harmed = judgement.verdict, judgement.harmed
         return judgement.over
 
     def _say_excused(self, trial: Trial, ejected: Ejected) -> None:

@@ -24,11 +24,12 @@ from daemon.api.models import (
     StepRequest,
     StepRole,
     StepView,
-    TrialState,
     TrialView,
     VerdictView,
 )
+from daemon.decide.episode_states import EPISODE_LIFE, EpisodeChange
 from daemon.decide.runtimes import Key, Runtime
+from daemon.decide.trial_states import TRIAL_LIFE, TrialChange
 from daemon.gates.candidates import Candidate
 from daemon.lifecycle.episodes import Episode
 from process import Fault
@@ -245,15 +246,16 @@ class HistoryWriter:
             trials = []
             for trial in view.trials:
                 ended = trial
-                if trial.state in (TrialState.RUNNING, TrialState.AWAITING_APPROVAL):
-                    update = {"state": TrialState.FAILED, "ended": now, "reason": why}
+                if not TRIAL_LIFE.is_final(trial.state):
+                    state = TRIAL_LIFE.after(trial.state, TrialChange.INTERRUPTED)
+                    update = {"state": state, "ended": now, "reason": why}
                     ended = trial.model_copy(update=update)
                     self._store.end_trial(trial.id, now, ended.state.value)
                     self._store.put_view(trial.id, trial.at, ended.model_dump_json())
                 trials.append(ended)
             closed = view.model_copy(
                 update={
-                    "state": EpisodeState.CLOSED,
+                    "state": EPISODE_LIFE.after(view.state, EpisodeChange.INTERRUPTED),
                     "ended": now,
                     "outcome": why,
                     "trials": trials,

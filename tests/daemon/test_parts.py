@@ -30,6 +30,7 @@ from daemon.api.models import (
     WindowView,
 )
 from daemon.decide import backoff
+from daemon.decide.episode_states import EpisodeChange
 from daemon.decide.observation import Observation, WorkloadObservation
 from daemon.decide.settings import LimitSettings
 from daemon.gates.candidates import Candidate, candidate_id
@@ -492,7 +493,7 @@ def test_the_history_tells_the_whole_story_again(tmp_path: Path) -> None:
         history_writer.trial_started(TRIAL)
         history_writer.trial_ended(KEPT)
         told.trials[KEPT.id] = KEPT
-        told.state, told.ended, told.outcome = EpisodeState.CLOSED, NOW + 61, "kept"
+        told.end(EpisodeChange.CLOSED, "kept", NOW + 61)
         history_writer.episode(told)
         assert troubles == []
     with history_writer_in(tmp_path) as (history_writer, _):

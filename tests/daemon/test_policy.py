@@ -26,6 +26,7 @@ from daemon.api.models import (
 )
 from daemon.decide.objective import parse_objective
 from daemon.decide.settings import TrialSettings
+from daemon.decide.trial_states import TrialChange
 from daemon.gates import candidates as making
 from daemon.gates.candidates import Candidate, Candidates
 from daemon.gates.proof import GateListener, Proof, Subject
@@ -264,11 +265,11 @@ class Prize:
     def _saved(self, entry: Entry) -> None:
         self.catalog = self.catalog.plus(entry)
 
-    def trial(self, candidate: Candidate, state: TrialState = TrialState.KEPT) -> Trial:
+    def trial(self, candidate: Candidate, change: TrialChange = TrialChange.KEPT) -> Trial:
         profile = ProfileView(workload="comm:redis", tags=["latency-sensitive", "short-bursts"])
         episode = self.episodes.begin_by_hand("comm:redis", "by hand", profile)
         self.events.clear()
-        return Trial(
+        trial = Trial(
             id="t-0123",
             request=TrialRequest(candidate="c-0123", workload="comm:redis", episode=episode.id),
             candidate=candidate,
@@ -277,7 +278,6 @@ class Prize:
             before=None,
             at=NOW,
             ended=NOW + 60,
-            state=state,
             reason="half the delay",
             verdict=VerdictView(
                 decision=Decision.KEEP,
@@ -291,6 +291,8 @@ class Prize:
                 windows_candidate=2,
             ),
         )
+        trial.change(change)
+        return trial
 
     def end(self, trial: Trial) -> None:
         asyncio.run(self.saved_policies.trial_ended(trial))
@@ -336,7 +338,7 @@ def test_only_policies_that_were_kept_are_saved(
     prize: Prize, bench: Bench, winner: Candidate
 ) -> None:
     """Nothing is saved of what was rolled back, or is C, or is in the library already."""
-    prize.end(prize.trial(winner, TrialState.ROLLED_BACK))
+    prize.end(prize.trial(winner, TrialChange.ROLLED_BACK))
     prize.end(prize.trial(bench.make(library="fifo")))
     prize.end(prize.trial(replace(winner, library=winner.name)))
     assert prize.saved == []
@@ -347,7 +349,7 @@ def test_a_winner_that_is_loaded_later_is_saved_then(prize: Prize, winner: Candi
     """A trial that puts everything back (`tune`) saves nothing; loading its winner does."""
     asyncio.run(prize.saved_policies.held(winner))
     assert prize.saved == []
-    prize.end(prize.trial(winner, TrialState.ROLLED_BACK))
+    prize.end(prize.trial(winner, TrialChange.ROLLED_BACK))
     asyncio.run(prize.saved_policies.held(winner))
     assert [each.name for each in prize.saved] == [winner.name]
 

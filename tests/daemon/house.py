@@ -1,0 +1,325 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The whole daemon with a pretended machine below it: kernel, signals, gates and clock.
+
+Nothing waits for time to pass: a test moves the clock by one interval of signals after the other,
+and the daemon decides as it does on a live machine. `serves` says how each scheduler serves the
+one workload there is.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import pytest
+
+from bpf.kernel.sysfs import KernelState
+from bpf.signals.source import Processes, SignalsLine
+from daemon.api.models import (
+    ApprovalRequest,
+    Autonomy,
+    CandidateRequest,
+    CloseRequest,
+    EpisodeView,
+    Event,
+    EventKind,
+    Gate,
+    GateResult,
+    HoldRequest,
+    MeasurementRequest,
+    ParameterValue,
+    RollbackRequest,
+    StatusView,
+    TrialRequest,
+    TrialState,
+    TrialView,
+    WindowValue,
+)
+from daemon.config import Config
+from daemon.decide.observation import Observation
+from daemon.gates.proof import GateListener, Proof, Subject
+from daemon.lifecycle.attachment import ExitReason, Loadable
+from daemon.lifecycle.loader import Loaded, SchedulerLoader, Why
+from daemon.lifecycle.trials import Trial
+from daemon.main import Daemon, DaemonParts
+from daemon.service.events import EventLog
+from daemon.service.notify import Notifier
+from process import Fault, FaultType
+from tests.decide.synthetic import SERVICE, START, line_of, seeded, workload
+
+# Turns of the event loop in which whatever can go on without another event has gone on.
+TURNS = 60
+# How the kernel's own scheduler serves the workload, and two that are better and worse:
+# run-queue delay p99, microseconds.
+USUAL_US, BETTER_US, WORSE_US = 10_000.0, 4000.0, 200_000.0
+OBJECTIVE = "latency p99"
+
+
+@dataclass
+class Clock:
+    """What `time.time` says while a test runs."""
+
+    now: float = START
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@dataclass
+class FakeLoader:
+    """The kernel's room for one scheduler, with the interface of the daemon's loader.
+
+    `refusals`: by name, the faults with which the next loads of a scheduler end.
+    """
+
+    lease_s: float
+    on_gone: Callable[[Loaded, ExitReason], Awaitable[None]]
+    loaded: Loaded | None = None
+    changing: bool = False
+    closed: bool = False
+    foreign_ops: str = ""
+    refusals: dict[str, list[Fault]] = field(default_factory=dict)
+    loads: list[str] = field(default_factory=list)
+    parameters: dict[str, ParameterValue] = field(default_factory=dict)
+
+    @property
+    def runs(self) -> str:
+        """The name of what runs, empty for the kernel's own scheduler."""
+        return self.loaded.what.name if self.loaded else ""
+
+    def kernel(self) -> KernelState:
+        ops = self.foreign_ops or self.runs
+        return KernelState("enabled" if ops else "disabled", ops, enable_seq=len(self.loads))
+
+    def foreign(self) -> str:
+        return self.foreign_ops
+
+    async def load(self, what: Loadable, why: Why) -> Loaded:
+        if self.closed:
+            raise Fault(FaultType.NOT_ALLOWED, "not loaded", why="the daemon stops")
+        self.loads.append(what.name)
+        self.loaded = None
+        if waiting := self.refusals.get(what.name):
+            raise waiting.pop(0)
+        self.loaded = Loaded(what, what.ops, why, time.time())
+        return self.loaded
+
+    def relabel(self, why: Why) -> None:
+        if self.loaded is not None:
+            self.loaded = Loaded(self.loaded.what, self.loaded.ops, why, self.loaded.since)
+
+    async def unload(self) -> Loaded | None:
+        loaded, self.loaded = self.loaded, None
+        return loaded
+
+    async def close(self) -> Loaded | None:
+        self.closed = True
+        return await self.unload()
+
+    async def set_parameters(
+        self, parameters: dict[str, ParameterValue], maps: dict[str, dict[int, int]]
+    ) -> None:
+        self.parameters |= parameters
+
+    async def throw_out(self, reason: str, *, restart: bool = False) -> None:
+        """The kernel ejects what is loaded, or (`restart`) asks that it is loaded afresh."""
+        loaded, self.loaded = self.loaded, None
+        assert loaded is not None
+        await self.on_gone(loaded, ExitReason(reason, by_kernel=True, restart=restart))
+
+
+class FakeSignals:
+    """The signals program: each line that a test gives it, one after the other."""
+
+    def __init__(self) -> None:
+        self._lines: asyncio.Queue[SignalsLine] = asyncio.Queue()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        pass
+
+    async def lines(self) -> AsyncIterator[SignalsLine]:
+        while True:
+            yield await self._lines.get()
+            # The daemon is back for more: it has dealt with the line.
+            self._lines.task_done()
+
+    async def give(self, line: str) -> None:
+        """Returns when the daemon has judged it."""
+        self._lines.put_nowait(SignalsLine.model_validate_json(line))
+        await self._lines.join()
+
+    async def set_interval(self, interval_s: float) -> None:
+        pass
+
+    async def set_processes(self, processes: Processes) -> None:
+        pass
+
+
+class FakeGates:
+    """Gates that let everything through."""
+
+    async def __call__(
+        self, subject: Subject, told: GateListener, before: tuple[GateResult, ...] = ()
+    ) -> Proof:
+        passed = GateResult(gate=Gate.VERIFY, passed=True, seconds=0.1)
+        told.answered(passed)
+        return Proof((*before, passed), subject.source, subject.name)
+
+    def prepare(self) -> None:
+        pass
+
+    def mark(self) -> str:
+        return ""
+
+
+@dataclass
+class House:
+    """The daemon and what is pretended. `serves`: run-queue delay p99 by the scheduler's name."""
+
+    daemon: Daemon
+    loader: FakeLoader
+    signals: FakeSignals
+    clock: Clock
+    events: list[Event]
+    serves: dict[str, float] = field(default_factory=lambda: {"": USUAL_US})
+    lines: list[str] = field(default_factory=list)
+    _dice: Any = field(default_factory=lambda: seeded(7))
+
+    def told(self, kind: EventKind) -> list[str]:
+        """The messages of this kind so far."""
+        return [each.message for each in self.events if each.kind is kind]
+
+    async def turns(self) -> None:
+        """Let everything go on that waits for nothing."""
+        for _ in range(TURNS):
+            await asyncio.sleep(0)
+
+    async def interval(self, p99_us: float | None = None) -> None:
+        """One interval of signals goes by, and everything that comes of it happens."""
+        served = self.serves.get(self.loader.runs, USUAL_US) if p99_us is None else p99_us
+        seconds = self.daemon.watch.interval_s
+        self.clock.now += seconds
+        part = workload(self._dice, p99_us=served, count=100)
+        await self.give(line_of(Observation(self.clock.now, seconds, {part.id: part})))
+
+    async def intervals(self, count: int, p99_us: float | None = None) -> None:
+        for _ in range(count):
+            await self.interval(p99_us)
+
+    async def give(self, line: str) -> None:
+        """A line of signals that ends now."""
+        self.lines.append(line)
+        await self.signals.give(line)
+        await self.turns()
+
+    async def until_over(self) -> None:
+        """Let intervals go by until no trial is under way."""
+        while self.daemon.trials.running is not None:
+            await self.interval()
+        await self.turns()
+
+    async def candidate(self, name: str, p99_us: float) -> str:
+        """A proven candidate that serves the workload so; returns its id."""
+        self.serves[name] = p99_us
+        made = await self.daemon.actor.create_candidate(
+            CandidateRequest(source=f"/* {name} */", name=name)
+        )
+        return made.id
+
+    async def trial(self, candidate: str, **others: Any) -> TrialView:
+        """Ask for a trial of it on the workload."""
+        asked = {"candidate": candidate, "workload": SERVICE, "objective": OBJECTIVE, **others}
+        view = await self.daemon.actor.start_trial(TrialRequest.model_validate(asked))
+        await self.turns()
+        return view
+
+    def of(self, trial: TrialView) -> Trial:
+        """The trial as it is now."""
+        return self.daemon.trials.get(trial.id)
+
+    def state(self, trial: TrialView) -> TrialState:
+        return self.of(trial).state
+
+    # What an operator or an advisor asks for by the control socket.
+
+    async def approve(self, trial: TrialView, approve: bool = True, reason: str = "") -> TrialView:
+        request = ApprovalRequest(approve=approve, reason=reason)
+        return await self.daemon.actor.approve(trial.approval, request)
+
+    async def rollback(self, reason: str) -> StatusView:
+        return await self.daemon.actor.rollback(RollbackRequest(reason=reason))
+
+    async def hold(self, candidate: str) -> StatusView:
+        return await self.daemon.actor.hold(HoldRequest(candidate=candidate))
+
+    async def release(self, reason: str) -> StatusView:
+        return await self.daemon.actor.release(reason)
+
+    async def feed(self, trial: TrialView, value: float) -> TrialView:
+        return await self.daemon.actor.feed_window(trial.id, WindowValue(value=value))
+
+    async def close_episode(self, episode: str, summary: str = "done") -> EpisodeView:
+        request = CloseRequest(summary=summary, advisor="test")
+        return await self.daemon.actor.close_episode(episode, request)
+
+    async def measure(self, name: str, value: float, started: float | None = None) -> None:
+        request = MeasurementRequest(name=name, value=value, unit="", started=started)
+        await self.daemon.actor.record_measurement(request)
+
+    async def kept(self, name: str = "better", p99_us: float = BETTER_US) -> TrialView:
+        """A scheduler that won its trial and is kept."""
+        view = await self.trial(await self.candidate(name, p99_us))
+        await self.until_over()
+        assert self.state(view) is TrialState.KEPT, self.of(view).reason
+        self.rest()
+        return view
+
+    def rest(self) -> None:
+        """Time goes by without signals, until another trial may start."""
+        self.clock.now += 2 * 3600.0
+
+
+@contextlib.asynccontextmanager
+async def house(
+    folder: Path, patched: pytest.MonkeyPatch, **tables: dict[str, Any]
+) -> AsyncIterator[House]:
+    """A daemon in this folder that watches. `tables` are of its configuration."""
+    clock = Clock()
+    patched.setattr(time, "time", clock)
+    places = {f"{each}_dir": str(folder / each) for each in ("state", "run", "cache")}
+    given = {
+        "prepare": {"enabled": False},
+        "trial": {"window_s": 3.0, "settle_s": 0.5, "samples_min": 20},
+        **tables,
+        "daemon": {**places, "autonomy": Autonomy.AUTO, **tables.get("daemon", {})},
+    }
+    signals = FakeSignals()
+    loaders: list[FakeLoader] = []
+    events: list[Event] = []
+
+    def loader(**wires: Any) -> SchedulerLoader:
+        loaders.append(FakeLoader(wires["lease_s"], wires["on_gone"]))
+        return loaders[-1]
+
+    parts = DaemonParts(
+        loader=loader,
+        signals=lambda interval_s, **_: signals,
+        gates=lambda **_: FakeGates(),
+        stolen=lambda: 0.0,
+    )
+    log = EventLog(events.append, clock=clock)
+    daemon = Daemon(Config.model_validate(given), log, Notifier(), parts)
+    watching = asyncio.create_task(daemon.watch.run())
+    try:
+        yield House(daemon, loaders[0], signals, clock, events)
+    finally:
+        watching.cancel()
+        await daemon.trials.end("the test is over")
+        await asyncio.wait({watching})
+        daemon.history_writer.close()
