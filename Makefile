@@ -32,13 +32,14 @@ C_DIRS  := bpf scheduler_library simulator benchmarks demo tests
 C_FILES  = $(shell find $(C_DIRS) -name '*.[ch]')
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format inspector servers bench setup lab helpers wheel install uninstall clean
+.PHONY: help demo test check docs format inspector servers bench setup lab helpers wheel install uninstall clean
 # A target that failed half-way leaves nothing that looks finished.
 .DELETE_ON_ERROR:
 
 help:
 	@sed -n 's/^#   \(make [dt].*\)/\1/p' Makefile
 	@echo 'make check      formatting, lint, types'
+	@echo 'make docs       the site of the documents, in build/site'
 	@echo 'make format     put the formatting right'
 	@echo 'make bench      the measurements of docs/benchmarks.md'
 	@echo 'make setup      what the others need: packages and .venv'
@@ -67,10 +68,17 @@ format: setup
 	$(PY) -m ruff check --fix-only .
 	$(CLANG_FORMAT) -i $(C_FILES)
 
-# What needs no kernel first, side by side; then the lab's, which has the machine to itself.
-test: check lab inspector servers
+# Every warning is an error: a link that leads nowhere, a page that no menu has.
+docs: setup
+	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --quiet --strict
+
+# Tests that need no kernel run first, side by side, and count the lines and branches they reach.
+# Then the lab's tests, which have the machine to themselves.
+test: check docs lab inspector servers
 ifeq ($(strip $(TESTS)),)
-	$(PY) -m pytest -m 'not vm and not long' -n auto --maxprocesses 8 --dist loadfile
+	@rm -rf build/coverage && mkdir -p build/coverage
+	$(PY) -m pytest -m 'not vm and not long' -n auto --maxprocesses 8 --dist loadfile --cov --cov-report=
+	@$(PY) -m tests.coverage_summary
 	$(PY) -m pytest -m 'vm and not long' --durations 20
 else
 	$(PY) -m pytest $(TESTS)
