@@ -78,7 +78,8 @@ test: check docs lab inspector servers
 ifeq ($(strip $(TESTS)),)
 	@rm -rf build/coverage && mkdir -p build/coverage
 	$(PY) -m pytest -m 'not vm and not long' -n auto --maxprocesses 8 --dist loadfile --cov --cov-report=
-	@$(PY) -m tests.coverage_summary
+	@$(PY) -m coverage json -q -o build/coverage/report.json
+	@$(PY) -m tests.coverage_summary build/coverage/report.json
 	$(PY) -m pytest -m 'vm and not long' --durations 20
 else
 	$(PY) -m pytest $(TESTS)

@@ -1,17 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""How much of the code the tests of this run reached: `python -m tests.coverage_summary`.
+"""How much of the code the tests of a run reached: `python -m tests.coverage_summary REPORT`.
 
-Prints the share of all lines and branches, and the files of which least was reached. It is for
+Reads what `coverage json` wrote. Prints the share of all lines and branches, and the files of which least was reached. It is for
 people to read. No share is a goal, so it fails nothing.
 """
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
-from coverage import Coverage
-
-FOLDER = Path(__file__).parent.parent / "build" / "coverage"
 LEAST_COVERED = 10
 # A file of a few statements says little.
 LEAST_STATEMENTS = 15
@@ -38,11 +36,7 @@ def summary(report: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    coverage = Coverage()
-    coverage.load()
-    file = FOLDER / "report.json"
-    coverage.json_report(outfile=str(file))
-    print(summary(json.loads(file.read_text())))
+    print(summary(json.loads(Path(sys.argv[1]).read_text())))
 
 
 if __name__ == "__main__":
