@@ -37,6 +37,7 @@ from daemon.api.routing import (
     route,
 )
 from daemon.api.stream import frames
+from daemon.service import heap
 from process import Fault, FaultType
 
 
@@ -73,12 +74,19 @@ class _Description:
         self._surface = surface
         self._making = asyncio.Lock()
 
-    async def openapi(self) -> dict[str, Any]:
-        # Late, and not kept: it is seldom wanted and takes memory. Everybody may ask for it.
-        from daemon.api.openapi import document
-
+    async def openapi(self) -> str:
+        # Everybody may ask for it, and it takes time and memory.
         async with self._making:
-            return await asyncio.to_thread(document, self._surface)
+            return await asyncio.to_thread(_described, self._surface)
+
+
+def _described(surface: Surface) -> str:
+    """The document of a socket, as JSON; made anew each time, for it is seldom wanted."""
+    from daemon.api.openapi import document
+
+    text = json.dumps(document(surface))
+    heap.give_back()
+    return text
 
 
 def _routes(surface: Surface, handlers: Sequence[object]) -> list[Route]:
@@ -88,29 +96,26 @@ def _routes(surface: Surface, handlers: Sequence[object]) -> list[Route]:
         TypeError: not exactly one of the handlers has a method for an endpoint.
     """
     handlers = (*handlers, _Description(surface))
-    return [
-        route(each.path, _handler(each, _method(each, handlers)), each.method)
-        for each in answered_on(surface)
-    ]
+    return [_route(each, _answering(each, handlers)) for each in answered_on(surface)]
 
 
-def _method(endpoint: Endpoint, handlers: Sequence[object]) -> Callable[..., Any]:
+def _answering(endpoint: Endpoint, handlers: Sequence[object]) -> object:
+    """The handler that has a method for this endpoint."""
     found = [each for each in handlers if hasattr(each, endpoint.name)]
     if len(found) != 1:
         raise TypeError(f"{len(found)} handlers have a method {endpoint.name}; there must be one")
-    method: Callable[..., Any] = getattr(found[0], endpoint.name)
-    return method
+    return found[0]
 
 
-def _handler(endpoint: Endpoint, method: Callable[..., Any]) -> Handler:
+def _route(endpoint: Endpoint, handler: object) -> Route:
     if isinstance(endpoint, Streamed):
-        return _streaming(endpoint, method)
-    acts: Callable[..., Awaitable[Any]] = method
+        return route(endpoint.path, _streaming(endpoint, handler), endpoint.method)
 
     async def handle(request: Request) -> Response:
-        return _response(endpoint, await acts(*await _arguments(endpoint, request)))
+        method: Callable[..., Awaitable[Any]] = getattr(handler, endpoint.name)
+        return _response(endpoint, await method(*await _arguments(endpoint, request)))
 
-    return handle
+    return route(endpoint.path, handle, endpoint.method)
 
 
 async def _arguments(endpoint: Endpoint, request: Request) -> list[Any]:
@@ -153,7 +158,7 @@ def _query_model(endpoint: Endpoint) -> type[RequestModel]:
 
 
 # What a handler answers with, by which it is written.
-Written = BaseModel | list[BaseModel] | dict[str, Any] | str | Path | None
+Written = BaseModel | list[BaseModel] | str | Path | None
 
 
 def _response(endpoint: Endpoint, value: Written) -> Response:
@@ -166,14 +171,13 @@ def _response(endpoint: Endpoint, value: Written) -> Response:
             return FileResponse(value, media_type=endpoint.media_type)
         case list():
             return answers(value)
-        case dict():
-            return Response(json.dumps(value), media_type=endpoint.media_type)
         case BaseModel():
             return answer(value, endpoint.status)
 
 
-def _streaming(endpoint: Endpoint, subscribe: Callable[..., AsyncIterator[Event]]) -> Handler:
+def _streaming(endpoint: Endpoint, handler: object) -> Handler:
     async def handle(request: Request) -> Response:
+        subscribe: Callable[..., AsyncIterator[Event]] = getattr(handler, endpoint.name)
         (after,) = await _arguments(endpoint, request)
         # A client that lost its connection asks the same URL again and says here how far it got.
         resumed = request.headers.get("last-event-id", "")
