@@ -28,8 +28,7 @@ from daemon.gates.preparation import Preparation, Shared, Wanted, wanted_of
 from daemon.gates.proof import Passing
 from daemon.gates.verifier import NO_SCHED_EXT
 from daemon.gates.warm_check import WarmCheck
-from daemon.handlers.acting import Actor
-from daemon.handlers.reading import Reader
+from daemon.handlers.wiring import Handlers
 from daemon.lifecycle.attachment import ExitReason
 from daemon.lifecycle.backoff_store import BackoffStore
 from daemon.lifecycle.episodes import Episode, Episodes
@@ -47,6 +46,7 @@ from daemon.service.notify import Notifier
 from daemon.service.server import listen, serve_on
 from daemon.signals.recordings import Recordings
 from daemon.signals.watch import Source, Watch
+from daemon.understanding.profiles import Profiles
 from process import Fault, FaultType, named_path, printable
 from process.effort import settle_session
 from scheduler_library.catalog import Entry, load_catalog
@@ -174,6 +174,12 @@ class Daemon:
             publish=log.append,
             on_trouble=self._trouble,
         )
+        self.profiles = Profiles(
+            declared=config.declared,
+            watch=self.watch,
+            jobs=self.process_facts.jobs,
+            degraded=lambda: self.autopilot.detection.degraded(),
+        )
         self.autopilot = Autopilot(
             config=config,
             loader=self.loader,
@@ -183,10 +189,14 @@ class Daemon:
             backoff_store=self.backoff_store,
             history_writer=self.history_writer,
             publish=log.append,
-            profile=lambda id: self.reader.profile(id),
+            profile=self.profiles.profile,
         )
-        self.reader = Reader(
+        self.handlers = Handlers(
             config=config,
+            log=log,
+            catalog=lambda: self._catalog,
+            notes=lambda: list(self._troubles),
+            profiles=self.profiles,
             loader=self.loader,
             watch=self.watch,
             trials=self.trials,
@@ -198,28 +208,8 @@ class Daemon:
             lessons=self.lessons,
             beliefs=self.beliefs,
             recordings=self.recordings,
-            jobs=self.process_facts.jobs,
-            preparation=self.preparation,
-            log=log,
-            catalog=lambda: self._catalog,
-            notes=lambda: list(self._troubles),
-        )
-        self.actor = Actor(
-            config=config,
-            reader=self.reader,
-            loader=self.loader,
-            watch=self.watch,
-            trials=self.trials,
-            episodes=self.episodes,
-            candidates=self.candidates,
-            autopilot=self.autopilot,
-            backoff_store=self.backoff_store,
-            history_writer=self.history_writer,
-            lessons=self.lessons,
-            recordings=self.recordings,
             saved_policies=self.saved_policies,
             preparation=self.preparation,
-            publish=log.append,
         )
 
     # Each of these is a wire from one part to another that is made later.
@@ -274,7 +264,7 @@ class Daemon:
                 if id not in named
                 and not any(fnmatchcase(id, each) for each in self.config.ignored)
                 and self.autopilot.judges(id)
-                and SUFFERS & set(self.reader.profile(id).tags)
+                and SUFFERS & set(self.profiles.profile(id).tags)
             ]
             found = tuple(dict.fromkeys([*named, *judged]))[:MOST_LIKELY]
             self._likely = Likely(found, time.monotonic() + LIKELY_S)
@@ -320,8 +310,8 @@ class Daemon:
             try:
                 await serve_on(
                     listeners,
-                    observe_app(self.reader, self.actor),
-                    control_app(self.reader, self.actor),
+                    observe_app(*self.handlers.all),
+                    control_app(*self.handlers.all),
                     self.stop,
                     self._ready,
                 )
@@ -331,7 +321,7 @@ class Daemon:
                 for task in background:
                     task.cancel()
                 await asyncio.gather(*background, return_exceptions=True)
-                await self.actor.close()
+                await self.handlers.probes.close()
                 await self.recordings.close()
                 await self.process_facts.close()
                 self.log.append(EventKind.STOPPING, "schedpilotd stops")

@@ -148,7 +148,7 @@ class Endpoint:
         self.limit_plus = limit_plus
         self.media_type = media_type
         self.persons_only = persons_only
-        self._declared = declared
+        self.declared = declared
         self.__doc__ = declared.__doc__
 
     @property
@@ -163,7 +163,7 @@ class Endpoint:
 
     @cached_property
     def _signature(self) -> inspect.Signature:
-        return inspect.signature(self._declared)
+        return inspect.signature(self.declared)
 
     @cached_property
     def parameters(self) -> tuple[Parameter, ...]:

@@ -1,13 +1,48 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What a person's goal means on this machine: the words, and the workloads that are there."""
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from daemon.api.models import GoalReading, GoalView, GuardView, ProgramKind
+from daemon.signals.watch import Watch
+from daemon.understanding.inventory import names_of
+from daemon.understanding.profiles import Profiles
 
 if TYPE_CHECKING:
     from daemon.decide.goals import Understood
+
+
+class GoalsHandler:
+    """`looking` bounds how many workloads are looked at, and goals are read, at once."""
+
+    def __init__(
+        self,
+        *,
+        watch: Watch,
+        profiles: Profiles,
+        looking: asyncio.Semaphore,
+    ) -> None:
+        self._watch = watch
+        self._profiles = profiles
+        self._looking = looking
+
+    async def goal(self, goal: str, workload: str) -> GoalView:
+        # Everybody may ask, and many mistyped words are compared with many names.
+        async with self._looking:
+            return view_of(goal, await self.understood(goal, workload))
+
+    async def understood(self, goal: str, workload: str) -> "Understood":
+        """What a goal in words means, for a workload or for one that the words name."""
+        ids = self._watch.series.workloads()
+        kinds = {
+            id: known.kind if (known := self._profiles.known(id).kind) else ProgramKind.UNKNOWN
+            for id in ids
+        }
+        names = await asyncio.to_thread(names_of, [id for id in ids if id.startswith("cgroup:")])
+        measured = self._watch.measured()
+        return await asyncio.to_thread(understood, goal, workload, kinds, names, measured)
 
 
 def understood(

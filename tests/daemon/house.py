@@ -227,7 +227,7 @@ class House:
     async def candidate(self, name: str, p99_us: float) -> str:
         """A proven candidate that serves the workload so; returns its id."""
         self.serves[name] = p99_us
-        made = await self.daemon.actor.create_candidate(
+        made = await self.daemon.handlers.candidates.create_candidate(
             CandidateRequest(source=f"/* {name} */", name=name)
         )
         return made.id
@@ -235,7 +235,7 @@ class House:
     async def trial(self, candidate: str, **others: Any) -> TrialView:
         """Ask for a trial of it on the workload."""
         asked = {"candidate": candidate, "workload": SERVICE, "objective": OBJECTIVE, **others}
-        view = await self.daemon.actor.start_trial(TrialRequest.model_validate(asked))
+        view = await self.daemon.handlers.trials.start_trial(TrialRequest.model_validate(asked))
         await self.turns()
         return view
 
@@ -250,27 +250,27 @@ class House:
 
     async def approve(self, trial: TrialView, approve: bool = True, reason: str = "") -> TrialView:
         request = ApprovalRequest(approve=approve, reason=reason)
-        return await self.daemon.actor.approve(trial.approval, request)
+        return await self.daemon.handlers.trials.approve(trial.approval, request)
 
     async def rollback(self, reason: str) -> StatusView:
-        return await self.daemon.actor.rollback(RollbackRequest(reason=reason))
+        return await self.daemon.handlers.scheduler.rollback(RollbackRequest(reason=reason))
 
     async def hold(self, candidate: str) -> StatusView:
-        return await self.daemon.actor.hold(HoldRequest(candidate=candidate))
+        return await self.daemon.handlers.scheduler.hold(HoldRequest(candidate=candidate))
 
     async def release(self, reason: str) -> StatusView:
-        return await self.daemon.actor.release(reason)
+        return await self.daemon.handlers.scheduler.release(reason)
 
     async def feed(self, trial: TrialView, value: float) -> TrialView:
-        return await self.daemon.actor.feed_window(trial.id, WindowValue(value=value))
+        return await self.daemon.handlers.trials.feed_window(trial.id, WindowValue(value=value))
 
     async def close_episode(self, episode: str, summary: str = "done") -> EpisodeView:
         request = CloseRequest(summary=summary, advisor="test")
-        return await self.daemon.actor.close_episode(episode, request)
+        return await self.daemon.handlers.episodes.close_episode(episode, request)
 
     async def measure(self, name: str, value: float, started: float | None = None) -> None:
         request = MeasurementRequest(name=name, value=value, unit="", started=started)
-        await self.daemon.actor.record_measurement(request)
+        await self.daemon.handlers.measurements.record_measurement(request)
 
     async def kept(self, name: str = "better", p99_us: float = BETTER_US) -> TrialView:
         """A scheduler that won its trial and is kept."""

@@ -51,20 +51,20 @@ def test_a_declared_latency_is_the_first_fact_about_a_workload(tmp_path: Path) -
 
     async def scene() -> None:
         bare = daemon_in(tmp_path / "bare", "")
-        assert "batch" in bare.reader.profile(REDIS).tags
+        assert "batch" in bare.profiles.profile(REDIS).tags
         daemon = daemon_in(tmp_path / "declared", DECLARED)
-        profile = daemon.reader.profile(REDIS)
+        profile = daemon.profiles.profile(REDIS)
         assert "latency-sensitive" in profile.tags
         assert not {"batch", "cpu-bound"} & set(profile.tags)
         assert profile.purposes[0].why == "the operator declared `latency p99 < 10ms`"
         assert profile.sure_of[0].startswith("the operator declared")
-        (listed,) = await daemon.reader.workloads()
+        (listed,) = await daemon.handlers.workloads.workloads()
         assert listed.tags == profile.tags
-        (learned,) = (await daemon.reader.learned(REDIS, "")).classes
+        (learned,) = (await daemon.handlers.beliefs.learned(REDIS, "")).classes
         assert learned.beliefs[0].scheduler == "latency"
         warned = {each.scheduler for each in learned.beliefs if each.warned}
         assert {"batch", "jobs", "fair", "fifo"} <= warned
-        found = await daemon.reader.library("", REDIS)
+        found = await daemon.handlers.library.library("", REDIS)
         assert found[0].name in {"latency", "scx_lavd", "scx_bpfland", "scx_flash", "scx_cosmos"}
         assert "bad for latency-sensitive" in next(e.why[0] for e in found if e.name == "batch")
 
@@ -78,11 +78,11 @@ def test_who_wants_to_try_what_is_bad_for_the_objective_is_told(tmp_path: Path) 
         bare, daemon = daemon_in(tmp_path / "bare", ""), daemon_in(tmp_path / "declared", DECLARED)
         for each in (bare, daemon):
             each.candidates.get = lambda id: Candidate(id, id, Kind.BPF, {}, at=1.0)  # type: ignore[method-assign]
-        (said,) = await daemon.reader.warnings("batch", REDIS, "")
+        (said,) = await daemon.handlers.beliefs.warnings("batch", REDIS, "")
         assert said.startswith("batch: its page calls it bad for latency-sensitive")
-        assert await daemon.reader.warnings("latency", REDIS, "") == []
-        assert await daemon.reader.warnings("batch", "", "") == []
-        assert await bare.reader.warnings("batch", REDIS, "") == []
-        assert await bare.reader.warnings("batch", REDIS, "", "latency p99")
+        assert await daemon.handlers.beliefs.warnings("latency", REDIS, "") == []
+        assert await daemon.handlers.beliefs.warnings("batch", "", "") == []
+        assert await bare.handlers.beliefs.warnings("batch", REDIS, "") == []
+        assert await bare.handlers.beliefs.warnings("batch", REDIS, "", "latency p99")
 
     asyncio.run(scene())

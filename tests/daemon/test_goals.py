@@ -25,7 +25,10 @@ from daemon.api.models import (
 from daemon.decide.goals import Understood
 from daemon.decide.objective import Declared, parse_objective
 from daemon.handlers import goals
-from daemon.handlers.acting import Actor
+from daemon.handlers.candidates import CandidatesHandler
+from daemon.handlers.episodes import EpisodesHandler
+from daemon.handlers.judging import Judging
+from daemon.handlers.trials import TrialsHandler
 from daemon.lifecycle.episodes import Episodes
 from process import Fault, FaultType
 
@@ -35,24 +38,24 @@ TYPING = "response p99"
 GOES_ON = (BACKUP, "cpu not worse than 75%")
 
 
-class Reader:
+class Profiles:
     """What the daemon sees of two workloads."""
 
     def profile(self, id: str) -> ProfileView:
         return ProfileView(workload=id, tags=[])
 
-    async def workload(self, id: str) -> WorkloadDetail:
-        return WorkloadDetail(id=id, profile=self.profile(id))
 
-    async def understood(self, goal: str, workload: str) -> Understood:
-        kinds = {EDITOR: ProgramKind.UNKNOWN, BACKUP: ProgramKind.UNKNOWN}
-        return goals.understood(goal, workload, kinds, {}, ())
+async def seen(id: str) -> WorkloadDetail:
+    return WorkloadDetail(id=id, profile=Profiles().profile(id))
 
-    async def candidate(self, id: str) -> CandidateView:
-        return CandidateView(id=id, name="fifo", kind="bpf")
 
-    async def warnings(self, *asked: str) -> list[str]:
-        return []
+async def understood(goal: str, workload: str) -> Understood:
+    kinds = {EDITOR: ProgramKind.UNKNOWN, BACKUP: ProgramKind.UNKNOWN}
+    return goals.understood(goal, workload, kinds, {}, ())
+
+
+async def no_warnings(*asked: str) -> list[str]:
+    return []
 
 
 class Machine:
@@ -65,24 +68,52 @@ class Machine:
         async def create(
             request: CandidateRequest, workload: str, judged: object
         ) -> SimpleNamespace:
-            return SimpleNamespace(id="c-0001")
+            return SimpleNamespace(
+                id="c-0001",
+                proven=False,
+                view=lambda quarantined: CandidateView(id="c-0001", name="fifo", kind="bpf"),
+            )
 
         none = SimpleNamespace()
-        parts: dict[str, Any] = dict.fromkeys(
-            (["loader", "watch", "trials", "standing", "lessons", "recordings", "winners"]),
-            none,
+        judging = Judging(
+            declared=declared,
+            watch=SimpleNamespace(series=SimpleNamespace(workloads=lambda: [EDITOR, BACKUP])),  # type: ignore[arg-type]
+            profiles=Profiles(),  # type: ignore[arg-type]
         )
-        series = SimpleNamespace(workloads=lambda: [EDITOR, BACKUP])
-        parts["watch"] = SimpleNamespace(series=series)
-        self.actor = Actor(
-            **parts,
-            config=SimpleNamespace(declared=declared),  # type: ignore[arg-type]
-            reader=Reader(),  # type: ignore[arg-type]
+        history_writer: Any = SimpleNamespace(candidate=lambda candidate: None)
+        beliefs: Any = SimpleNamespace(warnings=no_warnings)
+        self.episodes_handler = EpisodesHandler(
             episodes=self.episodes,
-            candidates=SimpleNamespace(create=create),  # type: ignore[arg-type]
+            trials=none,  # type: ignore[arg-type]
+            history_writer=history_writer,
+            log=none,  # type: ignore[arg-type]
+            autopilot=none,  # type: ignore[arg-type]
+            workloads=SimpleNamespace(workload=seen),  # type: ignore[arg-type]
+            goals=SimpleNamespace(understood=understood),  # type: ignore[arg-type]
+            judging=judging,
+        )
+        made = asyncio.run(create(CandidateRequest(library="fifo"), "", None))
+        self.candidates_handler = CandidatesHandler(
+            candidates=SimpleNamespace(create=create, get=lambda id: made),  # type: ignore[arg-type]
+            episodes=self.episodes,
+            history_writer=history_writer,
+            backoff_store=SimpleNamespace(  # type: ignore[arg-type]
+                state=SimpleNamespace(quarantine_of=lambda id, now: None)
+            ),
             autopilot=SimpleNamespace(gates_met=lambda candidate: None),  # type: ignore[arg-type]
-            history_writer=SimpleNamespace(candidate=lambda candidate: None),  # type: ignore[arg-type]
             preparation=SimpleNamespace(making_way=nullcontext),  # type: ignore[arg-type]
+            judging=judging,
+            beliefs=beliefs,
+        )
+        self.trials_handler = TrialsHandler(
+            **dict.fromkeys(
+                ("config", "trials", "candidates", "backoff_store", "loader", "profiles"),
+                none,
+            ),  # type: ignore[arg-type]
+            episodes=self.episodes,
+            history_writer=history_writer,
+            judging=judging,
+            beliefs=beliefs,
             publish=self.publish,
         )
 
@@ -99,7 +130,7 @@ class Machine:
             objective=objective,
             guards=[GuardRequest(workload=who, text=text) for who, text in guards],
         )
-        return asyncio.run(self.actor.open_episode(request))
+        return asyncio.run(self.episodes_handler.open_episode(request))
 
     def check(self, objective: str | None, *guards: tuple[str, str]) -> EpisodeView:
         """A candidate is checked in the open episode, with this objective for its trial."""
@@ -111,7 +142,7 @@ class Machine:
             objective=objective,
             guards=[GuardRequest(workload=who, text=text) for who, text in guards],
         )
-        told = asyncio.run(self.actor.create_candidate(request))
+        told = asyncio.run(self.candidates_handler.create_candidate(request))
         view = episode.view()
         # What it was given is told as it was read.
         assert told.objective == view.objective
@@ -126,7 +157,7 @@ class Machine:
             candidate="c-0001", workload=EDITOR, episode=episode.id, objective=objective
         )
         with pytest.raises(Fault) as refused:
-            asyncio.run(self.actor.start_trial(request))
+            asyncio.run(self.trials_handler.start_trial(request))
         return refused.value
 
 
