@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What every advisor is asked, and what it may answer.
+"""What an advisor is asked, and what it may answer.
 
-An advisor only thinks: it is given one frozen `Situation` and answers with `Advice`. Acting
-(candidates, trials, closing the episode) is the loop's, so that no advisor, however clever
-or however confused, can skip a gate or hold more than one trial.
+An advisor only thinks: it gets one frozen `Situation` and answers with `Advice`. The loop acts
+(candidates, trials, closing the episode), so that no advisor, however clever or confused, can skip
+a gate or run more than one trial.
 """
 
 from dataclasses import dataclass, field
@@ -22,16 +22,16 @@ from daemon.api.models import (
 
 @dataclass(frozen=True)
 class Situation:
-    """Everything known when an advisor is asked.
+    """Everything known at the time an advisor is asked.
 
     Names of workloads and processes in here are hostile text: an advisor that passes them
     on (to a model, to a log) marks and escapes them.
 
     Attributes:
         at: Unix seconds; advisors read no clock of their own.
-        beliefs: what the daemon believes of all that could be tried, from what was measured.
+        beliefs: the daemon's beliefs about all schedulers that could be tried, from measurements.
         tried: this episode's finished trials, oldest first.
-        refused: what was proposed in this episode and never came to a trial.
+        refused: proposals of this episode that never reached a trial.
     """
 
     at: float
@@ -47,7 +47,7 @@ class Situation:
 class Proposal:
     """One thing to try: a library scheduler, or the text of a policy, with parameters.
 
-    With `policy`, `scheduler` is the name that the policy is going to have.
+    With `policy`, `scheduler` is the name that the policy will get.
 
     `expected_gain` is the relative improvement of the objective that the advisor expects
     (0.2: one fifth better), `expectation` the same in words.
@@ -73,7 +73,7 @@ class Proposal:
 
 @dataclass(frozen=True)
 class Refusal:
-    """A proposal that a gate or the daemon refused, and why."""
+    """A proposal that a gate or the daemon refused, and the reason."""
 
     proposal: Proposal
     why: str
@@ -81,7 +81,7 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Advice:
-    """Proposals in the order to try them; none means: do nothing, and `reason` says why."""
+    """Proposals in the order to try them; if empty, do nothing, for the given `reason`."""
 
     proposals: tuple[Proposal, ...]
     reason: str
@@ -90,7 +90,7 @@ class Advice:
 
 @dataclass(frozen=True)
 class EpisodeResult:
-    """How one trial of an episode came out, for learning. `proposal` led to `trial`."""
+    """The result of one trial of an episode, for learning. `proposal` led to `trial`."""
 
     situation: Situation
     proposal: Proposal
@@ -98,7 +98,7 @@ class EpisodeResult:
 
 
 class Advisor(Protocol):
-    """Someone who knows what to try next. May raise `process.Fault`; the loop survives it."""
+    """Decides what to try next. May raise `process.Fault`; the loop survives it."""
 
     @property
     def name(self) -> str:
@@ -110,5 +110,7 @@ class Advisor(Protocol):
         ...
 
     async def learn(self, result: EpisodeResult) -> str:
-        """Take in one verdict. Returns a lesson of one line, or nothing worth remembering."""
+        """Process one verdict. Returns a lesson of one line, or "" if nothing is worth
+        remembering.
+        """
         ...

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""An advisor without a model: what is believed of each scheduler, the best known first.
+"""An advisor without a model: it proposes the scheduler with the best belief first.
 
-The daemon keeps what every trial brought and says what it believes of each scheduler, and of the
-lines of policy that fit such a workload: a normal distribution over its gain there
-(`GET /v1/learned`, docs/learning.md). What is expected to gain most is tried first. Only between
-what is about equally good one draw from each decides (Thompson sampling), seeded by the episode, so
-that the same situation gets the same advice. What a page calls bad for what counts for the workload
-is not tried, unless it was kept on such a workload here.
+The daemon keeps every trial's result and has a belief about each scheduler, and about the policy
+lines that fit such a workload: a normal distribution over the gain there (`GET /v1/learned`,
+docs/learning.md). The largest expected gain is tried first. Among about equally good ones, one draw
+from each decides (Thompson sampling), seeded by the episode, so that the same situation gets the
+same advice. A scheduler that its page calls bad for this workload's figure is not tried, unless it
+was kept on such a workload here.
 """
 
 import hashlib
@@ -19,25 +19,25 @@ from daemon.api.models import BeliefView, Decision, TrialState, TrialView
 from daemon.api.telling import gained, gains
 
 NAME = "offline"
-# At most this many proposals for one question.
+# Maximum number of proposals for one question.
 MOST_PROPOSALS = 3
-# A trial disturbs everybody on the machine: what promises less than this is not worth one.
+# A trial disturbs everybody on the machine: an expected gain below this is not worth one.
 LEAST_GAIN = 0.03
-# What was measured and has less than this chance of any gain is known not to help.
+# A measured scheduler with less than this chance of any gain is known not to help.
 LEAST_CHANCE = 0.1
 # A scheduler that was kept on such a workload, and is better than each other with this
 # probability, is known to help: the others are not tried beside it.
 CERTAIN = 0.9
-# Draws are nearer to the mean than the posterior's own deviation: with the whole of it Thompson
+# Draws are nearer to the mean than the posterior's own deviation: with its full deviation Thompson
 # sampling explores more than a machine in use can bear (Chapelle and Li 2011 find the same).
 DRAW_FACTOR = 0.5
-# What nothing was measured of is about as good as what is expected to gain so much more. The
-# figures of a page are no finer.
+# An unmeasured scheduler is about as good as another whose expected gain is at most this much
+# larger. The figures of a page are no finer.
 EQUAL_GAIN = 0.01
-# What was measured is about as good as the best where it is better with this probability.
+# A measured scheduler is about as good as the best if it is better with this probability.
 EQUAL_CHANCE = 0.25
-# Where a workload waits no longer than this for a CPU, and the machine has room, microseconds: no
-# scheduler can give it anything.
+# If a workload's wait for a CPU is no longer than this, microseconds, and the machine has room, no
+# scheduler can improve it.
 SHORT_WAIT_US = 1_000.0
 ROOM_UTILISATION = 0.7
 # A string in a policy, quotes included.
@@ -45,7 +45,7 @@ _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
 
 
 def _refusal(belief: BeliefView, situation: Situation) -> str:
-    """Why this is not to be tried now, or nothing."""
+    """Why this should not be tried now; "" if it may be."""
     if belief.refused or belief.warned:
         return belief.refused or belief.warned
     at, name = situation.at, belief.scheduler
@@ -68,12 +68,12 @@ def _refusal(belief: BeliefView, situation: Situation) -> str:
 def _draw(seed: str, belief: BeliefView) -> float:
     """One draw from the posterior, the same for the same episode and scheduler."""
     digest = hashlib.sha256(f"{seed}\0{belief.scheduler}".encode()).digest()
-    # Reproducibility is what is wanted here, not secrecy.
+    # This needs reproducibility, not secrecy.
     return random.Random(digest).gauss(belief.mean, DRAW_FACTOR * belief.deviation)  # noqa: S311
 
 
 def _hopeless(belief: BeliefView) -> str:
-    """Why nothing is to be had from it, or nothing."""
+    """Why no gain can be expected from it; "" if one can."""
     if belief.observations and belief.chance < LEAST_CHANCE:
         return "known not to help"
     return "" if belief.mean >= LEAST_GAIN else "no gain expected"
@@ -86,7 +86,7 @@ def _better(one: BeliefView, other: BeliefView) -> float:
 
 
 def _certain(ranked: list[BeliefView]) -> BeliefView | None:
-    """What is known to be best; None while that is open."""
+    """The scheduler known to be best; None if that is open."""
     best = max(ranked, key=lambda each: (each.mean, each.scheduler), default=None)
     if best is None or not best.kept:
         return None
@@ -110,7 +110,7 @@ def _proposal(belief: BeliefView) -> Proposal:
 
 
 def _in_turn(beliefs: list[BeliefView], seed: str) -> list[BeliefView]:
-    """In the order to try them: the best known first, and by draw what is about as good."""
+    """In the order to try them: the best known first; draws order those that are about as good."""
     rest = sorted(beliefs, key=lambda each: (-each.mean, each.scheduler))
     found: list[BeliefView] = []
     while rest:
@@ -129,7 +129,7 @@ def _about_as_good(one: BeliefView, best: BeliefView) -> bool:
 
 
 def _nothing_wrong(situation: Situation) -> str:
-    """Why no scheduler can give this workload anything, or nothing."""
+    """Why no scheduler can improve this workload; "" if one may."""
     figures = situation.profile.figures
     if situation.episode.trigger is not None or not figures.get("seconds"):
         return ""
@@ -138,7 +138,7 @@ def _nothing_wrong(situation: Situation) -> str:
     if waits_us > SHORT_WAIT_US or used > ROOM_UTILISATION:
         return ""
     return (
-        f"nothing is wrong with how it is scheduled: of its waits for a CPU one in a hundred is "
+        "nothing is wrong with how it is scheduled: one in a hundred of its waits for a CPU is "
         f"longer than {waits_us:.0f} us, and {used:.0%} of the machine is in use"
     )
 
@@ -158,14 +158,14 @@ def advise(situation: Situation, most: int = MOST_PROPOSALS) -> Advice:
     for belief in situation.beliefs.beliefs:
         why = _refusal(belief, situation) or _hopeless(belief)
         if why:
-            # What is not installed is no news, and there is much of it.
+            # Schedulers that are not installed are not listed: there are many of them.
             if why != "not installed":
                 skipped.append(f"{belief.scheduler}: {why}")
         else:
             open_.append(belief)
     certain = _certain(open_)
     if certain is not None:
-        said = f"the workload is: {tags}; what helps it is known"
+        said = f"the workload is: {tags}; it is known what helps it"
         return Advice((_proposal(certain),), said)
     chosen = _in_turn(open_, situation.episode.id)[:most]
     if chosen:
@@ -175,16 +175,16 @@ def advise(situation: Situation, most: int = MOST_PROPOSALS) -> Advice:
 
 
 def nameless(text: str) -> str:
-    """A text without what a policy in it names."""
+    """A text without the names that a policy in it contains."""
     return _QUOTED.sub("…", text)
 
 
 def lesson(result: EpisodeResult) -> str:
-    """One line from one verdict, without any name that came from the system: those that a line of
-    policy holds are left out.
+    """One line from one verdict, without any name from the system: names in a policy line are left
+    out.
 
-    It is a claim without figures, so that the same one made again is the same; the daemon adds
-    what was measured as its evidence.
+    It is a claim without figures, so that a repeated claim is equal; the daemon adds the
+    measurements as its evidence.
     """
     trial: TrialView = result.trial
     tags = ", ".join(result.situation.profile.tags) or "of no particular kind"
@@ -203,8 +203,8 @@ def lesson(result: EpisodeResult) -> str:
 class BanditAdvisor:
     """`advise` and `lesson` behind the interface of all advisors.
 
-    It remembers nothing itself: the daemon records every outcome, and the next situation
-    brings what follows from them.
+    It has no memory: the daemon records every outcome, and the next situation contains the beliefs
+    that follow.
     """
 
     name = NAME

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""`/etc/schedpilot/agent.toml`, checked whole before anything starts.
+"""`/etc/schedpilot/agent.toml`, checked completely before anything starts.
 
-Every problem of the file comes back in one `Fault(BAD_CONFIG)`, each with its key, an
-unknown key with the nearest known one. An absent file is the defaults.
+One `Fault(BAD_CONFIG)` reports every problem of the file with its key, and an unknown key with the
+nearest known one. A missing file means the defaults.
 """
 
 import difflib
@@ -27,7 +27,7 @@ class _Strict(BaseModel):
 
 
 class Advising(_Strict):
-    """Which advisor, and how much it may try before an episode is closed."""
+    """Which advisor, and how much it may try before an episode closes."""
 
     name: Literal["offline", "claude"] = "offline"
     most_trials: Annotated[int, Field(ge=1, le=20)] = 3
@@ -65,7 +65,7 @@ _TABLES: dict[str, type[BaseModel]] = {
 
 
 def _problem(error: ErrorDetails) -> str:
-    """One line for one pydantic error: the key, then what is wrong with it."""
+    """One line for one pydantic error: the key, then the problem."""
     path = error["loc"]
     key = ""
     model: type[BaseModel] = Config
@@ -104,10 +104,10 @@ def parse_config(text: str, where: str) -> Config:
 
 
 def read_config(path: Path) -> Config:
-    """Read the configuration; the defaults where there is no file.
+    """Read the configuration; the defaults if the file does not exist.
 
     Raises:
-        Fault: BAD_CONFIG, also where the file cannot be read or is far too large.
+        Fault: BAD_CONFIG, also if the file cannot be read or is far too large.
     """
     try:
         text = read_text(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the agent asks of the daemon, as protocols that `daemon.api.AsyncClient` fulfils."""
+"""The daemon's API as the agent uses it: protocols that `daemon.api.AsyncClient` implements."""
 
 import contextlib
 from collections.abc import AsyncIterator, Callable
@@ -33,7 +33,7 @@ from daemon.api.models import (
 
 
 class Reader(Protocol):
-    """What either socket answers."""
+    """Calls that both sockets answer."""
 
     async def status(self) -> StatusView: ...
     async def workload(self, id: str) -> WorkloadDetail: ...
@@ -52,7 +52,7 @@ class Reader(Protocol):
 
 
 class Actor(Protocol):
-    """What the control socket does besides."""
+    """Calls that only the control socket answers."""
 
     async def create_candidate(self, request: CandidateRequest) -> CandidateView: ...
     async def start_trial(self, request: TrialRequest) -> TrialView: ...
@@ -66,11 +66,11 @@ class Actor(Protocol):
 
 @dataclass(frozen=True)
 class Connection:
-    """A daemon that answers. Without `actor` only the observe socket opens."""
+    """A connected daemon. `actor` is None if only the observe socket opens."""
 
     reader: Reader
     actor: Actor | None
 
 
-# Opens a connection for the length of a block; raises Fault when there is no daemon.
+# Opens a connection for the length of a block; raises Fault if there is no daemon.
 Connect = Callable[[], contextlib.AbstractAsyncContextManager[Connection]]

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""An episode for somebody who deals with it by themselves, from the first look to the last word.
+"""Hands a whole episode to a runner, which handles it from the first look to its summary.
 
-An `agent.advisor.Advisor` only thinks, and the loop acts on its proposals. A model acts through
-the MCP server's tools, so it is given the episode whole, and hands it on when it cannot go on.
+An `agent.advisor.Advisor` only thinks, and the loop acts on its proposals. A model acts through the
+MCP server's tools, so it gets the whole episode, and hands it on if it cannot go on.
 """
 
 import time
@@ -17,9 +17,9 @@ from daemon.api.models import EpisodeView
 
 @dataclass(frozen=True)
 class Delegation:
-    """One episode, and what there is to deal with it. `spent` is added to as it is spent.
+    """One episode, and everything needed to handle it. `spent` is increased as costs arise.
 
-    `actor` is for the record (steps, advice), and not for acting.
+    `actor` is for the record (steps, advice), not for acting.
     """
 
     episode: EpisodeView
@@ -32,11 +32,11 @@ class Delegation:
 
 
 class HandedOn(Exception):
-    """The episode is not dealt with; somebody else takes it. The text says why."""
+    """The episode is not handled; somebody else takes it. The text gives the reason."""
 
 
 class EpisodeRunner(Protocol):
-    """Somebody who deals with whole episodes."""
+    """Handles whole episodes."""
 
     @property
     def name(self) -> str:
@@ -44,18 +44,18 @@ class EpisodeRunner(Protocol):
         ...
 
     async def prepare(self) -> None:
-        """Whatever takes its time and can be done before there is an episode."""
+        """Do slow work that is possible before there is an episode."""
         ...
 
     async def close(self) -> None:
-        """Nothing of it is left running."""
+        """End everything that still runs."""
         ...
 
     async def deal(self, delegation: Delegation) -> str:
-        """Deal with the episode; what came of it, for people.
+        """Handle the episode; returns the result in words for people.
 
         Raises:
-            HandedOn: it did not come to an end; nothing of it is under way.
-            Fault: UNREACHABLE, where the daemon is gone.
+            HandedOn: it could not be finished; none of its work is still running.
+            Fault: UNREACHABLE, if the daemon is gone.
         """
         ...

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""One episode from the advisor's side: ask, try, learn, until kept or nothing is left."""
+"""One episode, driven by an advisor: ask, try, learn, until one is kept or nothing is left."""
 
 import asyncio
 import logging
@@ -32,9 +32,9 @@ from process import Fault, FaultType
 log = logging.getLogger("schedpilot-agent")
 
 UNFINISHED = (TrialState.RUNNING, TrialState.AWAITING_APPROVAL)
-# A cooldown that ends later than this from now, seconds, is not waited for.
+# If a cooldown ends later than this from now, seconds, it is not waited for.
 LONGEST_COOLDOWN_S = 600.0
-# Another client's trial is waited for this long, looking again this often, seconds.
+# Another client's trial is waited for this long, polling this often, seconds.
 LONGEST_BUSY_S = 900.0
 BUSY_PAUSE_S = 1.0
 
@@ -44,7 +44,7 @@ Finished = Callable[[str], Awaitable[TrialView]]
 
 @dataclass
 class Spent:
-    """What an episode has cost so far."""
+    """The cost of an episode so far."""
 
     began: float = field(default_factory=time.monotonic)
     calls: int = 0
@@ -80,7 +80,7 @@ def advice_text(advice: Advice) -> str:
 
 
 def held_back(status: StatusView) -> str:
-    """Why the daemon would start no trial for an advisor now, or nothing."""
+    """Why the daemon would not start a trial for an advisor now; "" if it would."""
     if status.autonomy is Autonomy.OBSERVE:
         return "the daemon is set to observe only"
     if status.advice_only is not None:
@@ -114,7 +114,7 @@ def _gates_said(candidate: CandidateView) -> str:
 
 @dataclass
 class EpisodeWork:
-    """One episode in hand. `deal` returns its summary."""
+    """One episode in progress. `deal` returns its summary."""
 
     reader: Reader
     actor: Actor
@@ -125,12 +125,12 @@ class EpisodeWork:
     spent: Spent = field(default_factory=Spent)
 
     async def deal(self, episode: EpisodeView) -> str:
-        """Everything that can be done for this episode; what came of it, for people.
+        """Do everything possible for this episode; returns the result in words for people.
 
         Raises:
-            Fault: trouble that ends the episode, or the connection.
+            Fault: an error that ends the episode or the connection.
         """
-        # A trial of an earlier life of ours may still be on its way.
+        # A trial of an earlier run of this agent may still be running.
         tried = [
             await self.finished(trial.id) if trial.state in UNFINISHED else trial
             for trial in episode.trials
@@ -150,8 +150,8 @@ class EpisodeWork:
             if fresh.state is not EpisodeState.OPEN:
                 return "closed meanwhile"
             if fresh.question and not fresh.objective:
-                # Whoever goes by rules cannot tell what a person meant.
-                return f"nothing tried: the goal does not say enough: {fresh.question}"[:2000]
+                # An advisor that follows rules cannot guess what a person meant.
+                return f"nothing tried: the goal is not clear enough: {fresh.question}"[:2000]
             if situation is None or not plan:
                 situation = await see(self.reader, fresh, self.clock(), tried, refused)
                 advice = await self.advisor.propose(situation)
@@ -207,7 +207,7 @@ class EpisodeWork:
         return trial
 
     async def _start(self, request: TrialRequest) -> TrialView:
-        """Start a trial, waiting a bounded time for a cooldown or for another's trial."""
+        """Start a trial; waits a limited time for a cooldown or for another's trial."""
         give_up = self.clock() + LONGEST_BUSY_S
         while True:
             try:
@@ -234,10 +234,10 @@ async def see(
     tried: list[TrialView],
     refused: list[Refusal],
 ) -> Situation:
-    """Gather what an advisor is to know.
+    """Gather the facts for an advisor.
 
     Raises:
-        Fault: as the daemon answers; a workload that is gone is not one.
+        Fault: the daemon's; a workload that has ended raises none.
     """
     profile = episode.profile or await _profile(reader, episode.workload)
     beliefs = (await reader.learned(episode=episode.id)).classes
@@ -253,7 +253,7 @@ async def see(
 
 
 async def _profile(reader: Reader, workload: str) -> ProfileView | None:
-    """Only for an episode without one: the daemon looks at all processes for it."""
+    """Only for an episode without tags: the daemon looks at all processes for them."""
     try:
         return (await reader.workload(workload)).profile
     except Fault as fault:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The loop around an advisor: wakes on an episode, lets it be dealt with, closes it.
+"""The loop around an advisor: it waits for an episode, has it handled, and closes it.
 
-One episode at a time, one trial at a time. Nothing here is needed for safety: the daemon
-guards every trial itself, so this process may die at any point. When it comes back it
-takes up the episodes that are still open.
+One episode at a time, one trial at a time. Safety does not depend on this process: the daemon
+guards every trial itself, so it may die at any point. After a restart it continues with the
+episodes that are still open.
 """
 
 import asyncio
@@ -34,28 +34,28 @@ from process import Fault, FaultType
 
 log = logging.getLogger("schedpilot-agent")
 
-# Reconnecting: the first and the longest pause, seconds; doubled each time.
+# Pauses before reconnecting: the first and the longest, seconds; doubled each time.
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 30.0
-# A trial is looked at again after this time even if no event came about it.
+# A trial is checked again after this time even without an event about it.
 LOOK_AGAIN_S = 10.0
-# How many episodes are looked through for open ones when the connection is (re)made.
+# How many episodes are searched for open ones at each (re)connection.
 OPEN_SEARCHED = 50
-# A daemon that has lived this long, seconds, has opened all its sockets.
+# A daemon older than this, seconds, has opened all its sockets.
 OPENING_S = 5.0
-# Episodes remembered as dealt with; more than are ever looked through.
+# How many handled episodes are remembered; more than are ever searched.
 REMEMBERED = 1000
 
 
 class Loop:
-    """Listens to one daemon and lets one advisor deal with its episodes.
+    """Listens to one daemon and lets one advisor handle its episodes.
 
     Args:
-        connect: opens a connection; raises Fault when there is no daemon.
-        runner: deals with whole episodes by itself; what it hands on is the advisor's.
-        most_trials: of one episode.
+        connect: opens a connection; raises Fault if there is no daemon.
+        runner: handles whole episodes itself; those that it hands on go to the advisor.
+        most_trials: limit for one episode.
         clock: Unix seconds.
-        first_pause_s: before the first reconnection.
+        first_pause_s: pause before the first reconnection.
     """
 
     def __init__(
@@ -83,10 +83,10 @@ class Loop:
         self._done = 0
 
     async def push(self, measurement: MeasurementRequest) -> None:
-        """Hand a measurement to the daemon that is connected now.
+        """Send a measurement to the currently connected daemon.
 
         Raises:
-            Fault: UNREACHABLE or NOT_ALLOWED where there is none that takes it.
+            Fault: UNREACHABLE or NOT_ALLOWED if no daemon takes it.
         """
         if self._actor is None:
             raise Fault(
@@ -97,10 +97,10 @@ class Loop:
         await self._actor.record_measurement(measurement)
 
     async def count_calls(self, request: CallsRequest) -> CallsView:
-        """The calls of a program's functions since the last time, as the daemon counts them.
+        """The calls of a program's functions since the last request, as the daemon counts them.
 
         Raises:
-            Fault: UNREACHABLE where there is none that does, or the daemon's.
+            Fault: UNREACHABLE if no daemon counts them, or the daemon's.
         """
         if self._actor is None:
             raise Fault(
@@ -111,7 +111,7 @@ class Loop:
         return await self._actor.count_calls(request)
 
     async def run(self, *, once: bool = False) -> None:
-        """Serve until cancelled; with `once` until one episode was dealt with."""
+        """Serve until cancelled; with `once` until one episode was handled."""
         pause_s = self._first_pause_s
         trouble = ""
         while True:
@@ -130,16 +130,16 @@ class Loop:
                 trouble = str(fault)
             finally:
                 self._actor = None
-            # Jitter, so that several clients do not all come back in the same instant.
+            # Jitter, so that clients do not all reconnect at the same instant.
             await asyncio.sleep(pause_s * random.uniform(0.8, 1.2))  # noqa: S311
             pause_s = min(LONGEST_PAUSE_S, pause_s * 2)
 
     async def _greet(self, connection: Connection) -> None:
-        """Learn which daemon this is, and which episodes it has open.
+        """Find out which daemon this is, and which episodes are open.
 
         Raises:
-            Fault: UNREACHABLE too where the daemon is so young that its control socket,
-                which does not open, may only be late.
+            Fault: UNREACHABLE also if the daemon is so young that its control socket may still
+                open.
         """
         status = await connection.reader.status()
         if connection.actor is None and self._clock() - status.since < OPENING_S:
@@ -150,7 +150,7 @@ class Loop:
             )
         instance = (status.pid, status.since)
         if instance != self._instance:
-            # Another life of the daemon may count its events anew.
+            # A restarted daemon may count its events anew.
             self._last_seq = 0
             self._instance = instance
             surface = "control" if connection.actor else "observe, so advice is only logged"
@@ -183,15 +183,15 @@ class Loop:
             self._last_seq = event.seq
             if event.kind is EventKind.EPISODE_OPENED and event.episode:
                 self._enqueue(event.episode)
-            # Whoever waits for a trial looks again.
+            # Wakes all that wait for a trial.
             self._news.set()
 
     async def _work(self, connection: Connection, once: bool) -> None:
         while True:
             self._news.clear()
             while self._waiting:
-                # It stays first in the queue until done: a connection lost in the middle
-                # must not lose the episode.
+                # It stays first in the queue until done: a lost connection must not lose the
+                # episode.
                 episode = self._waiting[0]
                 dealt = await self._deal_with(connection, episode)
                 self._waiting.popleft()
@@ -203,8 +203,9 @@ class Loop:
             await self._news.wait()
 
     async def _finished(self, reader: Reader, trial: str) -> TrialView:
-        """The trial once it is over and nothing of it is under way, by event, or by looking
-        where an event was missed."""
+        """The trial once it is over and none of its work runs, noticed by event, or by polling if
+        an event was missed.
+        """
         while True:
             self._news.clear()
             view = await reader.trial(trial)
@@ -214,13 +215,15 @@ class Loop:
                 await asyncio.wait_for(self._news.wait(), LOOK_AGAIN_S)
 
     async def _forgotten(self, reader: Reader, view: TrialView) -> bool:
-        """Whether nobody will end this trial any more: an earlier life of the daemon had it."""
+        """Whether nobody will end this trial any more, because an earlier run of the daemon started
+        it.
+        """
         if view.state is TrialState.AWAITING_APPROVAL and view.episode:
             return (await reader.episode(view.episode)).state is not EpisodeState.OPEN
         return (await reader.status()).trial != view.id
 
     async def _deal_with(self, connection: Connection, id: str) -> bool:
-        """Deal with one episode. False where it was over already.
+        """Handle one episode. False if it was over already.
 
         Raises:
             Fault: UNREACHABLE only; any other becomes the episode's summary.
@@ -255,10 +258,10 @@ class Loop:
     async def _dealt(
         self, reader: Reader, actor: Actor, episode: EpisodeView, spent: Spent
     ) -> tuple[str, str]:
-        """Who dealt with an episode, and what came of it.
+        """Who handled an episode, and the result.
 
         Raises:
-            Fault: trouble that ends the episode, or the connection.
+            Fault: an error that ends the episode or the connection.
         """
 
         def finished(trial: str) -> Awaitable[TrialView]:
@@ -297,7 +300,7 @@ class Loop:
                 if fault.type is FaultType.UNREACHABLE:
                     raise
                 if fault.type is not FaultType.BUSY or not pause_s:
-                    # Closed by the daemon meanwhile, for one.
+                    # For example because the daemon closed it in the meantime.
                     log.info("episode %s is not closed by us: %s", id, fault)
                     return
             await asyncio.sleep(pause_s)

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""`schedpilot agent`: deals with the daemon's episodes, and polls what objectives need.
+"""`schedpilot agent`: handles the daemon's episodes, and polls the measurements that objectives
+need.
 
-Runs as an unprivileged user. Over the control socket it acts; where only the observe
-socket opens it says what it would do.
+Runs as an unprivileged user. It acts over the control socket; if only the observe socket opens, it
+says what it would do.
 """
 
 import argparse
@@ -28,7 +29,7 @@ from process.effort import settle_session
 log = logging.getLogger("schedpilot-agent")
 
 ADVISORS = ("offline", "claude")
-# A line of the log: advice is the longest thing in it.
+# The length limit of a log line: advice is the longest text in it.
 LONGEST_LINE = 4000
 # What journald reads at the start of a line of standard error (sd-daemon(3)).
 _PRIORITY = {logging.ERROR: "<3>", logging.WARNING: "<4>", logging.INFO: "<6>"}
@@ -48,10 +49,10 @@ class _Lines(logging.Formatter):
 
 @contextlib.asynccontextmanager
 async def connect() -> AsyncIterator[Connection]:
-    """The control socket where it opens, else the observe socket.
+    """The control socket if it opens, else the observe socket.
 
     Raises:
-        Fault: UNREACHABLE where neither does.
+        Fault: UNREACHABLE if neither opens.
     """
     if control_opens():
         async with control_async_client() as client:
@@ -62,17 +63,17 @@ async def connect() -> AsyncIterator[Connection]:
 
 
 def runner_of(config: Config) -> EpisodeRunner | None:
-    """Who deals with whole episodes, where the configuration names somebody who does."""
+    """The runner for whole episodes, if one is configured."""
     if config.advisor.name != "claude" or config.claude is None:
         return None
-    # Here, since it needs much more memory than the offline advisor alone.
+    # Imported here, since it needs much more memory than the offline advisor alone.
     from agent.claude.runner import ClaudeRunner
 
     return ClaudeRunner(config.claude)
 
 
 async def serve(config: Config, *, once: bool) -> None:
-    """Advise and measure until cancelled, or with `once` until an episode was dealt with."""
+    """Advise and measure until cancelled, or with `once` until one episode was handled."""
     runner = runner_of(config)
     loop = Loop(connect, BanditAdvisor(), runner=runner, most_trials=config.advisor.most_trials)
     prepared = asyncio.create_task(runner.prepare()) if runner else None
@@ -93,7 +94,7 @@ async def serve(config: Config, *, once: bool) -> None:
 
 
 async def _until_told(config: Config, once: bool) -> None:
-    """`serve`, ended by SIGTERM or SIGINT. A trial under way goes on without us."""
+    """`serve`, ended by SIGTERM or SIGINT. A running trial goes on without us."""
     task = asyncio.create_task(serve(config, once=once))
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)
@@ -104,15 +105,17 @@ async def _until_told(config: Config, once: bool) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="schedpilot agent",
-        description="Deal with the daemon's episodes: propose, try, learn, close.",
+        description="Handle the daemon's episodes: propose, try, learn, close.",
     )
-    parser.add_argument("--once", action="store_true", help="end after one episode was dealt with")
-    parser.add_argument("--advisor", choices=ADVISORS, help="instead of the configured one")
+    parser.add_argument("--once", action="store_true", help="end after one episode was handled")
+    parser.add_argument(
+        "--advisor", choices=ADVISORS, help=("use this advisor instead of the configured one")
+    )
     parser.add_argument(
         "--config", type=named_path, default=PATH, help="the configuration (default: %(default)s)"
     )
     parser.add_argument(
-        "--check-config", action="store_true", help="check the configuration and end"
+        "--check-config", action="store_true", help="check the configuration and exit"
     )
     return parser
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Reads the numbers that objectives are about, and hands them to the daemon.
+"""Reads the measurements that objectives name, and sends them to the daemon.
 
-The root process opens no network socket and runs no program that an operator's query
-names, so this unprivileged one does. `agent/measuring/` has the sources.
+The root process opens no network socket and runs no program that an operator's query names, so this
+unprivileged one does. The sources are in `agent/measuring/`.
 """
 
 import asyncio
@@ -19,17 +19,17 @@ from process import Fault
 
 log = logging.getLogger("schedpilot-agent")
 
-# A poll that goes on failing is mentioned again after this time.
+# A continuing failure is logged again after this time.
 REMIND_S = 600.0
 
 Push = Callable[[MeasurementRequest], Awaitable[None]]
 
 
 async def poll(measure: Measure) -> MeasurementRequest | None:
-    """One measurement, now; None of a source that needs an interval for one.
+    """One measurement, now; None from a source that needs an interval.
 
     Raises:
-        Fault: what kept it from being one.
+        Fault: the source cannot be read.
     """
     async with source_of(measure) as source:
         return _measured(measure, await source.take())
@@ -47,7 +47,9 @@ def _measured(measure: Measure, reading: Reading) -> MeasurementRequest | None:
 
 
 class _Trouble:
-    """Of one measure: logged when it begins, now and then while it lasts, and when it is over."""
+    """The trouble of one measure: logged when it begins, now and then while it lasts, and when it
+    is over.
+    """
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -63,13 +65,16 @@ class _Trouble:
 
     def over(self) -> None:
         if self._said:
-            log.warning("measure %s is well again", self._name)
+            log.warning("measure %s works again", self._name)
         self._said = ""
 
 
 async def keep_polling(measure: Measure, push: Push, ask: AskForCalls | None = None) -> None:
-    """Poll for ever; no failure ends it. An interval without a value is no measurement. A source
-    that cannot be read is opened anew; that nobody takes the number is no fault of the source."""
+    """Poll for ever; no failure ends it.
+
+    An interval without a value sends no measurement. A source that cannot be read is reopened; if
+    nobody takes the number, that is not the source's fault.
+    """
     trouble = _Trouble(measure.name)
     while True:
         began = time.monotonic()

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""`schedpilot ask`: ask the agent to make what runs, or a command, go better.
+"""`schedpilot ask`: ask the agent to improve a workload that runs, or a command.
 
-First it tells how the goal was understood, and asks where that is not clear. A command runs again
-and again, as a workload of its own where this process may make a cgroup, while the agent deals with
-an episode about it. How long each run takes is told to the daemon, so that a trial can be judged by
-it.
+It first says how it understands the goal, and asks when the goal is not clear. A command runs again
+and again while the agent works on an episode about it, in its own cgroup if this process may make
+one. Each run's duration is reported to the daemon, so that a trial can be judged by it.
 """
 
 import contextlib
@@ -44,16 +43,16 @@ from daemon.api.models import (
 )
 from process import Fault, FaultType, Fixed, run
 
-# Until the daemon has seen what runs, seconds; it looks once an interval.
+# How long to wait until the daemon has seen the workload, seconds; it looks once an interval.
 SEEN_WITHIN_S = 60.0
 LOOK_AGAIN_S = 0.5
-# An agent that has not said a word by then is perhaps none, seconds.
+# An agent that has been silent this long may not be running, seconds.
 SILENT_S = 30.0
 
 
 @dataclass(frozen=True)
 class Wish:
-    """What is asked for: a command to run, or a workload that runs."""
+    """What the agent is asked to improve: a command to run, or a workload that runs."""
 
     command: tuple[str, ...]
     workload: str
@@ -64,7 +63,7 @@ class Wish:
 
 
 class _Follower(threading.Thread):
-    """Opens the episode, and tells of it until it is closed. `over` is set then, or by trouble."""
+    """Opens the episode and reports on it until it closes. `over` is set then, or on trouble."""
 
     def __init__(self, settled: Settled, *, quiet: bool) -> None:
         super().__init__(daemon=True)
@@ -139,7 +138,7 @@ def _judged(view: EpisodeView) -> tuple[str, ...]:
 
 
 def ask(wish: Wish, *, json: bool) -> Exit:
-    """Run the command until the episode is over, or wait for it; tell what came of it."""
+    """Run the command until the episode is over, or wait for it; report the result."""
     if wish.command and shutil.which(wish.command[0]) is None:
         raise Fault(
             FaultType.MISSING_TOOL,
@@ -171,7 +170,7 @@ def ask(wish: Wish, *, json: bool) -> Exit:
 
 
 def _settled(wish: Wish, stack: contextlib.ExitStack) -> Settled | GoalView:
-    """What is wanted, so that it can be measured; the question, where it stays open."""
+    """What the user wants, in measurable terms; the question if it stays open."""
     with control_client() as client:
         workload = workload_named(client, wish.workload) if wish.workload else ""
         if wish.command:
@@ -184,20 +183,20 @@ def _settled(wish: Wish, stack: contextlib.ExitStack) -> Settled | GoalView:
 
 
 def _unanswered(view: GoalView, *, json: bool) -> Exit:
-    """There is a question and no answer: nothing was begun."""
+    """A question has no answer: nothing was started."""
     if json:
         as_json(view)
         return Exit.QUESTION
     tell_question(view)
     if not view.workload:
-        note("say it with --workload ID, or in other words; nothing was begun")
+        note("say it with --workload ID, or in other words; nothing was started")
     else:
-        note("say it with --objective 'TEXT', or in other words; nothing was begun")
+        note("say it with --objective 'TEXT', or in other words; nothing was started")
     return Exit.QUESTION
 
 
 def tell_understood(episode: EpisodeView, notes: Sequence[str]) -> None:
-    """By what the trials of an episode are judged, so that the person can correct it."""
+    """How the trials of an episode are judged, so that the user can correct it."""
     for what, words in judged_by(episode):
         if what == "judged by":
             say(f"understood: {words}", "bold")
@@ -211,10 +210,10 @@ def tell_understood(episode: EpisodeView, notes: Sequence[str]) -> None:
 
 
 def _run_until(wish: Wish, over: threading.Event) -> list[float]:
-    """Run the command again and again; the seconds of each run."""
+    """Run the command again and again; yields the seconds of each run."""
     times: list[float] = []
     if not wish.command:
-        # In pieces, so that Ctrl-C is heard.
+        # Wait in short steps, so that Ctrl-C takes effect at once.
         while not over.wait(LOOK_AGAIN_S):
             pass
         return times
@@ -233,7 +232,7 @@ def _run_until(wish: Wish, over: threading.Event) -> list[float]:
 
 
 def _give_up(follower: _Follower, why: str) -> None:
-    """End the episode that nobody waits for any more, and a trial of it."""
+    """End the episode that nobody waits for any more, and its trial."""
     follower.over.set()
     follower.join(10)
     if not follower.episode:

@@ -21,18 +21,18 @@ from daemon.api.models import (
 )
 from process import Fault, FaultType
 
-# As the daemon takes it; a source is a page or ten.
+# The daemon's limit; a source file is rarely longer than ten pages.
 LARGEST_BYTES = 1024 * 1024
 POLICY_SUFFIX = ".policy"
-# As the API takes them.
+# The API's limits.
 MOST_SIZES, MOST_CPUS = 8, 256
 
 
 def request_for(target: str, settings: Sequence[str]) -> CandidateRequest:
     """The candidate that a word on the command line means.
 
-    A legal name is a library scheduler, a word that ends as a file's name does is that file,
-    and everything else is a policy.
+    A legal name is a library scheduler, a word with the suffix of a source file is that file, and
+    everything else is a policy.
 
     Raises:
         Fault: NOT_FOUND, TOO_LARGE, BAD_POLICY or BAD_PARAMETER.
@@ -49,7 +49,7 @@ def request_for(target: str, settings: Sequence[str]) -> CandidateRequest:
 
 
 def beside(target: str) -> Path | None:
-    """The folder of a file of C that includes headers of its own from there; else None."""
+    """The folder of a C file that includes its own headers from there; else None."""
     path = _file(target)
     if path is None or not target.endswith(".c") or re.fullmatch(NAME_PATTERN, target):
         return None
@@ -59,12 +59,15 @@ def beside(target: str) -> Path | None:
 
 
 def label(target: str) -> str:
-    """A target as a few words; a policy may be long."""
+    """A short label for a target, since a policy may be long."""
     return displayable(" ".join(target.split()), 60)
 
 
 def _file(target: str) -> Path | None:
-    """The file that this word names; a policy may end like one, but not without a blank."""
+    """The file that this word names.
+
+    A policy may end in a file's suffix too, but it contains a blank.
+    """
     if not target.endswith((".c", POLICY_SUFFIX)):
         return None
     path = Path(target)
@@ -72,7 +75,7 @@ def _file(target: str) -> Path | None:
 
 
 def _policy(text: str) -> str:
-    """The text, where it can be sent at all.
+    """The text, if the API accepts it.
 
     Raises:
         Fault: TOO_LARGE or BAD_POLICY.
@@ -114,19 +117,19 @@ def _text(path: Path) -> str:
 
 
 def _name(path: Path) -> str | None:
-    """The file's name as a scheduler's, where it can be one."""
+    """A scheduler name made from the file's name, if it gives a legal one."""
     name = path.name.removesuffix(".c").removesuffix(".bpf").lower()
     return name if re.fullmatch(NAME_PATTERN, name) else None
 
 
 def create(client: Client, request: CandidateRequest, target: str) -> CandidateView:
-    """Make a candidate, showing how it gets on with the gates."""
+    """Make a candidate and show the progress of its gates."""
     with following(f"proving {label(target)}"):
         return client.create_candidate(request)
 
 
 def not_proven(candidate: CandidateView) -> Fault:
-    """The fault of a candidate that may not be loaded."""
+    """The fault for a candidate that may not be loaded."""
     if candidate.quarantined:
         return Fault(
             FaultType.QUARANTINED,
@@ -135,7 +138,7 @@ def not_proven(candidate: CandidateView) -> Fault:
             hint="`schedpilot status` says until when",
         )
     gate = stopping(candidate)
-    why = "not every gate has passed it"
+    why = "it has not passed every gate"
     if gate:
         why = f"the gate {gate.gate.value!r} failed"
         if gate.skipped:
@@ -151,7 +154,7 @@ def not_proven(candidate: CandidateView) -> Fault:
 
 @dataclass(frozen=True)
 class Wish:
-    """How it is to be checked, as `schedpilot check --help` explains it."""
+    """How to check it, as `schedpilot check --help` explains."""
 
     workload: str = ""
     cpus: tuple[int, ...] = ()
@@ -160,7 +163,7 @@ class Wish:
 
 
 def sizes(text: str) -> tuple[int, ...]:
-    """Numbers of CPUs, as in `1,2,16`; empty for nothing.
+    """Parses numbers of CPUs such as `1,2,16`; the empty string gives an empty list.
 
     Raises:
         Fault: BAD_REQUEST.
@@ -170,7 +173,7 @@ def sizes(text: str) -> tuple[int, ...]:
     if not right or len(words) > MOST_SIZES:
         raise Fault(
             FaultType.BAD_REQUEST,
-            f"`{displayable(text, 40)}` is no list of numbers of CPUs",
+            f"`{displayable(text, 40)}` is not a list of CPU counts",
             where="--cpus",
             hint=f"up to {MOST_SIZES} numbers from 1 to {MOST_CPUS}, as in --cpus 1,2,16",
         )
@@ -178,9 +181,9 @@ def sizes(text: str) -> tuple[int, ...]:
 
 
 def check(target: str, settings: Sequence[str], wish: Wish, *, json: bool) -> Exit:
-    """OK where the candidate is proven, NO where it is not.
+    """OK if the candidate is proven, NO if it is not.
 
-    Without a daemon it goes as far as it can without a kernel; the answer is UNREACHABLE then.
+    Without a daemon it runs the gates that need no kernel, and the answer is UNREACHABLE.
     """
     request = request_for(target, settings).model_copy(
         update={
@@ -192,7 +195,7 @@ def check(target: str, settings: Sequence[str], wish: Wish, *, json: bool) -> Ex
     headers = beside(target)
     try:
         if wish.btf is not None:
-            raise Fault(FaultType.UNREACHABLE, "it was to be built for another kernel")
+            raise Fault(FaultType.UNREACHABLE, "it is to be built for another kernel")
         if headers is not None:
             raise Fault(
                 FaultType.UNREACHABLE, "it has headers of its own, and a daemon takes one text"
@@ -202,7 +205,7 @@ def check(target: str, settings: Sequence[str], wish: Wish, *, json: bool) -> Ex
     except Fault as fault:
         if fault.type is not FaultType.UNREACHABLE:
             raise
-        from cli.local_gates import prove  # late: most checks have a daemon
+        from cli.local_gates import prove  # imported late: most checks have a daemon
 
         return prove(
             request, target, settings, btf=wish.btf, headers=headers, why=str(fault), json=json
@@ -221,7 +224,7 @@ def check(target: str, settings: Sequence[str], wish: Wish, *, json: bool) -> Ex
     elif candidate.quarantined:
         say(f"{name} is in quarantine: {candidate.quarantined}", "red")
     elif gate and gate.skipped:
-        say(f"{name} is not proven (candidate {candidate.id}): not every gate was run", "yellow")
+        say(f"{name} is not proven (candidate {candidate.id}): some gates were not run", "yellow")
     else:
         say(f"{name} is not proven (candidate {candidate.id})", "red")
     return Exit.OK if good else Exit.NO

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The command line: words, options and help. What a command does is in its own module.
+"""The command line: words, options and help. Each command's work is in its own module.
 
-Those modules are imported when their command runs, and not before: `--help` answers at
-once, also on a slow machine.
+Those modules are imported only when their command runs, so that `--help` answers at once, also on a
+slow machine.
 """
 
 from pathlib import Path
@@ -20,16 +20,17 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit codes: 0 done, 1 a fault, 2 wrong usage, 3 the answer is no, "
-    "4 no daemon answers, 5 the measured command failed, 6 a question that nobody answered, "
-    "130 interrupted.",
+    epilog=(
+        "Exit codes: 0 done, 1 a fault, 2 wrong usage, 3 the answer is no, 4 no daemon answers, "
+        "5 the measured command failed, 6 a question was not answered, 130 interrupted."
+    ),
 )
-library = typer.Typer(help="The schedulers there are.", no_args_is_help=True)
+library = typer.Typer(help="The known schedulers.", no_args_is_help=True)
 app.add_typer(library, name="library", rich_help_panel="Looking")
 
 
 def _path(word: str) -> Path:
-    """An empty word is no path, and not the current folder."""
+    """An empty word is not a path, and does not mean the current folder."""
     if not word:
         raise typer.BadParameter("a path is missing")
     return Path(word)
@@ -65,12 +66,12 @@ def _version(wanted: bool) -> None:
 def _options(
     version: Annotated[
         bool,
-        typer.Option("--version", callback=_version, is_eager=True, help="Say the version."),
+        typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
     ] = False,
-    # Read by cli.main, before anything else, for the project's other programs know it too.
+    # cli.main reads it before anything else, because the project's other programs know it too.
     verbose: Annotated[
         bool,
-        typer.Option("--verbose", help="First word: with a fault, the command of what failed."),
+        typer.Option("--verbose", help="First word: with a fault, print the command that failed."),
     ] = False,
 ) -> None:
     """An autopilot for the Linux CPU scheduler: the operator's command."""
@@ -95,7 +96,7 @@ def status(json: Json = False) -> None:
 def top(
     once: Annotated[bool, typer.Option("--once", help="Print one picture and end.")] = False,
     interval: Annotated[
-        float, typer.Option(min=0.2, max=60, help="Seconds between two looks.")
+        float, typer.Option(min=0.2, max=60, help="Seconds between updates.")
     ] = 2.0,
     most: Annotated[int, typer.Option("--most", "-n", min=1, help="Workloads shown.")] = 25,
     json: Json = False,
@@ -111,7 +112,7 @@ def profile(
     workload: Annotated[str, typer.Argument(metavar="WORKLOAD", help="Its id, as `top` shows it.")],
     json: Json = False,
 ) -> None:
-    """What one workload is, does and waits for; looks for up to a second."""
+    """What one workload is, does and waits for; measures for up to a second."""
     from cli.profile import show_profile
 
     show_profile(workload, json=json)
@@ -137,10 +138,10 @@ def library_show(name: str, json: Json = False) -> None:
 def library_search(
     words: Annotated[list[str] | None, typer.Argument(metavar="[WORD]…")] = None,
     workload: Annotated[
-        str, typer.Option(metavar="ID", help="Those that fit this one, as `top` shows it.")
+        str, typer.Option(metavar="ID", help="Those that fit this workload, as `top` shows it.")
     ] = "",
     everything: Annotated[
-        bool, typer.Option("--all", help="Those too that are not installed here.")
+        bool, typer.Option("--all", help="Include those that are not installed here.")
     ] = False,
     json: Json = False,
 ) -> None:
@@ -156,15 +157,15 @@ def library_search(
 @app.command(rich_help_panel=LOOKING)
 def history(
     learned: Annotated[
-        bool, typer.Option("--learned", help="What was measured and learned, instead.")
+        bool, typer.Option("--learned", help="Show what was measured and learned instead.")
     ] = False,
     last: Annotated[int, typer.Option(min=1, max=1000, help="Episodes shown.")] = 20,
     workload: Annotated[
-        str, typer.Option(metavar="ID", help="With --learned: what is believed for this one.")
+        str, typer.Option(metavar="ID", help="With --learned: the beliefs about this workload.")
     ] = "",
     json: Json = False,
 ) -> None:
-    """What the daemon did, episode by episode; or what it learned from that, and why."""
+    """What the daemon did, episode by episode; or what it learned from them, and why."""
     from cli.history import show_history, show_learned
 
     if workload and not learned:
@@ -177,10 +178,10 @@ def history(
 
 @app.command(rich_help_panel=LOOKING)
 def explain(
-    id: Annotated[str, typer.Argument(help="Of an episode, a trial or a candidate.")],
+    id: Annotated[str, typer.Argument(help="The id of an episode, a trial or a candidate.")],
     json: Json = False,
 ) -> None:
-    """The story of one: what was seen, tried, measured and decided, and why."""
+    """The full story of one record: what was seen, tried, measured and decided, and why."""
     from cli.explain import explain as tell
 
     tell(id, json=json)
@@ -199,7 +200,7 @@ def report(
         ),
     ] = Path("schedpilot-report.html"),
     workload: Annotated[
-        str, typer.Option(help="Its id, as `top` shows it; else that of the last episode.")
+        str, typer.Option(help="Its id, as `top` shows it; default: that of the last episode.")
     ] = "",
     last: Annotated[str, typer.Option(help="How far back: 90s, 30m, 6h, 1d.")] = "1h",
     source: Annotated[
@@ -207,7 +208,7 @@ def report(
         typer.Option(
             "--from",
             metavar="FILE",
-            help="An account that --json wrote, elsewhere.",
+            help="A file that --json wrote, perhaps on another machine.",
             parser=_path,
         ),
     ] = None,
@@ -228,38 +229,43 @@ def simulate(
         typer.Option(
             parser=_path,
             metavar="FILE",
-            help="A workload: what `record` or `perf sched record` wrote, or JSON for rt-app.",
+            help="A recording by `record` or `perf sched record`, or JSON for rt-app.",
         ),
     ] = None,
     scenario: Annotated[
         str,
         typer.Option(
-            metavar="NAME", help="One of the stress set or of the usual ones, not all the set."
+            metavar="NAME",
+            help=("One scenario of the stress set or of the usual ones, instead of the whole set."),
         ),
     ] = "",
     cpus: Annotated[
         int, typer.Option(min=0, max=256, help="CPUs; 0: as recorded, and 4 for the stress set.")
     ] = 0,
-    seed: Annotated[int, typer.Option(min=0, help="Of all chance.")] = 1,
+    seed: Annotated[
+        int, typer.Option(min=0, help=("Random seed; equal seeds give equal results."))
+    ] = 1,
     btf: Annotated[
         Path | None,
         typer.Option(
             parser=_path,
             metavar="FILE",
-            help="BTF of the kernel to compile for; else this one's.",
+            help="BTF of the kernel to compile for; default: this kernel.",
         ),
     ] = None,
     cache: Annotated[
         Path | None,
-        typer.Option(parser=_path, metavar="FOLDER", help="Where built things are kept."),
+        typer.Option(parser=_path, metavar="FOLDER", help="Folder for build results."),
     ] = None,
     perfetto: Annotated[
         Path | None,
-        typer.Option(parser=_path, metavar="FILE", help="Write how it ran, for ui.perfetto.dev."),
+        typer.Option(parser=_path, metavar="FILE", help="Write a timeline for ui.perfetto.dev."),
     ] = None,
     objective: Annotated[
         str,
-        typer.Option(help="What to judge by: 'response p99', 'completions'; else by each's kind."),
+        typer.Option(
+            help=("Judge by this: 'response p99', 'completions'; default: by each group's kind.")
+        ),
     ] = "",
     json: Json = False,
 ) -> None:
@@ -281,14 +287,14 @@ def check(
     target: Target,
     settings: Settings = None,
     workload: Annotated[
-        str, typer.Option(help="Simulate also what was recorded of this one (its id).")
+        str, typer.Option(help="Also simulate a recording of this workload (its id).")
     ] = "",
     canary: Annotated[
-        bool, typer.Option("--canary", help="Try it in a virtual machine, however slow that is.")
+        bool, typer.Option("--canary", help="Try it in a virtual machine, even if that is slow.")
     ] = False,
     cpus: Annotated[
         str,
-        typer.Option(metavar="N[,N…]", help="Simulate machines of so many CPUs, too."),
+        typer.Option(metavar="N[,N…]", help="Also simulate machines with these numbers of CPUs."),
     ] = "",
     btf: Annotated[
         Path | None,
@@ -296,15 +302,15 @@ def check(
             metavar="FILE",
             exists=True,
             dir_okay=False,
-            help="Types of the kernel to build for, where not this one's; no daemon.",
+            help="Kernel types to build for, instead of this kernel's; no daemon.",
         ),
     ] = None,
     emit_c: Annotated[
-        bool, typer.Option("--emit-c", help="Print the C of it, and prove nothing; no daemon.")
+        bool, typer.Option("--emit-c", help="Print the generated C and prove nothing; no daemon.")
     ] = False,
     canonical: Annotated[
         bool,
-        typer.Option("--format", help="Print the policy as it should be written; no daemon."),
+        typer.Option("--format", help="Print the policy in its canonical form; no daemon."),
     ] = False,
     json: Json = False,
 ) -> None:
@@ -342,7 +348,10 @@ def run(
 def record(
     seconds: Annotated[float, typer.Option(min=0.1, max=3600, help="How long.")] = 10.0,
     workload: Annotated[
-        str, typer.Option(metavar="ID", help="This one alone, as `top` shows it; else everything.")
+        str,
+        typer.Option(
+            metavar="ID", help=("Only this workload, as `top` shows it; default: everything.")
+        ),
     ] = "",
     cgroup: Annotated[
         str, typer.Option(metavar="PATH", help="The same as --workload cgroup:PATH.")
@@ -350,11 +359,15 @@ def record(
     output: Annotated[
         Path | None,
         typer.Option(
-            "-o", "--output", metavar="FILE", help="The file; else ID.trace.gz here.", parser=_path
+            "-o",
+            "--output",
+            metavar="FILE",
+            help=("Output file; default: ID.trace.gz here."),
+            parser=_path,
         ),
     ] = None,
     kept: Annotated[
-        bool, typer.Option("--list", help="Show the recordings that are kept, instead.")
+        bool, typer.Option("--list", help="List the stored recordings instead.")
     ] = False,
     json: Json = False,
 ) -> None:
@@ -373,23 +386,31 @@ def record(
 def probe(
     kind: Annotated[
         str,
-        typer.Argument(metavar="KIND", help="As `--list` names them: runqlat, offcpu, …."),
+        typer.Argument(metavar="KIND", help="A name that `--list` shows: runqlat, offcpu, …."),
     ] = "",
     workload: Annotated[
-        str, typer.Option(metavar="ID", help="This one alone, as `top` shows it; else everything.")
+        str,
+        typer.Option(
+            metavar="ID", help=("Only this workload, as `top` shows it; default: everything.")
+        ),
     ] = "",
     seconds: Annotated[int, typer.Option(min=1, max=30, help="How long.")] = 5,
     binary: Annotated[
         str, typer.Option(metavar="FILE", help="With uprobe: the program, an absolute path.")
     ] = "",
     enter: Annotated[
-        str, typer.Option(metavar="NAME", help="With uprobe: the function whose calls are timed.")
+        str, typer.Option(metavar="NAME", help="With uprobe: the function to time.")
     ] = "",
     leave: Annotated[
-        str, typer.Option("--exit", metavar="NAME", help="With uprobe: until this one returns.")
+        str,
+        typer.Option(
+            "--exit",
+            metavar="NAME",
+            help=("With uprobe: the function at whose return the time ends."),
+        ),
     ] = "",
     list_: Annotated[
-        bool, typer.Option("--list", help="Show which there are, and what each lacks here.")
+        bool, typer.Option("--list", help="List the probes, and what each lacks here.")
     ] = False,
     json: Json = False,
 ) -> None:
@@ -409,7 +430,7 @@ def probe(
 
 @app.command(rich_help_panel=ACTING)
 def stop(json: Json = False) -> None:
-    """Back to the kernel's own scheduler."""
+    """Go back to the kernel's own scheduler."""
     from cli.hold import stop as release
 
     release(json=json)
@@ -417,10 +438,10 @@ def stop(json: Json = False) -> None:
 
 @app.command(rich_help_panel=ACTING)
 def rollback(
-    reason: Annotated[str, typer.Option(help="For the record.")] = "",
+    reason: Annotated[str, typer.Option(help="The reason, for the record.")] = "",
     json: Json = False,
 ) -> None:
-    """Back to what ran before the last change; ends a trial."""
+    """Go back to what ran before the last change; ends a trial."""
     from cli.hold import rollback as back
 
     back(reason, json=json)
@@ -435,25 +456,34 @@ def tune(
             "--candidate",
             "-c",
             metavar="NAME|POLICY|FILE",
-            help="Try this one; can be repeated. What is no legal name is a policy: 'slice 3ms'.",
+            help=(
+                "Try this one; can be repeated. A word that is not a legal name is a policy: "
+                "'slice 3ms'."
+            ),
         ),
     ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option(
-            "--set", metavar="NAME:KEY=VALUE", help="A parameter of a candidate with a name."
+            "--set",
+            metavar="NAME:KEY=VALUE",
+            help=("A parameter of a candidate; NAME is the candidate."),
         ),
     ] = None,
-    runs: Annotated[int, typer.Option(min=2, max=32, help="Runs of each side, at most.")] = 6,
-    warm_up: Annotated[int, typer.Option(min=0, max=10, help="Runs before, not counted.")] = 1,
-    timeout: Annotated[float, typer.Option(min=0.1, help="Of one run, seconds.")] = 1500.0,
+    runs: Annotated[
+        int, typer.Option(min=2, max=32, help=("Maximum number of runs for each side."))
+    ] = 6,
+    warm_up: Annotated[int, typer.Option(min=0, max=10, help="Warm-up runs, not counted.")] = 1,
+    timeout: Annotated[
+        float, typer.Option(min=0.1, help=("Time limit for one run, seconds."))
+    ] = 1500.0,
     show_output: Annotated[
         bool, typer.Option("--show-output", help="Let the command write to the terminal.")
     ] = False,
     keep: Annotated[bool, typer.Option("--keep", help="Load the best one afterwards.")] = False,
     agent: Annotated[
         bool,
-        typer.Option("--agent", help="The former word for `schedpilot ask`.", hidden=True),
+        typer.Option("--agent", help="The old spelling of `schedpilot ask`.", hidden=True),
     ] = False,
     workload: Annotated[
         str,
@@ -464,7 +494,10 @@ def tune(
         str,
         typer.Option(
             metavar="NAME|POLICY",
-            help="Search better parameters of this one in the simulator; no command, no daemon.",
+            help=(
+                "Search better parameters for this scheduler in the simulator; no command, no "
+                "daemon."
+            ),
         ),
     ] = "",
     trace: Annotated[
@@ -472,7 +505,7 @@ def tune(
         typer.Option(parser=_path, metavar="FILE", help="With --parameters: a recorded workload."),
     ] = None,
     scenario: Annotated[
-        str, typer.Option(metavar="NAME", help="With --parameters: one of the stress set.")
+        str, typer.Option(metavar="NAME", help="With --parameters: one scenario of the stress set.")
     ] = "",
     metric: Annotated[
         str,
@@ -484,31 +517,43 @@ def tune(
     objective: Annotated[
         str,
         typer.Option(
-            help="Judge by this: 'response p99', 'completions'; else by the seconds of a run, and "
-            "with --parameters by the kind of each group."
+            help=(
+                "Judge by this: 'response p99', 'completions'; else by the duration of a run; "
+                "with --parameters, by the kind of each group."
+            )
         ),
     ] = "",
     guard: Annotated[
         list[str] | None,
         typer.Option(
             metavar="'NAME: TEXT'",
-            help="Another workload that may not pay for it: 'backup: cpu not worse than 50%'; can "
-            "be repeated.",
+            help=(
+                "Another workload that must not suffer: 'backup: cpu not worse than 50%'; can be "
+                "repeated."
+            ),
         ),
     ] = None,
     group: Annotated[
-        str, typer.Option(help="With --parameters: of this group or workload alone.")
+        str, typer.Option(help="With --parameters: only this group or workload.")
     ] = "",
     trials: Annotated[
-        int, typer.Option(min=2, max=10_000, help="With --parameters: values that are tried.")
+        int,
+        typer.Option(
+            min=2, max=10_000, help=("With --parameters: how many sets of values to try.")
+        ),
     ] = 40,
-    seed: Annotated[int, typer.Option(min=0, help="With --parameters: of all chance.")] = 1,
+    seed: Annotated[
+        int,
+        typer.Option(
+            min=0, help=("With --parameters: random seed; equal seeds give equal results.")
+        ),
+    ] = 1,
     save: Annotated[
         Path | None,
         typer.Option(
             parser=_path,
             metavar="FILE.policy",
-            help="With --parameters: write what was found as a policy.",
+            help="With --parameters: write the result as a policy.",
         ),
     ] = None,
     btf: Annotated[
@@ -524,12 +569,12 @@ def tune(
         typer.Option(
             parser=_path,
             metavar="FOLDER",
-            help="With --parameters: where built things are kept.",
+            help="With --parameters: folder for build results.",
         ),
     ] = None,
     json: Json = False,
 ) -> None:
-    """Run a command under what is now and under candidates, alternating; say what is best.
+    """Run a command under the current scheduler and under candidates, alternating; report the best.
 
     0: something was better. 3: nothing was. The machine is left as it was, unless --keep.
     """
@@ -560,7 +605,7 @@ def tune(
             raise typer.BadParameter("with --agent the agent chooses what is tried")
         if objective or guard:
             raise typer.BadParameter("`schedpilot ask` takes --objective and --guard")
-        note("`tune --agent` is called `schedpilot ask` now; it goes on to work")
+        note("`tune --agent` is now called `schedpilot ask`; this run continues")
         _leave(asking.ask(asking.Wish(tuple(command or ()), workload, goal, timeout), json=json))
     if workload or goal:
         raise typer.BadParameter("--workload and --goal are for --agent")
@@ -586,38 +631,42 @@ def tune(
 @app.command(rich_help_panel=ACTING, context_settings={"allow_interspersed_args": False})
 def ask(
     command: Annotated[list[str] | None, typer.Argument(metavar="[-- COMMAND [ARGUMENT]…]")] = None,
-    goal: Annotated[str, typer.Option(help="What is wanted, in your words.")] = "",
+    goal: Annotated[str, typer.Option(help="What you want, in your words.")] = "",
     workload: Annotated[
         str,
         typer.Option(
-            metavar="NAME", help="What it is about: an id as `top` shows it, or its name in it."
+            metavar="NAME", help="The workload it is about: an id as `top` shows it, or its name."
         ),
     ] = "",
     objective: Annotated[
         str,
         typer.Option(
             metavar="TEXT",
-            help="The same so that it can be measured, where the words are read otherwise: "
-            "'response p99 < 20ms; completions not worse than 5%'.",
+            help=(
+                "The goal in measurable terms, if your words are understood differently: "
+                "'response p99 < 20ms; completions not worse than 5%'."
+            ),
         ),
     ] = "",
     guard: Annotated[
         list[str] | None,
         typer.Option(
             metavar="'NAME: TEXT'",
-            help="Another one that may not pay for it: 'backup: cpu not worse than 50%'; can be "
-            "repeated.",
+            help=(
+                "Another workload that must not suffer: 'backup: cpu not worse than 50%'; can be "
+                "repeated."
+            ),
         ),
     ] = None,
     timeout: Annotated[
-        float, typer.Option(min=0.1, help="Of one run of COMMAND, seconds.")
+        float, typer.Option(min=0.1, help="Time limit for one run of COMMAND, seconds.")
     ] = 1500.0,
     json: Json = False,
 ) -> None:
-    """Ask the agent for what you want, of a workload that runs or of a command.
+    """Ask the agent for what you want, for a workload that runs or for a command.
 
-    It says how the goal is understood, and by what schedulers will be judged. 0: something was
-    kept. 3: nothing was better. 6: the goal does not say enough, and nobody answers here.
+    It says how it understands the goal and how schedulers will be judged. 0: something was kept. 3:
+    nothing was better. 6: the goal is not clear enough, and nobody can answer here.
     """
     from cli import asking
 
@@ -635,11 +684,11 @@ def ask(
 
 @app.command(rich_help_panel=ACTING)
 def approve(
-    id: Annotated[str, typer.Argument(help="As `status` and the journal name it.")],
-    reason: Annotated[str, typer.Option(help="For the record.")] = "",
+    id: Annotated[str, typer.Argument(help="An id as `status` and the journal show it.")],
+    reason: Annotated[str, typer.Option(help="The reason, for the record.")] = "",
     json: Json = False,
 ) -> None:
-    """Let the daemon do what it asked for."""
+    """Approve what the daemon asked for."""
     from cli.hold import answer
 
     answer(id, approve=True, reason=reason, json=json)
@@ -647,11 +696,11 @@ def approve(
 
 @app.command(rich_help_panel=ACTING)
 def decline(
-    id: Annotated[str, typer.Argument(help="As `status` and the journal name it.")],
-    reason: Annotated[str, typer.Option(help="For the record.")] = "",
+    id: Annotated[str, typer.Argument(help="An id as `status` and the journal show it.")],
+    reason: Annotated[str, typer.Option(help="The reason, for the record.")] = "",
     json: Json = False,
 ) -> None:
-    """Tell the daemon not to do what it asked for."""
+    """Decline what the daemon asked for."""
     from cli.hold import answer
 
     answer(id, approve=False, reason=reason, json=json)
@@ -661,7 +710,7 @@ def decline(
 
 
 def _add_program(name: str, help_text: str) -> None:
-    # All its words are the program's own, `--help` among them.
+    # All its arguments are the program's own, including `--help`.
     @app.command(
         name,
         help=help_text,

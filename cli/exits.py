@@ -6,7 +6,7 @@ from enum import IntEnum
 
 class Exit(IntEnum):
     OK = 0
-    # A fault, told on standard error.
+    # A fault, reported on standard error.
     FAULT = 1
     # The command line cannot be understood.
     USAGE = 2
@@ -16,7 +16,7 @@ class Exit(IntEnum):
     UNREACHABLE = 4
     # `tune`: the measured command itself failed.
     COMMAND_FAILED = 5
-    # `ask`: the goal does not say enough, and nobody is there who answers.
+    # `ask`: the goal is not clear enough, and nobody can answer.
     QUESTION = 6
     # Ctrl-C or SIGTERM, after everything was put back.
     INTERRUPTED = 130

@@ -137,7 +137,7 @@ def _tell_episode(client: Client, episode: EpisodeView) -> None:
             _tell_trial(trial, client.status().kernel.tick_us)
             out().print()
     heading("what came of it")
-    say(episode.outcome or "it is not over")
+    say(episode.outcome or "it is still open")
     cost = episode.cost
     if cost.calls or cost.seconds:
         tokens = f"{cost.input_tokens} tokens in, {cost.output_tokens} out"
@@ -176,7 +176,7 @@ Found = EpisodeView | TrialView | CandidateView
 
 
 def _find(client: Client, record: str) -> Found:
-    """What the id names; ids begin with `e-`, `t-` or `c-`.
+    """The record that the id names; ids begin with `e-`, `t-` or `c-`.
 
     Raises:
         Fault: NOT_FOUND.

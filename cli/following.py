@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Progress on long work: the daemon's events as they come, on one line of the terminal."""
+"""Progress of long work: the daemon's events as they come, on one line of the terminal."""
 
 import contextlib
 import threading
@@ -13,7 +13,7 @@ from daemon.api.client import observe_client
 from daemon.api.models import Event, EventKind
 from process import Fault
 
-# Events that are about the work somebody waits for.
+# Events that are about the work the user waits for.
 _TELLING = (
     EventKind.GATE_STARTED,
     EventKind.GATE_PROGRESS,
@@ -32,19 +32,19 @@ _TELLING = (
 )
 
 
-# Those that stay on the screen when the next one comes.
+# Events that stay on the screen when the next one comes.
 _LASTING = (EventKind.GATE_PASSED, EventKind.GATE_SKIPPED, EventKind.GATE_FAILED)
 
 
 class Progress:
-    """A line on standard error that says what goes on; nothing where that is no terminal."""
+    """A progress line on standard error; silent if that is not a terminal."""
 
     def __init__(self, status: Status | None) -> None:
         self._status = status
         self._stage = ""
 
     def stage(self, text: str) -> None:
-        """What is being done now; what the daemon says meanwhile is shown behind it."""
+        """The current stage; the daemon's events are shown behind it."""
         self._stage = text
         if self._status:
             self._status.update(plain(text))
@@ -59,7 +59,7 @@ class Progress:
 
 @contextlib.contextmanager
 def showing(text: str) -> Iterator[Progress]:
-    """Show what the block itself says, for its length."""
+    """Show the block's own messages while it runs."""
     if not err().is_terminal:
         yield Progress(None)
         return
@@ -71,17 +71,17 @@ def showing(text: str) -> Iterator[Progress]:
 
 @contextlib.contextmanager
 def following(text: str) -> Iterator[Progress]:
-    """Show what the block says, and the daemon's events meanwhile."""
+    """Show the block's own messages and the daemon's events while it runs."""
     with showing(text) as progress:
         if err().is_terminal:
-            # A daemon thread: it blocks in a read that nobody needs when the block ends.
+            # A daemon thread, because it blocks in a read that nobody needs after the block.
             words = (progress, time.time())
             threading.Thread(target=_listen, args=words, daemon=True).start()
         yield progress
 
 
 def _listen(progress: Progress, since: float) -> None:
-    # Progress is a comfort; without it the work goes on.
+    # Progress is optional; the work goes on without it.
     with contextlib.suppress(Fault), observe_client() as client:
         for event in client.events():
             if event.at >= since and event.kind in _TELLING:

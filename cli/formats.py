@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Numbers, times and parameters as people read and write them."""
+"""Numbers, times and parameters in the form that people read and write."""
 
 import re
 import time
@@ -72,7 +72,7 @@ def titled(name: str, values: Mapping[str, ParameterValue]) -> str:
 
 
 def trial_line(trial: TrialView) -> str:
-    """One trial in one line: what was compared on what, and how it came out."""
+    """One trial in one line: what was compared, by what, and the result."""
     name = titled(trial.scheduler, trial.parameters)
     if trial.verdict is None:
         return f"{name}: {ended_as(trial)}" + (f", {trial.reason}" if trial.reason else "")
@@ -98,9 +98,9 @@ def parse_span(text: str) -> float:
 
 
 def parse_parameters(words: Iterable[str]) -> dict[str, ParameterValue]:
-    """`name=value` words; numbers and truth values become such, the rest stays text.
+    """Parses `name=value` words; numbers and truth values are converted, the rest stays text.
 
-    The daemon checks the values, and understands units (`slice=500us`).
+    The daemon checks the values and understands units (`slice=500us`).
 
     Raises:
         Fault: BAD_PARAMETER.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the gates said, for people: a line for each, and below it everything that one had to say."""
+"""The gates' answers for people: a line for each gate, and its messages below."""
 
 from rich.text import Text
 
@@ -7,14 +7,14 @@ from cli.formats import span
 from cli.output import note, out, plain, say
 from daemon.api.models import CandidateView, Gate, GateResult
 
-# Of a gate that passed: its warnings, and no material.
+# For a gate that passed: its warnings only.
 _WORTH_SAYING = ("error", "warning")
-# Of a policy, what may not be meant is worth saying, too.
+# A policy may be valid and still not mean what its author thinks, so its doubts are shown too.
 _OF_POLICIES = (*_WORTH_SAYING, "note")
 
 
 def said(gate: GateResult) -> list[str]:
-    """Its messages, each with place, cause and remedy."""
+    """A gate's messages, each with place, cause and fix."""
     lines = []
     for message in gate.messages:
         worth = _OF_POLICIES if gate.gate is Gate.COMPILE else _WORTH_SAYING
@@ -37,13 +37,13 @@ def said(gate: GateResult) -> list[str]:
 
 
 def figures(gate: GateResult) -> str:
-    """Its figures but for the time, which stands beside."""
+    """The gate's figures, without the time, which has its own column."""
     told = {name: value for name, value in gate.figures.items() if name != "seconds"}
     return ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in told.items())
 
 
 def show_gate(gate: GateResult) -> None:
-    """One gate, as soon as it has answered."""
+    """One gate's line, shown as soon as it has answered."""
     line = Text(gate.gate.value.ljust(10))
     if gate.skipped:
         line.append("not run".ljust(8), style="yellow")
@@ -66,16 +66,17 @@ def show_gates(candidate: CandidateView) -> None:
 
 
 def warn(candidate: CandidateView) -> None:
-    """What the compiler of policies doubts, for who sees no gates."""
+    """The policy compiler's warnings, for callers that show no gates."""
     for gate in candidate.gates:
         for each in said(gate) if gate.gate is Gate.COMPILE else ():
             note(each, "yellow")
 
 
 def stopping(candidate: CandidateView) -> GateResult | None:
-    """The gate that keeps it from being loaded: one that refused it, else one not run.
+    """The gate that keeps it from being loaded: the first that refused it, else one that was not
+    run.
 
-    Of what does not compile the compiler's word counts, before that of the static check.
+    If it does not compile, the compiler's messages come before those of the static check.
     """
     failed = [gate for gate in candidate.gates if not gate.passed]
     failed.sort(key=lambda each: (bool(each.skipped), each.gate is not Gate.BUILD))

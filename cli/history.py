@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""`schedpilot history`: what was done, and what was learned from it."""
+"""`schedpilot history`: what the daemon did, and what it learned."""
 
 from rich.text import Text
 
@@ -18,7 +18,7 @@ from daemon.api.models import (
 )
 from daemon.api.telling import gained, gains, outcome_gain
 
-# The latest that are shown; --json has all.
+# How many of the newest are shown; --json has all.
 OUTCOMES_SHOWN = 40
 EVIDENCE_SHOWN = 3
 
@@ -43,7 +43,7 @@ def show_history(*, last: int, json: bool) -> None:
         as_json(episodes)
         return
     if not episodes:
-        say("there has been no episode yet")
+        say("no episodes yet")
         return
     made = table("episode", "when", "took", "workload", "why", "trials", "outcome")
     for each in sorted(episodes, key=lambda episode: episode.at):
@@ -84,7 +84,7 @@ def _beliefs(classes: list[LearnedClass]) -> None:
         met = f"met in {each.episodes} episode{'' if each.episodes == 1 else 's'}"
         out().print(plain(f"workloads that are {kind} ({met})", 300, "bold"), soft_wrap=True)
         if not each.beliefs:
-            say("  nothing was tried yet", "dim")
+            say("  nothing has been tried yet", "dim")
             continue
         made = table(
             "scheduler", "with", "expected", "95 % within", "helps", "seen", "kept", "why",
@@ -159,7 +159,7 @@ def show_learned(workload: str, *, json: bool) -> None:
         tried = {titled(each.scheduler, each.parameters) for each in outcomes}
         say(f"outcomes: {len(outcomes)}, of schedulers: {len(tried)}", "dim")
     elif not workload:
-        say("nothing was measured yet", "dim")
+        say("nothing has been measured yet", "dim")
     heading("what is believed of it" if workload else "what is believed from that")
     if learned.classes:
         _beliefs(learned.classes)

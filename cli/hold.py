@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What an operator does by hand: run, stop, rollback, approve, decline."""
+"""The operator's own actions: run, stop, rollback, approve, decline."""
 
 from collections.abc import Sequence
 
@@ -54,7 +54,7 @@ def rollback(reason: str, *, json: bool) -> None:
 
 
 def answer(id: str, *, approve: bool, reason: str, json: bool) -> None:
-    """Approve or decline what the daemon asked for."""
+    """Approve or decline the daemon's request."""
     with control_client() as client:
         trial = client.approve(id, ApprovalRequest(approve=approve, reason=reason))
     if json:

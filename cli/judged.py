@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""By what the trials of an episode are judged, for people."""
+"""How the trials of an episode are judged, for people."""
 
 from daemon.api.models import EpisodeView
 
 
 def judged_by(episode: EpisodeView) -> list[tuple[str, str]]:
-    """What it is, and the words for it: the objective, each guard, what is open, what speaks
-    against it. Nothing where nothing is known."""
+    """The objective, each guard, open questions and warnings as (title, text) pairs; empty if
+    nothing is known.
+    """
     found: list[tuple[str, str]] = []
     if episode.goal:
         found.append(("goal", episode.goal))

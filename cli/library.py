@@ -37,7 +37,7 @@ def show_list(*, json: bool) -> None:
 
 
 def show_search(query: str, workload: str, *, everything: bool, json: bool) -> int:
-    """How many were found, of those that are installed or of all."""
+    """How many were found, among the installed or among all."""
     with observe_client() as client:
         fitting = client.library(query, workload)
     found = [each for each in fitting if everything or each.installed]

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What can be said of a scheduler without a daemon: its C, and the gates that need no kernel.
+"""What can be checked without a daemon: the scheduler's C, and the gates that need no kernel.
 
-Other parts do the work as child programs; the command imports none of them.
+Child programs of other parts do the work; the command imports none of them.
 """
 
 import asyncio
@@ -31,10 +31,10 @@ from daemon.api.models import (
 from daemon.api.origin import Origin, in_policy
 from process import Completed, Fault, FaultType, run, start_lines
 
-# How long the compiler of policies may take, seconds: an emulated machine is slow.
+# Time limit for the policy compiler, seconds: an emulated machine is slow.
 COMPILE_S = 120.0
 TYPES_S = 120.0
-# Of what a child said that ended badly.
+# How much of the output of a failed child is shown.
 LAST_LINES = 20
 SCHED_EXT = Path("/sys/kernel/sched_ext")
 NO_VERIFIER = "no daemon answers, and only it may show a scheduler to the kernel's verifier"
@@ -42,7 +42,7 @@ NO_VERIFIER = "no daemon answers, and only it may show a scheduler to the kernel
 
 @dataclass(frozen=True)
 class Made:
-    """A scheduler's C, and what else is known of it; `seconds` is what compiling took."""
+    """A scheduler's C and its attributes; `seconds` is the time that compiling took."""
 
     name: str
     kind: str
@@ -62,16 +62,16 @@ def compiled(
     *,
     capture: bool,
 ) -> Completed:
-    """Have a policy compiled, or an entry of the library read, by a process of its own."""
+    """Have a child process compile a policy or read an entry of the library."""
     if request.source is not None:
         raise Fault(FaultType.BAD_REQUEST, "this is C already", where=target)
     words = [*options, *(f"--set={each}" for each in settings)]
     if request.cpus:
-        # Sets of CPUs may be meant for the largest machine that is simulated.
+        # Sets of CPUs may be written for the largest machine that is simulated.
         words.append(f"--cpus={max(*request.cpus, os.cpu_count() or 1)}")
     if request.library is not None:
         words += ["--library", request.library]
-    # By its standard input: it may be longer than an argument can be.
+    # Passed on standard input, since it may be longer than an argument can be.
     return run(
         [sys.executable, "-P", "-m", "scheduler_library.policy.command", *words],
         timeout=COMPILE_S,
@@ -85,7 +85,7 @@ def compiled(
 def show_c(
     request: CandidateRequest, target: str, settings: Sequence[str], options: Sequence[str]
 ) -> Exit:
-    """Print the C or the canonical text; the child writes to where we do."""
+    """Print the C or the canonical text; the child inherits our standard output."""
     return _exit(compiled(request, target, settings, options, capture=False))
 
 
@@ -103,11 +103,11 @@ def prove(
     why: str,
     json: bool,
 ) -> Exit:
-    """Show each gate as it answers. NO where one refuses it, else UNREACHABLE.
+    """Show each gate as it answers. NO if one refuses the candidate, else UNREACHABLE.
 
     Args:
-        btf: types of the kernel to build for, where not this machine's.
-        headers: the folder of a source's own headers.
+        btf: types of the kernel to build for, if not this machine's.
+        headers: the folder of the source's own headers.
         why: why there is no daemon.
     """
     if request.source is not None:
@@ -159,7 +159,7 @@ def _made(document: Mapping[str, Any], request: CandidateRequest) -> Made:
 
 
 def lab_types() -> Path | None:
-    """The types of the lab's kernel, where a lab was built."""
+    """The types of the lab's kernel, if a lab was built."""
     done = run(
         [sys.executable, "-P", "-m", "lab", "types"],
         timeout=TYPES_S,
@@ -178,7 +178,7 @@ async def _gates(
     *,
     quiet: bool,
 ) -> list[GateResult]:
-    """Everything that needs no daemon, up to the first gate that refuses it."""
+    """Run every gate that needs no daemon, up to the first that refuses it."""
     results: list[GateResult] = []
 
     def take(result: GateResult) -> None:
@@ -247,10 +247,11 @@ async def _canary(object: Path, made: Made) -> GateResult:
 async def _lines(
     module: str, words: Sequence[str], said: list[str] | None = None
 ) -> AsyncGenerator[dict[str, Any], None]:
-    """What a part of the project prints as JSON, as it comes; `said` gets the rest.
+    """The JSON lines that another part of the project prints, as they come; `said` gets all other
+    lines.
 
     Raises:
-        Fault: CHILD_FAILED where it ends badly, unless somebody reads `said`.
+        Fault: CHILD_FAILED if it fails, unless `said` is given.
     """
     errors: list[str] = [] if said is None else said
     child = await start_lines(
@@ -277,7 +278,7 @@ def _word(value: ParameterValue) -> str:
 
 
 def _fault(raw: Mapping[str, Any]) -> Fault:
-    """A fault as the child raised it."""
+    """Rebuilds a fault that a child reported."""
     return Fault(
         FaultType(raw["type"]),
         raw["what"],

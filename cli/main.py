@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The entry point of `schedpilot`: runs a command, and turns its end into an exit code."""
+"""The entry point of `schedpilot`: runs a command and turns its result into an exit code."""
 
 import os
 import sys
@@ -10,9 +10,9 @@ from cli.programs import PROGRAMS, become
 
 
 def _report(error: Exception) -> Exit:
-    """Print a fault as people read it; anything else is a defect and stays an exception.
+    """Print a fault for people; any other exception is a defect and propagates.
 
-    What the system refused (a path, a full disk) is a fault, too.
+    A refusal by the system (a path, a full disk) is a fault, too.
     """
     from process import Fault, FaultType, fault_of
 
@@ -33,10 +33,10 @@ def main() -> None:
         del sys.argv[1]
     words = sys.argv[1:]
     if words and words[0] in PROGRAMS:
-        # Nothing of the command line is ours from here on, `-h` and `--` included.
+        # From here on the command line belongs to the other program, including `-h` and `--`.
         become(words[0], words[1:])
     for stream in (sys.stdout, sys.stderr):
-        # A character that the terminal lacks is shown as an escape, and is no crash.
+        # A character that the terminal lacks is shown as an escape instead of raising an error.
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     try:
@@ -45,7 +45,7 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(int(Exit.INTERRUPTED))
     except BrokenPipeError:
-        # The reader has seen enough (`| head`). What is still buffered goes nowhere.
+        # The reader has seen enough (`| head`). Buffered output is discarded.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(int(Exit.OK))
     except Exception as error:  # noqa: BLE001 - Faults and OSError; _report raises all others again

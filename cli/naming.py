@@ -9,19 +9,19 @@ from daemon.api.display import displayable
 from daemon.api.models import GuardRequest
 from process import Fault, FaultType
 
-# So many are named where several fit.
+# How many ids are listed if several fit.
 MOST_NAMED = 8
 _ID = re.compile(r"(?:cgroup:/|comm:|kthread:|cgroup-id:).*|other", re.DOTALL)
 _ENDING = re.compile(r"\.(?:service|scope|slice|socket|mount|timer)$")
 
 
 def is_id(text: str) -> bool:
-    """Whether it is an id, or a glob over ids."""
+    """Whether the word is an id, or a glob over ids."""
     return _ID.fullmatch(text) is not None
 
 
 def names_of(id: str) -> set[str]:
-    """What people call a workload with this id."""
+    """The short name that people use for a workload's id."""
     kind, _, rest = id.partition(":")
     if kind != "cgroup":
         return {rest}
@@ -31,10 +31,10 @@ def names_of(id: str) -> set[str]:
 
 
 def workload_named(client: Client, text: str) -> str:
-    """The id of the workload that was meant; an id is itself.
+    """The id of the workload that the user means; an id stands for itself.
 
     Raises:
-        Fault: NOT_FOUND or BAD_NAME, where none or several are called so.
+        Fault: NOT_FOUND or BAD_NAME, if no workload or several have this name.
     """
     if is_id(text):
         return text
@@ -52,8 +52,8 @@ def workload_named(client: Client, text: str) -> str:
     raise Fault(
         FaultType.NOT_FOUND,
         f"no workload is called {displayable(text, 60)!r}",
-        why=f"there are {_listed(ids)}" if ids else "nothing was seen yet",
-        hint="`schedpilot top --once` lists those there are",
+        why=f"there are {_listed(ids)}" if ids else "nothing has been seen yet",
+        hint="`schedpilot top --once` lists the workloads",
     )
 
 
@@ -64,7 +64,7 @@ def _listed(ids: Sequence[str]) -> str:
 
 
 def guard_of(client: Client, word: str) -> GuardRequest:
-    """A guard as it is written on the command line: `NAME: completions not worse than 20%`.
+    """A guard as written on the command line: `NAME: completions not worse than 20%`.
 
     Raises:
         Fault: BAD_PARAMETER, and those of `workload_named`.
@@ -74,7 +74,7 @@ def guard_of(client: Client, word: str) -> GuardRequest:
         raise Fault(
             FaultType.BAD_PARAMETER,
             f"the guard {displayable(word, 80)!r} cannot be understood",
-            why="it is a workload, a colon, and what may not become worse",
+            why="it is a workload, a colon, and a limit on how much worse it may become",
             hint="write for example --guard 'backup: cpu not worse than 50%'",
         )
     return GuardRequest(workload=workload_named(client, name.strip()), text=text.strip())

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""How the command writes: tables for people, JSON for scripts, faults on standard error.
+"""Output of the command: tables for people, JSON for scripts, faults on standard error.
 
-No console here knows rich's markup, so that no name that comes from the system can style,
-link or break anything; control characters are made visible by `plain`.
+Rich markup is off in every console, so that a name from the system cannot style, link or break the
+output; `plain` makes control characters visible.
 """
 
 import json
@@ -19,7 +19,7 @@ from rich.text import Text
 
 from daemon.api.display import displayable
 
-# Without a terminal nobody wraps lines for us, and nobody should: a script cuts columns.
+# Without a terminal lines are not wrapped: a script cuts columns.
 PIPE_WIDTH = 500
 
 
@@ -42,7 +42,7 @@ def err() -> Console:
 
 
 def forget_consoles() -> None:
-    """Make the next output go to what `sys.stdout` and `sys.stderr` are then."""
+    """Send further output to the current `sys.stdout` and `sys.stderr`."""
     out.cache_clear()
     err.cache_clear()
 
@@ -64,7 +64,7 @@ def table(*columns: str, right: Sequence[str] = ()) -> Table:
 
 
 def facts(pairs: Sequence[tuple[str, str | Text]]) -> Table:
-    """Names on the left, values on the right; strings are hostile until shown harmless."""
+    """Names on the left, values on the right; strings count as hostile and are made harmless."""
     made = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     made.add_column(style="dim", no_wrap=True)
     made.add_column(overflow="fold")
@@ -89,12 +89,14 @@ def note(text: str, style: str = "dim") -> None:
 
 
 def document(value: BaseModel) -> object:
-    """A model as plain JSON data; what JSON has no word for (infinity) becomes null."""
+    """A model as plain JSON data; values that JSON lacks (infinity) become null."""
     return json.loads(value.model_dump_json())
 
 
 def as_json(value: BaseModel | Sequence[BaseModel] | dict[str, object]) -> None:
-    """One JSON document on standard output; ASCII only, so that nothing in it acts."""
+    """One JSON document on standard output; ASCII only, so that a terminal interprets nothing in
+    it.
+    """
     plain_data: object = value
     if isinstance(value, BaseModel):
         plain_data = document(value)

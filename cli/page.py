@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The page of a report: one HTML file that needs nothing from anywhere else.
+"""The report's page: one self-contained HTML file.
 
-Every text goes through `_text`; the only markup that is not ours is the picture, in which
-names are outlines. The page forbids itself scripts and the network besides.
+Every text goes through `_text`; the only other markup is the picture, in which names are outlines.
+The page forbids itself scripts and network access.
 """
 
 import html
@@ -154,7 +154,7 @@ def _trial(trial: TrialView) -> str:
 
 
 def _inline(picture: bytes) -> str:
-    """The drawing's `svg` element, without the prologue that only a file of its own has."""
+    """The drawing's `svg` element, without the prologue that a separate SVG file needs."""
     text = picture.decode()
     return text[text.index("<svg") :]
 
@@ -163,8 +163,8 @@ def page(timeline: Timeline, picture: bytes, now: float) -> str:
     """The whole page.
 
     Args:
-        picture: an SVG file, drawn by us.
-        now: Unix seconds, for the line that says when this was made.
+        picture: an SVG file that we drew.
+        now: Unix seconds, for the line that says when the page was made.
     """
     sentences = "\n".join(f"<p>{_text(each)}</p>" for each in timeline.sentences)
     title = f"schedpilot: {timeline.workload}"

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The picture of a report: run-queue delay over time, and what was decided when.
+"""The picture of a report: run-queue delay over time, and each decision.
 
-matplotlib draws it, with its SVG or Agg backend and no display. It is an optional extra
-(`schedpilot[report]`) and imported here only, late.
+matplotlib draws it with its SVG or Agg backend, without a display. It is an optional extra
+(`schedpilot[report]`) and is imported late, here only.
 """
 
 import io
@@ -23,8 +23,8 @@ INK = "#1f2933"
 FAINT = "#9aa5b1"
 LINE = "#0b6e99"
 BAND = "#7fb3cc"
-# For shading, in order of appearance; light enough to read on. (Paul Tol's "light" scheme:
-# told apart by colour-blind readers, too.)
+# For shading, in order of appearance; light enough to read on. (Paul Tol's "light" scheme, which
+# colour-blind readers can distinguish, too.)
 SHADES = ("#eedd88", "#aaaa00", "#ee8866", "#99ddff", "#44bb99", "#ffaabb", "#bbcc33")
 WORD_COLOURS = {
     "degraded": "#b45309",
@@ -34,15 +34,15 @@ WORD_COLOURS = {
     "ejected": "#b91c1c",
     "quarantined": "#b91c1c",
 }
-# The height is that of the plot and its axis, without what stands above and below them.
+# The height is that of the plot and its axis, without the rows above and below them.
 WIDTH_IN, HEIGHT_IN = 11.0, 4.2
-# The lower plot, with the windows of trials, and the room between the two.
+# The lower plot, with the windows of trials, and the gap between the two plots.
 WINDOWS_IN, GAP_IN = 1.5, 0.2
-# Numbered marks closer than this share of the width stand above each other; a row is so high.
+# Numbered marks closer than this share of the width are stacked; this is a row's height.
 CLOSE = 0.022
 MOST_ROWS = 4
 ROW_POINTS = 15.0
-# Lines of text below a picture that stands alone.
+# Lines of text below a picture that is a file of its own.
 MOST_CAPTIONS = 14
 
 
@@ -50,10 +50,10 @@ def draw(timeline: Timeline, kind: Literal["svg", "png"], *, captions: bool) -> 
     """The picture as a file's bytes.
 
     Args:
-        captions: write what the numbers mean below it, and a title above it.
+        captions: write the meaning of the numbers below it, and a title above it.
 
     Raises:
-        Fault: NOT_INSTALLED where matplotlib is absent.
+        Fault: NOT_INSTALLED if matplotlib is absent.
     """
     try:
         import matplotlib as mpl
@@ -66,11 +66,12 @@ def draw(timeline: Timeline, kind: Literal["svg", "png"], *, captions: bool) -> 
             hint="install the extra: pip install 'schedpilot[report]', or python3-matplotlib;"
             " `schedpilot report --json` needs no picture",
         ) from None
-    # The extra is typed differently by version; what is passed to it is plain data.
+    # The extra's types differ between versions; only plain data is passed to it.
     settings: Any = {
-        # Text as outlines: the same everywhere, and no name is ever markup in the file.
+        # Text becomes outlines: it looks the same everywhere, and no name is ever markup in the
+        # file.
         "svg.fonttype": "path",
-        # Ids in the file derive from this instead of from chance.
+        # Ids in the file derive from this instead of from random numbers.
         "svg.hashsalt": "schedpilot",
         "text.parse_math": False,
         "font.family": "sans-serif",
@@ -91,7 +92,7 @@ def draw(timeline: Timeline, kind: Literal["svg", "png"], *, captions: bool) -> 
     tried = compared(timeline)
     height = above + HEIGHT_IN + below + (WINDOWS_IN + GAP_IN if tried else 0)
     with mpl.rc_context(settings), warnings.catch_warnings():
-        # A name in a script that the font lacks is drawn as boxes; that is no news.
+        # A name in a script that the font lacks is drawn as boxes; the warning helps nobody.
         warnings.simplefilter("ignore")
         figure = Figure(figsize=(WIDTH_IN, height))
         top = 1 - above / height
@@ -145,7 +146,7 @@ def _plot(axes: "Axes", timeline: Timeline) -> None:
             )
     if points:
         days = [_day(point.at) for point in points]
-        # A histogram's lowest bucket is no zero; half a microsecond keeps it on the paper.
+        # A histogram's lowest bucket is not zero; half a microsecond keeps it in the plot.
         p99 = [max(0.5, point.delay_p99_us) for point in points]
         p50 = [max(0.5, point.delay_p50_us) for point in points]
         axes.fill_between(days, p50, p99, color=BAND, alpha=0.35, linewidth=0, zorder=2)
@@ -179,7 +180,7 @@ def _plain(axes: "Axes") -> None:
 
 
 def _day(at: float) -> float:
-    """Local time, as the terminal and the journal show it, in matplotlib's days."""
+    """Local time as the terminal and the journal show it, in matplotlib's days."""
     from matplotlib import dates
 
     untyped: Any = dates
@@ -227,7 +228,7 @@ def _legend(figure: "Figure", axes: "Axes", timeline: Timeline, foot: float) -> 
 
 
 def compared(timeline: Timeline) -> tuple[TrialView, ...]:
-    """The trials whose windows can share an axis: those of the newest trial's objective."""
+    """The trials whose windows can share an axis: those with the newest trial's objective."""
     measured = [trial for trial in timeline.trials if trial.windows]
     if not measured:
         return ()
@@ -240,7 +241,7 @@ def compared(timeline: Timeline) -> tuple[TrialView, ...]:
 
 
 def _windows(axes: "Axes", timeline: Timeline, trials: tuple[TrialView, ...]) -> None:
-    """Each window of the trials as a line as long as it lasted, at its value."""
+    """Draw each window of the trials as a line over its time, at its value."""
     shades = _shades(timeline)
     values: list[float] = []
     for trial in trials:
@@ -267,7 +268,7 @@ def _windows(axes: "Axes", timeline: Timeline, trials: tuple[TrialView, ...]) ->
                     zorder=0,
                 )
     unit = trials[0].unit
-    # A range of some hundreds per cent needs a logarithm, one of some per cent is lost in it.
+    # A range of several hundred per cent needs a logarithmic axis; one of a few per cent does not.
     if values and max(values) > 5 * min(values):
         from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
@@ -288,7 +289,7 @@ def _windows(axes: "Axes", timeline: Timeline, trials: tuple[TrialView, ...]) ->
 
 
 def rows_of(timeline: Timeline) -> list[tuple[TimelineMark, int]]:
-    """Each mark with the row it stands in, 0 at the bottom: close ones above each other."""
+    """Each mark with its row, 0 at the bottom: close marks are stacked."""
     taken = [-1.0] * MOST_ROWS
     placed = []
     for mark in timeline.marks:
@@ -300,7 +301,7 @@ def rows_of(timeline: Timeline) -> list[tuple[TimelineMark, int]]:
 
 
 def _mark(axes: "Axes", timeline: Timeline) -> None:
-    """Numbered lines where something was decided."""
+    """Numbered lines at the time of each decision."""
     for mark, row in rows_of(timeline):
         x = _day(mark.at)
         colour = WORD_COLOURS.get(mark.word, INK)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A command as a workload of its own, so that the daemon can tell it from all else."""
+"""Runs a command as a workload of its own, so that the daemon can tell it from everything else."""
 
 import contextlib
 import os
@@ -11,15 +11,15 @@ CGROUPS = Path("/sys/fs/cgroup")
 
 @contextlib.contextmanager
 def placed(command: Sequence[str]) -> Iterator[str]:
-    """The id of the workload that children of this process are, for the length of the block.
+    """The workload id of this process's children while the block runs.
 
-    A cgroup of their own where one can be made: else that of this process, or in the root
-    cgroup the command's name.
+    They get their own cgroup if one can be made; else the id is that of this process's cgroup, or
+    the command's name in the root cgroup.
     """
     own = _own_cgroup()
     made = CGROUPS / own.strip("/") / f"schedpilot-tune-{os.getpid()}"
     try:
-        # Where this is missing it is no cgroup2, and a folder in it would be just a folder.
+        # Without this file it is not cgroup v2, and a folder in it would be just a folder.
         (made.parent / "cgroup.controllers").stat()
         made.mkdir()
         (made / "cgroup.procs").write_text(str(os.getpid()))

@@ -18,12 +18,12 @@ from daemon.api.models import (
 )
 from process import Fault, FaultType
 
-# Of the longest bar of a histogram, characters.
+# Length of the longest bar of a histogram, characters.
 _BAR = 40
 
 
 def show_probes(*, json: bool) -> None:
-    """Which probes there are, and what each lacks here."""
+    """The available probes, and what each lacks here."""
     with observe_client() as client:
         probes = client.probes()
     if json:
@@ -46,19 +46,19 @@ def show_probes(*, json: bool) -> None:
 def run_probe(
     kind: str, workload: str, seconds: int, calls: tuple[str, str, str] | None, *, json: bool
 ) -> Exit:
-    """Run one, and show what it saw.
+    """Run one probe and show what it saw.
 
     Args:
-        calls: of `uprobe`: the program, and the functions or markers (`provider:name`) at which
+        calls: for `uprobe`: the program, and the functions or markers (`provider:name`) at which
             calls begin and end.
 
     Raises:
-        Fault: BAD_NAME for a kind that there is not, and the daemon's.
+        Fault: BAD_NAME for an unknown kind, and the daemon's faults.
     """
     if kind not in list(ProbeKind):
         raise Fault(
             FaultType.BAD_NAME,
-            f"{kind[:40]!r} is no probe",
+            f"{kind[:40]!r} is not a probe",
             hint=f"one of: {', '.join(ProbeKind)}",
         )
     try:

@@ -38,7 +38,7 @@ def show_profile(workload: str, *, json: bool) -> None:
 
 
 def _in_one_line(hint: MeasureHint) -> str:
-    """The table and what is taken of it; the name and the header go without saying."""
+    """The table and the values taken from it; the name and the header are implied."""
     return "; ".join(hint.snippet.strip().splitlines()[2:])
 
 
@@ -85,7 +85,7 @@ def _rows(view: WorkloadProfileView) -> list[tuple[str, str | Text]]:
 
 
 def responses(view: Responses) -> list[tuple[str, str | Text]]:
-    """How long its threads take from a wakeup to their next sleep, and what that is made of."""
+    """The time its threads take from a wakeup to their next sleep, and its parts."""
     if view.split is None or view.response_p50_us is None or view.response_p99_us is None:
         return []
     split, bound = view.split, view.bound or 0.0
@@ -101,8 +101,8 @@ def responses(view: Responses) -> list[tuple[str, str | Text]]:
         (
             "of its mean",
             f"{split.running:.0%} running, {split.waiting:.0%} waiting after the wakeup, "
-            f"{split.preempted:.0%} preempted: a scheduler can make it {bound:.2f} of what it is, "
-            "no less",
+            f"{split.preempted:.0%} preempted: a scheduler can reduce it to {bound:.2f} of this "
+            "at best",
         ),
     ]
     if view.runs_to_completion:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""`schedpilot record`: what the machine does for a while, as a file to simulate with."""
+"""`schedpilot record`: record what the machine does for a while, as input for the simulator."""
 
 import contextlib
 import os
@@ -16,12 +16,12 @@ from daemon.api.client import Client, control_client, observe_client
 from daemon.api.models import RecordingRequest, RecordingState, RecordingView
 from process import Fault, FaultType
 
-# How often the daemon is asked how far it is, seconds.
+# How often the daemon is asked for progress, seconds.
 LOOK_S = 0.5
 
 
 def record(seconds: float, workload: str, output: Path | None, *, json: bool) -> Exit:
-    """Record, wait for the end, and fetch the file. Ctrl-C ends the recording, and keeps it."""
+    """Record, wait for the end, and fetch the file. Ctrl-C ends the recording and keeps it."""
     if output is not None:
         _reserve(output)
     try:
@@ -60,7 +60,7 @@ def _recorded(seconds: float, workload: str, output: Path | None, *, json: bool)
     if view.lost:
         note(f"{view.lost} events were lost: there was no room for them", "yellow")
     if view.left_out:
-        note(f"{view.left_out} tasks were too many, and left out", "yellow")
+        note(f"{view.left_out} tasks were left out: there were too many", "yellow")
     if view.cut:
         note(f"ended early: {view.cut}", "yellow")
     note(f"schedpilot simulate WHAT --trace {path}")
@@ -70,18 +70,18 @@ def _recorded(seconds: float, workload: str, output: Path | None, *, json: bool)
 def _exists(path: Path) -> Fault:
     return Fault(
         FaultType.BAD_REQUEST,
-        "the file is there already",
+        "the file exists already",
         where=str(path),
         hint="name another one with --output",
     )
 
 
 def _reserve(path: Path) -> None:
-    """Make a new file that only its owner reads: it tells what processes did. Before the recording,
-    so that nobody waits for what cannot be written.
+    """Make a new file that only its owner can read, since it shows what processes did. This comes
+    before the recording, so that nobody waits for a file that cannot be written.
 
     Raises:
-        Fault: BAD_REQUEST where there is one, STATE where none can be made.
+        Fault: BAD_REQUEST if it exists, STATE if it cannot be made.
     """
     try:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
@@ -92,7 +92,7 @@ def _reserve(path: Path) -> None:
 
 
 def _give_up(path: Path) -> None:
-    """Nothing came of the recording: the file goes, unless something is in it."""
+    """The recording failed: remove the file, unless it has content."""
     with contextlib.suppress(OSError):
         if path.stat().st_size == 0:
             path.unlink()
@@ -142,7 +142,7 @@ def _awaited(client: Client, view: RecordingView) -> RecordingView:
 
 
 def show_recordings(*, json: bool) -> Exit:
-    """Those that the daemon keeps, newest first."""
+    """The stored recordings, newest first."""
     with observe_client() as client:
         found = client.recordings()
     if json:

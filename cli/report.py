@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""`schedpilot report`: gather from the daemon, then write a page, a picture or JSON."""
+"""`schedpilot report`: collects data from the daemon and writes a page, a picture or JSON."""
 
 import os
 import sys
@@ -17,16 +17,16 @@ from daemon.api.client import Client, observe_client
 from daemon.api.models import Event, TrialView
 from process import Fault, FaultType, require_writable
 
-# The longest stretch that the API answers, seconds.
+# The longest period that the API answers, seconds.
 LONGEST_S = 86400.0
 EPISODES = 200
-# The largest account that is read from a file: a day of one-second intervals, with room.
+# The largest account file that is read: a day of one-second intervals, with a margin.
 LARGEST_BYTES = 64 * 1024 * 1024
 SUFFIXES = (".html", ".png", ".svg", ".json")
 
 
 def _workload(client: Client) -> str:
-    """The one worth a report: of the newest episode, else the one that waits longest."""
+    """The workload worth a report: that of the newest episode, else the one that waits longest."""
     for episode in client.episodes(EPISODES):
         # A trial by hand may be about the whole machine.
         if episode.workload:
@@ -37,13 +37,13 @@ def _workload(client: Client) -> str:
             FaultType.NOT_FOUND,
             "there is nothing to report on",
             why="the daemon has seen no workload yet",
-            hint="try again when something has run for some seconds",
+            hint="try again when a workload has run for some seconds",
         )
     return max(measured, key=lambda each: each.last.delay_p99_us if each.last else 0.0).id
 
 
 def _trials(client: Client, events: list[Event], known: dict[str, TrialView]) -> list[TrialView]:
-    """The trials of all episodes, and those that only events tell of (tune, by hand)."""
+    """The trials of all episodes, and those known only from events (tune, by hand)."""
     found = dict(known)
     for record in dict.fromkeys(event.trial for event in events if event.trial):
         if record in found:
@@ -57,7 +57,7 @@ def _trials(client: Client, events: list[Event], known: dict[str, TrialView]) ->
 
 
 def gather(workload: str, last_s: float) -> Timeline:
-    """Everything that the daemon knows of one workload in the last seconds."""
+    """Everything that the daemon knows about one workload in the last seconds."""
     with observe_client() as client:
         workload = workload or _workload(client)
         signals = client.signals(workload, last_s)
@@ -66,7 +66,7 @@ def gather(workload: str, last_s: float) -> Timeline:
         try:
             usual = client.workload(workload).baseline_delay_p99_us
         except Fault as fault:
-            # It has ended since; what was measured of it is still there.
+            # It has ended since; its measurements are still there.
             if fault.type is not FaultType.NOT_FOUND:
                 raise
         events = client.recorded_events()
@@ -95,7 +95,7 @@ def read(path: Path) -> Timeline:
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Whole or not at all: a reader never sees half a report."""
+    """Written whole or not at all, so that a reader never sees half a report."""
     try:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
@@ -118,7 +118,7 @@ def write(timeline: Timeline, output: Path) -> None:
     """The account as a page, a picture or JSON, by the suffix of `output`.
 
     Raises:
-        Fault: STATE where it cannot be written.
+        Fault: STATE if it cannot be written.
     """
     if output.suffix == ".json":
         content = to_json(timeline) + b"\n"
@@ -133,7 +133,7 @@ def write(timeline: Timeline, output: Path) -> None:
 def report(output: Path, workload: str, last: str, source: Path | None, *, json: bool) -> None:
     """Write the report to `output`, or as JSON to standard output.
 
-    With `source` the account comes from a file that `--json` wrote, and no daemon is asked.
+    With `source` the account comes from a file that `--json` wrote, and the daemon is not asked.
     """
     if not json and output.suffix not in SUFFIXES:
         raise Fault(

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """`schedpilot tune --parameters`: better values for a scheduler's parameters, in the simulator.
 
-Compiling, simulating and searching are programs of their own, of which the command imports
-nothing. It needs no daemon; nothing is loaded.
+Separate programs compile, simulate and search; the command imports none of them. It needs no daemon
+and loads nothing.
 """
 
 import json as json_text
@@ -25,10 +25,10 @@ from daemon.api.models import NAME_PATTERN
 from process import Fault, FaultType, require_writable
 from process.stream import stream
 
-# For one trial on a slow machine, and for building before the first; seconds.
+# Time limit for one trial on a slow machine, and for the build before the first; seconds.
 TRIAL_S = 300.0
 BUILD_S = 600.0
-# Figures by the word that people use for them.
+# Figures by their usual names.
 METRICS = {
     "delay-p99": "delay_p99_ns",
     "delay-p50": "delay_p50_ns",
@@ -49,7 +49,7 @@ class _Group(BaseModel):
 
 
 class _Searched(BaseModel):
-    """What `python -m simulator.search` prints."""
+    """The output of `python -m simulator.search`."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -68,7 +68,7 @@ class _Searched(BaseModel):
 
 @dataclass(frozen=True)
 class Wish:
-    """What is to be searched, and on what; paths as they were typed."""
+    """What to search, and on what; paths as typed."""
 
     trials: int = 40
     seed: int = 1
@@ -83,8 +83,8 @@ class Wish:
 
     @property
     def by(self) -> str:
-        """What it is judged by, in words."""
-        return self.objective or self.metric or "what each workload is there for"
+        """The figure that decides, in words."""
+        return self.objective or self.metric or "each group's own objective"
 
     def words(self) -> Iterator[str]:
         for name, value in (
@@ -103,7 +103,7 @@ class Wish:
 
 
 class _Heard:
-    """The program's lines: an answer, what it says on the way, or trouble."""
+    """The program's lines: an answer, progress, or trouble."""
 
     def __init__(self, progress: Progress, title: str) -> None:
         self.answer = ""
@@ -125,7 +125,7 @@ class _Heard:
 
 
 def search(target: str, settings: Sequence[str], wish: Wish, *, json: bool) -> Exit:
-    """OK where better values were found, NO where the defaults are as good."""
+    """OK if better values were found, NO if the defaults are as good."""
     _check(target, wish)
     work = [*_option("trace", wish.trace), *_option("scenario", wish.scenario)]
     source = source_for(target, settings, cpus=0, work=[*work, *_option("cache", wish.cache)])
@@ -159,7 +159,7 @@ def _option(name: str, value: object) -> list[str]:
 
 
 def _check(target: str, wish: Wish) -> None:
-    """Before minutes of work: what cannot be saved is told now."""
+    """Checked before minutes of work: whether the result can be saved."""
     if wish.save is not None and not re.fullmatch(NAME_PATTERN.strip("^$"), target):
         raise Fault(
             FaultType.BAD_REQUEST,
@@ -168,11 +168,11 @@ def _check(target: str, wish: Wish) -> None:
             hint="run it without --save, and pass what it prints with --set",
         )
     if wish.save is not None:
-        require_writable(wish.save, "what was found")
+        require_writable(wish.save, "result")
 
 
 def _searched(source: Source, wish: Wish) -> str:
-    """The program's answer; nothing where it has said why there is none."""
+    """The program's answer; None if it has reported why there is none."""
     with tempfile.TemporaryDirectory(prefix="schedpilot-searching-") as place:
         file, space = Path(place) / "candidate.bpf.c", Path(place) / "space.json"
         file.write_text(source.text, "utf-8")
@@ -202,7 +202,7 @@ def policy_line(
     values: dict[str, bool | int | float],
     default: dict[str, bool | int | float],
 ) -> str:
-    """What was found as a policy, where the scheduler has a name; else as words for --set."""
+    """The result as a policy if the scheduler has a name; else as words for --set."""
     changed = {name: value for name, value in values.items() if value != default.get(name)}
     words = [f"{name}={_word(value)}" for name, value in changed.items()]
     if re.fullmatch(NAME_PATTERN.strip("^$"), target):
@@ -220,7 +220,7 @@ def _save(file: Path, line: str) -> None:
     except OSError as error:
         raise Fault(
             FaultType.STATE,
-            "what was found cannot be saved",
+            "the result cannot be saved",
             where=str(file),
             why=error.strerror or "",
             hint=f"it is: {line}",
@@ -249,15 +249,18 @@ def _show(found: _Searched, wish: Wish, line: str) -> None:
             f"x{each.found:.3f}",
         )
     out().print(made)
-    note("x: over the kernel's default scheduler, below 1 is better; seeds that were not tuned for")
+    note(
+        "x: over the kernel's default scheduler, below 1 is better; with seeds that the search "
+        "did not use"
+    )
     for each_note in found.notes:
         say(f"note: {each_note}", "dim")
     if not line:
-        say("the defaults are as good as anything that was found", "bold")
+        say("no values better than the defaults were found", "bold")
         return
     say(
-        f"predicted gain over the default values: {found.gain:.1%} "
-        f"({found.tuned_gain:.1%} with the seeds that it was tuned with)",
+        f"predicted gain over the default values: {found.gain:.1%} ({found.tuned_gain:.1%} with "
+        "the seeds of the search)",
         "bold green",
     )
     say(line)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""From what a person typed to what an episode is judged by; asks back where a person can answer."""
+"""Turns a user's words into an episode's objective; asks back if a person can answer."""
 
 import shlex
 import sys
@@ -12,9 +12,9 @@ from daemon.api.client import Client
 from daemon.api.models import ANY_GOAL, GoalView, GuardRequest
 from process import Fault
 
-# Answers that are asked for, until it is given up.
+# How many answers are asked for before giving up.
 MOST_QUESTIONS = 5
-# An objective is not looked for in the words where each run of a command is measured.
+# The goal's words are not searched for an objective if each run of a command is measured.
 MEASUREMENT = "tune.seconds"
 MEASURED = f"measurement {MEASUREMENT} lower"
 _OF_A_RUN = ("makespan", "turnaround")
@@ -22,7 +22,7 @@ _OF_A_RUN = ("makespan", "turnaround")
 
 @dataclass(frozen=True)
 class Typed:
-    """The words of a command line. `command`: its workload is run, and each run measured."""
+    """The words of a command line. `command`: its workload is run, and each run is measured."""
 
     goal: str
     workload: str
@@ -33,7 +33,7 @@ class Typed:
 
 @dataclass(frozen=True)
 class Settled:
-    """What an episode is opened with. `objective` "" leaves it to the kind of workload."""
+    """The request that opens an episode. With `objective` "" the kind of workload decides."""
 
     workload: str
     goal: str
@@ -43,7 +43,7 @@ class Settled:
 
 
 class Unanswered(Exception):
-    """There is a question, and nobody who answers it."""
+    """There is a question, and nobody to answer it."""
 
     def __init__(self, view: GoalView) -> None:
         super().__init__(view.question)
@@ -51,14 +51,14 @@ class Unanswered(Exception):
 
 
 def settle(client: Client, typed: Typed, answer: Callable[[], str] | None) -> Settled:
-    """What is wanted, so that it can be measured.
+    """The goal in measurable terms.
 
     Args:
-        answer: reads what a person says to a question; None where nobody is there.
+        answer: reads a person's reply to a question; None if nobody is there.
 
     Raises:
-        Unanswered: something has to be asked, and was not answered.
-        Fault: of the daemon, or BAD_PARAMETER for a guard.
+        Unanswered: a question had to be asked and was not answered.
+        Fault: the daemon's faults, or BAD_PARAMETER for a guard.
     """
     guards = tuple(guard_of(client, each) for each in typed.guards)
     goal = typed.goal or _without_words(typed)
@@ -67,7 +67,7 @@ def settle(client: Client, typed: Typed, answer: Callable[[], str] | None) -> Se
         return Settled(typed.workload, goal, objective, guards)
     view = client.goal(typed.goal, typed.workload)
     if typed.objective:
-        # A person's own objective answers what may be unclear in the words about it.
+        # A user's explicit objective settles whatever is unclear in the words about it.
         workload = typed.workload or view.workload
         if not workload:
             raise Unanswered(view)
@@ -86,7 +86,7 @@ def _without_words(typed: Typed) -> str:
 
 
 def _of_its_end(view: GoalView) -> bool:
-    """Whether it is about how long a run takes, which is measured where there is a command."""
+    """Whether the goal is about a run's duration, which is measured if there is a command."""
     if view.question:
         return any(each.objective.startswith(_OF_A_RUN) for each in view.readings)
     return view.objective.startswith(_OF_A_RUN)
@@ -103,7 +103,7 @@ def _notes(view: GoalView) -> tuple[str, ...]:
 def _answered(
     client: Client, typed: Typed, view: GoalView, answer: Callable[[], str] | None
 ) -> GoalView:
-    """The goal, once nothing about it is open."""
+    """The goal, once nothing is open."""
     for _ in range(MOST_QUESTIONS):
         if not view.question:
             return view
@@ -120,8 +120,9 @@ def _answered(
 
 
 def _after(client: Client, typed: Typed, view: GoalView, said: str) -> GoalView:
-    """How the goal is understood after an answer: the number of a reading, a workload, an
-    objective, or other words."""
+    """The understanding of the goal after an answer: the number of a reading, a workload, an
+    objective, or other words.
+    """
     if said.isascii() and said.isdecimal() and 0 < int(said) <= len(view.readings):
         reading = view.readings[int(said) - 1]
         if reading.workload and not view.workload:
@@ -136,19 +137,19 @@ def _after(client: Client, typed: Typed, view: GoalView, said: str) -> GoalView:
             note(str(fault), "yellow")
             return view
     fresh = client.goal(said[:500], view.workload)
-    # What the first words said of others still holds, where the new ones say nothing of them.
+    # Guards from the first words still hold if the new words do not mention them.
     return fresh if fresh.guards else fresh.model_copy(update={"guards": view.guards})
 
 
 def tell_question(view: GoalView) -> None:
-    """The question, and the answers that there are, for people."""
-    note(f"the goal does not say enough: {view.question}", "bold yellow")
+    """The question and its possible answers, for people."""
+    note(f"the goal is not clear enough: {view.question}", "bold yellow")
     for number, each in enumerate(view.readings, 1):
         err().print(plain(f"  {number}. {each.objective}   ({each.said})", 400), soft_wrap=True)
 
 
 def at_the_terminal() -> Callable[[], str] | None:
-    """Reads an answer from the person at the terminal; None where there is none."""
+    """Reads an answer from the person at the terminal; None without a terminal."""
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         return None
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""`schedpilot simulate`: a scheduler beside the kernel's default one, without loading it.
+"""`schedpilot simulate`: compare a scheduler with the kernel's default one, without loading it.
 
-Compiling and simulating are programs of their own, of which the command imports nothing.
+Separate programs compile and simulate; the command imports none of them.
 """
 
 import json as json_text
@@ -23,17 +23,17 @@ from daemon.api.models import ParameterValue
 from process import Fault, FaultType, require_writable, run
 from process.run import Completed
 
-# The simulator's bound, for a policy whose machine is not known yet.
+# The simulator's limit, for a policy whose machine is not known yet.
 MOST_CPUS = 256
-# This kernel's types, and the newest of them that the simulator uses (7.3).
+# This kernel's types, and the newest types that the simulator supports (7.3).
 KERNEL_TYPES = Path("/sys/kernel/btf/vmlinux")
 NEWEST_TYPE = b"\0scx_enable_args\0"
-# Compiling a policy, and simulating, on a slow machine; seconds.
+# Time limits for compiling a policy and for simulating on a slow machine; seconds.
 COMPILE_S = 120.0
 SIMULATE_S = 1800.0
-# Groups shown of a recorded workload, those with the most CPU time.
+# How many groups of a recorded workload are shown, those with the most CPU time.
 MOST_GROUPS = 12
-# A change smaller than this is none, as a part of the whole.
+# Changes below this fraction count as none.
 SAME = 0.005
 
 
@@ -69,7 +69,7 @@ class _Scenario(_Part):
 
 
 class _Comparison(_Part):
-    """What `python -m simulator.compare` prints."""
+    """The output of `python -m simulator.compare`."""
 
     scheduler: str
     parameters: dict[str, str]
@@ -82,7 +82,7 @@ class _Comparison(_Part):
 
 @dataclass(frozen=True)
 class Wish:
-    """What is to be simulated, and how; paths as they were typed."""
+    """What to simulate, and how; paths as typed."""
 
     trace: Path | None = None
     scenario: str = ""
@@ -110,10 +110,10 @@ class Wish:
 
 @dataclass(frozen=True)
 class Source:
-    """A scheduler's C, its name, the values that its variables get, and what can be set.
+    """A scheduler's C, its name, the values of its variables, and its parameters.
 
-    `cpus` is one more than the highest CPU that a policy names, 0 for none; `facts` (JSON) is what
-    the policy is to be told of tasks.
+    `cpus` is one more than the highest CPU that a policy names, 0 if it names none; `facts` (JSON)
+    are the facts about tasks that the policy needs.
     """
 
     name: str
@@ -135,7 +135,7 @@ def _program(module: str, words: Sequence[str], timeout: float, given: bytes = b
 
 
 def types_for(btf: Path | None) -> Path | None:
-    """The types asked for; else this kernel's where the simulator can use them, else the lab's."""
+    """The requested types; else this kernel's if the simulator supports them, else the lab's."""
     if btf is not None:
         return btf
     try:
@@ -143,7 +143,8 @@ def types_for(btf: Path | None) -> Path | None:
             return None
     except OSError:
         pass
-    from cli.local_gates import lab_types  # late: where this kernel's types do, nobody asks
+    # imported late: not needed if this kernel's types will do
+    from cli.local_gates import lab_types
 
     return lab_types()
 
@@ -151,14 +152,14 @@ def types_for(btf: Path | None) -> Path | None:
 def source_for(
     target: str, settings: Sequence[str], *, cpus: int, work: Sequence[str]
 ) -> Source | None:
-    """The C of what was asked for, with sets of CPUs that are those of the simulated machine.
+    """The C of the requested scheduler, with CPU sets for the simulated machine.
 
     Args:
-        cpus: of that machine, where they were asked for.
-        work: what is simulated, as words for the simulator, which knows the machine then.
+        cpus: the size of that machine, if it was given.
+        work: arguments for the simulator that name the workload, from which it knows the machine.
 
     Returns:
-        None where a child has said why there is none.
+        None if a child has already reported why there is none.
     """
     source = _compiled(target, settings, cpus or MOST_CPUS)
     if source is None or cpus or not source.cpus:
@@ -168,7 +169,7 @@ def source_for(
         relay(asked)
         return None
     simulated = int(json_text.loads(asked.stdout)["cpus"])
-    # Again, for the message that names the place.
+    # Compile again for the message, which names the place.
     return source if source.cpus <= simulated else _compiled(target, settings, simulated)
 
 
@@ -198,13 +199,13 @@ def _compiled(target: str, settings: Sequence[str], cpus: int) -> Source | None:
 
 
 def relay(done: Completed) -> None:
-    """What a program said on standard error; it has made it harmless."""
+    """A program's standard error; the program has already made it harmless."""
     for line in done.error_text.splitlines():
         err().print(plain(line, 4000), soft_wrap=True)
 
 
 def simulate(target: str, settings: Sequence[str], wish: Wish, *, json: bool) -> Exit:
-    """OK where the scheduler came through, NO where it was ejected."""
+    """OK if the scheduler survived, NO if it was ejected."""
     if wish.perfetto is not None:
         require_writable(wish.perfetto, "the Perfetto trace")
     work = list(replace(wish, perfetto=None).words())
@@ -256,10 +257,10 @@ def _plain_number(value: float) -> str:
 
 @dataclass(frozen=True)
 class _Metric:
-    """How a figure is called and shown, and whether more of it is better.
+    """A figure's name, its format, and whether more is better.
 
-    `key` is that of its ratio; where the figure itself has another name, or lies within one,
-    `place` says where.
+    `key` names its ratio; if the figure itself has another name, or lies inside another object,
+    `place` gives its path.
     """
 
     key: str
@@ -283,7 +284,7 @@ class _Metric:
         return _ns(value) if self.key.endswith("_ns") else _plain_number(value)
 
     def change(self, ratios: dict[str, float]) -> Text:
-        """The ratio in words: how much, which way, and whether that is good."""
+        """The ratio in words: how much, in which direction, and whether that is good."""
         ratio = ratios.get(self.key)
         if ratio is None:
             return Text("–")
@@ -291,7 +292,7 @@ class _Metric:
             return Text("the same")
         good = (ratio > 1) == self.more
         word = "better" if good else "worse"
-        # From twice as much on the factor says it all.
+        # From a factor of two on, the factor is enough.
         much = "" if ratio >= 2 else f", {abs(ratio - 1):.0%} {'higher' if ratio > 1 else 'lower'}"
         return Text(f"x{ratio:.2f}{much} ({word})", style="green" if good else "red")
 
@@ -339,7 +340,7 @@ def _show(found: _Comparison, wish: Wish, source: Source, target: str) -> None:
 
 
 def _show_one(scenario: _Scenario) -> None:
-    """Every figure of the groups that use most CPU time."""
+    """Every figure of the groups that use the most CPU time."""
     groups = sorted(scenario.groups, key=lambda each: -(_RUN.value(each.default) or 0))
     made = table("group", "", "default", "candidate", "change", right=("default", "candidate"))
     for group in groups[:MOST_GROUPS]:
@@ -361,7 +362,7 @@ def _show_one(scenario: _Scenario) -> None:
 
 
 def _tells(metric: _Metric, group: _Group) -> bool:
-    """Whether there is such a figure; who never sleeps answers nobody, however long that takes."""
+    """Whether there is such a figure; a task that never sleeps has no response time."""
     both = (group.default, group.candidate)
     if metric.place and metric.place[0] in ("response_us", "completions_per_s"):
         return any(_COMPLETIONS.value(each) for each in both)
@@ -395,13 +396,13 @@ def _show_ejection(name: str, ejection: _Ejection) -> None:
 
 
 def _conclude(found: _Comparison) -> None:
-    """How many groups are better off, by what people ask first."""
+    """How many groups are better off, by the figure that matters most."""
     if found.ejected:
-        say("ejected: what it reached is of no meaning", "red")
+        say("ejected: its figures mean nothing", "red")
         return
     groups = [group for each in found.scenarios for group in each.groups]
     asked = {group.objective for group in groups}
-    by = next(iter(asked)) if len(asked) == 1 else "what each is there for (its objective)"
+    by = next(iter(asked)) if len(asked) == 1 else "each group's own objective"
     _count(f"by {by}", [group.times for group in groups if group.times is not None], more=True)
     for metric in (_MAKESPAN, _RESPONSE, _COMPLETIONS):
         ratios = [group.ratios[metric.key] for group in groups if metric.key in group.ratios]

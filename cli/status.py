@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""`schedpilot status` and `schedpilot top`: what is, now."""
+"""`schedpilot status` and `schedpilot top`: the current state."""
 
 import time
 
@@ -14,7 +14,7 @@ from daemon.api.client import observe_client
 from daemon.api.models import Limitation, StatusView, WorkloadView
 from daemon.api.prepared import preparation_text, unprepared
 
-# From this width on, characters, `top` shows every column.
+# From this terminal width on, characters, `top` shows every column.
 WIDE = 110
 
 
@@ -135,9 +135,10 @@ def _by_delay(workloads: list[WorkloadView]) -> list[WorkloadView]:
 
 
 def workloads_table(workloads: list[WorkloadView], most: int, width: int) -> RenderableType:
-    """The workloads that wait longest, first; fewer columns where there is little width.
+    """The workloads that wait longest, first; fewer columns in a narrow terminal.
 
-    `response` is from a thread's wakeup to its next sleep, `done/s` how many of those ended.
+    `response` is the time from a thread's wakeup to its next sleep, `done/s` how many of these
+    ended.
     """
     if not workloads:
         return Text("no workload has been seen yet", style="dim")

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What happened to one workload in one stretch of time, from what the daemon recorded. Pure.
+"""What happened to one workload in a period of time, from the daemon's records. Pure.
 
-The picture, the page and the JSON of `schedpilot report` all show this and nothing else.
+The picture, the page and the JSON of `schedpilot report` all show exactly this.
 """
 
 import json
@@ -17,7 +17,7 @@ from daemon.api.models import Event, EventKind, SignalPoint, TrialView
 from daemon.api.telling import ranges
 from process import Fault, FaultType
 
-# Events that change something, or say why something was changed; the word for each.
+# Events that change something, or give the reason for a change; the word for each.
 DECISIONS = {
     EventKind.DEGRADATION: "degraded",
     EventKind.RECOVERED: "recovered",
@@ -31,9 +31,9 @@ DECISIONS = {
     EventKind.FOREIGN: "foreign scheduler",
     EventKind.ADVICE_ONLY: "advice only",
 }
-# More points than this are not seen apart in a picture of usual width.
+# More points than this cannot be distinguished in a picture of usual width.
 MOST_POINTS = 2000
-# What runs where a point names no scheduler.
+# The scheduler of a point that names none.
 KERNEL = "kernel default"
 
 
@@ -50,7 +50,7 @@ class TimelineMark:
 
 @dataclass(frozen=True)
 class Stretch:
-    """Time during which one scheduler was loaded (`KERNEL`: none)."""
+    """A period in which one scheduler was loaded (`KERNEL`: none)."""
 
     scheduler: str
     began: float
@@ -59,8 +59,10 @@ class Stretch:
 
 @dataclass(frozen=True)
 class Served:
-    """How a workload was served under one scheduler. Delays in microseconds; response time and
-    completions are 0 where they are not known."""
+    """How a workload was served under one scheduler.
+
+    Delays in microseconds; response time and completions are 0 if unknown.
+    """
 
     scheduler: str
     seconds: float
@@ -88,7 +90,7 @@ class Timeline:
 
 
 def thinned(points: Sequence[SignalPoint], most: int = MOST_POINTS) -> tuple[SignalPoint, ...]:
-    """At most `most` points: of each group the worst is shown, never an average."""
+    """At most `most` points: the worst of each group is shown, never an average."""
     if len(points) <= most:
         return tuple(points)
     size = -(-len(points) // most)
@@ -97,7 +99,7 @@ def thinned(points: Sequence[SignalPoint], most: int = MOST_POINTS) -> tuple[Sig
 
 
 def stretches_of(points: Sequence[SignalPoint]) -> tuple[Stretch, ...]:
-    """Which scheduler was loaded when, as the points themselves say."""
+    """Which scheduler was loaded when, according to the points."""
     found: list[Stretch] = []
     for name, group in groupby(points, key=lambda each: each.scheduler or KERNEL):
         members = list(group)
@@ -132,7 +134,7 @@ def served_by(points: Sequence[SignalPoint]) -> tuple[Served, ...]:
 
 
 def _median(values: Iterable[float]) -> float:
-    """Of the intervals in which there was anything; 0 without one."""
+    """Over the intervals that had a value; 0 if none had."""
     known = [each for each in values if each > 0]
     return median(known) if known else 0.0
 
@@ -140,9 +142,10 @@ def _median(values: Iterable[float]) -> float:
 def marks_of(
     events: Iterable[Event], workload: str, began: float, ended: float
 ) -> tuple[TimelineMark, ...]:
-    """The decisions about this workload, or about the machine, in order and numbered."""
+    """The decisions about this workload or about the machine, in order and numbered."""
     unique = {event.seq: event for event in events}
-    # A keep or a rollback says its verdict; alone stands one that was not to be kept anyway.
+    # A keep or a rollback includes its verdict; a verdict is listed alone only if nothing was to be
+    # kept.
     carried = {
         event.trial
         for event in unique.values()
@@ -165,7 +168,7 @@ def marks_of(
 def _sentences(timeline: Timeline) -> tuple[str, ...]:
     lines: list[str] = []
     if not timeline.points:
-        return ("Nothing was measured of this workload in that time.",)
+        return ("Nothing was measured for this workload in that time.",)
     length = span(timeline.ended - timeline.began)
     lines.append(
         f"From {clock(timeline.began)} to {clock(timeline.ended)} ({length}), "
@@ -204,7 +207,7 @@ def timeline_of(
     events: Iterable[Event],
     trials: Iterable[TrialView],
 ) -> Timeline:
-    """Put together what is known; the stretch of time is that of the points."""
+    """Put together what is known; the period is that of the points."""
     ordered = sorted(points, key=lambda each: each.at)
     began, ended = (ordered[0].at, ordered[-1].at) if ordered else (0.0, 0.0)
     within = {

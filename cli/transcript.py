@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What an advisor said and did, step by step, for people."""
+"""An advisor's transcript, step by step, for people."""
 
 import json
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ from cli.formats import clock
 from cli.output import out, plain, say
 from daemon.api.models import StepKind, StepView
 
-# Of what a tool answered; the advisor saw more of it, and `--json` has more.
+# How much of a tool's answer is shown; the advisor saw more of it, and `--json` has more.
 LONGEST_ANSWER = 600
 LONGEST_CALL = 1500
 LONGEST_TEXT = 4000
@@ -18,7 +18,7 @@ _INDENT = " " * 21
 
 
 def tell_step(step: StepView) -> None:
-    """One step: when, in which role, and what."""
+    """One step: time, role and content."""
     line = Text(clock(step.at) + "  ", style="dim")
     line.append_text(plain(step.role.value.ljust(11), 11, "cyan"))
     if step.kind is StepKind.TOOL_CALL:
@@ -44,7 +44,7 @@ def tell_steps(steps: Iterable[StepView]) -> None:
 
 
 def _arguments(text: str) -> str:
-    """`name=value, …` of a JSON object; what is none, as it is."""
+    """A JSON object as `name=value, …`; anything else unchanged."""
     try:
         found = json.loads(text)
     except (ValueError, RecursionError):

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """`schedpilot tune -- CMD`: which scheduler runs this command fastest?
 
-The command runs under what the machine has now and under each candidate, alternating in
-the order that the daemon says. The daemon switches schedulers, judges the times, and
-takes the machine back to what was there before; this side only runs the command and
-tells how long it took.
+The command runs under the current scheduler and under each candidate, alternating in the daemon's
+order. The daemon switches schedulers, judges the times, and restores what was there before; this
+side only runs the command and reports each run's duration.
 """
 
 import contextlib
@@ -45,19 +44,19 @@ from process import Fault, FaultType, Fixed, run
 
 MEASUREMENT = "duration"
 OBJECTIVE = f"measurement {MEASUREMENT} lower"
-# What is tried where the library has nothing to say about the command.
+# Tried if the library has no suggestion for the command.
 USUAL = ("latency", "batch", "locality")
 MOST_SUGGESTED = 3
 # The API's bounds on windows; each run is one.
 LEAST_WINDOWS, MOST_WINDOWS = 4, 64
-# Between two looks at a trial that waits for a human or for the kernel, seconds.
+# Polling interval for a trial that waits for a human or for the kernel, seconds.
 LOOK_AGAIN_S = 0.2
 
 UNFINISHED = (TrialState.RUNNING, TrialState.AWAITING_APPROVAL)
 
 
 class CommandFailed(Exception):
-    """The measured command ended badly; its times say nothing about schedulers."""
+    """The measured command failed; its times say nothing about schedulers."""
 
     def __init__(self, fault: Fault) -> None:
         super().__init__(str(fault))
@@ -66,7 +65,7 @@ class CommandFailed(Exception):
 
 @dataclass(frozen=True)
 class Plan:
-    """What `tune` was asked for. `settings` by scheduler name; times in seconds."""
+    """The request for `tune`. `settings` by scheduler name; times in seconds."""
 
     command: tuple[str, ...]
     candidates: tuple[str, ...]
@@ -81,7 +80,7 @@ class Plan:
 
     @property
     def watched(self) -> bool:
-        """Whether the daemon judges by what it sees, beside the seconds of each run."""
+        """Whether the daemon also judges by its own signals, beside the duration of each run."""
         return bool(self.objective or self.guards)
 
     @property
@@ -91,7 +90,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Refused:
-    """A candidate that never came to a trial."""
+    """A candidate that never reached a trial."""
 
     name: str
     why: str
@@ -118,7 +117,7 @@ def parse_settings(words: Sequence[str]) -> dict[str, dict[str, ParameterValue]]
 
 def suggested(client: Client, command: Sequence[str]) -> tuple[str, ...]:
     """The library's best few for this command: by its name, then the usual ones."""
-    # The program's own name and its plain words; flags and paths say little.
+    # Only the program's name and its plain words count; flags and paths say little.
     words = [os.path.basename(command[0]), *(w for w in command[1:] if w.isalnum())]  # noqa: PTH119
     found = [each for each in client.library(" ".join(words)[:500]) if each.kind != "external"]
     names = [each.name for each in found if each.installed and (each.score or 0) > 0]
@@ -129,7 +128,7 @@ def suggested(client: Client, command: Sequence[str]) -> tuple[str, ...]:
 
 @contextlib.contextmanager
 def terminable() -> Iterator[None]:
-    """SIGTERM and SIGHUP end the block as Ctrl-C does: by way of every `finally`."""
+    """SIGTERM and SIGHUP end the block as Ctrl-C does, so that every `finally` runs."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
@@ -146,14 +145,14 @@ def _timed(plan: Plan) -> float:
     """Run the command once; seconds of wall time.
 
     Raises:
-        CommandFailed: it ended badly, or not in time.
+        CommandFailed: it failed, or exceeded its time limit.
     """
     started = time.perf_counter()
     try:
         run(
             plan.command,
             timeout=Fixed(plan.timeout_s),
-            # It is the user's own command, in the user's own terms.
+            # This is the user's own command, run as the user wrote it.
             env=dict(os.environ),
             capture=not plan.show_output,
         )
@@ -163,7 +162,7 @@ def _timed(plan: Plan) -> float:
 
 
 def _ready(client: Client, trial: TrialView, progress: Progress) -> TrialView:
-    """The trial once it wants a run, or has ended."""
+    """The trial as soon as it wants a run, or has ended."""
     told = False
     while trial.state is TrialState.AWAITING_APPROVAL or (
         trial.state is TrialState.RUNNING and trial.next_arm is None
@@ -180,10 +179,10 @@ def _ready(client: Client, trial: TrialView, progress: Progress) -> TrialView:
 def _compare(
     client: Client, plan: Plan, candidate: CandidateView, workload: str, progress: Progress
 ) -> TrialView:
-    """One candidate against what runs now, to its verdict.
+    """Try one candidate against the current scheduler, up to its verdict.
 
     Raises:
-        CommandFailed, Fault, KeyboardInterrupt: after the daemon was told to roll back.
+        CommandFailed, Fault, KeyboardInterrupt: after the daemon was asked to roll back.
     """
     trial = _start(client, plan, candidate, workload)
     why = "the client stopped"
@@ -212,7 +211,7 @@ def _compare(
 
 
 def _run_watched(client: Client, plan: Plan, trial: TrialView, progress: Progress) -> TrialView:
-    """The command again and again, until the daemon has seen enough of it."""
+    """Run the command again and again, until the daemon has seen enough of it."""
     while trial.state is TrialState.RUNNING:
         progress.stage(
             f"{trial.scheduler}: window {len(trial.windows) + 1} of at most {plan.windows}"
@@ -246,12 +245,12 @@ def _request(client: Client, plan: Plan, candidate: CandidateView, workload: str
 
 
 def _start(client: Client, plan: Plan, candidate: CandidateView, workload: str) -> TrialView:
-    """Start the trial; one that was started while we were interrupted is ended again."""
+    """Start the trial; if the user interrupts the start, end the trial again."""
     request = _request(client, plan, candidate, workload)
     try:
         return client.start_trial(request)
     except KeyboardInterrupt:
-        # A new connection: the old one may hold half an answer.
+        # Use a new connection: the old one may hold half an answer.
         with contextlib.suppress(Fault), control_client() as other:
             running = other.status().trial
             if running and other.trial(running).candidate == candidate.id:
@@ -260,7 +259,7 @@ def _start(client: Client, plan: Plan, candidate: CandidateView, workload: str) 
 
 
 def _fed(client: Client, trial: TrialView, seconds: float) -> TrialView:
-    """The trial after one more run; as it ended, where it ended while the command ran."""
+    """The trial after one more run; its final state if it ended while the command ran."""
     try:
         return client.feed_window(trial.id, WindowValue(value=seconds))
     except Fault:
@@ -271,9 +270,9 @@ def _fed(client: Client, trial: TrialView, seconds: float) -> TrialView:
 
 
 def _give_back(client: Client, trial: str, why: str) -> None:
-    """Have the daemon put back what was there before; say so where that cannot be asked."""
+    """Have the daemon restore what was there before; report it if the daemon cannot be asked."""
     try:
-        # Never end the trial of somebody else, when ours is over by now.
+        # Never end somebody else's trial if ours is over by now.
         if client.trial(trial).state in UNFINISHED:
             client.rollback(RollbackRequest(reason=f"tune: {why}"[:2000]))
     except Fault as fault:
@@ -295,7 +294,7 @@ def _prove(
             if not candidate.proven or candidate.quarantined:
                 raise not_proven(candidate)
         except Fault as fault:
-            # A policy that cannot be read is a typing error, and no answer to anything.
+            # A policy that cannot be read is a typing error, and says nothing about schedulers.
             if fault.type in (FaultType.UNREACHABLE, FaultType.BAD_POLICY) or len(names) == 1:
                 raise
             note(f"{label(name)} is left out: {fault}", "yellow")
@@ -311,7 +310,7 @@ def _values(trial: TrialView, arm: Arm) -> list[float]:
 
 
 def _best(trials: Sequence[TrialView]) -> TrialView | None:
-    """The kept verdict with the largest gain."""
+    """The verdict with the largest gain among those to keep."""
     better_ones = [
         each for each in trials if each.verdict and each.verdict.decision is Decision.KEEP
     ]
@@ -396,7 +395,7 @@ def _document(
 
 
 def tune(plan: Plan, *, json: bool) -> Exit:
-    """Compare, tell, and keep the best where that was asked for."""
+    """Compare, report, and keep the best if that was requested."""
     if shutil.which(plan.command[0]) is None:
         raise Fault(
             FaultType.MISSING_TOOL,

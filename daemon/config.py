@@ -181,10 +181,10 @@ class Config(Table):
 
 
 def load(path: Path = PATH) -> Config:
-    """Read the configuration; the defaults where there is no file.
+    """Read the configuration; the defaults if the file does not exist.
 
     Raises:
-        Fault: BAD_CONFIG, also where the file cannot be read or is far too large.
+        Fault: BAD_CONFIG, also if the file cannot be read or is far too large.
     """
     try:
         text = read_text(

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """`make demo`: the scene on a real sched_ext kernel, then the account and the report.
 
-The kernel is this machine's own where it has sched_ext and we are root, and Debian's in the
-lab otherwise.
+The kernel is this machine's own if it has sched_ext and we are root, else Debian's in the lab.
 """
 
 import asyncio
@@ -24,7 +23,7 @@ from lab.vm import run_in_lab
 from process import Fault, FaultType, fault_of, run, start_lines, within
 
 OUT = Path("report")
-# The scene ends by itself, in words; whatever else happens, after this.
+# The scene ends by itself with an account; this limit catches everything else.
 LIMIT_S = 1.5 * SCENE_S
 BUILD_S = 300.0
 
@@ -40,7 +39,7 @@ def show(data: bytes) -> None:
 
 
 async def here(out: Path) -> int:
-    """Play it on this very machine; the scene's exit status."""
+    """Play it on this very machine; returns the scene's exit status."""
     said = account.Relay(out, show)
     words: list[str | Path] = [sys.executable, "-m", "demo.scene", "--out", out]
     child = await start_lines(words, on_error_line=lambda line: show(f"{line}\n".encode()))
@@ -56,7 +55,7 @@ async def here(out: Path) -> int:
 
 
 def perform(out: Path) -> int:
-    """Play the scene where there is sched_ext; its exit status."""
+    """Play the scene on a kernel with sched_ext; returns its exit status."""
     if sysfs.read().supported and os.geteuid() == 0:
         say("this machine's own kernel has sched_ext: the demo runs right here")
         run(["make", "-s", "-C", "bpf"], timeout=BUILD_S)
@@ -85,7 +84,7 @@ def perform(out: Path) -> int:
 
 
 def draw() -> Path | None:
-    """The report, if there is anything to draw it from."""
+    """The report, if there is data for it."""
     recorded = OUT / "report.json"
     if not recorded.exists():
         return None

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""How far the demo came, what it found, and why it stopped: the account that is printed last.
+"""The demo's progress, its findings, and why it stopped: the account that is printed last.
 
-The scene tells it at every step, so that there is one however the demo ends.
+The scene updates it at every step, so that it exists however the demo ends.
 """
 
 import json
@@ -17,34 +17,36 @@ from daemon.api.telling import change, sure
 from demo.words import amount, listed
 
 NAME = "account.json"
-# Begins a line of the scene's output that is not for people but the account as it is now: what was
-# reached is known outside the guest also where the guest ends without a word.
+# Begins a line of the scene's output that is not for people but contains the current account, so
+# that the host knows the progress even if the guest ends without a message.
 MARK = "\x1e"
 
 
 class Step(StrEnum):
-    """The steps of the demo, in their order; each in the words that tell of it."""
+    """The steps of the demo, in order, each in the words of the account."""
 
     DAEMON = "the daemon ran"
-    SERVICE = "the service was served, and what is normal was known"
+    SERVICE = "the service was served, and its normal state was known"
     NOTICED = "the daemon noticed that the service suffers"
     KEPT = "a better scheduler was found and kept"
     ROLLED_BACK = "a bad scheduler was rolled back"
 
 
-# What is worth trying where a step is missing.
+# What to try if a step is missing.
 _REMEDY = {
     None: "see whether the lab boots, by `.venv/bin/schedpilot lab run true`; then try again",
     Step.DAEMON: "look at report/redis.log and report/client.log; then run `make demo` again",
     Step.SERVICE: "run `make demo` again; on a machine this busy the trouble may not show",
-    Step.NOTICED: "run `make demo` again, with less beside it; report/daemon.log has each trial",
-    Step.KEPT: "run `make demo` again; report/daemon.log tells what the daemon thought",
+    Step.NOTICED: (
+        "run `make demo` again, with less load on the machine; report/daemon.log has each trial"
+    ),
+    Step.KEPT: "run `make demo` again; report/daemon.log shows the daemon's reasons",
 }
 
 
 @dataclass(frozen=True)
 class Account:
-    """What was reached. `why` says why it stopped before its end; empty where it did not."""
+    """The progress. `why` is the reason if it stopped before its end, else empty."""
 
     reached: tuple[Step, ...] = ()
     why: str = ""
@@ -65,7 +67,7 @@ class Account:
 
 @dataclass
 class Book:
-    """The account, told anew with every change: a line to `tell`."""
+    """The account, sent again after every change: a line to `tell`."""
 
     tell: Callable[[str], object]
     account: Account = field(default_factory=Account)
@@ -90,7 +92,7 @@ def defect(folder: Path, error: Exception) -> str:
 
 @dataclass
 class Relay:
-    """Hands the scene's output on, and keeps the account that comes with it in `folder`."""
+    """Passes the scene's output on, and stores the account lines in `folder`."""
 
     folder: Path
     hand_on: Callable[[bytes], object]
@@ -106,7 +108,7 @@ class Relay:
 
 
 def read(folder: Path) -> Account:
-    """The account that a scene left; an empty one where it left none that can be read."""
+    """The account that a scene left; an empty one if there is none or it cannot be read."""
     try:
         raw = json.loads((folder / NAME).read_text(encoding="utf-8"))
         reached = tuple(Step[name] for name in raw["reached"])
@@ -116,7 +118,7 @@ def read(folder: Path) -> Account:
 
 
 def told(account: Account, why: str = "") -> list[str]:
-    """The account in a few lines. `why`: what is known of the end where it says nothing."""
+    """The account in a few lines. `why`: the known reason for the end if the account has none."""
     lines: list[str] = []
     if account.kept:
         kept = TrialView.model_validate(account.kept)
@@ -134,9 +136,9 @@ def told(account: Account, why: str = "") -> list[str]:
     reached = "; ".join(step.value for step in account.reached) or "nothing yet"
     return [
         *lines,
-        "the demo did not get to its end",
+        "the demo did not reach its end",
         f"  reached: {reached}",
-        f"  stopped: {account.why or why or 'it ended without a word'}",
+        f"  stopped: {account.why or why or 'it ended without a message'}",
         f"  to do:   {account.remedy}",
     ]
 

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A customer of the demo's Redis: asks at a steady rate, and tells the daemon how long it took.
+"""A client of the demo's Redis: asks at a steady rate, and reports each request's duration to the
+daemon.
 
-One request each period, whether or not the last one was slow in coming (late requests are
-counted from when they were due, so that a stall is not hidden). Each second its p99 goes to the
-daemon as the measurement `redis-p99` and to a file, one JSON object a line.
+One request each period, even if the last answer was slow (late requests are counted from when they
+were due, so that a stall is not hidden). Each second its p99 goes to the daemon as the measurement
+`redis-p99` and to a file, one JSON object per line.
 """
 
 import argparse
@@ -19,7 +20,7 @@ from process import Fault, Limit
 PERIOD_S = 0.010
 REPORT_S = 1.0
 NAME = "redis-p99"
-# How long Redis may take to listen, seconds.
+# How long Redis may take until it listens, seconds.
 START_S = 30.0
 
 

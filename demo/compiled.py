@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the demo's guest would have to compile and check, done natively before it boots.
+"""Compiles and checks the schedulers for the demo's guest natively before it boots.
 
-In the guest, emulated and amid the trouble that the demo makes, one scheduler would take minutes.
-So what the daemon proves ahead passes the gates that need no kernel here already: by the guest's
-own tools, for the guest's kernel, into a cache as the daemon's. All of it is kept by content, so a
-second run finds it, and the daemon in the guest has only the kernel's verifier left to ask.
+In the guest, emulated and under the demo's load, one scheduler would take minutes. So the
+schedulers that the daemon proves ahead already pass the gates that need no kernel here: with the
+guest's own tools, for the guest's kernel, into a cache like the daemon's. Everything is cached by
+content, so a second run finds it, and the daemon in the guest only has to run the kernel's
+verifier.
 
 `python -m demo.compiled WORKLOAD` is the part that runs in the guest's root.
 """
@@ -31,12 +32,12 @@ from process import Fault
 from scheduler_library.catalog import load_catalog
 
 CRAWL = Path(__file__).parent / "schedulers" / "crawl" / "crawl.bpf.c"
-# All of it takes half a minute.
+# All of this takes half a minute.
 COMPILE_S = 600.0
 
 
 def compiled_for_guest(root: Root, workload: str, say: Callable[[str], None]) -> bytes:
-    """The cache as an archive; empty where it could not be made, for the guest can do without."""
+    """The cache as an archive; empty if it could not be made, because the guest can do without."""
     checkout = project_root()
     cache = root.scratch("demo")
     try:
@@ -55,12 +56,12 @@ def compiled_for_guest(root: Root, workload: str, say: Callable[[str], None]) ->
             )
             return archive(cache)
     except Fault as fault:
-        say(f"lab: {fault}; the guest compiles for itself, which takes longer")
+        say(f"lab: {fault}; the guest compiles them itself, which takes longer")
         return b""
 
 
 def archive(folder: Path) -> bytes:
-    """The cache without what was shared by builds of an earlier version of the headers."""
+    """The cache without the shared files of builds with an earlier version of the headers."""
     kits = sorted((folder / "kits").iterdir(), key=lambda each: each.stat().st_mtime)
     old = {f"kits/{each.name}" for each in kits[:-1]}
 
@@ -75,7 +76,7 @@ def archive(folder: Path) -> bytes:
 
 
 async def prove(cache: Path, workload: str) -> None:
-    """Everything that the daemon will want of this workload, and the demo's bad choice."""
+    """Everything that the daemon will want for this workload, and the demo's bad choice."""
     gates = Gates(settings=GatesTable(simulate=False), cache=cache)
     await asyncio.to_thread(gates.prepare)
     catalog = load_catalog()
@@ -90,7 +91,7 @@ async def prove(cache: Path, workload: str) -> None:
         requests = [each.request() for each in wanted_of(catalog, [workload])]
         requests.append(bad_choice())
         for each in requests:
-            # What is wrong with one is for the daemon's gates to tell.
+            # If one fails, the daemon's gates report it.
             with contextlib.suppress(Fault):
                 await candidates.create(each)
 

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The demo itself, on a sched_ext kernel: `python -m demo.scene --out DIR`, as root.
 
-A real Redis with a real customer, the real daemon and advisor, a real compressor as the bad
-neighbour. Nothing here decides anything: it starts programs, waits for what the daemon says,
-and tells it. The exit status is 0 when a scheduler was kept because it was better, and the bad
-choice after it was rolled back.
+A real Redis with a real client, the real daemon and advisor, a real compressor as the bad
+neighbour. Nothing here decides anything: it starts programs, waits for the daemon's events, and
+reports them. The exit status is 0 if a scheduler was kept because it was better, and the bad choice
+after it was rolled back.
 """
 
 import argparse
@@ -37,29 +37,31 @@ from process import Fault, FaultType, LineChild, measure, start_lines, within
 from process.pace import WORTH_TELLING
 
 WORKLOAD = "comm:redis-server"
-# Where the lab puts what was compiled for this guest beforehand.
+# Where the lab puts the files that were compiled for this guest beforehand.
 COMPILED = Path("/run/lab/files/compiled.tar")
-# The programs have started when so much of the machine is busy at most, for so many intervals.
+# The programs have started when at most this fraction of the machine is busy, for this many
+# intervals.
 CALM_UTILISATION = 0.6
 CALM_INTERVALS = 4
-# Intervals in which the service is left alone, so that there is a baseline to fall from.
+# Intervals in which the service runs undisturbed, so that there is a baseline.
 QUIET_INTERVALS = 16
 # The neighbour's processes: a batch that somebody started with more jobs than CPUs.
 JOBS_PER_CPU = 4
-# The whole takes four minutes on an emulated machine with nothing beside it.
+# The whole demo takes four minutes on an emulated machine with no other load.
 SCENE_S = 900.0
 # How long the programs may take to start, seconds.
 START_S = 120.0
-# How long what is proven ahead is waited for, seconds; then the demo goes on without the rest.
+# How long schedulers proven ahead are waited for, seconds; then the demo goes on without the rest.
 PREPARE_S = 60.0
 UNDONE = (PreparedState.WAITING, PreparedState.WORKING)
-# How long to wait for a calm machine, seconds; then the demo goes on without.
+# How long to wait for a calm machine, seconds; then the demo goes on regardless.
 CALM_S = 60.0
-# The daemon may be silent for so long while something is awaited of it, seconds.
+# The daemon may be silent for this long while the demo waits for it, seconds.
 SILENCE_S = 240.0
-# A scheduler that is not clearly better is not kept. Then the daemon tries again, so often.
+# A scheduler that is not clearly better is not kept. Then the daemon tries again, this many times.
 EPISODES = 3
-# On a slower machine everything takes its time in proportion, the trial's windows too: up to this.
+# On a slower machine everything takes proportionally longer, including the trial's windows: up to
+# this factor.
 MOST_SLOWER = 3.0
 CONFIG = """
 [daemon]
@@ -104,20 +106,20 @@ INTERVAL_S = 1.0
 WINDOW_S = 6.0
 LEASE_S = 10.0
 LIMIT_MS = 10.0
-# Between two looks at something that is awaited, seconds.
+# Polling interval while something is awaited, seconds.
 PAUSE_S = 0.5
-# Events with which the windows of a trial are told.
+# Events that report the windows of a trial.
 ENDS = (EventKind.ROLLBACK, EventKind.KEPT, EventKind.UNMEASURED)
 ABOUT_TRIALS = (EventKind.WINDOW, EventKind.VERDICT, *ENDS)
 
 
 class Stopped(Exception):
-    """The demo cannot go on; the words say why."""
+    """The demo cannot go on; the message says why."""
 
 
 @dataclass
 class Stage:
-    """The children that play, and the clock."""
+    """The child processes, and the clock."""
 
     out: Path
     began: float = field(default_factory=time.time)
@@ -125,13 +127,13 @@ class Stage:
     relays: list[asyncio.Task[None]] = field(default_factory=list)
 
     def say(self, text: str, at: float = 0.0) -> None:
-        """A line with its time; `at` (Unix seconds) where it happened earlier than it is told."""
+        """A line with its time; `at` (Unix seconds) if it happened earlier than it is shown."""
         passed = (at or time.time()) - self.began
         sys.stdout.write(f"{passed:6.1f}s  {text}\n")
         sys.stdout.flush()
 
     async def start(self, name: str, *argv: str | Path, **env: str) -> LineChild:
-        """A child whose words go to a file of its name."""
+        """A child whose output goes to a file of its name."""
         log = (self.out / f"{name}.log").open("w", buffering=1)
         child = await start_lines(argv, env=env, on_error_line=lambda line: _write(log.write, line))
 
@@ -164,7 +166,7 @@ async def stage(out: Path) -> AsyncIterator[Stage]:
 
 
 class Events:
-    """The daemon's events, one after the other. The connection may break; nothing is lost."""
+    """The daemon's events, one after the other. The connection may break; no event is lost."""
 
     def __init__(self, stage: Stage, client: AsyncClient, daemon: LineChild) -> None:
         self._stage = stage
@@ -185,12 +187,12 @@ class Events:
             await asyncio.sleep(PAUSE_S)
 
     async def until(self, *wanted: EventKind) -> Event:
-        """Tell what happens until one of these has.
+        """Show events until one of these kinds has come.
 
-        As long as the daemon does something it is waited for, however slow the machine is.
+        As long as the daemon works, it is waited for, however slow the machine is.
 
         Raises:
-            Stopped: it said nothing for too long, or ended.
+            Stopped: it was silent for too long, or ended.
         """
         stream = self._stream()
         try:
@@ -201,7 +203,7 @@ class Events:
                 if event.kind in wanted:
                     return event
         except StopAsyncIteration:
-            raise Stopped("the daemon ended; report/daemon.log has its last words") from None
+            raise Stopped("the daemon ended; report/daemon.log has its last messages") from None
         except TimeoutError:
             raise Stopped(f"the daemon was silent for {limit.words()}") from None
         finally:
@@ -217,7 +219,7 @@ class Events:
 
 
 async def reachable(client: AsyncClient, child: LineChild) -> None:
-    """Until the daemon answers.
+    """Wait until the daemon answers.
 
     Raises:
         Stopped: it does not.
@@ -234,17 +236,17 @@ async def reachable(client: AsyncClient, child: LineChild) -> None:
                 await asyncio.sleep(PAUSE_S)
     except TimeoutError:
         raise Stopped(f"the daemon did not start within {limit.words()}") from None
-    raise Stopped("the daemon ended while it started; report/daemon.log has its last words")
+    raise Stopped("the daemon ended while it started; report/daemon.log has its last messages")
 
 
 @dataclass
 class Play:
-    """One performance: what plays, and what was reached."""
+    """One performance: the programs, and the progress."""
 
     scene: Stage
     place: Path
     book: Book
-    # By how much this machine is slower than the one that the demo was written on.
+    # How many times slower this machine is than the one on which the demo was written.
     slower: float
     neighbours: list[LineChild] = field(default_factory=list)
 
@@ -260,7 +262,7 @@ class Play:
 
         Raises:
             Stopped: it cannot go on.
-            Fault: the daemon refuses what the demo asks for.
+            Fault: the daemon refuses a request of the demo.
         """
         scene, place = self.scene, self.place
         python, run = sys.executable, self.place / "run"
@@ -277,7 +279,7 @@ class Play:
             try:
                 await self._with(client, daemon)
             finally:
-                # The report wants CPU time too, and the trouble has been seen.
+                # The report needs CPU time too, and the trouble has been shown.
                 for each in self.neighbours:
                     await each.end()
                 with contextlib.suppress(Fault):
@@ -304,7 +306,7 @@ class Play:
         await self._serve(client)
         await self._calm(client)
         quiet_s = QUIET_INTERVALS * self.interval_s
-        scene.say(f"all have started; quiet for {quiet_s:.0f} s, so that normal is known")
+        scene.say(f"all have started; quiet for {quiet_s:.0f} s, so that the normal state is known")
         await asyncio.sleep(quiet_s)
         self.reached(Step.SERVICE)
         events = Events(scene, client, daemon)
@@ -328,7 +330,7 @@ class Play:
         self.reached(Step.ROLLED_BACK)
 
     async def _prepared(self, client: AsyncClient) -> None:
-        """Until the daemon has proven ahead what may help; not for ever."""
+        """Wait, but not for ever, until the daemon has proven ahead what may help."""
         about = None
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(PREPARE_S * self.slower):
@@ -343,7 +345,7 @@ class Play:
             )
 
     async def _serve(self, client: AsyncClient) -> None:
-        """Redis and its customer, until the customer is served and says so."""
+        """Redis and its client, until the client is served and reports it."""
         scene, place = self.scene, self.place
         redis = place / "redis.sock"
         server = await scene.start(
@@ -368,7 +370,9 @@ class Play:
             raise Stopped(f"Redis served nobody within {limit.words()}") from None
 
     async def _calm(self, client: AsyncClient) -> None:
-        """Until the programs have started and the machine has little to do; not for ever."""
+        """Wait, but not for ever, until the programs have started and the machine has
+        little to do.
+        """
         calm = 0
         try:
             async with within(CALM_S):
@@ -378,10 +382,10 @@ class Play:
                     calm = calm + 1 if busy < CALM_UTILISATION else 0
                     await asyncio.sleep(self.interval_s)
         except TimeoutError:
-            self.scene.say("  (the machine has much to do by itself; the demo goes on even so)")
+            self.scene.say("  (the machine is busy with other work; the demo goes on nevertheless)")
 
     async def _kept(self, client: AsyncClient, events: Events) -> TrialView:
-        """The trial by which a scheduler was kept."""
+        """The trial that led to a scheduler being kept."""
         outcome = ""
         for left in reversed(range(EPISODES)):
             closed = await events.until(EventKind.EPISODE_CLOSED)
@@ -406,25 +410,25 @@ class Play:
             if view.state is not TrialState.UNMEASURED:
                 break
             if left:
-                self.scene.say("  it could not be measured; once more")
+                self.scene.say("  it could not be measured; trying once more")
         return view
 
     async def _rested(self, client: AsyncClient) -> None:
-        """The daemon rests after each trial; a demo waits for it rather than asks for less."""
+        """The daemon pauses after each trial; a demo waits instead of lowering the limit."""
         cooldown = (await client.status()).cooldown
         if cooldown is not None:
-            self.scene.say(f"  (the daemon rests first: {cooldown.reason})")
+            self.scene.say(f"  (the daemon pauses first: {cooldown.reason})")
             await asyncio.sleep(max(0.0, cooldown.until - time.time()) + 1.0)
 
 
 def _under_way(about: PreparationView) -> bool:
-    # At first it is not known yet what there is to do.
+    # At first the amount of work is not known yet.
     undone = not about.schedulers or any(each.state in UNDONE for each in about.schedulers)
     return about.enabled and undone
 
 
 def unpack(archive: Path, folder: Path) -> None:
-    """What was compiled beforehand, if anything was, to where the daemon looks for it."""
+    """Copy the precompiled files, if any, to where the daemon looks for them."""
     folder.mkdir(parents=True)
     if not archive.exists():
         return
@@ -433,7 +437,7 @@ def unpack(archive: Path, folder: Path) -> None:
 
 
 async def _report(scene: Stage, client: AsyncClient) -> None:
-    """Everything that the report is drawn from."""
+    """All data for the report."""
     report = await start_lines(
         [sys.executable, "-m", "cli.main", "report", "--workload", WORKLOAD, "--json"],
         env={"SCHEDPILOT_RUN_DIR": str(client.path.parent)},
@@ -460,7 +464,7 @@ async def perform(out: Path, place: Path, book: Book) -> None:
             async with asyncio.timeout(whole_s):
                 await play.perform()
         except TimeoutError:
-            raise Stopped(f"the whole took longer than {whole_s:.0f} s") from None
+            raise Stopped(f"the whole demo took longer than {whole_s:.0f} s") from None
 
 
 def main() -> None:
@@ -472,7 +476,7 @@ def main() -> None:
     book.write(Account())
     try:
         with TemporaryDirectory(prefix="schedpilot-demo-", ignore_cleanup_errors=True) as place:
-            # clang runs as a user of its own, and has to get to the daemon's cache in here.
+            # clang runs as its own user, and must be able to reach the daemon's cache in here.
             Path(place).chmod(0o755)
             asyncio.run(perform(out, Path(place), book))
     except Stopped as stopped:

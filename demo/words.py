@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What happens in the demo, in few lines that read well aloud."""
+"""The demo's events in a few short lines."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from daemon.api.models import Arm, Event, EventKind, TrialView, WindowView
 
-# As they are called in front of people.
+# The gates' names for an audience.
 _GATES = {
     "static": "source checked",
     "build": "compiled",
@@ -14,7 +14,7 @@ _GATES = {
     "verify": "accepted by the kernel's verifier",
     "canary": "tried in a virtual machine",
 }
-# Told in the daemon's own words.
+# Shown in the daemon's own words.
 _AS_SAID = {
     EventKind.DEGRADATION,
     EventKind.GATE_FAILED,
@@ -27,7 +27,7 @@ _AS_SAID = {
     EventKind.ADVICE_ONLY,
     EventKind.SIGNALS_LOST,
 }
-# Windows that are told of in one line: a whole turn of baseline and candidate.
+# Windows that share one line: a whole round of baseline and candidate.
 BLOCK = 4
 _LONGEST = 300
 
@@ -37,14 +37,14 @@ def listed(count: int, what: str) -> str:
 
 
 def amount(better: float) -> str:
-    """How much less, or more, as a person says it."""
+    """How much shorter or longer, in everyday words."""
     if better >= 0.995:
-        return "next to nothing"
+        return "almost nothing"
     return f"{abs(better):.0%} {'shorter' if better >= 0 else 'longer'}"
 
 
 def values(windows: Sequence[WindowView], unit: str) -> str:
-    """The values of some windows, those of one arm after the other."""
+    """The values of some windows, grouped by arm."""
     said = []
     for arm, name in ((Arm.BASELINE, "before"), (Arm.CANDIDATE, "candidate")):
         mine = [each for each in windows if each.arm is arm]
@@ -56,7 +56,7 @@ def values(windows: Sequence[WindowView], unit: str) -> str:
 
 @dataclass
 class Telling:
-    """Makes lines of events. What belongs together becomes one line."""
+    """Turns events into lines. Related events become one line."""
 
     passed: dict[str, list[str]] = field(default_factory=dict)
     told_windows: int = 0
@@ -65,7 +65,7 @@ class Telling:
     def lines(self, event: Event, trial: TrialView | None = None) -> list[str]:
         """The lines for an event; `trial` is the one that it is about, for windows."""
         if event.kind is EventKind.GATE_PASSED:
-            # Told when all of them are behind it.
+            # Shown when all of them are finished.
             self.passed.setdefault(event.candidate, []).append(_gate(event))
             return []
         lines = []

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Which accelerator boots the guest's kernel here. Found out by booting it.
+"""Finds out which accelerator boots the guest's kernel here, by booting it.
 
-/dev/kvm may exist, answer, and still not run an ordinary kernel (nested and partial
-implementations do that), so only a boot counts. The verdict is kept for the kernel, host
-kernel and CPU it was found with.
+/dev/kvm may exist, answer, and still not run an ordinary kernel (nested and partial implementations
+do that), so only a boot counts. The verdict is stored for this kernel, host kernel and CPU.
 """
 
 import json
@@ -18,15 +17,15 @@ from lab.machine import Accelerator, Machine, Mode, Port, boot, failure
 KVM = Path("/dev/kvm")
 # A working KVM boots to the initramfs in about one second.
 KVM_PROBE_S = 10.0
-# Emulation on a busy machine takes its time.
+# Emulation on a busy machine is slow.
 TCG_PROBE_S = 120.0
 
 
 def chosen(root: Root) -> Accelerator:
-    """The accelerator for this root on this host, from memory or by a probe.
+    """The accelerator for this root on this host, from the stored verdict or by a probe.
 
     Raises:
-        Fault: as `lab.machine.boot`.
+        Fault: see `lab.machine.boot`.
     """
     if not os.access(KVM, os.R_OK | os.W_OK):
         return Accelerator.TCG
@@ -35,16 +34,16 @@ def chosen(root: Root) -> Accelerator:
     if key not in verdicts:
         works = _probe(root, Accelerator.KVM, KVM_PROBE_S)
         verdicts[key] = Accelerator.KVM if works else Accelerator.TCG
-        with suppress(OSError):  # a cache of another user's: the probe is just repeated
+        with suppress(OSError):  # The cache belongs to another user: the probe is just repeated.
             _verdict_file().write_text(json.dumps(verdicts, indent=2) + "\n")
     return Accelerator(verdicts[key])
 
 
 def learn(root: Root) -> None:
-    """Boot a new root's kernel once, and keep the types that it tells beside it.
+    """Boot a new root's kernel once, and store its types beside it.
 
     Raises:
-        Fault: when the kernel boots with no accelerator.
+        Fault: if the kernel boots with no accelerator.
     """
     btf = bytearray()
     accelerator = chosen(root)

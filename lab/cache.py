@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Where the lab keeps what it built: one folder for each recipe, complete or absent.
+"""The lab's finished roots: one folder for each recipe, complete or absent.
 
-A root is built in a hidden folder beside its place and renamed into it as the last act,
-so a folder under its key is always whole. One lock for each cache keeps two builders
-apart; what a killed builder left is removed by the next one.
+A root is built in a hidden folder beside its place and renamed into it as the last step, so a
+folder under its key is always complete. One lock for each cache separates two builders; the next
+builder removes what a killed one left.
 """
 
 import fcntl
@@ -34,7 +34,7 @@ def _user_cache() -> Path:
 
 @dataclass(frozen=True)
 class Root:
-    """A finished root: the folder `root/`, its image, and what the host boots it with."""
+    """A finished root: the folder `root/`, its image, and the files that the host boots."""
 
     folder: Path
 
@@ -71,8 +71,9 @@ class Root:
         return (self.folder / "boot" / "release").read_text().strip()
 
     def scratch(self, name: str) -> Path:
-        """A folder for what is derived from this root: beside it, or in the user's own cache
-        where the root is another user's."""
+        """A folder for files derived from this root: beside it, or in the user's own cache if the
+        root belongs to another user.
+        """
         beside = self.folder
         if not os.access(beside, os.W_OK):
             beside = _user_cache() / "derived" / self.folder.name
@@ -86,7 +87,7 @@ def place_of(recipe: Recipe) -> Path:
 
 
 def finished(recipe: Recipe) -> Root | None:
-    """The root of this recipe if it has been built to its end."""
+    """The root of this recipe if its build is complete."""
     place = place_of(recipe)
     return Root(place) if place.is_dir() else None
 
@@ -101,10 +102,10 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def complete(recipe: Recipe, build: Callable[[Path], None]) -> Root:
-    """The root of this recipe, built by `build(folder)` unless it is there.
+    """The root of this recipe; `build(folder)` builds it if it is missing.
 
-    Waits for another builder of the same cache. Whatever `build` raises leaves nothing
-    under the recipe's key.
+    Waits for another builder of the same cache. If `build` raises, nothing is left under the
+    recipe's key.
     """
     cache = cache_folder()
     with locked(cache):
@@ -124,13 +125,13 @@ def complete(recipe: Recipe, build: Callable[[Path], None]) -> Root:
 
 
 def prune(keep: Recipe) -> list[Path]:
-    """Remove every root but that of `keep`, and what killed builders left."""
+    """Remove every root except `keep`, and leftovers of killed builders."""
     cache = cache_folder()
     removed: list[Path] = []
     with locked(cache):
         for each in sorted(cache.iterdir()):
             if each.is_dir() and each.name != keep.key:
-                # Out of its place first: a half-removed root must not look finished.
+                # Rename it first: a half-removed root must not look finished.
                 grave = cache / f"{BUILDING}removed"
                 each.rename(grave)
                 shutil.rmtree(grave)

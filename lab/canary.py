@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A scheduler tried in a virtual machine, before it meets a real one.
+"""Tries a scheduler in a virtual machine before it runs on a real one.
 
-The guest does the work (canary_guest.py); what it saw is judged here, on the host, where a
-kernel that locked up can be told from one that was never there.
+The guest does the work (canary_guest.py); the host judges the results here, because it can tell a
+kernel that locked up from one that never booted.
 """
 
 import hashlib
@@ -30,23 +30,23 @@ GUEST_FILES = Path("/run/lab/files")
 # SCX_EXIT_ERROR_STALL (enum scx_exit_kind).
 STALL = 1026
 NO_CPU_STALLED = re.compile(r"stall on CPUs? ?\(\s*\)")
-# A wakeup later than this is a machine that a person would call dead.
+# If a wakeup is later than this, seconds, a person would call the machine dead.
 STARVED_S = 5.0
-# The guest and its virtual machine, bytes.
+# Memory of the guest and its virtual machine, bytes.
 MEMORY = "2G"
 LEAST_FREE_BYTES = 3 << 30
-# Time beside the load: loading and verifying, the kernel's own 30 s of patience, the way back.
+# Time beside the load: loading and verifying, the kernel's own 30 s watchdog, and detaching.
 BESIDE_S = 90.0
 BOOTING_S = 120.0
-# Outcomes that are remembered for each root.
+# How many outcomes are kept for each root.
 MOST_KEPT = 256
-# A guest that ends without a word may have been the emulation's fault; never twice.
+# A guest that ends without a message may be the emulation's fault; it is retried once.
 ATTEMPTS = 2
 
 
 @dataclass(frozen=True)
 class Place:
-    """Whether a machine boots here: `why` not, or with which kernel and accelerator it does."""
+    """Whether a machine boots here: `why` not, or with which kernel and accelerator."""
 
     why: str = ""
     kernel: str = ""
@@ -55,7 +55,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Remark:
-    """Something that the scheduler did; `severity` as a compiler has it."""
+    """An observation about the scheduler; `severity` as in compiler messages."""
 
     severity: str
     message: str
@@ -65,10 +65,10 @@ class Remark:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of it.
+    """The result for one scheduler.
 
-    `exit_kind` and `exit_message` are the kernel's own, where it threw the scheduler out.
-    `reused`: it is the outcome of an earlier run of the very same.
+    `exit_kind` and `exit_message` are the kernel's own, if it ejected the scheduler. `reused`: the
+    result is from an earlier run of exactly the same scheduler.
     """
 
     kernel: str
@@ -82,7 +82,7 @@ class Outcome:
 
 
 def find_place(tree: Path | None = None) -> Place:
-    """Look whether and how a virtual machine boots here; the first time by booting one."""
+    """Find out whether and how a virtual machine boots here; the first time by booting one."""
     try:
         tools.require(tools.TO_RUN)
         root = finished(recipe_for(tree or project_root()))
@@ -108,17 +108,17 @@ def _free_bytes() -> int:
 def try_out(
     object: Path, parameters: Sequence[str], *, seconds: float, tree: Path | None = None
 ) -> Outcome:
-    """Boot, load the scheduler, put it under load for so many seconds, and judge.
+    """Boot, load the scheduler, put it under load for this many seconds, and judge.
 
-    What was tried before on this kernel is not tried again.
+    A scheduler that was tried on this kernel before is not tried again.
 
     Args:
         object: the BPF object.
-        parameters: `NAME=VALUE` words, set before it is loaded.
-        seconds: of load; a few of idleness among them.
+        parameters: `NAME=VALUE` words, set before loading.
+        seconds: duration of the load, including a few idle seconds.
 
     Raises:
-        Fault: LAB and the like where no machine boots; STATE where the object cannot be read.
+        Fault: LAB or similar if no machine boots; STATE if the object cannot be read.
     """
     place = find_place(tree)
     root = finished(recipe_for(tree or project_root()))
@@ -149,7 +149,7 @@ def try_out(
         int(ended.get("kind", 0)),
         str(ended.get("message", "")),
     )
-    # A machine that died may have been the emulation's fault.
+    # A machine that died may be the emulation's fault.
     if trouble is None:
         _keep(kept, outcome)
     return outcome
@@ -158,7 +158,7 @@ def try_out(
 def _boot(
     data: bytes, parameters: Sequence[str], seconds: float, tree: Path | None
 ) -> tuple[list[dict[str, Any]], Fault | None]:
-    """What the guest said, and how it ended where that was not by itself."""
+    """The guest's output, and how it ended if not by itself."""
     said = bytearray()
 
     def keep(port: Port, raw: bytes) -> None:
@@ -189,9 +189,9 @@ def _boot(
 
 
 def _kept(root: Root, data: bytes, parameters: Sequence[str], seconds: float) -> Path:
-    """Where the outcome of this question is kept: with the root, which has one kernel."""
+    """Where this question's result is stored: with the root, which has one kernel."""
     digest = hashlib.sha256(json.dumps([sorted(parameters), f"{seconds:g}"]).encode())
-    # What judges belongs to the question.
+    # The judging code belongs to the question.
     judges = [Path(__file__), Path(__file__).with_name("canary_guest.py")]
     for part in (data, *(each.read_bytes() for each in judges)):
         digest.update(hashlib.sha256(part).digest())
@@ -217,19 +217,19 @@ def _keep(kept: Path, outcome: Outcome) -> None:
 
 
 def _lines(said: bytes) -> list[dict[str, Any]]:
-    """The whole lines among what the guest said."""
+    """The complete lines of the guest's output."""
     return [json.loads(line) for line in said.split(b"\n")[:-1] if line.startswith(b"{")]
 
 
 def judge(lines: Sequence[Mapping[str, Any]], trouble: Fault | None) -> tuple[Remark, ...]:
-    """What there is to say against a scheduler.
+    """The findings against a scheduler.
 
     Args:
-        lines: what the guest printed, parsed.
-        trouble: how the machine ended, where it did not end by itself.
+        lines: the guest's output, parsed.
+        trouble: how the machine ended, if it did not end by itself.
 
     Raises:
-        Fault: `trouble`, where the scheduler was never in force; LAB where the machine stood still.
+        Fault: `trouble` if the scheduler was never active; LAB if the machine stood still.
     """
     said = {str(line["event"]): line for line in lines}
     if spoiled := _stood_still(said.get("tried", {}).get("ended") or said.get("failed", {})):
@@ -238,7 +238,7 @@ def judge(lines: Sequence[Mapping[str, Any]], trouble: Fault | None) -> tuple[Re
         return (
             Remark(
                 "error",
-                f"the kernel did not take it: {failed['message']}",
+                f"the kernel did not accept it: {failed['message']}",
                 str(failed["cause"]),
                 str(failed["hint"]),
             ),
@@ -246,7 +246,7 @@ def judge(lines: Sequence[Mapping[str, Any]], trouble: Fault | None) -> tuple[Re
         )
     if "attached" not in said:
         raise trouble or Fault(
-            FaultType.CHILD_FAILED, "the guest ended without a word of the scheduler"
+            FaultType.CHILD_FAILED, "the guest ended without a message about the scheduler"
         )
     tried = said.get("tried")
     if tried is None:
@@ -264,16 +264,17 @@ def judge(lines: Sequence[Mapping[str, Any]], trouble: Fault | None) -> tuple[Re
 
 
 def _stood_still(ended: Mapping[str, Any]) -> Fault | None:
-    """The fault for an ejection that is not the scheduler's doing: a stall for which the kernel
-    names no CPU is a host that did not run this machine."""
+    """The fault for an ejection that the scheduler did not cause: a stall for which the kernel
+    names no CPU means that the host did not run this machine.
+    """
     words = " ".join(str(ended.get(name, "")) for name in ("reason", "message", "cause"))
     if not NO_CPU_STALLED.search(words):
         return None
     return Fault(
         FaultType.LAB,
         "the virtual machine could not be measured",
-        why=f"it stood still, and no CPU of its own was the cause: {words.strip()}",
-        hint="try again with less beside it; nothing is held against the scheduler",
+        why=f"it stood still, and none of its CPUs was the cause: {words.strip()}",
+        hint="try again with less load on this machine; nothing is held against the scheduler",
     )
 
 
@@ -289,7 +290,7 @@ def _ended(tried: Mapping[str, Any]) -> list[Remark]:
         return [
             Remark(
                 "warning",
-                "the kernel ended it when a CPU went, and it was loaded again",
+                "the kernel ended it when a CPU went offline, and it was loaded again",
                 "it has no callbacks for CPUs that come and go",
                 "define ops.cpu_online and ops.cpu_offline; then it is kept across hotplug",
             )
@@ -299,29 +300,31 @@ def _ended(tried: Mapping[str, Any]) -> list[Remark]:
         remark = Remark(
             "error",
             f"its lease ran out after {after:g} s of load",
-            "an ordinary process was not given the CPU for seconds: it could not renew the lease",
-            "bound how long a task can wait: slices, and queues that are all drained",
+            "an ordinary process did not get the CPU for seconds, so it could not renew the lease",
+            "bound how long a task can wait: with slices, and by draining all queues",
         )
         return [remark]
     reason = ended.get("reason") or ended.get("kind_name") or "no reason given"
     said = f": {ended['message']}" if ended.get("message") else ""
     cause, fix = _why_ended(ended)
     return [
-        Remark("error", f"the kernel threw it out after {after:g} s: {reason}{said}", cause, fix),
+        Remark("error", f"the kernel ejected it after {after:g} s: {reason}{said}", cause, fix),
         *(Remark("note", line) for line in tried["dump"] if line.strip()),
     ]
 
 
 def _why_ended(ended: Mapping[str, Any]) -> tuple[str, str]:
-    """Cause and remedy of an ejection."""
+    """Cause and fix of an ejection."""
     if ended.get("kind") == STALL:
         return (
-            "a task that could run was not run in time: it is in no queue, or in one that no CPU "
+            "a runnable task did not run in time: it is in no queue, or in one that no CPU "
             "drains, or others always go first",
             "queue every task that ops.enqueue gets, drain every queue in ops.dispatch, and bound "
             "how long one can wait",
         )
-    return "the scheduler did what the kernel refuses, or ended itself", "correct what it names"
+    return (
+        "the scheduler did something that the kernel refuses, or ended itself"
+    ), "correct what it names"
 
 
 def _stuck(tried: Mapping[str, Any]) -> list[Remark]:
@@ -331,7 +334,7 @@ def _stuck(tried: Mapping[str, Any]) -> list[Remark]:
     return [
         Remark(
             "error",
-            "the kernel's log tells of a lockup",
+            "the kernel's log reports a lockup",
             log[0],
             "shorten loops in callbacks, and queue every task that is enqueued",
         ),

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Runs inside the guest: one scheduler on a real kernel, idle first and then under everything.
+"""Runs inside the guest: one scheduler on a real kernel, first idle, then under every kind of load.
 
     python -m lab.canary_guest OBJECT SECONDS [NAME=VALUE]...
 
-Prints two lines of JSON: how the kernel took the scheduler, then what was seen of it. Judging is
-left to lab/canary.py, on the host. The load: hackbench over and over, stress-ng, and a CPU
-that goes and comes back.
+Prints two lines of JSON: how the kernel accepted the scheduler, then what was observed.
+lab/canary.py on the host judges. The load: hackbench in a loop, stress-ng, and a CPU that goes
+offline and online.
 """
 
 import asyncio
@@ -24,26 +24,27 @@ from process import Fault, LineChild, run, start_lines
 
 RUNNER = "/usr/lib/schedpilot/schedpilot-runner"
 CPUS = Path("/sys/devices/system/cpu")
-# Whoever is kept from the CPU for so long cannot renew: the runner, which is real-time, ends it.
+# A process that gets no CPU for this long cannot renew the lease: the real-time runner then ends
+# the scheduler.
 LEASE_S = 10.0
 # An idle machine shows what a loaded one hides: CPUs that nobody wakes up.
 IDLE_S = 2.0
 PERIOD_S = 0.1
-# None of them real-time: on the CPUs that hotplug leaves it would keep every other task from
-# running, which says nothing of a scheduler.
+# No real-time stressors: on the CPUs that hotplug leaves online they would keep every other task
+# from running, which says nothing about a scheduler.
 STRESSORS = (
     *("--cpu", "3", "--fork", "1", "--switch", "1"),
     *("--futex", "1", "--nanosleep", "1", "--affinity", "1"),
 )
 HACKBENCH = ("hackbench", "-g", "1", "-l", "100")
-# What the kernel's log says of CPUs and tasks that are stuck.
+# The kernel log's messages about stuck CPUs and tasks.
 LOCKUPS = ("soft lockup", "hard LOCKUP", "rcu: INFO: rcu", "blocked for more than", "BUG:")
-# Of the kernel's dump after an ejection, lines.
+# How many lines of the kernel's dump after an ejection are kept.
 DUMP_LINES = 40
 
 
 class Monitor(threading.Thread):
-    """An ordinary task that wakes up every 100 ms; `latest_s` is how late the latest was."""
+    """An ordinary task that wakes up every 100 ms; `latest_s` is its largest delay."""
 
     def __init__(self) -> None:
         super().__init__(daemon=True)
@@ -63,7 +64,7 @@ class Monitor(threading.Thread):
 
 @dataclass
 class CanaryScheduler:
-    """The scheduler as its runner tells of it; `ended` is the line with which it went."""
+    """The scheduler, as its runner reports it; `ended` is the runner's last line."""
 
     command: Sequence[str]
     ended: dict[str, Any] | None = None
@@ -72,7 +73,7 @@ class CanaryScheduler:
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     async def load(self) -> dict[str, Any]:
-        """Load it, again after it is gone; the runner's word on whether it is in force."""
+        """Load it, or load it again after it ended; returns the runner's answer."""
         await self.end()
         self.child = child = await start_lines(self.command)
         self.ended = None
@@ -96,12 +97,12 @@ class CanaryScheduler:
             await asyncio.sleep(LEASE_S / 8)
 
     async def last(self, seconds: float) -> None:
-        """Wait for so long, or until the scheduler is gone."""
+        """Wait this long, or until the scheduler is gone."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self.gone.wait(), seconds)
 
     async def end(self) -> None:
-        """Take it out, where it still is in."""
+        """Detach it, if it is still attached."""
         child, self.child = self.child, None
         if child is None:
             return
@@ -132,7 +133,7 @@ async def hackbench(runs: list[int]) -> None:
 
 
 def replug(dice: random.Random) -> bool:
-    """Take a CPU other than the first away and give it back; whether there is one."""
+    """Take a CPU other than the first offline and online again; whether there is one."""
     others = sorted(CPUS.glob("cpu[1-9]*/online"))
     if not others:
         return False
@@ -151,7 +152,8 @@ def plug_all() -> None:
 async def strain(held: CanaryScheduler, seconds: float) -> dict[str, object]:
     """Load the machine until the time is up or the scheduler is gone.
 
-    One that the kernel ends for hotplug's sake, to be loaded afresh, is; then CPUs stay.
+    A scheduler that the kernel ends because of hotplug is loaded again; after that all CPUs stay
+    online.
     """
     dice = random.Random(0)  # noqa: S311 - repeatable, not secret
     begun = time.monotonic()
@@ -192,7 +194,7 @@ async def try_out(words: Sequence[str]) -> None:
     say(**taken)
     if taken["event"] == "attached":
         figures = await strain(held, float(seconds))
-        # What ended meanwhile was not our wish; what ends now is.
+        # If it ended meanwhile, we did not ask for it; from now on an end is intended.
         ended = dict(held.ended) if held.ended else None
         dump = str((ended or {}).pop("dump", "")).splitlines()[:DUMP_LINES]
         await held.end()

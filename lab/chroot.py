@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Programs of the guest's root, run on the host at native speed.
+"""Runs programs of the guest's root on the host at native speed.
 
-What is compiled or installed for the guest is made here, not under emulation (about 15
-times slower), and QEMU itself is the root's: the host's may be years older. bubblewrap
-gives the program the guest's files, no network unless asked for, and the guest kernel's
-types where the running kernel's would be, so that a build that reads
-/sys/kernel/btf/vmlinux builds for the guest.
+Everything compiled or installed for the guest is made here, not under emulation (about 15 times
+slower), and QEMU itself is the root's: the host's may be years older. bubblewrap gives the program
+the guest's files, no network unless requested, and the guest kernel's types in place of the running
+kernel's, so that a build that reads /sys/kernel/btf/vmlinux builds for the guest.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,7 +18,7 @@ GUEST_PATH = f"{VENV}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbi
 
 
 def entering(root: Path, *, writable: bool = False, network: bool = False) -> list[str | Path]:
-    """The words of a command that go before one that is to have `root` as its root.
+    """The prefix of a command that should have `root` as its root.
 
     More of bubblewrap's options may follow, then `--` and the command.
     """
@@ -50,14 +49,14 @@ def in_root(
 
     Args:
         root: the unpacked root.
-        writable: whether the root itself may be changed (building it only).
+        writable: whether the root itself may be changed (only while it is built).
         network: share the host's network.
-        binds: host folders and where the program sees them, writable.
+        binds: host folders and the writable paths at which the program sees them.
         btf: stands in for /sys/kernel/btf/vmlinux.
         cwd: inside the root.
 
     Raises:
-        Fault: as `process.run`.
+        Fault: see `process.run`.
     """
     command = entering(root, writable=writable, network=network)
     if btf:

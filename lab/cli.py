@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The `lab` command: build the virtual machine, run commands in it.
 
-Exit status: that of the command in the guest; 124 when it timed out; 125 for any other
-trouble of the lab itself (as `timeout` and `env` do).
+Exit status: that of the command in the guest; 124 if it timed out; 125 for any other trouble of the
+lab itself (as `timeout` and `env` do).
 """
 
 import json
@@ -27,7 +27,7 @@ from lab.vm import run_in_lab
 from process import Fault, FaultType, Fixed, fault_of, printable
 
 TIMED_OUT = 124
-# What a command in the guest may take where nobody says how long.
+# Default time limit for a command in the guest.
 RUN_S = 600.0
 TROUBLE = 125
 
@@ -37,17 +37,17 @@ app = typer.Typer(
 
 
 def _folder(word: str) -> Path:
-    """An empty word is no folder, and not the current one."""
+    """An empty word is refused instead of meaning the current folder."""
     if not word:
         raise typer.BadParameter("a path is missing")
     return Path(word)
 
 
 def _there(word: str) -> Path:
-    """A folder that is there."""
+    """An existing folder."""
     path = _folder(word)
     if not path.is_dir():
-        raise typer.BadParameter(f"{printable(word)} is no folder")
+        raise typer.BadParameter(f"{printable(word)} is not a folder")
     return path
 
 
@@ -56,7 +56,7 @@ Tree = Annotated[
     typer.Option(
         parser=_there,
         metavar="FOLDER",
-        help="The checkout; by default the lab's own.",
+        help="The checkout; default: the lab's own.",
     ),
 ]
 Out = Annotated[
@@ -64,11 +64,11 @@ Out = Annotated[
     typer.Option(
         parser=_folder,
         metavar="FOLDER",
-        help="Folder that gets what the command left in /out.",
+        help="Folder that gets the files from the guest's /out.",
     ),
 ]
 Command = Annotated[list[str], typer.Argument(help="Program and arguments, after `--`.")]
-# Everything after the first word that is not ours belongs to the command.
+# Everything after the first unknown word belongs to the command.
 PASS_ON = {"allow_interspersed_args": False}
 
 
@@ -85,7 +85,7 @@ def build(
     tree: Tree = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was built as JSON.")] = False,
 ) -> None:
-    """Build the guest's root once (minutes, about 4 GB); does nothing when it is there."""
+    """Build the guest's root once (minutes, about 4 GB); does nothing if it exists."""
     started = time.monotonic()
     root = ensure(recipe_for(_checkout(tree)), _progress)
     seconds = time.monotonic() - started
@@ -104,7 +104,7 @@ def path(tree: Tree = None) -> None:
 
 @app.command()
 def prune(tree: Tree = None) -> None:
-    """Remove every cached root but that of the current recipe."""
+    """Remove every cached root except that of the current recipe."""
     for each in cache.prune(recipe_for(_checkout(tree))):
         print(f"removed {each}")
 
@@ -119,7 +119,7 @@ def run(
         float | None,
         typer.Option(
             min=1,
-            help="Seconds for the whole run; by default 600, and more on a slow or busy machine.",
+            help="Seconds for the whole run; default: 600, and more on a slow or busy machine.",
         ),
     ] = None,
     out: Out = None,
@@ -127,11 +127,11 @@ def run(
     kernel_argument: Annotated[
         list[str] | None, typer.Option(help="Add to the kernel's command line; may be repeated.")
     ] = None,
-    timing: Annotated[bool, typer.Option(help="Tell the times on standard error.")] = False,
+    timing: Annotated[bool, typer.Option(help="Print the times on standard error.")] = False,
 ) -> None:
-    """Boot the guest, run a command in it as root, end with its exit status."""
+    """Boot the guest, run a command in it as root, exit with its status."""
     if out is not None:
-        # Before the minutes, and not after them.
+        # Check before the minutes of work instead of after them.
         out.mkdir(parents=True, exist_ok=True)
 
     def show(port: Port, data: bytes) -> None:
@@ -183,7 +183,7 @@ def chroot(command: Command, out: Out = None, tree: Tree = None) -> None:
 
 @app.command()
 def types(tree: Tree = None) -> None:
-    """Print where the guest kernel's types are: a BTF file, with vmlinux.h beside it."""
+    """Print the path of the guest kernel's types: a BTF file, with vmlinux.h beside it."""
     print(kernel_types(tree))
 
 
@@ -203,9 +203,9 @@ def canary_(
     seconds: Annotated[float, typer.Option(min=1, max=600, help="Of load.")] = 20,
     tree: Tree = None,
 ) -> None:
-    """Try a built scheduler in the machine under load, and tell what became of it, as JSON.
+    """Try a built scheduler in the machine under load, and print the result as JSON.
 
-    Without --object: say whether a machine boots here, with which kernel and accelerator.
+    Without --object: print whether a machine boots here, with which kernel and accelerator.
     """
     if object is None:
         print(json.dumps(asdict(canary.find_place(tree))))
@@ -215,8 +215,8 @@ def canary_(
 
 
 def main() -> None:
-    """Run the command line; a `Fault` becomes its report and an exit status."""
-    # So that an ended run removes its files, as with Ctrl-C.
+    """Run the command line; a `Fault` becomes a report and an exit status."""
+    # SIGTERM unwinds as Ctrl-C does, so that an ended run removes its files.
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
         app(prog_name="schedpilot lab")

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A tiny initramfs, written in memory for each run.
 
-It holds a static busybox, the few kernel modules that the disks and ports need, and the
-run's own scripts. It takes milliseconds to write, so what differs from run to run
-travels here and the root image never changes.
+It holds a static busybox, the few kernel modules for the disks and ports, and the run's own
+scripts. It takes milliseconds to write, so everything that differs between runs goes here, and the
+root image never changes.
 
-The format is "newc" of cpio(5); Documentation/driver-api/early-userspace/buffer-format.rst
-in the kernel's tree.
+The format is "newc" of cpio(5); see Documentation/driver-api/early-userspace/buffer-format.rst in
+the kernel's tree.
 """
 
 import stat
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Entry:
-    """One file of the archive. `mode` with its type bits; `device` is (major, minor)."""
+    """One file of the archive. `mode` includes the type bits; `device` is (major, minor)."""
 
     name: str
     mode: int
@@ -35,12 +35,14 @@ def binary(name: str, data: bytes, mode: int = 0o644) -> Entry:
     return Entry(name, stat.S_IFREG | mode, data)
 
 
-# Opened by the kernel for the first process, before anything could be mounted.
+# The kernel opens it for the first process, before anything could be mounted.
 CONSOLE = Entry("dev/console", stat.S_IFCHR | 0o600, device=(5, 1))
 
 
 def archive(entries: list[Entry]) -> bytes:
-    """The entries as one cpio archive, owned by root, without times: same in, same out."""
+    """The entries as one cpio archive, owned by root, without times: equal input gives equal
+    output.
+    """
     out = bytearray()
     for number, entry in enumerate([*entries, Entry("TRAILER!!!", 0)], start=1):
         name = entry.name.encode() + b"\0"

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The guest kernel's types, to build schedulers with where the machine's own have no sched_ext."""
+"""The guest kernel's types, for building schedulers if the machine's own types have no
+sched_ext.
+"""
 
 from pathlib import Path
 
@@ -9,15 +11,16 @@ from lab.recipe import recipe_for
 from lab.tree import project_root
 from process import Fault, FaultType
 
-# bpftool's own time for a whole kernel is a second.
+# bpftool takes about a second for a whole kernel.
 DUMP_S = 120.0
 
 
 def kernel_types(tree: Path | None = None) -> Path:
-    """The BTF of the guest's kernel; beside it the same as C, `vmlinux.h`, by the guest's bpftool.
+    """The BTF of the guest's kernel; beside it the same as C, `vmlinux.h`, from the guest's
+    bpftool.
 
     Raises:
-        Fault: LAB where the root is not built.
+        Fault: LAB if the root is not built.
     """
     recipe = recipe_for(tree or project_root())
     root = finished(recipe)
@@ -43,7 +46,7 @@ def kernel_types(tree: Path | None = None) -> Path:
 
 
 def _write(path: Path, data: bytes) -> None:
-    """Whole or not at all: two may be at it."""
+    """Renamed into place, since two processes may write it at the same time."""
     new = path.with_suffix(f"{path.suffix}.new")
     new.write_bytes(data)
     new.replace(path)

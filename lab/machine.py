@@ -21,24 +21,24 @@ GUEST_FILES = Path(__file__).parent / "guest"
 # How much of the console's end is kept, bytes.
 CONSOLE_BYTES = 65536
 CONSOLE_LINES = 30
-# An instruction counts as so many ns, as a power of two: all CPUs of the guest together do 250
-# million a second, which is about what an emulator does in that time.
+# An instruction counts as this many ns, as a power of two: all CPUs of the guest together do 250
+# million a second, about what an emulator achieves in that time.
 INSTRUCTION_SHIFT = 2
-# Counted, the CPUs take turns: each may execute for its share of the time to the machine's next
-# timer, so one that comes every so many µs keeps two CPUs' turns at half of that.
+# With counted instructions the CPUs take turns: each may run for its share of the time to the
+# machine's next timer, so a timer every so many µs limits two CPUs' turns to half of that.
 TIMER_US = 100
 # When an emulated kernel calls a CPU stuck. The host may keep a CPU of the guest waiting for longer
-# than the kernel's own limits (21 s, 10 s), and since 7.0 the kernel throws out whichever sched_ext
-# scheduler runs then. A scheduler that lets tasks wait is found by sched_ext's watchdog, in 30 s.
+# than the kernel's own limits (21 s, 10 s), and since 7.0 the kernel then ejects any running
+# sched_ext scheduler. sched_ext's own watchdog finds a scheduler that lets tasks wait, in 30 s.
 STALL_LIMITS = (
     "rcupdate.rcu_cpu_stall_timeout=120",
-    # Jiffies: a word about a slow grace period of RCU tasks; by default after ten seconds.
+    # Jiffies: the warning about a slow grace period of RCU tasks; the default is ten seconds.
     "rcupdate.rcu_task_stall_info=30000",
-    # Seconds; a soft lockup is one of twice that.
+    # Seconds; a soft lockup is twice that.
     "watchdog_thresh=40",
     "sysctl.kernel.hung_task_timeout_secs=600",
 )
-# What the kernel prints first when it gives up.
+# The kernel's first message of a panic.
 PANIC = "Kernel panic - not syncing: "
 
 
@@ -46,13 +46,13 @@ class Accelerator(StrEnum):
     KVM = "kvm"
     # QEMU's own emulation, one host thread for each guest CPU.
     TCG = "tcg"
-    # The same in one thread, by a clock that counts instructions: what else the host does makes
-    # nothing late in the guest, it only takes longer. For what is measured there.
+    # The same in one thread, with a clock that counts instructions: other load on the host makes
+    # nothing late in the guest, it only takes longer. For measurements in the guest.
     COUNTED = "counted"
 
 
 class Mode(StrEnum):
-    """What the initramfs does; the same words in guest/init."""
+    """The initramfs's modes; the same words are in guest/init."""
 
     PROBE = "probe"
     PLAIN = "plain"
@@ -60,7 +60,7 @@ class Mode(StrEnum):
 
 
 class Port(StrEnum):
-    """The guest's channels to the host; the same words in guest/init and guest/perform."""
+    """The guest's channels to the host; the same words are in guest/init and guest/perform."""
 
     STDOUT = "stdout"
     STDERR = "stderr"
@@ -70,7 +70,7 @@ class Port(StrEnum):
 
 @dataclass(frozen=True)
 class Machine:
-    """What to boot. `memory` as QEMU writes it (`2G`); `disks` are never written to."""
+    """What to boot. `memory` in QEMU's format (`2G`); `disks` are never written to."""
 
     root: Root
     accelerator: Accelerator
@@ -78,17 +78,17 @@ class Machine:
     cpus: int = 2
     memory: str = "2G"
     disks: tuple[Path, ...] = ()
-    # Shell script that is the command; none when probing.
+    # Shell script that runs the command; None for a probe.
     command: str = ""
     want_results: bool = False
     # Added to the kernel's command line, such as `isolcpus=1`.
     kernel_arguments: tuple[str, ...] = ()
-    # Found in the guest's /run/lab/files, by their names.
+    # Files for the guest's /run/lab/files, by name.
     files: Mapping[str, bytes] = field(default_factory=dict)
 
 
-# Where QEMU, in a root of its own, sees what it reads; and its scratch space, which the
-# throw-away layers over the disks are written to.
+# Paths inside QEMU's own root: its inputs, and its scratch space for the throw-away layers over the
+# disks.
 INITRD = "/tmp/initramfs"  # noqa: S108
 KERNEL = "/tmp/kernel"  # noqa: S108
 DISK = "/tmp/disk"  # noqa: S108
@@ -96,12 +96,12 @@ SCRATCH = "/var/tmp"  # noqa: S108
 
 
 def arguments(machine: Machine, folder: Path, ports: Mapping[Port | None, int]) -> list[str | Path]:
-    """QEMU's command line: the root's own QEMU, which sees nothing but what it is given.
+    """QEMU's command line: the root's own QEMU, which sees only what it is given.
 
     Args:
         machine: what to boot.
-        folder: holds `initramfs`, and is where QEMU writes.
-        ports: the descriptor of each port; that of None is the console's.
+        folder: contains `initramfs`, and QEMU writes there.
+        ports: the descriptor of each port; None is the console.
     """
     words = entering(machine.root.tree)
     words += ["--dev-bind-try", "/dev/kvm", "/dev/kvm", "--bind", folder, SCRATCH]
@@ -120,7 +120,8 @@ def _emulator(machine: Machine, ports: Mapping[Port | None, int]) -> list[str]:
         # Emulated and nested clocks fail the kernel's own cross-check under load.
         "tsc=reliable",
         "no_timer_check",
-        # The kernel would test its own ciphers, for seconds of the first work's CPU time.
+        # Otherwise the kernel would test its own ciphers, during seconds of the first work's CPU
+        # time.
         "cryptomgr.notests=1",
     ]
     if machine.accelerator is not Accelerator.KVM:
@@ -135,7 +136,7 @@ def _emulator(machine: Machine, ports: Mapping[Port | None, int]) -> list[str]:
     words += ["-accel", "kvm" if accelerated else f"tcg,thread={'single' if counted else 'multi'}"]
     if counted:
         words += ["-icount", f"shift={INSTRUCTION_SHIFT},sleep=off,align=off"]
-        # Such a timer is that of a filter, on a network that nobody is connected to.
+        # A network filter has such a timer, on a network without a peer.
         words += ["-netdev", "hubport,id=turns,hubid=0"]
         words += ["-object", f"filter-buffer,id=timer,netdev=turns,interval={TIMER_US}"]
     words += ["-cpu", "host" if accelerated else "max"]
@@ -191,28 +192,28 @@ def initramfs_for(machine: Machine) -> bytes:
 
 @dataclass(frozen=True)
 class End:
-    """How a boot ended: the guest's own word, if it gave one, and what was seen outside."""
+    """How a boot ended: the guest's own status, if it sent one, and what the host saw."""
 
-    # Exit status of the command, or None when the guest ended without telling.
+    # Exit status of the command, or None if the guest ended without reporting one.
     status: int | None
-    # Seconds from the start of QEMU to the start of the command, or None: it never started.
+    # Seconds from the start of QEMU to the start of the command, or None if it never started.
     begun_s: float | None
-    # The time limit ended it.
+    # Whether the time limit ended it.
     overdue: bool
-    # The console's last lines; where the kernel panicked, those around that.
+    # The console's last lines; after a kernel panic, those around it.
     console: tuple[str, ...]
-    # What the kernel gave as the cause of its panic; empty where there was none.
+    # The kernel's cause of its panic; empty if there was none.
     panic: str
-    # What QEMU said.
+    # QEMU's own messages.
     error: str
     # How long was waited, and why that may have been too short; in words.
     waited: str = ""
 
     @property
     def never_came_up(self) -> bool:
-        """Whether the guest failed on its own way up, before the command could play a part.
+        """Whether the guest failed during boot, before the command could play a part.
 
-        QEMU's own complaint (a bad option, no memory) is not that: it would come again.
+        QEMU's own complaint (a bad option, no memory) does not count, because it would come again.
         """
         return self.begun_s is None and self.status is None and not self.error
 
@@ -228,9 +229,10 @@ def boot(
 
     Args:
         machine: what to boot.
-        timeout: seconds from the start of QEMU to its end; on a slow machine more, unless `Fixed`.
-        boot_timeout: seconds in which the command must have begun, if those are fewer; likewise.
-        outputs: what gets the bytes of a port, as they come.
+        timeout: seconds from the start of QEMU to its end; longer on a slow machine, unless
+            `Fixed`.
+        boot_timeout: seconds within which the command must have begun, if shorter; likewise.
+        outputs: the functions that get a port's bytes as they come.
 
     Raises:
         Fault: MISSING_TOOL.
@@ -247,7 +249,7 @@ def boot(
         left = whole.left()
         if left > 0 and not begun:
             left = min(left, booting.left())
-        # A limit that is reached lies in the past: "now" would move on with each question.
+        # A limit that is reached lies in the past: "now" would move with each call.
         return time.monotonic() + left if left > 0 else 0.0
 
     def keep(buffer: bytearray) -> Callable[[bytes], None]:
@@ -314,9 +316,9 @@ def boot(
 
 
 def evidence(console: bytes) -> tuple[tuple[str, ...], str]:
-    """The lines of a console that matter, and the cause of the panic where there was one.
+    """The console's important lines, and the cause of the panic if there was one.
 
-    The trace of a crash stands before the kernel's word "panic" or after it, by its kind.
+    Depending on its kind, the trace of a crash stands before the kernel's word "panic" or after it.
     """
     lines = tail(console.replace(b"\r", b""), CONSOLE_BYTES)
     for number, line in enumerate(lines):
@@ -337,7 +339,7 @@ def failure(end: End) -> Fault:
             FaultType.TIMEOUT,
             f"the lab's command did not finish within {end.waited}",
             where="guest",
-            hint="raise --timeout, or find out what it waits for; the guest was ended",
+            hint="raise --timeout, or find out what the command waits for; the guest was ended",
             details=end.console,
         )
     else:

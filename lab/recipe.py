@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the lab's root file system is made of, and the key that names one recipe.
+"""The contents of the lab's root file system, and the key that identifies a recipe.
 
-The key is a hash over everything that decides what the finished root contains: change
-a package, a hook or one of the project's requirements, and another root is built. What
-travels anew with each run (the initramfs scripts, the tree, the C helpers) is no part
-of it.
+The key is a hash over everything that decides the finished root's content: if a package, a hook or
+one of the project's requirements changes, another root is built. Files that are transferred anew
+for each run (the initramfs scripts, the tree, the C helpers) are not part of it.
 """
 
 import hashlib
@@ -17,13 +16,13 @@ from pathlib import Path
 from process import Fault, FaultType
 
 SUITE = "trixie"
-# Debian's own 6.12 kernel has no sched_ext; the kernels in backports (7.x) have it. They
-# come by flavour: whichever version backports has on the day of the build, from 7.3 on. Those
-# of 7.1 and 7.2 were built with a pahole that leaves kfuncs malformed in BTF: no scheduler
-# with a dispatch queue of its own loads there. Signed builds follow late and are not needed.
+# Debian's own 6.12 kernel has no sched_ext; the kernels in backports (7.x) have it. They are chosen
+# by flavour: the version in backports on the day of the build, from 7.3 on. The kernels 7.1 and 7.2
+# were built with a pahole that leaves kfuncs malformed in BTF: no scheduler with its own dispatch
+# queue loads there. Signed builds come late and are not needed.
 KERNEL_SUITE = f"{SUITE}-backports"
 KERNEL_SOURCES = ("src:linux", "src:linux-base", "src:linux-signed-amd64")
-# As a regular expression of apt's.
+# A regular expression in apt's syntax.
 KERNEL_SERIES = r"7\.[3-9]\.[0-9]+\+deb13"
 
 PACKAGES = (
@@ -35,11 +34,11 @@ PACKAGES = (
     "bpftool",
     # one of the packages that the kernel's asks for; never run, see EXCLUDED_PATHS
     "initramfs-tools",
-    # The machine itself, run on the host from this root. Before 8.1 its emulation of several
-    # CPUs could run instructions that the kernel had just replaced: attaching BPF or a
+    # The virtual machine itself, run on the host from this root. Before 8.1, QEMU's emulation of
+    # several CPUs could run instructions that the kernel had just replaced: attaching BPF or a
     # scheduler, which patches the kernel's code, made every tenth guest panic in int3.
     "qemu-system-x86",
-    # a system that boots, and systemd as PID 1 where asked for
+    # a bootable system, and systemd as PID 1 on request
     "systemd",
     "systemd-sysv",
     "dbus",
@@ -82,8 +81,8 @@ PACKAGES = (
     "strace",
 )
 
-# Documentation is never read in the lab. The kernel's own post-install hooks would build
-# an initramfs of 40 MB that nobody boots.
+# Nobody reads documentation in the lab. The kernel's own post-install hooks would build an
+# initramfs of 40 MB that nobody boots.
 EXCLUDED_PATHS = (
     "/etc/kernel/postinst.d/*",
     "/usr/share/doc/*",
@@ -92,8 +91,8 @@ EXCLUDED_PATHS = (
     "/usr/share/man/*",
 )
 
-# Services and timers that Debian enables on installation: they would compete with what
-# is measured. `systemctl start` still works on each.
+# Services and timers that Debian enables on installation: they would disturb measurements.
+# `systemctl start` still works on each.
 DISABLED_UNITS = (
     "apt-daily-upgrade.timer",
     "apt-daily.timer",
@@ -105,15 +104,15 @@ DISABLED_UNITS = (
     "postgresql.service",
     "redis-server.service",
 )
-# Logins on the console cost seconds under emulation and print into our log.
+# Console logins cost seconds under emulation and print into our log.
 MASKED_UNITS = ("getty@.service", "serial-getty@.service", "systemd-firstboot.service")
 
-# Mount points that the run needs in a root it must not have to change.
+# Mount points that a run needs and cannot add, because it must not change the root.
 MOUNT_POINTS = ("/tree", "/out", "/usr/lib/schedpilot", "/usr/lib/schedpilot-lab")
 
 VENV = "/opt/schedpilot-venv"
 PYTHON = "python3.13"
-# Tools that the test suite needs in the guest, taken with their bounds from the `dev` extra.
+# Tools that the test suite needs in the guest, with their version bounds from the `dev` extra.
 TEST_REQUIREMENTS = ("hypothesis", "pytest")
 
 # Raised by hand when the building steps themselves change.
@@ -122,7 +121,7 @@ STEPS = 4
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that decides what a finished root contains."""
+    """Everything that decides the content of a finished root."""
 
     requirements: tuple[str, ...]
     suite: str = SUITE
@@ -138,12 +137,12 @@ class Recipe:
     steps: int = STEPS
 
     def canonical(self) -> str:
-        """The recipe as JSON, the same text for the same recipe."""
+        """The recipe as JSON; equal recipes give equal text."""
         return json.dumps(asdict(self), indent=2, sort_keys=True)
 
     @property
     def key(self) -> str:
-        """Sixteen hexadecimal digits that name this recipe."""
+        """Sixteen hexadecimal digits that identify this recipe."""
         return hashlib.sha256(self.canonical().encode()).hexdigest()[:16]
 
 
@@ -151,7 +150,7 @@ def recipe_for(tree: Path) -> Recipe:
     """The recipe for the project at `tree`: ours, with its Python requirements.
 
     Raises:
-        Fault: NOT_FOUND when the folder is not a checkout of the project.
+        Fault: NOT_FOUND if the folder is not a checkout of the project.
     """
     manifest = tree / "pyproject.toml"
     try:

@@ -17,18 +17,18 @@ from lab.recipe import Recipe, recipe_for
 from process import Fault, FaultType, run
 
 MIRROR_VARIABLE = "SCHEDPILOT_LAB_MIRROR"
-# Time limits of the building steps, seconds; generous for a slow line.
+# Time limits of the building steps, seconds; generous for a slow connection.
 BOOTSTRAP_S = 3600.0
 STEP_S = 900.0
-# Kernel modules that the initramfs loads, in order; what else it needs is built in.
+# Kernel modules that the initramfs loads, in order; everything else it needs is built in.
 MODULES = ("virtio_blk",)
-# Room in the image beyond its files, bytes; sparse, so it costs nothing until written to.
+# Free space in the image beyond its files, bytes; sparse, so it costs nothing until used.
 IMAGE_SPARE_BYTES = 4 << 30
 
 Progress = Callable[[str], None]
 
-# Given to mmdebstrap, run before the first package is fetched. The backports come from
-# wherever mmdebstrap takes the suite itself.
+# Passed to mmdebstrap and run before the first package is fetched. The backports come from the same
+# place as mmdebstrap's suite.
 _SETUP_HOOK = """\
 #!/bin/sh
 set -eu
@@ -45,9 +45,9 @@ END
 
 
 def available(tree: Path) -> Fault | None:
-    """Why a command cannot be run in the lab right now, or None if it can.
+    """Why a command cannot run in the lab right now, or None if it can.
 
-    For skipping tests with a reason; looks at the programs and the root, boots nothing.
+    For skipping tests with a reason; checks the programs and the root, boots nothing.
     """
     if fault := tools.missing(tools.TO_RUN):
         return fault
@@ -66,14 +66,14 @@ def available(tree: Path) -> Fault | None:
 
 
 def ensure(recipe: Recipe, progress: Progress) -> Root:
-    """The root of this recipe, built now if it is not there (minutes, about 4 GB).
+    """The root of this recipe, built now if it does not exist (minutes, about 4 GB).
 
     Args:
         recipe: what to build.
         progress: gets one line as each step starts.
 
     Raises:
-        Fault: MISSING_TOOL, NOT_ALLOWED without root's rights, or the step that failed.
+        Fault: MISSING_TOOL, NOT_ALLOWED without root privileges, or the step that failed.
     """
     if root := finished(recipe):
         return root
@@ -90,7 +90,7 @@ def ensure(recipe: Recipe, progress: Progress) -> Root:
 
 
 def _build(folder: Path, recipe: Recipe, progress: Progress) -> None:
-    # Readable by the users that later run from it.
+    # Readable by the users who later run from it.
     folder.chmod(0o755)
     root = Root(folder)
     progress(f"installing {len(recipe.packages)} Debian packages and what they need (minutes)")
@@ -119,8 +119,8 @@ def _bootstrap(root: Root, recipe: Recipe) -> None:
     hook.chmod(0o755)
     mirror = os.environ.get(MIRROR_VARIABLE)
     command = [
-        # What it mounts in the root goes with it, also where it is killed: the next builder
-        # removes what is left, and must find no /proc or /sys in there.
+        # Its own mount namespace removes its mounts with it, even if it is killed: the next builder
+        # removes leftovers and must not find /proc or /sys in them.
         *("unshare", "--mount", "--propagation", "private", "--"),
         "mmdebstrap",
         "--mode=root",
@@ -129,7 +129,7 @@ def _bootstrap(root: Root, recipe: Recipe) -> None:
         '--aptopt=Acquire::Languages "none"',
         *(f"--dpkgopt=path-exclude={pattern}" for pattern in recipe.excluded_paths),
         f"--setup-hook={hook}",
-        # One option each: a pattern of apt's may not be joined with anything.
+        # One option each: an apt pattern may not be joined with other patterns.
         *(f"--include={package}" for package in recipe.packages),
         recipe.suite,
         str(root.tree),
@@ -140,7 +140,7 @@ def _bootstrap(root: Root, recipe: Recipe) -> None:
 
 
 def _network_environment() -> dict[str, str]:
-    """What the caller's environment says about reaching the network, and nothing else."""
+    """Only the parts of the caller's environment that describe network access."""
     proxies = ("http_proxy", "https_proxy", "no_proxy", "all_proxy")
     wanted = {*proxies, *(each.upper() for each in proxies)}
     return {
@@ -153,7 +153,7 @@ def _network_environment() -> dict[str, str]:
 def _install_python(root: Root, recipe: Recipe) -> None:
     """The project's requirements in a virtual environment, installed and compiled natively."""
     environment = _network_environment()
-    # The host's certificates: an index behind a company's own authority is known there.
+    # The host's certificates, so that an index behind a company's own authority is trusted.
     bundle = os.environ.get("PIP_CERT") or ssl.get_default_verify_paths().cafile
     if bundle and Path(bundle).is_file():
         shutil.copyfile(bundle, root.tree / "root" / "certificates.pem")
@@ -162,7 +162,7 @@ def _install_python(root: Root, recipe: Recipe) -> None:
     def step(*argv: str) -> None:
         in_root(root.tree, argv, timeout=STEP_S, writable=True, network=True, env=environment)
 
-    # BCC is a Debian package: the environment must see those too.
+    # BCC is a Debian package, so the environment must see system packages too.
     step("python3", "-m", "venv", "--system-site-packages", recipe.venv)
     step(
         f"{recipe.venv}/bin/pip",
@@ -197,12 +197,12 @@ def _configure(root: Root, recipe: Recipe) -> None:
 
 
 def _version(kernel: Path) -> tuple[int, ...]:
-    """The release of a kernel image, in numbers, so that 7.10 comes after 7.9."""
+    """A kernel image's release as numbers, so that 7.10 comes after 7.9."""
     return tuple(int(number) for number in re.findall(r"[0-9]+", kernel.parent.name))
 
 
 def _collect_boot_files(root: Root) -> None:
-    """Copies out of the root what the host hands to QEMU and puts in the initramfs."""
+    """Copies the files that the host passes to QEMU and puts into the initramfs out of the root."""
     kernels = sorted((root.tree / "usr/lib/modules").glob("*/vmlinuz*"), key=_version)
     if not kernels:
         raise Fault(
@@ -220,7 +220,7 @@ def _collect_boot_files(root: Root) -> None:
     order = []
     for name in MODULES:
         found = list((root.tree / "usr/lib/modules" / release).rglob(f"{name}.ko*"))
-        # Absent means built in.
+        # A missing module is built in.
         for path in found[:1]:
             data = path.read_bytes()
             (root.modules / f"{name}.ko").write_bytes(
@@ -233,7 +233,7 @@ def _collect_boot_files(root: Root) -> None:
 def link_configuration(tree: Path, release: str) -> None:
     """Put the kernel's configuration where libbpf looks for it.
 
-    Schedulers of others ask for `CONFIG_…` values, and libbpf reads those from
+    Schedulers by others ask for `CONFIG_…` values, and libbpf reads those from
     `/boot/config-RELEASE`. Debian's split kernels keep the file with their modules.
     """
     kept = Path("/usr/lib/modules") / release / "config"

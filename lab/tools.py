@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The host programs that the lab drives, and the Debian packages that have them."""
+"""The host programs that the lab uses, and their Debian packages."""
 
 import shutil
 from pathlib import Path
@@ -22,7 +22,7 @@ TO_RUN = ("bwrap", "mke2fs", "setpriv")
 
 
 def missing(programs: tuple[str, ...], path: str = PATH) -> Fault | None:
-    """The fault that names every program not on `path` with its package, or None."""
+    """The fault that names every program missing from `path` with its package, or None."""
     absent = [each for each in programs if shutil.which(each, path=path) is None]
     packages = [PACKAGE_OF[each] for each in absent]
     if "mmdebstrap" in programs and not KEYRING.exists():

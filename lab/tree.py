@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The project's files on their way into the guest: a small disk of their own.
+"""Transfers the project's files into the guest, on a small disk of their own.
 
-The disk holds `tree/` (a copy of what git tracks or does not ignore, byte-compiled for
-the guest's Python) and `lib/` (the C helpers, built by the guest's compiler against its
-libbpf and its kernel's types). Both are made at native speed and kept by content, so an
-unchanged tree costs a hash.
+The disk holds `tree/` (a copy of the files that git tracks or does not ignore, byte-compiled for
+the guest's Python) and `lib/` (the C helpers, built by the guest's compiler against its libbpf and
+its kernel's types). Both are made at native speed and cached by content, so an unchanged tree costs
+a hash.
 """
 
 import hashlib
@@ -21,20 +21,21 @@ from lab.root import make_image
 from process import Fault, FaultType, run
 
 TREE_VARIABLE = "SCHEDPILOT_LAB_TREE"
-# Left out where there is no git to ask.
+# Left out if git cannot be asked.
 CACHES = {".git", ".venv", "__pycache__", ".mypy_cache", ".pytest_cache", ".ruff_cache"}
 CACHES |= {".hypothesis", "node_modules"}
 # How many finished disks are kept for each root.
 KEPT = 6
-# Room for what the guest writes into the tree, bytes; sparse.
+# Free space for the guest's writes into the tree, bytes; sparse.
 SPARE_BYTES = 1 << 30
 BUILD_S = 600.0
 MAKING = ".making-"
 
 
 def project_root(start: Path | None = None) -> Path:
-    """The checkout that `start` (else this very package) lies in; that of an installed package is
-    named by `$SCHEDPILOT_LAB_TREE`."""
+    """The checkout that contains `start` (default: this package); for an installed package,
+    `$SCHEDPILOT_LAB_TREE` names it.
+    """
     if start is None and (named := os.environ.get(TREE_VARIABLE)):
         start = Path(named)
     here = (start or Path(__file__).parent).resolve()
@@ -51,10 +52,12 @@ def project_root(start: Path | None = None) -> Path:
 
 
 def files_of(tree: Path) -> list[Path]:
-    """The project's files, relative to `tree`, sorted: what git would keep, else all but caches."""
+    """The project's files, relative to `tree`, sorted: the files that git would keep, else all but
+    caches.
+    """
     if (tree / ".git").exists() and shutil.which("git"):
         listing = run(
-            # The checkout may be another user's than the one who runs the lab.
+            # The checkout may belong to another user than the one who runs the lab.
             ["git", "-c", "safe.directory=*", "ls-files", "-z", "-co", "--exclude-standard"],
             timeout=60,
             cwd=tree,
@@ -64,10 +67,10 @@ def files_of(tree: Path) -> list[Path]:
     else:
         wanted = []
         for folder, folders, names_here in os.walk(tree):
-            # Changes the walk itself: what is cut here is not descended into.
+            # This changes the walk itself: removed folders are not entered.
             folders[:] = [each for each in folders if each not in CACHES]
             wanted += [Path(folder, name).relative_to(tree) for name in names_here]
-    # git lists what was deleted and not yet staged; sockets and pipes cannot travel.
+    # git also lists deleted files that are not staged yet; sockets and pipes cannot be copied.
     return sorted(name for name in set(wanted) if _travels(tree / name))
 
 
@@ -93,7 +96,7 @@ def digest(tree: Path, files: Iterable[Path]) -> str:
 
 
 def copy_files(tree: Path, files: Iterable[Path], target: Path) -> list[Path]:
-    """Copy `files` with their modes and times; returns those that were still there."""
+    """Copy `files` with their modes and times; returns those that still existed."""
     copied = []
     target.mkdir(parents=True)
     for name in files:
@@ -109,20 +112,20 @@ def copy_files(tree: Path, files: Iterable[Path], target: Path) -> list[Path]:
 
 
 def disk(root: Root, tree: Path) -> Path:
-    """The disk image of `tree` for this root, made unless it is there.
+    """The disk image of `tree` for this root, made if it does not exist.
 
     Raises:
-        Fault: BUILD_FAILED when the C helpers do not build.
+        Fault: BUILD_FAILED if the C helpers do not build.
     """
     folder = root.scratch("trees")
     with locked(folder):
-        # Under the lock nobody makes anything, so this is what a killed run left.
+        # Nobody else makes anything under the lock, so this is a leftover of a killed run.
         for stale in folder.glob(f"{MAKING}*"):
             shutil.rmtree(stale)
         with tempfile.TemporaryDirectory(prefix=MAKING, dir=folder) as scratch:
             work = Path(scratch)
             copy = work / "content" / "tree"
-            # The name is that of the copy's content: the tree may change under our hands.
+            # Named for the copy's content, because the tree may change meanwhile.
             files = copy_files(tree, files_of(tree), copy)
             image = folder / f"{digest(copy, files)}.img"
             if image.exists():
@@ -142,14 +145,14 @@ def _make_disk(root: Root, work: Path, files: list[Path]) -> Path:
     else:
         (content / "lib").mkdir()
     for each in (content, content / "tree", content / "lib"):
-        # Whatever our umask: unprivileged users of the guest read these.
+        # Independent of our umask, because unprivileged users of the guest read these.
         each.chmod(0o755)
     in_root(
         root.tree,
         ["python3", "-m", "compileall", "-q", "-j", "0", "/tree"],
         binds={content / "tree": "/tree"},
         timeout=BUILD_S,
-        # A test's deliberately broken source is its own business.
+        # A test's deliberately broken source may fail to compile.
         check=False,
     )
     image = work / "disk.img"
@@ -158,9 +161,9 @@ def _make_disk(root: Root, work: Path, files: list[Path]) -> Path:
 
 
 def _helpers(root: Root, tree: Path, sources: list[Path]) -> Path | None:
-    """The C helpers built for the guest, by content; None where the tree has none.
+    """The C helpers built for the guest, by content; None if the tree has none.
 
-    Called under the lock of the disks.
+    Called with the lock of the disks held.
     """
     if not (tree / "bpf" / "Makefile").is_file():
         return None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Runs one command on a real sched_ext kernel and brings back what it did."""
+"""Runs one command on a real sched_ext kernel and brings back its files."""
 
 import io
 import shlex
@@ -20,10 +20,10 @@ from process.run import tail
 
 # How much of the command's output a fault repeats.
 OUTPUT_LINES = 20
-# Seconds in which the guest must have come up: about ten times what it takes emulated on
-# an idle machine of two CPUs.
+# Seconds within which the guest must be up: about ten times the time of an emulated boot on an idle
+# machine with two CPUs.
 BOOT_S = {Mode.PLAIN: 60.0, Mode.SYSTEMD: 150.0}
-# In one thread it takes longer by so much, on a crowded machine.
+# The factor by which one thread takes longer, on a crowded machine.
 BOOT_COUNTED = 3.0
 BOOT_ATTEMPTS = 3
 
@@ -74,21 +74,21 @@ def run_in_lab(
     Args:
         cmd: program and arguments, in the guest.
         cpus: guest CPUs.
-        memory: guest memory as QEMU writes it, such as `2G`.
+        memory: guest memory in QEMU's format, such as `2G`.
         systemd: run real systemd as PID 1, and the command once multi-user.target is up.
-        timeout: seconds from the start of the machine to its end (of one that came up); more
-            where this machine is slow or busy, unless it is `Fixed`.
-        out: folder that gets what the command left in the guest's /out.
+        timeout: seconds from the start of the machine to its end (if it came up); longer if this
+            machine is slow or busy, unless it is `Fixed`.
+        out: folder that gets the files from the guest's /out.
         on_output: gets the output as it comes.
-        tree: the checkout; this package's own by default.
+        tree: the checkout; default: this package's own.
         kernel_arguments: added to the kernel's command line.
-        files: what the command finds in /run/lab/files, by name.
-        emulation: how to emulate, where the machine has to be emulated; `TCG` by default.
+        files: files for /run/lab/files in the guest, by name.
+        emulation: how to emulate, if the machine has to be emulated; `TCG` by default.
         progress: gets a line for each long step before the boot.
 
     Raises:
-        Fault: MISSING_TOOL; TIMEOUT; LAB when the guest panicked or QEMU ended early;
-            BUILD_FAILED when the C helpers do not build.
+        Fault: MISSING_TOOL; TIMEOUT; LAB if the guest panicked or QEMU ended early; BUILD_FAILED if
+            the C helpers do not build.
     """
     tools.require(tools.TO_RUN)
     checkout = tree.resolve() if tree else project_root()
@@ -135,7 +135,7 @@ def run_in_lab(
         if end.status is None:
             fault = failure(end)
             if on_output is None:
-                # Nobody has seen what the command said before the trouble.
+                # Nobody has seen the command's output before the trouble.
                 fault.details += (
                     *(f"stdout: {line}" for line in tail(bytes(kept[Port.STDOUT]), OUTPUT_LINES)),
                     *(f"stderr: {line}" for line in tail(bytes(kept[Port.STDERR]), OUTPUT_LINES)),
@@ -161,8 +161,8 @@ def _boot_for_certain(
 ) -> End:
     """Boot until the command has begun once; it is never started a second time.
 
-    An emulated guest on a crowded machine now and then crashes on its way up, before
-    anything of ours runs. That says nothing about the command.
+    An emulated guest on a crowded machine sometimes crashes during boot, before anything of ours
+    runs. That says nothing about the command.
     """
     boot_timeout = BOOT_S[machine.mode]
     if machine.accelerator is Accelerator.COUNTED:
@@ -180,7 +180,7 @@ def _unpack(results: io.BufferedRandom, out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     try:
         with tarfile.open(fileobj=results, mode="r|") as archive:
-            # The filter refuses what would leave `out`, devices and special modes.
+            # The filter refuses files outside `out`, devices and special modes.
             archive.extractall(out, filter="data")
     except tarfile.TarError as trouble:
         raise Fault(

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The daemon as this process may use it: which of its sockets opens.
+"""The daemon as this process may use it: depends on which of its sockets opens.
 
-Nothing is decided once and for all: a daemon that starts later, or again, is found by the next
-call.
+Each call looks again, so that a daemon that starts later, or restarts, is found by the next call.
 """
 
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from process import Fault, FaultType
 
 @dataclass(frozen=True)
 class Access:
-    """`reading` is there for everybody; `control` is None where acting was ruled out."""
+    """`reading` always exists; `control` is None if acting was ruled out."""
 
     reading: AsyncClient
     control: AsyncClient | None
@@ -26,17 +25,17 @@ class Access:
         return self.control is not None and opens(self.control.path)
 
     def acting(self) -> AsyncClient:
-        """The client that acts; whether the socket opens shows when it is used.
+        """The client that acts; a socket that does not open shows up when the client is used.
 
         Raises:
-            Fault: NOT_ALLOWED where acting was ruled out.
+            Fault: NOT_ALLOWED if acting was ruled out.
         """
         if self.control is None:
             raise Fault(
                 FaultType.NOT_ALLOWED,
                 "this server only reads",
                 why="it was started with --read-only",
-                hint="a person can start it without, or act with the command `schedpilot`",
+                hint="a person can start it without --read-only, or use the command `schedpilot`",
             )
         return self.control
 
@@ -53,5 +52,5 @@ def to_act(folder: Path | None = None) -> Access:
 
 
 def to_read(folder: Path | None = None) -> Access:
-    """Reads only, whoever calls."""
+    """Reads only, whatever this process may do."""
     return Access(AsyncClient((folder or run_dir()) / OBSERVE_SOCKET), None)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Asking the person at the client: a model never decides what waits for a person.
+"""Asks the person at the client: a model never approves what needs a person's approval.
 
-Clients of the older protocol are asked while the call is under way. With the newer one the
-call ends with a question and is made once more with the answer; what was asked about comes
-back sealed (`RequestStateBoundary`), so that no client can answer another question with it.
+Clients of the older protocol are asked during the call. With the newer protocol the call ends with
+a question and is repeated with the answer; the request comes back sealed (`RequestStateBoundary`),
+so that no client can answer another question with it.
 """
 
 import contextlib
@@ -20,10 +20,10 @@ from mcp_types.version import is_version_at_least
 
 from mcp_server.tool import Call
 
-# The first protocol in which a question is an answer.
+# The first protocol version in which an answer may be a question.
 _QUESTION_IS_AN_ANSWER = "2026-07-28"
 _KEY = "approval"
-# How long a person may take, seconds. What was asked about waits on after that.
+# How long a person may take, seconds. The request stays open after that.
 _PATIENCE_S = 600.0
 _SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -31,7 +31,7 @@ _SCHEMA: dict[str, Any] = {
         "approve": {
             "type": "boolean",
             "title": "Approve",
-            "description": "Yes lets it happen; no leaves everything as it is",
+            "description": "Yes allows it; no leaves everything as it is",
         },
         "reason": {"type": "string", "title": "Reason", "description": "For the record"},
     },
@@ -40,7 +40,7 @@ _SCHEMA: dict[str, Any] = {
 
 
 class Consent(StrEnum):
-    """What the person said. OPEN: nothing yet, or the client cannot ask."""
+    """The person's answer. OPEN: none yet, or the client cannot ask."""
 
     YES = "yes"
     NO = "no"
@@ -54,10 +54,10 @@ class Answered:
 
 
 def can_ask(context: ServerRequestContext[Any, Any]) -> bool:
-    """Whether the client can put a form before a person."""
+    """Whether the client can show a form to a person."""
     capabilities = context.session.client_capabilities
     asking = capabilities.elicitation if capabilities is not None else None
-    # A bare `{}`, the only shape before there were modes, means forms.
+    # A bare `{}`, the only form before modes existed, means forms.
     return asking is not None and (asking.form is not None or asking.url is None)
 
 
@@ -72,7 +72,7 @@ def _read(result: types.ElicitResult) -> Answered:
 
 
 def answer_given(call: Call) -> Answered:
-    """The person's answer that this call came back with."""
+    """The person's answer that came with this call."""
     result = call.responses.get(_KEY)
     return _read(result) if isinstance(result, types.ElicitResult) else Answered(Consent.OPEN)
 
@@ -80,12 +80,12 @@ def answer_given(call: Call) -> Answered:
 async def ask(
     call: Call, question: str, state: str, until: Callable[[], Awaitable[None]] | None = None
 ) -> Answered | types.InputRequiredResult:
-    """Ask the person, where the client can.
+    """Ask the person, if the client can.
 
     Args:
-        question: for a person to read; what it quotes is marked.
-        state: what comes back with the answer, where the call is made once more for it.
-        until: returns when there is nothing to ask any more.
+        question: for a person to read; quotes in it are marked.
+        state: comes back with the answer, if the call is repeated with it.
+        until: returns as soon as there is nothing to ask any more.
     """
     if not can_ask(call.context):
         return Answered(Consent.OPEN)
@@ -95,12 +95,12 @@ async def ask(
             input_requests={_KEY: types.ElicitRequest(params=form)}, request_state=state
         )
     result: list[types.ElicitResult] = []
-    # Nobody may be there.
+    # Possibly nobody is there.
     with anyio.move_on_after(_PATIENCE_S):
         async with anyio.create_task_group() as group:
 
             async def put_the_form() -> None:
-                # The client may have said that it can, and then cannot.
+                # A client may announce this ability and still fail.
                 with contextlib.suppress(MCPError):
                     session, id = call.context.session, call.context.request_id
                     result.append(await session.elicit_form(question, _SCHEMA, id))

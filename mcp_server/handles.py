@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Short handles for workloads.
 
-A workload's id may be long and is hostile text, which goes out marked and is awkward to give
-back. Its handle is neither: `w` and the first digits of a hash of the id.
+A workload's id may be long and is hostile text, which is marked in answers and is awkward to give
+back. A handle is short and safe: `w` and the first digits of a hash of the id.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ from mcp_server.untrusted import CLOSE, OPEN, marked
 from process import Fault, FaultType
 
 HANDLE = re.compile(r"w[0-9a-f]{10}")
-# How many ids are remembered after they were given out; a workload may be gone by then.
+# How many given-out ids are remembered, since a workload may end before its handle is used.
 _REMEMBERED = 4096
 _ids: TypeAdapter[str] = TypeAdapter(WorkloadId)
 
@@ -29,13 +29,13 @@ def handle_of(id: str) -> str:
 
 
 class Handles:
-    """Gives handles out, and finds what they stand for."""
+    """Gives out handles and finds the ids behind them."""
 
     def __init__(self) -> None:
         self._given: OrderedDict[str, str] = OrderedDict()
 
     def of(self, id: str) -> str:
-        """The handle of a workload; no workload has none."""
+        """The handle of a workload; the empty id has none."""
         if not id:
             return ""
         handle = handle_of(id)
@@ -49,7 +49,7 @@ class Handles:
         """The id that a handle, a marked id or a plain id stands for.
 
         Raises:
-            Fault: NOT_FOUND, BAD_NAME, or what the daemon says.
+            Fault: NOT_FOUND, BAD_NAME, or the daemon's.
         """
         if HANDLE.fullmatch(text) or text.startswith(OPEN):
             return await self._find(text, client)
@@ -77,5 +77,5 @@ class Handles:
             f"{'several workloads have' if found else 'no workload has'} the handle "
             f"{displayable(text, 80)!r}",
             why="one imitates the other" if found else "it ended, or it was never listed",
-            hint="give the whole id" if found else "list_workloads shows those there are",
+            hint="give the whole id" if found else "list_workloads shows the current ones",
         )

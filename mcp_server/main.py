@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """`schedpilot mcp`: serve the tools on standard input and output, or over HTTP on loopback.
 
-Standard output belongs to the protocol; everything else goes to standard error.
+Standard output belongs to the protocol; all messages go to standard error.
 """
 
 import argparse
@@ -15,17 +15,19 @@ DEFAULT_PORT = 7420
 
 
 def parsed(words: Sequence[str] | None) -> argparse.Namespace:
-    """The command line, checked. Ends the process where it is wrong."""
+    """The parsed and checked command line. Ends the process if it is wrong."""
     parser = argparse.ArgumentParser(
         prog="schedpilot mcp",
-        description="Serve schedpilot's tools to MCP clients, on standard input and output "
-        "unless --http is given. Acting tools are there where the control socket opens: for "
-        "root and the group schedpilot.",
+        description=(
+            "Serve schedpilot's tools to MCP clients, on standard input and output unless --http "
+            "is given. Tools that act are offered if the control socket opens: to root and the "
+            "group schedpilot."
+        ),
     )
     parser.add_argument(
         "--read-only",
         action="store_true",
-        help="offer no tool that acts, also where the control socket opens",
+        help="offer no tool that acts, even if the control socket opens",
     )
     parser.add_argument(
         "--http",
@@ -39,7 +41,10 @@ def parsed(words: Sequence[str] | None) -> argparse.Namespace:
         "--token-file",
         type=named_path,
         metavar="FILE",
-        help="with --http: where the token is, or is to be made (readable for you alone)",
+        help=(
+            "with --http: the file with the token; it is made if it does not exist (readable "
+            "only by you)"
+        ),
     )
     given = parser.parse_args(words)
     if given.token_file and given.http is None:
@@ -50,7 +55,7 @@ def parsed(words: Sequence[str] | None) -> argparse.Namespace:
 
 
 async def _stdio(read_only: bool) -> None:
-    # Late, here and below: `--help` answers at once, also on a slow machine.
+    # Imported late, here and below, so that `--help` answers at once, also on a slow machine.
     from mcp.server.stdio import stdio_server
 
     from mcp_server.access import to_act, to_read

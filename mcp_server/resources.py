@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What can be read besides calling tools: the library, signals, episodes, and two guides."""
+"""The readable resources beside the tools: the library, signals, episodes, and two guides."""
 
 import json
 import re
@@ -48,7 +48,7 @@ RESOURCES = [
         uri="schedpilot://guide/sched-ext",
         name="sched-ext",
         title="How to write a scheduler in C",
-        description="For what no policy can say: a sched_ext scheduler in BPF C.",
+        description="For what no policy can express: a sched_ext scheduler in BPF C.",
         mime_type=_MARKDOWN,
     ),
 ]
@@ -72,7 +72,7 @@ def guide(file: str) -> str:
 async def _library(call: Call) -> str:
     lines = ["# Schedulers", ""]
     for each in sorted(await call.access.reading.library(), key=lambda each: each.name):
-        # An entry may be a model's or a stranger's, whatever it says of itself.
+        # A model or a stranger may have written an entry, whatever it claims.
         summary = marked(each.summary, 300)
         fits, unfit = marked(", ".join(each.good_for), 200), marked(", ".join(each.bad_for), 200)
         line = f"- `{word(each.name)}` ({each.kind}): {summary}"
@@ -94,10 +94,10 @@ async def _signals(call: Call) -> str:
 
 
 async def read(call: Call, uri: str) -> types.TextResourceContents:
-    """The content behind a URI.
+    """The content of a URI.
 
     Raises:
-        Fault: NOT_FOUND, or what the daemon says.
+        Fault: NOT_FOUND, or the daemon's.
     """
     if uri in _GUIDES:
         return types.TextResourceContents(uri=uri, mime_type=_MARKDOWN, text=guide(_GUIDES[uri]))
@@ -112,5 +112,5 @@ async def read(call: Call, uri: str) -> types.TextResourceContents:
     raise Fault(
         FaultType.NOT_FOUND,
         "there is no such resource",
-        hint="list resources and resource templates to see those there are",
+        hint="list resources and resource templates to see what there is",
     )

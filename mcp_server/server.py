@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The MCP server: which tools there are, and who may use them.
+"""The MCP server: its tools, and who may use them.
 
-Built on the SDK's low-level server and not on its decorators: which tools are listed changes
-while it runs, arguments that are not known are refused, and answers are compact.
+Built on the SDK's low-level server instead of its decorators: the list of tools changes while it
+runs, unknown arguments are refused, and answers are compact.
 """
 
 import logging
@@ -37,7 +37,7 @@ from mcp_server.voice import Surface, instructions
 from process import Fault, FaultType
 
 NAME = "schedpilot"
-# In the order in which they are used.
+# In the usual order of use.
 TOOLS: tuple[Tool[Any], ...] = (
     get_status,
     list_workloads,
@@ -60,7 +60,7 @@ Context = ServerRequestContext[Any, Any]
 
 
 class MCPServer(Server[dict[str, Any]]):
-    """Says to clients that its tools may change."""
+    """Announces to clients that its tools may change."""
 
     def create_initialization_options(
         self,
@@ -118,7 +118,7 @@ class _Handlers:
         except Fault as fault:
             return refused(fault)
         except Exception:  # noqa: BLE001 - logged, with all of it
-            # Ours: the model can do nothing about it, and learns nothing of our insides.
+            # A defect of ours: the model can do nothing about it, and sees no internals.
             _log.exception("the tool %s failed", tool.name)
             return refused(
                 Fault(
@@ -130,7 +130,7 @@ class _Handlers:
         return result if isinstance(result, types.InputRequiredResult) else answered(result)
 
     async def _tell_changed(self, context: Context) -> None:
-        """The control socket opened or closed since the tools were listed: say so."""
+        """The control socket opened or closed since the tools were listed: notify the client."""
         if self._listed_acting is None or self._access.may_act == self._listed_acting:
             return
         self._listed_acting = not self._listed_acting
@@ -176,14 +176,14 @@ _CALLERS = (FaultType.NOT_FOUND, FaultType.BAD_NAME, FaultType.BAD_REQUEST)
 
 
 def _protocol_error(fault: Fault) -> MCPError:
-    """For what a client and not a model asked for; it may be shown to either."""
+    """For a client's own request; the client may show it to a person or to a model."""
     code = types.INVALID_PARAMS if fault.type in _CALLERS else types.INTERNAL_ERROR
     text = marked(str(fault), 500) + (f" {marked(fault.hint, 500)}" if fault.hint else "")
     return MCPError(code, text, {"type": fault.type.value})
 
 
 def surface_of(access: Access) -> Surface:
-    """What a client of this server can use, as far as its sockets open now."""
+    """What a client of this server can use, with the sockets that open now."""
     return Surface(frozenset(each.name for each in TOOLS if access.may_act or not each.acts))
 
 
@@ -191,12 +191,12 @@ def _version() -> str:
     try:
         return version("schedpilot")
     except PackageNotFoundError:
-        # A tree that was not installed, as in the lab.
+        # A source tree that was not installed, as in the lab.
         return "checkout"
 
 
 def build_server(access: Access) -> MCPServer:
-    """The server for what `access` allows. It needs no daemon to be built."""
+    """The server with what `access` allows. The daemon need not run yet."""
     handlers = _Handlers(access)
     server = MCPServer(
         NAME,

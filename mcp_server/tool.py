@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What a tool is: its words for the model, its arguments, its answer, and its errors."""
+"""A tool: its description for the model, its arguments, its answer, and its errors."""
 
 import asyncio
 import json
@@ -22,7 +22,7 @@ from process import Fault
 
 
 def _short(value: float) -> float:
-    """Four digits: what a model decides on needs no more, and pays for each."""
+    """Four digits: a model's decision needs no more, and each digit costs tokens."""
     return float(f"{value:.4g}")
 
 
@@ -30,7 +30,7 @@ Number = Annotated[float, AfterValidator(_short)]
 
 
 def parsed(value: object) -> object:
-    """Some clients send an object or a list as the text of one."""
+    """Some clients send an object or a list as JSON text."""
     if isinstance(value, str) and value.lstrip()[:1] in ("{", "["):
         try:
             return json.loads(value)
@@ -40,7 +40,7 @@ def parsed(value: object) -> object:
 
 
 class Arguments(BaseModel):
-    """As if an attacker wrote them: what is not known is refused."""
+    """Arguments, treated as if an attacker wrote them: unknown ones are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -50,7 +50,7 @@ class NoArguments(Arguments):
 
 
 class Answer(BaseModel):
-    """Small: what is empty is left out."""
+    """Answers, kept small: empty fields are left out."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -60,21 +60,21 @@ Parameters = Annotated[dict[str, ParameterValue], BeforeValidator(parsed)]
 
 @dataclass(frozen=True)
 class Call:
-    """What a tool works with for the length of one call."""
+    """What a tool needs during one call."""
 
     access: Access
     handles: Handles
     context: ServerRequestContext[Any, Any]
-    # What a client gave when it calls once more, after a person was asked.
+    # Set when a client repeats the call after a person was asked.
     responses: Mapping[str, types.InputResponse]
     state: str
 
     async def progress(self, done: float, of: float | None, said: str) -> None:
-        """For clients that asked to be told; `said` may quote hostile text."""
+        """Reports progress to clients that asked for it; `said` may quote hostile text."""
         await self.context.session.report_progress(done, of, marked(said, 200))
 
     async def workload(self, text: str) -> str:
-        """The id of the workload that was meant; no text is no workload."""
+        """The id of the workload that is meant; an empty text means none."""
         return await self.handles.resolve(text, self.access.reading) if text else ""
 
 
@@ -84,7 +84,7 @@ Result = BaseModel | types.InputRequiredResult
 
 @dataclass(frozen=True)
 class Tool(Generic[A]):
-    """`acts`: only listed where the control socket opens."""
+    """`acts`: only listed if the control socket opens."""
 
     name: str
     title: str
@@ -97,7 +97,7 @@ class Tool(Generic[A]):
 
     @cached_property
     def listed(self) -> types.Tool:
-        """As clients are told of it; making the schemas takes a while, once."""
+        """The tool's description for clients; its schemas take a while to make, once."""
         return types.Tool(
             name=self.name,
             title=self.title,
@@ -108,7 +108,7 @@ class Tool(Generic[A]):
         )
 
     async def call(self, call: Call, arguments: Mapping[str, Any]) -> Result:
-        """Check the arguments, and do it.
+        """Check the arguments and run the tool.
 
         Raises:
             Fault: for the model to read.
@@ -118,7 +118,7 @@ class Tool(Generic[A]):
 
 @asynccontextmanager
 async def beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Let `work` run for the length of the block, and no longer."""
+    """Run `work` for as long as the block runs."""
     task = asyncio.create_task(work)
     try:
         yield
@@ -149,7 +149,7 @@ def changes(title: str, *, destructive: bool, idempotent: bool) -> types.ToolAnn
 
 
 def schema_of(model: type[BaseModel]) -> dict[str, Any]:
-    """The JSON schema of a model without the titles that only repeat names."""
+    """A model's JSON schema without the titles that only repeat names."""
     schema: dict[str, Any] = _untitled(model.model_json_schema())
     schema.setdefault("properties", {})
     schema.pop("description", None)
@@ -173,7 +173,7 @@ def _untitled(node: Any) -> Any:  # noqa: ANN401 - JSON is anything
 
 
 def content_of(answer: BaseModel) -> dict[str, Any]:
-    """An answer as JSON data, without what is empty; 3 and not 3.0."""
+    """An answer as JSON data, without empty fields; 3 instead of 3.0."""
     content = answer.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
     lean: dict[str, Any] = _lean(content)
     return lean
@@ -188,7 +188,7 @@ def _lean(node: Any) -> Any:  # noqa: ANN401 - JSON is anything
 
 
 def answered(answer: BaseModel) -> types.CallToolResult:
-    """The answer as data, and the same as text for models."""
+    """The answer as data, and as text for models."""
     content = content_of(answer)
     return types.CallToolResult(
         content=[types.TextContent(text=_compact(content))],
@@ -197,9 +197,9 @@ def answered(answer: BaseModel) -> types.CallToolResult:
 
 
 def refused(fault: Fault) -> types.CallToolResult:
-    """A fault for the model: what, where, why, and how to do better.
+    """A fault for the model: what, where, why, and how to fix it.
 
-    A fault may quote anything, so all of it is marked.
+    A fault may quote anything, so its whole text is marked.
     """
     parts: dict[str, Any] = {"error": fault.type.value, "what": marked(fault.what, 500)}
     for key, text in (("where", fault.where), ("why", fault.why), ("hint", fault.hint)):

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Streamable HTTP for MCP clients of this machine: loopback, a bearer token, no other origin.
 
-Anybody on the machine can connect to loopback, and a web page can make a browser do so. The
-token keeps out the first, the check of Host and Origin (the SDK's) the second.
+Anybody on the machine can connect to loopback, and a web page can make a browser do so. The token
+stops the former, the SDK's check of Host and Origin the latter.
 """
 
 import hmac
@@ -29,16 +29,16 @@ _LONGEST_TOKEN = 512
 
 
 def default_token_file() -> Path:
-    """Below the user's state folder: a client's configuration outlives a reboot."""
+    """Below the user's state folder, because a client's configuration survives a reboot."""
     base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
     return Path(base) / "schedpilot" / "mcp-token"
 
 
 def token_in(path: Path) -> str:
-    """The token in a file; one is made where there is none.
+    """The token from the file; made if the file does not exist.
 
     Raises:
-        Fault: STATE, where the file is not one that only its owner can read.
+        Fault: STATE, if the file is not readable by its owner alone.
     """
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -79,7 +79,7 @@ def _bad(path: Path, why: str, hint: str = "") -> Fault:
 
 
 class Guard:
-    """Lets through who has the token; tells everybody else what is missing."""
+    """Passes on requests that have the token; answers the others with what is missing."""
 
     def __init__(self, app: ASGIApp, token: str) -> None:
         self._app = app
@@ -99,8 +99,10 @@ class Guard:
         body = {
             "error": "unauthorized",
             "what": why,
-            "hint": "send the header `Authorization: Bearer TOKEN`; the server said on its "
-            "standard error which file has the token",
+            "hint": (
+                "send the header `Authorization: Bearer TOKEN`; the server named the token's "
+                "file on its standard error"
+            ),
         }
         await _answer(send, 401, body, (b"www-authenticate", b'Bearer error="invalid_token"'))
 
@@ -120,22 +122,22 @@ def _listening(port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((HOST, port))
-        # From here on a client can connect: its address is told before the server is ready.
+        # From here on a client can connect: the address is printed before the server is ready.
         listener.listen()
     except OSError as error:
         listener.close()
         raise Fault(
             FaultType.BUSY,
-            "the port cannot be had",
+            "the port cannot be opened",
             where=f"{HOST}:{port}",
             why=error.strerror or str(error),
-            hint="name another one: --http PORT, or 0 for any that is free",
+            hint="name another one: --http PORT, or 0 for any free port",
         ) from error
     return listener
 
 
 async def serve(port: int, token_file: Path | None, read_only: bool) -> None:
-    """Serve until the process is told to end.
+    """Serve until the process receives a signal to end.
 
     Raises:
         Fault: STATE (the token's file) or BUSY (the port).

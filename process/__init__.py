@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The lowest room: how a child process is started, and how trouble is told.
+"""The lowest layer: how child processes start, and how faults are reported.
 
-Every other package may import this one; it imports nothing of the project.
+Every other package may import this one; it imports nothing else of the project.
 """
 
 from process.effort import Effort, Priority, at_priority

@@ -1,22 +1,21 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""One exception for trouble that a person or a client can act on.
+"""One exception for every trouble that a person or a client can act on.
 
-A `Fault` says what went wrong, where, why, and what to do about it. The command
-prints it, the API turns it into problem details (RFC 9457) with `type` as the
-stable name, and the journal records it. Anything that is not a `Fault` is a
-defect of ours and may end in a traceback.
+A `Fault` says what went wrong, where, why, and what to do about it. The command prints it, the API
+turns it into problem details (RFC 9457) with `type` as the stable name, and the journal records it.
+Any other exception is a defect of ours and may end in a traceback.
 """
 
 import errno
 import os
 from enum import StrEnum
 
-# Set by `schedpilot --verbose`: reports name the command of the child that failed.
+# Set by `schedpilot --verbose`: reports include the command of the failed child.
 VERBOSE_VARIABLE = "SCHEDPILOT_VERBOSE"
 
 
 def printable(line: str) -> str:
-    """A line in which nothing acts on a terminal: what cannot be shown is `?`."""
+    """A line without control characters; characters that cannot be shown become `?`."""
     return "".join(each if each.isprintable() else "?" for each in line)
 
 
@@ -70,11 +69,11 @@ class Fault(Exception):
     Args:
         type: the stable name of this kind of trouble.
         what: one sentence: what could not be done.
-        where: the file, key, column, process or place it happened in.
-        why: the cause, as near to the root as is known.
+        where: the file, key, column, process or place where it happened.
+        why: the cause, as close to the root as is known.
         hint: what to do about it, in the imperative.
         details: lines of supporting material (compiler messages, console tail).
-        command: the whole command of the child that failed, for those who ask for it.
+        command: the whole command of the failed child, for --verbose.
     """
 
     def __init__(
@@ -104,7 +103,7 @@ class Fault(Exception):
         return text
 
     def report(self) -> str:
-        """The fault for a terminal: cause first, then material, then the remedy."""
+        """The fault for a terminal: cause first, then details, then the hint."""
         lines = [f"error: {self}"]
         lines += [f"  | {line}" for line in self.details]
         if self.command and os.environ.get(VERBOSE_VARIABLE):
@@ -115,10 +114,10 @@ class Fault(Exception):
 
 
 def fault_of(error: Fault | OSError) -> Fault:
-    """The fault, or what the system refused as one: for the edge of a program.
+    """The fault, or an OSError turned into one: for the entry point of a program.
 
-    A path that cannot be used, a full disk, a limit of the system: somebody can act on all of
-    them, also where no nearer place has told it better.
+    A person can act on a path that cannot be used, a full disk or a system limit, even if no closer
+    place explained it better.
     """
     if isinstance(error, Fault):
         return error

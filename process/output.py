@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Files that a person asked for by name: where they cannot be written, that is a fault.
+"""Output files that a user named: a file that cannot be written is a fault.
 
-What is there already is replaced in place, so that a device, a pipe or a link stays what it is.
+An existing file is rewritten in place, so that a device, a pipe or a link stays one.
 """
 
 import stat
@@ -11,10 +11,10 @@ from process.fault import Fault, FaultType
 
 
 def require_writable(path: Path, what: str) -> None:
-    """Look before minutes of work whether the file can be written; leaves nothing behind.
+    """Check before minutes of work whether the file can be written; leaves nothing behind.
 
     Args:
-        what: what it will be (`the report`), for the fault.
+        what: what the file will be (`the report`), for the fault.
 
     Raises:
         Fault: STATE.
@@ -23,13 +23,13 @@ def require_writable(path: Path, what: str) -> None:
         try:
             there = stat.S_IFMT(path.stat().st_mode)
         except FileNotFoundError:
-            # Also a link to what is not there yet.
+            # Also a link whose target does not exist yet.
             target = path.resolve()
             with path.open("ab"):
                 pass
             target.unlink(missing_ok=True)
             return
-        # Opening a pipe would wait for its reader.
+        # Opening a pipe would wait for a reader.
         if there in (stat.S_IFREG, stat.S_IFDIR):
             with path.open("ab"):
                 pass
@@ -38,7 +38,7 @@ def require_writable(path: Path, what: str) -> None:
 
 
 def write_output(path: Path, data: bytes, what: str) -> None:
-    """Write the file that was asked for.
+    """Write the requested file.
 
     Raises:
         Fault: STATE.

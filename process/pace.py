@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""How fast this machine is right now, and limits of time that follow it.
+"""How fast this machine is right now, and time limits that follow it.
 
-Every limit in this project was chosen on one machine with nothing else to do. On a slower or a
-busier one the same work takes longer and is as good. So a limit here is a number of seconds of
-*that* machine: when it has passed, the speed of this one is measured by a small fixed piece of
-work, and the limit lasts longer by that factor. Nothing is measured as long as nothing is late.
+Every limit in this project was chosen on one idle machine. On a slower or a busier one the same
+work takes longer and is just as good. A limit here is therefore a number of seconds of *that*
+machine: when it has passed, a small fixed piece of work measures the speed of this one, and the
+limit is extended by that factor. Nothing is measured as long as nothing is late.
 
-Work is started as a child, as most of what is limited is, and timed by the clock on the wall, so
-that slow CPUs, other processes and a host that takes the CPU away all count.
+Work runs in a child, as most limited work does, and is timed by the wall clock, so that slow CPUs,
+other processes and a hypervisor that takes the CPU away all count.
 """
 
 import asyncio
@@ -21,38 +21,38 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-# The fixed work: a Python that counts. Its CPU time on the machine that the limits were made on,
-# and by how much that machine's emulation of a machine (QEMU's TCG) is slower.
+# The fixed work: a counting loop in Python. Its CPU time on the reference machine, and the factor
+# by which QEMU's emulation (TCG) on that machine is slower.
 _TURNS = 200_000
 _WORK = f"t=0\nfor i in range({_TURNS}):\n t+=i*i%7\n"
 REFERENCE_S = 0.030
 EMULATION = 12.0
-# A limit never lasts longer by more than this: what hangs has to end some time.
+# Upper bound of the factor: a hanging child has to end some time.
 MOST = 20.0
-# Who runs when others do is luck in one short piece of work.
+# Repeated, because one short run depends on what else happens to run.
 _ROUNDS = 3
-# The fixed work itself is given up after so much; the machine is as slow as can be then.
+# The fixed work is given up after this time; the machine then counts as slow as possible.
 _MEASURE_MOST_S = 30.0
 _LOOK_S = 0.002
-# Less than this is not worth a word.
+# Smaller factors are not mentioned.
 WORTH_TELLING = 1.5
-# What is left of a limit, as a part of it, that is not worth another measurement.
+# If less than this fraction of a limit is left, the machine is not measured again.
 _REST = 0.05
 
 
 @dataclass(frozen=True)
 class Fixed:
-    """A limit that a person gave, in seconds: it is kept to, however slow the machine is."""
+    """A limit that a person gave, in seconds: it is kept exactly, however slow the machine is."""
 
     seconds: float
 
 
 @dataclass(frozen=True)
 class Pace:
-    """What the fixed work took: seconds of CPU time, and on the wall.
+    """The fixed work's duration: seconds of CPU time and of wall time.
 
-    `reference_s` is what it takes on the machine that the limits were made on; in an emulated
-    machine, on an emulated one there.
+    `reference_s` is its duration on the reference machine; in an emulated machine, that of an
+    emulated one there.
     """
 
     cpu_s: float
@@ -61,24 +61,24 @@ class Pace:
 
     @property
     def slower(self) -> float:
-        """By how much the CPUs are slower; at least 1."""
+        """How many times slower the CPUs are; at least 1."""
         return max(1.0, self.cpu_s / self.reference_s)
 
     @property
     def factor(self) -> float:
-        """By how much work takes longer here and now, in 1 to `MOST`."""
+        """How many times longer work takes here and now, in 1 to `MOST`."""
         return min(MOST, max(1.0, self.wall_s / self.reference_s))
 
     def words(self) -> str:
-        """What to tell a person, who waits; empty where the machine is as fast as it should be."""
+        """A message for a waiting person; empty if the machine is as fast as expected."""
         if self.factor < WORTH_TELLING:
             return ""
         times = _times(self.factor)
         if self.slower < WORTH_TELLING:
             return f"this machine is busy: work takes about {times} times longer, and so may this"
         return (
-            f"this machine is about {times} times slower than the one that the limits of time "
-            f"were made on; they are {times} times longer"
+            f"this machine is about {times} times slower than the one for which the time limits "
+            f"were chosen; they are {times} times longer"
         )
 
 
@@ -88,7 +88,7 @@ def _times(factor: float) -> str:
 
 @cache
 def emulated() -> bool:
-    """Whether this machine is one that QEMU emulates, by the name of its CPU."""
+    """Whether QEMU emulates this machine, by the name of its CPU."""
     try:
         return "TCG" in Path("/proc/cpuinfo").read_text()
     except OSError:
@@ -100,7 +100,9 @@ def _reference_s() -> float:
 
 
 def measure() -> Pace:
-    """Do the fixed work some times, in children of ordinary priority; a tenth of a second."""
+    """Run the fixed work several times, in children of ordinary priority; takes a tenth of a
+    second.
+    """
     each = [_measure_once() for _ in range(_ROUNDS)]
     return Pace(
         sum(pace.cpu_s for pace in each) / _ROUNDS,
@@ -113,7 +115,7 @@ def _measure_once() -> Pace:
     nice = os.getpriority(os.PRIO_PROCESS, 0)
     words = [sys.executable, "-I", "-S", "-c", _WORK]
     if nice < 0:
-        # The daemon comes before others, its children do not.
+        # The daemon has a higher priority, its children do not.
         words = ["/usr/bin/nice", "-n", str(-nice), *words]
     begun = time.monotonic()
     try:
@@ -133,16 +135,16 @@ def _measure_once() -> Pace:
     return Pace(usage.ru_utime + usage.ru_stime, wall_s, _reference_s())
 
 
-# When the CPUs' speed was measured last, and what it was.
+# The last measurement of the CPUs' speed: when, and its result.
 _speed: list[tuple[float, float]] = []
 _SPEED_LASTS_S = 60.0
 
 
 def cpu_factor() -> float:
-    """By how much the CPUs are slower than those the limits were made on, in 1 to `MOST`.
+    """How many times slower the CPUs are than the reference machine's, in 1 to `MOST`.
 
-    For limits of CPU time. Measured in this very thread, for some thousandths of a second, and
-    remembered for a minute.
+    For limits of CPU time. Measured in this very thread, in a few milliseconds, and remembered for
+    a minute.
     """
     now = time.monotonic()
     if not _speed or now - _speed[-1][0] > _SPEED_LASTS_S:
@@ -157,11 +159,11 @@ def cpu_factor() -> float:
 
 
 class Limit:
-    """A limit of time that a slow machine puts off.
+    """A time limit that a slow machine extends.
 
-    What counts is the work that could be done: each stretch of time is divided by the factor
-    measured at its end. The limit is reached when that comes to `seconds`, or after `MOST` times
-    as long in any case. A `Fixed` limit is kept to as it is.
+    The work that could be done counts: each stretch of time is divided by the factor measured at
+    its end. The limit is reached when the sum comes to `seconds`, or after `MOST` times as long in
+    any case. A `Fixed` limit is kept exactly.
     """
 
     def __init__(
@@ -185,9 +187,9 @@ class Limit:
         return self._clock() - self._began
 
     def left(self) -> float:
-        """Seconds after which to ask again; 0 when the limit is reached.
+        """Seconds until the next check; 0 when the limit is reached.
 
-        Once `seconds` have passed this measures the machine, which takes a moment.
+        Once `seconds` have passed, this measures the machine, which takes a moment.
         """
         now = self._clock()
         if now - self._stretch_began < self._stretch_s:
@@ -215,7 +217,7 @@ class Limit:
 
 
 def _busy(pace: Pace | None) -> str:
-    """In brackets, what this machine has to do besides; empty where it has not."""
+    """In brackets, what else the machine does; empty if nothing."""
     cpus = len(os.sched_getaffinity(0))
     try:
         load = os.getloadavg()[0]
@@ -232,7 +234,7 @@ def _busy(pace: Pace | None) -> str:
 
 @asynccontextmanager
 async def within(seconds: float | Fixed) -> AsyncIterator[Limit]:
-    """As `asyncio.timeout`, by a limit that a slow machine puts off.
+    """Like `asyncio.timeout`, with a limit that a slow machine extends.
 
     Raises:
         TimeoutError: the limit was reached.
@@ -245,7 +247,7 @@ async def within(seconds: float | Fixed) -> AsyncIterator[Limit]:
             left = limit.left()
             while left:
                 await asyncio.sleep(left)
-                # It may measure, and the loop has others to serve.
+                # In a thread, because it may measure and the loop serves others.
                 left = await asyncio.to_thread(limit.left)
             scope.reschedule(loop.time())
 

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Paths as words of a command line: an empty word is none, and never the current folder."""
+"""Paths on a command line: an empty word is refused instead of meaning the current folder."""
 
 from argparse import ArgumentTypeError
 from pathlib import Path
 
 
 def named_path(text: str) -> Path:
-    """For argparse.
+    """A type for argparse.
 
     Raises:
         ArgumentTypeError: the word is empty.

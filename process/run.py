@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The only place where this project starts a child process.
 
-Every child gets a closed standard input (unless bytes are given), a scrubbed
-environment, a process group of its own, and a certain end: by itself, by its
-time limit, or with the block that started it. There are no shell strings.
+Every child gets a closed standard input (unless bytes are given), a scrubbed environment, its own
+process group, and a certain end: by itself, by its time limit, or with the block that started it.
+There are no shell strings.
 """
 
 import asyncio
@@ -23,19 +23,19 @@ from process.effort import Effort, current
 from process.fault import VERBOSE_VARIABLE, Fault, FaultType
 from process.pace import Fixed, Limit, cpu_factor
 
-# Whole commands go here, at level DEBUG; messages for people have a name.
+# Whole commands are logged here, at level DEBUG; messages for people only have a name.
 _log = logging.getLogger(__name__)
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # How long a child may take to end after SIGTERM before it gets SIGKILL, seconds.
 TERM_GRACE = 3.0
-# The longest line a line-oriented child may print, bytes. An exit dump of sched_ext
-# is 32 KiB by default and may be set larger; JSON escaping can double it.
+# The longest line that a line-oriented child may print, bytes. A sched_ext exit dump is 32 KiB by
+# default and may be set larger; JSON escaping can double it.
 LINE_LIMIT = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Resource limits of one child. Zero means: not limited.
+    """Resource limits of one child. Zero means no limit.
 
     `memory` in bytes of address space, `cpu` in seconds of CPU time (more where the CPUs are slow),
     `file` in bytes of the largest file it may write, `processes` for the user it runs as.
@@ -47,21 +47,21 @@ class Limits:
     processes: int = 0
 
     def arguments(self) -> list[str]:
-        """The limits as a `prlimit` prefix, in force before the program starts."""
+        """The limits as a `prlimit` prefix, which sets them before the program starts."""
         pairs = (
             ("as", self.memory),
             ("cpu", self._cpu()),
             ("fsize", self.file),
             ("nproc", self.processes),
         )
-        # Nobody who is confined may go before others by itself.
+        # A confined child may not raise its own priority.
         given = [f"--{name}={value}" for name, value in pairs if value]
         return ["prlimit", "--nice=0", *given, "--"]
 
     def _cpu(self) -> int:
         if not self.cpu:
             return 0
-        # Who is limited cannot give more than it has.
+        # A process under a limit cannot set a higher one.
         most = resource.getrlimit(resource.RLIMIT_CPU)[1]
         wanted = round(self.cpu * cpu_factor())
         return wanted if most == resource.RLIM_INFINITY else min(wanted, most)
@@ -69,7 +69,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Completed:
-    """A child that has ended; the streams as bytes."""
+    """A child that has ended; streams as bytes."""
 
     argv: tuple[str, ...]
     status: int
@@ -86,8 +86,10 @@ class Completed:
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The whole environment of a child: fixed values, then `extra`. Nothing is inherited but the
-    wish to see commands."""
+    """The whole environment of a child: fixed values, then `extra`.
+
+    Only the wish to see commands is inherited.
+    """
     fixed = {"PATH": PATH, "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "HOME": "/"}
     if verbose := os.environ.get(VERBOSE_VARIABLE):
         fixed[VERBOSE_VARIABLE] = verbose
@@ -104,10 +106,10 @@ def _missing(program: str) -> Fault:
 
 
 def _placed(words: list[str]) -> list[str]:
-    """The command with what puts it in the place that the work has which it belongs to.
+    """The command with the prefix for the priority of its work.
 
     Raises:
-        Fault: MISSING_TOOL, or BUSY where that work was given up.
+        Fault: MISSING_TOOL, or BUSY if that work was given up.
     """
     work = current()
     if work is None:
@@ -135,22 +137,22 @@ def run(
     check: bool = True,
     capture: bool = True,
 ) -> Completed:
-    """Run a child to its end.
+    """Run a child until it ends.
 
     Args:
         argv: program and arguments; never a shell string.
-        timeout: seconds after which the whole process group is killed; more where the machine
-            is slow or busy, unless it is `Fixed`.
-        name: what people call it, for messages; by default the program's name.
+        timeout: seconds after which the whole process group is killed; longer if the machine is
+            slow or busy, unless it is `Fixed`.
+        name: its name in messages; default: the program's name.
         input: bytes for standard input; without them it is closed.
         env: added to the scrubbed environment.
-        limits: in force before the program starts.
-        check: raise when the exit status is not zero.
-        capture: keep the streams; otherwise they go where ours go.
+        limits: set before the program starts.
+        check: raise if the exit status is not zero.
+        capture: keep the streams; else they go where ours go.
 
     Raises:
-        Fault: MISSING_TOOL, TIMEOUT, or (with `check`) CHILD_FAILED; BUSY where the work that it
-            belongs to was given up (`process.effort`).
+        Fault: MISSING_TOOL, TIMEOUT, or (with `check`) CHILD_FAILED; BUSY if its work was given up
+            (`process.effort`).
     """
     words = [str(word) for word in argv]
     full = _placed([*limits.arguments(), *words] if limits else words)
@@ -223,7 +225,7 @@ def run(
 def _ended(
     child: "subprocess.Popen[bytes]", input: bytes | None, limit: Limit
 ) -> tuple[bytes, bytes]:
-    """What it said, once it has ended. Raises TimeoutExpired where it does not."""
+    """The child's output after it ended. Raises TimeoutExpired if it does not end."""
     try:
         return child.communicate(input, timeout=limit.left())
     except subprocess.TimeoutExpired:
@@ -233,12 +235,12 @@ def _ended(
         raise
 
 
-# Programs that only start another one, with `--` before it where they have words of their own.
+# Programs that only start another one, with `--` before it if they take options of their own.
 _STARTERS = ("nice", "setpriv", "prlimit", "bwrap", "unshare", "env", "timeout")
 
 
 def called(argv: Sequence[str | Path]) -> str:
-    """What people call this command: its program, without what only starts it and without path."""
+    """The command's name in messages: its program, without path and without wrappers."""
     words = [str(word) for word in argv]
     while Path(words[0]).name in _STARTERS and "--" in words[1:-1]:
         words = words[words.index("--", 1) + 1 :]
@@ -249,7 +251,7 @@ def called(argv: Sequence[str | Path]) -> str:
 
 
 def ending(status: int) -> str:
-    """How it ended, in words: a status below zero is the signal that ended it."""
+    """How it ended, in words: a negative status is the signal that ended it."""
     if status >= 0:
         return f"ended with status {status}"
     try:
@@ -259,7 +261,7 @@ def ending(status: int) -> str:
 
 
 def tail(raw: bytes | None, lines: int = 20) -> tuple[str, ...]:
-    """The last lines of a stream, safe for a terminal."""
+    """The last lines of a stream, made safe for a terminal."""
     text = (raw or b"").decode("utf-8", "replace").splitlines()[-lines:]
     return tuple("".join(c if c.isprintable() or c == "\t" else "?" for c in line) for line in text)
 
@@ -286,9 +288,9 @@ class LineChild:
         return self._process.returncode
 
     async def send(self, line: str) -> None:
-        """Write one line to the child. Quietly does nothing when the child is gone.
+        """Write one line to the child. Does nothing if the child is gone.
 
-        The end of a child is seen where its lines are read, not here.
+        The reader of its lines notices the child's end, not this.
         """
         if "\n" in line:
             raise ValueError("one line only")
@@ -309,10 +311,10 @@ class LineChild:
         return await self._process.wait()
 
     async def end(self) -> int:
-        """Close its input, ask, then insist. Returns the exit status.
+        """Close its input, send SIGTERM, then SIGKILL. Returns the exit status.
 
-        What it said last on standard error has been passed on then, unless a child of its own
-        keeps that open.
+        By then the last lines of its standard error have been passed on, unless a grandchild keeps
+        that open.
         """
         process = self._process
         if process.stdin is not None:

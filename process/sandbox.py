@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Confinement for programs that read what a model or a stranger wrote.
+"""Confinement for programs that read text from a model or a stranger.
 
-bubblewrap gives the child namespaces of its own (no network, no other processes, a
-file system of just what is named here), `prlimit` bounds its time, memory and files,
-and a root caller becomes an unprivileged user first. Used for clang, the static check
-and the simulator.
+bubblewrap gives the child its own namespaces (no network, no other processes, a file system with
+only the paths named here), `prlimit` bounds its time, memory and files, and a root caller becomes
+an unprivileged user first. Used for clang, the static check and the simulator.
 """
 
 import os
@@ -17,8 +16,8 @@ from process.effort import Priority, current
 from process.pace import Fixed
 from process.run import Completed, Limits, called, run
 
-# The user that generated code is built as; made by systemd/sysusers. Where the service
-# was never installed (a checkout, the lab) `nobody` stands in.
+# The user that builds generated code; systemd/sysusers creates it. Without an installed service (a
+# checkout, the lab) `nobody` stands in.
 BUILD_USER = "schedpilot-build"
 
 SYSTEM = ("/usr", "/lib", "/lib64", "/bin", "/sbin", "/etc/alternatives", "/etc/ld.so.cache")
@@ -26,7 +25,7 @@ SYSTEM = ("/usr", "/lib", "/lib64", "/bin", "/sbin", "/etc/alternatives", "/etc/
 
 @dataclass(frozen=True)
 class Sandbox:
-    """What a confined child may see. Everything not named is absent.
+    """What a confined child may see. Everything else is absent.
 
     `read` and `write` are existing host paths, mounted at the same path inside.
     """
@@ -59,9 +58,10 @@ def _drop() -> list[str]:
 
 
 def _ordinary() -> list[str]:
-    """The prefix with which a child of the daemon, which comes before others, does not.
+    """The prefix that gives a child of the high-priority daemon an ordinary priority.
 
-    Unless it belongs to work that has a place of its own (`process.effort`), or our parent does.
+    None if the child belongs to work that has its own priority (`process.effort`), or our parent
+    does.
     """
     nice = os.getpriority(os.PRIO_PROCESS, 0)
     own = current() is not None or nice == Priority.URGENT.value
@@ -69,7 +69,7 @@ def _ordinary() -> list[str]:
 
 
 def build_user_id() -> tuple[int, int] | None:
-    """User and group id of the confined child where the caller is root, else None."""
+    """User and group id of the confined child if the caller is root, else None."""
     if os.geteuid() != 0:
         return None
     try:
@@ -80,10 +80,10 @@ def build_user_id() -> tuple[int, int] | None:
 
 
 def hand_out(folder: Path) -> None:
-    """Let the confined child, which is another user where we are root, into a folder.
+    """Give the confined child, which is another user if we are root, access to a folder.
 
-    By group, so that the service, which has neither CAP_CHOWN nor CAP_DAC_OVERRIDE, can hand the
-    folder out (it is a member) and read and remove what the child leaves in it.
+    It uses the group, so that the service, which has neither CAP_CHOWN nor CAP_DAC_OVERRIDE, can
+    hand the folder out (it is a member) and read and remove the child's files in it.
     """
     user = build_user_id()
     if user is not None:
@@ -92,7 +92,7 @@ def hand_out(folder: Path) -> None:
 
 
 def confined(argv: Sequence[str | Path], box: Sandbox) -> list[str]:
-    """The command with everything around it that confines it, but for its limits."""
+    """The command with everything that confines it, except its limits."""
     binds: list[str] = []
     for path in SYSTEM:
         binds += ["--ro-bind-try", path, path]
@@ -105,8 +105,8 @@ def confined(argv: Sequence[str | Path], box: Sandbox) -> list[str]:
         *_drop(),
         "bwrap",
         "--unshare-all",
-        # No session of its own: it has one already, without a terminal, and a second one would be
-        # an autogroup of its own, in which its priority counted against nobody.
+        # No new session: the child already has one without a terminal, and a second one would be
+        # its own autogroup, in which its priority would count against nobody.
         "--die-with-parent",
         "--tmpfs",
         "/tmp",  # noqa: S108 - the empty one inside the sandbox
@@ -129,7 +129,7 @@ def sandboxed(
     check: bool = False,
     input: bytes | None = None,
 ) -> Completed:
-    """Run a child that can reach nothing but what `box` names. The others as for `run`.
+    """Run a child that can reach only what `box` names. Other arguments as for `run`.
 
     Raises:
         Fault: MISSING_TOOL, TIMEOUT, or (with `check`) CHILD_FAILED.

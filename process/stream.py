@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A long-lived child whose outputs are read as they come, on descriptors of our choice.
+"""A long-lived child whose outputs are read as they arrive, on chosen descriptors.
 
-Where `process.run` waits for a child and `process.start_lines` talks to one in lines,
-this reads raw bytes from several descriptors at once (a virtual machine has a console
-and a few ports beside its own standard error) and ends the child for certain: by
-itself, by a reader that has seen enough, by the time limit, by an exception or
-Ctrl-C in us, or by our own death.
+`process.run` waits for a child and `process.start_lines` exchanges lines with one; this reads raw
+bytes from several descriptors at once (a virtual machine has a console and a few ports beside its
+standard error). The child's end is certain: by itself, by a reader that has seen enough, by the
+time limit, by an exception or Ctrl-C in us, or by our own death.
 """
 
 import os
@@ -18,11 +17,11 @@ from pathlib import Path
 from process.fault import Fault, FaultType
 from process.run import _end, _missing, called, environment
 
-# One read from a descriptor, bytes.
+# The size of one read from a descriptor, bytes.
 CHUNK_BYTES = 65536
 
-# Gets what was read, and b"" once at the end of the stream. True means: seen enough,
-# end the child; what is already under way on the other descriptors is still delivered.
+# Gets the bytes read, and b"" once at the end of the stream. True means: seen enough, end the
+# child; data already under way on the other descriptors is still delivered.
 Reader = Callable[[bytes], bool | None]
 
 
@@ -35,21 +34,21 @@ def stream(
     deadline: Callable[[], float],
     env: Mapping[str, str] | None = None,
 ) -> int:
-    """Run a child to its end, handing on what its descriptors say.
+    """Run a child until it ends, passing on the data from its descriptors.
 
     Args:
         argv: program and arguments; never a shell string.
-        readers: for each descriptor of ours, what gets its bytes.
+        readers: for each of our descriptors, the function that gets its bytes.
         pass_fds: descriptors that the child inherits under the same numbers. They are
             closed here as soon as it runs, so that the end of the child is the end of
             its streams.
         on_error: gets the child's standard output and error.
-        deadline: the moment (`time.monotonic()`, seconds) when the child is killed; asked
-            again after each read, for what was read may move it.
+        deadline: the time (`time.monotonic()`, seconds) at which the child is killed; asked again
+            after each read, because the data may move it.
         env: added to the scrubbed environment.
 
     Returns:
-        The exit status; negative where a signal ended it.
+        The exit status; negative if a signal ended it.
 
     Raises:
         Fault: MISSING_TOOL, or TIMEOUT after every stream was read to its end.
@@ -57,7 +56,7 @@ def stream(
     words = [str(word) for word in argv]
     try:
         child = subprocess.Popen(
-            # The kernel kills the child when we die without a chance to do it.
+            # The kernel kills the child if we die without a chance to do it.
             ["setpriv", "--pdeathsig", "KILL", "--", *words],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -85,7 +84,7 @@ def stream(
 
 
 def _relay(group: int, readers: Mapping[int, Reader], deadline: Callable[[], float]) -> bool:
-    """Read everything to its end; True when the time limit had to end the child."""
+    """Read everything to its end; True if the time limit had to end the child."""
     overdue = False
     ended = False
     with selectors.DefaultSelector() as selector:

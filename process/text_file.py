@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Small text files: what people write (configuration, manifests), and how ours are written down."""
+"""Small text files: what people write (configuration, manifests), and safe writes of our own."""
 
 import contextlib
 import os
@@ -11,11 +11,11 @@ from process.fault import Fault, FaultType
 
 
 def read_text(path: Path, *, largest_bytes: int, type: FaultType, what: str) -> str:
-    """The text of a file. `what` (`the manifest`) goes into any fault, which is of this type.
+    """The text of a file. `what` (`the manifest`) names it in a fault, which has this type.
 
     Raises:
-        FileNotFoundError: there is none; whether that matters is the caller's to say.
-        Fault: it cannot be read, is far too large, or is no UTF-8.
+        FileNotFoundError: it does not exist; the caller decides whether that matters.
+        Fault: it cannot be read, is far too large, or is not UTF-8.
     """
     try:
         with path.open("rb") as file:
@@ -68,14 +68,14 @@ def parse_toml(text: str, *, where: str, type: FaultType, what: str) -> dict[str
 
 
 def write_whole(path: Path, text: str, mode: int) -> None:
-    """Replace a file's text, whole or not at all, also where the machine loses its power.
+    """Replace a file's text, whole or not at all, even if the machine loses its power.
 
     Raises:
-        OSError: the folder cannot be written, or is full; what was there is there still.
+        OSError: the folder cannot be written, or is full; the old content is still there.
     """
     draft = path.with_name(path.name + ".new")
     try:
-        # One that was left behind may have another owner's mode.
+        # A leftover file may have another owner's mode.
         draft.unlink(missing_ok=True)
         made = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
         with os.fdopen(made, "wb") as file:

@@ -174,7 +174,7 @@ def nearest(word: str, known: list[str]) -> str:
 
 
 def _problem(error: ErrorDetails) -> str:
-    """One line for one pydantic error: the key, then what is wrong with it."""
+    """One line for one pydantic error: the key, then the problem."""
     path = [str(part) for part in error["loc"]]
     key = ""
     for part in path:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The candidate's source as native code, and the engine that runs it.
+"""Compiles the candidate's source to native code, and the engine that runs it.
 
-The same source that becomes a BPF object is compiled for this machine's CPU, with headers of
-ours in place of libbpf's. It is as hostile as ever: clang runs confined, and so will the code.
+The same source that becomes a BPF object is compiled for this machine's CPU, with our own headers
+in place of libbpf's. The source is as hostile as ever: clang runs confined, and so does the result.
 """
 
 import fcntl
@@ -32,7 +32,7 @@ from process.run import tail
 _PACKAGE = Path(__file__).resolve().parent
 _KEPT_ENGINES = 6
 
-# What the kernel's types need, native or not.
+# The kernel's types need these, native or not.
 _KERNEL_FLAGS = (
     "-std=gnu11",
     "-fms-extensions",
@@ -44,7 +44,7 @@ _KERNEL_FLAGS = (
 _LINK_FLAGS = (
     "-shared",
     "-nostdlib",
-    # The candidate's own names before the engine's.
+    # The candidate's own symbols take precedence over the engine's.
     "-Wl,-Bsymbolic",
     "-Wl,-z,noexecstack",
 )
@@ -52,14 +52,13 @@ _CANDIDATE_FLAGS = (
     *_KERNEL_FLAGS,
     "-g1",
     "-fPIC",
-    # No meaning for libc's names.
+    # libc's names have no special meaning.
     "-ffreestanding",
-    # BPF wraps where C leaves it open, and dividing by zero is caught.
+    # BPF wraps on overflow, which C leaves undefined; division by zero is caught.
     "-fwrapv",
     "-fno-strict-aliasing",
     "-fno-delete-null-pointer-checks",
-    # What a source can ask the preprocessor is answered as in the build for BPF, so that the
-    # code is the same.
+    # The preprocessor's answers are the same as in the build for BPF, so that the code is the same.
     "-D__bpf__=1",
     "-D__BPF__=1",
     "-D__BPF_CPU_VERSION__=3",
@@ -72,26 +71,27 @@ _CANDIDATE_FLAGS = (
     "-fno-caret-diagnostics",
     "-ferror-limit=20",
 )
-# Addresses in both, since they share memory; what C leaves undefined in the candidate alone.
-# Callbacks are called through one type for all, and dividing by zero is caught either way.
+# Address checks in both, since they share memory; checks of undefined behaviour only in the
+# candidate. The engine calls callbacks through one type for all; division by zero is caught either
+# way.
 _SANITIZED_ENGINE = ("-fsanitize=address", "-fno-omit-frame-pointer")
 _SANITIZED_CANDIDATE = (
     "-fsanitize=address,undefined",
     "-fno-sanitize=function,integer-divide-by-zero,alignment,vptr",
     "-fno-omit-frame-pointer",
-    # Which the engine has.
+    # The engine provides these.
     "-fno-sanitize-link-runtime",
 )
-# The last to come of those that the engine uses (7.3).
+# The newest of the types that the engine uses (7.3).
 _NEWEST_TYPE = b"struct scx_enable_args {"
 _UNDECLARED = re.compile(r"call to undeclared (?:library )?function '(\w+)'")
 
 
 @dataclass(frozen=True)
 class Engine:
-    """The engine for one kernel's types, and the headers that a candidate is compiled with.
+    """The engine for one kernel's types, and the headers for compiling candidates.
 
-    `types` are the kernel's, precompiled; nine tenths of a candidate's compilation.
+    `types` are the kernel's, precompiled; they take nine tenths of a candidate's compilation.
     """
 
     program: Path
@@ -103,9 +103,9 @@ class Engine:
 
 @dataclass(frozen=True)
 class NativeBuild:
-    """What became of one source: `library` is None where it does not compile natively.
+    """The result for one source: `library` is None if it does not compile natively.
 
-    `not_modelled` names the helpers and kfuncs that it calls and the simulator has not.
+    `not_modelled` names the helpers and kfuncs that it calls and the simulator lacks.
     """
 
     library: Path | None
@@ -117,7 +117,7 @@ class NativeBuild:
         """The library.
 
         Raises:
-            Fault: UNSUPPORTED where something is not modelled, else BUILD_FAILED.
+            Fault: UNSUPPORTED if something is not modelled, else BUILD_FAILED.
         """
         if self.library is not None:
             return self.library
@@ -126,7 +126,7 @@ class NativeBuild:
                 FaultType.UNSUPPORTED,
                 "the simulator cannot run this scheduler",
                 why=f"not modelled: {', '.join(f'{name}()' for name in self.not_modelled)}",
-                hint="do without, or try it in the lab",
+                hint="do without it, or try it in the lab",
             )
         raise build_failed("the scheduler does not compile natively", self.diagnostics)
 
@@ -139,10 +139,10 @@ def _sources() -> list[tuple[str, bytes]]:
 def engine_for(
     btf: Path = BTF, *, cache_folder: Path | None = None, sanitize: bool = False
 ) -> Engine:
-    """The engine, compiled when it is not in the cache.
+    """The engine, compiled unless it is in the cache.
 
-    It reads and writes the kernel's own struct task_struct, so there is one for each kernel.
-    With `sanitize` it watches addresses, its own and a candidate's of the same kind.
+    It reads and writes the kernel's own struct task_struct, so there is one for each kernel. With
+    `sanitize` it checks memory accesses, its own and those of a candidate built the same way.
 
     Raises:
         Fault: MISSING_TOOL, UNSUPPORTED without BTF or with an older kernel's, STATE, CHILD_FAILED.
@@ -191,7 +191,7 @@ def _make_engine(
             FaultType.UNSUPPORTED,
             "the simulator cannot be built for this kernel",
             why="it needs the types of a kernel from 7.3 on",
-            hint="the other gates do without; or name another kernel's types (--btf)",
+            hint="the other gates work without it; or name another kernel's types (--btf)",
         )
     if done.status != 0:
         raise Fault(
@@ -203,7 +203,7 @@ def _make_engine(
         )
     new.chmod(0o755)
     new.replace(folder / "simulate")
-    # Without it builds are slower, and still right.
+    # Without it builds are slower, but still right.
     header: list[str | Path] = [
         "-x",
         "c-header",
@@ -231,15 +231,16 @@ def build_native(
     """Compile one scheduler for the simulator.
 
     Args:
-        source: a file, or the text itself; what also `bpf.build.objects.build_object` gets.
-        out_dir: gets `NAME.so`; made when missing.
-        name: file name for messages and the library; by default the source's.
-        headers: files that the source includes by name from beside it.
-        sanitize: with the address and undefined-behaviour sanitizers; for `simulate` with the same.
+        source: a file, or the text itself; the same that `bpf.build.objects.build_object` gets.
+        out_dir: gets `NAME.so`; made if it does not exist.
+        name: file name for messages and the library; default: the source's.
+        headers: files that the source includes by name from its own folder.
+        sanitize: with the address and undefined-behaviour sanitizers; for `simulate` with the same
+            option.
 
     Raises:
         Fault: TOO_LARGE, BAD_NAME, NOT_FOUND, MISSING_TOOL, UNSUPPORTED without BTF, STATE,
-            TIMEOUT, CHILD_FAILED. A source that does not compile is a result and not a fault.
+            TIMEOUT, CHILD_FAILED. A source that does not compile is a result, not a fault.
     """
     start = time.monotonic()
     name = name_of(source, name)
@@ -258,7 +259,7 @@ def build_native(
 def _explain(
     said: tuple[Diagnostic, ...],
 ) -> tuple[tuple[Diagnostic, ...], tuple[str, ...]]:
-    """Say `not modelled` of what compiles as BPF (which comes first) and not here."""
+    """Report as `not modelled` what compiles as BPF (which is checked first) but not here."""
     missing: dict[str, None] = {}
     told: list[Diagnostic] = []
     for each in said:
@@ -268,14 +269,14 @@ def _explain(
             each = replace(
                 each,
                 message=f"not modelled: {found[1]}()",
-                hint="do without, or try it in the lab",
+                hint="do without it, or try it in the lab",
             )
         told.append(each)
     return tuple(told), tuple(missing)
 
 
 def _words(engine: Engine) -> list[str | Path]:
-    """The compiler and all that decides what code becomes of a source."""
+    """The compiler and everything that decides what code a source becomes."""
     kit = engine.kit
     return [
         find_clang().path,
@@ -293,7 +294,7 @@ def _compile(engine: Engine, name: str, files: dict[str, bytes]) -> Compiled:
     read = (engine.kit.folder, engine.shim, engine.types)
     if engine.types.is_file() and starts_with_common(files[name]):
         done = compile_confined([*words, "-include-pch", engine.types], files, read)
-        # A compiler or library was replaced under the cache: do without it.
+        # A compiler or library was replaced since the cache was filled: do without the cache.
         if done.data is not None or not re.search(r"precompiled|PCH|AST file", done.said):
             return done
     return compile_confined(words, files, read[:2])

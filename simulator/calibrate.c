@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Measures what wakeups and switches cost on this machine, for simulator/calibration.py.
+ * Measures the cost of wakeups and switches on this machine, for simulator/calibration.py.
  *
- * Standard output gets one line of JSON: for each of several rounds the medians, in ns. Where the
- * rounds differ somebody else was at work. Needs two CPUs for what goes from one to the other; with
- * one that is left out. It is as exact as the machine is idle.
+ * Standard output gets one line of JSON: for each of several rounds the medians, in ns. If
+ * the rounds differ, something else used the machine. Messages between two CPUs need two
+ * CPUs; with one they are left out. The figures are as exact as the machine is idle.
  *
- * What is measured on one CPU is measured while the other is busy, since there it costs most. As
- * root the sleeper has a real-time priority, and its own CPU is busy too (`busy` says so): an idle
- * one has nothing to do but to wait for the timer.
+ * Costs on one CPU are measured while the other is busy, because they are highest then. As
+ * root the sleeper has a real-time priority, and its own CPU is busy too (`busy` says so): an
+ * idle CPU has nothing to do but wait for the timer.
  *
  *	tick	the scheduler's tick, which is what the coarse clocks count
  *	call	a byte written into a pipe and read back by the same process: both calls, no switch
@@ -44,7 +44,7 @@ typedef uint64_t u64;
 #define PRIORITY 50
 
 static u64 samples[TIMES];
-/* What both processes see. */
+/* Shared by both processes. */
 static volatile u64 *stamp;
 
 static u64 time_of(clockid_t clock)
@@ -73,7 +73,7 @@ static void on_cpu(int cpu)
 	CPU_ZERO(&only);
 	CPU_SET(cpu, &only);
 	if (sched_setaffinity(0, sizeof(only), &only))
-		fail("a CPU is not to be had");
+		fail("a CPU cannot be used");
 }
 
 static int by_size(const void *a, const void *b)
@@ -129,7 +129,7 @@ static u64 call(void)
 	return median();
 }
 
-/* A process that answers each byte with one, on this CPU; it notes when it had it. */
+/* A process on this CPU that answers each byte with one and notes when it got it. */
 static pid_t answerer(int cpu, const int *there, const int *back)
 {
 	pid_t pid = fork();
@@ -190,7 +190,7 @@ static u64 cross(int cpu)
 	for (int i = 0; i < TIMES; i++) {
 		u64 from;
 
-		/* Until the other CPU is idle. */
+		/* Wait until the other CPU is idle. */
 		pause_for(SLEEP_NS);
 		from = now();
 		send(there[1]);
@@ -212,7 +212,7 @@ static int leave(void *argument)
 	_exit(0);
 }
 
-/* What the one who starts processes pays for each. */
+/* The CPU time that starting one process costs its parent. */
 static u64 forking(void)
 {
 	static char stacks[STARTS][16384] __attribute__((aligned(16)));
@@ -235,7 +235,7 @@ static u64 forking(void)
 	return median();
 }
 
-/* One that never sleeps, there. */
+/* A process that never sleeps, on that CPU. */
 static pid_t hog(int cpu)
 {
 	pid_t pid = fork();
@@ -311,7 +311,7 @@ int main(void)
 	int first = -1, second = -1;
 
 	if (sched_getaffinity(0, sizeof(allowed), &allowed))
-		fail("the CPUs cannot be told");
+		fail("the number of CPUs is not known");
 	for (int i = 0; i < CPU_SETSIZE && second < 0; i++)
 		if (CPU_ISSET(i, &allowed))
 			*(first < 0 ? &first : &second) = i;

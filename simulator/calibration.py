@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What switches and wakeups cost on this machine, so that the simulator need not assume it.
+"""Measures the cost of switches and wakeups on this machine, so that the simulator need not assume
+it.
 
     python -m simulator.calibration
 
 measures (calibrate.c, about five seconds of an idle machine) and stores the figures in the cache,
-by kernel and CPU; `calibrated` gives them to every simulation after that. docs/agreement.md says
-what each means. Figures of a machine that was busy with something else are not stored.
+by kernel and CPU; after that `calibrated` gives them to every simulation. docs/agreement.md
+explains each figure. Figures from a busy machine are not stored.
 """
 
 import json
@@ -32,16 +33,16 @@ MEASURE_LIMIT_S = 60.0
 _FOLDER = "calibration"
 MOST_NS = 100_000_000
 PERCENTILES = 101
-# Rounds that differ by more were not of an idle machine: between rounds on one they differ by
-# a tenth, and twice a cost is another machine.
+# If rounds differ by more, the machine was not idle: on an idle one they differ by a tenth, and
+# twice the cost is another machine.
 NOISE_LIMIT = 2.0
 ATTEMPTS = 3
 
 
 class Round(BaseModel):
-    """What calibrate.c measures in one round: medians in ns, and the percentiles of timers.
+    """The result of one round of calibrate.c: medians in ns, and the percentiles of timers.
 
-    `busy`: timers ended the turn of another task. `cross_ns` is None where there is one CPU.
+    `busy`: timers interrupted another task. `cross_ns` is None on a machine with one CPU.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -56,7 +57,7 @@ class Round(BaseModel):
 
 
 class Rounds(BaseModel):
-    """All that calibrate.c prints."""
+    """The whole output of calibrate.c."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -65,10 +66,10 @@ class Rounds(BaseModel):
 
 
 class Costs(BaseModel):
-    """What the simulator charges; medians in ns.
+    """The costs that the simulator charges; medians in ns.
 
-    `late_ns`: percentiles, from 0 to 100, of how late a timer's interrupt comes. `noise`: by how
-    much the rounds differ: the worst cost's second largest median over its second smallest.
+    `late_ns`: percentiles, from 0 to 100, of a timer interrupt's lateness. `noise`: the differences
+    between rounds: the worst cost's second largest median over its second smallest.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -100,10 +101,10 @@ class Costs(BaseModel):
 
 
 def costs_of(measured: Rounds) -> Costs:
-    """The medians over the rounds: whatever disturbed fewer than half of them does not show.
+    """The medians over the rounds, so that a disturbance of fewer than half of them has no effect.
 
-    A sleeper's way is: the timer's interrupt, which comes late; then a switch, and out of idleness
-    what any wakeup of an idle CPU costs. What a timer takes beyond that is its lateness.
+    A sleeper's path: the timer's interrupt, which comes late; then a switch, and on an idle CPU the
+    cost of any wakeup there. The rest of the measured time is the timer's lateness.
     """
     rounds = measured.rounds
     crossing = [each.cross_ns for each in rounds if each.cross_ns is not None]
@@ -129,7 +130,9 @@ def _middle(values: Sequence[int]) -> int:
 
 
 def _spread(values: Sequence[int]) -> float:
-    """The second largest over the second smallest; of fewer than four, the largest and smallest."""
+    """The second largest over the second smallest; with fewer than four, the largest
+    and smallest.
+    """
     if not values:
         return 1.0
     ordered = sorted(values)[1:-1] if len(values) > 3 else sorted(values)
@@ -149,7 +152,7 @@ def _file(cache_folder: Path | None) -> Path:
 
 
 def calibrated(cpus: int, *, cache_folder: Path | None = None) -> Machine:
-    """A machine with the costs that were measured on this one, else with the assumed ones."""
+    """A machine with the costs measured on this one, else with assumed ones."""
     try:
         return Costs.model_validate_json(_file(cache_folder).read_bytes()).machine(cpus)
     except (OSError, ValidationError):
@@ -157,7 +160,7 @@ def calibrated(cpus: int, *, cache_folder: Path | None = None) -> Machine:
 
 
 def measure() -> Costs:
-    """Measure now; takes about five seconds, and means something only where little else runs.
+    """Measure now; takes about five seconds, and is only meaningful on an otherwise idle machine.
 
     Raises:
         Fault: MISSING_TOOL, CHILD_FAILED, TIMEOUT.
@@ -179,23 +182,23 @@ def measure() -> Costs:
 
 
 def store(costs: Costs, *, cache_folder: Path | None = None) -> None:
-    """Keep them for `calibrated`.
+    """Store them for `calibrated`.
 
     Raises:
-        Fault: BUSY for those of a busy machine, STATE.
+        Fault: BUSY if the machine was busy, STATE.
     """
     if costs.noisy:
         raise Fault(
             FaultType.BUSY,
-            "the costs of this machine cannot be told: something else keeps it busy",
+            "the costs of this machine cannot be measured: something else keeps it busy",
             why=f"between rounds they differ by a factor of {costs.noise:.1f}",
-            hint="measure again when the machine is idle; until then what was stored is used",
+            hint="measure again when the machine is idle; until then the stored figures are used",
         )
     cache.write(_file(cache_folder), costs.model_dump_json().encode())
 
 
 def calibrate(*, cache_folder: Path | None = None) -> Costs:
-    """Measure until the rounds agree, a few times at most, and store. Raises as both."""
+    """Measure until the rounds agree, a few times at most, and store. Raises the faults of both."""
     costs = measure()
     for _ in range(ATTEMPTS - 1):
         if not costs.noisy:

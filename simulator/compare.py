@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A scheduler beside the kernel's default one, on a recorded workload or on the stress set.
+"""Compares a scheduler with the kernel's default one, on a recorded workload or on the stress set.
 
     python -m simulator.compare --source FILE.bpf.c [--trace FILE | --scenario NAME] …
     python -m simulator.compare [--trace FILE | --scenario NAME] …   # how many CPUs that takes
 
-A program of its own, so that the command `schedpilot simulate` needs to import nothing of this.
-It needs no daemon and no privileges. Standard output has one JSON document (`Comparison`), the
-same bytes for the same input and seed; the exit status is 3 where the scheduler was ejected, 1
-after a fault, which is told on standard error.
+It is a separate program, so that the command `schedpilot simulate` need not import any of this. It
+needs no daemon and no privileges. Standard output has one JSON document (`Comparison`), the same
+bytes for the same input and seed; the exit status is 3 if the scheduler was ejected, 1 after a
+fault, which is reported on standard error.
 """
 
 import argparse
@@ -44,7 +44,7 @@ from simulator.yardstick import (
 
 EJECTED = 3
 
-# What is compared of each group: the figure, and whether more of it is better.
+# The compared figures of each group, and whether more is better.
 METRICS = {
     "makespan_ns": False,
     "mean_completion_ns": False,
@@ -60,15 +60,17 @@ METRICS = {
 }
 
 
-# A figure, or those of lengths of time by their names (`count`, `open`, `mean`, `p50` … `max`).
+# A figure; for distributions, their fields by name (`count`, `open`, `mean`, `p50` … `max`).
 Shown = float | int | None | dict[str, float]
 
 
 @dataclass(frozen=True)
 class Group:
-    """One group under both. `ratios` are candidate over default, of what both have. It is judged
-    by `objective`: `times` so many times better all of it is, below 1 worse, None where that cannot
-    be told."""
+    """One group under both.
+
+    `ratios` are candidate over default, for the figures that both have. `objective` judges it:
+    `times` is how many times better the whole is, below 1 worse, None if that is unknown.
+    """
 
     name: str
     workload: str
@@ -81,7 +83,7 @@ class Group:
 
 @dataclass(frozen=True)
 class ToldEjection:
-    """An ejection, with what it comes from and what to do."""
+    """An ejection, with its cause and a fix."""
 
     kind: int
     at_ns: int
@@ -104,7 +106,7 @@ class Compared:
 
 @dataclass(frozen=True)
 class Comparison:
-    """All of it. `notes` say what is not as it was recorded."""
+    """The whole comparison. `notes` say what differs from the recording."""
 
     scheduler: str
     parameters: dict[str, str]
@@ -128,10 +130,10 @@ def _of_group(group: GroupFigures, seconds: float) -> dict[str, Shown]:
         found[f"{name}_us"] = getattr(group, f"{name}_ns") / 1e3
     for name, key in (("completions_per_s", "completions"), ("makespan_s", "makespan")):
         value = MEASURES[key].value(group, seconds)
-        # One that was not reached is compared as what it took so far, and is none to be shown.
+        # If it was not reached, the time so far is used for the comparison and not shown.
         reached = key != "makespan" or group.makespan_ns is not None
         found[name] = round(value, 6) if value is not None and reached else None
-    # Times through its steps, or tasks that ended; where all have, in the time that took.
+    # Repetitions of its steps, or tasks that ended; if all have, the time they took.
     if group.makespan_ns:
         seconds = group.makespan_ns / S
     found["throughput"] = round(group.cycles / seconds, 3) if seconds else 0.0
@@ -220,8 +222,9 @@ def compared(
     workloads: dict[str, str],
     objective: Objective | None = None,
 ) -> Compared:
-    """Both runs of one scenario, side by side; without an objective each group has that of its
-    kind."""
+    """Both runs of one scenario, side by side; without an objective each group is judged by its
+    kind.
+    """
     seconds = (_seconds(ours), _seconds(theirs))
     groups = tuple(
         _group(
@@ -245,7 +248,7 @@ def compared(
 
 @dataclass(frozen=True)
 class Work:
-    """What is simulated, and what to say of it."""
+    """What to simulate, and the notes about it."""
 
     workload: str
     scenarios: tuple[Scenario, ...]
@@ -254,10 +257,10 @@ class Work:
 
 
 def work_for(asked: argparse.Namespace) -> Work:
-    """What is to be simulated, with what the scheduler is told of its tasks.
+    """What to simulate, with the facts about its tasks that the scheduler needs.
 
     Raises:
-        Fault: NOT_FOUND, and whatever the trace raises.
+        Fault: NOT_FOUND, and those of reading the trace.
     """
     found, told = _asked_for(asked), Told.read(asked.facts)
     return replace(
@@ -282,7 +285,7 @@ def _asked_for(asked: argparse.Namespace) -> Work:
                 why="; ".join(replay.notes),
             )
         return Work("trace", (replay.scenario,), dict(replay.workloads), replay.notes)
-    # Beside the stress set those usual workloads that it has not.
+    # The usual workloads that are not in the stress set.
     known = {**SCENARIOS, **STRESS}
     names = [asked.scenario] if asked.scenario else list(STRESS)
     if names[0] not in known:
@@ -296,7 +299,7 @@ def _asked_for(asked: argparse.Namespace) -> Work:
 
 
 def require_types(btf: Path) -> None:
-    """Refuse a kernel whose types have no sched_ext, before clang does so at length.
+    """Refuse a kernel whose types have no sched_ext, before clang fails with many messages.
 
     Raises:
         Fault: UNSUPPORTED.
@@ -318,10 +321,10 @@ def require_types(btf: Path) -> None:
 
 
 def compare(asked: argparse.Namespace) -> Comparison:
-    """Build the scheduler and run it, and the default, through what is asked for.
+    """Build the scheduler and run it, and the default, through the requested scenarios.
 
     Raises:
-        Fault: whatever the build, the trace, or a simulation raises.
+        Fault: those of the build, the trace and the simulations.
     """
     objective = parse_objective(asked.objective) if asked.objective else None
     require_types(asked.btf)
@@ -329,7 +332,7 @@ def compare(asked: argparse.Namespace) -> Comparison:
     if asked.perfetto and len(work.scenarios) > 1:
         raise Fault(
             FaultType.BAD_REQUEST,
-            "a Perfetto trace is of one scenario",
+            "a Perfetto trace shows one scenario",
             hint="choose one with --scenario NAME, or a --trace",
         )
     if asked.perfetto:
@@ -398,20 +401,22 @@ def _asked(words: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="schedpilot simulate", allow_abbrev=False)
     what = parser.add_mutually_exclusive_group()
     parser.add_argument(
-        "--source", type=named_path, help="the scheduler's C; without it: the machine"
+        "--source", type=named_path, help="the scheduler's C; without it: print the machine"
     )
-    parser.add_argument("--headers", type=named_path, help="where the source's own headers are")
-    parser.add_argument("--name", default="candidate", help="what to call it")
+    parser.add_argument("--headers", type=named_path, help="folder of the source's own headers")
+    parser.add_argument("--name", default="candidate", help="its name")
     what.add_argument("--trace", type=named_path, help="a recorded workload, or one for rt-app")
-    what.add_argument("--scenario", metavar="NAME", help="one of the stress set")
+    what.add_argument("--scenario", metavar="NAME", help="one scenario of the stress set")
     parser.add_argument("--cpus", type=_cpus, default=0)
     parser.add_argument("--seed", type=_seed, default=1)
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
-    parser.add_argument("--objective", default="", help="what all groups are judged by")
-    parser.add_argument("--facts", default="", metavar="JSON", help="what a policy is to be told")
-    parser.add_argument("--btf", type=named_path, default=BTF, help="of the kernel to compile for")
-    parser.add_argument("--cache", type=named_path, help="where built things are kept")
-    parser.add_argument("--perfetto", type=named_path, metavar="FILE", help="how the candidate ran")
+    parser.add_argument("--objective", default="", help="the objective for all groups")
+    parser.add_argument("--facts", default="", metavar="JSON", help="the facts that a policy needs")
+    parser.add_argument("--btf", type=named_path, default=BTF, help="kernel to compile for")
+    parser.add_argument("--cache", type=named_path, help="folder for build results")
+    parser.add_argument(
+        "--perfetto", type=named_path, metavar="FILE", help=("write the candidate's timeline here")
+    )
     return parser.parse_args(words)
 
 

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Why a scheduler was ejected, and what to change: the kernel's words, and the simulator's own.
+"""Why a scheduler was ejected, and what to change: for the kernel's messages, and the simulator's
+own.
 
-The messages are those of kernel/sched/ext.c, so what ends a scheduler on a real kernel is
-explained by the same table.
+The messages are those of kernel/sched/ext.c, so the same table explains the end of a scheduler on a
+real kernel.
 """
 
 import re
@@ -13,9 +14,9 @@ from simulator.run import Ejection, Ended
 
 @dataclass(frozen=True)
 class Explanation:
-    """What it comes from and what to do.
+    """The cause and the fix.
 
-    `calls` are functions, and `callbacks` members of the ops, at which to look, first ones first.
+    `calls` are functions, and `callbacks` members of the ops, to look at, most likely ones first.
     """
 
     cause: str
@@ -28,7 +29,7 @@ _INSERTS = ("scx_bpf_dsq_insert", "scx_bpf_dsq_insert_vtime", "scx_bpf_dispatch"
 _MOVES = ("scx_bpf_dsq_move_to_local", "scx_bpf_consume", "bpf_for_each")
 _IN_CALLBACK = re.compile(r"(?:in |from )?ops\.(\w+)\(\)")
 
-# The first that matches counts.
+# The first match counts.
 _MESSAGES: tuple[tuple[str, Explanation], ...] = (
     (
         r"live-lock: \d+ kicks",
@@ -45,7 +46,7 @@ _MESSAGES: tuple[tuple[str, Explanation], ...] = (
         r"live-lock: \d+ timers",
         Explanation(
             "a timer is started again and again with next to no time between",
-            "start it 1 ms ahead or more",
+            "start it at least 1 ms ahead",
             ("bpf_timer_start", "bpf_wq_start"),
         ),
     ),
@@ -85,9 +86,10 @@ _MESSAGES: tuple[tuple[str, Explanation], ...] = (
         r"attempting to destroy in-use dsq",
         Explanation(
             "a queue is destroyed while tasks are in it, which the kernel refuses",
-            "where queues go with their cgroups, take the queue from the cgroup that a task is in "
-            "when it is enqueued, or follow cgroup_move: tasks that are moved are enqueued anew "
-            "before the old cgroup goes; else move what is left to another queue first",
+            "if queues are destroyed with their cgroups, take the queue from the cgroup that a "
+            "task is in when it is enqueued, or follow cgroup_move: tasks that are moved are "
+            "enqueued anew before the old cgroup goes; else move what is left to another queue "
+            "first",
             ("scx_bpf_destroy_dsq",),
             ("cgroup_move", "cgroup_exit", "enqueue"),
         ),
@@ -116,9 +118,10 @@ _MESSAGES: tuple[tuple[str, Explanation], ...] = (
     (
         r"invalid CPU .*select_cpu",
         Explanation(
-            "select_cpu returns a number that is no CPU of this machine (negative, or too large)",
-            "return prev_cpu where no better CPU was found: scx_bpf_pick_idle_cpu() gives -EBUSY "
-            "when none is idle, and that may not be returned",
+            "select_cpu returns a number that is not a CPU of this machine (negative, or too "
+            "large)",
+            "return prev_cpu if no better CPU was found: scx_bpf_pick_idle_cpu() gives -EBUSY if "
+            "none is idle, which may not be returned",
             (),
             ("select_cpu",),
         ),
@@ -126,7 +129,7 @@ _MESSAGES: tuple[tuple[str, Explanation], ...] = (
     (
         r"invalid CPU",
         Explanation(
-            "a function gets a number that is no CPU of this machine (negative, or too large)",
+            "a function gets a number that is not a CPU of this machine (negative, or too large)",
             "test `cpu >= 0` after scx_bpf_pick_idle_cpu(), and keep loops over CPUs below "
             "scx_bpf_nr_cpu_ids()",
             ("scx_bpf_kick_cpu", *_INSERTS, "scx_bpf_cpuperf_set"),
@@ -177,7 +180,7 @@ _MESSAGES: tuple[tuple[str, Explanation], ...] = (
         r"ops\.init\(\) failed \(-17\)",
         Explanation(
             "a queue is created twice, or by an id that is taken (-EEXIST)",
-            "give each queue an id of its own and create it once in init",
+            "give each queue its own id and create it once in init",
             ("scx_bpf_create_dsq",),
             ("init",),
         ),
@@ -186,7 +189,7 @@ _MESSAGES: tuple[tuple[str, Explanation], ...] = (
         r"ops\.init\(\) failed",
         Explanation(
             "init returns an error, so the scheduler is never enabled",
-            "return 0 from init where all went well; the number is the errno of what failed",
+            "return 0 from init if all went well; the number is the errno of the failure",
             (),
             ("init",),
         ),
@@ -195,7 +198,7 @@ _MESSAGES: tuple[tuple[str, Explanation], ...] = (
         r"ops\.init_task\(\) failed",
         Explanation(
             "init_task returns an error, and with that the whole scheduler ends",
-            "return 0; -ENOMEM only where the task's storage could not be made",
+            "return 0; -ENOMEM only if the task's storage could not be made",
             (),
             ("init_task",),
         ),
@@ -204,14 +207,14 @@ _MESSAGES: tuple[tuple[str, Explanation], ...] = (
         r"PREEMPT/WAIT cannot be used with SCX_KICK_IDLE",
         Explanation(
             "SCX_KICK_IDLE is combined with SCX_KICK_PREEMPT or SCX_KICK_WAIT",
-            "use one: IDLE wakes a CPU only where it is idle, PREEMPT takes it from its task",
+            "use one: IDLE wakes a CPU only if it is idle, PREEMPT takes it from its task",
             ("scx_bpf_kick_cpu",),
         ),
     ),
     (
         r"invalid enq_flags",
         Explanation(
-            "an insert gets flags that are none, such as a CPU number, a time or a wake flag",
+            "an insert gets invalid flags, such as a CPU number, a time or a wake flag",
             "pass on the enq_flags of enqueue, or 0; SCX_ENQ_HEAD and SCX_ENQ_PREEMPT may be added",
             _INSERTS,
         ),
@@ -237,14 +240,14 @@ _MESSAGES: tuple[tuple[str, Explanation], ...] = (
     (
         r"NULL task",
         Explanation(
-            "a function gets a NULL pointer where it wants a task",
+            "a function gets a NULL pointer where it expects a task",
             "test what a lookup or an iterator returned before it is used",
         ),
     ),
     (
         r"peek (disallowed|on non-existent)",
         Explanation(
-            "scx_bpf_dsq_peek() takes queues that were created, no built-in ones",
+            "scx_bpf_dsq_peek() takes created queues only, not built-in ones",
             "peek into a queue of your own",
             ("scx_bpf_dsq_peek", "__COMPAT_scx_bpf_dsq_peek"),
         ),
@@ -267,7 +270,7 @@ _MESSAGES: tuple[tuple[str, Explanation], ...] = (
     (
         r"invalid memory access",
         Explanation(
-            "a pointer is used that is NULL or points to nothing of the scheduler's",
+            "a pointer is used that is NULL or does not point to the scheduler's own data",
             "test each pointer from a lookup, an iterator or a kfunc before it is used, and each "
             "index against the size of its array",
         ),
@@ -282,9 +285,9 @@ _MESSAGES: tuple[tuple[str, Explanation], ...] = (
     (
         r"out of memory|there is no memory",
         Explanation(
-            "maps, queues or objects of the scheduler need more memory than a candidate may have",
-            "lower .max_entries of the largest map to what there can be of tasks or CPUs, and "
-            "destroy or give back what is created for each task",
+            "the scheduler's maps, queues or objects need more memory than a candidate may have",
+            "lower .max_entries of the largest map to the possible number of tasks or CPUs, and "
+            "destroy or release objects that are created for each task",
             (),
             ("init", "init_task"),
         ),
@@ -303,25 +306,24 @@ _MESSAGES: tuple[tuple[str, Explanation], ...] = (
     (
         r"going (offline|online), exiting scheduler",
         Explanation(
-            "the scheduler has no cpu_online and cpu_offline callbacks, so the kernel takes it out "
+            "the scheduler has no cpu_online and cpu_offline callbacks, so the kernel ejects it "
             "when a CPU comes or goes",
-            "write .cpu_online and .cpu_offline (they may be empty where queues are not by CPU), "
-            "or accept a restart on hotplug",
+            "write .cpu_online and .cpu_offline (they may be empty if there are no queues for "
+            "single CPUs), or accept a restart on hotplug",
         ),
     ),
     (
         r"AddressSanitizer|UndefinedBehaviorSanitizer|runtime error",
         Explanation(
             "the code does what C leaves undefined; the message says what and where",
-            "mend the expression at that line",
+            "fix the expression at that line",
         ),
     ),
 )
 _BY_KIND = {
     Ended.BY_ITSELF: Explanation(
         "the scheduler called scx_bpf_exit()",
-        "exit only where going on is impossible; a load that is high, or a task it does not know, "
-        "is no reason",
+        "exit only if it is impossible to continue; high load, or an unknown task, is not a reason",
         ("scx_bpf_exit",),
     ),
     Ended.ERROR_BY_ITSELF: Explanation(
@@ -331,7 +333,7 @@ _BY_KIND = {
         ("scx_bpf_error",),
     ),
     Ended.NOT_MODELLED: Explanation(
-        "the simulator lacks something that this scheduler uses, so nothing is known of it",
+        "the simulator lacks something that this scheduler uses, so it cannot judge it",
         "do without it; docs/simulator.md lists what is modelled",
     ),
     Ended.CRASHED: Explanation(
@@ -340,8 +342,8 @@ _BY_KIND = {
     ),
 }
 _OBJECT = Explanation(
-    "a source defines one scheduler, which is what would be loaded",
-    "keep one SCX_OPS_DEFINE(), and put others into files of their own",
+    "a source defines one scheduler, the one that would be loaded",
+    "keep one SCX_OPS_DEFINE(), and put others into their own files",
 )
 _OTHER = Explanation(
     "the kernel's own checks refused what the scheduler did",
@@ -350,7 +352,7 @@ _OTHER = Explanation(
 
 
 def explain(ejection: Ejection) -> Explanation:
-    """What an ejection comes from and what to change."""
+    """The cause of an ejection and what to change."""
     if ejection.kind is Ended.NOT_MODELLED and ejection.message.startswith("the object has"):
         return _OBJECT
     if ejection.kind in (Ended.BY_ITSELF, Ended.ERROR_BY_ITSELF, Ended.NOT_MODELLED):
@@ -359,7 +361,7 @@ def explain(ejection: Ejection) -> Explanation:
 
 
 def explain_message(message: str) -> Explanation | None:
-    """The same for a message alone, as of a real kernel; None where it is not known."""
+    """The same for a message alone, as from a real kernel; None if it is unknown."""
     return next((each for words, each in _MESSAGES if re.search(words, message)), None)
 
 

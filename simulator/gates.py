@@ -5,10 +5,10 @@
                               [--headers FOLDER]
     python -m simulator.gates --source FILE --object FILE …      the simulation alone
 
-The program prints a line of JSON for each thing that happens: `{"started": GATE}`,
-`{"progress": GATE, "text": …, "done": k, "of": n}`, the answer of a gate (`Answer`), or
-`{"fault": …}` where a gate could not do its work. It is a program so that its memory goes with it,
-so that it can be ended at any moment, and so that a command that may import none of this can ask.
+The program prints a line of JSON for each event: `{"started": GATE}`, `{"progress": GATE, "text":
+…, "done": k, "of": n}`, a gate's answer (`Answer`), or `{"fault": …}` if a gate could not do its
+work. It is a separate program so that its memory is freed with it, so that it can be ended at any
+moment, and so that a command that may import none of this can use it.
 """
 
 import argparse
@@ -39,11 +39,11 @@ if TYPE_CHECKING:
     from simulator.yardstick import Objective
 
 STATIC, BUILD, SIMULATE = "static", "build", "simulate"
-# Of the recorded workload's own chance; any would do, the same gives the same answer.
+# Random seed for the recorded workload; any value would do, equal seeds give equal results.
 SEED = 1
 # A kernel's types are some megabytes, which a small daemon need not hold at once.
 _CHUNK_BYTES = 256 * 1024
-# Faults that speak of the candidate; every other one speaks of this machine.
+# Faults about the candidate; all others are about this machine.
 _ABOUT_THE_CANDIDATE = {
     FaultType.VERIFIER_REFUSED,
     FaultType.NOT_BPF,
@@ -57,7 +57,7 @@ _ABOUT_THE_CANDIDATE = {
 
 @dataclass(frozen=True)
 class Remark:
-    """One message of a gate; line and column count from 1, 0 where there is none."""
+    """One message of a gate; line and column count from 1, 0 if there is none."""
 
     severity: str
     message: str
@@ -70,8 +70,9 @@ class Remark:
 
 @dataclass(frozen=True)
 class Judged:
-    """By what a recorded workload is judged: the id of the one in question, its objective, and the
-    guards of others, each an id or a glob and a text. Empty: by the kind of each."""
+    """How a recorded workload is judged: the id of the workload in question, its objective, and the
+    guards of others, each an id or a glob and a text. Empty: by the kind of each.
+    """
 
     workload: str = ""
     objective: str = ""
@@ -84,7 +85,7 @@ class Judged:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a gate says; the fields are those of `GateResult` in the daemon's API."""
+    """A gate's answer; the fields are those of `GateResult` in the daemon's API."""
 
     gate: str
     passed: bool
@@ -101,10 +102,10 @@ def skipped(gate: str, why: str, *, passed: bool) -> Answer:
 
 
 def refused(gate: str, fault: Fault, seconds: float) -> Answer:
-    """A fault as the answer of a gate.
+    """A fault as a gate's answer.
 
     Raises:
-        Fault: the same one, where it does not speak of the candidate.
+        Fault: the same one, if it is not about the candidate.
     """
     if fault.type not in _ABOUT_THE_CANDIDATE:
         raise fault
@@ -133,7 +134,7 @@ def _names_sched_ext(btf: Path, time_ns: int) -> bool:
 
 
 def without_types(btf: Path = BTF) -> str:
-    """Why nothing can be built with the types of this kernel; empty where it can."""
+    """Why nothing can be built with this kernel's types; empty if it can."""
     try:
         status = btf.stat()
         # A device may have no end.
@@ -147,7 +148,7 @@ def without_types(btf: Path = BTF) -> str:
 def static_known(
     source: Path, *, headers: Sequence[Path] = (), cache_folder: Path | None = None
 ) -> Answer | None:
-    """What the static check said of the very same source before."""
+    """The static check's earlier answer about exactly this source."""
     return _kept(lambda: verdict_cache.static_question(source, headers), cache_folder)
 
 
@@ -159,7 +160,7 @@ def static_answer(
     headers: Sequence[Path] = (),
     cache_folder: Path | None = None,
 ) -> Answer:
-    """What was found, as the gate's answer; that it passed is kept.
+    """The findings as the gate's answer; a pass is stored.
 
     Raises:
         Fault: STATE.
@@ -176,15 +177,15 @@ def static_answer(
 def static(
     source: Path, *, headers: Sequence[Path] = (), cache_folder: Path | None = None
 ) -> Answer:
-    """What can be said of the source without running anything of it; that it passed is kept.
+    """The checks that run nothing of the source; a pass is stored.
 
     Raises:
-        Fault: what keeps the check from its work.
+        Fault: the check cannot do its work.
     """
     start = time.monotonic()
     if known := static_known(source, headers=headers, cache_folder=cache_folder):
         return known
-    from bpf.static.check import check_source  # late: it may bring a parser with it
+    from bpf.static.check import check_source  # imported late: it may load a parser
 
     try:
         found = check_source(source, headers=headers)
@@ -205,7 +206,7 @@ def build(
     """clang, confined. Returns the answer and the object, which is in `out`.
 
     Raises:
-        Fault: what keeps the compiler from its work.
+        Fault: the compiler cannot do its work.
     """
     start = time.monotonic()
     if why := without_types(btf):
@@ -229,7 +230,7 @@ def remembered(
     cache_folder: Path | None = None,
     judged: Judged | None = None,
 ) -> Answer | None:
-    """The answer of an earlier simulation of the very same."""
+    """The answer of an earlier simulation of exactly the same."""
     return _kept(
         lambda: verdict_cache.question(
             source, object, parameters, trace, cpus, headers, _words_of(judged, trace)
@@ -268,17 +269,17 @@ def simulate(
     facts: str = "",
     judged: Judged | None = None,
 ) -> Answer:
-    """The stress set, on machines of `cpus`, too, and the recorded workload where there is one.
+    """The stress set, also on machines of `cpus`, and the recorded workload if there is one.
 
     Args:
-        judged: by what the recorded workload is judged.
-        facts: JSON, what a policy is to be told of the recorded tasks; its source decides it.
+        judged: how the recorded workload is judged.
+        facts: JSON, the facts about the recorded tasks that a policy needs; determined by its
+            source.
 
-    That it passed is remembered. A failure is not: it may have been this machine's, too busy to
-    be in time.
+    A pass is remembered. A failure is not: this machine may have been too busy to finish in time.
 
     Raises:
-        Fault: what keeps the simulator from its work.
+        Fault: the simulator cannot do its work.
     """
     from simulator.stress_verdict import prove
 
@@ -294,7 +295,7 @@ def simulate(
     )
     if known is not None:
         return known
-    # What was remembered of the stress set alone stands: the recorded workload is left to do.
+    # The remembered answer for the stress set alone stands: the recorded workload is left to do.
     before = (
         remembered(
             source, object, parameters, cpus=cpus, headers=headers, cache_folder=cache_folder
@@ -336,7 +337,7 @@ def simulate(
 
 
 def _recorded(trace: Path, facts: str, cache_folder: Path | None, judged: Judged) -> "Recorded":
-    """What was recorded, on a machine with the costs of this one, and by what it is judged."""
+    """The recording, on a machine with this machine's costs, and how it is judged."""
     from simulator.calibration import calibrated
     from simulator.stress_verdict import Recorded
     from simulator.told import Told
@@ -349,8 +350,7 @@ def _recorded(trace: Path, facts: str, cache_folder: Path | None, judged: Judged
     notes: list[str] = []
 
     def read(text: str) -> "Objective | None":
-        # What the daemon measures may be more than what is known here; it is no fault of the
-        # candidate's.
+        # The daemon may measure more than is known here; that is not the candidate's fault.
         try:
             found = parse_objective(text)
         except Fault as fault:
@@ -368,21 +368,21 @@ def _recorded(trace: Path, facts: str, cache_folder: Path | None, judged: Judged
     group = next((name for name, id in replay.workloads.items() if id == judged.workload), "")
     if judged.workload and not group:
         notes.append(
-            "the workload that it is for is not in the recording: nothing is predicted of it"
+            "the workload that it is for is not in the recording: nothing is predicted for it"
         )
-        # No group's name: a mean over all others would look like an answer.
+        # Not a group's name: a mean over all others would look like an answer.
         group = judged.workload
     return Recorded(
         Told.read(facts).scenario(replay.scenario), group, objective, guards, tuple(notes)
     )
 
 
-# Of two parts of a simulation these add up.
+# These figures of the two parts of a simulation are added up.
 _ADDED = ("scenarios", "of", "events")
 
 
 def _both(stress: Answer, recorded: Answer) -> Answer:
-    """What was remembered of the stress set, and what the recorded workload showed."""
+    """The remembered result of the stress set, plus the result of the recorded workload."""
     old, new = stress.figures, recorded.figures
     added = {name: old.get(name, 0.0) + new.get(name, 0.0) for name in _ADDED}
     waits = [figures.get("longest_wait_ms", 0.0) for figures in (old, new)]
@@ -407,7 +407,7 @@ def _remark(found: "Finding") -> Remark:
 
 
 def say(**line: object) -> None:
-    """One line, at once. From several threads: one write each."""
+    """One line, written at once. With several threads: one write each."""
     sys.stdout.write(json.dumps(line) + "\n")
     sys.stdout.flush()
 
@@ -417,7 +417,7 @@ def _pass(asked: argparse.Namespace, values: Mapping[str, str]) -> None:
     object: Path | None = asked.object
     headers = own_headers(asked.source, asked.headers) if asked.headers else ()
     if object is None:
-        # Side by side: the compiler has better words for a name that is misspelt.
+        # In parallel: the compiler has better messages for a misspelt name.
         with ThreadPoolExecutor(1) as pool:
             say(started=STATIC)
             checking = pool.submit(static, asked.source, headers=headers, cache_folder=asked.cache)
@@ -456,7 +456,7 @@ def _pass(asked: argparse.Namespace, values: Mapping[str, str]) -> None:
 
 
 def _guard(text: str) -> tuple[str, str]:
-    # An id may have a `=` in it, an objective has none.
+    # An id may contain a `=`, an objective does not.
     id, sign, objective = text.rpartition("=")
     if not sign:
         raise argparse.ArgumentTypeError("a guard is ID=TEXT")
@@ -471,43 +471,47 @@ def main(words: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m simulator.gates", allow_abbrev=False)
     parser.add_argument("--source", type=named_path, required=True, metavar="FILE", help="the C")
     what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--out", type=named_path, metavar="FOLDER", help="gets the object")
+    what.add_argument("--out", type=named_path, metavar="FOLDER", help="file for the object")
     what.add_argument(
-        "--object", type=named_path, metavar="FILE", help="was checked and built before"
+        "--object", type=named_path, metavar="FILE", help="it was checked and built before"
     )
-    parser.add_argument("--trace", type=named_path, metavar="FILE", help="simulate this, too")
+    parser.add_argument(
+        "--trace", type=named_path, metavar="FILE", help=("also simulate this recording")
+    )
     parser.add_argument("--cpus", type=_sizes, default=(), metavar="N,…", help="machines, too")
     parser.add_argument(
-        "--btf", type=named_path, default=BTF, metavar="FILE", help="types to build for"
+        "--btf", type=named_path, default=BTF, metavar="FILE", help="kernel types to build for"
     )
     parser.add_argument(
-        "--cache", type=named_path, metavar="FOLDER", help="instead of the usual one"
+        "--cache", type=named_path, metavar="FOLDER", help="use this instead of the usual one"
     )
     parser.add_argument(
-        "--headers", type=named_path, metavar="FOLDER", help="where the source's own headers are"
+        "--headers", type=named_path, metavar="FOLDER", help="folder of the source's own headers"
     )
-    parser.add_argument("--facts", default="", metavar="JSON", help="what a policy is to be told")
-    parser.add_argument("--workload", default="", metavar="ID", help="which of the trace it is for")
-    parser.add_argument("--objective", default="", help="what that one is to be good at")
+    parser.add_argument("--facts", default="", metavar="JSON", help="the facts that a policy needs")
+    parser.add_argument(
+        "--workload", default="", metavar="ID", help=("the workload of the trace that it is for")
+    )
+    parser.add_argument("--objective", default="", help="that workload's objective")
     parser.add_argument(
         "--guard",
         action="append",
         default=[],
         type=_guard,
         metavar="ID=TEXT",
-        help="what another one may not lose; ID may be a glob",
+        help="what another workload must keep; ID may be a glob",
     )
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
     asked = parser.parse_args(words)
     values = dict(each.partition("=")[::2] for each in asked.set)
     asked.judged = Judged(asked.workload, asked.objective, tuple(asked.guard))
     inherit()
-    # So that what is ended removes its files, as with Ctrl-C.
+    # SIGTERM unwinds as Ctrl-C does, so that an ended run removes its files.
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
         _pass(asked, values)
     except BrokenPipeError:
-        # Whoever asked is gone. What is still buffered goes nowhere.
+        # The reader is gone. Buffered output is discarded.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (Fault, OSError) as error:
         fault = fault_of(error)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Run a scheduler through a scenario, confined, and return what came of it."""
+"""Run a scheduler through a scenario, confined, and return the results."""
 
 import difflib
 import re
@@ -19,9 +19,9 @@ from process.sandbox import hand_out
 from simulator.build import engine_for
 from simulator.scenario import Scenario
 
-# Where a candidate crashed, in the messages of the engine.
+# The place of a candidate's crash, in the engine's messages.
 _ADDRESS = re.compile(rb" at \+(0x[0-9a-f]{1,16})")
-# Wall time of one simulation. A good candidate takes about a second for a usual scenario.
+# Wall time limit of one simulation. A good candidate takes about a second for a usual scenario.
 RUN_LIMIT_S = 120.0
 _LIMITS = Limits(memory=4 << 30, cpu=100, file=64 << 20)
 _MOST_LISTED = 40
@@ -29,7 +29,7 @@ _SET = re.compile(r"[A-Za-z_]\w{0,100}(?:\[\d{1,4}\]|\.max_entries)?=(?:true|fal
 
 
 class Ended(IntEnum):
-    """Why a scheduler was ended; from 64 on the numbers are the kernel's scx_exit_kind."""
+    """Why a scheduler ended; from 64 on the numbers are the kernel's scx_exit_kind."""
 
     CRASHED = 1
     NOT_MODELLED = 2
@@ -47,16 +47,16 @@ class _Figures(BaseModel):
 
 
 class Wait(_Figures):
-    """What the engine saw of the longest wait of a group, at its end or while it went on.
+    """The engine's observations about the longest wait of a group, at its end or while it went on.
 
     `place` is where the task stood: in no queue (`nowhere`), in a CPU's own (`local`, `queue` is
     the CPU), in the `global` one, or in one that the scheduler created (`queue` is its number).
-    `passed` others left that queue before it, the last one `taken_ns` ago. `fate` is whether
-    dispatch() takes it when all that run are out of the way. Lists of CPUs: which of those that are
-    there may run the task, and which may that are `offline`; which of the first called dispatch()
-    in the second half of the wait (`asked`); which looked into its queue in that time, or ever;
-    which idled, or ran one task without a break (`held`), for half of the wait at least. `holder`
-    is the one that did so longest: dispatch() `extended` its slice, or the slice is `endless`.
+    `passed` others left that queue before it, the last one `taken_ns` ago. `fate` says whether
+    dispatch() takes it when all running tasks are out of the way. Lists of CPUs: those online that
+    may run the task, and those that may but are `offline`; which online ones called dispatch() in
+    the second half of the wait (`asked`); which looked into its queue in that time, or ever; which
+    idled, or ran one task without a break (`held`), for at least half of the wait. `holder` is the
+    task that ran longest: dispatch() `extended` its slice, or the slice is `endless`.
     """
 
     task: str
@@ -81,10 +81,10 @@ class Wait(_Figures):
 
 
 class Ejection(_Figures):
-    """How the candidate was ended before its time; the message has the kernel's words.
+    """How the candidate was ended early; the message has the kernel's words.
 
-    `dump` is what its own dump callbacks said after an error, `variables` what could be set where
-    something was set that is not there, `wait` that of the task that the watchdog found.
+    `dump` is the output of its own dump callbacks after an error, `variables` the settable ones if
+    an unknown one was set, `wait` that of the task that the watchdog found.
     """
 
     kind: Ended
@@ -97,9 +97,9 @@ class Ejection(_Figures):
 
 
 class Lengths(_Figures):
-    """Lengths of time in ns: exact percentiles, each the smallest that so many do not exceed.
+    """Durations in ns: exact percentiles, each the smallest value that this share does not exceed.
 
-    `open` of the `count` had not ended: they count with what they have had so far.
+    `open` of the `count` had not ended: they count with their time so far.
     """
 
     count: int
@@ -115,17 +115,17 @@ class Lengths(_Figures):
 
 
 class GroupFigures(_Figures):
-    """What one group of tasks got. Delays are from wakeup to running, with the switch.
+    """The figures of one group of tasks. Delays are from wakeup to running, including the switch.
 
-    An activation is a task's time from its wakeup to its next sleep or its end: `response_ns` is
-    how long they took, `completions` how many ended. Of those that ended `burst_ns` is the CPU
-    time, `waited_ns` and `preempted_ns` are the sums of the waits after the wakeup and after a
-    preemption. `turnaround_ns` is from a task's start to its exit, of those that come to one.
-    `spun_ns` is CPU time that went into waiting for locks; `began_ns`: when the first began.
+    An activation is a task's time from its wakeup to its next sleep or its end: `response_ns` are
+    the durations, `completions` is how many ended. For those that ended `burst_ns` is the CPU time,
+    `waited_ns` and `preempted_ns` are the sums of the waits after the wakeup and after a
+    preemption. `turnaround_ns` is from a task's start to its exit, for tasks that exit. `spun_ns`
+    is CPU time spent waiting for locks; `began_ns`: when the first began.
 
-    `longest_wait_ns` counts those that still waited at the end. `makespan_ns` and
-    `mean_completion_ns` (of each task since it began) are None unless all have ended.
-    `fairness` is Jain's index over CPU time by weight: 1 is fair, 1/tasks the opposite.
+    `longest_wait_ns` includes tasks that still waited at the end. `makespan_ns` and
+    `mean_completion_ns` (of each task since it began) are None unless all have ended. `fairness` is
+    Jain's index over CPU time by weight: 1 is fair, 1/tasks the opposite.
     """
 
     name: str
@@ -156,13 +156,13 @@ class GroupFigures(_Figures):
 
 
 class Figures(_Figures):
-    """The whole machine's, and those of each group in the order of the scenario.
+    """The whole machine's figures, and each group's in the order of the scenario.
 
-    `exiting_not_found`: how often a candidate that wants tasks that exit (SCX_OPS_ENQ_EXITING)
-    looked for one by its pid, which leads to it no more.
+    `exiting_not_found`: how often a candidate that wants exiting tasks (SCX_OPS_ENQ_EXITING) looked
+    for one by its pid, which no longer leads to it.
 
-    `forks_refused`: so many tasks the candidate would not have. `trace_cut_ns`: the trace ends
-    there, since it was too large; None where it is whole.
+    `forks_refused`: how many tasks the candidate refused. `trace_cut_ns`: the trace ends there
+    because it was too large; None if it is complete.
     """
 
     scheduler: str
@@ -186,7 +186,7 @@ class Figures(_Figures):
 
 @dataclass(frozen=True)
 class Candidate:
-    """A scheduler as the simulator takes it: native code, and the BPF object of the same source.
+    """A scheduler in the simulator's form: native code, and the BPF object of the same source.
 
     `parameters` set global variables of the scheduler before it starts, as its userspace would:
     `name`, `name[index]`, or `map.max_entries`.
@@ -207,16 +207,17 @@ def simulate(
     sanitize: bool = False,
     limit_s: float = RUN_LIMIT_S,
 ) -> Figures:
-    """Run a candidate, or the model of the kernel's own scheduler where it is None.
+    """Run a candidate, or the model of the kernel's own scheduler if it is None.
 
     Args:
-        perfetto: gets a trace for ui.perfetto.dev.
-        sanitize: end the candidate at its first bad access; its library has to be built so too.
-        limit_s: wall time after which it is given up.
+        perfetto: file for a timeline for ui.perfetto.dev.
+        sanitize: end the candidate at its first bad access; its library must be built with the same
+            option.
+        limit_s: wall time after which the simulation is given up.
 
     Raises:
-        Fault: BAD_REQUEST for a scenario out of bounds, BAD_PARAMETER, TIMEOUT, CHILD_FAILED,
-            and what `engine_for` raises. A candidate that is ejected is a result.
+        Fault: BAD_REQUEST if a scenario is out of bounds, BAD_PARAMETER, TIMEOUT, CHILD_FAILED, and
+            those of `engine_for`. An ejected candidate is a result, not a fault.
     """
     try:
         figures = Figures.model_validate_json(
@@ -243,7 +244,7 @@ def simulate(
 
 
 def _no_such(setting: str, variables: tuple[str, ...]) -> Fault:
-    """What was set and is not there, or does not take that value."""
+    """The parameter that does not exist, or does not take that value."""
     name = re.split(r"[=\[.]", setting)[0]
     near = difflib.get_close_matches(name, variables, n=1, cutoff=0.5)
     what = f"the scheduler has no parameter {name!r}"
@@ -253,7 +254,7 @@ def _no_such(setting: str, variables: tuple[str, ...]) -> Fault:
     elif name in variables:
         what, why = (
             f"{setting} cannot be set",
-            "an index is for arrays alone, and within their size",
+            "only arrays have an index, and it must be within their size",
         )
     listed = ", ".join(variables[:_MOST_LISTED]) + (", …" if variables[_MOST_LISTED:] else "")
     return Fault(
@@ -274,7 +275,7 @@ def run_engine(
     sanitize: bool = False,
     limit_s: float = RUN_LIMIT_S,
 ) -> bytes:
-    """As `simulate`, and returns the engine's own JSON: the same bytes for the same seed."""
+    """Like `simulate`, but returns the engine's own JSON: the same bytes for the same seed."""
     text = scenario.text()
     parameters: Mapping[str, str] = dict(candidate.parameters) if candidate else {}
     for name, value in parameters.items():
@@ -327,13 +328,13 @@ def run_engine(
 
 
 def _line_of(work: Path, found: re.Match[bytes]) -> bytes:
-    """Where in the source a place in the library comes from, for the end of a message."""
+    """The source line of a place in the library, for the end of a message."""
     box = Sandbox(read=(work,), cwd=work, limits=_LIMITS)
     try:
         done = sandboxed(
             ["addr2line", "-s", "-e", "candidate.so", found[1].decode()], box, timeout=20
         )
-    except Fault:  # no binutils: the message stands without
+    except Fault:  # no binutils: the message stays without it
         return b""
     place = done.text.partition(" (")[0].strip()
     return f" at {place}".encode() if re.fullmatch(r"[\w.-]+:\d+", place) else b""

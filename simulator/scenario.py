@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the tasks of a simulated machine do, as frozen values; and a set of usual workloads.
+"""The behaviour of a simulated machine's tasks, as frozen values; and a set of usual workloads.
 
-A task is a list of steps. The engine draws a step's length from a stream of its own for each
+A task is a list of steps. The engine draws a step's length from a separate random stream for each
 task, so that the same seed gives the same work under every scheduler.
 """
 
@@ -19,7 +19,7 @@ US = 1_000
 MS = 1_000_000
 S = 1_000_000_000
 
-# The engine's own bounds (engine/engine.h).
+# The engine's own limits (engine/engine.h).
 MAX_CPUS = 256
 MAX_TASKS = 200_000
 MAX_STEPS = 100_000
@@ -34,7 +34,7 @@ _COMM = re.compile(r"[!-~]{1,15}")
 
 @dataclass(frozen=True)
 class Run:
-    """Needs the CPU for `ns`, give or take `spread_ns` (uniform)."""
+    """Needs the CPU for `ns`, plus or minus `spread_ns` (uniform)."""
 
     ns: int
     spread_ns: int = 0
@@ -42,7 +42,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Sleep:
-    """Gives up the CPU for `ns`, give or take `spread_ns` (uniform)."""
+    """Gives up the CPU for `ns`, plus or minus `spread_ns` (uniform)."""
 
     ns: int
     spread_ns: int = 0
@@ -50,12 +50,12 @@ class Sleep:
 
 @dataclass(frozen=True)
 class Wait:
-    """Gives up the CPU until it is woken by `Wake`; not where that came before."""
+    """Gives up the CPU until `Wake` wakes it; does nothing if the wakeup came before."""
 
 
 @dataclass(frozen=True)
 class Wake:
-    """Wakes the task of that name; of several copies the one with the waker's number.
+    """Wakes the task of that name; among several copies the one with the waker's number.
 
     `sync`: the waker is about to sleep (a pipe's wakeup).
     """
@@ -81,7 +81,7 @@ class Affine:
 
 @dataclass(frozen=True)
 class Renice:
-    """Sets a nice value, which is the weight: its own, or that of the task of that name."""
+    """Sets a nice value, and so the weight: its own, or that of the task of that name."""
 
     nice: int
     of: str = ""
@@ -91,7 +91,7 @@ class Renice:
 class Enter:
     """Moves itself, or the task of that name, into the cgroup of that path.
 
-    The scheduler may refuse it (`cgroup_prep_move`). Where there is no such cgroup at the time,
+    The scheduler may refuse it (`cgroup_prep_move`). If the cgroup does not exist at the time,
     nothing happens.
     """
 
@@ -106,10 +106,10 @@ class Yield:
 
 @dataclass(frozen=True)
 class Leave:
-    """Begins to exit: PF_EXITING is set and its pid does not lead to it any more.
+    """Begins to exit: PF_EXITING is set and its pid no longer leads to it.
 
-    What comes after are the last things that an exiting task does in the kernel, where it may
-    still be preempted or sleep. Nobody can change it by its name any more.
+    The steps after it are the last things that an exiting task does in the kernel, where it may
+    still be preempted or sleep. Others can no longer change it by its name.
     """
 
 
@@ -117,10 +117,10 @@ class Leave:
 class Lock:
     """Takes the lock of that name, or waits until it is free.
 
-    It sleeps for it, as for a mutex; or `spins`: stays on the CPU and tries again and again.
-    Whoever comes first when it is free gets it: the first sleeper is woken and has to try again.
-    With `per_cpu` there is one for each CPU, and the task takes that of the CPU on which it is;
-    where it has moved by the time it has the lock, it gives it back and takes the other.
+    It sleeps, as for a mutex; or `spins`: stays on the CPU and retries. The first comer gets a free
+    lock: the first sleeper is woken and has to try again. With `per_cpu` there is one lock for each
+    CPU, and the task takes that of its current CPU; if it has moved by the time it has the lock, it
+    releases it and takes the other.
     """
 
     name: str
@@ -130,14 +130,14 @@ class Lock:
 
 @dataclass(frozen=True)
 class Unlock:
-    """Gives back the lock of that name."""
+    """Releases the lock of that name."""
 
     name: str
 
 
 @dataclass(frozen=True)
 class Repeat:
-    """Begins again, in all so many times through; 0: for ever. Otherwise the task ends."""
+    """Starts over, `times` repetitions in all; 0: for ever. Otherwise the task ends."""
 
     times: int = 0
 
@@ -160,10 +160,10 @@ Step = (
 
 
 class Ending(IntEnum):
-    """What the end of a task's steps is.
+    """The meaning of the end of a task's steps.
 
-    It exits. Or no more is known of it, since a recording was over: it slept then (`ASLEEP`), or
-    had more to do (`BUSY`). In both cases the task is gone, and is no job that has ended.
+    It exits. Or the recording was over: it slept then (`ASLEEP`), or had more to do (`BUSY`). In
+    both cases the task is gone, and does not count as a job that has ended.
     """
 
     EXIT = 0
@@ -174,7 +174,7 @@ class Ending(IntEnum):
 class Policy(IntEnum):
     """The kernel's SCHED_NORMAL, SCHED_BATCH and SCHED_IDLE.
 
-    SCHED_IDLE has a weight of its own, below that of nice 19.
+    SCHED_IDLE has its own weight, below that of nice 19.
     """
 
     NORMAL = 0
@@ -184,12 +184,11 @@ class Policy(IntEnum):
 
 @dataclass(frozen=True)
 class Task:
-    """So many tasks that do the same.
+    """`count` tasks that do the same.
 
-    `name` is for `Wake` and `Fork`; by default the command name. `cpus` empty: all.
-    `start_ns` None: only when forked. `expected_ns` goes into the map `expected_runtime`,
-    `selected` into the map `selected`, where the scheduler has them. `cgroup` is a path of the
-    scenario's.
+    `name` is for `Wake` and `Fork`; default: the command name. `cpus` empty: all. `start_ns` None:
+    only when forked. `expected_ns` goes into the map `expected_runtime`, `selected` into the map
+    `selected`, if the scheduler has them. `cgroup` is a path of the scenario's.
     """
 
     group: str
@@ -211,12 +210,11 @@ class Task:
 
 @dataclass(frozen=True)
 class Cgroup:
-    """A cgroup by its path below the root, which is always there: `/a` before `/a/b`.
+    """A cgroup by its path below the root, which always exists: `/a` before `/a/b`.
 
-    `weight` is cpu.weight. Schedulers without cgroup callbacks, and the default here, pass
-    over cgroups. It is made at `from_ns` and removed at `until_ns` (None: never), or as soon
-    after as nothing is in it. A task that starts in one that is not there starts in the nearest
-    one above.
+    `weight` is cpu.weight. Schedulers without cgroup callbacks, and the default here, ignore
+    cgroups. It is made at `from_ns` and removed at `until_ns` (None: never), or as soon after as it
+    is empty. A task whose cgroup does not exist starts in the nearest one above.
     """
 
     path: str
@@ -236,7 +234,7 @@ class WeightChange:
 
 @dataclass(frozen=True)
 class CpuChange:
-    """A CPU that goes or comes back."""
+    """A CPU that goes offline or online."""
 
     at_ns: int
     cpu: int
@@ -245,16 +243,15 @@ class CpuChange:
 
 @dataclass(frozen=True)
 class Machine:
-    """CPUs that share something are neighbours by number.
+    """CPUs that share something have neighbouring numbers.
 
-    `llc_cpus`: those that share a last-level cache; 0: all of them. `core_cpus`: those of one
-    core (SMT); what they take from each other is not modelled. `node_cpus`: those of a NUMA
-    node; 0: all of them.
+    `llc_cpus`: the number that share a last-level cache; 0: all. `core_cpus`: those of one core
+    (SMT); their effect on each other is not modelled. `node_cpus`: those of a NUMA node; 0: all.
 
-    `tick_ns`: slices end at ticks (CONFIG_HZ=250). `switch_ns`: what a context switch costs.
-    `wake_ns`: what an interrupt to another CPU, or out of idleness, costs. `late_ns`: how late
-    timers wake sleepers: percentiles or other quantiles, from the least to the most; empty: never.
-    `fork_ns`: the CPU time that it takes a task to start another.
+    `tick_ns`: slices end at ticks (CONFIG_HZ=250). `switch_ns`: the cost of a context switch.
+    `wake_ns`: the cost of an interrupt to another CPU, or on an idle one. `late_ns`: how late
+    timers wake sleepers: percentiles or other quantiles, rising; empty: never late. `fork_ns`: the
+    CPU time that starting another task takes.
     """
 
     cpus: int = 4
@@ -270,7 +267,7 @@ class Machine:
 
 @dataclass(frozen=True)
 class Scenario:
-    """A machine, what runs on it, for how long at most, and the seed of all chance."""
+    """A machine, its tasks, the maximum duration, and the random seed."""
 
     name: str
     tasks: tuple[Task, ...]
@@ -284,10 +281,10 @@ class Scenario:
         return replace(self, seed=seed)
 
     def text(self) -> str:
-        """The scenario as the engine reads it (engine/scenario.c says how).
+        """The scenario in the engine's format (engine/scenario.c).
 
         Raises:
-            Fault: BAD_REQUEST where it is out of bounds, or names what is not there.
+            Fault: BAD_REQUEST if it is out of bounds, or names something that does not exist.
         """
         _check(self)
         groups = list(dict.fromkeys(task.group for task in self.tasks))
@@ -428,9 +425,9 @@ def _check(scenario: Scenario) -> None:
             raise _bad(where, f"there is no cgroup {min(missing)}")
     for change in scenario.changes:
         if isinstance(change, CpuChange) and not 0 <= change.cpu < machine.cpus:
-            raise _bad(where, f"CPU {change.cpu} changes, which is not there")
+            raise _bad(where, f"CPU {change.cpu} changes but does not exist")
         if isinstance(change, WeightChange) and change.cgroup not in places:
-            raise _bad(where, f"cgroup {change.cgroup} changes, which is not there")
+            raise _bad(where, f"cgroup {change.cgroup} changes but does not exist")
         if isinstance(change, WeightChange) and not 1 <= change.weight <= 10000:
             raise _bad(where, "the weight of a cgroup is 1 to 10000")
         if change.at_ns < 0:
@@ -438,16 +435,16 @@ def _check(scenario: Scenario) -> None:
 
 
 def _check_cgroups(scenario: Scenario, where: str) -> set[str]:
-    """The paths that there are."""
+    """The existing paths."""
     places = {"/"}
     if len(scenario.cgroups) > MAX_CGROUPS:
         raise _bad(where, f"there are more than {MAX_CGROUPS} cgroups")
     for each in scenario.cgroups:
         above, slash, name = each.path.rpartition("/")
         if not slash or not _NAME.fullmatch(name) or each.path in places:
-            raise _bad(where, f"{each.path!r} is no path of a cgroup, or there twice")
+            raise _bad(where, f"{each.path!r} is not a cgroup path, or is there twice")
         if (above or "/") not in places or each.path.count("/") > MAX_LEVELS:
-            raise _bad(where, f"what {each.path} lies in comes before it")
+            raise _bad(where, f"the parent of {each.path} must come before it")
         if not 1 <= each.weight <= 10000:
             raise _bad(where, "the weight of a cgroup is 1 to 10000")
         if not 0 <= each.from_ns < (each.until_ns or each.from_ns + 1):
@@ -483,7 +480,7 @@ def _check_task(task: Task, where: str, names: Mapping[str, int], cpus: int) -> 
         raise _bad(where, "a repeat is the last step")
     masks = [task.cpus, *(step.cpus for step in task.steps if isinstance(step, Affine))]
     if any(not 0 <= cpu < cpus for mask in masks for cpu in mask):
-        raise _bad(where, "a CPU is named that is not there")
+        raise _bad(where, "a step names a CPU that does not exist")
 
 
 def _check_locks(task: Task, where: str) -> None:
@@ -495,7 +492,7 @@ def _check_locks(task: Task, where: str) -> None:
             held.add(step.name)
         elif isinstance(step, Unlock):
             if step.name not in held:
-                raise _bad(where, f"it gives back the lock {step.name!r}, which it has not")
+                raise _bad(where, f"it releases the lock {step.name!r}, which it does not hold")
             held.remove(step.name)
     if held:
         raise _bad(where, f"it keeps the lock {min(held)!r} at the end of its steps")
@@ -505,7 +502,7 @@ def _check_locks(task: Task, where: str) -> None:
 
 
 def hogs(machine: Machine) -> Scenario:
-    """Six that never sleep for each CPU, of three weights: nobody is due a whole CPU."""
+    """Six tasks that never sleep for each CPU, of three weights: none is due a whole CPU."""
     run = (Run(5 * MS, MS), Repeat())
     tasks = tuple(
         Task(f"nice{nice}", run, comm=f"hog{nice}", count=2 * machine.cpus, nice=nice)
@@ -571,14 +568,16 @@ def fork_storm(machine: Machine) -> Scenario:
 
 
 def uneven_batch(machine: Machine) -> Scenario:
-    """One long job and 39 short ones, the long one last; what is expected is known."""
+    """One long job and 39 short ones, the long one last; expected runtimes are known."""
     short = Task("jobs", (Run(50 * MS),), comm="short", count=39, expected_ns=50 * MS)
     long = Task("jobs", (Run(900 * MS),), comm="long", expected_ns=900 * MS)
     return Scenario("uneven_batch", (short, long), machine, duration_ns=20 * S)
 
 
 def pinned(machine: Machine) -> Scenario:
-    """Some that are pinned to a CPU each, all to the same one, or roam; one moves about."""
+    """Some tasks pinned to one CPU each, some all to the same one, some free; one
+    changes its CPUs.
+    """
     last = machine.cpus - 1
     steps = (Sleep(3 * MS, MS), Run(MS, 500 * US), Repeat())
     own = tuple(
@@ -599,7 +598,7 @@ def pinned(machine: Machine) -> Scenario:
 
 
 def hotplug(machine: Machine) -> Scenario:
-    """The service, while a CPU goes and comes back, pinned tasks on it included."""
+    """The service, while a CPU goes offline and online, including tasks pinned to it."""
     usual = service(machine)
     cpu = machine.cpus - 1
     stuck = Task("stuck", (Sleep(MS), Run(2 * MS), Repeat()), comm="stuck", cpus=(cpu,), count=2)
@@ -612,8 +611,8 @@ def hotplug(machine: Machine) -> Scenario:
 def requests(machine: Machine) -> Scenario:
     """Workers whose requests take 23 ms of CPU time under a spinlock of their CPU, two for each.
 
-    The shape of `schbench` as it comes: a worker asks its message thread, is woken, sleeps for
-    0.1 ms, spins for the lock of the CPU on which it is, works, and asks again. Whoever is
+    The behaviour of `schbench` with its defaults: a worker asks its message thread, is woken,
+    sleeps for 0.1 ms, spins for its current CPU's lock, works, and asks again. A worker that is
     preempted with the lock makes the others of that CPU burn their slices, so what counts is
     whether a slice lasts for a request.
     """

@@ -1,19 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Better values for a scheduler's parameters, found in the simulator.
+"""Searches better values for a scheduler's parameters in the simulator.
 
     python -m simulator.search --source FILE.bpf.c --space FILE.json --scenario NAME …
 
-A program of its own, so that neither the command nor the daemon imports the optimiser. The space
-is a JSON list of parameters as manifests have them (name, type, default, min, max). Standard output
-has one JSON document (`Searched`) on one line, the same bytes for the same input and seed;
-standard error has a line for each trial.
+It is a separate program, so that neither the command nor the daemon imports the optimiser. The
+space is a JSON list of parameters as in manifests (name, type, default, min, max). Standard output
+has one JSON document (`Searched`) on one line, the same bytes for the same input and seed; standard
+error has a line for each trial.
 
-Values are proposed by the tree-structured Parzen estimator (Bergstra et al., NeurIPS 2011) of
-optuna, one after the other, beginning with the defaults. What is minimised is the mean logarithm
-of how much worse than under the kernel's default it is, over the groups and two seeds: by an
-objective (`--objective`, simulator/yardstick.py), by one figure (`--metric`), or by the kind of
-each group. A group that loses throughput counts against it, and one that starves as an ejection.
-What was found is then measured with seeds that nobody tuned for.
+optuna's tree-structured Parzen estimator (Bergstra et al., NeurIPS 2011) proposes values one after
+the other, beginning with the defaults. The cost is the mean logarithm of how much worse than under
+the kernel's default it is, over the groups and two seeds: by an objective (`--objective`,
+simulator/yardstick.py), by one figure (`--metric`), or by the kind of each group. Lost throughput
+of a group adds to the cost, and a starved group counts as an ejection. The result is then measured
+with seeds that the search did not use.
 """
 
 import argparse
@@ -50,15 +50,15 @@ from simulator.yardstick import Objective, parse_objective
 
 TUNED_FOR = 2
 HELD_BACK = 2
-# A group may lose so much of its throughput before that counts, and then it counts this much
-# more than the same part of the figure that is tuned.
+# A group may lose this fraction of its throughput without cost; beyond that, a loss costs this
+# factor more than the same change of the tuned figure.
 SPARED = 0.02
 THROUGHPUT_COUNTS = 5.0
-# What an ejection counts, more than any figure could.
+# The cost of an ejection, more than any figure could be.
 EJECTED_COST = 50.0
-# From this ratio of largest to smallest on, a parameter is searched by its logarithm.
+# From this ratio of largest to smallest on, a parameter is searched on a logarithmic scale.
 WIDE = 50.0
-# How long somebody may wait is a promise, and not a knob.
+# The longest wait is a promise, not a parameter to tune.
 PROMISE = "_wait_ns"
 
 
@@ -81,7 +81,7 @@ class Parameter:
         return trial.suggest_float(self.name, self.min, self.max, log=wide)
 
 
-# Of a file with parameters; a scheduler has a dozen.
+# Limit for a file with parameters; a scheduler has a dozen.
 MOST_BYTES = 1 << 20
 
 Values = Mapping[str, float | bool]
@@ -89,8 +89,9 @@ Values = Mapping[str, float | bool]
 
 @dataclass(frozen=True)
 class GroupResult:
-    """The figure of one group over the kernel default's: with the scheduler's defaults, and with
-    what was found; measured with seeds that were not tuned for."""
+    """One group's figure over the kernel default's: with the scheduler's defaults, and with the
+    values found; measured with seeds that the search did not use.
+    """
 
     scenario: str
     group: str
@@ -100,9 +101,11 @@ class GroupResult:
 
 @dataclass(frozen=True)
 class Searched:
-    """`metric` is the objective or the figure, empty where each group has that of its kind.
-    `gain` is what the values found bring over the scheduler's own defaults, as a part of the
-    figure (0.1: a tenth better), with the seeds that were held back."""
+    """`metric` is the objective or the figure, empty if each group has that of its kind.
+
+    `gain` is the gain of the values found over the scheduler's own defaults, as a fraction of the
+    figure (0.1: a tenth better), with the seeds that were held back.
+    """
 
     scheduler: str
     metric: str
@@ -149,7 +152,7 @@ def read_space(path: Path) -> list[Parameter]:
             FaultType.BAD_PARAMETER,
             "there is nothing to search",
             why="this scheduler has no parameters",
-            hint="`schedpilot library show NAME` lists those there are",
+            hint="`schedpilot library show NAME` lists its parameters",
         )
     return found
 
@@ -160,8 +163,9 @@ def _word(value: float | bool) -> str:
 
 @dataclass(frozen=True)
 class Judged:
-    """By what groups are judged: an objective, else one figure of METRICS, else each by its kind;
-    of one `group` or workload alone, where that is named."""
+    """How groups are judged: an objective, else one figure of METRICS, else each by its kind; only
+    one `group` or workload, if it is named.
+    """
 
     objective: Objective | None = None
     metric: str = ""
@@ -184,7 +188,9 @@ class Judged:
 
 
 class _Bench:
-    """Simulates the scheduler with values, and the default once for each scenario and seed."""
+    """Simulates the scheduler with given values, and the default once for each scenario
+    and seed.
+    """
 
     def __init__(
         self, asked: argparse.Namespace, objective: Objective | None, folder: Path
@@ -231,7 +237,7 @@ class _Bench:
 
 
 def starved(scenario: Scenario, figures: Figures) -> ToldEjection | None:
-    """A task that waits longer than anybody may is as bad as an ejection, whatever others gain."""
+    """A task that waits longer than the limit is as bad as an ejection, whatever others gain."""
     bounds = wait_bounds_ns(scenario)
     for group in figures.groups:
         if group.longest_wait_ns > bounds[group.name]:
@@ -252,7 +258,7 @@ def _ratios(found: Sequence[Compared], judged: Judged) -> dict[tuple[str, str], 
 
 
 def cost(found: Sequence[Compared], judged: Judged) -> float:
-    """What is minimised: below zero is better than the kernel's default."""
+    """The cost; below zero is better than the kernel's default."""
     ejected = sum(each.ejection is not None for each in found)
     if ejected:
         return EJECTED_COST * ejected
@@ -261,7 +267,7 @@ def cost(found: Sequence[Compared], judged: Judged) -> float:
         raise Fault(
             FaultType.BAD_REQUEST,
             f"no group can be judged by {judged.title or 'its kind'}",
-            why="a figure is of groups that come to an end, or that wake up"
+            why="the figure applies only to groups that end, or that wake up"
             if not judged.group
             else f"there may be no group {judged.group[:60]!r}",
             hint=f"others are: {', '.join(METRICS)}",
@@ -273,10 +279,10 @@ def cost(found: Sequence[Compared], judged: Judged) -> float:
 
 
 def search(asked: argparse.Namespace) -> Searched:
-    """Search, then measure what was found with other seeds.
+    """Search, then measure the result with other seeds.
 
     Raises:
-        Fault: whatever the build, the trace, the space or a simulation raises.
+        Fault: those of the build, the trace, the space and the simulations.
     """
     space = read_space(asked.space)
     wanted = parse_objective(asked.objective) if asked.objective else None
@@ -309,8 +315,8 @@ def search(asked: argparse.Namespace) -> Searched:
             gain = 1 - math.exp(cost(after, judged) - cost(before, judged))
             notes = [*bench.work.notes, *(wanted.notes if wanted else ())]
             if gain <= 0:
-                # What is better only by the chance that it was tuned with is not better.
-                notes.append("what was found is no better with other seeds: the defaults stand")
+                # Values that are better only with the seeds they were tuned with are not better.
+                notes.append("the values found are no better with other seeds: the defaults stand")
                 values, gain, after = dict(defaults), 0.0, before
             old = _ratios(before, judged)
             new = _ratios(after, judged)
@@ -336,7 +342,7 @@ def search(asked: argparse.Namespace) -> Searched:
 
 
 def _best(study: optuna.Study, latest: float) -> float:
-    """The best cost so far, the latest one included."""
+    """The best cost so far, including the latest."""
     done = [each.value for each in study.trials if each.value is not None]
     return min([latest, *done])
 
@@ -346,19 +352,19 @@ def _asked(words: Sequence[str]) -> argparse.Namespace:
     what = parser.add_mutually_exclusive_group()
     parser.add_argument("--source", type=named_path, required=True, help="the scheduler's C")
     parser.add_argument("--space", type=named_path, required=True, help="its parameters, JSON")
-    parser.add_argument("--name", default="candidate", help="what to call it")
+    parser.add_argument("--name", default="candidate", help="its name")
     what.add_argument("--trace", type=named_path, help="a recorded workload")
-    what.add_argument("--scenario", metavar="NAME", help="one of the stress set")
+    what.add_argument("--scenario", metavar="NAME", help="one scenario of the stress set")
     by = parser.add_mutually_exclusive_group()
     by.add_argument("--objective", default="", metavar="TEXT", help="`response p99`, …")
     by.add_argument("--metric", choices=sorted(METRICS), default="", help="one figure")
-    parser.add_argument("--group", default="", help="of this group (or workload) alone")
+    parser.add_argument("--group", default="", help="only this group (or workload)")
     parser.add_argument("--trials", type=int, default=40)
     parser.add_argument("--cpus", type=int, default=0)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--facts", default="", metavar="JSON", help="what a policy is to be told")
-    parser.add_argument("--btf", type=named_path, default=BTF, help="of the kernel to compile for")
-    parser.add_argument("--cache", type=named_path, help="where built things are kept")
+    parser.add_argument("--facts", default="", metavar="JSON", help="the facts that a policy needs")
+    parser.add_argument("--btf", type=named_path, default=BTF, help="kernel to compile for")
+    parser.add_argument("--cache", type=named_path, help="folder for build results")
     asked = parser.parse_args(words)
     if asked.trace is None and not asked.scenario:
         parser.error("say on what: --scenario NAME or --trace FILE")

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The stress set: what every scheduler has to survive before it meets a host.
+"""The stress set: scenarios that every scheduler has to survive before it runs on a host.
 
-Each scenario is one trait that schedulers fail by, on a small machine and long enough that
-somebody who is starved has waited longer than anybody may (`wait_bound_ns`). Command names are
-of no program, so that rules for names treat all alike.
+Each scenario has one trait that schedulers fail at, on a small machine and long enough that a
+starved task has waited longer than the limit (`wait_bound_ns`). No program has the command names
+used here, so that rules for names treat all alike.
 """
 
 from collections.abc import Callable, Mapping
@@ -35,29 +35,30 @@ from simulator.scenario import (
     Yield,
 )
 
-# Four CPUs of two caches: the smallest machine on which stealing and placement can go wrong.
+# Four CPUs with two caches: the smallest machine on which stealing and placement can go wrong.
 STRESS_MACHINE = Machine(4, 2)
 
 # What a task may wait in any case: the longest promise that the library's schedulers make
-# (max_wait_ns, 3 s), and looking for it.
+# (max_wait_ns, 3 s), plus the time to find it.
 GRACE_NS = 4 * S
 # The longest slice with which waiting in turn is still within the bound; a tick is added, since
 # slices end at ticks.
 SLICE_NS = 100 * MS
-# The kernel's watchdog ejects after 30 s; who waits so long was starved whatever the load.
+# The kernel's watchdog ejects after 30 s; a task that waits this long was starved whatever the
+# load.
 LONGEST_WAIT_NS = 25 * S
-# Up to this part of the CPUs' time demand leaves them idle now and then.
+# Up to this fraction of the CPUs' time, demand leaves them idle now and then.
 LEAVES_TIME = 0.9
-# Sizes that part of the set is run on in any case: one CPU, more than a table of 8 has room for,
+# Machine sizes on which part of the set always runs: one CPU, more than a table of 8 has room for,
 # and more than a word of 64 bits.
 OTHER_SIZES = (1, 16, 72)
 
-# The kernel's sched_prio_to_weight[] for each fifth nice level, in between by its ratio of 1.25.
+# The kernel's sched_prio_to_weight[] for every fifth nice level, in between by its ratio of 1.25.
 _WEIGHT_0 = 1024.0
 
 
 def weight_of(nice: int, policy: Policy = Policy.NORMAL) -> float:
-    """What sched_ext calls the weight of a task: 100 at nice 0, 1 to 10000."""
+    """The weight of a task in sched_ext: 100 at nice 0, 1 to 10000."""
     if policy is Policy.IDLE:
         return 1.0
     return min(max(_WEIGHT_0 * 1.25**-nice * 100 / 1024, 1.0), 10_000.0)
@@ -71,10 +72,11 @@ def wait_bound_ns(scenario: Scenario, group: str) -> int:
 def wait_bounds_ns(scenario: Scenario) -> Mapping[str, int]:
     """The longest that a task of each group may wait for a CPU before it counts as starved.
 
-    Where every task of a CPU takes its turn by weight, one of weight w waits for the slices of
-    the others: at most W / w slices, W being the weight of all that may want this CPU. That with
-    the longest slice we accept, and a grace for schedulers that let some go first for a while.
-    It grows with the load, not with time, so starvation exceeds it however it comes about.
+    If every task of a CPU takes its turn by weight, one of weight w waits for the slices of the
+    others: at most W / w slices, where W is the weight of all tasks that may want this CPU. The
+    bound is that with the longest accepted slice, plus a grace period for schedulers that let some
+    go first for a while. It grows with the load, not with time, so starvation exceeds it however it
+    arises.
     """
     machine = scenario.machine
     crowd = [0.0] * machine.cpus
@@ -89,7 +91,7 @@ def wait_bounds_ns(scenario: Scenario) -> Mapping[str, int]:
             crowd[cpu] += weight * part
             heads[cpu] += count * part
             demand[cpu] += wanted * part
-    # While a CPU is away the others have its load.
+    # While a CPU is offline the others carry its load.
     spare = machine.cpus - len(
         {each.cpu for each in scenario.changes if isinstance(each, CpuChange)}
     )
@@ -98,7 +100,7 @@ def wait_bounds_ns(scenario: Scenario) -> Mapping[str, int]:
     for task, share in zip(scenario.tasks, places, strict=True):
         most = max(crowd[cpu] for cpu in share) / weight_of(task.nice, task.policy)
         turns[task.group] = max(turns.get(task.group, 0.0), most)
-    # Where there is time for all of them each has its turn once the others have had theirs.
+    # If there is time for all of them, each has its turn once the others have had theirs.
     if spare == machine.cpus and max(demand) < LEAVES_TIME:
         turns = {group: min(most, max(heads)) for group, most in turns.items()}
     return {
@@ -108,7 +110,7 @@ def wait_bounds_ns(scenario: Scenario) -> Mapping[str, int]:
 
 
 def _copies(scenario: Scenario) -> list[int]:
-    """How many of each task there may be at once; of what is forked without end, one round."""
+    """How many of each task may exist at once; of tasks that are forked without end, one round."""
     made: dict[str, int] = {}
     for parent in scenario.tasks:
         last = parent.steps[-1]
@@ -127,7 +129,9 @@ def _name(task: Task) -> str:
 
 
 def _places(scenario: Scenario) -> list[dict[int, float]]:
-    """The CPUs each task may run on at some time, and the most that it is there of all of it."""
+    """The CPUs that each task may run on at some time, and the largest number of tasks present
+    there.
+    """
     every = tuple(range(scenario.machine.cpus))
     masks: dict[str, set[tuple[int, ...]]] = {}
     for task in scenario.tasks:
@@ -145,7 +149,7 @@ def _places(scenario: Scenario) -> list[dict[int, float]]:
 
 
 def _demand(task: Task) -> float:
-    """The part of a CPU that a task can want; all of it where that depends on others."""
+    """The fraction of a CPU that a task can use; all of it if that depends on others."""
     runs = sum(step.ns for step in task.steps if isinstance(step, Run))
     sleeps = sum(step.ns for step in task.steps if isinstance(step, Sleep))
     known = all(isinstance(step, Run | Sleep | Repeat | Enter | Affine) for step in task.steps)
@@ -153,14 +157,14 @@ def _demand(task: Task) -> float:
 
 
 def _lasting(scenario: Scenario) -> Scenario:
-    """Long enough that who is starved from the last change on has waited too long."""
+    """Long enough that a task starved from the last change on has waited too long."""
     longest = max(wait_bounds_ns(scenario).values())
     changed = max((change.at_ns for change in scenario.changes), default=0)
     return replace(scenario, duration_ns=changed + longest + S)
 
 
 def _workers(machine: Machine, each: int = 1) -> Task:
-    """Tasks that never sleep, so many for each CPU: who is passed over is seen to be."""
+    """Tasks that never sleep, several for each CPU: a task that is passed over shows."""
     return Task("workers", (Run(5 * MS, MS), Repeat()), comm="sp-worker", count=each * machine.cpus)
 
 
@@ -286,9 +290,9 @@ def affinity_churn(machine: Machine) -> Scenario:
 
 
 def hotplug(machine: Machine) -> Scenario:
-    """The last CPU goes and comes back, at last for longer than anybody may wait.
+    """The last CPU goes offline and online, at last for longer than the wait limit.
 
-    Tasks that may run nowhere else are on it; others roam.
+    Tasks pinned to it are on it; others roam.
     """
     cpu = machine.cpus - 1
     waking = (Sleep(5 * MS, 2 * MS), Run(300 * US, 200 * US), Repeat())
@@ -321,7 +325,7 @@ def long_sleepers(machine: Machine) -> Scenario:
 
 
 def newcomers(machine: Machine) -> Scenario:
-    """Busy tasks come when others have run for seconds; neither may have the machine alone."""
+    """Busy tasks arrive when others have run for seconds; neither may have the machine alone."""
     steps = (Run(5 * MS, MS), Repeat())
     return Scenario(
         "newcomers",
@@ -375,7 +379,7 @@ def bursty_rpc(machine: Machine) -> Scenario:
 
 
 def overload(machine: Machine) -> Scenario:
-    """A hundred tasks for each CPU, on large machines fewer, which sleep rarely."""
+    """A hundred tasks for each CPU, fewer on large machines, which sleep rarely."""
     steps = (Run(3 * MS, 2 * MS), Sleep(MS), Repeat())
     count = min(100 * machine.cpus, max(1600, 4 * machine.cpus))
     crowd = Task("crowd", steps, comm="sp-crowd", count=count)
@@ -383,7 +387,7 @@ def overload(machine: Machine) -> Scenario:
 
 
 def uneven_batch(machine: Machine) -> Scenario:
-    """One long job and many short ones, the long one last; what is expected is known."""
+    """One long job and many short ones, the long one last; expected runtimes are known."""
     short = Task("jobs", (Run(50 * MS),), comm="sp-short", count=10 * machine.cpus,
                  expected_ns=50 * MS)  # fmt: skip
     long = Task("jobs", (Run(900 * MS),), comm="sp-long", expected_ns=900 * MS)
@@ -406,7 +410,7 @@ def exit_churn(machine: Machine) -> Scenario:
 
 
 def quiet(machine: Machine) -> Scenario:
-    """Few tasks that wake now and then on idle CPUs: nobody else brings a lost one back."""
+    """Few tasks that wake now and then on idle CPUs: no other event rescues a lost one."""
     steps = (Sleep(30 * MS, 20 * MS), Run(2 * MS, MS), Repeat())
     tasks = (
         Task("timers", steps, comm="sp-timer", count=max(machine.cpus // 2, 1)),
@@ -542,10 +546,10 @@ def masks(machine: Machine) -> Scenario:
 
 
 def cgroups(machine: Machine) -> Scenario:
-    """Many cgroups, nested ones too; some are made and removed, and tasks are moved about.
+    """Many cgroups, including nested ones; some are made and removed, and tasks move between them.
 
-    A cgroup goes as soon as it is empty: right after its last task has exited, or was moved out
-    of it while it waited.
+    A cgroup is removed as soon as it is empty: right after its last task has exited, or was moved
+    out while it waited.
     """
     jobs, each_ns = 16, 300 * MS
     waking = (Sleep(60 * MS, 40 * MS), Run(500 * US, 400 * US), Repeat())
@@ -587,7 +591,7 @@ def cgroups(machine: Machine) -> Scenario:
                      count=2)
                 for at in range(jobs)
             ),
-            # They outlive what they began in.
+            # They outlive the cgroups in which they began.
             *(
                 Task("strays", (Run(5 * MS, 4 * MS), Enter("/sp-slice4"), Run(10 * MS, 5 * MS),
                                 Sleep(30 * MS, 20 * MS), Run(10 * MS, 5 * MS), Repeat(10)),
@@ -634,7 +638,7 @@ def _named(make: Callable[[Machine], Scenario]) -> Callable[[Machine], Scenario]
     return lambda machine: _lasting(make(machine))
 
 
-# Cheap and telling ones first: what is badly wrong is known at once.
+# Cheap and telling ones first, so that a serious defect shows at once.
 STRESS: Mapping[str, Callable[[Machine], Scenario]] = MappingProxyType(
     {
         make.__name__: _named(make)
@@ -669,16 +673,16 @@ STRESS: Mapping[str, Callable[[Machine], Scenario]] = MappingProxyType(
 
 
 def _on(cpus: int) -> Machine:
-    """A machine of that size, with two caches where they can be of the same size."""
+    """A machine of that size, with two caches if they can have the same size."""
     return Machine(cpus, cpus // 2 if cpus > 2 and cpus % 2 == 0 else 0)
 
 
 @lru_cache(maxsize=4)
 def stress_set(cpus: tuple[int, ...] = ()) -> tuple[Scenario, ...]:
-    """What a scheduler is put through.
+    """The scenarios that a scheduler is put through.
 
-    That is all on a small machine, one scenario on some others (`OTHER_SIZES`), and all on each
-    size that is asked for.
+    All of them on a small machine, one scenario on some others (`OTHER_SIZES`), and all on each
+    requested size.
     """
     sizes = [size for size in dict.fromkeys(cpus) if size != STRESS_MACHINE.cpus]
     asked = [
@@ -692,6 +696,6 @@ def stress_set(cpus: tuple[int, ...] = ()) -> tuple[Scenario, ...]:
         for size in OTHER_SIZES
         if size not in sizes
     ]
-    # Right behind the same on the small one.
+    # Right behind the same on the small machine.
     at = list(STRESS).index("spread") + 1
     return (*usual[:at], *others, *usual[at:], *asked)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Whether a scheduler survives the stress set, and what it gains on the recorded workload.
+"""Whether a scheduler survives the stress set, and its gain on the recorded workload.
 
-What the simulator reports is judged by pure functions: nobody may be lost or starved, no CPU
-may idle while there is work, no call may be refused. Each finding says what to change.
+Pure functions judge the simulator's reports: no task may be lost or starved, no CPU may idle while
+there is work, no call may be refused. Each finding says what to change.
 """
 
 import os
@@ -40,42 +40,42 @@ from simulator.yardstick import (
 
 Severity = Literal["error", "warning", "note"]
 
-# Of a wait that the engine saw nothing of, as under the kernel's own scheduler.
+# For a wait that the engine did not observe, as under the kernel's own scheduler.
 _UNSEEN = Explanation("a task got no CPU", "see the source's enqueue and dispatch")
 
 # Wall time of one scenario: natively a good scheduler takes 0.1 s at most, emulated 2 s.
 SCENARIO_LIMIT_S = 30.0
-# CPU time given out, against what the default scheduler gives out in the same scenario. One that
-# keeps a CPU of four or even of two for itself (as scx_central does) is not stopped.
+# CPU time given out, relative to the default scheduler in the same scenario. A scheduler that keeps
+# one CPU of four or even of two for itself (as scx_central does) is accepted.
 LEAST_BUSY = 0.45
 USUAL_BUSY = 0.85
-# Events a second and CPU, and how many times the default scheduler's: interrupts without end.
+# Events per second and CPU, and relative to the default scheduler: endless interrupts.
 MOST_EVENTS = 40_000.0
 EVENTS_RATIO = 10.0
-# Wakeups later than by the default so many times over, and by so much, are worth a word.
+# Wakeups later than by the default by this factor, and by this time, are worth a warning.
 LATE_RATIO = 20.0
 LATE_NS = 200 * MS
-# Of two groups whose weights differ by this factor at least the heavier one has to get no less
-# than this part of what the lighter one gets, for each of its tasks. Equal shares are accepted, and
-# so is what slices that end at ticks make of them.
+# If the weights of two groups differ by at least this factor, each task of the heavier one must get
+# at least this fraction of a task of the lighter one. Equal shares are accepted, and so are the
+# effects of slices that end at ticks.
 ORDERED_RATIO = 2.0
 LEAST_OF_LIGHTER = 0.45
-# What is run on other sizes of machine than the usual without being asked for; not where a
-# parameter says how many CPUs there are, as userspace sets it for one machine.
+# Scenarios that run on other machine sizes than the usual without being requested; not if a
+# parameter is the number of CPUs, as userspace sets it for one machine.
 _OTHER_SIZES = frozenset(f"spread@{size}" for size in OTHER_SIZES)
 _COUNTS_CPUS = re.compile(r"(?:^|_)(?:nr|num)_(?:possible_|online_)?cpu(?:s|_ids)$")
-# So many answers of the default scheduler are kept.
+# How many answers of the default scheduler are kept.
 _DEFAULTS = "defaults"
 _DEFAULTS_KEPT = 256
-# A predicted loss above this is warned of; below it is within what the model can tell.
+# A predicted loss above this gives a warning; below it is within the model's accuracy.
 LOSS_PERCENT = 5.0
-# Of this part of the CPU time on, what becomes of a group is told unasked.
+# Groups with at least this fraction of the CPU time are reported unasked.
 WORTH_A_WORD = 0.02
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that a scenario showed. `file` and `line` where the place is known."""
+    """One observation in a scenario. `file` and `line` if the place is known."""
 
     scenario: str
     severity: Severity
@@ -88,12 +88,12 @@ class Finding:
 
 @dataclass(frozen=True)
 class Proof:
-    """What the simulator can say of a candidate.
+    """The simulator's judgement of a candidate.
 
-    `figures`: `scenarios` passed `of` so many; `score` 0 to 1, which falls with everything that
+    `figures`: `scenarios` passed `of` how many; `score` 0 to 1, which falls with everything that
     fails (`score_of`); `longest_wait_ms`; `events`; `seconds` of wall time, `build_seconds` of it.
-    With a recorded workload `gain_…_percent` against the default, positive is better; and by
-    what it is to be good at `gain_objective_percent` (`Recorded`).
+    With a recorded workload `gain_…_percent` against the default, positive is better; and by its
+    objective `gain_objective_percent` (`Recorded`).
     """
 
     findings: tuple[Finding, ...]
@@ -106,11 +106,11 @@ class Proof:
 
 @dataclass(frozen=True)
 class Recorded:
-    """What was recorded, and by what its groups are judged.
+    """The recording, and how its groups are judged.
 
-    `group` is the one that a scheduler is looked for, by `objective`; "": no one in particular.
-    `guards`: of other groups. A group that nothing is said of is judged by its kind
-    (`yardstick.usual_objective`). `notes`: what of it cannot be judged here.
+    `group` is the one for which a scheduler is sought, by `objective`; "": none in particular.
+    `guards`: for other groups. All other groups are judged by their kind
+    (`yardstick.usual_objective`). `notes`: what cannot be judged here.
     """
 
     scenario: Scenario
@@ -120,7 +120,7 @@ class Recorded:
     notes: tuple[str, ...] = ()
 
     def objective_of(self, default: GroupFigures) -> Objective:
-        """Of the group with these figures under the default scheduler."""
+        """The group's objective, given its figures under the default scheduler."""
         if self.objective and self.objective.terms and default.name == self.group:
             return guarded(self.objective)
         return self.guards.get(default.name) or usual_objective(default)
@@ -143,10 +143,10 @@ class Outcome:
 
 
 def judge(outcome: Outcome, source: str = "", file: str = "") -> tuple[Finding, ...]:
-    """What one scenario showed, worst first.
+    """The findings of one scenario, worst first.
 
     Args:
-        source: the candidate's C, to find the place of what is wrong.
+        source: the candidate's C, to find the place of the trouble.
         file: its name, for the findings.
     """
     name = outcome.scenario.name
@@ -168,7 +168,7 @@ def _ejected(scenario: str, ejection: Ejection, source: str, file: str) -> Findi
     message = ejection.message
     # scx_bpf_error() of the headers puts its place before its text.
     said = re.match(r"(?:\S*/)?([\w.-]+\.[ch]):(\d+): ", message)
-    # What the engine saw end at a place has that behind.
+    # If the engine saw it end at a place, the message ends with that place.
     ended = re.search(r" at ([\w.-]+\.[ch]):(\d+)$", message)
     place: tuple[str | None, int | None]
     if said:
@@ -184,7 +184,7 @@ def _ejected(scenario: str, ejection: Ejection, source: str, file: str) -> Findi
 
 
 def _declined(scenario: str, ejection: Ejection) -> bool:
-    """It says at the start that it is not for a machine of another size than the usual."""
+    """At the start it declares itself unfit for a machine of another size than the usual."""
     orderly = ejection.kind in (Ended.BY_ITSELF, Ended.ERROR_BY_ITSELF)
     orderly |= ejection.message.startswith("ops.init() failed")
     return scenario in _OTHER_SIZES and orderly and not ejection.at_ns
@@ -193,7 +193,7 @@ def _declined(scenario: str, ejection: Ejection) -> bool:
 def _place(
     source: str, file: str, calls: Sequence[str], callbacks: Sequence[str]
 ) -> tuple[str | None, int | None]:
-    """Where to look: a call that stands in one place only, else a callback's definition."""
+    """Where to look: a call that occurs in one place only, else a callback's definition."""
     for name in calls:
         found = list(re.finditer(rf"(?<!\w){re.escape(name)}\s*\(", source))
         if len(found) == 1:
@@ -209,7 +209,7 @@ def _place(
 
 
 def _starved(outcome: Outcome, source: str, file: str) -> tuple[Finding, ...]:
-    """Groups that waited too long: one finding for those with the same remedy."""
+    """Groups that waited too long: one finding for those with the same fix."""
     scenario = outcome.scenario
     found: dict[str, Finding] = {}
     others: dict[str, list[str]] = {}
@@ -218,7 +218,7 @@ def _starved(outcome: Outcome, source: str, file: str) -> tuple[Finding, ...]:
         for group in outcome.figures.groups
         if group.longest_wait_ns > outcome.bounds_ns[group.name]
     ]
-    # Those that never ran first: theirs is the plainest case.
+    # Tasks that never ran first: theirs is the plainest case.
     for group, bound in sorted(late, key=lambda each: each[0].run_ns > 0):
         why = explain_wait(group.wait) if group.wait else _UNSEEN
         if outcome.figures.exiting_not_found and _exits(scenario, group.name):
@@ -229,7 +229,7 @@ def _starved(outcome: Outcome, source: str, file: str) -> tuple[Finding, ...]:
         never = " and never ran" if not group.run_ns else ""
         message = (
             f"a task of the group {group.name!r} waited {group.longest_wait_ns / S:.3g} s for a "
-            f"CPU{never}; under this load {bound / S:.3g} s is the most that is accepted"
+            f"CPU{never}; under this load at most {bound / S:.3g} s is accepted"
         )
         place = _place(source, file, why.calls, why.callbacks)
         found[why.fix] = Finding(scenario.name, "error", message, why.cause, why.fix, *place)
@@ -242,11 +242,11 @@ def _starved(outcome: Outcome, source: str, file: str) -> tuple[Finding, ...]:
     )
 
 
-# SCX_OPS_ENQ_EXITING as include/linux/sched/ext.h has it explained.
+# SCX_OPS_ENQ_EXITING as explained in include/linux/sched/ext.h.
 _LOST_BY_PID = Explanation(
     "tasks that exit are lost: with SCX_OPS_ENQ_EXITING enqueue gets them too, and "
     "bpf_task_from_pid() does not find them any more",
-    "leave SCX_OPS_ENQ_EXITING out of .flags (the kernel runs tasks that exit by itself then), or "
+    "leave SCX_OPS_ENQ_EXITING out of .flags (then the kernel itself runs tasks that exit), or "
     "insert them in enqueue at once: `if (p->flags & PF_EXITING) scx_bpf_dsq_insert(p, "
     "SCX_DSQ_LOCAL, SCX_SLICE_DFL, enq_flags);`",
     callbacks=("enqueue", "dispatch"),
@@ -254,7 +254,7 @@ _LOST_BY_PID = Explanation(
 
 
 def _exits(scenario: Scenario, group: str) -> bool:
-    """Do tasks of this group still run while they exit?"""
+    """Whether tasks of this group still run while they exit."""
     return any(
         task.group == group and any(isinstance(step, Leave) for step in task.steps)
         for task in scenario.tasks
@@ -262,7 +262,7 @@ def _exits(scenario: Scenario, group: str) -> bool:
 
 
 def _alike(one: Task, other: Task) -> bool:
-    """Tasks that differ in nothing but their weight."""
+    """Tasks that differ only in their weight."""
     same = (one.steps, one.cpus, one.start_ns, one.cgroup, one.kthread, one.uid)
     return same == (
         other.steps, other.cpus, other.start_ns, other.cgroup, other.kthread, other.uid
@@ -270,7 +270,7 @@ def _alike(one: Task, other: Task) -> bool:
 
 
 def _inverted(outcome: Outcome, source: str, file: str) -> tuple[Finding, ...]:
-    """Who has the larger weight may not get less: the worst pair of groups where it does."""
+    """A larger weight may not get less: the worst pair of groups for which it does."""
     worst: tuple[float, Task, Task] | None = None
     # Those that want the CPU all the time.
     tasks = [
@@ -300,7 +300,7 @@ def _inverted(outcome: Outcome, source: str, file: str) -> tuple[Finding, ...]:
             f"time of one of {light.group!r} ({_rank(light)}), which has the smaller weight",
             "nice is inverted: weight is used the wrong way round, or a larger nice value is taken "
             "for more important",
-            "charge vtime by `p->scx.dsq_vtime += used * 100 / p->scx.weight`; where slices depend "
+            "charge vtime by `p->scx.dsq_vtime += used * 100 / p->scx.weight`; if slices depend "
             "on weight let them grow with it; nice -20 is the most important, 19 the least",
             *_place(source, file, (), ("stopping", "enqueue")),
         ),
@@ -327,14 +327,14 @@ def _idle(outcome: Outcome, source: str, file: str) -> tuple[Finding, ...]:
                 outcome.scenario.name,
                 severity,
                 f"{refused} tasks could not be started: init_task returned an error for them",
-                "where init_task fails for a new task, fork() fails in the program",
-                "return 0 from init_task, and do without what could not be had: a map that is full "
-                "is no reason to refuse a task",
+                "if init_task fails for a new task, fork() fails in the program",
+                "return 0 from init_task, and do without the missing data: a full map is not a "
+                "reason to refuse a task",
                 *_place(source, file, (), ("init_task",)),
             ),
         )
     message = (
-        f"{busy:.2f} of {outcome.figures.cpus} CPUs were busy where the default scheduler keeps "
+        f"{busy:.2f} of {outcome.figures.cpus} CPUs were busy; the default scheduler keeps "
         f"{usual:.2f} busy"
     )
     return (
@@ -363,10 +363,10 @@ def _stormy(outcome: Outcome, source: str, file: str) -> tuple[Finding, ...]:
         Finding(
             outcome.scenario.name,
             "error",
-            f"{rate:.0f} interrupts and switches a second on each CPU, where the default "
-            f"scheduler has {often:.0f}",
+            f"{rate:.0f} interrupts and switches a second on each CPU; the default scheduler has "
+            f"{often:.0f}",
             "CPUs are kicked without end: from a callback that a kick itself leads to, or for "
-            "every wakeup where nothing waits",
+            "every wakeup although nothing waits",
             "kick once for a task that was queued, with SCX_KICK_IDLE, from enqueue only; never "
             "from dispatch or update_idle unless a task waits for that very CPU",
             *_place(source, file, ("scx_bpf_kick_cpu",), ("dispatch",)),
@@ -404,9 +404,9 @@ def score_of(outcomes: Sequence[Outcome], of: int) -> float:
     """How much of the set was survived, and how well: 0 to 1.
 
     The mean over all `of` scenarios; one that failed, or was not run, counts 0. One that passed
-    counts the CPU time it gave out against the default's (1 at most), less by as much of the
-    accepted wait as its longest took, by half at most. So it falls with each further failure,
-    each idle CPU and each longer wait, and nothing that fails can raise it.
+    counts its CPU time relative to the default's (at most 1), reduced in proportion to its longest
+    wait relative to the accepted one, by half at most. So each further failure, each idle CPU and
+    each longer wait lowers it, and no failure can raise it.
     """
     if of <= 0:
         return 0.0
@@ -431,7 +431,7 @@ def _measure(
     return key, lambda group, it: measure.value(group, it.time_ns / S), measure.more
 
 
-# Name, value of a group (None: it has none), whether more is better.
+# Name, a group's value (None: it has none), whether more is better.
 _METRICS: tuple[tuple[str, Callable[[GroupFigures, Figures], float | None], bool], ...] = (
     *map(_measure, ("response_p50", "response_p95", "response_p99", "response_mean")),
     *map(_measure, ("completions", "turnaround_mean", "turnaround_p99")),
@@ -452,8 +452,8 @@ def gains(candidate: Figures, default: Figures) -> dict[str, float]:
     """The predicted gain of each metric in percent: positive is better, 0 no difference.
 
     For the machine `gain_METRIC_percent` is the mean over its groups, by their tasks; for each
-    group `gain_METRIC_percent[GROUP]`. A gain is of the default's value, so a delay that
-    vanishes is 100; a loss is at most 1000. Metrics that one of the two has not are left out.
+    group `gain_METRIC_percent[GROUP]`. A gain is relative to the default's value, so a delay that
+    vanishes is 100; a loss is at most 1000. Metrics that one of the two lacks are left out.
     """
     found: dict[str, float] = {}
     for metric, value, more in _METRICS:
@@ -482,7 +482,7 @@ def _gain(ours: float, theirs: float, more: bool) -> float:
 
 @dataclass(frozen=True)
 class Predicted:
-    """One group under both, by what it is judged by."""
+    """One group under both, by its objective."""
 
     group: str
     objective: Objective
@@ -491,12 +491,12 @@ class Predicted:
 
     @property
     def times(self) -> float | None:
-        """How many times better all of it is."""
+        """How many times better the whole is."""
         return joint(self.scored)
 
     @property
     def lost(self) -> list[Scored]:
-        """What becomes worse by more than the model can be wrong, or than a guard lets go."""
+        """The figures that become worse by more than the model's error, or than a guard allows."""
         return [
             each
             for each in self.scored
@@ -527,7 +527,7 @@ def _amount(value: float, unit: str) -> str:
 
 
 def predict(recorded: Recorded, candidate: Figures, default: Figures) -> tuple[Predicted, ...]:
-    """What becomes of each group, that of the workload in question first."""
+    """The prediction for each group, the workload in question first."""
     seconds = (candidate.time_ns / S, default.time_ns / S)
     found = []
     for ours in candidate.groups:
@@ -550,8 +550,9 @@ def _predicted_gain(recorded: Recorded, found: Sequence[Predicted]) -> dict[str,
 
 
 def _told(recorded: Recorded, found: Sequence[Predicted], default: Figures) -> tuple[Finding, ...]:
-    """What is predicted of the workload in question, and a word on whatever becomes worse; of
-    groups that are neither asked for nor guarded only where they use the machine."""
+    """The prediction for the workload in question, and warnings about figures that become worse;
+    for groups that are neither requested nor guarded only if they use the machine.
+    """
     name = recorded.scenario.name
     said = [Finding(name, "note", each, "", "") for each in recorded.notes]
     asked = {recorded.group, *recorded.guards}
@@ -576,8 +577,7 @@ def _told(recorded: Recorded, found: Sequence[Predicted], default: Figures) -> t
                     f"for the group {each.group!r} it is predicted to become worse than under the "
                     f"default scheduler: {', '.join(map(_in_words, each.lost))}",
                     "this scheduler does not suit this workload, or not with these parameters",
-                    "try other parameters or another scheduler; keep it where this is the price "
-                    "that was meant to be paid",
+                    "try other parameters or another scheduler; keep it if you accept this price",
                 )
             )
     return tuple(said)
@@ -601,21 +601,21 @@ def prove(
 ) -> Proof:
     """Run a candidate through the stress set, and through the recorded workload if there is one.
 
-    Scenarios run in parallel processes; after one that fails no further one is begun, and those
-    behind it in the set count as not run.
+    Scenarios run in parallel processes; after a failure no further one is started, and the later
+    ones in the set count as not run.
 
     Args:
         source: the candidate's C, from which `object` was built.
         parameters: global variables to set, as for the kernel.
-        cpus: sizes of machine to run all of the set on, too (`stress_set`).
-        recorded: a workload to predict the gain on; failing there fails the candidate, too.
+        cpus: machine sizes on which to run the whole set as well (`stress_set`).
+        recorded: a workload whose gain to predict; failing there fails the candidate, too.
         on_scenario: called after each scenario with its name, how many are done and how many
             there are.
-        headers: files that the source includes by name from beside it.
-        stressed: with the stress set; else the recorded workload alone.
+        headers: files that the source includes by name from its own folder.
+        stressed: with the stress set; else only the recorded workload.
 
     Raises:
-        Fault: what `build_native` and `simulate` raise, but for what speaks of the candidate.
+        Fault: those of `build_native` and `simulate`, except faults about the candidate.
     """
     started = time.monotonic()
     stresses = stress_set(tuple(cpus)) if stressed else ()
@@ -662,7 +662,7 @@ def prove(
         predicted = predict(recorded, own.figures, own.default)
         figures |= gains(own.figures, own.default) | _predicted_gain(recorded, predicted)
         told = _told(recorded, predicted, own.default)
-        # What it is wanted for comes before what others say of it.
+        # Its own workload comes before the prediction for others.
         broken = [each for each in findings if each.severity == "error"]
         findings = [*broken, *told, *(each for each in findings if each not in broken)]
     figures["seconds"] = time.monotonic() - started
@@ -709,7 +709,9 @@ def _run_all(
     cache_folder: Path | None,
     on_scenario: Callable[[str, int, int], None] | None,
 ) -> tuple[list[Outcome], list[Finding]]:
-    """The outcomes in the order of the scenarios, and what ended simulations without figures."""
+    """The outcomes in the order of the scenarios, and the reasons of simulations
+    without figures.
+    """
     found: dict[str, Outcome] = {}
     broken: dict[str, Finding] = {}
 
@@ -719,7 +721,7 @@ def _run_all(
         if stop.is_set():
             return None
         try:
-            # First the default: where that cannot be run, it is not the candidate's doing.
+            # The default first: if that cannot be run, it is not the candidate's fault.
             default = _by_default(scenario, btf, cache_folder)
         except Fault:
             stop.set()
@@ -775,9 +777,9 @@ def _fatal(outcome: Outcome) -> bool:
 def _up_to_the_first(
     scenarios: Sequence[Scenario], found: Mapping[str, Outcome], broken: Mapping[str, Finding]
 ) -> tuple[list[Outcome], list[Finding]]:
-    """What came before the first failure in the order of the set, and this one.
+    """The outcomes before the first failure in the order of the set, and that failure.
 
-    Which others had ended by then is chance, and the answer must not depend on it. They are begun
+    Which others had ended by then is random, and the answer must not depend on it. They are started
     in order, so all before it have ended.
     """
     outcomes: list[Outcome] = []

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What userspace tells a scheduler while it runs, for the tasks of a scenario."""
+"""The values that userspace gives a running scheduler, for the tasks of a scenario."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -29,14 +29,14 @@ class _Facts(BaseModel):
 
 @dataclass(frozen=True)
 class Told:
-    """What a policy asks of userspace: selectors of its own, and expected runtimes."""
+    """The facts that a policy needs from userspace: its selectors, and expected runtimes."""
 
     selectors: tuple[UserSelector, ...] = ()
     expected_runtime: bool = False
 
     @classmethod
     def read(cls, text: str) -> Self:
-        """As the compiler of policies prints it (`facts`); empty for nothing.
+        """Parses the policy compiler's output (`facts`); empty for nothing.
 
         Raises:
             Fault: BAD_REQUEST.
@@ -46,16 +46,16 @@ class Told:
         except ValidationError as error:
             raise Fault(
                 FaultType.BAD_REQUEST,
-                "what the scheduler is to be told is not understood",
+                "the facts for the scheduler are not understood",
                 why=str(error.errors(include_input=False, include_url=False)[0]["msg"]),
             ) from None
         selectors = tuple(UserSelector(s.bit, s.field, s.patterns) for s in facts.selectors)
         return cls(selectors, facts.expected_runtime)
 
     def scenario(self, scenario: Scenario) -> Scenario:
-        """The scenario in which every task is selected as the daemon would have done it.
+        """The scenario in which every task is selected as the daemon would do it.
 
-        A command line is the name of the command: scenarios know no more of it.
+        The command name stands in for the command line: scenarios have nothing more.
         """
         if not self.selectors:
             return scenario
@@ -66,7 +66,7 @@ class Told:
         return replace(task, selected=selected(self.selectors, command, task.cgroup))
 
     def notes(self, scenarios: Sequence[Scenario]) -> list[str]:
-        """What of it cannot be known of these tasks."""
+        """The facts that are not known for these tasks."""
         found = []
         tasks = [task for scenario in scenarios for task in scenario.tasks]
         if any(each.field == "cmd" for each in self.selectors):

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Answers of gates, kept: the same question has the same answer, on any day.
+"""Cache of gates' answers: the same question has the same answer, on any day.
 
 The question is everything that decides. For the static check that is the source, our headers and
 the check itself; for the simulator the object and its source, the parameters, the recorded
-workload, and the simulator. The kernel's types are in the object.
+workload, and the simulator. The object contains the kernel's types.
 """
 
 import json
@@ -26,7 +26,7 @@ _KEPT = 1024
 
 @lru_cache(maxsize=4)
 def _code(*folders: Path) -> str:
-    """Changes with whatever of ours changes in these folders."""
+    """Changes with any of our code in these folders."""
     files = sorted(
         each
         for folder in folders
@@ -37,10 +37,10 @@ def _code(*folders: Path) -> str:
 
 
 def static_question(source: Path, headers: Sequence[Path] = ()) -> str:
-    """The name under which what the static check says of a source is kept.
+    """The key under which the static check's answer about a source is stored.
 
     Raises:
-        OSError: where it cannot be read, or is no ordinary file.
+        OSError: it cannot be read, or is not an ordinary file.
     """
     files = [part for each in (source, *headers) for part in (each.name, _ordinary(each))]
     return digest("static", _code(_CHECK, INCLUDE), *files)
@@ -48,9 +48,9 @@ def static_question(source: Path, headers: Sequence[Path] = ()) -> str:
 
 def _ordinary(path: Path) -> bytes:
     if not stat.S_ISREG(path.lstat().st_mode):
-        raise OSError("this is no ordinary file")
+        raise OSError("this is not an ordinary file")
     with path.open("rb") as file:
-        # What is larger is refused, and so never kept.
+        # Larger files are refused, and so never stored.
         return file.read(MAX_SOURCE_BYTES + 1)
 
 
@@ -63,12 +63,12 @@ def question(
     headers: Sequence[Path] = (),
     judged: str = "",
 ) -> str:
-    """The name under which the simulator's answer is kept.
+    """The key under which the simulator's answer is stored.
 
-    `judged`: by what the recorded workload is judged.
+    `judged`: how the recorded workload is judged.
 
     Raises:
-        OSError: where a file cannot be read.
+        OSError: a file cannot be read.
     """
     return digest(
         _code(_PACKAGE),
@@ -83,7 +83,7 @@ def question(
 
 
 def recall(name: str, cache_folder: Path | None) -> dict[str, Any] | None:
-    """The answer to a question; None where it was never asked, or is forgotten."""
+    """The answer to a question; None if it was never asked, or is forgotten."""
     path = cache.folder(cache_folder) / _FOLDER / f"{name}.json"
     try:
         answer = json.loads(path.read_bytes())

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Why a task waited, from what the engine saw of its wait. Pure."""
+"""Why a task waited, from the engine's observations. Pure."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,9 @@ _KEEP_CLOCK = (
 
 
 def cause_of(ejection: Ejection) -> Explanation:
-    """What an ejection comes from: where the watchdog found a task, what was seen of its wait."""
+    """The causes of an ejection: where the watchdog found a task, and the observations about its
+    wait.
+    """
     if ejection.kind is Ended.STALL and ejection.wait is not None:
         return explain_wait(ejection.wait)
     return explain(ejection)
@@ -71,15 +73,15 @@ def explain_wait(wait: Wait) -> Explanation:
 
 
 def _keeps_on(wait: Wait) -> bool:
-    """Whether its holder goes on for a reason of its own: not since nothing else was found."""
+    """Whether its holder continues for a reason of its own, not because nothing else was found."""
     return wait.extended or wait.endless or not set(wait.held) & set(wait.asked)
 
 
 def _nowhere(wait: Wait) -> Explanation:
     return Explanation(
-        f"the task is lost: the scheduler has {wait.task} since {wait.ns / _S:.3g} s, and it "
-        "stands in no queue: enqueue inserted it nowhere, and dispatch did not either",
-        "insert the task on every way through enqueue; one that is kept in a map, a list or a "
+        f"the task is lost: the scheduler has had {wait.task} for {wait.ns / _S:.3g} s, and it is "
+        "in no queue: neither enqueue nor dispatch inserted it",
+        "insert the task on every path through enqueue; one that is kept in a map, a list or a "
         "tree has to be inserted in dispatch, on a CPU that may run it",
         callbacks=("enqueue", "dispatch"),
     )
@@ -89,8 +91,8 @@ def _unserved(wait: Wait) -> Explanation:
     asked = f", though dispatch was called on {cpus(wait.asked)}" if wait.asked else ""
     more = " any more" if wait.ever else ""
     return Explanation(
-        f"the task is lost: {wait.task} stands in {queue_of(wait)}, from which no CPU takes tasks"
-        f"{more}{asked}; {cpus(wait.allowed)} may run it",
+        f"the task is lost: {wait.task} is in {queue_of(wait)}, from which no CPU takes "
+        f"tasks{more}{asked}; {cpus(wait.allowed)} may run it",
         "take tasks from it in dispatch: scx_bpf_dsq_move_to_local(), on each CPU that may run "
         "them",
         callbacks=("dispatch", "enqueue"),
@@ -99,18 +101,18 @@ def _unserved(wait: Wait) -> Explanation:
 
 def _elsewhere(wait: Wait) -> Explanation:
     return Explanation(
-        f"the task is lost: {wait.task} stands in {queue_of(wait)}, from which only "
-        f"{cpus(wait.ever)} would take it, and it may run on {cpus(wait.allowed)} only",
-        "put a task into a queue that a CPU of its own serves: ask bpf_cpumask_test_cpu(cpu, "
-        "p->cpus_ptr) in enqueue, or let dispatch on every CPU look into this queue as well; "
-        "affinity can change while a task waits",
+        f"the task is lost: {wait.task} is in {queue_of(wait)}, from which only {cpus(wait.ever)} "
+        f"would take it, and it may run on {cpus(wait.allowed)} only",
+        "put a task into a queue that is served by a CPU it may use: ask "
+        "bpf_cpumask_test_cpu(cpu, p->cpus_ptr) in enqueue, or let dispatch on every CPU look "
+        "into this queue as well; affinity can change while a task waits",
         callbacks=("enqueue", "dispatch"),
     )
 
 
 def _idle(wait: Wait) -> Explanation:
     return Explanation(
-        f"nobody was woken: {wait.task} stands in {queue_of(wait)} while {cpus(wait.idle)}, which "
+        f"nobody was woken: {wait.task} was in {queue_of(wait)} while {cpus(wait.idle)}, which "
         "may run it, idled",
         "wake an idle CPU when a task is put into a queue: `cpu = "
         "scx_bpf_pick_idle_cpu(p->cpus_ptr, 0); if (cpu >= 0) scx_bpf_kick_cpu(cpu, "
@@ -121,10 +123,10 @@ def _idle(wait: Wait) -> Explanation:
 
 def _unplugged(wait: Wait) -> Explanation:
     return Explanation(
-        f"the task is lost: {wait.task} stands in {_standing(wait)} and may run on "
-        f"{cpus(wait.offline)} alone, which went offline: dispatch is called there no more",
-        "in cpu_offline move the tasks of that CPU to SCX_DSQ_GLOBAL, which the kernel serves to "
-        "the last: `bpf_for_each(scx_dsq, p, ID, 0) if (scx_bpf_task_cpu(p) == cpu) "
+        f"the task is lost: {wait.task} is in {_standing(wait)} and may run only on "
+        f"{cpus(wait.offline)}, which went offline: dispatch is no longer called there",
+        "in cpu_offline move the tasks of that CPU to SCX_DSQ_GLOBAL, which the kernel serves "
+        "until the end: `bpf_for_each(scx_dsq, p, ID, 0) if (scx_bpf_task_cpu(p) == cpu) "
         "scx_bpf_dsq_move(BPF_FOR_EACH_ITER, p, SCX_DSQ_GLOBAL, 0);`; or leave cpu_online and "
         "cpu_offline out, and the kernel ends the scheduler in an orderly way",
         callbacks=("cpu_offline", "enqueue"),
@@ -133,9 +135,9 @@ def _unplugged(wait: Wait) -> Explanation:
 
 def _left(wait: Wait) -> Explanation:
     return Explanation(
-        f"the task is lost: {wait.task} stands in {queue_of(wait)}; {cpus(wait.looked)} looked "
-        "into it and left it there",
-        "take what the queue has: scx_bpf_dsq_move_to_local(), or scx_bpf_dsq_move() for each "
+        f"the task is lost: {wait.task} is in {queue_of(wait)}; {cpus(wait.looked)} looked into "
+        "it and left it there",
+        "take tasks from the queue: scx_bpf_dsq_move_to_local(), or scx_bpf_dsq_move() for each "
         "task that the iterator finds and this CPU may run",
         callbacks=("dispatch",),
     )
@@ -158,8 +160,8 @@ def _held(wait: Wait) -> Explanation:
     )
     return Explanation(
         f"starvation: {wait.task} waited in {_standing(wait)} while {where} ran {ran}: {why}",
-        "let slices end: SCX_SLICE_DFL is 20 ms; in dispatch take the next task when the slice of "
-        "the running one is used up, and give it a new one only where the queue is empty",
+        "let slices end: SCX_SLICE_DFL is 20 ms; in dispatch take the next task when the slice "
+        "of the running one is used up, and give it a new one only if the queue is empty",
         callbacks=("dispatch", "tick", "running", "enqueue"),
     )
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What a simulated workload is judged by: the figures that objectives name, by their definitions.
+"""How a simulated workload is judged: the figures that objectives name, by their definitions.
 
     response p99        from a task's wakeup to its next sleep or its end, all waits included
     completions         how many of those ended, a second (`throughput` is another word for it)
@@ -8,15 +8,15 @@
     delay p99           from a wakeup to running (`latency` is another word for it)
     cpu                 CPU time received, in percent of one CPU
 
-Percentiles, or `mean`. `lower` or `higher` may follow, and a limit (`< 20ms`), which has no bearing
-on a comparison; or `not worse than 5%`, which makes a guard of it. Several are combined by `;`. The
-daemon reads the same (daemon/decide/objective.py), by other definitions of the same words for what
-it measures.
-`measurement NAME` is a number of the application's own, which nobody has here: it is left out.
+Percentiles, or `mean`. `lower` or `higher` may follow, and a limit (`< 20ms`), which has no effect
+on a comparison; or `not worse than 5%`, which makes it a guard. Several are joined by `;`. The
+daemon reads the same (daemon/decide/objective.py), with its own definitions of the same words for
+its measurements. `measurement NAME` is a number of the application's own, which a simulation does
+not have: it is left out.
 
-What has not ended counts with what it has had so far, so starving all makes no percentile better.
-Starving some can, and then `completions` are fewer: so where no guard is asked for, response time
-has that one, and no gain in one thing hides the loss of another (`joint`).
+Unfinished activations count with their time so far, so starving all improves no percentile.
+Starving some can, but then `completions` are fewer: so if no guard is given, response time gets
+that one, and no gain in one figure hides the loss of another (`joint`).
 """
 
 import difflib
@@ -28,10 +28,10 @@ from dataclasses import dataclass
 from process import Fault, FaultType
 from simulator.run import GroupFigures, Lengths
 
-# As the engine has them (engine/report.c).
+# Under the engine's names (engine/report.c).
 PERCENTILES = {50.0: "p50", 75.0: "p75", 90.0: "p90", 95.0: "p95", 99.0: "p99", 99.9: "p99_9"}
-# What may be lost of what is guarded, where nothing else is said; and of anything else than what
-# is gained. It is within what the model can tell.
+# How much of a guarded figure may be lost by default; and of any figure except the gained one. It
+# is within the model's accuracy.
 SPARED = 0.02
 
 Value = Callable[[GroupFigures, float], float | None]
@@ -41,7 +41,7 @@ Value = Callable[[GroupFigures, float], float | None]
 class Measure:
     """One figure: its key in results, its title, whether more of it is better, and its unit.
 
-    `value` takes a group and the seconds that were simulated; it is None where the group has none.
+    `value` takes a group and the simulated seconds; it is None if the group has none.
     """
 
     key: str
@@ -52,7 +52,7 @@ class Measure:
 
 
 def span_s(group: GroupFigures, simulated_s: float) -> float:
-    """The seconds that a rate is of: where all tasks have ended, until the last one did."""
+    """The seconds that a rate refers to: if all tasks have ended, until the last one did."""
     return group.makespan_ns / 1e9 if group.makespan_ns else simulated_s
 
 
@@ -80,14 +80,14 @@ def _lengths() -> Iterable[Measure]:
 
 def _completions(group: GroupFigures, simulated_s: float) -> float | None:
     span = span_s(group, simulated_s)
-    # Of who never sleeps there are none, under any scheduler.
+    # Tasks that never sleep have none, under any scheduler.
     return group.completions / span if span and group.response_ns else None
 
 
 def _makespan(group: GroupFigures, simulated_s: float) -> float | None:
     if group.makespan_ns is not None:
         return group.makespan_ns / 1e9
-    # What has not ended has taken at least so long; who never ends has none.
+    # An unfinished task has taken at least this long; an endless one has none.
     return None if group.turnaround_ns is None else simulated_s - group.began_ns / 1e9
 
 
@@ -113,15 +113,17 @@ _COMPLETIONS = MEASURES["completions"]
 
 @dataclass(frozen=True)
 class Term:
-    """One part of an objective. `guard`: the part of it that may be lost; None: it is to become
-    better."""
+    """One part of an objective.
+
+    `guard`: the fraction that may be lost; None: it should become better.
+    """
 
     measure: Measure
     guard: float | None = None
 
     @property
     def least(self) -> float:
-        """So many times better, 1 at most, it has to stay; below that it is lost."""
+        """The ratio (at most 1) that it must keep; below that it counts as lost."""
         part = SPARED if self.guard is None else self.guard
         return 1 - part if self.measure.more else 1 / (1 + part)
 
@@ -134,7 +136,7 @@ class Term:
 
 @dataclass(frozen=True)
 class Objective:
-    """What a workload is to be good at. `notes`: what of the text cannot be had here."""
+    """A workload's objective. `notes`: parts of the text that do not apply here."""
 
     terms: tuple[Term, ...]
     notes: tuple[str, ...] = ()
@@ -183,11 +185,11 @@ def _term(part: str, text: str, notes: list[str]) -> Term:
     elif word in _LENGTHS and found["which"]:
         measure = _length(word, found["which"], notes)
     elif word in _LENGTHS:
-        raise _refused(text, f"`{word}` is of a percentile (`{word} p99`) or the mean", word)
+        raise _refused(text, f"`{word}` needs a percentile (`{word} p99`) or the mean", word)
     elif word in _PLAIN:
         raise _refused(text, f"`{word}` has no percentiles", word)
     else:
-        raise _refused(text, f"{found['word']!r} is no figure", found["word"])
+        raise _refused(text, f"{found['word']!r} is not a figure", found["word"])
     usual = "higher" if measure.more else "lower"
     if found["way"] not in (None, usual):
         raise _refused(text, f"of {measure.title} {usual} is better", word)
@@ -201,7 +203,7 @@ def _length(word: str, which: str, notes: list[str]) -> Measure:
     if which == "mean":
         return MEASURES[f"{word}_mean"]
     wanted = float(which[1:])
-    # By what lies above: 90 and 99 are nearer than 99 and 99.9 would say.
+    # By the logarithm of the distance from 100: 90 is then nearer to 99 than the plain numbers say.
     near = min(PERCENTILES, key=lambda each: abs(math.log((100.001 - each) / (100.001 - wanted))))
     if near != wanted:
         notes.append(f"{which} is not among the percentiles of a simulation: p{near:g} is taken")
@@ -223,10 +225,10 @@ def _refused(text: str, why: str, wrong: str) -> Fault:
 
 
 def usual_objective(group: GroupFigures) -> Objective:
-    """What a group is judged by where nobody says it: by what it shows of its kind.
+    """The default objective of a group: by its kind, which shows in its figures.
 
-    Tasks that all come to an end are jobs. Where some sleep, somebody waits for them to answer.
-    Who never does is there to compute.
+    Tasks that all end are jobs. If some sleep, somebody waits for their answers. Tasks that never
+    sleep compute.
     """
     if group.turnaround_ns is not None and group.turnaround_ns.count == group.tasks:
         return Objective((Term(MEASURES["turnaround_mean"]),))
@@ -236,7 +238,7 @@ def usual_objective(group: GroupFigures) -> Objective:
 
 
 def guarded(objective: Objective) -> Objective:
-    """With a guard for completions, where it is of response times alone."""
+    """With a guard for completions, if it is about response times alone."""
     titles = {each.measure.key for each in objective.terms}
     lengths = any(key.startswith(("response", "delay")) for key in titles)
     if not lengths or titles & {"completions", "makespan", "cpu"}:
@@ -249,8 +251,7 @@ def guarded(objective: Objective) -> Objective:
 
 @dataclass(frozen=True)
 class Scored:
-    """A term under both. `times`: how many times better, below 1 worse; None where that cannot be
-    told."""
+    """A term under both. `times`: how many times better, below 1 worse; None if that is unknown."""
 
     term: Term
     ours: float | None
@@ -278,7 +279,7 @@ def scored(
     theirs: GroupFigures,
     seconds: tuple[float, float],
 ) -> tuple[Scored, ...]:
-    """Each term of one group under a candidate and under what it is compared with."""
+    """Each term of one group under a candidate and under the scheduler it is compared with."""
     return tuple(
         Scored(term, term.measure.value(ours, seconds[0]), term.measure.value(theirs, seconds[1]))
         for term in objective.terms
@@ -286,11 +287,11 @@ def scored(
 
 
 def joint(found: Sequence[Scored]) -> float | None:
-    """How many times better all of it is, of what can be told.
+    """How many times better the whole is, as far as known.
 
-    What is guarded counts only where more of it is lost than may be. Where anything is lost, the
-    worst loss counts; a gain in one thing does not pay for another. Else it is the geometric mean.
-    None where nothing is to become better.
+    A guarded figure counts only if more of it is lost than allowed. If anything is lost, the worst
+    loss counts; a gain in one figure does not pay for another. Else it is the geometric mean. None
+    if nothing should become better.
     """
     known = [(each.term, each.times) for each in found if each.times is not None]
     lost = [times for term, times in known if times < term.least]
@@ -301,5 +302,7 @@ def joint(found: Sequence[Scored]) -> float | None:
 
 
 def percent(times: float) -> float:
-    """A gain as a part of the larger, as of a time: twice as good is 50, half as good -100."""
+    """A gain relative to the larger value, as for a time: twice as good is 50, half as
+    good -100.
+    """
     return 100 * (1 - 1 / times)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What a call to the model may cost, and what it did cost. Pure: no clock, no file.
+"""The possible and the actual cost of a call to the model. Pure: no clock, no file.
 
-A budget is hard: what a call can cost at most is compared with what is left before it is made,
-the length of the reply is cut to what is left, and a call that cannot be paid is not made.
+A budget is hard: before each call its maximum cost is compared with the remaining budget, the
+reply's length is limited accordingly, and a call that the budget cannot pay is not made.
 """
 
 from collections.abc import Iterable
@@ -11,18 +11,21 @@ from dataclasses import dataclass, fields
 from agent.claude.settings import Budget, Price
 from daemon.api.models import CostReport
 
-# A reply of fewer tokens is none: not worth the input that would be paid for it.
+# A reply of fewer tokens is not worth the price of its input.
 LEAST_REPLY_TOKENS = 256
-# Bytes of a request in one token; JSON and English have more, so that this errs on the safe side.
+# Bytes of a request per token; JSON and English have more, so that the estimate errs on the safe
+# side.
 BYTES_A_TOKEN = 3.0
 MILLION = 1_000_000
-# What the cache costs where nothing else is configured, as part of the price of input.
+# The cache's default prices, as fractions of the input price.
 CACHE_WRITE, CACHE_READ = 1.25, 0.1
 
 
 @dataclass(frozen=True)
 class Usage:
-    """Tokens of one call. `input_tokens` are those that the cache had no part in."""
+    """Tokens of one call. `input_tokens` does not include tokens written to or read
+    from the cache.
+    """
 
     input_tokens: int = 0
     output_tokens: int = 0
@@ -40,7 +43,7 @@ class Usage:
 
 @dataclass(frozen=True)
 class Spend:
-    """What was spent; seconds are those of waiting for the model."""
+    """The amount spent; seconds are time spent waiting for the model."""
 
     calls: int = 0
     input_tokens: int = 0
@@ -69,7 +72,7 @@ class Spend:
 
 @dataclass(frozen=True)
 class Room:
-    """What the next call may take."""
+    """The limits of the next call."""
 
     max_tokens: int
     seconds: float
@@ -77,14 +80,14 @@ class Room:
 
 @dataclass(frozen=True)
 class Exhausted:
-    """Why there is no next call."""
+    """Why no further call is possible."""
 
     why: str
 
 
 @dataclass(frozen=True)
 class Purse:
-    """One budget and what was spent of it; `whose` is `episode` or `day`."""
+    """One budget and the amount spent from it; `whose` is `episode` or `day`."""
 
     whose: str
     budget: Budget
@@ -115,12 +118,12 @@ def _dearest_input(price: Price) -> float:
 
 
 def spend_of(usage: Usage, price: Price, seconds: float) -> Spend:
-    """One call as it was."""
+    """The actual cost of one call."""
     return Spend(1, usage.all_input_tokens, usage.output_tokens, money_of(usage, price), seconds)
 
 
 def at_most(input_tokens: int, max_tokens: int, price: Price) -> Spend:
-    """One call at its worst: nothing from the cache, the reply as long as it may be."""
+    """The maximum cost of one call: nothing from the cache, the longest reply."""
     money = (input_tokens * _dearest_input(price) + max_tokens * price.output) / MILLION
     return Spend(1, input_tokens, max_tokens, money, 0.0)
 
@@ -146,7 +149,7 @@ def _left(purse: Purse, input_tokens: int, price: Price) -> Room | Exhausted:
 def room(
     purses: Iterable[Purse], input_tokens: int, wanted_tokens: int, price: Price
 ) -> Room | Exhausted:
-    """What a call with so much input may take, by all budgets together."""
+    """The limits of a call with this much input, under all budgets together."""
     found = Room(wanted_tokens, float("inf"))
     for purse in purses:
         left = _left(purse, input_tokens, price)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The tool loop of one episode: ask the model, do what it asks for, tell it what came of that.
+"""The tool loop of one episode: ask the model, carry out its tool calls, return the results.
 
-Deciding and implementing are one conversation, whose beginning the model's server keeps in its
-cache: tools, then the system prompt, then the first message, each the same in all calls. The
-model may only name tools that were offered; everything else is an answer that says so.
+Deciding and implementing are one conversation, whose beginning the model's server caches: tools,
+then the system prompt, then the first message, each the same in all calls. The model may only name
+tools that were offered; any other call gets an error as its answer.
 """
 
 import json
@@ -30,21 +30,21 @@ if TYPE_CHECKING:
     )
 
 
-# Replies in a row without anything usable in them, before nobody listens any more.
+# Useless replies in a row before the conversation ends.
 MOST_NONSENSE = 3
-# The same question as often is answered; then the answer is that it was answered.
+# A repeated question is answered this many times; then the answer refers to the earlier one.
 MOST_REPEATS = 2
-# Tool calls of one reply that are carried out.
+# How many tool calls of one reply are carried out.
 MOST_CALLS = 6
 
 _CACHED: Any = {"type": "ephemeral"}
 
-# Carries out one call: the answer for the model, and whether it is an error.
+# Carries out one call: returns the answer for the model, and whether it is an error.
 CarryOut = Callable[[ToolCall], Awaitable[tuple[str, bool]]]
 
 
 def offered(tools: Sequence[Tool]) -> "list[ToolParam]":
-    """Tools of the MCP server as the model's API has them, in an order that does not change."""
+    """The MCP server's tools in the form of the model's API, in a fixed order."""
     params: list[ToolParam] = [
         {
             "name": each.name,
@@ -66,7 +66,7 @@ def _block(text: str, *, cached: bool = False) -> "TextBlockParam":
 
 
 class Conversation:
-    """One conversation, to its end or its budget's."""
+    """One conversation, until its own end or its budget's."""
 
     def __init__(
         self,
@@ -96,7 +96,7 @@ class Conversation:
         """One reply, with its tool calls carried out; a reply without any ends the conversation.
 
         Raises:
-            HandedOn: the model fails, refuses, or talks nonsense for too long.
+            HandedOn: the model fails, refuses, or gives useless replies for too long.
         """
         reply = await self._model.ask(
             Question(self._system, self._tools, self._messages, self._choice), self._spending
@@ -117,7 +117,7 @@ class Conversation:
         return reply
 
     def tell(self, text: str) -> None:
-        """Add to what the model is told next."""
+        """Add to the next message for the model."""
         last = self._messages[-1]
         content = last["content"]
         assert last["role"] == "user"
@@ -127,13 +127,13 @@ class Conversation:
     def _judge(self, useful: bool) -> None:
         self._nonsense = 0 if useful else self._nonsense + 1
         if self._nonsense >= MOST_NONSENSE:
-            raise HandedOn(f"the model talked nonsense {MOST_NONSENSE} times in a row")
+            raise HandedOn(f"the model gave {MOST_NONSENSE} useless replies in a row")
 
     async def _wasted(self, reply: Reply) -> None:
-        """Nothing was said, or it was cut."""
+        """The reply was empty or was cut off."""
         self._judge(useful=False)
         why = (
-            "Your reply was cut at its longest. Be brief."
+            "Your reply was cut off at its maximum length. Be brief."
             if reply.stop == "max_tokens"
             else "You said nothing. Call a tool, or end with a sentence on what you decided."
         )
@@ -154,7 +154,7 @@ class Conversation:
     async def _carry_out(
         self, role: StepRole, reply: Reply, carry_out: CarryOut
     ) -> "tuple[list[ToolResultBlockParam | TextBlockParam], bool]":
-        """The results of all calls of a reply, and whether any of them was worth making."""
+        """The results of all calls of a reply, and whether any of them was useful."""
         results: list[ToolResultBlockParam | TextBlockParam] = []
         useful = False
         for number, call in enumerate(reply.calls):
@@ -177,22 +177,26 @@ class Conversation:
         return results, useful
 
     def _refusal(self, call: ToolCall, number: int, *, cut: bool) -> str:
-        """Why a call is not carried out, or nothing."""
+        """Why a call is not carried out; "" if it is."""
         if call.name not in self._names:
             return f"error: there is no such tool here; there are {', '.join(self._names)}"
         if call.arguments is None:
-            why = "they were cut with your reply; be brief" if cut else "they are no JSON object"
+            why = (
+                ("they were cut off with your reply; be brief")
+                if cut
+                else "they are not a JSON object"
+            )
             return f"error: the arguments cannot be read: {why}"
         if number >= MOST_CALLS:
             return f"error: at most {MOST_CALLS} calls in one reply are carried out"
         same = json.dumps([call.name, call.arguments], sort_keys=True)
         self._asked[same] += 1
         if self._asked[same] > MOST_REPEATS:
-            return "error: you asked the very same before; use that answer, or end the episode"
+            return "error: you asked exactly this before; use that answer, or end the episode"
         return ""
 
     def _keep_cached(self) -> None:
-        """Move the mark of the cache to the newest message; the server allows few of them."""
+        """Move the cache mark to the newest message; the server allows few marks."""
         for message in self._messages[1:]:
             content = message["content"]
             if message["role"] == "user" and isinstance(content, list):

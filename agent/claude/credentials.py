@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The model's key, and where the agent keeps its account: both as systemd gives them."""
+"""The model's key, and the folder of the agent's spending record, as systemd provides them."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,10 +16,10 @@ LONGEST_KEY = 4096
 
 
 def read_key(settings: Claude, environment: Mapping[str, str]) -> str:
-    """The key, from the file that systemd or the operator gives; never from the environment.
+    """The key, from the file that systemd or the operator provides; never from the environment.
 
     Raises:
-        HandedOn: there is none.
+        HandedOn: there is no key.
     """
     folder = environment.get(CREDENTIALS_VARIABLE, "")
     if settings.key_file:
@@ -37,12 +37,12 @@ def read_key(settings: Claude, environment: Mapping[str, str]) -> str:
     except Fault as fault:
         raise HandedOn(str(fault)) from None
     if not text or not text.isascii() or not text.isprintable() or " " in text:
-        raise HandedOn(f"what is in {path} is no key")
+        raise HandedOn(f"{path} does not contain a key")
     return text
 
 
 def state_folder(settings: Claude, environment: Mapping[str, str]) -> Path:
-    """Where the account is kept: as configured, else systemd's StateDirectory."""
-    # systemd separates several folders by colons; there is one.
+    """The folder of the spending record: as configured, else systemd's StateDirectory."""
+    # systemd separates several folders by colons; here there is one.
     given = settings.state_dir or environment.get(STATE_VARIABLE, "").partition(":")[0]
     return Path(given) if given else STATE_DIR

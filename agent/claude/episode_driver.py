@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""One episode in a model's hands: first looks, deciding and implementing, trials, the lesson.
+"""Drives one episode with a model: first looks, deciding and implementing, trials, the lesson.
 
-The first looks (status, profile, library) are taken before the model is asked, and a candidate
-that passes the gates goes to trial at once: in the simple case a model that answers with one
-policy line has decided in one call.
+The first looks (status, profile, library) happen before the model is asked, and a candidate that
+passes the gates goes to trial at once: in the simple case one call is enough, in which the model
+answers with one policy line.
 """
 
 import asyncio
@@ -47,17 +47,19 @@ from mcp_server.voice import Surface
 from process import Fault, FaultType
 
 _TRYING = "start_trial"
-# How much of a profile, and how many schedulers, the first message has: all of it is to stay
-# within 3,000 tokens, however busy the machine is.
+# How much of a profile and how many schedulers the first message contains: it must stay within
+# 3,000 tokens, however busy the machine is.
 LOOK_AT = {"processes": 2, "threads": 3}
 SUGGESTED = 4
-# How far back is looked for what the objective is now, seconds.
+# How far back the objective's current value is looked for, seconds.
 LATELY_S = 60.0
 
 
 @dataclass
 class EpisodeProgress:
-    """How far an episode has come: its trials, checks, what the last reply proved, its advice."""
+    """The progress of an episode: its trials, checks, candidates proven by the last
+    reply, advice.
+    """
 
     tried: list[TrialView] = field(default_factory=list)
     checks: int = 0
@@ -66,7 +68,7 @@ class EpisodeProgress:
 
 
 class EpisodeDriver:
-    """One episode in a model's hands."""
+    """One episode, handled by a model."""
 
     def __init__(
         self,
@@ -91,7 +93,7 @@ class EpisodeDriver:
         self._tick_us = 0.0
 
     async def deal(self) -> str:
-        """The whole of it; its summary."""
+        """Handle the whole episode; returns its summary."""
         ended = self._ended()
         if ended:
             return ended
@@ -108,7 +110,7 @@ class EpisodeDriver:
             first=await self._first(status, held),
         )
         reply = await self._decide(conversation)
-        # What was tried is learned from, whether it was kept or not.
+        # What was tried becomes a lesson, whether it was kept or not.
         if self._progress.tried:
             await self._learn()
         if held:
@@ -116,7 +118,7 @@ class EpisodeDriver:
         return self._ended() or nothing_kept(self._progress.tried, [], cut(reply, 1500))
 
     def _ended(self) -> str:
-        """The summary of an episode that is decided, or nothing."""
+        """The summary of an episode that is decided already, or ""."""
         last = self._progress.tried[-1] if self._progress.tried else None
         if last is not None and last.state is TrialState.KEPT:
             return outcome_of(last)
@@ -163,7 +165,7 @@ class EpisodeDriver:
         return prompting.situation(await self._facts(status), seen, held, earlier)
 
     async def _facts(self, status: StatusView) -> Facts:
-        """What the first message says besides; what cannot be had is left out of it."""
+        """Further facts for the first message; what is not available is left out."""
         reader, episode = self._delegation.reader, self._delegation.episode
         points: list[SignalPoint] = []
         workloads: list[WorkloadView] = []
@@ -175,7 +177,7 @@ class EpisodeDriver:
     # ------------------------------------------------------------ deciding, implementing
 
     async def _decide(self, conversation: Conversation) -> str:
-        """The conversation to its end: what the model said last, or why it was ended."""
+        """Run the conversation; returns the model's last words, or why it ended."""
         progress = self._progress
         while True:
             fresh = await self._delegation.reader.episode(self._id)
@@ -208,7 +210,7 @@ class EpisodeDriver:
             await self._delegation.actor.advise(self._id, request)
 
     async def _try(self, candidate: str) -> str:
-        """Start a trial of what was proven, and say how it ended."""
+        """Start a trial of a proven candidate and report its result."""
         arguments = {"candidate": candidate}
         await self._transcript.call(StepRole.HARNESS, _TRYING, arguments)
         text, _ = await self._carry_out(ToolCall("", _TRYING, arguments))
@@ -216,7 +218,7 @@ class EpisodeDriver:
         return text
 
     async def _carry_out(self, call: ToolCall) -> tuple[str, bool]:
-        """One tool call of the model's; what can be started there is awaited here."""
+        """Carry out one tool call of the model; a trial that it starts is awaited here."""
         if call.name == "check_candidate":
             self._progress.checks += 1
             if self._progress.checks > self._settings.most_checks + 1:
@@ -236,8 +238,9 @@ class EpisodeDriver:
         return "\n".join(prompting.account_of(each, self._tick_us) for each in trials), False
 
     def _told(self, answer: ToolReply) -> str:
-        """An answer without what the server would have a client do next, where that is done here:
-        what is proven goes to trial by itself."""
+        """An answer without the server's hints at the next step, if that step happens here: a
+        proven candidate goes to trial by itself.
+        """
         content = dict(answer.structured)
         if answer.failed or not content.get("proven") or "next" not in content:
             return answer.text
@@ -246,7 +249,9 @@ class EpisodeDriver:
         return json.dumps(content, ensure_ascii=False, separators=(",", ":"))
 
     async def _await_turn(self) -> None:
-        """Wait out a cooldown, or another's trial, for a bounded time: no model can wait."""
+        """Wait for a limited time while a cooldown passes or another's trial runs, because a model
+        cannot wait.
+        """
         give_up = self._delegation.clock() + LONGEST_BUSY_S
         while (now := self._delegation.clock()) < give_up:
             status = await self._delegation.reader.status()
@@ -262,7 +267,9 @@ class EpisodeDriver:
             await asyncio.sleep(pause_s)
 
     def _bound(self, call: ToolCall) -> dict[str, Any]:
-        """The arguments, with this episode and its workload where the tool takes them and acts."""
+        """The arguments, with this episode and its workload filled in if the tool takes them and
+        acts.
+        """
         arguments = dict(call.arguments or {})
         tool = self._box.offers(call.name)
         if tool is None or call.name in READING:
@@ -270,7 +277,7 @@ class EpisodeDriver:
         known = tool.input_schema.get("properties", {})
         ours: dict[str, Any] = {"episode": self._id, "workload": self._workload}
         if call.name == _TRYING:
-            # Waiting is done here, for as long as it takes.
+            # Waiting happens here, for as long as it takes.
             ours["wait_s"] = 0
         if call.name in LEARNING and self._progress.tried:
             ours["trial"] = self._progress.tried[-1].id
@@ -292,13 +299,13 @@ class EpisodeDriver:
             answer.structured.get("warnings")
             and candidate.name not in self._delegation.episode.goal
         ):
-            # The model reads why not. It may start a trial by itself, and has to mean it.
-            await self._transcript.note(f"{id} is warned of, and not tried by itself")
+            # The model reads the reason. It may start a trial itself, as a deliberate choice.
+            await self._transcript.note(f"{id} carries a warning and is not tried automatically")
             return
         self._progress.proven.append(id)
 
     async def _await_trials(self) -> list[TrialView]:
-        """Those of this episode that were started since, at their end."""
+        """The trials of this episode that were started since, in their final state."""
         known = {each.id for each in self._progress.tried}
         fresh = await self._delegation.reader.episode(self._id)
         ended = [
@@ -312,7 +319,7 @@ class EpisodeDriver:
     # ------------------------------------------------------------ learning
 
     async def _learn(self) -> None:
-        """One lesson. Where the model has none to give, the figures are one."""
+        """One lesson. If the model gives none, the figures make one."""
         tried = self._progress.tried
         tags = self._delegation.episode.profile.tags if self._delegation.episode.profile else []
         recorded = False

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the model cost today, in a file, so that a restart spends nothing twice.
+"""Today's spending on the model, in a file, so that a restart does not spend it twice.
 
-Before each call what it can cost at most is written down as held, after it what it did cost.
-What is still held when the file is read was a call whose end nobody saw: it counts as spent. A
-file that cannot be understood means that nobody knows what was spent, and then nothing is.
+Before each call its maximum cost is written down as held, and after it the actual cost. Costs still
+held when the file is read belong to a call whose end nobody saw: they count as spent. If the file
+cannot be understood, the spending is unknown, and no call is made.
 """
 
 import json
@@ -45,7 +45,7 @@ class _Day(BaseModel):
 
 
 class Ledger:
-    """The day's account. Days are those of UTC.
+    """The day's spending. Days are those of UTC.
 
     Args:
         clock: Unix seconds.
@@ -56,10 +56,10 @@ class Ledger:
         self._clock = clock
 
     def spent(self) -> Spend:
-        """What was spent today.
+        """The amount spent today.
 
         Raises:
-            Fault: STATE where that is not known.
+            Fault: STATE if that is not known.
         """
         try:
             text = read_text(
@@ -77,24 +77,24 @@ class Ledger:
                 why=f"the file is damaged ({error.error_count()} problems)",
                 hint="remove the file; the day's budget begins anew then",
             ) from None
-        # A clock that was set back begins no new day.
+        # Setting the clock back begins no new day.
         if known.day < self._today():
             return Spend()
         return known.spent.spend() + known.held.spend()
 
     def hold(self, most: Spend) -> None:
-        """Write down what the call that is about to be made can cost.
+        """Write down the maximum cost of the call that is about to be made.
 
         Raises:
-            Fault: STATE where it cannot be written.
+            Fault: STATE if it cannot be written.
         """
         self._write(self.spent(), most)
 
     def settle(self, before: Spend, actual: Spend) -> None:
-        """Write down what it did cost; `before` is what had been spent when it was held.
+        """Write down the actual cost; `before` is the amount spent before it was held.
 
         Raises:
-            Fault: STATE where it cannot be written.
+            Fault: STATE if it cannot be written.
         """
         self._write(before + actual, Spend())
 

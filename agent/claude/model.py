@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""One question to the model, by the Anthropic SDK: streamed, bounded, timed, tried again.
+"""One question to the model, through the Anthropic SDK: streamed, bounded, timed, retried.
 
-Replies are put together here and not by the SDK's helper, which takes half a tool call for a
-whole one where a stream was cut. Everything that arrives is counted: neither a reply without
-end nor a line without end fills the memory.
+Replies are assembled here instead of by the SDK's helper, which takes half a tool call for a whole
+one if a stream was cut. Everything that arrives is counted, so that neither an endless reply nor an
+endless line fills the memory.
 """
 
 import asyncio
@@ -27,21 +27,21 @@ from agent.claude.replies import Meter, Question, Reply, ToolCall
 from agent.claude.settings import Claude
 from agent.delegation import HandedOn
 
-# Of one reply: characters that are kept, and bytes on the wire, which are many times more.
+# Limits of one reply: characters that are kept, and bytes on the wire, which are many times more.
 MOST_CHARACTERS = 256 * 1024
 MOST_BYTES = 8 * 1024 * 1024
-# The longest pause between two attempts, seconds. A server that wants a longer one is not waited
-# for.
+# The longest pause between two attempts, seconds. If a server asks for a longer one, the call
+# fails.
 LONGEST_PAUSE_S = 60.0
 CONNECT_S = 10.0
-# Not the request is at fault: rate limit, overload, time-out, conflict, trouble of the server's.
+# Errors that are not the request's fault: rate limit, overload, time-out, conflict, server errors.
 _AGAIN = frozenset({408, 409, 429})
-# The same, where the trouble came in the middle of a stream, which began well.
+# The same errors in the middle of a stream that began well.
 _AGAIN_TYPES = frozenset({"overloaded_error", "api_error", "rate_limit_error", "timeout_error"})
 
 
 class _Failed(Exception):
-    """One attempt came to nothing; `usage` is what it cost all the same."""
+    """One attempt failed; `usage` is what it cost nevertheless."""
 
     def __init__(self, why: str, usage: Usage, *, again: bool, after_s: float = 0.0) -> None:
         super().__init__(why)
@@ -51,7 +51,7 @@ class _Failed(Exception):
 
 
 class _Counted(httpx2.AsyncByteStream):
-    """A body that ends in an error when it becomes too large."""
+    """A body that ends in an error if it becomes too large."""
 
     def __init__(self, stream: httpx2.AsyncByteStream) -> None:
         self._stream = stream
@@ -88,7 +88,7 @@ class _Block:
 
 @dataclass
 class _Partial:
-    """A reply as far as it has come."""
+    """A reply, as far as it has arrived."""
 
     blocks: dict[int, _Block] = field(default_factory=dict)
     stop: str = ""
@@ -101,7 +101,7 @@ class _Partial:
     cache_read_tokens: int = 0
 
     def take(self, event: RawMessageStreamEvent) -> None:
-        """Raises whatever a server's nonsense raises; `ask` expects that."""
+        """Raises whatever a malformed reply of a server raises; `ask` expects that."""
         if event.type == "message_start":
             self.started = True
             self._counted(event.message.usage)
@@ -141,7 +141,7 @@ class _Partial:
                 setattr(self, name, max(value, getattr(self, name)))
 
     def usage(self, asked_tokens: int) -> Usage:
-        """As the server counts, or where it did not get that far, as we estimate."""
+        """The usage by the server's count; our estimate if the reply did not get that far."""
         if not self.started:
             return Usage()
         counted = Usage(
@@ -178,7 +178,7 @@ def _arguments(text: str) -> dict[str, Any] | None:
 
 
 class Model:
-    """The model that the configuration names, by the key of the operator's.
+    """The configured model, with the operator's key.
 
     Args:
         first_pause_s: before the second attempt, seconds; doubled with each.
@@ -190,13 +190,13 @@ class Model:
         self._client = anthropic.AsyncAnthropic(
             api_key=key,
             base_url=settings.base_url,
-            # Attempts are ours to count: each one is paid for.
+            # We count the attempts ourselves, since each one costs money.
             max_retries=0,
-            # Prompts are about this machine, and go to the model alone.
+            # Prompts describe this machine and go to the model alone.
             open_telemetry=False,
             timeout=anthropic.Timeout(settings.timeout_s, connect=CONNECT_S),
             http_client=anthropic.DefaultAsyncHttpxClient(
-                # The key goes where the operator said, and nowhere that a server says.
+                # The key goes only to the operator's address; redirects are not followed.
                 follow_redirects=False,
                 event_hooks={"response": [_count]},
             ),
@@ -206,10 +206,10 @@ class Model:
         await self._client.close()
 
     async def ask(self, question: Question, meter: Meter) -> Reply:
-        """The reply to a question; attempts are paid for one by one.
+        """The reply to a question; each attempt is paid for.
 
         Raises:
-            HandedOn: no reply, by the model, the way there, or the budget.
+            HandedOn: no reply, because of the model, the network or the budget.
         """
         asked_tokens = question.tokens()
         pause_s = self._first_pause_s
@@ -222,7 +222,7 @@ class Model:
             except _Failed as failed:
                 wait_s = max(failed.after_s, pause_s * random.uniform(0.8, 1.2))  # noqa: S311
                 again = failed.again and left > 0 and wait_s <= LONGEST_PAUSE_S
-                # Waiting is time that the episode does not have twice.
+                # Time spent waiting counts against the episode.
                 if again:
                     await asyncio.sleep(min(wait_s, max(0.0, room.seconds - limit_s)))
                 meter.charge(failed.usage, time.monotonic() - began)
@@ -243,7 +243,7 @@ class Model:
                 await self._stream(question, max_tokens, partial)
         except (TimeoutError, anthropic.APITimeoutError):
             raise _Failed(
-                f"nothing within {limit_s:.3g} s", partial.usage(asked_tokens), again=True
+                f"no data within {limit_s:.3g} s", partial.usage(asked_tokens), again=True
             ) from None
         except anthropic.APIStatusError as error:
             raise self._refused(error, partial.usage(asked_tokens)) from None
@@ -259,7 +259,7 @@ class Model:
                 again=False,
             ) from None
         except (AttributeError, KeyError, TypeError, ValueError, anthropic.AnthropicError) as error:
-            # The SDK checks nothing of what a server sends.
+            # The SDK does not validate what a server sends.
             raise _Failed(
                 f"its reply is not understood ({type(error).__name__})",
                 partial.usage(asked_tokens),
@@ -287,7 +287,7 @@ class Model:
     def _refused(self, error: anthropic.APIStatusError, usage: Usage) -> _Failed:
         status = error.status_code
         again = status in _AGAIN or status >= 500 or error.type in _AGAIN_TYPES
-        # The server's own words may be anything; its status and type are words of ours.
+        # The server's own text may be anything; its status and type are from a fixed set.
         kind = error.type if error.type in _KNOWN_TYPES else ""
         why = f"status {status}" if status != 200 else "an error in the middle of its reply"
         return _Failed(
@@ -306,7 +306,7 @@ _KNOWN_TYPES = _AGAIN_TYPES | {
 
 
 def _retry_after(error: anthropic.APIStatusError) -> float:
-    """What the server asks for, seconds; dates are not worth reading."""
+    """The server's requested pause, seconds; dates are not parsed."""
     try:
         asked_s = float(error.response.headers.get("retry-after", "0"))
     except ValueError:

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the model is told, from the templates in prompts/.
+"""The texts for the model, from the templates in prompts/.
 
-Text from the system enters by `marked` or as an answer of the MCP server, which marks it itself.
+Text from the system enters through `marked`, or in an answer of the MCP server, which marks it
+itself.
 """
 
 from collections.abc import Sequence
@@ -25,7 +26,7 @@ def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(FOLDER),
         undefined=StrictUndefined,
-        # Prompts are no HTML; `marked` is what keeps text apart here.
+        # Prompts are not HTML; `marked` keeps hostile text apart here.
         autoescape=False,  # noqa: S701
         trim_blocks=True,
         lstrip_blocks=True,
@@ -40,7 +41,7 @@ def _said(template: str, **values: object) -> str:
 
 
 def system(surface: Surface, guide: str) -> str:
-    """Who the model is and how it works; the same for all episodes of a configuration."""
+    """The model's role and rules; the same for all episodes of a configuration."""
     return _said(
         "system",
         data=voice.data(),
@@ -55,8 +56,9 @@ def system(surface: Surface, guide: str) -> str:
 
 
 def situation(facts: Facts, seen: Sequence[tuple[str, str]], held_back: str, earlier: str) -> str:
-    """The first message: why there is an episode, by what its trials are judged, what a scheduler
-    can change, and what the first looks showed."""
+    """The first message: why the episode exists, how its trials are judged, what a scheduler can
+    change, and the results of the first looks.
+    """
     return _said(
         "situation",
         episode=facts.episode,
@@ -69,18 +71,18 @@ def situation(facts: Facts, seen: Sequence[tuple[str, str]], held_back: str, ear
 
 
 def account_of(trial: TrialView, tick_us: float = 0.0) -> str:
-    """How a trial ended, for the model: all of it figures of ours, or marked."""
+    """How a trial ended, for the model: only our own figures, or marked text."""
     return "\n".join(telling.account(trial, tick_us, marked))
 
 
 def learning(
     episode: EpisodeView, tags: Sequence[str], trials: Sequence[TrialView], tick_us: float = 0.0
 ) -> str:
-    """What is asked for when a trial is over: one line worth remembering."""
+    """The request after a trial: one line worth remembering."""
     accounts = [account_of(each, tick_us) for each in trials]
     return _said("learn", episode=episode, tags=tags, accounts=accounts)
 
 
 def learner() -> str:
-    """Who the model is when it learns."""
+    """The model's role when it learns."""
     return _said("learner")

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the model is asked, and what it answers.
+"""Questions to the model, and its replies.
 
-Apart from `model.py`, so that what uses these need not wait for the SDK to be imported.
+Separate from `model.py`, so that users of these need not wait for the SDK's import.
 """
 
 import json
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ToolCall:
-    """`arguments` is None where they are no JSON object."""
+    """`arguments` is None if they are not a JSON object."""
 
     id: str
     name: str
@@ -26,7 +26,7 @@ class ToolCall:
 
 @dataclass(frozen=True)
 class Reply:
-    """What the model said. `stop` is the API's stop reason."""
+    """The model's reply. `stop` is the API's stop reason."""
 
     text: str
     calls: tuple[ToolCall, ...]
@@ -36,7 +36,7 @@ class Reply:
 
 @dataclass(frozen=True)
 class Question:
-    """What the model is asked; the parts before `messages` are the same for many questions."""
+    """A question to the model; the parts before `messages` are the same for many questions."""
 
     system: "Sequence[TextBlockParam]"
     tools: "Sequence[ToolParam]"
@@ -44,27 +44,27 @@ class Question:
     tool_choice: "ToolChoiceParam | None" = None
 
     def tokens(self) -> int:
-        """An upper estimate of what it costs to ask."""
+        """An upper estimate of the question's input tokens."""
         return tokens_of(json.dumps([self.system, self.tools, self.messages], default=str))
 
 
 class Meter(Protocol):
-    """Who pays."""
+    """Pays for calls."""
 
     def allow(self, input_tokens: int, wanted_tokens: int) -> Room:
-        """What the next call may take. Raises HandedOn where nothing is left."""
+        """The limits of the next call. Raises HandedOn if nothing is left."""
         ...
 
     def charge(self, usage: Usage, seconds: float) -> None: ...
 
 
 class Asked(Protocol):
-    """The model, for whoever talks with it."""
+    """The model, as a conversation uses it."""
 
     async def ask(self, question: Question, meter: Meter) -> Reply:
         """The reply to a question.
 
         Raises:
-            HandedOn: there is none.
+            HandedOn: there is no reply.
         """
         ...

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The Claude agent: deals with episodes by a model and the MCP server's tools.
+"""The Claude agent: handles episodes with a model and the MCP server's tools.
 
-What it did is in the transcript, and when it cannot go on the offline advisor does.
+The transcript records its steps, and if it cannot go on, the offline advisor takes over.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("schedpilot-agent")
 
 NAME = "claude"
-# Before the model is asked a second time, seconds.
+# Pause before the model is asked a second time, seconds.
 FIRST_PAUSE_S = 1.0
 
 
@@ -43,8 +43,8 @@ class ClaudeRunner:
     """An `agent.delegation.EpisodeRunner`.
 
     Args:
-        server: how the MCP server is started.
-        first_pause_s: before the model is asked a second time.
+        server: the command that starts the MCP server.
+        first_pause_s: pause before the model is asked a second time.
     """
 
     name = NAME
@@ -61,7 +61,7 @@ class ClaudeRunner:
         self._first_pause_s = first_pause_s
 
     async def prepare(self) -> None:
-        """Start the MCP server before it is needed; trouble shows when it is."""
+        """Start the MCP server before it is needed; an error appears when it is used."""
         with contextlib.suppress(HandedOn):
             # The SDK's import takes as long as the server's start.
             await asyncio.gather(self._box.ready(), asyncio.to_thread(_model_class))
@@ -71,7 +71,7 @@ class ClaudeRunner:
         await self._box.close()
 
     async def deal(self, delegation: Delegation) -> str:
-        """As `agent.delegation.EpisodeRunner.deal`."""
+        """See `agent.delegation.EpisodeRunner.deal`."""
         transcript = Transcript(delegation.actor, delegation.episode.id, delegation.clock)
         try:
             return await self._deal(delegation, transcript)
@@ -93,12 +93,12 @@ class ClaudeRunner:
         environment = os.environ
         key = read_key(self._settings, environment)
         ledger = Ledger(state_folder(self._settings, environment), delegation.clock)
-        # Known before anything is started for the sake of a model that will not be asked.
+        # Checked before anything is started for a model that will not be asked.
         ledger.spent()
         spending = Spending(self._settings, ledger, delegation.spent)
         progress = EpisodeProgress()
         for trial in delegation.episode.trials:
-            # Of an earlier life of ours.
+            # Trials of an earlier run of this agent.
             progress.tried.append(
                 await delegation.finished(trial.id) if trial.state in UNFINISHED else trial
             )

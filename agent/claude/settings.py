@@ -19,7 +19,7 @@ class _Strict(BaseModel):
 
 
 class Budget(_Strict):
-    """What may be spent: calls, tokens in and out, seconds of waiting for the model, money."""
+    """A limit on spending: calls, tokens in and out, seconds of waiting for the model, money."""
 
     calls: Annotated[int, Field(ge=0, le=1_000_000)]
     tokens: Annotated[int, Field(ge=0, le=10**12)]
@@ -42,8 +42,11 @@ class DayBudget(Budget):
 
 
 class Price(_Strict):
-    """Of a million tokens, in whatever currency the budgets are in. Without a price of its own
-    what is written to the cache costs 1.25 times, what is read from it 0.1 times the input."""
+    """Prices of a million tokens, in the currency of the budgets.
+
+    Without their own prices, tokens written to the cache cost 1.25 times and tokens read from it
+    0.1 times the input.
+    """
 
     input: Money
     output: Money
@@ -52,7 +55,7 @@ class Price(_Strict):
 
 
 class Claude(_Strict):
-    """Which model, where, how much of it."""
+    """The model, its address, and the budgets."""
 
     model: ModelName
     base_url: Annotated[str, StringConstraints(max_length=500)] = "https://api.anthropic.com"
@@ -75,7 +78,7 @@ class Claude(_Strict):
             )
         if not _safe(self.base_url):
             raise ValueError(
-                "base_url: https is needed, since the key goes there; http only to this machine"
+                "base_url: https is needed, because the key goes there; http only to this machine"
             )
         return self
 
@@ -85,7 +88,7 @@ class Claude(_Strict):
 
 
 def _safe(url: str) -> bool:
-    """Whether nobody on the way to this address can read along."""
+    """Whether nobody can read the traffic to this address."""
     try:
         parts = urlsplit(url)
         host = parts.hostname or ""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Who pays for a call: the episode's budget and the day's, written down before and after."""
+"""Charges calls to the episode's budget and the day's, recorded before and after each call."""
 
 from agent.claude.budget import (
     Exhausted,
@@ -19,10 +19,10 @@ from process import Fault
 
 
 class Spending:
-    """The budgets of one episode; a `agent.claude.model.Meter`.
+    """The budgets of one episode; an `agent.claude.model.Meter`.
 
     Args:
-        spent: the episode's record, which is added to.
+        spent: the episode's record, which is increased.
     """
 
     def __init__(self, settings: Claude, ledger: Ledger, spent: Spent) -> None:
@@ -34,10 +34,10 @@ class Spending:
         self.last = Usage()
 
     def allow(self, input_tokens: int, wanted_tokens: int) -> Room:
-        """What the next call may take; held until `charge`.
+        """The limits of the next call; held until `charge`.
 
         Raises:
-            HandedOn: a budget is used up, or what was spent today is not known.
+            HandedOn: a budget is used up, or today's spending is not known.
         """
         settings = self._settings
         try:
@@ -59,7 +59,7 @@ class Spending:
         return found
 
     def charge(self, usage: Usage, seconds: float) -> None:
-        """What the call did cost, in place of what was held for it."""
+        """The call's actual cost, in place of what was held for it."""
         actual = spend_of(usage, self._settings.price, seconds)
         self.last = usage
         self._episode += actual
@@ -67,5 +67,5 @@ class Spending:
         try:
             self._ledger.settle(self._day, actual)
         except Fault as fault:
-            # What was held stays held, which is more than was spent.
+            # The held amount stays held, which is more than was spent.
             raise HandedOn(str(fault)) from fault

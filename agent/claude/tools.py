@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The MCP server as the agent uses it: a child of its own, whose tools are all a model can do.
+"""The MCP server as the agent uses it: a child process, whose tools are all that a model can use.
 
-The child is the SDK's, since its transport owns the pipes: it starts in a process group of its
-own and is ended with the session. Its environment has no key in it, and not the folder either.
-It lives as long as the agent: to start it takes longer than all it does in an episode.
+The SDK starts the child, because its transport owns the pipes: it runs in its own process group and
+ends with the session. Its environment contains neither the key nor the key's folder. It lives as
+long as the agent, because its start takes longer than all its work in an episode.
 """
 
 import asyncio
@@ -28,8 +28,8 @@ from process.run import PATH
 
 log = logging.getLogger("schedpilot-agent")
 
-# Reading, proving and acting are all there is; what else a server may come to have is not for a
-# model. `rollback` is always among what acts.
+# Only reading, proving and acting tools go to the model; tools that a server may add later do not.
+# `rollback` always belongs to those that act.
 READING = frozenset(
     {
         "get_status",
@@ -47,20 +47,20 @@ ACTING = frozenset({"start_trial", "set_parameters", "rollback"})
 LEARNING = frozenset({"record_lesson"})
 # The longest answer of a tool that goes to the model, characters: some 5,000 tokens.
 LONGEST_ANSWER = 16_000
-# The longest a tool may take, seconds: all gates, a virtual machine among them.
+# The longest time for a tool, seconds: all gates, including a virtual machine.
 LONGEST_CALL_S = 1900.0
 LONGEST_START_S = 120.0
-# How long it may take to end, seconds: the SDK asks, then insists.
+# How long its end may take, seconds: the SDK asks, then kills.
 LONGEST_END_S = 10.0
-# Times the child is started again in one episode.
+# How often the child is restarted in one episode.
 MOST_RESTARTS = 2
-# What the child inherits: where the daemon is, and how Python finds its modules.
+# What the child inherits: the daemon's sockets, and Python's module path.
 INHERITED = (RUN_DIR_VARIABLE, "LANG", "LC_ALL", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
 
 
 @dataclass(frozen=True)
 class ToolReply:
-    """What a tool said; `structured` is the same for programs, where it has that."""
+    """A tool's answer; `structured` is the same for programs, if the tool has it."""
 
     text: str
     failed: bool
@@ -68,20 +68,20 @@ class ToolReply:
 
 
 def server_command() -> StdioServerParameters:
-    """`schedpilot mcp`, by the interpreter that runs here."""
+    """`schedpilot mcp`, with the current interpreter."""
     return StdioServerParameters(
         command=sys.executable, args=["-P", "-m", "mcp_server.main"], env=scrubbed(os.environ)
     )
 
 
 def scrubbed(environment: Mapping[str, str]) -> dict[str, str]:
-    """An environment for the child; the SDK adds HOME, SHELL and their like."""
+    """An environment for the child; the SDK adds HOME, SHELL and similar variables."""
     kept = {name: environment[name] for name in INHERITED if name in environment}
     return {**kept, "PATH": PATH}
 
 
 class Toolbox:
-    """A session with the server; the child is started again when it dies."""
+    """A session with the server; the child is restarted if it dies."""
 
     def __init__(self, server: StdioServerParameters) -> None:
         self._server = server
@@ -94,7 +94,7 @@ class Toolbox:
         self.guide = ""
 
     async def ready(self) -> None:
-        """A child that answers, and what it offers now: that may be another than before.
+        """A child that answers, and its current tools, which may have changed.
 
         Raises:
             HandedOn: it does not start.
@@ -136,7 +136,7 @@ class Toolbox:
             raise
 
     async def _live(self, opened: "asyncio.Future[Client]", end: asyncio.Event) -> None:
-        """The session's whole life in one task, as the SDK's scopes want it."""
+        """The session's whole life in one task, as the SDK's scopes require."""
         try:
             client = Client(self._server, read_timeout_seconds=LONGEST_START_S)
             async with client:
@@ -155,10 +155,10 @@ class Toolbox:
         return next((each for each in self.tools if each.name == name), None)
 
     async def call(self, name: str, arguments: dict[str, Any]) -> ToolReply:
-        """Call a tool. Its own trouble is an answer, too.
+        """Call a tool. The tool's own error is an answer, too.
 
         Raises:
-            HandedOn: the server is gone, and does not come back.
+            HandedOn: the server is gone and does not come back.
         """
         if self._client is None:
             await self._again()
@@ -173,7 +173,7 @@ class Toolbox:
         except _GONE:
             pass
         except (ValidationError, RuntimeError) as error:
-            # An answer that is none.
+            # A malformed answer.
             return _failed(f"error: the answer was not understood ({type(error).__name__})")
         else:
             return _answer(found)
@@ -185,7 +185,7 @@ class Toolbox:
 
     async def _again(self) -> None:
         if self._restarts >= MOST_RESTARTS:
-            raise HandedOn("the MCP server died again and again")
+            raise HandedOn("the MCP server died repeatedly")
         self._restarts += 1
         await self._open()
 
@@ -209,7 +209,7 @@ def _answer(found: CallToolResult) -> ToolReply:
 
 
 async def _guide(client: Client) -> str:
-    """How policies are written, where the server has that to read."""
+    """The guide to policies, if the server offers it."""
     try:
         found = await client.read_resource(POLICY_GUIDE)
     except MCPError:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The agent's side of a transcript: each step is told to the daemon, which keeps it."""
+"""The agent's side of a transcript: it sends each step to the daemon, which keeps it."""
 
 import json
 import logging
@@ -12,18 +12,18 @@ from process import Fault, FaultType
 
 log = logging.getLogger("schedpilot-agent")
 
-# The API's bound on one step, characters.
+# The API's limit for one step, characters.
 LONGEST = 4000
 _CUT = " … (cut)"
 
 
 def cut(text: str, most: int = LONGEST) -> str:
-    """At most so many characters; what is cut says so."""
+    """At most this many characters; a mark shows that a text was cut."""
     return text if len(text) <= most else text[: most - len(_CUT)] + _CUT
 
 
 class Transcript:
-    """Records steps of one episode. A step that cannot be recorded is no reason to stop."""
+    """Records steps of one episode. A step that cannot be recorded does not stop the work."""
 
     def __init__(self, actor: Actor, episode: str, clock: Callable[[], float]) -> None:
         self._actor = actor
@@ -38,7 +38,7 @@ class Transcript:
         await self._record(role, StepKind.TEXT, text, tokens=tokens)
 
     async def call(self, role: StepRole, tool: str, arguments: dict[str, Any] | None) -> None:
-        written = "(no JSON object)" if arguments is None else json.dumps(arguments)
+        written = "(not a JSON object)" if arguments is None else json.dumps(arguments)
         await self._record(role, StepKind.TOOL_CALL, written, tool=tool)
 
     async def result(self, role: StepRole, tool: str, text: str) -> None:
@@ -47,7 +47,7 @@ class Transcript:
     async def _record(
         self, role: StepRole, kind: StepKind, text: str, *, tool: str = "", tokens: int = 0
     ) -> None:
-        # No JSON text of the API's carries half a surrogate pair.
+        # JSON text from the API contains no half of a surrogate pair.
         whole = text.encode("utf-8", "replace").decode()
         name = tool.encode("utf-8", "replace").decode()[:64]
         step = StepRequest(
@@ -60,4 +60,4 @@ class Transcript:
                 raise
             if not self._told:
                 self._told = True
-                log.info("episode %s: the transcript is not whole: %s", self._episode, fault)
+                log.info("episode %s: the transcript is incomplete: %s", self._episode, fault)

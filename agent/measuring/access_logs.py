@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""How long requests took, by the access logs of nginx and HAProxy; all in milliseconds.
+"""Durations of requests, from the access logs of nginx and HAProxy; all in milliseconds.
 
 nginx = { log = "/var/log/nginx/access.log" }
 haproxy = { unit = "haproxy.service", timer = "Ta" }
@@ -21,10 +21,12 @@ UNIT = "ms"
 
 
 class Nginx(Lines):
-    """`$request_time`, seconds. Where it stands: `pattern`, with the number as its one group, or
-    `field`, by white space outside of quotes, the first is 1 and the last -1. Without both:
-    `rt=0.012` or `request_time=0.012` outside of quotes, `"request_time"` of JSON, else the last
-    field."""
+    """`$request_time`, seconds.
+
+    `pattern`, with the number as its one group, or `field` gives its place; fields are separated by
+    white space outside quotes, the first is 1 and the last -1. Without both: `rt=0.012` or
+    `request_time=0.012` outside quotes, `"request_time"` of JSON, else the last field.
+    """
 
     pattern: PatternText | None = None
     field: Annotated[int, Field(ge=-64, le=64)] | None = None
@@ -41,8 +43,8 @@ class Nginx(Lines):
 class Timer(StrEnum):
     """The times of HAProxy's httplog (its configuration manual, 8.2.3), milliseconds.
 
-    `TR`: until the whole request was there; `Tw`: in the queue; `Tc`: connecting to the server;
-    `Tr`: until the server began to answer; `Ta`: all of it, from the first byte of the request on.
+    `TR`: until the whole request had arrived; `Tw`: in the queue; `Tc`: connecting to the server;
+    `Tr`: until the server began to answer; `Ta`: the total, from the first byte of the request.
     """
 
     TR = "TR"
@@ -53,19 +55,19 @@ class Timer(StrEnum):
 
 
 class HAProxy(Lines):
-    """A timer of the default `option httplog`. Requests that were broken off (−1) do not count."""
+    """A timer of the default `option httplog`. Aborted requests (−1) do not count."""
 
     timer: Annotated[Timer, Field(strict=False)] = Timer.ALL
 
 
 _KEYS = ("request_time", "rt")
-# A field: `key="…"`, `"…"`, `[…]`, or what has no white space. What a client chose is inside of
-# quotes, in which nginx writes a quote as \x22.
+# A field: `key="…"`, `"…"`, `[…]`, or text without white space. Clients' text is inside quotes, in
+# which nginx writes a quote as \x22.
 _FIELD = re.compile(r'(?:([A-Za-z_]{1,32})[=:])?("[^"]*"|\[[^\]]*\]|[^\s"]+)')
 _SECONDS = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?")
-# As nginx writes times.
+# nginx's format of times.
 _MILLISECONDS = re.compile(r"[0-9]{1,9}\.[0-9]{3}")
-# TR/Tw/Tc/Tr/Ta, the status, the bytes; a `+` where the log was written before the end.
+# TR/Tw/Tc/Tr/Ta, the status, the bytes; a `+` if the log was written before the end.
 _HTTPLOG = re.compile(
     r" (-?[0-9]{1,10})/(-?[0-9]{1,10})/(-?[0-9]{1,10})/(-?[0-9]{1,10})/\+?(-?[0-9]{1,10})"
     r" -?[0-9]{1,3} \+?[0-9]{1,20} "
@@ -73,7 +75,7 @@ _HTTPLOG = re.compile(
 
 
 def nginx(table: Nginx) -> Parse:
-    """Finds the milliseconds in a line of nginx."""
+    """Finds the milliseconds in an nginx log line."""
     if table.pattern is not None:
         own = Pattern(table.pattern)
         return lambda line: _ms(own.number(line))
@@ -102,7 +104,7 @@ def _field(line: str, place: int) -> float | None:
 
 
 def _usual(line: str) -> float | None:
-    """By its key, in JSON or not, else the last field, where it has the three decimals."""
+    """By its key, in JSON or not, else the last field, if it has three decimals."""
     if line.startswith("{"):
         return _of_json(line)
     fields = _fields(line)
@@ -125,11 +127,11 @@ def _of_json(line: str) -> float | None:
 
 
 def haproxy(table: HAProxy) -> Parse:
-    """Finds the milliseconds of one timer in a line of HAProxy."""
+    """Finds the milliseconds of one timer in a HAProxy log line."""
     group = list(Timer).index(table.timer) + 1
 
     def parse(line: str) -> float | None:
-        # What the client chose, headers and the request, comes after them in the line.
+        # Text from the client, headers and the request, comes after them in the line.
         found = _HTTPLOG.search(line[:LINE_LIMIT])
         if found is None:
             return None

@@ -14,10 +14,10 @@ from process import Fault, FaultType, Fixed, run
 
 
 def parse_number(text: str, where: str) -> float:
-    """The one finite number that `text` is, apart from white space around it.
+    """The finite number in `text`, which may have white space around it.
 
     Raises:
-        Fault: BAD_REQUEST, with what stood there instead.
+        Fault: BAD_REQUEST, with the text found instead.
     """
     word = text.strip()
     shown = word[:60].encode("unicode_escape").decode()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Counters that a server keeps, read at the end of each interval: what came to them in it."""
+"""A server's own counters, read at the end of each interval: the increase during it."""
 
 import time
 from abc import abstractmethod
@@ -10,21 +10,21 @@ from agent.measuring.reading import Momentary, Reading
 from agent.measuring.samples import SHORTEST_S, unit_of
 from agent.measuring.table import Take
 
-FIRST = "the first look: a rate or a mean needs two"
-RESET = "the counters went back: the server was restarted, or they were reset"
+FIRST = "first reading: a rate or a mean needs two"
+RESET = "the counters decreased: the server was restarted, or they were reset"
 NOTHING = "nothing happened in this time"
 
 
 @dataclass(frozen=True)
 class Totals:
-    """Since whenever: how often, and how much in all (of time, mostly)."""
+    """Counts since an unknown start: how often, and the sum (usually of time)."""
 
     count: float
     sum: float
 
 
 class Polled(Momentary):
-    """A server with `Totals`; `mean` and `rate` of what came to them."""
+    """A server with `Totals`; `mean` and `rate` of their increase."""
 
     where = ""
 
@@ -35,7 +35,7 @@ class Polled(Momentary):
 
     @abstractmethod
     async def totals(self) -> Totals:
-        """What the server says now.
+        """The server's current totals.
 
         Raises:
             Fault.
@@ -57,7 +57,9 @@ class Polled(Momentary):
 def difference(
     before: Totals, now: Totals, take: Take, since: float, until: float, unit: str
 ) -> Reading:
-    """What came to the totals from `since` to `until`, Unix seconds. `unit` is that of the sum."""
+    """The increase of the totals from `since` to `until`, Unix seconds. `unit` is the
+    sum's unit.
+    """
     count, amount = now.count - before.count, now.sum - before.sum
     named = unit_of(take, unit)
     if count < 0 or amount < 0:

@@ -15,7 +15,7 @@ async def get(
     Raises:
         Fault: UNREACHABLE, or TOO_LARGE.
     """
-    import httpx  # late: most installations ask no server
+    import httpx  # imported late: most installations query no server
 
     raw = b""
     try:

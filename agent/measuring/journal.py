@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What a systemd unit says, by journalctl, as numbers: each line that matches is a sample.
+"""A systemd unit's log messages as numbers, through journalctl: each matching line is a sample.
 
 journal = { unit = "shop.service", pattern = "took ([0-9.]+) ms" }
 """
@@ -18,7 +18,7 @@ from agent.measuring.pattern import Pattern
 from agent.measuring.table import Table, Unit
 from process import Fault, FaultType, run, start_lines
 
-# What journalctl says where it may read nothing; sd_journal_open() is content with nothing.
+# journalctl's message if it may not read anything; sd_journal_open() succeeds nevertheless.
 _CLOSED = ("insufficient permissions", "not seeing messages", "Permission denied")
 _HINT = (
     "let the agent read the journal: `systemctl edit schedpilot-agent`, [Service], "
@@ -47,7 +47,7 @@ async def journal(unit: str) -> AsyncGenerator[str, None]:
     Raises:
         Fault: NOT_ALLOWED, NOT_FOUND, MISSING_TOOL, CHILD_FAILED.
     """
-    # Whoever may read nothing would wait for ever, and be told nothing.
+    # Without permission it would wait for ever and report nothing.
     if fault := await asyncio.to_thread(may_read):
         fault.where = unit
         raise fault
@@ -61,13 +61,13 @@ async def journal(unit: str) -> AsyncGenerator[str, None]:
     )
     try:
         async for raw in child.lines():
-            # A line of many megabytes or of no JSON is nobody's sample.
+            # A line of many megabytes or without JSON is never a sample.
             message = message_of(raw)
             if message is not None:
                 yield message
     except ValueError:
         raise Fault(
-            FaultType.CHILD_FAILED, "a line of the journal is longer than any may be", where=unit
+            FaultType.CHILD_FAILED, "a line of the journal is too long", where=unit
         ) from None
     finally:
         await child.end()
@@ -75,10 +75,10 @@ async def journal(unit: str) -> AsyncGenerator[str, None]:
 
 
 def _here(file: Path = Path("/etc/machine-id")) -> list[str]:
-    """Options for the entries of this machine, of whatever boot.
+    """Options for the entries of this machine, of any boot.
 
     Without --merge journalctl asks for the boot's id, which the agent's unit hides from it
-    (ProcSubset=); with it, entries that other machines have sent here would count, too.
+    (ProcSubset=); with it, entries that other machines sent here would count, too.
     """
     try:
         id_ = file.read_text("ascii").strip()
@@ -88,13 +88,13 @@ def _here(file: Path = Path("/etc/machine-id")) -> list[str]:
 
 
 def message_of(raw: bytes) -> str | None:
-    """The text of one entry; None where it has none, or too much of it (journalctl(1), json)."""
+    """The text of one entry; None if it has none, or too much of it (journalctl(1), json)."""
     try:
         message = json.loads(raw).get("MESSAGE")
     except (ValueError, AttributeError, RecursionError):
         return None
     if isinstance(message, list) and len(message) <= 4 * 4096:
-        # What is not UTF-8 comes as numbers.
+        # Text that is not UTF-8 comes as numbers.
         try:
             return bytes(message).decode("utf-8", "replace")
         except (ValueError, TypeError):
@@ -112,13 +112,13 @@ def _refused(unit: str, said: deque[str]) -> Fault:
         FaultType.CHILD_FAILED,
         "journalctl ended",
         where=unit,
-        why=why or "it said nothing",
+        why=why or "it printed nothing",
         hint=_HINT,
     )
 
 
 def absent(unit: str) -> Fault | None:
-    """What is wrong with the unit as systemd sees it; None where nothing is known to be."""
+    """The unit's problem according to systemd; None if none is known."""
     try:
         done = run(
             ["systemctl", "show", "--property=LoadState,ActiveState", "--", unit],
@@ -133,12 +133,12 @@ def absent(unit: str) -> Fault | None:
             FaultType.NOT_FOUND,
             "there is no such unit",
             where=unit,
-            hint="`systemctl list-units --type=service` lists those there are",
+            hint="`systemctl list-units --type=service` lists the units",
         )
     if facts.get("ActiveState") in ("inactive", "failed"):
         return Fault(
             FaultType.STATE,
-            "the unit does not run",
+            "the unit is not running",
             where=unit,
             why=f"it is {facts['ActiveState']}",
             hint=f"start it: systemctl start {unit}",
@@ -147,7 +147,7 @@ def absent(unit: str) -> Fault | None:
 
 
 def may_read() -> Fault | None:
-    """Whether the journal of the system may be read; journalctl follows in silence where not."""
+    """Whether the system's journal may be read; if not, journalctl follows it silently."""
     try:
         done = run(
             ["journalctl", "--system", "--lines=1", "--no-pager", "--output=cat"],

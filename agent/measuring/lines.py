@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Samples from lines: read as they come, by a task, and handed over at the end of each interval."""
+"""Samples from lines: a task reads them as they come; they are handed over at the end of each
+interval.
+"""
 
 import asyncio
 import contextlib
@@ -18,12 +20,12 @@ from process import Fault, FaultType
 
 SHOWN_OF_A_LINE = 160
 
-# The number of one line, None where it has none.
+# The number in one line, None if it has none.
 Parse = Callable[[str], float | None]
 
 
 def lines_of(place: Lines) -> AsyncGenerator[str, None]:
-    """What is added to the file, or what the unit says from now on."""
+    """Yields the lines that are added to a file, or that a unit logs, from now on."""
     if place.unit is not None:
         return journal(place.unit)
     assert place.log is not None
@@ -32,7 +34,7 @@ def lines_of(place: Lines) -> AsyncGenerator[str, None]:
 
 
 class LineSamples:
-    """A source of which each line that `parse` finds a number in is a sample.
+    """A source in which each line with a number, found by `parse`, is a sample.
 
     Args:
         open_lines: begins to read; its iterator ends only with a Fault.
@@ -68,7 +70,7 @@ class LineSamples:
     async def __aexit__(self, *error: object) -> None:
         if self._reader is not None:
             self._reader.cancel()
-            # Its end is the end of what it reads, of a child for instance.
+            # If it ends, its source ended, a child for instance.
             await asyncio.gather(self._reader, return_exceptions=True)
 
     async def _read(self, lines: AsyncGenerator[str, None]) -> None:
@@ -78,7 +80,7 @@ class LineSamples:
                 self._take_in(line)
                 count += 1
                 if count % 256 == 0:
-                    # A log that never pauses must not keep everything else waiting.
+                    # A log that never pauses must not block everything else.
                     await asyncio.sleep(0)
 
     def _take_in(self, line: str) -> None:
@@ -94,7 +96,7 @@ class LineSamples:
         if reader is not None and reader.done():
             if (error := reader.exception()) is not None:
                 raise error
-            raise Fault(FaultType.STATE, "nothing more comes", where=self.where)
+            raise Fault(FaultType.STATE, "the source ended", where=self.where)
         now = time.time()
         samples, self._samples = self._samples, Samples(now)
         notes = [] if samples.count else [self._why_nothing()]

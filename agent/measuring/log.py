@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Any log file, as numbers: each line that matches is a sample.
+"""Any log file, as numbers: each matching line is a sample.
 
 log = { file = "/var/log/shop/requests.log", pattern = "took ([0-9.]+) ms" }
 """

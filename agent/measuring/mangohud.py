@@ -16,26 +16,26 @@ from process import Fault, FaultType
 
 UNIT = "ms"
 MOST_FILES = 4096
-# As MangoHud has had them since 0.6: `fps,frametime,cpu_load,…`. A log that is opened in its
-# middle has no names to read any more.
+# MangoHud's columns since 0.6: `fps,frametime,cpu_load,…`. A log that is opened in its middle no
+# longer shows its column names.
 _USUAL_COLUMN = 1
 _LONGEST_FRAME_MS = 3_600_000.0
-# Frames a second times the time of one: 1000 where that is in milliseconds, a million in older
-# versions, which have it in microseconds.
+# Frames per second times the frame time: 1000 if that is in milliseconds, a million in older
+# versions, which use microseconds.
 _MICROSECONDS = 100_000
 
 
 class MangoHud(Table):
-    """The folder that logs are written to."""
+    """The folder in which MangoHud writes its logs."""
 
     folder: FilePath
 
 
 def newest(folder: Path) -> Path | None:
-    """The newest log; None while there is none.
+    """The newest log; None if there is none yet.
 
     Raises:
-        Fault: NOT_FOUND or NOT_ALLOWED, of the folder.
+        Fault: NOT_FOUND or NOT_ALLOWED, for the folder.
     """
     best: tuple[float, Path] | None = None
     try:
@@ -69,7 +69,7 @@ def newest(folder: Path) -> Path | None:
 
 
 def frame_times() -> Parse:
-    """Finds the frame time in a line; learns the column from the line of names, where it comes."""
+    """Finds the frame time in a line; learns the column from the line of names, if it comes."""
     column = _USUAL_COLUMN
 
     def parse(line: str) -> float | None:

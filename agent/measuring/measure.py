@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""One `[[measure]]` of `agent.toml`: a name, one source, and what is taken of it."""
+"""One `[[measure]]` of `agent.toml`: a name, one source, and the statistic to take."""
 
 from typing import Annotated, Self
 
@@ -33,8 +33,8 @@ SOURCES: dict[str, type[BaseModel]] = {
 }
 NAMES = ("command", *SOURCES)
 
-# What may be taken of each kind of source; the first is taken where nothing is said. Not here:
-# those that answer with one number.
+# What may be taken from each kind of source; the first is the default. Sources that answer with one
+# number are not listed.
 _OF_SAMPLES = (
     *(Take.P99, Take.P95, Take.P90, Take.P50, Take.MEAN, Take.MIN, Take.MAX),
     *(Take.COUNT, Take.RATE),
@@ -57,8 +57,10 @@ _USUAL = {"scrape": Take.LAST}
 
 
 class Measure(Table):
-    """`name` is what an objective calls it: `measurement NAME lower`. `take` says what becomes of
-    the samples of one interval."""
+    """`name` is its name in objectives:
+
+    `measurement NAME lower`. `take` is the statistic of one interval's samples.
+    """
 
     name: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_.-]{0,60}$")]
     command: Annotated[list[Argument], Field(min_length=1, max_length=64)] | None = None
@@ -81,12 +83,12 @@ class Measure(Table):
 
     @property
     def source(self) -> str:
-        """The name of the one table it has."""
+        """The name of its one source table."""
         return next(each for each in NAMES if getattr(self, each) is not None)
 
     @property
     def taken(self) -> Take | None:
-        """What is taken; None of a source that answers with one number."""
+        """The statistic; None for a source that answers with one number."""
         allowed = TAKES.get(self.source)
         return None if allowed is None else self.take or _USUAL.get(self.source, allowed[0])
 
@@ -98,7 +100,7 @@ class Measure(Table):
             raise ValueError(f"exactly one of {listing} and `{NAMES[-1]}` is needed")
         allowed = TAKES.get(given[0])
         if self.take is not None and allowed is None:
-            raise ValueError(f"`{given[0]}` answers with one number: `take` has no meaning with it")
+            raise ValueError(f"`{given[0]}` answers with one number, so `take` does not apply")
         if self.take is not None and allowed is not None and self.take not in allowed:
             raise ValueError(f"`take` of `{given[0]}` is one of {', '.join(allowed)}")
         return self

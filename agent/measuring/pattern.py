@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A person's pattern with one number in it, looked for in lines that anybody may have written.
+"""A user's pattern with one number in it, searched in lines that anybody may have written.
 
-A backtracking engine such as Python's `re` takes hours for a line that was made for it. So the
-pattern is compiled by Rust's `regex`, which needs time in proportion to the line, whatever both
-are; pydantic, by which everything here is checked, brings it. It only says whether there is a
-match. So each number of the line is tried: it must match the one group, and with a mark in its
-place the line must match the pattern with the same mark in place of the group.
+A backtracking engine such as Python's `re` takes hours for a line made to slow it down. So Rust's
+`regex` compiles the pattern, which needs time in proportion to the line, whatever both are; it
+comes with pydantic, which checks everything here. It only says whether there is a match. So each
+number of the line is tried: it must match the one group, and with a mark in its place the line must
+match the pattern with the same mark in place of the group.
 
 The syntax is that of https://docs.rs/regex: no look-around, no back-references.
 """
@@ -16,14 +16,15 @@ from collections.abc import Iterator
 
 from pydantic_core import SchemaError, SchemaValidator, core_schema
 
-# Characters of a line that are looked at, and numbers in it that are tried.
+# How many characters of a line are searched, and how many numbers in it are tried.
 LINE_LIMIT = 4096
 MOST_NUMBERS = 64
 PATTERN_LIMIT = 500
-# The mark: a digit, so that `\b` beside it means the same, and none that lines have (they lose it).
+# The mark: a digit, so that `\b` beside it means the same, and one that no line contains (it is
+# removed from lines).
 _MARK = "\U0001d7ce"
 
-# Each alternative begins with another character, so none of these is ever gone back into.
+# Each alternative begins with a different character, so the engine never backtracks into one.
 _NUMBER = re.compile(r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 
 
@@ -34,21 +35,21 @@ class Pattern:
         text: such as `took ([0-9.]+) ms`; may be found anywhere in a line.
 
     Raises:
-        ValueError: it is no pattern, or has no such group; the message says what to do.
+        ValueError: it is not a pattern, or has no such group; the message says what to do.
     """
 
     def __init__(self, text: str) -> None:
         self.text = text
         if len(text) > PATTERN_LIMIT:
             raise ValueError(f"the pattern is longer than {PATTERN_LIMIT} characters")
-        # Whatever cannot be read is told of the whole, as it was written.
+        # An error is reported for the whole pattern, as it was written.
         self._whole = _compiled(text)
         before, inside, after = _cut(text)
         self._inside = _compiled(f"^(?:{inside})$")
         self._around = _compiled(f"{before}{_MARK}{after}")
 
     def number(self, line: str) -> float | None:
-        """The number in the first place of `line` that matches; None without one."""
+        """The number in the first place of `line` that matches; None without a match."""
         line = line[:LINE_LIMIT].replace(_MARK, " ")
         if not self._whole.isinstance_python(line):
             return None
@@ -62,7 +63,7 @@ class Pattern:
 
 
 def _numbers(line: str) -> Iterator[tuple[int, int]]:
-    """Where numbers begin and end: each with its sign first, without it, then its whole part."""
+    """Possible numbers: each with its sign first, without it, then its whole part."""
     for count, found in enumerate(_NUMBER.finditer(line)):
         if count >= MOST_NUMBERS:
             return
@@ -87,12 +88,12 @@ def _compiled(text: str) -> SchemaValidator:
 
 
 def _cut(text: str) -> tuple[str, str, str]:
-    """What stands before, in and after the one group that keeps what it matches.
+    """The parts before, in and after the one capturing group.
 
     Raises:
         ValueError.
     """
-    # For each open parenthesis: where it is, and whether it keeps what it matches.
+    # For each open parenthesis: its place, and whether it captures.
     open_: list[tuple[int, bool]] = []
     groups: list[tuple[int, int, int]] = []
     alternatives = False
@@ -110,7 +111,7 @@ def _cut(text: str) -> tuple[str, str, str]:
             open_.append((place, keeps))
         elif each == ")":
             if not open_:
-                # Only in a comment of verbose mode.
+                # Possible only in a comment of verbose mode.
                 raise ValueError("the pattern cannot be read: a `)` without its `(`")
             begin, keeps = open_.pop()
             if keeps:

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""PostgreSQL's own counts, by its extension pg_stat_statements: calls a second, and how long.
+"""PostgreSQL's own counts, from its extension pg_stat_statements: calls per second, and their
+duration.
 
     postgres = { database = "shop" }
 
-Asked with psql. A password, where one is needed, is in a passfile (libpq-pgpass); on the same
-machine, `peer` needs none.
+Asked with psql. A password, if needed, is in a passfile (libpq-pgpass); on the same machine, `peer`
+needs none.
 """
 
 import asyncio
@@ -18,9 +19,10 @@ from daemon.api.display import displayable
 from process import Fault, FaultType, Fixed, run
 
 UNIT = "ms"
-# No `=` and no `:`, which would make a connection string of a name.
+# No `=` and no `:`, which would turn a name into a connection string.
 _Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}$")]
-# Of PostgreSQL 13 and later. What we ask does not count; `statement` is a pattern of LIKE.
+# Columns of PostgreSQL 13 and later. Our own query does not count; `statement` is a pattern of
+# LIKE.
 _QUESTION = """SELECT coalesce(sum(s.calls), 0), coalesce(sum(s.total_exec_time), 0)
 FROM pg_stat_statements AS s JOIN pg_database AS d ON d.oid = s.dbid
 WHERE d.datname = current_database() AND s.query NOT ILIKE '%pg_stat_statements%'
@@ -29,8 +31,11 @@ AND s.query ILIKE :'statement';
 
 
 class Postgres(Table):
-    """`host`: a name, an address or the folder of the socket. `statement`: those that are like it
-    (SQL's ILIKE), as pg_stat_statements shows them: `UPDATE accounts%`."""
+    """`host`: a name, an address or the folder of the socket.
+
+    `statement`: counts matching statements only (SQL's ILIKE), as pg_stat_statements shows them:
+    `UPDATE accounts%`.
+    """
 
     database: _Name
     host: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_./:-]{1,200}$")] | None = None
@@ -41,7 +46,7 @@ class Postgres(Table):
 
 
 class PostgresCounts(Polled):
-    """One psql for each look."""
+    """One psql for each reading."""
 
     def __init__(self, table: Postgres, take: Take, unit: str, timeout_s: float) -> None:
         super().__init__(take, unit)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""`schedpilot measure`: what the measures are, and what each of them reads right now."""
+"""`schedpilot measure`: lists the measures, and shows what each of them reads right now."""
 
 import argparse
 import asyncio
@@ -29,7 +29,7 @@ _OK, _FAULT, _USAGE, _NO, _INTERRUPTED = 0, 1, 2, 3, 130
 
 
 def describe(measure: Measure) -> str:
-    """What it reads, and what it takes of it, in a few words."""
+    """The source and the statistic in a few words."""
     table = getattr(measure, measure.source)
     if measure.source == "command":
         said = " ".join(table)
@@ -42,10 +42,10 @@ def describe(measure: Measure) -> str:
 
 
 async def look(measure: Measure, seconds: float) -> Reading:
-    """What it reads in so many seconds; at once where it needs no interval.
+    """What it reads in this many seconds; at once if it needs no interval.
 
     Raises:
-        Fault: what keeps it from reading.
+        Fault: it cannot be read.
     """
     async with asking(measure) as ask, source_of(measure, ask) as source:
         reading = await source.take()
@@ -59,7 +59,7 @@ async def look(measure: Measure, seconds: float) -> Reading:
 
 @contextlib.asynccontextmanager
 async def asking(measure: Measure) -> AsyncIterator[AskForCalls | None]:
-    """How calls are asked of the daemon, for a measure that needs it."""
+    """How the daemon is asked for calls, for a measure that needs it."""
     if measure.uprobe is None and measure.usdt is None:
         yield None
         return
@@ -67,7 +67,7 @@ async def asking(measure: Measure) -> AsyncIterator[AskForCalls | None]:
         raise Fault(
             FaultType.UNREACHABLE,
             "the daemon's control socket does not open",
-            why="calls are counted by the daemon, which has the privileges for it",
+            why="the daemon counts calls, because it has the privileges",
             hint="is it running, and are you in the group schedpilot (or root)?",
         )
     async with control_async_client() as client:
@@ -75,7 +75,7 @@ async def asking(measure: Measure) -> AsyncIterator[AskForCalls | None]:
 
 
 def _behind(measure: Measure) -> Fault | None:
-    """Why nothing came of a unit: there is none, or it does not run."""
+    """Why a unit gave nothing: it does not exist, or it does not run."""
     for table in (measure.journal, measure.nginx, measure.haproxy):
         unit = table.unit if table is not None else None
         if unit is not None:
@@ -100,7 +100,7 @@ def told(reading: Reading, measure: Measure, seconds: float) -> list[str]:
 
 
 def _show(measure: Measure, seconds: float, as_json: list[dict[str, Any]] | None) -> int:
-    """Read one, and say what came of it; the exit status."""
+    """Read one measure and print the result; returns the exit status."""
     began = time.time()
     entry: dict[str, Any] = {"name": measure.name, "source": measure.source, "take": measure.taken}
     if as_json is None:
@@ -135,7 +135,7 @@ def _show(measure: Measure, seconds: float, as_json: list[dict[str, Any]] | None
 
 
 def test(measures: Sequence[Measure], seconds: float, *, json_: bool) -> int:
-    """Read each of them; the worst exit status: 1 for a fault, 3 where there was no value."""
+    """Read each of them; the worst exit status: 1 for a fault, 3 if there was no value."""
     entries: list[dict[str, Any]] | None = [] if json_ else None
     if os.geteuid() == 0 and not json_:
         print(
@@ -155,7 +155,7 @@ def listing(config: Config, *, json_: bool) -> int:
                           for each in config.measure], indent=2))  # fmt: skip
         return _OK
     if not config.measure:
-        print("no measures are configured; docs/operations.md has one of each kind to begin with")
+        print("no measures are configured; docs/operations.md shows one of each kind")
     width = max((len(each.name) for each in config.measure), default=0)
     for each in config.measure:
         _print(f"{each.name:<{width}}  {describe(each)}")
@@ -163,7 +163,7 @@ def listing(config: Config, *, json_: bool) -> int:
 
 
 def chosen(config: Config, names: Sequence[str], source: str, take: str) -> list[Measure]:
-    """The measures of these names, all without one, or the one of the command line.
+    """The measures with these names; all if there are none, or the one of the command line.
 
     Raises:
         Fault: BAD_CONFIG, NOT_FOUND.
@@ -186,11 +186,11 @@ def chosen(config: Config, names: Sequence[str], source: str, take: str) -> list
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="schedpilot measure",
-        description="The numbers that applications know themselves, as objectives name them.",
+        description="The measurements that applications provide, as objectives name them.",
     )
     words = parser.add_subparsers(dest="word", required=True)
-    listed = words.add_parser("list", help="what is configured")
-    tested = words.add_parser("test", help="read each for some seconds, and say what was read")
+    listed = words.add_parser("list", help="list the configured measures")
+    tested = words.add_parser("test", help="read each for some seconds and show the values")
     tested.add_argument("names", nargs="*", metavar="NAME", help="only these")
     tested.add_argument("--seconds", type=float, default=SECONDS, help="default: %(default)g")
     tested.add_argument(

@@ -16,7 +16,7 @@ from agent.measuring.reading import Momentary, Reading
 from agent.measuring.table import Table, Url
 from process import Fault, FaultType
 
-# One number is small.
+# One number needs little space.
 ANSWER_LIMIT_BYTES = 256 * 1024
 
 
@@ -30,7 +30,7 @@ class Prometheus(Table):
 def parse_answer(raw: bytes, where: str) -> float:
     """The one number in the answer of Prometheus' `/api/v1/query`.
 
-    A scalar is one, so is a vector of exactly one series.
+    A scalar or a vector of exactly one series.
 
     Raises:
         Fault: BAD_REQUEST.
@@ -53,7 +53,7 @@ def parse_answer(raw: bytes, where: str) -> float:
     except (ValueError, KeyError, IndexError, TypeError, AttributeError):
         raise Fault(
             FaultType.BAD_REQUEST,
-            "this is not an answer of Prometheus",
+            "this is not an answer from Prometheus",
             where=where,
             hint="`url` is the root of the server, such as http://127.0.0.1:9090",
         ) from None

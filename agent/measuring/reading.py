@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What a source answers, and what it is asked."""
+"""The interface of a source: its readings, and how they are requested."""
 
 from dataclasses import dataclass
 from typing import Protocol, Self
@@ -10,12 +10,12 @@ class Reading:
     """One interval of a source.
 
     Attributes:
-        since: when it began, Unix seconds.
-        value: None where there is none (nothing happened, or this was the first look).
-        unit: of the value, as far as the source knows it.
-        count: samples, events or counts that the value is made of.
+        since: its begin, Unix seconds.
+        value: None if there is none (nothing happened, or this was the first reading).
+        unit: the value's unit, if the source knows it.
+        count: samples, events or counts behind the value.
         examples: a few of the samples, oldest first; for people.
-        notes: what else there is to know, such as why there is no value; hostile text is escaped.
+        notes: further facts, such as why there is no value; hostile text is escaped.
     """
 
     since: float
@@ -27,7 +27,7 @@ class Reading:
 
 
 class Source(Protocol):
-    """Open for the length of a block. `where` names it in messages."""
+    """Open while the block runs. `where` names it in messages."""
 
     where: str
 
@@ -35,16 +35,16 @@ class Source(Protocol):
     async def __aexit__(self, *error: object) -> None: ...
 
     async def take(self) -> Reading:
-        """What happened since the last time, or since it was opened.
+        """What happened since the last reading, or since it was opened.
 
         Raises:
-            Fault: it cannot be read. Then it is closed and opened again.
+            Fault: it cannot be read. The caller then closes and reopens it.
         """
         ...
 
 
 class Momentary:
-    """A source that holds nothing open between two looks."""
+    """A source that holds nothing open between two readings."""
 
     async def __aenter__(self) -> Self:
         return self

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Redis' (Valkey's) own counts, by `INFO commandstats`: commands a second, and microseconds of one.
+"""Redis' (Valkey's) own counts, from `INFO commandstats`: commands per second, and microseconds per
+command.
 
     redis = { address = "127.0.0.1:6379" }
 
-What a command takes is measured by the server from its first to its last instruction: preemption
-in its middle counts, waiting before it does not. So the rate tells more about a scheduler.
+The server measures a command from its first to its last instruction: preemption during it counts,
+waiting before it does not. So the rate says more about a scheduler.
 """
 
 import asyncio
@@ -23,14 +24,17 @@ from process.text_file import read_text
 UNIT = "us"
 # `INFO commandstats` has a line for each of some 400 commands.
 ANSWER_LIMIT_BYTES = 1 << 20
-# Asked by us and by monitors; no work of the application.
+# Commands of our own and of monitors; not the application's work.
 _NOT_WORK = frozenset({"info", "auth", "hello", "ping", "client", "config", "command", "select"})
 _SECRET_LIMIT = 4096
 
 
 class Redis(Table):
-    """`address`: host:port, or the path of a socket. `command`: one alone (`get`); else all.
-    `password_file`: holds nothing but the password; with `user`, of that one."""
+    """`address`: host:port, or the path of a socket.
+
+    `command`: only this one (`get`); default: all. `password_file`: contains only the password;
+    with `user`, that user's.
+    """
 
     address: Annotated[
         str, StringConstraints(pattern=r"^(/[^\x00]+|[A-Za-z0-9_.:\[\]-]+:[0-9]{1,5})$")
@@ -41,7 +45,7 @@ class Redis(Table):
 
 
 class RedisCounts(Polled):
-    """Connects anew for each look: a server that was restarted is no special case."""
+    """Reconnects for each reading, so that a restarted server is no special case."""
 
     def __init__(self, table: Redis, take: Take, unit: str, timeout_s: float) -> None:
         super().__init__(take, unit)
@@ -63,7 +67,7 @@ class RedisCounts(Polled):
                 FaultType.NOT_ALLOWED if denied else FaultType.UNREACHABLE,
                 "Redis does not answer",
                 where=self.where,
-                why=why or f"nothing came within {self._timeout_s:g} s",
+                why=why or f"no answer within {self._timeout_s:g} s",
                 hint="give the agent the socket's group: SupplementaryGroups=redis in "
                 "`systemctl edit schedpilot-agent`"
                 if denied
@@ -111,7 +115,7 @@ class RedisCounts(Polled):
                 else "",
             )
         if kind != b"$":
-            raise ValueError("this is not an answer of Redis")
+            raise ValueError("this is not an answer from Redis")
         size = int(rest)
         if not 0 <= size <= ANSWER_LIMIT_BYTES:
             raise ValueError(f"its answer is not between 0 and {ANSWER_LIMIT_BYTES} bytes")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The samples of one interval, and what becomes of them. Bounded in memory; pure."""
+"""The samples of one interval, and their statistics. Bounded in memory; pure."""
 
 import math
 import random
@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from agent.measuring.reading import Reading
 from agent.measuring.table import OF_VALUES, QUANTILES, Take
 
-# Values that are remembered of one interval. Of more than these a fair part stays (algorithm R;
-# Vitter, "Random sampling with a reservoir", 1985), so that percentiles stay right.
+# How many values of one interval are kept. If there are more, a random sample of this size stays
+# (algorithm R; Vitter, "Random sampling with a reservoir", 1985), so that percentiles stay right.
 MOST_VALUES = 16_384
 _EXAMPLES = 5
-# An interval shorter than this, seconds, says nothing about how often.
+# A shorter interval, seconds, gives no rate.
 SHORTEST_S = 0.05
 
 
@@ -28,11 +28,11 @@ class Samples:
         self.last: float | None = None
         self._values: list[float] = []
         self._seen = 0
-        # Always the same draws: the same samples give the same answer.
+        # Fixed seed: the same samples give the same answer.
         self._chance = random.Random(1)  # noqa: S311 - no secret
 
     def add(self, value: float, weight: float = 1.0) -> None:
-        """Take in one finite value."""
+        """Add one finite value."""
         self.count += weight
         self.sum += value * weight
         self.min, self.max, self.last = min(self.min, value), max(self.max, value), value
@@ -43,7 +43,7 @@ class Samples:
             self._values[place] = value
 
     def reading(self, take: Take, now: float, unit: str, notes: Sequence[str] = ()) -> Reading:
-        """What they come to, at the Unix time `now`. `unit` is that of a value."""
+        """The statistic at the Unix time `now`. `unit` is a value's unit."""
         seconds = now - self.since
         value = self._value(take, seconds)
         return Reading(
@@ -74,7 +74,7 @@ class Samples:
 
 
 def unit_of(take: Take, unit: str) -> str:
-    """The unit of what was taken, where `unit` is that of one sample."""
+    """The statistic's unit, given the unit of one sample."""
     if take is Take.RATE:
         return "/s"
     return unit if take in OF_VALUES else ""

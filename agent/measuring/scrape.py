@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A page of metrics as Prometheus reads them, read by ourselves; no Prometheus server is needed.
+"""A page of metrics in the Prometheus format, read directly; no Prometheus server is needed.
 
     scrape = { url = "http://127.0.0.1:9121/metrics", metric = "redis_commands_processed_total" }
 
 A gauge has `last` (of one series), `sum`, `max` and `min` (over its series); a counter `rate` and
 `count`; a histogram `p50` to `p99`, `mean`, `rate` and `count`; a summary `mean`, `rate` and
-`count`, and its own quantiles. Series are those with the given labels, summed.
+`count`, and its own quantiles. Series with the given labels are summed.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ from daemon.api.display import displayable
 from process import Fault, FaultType
 
 PAGE_LIMIT_BYTES = 8 << 20
-# Series of one metric, buckets among them.
+# Limit on series of one metric, including buckets.
 MOST_SERIES = 20_000
 _Metric = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z_:][a-zA-Z0-9_:]{0,199}$")]
 _Label = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]{0,99}$")]
@@ -44,7 +44,7 @@ class Scrape(Table):
 
 @dataclass(frozen=True)
 class Page:
-    """What one page has of the metric. `buckets` are cumulative, by upper edge."""
+    """The metric's values on one page. `buckets` are cumulative, by upper edge."""
 
     kind: str
     values: tuple[float, ...] = ()
@@ -57,9 +57,10 @@ def read_page(text: str, metric: str, labels: Mapping[str, str]) -> Page:
     """The metric's series with these labels.
 
     Raises:
-        Fault: BAD_REQUEST for a page that is none, NOT_FOUND where it has no such series.
+        Fault: BAD_REQUEST if the page is malformed, NOT_FOUND if it has no such series.
     """
-    from prometheus_client.parser import text_string_to_metric_families  # late: seldom needed
+    # imported late: seldom needed
+    from prometheus_client.parser import text_string_to_metric_families
 
     name = metric
     for part in _PARTS:
@@ -107,7 +108,7 @@ def read_page(text: str, metric: str, labels: Mapping[str, str]) -> Page:
 
 
 def _lines_of(text: str, name: str) -> list[str]:
-    """Of a page that may have a million lines, those that are about the metric."""
+    """From a page that may have a million lines, the lines about the metric."""
     found = []
     for line in text.splitlines():
         if line.startswith((name, f"# TYPE {name}")):
@@ -150,7 +151,9 @@ def _absent(text: str, name: str, labels: Mapping[str, str]) -> Fault:
 
 
 def histogram_quantile(buckets: Iterable[tuple[float, float]], share: float) -> float | None:
-    """As PromQL's `histogram_quantile`: linear within a bucket, the last finite edge above all."""
+    """Like PromQL's `histogram_quantile`: linear within a bucket, the last finite edge
+    above all.
+    """
     edges = list(buckets)
     total = edges[-1][1] if edges else 0.0
     if total <= 0:
@@ -246,7 +249,7 @@ class ScrapedMetric(Momentary):
     def _wrong(self, why: str) -> Fault:
         return Fault(
             FaultType.BAD_CONFIG,
-            f"the metric {self._table.metric!r} cannot be taken so",
+            f"the metric {self._table.metric!r} does not support this `take`",
             where=self.where,
             why=why,
             hint="a gauge: last, or sum, max, min over its series (or name `labels`); a counter: "

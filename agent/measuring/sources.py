@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""From a `[[measure]]` to what reads it."""
+"""Creates the reader for a `[[measure]]`."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from agent.measuring.uprobe import AskForCalls, CallTimes
 
 
 def source_of(measure: Measure, ask: AskForCalls | None = None) -> Source:
-    """What reads it, not opened yet. `ask` is how calls are asked of the daemon."""
+    """The reader, not opened yet. `ask` requests call counts from the daemon."""
     where = f"measure {measure.name!r}"
     unit, timeout_s, take = measure.unit, measure.timeout_s, measure.taken
     if measure.command is not None:

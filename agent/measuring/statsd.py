@@ -3,8 +3,8 @@
 
     statsd = { metric = "shop.request" }
 
-`name:value|type[|@rate]`, one a line; DogStatsD's tags and several values are understood. Measures
-that name one port share its listener.
+`name:value|type[|@rate]`, one per line; DogStatsD's tags and multiple values are understood.
+Measures that name the same port share its listener.
 """
 
 import asyncio
@@ -23,19 +23,19 @@ from process import Fault, FaultType
 HOST = "127.0.0.1"
 DATAGRAM_LIMIT = 65_535
 MOST_LINES = 1_000
-# Timers, histograms and distributions, whatever they are called by.
+# Timers, histograms and distributions, under all their names.
 _TIMERS = frozenset({"ms", "h", "d"})
 
 
 class StatsD(Table):
-    """One metric. `port` of UDP, on 127.0.0.1."""
+    """One metric. UDP `port` on 127.0.0.1."""
 
     metric: Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^:|@#\s]+$")]
     port: Port = 8125
 
 
 def parse(line: str) -> tuple[str, list[float], str, float, bool] | None:
-    """Name, values, type, the rate at which it was sampled, and whether a gauge moves by them."""
+    """Name, values, type, its sampling rate, and whether a gauge changes by them."""
     name, colon, rest = line.partition(":")
     parts = rest.split("|")
     if not colon or not name or len(parts) < 2:
@@ -59,7 +59,7 @@ def _number(text: str) -> float:
 
 
 class _Listener(asyncio.DatagramProtocol):
-    """Of one port; hands each line to every measure that listens."""
+    """The listener of one port; passes each line to every measure that listens."""
 
     def __init__(self) -> None:
         self.of: set[StatsDSamples] = set()
@@ -71,12 +71,12 @@ class _Listener(asyncio.DatagramProtocol):
                 each.heard(line)
 
 
-# By port, in one process.
+# Listeners by port, in one process.
 _listeners: dict[int, _Listener] = {}
 
 
 class StatsDSamples:
-    """What one metric said. A counter has `rate` and `count` (and `sum`), a gauge `last`."""
+    """One metric's values. A counter has `rate` and `count` (and `sum`), a gauge `last`."""
 
     def __init__(self, table: StatsD, take: Take, unit: str) -> None:
         self.where = f"udp {HOST}:{table.port}, metric {displayable(table.metric)}"
@@ -101,7 +101,7 @@ class StatsDSamples:
                 del _listeners[self._table.port]
                 raise Fault(
                     FaultType.BUSY,
-                    "this port cannot be listened on",
+                    "this port cannot be used",
                     where=self.where,
                     why=error.strerror or str(error),
                     hint="another StatsD server has it: name another `port`, and let that server "
@@ -147,7 +147,7 @@ class StatsDSamples:
     async def take(self) -> Reading:
         listener = _listeners.get(self._table.port)
         if listener is None or self not in listener.of:
-            raise Fault(FaultType.STATE, "the port is not listened on", where=self.where)
+            raise Fault(FaultType.STATE, "no listener on the port", where=self.where)
         now = time.time()
         samples, self._samples = self._samples, Samples(now)
         notes = []
@@ -161,7 +161,7 @@ class StatsDSamples:
         self._others, self._other = 0, ""
         held = self._gauge if self._kind == "g" and not samples.count else None
         if held is not None and self._take is Take.LAST:
-            # A gauge holds until it is set anew.
+            # A gauge keeps its value until it is set again.
             return Reading(samples.since, held, self._unit, 0, (), tuple(notes))
         unit = self._unit or ("ms" if self._kind == "ms" else "")
         if self._kind == "c":
@@ -169,7 +169,7 @@ class StatsDSamples:
         return samples.reading(self._take, now, unit, notes)
 
     def _counted(self, samples: Samples, now: float, notes: list[str]) -> Reading:
-        """Of a counter, whose samples are how often."""
+        """A counter's samples are counts."""
         seconds = now - samples.since
         value: float | None = samples.sum
         if self._take is Take.RATE:

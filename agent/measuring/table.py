@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the tables of all sources are made of."""
+"""Common parts of the sources' tables."""
 
 from enum import StrEnum
 from typing import Annotated, Self
@@ -15,12 +15,12 @@ Argument = Annotated[str, StringConstraints(min_length=1, max_length=4096, patte
 FilePath = Annotated[str, StringConstraints(min_length=2, max_length=4096, pattern=r"^/[^\x00]*$")]
 Url = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/]+(/\S*)?$", max_length=500)]
 Port = Annotated[int, Field(ge=1, le=65535)]
-# As systemd takes them (systemd.unit(5)); nothing that journalctl takes for a pattern.
+# systemd's syntax of names (systemd.unit(5)), without journalctl's pattern characters.
 Unit = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9:_.\\@][A-Za-z0-9:_.\\@-]{0,254}$")]
 
 
 class Take(StrEnum):
-    """What becomes of the samples of one interval.
+    """The statistic of one interval's samples.
 
     `rate` is samples (or counts) a second; `last` the newest value.
     """
@@ -39,12 +39,12 @@ class Take(StrEnum):
 
 
 QUANTILES = {Take.P50: 0.5, Take.P90: 0.9, Take.P95: 0.95, Take.P99: 0.99}
-# Those that say something of a single value, in its unit.
+# Statistics that apply to single values, in their unit.
 OF_VALUES = frozenset({*QUANTILES, Take.MEAN, Take.MIN, Take.MAX, Take.LAST, Take.SUM})
 
 
 class Lines(Table):
-    """Where lines come from: a file that grows, or what a systemd unit says."""
+    """The source of lines: a file that grows, or a systemd unit's log."""
 
     log: FilePath | None = None
     unit: Unit | None = None

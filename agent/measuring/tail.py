@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The lines that are added to a file, through its rotation: a new file in its place, or a cut one.
+"""The lines that are added to a file, through its rotation: a new file in its place, or a truncated
+one.
 
-What a file holds before it is opened first is not read. What is written between the last look and
-a cut (`copytruncate`) is lost, as it is for everybody.
+Content from before the first opening is not read. Lines written between the last read and a
+truncation (`copytruncate`) are lost, as they are for every reader.
 """
 
 import asyncio
@@ -16,20 +17,20 @@ from typing import Self
 
 from process import Fault, FaultType
 
-# Between two looks, seconds.
+# Polling interval, seconds.
 LOOK_S = 0.25
-# Read in one look, bytes; and how far behind one may be before the rest is left out.
+# Bytes per read; and how far behind the reader may be before the rest is skipped.
 CHUNK_BYTES = 1 << 20
 MOST_BEHIND_BYTES = 64 << 20
-# Of a line. What is longer is cut there.
+# Longest line; longer ones are cut there.
 LINE_BYTES = 16_384
 
 
 class Tail:
-    """One file, wherever its name leads at the moment.
+    """One file, at the place where its name leads at the moment.
 
     Args:
-        place: answers with the file's path, each time that one looks; None while there is none.
+        place: returns the file's path at each look; None if there is none yet.
     """
 
     def __init__(self, place: Callable[[], Path | None]) -> None:
@@ -53,17 +54,17 @@ class Tail:
             self._file.close()
 
     def look(self) -> list[bytes]:
-        """The whole lines that were added since the last look, at most a megabyte of them.
+        """The whole lines that were added since the last read, at most a megabyte of them.
 
         Raises:
-            Fault: NOT_FOUND or NOT_ALLOWED where the file cannot be opened at the first look; a
-                file that goes away later is waited for.
+            Fault: NOT_FOUND or NOT_ALLOWED if the file cannot be opened at the first look; a file
+                that goes away later is waited for.
         """
         if self._file is None and not self._open():
             return []
         lines = self._read()
         if not lines and self._moved():
-            # What was written to the old one until now has been read.
+            # Everything written to the old file until now has been read.
             self._end_of_file()
             if self._open():
                 lines = self._read()
@@ -72,11 +73,11 @@ class Tail:
     def _open(self) -> bool:
         path = self._place()
         if path is None:
-            # Whatever comes is new.
+            # In this case all its content is new.
             self._first = False
             return False
         try:
-            # A pipe would wait for whoever writes to it.
+            # Opening a pipe would wait for its writer.
             descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError as error:
             if self._first:
@@ -104,14 +105,14 @@ class Tail:
         if size - place > MOST_BEHIND_BYTES:
             self.skipped_bytes += size - CHUNK_BYTES - place
             file.seek(size - CHUNK_BYTES)
-            # It lies within some line.
+            # The place lies within some line.
             self._rest, self._cut = b"", True
         return self._lines(file.read(CHUNK_BYTES) or b"")
 
     def _lines(self, read: bytes) -> list[bytes]:
         *whole, rest = (self._rest + read).split(b"\n")
         if self._cut and whole:
-            # The end of a line whose beginning was dealt with.
+            # The end of a line whose beginning was already handled.
             whole, self._cut = whole[1:], False
         if len(rest) > LINE_BYTES:
             if not self._cut:

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""How long calls of a function take in a program that runs, by the kernel; microseconds.
+"""How long calls of a function take in a running program, measured by the kernel; microseconds.
 
     uprobe = { binary = "/usr/bin/redis-server", enter = "processCommand", exit = "processCommand" }
     usdt = { binary = "/opt/shop", enter = "shop:request__start", exit = "shop:request__done" }
 
-The daemon does it, for it needs privileges; this process asks it over the control socket, at the
-end of each interval, for what was counted in it.
+The daemon counts them, because that needs privileges; at the end of each interval this process asks
+it for the counts over the control socket.
 """
 
 import time
@@ -27,7 +27,7 @@ UNIT = "us"
 class _Calls(Table):
     @model_validator(mode="after")
     def _points_fit(self) -> Self:
-        # What the daemon would refuse is refused when the configuration is read.
+        # Values that the daemon would refuse are refused when the configuration is read.
         _ = self.points
         return self
 
@@ -61,7 +61,7 @@ class Usdt(_Calls):
         return CallPoints(binary=self.binary, enter=self.enter, exit=self.exit, markers=True)
 
 
-# Asks the daemon for the calls since the last time.
+# Asks the daemon for the calls since the last request.
 AskForCalls = Callable[[CallsRequest], Awaitable[CallsView]]
 
 
@@ -82,15 +82,15 @@ class CallTimes(Momentary):
                 FaultType.UNREACHABLE,
                 "the daemon's control socket is not open to this process",
                 where=self.where,
-                why="calls are counted by the daemon, which has the privileges for it",
+                why="the daemon counts calls, because it has the privileges",
             )
         view = await self._ask(self._request)
         since = time.time() - view.seconds
         notes = list(view.notes)
         if view.seconds < SHORTEST_S:
-            return Reading(since, None, notes=("the probe was put in place just now", *notes))
+            return Reading(since, None, notes=("the probe was attached just now", *notes))
         if not view.count:
-            notes.append("no call of it ended in this time")
+            notes.append("no call ended in this time")
         value: float | None = None
         if self._take is Take.RATE:
             value = view.count / view.seconds
@@ -108,7 +108,7 @@ def _of_calls(view: CallsView, take: Take) -> float | None:
         return view.max_us
     if take is Take.MIN:
         return view.buckets[0].upper if view.buckets else None
-    # Lengths are read a moment after the number of calls, while calls go on.
+    # Durations are read a moment after the number of calls, while calls go on.
     wanted, seen = QUANTILES[take] * sum(each.count for each in view.buckets), 0
     for each in view.buckets:
         seen += each.count

@@ -69,7 +69,7 @@ def _compile(clang: Clang, kit: Kit, name: str, files: dict[str, bytes]) -> Comp
         done = compile_confined(
             [*words, "-include-pch", str(kit.precompiled)], files, (kit.folder,)
         )
-        # A compiler or library was replaced under the cache: do without it.
+        # A compiler or library was replaced since the cache was filled: do without the cache.
         if done.data is not None or not re.search(r"precompiled|PCH|AST file", done.said):
             return done
     return compile_confined(words, files, (kit.folder,))
@@ -115,7 +115,7 @@ def build_object(
         source: a file, or the text itself.
         out_dir: gets `NAME.bpf.o`; made when missing.
         name: file name for messages and the object; by default the source's.
-        headers: files that the source includes by name from beside it.
+        headers: files that the source includes by name from its own folder.
         btf: the kernel to build for.
 
     Raises:

@@ -159,7 +159,7 @@ class Subjects:
             return ()
         raise Unclear(
             f"no workload here is called {quoted(mention.word)}; "
-            + (self.there() or "nothing was seen yet")
+            + (self.there() or "nothing has been seen yet")
         )
 
     def _few(self, mention: Mention, ids: tuple[str, ...], said: Said) -> tuple[str, ...]:

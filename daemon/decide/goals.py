@@ -96,7 +96,7 @@ class _Goal:
             return free[0].id
         raise Unclear(
             "which workload is it about? "
-            + (self.subjects.there() or "nothing was seen yet")
+            + (self.subjects.there() or "nothing has been seen yet")
             + " (--workload ID)"
         )
 

@@ -36,7 +36,7 @@ class _Said(BaseModel):
 
 
 class Place(_Said):
-    """Whether a machine boots here: `why` not, or with which kernel and accelerator it does."""
+    """Whether a machine boots here: `why` not, or with which kernel and accelerator."""
 
     why: str = ""
     kernel: str = ""

@@ -48,9 +48,10 @@ class Proof:
 
     @property
     def stopped_by(self) -> GateResult | None:
-        """The gate that keeps it from being loaded: one that refused it, else one not run.
+        """The gate that keeps it from being loaded: the first that refused it, else one that was
+        not run.
 
-        Of what does not compile the compiler's word counts, before that of the static check.
+        If it does not compile, the compiler's messages come before those of the static check.
         """
         failed = [each for each in self.results if not each.passed]
         failed.sort(key=lambda each: (bool(each.skipped), each.gate is not Gate.BUILD))

@@ -44,7 +44,7 @@ async def simulation_gate(
     `progress` gets a text, and how much is done.
 
     Raises:
-        Fault: what keeps the simulator from its work.
+        Fault: the simulator cannot do its work.
     """
     known = await asyncio.to_thread(
         work.remembered,
@@ -109,7 +109,7 @@ async def simulation_gate(
 
 
 def fault_from(raw: Mapping[str, object]) -> Fault:
-    """A fault as the child raised it."""
+    """Rebuilds a fault that a child reported."""
     details = raw["details"]
     assert isinstance(details, list)
     return Fault(

@@ -252,7 +252,7 @@ class ExternalAttachment:
         await self._child.end()
         if self._ending:
             return ExitReason("detached: request", by_kernel=False)
-        why = sentence(self._said) or "it said nothing"
+        why = sentence(self._said) or "it printed nothing"
         return ExitReason(
             f"it {ending(status)} by itself: {why}",
             # A program that fails is no scheduler that fails, as with our own runner.

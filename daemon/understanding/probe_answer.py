@@ -57,7 +57,7 @@ def of_calls(request: ProbeRequest, seconds: float, calls: Calls, took_s: float)
     assert request.points is not None
     powers: dict[float, int] = defaultdict(int)
     seen = 0
-    # Lengths are read a moment after the number of calls, while calls go on.
+    # Durations are read a moment after the number of calls, while calls go on.
     total = sum(count for _, count in calls.lengths)
     shares = {0.5: 0.0, 0.9: 0.0, 0.99: 0.0}
     for at, count in calls.lengths:
@@ -89,7 +89,7 @@ def of_calls(request: ProbeRequest, seconds: float, calls: Calls, took_s: float)
         source="bcc",
         seconds=round(seconds, 2),
         took_s=round(took_s, 2),
-        summary=summary if calls.count else ["no call of it ended in this time"],
+        summary=summary if calls.count else ["no call ended in this time"],
         histograms=[view] if calls.count else [],
         notes=[f"{calls.lost} calls found no room and are not counted"] if calls.lost else [],
         lost=calls.lost,

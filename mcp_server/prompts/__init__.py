@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The prompts for people with an MCP client, as templates."""
+"""Prompts for people who use an MCP client, as templates."""
 
 from collections.abc import Mapping
 
@@ -17,8 +17,9 @@ PROMPTS = [
     types.Prompt(
         name="optimize-workload",
         title="Make a workload run better",
-        description="Find out what a workload waits for, and improve its scheduling where that "
-        "is the cause.",
+        description=(
+            "Find out what a workload waits for, and improve its scheduling if that is the cause."
+        ),
         arguments=[
             types.PromptArgument(
                 name="workload",
@@ -26,7 +27,7 @@ PROMPTS = [
                 required=False,
             ),
             types.PromptArgument(
-                name="goal", description="What would be better, in your words", required=False
+                name="goal", description="What should improve, in your words", required=False
             ),
         ],
     ),
@@ -49,7 +50,7 @@ _LOOKED_AT = 50
 
 
 def _rendered(template: str, **values: object) -> str:
-    # Late: most sessions use no prompt, and the import takes its time.
+    # Imported late: most sessions use no prompt, and the import takes time.
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
@@ -89,7 +90,7 @@ async def _optimize(call: Call, arguments: Mapping[str, str]) -> str:
         shown = await profile_workload.call(call, {"workload": handle})
         assert not isinstance(shown, types.InputRequiredResult)
         profile = _text(answered(shown))
-    # The person's own words: no data, but no marks and no lines in them either.
+    # The person's own words: they are not marked as data, but may contain no marks or line breaks.
     goal = displayable(arguments.get("goal", ""), _MOST_GOAL).translate({0x27E6: "[", 0x27E7: "]"})
     return _rendered(
         "optimize-workload.j2",
@@ -108,10 +109,10 @@ async def _explain(call: Call, arguments: Mapping[str, str]) -> str:
 
 
 async def prompt(call: Call, name: str, arguments: Mapping[str, str]) -> types.GetPromptResult:
-    """A prompt with what it is about filled in.
+    """A prompt with its subject filled in.
 
     Raises:
-        Fault: BAD_REQUEST, NOT_FOUND, or what the daemon says.
+        Fault: BAD_REQUEST, NOT_FOUND, or the daemon's.
     """
     if name not in _ARGUMENTS:
         raise Fault(FaultType.NOT_FOUND, "there is no such prompt", hint=", ".join(_ARGUMENTS))

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The tools: each answers small first, and says how to ask for more."""
+"""The tools: each answers briefly first, and says how to ask for more."""

@@ -31,22 +31,22 @@ from mcp_server.tools.trials import Trial, settled, trial_of
 from mcp_server.untrusted import Said, Word, marked, word
 from process import Fault, FaultType
 
-# What a trial's wait is without another word, seconds: clients commonly give up after a minute.
+# How long a trial is waited for by default, seconds: clients commonly give up after a minute.
 _WAIT_S = 45.0
-# Between two looks whether the command has decided while a form is open, seconds.
+# Polling interval for a decision by the command while a form is open, seconds.
 _LOOK_S = 1.0
 
 
 class TrialArguments(Arguments):
     candidate: RecordId = Field(description="The id that check_candidate gave, proven")
-    workload: WorkloadArgument = Field("", description="Whose objective decides")
+    workload: WorkloadArgument = Field("", description="Its objective decides")
     objective: ObjectiveArgument = ""
     guards: GuardsArgument = Field(default_factory=list)
     episode: RecordId | None = None
     window_s: float | None = Field(None, ge=0.5, le=600, description="Length of one window")
     max_windows: int | None = Field(None, ge=4, le=64)
     wait_s: float = Field(
-        _WAIT_S, ge=0, le=600, description="Wait as long for the verdict; the trial goes on after"
+        _WAIT_S, ge=0, le=600, description="Wait this long for the verdict; the trial goes on after"
     )
 
 
@@ -69,7 +69,7 @@ def _question(view: TrialView) -> str:
 
 
 async def _decide(acting: AsyncClient, view: TrialView, answered: Answered) -> TrialView:
-    """Pass on what the person at the client said; the trial as it is then."""
+    """Pass on the answer of the person at the client; returns the trial's new state."""
     if answered.consent is Consent.OPEN:
         return await acting.trial(view.id)
     approve = answered.consent is Consent.YES
@@ -84,7 +84,7 @@ async def _decide(acting: AsyncClient, view: TrialView, answered: Answered) -> T
 
 
 async def _decided(acting: AsyncClient, id: str) -> None:
-    """Returns when the trial waits for nobody any more, whoever decided."""
+    """Returns when the trial no longer waits for a person, whoever decided."""
     with contextlib.suppress(Fault):
         while (await acting.trial(id)).state is TrialState.AWAITING_APPROVAL:  # noqa: ASYNC110
             await anyio.sleep(_LOOK_S)
@@ -94,8 +94,8 @@ def _next(view: TrialView) -> str:
     if view.state is TrialState.AWAITING_APPROVAL:
         approval = word(view.approval)
         return (
-            "awaiting a person's approval: tell the person to run "
-            f"`schedpilot approve {approval}` or `schedpilot decline {approval}`; you cannot"
+            f"awaiting a person's approval: ask the person to run `schedpilot approve {approval}` "
+            f"or `schedpilot decline {approval}`; you cannot"
         )
     if view.state is TrialState.RUNNING:
         return f"it goes on: get_episode with id {word(view.id)} and wait_s"
@@ -106,7 +106,7 @@ async def _start_trial(call: Call, wanted: TrialArguments) -> Trial | types.Inpu
     acting = call.access.acting()
     warnings: list[str] = []
     if call.state:
-        # Once more, with the person's answer.
+        # The repeated call, with the person's answer.
         view = await acting.trial(json.loads(call.state)["trial"])
         if view.state is TrialState.AWAITING_APPROVAL:
             view = await _decide(acting, view, answer_given(call))
@@ -139,9 +139,11 @@ async def _start_trial(call: Call, wanted: TrialArguments) -> Trial | types.Inpu
 start_trial = Tool(
     name="start_trial",
     title="Start a trial",
-    description="Compare a proven candidate with what runs now, in alternating windows on the "
-    "running machine. Kept only when better with confidence, else taken back. Where the operator "
-    "wants to be asked, a person approves it first.",
+    description=(
+        "Compare a proven candidate with what runs now, in alternating windows on the running "
+        "machine. It is kept only if better with confidence, else rolled back. If the operator "
+        "wants to be asked, a person approves it first."
+    ),
     arguments=TrialArguments,
     answer=Trial,
     run=_start_trial,
@@ -179,7 +181,7 @@ def _changed(status: StatusView, next: str = "") -> Changed:
 
 
 async def _permitted(call: Call, wanted: ParametersArguments) -> types.InputRequiredResult | None:
-    """Ask the person where the operator wants that; the question, where it is the answer.
+    """Ask the person if the operator requires it; returns the question if that is the answer.
 
     Raises:
         Fault: NOT_ALLOWED.
@@ -223,14 +225,16 @@ async def _set_parameters(
     if question is not None:
         return question
     status = await acting.set_parameters(ParametersRequest(parameters=wanted.parameters))
-    return _changed(status, "watch get_signals; rollback if it became worse")
+    return _changed(status, "watch get_signals; rollback if it becomes worse")
 
 
 set_parameters = Tool(
     name="set_parameters",
     title="Set parameters of the running scheduler",
-    description="Change live parameters of the scheduler that runs now, without loading "
-    "another. Not while a trial runs.",
+    description=(
+        "Change live parameters of the running scheduler, without loading another. Not during a "
+        "trial."
+    ),
     arguments=ParametersArguments,
     answer=Changed,
     run=_set_parameters,
@@ -254,8 +258,10 @@ async def _rollback(call: Call, wanted: RollbackArguments) -> Changed:
 rollback = Tool(
     name="rollback",
     title="Roll back",
-    description="Back to what ran before the last change; ends a trial. Always allowed, and "
-    "always right when in doubt.",
+    description=(
+        "Go back to what ran before the last change; ends a trial. Always allowed, and right "
+        "when in doubt."
+    ),
     arguments=RollbackArguments,
     answer=Changed,
     run=_rollback,
@@ -272,7 +278,7 @@ class LessonArguments(Arguments):
         min_length=1, max_length=500, description="One line: what worked or not, where, why"
     )
     episode: RecordId | None = Field(None, description="Where it was learned")
-    trial: RecordId | None = Field(None, description="What shows it")
+    trial: RecordId | None = Field(None, description="Evidence for it")
 
 
 class Recorded(Answer):
@@ -291,7 +297,9 @@ async def _record_lesson(call: Call, wanted: LessonArguments) -> Recorded:
 record_lesson = Tool(
     name="record_lesson",
     title="Record a lesson",
-    description="Keep one line for whoever works on this machine next, with its evidence.",
+    description=(
+        "Keep one line for the next person or model that works on this machine, with its evidence."
+    ),
     arguments=LessonArguments,
     answer=Recorded,
     run=_record_lesson,

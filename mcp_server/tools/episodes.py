@@ -18,7 +18,7 @@ class EpisodeArguments(Arguments):
     id: str = Field(
         pattern=r"^[et]-[0-9a-z]{4,32}$", description="Of an episode, or of one of its trials"
     )
-    wait_s: float = Field(0, ge=0, le=600, description="Wait as long for a running trial's end")
+    wait_s: float = Field(0, ge=0, le=600, description="Wait this long for a running trial's end")
     events: int = Field(6, ge=0, le=100, description="Events shown, the last ones")
     steps: int = Field(0, ge=0, le=100, description="Steps of the advisor shown, the last ones")
 
@@ -54,7 +54,7 @@ class Episode(Answer):
     workload: Word = ""
     name: Name = ""
     goal: Said = ""
-    objective: Name = Field("", description="By what its trials are judged")
+    objective: Name = Field("", description="How its trials are judged")
     guards: list[Guard] = Field(default_factory=list)
     question: Said = Field("", description="Open: nothing is tried before it is answered")
     trigger: Degraded | None = None
@@ -75,12 +75,12 @@ class Episode(Answer):
     steps_total: int = 0
 
 
-# The last ones of an episode that are told.
+# How many of an episode's last ones are shown.
 _TRIALS, _CANDIDATES, _ADVICE = 2, 3, 2
 
 
 async def _candidates(call: Call, episode: EpisodeView) -> list[CandidateView]:
-    """Those that the daemon still remembers."""
+    """The ones that the daemon still remembers."""
     found = []
     for id in episode.candidates[-_CANDIDATES:]:
         try:
@@ -130,7 +130,7 @@ async def _get_episode(call: Call, wanted: EpisodeArguments) -> Episode:
         if running and (await reading.trial(running)).episode == id:
             await settled(call, reading, running, wanted.wait_s)
     view = await reading.episode(id)
-    # The whole transcript is not asked for where it is not wanted.
+    # The whole transcript is requested only if it is wanted.
     steps = await reading.steps(id) if wanted.steps else []
     now = time.time()
     tick_us = (await reading.status()).kernel.tick_us if view.trials else 0.0

@@ -20,7 +20,7 @@ from mcp_server.tools.shared import WorkloadArgument, told
 from mcp_server.untrusted import Name, Said, ShortName, Word, word
 from process import Fault, FaultType
 
-# How many episodes are asked of the daemon; of older ones the outcomes remain.
+# How many episodes are requested from the daemon; older ones leave their outcomes.
 _EPISODES = 200
 
 
@@ -32,12 +32,12 @@ class HistoryArguments(Arguments):
     )
     workload: WorkloadArgument = Field("", description="Only its episodes; whose beliefs")
     scheduler: SchedulerName | None = Field(None, description="Only outcomes of this one")
-    offset: int = Field(0, ge=0, le=100_000, description="Where to go on: next_offset")
+    offset: int = Field(0, ge=0, le=100_000, description="Where to continue: next_offset")
     limit: int = Field(6, ge=1, le=50)
 
 
 class Past(Answer):
-    episode: Word = Field(description="get_episode tells the rest")
+    episode: Word = Field(description="get_episode has the details")
     state: Word
     workload: Word = ""
     name: ShortName = ""
@@ -53,7 +53,7 @@ class Verdict(Answer):
     scheduler: Word
     decision: Word
     found: str = Field(description="How much better or worse")
-    by: Name = Field("", description="What it was judged by")
+    by: Name = Field("", description="The figure that decided")
     tags: list[Word]
     parameters: list[str] = Field(default_factory=list)
     ago_s: Number
@@ -61,7 +61,7 @@ class Verdict(Answer):
 
 class Lesson(Answer):
     lesson: Said
-    by: Name = Field("", description="What it was judged by, and holds by")
+    by: Name = Field("", description="The figure that decided, and to which it applies")
     weight: Number = Field(1, description="Below 1: judged by run-queue delay, which says little")
     policy: Said = ""
     about: Word = ""
@@ -77,9 +77,9 @@ class Lesson(Answer):
 class Belief(Answer):
     scheduler: Word
     gain: Number = Field(description="Expected; 0.2: a fifth better")
-    low: Number = Field(description="low to high hold it with 95 %")
+    low: Number = Field(description="low to high contain it with 95 %")
     high: Number
-    chance: Number = Field(description="That there is any gain")
+    chance: Number = Field(description="Chance of any gain")
     observations: int
     kept: int = 0
     failures: int = 0

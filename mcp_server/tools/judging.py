@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""By what trials are judged, as tools take it and tell it: an objective, and guards of others."""
+"""How trials are judged, as tools take and show it: an objective, and guards of others."""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -29,7 +29,9 @@ class GuardArgument(Arguments):
 GuardsArgument = Annotated[
     list[GuardArgument],
     BeforeValidator(parsed),
-    Field(max_length=MOST_GUARDS, description="Others that the goal names and that must go on"),
+    Field(
+        max_length=MOST_GUARDS, description=("Others that the goal names and that must not suffer")
+    ),
 ]
 
 
@@ -42,10 +44,10 @@ class Guard(Answer):
 
 
 async def guards_asked(call: Call, guards: Sequence[GuardArgument]) -> list[GuardRequest]:
-    """The guards with ids for handles.
+    """The guards, with ids instead of handles.
 
     Raises:
-        Fault: a workload that is not there.
+        Fault: an unknown workload.
     """
     return [
         GuardRequest(workload=await call.workload(each.workload), text=each.text) for each in guards

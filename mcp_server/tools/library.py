@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""search_schedulers and get_scheduler: what there is to choose from."""
+"""search_schedulers and get_scheduler: the schedulers to choose from."""
 
 import time
 
@@ -23,9 +23,11 @@ class SearchArguments(Arguments):
     query: str = Field(
         "", max_length=500, description="Words: what the workload is like, or what is wanted"
     )
-    workload: WorkloadArgument = Field("", description="Fit to this one, with what was measured")
+    workload: WorkloadArgument = Field(
+        "", description=("Fit to this workload, with what was measured")
+    )
     limit: int = Field(5, ge=1, le=20)
-    all: bool = Field(False, description="Those too that are not installed here")
+    all: bool = Field(False, description="Include those that are not installed here")
 
 
 class Found(Answer):
@@ -42,7 +44,7 @@ class Found(Answer):
 class Search(Answer):
     schedulers: list[Found] = Field(description="Best first")
     total: int
-    not_installed: int = Field(0, description="So many more fit, and are not installed here")
+    not_installed: int = Field(0, description="This many more fit and are not installed here")
     hint: str = ""
 
 
@@ -73,15 +75,17 @@ async def _search(call: Call, wanted: SearchArguments) -> Search:
         schedulers=[_found(each) for each in found[: wanted.limit]],
         total=len(found),
         not_installed=len(fitting) - len(found),
-        hint="" if found else "nothing that is installed fits: a policy line can be written",
+        hint="" if found else "no installed scheduler fits: you can write a policy line",
     )
 
 
 search_schedulers = Tool(
     name="search_schedulers",
     title="Search the scheduler library",
-    description="Installed schedulers that fit words or a workload, best first, and why. Search "
-    "before you write one.",
+    description=(
+        "Installed schedulers that fit words or a workload, best first, with reasons. Search "
+        "before you write one."
+    ),
     arguments=SearchArguments,
     answer=Search,
     run=_search,
@@ -103,14 +107,14 @@ class Parameter(Answer):
     min: Number | None = None
     max: Number | None = None
     unit: Word = ""
-    when: Word = Field(description="live: it can be set while it runs")
+    when: Word = Field(description="live: can be set while it runs")
     description: Said = ""
 
 
 class Outcome(Answer):
     decision: Word
     found: str = Field(description="How much better or worse")
-    by: Name = Field("", description="What it was judged by")
+    by: Name = Field("", description="The figure that decided")
     tags: list[Word]
     parameters: dict[str, ParameterValue] = Field(default_factory=dict)
     days_ago: Number

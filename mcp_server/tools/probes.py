@@ -10,7 +10,7 @@ from mcp_server.tool import Answer, Arguments, Call, Number, Tool, changes
 from mcp_server.tools.shared import WorkloadArgument
 from mcp_server.untrusted import Name, Said, Word
 
-# Not `uprobe`: which function of which program is a person's to say.
+# Not `uprobe`: only a person chooses a function of a program.
 _Kind = Literal[
     "runqlat", "offcpu", "wakeups", "oncpu", "syscalls", "futex", "chains", "preempted-locks"
 ]
@@ -22,7 +22,7 @@ class ProbeArguments(Arguments):
         "whom; oncpu: length of runs; syscalls: by class; futex: contended locks; chains: from "
         "the first wakeup to the last sleep; preempted-locks: holders that lost the CPU"
     )
-    workload: WorkloadArgument = Field("", description="Else the whole machine")
+    workload: WorkloadArgument = Field("", description="Default: the whole machine")
     seconds: int = Field(5, ge=1, le=30)
 
 
@@ -34,7 +34,7 @@ class Histogram(Answer):
     p90: Number
     p99: Number
     buckets: list[tuple[Number, int]] = Field(
-        default_factory=list, description="[upper edge, count], without the empty ones"
+        default_factory=list, description="[upper edge, count], without empty ones"
     )
 
 
@@ -106,8 +106,10 @@ async def _run_probe(call: Call, wanted: ProbeArguments) -> Probe:
 run_probe = Tool(
     name="run_probe",
     title="Run a probe",
-    description="Trace a workload or the machine for some seconds and tell a summary. For a "
-    "question that profile_workload leaves open; it costs the machine a little.",
+    description=(
+        "Trace a workload or the machine for some seconds and return a summary. For a question "
+        "that profile_workload leaves open; it costs the machine a little."
+    ),
     arguments=ProbeArguments,
     answer=Probe,
     run=_run_probe,

@@ -57,11 +57,11 @@ class Response(Answer):
     p99_us: Number
     completions_per_s: Number
     burst_p50_us: Number = Field(description="CPU time of one")
-    running: Number = Field(description="Part of the mean: no scheduler makes it shorter than this")
+    running: Number = Field(description="Part of the mean: no scheduler can go below this")
     waiting: Number = Field(description="Part: waiting for a CPU after the wakeup")
     preempted: Number = Field(description="Part: waiting after losing the CPU")
     runs_to_completion: bool = Field(
-        description="Long bursts that end by themselves: let it run to the end"
+        description="Long bursts that end by themselves: let each run to its end"
     )
 
 
@@ -93,9 +93,9 @@ class Profile(Answer):
     name: Name
     unit: ShortName = ""
     started_by: list[ShortName] = Field(default_factory=list)
-    tags: list[Word] = Field(description="The words that schedulers are described with")
+    tags: list[Word] = Field(description="The words that describe schedulers")
     purposes: list[Purpose] = Field(
-        default_factory=list, description="What counts for it; what was declared decides"
+        default_factory=list, description="The figure that counts for it; a declared one decides"
     )
     kinds: list[Kind] = Field(default_factory=list)
     figures: dict[str, Number] = Field(default_factory=dict)
@@ -103,7 +103,7 @@ class Profile(Answer):
         None, description="From a thread's wakeup to its next sleep, waits included"
     )
     delay_us: Delay | None = Field(
-        None, description="Run-queue delay: a part of response, and long where bursts are let run"
+        None, description="Run-queue delay: a part of response; long if bursts may run to their end"
     )
     running_mean: Number | None = Field(None, description="Threads on a CPU at once")
     waiting_mean: Number | None = Field(None, description="Threads that wait for one at once")
@@ -120,12 +120,10 @@ class Profile(Answer):
     threads_total: int = 0
     sure_of: list[Said] = Field(default_factory=list)
     not_known: list[Said] = Field(default_factory=list)
-    own_numbers: list[Said] = Field(
-        default_factory=list, description="An operator could have these measured"
-    )
+    own_numbers: list[Said] = Field(default_factory=list, description="Per cent of time")
 
 
-# Figures that say something for which the answer has no field of its own.
+# Figures that matter and have no field of their own.
 _FIGURES = (
     "mean_burst_us",
     "burst_half_us",
@@ -140,7 +138,7 @@ _FIGURES = (
     "job_longest_ratio",
     "machine_cpus",
 )
-# Sentences shown of each kind; those of a long list are of little.
+# Sentences shown of each kind; more would help little.
 _SENTENCES = 4
 
 
@@ -281,9 +279,11 @@ async def _profile_workload(call: Call, wanted: ProfileArguments) -> Profile:
 profile_workload = Tool(
     name="profile_workload",
     title="Profile a workload",
-    description="What a workload is (build, database, encoder, …), what it does and what it "
-    "waits for: response time and what it is made of, threads, run-queue delay, pressure; how sure "
-    "each of it is. Its tags are what search_schedulers goes by.",
+    description=(
+        "What a workload is (build, database, encoder, …), what it does and what it waits for: "
+        "response time and what it is made of, threads, run-queue delay, pressure; how sure each "
+        "of it is. search_schedulers uses its tags."
+    ),
     arguments=ProfileArguments,
     answer=Profile,
     run=_profile_workload,

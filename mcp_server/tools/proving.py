@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""check_candidate: from a text to a proven candidate, or to why it is none.
+"""check_candidate: turns a text into a proven candidate, or says why it is not one.
 
-It never touches the running system: what is proven here is loaded by start_trial alone.
+It never touches the running system: only start_trial loads what is proven here.
 """
 
 import contextlib
@@ -56,19 +56,17 @@ class CheckArguments(Arguments):
     source: str | None = Field(
         None,
         max_length=MOST_SOURCE,
-        description="BPF C of a sched_ext scheduler; only where no policy can say it",
+        description="BPF C of a sched_ext scheduler; only if no policy can express it",
     )
-    name: SchedulerName | None = Field(None, description="For source: what to call it")
+    name: SchedulerName | None = Field(None, description="For source: its name")
     parameters: Parameters = Field(
         default_factory=dict, max_length=64, description="For library: NAME: value"
     )
-    workload: WorkloadArgument = Field(
-        "", description="Simulate what was recorded of this one, too"
-    )
-    episode: RecordId | None = Field(None, description="The episode that it is for")
+    workload: WorkloadArgument = Field("", description="Also simulate a recording of this workload")
+    episode: RecordId | None = Field(None, description="The episode it is for")
     objective: ObjectiveArgument = ""
     guards: GuardsArgument = Field(default_factory=list)
-    canary: bool = Field(False, description="Try it in a virtual machine also where that is slow")
+    canary: bool = Field(False, description="Try it in a virtual machine even if that is slow")
 
 
 class Message(Answer):
@@ -102,7 +100,7 @@ class Checked(Answer):
     )
     policy: Body = ""
     parameters: dict[str, ParameterValue] = Field(default_factory=dict)
-    objective: Name = Field("", description="By what a trial of it is judged, as it was read")
+    objective: Name = Field("", description="How a trial of it is judged, as understood")
     guards: list[Guard] = Field(default_factory=list)
     gates: list[Gate] = Field(default_factory=list)
     next: str = ""
@@ -121,8 +119,11 @@ def _message(each: GateMessage) -> Message:
 
 
 def _told_figures(figures: Mapping[str, float]) -> dict[str, float]:
-    """Without those of single groups, and where there is one by the objective without all other
-    gains: a model is not to choose another yardstick because its figure is nicer."""
+    """Without the figures of single groups.
+
+    If there is a gain by the objective, the other gains are left out: a model should not choose
+    another yardstick because its figure looks better.
+    """
     asked = "gain_objective_percent"
     return {
         name: value
@@ -176,7 +177,7 @@ def _next(view: CandidateView) -> str:
 
 
 async def _tell(call: Call, client: AsyncClient, after: int, name: str) -> None:
-    """Pass on what the gates say while they work; whatever goes wrong here is no matter."""
+    """Pass on the gates' messages while they work; an error here does no harm."""
     mine, told_of = "", 0
     with contextlib.suppress(Fault):
         async for event in client.events(after):
@@ -217,9 +218,11 @@ async def _check(call: Call, wanted: CheckArguments) -> Checked:
 check_candidate = Tool(
     name="check_candidate",
     title="Check a candidate",
-    description="Run a policy line, a library scheduler or C source through the gates: compile, "
-    "static, build, simulate, verify (and canary). Nothing of the running system is touched. "
-    "Answers with an id to try, or with what to repair.",
+    description=(
+        "Run a policy line, a library scheduler or C source through the gates: compile, static, "
+        "build, simulate, verify (and canary). It touches nothing that runs. Answers with an id "
+        "to try, or with what to repair."
+    ),
     arguments=CheckArguments,
     answer=Checked,
     run=_check,

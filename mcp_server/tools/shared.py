@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What several tools take or tell."""
+"""Arguments and answers that several tools share."""
 
 from collections.abc import Mapping
 from typing import Annotated
@@ -19,7 +19,7 @@ WorkloadArgument = Annotated[
 
 
 def told(values: Mapping[str, ParameterValue]) -> dict[str, ParameterValue]:
-    """Parameters for a model: their names and texts are whoever wrote the candidate's."""
+    """Parameters for a model; the candidate's author chose their names and texts."""
     return {
         word(name): marked(value) if isinstance(value, str) else value
         for name, value in values.items()

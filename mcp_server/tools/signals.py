@@ -15,7 +15,7 @@ from mcp_server.untrusted import Said, Word, word
 
 
 class SignalsArguments(Arguments):
-    workload: WorkloadArgument = Field("", description="For its series; else the machine's figures")
+    workload: WorkloadArgument = Field("", description="Its series; default: the machine's figures")
     last_s: float = Field(300, gt=0, le=86_400, description="How far back, seconds")
     points: int = Field(12, ge=1, le=120, description="Rows of the series, at most")
 
@@ -75,7 +75,7 @@ def _spread(values: Sequence[float]) -> Spread | None:
 
 
 def _thinned(points: Sequence[SignalPoint], most: int, now: float) -> Series:
-    """At most `most` rows; each is the median of the intervals it stands for."""
+    """At most `most` rows; each is the median of its intervals."""
     step = max(1, -(-len(points) // most))
     rows: list[list[float | str]] = []
     for start in range(0, len(points), step):

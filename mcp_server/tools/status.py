@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""get_status: what runs, what is served badly, what may be done."""
+"""get_status: what runs, what is served badly, what is allowed."""
 
 import time
 
@@ -63,7 +63,7 @@ class Status(Answer):
         description="observe: advise only; ask: a person approves each trial; auto"
     )
     may_act: bool = Field(description="Whether acting tools are open to you")
-    sched_ext: Word = Field(description="The kernel's word; absent: cannot be loaded here")
+    sched_ext: Word = Field(description="The kernel's state; absent: cannot be loaded here")
     scheduler: Running | None = Field(None, description="Absent: the kernel's default runs")
     foreign: Name = ""
     trial: Word = ""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A trial as tools tell it, and how they wait for one."""
+"""A trial as tools show it, and how they wait for one."""
 
 import asyncio
 import contextlib
@@ -17,7 +17,7 @@ from mcp_server.tools.shared import told
 from mcp_server.untrusted import Body, Name, Said, Word, marked
 from process import Fault
 
-# Events after which a trial's state may be another.
+# Events after which a trial's state may have changed.
 _STEPS = {
     EventKind.TRIAL_STARTED,
     EventKind.WINDOW,
@@ -28,7 +28,7 @@ _STEPS = {
     EventKind.EJECTED,
     EventKind.QUARANTINED,
 }
-# Between two looks where no event told of the end, seconds.
+# Polling interval if no event announced the end, seconds.
 _LOOK_S = 5.0
 OPEN = (TrialState.AWAITING_APPROVAL, TrialState.RUNNING)
 
@@ -75,7 +75,7 @@ class Trial(Answer):
 
 
 def trial_of(view: TrialView, call: Call, next: str = "", tick_us: float = 0.0) -> Trial:
-    """A trial as it is told; `tick_us` where that is known, for the slices that were got."""
+    """A trial as tools show it; `tick_us`, if known, explains the slices it got."""
     verdict = view.verdict
     compared = verdict is not None and not telling.nothing_compared(verdict)
     values = {
@@ -121,10 +121,10 @@ def trial_of(view: TrialView, call: Call, next: str = "", tick_us: float = 0.0) 
 
 
 async def settled(call: Call, client: AsyncClient, id: str, wait_s: float) -> TrialView:
-    """The trial when it is over, or as it is after `wait_s` seconds. Tells of each window.
+    """The trial when it is over, or as it is after `wait_s` seconds. Reports each window.
 
     Raises:
-        Fault: the daemon's, or UNREACHABLE where it went away.
+        Fault: the daemon's, or UNREACHABLE if it went away.
     """
     view = await client.trial(id)
     if wait_s <= 0 or view.state not in OPEN:
@@ -134,7 +134,7 @@ async def settled(call: Call, client: AsyncClient, id: str, wait_s: float) -> Tr
         with anyio.move_on_after(wait_s):
             await call.progress(len(view.windows), None, f"{id} runs")
             while view.state in OPEN:
-                # No event tells that a person declined: look now and then without one.
+                # No event announces that a person declined, so poll now and then.
                 with anyio.move_on_after(_LOOK_S):
                     await stirred.wait()
                 stirred.clear()
@@ -151,7 +151,7 @@ def _newest(view: TrialView) -> str:
 
 
 async def _listen(client: AsyncClient, id: str, stirred: asyncio.Event) -> None:
-    """Set `stirred` with each event of the trial. Without a daemon it is silent."""
+    """Set `stirred` at each event of the trial. Silent without a daemon."""
     with contextlib.suppress(Fault):
         async for event in client.events(0):
             if event.trial == id and event.kind in _STEPS:

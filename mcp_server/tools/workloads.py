@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""list_workloads: who there is, the worst served first."""
+"""list_workloads: the workloads, worst served first."""
 
 from pydantic import Field
 
@@ -10,7 +10,7 @@ from mcp_server.untrusted import Name, Word
 
 class ListArguments(Arguments):
     degraded_only: bool = Field(False, description="Only those served worse than usual")
-    offset: int = Field(0, ge=0, le=100_000, description="Where to go on: next_offset")
+    offset: int = Field(0, ge=0, le=100_000, description="Where to continue: next_offset")
     limit: int = Field(12, ge=1, le=50)
 
 

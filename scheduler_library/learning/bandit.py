@@ -272,5 +272,5 @@ def warning(belief: Belief, context: Context) -> str:
 def draw(seed: str, name: str, mean: float, deviation: float) -> float:
     """One draw from a posterior, the same for the same seed and name."""
     digest = hashlib.sha256(f"{seed}\0{name}".encode()).digest()
-    # Reproducibility is what is wanted here, not secrecy.
+    # This needs reproducibility, not secrecy.
     return random.Random(digest).gauss(mean, deviation)  # noqa: S311

@@ -180,7 +180,7 @@ def main(words: Sequence[str]) -> int:
         print(answer)
         sys.stdout.flush()
     except BrokenPipeError:
-        # The reader has seen enough (`| head`). What is still buffered goes nowhere.
+        # The reader has seen enough (`| head`). Buffered output is discarded.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     if found.policy and not asked.json:
         lines = found.source.count("\n")

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* The tree of cgroups: the scenario's, as the kernel's struct cgroup and task_group show it. */
+/* The tree of cgroups: that of the scenario, in the kernel's struct cgroup and task_group. */
 #include "kernel.h"
 
 #define MAX_LEVELS 32
@@ -20,8 +20,8 @@ struct cgroup *cgroup_at(u32 number)
 }
 
 /*
- * The root's is 1, as in the kernel; the others' are as far apart as on a machine that has been up
- * for a while, where most of those that got a number are gone.
+ * The root's is 1, as in the kernel; the others are as far apart as on a machine that has
+ * been up for a while, where most numbers belong to removed cgroups.
  */
 #define ID_STEP 97
 
@@ -55,7 +55,7 @@ void set_cgroup_weight(u32 number, u32 weight)
 	places[number].group.scx.weight = weight;
 }
 
-/* What is no more, is what it was in. */
+/* A removed cgroup counts as its parent. */
 static u32 living(u32 number)
 {
 	while (!places[number].there)
@@ -149,7 +149,7 @@ struct cgroup *bpf_cgroup_ancestor(struct cgroup *cgroup, int level)
 	return level < 0 || level > cgroup->level ? NULL : cgroup->ancestors[level];
 }
 
-/* What goes away keeps its memory, so nobody counts. */
+/* Removed cgroups keep their memory, so there is no reference count. */
 struct cgroup *bpf_cgroup_acquire(struct cgroup *cgroup)
 {
 	return cgroup;

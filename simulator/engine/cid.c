@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * The kfuncs of cids, CPUs numbered along the topology (7.2), and masks of them (7.3). CPUs
- * that share something are neighbours by number here, so a cid is the number of its CPU.
+ * that share something have neighbouring numbers here, so a cid is the number of its CPU.
  */
 #include "kernel.h"
 
@@ -126,7 +126,7 @@ const void *scx_bpf_online_cmask(void)
 	return &mask;
 }
 
-/* The one scheduler that there is holds every CPU with all capabilities. */
+/* There is only one scheduler, so it holds every CPU with all capabilities. */
 s32 scx_bpf_sub_caps(u64 cgroup_id, u64 caps, struct scx_cmask *out)
 {
 	(void)caps;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Dispatch queues. A queue is a list, first to run first. One by vtime has a tree over it (a
- * treap), which only finds the place in the list for a newcomer; equals keep their order.
+ * Dispatch queues. A queue is a list, first to run first. A vtime queue also has a tree (a
+ * treap), which only finds a new task's place in the list; equal tasks keep their order.
  */
 #include "engine.h"
 
@@ -59,7 +59,7 @@ s32 dsq_destroy(u64 id)
 	return -2; /* ENOENT */
 }
 
-/* Does `t` run before the other? Equals in the order of their arrival. */
+/* Whether `t` runs before the other. Equal ones run in the order of arrival. */
 static bool goes_before(const struct task *t, const struct task *other)
 {
 	if (t->place != other->place)
@@ -79,7 +79,7 @@ static struct task *merge(struct task *a, struct task *b)
 	return b;
 }
 
-/* Take a tree apart at the place of `t`. */
+/* Split a tree at the place of `t`. */
 static void split(struct task *tree, const struct task *t, struct task **before,
 		  struct task **after)
 {
@@ -109,7 +109,7 @@ static void tree_add(struct dsq *dsq, struct task *t)
 	*at = t;
 }
 
-/* Where the tree has it, whatever its order. */
+/* Wherever it is in the tree. */
 static struct task **look_through(struct task **at, const struct task *t)
 {
 	struct task **found;
@@ -126,7 +126,7 @@ static void tree_remove(struct dsq *dsq, struct task *t)
 
 	while (*at && *at != t)
 		at = goes_before(t, *at) ? &(*at)->left : &(*at)->right;
-	/* vtimes half of their range apart are in no order, as in the kernel. */
+	/* vtimes half their range apart have no order, as in the kernel. */
 	if (!*at)
 		at = look_through(&dsq->root, t);
 	*at = merge(t->left, t->right);

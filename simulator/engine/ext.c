@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * sched_ext: what kernel/sched/ext.c does around a scheduler's callbacks, in the same order.
- * Messages that end a scheduler have the words of kernel 7.3. What is left out: bypass mode,
- * sub-schedulers, core scheduling.
+ * sched_ext: kernel/sched/ext.c around a scheduler's callbacks, in the same order. Messages
+ * that end a scheduler have the words of kernel 7.3. Left out: bypass mode, sub-schedulers,
+ * core scheduling.
  */
 #include "kernel.h"
 
@@ -17,7 +17,7 @@ struct verdict {
 	u64 turn, dsq_id, slice, vtime, flags;
 };
 
-/* The task that select_cpu or enqueue is asked about. Spoilt: it was inserted already. */
+/* The task for which select_cpu or enqueue is called. Spoilt: it was inserted already. */
 static struct task *direct, spoilt;
 static struct verdict batch[MAX_BATCH];
 static u32 nr_batch, max_batch = SCX_DSP_DFL_MAX_BATCH, nr_moved;
@@ -34,7 +34,7 @@ static struct sched_ext_ops *ops(void)
 
 /*
  * A callback takes its arguments as an array of u64s, whatever its prototype in struct
- * sched_ext_ops says.
+ * sched_ext_ops.
  */
 static u64 call(const char *name, u32 context, void *callback, u64 a, u64 b, u64 c)
 {
@@ -100,7 +100,7 @@ static void leave_custody(struct task *t, u64 flags)
 	t->custody = false;
 }
 
-/* The queue of that number, as seen from the CPU at work; for a local one that of the task. */
+/* The queue with that number, as seen from the current CPU; for a local one that of the task. */
 struct dsq *dsq_for(u64 id, struct task *t)
 {
 	struct sim_cpu *cpu = balancing || !t ? sim.this_cpu : &sim.cpus[t->cpu];
@@ -125,7 +125,7 @@ struct dsq *dsq_for(u64 id, struct task *t)
 	return found;
 }
 
-/* Could a task that comes to this CPU run at once? rq_is_open() of the kernel. */
+/* Whether a task that comes to this CPU could run at once: the kernel's rq_is_open(). */
 static bool is_open(const struct sim_cpu *cpu, u64 flags)
 {
 	return !cpu->curr || cpu == balancing || flags & SCX_ENQ_PREEMPT;
@@ -175,7 +175,7 @@ static void queue_on(struct dsq *dsq, struct task *t, u64 flags)
 		resched(cpu);
 }
 
-/* May the task go to that CPU? Its own is always right. */
+/* Whether the task may go to that CPU. Its own is always allowed. */
 static bool can_move(struct task *t, struct sim_cpu *cpu, bool enforce)
 {
 	if (t->cpu == cpu->id)
@@ -190,7 +190,7 @@ static bool can_move(struct task *t, struct sim_cpu *cpu, bool enforce)
 	return cpu->online;
 }
 
-/* What was asked for comes into effect with the insertion. */
+/* Requested flags take effect with the insertion. */
 static void apply(struct task *t, u64 slice, u64 vtime, u64 flags)
 {
 	struct task_struct *p = kernel_of(t);
@@ -283,7 +283,7 @@ static void flush_batch(void)
 	for (u32 i = 0; i < nr_batch; i++) {
 		struct verdict *each = &batch[i];
 
-		/* Somebody else's by now: void. */
+		/* It belongs to somebody else by now: void. */
 		if (each->task->owner != OWNER_SCHEDULER || each->task->turn != each->turn)
 			continue;
 		apply(each->task, each->slice, each->vtime, each->flags);
@@ -345,8 +345,8 @@ bool ext_move(struct dsq *from, struct task *t, u64 dsq_id, u64 flags, bool by_v
 }
 
 /*
- * Kicks that lead to kicks: within STORM_NS, that many and more than so many times what can have
- * happened there, which is a wakeup (and each may be told to every CPU).
+ * Kicks that lead to kicks: more than that many within STORM_NS, and more than that many
+ * times the wakeups that can have happened there (each may kick every CPU).
  */
 #define STORM_NS    100000000ULL
 #define STORM_KICKS 8000
@@ -391,7 +391,7 @@ static void reenqueue_local(struct sim_cpu *cpu);
 
 static void ext_settle(void)
 {
-	/* Some may come back again at once, which has its bound. */
+	/* Some may return at once; that has its own limit. */
 	while (reenqueues_pending && !sim.over) {
 		reenqueues_pending = false;
 		for (s32 i = 0; i < sim.want.cpus; i++)
@@ -402,7 +402,10 @@ static void ext_settle(void)
 		return;
 	kicks_pending = false;
 	if (waits_for_kicked) {
-		/* It goes on when the others have switched, which their interrupt makes them. */
+		/*
+		 * It goes on when the other CPUs have switched, which the interrupt makes
+		 * them do.
+		 */
 		waits_for_kicked = false;
 		sim.this_cpu->need_resched = true;
 		if (sim.this_cpu->works_from < sim.now + sim.want.wake_ns)
@@ -537,7 +540,7 @@ void ext_reenqueue(u64 dsq_id, u64 flags)
 		       dsq_id);
 		return;
 	}
-	/* Those that are put back in are not met again. */
+	/* Tasks that are put back are not visited again. */
 	saw_look(dsq);
 	order = dsq->order;
 	for (node = dsq->head.next; node != &dsq->head && !sim.over; node = next) {
@@ -587,7 +590,7 @@ static void ext_enqueue(struct task *t, u64 flags, bool runnable)
 	enqueue(t, flags);
 }
 
-/* `flags`: why, as SCX_DEQ_*. Of a mere migration the scheduler hears little. */
+/* `flags`: the reason, as SCX_DEQ_*. For a mere migration few callbacks are called. */
 static void dequeue(struct task *t, u64 flags, bool migrates)
 {
 	struct task_struct *p = kernel_of(t);
@@ -610,7 +613,7 @@ static void ext_dequeue(struct task *t, bool sleeps)
 	dequeue(t, sleeps ? SCX_DEQ_SLEEP : SCX_DEQ_SCHED_CHANGE, !sleeps);
 }
 
-/* A property changes: who runs is taken off and put back where it was, who waits waits anew. */
+/* A property changes: a running task is taken off and put back, a waiting one is queued anew. */
 static void ext_before_change(struct task *t)
 {
 	dequeue(t, SCX_DEQ_SCHED_CHANGE, false);
@@ -657,7 +660,7 @@ static void ext_account(struct sim_cpu *cpu, u64 ran)
 		p->scx.slice -= ran < p->scx.slice ? ran : p->scx.slice;
 }
 
-/* balance_one() of the kernel: true where there is something to run. */
+/* The kernel's balance_one(): true if there is something to run. */
 static bool balance(struct sim_cpu *cpu, struct task *prev)
 {
 	bool on = prev && queued(prev);
@@ -810,7 +813,7 @@ void ext_cgroup_comes(u32 cgroup)
 	};
 	s32 error = CALL(cgroup_init, IN_UNLOCKED, cgroup_at(cgroup), &arguments, 0);
 
-	/* Later on it is the mkdir that fails; what comes of that is not modelled. */
+	/* Later on the mkdir fails instead; its consequences are not modelled. */
 	if (error)
 		end_by(EXIT_ERROR, error, "ops.cgroup_init() failed (%d)", error);
 	else
@@ -856,7 +859,7 @@ static bool ext_start(void)
 	return !sim.over;
 }
 
-/* A fork is enabled at once, all others when each is initialised. */
+/* A forked task is enabled at once, all others after all are initialised. */
 static bool ext_welcome(struct task *t, bool fork)
 {
 	struct task_struct *p = kernel_of(t);
@@ -892,7 +895,7 @@ static void ext_enable(struct task *t)
 		CALL(enable, IN_OTHER, p, 0, 0);
 	}
 	CALL(set_weight, IN_OTHER, p, p->scx.weight, 0);
-	/* Of a fork's affinity nobody hears: init_task() could see it. */
+	/* No callback reports a fork's affinity, because init_task() could see it. */
 	if (!sim.cids && !sim.now)
 		ext_affinity(t);
 	t->enabled = true;
@@ -913,7 +916,7 @@ static void ext_farewell(struct task *t)
 	CALL(exit_task, IN_OTHER, kernel_of(t), &arguments, 0);
 }
 
-/* What the scheduler says of its state, as the kernel asks for after an error. */
+/* The scheduler's dump, which the kernel requests after an error. */
 static void dump(const char *reason)
 {
 	struct scx_dump_ctx about = {
@@ -972,7 +975,7 @@ static void ext_finish(void)
 	for (u32 i = 0; i < sim.nr_tasks; i++)
 		if (sim.tasks[i] && sim.tasks[i]->state != DEAD)
 			ext_farewell(sim.tasks[i]);
-	/* By now the tasks are with another class. */
+	/* By now the tasks belong to another class. */
 	for (u32 i = 0; i < sim.nr_tasks; i++)
 		if (sim.tasks[i])
 			dsq_remove(sim.tasks[i]);

@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * A model of the kernel's own scheduler, EEVDF (kernel/sched/fair.c of 7.3; Stoica and Abdel-Wahab
- * 1995): weights, virtual deadlines that a timer of their own keeps to (HRTICK), lag kept over
- * sleep and made up for before it (DELAY_DEQUEUE), run to parity, wakeup preemption, the waker's
- * CPU or the last one by their load (PELT), one queue for each CPU, idle CPUs that pull. Not
- * modelled: cgroups, bandwidth, NUMA, slices set by tasks.
+ * A model of the kernel's own scheduler, EEVDF (kernel/sched/fair.c of 7.3; Stoica and
+ * Abdel-Wahab 1995): weights, virtual deadlines kept by their own timer (HRTICK), lag that is
+ * kept over sleep and made up for before it (DELAY_DEQUEUE), run to parity, wakeup
+ * preemption, the choice between the waker's CPU and the last one by load (PELT), one queue
+ * for each CPU, idle CPUs that pull. Not modelled: cgroups, bandwidth, NUMA, slices set by
+ * tasks.
  */
 #include "kernel.h"
 #include "pelt.h"
 
-/* sysctl_sched_base_slice before it is scaled by 1 + log2(CPUs), at most 8 of them; ns. */
+/* sysctl_sched_base_slice before scaling by 1 + log2(CPUs), with at most 8 CPUs; ns. */
 #define BASE_SLICE 700000ULL
-/* How often a busy CPU balances, for each CPU: its least interval of 1 ms, times busy_factor. */
+/* How often a busy CPU balances, per CPU: the minimum interval of 1 ms, times busy_factor. */
 #define BALANCE_NS 16000000ULL
-/* imbalance_pct of a domain within a cache: less is none. */
+/* imbalance_pct of a domain within a cache: a smaller imbalance counts as none. */
 #define IMBALANCE_PERCENT 117
 
 static s64 slice(void)
@@ -25,7 +26,7 @@ static s64 slice(void)
 	return BASE_SLICE * scale;
 }
 
-/* Wall time of the task in its virtual time. */
+/* The task's virtual time as wall time. */
 static s64 virtual(const struct task *t, s64 ns)
 {
 	return ns * 1024 / (s64)t->weight;
@@ -36,7 +37,7 @@ static bool runs(const struct sim_cpu *cpu)
 	return cpu->curr && cpu->curr->state == RUNNING;
 }
 
-/* Where the current task is by now. */
+/* The current task's vruntime by now. */
 static s64 vruntime_of(const struct sim_cpu *cpu, const struct task *t)
 {
 	u64 from = cpu->charges_from > cpu->accounted_at ? cpu->charges_from : cpu->accounted_at;
@@ -46,7 +47,7 @@ static s64 vruntime_of(const struct sim_cpu *cpu, const struct task *t)
 	return t->vruntime;
 }
 
-/* The average by weight of all that compete there. */
+/* The weighted average of all that compete there. */
 static s64 average(const struct sim_cpu *cpu)
 {
 	s64 sum = 0, weights = 0;
@@ -91,7 +92,7 @@ static u64 weight_on(const struct sim_cpu *cpu)
 	return cpu->weight + (runs(cpu) ? cpu->curr->weight : 0);
 }
 
-/* Bring the averages up to now. To be called before anything changes in who competes. */
+/* Bring the averages up to now. Call this before the set of competitors changes. */
 static void follow_cpu(struct sim_cpu *cpu)
 {
 	follow(&cpu->load, weight_on(cpu));
@@ -102,7 +103,7 @@ static void follow_task(struct task *t)
 	follow(&t->load, t->competes ? t->weight : 0);
 }
 
-/* The task, and the CPU in whose load it is. */
+/* The task, and the CPU whose load includes it. */
 static void follow_both(struct task *t)
 {
 	follow_task(t);
@@ -110,7 +111,7 @@ static void follow_both(struct task *t)
 		follow_cpu(t->loads);
 }
 
-/* The task's load is the other CPU's from now on; NULL: nobody's. */
+/* The task's load moves to the other CPU; NULL: to none. */
 static void carry_load(struct task *t, struct sim_cpu *to)
 {
 	follow_both(t);
@@ -137,7 +138,7 @@ static u64 load_by(struct task *t)
 	return weight_of(&t->load);
 }
 
-/* How much the task is owed; bounded. */
+/* The task's lag; bounded. */
 static s64 lag_of(const struct sim_cpu *cpu, const struct task *t)
 {
 	s64 most = virtual(t, slice() + (s64)sim.want.tick_ns);
@@ -158,8 +159,8 @@ static void place(struct sim_cpu *cpu, struct task *t)
 }
 
 /*
- * One that sleeps competes no longer; what it was not given meanwhile is not owed to it. True where
- * its place is no longer that of its lag.
+ * A sleeping task no longer competes; it is not owed the time meanwhile. True if its place no
+ * longer matches its lag.
  */
 static bool settle_debt(struct sim_cpu *cpu, struct task *t)
 {
@@ -174,7 +175,7 @@ static bool settle_debt(struct sim_cpu *cpu, struct task *t)
 	return t->lag != average(cpu) - t->vruntime;
 }
 
-/* The one with the earliest deadline among those that are owed something; `curr` is one of them. */
+/* The earliest deadline among the tasks with positive lag, including `curr`. */
 static struct task *earliest(struct sim_cpu *cpu, struct task *curr)
 {
 	struct task *t, *best, *first;
@@ -196,7 +197,7 @@ static struct task *earliest(struct sim_cpu *cpu, struct task *curr)
 			if (!first || t->vruntime < first->vruntime)
 				first = t;
 		}
-		/* Rounding may leave nobody on the right side of the average. */
+		/* Rounding may leave no task on the right side of the average. */
 		if (!best)
 			best = first;
 		if (!best->delayed)
@@ -206,11 +207,11 @@ static struct task *earliest(struct sim_cpu *cpu, struct task *curr)
 	}
 }
 
-/* Have the current task interrupted when it has had what it asked for. An interrupt takes time. */
+/* Arrange an interrupt for when the current task has had its slice. The interrupt takes time. */
 static void set_timer(struct sim_cpu *cpu)
 {
 	struct task *t = cpu->curr;
-	/* One more, for virtual time is rounded down. */
+	/* Plus one, because virtual time is rounded down. */
 	s64 left = (t->deadline - t->vruntime) * (s64)t->weight / 1024 + 1;
 
 	if (!cpu->nr)
@@ -236,7 +237,7 @@ static bool linked(const struct sim_cpu *cpu, const struct task *t)
 	return each != NULL;
 }
 
-/* Its affinity changed right before it slept: it competes where it may not run any more. */
+/* Its affinity changed right before it slept: it competes where it may no longer run. */
 static void move_debtor(struct task *t)
 {
 	struct sim_cpu *home = sim.cpus;
@@ -300,7 +301,9 @@ static void fair_dequeue(struct task *t, bool sleeps)
 	t->competes = t->delayed;
 }
 
-/* A property changes. Who waits is taken out of the queue, where it has its weight, and put back.
+/*
+ * A property changes. A waiting task is removed from the queue, where its weight counts, and
+ * put back.
  */
 static void fair_before_change(struct task *t)
 {
@@ -370,7 +373,7 @@ static void take_over(struct sim_cpu *cpu, struct sim_cpu *from, struct task *t)
 	link(cpu, t);
 }
 
-/* The one that has waited longest, last in the list, of those that are not too heavy. */
+/* The task that has waited longest, last in the list, among those that are not too heavy. */
 static struct task *to_move(const struct sim_cpu *from, const struct sim_cpu *to, u64 heaviest)
 {
 	struct task *t = from->queue;
@@ -382,7 +385,7 @@ static struct task *to_move(const struct sim_cpu *from, const struct sim_cpu *to
 	return t;
 }
 
-/* The one with the largest load where somebody waits who may leave. */
+/* The CPU with the largest load that has a waiting task which may leave. */
 static struct sim_cpu *busiest_for(const struct sim_cpu *cpu)
 {
 	struct sim_cpu *busiest = NULL;
@@ -398,7 +401,7 @@ static struct sim_cpu *busiest_for(const struct sim_cpu *cpu)
 	return busiest;
 }
 
-/* An idle CPU takes a waiting task from the one that has most to do. */
+/* An idle CPU takes a waiting task from the busiest one. */
 static bool pull(struct sim_cpu *cpu)
 {
 	struct sim_cpu *busiest = busiest_for(cpu);
@@ -423,10 +426,10 @@ static u64 average_load(void)
 }
 
 /*
- * A busy CPU looks now and then whether another has clearly more weight, and takes over half of the
- * difference, in tasks that are no heavier than that (sched_balance_find_src_group(),
- * calculate_imbalance() and detach_tasks() of the kernel); the longer it finds none that fits, the
- * heavier they may be.
+ * A busy CPU checks now and then whether another has clearly more weight, and takes over half
+ * of the difference, in tasks that are no heavier than that (the kernel's
+ * sched_balance_find_src_group(), calculate_imbalance() and detach_tasks()); the longer it
+ * finds none that fits, the heavier they may be.
  */
 static void balance(struct sim_cpu *cpu)
 {
@@ -466,7 +469,7 @@ static void fair_put(struct sim_cpu *cpu, struct task *prev, struct task *next)
 {
 	(void)next;
 	link(cpu, prev);
-	/* A CPU on its way out keeps nobody. */
+	/* A CPU that goes offline keeps no task. */
 	if (!cpu->online)
 		resched(cpu);
 }
@@ -502,7 +505,7 @@ static bool is_idle(const struct sim_cpu *cpu)
 	return cpu->online && !cpu->curr && !cpu->nr;
 }
 
-/* The waker's CPU or the task's last one, by who is less busy (wake_affine() of the kernel). */
+/* The waker's CPU or the task's last one, whichever is less busy (the kernel's wake_affine()). */
 static s32 affine(struct task *t, bool sync)
 {
 	struct sim_cpu *here = sim.this_cpu, *last = &sim.cpus[t->cpu];
@@ -522,11 +525,11 @@ static s32 affine(struct task *t, bool sync)
 	}
 	own = load_by(t);
 	theirs -= own < theirs ? own : theirs;
-	/* In favour of the last one by half of the domain's imbalance_pct, 117. */
+	/* The last CPU is preferred by half of the domain's imbalance_pct, 117. */
 	return (ours + own) * 100 < theirs * 108 + sync ? here->id : last->id;
 }
 
-/* Idle, with a task, or with some that wait: the kernel's types of groups of one CPU. */
+/* Idle, with one task, or with waiting tasks: the kernel's types of groups for one CPU. */
 static u32 kind_of(const struct sim_cpu *cpu)
 {
 	u64 tasks = cpu->nr + !!cpu->curr;
@@ -535,8 +538,8 @@ static u32 kind_of(const struct sim_cpu *cpu)
 }
 
 /*
- * A new task stays where its parent is, unless another CPU clearly has less to do
- * (sched_balance_find_dst_group() of the kernel).
+ * A new task stays on its parent's CPU, unless another CPU clearly has less to do (the
+ * kernel's sched_balance_find_dst_group()).
  */
 static s32 cpu_for_new(const struct task *t)
 {
@@ -592,7 +595,7 @@ static bool fair_start(void)
 
 static bool fair_welcome(struct task *t, bool fork)
 {
-	/* Those of the start have been there before, and slept; a new one counts as busy. */
+	/* Tasks from the start count as having slept; a new one counts as busy. */
 	t->placed = !fork;
 	begin_with(&t->load, fork ? t->weight : 0);
 	return true;

@@ -59,7 +59,7 @@ long bpf_get_current_comm(void *to, u32 size)
 
 long bpf_probe_read_kernel(void *to, u32 size, const void *from)
 {
-	/* The kernel catches the fault; of bad addresses only the usual one is seen here. */
+	/* The kernel catches the fault; here only the usual bad address is recognised. */
 	if ((u64)from < 4096) {
 		__builtin_memset(to, 0, size);
 		return -14; /* EFAULT */
@@ -94,8 +94,8 @@ extern int sd_llc_id[MAX_CPUS];
 void *object_of_cpu(const void *object, u32 cpu);
 
 /*
- * Of the kernel's per-CPU variables one is modelled, the number of the CPU's LLC. All else is an
- * object of the candidate's.
+ * One of the kernel's per-CPU variables is modelled, the number of the CPU's LLC. Everything
+ * else is the candidate's object.
  */
 void *bpf_per_cpu_ptr(const void *percpu, u32 cpu)
 {
@@ -117,7 +117,7 @@ void *bpf_kptr_xchg(void *place, void *pointer)
 	return old;
 }
 
-/* One thing happens at a time, so nobody ever waits for a lock. */
+/* One thing happens at a time, so nothing ever waits for a lock. */
 long bpf_spin_lock(struct bpf_spin_lock *lock)
 {
 	(void)lock;

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Which CPUs are idle, and the kernel's own choice of one (kernel/sched/ext/idle.c). Nodes are
- * told apart only for schedulers with SCX_OPS_BUILTIN_IDLE_PER_NODE.
+ * Which CPUs are idle, and the kernel's own choice of one (kernel/sched/ext/idle.c). Nodes
+ * are distinguished only for schedulers with SCX_OPS_BUILTIN_IDLE_PER_NODE.
  */
 #include "kernel.h"
 
 #define EBUSY 16
 
-/* The CPUs that share something with one, [first, first + count); all where count is 0. */
+/* The CPUs that share something with one, [first, first + count); all if count is 0. */
 struct span {
 	s32 first, count;
 };
@@ -60,7 +60,7 @@ static bool in_span(struct span span, s32 cpu)
 	return !span.count || (cpu >= span.first && cpu < span.first + span.count);
 }
 
-/* The next idle one after the last that this CPU found, as cpumask_any_and_distribute(). */
+/* The next idle one after the last that this CPU found, like cpumask_any_and_distribute(). */
 static s32 distribute(const struct cpumask *allowed, struct span span, bool whole_core)
 {
 	struct sim_cpu *here = sim.this_cpu;
@@ -90,7 +90,7 @@ static s32 find_in(const struct cpumask *allowed, struct span span, u64 flags)
 	return distribute(allowed, span, false);
 }
 
-/* In that node first, where the scheduler tells them apart. */
+/* In that node first, if the scheduler distinguishes them. */
 s32 pick_idle(const struct cpumask *allowed, s32 node, u64 flags)
 {
 	if (idle_per_node() && node >= 0) {
@@ -111,7 +111,7 @@ static bool any_idle(void)
 	return false;
 }
 
-/* scx_select_cpu_dfl() of the kernel: a CPU, claimed, or -EBUSY. */
+/* The kernel's scx_select_cpu_dfl(): a claimed CPU, or -EBUSY. */
 s32 select_idle(struct task *t, s32 prev, u64 wake_flags, const struct cpumask *allowed, u64 flags)
 {
 	const struct cpumask *mask = allowed ? allowed : kernel_of(t)->cpus_ptr;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The kernel's types beside the engine's. */
+/* The kernel's types together with the engine's. */
 #ifndef SIMULATOR_KERNEL_H
 #define SIMULATOR_KERNEL_H
 
@@ -40,7 +40,7 @@ bool ext_vet(u64 dsq_id, u64 *flags);
 bool ext_move(struct dsq *from, struct task *t, u64 dsq_id, u64 flags, bool by_vtime);
 void ext_kick(struct sim_cpu *cpu, u64 flags);
 bool ext_in(u32 contexts, const char *what);
-/* Another function of the candidate than a callback of its scheduler. */
+/* A function of the candidate that is not a callback of its scheduler. */
 void ext_callback(const char *name, void *function, u64 a, u64 b, u64 c);
 void ext_reenqueue(u64 dsq_id, u64 flags);
 void ext_set_cgroup_weight(u32 cgroup, u32 weight);

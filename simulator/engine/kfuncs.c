@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The kfuncs of sched_ext, in the shapes of kernel 7.3. A weak one that is not here is NULL in
- * the candidate, as on a kernel that lacks it.
+ * The kfuncs of sched_ext, with the signatures of kernel 7.3. A weak one that is missing here
+ * is NULL in the candidate, as on a kernel that lacks it.
  */
 #include "kernel.h"
 
@@ -12,7 +12,7 @@ const char CONFIG_CC_VERSION_TEXT[64] = "simulated";
 const char CONFIG_LOCALVERSION[64] = "-simulated";
 int sd_llc_id[MAX_CPUS];
 
-/* An iterator over a queue has a node of its own in the list, right behind the last task given. */
+/* An iterator over a queue has its own node in the list, right behind the last task given. */
 struct iterator {
 	struct dsq *dsq;
 	struct dsq_node here;
@@ -191,7 +191,7 @@ struct task_struct *bpf_iter_scx_dsq_next(struct bpf_iter_scx_dsq *it)
 	} while (node != &i->dsq->head && (!node->task || node->task->order >= i->order));
 	lift(i);
 	if (node == &i->dsq->head) {
-		/* At the end for good. */
+		/* It stays at the end. */
 		i->order = 0;
 		return NULL;
 	}
@@ -346,7 +346,7 @@ s32 scx_bpf_pick_any_cpu(const cpumask_t *allowed, u64 flags)
 	return cpu < sim.want.cpus ? cpu : -16;
 }
 
-/* The node that a kfunc is asked about; of a scheduler that tells nodes apart. */
+/* The node that a kfunc names; for a scheduler that distinguishes nodes. */
 static bool node_valid(s32 node)
 {
 	if (!idle_per_node())
@@ -419,7 +419,7 @@ const struct cpumask *scx_bpf_get_online_cpumask(void)
 	return &online_cpus;
 }
 
-/* A picture of the moment; the kernel's changes under the reader. */
+/* A snapshot; the kernel's changes while it is read. */
 /* `node` < 0: of the whole machine. */
 static const struct cpumask *idle_now(struct cpumask *mask, s32 node, bool cores)
 {
@@ -436,7 +436,7 @@ const struct cpumask *scx_bpf_get_idle_cpumask(void)
 	return idle_tracked() ? idle_now(&idle_cpus, -1, false) : &no_cpus;
 }
 
-/* Without SMT the kernel gives the CPUs themselves. */
+/* Without SMT the kernel returns the CPUs themselves. */
 const struct cpumask *scx_bpf_get_idle_smtmask(void)
 {
 	return idle_tracked() ? idle_now(&idle_cores, -1, sim.want.core_cpus > 1) : &no_cpus;
@@ -537,7 +537,7 @@ struct task_struct *bpf_get_current_task_btf(void)
 	return current_on(sim.this_cpu);
 }
 
-/* Numbers are given out in order, from 1000 on. */
+/* Numbers are assigned in order, from 1000 on. */
 struct task_struct *bpf_task_from_pid(s32 pid)
 {
 	u32 index = pid - 1000;
@@ -583,7 +583,7 @@ struct task_struct *scx_bpf_tid_to_task(u64 tid)
 	return kernel_of(sim.tasks[tid - 1]);
 }
 
-/* None of what is counted is modelled closely enough to count. */
+/* None of the counted events is modelled closely enough to count. */
 void scx_bpf_events(struct scx_event_stats *events, u64 size)
 {
 	__builtin_memset(events, 0, size);
@@ -628,7 +628,7 @@ static void format_into(char *to, u64 size, const char *format, const u64 *data,
 			format += 2;
 			continue;
 		}
-		/* The directive without its length; what is given is 64 bits wide. */
+		/* The directive without its length; the argument is 64 bits wide. */
 		one[length++] = *format++;
 		while (*format && length < 20 && __builtin_strchr("0123456789.-+ #lhz", *format)) {
 			if (!__builtin_strchr("lhz", *format))

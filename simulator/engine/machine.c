@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * The machine: events in the order of time, CPUs that run one task each, and tasks that go
- * through their steps. What runs where is the business of a class (ext.c, fair.c).
+ * through their steps. A class (ext.c, fair.c) decides what runs where.
  */
 #include "kernel.h"
 #include "task.h"
 
-/* After so long a cgroup that was not empty is removed again. */
+/* Interval at which the removal of a non-empty cgroup is retried. */
 #define BUSY_NS 10000000ULL
-/* A task that spins looks at the lock again at once when it is free, and after so long anyway. */
+/* A spinning task looks at the lock again as soon as it is free, and after this time anyway. */
 #define SPIN_NS 1000000000ULL
 
 enum event_kind {
@@ -24,11 +24,11 @@ enum event_kind {
 };
 
 struct event {
-	u64 at, number; /* equals in the order they were made */
+	u64 at, number; /* equal times: in order of creation */
 	enum event_kind kind;
 	u32 which;
-	u64 stamp; /* of a CPU's: the last one given out is valid; of a wakeup: when it was due */
-	void *object; /* the task that wakes, or what timer.c gave */
+	u64 stamp;    /* for a CPU: the last one issued is valid; for a wakeup: when it was due */
+	void *object; /* the waking task, or timer.c's argument */
 };
 
 static struct event *heap;
@@ -77,7 +77,7 @@ void wake_deferred(u64 at, void *object, u64 stamp)
 	push((struct event){.at = at, .kind = ON_DEFERRED, .object = object, .stamp = stamp});
 }
 
-/* How late a timer's interrupt comes: drawn from what was measured of this machine. */
+/* A timer interrupt's lateness, drawn from this machine's measured distribution. */
 static u64 lateness(void)
 {
 	const u64 *late = sim.want.late_ns;
@@ -106,7 +106,7 @@ void send_resched(struct sim_cpu *cpu)
 
 void resched(struct sim_cpu *cpu)
 {
-	/* Out of idleness it takes as long as an interrupt. */
+	/* An idle CPU starts only after the time of an interrupt. */
 	if (cpu == sim.this_cpu && cpu->curr)
 		cpu->need_resched = true;
 	else
@@ -172,7 +172,7 @@ static void end_activation(struct task *t)
 	note(&g->responses, sim.now - t->active_since);
 	t->active_since = NEVER;
 	if (t->exiting && t->plan->ending == ENDS_BUSY) {
-		/* It would have gone on, for how long is not known. */
+		/* It would have continued, for an unknown time. */
 		g->open++;
 		return;
 	}
@@ -181,7 +181,7 @@ static void end_activation(struct task *t)
 	g->preempted_ns += t->preempted_ns;
 }
 
-/* Does it come to an end, which is its exit? */
+/* Whether its end is an exit. */
 static bool is_job(const struct task_plan *plan)
 {
 	const struct step *last = plan->nr_steps ? &plan->steps[plan->nr_steps - 1] : NULL;
@@ -218,7 +218,7 @@ static void bury(struct task *t)
 		retire(t);
 }
 
-/* A CPU that is going away runs nothing any more: hand the task to another. */
+/* A CPU that is going away runs nothing more: hand the task to another. */
 static void push_away(struct task *t)
 {
 	s32 cpu = fallback_cpu(t);
@@ -253,8 +253,8 @@ static void switch_to(struct sim_cpu *cpu, struct task *prev, struct task *next)
 		return;
 	}
 	/*
-	 * Half of the switch is the way to the choice, and not in anybody's slice. So a slice of a
-	 * whole tick has not quite ended at the next.
+	 * Half of the switch is before the choice, and belongs to nobody's slice. So a slice
+	 * of one whole tick has not quite ended at the next tick.
 	 */
 	cpu->charges_from = sim.now + sim.want.switch_ns / 2;
 	cpu->switches++;
@@ -267,7 +267,7 @@ static void switch_to(struct sim_cpu *cpu, struct task *prev, struct task *next)
 	} else {
 		next->preempted_ns += sim.now - next->waits_since;
 	}
-	/* What it spun for may have become free meanwhile. */
+	/* The lock it spun for may have become free meanwhile. */
 	if (next->spins && !next->wants->holder)
 		next->left_ns = 0;
 	if (sim.now - next->waits_since > next->group->longest_wait_ns) {
@@ -322,7 +322,7 @@ void let_go(struct sim_cpu *cpu)
 
 /* ---- tasks ---- */
 
-/* `due`: when it should have been, which is before now where a timer was late. */
+/* `due`: when it should have happened, which is in the past if a timer was late. */
 static void wake_up(struct task *t, u64 wake_flags, u64 due)
 {
 	u64 flags = wake_flags & SCX_WAKE_FORK ? 0 : SCX_ENQ_WAKEUP;
@@ -369,7 +369,7 @@ static void start(struct task_plan *plan, struct task *parent, u32 copy)
 		return;
 	g = t->group;
 	t->copy = copy;
-	/* Of those that are forked the first can be woken by name. */
+	/* Among forked tasks the first can be woken by name. */
 	if (!parent || !plan->tasks[copy])
 		plan->tasks[copy] = t;
 	if (!g->tasks || sim.now < g->first_start_ns)
@@ -407,7 +407,7 @@ static bool may_enter(struct task *t, u32 cgroup)
 	return !sim.ops || ext_prepare_move(t, cgroup);
 }
 
-/* Does the task have to leave its CPU? One that runs elsewhere is told by an interrupt. */
+/* Whether the task has to leave its CPU. One that runs elsewhere gets an interrupt. */
 static void obey_new_mask(struct task *t)
 {
 	if (allowed_on(t, t->cpu))
@@ -418,7 +418,7 @@ static void obey_new_mask(struct task *t)
 		send_resched(&sim.cpus[t->cpu]);
 }
 
-/* A step that changes a property: of the task itself, or of another. */
+/* A step that changes a property of the task itself or of another. */
 static void change(struct task *t, const struct step *step)
 {
 	u32 from = t->cgroup;
@@ -447,14 +447,14 @@ static void change(struct task *t, const struct step *step)
 	after_change(t);
 }
 
-/* Is the current task to go, after it has had `step` done? */
+/* Whether the current task has to leave after completing `step`. */
 static bool preempted_by(const struct step *step)
 {
 	return (step->kind == STEP_WAKE || step->kind == STEP_FORK || step->kind == STEP_UNLOCK) &&
 	       sim.this_cpu->need_resched;
 }
 
-/* Whose property a step changes; NULL: it is gone. */
+/* The task whose property a step changes; NULL: it is gone. */
 static struct task *whose(struct task *t, const struct step *step)
 {
 	struct task_plan *their;
@@ -469,7 +469,7 @@ static struct task *whose(struct task *t, const struct step *step)
 
 /* ---- locks ---- */
 
-/* The lock of a step; where each CPU has one, that of the CPU on which the task is. */
+/* The lock of a step; with one lock per CPU, that of the task's current CPU. */
 static struct lock *lock_of(const struct task *t, const struct step *step)
 {
 	return &sim.want
@@ -477,8 +477,8 @@ static struct lock *lock_of(const struct task *t, const struct step *step)
 }
 
 /*
- * It is free for whoever comes first: the one that is woken for it, one that spins on a CPU (both
- * only begin to try), or any other.
+ * The first comer gets it: the task that is woken for it, one that spins on a CPU (both only
+ * begin to try), or any other.
  */
 static void release(struct lock *lock)
 {
@@ -500,7 +500,7 @@ static void release(struct lock *lock)
 	}
 }
 
-/* As a program does that takes the lock of its CPU: where it has moved meanwhile it begins anew. */
+/* Like a program that takes its CPU's lock: if it has moved meanwhile, it starts over. */
 static bool acquire(struct task *t, const struct step *step)
 {
 	if (!t->wants)
@@ -547,7 +547,7 @@ static void give_back(struct task *t, const struct step *step)
 /* Go to the next step that takes time. False: the task gives up the CPU. */
 static bool advance(struct task *t)
 {
-	/* Steps that take no time, one after the other, before it is taken to be a spin. */
+	/* After this many steps in a row that take no time it counts as a spin. */
 	u32 patience = 1000;
 	u64 due;
 
@@ -629,7 +629,7 @@ static bool advance(struct task *t)
 		case STEP_YIELD:
 			sim.class->yield(&sim.cpus[t->cpu]);
 			sim.cpus[t->cpu].need_resched = true;
-			/* Time passes, or it would yield for ever within one moment. */
+			/* Let time pass, or it would yield for ever within one moment. */
 			t->left_ns = 1;
 			return true;
 		case STEP_LOCK:
@@ -648,7 +648,10 @@ static bool advance(struct task *t)
 				t->at = 0;
 			break;
 		}
-		/* Whom it woke comes first, before it gets to sleep: on its way out of the call. */
+		/*
+		 * The task that it woke comes first, before it gets to sleep: still inside
+		 * the call.
+		 */
 		if (preempted_by(step)) {
 			t->left_ns = 1;
 			return true;
@@ -658,7 +661,7 @@ static bool advance(struct task *t)
 	return true;
 }
 
-/* The task's own affinity sends it away; the stopper does it. */
+/* Its own affinity moves the task away; the stopper does it. */
 static void obey_affinity(struct sim_cpu *cpu)
 {
 	struct task *t = cpu->curr;
@@ -701,8 +704,8 @@ static void on_cpu(struct sim_cpu *cpu)
 }
 
 /*
- * Who waits for a CPU that leaves is queued anew on another, as under 7.3.4 in the lab. What is in
- * its local queue goes when it is picked.
+ * Tasks that wait for a CPU that leaves are queued anew on another, as under 7.3.4 in the
+ * lab. Tasks in its local queue move when they are picked.
  */
 static void hand_over(struct sim_cpu *cpu)
 {
@@ -746,7 +749,7 @@ static void handle(const struct event *event)
 		sim.this_cpu = cpu;
 		cpu->resched_sent = false;
 		cpu->need_resched = true;
-		/* Somebody else changed its task's affinity. */
+		/* Another task changed its task's affinity. */
 		if (cpu->curr && cpu->online && !allowed_on(cpu->curr, cpu->id))
 			obey_affinity(cpu);
 		break;
@@ -779,7 +782,7 @@ static void handle(const struct event *event)
 		sim.this_cpu = &sim.cpus[0];
 		if (event->stamp)
 			add_cgroup(event->which);
-		/* It is tried again, as managers of services do. */
+		/* It is tried again, as service managers do. */
 		else if (!remove_cgroup(event->which))
 			push((struct event){
 			    .at = sim.now + BUSY_NS, .kind = ON_CGROUP, .which = event->which});
@@ -847,7 +850,7 @@ static void set_up(void)
 		push((struct event){.at = sim.class->watchdog_ns() / 2, .kind = ON_WATCHDOG});
 }
 
-/* Tasks are due to come: those with a start that is not yet. */
+/* Tasks have yet to arrive: those with a later start. */
 static bool more_to_come(void)
 {
 	for (u32 i = 0; i < sim.want.nr_plans; i++)
@@ -926,7 +929,9 @@ void settle_figures(void)
 		waited = sim.ended_at - t->waits_since;
 		if (t->state != RUNNABLE)
 			continue;
-		/* Who still waits has waited at least so long: a worse policy must not look better.
+		/*
+		 * A task that still waits has waited at least this long: a worse policy must
+		 * not look better.
 		 */
 		if (waited > t->group->longest_wait_ns) {
 			t->group->longest_wait_ns = waited;

@@ -3,9 +3,9 @@
  * simulate --scenario FILE [--trace FILE] [--library FILE.so --object FILE.bpf.o
  *          [--set NAME=VALUE]…]
  *
- * The scenario is read from standard input where no file is named. Without a library the model of
- * the kernel's own scheduler runs. Standard output gets one JSON object; the status is 0 whatever
- * became of the candidate, 2 for bad input.
+ * The scenario is read from standard input if no file is named. Without a library the model
+ * of the kernel's own scheduler runs. Standard output gets one JSON object; the status is 0
+ * whatever happened to the candidate, 2 for bad input.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -24,7 +24,7 @@
 
 #include "engine.h"
 
-/* CPU time that one callback may take before it is said not to end, in units of 0.1 s. */
+/* CPU time that one callback may take before it counts as endless, in units of 0.1 s. */
 #define PATIENCE 20
 #define PAGE	 4096UL
 
@@ -81,7 +81,7 @@ void text_into(char *to, u64 size, const char *format, ...)
 	va_end(arguments);
 }
 
-/* A copy of this process, which tries something out and says nothing but its answer. */
+/* A copy of this process, which tries something and returns only its answer. */
 static bool copy;
 
 static void catch_crashes(void);
@@ -147,7 +147,7 @@ static u64 instruction(const void *context)
 #endif
 }
 
-/* The place in the candidate's code, which run.py turns into a line; empty where it is ours. */
+/* The place in the candidate's code, which run.py turns into a line; empty if it is ours. */
 static void place_of(char *to, u64 size, u64 address)
 {
 	Dl_info info;
@@ -164,8 +164,8 @@ static void place_of(char *to, u64 size, u64 address)
 #endif
 
 /*
- * The candidate has crashed. Under a sanitizer the report is all that can be had: before a jump
- * it looks for the stack in /proc, which is not there.
+ * The candidate has crashed. Under a sanitizer only the report is possible: before a jump it
+ * looks for the stack in /proc, which does not exist here.
  */
 __attribute__((no_sanitize("address"), noinline)) static void crash(const char *format, ...)
 {
@@ -188,7 +188,7 @@ __attribute__((no_sanitize("address"), noinline)) static void crash(const char *
 #if __has_feature(address_sanitizer)
 #include <sanitizer/asan_interface.h>
 
-/* The sanitizers would end the process; make of it how the candidate ended. */
+/* The sanitizers would end the process; instead this becomes the candidate's end. */
 static void on_finding(const char *what, const char *where)
 {
 	if (sim.in)
@@ -199,7 +199,7 @@ void __asan_on_error(void)
 {
 	char place[64];
 
-	/* It is where the call of the report would return to. */
+	/* The return address of the report's call. */
 	place_of(place, sizeof(place), (u64)__asan_get_report_pc() - 1);
 	on_finding(__asan_get_report_description(), place);
 }
@@ -238,7 +238,7 @@ __attribute__((no_sanitize("address"))) static void on_crash(int number, siginfo
 	place_of(place, sizeof(place), instruction(context));
 
 	if (!sim.in) {
-		/* Ours, and a defect: die of it. */
+		/* Our own code, so a defect: die of it. */
 		signal(number, SIG_DFL);
 		raise(number);
 		return;
@@ -277,8 +277,8 @@ static void catch_crashes(void)
 }
 
 /*
- * Addresses are a part of what a candidate can see. Let them be the same in each run; it starts
- * anew for that once.
+ * A candidate can see addresses. To make them equal in each run, the process restarts itself
+ * once.
  */
 static void same_places(char **argv)
 {

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * BPF maps. A map's address is that of its variable in the candidate, whose first bytes hold the
- * pointer to what is behind it here (libbpf's definition has no values, only types).
+ * BPF maps. A map's address is that of its variable in the candidate, whose first bytes hold
+ * the pointer to our data (libbpf's definition has no values, only types).
  */
 #include "kernel.h"
 
 struct entry {
 	struct entry *next;
-	struct entry *newer, *older; /* by use, where the oldest makes room */
+	struct entry *newer, *older; /* by use; the oldest makes room */
 	u32 hash;
 	u8 data[]; /* key, padded, then the values: one, or one for each CPU */
 };
@@ -139,8 +139,8 @@ void fill_outer_map(void *symbol, u32 index, void *inner)
 }
 
 /*
- * The place of an inner map. In an array userspace puts one like the other before the start, so
- * each is there; made when it is first asked for.
+ * The place of an inner map. In an array userspace fills every entry alike before the start,
+ * so each exists; made when first requested.
  */
 static u8 *inner_map(struct map *map, u8 *place)
 {
@@ -269,7 +269,7 @@ static u8 *hash_add(struct map *map, const void *key)
 	return e->data + map->key_room;
 }
 
-/* The element whose value has that place in it. */
+/* The element whose value contains that place. */
 bool find_element(void *symbol, void *inside, void **key, void **value)
 {
 	struct map *map = behind(symbol);
@@ -412,7 +412,7 @@ void *bpf_task_storage_get(void *symbol, struct task_struct *task, void *value, 
 	struct map *map = behind(symbol);
 	void **place;
 
-	/* The idle task has none of its own: it is no task of the simulation. */
+	/* The idle task has none of its own: it is not a task of the simulation. */
 	if (!task || !task->pid)
 		return NULL;
 	place = &task_of(task)->storage[map->index];
@@ -474,7 +474,7 @@ long bpf_cgrp_storage_delete(void *symbol, struct cgroup *cgroup)
 	return 0;
 }
 
-/* ---- arenas: pages of ours, at the addresses that the candidate uses ---- */
+/* ---- arenas: our own pages, at the addresses that the candidate uses ---- */
 
 void *bpf_arena_alloc_pages(void *symbol, void *address, u32 pages, int node, u64 flags)
 {
@@ -514,7 +514,7 @@ long bpf_user_ringbuf_drain(void *symbol, void *callback, void *context, u64 fla
 	return 0;
 }
 
-/* Nobody reads ring buffers here, so they are always empty; what goes in is counted. */
+/* Nothing reads ring buffers here, so they are always empty; input is counted. */
 long bpf_ringbuf_output(void *symbol, void *data, u64 size, u64 flags)
 {
 	(void)symbol;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The candidate: its BPF object says by BTF what maps and variables there are and which symbol
- * is the scheduler; the library, made of the same source, has the code.
+ * The candidate: the BTF of its BPF object describes the maps, the variables and the
+ * scheduler's symbol; the library, made from the same source, has the code.
  */
 #define _GNU_SOURCE
 #include <bpf/btf.h>
@@ -64,7 +64,7 @@ void *candidate_symbol(const char *name)
 	return found;
 }
 
-/* `int (*name)[n]` says n. */
+/* `int (*name)[n]` means n. */
 static u32 number_in(const struct btf_member *member)
 {
 	const struct btf_type *pointer = plain(member->type);
@@ -81,7 +81,7 @@ static u32 size_in(const struct btf_member *member)
 	return size > 0 ? size : 0;
 }
 
-/* What userspace makes of a map's size, else what is written down. */
+/* A map's size as userspace sets it, else as defined. */
 static u32 entries_of(const char *map, u32 written)
 {
 	char start[128];
@@ -93,7 +93,7 @@ static u32 entries_of(const char *map, u32 written)
 	return written;
 }
 
-/* The members of a map's definition. `inner` gets those of what a map of maps holds. */
+/* The members of a map's definition. `inner` gets those of a map of maps' inner map. */
 static struct map_spec spec_of(const struct btf_type *definition, struct map_spec *inner,
 			       u32 *values_at)
 {
@@ -127,7 +127,7 @@ static struct map_spec spec_of(const struct btf_type *definition, struct map_spe
 	return spec;
 }
 
-/* Bytes of a symbol, as the library says. */
+/* The bytes of a symbol, according to the library. */
 static u64 symbol_size(void *symbol)
 {
 	ElfW(Sym) * entry;
@@ -158,7 +158,7 @@ static void read_map(const struct btf_type *variable)
 		make_map(symbol, name, &spec);
 }
 
-/* Inner maps that are named in the definition of an outer one. */
+/* Inner maps that an outer map's definition names. */
 static void fill_map(const struct btf_type *variable)
 {
 	const struct btf_type *definition = plain(variable->type);
@@ -184,7 +184,7 @@ static void read_maps(void)
 		fill_map(btf__type_by_id(btf, btf_var_secinfos(maps)[i].type));
 }
 
-/* A callback that the engine would never call is one that the scheduler waits for in vain. */
+/* The scheduler would wait in vain for a callback that the engine never calls, so it is refused. */
 static void check_callbacks(const struct btf_type *ops)
 {
 	static const char *const known =
@@ -222,7 +222,10 @@ static void find_ops(void)
 		return;
 	}
 	variable = btf__type_by_id(btf, btf_var_secinfos(ops)->type);
-	/* Its layout is that of the other, as far as it goes (scx_ops of kernel/sched/ext). */
+	/*
+	 * Its layout is the same as the other's, as far as it goes (scx_ops of
+	 * kernel/sched/ext).
+	 */
 	sim.cids = !strcmp(name_of(plain(variable->type)), "sched_ext_ops_cid");
 	if (strcmp(name_of(plain(variable->type)), "sched_ext_ops") && !sim.cids) {
 		end_by(EXIT_NOT_MODELLED, 0, "not modelled: struct %s",
@@ -235,8 +238,8 @@ static void find_ops(void)
 }
 
 /*
- * May the candidate ask for a symbol of that name? Of the engine's own there are just kfuncs and
- * helpers, and what clang itself calls; never anything else of libc.
+ * Whether the candidate may import this symbol: among the engine's own only kfuncs and
+ * helpers, and the functions that clang itself calls; never anything else from libc.
  */
 static bool may_ask_for(const char *name)
 {
@@ -256,7 +259,7 @@ static bool may_ask_for(const char *name)
 	return false;
 }
 
-/* Look at what the library wants before any of its code can run (constructors do at once). */
+/* Check the library's imports before any of its code can run (constructors run at once). */
 static bool asks_for_little(const char *path)
 {
 	int file = open(path, O_RDONLY);
@@ -282,7 +285,7 @@ static bool asks_for_little(const char *path)
 		const Elf64_Shdr *all = (const Elf64_Shdr *)(at + elf->e_shoff), *each = &all[i];
 		const Elf64_Sym *symbols = (const Elf64_Sym *)(at + each->sh_offset);
 
-		/* The sanitizer's own is one. */
+		/* The sanitizer's own constructor is one. */
 		if (each->sh_type == SHT_INIT_ARRAY && each->sh_size > SANITIZED * sizeof(void *)) {
 			end_by(EXIT_NOT_MODELLED, 0, "not modelled: a constructor");
 			fine = false;
@@ -389,14 +392,14 @@ static bool set_variable(const char *assignment)
 	else
 		value = equals[1] == '-' ? (u64)strtoll(equals + 1, NULL, 0)
 					 : strtoull(equals + 1, NULL, 0);
-	/* Constants lie in memory that cannot be written. */
+	/* Constants are in read-only memory. */
 	mprotect((void *)((uintptr_t)symbol & ~(page - 1)), ((uintptr_t)symbol & (page - 1)) + size,
 		 PROT_READ | PROT_WRITE);
 	memcpy(symbol, &value, size);
 	return true;
 }
 
-/* Numbers, truth values and arrays of such; those that are set once, before the start, first. */
+/* Numbers, truth values and arrays of them; those that are set once, before the start, first. */
 static void list_variables(void)
 {
 	for (int constant = 1; constant >= 0; constant--)
@@ -411,7 +414,7 @@ static void list_variables(void)
 				    btf__type_by_id(btf, btf_var_secinfos(section)[k].type);
 				const struct btf_type *type = plain(variable->type);
 
-				/* What a scheduler has for its exit record is not to be set. */
+				/* The variables of the exit record cannot be set. */
 				if (!strncmp(name_of(variable), "uei", 3))
 					continue;
 				if (btf_is_array(type))

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Objects that a candidate makes (bpf_obj_new), alone or one for each CPU, and the lists and
- * trees that hold them. The shim gives the size of the type where the kernel wants its number.
+ * trees that hold them. The shim passes the type's size in place of its number.
  */
 #include "kernel.h"
 
 #define EINVAL 22
 
-/* Before each object. */
+/* Stored before each object. */
 struct header {
 	u64 refs;
-	u64 size; /* of one CPU's, where there is one for each; else 0 */
+	u64 size; /* for per-CPU objects, one for each; else 0 */
 };
 
 static struct header *header_of(const void *object)
@@ -64,11 +64,11 @@ void *object_of_cpu(const void *object, u32 cpu)
 	return (u8 *)object + header_of(object)->size * cpu;
 }
 
-/* ---- lists: rings of nodes, the head among them ---- */
+/* ---- lists: rings of nodes, including the head ---- */
 
 struct link {
 	struct link *next, *prev;
-	struct link *head; /* the list that a node is in */
+	struct link *head; /* the list that contains the node */
 };
 
 static struct link *opened(struct bpf_list_head *list)
@@ -158,7 +158,7 @@ struct tree {
 
 typedef bool (*before)(struct bpf_rb_node *, const struct bpf_rb_node *);
 
-/* Of its place in memory, since a node has no room; main.c sees to the same places in each run. */
+/* Derived from its address, since a node has no room; main.c makes addresses equal in each run. */
 static u64 priority(const struct branch *branch)
 {
 	u64 mixed = (u64)branch * 0x9e3779b97f4a7c15ULL;

@@ -1,18 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Per-entity load tracking (kernel/sched/pelt.c): the weight that somebody competed with, averaged
- * over the last moments, in which the past counts half as much every 32 periods of 1024 * 1024 ns.
- * What a CPU has is the sum of what its tasks have, also of those that sleep by now.
+ * Per-entity load tracking (kernel/sched/pelt.c): an average of an entity's competing weight,
+ * in which the past counts half as much every 32 periods of 1024 * 1024 ns. A CPU's load is
+ * the sum over its tasks, including those that sleep by now.
  */
 #include "kernel.h"
 #include "pelt.h"
 
 #define PERIOD_SHIFT 20
 #define HALF_LIFE    32
-/* 0.5^(1/32) of 2^32: after one period so much of the past is left (runnable_avg_yN_inv[1]). */
+/*
+ * 0.5^(1/32) in parts of 2^32: the fraction of the past that remains after one period
+ * (runnable_avg_yN_inv[1]).
+ */
 #define LEFT  0xfa83b2daULL
 #define WHOLE (1ULL << 32)
-/* Averages are kept in parts of a weight. */
+/* Averages are kept in fractions of a weight. */
 #define PART_SHIFT 20
 
 static u64 share_of(u64 value, u64 share)
@@ -20,7 +23,10 @@ static u64 share_of(u64 value, u64 share)
 	return (u64)((unsigned __int128)value * share >> 32);
 }
 
-/* What is left of the past after so many ns, of 2^32; within a period it is a straight line. */
+/*
+ * The fraction of the past that remains after this many ns, in parts of 2^32; linear within a
+ * period.
+ */
 static u64 left_after(u64 ns)
 {
 	u64 periods = ns >> PERIOD_SHIFT, within = ns & ((1ULL << PERIOD_SHIFT) - 1);
@@ -55,7 +61,7 @@ void add_load(struct load *sum, const struct load *part)
 
 void take_load(struct load *sum, const struct load *part)
 {
-	/* Both were rounded, each by itself. */
+	/* Both were rounded separately. */
 	sum->parts -= part->parts < sum->parts ? part->parts : sum->parts;
 }
 

@@ -2,7 +2,7 @@
 #ifndef SIMULATOR_PELT_H
 #define SIMULATOR_PELT_H
 
-/* Bring it up to now; since it last was, somebody of this weight competed. */
+/* Bring it up to now; since its last update an entity of this weight competed. */
 void follow(struct load *load, u64 weight);
 /* As if it had been so for long. */
 void begin_with(struct load *load, u64 weight);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* What came of it, as one JSON object on standard output. Integers but for fairness. */
+/* The results, as one JSON object on standard output. Integers except for fairness. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -23,7 +23,7 @@ static int by_size(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* The smallest value that at least `part` of 1000 of all do not exceed; they are sorted. */
+/* The smallest value that at least `part` of 1000 of all do not exceed; the values are sorted. */
 static u64 quantile(const struct lengths *of, u64 part)
 {
 	u64 rank = (of->nr * part + 999) / 1000;
@@ -37,7 +37,7 @@ static void sort(struct lengths *lengths)
 		qsort(lengths->ns, lengths->nr, sizeof(*lengths->ns), by_size);
 }
 
-/* `open` of them have not ended; null where there are none. */
+/* `open` of them have not ended; null if there are none. */
 static void write_lengths(const char *name, struct lengths *of, u64 open)
 {
 	static const struct {
@@ -145,7 +145,7 @@ static void write_group(struct group *g)
 	write_lengths("response_ns", &g->responses, g->open);
 	write_lengths("burst_ns", &g->bursts, 0);
 	write_lengths("turnaround_ns", &g->turnarounds, g->open_jobs);
-	/* Only where all have ended is there a makespan. */
+	/* There is a makespan only if all have ended. */
 	if (g->tasks && g->finished == g->tasks)
 		printf(",\"makespan_ns\":%llu,\"mean_completion_ns\":%llu",
 		       g->last_end_ns - g->first_start_ns, g->completion_ns / g->tasks);

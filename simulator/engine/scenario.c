@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The scenario on standard input, a word after the other:
+ * The scenario on standard input, word by word:
  *
  * machine CPUS CORE_CPUS LLC_CPUS NODE_CPUS DURATION SEED TICK SWITCH WAKE
  * group NAME
@@ -40,7 +40,7 @@ static u64 number(void)
 	return value;
 }
 
-/* What the word `of` said for the next step. */
+/* The task that `of` names for the next step. */
 static u32 whose;
 
 static void word(char *to)
@@ -64,7 +64,7 @@ static void mask(u64 *to)
 
 static void *grown(void *list, u32 nr, u64 size)
 {
-	/* At each power of two. */
+	/* Buckets at each power of two. */
 	if (nr & (nr - 1))
 		return list;
 	return more_room(list, (nr ? nr * 2 : 1) * size);

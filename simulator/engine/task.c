@@ -15,7 +15,7 @@ static const u32 weights[40] = {
 };
 
 static struct mm_struct memory;
-/* Room of tasks that are gone, for new ones. */
+/* Memory of tasks that are gone, for new ones. */
 static struct task *spare;
 
 void set_mask(struct task *t, const u64 *cpus)
@@ -40,10 +40,10 @@ void set_nice(struct task *t, s32 nice)
 	struct task_struct *p = kernel_of(t);
 
 	t->nice = nice;
-	/* set_load_weight(): of SCHED_IDLE nice means nothing. */
+	/* set_load_weight(): nice has no effect for SCHED_IDLE. */
 	t->weight = t->plan->policy == POLICY_IDLE ? WEIGHT_IDLEPRIO : weights[nice + 20];
 	p->prio = p->static_prio = p->normal_prio = NICE_0_STATIC + nice;
-	/* sched_weight_to_cgroup(): the kernel's own scale to that of cgroups. */
+	/* sched_weight_to_cgroup(): converts the kernel's own scale to that of cgroups. */
 	p->scx.weight = (t->weight * 100 + 512) / 1024;
 	if (!p->scx.weight)
 		p->scx.weight = 1;
@@ -97,7 +97,7 @@ static struct task *fresh(void)
 	return t;
 }
 
-/* It is over, and nobody knows it any more. */
+/* It is over, and nothing refers to it any more. */
 void retire(struct task *t)
 {
 	sim.tasks[t->number] = NULL;
@@ -122,7 +122,7 @@ struct task *make_task(struct task_plan *plan, struct task *parent)
 	sim.tasks[sim.nr_tasks++] = t;
 	t->plan = plan;
 	t->group = &sim.want.groups[plan->group];
-	/* A stream of its own: what it does is the same under every scheduler. */
+	/* Its own random stream: it does the same under every scheduler. */
 	t->random = sim.want.seed * 0x9e3779b97f4a7c15ULL ^ (t->number + 1) * 0xd1b54a32d192ed03ULL;
 	t->created_at = sim.now;
 	fill_in(t, parent, plan);
@@ -160,7 +160,7 @@ void make_idle_tasks(void)
 	}
 }
 
-/* One that may run the task; where there is none its affinity is broken, as in the kernel. */
+/* A CPU that may run the task; if there is none its affinity is broken, as in the kernel. */
 s32 fallback_cpu(const struct task *t)
 {
 	u64 all[MASK_WORDS] = {};

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The candidate's timers and work queues. What the candidate sees of either is two words in the
- * value of a map, whose first points to what is here. Both run between events, on the CPU that
+ * The candidate's timers and work queues. For the candidate each is two words in a map's
+ * value, the first of which points to our data. Both run between events, on the CPU that
  * started them, and take no time.
  */
 #include "kernel.h"
@@ -17,10 +17,10 @@ struct deferred {
 	void *callback;
 	s32 cpu;
 	bool armed, gone;
-	u64 stamp; /* of its event that is valid */
+	u64 stamp; /* number of its valid event */
 };
 
-/* A CPU that runs a timer every 5 us has time for little else. */
+/* A CPU that runs a timer every 5 us has little time for anything else. */
 #define STORM_NS     100000000ULL
 #define STORM_TIMERS 20000
 
@@ -77,7 +77,7 @@ static long start(void *place, u64 at)
 
 long bpf_timer_init(struct bpf_timer *timer, void *map, u64 flags)
 {
-	/* CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_BOOTTIME: one time here. */
+	/* CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_BOOTTIME: the same time here. */
 	if (flags != 0 && flags != 1 && flags != 7)
 		return -EINVAL;
 	return init(timer, map);
@@ -108,7 +108,7 @@ long bpf_timer_cancel(struct bpf_timer *timer)
 		return -EDEADLK;
 	was = d->armed;
 	d->armed = false;
-	/* With the timer goes its callback (kernel/bpf/helpers.c). */
+	/* The callback goes away with its timer (kernel/bpf/helpers.c). */
 	d->callback = NULL;
 	return was;
 }
@@ -156,7 +156,7 @@ void run_deferred(void *object, u64 stamp)
 	running = NULL;
 }
 
-/* With the element that they are in. */
+/* Together with the element that contains them. */
 void cancel_timers(const void *from, u64 bytes)
 {
 	struct deferred **at = &every;
@@ -168,7 +168,7 @@ void cancel_timers(const void *from, u64 bytes)
 			at = &d->next;
 			continue;
 		}
-		/* An event may still name it. */
+		/* An event may still refer to it. */
 		d->gone = true;
 		*at = d->next;
 	}

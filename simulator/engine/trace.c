@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * What happened, as ui.perfetto.dev opens it: the JSON of Chrome's trace viewer. Each CPU is a
- * thread of the process `CPUs`, with a slice for what ran; each task is a thread of its group,
- * with slices for running and waiting, and an instant for its wakeups. Times are us.
+ * A timeline for ui.perfetto.dev: the JSON of Chrome's trace viewer. Each CPU is a thread of
+ * the process `CPUs`, with a slice for each turn; each task is a thread of its group, with
+ * slices for running and waiting, and an instant for its wakeups. Times are us.
  */
 #include <stdio.h>
 
 #include "engine.h"
 
-/* Enough for minutes of a small machine, and still what a browser opens. */
+/* Enough for minutes of a small machine, and small enough for a browser. */
 #define MOST_BYTES (48UL << 20)
 #define CPUS	   1
 #define GROUPS	   2 /* the first of them */
@@ -29,7 +29,10 @@ static void where(u32 process, u64 thread)
 	written += fprintf(file, ",\"pid\":%u,\"tid\":%llu", process, thread);
 }
 
-/* A name without what JSON would stumble over; a command may have anything printable. */
+/*
+ * A name without characters that JSON needs escaped; a command name may contain anything
+ * printable.
+ */
 static void named(const char *key, const char *name)
 {
 	written += fprintf(file, "\"%s\":\"", key);
@@ -56,7 +59,7 @@ static u32 process_of(const struct task *t)
 	return GROUPS + (t->group - sim.want.groups);
 }
 
-/* Is there room for more? Otherwise it is said where it ends, once. */
+/* Whether there is room for more. If not, the trace says once where it ends. */
 static bool room_left(void)
 {
 	if (written < MOST_BYTES)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * What the engine sees of a wait: where the task stands, who looks there, who runs meanwhile, and
- * at the end, whether it would have been taken with all others out of the way. waits.py makes the
- * cause of it; nothing here decides anything.
+ * The engine's observations about a wait: where the task stands, which CPUs look there, what
+ * runs meanwhile, and at the end, whether it would be taken with all others out of the way.
+ * waits.py derives the cause; nothing here decides anything.
  */
 #include "kernel.h"
 
@@ -51,13 +51,13 @@ void saw_turn(struct sim_cpu *cpu, struct task *next)
 	cpu->turn_pid = kernel_of(next)->pid;
 }
 
-/* Has it been so for half of the wait? */
+/* Whether it has been so for half of the wait. */
 static bool since_long(u64 from, u64 waited)
 {
 	return sim.now - from >= waited / 2;
 }
 
-/* Was it in the other half of the wait? */
+/* Whether it was in the other half of the wait. */
 static bool of_late(u64 seen_at, u64 waited)
 {
 	return seen_at && sim.now - (seen_at - 1) < waited / 2;
@@ -145,8 +145,9 @@ static struct wait *wait_at(u32 i)
 }
 
 /*
- * Whoever runs goes to sleep, and dispatch() is asked for the next, until it has none on any CPU.
- * Who is taken then was behind others; who is not, nobody serves or nobody was woken for.
+ * All running tasks go to sleep, and dispatch() is asked for the next, until no CPU has one.
+ * A task that is taken then was behind others; for one that is not, nobody serves its queue
+ * or nobody was woken.
  */
 static void clear_all(u8 *fates)
 {

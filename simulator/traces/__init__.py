@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Recorded and described workloads as input of the simulator.
 
-`read_trace` knows a file by its content: a recording of our own (docs/traces.md), what
-`perf sched record` or `perf script` wrote, or a workload for rt-app.
+`read_trace` recognises a file by its content: a recording of our own (docs/traces.md), the output
+of `perf sched record` or `perf script`, or a workload for rt-app.
 """
 
 from simulator.traces.replay import Replay

@@ -1,29 +1,29 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A recorded workload as values: who ran, and what each did, record by record.
+"""A recorded workload as values: the tasks, and their activity, record by record.
 
-docs/traces.md says what the records mean. Times are ns.
+docs/traces.md defines the records. Times are ns.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-# What a trace may hold. A machine of a hundred CPUs that does 10 000 wakeups a second on each
-# fills a second; a quiet one an hour.
+# Limits of a trace. A machine of a hundred CPUs with 10 000 wakeups a second on each fills a
+# second; a quiet one an hour.
 MAX_RECORDS = 1_000_000
 MAX_TASKS = 200_000
 MAX_WORKLOADS = 20_000
 MAX_CPUS = 4096
-# Two raised to 62: nothing that is added up comes near the 64 bits of the engine.
+# Two to the power of 62: no sum comes near the 64 bits of the engine.
 MAX_NS = 1 << 62
 
 
 class How(StrEnum):
-    """Who ended a sleep. All but tasks are outside: timers, devices, and what was not seen."""
+    """What ended a sleep. Everything but tasks is outside: timers, devices, and unseen causes."""
 
     OUTSIDE = "i"
     TASK = "t"
-    SYNC = "s"  # a task that said it is about to sleep
+    SYNC = "s"  # a task that announced that it is about to sleep
     UNKNOWN = "u"
 
     @property
@@ -68,7 +68,7 @@ class Exit:
 
 @dataclass(frozen=True, slots=True)
 class Runs:
-    """The recording ends, and the task wants to go on."""
+    """The recording ends, and the task wants to continue."""
 
     at_ns: int
     task: int
@@ -109,7 +109,7 @@ class TracedTask:
 
 @dataclass(frozen=True, slots=True)
 class TracedMachine:
-    """Where it was recorded; 0 and empty where that is not known."""
+    """The recorded machine; 0 and empty if unknown."""
 
     cpus: int
     llc_cpus: int = 0
@@ -119,10 +119,10 @@ class TracedMachine:
 
 @dataclass(frozen=True)
 class Recorded:
-    """A trace. `events` are in the order of time; `cut` names what ended it early, if anything.
+    """A trace. `events` are in the order of time; `cut` names the reason if it ended early.
 
-    `lost` events were not recorded for want of room, `left_out` tasks as being too many.
-    `notes` are what a reader should know about how it came to be.
+    `lost` events were not recorded because there was no room, `left_out` tasks because there were
+    too many. `notes` are what a reader should know about its origin.
     """
 
     machine: TracedMachine

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Recordings of `perf sched record` and the like, by way of the text of `perf script`.
+"""Recordings of `perf sched record` and similar, through the text of `perf script`.
 
 Its fields are chosen here and so fixed; `perf sched timehist` prints columns that change with
 versions and drops who woke whom. The text of each event is the kernel's own.
@@ -39,7 +39,7 @@ _PERF_LIMIT_S = 300.0
 _LIMITS = Limits(memory=4 << 30, cpu=280, file=64 << 20)
 _KTHREADD = 2
 
-# `comm tid [cpu] seconds.nanoseconds: [period] sched:event: text`. A command name may hold
+# `comm tid [cpu] seconds.nanoseconds: [period] sched:event: text`. A command name may contain
 # anything, so the number that follows it is found from the right; it may be left out.
 _LINE = re.compile(
     r"\s*(?:(?P<comm>.{0,64}?)\s+)?(?:\d{1,10}/)?(?P<tid>-?\d{1,10})\s+\[(?P<cpu>\d{1,5})\]\s+"
@@ -47,10 +47,10 @@ _LINE = re.compile(
 )
 _EVENT = re.compile(r"(?:\d+\s+)?(?P<event>[a-z_]+:[a-z_0-9]+):\s?(?P<text>.*)")
 _LOST = re.compile(r"PERF_RECORD_LOST\w*\s+lost\s+(\d{1,15})")
-# What is printed of a call chain, which nobody needs here.
+# Lines of a call chain, which are not needed here.
 _CALLER = re.compile(r"\s+[0-9a-f]{4,16}\s.*")
-# perf prints by time. What is merged from several CPUs may be a little out of order; more, or
-# often, and the times are none since the beginning.
+# perf prints by time. Events merged from several CPUs may be slightly out of order; if they are
+# more or more often, the times are not counted since the beginning.
 _DISORDER_NS = 10_000_000
 _DISORDER_PART = 0.05
 _SWITCH = (
@@ -59,7 +59,7 @@ _SWITCH = (
         r"prev_state=(?P<state>\S+) ==> "
         r"next_comm=(?P<next>.{0,64}) next_pid=(?P<to>\d+) next_prio=(?P<next_prio>-?\d+)"
     ),
-    # libtraceevent's own way, where its plugins are installed.
+    # libtraceevent's own format, if its plugins are installed.
     re.compile(
         r"(?P<prev>.{0,64}):(?P<from>\d+) \[(?P<prio>-?\d+)\] (?P<state>\S+) ==> "
         r"(?P<next>.{0,64}):(?P<to>\d+) \[(?P<next_prio>-?\d+)\]"
@@ -82,7 +82,7 @@ _NICE_0 = 120
 
 @dataclass
 class _Thread:
-    """What is known of one thread so far. CPU times are since it was first seen, ns."""
+    """What is known about one thread so far. CPU times are since it was first seen, ns."""
 
     number: int
     ran: int = 0
@@ -157,7 +157,7 @@ class _Importer:
             self.backwards += 1
             self.furthest_back = max(self.furthest_back, self.last - at)
         self.last = at
-        # CPUs are merged by time already; what is left out of order is a few µs.
+        # CPUs are merged by time already; the remaining disorder is a few µs.
         self.now = max(self.now, at - self.began)
         cpu = int(match["cpu"])
         self.cpus.add(cpu)
@@ -169,7 +169,7 @@ class _Importer:
 
     def event(self, event: str, cpu: int, tid: int, comm: str, text: str) -> None:
         if event == "sched:sched_switch":
-            # None of them holds over a switch: the end of one that still counts was lost.
+            # None of these holds over a switch: if one still counts, its end was lost.
             self.interrupts[cpu] = 0
             self.tells_switches = True
             self.switch(_matched(_SWITCH, text, self.where), cpu)
@@ -199,11 +199,11 @@ class _Importer:
             if thread.running_since is not None:
                 thread.ran += self.now - thread.running_since
             elif not thread.seen:
-                # It ran since the recording began, as far as is known.
+                # It has run since the recording began, as far as is known.
                 thread.ran += self.now
             thread.running_since = None
             thread.seen = True
-            # `R+`: preempted; `R`: it wants to go on.
+            # `R+`: preempted; `R`: it wants to continue.
             if state.startswith(("X", "Z")):
                 self.add(Exit(self.now, thread.number, thread.ran - thread.phase))
                 del self.threads[leaving]
@@ -249,7 +249,7 @@ class _Importer:
         self.add(Fork(self.now, made.number, maker.number, maker.so_far(self.now) - maker.phase))
 
     def born(self, said: re.Match[str], tid: int, comm: str) -> None:
-        """The first wakeup of a thread whose making was not recorded."""
+        """The first wakeup of a thread whose creation was not recorded."""
         child = int(said["pid"])
         if child in self.threads or tid <= 0:
             return
@@ -275,7 +275,7 @@ class _Importer:
 
 
 def _task(pid: int, comm: str, prio: int) -> TracedTask:
-    """What the text tells of a thread; its cgroup and its process it does not."""
+    """The facts in the text about a thread; it does not contain its cgroup and its process."""
     kthread = pid == _KTHREADD or bool(
         re.match(r"(kworker|ksoftirqd|migration|rcu|kcompactd|khugepaged|kswapd)\b", comm)
     )
@@ -338,7 +338,7 @@ def _imported(lines: Iterator[bytes], path: Path) -> Recorded:
 
 
 def _require_sound(importer: _Importer, path: Path) -> None:
-    """Refuse what says nothing about runs and sleeps, however it can be read.
+    """Refuse a recording that says nothing about runs and sleeps, even if it can be read.
 
     Raises:
         Fault: BAD_REQUEST.
@@ -364,11 +364,11 @@ def _require_sound(importer: _Importer, path: Path) -> None:
 
 
 def _notes(importer: _Importer) -> Iterator[str]:
-    """What the recording does not tell."""
+    """Notes about what the recording lacks."""
     if not importer.tells_wakeups:
         yield (
-            "perf did not record wakeups: nobody wakes anybody, and what a task waited for a CPU "
-            "counts as sleep"
+            "perf did not record wakeups: nobody wakes anybody, and waiting for a CPU counts as "
+            "sleep"
         )
     elif not importer.tells_interrupts:
         yield (
@@ -378,13 +378,13 @@ def _notes(importer: _Importer) -> Iterator[str]:
     if importer.gaps:
         yield (
             f"{importer.gaps} switches do not follow from those before: perf lost events, and "
-            "runs and sleeps around them may be others"
+            "runs and sleeps around them may be wrong"
         )
     if importer.backwards:
         yield f"{importer.backwards} lines are earlier than those before, and count as at once"
     yield (
-        "perf tells no cgroups, affinities and policies: every task is in the root cgroup, may run "
-        "on all CPUs, and is SCHED_OTHER unless it is real-time"
+        "perf records no cgroups, affinities and policies: every task is in the root cgroup, may "
+        "run on all CPUs, and is SCHED_OTHER unless it is real-time"
     )
 
 
@@ -398,10 +398,10 @@ def read_perf_script(path: Path) -> Recorded:
 
 
 def read_perf_data(path: Path) -> Recorded:
-    """A `perf.data`, which perf itself turns into text: confined, for the file may be anyone's.
+    """A `perf.data`, which perf itself turns into text: confined, because the file may be anyone's.
 
     Raises:
-        Fault: MISSING_TOOL, TOO_LARGE, CHILD_FAILED, TIMEOUT, and as `read_perf_script`.
+        Fault: MISSING_TOOL, TOO_LARGE, CHILD_FAILED, TIMEOUT, and those of `read_perf_script`.
     """
     if path.stat().st_size > MAX_DATA_BYTES:
         raise Fault(
@@ -420,7 +420,7 @@ def read_perf_data(path: Path) -> Recorded:
         )
     with tempfile.TemporaryDirectory(prefix="schedpilot-perf-") as place:
         work = Path(place)
-        # perf insists on a file that is its user's own.
+        # perf insists on a file that belongs to its user.
         copy = work / "perf.data"
         shutil.copyfile(path, copy)
         copy.chmod(0o644)
@@ -437,8 +437,7 @@ def read_perf_data(path: Path) -> Recorded:
             FaultType.CHILD_FAILED,
             "perf cannot read the recording",
             where=str(path),
-            hint="bring the text that the perf which recorded it prints: "
-            f"perf script --ns -F {FIELDS} > FILE",
+            hint=f"use the text of the perf that recorded it: perf script --ns -F {FIELDS} > FILE",
             details=tuple(line for line in tail(done.stderr) if "not valid for" not in line),
         )
     if len(done.stdout) > MAX_TEXT_BYTES:

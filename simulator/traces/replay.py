@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A recorded workload as a scenario: what its tasks would do under any scheduler.
 
-What belongs to the work stays: CPU time, the length of sleeps that a timer or a device ended,
-and who wakes whom at which point of its own work. What the scheduler did is left out: waits on
-run queues, preemption, and which CPU it was. So a task that waited for another waits until that
-one gets there, be it sooner or later than recorded.
+Everything that belongs to the work stays: CPU time, the length of sleeps that a timer or a device
+ended, and who wakes whom at which point of its own work. Everything that the scheduler did is left
+out: waits on run queues, preemption, and the choice of CPU. So a task that waited for another waits
+until that one gets there, sooner or later than recorded.
 """
 
 import re
@@ -34,12 +34,12 @@ from simulator.scenario import (
 from simulator.traces import model
 from simulator.traces.model import Recorded, TracedTask
 
-# Steps of all tasks together. The engine reads them as text, 20 bytes each.
+# Limit for the steps of all tasks together. The engine reads them as text, 20 bytes each.
 MOST_STEPS = 500_000
-# No measurement is exact, and a recording repeated to the nanosecond may fall into step with
-# ticks: each length varies by this part of it, one in so many; the seed decides.
+# No measurement is exact, and a recording repeated to the nanosecond may fall into step with ticks:
+# each length varies by one part in this many; the seed decides.
 SPREAD = 100
-# How long a worse scheduler may take for what was recorded, as a multiple.
+# How much longer than recorded a worse scheduler may take, as a factor.
 PATIENCE = 3
 LONGEST_NS = 3600 * S
 
@@ -47,13 +47,15 @@ LONGEST_NS = 3600 * S
 # _EXT); the others run before all of these.
 _ORDINARY = (0, 3, 5, 7)
 _POLICIES = {each.value: each for each in Policy}
-# Ended because somebody asked for it, which is no bound.
+# Ended on request, so it is not a limit.
 _STOPPED = "stopped"
 
 
 @dataclass(frozen=True)
 class Replay:
-    """The scenario; the workload behind each group's name; and what is not as recorded."""
+    """The scenario; the workload behind each group's name; and the differences from the
+    recording.
+    """
 
     scenario: Scenario
     workloads: Mapping[str, str]
@@ -62,11 +64,14 @@ class Replay:
 
 @dataclass
 class _Life:
-    """One task as it is put together. `start_ns` None and `forked`: its parent starts it. `born`:
-    it was made while it was recorded; `ending`: how it was left."""
+    """One task under construction.
+
+    `start_ns` None and `forked`: its parent starts it. `born`: it was created during the recording;
+    `ending`: how it ended.
+    """
 
     steps: list[Step] = field(default_factory=list)
-    # What it does to others in its present phase, each with the CPU time before it.
+    # Its effects on others in its present phase, each with the CPU time before it.
     deeds: list[tuple[int, Step]] = field(default_factory=list)
     start_ns: int | None = None
     forked: bool = False
@@ -79,7 +84,7 @@ class _Life:
         return self.forked or self.start_ns is not None
 
     def run(self, ran_ns: int) -> None:
-        """Ends a phase of work: its CPU time in pieces, with the deeds between them."""
+        """Ends a phase of work: its CPU time in pieces, with the effects between them."""
         done = 0
         for offset, deed in self.deeds:
             until = min(offset, ran_ns)
@@ -116,13 +121,13 @@ class _Replayer:
         self.above = {n for n, each in self.tasks.items() if each.policy not in _ORDINARY}
 
     def life(self, number: int) -> _Life | None:
-        """The task; None where no loaded scheduler would ever see it."""
+        """The task; None if no loaded scheduler would ever see it."""
         if number in self.above:
             return None
         return self.lives.setdefault(number, _Life())
 
     def actor(self, number: int) -> _Life | None:
-        """One that runs just now. Where it was not heard of before, it ran from the beginning."""
+        """The task that runs just now. If it is unknown, it ran from the beginning."""
         life = self.life(number)
         if life is not None and not life.begun:
             life.start_ns = 0
@@ -193,7 +198,7 @@ class _Replayer:
 
 
 def _ending(event: model.Exit | model.Runs | model.Sleeps, born: bool) -> Ending:
-    """Of a job that began before anybody looked it is not known how long it took."""
+    """The duration of a job that began before the recording is unknown."""
     if isinstance(event, model.Runs):
         return Ending.BUSY
     return Ending.EXIT if isinstance(event, model.Exit) and born else Ending.ASLEEP
@@ -204,7 +209,7 @@ def _name(number: int) -> str:
 
 
 def _plain(text: str, limit: int) -> str:
-    """A hostile name as one that the engine takes; nothing is left of what was not a letter."""
+    """A hostile name in a form that the engine takes; only letters remain."""
     return re.sub(r"[^A-Za-z0-9_.:/@+-]", "_", text)[:limit] or "_"
 
 
@@ -227,9 +232,9 @@ def group_names(workloads: Iterable[str]) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Places:
-    """The cgroups of the scenario, and in which of them each workload's tasks are.
+    """The cgroups of the scenario, and the one of each workload's tasks.
 
-    `too_many` workloads have none, since they lie too deep or there is no room for more.
+    `too_many` workloads have none, since they are nested too deeply or there is no room for more.
     """
 
     cgroups: tuple[Cgroup, ...]
@@ -238,7 +243,7 @@ class Places:
 
 
 def places_of(workloads: Iterable[str]) -> Places:
-    """Cgroups by their paths, made of harmless names; so a policy that selects by cgroup can.
+    """Cgroups by their paths, made of harmless names, so that a policy can select by cgroup.
 
     Their weights are not recorded.
     """
@@ -260,7 +265,7 @@ def places_of(workloads: Iterable[str]) -> Places:
 
 
 def note_of_cgroups(tasks: Iterable[Task]) -> list[str]:
-    """What is to be said where tasks are in several cgroups."""
+    """The note for tasks in several cgroups."""
     if len({task.cgroup for task in tasks}) < 2:
         return []
     return [
@@ -270,10 +275,10 @@ def note_of_cgroups(tasks: Iterable[Task]) -> list[str]:
 
 
 def replay_of(trace: Recorded, machine: Machine, seed: int) -> Replay:
-    """What was recorded, on a machine that may be another, with what is not as recorded.
+    """The recording, on a machine that may be another, with the differences from the recording.
 
     Raises:
-        Nothing by itself: what a scenario has no room for is cut, and noted.
+        No exception of its own: steps that exceed a scenario's limits are cut, and noted.
     """
     replayer = _Replayer(trace)
     replayer.replay()
@@ -296,12 +301,12 @@ def replay_of(trace: Recorded, machine: Machine, seed: int) -> Replay:
                 nice=about.nice,
                 policy=_POLICIES.get(about.policy, Policy.NORMAL),
                 uid=about.uid,
-                # All of them is the same as none named.
+                # Naming all of them is the same as naming none.
                 cpus=() if len(cpus) == machine.cpus else cpus,
                 start_ns=None if life.forked else life.start_ns,
                 kthread=about.kthread,
                 cgroup=places.of.get(about.workload, "/"),
-                # What is cut has more to do.
+                # A task that was cut has more to do.
                 ending=life.ending if len(life.steps) <= MAX_STEPS else Ending.BUSY,
             )
         )
@@ -356,12 +361,14 @@ def _notes(replayer: _Replayer, machine: Machine, elsewhere: int) -> list[str]:
     if trace.machine.cpus and trace.machine.cpus != machine.cpus:
         notes.append(f"recorded with {trace.machine.cpus} CPUs, simulated with {machine.cpus}")
     if elsewhere:
-        notes.append(f"{elsewhere} tasks were bound to CPUs that are not here, and may use all")
+        notes.append(
+            f"{elsewhere} tasks were bound to CPUs that do not exist here, and may use all"
+        )
     return notes
 
 
 def machine_of(trace: Recorded, base: Machine, cpus: int = 0) -> Machine:
-    """The machine that was recorded, or one like it with other CPUs; costs as in `base`."""
+    """The recorded machine, or one like it with another number of CPUs; costs as in `base`."""
     own = trace.machine
     count = min(cpus or own.cpus or base.cpus, MAX_CPUS)
     llc = own.llc_cpus if own.llc_cpus < own.cpus else 0

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Workloads written for rt-app, as far as steps can say them.
+"""Workloads written for rt-app, as far as steps can express them.
 
-The grammar is that of rt-app's doc/tutorial.txt: JSON with comments, in which the order of
-keys is the order of what happens and a key may come several times. What cannot be said is a
-fault that names the key; what is simulated otherwise than it was asked is a note.
+The grammar is that of rt-app's doc/tutorial.txt: JSON with comments, in which the order of keys is
+the order of events and a key may occur several times. An unsupported feature is a fault that names
+the key; a feature that is simulated differently gives a note.
 """
 
 import difflib
@@ -43,23 +43,23 @@ from simulator.traces.text import lines_of
 MAX_BYTES = 4 << 20
 MAX_INSTANCES = 1000
 MAX_BARRIER = 64
-# Of a workload without an end of its own, seconds.
+# Duration of a workload without an end of its own, seconds.
 USUAL_DURATION_S = 10
-# How one text may nest; the grammar needs four.
+# Maximum nesting depth; the grammar needs four.
 MAX_DEPTH = 16
 
-# An object with its keys in order, some of them perhaps more than once.
+# An object with its keys in order, possibly repeated.
 Pairs = list[tuple[str, object]]
 
 
 class _Object(list[tuple[str, object]]):
-    """A JSON object as pairs; `get` gives the last of a key."""
+    """A JSON object as pairs; `get` returns the last value of a key."""
 
     def get(self, key: str, default: object = None) -> object:
         return next((value for name, value in reversed(self) if name == key), default)
 
 
-# Only about rt-app's own work: logs, memory, calibration.
+# These concern only rt-app itself: logs, memory, calibration.
 _IGNORED_GLOBALS = frozenset(
     [
         "calibration",
@@ -77,14 +77,14 @@ _IGNORED_GLOBALS = frozenset(
         "gnuplot_opts",
     ]
 )
-# What a task and each of its phases may say beside its events.
+# The settings of a task and each of its phases, beside its events.
 _SETTINGS = ("policy", "priority", "cpus", "taskgroup")
 _TASK_KEYS = frozenset([*_SETTINGS, "instance", "delay", "loop", "phases"])
-# Settings that change nothing here, and what to say of them.
+# Settings that have no effect here, and the note for each.
 _PASSED_OVER = {
-    "util_min": "utilisation clamps (util_min, util_max) are passed over: there are no frequencies",
-    "nodes_membind": "nodes_membind is passed over: memory is equally near to all CPUs",
-    "dl-runtime": "slices that tasks ask for themselves (dl-runtime) are passed over",
+    "util_min": "utilisation clamps (util_min, util_max) are ignored: there are no frequencies",
+    "nodes_membind": "nodes_membind is ignored: memory is equally near to all CPUs",
+    "dl-runtime": "slices that tasks ask for themselves (dl-runtime) are ignored",
 }
 _PASSED_OVER["util_max"] = _PASSED_OVER["util_min"]
 _PASSED_OVER["dl-period"] = _PASSED_OVER["dl-deadline"] = _PASSED_OVER["dl-runtime"]
@@ -126,9 +126,9 @@ _TOGETHER = frozenset(
     ]
 )
 _EVENT_REFUSED = {
-    "memrun": "the simulator has no memory traffic; say the time it takes with `run`",
-    "mem": "the simulator has no memory traffic; say the time it takes with `run`",
-    "iorun": "the simulator has no devices; say the time it takes with `sleep`",
+    "memrun": "the simulator has no memory traffic; give its time with `run`",
+    "mem": "the simulator has no memory traffic; give its time with `run`",
+    "iorun": "the simulator has no devices; give the time with `sleep`",
 }
 
 
@@ -138,9 +138,10 @@ def _bad(where: str, what: str, why: str = "", hint: str = "") -> Fault:
 
 @dataclass(frozen=True)
 class _Event:
-    """`kind` is one of rt-app's events without its suffix; `value` in µs, or the name it takes.
+    """`kind` is one of rt-app's events without its suffix; `value` in µs, or the name that it
+    takes.
 
-    `mutex` is that of a condition, `freed` are those that are given back while it waits.
+    `mutex` is that of a condition, `freed` are those that are released while it waits.
     """
 
     kind: str
@@ -152,7 +153,7 @@ class _Event:
 
 @dataclass(frozen=True)
 class _Settings:
-    """How a task, or one of its phases, is to be scheduled; None where nothing is said."""
+    """How a task, or one of its phases, is scheduled; None if not given."""
 
     policy: str | None = None
     priority: int | None = None
@@ -170,7 +171,7 @@ class _Phase:
 
 @dataclass(frozen=True)
 class _Described:
-    """One task of the text. `where` names it in faults; `policy` is the one it begins with."""
+    """One task of the text. `where` names it in faults; `policy` is its first one."""
 
     name: str
     where: str
@@ -193,7 +194,7 @@ class _Described:
 
     @property
     def cgroups(self) -> set[str]:
-        """All that it is ever in, as workloads."""
+        """Every workload that it is ever in."""
         said = [self.settings, *(phase.settings for phase in self.phases)]
         return {f"cgroup:{each.taskgroup}" for each in said if each.taskgroup}
 
@@ -203,7 +204,7 @@ class _Described:
             yield from each.cpus
 
     def names(self) -> list[str]:
-        """Those of its instances."""
+        """The workloads of its instances."""
         if self.instances <= 1:
             return [self.name]
         return [f"{self.name}-{number}" for number in range(self.instances)]
@@ -219,7 +220,7 @@ class RtApp:
     notes: tuple[str, ...]
 
     def machine(self, base: Machine, cpus: int = 0) -> Machine:
-        """`base`, with the CPUs asked for, or as many as the text names."""
+        """`base`, with the requested CPUs, or as many as the text names."""
         named = [cpu for task in self.described for cpu in task.named_cpus]
         return replace(base, cpus=cpus or max([base.cpus, *(cpu + 1 for cpu in named)]), llc_cpus=0)
 
@@ -227,7 +228,7 @@ class RtApp:
         """The workload as a scenario.
 
         Raises:
-            Fault: BAD_REQUEST where steps cannot say it, or CPUs are named that are not there.
+            Fault: BAD_REQUEST if steps cannot express it, or it names CPUs that do not exist.
         """
         duration_ns = (self.duration_s if self.duration_s > 0 else USUAL_DURATION_S) * S
         for task in self.described:
@@ -258,7 +259,7 @@ class RtApp:
 
 
 class _Writer:
-    """Turns what is described into steps; knows who waits for what."""
+    """Turns the description into steps; knows who waits for what."""
 
     def __init__(
         self,
@@ -295,7 +296,7 @@ class _Writer:
                 nice=task.settings.priority or 0,
                 policy=_ORDINARY[task.policy],
                 cpus=task.settings.cpus,
-                # One without instances is there to be forked.
+                # A task without instances exists to be forked.
                 start_ns=task.delay_us * US if task.instances > 0 else None,
                 cgroup=self._places.get(task.workload, "/"),
             )
@@ -342,15 +343,14 @@ class _Writer:
         return steps
 
     def _times(self, loop: int, once: Sequence[Step], task: _Described) -> int:
-        """How often a phase among others comes; one without an end (0, too) lasts as long as the
-        run."""
+        """How often a phase among others runs; an endless one (0, too) lasts as long as the run."""
         if loop > 0:
             return loop
         length = sum(step.ns for step in once if isinstance(step, Run | Sleep))
         if not length:
             raise _bad(
                 f"{task.where}.phases",
-                "a phase repeats for ever that takes no time of its own",
+                "a phase that takes no time of its own repeats for ever",
                 hint="give it a `run` or a `sleep`, or a number of loops",
             )
         return self._duration_ns // length + 1
@@ -405,7 +405,8 @@ class _Writer:
         if event.kind != "broad" and len(waiters) > 1:
             raise _bad(
                 where,
-                f"{event.kind} wakes one of {len(waiters)} tasks that wait, and which is not told",
+                f"{event.kind} wakes one of {len(waiters)} tasks that wait, and it does not say "
+                "which",
                 hint="use broad, or a condition of its own for each",
             )
         if event.kind != "sem_post":
@@ -421,11 +422,11 @@ class _Writer:
                 "barriers of more than two: a task that is a whole round ahead counts for one "
                 "that is late"
             )
-        # Tells all others that it is here, and is told so by each.
+        # Tells all others that it is here, and waits for each of theirs.
         return [*(Wake(each) for each in others), *(Wait() for _ in others)]
 
     def _resume(self, named: str, name: str, where: str) -> Iterator[Step]:
-        """Wakes every instance of the task that suspends; or those that suspend by that name."""
+        """Wakes every instance of the task that suspends; or all that suspend under that name."""
         suspending = [
             (each, str(event.value))
             for each, task in self._all.items()
@@ -442,8 +443,8 @@ class _Writer:
             if not woken:
                 self._named(named, where)
             self._note(
-                f"`resume` of {named[:40]!a} wakes what suspends by that name, since no task has "
-                "it; newer versions of rt-app would wake nobody"
+                f"`resume` of {named[:40]!a} wakes all that suspend under that name, since no "
+                "task has it; newer versions of rt-app would wake nobody"
             )
         self._note("a `resume` that nobody waits for yet is kept, and not lost")
         yield from (Wake(each) for each in dict.fromkeys(woken) if each != name)
@@ -469,7 +470,7 @@ def _waiting(event: _Event) -> Iterator[Step]:
 
 
 def _set(said: _Settings, places: Mapping[str, str]) -> Iterator[Step]:
-    """What a phase sets before its events, and what stays so after it."""
+    """The settings at the start of a phase, before its events, which stay after it."""
     if said.priority is not None:
         yield Renice(said.priority)
     if said.taskgroup is not None:
@@ -477,17 +478,19 @@ def _set(said: _Settings, places: Mapping[str, str]) -> Iterator[Step]:
 
 
 def _resource(event: _Event) -> str:
-    """What it waits for or gives; a semaphore is none of the conditions, whatever its name."""
+    """What it waits for or releases; a semaphore is never one of the conditions,
+    whatever its name.
+    """
     return f"{'sem' if event.kind.startswith('sem_') else ''}:{event.value}"
 
 
 def _ordinary(
     described: Sequence[_Described],
 ) -> tuple[tuple[_Described, ...], list[str]]:
-    """Without the real-time tasks, and what to say of that.
+    """Without the real-time tasks, with a note about that.
 
     Raises:
-        Fault: BAD_REQUEST where others need them, or there is nothing else.
+        Fault: BAD_REQUEST if others need them, or there is nothing else.
     """
     above = [task for task in described if task.policy not in _ORDINARY]
     kept = tuple(task for task in described if task.policy in _ORDINARY)
@@ -517,12 +520,12 @@ def _ordinary(
 
 
 def _notes(described: Sequence[_Described]) -> list[str]:
-    """What of the settings is not simulated as it was asked."""
+    """Notes about settings that are simulated differently."""
     settings = [each for t in described for each in (t.settings, *(p.settings for p in t.phases))]
     found = {_PASSED_OVER[key]: None for each in settings for key in each.passed_over}
     for task in described:
         if any(phase.settings.policy not in (None, task.policy) for phase in task.phases):
-            found["a task keeps the policy that it begins with, whatever its phases say"] = None
+            found["a task keeps its first policy, whatever its phases say"] = None
         sources = {
             "suspend" if event.kind == "suspend" else _resource(event)
             for event in task.events
@@ -530,8 +533,8 @@ def _notes(described: Sequence[_Described]) -> list[str]:
         }
         if len(sources) > 1:
             found[
-                "a task that waits for several things takes whatever wakes it first for the one "
-                "that it waits for"
+                "a task that waits for several things takes the first wakeup for the one that it "
+                "waits for"
             ] = None
         timers = {str(event.value[0]) for event in task.events if isinstance(event.value, tuple)}
         if task.instances > 1 and any(not each.startswith("unique") for each in timers):
@@ -539,16 +542,16 @@ def _notes(described: Sequence[_Described]) -> list[str]:
     return list(found)
 
 
-# What takes no time of its own, or gives the mutex back while it does.
+# Takes no time of its own, or releases the mutex during it.
 _AROUND_A_CONDITION = ("wait", "signal", "broad", "sync")
 
 
 def _locked(described: Sequence[_Described]) -> tuple[_Described, ...]:
-    """Without the mutexes that change nothing: those of one task alone, and those that are only
-    ever around a condition.
+    """Without the mutexes that have no effect: those of one task alone, and those that only
+    surround a condition.
 
     Raises:
-        Fault: BAD_REQUEST where a task keeps one that others wait for.
+        Fault: BAD_REQUEST if a task keeps one that others wait for.
     """
     users: Counter[str] = Counter()
     for task in described:
@@ -560,7 +563,7 @@ def _locked(described: Sequence[_Described]) -> tuple[_Described, ...]:
             raise _bad(
                 task.where,
                 f"it keeps the lock {min(kept)[:40]!a} for good, and others wait for it",
-                hint="give it back: `unlock`",
+                hint="release it: `unlock`",
             )
     return tuple(_with_locks(task, worked) for task in described)
 
@@ -590,8 +593,11 @@ def _kept_at_the_end(task: _Described) -> set[str]:
 
 
 def _with_locks(task: _Described, names: set[str]) -> _Described:
-    """With these mutexes and no others. One that is locked again by its holder, or given back by
-    who has it not, is an error in rt-app, and nothing here."""
+    """Only these mutexes remain.
+
+    If a holder locks one again, or one is released by a task without it, that is an error in
+    rt-app, and ignored here.
+    """
     held: set[str] = set()
     phases: list[_Phase] = []
     for phase in task.phases:
@@ -607,7 +613,7 @@ def _with_locks(task: _Described, names: set[str]) -> _Described:
                     held.remove(name)
                     kept.append(event)
             elif event.kind in ("wait", "sync"):
-                # Whoever waits for a condition gives the mutex back meanwhile.
+                # A task that waits for a condition releases the mutex meanwhile.
                 free = [each for each in sorted(held) if event.mutex in ("", each)]
                 kept.append(replace(event, freed=tuple(free)))
             else:
@@ -620,7 +626,7 @@ def _with_locks(task: _Described, names: set[str]) -> _Described:
 
 
 def _without_comments(text: str) -> str:
-    """Comments become blanks, so that places stay as they were; strings stay whole."""
+    """Comments become blanks, so that positions stay the same; strings are kept."""
 
     def blank(match: re.Match[str]) -> str:
         found = match[0]
@@ -644,7 +650,7 @@ def _load(text: str, where: str) -> _Object:
     except (RecursionError, ValueError):
         raise _bad(where, "this is not JSON for rt-app", "it nests too deeply") from None
     if not isinstance(found, _Object):
-        raise _bad(where, "this is not JSON for rt-app", "it is no object")
+        raise _bad(where, "this is not JSON for rt-app", "it is not an object")
     return found
 
 
@@ -678,7 +684,7 @@ def _unknown(key: str, where: str, known: Sequence[str], refused: dict[str, str]
 
 
 def _event(key: str, value: object, where: str) -> _Event:
-    """One event; a key may have a suffix, by which rt-app's users tell several apart."""
+    """One event; a key may have a suffix, by which users distinguish several."""
     kind = next((each for each in _EVENTS if key.startswith(each)), None)
     if kind is None or kind in _EVENT_REFUSED:
         raise _unknown(kind or key, where, _EVENTS, _EVENT_REFUSED)
@@ -715,25 +721,25 @@ _ORDINARY = {
     "SCHED_IDLE": Policy.IDLE,
 }
 _REAL_TIME = ("SCHED_FIFO", "SCHED_RR", "SCHED_DEADLINE")
-# Of SCHED_DEADLINE, by the names that rt-app had for them before.
+# rt-app's older names for settings of SCHED_DEADLINE.
 _DEADLINE = ("period", "deadline")
 
 
 def _policy(value: object, where: str) -> str:
-    """One of rt-app's names."""
+    """A policy by rt-app's name."""
     known = (*_ORDINARY, *_REAL_TIME)
     if value in known:
         return str(value)
     nearest = difflib.get_close_matches(str(value)[:40], known, n=1)
     raise _bad(
         where,
-        f"`{ascii(value)[:40]}` is no policy of rt-app's",
+        f"`{ascii(value)[:40]}` is not a policy of rt-app",
         hint=f"did you mean {nearest[0]!r}?" if nearest else f"there are: {', '.join(known)}",
     )
 
 
 def _settings(said: _Object, where: str, default: str | None = None) -> _Settings:
-    """The settings of a task or a phase. `default` is the policy of the task, of a phase None."""
+    """The settings of a task or a phase. `default` is the policy of a task; None for a phase."""
     policy = said.get("policy")
     policy = default if policy is None else _policy(policy, f"{where}.policy")
     priority, group = said.get("priority"), said.get("taskgroup")
@@ -764,7 +770,7 @@ def _described(name: str, said: object, default: str, where: str) -> _Described:
     if not re.fullmatch(r"[A-Za-z0-9_.-]{1,40}", name):
         raise _bad(
             where,
-            f"{name[:40]!a} is no name for a task",
+            f"{name[:40]!a} is not a name for a task",
             hint="letters, digits, `_`, `.` and `-`, 40 at the most",
         )
     if not isinstance(said, _Object):
@@ -834,7 +840,7 @@ def read_rtapp(path: Path) -> RtApp:
 
 
 def _depth(text: str) -> int:
-    """How deep brackets nest outside of strings and comments."""
+    """How deeply brackets nest outside of strings and comments."""
     deepest = depth = 0
     for each in re.findall(
         r"[{}\[\]]", re.sub(r'"(?:\\.|[^"\\\n])*"', "", _without_comments(text))

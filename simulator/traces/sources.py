@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Which kind of workload a file holds, told by its content, and what to do with each."""
+"""Recognises the kind of workload in a file by its content, and handles each."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from simulator.traces.replay import Replay
 from simulator.traces.rtapp import RtApp, read_rtapp
 from simulator.traces.text import lines_of, read_text
 
-# A recorded workload, or one that somebody wrote down.
+# A recorded workload, or a written one.
 Trace = Recorded | RtApp
 
 _PERF_DATA = b"PERFILE2"
@@ -30,7 +30,7 @@ def read_trace(path: Path) -> Trace:
         with path.open("rb") as file:
             start = file.read(_LOOK_BYTES)
     except FileNotFoundError:
-        raise Fault(FaultType.NOT_FOUND, "there is no such trace", where=str(path)) from None
+        raise Fault(FaultType.NOT_FOUND, "the trace does not exist", where=str(path)) from None
     except OSError as error:
         raise Fault(
             FaultType.BAD_REQUEST,
@@ -51,10 +51,12 @@ def read_trace(path: Path) -> Trace:
         return read_perf_script(path)
     raise Fault(
         FaultType.BAD_REQUEST,
-        "this is no workload that is known here",
+        "this is not a known kind of workload",
         where=str(path),
-        why="it is neither a trace of schedpilot, nor perf.data, nor what `perf script` prints, "
-        "nor JSON for rt-app",
+        why=(
+            "it is neither a trace of schedpilot, nor perf.data, nor output of `perf script`, "
+            "nor JSON for rt-app"
+        ),
         hint="record one: schedpilot record --output FILE",
     )
 
@@ -67,10 +69,10 @@ def machine_for(trace: Trace, base: Machine, cpus: int = 0) -> Machine:
 
 
 def replay_of(trace: Trace, machine: Machine, seed: int) -> Replay:
-    """The workload as a scenario, with what is not as it was recorded or written.
+    """The workload as a scenario, with its differences from the recording or text.
 
     Raises:
-        Fault: BAD_REQUEST where an rt-app workload cannot be said in steps.
+        Fault: BAD_REQUEST if steps cannot express an rt-app workload.
     """
     if isinstance(trace, Recorded):
         return replay.replay_of(trace, machine, seed)
@@ -78,5 +80,5 @@ def replay_of(trace: Trace, machine: Machine, seed: int) -> Replay:
 
 
 def scenario_of(trace: Trace, machine: Machine, seed: int) -> Scenario:
-    """As `replay_of`, the scenario alone."""
+    """Like `replay_of`, the scenario alone."""
     return replay_of(trace, machine, seed).scenario

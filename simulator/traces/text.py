@@ -32,7 +32,7 @@ from simulator.traces.model import (
 
 VERSION = 1
 MAX_LINE_BYTES = 16 * 1024
-# Of the text, unpacked: twice what a million records take.
+# Limit of the unpacked text: twice the size of a million records.
 MAX_TEXT_BYTES = 256 << 20
 
 Number = Annotated[int, Field(ge=0, lt=MAX_NS)]
@@ -41,7 +41,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 class _Line(BaseModel):
-    # A newer recorder may say more.
+    # A newer recorder may write more.
     model_config = ConfigDict(frozen=True, strict=True, extra="ignore")
 
 
@@ -95,7 +95,7 @@ _SHAPES = {
     "r": re.compile(rf"r {_N} {_N} {_N}"),
     "z": re.compile(rf"z {_N} {_N} {_N} {_N}"),
 }
-# The fields of a record, as its line has them; for messages.
+# The fields of a record in its line; for messages.
 _MEANING = {
     "w": "w AFTER TASK RAN SLEPT i|u, or w AFTER TASK RAN SLEPT t|s WAKER OFFSET",
     "f": "f AFTER TASK PARENT OFFSET",
@@ -116,10 +116,10 @@ def _bad(where: str, what: str, why: str = "", hint: str = "") -> Fault:
 
 
 def lines_of(path: Path, *, most_bytes: int, longest: int = MAX_LINE_BYTES) -> Iterator[bytes]:
-    """The lines of a file, plain or packed by gzip, one at a time and within bounds.
+    """The lines of a file, plain or gzipped, one at a time and within limits.
 
     Raises:
-        Fault: NOT_FOUND, TOO_LARGE, or BAD_REQUEST where it cannot be unpacked.
+        Fault: NOT_FOUND, TOO_LARGE, or BAD_REQUEST if it cannot be unpacked.
     """
     number = 0
     try:
@@ -140,7 +140,7 @@ def lines_of(path: Path, *, most_bytes: int, longest: int = MAX_LINE_BYTES) -> I
                     )
                 yield raw
     except FileNotFoundError:
-        raise Fault(FaultType.NOT_FOUND, "there is no such trace", where=str(path)) from None
+        raise Fault(FaultType.NOT_FOUND, "the trace does not exist", where=str(path)) from None
     except (OSError, EOFError, zlib.error) as error:
         raise _bad(
             f"{path}, after line {number}",
@@ -159,19 +159,19 @@ def _parsed(model: type[Model], raw: bytes, where: str, what: str) -> Model:
 
 
 def _cpus_of(text: str, where: str) -> tuple[int, ...]:
-    """`0-3,6` as numbers. Empty where it names none."""
+    """`0-3,6` as numbers. Empty if it names none."""
     found: list[int] = []
     for part in filter(None, text.split(",")):
         match = re.fullmatch(r"(\d{1,5})(?:-(\d{1,5}))?", part)
         first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
         if first > last or last >= MAX_CPUS or len(found) > MAX_CPUS:
-            raise _bad(where, f"{part!a} is no range of CPUs")
+            raise _bad(where, f"{part!a} is not a range of CPUs")
         found += range(first, last + 1)
     return tuple(found)
 
 
 class _Reader:
-    """What was read so far."""
+    """The content read so far."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -185,12 +185,12 @@ class _Reader:
         return f"{self.path}, line {self.number}"
 
     def define(self, raw: bytes) -> _End | None:
-        """A line in JSON: a workload, a task, or the end."""
+        """A line of JSON: a workload, a task, or the end."""
         if raw.startswith(b'{"workload"'):
-            known = _parsed(_Workload, raw, self.where(), "this is no workload")
+            known = _parsed(_Workload, raw, self.where(), "this is not a workload")
             self.workloads[known.workload] = known.id
         elif raw.startswith(b'{"task"'):
-            task = _parsed(_Task, raw, self.where(), "this is no task")
+            task = _parsed(_Task, raw, self.where(), "this is not a task")
             if task.workload not in self.workloads:
                 raise _bad(self.where(), f"there is no workload {task.workload} before this line")
             self.tasks[task.task] = TracedTask(
@@ -205,11 +205,11 @@ class _Reader:
                 cpus=_cpus_of(task.cpus, self.where()),
             )
         else:
-            return _parsed(_End, raw, self.where(), "this line is none of a trace")
+            return _parsed(_End, raw, self.where(), "this line does not belong to a trace")
         return None
 
     def record(self, raw: bytes) -> None:
-        """Another line: what a task did."""
+        """Any other line: a task's activity."""
         text = raw.decode("ascii", "replace").rstrip("\n")
         shape = _SHAPES.get(text[:1])
         match = shape.fullmatch(text) if shape else None
@@ -261,14 +261,14 @@ def read_text(path: Path) -> Recorded:
     reader = _Reader(path)
     reader.number = 1
     header = _parsed(
-        _Header, next(lines, b""), reader.where(), f"this is no trace of version {VERSION}"
+        _Header, next(lines, b""), reader.where(), f"this is not a trace of version {VERSION}"
     )
     end: _End | None = None
     cut = ""
     for raw in lines:
         reader.number += 1
         if end is not None:
-            raise _bad(reader.where(), "the trace goes on after its end")
+            raise _bad(reader.where(), "the trace continues after its end")
         if raw.startswith(b"{"):
             end = reader.define(raw)
         elif len(reader.events) < MAX_RECORDS:
@@ -325,7 +325,7 @@ def _ranges(cpus: tuple[int, ...]) -> str:
 
 
 def write_text(trace: Recorded, path: Path) -> None:
-    """The trace as a file, packed; what another tool recorded becomes one of ours."""
+    """The trace as a gzipped file; recordings of other tools become ours."""
     header = {
         "schedpilot_trace": VERSION,
         "machine": {

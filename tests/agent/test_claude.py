@@ -139,7 +139,7 @@ def test_what_counts_comes_in_an_order_that_the_model_is_told(agent: Agent) -> N
     """What the operator declared first, and that a starved service looks like a batch."""
     agent.episode(*GOOD)
     system = json.dumps(agent.model.asked[0]["system"])
-    assert "What the operator declared comes first" in system
+    assert "The operator's declarations come first" in system
     assert "looks like a batch" in system
 
 

@@ -183,7 +183,7 @@ def test_an_mcp_server_that_dies_always_is_given_up(agent: Agent) -> None:
         return Says("", [Use("get_history", {"limit": len(agent.model.asked)})])
 
     closed = agent.episode(again=dies)
-    assert "died again and again" in closed.outcome
+    assert "died repeatedly" in closed.outcome
     assert closed.advisor == "offline"
     agent.assert_well()
 
@@ -233,7 +233,7 @@ def test_the_daemon_restarts_in_the_middle(
 @pytest.mark.parametrize(
     ("others", "spent", "why"),
     [
-        ({"timeout_s": 0.4}, None, "nothing within 0.4 s"),
+        ({"timeout_s": 0.4}, None, "no data within 0.4 s"),
         ({"episode": {"seconds": 0.4}}, None, "the episode's budget of 0.4 seconds"),
         ({"episode": {"calls": 1}}, None, "the episode's budget of 1 calls"),
         ({"episode": {"tokens": 12_000}}, None, "the episode's budget of 12000 tokens"),

@@ -75,7 +75,7 @@ def test_an_open_question_is_told_and_nothing_is_tried(served: ServedMachine) ->
     once(BanditAdvisor())
     closed = served.do(machine.episode(id))
     assert closed.outcome == (
-        "nothing tried: the goal does not say enough: what is to become better?"
+        "nothing tried: the goal is not clear enough: what is to become better?"
     )
     assert closed.trials == []
 

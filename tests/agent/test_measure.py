@@ -78,8 +78,8 @@ def test_prometheus_answers_are_read_strictly() -> None:
         (vector("1", "2"), "a vector of 2 series"),
         (vector("NaN"), "not a finite number"),
         (json.dumps(refused).encode(), "parse error"),
-        (b"<html>", "not an answer of Prometheus"),
-        (b"[]", "not an answer of Prometheus"),
+        (b"<html>", "not an answer from Prometheus"),
+        (b"[]", "not an answer from Prometheus"),
     ):
         with pytest.raises(Fault, match=says):
             parse_answer(raw, "here")
@@ -150,4 +150,4 @@ def test_polling_goes_on_after_failures_and_mentions_each_once(
     with caplog.at_level(logging.INFO, "schedpilot-agent"), pytest.raises(asyncio.CancelledError):
         asyncio.run(keep_polling(measure, push))
     assert caplog.text.count("failed") == 1
-    assert caplog.text.count("well again") == 1
+    assert caplog.text.count("works again") == 1

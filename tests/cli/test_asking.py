@@ -110,7 +110,7 @@ def test_the_former_word_still_works_and_says_what_it_is_called_now(
     """`tune --agent` does what `ask` does."""
     done = schedpilot("tune", "--agent", "--workload", WORKLOAD)
     assert done.status == 0, done.error_text
-    assert "`tune --agent` is called `schedpilot ask` now" in done.error_text
+    assert "`tune --agent` is now called `schedpilot ask`" in done.error_text
 
 
 # ---------------------------------------------------------------- what is wanted
@@ -212,7 +212,7 @@ def test_a_question_that_nobody_answers_begins_nothing(
     done = schedpilot("ask", *words)
     assert done.status == 6
     assert said in done.error_text
-    assert "nothing was begun" in done.error_text
+    assert "nothing was started" in done.error_text
     assert served.machine.kept_episodes == {}
     told = json.loads(schedpilot("ask", *words, "--json").stdout)
     assert said in told["question"]

@@ -65,7 +65,7 @@ def test_a_machine_is_booted_where_that_is_quick_or_asked_for(
     ("change", "says"),
     [
         ({}, ""),
-        ({"ended": STALLED}, "the kernel threw it out after 20 s: runnable task stall: sh[9]"),
+        ({"ended": STALLED}, "the kernel ejected it after 20 s: runnable task stall: sh[9]"),
         ({"ended": {"event": "detached", "why": "lease"}}, "its lease ran out"),
         ({"kernel_log": ["watchdog: BUG: soft lockup - CPU#1"]}, "a lockup"),
         ({"figures": {**FIGURES, "latest_wakeup_s": 7.5}}, "woken up 7.5 s late"),

@@ -188,6 +188,6 @@ def test_a_new_token_is_for_its_owner_alone(
     token = tmp_path / "a" / "token"
     port = httpx.URL(web.url).port
     assert main(["--http", str(port), "--token-file", str(token)]) == 1
-    assert "the port cannot be had" in capsys.readouterr().err
+    assert "the port cannot be opened" in capsys.readouterr().err
     assert stat.S_IMODE(token.stat().st_mode) == 0o600
     assert len(token.read_text().strip()) >= 32

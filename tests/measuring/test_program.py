@@ -155,7 +155,7 @@ def test_calls_are_taken_from_what_the_daemon_counted() -> None:
     assert calls_of(more, "p50")[0] == 40.0
     assert calls_of(CallsView(seconds=1.0, count=1, total_us=5.0), "min")[0] is None
     assert calls_of(CallsView(seconds=0.0))[0] is None
-    assert "no call of it ended" in calls_of(CallsView(seconds=2.0))[2][0]
+    assert "no call ended" in calls_of(CallsView(seconds=2.0))[2][0]
     source = CallTimes(Uprobe(binary="/usr/bin/shop", enter="serve").points, Take.P99, 5.0, None)
     with pytest.raises(Fault) as caught:
         asyncio.run(source.take())

@@ -88,7 +88,7 @@ def test_who_stands_where_nobody_looks_is_lost() -> None:
     (found,) = judged(groups=never, run_ns=0)
     assert "'waking' waited 10 s for a CPU and never ran" in found.message
     assert "(so did others: 'busy')" in found.message
-    assert found.cause.startswith("the task is lost: waking[3] stands in the queue 7")
+    assert found.cause.startswith("the task is lost: waking[3] is in the queue 7")
     assert (found.file, found.line) == ("one.bpf.c", 7)
 
 

@@ -25,7 +25,7 @@ def wait(**seen: Any) -> Wait:
     ("seen", "said", "remedy"),
     [
         # nobody serves its queue, whether CPUs idle or not
-        ({"fate": "left", "asked": ALL}, "lost: job[1004] stands in the queue 7, from which no CPU",
+        ({"fate": "left", "asked": ALL}, "lost: job[1004] is in the queue 7, from which no CPU",
          "in dispatch"),
         ({"fate": "left", "asked": ALL, "idle": ALL, "ever": ALL}, "no CPU takes tasks any more",
          "in dispatch"),
@@ -35,10 +35,10 @@ def wait(**seen: Any) -> Wait:
          "bpf_cpumask_test_cpu"),
         # where it may run is nobody any more
         ({"fate": "left", "ever": ALL, "allowed": (), "offline": (3,)},
-         "may run on CPU 3 alone, which went offline", "in cpu_offline move"),
+         "may run only on CPU 3, which went offline", "in cpu_offline move"),
         # it is in no queue
-        ({"place": "nowhere", "fate": "left"}, "lost: the scheduler has job[1004] since 10 s",
-         "on every way through enqueue"),
+        ({"place": "nowhere", "fate": "left"}, "lost: the scheduler has had job[1004] for 10 s",
+         "on every path through enqueue"),
         # those who could take it sleep
         ({"fate": "taken", "ever": ALL, "idle": (1, 3)}, "while CPUs 1 and 3, which may run it",
          "SCX_KICK_IDLE"),

@@ -64,7 +64,7 @@ def test_the_file_is_fetched_and_is_its_owners_alone(
     assert asked["record"] == RecordingRequest(seconds=3, workload="cgroup:/a b")
     again = record("-o", "x.gz")
     assert again.status == 1
-    assert "there already" in again.error_text
+    assert "exists already" in again.error_text
 
 
 def test_scripts_get_one_document(served: Served, record: Record) -> None:

@@ -254,7 +254,7 @@ def test_a_priority_of_a_phase_stays_until_the_next(rtapp: Rtapp) -> None:
 @pytest.mark.parametrize(
     ("task", "words"),
     [
-        ('"phases": {"p": {"run": 1, "policy": "SCHED_IDLE"}}', "keeps the policy"),
+        ('"phases": {"p": {"run": 1, "policy": "SCHED_IDLE"}}', "keeps its first policy"),
         ('"run": 1, "util_min": 512', "clamps"),
         ('"run": 1, "nodes_membind": [0]', "nodes_membind"),
         ('"run": 1, "dl-runtime": 500', "dl-runtime"),

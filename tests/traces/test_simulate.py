@@ -123,7 +123,7 @@ def test_how_it_ran_can_be_looked_at(simulate: Simulate, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("words", "status", "said"),
     [
-        (("fifo", "--trace", "/nowhere"), 1, "there is no such trace"),
+        (("fifo", "--trace", "/nowhere"), 1, "the trace does not exist"),
         (("fifo", "--scenario", "nothing"), 1, "there are: "),
         (("fifo", "--trace", "/nowhere", "--scenario", "quiet"), 2, "choose one"),
         (("nothing-of-this-name",), 1, "nothing-of-this-name"),

@@ -88,7 +88,7 @@ def test_a_task_that_executes_another_program_has_its_last_name(write: Write) ->
             "range of CPUs",
         ),
         (['{"end_ns":-1,"records":0}'], 2, "end_ns"),
-        (["{" * 3000], 2, "none of a trace"),
+        (["{" * 3000], 2, "does not belong to a trace"),
         (["x" * (MAX_LINE_BYTES + 1)], 2, "too long"),
         ([ended(1), "x 1 0 1"], 3, "after its end"),
     ],

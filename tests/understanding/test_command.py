@@ -54,7 +54,7 @@ def test_a_profile_is_shown(served: ServedMachine, schedpilot: Schedpilot) -> No
     parts = (
         "web-server to 80% (likely)",
         "20% waiting after the wakeup, 39% preempted",
-        "make it 0.41 of what it is, no less",
+        "0.41 of this at best",
         "runs long bursts to their end",
         "24 of 64 processes",
         "sure of",

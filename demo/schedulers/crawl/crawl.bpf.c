@@ -2,10 +2,10 @@
 /*
  * crawl: a bad idea on purpose, for the demo.
  *
- * One queue for everybody in order of arrival, slices of 40 ms, and no look for an idle
- * CPU when a task wakes. It is safe (every task is queued once and served in turn, and
- * no CPU stays idle while somebody waits), it is just slow to answer: whoever wakes
- * waits for everyone ahead of it. A trial should see that at once and go back.
+ * One queue for everybody in order of arrival, slices of 40 ms, and no look for an idle CPU
+ * when a task wakes. It is safe (every task is queued once and served in turn, and no CPU
+ * stays idle while a task waits), but slow to answer: a waking task waits for every task
+ * ahead of it. A trial should notice that at once and go back.
  */
 #include <scx/common.bpf.h>
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Stands in for libbpf's header of this name: types are those that the scheduler is compiled
- * with, so nothing has to be relocated. Members of real types exist; what carries a
- * ___flavour is another kernel's and does not, but for the names listed here.
+ * with, so nothing has to be relocated. Members of real types exist; a type with a ___flavour
+ * belongs to another kernel and does not, except for the names listed here.
  */
 #ifndef __BPF_CORE_READ_H__
 #define __BPF_CORE_READ_H__
@@ -18,7 +18,7 @@
 #define bpf_core_type_exists(type)	  (!___core_is_flavour(#type))
 #define bpf_core_type_matches(type)	  bpf_core_type_exists(type)
 #define bpf_core_type_size(type)	  sizeof(type)
-/* bpf_obj_new() alone asks for a type's number, and what it needs of the type is its size. */
+/* Only bpf_obj_new() asks for a type's number, and it only needs the type's size. */
 #define bpf_core_type_id_local(type) sizeof(type)
 
 #define bpf_core_enum_value_exists(type, name)                                                     \

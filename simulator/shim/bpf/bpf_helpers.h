@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Stands in for libbpf's header of this name where a scheduler is compiled natively, for the
- * simulator. Helpers are ordinary functions of the engine. One that the engine does not model is
- * not declared here, so that the compiler names it.
+ * Stands in for libbpf's header of this name when a scheduler is compiled natively for the
+ * simulator. Helpers are ordinary functions of the engine. Helpers that the engine does not
+ * model are not declared here, so that the compiler names them.
  */
 #ifndef __BPF_HELPERS__
 #define __BPF_HELPERS__
@@ -21,7 +21,7 @@
 #undef __weak
 #define __weak	 __attribute__((weak))
 #define __hidden __attribute__((visibility("hidden")))
-/* An absent one is NULL, as after libbpf has linked it: the compat branch is not taken. */
+/* A missing one is NULL, as after libbpf has linked it: the compat branch is not taken. */
 #undef __kconfig
 #define __kconfig
 #undef __ksym
@@ -67,7 +67,7 @@ enum libbpf_pin_type { LIBBPF_PIN_NONE, LIBBPF_PIN_BY_NAME };
 #define ___bpf_apply(fn, n)						      ___bpf_concat(fn, n)
 #define ___bpf_nth(_, _1, _2, _3, _4, _5, _6, _7, _8, _9, _a, _b, _c, N, ...) N
 #define ___bpf_narg(...)						      ___bpf_nth(_, ##__VA_ARGS__, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0)
-/* Pointers become numbers, as they do in a register. */
+/* Pointers become numbers, as in a register. */
 #define ___bpf_fill0(arr, p, x)	       ((void)0)
 #define ___bpf_fill1(arr, p, x)	       arr[p] = (unsigned long long)(x)
 #define ___bpf_fill2(arr, p, x, a...)  (___bpf_fill1(arr, p, x), ___bpf_fill1(arr, p + 1, a))
@@ -83,7 +83,7 @@ enum libbpf_pin_type { LIBBPF_PIN_NONE, LIBBPF_PIN_BY_NAME };
 #define ___bpf_fill12(arr, p, x, a...) (___bpf_fill1(arr, p, x), ___bpf_fill11(arr, p + 1, a))
 #define ___bpf_fill(arr, args...)      ___bpf_apply(___bpf_fill, ___bpf_narg(args))(arr, 0, args)
 
-/* What a scheduler prints for debugging is nobody's here. */
+/* A scheduler's debug output goes nowhere here. */
 #define bpf_printk(fmt, args...) ((void)0)
 
 /* Two of util.bpf.h's macros compare in BPF assembly. The bounds are the same here. */
@@ -99,15 +99,15 @@ enum libbpf_pin_type { LIBBPF_PIN_NONE, LIBBPF_PIN_BY_NAME };
 		___i < (unsigned long)(n) ? (typeof(&(arr)[0]))&(arr)[___i] : NULL;                \
 	})
 
-/* A loop of any length ends here when a callback takes too long. */
+/* A loop of any length ends here if a callback takes too long. */
 #define can_loop		true
 #define cond_break		((void)0)
 #define cond_break_label(label) ((void)0)
 
-/* Userspace grows it to the number of CPUs; here it has room for all that there can be. */
+/* Userspace grows it to the number of CPUs; here it has room for the maximum. */
 #define RESIZABLE_ARRAY(elfsec, arr) arr[1024] SEC("." #elfsec "." #arr)
 
-/* Memory of arenas is like any other. */
+/* Memory of arenas is ordinary memory. */
 #define __arena
 #define __arena_global
 
