@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The schedulers there are: our own, then those in the state folder.
+"""The known schedulers: our own, then those in the state folder.
 
-A catalog is a snapshot. What is wrong with one entry never hides another: it becomes a
-warning, which the daemon journals and the command shows.
+A catalog is a snapshot. Trouble with one entry never hides another: it becomes a warning, which the
+daemon journals and the command shows.
 """
 
 import difflib
@@ -25,18 +25,18 @@ from scheduler_library.manifest import (
 )
 
 OWN = Path(__file__).parent / "schedulers"
-# Below the state folder: what the daemon itself adds.
+# Below the state folder: entries that the daemon itself adds.
 GENERATED = "generated"
 # The largest text of a policy, bytes.
 LARGEST_POLICY_BYTES = 64 * 1024
-# More entries than this in one folder is an accident; the rest is left out and said so.
+# More entries than this in one folder is an accident; the rest is left out with a warning.
 MOST_ENTRIES = 1000
 
 
 class Place(StrEnum):
-    """Where an entry lies; this, and not what its manifest claims, is its provenance.
+    """Where an entry is stored; this is its provenance, whatever its manifest claims.
 
-    In the order of precedence: of two entries with one name the earlier place wins.
+    In order of precedence: if two entries have one name, the earlier place wins.
     """
 
     OWN = "own"
@@ -66,7 +66,7 @@ class Entry:
         """The text of an entry of kind `policy`; empty for every other kind.
 
         Raises:
-            Fault: BAD_MANIFEST where the file cannot be read or is far too large.
+            Fault: BAD_MANIFEST if the file cannot be read or is far too large.
         """
         if self.manifest.kind is not Kind.POLICY or self.source is None:
             return ""
@@ -74,7 +74,7 @@ class Entry:
 
 
 def read_policy(path: Path) -> str:
-    """The text of a policy in a file, without white space around it.
+    """The text of a policy file, without white space around it.
 
     Raises:
         Fault: BAD_MANIFEST.
@@ -107,13 +107,13 @@ def check_name(name: str) -> str:
         FaultType.BAD_NAME,
         f"{name[:60]!r} cannot be the name of a scheduler",
         why="a name is a lower-case letter, then up to 40 of a-z, 0-9, _ and -",
-        hint="`schedpilot library list` shows the names there are",
+        hint="`schedpilot library list` shows all names",
     )
 
 
 @dataclass(frozen=True)
 class Catalog:
-    """All entries by name, and what was wrong with those left out."""
+    """All entries by name, and the reasons for those left out."""
 
     entries: Mapping[str, Entry]
     warnings: tuple[Fault, ...] = ()
@@ -194,7 +194,7 @@ def _check_policy(manifest: Manifest, where: str) -> None:
             f"the policy {manifest.name!r} lists parameters",
             where=where,
             why="params: those of a policy follow from its text",
-            hint="remove them; `schedpilot library show` shows what they are",
+            hint="remove them; `schedpilot library show` shows them",
         )
 
 
@@ -212,7 +212,7 @@ def load_catalog(state: Path | None = None, *, operator: Iterable[Path] = ()) ->
 
     Args:
         state: the state folder, whose `generated/` and `imported/` hold entries.
-        operator: further folders of entries that the operator's configuration names.
+        operator: further folders of entries from the operator's configuration.
     """
     roots = [(OWN, Place.OWN), *((root, Place.OPERATOR) for root in operator)]
     if state is not None:

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Schedulers that are installed on the host (the scx_* family), driven by their own options.
+"""Schedulers that are installed on the host (the scx_* family), used with their own options.
 
-Their options are read from the installed binary's own `--help`, in the layout that Rust's
-clap prints, so that they fit the version that is really there. Where the help is printed and with
-which status the program then ends differs: some print it on standard error and end with 255. What
-counts is whether it can be read. A binary that is absent is a state, not an error.
+Their options are parsed from the installed binary's own `--help`, in the layout that Rust's clap
+prints, so that they fit the installed version. Programs differ in where they print the help and in
+their exit status then: some print it on standard error and end with 255. Only its readability
+counts. A missing binary is a state, not an error.
 """
 
 import re
@@ -19,14 +19,14 @@ from scheduler_library.catalog import Entry
 from scheduler_library.layers import read_layers
 from scheduler_library.manifest import Kind, nearest
 
-# Reading help is a matter of milliseconds; an emulated guest is slow, a hang is a hang.
+# Reading the help takes milliseconds; an emulated guest is slow, and a program may hang.
 HELP_TIMEOUT_S = 10.0
 HELP_LIMITS = Limits(memory=2 << 30, cpu=10, file=1 << 20)
-# A help page is a few kilobytes. What is longer is cut before it is parsed.
+# A help page is a few kilobytes. A longer one is cut before it is parsed.
 HELP_LARGEST = 256 * 1024
-# What `--version` prints is one short line.
+# The output of `--version` is one short line.
 VERSION_LARGEST = 4096
-# The parameter that holds the layers of a program that cannot run without (scx_layered).
+# The parameter that holds the layers of a program that cannot run without them (scx_layered).
 LAYERS = "layers"
 
 
@@ -38,11 +38,11 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Option:
-    """One option of an external scheduler, as its help tells it.
+    """One option of an external scheduler, according to its help.
 
-    `name` is the long option without dashes; `placeholder` the help's name for the value,
-    empty for a switch; `default` and `choices` as printed. One that is `positional` is given
-    without its name, as the argument of a program that takes layers.
+    `name` is the long option without dashes; `placeholder` the help's name for the value, empty for
+    a switch; `default` and `choices` as printed. A `positional` one is given without its name, as
+    the argument of a program that takes layers.
     """
 
     name: str
@@ -61,7 +61,9 @@ class Option:
 
 @dataclass(frozen=True)
 class External:
-    """An external entry as found on this host; `version` is empty where it does not tell."""
+    """An external entry as found on this host; `version` is empty if the program does
+    not print it.
+    """
 
     state: State
     path: str = ""
@@ -71,13 +73,13 @@ class External:
 
     @property
     def found(self) -> str:
-        """What is there, in words."""
+        """The installed program, in words."""
         return f"{self.path} {self.version}".strip()
 
 
-# `  -s, --slice-us <SLICE_US>`, `      --primary-domain [<CPUS>]`, `  -t, --name[=<NAME>]`,
-# `  -v, --verbose...`; in the short help the description follows on the same line after two
-# blanks or more.
+# `  -s, --slice-us <SLICE_US>`, `      --primary-domain [<CPUS>]`, `  -t, --name[=<NAME>]`, `  -v,
+# --verbose...`; in the short help the description follows on the same line after two or more
+# blanks.
 _HEAD = re.compile(
     r"^\s{1,8}(?:-(?P<short>\w)(?:,\s+|\s*$))?(?:--(?P<long>[a-z0-9][a-z0-9-]*))?"
     r"(?P<dots>\.\.\.)?"
@@ -88,7 +90,7 @@ _HEAD = re.compile(
 _DEFAULT = re.compile(r"\[default:\s*(?P<value>[^\]]*)\]")
 _CHOICES = re.compile(r"\[possible values:\s*(?P<values>[^\]]*)\]")
 _CHOICE_LINE = re.compile(r"^\s*-\s+(?P<value>[\w.-]+)(?::|\s*$)")
-# Options with which the program does something else than to schedule; nothing to tune.
+# With these options the program does something other than scheduling; there is nothing to tune.
 _GENERAL = frozenset({"help", "version", "help-stats", "monitor"})
 _OTHER_WORK = re.compile(r"\b(?:and exits?|(?:is|are) not launched)\b", re.IGNORECASE)
 # `scx_lavd 1.1.4-g12ab x86_64-unknown-linux-gnu`, `scx_p2dq: 1.1.4`, `scx_rusty v1.0.8`.
@@ -102,7 +104,7 @@ _LAYERS_OPTION = Option(
 
 
 def _clean(text: str) -> str:
-    """Printable ASCII and line ends only: help texts come from somebody else's program."""
+    """Printable ASCII and line ends only: help texts come from a third-party program."""
     text = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", text[:HELP_LARGEST])
     return "".join(c for c in text.replace("\t", "    ") if c == "\n" or c.isprintable())
 
@@ -139,8 +141,8 @@ def _option(found: re.Match[str], lines: list[str]) -> Option:
 def parse_help(text: str) -> tuple[Option, ...]:
     """The options in a help text as clap prints it (`-h` or `--help` layout). Pure.
 
-    Lenient: what it does not understand it leaves out. Options with which no scheduler would
-    run (`--help`, `--version`, `--monitor`) are left out on purpose.
+    Lenient: it leaves out what it does not understand. Options with which no scheduler would run
+    (`--help`, `--version`, `--monitor`) are left out on purpose.
     """
     options: list[Option] = []
     head: re.Match[str] | None = None
@@ -168,7 +170,7 @@ def parse_help(text: str) -> tuple[Option, ...]:
 
 
 def inspect_external(entry: Entry) -> External:
-    """What of this external entry is on this host. Never raises for an absent binary."""
+    """The state of this external entry on this host. Never raises for a missing binary."""
     command = entry.manifest.command
     assert entry.manifest.kind is Kind.EXTERNAL
     assert command is not None
@@ -190,7 +192,7 @@ def inspect_external(entry: Entry) -> External:
 
 
 def parse_version(text: str) -> str:
-    """The version in what `--version` prints; empty where there is none. Pure."""
+    """The version in the output of `--version`; empty if there is none. Pure."""
     found = _VERSION.search(_clean(text[:VERSION_LARGEST]))
     return found["version"] if found else ""
 
@@ -204,15 +206,17 @@ def _version(path: str) -> str:
 
 
 def ops_name(command: str) -> str:
-    """The name that the kernel will show, as it begins; empty where the program's name is no sign.
+    """The beginning of the name that the kernel will show; empty if the program's name does not
+    give it.
 
-    `scx_lavd` registers as `lavd`, to which newer versions add theirs: `lavd_1.1.4_x86_64_…`.
+    `scx_lavd` registers as `lavd`, to which newer versions add their version:
+    `lavd_1.1.4_x86_64_…`.
     """
     return command.removeprefix("scx_") if command.startswith("scx_") else ""
 
 
 def is_ops_of(ops: str, command: str) -> bool:
-    """Whether a scheduler of this name (`root/ops`) can be that of this program."""
+    """Whether a scheduler of this name (`root/ops`) can be this program's."""
     name = ops_name(command)
     return bool(ops) and (not name or ops == name or ops.startswith(f"{name}_"))
 
@@ -220,10 +224,10 @@ def is_ops_of(ops: str, command: str) -> bool:
 def with_layers(
     name: str, options: tuple[Option, ...], values: Mapping[str, str | int | float | bool]
 ) -> dict[str, str | int | float | bool]:
-    """The values, with the layers' text in place of their file: what is tried never changes.
+    """The values, with the layers' text in place of their file, so that a candidate never changes.
 
     Raises:
-        Fault: BAD_PARAMETER, also where a program that needs layers gets none.
+        Fault: BAD_PARAMETER, also if a program that needs layers gets none.
     """
     if not any(option.positional for option in options):
         return dict(values)
@@ -258,7 +262,7 @@ def arguments(
     for key, value in values.items():
         option = known.get(key.replace("_", "-"))
         if option is not None and isinstance(value, bool) and "true" in option.choices:
-            # Not a switch, but an option that takes the word.
+            # An option that takes the word, not a switch.
             value = str(value).lower()
         if option is None:
             problems.append(f"{key[:60]!r}: no such option{nearest(key, list(known))}")
@@ -276,7 +280,7 @@ def arguments(
         elif any(not c.isprintable() for c in str(value)) or len(str(value)) > 400:
             problems.append(f"--{option.name}: this value is not a printable word")
         else:
-            # In one word, so that a value that begins with a dash stays a value.
+            # As one word, so that a value that begins with a dash stays a value.
             words.append(f"--{option.name}={value}")
     if problems:
         raise Fault(
@@ -284,7 +288,7 @@ def arguments(
             f"{len(problems)} option{'s' if len(problems) > 1 else ''} cannot be used",
             where=f"scheduler {name!r}",
             why=problems[0],
-            hint=f"`schedpilot library show {name}` lists what the installed version takes",
+            hint=f"`schedpilot library show {name}` lists the options of the installed version",
             details=tuple(problems),
         )
     # After `--`, so that nothing in them is an option.

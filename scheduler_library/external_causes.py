@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Why an installed scheduler did not start, from its last words, and what to do about it.
+"""Why an installed scheduler did not start, from its last output, and what to do about it.
 
-What such a program prints is somebody else's text, and may hold names of tasks: it is cut, made
-safe for a terminal and shown, never followed. The table below was made from what schedulers of the
-scx family (1.1), libbpf and the dynamic linker print.
+The output of such a program is third-party text, and may contain names of tasks: it is cut, made
+safe for a terminal and shown, but never followed. The table below was made from the messages of
+schedulers of the scx family (1.1), libbpf and the dynamic linker.
 """
 
 import re
@@ -12,14 +12,14 @@ from dataclasses import dataclass
 
 from process import FaultType, printable
 
-# Of what it said, this much is kept, and this much is shown.
+# How much of its output is kept, and how much is shown.
 MOST_LINES = 50
 SHOWN_LINES = 12
 LONGEST_LINE = 300
 LONGEST_SENTENCE = 240
 
 _ESCAPES = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|.)")
-# A Rust backtrace: its head, then numbered frames, and below each where that is.
+# A Rust backtrace: its head, then numbered frames, each followed by its place.
 _BACKTRACE = re.compile(r"^[Ss]tack backtrace:")
 _FRAME = re.compile(r"^\s+(?:\d{1,4}: |at )")
 _NOISE = re.compile(r"^\s*(?:note: run with `RUST_BACKTRACE|For more information, try|Caused by:$)")
@@ -35,11 +35,11 @@ _PANIC = re.compile(r"^thread '.{0,100}' .{0,40}panicked at (?:'(?P<old>.*)', )?
 
 @dataclass(frozen=True)
 class Around:
-    """What is known of the machine beside what the program said.
+    """Facts about the machine beside the program's output.
 
-    `config_remedy`: what to do where libbpf does not find the kernel's configuration, else empty.
-    `lockdown`: the kernel's lockdown where one is in force. `root`: whether we have the rights.
-    `isolated`: CPUs that `isolcpus=` keeps apart.
+    `config_remedy`: what to do if libbpf does not find the kernel's configuration, else empty.
+    `lockdown`: the kernel's lockdown mode if one is active. `root`: whether we run as root.
+    `isolated`: CPUs that `isolcpus=` isolates.
     """
 
     config_remedy: str = ""
@@ -50,7 +50,7 @@ class Around:
 
 @dataclass(frozen=True)
 class Cause:
-    """Why it did not start, as it goes into a fault: its type, plain words, what to do."""
+    """Why it did not start, in the form of a fault: its type, plain words, what to do."""
 
     type: FaultType
     why: str
@@ -59,13 +59,13 @@ class Cause:
 
 _THROWN_OUT = re.compile(r"^EXIT: (?!unregistered from user)")
 _TROUBLE = r"(?:fail|error|not |missing|unsupported|returned|cannot|could|invalid)"
-# First hit wins, so causes stand before their consequences. `{name}` is the program's entry.
+# The first match wins, so causes come before their consequences. `{name}` is the program's entry.
 _TABLE: tuple[tuple[str, FaultType, str, str], ...] = (
     (
         _THROWN_OUT.pattern,
         FaultType.EJECTED,
-        "the kernel threw it out while it was being enabled",
-        "the reason stands behind `EXIT`; try other options, or another scheduler",
+        "the kernel ejected it while it was being enabled",
+        "the reason follows `EXIT`; try other options, or another scheduler",
     ),
     (
         r"error while loading shared libraries|cannot open shared object file",
@@ -91,7 +91,7 @@ _TABLE: tuple[tuple[str, FaultType, str, str], ...] = (
         r"Found argument|.{0,60}wasn't expected)",
         FaultType.BAD_PARAMETER,
         "it does not accept its options",
-        "`schedpilot library show {name}` lists what the installed version takes",
+        "`schedpilot library show {name}` lists the options of the installed version",
     ),
     (
         r"No layer spec\b",
@@ -145,7 +145,7 @@ _TABLE: tuple[tuple[str, FaultType, str, str], ...] = (
         r"CONFIG_FUNCTION_TRACER|missing CONFIG_\w+",
         FaultType.UNSUPPORTED,
         "the kernel was built without something that it needs",
-        "boot a kernel with what it names, such as a distribution's usual one",
+        "boot a kernel that has what it names, such as a distribution's usual one",
     ),
     (
         rf"(?i:^.*\barena\w*.*{_TROUBLE})|(?i:^.*{_TROUBLE}.*\barena)",
@@ -158,7 +158,7 @@ _TABLE: tuple[tuple[str, FaultType, str, str], ...] = (
         r"unresolved k(?:func|sym)|calling (?:invalid )?kernel func(?:tion)? |"
         r"kernel function \S+ (?:is not|does not|args)|invalid func unknown",
         FaultType.UNSUPPORTED,
-        "it calls a function that this kernel does not have, or has with another shape",
+        "it calls a function that this kernel does not have, or has with another signature",
         "boot a newer kernel, or install a version of it that was made for this one",
     ),
     (
@@ -167,14 +167,14 @@ _TABLE: tuple[tuple[str, FaultType, str, str], ...] = (
         r"\bverifier\b|Failed to load BPF program[\s\S]{0,200}\((?:os error (?:7|13|28))\)",
         FaultType.VERIFIER_REFUSED,
         "the kernel's verifier refused it",
-        "run it by hand with its verbose option to see the verifier's words; most often another "
-        "version of it, or of the kernel, helps",
+        "run it by hand with its verbose option to see the verifier's messages; most often "
+        "another version of it, or of the kernel, helps",
     ),
     (
         r"Read-only file system|\(os error 30\)|\bEROFS\b",
         FaultType.NOT_ALLOWED,
         "it writes to a place that is read-only for it, as most are for a service",
-        "leave out the option that wants that, or allow the place: `systemctl edit schedpilotd`, "
+        "leave out the option that needs it, or allow the place: `systemctl edit schedpilotd`, "
         "`[Service]`, `ReadWritePaths=` and the path",
     ),
     (
@@ -215,15 +215,17 @@ _UNKNOWN = Cause(
 
 
 def _words(around: Around) -> dict[str, str]:
-    """What the table's words in braces stand for on this machine."""
+    """The values of the table's words in braces on this machine."""
     words = {
         "config": around.config_remedy or "`schedpilot doctor` looks for it",
         "rights": "we are not root",
         "rights_remedy": "load it through the service, or run with sudo",
         "einval": "the kernel did not accept its BPF programs",
-        "einval_remedy": "run it by hand with its verbose option to see why; most often another "
-        "version of it, or of the kernel, helps",
-        "attach": "the kernel did not take it",
+        "einval_remedy": (
+            "run it by hand with its verbose option to see why; most often another version of "
+            "it, or of the kernel, helps"
+        ),
+        "attach": "the kernel did not accept it",
         "attach_remedy": "see the kernel's log (dmesg)",
     }
     if around.root:
@@ -253,13 +255,13 @@ def _words(around: Around) -> dict[str, str]:
 
 
 def clean(line: str) -> str:
-    """One line of the program's, cut, without what would act on a terminal."""
+    """One line of the program's output, cut, without control characters."""
     text = _ESCAPES.sub("", line[: 4 * LONGEST_LINE]).replace("\t", "    ").rstrip()
     return printable(text[:LONGEST_LINE])
 
 
 def last_words(said: Iterable[str]) -> tuple[str, ...]:
-    """The lines worth showing of what a program said last: no blanks, no backtrace."""
+    """The lines worth showing of a program's last output: no blanks, no backtrace."""
     kept: list[str] = []
     within = False
     for line in (clean(line) for line in list(said)[-MOST_LINES:]):
@@ -270,7 +272,7 @@ def last_words(said: Iterable[str]) -> tuple[str, ...]:
 
 
 def sentence(said: Sequence[str]) -> str:
-    """Of a program's last words, the one that says why; empty where there is none. Pure."""
+    """The line of a program's last output that gives the reason; empty if there is none. Pure."""
     lines = [line for line in last_words(said) if not _NOISE.match(line)]
     if not lines:
         return ""
@@ -294,7 +296,7 @@ def sentence(said: Sequence[str]) -> str:
 
 
 def threw_out(said: Iterable[str]) -> bool:
-    """Whether a program says that the kernel threw its scheduler out. Pure."""
+    """Whether a program's output says that the kernel ejected its scheduler. Pure."""
     return any(_THROWN_OUT.match(clean(line)) for line in list(said)[-MOST_LINES:])
 
 
@@ -302,8 +304,8 @@ def explain(name: str, said: Sequence[str], around: Around) -> Cause:
     """Why the scheduler `name` did not start. Pure.
 
     Args:
-        said: what it printed, oldest line first.
-        around: what is known of the machine besides.
+        said: its output, oldest line first.
+        around: other facts about the machine.
     """
     said = list(said)[-MOST_LINES:]
     own = sentence(said)

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What was tried, and what came of it: the library's memory, in one SQLite file.
+"""What was tried, and the results: the library's memory, in one SQLite file.
 
-The history is never worth the service: a corrupt file is set aside and a fresh one
-started; where nothing can be written the history lives in memory, marked `degraded`, and
-says why. A write that fails later (the disk is full) does the same with what it holds.
+The history never stops the service: a corrupt file is set aside and a fresh one started; if nothing
+can be written, the history stays in memory, marked `degraded`, with the reason. If a write fails
+later (the disk is full), the same happens with its content.
 
-One process writes, the daemon; a `History` may be used from several of its threads.
+One process writes, the daemon; several of its threads may use one `History`.
 """
 
 import contextlib
@@ -24,13 +24,13 @@ from scheduler_library.history_schema import upgrade
 from scheduler_library.parameters import Value
 
 FILE = "history.sqlite"
-# Windows are the bulk of the file: about 300 bytes each, some twenty for each trial.
+# Windows are most of the file: about 300 bytes each, some twenty for each trial.
 KEPT_WINDOWS = 50_000
 KEPT_EPISODES = 5_000
 KEPT_PROFILES = 10_000
 KEPT_LESSONS = 2_000
 KEPT_RUNTIMES = 10_000
-# How long a write waits for a reader that holds the file (the command, a person), seconds.
+# How long a write waits for a reader that locks the file (the command, a person), seconds.
 BUSY_TIMEOUT_S = 2.0
 
 
@@ -58,7 +58,7 @@ class Profile:
 
 @dataclass(frozen=True)
 class Candidate:
-    """An immutable thing that might be loaded. `params` are those that were set."""
+    """An immutable thing that might be loaded. `params` are only those that were set."""
 
     id: str
     at: float
@@ -71,7 +71,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Episode:
-    """From an event to what was decided. `profile` is a profile's id or None."""
+    """From an event to the decision. `profile` is a profile's id or None."""
 
     id: str
     started_at: float
@@ -84,7 +84,7 @@ class Episode:
 
 @dataclass(frozen=True)
 class Gate:
-    """What one gate said of a candidate; `seconds` is how long it took."""
+    """One gate's result for a candidate; `seconds` is its duration."""
 
     candidate: str
     gate: str
@@ -108,7 +108,7 @@ class Trial:
 
 @dataclass(frozen=True)
 class Window:
-    """One stretch of one arm of a trial; `objective` is the figure judged, None if not seen."""
+    """One period of one arm of a trial; `objective` is the figure judged, None if not seen."""
 
     trial: str
     number: int
@@ -143,7 +143,7 @@ class Lesson:
 
 @dataclass(frozen=True)
 class Quarantined:
-    """A candidate not to be loaded; `until` None: until an operator lifts it."""
+    """A candidate that may not be loaded; `until` None: until an operator lifts it."""
 
     candidate: str
     at: float
@@ -153,7 +153,7 @@ class Quarantined:
 
 @dataclass(frozen=True)
 class Cost:
-    """What an episode cost: model calls, tokens, money in US dollars, seconds of work."""
+    """The cost of an episode: model calls, tokens, money in US dollars, seconds of work."""
 
     episode: str
     at: float
@@ -165,7 +165,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one choice (scheduler and parameters) brought on workloads with given tags.
+    """The results of one choice (scheduler and parameters) on workloads with given tags.
 
     `gains`, `decisions`, `times` (Unix seconds), `objectives` and `bounds` of the gains have one
     entry for each verdict, oldest first.
@@ -187,7 +187,7 @@ class Outcome:
 class Runtime:
     """How long a program with certain arguments runs, CPU time in ns.
 
-    `arguments` is a hash: the arguments themselves may hold secrets and are nowhere kept.
+    `arguments` is a hash: the arguments themselves may contain secrets and are stored nowhere.
     `at`: its last run.
     """
 
@@ -207,7 +207,7 @@ class History:
     """The open history. Made by `open_history`.
 
     Attributes:
-        degraded: why it is in memory only, or None where it is on disk.
+        degraded: why it is in memory only, or None if it is on disk.
     """
 
     def __init__(self, database: sqlite3.Connection, degraded: Fault | None = None) -> None:
@@ -222,22 +222,22 @@ class History:
     # -- writing ---------------------------------------------------------------------
 
     def _write(self, statement: str, values: Sequence[object]) -> None:
-        """One statement, one transaction. As `_write_all`."""
+        """One statement, one transaction. See `_write_all`."""
         self._write_all(statement, [values])
 
     def write(self, statement: str, values: Sequence[object]) -> None:
-        """One statement for a table that has a module of its own. As `_write_all`."""
+        """One statement for a table that has a module of its own. See `_write_all`."""
         self._write(statement, values)
 
     def rows(self, query: str, values: Iterable[object] = ()) -> list[tuple[Any, ...]]:
-        """What a module with a table of its own asks for."""
+        """A query from a module with a table of its own."""
         return self._rows(query, values)
 
     def _write_all(self, statement: str, rows: Sequence[Sequence[object]]) -> None:
-        """One statement for each row, one transaction. Falls back to memory where the disk fails.
+        """One statement for each row, one transaction. Falls back to memory if the disk fails.
 
         Raises:
-            Fault: STATE where a record contradicts what is there (an unknown episode).
+            Fault: STATE if a record contradicts existing ones (an unknown episode).
         """
         with self._lock:
             try:
@@ -256,7 +256,7 @@ class History:
                     self._database.executemany(statement, rows)
 
     def _to_memory(self, error: sqlite3.DatabaseError) -> None:
-        """Go on in memory, with as much of what was there as can still be read."""
+        """Continue in memory, with as much of the content as can still be read."""
         if self.degraded:
             raise error
         memory = _connect(":memory:")
@@ -285,7 +285,7 @@ class History:
         )
 
     def add_candidate(self, candidate: Candidate) -> None:
-        """Record a candidate; one that is there already stays as it was."""
+        """Record a candidate; an existing one stays as it was."""
         self._write(
             "INSERT OR IGNORE INTO candidates VALUES (?, ?, ?, ?, ?, ?, ?)",
             (
@@ -397,11 +397,13 @@ class History:
         self._write("DELETE FROM quarantine WHERE candidate = ?", (candidate,))
 
     def drop_lessons(self) -> None:
-        """Forget all: they are in the file of lessons now."""
+        """Remove all: they are in the file of lessons now."""
         self._write("DELETE FROM lessons", ())
 
     def put_runtimes(self, runtimes: Iterable[Runtime]) -> None:
-        """Store what is known now of these, in place of what was; the oldest of all go."""
+        """Store the current knowledge of these, replacing the old; the oldest of all
+        are removed.
+        """
         self._write_all(
             "INSERT OR REPLACE INTO runtimes VALUES (?, ?, ?, ?, ?, ?)",
             [
@@ -418,8 +420,8 @@ class History:
     def put_view(self, id: str, at: float, view: str) -> None:
         """Store an episode or trial (JSON) as it is shown, so that it can be shown again later.
 
-        The other tables are for questions about many; this one is for telling the whole story
-        of one, whatever later versions make of the tables.
+        The other tables answer questions about many records; this one keeps the whole story of one,
+        however later versions change the tables.
         """
         self._write("INSERT OR REPLACE INTO views VALUES (?, ?, ?)", (id, at, view))
 
@@ -430,7 +432,7 @@ class History:
         return None
 
     def prune(self) -> None:
-        """Forget the oldest beyond the bounds; verdicts outlive the windows they rest on."""
+        """Remove the oldest beyond the limits; verdicts outlive their windows."""
         for statement, kept in (
             (
                 "DELETE FROM windows WHERE rowid IN (SELECT rowid FROM windows "
@@ -565,7 +567,7 @@ class History:
         ]
 
     def quarantined(self, now: float) -> dict[str, Quarantined]:
-        """What is in quarantine at this time, by candidate."""
+        """The candidates in quarantine at this time."""
         return {
             row[0]: Quarantined(row[0], row[1], row[2], row[3])
             for row in self._rows(
@@ -626,7 +628,7 @@ class History:
 
 @dataclass(frozen=True)
 class Opened:
-    """The history, and what had to be done to open it, each for the journal."""
+    """The history, and the notes about opening it, each for the journal."""
 
     history: History
     notes: tuple[Fault, ...] = ()
@@ -658,13 +660,14 @@ def _open_file(path: Path) -> sqlite3.Connection:
     database = _connect(str(path))
     try:
         database.execute("PRAGMA journal_mode = WAL")
-        # With WAL, NORMAL loses at most the last commits to a power cut, never the file.
+        # With WAL, NORMAL loses at most the last commits in a power cut, never the file.
         database.execute("PRAGMA synchronous = NORMAL")
         (verdict,) = database.execute("PRAGMA quick_check(1)").fetchone()
         if verdict != "ok":
             raise sqlite3.DatabaseError(f"it is damaged: {verdict}")
         upgrade(database)
-        # Taken and given back: a read-only file or folder shows now and not in a trial.
+        # The lock is taken and released, so that a read-only file or folder shows now and not in a
+        # trial.
         database.execute("BEGIN IMMEDIATE")
         database.execute("CREATE TABLE write_probe (x)")
         database.rollback()
@@ -676,12 +679,12 @@ def _open_file(path: Path) -> sqlite3.Connection:
 
 
 def _is_damage(error: sqlite3.DatabaseError) -> bool:
-    """Is the file itself bad? Else the place is: full, read-only, or in use."""
+    """Whether the file itself is bad. Otherwise its place is: full, read-only, or in use."""
     return not isinstance(error, sqlite3.OperationalError)
 
 
 def _set_aside(path: Path) -> Path:
-    """Move a bad file away, with its write-ahead log; returns where to."""
+    """Move a bad file away, with its write-ahead log; returns its new path."""
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     aside = path.with_name(f"{path.name}.corrupt-{stamp}")
     number = 1
@@ -697,10 +700,10 @@ def _set_aside(path: Path) -> Path:
 
 
 def open_history(path: Path) -> Opened:
-    """Open the history file, making it where there is none. Never raises for its state.
+    """Open the history file, creating it if it does not exist. Never raises for its state.
 
-    A damaged file is set aside as `NAME.corrupt-<UTC time>` and a fresh one started.
-    Where nothing can be written the history is in memory and `degraded` says why.
+    A damaged file is set aside as `NAME.corrupt-<UTC time>` and a fresh one started. If nothing can
+    be written, the history is in memory and `degraded` has the reason.
     """
     notes: list[Fault] = []
     try:
@@ -719,7 +722,9 @@ def open_history(path: Path) -> Opened:
                     "the history file was corrupt; it was set aside and a fresh one started",
                     where=str(path),
                     why=str(error),
-                    hint=f"the old file is {aside}; remove it, or mend it with sqlite3's .recover",
+                    hint=(
+                        f"the old file is {aside}; remove it, or repair it with sqlite3's .recover"
+                    ),
                 )
             )
             return Opened(History(_open_file(path)), tuple(notes))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the history keeps for learning: verdicts as evidence, and how weights of a search moved."""
+"""The history's records for learning: verdicts as evidence, and how search weights moved."""
 
 import json
 from collections.abc import Mapping
@@ -14,8 +14,10 @@ KEPT_MOVES = 500
 
 @dataclass(frozen=True)
 class Evidence:
-    """One verdict with all that learning needs of it. `parent`: of the candidate; `objective`: what
-    it was judged by."""
+    """One verdict with everything that learning needs.
+
+    `parent`: of the candidate; `objective`: the figure that decided.
+    """
 
     trial: str
     episode: str
@@ -35,8 +37,10 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Move:
-    """How one trial moved the weights of a search. `weights` are those after it; `expected` was
-    the chance of a keep before."""
+    """How one trial moved the search weights.
+
+    `weights` are those after it; `expected` was the chance of a keep before.
+    """
 
     trial: str
     at: float
@@ -48,7 +52,7 @@ class Move:
 
 
 def evidence(store: History, limit: int = 2000) -> list[Evidence]:
-    """The latest verdicts, newest first, each with its workload as it was measured then."""
+    """The latest verdicts, newest first, each with its workload as measured then."""
     return [
         Evidence(
             trial=row[0],
@@ -78,7 +82,7 @@ def evidence(store: History, limit: int = 2000) -> list[Evidence]:
 
 
 def add_move(store: History, move: Move) -> None:
-    """Record a move of the weights; a trial moves them once. The oldest of all go."""
+    """Record a move of the weights; a trial moves them once. The oldest of all are removed."""
     store.write(
         "INSERT OR IGNORE INTO moves VALUES (?, ?, ?, ?, ?, ?, ?)",
         (

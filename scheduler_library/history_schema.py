@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The tables of the history file, and how an older file becomes a current one.
+"""The tables of the history file, and the upgrade of older files.
 
-Version N of the schema is what the first N steps of `STEPS` make; a step that has been
-released is never changed, only followed by another. Times are Unix seconds (real),
-structured values JSON texts. Everything of an episode hangs from it, so that pruning one takes
-what belongs to it.
+The first N steps of `STEPS` make version N of the schema; a released step is never changed, only
+followed by another. Times are Unix seconds (real), structured values JSON texts. All records of an
+episode refer to it, so that removing one removes them.
 """
 
 import sqlite3

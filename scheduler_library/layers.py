@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Layers for scx_layered, checked before the program sees them.
+"""Checks layers for scx_layered before the program sees them.
 
-A layer file is a JSON list. Each layer has a name, `matches` (a list of alternatives, each a
-list of conditions that must all hold) and a `kind` with its settings. scx_layered stops at the
-first thing it cannot read, and passes over a misspelled setting without a word. Here every problem
-is told, with its place.
+A layer file is a JSON list. Each layer has a name, `matches` (a list of alternatives, each a list
+of conditions that must all hold) and a `kind` with its settings. scx_layered stops at the first
+unreadable part, and silently ignores a misspelled setting. Here every problem is reported, with its
+place.
 """
 
 import difflib
@@ -22,13 +22,13 @@ LARGEST_BYTES = 64 * 1024
 MOST_LAYERS = 16
 MOST_ALTERNATIVES = 32
 LONGEST_NAME = 128
-# A task's name has 15 letters, and a zero.
+# A task's name has 15 letters, and a terminating zero.
 LONGEST_COMM = 16
 LONGEST_PATH = 4096
-# How close to a known word a word has to be to count as a slip.
+# How close to a known word a word must be to count as a typing error.
 SLIP = 0.8
 
-# The conditions of scx_layered 1.1 and what each takes.
+# The conditions of scx_layered 1.1 and their types.
 CONDITIONS = {
     "CgroupPrefix": "text",
     "CgroupSuffix": "text",
@@ -105,7 +105,7 @@ _IDS = ("UIDEquals", "GIDEquals", "PIDEquals", "PPIDEquals", "TGIDEquals", "NSEq
 
 
 def _is(value: object, type: str) -> bool:
-    """Whether a JSON value is what `type` says in words."""
+    """Whether a JSON value has the type that `type` names in words."""
     if type.endswith(", or null"):
         return value is None or _is(value, type.removesuffix(", or null"))
     if type.startswith("pair of "):
@@ -125,7 +125,7 @@ def _is(value: object, type: str) -> bool:
 
 
 def _condition(where: str, condition: object) -> str:
-    """What is wrong with one condition; empty if nothing."""
+    """The problem with one condition; empty if there is none."""
     if not isinstance(condition, dict) or len(condition) != 1:
         return f'{where}: a condition is one word and its value: {{"CommPrefix": "redis"}}'
     ((word, value),) = condition.items()
@@ -151,7 +151,7 @@ def _matches(where: str, matches: object, last: bool) -> list[str]:
     if not isinstance(matches, list) or not all(isinstance(each, list) for each in matches):
         return [f"{where}.matches: a list of alternatives, each a list of conditions"]
     if last and matches != [[]]:
-        return [f"{where}.matches: the last layer takes all that is left: its matches are [[]]"]
+        return [f"{where}.matches: the last layer takes the rest: its matches are [[]]"]
     if not last and not matches:
         return [f"{where}.matches: no task would come here; only the last layer takes the rest"]
     problems = []
@@ -178,7 +178,7 @@ def _kind(where: str, kind: object) -> list[str]:
     problems = []
     for key, value in settings.items():
         if key not in known:
-            # A later version may have more; what is nearly a known word is a slip.
+            # A later version may have more; only a near match of a known word is an error.
             close = difflib.get_close_matches(key, known, n=1, cutoff=SLIP)
             if close:
                 problems.append(f"{place}: there is no {key[:60]!r}; you may mean {close[0]!r}")
@@ -238,15 +238,15 @@ def _refuse(where: str, problems: list[str]) -> NoReturn:
 
 
 def _no_constant(word: str) -> NoReturn:
-    raise ValueError(f"{word} is no number in JSON")
+    raise ValueError(f"{word} is not a number in JSON")
 
 
 def check_layers(text: str, where: str = "the layers") -> str:
-    """Layers as scx_layered takes them, as JSON in one line. Pure.
+    """Layers in scx_layered's format, as JSON in one line. Pure.
 
     Args:
         text: the JSON list.
-        where: what it is called in a fault (its path).
+        where: its name in a fault (its path).
 
     Raises:
         Fault: BAD_PARAMETER, with every problem as a line of `details`.
@@ -276,7 +276,7 @@ def check_layers(text: str, where: str = "the layers") -> str:
 
 
 def read_layers(value: str) -> str:
-    """Layers from what an operator gives: the path of a file, or the JSON itself.
+    """Layers from the operator's input: the path of a file, or the JSON itself.
 
     Raises:
         Fault: BAD_PARAMETER.
@@ -286,9 +286,9 @@ def read_layers(value: str) -> str:
     path = Path(value.removeprefix("file:").removeprefix("f:"))
     if not path.is_absolute():
         _refuse(value[:200], ["the path of a layer file begins with / (the service reads it)"])
-    # These two of `os.path` answer where pathlib's raise (a name that is too long, a zero byte).
+    # These two of `os.path` answer if pathlib's raise (a name that is too long, a zero byte).
     if os.path.exists(path) and not os.path.isfile(path):  # noqa: PTH110, PTH113
-        _refuse(value[:200], ["this is no file"])
+        _refuse(value[:200], ["this is not a file"])
     try:
         text = read_text(
             path,
@@ -299,7 +299,7 @@ def read_layers(value: str) -> str:
     except (FileNotFoundError, ValueError):
         raise Fault(
             FaultType.BAD_PARAMETER,
-            "there is no such layer file",
+            "the layer file does not exist",
             where=value[:200],
             hint="the service reads it: give a path that the service can see, such as one under "
             "/etc/schedpilot; docs/peers.md shows a layer file",

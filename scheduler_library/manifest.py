@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What a library entry says of itself: `manifest.toml`, parsed once, at the edge.
+"""A library entry's description of itself: `manifest.toml`, parsed once, at the edge.
 
-A manifest is checked whole: every problem of a file comes back in one
-`Fault(BAD_MANIFEST)`, each with its key, and an unknown key with the nearest
-known one. Nothing here loads or builds anything.
+A manifest is checked completely: one `Fault(BAD_MANIFEST)` reports every problem of a file with its
+key, and an unknown key with the nearest known one. Nothing here loads or builds anything.
 """
 
 import difflib
@@ -28,7 +27,7 @@ from process.text_file import parse_toml, read_text
 MANIFEST_FILE = "manifest.toml"
 POLICY_SUFFIX = ".policy"
 NAME_PATTERN = r"^[a-z][a-z0-9_-]{0,40}$"
-# A manifest is a page of text. What is larger is not one, and is not read.
+# A manifest is a page of text. A larger file is not a manifest, and is not read.
 LARGEST_BYTES = 64 * 1024
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000)]
@@ -48,7 +47,7 @@ class Kind(StrEnum):
 
 
 class When(StrEnum):
-    """When a parameter can be set: before the load only, or also while it runs."""
+    """When a parameter can be set: only before the load, or also while it runs."""
 
     LOAD = "load"
     LIVE = "live"
@@ -61,7 +60,7 @@ class ParameterType(StrEnum):
 
 
 class Unit(StrEnum):
-    """Units a parameter can be in. `none` is for switches and plain numbers."""
+    """Units of parameters. `none` is for switches and plain numbers."""
 
     NONE = "none"
     NS = "ns"
@@ -78,7 +77,7 @@ class _Frozen(BaseModel):
 
 
 class Parameter(_Frozen):
-    """One thing that can be turned; `name` is the global variable in the C source.
+    """One parameter; `name` is the global variable in the C source.
 
     `min` and `max` are inclusive and in `unit`, as is `default`.
     """
@@ -124,14 +123,13 @@ class Parameter(_Frozen):
 class Manifest(_Frozen):
     """A library entry's description of itself.
 
-    `good_for` and `bad_for` hold workload tags (see `profile.Tag`) and free phrases side
-    by side: tags are matched exactly against a profile, phrases by their words.
-    `source` is a file beside the manifest; `command` the program of an `external` entry.
-    The source of a `policy` is `NAME.policy`, the text of the policy; what its `params` are
-    follows from that text, so that they are in no file.
-    `layers` says that the program takes layers (JSON, see `layers.py`) and cannot run without.
-    `requires` names kernel features or kfuncs that must exist; `parent` the entry that
-    this one was derived from.
+    `good_for` and `bad_for` contain workload tags (see `profile.Tag`) and free phrases: tags are
+    matched exactly against a profile, phrases by their words. `source` is a file beside the
+    manifest; `command` the program of an `external` entry. The source of a `policy` is
+    `NAME.policy`, the text of the policy; its `params` follow from that text, so no file lists
+    them. `layers` says that the program takes layers (JSON, see `layers.py`) and cannot run without
+    them. `requires` names kernel features or kfuncs that must exist; `parent` the entry that this
+    one was derived from.
     """
 
     name: Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
@@ -168,7 +166,7 @@ class Manifest(_Frozen):
 
 
 def nearest(word: str, known: list[str]) -> str:
-    """`" (nearest: …)"` with the closest known word, or nothing where none is close."""
+    """`" (nearest: …)"` with the closest known word, or "" if none is close."""
     close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
     return f" (nearest known: {close[0]!r})" if close else ""
 
@@ -224,7 +222,7 @@ def manifest_text(manifest: Manifest) -> str:
 
 
 def _toml(value: str | int | float | list[str]) -> str:
-    """One value. A JSON string is a TOML string, where no character is written as two escapes."""
+    """One value. A JSON string is a TOML string, if no character is written as two escapes."""
     if isinstance(value, list):
         return f"[{', '.join(_toml(each) for each in value)}]"
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
@@ -234,7 +232,7 @@ def read_manifest(path: Path) -> Manifest:
     """Read and parse one `manifest.toml`.
 
     Raises:
-        Fault: BAD_MANIFEST, also where the file cannot be read or is far too large.
+        Fault: BAD_MANIFEST, also if the file cannot be read or is far too large.
     """
     try:
         text = read_text(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Values for parameters: from a number or a text such as `500us` to what the object wants."""
+"""Values of parameters: converts a number or a text such as `500us` to the object's type."""
 
 import re
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ _PLAIN = {
 
 
 def _in_unit(text: str, unit: Unit) -> Fraction:
-    """The number in `text`, converted to `unit`; a bare number is in `unit` already."""
+    """The number in `text`, converted to `unit`; a bare number is already in `unit`."""
     found = _NUMBER.match(text)
     if not found:
         raise ValueError("this is not a number with a unit")
@@ -45,7 +45,7 @@ def _in_unit(text: str, unit: Unit) -> Fraction:
 
 
 def _check(parameter: Parameter, value: Value | str) -> Value:
-    """One value, converted and within range; ValueError says what is wrong with it."""
+    """One value, converted and within range; a ValueError describes the problem."""
     if parameter.type is ParameterType.BOOL:
         if isinstance(value, bool):
             return value
@@ -72,11 +72,11 @@ def check_parameters(
 ) -> dict[str, Value]:
     """Check values for an entry's parameters, each a number, a truth value or a text.
 
-    A text may carry a unit (`500us`, `3ms`, `20%`); a bare number is in the parameter's
-    own unit. Returns only what was given, converted; defaults stay with the object.
+    A text may have a unit (`500us`, `3ms`, `20%`); a bare number is in the parameter's own unit.
+    Returns only the given values, converted; the object keeps its defaults.
 
     Args:
-        live: the scheduler runs already, so that only live parameters can be set.
+        live: the scheduler runs already, so only live parameters can be set.
 
     Raises:
         Fault: BAD_PARAMETER, with each wrong parameter as a line of `details`.

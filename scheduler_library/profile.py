@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What a workload is like, in figures and in the few words that schedulers are chosen by.
+"""A workload in figures, and in the few words by which schedulers are chosen.
 
-Pure: figures and what is known besides in, tags out. The thresholds are here and nowhere else, each
-with its reason.
+Pure: figures and other knowledge in, tags out. The thresholds are only here, each with its reason.
 """
 
 import math
@@ -20,7 +19,7 @@ Count = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class Tag(StrEnum):
-    """Words that profiles and manifests (`tags`, `good_for`, `bad_for`) have in common."""
+    """Words that profiles and manifests (`tags`, `good_for`, `bad_for`) share."""
 
     LATENCY_SENSITIVE = "latency-sensitive"
     INTERACTIVE = "interactive"
@@ -62,7 +61,7 @@ MEANING: dict[Tag, str] = {
     Tag.IDLE: "uses next to no CPU time",
 }
 
-# What a workload is to be good at.
+# The goal of a workload.
 PURPOSES = frozenset(
     {
         Tag.LATENCY_SENSITIVE,
@@ -73,7 +72,7 @@ PURPOSES = frozenset(
         Tag.SERVICE,
     }
 )
-# How it behaves by itself, as long as nobody takes the CPU from it. The others say how it is now.
+# Its own behaviour, as long as nobody takes the CPU from it. The others describe its current state.
 BEHAVIOUR = frozenset(
     {
         Tag.LATENCY_SENSITIVE,
@@ -84,69 +83,69 @@ BEHAVIOUR = frozenset(
         Tag.BATCH,
     }
 )
-# What the CPU time from sleep to sleep says by itself, however often it is interrupted.
+# These follow from the CPU time from sleep to sleep, however often it is interrupted.
 _BURSTS = frozenset({Tag.SHORT_BURSTS, Tag.LONG_BURSTS})
 
-# A burst is the CPU time of one activation: from a wakeup to the next sleep, whatever is between.
-# One that fits well into the slice of every scheduler in common use (EEVDF's base
-# slice is 2.8 ms on a small machine): a scheduler that knew could always let it finish.
+# A burst is the CPU time of one activation: from a wakeup to the next sleep, with interruptions
+# left out. A brief one fits well into the slice of every scheduler in common use (EEVDF's base
+# slice is 2.8 ms on a small machine): a scheduler that knew it could always let it finish.
 SHORT_BURST_US = 2_000.0
-# From here on a usual slice cuts it while others wait: the default's 2.8 ms end with the next tick,
-# which is every 4 ms on most kernels (HZ=250).
+# From this length on a usual slice cuts it while others wait: the default's 2.8 ms end with the
+# next tick, which comes every 4 ms on most kernels (HZ=250).
 CUT_BURST_US = 4_000.0
-# Bursts longer than the kernel's default slice for sched_ext (20 ms) end by the slice and
-# not by themselves, and gain nothing from being started sooner.
+# Bursts longer than the kernel's default slice for sched_ext (20 ms) end by the slice and not by
+# themselves, and gain nothing from starting sooner.
 LONG_BURST_US = 20_000.0
-# Two of the longest slices that a policy can give (100 ms). What runs longer cannot be let run to
-# its end, and is work to be shared rather than a request to be finished.
+# Two of the longest slices that a policy can give (100 ms). A longer run cannot be let run to its
+# end, and is work to share rather than a request to finish.
 LET_RUN_US = 200_000.0
-# Part of its CPU time in activations that did not end, up to which its bursts end by themselves …
+# Fraction of its CPU time in unfinished activations, up to which its bursts end by themselves …
 MOST_UNENDED = 0.2
-# … and from which on those that did end are the smaller part, and say little of it.
+# … and from which on the finished ones are the smaller part, and say little about it.
 MAINLY_UNENDED = 0.5
-# Processes that end for each activation: work that comes as processes is a batch of jobs.
+# Processes that end per activation: work that comes as processes is a batch of jobs.
 JOB_RATIO = 0.1
-# Part of the response time that is lost in the middle of bursts, from which on it is worth more
-# than a trial takes for noise (a tenth), also where half of it cannot be got back.
+# Fraction of the response time lost in the middle of bursts, from which on it is worth more than a
+# trial's noise (a tenth), even if half of it cannot be regained.
 CUT_SHARE = 0.2
-# CPU time from one loss of the CPU to the next, at the least, where it is the end of a slice that
-# takes it away: EEVDF's slice is 0.7 ms on one CPU. What gets less gives way to those who wake.
+# Minimum CPU time between two losses of the CPU, if the end of a slice takes it: EEVDF's slice is
+# 0.7 ms on one CPU. A task that gets less gives way to waking ones.
 BY_SLICE_US = 700.0
 # A service under load wakes hundreds of times a second; a person's program some tens.
 FREQUENT_WAKEUPS_PER_S = 50.0
 SOME_WAKEUPS_PER_S = 1.0
-# Share of one CPU for each running thread, from which on it hardly sleeps.
+# Share of one CPU per running thread, from which on it hardly sleeps.
 CPU_BOUND_SHARE = 0.85
 IDLE_SHARE = 0.005
-# Threads for each CPU of the machine.
+# Threads per CPU of the machine.
 MANY_THREADS_PER_CPU = 8.0
 FORKS_PER_S = 20.0
-# Part of all switches away from it that it did not ask for.
+# Fraction of all switches away from it that were involuntary.
 INVOLUNTARY_RATIO = 0.5
-# CPU time of the longest of the finished jobs, as a multiple of their median: one that takes as
-# long as three others leaves a small machine half idle when it is begun last.
+# CPU time of the longest finished job, as a multiple of the median: one that takes as long as three
+# others leaves a small machine half idle if it begins last.
 UNEVEN_RATIO = 3.0
 UNEVEN_LEAST_JOBS = 4
-# Moved on every second wakeup: what is cached is lost more often than not.
+# Moved on every second wakeup: cached data is lost more often than not.
 MIGRATION_RATIO = 0.5
 OVERCOMMITTED_UTILISATION = 0.95
 
 
 class Figures(BaseModel):
-    """What was measured of one workload over one stretch of time. Absent: zero or None.
+    """The measurements of one workload over one period. Missing ones are zero or None.
 
-    `cpus_used` is CPU time divided by wall time, so 1.0 is one CPU kept busy. Durations
-    carry their unit; rates are for each second of wall time. `machine_caches` are its last-level
-    caches, 0 where that is not known.
+    `cpus_used` is CPU time divided by wall time, so 1.0 is one CPU kept busy. Durations have their
+    unit in the name; rates are per second of wall time. `machine_caches` is the number of its
+    last-level caches, 0 if unknown.
 
     An activation is a thread's time from its wakeup to its next sleep. `mean_burst_us` and
     `burst_p50_us` are the CPU time of one, and half of its CPU time is in bursts of at least
     `burst_half_us`: a thread that hands out requests wakes as often as those that do the work.
-    `response_…` is how long an activation takes with all waits, `completions_per_s` how many end,
-    `waiting_share` and `preempted_share` the parts of the mean response that pass waiting after the
-    wakeup and after losing the CPU. `unended_share` is the part of its CPU time in activations that
-    did not end. Signals of an older program have none of these; then `mean_burst_us` is `slice_us`,
-    the time on a CPU at once.
+    `response_…` is the duration of an activation with all waits, `completions_per_s` how many end,
+    `waiting_share` and `preempted_share` the fractions of the mean response spent waiting after the
+    wakeup and after losing the CPU. `unended_share` is the fraction of its CPU time in unfinished
+    activations. Signals of an older program have none of these; then `mean_burst_us` is `slice_us`,
+    the uninterrupted time on a CPU.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -184,27 +183,29 @@ class Figures(BaseModel):
 
     @property
     def main_burst_us(self) -> float:
-        """The burst that its CPU time is mainly spent in."""
+        """The burst length in which it mainly spends its CPU time."""
         return self.burst_half_us or self.mean_burst_us
 
     @property
     def uncut_us(self) -> float:
-        """CPU time for each time that it is made to leave; infinite where it never is."""
+        """CPU time per involuntary switch; infinite if there are none."""
         stays = 1.0 - self.involuntary_ratio
         cuts_per_s = self.wakeups_per_s * self.involuntary_ratio / stays if stays > 0 else math.inf
         return 1e6 * self.cpus_used / cuts_per_s if cuts_per_s > 0 else math.inf
 
     @property
     def running_share(self) -> float:
-        """The part of the mean response time that is CPU time: what no order of waiting changes."""
+        """The fraction of the mean response time that is CPU time: no order of waiting
+        changes it.
+        """
         return max(0.0, 1.0 - self.waiting_share - self.preempted_share)
 
 
 class WorkloadProfile(BaseModel):
     """One workload as the library and the advisors see it.
 
-    `id` and `name` come from the system (a cgroup, a command name) and are hostile text:
-    whoever shows them escapes them.
+    `id` and `name` come from the system (a cgroup, a command name) and are hostile text: whoever
+    shows them escapes them.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -223,8 +224,8 @@ class WorkloadProfile(BaseModel):
 def tags_of(figures: Figures) -> tuple[Tag, ...]:
     """The words for these figures, in the order of `Tag`. Pure and total."""
     f = figures
-    # CPU time for each thread that runs at all; without that count, for each thread, but
-    # not more than there is machine: a pool of a hundred threads is mostly asleep.
+    # CPU time per thread that runs at all; without that count, per thread, but for no more threads
+    # than CPUs: a pool of a hundred threads is mostly asleep.
     busy = f.running_threads or min(f.threads or 1, f.machine_cpus)
     per_thread = f.cpus_used / busy if busy else 0.0
     idle = f.cpus_used < IDLE_SHARE and f.wakeups_per_s < SOME_WAKEUPS_PER_S
@@ -232,13 +233,13 @@ def tags_of(figures: Figures) -> tuple[Tag, ...]:
     short = 0 < burst_us <= SHORT_BURST_US and not idle
     frequent = f.wakeups_per_s >= FREQUENT_WAKEUPS_PER_S
     ends = ends_by_itself(f) and not idle
-    # Work that sleeps at the end of each piece is no batch for being long, however full it keeps
-    # the machine; work that comes as processes is.
+    # Work that sleeps at the end of each piece is not a batch just because it is long, however full
+    # it keeps the machine; work that comes as processes is.
     pieces = ends and f.forks_per_s < JOB_RATIO * f.completions_per_s
     bound = not pieces and (per_thread >= CPU_BOUND_SHARE or burst_us >= 5 * LONG_BURST_US)
     long = burst_us >= LONG_BURST_US and not pieces
-    # Where the machine is full, nobody gets a whole CPU: what tells then is that bursts
-    # end by the scheduler's hand and there are next to no wakeups.
+    # On a full machine nobody gets a whole CPU: the signs then are that the scheduler ends its
+    # bursts and it hardly ever wakes up.
     driven = (
         f.involuntary_ratio >= INVOLUNTARY_RATIO
         and not frequent
@@ -253,7 +254,7 @@ def tags_of(figures: Figures) -> tuple[Tag, ...]:
         Tag.CUT_SHORT: ends and f.preempted_share >= CUT_SHARE,
         Tag.CPU_BOUND: not idle and not (short and frequent) and (bound or driven),
         Tag.BATCH: not idle and not short and (long or bound or driven),
-        # Nothing that is measured tells these: somebody says so.
+        # No measurement shows these: somebody declares them.
         Tag.THROUGHPUT: False,
         Tag.MAKESPAN: False,
         Tag.SERVICE: False,
@@ -271,7 +272,7 @@ def tags_of(figures: Figures) -> tuple[Tag, ...]:
 
 
 def ends_by_itself(figures: Figures) -> bool:
-    """Whether its bursts are longer than a usual slice, and end in a sleep all the same."""
+    """Whether its bursts are longer than a usual slice, but still end in a sleep."""
     return (
         figures.completions_per_s > 0
         and figures.unended_share <= MOST_UNENDED
@@ -280,20 +281,21 @@ def ends_by_itself(figures: Figures) -> bool:
 
 
 def runs_to_completion(figures: Figures) -> bool:
-    """Whether it runs to the end of its long bursts when it is let: it sleeps only there, and what
-    takes the CPU from it before is the end of a slice rather than somebody who wakes."""
+    """Whether it would run its long bursts to the end: it sleeps only there, and ends of slices
+    rather than waking tasks take the CPU from it before.
+    """
     cut = figures.preempted_share > 0
     return ends_by_itself(figures) and (not cut or figures.uncut_us >= BY_SLICE_US)
 
 
 @dataclass(frozen=True)
 class Understood:
-    """A workload in the words that schedulers are chosen by.
+    """A workload in the words by which schedulers are chosen.
 
     Attributes:
-        doubtful: tags that count for less: they were measured while the workload was starved, or
+        doubtful: tags that count less: they were measured while the workload was starved, or
             stronger evidence says what counts for it.
-        said: what says what it is for, the strongest evidence first; none: nothing does.
+        said: the evidence about its purpose, the strongest first; may be empty.
     """
 
     tags: tuple[Tag, ...]
@@ -302,8 +304,9 @@ class Understood:
 
 
 def is_starved(figures: Figures) -> bool:
-    """Whether a workload wants more CPU time than it gets, so that its figures mislead: most of
-    its runs are ended by somebody else, or it waits longer than it runs on a full machine."""
+    """Whether a workload wants more CPU time than it gets, so that its figures mislead: others end
+    most of its runs, or it waits longer than it runs on a full machine.
+    """
     waits_more = 0 < figures.mean_burst_us < figures.delay_p50_us
     full = figures.machine_utilisation >= OVERCOMMITTED_UTILISATION
     return figures.involuntary_ratio >= INVOLUNTARY_RATIO or (waits_more and full)
@@ -316,16 +319,16 @@ def understood(
     calm: Figures | None = None,
     of_the_kernel: bool = False,
 ) -> Understood:
-    """What a workload is like, by all that is known of it.
+    """A workload's tags, from all that is known about it.
 
     Args:
-        said: what declares or suggests what it is for.
+        said: what declares or suggests its purpose.
         calm: its figures from when it was not starved.
-        of_the_kernel: it is a thread of the kernel, which no scheduler is chosen for.
+        of_the_kernel: it is a kernel thread, for which no scheduler is chosen.
     """
     behaviour = {*tags_of(calm or now)} & BEHAVIOUR
     if now.by_activation:
-        # The work between two sleeps does not become less or more by being interrupted.
+        # The work between two sleeps does not become less or more by interruptions.
         behaviour = behaviour - _BURSTS | {*tags_of(now)} & _BURSTS
     state = {*tags_of(now)} - BEHAVIOUR
     if of_the_kernel:
@@ -344,7 +347,7 @@ def understood(
     if any(each.serves for each in evidence):
         tags |= {Tag.SERVICE}
     if starved and Purpose.LATENCY in counts | by_program:
-        # That it hardly ever sleeps only looks so: it never gets to where it would.
+        # It only seems never to sleep: it never gets to the point where it would.
         tags -= {Tag.CPU_BOUND} | ({Tag.BATCH} - sure)
     against = {tag for purpose in counts for tag in _AGAINST[purpose]}
     doubtful = (tags & BEHAVIOUR) - sure if starved else (tags & against) - sure
@@ -353,7 +356,7 @@ def understood(
     return Understood(_ordered(tags | state), _ordered(doubtful), evidence)
 
 
-# What a purpose makes sure of, and what behaviour counts for less beside it.
+# The tags that a purpose makes certain, and the behaviour that counts less beside it.
 _ASSERTS = {
     Purpose.LATENCY: {Tag.LATENCY_SENSITIVE, Tag.INTERACTIVE},
     Purpose.THROUGHPUT: {Tag.THROUGHPUT},
@@ -367,7 +370,7 @@ _AGAINST = {
 
 
 def told(tags: Iterable[str], purpose: Purpose) -> set[Tag]:
-    """The tags of a workload of which somebody says what counts for it."""
+    """The tags of a workload for which somebody says what counts."""
     found = {Tag(each) for each in tags}
     if purpose is Purpose.LATENCY:
         return found - {Tag.BATCH} | {Tag.LATENCY_SENSITIVE}

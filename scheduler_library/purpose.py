@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What a workload is to be good at, and by what evidence that is known. Pure.
+"""A workload's purpose, and the evidence for it. Pure.
 
-The strongest evidence counts: what the operator declared, then what the program is known to be,
-then how it behaves when it gets the CPU time that it wants, then how it behaves now. A service that
-is starved looks like a batch: it is always runnable, and only stops because it is made to.
+The strongest evidence counts: the operator's declaration, then what the program is known to be,
+then its behaviour when it gets the CPU time that it wants, then its current behaviour. A starved
+service looks like a batch job: it is always runnable, and only stops because it is made to.
 """
 
 import re
@@ -12,7 +12,7 @@ from enum import StrEnum
 
 
 class Purpose(StrEnum):
-    """What counts for a workload."""
+    """The figure that counts for a workload."""
 
     LATENCY = "latency"
     THROUGHPUT = "throughput"
@@ -33,7 +33,7 @@ class Said:
     """One piece of evidence.
 
     Attributes:
-        why: a sentence; it may quote hostile text, which was escaped.
+        why: a sentence; it may quote hostile text, already escaped.
         certainty: `sure`, `likely` or `guess`.
         serves: the program is known to answer requests of others.
     """
@@ -49,26 +49,26 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-# Words of the name of a measurement. These are about delays whichever way is better …
+# Words in the name of a measurement. These are about delays, whichever direction is better …
 _DELAYS = _words(
     """latency latencies delay delays jitter lag stutter stutters deadline deadlines late lateness
     ontime apdex slo percentile pctl"""
 )
-# … these where lower is better: "request_duration" is a delay, "requests" are work …
+# … these if lower is better: "request_duration" is a delay, "requests" are work …
 _OF_ONE = _words(
     """response responses respond rtt wait waiting tail ttfb frame frametime request requests query
     queries transaction transactions roundtrip ping click keystroke underrun underruns xrun xruns
     dropout dropouts glitch glitches missed misses timeout timeouts"""
 )
-# … and these, where none of the others is there, about when work is done.
+# … and these, if none of the others occurs, about when work is done.
 _MAKESPAN = _words(
     """makespan elapsed wall wallclock walltime runtime duration build compile compilation job jobs
     batch total finish finished tests suite render encode encoding seconds hours minutes"""
 )
-# A game wants an even rate of frames, an encoder many: what the program is tells.
+# A game wants an even rate of frames, an encoder many: the program decides.
 _FRAMES = frozenset({"fps", "frames", "framerate"})
 _PERCENTILE = re.compile(r"p[0-9]{2,5}")
-# `measurement NAME lower`: a time in these units is a wait; in those it is work.
+# `measurement NAME lower`: a time in the first units is a wait; in the second it is work.
 _SHORT_UNITS = frozenset({"ns", "us", "µs", "ms"})
 _LONG_UNITS = frozenset({"min", "m", "h"})
 # A limit in seconds below this is a wait.
@@ -88,7 +88,7 @@ _BY_WORD = {
     "cpu": Purpose.THROUGHPUT,
     "makespan": Purpose.MAKESPAN,
 }
-# What a person may ask for in a sentence.
+# A person's request in a sentence.
 _GOALS = (
     (
         Purpose.LATENCY,
@@ -104,7 +104,7 @@ _GOALS = (
 
 
 def purpose_of(objective: str) -> Purpose | None:
-    """What a workload is for, by the text of an objective; None where the text does not tell."""
+    """A workload's purpose according to the text of an objective; None if the text does not say."""
     text = objective.strip().lower()
     found = _MEASUREMENT.match(text)
     if found is None:
@@ -135,10 +135,10 @@ def _number(text: str) -> float:
 
 
 def purpose_of_goal(goal: str) -> Purpose | None:
-    """What a person's own words ask for: a sentence in which a word tells, or an objective."""
+    """The purpose in a person's own words: a sentence with a telling word, or an objective."""
     text = goal.strip().lower()
     if text.startswith("measurement "):
         return purpose_of(text)
     found = [(at.start(), purpose) for purpose, words in _GOALS if (at := re.search(words, text))]
-    # The first such word counts: what follows may be a command line, or an explanation.
+    # The first such word counts: a command line or an explanation may follow.
     return min(found)[1] if found else None

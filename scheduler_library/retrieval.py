@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Which schedulers fit: by words, by the tags of a measured workload, by what was measured, and by
-what was told. Pure.
+"""Finds schedulers that fit: by words, by a measured workload's tags, by measurements, and by
+lessons. Pure.
 
-By words it is BM25 (Robertson and Zaragoza 2009) over what a manifest says, each field
-with a weight of its own; a match in `bad_for` counts against the entry. By tags it is a
-plain sum. `find` joins these with what the history knows, by weights that are learned
-(`learning/weights.py`). All say why: an advisor, of flesh or not, has to be able to disagree.
+By words it is BM25 (Robertson and Zaragoza 2009) over a manifest's fields, each with its own
+weight; a match in `bad_for` counts against the entry. By tags it is a plain sum. `find` combines
+these with the history's knowledge, by learned weights (`learning/weights.py`). Every result says
+why, so that an advisor, human or not, can disagree.
 """
 
 import math
@@ -23,8 +23,8 @@ from scheduler_library.profile import MEANING
 # BM25's usual constants: how soon repetition stops counting, and how much length does.
 K1 = 1.2
 B = 0.75
-# How much a word in each field counts. `bad_for` weighs as much as `good_for`: whoever
-# searches for "database" must not be led to the entry that warns of databases.
+# The weight of a word in each field. `bad_for` weighs as much as `good_for`: a search for
+# "database" must not lead to the entry that warns of databases.
 FIELD_WEIGHTS: Mapping[str, float] = {
     "name": 4.0,
     "tags": 3.0,
@@ -35,15 +35,15 @@ FIELD_WEIGHTS: Mapping[str, float] = {
 }
 BAD_FOR_WEIGHT = -2.0
 
-# What a workload's tag counts for when it is among the entry's …
+# The weight of a workload's tag if it is among the entry's …
 GOOD_TAG = 2.0
 OWN_TAG = 1.0
 BAD_TAG = -3.0
 
-# What an entry is scored by that its own page calls bad for what counts for the workload.
+# The score of an entry whose own page calls it bad for this workload's figure.
 WARNED_SCORE = -0.5
 
-# A gain as large as this, surely measured, is all that measuring can say for an entry.
+# A certain gain of this size is the most that measurements can say for an entry.
 LARGE_GAIN = 0.3
 
 # The words of each field.
@@ -69,7 +69,7 @@ class Match:
 
 
 def words(text: str) -> list[str]:
-    """The words of a text that carry meaning, lower-case, plural and -ing roughly undone."""
+    """The meaningful words of a text, lower-case, with plural and -ing roughly removed."""
     return [_stem(word) for word in _plain(text)]
 
 
@@ -79,7 +79,7 @@ def _plain(text: str) -> list[str]:
 
 
 def _stem(word: str) -> str:
-    """Rough on purpose: one rule each for plurals, -ing and the e that is left over."""
+    """Rough on purpose: one rule each for plurals, -ing and the remaining e."""
     if len(word) >= 5 and word.endswith("ies"):
         word = word[:-3] + "y"
     elif len(word) >= 6 and word.endswith("ing"):
@@ -101,7 +101,7 @@ def _fields(manifest: Manifest) -> dict[str, list[str]]:
 
 
 def _rarities(documents: Sequence[_Document], asked: Iterable[str]) -> dict[str, float]:
-    """What each word tells: rare ones more; the form with +1 never turns negative."""
+    """How much each word says: rare ones more; the form with +1 never turns negative."""
     everywhere = Counter(
         word for each in documents for word in {w for part in each.values() for w in part}
     )
@@ -115,7 +115,7 @@ def _rarities(documents: Sequence[_Document], asked: Iterable[str]) -> dict[str,
 def _bm25(
     documents: Sequence[_Document], weights: Mapping[str, float], rarity: Mapping[str, float]
 ) -> list[tuple[float, dict[str, list[str]]]]:
-    """For each document its score, and for each word asked for the fields that have it."""
+    """For each document its score, and for each query word the fields that contain it."""
     lengths = [sum(len(part) for part in each.values()) for each in documents]
     mean = sum(lengths) / len(lengths) if lengths else 1.0
     scored = []
@@ -137,7 +137,7 @@ def search(entries: Iterable[Entry], query: str, *, limit: int = 20) -> list[Mat
 
     A query without a meaningful word gives every entry, by name.
     """
-    # Compared by stem, told as asked.
+    # Compared by stem, reported as written in the query.
     asked = {_stem(word): word for word in _plain(query)}
     pool = list(entries)
     if not asked:
@@ -162,8 +162,8 @@ def search(entries: Iterable[Entry], query: str, *, limit: int = 20) -> list[Mat
 def rank_for_tags(entries: Iterable[Entry], tags: Iterable[str], *, limit: int = 20) -> list[Match]:
     """Rank entries for a workload with these tags; those that share none are left out.
 
-    A tag among the entry's `good_for` counts most, and the more the fewer entries claim it;
-    among its `tags` less; and one among its `bad_for` counts against it.
+    A tag in the entry's `good_for` counts most, and more the fewer entries claim it; in its `tags`
+    less; in its `bad_for` it counts against the entry.
     """
     wanted = list(dict.fromkeys(str(tag) for tag in tags))
     pool = list(entries)
@@ -188,7 +188,7 @@ def rank_for_tags(entries: Iterable[Entry], tags: Iterable[str], *, limit: int =
 
 
 def _rarity(claimants: int, all_entries: int) -> float:
-    """From 1, where every entry claims to be good for a tag, to 2, where only one does."""
+    """From 1, if every entry claims to be good for a tag, to 2, if only one does."""
     if all_entries < 2:
         return 1.0
     return 1 + math.log(all_entries / claimants) / math.log(all_entries)
@@ -196,12 +196,12 @@ def _rarity(claimants: int, all_entries: int) -> float:
 
 @dataclass(frozen=True)
 class Known:
-    """What the history knows besides the manifests, by the name of the entry.
+    """The history's knowledge beside the manifests, by the name of the entry.
 
     Attributes:
-        beliefs: of each entry on the workload that is asked about.
-        told: lessons and outcomes that speak of it, as text.
-        warned: why nobody should try it on the workload by an idea of their own.
+        beliefs: about each entry on the workload in question.
+        told: lessons and outcomes that mention it, as text.
+        warned: why nobody should try it on the workload on their own initiative.
     """
 
     beliefs: Mapping[str, Belief] = field(default_factory=dict)
@@ -212,7 +212,7 @@ class Known:
 
 @dataclass(frozen=True)
 class Found:
-    """An entry, its score, and what the score is made of: -1 to 1 for each kind of evidence."""
+    """An entry, its score, and the score's parts: -1 to 1 for each kind of evidence."""
 
     entry: Entry
     score: float
@@ -221,7 +221,7 @@ class Found:
 
 
 def words_for(tags: Iterable[str]) -> str:
-    """What somebody would ask for who has a workload with these tags."""
+    """The query of somebody who has a workload with these tags."""
     known = {tag.value: meaning for tag, meaning in MEANING.items()}
     return " ".join(f"{tag} {known.get(tag, '')}" for tag in tags)
 
@@ -229,10 +229,10 @@ def words_for(tags: Iterable[str]) -> str:
 def features_of(
     entries: Iterable[Entry], query: str, tags: Iterable[str], known: Known
 ) -> dict[str, tuple[dict[str, float], tuple[str, ...]]]:
-    """Of each entry what speaks for it, by name, and in words.
+    """The evidence for each entry, by name, and in words.
 
-    Without a query the words are those of the workload's tags; without tags nothing but words
-    and what was told speaks.
+    Without a query the words are those of the workload's tags; without tags only words and lessons
+    count.
     """
     pool, tags = list(entries), tuple(tags)
     query = query if query.strip() else words_for(tags)

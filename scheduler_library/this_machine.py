@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Policies for the machine we are on: its CPUs and its users are what they are checked against."""
+"""Policies for this machine: they are checked against its CPUs and its users."""
 
 import os
 import pwd
@@ -14,7 +14,7 @@ POSSIBLE = Path("/sys/devices/system/cpu/possible")
 
 
 def this_machine(possible: Path = POSSIBLE) -> "Machine":
-    """This machine, for the compiler of policies."""
+    """This machine, for the policy compiler."""
     # Imported here: a daemon that compiles no policy does not pay for the parser.
     from scheduler_library.policy.compiler import Machine
 
@@ -22,10 +22,10 @@ def this_machine(possible: Path = POSSIBLE) -> "Machine":
 
 
 def compile_here(text: str, *, cpus: int = 0) -> "Compiled | Use":
-    """A policy as C for this machine, or what it asks of another scheduler.
+    """A policy as C for this machine, or its request for another scheduler.
 
     Args:
-        cpus: of the machine that it is meant for, where that is not this one.
+        cpus: the CPUs of the machine it is for, if that is not this one.
 
     Raises:
         Fault: BAD_POLICY, with the column in the text as it was written.
@@ -37,7 +37,7 @@ def compile_here(text: str, *, cpus: int = 0) -> "Compiled | Use":
 
 
 def possible_cpus(possible: Path = POSSIBLE) -> int:
-    """One more than the highest CPU number there can ever be here, as sysfs has it (`0-3`)."""
+    """One more than the highest possible CPU number here, as in sysfs (`0-3`)."""
     try:
         numbers = re.findall(r"\d+", possible.read_text())
     except OSError:
@@ -46,7 +46,7 @@ def possible_cpus(possible: Path = POSSIBLE) -> int:
 
 
 def user_id(name: str) -> int | None:
-    """The id of a user, None where there is none of this name."""
+    """The id of a user, None if there is no such user."""
     try:
         return pwd.getpwnam(name).pw_uid
     except (KeyError, ValueError):

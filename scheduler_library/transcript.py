@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The transcripts of episodes: what an advisor said and did, step by step, bounded.
 
-How it began and how it ended are what a reader wants of one that is too long: the first steps
-stay, and of the rest the last. Numbers are not reused, so that a gap shows.
+If one is too long, a reader wants to see its beginning and its end: the first steps stay, and of
+the rest the last. Numbers are not reused, so that a gap shows.
 """
 
 from dataclasses import dataclass
 
 from scheduler_library.history import History
 
-# Of one episode: steps in all, those at its beginning that are never dropped, and characters.
+# Limits for one episode: steps in all, first steps that are never dropped, and characters.
 MOST_STEPS = 300
 FIRST_KEPT = 40
 MOST_CHARACTERS = 256 * 1024
@@ -17,7 +17,7 @@ MOST_CHARACTERS = 256 * 1024
 
 @dataclass(frozen=True)
 class Step:
-    """One step. `at`: Unix seconds; `tokens`: what a model's reply cost, in and out."""
+    """One step. `at`: Unix seconds; `tokens`: the cost of a model's reply, in and out."""
 
     at: float
     role: str
@@ -29,17 +29,17 @@ class Step:
 
 
 def add(store: History, episode: str, step: Step) -> None:
-    """Record a step as the next of its episode; what is too much goes from the middle.
+    """Record a step as the next of its episode; if there are too many, middle ones are removed.
 
     Raises:
-        Fault: STATE where there is no such episode.
+        Fault: STATE if there is no such episode.
     """
     store.write(
         "INSERT INTO steps SELECT ?1, 1 + COALESCE(MAX(number), 0), ?2, ?3, ?4, ?5, ?6, ?7 "
         "FROM steps WHERE episode = ?1",
         (episode, step.at, step.role, step.kind, step.tool, step.text, step.tokens),
     )
-    # From the newest back, as much as the bounds leave beside the first ones.
+    # From the newest back, as many as the limits leave beside the first ones.
     store.write(
         "DELETE FROM steps WHERE episode = ?1 AND number > ?2 AND number IN ("
         "SELECT number FROM (SELECT number, COUNT(*) OVER newest AS steps, "
@@ -57,7 +57,7 @@ def add(store: History, episode: str, step: Step) -> None:
 
 
 def steps(store: History, episode: str) -> list[Step]:
-    """Those that are kept, oldest first."""
+    """The stored ones, oldest first."""
     return _read(store, "episode = ?", (episode,))
 
 

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What is learned from outcomes, and how: docs/learning.md. Pure, but for the file of lessons."""
+"""Learning from outcomes: docs/learning.md. Pure, except for the file of lessons."""

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A contextual bandit over schedulers: what is believed of each, and the choice. Pure.
+"""A contextual bandit over schedulers: the belief about each, and the choice. Pure.
 
-Each arm's gain on a workload is believed to be normal. The prior comes from the words that the
-manifest and the workload have in common; each verdict is an observation with known noise, weighted
-by how alike the workloads are, by age and by parameters (the normal conjugate update: Gelman et
-al., Bayesian Data Analysis, 3rd ed., 2.5). The choice is Thompson sampling (Thompson 1933;
-Agrawal and Goyal 2013 for the contextual case): one draw from each posterior, the largest first.
+Each arm's gain on a workload is modelled as normal. The prior comes from the words that the
+manifest and the workload share; each verdict is an observation with known noise, weighted by the
+similarity of the workloads, by age and by parameters (the normal conjugate update: Gelman et al.,
+Bayesian Data Analysis, 3rd ed., 2.5). The choice is Thompson sampling (Thompson 1933; Agrawal and
+Goyal 2013 for the contextual case): one draw from each posterior, the largest first.
 """
 
 import hashlib
@@ -20,11 +20,11 @@ from scheduler_library.learning.context import SUCH, Context, likeness
 from scheduler_library.learning.yardstick import Yardstick, worth
 from scheduler_library.parameters import Value
 
-# What a tag of the profile is worth where a manifest's `good_for` has it: the gain expected
-# before anything was measured. Tags that say what counts for a workload (its delays, the order
-# of its jobs) weigh more than tags that say how it happens to be.
+# The value of a profile's tag if a manifest's `good_for` has it: the expected gain before any
+# measurement. Tags that say what counts for a workload (its delays, the order of its jobs) weigh
+# more than tags for its current behaviour.
 WORTH = {
-    # Measured: what runs to its end instead makes twice as many requests (docs/benchmarks.md).
+    # Measured: running requests to their end instead makes twice as many (docs/benchmarks.md).
     "cut-short": 0.40,
     "uneven-jobs": 0.30,
     "latency-sensitive": 0.15,
@@ -32,50 +32,50 @@ WORTH = {
     "interactive": 0.10,
     "batch": 0.10,
     "fork-heavy": 0.08,
-    # How crowded it is says for whom it is hard, and chooses nothing alone.
+    # Crowding says who suffers, and alone chooses nothing.
     "overcommitted": 0.02,
     "contended": 0.02,
     "idle": 0.0,
 }
 USUAL_WORTH = 0.05
-# What was measured while the workload was starved, or speaks against what is known of it, counts so
-# much.
+# The factor for evidence that was measured while the workload was starved, or that contradicts what
+# is known of it.
 DOUBT_FACTOR = 0.5
-# `bad_for` weighs more than `good_for`: a warning in a manifest was usually paid for.
+# `bad_for` weighs more than `good_for`: a warning in a manifest usually comes from bad experience.
 BAD_FACTOR = -1.5
-# A scheduler's own `tags` say what it is, which only hints at what it is good for.
+# A scheduler's own `tags` describe it, which only hints at what it is good for.
 TAG_FACTOR = 0.2
 # Standard deviation of a scheduler's true gain around its prior: wide enough that one trial with a
 # clear answer outweighs the best page.
 PRIOR_DEVIATION = 0.07
-# Standard deviation of one trial's measured gain around the true one on such a workload; a
-# verdict whose own interval is wider counts with that.
+# Standard deviation of one trial's measured gain around the true one on such a workload; if a
+# verdict's own interval is wider, that counts.
 NOISE_DEVIATION = 0.04
 # One measured gain counts at most this much: a ratio of two small numbers can be anything.
 LARGEST_GAIN = 0.5
-# What a trial that ended in a rollback cost everybody on the machine, as gain.
+# The cost of a trial that ended in a rollback to everybody on the machine, as gain.
 ROLLBACK_COST = 0.02
-# What something that did not get as far as a verdict counts as.
+# The gain that counts for something that did not reach a verdict.
 GAIN_OF_FAILURE = {"gate": -0.08, "quarantine": -0.25}
-# An observation made with other parameters, or of the same line with another name in it, tells
-# less about this.
+# The factor for an observation made with other parameters, or of the same line with another name in
+# it.
 OTHER_PARAMETERS_WEIGHT = 0.6
 OTHER_NAME_WEIGHT = 0.7
-# However much was observed on other workloads, together it counts as half of one on this one:
-# the difference between workloads does not average out (a random effect).
+# All observations on other workloads together count as at most half of one on this workload: the
+# difference between workloads does not average out (a random effect).
 MOST_OF_OTHERS = 0.5
-# Kernels, services and neighbours change: an outcome loses half its weight in this time; a
-# failure sooner, since what failed is mended.
+# Kernels, services and neighbours change: an outcome loses half its weight in this time; a failure
+# sooner, because failures get fixed.
 HALF_LIFE_S = 30 * 24 * 3600.0
 FAILURE_HALF_LIFE_S = 7 * 24 * 3600.0
-# What weighs less than this is left out.
+# Observations with less weight are left out.
 LEAST_WEIGHT = 0.05
-# 95 % of a normal distribution lie within so many deviations.
+# 95 % of a normal distribution lie within this many deviations.
 WITHIN_95 = 1.96
 
 
 class Kind(StrEnum):
-    """What was observed: a verdict, a gate that stopped it, or the kernel that threw it out."""
+    """What was observed: a verdict, a gate that stopped it, or an ejection by the kernel."""
 
     VERDICT = "verdict"
     GATE = "gate"
@@ -84,10 +84,10 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class Observation:
-    """One thing that happened to a scheduler. `tags` None: it holds for all workloads alike.
+    """One outcome of a scheduler. `tags` None: it holds for all workloads alike.
 
-    `deviation` is that of the measured gain by its own interval, 0 where that is not known.
-    `found_by`: what it was judged by.
+    `deviation` is the measured gain's, from its own interval, 0 if unknown. `found_by`: the figure
+    that decided.
     """
 
     scheduler: str
@@ -106,7 +106,7 @@ class Observation:
 
     @property
     def effective_gain(self) -> float:
-        """What it says about the gain of trying, bounded."""
+        """The gain that it suggests for trying, bounded."""
         if self.kind is not Kind.VERDICT:
             return GAIN_OF_FAILURE[self.kind.value]
         gain = max(-LARGEST_GAIN, min(LARGEST_GAIN, self.gain))
@@ -115,7 +115,7 @@ class Observation:
 
 @dataclass(frozen=True)
 class Arm:
-    """Something that can be tried, as far as a choice depends on it."""
+    """An option to try, with everything that matters for the choice."""
 
     name: str
     good_for: tuple[str, ...] = ()
@@ -123,7 +123,7 @@ class Arm:
     tags: tuple[str, ...] = ()
     parameters: Mapping[str, Value] = field(default_factory=dict)
     shape: str = ""
-    # 1 for what was made and measured with care, less for a line that nobody tried.
+    # 1 for carefully made and measured ones, less for an untried line.
     trust: float = 1.0
 
 
@@ -140,9 +140,9 @@ class Belief:
     weight: float = 0.0
     words: tuple[str, ...] = ()
     against: tuple[str, ...] = ()
-    # Whether it was kept on such a workload: evidence of one's own, stronger than any page.
+    # Whether it was kept on such a workload: our own evidence, stronger than any page.
     proven: bool = False
-    # Of the observations, those that were judged by run-queue delay, and so count for little.
+    # The number of observations that were judged by run-queue delay, and so count little.
     outdated: int = 0
 
     @property
@@ -159,7 +159,7 @@ class Belief:
 
 
 def matches(tags: Iterable[str], phrases: Iterable[str]) -> tuple[str, ...]:
-    """The tags that a phrase is, or of which it has every word, in the order of `tags`."""
+    """The tags that equal a phrase, or of which it contains every word, in the order of `tags`."""
     exact = set(phrases)
     words = [set(re.findall(r"[a-z0-9]+", phrase.lower())) for phrase in exact]
 
@@ -178,13 +178,13 @@ def _worth(tags: Iterable[str], doubtful: Iterable[str] = ()) -> float:
 
 
 def aged(at: float, now: float, kind: Kind) -> float:
-    """What is left of an observation's weight."""
+    """The fraction of an observation's weight that remains."""
     half_life_s = HALF_LIFE_S if kind is Kind.VERDICT else FAILURE_HALF_LIFE_S
     return float(0.5 ** (max(0.0, now - at) / half_life_s))
 
 
 def relevance(arm: Arm, context: Context, observed: Observation, now: float) -> float:
-    """What an observation counts for, 0 to 1: for this arm, on this workload, now."""
+    """The weight of an observation, 0 to 1: for this arm, on this workload, now."""
     weight = 1.0
     if observed.scheduler != arm.name:
         if not arm.shape or observed.shape != arm.shape:
@@ -207,9 +207,9 @@ def _elsewhere(context: Context, observed: Observation) -> bool:
 def believe(arm: Arm, context: Context, observed: Iterable[Observation], now: float) -> Belief:
     """The posterior of an arm on a workload.
 
-    With prior N(m, s²) and observations x_i of noise n_i and weight w_i: precision
-    p = 1/s² + Σ w_i/n_i², mean (m/s² + Σ w_i x_i/n_i²) / p. The weights of observations on other
-    workloads are scaled down to `MOST_OF_OTHERS` where they are more together.
+    With prior N(m, s²) and observations x_i of noise n_i and weight w_i: precision p = 1/s² + Σ
+    w_i/n_i², mean (m/s² + Σ w_i x_i/n_i²) / p. The weights of observations on other workloads are
+    scaled down to `MOST_OF_OTHERS` if their sum is larger.
     """
     tags, doubtful = context.tags + context.machine, context.doubtful
     good = matches(tags, arm.good_for)
@@ -252,15 +252,16 @@ def believe(arm: Arm, context: Context, observed: Iterable[Observation], now: fl
 
 
 def _such(context: Context, observed: Observation) -> bool:
-    """Whether it is about such a workload, by a yardstick that says something of it."""
+    """Whether it is about such a workload, by a figure that says something about it."""
     if worth(observed.found_by, context.wanted) < 1:
         return False
     return likeness(context, observed.tags or (), observed.figures, observed.workload) >= SUCH
 
 
 def warning(belief: Belief, context: Context) -> str:
-    """Why nobody should try this by their own idea, or nothing: its page calls it bad for what
-    counts for the workload, and nothing that was measured here says otherwise."""
+    """Why nobody should try this on their own initiative, or "": its page calls it bad for this
+    workload's figure, and no measurement here contradicts that.
+    """
     against = [tag for tag in belief.against if tag in context.sure_purposes + context.machine]
     if not against or belief.proven:
         return ""

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Everything that could be tried on a workload, with what is believed of it. Pure.
+"""All options to try on a workload, with the belief about each. Pure.
 
-What can be tried are the library's entries and the lines of policy that fit such a workload.
+The options are the library's entries and the policy lines that fit such a workload.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -16,14 +16,17 @@ from scheduler_library.learning.yardstick import DELAY_WEIGHT
 from scheduler_library.manifest import Kind as EntryKind
 from scheduler_library.parameters import Value
 
-# A line that nobody tried here yet is worth so much of what a scheduler of the library is.
+# The factor for a line that nobody tried here yet, relative to a scheduler of the library.
 LINE_TRUST = 0.75
 
 
 @dataclass(frozen=True)
 class Option:
-    """One thing that could be tried. `refused` says why it cannot be here, `warned` why it should
-    not be unless a person wants it; both may be empty."""
+    """One option to try.
+
+    `refused` is the reason why it cannot be tried here, `warned` why it should not be unless a
+    person wants it; both may be empty.
+    """
 
     name: str
     kind: EntryKind
@@ -36,14 +39,14 @@ class Option:
 
 @dataclass(frozen=True)
 class Line:
-    """A template, with the name that it has as a scheduler."""
+    """A template, with its name as a scheduler."""
 
     template: Template
     name: str
 
 
 class _Seen:
-    """Observations by what they are of: there may be thousands of them, and hundreds of arms."""
+    """Observations by their subject: there may be thousands of them, and hundreds of arms."""
 
     def __init__(self, observed: Iterable[Observation]) -> None:
         self._by_name: dict[str, list[Observation]] = {}
@@ -54,7 +57,7 @@ class _Seen:
                 self._by_shape.setdefault(each.shape, []).append(each)
 
     def of(self, name: str, shape: str = "") -> list[Observation]:
-        """Those of a scheduler, and of lines of its shape."""
+        """Those about a scheduler, and about lines of its shape."""
         alike = self._by_shape.get(shape, []) if shape else []
         return self._by_name.get(name, []) + [each for each in alike if each.scheduler != name]
 
@@ -92,7 +95,7 @@ def options(
         )
         refused = "" if installed(entry) else "not installed"
         if not refused and manifest.layers:
-            refused = "it needs layers, and those are written by an operator or a policy"
+            refused = "it needs layers, which an operator or a policy writes"
         if not refused and text and not _meant(entry, text, context.workload):
             refused = "it names another workload"
         belief = believe(arm, context, seen.of(arm.name, arm.shape), now)
@@ -131,8 +134,9 @@ def options(
 
 
 def _meant(entry: Entry, text: str, workload: str) -> bool:
-    """Whether a policy that was generated may be meant for this workload: it selects nobody by
-    name, or this one."""
+    """Whether a generated policy may be meant for this workload: it selects nobody by name, or this
+    one.
+    """
     if entry.place is not Place.GENERATED or shape(text) == " ".join(text.split()):
         return True
     chosen = selector(workload)
@@ -140,7 +144,7 @@ def _meant(entry: Entry, text: str, workload: str) -> bool:
 
 
 def why(belief: Belief) -> list[str]:
-    """What a belief rests on, for people."""
+    """The evidence behind a belief, for people."""
     said = []
     if belief.words:
         said.append(f"its page says it is good for {', '.join(belief.words)}")
@@ -155,11 +159,11 @@ def why(belief: Belief) -> list[str]:
     if belief.outdated:
         said.append(
             f"{belief.outdated} of them judged by run-queue delay, which counts for "
-            f"{DELAY_WEIGHT:.0%}: it says little of how long anybody waits for an answer"
+            f"{DELAY_WEIGHT:.0%}: it says little about how long anybody waits for an answer"
         )
     if belief.failures:
-        said.append(f"stopped by a gate or thrown out {belief.failures} times, which is remembered")
-    return said or ["nothing is known of it on such workloads"]
+        said.append(f"stopped by a gate or ejected {belief.failures} times")
+    return said or ["nothing is known about it on such workloads"]
 
 
 __all__ = ["Line", "Option", "options", "why"]

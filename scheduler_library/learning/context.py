@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""How alike two workloads are, for whoever learns from one about the other. Pure."""
+"""The similarity of two workloads, for learning from one about the other. Pure."""
 
 import math
 import re
@@ -10,21 +10,21 @@ from scheduler_library.learning.yardstick import Yardstick
 from scheduler_library.profile import PURPOSES, Tag, told
 from scheduler_library.purpose import Purpose, purpose_of
 
-# The figures of a profile that say how a workload runs, whatever machine it runs on.
+# The figures of a profile that characterise a workload on any machine.
 TELLING = ("mean_burst_us", "wakeups_per_s", "cpus_used", "involuntary_ratio")
-# Two figures that differ by this factor are as good as of different workloads.
+# Two figures that differ by this factor count as those of different workloads.
 FAR_FACTOR = 8.0
-# What figures may take away from tags that are the same: tags are made of them, and coarser.
+# How much figures may lower the similarity of equal tags: tags are derived from them, and coarser.
 FIGURES_PART = 0.5
-# The same workload under another load may lose a tag or two, and is still itself; another one
-# with the same tags may still be another matter.
+# The same workload under another load may lose a tag or two, and is still itself; another one with
+# the same tags may still behave differently.
 SAME_WORKLOAD_FLOOR = 0.8
 OTHER_WORKLOAD_CEILING = 0.7
-# Two workloads are "such" ones from this likeness on.
+# Two workloads count as alike from this similarity on.
 SUCH = 0.6
-# These say already what counts for a workload; a complaint about delays adds nothing then.
+# These already say what counts for a workload; a complaint about delays then adds nothing.
 _TELLING_TAGS = PURPOSES | {Tag.CPU_BOUND}
-# Machines that some schedulers are made for, and others are wrong on.
+# Machines that some schedulers are made for, and others do not suit.
 SMALL_MACHINE, LARGE_MACHINE = "small-machine", "large-machine"
 SMALL_CPUS, LARGE_CPUS = 2, 16
 
@@ -34,10 +34,10 @@ class Context:
     """A workload as the bandit sees it.
 
     Attributes:
-        tags: what it is like; they may hold what was inferred besides.
-        measured: those that outcomes are recorded with.
-        doubtful: those that count for less.
-        wanted: by what is judged, where that is known.
+        tags: its tags, possibly including inferred ones.
+        measured: those with which outcomes are recorded.
+        doubtful: those that count less.
+        wanted: the figure that counts, if known.
     """
 
     tags: tuple[str, ...]
@@ -49,8 +49,11 @@ class Context:
 
     @property
     def machine(self) -> tuple[str, ...]:
-        """Words for the machine. They choose a scheduler, and say nothing of how alike workloads
-        are: all of a machine have them in common."""
+        """Tags of the machine.
+
+        They choose a scheduler, and say nothing about how alike workloads are: all on one machine
+        share them.
+        """
         cpus, caches = self.figures.get("machine_cpus", 0), self.figures.get("machine_caches", 0)
         if caches > 1 or cpus >= LARGE_CPUS:
             return (LARGE_MACHINE,)
@@ -71,8 +74,9 @@ def similarity(one: Iterable[str], other: Iterable[str]) -> float:
 
 
 def closeness(one: Mapping[str, float], other: Mapping[str, float]) -> float:
-    """How close the telling figures are, 0 to 1: the mean over those that both have of a
-    triangular kernel on the logarithm of their ratio. Without a common figure 1."""
+    """How close the characteristic figures are, 0 to 1: the mean of a triangular kernel on the
+    logarithm of their ratio, over the figures that both have. 1 without a common figure.
+    """
     found = []
     for name in TELLING:
         left, right = one.get(name, 0.0), other.get(name, 0.0)
@@ -84,14 +88,14 @@ def closeness(one: Mapping[str, float], other: Mapping[str, float]) -> float:
 def likeness(
     context: Context, tags: Iterable[str], figures: Mapping[str, float], workload: str = ""
 ) -> float:
-    """How much an observation on a workload with these tags and figures tells about this one.
+    """How much an observation on a workload with these tags and figures says about this one.
 
     The tags' Jaccard index, at most halved by figures that are far apart. An observation on the
     very same workload counts for no less than `SAME_WORKLOAD_FLOOR`, one on another for no more
     than `OTHER_WORKLOAD_CEILING`.
     """
     then = tuple(tags)
-    # What is only inferred of this workload may be missing in what was recorded then.
+    # Tags that are only inferred for this workload may be missing from the earlier record.
     alike = max(similarity(context.tags, then), similarity(context.measured or context.tags, then))
     if alike and figures:
         alike *= 1 - FIGURES_PART * (1 - closeness(context.figures, figures))
@@ -104,11 +108,11 @@ def likeness(
 def wanted_tags(
     tags: Iterable[str], complaint: str, doubtful: Iterable[str] = ()
 ) -> tuple[str, ...]:
-    """The tags of a workload, with what a complaint says of what counts for it.
+    """The tags of a workload, plus what a complaint reveals about the figure that counts.
 
-    An objective (`latency p99`, `measurement NAME lower`) was declared: what it says, counts. A
-    rise of delays that was found by itself says that the workload used to sleep: it is
-    `latency-sensitive`, unless its tags say, without doubt, that something else counts for it.
+    A declared objective (`latency p99`, `measurement NAME lower`) counts as it says. A rise of
+    delays that was detected means that the workload used to sleep: it is `latency-sensitive`,
+    unless a certain tag says that something else counts for it.
     """
     known = tuple(tags)
     purpose = purpose_of(complaint)

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Lessons: claims of one line, each with what speaks for and against it. Pure.
+"""Lessons: claims of one line, each with the evidence for and against it. Pure.
 
-A claim that is made again is the same lesson with one more piece of evidence. A later verdict on
-what a lesson is about confirms or contradicts it; what is contradicted as often as confirmed is
-weakened, and goes first when there are too many. What a person wrote is never dropped for room.
+A repeated claim is the same lesson with one more piece of evidence. A later verdict on the subject
+of a lesson confirms or contradicts it; a lesson that is contradicted as often as confirmed is
+weakened, and is the first to go if there are too many. Lessons written by a person are never
+dropped to make room.
 """
 
 import re
@@ -20,17 +21,17 @@ from scheduler_library.learning.yardstick import (
     yardstick_said,
 )
 
-# So many lessons are kept, and so many pieces of evidence with each.
+# How many lessons are kept, and how many pieces of evidence with each.
 MOST_LESSONS = 200
 MOST_EVIDENCE = 8
 LONGEST_TEXT = 500
 LONGEST_SAID = 160
-# Two claims about the same thing are one from this part of common words on.
+# Two claims about the same subject count as one from this fraction of common words on.
 SAME_WORDS = 0.7
 
 
 class Says(StrEnum):
-    """What a lesson claims of its scheduler; empty where it claims neither."""
+    """A lesson's claim about its scheduler; empty if it makes none."""
 
     BETTER = "better"
     WORSE = "worse"
@@ -39,7 +40,7 @@ class Says(StrEnum):
 
 @dataclass(frozen=True)
 class Evidence:
-    """One thing that was measured. `supports`: it speaks for the lesson."""
+    """One measurement. `supports`: it speaks for the lesson."""
 
     at: float
     episode: str = ""
@@ -50,8 +51,11 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Claim:
-    """What somebody wants remembered, and what it rests on. `about` is a scheduler's name, `policy`
-    its text with the names left out, `objective` what it was judged by."""
+    """Something worth remembering, and its evidence.
+
+    `about` is a scheduler's name, `policy` its text with the names left out, `objective` the figure
+    that decided.
+    """
 
     text: str
     at: float
@@ -66,10 +70,10 @@ class Claim:
 
 @dataclass(frozen=True)
 class Lesson:
-    """A claim as it stands. `at`: when it was first made; `confirmed` and `contradicted` count
-    all evidence there was, of which only the latest is kept.
+    """A claim in its current state. `at`: when it was first made; `confirmed` and `contradicted`
+    count all evidence, of which only the latest is kept.
 
-    `comment` is what stood above it in the file, kept for whoever wrote it.
+    `comment` is the text above it in the file, kept for its author.
     """
 
     text: str
@@ -91,7 +95,7 @@ class Lesson:
 
     @property
     def yardstick(self) -> Yardstick:
-        """By what it holds; of what was learned before that was noted, as its evidence says."""
+        """The figure to which it applies; for older lessons, from their evidence."""
         if self.objective:
             return yardstick_of(self.objective)
         return next(
@@ -101,7 +105,7 @@ class Lesson:
 
     @property
     def weight(self) -> float:
-        """What it counts for, 0 to 1."""
+        """Its weight, 0 to 1."""
         return worth(self.yardstick)
 
     @property
@@ -125,7 +129,9 @@ class Measured:
 
 
 def one_line(text: str, most: int = LONGEST_TEXT) -> str:
-    """Text as one line that can be shown: white space is one blank, what cannot be shown is `?`."""
+    """Text as one printable line: white space becomes one blank, unprintable characters
+    become `?`.
+    """
     shown = printable(" ".join(text.split()))
     return shown if len(shown) <= most else shown[: most - 1] + "…"
 
@@ -140,8 +146,9 @@ def _plain_words(text: str) -> frozenset[str]:
 
 
 def same_claim(lesson: Lesson, claim: Claim) -> bool:
-    """Whether a claim is one that a lesson makes already: word for word, or in nearly the same
-    words about the same scheduler on such workloads, by the same yardstick."""
+    """Whether a lesson makes the claim already: word for word, or in nearly the same words about
+    the same scheduler on such workloads, by the same figure.
+    """
     if lesson.objective and yardstick_of(claim.objective) not in (
         lesson.yardstick,
         Yardstick.UNKNOWN,
@@ -171,7 +178,7 @@ def _with(lesson: Lesson, evidence: Evidence) -> Lesson:
 
 
 def learned(lessons: Sequence[Lesson], claim: Claim) -> tuple[list[Lesson], Lesson]:
-    """The lessons with this claim among them, and the lesson that it became."""
+    """The lessons including this claim, and the lesson that it became."""
     found = list(lessons)
     for place, each in enumerate(found):
         if same_claim(each, claim):
@@ -195,8 +202,9 @@ def learned(lessons: Sequence[Lesson], claim: Claim) -> tuple[list[Lesson], Less
 
 
 def judged(lessons: Iterable[Lesson], measured: Measured) -> list[Lesson]:
-    """The lessons after a verdict: it speaks for or against each that claims something of this
-    scheduler on such workloads, by the same yardstick or by one that was not noted."""
+    """The lessons after a verdict: it speaks for or against each that makes a claim about this
+    scheduler on such workloads, by the same figure or by an unknown one.
+    """
     by = yardstick_of(measured.objective)
     found = []
     for each in lessons:
@@ -213,9 +221,9 @@ def judged(lessons: Iterable[Lesson], measured: Measured) -> list[Lesson]:
 
 
 def bounded(lessons: Sequence[Lesson], most: int = MOST_LESSONS) -> list[Lesson]:
-    """At most so many: weakened ones go first, then those that were judged by run-queue delay, then
-    those with least evidence, then old ones.
-    What was written by hand stays, whatever there is of it."""
+    """At most this many: weakened ones go first, then those that were judged by run-queue delay,
+    then those with least evidence, then old ones. Lessons written by hand always stay.
+    """
     spare = len(lessons) - most
     if spare <= 0:
         return list(lessons)

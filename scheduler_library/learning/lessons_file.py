@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The file of lessons, `lessons.toml` in the state folder: for people to read and to edit.
 
-One `[[lesson]]` table each; only `text` is needed, so that a person writes two lines. Comment
-lines above a lesson stay with it. A file that is not understood is refused with its line, and
-left as it is: nobody's work is overwritten.
+One `[[lesson]]` table each; only `text` is required, so that a person writes two lines. Comment
+lines above a lesson stay with it. A file that cannot be parsed is refused with its line, and left
+as it is: nobody's work is overwritten.
 """
 
 import json
@@ -27,7 +27,7 @@ from scheduler_library.learning.lessons import (
 
 FILE = "lessons.toml"
 LARGEST_BYTES = 1024 * 1024
-# More than are kept, for a person may write more; beyond this it is some other file.
+# More than are kept, because a person may write more; a longer file is not a file of lessons.
 MOST_READ = 2000
 HEAD = """\
 # What schedpilot has learned about schedulers and workloads, one [[lesson]] each. It is yours to
@@ -59,8 +59,7 @@ _NAME = re.compile(r"[\w.-]{1,60}")
 def _fault(where: str, line: int, why: str) -> Fault:
     return Fault(
         FaultType.STATE,
-        "the file of lessons is not understood; it is left as it is, and what is learned "
-        "meanwhile is kept aside",
+        "the file of lessons cannot be parsed; it is left as it is, and new lessons are kept aside",
         where=f"{where}:{line}",
         why=why,
         hint=f"correct line {line}, or move the file away; docs/learning.md has the format",
@@ -169,10 +168,10 @@ def _lesson(
 
 
 def parse(text: str, where: str = FILE, at: float = 0.0) -> tuple[str, list[Lesson]]:
-    """What stands above the first lesson, and the lessons.
+    """The text above the first lesson, and the lessons.
 
     Args:
-        at: the time of those that name none, Unix seconds.
+        at: the time for those without one, Unix seconds.
 
     Raises:
         Fault: STATE, with the line and what to do.
@@ -181,7 +180,7 @@ def parse(text: str, where: str = FILE, at: float = 0.0) -> tuple[str, list[Less
     starts = [number for number, line in enumerate(lines) if _TABLE.match(line)]
     if len(starts) > MOST_READ:
         raise _fault(where, starts[MOST_READ] + 1, f"there are more than {MOST_READ} lessons")
-    # A comment belongs to the lesson that it stands right above.
+    # A comment belongs to the lesson directly below it.
     firsts = []
     for start in starts:
         first = start
@@ -214,13 +213,13 @@ def _table(
             raise _fault(where, line, "there is something before the first [[lesson]]")
         return {}
     if set(values) != {"lesson"} or len(values["lesson"]) != 1:
-        raise _fault(where, line, "there is a table in it that is no [[lesson]]")
+        raise _fault(where, line, "there is a table in it that is not a [[lesson]]")
     table: Mapping[str, Any] = values["lesson"][0]
     return table
 
 
 def _text(value: str) -> str:
-    """A JSON string is a TOML string, where no character is written as two escapes."""
+    """A JSON string is a TOML string, if no character is written as two escapes."""
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
@@ -267,10 +266,10 @@ def render(head: str, lessons: Iterable[Lesson]) -> str:
 
 
 def read(path: Path) -> tuple[str, list[Lesson]]:
-    """The head and the lessons of a file; nothing where there is none.
+    """The head and the lessons of a file; empty if it does not exist.
 
     Raises:
-        Fault: STATE: it cannot be read or is not understood.
+        Fault: STATE: it cannot be read or parsed.
     """
     try:
         text = read_text(

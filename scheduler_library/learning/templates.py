@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Lines of policy that fit a kind of workload, to be tried beside what the library has. Pure.
+"""Policy lines that fit a kind of workload, to try beside the library. Pure.
 
-They are what a person who knows the language would try first. What wins is saved to the library
-and found there from then on.
+They are what a person who knows the language would try first. Winners are saved to the library and
+found there from then on.
 """
 
 import hashlib
@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 from scheduler_library.profile import Tag
 
-# Longest name that a line is written for; the language takes no more for `comm`.
+# The longest name for which a line is written; the language takes no more for `comm`.
 LONGEST_COMM = 15
 LONGEST_NAME = 200
-# From here on a slice of everybody's is long for whoever waits.
+# From this length on everybody's slice is long for tasks that wait.
 LONG_SLICE_MS = 10.0
 _SLICE = re.compile(r"slice (\d+(?:\.\d+)?)(ns|us|ms|s)\b")
 _RULE = re.compile(r"[^;{]*\{[^}]*\}")
@@ -25,7 +25,7 @@ _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
 
 @dataclass(frozen=True)
 class Template:
-    """A line, and for which workloads. `tags` work as a manifest's `good_for` does."""
+    """A line, and the workloads it suits. `tags` work like a manifest's `good_for`."""
 
     policy: str
     tags: tuple[str, ...]
@@ -34,10 +34,10 @@ class Template:
 
 
 def quoted(text: str) -> str | None:
-    """`text` as a string of the policy language; None where the language cannot hold it.
+    """`text` as a string of the policy language; None if the language cannot express it.
 
-    A backslash may stand for a byte that could not be shown (as signals escape names), so that
-    a name with one is not surely the name: no line is written for it.
+    A backslash may stand for a byte that could not be shown (signals escape names this way), so
+    such a name is not certain: no line is written for it.
     """
     if not text or len(text) > LONGEST_NAME or "\\" in text:
         return None
@@ -47,7 +47,7 @@ def quoted(text: str) -> str | None:
 
 
 def selector(workload: str) -> str | None:
-    """What selects this workload's tasks: `cgroup = "/path"` or `comm = "name"`, or None."""
+    """The selector for this workload's tasks: `cgroup = "/path"` or `comm = "name"`, or None."""
     kind, _, name = workload.partition(":")
     if kind not in ("cgroup", "comm") or name == "/":
         return None
@@ -58,12 +58,12 @@ def selector(workload: str) -> str | None:
 
 
 def bad_for(policy: str, tags: Iterable[str] = ()) -> tuple[str, ...]:
-    """The tags of workloads that a policy in its canonical form is bad for by what it does to
-    everybody: jobs in order, or long slices, while nobody goes first. What it does to those whom
-    it names is the business of whoever named them.
+    """The tags of workloads for which a policy in its canonical form is bad because of its effect
+    on everybody: jobs in order, or long slices, while nobody goes first. Its effect on tasks that
+    it names is the responsibility of the one who named them.
 
-    `tags` are those of a workload that was measured. Where its requests are cut in their middle,
-    long slices are what lets them end, whoever waits for them; to a person they are bad still.
+    `tags` are those of a measured workload. If its requests are cut in the middle, long slices let
+    them end, whoever waits for them; for a person they are bad nevertheless.
     """
     text = _QUOTED.sub('""', policy)
     everybody = _RULE.sub("", text) + text.rpartition("* {")[2] * ("* {" in text)
@@ -76,18 +76,19 @@ def bad_for(policy: str, tags: Iterable[str] = ()) -> tuple[str, ...]:
 
 
 def shape(policy: str) -> str:
-    """A policy with every name in it left out: lines of one shape do the same to others."""
+    """A policy with every name in it left out: lines of one shape have the same effect."""
     return _QUOTED.sub('"…"', " ".join(policy.split()))
 
 
 def name_of(policy: str) -> str:
-    """What the compiler calls a policy that is in its canonical form, as all lines here are."""
+    """The compiler's name for a policy in its canonical form, as all lines here are."""
     return f"policy-{hashlib.sha256(policy.encode()).hexdigest()[:8]}"
 
 
 def all_lines(workloads: Iterable[str] = ()) -> list[Template]:
-    """Every line that the offline advisor could propose, whatever is measured: those that name
-    nobody, then those for each of `workloads` (their ids). For whoever proves lines ahead."""
+    """Every line that the offline advisor could propose, whatever is measured: those without names,
+    then those for each of `workloads` (their ids). For proving lines ahead.
+    """
     found: dict[str, Template] = {}
     for workload in ("", *workloads):
         for group in (tuple(Tag), (Tag.BATCH,), (Tag.LATENCY_SENSITIVE,)):
@@ -121,7 +122,7 @@ def templates(tags: Iterable[str], workload: str) -> list[Template]:
             )
         )
     if selected and has & {Tag.LATENCY_SENSITIVE, Tag.INTERACTIVE}:
-        # First either way; a short slice would cut long requests among themselves.
+        # First in either case; a short slice would cut long requests among themselves.
         first = "order fifo; slice 100ms" if Tag.CUT_SHORT in has else "preempt; slice 500us"
         found.append(
             Template(

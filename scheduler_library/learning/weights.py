@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What each kind of evidence counts for in a search, adjusted by what came of following it. Pure.
+"""The weight of each kind of evidence in a search, adjusted by results. Pure.
 
 The normalised exponentiated gradient (Kivinen and Warmuth, "Exponentiated gradient versus gradient
-descent for linear predictors", Information and Computation 132, 1997) on the logistic loss of
-"what was tried will be kept". The weights are positive and sum to 1, so that none can run away; a
-part of the prior is mixed in with each step (the fixed share of Herbster and Warmuth, "Tracking
-the best expert", Machine Learning 32, 1998), so that none is ever lost and old lessons fade.
+descent for linear predictors", Information and Computation 132, 1997) on the logistic loss of "the
+tried candidate will be kept". The weights are positive and sum to 1, so that none can run away;
+each step mixes in a fraction of the prior (the fixed share of Herbster and Warmuth, "Tracking the
+best expert", Machine Learning 32, 1998), so that no weight is ever lost and old lessons fade.
 """
 
 import math
@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-# What a search looks at, and what each counts for before anything was learned.
+# The evidence that a search uses, and each kind's weight before anything was learned.
 WORDS, TAGS, MEASURED, TOLD = "words", "tags", "measured", "told"
 PRIOR: Mapping[str, float] = MappingProxyType({WORDS: 0.35, TAGS: 0.35, MEASURED: 0.2, TOLD: 0.1})
 MEANING: Mapping[str, str] = MappingProxyType(
@@ -28,7 +28,7 @@ MEANING: Mapping[str, str] = MappingProxyType(
 RATE = 0.6
 # Steepness of the chance of a keep over the difference in score from the average entry.
 STEEPNESS = 4.0
-# Part of the prior in each step.
+# Fraction of the prior in each step.
 SHARE = 0.02
 LEAST, MOST = 0.03, 0.8
 
@@ -52,11 +52,11 @@ def total(weights: Mapping[str, float], features: Features) -> float:
 def adjusted(
     weights: Mapping[str, float], tried: Features, all_entries: Sequence[Features], *, kept: bool
 ) -> Step:
-    """The weights after one thing was tried: what spoke for it more than for others counts more
-    where it was kept, and less where it was not.
+    """The weights after one trial: the evidence that spoke for it more than for others counts more
+    if it was kept, and less if it was not.
 
-    With x = features of what was tried less the mean over all entries, p = σ(c·w·x) and y = 1
-    for a keep: w_i ← w_i · exp(η (y - p) c x_i), divided by their sum.
+    With x = features of the tried entry minus the mean over all entries, p = σ(c·w·x) and y = 1 for
+    a keep: w_i ← w_i · exp(η (y - p) c x_i), divided by their sum.
     """
     apart = {
         name: tried.get(name, 0.0)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""By what a verdict was found, and what that is worth to whoever learns from it. Pure.
+"""The figure behind a verdict, and the verdict's worth for learning. Pure.
 
-Trials were once judged by run-queue delay. That says how long the queue is and not how long those
-wait who want something done: a scheduler that lets requests run to their end lengthens the queue
-and shortens the response. What was found by it is kept, and weighs little.
+Trials were once judged by run-queue delay. That is the length of the queue, not the waiting time of
+people who want something done: a scheduler that lets requests run to their end lengthens the queue
+and shortens the response. Old verdicts by it are kept, with little weight.
 """
 
 import re
@@ -11,7 +11,7 @@ from enum import StrEnum
 
 
 class Yardstick(StrEnum):
-    """What the leading term of an objective measures; empty where that is not known."""
+    """What the leading term of an objective measures; empty if unknown."""
 
     RESPONSE = "response"
     COMPLETIONS = "completions"
@@ -23,17 +23,17 @@ class Yardstick(StrEnum):
     UNKNOWN = ""
 
 
-# An outcome that was judged by run-queue delay counts so much, where something else is wanted.
-# Measured on schbench, delay and response disagreed on three of four schedulers; a fifth leaves a
-# delay's verdict less than one by response has after two months.
+# The weight of an outcome that was judged by run-queue delay, if another figure is wanted. Measured
+# on schbench, delay and response disagreed on three of four schedulers; a fifth leaves a delay's
+# verdict less weight than one by response has after two months.
 DELAY_WEIGHT = 0.2
 _ALIASES = {"latency": Yardstick.DELAY, "throughput": Yardstick.COMPLETIONS}
-# How the evidence of a lesson begins: `keep: latency p99 x0.82 (…)`.
+# The beginning of a lesson's evidence: `keep: latency p99 x0.82 (…)`.
 _SAID = re.compile(r"(?:keep|rollback): ([a-z]+)\b")
 
 
 def yardstick_of(objective: str) -> Yardstick:
-    """What the text of an objective, or its title, judges by first."""
+    """The leading figure in the text of an objective, or in its title."""
     first = objective.split(";")[0].split()
     word = first[0].casefold() if first else ""
     if word in _ALIASES:
@@ -42,12 +42,12 @@ def yardstick_of(objective: str) -> Yardstick:
 
 
 def yardstick_said(evidence: str) -> Yardstick:
-    """The same of what a verdict said; of anything else it is not known."""
+    """The same from a verdict's text; unknown for any other text."""
     found = _SAID.match(evidence)
     return yardstick_of(found[1]) if found else Yardstick.UNKNOWN
 
 
 def worth(found_by: Yardstick, wanted: Yardstick = Yardstick.UNKNOWN) -> float:
-    """What an outcome counts for by how it was judged, 0 to 1."""
+    """The weight of an outcome by its figure, 0 to 1."""
     outdated = found_by is Yardstick.DELAY and wanted is not Yardstick.DELAY
     return DELAY_WEIGHT if outdated else 1.0

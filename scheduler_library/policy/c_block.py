@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""C bodies in a policy: where they end, and what may be in them.
+"""C bodies in a policy: where they end, and their allowed content.
 
-A body computes one number. It calls nothing that changes the kernel or a queue, so what
-the compiler promises (each task queued once, each queue drained, slices bounded) holds
-whatever a body says; the verifier does the rest.
+A body computes one number. It calls nothing that changes the kernel or a queue, so the compiler's
+promises (each task queued once, each queue drained, slices bounded) hold whatever a body does; the
+verifier does the rest.
 """
 
 import re
@@ -13,7 +13,7 @@ from process import Fault
 from scheduler_library.policy.trouble import listing, refuse, suggestion
 
 LARGEST_BODY = 4096
-# Without effect on anything: arithmetic of ours, and the kernel's clocks and counts.
+# Calls without side effects: our arithmetic, and the kernel's clocks and counts.
 FUNCTIONS = frozenset(
     {
         *("us", "ms", "min", "max", "clamp"),
@@ -86,7 +86,7 @@ def end_of_body(text: str, start: int) -> int:
 
 @dataclass(frozen=True)
 class Body:
-    """A checked body and the facts that it names. `at` is the offset that it was checked at."""
+    """A checked body and the facts that it names. `at` is the offset at which it was checked."""
 
     code: str
     facts: frozenset[str]
@@ -94,10 +94,10 @@ class Body:
 
 
 def check_body(text: str, at: int, body: str, facts: frozenset[str]) -> Body:
-    """Check the body that stands at offset `at` of the policy `text`.
+    """Check the body at offset `at` of the policy `text`.
 
     Raises:
-        Fault: BAD_POLICY with the column of the first thing that may not be in it.
+        Fault: BAD_POLICY with the column of the first forbidden part.
     """
     if len(body) > LARGEST_BODY:
         raise refuse(
@@ -108,7 +108,7 @@ def check_body(text: str, at: int, body: str, facts: frozenset[str]) -> Body:
 
 
 class _Check:
-    """One look at a body, token by token. It names nothing that it did not declare itself."""
+    """One pass over a body, token by token. It names only what it declared itself."""
 
     def __init__(self, text: str, start: int, body: str, facts: frozenset[str]) -> None:
         self._text = text
@@ -165,7 +165,7 @@ class _Check:
             value = {"ns": found[1], "s": f"ms({int(found[1]) * 1000})"}
             raise self._refuse(
                 number,
-                f"{text!r} is no number of C",
+                f"{text!r} is not a number in C",
                 f"write {value.get(found[2], f'{found[2]}({found[1]})')}",
                 "ns, or us(N) and ms(N)",
             )
@@ -177,7 +177,7 @@ class _Check:
             raise self._refuse(
                 number,
                 "a preprocessor line cannot be in a C block",
-                "no include, define or pragma: everything that can be used is there already",
+                "no include, define or pragma: everything that can be used exists already",
             )
         if token["digraph"]:
             raise self._refuse(
@@ -198,7 +198,7 @@ class _Check:
             raise self._unchangeable(number)
 
     def _is_variable(self, number: int, side: int) -> bool:
-        """Whether the token is a variable of the block, and no part of something larger."""
+        """Whether the token is a variable of the block, and not part of something larger."""
         beyond = self._near(number, side)
         part = beyond in (".", "->") or (side > 0 and beyond == "[")
         return 0 <= number < len(self._tokens) and self._near(number, 0) in self._variables - (

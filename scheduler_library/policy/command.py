@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What can be said of a policy without a daemon: read, checked, formatted, and compiled to C.
+"""Everything about a policy that needs no daemon: parsing, checking, formatting, compiling to C.
 
     python -m scheduler_library.policy.command [--emit-c | --format] [--json] < POLICY
     python -m scheduler_library.policy.command --library NAME …
 
-A program of its own, so that the command `schedpilot check` needs to import nothing of this.
-Standard output has what was asked for, standard error the rest; the exit status is 1 after a
-fault. Nothing is built, proven or loaded.
+It is a separate program, so that the command `schedpilot check` need not import any of this. The
+requested text goes to standard output, everything else to standard error; the exit status is 1
+after a fault. Nothing is built, proven or loaded.
 """
 
 import argparse
@@ -28,9 +28,9 @@ from scheduler_library.this_machine import compile_here
 
 @dataclass(frozen=True)
 class Checked:
-    """What there is to tell. `source` is the C, `seconds` what the compiler took.
+    """The result to print. `source` is the C, `seconds` the compiler's time.
 
-    `values` are those of the parameters that were given, as the object takes them.
+    `values` are the given parameters, as the object takes them.
     """
 
     name: str
@@ -45,11 +45,11 @@ class Checked:
 def check_text(
     text: str, values: Mapping[str, str], by: tuple[str, ...] = (), *, cpus: int = 0
 ) -> Checked:
-    """Compile a policy; one that is `use …` is checked as far as the library reaches.
+    """Compile a policy; for one that is `use …`, check as far as the library reaches.
 
     Args:
         by: the policies of the library that led here.
-        cpus: of the machine that it is meant for; 0: this one.
+        cpus: number of CPUs of the machine it is for; 0: this one.
 
     Raises:
         Fault: BAD_POLICY, BAD_PARAMETER, UNKNOWN_SCHEDULER.
@@ -92,10 +92,10 @@ def _used(
 def check_entry(
     entry: Entry, values: Mapping[str, str], by: tuple[str, ...] = (), *, cpus: int = 0
 ) -> Checked:
-    """An entry of the library. Of an installed scheduler only the program knows more.
+    """An entry of the library. For an installed scheduler only the program knows more.
 
     Raises:
-        Fault: as `check_text`, and STATE where the source cannot be read.
+        Fault: as `check_text`, and STATE if the source cannot be read.
     """
     if entry.manifest.kind is Kind.POLICY:
         return check_text(entry.policy(), values, (*by, entry.name), cpus=cpus)
@@ -117,7 +117,7 @@ def check_entry(
 
 
 def _answer(found: Checked, asked: argparse.Namespace) -> str:
-    """What goes to standard output."""
+    """The text for standard output."""
     layers = found.about.get("layers")
     if asked.emit_c and layers and not asked.json:
         return json.dumps(layers, indent=2)
@@ -125,7 +125,7 @@ def _answer(found: Checked, asked: argparse.Namespace) -> str:
         raise Fault(
             FaultType.UNSUPPORTED,
             f"there is no C of {found.name!r}",
-            why="it is a program that is installed, or is not",
+            why="it is a program, which may or may not be installed",
             hint="`schedpilot check --emit-c` prints its layer file"
             if layers
             else f"see `schedpilot library show {found.name}`",
@@ -158,7 +158,11 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("--library", metavar="NAME", help="an entry instead of standard input")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
     parser.add_argument(
-        "--cpus", type=int, default=0, metavar="N", help="of the machine it is for; else this one's"
+        "--cpus",
+        type=int,
+        default=0,
+        metavar="N",
+        help=("number of CPUs of the machine it is for; default: this one's"),
     )
     asked = parser.parse_args(words)
     values = dict(each.partition("=")[::2] for each in asked.set)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""From a policy to one BPF C file that a person can read. The same text gives the same file."""
+"""Compiles a policy to one readable BPF C file. The same text gives the same file."""
 
 import hashlib
 import re
@@ -49,20 +49,20 @@ from scheduler_library.policy.vocabulary import FACTS
 __all__ = ["Compiled", "Machine", "Use", "compile_policy"]
 
 _TEMPLATES = Path(__file__).parent / "templates"
-# Selectors that the daemon resolves have a bit each in one u64.
+# Selectors that the daemon resolves have one bit each in a u64.
 MOST_SELECTORS = 64
-# Around the number of a line that came from a C block; no policy has this character.
+# Marks the number of a line from a C block; no policy contains this character.
 _MARK = "\x02"
 _MARKED = re.compile(f"{_MARK}([0-9]+):([0-9]+){_MARK}")
-# The setting that holds a scheduler's layers (external.py).
+# The setting that contains a scheduler's layers (external.py).
 LAYERS = "layers"
-# How wide the policy is in the file's first comment.
+# Width of the policy in the file's first comment.
 _WIDTH = 90
 
 
 @dataclass(frozen=True)
 class BodyLine:
-    """Where a line of the C came from: a C block of the policy, as it was written.
+    """The origin of a line of the C: a C block of the policy, as it was written.
 
     `source_line` is that of the C; its first character, behind the tab that we put before it, is at
     `line` and `column` of the policy. All count from 1.
@@ -77,10 +77,10 @@ class BodyLine:
 class Compiled:
     """A policy as a scheduler.
 
-    `text` is its canonical form, `name` a legal library name made from that, `source` the
-    whole C file, `manifest` describes its live parameters, and `facts` says what userspace has
-    to supply while it runs. `cpus` is one more than the highest CPU that it names, 0 for none.
-    `doubts` are about the text as it was written, and `body_lines` lead from the C to its C blocks.
+    `text` is its canonical form, `name` a legal library name made from that, `source` the whole C
+    file, `manifest` describes its live parameters, and `facts` lists what userspace has to supply
+    while it runs. `cpus` is one more than the highest CPU that it names, 0 if none. `doubts` are
+    about the text as it was written, and `body_lines` lead from the C to its C blocks.
     """
 
     text: str
@@ -97,8 +97,8 @@ class Compiled:
 class Use:
     """`use NAME key=value …`: a library or installed scheduler, and its settings as written.
 
-    `text` is the canonical form. Rules after it are `layers`, a layer file, which is in the
-    settings, too; `doubts` are about them.
+    `text` is the canonical form. Rules after it become `layers`, a layer file, which is also in the
+    settings; `doubts` are about them.
     """
 
     name: str
@@ -118,8 +118,8 @@ def compile_policy(text: str, *, machine: Machine) -> Compiled | Use:
     if isinstance(parsed, UseLine):
         return _use(text, parsed, machine)
     _, found_doubts = _checked(text, parsed, machine)
-    # What was written is checked, for the columns; what is compiled is the canonical form, so
-    # that the same policy is the same file, comments and all, however it was written.
+    # The written text is checked, for the columns; the canonical form is compiled, so that the same
+    # policy gives the same file, including comments, however it was written.
     canonical = format_policy(parsed)
     written = _blocks(parsed)
     parsed = parse(canonical)
@@ -165,7 +165,7 @@ def compile_policy(text: str, *, machine: Machine) -> Compiled | Use:
 
 
 def _checked(text: str, program: Program, machine: Machine) -> tuple[Plan, tuple[Doubt, ...]]:
-    """What a program amounts to, checked as it was written, and the doubts about it."""
+    """The meaning of a program, checked as it was written, and the doubts about it."""
     try:
         said = plan(text, program, machine)
     except Refusal as fault:
@@ -204,7 +204,7 @@ def _blocks(program: Program) -> list[CBlock]:
 
 
 def _marked(body: Body) -> str:
-    """The body's code, each line of it behind a mark that says which it is."""
+    """The body's code, each line behind a mark that identifies it."""
     return "\n".join(
         f"{_MARK}{body.at}:{number}{_MARK}{line}" if line.strip() else line
         for number, line in enumerate(body.code.split("\n"))
@@ -214,7 +214,7 @@ def _marked(body: Body) -> str:
 def _unmarked(source: str, text: str, starts: dict[int, int]) -> tuple[str, tuple[BodyLine, ...]]:
     """The C without its marks, and where in the policy `text` the marked lines came from.
 
-    `starts` has the offset in it of each body, by the place that its marks have.
+    `starts` has each body's offset in it, by the place in the marks.
     """
     found: list[BodyLine] = []
     lines = source.split("\n")
@@ -259,22 +259,22 @@ def _manifest(name: str, text: str, parameters: tuple[Parameter, ...]) -> Manife
 
 
 def _commented(text: str) -> str:
-    """A text that ends no comment that it is in."""
+    """A text that cannot end the comment around it."""
     return text.replace("*/", "* /").replace("/*", "/ *")
 
 
 def _quoted(text: str) -> str:
-    """A C string of printable ASCII; trigraphs and escapes are none."""
+    """A C string of printable ASCII, without trigraphs and escapes."""
     return '"' + "".join(f"\\{each}" if each in '"\\?' else each for each in text) + '"'
 
 
 class _Context:
-    """What the template is given. Every value is made here, so that the template only places."""
+    """The template's input. Every value is made here, so that the template only places it."""
 
     def __init__(self, emitter: Emitter, found: Plan) -> None:
         self._emitter = emitter
         self._plan = found
-        # The words of all C that the policy itself brought in.
+        # The words of all C from the policy itself.
         self._code: list[str] = []
         self._slice_of_all: tuple[str, str, list[tuple[str, str]]] | None = None
 
@@ -328,7 +328,7 @@ class _Context:
             "per_cpu": Reach.LOCAL in reaches,
             "per_llc": Reach.LLC in reaches,
             "any_cpus": cpus,
-            # Whether some wakeups go elsewhere than to where the kernel would send them.
+            # Whether some wakeups go elsewhere than where the kernel would send them.
             "placed": cpus or any(queue["sticky"] for queue in queues),
             "count_cpus": cpus or preempting or reaches != {None},
             "needs_selected": bool(self._emitter.selectors),
@@ -382,7 +382,7 @@ class _Context:
         }
 
     def _slice(self, each: Class, prefix: str) -> tuple[str, str, list[tuple[str, str]]]:
-        """The C of a slice; those that rules do not say themselves are made once for all."""
+        """The C of a slice; slices that rules do not set themselves are made once for all."""
         if not each.own_slice and self._slice_of_all is not None:
             return self._slice_of_all
         found = self._value(each.slice, prefix, SHORTEST_SLICE_NS, LONGEST_SLICE_NS)
@@ -453,8 +453,8 @@ class _Context:
                 if q is each or q.number == each.unknown
             ),
             "unknown": each.unknown,
-            # Where order or share was asked for, a late turn is short and comes later; of jobs,
-            # whose order is all that counts, later still.
+            # If an order or share was given, a late turn is short and comes later; for jobs, whose
+            # order is all that counts, later still.
             "late": "job_wait_ns"
             if each.key.learned
             else "late_wait_ns"
@@ -465,7 +465,7 @@ class _Context:
         }
 
     def _limit_owner(self, each: Queue) -> Queue:
-        """A queue and that of its tasks of unknown runtime have one share between them."""
+        """A queue and the one for its tasks of unknown runtime share one part of the machine."""
         return next((q for q in self._plan.queues if q.unknown == each.number), each)
 
     def _order_prefix(self, each: Queue) -> str:
@@ -493,7 +493,7 @@ class _Context:
         )
 
     def _strays(self, queues: list[dict[str, Any]]) -> int:
-        """The queue of tasks that may run on no CPU of their set; made where none will do."""
+        """The queue for tasks that may run on no CPU of their set; made if needed."""
         if not any(queue["cpus"] for queue in queues):
             return -1
         for queue in queues:
@@ -525,7 +525,7 @@ class _Context:
         return [tier for tier in tiers if tier["queues"]]
 
     def _shared_tunables(self, queues: list[dict[str, Any]]) -> None:
-        """What every policy has, or most."""
+        """The tunables of every policy, or of most."""
         self._emitter.tunable(
             _time("credit_ns", 3_000_000, 0, 1_000_000_000, "A sleeper is at most so far behind."),
             "Live. A task that slept may be at most this far behind the clock, ns of virtual time.",
@@ -589,12 +589,12 @@ class _Context:
 
 
 def _names(code: str) -> list[str]:
-    """Which names of a task this C looks at."""
+    """Which names of a task this C reads."""
     return sorted(set(re.findall(r"\bname_is_\d+\((comm|thread_name)\)", code)))
 
 
 def _with_names(code: str) -> str:
-    """The body of a function that returns `code`, where that looks at a name of the task."""
+    """The body of a function that returns `code`, if that reads a name of the task."""
     names = _names(code)
     if not names:
         return ""

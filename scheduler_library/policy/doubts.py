@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What a policy says and cannot mean: conditions that are never or always true, rules that are
-never reached or change nothing, patterns in another language's spelling, formulas without effect.
+"""Parts of a policy that are probably mistakes: conditions that are never or always true, rules
+that are never reached or change nothing, patterns in another language's spelling, formulas without
+effect.
 
 All of it is compiled: each is a rule or a number like others. But nobody writes it on purpose, so
-it is said, with the place and what to write.
+it is reported, with the place and what to write.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -36,7 +37,7 @@ from scheduler_library.policy.units import RATIO_SCALE, written
 from scheduler_library.policy.values import OF_FACTS, Bounds, Known, Values
 from scheduler_library.policy.vocabulary import FIELDS
 
-# Shown of what was written, characters.
+# How much of the written text is shown, characters.
 _SHOWN = 60
 
 
@@ -48,17 +49,17 @@ def doubts(
     slices: Bounds,
     settings: tuple[Mapping[str, Property], ...],
 ) -> tuple[Doubt, ...]:
-    """All doubts about a program that was checked, in the order of their places.
+    """All doubts about a checked program, in the order of their places.
 
-    `settings` are those of each rule and of the rest, with what is said for everybody in them;
-    `slices` is what any slice is kept within, ns.
+    `settings` are those of each rule and of the rest, including the ones for everybody; `slices` is
+    the range in which every slice is kept, ns.
     """
     found = list(_Doubting(text, program, users, slices).all(settings))
     return tuple(sorted(found, key=lambda each: (each.line, each.column)))
 
 
 class _Doubting:
-    """One look at a program."""
+    """One pass over a program."""
 
     def __init__(
         self,
@@ -97,12 +98,12 @@ class _Doubting:
             yield self._doubt(
                 start(selector),
                 f"`{_shown(selector)}` is true of every task",
-                "so this rule is for everybody",
+                "so this rule applies to everybody",
                 "write `*` for everybody, or a comparison that differs between tasks",
             )
 
     def _condition(self, expression: Expression, known: Known) -> Iterator[Doubt]:
-        """The doubts about one condition and what it is made of."""
+        """The doubts about one condition and its parts."""
         match expression:
             case Unary("not", operand):
                 yield from self._condition(operand, known)
@@ -153,7 +154,7 @@ class _Doubting:
             )
 
     def _bounds_in_words(self, expression: Binary, known: Known) -> tuple[str, str]:
-        """Why a comparison of numbers can only go one way, and what to write."""
+        """Why a comparison of numbers can have only one result, and what to write."""
         left, right = expression.left, expression.right
         fact, other = (left, right) if not isinstance(left, Literal) else (right, left)
         bounds = self._values.bounds(fact, known)
@@ -185,7 +186,7 @@ class _Doubting:
         )
 
     def _contradiction(self, expression: Binary, known: Known) -> Iterator[Doubt]:
-        """Two conditions joined by `and` of which each can be true, and not both."""
+        """Two conditions joined by `and`, each of which can be true, but not both."""
         if self._values.assume(expression, known, holds=True) is not None:
             return
         parts = _joined(expression, "and")
@@ -251,7 +252,7 @@ class _Doubting:
         if alone and rules[0].selector is None and not rules[0].properties:
             yield self._doubt(
                 rules[0].at,
-                "this policy says nothing of anybody",
+                "this policy says nothing about anybody",
                 "the braces are empty",
                 "write properties into them: * { slice 3ms }",
             )
@@ -276,7 +277,7 @@ class _Doubting:
     def _same_for_all(
         self, said: list[Property], settings: tuple[Mapping[str, Property], ...]
     ) -> Iterator[Doubt]:
-        """What only has a meaning beside others, where there are no others."""
+        """Properties that only make sense beside others, if there are no others."""
         tiers = {each.get("tier", TierOf(Tier.NORMAL)) for each in settings}
         weights = {each.get("weight", Weight(100)) for each in settings}
         for each in said:
@@ -285,23 +286,23 @@ class _Doubting:
                 case TierOf(Tier.LATENCY | Tier.IDLE) if len(tiers) == 1:
                     yield self._doubt(
                         each.at,
-                        f"`{shown}` is said of everybody",
+                        f"`{shown}` applies to everybody",
                         "a tier goes before or after others, and there are no others",
-                        f'say it of some: comm ~ "name*" {{ {shown} }}',
+                        f'apply it to some: comm ~ "name*" {{ {shown} }}',
                     )
                 case Weight() if len(weights) == 1:
                     yield self._doubt(
                         each.at,
-                        f"`{shown}` is said of everybody",
+                        f"`{shown}` applies to everybody",
                         "a weight is a part beside others, and all have the same",
-                        f'say it of some: comm ~ "name*" {{ {shown} }}',
+                        f'apply it to some: comm ~ "name*" {{ {shown} }}',
                     )
                 case Share() if len(settings) == 1:
                     yield self._doubt(
                         each.at,
-                        f"`{shown}` is said of everybody",
+                        f"`{shown}` applies to everybody",
                         "a share is a part beside others, and there are no others",
-                        f'say it of some: comm ~ "name*" {{ {shown} }}',
+                        f'apply it to some: comm ~ "name*" {{ {shown} }}',
                     )
 
     # ------------------------------------------------------------ formulas
@@ -323,7 +324,7 @@ class _Doubting:
                         start(value),
                         f"everybody has the same place in this order: `{_shown(value)}` is always "
                         f"{_value(bounds.low, self._types.of(value))}",
-                        "so whoever comes first goes first",
+                        "so the first to come goes first",
                         "write `order fifo`, or a formula of facts: order by avg_run",
                     )
 
@@ -336,12 +337,12 @@ class _Doubting:
                 start(value),
                 f"this slice is always {limit}",
                 f"`{_shown(value)}` is never within {_value(least, Type.TIME)} to "
-                f"{_value(most, Type.TIME)}, which all slices are kept within",
+                f"{_value(most, Type.TIME)}, the range of all slices",
                 f"write `slice {limit}`, or a formula with values in between",
             )
 
     def _numbers(self, expression: Expression, known: Known) -> Iterator[Doubt]:
-        """The doubts about a number and what it is made of, where `known` is so."""
+        """The doubts about a number and its parts, given that `known` holds."""
         match expression:
             case Call("if", (condition, first, second)):
                 yield from self._condition(condition, known)
@@ -368,15 +369,15 @@ class _Doubting:
             yield self._doubt(
                 start(by),
                 f"`{_shown(by)}` is always 0",
-                "and what is divided by zero is zero",
+                "and a division by zero gives zero",
                 "divide by something else, or leave the division out",
             )
         elif bounds.low < 0 < bounds.high and 0 not in known.unequal.get(by, ()):
             yield self._doubt(
                 start(by),
                 f"`{_shown(by)}` can be 0",
-                "and what is divided by zero is zero",
-                f"divide by what is above 0: max({_shown(by)}, {_least(self._types.of(by))})",
+                "and a division by zero gives zero",
+                f"divide by something above 0: max({_shown(by)}, {_least(self._types.of(by))})",
                 certain=False,
             )
 

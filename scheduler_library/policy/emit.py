@@ -45,7 +45,7 @@ class Glob:
 
 @dataclass
 class Emitter:
-    """Turns expressions into C, and keeps what they turned out to need."""
+    """Turns expressions into C, and records what they need."""
 
     machine: Machine
     types: Types
@@ -55,7 +55,9 @@ class Emitter:
     selectors: list[UserSelector] = field(default_factory=list)
 
     def number(self, expression: Expression, prefix: str, lowest: int, highest: int) -> str:
-        """The C of a number; its times become tunables named after `prefix`, in these bounds."""
+        """The C of a number; its times become tunables named after `prefix`, within
+        these bounds.
+        """
         return self._number(expression, (prefix, lowest, highest))
 
     def condition(self, expression: Expression, prefix: str) -> str:
@@ -104,7 +106,7 @@ class Emitter:
         return f"({self._number(expression, owner)})"
 
     def _as(self, expression: Expression, wanted: Type, owner: tuple[str, int, int]) -> str:
-        """The expression, where it is a count and a ratio is wanted, in thousandths."""
+        """The expression in thousandths, if it is a count where a ratio is wanted."""
         found = self.types.of(expression)
         if wanted is Type.RATIO and found is Type.COUNT:
             if isinstance(expression, Literal):
@@ -117,7 +119,7 @@ class Emitter:
         ratios = [self.types.of(left), self.types.of(right)].count(Type.RATIO)
         if not ratios:
             return f"times({first}, {second})"
-        # A count times a ratio stays in thousandths; anything else loses them once.
+        # A count times a ratio stays in thousandths; anything else divides them out once.
         if Type.COUNT in (self.types.of(left), self.types.of(right)):
             return f"times({first}, {second})"
         return f"over(times({first}, {second}), {RATIO_SCALE})"
@@ -132,7 +134,7 @@ class Emitter:
         return f"over(times({first}, {RATIO_SCALE}), {second})"
 
     def _time(self, literal: Literal, owner: tuple[str, int, int]) -> str:
-        """The variable for a time that was written down."""
+        """The variable for a literal time."""
         prefix, lowest, highest = owner
         name, number = f"{prefix}_ns", 1
         while name in self.tunables:
@@ -194,9 +196,9 @@ class Emitter:
         return self.globs[key].function
 
     def _bit(self, name: str, patterns: tuple[str, ...], operator: str) -> int:
-        """The bit of a selector that the daemon resolves; the same selector has one bit."""
+        """The bit of a selector that the daemon resolves; equal selectors share one bit."""
         if operator != "~":
-            # The daemon matches by globs, and knows no other meaning.
+            # The daemon matches only by globs.
             patterns = tuple(_literally(each) for each in patterns)
         for each in self.selectors:
             if (each.field, each.patterns) == (name, patterns):
@@ -206,7 +208,7 @@ class Emitter:
 
 
 def _literally(text: str) -> str:
-    """A glob that matches just this text."""
+    """A glob that matches exactly this text."""
     return "".join(f"[{each}]" if each in "*?[" else each for each in text)
 
 

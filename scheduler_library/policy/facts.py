@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What a scheduler has to be told while it runs, because the kernel does not know it."""
+"""The facts that a scheduler needs from userspace while it runs, because the kernel does not know
+them.
+"""
 
 from dataclasses import dataclass
 
@@ -10,9 +12,9 @@ __all__ = ["Facts", "UserSelector"]
 
 @dataclass(frozen=True)
 class Facts:
-    """All of it. The maps are keyed by process id (u32, tgid) and hold u64.
+    """All facts. The maps are keyed by process id (u32, tgid) and hold u64.
 
-    `selectors`: the map `selected` has bit i set where selector i matches the process.
+    `selectors`: bit i in the map `selected` is set if selector i matches the process.
     `expected_runtime`: the map of this name has the CPU time of the process's whole run, ns.
     """
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What people write who come from other tools and languages, and how it is said here.
+"""Habits from other tools and languages, and how to write them here.
 
-Looked at only after something was refused, so nothing here decides what a policy means. Each
-entry is a pattern; where it covers the place of the refusal, its own place, words and remedy
-take the place of the general ones.
+It is used only after a refusal, so nothing here decides what a policy means. Each entry is a
+pattern; if it covers the place of the refusal, its own place, words and hint replace the general
+ones.
 """
 
 import re
@@ -16,7 +16,7 @@ from scheduler_library.policy.syntax import Type
 from scheduler_library.policy.trouble import suggestion
 from scheduler_library.policy.vocabulary import ELSEWHERE, FIELDS, NAME_BYTES, REST, WORDS
 
-# How far from the place of a refusal a habit is looked for, characters.
+# How far from the place of a refusal a habit is searched for, characters.
 LONGEST = 1000
 # kernel/sched/core.c, sched_prio_to_weight, from nice -20 to 19; 1024 is our 100.
 _WEIGHT_OF_NICE = (
@@ -26,7 +26,7 @@ _WEIGHT_OF_NICE = (
     *(110, 87, 70, 56, 45, 36, 29, 23, 18, 15),
 )
 
-# What a word processor or another keyboard makes of what is meant.
+# What a word processor or another keyboard makes of the intended character.
 TYPED = {
     **dict.fromkeys("\u201c\u201d\u201e\u00ab\u00bb", 'a plain double quote: "'),
     **dict.fromkeys("\u2018\u2019\u201a", 'a plain double quote: "'),
@@ -47,11 +47,11 @@ Say = Callable[[re.Match[str]], str]
 
 @dataclass(frozen=True)
 class Habit:
-    """One thing that is written elsewhere.
+    """One habit from elsewhere.
 
-    `hint` is made of the match; the refusal is at the group `here` where the pattern has one,
-    else where the match begins. `typed` ones are also looked for where a policy parses, and its
-    parts do not fit.
+    `hint` is built from the match; the refusal is at the group `here` if the pattern has one, else
+    where the match begins. `typed` ones are also searched for if a policy parses, but its parts do
+    not fit.
     """
 
     pattern: re.Pattern[str]
@@ -62,7 +62,7 @@ class Habit:
 
 @dataclass(frozen=True)
 class Better:
-    """A refusal in the words for somebody with this habit, and its place."""
+    """A refusal in words for somebody with this habit, and its place."""
 
     at: int
     what: str
@@ -150,7 +150,7 @@ def _range(found: re.Match[str]) -> str:
 
 
 def _range_or_list(found: re.Match[str]) -> str:
-    """`in [a, b]`: of ids these two are meant, of amounts what is between them."""
+    """`in [a, b]`: for ids these two are meant, for amounts the values between them."""
     if found["field"] in ("uid", "pid", "tgid") and "," in found["here"]:
         return f"write `{found['field']} = {found['low']} or {found['field']} = {found['high']}`"
     return _range(found)
@@ -309,7 +309,9 @@ def _braces(found: re.Match[str]) -> str:
 
 
 def glob_of_regex(text: str) -> str:
-    """About what a regular expression says, as a glob. Nothing relies on it: it is a proposal."""
+    """Roughly what a regular expression means, as a glob. Nothing relies on it: it is a
+    suggestion.
+    """
     parts = []
     for each in _alternatives(text):
         anchored_start, anchored_end = each.startswith("^"), each.endswith("$")
@@ -328,7 +330,7 @@ def glob_of_regex(text: str) -> str:
 
 
 def _alternatives(text: str) -> list[str]:
-    """What a regular expression or a shell's braces join, where that is simple."""
+    """The alternatives that a regular expression or a shell's braces join, if that is simple."""
     found = re.fullmatch(r"(\^?)([^(){}]*)(?:\(([^()]*)\)|\{([^{}]*)\})([^(){}]*?)(\$?)", text)
     if found is None:
         return text.split("|")
@@ -339,7 +341,8 @@ def _alternatives(text: str) -> list[str]:
 _CPUS = "write for example: cpus 0-3,6"
 _UNITS = "write for example 500us, 3ms or 20%"
 _LATENCY = (
-    "write `latency; preempt` for who shall go first, `idle` for who shall go last, or `weight 300`"
+    "write `latency; preempt` for tasks that should go first, `idle` for tasks that should go "
+    "last, or `weight 300`"
 )
 _FIELD = "|".join(WORDS)
 _FACT = "|".join(
@@ -400,7 +403,7 @@ _ITEMS = (
     _habit(
         r"cpu\.uclamp\.\w+|uclamp\w*|util_(?:min|max)",
         "`{0}` is about the frequency of CPUs, which a policy does not set",
-        "write `latency` for who shall not wait",
+        "write `latency` for tasks that should not wait",
     ),
     _habit(
         r"(?:cpuset\.cpus|cpuset(?!\.mems)|AllowedCPUs|CPUAffinity|CPUSet|cpu_set|cpulist|cpu-list|cpumask)"
@@ -410,7 +413,7 @@ _ITEMS = (
     ),
     _habit(
         r"cpu\.\w+(?:\.\w+)*",
-        "`{0}` is nothing that a policy sets",
+        "a policy does not set `{0}`",
         "write for example `weight 300`, `share <= 20%`, `cpus 0-3` or `idle`",
     ),
     _habit(
@@ -476,12 +479,12 @@ _ITEMS = (
     _habit(
         r"(?:deadline|runtime|period|dl_\w+|edf)\b",
         "there are no deadlines here",
-        "write `latency; preempt` for who shall go first, and `slice 1ms` for short turns",
+        "write `latency; preempt` for tasks that should go first, and `slice 1ms` for short turns",
     ),
     _habit(
         r"(?:priority|prio|rtprio|static_prio|rt_priority|CPUSchedulingPriority|oom_score_adj|urgency"
         r"|importance|level|rank)\b",
-        "there are no priorities here, but tiers and weights",
+        "there are no priorities here; there are tiers and weights",
         _LATENCY,
     ),
     _habit(
@@ -489,16 +492,16 @@ _ITEMS = (
         r"|low[-_]?latency|fast|first|boost|important|important|latency[-_]nice|LatencyNice"
         r"|latency[-_]sensitive|latency[-_]critical|responsive)\b",
         "there is no property `{0}`",
-        "write `latency` for who shall go first; `latency; preempt` interrupts others, too",
+        "write `latency` for tasks that should go first; `latency; preempt` also interrupts others",
     ),
     _habit(
         r"(?:low|lowest|background|best[-_]?effort|last|deprioriti[sz]e|bulk|slow|be)\b",
         "there is no property `{0}`",
-        "write `idle` for who shall run when nobody else wants to",
+        "write `idle` for tasks that should run when nobody else wants to",
     ),
     _habit(
         r"tier\s*[:=]?\s*\"?(?P<here>(?!(?:latency|normal|idle)\b)\w+)\"?",
-        "'{here}' is no tier",
+        "'{here}' is not a tier",
         "write `latency`, `tier normal` or `idle`",
         typed=True,
     ),
@@ -521,12 +524,12 @@ _ITEMS = (
     _habit(
         r"preempt(?:ion|ive|ible|s)\b|interrupt\b|kick\b",
         "there is no property `{0}`",
-        "write `preempt`, with `latency` in front",
+        "write `preempt`, with `latency` before it",
     ),
     # amounts
     _habit(
         r"slice\s*(?P<here>[=~]+)\s*\"(?P<text>[^\"]*)\"",
-        "`slice` is the length of a turn here, and no part of systemd",
+        "`slice` is the length of a turn here, not a part of systemd",
         'write `cgroup ~ "/{text}/*"`',
     ),
     _habit(
@@ -558,7 +561,7 @@ _ITEMS = (
     ),
     _habit(
         r"(?P<name>share)\s*(?P<here>[:=<>]|==|<\s|of\s)?\s*(?P<value>\d+\s*%?)",
-        "`share` is said with `<=` or `>=`",
+        "`share` needs `<=` or `>=`",
         lambda found: (
             f"write `share <= {found['value'].rstrip('%').rstrip()}%` or "
             f"`share >= {found['value'].rstrip('%').rstrip()}%`"
@@ -566,7 +569,7 @@ _ITEMS = (
     ),
     _habit(
         r"weight\s*[:=]?\s*(?P<here>(?:x\s*(?P<a>\d+)|(?P<b>\d+)\s*x))\b",
-        "`{here}` is no weight",
+        "`{here}` is not a weight",
         lambda found: (
             f"write `weight {int(found['a'] or found['b']) * 100}`: 100 is what others have"
         ),
@@ -579,7 +582,7 @@ _ITEMS = (
     ),
     _habit(
         r"weight\s*[:=]?\s*(?P<here>[-+A-Za-z\"][\w\"]*)",
-        "`{here}` is no weight",
+        "`{here}` is not a weight",
         "write a whole number from 1 to 10000, as in `weight 300`; 100 is usual",
     ),
     # orders
@@ -619,7 +622,7 @@ _ITEMS = (
     _habit(
         r"order\s*[:=]?\s*(?:by\s+)?(?P<here>\"?(?:vruntime|eevdf|cfs|fair|bvt|wfq|lottery|stride)\"?)\b",
         "there is no order `{here}`",
-        "write `order vtime`: who has had least CPU time for its weight goes first",
+        "write `order vtime`: the task with the least CPU time for its weight goes first",
     ),
     _habit(
         r"order\s*[:=]?\s*(?:by\s+)?(?P<here>\"?(?:fcfs|rr|round[-_ ]?robin|arrival|queue)\"?)\b",
@@ -650,7 +653,7 @@ _ITEMS = (
     _habit(
         r"order\s+by\s+(?P<fact>.+?)\s+(?P<here>(?P<down>descending|decreasing|reversed?|DESC"
         r"|down|high\w*|largest\w*)|ascending|increasing|ASC|up|low\w*|smallest\w*)\b",
-        "`{here}` is not how a direction is written",
+        "`{here}` is not a direction",
         lambda found: (
             f"write `order by {found['fact']} {'desc' if found['down'] else 'asc'}`; `asc` is "
             "smallest first, `desc` largest first"
@@ -674,8 +677,8 @@ _ITEMS = (
     ),
     _habit(
         r"cpus?\s*[:=]?\s*(?P<here>all|any|every|!\S+|-\S*)",
-        "'{here}' is no set of CPUs",
-        "write the CPUs that are meant, as in: cpus 0-3,6; all of them is what it is without",
+        "'{here}' is not a set of CPUs",
+        "write the intended CPUs, as in: cpus 0-3,6; without `cpus` all are used",
     ),
     # other words for an item
     _habit(
@@ -749,8 +752,8 @@ _ITEMS = (
     _habit(
         r"(?:else|default|otherwise|all|any|rest|others?|everything|everyone|everybody|_)\b"
         r"\s*(?::|=>|->|\{)?",
-        "what is left over is `*`",
-        "`*` is everybody who is left: * {{ slice 3ms }}",
+        "the rest is `*`",
+        "`*` matches everybody else: * {{ slice 3ms }}",
     ),
 )
 
@@ -834,7 +837,7 @@ _ANYWHERE = (
     ),
     _habit(
         rf"(?P<field>\b(?:{_FIELD}))(?P<here>\(\s*\))",
-        "facts and fields are no functions",
+        "facts and fields are not functions",
         "they are written without parentheses: {field}",
     ),
     _habit(
@@ -901,7 +904,7 @@ _ANYWHERE = (
     ),
     _habit(
         r"(?P<here>(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>(?!(?:ns|us|ms|s)\b)[A-Za-z]+))\b",
-        "`{here}` has no unit that is known here",
+        "`{here}` has an unknown unit",
         lambda found: units.instead(found["number"], found["unit"]),
     ),
     _habit(
@@ -981,10 +984,10 @@ _PART = re.compile(
 
 
 def better(text: str, at: int, *, typed: bool) -> Better | None:
-    """What to say instead of a refusal at the offset `at`, where a habit explains that.
+    """The words to use instead of a refusal at the offset `at`, if a habit explains it.
 
-    `text` is the policy with its C bodies hidden. `typed`: it could be parsed, and its parts do
-    not fit together; few habits can be told from a slip then.
+    `text` is the policy with its C bodies hidden. `typed`: it parsed, but its parts do not fit
+    together; few habits can be distinguished from a typing error then.
     """
     start, end, quoted = _item(text, at)
     if at - start > LONGEST:
@@ -1009,9 +1012,9 @@ def better(text: str, at: int, *, typed: bool) -> Better | None:
 
 
 def _item(text: str, at: int) -> tuple[int, int, list[tuple[int, int]]]:
-    """The property, or the rule up to its brace, that `at` is in; and what is quoted in it.
+    """The property, or the rule up to its brace, that contains `at`; and the quoted parts in it.
 
-    The end is that of the line, so that what follows a selector can be seen.
+    It ends with the line, so that the text after a selector is included.
     """
     start = 0
     quoted: list[tuple[int, int]] = []
@@ -1027,7 +1030,7 @@ def _item(text: str, at: int) -> tuple[int, int, list[tuple[int, int]]]:
 
 
 def _reaches(item: str, end: int, at: int) -> bool:
-    """Whether only blanks are between the end of what was found and the place of the refusal."""
+    """Whether only blanks are between the end of the match and the place of the refusal."""
     return at <= end or not item[end:at].strip()
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The canonical form of a policy: what parses to the same tree, written in one way only."""
+"""The canonical form of a policy: one spelling for everything that parses to the same tree."""
 
 from scheduler_library.policy import units
 from scheduler_library.policy.syntax import (
@@ -36,7 +36,7 @@ _ATOM = 8
 
 
 def format_policy(policy: Program | UseLine) -> str:
-    """One line of text (more only where a C body has them) that parses to `policy`."""
+    """One line of text (more only if a C body has them) that parses to `policy`."""
     if isinstance(policy, UseLine):
         line = " ".join(["use", policy.name, *(f"{k}={v}" for k, v in policy.parameters)])
         return f"{line}; {format_policy(policy.program)}" if policy.program else line
@@ -76,7 +76,7 @@ def format_property(each: Property) -> str:
         case Sticky():
             return "sticky"
         case CBlock(hook, body):
-            # A comment to the end of the line would take the brace with it.
+            # A comment to the end of the line would swallow the brace.
             end = "\n" if "//" in body.rpartition("\n")[2] else " "
             return f"c {hook} {{ {body}{end}}}"
     raise AssertionError(each)
@@ -92,7 +92,7 @@ def format_expression(expression: Expression) -> str:
 
 
 def _format(expression: Expression) -> tuple[str, int]:
-    """The text, and how strongly what it is made of holds together."""
+    """The text, and how strongly its outermost operator binds."""
     match expression:
         case Literal():
             return units.written(expression), _ATOM

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Whether two globs can match the same text, and whether one matches all that another does.
+"""Whether two globs can match the same text, and whether one matches everything that another does.
 
-A glob is characters, `?` for any one and `*` for any number. Both are small automata: a place in
-the pattern is a state, and a star can be left without a character.
+A glob consists of characters, `?` for any one and `*` for any number. Both are small automata: a
+place in the pattern is a state, and a star can be left without a character.
 """
 
 from collections.abc import Iterator
 from functools import lru_cache
 
-# More pairs of states than this are not looked at; the answer is the careful one then.
+# With more pairs of states than this the search stops and the careful answer is given.
 MOST_STATES = 100
 # Stands for every character that neither pattern names.
 _OTHER = "\x00"
@@ -42,7 +42,7 @@ def meet(first: str, second: str) -> bool:
 def within(narrow: str, wide: tuple[str, ...]) -> bool:
     """Whether every text that `narrow` matches is matched by one of the `wide`.
 
-    False, too, where that would take too long to find out.
+    False, too, if it would take too long to find out.
     """
     letters = {each for pattern in (narrow, *wide) for each in pattern} - set("*?") | {_OTHER}
     start = (_closed(narrow, {0}), tuple(_closed(each, {0}) for each in wide))

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The rules of a policy as the layer file of scx_layered: `use scx_layered; RULES`.
 
-A layer is a list of alternatives, each a list of conditions, and a kind with settings
-(scx_layered 1.1.4, src/config.rs and match_one() in src/bpf/main.bpf.c). What it cannot express is
-refused at its column, with what can be written; nothing is left out or written nearly so.
+A layer is a list of alternatives, each a list of conditions, and a kind with settings (scx_layered
+1.1.4, src/config.rs and match_one() in src/bpf/main.bpf.c). A rule that layers cannot express is
+refused at its column, with what to write; nothing is left out or approximated.
 """
 
 import json
@@ -42,11 +42,11 @@ from scheduler_library.policy.typecheck import Types, start
 from scheduler_library.policy.values import Values
 from scheduler_library.policy.vocabulary import NAME_BYTES
 
-# Regular expressions of cgroups that scx_layered takes (MAX_CGROUP_REGEXES).
+# The number of cgroup regular expressions that scx_layered takes (MAX_CGROUP_REGEXES).
 MOST_REGEXES = 16
-# They are matched with the whole path in the file system.
+# They are matched against the whole path in the file system.
 MOUNTED = "/sys/fs/cgroup"
-# A layer gets another CPU when its own are used more than the upper of these, and gives one back
+# A layer gets another CPU if its own are used more than the upper of these, and gives one back
 # below the lower; as in the examples of scx_layered.
 UTIL_RANGE = [0.8, 0.9]
 LONGEST_COMMENT = 200
@@ -69,7 +69,7 @@ def layer_file(
         settings: those of each rule and of the rest (see `Plan.settings`).
 
     Raises:
-        Fault: BAD_POLICY, at the column of what layers cannot express.
+        Fault: BAD_POLICY, at the column of the part that layers cannot express.
     """
     made = _Layers(text, machine)
     rules = [*program.rules]
@@ -79,9 +79,9 @@ def layer_file(
         raise refuse(
             text,
             program.rules[MOST_LAYERS - 1].at,
-            f"there are {len(rules)} layers, the one for the rest among them",
+            f"there are {len(rules)} layers, including the one for the rest",
             expected=f"at most {MOST_LAYERS}",
-            hint='join rules that say the same: comm ~ "a*|b*"',
+            hint='join rules with the same properties: comm ~ "a*|b*"',
         )
     layers = [
         made.layer(number, rule, each)
@@ -107,9 +107,9 @@ class _Layers:
         if max(map(len, matches)) > len(CONDITIONS):
             raise self._refuse(
                 rule.selector,
-                "this selector has too many conditions that are to hold at once",
+                "this selector has too many conditions that must hold together",
                 f"at most {len(CONDITIONS)}",
-                "leave out what follows from the others",
+                "leave out those that follow from others",
             )
         comment = format_rule(rule)
         return {
@@ -134,7 +134,7 @@ class _Layers:
         )
 
     def _alternatives(self, expression: Expression, *, holds: bool) -> list[list[dict[str, Any]]]:
-        """A condition, or its opposite, as alternatives of conditions that all hold."""
+        """A condition, or its negation, as alternatives of conditions that all hold."""
         match expression:
             case Unary("not", operand):
                 return self._alternatives(operand, holds=not holds)
@@ -143,7 +143,7 @@ class _Layers:
                 second = self._alternatives(right, holds=holds)
                 alike = (operator == "or") is holds
                 count = len(first) + len(second) if alike else len(first) * len(second)
-                # None of them goes away again, and they may double with each operator.
+                # None of them is removed again, and each operator may double them.
                 if count > MOST_ALTERNATIVES:
                     raise self._too_many(expression)
                 if alike:
@@ -151,11 +151,11 @@ class _Layers:
                 return [[*a, *b] for a in first for b in second]
             case Name("kthread"):
                 if not holds:
-                    # IsKthread(false) matches kernel threads, too: only the flag is looked at.
+                    # IsKthread(false) matches kernel threads, too: only the flag's presence counts.
                     raise self._refuse(
                         expression,
-                        "a layer cannot be for all but the kernel's threads",
-                        "a layer for them, before this one",
+                        "a layer cannot be for all but kernel threads",
+                        "a layer for kernel threads, before this one",
                         "the first rule that matches wins: kthread { … }; then the others",
                     )
                 return [[{"IsKthread": True}]]
@@ -197,7 +197,7 @@ class _Layers:
         )
 
     def _beginning(self, whole: Binary, field: str, operator: str, glob: str, holds: bool) -> str:
-        """The beginning of a name that a glob is; scx_layered knows nothing else of names."""
+        """The prefix that a glob stands for; scx_layered knows nothing else about names."""
         fixed = glob.rstrip("*") if operator == "~" else glob
         exact = fixed == glob and len(glob) < NAME_BYTES
         wild = operator == "~" and set(fixed) & set("*?")
@@ -227,7 +227,7 @@ class _Layers:
         if self.regexes > MOST_REGEXES:
             raise self._refuse(
                 whole.right,
-                "there are too many patterns of cgroups that are neither a beginning nor an end",
+                "there are too many cgroup patterns that are neither a prefix nor a suffix",
                 f"at most {MOST_REGEXES}",
                 'write for example: cgroup ~ "/path*"',
             )
@@ -295,15 +295,15 @@ class _Layers:
         return {"Grouped": {"util_range": UTIL_RANGE, "cpus_range_frac": shares, **said}}
 
     def _unsaid(self, each: Property) -> Refusal:
-        """The refusal of a property that no layer has."""
+        """The refusal of a property that layers do not have."""
         hint = "leave it out, or write the policy without `use`"
         match each:
             case TierOf(Tier.LATENCY):
                 hint = "a layer goes first by preempting: write `latency; preempt`"
             case TierOf():
-                hint = "there is no layer that waits for all others: write `weight 1`"
+                hint = "no layer waits for all others: write `weight 1`"
             case Slice() | CBlock(Hook.SLICE):
-                hint = "all tasks of a layer have one length: slice 3ms"
+                hint = "all tasks of a layer have one slice length: slice 3ms"
             case OrderBy() | CBlock():
                 hint = "write `order vtime` or `order fifo`"
         at = start(each.value) if isinstance(each, Slice) else each.at

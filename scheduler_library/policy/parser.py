@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""From text to syntax tree. Nothing is looked up here: that is `checker`'s work.
+"""From text to syntax tree. Names are not looked up here.
 
-lark does the parsing (grammar.lark). C bodies follow C's rules for strings, comments and
-braces and are taken out first; each character of theirs is replaced by one other, so that
-places stay true.
+lark does the parsing (grammar.lark). C bodies follow C's rules for strings, comments and braces and
+are taken out first; each of their characters is replaced by another, so that positions stay the
+same.
 """
 
 import re
@@ -56,14 +56,14 @@ from scheduler_library.policy.vocabulary import WORDS
 # A policy is a line or a page.
 LARGEST_CHARACTERS = 64 * 1024
 MOST_RULES = 64
-# Operators and parentheses within each other, or in a row; clang allows 256 parentheses.
+# Limit for nested operators and parentheses, or operators in a row; clang allows 256 parentheses.
 DEEPEST = 100
 # The schedulers that are used with rules (layered.py writes them).
 LAYERED = ("scx_layered",)
 HIDDEN = "\x01"
 _GRAMMAR = Path(__file__).parent / "grammar.lark"
 
-# What the grammar's terminals are called in messages.
+# The names of the grammar's terminals in messages.
 _CALLED = {
     "$END": "the end",
     "_SEP": "';'",
@@ -85,7 +85,7 @@ PROPERTIES = (
     *("slice", "order", "latency", "idle", "tier", "weight", "share", "cpus", "preempt"),
     *("local", "llc", "sticky", "c"),
 )
-# What is shown to those who began a property and did not end it, or forgot its first word.
+# Examples for people who began a property and did not finish it, or forgot its first word.
 _EXAMPLES = {
     "slice": "slice 3ms, or: slice clamp(wait / 4, 500us, 8ms)",
     "order": "order vtime, order fifo, or: order by avg_run desc",
@@ -98,7 +98,7 @@ _EXAMPLES = {
     "normal": "tier normal",
 }
 _MORE = "see docs/policy-language.md for what can be written"
-# What others write where we write something else.
+# What people write by habit, and what to write here.
 _INSTEAD = {
     "'": 'texts are in double quotes: comm ~ "name*"',
     "&": "write `and`",
@@ -110,7 +110,7 @@ _INSTEAD = {
     "[": 'lists are written with `|` in a text, as in "a|b", or with commas: cpus 0,2',
     "\\": "a backslash stands in quotes only",
 }
-# Quoted texts and comments hold no separators.
+# Quoted texts and comments contain no separators.
 _PART = re.compile(
     r"""(?P<quoted>"(?:[^"\\\n]|\\.)*"?)|(?P<nothing>[ \t\r]+|\#[^\n]*)|(?P<between>[;\n{}])
     |(?P<word>[A-Za-z_][A-Za-z0-9_]*)|.""",
@@ -131,7 +131,7 @@ def parse(text: str) -> Program | UseLine:
             FaultType.BAD_POLICY,
             f"the policy has more than {LARGEST_CHARACTERS} characters",
             where="column 1",
-            hint="say the same with fewer rules; a policy is a line or a page",
+            hint="write it with fewer rules; a policy is a line or a page",
         )
     _check_characters(text)
     hidden, bodies = _hide_bodies(text)
@@ -152,13 +152,15 @@ def parse(text: str) -> Program | UseLine:
             program.rules[MOST_RULES].at,
             f"there are {len(program.rules)} rules",
             expected=f"at most {MOST_RULES}",
-            hint='join rules that say the same: comm ~ "a|b|c"',
+            hint='join rules with the same properties: comm ~ "a|b|c"',
         )
     return found
 
 
 def in_other_words(text: str, fault: Refusal) -> Refusal:
-    """The refusal of a policy that could be parsed, for who writes as elsewhere; or the same."""
+    """The refusal of a policy that parsed, in words for somebody with another tool's habits; or the
+    same.
+    """
     hidden, _ = _hide_bodies(text)
     found = foreign.better(hidden, fault.at, typed=True)
     if found is None:
@@ -178,7 +180,7 @@ def _parser() -> Lark:
 
 
 def _whole_word(terminal: TerminalDef) -> None:
-    """Keywords end where words end: `slices` is not `slice` and something after it."""
+    """Keywords end where words end: `slices` is not `slice` followed by something."""
     if isinstance(terminal.pattern, PatternStr) and terminal.pattern.value.isalpha():
         terminal.pattern = PatternRE(terminal.pattern.value + _WORD_ENDS)
         terminal.priority = 1
@@ -231,7 +233,7 @@ def _hide_bodies(text: str) -> tuple[str, dict[int, str]]:
 
 
 def _end_of_quoted(text: str, at: int) -> int:
-    """The offset behind the text that is quoted from `at` on."""
+    """The offset behind the quoted text that begins at `at`."""
     end = at + 1
     while end < len(text) and text[end] not in '"\n':
         end += 2 if text[end] == "\\" else 1
@@ -256,7 +258,7 @@ def _c_block_at(text: str, at: int) -> int:
 
 
 def _check_depth(text: str, tree: ParseTree) -> None:
-    """All that walks a tree after this calls itself for each level of it."""
+    """Every later walk over a tree calls itself for each level of it."""
     level: list[ParseTree] = [tree]
     for _ in range(DEEPEST):
         level = [below for each in level for below in each.children if isinstance(below, Tree)]
@@ -269,12 +271,12 @@ def _check_depth(text: str, tree: ParseTree) -> None:
             _at(leftmost),
             f"more than {DEEPEST} operators and parentheses are within each other",
             expected="a formula that people can read",
-            hint='join what says the same: comm ~ "a|b|c", or write two rules',
+            hint='join conditions with the same properties: comm ~ "a|b|c", or write two rules',
         )
 
 
 def _explain(text: str, hidden: str, trouble: UnexpectedInput) -> Fault:
-    """lark's trouble in our words."""
+    """lark's error in our words."""
     at = trouble.pos_in_stream if trouble.pos_in_stream is not None else len(text)
     if isinstance(trouble, UnexpectedToken):
         names = set(trouble.accepts or trouble.expected)
@@ -309,7 +311,7 @@ def _explain(text: str, hidden: str, trouble: UnexpectedInput) -> Fault:
 
 
 def _expected(names: set[str], words: set[str]) -> list[str]:
-    """What could have stood there, in few words."""
+    """What could have been here, in few words."""
     if "slice" in words:
         return ["a property", "a rule" if "ANYTHING" in names else "'}'"]
     expected = sorted(words) if len(words) <= 5 and "LPAR" not in names else []
@@ -339,13 +341,13 @@ def _item_before(hidden: str, at: int) -> tuple[int, str] | None:
 
 
 def _item_at(hidden: str, at: int) -> tuple[int, str] | None:
-    """The word that stands at `at`, and its place."""
+    """The word at `at`, and its place."""
     found = re.compile(r"[A-Za-z_][A-Za-z0-9_]*").match(hidden, at)
     return (at, found[0]) if found else None
 
 
 def _misspelled(text: str, at: int, word: str) -> Fault | None:
-    """A property or rule that begins with a word that is none of ours."""
+    """A property or rule that begins with an unknown word."""
     if word in PROPERTIES or word in WORDS or word in ("use", "not", "if"):
         return None
     close = suggestion(word, [*PROPERTIES, *WORDS], _MORE)
@@ -359,7 +361,7 @@ def _misspelled(text: str, at: int, word: str) -> Fault | None:
 
 
 def _item_start(text: str, at: int) -> int:
-    """Where the property or rule begins that `at` is in."""
+    """Where the property or rule that contains `at` begins."""
     start = max(text.rfind(each, 0, at) for each in ";\n}") + 1
     return start + len(text[start:at]) - len(text[start:at].lstrip())
 
@@ -370,9 +372,9 @@ def _word_at(text: str, at: int) -> str:
 
 
 def _hint(text: str, at: int, begun: str, names: set[str], ended: bool) -> str:
-    """What to do at `at`, in an item that begins with the word `begun`; "" for no idea.
+    """What to do at `at`, in an item that begins with the word `begun`; "" if unknown.
 
-    `names` are the terminals, and the keywords, that could have stood there.
+    `names` are the terminals and keywords that could have been here.
     """
     word = "" if ended else _word_at(text, at)
     before = text[:at].rstrip()[-1:]
@@ -400,9 +402,9 @@ def _hint(text: str, at: int, begun: str, names: set[str], ended: bool) -> str:
     if "LBRACE" in names and word in PROPERTIES:
         return f'put the properties in braces: comm ~ "name*" {{ {word} … }}'
     if word == "{" and "ANYTHING" in names:
-        return "say whom it is for: * { slice 3ms }"
+        return "say which tasks it is for: * { slice 3ms }"
     if "RBRACE" in names and "slice" in names and (word in WORDS or word == "*"):
-        return "rules are not put within each other: join their selectors with `and`"
+        return "rules cannot be nested: join their selectors with `and`"
     if word and word in "<>=!~" and "and" in names:
         return "each comparison has two sides; join comparisons with `and`"
     if word in ("}", ")") and "RPAR" not in names:
@@ -435,7 +437,7 @@ def _escaped(text: str, token: Token) -> str:
                 raise refuse(
                     text,
                     start + at,
-                    f"'\\{inner[at]}' is no escape",
+                    f"'\\{inner[at]}' is not an escape",
                     expected="'\\\"' or '\\\\'",
                     hint="write '\\\\' for a backslash; globs have no other escapes",
                 )
@@ -445,7 +447,7 @@ def _escaped(text: str, token: Token) -> str:
 
 
 def _at(item: "Token | Expression") -> int:
-    """Where a token or the leftmost part of an expression stands."""
+    """The position of a token or of the leftmost part of an expression."""
     match item:
         case Token():
             return item.start_pos or 0
@@ -526,9 +528,9 @@ class _Build(Transformer[Token, Program | UseLine]):
             raise refuse(
                 self._text,
                 _at(word),
-                f"{str(word)!r} is no tier",
+                f"{str(word)!r} is not a tier",
                 expected=listing(Tier),
-                hint=suggestion(str(word), Tier, "`normal` is where everybody is by default"),
+                hint=suggestion(str(word), Tier, "`normal` is everybody's default"),
             )
         return TierOf(Tier(str(word)), at=_at(word))
 
@@ -538,9 +540,9 @@ class _Build(Transformer[Token, Program | UseLine]):
             raise refuse(
                 self._text,
                 _at(number),
-                f"{str(number)!r} is no weight",
+                f"{str(number)!r} is not a weight",
                 expected="a whole number from 1 to 10000",
-                hint="100 is what a task of nice 0 has; 400 gets four times as much",
+                hint="100 is the weight of a task of nice 0; 400 gets four times as much",
             )
         return Weight(value.value, at=_at(number))
 
@@ -551,7 +553,7 @@ class _Build(Transformer[Token, Program | UseLine]):
             raise refuse(
                 self._text,
                 _at(number),
-                f"{str(number)!r} is no share",
+                f"{str(number)!r} is not a share",
                 expected="whole percents of the machine, 1% to 99%",
                 hint="write for example: share <= 20%",
             )
@@ -563,7 +565,10 @@ class _Build(Transformer[Token, Program | UseLine]):
             first, _, last = part.strip().partition("-")
             if len(part.strip()) > 12:
                 raise refuse(
-                    self._text, _at(token), f"{part.strip()[:20]!r} is no CPU", hint="count from 0"
+                    self._text,
+                    _at(token),
+                    f"{part.strip()[:20]!r} is not a CPU",
+                    hint="count from 0",
                 )
             ranges.append((int(first), int(last or first)))
             if ranges[-1][0] > ranges[-1][1]:
@@ -634,7 +639,7 @@ class _Build(Transformer[Token, Program | UseLine]):
 
 
 def _joined(ranges: list[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
-    """The same CPUs in as few ascending ranges as there can be."""
+    """The same CPUs in as few ascending ranges as possible."""
     joined: list[tuple[int, int]] = []
     for first, last in sorted(ranges):
         if joined and first <= joined[-1][1] + 1:

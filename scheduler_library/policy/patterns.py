@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Texts that no task can have, or that are written as in another language of patterns."""
+"""Texts that no task can have, or that follow another pattern language."""
 
 import re
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class Doubtful:
 
 
 def doubtful(field: str, operator: str, text: str) -> Doubtful | None:
-    """What is wrong with a text that a field is compared with; None for nothing."""
+    """The problem with a text that a field is compared with; None if there is none."""
     if operator != "~":
         return _equal(field, operator, text)
     found = _other_language(field, text)
@@ -38,16 +38,16 @@ def doubtful(field: str, operator: str, text: str) -> Doubtful | None:
 def _equal(field: str, operator: str, text: str) -> Doubtful | None:
     if field in ("user", "policy"):
         return None
-    # A command line may well hold stars and bars; at its end they are meant as a glob.
+    # A command line may contain stars and bars; at its end they are meant as a glob.
     parts = text[:1] + text[-1:] if field == "cmd" else text
     signs = "*" if field == "cmd" else "*?|"
     if set(parts) & set(signs):
         sign = next(each for each in signs if each in parts)
         negated = "not " if operator == "!=" else ""
         return Doubtful(
-            f"`{sign}` stands for itself behind `{operator}`",
-            f"so this is {'always' if negated else 'never'} true of the names that are meant",
-            f'globs stand behind `~`: {negated}{field} ~ "{_quoted(text)}"',
+            f"`{sign}` is an ordinary character after `{operator}`",
+            f"so this is {'always' if negated else 'never'} true for the intended names",
+            f'globs come after `~`: {negated}{field} ~ "{_quoted(text)}"',
         )
     return _one(field, operator, text)
 
@@ -60,33 +60,33 @@ def _other_language(field: str, text: str) -> Doubtful | None:
     if _REGEX.search(text) or group or dots:
         return Doubtful(
             "this looks like a regular expression",
-            "here it is a glob, in which `*` is any text, `?` any one byte, and all else but `|` "
-            "stands for itself",
+            "here it is a glob, in which `*` is any text, `?` any one byte, and everything else "
+            "except `|` is an ordinary character",
             f'write for example: {field} ~ "{_quoted(glob_of_regex(text))}"',
         )
     if braces:
         return Doubtful(
             "globs have no braces",
-            "they stand for themselves here",
+            "they are ordinary characters here",
             f'write all alternatives: {field} ~ "{_quoted(glob_of_regex(text))}"',
         )
     if text.startswith("!"):
         return Doubtful(
             "globs have no `!`",
-            "it stands for itself here",
+            "it is an ordinary character here",
             f'write `not` in front: not {field} ~ "{_quoted(text[1:])}"',
         )
     if any(each != each.strip() for each in text.split("|")) and field != "cmd":
         joined = "|".join(each.strip() for each in text.split("|"))
         return Doubtful(
             "blanks belong to a pattern",
-            "and these begin or end one, so the names that are meant are not matched",
+            "and one begins or ends this pattern, so the intended names do not match",
             f'write {field} ~ "{_quoted(joined)}"',
         )
     if field in NAMES and re.fullmatch(r"[\w*?.-]+(?:,\s*[\w*?.-]+)+", text):
         joined = re.sub(r",\s*", "|", text)
         return Doubtful(
-            "a comma stands for itself",
+            "a comma is an ordinary character",
             "alternatives are separated by `|`",
             f'write {field} ~ "{_quoted(joined)}"',
         )
@@ -109,7 +109,7 @@ def _name(field: str, operator: str, pattern: str) -> Doubtful | None:
         last = pattern.rstrip("/*").rpartition("/")[2] or "name"
         return Doubtful(
             f"no program is called {pattern!r}",
-            "a name is that of the file, without its folder",
+            "a name is the file's name, without its folder",
             f'write {field} {operator} "{_quoted(last[:15])}", or the command line: '
             f'cmd ~ "{_quoted(pattern.rstrip("*"))}*"',
         )

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What a policy amounts to: classes of tasks, and the queues that they wait in.
+"""The meaning of a policy: classes of tasks, and the queues they wait in.
 
-Every rule is a class, and there is one for the rest. Classes that order their tasks in the
-same way, in the same tier, on the same CPUs and without a share of their own wait in one
-queue. All that contradicts itself, can never be reached or asks for what this machine does
-not have is refused here.
+Every rule is a class, and there is one for the rest. Classes that order their tasks in the same
+way, in the same tier, on the same CPUs and without a share of their own wait in one queue. Rules
+that contradict themselves, can never be reached or need what this machine lacks are refused here.
 """
 
 from collections.abc import Callable, Mapping
@@ -48,29 +47,30 @@ from scheduler_library.policy.units import written
 from scheduler_library.policy.values import Values
 from scheduler_library.policy.vocabulary import FACTS
 
-# A slice below costs more in switches than it gives; above, others wait long for their turn.
+# A shorter slice costs more in switches than it gives; with a longer one others wait long for their
+# turn.
 SHORTEST_SLICE_NS = 50_000
 LONGEST_SLICE_NS = 100_000_000
 DEFAULT_SLICE_NS = 3_000_000
-# What lower tiers keep of the machine however much the higher ones want, percent.
+# The part of the machine that lower tiers keep, however much the higher ones want, percent.
 NORMAL_KEEPS = 20
 IDLE_KEEPS = 2
-# What tasks without an expected runtime keep beside those that are ordered by one, percent.
+# The part that tasks without an expected runtime keep beside those ordered by one, percent.
 UNKNOWN_KEEPS = 30
-# Operators and functions of one formula: a BPF program has a stack of 512 bytes for all that
-# clang wants to have at hand.
+# Limit for operators and functions in one formula: a BPF program has a stack of 512 bytes for all
+# values that clang keeps.
 MOST_OPERATORS = 32
-# All that is promised to anybody may come to this, percent; the rest keeps things moving.
+# Limit for the sum of all guaranteed parts, percent; the rest keeps things moving.
 MOST_PROMISED = 95
-# The verifier follows every queue's own order on every path: sixty are more than it bears.
+# The verifier follows every queue's own order on every path: sixty are too many for it.
 MOST_QUEUES = 16
 
 
 @dataclass(frozen=True)
 class Machine:
-    """What names and CPU numbers are checked against.
+    """The data for checking names and CPU numbers.
 
-    `nr_cpus` counts possible CPUs; `users` gives the number of a user, None for no such user.
+    `nr_cpus` counts possible CPUs; `users` returns the id of a user, None for an unknown one.
     `simulated`: it is not this machine; messages say so.
     """
 
@@ -100,8 +100,8 @@ class Key:
 class Queue:
     """One dispatch queue, or one for each CPU or LLC. `number` counts from 0.
 
-    `keeps` and `most` are percents of the machine: guaranteed, and not to be exceeded while
-    others wait; 0 and 100 where nothing is said. `classes` names the rules, for comments.
+    `keeps` and `most` are percents of the machine: guaranteed, and not to be exceeded while others
+    wait; 0 and 100 by default. `classes` names the rules, for comments.
     """
 
     number: int
@@ -112,7 +112,7 @@ class Queue:
     keeps: int
     most: int
     classes: tuple[str, ...] = ()
-    # Where tasks of `key.learned` wait while nothing is known of them.
+    # Where tasks of `key.learned` wait while nothing is known about them.
     unknown: int = -1
 
 
@@ -124,7 +124,7 @@ class Class:
     source: str
     selector: Expression | None
     slice: Expression | Body
-    # Whether the rule says it itself; else it is that of all who do not.
+    # Whether the rule sets it itself; else it is shared by all rules that do not.
     own_slice: bool
     weight: int
     preempt: bool
@@ -134,9 +134,9 @@ class Class:
 
 @dataclass(frozen=True)
 class Plan:
-    """All classes in the order they are asked, the last one taking the rest; all queues.
+    """All classes in the order of checking, the last one taking the rest; all queues.
 
-    `settings` are the properties of each class by what they set, those of everybody among them.
+    `settings` are the properties of each class by what they set, including those for everybody.
     """
 
     classes: tuple[Class, ...]
@@ -150,7 +150,7 @@ def facts_of(expression: Expression) -> frozenset[str]:
 
 
 def plan(text: str, program: Program, machine: Machine) -> Plan:
-    """Check a program whole, and say what it amounts to.
+    """Check a whole program, and return its plan.
 
     Raises:
         Fault: BAD_POLICY.
@@ -172,7 +172,7 @@ class _Planner:
         self._machine = machine
         self._types = Types(text)
         self._queues: list[Queue] = []
-        # Those with a share of their own, which nobody else waits in.
+        # The classes with a share of their own, whose queue nobody else uses.
         self._own: set[int] = set()
 
     def plan(self, program: Program) -> Plan:
@@ -200,8 +200,10 @@ class _Planner:
                 program.rules[-1].at if program.rules else 0,
                 f"the rules need {len(queues)} queues",
                 expected=f"at most {MOST_QUEUES}",
-                hint="rules with the same order, tier and CPUs, and no share of their own, have "
-                "one queue together",
+                hint=(
+                    "rules with the same order, tier and CPUs, and without a share of their own, "
+                    "have one queue together"
+                ),
             )
         promised = sum(queue.keeps for queue in queues)
         if promised > MOST_PROMISED:
@@ -259,7 +261,7 @@ class _Planner:
                     )
 
     def _check_values(self, expression: Expression) -> None:
-        """Names of users have to exist, a comparison to depend on something, a formula to end."""
+        """User names must exist, a comparison must depend on something, a formula must end."""
         operators = [
             each
             for each in walk(expression)
@@ -308,7 +310,7 @@ class _Planner:
                     each.at,
                     f"`{format_property(each)}` contradicts `{format_property(found[key])}`"
                     if found[key] != each
-                    else f"`{format_property(each)}` is said twice",
+                    else f"`{format_property(each)}` is given twice",
                     expected=f"one {key} for each rule",
                     hint="keep one of the two",
                 )
@@ -340,8 +342,10 @@ class _Planner:
                         start(value),
                         f"a slice of {sign}{shown} is out of bounds",
                         expected="50us to 100ms",
-                        hint="shorter ones cost more in switches than they give; longer ones let "
-                        "everybody wait",
+                        hint=(
+                            "shorter ones cost more in switches than they give; longer ones make "
+                            "everybody wait"
+                        ),
                     )
             case OrderBy(Order.BY, value):
                 assert value is not None
@@ -370,7 +374,7 @@ class _Planner:
                 )
 
     def _constant(self, value: Expression) -> int | None:
-        """The value of a formula of numbers only."""
+        """The value of a formula that contains only numbers."""
         if any(isinstance(each, Name | Text) for each in walk(value)):
             return None
         found = Values(self._types, self._machine.users).bounds(value)
@@ -379,7 +383,7 @@ class _Planner:
     def _check_preempting(
         self, program: Program, classes: list[tuple[dict[str, Property], Tier]], tiers: set[Tier]
     ) -> None:
-        """Who preempts needs somebody below: a rule on its own, a default in some rule."""
+        """A preempting rule needs somebody below it: another rule, or a default in some rule."""
         lowest = max(tiers, key=list(Tier).index)
         useless = [
             own["preemption"] for own, tier in classes if "preemption" in own and tier is lowest
@@ -452,7 +456,7 @@ class _Planner:
                 preempt.at,
                 "`preempt` contradicts `idle`",
                 expected="a tier above others",
-                hint="nobody runs below the tier idle whose CPU could be taken",
+                hint="nobody below the tier idle runs whose CPU could be taken",
             )
 
     def _body(self, block: CBlock) -> Body:
@@ -467,7 +471,7 @@ class _Planner:
         return Key()
 
     def _queue(self, number: int, settings: dict[str, Property], tiers: set[Tier]) -> int:
-        """The number of the queue for these settings; made when there is none like it."""
+        """The number of the queue for these settings; made if there is none like it."""
         tier = _tier(settings)
         most, least = settings.get("upper share"), settings.get("lower share")
         reach, cpus = settings.get("reach"), settings.get("CPU set")
@@ -508,10 +512,11 @@ class _Planner:
         return wanted.number
 
     def _with_unknown(self) -> list[Queue]:
-        """The queues, split where tasks are ordered by what may not be known; keeps shared.
+        """The queues, split if tasks are ordered by a value that may be unknown; guarantees are
+        shared.
 
-        What a tier keeps it keeps once, however many queues it has; a share of its own that a
-        rule asks for is not divided.
+        A tier's guaranteed part counts once, however many queues it has; a rule's own share is not
+        divided.
         """
         queues = list(self._queues)
         for queue in self._queues:
@@ -568,11 +573,11 @@ def _sets(each: Property) -> str:
 
 
 def _merged(defaults: dict[str, Property], own: dict[str, Property]) -> dict[str, Property]:
-    """What a rule says itself, and for the rest what is said for everybody.
+    """A rule's own properties, and for the rest those for everybody.
 
-    A CPU set of the rule's own replaces `local`, `llc` and `sticky` of the defaults, and the
-    other way round: they cannot be combined, and the nearer one is meant. Likewise `sticky`
-    and `llc`; and a rule for the tier idle preempts nobody, whatever the others do.
+    A rule's own CPU set replaces `local`, `llc` and `sticky` of the defaults, and the other way
+    round: they cannot be combined, and the nearer one is meant. The same holds for `sticky` and
+    `llc`; and a rule for the tier idle preempts nobody, whatever the others do.
     """
     kept = dict(defaults)
     if "CPU set" in own:
@@ -595,7 +600,7 @@ def _tier(settings: dict[str, Property]) -> Tier:
 
 
 def _alternatives(selector: Expression) -> list[Expression]:
-    """What is joined by `or`."""
+    """The alternatives that `or` joins."""
     found, waiting = [], [selector]
     while waiting:
         match waiting.pop():
@@ -625,7 +630,7 @@ class _Taken:
 
 
 def _takes(first: Binary, second: Expression) -> bool:
-    """Whether the first of two comparisons with a text takes what the second would."""
+    """Whether the first of two comparisons with a text takes everything that the second would."""
     match first, second:
         case (
             Binary("~" | "=" as wide, Name(field), Text(patterns)),
@@ -644,5 +649,5 @@ def _takes(first: Binary, second: Expression) -> bool:
 
 
 def expression_text(value: Expression | Body) -> str:
-    """An expression or body as a comment shows it."""
+    """An expression or body in the form for a comment."""
     return f"c {{ {value.code} }}" if isinstance(value, Body) else format_expression(value)

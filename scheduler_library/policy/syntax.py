@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The syntax tree of the policy language: what was written, and where.
 
-Nodes are compared without their place, so that a text and its formatted form are equal.
-`at` is an offset into the text, in characters; -1 where a node was not written by anybody.
+Nodes are compared without their place, so that a text and its formatted form are equal. `at` is an
+offset into the text, in characters; -1 for a node that nobody wrote.
 """
 
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from enum import StrEnum
 
 
 class Type(StrEnum):
-    """What an expression is."""
+    """The type of an expression."""
 
     TIME = "a time"
     COUNT = "a whole number"
@@ -20,7 +20,7 @@ class Type(StrEnum):
 
 
 def _place() -> int:
-    """A field that says where, and takes no part in comparisons."""
+    """A field for the place, which comparisons ignore."""
     return field(default=-1, compare=False, repr=False, kw_only=True)
 
 
@@ -30,7 +30,7 @@ class Literal:
 
     value: int
     type: Type
-    # A ratio that was written with a percent sign.
+    # Whether a ratio was written with a percent sign.
     percent: bool = False
     at: int = _place()
 
@@ -122,7 +122,7 @@ class TierOf:
 
 @dataclass(frozen=True)
 class Weight:
-    """In place of 100, the weight of a task of nice 0."""
+    """Replaces 100, the weight of a task of nice 0."""
 
     value: int
     at: int = _place()
@@ -139,7 +139,7 @@ class Share:
 
 @dataclass(frozen=True)
 class Cpus:
-    """Ranges of CPU numbers, both ends included, ascending and apart from each other."""
+    """Ranges of CPU numbers, both ends included, ascending and not adjacent."""
 
     ranges: tuple[tuple[int, int], ...]
     at: int = _place()
@@ -210,7 +210,7 @@ class Program:
 
 @dataclass(frozen=True)
 class UseLine:
-    """`use NAME key=value …`; the values as they were written. `program` is what follows it."""
+    """`use NAME key=value …`; the values as written. `program` is what follows it."""
 
     name: str
     parameters: tuple[tuple[str, str], ...]
@@ -219,7 +219,7 @@ class UseLine:
 
 
 def walk(expression: Expression) -> list[Expression]:
-    """The expression and all that it is made of, outermost first."""
+    """The expression and all its parts, outermost first."""
     found: list[Expression] = [expression]
     match expression:
         case Binary(_, left, right):

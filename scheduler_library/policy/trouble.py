@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What is wrong with a policy: the column, what was expected, and what to do."""
+"""Problems of a policy: the column, what was expected, and what to do."""
 
 import difflib
 from collections.abc import Iterable
@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from process import Fault, FaultType
 
-# A line is shown around the place of the trouble, not whole.
+# A line is shown only around the place of the problem.
 SHOWN_BEFORE = 60
 SHOWN_AFTER = 40
 
@@ -26,7 +26,7 @@ class Refusal(Fault):
 
 
 class Severity(StrEnum):
-    """How sure it is that something is not meant."""
+    """How sure it is that something is a mistake."""
 
     WARNING = "warning"
     NOTE = "note"
@@ -34,7 +34,7 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True)
 class Place:
-    """Where something is: `where` in words, `shown` the line and a caret."""
+    """The place: `where` in words, `shown` the line and a caret."""
 
     line: int
     column: int
@@ -44,9 +44,9 @@ class Place:
 
 @dataclass(frozen=True)
 class Doubt:
-    """What a policy says without effect, or can hardly mean. It is compiled all the same.
+    """A part of a policy that has no effect or is probably a mistake. It is compiled nevertheless.
 
-    `line` and `column` count from 1; `why` is what is so, `hint` what to write.
+    `line` and `column` count from 1; `why` is the fact, `hint` what to write.
     """
 
     severity: Severity
@@ -73,7 +73,7 @@ class Doubt:
         return f"{self.severity}: {self.where}: {self.what}: {self.why}"
 
     def report(self) -> str:
-        """The doubt for a terminal, as a fault is reported."""
+        """The doubt for a terminal, in the form of a fault's report."""
         lines = [str(self), *(f"  | {line}" for line in self.shown), f"hint: {self.hint}"]
         return "\n".join(lines)
 
@@ -81,8 +81,8 @@ class Doubt:
 def refuse(text: str, at: int, what: str, *, expected: str = "", hint: str) -> Refusal:
     """The fault for the place `at` (an offset) of a policy.
 
-    `where` is the column (and the line, where there is more than one), `why` what was expected,
-    `details` the line with a caret below the place.
+    `where` is the column (and the line, if there are several), `why` what was expected, `details`
+    the line with a caret below the place.
     """
     place = place_of(text, at)
     return Refusal(
@@ -96,7 +96,7 @@ def refuse(text: str, at: int, what: str, *, expected: str = "", hint: str) -> R
 
 
 def doubt(text: str, at: int, what: str, *, why: str, hint: str, certain: bool = True) -> Doubt:
-    """What is accepted at the offset `at`, and hardly meant; a note where it may well be."""
+    """A doubt about the accepted text at the offset `at`; only a note if it may well be meant."""
     place = place_of(text, at)
     severity = Severity.WARNING if certain else Severity.NOTE
     return Doubt(severity, place.line, place.column, place.where, what, why, hint, place.shown)
@@ -114,7 +114,7 @@ def place_of(text: str, at: int) -> Place:
         place = f"line {text.count(chr(10), 0, at) + 1}, {place}"
     first = max(0, column - SHOWN_BEFORE)
     shown = line[first : column + SHOWN_AFTER]
-    # One printable character for each, so that the caret stands where it should.
+    # One printable character for each, so that the caret is in the right place.
     shown = "".join(each if each.isascii() and each.isprintable() else "?" for each in shown)
     number = text.count("\n", 0, at) + 1
     return Place(number, column + 1, place, (shown, " " * (column - first) + "^"))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What each expression is: a time, a count, a ratio, a condition. Refuses what does not fit."""
+"""The type of each expression: a time, a count, a ratio, a condition. Refuses what does not fit."""
 
 import re
 
@@ -57,7 +57,7 @@ class Types:
         """The type of an expression.
 
         Raises:
-            Fault: BAD_POLICY with the column of what does not fit.
+            Fault: BAD_POLICY with the column of the part that does not fit.
         """
         match expression:
             case Literal(_, type_):
@@ -97,7 +97,7 @@ class Types:
                 at,
                 f"there is no fact {name!r}",
                 expected=listing([*FACTS, *FIELDS]),
-                hint="`*` is everybody who is left: * { slice 3ms }"
+                hint="`*` matches everybody else: * { slice 3ms }"
                 if name.lower() in REST
                 else ELSEWHERE.get(name.lower())
                 or suggestion(name, WORDS, "see docs/policy-language.md for what each means"),
@@ -123,7 +123,7 @@ class Types:
                 start(left),
                 f"{left.name!r} has no text to compare"
                 if isinstance(left, Name)
-                else "what is compared with a text is a selector's field",
+                else "the left side of a text comparison is a selector's field",
                 expected=f"on the left of `{operator}`: {listing(texts)}",
                 hint='write for example: comm ~ "name*"; numbers have =, !=, <, <=, > and >=',
             )
@@ -150,9 +150,9 @@ class Types:
                 raise refuse(
                     self._text,
                     start(right),
-                    f"{word!r} is no scheduling policy of these tasks"
+                    f"{word!r} is not a scheduling policy of these tasks"
                     if word
-                    else "this is no scheduling policy",
+                    else "this is not a scheduling policy",
                     expected=listing(POLICIES),
                     hint=_policy_hint(word, right),
                 )
@@ -177,7 +177,7 @@ class Types:
         self._patterns(left.name, operator, right)
 
     def _quoted_number(self, operator: str, left: Name, right: Text) -> Refusal:
-        """The refusal of a text where a number is wanted."""
+        """The refusal of a text where a number is expected."""
         hint = {
             "uid": f'write user = "{_in_quotes(right.value)}" for a name',
             "kthread": "it is a condition by itself: kthread { … }",
@@ -230,7 +230,10 @@ class Types:
                     f"no task is ever called {each[:60]!r}",
                     expected=f"at most {NAME_BYTES} characters, which is what the kernel keeps "
                     "of a name",
-                    hint=f'write the name as it was cut: {field} {operator} "{_in_quotes(cut)}"'
+                    hint=(
+                        f"write the name as the kernel cuts it: {field} {operator} "
+                        f'"{_in_quotes(cut)}"'
+                    )
                     if cut
                     else "shorten it, or match the whole command line: cmd ~ ...",
                 )
@@ -299,7 +302,7 @@ class Types:
                     start(right),
                     f"{first.value} cannot be divided by a time",
                     expected="a time on the left, too",
-                    hint="`wakeups` is the frequency that the language knows",
+                    hint="`wakeups` is the only frequency in the language",
                 )
             return Type.RATIO
         return Type.TIME if first is Type.TIME else Type.RATIO
@@ -328,7 +331,7 @@ class Types:
         if function == "if":
             self.require(arguments[0], Type.TRUTH, "the first argument of `if`", COMPARE)
             return self._same(arguments[1], arguments[2], "`if`")
-        # Each argument is looked at once: calls within calls would take for ever else.
+        # Each argument is checked once: otherwise nested calls would take for ever.
         where = f"`{function}`"
         found = self._number(arguments[0], where)
         for each in arguments[1:]:
@@ -337,7 +340,7 @@ class Types:
 
 
 def _policy_hint(word: str, right: Expression) -> str:
-    """What to write for what is no policy."""
+    """What to write instead of an unknown policy."""
     short = word.lower().removeprefix("sched_")
     if isinstance(right, Literal):
         named = next((name for name, number in POLICIES.items() if number == right.value), "")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Numbers with units, as written and as kept: ns, counts and thousandths."""
+"""Numbers with units, as written and as stored: ns, counts and thousandths."""
 
 import re
 from decimal import Decimal
@@ -7,13 +7,13 @@ from decimal import Decimal
 from scheduler_library.policy.syntax import Literal, Type
 
 NS_OF = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": 1_000_000_000}
-# A ratio is kept in thousandths: exact enough for a share, and its product with a time of
-# hours still fits into 64 bits.
+# A ratio is stored in thousandths: exact enough for a share, and its product with a time of hours
+# still fits into 64 bits.
 RATIO_SCALE = 1000
-# Beyond this (13 days) nothing in scheduling is meant; keeps products within 64 bits.
+# Scheduling has no use for longer times (13 days); this keeps products within 64 bits.
 LARGEST = 1 << 50
 _NUMBER = re.compile(r"([0-9]+(?:\.[0-9]+)?)[ \t]*([A-Za-z]+|%)?")
-# What others write for a time. Not accepted: `m` is minutes to some and thousandths to others.
+# Other spellings of time units. Not accepted: `m` means minutes to some and thousandths to others.
 _ELSEWHERE = {
     **dict.fromkeys(("nsec", "nsecs", "nano", "nanos", "nanosecond", "nanoseconds"), 1),
     **dict.fromkeys(("usec", "usecs", "micro", "micros", "microsecond", "microseconds"), 1_000),
@@ -29,7 +29,7 @@ _PERCENT = ("percent", "percents", "pct", "pc", "prc")
 
 
 def literal(text: str, at: int) -> Literal:
-    """The number that `text` is; ValueError says what is wrong, and suggests."""
+    """The number in `text`; a ValueError names the problem, and suggests a fix."""
     digits, unit = split(text)
     number = Decimal(digits)
     if unit in NS_OF:
@@ -39,7 +39,7 @@ def literal(text: str, at: int) -> Literal:
         value, type_ = number * RATIO_SCALE / 100, Type.RATIO
         finest = "0.1%"
     elif unit:
-        raise ValueError(f"{unit!r} is no unit")
+        raise ValueError(f"{unit!r} is not a unit")
     elif "." in digits:
         value, type_ = number * RATIO_SCALE, Type.RATIO
         finest = "0.001"
@@ -54,14 +54,14 @@ def literal(text: str, at: int) -> Literal:
 
 
 def split(text: str) -> tuple[str, str]:
-    """The number of a literal and its unit, which may be none of ours."""
+    """The number of a literal and its unit, which may be unknown."""
     found = _NUMBER.fullmatch(text)
     assert found, text
     return found[1], found[2] or ""
 
 
 def in_ns(number: str, unit: str) -> int | None:
-    """A time in any spelling, in ns; None where that is no time."""
+    """A time in any spelling, in ns; None if it is not a time."""
     size = NS_OF.get(unit) or NS_OF.get(unit.lower()) or _ELSEWHERE.get(unit.lower())
     try:
         return int(Decimal(number) * size) if size else None
@@ -70,7 +70,7 @@ def in_ns(number: str, unit: str) -> int | None:
 
 
 def instead(number: str, unit: str) -> str:
-    """What to write for a number with a unit that is none of ours; empty for no idea."""
+    """What to write for a number with an unknown unit; empty if unclear."""
     time = in_ns(number, unit)
     if unit == "m" and time is not None:
         return f"write {number}ms for milliseconds, or {written_ns(time)} for minutes"
@@ -85,7 +85,7 @@ def instead(number: str, unit: str) -> str:
 
 
 def written_ns(value: int) -> str:
-    """A time of so many ns as it is written."""
+    """A time in ns as it is written."""
     return written(Literal(value, Type.TIME))
 
 
@@ -102,6 +102,6 @@ def written(number: Literal) -> str:
         text = text.rstrip("0").rstrip(".") if "." in text else text
         if number.percent:
             return f"{text}%"
-        # A ratio stays one, also where it happens to be whole.
+        # A ratio keeps its form, even if it is whole.
         return text if "." in text else f"{text}.0"
     return str(number.value)

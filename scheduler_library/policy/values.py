@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Between what bounds a formula can be, and whether a condition can be true of any task.
+"""The bounds of a formula's values, and whether a condition can be true for any task.
 
 Bounds are computed as the C computes values (templates/arithmetic.c.j2): whole numbers, ratios in
-thousandths, ends that saturate, what is divided by zero is zero. They may be wider than what can
-really be, and never narrower, so what is said here to be impossible is.
+thousandths, saturating ends, division by zero gives zero. They may be wider than the real range,
+but never narrower, so whatever is called impossible here is.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -24,17 +24,17 @@ from scheduler_library.policy.typecheck import Types
 from scheduler_library.policy.units import RATIO_SCALE
 from scheduler_library.policy.vocabulary import NAME_BYTES, NAMES, POLICIES, WORDS
 
-# Values stop here (arithmetic.c.j2).
+# Values saturate here (arithmetic.c.j2).
 LARGEST = 1 << 60
-# Steps of looking for a task of which a condition is true; then it is taken to be possible.
+# Limit of steps in the search for a task for which a condition is true; then it counts as possible.
 MOST_STEPS = 500
-# Patterns that are looked at together; of more it is taken that something is left.
+# How many patterns are checked together; with more, something is assumed to be left.
 MOST_PATTERNS = 8
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """All whole numbers from `low` to `high`; none where `low` is the larger."""
+    """All whole numbers from `low` to `high`; none if `low` is the larger."""
 
     low: int
     high: int
@@ -60,8 +60,8 @@ class Bounds:
 
 
 _TIME = Bounds(0, LARGEST)
-# What the kernel and our own bookkeeping let a fact be. Process ids end at PID_MAX_LIMIT, and 0 is
-# the idle task, which no scheduler sees; the largest user id means "none".
+# The range of a fact, from the kernel and our own bookkeeping. Process ids end at PID_MAX_LIMIT,
+# and 0 is the idle task, which no scheduler sees; the largest user id means "none".
 OF_FACTS: dict[str, Bounds] = {
     **{name: _TIME for name, word in WORDS.items() if word.type is Type.TIME},
     "wakeups": Bounds(0, 1_000_000_000),
@@ -76,7 +76,7 @@ OF_FACTS: dict[str, Bounds] = {
 
 @dataclass(frozen=True)
 class Known:
-    """What is taken for granted of a task while something is looked at.
+    """The assumptions about a task during an analysis.
 
     `numbers` by expression, `texts` by field: patterns of which each matches one, and those that
     match none. `truths` of names that are conditions by themselves.
@@ -166,15 +166,15 @@ class Values:
     # ------------------------------------------------------------ conditions
 
     def possible(self, *conditions: Expression, unless: Iterable[Expression] = ()) -> bool:
-        """Whether there can be a task of which all these are true, and none of `unless`.
+        """Whether there can be a task for which all these are true, and none of `unless`.
 
-        True, too, where that would take too long to find out.
+        Also True if it would take too long to find out.
         """
         wanted = [(each, True) for each in conditions] + [(each, False) for each in unless]
         return self._satisfied(wanted, Known(), [MOST_STEPS])
 
     def assume(self, condition: Expression, known: Known, *, holds: bool) -> Known | None:
-        """What is known of a task where the condition holds (or does not); None: it cannot."""
+        """What is known about a task if the condition holds (or does not); None: it cannot."""
         parts: list[tuple[Expression, bool]] = [(condition, holds)]
         found: Known | None = known
         while parts and found is not None:
@@ -194,7 +194,7 @@ class Values:
     def _satisfied(
         self, wanted: list[tuple[Expression, bool]], known: Known, steps: list[int]
     ) -> bool:
-        """Whether all of them can be so at once; alternatives are tried one after the other."""
+        """Whether all can hold at once; alternatives are tried one after the other."""
         choices: list[tuple[Expression, bool]] = []
         waiting = list(wanted)
         plain: list[tuple[Expression, bool]] = []
@@ -210,7 +210,7 @@ class Values:
                         choices.append((expression, holds))
                 case _:
                     plain.append((expression, holds))
-        # Twice, for what is computed of what only a later one narrows.
+        # Twice, because a later condition may narrow what an earlier one is computed from.
         for expression, holds in [*plain, *plain] if len(plain) > 1 else plain:
             steps[0] -= 1
             if steps[0] < 0:
@@ -229,7 +229,7 @@ class Values:
         )
 
     def _narrowed(self, expression: Expression, holds: bool, known: Known) -> Known | None:
-        """What is known once a comparison holds, or does not; None where that cannot be."""
+        """What is known once a comparison holds, or does not; None if that is impossible."""
         match expression:
             case Name(name):
                 if known.truths.get(name, holds) is not holds:
@@ -275,7 +275,7 @@ class Values:
                 return None
         elif not _ordered(sign, a, b):
             return None
-        # Only what is compared in its own unit is narrowed: a count in thousandths loses nothing,
+        # Only values compared in their own unit are narrowed: a count in thousandths loses nothing,
         # and gains nothing either.
         for one, other, how in ((left, b, sign), (right, a, _TURNED[sign])):
             if self._types.of(one) is not wanted or isinstance(one, Literal):
@@ -297,7 +297,7 @@ _TURNED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "=": "=", "!=": "!="}
 
 
 def _ordered(sign: str, a: Bounds, b: Bounds) -> bool:
-    """Whether some value of one can stand so to some value of the other."""
+    """Whether some value of one can have this relation to some value of the other."""
     return {
         "<": a.low < b.high,
         "<=": a.low <= b.high,
@@ -307,7 +307,7 @@ def _ordered(sign: str, a: Bounds, b: Bounds) -> bool:
 
 
 def _side(sign: str, other: Bounds) -> Bounds:
-    """Where a value is that stands so to some value of `other`."""
+    """The values that have this relation to some value of `other`."""
     return {
         "<": Bounds(-LARGEST, other.high - 1),
         "<=": Bounds(-LARGEST, other.high),
@@ -318,7 +318,7 @@ def _side(sign: str, other: Bounds) -> Bounds:
 
 
 def _limited(expression: Expression, found: Bounds, known: Known) -> Known | None:
-    """With an expression within these bounds, from which values that it has not are cut off."""
+    """With an expression within these bounds, without the values that it cannot have."""
     no = known.unequal.get(expression, frozenset())
     while not found.empty and found.low in no:
         found = Bounds(found.low + 1, found.high)
@@ -356,14 +356,14 @@ def _texts(name: str, patterns: tuple[str, ...], holds: bool, known: Known) -> K
     else:
         any_of = known.any_of.get(name, ())
         none_of = (*known.none_of.get(name, ()), *patterns)
-    # What matches one of several is enough for a contradiction, if none of them is left.
+    # A pattern that matches one of several is enough for a contradiction, if none of them is left.
     for index, each in enumerate(any_of):
         left = [
             one
             for one in each
             if not _too_long(name, one)
             and not globs.within(one, none_of[:MOST_PATTERNS])
-            # A unit has two names, with its ending and without: each may match another pattern.
+            # A unit has two names, with and without its suffix: each may match another pattern.
             and (
                 name == "unit"
                 or all(
@@ -377,7 +377,8 @@ def _texts(name: str, patterns: tuple[str, ...], holds: bool, known: Known) -> K
             return None
     if holds:
         return replace(known, any_of={**known.any_of, name: any_of})
-    # Every task has a name. What the daemon looks up may be unknown, and matches nothing then.
+    # Every task has a name. A value that the daemon looks up may be unknown, and then matches
+    # nothing.
     if name in NAMES and any(not pattern.strip("*") for pattern in none_of):
         return None
     return replace(known, none_of={**known.none_of, name: none_of})
@@ -409,7 +410,7 @@ def _divided(a: int, b: int) -> int:
 
 
 def _over(a: Bounds, b: Bounds) -> Bounds:
-    """Division towards zero, by what is below, above, and equal to zero."""
+    """Division towards zero, with divisors below, above, and equal to zero."""
     found = Bounds(0, 0) if 0 in b and not a.empty else Bounds(1, 0)
     for part in (b & Bounds(-(1 << 63), -1), b & Bounds(1, 1 << 63)):
         if not part.empty:
@@ -425,8 +426,8 @@ def _called(function: str, values: Sequence[Bounds]) -> Bounds:
         return Bounds(min(lows), min(highs))
     if function == "max":
         return Bounds(max(lows), max(highs))
-    # As the C has it: above `most` is `most`, else not below `least`; so `least` may win, but only
-    # of values that are not above `most`.
+    # As in the C: a value above `most` becomes `most`, else it is not below `least`; so `least` may
+    # win, but only for values that are not above `most`.
     value, least, most = values
     found = Bounds(1, 0)
     if value.high > most.low:

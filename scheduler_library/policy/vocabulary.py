@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The words of the language: facts of tasks, selectors' fields, functions.
 
-docs/policy-language.md lists them for people; a test holds the two together.
+docs/policy-language.md lists them for people; a test compares the two.
 """
 
 from dataclasses import dataclass
@@ -11,10 +11,10 @@ from scheduler_library.policy.syntax import Type
 
 
 class Seen(StrEnum):
-    """Who can tell the value of a field."""
+    """Who knows the value of a field."""
 
     KERNEL = "kernel"
-    # Resolved by the daemon, and passed down in the map `selected`.
+    # The daemon resolves it and passes it down in the map `selected`.
     DAEMON = "daemon"
     # Looked up once, when the policy is compiled.
     COMPILER = "compiler"
@@ -63,19 +63,19 @@ FIELDS: dict[str, Word] = {
     "kthread": Word(Type.TRUTH, "it is a thread of the kernel", "(p->flags & PF_KTHREAD)"),
 }
 
-# The kernel keeps so many bytes of a name (TASK_COMM_LEN without the zero at its end).
+# The kernel keeps this many bytes of a name (TASK_COMM_LEN without the terminating zero).
 NAME_BYTES = 15
 NAMES = ("comm", "thread_name")
 
 # From include/uapi/linux/sched.h.
 POLICIES = {"normal": 0, "batch": 3, "idle": 5, "ext": 7}
 
-# Name to the number of arguments.
+# Each function's number of arguments.
 FUNCTIONS = {"min": 2, "max": 2, "clamp": 3, "if": 3}
 
 WORDS = FACTS | FIELDS
 
-# What facts and fields are called elsewhere, and what to write here.
+# Names of facts and fields in other tools, and what to write here.
 _NAMED = {
     "comm": ("name", "process", "proc", "process_name", "program", "app", "application", "task"),
     "cmd": (
@@ -134,24 +134,24 @@ ELSEWHERE = {
     ),
     **dict.fromkeys(
         ("gid", "egid", "group", "groups", "groupname"),
-        'groups of users are not seen; select by user = "name", uid = 1000 or cgroup ~ "/path*"',
+        'groups of users are unknown; select by user = "name", uid = 1000 or cgroup ~ "/path*"',
     ),
     **dict.fromkeys(
         ("ppid", "parent", "children", "session", "sid", "pgid", "tty"),
-        'a task is not selected by its parent; by its cgroup, for one: cgroup ~ "/user.slice/*"',
+        'a task cannot be selected by its parent; select its cgroup: cgroup ~ "/user.slice/*"',
     ),
     **dict.fromkeys(
         ("state", "status", "running", "runnable"),
-        "only tasks that can run are scheduled; avg_run, slept and wakeups tell what they are like",
+        "only runnable tasks are scheduled; avg_run, slept and wakeups describe them",
     ),
     **dict.fromkeys(
         ("memory", "rss", "mem", "io", "iowait", "disk", "net"),
-        "only what concerns CPU time is seen; select by comm, cmd, cgroup or unit",
+        "only facts about CPU time are known; select by comm, cmd, cgroup or unit",
     ),
     **dict.fromkeys(("sched_policy", "class", "sched_class"), "it is called 'policy' here"),
 }
 
-# What others call what is left over.
+# Other words for the rest.
 REST = (
     *("else", "default", "otherwise", "all", "any", "rest", "other", "others", "everything"),
     *("everyone", "everybody", "true", "always", "_"),

@@ -147,7 +147,7 @@ def test_a_lesson_by_hand_is_two_lines_and_keeps_its_comment() -> None:
         ("text = 1\n", 1, "before the first"),
         ('# c\n\n[[lesson]]\ntext = "a\n', 4, "nterminated"),
         ('[[lesson]]\ntext = "a"\n\n# b\n[[lesson]]\ntxt = "b"\n', 5, "unknown key 'txt'"),
-        ('[[lesson]]\ntext = "a"\n[other]\nx = 1\n', 1, "no [[lesson]]"),
+        ('[[lesson]]\ntext = "a"\n[other]\nx = 1\n', 1, "not a [[lesson]]"),
         ('[[lesson]]\nauthor = "me"\n', 1, "needs a `text`"),
         ('[[lesson]]\ntext = """a\nb"""\n', 1, "one line"),
         ('[[lesson]]\ntext = "a\\u001b[31m"\n', 1, "can be shown"),

@@ -66,7 +66,7 @@ def test_a_setting_of_a_later_version_is_no_mistake() -> None:
         ([], "a list of at least one layer"),
         ([REST] * 17, "17 layers, 16 are allowed"),
         ([7], "layer 1: a layer has"),
-        ([FRONT], "the last layer takes all that is left"),
+        ([FRONT], "the last layer takes the rest"),
         ([{**REST, "matches": []}, REST], "no task would come here"),
         (front(kind={"Opened": {}}), "no kind 'Opened' (nearest known: 'Open')"),
         (front(kind="Open"), "one of Confined, Grouped, Open"),

@@ -78,10 +78,10 @@ RULES: list[tuple[str, int, str]] = [
     ('slice 5ms; comm ~ "a" { slice 5ms }', 31, "rule 1 changes nothing"),
     ('comm ~ "a" { tier normal; weight 100 }', 19, "rule 1 changes nothing"),
     ("* { }", 1, "says nothing"),
-    ("weight 300", 8, "`weight 300` is said of everybody"),
-    ("latency", 1, "`latency` is said of everybody"),
-    ("* { idle }", 5, "`idle` is said of everybody"),
-    ("share <= 20%", 10, "`share <= 20%` is said of everybody"),
+    ("weight 300", 8, "`weight 300` applies to everybody"),
+    ("latency", 1, "`latency` applies to everybody"),
+    ("* { idle }", 5, "`idle` applies to everybody"),
+    ("share <= 20%", 10, "`share <= 20%` applies to everybody"),
 ]
 PATTERNS: list[tuple[str, int, str]] = [
     ('unit = "app-*.service" { latency }', 8, 'unit ~ "app-*.service"'),
@@ -109,8 +109,8 @@ PATTERNS: list[tuple[str, int, str]] = [
     ('comm ~ "!a" { idle }', 8, 'not comm ~ "a"'),
 ]
 FORMULAS: list[tuple[str, int, str]] = [
-    ("order by vtime / 0", 18, "divided by zero is zero"),
-    ("order by vtime / (2 - 2)", 19, "divided by zero is zero"),
+    ("order by vtime / 0", 18, "a division by zero gives zero"),
+    ("order by vtime / (2 - 2)", 19, "a division by zero gives zero"),
     ("order by vtime / nice", 18, "can be 0"),
     ("order by 5", 10, "same place"),
     ("order by wait - wait", 10, "same place"),

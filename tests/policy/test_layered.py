@@ -100,7 +100,7 @@ def test_selectors_become_alternatives_of_conditions(
     """`and`, `or` and `not` are written out; what cannot be turned round is refused."""
     text = f"{selector} {{ weight 50 }}"
     if matches is None:
-        with pytest.raises(Fault, match="all but the kernel's threads"):
+        with pytest.raises(Fault, match="all but kernel threads"):
             layers(text)
         return
     first, rest = layers(text)
@@ -124,10 +124,10 @@ def test_selectors_become_alternatives_of_conditions(
         ("kthread { idle }", 11, "weight 1"),
         ("kthread { latency }", 11, "latency; preempt"),
         ("kthread { cpus 0-3 }", 16, "no layer has `cpus 0-3`"),
-        ("slice wait / 4", 7, "one length"),
+        ("slice wait / 4", 7, "one slice length"),
         ("order by wait", 10, "order fifo"),
         ("local", 1, "no layer has `local`"),
-        ("kthread { c slice { return 1; } }", 20, "one length"),
+        ("kthread { c slice { return 1; } }", 20, "one slice length"),
         (" or ".join(f"pid = {n}" for n in range(1, 40)) + " { weight 20 }", 1, "at most 32"),
         (
             " and ".join(["(nice > 1 or uid = 1)"] * 40) + " { weight 20 }",
