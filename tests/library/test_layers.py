@@ -61,7 +61,7 @@ def test_a_setting_of_a_later_version_is_no_mistake() -> None:
         ("", "not JSON"),
         ("[{]", "line 1, column 3"),
         ("[" * 20000, "not JSON"),
-        ('[{"name": NaN}]', "NaN is no number"),
+        ('[{"name": NaN}]', "NaN is not a number"),
         ("{}", "a list of at least one layer"),
         ([], "a list of at least one layer"),
         ([REST] * 17, "17 layers, 16 are allowed"),
