@@ -47,7 +47,7 @@ def agent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Agent]:
         yield agent
 
 
-NONSENSE = "nonsense"
+NONSENSE = "useless replies"
 SAYS_NOTHING = Says("")
 LOUD = Says("x" * (10 << 20))
 ENDLESS = b"data: " + b"x" * (1 << 20)
