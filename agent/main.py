@@ -131,7 +131,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if options.config != PATH and not options.config.exists():
             raise Fault(
-                FaultType.BAD_CONFIG, "there is no such configuration", where=str(options.config)
+                FaultType.BAD_CONFIG, "this configuration does not exist", where=str(options.config)
             )
         config = read_config(options.config)
     except (Fault, OSError) as error:

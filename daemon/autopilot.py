@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the daemon does by itself: judge each interval, open episodes, guard what was kept.
+"""The daemon's own decisions: judge each interval, open episodes, guard the kept scheduler.
 
 The judgement is `daemon.decide.interval`, which is pure; here it meets the kernel. Nothing is
-loaded from here: that is for advisors and operators to ask. What is here only ever takes
-schedulers away.
+loaded from here: advisors and operators request that. This only ever unloads schedulers.
 """
 
 import asyncio
@@ -38,8 +37,8 @@ from daemon.memory.history_writer import HistoryWriter
 from daemon.signals.watch import Watch
 from process import Fault
 
-# A scheduler that asks to be loaded afresh is, so many times within so long, after a pause
-# that grows with each: CPUs may come and go in a row, seconds.
+# A scheduler that asks to be reloaded is reloaded, at most this many times within this time, after
+# a pause that grows each time, because several CPUs may come and go in a row; seconds.
 MOST_RESTARTS = 6
 RESTARTS_WITHIN_S = 300.0
 RESTART_PAUSE_S = 0.1
@@ -47,14 +46,16 @@ RESTART_PAUSE_S = 0.1
 
 @dataclass(frozen=True)
 class Pause:
-    """Episodes about one workload rest until then; longer with each that came to nothing."""
+    """No episode about one workload before this time; the pause grows with each episode without
+    result.
+    """
 
     times: int
     until: float
 
 
 class Autopilot:
-    """Wired to everything, owns little: what the last intervals led to, and pauses."""
+    """Connected to everything, owns little: the result of the last intervals, and pauses."""
 
     def __init__(
         self,
@@ -84,13 +85,13 @@ class Autopilot:
         self._pauses: dict[str, Pause] = {}
         self._settings = config.judged_by
         self._state = IntervalState()
-        # What ran before the scheduler that is kept.
+        # What ran before the kept scheduler.
         self._previous: Loadable | None = None
         self._restarts: list[float] = []
 
     @property
     def detection(self) -> DetectState:
-        """What is known of every workload, by all intervals so far."""
+        """The knowledge about every workload from all intervals so far."""
         return self._state.detection
 
     # ------------------------------------------------------------ each interval
@@ -126,7 +127,7 @@ class Autopilot:
         )
 
     def judges(self, workload: str) -> bool:
-        """Whether it is known well enough that an episode may open about it."""
+        """Whether it is known well enough for an episode about it."""
         baseline = self.detection.baseline(workload, detect.KERNEL_DEFAULT)
         return baseline is not None and baseline.count >= self._config.detect.baseline_min
 
@@ -174,9 +175,9 @@ class Autopilot:
         )
 
     def _open_episode(self, now: float) -> None:
-        """An episode about the first degradation that may have one now."""
+        """Open an episode about the first degradation that may have one now."""
         if self._episodes.open is not None or self._foreign or self._loader.loaded is not None:
-            # What is loaded is watched by the guard; a second opinion waits until it is gone.
+            # The guard watches a loaded scheduler; a second opinion waits until it is gone.
             return
         if not self._loader.kernel().supported:
             return
@@ -211,7 +212,7 @@ class Autopilot:
     # ------------------------------------------------------------ trials and their end
 
     async def trial_ended(self, trial: Trial, gone: ExitReason | None) -> None:
-        """A trial is over and the kernel is as it left it; draw the consequences."""
+        """A trial is over and has restored the kernel's state; act on the result."""
         now = time.time()
         self._changed_at = now
         limits = self._backoff_store.limits
@@ -309,7 +310,7 @@ class Autopilot:
             )
 
     async def gone(self, loaded: Loaded, gone: ExitReason) -> None:
-        """A scheduler of ours left the kernel, and not because we asked."""
+        """One of our schedulers left the kernel without our request."""
         self._changed_at = time.time()
         if self._trials.notice_gone(loaded.what, gone):
             return
@@ -336,17 +337,17 @@ class Autopilot:
         )
 
     async def _load_afresh(self, loaded: Loaded, gone: ExitReason) -> ExitReason | None:
-        """The CPUs changed under it: the kernel asks for a fresh start, not for a verdict.
+        """The CPUs changed under it: the kernel asks for a restart, not for a verdict.
 
-        Returns None where it runs again or something else does, else why it is gone for good.
-        Each time it waits longer, and one that asks too often does not get its way.
+        Returns None if it runs again or something else does, else why it is gone for good. Each
+        restart waits longer, and a scheduler that asks too often is not restarted.
         """
         now = time.time()
         self._restarts = [at for at in self._restarts if now - at < RESTARTS_WITHIN_S]
         times = len(self._restarts)
         if times >= MOST_RESTARTS:
             return ExitReason(
-                f"it asked to be loaded afresh more than {MOST_RESTARTS} times within "
+                f"it asked to be reloaded more than {MOST_RESTARTS} times within "
                 f"{RESTARTS_WITHIN_S:g} s, the last time: {gone.reason}",
                 by_kernel=True,
             )
@@ -357,11 +358,11 @@ class Autopilot:
         try:
             await self._loader.load(loaded.what, loaded.why)
         except Fault as fault:
-            return ExitReason(f"{gone.reason}; loading it afresh failed: {fault}", by_kernel=True)
+            return ExitReason(f"{gone.reason}; reloading it failed: {fault}", by_kernel=True)
         self._changed_at = time.time()
         self._publish(
             EventKind.LOADED,
-            f"{loaded.what.name} was loaded afresh: {gone.reason}",
+            f"{loaded.what.name} was reloaded: {gone.reason}",
             candidate=loaded.what.candidate,
             scheduler=loaded.what.name,
             reason=gone.reason,
@@ -369,7 +370,7 @@ class Autopilot:
         return None
 
     async def hold_failed(self, candidate: Candidate, fault: Fault, before: Loaded | None) -> None:
-        """What an operator wanted was not loaded; what ran before runs again."""
+        """The operator's scheduler was not loaded; the previous one runs again."""
         if thrown_out(candidate.loadable(), fault) and not excuse(str(fault), math.inf):
             self.quarantine(candidate.id, candidate.name, str(fault))
             self._say_ejected(candidate.name, candidate.id, ExitReason(str(fault), by_kernel=True))
@@ -389,14 +390,14 @@ class Autopilot:
             )
 
     def gates_met(self, candidate: Candidate) -> None:
-        """A gate's refusal holds for the very same candidate; a later pass lifts it."""
+        """A gate's refusal applies to exactly this candidate; a later pass lifts it."""
         now = time.time()
         state = self._backoff_store.state
         stopped = candidate.proof.stopped_by
         if stopped is None:
             changed = backoff.passed(state, candidate.id)
         elif stopped.skipped:
-            # That a gate could not be run says nothing against it.
+            # A gate that could not be run says nothing against it.
             changed = state
         else:
             reason = stopped_reason(candidate.proof)
@@ -407,7 +408,7 @@ class Autopilot:
             self._backoff_store.become(changed)
 
     def quarantine(self, candidate: str, name: str, reason: str) -> None:
-        """Note that the kernel would not have this candidate."""
+        """Note that the kernel refused this candidate."""
         self._backoff_store.become(
             backoff.ejected(
                 self._backoff_store.state,
@@ -422,7 +423,9 @@ class Autopilot:
     # ------------------------------------------------------------ rolling back
 
     async def roll_back(self, reason: str, workload: str = "") -> None:
-        """Back to what ran before what runs now: the scheduler kept before it, or the default."""
+        """Go back to what ran before the current scheduler: the scheduler kept before it, or the
+        default.
+        """
         loaded = self._loader.loaded
         if loaded is None:
             return
@@ -453,7 +456,7 @@ class Autopilot:
         )
 
     def changed(self) -> None:
-        """Somebody changed the scheduler by hand: what was kept is no longer what runs."""
+        """Somebody changed the scheduler by hand: the kept one no longer runs."""
         self._changed_at = time.time()
         self._keep_nothing()
 

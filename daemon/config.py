@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""`/etc/schedpilot/schedpilot.toml`, checked whole before anything starts.
+"""`/etc/schedpilot/schedpilot.toml`, checked completely before anything starts.
 
-Every problem of the file comes back in one `Fault(BAD_CONFIG)`, each with its line and key, an
-unknown key with the nearest known one. An absent file is the defaults, and
-`systemd/schedpilot.toml`, which is installed, names them all.
+One `Fault(BAD_CONFIG)` reports every problem of the file with its line and key, and an unknown key
+with the nearest known one. A missing file means the defaults, and `systemd/schedpilot.toml`, which
+is installed, lists them all.
 """
 
 import difflib
@@ -36,13 +36,12 @@ from process import Fault, FaultType
 from process.text_file import parse_toml, read_text
 
 PATH = Path("/etc/schedpilot/schedpilot.toml")
-# The longest text of an objective.
+# The maximum length of an objective's text.
 OBJECTIVE_LENGTH = 500
 # A configuration is some pages of text.
 LARGEST_BYTES = 256 * 1024
-# Workloads that are never judged by a baseline: threads of the kernel, whose waits nobody
-# feels as such; what has no lasting name; and what is our own. A declared objective is
-# checked even so.
+# Workloads that are never judged by a baseline: kernel threads, whose waits nobody notices as such;
+# workloads without a lasting name; and our own. A declared objective is checked nevertheless.
 NEVER_JUDGED = (
     "kthread:*",
     "cgroup-id:*",
@@ -58,7 +57,7 @@ WorkloadGlob = Annotated[
 
 
 REMARK = (
-    "run-queue delay counts each turn that a task waits for; where requests run longer than a "
+    "run-queue delay counts each turn that a task waits for; if requests run longer than a "
     "slice, `response` with the same percentile is what its callers see"
 )
 
@@ -66,7 +65,7 @@ REMARK = (
 class DaemonTable(Table):
     """The daemon itself. Each folder is an absolute path."""
 
-    # observe: watches and advises; ask: acts when the operator approves; auto: acts by itself.
+    # observe: watches and advises; ask: acts when the operator approves; auto: acts on its own.
     autonomy: Annotated[Autonomy, Field(strict=False)] = Autonomy.OBSERVE
     # Time between two readings of the signals. Trials read more often while they run.
     interval_s: Annotated[float, Field(ge=0.25, le=300)] = 5.0
@@ -102,29 +101,29 @@ class Canary(StrEnum):
 
 
 class GatesTable(Table):
-    """What a candidate meets before it may meet the host, beside compilers and the verifier."""
+    """The gates of a candidate before it may run on the host, beside compilers and the verifier."""
 
-    # The stress set, and what was recorded of the workload, in the simulator.
+    # The simulator: the stress set, and recordings of the workload.
     simulate: bool = True
-    # auto: where KVM boots one; off: only when it is asked for by hand.
+    # auto: if KVM boots one; off: only on request by hand.
     canary: Annotated[Canary, Field(strict=False)] = Canary.AUTO
-    # Seconds of load in the virtual machine.
+    # Duration of the load in the virtual machine, seconds.
     canary_s: Annotated[float, Field(ge=5, le=600)] = 20.0
-    # A BTF file of the kernel to build for, where this one has no sched_ext. Empty: none.
+    # A BTF file of the kernel to build for, if this one has no sched_ext. Empty: none.
     kernel_types: Annotated[str, StringConstraints(max_length=4096, pattern=r"^(/[^\x00]*)?$")] = ""
 
 
 class PrepareTable(Table):
-    """What is proven ahead, while the machine has time."""
+    """Candidates that are proven ahead, while the machine is idle."""
 
-    # Library schedulers, saved winners and the lines an advisor would propose, at idle priority.
+    # Library schedulers, saved winners and an advisor's likely lines, at idle priority.
     enabled: bool = True
 
 
 class AdvisorTable(Table):
-    """What the daemon expects of an advisor. Its own settings are in `agent.toml`."""
+    """Requirements for an advisor. Its own settings are in `agent.toml`."""
 
-    # An episode that no advisor has closed by then is closed as abandoned.
+    # An episode that no advisor closes within this time is closed as abandoned.
     patience_s: Annotated[float, Field(ge=10, le=86_400)] = 1800.0
 
 
@@ -155,7 +154,7 @@ class Config(Table):
 
     @cached_property
     def declared(self) -> tuple[Declared, ...]:
-        """The objectives, parsed. `parse` has seen that they can be."""
+        """The objectives, parsed. `parse` has checked them."""
         return tuple(
             Declared(each.workload, parse_objective(each.text, FaultType.BAD_CONFIG))
             for each in self.objective
@@ -163,7 +162,7 @@ class Config(Table):
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """What is valid, and perhaps not what was meant."""
+        """Valid settings that may be mistakes."""
         return tuple(
             f"`{each.objective.text}` for {each.workload}: {REMARK}"
             for each in self.declared
@@ -176,7 +175,7 @@ class Config(Table):
 
     @property
     def judged_by(self) -> IntervalSettings:
-        """What each interval of signals is judged by."""
+        """The settings by which each interval of signals is judged."""
         return IntervalSettings(self.detect, self.guard, self.trial, self.declared, self.ignored)
 
 
@@ -233,7 +232,7 @@ _KEY = re.compile(r"\s*([A-Za-z0-9_.\-\"' ]+?)\s*=")
 
 
 def _lines_of(text: str) -> dict[_Path, int]:
-    """The line of each table and key, to point at. Not a parser: TOML has been parsed already."""
+    """The line of each table and key, for messages. Not a parser: the TOML is parsed already."""
     found: dict[_Path, int] = {}
     table: _Path = ()
     count: dict[str, int] = {}
@@ -286,7 +285,10 @@ def _problem(error: ErrorDetails, lines: dict[_Path, int]) -> tuple[int, str]:
         case "missing":
             message = "this key is missing"
         case "string_pattern_mismatch" if path[-1] == "workload":
-            message = f"{error['input']!r} is no workload: it begins with `cgroup:/` or `comm:`"
+            message = (
+                f"{error['input']!r} is not a workload: a workload begins with `cgroup:/` or "
+                "`comm:`"
+            )
         case "string_pattern_mismatch":
             message = f"{error['input']!r} is not an absolute path"
         case "enum":
@@ -315,7 +317,7 @@ def _problem(error: ErrorDetails, lines: dict[_Path, int]) -> tuple[int, str]:
 
 
 def _model(path: _Path) -> type[BaseModel]:
-    """The table at a path, to know which keys it has."""
+    """The table at a path, for the list of its keys."""
     model: type[BaseModel] = Config
     for part in path:
         if isinstance(part, int):
@@ -329,7 +331,7 @@ def _model(path: _Path) -> type[BaseModel]:
 
 
 def _unreadable_objectives(raw: dict[str, Any]) -> list[tuple[int, Fault]]:
-    """Index and fault of each objective whose text cannot be understood."""
+    """Index and fault of each objective whose text cannot be parsed."""
     entries = raw.get("objective")
     found: list[tuple[int, Fault]] = []
     for index, entry in enumerate(entries if isinstance(entries, list) else []):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""`schedpilotd`: puts the parts together, runs until told to stop, and leaves nothing behind."""
+"""`schedpilotd`: assembles the parts, runs until asked to stop, and leaves nothing behind."""
 
 import argparse
 import asyncio
@@ -53,10 +53,10 @@ from scheduler_library.catalog import Entry, load_catalog
 from scheduler_library.history import FILE, open_history
 from scheduler_library.profile import Tag
 
-# Workloads that the signals program reports; more than fit on any screen.
+# Limit of workloads that the signals program reports; more than fit on any screen.
 MOST_WORKLOADS = 256
-# Workloads for which lines of policy are proven ahead, of how many that are looked at; and how
-# often that is done, seconds.
+# For how many workloads policy lines are proven ahead, how many are checked for that; and how often
+# that is done, seconds.
 MOST_LIKELY = 4
 MOST_LOOKED_AT = 32
 LIKELY_S = 60.0
@@ -65,22 +65,22 @@ SUFFERS = {Tag.LATENCY_SENSITIVE, Tag.INTERACTIVE}
 
 @dataclass(frozen=True)
 class Likely:
-    """Workloads for which something may be wanted, until they are looked for again."""
+    """How long the list of workloads that may need help is used, seconds."""
 
     workloads: tuple[str, ...] = ()
     until: float = 0.0
 
 
 class AllGates(Passing, Shared, Protocol):
-    """The gates, and what all candidates share there."""
+    """The gates, and the shared part of all candidates there."""
 
 
 @dataclass(frozen=True)
 class DaemonParts:
-    """The parts that touch the machine; a test puts pretended ones in their place.
+    """The parts that touch the machine; a test replaces them by fakes.
 
-    Each makes its part from what the daemon gives it by name. `stolen`: the share of CPU time that
-    the host took in an interval, from /proc/stat where it is None.
+    Each makes its part from the daemon's named arguments. `stolen`: the share of CPU time that the
+    host took in an interval; from /proc/stat if it is None.
     """
 
     loader: Callable[..., SchedulerLoader] = Loader
@@ -103,7 +103,7 @@ class Daemon:
         self._troubles: dict[str, None] = {}
         state, cache = config.daemon.state, config.daemon.cache
         self._folder(state, 0o750)
-        # clang, which runs as a user of its own, reads the headers there.
+        # clang, which runs as its own user, reads the headers there.
         self._folder(cache, 0o755)
         self._catalog = load_catalog(state)
         for warning in self._catalog.warnings:
@@ -212,7 +212,7 @@ class Daemon:
             preparation=self.preparation,
         )
 
-    # Each of these is a wire from one part to another that is made later.
+    # Each of these connects one part to another that is made later.
 
     async def _gone(self, loaded: Loaded, gone: ExitReason) -> None:
         await self.autopilot.gone(loaded, gone)
@@ -253,8 +253,9 @@ class Daemon:
         return wanted_of(self._catalog, self._likely_workloads())
 
     def _likely_workloads(self) -> tuple[str, ...]:
-        """Those for which an advisor would write a line that names them: of an objective, then
-        of the kind that suffers from others. Looked for now and then."""
+        """Workloads for which an advisor would write a line that names them: those with an
+        objective, then those of the kind that suffers from others. Updated now and then.
+        """
         if time.monotonic() >= self._likely.until:
             seen = self.watch.series.workloads()
             named = [id for each in self.config.declared for id in each.of(seen)]
@@ -280,7 +281,7 @@ class Daemon:
             self._trouble(f"the folder {path} cannot be made: {error.strerror}")
 
     def _trouble(self, text: str) -> None:
-        """Trouble with our own state: told, remembered, and lived with."""
+        """Trouble with our own state: reported, remembered, and not fatal."""
         self._troubles[text] = None
         while len(self._troubles) > 20:
             del self._troubles[next(iter(self._troubles))]
@@ -290,12 +291,12 @@ class Daemon:
         self.log.append(EventKind.SIGNALS_LOST, f"signals: {text}", reason=text)
 
     async def run(self) -> None:
-        """Serve until `stop`; then put the kernel's own scheduler back."""
+        """Serve until `stop`; then restore the kernel's own scheduler."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop.set)
         with listen(self.config.daemon.run) as listeners:
-            # Not before: until the folder is ours, another daemon may be at work on them.
+            # Not earlier: until the folder is ours, another daemon may be using them.
             self.history_writer.close_interrupted()
             self.recordings.open()
             background = [
@@ -304,8 +305,8 @@ class Daemon:
                 asyncio.create_task(self.watch.run()),
                 asyncio.create_task(self.notifier.watch(self.watch.healthy)),
             ]
-            # Not after the servers have ended: an open request may hold them for a while, and
-            # the kernel must not wait for it.
+            # Not after the servers have ended: an open request may delay them for a while, and the
+            # kernel must not wait for it.
             restored = asyncio.create_task(self.restore_when_stopped())
             try:
                 await serve_on(
@@ -336,12 +337,12 @@ class Daemon:
         )
         self.log.append(EventKind.STARTED, f"schedpilotd is ready: {text}")
         self.notifier.ready(text)
-        # What start-up made stays for good; later collections need not look at it.
+        # Objects made at start-up stay for good; later garbage collections need not look at them.
         gc.collect()
         gc.freeze()
 
     async def restore_when_stopped(self) -> None:
-        """Wait for `stop`; then end what is tried, and put the kernel's own scheduler back."""
+        """Wait for `stop`; then end a running trial, and restore the kernel's own scheduler."""
         await self.stop.wait()
         self.notifier.stopping("putting the kernel's own scheduler back")
         await self.trials.end("the daemon stops")
@@ -357,7 +358,7 @@ class Daemon:
 
 
 def _settings(path: Path) -> Config:
-    """The configuration, which has to be there where it was asked for.
+    """The configuration; it must exist if it was named.
 
     Raises:
         Fault: BAD_CONFIG.
@@ -370,7 +371,7 @@ def _settings(path: Path) -> Config:
         why = error.strerror or ""
     raise Fault(
         FaultType.BAD_CONFIG,
-        "there is no such configuration",
+        "this configuration does not exist",
         where=str(path),
         why=why,
         hint="leave --config out for the usual one",
@@ -383,7 +384,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     words.add_argument(
         "--config", type=named_path, default=PATH, help="the configuration (default: %(default)s)"
     )
-    words.add_argument("--check", action="store_true", help="check the configuration, then end")
+    words.add_argument("--check", action="store_true", help="check the configuration, then exit")
     options = words.parse_args(arguments)
     heap.keep_small()
     settle_session()

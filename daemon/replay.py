@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A recording through the daemon's own decisions: `python -m daemon.replay FILE`.
+"""Runs a recording through the daemon's own decisions: `python -m daemon.replay FILE`.
 
-FILE holds what `schedpilot-signals` printed, plain or gzip. Between its lines there may be marks,
-each a JSON object on a line of its own, for what else the daemon knew at that time:
+FILE contains the output of `schedpilot-signals`, plain or gzip. Between its lines there may be
+marks, each a JSON object on its own line, for the daemon's other knowledge at that time:
 
     {"mark": "scheduler", "at": T, "candidate": "c-1234"}       from here on this runs; "": default
     {"mark": "measurement", "at": T, "name": "rps", "value": 812.0}
@@ -11,8 +11,8 @@ each a JSON object on a line of its own, for what else the daemon knew at that t
     {"mark": "window", "arm": "baseline", "started": T, "ended": T}
     {"mark": "end", "at": T}                                    the trial is over
 
-A window's mark comes after the lines that it covers. Intervals of a trial are not judged for
-degradation, just as the daemon does not. Exit status: 0, or 1 with the reason.
+A window's mark comes after the lines that it covers. As in the daemon, intervals of a trial are not
+judged for degradation. Exit status: 0, or 1 with the reason.
 """
 
 import argparse
@@ -101,7 +101,7 @@ _MARK: TypeAdapter[Mark] = TypeAdapter(Annotated[Mark, Field(discriminator="mark
 
 @dataclass(frozen=True)
 class Told:
-    """One thing that the daemon would have said. `workload` is hostile text."""
+    """One thing that the daemon would have reported. `workload` is hostile text."""
 
     at: float
     kind: Literal[
@@ -128,7 +128,7 @@ class _Trial:
 
 
 class Replay:
-    """The daemon's memory while it goes through a recording."""
+    """The daemon's memory during a recording."""
 
     def __init__(self, config: configuration.Config) -> None:
         self._config = config
@@ -142,10 +142,10 @@ class Replay:
         self._at = 0.0
 
     def take(self, entry: Entry) -> Iterator[Told]:
-        """What comes of one line or mark.
+        """The results of one line or mark.
 
         Raises:
-            Fault: BAD_PARAMETER for an objective that cannot be understood.
+            Fault: BAD_PARAMETER for an objective that cannot be parsed.
         """
         match entry:
             case SignalsLine():
@@ -294,7 +294,7 @@ class Replay:
 
 
 def replay(entries: Iterable[Entry], config: configuration.Config) -> Iterator[Told]:
-    """All that the daemon would have said of a recording, a summary last."""
+    """Everything that the daemon would have reported for a recording, a summary last."""
     state = Replay(config)
     for entry in entries:
         yield from state.take(entry)
@@ -308,13 +308,13 @@ def read(path: Path) -> Iterator[Entry]:
         Fault: NOT_FOUND, TOO_LARGE or BAD_REQUEST, with the line's number.
     """
     for where, raw in recorded(path):
-        # No decision rests on single processes.
+        # No decision depends on single processes.
         if not is_process(raw):
             yield _entry(raw, where)
 
 
 def _entry(raw: bytes, where: str) -> Entry:
-    # Signals begin with their version; parsing every line twice to find out is not needed.
+    # Lines of signals begin with their version, so it is not necessary to parse every line twice.
     is_mark = b'"mark"' in raw[:40]
     try:
         if is_mark:
@@ -325,11 +325,13 @@ def _entry(raw: bytes, where: str) -> Entry:
         place = ".".join(str(part) for part in first["loc"])
         raise Fault(
             FaultType.BAD_REQUEST,
-            f"this line is no {'mark' if is_mark else 'line of signals'}",
+            f"this line is not a {'mark' if is_mark else 'line of signals'}",
             where=where,
             why=f"{place}: {first['msg']}" if place else first["msg"],
-            hint="`python -m daemon.replay --help` names the marks there are; every other line is "
-            "one that schedpilot-signals printed, unchanged",
+            hint=(
+                "`python -m daemon.replay --help` lists the marks; every other line is a line of "
+                "schedpilot-signals, unchanged"
+            ),
         ) from None
 
 
@@ -347,15 +349,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("file", type=named_path, help="the recording")
     parser.add_argument(
-        "--config", type=named_path, help="a configuration file; the defaults without"
+        "--config", type=named_path, help="a configuration file; default: the default settings"
     )
-    parser.add_argument("--json", action="store_true", help="one JSON object a line")
+    parser.add_argument("--json", action="store_true", help="one JSON object per line")
     given = parser.parse_args(arguments)
     try:
         if given.config is not None and not given.config.exists():
             raise Fault(
                 FaultType.NOT_FOUND,
-                "there is no such configuration",
+                "this configuration does not exist",
                 where=str(given.config),
                 hint="leave `--config` out for the defaults",
             )
@@ -363,7 +365,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for told in replay(read(given.file), config):
             print(json.dumps(asdict(told)) if given.json else _readable(told))
     except BrokenPipeError:
-        # Whoever read along (`| head`) has seen enough.
+        # The reader has seen enough (`| head`).
         sys.stderr.close()
         return 0
     except (Fault, OSError) as error:

@@ -213,7 +213,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if options.config != PATH and not Path(options.config).exists():
             raise Fault(
-                FaultType.BAD_CONFIG, "there is no such configuration", where=str(options.config)
+                FaultType.BAD_CONFIG, "this configuration does not exist", where=str(options.config)
             )
         if options.word == "list":
             return listing(read_config(options.config), json_=options.json_)

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Candidates, and the gates that each passes before it may meet the host."""
+"""Candidates, and the gates that each passes before it may run on the host."""

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The gate `canary`: the candidate in a virtual machine, on a real kernel, under real load.
 
-`schedpilot lab canary` does the work and remembers it, in an unprivileged child. Here is decided
-whether it is asked.
+`schedpilot lab canary` does the work and stores it, in an unprivileged child. This decides whether
+it is asked.
 """
 
 import contextlib
@@ -22,15 +22,15 @@ from process import Fault, FaultType, start_lines
 from process.sandbox import BUILD_USER, build_user_id
 
 KVM = Path("/dev/kvm")
-# In the cache: a root of the lab that the daemon may use, and the unprivileged child's own cache.
+# In the cache: a lab root that the daemon may use, and the unprivileged child's own cache.
 ROOTS, OWN = "lab", "canary"
-# What says where the lab's root and its checkout are (lab/cache.py, lab/tree.py).
+# Variables that name the lab's root and its checkout (lab/cache.py, lab/tree.py).
 _HANDED_ON = ("SCHEDPILOT_LAB_CACHE", "SCHEDPILOT_LAB_TREE", "HOME", "XDG_CACHE_HOME")
 _LAST_LINES = 10
 
 
 class _Said(BaseModel):
-    """What the lab prints."""
+    """The lab's output."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -44,7 +44,7 @@ class Place(_Said):
 
 
 class Outcome(_Said):
-    """What became of a scheduler there."""
+    """The result for a scheduler there."""
 
     kernel: str
     accelerator: str
@@ -57,12 +57,12 @@ class Outcome(_Said):
 
 
 def reason_to_skip(setting: Canary, place: Place | None, *, asked: bool, kvm: bool) -> str:
-    """Why no machine is booted for a candidate; empty where one is.
+    """Why no machine is booted for a candidate; empty if one is.
 
     Args:
-        place: what the lab says; None where it has not been asked.
-        asked: somebody asked for this gate by hand.
-        kvm: whether there is hardware to boot it with.
+        place: the lab's answer; None if it has not been asked.
+        asked: somebody requested this gate by hand.
+        kvm: whether the hardware can boot it.
     """
     if setting is Canary.OFF and not asked:
         return "it is switched off in the configuration ([gates] canary)"
@@ -78,7 +78,7 @@ def reason_to_skip(setting: Canary, place: Place | None, *, asked: bool, kvm: bo
 
 
 def _skipped(why: str, *, asked: bool) -> GateResult:
-    # Who asked for it is not told that it passed.
+    # A caller who asked for it gets no message that it passed.
     return GateResult(gate=Gate.CANARY, passed=not asked, seconds=0.0, skipped=why)
 
 
@@ -91,7 +91,7 @@ async def canary_gate(
     asked: bool,
     told: GateListener,
 ) -> GateResult:
-    """Try it in a virtual machine, where one boots; otherwise say why not. Raises nothing."""
+    """Try it in a virtual machine, if one boots; otherwise say why not. Raises nothing."""
     kvm = os.access(KVM, os.F_OK)
     if why := reason_to_skip(settings.canary, None, asked=asked, kvm=kvm):
         return _skipped(why, asked=asked)
@@ -108,7 +108,7 @@ async def canary_gate(
     except Fault as fault:
         return _skipped(f"the virtual machine failed: {fault}", asked=asked)
     except ValidationError:
-        return _skipped("the lab gave an answer that is not understood", asked=asked)
+        return _skipped("the lab's answer is not understood", asked=asked)
     return GateResult(
         gate=Gate.CANARY,
         passed=outcome.passed,
@@ -120,10 +120,10 @@ async def canary_gate(
 
 
 def _explained(outcome: Outcome) -> list[GateMessage]:
-    """Its messages; an ejection with what the simulator knows of the kernel's words."""
+    """Its messages; an ejection gets the simulator's explanation of the kernel's message."""
     if not outcome.messages or not outcome.exit_message:
         return outcome.messages
-    # Late: few canaries end like this, and the simulator's modules cost memory.
+    # Imported late: few canaries end like this, and the simulator's modules cost memory.
     from simulator.explain import explain
     from simulator.run import Ejection, Ended
 
@@ -137,7 +137,7 @@ def _explained(outcome: Outcome) -> list[GateMessage]:
 
 
 def _environment(cache: Path) -> dict[str, str]:
-    """Where the child finds the lab's root, and where it may keep what it derives from that."""
+    """Where the child finds the lab's root, and where it may store files derived from it."""
     environ = {name: os.environ[name] for name in _HANDED_ON if name in os.environ}
     if (cache / ROOTS).is_dir():
         environ.setdefault("SCHEDPILOT_LAB_CACHE", str(cache / ROOTS))
@@ -153,7 +153,7 @@ def _environment(cache: Path) -> dict[str, str]:
 
 
 async def _lab(environ: Mapping[str, str], *words: str) -> bytes:
-    """What `schedpilot lab canary` prints.
+    """The output of `schedpilot lab canary`.
 
     Raises:
         Fault: CHILD_FAILED with its report.
@@ -180,7 +180,7 @@ async def _lab(environ: Mapping[str, str], *words: str) -> bytes:
 
 
 def _unprivileged() -> list[str]:
-    """The words with which root becomes the build user, in the groups it has (`kvm`)."""
+    """The command prefix with which root becomes the build user, in the groups it has (`kvm`)."""
     death = ["setpriv", "--pdeathsig", "TERM"]
     if os.geteuid() != 0:
         return [*death, "--"]

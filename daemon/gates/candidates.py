@@ -34,9 +34,9 @@ from scheduler_library.parameters import check_parameters
 from scheduler_library.policy.facts import Facts
 from simulator.gates import Judged
 
-# Candidates remembered; the oldest go first. Their objects stay in the build cache.
+# How many candidates are kept; the oldest are removed first. Their objects stay in the build cache.
 MOST_CANDIDATES = 256
-# Sources kept on disk, for people to look at; the oldest go first.
+# How many sources are kept on disk, for people to look at; the oldest are removed first.
 MOST_SOURCES = 1024
 
 Publish = Callable[..., Event]
@@ -44,11 +44,11 @@ Publish = Callable[..., Event]
 
 @dataclass(frozen=True)
 class Candidate:
-    """One candidate and what the gates said of it.
+    """One candidate and the results of its gates.
 
-    `library` is the entry it came from, where it came from one; `manifest` describes it and its
-    parameters, where that is known. `policy` is its canonical text, and `facts` what userspace
-    has to supply while it runs.
+    `library` is its library entry, if it came from one; `manifest` describes it and its parameters,
+    if known. `policy` is its canonical text, and `facts` lists what userspace has to supply while
+    it runs.
     """
 
     id: str
@@ -114,11 +114,10 @@ def candidate_id(
 
 @dataclass(frozen=True)
 class Wish:
-    """What was asked for beside the candidate itself: its parameters, and how it is proven.
+    """The request beside the candidate itself: its parameters, and how it is proven.
 
-    `hurry`: somebody in trouble waits for it. `ahead`: nobody waits, and nothing is told of it;
-    what is remembered is from before something changed with `anew`. `judged`: by what a recorded
-    workload is judged.
+    `hurry`: a degraded workload waits for it. `ahead`: nobody waits, and no event reports it; with
+    `anew`, stored results are from before a change. `judged`: how a recorded workload is judged.
     """
 
     parameters: dict[str, ParameterValue]
@@ -132,14 +131,14 @@ class Wish:
 
 
 def _answers(proof: Proof, wish: Wish) -> bool:
-    """Whether a proof that is remembered says what is asked for now."""
+    """Whether a stored proof answers the current request."""
     if wish.anew or not proof.proven or proof.object is None or not proof.object.exists():
         return False
     if wish.hurry and not wish.canary:
         # The trial measures what a simulation of the recorded workload would only predict.
         return True
     canary = next((each for each in proof.results if each.gate is Gate.CANARY), None)
-    # What was recorded since may say something else; the gates remember what they said of it.
+    # A newer recording may give another result; the gates have their own cache of answers.
     if wish.cpus:
         return False
     return wish.trace is None and not (wish.canary and (canary is None or canary.skipped))
@@ -148,7 +147,7 @@ def _answers(proof: Proof, wish: Wish) -> bool:
 def _switched(
     program: external.External, values: dict[str, ParameterValue]
 ) -> dict[str, ParameterValue]:
-    """The values, with the words `true` and `false` of a policy as what a switch takes."""
+    """The values, with a policy's words `true` and `false` in the form for a switch."""
     switches = {option.name for option in program.options if option.is_switch}
     words = {"true": True, "false": False}
     return {
@@ -158,7 +157,7 @@ def _switched(
 
 
 def _with(known: Candidate, passed: tuple[GateResult, ...]) -> Candidate:
-    """A candidate that is remembered, with what was said of this text of it in place of another."""
+    """A stored candidate, with the results for this text of it in place of another."""
     if not passed:
         return known
     again = {each.gate for each in passed}
@@ -167,10 +166,10 @@ def _with(known: Candidate, passed: tuple[GateResult, ...]) -> Candidate:
 
 
 class Candidates:
-    """Makes candidates, passes them through the gates, and remembers them.
+    """Makes candidates, passes them through the gates, and stores them.
 
-    `recorded` gives the newest recording of a workload, where there is one. In `cache`, where it
-    is given, is kept what became of policies.
+    `recorded` returns the newest recording of a workload, if there is one. Results of policies are
+    kept in `cache`, if it is given.
     """
 
     def __init__(
@@ -190,8 +189,8 @@ class Candidates:
         self._cache = cache
         self._recorded = recorded
         self._known: OrderedDict[str, Candidate] = OrderedDict()
-        # One at a time: clang and the verifier are the heaviest things this daemon does. Whoever
-        # is in a hurry waits for nobody who is not.
+        # One at a time: clang and the verifier are the heaviest work of this daemon. An urgent
+        # request never waits for one that is not.
         self._gate = asyncio.Lock()
         self._hurried = asyncio.Lock()
 
@@ -211,11 +210,12 @@ class Candidates:
     ) -> Candidate:
         """Resolve, check and prove a candidate; a proven one is answered from memory.
 
-        `workload` is the one it is meant for, where the request names none; `judged`: by what.
+        `workload` is the one it is meant for, if the request names none; `judged`: how it is
+        judged.
 
         Raises:
             Fault: BAD_REQUEST, UNKNOWN_SCHEDULER, BAD_NAME, BAD_PARAMETER, BAD_POLICY,
-                NOT_INSTALLED, and what keeps a gate from doing its work (MISSING_TOOL, STATE).
+                NOT_INSTALLED, and those that keep a gate from doing its work (MISSING_TOOL, STATE).
         """
         given = [
             word for word in ("library", "source", "policy") if getattr(request, word) is not None
@@ -243,10 +243,10 @@ class Candidates:
             return await self._asked_for(request, wish)
 
     async def prove_ahead(self, request: CandidateRequest, *, anew: bool = False) -> Candidate:
-        """What `create` would make of a request, while nobody waits for it.
+        """The result that `create` would give for a request, while nobody waits for it.
 
         Raises:
-            Fault: as `create`; BUSY where the work that this belongs to is given up.
+            Fault: as `create`; BUSY if the work that this belongs to is given up.
         """
         return await self._asked_for(request, Wish(dict(request.parameters), ahead=True, anew=anew))
 
@@ -262,7 +262,7 @@ class Candidates:
         return self._hurried if wish.hurry else self._gate
 
     async def _from_library(self, entry: Entry, wish: Wish, by: tuple[str, ...] = ()) -> Candidate:
-        """`by`: the policies of the library by whose `use` we came here."""
+        """`by`: the policies of the library whose `use` led here."""
         if entry.manifest.kind is Kind.EXTERNAL:
             return await self._from_external(entry, wish.parameters)
         if entry.manifest.kind is Kind.POLICY:
@@ -330,7 +330,7 @@ class Candidates:
         )
         words = external.arguments(entry.name, program.options, parameters)
         id = candidate_id(Kind.EXTERNAL, entry.name, program.path.encode(), parameters)
-        # The verifier meets it when it loads itself; there is nothing here for us to build.
+        # The verifier checks it when it loads itself; there is nothing here for us to build.
         found = GateMessage(severity="note", message=f"installed: {program.found}")
         proof = Proof((GateResult(gate=Gate.STATIC, passed=True, seconds=0, messages=[found]),))
         return self._remember(
@@ -355,7 +355,7 @@ class Candidates:
         return await self._prove(Candidate("", name, Kind.BPF, wish.parameters), source, wish)
 
     def _stored(self, name: str, raw: bytes) -> Path:
-        """The source as a file; the same content is in the same place.
+        """The source as a file; equal content has the same path.
 
         Raises:
             Fault: STATE.
@@ -393,9 +393,9 @@ class Candidates:
         passed: tuple[GateResult, ...] = (),
         origin: Origin | None = None,
     ) -> Candidate:
-        """The draft with its id and what the gates said of it; `passed` are those behind it.
+        """The draft with its id and its gates' results; `passed` are those already done.
 
-        `origin` leads from the source to the policy that it was compiled from.
+        `origin` leads from the source to the policy from which it was compiled.
         """
         raw = await asyncio.to_thread(source.read_bytes)
         id = candidate_id(draft.kind, draft.name, raw, draft.parameters)

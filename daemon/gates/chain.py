@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The gates a candidate passes before it may meet the host.
+"""The gates that a candidate passes before it may run on the host.
 
-static and build → simulate and verify → canary; those of a step run side by side, and the next
-step is begun when all have passed. Each answers with pass or fail, figures, and messages that a
-person or a model can act on, and tells of it at once. A gate never raises for what is wrong with
-the candidate; a `Fault` from here means that the gate itself could not do its work. The one
-exception is a policy that is refused: there is no candidate then that a gate could speak of.
+static and build → simulate and verify → canary; the gates of a step run side by side, and the next
+step starts when all have passed. Each answers with pass or fail, figures, and messages that a
+person or a model can act on, and reports at once. A gate never raises for trouble with the
+candidate; a `Fault` from here means that the gate itself could not do its work. The one exception
+is a refused policy: then there is no candidate for a gate to judge.
 """
 
 import asyncio
@@ -57,7 +57,7 @@ async def compile_gate(text: str) -> "tuple[GateResult, Compiled | Use]":
 
 
 def spelled(parameters: Mapping[str, ParameterValue]) -> dict[str, str]:
-    """Parameters as the runner and the simulator read them.
+    """Parameters in the format of the runner and the simulator.
 
     Raises:
         Fault: BAD_PARAMETER.
@@ -66,7 +66,7 @@ def spelled(parameters: Mapping[str, ParameterValue]) -> dict[str, str]:
 
 
 class Gates:
-    """The gates of this machine, as they are configured. `verifier` is this kernel's by default."""
+    """The gates of this machine, as configured. `verifier` is this kernel's by default."""
 
     def __init__(
         self,
@@ -85,7 +85,7 @@ class Gates:
 
     @property
     def types(self) -> Path:
-        """The BTF to build for: this kernel's, or one that was given in its stead."""
+        """The BTF to build for: this kernel's, or a given one instead."""
         if sysfs.read(self._root).supported or not self._settings.kernel_types:
             return BTF
         return Path(self._settings.kernel_types)
@@ -100,12 +100,12 @@ class Gates:
             return
         kit.prepare(self.types, cache_folder=self._cache)
         if self._settings.simulate:
-            from simulator.build import engine_for  # late: it is needed this once
+            from simulator.build import engine_for  # imported late: needed only this once
 
             engine_for(self.types, cache_folder=self._cache)
 
     def mark(self) -> str:
-        """Changes with the kernel's types, the compiler and the headers, as they are now.
+        """Changes with the kernel's types, the compiler and the headers, in their current state.
 
         Raises:
             Fault: MISSING_TOOL, UNSUPPORTED without BTF.
@@ -116,10 +116,10 @@ class Gates:
     async def __call__(
         self, subject: Subject, told: GateListener, before: tuple[GateResult, ...] = ()
     ) -> Proof:
-        """Pass it through; `before` are the answers of gates that are behind it.
+        """Pass a candidate through; `before` are the answers of gates that are done.
 
         Raises:
-            Fault: what keeps a gate from its work (MISSING_TOOL, STATE), and BAD_PARAMETER.
+            Fault: those that keep a gate from its work (MISSING_TOOL, STATE), and BAD_PARAMETER.
         """
         values = spelled(subject.parameters)
         checked, (built, object) = await asyncio.gather(
@@ -154,9 +154,9 @@ class Gates:
         return result
 
     async def _warmly_checked(self, source: Path) -> work.Answer | None:
-        """The answer by the process that waits for this; None where it is not there.
+        """The answer of the process that waits for this; None if it is not running.
 
-        What is done ahead has time, and its place is not that process's.
+        Work done ahead has time, and does not take that process's place.
         """
         now = current()
         if self._warm is None or (now is not None and now.priority is Priority.AHEAD):
@@ -190,8 +190,11 @@ class Gates:
     async def _simulated_and_verified(
         self, subject: Subject, object: Path, values: Mapping[str, str], told: GateListener
     ) -> tuple[GateResult | None, GateResult, str]:
-        """Simulation and verifier. The verifier is quick, and whom it refuses is not simulated on;
-        what the simulator says first keeps nobody from hearing the verifier."""
+        """Simulation and verifier.
+
+        The verifier is quick, and if it refuses the candidate, the simulation is stopped; the
+        simulator's first findings do not keep anybody from the verifier's answer.
+        """
         simulating = asyncio.create_task(self._simulated(subject, object, values, told))
         try:
             told.started(Gate.VERIFY)

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Policies compiled once: what the compiler made of a text is kept, and read without the compiler.
+"""Cache of compiled policies: the compiler's result for a text is stored, and read without the
+compiler.
 
-    python -m daemon.gates.compiled_policies < POLICY      the same in a process of its own, as JSON
+    python -m daemon.gates.compiled_policies < POLICY      the same in a separate process, as JSON
 
-The compiler brings a parser and a template language, some ten megabytes that the daemon would
-keep for ever, and under emulation seconds of imports that nobody in trouble should wait for. So
-what is compiled ahead is compiled in a child.
+The compiler needs a parser and a template language, some ten megabytes that the daemon would keep
+for ever, and under emulation seconds of imports in an emergency. So policies that are compiled
+ahead are compiled in a child.
 """
 
 import asyncio
@@ -32,7 +33,7 @@ from simulator import verdict_cache
 
 # Two seconds of imports under emulation.
 COMPILE_LIMIT_S = 30.0
-# Names of users in a policy become their numbers.
+# User names in a policy become user ids.
 _USERS = Path("/etc/passwd")
 
 
@@ -53,14 +54,14 @@ class Written:
 
 @dataclass(frozen=True)
 class Used:
-    """Another scheduler that a policy asks for, and its settings as written."""
+    """Another scheduler that a policy uses, and its settings as written."""
 
     name: str
     parameters: dict[str, ParameterValue]
 
 
 class Outcome(BaseModel):
-    """What is kept, and what the child prints: the gate's answer, and one of the two."""
+    """The stored text and the child's output: the gate's answer, and one of the two."""
 
     gate: GateResult
     written: dict[str, Any] | None = None
@@ -86,7 +87,7 @@ def _compiler() -> str:
 
 
 def question(text: str) -> str:
-    """The name under which it is kept what the compiler makes of a text on this machine."""
+    """The cache key of the compiler's result for a text on this machine."""
     try:
         users = _USERS.stat()
         stamp = f"{users.st_size} {users.st_mtime_ns}"
@@ -98,15 +99,15 @@ def question(text: str) -> str:
 async def compiled(
     text: str, *, cache: Path | None, apart: bool = False
 ) -> tuple[GateResult, Written | Used]:
-    """What the compiler makes of a policy; the answer of its gate, `reused` where it was kept.
+    """The compiler's result for a policy; the answer of its gate, `reused` if it was stored.
 
     Args:
-        cache: where it is kept; None: nowhere.
-        apart: compile it in a process of its own, so that this one stays small.
+        cache: where it is stored; None: nowhere.
+        apart: compile it in a separate process, so that this one stays small.
 
     Raises:
-        Fault: BAD_POLICY, with the column and what was expected there; BUSY where the work that
-            this belongs to was given up.
+        Fault: BAD_POLICY, with the column and what was expected there; BUSY if the work that this
+            belongs to was given up.
     """
     if cache is None:
         found = await _compiled(text, apart=apart)
@@ -118,7 +119,7 @@ async def compiled(
             found = Outcome.model_validate(kept)
             return found.gate.model_copy(update={"reused": True}), found.policy()
         except ValueError:
-            # Another version has kept it; compiled anew it is right.
+            # Another version stored it; a new compilation is right.
             pass
     found = await _compiled(text, apart=apart)
     await asyncio.to_thread(verdict_cache.keep, name, found.model_dump(mode="json"), cache)

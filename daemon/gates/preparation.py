@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Proves ahead what is likely to help: trouble is when the machine has no time to compile.
+"""Proves likely candidates ahead of time: in an emergency the machine has no time to compile.
 
-The library's schedulers, saved winners and the lines of policy that an advisor would propose pass
-through the gates one at a time, at idle priority, while CPUs are idle, and not in an episode or a
-trial. The gates remember by content what they said, so a restarted daemon first takes all that is
-remembered, which costs nothing, and works on what is left: new, or changed with the kernel, the
-compiler or the headers.
+The library's schedulers, saved winners and the policy lines that an advisor would propose pass the
+gates one at a time, at idle priority, while CPUs are idle, and outside episodes and trials. The
+gates store their answers by content, so a restarted daemon first takes all stored answers, which
+costs nothing, and then proves the rest: new candidates, or ones affected by a change of the kernel,
+the compiler or the headers.
 """
 
 import asyncio
@@ -32,9 +32,9 @@ from scheduler_library.catalog import Catalog, Entry, Place
 from scheduler_library.learning.templates import all_lines, name_of
 from scheduler_library.manifest import Kind
 
-# After so long it is looked for what changed: the compiler, the headers, seconds.
+# Interval of the check for changes: the compiler, the headers, seconds.
 LOOK_S = 600.0
-# More than a library has; what was saved last goes first.
+# More than a library has; the last saved go first.
 MOST = 64
 
 _UNDONE = (PreparedState.WAITING, PreparedState.WORKING)
@@ -42,7 +42,7 @@ _UNDONE = (PreparedState.WAITING, PreparedState.WORKING)
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is to be proven: an entry of the library, or a line of policy."""
+    """A candidate to prove: an entry of the library, or a policy line."""
 
     name: str
     policy: str = ""
@@ -55,7 +55,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Item:
-    """How far one is. `anew`: what was proven of it is from before a change."""
+    """One candidate's progress. `anew`: its proof is from before a change."""
 
     wanted: Wanted
     state: PreparedState = PreparedState.WAITING
@@ -77,9 +77,9 @@ class Item:
 
 
 def wanted_of(catalog: Catalog, workloads: Iterable[str]) -> list[Wanted]:
-    """What is worth proving ahead: what is installed with us, what was saved, and the lines.
+    """The candidates worth proving ahead: those installed with us, saved ones, and the lines.
 
-    What a program of somebody else brings has nothing to be built.
+    A third-party program's scheduler needs no build.
     """
     order = {Place.OWN: 0, Place.GENERATED: 1}
     entries: list[Entry] = [each for each in catalog if each.manifest.kind is not Kind.EXTERNAL]
@@ -91,21 +91,21 @@ def wanted_of(catalog: Catalog, workloads: Iterable[str]) -> list[Wanted]:
 
 
 class Shared(Protocol):
-    """What all candidates share: made, and marked by everything that it is made of."""
+    """The shared part of all candidates: built, and marked by everything it was built from."""
 
     def prepare(self) -> None: ...
     def mark(self) -> str: ...
 
 
 class Preparation:
-    """Does it in the background.
+    """Proves candidates in the background.
 
     Args:
-        wanted: what is to be proven, at this moment.
-        hindered: why nothing may be done now (an episode, a trial); empty where nothing is.
-        impossible: why nothing can be proven on this machine at all; empty where it can.
+        wanted: the candidates to prove, at this moment.
+        hindered: why nothing may be done now (an episode, a trial); empty if it may.
+        impossible: why nothing can be proven on this machine at all; empty if it can.
         on_refused: gets a candidate that some gate refused.
-        on_trouble: gets what keeps the shared part from being compiled.
+        on_trouble: gets the reason why the shared part cannot be compiled.
     """
 
     def __init__(
@@ -139,7 +139,7 @@ class Preparation:
         self._mark = ""
         self._said = ""
 
-    # ------------------------------------------------------------ what others say
+    # ------------------------------------------------------------ input from others
 
     def observe(self, machine: MachineSignals, interval_s: float) -> None:
         """One interval of the machine."""
@@ -163,7 +163,7 @@ class Preparation:
 
     @contextlib.contextmanager
     def making_way(self) -> Iterator[None]:
-        """Somebody asks for a candidate: nothing is done ahead in the block."""
+        """Somebody requests a candidate: nothing is done ahead in the block."""
         self._asking += 1
         if self._work is not None:
             self._work.give_up()
@@ -198,7 +198,7 @@ class Preparation:
     # ------------------------------------------------------------ the work
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Runs until cancelled."""
         await self._shared()
         if not self._enabled or self._impossible():
             return
@@ -217,14 +217,17 @@ class Preparation:
                 await asyncio.wait_for(self._something_new(), LOOK_S)
 
     async def _something_new(self) -> None:
-        """Until something else is wanted."""
+        """Wait until something else is wanted."""
         while not set(self._wanted()) - set(self._items):
             self._changed.clear()
             await self._changed.wait()
 
     async def _shared(self) -> None:
-        """Compile what every candidate shares. At idle priority it may be done at any time; what
-        came too late by that waits until CPUs are idle."""
+        """Compile the shared part of all candidates.
+
+        At idle priority that is allowed at any time; if it exceeded its time limit that way, it
+        waits until CPUs are idle.
+        """
         tries = 0
         while True:
             fault, late = await self._given(self._gates.prepare)
@@ -240,8 +243,9 @@ class Preparation:
         heap.give_back()
 
     async def _given(self, work: Callable[[], object]) -> tuple[Fault | None, bool]:
-        """Do work of this process's threads at idle priority; what was in its way, and whether
-        something was too slow."""
+        """Do the work of this process's threads at idle priority; returns the obstacle, and whether
+        something was too slow.
+        """
         self._worked = True
         with at_priority(Priority.AHEAD) as self._work:
             effort = self._work
@@ -264,7 +268,7 @@ class Preparation:
             await self._changed.wait()
 
     async def _look_for_changes(self) -> None:
-        """Everything is to be proven anew once the compiler, the headers or the types change."""
+        """Everything has to be proven anew once the compiler, the headers or the types change."""
         try:
             mark = await asyncio.to_thread(self._gates.mark)
         except Fault:
@@ -277,7 +281,7 @@ class Preparation:
         self._mark = mark
 
     def _plan(self) -> None:
-        """What is no longer wanted goes, what is new waits."""
+        """Candidates no longer wanted are removed, new ones wait."""
         self._items = {each: self._items.get(each, Item(each)) for each in self._wanted()}
 
     def _next(self) -> Item | None:
@@ -285,7 +289,9 @@ class Preparation:
         return min(waiting, key=lambda each: each.tries, default=None)
 
     async def _remembered(self) -> None:
-        """Take what all gates remember. Work that is given up at once can start no child."""
+        """Take all stored answers of the gates. Work that is given up at once can start
+        no child.
+        """
         for item in list(self._items.values()):
             if item.state is not PreparedState.WAITING:
                 continue
@@ -346,7 +352,7 @@ class Preparation:
         if item.wanted in self._items:
             self._items[item.wanted] = item
 
-    # ------------------------------------------------------------ what it says
+    # ------------------------------------------------------------ reports
 
     def _say_refused(self, item: Item, candidate: str, reason: str) -> None:
         self._publish(
@@ -358,7 +364,7 @@ class Preparation:
         )
 
     def _tell(self) -> None:
-        """Once all is done, and when that has changed."""
+        """Reported once all is done, and again when that has changed."""
         view = self.view()
         if not view.of:
             return

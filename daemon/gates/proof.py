@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What is to be proven, what the gates found, and who hears of it meanwhile."""
+"""The subject of a proof, the gates' findings, and who is notified meanwhile."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,12 +14,12 @@ from simulator.gates import Judged
 
 @dataclass(frozen=True)
 class Subject:
-    """What is to be proven.
+    """The subject of a proof.
 
-    `trace` is what was recorded of the workload in question; `canary`: that gate is wanted even
-    where it takes minutes. `origin` leads from lines of the source to the policy they came from;
-    `cpus`: other sizes of machine to be simulated; `facts`: what it is to be told of tasks;
-    `judged`: by what the recorded workload is judged.
+    `trace` is the recording of the workload in question; `canary`: that gate is wanted even if it
+    takes minutes. `origin` leads from lines of the source to the policy they came from; `cpus`:
+    further machine sizes to simulate; `facts`: the facts about tasks that it needs; `judged`: how
+    the recorded workload is judged.
     """
 
     id: str
@@ -36,7 +36,7 @@ class Subject:
 
 @dataclass(frozen=True)
 class Proof:
-    """What the gates found, and the object when there is one."""
+    """The gates' findings, and the object if there is one."""
 
     results: tuple[GateResult, ...]
     object: Path | None = None
@@ -59,7 +59,7 @@ class Proof:
 
 
 class GateListener(Protocol):
-    """Hears of each gate as it happens."""
+    """Notified of each gate as it happens."""
 
     def started(self, gate: Gate) -> None: ...
     def progress(self, gate: Gate, text: str, done: int, of: int) -> None: ...

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The gate `simulate`, in a child: its memory goes with it, and it can be ended at any moment."""
+"""The gate `simulate`, in a child: its memory is freed with it, and it can be ended at
+any moment.
+"""
 
 import asyncio
 import json
@@ -17,9 +19,9 @@ from process.effort import current
 from scheduler_library.policy.facts import Facts
 from simulator import gates as work
 
-# Two seconds natively, half a minute under emulation; a hundred times that is no answer.
+# Two seconds natively, half a minute under emulation; a hundred times that means it hangs.
 SIMULATE_LIMIT_S = 300.0
-# The workloads that all this is for go first.
+# The degraded workloads themselves come first.
 _NICE = ("nice", "-n", "10")
 _LAST_LINES = 20
 NOTHING = Facts()
@@ -38,8 +40,8 @@ async def simulation_gate(
     facts: Facts = NOTHING,
     judged: work.Judged | None = None,
 ) -> GateResult:
-    """The stress set, on machines of `cpus`, too, and the recorded workload, whose tasks are
-    selected by what the scheduler is told (`facts`).
+    """The stress set, also on machines of `cpus`, and the recorded workload, whose tasks are
+    selected by the scheduler's facts (`facts`).
 
     `progress` gets a text, and how much is done.
 
@@ -72,9 +74,10 @@ async def simulation_gate(
         words += [f"--workload={judged.workload}", f"--objective={judged.objective}"]
         words += [f"--guard={id}={text}" for id, text in judged.guards]
     said: list[str] = []
-    # What a child that had to be killed leaves behind goes with this folder.
+    # This folder also collects the leftovers of a child that had to be killed.
     with tempfile.TemporaryDirectory(prefix="schedpilot-gate-") as place:
-        # The confined compiler is another user, and passes through to what is handed to it.
+        # The confined compiler is another user, and must be able to reach its input through this
+        # folder.
         os.chmod(place, 0o711)  # noqa: PTH101, S103 - what is in it is handed out on purpose
         child = await start_lines(words, env={"TMPDIR": place}, on_error_line=said.append)
         try:

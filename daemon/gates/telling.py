@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the gates say of a candidate, as events and as one sentence."""
+"""The gates' results for a candidate, as events and as one sentence."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping
 from daemon.api.models import Event, EventKind, Gate, GateResult
 from daemon.gates.proof import Proof
 
-# Seconds between two words on how far a gate is.
+# Seconds between two progress reports of a gate.
 PROGRESS_S = 1.0
 
 
 def result_reason(result: GateResult) -> str:
-    """The first error that a gate found, with its cause; empty where it passed."""
+    """The first error that a gate found, with its cause; empty if it passed."""
     first = next((each for each in result.messages if each.severity == "error"), None)
     if first is None:
         return ""
@@ -20,7 +20,7 @@ def result_reason(result: GateResult) -> str:
 
 
 def stopped_reason(proof: Proof) -> str:
-    """Which gate keeps a candidate from being loaded, and why; empty where none does."""
+    """Which gate keeps a candidate from being loaded, and why; empty if none does."""
     result = proof.stopped_by
     if result is None:
         return ""
@@ -31,7 +31,7 @@ def stopped_reason(proof: Proof) -> str:
 
 
 class Silent:
-    """Publishes nothing: of what nobody waits for only the outcome is told, by others."""
+    """Publishes nothing: for a candidate that nobody waits for, others report only the outcome."""
 
     def started(self, gate: Gate) -> None:
         pass
@@ -44,7 +44,7 @@ class Silent:
 
 
 class Telling:
-    """Publishes what the gates say of one candidate."""
+    """Publishes the gates' results for one candidate."""
 
     def __init__(self, publish: Callable[..., Event], id: str, name: str) -> None:
         self._publish = publish
@@ -56,7 +56,7 @@ class Telling:
         self._say(EventKind.GATE_STARTED, f"{self._name}: {gate.value} begins")
 
     def progress(self, gate: Gate, text: str, done: int, of: int) -> None:
-        """Not all of it: readers are people, and the journal keeps everything."""
+        """Not every step: readers are people, and the journal keeps everything."""
         now = time.monotonic()
         if now < self._quiet_until:
             return

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The gate `verify`: the kernel's verifier, with nothing attached; that it accepted is kept.
+"""The gate `verify`: the kernel's verifier, with nothing attached; an acceptance is stored.
 
-The same kernel says the same of the same object with the same parameters, after a restart and
-after a boot, too. What it is asked through, and all that it decides by, is part of the question.
+The same kernel gives the same answer for the same object with the same parameters, also after a
+restart or a reboot. The program that shows the object, and everything that decides the answer, are
+part of the question.
 """
 
 import asyncio
@@ -31,7 +32,7 @@ NO_SCHED_EXT = "this kernel has no sched_ext (it takes 6.12 or later with CONFIG
 
 
 class Verifier(Protocol):
-    """Shows an object to the kernel; raises Fault where it is refused."""
+    """Shows an object to the kernel; raises Fault if it is refused."""
 
     def __call__(
         self, object: Path, *, parameters: Mapping[str, ParameterValue]
@@ -51,13 +52,13 @@ def _runner() -> str:
 
 
 def question(object: Path, parameters: Mapping[str, ParameterValue], through: str) -> str:
-    """The name under which the verifier's word on an object is kept.
+    """The key under which the verifier's answer about an object is stored.
 
-    `through` tells one program that shows objects to it from another.
+    `through` identifies the program that shows objects to it.
 
     Raises:
         Fault: UNSUPPORTED without BTF.
-        OSError: where the object cannot be read.
+        OSError: the object cannot be read.
     """
     kernel = os.uname()
     return digest(
@@ -95,11 +96,11 @@ async def verify_gate(
     """The answer, and the name of the ops.
 
     Raises:
-        Fault: what keeps the verifier from being asked.
+        Fault: the verifier cannot be asked.
     """
     if not sysfs.read(sysfs_root).supported:
         return result_of(work.skipped(Gate.VERIFY, NO_SCHED_EXT, passed=False)), ""
-    # One that is given (a test's) is the caller's to tell apart.
+    # A given one (in tests) must be identified by the caller.
     through = await asyncio.to_thread(_runner) if verifier is None else ""
     name = await asyncio.to_thread(question, object, parameters, through)
     known = await asyncio.to_thread(_recall, name, cache)
@@ -127,12 +128,12 @@ async def _asked(
     if now is None or now.priority is not Priority.AHEAD:
         return await verifier(object, parameters=dict(parameters))
     now.check()
-    # It takes milliseconds and holds the kernel's locks meanwhile: an idle task that gets no
-    # turn would make everybody wait for them.
+    # It takes milliseconds and holds the kernel's locks meanwhile: at idle priority it might get no
+    # turn, and everybody would wait for the locks.
     with at_priority(Priority.ORDINARY):
         return await verifier(object, parameters=dict(parameters))
 
 
 def result_of(answer: work.Answer) -> GateResult:
-    """What the simulator's side says, as the API has it."""
+    """The simulator's messages in the API's form."""
     return GateResult.model_validate(asdict(answer))

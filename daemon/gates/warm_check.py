@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The static check, started before anybody needs it.
+"""The static check, started before it is needed.
 
-To start Python and load the parser is most of a check. One confined process (`bpf.static.serve`)
-has done that and forks for each source. It ends with this one; when it dies it is started again,
-and whoever finds it gone starts a check of its own, as without it.
+Starting Python and loading the parser is most of a check's time. One confined process
+(`bpf.static.serve`) has done that and forks for each source. It ends with this one; if it dies it
+is restarted, and a caller that finds it gone starts a separate check.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from bpf.build.diagnostics import Diagnostic
 from bpf.static.check import CHECK_LIMIT_S, contents, server, too_much
 from process import Fault, LineChild, Priority, at_priority, start_lines, within
 
-# Before it is started again, seconds: doubled each time, up to the last.
+# Pauses before it is restarted, seconds: doubled each time, up to the last.
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 60.0
 
@@ -33,7 +33,7 @@ class WarmCheck:
         self.ready = asyncio.Event()
 
     async def run(self) -> None:
-        """Keep it there until cancelled."""
+        """Keep it running until cancelled."""
         pause = FIRST_PAUSE_S
         while True:
             with tempfile.TemporaryDirectory(prefix="schedpilot-check-") as place:
@@ -62,10 +62,10 @@ class WarmCheck:
             await child.end()
 
     async def check(self, source: Path, nice: int) -> tuple[Diagnostic, ...] | None:
-        """What is wrong with a source; None where the process cannot say.
+        """The problems of a source; None if the process cannot say.
 
         Args:
-            nice: what the check runs at, no less than the process itself.
+            nice: the nice value of the check, no less than the process's own.
 
         Raises:
             Fault: NOT_FOUND.

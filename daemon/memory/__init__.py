@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the daemon remembers: history, beliefs, lessons, saved policies."""
+"""The daemon's memory: history, beliefs, lessons, saved policies."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What was recorded as the bandit sees it, and what is believed as it is told. Pure."""
+"""Converts records for the bandit, and beliefs for the API. Pure."""
 
 from collections.abc import Iterable
 
@@ -13,9 +13,9 @@ from scheduler_library.learning.beliefs import Option, why
 from scheduler_library.learning.context import SUCH, Context, likeness
 from scheduler_library.learning.yardstick import worth, yardstick_of
 
-# What failed on such a workload within this time is not tried again.
+# A scheduler that failed on such a workload within this time is not tried again.
 RECENT_S = 3600.0
-# A weight that was moved by less was not moved.
+# A smaller change of a weight counts as none.
 LEAST_MOVE = 0.0005
 
 
@@ -37,7 +37,7 @@ def observation(evidence: Evidence) -> Observation:
 
 
 def failure(held: Quarantine) -> Observation:
-    """A quarantine, also one that is over, as the bandit sees it."""
+    """A quarantine, including a past one, as the bandit sees it."""
     return Observation(
         scheduler=held.scheduler,
         at=held.since,
@@ -49,7 +49,7 @@ def failure(held: Quarantine) -> Observation:
 def belief_views(
     found: Iterable[Option], context: Context, observed: list[Observation], now: float
 ) -> list[BeliefView]:
-    """Beliefs as they are told, with why some are not to be acted on now."""
+    """Beliefs for the API, with the reasons why some may not be acted on now."""
     return [belief_view(each, _failed_lately(each.name, context, observed, now)) for each in found]
 
 
@@ -79,7 +79,7 @@ def episodes_like(evidence: Iterable[Evidence], context: Context) -> int:
 
 
 def belief_view(option: Option, failed: str = "") -> BeliefView:
-    """What is believed of one thing, as it is told; `failed` says why it is not to be tried now."""
+    """One belief for the API; `failed` is the reason why it may not be tried now."""
     held = option.belief
     return BeliefView(
         scheduler=option.name,
@@ -103,7 +103,7 @@ def belief_view(option: Option, failed: str = "") -> BeliefView:
 
 
 def moved_by(name: str, moves: list[Move]) -> str:
-    """What moved a weight last, and how far; in a sentence."""
+    """The last change of a weight, and its cause; in a sentence."""
     for each in moves:
         by = each.moved.get(name, 0.0)
         if abs(by) >= LEAST_MOVE:

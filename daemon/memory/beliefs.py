@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the daemon believes of schedulers, and why: the history as evidence, beliefs, searches.
+"""The daemon's beliefs about schedulers, and their reasons: the history as evidence, beliefs,
+searches.
 
-The learning itself is `scheduler_library.learning`, which is pure; here it is given what was
-recorded. Advisors, the command and searches all get the same beliefs.
+The learning itself is `scheduler_library.learning`, which is pure; this supplies the records.
+Advisors, the command and searches all get the same beliefs.
 """
 
 import shutil
@@ -47,17 +48,18 @@ from scheduler_library.manifest import Kind as EntryKind
 from scheduler_library.purpose import purpose_of_goal
 from scheduler_library.retrieval import Found, Known, features_of, find
 
-# Verdicts that beliefs are made from, the newest.
+# How many of the newest verdicts beliefs are made from.
 EVIDENCE = 2000
-# Kinds of workloads told of at once, those met last; and schedulers told of for each.
+# How many kinds of workloads are listed, the last met; and how many schedulers for each.
 MOST_CLASSES = 12
 MOST_BELIEFS = 8
 
 
 @dataclass(frozen=True)
 class BeliefQuestion:
-    """What is asked about: the workload as it was measured, what was complained about, and what a
-    person asked for."""
+    """The subject of a query: the workload as measured, the complaint about it, and the person's
+    goal.
+    """
 
     profile: ProfileView
     complaint: str = ""
@@ -80,7 +82,7 @@ class BeliefQuestion:
 
 
 class Beliefs:
-    """Answers from what was recorded. `quarantines` are all that are remembered."""
+    """Answers from the records. `quarantines` are all that are remembered."""
 
     def __init__(
         self,
@@ -101,14 +103,14 @@ class Beliefs:
         return self._history_writer.evidence(EVIDENCE)
 
     def _observed(self, evidence: Iterable[Evidence]) -> list[Observation]:
-        """All that speaks for or against a scheduler."""
+        """All evidence for or against a scheduler."""
         found = [observation(each) for each in evidence]
         return found + [failure(each) for each in self._quarantines()]
 
     def _weights(self) -> dict[str, float]:
         moves = self._history_writer.moves(1)
         known = dict(moves[0].weights) if moves else {}
-        # A later version may weigh other things.
+        # A later version may have other weights.
         return known if set(known) == set(weights.PRIOR) else dict(weights.PRIOR)
 
     def _options(
@@ -131,7 +133,7 @@ class Beliefs:
     # ------------------------------------------------------------ answers
 
     def beliefs(self, met: BeliefQuestion, now: float) -> LearnedClass:
-        """What is believed of everything that could be tried on a workload, best first."""
+        """The belief about everything that could be tried on a workload, best first."""
         evidence = self._evidence()
         context, observed = met.context(), self._observed(evidence)
         found = self._options(context, observed, now)
@@ -142,8 +144,9 @@ class Beliefs:
         )
 
     def warning(self, met: BeliefQuestion, name: str, policy: str) -> str:
-        """Why nobody should try a scheduler, or a policy, on a workload by an idea of their own;
-        empty where nothing speaks against it. Any thread may ask."""
+        """Why nobody should try a scheduler, or a policy, on a workload on their own initiative;
+        empty if nothing speaks against it. Any thread may ask.
+        """
         context = met.context()
         against = bad_for(policy, context.tags)
         lines = [Line(Template(policy, (), against, ""), name)] if policy else ()
@@ -151,7 +154,7 @@ class Beliefs:
         return next((each.warned for each in found if each.name == name), "")
 
     def classes(self, now: float) -> list[LearnedClass]:
-        """The kinds of workloads that were met, with those schedulers that were tried there."""
+        """The kinds of workloads that were met, with the schedulers that were tried there."""
         evidence = self._evidence()
         observed = self._observed(evidence)
         latest: dict[tuple[str, ...], Evidence] = {}
@@ -177,7 +180,7 @@ class Beliefs:
         return found
 
     def view(self, met: BeliefQuestion | None, lessons: Sequence[Lesson]) -> LearnedView:
-        """Everything that was learned; of one workload where one is named. Any thread may ask."""
+        """Everything that was learned; for one workload if it is named. Any thread may ask."""
         now = time.time()
         return LearnedView(
             at=now,
@@ -216,7 +219,8 @@ class Beliefs:
         self, query: str, met: BeliefQuestion | None, lessons: Sequence[Lesson]
     ) -> list[Found]:
         """The library for a text, a workload, or both; by words, tags, measurements and lessons,
-        each with what it counts for. Any thread may ask."""
+        each with its weight. Any thread may ask.
+        """
         context = met.context() if met else Context(())
         known = self._known(context, self._observed(self._evidence()), lessons)
         return find(self._catalog(), query, context.tags + context.machine, known)
@@ -242,8 +246,9 @@ class Beliefs:
     # ------------------------------------------------------------ learning
 
     def trial_ended(self, trial: TrialView, profile: ProfileView | None) -> None:
-        """A verdict: the weights of a search move by how well they would have chosen, and lessons
-        are confirmed or contradicted."""
+        """After a verdict: the weights of a search move by how well they would have chosen, and
+        lessons are confirmed or contradicted.
+        """
         if trial.verdict is None or profile is None:
             return
         self._lessons.judge(trial, profile.tags)
@@ -274,7 +279,7 @@ class Beliefs:
 
 
 def is_installed(entry: Entry) -> bool:
-    """Whether it can be loaded here; a program of somebody else may not be."""
+    """Whether it can be loaded here; a third-party program may not be installed."""
     manifest = entry.manifest
     return (
         manifest.kind is not EntryKind.EXTERNAL
@@ -287,7 +292,7 @@ def _lines(context: Context) -> list[Line]:
 
 
 def _lines_tried(evidence: Iterable[Evidence], tags: tuple[str, ...]) -> list[Line]:
-    """The lines of policy that were tried on such workloads, with the names in them left out."""
+    """The policy lines that were tried on such workloads, with the names in them left out."""
     shapes = {each.scheduler: each.parent for each in evidence if each.parent}
     offered = {shape(each.policy): each for each in templates(tags, "comm:x")}
     return [

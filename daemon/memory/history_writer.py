@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the history is told of candidates, trials and episodes, and what it gives back.
+"""Writes candidates, trials and episodes into the history, and reads them back.
 
-Everything here survives trouble with the file: `History` goes on in memory then, and the
-first such time is told.
+Everything here survives trouble with the file: `History` then continues in memory, and the first
+time is reported.
 """
 
 import contextlib
@@ -37,7 +37,7 @@ from scheduler_library import history, history_learning, transcript
 from scheduler_library.history import History
 from scheduler_library.learning.templates import shape
 
-# Episodes looked at after a start for ones that an earlier run left open.
+# How many episodes are checked after a start for ones that an earlier run left open.
 INTERRUPTED_LOOKED_AT = 100
 
 P = ParamSpec("P")
@@ -46,7 +46,7 @@ P = ParamSpec("P")
 def _tolerant(
     tell: "Callable[Concatenate[HistoryWriter, P], None]",
 ) -> "Callable[Concatenate[HistoryWriter, P], None]":
-    """Trouble with a record is told and not raised: what it is about goes on."""
+    """Trouble with a record is reported and not raised: the recorded work goes on."""
 
     @wraps(tell)
     def told(self: "HistoryWriter", *args: P.args, **kwargs: P.kwargs) -> None:
@@ -69,7 +69,7 @@ class HistoryWriter:
         self._missed = False
 
     def missed(self, why: str) -> None:
-        """The first record that could not be written is told."""
+        """The first record that could not be written is reported."""
         if not self._missed:
             self._missed = True
             self._on_trouble(f"the history misses some records: {why}")
@@ -81,13 +81,13 @@ class HistoryWriter:
 
     @property
     def degraded(self) -> str:
-        """Why nothing is written down, or nothing."""
+        """Why nothing is written down, or ""."""
         return str(self._store.degraded) if self._store.degraded else ""
 
     def close(self) -> None:
         self._store.close()
 
-    # -- telling it
+    # -- writing
 
     @_tolerant
     def candidate(self, candidate: Candidate) -> None:
@@ -105,7 +105,7 @@ class HistoryWriter:
                 candidate.kind.value,
                 params,
                 candidate.source_sha256,
-                # Lines that differ in a name only are of one kind to whoever learns from them.
+                # Lines that differ only in a name are of one kind for learning.
                 shape(candidate.policy) if candidate.policy else "",
             )
         )
@@ -125,7 +125,7 @@ class HistoryWriter:
 
     @_tolerant
     def episode(self, episode: Episode) -> None:
-        """The episode as it stands now: new, changed or closed."""
+        """The current state of the episode: new, changed or closed."""
         known = self._store.episode(episode.id)
         if known is None:
             if episode.profile is not None:
@@ -212,7 +212,7 @@ class HistoryWriter:
 
     @_tolerant
     def drop_lessons(self) -> None:
-        """Those that were kept for the file are in it."""
+        """The kept lessons are in the file."""
         self._store.drop_lessons()
 
     @_tolerant
@@ -236,7 +236,7 @@ class HistoryWriter:
 
     @_tolerant
     def close_interrupted(self) -> None:
-        """End what an earlier run of the daemon left open: nobody works on it any more."""
+        """Close what an earlier run of the daemon left open: nobody works on it any more."""
         now = time.time()
         why = "the daemon ended before it did"
         for each in self._store.episodes(INTERRUPTED_LOOKED_AT):
@@ -264,10 +264,10 @@ class HistoryWriter:
             self._store.end_episode(each.id, now, why)
             self._store.put_view(each.id, each.started_at, closed.model_dump_json())
 
-    # -- asking it
+    # -- reading
 
     def episodes(self, last: int) -> list[EpisodeView]:
-        """The newest first, those of earlier runs of the daemon included."""
+        """The newest first, including those of earlier runs of the daemon."""
         return [
             view
             for each in self._store.episodes(last)
@@ -317,7 +317,7 @@ class HistoryWriter:
         ]
 
     def steps(self, episode: str) -> list[StepView]:
-        """Oldest first; where some are left out a note stands for them."""
+        """Oldest first; a note stands for steps that were left out."""
         views = []
         expected = 1
         for step in transcript.steps(self._store, episode):
@@ -329,7 +329,7 @@ class HistoryWriter:
         return views
 
     def runtimes(self) -> list[tuple[Key, Runtime]]:
-        """What was learned of processes, oldest first; what cannot have been is left out."""
+        """The learned runtimes of processes, oldest first; impossible values are left out."""
         found = []
         for each in self._store.runtimes():
             with contextlib.suppress(ValueError, TypeError):
@@ -339,7 +339,7 @@ class HistoryWriter:
         return found
 
     def held_lessons(self) -> list[history.Lesson]:
-        """Those that wait for the file of lessons, newest first."""
+        """The lessons that wait for the file, newest first."""
         return self._store.lessons(history.KEPT_LESSONS)
 
     def evidence(self, last: int) -> list[history_learning.Evidence]:
@@ -363,7 +363,7 @@ def _left_out(following: transcript.Step, count: int) -> StepView:
 
 
 def _gain_bounds(verdict: VerdictView) -> tuple[float, float]:
-    """The interval of the gain, from that of the ratio; lower is better where less is gained."""
+    """The interval of the gain, from that of the ratio; with a ratio of costs, lower is better."""
     if verdict.ratio == 1.0:
         return 0.0, 0.0
     sign = 1.0 if (verdict.gain > 0) == (verdict.ratio > 1) else -1.0
@@ -372,7 +372,7 @@ def _gain_bounds(verdict: VerdictView) -> tuple[float, float]:
 
 
 def opened(store: "history.Opened", on_trouble: Callable[[str], None]) -> HistoryWriter:
-    """A `HistoryWriter` on a history just opened; what had to be done for it is told."""
+    """A `HistoryWriter` on a newly opened history; notes about opening it are reported."""
     for note in store.notes:
         said: Fault = note
         on_trouble(f"{said}. {said.hint}")

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The daemon's side of the file of lessons: read again when it changed, written whole or not.
+"""The daemon's side of the file of lessons: reread when it changed, written whole or not at all.
 
-While the file is not understood or cannot be written, what is learned is kept in the history and
-moved into the file when that is well again; so are the lessons of versions that had no such file.
+While the file cannot be parsed or written, new lessons are kept in the history and moved into the
+file later; so are the lessons of versions without such a file.
 """
 
 import re
@@ -56,7 +56,7 @@ class Lessons:
             self._on_trouble(text)
 
     def _refresh(self) -> bool:
-        """Read the file where it changed. Whether it is well."""
+        """Read the file if it changed. Returns whether it is usable."""
         stamp = _stamp(self.path)
         if stamp == self._stamp and (stamp is not None or not self._known):
             return not self._broken
@@ -81,7 +81,7 @@ class Lessons:
         return True
 
     def _drain(self) -> None:
-        """Move what waits in the history into the file."""
+        """Move the waiting lessons from the history into the file."""
         if not self._waiting:
             return
         lessons = list(self._known)
@@ -92,7 +92,7 @@ class Lessons:
             self._waiting = False
 
     def _held(self) -> list[Claim]:
-        """What waits in the history, oldest first."""
+        """The lessons that wait in the history, oldest first."""
         return [
             self._claim(
                 each.text, each.author, each.episode or "", self._last(each.episode), each.at
@@ -103,7 +103,7 @@ class Lessons:
     # ------------------------------------------------------------ learning
 
     def record(self, text: str, author: str, episode: str, trial: str, at: float) -> LessonView:
-        """One more lesson; the same claim again is one more piece of evidence for it."""
+        """Add a lesson; a repeated claim is one more piece of evidence for it."""
         evidence = self._history_writer.trial_view(trial) if trial else self._last(episode)
         claim = self._claim(text, author, episode, evidence, at)
         well = self._refresh()
@@ -116,7 +116,7 @@ class Lessons:
         return view_of(lesson)
 
     def judge(self, trial: TrialView, tags: Sequence[str]) -> None:
-        """A verdict speaks for or against what is believed of this scheduler."""
+        """A verdict speaks for or against the lessons about this scheduler."""
         if trial.verdict is None or not self._refresh():
             return
         better = trial.verdict.decision is Decision.KEEP
@@ -126,7 +126,7 @@ class Lessons:
             self._write(lessons)
 
     def _last(self, episode: str | None) -> TrialView | None:
-        """The last trial of an episode that came to a verdict."""
+        """The last trial of an episode with a verdict."""
         view = self._history_writer.episode_view(episode) if episode else None
         trials = [each for each in view.trials if each.verdict] if view else []
         return trials[-1] if trials else None
@@ -134,7 +134,7 @@ class Lessons:
     def _claim(
         self, text: str, author: str, episode: str, trial: TrialView | None, at: float
     ) -> Claim:
-        """A text with what it rests on; about a trial's scheduler only where it speaks of it."""
+        """A text with its evidence; about a trial's scheduler only if it mentions it."""
         line = one_line(text)
         if trial is None or trial.verdict is None:
             found = Evidence(at, episode) if episode else None
@@ -160,7 +160,7 @@ class Lessons:
     # ------------------------------------------------------------ reading
 
     def all(self) -> list[Lesson]:
-        """All of them, what waits for the file included."""
+        """All lessons, including those that wait for the file."""
         if self._refresh():
             self._drain()
         lessons = list(self._known)
@@ -206,7 +206,7 @@ def view_of(lesson: Lesson) -> LessonView:
 
 
 def _speaks_of(line: str, trial: TrialView) -> bool:
-    """Whether a lesson is about what was tried: it has its name, or a policy's text."""
+    """Whether a lesson is about the tried scheduler: it has its name, or a policy's text."""
     if re.search(rf"(?<![\w-]){re.escape(trial.scheduler)}(?![\w-])", line):
         return True
     texts = {trial.policy, shape(trial.policy)} if trial.policy else set()

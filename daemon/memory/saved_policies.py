@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Policies that won a trial, saved to the library: found, tried and loaded by name from then on.
+"""Policies that won a trial are saved to the library: found, tried and loaded by name from then on.
 
-An entry is there whole or not at all, and none is ever changed or replaced. Trouble with the
-folder is told, and never a trial's.
+An entry exists whole or not at all, and is never changed or replaced. Trouble with the folder is
+reported, and does not affect a trial.
 """
 
 import asyncio
@@ -29,11 +29,12 @@ from scheduler_library.manifest import (
     manifest_text,
 )
 
-# Entries that we make by ourselves; more is for a person to sort out.
+# Limit of entries that we make ourselves; beyond it a person has to sort them out.
 MOST_SAVED = 200
-# Candidates remembered that won a trial without being kept, in case somebody loads them.
+# How many candidates that won a trial without being kept are remembered, in case somebody loads
+# them.
 MOST_WON = 64
-# An entry in the making; the catalog does not look at it.
+# An entry in the making; the catalog ignores it.
 _DRAFT = ".new-"
 
 
@@ -59,7 +60,7 @@ class SavedPolicies:
         self._won: OrderedDict[str, Trial] = OrderedDict()
 
     async def trial_ended(self, trial: Trial) -> None:
-        """Save what was kept; remember what won and was to be put back (`tune`)."""
+        """Save what was kept; remember winners that were not to be kept (`tune`)."""
         if trial.state is TrialState.KEPT:
             await self._save(trial)
         elif trial.verdict is not None and trial.verdict.decision is Decision.KEEP:
@@ -68,7 +69,7 @@ class SavedPolicies:
                 self._won.popitem(last=False)
 
     async def held(self, candidate: Candidate) -> None:
-        """Somebody loads a candidate to stay; if it has won a trial before, it is kept now."""
+        """Somebody loads a candidate to stay; if it has won a trial before, it is saved now."""
         trial = self._won.pop(candidate.id, None)
         if trial is not None:
             await self._save(trial)
@@ -122,7 +123,7 @@ class SavedPolicies:
         return Manifest.model_validate(values)
 
     def _tags(self, trial: Trial) -> list[str]:
-        """What the workload was like that it won on."""
+        """The profile of the workload on which it won."""
         try:
             profile = self._episodes.get(trial.request.episode or "").profile
         except Fault:
@@ -134,8 +135,8 @@ def write_entry(root: Path, manifest: Manifest, policy: str) -> Entry:
     """A new entry `root/NAME`, whole or not at all. The draft of an earlier try is removed.
 
     Raises:
-        OSError: as the system has it; FileExistsError where the name is taken.
-        Fault: what was written is no entry.
+        OSError: from the system; FileExistsError if the name is taken.
+        Fault: what was written is not an entry.
         ValueError: there are too many.
     """
     root.mkdir(mode=0o755, parents=True, exist_ok=True)
@@ -148,8 +149,8 @@ def write_entry(root: Path, manifest: Manifest, policy: str) -> Entry:
         raise ValueError(f"there are {count} entries; remove those that are no longer wanted")
     target = root / manifest.name
     if os.path.lexists(target):
-        raise FileExistsError(0, "there is one of that name")
-    # A folder of its own, in which the draft has the name that it is to have.
+        raise FileExistsError(0, "the name is taken")
+    # A separate folder, in which the draft already has its final name.
     draft = Path(tempfile.mkdtemp(prefix=_DRAFT, dir=root))
     try:
         folder = draft / manifest.name
@@ -167,7 +168,7 @@ def write_entry(root: Path, manifest: Manifest, policy: str) -> Entry:
                 file.write(text.encode())
                 file.flush()
                 os.fsync(file.fileno())
-        # It must be readable as what it is before it is one.
+        # It must be readable under the temporary name before it gets its final one.
         read_entry(folder, Place.GENERATED)
         folder.rename(target)
     finally:

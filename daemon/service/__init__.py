@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""How the daemon is reached and heard: sockets, journal, events, metrics."""
+"""How the daemon is reached and what it reports: sockets, journal, events, metrics."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the daemon did and saw, in order: kept for a while, told to the journal and to readers."""
+"""The daemon's events, in order: kept for a while, passed to the journal and to readers."""
 
 import asyncio
 import itertools
@@ -9,9 +9,9 @@ from collections.abc import AsyncIterator, Callable, Mapping
 
 from daemon.api.models import Event, EventKind
 
-# How many events are held for readers that come late; the journal keeps them all.
+# How many events are held for late readers; the journal keeps them all.
 EVENTS_HELD = 1000
-# The most of one text that is kept, characters: names and messages may come from anybody.
+# The maximum length of one stored text, characters: names and messages may come from anybody.
 _TEXT_LIMIT = 4096
 
 
@@ -20,8 +20,8 @@ class EventLog:
 
     Args:
         sink: called with each event as it is appended (the journal).
-        first_seq: the number of the first event; one more than the last one of an earlier run
-            where that is known.
+        first_seq: the number of the first event; one more than the last one of an earlier run if
+            that is known.
         held: how many events are held.
         clock: Unix seconds.
     """
@@ -39,12 +39,12 @@ class EventLog:
         self._ring: deque[Event] = deque(maxlen=held)
         self._clock = clock
         self._closed = False
-        # Replaced with each event: who waits holds the one that will be set.
+        # Replaced at each event: a waiting reader holds the one that will be set.
         self._changed = asyncio.Event()
 
     @property
     def last_seq(self) -> int:
-        """The number of the newest event; before the first one, one less than it will have."""
+        """The number of the newest event; before the first one, one less than its future number."""
         return self._next - 1
 
     def append(
@@ -60,7 +60,7 @@ class EventLog:
         reason: str = "",
         figures: Mapping[str, float] | None = None,
     ) -> Event:
-        """Record one event, tell the sink and wake the readers."""
+        """Record one event, pass it to the sink and wake the readers."""
         event = Event(
             seq=self._next,
             at=self._clock(),
@@ -90,9 +90,9 @@ class EventLog:
     async def subscribe(self, after: int = 0) -> AsyncIterator[Event]:
         """Held events after number `after`, then new ones as they come, until `close`.
 
-        A reader costs a number, not a queue: one that is slower than the ring turns misses
-        events, which shows in their numbers. A number from the future is from before a restart,
-        and such a reader gets everything that is held.
+        A reader costs a number, not a queue: if it is slower than the ring turns, it misses events,
+        which shows in their numbers. A number from the future is from before a restart, and such a
+        reader gets everything that is held.
         """
         last = after if after <= self.last_seq else 0
         while True:
@@ -105,7 +105,7 @@ class EventLog:
             await changed.wait()
 
     def close(self) -> None:
-        """End every subscription once it has had what is held."""
+        """End every subscription once it has received the held events."""
         self._closed = True
         self._wake()
 

@@ -2,7 +2,7 @@
 """Events as journal records; on a terminal as lines.
 
 Under systemd, standard error is connected to the journal and JOURNAL_STREAM says so
-(systemd.exec(5)); then each event is one record by the journal's native protocol
+(systemd.exec(5)); then each event is one record in the journal's native protocol
 (https://systemd.io/JOURNAL_NATIVE_PROTOCOL), with fields to filter by:
 
     journalctl -t schedpilotd SCHEDPILOT_EVENT=rollback
@@ -30,7 +30,7 @@ from process.fault import VERBOSE_VARIABLE
 
 IDENTIFIER = "schedpilotd"
 JOURNAL_SOCKET = Path("/run/systemd/journal/socket")
-# The most of one field, bytes: a whole record stays far below what a datagram may hold.
+# The maximum size of one field, bytes: a whole record stays far below a datagram's limit.
 _FIELD_LIMIT_BYTES = 16 * 1024
 _SHOWN_LIMIT = 2000
 
@@ -94,7 +94,7 @@ class Sink(Protocol):
     def event(self, event: Event) -> None: ...
 
     def note(self, priority: Priority, message: str) -> None:
-        """Something that is no event: a defect with its traceback, a library's warning."""
+        """A message that is not an event: a defect with its traceback, a library's warning."""
         ...
 
 
@@ -103,7 +103,7 @@ def open_sink(
     stream: TextIO | None = None,
     journal_socket: Path = JOURNAL_SOCKET,
 ) -> Sink:
-    """The journal where standard error leads there, else lines on standard error."""
+    """The journal if standard error leads there, else lines on standard error."""
     environ = os.environ if environ is None else environ
     stream = sys.stderr if stream is None else stream
     if _leads_to_journal(environ.get("JOURNAL_STREAM", ""), stream) and journal_socket.exists():
@@ -114,7 +114,7 @@ def open_sink(
 def _leads_to_journal(journal_stream: str, stream: TextIO) -> bool:
     """Whether `stream` is the very file that JOURNAL_STREAM names, as device and inode.
 
-    The variable alone says nothing: children inherit it, and may be redirected.
+    The variable alone proves nothing: children inherit it, and may be redirected.
     """
     try:
         found = os.fstat(stream.fileno())
@@ -124,7 +124,7 @@ def _leads_to_journal(journal_stream: str, stream: TextIO) -> bool:
 
 
 def fields(event: Event) -> list[tuple[str, str]]:
-    """The record of an event: what is shown is escaped, what is filtered by is as it was."""
+    """The record of an event: displayed text is escaped, filter fields are unchanged."""
     entry = ENTRIES[event.kind]
     record = [
         ("MESSAGE", displayable(event.message, _SHOWN_LIMIT)),
@@ -164,8 +164,8 @@ def encode(record: Sequence[tuple[str, str]]) -> bytes:
 class JournalSink:
     """Records, each one datagram.
 
-    The daemon never waits for the journal. A record that it cannot take is lost here (the
-    event log and the history still have it), and the next one says how many were.
+    The daemon never waits for the journal. If it cannot take a record, that is lost here (the event
+    log and the history still have it), and the next record says how many were lost.
     """
 
     def __init__(self, path: Path) -> None:
@@ -199,7 +199,7 @@ class JournalSink:
 
 
 class LineSink:
-    """Lines for people: time, level, what happened, and the fields that have a value."""
+    """Lines for people: time, level, message, and the fields that have a value."""
 
     def __init__(self, stream: TextIO) -> None:
         # Imported here, because under systemd nobody reads lines and it costs memory.
@@ -241,14 +241,16 @@ class LineSink:
         line = self._render(
             None, level, {"timestamp": time, "level": level, "event": message, **values}
         )
-        # A terminal that went away is no reason for the daemon to end.
+        # A closed terminal must not end the daemon.
         with contextlib.suppress(OSError, ValueError):
             self._stream.write("\n".join([line, *rest]) + "\n")
             self._stream.flush()
 
 
 class LogHandler(logging.Handler):
-    """What libraries and our own last lines of defence log, to the same place as the events."""
+    """Messages from libraries and our own last error handlers go to the same place as
+    the events.
+    """
 
     def __init__(self, sink: Sink, level: int = logging.WARNING) -> None:
         super().__init__(level)
@@ -268,9 +270,9 @@ class LogHandler(logging.Handler):
 
 
 def note_commands(sink: Sink) -> None:
-    """Have the whole command of a child that failed noted at level debug.
+    """Log the whole command of a failed child at level debug.
 
-    Only in the journal, where debug is asked for, or with `--verbose`.
+    Only in the journal, if debug is enabled there, or with `--verbose`.
     """
     if isinstance(sink, JournalSink) or os.environ.get(VERBOSE_VARIABLE):
         log = logging.getLogger("process.run")

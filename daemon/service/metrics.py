@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The daemon's state in Prometheus' text format. Pure: the same views give the same text.
 
-Base units, as Prometheus wants them: seconds and ratios.
+Base units, as Prometheus requires: seconds and ratios.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,15 +13,15 @@ from daemon.api.models import ObjectiveView, SignalPoint, StatusView, WorkloadVi
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
 
-# Each workload is a set of time series in somebody's database, and anybody can start
-# processes of any name: the busiest this many are told, the rest only counted.
+# Each workload is a set of time series in a database, and anybody can start processes of any name:
+# this many of the busiest are exported, the rest only counted.
 WORKLOADS_SHOWN = 100
 _LABEL_LIMIT = 200
 
 
 def render(status: StatusView, workloads: Sequence[WorkloadView]) -> str:
     """One scrape."""
-    # Imported with the first scrape: many daemons are never asked.
+    # Imported with the first scrape: many daemons are never scraped.
     from prometheus_client import CollectorRegistry, generate_latest
     from prometheus_client.registry import Collector
 
@@ -54,7 +54,7 @@ def _of_daemon(status: StatusView) -> Iterator["Metric"]:
     yield _gauge("start_time_seconds", "When the daemon started, Unix seconds.", status.since)
     yield _gauge(
         "advice_only",
-        "1 while the daemon changes nothing, whatever it is configured to.",
+        "1 while the daemon changes nothing, whatever its configuration says.",
         status.advice_only is not None,
     )
     yield _gauge(
@@ -80,8 +80,8 @@ def _of_kernel(status: StatusView) -> Iterator["Metric"]:
     from prometheus_client.core import CounterMetricFamily
 
     kernel = status.kernel
-    yield _gauge("sched_ext_supported", "1 where the kernel has sched_ext.", kernel.supported)
-    state = _Labelled("sched_ext_state", "The kernel's own word for its state.", ("state", "ops"))
+    yield _gauge("sched_ext_supported", "1 if the kernel has sched_ext.", kernel.supported)
+    state = _Labelled("sched_ext_state", "The kernel's own name for its state.", ("state", "ops"))
     if kernel.state:
         state.add((kernel.state, kernel.ops), 1)
     yield state.metric
@@ -95,7 +95,7 @@ def _of_kernel(status: StatusView) -> Iterator["Metric"]:
     )
     yield CounterMetricFamily(
         "schedpilot_sched_ext_rejected_tasks",
-        "How often the kernel refused to give a task to a scheduler since that was loaded.",
+        "How often the kernel refused to give a task to a scheduler since it was loaded.",
         value=kernel.nr_rejected,
     )
 
@@ -103,7 +103,7 @@ def _of_kernel(status: StatusView) -> Iterator["Metric"]:
 def _of_objectives(objectives: Sequence[ObjectiveView]) -> Iterator["Metric"]:
     labels = ("workload", "objective", "unit")
     value = _Labelled("objective_value", "The objective's metric, in its own unit.", labels)
-    limit = _Labelled("objective_limit", "The limit that was declared.", labels)
+    limit = _Labelled("objective_limit", "The declared limit.", labels)
     broken = _Labelled("objective_broken", "1 while the objective is broken.", labels)
     for each in objectives:
         where = (each.workload, each.text, each.unit)
@@ -140,12 +140,16 @@ def _of_workloads(workloads: Sequence[WorkloadView]) -> Iterator["Metric"]:
     bursts = _Labelled(
         "workload_burst_mean_seconds", "Mean CPU time from a wakeup to the next sleep.", one
     )
-    slices = _Labelled("workload_slice_mean_seconds", "Mean time slice that was used.", one)
+    slices = _Labelled("workload_slice_mean_seconds", "Mean used time slice.", one)
     share = _Labelled("workload_run_share_ratio", "CPU time used, in CPUs.", one)
     wakeups = _Labelled("workload_wakeups_per_second", "Wakeups.", one)
     involuntary = _Labelled("workload_involuntary_switches_per_second", "Preemptions.", one)
     migrations = _Labelled("workload_migrations_per_second", "Moves between CPUs.", one)
-    degraded = _Labelled("workload_degraded_ratio", "Now to baseline, where degraded.", one)
+    degraded = _Labelled(
+        "workload_degraded_ratio",
+        "Current value relative to the baseline, for degraded workloads.",
+        one,
+    )
     for view, last in shown:
         where = (view.id,)
         delay.add((view.id, "0.5"), last.delay_p50_us / 1e6)
@@ -163,7 +167,9 @@ def _of_workloads(workloads: Sequence[WorkloadView]) -> Iterator["Metric"]:
             degraded.add(where, view.degraded.ratio)
     yield _gauge("workloads", "Workloads known.", len(workloads))
     yield _gauge(
-        "workloads_omitted", "Workloads too many to be told here.", len(measured) - len(shown)
+        "workloads_omitted",
+        "Workloads that are not exported because there are too many.",
+        len(measured) - len(shown),
     )
     for family in (
         delay,
@@ -181,7 +187,7 @@ def _of_workloads(workloads: Sequence[WorkloadView]) -> Iterator["Metric"]:
 
 
 class _Labelled:
-    """A family of gauges. Two names that look alike once they are cut get one series."""
+    """A family of gauges. Two names that look alike after they are cut share one series."""
 
     def __init__(self, name: str, help: str, labels: Sequence[str]) -> None:
         from prometheus_client.core import GaugeMetricFamily

@@ -10,12 +10,12 @@ from typing import Self
 
 
 class Notifier:
-    """Tells the service manager how the daemon is; says nothing where there is none.
+    """Reports the daemon's state to the service manager; silent if there is none.
 
     Args:
-        address: of the manager's datagram socket: a path, or `@NAME` in the abstract
-            namespace; empty where nobody listens.
-        watchdog_s: after how long without a sign of life the manager acts, seconds; 0: never.
+        address: of the manager's datagram socket: a path, or `@NAME` in the abstract namespace;
+            empty if there is none.
+        watchdog_s: the manager acts after this time without a sign of life, seconds; 0: never.
     """
 
     def __init__(self, address: str = "", watchdog_s: float = 0.0) -> None:
@@ -47,10 +47,10 @@ class Notifier:
         self._send("WATCHDOG=1")
 
     async def watch(self, healthy: Callable[[], bool]) -> None:
-        """Give a sign of life twice in each watchdog interval while `healthy`, for ever.
+        """Send a sign of life twice in each watchdog interval while `healthy`, for ever.
 
-        Returns at once where the manager asked for none. A daemon that answers but no longer
-        does its work is not alive: then the manager restarts it.
+        Returns at once if the manager requested none. A daemon that answers but no longer does its
+        work sends none: then the manager restarts it.
         """
         if not self._address or not self.watchdog_s:
             return
@@ -62,7 +62,8 @@ class Notifier:
     def _send(self, *assignments: str) -> None:
         if not self._address:
             return
-        # Never a reason to fail or to wait: the manager draws its own conclusions from silence.
+        # An error here must neither fail nor delay anything: the manager draws its own conclusions
+        # from silence.
         with (
             contextlib.suppress(OSError),
             socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as manager,
@@ -72,5 +73,5 @@ class Notifier:
 
 
 def _line(text: str) -> str:
-    """A status is one line; a line end in it would start an assignment of its own."""
+    """A status is one line; a line end in it would start another assignment."""
     return " ".join(text.split())

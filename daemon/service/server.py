@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The two sockets, and HTTP on them.
 
-Who may do what is decided by the kernel when a socket is opened: everybody opens the observe
-socket; root and the group `schedpilot` open the control socket. The servers are uvicorn's, less
-the tick with which it wakes ten times a second: an idle daemon sleeps.
+The kernel decides who may do what when a socket is opened: everybody may open the observe socket;
+root and the group `schedpilot` may open the control socket. The servers are uvicorn's, without the
+timer that wakes it ten times a second: an idle daemon sleeps.
 """
 
 import asyncio
@@ -30,20 +30,20 @@ from process import Fault, FaultType
 OBSERVE_MODE = 0o666
 CONTROL_MODE = 0o660
 
-# Connections of one socket: in all, and of one user other than root. Everybody may open the
-# observe socket, so nobody may use up the daemon's file descriptors with it.
+# Limits on connections of one socket: in all, and of one user other than root. Everybody may open
+# the observe socket, so nobody may use up the daemon's file descriptors with it.
 CONNECTION_LIMIT = 128
 CONNECTION_LIMIT_OF_A_USER = 32
-# A connection that has not sent a whole request header by then is closed, seconds.
+# A connection that has not sent a whole request header within this time is closed, seconds.
 HEADER_LIMIT_S = 10.0
-# The request line carries a workload's id: 4096 characters of up to four bytes, each of which
-# is three when percent-encoded.
+# The request line contains a workload's id: 4096 characters of up to four bytes, each of which is
+# three when percent-encoded.
 HEADER_LIMIT_BYTES = 64 * 1024
-# Idle connections are kept longer than any client reuses one (httpx: 5 s), so that a request is
-# never sent into a closing connection, seconds.
+# Idle connections are kept longer than any client reuses one (httpx: 5 s), so that no request is
+# sent into a closing connection, seconds.
 IDLE_LIMIT_S = 30
-# How long open requests may take to end once the daemon stops, seconds; then who waits for an
-# answer is told, and who does not read is cut off.
+# How long open requests may take to end once the daemon stops, seconds; after that, clients that
+# wait for an answer are notified, and clients that do not read are cut off.
 GRACE_S = 2
 
 _FULL = (
@@ -58,7 +58,7 @@ _FULL_PROBLEM = (
 
 @dataclass(frozen=True)
 class Listeners:
-    """Both sockets, bound and listening; the folder is claimed while they are held."""
+    """Both sockets, bound and listening; the folder is claimed while they are open."""
 
     observe: socket.socket
     control: socket.socket
@@ -68,10 +68,10 @@ class Listeners:
 def listen(run_dir: Path) -> Iterator[Listeners]:
     """Claim the folder and listen; clients may connect from here on and wait.
 
-    Sockets that a dead daemon left are replaced. They are removed at the end.
+    Sockets left by a dead daemon are replaced. Ours are removed at the end.
 
     Raises:
-        Fault: BUSY where another daemon has the folder, STATE where it cannot be used.
+        Fault: BUSY if another daemon has the folder, STATE if it cannot be used.
     """
     with contextlib.ExitStack() as stack:
         try:
@@ -94,7 +94,7 @@ def listen(run_dir: Path) -> Iterator[Listeners]:
 
 @contextlib.contextmanager
 def _claimed(run_dir: Path) -> Iterator[None]:
-    """Hold the lock that says a daemon lives here; the kernel drops it when we die."""
+    """Hold the lock that says a daemon lives here; the kernel releases it when we die."""
     lock = os.open(run_dir / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
     try:
         try:
@@ -120,8 +120,8 @@ def _bound(path: Path, mode: int, group: int | None) -> Iterator[socket.socket]:
     made = path.with_suffix(".new")
     made.unlink(missing_ok=True)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
-        # bind() takes the mode of the unbound socket: closed to others until it is in place,
-        # which is over whatever a dead daemon may have left there.
+        # bind() takes the mode of the unbound socket: closed to others until it is renamed into
+        # place, over the leftover of a dead daemon if there is one.
         os.fchmod(listener.fileno(), 0o600)
         listener.bind(str(made))
         if group is not None:
@@ -137,7 +137,7 @@ def _bound(path: Path, mode: int, group: int | None) -> Iterator[socket.socket]:
 
 
 def _group_id() -> int | None:
-    """The group of the control socket where it exists and we may give files to it."""
+    """The group of the control socket if it exists and we may give files to it."""
     if os.geteuid() != 0:
         return None
     try:
@@ -154,7 +154,7 @@ def _user_of(connection: asyncio.BaseTransport) -> int:
 
 
 class _Protocol(H11Protocol):
-    """uvicorn's, with bounds on who may hold how many connections and for how long."""
+    """uvicorn's, with limits on the number of connections per user and their duration."""
 
     user = 0
     _patience: asyncio.TimerHandle | None = None
@@ -183,7 +183,7 @@ class _Protocol(H11Protocol):
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's server, asleep until `stop`; signals are the daemon's own business."""
+    """uvicorn's server, asleep until `stop`; the daemon handles signals itself."""
 
     def __init__(self, app: Starlette, stop: asyncio.Event) -> None:
         config = uvicorn.Config(
@@ -196,7 +196,7 @@ class _Server(uvicorn.Server):
             access_log=False,
             proxy_headers=False,
             server_header=False,
-            # The one who asks has the same clock.
+            # The caller has the same clock.
             date_header=False,
             h11_max_incomplete_event_size=HEADER_LIMIT_BYTES,
             timeout_keep_alive=IDLE_LIMIT_S,
@@ -233,11 +233,11 @@ async def serve_on(
     stop: asyncio.Event,
     on_ready: Callable[[], None] | None = None,
 ) -> None:
-    """Answer on sockets that `listen` gave, until `stop`; streams of events end with it.
+    """Answer on the sockets from `listen`, until `stop`; streams of events end with it.
 
-    `on_ready` is called once; whoever connects from then on is answered.
+    `on_ready` is called once; clients that connect from then on are answered.
     """
-    # Below errors it tells of malformed requests, with which anybody could fill the journal.
+    # Below level error it logs malformed requests, with which anybody could fill the journal.
     logging.getLogger("uvicorn").setLevel(logging.ERROR)
     pairs = ((observe_app, listeners.observe), (control_app, listeners.control))
     async with asyncio.TaskGroup() as group:

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What is measured: each interval, the recent past, recordings."""
+"""Measurements: each interval, the recent past, recordings."""

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Recordings of what the machine does, for the simulator: one at a time, and only so many kept.
+"""Recordings of the machine's activity, for the simulator: one at a time, and a limited number
+kept.
 
-Each is two files in the state folder's `traces/`: the trace (docs/traces.md), and what is known of
-it. The oldest go when there are too many, or too large.
+Each consists of two files in the state folder's `traces/`: the trace (docs/traces.md), and its
+description. The oldest are removed when there are too many, or they are too large.
 """
 
 import asyncio
@@ -24,19 +25,19 @@ from process import Fault, FaultType
 
 MOST_KEPT = 8
 MOST_KEPT_BYTES = 256 << 20
-# What a trace says of its workloads, at most so many; a busy machine has hundreds.
+# Limit of workloads in a trace's description; a busy machine has hundreds.
 MOST_WORKLOADS = 4096
 _LONGEST_LINE = 16 * 1024
 _SUFFIX = ".trace.gz"
 
 
 class Recordings:
-    """All recordings there are.
+    """All recordings.
 
     Args:
         folder: `traces/` of the state folder.
-        on_trouble: gets what is wrong with our own files.
-        program: the recorder, where it is not the installed one.
+        on_trouble: gets trouble with our own files.
+        program: the recorder, if not the installed one.
     """
 
     def __init__(
@@ -52,14 +53,14 @@ class Recordings:
         self._task: asyncio.Task[None] | None = None
         self._recorder: Recorder | None = None
         self._running: RecordingView | None = None
-        # The running one has told something, or has ended.
+        # The running one has reported something, or has ended.
         self._begun = asyncio.Event()
         self._known: dict[str, RecordingView] = {}
 
     def open(self) -> None:
-        """Find those of an earlier daemon; what is only half there is removed.
+        """Find those of an earlier daemon; incomplete ones are removed.
 
-        Not before the state folder is ours: another daemon may be recording.
+        Only once the state folder is ours: another daemon may be recording.
         """
         self._known = self._found()
         self._rotate()
@@ -79,7 +80,7 @@ class Recordings:
             raise Fault(
                 FaultType.NOT_FOUND,
                 f"there is no recording {id}",
-                hint="`schedpilot record --list` shows those that are kept",
+                hint="`schedpilot record --list` shows the stored ones",
             )
         return self._known[id]
 
@@ -100,7 +101,8 @@ class Recordings:
     def newest(self, workload: str) -> Path | None:
         """The newest trace in which this workload ran; those of the whole machine come first.
 
-        Beside others it shows what they cost it; by itself it has all CPUs.
+        A trace with others shows what they cost the workload; in a trace of itself alone it has all
+        CPUs.
         """
         fitting = [
             each
@@ -115,7 +117,7 @@ class Recordings:
     # ------------------------------------------------------------ doing
 
     async def start(self, request: RecordingRequest) -> RecordingView:
-        """Begin a recording, which goes on by itself.
+        """Begin a recording, which continues in the background.
 
         Raises:
             Fault: BUSY while another runs, BAD_REQUEST, NOT_INSTALLED, STATE.
@@ -142,7 +144,7 @@ class Recordings:
         return view
 
     async def stop(self, id: str) -> RecordingView:
-        """End a running recording early; what was recorded is kept."""
+        """End a running recording early; its data is kept."""
         if self._running is not None and self._running.id == id:
             assert self._recorder is not None
             recorder = self._recorder
@@ -151,13 +153,13 @@ class Recordings:
         return await self.finished(id)
 
     async def finished(self, id: str) -> RecordingView:
-        """The recording, once it has ended by itself."""
+        """Wait until the recording has ended by itself."""
         if self._running is not None and self._running.id == id and self._task is not None:
             await asyncio.wait([self._task])
         return self.get(id)
 
     async def close(self) -> None:
-        """End what runs, without its file."""
+        """End the running recording, without its file."""
         if self._task is not None:
             self._task.cancel()
             with suppress(asyncio.CancelledError):
@@ -224,7 +226,7 @@ class Recordings:
         return found
 
     def _rotate(self) -> None:
-        """Remove the oldest beyond what is kept."""
+        """Remove the oldest beyond the limits."""
         size = 0
         for place, each in enumerate(self.all()):
             size += each.bytes
@@ -258,7 +260,7 @@ def workloads_of(trace: Path) -> list[str]:
     """The ids of the workloads in a trace that our own recorder has just written.
 
     Raises:
-        Fault: CHILD_FAILED where that is no trace.
+        Fault: CHILD_FAILED if it is not a trace.
     """
     found: list[str] = []
     try:

@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The recent past of each workload, packed small: an hour of it in a few megabytes."""
+"""The recent past of each workload, packed: an hour of it in a few megabytes."""
 
 import struct
 from collections import OrderedDict, deque
 
 from daemon.api.models import SignalPoint
 
-# time as double, thirteen figures as float, two shares as half of one, then the scheduler's index:
-# 65 bytes a point.
+# time as double, thirteen figures as float, two shares as half float, then the scheduler's index:
+# 65 bytes per point.
 _POINT = struct.Struct("<d13f2eB")
 _AT = struct.Struct("<d")
-# Workloads with a series of their own; the one unseen for the longest goes first.
+# How many workloads have a series; the one unseen for the longest is removed first.
 MOST_WORKLOADS = 128
-# Points of each: an hour at the default interval.
+# Points per workload: an hour at the default interval.
 MOST_POINTS = 720
 
 
@@ -67,7 +67,7 @@ class Series:
     def since(self, workload: str, at: float) -> list[SignalPoint]:
         """The points of a workload from Unix time `at` on."""
         ring = self._rings.get(workload, ())
-        # Mostly the last few of many are wanted, and the time is the first thing in each.
+        # Usually only the last few of many are wanted, and the time is the first field of each.
         return [self._unpack(raw) for raw in ring if _AT.unpack_from(raw)[0] >= at]
 
     def _unpack(self, raw: bytes) -> SignalPoint:

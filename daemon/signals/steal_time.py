@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the host takes away from this machine, where this machine is a virtual one.
+"""The CPU time that the host takes away from this machine, if this is a virtual one.
 
-The kernel counts it in /proc/stat (proc_stat(5), `steal`) where the hypervisor tells.
+The kernel counts it in /proc/stat (proc_stat(5), `steal`) if the hypervisor reports it.
 """
 
 from collections import deque
@@ -9,24 +9,24 @@ from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
-# Intervals that make what is usual. On a host that always takes something that is the machine as it
-# is, and its trials are as good as they can be.
+# How many intervals define the usual amount. A host that always takes some time is the machine as
+# it is, and its trials are as good as they can be.
 USUAL_INTERVALS = 60
 
 
 def steal_ticks(text: str) -> tuple[int, int]:
-    """Clock ticks stolen, and all ticks, of all CPUs together; from the text of /proc/stat."""
+    """Stolen clock ticks, and all ticks, of all CPUs together; from the text of /proc/stat."""
     for line in text.splitlines():
         name, *figures = line.split()
         if name == "cpu":
-            # user nice system idle iowait irq softirq steal; guest time is in user already.
+            # user nice system idle iowait irq softirq steal; user already includes guest time.
             ticks = [int(each) for each in figures[:8]]
             return (ticks[7] if len(ticks) > 7 else 0), sum(ticks)
     return 0, 0
 
 
 class StolenTime:
-    """Asked with every interval: how much more was stolen in it than is usual."""
+    """Asked at every interval: how much more than usual was stolen in it."""
 
     def __init__(self, read: Callable[[], str] | None = None) -> None:
         self._read = read or Path("/proc/stat").read_text

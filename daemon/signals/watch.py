@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Reads the signals, remembers the recent past, and hands each interval to whoever listens."""
+"""Reads the signals, keeps the recent past, and passes each interval to its listeners."""
 
 import asyncio
 import contextlib
@@ -17,22 +17,22 @@ from daemon.signals.series import Series
 from daemon.signals.steal_time import StolenTime
 from process import Fault
 
-# Measurements remembered of each name, and names at the most: an hour of one a second.
+# How many measurements of each name are kept, and how many names: an hour of one per second.
 MOST_MEASUREMENTS = 3600
 MOST_NAMES = 64
 
 _log = logging.getLogger("schedpilotd.watch")
-# Observations one listener may be behind before it loses the oldest.
+# How many observations one listener may be behind before it loses the oldest.
 MOST_BEHIND = 64
-# Pauses before the signals program is started again, seconds: doubled, up to the last.
+# Pauses before the signals program is restarted, seconds: doubled, up to the last.
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 60.0
-# Intervals without a line after which something is stuck.
+# After this many intervals without a line something is stuck.
 SILENCE_INTERVALS = 20
 
 
 class Source(Protocol):
-    """What `bpf.signals.source.SignalsSource` is to us."""
+    """The part of `bpf.signals.source.SignalsSource` that is used here."""
 
     def lines(self) -> AsyncIterator[SignalsLine]: ...
     async def set_interval(self, interval_s: float) -> None: ...
@@ -40,9 +40,9 @@ class Source(Protocol):
 
 
 class Watch:
-    """The only reader of the signals program; restarts it with backoff when it ends.
+    """The only reader of the signals program; restarts it with increasing pauses when it ends.
 
-    `processes` says which single processes a program just started has to tell.
+    `processes` decides which single processes a newly started program has to report.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Watch:
     ) -> None:
         self._start = start
         self._stolen = stolen or StolenTime().share
-        # What the interval under way was to last: the longer of what was asked for meanwhile.
+        # The intended length of the current interval: the longest requested meanwhile.
         self._asked_s = interval_s
         self._usual_s = self.interval_s = interval_s
         self._processes = processes
@@ -94,7 +94,7 @@ class Watch:
     def healthy(self) -> bool:
         """Whether this loop does its work, for the watchdog: it reads, or waits to try again.
 
-        A signals program that cannot run is told, and is no reason to be restarted for.
+        A signals program that cannot run is reported, and is not a reason to restart the daemon.
         """
         if self._source is None:
             return True
@@ -119,14 +119,14 @@ class Watch:
             _log.exception("a defect while judging an interval")
 
     async def set_interval(self, seconds: float) -> None:
-        """How often signals come; the usual again with `usual_interval`."""
+        """Set the interval of the signals; `usual_interval` resets it."""
         self.interval_s = seconds
         self._asked_s = max(self._asked_s, seconds)
         if self._source is not None:
             await self._source.set_interval(seconds)
 
     async def set_processes(self, processes: Processes) -> None:
-        """Which single processes the running program tells of."""
+        """The single processes that the running program reports."""
         if self._source is not None:
             await self._source.set_processes(processes)
 
@@ -144,7 +144,7 @@ class Watch:
             self._listeners.discard(queue)
 
     def measure(self, name: str, value: float, unit: str, started: float | None) -> None:
-        """Note a number that an unprivileged process measured."""
+        """Store a number that an unprivileged process measured."""
         ring = self._measurements.get(name)
         if ring is None:
             if len(self._measurements) >= MOST_NAMES:
@@ -153,7 +153,7 @@ class Watch:
         ring.append(Measurement(time.time(), name, value, unit, started))
 
     def measured(self) -> list[str]:
-        """The names of what was posted."""
+        """The names of the stored measurements."""
         return list(self._measurements)
 
     def measurements(self, name: str, since: float) -> list[Measurement]:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Probes of a program's own functions, which stay in place for as long as somebody asks for what
-they count."""
+"""Probes of a program's own functions, which stay attached as long as somebody reads
+their counts.
+"""
 
 import asyncio
 import contextlib
@@ -12,13 +13,13 @@ from bpf.probes.calls import Calls, Counting, points, upper_us
 from daemon.api.models import CallPoints, CallsRequest, CallsView, HistogramBucket
 from process import Fault, FaultType
 
-# At once: each costs every call a moment, and 170 MB for what compiled it.
+# At the same time: each costs every call a moment, and 170 MB for its compiler.
 MOST = 4
 
 
 @dataclass
 class _InPlace:
-    """One probe. `lock`: one asks at a time; `end`: what takes it away when nobody asks."""
+    """One probe. `lock`: one caller at a time; `end`: detaches it when nobody asks any more."""
 
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     counting: Counting | None = None
@@ -26,20 +27,20 @@ class _InPlace:
 
 
 class CallCounts:
-    """Those that are in place."""
+    """The attached probes."""
 
     def __init__(self) -> None:
         self._in_place: dict[CallPoints, _InPlace] = {}
         self._ending: set[asyncio.Task[None]] = set()
 
     async def take(self, request: CallsRequest, may_start: Callable[[], None]) -> CallsView:
-        """The calls since the last time; of none for the first one, which puts the probe in place.
+        """The calls since the last request; zero for the first one, which attaches the probe.
 
         Args:
-            may_start: raises Fault where none may be put in place now.
+            may_start: raises Fault if none may be attached now.
 
         Raises:
-            Fault: MISSING_TOOL, NOT_FOUND, BUSY, …; the probe is gone then.
+            Fault: MISSING_TOOL, NOT_FOUND, BUSY, …; the probe is detached then.
         """
         where = request.points
         own = self._in_place.get(where)
@@ -76,10 +77,10 @@ class CallCounts:
 
     @staticmethod
     async def start(where: CallPoints, keep_s: float) -> Counting:
-        """A probe in place.
+        """An attached probe.
 
         Raises:
-            Fault: what it lacks here, or what is wrong with the program.
+            Fault: what it lacks here, or the trouble with the program.
         """
         lacks = await asyncio.to_thread(kinds.missing, kinds.Kind.UPROBE)
         if lacks:
@@ -104,7 +105,7 @@ class CallCounts:
             task.add_done_callback(self._ending.discard)
 
     async def close(self) -> None:
-        """Take all away."""
+        """Detach all."""
         for where, own in list(self._in_place.items()):
             if own.end is not None:
                 own.end.cancel()
@@ -115,7 +116,9 @@ class CallCounts:
 
 def calls_view(seconds: float, calls: Calls) -> CallsView:
     """As clients see it, microseconds. Pure."""
-    notes = [f"{calls.lost} calls found no room and are not counted"] if calls.lost else []
+    notes = (
+        [f"{calls.lost} calls were lost for lack of room and are not counted"] if calls.lost else []
+    )
     return CallsView(
         seconds=round(seconds, 4),
         count=calls.count,

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What a cgroup says of its tasks: unit, pressure, limits (the kernel's cgroup-v2.rst).
+"""A cgroup's facts about its tasks: unit, pressure, limits (the kernel's cgroup-v2.rst).
 
-The folder is found by the path that the kernel tells of a process in it, never by a path that a
-client sent.
+The folder is found by the path that the kernel gives for a process in it, never by a path from a
+client.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from daemon.api.display import displayable
 from daemon.api.models import LimitsView
 from daemon.understanding.proc import parse_pressure, read
 
-# Where the unified hierarchy is: alone, or beside the first version's.
+# The mount points of the unified hierarchy: alone, or beside the first version's.
 MOUNTS = (Path("/sys/fs/cgroup"), Path("/sys/fs/cgroup/unified"))
 # The kernel's default of cpu.weight.
 USUAL_WEIGHT = 100
@@ -28,9 +28,9 @@ class Pressure:
 
 
 def unit_of(path: bytes) -> str:
-    """The innermost unit of systemd that a path names; empty where there is none.
+    """The innermost systemd unit that a path names; empty if there is none.
 
-    Below a service are folders of its own making, above it are slices.
+    Folders below a service are the service's own, those above it are slices.
     """
     names = [readable(each) for each in path.split(b"/")]
     found = [each for each in names if each.endswith(_UNITS) and len(each) < 256]
@@ -41,9 +41,9 @@ def unit_of(path: bytes) -> str:
 
 
 def folder_of(path: bytes, mounts: tuple[Path, ...] = MOUNTS) -> Path | None:
-    """The folder of a cgroup; None where it cannot be one.
+    """The folder of a cgroup; None if it cannot be one.
 
-    `..` leads out of the tree: the kernel writes it for what lies outside of our own namespace.
+    `..` leads out of the tree: the kernel writes it for cgroups outside our own namespace.
     """
     parts = path.strip(b"/").split(b"/")
     if any(each in (b"", b".", b"..") for each in parts) or b"\0" in path:
@@ -54,7 +54,7 @@ def folder_of(path: bytes, mounts: tuple[Path, ...] = MOUNTS) -> Path | None:
     folder = mount.joinpath(*(each.decode("utf-8", "surrogateescape") for each in parts))
     try:
         return folder if folder.is_dir() else None
-    except OSError:  # longer than a path may be, where it is not ours
+    except OSError:  # longer than a path may be, so it is not ours
         return None
 
 
@@ -66,7 +66,7 @@ def pressure_in(folder: Path) -> Pressure:
 
 
 def limits_in(folder: Path) -> LimitsView | None:
-    """What the cgroup grants, None where it grants what every other does."""
+    """The limits that the cgroup sets, None for those at their default."""
     quota = _quota(read(folder / "cpu.max"))
     weight = _number(read(folder / "cpu.weight"))
     allowed = readable(read(folder / "cpuset.cpus", 256)).strip()

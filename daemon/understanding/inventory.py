@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Which processes a workload is made of, from /proc, and what the machine is made of, from /sys.
+"""The processes of a workload, from /proc, and the machine's hardware, from /sys.
 
-Processes come and go while we look: one that vanishes is passed over. Everything they say of
-themselves is hostile text, and leaves here cut and escaped, without what looks like a secret.
+Processes come and go meanwhile: one that vanishes is skipped. All their own text is hostile, and
+leaves here cut and escaped, without parts that look like secrets.
 """
 
 import contextlib
@@ -18,18 +18,18 @@ from daemon.understanding.secrets import shown
 
 PROC = Path("/proc")
 CPUS = Path("/sys/devices/system/cpu")
-# What is shown of one process, characters.
+# How much is shown of one process, characters.
 NAME_LIMIT = 64
 COMMAND_LIMIT = 300
-# Names told of one workload.
+# How many names are listed for one workload.
 MOST_NAMES = 32
 
 
 def processes_of(workload_id: str, limit: int = 20) -> list[ProcessView]:
-    """Up to `limit` processes that count for a workload now, lowest process id first.
+    """Up to `limit` processes that belong to a workload now, lowest process id first.
 
-    A cgroup's are those in just that cgroup. Reads a few files of /proc for each process of the
-    machine, some 50 us each: call it in a thread.
+    A cgroup's processes are those directly in it. Reads a few files of /proc for each process of
+    the machine, some 50 us each: call it in a thread.
 
     Raises:
         Fault: BAD_NAME.
@@ -62,7 +62,7 @@ def names_of(workload_ids: Iterable[str]) -> dict[str, list[str]]:
 
 
 def last_level_caches(cpus: Path = CPUS) -> int:
-    """How many caches of the last level the machine has; 0 where the kernel does not tell."""
+    """How many last-level caches the machine has; 0 if the kernel does not say."""
     found: dict[str, tuple[int, str]] = {}
     for index in cpus.glob("cpu[0-9]*/cache/index[0-9]*"):
         try:
@@ -79,8 +79,8 @@ def _view(pid: int) -> ProcessView | None:
     try:
         process = psutil.Process(pid)
         with process.oneshot():
-            # psutil completes a name that the kernel cut from the command line, which the
-            # process may have written itself; signals are counted by the kernel's.
+            # psutil completes a name that the kernel cut from the command line, which the process
+            # may have written itself; signals use the kernel's.
             name = readable((PROC / str(pid) / "comm").read_bytes().removesuffix(b"\n"))
             return ProcessView(
                 pid=pid,

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What a program is for, from its name, arguments and company, with the reason. Pure.
+"""A program's purpose, from its name, arguments and context, with the reason. Pure.
 
-Anybody can name a process `postgres`. What the kernel says (the file that is executed) counts as
-sure, what the process says of itself (its name and arguments) as likely at most, and what others
-suggest (its parent, its unit, how it behaves) as a guess.
+Anybody can name a process `postgres`. Facts from the kernel (the executed file) count as sure, the
+process's own text (its name and arguments) as likely at most, and hints from others (its parent,
+its unit, its behaviour) as a guess.
 """
 
 import re
@@ -28,15 +28,15 @@ from daemon.understanding.rules import (
 from scheduler_library.profile import Tag
 from scheduler_library.purpose import By, Purpose, Said
 
-# What is read of a command line, characters, and what is quoted of a name.
+# How much of a command line is read, characters, and how much of a name is quoted.
 _LOOKED_AT = 1024
 _QUOTED = 40
 MOST_KINDS = 4
 MOST_EVIDENCE = 3
 _RANK = {Certainty.SURE: 0, Certainty.LIKELY: 1, Certainty.GUESS: 2}
-# Kinds that say how a program is run rather than what it is for: company may say more.
+# Kinds that say how a program is run rather than what it is for: its context may say more.
 WEAK = frozenset({ProgramKind.UNKNOWN, ProgramKind.LANGUAGE_RUNTIME})
-# Kinds that start programs of every other kind: their children are what they are.
+# Kinds that start programs of every other kind: their children's kinds are independent.
 _HOSTS = frozenset(
     {
         ProgramKind.INTERACTIVE,
@@ -49,7 +49,7 @@ _HOSTS = frozenset(
 
 @dataclass(frozen=True)
 class Judged:
-    """What one process is, and why."""
+    """One process's kind, and why."""
 
     kind: ProgramKind = ProgramKind.UNKNOWN
     certainty: Certainty = Certainty.GUESS
@@ -96,9 +96,9 @@ def plain_name(name: str) -> str:
 
 
 def judged(process: Process) -> Judged:
-    """What one process is by itself."""
+    """One process's kind on its own."""
     if process.stat.kernel_thread:
-        return Judged(ProgramKind.KERNEL, Certainty.SURE, "a thread of the kernel")
+        return Judged(ProgramKind.KERNEL, Certainty.SURE, "a kernel thread")
     words = _without_wrappers(process.arguments)
     first = words[0].rpartition("/")[2].removeprefix("-").removesuffix(":") if words else ""
     wrapped = len(words) < len(process.arguments)
@@ -106,12 +106,12 @@ def judged(process: Process) -> Judged:
     executed = plain_name(process.program)
     if executed and not wrapped and (found := _by_name(executed, line, Certainty.SURE)):
         return found
-    # What it calls itself; services write `postgres: writer` over their arguments.
+    # Its own name for itself; services write `postgres: writer` over their arguments.
     for name in (first.partition(":")[0], process.stat.comm):
         if found := _by_name(plain_name(name), line, Certainty.LIKELY):
             return found
     if re.search(r"\.test$", first) and "-test." in line:
-        return Judged(ProgramKind.TEST_SUITE, Certainty.LIKELY, "a compiled test of Go")
+        return Judged(ProgramKind.TEST_SUITE, Certainty.LIKELY, "a compiled Go test")
     interactive = process.stat.terminal != 0 and len(words) <= 1
     if plain_name(first or process.stat.comm) in SHELLS and interactive:
         return Judged(ProgramKind.INTERACTIVE, Certainty.LIKELY, "a shell on a terminal")
@@ -134,7 +134,7 @@ def _by_name(name: str, line: str, certainty: Certainty) -> Judged | None:
 
 
 def _without_wrappers(arguments: Sequence[str]) -> Sequence[str]:
-    """What `env`, `nice`, `timeout` and their like run, where that can be seen."""
+    """The program that `env`, `nice`, `timeout` and similar ones run, if that is visible."""
     words = list(arguments)
     while words and plain_name(words[0].rpartition("/")[2]) in WRAPPERS:
         rest = words[1:]
@@ -147,9 +147,11 @@ def _without_wrappers(arguments: Sequence[str]) -> Sequence[str]:
 
 
 def with_company(by_itself: Mapping[int, Judged], parents: Mapping[int, int]) -> dict[int, Judged]:
-    """Those that are nothing by themselves (a shell below `make`) are what started them."""
+    """Programs without a kind of their own (a shell below `make`) get that of the program that
+    started them.
+    """
     known = dict(by_itself)
-    # Children have higher ids than their parents, but for those that began after ids wrapped.
+    # Children have higher ids than their parents, except those that began after ids wrapped.
     for pid in sorted(known):
         above = known.get(parents.get(pid, 0))
         if known[pid].kind in WEAK and above and above.kind not in WEAK | _HOSTS:
@@ -158,7 +160,7 @@ def with_company(by_itself: Mapping[int, Judged], parents: Mapping[int, int]) ->
 
 
 def by_libraries(libraries: Set[str]) -> Judged:
-    """What a language runtime does, by what it has loaded."""
+    """A language runtime's kind, by its loaded libraries."""
     for kind, beginning, what in BY_LIBRARY:
         name = next((each for each in sorted(libraries) if each.startswith(beginning)), None)
         if name is not None:
@@ -168,7 +170,7 @@ def by_libraries(libraries: Set[str]) -> Judged:
 
 
 def by_company(unit: str, started_by: Sequence[str], tags: Iterable[str]) -> Judged:
-    """What the names around a workload, and what it does, suggest."""
+    """Hints from the names around a workload, and from its behaviour."""
     stem = re.split(r"[@.:]", unit)[0]
     if stem and (kind := _NAMES.of(plain_name(stem))):
         return Judged(kind, Certainty.GUESS, f"its unit is called {displayable(stem, _QUOTED)!r}")
@@ -185,10 +187,10 @@ def by_company(unit: str, started_by: Sequence[str], tags: Iterable[str]) -> Jud
 
 
 def by_id(workload: str) -> Judged:
-    """What the name alone of a workload says: of its command, or of its unit."""
+    """The kind by a workload's name alone: of its command, or of its unit."""
     kind, _, name = workload.partition(":")
     if kind == "kthread":
-        return Judged(ProgramKind.KERNEL, Certainty.SURE, "a thread of the kernel")
+        return Judged(ProgramKind.KERNEL, Certainty.SURE, "a kernel thread")
     if kind == "comm":
         plain = plain_name(name)
         known = _NAMES.of(plain)
@@ -201,7 +203,7 @@ def by_id(workload: str) -> Judged:
 
 
 def says(kind: KindView) -> Said | None:
-    """What a kind of program says of what counts for a workload; None where it says nothing."""
+    """The figure that counts for a kind of program; None if it has none."""
     if kind.kind in SERVERS | FOR_PEOPLE:
         purpose = Purpose.LATENCY
     elif kind.kind in BATCHES:
@@ -219,8 +221,9 @@ def says(kind: KindView) -> Said | None:
 
 
 def summed_up(judgements: Iterable[tuple[Judged, float]]) -> list[KindView]:
-    """The kinds of a workload from those of its processes, each with its part of the CPU time
-    (or of the processes, where none ran), largest first; what is unknown comes last."""
+    """The kinds of a workload from those of its processes, each with its part of the CPU time (or
+    of the processes, if none ran), largest first; the unknown part comes last.
+    """
     weights: dict[ProgramKind, float] = defaultdict(float)
     certainty: dict[ProgramKind, Certainty] = {}
     evidence: dict[ProgramKind, dict[str, float]] = defaultdict(lambda: defaultdict(float))

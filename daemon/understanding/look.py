@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Looks at one workload, for less than a second, and tells what it is like.
+"""Looks at one workload for less than a second, and describes it.
 
-What is looked at is bounded: processes of the machine, threads of the workload, moments, and the
-length of everything that is told.
+The look is bounded: processes of the machine, threads of the workload, samples, and the length of
+all output.
 """
 
 import os
@@ -34,11 +34,11 @@ from daemon.understanding.threads import groups_of, parallelism_of, waits_of
 from daemon.understanding.watching import Eye, Seen, members, watched
 from daemon.understanding.yardsticks import Known, listening, yardsticks
 
-# When it stops looking for processes, and when altogether, at the latest, seconds. Where a machine
-# is not overcommitted many times over, it is done in a third of that.
+# When it stops looking for processes, and when altogether, at the latest, seconds. On a machine
+# that is not heavily overcommitted it takes a third of that.
 FOUND_S = 0.8
 MOST_S = 1.8
-# Processes whose libraries are read.
+# How many processes' libraries are read.
 MOST_MAPPED = 3
 MOST_ABOVE = 4
 NAME_LIMIT = 64
@@ -46,7 +46,7 @@ NAME_LIMIT = 64
 
 @dataclass(frozen=True)
 class Measured:
-    """What the daemon knows of a workload before anybody looks: its last minutes."""
+    """The daemon's knowledge of a workload before a look: its last minutes."""
 
     profile: ProfileView
     line: SignalsLine | None
@@ -130,7 +130,9 @@ def _known(seen: Seen, together: Mapping[int, Judged], unit: str, proc: Proc) ->
 
 
 def _above(processes: Mapping[int, Process], proc: Proc) -> list[str]:
-    """What started the workload: the names above its topmost process, nearest first."""
+    """The programs that started the workload: the names above its topmost process,
+    nearest first.
+    """
     tops = [each for each in processes.values() if each.stat.parent not in processes]
     if not tops or tops[0].stat.kernel_thread:
         return []
@@ -146,7 +148,7 @@ def _above(processes: Mapping[int, Process], proc: Proc) -> list[str]:
 
 
 def _cgroup(processes: Mapping[int, Process], wanted: WorkloadId, proc: Proc) -> bytes:
-    """The path that the kernel tells of a process that is still in the workload."""
+    """The kernel's path for a process that is still in the workload."""
     for pid in processes:
         if workload_of(pid, proc.root) == wanted and (path := proc.cgroup(pid)):
             return path
@@ -163,7 +165,7 @@ def _judgements(
         if guess is not kinds.UNKNOWN:
             found[pid] = guess
     if found and all(each.kind in kinds.WEAK for each in found.values()):
-        # How it behaves while it is starved suggests nothing.
+        # Its behaviour while it is starved suggests nothing.
         sure = [tag for tag in measured.profile.tags if tag not in measured.profile.doubtful]
         guess = by_company(unit, above, sure)
         for pid, each in found.items():

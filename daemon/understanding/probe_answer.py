@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""From what a probe counted to an answer that is read: sentences, histograms, tables. Pure.
+"""Turns a probe's counts into a readable answer: sentences, histograms, tables. Pure.
 
 Names are hostile text; each goes through `displayable` on its way into a cell.
 """
@@ -27,17 +27,17 @@ MOST_BUCKETS = 64
 CELL_LIMIT = 60
 _LONGEST_CHAIN = 5
 STATES = {0: "made to leave", 1: "asleep", 2: "uninterruptible", 4: "stopped", 8: "traced"}
-# A sleep of this call is a wait for work as often as for anything else.
-_IDLE = "waits for events, timers and locks are often waits for work, and no trouble"
+# A sleep in this call is as often a wait for work as for anything else.
+_IDLE = "waits for events, timers and locks are often waits for work, and not a problem"
 
 Cell = str | float
 
 
 def answer(request: ProbeRequest, found: Found, took_s: float) -> ProbeView:
-    """What a probe of BCC's saw."""
+    """The results of a BCC probe."""
     summary, histograms, tables, notes = _OF[request.kind](found)
     if found.lost:
-        notes = [*notes, f"{found.lost} events found no room and are not counted"]
+        notes = [*notes, f"{found.lost} events were lost for lack of room and are not counted"]
     return ProbeView(
         kind=request.kind,
         workload=request.workload or "",
@@ -53,7 +53,7 @@ def answer(request: ProbeRequest, found: Found, took_s: float) -> ProbeView:
 
 
 def of_calls(request: ProbeRequest, seconds: float, calls: Calls, took_s: float) -> ProbeView:
-    """What a probe of a program's own functions counted."""
+    """The counts of a probe of a program's own functions."""
     assert request.points is not None
     powers: dict[float, int] = defaultdict(int)
     seen = 0
@@ -91,7 +91,9 @@ def of_calls(request: ProbeRequest, seconds: float, calls: Calls, took_s: float)
         took_s=round(took_s, 2),
         summary=summary if calls.count else ["no call ended in this time"],
         histograms=[view] if calls.count else [],
-        notes=[f"{calls.lost} calls found no room and are not counted"] if calls.lost else [],
+        notes=[f"{calls.lost} calls were lost for lack of room and are not counted"]
+        if calls.lost
+        else [],
         lost=calls.lost,
     )
 
@@ -99,7 +101,7 @@ def of_calls(request: ProbeRequest, seconds: float, calls: Calls, took_s: float)
 def from_signals(
     request: ProbeRequest, delays: Histogram, responses: Histogram, seconds: float, why: str
 ) -> ProbeView:
-    """What the daemon's own signals say of waits and response time, where the probe cannot run."""
+    """Waits and response time from the daemon's own signals, if the probe cannot run."""
     said = [_delay_sentence("waits on a run queue", delays.count, delays.p50, delays.p99)]
     if responses.count:
         said.append(
@@ -114,12 +116,12 @@ def from_signals(
         seconds=round(seconds, 2),
         summary=said,
         histograms=[_of_signals(title, each) for title, each in titled if each.count],
-        notes=[f"from the daemon's signals of the last interval, for the probe lacks: {why}"],
+        notes=[f"from the daemon's signals of the last interval, because the probe lacks: {why}"],
     )
 
 
 def _of_signals(title: str, histogram: Histogram) -> HistogramView:
-    """The signals have finer buckets than are told: neighbours become one."""
+    """The signals have finer buckets than are shown: neighbours are merged."""
     several = -(-len(histogram.hist) // MOST_BUCKETS) or 1
     groups = [histogram.hist[at : at + several] for at in range(0, len(histogram.hist), several)]
     return HistogramView(
@@ -254,8 +256,9 @@ def _wakeups(found: Found) -> _Parts:
 
 
 def chains_of(found: Found, most: int = 5) -> list[tuple[list[str], int]]:
-    """Thread names that wake one another in a row, along each one's strongest wakeup: likely
-    chains, for a wakeup does not say which one led to it."""
+    """Thread names that wake one another in a row, following each one's strongest wakeup: likely
+    chains, because a wakeup does not say which earlier one led to it.
+    """
     strongest: dict[str, tuple[int, str]] = {}
     for waker, woken, *_, wakes in _pairs(found):
         if waker != woken and wakes > strongest.get(waker, (0, ""))[0]:
@@ -372,11 +375,11 @@ def _futex(found: Found) -> _Parts:
             f"{waits} waits, {_ms(total):.1f} ms in all, on {len(found.locks)} places; the first "
             f"took {_part(found.locks[0][4], total)} of it; the most waiters of one are {waiters}"
         )
-        summary.append(f"{found.wakes} wakes were asked for")
+        summary.append(f"{found.wakes} wakes were requested")
     columns = ("thread", "process", "place", "waiters", "waits", "total_ms", "mean_us", "too late")
     notes = [
-        "a wait for a lock and a wait for work look the same: many waiters with short waits are a "
-        "lock, one waiter with long ones is idle"
+        "a wait for a lock and a wait for work look the same: many waiters with short waits mean "
+        "a lock, one waiter with long waits is idle"
     ]
     tables = [_table("by place", columns, rows)]
     return summary, [lengths] if lengths.count else [], tables, notes if waits else []
@@ -489,8 +492,8 @@ def _preempted_locks(found: Found) -> _Parts:
     )
     lengths = histogram("holder without a CPU, for each such wait", found.lost_lengths or [])
     notes = [
-        "who holds a lock is concluded, for the kernel does not know it (docs/workloads.md)",
-        "threads that spin for a lock are not seen; of long holds the last 8 losses are counted",
+        "the holder of a lock is inferred, because the kernel does not know it (docs/workloads.md)",
+        "threads that spin for a lock are not seen; for long holds the last 8 losses are counted",
     ]
     table = _table("by the holder's name", columns, rows)
     return summary, [lengths] if lengths.count else [], [table], notes if waits else []
@@ -509,7 +512,7 @@ _OF: dict[ProbeKind, Callable[[Found], _Parts]] = {
 
 
 def _counted(title: str, unit: str, counts: Sequence[int]) -> HistogramView:
-    """From how often each whole number was seen: the number is the place in `counts`."""
+    """From how often each whole number occurred: the number is the index in `counts`."""
     total = sum(counts)
 
     def quantile(share: float) -> float:
@@ -587,7 +590,7 @@ def _delay_sentence(what: str, count: int, p50: float, p99: float) -> str:
 
 
 def _pairs(found: Found) -> list[tuple[str, str, int, int, int, int]]:
-    """Of all idle CPUs one, whose names differ by their number; most wakeups first."""
+    """Merge the idle CPUs, whose names differ by their number, into one; most wakeups first."""
     sums: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0, 0, 0])
     for waker, woken, count, total, longest, wakes in found.pairs:
         each = sums["(idle CPU)" if waker.startswith("swapper/") else waker, woken]

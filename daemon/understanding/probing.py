@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Closer looks that the daemon runs for its clients: one at a time, for it changes what it sees."""
+"""Probes that the daemon runs for its clients: one at a time, because each changes what it
+measures.
+"""
 
 import asyncio
 import time
@@ -41,7 +43,7 @@ class Probing:
         self._running: ProbeRequest | None = None
 
     async def run(self, request: ProbeRequest, line: SignalsLine | None) -> ProbeView:
-        """Look as asked. Ended with the daemon, whoever still waits for it.
+        """Run the requested probe. It ends with the daemon, whoever still waits for it.
 
         Args:
             line: the newest interval of the signals, which can stand in.
@@ -53,7 +55,7 @@ class Probing:
             raise Fault(
                 FaultType.BUSY,
                 f"the probe {self._running.kind} runs already",
-                why="each one costs time on the machine that it looks at",
+                why="each one costs time on the machine that it measures",
                 hint=f"ask again in {self._running.seconds} s",
             )
         self._running = request
@@ -86,10 +88,10 @@ async def _calls(where: CallPoints, seconds: int) -> tuple[float, Calls]:
 
 
 def _instead(request: ProbeRequest, line: SignalsLine | None, lacks: list[str]) -> ProbeView:
-    """Of the daemon's own figures, where they answer the question.
+    """The answer from the daemon's own figures, if they can give one.
 
     Raises:
-        Fault: MISSING_TOOL where they do not.
+        Fault: MISSING_TOOL if they cannot.
     """
     if request.kind is ProbeKind.RUNQLAT and line is not None:
         found = _own(request, line)
@@ -107,7 +109,7 @@ def _instead(request: ProbeRequest, line: SignalsLine | None, lacks: list[str]) 
 
 
 def _own(request: ProbeRequest, line: SignalsLine) -> Sequence[WorkloadSignals]:
-    """The signals of whom is asked about."""
+    """The signals of the requested workload."""
     if request.workload is None:
         return line.workloads
     signals = line.workload(request.workload)

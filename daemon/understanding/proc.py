@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What /proc says of processes and threads, parsed as strictly as it needs to be.
+"""Facts about processes and threads from /proc, parsed as strictly as necessary.
 
-Processes vanish while they are read: whatever is gone is None. Everything they say of themselves
-(`comm`, `arguments`, thread names) is hostile text; it is kept whole here and escaped where it
-leaves. Files that need more rights than the reader has are empty, too.
+Processes vanish while they are read: one that is gone is None. All their own text (`comm`,
+`arguments`, thread names) is hostile; it is kept whole here and escaped where it leaves. Files that
+need more rights than the reader has are also empty.
 """
 
 import os
@@ -12,14 +12,14 @@ from pathlib import Path
 
 from bpf.common.workload_id import PF_KTHREAD, cgroup_of, readable
 
-# Bytes read of a command line, and of any other file of /proc.
+# How many bytes are read of a command line, and of any other file of /proc.
 ARGUMENTS_BYTES = 4096
 _FILE_BYTES = 65536
 
 
 @dataclass(frozen=True)
 class Stat:
-    """Of /proc/PID/stat (proc_pid_stat(5)); times in clock ticks."""
+    """From /proc/PID/stat (proc_pid_stat(5)); times in clock ticks."""
 
     comm: str
     state: str
@@ -37,8 +37,11 @@ class Stat:
 
 @dataclass(frozen=True)
 class Process:
-    """One process. `program` is the file it executes, as the kernel says it, without its folder;
-    empty where that may not be read."""
+    """One process.
+
+    `program` is the executed file according to the kernel, without its folder; empty if that may
+    not be read.
+    """
 
     pid: int
     stat: Stat
@@ -49,8 +52,9 @@ class Process:
 
 @dataclass(frozen=True)
 class Usage:
-    """What one thread used until now: nanoseconds on a CPU and waiting for one, and how often it
-    left a CPU by itself and was made to."""
+    """One thread's use until now: nanoseconds on a CPU and waiting for one, and how often it left a
+    CPU voluntarily and involuntarily.
+    """
 
     run_ns: int
     wait_ns: int
@@ -59,9 +63,9 @@ class Usage:
 
 
 def read(path: Path | str, most: int = _FILE_BYTES) -> bytes:
-    """The beginning of a file; empty where there is none or it may not be read.
+    """The beginning of a file; empty if it does not exist or may not be read.
 
-    By plain system calls: a profile reads thousands of such files, and on a machine in trouble.
+    With plain system calls: a profile reads thousands of such files, on a busy machine.
     """
     try:
         file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -76,7 +80,7 @@ def read(path: Path | str, most: int = _FILE_BYTES) -> bytes:
 
 
 def parse_stat(raw: bytes) -> Stat | None:
-    """The name is in parentheses, and may contain any of them."""
+    """The name is in parentheses, and may contain parentheses itself."""
     head, _, rest = raw.rpartition(b")")
     fields = rest.split()
     try:
@@ -113,7 +117,7 @@ def parse_usage(schedstat: bytes, status: bytes) -> Usage | None:
 
 
 def parse_io(raw: bytes) -> tuple[int, int] | None:
-    """Bytes that were read from and written to storage, of /proc/PID/io."""
+    """Bytes that were read from and written to storage, from /proc/PID/io."""
     values = dict(line.partition(b":")[::2] for line in raw.splitlines())
     try:
         return int(values[b"read_bytes"]), int(values[b"write_bytes"])
@@ -135,7 +139,7 @@ def parse_pressure(raw: bytes) -> float | None:
 
 
 class Proc:
-    """A tree of the shape of /proc."""
+    """A folder with the structure of /proc."""
 
     def __init__(self, root: Path = Path("/proc")) -> None:
         self.root = root
@@ -185,7 +189,7 @@ class Proc:
         return parse_usage(read(f"{folder}/schedstat"), read(f"{folder}/status"))
 
     def thread_sleeps_in(self, pid: int, thread: int) -> str:
-        """The kernel's function that a thread sleeps in; empty where that is not told."""
+        """The kernel function in which a thread sleeps; empty if unknown."""
         raw = read(f"{self._at}/{pid}/task/{thread}/wchan", 128)
         text = raw.decode("ascii", "replace")
         return "" if text == "0" else text
@@ -197,11 +201,11 @@ class Proc:
         return parse_pressure(read(f"{self._at}/pressure/{of}"))
 
     def cgroup(self, pid: int) -> bytes:
-        """The path of its cgroup, as bytes; empty where it has none (cgroups(7))."""
+        """The path of its cgroup, as bytes; empty if it has none (cgroups(7))."""
         return cgroup_of(read(f"{self._at}/{pid}/cgroup"))
 
     def libraries(self, pid: int, most_bytes: int = 1 << 20) -> frozenset[str]:
-        """The names of the files that are mapped as shared libraries."""
+        """The names of the mapped shared libraries."""
         names = set()
         for line in read(f"{self._at}/{pid}/maps", most_bytes).splitlines():
             path = line.partition(b"/")[2]

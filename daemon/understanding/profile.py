@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""From the last minutes of a workload, and what is known of it besides, to its profile. Pure."""
+"""From the last minutes of a workload, and other knowledge about it, to its profile. Pure."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -22,27 +22,27 @@ from scheduler_library.profile import (
 )
 from scheduler_library.purpose import By, Purpose, Said, purpose_of
 
-# Points at which a workload got the CPU time that it wanted, to know it by them.
+# How many points at which a workload got the CPU time that it wanted are needed to judge by them.
 LEAST_CALM_POINTS = 5
-# Part of the switches away from it that it did not ask for, below which it got that.
+# Fraction of involuntary switches, below which it got what it wanted.
 CALM_RATIO = INVOLUNTARY_RATIO / 2
-# CPU time as a part of response time, at the least: it is told with little precision.
+# Minimum CPU time as a fraction of response time, because its precision is low.
 _LEAST_RUNNING = 0.001
-# A part of response time that is worth a sentence.
+# A fraction of response time that is worth a sentence.
 _NOTABLE_SHARE = 0.05
-# Declared objectives that are told of one workload.
+# How many declared objectives are listed for one workload.
 MOST_OBJECTIVES = 4
 
 
 @dataclass(frozen=True)
 class Besides:
-    """What is known of a workload beside its signals.
+    """The knowledge about a workload beside its signals.
 
     Attributes:
         objectives: the text of those that the operator declared for it, broken ones first.
-        program: what its program says of what counts for it.
-        of_the_kernel: it is a thread of the kernel.
-        before: its points from earlier, oldest first.
+        program: the figure that counts for its program.
+        of_the_kernel: it is a kernel thread.
+        before: its earlier points, oldest first.
     """
 
     objectives: Sequence[str] = ()
@@ -65,8 +65,9 @@ def profile_of(
     finished: Finished = NONE_FINISHED,
     besides: Besides = NOTHING,
 ) -> ProfileView:
-    """What a workload is like, from its points (oldest first), the newest observation, its
-    processes that ended lately, and what is known of it besides."""
+    """A workload's tags, from its points (oldest first), the newest observation, its processes that
+    ended lately, and other knowledge.
+    """
     said = _declared(besides.objectives)
     if besides.program is not None:
         said.append(besides.program)
@@ -78,10 +79,11 @@ def profile_of(
             workload=workload,
             tags=tags,
             purposes=_purposes(found, calm=False),
-            sure_of=[*why, "nothing was measured of it yet"],
+            sure_of=[*why, "nothing has been measured of it yet"],
         )
     each = observation.workloads.get(workload) if observation else None
-    # Somebody always sleeps: where no activation of anybody ended, the program does not tell them.
+    # Somebody always sleeps: if no activation of any workload ended, the program does not report
+    # them.
     tells = observation is not None and any(
         other.response_count for other in observation.workloads.values()
     )
@@ -158,7 +160,7 @@ def _figures(points: Sequence[SignalPoint], interval_s: float, *, tells: bool) -
 
 
 def _activations(points: Sequence[SignalPoint], seconds: float) -> dict[str, float]:
-    """The figures of activations. `seconds` is how long was looked, at the least."""
+    """The figures of activations. `seconds` is the minimum duration of the observation."""
     ended = [point for point in points if point.completions_per_s > 0]
     completions = [point.completions_per_s for point in ended]
     total = sum(completions)
@@ -169,7 +171,7 @@ def _activations(points: Sequence[SignalPoint], seconds: float) -> dict[str, flo
         return sum(value * weight for value, weight in pairs) / whole if whole else 0.0
 
     burst_us = mean((point.burst_mean_us for point in ended), completions)
-    # Response time in each point: what is left of it is CPU time.
+    # Response time in each point: the remainder is CPU time.
     response = [
         point.completions_per_s
         * point.burst_mean_us
@@ -184,8 +186,8 @@ def _activations(points: Sequence[SignalPoint], seconds: float) -> dict[str, flo
     per_s = total / len(points)
     unended = max(0.0, 1 - per_s * burst_us / used_us) if used_us > 0 else 0.0
     if unended >= MAINLY_UNENDED:
-        # Those that ended are the shorter ones: what was used in all, for each that ended, or for
-        # each CPU that was kept busy all the time.
+        # The ended ones are the shorter ones: take all CPU time, per ended activation, or per CPU
+        # that was kept busy all the time.
         burst_us = used_us / max(per_s, max(1.0, used_us / 1e6) / max(seconds, 1.0))
         half_us = burst_us
     return {
@@ -202,7 +204,7 @@ def _activations(points: Sequence[SignalPoint], seconds: float) -> dict[str, flo
 
 
 def _calm(points: Sequence[SignalPoint]) -> Figures | None:
-    """What it was like at those points where it got the CPU time that it wanted."""
+    """Its tags at those points where it got the CPU time that it wanted."""
     calm = [
         each
         for each in points
@@ -247,7 +249,7 @@ def _purposes(found: Understood, *, calm: bool) -> list[PurposeView]:
 
 
 def _said(found: Understood, figures: Figures, calm: Figures | None) -> list[str]:
-    """The profile in sentences: what was declared first, then how it runs, then its tags."""
+    """The profile in sentences: declarations first, then how it runs, then its tags."""
     said = [f"{each.why}: {_COUNTS[each.purpose]}" for each in found.said]
     said += _of_activations(figures)
     said += [
@@ -277,8 +279,8 @@ def _of_activations(figures: Figures) -> list[str]:
         return [
             f"runs {duration(figures.slice_us)} at a time, {woken}, {used}"
             + (
-                "; from one switch to the next, which is what the scheduler makes of it: the "
-                "signals program is older than the daemon and tells no bursts"
+                "; from one switch to the next, which depends on the scheduler: the signals "
+                "program is older than the daemon and reports no bursts"
             )
             * old
         ]
@@ -297,9 +299,9 @@ def _of_activations(figures: Figures) -> list[str]:
     if not figures.completions_per_s:
         return said
     said.append(
-        f"{figures.completions_per_s:.3g} times a second one of its threads has done what it was "
-        f"woken for and sleeps: half of them take less than {duration(figures.response_p50_us)}, "
-        f"one in a hundred more than {duration(figures.response_p99_us)}"
+        f"{figures.completions_per_s:.3g} times a second one of its threads has done its work and "
+        f"sleeps: half of them take less than {duration(figures.response_p50_us)}, one in a "
+        f"hundred more than {duration(figures.response_p99_us)}"
     )
     waiting, preempted = figures.waiting_share, figures.preempted_share
     if waiting + preempted < _NOTABLE_SHARE:
@@ -310,20 +312,19 @@ def _of_activations(figures: Figures) -> list[str]:
         return said
     said.append(
         f"waiting after the wakeup is {waiting:.0%} of that time and being preempted "
-        f"{preempted:.0%}: no scheduler can make the mean shorter than "
-        f"{figures.running_share:.2f} of what it is, unless the CPU time itself becomes "
-        "less (what it sleeps for is not in it)"
+        f"{preempted:.0%}: no scheduler can reduce the mean below {figures.running_share:.2f} of "
+        "its value, unless the CPU time itself becomes less (sleep is not included)"
     )
     if runs_to_completion(figures):
         said.append(
-            "runs to completion when let: it sleeps only at the end of its bursts"
-            + ", and what takes the CPU from it is the end of a slice" * (preempted > 0)
+            "runs to completion if allowed: it sleeps only at the end of its bursts"
+            + ", and the end of a slice takes the CPU from it" * (preempted > 0)
         )
     return said
 
 
 def duration(us: float) -> str:
-    """Microseconds as a person says them."""
+    """Microseconds for people."""
     if us < 1_000:
         return f"{us:.0f} us"
     return f"{us / 1e3:.3g} ms" if us < 1_000_000 else f"{us / 1e6:.3g} s"

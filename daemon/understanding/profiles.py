@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What each workload is like now: from its last minutes, and from what is known of it besides."""
+"""The current profile of each workload: from its last minutes, and other knowledge about it."""
 
 import os
 import time
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from daemon.understanding.programs import Known, Programs
 
 
-# The intervals a profile is made from: what it is like now, and not what it was like.
+# The intervals for a profile: the current behaviour, not the past one.
 PROFILE_INTERVALS = 20
 
 
 class Profiles:
-    """Makes the profile of any workload. `degraded`: what is worse than before, now."""
+    """Makes the profile of any workload. `degraded`: the currently degraded ones."""
 
     def __init__(
         self,
@@ -40,21 +40,21 @@ class Profiles:
         self._caches = last_level_caches()
 
     def profile(self, id: str) -> ProfileView:
-        """What a workload is like, from its last minutes, and what is known of it besides."""
+        """A workload's tags, from its last minutes and other knowledge about it."""
         began = self._began()
         before = [each for each in self._watch.series.since(id, 0.0) if each.at < began]
         return self._lately(id, began, self._besides(id, before))
 
     def figures(self, id: str) -> dict[str, float]:
-        """What was measured of a workload in its last minutes, as in its profile."""
+        """A workload's measurements of the last minutes, as in its profile."""
         return self._lately(id, self._began()).figures
 
     def _began(self) -> float:
-        """When the last minutes began, that a workload is judged by."""
+        """Begin of the last minutes by which a workload is judged."""
         return time.time() - PROFILE_INTERVALS * self._watch.interval_s
 
     def _lately(self, id: str, began: float, besides: Besides = NOTHING) -> ProfileView:
-        """What a workload was like in its last minutes: its figures are those of `profile`."""
+        """A workload's state in its last minutes: its figures are those of `profile`."""
         line = self._watch.line
         return profile_of(
             id,
@@ -68,17 +68,17 @@ class Profiles:
         )
 
     def _besides(self, id: str, before: list[SignalPoint]) -> Besides:
-        """What is known of a workload beside its last minutes."""
+        """The knowledge about a workload beside its last minutes."""
         declared = self._declared_for(id)
         if self._watch.series.last(id) is None:
-            # Its cgroup is looked for only where the signals tell of it.
+            # Its cgroup is looked up only if the signals report it.
             return Besides(declared)
         known = self.known(id)
         return Besides(declared, known.said, known.of_the_kernel, before)
 
     def known(self, id: str) -> "Known":
-        """What the program of a workload that is there is known to be."""
-        # Late: a daemon that nobody asks does without its tables.
+        """The kind of program of an existing workload."""
+        # Imported late: a daemon that nobody asks does without its tables.
         from daemon.understanding.programs import Programs
 
         if self._programs is None:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the program of a workload is known to be, at a glance: a few files of /proc, remembered.
+"""The kind of program of a workload, at a glance: from a few files of /proc, remembered.
 
-`look.py` looks longer and sees more; this is for whoever asks of many workloads, or in a hurry.
+`look.py` looks longer and sees more; this is for queries about many workloads, or urgent ones.
 """
 
 import time
@@ -16,20 +16,20 @@ from daemon.understanding.kinds import WEAK, Judged, by_id, judged, says, summed
 from daemon.understanding.proc import Proc, Process, read
 from scheduler_library.purpose import Said
 
-# Processes that are looked at.
+# How many processes are checked.
 MOST_PROCESSES = 24
-# Process ids of a cgroup that are read, bytes.
+# How many bytes of a cgroup's process ids are read.
 _PIDS_BYTES = 4096
-# How long an answer stands, seconds, and how many are kept.
+# How long an answer is valid, seconds, and how many are kept.
 REMEMBERED_S = 60.0
 MOST_REMEMBERED = 256
-# What a program is counts from this part of the CPU time on that its processes used.
+# A program's kind counts if its processes used at least this part of the CPU time.
 LEAST_SHARE = 0.5
 
 
 @dataclass(frozen=True)
 class Known:
-    """What is known of the program of a workload; `kind` None: nothing."""
+    """The knowledge about a workload's program; `kind` None: none."""
 
     kind: KindView | None = None
 
@@ -57,9 +57,9 @@ class Programs:
         self._remembered: OrderedDict[str, tuple[float, Known]] = OrderedDict()
 
     def known(self, workload: str) -> Known:
-        """What its program is known to be: by its processes, else by its name.
+        """The kind of its program: by its processes, else by its name.
 
-        The id is one that the signals tell of: its cgroup is looked for.
+        The id comes from the signals: its cgroup is looked up.
         """
         now = self._clock()
         at, known = self._remembered.get(workload, (float("-inf"), Known()))
@@ -101,8 +101,10 @@ class Programs:
         return self._at_work(pids)
 
     def _of_name(self, kind: str, by_name: Judged, name: str) -> list[Process]:
-        """Those of this name. All processes are looked through, so only where their arguments may
-        tell what the name does not."""
+        """Processes of this name.
+
+        All processes are searched, so only if their arguments may say what the name does not.
+        """
         if kind != "comm" or by_name.kind is not ProgramKind.LANGUAGE_RUNTIME:
             return []
         return self._at_work([pid for pid in self._proc.pids() if self._proc.comm(pid) == name])

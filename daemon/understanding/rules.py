@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The table by which a program's name and arguments say what it is for. Pure data.
+"""The table that gives a program's purpose by its name and arguments. Pure data.
 
-Names are whole file names without their folder, `*` at the end stands for the rest; versions behind
-a dash (`clang-19`) and a dot (`python3.13`) are cut before they are looked up. Arguments are
-regular expressions over the command line. First match wins, arguments before names.
+Names are whole file names without their folder, `*` at the end matches the rest; versions after a
+dash (`clang-19`) and a dot (`python3.13`) are cut before the lookup. Arguments are regular
+expressions over the command line. First match wins, arguments before names.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from daemon.api.models import ProgramKind as Kind
 
 @dataclass(frozen=True)
 class ByArguments:
-    """What a program that can be many things is by what it was told to do."""
+    """The kind of a program with many uses, by its arguments."""
 
     kind: Kind
     programs: str
@@ -217,14 +217,15 @@ BY_NAME: tuple[tuple[Kind, str], ...] = (
     (Kind.LANGUAGE_RUNTIME, "dotnet mono lua luajit guile racket sbcl"),
 )
 
-# What counts for kinds of programs. How those that are in none of these behave has to tell.
+# The figure that counts for kinds of programs. For all other kinds their behaviour decides.
 SERVERS = frozenset({Kind.DATABASE, Kind.CACHE, Kind.WEB_SERVER, Kind.PROXY, Kind.BROKER})
 FOR_PEOPLE = frozenset({Kind.INTERACTIVE, Kind.AUDIO, Kind.GAME})
 BATCHES = frozenset(
     {Kind.BUILD, Kind.TEST_SUITE, Kind.ENCODER, Kind.COMPRESSION, Kind.ML_TRAINING, Kind.BATCH}
 )
 
-# What starts other programs and is nothing itself: asked for its arguments, then for its company.
+# Programs that start other programs and have no kind themselves: their arguments are checked, then
+# their context.
 SHELLS = frozenset({"sh", "bash", "dash", "zsh", "fish", "ksh", "ash", "busybox"})
 _WRAPPERS = (
     "env nice ionice chrt taskset timeout sudo doas su setsid nohup stdbuf xargs parallel time "
@@ -232,7 +233,7 @@ _WRAPPERS = (
     "flock watch script"
 )
 WRAPPERS = frozenset(_WRAPPERS.split())
-# Libraries that say what a language runtime does, by the beginning of their names.
+# Libraries that show a language runtime's purpose, by the beginning of their names.
 BY_LIBRARY: tuple[tuple[Kind, str, str], ...] = (
     (Kind.ML_INFERENCE, "libllama", "a library for language models"),
     (Kind.ML_INFERENCE, "libonnxruntime", "a library for inference"),

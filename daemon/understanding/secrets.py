@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Command lines without what looks like a secret. Pure.
+"""Command lines without parts that look like secrets. Pure.
 
-A command line is public on its own machine, and many programs take a password there all the same.
-What is shown goes to files, terminals and models elsewhere. So values that are named like a secret
-or look like one are left out, rather too many than too few; a secret that looks like a word, in a
-place that is not named like one, stays.
+A command line is public on its own machine, and many programs take a password there nevertheless.
+Shown text goes to files, terminals and models elsewhere. So values that are named like a secret or
+look like one are left out, rather too many than too few; a secret that looks like a word, in a
+place without such a name, stays.
 """
 
 import re
@@ -12,11 +12,11 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 LEFT_OUT = "(left out)"
-# Arguments shown of one command, and characters of all of them.
+# How many arguments of one command are shown, and characters of all of them.
 MOST_ARGUMENTS = 8
 MOST_CHARACTERS = 160
-# What is looked at of one argument, characters: what is shown is shorter, and whoever wrote the
-# argument may have wanted the expressions below to take long.
+# How much of one argument is checked, characters: less is shown, and its author may have wanted the
+# expressions below to take long.
 _LOOKED_AT = 200
 
 _NAMES = (
@@ -24,7 +24,7 @@ _NAMES = (
     r"private[-_.]?key|client[-_.]?key|account[-_.]?key|encryption[-_.]?key|auth(?:orization)?|"
     r"credentials?|cookie|session(?:[-_.]?id)?|bearer|signature|sig|dsn|pin|otp|seed[-_.]?phrase"
 )
-# An option, whose value is the next argument; and a word before one.
+# An option whose value is the next argument; and a word before one.
 _OPTION = re.compile(rf"-[\w.-]{{0,32}}(?:{_NAMES}):?", re.IGNORECASE)
 _WORD = re.compile(rf"(?:{_NAMES}):?", re.IGNORECASE)
 # `name=value` or `name:value`, also within a longer argument (`?a=1&token=x`, `-Ddb.password=x`).
@@ -33,17 +33,17 @@ _INSIDE = re.compile(
     re.IGNORECASE,
 )
 _IN_URL = re.compile(r"(://[^/\s:@]*:)[^@\s]*@")
-# Authorization: Basic …, and what the like of curl are told.
+# Authorization: Basic …, as in arguments of curl and similar programs.
 _SCHEME = re.compile(r"\b(Bearer|Basic|Digest|Token)(\s+)\S+", re.IGNORECASE)
-# Tokens that say by their first letters what they are: of GitHub, GitLab, AWS, Slack, Stripe, model
+# Tokens that can be recognised by their first letters: of GitHub, GitLab, AWS, Slack, Stripe, model
 # vendors, Google, npm; JSON Web Tokens; keys in PEM.
 _KNOWN = re.compile(
     r"(?:gh[pousr]_|github_pat_|glpat-|AKIA|ASIA|xox[abprs]-|[sprk]k[-_]|AIza|ya29\.|npm_|eyJ)"
     r"[\w.\-]{12,}|-----BEGIN[\s\S]*"
 )
-# A long run of letters and digits mixed is no word: a key in hexadecimal or base 64.
+# A long run of mixed letters and digits is not a word: a key in hexadecimal or base 64.
 _DENSE = re.compile(r"[A-Za-z0-9+_\-]{24,}={0,2}")
-# Options with a secret as their next argument or behind them, of programs that have such.
+# Options with a secret as their next argument or attached, of programs that have such.
 _SHORT = {
     "-p": frozenset({"mysql", "mysqldump", "mysqladmin", "mariadb", "sshpass", "mongosh", "mongo"}),
     "-a": frozenset({"redis-cli", "redis-benchmark", "valkey-cli"}),
@@ -54,9 +54,9 @@ _SHORT = {
 
 
 def shown(arguments: Sequence[str]) -> str:
-    """The first arguments as one line, short, and without what looks like a secret.
+    """The first arguments as one short line, without parts that look like secrets.
 
-    Says how many arguments are left out at the end. Control characters stay: escape what is shown.
+    The end says how many arguments are left out. Control characters stay: escape displayed text.
     """
     kept = without_secrets(_first(arguments))
     line = " ".join(kept)
@@ -67,7 +67,7 @@ def shown(arguments: Sequence[str]) -> str:
 
 
 def _first(arguments: Sequence[str]) -> list[str]:
-    """As many as can be shown at the most, each cut."""
+    """As many as can be shown at most, each cut."""
     first: list[str] = []
     for each in arguments[:MOST_ARGUMENTS]:
         first.append(each[:_LOOKED_AT])
@@ -89,7 +89,7 @@ def without_secrets(arguments: Sequence[str]) -> list[str]:
         option = each[:2]
         if number and program in _SHORT.get(option, ()):
             kept.append(option + LEFT_OUT if len(each) > 2 else each)
-            # mysql's own is always behind the option: what follows is another argument.
+            # mysql's own value is always attached to the option: what follows is another argument.
             named = len(each) == 2 and not (option == "-p" and program.startswith(("my", "mar")))
             continue
         named = bool(number) and bool((_OPTION if each[:1] == "-" else _WORD).fullmatch(each))
@@ -106,7 +106,7 @@ def _cleaned(argument: str) -> str:
 
 
 def _random(text: str) -> bool:
-    """Whether a run of letters and digits is no word or version: mixed through and through."""
+    """Whether a run of letters and digits is not a word or version: thoroughly mixed."""
     digits = sum(each.isdigit() for each in text)
     changes = sum(a.isdigit() != b.isdigit() for a, b in pairwise(text))
     mixed = any(each.isupper() for each in text) and any(each.islower() for each in text)

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A profile in sentences: what it is sure of, and what it does not know. Pure.
 
-They hold figures and words of our own, and nothing that a process said of itself.
+They contain figures and our own words, and no text from a process.
 """
 
 from daemon.api.models import Certainty, ProgramKind, WorkloadProfileView
 
-# From here on a figure is worth a sentence.
+# From this value on a figure is worth a sentence.
 _PRESSED_PERCENT = 5.0
 _NOTABLE_SHARE = 0.1
 
@@ -45,7 +45,7 @@ def sure_of(view: WorkloadProfileView, from_signals: list[str], cpus: int) -> li
         share = view.limits.throttled_share
         used = f", used up in {share:.0%} of the periods" if share else ""
         if share and view.split and view.split.preempted:
-            used += "; a part of what counts as being preempted is that, which no scheduler changes"
+            used += "; some of the measured preemption is that, which no scheduler changes"
         said.append(f"its cgroup grants it {view.limits.cpus:g} CPUs{used}")
     return said
 
@@ -55,7 +55,7 @@ def not_known(
 ) -> list[str]:
     unsure: list[str] = []
     if not whole:
-        unsure.append("whether these are all of its processes: the look was cut short")
+        unsure.append("whether these are all its processes: the look was cut short")
     first = view.kinds[0] if view.kinds else None
     if not view.processes_total:
         unsure.append("which processes it is made of: none is there now")
@@ -65,35 +65,35 @@ def not_known(
         why = (
             "their names and arguments say so, which anybody can choose"
             if first.certainty is Certainty.LIKELY
-            else "this is concluded from what is around them or how they behave"
+            else "this is inferred from their surroundings or their behaviour"
         )
         unsure.append(f"whether its programs are truly of kind {first.kind}: {why}")
     if view.threads_total > view.threads_looked_at:
         unsure.append(
-            f"how {view.threads_total - view.threads_looked_at} more of its threads behave: "
-            "only so many are looked at"
+            f"how {view.threads_total - view.threads_looked_at} more of its threads behave: only "
+            "a limited number is checked"
         )
     if view.threads_looked_at and not functions_told:
         unsure.append(
-            "what its threads sleep for: the kernel tells the daemon only of processes of its own "
-            "rights; the probe offcpu does"
+            "what its threads sleep for: the kernel shows the daemon only processes with its own "
+            "rights; the probe offcpu can show it"
         )
     elif view.waits.lock_share:
         unsure.append(
             "whether threads asleep on a futex wait for a lock or for work; the probe futex helps"
         )
     if view.processes_total and not io_told:
-        unsure.append("how much it reads and writes: the kernel does not tell the daemon")
+        unsure.append("how much it reads and writes: the kernel does not show the daemon")
     if view.split is not None and view.threads_looked_at:
         unsure.append(
-            "what response time is made of by thread name: the signals have that of the workload; "
-            "of its threads the look has means, with both kinds of waiting in one; the probe "
-            "runqlat tells"
+            "the parts of response time by thread name: the signals have those of the workload; "
+            "for its threads the look has means, with both kinds of waiting combined; the probe "
+            "runqlat shows them"
         )
     if view.split is not None and view.waits.lock_share:
         unsure.append(
             "whether a thread that holds a lock is preempted while others wait for it: the probe "
-            "preempted-locks tells"
+            "preempted-locks shows it"
         )
     if view.delay is None:
         unsure.append("how long it waits on run queues: the last interval of the signals lacks it")

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""How threads run, wait and sleep, from two readings of what they used and a few looks at what
-they do. Pure."""
+"""How threads run, wait and sleep, from two readings of their use and a few samples of their state.
+
+Pure.
+"""
 
 import re
 from collections import Counter, defaultdict
@@ -17,7 +19,7 @@ NAME_LIMIT = 32
 BUSY_SHARE = 0.85
 ASLEEP_SHARE = 0.005
 SHORT_US = 2_000.0
-# From here on the end of a usual slice cuts it while others wait.
+# From this length on the end of a usual slice cuts it while others wait.
 LONG_US = 4_000.0
 
 # Where a thread sleeps in the kernel, by parts of the function's name, first match wins.
@@ -38,8 +40,10 @@ _PLACES: tuple[tuple[str, tuple[str, ...]], ...] = (
 
 @dataclass(frozen=True)
 class Thread:
-    """One thread between two readings, `seconds` apart. `sleeps_in` is a function of the kernel,
-    empty where the thread ran or it was not told."""
+    """One thread between two readings, `seconds` apart.
+
+    `sleeps_in` is a kernel function, empty if the thread ran or it is unknown.
+    """
 
     name: str
     begin: Usage
@@ -69,7 +73,7 @@ def _share(nanoseconds: int, seconds: float) -> float:
 
 
 def groups_of(threads: Sequence[Thread]) -> list[ThreadGroup]:
-    """Threads of one name (numbers in it aside) together, those that use most CPU first."""
+    """Threads of one name (ignoring numbers in it) together, those that use most CPU first."""
     together: dict[str, list[Thread]] = defaultdict(list)
     for each in threads:
         together[re.sub(r"\d+", "N", each.name)].append(each)
@@ -89,7 +93,7 @@ def _group(name: str, threads: Sequence[Thread]) -> ThreadGroup:
     run_share = run / count
     wait = sum(each.wait_share for each in threads)
     wait_share = wait / count
-    # From one sleep to the next: what was used and waited in all, for each sleep.
+    # From one sleep to the next: all CPU time and waits, divided by the sleeps.
     burst_us = run * seconds * 1e6 / sleeps if sleeps else None
     response_us = (run + wait) * seconds * 1e6 / sleeps if sleeps else None
     return ThreadGroup(
@@ -110,7 +114,7 @@ def _pattern(run: float, wait: float, burst_us: float | None, sleeps: int, preem
     if burst_us is None:
         if run + wait >= BUSY_SHARE:
             return "never sleeps" if wait < run / 4 else "never sleeps, and waits for a CPU"
-        return "asleep" if run < ASLEEP_SHARE else "runs long, is made to leave"
+        return "asleep" if run < ASLEEP_SHARE else "runs long, switches involuntarily"
     if run < ASLEEP_SHARE and burst_us <= SHORT_US and not preemptions:
         return "asleep most of the time"
     if burst_us <= SHORT_US:
@@ -121,8 +125,9 @@ def _pattern(run: float, wait: float, burst_us: float | None, sleeps: int, preem
 
 
 def parallelism_of(looks: Sequence[Mapping[int, str]], running_mean: float) -> Parallelism:
-    """From the state of each thread in each look; `running_mean` is CPU time over time, which
-    tells better than looks how many were on a CPU."""
+    """From the state of each thread in each sample; `running_mean` is CPU time over time, which is
+    more accurate than samples.
+    """
     wanting = [sum(state == "R" for state in look.values()) for look in looks]
     mean = sum(wanting) / len(wanting) if wanting else 0.0
     return Parallelism(
@@ -139,7 +144,7 @@ def waits_of(
     io: tuple[int, int] | None,
     seconds: float,
 ) -> WaitsView:
-    """What threads wait for. `io` are bytes read and written in these seconds, where known."""
+    """What threads wait for. `io` are bytes read and written in these seconds, if known."""
     states = Counter(state for look in looks for state in look.values())
     seen = sum(states.values())
     places = Counter(place_of(each.sleeps_in) for each in threads if each.sleeps_in)
@@ -158,7 +163,7 @@ def waits_of(
 
 
 def place_of(function: str) -> str:
-    """The class of a function of the kernel that threads sleep in."""
+    """The class of a kernel function in which threads sleep."""
     for place, parts in _PLACES:
         if any(part in function for part in parts):
             return place

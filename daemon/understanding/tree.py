@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The processes of a workload as a tree, no larger than somebody reads. Pure."""
+"""The processes of a workload as a tree, small enough to read. Pure."""
 
 from collections.abc import Mapping
 
@@ -10,11 +10,11 @@ MOST_DEPTH = 8
 def shown(
     parents: Mapping[int, int], weights: Mapping[int, float], most: int = MOST_SHOWN
 ) -> list[tuple[int, int]]:
-    """Which processes to show and how deep each lies, parents before their children.
+    """Which processes to show and how deep each is nested, parents before their children.
 
-    Those with most weight, and what leads to them while there is room: a compiler says more with
-    the `make` above it. `parents` has every process of the workload; a parent that is not a key
-    lies outside.
+    Those with most weight, and their ancestors while there is room: a compiler says more with the
+    `make` above it. `parents` has every process of the workload; a parent that is not a key lies
+    outside.
     """
     kept: set[int] = set()
     for pid in sorted(parents, key=lambda each: (-weights.get(each, 0.0), each)):
@@ -37,8 +37,9 @@ def shown(
 
 
 def _path(pid: int, parents: Mapping[int, int]) -> list[int]:
-    """The process and those above it in the workload, innermost first; bounded, for a reading
-    that took a while may have made a circle of ids that were used again."""
+    """The process and those above it in the workload, innermost first; bounded, because a slow
+    reading may have made a circle of reused ids.
+    """
     path: list[int] = []
     while pid in parents and pid not in path and len(path) < MOST_DEPTH:
         path.append(pid)

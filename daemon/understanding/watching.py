@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Watches the threads of a workload for a part of a second.
 
-What is looked at is bounded: processes, threads, moments. Those that vanish meanwhile are passed
-over.
+The look is bounded: processes, threads, samples. Those that vanish meanwhile are skipped.
 """
 
 import os
@@ -15,12 +14,12 @@ from bpf.common.workload_id import WorkloadId, WorkloadKind, readable, workload_
 from daemon.understanding.proc import Proc, Process, Usage
 from daemon.understanding.threads import Thread
 
-# How long it looks, seconds, and at how many moments.
+# How long it looks, seconds, and how many samples it takes.
 LOOK_S = 0.4
 LOOKS = 8
 MOST_PROCESSES = 512
 MOST_THREADS = 256
-# Threads whose place of sleep is read.
+# How many threads' place of sleep is read.
 MOST_PLACES = 64
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
@@ -36,7 +35,7 @@ class Eye:
 
 @dataclass(frozen=True)
 class Seen:
-    """The workload in one stretch of time. Threads by (process, thread)."""
+    """The workload in one period. Threads by (process, thread)."""
 
     processes: dict[int, Process]
     threads_total: int
@@ -48,14 +47,15 @@ class Seen:
 
 
 def members(wanted: WorkloadId, eye: Eye, until: float) -> tuple[dict[int, Process], bool]:
-    """Its processes, lowest id first, and whether that is all of them: it is cut when the time or
-    the room is used up."""
+    """Its processes, lowest id first, and whether that is all of them: the list is cut when the
+    time or the room is used up.
+    """
     found: dict[int, Process] = {}
     # The highest first: the kernel's own threads, of which there are hundreds, are the lowest.
     for pid in reversed(eye.proc.pids()):
         if len(found) >= MOST_PROCESSES or eye.clock() > until:
             return dict(sorted(found.items())), False
-        # One file of each tells most of them apart.
+        # One file of each rules most of them out.
         if _may_be(wanted, pid, eye.proc) and workload_of(pid, eye.proc.root) == wanted:
             process = eye.proc.process(pid)
             if process is not None:
@@ -125,7 +125,7 @@ def _used(
     ticks_before: Mapping[int, float],
     ticks_after: Mapping[int, float],
 ) -> dict[int, float]:
-    """CPU seconds of each process: exact where all its threads were read, else by ticks."""
+    """CPU seconds of each process: exact if all its threads were read, else by ticks."""
     exact = dict.fromkeys(processes, 0.0)
     for key in names:
         begin, end = before[key], after[key]
@@ -140,7 +140,7 @@ def _cpu_s(proc: Proc, pid: int) -> float:
 
 
 def _io(processes: Mapping[int, Process], proc: Proc) -> tuple[int, int] | None:
-    """Bytes that all of them moved until now; None where the kernel tells of none."""
+    """Bytes that all of them moved until now; None if the kernel reports none."""
     told = [found for pid in list(processes)[:MOST_THREADS] if (found := proc.io(pid))]
     return (sum(each[0] for each in told), sum(each[1] for each in told)) if told else None
 

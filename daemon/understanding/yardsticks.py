@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Which of the application's own numbers could be had here, as a piece of `agent.toml`. Pure.
+"""The application's own numbers that could be measured here, as parts of `agent.toml`. Pure.
 
-A suggestion, and no more: anybody can name a process `redis-server`. What gets into a piece are our
-own words, numbers, and names that look as names should.
+A suggestion, and no more: anybody can name a process `redis-server`. A part contains only our own
+words, numbers, and names that look as names should.
 """
 
 import re
@@ -16,7 +16,7 @@ MOST = 3
 # Where Prometheus' exporters listen (its wiki, "Default port allocations").
 _EXPORTERS = range(9090, 10_000)
 _UNIT = re.compile(r"[A-Za-z0-9][A-Za-z0-9:_.@-]{0,80}\.service")
-# Kinds whose own log may tell how long a request took.
+# Kinds whose own log may show how long a request took.
 _SERVING = frozenset(
     {
         ProgramKind.WEB_SERVER,
@@ -33,14 +33,14 @@ _SERVING = frozenset(
 
 @dataclass(frozen=True)
 class Known:
-    """What is known of a workload.
+    """The knowledge about a workload.
 
     Attributes:
-        processes: those that were looked at.
-        kinds: what they are, the largest share first.
+        processes: those that were checked.
+        kinds: their kinds, the largest share first.
         unit: the systemd unit, empty without one.
         ports: TCP ports that its user listens on.
-        libraries: parts of the names of what its processes have loaded.
+        libraries: parts of the names of the libraries that its processes have loaded.
     """
 
     processes: Sequence[Process] = ()
@@ -142,7 +142,7 @@ def _scrape(port: int) -> MeasureHint:
 def _journal(unit: str) -> MeasureHint:
     return _hint(
         "journal",
-        "a service, whose log may tell how long a request took",
+        "a service, whose log may show how long a request took",
         "request-latency",
         f'unit = "{unit}", pattern = "took ([0-9.]+) ms"',
         "p99",
@@ -151,7 +151,7 @@ def _journal(unit: str) -> MeasureHint:
 
 
 def listening(raw: bytes, user_id: int) -> set[int]:
-    """Ports that this user listens on, of /proc/PID/net/tcp or tcp6 (proc_pid_net(5))."""
+    """Ports on which this user listens, from /proc/PID/net/tcp or tcp6 (proc_pid_net(5))."""
     found: set[int] = set()
     for line in raw.splitlines()[1:]:
         fields = line.split()

@@ -299,7 +299,7 @@ def test_an_ejection_of_a_held_scheduler_is_reported(seen: Seen) -> None:
 def test_a_scheduler_that_always_wants_a_restart_does_not_get_it(seen: Seen) -> None:
     """A scheduler that leaves and asks to be loaded afresh is, a few times, and no more."""
     assert 2 <= seen["loads"] <= 8
-    assert "loaded afresh more than" in held_back(seen["status"], seen["id"])
+    assert "reloaded more than" in held_back(seen["status"], seen["id"])
     assert at_rest(seen["status"])
 
 

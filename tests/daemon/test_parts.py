@@ -168,7 +168,7 @@ def test_long_requests_that_are_cut_are_no_short_bursts() -> None:
     sentences = " ".join(profile.sure_of)
     assert "waiting after the wakeup is 5% of that time and being preempted 45%" in sentences
     assert "no scheduler can make the mean shorter than 0.50 of what it is" in sentences
-    assert "runs to completion when let" in sentences
+    assert "runs to completion if allowed" in sentences
 
 
 def test_requests_are_long_beside_a_thread_that_hands_them_out() -> None:

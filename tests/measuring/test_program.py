@@ -82,7 +82,7 @@ def test_a_source_of_the_command_line_needs_no_configuration(
     assert main(["test", "--source", source, "--take", "p98"]) == 1
     assert "take" in capsys.readouterr().err
     assert main(["test", "none", "--config", str(tmp_path / "none.toml")]) == 1
-    assert "there is no such configuration" in capsys.readouterr().err
+    assert "this configuration does not exist" in capsys.readouterr().err
 
 
 def test_a_name_that_is_not_there_is_told_with_those_that_are(

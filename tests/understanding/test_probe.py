@@ -444,7 +444,7 @@ def test_waits_that_a_preempted_holder_made_longer_are_told() -> None:
     assert "3 waits more, 7.0 ms, have no known holder" in told_of
     assert view.tables[0].rows[0] == ["writer", 10.0, 80.0, 5.0, 40.0, 9.0, 50.0, 100.0]
     assert view.histograms[0].count == 5
-    assert any("concluded" in note for note in view.notes)
+    assert any("inferred" in note for note in view.notes)
 
 
 def test_tables_are_short() -> None:
