@@ -172,7 +172,8 @@ def test_what_is_written_is_what_counts() -> None:
         ("[[ignore]]", "line 1: ignore[1].workload: this key is missing"),
         (
             "[[ignore]]\nworkload = 'comm:a'\n[[ignore]]\nworkload = 'nginx'",
-            "line 4: ignore[2].workload: 'nginx' is not a workload: a workload begins with `cgroup:/`",
+            "line 4: ignore[2].workload: 'nginx' is not a workload: "
+            "a workload begins with `cgroup:/` or",
         ),
         (
             "[[objective]]\nworkload = 'comm:a'\ntext = 'latency p99 < 5'",
