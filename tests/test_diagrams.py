@@ -71,8 +71,8 @@ def test_the_sequence_names_what_exists() -> None:
     """Events, tools and routes in the sequence of an episode are those of the API and of MCP."""
     assert set(re.findall(r"event ([a-z-]+)", SEQUENCE)) <= {each.value for each in EventKind}
     assert set(re.findall(r"tool ([a-z_]+)", SEQUENCE)) <= {tool.name for tool in TOOLS}
-    routes = re.findall(r"(?:GET|POST|DELETE) (/v1/\S+)", SEQUENCE)
-    assert [each for each in routes if each not in ROUTES] == []
+    routes = re.findall(r"((?:GET|POST|DELETE) /v1/\S+)", SEQUENCE)
+    assert [each for each in routes if f"`{each}`" not in ROUTES] == []
     assert len(routes) >= 4
 
 
