@@ -9,6 +9,9 @@ _PACKAGE = Path(__file__).resolve().parent
 INSTALLED = Path("/usr/lib/schedpilot")
 # The folder to include from: `<scx/common.bpf.h>`.
 INCLUDE = _PACKAGE / "include"
+# Code that schedulers share: `<schedpilot/late.bpf.h>`. What a scheduler includes of it is as if
+# it stood in its own text.
+SHARED = INCLUDE / "schedpilot"
 
 
 def places(name: str, package: Path = _PACKAGE) -> list[Path]:

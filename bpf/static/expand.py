@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A source after the preprocessor: its own lines, with their places, and nothing of headers."""
+"""A source after the preprocessor: its own lines, with their places, and those of shared code.
+
+Of other headers nothing is kept.
+"""
 
 import re
 import tempfile
@@ -8,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bpf.build.diagnostics import MAX_MESSAGES, Diagnostic, parse
-from bpf.paths import INCLUDE
+from bpf.paths import INCLUDE, SHARED
 from process import Fault, FaultType, Limits, run
 
 VIEW = Path(__file__).resolve().parent / "view"
@@ -25,7 +28,7 @@ BOMB = (
 
 @dataclass(frozen=True)
 class Expanded:
-    """`lines` of the source's own files after expansion; `places` has file and line of each."""
+    """`lines` of the source's own files and of shared code; `places` has file and line of each."""
 
     lines: tuple[str, ...]
     places: tuple[tuple[str, int], ...]
@@ -109,13 +112,14 @@ def _own(text: str, names: frozenset[str]) -> Expanded:
     lines: list[str] = []
     places: list[tuple[str, int]] = []
     file, line = "", 0
+    shared = f"{SHARED.name}/"
     for each in text.split("\n"):
         marker = _MARKER.match(each)
         if marker:
             line = int(marker[1])
-            file = marker[2].removeprefix("./")
+            file = marker[2].removeprefix("./").removeprefix(f"{INCLUDE}/")
             continue
-        if file in names and each.strip():
+        if (file in names or file.startswith(shared)) and each.strip():
             lines.append("" if each.lstrip().startswith("#pragma") else each)
             places.append((file, line))
         line += 1

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from bpf.paths import INCLUDE
+from bpf.paths import INCLUDE, SHARED
 
 _HELPERS = frozenset(  # as a table
     f"bpf_{name}"
@@ -121,8 +121,9 @@ _REFUSED_FAMILIES = (
 
 @lru_cache(maxsize=1)
 def _declared() -> frozenset[str]:
-    """What our headers declare or define as functions."""
-    text = "\n".join(path.read_text("utf-8") for path in sorted(INCLUDE.rglob("*.h")))
+    """What our headers declare or define as functions, but for code that schedulers share."""
+    headers = [path for path in sorted(INCLUDE.rglob("*.h")) if path.parent != SHARED]
+    text = "\n".join(path.read_text("utf-8") for path in headers)
     return frozenset(_OWN_WORDS.findall(text))
 
 
@@ -173,9 +174,10 @@ def is_offered(name: str) -> bool:
 
 def available_headers() -> frozenset[str]:
     """Names of headers that a source may include."""
-    own = {str(path.relative_to(INCLUDE)) for path in INCLUDE.rglob("*.h")}
+    headers = list(INCLUDE.rglob("*.h"))
+    own = {str(path.relative_to(INCLUDE)) for path in headers}
     # From beside one another, as the kernel's own headers do.
-    own |= {name.rpartition("/")[2] for name in own}
+    own |= {path.name for path in headers if path.parent != SHARED}
     libbpf = ("bpf_helpers", "bpf_core_read", "bpf_tracing", "bpf_endian", "bpf_helper_defs")
     return frozenset(
         {

@@ -16,8 +16,7 @@ UEI_DEFINE(uei);
 #define QUEUE_0 0 /* normal: rule 1 */
 #define QUEUE_1 1 /* normal: rule 2 */
 
-/* Every how often a CPU looks for tasks that have waited too long, ns, and how many it serves. */
-#define LOOK_NS	     100000000
+/* So many tasks that have waited too long are served at one look. */
 #define LATE_AT_ONCE 32
 
 /*
@@ -55,13 +54,6 @@ enum counter_index {
 	NR_COUNTERS,
 };
 
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, NR_COUNTERS);
-	__type(key, u32);
-	__type(value, u64);
-} stats SEC(".maps");
-
 struct task_ctx {
 	/* Virtual time, ns of CPU time of a task of weight 100. */
 	u64 vtime;
@@ -77,44 +69,23 @@ struct task_ctx {
 	u32 counted_in;
 };
 
-struct {
-	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, int);
-	__type(value, struct task_ctx);
-} tasks SEC(".maps");
+#include <schedpilot/counters.bpf.h>
+#include <schedpilot/hand_over.bpf.h>
+#include <schedpilot/idle.bpf.h>
+#include <schedpilot/kthreads.bpf.h>
+#include <schedpilot/look.bpf.h>
+#include <schedpilot/machine.bpf.h>
+#include <schedpilot/slices.bpf.h>
+#include <schedpilot/tasks.bpf.h>
+#include <schedpilot/times.bpf.h>
+#include <schedpilot/virtual_time.bpf.h>
 
-/* Virtual time of the machine, and the weight of all runnable tasks. */
-static u64 clock;
-static u64 runnable_weight;
-/* When somebody last looked for late tasks, ns. */
-static u64 looked_at;
-static u64 nr_online = 1;
 /*
  * Runnable weight of each queue, and its virtual time: what it had by its weight. Arrays are
  * not static: clang splits those of which it sees every use, and their types are lost.
  */
 u64 weight_in[2];
 u64 had[2];
-
-static void count(u32 which)
-{
-	u64 *value = bpf_map_lookup_elem(&stats, &which);
-
-	if (value)
-		(*value)++;
-}
-
-static struct task_ctx *ctx_of(struct task_struct *p)
-{
-	return bpf_task_storage_get(&tasks, p, 0, 0);
-}
-
-/* Before, on a clock that may wrap. */
-static bool before(u64 a, u64 b)
-{
-	return (s64)(a - b) < 0;
-}
 
 /* Is `part`, in which `?` stands for any byte if `wild`, at place `from` of the name? */
 static __always_inline bool at(const char *name, u32 from, const char *part, u32 length, bool wild)
@@ -189,29 +160,18 @@ static u64 weight_of(const struct task_struct *p, const struct task_ctx *t)
 	return weight ? weight : 1;
 }
 
-/* How far the clock moves in max_wait_ns when every CPU is busy. */
-static u64 reach(void)
-{
-	u64 weight = runnable_weight;
-
-	return max_wait_ns * nr_online * 100 / (weight > 100 ? weight : 100);
-}
-
 /* Bring the task's virtual time within bounds of the clock. Who slept has less credit. */
-static void settle(struct task_ctx *t, bool woke)
+static void bring_near(struct task_ctx *t, bool woke)
 {
-	u64 now = clock, ahead = reach(), behind = woke ? credit_ns : ahead;
+	u64 ahead = reach(max_wait_ns);
 
-	if (before(t->vtime, now - behind))
-		t->vtime = now - behind;
-	if (before(now + ahead, t->vtime))
-		t->vtime = now + ahead;
+	settle(t, woke ? credit_ns : ahead, ahead);
 }
 
 /* The slice that the policy wants for the task, within bounds, shorter where many wait. */
 static u64 slice_for(struct task_struct *p, struct task_ctx *t, s32 waiting)
 {
-	u64 fit = max_wait_ns * nr_online / (waiting > 0 ? waiting + 1 : 1);
+	u64 fit = fitting_slice(max_wait_ns, waiting);
 	s64 wanted;
 
 	switch (t->class) {
@@ -276,7 +236,7 @@ static void count_in(const struct task_struct *p, struct task_ctx *t)
 	if (!t->counted || queue >= 2 || t->counted_in >= 2)
 		return;
 	own = queue == t->counted_in ? t->counted : 0;
-	behind = weight_in[queue] > own ? reach() : credit_ns;
+	behind = weight_in[queue] > own ? reach(max_wait_ns) : credit_ns;
 	if (before(had[queue], clock - behind))
 		had[queue] = clock - behind;
 	if (queue == t->counted_in && weight == t->counted)
@@ -291,13 +251,12 @@ static void count_in(const struct task_struct *p, struct task_ctx *t)
 /* Put down what the task has run since `started_at`, and start anew from `now`. */
 static void charge(struct task_struct *p, struct task_ctx *t, u64 now)
 {
-	u64 ran = now - t->started_at, weight = weight_of(p, t), all = runnable_weight;
+	u64 ran = now - t->started_at, weight = weight_of(p, t);
 	u32 queue = t->queue;
 	u64 ours;
 
 	t->started_at = now;
-	t->vtime += ran * 100 / weight;
-	__sync_fetch_and_add(&clock, ran * 100 / (all > weight ? all : weight));
+	advance(t, ran, weight);
 	if (queue < 2) {
 		ours = weight_in[queue];
 		__sync_fetch_and_add(&had[queue], ran * 100 / (ours > weight ? ours : weight));
@@ -320,7 +279,7 @@ static bool take(u32 queue, u64 dsq, struct task_struct *prev, u64 now)
 	if (prev && (prev->scx.flags & SCX_TASK_QUEUED))
 		t = ctx_of(prev);
 	if (t && t->queue == queue) {
-		settle(t, false);
+		bring_near(t, false);
 		/* Its place is the one that it would have if it joined now. */
 		t->queued_at = now;
 		mine = place_of(prev, t);
@@ -422,15 +381,6 @@ static void serve_late(u64 dsq, u64 wait, bool briefly, u64 now)
 	}
 }
 
-/* Is it time to look for late tasks, and is it ours to do? */
-static bool look_due(u64 now)
-{
-	u64 last = looked_at;
-
-	return !before(now, last + LOOK_NS) &&
-	       __sync_val_compare_and_swap(&looked_at, last, now) == last;
-}
-
 static void look_for_late(u64 now)
 {
 	serve_late(QUEUE_0, late_wait_ns, true, now);
@@ -448,7 +398,7 @@ s32 BPF_STRUCT_OPS(policy_select_cpu, struct task_struct *p, s32 prev_cpu, u64 w
 	t->queue = place(p, t);
 	cpu = scx_bpf_select_cpu_dfl(p, prev_cpu, wake_flags, &idle);
 	if (idle) {
-		settle(t, true);
+		bring_near(t, true);
 		count_in(p, t);
 		count(STAT_DIRECT);
 		scx_bpf_dsq_insert(p, SCX_DSQ_LOCAL, slice_for(p, t, 0), 0);
@@ -459,14 +409,9 @@ s32 BPF_STRUCT_OPS(policy_select_cpu, struct task_struct *p, s32 prev_cpu, u64 w
 void BPF_STRUCT_OPS(policy_enqueue, struct task_struct *p, u64 enq_flags)
 {
 	struct task_ctx *t = ctx_of(p);
-	s32 cpu;
 	u64 dsq;
 
-	/*
-	 * A kernel thread of one CPU runs briefly and others wait for it. Only when it has
-	 * just woken: one that spins takes its turn in the queue like everybody.
-	 */
-	if ((p->flags & PF_KTHREAD) && p->nr_cpus_allowed == 1 && (enq_flags & SCX_ENQ_WAKEUP)) {
+	if (is_woken_kthread(p, enq_flags)) {
 		count(STAT_KTHREAD);
 		scx_bpf_dsq_insert(p, SCX_DSQ_LOCAL, SQUEEZED_NS, enq_flags);
 		return;
@@ -477,17 +422,14 @@ void BPF_STRUCT_OPS(policy_enqueue, struct task_struct *p, u64 enq_flags)
 		return;
 	}
 	t->queue = place(p, t);
-	settle(t, enq_flags & SCX_ENQ_WAKEUP);
+	bring_near(t, enq_flags & SCX_ENQ_WAKEUP);
 	t->queued_at = scx_bpf_now();
 	dsq = t->queue;
 	count(STAT_QUEUED);
 	scx_bpf_dsq_insert_vtime(p, dsq, slice_for(p, t, scx_bpf_dsq_nr_queued(dsq)),
 				 place_of(p, t), enq_flags);
 	count_in(p, t);
-	/* A CPU may have gone idle since select_cpu looked, and slice ends never look. */
-	cpu = scx_bpf_pick_idle_cpu(p->cpus_ptr, 0);
-	if (cpu >= 0)
-		scx_bpf_kick_cpu(cpu, SCX_KICK_IDLE);
+	wake_idle_cpu(p);
 }
 
 void BPF_STRUCT_OPS(policy_dispatch, s32 cpu, struct task_struct *prev)
@@ -500,7 +442,7 @@ void BPF_STRUCT_OPS(policy_dispatch, s32 cpu, struct task_struct *prev)
 		t->queue = place(prev, t);
 		count_in(prev, t);
 	}
-	if (look_due(now))
+	if (look_due(now, LOOK_NS))
 		look_for_late(now);
 	if (serve_normal(cpu, prev, now)) /* normal */
 		return;
@@ -513,8 +455,7 @@ void BPF_STRUCT_OPS(policy_runnable, struct task_struct *p, u64 enq_flags)
 	if (!t)
 		return;
 	if (!t->counted) {
-		t->counted = weight_of(p, t);
-		__sync_fetch_and_add(&runnable_weight, t->counted);
+		weigh_in(t, weight_of(p, t));
 		t->counted_in = t->queue < 2 ? t->queue : 0;
 		__sync_fetch_and_add(&weight_in[t->counted_in], t->counted);
 	}
@@ -526,10 +467,9 @@ void BPF_STRUCT_OPS(policy_quiescent, struct task_struct *p, u64 deq_flags)
 
 	if (!t)
 		return;
-	__sync_fetch_and_sub(&runnable_weight, t->counted);
 	if (t->counted_in < 2)
 		__sync_fetch_and_sub(&weight_in[t->counted_in], t->counted);
-	t->counted = 0;
+	weigh_out(t);
 }
 
 void BPF_STRUCT_OPS(policy_running, struct task_struct *p)
@@ -554,7 +494,7 @@ void BPF_STRUCT_OPS(policy_stopping, struct task_struct *p, bool runnable)
 
 s32 BPF_STRUCT_OPS(policy_init_task, struct task_struct *p, struct scx_init_task_args *args)
 {
-	struct task_ctx *t = bpf_task_storage_get(&tasks, p, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	struct task_ctx *t = new_ctx(p);
 
 	if (!t)
 		return -ENOMEM;
@@ -567,22 +507,6 @@ void BPF_STRUCT_OPS(policy_cpu_online, s32 cpu)
 	__sync_fetch_and_add(&nr_online, 1);
 }
 
-/* Hand the tasks of a dispatch queue that wait on `cpu` to the kernel's own global queue. */
-static void hand_over(u64 dsq, s32 cpu)
-{
-	struct task_struct *p;
-
-	bpf_for_each (scx_dsq, p, dsq, 0) {
-		if (scx_bpf_task_cpu(p) == cpu)
-			scx_bpf_dsq_move(BPF_FOR_EACH_ITER, p, SCX_DSQ_GLOBAL, 0);
-	}
-}
-
-/*
- * A CPU on its way out no longer asks dispatch() for work, and waits until the tasks on
- * its run queue are gone, also those that may run nowhere else. The kernel's own global
- * queue is still served there, so they leave through it.
- */
 void BPF_STRUCT_OPS(policy_cpu_offline, s32 cpu)
 {
 	__sync_fetch_and_sub(&nr_online, 1);
@@ -592,11 +516,9 @@ void BPF_STRUCT_OPS(policy_cpu_offline, s32 cpu)
 
 s32 BPF_STRUCT_OPS_SLEEPABLE(policy_init)
 {
-	const struct cpumask *online = scx_bpf_get_online_cpumask();
 	s32 error;
 
-	nr_online = bpf_cpumask_weight(online);
-	scx_bpf_put_cpumask(online);
+	count_cpus();
 	error = scx_bpf_create_dsq(QUEUE_0, -1);
 	if (error)
 		return error;

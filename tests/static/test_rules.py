@@ -451,3 +451,23 @@ def test_lines_are_the_sources_own() -> None:
     )
     found = said(text)
     assert [each.line for each in found] == [text[: text.index("bpf_send")].count("\n") + 1]
+
+
+def test_shared_code_is_judged_with_the_source() -> None:
+    """What is included from <schedpilot/…> counts as the source's own, under its own name."""
+    text = scheduler(
+        "\tif (is_woken_kthread(p, enq_flags)) {\n"
+        f"\t\t{ENDLESS}\n"
+        "\t\treturn;\n\t}\n"
+        "\tif (!wake_idle_cpu(p))\n\t\treturn;\n" + GOOD_ENQUEUE,
+        before="#include <schedpilot/idle.bpf.h>\n#include <schedpilot/kthreads.bpf.h>\n",
+    )
+    (found,) = said(text)
+    assert "without queueing the task" in found.message
+    large = scheduler(
+        before="enum counter_index { NR_COUNTERS = 100000000 };\n"
+        "#include <schedpilot/counters.bpf.h>\n"
+    )
+    (found,) = said(large)
+    assert found.file == "schedpilot/counters.bpf.h"
+    assert found.message.startswith("a map of 100000000 entries")

@@ -30,39 +30,26 @@ enum counter_index {
 	NR_COUNTERS,
 };
 
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, NR_COUNTERS);
-	__type(key, u32);
-	__type(value, u64);
-} stats SEC(".maps");
-
-static u64 nr_online = 1;
-
-static void count(u32 which)
-{
-	u64 *value = bpf_map_lookup_elem(&stats, &which);
-
-	if (value)
-		(*value)++;
-}
+#include <schedpilot/counters.bpf.h>
+#include <schedpilot/hand_over.bpf.h>
+#include <schedpilot/idle.bpf.h>
+#include <schedpilot/kthreads.bpf.h>
+#include <schedpilot/machine.bpf.h>
+#include <schedpilot/slices.bpf.h>
 
 /* One slice, by weight (a quarter to four times), short enough for the whole queue to get by. */
 static u64 slice_for(const struct task_struct *p)
 {
 	u64 slice = slice_ns * p->scx.weight / 100;
-	s32 waiting = scx_bpf_dsq_nr_queued(QUEUE);
-	u64 fit = max_wait_ns * nr_online / (waiting > 0 ? waiting + 1 : 1);
+	u64 fit = fitting_slice(max_wait_ns, scx_bpf_dsq_nr_queued(QUEUE));
 
 	if (slice < slice_ns / 4)
 		slice = slice_ns / 4;
 	if (slice > slice_ns * 4)
 		slice = slice_ns * 4;
-	if (slice > fit) {
-		slice = fit;
+	if (slice > fit)
 		count(STAT_SHRUNK);
-	}
-	return slice > min_slice_ns ? slice : min_slice_ns;
+	return bounded_slice(slice, fit, min_slice_ns);
 }
 
 s32 BPF_STRUCT_OPS(fifo_select_cpu, struct task_struct *p, s32 prev_cpu, u64 wake_flags)
@@ -79,24 +66,14 @@ s32 BPF_STRUCT_OPS(fifo_select_cpu, struct task_struct *p, s32 prev_cpu, u64 wak
 
 void BPF_STRUCT_OPS(fifo_enqueue, struct task_struct *p, u64 enq_flags)
 {
-	s32 cpu;
-
-	/*
-	 * A kernel thread of one CPU (ksoftirqd, a bound kworker) runs briefly and others
-	 * wait for it. Only when it has just woken: one that spins takes its turn below,
-	 * because the local queue is served before every other.
-	 */
-	if ((p->flags & PF_KTHREAD) && p->nr_cpus_allowed == 1 && (enq_flags & SCX_ENQ_WAKEUP)) {
+	if (is_woken_kthread(p, enq_flags)) {
 		count(STAT_KTHREAD);
 		scx_bpf_dsq_insert(p, SCX_DSQ_LOCAL, slice_for(p), enq_flags);
 		return;
 	}
 	count(STAT_QUEUED);
 	scx_bpf_dsq_insert(p, QUEUE, slice_for(p), enq_flags);
-	/* A CPU may have gone idle since select_cpu looked, and slice ends never look. */
-	cpu = scx_bpf_pick_idle_cpu(p->cpus_ptr, 0);
-	if (cpu >= 0)
-		scx_bpf_kick_cpu(cpu, SCX_KICK_IDLE);
+	wake_idle_cpu(p);
 }
 
 void BPF_STRUCT_OPS(fifo_dispatch, s32 cpu, struct task_struct *prev)
@@ -109,28 +86,15 @@ void BPF_STRUCT_OPS(fifo_cpu_online, s32 cpu)
 	__sync_fetch_and_add(&nr_online, 1);
 }
 
-/*
- * A CPU on its way out no longer asks dispatch() for work, and waits until the tasks on
- * its run queue are gone, also those that may run nowhere else. The kernel's own global
- * queue is still served there, so they leave through it.
- */
 void BPF_STRUCT_OPS(fifo_cpu_offline, s32 cpu)
 {
-	struct task_struct *p;
-
 	__sync_fetch_and_sub(&nr_online, 1);
-	bpf_for_each (scx_dsq, p, QUEUE, 0) {
-		if (scx_bpf_task_cpu(p) == cpu)
-			scx_bpf_dsq_move(BPF_FOR_EACH_ITER, p, SCX_DSQ_GLOBAL, 0);
-	}
+	hand_over(QUEUE, cpu);
 }
 
 s32 BPF_STRUCT_OPS_SLEEPABLE(fifo_init)
 {
-	const struct cpumask *online = scx_bpf_get_online_cpumask();
-
-	nr_online = bpf_cpumask_weight(online);
-	scx_bpf_put_cpumask(online);
+	count_cpus();
 	return scx_bpf_create_dsq(QUEUE, -1);
 }
 

@@ -23,8 +23,6 @@ UEI_DEFINE(uei);
 
 /* Expectations beyond this (13 days) are all the same to us; keeps keys from wrapping, ns. */
 #define LONGEST (1ULL << 50)
-/* Late jobs served at one look, so that a look cannot take long. */
-#define LATE_AT_ONCE 32
 
 /* Live. Longest first (least makespan) or shortest first (least mean wait). */
 volatile bool longest_first = true;
@@ -56,13 +54,6 @@ enum counter_index {
 	NR_COUNTERS,
 };
 
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, NR_COUNTERS);
-	__type(key, u32);
-	__type(value, u64);
-} stats SEC(".maps");
-
 /* Written by userspace: process id → expected CPU time of its whole run, ns. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -83,35 +74,23 @@ struct task_ctx {
 	u64 vtime;	/* of an other: virtual time, ns of CPU time of a task of weight 100 */
 	u64 started_at; /* when it last began to run, ns; 0 while it does not */
 	u64 queued_at;	/* when it began to wait, ns */
-	u64 counted;	/* its part of others_weight; 0 while it sleeps */
+	u64 counted; /* its part of runnable_weight, where only others count; 0 while it sleeps */
 	bool is_job;
 };
 
-struct {
-	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, int);
-	__type(value, struct task_ctx);
-} tasks SEC(".maps");
+#include <schedpilot/counters.bpf.h>
+#include <schedpilot/hand_over.bpf.h>
+#include <schedpilot/idle.bpf.h>
+#include <schedpilot/kthreads.bpf.h>
+#include <schedpilot/late.bpf.h>
+#include <schedpilot/look.bpf.h>
+#include <schedpilot/machine.bpf.h>
+#include <schedpilot/slices.bpf.h>
+#include <schedpilot/tasks.bpf.h>
+#include <schedpilot/times.bpf.h>
+#include <schedpilot/virtual_time.bpf.h>
 
-static u64 clock;	  /* virtual time of the others */
-static u64 others_weight; /* of all runnable others */
-static u64 looked_at;	  /* when somebody last looked for late jobs, ns */
-static s64 debt;	  /* what jobs owe the others, ns; negative: the other way round */
-static u64 nr_online = 1;
-
-static void count(u32 which)
-{
-	u64 *value = bpf_map_lookup_elem(&stats, &which);
-
-	if (value)
-		(*value)++;
-}
-
-static struct task_ctx *ctx_of(struct task_struct *p)
-{
-	return bpf_task_storage_get(&tasks, p, 0, 0);
-}
+static s64 debt; /* what jobs owe the others, ns; negative: the other way round */
 
 /* What is expected of a process; NULL where that is nothing, or too little for a job. */
 static u64 *expectation(u32 tgid)
@@ -119,12 +98,6 @@ static u64 *expectation(u32 tgid)
 	u64 *expected = bpf_map_lookup_elem(&expected_runtime, &tgid);
 
 	return expected && *expected >= least_job_ns ? expected : NULL;
-}
-
-/* Before, on a clock that may wrap. */
-static bool before(u64 a, u64 b)
-{
-	return (s64)(a - b) < 0;
 }
 
 /*
@@ -146,29 +119,24 @@ static u64 place(const struct task_struct *p, u64 expected, u64 used)
 	return (rest < LONGEST ? rest : LONGEST) * 100 / weight;
 }
 
-/* The virtual time of an other, within bounds of its clock. */
-static u64 settle(struct task_ctx *t)
+/* CPU time that the others have for certain of each second of a CPU, ns. */
+static u64 others_part(void)
 {
-	u64 now = clock, weight = others_weight > 100 ? others_weight : 100;
-	u64 percent = others_percent ? others_percent : 1;
-	/* What the clock moves in a second if they get no more than their part. */
-	u64 ahead = 10000000 * percent * nr_online * 100 / weight;
+	return 10000000 * (others_percent ? others_percent : 1);
+}
 
-	if (before(t->vtime, now - others_slice_ns))
-		t->vtime = now - others_slice_ns;
-	if (before(now + ahead, t->vtime))
-		t->vtime = now + ahead;
+/* The place of an other: its virtual time, no further ahead than their clock moves in a second. */
+static u64 others_place(struct task_ctx *t)
+{
+	settle(t, others_slice_ns, reach(others_part()));
 	return t->vtime;
 }
 
 static u64 others_slice(void)
 {
-	s32 waiting = scx_bpf_dsq_nr_queued(OTHERS);
-	u64 percent = others_percent ? others_percent : 1;
-	u64 fit = 10000000 * percent * nr_online / (waiting > 0 ? waiting + 1 : 1);
-	u64 slice = others_slice_ns < fit ? others_slice_ns : fit;
+	u64 fit = fitting_slice(others_part(), scx_bpf_dsq_nr_queued(OTHERS));
 
-	return slice > 500000 ? slice : 500000;
+	return bounded_slice(others_slice_ns, fit, 500000);
 }
 
 s32 BPF_STRUCT_OPS(jobs_select_cpu, struct task_struct *p, s32 prev_cpu, u64 wake_flags)
@@ -189,13 +157,8 @@ void BPF_STRUCT_OPS(jobs_enqueue, struct task_struct *p, u64 enq_flags)
 	u32 tgid = p->tgid;
 	u64 *expected = expectation(tgid);
 	u64 *used;
-	s32 cpu;
 
-	/*
-	 * A kernel thread of one CPU runs briefly and others wait for it. Only when it has
-	 * just woken: one that spins takes its turn in the queue like everybody.
-	 */
-	if ((p->flags & PF_KTHREAD) && p->nr_cpus_allowed == 1 && (enq_flags & SCX_ENQ_WAKEUP)) {
+	if (is_woken_kthread(p, enq_flags)) {
 		count(STAT_KTHREAD);
 		scx_bpf_dsq_insert(p, SCX_DSQ_LOCAL, others_slice_ns, enq_flags);
 		return;
@@ -212,41 +175,15 @@ void BPF_STRUCT_OPS(jobs_enqueue, struct task_struct *p, u64 enq_flags)
 					 enq_flags);
 	} else {
 		count(STAT_OTHERS);
-		scx_bpf_dsq_insert_vtime(p, OTHERS, others_slice(), settle(t), enq_flags);
+		scx_bpf_dsq_insert_vtime(p, OTHERS, others_slice(), others_place(t), enq_flags);
 	}
-	/* A CPU may have gone idle since select_cpu looked, and slice ends never look. */
-	cpu = scx_bpf_pick_idle_cpu(p->cpus_ptr, 0);
-	if (cpu >= 0)
-		scx_bpf_kick_cpu(cpu, SCX_KICK_IDLE);
-}
-
-/*
- * Give jobs that have waited too long a short slice, through the kernel's own global queue,
- * which every CPU that may run them serves before all others.
- */
-static void serve_late(u64 now)
-{
-	struct task_struct *p;
-	struct task_ctx *t;
-	u32 served = 0;
-
-	bpf_for_each (scx_dsq, p, JOBS, 0) {
-		t = ctx_of(p);
-		if (!t || before(now, t->queued_at + max_wait_ns))
-			continue;
-		scx_bpf_dsq_move_set_slice(BPF_FOR_EACH_ITER, late_slice_ns);
-		if (!scx_bpf_dsq_move(BPF_FOR_EACH_ITER, p, SCX_DSQ_GLOBAL, 0))
-			continue;
-		count(STAT_LATE);
-		if (++served >= LATE_AT_ONCE)
-			break;
-	}
+	wake_idle_cpu(p);
 }
 
 /* Put down what the task has run since `started_at`, and start anew from `now`. */
 static void charge(const struct task_struct *p, struct task_ctx *t, u64 now)
 {
-	u64 weight, all, *used, ran = now - t->started_at;
+	u64 *used, ran = now - t->started_at;
 	u64 percent = others_percent < 90 ? others_percent : 90;
 	s64 most = 4 * (s64)others_slice_ns, owed;
 	u32 tgid = p->tgid;
@@ -260,10 +197,7 @@ static void charge(const struct task_struct *p, struct task_ctx *t, u64 now)
 			bpf_map_update_elem(&used_runtime, &tgid, &ran, BPF_ANY);
 		owed = debt + (s64)(ran * percent / (100 - percent));
 	} else {
-		weight = p->scx.weight;
-		all = others_weight;
-		t->vtime += ran * 100 / weight;
-		__sync_fetch_and_add(&clock, ran * 100 / (all > weight ? all : weight));
+		advance(t, ran, p->scx.weight);
 		owed = debt - (s64)ran;
 	}
 	/* Lost updates between CPUs do no harm: the debt is small and bounded. */
@@ -300,11 +234,11 @@ static bool still_first(struct task_struct *prev, u64 now)
 
 void BPF_STRUCT_OPS(jobs_dispatch, s32 cpu, struct task_struct *prev)
 {
-	u64 now = scx_bpf_now(), last = looked_at;
+	u64 now = scx_bpf_now();
 
-	if (!before(now, last + look_ns) &&
-	    __sync_val_compare_and_swap(&looked_at, last, now) == last)
-		serve_late(now);
+	/* A late job gets a short slice, and goes back to its place. */
+	if (look_due(now, look_ns))
+		serve_late(JOBS, max_wait_ns, late_slice_ns, now);
 	if (debt >= 0 && scx_bpf_dsq_move_to_local(OTHERS, 0))
 		return;
 	/* Given nothing to run here, the kernel lets prev go on. */
@@ -321,20 +255,16 @@ void BPF_STRUCT_OPS(jobs_runnable, struct task_struct *p, u64 enq_flags)
 	struct task_ctx *t = ctx_of(p);
 	u32 tgid = p->tgid;
 
-	if (!t || t->counted || expectation(tgid))
-		return;
-	t->counted = p->scx.weight;
-	__sync_fetch_and_add(&others_weight, t->counted);
+	if (t && !t->counted && !expectation(tgid))
+		weigh_in(t, p->scx.weight);
 }
 
 void BPF_STRUCT_OPS(jobs_quiescent, struct task_struct *p, u64 deq_flags)
 {
 	struct task_ctx *t = ctx_of(p);
 
-	if (!t)
-		return;
-	__sync_fetch_and_sub(&others_weight, t->counted);
-	t->counted = 0;
+	if (t)
+		weigh_out(t);
 }
 
 void BPF_STRUCT_OPS(jobs_running, struct task_struct *p)
@@ -360,7 +290,7 @@ void BPF_STRUCT_OPS(jobs_stopping, struct task_struct *p, bool runnable)
 
 s32 BPF_STRUCT_OPS(jobs_init_task, struct task_struct *p, struct scx_init_task_args *args)
 {
-	struct task_ctx *t = bpf_task_storage_get(&tasks, p, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	struct task_ctx *t = new_ctx(p);
 
 	if (!t)
 		return -ENOMEM;
@@ -384,22 +314,6 @@ void BPF_STRUCT_OPS(jobs_cpu_online, s32 cpu)
 	__sync_fetch_and_add(&nr_online, 1);
 }
 
-/* Hand the tasks of `queue` that wait on `cpu` to the kernel's own global queue. */
-static void hand_over(u64 queue, s32 cpu)
-{
-	struct task_struct *p;
-
-	bpf_for_each (scx_dsq, p, queue, 0) {
-		if (scx_bpf_task_cpu(p) == cpu)
-			scx_bpf_dsq_move(BPF_FOR_EACH_ITER, p, SCX_DSQ_GLOBAL, 0);
-	}
-}
-
-/*
- * A CPU on its way out no longer asks dispatch() for work, and waits until the tasks on
- * its run queue are gone, also those that may run nowhere else. The kernel's own global
- * queue is still served there, so they leave through it.
- */
 void BPF_STRUCT_OPS(jobs_cpu_offline, s32 cpu)
 {
 	__sync_fetch_and_sub(&nr_online, 1);
@@ -409,11 +323,9 @@ void BPF_STRUCT_OPS(jobs_cpu_offline, s32 cpu)
 
 s32 BPF_STRUCT_OPS_SLEEPABLE(jobs_init)
 {
-	const struct cpumask *online = scx_bpf_get_online_cpumask();
 	s32 error;
 
-	nr_online = bpf_cpumask_weight(online);
-	scx_bpf_put_cpumask(online);
+	count_cpus();
 	error = scx_bpf_create_dsq(JOBS, -1);
 	return error ? error : scx_bpf_create_dsq(OTHERS, -1);
 }

@@ -20,10 +20,6 @@ UEI_DEFINE(uei);
 #define BRISK  0
 #define OTHERS 1
 
-/* Every how often a CPU looks for tasks that have waited too long, ns, and how many it serves. */
-#define LOOK_NS	     100000000
-#define LATE_AT_ONCE 32
-
 /* Live. A task is brisk only if its bursts are shorter than this on average, ns. */
 volatile u64 burst_limit_ns = 5000000;
 /* Live. A task is brisk only if it wakes at least this often, times a second. */
@@ -65,13 +61,6 @@ enum counter_index {
 	NR_COUNTERS,
 };
 
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, NR_COUNTERS);
-	__type(key, u32);
-	__type(value, u64);
-} stats SEC(".maps");
-
 struct task_ctx {
 	u64 vtime;	  /* virtual time, ns of CPU time of a task of weight 100 */
 	u64 started_at;	  /* when it last began to run, ns; 0 while it does not */
@@ -83,13 +72,6 @@ struct task_ctx {
 	u64 interval_avg; /* between wakeups, ns */
 	bool brisk;
 };
-
-struct {
-	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, int);
-	__type(value, struct task_ctx);
-} tasks SEC(".maps");
 
 enum occupant {
 	NOBODY, /* idle, or a task of another scheduling class */
@@ -105,82 +87,34 @@ struct cpu_ctx {
 	s64 debt; /* what brisk tasks owe the others here, ns */
 };
 
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, u32);
-	__type(value, struct cpu_ctx);
-} cpus SEC(".maps");
-
-static u64 clock;	    /* virtual time of the machine */
-static u64 looked_at;	    /* when somebody last looked for late tasks, ns */
-static u64 runnable_weight; /* of all runnable tasks */
-static u64 nr_online = 1;
-static u32 nr_cpus = 1; /* possible CPUs */
-
-static void count(u32 which)
-{
-	u64 *value = bpf_map_lookup_elem(&stats, &which);
-
-	if (value)
-		(*value)++;
-}
-
-static struct task_ctx *ctx_of(struct task_struct *p)
-{
-	return bpf_task_storage_get(&tasks, p, 0, 0);
-}
-
-static struct cpu_ctx *cpu_ctx(s32 cpu)
-{
-	u32 zero = 0;
-
-	return bpf_map_lookup_percpu_elem(&cpus, &zero, cpu);
-}
-
-/* Before, on a clock that may wrap. */
-static bool before(u64 a, u64 b)
-{
-	return (s64)(a - b) < 0;
-}
-
-/* Exponential average over about the last four values. */
-static u64 average(u64 old, u64 value)
-{
-	return (old * 3 + value) / 4;
-}
-
-/* How far the clock moves in max_wait_ns when every CPU is busy. */
-static u64 reach(void)
-{
-	u64 weight = runnable_weight;
-
-	return max_wait_ns * nr_online * 100 / (weight > 100 ? weight : 100);
-}
+#include <schedpilot/counters.bpf.h>
+#include <schedpilot/cpus.bpf.h>
+#include <schedpilot/hand_over.bpf.h>
+#include <schedpilot/idle.bpf.h>
+#include <schedpilot/kthreads.bpf.h>
+#include <schedpilot/late.bpf.h>
+#include <schedpilot/look.bpf.h>
+#include <schedpilot/machine.bpf.h>
+#include <schedpilot/slices.bpf.h>
+#include <schedpilot/tasks.bpf.h>
+#include <schedpilot/times.bpf.h>
+#include <schedpilot/virtual_time.bpf.h>
 
 /* The wished slice, short enough that all who wait in `queue` get by within max_wait_ns. */
 static u64 slice_in(u64 queue, u64 wished)
 {
-	s32 waiting = scx_bpf_dsq_nr_queued(queue);
-	u64 fit = max_wait_ns * nr_online / (waiting > 0 ? waiting + 1 : 1);
+	u64 fit = fitting_slice(max_wait_ns, scx_bpf_dsq_nr_queued(queue));
 
 	/* The others have only their part of the CPUs for certain. */
 	if (queue == OTHERS)
 		fit = fit * (others_percent ? others_percent : 1) / 100;
-	if (wished > fit)
-		wished = fit;
-	return wished > min_slice_ns ? wished : min_slice_ns;
+	return bounded_slice(wished, fit, min_slice_ns);
 }
 
-/* The task's virtual time, brought within bounds of the clock. */
-static u64 settle(struct task_ctx *t)
+/* The task's place in a queue: its virtual time, brought within bounds of the clock. */
+static u64 place_of(struct task_ctx *t)
 {
-	u64 now = clock, ahead = reach();
-
-	if (before(t->vtime, now - credit_ns))
-		t->vtime = now - credit_ns;
-	if (before(now + ahead, t->vtime))
-		t->vtime = now + ahead;
+	settle(t, credit_ns, reach(max_wait_ns));
 	return t->vtime;
 }
 
@@ -232,7 +166,7 @@ s32 BPF_STRUCT_OPS(latency_select_cpu, struct task_struct *p, s32 prev_cpu, u64 
 	if (idle) {
 		t = ctx_of(p);
 		if (t)
-			settle(t);
+			place_of(t);
 		count(STAT_DIRECT);
 		scx_bpf_dsq_insert(p, SCX_DSQ_LOCAL, slice_in(OTHERS, slice_ns), 0);
 	}
@@ -242,13 +176,8 @@ s32 BPF_STRUCT_OPS(latency_select_cpu, struct task_struct *p, s32 prev_cpu, u64 
 void BPF_STRUCT_OPS(latency_enqueue, struct task_struct *p, u64 enq_flags)
 {
 	struct task_ctx *t = ctx_of(p);
-	s32 cpu;
 
-	/*
-	 * A kernel thread of one CPU runs briefly and others wait for it. Only when it has
-	 * just woken: one that spins takes its turn in the queue like everybody.
-	 */
-	if ((p->flags & PF_KTHREAD) && p->nr_cpus_allowed == 1 && (enq_flags & SCX_ENQ_WAKEUP)) {
+	if (is_woken_kthread(p, enq_flags)) {
 		count(STAT_KTHREAD);
 		scx_bpf_dsq_insert(p, SCX_DSQ_LOCAL, brisk_slice_ns, enq_flags | SCX_ENQ_PREEMPT);
 		return;
@@ -261,51 +190,15 @@ void BPF_STRUCT_OPS(latency_enqueue, struct task_struct *p, u64 enq_flags)
 	t->brisk = is_brisk(p, t);
 	if (t->brisk) {
 		count(STAT_BRISK);
-		scx_bpf_dsq_insert_vtime(p, BRISK, slice_in(BRISK, brisk_slice_ns), settle(t),
+		scx_bpf_dsq_insert_vtime(p, BRISK, slice_in(BRISK, brisk_slice_ns), place_of(t),
 					 enq_flags);
 	} else {
 		count(STAT_OTHERS);
-		scx_bpf_dsq_insert_vtime(p, OTHERS, slice_in(OTHERS, slice_ns), settle(t),
+		scx_bpf_dsq_insert_vtime(p, OTHERS, slice_in(OTHERS, slice_ns), place_of(t),
 					 enq_flags);
 	}
-	/* A CPU may have gone idle since select_cpu looked, and slice ends never look. */
-	cpu = scx_bpf_pick_idle_cpu(p->cpus_ptr, 0);
-	if (cpu >= 0)
-		scx_bpf_kick_cpu(cpu, SCX_KICK_IDLE);
-	else if (t->brisk && preempt && (enq_flags & SCX_ENQ_WAKEUP))
+	if (!wake_idle_cpu(p) && t->brisk && preempt && (enq_flags & SCX_ENQ_WAKEUP))
 		take_cpu(p, scx_bpf_task_cpu(p));
-}
-
-/*
- * The order alone bounds waits only while the number of runnable tasks stays the same: the
- * clock slows down as it grows. So those that have waited too long are handed to the
- * kernel's own global queue, which every CPU that may run them serves before all others.
- */
-static void serve_late(u64 queue, u64 now)
-{
-	struct task_struct *p;
-	struct task_ctx *t;
-	u32 served = 0;
-
-	bpf_for_each (scx_dsq, p, queue, 0) {
-		t = ctx_of(p);
-		if (!t || before(now, t->queued_at + max_wait_ns))
-			continue;
-		if (!scx_bpf_dsq_move(BPF_FOR_EACH_ITER, p, SCX_DSQ_GLOBAL, 0))
-			continue;
-		count(STAT_LATE);
-		if (++served >= LATE_AT_ONCE)
-			break;
-	}
-}
-
-/* Is it time to look for late tasks, and is it ours to do? */
-static bool look_due(u64 now)
-{
-	u64 last = looked_at;
-
-	return !before(now, last + LOOK_NS) &&
-	       __sync_val_compare_and_swap(&looked_at, last, now) == last;
 }
 
 void BPF_STRUCT_OPS(latency_dispatch, s32 cpu, struct task_struct *prev)
@@ -313,9 +206,9 @@ void BPF_STRUCT_OPS(latency_dispatch, s32 cpu, struct task_struct *prev)
 	struct cpu_ctx *c = cpu_ctx(cpu);
 	u64 now = scx_bpf_now();
 
-	if (look_due(now)) {
-		serve_late(BRISK, now);
-		serve_late(OTHERS, now);
+	if (look_due(now, LOOK_NS)) {
+		serve_late(BRISK, max_wait_ns, 0, now);
+		serve_late(OTHERS, max_wait_ns, 0, now);
 	}
 	if (c && c->debt >= (s64)owed_ns && scx_bpf_dsq_move_to_local(OTHERS, 0)) {
 		count(STAT_OWED);
@@ -333,10 +226,8 @@ void BPF_STRUCT_OPS(latency_runnable, struct task_struct *p, u64 enq_flags)
 
 	if (!t)
 		return;
-	if (!t->counted) {
-		t->counted = p->scx.weight;
-		__sync_fetch_and_add(&runnable_weight, t->counted);
-	}
+	if (!t->counted)
+		weigh_in(t, p->scx.weight);
 	if (!(enq_flags & SCX_ENQ_WAKEUP))
 		return;
 	now = scx_bpf_now();
@@ -352,8 +243,7 @@ void BPF_STRUCT_OPS(latency_quiescent, struct task_struct *p, u64 deq_flags)
 
 	if (!t)
 		return;
-	__sync_fetch_and_sub(&runnable_weight, t->counted);
-	t->counted = 0;
+	weigh_out(t);
 	if (deq_flags & SCX_DEQ_SLEEP) {
 		t->burst_avg = average(t->burst_avg, t->burst);
 		t->burst = 0;
@@ -382,18 +272,15 @@ void BPF_STRUCT_OPS(latency_stopping, struct task_struct *p, bool runnable)
 {
 	struct cpu_ctx *c = cpu_ctx(scx_bpf_task_cpu(p));
 	struct task_ctx *t = ctx_of(p);
-	u64 ran, weight, all, percent = others_percent < 90 ? others_percent : 90;
+	u64 ran, percent = others_percent < 90 ? others_percent : 90;
 	s64 most = 2 * owed_ns;
 
 	if (!t || !c || !t->started_at)
 		return;
 	ran = scx_bpf_now() - t->started_at;
-	weight = p->scx.weight;
-	all = runnable_weight;
 	t->started_at = 0;
 	t->burst += ran;
-	t->vtime += ran * 100 / weight;
-	__sync_fetch_and_add(&clock, ran * 100 / (all > weight ? all : weight));
+	advance(t, ran, p->scx.weight);
 
 	c->occupant = NOBODY;
 	c->debt += t->brisk ? (s64)(ran * percent / (100 - percent)) : -(s64)ran;
@@ -406,7 +293,7 @@ void BPF_STRUCT_OPS(latency_stopping, struct task_struct *p, bool runnable)
 
 s32 BPF_STRUCT_OPS(latency_init_task, struct task_struct *p, struct scx_init_task_args *args)
 {
-	struct task_ctx *t = bpf_task_storage_get(&tasks, p, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	struct task_ctx *t = new_ctx(p);
 
 	if (!t)
 		return -ENOMEM;
@@ -423,22 +310,6 @@ void BPF_STRUCT_OPS(latency_cpu_online, s32 cpu)
 	__sync_fetch_and_add(&nr_online, 1);
 }
 
-/* Hand the tasks of `queue` that wait on `cpu` to the kernel's own global queue. */
-static void hand_over(u64 queue, s32 cpu)
-{
-	struct task_struct *p;
-
-	bpf_for_each (scx_dsq, p, queue, 0) {
-		if (scx_bpf_task_cpu(p) == cpu)
-			scx_bpf_dsq_move(BPF_FOR_EACH_ITER, p, SCX_DSQ_GLOBAL, 0);
-	}
-}
-
-/*
- * A CPU on its way out no longer asks dispatch() for work, and waits until the tasks on
- * its run queue are gone, also those that may run nowhere else. The kernel's own global
- * queue is still served there, so they leave through it.
- */
 void BPF_STRUCT_OPS(latency_cpu_offline, s32 cpu)
 {
 	__sync_fetch_and_sub(&nr_online, 1);
@@ -448,12 +319,9 @@ void BPF_STRUCT_OPS(latency_cpu_offline, s32 cpu)
 
 s32 BPF_STRUCT_OPS_SLEEPABLE(latency_init)
 {
-	const struct cpumask *online = scx_bpf_get_online_cpumask();
 	s32 error;
 
-	nr_online = bpf_cpumask_weight(online);
-	scx_bpf_put_cpumask(online);
-	nr_cpus = scx_bpf_nr_cpu_ids();
+	count_cpus();
 	error = scx_bpf_create_dsq(BRISK, -1);
 	return error ? error : scx_bpf_create_dsq(OTHERS, -1);
 }

@@ -20,10 +20,6 @@ UEI_DEFINE(uei);
 /* Queue ids: a CPU's own is its number, an LLC's is this plus the LLC's number. */
 #define LLC_BASE 0x100000
 
-/* Every how often a CPU looks for tasks that have waited too long, ns, and how many it serves. */
-#define LOOK_NS	     100000000
-#define LATE_AT_ONCE 32
-
 /* Live. Longest uninterrupted run while others wait, ns. */
 volatile u64 slice_ns = 5000000;
 /* Live. A task that slept may be at most this far behind the clock, ns of virtual time. */
@@ -53,26 +49,12 @@ enum counter_index {
 	NR_COUNTERS,
 };
 
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, NR_COUNTERS);
-	__type(key, u32);
-	__type(value, u64);
-} stats SEC(".maps");
-
 struct task_ctx {
 	u64 vtime;	/* virtual time, ns of CPU time of a task of weight 100 */
 	u64 started_at; /* when it last began to run, ns; 0 while it does not */
 	u64 counted;	/* its part of runnable_weight; 0 while it sleeps */
 	u64 queued_at;	/* when it began to wait, ns */
 };
-
-struct {
-	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, int);
-	__type(value, struct task_ctx);
-} tasks SEC(".maps");
 
 struct cpu_ctx {
 	u64 turn;      /* dispatches so far */
@@ -81,79 +63,31 @@ struct cpu_ctx {
 	u32 late_cpu;  /* the CPU among whose queues it looked last */
 };
 
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, u32);
-	__type(value, struct cpu_ctx);
-} cpus SEC(".maps");
-
-/*
- * The scheduler domains' own idea of which CPUs share a cache: the number of the first
- * CPU that does. Without it (or without BTF for per-CPU data) the machine is one LLC.
- */
-extern const int sd_llc_id __ksym __weak;
-
-static u64 clock;	    /* virtual time of the machine */
-static u64 runnable_weight; /* of all runnable tasks */
-static u64 nr_online = 1;
-static u32 nr_cpus = 1; /* possible CPUs */
-
-static void count(u32 which)
-{
-	u64 *value = bpf_map_lookup_elem(&stats, &which);
-
-	if (value)
-		(*value)++;
-}
-
-static struct task_ctx *ctx_of(struct task_struct *p)
-{
-	return bpf_task_storage_get(&tasks, p, 0, 0);
-}
-
-/* Before, on a clock that may wrap. */
-static bool before(u64 a, u64 b)
-{
-	return (s64)(a - b) < 0;
-}
-
-static u32 llc_of(s32 cpu)
-{
-	const int *id;
-
-	if (!&sd_llc_id)
-		return 0;
-	id = bpf_per_cpu_ptr(&sd_llc_id, cpu);
-	return id && *id >= 0 && (u32)*id < nr_cpus ? *id : 0;
-}
-
-/* How far the clock moves in max_wait_ns when every CPU is busy. */
-static u64 reach(void)
-{
-	u64 weight = runnable_weight;
-
-	return max_wait_ns * nr_online * 100 / (weight > 100 ? weight : 100);
-}
+#include <schedpilot/accounting.bpf.h>
+#include <schedpilot/counters.bpf.h>
+#include <schedpilot/cpus.bpf.h>
+#include <schedpilot/hand_over.bpf.h>
+#include <schedpilot/idle.bpf.h>
+#include <schedpilot/kthreads.bpf.h>
+#include <schedpilot/late.bpf.h>
+#include <schedpilot/llc.bpf.h>
+#include <schedpilot/look.bpf.h>
+#include <schedpilot/machine.bpf.h>
+#include <schedpilot/slices.bpf.h>
+#include <schedpilot/tasks.bpf.h>
+#include <schedpilot/times.bpf.h>
+#include <schedpilot/virtual_time.bpf.h>
 
 /* Slices shrink with the number of runnable tasks (by weight), so that all get by. */
 static u64 slice_for(void)
 {
-	u64 fit = reach();
-	u64 slice = slice_ns < fit ? slice_ns : fit;
-
-	return slice > min_slice_ns ? slice : min_slice_ns;
+	return bounded_slice(slice_ns, reach(max_wait_ns), min_slice_ns);
 }
 
-/* The task's virtual time, brought within bounds of the clock. */
-static u64 settle(struct task_ctx *t)
+/* The task's place in a queue: its virtual time, brought within bounds of the clock. */
+static u64 place_of(struct task_ctx *t)
 {
-	u64 now = clock, ahead = reach();
-
-	if (before(t->vtime, now - credit_ns))
-		t->vtime = now - credit_ns;
-	if (before(now + ahead, t->vtime))
-		t->vtime = now + ahead;
+	settle(t, credit_ns, reach(max_wait_ns));
 	return t->vtime;
 }
 
@@ -166,7 +100,7 @@ s32 BPF_STRUCT_OPS(locality_select_cpu, struct task_struct *p, s32 prev_cpu, u64
 	if (idle) {
 		t = ctx_of(p);
 		if (t)
-			settle(t);
+			place_of(t);
 		count(STAT_DIRECT);
 		scx_bpf_dsq_insert(p, SCX_DSQ_LOCAL, slice_for(), 0);
 	}
@@ -177,13 +111,9 @@ void BPF_STRUCT_OPS(locality_enqueue, struct task_struct *p, u64 enq_flags)
 {
 	struct task_ctx *t = ctx_of(p);
 	s32 cpu = scx_bpf_task_cpu(p);
-	u64 vtime = t ? settle(t) : clock, queue = cpu;
+	u64 vtime = t ? place_of(t) : clock, queue = cpu;
 
-	/*
-	 * A kernel thread of one CPU runs briefly and others wait for it. Only when it has
-	 * just woken: one that spins takes its turn in the queue like everybody.
-	 */
-	if ((p->flags & PF_KTHREAD) && p->nr_cpus_allowed == 1 && (enq_flags & SCX_ENQ_WAKEUP)) {
+	if (is_woken_kthread(p, enq_flags)) {
 		count(STAT_KTHREAD);
 		scx_bpf_dsq_insert(p, SCX_DSQ_LOCAL, slice_for(), enq_flags);
 		return;
@@ -198,10 +128,8 @@ void BPF_STRUCT_OPS(locality_enqueue, struct task_struct *p, u64 enq_flags)
 	if (t)
 		t->queued_at = scx_bpf_now();
 	scx_bpf_dsq_insert_vtime(p, queue, slice_for(), vtime, enq_flags);
-	/* An idle CPU will steal it; near ones are preferred by the kernel's search. */
-	cpu = scx_bpf_pick_idle_cpu(p->cpus_ptr, 0);
-	if (cpu >= 0)
-		scx_bpf_kick_cpu(cpu, SCX_KICK_IDLE);
+	/* An idle CPU will steal it. */
+	wake_idle_cpu(p);
 }
 
 /* Take a task that waits for another CPU: of the same LLC if `near`, else of any other. */
@@ -239,34 +167,11 @@ static bool look_abroad(s32 cpu, struct cpu_ctx *c)
 	       scx_bpf_dsq_move_to_local(LLC_BASE + other, 0);
 }
 
-/*
- * The order alone bounds waits only while the number of runnable tasks stays the same: the
- * clock slows down as it grows. So those that have waited too long are handed to the
- * kernel's own global queue, which every CPU that may run them serves before all others.
- */
-static void serve_late(u64 queue, u64 now)
-{
-	struct task_struct *p;
-	struct task_ctx *t;
-	u32 served = 0;
-
-	bpf_for_each (scx_dsq, p, queue, 0) {
-		t = ctx_of(p);
-		if (!t || before(now, t->queued_at + max_wait_ns))
-			continue;
-		if (!scx_bpf_dsq_move(BPF_FOR_EACH_ITER, p, SCX_DSQ_GLOBAL, 0))
-			continue;
-		count(STAT_LATE);
-		if (++served >= LATE_AT_ONCE)
-			break;
-	}
-}
-
 void BPF_STRUCT_OPS(locality_dispatch, s32 cpu, struct task_struct *prev)
 {
-	u32 zero = 0, llc = llc_of(cpu);
+	u32 llc = llc_of(cpu);
 	u64 now = scx_bpf_now();
-	struct cpu_ctx *c = bpf_map_lookup_percpu_elem(&cpus, &zero, cpu);
+	struct cpu_ctx *c = cpu_ctx(cpu);
 
 	if (!c)
 		return;
@@ -275,10 +180,10 @@ void BPF_STRUCT_OPS(locality_dispatch, s32 cpu, struct task_struct *prev)
 		c->looked_at = now;
 		/* Also in a foreign queue, whose own CPU may be gone or busy with other classes. */
 		c->late_cpu = (c->late_cpu + 1) % nr_cpus;
-		serve_late(cpu, now);
-		serve_late(LLC_BASE + llc, now);
-		serve_late(c->late_cpu, now);
-		serve_late(LLC_BASE + c->late_cpu, now);
+		serve_late(cpu, max_wait_ns, 0, now);
+		serve_late(LLC_BASE + llc, max_wait_ns, 0, now);
+		serve_late(c->late_cpu, max_wait_ns, 0, now);
+		serve_late(LLC_BASE + c->late_cpu, max_wait_ns, 0, now);
 	}
 	if (foreign_turns && c->turn % foreign_turns == 0 && look_abroad(cpu, c))
 		return;
@@ -293,81 +198,12 @@ void BPF_STRUCT_OPS(locality_dispatch, s32 cpu, struct task_struct *prev)
 		steal(cpu, llc, false);
 }
 
-void BPF_STRUCT_OPS(locality_runnable, struct task_struct *p, u64 enq_flags)
-{
-	struct task_ctx *t = ctx_of(p);
-
-	if (!t || t->counted)
-		return;
-	t->counted = p->scx.weight;
-	__sync_fetch_and_add(&runnable_weight, t->counted);
-}
-
-void BPF_STRUCT_OPS(locality_quiescent, struct task_struct *p, u64 deq_flags)
-{
-	struct task_ctx *t = ctx_of(p);
-
-	if (!t)
-		return;
-	__sync_fetch_and_sub(&runnable_weight, t->counted);
-	t->counted = 0;
-}
-
-void BPF_STRUCT_OPS(locality_running, struct task_struct *p)
-{
-	struct task_ctx *t = ctx_of(p);
-
-	if (t)
-		t->started_at = scx_bpf_now();
-}
-
-void BPF_STRUCT_OPS(locality_stopping, struct task_struct *p, bool runnable)
-{
-	struct task_ctx *t = ctx_of(p);
-	u64 ran, weight, all;
-
-	if (!t || !t->started_at)
-		return;
-	ran = scx_bpf_now() - t->started_at;
-	weight = p->scx.weight;
-	all = runnable_weight;
-	t->started_at = 0;
-	t->vtime += ran * 100 / weight;
-	__sync_fetch_and_add(&clock, ran * 100 / (all > weight ? all : weight));
-}
-
-s32 BPF_STRUCT_OPS(locality_init_task, struct task_struct *p, struct scx_init_task_args *args)
-{
-	struct task_ctx *t = bpf_task_storage_get(&tasks, p, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
-
-	if (!t)
-		return -ENOMEM;
-	t->vtime = clock;
-	return 0;
-}
-
 void BPF_STRUCT_OPS(locality_cpu_online, s32 cpu)
 {
 	__sync_fetch_and_add(&nr_online, 1);
 }
 
-/* Hand the tasks of `queue` that wait on `cpu` to the kernel's own global queue. */
-static void hand_over(u64 queue, s32 cpu)
-{
-	struct task_struct *p;
-
-	bpf_for_each (scx_dsq, p, queue, 0) {
-		if (scx_bpf_task_cpu(p) == cpu)
-			scx_bpf_dsq_move(BPF_FOR_EACH_ITER, p, SCX_DSQ_GLOBAL, 0);
-	}
-}
-
-/*
- * A CPU on its way out no longer asks dispatch() for work, and waits until the tasks on
- * its run queue are gone, also those that may run nowhere else. The kernel's own global
- * queue is still served there, so they leave through it. They may wait in the CPU's own
- * queue or in that of any LLC: ids of LLCs change as CPUs come and go.
- */
+/* They may wait in its own queue or in that of any LLC, whose ids change as CPUs come and go. */
 void BPF_STRUCT_OPS(locality_cpu_offline, s32 cpu)
 {
 	u32 i;
@@ -380,13 +216,10 @@ void BPF_STRUCT_OPS(locality_cpu_offline, s32 cpu)
 
 s32 BPF_STRUCT_OPS_SLEEPABLE(locality_init)
 {
-	const struct cpumask *online = scx_bpf_get_online_cpumask();
 	s32 error;
 	u32 i;
 
-	nr_online = bpf_cpumask_weight(online);
-	scx_bpf_put_cpumask(online);
-	nr_cpus = scx_bpf_nr_cpu_ids();
+	count_cpus();
 	bpf_for (i, 0, nr_cpus) {
 		error = scx_bpf_create_dsq(i, -1);
 		if (!error)
@@ -407,11 +240,11 @@ SCX_OPS_DEFINE(locality_ops,
 	       .select_cpu	= (void *)locality_select_cpu,
 	       .enqueue		= (void *)locality_enqueue,
 	       .dispatch	= (void *)locality_dispatch,
-	       .runnable	= (void *)locality_runnable,
-	       .quiescent	= (void *)locality_quiescent,
-	       .running		= (void *)locality_running,
-	       .stopping	= (void *)locality_stopping,
-	       .init_task	= (void *)locality_init_task,
+	       .runnable	= (void *)account_runnable,
+	       .quiescent	= (void *)account_quiescent,
+	       .running		= (void *)account_running,
+	       .stopping	= (void *)account_stopping,
+	       .init_task	= (void *)account_init_task,
 	       .cpu_online	= (void *)locality_cpu_online,
 	       .cpu_offline	= (void *)locality_cpu_offline,
 	       .init		= (void *)locality_init,

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Who ran how long, as ready callbacks: a task is weighed in when it can run and out when it
+ * sleeps, and its virtual time advances when it stops running. They are for schedulers that
+ * measure nothing else; name them in SCX_OPS_DEFINE, all five.
+ *
+ * Define before: `struct task_ctx`, as <schedpilot/virtual_time.bpf.h> wants it, and with
+ *
+ *	u64 started_at; when it last began to run, ns; 0 while it does not
+ */
+#ifndef SCHEDPILOT_ACCOUNTING_BPF_H
+#define SCHEDPILOT_ACCOUNTING_BPF_H
+
+#include <schedpilot/tasks.bpf.h>
+#include <schedpilot/virtual_time.bpf.h>
+
+void BPF_STRUCT_OPS(account_runnable, struct task_struct *p, u64 enq_flags)
+{
+	struct task_ctx *t = ctx_of(p);
+
+	if (t && !t->counted)
+		weigh_in(t, p->scx.weight);
+}
+
+void BPF_STRUCT_OPS(account_quiescent, struct task_struct *p, u64 deq_flags)
+{
+	struct task_ctx *t = ctx_of(p);
+
+	if (t)
+		weigh_out(t);
+}
+
+void BPF_STRUCT_OPS(account_running, struct task_struct *p)
+{
+	struct task_ctx *t = ctx_of(p);
+
+	if (t)
+		t->started_at = scx_bpf_now();
+}
+
+void BPF_STRUCT_OPS(account_stopping, struct task_struct *p, bool runnable)
+{
+	struct task_ctx *t = ctx_of(p);
+
+	if (!t || !t->started_at)
+		return;
+	advance(t, scx_bpf_now() - t->started_at, p->scx.weight);
+	t->started_at = 0;
+}
+
+/* A new task begins at the clock. */
+s32 BPF_STRUCT_OPS(account_init_task, struct task_struct *p, struct scx_init_task_args *args)
+{
+	struct task_ctx *t = new_ctx(p);
+
+	if (!t)
+		return -ENOMEM;
+	t->vtime = clock;
+	return 0;
+}
+
+#endif

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Work that has to be done now and then, by any one CPU: whoever comes first when it is due.
+ *
+ * A timer would do it too, but where no CPU dispatches, nobody waits.
+ */
+#ifndef SCHEDPILOT_LOOK_BPF_H
+#define SCHEDPILOT_LOOK_BPF_H
+
+#include <schedpilot/times.bpf.h>
+
+/* How often is often enough to look for tasks that have waited too long, ns. */
+#define LOOK_NS 100000000
+
+static u64 looked_at; /* when somebody last looked, ns */
+
+/* Is it due, and is it ours to do? */
+static bool look_due(u64 now, u64 every)
+{
+	u64 last = looked_at;
+
+	return !before(now, last + every) &&
+	       __sync_val_compare_and_swap(&looked_at, last, now) == last;
+}
+
+#endif

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * How many CPUs there are: all that may ever come, and those that are online.
+ *
+ * init() counts them; cpu_online() and cpu_offline() add to and take from `nr_online`. Both
+ * start at 1, so that they can be divided by.
+ */
+#ifndef SCHEDPILOT_MACHINE_BPF_H
+#define SCHEDPILOT_MACHINE_BPF_H
+
+#include <scx/common.bpf.h>
+
+static u32 nr_cpus = 1;
+static u64 nr_online = 1;
+
+static void count_cpus(void)
+{
+	const struct cpumask *online = scx_bpf_get_online_cpumask();
+
+	nr_online = bpf_cpumask_weight(online);
+	scx_bpf_put_cpumask(online);
+	nr_cpus = scx_bpf_nr_cpu_ids();
+}
+
+#endif
