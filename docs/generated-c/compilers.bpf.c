@@ -20,14 +20,14 @@ UEI_DEFINE(uei);
 #define LATE_AT_ONCE 32
 
 /*
- * Where others were promised more than such a task, it gets this, ns; and within such a round, ns,
- * each of them once. A turn at once for all would have all of them begin, which hold up each other
- * (and those before them) with locks that they have not come to release.
+ * A late task gets this slice, ns, where others were promised more than it; and each of them gets
+ * one within such a round, ns. If every late task got a turn at once, all would start and block
+ * each other (and those before them) on locks that they have not come to release.
  */
 #define LATE_SLICE_NS 1000000
 #define LATE_ROUND_NS 4000000000
 
-/* Slices become no shorter than this for want of time, ns; nor longer than that for anything. */
+/* Slice bounds, ns; SQUEEZED_NS is the floor when many tasks wait. */
 #define SQUEEZED_NS 500000
 #define SHORTEST_NS 50000
 #define LONGEST_NS  100000000
@@ -203,27 +203,6 @@ static u64 place_of(struct task_struct *p, struct task_ctx *t)
 }
 
 /*
- * Put the task under its rule; the number of its queue. It has to return a number: where it
- * returned nothing, clang could leave an address of the stack in the register for that, and the
- * verifier refuses those.
- */
-static u32 place(struct task_struct *p, struct task_ctx *t)
-{
-	u32 queue;
-
-	t->class = classify(p, t);
-	switch (t->class) {
-	case 0:
-		queue = QUEUE_0;
-		break;
-	default:
-		queue = QUEUE_1;
-		break;
-	}
-	return queue;
-}
-
-/*
  * Keep the sums of weights: what the task weighs, and the queue that it waits in, may have
  * changed since it woke. A queue that had nobody begins near the clock, as a task does that slept.
  */
@@ -261,6 +240,27 @@ static void charge(struct task_struct *p, struct task_ctx *t, u64 now)
 		ours = weight_in[queue];
 		__sync_fetch_and_add(&had[queue], ran * 100 / (ours > weight ? ours : weight));
 	}
+}
+
+/*
+ * Put the task under its rule; the number of its queue. It has to return a number: where it
+ * returned nothing, clang could leave an address of the stack in the register for that, and the
+ * verifier refuses those.
+ */
+static u32 place(struct task_struct *p, struct task_ctx *t)
+{
+	u32 queue;
+
+	t->class = classify(p, t);
+	switch (t->class) {
+	case 0:
+		queue = QUEUE_0;
+		break;
+	default:
+		queue = QUEUE_1;
+		break;
+	}
+	return queue;
 }
 
 /*

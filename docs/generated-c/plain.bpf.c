@@ -18,7 +18,7 @@ UEI_DEFINE(uei);
 /* So many tasks that have waited too long are served at one look. */
 #define LATE_AT_ONCE 32
 
-/* Slices become no shorter than this for want of time, ns; nor longer than that for anything. */
+/* Slice bounds, ns; SQUEEZED_NS is the floor when many tasks wait. */
 #define SQUEEZED_NS 500000
 #define SHORTEST_NS 50000
 #define LONGEST_NS  100000000
@@ -112,24 +112,6 @@ static u64 place_of(struct task_struct *p, struct task_ctx *t)
 }
 
 /*
- * Put the task under its rule; the number of its queue. It has to return a number: where it
- * returned nothing, clang could leave an address of the stack in the register for that, and the
- * verifier refuses those.
- */
-static u32 place(struct task_struct *p, struct task_ctx *t)
-{
-	u32 queue;
-
-	t->class = classify(p, t);
-	switch (t->class) {
-	default:
-		queue = QUEUE_0;
-		break;
-	}
-	return queue;
-}
-
-/*
  * Keep the sums of weights: what the task weighs may have
  * changed since it woke.
  */
@@ -150,6 +132,24 @@ static void charge(struct task_struct *p, struct task_ctx *t, u64 now)
 
 	t->started_at = now;
 	advance(t, ran, weight);
+}
+
+/*
+ * Put the task under its rule; the number of its queue. It has to return a number: where it
+ * returned nothing, clang could leave an address of the stack in the register for that, and the
+ * verifier refuses those.
+ */
+static u32 place(struct task_struct *p, struct task_ctx *t)
+{
+	u32 queue;
+
+	t->class = classify(p, t);
+	switch (t->class) {
+	default:
+		queue = QUEUE_0;
+		break;
+	}
+	return queue;
 }
 
 /*

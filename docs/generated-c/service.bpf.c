@@ -19,7 +19,7 @@ UEI_DEFINE(uei);
 /* So many tasks that have waited too long are served at one look. */
 #define LATE_AT_ONCE 32
 
-/* Slices become no shorter than this for want of time, ns; nor longer than that for anything. */
+/* Slice bounds, ns; SQUEEZED_NS is the floor when many tasks wait. */
 #define SQUEEZED_NS 500000
 #define SHORTEST_NS 50000
 #define LONGEST_NS  100000000
@@ -173,27 +173,6 @@ static u64 place_of(struct task_struct *p, struct task_ctx *t)
 }
 
 /*
- * Put the task under its rule; the number of its queue. It has to return a number: where it
- * returned nothing, clang could leave an address of the stack in the register for that, and the
- * verifier refuses those.
- */
-static u32 place(struct task_struct *p, struct task_ctx *t)
-{
-	u32 queue;
-
-	t->class = classify(p, t);
-	switch (t->class) {
-	case 0:
-		queue = QUEUE_0;
-		break;
-	default:
-		queue = QUEUE_1;
-		break;
-	}
-	return queue;
-}
-
-/*
  * Keep the sums of weights: what the task weighs, and the queue that it waits in, may have
  * changed since it woke. A queue that had nobody begins near the clock, as a task does that slept.
  */
@@ -244,6 +223,27 @@ static void charge(struct task_struct *p, struct task_ctx *t, u64 now)
 	/* the rest: at least 20% */
 	own = t->queue == QUEUE_1 ? ran : 0;
 	put_down(&owed[QUEUE_1], (s64)(ran * keeps_percent / 100) - own, most);
+}
+
+/*
+ * Put the task under its rule; the number of its queue. It has to return a number: where it
+ * returned nothing, clang could leave an address of the stack in the register for that, and the
+ * verifier refuses those.
+ */
+static u32 place(struct task_struct *p, struct task_ctx *t)
+{
+	u32 queue;
+
+	t->class = classify(p, t);
+	switch (t->class) {
+	case 0:
+		queue = QUEUE_0;
+		break;
+	default:
+		queue = QUEUE_1;
+		break;
+	}
+	return queue;
 }
 
 /*
@@ -330,25 +330,6 @@ static void look_for_late(u64 now)
 	serve_late(QUEUE_1, max_wait_ns, false, now);
 }
 
-s32 BPF_STRUCT_OPS(policy_select_cpu, struct task_struct *p, s32 prev_cpu, u64 wake_flags)
-{
-	struct task_ctx *t = ctx_of(p);
-	bool idle = false;
-	s32 cpu;
-
-	if (!t)
-		return prev_cpu;
-	t->queue = place(p, t);
-	cpu = scx_bpf_select_cpu_dfl(p, prev_cpu, wake_flags, &idle);
-	if (idle) {
-		bring_near(t, true);
-		count_in(p, t);
-		count(STAT_DIRECT);
-		scx_bpf_dsq_insert(p, SCX_DSQ_LOCAL, slice_for(p, t, 0), 0);
-	}
-	return cpu;
-}
-
 /* Who goes before whom: 1 for the first tier, 3 for the last. */
 static u32 tier_of(u32 queue)
 {
@@ -394,6 +375,25 @@ static void take_cpu(struct task_struct *p, struct task_ctx *t)
 		scx_bpf_kick_cpu(cpu, SCX_KICK_PREEMPT);
 		return;
 	}
+}
+
+s32 BPF_STRUCT_OPS(policy_select_cpu, struct task_struct *p, s32 prev_cpu, u64 wake_flags)
+{
+	struct task_ctx *t = ctx_of(p);
+	bool idle = false;
+	s32 cpu;
+
+	if (!t)
+		return prev_cpu;
+	t->queue = place(p, t);
+	cpu = scx_bpf_select_cpu_dfl(p, prev_cpu, wake_flags, &idle);
+	if (idle) {
+		bring_near(t, true);
+		count_in(p, t);
+		count(STAT_DIRECT);
+		scx_bpf_dsq_insert(p, SCX_DSQ_LOCAL, slice_for(p, t, 0), 0);
+	}
+	return cpu;
 }
 
 void BPF_STRUCT_OPS(policy_enqueue, struct task_struct *p, u64 enq_flags)
