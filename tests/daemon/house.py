@@ -39,6 +39,7 @@ from daemon.api.models import (
     WindowValue,
 )
 from daemon.config import Config
+from daemon.decide.backoff import Backoff
 from daemon.decide.observation import Observation
 from daemon.gates.proof import GateListener, Proof, Subject
 from daemon.lifecycle.attachment import ExitReason, Loadable
@@ -218,6 +219,11 @@ class House:
         await self.signals.give(line)
         await self.turns()
 
+    async def until_runs(self, name: str) -> None:
+        """Let intervals go by until this scheduler runs, or no trial is under way."""
+        while self.loader.runs != name and self.daemon.trials.running is not None:
+            await self.interval()
+
     async def until_over(self) -> None:
         """Let intervals go by until no trial is under way."""
         while self.daemon.trials.running is not None:
@@ -280,9 +286,32 @@ class House:
         self.rest()
         return view
 
+    async def refused(self, action: Awaitable[object]) -> Fault:
+        """The fault that something ends with which is asked for."""
+        with pytest.raises(Fault) as caught:
+            await action
+        await self.turns()
+        return caught.value
+
+    async def throw_out(self, reason: str, *, restart: bool = False) -> None:
+        """The kernel ejects what runs, and everything that comes of it happens."""
+        await self.loader.throw_out(reason, restart=restart)
+        await self.turns()
+
+    @property
+    def backoff(self) -> Backoff:
+        return self.daemon.backoff_store.state
+
+    def quarantined(self, candidate: str) -> bool:
+        return self.backoff.quarantine_of(candidate, self.clock.now) is not None
+
     def rest(self) -> None:
         """Time goes by without signals, until another trial may start."""
         self.clock.now += 2 * 3600.0
+
+
+Story = Callable[[House], Awaitable[None]]
+Play = Callable[..., None]
 
 
 @contextlib.asynccontextmanager
