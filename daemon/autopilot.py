@@ -247,7 +247,7 @@ class Autopilot:
         self._say_verdict(trial, gone)
         episode = self._episodes.get(trial.request.episode or "")
         self._episodes.note_trial(episode, trial.view())
-        self._history_writer.trial_ended(trial.view())
+        self._history_writer.trial_ended(trial.view(), is_evidence=trial.is_evidence)
         if episode.by_hand:
             self._episodes.end_by_hand(episode, f"{trial.state.value}: {trial.reason}")
 

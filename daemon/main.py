@@ -219,7 +219,8 @@ class Daemon:
 
     async def _trial_ended(self, trial: Trial, gone: ExitReason | None) -> None:
         await self.autopilot.trial_ended(trial, gone)
-        self.beliefs.trial_ended(trial.view(), self._episode_profile(trial))
+        if trial.is_evidence:
+            self.beliefs.trial_ended(trial.view(), self._episode_profile(trial))
         await self.saved_policies.trial_ended(trial)
         self.preparation.look()
 

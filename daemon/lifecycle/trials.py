@@ -124,6 +124,15 @@ class Trial:
     def state(self) -> TrialState:
         return self._state
 
+    @property
+    def is_evidence(self) -> bool:
+        """Whether its verdict says something of the candidate: it was compared, or it did harm.
+
+        A trial that somebody stopped before, or that the loss of a scheduler ended, has only the
+        ratio of a window or two, which noise can make.
+        """
+        return self.harmed or (self.verdict is not None and self.verdict.confidence > 0)
+
     def change(self, change: TrialChange) -> None:
         """Raises NoSuchTransition for what a trial in this state cannot go through."""
         self._state = TRIAL_LIFE.after(self._state, change)

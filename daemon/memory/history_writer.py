@@ -170,7 +170,8 @@ class HistoryWriter:
         )
 
     @_tolerant
-    def trial_ended(self, trial: TrialView) -> None:
+    def trial_ended(self, trial: TrialView, *, is_evidence: bool = True) -> None:
+        """`is_evidence`: its verdict says something of the candidate, and is learned from."""
         for number, window in enumerate(trial.windows, start=1):
             self._store.add_window(
                 history.Window(
@@ -183,7 +184,7 @@ class HistoryWriter:
                     window.guarded,
                 )
             )
-        if trial.verdict is not None:
+        if trial.verdict is not None and is_evidence:
             verdict = trial.verdict
             low, high = _gain_bounds(verdict)
             self._store.add_verdict(

@@ -244,6 +244,45 @@ def test_a_trial_that_is_over_cannot_be_changed(play: Play) -> None:
     play(story)
 
 
+# ---------------------------------------------------------------- what is learned from it
+
+
+def test_a_trial_that_was_stopped_before_anything_was_compared_teaches_nothing(play: Play) -> None:
+    """One window of each arm has a ratio, which noise can make: no belief, no weight of a search
+    and no lesson rests on it. The trial itself is remembered."""
+
+    async def story(home: House) -> None:
+        view = await home.trial(await home.candidate("slow", 1.8 * USUAL_US))
+        while not any(each.arm is Arm.CANDIDATE for each in home.of(view).windows):
+            await home.interval()
+        await home.rollback("enough")
+        verdict = home.of(view).verdict
+        assert verdict is not None
+        assert verdict.gain < -0.5
+        memory = home.daemon.history_writer
+        assert memory.evidence(10) == []
+        assert memory.outcomes("") == []
+        assert memory.moves(10) == []
+        told = memory.trial_view(view.id)
+        assert told is not None
+        assert told.verdict == verdict
+
+    play(story)
+
+
+def test_a_trial_that_did_harm_is_learned_from(play: Play) -> None:
+    """It was stopped early, too, and it is the best reason not to try the same again."""
+
+    async def story(home: House) -> None:
+        await home.trial(await home.candidate("worse", WORSE_US))
+        await home.until_over()
+        (evidence,) = home.daemon.history_writer.evidence(10)
+        assert evidence.scheduler == "worse"
+        assert evidence.decision.value == "rollback"
+
+    play(story)
+
+
 # ---------------------------------------------------------------- who decides
 
 
