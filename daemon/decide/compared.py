@@ -47,6 +47,11 @@ class Compared:
         return self.worse is not None and self.loss > tolerance and self.worse.low > 1
 
     @property
+    def certain(self) -> bool:
+        """Whether it differs for certain, for better or worse."""
+        return self.ratio is not None and (self.ratio.low > 1 or self.ratio.high < 1)
+
+    @property
     def words(self) -> str:
         """`9% to 51% worse`."""
         if self.ratio is None:
@@ -119,21 +124,23 @@ def compared_term(
     windows: Sequence[WindowView], objective: Objective, term: Term, confidence: float
 ) -> Compared:
     baseline, candidate = (term_values(windows, arm, objective, term) for arm in Arm)
-    return _compared(term.named, term, baseline, candidate, confidence)
+    return compared_values(term.named, term, baseline, candidate, confidence)
 
 
 def compared_guard(windows: Sequence[WindowView], guard: Guard, confidence: float) -> Compared:
     baseline, candidate = (guard_values(windows, arm, guard) for arm in Arm)
-    return _compared(guard.key, guard.term, baseline, candidate, confidence)
+    return compared_values(guard.key, guard.term, baseline, candidate, confidence)
 
 
-def _compared(
+def compared_values(
     name: str,
     term: Term,
     baseline: Sequence[float],
     candidate: Sequence[float],
     confidence: float,
 ) -> Compared:
+    """The values of both arms' windows, none of them zero; with fewer than two in an arm there is
+    no ratio."""
     ratio = None
     if min(len(baseline), len(candidate)) >= 2:
         ratio = ratio_of(baseline, candidate, confidence)

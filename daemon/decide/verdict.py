@@ -31,12 +31,13 @@ from statistics import median
 
 from daemon.api.display import displayable
 from daemon.api.models import Arm, ComparedView, Decision, Direction, VerdictView, WindowView
-from daemon.decide.compare import Ratio, permutation_p, ratio_of
+from daemon.decide.compare import Ratio, permutation_p
 from daemon.decide.compared import (
     Compared,
     above_zero,
     compared_guard,
     compared_term,
+    compared_values,
     gone,
     guard_values,
     loss_of,
@@ -53,7 +54,7 @@ from daemon.decide.windows import (
     next_arm,
     usual_samples,
 )
-from daemon.decide.words import change, duration, figure, percent, sure
+from daemon.decide.words import duration, figure, percent, sure
 
 # Names of others in a reason, characters.
 LONGEST_NAME = 100
@@ -78,7 +79,14 @@ STARVED_USUAL = 0.1
 STARVED_BEYOND = 2.0
 STARVED_RATIO = 3.0
 
-_HIGHER = (Guarded.MACHINE_RUN_SHARE, Guarded.OTHERS_RUN_SHARE, Guarded.OWN_THROUGHPUT)
+# The guarded figures as terms, which say what is better.
+_TERMS = {
+    Guarded.MACHINE_RUN_SHARE: Term("", Metric.CPU, Direction.HIGHER, ""),
+    Guarded.OTHERS_RUN_SHARE: Term("", Metric.CPU, Direction.HIGHER, ""),
+    Guarded.OTHERS_RESPONSE_P99_US: Term("", Metric.RESPONSE, Direction.LOWER, "us", 0.99),
+    Guarded.OTHERS_DELAY_P99_US: Term("", Metric.DELAY, Direction.LOWER, "us", 0.99),
+    Guarded.OWN_THROUGHPUT: Term("", Metric.COMPLETIONS, Direction.HIGHER, ""),
+}
 
 
 def _trivial(settings: TrialSettings) -> dict[Guarded, float]:
@@ -494,26 +502,20 @@ def _guarded(
             ]
             for arm in Arm
         }
-        baseline, candidate = arms[Arm.BASELINE], arms[Arm.CANDIDATE]
-        if min(len(baseline), len(candidate)) < 2:
+        term = _TERMS[name]
+        found = compared_values(name, term, arms[Arm.BASELINE], arms[Arm.CANDIDATE], confidence)
+        if found.ratio is None:
             continue
-        if max(median(baseline), median(candidate)) < trivial:
+        usual, now = median(found.baseline), median(found.candidate)
+        if max(usual, now) < trivial:
             said[name] = "too little to compare"
             continue
-        ratio = ratio_of(baseline, candidate, confidence)
-        lower = name not in _HIGHER
-        direction = Direction.LOWER if lower else Direction.HIGHER
-        loss = loss_of(ratio.value, direction)
-        sure = ratio.low > 1 if lower else ratio.high < 1
-        certain = ratio.low > 1 or ratio.high < 1
-        words = change(ratio.low, ratio.high, direction)
-        said[name] = words if certain else f"unclear: {words}"
-        if loss > tolerances[name] and sure:
+        said[name] = found.words if found.certain else f"unclear: {found.words}"
+        if found.breaks(tolerances[name]):
             said[name] += ", worse than tolerated"
-            unit = "us" if name.endswith("_us") else ""
             broken.append(
-                f"{name.removesuffix('_us').replace('_', ' ')} is {words} "
-                f"({figure(median(candidate), unit)} instead of {figure(median(baseline), unit)}; "
+                f"{name.removesuffix('_us').replace('_', ' ')} is {found.words} "
+                f"({figure(now, term.unit)} instead of {figure(usual, term.unit)}; "
                 f"tolerated: {percent(tolerances[name])} worse)"
             )
     return said, broken

@@ -183,10 +183,10 @@ def test_text_for_people_has_no_control_characters(
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("{", "no line of signals"),
-        ('{"v": 2}', "no line of signals"),
-        ('{"mark": "party", "at": 1}', "no mark"),
-        ('{"mark": "end"}', "no mark"),
+        ("{", "not a line of signals"),
+        ('{"v": 2}', "not a line of signals"),
+        ('{"mark": "party", "at": 1}', "not a mark"),
+        ('{"mark": "end"}', "not a mark"),
         (
             '{"mark": "trial", "at": 1, "workload": "comm:a", "objective": "speed"}',
             "cannot be understood",
