@@ -77,7 +77,7 @@ struct task_ctx {
 #include <schedpilot/machine.bpf.h>
 #include <schedpilot/slices.bpf.h>
 #include <schedpilot/tasks.bpf.h>
-#include <schedpilot/times.bpf.h>
+#include <schedpilot/timing.bpf.h>
 #include <schedpilot/virtual_time.bpf.h>
 
 /*

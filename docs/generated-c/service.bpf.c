@@ -94,7 +94,7 @@ struct cpu_ctx {
 #include <schedpilot/machine.bpf.h>
 #include <schedpilot/slices.bpf.h>
 #include <schedpilot/tasks.bpf.h>
-#include <schedpilot/times.bpf.h>
+#include <schedpilot/timing.bpf.h>
 #include <schedpilot/virtual_time.bpf.h>
 
 /*

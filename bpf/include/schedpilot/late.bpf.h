@@ -14,7 +14,7 @@
 
 #include <schedpilot/counters.bpf.h>
 #include <schedpilot/tasks.bpf.h>
-#include <schedpilot/times.bpf.h>
+#include <schedpilot/timing.bpf.h>
 
 /* So many at one look, which cannot take long then. */
 #define LATE_AT_ONCE 32

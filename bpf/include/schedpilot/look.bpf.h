@@ -7,7 +7,7 @@
 #ifndef SCHEDPILOT_LOOK_BPF_H
 #define SCHEDPILOT_LOOK_BPF_H
 
-#include <schedpilot/times.bpf.h>
+#include <schedpilot/timing.bpf.h>
 
 /* How often is often enough to look for tasks that have waited too long, ns. */
 #define LOOK_NS 100000000

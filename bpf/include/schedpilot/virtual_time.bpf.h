@@ -21,7 +21,7 @@
 #define SCHEDPILOT_VIRTUAL_TIME_BPF_H
 
 #include <schedpilot/machine.bpf.h>
-#include <schedpilot/times.bpf.h>
+#include <schedpilot/timing.bpf.h>
 
 static u64 clock;	    /* virtual time of all, ns */
 static u64 runnable_weight; /* of all tasks that are weighed in */

@@ -75,7 +75,7 @@ struct cpu_ctx {
 #include <schedpilot/machine.bpf.h>
 #include <schedpilot/slices.bpf.h>
 #include <schedpilot/tasks.bpf.h>
-#include <schedpilot/times.bpf.h>
+#include <schedpilot/timing.bpf.h>
 #include <schedpilot/virtual_time.bpf.h>
 
 /* Slices shrink with the number of runnable tasks (by weight), so that all get by. */

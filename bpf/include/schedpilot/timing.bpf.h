@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Times: which of two is earlier, and the average of many. */
-#ifndef SCHEDPILOT_TIMES_BPF_H
-#define SCHEDPILOT_TIMES_BPF_H
+#ifndef SCHEDPILOT_TIMING_BPF_H
+#define SCHEDPILOT_TIMING_BPF_H
 
 #include <scx/common.bpf.h>
 
