@@ -10,7 +10,7 @@ class Reading:
     """One interval of a source.
 
     Attributes:
-        since: its begin, Unix seconds.
+        since: its start, Unix seconds.
         value: None if there is none (nothing happened, or this was the first reading).
         unit: the value's unit, if the source knows it.
         count: samples, events or counts behind the value.

@@ -284,7 +284,7 @@ async def _until(lines: AsyncIterator[bytes], wanted: type[_Line], object: Path)
         ) from None
     raise Fault(
         FaultType.CHILD_FAILED,
-        "the runner ended without a word",
+        "the runner ended without a message",
         where=object.name,
         hint="run schedpilot-runner by hand to see why",
     )

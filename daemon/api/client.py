@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The daemon's API from the other side of the socket: `Client` blocks, `AsyncClient` awaits.
+"""The client side of the daemon's API: `Client` blocks, `AsyncClient` awaits.
 
 Both have the methods of `endpoints.py`, with their parameters, and return their models. Every
 trouble is a `process.Fault`: the daemon's own, as it was raised there, or UNREACHABLE, TIMEOUT or
-INTERNAL where the talking itself failed.
+INTERNAL if the communication failed.
 """
 
 import socket
@@ -28,7 +28,7 @@ T = TypeVar("T")
 # Longer than four heartbeats of the event stream without a byte: the daemon is gone or stuck.
 _SILENCE_S = 65.0
 _CONNECT_S = 10.0
-# The host of a URL has no meaning on a Unix socket; this is what the daemon sees as `Host`.
+# A URL's host has no meaning on a Unix socket; the daemon sees this as `Host`.
 _BASE = "http://schedpilot"
 
 
@@ -51,12 +51,12 @@ def control_async_client() -> "AsyncClient":
 
 
 def control_opens() -> bool:
-    """Whether this process may act: the control socket lets it connect."""
+    """Whether this process may act: the control socket accepts its connection."""
     return opens(run_dir() / CONTROL_SOCKET)
 
 
 def opens(path: Path) -> bool:
-    """Whether the socket lets this process connect."""
+    """Whether the socket accepts a connection of this process."""
     return _refusal(path) is None
 
 
@@ -108,12 +108,12 @@ def _unreachable(path: Path) -> Fault:
     )
 
 
-# `InvalidURL` is httpx's for one that is too long, and apart from its other errors.
+# httpx raises `InvalidURL` for a URL that is too long; it is separate from its other errors.
 _FAILURES = (httpx.HTTPError, httpx.InvalidURL)
 
 
 def _trouble(error: Exception, path: Path) -> NoReturn:
-    """A failure of the transport as a fault."""
+    """A transport failure as a fault."""
     if isinstance(error, httpx.InvalidURL):
         raise Fault(
             FaultType.BAD_REQUEST, "the request cannot be sent", why=str(error)[:200]
@@ -129,7 +129,7 @@ def _trouble(error: Exception, path: Path) -> NoReturn:
 
 
 def _read(call: Call[T], status: int, raw: bytes, path: Path) -> T:
-    """The answer of one call, or the fault it carries."""
+    """The answer of one call, or the fault that it contains."""
     try:
         if status < 400:
             return call.read(raw)
@@ -147,11 +147,11 @@ def _read(call: Call[T], status: int, raw: bytes, path: Path) -> T:
 
 
 def _arguments(call: Call[Any], timeout_s: float) -> dict[str, Any]:
-    """What httpx is told of a call."""
+    """The parts of a call for httpx."""
     return {
         "method": call.method,
         "url": call.path,
-        # Arguments of a command line may be no text at all.
+        # Command-line arguments may be invalid text.
         "params": {
             name: value.encode("utf-8", "replace").decode()
             for name, value in call.parameters.items()
@@ -186,7 +186,7 @@ class Client(Blocking, Endpoints):
         """The events of a stream as they come; ends when the daemon stops.
 
         Raises:
-            Fault: as `send`; UNREACHABLE where the daemon vanished in the middle.
+            Fault: as `send`; UNREACHABLE if the daemon vanished in the middle.
         """
         decoder = EventDecoder()
         try:
@@ -222,7 +222,7 @@ class AsyncClient(Awaiting, Endpoints):
         self._http = httpx.AsyncClient(transport=transport, base_url=_BASE, trust_env=False)
 
     async def send(self, call: Call[T]) -> T:
-        """As `Client.send`."""
+        """See `Client.send`."""
         try:
             response = await self._http.request(**_arguments(call, call.timeout_s))
         except _FAILURES as error:
@@ -230,7 +230,7 @@ class AsyncClient(Awaiting, Endpoints):
         return _read(call, response.status_code, response.content, self.path)
 
     async def follow(self, call: Call[None]) -> AsyncIterator[Event]:
-        """As `Client.follow`."""
+        """See `Client.follow`."""
         decoder = EventDecoder()
         try:
             async with self._http.stream(**_arguments(call, _SILENCE_S)) as response:

@@ -1,19 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Hostile text made fit to be shown.
+"""Makes hostile text fit to be shown.
 
-Names of processes, cgroups and files are chosen by whoever runs them. Wherever one leaves for
-a terminal, the journal or an answer, it goes through `displayable`.
+Whoever runs a process chooses the names of processes, cgroups and files. Before one leaves for a
+terminal, the journal or an answer, it goes through `displayable`.
 """
 
 _NAMED = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
 def displayable(text: str, limit: int = 200) -> str:
-    """`text` with nothing in it that moves a cursor, ends a line or turns the writing around.
+    """`text` without characters that move a cursor, end a line or reverse the writing direction.
 
     Control, format (directional marks, zero-width joiners), separator, private and unassigned
-    characters are written as escapes, as are bytes that were not UTF-8 (`surrogateescape`).
-    Longer than `limit` characters, it is cut there and ends in an ellipsis.
+    characters are written as escapes, as are bytes that were not UTF-8 (`surrogateescape`). A text
+    longer than `limit` characters is cut there and ends in an ellipsis.
     """
     shown = "".join(each if each.isprintable() else _escaped(each) for each in text[:limit])
     return shown + "…" if len(text) > limit else shown

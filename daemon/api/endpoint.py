@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What an endpoint is, and how the table in `endpoints.py` declares one.
+"""The type of an endpoint, and how the table in `endpoints.py` declares one.
 
 An endpoint is declared as a method without a body. Its name is that of the handler's method that
 answers it and of the clients' methods that ask it. Its parameters are what a client sends, its
@@ -36,8 +36,8 @@ T = TypeVar("T")
 # A type with its constraints, as `Annotated` holds them.
 Constrained = Any
 
-# How long an answer may take, seconds: reading is at once; loading a scheduler and coming
-# back from one wait for the kernel; a candidate passes every gate before it is answered.
+# How long an answer may take, seconds: reading is immediate; loading a scheduler and unloading one
+# wait for the kernel; a candidate passes every gate before it is answered.
 READ_S = 30.0
 ACT_S = 120.0
 GATES_S = 1800.0
@@ -49,14 +49,17 @@ EVENT_STREAM = "text/event-stream"
 
 
 class Surface(StrEnum):
-    """The socket that answers. The control socket answers what the observe socket does, too."""
+    """The socket that answers.
+
+    The control socket also answers everything that the observe socket does.
+    """
 
     OBSERVE = "observe"
     CONTROL = "control"
 
 
 class Place(StrEnum):
-    """Where in a request a parameter is."""
+    """The place of a parameter in a request."""
 
     PATH = "path"
     QUERY = "query"
@@ -122,7 +125,7 @@ class Endpoint:
 
     `path` may have one `{id}`, which the first parameter fills. `limit_s` is how long a client
     waits for the answer, and `limit_plus` names a field of the body that is added to it, seconds.
-    What is for `persons_only` is refused to the advisor's user.
+    An endpoint for `persons_only` is refused to the advisor's user.
     """
 
     def __init__(
@@ -167,7 +170,7 @@ class Endpoint:
 
     @cached_property
     def parameters(self) -> tuple[Parameter, ...]:
-        """In the order in which they are declared."""
+        """In the order of their declaration."""
         found: list[Parameter] = []
         for each in list(self._signature.parameters.values())[1:]:
             type = each.annotation
@@ -219,7 +222,7 @@ class Answered(Endpoint, Generic[P, T]):
             return raw.decode()  # type: ignore[return-value]
         if answer is bytes:
             return raw  # type: ignore[return-value]
-        # The adapter is made when an answer is there to be read: most processes need few of them.
+        # The adapter is made when an answer has to be read: most processes need few of them.
         found: T = TypeAdapter(answer).validate_json(raw)
         return found
 

@@ -241,7 +241,7 @@ class Endpoints:
     def record_lesson(self, request: LessonRequest) -> LessonView:
         """Records a lesson."""
 
-    # Recordings of what the machine does.
+    # Recordings of the machine's activity.
 
     @observe.get("/v1/recordings")
     def recordings(self) -> list[RecordingView]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Messages about the C that a policy became, at their places in the policy."""
+"""Moves messages about a policy's C to their places in the policy."""
 
 from collections.abc import Mapping
 
@@ -7,14 +7,14 @@ from daemon.api.models import GateMessage, GateResult
 
 # From a line of the C to the line and column of the policy that its text came from, all from 1.
 Origin = Mapping[int, tuple[int, int]]
-# The compiler of policies puts a tab before each line that it takes over.
+# The policy compiler puts a tab before each line that it copies.
 INDENT = 1
 
 
 def in_policy(result: GateResult, origin: Origin) -> GateResult:
-    """The answer of a gate, with what it says of a C block's lines moved to the policy.
+    """A gate's answer, with its messages about a C block's lines moved to the policy.
 
-    What was moved names no file: the policy has none.
+    Moved messages name no file: the policy has none.
     """
     if not origin:
         return result

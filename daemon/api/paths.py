@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Where the API is: its sockets."""
+"""The paths of the API's sockets."""
 
 import os
 from pathlib import Path
@@ -10,7 +10,7 @@ OBSERVE_SOCKET = "observe.sock"
 CONTROL_SOCKET = "control.sock"
 # Its members may open the control socket.
 GROUP = "schedpilot"
-# Whom the advisor runs as: it may do what the group may, save approve what it proposed.
+# The user that the advisor runs as: it may do what the group may, except approve what it proposed.
 AGENT_USER = "schedpilot-agent"
 
 

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What is proven ahead, in words that the command and the tools share."""
+"""The candidates proven ahead, in words that the command and the tools share."""
 
 from daemon.api.models import PreparationView, PreparedState
 
 
 def preparation_text(view: PreparationView) -> str:
-    """How far it is, as one line."""
+    """The progress, as one line."""
     if not view.enabled:
         return "switched off in the configuration ([prepare] enabled)"
     said = [f"{view.proven} of {view.of} proven"] if view.of else []

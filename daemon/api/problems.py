@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A `Fault` as problem details (RFC 9457), and back: both ends of the wire use this page."""
+"""A `Fault` as problem details (RFC 9457), and back: both ends of the wire use this module."""
 
 from daemon.api.display import displayable
 from daemon.api.models import Problem
@@ -7,11 +7,11 @@ from process import Fault, FaultType
 
 MEDIA_TYPE = "application/problem+json"
 PREFIX = "urn:schedpilot:fault:"
-# The most of a fault that is put on the wire, characters and lines.
+# Limits of a fault on the wire, characters and lines.
 _TEXT_LIMIT = 2000
 _LINES_LIMIT = 200
 
-# The HTTP status of each fault: 4xx where the client can do otherwise, 5xx where it cannot.
+# The HTTP status of each fault: 4xx if the client can act differently, 5xx if it cannot.
 STATUS: dict[FaultType, int] = {
     FaultType.BAD_REQUEST: 400,
     FaultType.BAD_NAME: 400,
@@ -45,11 +45,11 @@ STATUS: dict[FaultType, int] = {
 
 
 def problem_of(fault: Fault, *, instance: str = "", status: int = 0) -> Problem:
-    """The fault for the wire, everything in it fit to be shown.
+    """The fault for the wire, with all its text made fit to be shown.
 
     Args:
-        instance: the path that was asked for.
-        status: the HTTP status where it is not the usual one of this type.
+        instance: the requested path.
+        status: the HTTP status if it is not the usual one of this type.
     """
     return Problem(
         type=PREFIX + fault.type,
@@ -67,7 +67,7 @@ def problem_of(fault: Fault, *, instance: str = "", status: int = 0) -> Problem:
 
 
 def fault_of(problem: Problem) -> Fault:
-    """The fault that the other side raised. A type that is not known here is INTERNAL."""
+    """The fault that the other side raised. An unknown type becomes INTERNAL."""
     name = problem.type.removeprefix(PREFIX)
     known = problem.type.startswith(PREFIX) and name in set(FaultType)
     return Fault(

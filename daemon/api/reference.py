@@ -12,7 +12,7 @@ from daemon.api.endpoints import ALL
 README = Path(__file__).with_name("README.md")
 BEGIN = "<!-- endpoints: written by `python -m daemon.api.reference` -->\n"
 END = "<!-- endpoints: end -->\n"
-# What is no model.
+# Types that are not models.
 _OTHERS: dict[object, str] = {str: "text", bytes: "a file", dict[str, Any]: "JSON"}
 
 
@@ -27,10 +27,10 @@ def listed() -> str:
 
 
 def with_list(text: str) -> str:
-    """The README with the list as it is now.
+    """The README with the current list.
 
     Raises:
-        ValueError: the marks between which it stands are missing.
+        ValueError: the marks around the list are missing.
     """
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the routes of both sockets share: bodies in, answers and problems out."""
+"""Common parts of both sockets' routes: bodies in, answers and problems out."""
 
 import asyncio
 import difflib
@@ -26,14 +26,14 @@ from process import Fault, FaultType
 Handler = Callable[[Request], Awaitable[Response]]
 Model = TypeVar("Model", bound=BaseModel)
 
-# Where the server leaves the user id at the other end, in a request's state.
+# Where the server stores the peer's user id in a request's state.
 PEER = "peer_user"
 
 _log = logging.getLogger("schedpilotd.api")
 
 
 class _Anything(Convertor[str]):
-    """Like starlette's `path`, and newlines too: a process may put one in its name."""
+    """Like starlette's `path`, plus newlines: a process may have one in its name."""
 
     regex = r"[\s\S]*"
 
@@ -60,7 +60,7 @@ def problem_response(request: Request, fault: Fault, *, status: int = 0) -> Resp
     problem = problem_of(fault, instance=request.scope["path"], status=status)
     response = Response(problem.model_dump_json(), problem.status, media_type=MEDIA_TYPE)
     if fault.type is FaultType.TOO_LARGE:
-        # The rest of the body is not wanted; without this the server would read it to its end.
+        # The rest of the body is not wanted; without this the server would read all of it.
         response.headers["connection"] = "close"
     return response
 
@@ -71,7 +71,7 @@ def _checks(type: Constrained) -> TypeAdapter[str]:
 
 
 def named(request: Request, type: Constrained) -> str:
-    """The path's id, checked; `type` says what it names.
+    """The path's id, checked; `type` says what kind it is.
 
     Raises:
         Fault: BAD_NAME.
@@ -94,7 +94,7 @@ def query(request: Request, model: type[Model]) -> Model:
 
 
 async def body(request: Request, model: type[Model]) -> Model:
-    """The body as a model; reading stops where it becomes too large.
+    """The body as a model; reading stops as soon as it is too large.
 
     Raises:
         Fault: TOO_LARGE or BAD_REQUEST.
@@ -119,7 +119,7 @@ def _too_large() -> Fault:
 
 
 def route(path: str, handler: Handler, method: str = "GET") -> Route:
-    """A route on which every trouble is a problem, and no defect shows its insides."""
+    """A route on which every trouble becomes a problem, and no defect shows internals."""
 
     async def guarded(request: Request) -> Response:
         try:
@@ -127,7 +127,8 @@ def route(path: str, handler: Handler, method: str = "GET") -> Route:
         except Fault as fault:
             return problem_response(request, fault)
         except asyncio.CancelledError:
-            # The server's last word to requests that outlast its end; the task is ours alone.
+            # The server's last resort for requests that outlast its end; this task handles only
+            # this request.
             return problem_response(request, _stopping())
         except ClientDisconnect:
             return Response(status_code=400)  # nobody is there to read it
@@ -158,7 +159,7 @@ def _stopping() -> Fault:
 
 
 def application(routes: list[Route]) -> Starlette:
-    """The routes as an application that answers problems where there is no route, too."""
+    """The routes as an application that also answers unknown paths with problems."""
     paths = sorted({each.path for each in routes})
 
     async def unrouted(request: Request, error: Exception) -> Response:

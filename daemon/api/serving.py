@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The applications of both sockets: each endpoint of the table, answered by a handler's method.
+"""The applications of both sockets: a handler's method answers each endpoint of the table.
 
-A handler is any object; a method of it answers the endpoint that has its name. It takes the
+A handler is any object; its method with an endpoint's name answers that endpoint. It gets the
 endpoint's parameters in their order, checked.
 """
 
@@ -47,7 +47,7 @@ def control_app(*handlers: object) -> Starlette:
 
 
 def observe_app(*handlers: object) -> Starlette:
-    """The application of the observe socket: reading, and a signpost where acting would be."""
+    """The application of the observe socket: reading, and a hint for requests that would act."""
     routes = _routes(Surface.OBSERVE, handlers)
     read = {each.path for each in routes}
 
@@ -68,20 +68,20 @@ def observe_app(*handlers: object) -> Starlette:
 
 
 class _Description:
-    """Answers what this socket answers."""
+    """Answers everything that belongs on this socket."""
 
     def __init__(self, surface: Surface) -> None:
         self._surface = surface
         self._making = asyncio.Lock()
 
     async def openapi(self) -> str:
-        # Everybody may ask for it, and it takes time and memory.
+        # Everybody may request it, and it takes time and memory.
         async with self._making:
             return await asyncio.to_thread(_described, self._surface)
 
 
 def _described(surface: Surface) -> str:
-    """The document of a socket, as JSON; made anew each time, for it is seldom wanted."""
+    """The document of a socket, as JSON; made anew each time, because it is rarely wanted."""
     from daemon.api.openapi import document
 
     text = json.dumps(document(surface))
@@ -90,10 +90,10 @@ def _described(surface: Surface) -> str:
 
 
 def _routes(surface: Surface, handlers: Sequence[object]) -> list[Route]:
-    """A route for each endpoint of this socket, which reaches no other method of a handler.
+    """A route for each endpoint of this socket; no other method of a handler is reachable.
 
     Raises:
-        TypeError: not exactly one of the handlers has a method for an endpoint.
+        TypeError: an endpoint has no handler method, or several.
     """
     handlers = (*handlers, _Description(surface))
     return [_route(each, _answering(each, handlers)) for each in answered_on(surface)]
@@ -119,7 +119,7 @@ def _route(endpoint: Endpoint, handler: object) -> Route:
 
 
 async def _arguments(endpoint: Endpoint, request: Request) -> list[Any]:
-    """What the request gives for each parameter, in their order.
+    """The request's value for each parameter, in their order.
 
     Raises:
         Fault: BAD_NAME, NOT_ALLOWED, BAD_REQUEST or TOO_LARGE.
@@ -139,7 +139,7 @@ async def _arguments(endpoint: Endpoint, request: Request) -> list[Any]:
 
 
 def _takes_no_query(endpoint: Endpoint) -> bool:
-    """Whether a query is an error. Scrapers of metrics may add parameters of their own."""
+    """Whether a query is an error. Scrapers of metrics may add their own parameters."""
     return endpoint.method == "GET" and not endpoint.parameters and endpoint.answer is not str
 
 
@@ -147,7 +147,7 @@ _query_models: dict[str, type[RequestModel]] = {}
 
 
 def _query_model(endpoint: Endpoint) -> type[RequestModel]:
-    """The parameters after the `?`, by their names there. Made when it is first needed."""
+    """The parameters after the `?`, by name. Made when it is first needed."""
     if endpoint.name not in _query_models:
         fields: dict[str, Any] = {
             each.sent_as: (each.type, ... if each.required else each.default)
@@ -157,7 +157,7 @@ def _query_model(endpoint: Endpoint) -> type[RequestModel]:
     return _query_models[endpoint.name]
 
 
-# What a handler answers with, by which it is written.
+# A handler's answer decides how it is written.
 Written = BaseModel | list[BaseModel] | str | Path | None
 
 
@@ -179,14 +179,15 @@ def _streaming(endpoint: Endpoint, handler: object) -> Handler:
     async def handle(request: Request) -> Response:
         subscribe: Callable[..., AsyncIterator[Event]] = getattr(handler, endpoint.name)
         (after,) = await _arguments(endpoint, request)
-        # A client that lost its connection asks the same URL again and says here how far it got.
+        # A client that lost its connection requests the same URL again and says here how far it
+        # got.
         resumed = request.headers.get("last-event-id", "")
         if resumed.isascii() and resumed.isdecimal() and len(resumed) < 19:
             after = int(resumed)
         headers = {"cache-control": "no-store"}
         if request.method == "HEAD":
             return Response(headers=headers, media_type=endpoint.media_type)
-        # Set by daemon/service/server.py while it serves.
+        # daemon/service/server.py sets it while it serves.
         stopping = getattr(request.app.state, "stopping", None)
         return StreamingResponse(
             frames(subscribe(after), stopping), headers=headers, media_type=endpoint.media_type
@@ -196,10 +197,10 @@ def _streaming(endpoint: Endpoint, handler: object) -> Handler:
 
 
 def refuse_agent(request: Request) -> None:
-    """An approval is a person's, and not the advisor's that asked for it.
+    """Only a person may approve, and not the advisor that asked for it.
 
     Raises:
-        Fault: NOT_ALLOWED where the other end of the connection runs as the advisor's user.
+        Fault: NOT_ALLOWED if the peer runs as the advisor's user.
     """
     try:
         agent = pwd.getpwnam(paths.AGENT_USER).pw_uid

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What an advisor has to know before it proposes anything, in sentences: by what trials are judged,
-what is guarded, what a scheduler can change at all, and who else is on the machine. Pure."""
+"""Facts that an advisor needs before it proposes anything, in sentences: how trials are judged,
+what is guarded, what a scheduler can change at all, and which other workloads run. Pure.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,13 +11,13 @@ from daemon.api.display import displayable
 from daemon.api.models import EpisodeView, ProfileView, SignalPoint, StatusView, WorkloadView
 from daemon.api.telling import Quote, between, figure
 
-# Intervals that stand for "now".
+# How many intervals stand for "now".
 LATELY = 20
-# Other workloads that are named, by the CPU time they use; and what is too little to name.
+# How many other workloads are named, by the CPU time they use; and below which use they are not.
 MOST_OTHERS = 4
 LEAST_CPUS = 0.02
 MOST_GUARDS = 4
-# The figures of a point that are values of an objective's terms, with their units.
+# The figures of a point that correspond to an objective's terms, with their units.
 _NOW: Mapping[str, tuple[str, str, float]] = {
     "response p50": ("response_p50_us", "us", 1.0),
     "response p99": ("response_p99_us", "us", 1.0),
@@ -27,7 +28,7 @@ _NOW: Mapping[str, tuple[str, str, float]] = {
     "latency p99": ("delay_p99_us", "us", 1.0),
     "cpu": ("run_share", "%", 100.0),
 }
-# What every trial guards of everybody, and how a limit is said.
+# The figures of everybody that every trial guards, and the wording of their limits.
 _LONGER = {
     "others_response_p99_us": "others' response p99",
     "others_delay_p99_us": "others' run-queue delay p99, where response is not known,",
@@ -41,7 +42,7 @@ _LESS = {
 
 @dataclass(frozen=True)
 class Facts:
-    """What was looked up. `points` are the workload's, oldest first; `workloads` all there are."""
+    """The collected data. `points` are the workload's, oldest first; `workloads` all of them."""
 
     episode: EpisodeView
     status: StatusView
@@ -51,7 +52,7 @@ class Facts:
 
 
 def told(facts: Facts, quote: Quote = displayable) -> list[str]:
-    """All of it, a sentence or two a line; what is not known is left out."""
+    """All facts, a sentence or two per line; unknown ones are left out."""
     lines = [
         _judged(facts, quote),
         _guarded(facts, quote),
@@ -82,7 +83,9 @@ def _judged(facts: Facts, quote: Quote) -> str:
 
 
 def _now(term: str, facts: Facts, quote: Quote) -> str:
-    """The value of a term now: the median of the last intervals, and where half of them lie."""
+    """The current value of a term: the median of the last intervals, and the range of their middle
+    half.
+    """
     title = next((each for each in _NOW if f"{term} ".startswith(f"{each} ")), "")
     values: list[float] = []
     unit = ""
@@ -100,7 +103,7 @@ def _now(term: str, facts: Facts, quote: Quote) -> str:
 
 
 def _declared(term: str, facts: Facts, quote: Quote) -> str:
-    """The same of what the operator declared, whatever it is."""
+    """The same for any objective that the operator declared."""
     own = (each for each in facts.status.objectives if each.workload == facts.episode.workload)
     for each in own:
         if each.value is not None and each.metric and f"{term} ".startswith(f"{each.metric} "):
@@ -109,7 +112,7 @@ def _declared(term: str, facts: Facts, quote: Quote) -> str:
 
 
 def _lately(points: Sequence[SignalPoint]) -> list[SignalPoint]:
-    """The last intervals under what runs now."""
+    """The last intervals under the current scheduler."""
     found: list[SignalPoint] = []
     for each in reversed(points):
         if len(found) == LATELY or each.scheduler != points[-1].scheduler:
@@ -149,7 +152,7 @@ def _limits(tolerated: Mapping[str, float]) -> str:
 
 
 def _split(profile: ProfileView | None) -> str:
-    """What response time is made of, and so the most that a scheduler can take from it."""
+    """The parts of response time, and so the most that a scheduler can gain."""
     split = profile.split if profile else None
     if profile is None or split is None:
         return ""
@@ -165,7 +168,7 @@ def _split(profile: ProfileView | None) -> str:
         burst = figure(profile.burst_p50_us, "us")
         said += f" From one sleep to the next it takes {burst} of CPU time (p50)."
     if profile.runs_to_completion:
-        said += " It runs to completion when it is let."
+        said += " It runs to completion if allowed."
     return said
 
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Events as server-sent events.
 
-The stream pulls: while a client does not read, the server asks for no further event, so that a
-slow client costs one event of memory and not a queue. What it missed meanwhile shows as a gap
-in the ids and as a comment.
+The stream pulls: while a client does not read, the server requests no further event, so that a slow
+client costs one event of memory and not a queue. Events it missed meanwhile show as a gap in the
+ids and as a comment.
 """
 
 import asyncio
@@ -11,8 +11,8 @@ from collections.abc import AsyncIterator
 
 from daemon.api.models import Event
 
-# Silence on the stream is broken by a comment this often, seconds, so that a client can
-# tell a quiet daemon from a dead one.
+# If the stream is silent, a comment is sent this often, seconds, so that a client can tell a quiet
+# daemon from a dead one.
 HEARTBEAT_S = 15.0
 
 
@@ -29,7 +29,7 @@ async def frames(
     async def following() -> Event:
         return await anext(events)
 
-    # At once, so that the client has its headers before the first event.
+    # Sent at once, so that the client has its headers before the first event.
     yield b": schedpilot\n\n"
     stop = asyncio.ensure_future(stopping.wait()) if stopping else None
     coming: asyncio.Task[Event] | None = None

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Server-sent events back into `Event`s, as bytes come in."""
+"""Turns server-sent events back into `Event`s, as bytes come in."""
 
 from pydantic import ValidationError
 
 from daemon.api.models import Event
 from process import Fault, FaultType
 
-# The longest line of a stream that is still taken for an event, bytes.
+# The longest line of a stream that still counts as an event, bytes.
 LINE_LIMIT_BYTES = 1024 * 1024
 
 

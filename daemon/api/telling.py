@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""How a trial went, in words: one voice for the agent, the tools, the command and the journal.
+"""A trial's result in words: the same wording for the agent, the tools, the command and the
+journal.
 
-A figure that noise may have made is not told as one: where the windows' ranges overlap, or "no
-change" is possible, the ranges are told, and that it is unclear. Pure.
+A figure that may be noise is not presented as a finding: if the windows' ranges overlap, or "no
+change" is possible, the text gives the ranges and says that it is unclear. Pure.
 """
 
 import re
@@ -22,16 +23,17 @@ from daemon.api.models import (
     WindowView,
 )
 
-# How text that somebody else chose is quoted; a model needs marks, a person a clean line.
+# How third-party text is quoted; a model needs marks, a person a clean line.
 Quote = Callable[[str, int], str]
-# What is told of one trial at most, bytes: 400 tokens.
+# The maximum length of the text about one trial, bytes: 400 tokens.
 MOST_BYTES = 1400
-# So many of what was compared besides, of each kind, and of the guards are told: the most that fit.
+# How many of the other compared figures, of each kind, and of the guards are shown: as many as fit.
 # The rest is counted.
 _DETAIL = ((4, 6), (3, 4), (2, 3), (1, 2), (0, 1))
-# Windows of each arm that make a difference between them one.
+# How many windows of each arm a difference needs to count.
 LEAST_WINDOWS = 2
-# What trials guard of everybody: the window's key, its name and unit, and which way is better.
+# The figures of everybody that trials guard: the window's key, its name and unit, and which
+# direction is better.
 _EVERYBODY = {
     "others_response_p99_us": ("others' response p99", "us", 1.0, Direction.LOWER),
     "others_delay_p99_us": ("others' run-queue delay p99", "us", 1.0, Direction.LOWER),
@@ -40,7 +42,7 @@ _EVERYBODY = {
     "own_throughput": ("its own completions", "1/s", 1.0, Direction.HIGHER),
 }
 _LONGEST = "delay_max_us"
-# From this factor on, "times" says it better than per cent.
+# From this factor on, "times" is clearer than per cent.
 TIMES = 2.0
 # A word of the daemon's own needs no quoting.
 _WORD = re.compile(r"[A-Za-z0-9%][A-Za-z0-9_./%-]{0,47}")
@@ -70,7 +72,7 @@ def _with(number: str, unit: str) -> str:
 
 def _scale(value: float, unit: str) -> tuple[float, str]:
     if unit not in ("us", "µs"):
-        # A unit may be whatever was posted with a measurement: one that is no word is left out.
+        # A measurement's unit may be any text: one that is not a word is left out.
         return 1.0, "/s" if unit == "1/s" else unit if _UNIT.fullmatch(unit) else ""
     for scale, name in ((1e6, "s"), (1e3, "ms")):
         if abs(value) >= scale:
@@ -79,15 +81,17 @@ def _scale(value: float, unit: str) -> tuple[float, str]:
 
 
 def _short(value: float, unit: str) -> str:
-    """Three digits of a time, four of anything else, and no exponent for what is large."""
+    """Three digits for a time, four for anything else, and no exponent for large numbers."""
     if abs(value) >= 1000:
         return f"{value:.0f}"
     return f"{value:.3g}" if unit in ("us", "µs") else f"{value:.4g}"
 
 
 def change(low: float, high: float, direction: Direction) -> str:
-    """The bounds of a ratio after / before, by what they mean: `9% to 51% worse`, `2 to 2.2 times
-    as many, better`, `between 4% worse and 11% better`."""
+    """The bounds of a ratio after / before, by their meaning:
+
+    `9% to 51% worse`, `2 to 2.2 times as many, better`, `between 4% worse and 11% better`.
+    """
     low, high = min(low, high), max(low, high)
     lower_is_better = direction is Direction.LOWER
     if low <= 1 <= high:
@@ -112,7 +116,7 @@ def gained(gain: float) -> str:
 
 
 def outcome_gain(view: OutcomeView) -> str:
-    """What an earlier trial found, with its bounds; nothing where nothing was compared."""
+    """The result of an earlier trial, with its bounds; empty if nothing was compared."""
     if view.low is None or view.high is None:
         return gained(view.gain)
     return "not compared" if view.low == view.high else gains(view.low, view.high)
@@ -130,8 +134,9 @@ def _word(text: str, quote: Quote) -> str:
 
 
 def moved(view: ComparedView) -> bool:
-    """Whether noise cannot have made the difference: it was found better or worse, and no window
-    of one arm came to what a window of the other did."""
+    """Whether noise cannot explain the difference: it was found better or worse, and the windows of
+    the two arms do not overlap.
+    """
     if view.state not in ("better", "worse"):
         return False
     before, after = view.baseline, view.candidate
@@ -173,21 +178,23 @@ def guard(view: GuardView, quote: Quote = displayable) -> str:
 
 
 def ended_as(trial: TrialView) -> str:
-    """How a trial ended; a trial may be won and not be meant to be kept."""
+    """How a trial ended; a trial may be won without the intention to keep it."""
     won = trial.verdict is not None and trial.verdict.decision is Decision.KEEP
     if won and trial.state is TrialState.ROLLED_BACK:
-        return "better, and put back as asked"
+        return "better, and rolled back as requested"
     return trial.state.value.replace("-", " ")
 
 
 def nothing_compared(verdict: VerdictView) -> bool:
-    """Whether a verdict has no interval: the trial was stopped before there was one."""
+    """Whether a verdict has no interval, because the trial was stopped before there was one."""
     return verdict.confidence <= 0
 
 
 def outcome(verdict: VerdictView, direction: Direction) -> str:
-    """What was found of the objective: `63% to 70% better (95%, 4+4 windows)`, or that nothing
-    was compared."""
+    """The finding for the objective:
+
+    `63% to 70% better (95%, 4+4 windows)`, or that nothing was compared.
+    """
     if nothing_compared(verdict):
         return "stopped early, nothing compared" if verdict.early else "nothing compared"
     said = change(verdict.low, verdict.high, direction)
@@ -197,7 +204,7 @@ def outcome(verdict: VerdictView, direction: Direction) -> str:
 
 
 def sure(confidence: float) -> str:
-    """A confidence in per cent, and never 100 where it is less: `95%`, `99.5%`."""
+    """A confidence in per cent, and never 100 if it is less: `95%`, `99.5%`."""
     return f"{100 * confidence:.3g}%"
 
 
@@ -209,7 +216,10 @@ def what(trial: TrialView, quote: Quote = displayable) -> str:
 
 
 def ranges(trial: TrialView) -> str:
-    """The windows' values under both arms: `192–201 ms before, 62–70 ms after`; empty without."""
+    """The windows' values under both arms:
+
+    `192–201 ms before, 62–70 ms after`; empty if there are none.
+    """
     parts = []
     for arm, word in ((Arm.BASELINE, "before"), (Arm.CANDIDATE, "after")):
         values = [each.value for each in trial.windows if each.arm is arm and not each.excluded]
@@ -219,9 +229,9 @@ def ranges(trial: TrialView) -> str:
 
 
 def slices(trial: TrialView, tick_us: float = 0.0, quote: Quote = displayable) -> str:
-    """The slice that was asked for beside the one that tasks got; empty where neither is known.
+    """The requested slice beside the one that tasks got; empty if neither is known.
 
-    Slices end at timer ticks: what is asked for is rounded up to the next one.
+    Slices end at timer ticks: a requested length is rounded up to the next one.
     """
     got = {
         arm: [each.stay_us for each in trial.windows if each.arm is arm and each.stay_us > 0]
@@ -281,8 +291,9 @@ def details(
     quote: Quote = displayable,
     room_bytes: int = MOST_BYTES,
 ) -> list[str]:
-    """What stands behind a verdict: why, what moved besides and what did not, guards, slices; as
-    much of it as fits."""
+    """The details of a verdict: the reason, other figures that moved and those that did not,
+    guards, slices; as much as fits.
+    """
     found: list[str] = []
     for others, guards in _DETAIL:
         found = _details(trial, tick_us, quote, others, guards)
@@ -306,8 +317,9 @@ def _details(trial: TrialView, tick_us: float, quote: Quote, others: int, guards
 
 
 def everybody(windows: Sequence[WindowView]) -> list[ComparedView]:
-    """What all trials guard of everybody, by the windows: worse or better only where no window of
-    one arm came to what a window of the other did, and then by how much at least and at most."""
+    """The figures of everybody that all trials guard, by the windows: worse or better only if the
+    windows of the two arms do not overlap, and then the minimum and maximum of the change.
+    """
     found = []
     good = [each for each in windows if not each.excluded]
     for key, (name, unit, factor, direction) in _EVERYBODY.items():
@@ -340,7 +352,7 @@ def everybody(windows: Sequence[WindowView]) -> list[ComparedView]:
 
 
 def longest(windows: Sequence[WindowView], quote: Quote = displayable) -> str:
-    """Who waited longest for a CPU under each arm, and how long; empty where that is not known."""
+    """The longest wait for a CPU under each arm, and whose it was; empty if unknown."""
     said = []
     for arm, word in ((Arm.BASELINE, "before"), (Arm.CANDIDATE, "after")):
         known = [each for each in windows if each.arm is arm and each.guarded.get(_LONGEST)]
@@ -352,8 +364,8 @@ def longest(windows: Sequence[WindowView], quote: Quote = displayable) -> str:
 
 
 def _others(verdict: VerdictView, trial: TrialView, quote: Quote, most: int) -> list[str]:
-    """What moved besides, and what did not."""
-    # The objective's first term and the guards by name have lines of their own.
+    """Other figures that moved, and those that did not."""
+    # The objective's first term and the guards by name have their own lines.
     told = tuple(f"{each.workload}: " for each in trial.guards)
     rest = [
         each
@@ -388,13 +400,13 @@ def _guards(guards: Sequence[GuardView], quote: Quote, most: int) -> list[str]:
 
 
 def _listed(title: str, said: Sequence[str], most: int) -> str:
-    """The first of them, and how many there are besides."""
+    """The first of them, and how many more there are."""
     more = [f"{len(said) - most} more"] if len(said) > most else []
     return f"{title}: {'; '.join([*said[:most], *more])}."
 
 
 def line(trial: TrialView, quote: Quote = displayable) -> str:
-    """A trial in one line: what was tried, by what it was judged, and what came of it."""
+    """A trial in one line: what was tried, how it was judged, and the result."""
     said = f"{ended_as(trial)} {what(trial, quote)}"
     if trial.verdict is None:
         return said + (f" ({quote(trial.reason, 200)})" if trial.reason else "")

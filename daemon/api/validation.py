@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What is wrong with a request, field by field, without sending it back."""
+"""Reports what is wrong with a request, field by field, without repeating its content."""
 
 import difflib
 import inspect
@@ -16,8 +16,8 @@ FIELDS_SHOWN = 20
 _NAME_LIMIT = 60
 _REASON_LIMIT = 200
 
-# pydantic names the member of a union that was tried last in the location; to a client a
-# value that may be of four types is one field.
+# pydantic puts the union member that it tried last into the location; for a client a value that may
+# have one of four types is one field.
 _UNION_MEMBERS = frozenset({"bool", "int", "float", "str"})
 
 Model = TypeVar("Model", bound=BaseModel)

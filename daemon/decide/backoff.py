@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""When the daemon may try something again, and when it had better not.
+"""When the daemon may try something again, and when it should not.
 
-All over a frozen state and the caller's `now` (Unix seconds). The state is a pydantic model,
-so that the daemon can write it down and a restart does not wipe the slate.
+All functions take a frozen state and the caller's `now` (Unix seconds). The state is a pydantic
+model, so that the daemon can store it and a restart does not forget it.
 """
 
 from pydantic import BaseModel, ConfigDict
@@ -13,14 +13,15 @@ from daemon.decide.words import duration
 from process import Fault, FaultType
 
 HOUR_S = 3600.0
-# A candidate that could not be measured so often within the hour is left alone like a failure.
+# A candidate that could not be measured this often within the hour is treated like a failure.
 MOST_UNMEASURED = 3
-# The candidates whose history is remembered; more, and those free the longest go.
+# How many candidates' history is kept; if there are more, those that have been free longest are
+# removed.
 MOST_REMEMBERED = 1000
 
 
 class Quarantine(BaseModel):
-    """One candidate that made trouble. It is kept after `until` for the sake of `times`."""
+    """One candidate that caused trouble. It is kept after `until` because of `times`."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -35,7 +36,7 @@ class Quarantine(BaseModel):
 
 
 class Backoff(BaseModel):
-    """What went wrong lately. `failures` are those in a row, a keep ends the row."""
+    """Recent trouble. `failures` are those in a row, which a keep ends."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -51,7 +52,7 @@ class Backoff(BaseModel):
     unmeasured: tuple[tuple[str, float], ...] = ()
 
     def advice_only(self, now: float) -> Limitation | None:
-        """While this holds the daemon loads nothing by itself."""
+        """While this holds the daemon loads nothing on its own."""
         if now >= self.advice_only_until:
             return None
         return Limitation(reason=self.advice_only_reason, until=self.advice_only_until)
@@ -125,7 +126,7 @@ def trial_started(state: Backoff, now: float) -> Backoff:
 
 
 def kept(state: Backoff, now: float, settings: LimitSettings) -> Backoff:
-    """After a keep: the row of failures is over, and what was kept is left in peace a while."""
+    """After a keep: the row of failures ends, and a pause begins."""
     return state.model_copy(
         update={
             "failures": 0,
@@ -157,9 +158,10 @@ def unmeasured(
     now: float,
     settings: LimitSettings,
 ) -> Backoff:
-    """After a trial that could not be measured: a pause, and nothing is held against anybody.
+    """After a trial that could not be measured: a pause, and no blame.
 
-    Bounded: one that can never be measured counts as a failure from the third time in an hour on.
+    Bounded: a candidate that can never be measured counts as a failure from the third time in an
+    hour on.
     """
     recent = tuple((who, at) for who, at in state.unmeasured if now - at < HOUR_S)
     state = state.model_copy(update={"unmeasured": (*recent, (candidate, now))})
@@ -183,8 +185,8 @@ def ejected(
 ) -> Backoff:
     """After the kernel ejected a scheduler or refused to enable it.
 
-    The candidate is quarantined, twice as long each time; enough of such trouble from
-    whichever candidates ends in advice-only mode.
+    The candidate is quarantined, twice as long each time; enough of such trouble, from any
+    candidates, leads to advice-only mode.
     """
     state = failed(state, reason, now, settings)
     known = next((q for q in state.quarantines if q.candidate == candidate), None)
@@ -208,7 +210,7 @@ def ejected(
             "advice_only_until": now + settings.advice_only_s,
             "advice_only_reason": f"{_times(len(recent))} a scheduler was ejected or refused "
             f"within {duration(settings.ejections_within_s)}, the last: {reason}",
-            # Counted, and paid for: the mode ends by itself and not at the first new trouble.
+            # Counted and done: the mode ends by itself, and not at the next trouble.
             "ejections": (),
         }
     return state.model_copy(update=update)
@@ -222,9 +224,9 @@ def refused(
     now: float,
     settings: LimitSettings,
 ) -> Backoff:
-    """After a gate stopped a candidate: it is held, and that is all.
+    """After a gate stopped a candidate: it is held, without further consequences.
 
-    Gates are where mistakes belong, so there is no cooldown and nothing towards advice-only.
+    Gates are where mistakes belong, so there is no cooldown and no step towards advice-only mode.
     """
     if state.quarantine_of(candidate, now):
         return state
@@ -240,28 +242,28 @@ def refused(
 
 
 def passed(state: Backoff, candidate: str) -> Backoff:
-    """After every gate let a candidate through: what a gate had against it is over."""
+    """After a candidate passed every gate: earlier refusals by gates no longer count."""
     if any(q.candidate == candidate and q.by_gate for q in state.quarantines):
         return pardoned(state, candidate)
     return state
 
 
 def _with(state: Backoff, held: Quarantine) -> tuple[Quarantine, ...]:
-    """The quarantines with this one in place of an earlier one of the same candidate."""
+    """The quarantines, with this one replacing an earlier one of the same candidate."""
     others = [q for q in state.quarantines if q.candidate != held.candidate]
     remembered = sorted([*others, held], key=lambda each: each.until)[-MOST_REMEMBERED:]
     return tuple(sorted(remembered, key=lambda each: each.since))
 
 
 def pardoned(state: Backoff, candidate: str) -> Backoff:
-    """The operator's word: this candidate may be tried again, and its past is forgotten."""
+    """The operator's decision: this candidate may be tried again, and its past is forgotten."""
     return state.model_copy(
         update={"quarantines": tuple(q for q in state.quarantines if q.candidate != candidate)}
     )
 
 
 def rested(state: Backoff) -> Backoff:
-    """The operator's word: no cooldown and no advice-only mode. Quarantines stay."""
+    """The operator's decision: no cooldown and no advice-only mode. Quarantines stay."""
     return Backoff(quarantines=state.quarantines, trials=state.trials)
 
 

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What is normal for one workload and one signal: a median and a robust spread.
+"""The normal value of one signal of one workload: a median and a robust spread.
 
-Kept in logarithms, since delays grow by factors: a value twice the median is as far from it
-as one half of it. The spread is 1.4826 times the median absolute deviation, which for a
-normal distribution is its standard deviation (Hampel 1974, "The influence curve and its role
-in robust estimation").
+Kept as logarithms, because delays grow by factors: a value twice the median is as far from it as
+one half of it. The spread is 1.4826 times the median absolute deviation, which for a normal
+distribution is its standard deviation (Hampel 1974, "The influence curve and its role in robust
+estimation").
 """
 
 import math
@@ -14,18 +14,18 @@ from statistics import median
 
 # MAD to standard deviation, 1 / Φ⁻¹(3/4).
 MAD_SCALE = 1.4826
-# No baseline is thought steadier than this (6 %): histogram buckets alone move a percentile
-# that much, and a spread of nothing would make every change significant.
+# The minimum spread (6 %): histogram buckets alone move a percentile that much, and with a spread
+# of zero every change would be significant.
 SPREAD_MIN = 0.06
-# Below this a value is taken as this, so that an idle interval has a logarithm.
+# Smaller values are raised to this, so that an idle interval has a logarithm.
 VALUE_MIN = 1e-3
-# The summary is renewed with each of the first values, then with every so many.
+# The summary is renewed with each of the first values, then at this interval.
 RENEW_EVERY = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """A bounded ring of logarithms and their summary; 4 bytes for each value.
+    """A bounded ring of logarithms and their summary; 4 bytes per value.
 
     `centre` and `spread` are natural logarithms; use `typical`, `ratio` and `z`.
     """
@@ -41,7 +41,7 @@ class Baseline:
 
     @property
     def typical(self) -> float:
-        """The median, in the signal's own unit; 0 when nothing is known."""
+        """The median, in the signal's own unit; 0 if nothing is known."""
         return math.exp(self.centre) if self.ring else 0.0
 
     def ratio(self, value: float) -> float:
@@ -53,7 +53,7 @@ class Baseline:
         return (_log(value) - self.centre) / self.spread
 
     def after(self, value: float, size: int) -> "Baseline":
-        """With one more value; the oldest of `size` makes room for it."""
+        """With one more value; it replaces the oldest of `size`."""
         ring = self.ring[-size:] if len(self.ring) > size else self.ring[:]
         if len(ring) < size:
             place = 0

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Two small samples compared: Welch's interval, and a permutation test that checks it.
+"""Compares two small samples: Welch's interval, and a permutation test that checks it.
 
 Welch, B. L. (1947), "The generalization of 'Student's' problem when several different
 population variances are involved", Biometrika 34. Degrees of freedom by Satterthwaite (1946).
@@ -15,11 +15,10 @@ from statistics import fmean, variance
 
 # Panels of Simpson's rule; the integrand is smooth, and 200 give nine digits.
 _PANELS = 200
-# Up to this many ways to deal the values out, all are tried; above it, this many at random.
+# Up to this many permutations, all are tried; above it, this many at random.
 _PERMUTATIONS = 13_000
-# A sample of windows is never taken as steadier than this (standard deviation of the
-# logarithm, 1 %): equal values come from the histogram's buckets and not from a machine
-# without noise.
+# The minimum spread of a sample of windows (standard deviation of the logarithm, 1 %): equal values
+# come from the histogram's buckets and not from a machine without noise.
 NOISE_MIN = 0.01
 
 
@@ -84,10 +83,10 @@ def ratio_of(baseline: Sequence[float], candidate: Sequence[float], confidence: 
 
 
 def permutation_p(baseline: Sequence[float], candidate: Sequence[float]) -> float:
-    """How probable a candidate mean this low is if the arms were only names (one-sided).
+    """The probability of a candidate mean this low if the arms were only labels (one-sided).
 
-    Of the logarithms. Exact where that is cheap, else sampled with a fixed seed, so that
-    a replay gives the same answer.
+    Computed on logarithms. Exact if that is cheap, else sampled with a fixed seed, so that a replay
+    gives the same answer.
     """
     logs = [math.log(x) for x in (*candidate, *baseline)]
     size = len(candidate)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""One figure under both arms of a trial: the terms of its objective, and its guards."""
+"""One figure under both arms of a trial: for the terms of its objective, and its guards."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,21 +29,22 @@ class Compared:
 
     @property
     def worse(self) -> Ratio | None:
-        """The ratio so that above 1 is worse."""
+        """The ratio, turned so that above 1 is worse."""
         if self.ratio is None or self.term.direction is Direction.LOWER:
             return self.ratio
         return self.ratio.inverse()
 
     @property
     def loss(self) -> float:
-        """By how much it is worse, as a fraction of the baseline; negative is better."""
+        """How much worse it is, as a fraction of the baseline; negative is better."""
         if self.ratio is None:
             return 0.0
         return loss_of(self.ratio.value, self.term.direction)
 
     def breaks(self, tolerance: float) -> bool:
-        """Worse than tolerated, and worse for certain: the doubt whether it is as much as that
-        goes against the candidate."""
+        """Worse than tolerated, and worse for certain: if it is unclear whether it is that much,
+        the candidate loses.
+        """
         return self.worse is not None and self.loss > tolerance and self.worse.low > 1
 
     @property
@@ -85,14 +86,14 @@ class Compared:
 
 
 def loss_of(ratio: float, direction: Direction) -> float:
-    """How much worse candidate / baseline says it is, as a fraction of the baseline."""
+    """How much worse candidate / baseline is, as a fraction of the baseline."""
     return ratio - 1 if direction is Direction.LOWER else 1 - ratio
 
 
 def term_values(
     windows: Sequence[WindowView], arm: Arm, objective: Objective, term: Term
 ) -> list[float]:
-    """A term's values in the windows of an arm that count, oldest first, none of them zero."""
+    """A term's values in the counted windows of an arm, oldest first, none of them zero."""
     used = included(windows)
     leading = term == objective.leading
     found = [
@@ -114,7 +115,7 @@ def guard_values(windows: Sequence[WindowView], arm: Arm, guard: Guard) -> list[
 
 def above_zero(found: Sequence[tuple[Arm, float]], arm: Arm) -> list[float]:
     """The values of one arm among those of both, none of them zero."""
-    # A throughput of nothing has no logarithm; a thousandth of the usual is as bad.
+    # A throughput of zero has no logarithm; a thousandth of the usual is as bad.
     usual = median([value for _, value in found]) if found else 1.0
     least = max(usual, 1e-6) / 1000
     return [max(value, least) for of, value in found if of is arm]
@@ -148,8 +149,9 @@ def compared_values(
 
 
 def gone(windows: Sequence[WindowView], guard: Guard) -> bool:
-    """Whether a guarded workload ran in every window of the baseline, and in the candidate's newest
-    did not run at all."""
+    """Whether a guarded workload ran in every window of the baseline, and not at all in the
+    candidate's newest ones.
+    """
     time = {
         arm: [
             each.figures[guard.time_key]
@@ -165,7 +167,7 @@ def gone(windows: Sequence[WindowView], guard: Guard) -> bool:
 
 
 def guard_view(windows: Sequence[WindowView], guard: Guard, settings: TrialSettings) -> GuardView:
-    """What the windows so far say of one guard."""
+    """The windows' result so far for one guard."""
     found = compared_guard(windows, guard, settings.confidence)
     worse = found.worse
     if gone(windows, guard):

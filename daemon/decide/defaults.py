@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The objective of a workload for which nobody gave one, by what kind of workload it is."""
+"""The default objective of a workload, by its kind."""
 
 from collections.abc import Mapping, Sequence
 from typing import Literal
@@ -9,20 +9,20 @@ from daemon.decide.objective import Metric, Objective, parse_objective
 from daemon.decide.words import figure
 from scheduler_library.profile import Tag
 
-# Of a workload that answers requests: how long one takes, and not fewer of them.
+# For a workload that answers requests: how long one takes, and not fewer of them.
 REQUESTS = "response p99; completions not worse than 5%"
 INTERACTIVE = "response p99"
-# Jobs of very different length, of which all have to be done.
+# Jobs of very different length, all of which have to be done.
 BATCH = "makespan"
 # Jobs that end, one by one.
 JOBS = "turnaround mean"
 WORK = "completions"
-# What never sleeps completes nothing that the kernel sees.
+# A workload that never sleeps completes nothing that the kernel sees.
 COMPUTING = "cpu"
 UNKNOWN = "response p95; completions"
-# Activations a second, from which on there is something to count in a window.
+# From this many activations per second on there is something to count in a window.
 COUNTABLE_PER_S = 2.0
-# Processes that end in a second, or lately, from which on they are the workload's jobs.
+# From this many processes ending per second, or lately, on they count as the workload's jobs.
 JOBS_PER_S = 0.5
 JOBS_LATELY = 30
 # Above this an activation takes more CPU time than a slice of the kernel's own scheduler.
@@ -30,12 +30,11 @@ SLICE_US = 3000.0
 
 
 def default_objective(profile: ProfileView | None) -> Objective:
-    """What counts for a workload, by its profile; of the whole machine there is none.
+    """The objective for a workload, by its profile; for the whole machine there is none.
 
-    What answers requests: their response time, with completions guarded. What a person sits before:
-    response time. Batch: the turnaround of its jobs, where processes end; else completions; CPU
-    time, where it hardly sleeps. Anything else: response time, and completions. Run-queue delay is
-    never among them.
+    Services: their response time, with completions guarded. Interactive programs: response time.
+    Batch: the turnaround of its jobs, if processes end; else completions; CPU time, if it hardly
+    sleeps. Anything else: response time, and completions. Run-queue delay is never among them.
     """
     return parse_objective(_text(profile))
 
@@ -43,12 +42,12 @@ def default_objective(profile: ProfileView | None) -> Objective:
 def _text(profile: ProfileView | None) -> str:
     if profile is None:
         return UNKNOWN
-    # What a workload does while it is kept from the CPU is not what it is.
+    # A workload's behaviour while it is kept from the CPU does not show what it is.
     tags = set(profile.tags) - set(profile.doubtful)
     sure = [each for each in profile.purposes if each.by != "now" or each.certainty != "guess"]
     purpose = sure[0].purpose if sure else _by_tags(tags)
     if purpose == "latency":
-        # Where nothing is known to be served, it is a person's program.
+        # If nothing indicates a service, it is an interactive program.
         alone = Tag.INTERACTIVE in tags and not {Tag.SERVICE, Tag.LATENCY_SENSITIVE} & tags
         return INTERACTIVE if alone else REQUESTS
     if purpose == "makespan" and Tag.UNEVEN_JOBS in tags:
@@ -87,10 +86,10 @@ def warnings_of(objective: Objective, figures: Mapping[str, float]) -> Sequence[
         if term.metric is Metric.DELAY and burst_us > SLICE_US:
             said.append(
                 f"`{term.title}` counts each turn that a task waits for, and this workload runs "
-                f"{figure(burst_us, 'us')} at a time, longer than a slice: who lets it finish "
-                f"lengthens the queue and shortens the response; `response "
+                f"{figure(burst_us, 'us')} at a time, longer than a slice: letting it finish "
+                "lengthens the queue and shortens the response; `response "
                 f"{term.title.removeprefix('delay ')}` is what its callers see"
             )
         elif term.metric is Metric.RESPONSE and not figures.get("wakeups_per_s", 1.0):
-            said.append(f"`{term.title}`: it never sleeps, so there is nothing that it answers")
+            said.append(f"`{term.title}`: it never sleeps, so it answers nothing")
     return said

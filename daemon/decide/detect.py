@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Which workloads are served worse than they usually are, or worse than was promised.
+"""Which workloads are served worse than usual, or worse than declared.
 
-`step` is given each interval that may be judged, `skip` each that may not (a trial runs, or
-the scheduler has just been changed). The signal is the 99th percentile of response time, of
-workloads that mostly sleep; of run-queue delay, where response time is not known. For what is to be
-good at anything else there are objectives. A response that is longer and not for want of a CPU is
-no scheduler's doing, and no degradation.
+`step` gets each interval that may be judged, `skip` each that may not (a trial runs, or the
+scheduler has just been changed). The signal is the 99th percentile of response time, for workloads
+that mostly sleep; of run-queue delay, if response time is unknown. For other goals there are
+objectives. A response that is longer without waiting for a CPU is not caused by a scheduler, and is
+not a degradation.
 
-A *regime* is which scheduler runs: "" is the kernel's default, anything else the id of a kept
-candidate. Each has its own baseline, so that what a kept scheduler made better becomes what
-is expected of it, and what the default was like is still known when it comes back.
+A *regime* is the running scheduler: "" is the kernel's default, anything else the id of a kept
+candidate. Each has its own baseline, so that an improvement by a kept scheduler becomes the
+expectation under it, and the default's values are still known when it comes back.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -32,16 +32,17 @@ KERNEL_DEFAULT = ""
 SIGNAL = "run-queue delay p99"
 RESPONSE = "response p99"
 UNIT = "us"
-# The least part of response time that is waiting for a CPU, where a scheduler may be at fault.
+# The minimum share of waiting for a CPU in response time for which a scheduler may be at fault.
 WAITING = 0.1
-# Calm is below this part of each of the three lines that make an interval bad: half way.
+# Calm means below this fraction of each of the three limits that make an interval bad: half way.
 CALM_PART = 0.5
-# A degraded workload of which so many intervals say nothing is no longer degraded.
+# A degraded workload is no longer degraded after this many intervals without data.
 SILENT_INTERVALS = 12
-# The least samples of an interval for a declared latency: the operator asked, so few will do.
+# The minimum number of samples of an interval for a declared latency: the operator asked for it, so
+# few are enough.
 OBJECTIVE_SAMPLES = 10
-# Of intervals that are not calm, one in so many is learnt from: a rise has to last before it
-# is normal, or a slow one would raise the baseline along with itself and never be told.
+# Of intervals that are not calm, one in this many updates the baseline: a rise has to last before
+# it is normal, or a slow one would raise the baseline with itself and never be reported.
 LEARN_ONE_IN = 8
 
 
@@ -59,10 +60,10 @@ class Recovery:
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    """What is remembered of one workload, or of one objective of it (without baselines)."""
+    """The memory for one workload, or for one objective of it (without baselines)."""
 
     baselines: Mapping[str, Baseline] = field(default_factory=dict)
-    # The same of response time; `baselines` are of run-queue delay.
+    # The same for response time; `baselines` are for run-queue delay.
     responses: Mapping[str, Baseline] = field(default_factory=dict)
     lasting: Lasting = STILL
     degradation: Degradation | None = None
@@ -73,13 +74,13 @@ class Track:
 
 @dataclass(frozen=True, slots=True)
 class DetectState:
-    """Everything detection remembers. Objectives are keyed by workload and text."""
+    """The whole memory of detection. Objectives are keyed by workload and text."""
 
     workloads: Mapping[str, Track] = field(default_factory=dict)
     objectives: Mapping[tuple[str, str], Track] = field(default_factory=dict)
 
     def degraded(self) -> list[Degradation]:
-        """What is degraded now with its newest figures; broken objectives first."""
+        """The current degradations with their newest figures; broken objectives first."""
         tracks = (*self.objectives.values(), *self.workloads.values())
         return [track.degradation for track in tracks if track.degradation]
 
@@ -106,13 +107,13 @@ def step(
     """Judge one interval and learn from it.
 
     Args:
-        regime: which scheduler ran in it.
+        regime: the scheduler that ran in it.
         declared: the operator's objectives.
-        measurements: those posted in this interval.
+        measurements: those reported in this interval.
         ignored: globs of workload ids that are not judged by their baseline.
 
     Returns:
-        The new state, and what began or ended with this interval.
+        The new state, and the degradations that began or ended with this interval.
     """
     happened: list[Degradation | Recovery] = []
     workloads = dict(state.workloads)
@@ -131,7 +132,7 @@ def step(
 
 
 def skip(state: DetectState, observation: Observation) -> DetectState:
-    """Past an interval that may not be judged: nothing is learnt, and no streak crosses it."""
+    """Skip an interval that may not be judged: nothing is learnt, and no streak crosses it."""
     at = observation.at
 
     def passed(track: Track) -> Track:
@@ -148,7 +149,7 @@ def skip(state: DetectState, observation: Observation) -> DetectState:
 
 @dataclass(frozen=True, slots=True)
 class _Signal:
-    """What a workload is judged by in one interval. `waited`: the part of it that was waiting."""
+    """The figure by which a workload is judged in one interval. `waited`: its waiting part."""
 
     name: str
     value: float
@@ -208,8 +209,9 @@ def _deal(
     regime: str,
     happened: list[Degradation | Recovery],
 ) -> tuple[Track, Mapping[str, Baseline], bool]:
-    """Judge one signal and learn from it: the track, the signal's baselines, and whether this
-    interval was learnt from."""
+    """Judge one signal and learn from it: returns the track, the signal's baselines, and whether
+    this interval was learnt from.
+    """
     value = signal.value
     own = kept.get(regime, Baseline())
     learning = own.count < settings.baseline_min
@@ -233,7 +235,7 @@ def _deal(
             track = replace(track, lasting=STILL, degradation=None)
     calm = learning or _mark(value, own, settings) is Mark.CALM
     uncalm = 0 if calm else track.uncalm + 1
-    # While it is degraded the baseline of this regime stays what it was before.
+    # While it is degraded the baseline of this regime stays as it was before.
     learns = each.mostly_sleeps and (
         learning or (not track.lasting.active and uncalm % LEARN_ONE_IN == 0)
     )
@@ -313,11 +315,13 @@ def _forget(
     settings: DetectSettings,
     happened: list[Degradation | Recovery],
 ) -> dict[str, Track]:
-    """Without those long gone, nor more than there may be; the longest unseen go first."""
+    """Without those long gone, within the limit; the longest unseen are removed first."""
     silence = SILENT_INTERVALS * observation.interval_s
     for name, track in list(workloads.items()):
         if track.degradation and observation.at - track.judged > silence:
-            reason = "too little of it runs to tell" if name in observation.workloads else "gone"
+            reason = (
+                ("too little of it runs to judge it") if name in observation.workloads else "gone"
+            )
             happened.append(_recovery(name, track.degradation, observation.at, reason))
             workloads[name] = replace(track, lasting=STILL, degradation=None)
         elif observation.at - track.seen > settings.forget_after_s:
@@ -367,15 +371,13 @@ def _judge_objectives(
     silence = SILENT_INTERVALS * observation.interval_s
     for key, track in tracks.items():
         if track.degradation and observation.at - track.judged > silence:
-            happened.append(
-                _recovery(key[0], track.degradation, observation.at, "nothing is seen of it")
-            )
+            happened.append(_recovery(key[0], track.degradation, observation.at, "no data for it"))
             tracks[key] = replace(track, lasting=STILL, degradation=None)
     return tracks
 
 
 def enough(term: Term, value: Value) -> bool:
-    """Whether one interval had enough samples for a figure that is worth judging."""
+    """Whether one interval had enough samples for a reliable figure."""
     return term.metric not in _PERCENTILES or value.samples >= OBJECTIVE_SAMPLES
 
 
@@ -388,8 +390,7 @@ def worst_term(
     observation: Observation,
     measurements: Iterable[Measurement],
 ) -> tuple[Term, Value] | None:
-    """Of the terms that have a limit, the one that is farthest from it; None where nothing of them
-    was seen."""
+    """The term with a limit that is farthest from it; None if there was no data for any."""
     numbers = list(measurements)
     seen = [
         (term, value)
@@ -457,5 +458,5 @@ def _recovery(workload: str, was: Degradation, at: float, reason: str) -> Recove
 
 @lru_cache(maxsize=16)
 def _matcher(globs: tuple[str, ...]) -> Pattern[str]:
-    """One expression for all the globs; matches nothing where there are none."""
+    """One expression for all globs; matches nothing if there are none."""
     return pattern_of("|".join(translate(glob) for glob in globs) or r"(?!)")

@@ -8,7 +8,7 @@ from daemon.decide.life_cycle import LifeCycle
 
 
 class EpisodeChange(StrEnum):
-    """What changes the state of an episode."""
+    """The causes of an episode's changes of state."""
 
     DEGRADED = "a workload is served worse"
     ASKED = "a person asks for it"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A sentence as clauses: each wants one thing, of one or of several. Pure."""
+"""Splits a sentence into clauses: each wants one thing, for one or several workloads. Pure."""
 
 import re
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from daemon.decide.goal_names import Masked, Mention
 from daemon.decide.goal_reading import Said, read_clause
 from daemon.decide.goal_words import Aspect, Will
 
-# Where a new clause begins, whatever stands before it.
+# Where a new clause begins, whatever comes before it.
 _STRONG = re.compile(
     r"[;!?\n]|\.(?=\s|$)|,|\(|\)|:(?=\s)|\s-+\s|—|–|"
     r"\b(?:but|however|whereas|although|though|yet|then|as well as|plus|even if|even when|"
@@ -24,10 +24,10 @@ _STRONG = re.compile(
 )
 _COST = re.compile(r"(?=\bat (?:the )?(?:cost|expense|price) of\b)")
 _NOT = re.compile(r"\b(?:not|never|without|cannot|no)\b|n't\b")
-# Where one begins, or where a word is only joined to another.
+# Where a clause begins, or where a word is only joined to another.
 _WEAK = re.compile(r"\band\b|\bor\b|\bnor\b|&|\+")
 _JOINS = frozenset({"and", "or", "nor", "&", "+"})
-# Such a clause tells when something is so, and wants nothing by itself.
+# Such a clause says when something holds, and contains no wish of its own.
 WHEN = frozenset(
     {"because", "since", "while", "whenever", "when", "during", "beside", "next to", "even when"}
 )
@@ -46,8 +46,10 @@ _COMPARES = re.compile(
 
 @dataclass(frozen=True)
 class Clause:
-    """A part of a sentence. `joint` is what stands before it: "and", "or", a word such as "but", a
-    sign, or nothing."""
+    """A part of a sentence.
+
+    `joint` is what comes before it: "and", "or", a word such as "but", a sign, or nothing.
+    """
 
     text: str
     joint: str
@@ -56,7 +58,7 @@ class Clause:
 
     @property
     def rest(self) -> str:
-        """What is in it beside names and words that tell nothing."""
+        """Its content beside names and words without information."""
         return _FILLER.sub(" ", re.sub(r"@\d+", " ", self.text)).strip()
 
     @property
@@ -67,7 +69,7 @@ class Clause:
 
     @property
     def bare(self) -> bool:
-        """Whether it names what is spoken of, and does not say what is wanted."""
+        """Whether it names its subject without saying what is wanted."""
         return (
             self.said.will is Will.IMPROVE
             and self.said.aspects not in ((), (Aspect.ANY,))
@@ -100,7 +102,7 @@ def clauses(masked: Masked) -> list[Clause]:
 
 
 def _borders(text: str) -> Iterator[re.Match[str]]:
-    """Where new clauses begin. What is had at the cost of something is one, the cost another."""
+    """Where new clauses begin. "at the cost of" separates the wish from its cost."""
     found = list(_STRONG.finditer(text))
     if (cost := _COST.search(text)) and not _NOT.search(text[: cost.start()]):
         found.append(cost)
@@ -108,7 +110,7 @@ def _borders(text: str) -> Iterator[re.Match[str]]:
 
 
 def _with_limits(found: list[Clause]) -> list[Clause]:
-    """A limit alone belongs to what stands before it: "lower latency, below 20 ms"."""
+    """A limit alone belongs to the text before it: "lower latency, below 20 ms"."""
     made: list[Clause] = []
     for here in found:
         said = here.said
@@ -124,8 +126,10 @@ def _with_limits(found: list[Clause]) -> list[Clause]:
 
 
 def _before_and(found: list[Clause]) -> list[Clause]:
-    """A subject or an aspect alone has the will of what follows: "the backup and the build must go
-    on", "latency and throughput do not matter"."""
+    """A subject or an aspect alone shares the will of the next clause:
+
+    "the backup and the build must go on", "latency and throughput do not matter".
+    """
     made = list(found)
     for index in range(len(made) - 2, -1, -1):
         here, after = made[index], made[index + 1]

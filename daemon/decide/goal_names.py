@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Whom a person means: the workloads that a sentence names, found and taken out of it. Pure.
+"""Finds the workloads that a sentence names, and takes them out of it. Pure.
 
 Names come from the system, and anybody may call a process `must not` or `latency`. So a name counts
-only where a workload of that name is there, a word of the language only where it stands in
-quotation marks, and what was found is replaced by `@0`, `@1` … before any word is looked at.
+only if a workload of that name exists, a word of the language only if it is in quotation marks, and
+each name is replaced by `@0`, `@1` … before the words are parsed.
 """
 
 import difflib
@@ -20,7 +20,7 @@ from daemon.decide.goal_words import COMPOUNDS, NOUNS, OTHERS, PLAIN, VOCABULARY
 
 @dataclass(frozen=True)
 class Present:
-    """A workload that is there: its id, names of its processes and threads, and what it is."""
+    """An existing workload: its id, names of its processes and threads, and its kinds."""
 
     id: str
     names: tuple[str, ...] = ()
@@ -28,7 +28,7 @@ class Present:
 
 
 class By(StrEnum):
-    """How a workload was called."""
+    """How the sentence referred to a workload."""
 
     NAME = "name"
     KIND = "kind"
@@ -39,8 +39,9 @@ class By(StrEnum):
 
 @dataclass(frozen=True)
 class Mention:
-    """`word` as it was written; `ids` the workloads that have this name, `kinds` what it speaks
-    of."""
+    """`word` as it was written; `ids` the workloads that have this name, `kinds` the kinds it
+    means.
+    """
 
     word: str
     by: By
@@ -56,9 +57,9 @@ class Masked:
     mentions: tuple[Mention, ...]
 
 
-# The longest name that is looked for, in words.
+# The longest name that is searched for, in words.
 _MOST_WORDS = 3
-# How near a mistyped word has to be (difflib's ratio), and how long it is at least.
+# How similar a mistyped word must be (difflib's ratio), and its minimum length.
 _NEAR = 0.8
 _LEAST_MISTYPED = 5
 _ID = re.compile(
@@ -66,7 +67,7 @@ _ID = re.compile(
 )
 _QUOTED = re.compile(r"`([^`]+)`|\"([^\"]+)\"|“([^”]+)”|‘([^’]+)’|(?<!\w)'([^']+)'(?!\w)")
 _WORD = re.compile(r"(?<![\w@./-])[a-z][\w.+-]*(?<![.-])|(?<![\w@./-])[a-z]\b")
-# Words by which no workload is called without quotation marks.
+# Words that name no workload without quotation marks.
 _NO_NAMES = words(
     """a an the this that these those i we you he she it its they them their my our your me us is
     are was were be been being am do does did have has had can could may might must shall
@@ -89,7 +90,7 @@ _NO_NAMES = words(
     night day today frames background priority fair"""
 )
 _ENDING = re.compile(r"\.(?:service|scope|slice|socket|mount|timer)$")
-# Parts of the names of units that tell nothing.
+# Parts of unit names without information.
 _IN_EVERY_UNIT = words("""app user session system docker snap dbus org com service init""")
 _NOUNS = tuple(
     (
@@ -107,7 +108,7 @@ _OTHERS = re.compile(rf"(?<![\w@-])(?:{OTHERS})(?:'s?)?(?![\w-])")
 
 
 def names_of(present: Present) -> tuple[set[str], set[str]]:
-    """The names by which a workload is called, and parts of names, in lower case."""
+    """The names of a workload, and parts of names, in lower case."""
     kind, _, rest = present.id.partition(":")
     whole: set[str] = set()
     parts: set[str] = set()
@@ -125,7 +126,7 @@ def names_of(present: Present) -> tuple[set[str], set[str]]:
 
 
 class _Names:
-    """Names to ids; a whole name counts before a part of one."""
+    """Names to ids; a whole name takes precedence over a part of one."""
 
     def __init__(self, present: Sequence[Present]) -> None:
         whole: dict[str, list[str]] = defaultdict(list)
@@ -142,7 +143,7 @@ class _Names:
         return tuple(dict.fromkeys(self._by_name.get(word, ())))
 
     def near(self, word: str) -> tuple[float, str]:
-        """How near the nearest name is, and which it is."""
+        """The nearest name, and how similar it is."""
         names = [each for each in self._by_name if len(each) >= _LEAST_MISTYPED]
         return _nearest(word, [each for each in names if each not in _NO_NAMES])
 
@@ -162,7 +163,7 @@ class _Masking:
         self._ids = {each.id for each in present}
 
     def _put(self, mention: Mention) -> str:
-        # "editor" tells what it is, also where it is a name.
+        # "editor" also says what it is, even if it is a name.
         kinds = next(
             (kinds for kinds, each in _NOUNS if each.fullmatch(mention.word.lower())), None
         )
@@ -173,7 +174,7 @@ class _Masking:
         def found(match: re.Match[str]) -> str:
             id = match[0]
             if id == "@":
-                # The sign is ours, for what stands in the place of a name.
+                # Our own sign, for the place of a name.
                 return " "
             return self._put(
                 Mention(id, By.NAME, (id,)) if id in self._ids else Mention(id, By.UNKNOWN)
@@ -186,7 +187,7 @@ class _Masking:
             inner = next(group for group in match.groups() if group).strip()
             if ids := self._names.of(inner.lower()):
                 return self._put(Mention(inner, By.NAME, ids))
-            # "make it 'snappy'" quotes a word, and no name.
+            # "make it 'snappy'" quotes a word, not a name.
             if read_clause(inner.lower()).will or any(
                 each.search(inner.lower()) for _, each in _NOUNS
             ):
@@ -273,7 +274,7 @@ class _Masking:
 
 
 def mask(goal: str, present: Sequence[Present]) -> Masked:
-    """Take out of a sentence whom it speaks of, and put typing errors right."""
+    """Take the workloads out of a sentence, and correct typing errors."""
     work = _Masking(" ".join(goal.replace("’", "'").split()), present)
     work.ids()
     work.quoted()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What one clause of a goal says: of what, what is wanted, and with which limit. Pure."""
+"""Parses one clause of a goal: the aspect, the wish, and the limit. Pure."""
 
 import re
 from dataclasses import dataclass
@@ -51,28 +51,30 @@ _SECONDS = {"min": 60.0, "h": 3600.0}
 
 @dataclass(frozen=True)
 class Said:
-    """What one clause says. `quantile` like `p99` or `mean`, `limit` like `< 20ms`, `rate` like
-    `> 50/s`, `percent` how much worse something may become; `gain` is a wish like "at least 30%
-    more", as written."""
+    """The content of one clause.
+
+    `quantile` like `p99` or `mean`, `limit` like `< 20ms`, `rate` like `> 50/s`, `percent` how much
+    worse something may become; `gain` is a wish like "at least 30% more", as written.
+    """
 
     aspects: tuple[Aspect, ...] = ()
     will: Will | None = None
-    # Whether the word that tells the will comes before the first aspect: then it holds for what
-    # follows after "and", too.
+    # Whether the word of the will comes before the first aspect: then it also applies to what
+    # follows "and".
     leads: bool = False
     quantile: str = ""
     limit: str = ""
     rate: str = ""
     percent: float | None = None
     gain: str = ""
-    # `all` is done, or `each` one of the jobs, where that was said.
+    # `all` jobs are done, or `each` of them, if the clause says so.
     of: str = ""
-    # "keep it low": a wish of its own where there is no other.
+    # "keep it low": a wish of its own if there is no other.
     low: bool = False
 
 
 def read_clause(text: str) -> Said:
-    """What a clause says, whoever it is about."""
+    """The content of a clause, whichever workload it is about."""
     aspects = [
         (found.start(), aspect) for aspect, pattern in ASPECTS if (found := pattern.search(text))
     ]
@@ -85,7 +87,7 @@ def read_clause(text: str) -> Said:
     if Aspect.FINISH in order and re.search(r"\bper-hour\b|per-minute\b", text):
         order = tuple(each for each in order if each is not Aspect.COMPLETIONS)
     if order == (Aspect.COMPLETIONS,) and _span_of(text, order):
-        # "5000 requests per second within 20 ms" speaks of answers, too.
+        # "5000 requests per second within 20 ms" is about answers, too.
         order = (*order, Aspect.RESPONSE)
     will, where = _will_of(text, order)
     bad = BAD_WISHES.search(text) if will is Will.IMPROVE else None
@@ -140,7 +142,7 @@ def _quantile_of(text: str) -> str:
 
 
 def _percent_of(text: str) -> float | None:
-    """How much worse something may become; who keeps 30% of it may lose 70%."""
+    """How much worse something may become; if it keeps 30% it may lose 70%."""
     found = _PERCENT.search(text)
     if found is None:
         return None
@@ -154,7 +156,7 @@ def _gain_of(text: str) -> str:
 
 
 def _rate_of(text: str) -> str:
-    """A rate as an objective has its limit, where the clause names one; else nothing."""
+    """A rate as an objective with its limit, if the clause names one; else empty."""
     if (rate := _RATE.search(text)) is None:
         return ""
     number = float(rate[1]) * (1000 if rate[2] else 1) / (60 if rate[3] == "per-minute" else 1)
@@ -162,11 +164,11 @@ def _rate_of(text: str) -> str:
 
 
 def _span_of(text: str, aspects: tuple[Aspect, ...]) -> str:
-    """The same of a time."""
+    """The same for a time."""
     for found in _SPAN.finditer(text):
         before = text[: found.start()]
         if _LONG_BEFORE.search(before) or _RELATIVE_BEFORE.search(before):
-            # "takes 50 ms" tells how it is, and "by 5 ms" by how much it should change.
+            # "takes 50 ms" describes the current state, and "by 5 ms" the wanted change.
             continue
         number, unit = float(found[1]), found[2]
         if unit in ("min", "h"):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Whom each clause is about: the workload of the goal, another one, or all others. Pure."""
+"""The subject of each clause: the workload of the goal, another one, or all others. Pure."""
 
 import re
 from collections.abc import Sequence
@@ -13,11 +13,12 @@ from daemon.decide.goal_terms import OPEN, Unclear, Wish, quoted
 from daemon.decide.goal_words import PRONOUN, Aspect, Will
 from daemon.understanding.rules import BATCHES
 
-# So many workloads are meant by one name and all guarded; more are asked about.
+# Up to this many workloads with one name are all meant and guarded; if there are more, a question
+# is asked.
 MOST_GUARDED = 4
-# So many are named in a question.
+# How many are named in a question.
 MOST_NAMED = 8
-# What may not be left aside when it is not understood.
+# Clauses with these words may not be ignored if they are not understood.
 _BINDING = re.compile(
     r"\b(?:must|should|shall|may|only|never|not|no|unless|except|cannot|can't|don't|won't|always|"
     r"limit|less|more|under|below|above|over|without)\b|(?<!@)\d"
@@ -39,7 +40,7 @@ _SUBJECT = re.compile(
 
 @dataclass
 class Subjects:
-    """The workloads that are there, and the one that the goal is about, once that is known."""
+    """The existing workloads, and the one that the goal is about, once that is known."""
 
     present: Sequence[Present]
     main: str
@@ -47,7 +48,7 @@ class Subjects:
 
     @property
     def of_people(self) -> list[Present]:
-        """Those that are not the kernel's own."""
+        """All except the kernel's own."""
         return [each for each in self.present if each.kind is not Kind.KERNEL]
 
     def kind(self, id: str) -> Kind:
@@ -75,7 +76,7 @@ class Subjects:
             if not mentions:
                 self._nobody_unknown(clause)
             elif clause.text.startswith("without") and found and said.will is Will.IMPROVE:
-                # "without firefox lagging" wants nothing better for it.
+                # "without firefox lagging" does not want anything better for it.
                 said = replace(said, will=Will.KEEP)
             follows = not mentions and last
             if follows and (
@@ -91,7 +92,9 @@ class Subjects:
         return found
 
     def _absent(self, mentions: Sequence[Mention]) -> frozenset[Kind]:
-        """Kinds that are spoken of and that no workload is known to be: "no lag while typing"."""
+        """Kinds that people mention but that no workload is known to have: "no lag
+        while typing".
+        """
         kinds = frozenset(kind for each in mentions if each.by is By.KIND for kind in each.kinds)
         return frozenset() if any(each.kind in kinds for each in self.present) else kinds
 
@@ -123,7 +126,7 @@ class Subjects:
         return wishes
 
     def _nobody_unknown(self, clause: Clause) -> None:
-        """Raises Unclear where another one is spoken of, who is not there."""
+        """Raises Unclear if another subject is mentioned that does not exist."""
         found = _SUBJECT.search(clause.text)
         if found is None or clause.said.will in (Will.IMPROVE, Will.WORSEN):
             return
@@ -132,8 +135,9 @@ class Subjects:
             self._meant(Mention(who, By.UNKNOWN), clause.said)
 
     def _meant(self, mention: Mention, said: Said) -> tuple[str, ...] | None:
-        """The ids that a mention means; None: the workload that the goal is about; empty: nobody
-        who has to be dealt with."""
+        """The ids that a mention means; None: the workload that the goal is about; empty: none that
+        matters.
+        """
         if mention.by is By.NAME:
             if self.main in mention.ids:
                 return (self.main,)
@@ -150,7 +154,7 @@ class Subjects:
             if there:
                 return self._few(mention, there, said)
             if not self.main and said.will in (Will.IMPROVE, Will.WORSEN):
-                # Which one it is about is asked with all else.
+                # The question about it comes with all other questions.
                 return None
         if said.will is Will.IGNORE:
             self.notes.append(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What is wanted of one workload, as terms of an objective. Pure."""
+"""The wishes for one workload, as terms of an objective. Pure."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -22,15 +22,17 @@ OPEN = frozenset(
         Kind.VIRTUAL_MACHINE,
     }
 )
-# How much worse a workload may become in what it is not to pay for its objective, per cent.
+# How much worse the other figures of a workload may become for its objective, per cent.
 OWN = 5.0
-# So much of a name or a clause is quoted, characters.
+# How much of a name or a clause is quoted, characters.
 _QUOTED = 60
 
 
 @dataclass(frozen=True)
 class Reading:
-    """One way to read a goal. `said` has it in words; `workload` where it is about another one."""
+    """One way to understand a goal. `said` has it in words; `workload` if it is about
+    another one.
+    """
 
     objective: str
     said: str
@@ -38,7 +40,7 @@ class Reading:
 
 
 class Unclear(Exception):
-    """Something has to be asked; `readings` are answers to it."""
+    """A question has to be asked; `readings` are answers to it."""
 
     def __init__(self, question: str, readings: Iterable[Reading] = ()) -> None:
         super().__init__(question)
@@ -47,9 +49,11 @@ class Unclear(Exception):
 
 @dataclass(frozen=True)
 class Wish:
-    """What is wanted of one subject: `ids`, `others`, or (neither) the workload that the goal is
-    about. `words` and `kinds` are how the subject was called; `written` has the clause with names,
-    and `text` without."""
+    """The wish for one subject:
+
+    `ids`, `others`, or (neither) the workload that the goal is about. `words` and `kinds` are how
+    the subject was called; `written` is the clause with names, and `text` without.
+    """
 
     said: Said
     text: str
@@ -61,7 +65,7 @@ class Wish:
 
 
 def term(aspect: Aspect, wish: Wish, kind: Kind, measured: Sequence[str]) -> str:
-    """What is wanted of one aspect, as a term of an objective.
+    """The wish for one aspect, as a term of an objective.
 
     Raises:
         Unclear: it may be two things, or nothing fits.
@@ -129,7 +133,7 @@ def _frames(wish: Wish, measured: Sequence[str]) -> str:
 
 
 def _by_kind(wish: Wish, kind: Kind) -> str:
-    """ "faster" and "better" are what suits the kind of workload."""
+    """ "faster" and "better" mean whatever suits the kind of workload."""
     kinds = {kind} if kind not in OPEN else wish.kinds or {kind}
     if kinds <= FOR_PEOPLE:
         return "response p99 lower"
@@ -163,7 +167,7 @@ def suggested(kind: Kind, ignored: set[Aspect]) -> list[Reading]:
 
 
 def guard(aspect: Aspect, said: Said, usual: float) -> str:
-    """What may not become worse, as a term. `usual` per cent, where nothing else was said."""
+    """A figure that may not become worse, as a term. `usual` per cent by default."""
     per_cent = f"not worse than {said.percent or usual:g}%"
     match aspect:
         case Aspect.RESPONSE | Aspect.FRAMES:
@@ -179,7 +183,7 @@ def guard(aspect: Aspect, said: Said, usual: float) -> str:
 
 
 def kept(wish: Wish, improve: Sequence[Wish]) -> list[str]:
-    """What the workload itself may not pay."""
+    """What the workload itself must keep."""
     aspects = [each for each in wish.said.aspects if each is not Aspect.ANY]
     if not aspects:
         wanted = {aspect for each in improve for aspect in each.said.aspects}
@@ -190,8 +194,7 @@ def kept(wish: Wish, improve: Sequence[Wish]) -> list[str]:
 def usual_guard(
     kind: Kind, improve: Sequence[Wish], keep: Sequence[Wish], ignored: set[Aspect]
 ) -> list[str]:
-    """Answers that come sooner may not be fewer, where requests are answered, and the other
-    way round."""
+    """Answers that come sooner may not be fewer, for requests, and the other way round."""
     wanted = {aspect for each in [*improve, *keep] for aspect in each.said.aspects} | ignored
     spoken = frozenset().union(*(each.kinds for each in improve))
     if kind in FOR_PEOPLE or (kind in OPEN and spoken & FOR_PEOPLE):
@@ -209,7 +212,7 @@ def _measured(what: str, better: str, limit: str) -> str:
 
 
 def one_of_each(terms: list[str]) -> list[str]:
-    """A term with a limit says all that the same without one does."""
+    """A term with a limit includes the same term without one."""
     limited = {" ".join(each.split()[:-2]) for each in terms if re.search(r"[<>] ", each)}
     return [
         each
@@ -219,7 +222,7 @@ def one_of_each(terms: list[str]) -> list[str]:
 
 
 def figure_of(term: str) -> str:
-    """What is measured, of a term that was made here: without direction, limit and tolerance."""
+    """The metric of a term that was made here: without direction, limit and tolerance."""
     return re.sub(r" (?:lower|higher|not worse than .*|[<>] .*)$", "", term)
 
 
@@ -243,5 +246,5 @@ def _article(kind: Kind) -> str:
 
 
 def quoted(text: str) -> str:
-    """Hostile text, as it stands in a sentence of ours."""
+    """Hostile text, as quoted in our sentences."""
     return f"'{displayable(text, _QUOTED)}'"

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The words by which people say what they want of a scheduler. Tables.
+"""The words by which people say what they want from a scheduler. Tables.
 
 A clause is a part of a sentence in which the names of workloads were replaced by `@0`, `@1` …, so
-that no name can be taken for a word. Pure.
+that no name can be mistaken for a word. Pure.
 """
 
 import re
@@ -16,8 +16,11 @@ def words(text: str) -> frozenset[str]:
 
 
 def phrases(text: str) -> str:
-    """A pattern of any of these: one stands in a line, or set apart by two spaces. `{MORE}` and its
-    like are groups of words from below; what begins with `~` may begin inside a word."""
+    """A pattern for any of these: one per line, or separated by two spaces.
+
+    `{MORE}` and similar ones are groups of words from below; a pattern with `~` may begin inside a
+    word.
+    """
     found = []
     for each in re.split(r"\s{2,}", text.strip()):
         for name, group in _GROUPS.items():
@@ -39,7 +42,7 @@ _GROUPS = {
 
 
 class Aspect(StrEnum):
-    """What of a workload somebody speaks of."""
+    """The aspect of a workload that a clause is about."""
 
     RESPONSE = "response"
     DELAY = "delay"
@@ -48,12 +51,12 @@ class Aspect(StrEnum):
     CPU = "cpu"
     FRAMES = "frames"
     FAIRNESS = "fairness"
-    # "better", "faster": something is wanted, and the kind of workload says what.
+    # "better", "faster": the kind of workload says what.
     ANY = "any"
 
 
 class Will(StrEnum):
-    """What somebody wants of it."""
+    """What a clause wants."""
 
     IMPROVE = "improve"
     # It may not become (much) worse.
@@ -62,11 +65,11 @@ class Will(StrEnum):
     GO_ON = "go-on"
     # It does not count.
     IGNORE = "ignore"
-    # It is to become worse, which is nobody's wish: asked back.
+    # It should become worse, which nobody wishes: asked back.
     WORSEN = "worsen"
 
 
-# What people call a workload by what it does. The order is that in which they are looked for.
+# Words for workloads by what they do. They are searched in this order.
 NOUNS: tuple[tuple[frozenset[Kind], str], ...] = (
     (frozenset({Kind.DATABASE}), "databases? db sql"),
     (frozenset({Kind.CACHE}), "caches?"),
@@ -95,7 +98,7 @@ NOUNS: tuple[tuple[frozenset[Kind], str], ...] = (
         "batch~jobs? batch batches jobs? nightly",
     ),
 )
-# Those that are many things, each with an end of its own.
+# Workloads of many things, each with its own end.
 MANY = frozenset({"jobs", "batch jobs", "tasks"})
 OTHERS = phrases(r"""
     (?:the )?others  the rest  (?:every|any|no)thing else  (?:every|any)(?:one|body) else
@@ -106,7 +109,7 @@ OTHERS = phrases(r"""
 """)
 PRONOUN = re.compile(r"\b(?:it|its|they|them|their|the latter)\b")
 
-# Several words that mean one thing become one.
+# Several words with one meaning become one.
 COMPOUNDS: tuple[tuple[str, str], ...] = (
     (r"(\d)[\s-]*(?:milli-?seconds?|millis|msecs?)\b", r"\1ms"),
     (r"(\d)[\s-]*(?:micro-?seconds?|usecs?|µs|μs)", r"\1us"),
@@ -159,7 +162,7 @@ COMPOUNDS: tuple[tuple[str, str], ...] = (
         r"more than|matters more than) (latency|throughput|response-time)\b",
         r"\1; \2 does not matter",
     ),
-    # "neither a nor b may", "nobody may": the word that says no goes to its verb.
+    # "neither a nor b may", "nobody may": the negation moves to its verb.
     (
         r"\bneither (.+?) nor (.+?) (may|can|must|should|will|could|shall|is|are|does|"
         r"do)\b(?! not)",
@@ -167,7 +170,7 @@ COMPOUNDS: tuple[tuple[str, str], ...] = (
     ),
 )
 
-# What somebody speaks of, by the words that tell it.
+# The aspect, by the words that indicate it.
 ASPECTS: tuple[tuple[Aspect, re.Pattern[str]], ...] = tuple(
     (aspect, re.compile(phrases(text)))
     for aspect, text in (
@@ -219,14 +222,14 @@ ASPECTS: tuple[tuple[Aspect, re.Pattern[str]], ...] = tuple(
         ),
     )
 )
-# Of those words of `ANY` these are complaints about waiting where somebody waits; these say no more
-# than that something is to become better.
+# Among the words of `ANY`, these are complaints about waiting if somebody waits; these only say
+# that something should become better.
 COMPLAINT = re.compile(r"\bslow(?:ly|ness)?\b")
 GENERIC = re.compile(
     phrases(r"better\b  improv\w+  optimi[sz]\w+  tun(?:e|ed|ing)\b  perform\w*  best\b  boost\w*")
 )
 
-# What becomes worse, or is made worse.
+# Becomes worse, or is made worse.
 _SUFFER = (
     r"(?:suffer\w*|drop\w*|fall\w*|sink\w*|degrad\w+|decreas\w+|declin\w+|worsen\w*|regress\w*|"
     r"slow(?:ing|ed|s)?(?: down)?|los(?:e|es|ing)|hurt\w*|harm\w*|sacrific\w+|break\w*|affect\w*|"
@@ -249,11 +252,11 @@ _GROUPS |= {
     r"improved))",
     "N": r"\d+(?:\.\d+)?%",
 }
-# What somebody wants, by the words that tell it; the first that is found holds.
+# The wish, by the words that indicate it; the first match holds.
 WILLS: tuple[tuple[Will, re.Pattern[str]], ...] = tuple(
     (will, re.compile(phrases(text)))
     for will, text in (
-        # "may stop" is no wish to go on; "must not stop" is one.
+        # "may stop" is not a wish to go on; "must not stop" is one.
         (
             Will.IGNORE,
             r"""
@@ -310,7 +313,7 @@ WILLS: tuple[tuple[Will, re.Pattern[str]], ...] = tuple(
         ),
     )
 )
-# More of what nobody wants more of, and less of what is wanted; complaints are no such wishes.
+# More of something bad, and less of something good; complaints are not such wishes.
 BAD_WISHES = re.compile(
     phrases(r"""
     {MORE} (?:the |its |request |tail |average |mean )*(?:latenc\w+|lag\w*|delays?|jitter)\b
@@ -332,7 +335,7 @@ LOW = re.compile(
     r"\b(?:keep|hold|stay|remain|maintain|guard)\w* [^.]*?\b(?:low|short|small|high|snapp\w+|"
     r"smooth\w*|responsive|fast|quick|under|below|down)\b"
 )
-# Of the end of work: that of each piece of it, or of all.
+# The end of work: of each piece of it, or of all.
 EVERY = re.compile(
     phrases(r"""
     each\b  every\b  on average\b  average\b  mean\b  single\b  individual\w*  per job\b
@@ -349,7 +352,7 @@ ALL = re.compile(
 
 # ---------------------------------------------------------------- typing errors
 
-# Words that are put right where somebody mistyped them.
+# Words that are corrected if somebody mistyped them.
 VOCABULARY = words(
     """latency latencies response responses respond responsive answer answers requests request
     transactions queries throughput stutter stuttering stutters smooth sluggish jitter typing
@@ -361,7 +364,7 @@ VOCABULARY = words(
     completions delay delays should interactive instantly snappy frozen batch build builds
     tests games audio music"""
 )
-# Plain words that are no typing error of any of those, however near they are.
+# Plain words that are not a typing error of any of those, however similar they are.
 PLAIN = words(
     """built letter later latter least faster father rather bitter butter matters please really
     other others while where which there their these those every first again after before

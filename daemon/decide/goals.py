@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""From what a person wants, in words, to an objective and guards; or to a question. Pure.
+"""From a person's wish in words to an objective and guards; or to a question. Pure.
 
     typing must not lag, the backup may take as long as it likes, but must still go on
     editor: `response p99 lower`; guard of comm:backup: `cpu not worse than 75%`
 
-A sentence is cut into clauses. Each tells whom it speaks of (`goal_names`), what of it, and what is
-wanted (`goal_words`). What they say together is put into the words of `objective`. Where nothing
-fits, where two readings are as near as each other, or where a clause that forbids something is not
-understood, the answer is a question with the readings that there are: never the nearest guess.
+A sentence is cut into clauses. Each says which workload it is about (`goal_names`), which aspect,
+and what is wanted (`goal_words`). Together they become the words of `objective`. If nothing fits,
+if two readings are equally near, or if a clause that forbids something is not understood, the
+answer is a question with the possible readings: never the nearest guess.
 """
 
 import re
@@ -38,8 +38,8 @@ from daemon.decide.objective import parse_objective
 from daemon.understanding.rules import FOR_PEOPLE, SERVERS
 from process import Fault
 
-# How much worse another one may be served, per cent: one that must not suffer, one that must go on,
-# and one that may take as long as it likes.
+# How much worse another workload may be served, per cent: one that must not suffer, one that must
+# go on, and one that may take as long as it likes.
 OTHERS = 10.0
 GOES_ON = 50.0
 AS_LONG_AS_IT_LIKES = 75.0
@@ -49,7 +49,7 @@ __all__ = ["Guarded", "Present", "Reading", "Understood", "understand"]
 
 @dataclass(frozen=True)
 class Guarded:
-    """What of another workload is guarded, as objective text."""
+    """The guarded figure of another workload, as objective text."""
 
     workload: str
     text: str
@@ -57,8 +57,11 @@ class Guarded:
 
 @dataclass(frozen=True)
 class Understood:
-    """What a goal means. With a `question` the rest is what is known so far; `readings` are
-    answers to it. `notes` are what a person should know of how it was read."""
+    """The meaning of a goal.
+
+    With a `question` the rest is what is known so far; `readings` are answers to it. `notes` are
+    what a person should know about the interpretation.
+    """
 
     workload: str
     objective: str = ""
@@ -70,15 +73,15 @@ class Understood:
 
 @dataclass
 class _Goal:
-    """One goal while it is read."""
+    """One goal while it is parsed."""
 
     subjects: Subjects
     measured: Sequence[str]
 
     def choose(self, wishes: Sequence[Wish]) -> str:
-        """The workload that is to become better, where nobody said which."""
+        """The workload that should become better, if nobody said which."""
         wanted = [each for each in wishes if each.said.will in (Will.IMPROVE, Will.WORSEN)]
-        # "must stay smooth" is a wish where there is no other.
+        # "must stay smooth" is a wish if there is no other.
         wanted = wanted or [each for each in wishes if each.said.low or each.said.limit]
         named = tuple(dict.fromkeys(id for each in wanted for id in each.ids))
         if len(named) == 1:
@@ -127,8 +130,8 @@ class _Goal:
         }
         if any(each.said.will is Will.IGNORE and not each.said.aspects for each in own) and improve:
             raise Unclear("it is to become better, and does not matter: which of them holds?")
-        # What is to be kept under a limit is an objective, and so is what is to be kept low where
-        # nothing else is wanted.
+        # A figure that should be kept under a limit is an objective, and so is one that should be
+        # kept low if nothing else is wanted.
         low = [
             each
             for each in keep
@@ -149,7 +152,7 @@ class _Goal:
             raise self._nothing(wishes, keep, ignored)
         guards = [text for each in keep for text in kept(each, improve)]
         guards += usual_guard(self.kind, improve, keep, ignored)
-        # What is to become better needs no guard besides.
+        # A figure that should become better needs no guard as well.
         figures = {figure_of(each) for each in terms}
         return "; ".join(
             [*terms, *(each for each in merged(guards) if figure_of(each) not in figures)]
@@ -193,7 +196,7 @@ class _Goal:
         return one_of_each(terms)
 
     def guards(self, wishes: Sequence[Wish]) -> tuple[Guarded, ...]:
-        """What of the other workloads that are named is guarded."""
+        """The guarded figures of the other named workloads."""
         texts: dict[str, list[str]] = {}
         loose = {
             id
@@ -227,7 +230,7 @@ class _Goal:
         unmeasured = {Aspect.ANY, Aspect.FAIRNESS}
         aspects = [each for each in said.aspects if each not in unmeasured]
         if said.will is Will.IGNORE:
-            # That it may take longer is said of its end, and it is to go on.
+            # "may take longer" is about its end, and it should still go on.
             aspects = [each for each in aspects if each is not Aspect.FINISH]
         match said.will:
             case Will.IMPROVE:
@@ -259,19 +262,19 @@ class _Goal:
 
     @property
     def kind(self) -> Kind:
-        """Of the workload that it is about."""
+        """Guards for the workload that the goal is about."""
         return self.subjects.kind(self.subjects.main)
 
 
 def _of_kind(kind: Kind) -> Aspect:
-    """What counts for a workload of which nothing more was said."""
+    """The figure that counts for a workload about which nothing more was said."""
     if kind in SERVERS | FOR_PEOPLE:
         return Aspect.RESPONSE
     return Aspect.CPU
 
 
 def _going(kind: Kind) -> Aspect:
-    """By what it is seen that a workload goes on."""
+    """The figure that shows that a workload goes on."""
     return Aspect.COMPLETIONS if kind in SERVERS else Aspect.CPU
 
 
@@ -280,7 +283,7 @@ def _starving(text: str) -> bool:
 
 
 def _as_objective(goal: str) -> str:
-    """A goal that is an objective already, or has one in backticks; else nothing."""
+    """A goal that is an objective already, or contains one in backticks; else empty."""
     for text in (goal.strip(), *re.findall(r"`([^`]+)`", goal)):
         try:
             parse_objective(text)
@@ -296,13 +299,13 @@ def understand(
     workload: str = "",
     measured: Sequence[str] = (),
 ) -> Understood:
-    """What a person's sentence means for the workloads that are there.
+    """The meaning of a person's sentence for the existing workloads.
 
     Args:
         goal: in English; small typing errors do not matter.
-        present: the workloads that are there.
-        workload: the one it is about, where that was said beside the sentence.
-        measured: the names of the measurements that there are.
+        present: the existing workloads.
+        workload: the one it is about, if given beside the sentence.
+        measured: the names of the existing measurements.
     """
     subjects = Subjects(present, workload)
     reader = _Goal(subjects, measured)
@@ -317,7 +320,7 @@ def understand(
             wishes = subjects.wishes(clauses(mask(goal, present)))
             if not workload:
                 subjects.main = reader.choose(wishes)
-                # What was said of it by name is said of the workload that the goal is about.
+                # Statements about it by name apply to the workload that the goal is about.
                 wishes = [
                     replace(each, ids=()) if each.ids == (subjects.main,) else each
                     for each in wishes

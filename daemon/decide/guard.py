@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Whether a kept scheduler may stay, asked with every interval after the keep.
+"""Whether a kept scheduler may stay, asked at every interval after the keep.
 
-It goes when, lastingly,
+It is rolled back if, for a lasting time,
 
-- the objective's metric is worse than it was when the scheduler was kept, *and* no better than
-  the default was in the same trial: then nothing is left of the reason for which it was kept.
-  (Worse than when kept, but still better than the default, is a heavier load and no fault.)
+- the objective's metric is worse than it was when the scheduler was kept, *and* no better than the
+  default was in the same trial: then the reason for keeping it is gone. (Worse than when kept, but
+  still better than the default, means a heavier load and is not its fault.)
 - the declared objective was met under it and is now broken,
 - a guard, of the objective or of a named workload, is worse than it tolerates, and much worse than
   it was when the scheduler was kept,
 - another workload that mostly sleeps waits many times longer than it used to under the default,
 - some task starves where under the default none did.
 
-Work that is not asked for is not work lost: fewer completions, and less CPU time, count where the
+Work that is not requested is not lost: fewer completions, and less CPU time, count only if the
 workload waits for a CPU.
 """
 
@@ -43,9 +43,9 @@ from daemon.decide.words import figure
 
 # Intervals with a starved task, among the last `of_intervals`.
 STARVED_INTERVALS = 2
-# Threads that wait for a CPU, on average, from which on a workload wants more than it gets.
+# From this mean number of waiting threads on a workload wants more CPU than it gets.
 WANTING = 0.2
-# What falls when nobody asks for it.
+# Figures that fall if nobody requests work.
 _RATES = (Metric.COMPLETIONS, Metric.CPU)
 
 
@@ -59,7 +59,7 @@ class GuardCause(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class KeptTerm:
-    """One more figure that the trial measured: of the workload, or of a guarded one."""
+    """One more figure of the trial: of the workload, or of a guarded one."""
 
     workload: str
     term: Term
@@ -73,7 +73,7 @@ class KeptTerm:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What was kept, and what the trial measured: medians of the windows, in the unit.
+    """The kept scheduler, and the trial's measurements: medians of the windows, in the unit.
 
     The values are of the leading term; `besides` has the other terms, and the guards.
     """
@@ -139,14 +139,14 @@ class GuardState:
     starved: Lasting = STILL
     bystanders: Mapping[str, Lasting] = field(default_factory=dict)
     besides: Mapping[tuple[str, str], Lasting] = field(default_factory=dict)
-    # Intervals in a row in which the objective was met; from enough of them on, `met`.
+    # How many intervals in a row met the objective; from enough of them on, `met`.
     meeting: int = 0
     met: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class GuardDecision:
-    """Roll back, because of this. `workload` is whom it hurts."""
+    """Roll back, for this reason. `workload` is the one that suffers."""
 
     cause: GuardCause
     workload: str
@@ -165,7 +165,7 @@ def step(
 ) -> tuple[GuardState, GuardDecision | None]:
     """Judge one interval under the kept scheduler. `detect` has the default's baselines.
 
-    One that the host took a part of says nothing of the scheduler, and is passed over.
+    An interval disturbed by the host says nothing about the scheduler, and is skipped.
     """
     if observation.stolen > STOLEN:
         return state, None
@@ -188,7 +188,7 @@ def _judged(
     observation: Observation,
     measurements: Sequence[Measurement],
 ) -> float | None:
-    """A term's value in this interval; None where it says nothing of the scheduler."""
+    """A term's value in this interval; None if it says nothing about the scheduler."""
     value = value_of(term, workload, [observation], measurements, kept.since)
     if value is None or not enough(term, value):
         return None
@@ -199,8 +199,9 @@ def _judged(
 
 
 def _wants(parts: Iterable[WorkloadObservation], interval_s: float) -> bool:
-    """Whether a workload wants more of the CPU than it gets: its threads waited, or one was not
-    done in all of the interval."""
+    """Whether a workload wants more CPU than it gets: its threads waited, or one was unfinished
+    during the whole interval.
+    """
     seen = list(parts)
     waited_us = sum(part.delay_mean_us * part.delay_count for part in seen)
     never_done = any(part.open_hist and part.open_hist[-1][0] >= interval_s * 1e6 for part in seen)
@@ -310,7 +311,7 @@ def _bystanders(
         if name == kept.workload or served is None:
             continue
         if any(meant(own.workload, name) for own in kept.besides if own.workload):
-            # How much it may lose was said.
+            # It has a guard with its own tolerance.
             continue
         signal, value, baseline = served
         bad = (
@@ -319,7 +320,7 @@ def _bystanders(
             and value - baseline.typical >= settings.bystander_floor_us
         )
         known = state.bystanders.get(name)
-        # Most never have a bad interval, and are not worth a memory.
+        # Most never have a bad interval, and need no memory.
         if not bad and known is None:
             continue
         lasting = _after(known or STILL, bad, observation.began, settings)
@@ -340,8 +341,9 @@ def _served(
     detect: DetectState,
     detecting: DetectSettings,
 ) -> tuple[str, float, Baseline] | None:
-    """How another workload is served: by its response time, where that and what it was under the
-    default are known; else by its run-queue delay. None where neither is."""
+    """How another workload is served: by its response time, if that and its value under the default
+    are known; else by its run-queue delay. None if neither is.
+    """
     response, usual = response_p99(each), detect.response(each.id)
     if response is not None and usual is not None:
         if usual.count < detecting.baseline_min or each.response_count < detecting.samples_min:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Percentiles of histograms, of one interval or of many merged.
+"""Percentiles of histograms, of one interval or of several merged ones.
 
-A percentile of a window is read from the sum of its histograms. The mean of the intervals'
-percentiles is something else, and wrong by as much as the intervals differ.
+A window's percentile is read from the sum of its histograms. The mean of the intervals' percentiles
+is different, and wrong by as much as the intervals differ.
 """
 
 import math
@@ -28,10 +28,10 @@ def total(histogram: Histogram) -> int:
 
 
 def quantile(histogram: Histogram, fraction: float, longest: float = math.inf) -> float:
-    """The value below which `fraction` (0 to 1) of the samples lie; 0 of an empty histogram.
+    """The value below which `fraction` (0 to 1) of the samples lie; 0 for an empty histogram.
 
-    Linear within the bucket, so that a small change is not hidden by the bucket's width, and
-    never above `longest`, the largest sample, where that is known.
+    Linear within the bucket, so that the bucket's width does not hide a small change, and never
+    above `longest`, the largest sample, if known.
     """
     wanted = fraction * total(histogram)
     seen = 0
@@ -56,7 +56,7 @@ def clipped(histogram: Histogram, most: float) -> Histogram:
 
 
 def mean(histogram: Histogram) -> float:
-    """The mean of the samples, each taken from the middle of its bucket; 0 of an empty one."""
+    """The mean of the samples, each taken as the middle of its bucket; 0 for an empty one."""
     count = total(histogram)
     if not count:
         return 0.0
@@ -64,8 +64,9 @@ def mean(histogram: Histogram) -> float:
 
 
 def half_of_the_sum(histogram: Histogram) -> float:
-    """The value for which half of the sum of all samples is in samples of at least that; 0 of an
-    empty histogram. Of bursts: where the middle of the CPU time is spent."""
+    """The value for which half of the sum of all samples is in samples of at least that; 0 for an
+    empty histogram. For bursts: the length at which half of the CPU time is spent.
+    """
     weighed = [((lower_edge(upper) + upper) / 2 * count, upper) for upper, count in histogram]
     left = sum(each for each, _ in weighed) / 2
     for each, upper in weighed:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the daemon decides when an interval of signals ends: the one judge of the running system.
+"""The daemon's decisions at the end of an interval of signals: the one judge of the running system.
 
 `daemon.autopilot` asks it on a live machine, and `daemon.replay` asks it about a recording. Both
-give it what was observed and what else is known, and both carry out or report what it decides. So
-a recording is judged as the machine was.
+pass the observations and other knowledge, and both carry out or report its decisions. So a
+recording is judged as the machine was.
 """
 
 from collections.abc import Iterable, Sequence
@@ -20,7 +20,7 @@ from daemon.decide.settings import DetectSettings, GuardSettings, TrialSettings
 
 @dataclass(frozen=True, slots=True)
 class IntervalSettings:
-    """What the operator configured of it. `ignored` are globs of workloads without a baseline."""
+    """The operator's configuration for it. `ignored` are globs of workloads without a baseline."""
 
     detect: DetectSettings = field(default_factory=DetectSettings)
     guard: GuardSettings = field(default_factory=GuardSettings)
@@ -31,10 +31,10 @@ class IntervalSettings:
 
 @dataclass(frozen=True, slots=True)
 class IntervalState:
-    """All that is remembered from one interval to the next."""
+    """The whole memory from one interval to the next."""
 
     detection: DetectState = field(default_factory=DetectState)
-    # The scheduler that won its trial, and what the guard has seen of it since.
+    # The scheduler that won its trial, and the guard's observations of it since.
     kept: Kept | None = None
     guard: GuardState = field(default_factory=GuardState)
 
@@ -43,18 +43,18 @@ class IntervalState:
         return replace(self, kept=kept, guard=GuardState())
 
     def measured(self, settings: IntervalSettings) -> frozenset[str]:
-        """The names of the measurements that the next interval is judged by."""
+        """The names of the measurements by which the next interval is judged."""
         names = {name for each in settings.declared for name in each.objective.measured}
         return frozenset(names | self.kept.measured if self.kept else names)
 
 
 @dataclass(frozen=True, slots=True)
 class IntervalFacts:
-    """What is known beside the signals when an interval ends.
+    """The knowledge beside the signals at the end of an interval.
 
-    `regime`: the candidate that runs, or `detect.KERNEL_DEFAULT`.
-    `changed_at`: Unix time at which the scheduler was last changed.
-    `measurements`: what was posted; those of other intervals are passed over.
+    `regime`: the running candidate, or `detect.KERNEL_DEFAULT`. `changed_at`: Unix time of the
+    scheduler's last change. `measurements`: the reported ones; those of other intervals are
+    ignored.
     """
 
     regime: str = detect.KERNEL_DEFAULT
@@ -65,7 +65,9 @@ class IntervalFacts:
 
 @dataclass(frozen=True, slots=True)
 class IntervalDecisions:
-    """What an interval leads to: what began or ended in it, and whether the kept scheduler goes."""
+    """The decisions of an interval: degradations that began or ended in it, and whether the kept
+    scheduler is rolled back.
+    """
 
     happened: tuple[Degradation | Recovery, ...] = ()
     rollback: GuardDecision | None = None
@@ -113,10 +115,11 @@ def step(
 def _of_interval(
     measurements: Iterable[Measurement], observation: Observation, settled: float
 ) -> Iterable[Measurement]:
-    """Those that ended in this interval and say something of the scheduler that ran in it."""
+    """Those that ended in this interval and say something about the scheduler that ran in it."""
     return (
         each
         for each in measurements
-        # What began under another scheduler says nothing of this one, however late it ended.
+        # A measurement that began under another scheduler says nothing about this one, however late
+        # it ended.
         if observation.began < each.at <= observation.at and each.began >= settled
     )

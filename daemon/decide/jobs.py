@@ -1,20 +1,22 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""How long the processes of each workload ran that ended lately: whether they are uneven."""
+"""How long the recently ended processes of each workload ran: whether they are uneven."""
 
 from collections import OrderedDict, deque
 from dataclasses import dataclass
 from statistics import median
 
-# Workloads remembered, and the newest processes of each.
+# How many workloads are remembered, and how many of the newest processes of each.
 MOST_WORKLOADS = 128
 MOST_ENDED = 128
-# What ended longer ago says nothing of what the workload is now, seconds.
+# Older ends say nothing about the current workload, seconds.
 LATELY_S = 900.0
 
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """`longest_ratio`: CPU time of the longest, as a multiple of the median; 0 without any."""
+    """`longest_ratio`: CPU time of the longest, as a multiple of the median; 0 if there
+    are none.
+    """
 
     count: int = 0
     longest_ratio: float = 0.0

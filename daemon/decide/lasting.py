@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Whether something lasts: k bad of the last n, and so many calm in a row to end it."""
+"""Whether something lasts: k bad ones of the last n begin it, and this many calm ones in a row end
+it.
+"""
 
 from dataclasses import dataclass
 from enum import Enum
 
 
 class Mark(Enum):
-    """What one interval says. BETWEEN is neither bad enough to begin nor calm enough to end."""
+    """The result of one interval. BETWEEN is neither bad enough to begin nor calm enough to end."""
 
     BAD = "bad"
     BETWEEN = "between"
@@ -15,7 +17,7 @@ class Mark(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Lasting:
-    """Memory of the last intervals. Each mark is when its interval began if bad, else 0."""
+    """Memory of the last intervals. Each mark is the interval's start if bad, else 0."""
 
     marks: tuple[float, ...] = ()
     calm: int = 0
@@ -38,7 +40,7 @@ class Lasting:
         return Lasting(marks, calm_now, since)
 
     def interrupted(self) -> "Lasting":
-        """After a gap: what was active stays so, but no streak runs across the gap."""
+        """After a gap: an active state stays active, but no streak crosses the gap."""
         return Lasting(since=self.since)
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A life cycle as a table: the states, and what leads from one to the next.
 
-Whoever changes a state asks the table for the new one, so a change that the table does not have
+Every change of a state asks the table for the new one, so a change that the table does not have
 cannot happen. The diagrams of docs/life-cycle.md are made from the same tables.
 """
 
@@ -14,7 +14,7 @@ Cause = TypeVar("Cause", bound=StrEnum)
 
 
 class NoSuchTransition(RuntimeError):
-    """A change of state that the table does not have: a defect of whoever asked for it."""
+    """A change of state that the table does not have: a defect of the caller."""
 
 
 class LifeCycle(Generic[State, Cause]):
@@ -60,7 +60,7 @@ class LifeCycle(Generic[State, Cause]):
         return found
 
     def is_final(self, state: State) -> bool:
-        """Whether nothing leads out of this state."""
+        """Whether no transition leads out of this state."""
         return all(before is not state for before, _, _ in self.transitions)
 
     def diagram(self) -> str:
@@ -82,5 +82,5 @@ class LifeCycle(Generic[State, Cause]):
 
 
 def _id(state: StrEnum | None) -> str:
-    # An identifier of Mermaid has no hyphen (nor may a label have a colon or a semicolon).
+    # A Mermaid identifier has no hyphen (and a label no colon or semicolon).
     return state.value.replace("-", "_") if state is not None else "[*]"

@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """How long a batch takes: from the first fork of its processes to the last exit.
 
-A batch is a maximal union of overlapping lives of a workload's processes. What the signals tell of
-a life is how long it was, to a sixteenth, and the interval in which it ended. So two lives overlap
-where they do so by more than that is sharp: batches that follow each other without a pause stay
-apart, unless single processes last no longer than an interval and follow each other just as closely
-(those belong to whatever they touch, and never join two batches). A process that lives on, as a
-shell does that starts one batch after another, is part of none.
+A batch is a maximal union of overlapping lives of a workload's processes. The signals give a life's
+length, to a sixteenth, and the interval in which it ended. So two lives overlap if they do so by
+more than this precision: batches that follow each other without a pause stay separate, unless
+single processes last no longer than an interval and follow each other just as closely (those belong
+to whatever they touch, and never join two batches). A process that lives on, such as a shell that
+starts one batch after another, belongs to none.
 
-What is shorter than half of the longest batch is something beside it, and does not count. A batch
-that began before the stretch was begun under another scheduler, and does not count either; nor does
-one of which a process was seen runnable afterwards.
+A union shorter than half of the longest batch is a side activity, and does not count. A batch that
+began before the stretch started under another scheduler, and does not count either; nor does one of
+which a process was seen runnable afterwards.
 """
 
 from collections.abc import Sequence
@@ -21,18 +21,18 @@ from bpf.signals.source import lower_edge
 from daemon.decide.histogram import Histogram
 from daemon.decide.observation import Observation, WorkloadObservation
 
-# A duration is known to this part of itself, by the buckets of the histograms.
+# The precision of a duration, from the buckets of the histograms.
 BUCKET = 1 / 16
-# Of the longest batch, below which a union of lives is no batch of the same kind.
+# Fraction of the longest batch, below which a union of lives is not a batch of the same kind.
 SAME_KIND = 0.5
-# Intervals after its end in which a batch has to stay over: a process that slept at the end of one
-# is seen at that of another.
+# For how many intervals after its end a batch has to stay over: a process that slept at the end of
+# one is seen at the end of another.
 QUIET_INTERVALS = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Makespan:
-    """The mean length of the batches that are over, and how many they are."""
+    """The mean length of the finished batches, and their number."""
 
     length_us: float
     batches: int
@@ -40,8 +40,10 @@ class Makespan:
 
 @dataclass(frozen=True, slots=True)
 class _Life:
-    """From `began` to `ended`, Unix seconds; `blur`: neither is known better. Of one that is not
-    over, `ended` is when that was seen."""
+    """From `began` to `ended`, Unix seconds; `blur`: the precision of both.
+
+    For an unfinished one, `ended` is when that was seen.
+    """
 
     began: float
     ended: float
@@ -55,8 +57,8 @@ class _Life:
 def makespan_of(
     seen: Sequence[tuple[Observation, Sequence[WorkloadObservation]]], since: float
 ) -> Makespan | None:
-    """Of the workload's parts of these intervals; None where no batch began and ended in them."""
-    # What ended in a single interval is never known to be all of it.
+    """Over the workload's parts of these intervals; None if no batch began and ended in them."""
+    # It is never certain that the processes that ended in a single interval were all.
     if len(seen) <= QUIET_INTERVALS:
         return None
     until = seen[-QUIET_INTERVALS - 1][0].at
@@ -69,7 +71,7 @@ def makespan_of(
         and not any(_goes_on(batch, life) for life in under_way)
     ]
     longest = max((batch.length for batch in over), default=0.0)
-    # What runs longer than any batch that is over may be the batch itself.
+    # A process that runs longer than any finished batch may be the batch itself.
     last = seen[-1][0].at
     waiting = [life.length for life in under_way if life.ended >= last]
     if not over or longest < max(waiting, default=0.0):
@@ -79,7 +81,7 @@ def makespan_of(
 
 
 def _goes_on(batch: _Life, life: _Life) -> bool:
-    """Whether a process that was seen runnable after the end of a batch was begun in it."""
+    """Whether a process that was seen runnable after the end of a batch began in it."""
     return life.ended > batch.ended and life.began < batch.ended - max(batch.blur, life.blur)
 
 
@@ -87,7 +89,7 @@ def _ended(observation: Observation, parts: Sequence[WorkloadObservation]) -> li
     found = []
     for part in parts:
         for length in _lengths(part.turnaround_hist):
-            # It ended somewhere in the interval, and no sooner than it had lived that long.
+            # It ended somewhere in the interval, and not before its own length allows.
             ended = observation.at - min(observation.interval_s, length) / 2
             found.append(_Life(ended - length, ended, _blur(length, observation)))
     return found
@@ -111,7 +113,7 @@ def _blur(length: float, observation: Observation) -> float:
 
 
 def _batches(lives: Sequence[_Life]) -> list[_Life]:
-    """Lives that overlap for certain, as one; then the short ones with what they touch."""
+    """Lives that overlap for certain, as one; then the short ones with those they touch."""
     joined: list[_Life] = []
     for life in sorted((each for each in lives if each.length > each.blur), key=_began):
         before = joined[-1] if joined else None
@@ -123,7 +125,7 @@ def _batches(lives: Sequence[_Life]) -> list[_Life]:
     for life in sorted((each for each in lives if each.length <= each.blur), key=_began):
         for batch in joined:
             if life.began <= batch.ended + batch.blur and life.ended >= batch.began - batch.blur:
-                # It belongs there; how far it reaches beyond is less than is known.
+                # It belongs there; how far it extends beyond is less than the precision.
                 break
         else:
             if alone and life.began <= alone[-1].ended + life.blur:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What a workload is to be good at, as text: read, and written in one way.
+"""A workload's objective as text: parsed, and written in one canonical way.
 
     response p99 < 20ms                     a percentile (p50, p99.9 …) or `mean` of response time
     completions                             activations that end in a second
@@ -11,19 +11,19 @@
     response p99; completions not worse than 5%
                                             several: what is to become better, and a guard
 
-`lower` or `higher` may follow the metric; only a measurement needs it. The limit may be left out:
-then there is nothing to break, only something to compare. `latency` is an older word for `delay`,
+`lower` or `higher` may follow the metric; only a measurement needs it. The limit is optional:
+without it nothing can be broken, only compared. `latency` is an older word for `delay`,
 `throughput` one for `completions`.
 
-An activation is a thread's time from a wakeup to its next sleep, its waits and preemptions
-included: for a thread that serves requests, one request. So response time and completions are what
-a program's own latency and rate follow. Run-queue delay counts each turn that a task waits for. A
-scheduler that lets requests run to their end has longer queues and shorter responses: where the
-CPU time of an activation is longer than a slice, delay points the wrong way.
+An activation is a thread's time from a wakeup to its next sleep, including its waits and
+preemptions: for a thread that serves requests, one request. So response time and completions
+correspond to a program's own latency and rate. Run-queue delay counts each turn that a task waits
+for. A scheduler that lets requests run to their end has longer queues and shorter responses: if the
+CPU time of an activation is longer than a slice, delay is misleading.
 
-Where terms disagree: a term with `not worse than N%` is a guard, and never a reason to keep. Of the
-others no one may be worse (by more than what a change is worth), and at least one has to be better
-with confidence. `daemon.decide.verdict` applies this.
+If terms disagree: a term with `not worse than N%` is a guard, and never a reason to keep. None of
+the others may be worse (by more than a change is worth), and at least one has to be better with
+confidence. `daemon.decide.verdict` applies this.
 """
 
 import difflib
@@ -39,7 +39,7 @@ from daemon.api.display import displayable
 from daemon.api.models import Direction, GuardView, ObjectiveView
 from process import Fault, FaultType
 
-# More than this nobody can want at once.
+# Nobody can want more than this at once.
 MOST_TERMS = 6
 
 
@@ -71,7 +71,7 @@ class Term:
 
     @property
     def title(self) -> str:
-        """The canonical name of what is measured, without limit or tolerance."""
+        """The canonical name of the metric, without limit or tolerance."""
         if self.metric in _WITH_QUANTILE:
             return f"{self.metric} {_quantile_name(self.quantile)}"
         if self.metric is Metric.MEASUREMENT:
@@ -80,7 +80,7 @@ class Term:
 
     @property
     def canonical(self) -> str:
-        """The whole term; it reads back as the same."""
+        """The whole term; parsing it gives the same term."""
         said = self.title
         if self.metric is Metric.MEASUREMENT:
             said += " lower" if self.direction is Direction.LOWER else " higher"
@@ -91,7 +91,7 @@ class Term:
 
     @property
     def named(self) -> str:
-        """The title, with the tolerance where it has one."""
+        """The title, plus the tolerance if it has one."""
         return self.title + self._tolerated
 
     @property
@@ -115,7 +115,7 @@ class Term:
 
     def worse(self, value: float, reference: float) -> float:
         """How many times worse `value` is than `reference`; 1 is the same, below 1 is better."""
-        # A workload that never waited is not made ten thousand times worse by one wait.
+        # If a workload never waited before, one wait does not make it ten thousand times worse.
         least = FINEST_US if self.unit == "us" else 1e-9
         value, reference = max(value, least), max(reference, least)
         return value / reference if self.direction is Direction.LOWER else reference / value
@@ -123,20 +123,22 @@ class Term:
 
 @dataclass(frozen=True, slots=True)
 class Objective:
-    """What a trial is decided by. The first of the `targets` is the leading one: it is shown where
-    there is room for one figure."""
+    """What decides a trial.
+
+    The first of the `targets` is the leading one: it is shown if there is room for only one figure.
+    """
 
     text: str
     terms: tuple[Term, ...]
 
     @property
     def targets(self) -> tuple[Term, ...]:
-        """What is to become better; at least one."""
+        """The figures that should become better; at least one."""
         return tuple(term for term in self.terms if term.tolerance is None)
 
     @property
     def guards(self) -> tuple[Term, ...]:
-        """What of the same workload may not become worse."""
+        """The figures of the same workload that may not become worse."""
         return tuple(term for term in self.terms if term.tolerance is not None)
 
     @property
@@ -145,12 +147,12 @@ class Objective:
 
     @property
     def title(self) -> str:
-        """The canonical name of what is compared, without limits."""
+        """The canonical name of the compared figures, without limits."""
         return "; ".join(term.named for term in self.terms)
 
     @property
     def canonical(self) -> str:
-        """The whole of it; it reads back as the same."""
+        """The whole objective; parsing it gives the same one."""
         return "; ".join(term.canonical for term in self.terms)
 
     @property
@@ -194,7 +196,7 @@ class Objective:
         return self.leading.worse(value, reference)
 
     def with_units(self, units: Mapping[str, str]) -> "Objective":
-        """With the unit of each measurement that names none, by the measurement's name."""
+        """Adds the unit of each measurement that names none, by the measurement's name."""
         return replace(
             self,
             terms=tuple(
@@ -220,7 +222,7 @@ class Objective:
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """Another workload that may not pay for the objective. `workload` is an id or a glob."""
+    """Another workload that must not suffer for the objective. `workload` is an id or a glob."""
 
     workload: str
     term: Term
@@ -240,7 +242,7 @@ class Guard:
         return self.term.tolerance or 0.0
 
     def view(self) -> GuardView:
-        """Before anything was measured."""
+        """The state before anything was measured."""
         return GuardView(workload=self.workload, text=self.term.canonical, unit=self.term.unit)
 
 
@@ -253,7 +255,7 @@ def guarding(guards: Sequence[Guard]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """A number that was posted: `value` in `unit`, measured from `started` until `at`."""
+    """A reported number: `value` in `unit`, measured from `started` until `at`."""
 
     at: float
     name: str
@@ -263,7 +265,7 @@ class Measurement:
 
     @property
     def began(self) -> float:
-        """When what was measured began; of a number without a beginning, when it was posted."""
+        """When the measurement began; for a number without a start time, when it was reported."""
         return self.at if self.started is None else self.started
 
 
@@ -275,7 +277,7 @@ class Declared:
     objective: Objective
 
     def of(self, ids: Iterable[str]) -> list[str]:
-        """The workloads it is for: those present that match, or the one that it names."""
+        """The workloads it applies to: existing ones that match, or the one that it names."""
         if not is_glob(self.workload):
             return [self.workload]
         return [each for each in ids if fnmatchcase(each, self.workload)]
@@ -303,7 +305,8 @@ _ALIASES = {"latency": Metric.DELAY, "throughput": Metric.COMPLETIONS}
 _WORDS = {**{str(metric): metric for metric in Metric}, **_ALIASES}
 _WITH_QUANTILE = (Metric.RESPONSE, Metric.TURNAROUND, Metric.DELAY)
 _HIGHER = (Metric.COMPLETIONS, Metric.CPU)
-# Of each metric: the unit, those a limit may have with their factors, and one for an example.
+# For each metric: the unit, the units that a limit may have with their factors, and one for an
+# example.
 _UNITS: dict[Metric, tuple[str, dict[str, float], str]] = {
     Metric.RESPONSE: ("us", _TO_US, "ms"),
     Metric.DELAY: ("us", _TO_US, "ms"),
@@ -326,7 +329,7 @@ class _Token:
 
 
 class _Reader:
-    """The tokens of one term, and where one is while reading them."""
+    """The tokens of one term, and the position of the parser."""
 
     def __init__(self, text: str, begin: int, end: int, type: FaultType) -> None:
         self.text = text
@@ -413,7 +416,7 @@ def parse_objective(text: str, type: FaultType = FaultType.BAD_PARAMETER) -> Obj
 
 
 def parse_guard(workload: str, text: str, type: FaultType = FaultType.BAD_PARAMETER) -> Guard:
-    """Read what of another workload may not become worse: one term with `not worse than N%`.
+    """Parse the guarded figure of another workload: one term with `not worse than N%`.
 
     Raises:
         Fault: of the given type, with the column, what was expected, and a suggestion.
@@ -480,7 +483,7 @@ def _fraction(reader: _Reader) -> float | None:
 
 
 def _way(reader: _Reader, usual: Direction) -> None:
-    """`lower` or `higher`, which may be left out, but not be the other one."""
+    """`lower` or `higher`, which may be left out, but not be the wrong one."""
     word = reader.peek()
     if word.text not in _DIRECTIONS:
         return
@@ -513,7 +516,7 @@ def _measurement(reader: _Reader) -> Term:
 
 
 def _tolerance(reader: _Reader, direction: Direction) -> float | None:
-    """`not worse than 5%`, as a fraction; None where it does not stand here."""
+    """`not worse than 5%`, as a fraction; None if it is not here."""
     if reader.peek().text != "not":
         return None
     reader.take()
@@ -550,7 +553,7 @@ def _limit(
 ) -> tuple[float, str] | None:
     """`< 5ms`: the limit in the base unit, and the unit as written; None without one.
 
-    `units` are those allowed with their factors; None takes any or none.
+    `units` are the allowed ones with their factors; None takes any or none.
     """
     if not reader.peek().text:
         return None
@@ -585,9 +588,9 @@ def _limit(
 
 
 def _limit_text(term: Term) -> str:
-    """A limit as people write it: `20ms` and not `20000us`. It reads back as the same number."""
+    """A limit as people write it: `20ms` and not `20000us`. Parsing it gives the same number."""
     limit, unit = term.limit or 0.0, term.unit
-    # The unit of a measurement is a word of whoever posts it.
+    # Whoever reports the measurement chooses its unit.
     if unit == "us" and term.metric is not Metric.MEASUREMENT:
         for longer in ("s", "ms"):
             text = f"{limit / _TO_US[longer]:.12g}"

@@ -8,7 +8,7 @@ from bpf.signals.source import SignalsLine, WorkloadSignals
 from daemon.api.models import SignalPoint
 from daemon.decide.histogram import Histogram, half_of_the_sum, quantile
 
-# Sleeps for each time that a task is made to leave, from which on a workload still serves.
+# From this many sleeps per involuntary switch on a workload still counts as a service.
 PARTLY = 0.1
 
 
@@ -19,10 +19,10 @@ class WorkloadObservation:
     `wakeups_per_s` counts completed sleeps; `run_share` is CPU time as a share of one CPU,
     so 2.0 is two CPUs' worth; `exits_per_s` counts processes that ended.
 
-    `response_…` and `burst_…` are of activations that ended in the interval, wakeup to sleep;
-    `open_hist` has what those that are not over have had so far. `waited_us` and `preempted_us`
-    are sums over the ended ones. `turnaround_…` is of processes that ended, fork to exit, and
-    `open_jobs_hist` has the ages of those that have a thread that is runnable.
+    `response_…` and `burst_…` are for activations that ended in the interval, wakeup to sleep;
+    `open_hist` has the time so far of unfinished ones. `waited_us` and `preempted_us` are sums over
+    the ended ones. `turnaround_…` is for processes that ended, fork to exit, and `open_jobs_hist`
+    has the ages of processes with a runnable thread.
     """
 
     id: str
@@ -48,7 +48,7 @@ class WorkloadObservation:
     response_hist: Histogram = ()
     burst_mean_us: float = 0.0
     burst_p50_us: float = 0.0
-    # Half of the CPU time is in bursts of at least this.
+    # Half of the CPU time is in bursts of at least this length.
     burst_half_us: float = 0.0
     open_hist: Histogram = ()
     completions_per_s: float = 0.0
@@ -58,31 +58,32 @@ class WorkloadObservation:
     turnaround_mean_us: float = 0.0
     turnaround_hist: Histogram = ()
     open_jobs_hist: Histogram = ()
-    # Hostile text: whose wait for a CPU was the longest (`delay_max_us`), "" where unknown.
+    # Hostile text: the thread with the longest wait for a CPU (`delay_max_us`), "" if unknown.
     longest_comm: str = ""
     longest_pid: int = 0
 
     @property
     def mostly_sleeps(self) -> bool:
-        """Whether its tasks leave the CPU by themselves more often than they are made to.
+        """Whether its tasks leave the CPU more often voluntarily than involuntarily.
 
-        The run-queue delay of such a workload is how long it waits to be served. One that is
-        mostly made to leave waits for its next slice, as long as the others' slices are: that
-        says nothing of how it fares, its share of the CPU does.
+        The run-queue delay of such a workload is how long it waits to be served. A workload that
+        mostly leaves involuntarily waits for its next slice, as long as the others' slices are: its
+        share of the CPU says how it fares, not that wait.
         """
         return self.wakeups_per_s >= self.involuntary_per_s
 
     @property
     def partly_sleeps(self) -> bool:
-        """The same less strictly: a service that a neighbour keeps from the CPU is made to leave
-        it more often than it sleeps, and is a service all the same."""
+        """The same less strictly: a service that a neighbour keeps from the CPU leaves it more
+        often involuntarily than it sleeps, and is a service nevertheless.
+        """
         return self.wakeups_per_s >= PARTLY * self.involuntary_per_s
 
     def point(self, at: float, scheduler: str = "") -> SignalPoint:
         return SignalPoint(
             at=at,
             delay_p50_us=self.delay_p50_us,
-            # Whoever only waits has no wait that ended, and does not look well served for that.
+            # A workload that only waits has no finished wait, and must not look well served.
             delay_p99_us=self.delay_p99_us if self.delay_count else self.delay_max_us,
             slice_mean_us=self.slice_mean_us,
             run_share=self.run_share,
@@ -101,7 +102,7 @@ class WorkloadObservation:
         )
 
     def of_response(self, part_us: float) -> float:
-        """What part of the response time of the activations that ended this is, at most 1."""
+        """The fraction of this time in the response time of the ended activations, at most 1."""
         whole_us = self.response_mean_us * self.response_count
         return min(1.0, part_us / whole_us) if whole_us > 0 else 0.0
 
@@ -114,9 +115,9 @@ class Observation:
     interval_s: float
     workloads: Mapping[str, WorkloadObservation] = field(default_factory=dict)
     lost: int = 0
-    # What the host took away, as a share of all CPUs' time, beyond what is usual here.
+    # The host's part, as a share of all CPUs' time, beyond the usual.
     stolen: float = 0.0
-    # By how much the interval lasted longer than asked for, seconds.
+    # How much longer than requested the interval lasted, seconds.
     late_s: float = 0.0
 
     @property
@@ -125,10 +126,9 @@ class Observation:
 
 
 def observation_of(line: SignalsLine, *, stolen: float = 0.0, asked_s: float = 0.0) -> Observation:
-    """What `bpf.signals.source` parsed, as rates and figures. Totals become per-second values.
+    """The output of `bpf.signals.source` as rates and figures. Totals become per-second values.
 
-    `stolen` as in `Observation`; `asked_s` is how long the interval was to last, 0 where that is
-    not known.
+    `stolen` as in `Observation`; `asked_s` is the requested length of the interval, 0 if unknown.
     """
     span = line.interval_s if line.interval_s > 0 else 1.0
     return Observation(
@@ -151,7 +151,7 @@ def _workload(each: WorkloadSignals, span: float) -> WorkloadObservation:
         delay_mean_us=delay.mean,
         delay_p50_us=quantile(delay.hist, 0.5, delay.max),
         delay_p99_us=quantile(delay.hist, 0.99, delay.max),
-        # Whoever starves is seen before the wait is over.
+        # A starving task is seen before its wait is over.
         delay_max_us=max(delay.max, each.longest.delay_us if each.longest else 0.0),
         delay_hist=delay.hist,
         slice_mean_us=slices.mean,

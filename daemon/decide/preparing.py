@@ -1,32 +1,34 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""When work may be done ahead: while the machine has CPU time that nobody wants. Pure.
+"""When work may be done ahead: while the machine has idle CPU time. Pure.
 
-What is done ahead uses CPUs itself, so an interval in which it did is judged by how many tasks
-wanted to run, of which it is only a few; every other one by what was left over.
+Work done ahead uses CPUs itself, so an interval in which it ran is judged by how many tasks wanted
+to run, of which it is only a few; every other one by the idle time.
 """
 
 from dataclasses import dataclass
 
-# CPUs left over from which on an interval is calm, and below which it is busy; between them
-# everything stays as it is, so that a load on the line does not make it flap.
+# From this many idle CPUs on an interval is calm, and below the second it is busy; between them the
+# state stays, so that a load at the limit does not make it flap.
 CALM_SPARE = 0.5
 BUSY_SPARE = 0.2
 # Shares of the time in which some task waited for a CPU (PSI): as above.
 CALM_STALLED = 0.25
 BUSY_STALLED = 0.5
-# Runnable tasks for each CPU that are more than our own work can be.
+# More runnable tasks per CPU than our own work can cause.
 BUSY_RUNNABLE = 3
-# Intervals in a row that it takes to begin, and to pause.
+# How many intervals in a row it takes to begin, and to pause.
 CALM_INTERVALS = 2
 BUSY_INTERVALS = 2
-# A piece of work that this slow a machine did not finish in time is tried so often.
+# How often work that was too slow on this machine is tried.
 MOST_TRIES = 3
 
 
 @dataclass(frozen=True)
 class Interval:
-    """What the machine said of one interval. `stalled` 0 to 1, None where there is no PSI;
-    `own`: work of ours was under way in it."""
+    """The machine's state in one interval.
+
+    `stalled` 0 to 1, None without PSI; `own`: our own work ran in it.
+    """
 
     utilisation: float
     cpus: int
@@ -36,7 +38,7 @@ class Interval:
 
     @property
     def spare(self) -> float:
-        """CPUs left over."""
+        """Idle CPUs."""
         return max(0.0, 1.0 - self.utilisation) * self.cpus
 
 
@@ -67,7 +69,7 @@ def is_busy(interval: Interval) -> bool:
 
 
 def step(turn: Turn, interval: Interval) -> Turn:
-    """The turn after one more interval."""
+    """The state after one more interval."""
     opposed = is_busy(interval) if turn.open else is_calm(interval)
     against = turn.against + 1 if opposed else 0
     if against >= (BUSY_INTERVALS if turn.open else CALM_INTERVALS):
@@ -76,5 +78,5 @@ def step(turn: Turn, interval: Interval) -> Turn:
 
 
 def again(tries: int) -> bool:
-    """Whether what was not finished in time is tried once more."""
+    """Whether work that was not finished in time is tried once more."""
     return tries < MOST_TRIES

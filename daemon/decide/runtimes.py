@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""How long a process is going to run, learned from those that ended.
+"""Predicts how long a process will run, from those that ended.
 
-A process is known by its program and its arguments, after what differs between two runs of the
-same thing (process ids, random parts of names) is taken out of them; file names and plain numbers
-stay, since they are what makes one job another. Arguments may hold secrets: they are kept as a hash
-only.
+A process is identified by its program and its arguments, without the parts that differ between two
+runs of the same command (process ids, random parts of names); file names and plain numbers stay,
+because they distinguish jobs. Arguments may contain secrets: only their hash is kept.
 
-An estimate is an exponential average that one odd run moves only so far. A process never seen is
-expected to run as long as the others of its program, where these are alike; else nothing is
-expected of it.
+An estimate is an exponential average that one odd run moves only so far. An unknown process is
+expected to run as long as the others of its program, if these are alike; else there is no
+expectation.
 """
 
 import hashlib
@@ -19,31 +18,31 @@ from dataclasses import dataclass
 from itertools import islice
 from statistics import fmean, pstdev
 
-# Estimates remembered. A build of a large program has some thousand jobs.
+# How many estimates are kept. A build of a large program has some thousand jobs.
 MOST_RUNTIMES = 10_000
-# How many go at once when there are more, so that looking for the oldest is rare.
+# How many are removed at once when there are more, so that the search for the oldest is rare.
 DROPPED_AT_ONCE = MOST_RUNTIMES // 20
-# The newest run counts for at least this much: what changed for good is learned in some ten runs.
+# The newest run counts at least this much: a lasting change is learned in some ten runs.
 LEAST_WEIGHT = 0.2
-# Runs from which on an odd one is clipped; before, nobody knows which of them is the odd one.
+# From this many runs on an odd one is clipped; before, it is unknown which of them is the odd one.
 TRUSTED_RUNS = 3
 # A run counts as at most this many spreads away from the mean, plus a part of the mean: jobs that
-# took the very same time so far have no spread, and may change all the same.
+# took exactly the same time so far have no spread, and may still change.
 CLIPPED_SPREADS = 3.0
 CLIPPED_PART = 0.25
-# A program's jobs are alike where their means differ by no more than this part of their mean...
+# A program's jobs are alike if their means differ by at most this fraction of their mean...
 ALIKE = 0.5
-# ...and that can be said of this many of them. The newest ones are looked at.
+# ...and this many of them are known. The newest ones are checked.
 ALIKE_LEAST = 3
 ALIKE_LOOKED_AT = 32
-# Longer than any program's name is: 15 bytes, each of which may be told in four characters.
+# Longer than any program's name: 15 bytes, each of which may be escaped as four characters.
 PROGRAM_LIMIT = 64
 
 # Names with these parts differ in each run, wherever they are.
 _EVERYWHERE = (
     (re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}"), "#"),  # UUIDs
     (re.compile(r"(?<=/proc/)\d+(?=/|$)"), "#"),
-    (re.compile(r"(?<=/dev/fd/)\d+"), "#"),  # what a shell makes of <(…)
+    (re.compile(r"(?<=/dev/fd/)\d+"), "#"),  # a shell's <(…)
     (re.compile(r"(?<=/fd/)\d+"), "#"),
     (re.compile(r"(?<=\btmp\.)[0-9A-Za-z]{6,}"), "#"),  # mktemp(1)
     (re.compile(r"(?<![0-9A-Za-z])tmp[0-9a-z_]{8}(?![0-9a-z_])"), "tmp#"),  # Python's tempfile
@@ -57,13 +56,13 @@ _WORD = re.compile(r"[0-9A-Za-z]{6,}")
 _PIECE = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|\d+")
 # gcc: ccXXXXXX.s
 _COMPILER = re.compile(r"^cc[0-9A-Za-z]{6}(?=\.|$)")
-# A process id in a temporary folder's name; with a leading zero it is somebody's counting.
+# A process id in a temporary folder's name; with a leading zero it is a counter.
 _NUMBER = re.compile(r"(?<!\d)[1-9]\d{2,6}(?!\d)")
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """What is run: a program's name (hostile text), and the hash of its arguments."""
+    """A job: a program's name (hostile text), and the hash of its arguments."""
 
     program: str
     arguments: str
@@ -71,7 +70,7 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """What is known of the CPU time of one key, ns. `at`: its last run, Unix seconds."""
+    """The known CPU time of one key, ns. `at`: its last run, Unix seconds."""
 
     mean_ns: float
     spread_ns: float
@@ -85,19 +84,20 @@ class Runtime:
 
 
 def _random(word: str) -> bool:
-    """Whether this looks drawn and not written: small and large letters and digits take turns more
-    often than they do in names like `part07`, `libFoo2` or `mySuperJob`."""
+    """Whether this looks random and not written: small and large letters and digits alternate more
+    often than in names like `part07`, `libFoo2` or `mySuperJob`.
+    """
     pieces = len(_PIECE.findall(word))
     return pieces >= 3 and len(word) < 2.5 * pieces
 
 
 def _temporary(found: re.Match[str]) -> str:
-    """The first name below a folder for temporary things, without what was drawn for it."""
+    """The first name below a folder for temporary files, without its random part."""
     folder, name, more = found.groups()
     name = _COMPILER.sub("cc#", name)
     name = _WORD.sub(lambda word: "#" if _random(word[0]) else word[0], name)
     if more:
-        # A folder's number is a process's; a file's number may be what the job is about.
+        # A folder's number is a process id; a file's number may identify the job.
         name = _NUMBER.sub("#", name)
     return f"{folder}{name}{more}"
 
@@ -108,11 +108,11 @@ def _hex(found: re.Match[str]) -> str:
 
 
 def normalised(arguments: Sequence[str]) -> tuple[str, ...]:
-    """The arguments without what differs between two runs of the same thing."""
+    """The arguments without the parts that differ between two runs of the same command."""
     found: list[str] = []
     pid_next = False
     for number, argument in enumerate(arguments):
-        # However it was called: by its name, or by its path.
+        # Whether it was called by its name, or by its path.
         text = argument.rpartition("/")[2] if number == 0 else argument
         if pid_next and text.isdigit():
             text = "#"
@@ -125,7 +125,7 @@ def normalised(arguments: Sequence[str]) -> tuple[str, ...]:
 
 
 def key_of(program: str, arguments: Sequence[str]) -> Key:
-    """The key of a process; `arguments` as `bpf.signals.source` tells them."""
+    """The key of a process; `arguments` as `bpf.signals.source` reports them."""
     state = hashlib.sha256()
     for each in normalised(arguments):
         raw = each.encode("utf-8", "surrogatepass")
@@ -135,7 +135,7 @@ def key_of(program: str, arguments: Sequence[str]) -> Key:
 
 
 def learned(before: Runtime | None, run_ns: float, at: float) -> Runtime:
-    """What is known after one more run."""
+    """The estimate after one more run."""
     if before is None:
         return Runtime(run_ns, 0.0, 1, at)
     weight = max(1.0 / (before.count + 1), LEAST_WEIGHT)
@@ -152,10 +152,10 @@ def learned(before: Runtime | None, run_ns: float, at: float) -> Runtime:
 
 
 class Runtimes:
-    """All that is known, bounded; the keys not seen for the longest go first."""
+    """All estimates, bounded; the keys not seen for the longest are removed first."""
 
     def __init__(self, known: Iterable[tuple[Key, Runtime]] = ()) -> None:
-        # By program; in each, the key that ran last is last.
+        # By program; within each, the key that ran last is last.
         self._programs: dict[str, dict[str, Runtime]] = {}
         self._count = 0
         for key, runtime in sorted(known, key=lambda each: each[1].at):
@@ -165,17 +165,17 @@ class Runtimes:
         return self._count
 
     def get(self, key: Key) -> Runtime | None:
-        """What is known of just this."""
+        """The estimate for exactly this key."""
         return self._programs.get(key.program, {}).get(key.arguments)
 
     def learn(self, key: Key, run_ns: float, at: float) -> Runtime:
-        """Note a run that ended well; returns what is known of its like now."""
+        """Note a run that ended well; returns the new estimate."""
         runtime = learned(self.get(key), run_ns, at)
         self._put(key, runtime)
         return runtime
 
     def expected_ns(self, key: Key) -> int | None:
-        """How long a process is going to run in all, CPU time in ns; None: nobody knows."""
+        """The expected CPU time of a process's whole run in ns; None: unknown."""
         of_program = self._programs.get(key.program, {})
         known = of_program.get(key.arguments)
         if known is not None:

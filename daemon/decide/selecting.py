@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Which of a scheduler's selectors match a process, for those that the kernel cannot see."""
+"""Which of a scheduler's selectors match a process, for those that the kernel cannot evaluate."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ from bpf.common.selectors import selected, unit_of
 
 __all__ = ["COMMAND_LIMIT", "command_of", "selected", "unit_of"]
 
-# What is looked at of a command line, characters: its owner made it, and chose its length.
+# How much of a command line is checked, characters: its owner chose its length.
 COMMAND_LIMIT = 4096
 
 

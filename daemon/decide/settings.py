@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What an operator may change of the daemon's judgement; the defaults are the documentation.
+"""Settings of the daemon's judgement; the defaults are the documentation.
 
 Each class is one table of the configuration file (`daemon/config.py`). Ratios are of
 "worse" to "good": a `ratio_min` of 2 means twice as bad, whichever direction is better.
@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class Table(BaseModel):
-    """A table of the configuration: frozen, whole, and without a key that we do not know."""
+    """A table of the configuration: frozen, complete, and without unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
@@ -19,8 +19,8 @@ class Table(BaseModel):
 class DetectSettings(Table):
     """When a workload counts as served worse than its baseline."""
 
-    # An interval is bad when all of these hold for its response p99 (run-queue delay p99, where
-    # response time is not known).
+    # An interval is bad if all of these hold for its response p99 (run-queue delay p99, if response
+    # time is unknown).
     ratio_min: Annotated[float, Field(gt=1, le=100)] = 2.0
     z_min: Annotated[float, Field(ge=1, le=50)] = 4.0
     floor_us: Annotated[float, Field(ge=0, le=10_000_000)] = 2000.0
@@ -29,13 +29,13 @@ class DetectSettings(Table):
     # A degradation is `bad_intervals` bad ones among the last `of_intervals`.
     bad_intervals: Annotated[int, Field(ge=1, le=64)] = 3
     of_intervals: Annotated[int, Field(ge=1, le=64)] = 5
-    # It ends after this many calm intervals in a row. Calm is half way back, and not
-    # merely below the line that was crossed, so that a value on the line does not flap.
+    # It ends after this many calm intervals in a row. Calm means half way back, not merely below
+    # the limit, so that a value at the limit does not flap.
     calm_intervals: Annotated[int, Field(ge=1, le=64)] = 4
     # Intervals until a baseline is trusted, and how many of the newest it is made of.
     baseline_min: Annotated[int, Field(ge=5, le=512)] = 12
     baseline_intervals: Annotated[int, Field(ge=5, le=512)] = 120
-    # A degradation that has lasted this long is what the workload is like now. 0: never.
+    # A degradation that has lasted this long becomes the new normal. 0: never.
     accept_after_s: Annotated[float, Field(ge=0, le=604_800)] = 3600.0
     # A workload not seen for this long is forgotten.
     forget_after_s: Annotated[float, Field(ge=10, le=604_800)] = 1800.0
@@ -57,12 +57,11 @@ class DetectSettings(Table):
 
 
 class Tolerances(Table):
-    """How much worse each guarded metric may become for the sake of the objective.
+    """How much worse each guarded metric may become in exchange for the objective.
 
     A fraction: 0.1 tolerates a tenth less, 2.0 tolerates three times the delay. The response time
-    (the delay, where that is not known) of other workloads gets room, since a scheduler that serves
-    one workload first makes another wait longer by intent; what it may not take from them is their
-    CPU time.
+    (the delay, if that is unknown) of other workloads gets room, because a scheduler that serves
+    one workload first makes another wait longer on purpose; it may not take their CPU time.
     """
 
     machine_run_share: Annotated[float, Field(gt=0, le=1)] = 0.1
@@ -73,15 +72,15 @@ class Tolerances(Table):
 
 
 class TrialSettings(Table):
-    """How a candidate is compared with what runs now."""
+    """How a candidate is compared with the current scheduler."""
 
     window_s: Annotated[float, Field(ge=0.5, le=600)] = 15.0
-    # The start of each window that is thrown away: the schedulers have just been changed.
+    # The discarded start of each window: the schedulers have just been changed.
     settle_s: Annotated[float, Field(ge=0, le=60)] = 2.0
     # Windows of both arms together; multiples of four are whole ABBA blocks.
     min_windows: Annotated[int, Field(ge=4, le=64)] = 8
     max_windows: Annotated[int, Field(ge=4, le=64)] = 16
-    # A window with fewer samples than this is excluded and run again.
+    # A window with fewer samples than this is excluded and repeated.
     samples_min: Annotated[int, Field(ge=1, le=1_000_000)] = 50
     confidence: Annotated[float, Field(ge=0.8, le=0.999)] = 0.95
     # Kept only when better by at least this fraction.
@@ -90,16 +89,16 @@ class TrialSettings(Table):
     harm_ratio: Annotated[float, Field(gt=1, le=100)] = 1.5
     # ...two intervals in a row this many times worse than the worst baseline window...
     catastrophe_ratio: Annotated[float, Field(gt=1, le=1000)] = 4.0
-    # ...or any task of the machine waiting so long where the baseline never did.
+    # ...or any task of the machine waiting this long if the baseline never did.
     starved_us: Annotated[float, Field(ge=1000, le=30_000_000)] = 1_000_000.0
     # Others' response time or delay below this in both arms is too short to guard.
     others_floor_us: Annotated[float, Field(ge=1000, le=10_000_000)] = 10_000.0
-    # The runner detaches by itself when the daemon has not renewed for this long.
+    # The runner detaches by itself if the daemon has not renewed for this long.
     lease_s: Annotated[float, Field(ge=1, le=300)] = 10.0
     tolerance: Tolerances = Tolerances()
 
     def asked(self, window_s: float | None, max_windows: int | None) -> Self:
-        """These settings for a trial whose client asked for other windows."""
+        """These settings for a trial whose client requested other windows."""
         span = self.window_s if window_s is None else window_s
         most = self.max_windows if max_windows is None else max_windows
         return self.model_copy(
@@ -127,7 +126,7 @@ class TrialSettings(Table):
 
 
 class GuardSettings(Table):
-    """When a kept scheduler is given up again."""
+    """When a kept scheduler is rolled back."""
 
     # Worse than under itself before by this ratio, and worse than the default was.
     regression_ratio: Annotated[float, Field(gt=1, le=100)] = 1.5
@@ -149,7 +148,7 @@ class GuardSettings(Table):
 
 
 class LimitSettings(Table):
-    """How often the daemon may try anything, and how long it stays away from trouble."""
+    """How often the daemon may try anything, and how long it pauses after trouble."""
 
     trials_per_hour: Annotated[int, Field(ge=1, le=1000)] = 12
     # After a verdict; doubled with each failure in a row, up to the maximum.
@@ -158,7 +157,7 @@ class LimitSettings(Table):
     # After an ejection or a failed load; doubled each time for the same candidate.
     quarantine_s: Annotated[float, Field(ge=1, le=31_536_000)] = 86_400.0
     quarantine_max_s: Annotated[float, Field(ge=1, le=31_536_000)] = 2_592_000.0
-    # So many ejections within the time, and the daemon only gives advice for as long.
+    # After this many ejections within the time, the daemon only gives advice for the given time.
     ejections: Annotated[int, Field(ge=1, le=1000)] = 3
     ejections_within_s: Annotated[float, Field(ge=1, le=604_800)] = 3600.0
     advice_only_s: Annotated[float, Field(ge=1, le=31_536_000)] = 21_600.0

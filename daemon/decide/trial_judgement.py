@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What a trial comes to while it goes on: asked with each interval, after each window, at the end.
+"""The judgement of a trial while it runs: asked at each interval, after each window, at the end.
 
 `daemon.lifecycle.trials` asks during a trial, and `daemon.replay` asks about a recorded one.
 """
@@ -42,7 +42,10 @@ def while_running(
     settings: TrialSettings,
     guards: Sequence[Guard] = (),
 ) -> Judgement:
-    """Whether the candidate must go at once. `live`: settled intervals of its running window."""
+    """Whether the candidate must be unloaded at once.
+
+    `live`: settled intervals of its running window.
+    """
     reason = harm(windows, live, objective, settings, guards)
     if not reason:
         return GOES_ON
@@ -55,7 +58,7 @@ def after_window(
     settings: TrialSettings,
     guards: Sequence[Guard] = (),
 ) -> Judgement:
-    """What the windows so far come to; the last of them has just ended."""
+    """The judgement of the windows so far; the last of them has just ended."""
     if reason := beyond_measure(windows, objective, settings):
         return Judgement(unmeasured=reason)
     harmed = while_running(windows, (), objective, settings, guards)
@@ -84,8 +87,9 @@ def sleepers_after(
     workload: str,
     observations: Iterable[Observation],
 ) -> frozenset[str] | None:
-    """The other workloads that mostly sleep: the first window of the baseline that counts says
-    which those are, for the whole trial. `observations` are those of this window."""
+    """The other workloads that mostly sleep: the first counted window of the baseline determines
+    them for the whole trial. `observations` are those of this window.
+    """
     if known is not None or window.arm is not Arm.BASELINE or window.excluded:
         return known
     return sleepers_of(workload, observations)

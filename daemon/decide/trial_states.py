@@ -8,7 +8,7 @@ from daemon.decide.life_cycle import LifeCycle
 
 
 class TrialChange(StrEnum):
-    """What changes the state of a trial."""
+    """The causes of a trial's changes of state."""
 
     ASKED = "asked for"
     ASKED_OF_A_PERSON = "asked for under autonomy ask"
@@ -25,7 +25,7 @@ class TrialChange(StrEnum):
 
 _WAITS, _RUNS = TrialState.AWAITING_APPROVAL, TrialState.RUNNING
 
-# A trial that runs stays `running` until what is to run after it does: a final state is final.
+# A running trial stays `running` until the scheduler that follows it runs: a final state is final.
 TRIAL_LIFE = LifeCycle(
     "trial",
     (

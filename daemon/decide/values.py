@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The value of an objective's term in a stretch of time.
+"""The value of an objective's term over a period.
 
-Response time counts the activations that ended, and those that are not over with what they have had
-so far; turnaround counts processes in the same way. So a thread that never sleeps, or is never let
-run, has a figure, and starving makes it longer. Each counts with the time that it can have had in
-the stretch, and no more: what it waited under another scheduler is not this one's.
+Response time counts the activations that ended, and unfinished ones with their time so far;
+turnaround counts processes in the same way. So a thread that never sleeps, or never gets to run,
+has a figure, and starving makes it longer. Each counts only its time within the period: a wait
+under another scheduler does not count for this one.
 """
 
 import math
@@ -18,15 +18,15 @@ from daemon.decide.makespan import makespan_of
 from daemon.decide.objective import Measurement, Metric, Objective, Term, is_glob
 from daemon.decide.observation import Observation, WorkloadObservation
 
-# The beginning of a stretch that begins nowhere.
+# The start of a period without a start.
 ALWAYS = -math.inf
 
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A term's value in its unit, and from how many samples: what ended, not what is open.
+    """A term's value in its unit, and the number of its samples: ended ones, not open ones.
 
-    `stand_in`: the figure that was taken instead, since this one is not known here.
+    `stand_in`: the figure that was taken instead, if this one is unknown here.
     """
 
     value: float
@@ -41,13 +41,13 @@ def value_of(
     measurements: Iterable[Measurement] = (),
     since: float = ALWAYS,
 ) -> Value | None:
-    """The value over these intervals, or None where they say nothing of it.
+    """The value over these intervals, or None if they say nothing about it.
 
     Args:
-        objective: of one with several terms, the leading one is taken.
+        objective: if it has several terms, the leading one is taken.
         workload: "" is all workloads together; a glob those that match.
-        measurements: those of this stretch; their median counts.
-        since: Unix time at which the stretch began; what was before does not count.
+        measurements: those of this period; their median counts.
+        since: Unix time at which the period began; earlier time does not count.
     """
     term = objective if isinstance(objective, Term) else objective.leading
     if term.metric is Metric.MEASUREMENT:
@@ -90,7 +90,7 @@ def parts_of(observation: Observation, workload: str) -> list[WorkloadObservatio
 
 
 def responds(parts: Iterable[WorkloadObservation]) -> bool:
-    """Whether response time is known of these; an older signals program does not tell it."""
+    """Whether response time is known for these; an older signals program does not report it."""
     return any(part.response_count or part.open_hist for part in parts)
 
 
@@ -116,15 +116,16 @@ def _response(
 def responses_of(
     seen: Iterable[tuple[Observation, Sequence[WorkloadObservation]]], since: float
 ) -> tuple[Histogram, float, float]:
-    """The response times of these parts, with what is open at the end: the histogram, the longest
-    and the sum."""
+    """The response times of these parts, with those open at the end: the histogram, the longest and
+    the sum.
+    """
     return _together(
         ((each.at - since) * 1e6, [_responses(part) for part in parts]) for each, parts in seen
     )
 
 
 def response_p99(part: WorkloadObservation) -> float | None:
-    """Of one interval, with what is not over at its end; None where it is not known."""
+    """For one interval, with those unfinished at its end; None if unknown."""
     if not responds([part]):
         return None
     histogram, longest, _ = _together([(math.inf, [_responses(part)])])
@@ -133,8 +134,9 @@ def response_p99(part: WorkloadObservation) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class _Lengths:
-    """Of activations or of processes: those that ended in an interval, and what those have had so
-    far that are open at its end."""
+    """For activations or processes: those that ended in an interval, and the time so far of those
+    open at its end.
+    """
 
     count: int
     mean_us: float
@@ -155,7 +157,7 @@ def _responses(part: WorkloadObservation) -> _Lengths:
 
 def _turnarounds(part: WorkloadObservation) -> _Lengths:
     ended = part.turnaround_hist
-    # The longest itself is not told.
+    # The longest itself is not reported.
     longest_us = ended[-1][0] if ended else 0.0
     return _Lengths(
         part.turnaround_count, part.turnaround_mean_us, longest_us, ended, part.open_jobs_hist
@@ -165,8 +167,9 @@ def _turnarounds(part: WorkloadObservation) -> _Lengths:
 def _together(
     seen: Iterable[tuple[float, Sequence[_Lengths]]],
 ) -> tuple[Histogram, float, float]:
-    """All that ended, and what is open at the end, each with no more than the time (us) that has
-    passed by its interval's end: the histogram, the longest and the sum."""
+    """All that ended, and those open at the end, each with at most the time (us) that had passed by
+    its interval's end: the histogram, the longest and the sum.
+    """
     pieces: list[Histogram] = []
     last: tuple[float, Sequence[_Lengths]] = (0.0, ())
     longest = sums = 0.0

@@ -1,26 +1,25 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Whether a candidate is kept: decided on the logarithms of the windows' values.
 
-Kept only when all of these hold, and rolled back otherwise:
+It is kept only if all of these hold, and rolled back otherwise:
 
-- of what is to become better at least one figure is: the interval of the ratio candidate / baseline
-  lies wholly on the better side of 1 (Welch's t interval), a permutation of the windows' arms
-  agrees (one-sided p at most 5 %), and the gain is at least `min_gain`,
-- none of the others that are to become better is worse: by more than `min_gain` with confidence, or
+- among the figures that should become better at least one is: the interval of the ratio candidate /
+  baseline lies wholly on the better side of 1 (Welch's t interval), a permutation of the windows'
+  arms agrees (one-sided p at most 5 %), and the gain is at least `min_gain`,
+- none of the others that should become better is worse: by more than `min_gain` with confidence, or
   by more than twice that without,
-- no guard is broken: those of the objective, those of named workloads, and what everybody is
-  guarded by. A guard breaks when its ratio is beyond the tolerance and its interval excludes "no
-  change": the doubt whether it is as much as that goes against the candidate. It breaks, too, when
-  a named workload no longer runs,
-- nobody was left waiting for a CPU as under the baseline nobody was.
+- no guard is broken: those of the objective, those of named workloads, and the figures of
+  everybody. A guard breaks if its ratio is beyond the tolerance and its interval excludes "no
+  change": if it is unclear whether it is that much, the candidate loses. It also breaks if a named
+  workload no longer runs,
+- nobody waited for a CPU as nobody did under the baseline.
 
-The trial is looked at after each whole ABBA block: for what is worse from the first on, for
-anything else from the second. Looking often finds a difference by chance sooner or later, so
-each look before the last asks for a fifth of the error (99 % instead of 95 %), and the last for
-the configured confidence: the rule of Haybittle (1971) and Peto (1976) in a milder form. With
-sixteen windows that is a keep in at most 2 × 0.5 % + 2.5 % of trials where nothing differs,
-before `min_gain` lessens it further. Where several figures may be the one that is better, they
-share the error (Bonferroni).
+The trial is checked after each whole ABBA block: for worse figures from the first on, for anything
+else from the second. Frequent checks find a difference by chance sooner or later, so each check
+before the last uses a fifth of the error (99 % instead of 95 %), and the last the configured
+confidence: the rule of Haybittle (1971) and Peto (1976) in a milder form. With sixteen windows that
+is a keep in at most 2 × 0.5 % + 2.5 % of trials without a difference, before `min_gain` lessens it
+further. If several figures may be the better one, they share the error (Bonferroni).
 """
 
 import math
@@ -56,25 +55,25 @@ from daemon.decide.windows import (
 )
 from daemon.decide.words import duration, figure, percent, sure
 
-# Names of others in a reason, characters.
+# How much of others' names is shown in a reason, characters.
 LONGEST_NAME = 100
-# The error of an early look, as a part of the last one's.
+# The error of an early check, as a fraction of the last one's.
 EARLY_PART = 5
 PERMUTATION_P = 0.05
-# Blocks before anything but what is worse ends a trial.
+# How many blocks it takes before anything but a worse figure ends a trial.
 EARLY_BLOCKS = 2
-# Intervals in a row that make a live catastrophe, or a workload that no longer runs.
+# How many intervals in a row make a live catastrophe, or a workload that no longer runs.
 LIVE_BAD = 2
 LIVE_SILENT = 3
-# A live figure of fewer samples than this is one or two of them, and no figure.
+# A live figure with fewer samples than this is not reliable.
 LIVE_SAMPLES = 10
-# A candidate window with less than this part of the baseline's samples is a collapse.
+# A candidate window with less than this fraction of the baseline's samples is a collapse.
 COLLAPSE = 0.1
-# A figure of several that looks so many times worse than a change is worth speaks against a keep,
-# whatever noise may have to do with it.
+# If one of several figures looks worse by this multiple of what a change is worth, it prevents a
+# keep, even if it may be noise.
 DOUBT = 2.0
-# Where the baseline's longest wait is above this part of what counts as starving, a wait has to be
-# so many times that, and so many times that longest one, to be nothing that happened there.
+# If the baseline's longest wait is above this fraction of the starving limit, a wait must be this
+# many times the limit, and this many times the longest one, to count as new.
 STARVED_USUAL = 0.1
 STARVED_BEYOND = 2.0
 STARVED_RATIO = 3.0
@@ -90,7 +89,7 @@ _TERMS = {
 
 
 def _trivial(settings: TrialSettings) -> dict[Guarded, float]:
-    """Where even the worse arm is below this, there is nothing to guard."""
+    """If even the worse arm is below this, there is nothing to guard."""
     return {
         Guarded.MACHINE_RUN_SHARE: 0.05,
         Guarded.OTHERS_RUN_SHARE: 0.05,
@@ -100,10 +99,10 @@ def _trivial(settings: TrialSettings) -> dict[Guarded, float]:
     }
 
 
-# Objectives that say themselves how much the workload gets done.
+# Objectives that measure themselves how much the workload gets done.
 _WORK = (Metric.COMPLETIONS, Metric.TURNAROUND, Metric.MAKESPAN, Metric.MEASUREMENT)
-# Of these the number of samples says how much was done; a scheduler that lets tasks run on makes
-# fewer waits and fewer stays on a CPU of the same work.
+# For these the number of samples shows how much was done; a scheduler that lets tasks run on makes
+# fewer waits and fewer stays on a CPU for the same work.
 _COUNTS_WORK = (Metric.RESPONSE, Metric.COMPLETIONS, Metric.TURNAROUND, Metric.MAKESPAN)
 
 
@@ -113,7 +112,7 @@ def judge(
     settings: TrialSettings,
     guards: Sequence[Guard] = (),
 ) -> VerdictView | None:
-    """The verdict on the windows so far, or None where the trial goes on."""
+    """The verdict on the windows so far, or None if the trial goes on."""
     done = len(included(windows))
     if next_arm(windows, settings) is None:
         return conclude(windows, objective, settings, guards)
@@ -138,7 +137,7 @@ def conclude(
     settings: TrialSettings,
     guards: Sequence[Guard] = (),
 ) -> VerdictView:
-    """The verdict on what there is, with no more windows to come."""
+    """The verdict on the existing windows, with no more to come."""
     found = _compare(windows, objective, settings, guards, 1)
     if found is None:
         baseline, candidate = values(windows, Arm.BASELINE), values(windows, Arm.CANDIDATE)
@@ -159,7 +158,7 @@ def unmeasured(
 ) -> str:
     """Why a trial with no more windows to come says nothing about its candidate; else empty.
 
-    Too few of its windows were good enough to count, and those do not show anything for certain.
+    Too few of its windows were good enough to count, and those show nothing for certain.
     """
     good = included(windows)
     spoiled = [each for each in windows if each.excluded]
@@ -180,8 +179,9 @@ def unmeasured(
 def beyond_measure(
     windows: Sequence[WindowView], objective: Objective, settings: TrialSettings
 ) -> str:
-    """Why there is no use in going on, since the first window of the baseline, as long as it was
-    made, says too little; empty where there is."""
+    """Why there is no point in continuing, because the baseline's first window, with its full
+    length, says too little; else empty.
+    """
     if not windows or included(windows):
         return ""
     last = windows[-1]
@@ -199,7 +199,7 @@ def beyond_measure(
 
 
 def stopped(windows: Sequence[WindowView], objective: Objective, reason: str) -> VerdictView:
-    """The verdict of a trial that ended before its time: harm, a request, a fault."""
+    """The verdict of a trial that ended early: harm, a request, a fault."""
     return _undecided(windows, reason, objective)
 
 
@@ -210,17 +210,17 @@ def harm(
     settings: TrialSettings,
     guards: Sequence[Guard] = (),
 ) -> str:
-    """Why the candidate must go at once; "" where nothing says so.
+    """Why the candidate must be unloaded at once; "" if it need not be.
 
-    To be asked after every window, and with every interval of a candidate window. The workload is
-    harmed by what its objective says, and others by what they are guarded by.
+    Asked after every window, and at every interval of a candidate window. The objective shows harm
+    to the workload, and the guards show harm to others.
 
     Args:
         windows: all finished windows.
         live: settled intervals of the running candidate window, oldest first; none while the
             baseline runs.
     """
-    # What the host did is not the candidate's doing.
+    # The candidate is not blamed for the host's disturbance.
     windows = [each for each in windows if not each.disturbed]
     live = [each for each in live if not each.disturbed]
     return (
@@ -282,7 +282,7 @@ def _collapsed(windows: Sequence[WindowView], objective: Objective) -> str:
         for arm in Arm
     }
     baseline, candidate = done[Arm.BASELINE], done[Arm.CANDIDATE][-2:]
-    # Fewer and longer stays on a CPU are no less work.
+    # Fewer and longer stays on a CPU are not less work.
     counted = objective.metric not in _COUNTS_WORK and baseline and candidate
     if counted and max(candidate) >= COLLAPSE * median(baseline):
         return ""
@@ -295,7 +295,7 @@ def _collapsed(windows: Sequence[WindowView], objective: Objective) -> str:
 def _arms_harm(
     name: str, term: Term, arms: Mapping[Arm, Sequence[float]], settings: TrialSettings
 ) -> str:
-    """Worse than tolerated by far, and worse than every window of the baseline."""
+    """Far worse than tolerated, and worse than every window of the baseline."""
     baseline, candidate = arms[Arm.BASELINE], arms[Arm.CANDIDATE]
     if not baseline or not candidate:
         return ""
@@ -334,7 +334,7 @@ def _live_harm(
         each.value
         for each in live[-LIVE_BAD:]
         if each.value is not None
-        # A few say nothing; that none ended at all does.
+        # A few samples say nothing; that none ended at all does.
         and (not each.ended or each.ended >= LIVE_SAMPLES)
         and objective.worse(each.value, worst) > settings.catastrophe_ratio
     ]
@@ -348,8 +348,9 @@ def _live_harm(
 
 
 def starved(windows: Sequence[WindowView], live: Sequence[Live], settings: TrialSettings) -> str:
-    """Who waited for a CPU with the candidate longer than anything may, where under the baseline
-    nothing comparable happened; "" for nobody."""
+    """Who waited for a CPU with the candidate longer than allowed, if nothing comparable happened
+    under the baseline; "" for nobody.
+    """
     waits = {
         arm: [
             (each.guarded.get(Guarded.DELAY_MAX_US, 0.0), each.longest_comm, each.longest_workload)
@@ -373,16 +374,18 @@ def starved(windows: Sequence[WindowView], live: Sequence[Live], settings: Trial
 
 
 def starving_us(before_us: float, settings: TrialSettings) -> float:
-    """The wait from which on somebody starves, where under the baseline none was longer than this.
-    With the defaults one second; two and more on a machine where long waits are usual, which is
-    when the schedulers of our language step in at the latest."""
+    """The wait that counts as starving, if no wait under the baseline was longer than this.
+
+    With the defaults one second; two and more on a machine with long usual waits, which is when the
+    schedulers of our language step in at the latest.
+    """
     if before_us <= STARVED_USUAL * settings.starved_us:
         return settings.starved_us
     return max(STARVED_BEYOND * settings.starved_us, STARVED_RATIO * before_us)
 
 
 def who(comm: str, workload: str) -> str:
-    """A thread and its workload, of which both names are hostile text: escaped here."""
+    """A thread and its workload, both with hostile names: escaped here."""
     of = displayable(workload, LONGEST_NAME)
     if not comm:
         return f"a task of {of}" if workload else "a task"
@@ -395,7 +398,7 @@ def who(comm: str, workload: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """Everything that a verdict goes by. `guarded` is what is said of what all are guarded by."""
+    """All input of a verdict. `guarded` is the text about the figures of everybody."""
 
     targets: tuple[Compared, ...]
     guards: tuple[Compared, ...]
@@ -410,7 +413,7 @@ class _Found:
         return [each.worse for each in self.targets if each.worse is not None]
 
     def lost(self, settings: TrialSettings) -> list[Compared]:
-        """Those that are to become better, and are worse for certain."""
+        """Those that should become better, and are worse for certain."""
         tolerance = settings.min_gain if len(self.targets) > 1 else 0.0
         return [
             each
@@ -419,8 +422,7 @@ class _Found:
         ]
 
     def doubted(self, settings: TrialSettings) -> list[Compared]:
-        """Those of several that may be worse than is tolerated: twice as much, and noise may have
-        made it."""
+        """Those of several that may be worse than tolerated: twice as much, possibly by noise."""
         if len(self.targets) < 2:
             return []
         return [each for each in self.targets if each.loss > DOUBT * settings.min_gain]
@@ -433,7 +435,7 @@ def _compare(
     guards: Sequence[Guard],
     part: float,
 ) -> _Found | None:
-    """All that counts, with this part of the error; None with too few windows to compare."""
+    """All figures that count, with this part of the error; None with too few windows to compare."""
     confidence = 1 - (1 - settings.confidence) * part
     targets = objective.targets
     shared = 1 - (1 - confidence) / len(targets)
@@ -476,8 +478,10 @@ def _agrees(compared: Compared) -> bool:
 
 
 def _permutation_limit(baseline: int, candidate: int) -> float:
-    """The largest p taken as agreement. So few windows that 5 % cannot be reached at all
-    have only to be in perfect order."""
+    """The largest p that counts as agreement.
+
+    If there are so few windows that 5 % is impossible, they only have to be in perfect order.
+    """
     return max(PERMUTATION_P, 1 / comb(baseline + candidate, candidate) + 1e-9)
 
 
@@ -487,7 +491,7 @@ def _guarded(
     settings: TrialSettings,
     confidence: float,
 ) -> tuple[dict[str, str], list[str]]:
-    """What is said of each guarded figure, and the sentences about those that are worse."""
+    """The text about each guarded figure, and the sentences about those that are worse."""
     said: dict[str, str] = {}
     broken: list[str] = []
     tolerances: Mapping[str, float] = settings.tolerance.model_dump()
@@ -586,7 +590,7 @@ def _measured(each: Compared) -> str:
 
 
 def _undecided(windows: Sequence[WindowView], reason: str, objective: Objective) -> VerdictView:
-    """A rollback without an interval: confidence 0, and the ratio of medians where there is one."""
+    """A rollback without an interval: confidence 0, and the ratio of medians if there is one."""
     baseline, candidate = values(windows, Arm.BASELINE), values(windows, Arm.CANDIDATE)
     ratio = median(candidate) / median(baseline) if baseline and candidate else 1.0
     return VerdictView(
@@ -605,7 +609,7 @@ def _undecided(windows: Sequence[WindowView], reason: str, objective: Objective)
 
 
 def _seen(windows: Sequence[WindowView], objective: Objective) -> list[ComparedView]:
-    """What the windows there are showed, without a comparison."""
+    """The result of the existing windows, without a comparison."""
     found = []
     for term in objective.terms:
         baseline, candidate = (tuple(term_values(windows, arm, objective, term)) for arm in Arm)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The windows of a trial: in which order, and what each one came to.
+"""The windows of a trial: their order, and the value of each.
 
 The order is A B B A, then B A A B, and so on (A is the baseline), so that a steady drift
 of the machine adds the same to both arms and cancels out.
@@ -22,31 +22,30 @@ _PAIR = (
     (Arm.BASELINE, Arm.CANDIDATE, Arm.CANDIDATE, Arm.BASELINE),
     (Arm.CANDIDATE, Arm.BASELINE, Arm.BASELINE, Arm.CANDIDATE),
 )
-# Excluded windows are run again, but a trial of which so many times the windows are
-# excluded ends with what it has.
+# Excluded windows are repeated, but a trial ends with the existing windows if this many times its
+# windows are excluded.
 PATIENCE = 2
-# Intervals end when the signals program says so and windows when the daemon does: so much overlap
-# is rounding, and not another arm, seconds.
+# Intervals end when the signals program says so and windows when the daemon does: up to this
+# overlap is rounding, and not another arm, seconds.
 ROUNDING_S = 0.01
-# A window of which the host took a larger part than this, beyond the usual, is not a fair one.
+# A window of which the host took a larger part than this, beyond the usual, is not fair.
 STOLEN = 0.05
-# An interval of signals that lasted so much longer than asked for, seconds: the clock went on and
-# the machine did not.
+# If an interval of signals lasted this much longer than requested, seconds, the clock went on and
+# the machine stood still.
 LATE_S = 1.0
 
 
 class Guarded(StrEnum):
-    """Figures of a window that the objective may not be bought with.
+    """Figures of a window that may not be sacrificed for the objective.
 
-    MACHINE_RUN_SHARE: CPU time of all workloads, of one CPU: work done at all. As each stay on a
-        CPU is measured; the kernel's own account of idle time is sampled by ticks, and lost
-        a quarter of the work of tasks that a scheduler lets run between them.
-    OTHERS_RUN_SHARE: CPU time of all other workloads, of one CPU.
-    OTHERS_RESPONSE_P99_US: response time of those of them that mostly sleep.
-    OTHERS_DELAY_P99_US: their run-queue delay, where response time is not known.
-    OWN_THROUGHPUT: activations of the workload itself that end in a second (completed sleeps, where
-        those are not known).
-    DELAY_MAX_US: the longest delay of any task; not compared, but watched for starvation.
+    MACHINE_RUN_SHARE: CPU time of all workloads, of one CPU: total work done. It is the sum of the
+        measured stays on CPUs; the kernel's own account of idle time is sampled by ticks, and
+        missed a quarter of the work of tasks that a scheduler lets run between them.
+        OTHERS_RUN_SHARE: CPU time of all other workloads, of one CPU. OTHERS_RESPONSE_P99_US:
+        response time of those of them that mostly sleep. OTHERS_DELAY_P99_US: their run-queue
+        delay, if response time is unknown. OWN_THROUGHPUT: activations of the workload itself that
+        end per second (completed sleeps, if those are unknown). DELAY_MAX_US: the longest delay of
+        any task; not compared, but watched for starvation.
     """
 
     MACHINE_RUN_SHARE = "machine_run_share"
@@ -67,9 +66,9 @@ def included(windows: Iterable[WindowView]) -> list[WindowView]:
 
 
 def next_arm(windows: Sequence[WindowView], settings: TrialSettings) -> Arm | None:
-    """The arm of the next window, or None when the trial has had all of them.
+    """The arm of the next window, or None if the trial has had all of them.
 
-    An excluded window does not count, so its place is filled by the next one.
+    An excluded window does not count, so the next one takes its place.
     """
     done = len(included(windows))
     if done >= settings.max_windows or len(windows) >= PATIENCE * settings.max_windows:
@@ -80,7 +79,7 @@ def next_arm(windows: Sequence[WindowView], settings: TrialSettings) -> Arm | No
 def settled(
     observations: Iterable[Observation], started: float, ended: float, settings: TrialSettings
 ) -> list[Observation]:
-    """The intervals that lie in the window whole, after its first `settle_s`."""
+    """The intervals that lie entirely in the window, after its first `settle_s`."""
     return [
         each
         for each in observations
@@ -89,7 +88,7 @@ def settled(
 
 
 def is_settled(observation: Observation, started: float, settings: TrialSettings) -> bool:
-    """Whether an interval of the window that `started` then lies behind its first `settle_s`."""
+    """Whether an interval of the window that `started` then comes after its first `settle_s`."""
     return observation.began >= started + settings.settle_s - ROUNDING_S
 
 
@@ -106,12 +105,12 @@ def window_of(
     guards: Sequence[Guard] = (),
     sleepers: frozenset[str] | None = None,
 ) -> WindowView:
-    """What a finished window came to. One that says too little, or that the host spoiled, is
+    """The result of a finished window. One that says too little, or that the host disturbed, is
     `excluded`, with the reason.
 
     Args:
         earlier: the trial's windows before it.
-        guards: what of other workloads is guarded.
+        guards: guarded figures of other workloads.
         sleepers: the other workloads whose response time is guarded, the same in all windows of a
             trial (see `sleepers_of`); None: those that mostly sleep in this one.
     """
@@ -146,7 +145,7 @@ def window_of(
     )
 
 
-# What a window needs of the workload's own activations, or processes, that ended.
+# How many of the workload's own activations, or processes, must end in a window.
 COMPLETIONS_MIN = 30
 _ENDING = {
     Metric.RESPONSE: "activations",
@@ -171,8 +170,8 @@ def _too_little(
     settings: TrialSettings,
     earlier: Sequence[WindowView],
 ) -> str:
-    """Why these values do not make a window; empty where they do."""
-    # Under the candidate it is the candidate's doing, where the baseline had enough in this time.
+    """Why these values are not a valid window; empty if they are."""
+    # Under the candidate it is the candidate's doing, if the baseline had enough in this time.
     counted = arm is Arm.CANDIDATE and any(each.arm is Arm.BASELINE for each in included(earlier))
     for term, value in found.items():
         if term.tolerance is not None:
@@ -195,9 +194,9 @@ def _guard_figures(
     numbers: Sequence[Measurement],
     begin: float,
 ) -> dict[str, float]:
-    """Each guard's value, and the CPU time of its workload, which tells whether it runs at all.
+    """Each guard's value, and the CPU time of its workload, which shows whether it runs at all.
 
-    A glob means others than the workload itself.
+    A glob means other workloads, never the workload itself.
     """
     figures: dict[str, float] = {}
     seen = [
@@ -221,7 +220,7 @@ _CPU = Term("cpu", Metric.CPU, Direction.HIGHER, "%")
 
 @dataclass(frozen=True, slots=True)
 class Longest:
-    """The longest wait for a CPU of anybody. `comm` and `workload` are hostile text."""
+    """Anybody's longest wait for a CPU. `comm` and `workload` are hostile text."""
 
     us: float
     comm: str
@@ -229,7 +228,7 @@ class Longest:
 
 
 def longest_of(observations: Iterable[Observation], started: float) -> Longest | None:
-    """The longest wait in these intervals, of which no more counts than was since `started`."""
+    """The longest wait in these intervals, without the part before `started`."""
     found: Longest | None = None
     for each in observations:
         for part in each.workloads.values():
@@ -242,8 +241,8 @@ def longest_of(observations: Iterable[Observation], started: float) -> Longest |
 def sleepers_of(workload: str, observations: Iterable[Observation]) -> frozenset[str]:
     """The other workloads that mostly sleep, by a window of the baseline.
 
-    They are compared by their response time in both arms, whatever a scheduler makes of them: one
-    that is made to leave more often would else drop out of the figure that is to tell of it.
+    They are compared by their response time in both arms, whatever a scheduler makes of them:
+    otherwise one that is interrupted more often would drop out of the figure that should show it.
     """
     sleeps: dict[str, float] = {}
     for each in observations:
@@ -255,14 +254,14 @@ def sleepers_of(workload: str, observations: Iterable[Observation]) -> frozenset
 
 
 def stay_of(workload: str, observations: Iterable[Observation]) -> float:
-    """How long a stay of the workload's tasks on a CPU lasted, on average, microseconds."""
+    """The mean time that the workload's tasks stayed on a CPU, microseconds."""
     parts = [each.workloads[workload] for each in observations if workload in each.workloads]
     count = sum(each.slice_count for each in parts)
     return sum(each.slice_mean_us * each.slice_count for each in parts) / count if count else 0.0
 
 
 def stolen_of(observations: Sequence[Observation]) -> float:
-    """The share of these intervals that the host took, beyond the usual."""
+    """The host's share of these intervals, beyond the usual."""
     span = sum(each.interval_s for each in observations)
     return sum(each.stolen * each.interval_s for each in observations) / span if span > 0 else 0.0
 
@@ -270,11 +269,11 @@ def stolen_of(observations: Sequence[Observation]) -> float:
 def disturbance(
     arm: Arm, observations: Sequence[Observation], late_s: float, earlier: Iterable[WindowView]
 ) -> str:
-    """Why a window says more about the host than about a scheduler; empty where it does not.
+    """Why a window says more about the host than about a scheduler; empty if it does not.
 
-    Steal time is the host's for certain. That signals come late may also be what the candidate does
-    to the program that tells them: under the candidate it is excused only where it came as badly
-    under the baseline.
+    Steal time is certainly the host's. Late signals may also be the candidate's effect on the
+    program that reports them: under the candidate they are excused only if they came as late under
+    the baseline.
     """
     if (stolen := stolen_of(observations)) > STOLEN:
         return f"the host took {stolen:.0%} of the CPU time away"
@@ -293,7 +292,7 @@ def guarded_of(
 ) -> dict[Guarded, float]:
     """The guarded figures over these intervals; those that do not apply are left out.
 
-    A workload with a guard of its own is none of the others: how much it may lose was said.
+    A workload with its own guard is not one of the others: its tolerance is given.
     """
     span = sum(each.interval_s for each in observations)
     if span <= 0:
@@ -327,7 +326,7 @@ def _others_served(
     since: float,
     sleepers: frozenset[str] | None,
 ) -> dict[Guarded, float]:
-    """How those of the others are served that mostly sleep."""
+    """How those of the others that mostly sleep are served."""
 
     def served(part: WorkloadObservation) -> bool:
         if part.id in named:
@@ -345,9 +344,9 @@ def _others_served(
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """One interval of the running window, for the harm check. `value` None: nothing seen.
+    """One interval of the running window, for the harm check. `value` None: no data.
 
-    `samples`: stays on a CPU of the workload; `ended`: what the value was made of.
+    `samples`: stays on a CPU of the workload; `ended`: the samples of the value.
     """
 
     value: float | None
@@ -360,7 +359,7 @@ class Live:
     ended: int | None = None
 
 
-# What can be told of a single interval: a batch, or a number of the application, cannot.
+# Terms that a single interval can show: not a batch, and not a number of the application.
 _LIVE = (Metric.RESPONSE, Metric.COMPLETIONS, Metric.DELAY, Metric.CPU)
 
 
@@ -395,6 +394,6 @@ def live_of(
 
 
 def usual_samples(windows: Iterable[WindowView]) -> float:
-    """Of the baseline's windows; 0 without any."""
+    """Over the baseline's windows; 0 if there are none."""
     found = [each.samples for each in included(windows) if each.arm is Arm.BASELINE]
     return median(found) if found else 0.0

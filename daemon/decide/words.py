@@ -11,7 +11,7 @@ def percent(fraction: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """`45 s`, `3 min`, `2 h`: for reasons, where the order of size is what matters."""
+    """`45 s`, `3 min`, `2 h`: for reasons, in which the order of magnitude matters."""
     if seconds < 120:
         return f"{seconds:.0f} s"
     if seconds < 7200:

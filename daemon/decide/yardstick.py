@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""By what the trials of a workload are judged: asked for, declared, or by its kind."""
+"""How the trials of a workload are judged: as requested, as declared, or by its kind."""
 
 import difflib
 from collections.abc import Collection, Sequence
@@ -28,8 +28,10 @@ class Yardstick:
     warnings: tuple[str, ...] = ()
 
     def beside(self, guards: Sequence[Guard], *, settled: bool) -> "Yardstick":
-        """With the guards that were there before, too: none is lost because another one is named.
-        Of the same figure the later one holds, but where a person gave the earlier (`settled`)."""
+        """Keeps the earlier guards, too: none is lost because another one is named.
+
+        For the same figure the later one holds, unless a person gave the earlier (`settled`).
+        """
         before = {each.key: each for each in guards}
         here = {each.key: each for each in self.guards}
         both = {**before, **here, **(before if settled else {})}
@@ -48,19 +50,19 @@ def yardstick_of(
     profile: ProfileView | None = None,
     present: Collection[str] | None = None,
 ) -> Yardstick:
-    """What was asked for, else what the episode goes by, else what was declared for the workload
-    (the broken one first), else what suits its kind.
+    """The requested objective, else the episode's, else the workload's declared one (a broken one
+    first), else the default for its kind.
 
     Args:
         workload: "" is the whole machine.
         asked: objective text of a client.
         guards: those of a client; without any, those of the episode hold.
-        before, guards_before: what the episode goes by.
+        before, guards_before: those of the episode.
         declared: the operator's objectives.
         broken: the text of a declared objective that is broken.
-        profile: what the workload is like.
-        present: the workloads that were seen; None where that is not known. A guard of none of
-            them is warned about.
+        profile: the workload's profile.
+        present: the workloads that were seen; None if unknown. A guard that matches none of them
+            gets a warning.
 
     Raises:
         Fault: BAD_PARAMETER for a text that cannot be understood.
@@ -80,7 +82,7 @@ def yardstick_of(
 
 
 def _absent(guards: Sequence[Guard], present: Collection[str]) -> list[str]:
-    """What is to be said of guards of workloads that are not there."""
+    """Warnings about guards of workloads that do not exist."""
     said = []
     for guard in guards:
         if any(meant(guard.workload, each) for each in present):

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What answers each request of the API."""
+"""The handlers of the API's requests."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What is believed of schedulers, and what speaks against trying one."""
+"""The beliefs about schedulers, and what speaks against trying one."""
 
 import asyncio
 from dataclasses import replace
@@ -37,7 +37,7 @@ class BeliefsHandler:
     async def warnings(
         self, candidate: str, workload: str, episode: str, objective: str = ""
     ) -> list[str]:
-        """What speaks against trying a candidate on a workload, or that of an episode."""
+        """What speaks against trying a candidate on a workload, or on an episode's."""
         if not workload and not episode:
             return []
         met = (

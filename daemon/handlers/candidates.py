@@ -41,14 +41,14 @@ class CandidatesHandler:
     async def candidate(self, id: str) -> CandidateView:
         held = self._backoff_store.state.quarantine_of(id, time.time())
         candidate = self._candidates.get(id)
-        # What a gate said of one that is not proven is told in full with the gate.
+        # If a candidate is not proven, the gate's full messages are with the gate.
         return candidate.view(held.reason if held and candidate.proven else "")
 
     async def create_candidate(self, request: CandidateRequest) -> CandidateView:
         episode = self._episodes.get_open(request.episode) if request.episode else None
         judged = None
         if request.objective or request.guards:
-            # A mistake in it is told before any gate is met.
+            # An error in it is reported before any gate runs.
             workload = episode.workload if episode else request.workload or ""
             judged = self._judging.judged(episode, workload, request.objective, request.guards)
             if episode is not None:
@@ -79,6 +79,6 @@ class CandidatesHandler:
 
 
 def _judged_by(workload: str, yardstick: Yardstick) -> Judged:
-    """The same, as the simulator takes it."""
+    """The same in the simulator's form."""
     guards = tuple((each.workload, each.term.canonical) for each in yardstick.guards)
     return Judged(workload, yardstick.objective.canonical, guards)

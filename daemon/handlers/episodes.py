@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Episodes: what they are, and what advisors and persons do with them."""
+"""Episodes, and the actions of advisors and persons on them."""
 
 from dataclasses import replace
 
@@ -58,7 +58,7 @@ class EpisodesHandler:
         return self._live(view).model_copy(update={"events": events})
 
     def _live(self, view: EpisodeView) -> EpisodeView:
-        """With the trial that is under way as it stands now."""
+        """With the current state of the running trial."""
         running = self._trials.running
         if running is None or running.request.episode != view.id:
             return view
@@ -85,8 +85,8 @@ class EpisodesHandler:
         notes = list(goal.notes) if goal else []
         question = goal.question if goal else ""
         if question and (request.objective or self._judging.declared_for(request.workload)):
-            # The goal says less than what is known from elsewhere.
-            notes.append(f"of the goal this is open: {question}")
+            # The goal says less than other sources.
+            notes.append(f"unclear in the goal: {question}")
             question = ""
         yardstick = replace(yardstick, warnings=(*notes, *yardstick.warnings))
         episode = self._episodes.begin_asked(

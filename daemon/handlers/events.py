@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What happened: the events that are held, and those to come."""
+"""Events: those that are held, and those to come."""
 
 from collections.abc import AsyncIterator
 

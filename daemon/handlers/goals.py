@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What a person's goal means on this machine: the words, and the workloads that are there."""
+"""The meaning of a person's goal on this machine: the words, and the existing workloads."""
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class GoalsHandler:
-    """`looking` bounds how many workloads are looked at, and goals are read, at once."""
+    """`looking` limits how many looks at workloads and readings of goals run at once."""
 
     def __init__(
         self,
@@ -29,12 +29,12 @@ class GoalsHandler:
         self._looking = looking
 
     async def goal(self, goal: str, workload: str) -> GoalView:
-        # Everybody may ask, and many mistyped words are compared with many names.
+        # Everybody may ask, and comparing many mistyped words with many names is expensive.
         async with self._looking:
             return view_of(goal, await self.understood(goal, workload))
 
     async def understood(self, goal: str, workload: str) -> "Understood":
-        """What a goal in words means, for a workload or for one that the words name."""
+        """The meaning of a goal in words, for a workload or for one that the words name."""
         ids = self._watch.series.workloads()
         kinds = {
             id: known.kind if (known := self._profiles.known(id).kind) else ProgramKind.UNKNOWN
@@ -52,8 +52,11 @@ def understood(
     names: Mapping[str, Sequence[str]],
     measured: Iterable[str],
 ) -> "Understood":
-    """A goal, read for the workloads with these kinds and names. `workload` "" is not said yet."""
-    # Late: a daemon that nobody asks does without the vocabulary.
+    """A goal, understood for the workloads with these kinds and names.
+
+    `workload` "": not given yet.
+    """
+    # Imported late: a daemon that nobody asks does without the vocabulary.
     from daemon.decide.goals import Present, understand
 
     present = [Present(id, tuple(names.get(id, ())), kind) for id, kind in kinds.items()]

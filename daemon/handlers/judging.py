@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""By what a candidate is judged, and a trial of it."""
+"""How a candidate is judged, and a trial of it."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ from process import Fault, FaultType
 
 
 class Judging:
-    """By what a trial is judged: what was asked for, else what its episode or the operator says."""
+    """How a trial is judged: as requested, else as its episode or the operator says."""
 
     def __init__(
         self,
@@ -34,7 +34,7 @@ class Judging:
         guards: Sequence[GuardRequest],
         profile: ProfileView,
     ) -> Yardstick:
-        """By what the trials of an episode are judged that a person asked for."""
+        """How the trials of an episode that a person opened are judged."""
         return yardstick_of(
             workload,
             asked=asked,
@@ -45,11 +45,11 @@ class Judging:
         )
 
     def declared_for(self, workload: str) -> bool:
-        """Whether the operator said what counts for a workload."""
+        """Whether the operator declared what counts for a workload."""
         return any(each.of([workload]) == [workload] for each in self._declared)
 
     def expected(self, episode: Episode | None, workload: str) -> Yardstick | None:
-        """By what a trial would be judged as things stand; None without a workload."""
+        """How a trial would be judged at this moment; None without a workload."""
         if not workload:
             return None
         own = episode is not None and episode.workload == workload
@@ -68,11 +68,11 @@ class Judging:
         asked: str | None,
         guards: Sequence[GuardRequest],
     ) -> Yardstick:
-        """By what a trial of this workload is judged, in an episode or in none.
+        """How a trial of this workload is judged, in an episode or outside one.
 
         Raises:
             Fault: a text that cannot be understood, a goal that is not clear yet, or an objective
-                that is another one than a person gave.
+                that differs from the person's.
         """
         own = episode is not None and episode.workload == workload
         found = yardstick_of(
@@ -90,7 +90,7 @@ class Judging:
         if episode.question and not asked:
             raise Fault(
                 FaultType.BAD_REQUEST,
-                f"it is not clear by what episode {episode.id} is judged",
+                f"it is not clear how episode {episode.id} is judged",
                 why=f"its goal is {displayable(episode.goal, 200)!r}: {episode.question}",
                 hint="give the objective that the goal means, as `objective`, or ask the person",
             )
@@ -105,7 +105,7 @@ class Judging:
         return found.beside(episode.guards, settled=episode.settled)
 
     def with_units(self, objective: Objective) -> Objective:
-        """With the units of what is posted, where the objective's text names none."""
+        """Adds the units of reported measurements if the objective's text names none."""
         posted = {name: self._watch.measurements(name, 0.0) for name in objective.measured}
         return objective.with_units(
             {name: found[-1].unit for name, found in posted.items() if found}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Lessons that advisors and the operator wrote."""
+"""Lessons by advisors and the operator."""
 
 import time
 

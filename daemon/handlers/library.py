@@ -102,7 +102,9 @@ class LibraryHandler:
 
 
 def _policy_params(text: str) -> tuple[Parameter, ...]:
-    """Those of a policy; none where it configures another scheduler, or is no longer understood."""
+    """The parameters of a policy; none if it configures another scheduler, or no longer
+    compiles.
+    """
     from scheduler_library.policy.compiler import Compiled
 
     try:

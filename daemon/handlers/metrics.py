@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""`GET /metrics`: what Prometheus scrapes."""
+"""`GET /metrics`: the page that Prometheus scrapes."""
 
 from daemon.handlers.status import StatusHandler
 from daemon.handlers.workloads import WorkloadsHandler

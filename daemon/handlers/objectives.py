@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the operator declared, and how it stands."""
+"""The operator's objectives, and their current state."""
 
 from collections.abc import Callable, Sequence
 

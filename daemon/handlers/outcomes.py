@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What earlier trials ended with."""
+"""Results of earlier trials."""
 
 from daemon.api.models import OutcomeView
 from daemon.memory.history_writer import HistoryWriter

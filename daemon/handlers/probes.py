@@ -25,14 +25,14 @@ class ProbesHandler:
         return await asyncio.to_thread(there_are)
 
     async def run_probe(self, request: ProbeRequest) -> ProbeView:
-        # What it costs would be in the windows of one arm and not of the other.
+        # Its cost would fall into the windows of only one arm.
         self._trials.refuse_if_busy()
         return await self._probing.run(request, self._watch.line)
 
     async def count_calls(self, request: CallsRequest) -> CallsView:
-        # One that is in place goes on through a trial, in both of its arms alike.
+        # An attached one continues through a trial, in both arms alike.
         return await self._calls.take(request, self._trials.refuse_if_busy)
 
     async def close(self) -> None:
-        """Nothing that was begun here goes on."""
+        """Nothing that was started here continues."""
         await self._calls.close()

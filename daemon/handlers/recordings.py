@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Recordings of what the machine does."""
+"""Recordings of the machine's activity."""
 
 from pathlib import Path
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What is loaded, by the operator's hand."""
+"""The loaded scheduler, changed by the operator."""
 
 import time
 
@@ -87,7 +87,7 @@ class SchedulerHandler:
         loaded = self._loader.loaded
         parameters = dict(request.parameters)
         if parameters:
-            # The verdict would be on something else than the candidate. Maps may be filled.
+            # The verdict would be on something other than the candidate. Maps may be filled.
             self._trials.refuse_if_busy()
         if loaded is not None:
             candidate = self._candidates.get(loaded.what.candidate)

@@ -20,7 +20,7 @@ from process import Fault
 
 
 class StatusHandler:
-    """`degraded`: what is worse than before; `notes`: troubles that the daemon lives with."""
+    """`degraded`: the current degradations; `notes`: trouble that the daemon tolerates."""
 
     def __init__(
         self,

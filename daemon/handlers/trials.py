@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Trials: begun, fed, let through by a person, and shown."""
+"""Trials: started, fed, approved by a person, and shown."""
 
 import secrets
 import time
@@ -103,14 +103,15 @@ class TrialsHandler:
                 )
             self._backoff_store.state.check_trial(candidate.id, now, self._backoff_store.limits)
         if self._config.daemon.autonomy is Autonomy.ASK and not by_hand:
-            # A client that asks again, or lost the answer, leaves a person one question.
+            # If a client repeats the request, or lost the answer, the person still has only one
+            # question.
             if waits := self._trials.asked_before(request):
                 return waits.view()
             trial = self._propose(request, candidate, yardstick, settings, f"a-{_fresh()}")
             self._publish(
                 EventKind.APPROVAL_WANTED,
                 f"{candidate.name} would be tried on {objective.title}{guarding(trial.guards)}; "
-                f"`schedpilot approve {trial.approval}` lets it",
+                f"`schedpilot approve {trial.approval}` allows it",
                 trial=trial.id,
                 episode=trial.request.episode or "",
                 candidate=candidate.id,
@@ -180,13 +181,13 @@ class TrialsHandler:
         if loaded is not None and loaded.what.candidate == candidate.id:
             raise Fault(
                 FaultType.BAD_REQUEST,
-                f"{candidate.name} ({candidate.id}) is what runs now",
+                f"{candidate.name} ({candidate.id}) is running now",
                 why="a trial compares a candidate with something else",
                 hint="`schedpilot stop` first, to compare it with the kernel's default",
             )
 
     def _yardstick(self, request: TrialRequest) -> Yardstick:
-        """By what a trial is judged."""
+        """How a trial is judged."""
         episode = self._episodes.get_open(request.episode) if request.episode else None
         workload = request.workload or ""
         return self._judging.judged(episode, workload, request.objective, request.guards)
@@ -202,7 +203,7 @@ class TrialsHandler:
             self._trials.decline(trial, request.reason)
             self._not_begun(trial)
             return trial.view()
-        # Before it counts as begun: it waits on where it cannot start at this moment.
+        # Before it counts as started: it keeps waiting if it cannot start at this moment.
         self._trials.refuse_if_busy()
         self._refuse_same(trial.candidate)
         self._backoff_store.state.check_trial(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""All handlers, each with the parts of the daemon that it needs and no other."""
+"""All handlers, each with only the parts of the daemon that it needs."""
 
 import asyncio
 from collections.abc import Callable
@@ -42,7 +42,7 @@ from daemon.signals.watch import Watch
 from daemon.understanding.profiles import Profiles
 from scheduler_library.catalog import Catalog
 
-# Workloads that are looked at, and goals that are read, at once.
+# How many looks at workloads and readings of goals may run at once.
 MOST_LOOKING = 2
 
 
@@ -159,5 +159,5 @@ class Handlers:
 
     @property
     def all(self) -> tuple[object, ...]:
-        """What the applications of both sockets are made of."""
+        """The parts of both sockets' applications."""
         return tuple(vars(self).values())

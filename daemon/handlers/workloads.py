@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The workloads there are: what was measured of them, and a closer look at one."""
+"""The workloads: their measurements, and a closer look at one."""
 
 import asyncio
 import time
@@ -23,7 +23,7 @@ PROCESSES_SHOWN = 20
 
 
 class WorkloadsHandler:
-    """`looking` bounds how many workloads are looked at, and goals are read, at once."""
+    """`looking` limits how many looks at workloads and readings of goals run at once."""
 
     def __init__(
         self,
@@ -75,7 +75,7 @@ class WorkloadsHandler:
         )
 
     async def workload_profile(self, id: str) -> WorkloadProfileView:
-        # Everybody may ask, and each look costs CPU time of the machine that is looked at.
+        # Everybody may ask, and each look costs CPU time of the machine.
         async with self._looking:
             view = await asyncio.to_thread(
                 _understood,
@@ -92,7 +92,8 @@ class WorkloadsHandler:
 def _understood(
     id: str, profile: ProfileView, line: SignalsLine | None, interval_s: float
 ) -> WorkloadProfileView:
-    # Late, and not in the daemon's loop: one that nobody asks does without its tables.
+    # Imported late, and not in the daemon's loop: a daemon that nobody asks does without its
+    # tables.
     from daemon.understanding.look import Measured, understand
 
     return understand(id, Measured(profile=profile, line=line, interval_s=interval_s))
@@ -101,7 +102,7 @@ def _understood(
 def _unseen(workload: str) -> Fault:
     return Fault(
         FaultType.NOT_FOUND,
-        "nothing was seen of this workload",
+        "there is no data for this workload",
         where=workload[:200],
-        hint="`schedpilot top --once` lists those there are",
+        hint="`schedpilot top --once` lists the workloads",
     )

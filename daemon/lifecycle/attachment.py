@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Holding one scheduler in the kernel: our own through the runner, or an installed one.
+"""Holds one scheduler in the kernel: our own through the runner, or an installed one.
 
-A `Attachment` exists only while the kernel has confirmed the scheduler. Whatever becomes of this
-process, the kernel's own scheduler comes back: the runner detaches when its lease or its
-standard input ends, an installed scheduler gets a death signal with us.
+An `Attachment` exists only while the kernel has confirmed the scheduler. Whatever happens to this
+process, the kernel's own scheduler comes back: the runner detaches when its lease or its standard
+input ends, an installed scheduler gets a death signal with us.
 """
 
 import asyncio
@@ -43,28 +43,28 @@ from scheduler_library.external_causes import (
 )
 from scheduler_library.policy.facts import Facts
 
-# How long an installed scheduler may take until sysfs confirms it, seconds. The Rust ones
-# open, tune and load a large object first; one that fails ends by itself, and is not waited for.
+# How long it may take until sysfs confirms an installed scheduler, seconds. The Rust ones open,
+# tune and load a large object first; one that fails ends by itself, and is not waited for.
 EXTERNAL_START_S = 60.0
 # How often sysfs is read while waiting for it, seconds.
 EXTERNAL_POLL_S = 0.1
-# How often it is read while an installed scheduler runs, and for how long the kernel may be without
-# it before the program is ended: some load themselves afresh when CPUs come or go.
+# How often sysfs is read while an installed scheduler runs, and how long the kernel may be without
+# it before the program is ended: some reload themselves when CPUs come or go.
 EXTERNAL_WATCH_S = 1.0
 EXTERNAL_LOST_S = 15.0
 LEASE_RAN_OUT = (
-    "its lease ran out: the daemon was not given the time to renew it, which most likely means "
-    "that this scheduler let it wait"
+    "its lease ran out: the daemon was not given the time to renew it, most likely because this "
+    "scheduler let it wait"
 )
 
 
 @dataclass(frozen=True)
 class Loadable:
-    """A proven candidate, ready to meet the kernel.
+    """A proven candidate, ready to be loaded.
 
-    Exactly one of `object` (ours, built) and `command` (installed) is given. `ops` is the
-    name the kernel will show; empty where only the binary knows it. `facts` is what it has to be
-    told while it runs, beside what its maps ask for.
+    Exactly one of `object` (ours, built) and `command` (installed) is given. `ops` is the name that
+    the kernel will show; empty if only the binary knows it. `facts` lists what it needs while it
+    runs, beside what its maps request.
     """
 
     candidate: str
@@ -80,8 +80,8 @@ class Loadable:
 class ExitReason:
     """Why a scheduler is no longer in the kernel.
 
-    `by_kernel`: it was thrown out, by the kernel or by the lease that nobody could renew.
-    `restart`: it asked to be loaded afresh (CPU hotplug).
+    `by_kernel`: it was ejected by the kernel, or ended by its lease. `restart`: it asked to be
+    reloaded (CPU hotplug).
     """
 
     reason: str
@@ -93,9 +93,9 @@ class ExitReason:
 def thrown_out(what: Loadable, fault: Fault) -> bool:
     """Whether a failed load counts against the scheduler itself.
 
-    The kernel threw it out while it was being enabled, or its verifier refused one that had been
-    shown to it before. That something does not start is no such thing: most often the machine lacks
-    what it needs, or somebody else is in its way.
+    It counts if the kernel ejected it while it was being enabled, or its verifier refused one that
+    it had accepted before. A program that does not start does not count: most often the machine
+    lacks something, or another scheduler is in its way.
     """
     if fault.type is FaultType.VERIFIER_REFUSED:
         return what.object is not None
@@ -131,7 +131,7 @@ def _key(map: str, key: int) -> bytes:
     if not 0 <= key < 2**32:
         raise Fault(
             FaultType.BAD_PARAMETER,
-            f"{key} is no key of the map {map!r}",
+            f"{key} is not a key of the map {map!r}",
             why="a key is a number of 32 bits",
         )
     return key.to_bytes(4, "little")
@@ -147,7 +147,7 @@ class RunnerAttachment:
         self._reader = asyncio.create_task(self._read())
 
     async def _read(self) -> None:
-        gone = ExitReason("the runner ended without a word", by_kernel=False)
+        gone = ExitReason("the runner ended without a message", by_kernel=False)
         async for line in self._runner.events():
             if isinstance(line, Exited):
                 gone = ExitReason(
@@ -157,8 +157,8 @@ class RunnerAttachment:
                     restart=line.restart,
                 )
             elif isinstance(line, Detached) and line.why == "lease":
-                # The lease is shorter than the kernel's watchdog: what kept us from renewing it
-                # is most likely the scheduler itself, which schedules us, too.
+                # The lease is shorter than the kernel's watchdog: most likely the scheduler itself,
+                # which also schedules us, kept us from renewing it.
                 gone = ExitReason(LEASE_RAN_OUT, by_kernel=True)
             elif isinstance(line, Detached):
                 gone = ExitReason(f"detached: {line.why}", by_kernel=False)
@@ -202,7 +202,7 @@ class ExternalAttachment:
         self._watch = asyncio.create_task(self._until_gone())
 
     async def renew(self) -> None:
-        """Nothing to renew: its lease is our own life, and the watchdog guards that."""
+        """Nothing to renew: its lease is our own life, which the watchdog guards."""
 
     async def set(self, name: str, value: ParameterValue) -> None:
         raise Fault(
@@ -216,14 +216,14 @@ class ExternalAttachment:
         raise Fault(
             FaultType.BAD_PARAMETER,
             f"cannot fill the map {map!r}",
-            why="an installed scheduler keeps its maps to itself",
+            why="an installed scheduler does not share its maps",
         )
 
     async def remove(self, map: str, key: int) -> None:
         await self.put(map, key, 0)
 
     async def detach(self) -> None:
-        # Where it has ended already, that was not our doing.
+        # If it has ended already, we did not do it.
         self._ending = self._child.status is None
         await self._child.end()
         await until_left(self.ops, self._root)
@@ -241,21 +241,21 @@ class ExternalAttachment:
             without_s = 0.0 if there else without_s + EXTERNAL_WATCH_S
             if without_s > EXTERNAL_LOST_S and not self._ending:
                 await self._child.end()
-                why = sentence(self._said) or "the program said nothing"
+                why = sentence(self._said) or "the program printed nothing"
                 return ExitReason(
                     f"it is no longer in the kernel: {why}",
                     by_kernel=True,
                     dump="\n".join(last_words(self._said)),
                 )
         status = await ended
-        # What it said last may still be on its way.
+        # Its last output may still be on its way.
         await self._child.end()
         if self._ending:
             return ExitReason("detached: request", by_kernel=False)
         why = sentence(self._said) or "it printed nothing"
         return ExitReason(
             f"it {ending(status)} by itself: {why}",
-            # A program that fails is no scheduler that fails, as with our own runner.
+            # A failing program is not a failing scheduler, as with our own runner.
             by_kernel=threw_out(self._said),
             dump="\n".join(last_words(self._said)),
         )
@@ -266,11 +266,11 @@ async def hold(
 ) -> Attachment:
     """Load a scheduler and return when the kernel confirms it.
 
-    One that is still leaving the kernel is waited for.
+    A scheduler that is still leaving the kernel is waited for.
 
     Raises:
         Fault: VERIFIER_REFUSED, LOAD_FAILED, EJECTED, NOT_BPF, FOREIGN_SCHEDULER, MISSING_TOOL, and
-            what an installed one says of why it did not start (UNSUPPORTED, BAD_PARAMETER, …).
+            an installed one's reason for not starting (UNSUPPORTED, BAD_PARAMETER, …).
     """
     before = await until_free(what.name, sysfs_root)
     if what.object is not None:
@@ -288,7 +288,7 @@ async def _hold_external(
     child = await start_lines(
         ["setpriv", "--pdeathsig", "TERM", "--", *what.command], on_error_line=said.append
     )
-    # Some write their errors to standard output; and nobody may wait for a full pipe.
+    # Some write their errors to standard output; and a full pipe must not block anybody.
     drain = asyncio.create_task(_drain(child, said))
     word, now = Confirmation.NOT_YET, before
     try:
@@ -310,7 +310,7 @@ async def _hold_external(
         raise
     await _give_up(child, drain)
     if word is Confirmation.OURS:
-        # It was in for a moment; what comes next needs the place.
+        # It was active for a moment; the next one needs its place.
         await until_left(now.ops, sysfs_root)
     raise _not_started(what, what_happened, list(said), word, now.ops)
 
@@ -339,7 +339,7 @@ def _not_started(
 
 
 def _around() -> Around:
-    """What is known of this machine beside what a program said."""
+    """Facts about this machine beside a program's output."""
 
     def text(path: str) -> str:
         try:

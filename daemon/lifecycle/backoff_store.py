@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The daemon's standing: backoff and quarantines, written down so that a restart keeps them."""
+"""The stored backoff and quarantines, so that a restart keeps them."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -16,8 +16,8 @@ FILE = "standing.json"
 class BackoffStore:
     """Holds the frozen state of `decide.backoff` and stores each new one.
 
-    A file that cannot be read is set aside, one that cannot be written is told once; the
-    daemon serves on with what is in memory.
+    A file that cannot be read is set aside, one that cannot be written is reported once; the daemon
+    continues with the state in memory.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class BackoffStore:
             return Backoff()
 
     def become(self, state: Backoff) -> None:
-        """Take a new state, and write it down whole or not at all."""
+        """Take a new state, and store it whole or not at all."""
         self.state = state
         try:
             write_whole(self._path, state.model_dump_json(), 0o644)

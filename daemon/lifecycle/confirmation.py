@@ -2,9 +2,9 @@
 """Whether the scheduler in the kernel is the one that was just started.
 
 The kernel has room for one. Between two it goes through `disabling`, `disabled`, `enabling` and
-`enabled`, and anybody may load one meanwhile. So a word of the kernel's counts for ours only when
-the one before was wholly gone first, when more were enabled since then, when the name fits, and,
-as far as can be told, when a process of ours holds it.
+`enabled`, and anybody may load one meanwhile. So the kernel's state counts as ours only if the
+previous scheduler was completely gone first, if more were enabled since then, if the name fits,
+and, as far as that is visible, if a process of ours holds it.
 """
 
 import asyncio
@@ -19,14 +19,14 @@ from process.pace import within
 from scheduler_library.external import is_ops_of, ops_name
 
 PROC = Path("/proc")
-# How long a scheduler on its way in or out may take, seconds. scx_lavd takes more than 20 s to
-# leave an emulated machine.
+# How long a scheduler may take to load or unload, seconds. scx_lavd takes more than 20 s to leave
+# an emulated machine.
 SETTLE_S = 60.0
 POLL_S = 0.05
 
 
 class Confirmation(StrEnum):
-    """What the kernel's state says of the scheduler that was started."""
+    """What the kernel's state says about the started scheduler."""
 
     NOT_YET = "not yet"
     OURS = "ours"
@@ -37,8 +37,8 @@ def judge(before: KernelState, now: KernelState, program: str, holds: bool | Non
     """Whether `now` confirms the scheduler of `program`. Pure.
 
     Args:
-        before: the state once the scheduler before was wholly gone.
-        holds: whether a process of ours holds a scheduler; None where that cannot be seen.
+        before: the state once the previous scheduler was completely gone.
+        holds: whether a process of ours holds a scheduler; None if that is not visible.
     """
     if now.state != "enabled" or now.enable_seq <= before.enable_seq:
         return Confirmation.NOT_YET
@@ -48,15 +48,16 @@ def judge(before: KernelState, now: KernelState, program: str, holds: bool | Non
         return Confirmation.OURS
     if holds:
         return Confirmation.OURS
-    # Its name says nothing where the program's does not: it may yet turn out to be ours, since the
-    # kernel enables a scheduler a moment before it hands out what holds it.
+    # If the program's name does not determine it, the scheduler's name proves nothing: it may yet
+    # turn out to be ours, because the kernel enables a scheduler a moment before the program gets
+    # its link.
     return Confirmation.ANOTHER if ops_name(program) else Confirmation.NOT_YET
 
 
 def holds_scheduler(pid: int, proc: Path = PROC) -> bool | None:
     """Whether this process, or one of its session, holds a scheduler in the kernel.
 
-    None where that may not be seen. What holds one is a BPF link of the type `struct_ops`.
+    None if that may not be seen. A BPF link of the type `struct_ops` holds one.
     """
     blind = False
     for each in {pid, *_session(pid, proc)}:
@@ -74,11 +75,11 @@ def holds_scheduler(pid: int, proc: Path = PROC) -> bool | None:
 
 
 def _session(pid: int, proc: Path) -> list[int]:
-    """The processes whose session was begun by `pid`."""
+    """The processes of the session that `pid` leads."""
     found = []
     for path in proc.glob("[0-9]*/stat"):
         with contextlib.suppress(OSError, IndexError, ValueError):
-            # The name stands in brackets and may hold anything, brackets too.
+            # The name is in brackets and may contain anything, including brackets.
             fields = path.read_text("utf-8", "replace").rpartition(")")[2].split()
             if int(fields[3]) == pid:
                 found.append(int(path.parent.name))
@@ -86,13 +87,13 @@ def _session(pid: int, proc: Path) -> list[int]:
 
 
 async def until_free(name: str, sysfs_root: Path) -> KernelState:
-    """The kernel's state once no scheduler is in it and none is coming or going.
+    """The kernel's state once no scheduler is in it and none is loading or unloading.
 
     Args:
-        name: what is to be loaded, for a fault.
+        name: the scheduler to load, for a fault.
 
     Raises:
-        Fault: FOREIGN_SCHEDULER where one stays, or does not settle.
+        Fault: FOREIGN_SCHEDULER if one stays, or does not settle.
     """
     state = sysfs.read(sysfs_root)
     try:
@@ -120,7 +121,7 @@ async def until_free(name: str, sysfs_root: Path) -> KernelState:
 
 
 async def until_left(ops: str, sysfs_root: Path) -> None:
-    """Wait, for a while, until the kernel has let go of the scheduler of this name."""
+    """Wait, for a while, until the kernel has released the scheduler of this name."""
     with contextlib.suppress(TimeoutError):
         async with within(SETTLE_S):
             while True:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Episodes: from a degradation to what came of it, one open at a time."""
+"""Episodes: from a degradation to its result, one open at a time."""
 
 import secrets
 import time
@@ -24,15 +24,15 @@ from daemon.decide.yardstick import Yardstick
 from daemon.gates.candidates import Publish
 from process import Fault, FaultType
 
-# Episodes kept in memory; all of them are in the history.
+# How many episodes are kept in memory; all are in the history.
 MOST_EPISODES = 64
-# Notes of advice in one episode.
+# How many notes of advice one episode may have.
 MOST_ADVICE = 32
 
 
 @dataclass
 class Episode:
-    """One episode under way, or over."""
+    """One episode, open or over."""
 
     id: str
     workload: str
@@ -43,9 +43,9 @@ class Episode:
     objective: Objective | None = None
     guards: tuple[Guard, ...] = ()
     warnings: tuple[str, ...] = ()
-    # What of the goal has to be asked; until that is answered there is no objective.
+    # The open question about the goal; until it is answered there is no objective.
     question: str = ""
-    # A person said by what it is judged: no advisor says otherwise.
+    # A person gave the objective: no advisor may change it.
     settled: bool = False
     profile: ProfileView | None = None
     ended: float = 0.0
@@ -63,7 +63,7 @@ class Episode:
 
     @property
     def by_hand(self) -> bool:
-        """Whether it is only the record of something a person did."""
+        """Whether it is only the record of a person's action."""
         return self.trigger is None and not self.goal
 
     @property
@@ -71,7 +71,7 @@ class Episode:
         return self._state
 
     def end(self, change: EpisodeChange, outcome: str, at: float) -> None:
-        """Raises NoSuchTransition where it is over already."""
+        """Raises NoSuchTransition if it is over already."""
         self._state = EPISODE_LIFE.after(self._state, change)
         self.ended, self.outcome = at, outcome
 
@@ -98,7 +98,7 @@ class Episode:
         )
 
     def _guards(self) -> list[GuardView]:
-        """Each as the last trial with it left it."""
+        """Each in the state in which the last trial with it left it."""
         judged = {
             (each.workload, each.text): each
             for trial in self.trials.values()
@@ -109,7 +109,7 @@ class Episode:
 
 
 class Episodes:
-    """Opens, fills and closes them; `on_change` stores each new state."""
+    """Opens, updates and closes them; `on_change` stores each new state."""
 
     def __init__(self, *, publish: Publish, on_change: Callable[[Episode], None]) -> None:
         self._publish = publish
@@ -150,7 +150,7 @@ class Episodes:
     def begin(
         self, trigger: Degradation, profile: ProfileView, yardstick: Yardstick | None = None
     ) -> Episode:
-        """Open one for a degradation; an advisor deals with it from here on."""
+        """Open one for a degradation; an advisor handles it from here on."""
         episode = self._add(trigger.workload, trigger.reason, trigger, profile, yardstick=yardstick)
         self._open = episode
         self._publish(
@@ -172,18 +172,18 @@ class Episodes:
         question: str = "",
         settled: bool = False,
     ) -> Episode:
-        """Open one because a person wants it; an advisor deals with it from here on.
+        """Open one because a person wants it; an advisor handles it from here on.
 
-        With a `question` the objective is open; the guards hold all the same.
+        With a `question` the objective is open; the guards hold nevertheless.
 
         Raises:
-            Fault: BUSY where one is open.
+            Fault: BUSY if one is open.
         """
         if self._open is not None:
             raise Fault(
                 FaultType.BUSY,
                 f"episode {self._open.id} is open",
-                why="episodes are dealt with one after the other",
+                why="episodes are handled one after the other",
                 hint="wait for its end: `schedpilot status`",
             )
         episode = self._add(
@@ -207,11 +207,11 @@ class Episodes:
         return episode
 
     def begin_by_hand(self, workload: str, reason: str, profile: ProfileView | None) -> Episode:
-        """The record of something a person asked for; it is not the advisor's."""
+        """The record of a person's request; it does not belong to the advisor."""
         return self._add(workload, reason, None, profile)
 
     def end_by_hand(self, episode: Episode, outcome: str) -> None:
-        """Its trial is over. Somebody may have closed it before; then that stands."""
+        """Its trial is over. If somebody has closed it before, that stands."""
         if episode.state is EpisodeState.OPEN:
             episode.advisor = "by-hand"
             self._end(episode, EpisodeChange.TRIAL_ENDED, outcome)
@@ -247,10 +247,10 @@ class Episodes:
         return episode
 
     def advise(self, episode: Episode, text: str, candidate: str) -> None:
-        """Note what an advisor would do.
+        """Note an advisor's recommendation.
 
         Raises:
-            Fault: TOO_LARGE when there is too much of it already.
+            Fault: TOO_LARGE if there is too much of it already.
         """
         if len(episode.advice) >= MOST_ADVICE:
             raise Fault(
@@ -288,10 +288,10 @@ class Episodes:
         self._end(episode, EpisodeChange.CLOSED, request.summary)
 
     def close_abandoned(self, now: float, patience_s: float, busy: bool) -> None:
-        """End an episode that no advisor dealt with. `busy`: a trial of it is under way."""
+        """End an episode that no advisor handled. `busy`: a trial of it is running."""
         episode = self._open
         if episode is not None and not busy and now - episode.at > patience_s:
-            self._end(episode, EpisodeChange.ABANDONED, "no advisor dealt with it in time")
+            self._end(episode, EpisodeChange.ABANDONED, "no advisor handled it in time")
 
     def _end(self, episode: Episode, change: EpisodeChange, outcome: str) -> None:
         episode.end(change, outcome, time.time())
@@ -308,9 +308,9 @@ class Episodes:
 
 
 def judged_by(episode: Episode) -> str:
-    """By what its trials are judged, for the journal."""
+    """How its trials are judged, for the journal."""
     if episode.objective is None:
-        return f"; to be asked: {episode.question}" if episode.question else ""
+        return f"; open question: {episode.question}" if episode.question else ""
     return f"; judged by {episode.objective.title}{guarding(episode.guards)}"
 
 

@@ -16,13 +16,13 @@ from daemon.lifecycle.attachment import Attachment, ExitReason, Loadable, hold, 
 from process import Fault, FaultType
 
 Why = Literal["trial", "kept", "operator"]
-# A lease is renewed this many times within its length, so that one late renewal is harmless.
+# A lease is renewed this many times within its length, so that one late renewal does no harm.
 RENEWALS = 4
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """What we hold in the kernel, and why."""
+    """Our scheduler in the kernel, and the reason for it."""
 
     what: Loadable
     ops: str
@@ -31,9 +31,9 @@ class Loaded:
 
 
 class SchedulerLoader(Protocol):
-    """What the parts of the daemon ask of the kernel's room for one scheduler.
+    """The daemon's interface to the kernel's one place for a scheduler.
 
-    `Loader` is the real one; tests put a pretended kernel in its place.
+    `Loader` is the real one; tests replace it by a fake kernel.
     """
 
     @property
@@ -54,7 +54,7 @@ class SchedulerLoader(Protocol):
 
 
 class Loader:
-    """Loads and unloads; tells `on_gone` when a scheduler leaves without our asking.
+    """Loads and unloads; calls `on_gone` when a scheduler leaves without our request.
 
     `on_attached` gets each scheduler as it is loaded; `on_none_attached` is called when it leaves.
     """
@@ -94,24 +94,24 @@ class Loader:
         return self._lease_s
 
     def kernel(self) -> KernelState:
-        """The kernel's own word on what runs."""
+        """The kernel's own state."""
         return sysfs.read(self._root)
 
     def foreign(self) -> str:
-        """Name of a scheduler in the kernel that we did not load; empty when there is none."""
+        """Name of a scheduler in the kernel that we did not load; empty if there is none."""
         state = self.kernel()
         if state.state not in ("enabled", "enabling"):
             return ""
         if self._loaded is not None and self._loaded.ops == state.ops:
             return ""
-        # While a change is under way the kernel may show ours before we know it is confirmed.
+        # During a change the kernel may show ours before it is confirmed.
         return "" if self._change.locked() else (state.ops or "unnamed")
 
     async def load(self, what: Loadable, why: Why) -> Loaded:
-        """Replace what we hold by `what`. On failure the kernel's own scheduler runs.
+        """Replace our scheduler by `what`. If that fails, the kernel's own scheduler runs.
 
         Raises:
-            Fault: FOREIGN_SCHEDULER, or what the kernel or the build of it had against it.
+            Fault: FOREIGN_SCHEDULER, or the kernel's or the build's reason for refusing it.
         """
         async with self._change:
             if self._closed:
@@ -145,12 +145,12 @@ class Loader:
             self._loaded = replace(self._loaded, why=why)
 
     async def unload(self) -> Loaded | None:
-        """Back to the kernel's own scheduler. Returns what was loaded."""
+        """Go back to the kernel's own scheduler. Returns what was loaded."""
         async with self._change:
             return await self._unload()
 
     async def close(self) -> Loaded | None:
-        """Unload for good: whoever still waits to load something is refused."""
+        """Unload for good: all who still wait to load something are refused."""
         async with self._change:
             self._closed = True
             return await self._unload()
@@ -167,17 +167,17 @@ class Loader:
         await attachment.detach()
         gone = await attachment.gone()
         if loaded is not None and gone.by_kernel and not gone.restart:
-            # The kernel was quicker: that it was thrown out must not be lost.
+            # The kernel was faster: the ejection must not be lost.
             self._notify(loaded, gone)
         return loaded
 
     async def set_parameters(
         self, parameters: dict[str, ParameterValue], maps: dict[str, dict[int, int]]
     ) -> None:
-        """Change live parameters and map entries of what we hold.
+        """Change live parameters and map entries of our scheduler.
 
         Raises:
-            Fault: NOT_FOUND when nothing is loaded, BAD_PARAMETER.
+            Fault: NOT_FOUND if nothing is loaded, BAD_PARAMETER.
         """
         attachment = self._attachment
         if attachment is None:
@@ -213,7 +213,7 @@ class Loader:
             self._tasks[0].cancel()
 
     def _notify(self, loaded: Loaded, gone: ExitReason) -> None:
-        # In a task of its own: what answers may unload or load, which cancels this one.
+        # In its own task: the reaction may unload or load, which cancels this one.
         notice = asyncio.create_task(self._tell(loaded, gone))
         self._notices.add(notice)
         notice.add_done_callback(self._notices.discard)

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Tells the loaded scheduler what the kernel does not know of processes, and learns from those
-that end how long their like will run.
+"""Gives the loaded scheduler the facts about processes that the kernel does not know, and learns
+from ended processes how long similar ones will run.
 
-A scheduler says what it has to be told: by the facts of its candidate, or by a map of the name
-`expected_runtime`. It is told of all processes when it is loaded, and of each that executes a
-program from then on. Until then a process is taken for what its parent was, or what it was itself
-before. Command lines are looked at and forgotten.
+A scheduler declares the facts it needs: in its candidate, or with a map of the name
+`expected_runtime`. It gets the facts of all processes when it is loaded, and from then on of each
+that executes a program. Until then a process counts as its parent, or as what it was itself before.
+Command lines are read and forgotten.
 """
 
 import asyncio
@@ -37,15 +37,16 @@ from scheduler_library.policy.facts import Facts
 
 SELECTED = "selected"
 EXPECTED_RUNTIME = "expected_runtime"
-# Execs that wait to be told; beyond that all processes are looked at instead.
+# How many execs may wait; beyond that all processes are checked instead.
 MOST_WAITING = 1024
-# Processes whose last answer is remembered.
+# How many processes' last answer is remembered.
 MOST_TOLD = 20_000
-# How often what was learned is stored, seconds. A daemon that is killed forgets no more than that.
+# How often the learned runtimes are stored, seconds. A daemon that is killed loses no more than
+# that.
 STORED_EVERY_S = 10.0
-# Objects whose maps are remembered.
+# How many objects' maps are remembered.
 MOST_OBJECTS = 64
-# What is read of a command line, bytes; a character is one at least.
+# How much of a command line is read, bytes; a character is one at least.
 _COMMAND_BYTES = COMMAND_LIMIT
 
 _log = logging.getLogger("schedpilotd.process_facts")
@@ -53,7 +54,7 @@ _log = logging.getLogger("schedpilotd.process_facts")
 
 @dataclass(frozen=True, slots=True)
 class ObservedProcess:
-    """A process as it was looked at. `arguments` are as the signals program tells them."""
+    """A process as it was read. `arguments` are as the signals program reports them."""
 
     program: str
     arguments: tuple[str, ...]
@@ -63,7 +64,7 @@ class ObservedProcess:
 
 @dataclass(frozen=True, slots=True)
 class ProcessFacts:
-    """What the scheduler was told of a process."""
+    """The facts that the scheduler got about a process."""
 
     mask: int = 0
     expected_ns: int | None = None
@@ -75,7 +76,7 @@ def arguments_of(raw: bytes) -> tuple[str, ...]:
 
 
 def seen_in(folder: Path) -> ObservedProcess | None:
-    """The process with this folder in /proc; None for one that is gone or of the kernel."""
+    """The process with this folder in /proc; None for a dead one or a kernel thread."""
     try:
         with (folder / "cmdline").open("rb") as file:
             raw = file.read(_COMMAND_BYTES)
@@ -108,7 +109,7 @@ def has_ended(folder: Path) -> bool:
 
 
 class ProcessFactsWriter:
-    """What one loaded scheduler is told."""
+    """The facts of one loaded scheduler."""
 
     def __init__(
         self, facts: Facts, attachment: Attachment, runtimes: Runtimes, proc: Path
@@ -119,11 +120,12 @@ class ProcessFactsWriter:
         self._proc = proc
         self._told: dict[int, ProcessFacts] = {}
         self._refused: set[str] = set()
-        # As long as nothing was selected, there is nothing that a child could have inherited.
+        # As long as nothing was selected, a child could not have inherited anything.
         self._any_selected = False
 
     async def everyone(self, *, first: bool = False) -> None:
-        """Of all processes, what the scheduler was not told yet; at `first` its maps are empty.
+        """For all processes, the facts that the scheduler has not got yet; at `first` its maps are
+        empty.
 
         Raises:
             Fault: the scheduler is gone.
@@ -135,19 +137,19 @@ class ProcessFactsWriter:
             await self._tell(pid, seen, self._told.get(pid, unknown))
 
     async def executed(self, process: ProcessExec) -> None:
-        """Of a process that executes a program. Raises as `everyone`."""
+        """For a process that executes a program. Raises as `everyone`."""
         folder = self._proc / str(process.pid)
         command, cgroup = command_of(process.arguments), ""
         fields = {each.field for each in self._facts.selectors}
         if process.cut and "cmd" in fields:
-            # To read a command line may have to wait for the process's memory.
+            # Reading a command line may have to wait for the process's memory.
             whole = await asyncio.to_thread(seen_in, folder)
             command = whole.command if whole else command
         if fields & {"cgroup", "unit"}:
             with contextlib.suppress(OSError):  # it may be gone already
                 cgroup = cgroup_in(folder)
         seen = ObservedProcess(process.program, process.arguments, command, cgroup)
-        # The mask may be its parent's, whatever was said before.
+        # The mask may be its parent's, whatever was sent before.
         before = self._told.get(process.pid)
         await self._tell(process.pid, seen, replace(before, mask=-1) if before else None)
         if len(self._told) > MOST_TOLD:
@@ -173,8 +175,8 @@ class ProcessFactsWriter:
             changed = True
         elif told.expected_ns is None and known.expected_ns is not None:
             await self._remove(EXPECTED_RUNTIME, pid)
-        # The kernel side forgets a process when it ends; of one that ended before we spoke it
-        # would remember for ever, and believe it of whoever gets the number next.
+        # The kernel side forgets a process when it ends; if it ended before our update, the entry
+        # would stay for ever and apply to whoever gets the number next.
         if changed and has_ended(self._proc / str(pid)):
             await self._forget(pid)
 
@@ -193,24 +195,24 @@ class ProcessFactsWriter:
                 raise
             if map not in self._refused:
                 self._refused.add(map)
-                _log.warning("%s does not take what it is told: %s", map, fault.why)
+                _log.warning("%s does not accept its facts: %s", map, fault.why)
 
     async def _remove(self, map: str, pid: int) -> None:
         try:
             await self._attachment.remove(map, pid)
         except Fault as fault:
-            # Refused where the kernel side was faster.
+            # Refused if the kernel side was faster.
             if fault.type is not FaultType.BAD_PARAMETER:
                 raise
 
 
 class ProcessFactsSource:
-    """Learns from the processes that the signals program tells of, and tells the scheduler.
+    """Learns from the processes that the signals program reports, and updates the scheduler.
 
     Args:
-        known: what was learned earlier.
-        store: gets what was learned since it was called last.
-        listen: asks the signals program for these processes.
+        known: runtimes learned earlier.
+        store: gets the runtimes learned since its last call.
+        listen: requests these processes from the signals program.
     """
 
     def __init__(
@@ -234,15 +236,17 @@ class ProcessFactsSource:
         self._waiting: asyncio.Queue[ProcessExec | None] | None = None
         self._asks: OrderedDict[Path, bool] = OrderedDict()
 
-    # ------------------------------------------------------------ what it hears
+    # ------------------------------------------------------------ input
 
     def wanted(self) -> Processes:
-        """What a signals program has to tell that is started now; the last one told no more."""
+        """The reports that a newly started signals program has to make; the last one makes none any
+        more.
+        """
         self._look_at_all()
         return self._wanted
 
     def take(self, process: ProcessExec | ProcessExit) -> None:
-        """One process that the signals program tells of."""
+        """One process that the signals program reports."""
         if isinstance(process, ProcessExec):
             if self._waiting is None:
                 return
@@ -258,7 +262,7 @@ class ProcessFactsSource:
             self._learned[key] = self.runtimes.learn(key, process.cpu_us * 1000, now)
 
     def interval(self, line: SignalsLine) -> None:
-        """The end of an interval: time to store, and to catch up on execs that were not told."""
+        """The end of an interval: time to store, and to catch up on unreported execs."""
         if line.lost_execs:
             self._look_at_all()
         now = time.monotonic()
@@ -278,18 +282,18 @@ class ProcessFactsSource:
         if learned:
             self._store(list(learned.items()))
 
-    # ------------------------------------------------------------ what it tells
+    # ------------------------------------------------------------ output
 
     def loaded(self, what: Loadable, attachment: Attachment) -> None:
         """This scheduler is in the kernel from now on."""
         self._turn_to(self._inform(what, attachment))
 
     def unloaded(self) -> None:
-        """None of ours is."""
+        """None of ours is in the kernel."""
         self._turn_to(self._hear(Processes.EXITS))
 
     async def close(self) -> None:
-        """Tell nothing any more, and store what was learned."""
+        """Stop all updates, and store the learned runtimes."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
@@ -319,7 +323,7 @@ class ProcessFactsSource:
         try:
             await self._hear(Processes.ALL)
             await writer.everyone(first=True)
-            # Those that were made while we looked at the others.
+            # Those that started while we read the others.
             await writer.everyone()
             while True:
                 process = await waiting.get()
@@ -328,10 +332,10 @@ class ProcessFactsSource:
                 else:
                     await writer.executed(process)
         except Fault as fault:
-            # That it is gone is told elsewhere; anything else only makes it schedule worse.
-            _log.info("%s is told no more of processes: %s", what.name, fault)
+            # Another message reports its end; anything else only makes it schedule worse.
+            _log.info("%s gets no more facts about processes: %s", what.name, fault)
         except Exception:  # noqa: BLE001 - logged with its traceback
-            _log.exception("a defect while telling %s of processes", what.name)
+            _log.exception("a defect while sending %s facts about processes", what.name)
         finally:
             if self._waiting is waiting:
                 self._waiting = None

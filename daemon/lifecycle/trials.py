@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Trials: baseline and candidate in turn, in windows, until there is a verdict.
 
-Whatever ends a trial (a verdict, harm, an ejection, the operator, the daemon's own end),
-what ran before it runs again, unless the candidate has earned to be kept. The decisions are
-pure functions of `daemon.decide`; here they are carried out.
+Whatever ends a trial (a verdict, harm, an ejection, the operator, the daemon's own end), what ran
+before it runs again, unless the candidate has earned to be kept. The pure functions of
+`daemon.decide` decide; this carries out their decisions.
 """
 
 import asyncio
@@ -42,21 +42,21 @@ from daemon.lifecycle.loader import Loaded, SchedulerLoader
 from daemon.signals.watch import Watch
 from process import Fault, FaultType, Limit
 
-# Trials remembered in memory; all are in the history.
+# How many trials are kept in memory; all are in the history.
 MOST_TRIALS = 64
-# Signals come this many times in a window while a trial runs.
+# Signals come this many times per window while a trial runs.
 INTERVALS_A_WINDOW = 6
-# A client that feeds windows may take this long for one of them, seconds.
+# How long a client that feeds windows may take for one of them, seconds.
 CLIENT_WINDOW_S = 1800.0
-# How much longer than its length a window may last until enough was seen in it; until processes,
-# or a whole batch, have ended.
+# How much longer than its length a window may last until there is enough data; until processes, or
+# a whole batch, have ended.
 WINDOW_PATIENCE = 3.0
 JOBS_PATIENCE = 8.0
-# Signals of a trial that is judged by a batch come at least so often, seconds: its ends are no
-# sharper than that.
+# If a batch decides a trial, signals come at least this often, seconds: its ends are only as
+# precise as that.
 BATCH_INTERVAL_S = 0.5
-# An ejection that is not the scheduler's doing is followed by another try, after a pause, so often
-# in one trial.
+# After an ejection that is not the scheduler's fault, the trial is tried again after a pause, this
+# often in one trial.
 MOST_EXCUSED = 2
 EXCUSED_PAUSE_S = 5.0
 
@@ -79,13 +79,13 @@ class Ejected(Exception):
         self.what = what
         self.gone = gone
         self.enabled = enabled
-        # Why it is not held against the scheduler, if so.
+        # Why the scheduler is not blamed, if so.
         self.excuse = excuse(gone.reason, ran_s, late_s=late_s) if gone.by_kernel else ""
 
 
 @dataclass
 class Trial:
-    """One trial while it is under way and afterwards; `view` is what others see."""
+    """One trial, while it runs and afterwards; `view` is its public form."""
 
     id: str
     request: TrialRequest
@@ -95,7 +95,7 @@ class Trial:
     before: Loaded | None
     at: float
     guards: tuple[Guard, ...] = ()
-    # The other workloads whose response time is guarded, by the first window of the baseline.
+    # The other workloads whose response time is guarded, from the first window of the baseline.
     sleepers: frozenset[str] | None = None
     # The scheduler that left the kernel by itself and so ended the trial.
     lost: Loadable | None = None
@@ -105,12 +105,12 @@ class Trial:
     harmed: bool = False
     approval: str = ""
     reason: str = ""
-    # How it ends without a verdict, as soon as what is to run after it does.
+    # Its end without a verdict, as soon as the scheduler that follows it runs.
     ending: TrialChange = TrialChange.ROLLED_BACK
     ended: float = 0.0
     arm: Arm | None = None
     fed: "asyncio.Queue[float]" = field(default_factory=lambda: asyncio.Queue(maxsize=1))
-    # How long a window was to last, before it was seen what that needs, seconds.
+    # The requested length of a window before its need was known, seconds.
     asked_s: float = 0.0
     stop: "asyncio.Future[str] | None" = None
     changed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -134,7 +134,7 @@ class Trial:
         return self.harmed or (self.verdict is not None and self.verdict.confidence > 0)
 
     def change(self, change: TrialChange) -> None:
-        """Raises NoSuchTransition for what a trial in this state cannot go through."""
+        """Raises NoSuchTransition for a change that is impossible in this state."""
         self._state = TRIAL_LIFE.after(self._state, change)
 
     def end(self, change: TrialChange, reason: str) -> None:
@@ -194,7 +194,7 @@ class Trials:
         self._running: Trial | None = None
         self._task: asyncio.Task[None] | None = None
         self._ejected: asyncio.Future[tuple[Loadable, ExitReason]] | None = None
-        # Since when what is tried now may have run, by the monotonic clock.
+        # Since when the tried scheduler may have run, by the monotonic clock.
         self._enabled_at = 0.0
 
     @property
@@ -212,7 +212,7 @@ class Trials:
         return self._known[id]
 
     def refuse_if_busy(self) -> None:
-        """Raises Fault BUSY while a trial is under way."""
+        """Raises Fault BUSY while a trial is running."""
         if self._running is not None:
             raise Fault(
                 FaultType.BUSY,
@@ -231,7 +231,7 @@ class Trials:
         guards: Sequence[Guard] = (),
         approval: str = "",
     ) -> Trial:
-        """Note a trial; it starts with `begin`. With `approval` it waits for a person."""
+        """Register a trial; `begin` starts it. With `approval` it waits for a person."""
         trial = Trial(
             id=f"t-{secrets.token_hex(5)}",
             request=request,
@@ -269,9 +269,9 @@ class Trials:
         ]
 
     def asked_before(self, request: TrialRequest) -> Trial | None:
-        """The trial that waits for a person since the same was asked for."""
+        """The waiting trial of an identical earlier request."""
         for trial in self._known.values():
-            # One that was asked for without an episode has got its own.
+            # A request without an episode has got its own.
             episode = request.episode or trial.request.episode
             same = trial.request == request.model_copy(update={"episode": episode})
             if same and trial.state is TrialState.AWAITING_APPROVAL:
@@ -322,7 +322,7 @@ class Trials:
         self._task = asyncio.create_task(self._run(trial))
 
     async def end(self, reason: str) -> bool:
-        """Stop the running trial and wait until what was there before is back."""
+        """Stop the running trial and wait until the previous scheduler is back."""
         trial, task = self._running, self._task
         if trial is None or task is None:
             return False
@@ -332,7 +332,7 @@ class Trials:
         return True
 
     def notice_gone(self, what: Loadable, gone: ExitReason) -> bool:
-        """A scheduler of ours left the kernel by itself. True when a trial deals with it."""
+        """A scheduler of ours left the kernel by itself. True if a trial handles it."""
         if self._ejected is not None and not self._ejected.done():
             self._ejected.set_result((what, gone))
             return True
@@ -342,7 +342,7 @@ class Trials:
         """The value of a finished window of a client-fed trial; returns when the next is due.
 
         Raises:
-            Fault: BAD_REQUEST where the trial does not wait for one.
+            Fault: BAD_REQUEST if the trial does not wait for one.
         """
         if not trial.request.fed_by_client or trial.arm is None:
             raise Fault(
@@ -375,7 +375,7 @@ class Trials:
             await self._windows(trial)
         except Ejected as ejected:
             if ejected.excuse:
-                # Told already, and held against nobody.
+                # Reported already, and nobody is blamed.
                 trial.ending = TrialChange.UNMEASURED
                 trial.reason = f"could not be measured: {ejected.gone.reason} ({ejected.excuse})"
             else:
@@ -385,7 +385,7 @@ class Trials:
             trial.ending = TrialChange.FAILED
             trial.reason = f"{fault}; {fault.hint}" if fault.hint else str(fault)
         finally:
-            # From here on an ejection is no longer the trial's to deal with.
+            # From here on the trial no longer handles an ejection.
             self._ejected = None
             await asyncio.shield(self._settle_outcome(trial))
             with contextlib.suppress(Fault):
@@ -397,13 +397,13 @@ class Trials:
             await self._on_end(trial, gone)
 
     def _lose(self, trial: Trial, ejected: Ejected) -> None:
-        """Draw the trial's conclusion from the loss of one of its schedulers."""
+        """End the trial after the loss of one of its schedulers."""
         trial.lost = ejected.what
         reason = f"left the kernel: {ejected.gone.reason}"
         if ejected.what.candidate != trial.candidate.id:
             reason = f"what it was compared with, {ejected.what.name}, {reason}"
             if not ejected.gone.restart:
-                # It is not put back: the kernel would not have it.
+                # It is not restored: the kernel would refuse it.
                 trial.before = None
         if ejected.enabled:
             trial.verdict = stopped(trial.windows, trial.objective, reason)
@@ -412,7 +412,7 @@ class Trials:
             trial.reason = ejected.gone.reason
 
     async def _settle_outcome(self, trial: Trial) -> None:
-        """Keep the candidate, or put back what was there before."""
+        """Keep the candidate, or restore what was there before."""
         keep = trial.verdict is not None and trial.verdict.decision is Decision.KEEP
         try:
             if keep and trial.request.keep:
@@ -466,10 +466,10 @@ class Trials:
                 return
 
     async def _window(self, trial: Trial, arm: Arm) -> WindowView | None:
-        """One window of this arm; None where it was cut short, and the trial has its verdict.
+        """One window of this arm; None if it was cut short, and the trial has its verdict.
 
         Raises:
-            Ejected: what was to be measured left the kernel, or never got in.
+            Ejected: the measured scheduler left the kernel, or never got in.
         """
         self._ejected = asyncio.get_running_loop().create_future()
         await self._switch(trial, arm)
@@ -478,7 +478,7 @@ class Trials:
         return await self._measured_window(trial, arm)
 
     def _ended_by(self, trial: Trial, judgement: Judgement) -> bool:
-        """Whether the trial is over by this judgement, which is noted in it."""
+        """Whether this judgement ends the trial; it is noted in the trial."""
         if judgement.unmeasured:
             trial.ending, trial.reason = TrialChange.UNMEASURED, judgement.unmeasured
         elif judgement.verdict is not None:
@@ -489,13 +489,13 @@ class Trials:
         names = {**self._names(trial), "candidate": ejected.what.candidate}
         self._publish(
             EventKind.EJECTED,
-            f"{ejected.what.name} left the kernel: {ejected.gone.reason}; this is not held against "
-            f"it: {ejected.excuse}",
+            f"{ejected.what.name} left the kernel: {ejected.gone.reason}; it is not blamed: "
+            f"{ejected.excuse}",
             **{**names, "scheduler": ejected.what.name},
         )
 
     async def _switch(self, trial: Trial, arm: Arm) -> None:
-        """Have this arm's scheduler in the kernel."""
+        """Load this arm's scheduler."""
         want = (
             trial.candidate.loadable()
             if arm is Arm.CANDIDATE
@@ -505,7 +505,7 @@ class Trials:
         if want is None:
             await self._loader.unload()
         elif now is None or now.what.candidate != want.candidate:
-            # Before it is loaded: who confirms that it runs may be kept waiting by it.
+            # Before it is loaded, because it may make the confirming process wait.
             self._enabled_at = time.monotonic()
             try:
                 await self._loader.load(want, "trial")
@@ -517,14 +517,14 @@ class Trials:
                 raise Ejected(want, gone, ran_s=ran_s, enabled=False) from None
 
     async def _measured_window(self, trial: Trial, arm: Arm) -> WindowView | None:
-        """Watch one window go by. None: it was cut short, and the trial has its verdict."""
+        """Wait for one window. None: it was cut short, and the trial has its verdict."""
         started = time.time()
         observations: list[Observation] = []
         lives: list[Live] = []
         settings = trial.settings
         jobs = trial.objective.has(Metric.TURNAROUND, Metric.MAKESPAN)
         patience = JOBS_PATIENCE if jobs else WINDOW_PATIENCE
-        # Of the length that was asked for: a longer window is not grounds for one longer still.
+        # Relative to the requested length: a longer window does not justify a still longer one.
         deadline = started + settings.settle_s + patience * trial.asked_s
         with self._watch.subscribed() as queue:
             while True:
@@ -566,7 +566,7 @@ class Trials:
                     return window
 
     def _as_long(self, trial: Trial, window: WindowView) -> None:
-        """The windows that follow are as long as the first of the baseline had to be."""
+        """The following windows are as long as the first of the baseline had to be."""
         if window.arm is not Arm.BASELINE:
             return
         lasted = window.ended - window.started - trial.settings.settle_s
@@ -628,7 +628,7 @@ class Trials:
                 return waited.result()
             raise Fault(
                 FaultType.TIMEOUT,
-                f"trial {trial.id} heard nothing for {limit.words()}",
+                f"trial {trial.id} had no data for {limit.words()}",
                 why="the client does not feed its windows"
                 if trial.request.fed_by_client
                 else "the signals program is silent",

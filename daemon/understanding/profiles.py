@@ -50,7 +50,7 @@ class Profiles:
         return self._lately(id, self._began()).figures
 
     def _began(self) -> float:
-        """Begin of the last minutes by which a workload is judged."""
+        """Start of the last minutes by which a workload is judged."""
         return time.time() - PROFILE_INTERVALS * self._watch.interval_s
 
     def _lately(self, id: str, began: float, besides: Besides = NOTHING) -> ProfileView:

@@ -190,7 +190,7 @@ def test_what_was_kept_outlives_the_trials_of_others(seen: Seen) -> None:
 def test_what_runs_is_not_compared_with_itself(seen: Seen) -> None:
     """A trial of the very candidate that runs is refused."""
     assert seen["same"]["type"] == "bad-request"
-    assert "what runs now" in seen["same"]["what"]
+    assert "is running now" in seen["same"]["what"]
 
 
 # ---------------------------------------------------------------- candidates that fail

@@ -208,7 +208,7 @@ def test_an_open_question_is_told_and_no_trial_is_started_before_it_is_answered(
     assert view.objective == ""
     assert "what is to become better?" in view.question
     assert guards(view) == [(BACKUP, "cpu not worse than 50%")]
-    assert "to be asked: " in machine.said[0]
+    assert "open question: " in machine.said[0]
     refused = machine.refused()
     assert refused.type is FaultType.BAD_REQUEST
     assert "what is to become better?" in refused.why
@@ -246,4 +246,4 @@ def test_a_goal_in_no_words_is_what_suits_the_workload() -> None:
     view = Machine(declared).open("make it better")
     assert view.objective == "response p90 < 1ms"
     assert view.question == ""
-    assert "of the goal this is open" in " ".join(view.warnings)
+    assert "unclear in the goal" in " ".join(view.warnings)

@@ -163,7 +163,7 @@ def test_an_ejection_that_is_not_its_doing_is_followed_by_another_try(
     assert outcome.trial.verdict is not None
     assert outcome.gone is None
     assert len(outcome.told(EventKind.EJECTED)) == 1
-    assert "not held against it" in outcome.told(EventKind.EJECTED)[0]
+    assert "it is not blamed" in outcome.told(EventKind.EJECTED)[0]
 
 
 def test_what_is_thrown_out_again_and_again_could_not_be_measured(

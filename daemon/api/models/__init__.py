@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Everything that crosses the border between the daemon and its clients.
 
-Requests forbid unknown fields, so that a typing error is an answer and not a silence.
-Answers ignore them, so that an older client reads a newer daemon. All durations carry
-their unit in the name; delays are microseconds (`_us`), windows and leases seconds (`_s`),
-points in time Unix seconds (`at`, `since`, `until`).
+Requests forbid unknown fields, so that a typing error gets an answer instead of silence. Answers
+ignore them, so that an older client can read a newer daemon. All durations have their unit in the
+name; delays are microseconds (`_us`), windows and leases seconds (`_s`), points in time Unix
+seconds (`at`, `since`, `until`).
 
 One file for each resource. Importers take all of them from here.
 """

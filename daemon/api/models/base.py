@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What all models have in common: the two kinds of them, and the forms of names and ids."""
+"""Common parts of all models: their two kinds, and the forms of names and ids."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -7,21 +7,21 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
 API_VERSION = "v1"
-# The largest request body taken, bytes. A C candidate is at most 1 MiB of source.
+# The largest accepted request body, bytes. A C candidate is at most 1 MiB of source.
 BODY_LIMIT_BYTES = 2 * 1024 * 1024
 
 
 @dataclass(frozen=True)
 class Named:
-    """What an id names, and how such ids look, for who gets one wrong."""
+    """The kind of thing that an id names, and the form of such ids, for an error message."""
 
     kind: str
     shape: str
 
 
-# A workload's id as the signals program gives it: `cgroup:/path`, `comm:name` for processes of
-# the root cgroup, `kthread:name`, `cgroup-id:number` for a cgroup that was gone too soon, `other`
-# for what there was no account for.
+# A workload's id from the signals program: `cgroup:/path`, `comm:name` for processes of the root
+# cgroup, `kthread:name`, `cgroup-id:number` for a cgroup that was gone too soon, `other` for
+# workloads beyond the limit of accounts.
 WorkloadId = Annotated[
     str,
     StringConstraints(
@@ -30,17 +30,17 @@ WorkloadId = Annotated[
     Named("workload", "ids look like `cgroup:/path` or `comm:name`"),
 ]
 
-# A legal name of a scheduler. Whatever else stands where one is taken is a policy.
+# A legal name of a scheduler. Any other text in its place is a policy.
 NAME_PATTERN = r"^[a-z][a-z0-9_-]{0,40}$"
 SchedulerName = Annotated[
     str,
     StringConstraints(pattern=NAME_PATTERN),
     Named("scheduler", "names are lower-case letters, digits, `-` and `_`"),
 ]
-# The longest text of a policy taken, characters.
+# The maximum length of a policy's text, characters.
 POLICY_LIMIT = 64 * 1024
 
-# A workload's id, or a glob over ids (`cgroup:/system.slice/*`), where several may be meant.
+# A workload's id, or a glob over ids (`cgroup:/system.slice/*`), if several may be meant.
 WorkloadPattern = Annotated[
     str,
     StringConstraints(

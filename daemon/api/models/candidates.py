@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Candidates, and what the gates say of them."""
+"""Candidates, and the gates' results for them."""
 
 from enum import StrEnum
 from typing import Annotated, Literal
@@ -20,7 +20,7 @@ from daemon.api.models.objectives import MOST_GUARDS, GuardRequest, GuardView
 
 
 class Gate(StrEnum):
-    """In the order in which a candidate meets them."""
+    """In the order in which a candidate passes them."""
 
     COMPILE = "compile"
     STATIC = "static"
@@ -33,10 +33,10 @@ class Gate(StrEnum):
 class CandidateRequest(Request):
     """Exactly one of `library`, `source` or `policy` (the text of a policy, `use …` included).
 
-    `name` is for `source`; the other two bring their own. What was recorded of `workload` (else
-    of the episode's) is simulated, too, where there is such a recording. `canary` asks for that
-    gate also where a virtual machine would take minutes. The stress set is run on machines of
-    `cpus`, too. `objective` and `guards` are what a trial of it would be judged by.
+    `name` is for `source`; the other two bring their own. A recording of `workload` (else of the
+    episode's) is simulated, too, if there is one. `canary` requests that gate even if a virtual
+    machine would take minutes. The stress set also runs on machines of `cpus`. `objective` and
+    `guards` are those by which a trial of it would be judged.
     """
 
     library: SchedulerName | None = None
@@ -63,9 +63,9 @@ class GateMessage(Answer):
 
 
 class GateResult(Answer):
-    """What one gate said.
+    """The result of one gate.
 
-    `skipped` says why the gate was not run; `passed` is then whether a candidate may go on
+    `skipped` says why the gate was not run; `passed` then says whether a candidate may continue
     without it. `reused`: the answer is an earlier one, to the same question.
     """
 
@@ -79,12 +79,12 @@ class GateResult(Answer):
 
 
 class CandidateView(Answer):
-    """Immutable but for the gates it has met. `proven`: it may be loaded, for every gate passed or
-    was skipped where that is allowed.
+    """Immutable except for its gates' results. `proven`: it may be loaded, because every gate
+    passed or was skipped where that is allowed.
 
     `policy` is the canonical text of a policy, empty for every other kind. `warnings` say what
-    speaks against trying it on the workload that it was asked for. `objective` and `guards` are in
-    the answer to the request that gave some: by what a trial of it is judged, as that was read.
+    speaks against trying it on the requested workload. `objective` and `guards` are in the answer
+    to a request that gave some: how a trial of it is judged, as that was understood.
     """
 
     id: str

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Episodes, their transcripts, and what they cost."""
+"""Episodes, their transcripts, and their cost."""
 
 from enum import StrEnum
 from typing import Annotated
@@ -19,7 +19,7 @@ class EpisodeState(StrEnum):
 
 
 class StepRole(StrEnum):
-    """What an advisor was doing; `harness` is the program around a model."""
+    """The advisor's activity; `harness` is the program around a model."""
 
     DECIDE = "decide"
     IMPLEMENT = "implement"
@@ -51,7 +51,7 @@ class CostReport(Request):
 
 
 class CloseRequest(Request):
-    """An advisor is done with an episode, and says what came of it."""
+    """An advisor is done with an episode, and reports the result."""
 
     summary: Text
     advisor: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,30}$")]
@@ -59,19 +59,21 @@ class CloseRequest(Request):
 
 
 class AdviceRequest(Request):
-    """What an advisor would do, recorded where it may not (or need not) act."""
+    """An advisor's recommendation, recorded if it may not (or need not) act."""
 
     text: Text
     candidate: RecordId | None = None
 
 
-# The goal of who gave no words: what suits the kind of workload is wanted.
+# The goal if none is given in words: whatever suits the kind of workload.
 ANY_GOAL = "serve this workload better"
 
 
 class EpisodeRequest(Request):
-    """A person wants a workload served better; `goal` says how, in words. `objective` and `guards`
-    say it so that it can be measured."""
+    """A person wants a workload served better; `goal` says how, in words.
+
+    `objective` and `guards` say it in measurable terms.
+    """
 
     workload: WorkloadId
     goal: Annotated[str, StringConstraints(min_length=1, max_length=500)]
@@ -80,7 +82,7 @@ class EpisodeRequest(Request):
 
 
 class StepRequest(Request):
-    """One line of an episode's transcript. `tokens` is what a model's reply cost, in and out."""
+    """One line of an episode's transcript. `tokens` is the cost of a model's reply, in and out."""
 
     at: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     role: StepRole
@@ -91,7 +93,7 @@ class StepRequest(Request):
 
 
 class StepView(Answer):
-    """As it was recorded; `number` counts from 1. What it says is hostile text."""
+    """A recorded step; `number` counts from 1. Its text is hostile."""
 
     number: int
     at: float
@@ -103,9 +105,10 @@ class StepView(Answer):
 
 
 class EpisodeView(Answer):
-    """`goal` is what a person asked for, where a person opened it; `question` is what has to be
-    asked of that person. `objective` and `guards` are what its trials are judged by; `warnings` say
-    what speaks against that."""
+    """`goal` is the person's request, if a person opened it; `question` is the question for that
+    person. `objective` and `guards` are those by which its trials are judged; `warnings` say what
+    speaks against them.
+    """
 
     id: str
     state: EpisodeState

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the daemon decided or saw, as it happens."""
+"""The daemon's decisions and observations, as they happen."""
 
 from enum import StrEnum
 
@@ -9,7 +9,7 @@ from daemon.api.models.base import Answer
 
 
 class EventKind(StrEnum):
-    """Each is one journal record with a MESSAGE_ID of its own (see daemon/service/journal.py)."""
+    """Each is one journal record with its own MESSAGE_ID (see daemon/service/journal.py)."""
 
     STARTED = "started"
     STOPPING = "stopping"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What a person's goal in words means."""
+"""The meaning of a person's goal in words."""
 
 from pydantic import Field
 
@@ -8,7 +8,9 @@ from daemon.api.models.objectives import GuardView
 
 
 class GoalReading(Answer):
-    """One way to read a goal; `said` has it in words. `workload` where it is about another one."""
+    """One way to understand a goal; `said` has it in words. `workload` if it is about
+    another one.
+    """
 
     objective: str
     said: str
@@ -16,9 +18,11 @@ class GoalReading(Answer):
 
 
 class GoalView(Answer):
-    """What a goal in words means here, before anything is begun. With a `question` it does not say
-    enough; `readings` are answers to it. `notes` are what a person should know of how it was read.
-    Hostile text: ids and names that are quoted."""
+    """The meaning of a goal in words here, before anything is started.
+
+    With a `question` it is not clear enough; `readings` are answers to it. `notes` are what a
+    person should know about the interpretation. Hostile text: quoted ids and names.
+    """
 
     goal: str
     workload: str = ""

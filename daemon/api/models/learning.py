@@ -10,8 +10,11 @@ from daemon.api.models.trials import Decision
 
 
 class OutcomeView(Answer):
-    """What history knows of a scheduler on workloads with these tags (for advisors). `objective`:
-    what it was judged by; `low` and `high` bound the gain, equal where nothing was compared."""
+    """The history of a scheduler on workloads with these tags (for advisors).
+
+    `objective`: the figure that decided; `low` and `high` bound the gain, equal if nothing was
+    compared.
+    """
 
     scheduler: str
     parameters: dict[str, ParameterValue] = Field(default_factory=dict)
@@ -25,7 +28,7 @@ class OutcomeView(Answer):
 
 
 class EvidenceView(Answer):
-    """One thing that speaks for or against a lesson; `said` has the figures."""
+    """One piece of evidence for or against a lesson; `said` has the figures."""
 
     at: float
     episode: str = ""
@@ -42,12 +45,12 @@ class LessonRequest(Request):
 
 
 class LessonView(Answer):
-    """One line that was learned, by an advisor or by the operator (`author`); hostile text.
+    """One line that an advisor or the operator (`author`) learned; hostile text.
 
-    `about` is the scheduler that it is about, with the tags of the workloads, where that is
-    known; `policy` is its text, with the names left out, and `objective` what it was judged by.
-    `confirmed` and `contradicted` count what was measured since; `weakened` says that the second
-    are as many as the first. `weight` is below 1 where it was judged by run-queue delay.
+    `about` is its scheduler, with the tags of the workloads, if known; `policy` is its text, with
+    the names left out, and `objective` the figure that decided. `confirmed` and `contradicted`
+    count later measurements; `weakened` says that the second are as many as the first. `weight` is
+    below 1 if it was judged by run-queue delay.
     """
 
     text: str
@@ -66,15 +69,15 @@ class LessonView(Answer):
 
 
 class BeliefView(Answer):
-    """What is believed of one scheduler (or policy) on such a workload, before it is tried.
+    """The belief about one scheduler (or policy) on such a workload, before it is tried.
 
-    `mean` is the expected gain (0.25: a quarter better), `low` to `high` hold it with 95 %,
-    `chance` is the probability that there is any. `observations` are verdicts and failures that
-    count here, `weight` what they count for together, `kept` how many of them were keeps.
-    `parameters` are those that it would be tried with; `policy` is the text of a policy that is
-    not in the library. `refused` says why it cannot be tried now, `warned` why nobody should by an
-    idea of their own: its page calls it bad for what counts here, and nothing measured says
-    otherwise.
+    `mean` is the expected gain (0.25: a quarter better), `low` to `high` contain it with 95 %,
+    `chance` is the probability of any gain. `observations` are verdicts and failures that count
+    here, `weight` what they count together, `kept` how many of them were keeps. `parameters` are
+    those with which it would be tried; `policy` is the text of a policy that is not in the library.
+    `refused` says why it cannot be tried now, `warned` why nobody should try it on their own
+    initiative: its page calls it bad for the figure that counts here, and no measurement
+    contradicts that.
     """
 
     scheduler: str
@@ -97,7 +100,7 @@ class BeliefView(Answer):
 
 
 class LearnedClass(Answer):
-    """What is believed for workloads of one kind; best first. `episodes`: how often it was met."""
+    """The beliefs for workloads of one kind; best first. `episodes`: how often it was met."""
 
     tags: list[str]
     episodes: int = 0
@@ -105,9 +108,9 @@ class LearnedClass(Answer):
 
 
 class RememberedFailure(Answer):
-    """A gate that stopped a scheduler, or the kernel that threw it out.
+    """A gate that stopped a scheduler, or an ejection by the kernel.
 
-    `weight` is what is left of it: it ages. `until` it is (or was) not to be loaded.
+    `weight` is its remaining weight: it ages. Until `until` it may not (or might not) be loaded.
     """
 
     scheduler: str
@@ -119,7 +122,7 @@ class RememberedFailure(Answer):
 
 
 class WeightView(Answer):
-    """What one kind of evidence counts for in a search, and what moved it there last."""
+    """The weight of one kind of evidence in a search, and its last change."""
 
     name: str
     weight: float
@@ -129,7 +132,7 @@ class WeightView(Answer):
 
 
 class LearnedView(Answer):
-    """What was learned, and why it is believed.
+    """What was learned, and the reasons.
 
     With an episode or a workload there is one class, that of this workload; else one for each
     kind of workload that was met.

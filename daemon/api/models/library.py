@@ -41,6 +41,6 @@ class SchedulerDetail(SchedulerView):
     parent: str = ""
     # The text of a policy, as it is written; empty for every other kind.
     policy: str = ""
-    # Of an installed program: its version, and what keeps it from being used here.
+    # For an installed program: its version, and the reason why it cannot be used here.
     version: str = ""
     note: str = ""

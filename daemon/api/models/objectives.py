@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What is wanted of a workload, what others may not lose by it, and what is worse than before."""
+"""Objectives of a workload, guards of others, and degradations."""
 
 from enum import StrEnum
 from typing import Literal
@@ -13,8 +13,11 @@ class Direction(StrEnum):
 
 
 class ObjectiveView(Answer):
-    """A declared objective. `text` is as written, `metric` its canonical name. `warning` says why
-    it may not show what is wanted, where something speaks against it."""
+    """A declared objective.
+
+    `text` is as written, `metric` its canonical name. `warning` says why it may not show what is
+    wanted, if something speaks against it.
+    """
 
     workload: str
     text: str
@@ -32,20 +35,21 @@ MOST_GUARDS = 16
 
 
 class GuardRequest(Request):
-    """Another workload that may not pay for the objective: an id, or a glob over ids, and what of
-    it is guarded (`completions not worse than 20%`)."""
+    """Another workload that must not suffer for the objective: an id, or a glob over ids, and its
+    guarded figure (`completions not worse than 20%`).
+    """
 
     workload: WorkloadPattern
     text: ObjectiveText
 
 
 class GuardView(Answer):
-    """What became of one guard. `baseline` and `candidate` are medians of the windows, in `unit`;
-    `ratio` is candidate / baseline, within `low` and `high`; None where there is nothing to
-    compare. `said` has it in words. Hostile text: `workload`.
+    """The state of one guard. `baseline` and `candidate` are medians of the windows, in `unit`;
+    `ratio` is candidate / baseline, within `low` and `high`; None if there is nothing to compare.
+    `said` has it in words. Hostile text: `workload`.
 
-    held: not worse than it may be. broken: worse, for certain. unclear: the windows do not tell.
-    unseen: not measured yet, or nothing was seen of it.
+    held: within its tolerance. broken: worse, for certain. unclear: the windows do not show it.
+    unseen: not measured yet, or no data.
     """
 
     workload: str

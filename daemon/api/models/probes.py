@@ -10,7 +10,7 @@ from daemon.api.models.base import Answer, Request, WorkloadId
 
 
 class ProbeKind(StrEnum):
-    """The probes there are; nothing else can be run."""
+    """The available probes; nothing else can be run."""
 
     RUNQLAT = "runqlat"
     OFFCPU = "offcpu"
@@ -24,8 +24,10 @@ class ProbeKind(StrEnum):
 
 
 class ProbeKindView(Answer):
-    """One probe: the question it answers, and what it lacks here. `instead` says what answers a
-    part of the question without it."""
+    """One probe: the question it answers, and what it lacks here.
+
+    `instead` says what answers part of the question without it.
+    """
 
     kind: ProbeKind
     question: str
@@ -101,15 +103,19 @@ class TableView(Answer):
 
 
 class CallsRequest(Request):
-    """The calls that ended since the last such request; the first one puts the probe in place, and
-    it goes on for `keep_s` without a further one."""
+    """The calls that ended since the last such request; the first one attaches the probe, and it
+    stays for `keep_s` without another one.
+    """
 
     points: CallPoints
     keep_s: Annotated[float, Field(ge=5, le=20_000)] = 30.0
 
 
 class CallsView(Answer):
-    """The calls of `seconds`. `buckets` are 6% wide; `lost` calls found no room."""
+    """The calls of `seconds`.
+
+    `buckets` are 6% wide; `lost` calls were not counted for lack of room.
+    """
 
     seconds: float
     count: int = 0
@@ -121,8 +127,11 @@ class CallsView(Answer):
 
 
 class ProbeView(Answer):
-    """What a probe saw, in sentences, histograms and tables. `source` is `bcc`, or `signals` where
-    the daemon's own figures had to stand in. `lost` events were not counted."""
+    """A probe's result, in sentences, histograms and tables.
+
+    `source` is `bcc`, or `signals` if the daemon's own figures had to stand in. `lost` events were
+    not counted.
+    """
 
     kind: ProbeKind
     workload: str = ""

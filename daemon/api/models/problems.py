@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What an answer looks like that reports trouble."""
+"""The form of an error answer."""
 
 from pydantic import Field
 

@@ -11,7 +11,7 @@ from daemon.api.models.workloads import PurposeView, Responses
 
 
 class ProgramKind(StrEnum):
-    """What a program is for, as far as scheduling it goes."""
+    """A program's purpose, as far as it matters for scheduling."""
 
     BUILD = "build"
     TEST_SUITE = "test-suite"
@@ -38,8 +38,9 @@ class ProgramKind(StrEnum):
 
 
 class Certainty(StrEnum):
-    """`sure`: the program says so itself; `likely`: its name or arguments do; `guess`: its company
-    or its behaviour does."""
+    """`sure`: the program itself shows it; `likely`: its name or arguments do; `guess`: its context
+    or its behaviour does.
+    """
 
     SURE = "sure"
     LIKELY = "likely"
@@ -47,8 +48,10 @@ class Certainty(StrEnum):
 
 
 class KindView(Answer):
-    """What the processes with `share` (0 to 1) of the workload's CPU time are, and why we think so.
-    `evidence` quotes hostile text."""
+    """The kind of the processes with `share` (0 to 1) of the workload's CPU time, and the evidence.
+
+    `evidence` quotes hostile text.
+    """
 
     kind: ProgramKind
     certainty: Certainty
@@ -57,8 +60,11 @@ class KindView(Answer):
 
 
 class ProcessNode(Answer):
-    """One process of the tree. `parent` is 0 where that is no part of the workload; `command` is
-    cut, and what looks like a secret in it is left out. Hostile text, escaped for display."""
+    """One process of the tree.
+
+    `parent` is 0 if that is not part of the workload; `command` is cut, and parts that look like
+    secrets are left out. Hostile text, escaped for display.
+    """
 
     pid: int
     parent: int = 0
@@ -72,10 +78,13 @@ class ProcessNode(Answer):
 
 
 class ThreadGroup(Answer):
-    """Threads of one name. Shares are of one CPU for each thread (0 to 1): on a CPU, and waiting
-    for one; rates are for each second of all of them together. `run_us` is their mean time on a CPU
-    at once; `burst_us` their CPU time from one sleep to the next and `response_us` that with all
-    waits for a CPU, None where none of them slept."""
+    """Threads of one name.
+
+    Shares are of one CPU for each thread (0 to 1): on a CPU, and waiting for one; rates are per
+    second for all of them together. `run_us` is their mean uninterrupted time on a CPU; `burst_us`
+    their CPU time from one sleep to the next and `response_us` that with all waits for a CPU, None
+    if none of them slept.
+    """
 
     name: str
     threads: int
@@ -90,8 +99,11 @@ class ThreadGroup(Answer):
 
 
 class Parallelism(Answer):
-    """How many of its threads want a CPU at once: `running_mean` are on one, `waiting_mean` wait
-    for one, `most` is the largest sum seen. `looks` moments were looked at."""
+    """How many of its threads want a CPU at once:
+
+    `running_mean` are on one, `waiting_mean` wait for one, `most` is the largest sum seen. `looks`
+    is the number of samples.
+    """
 
     running_mean: float = 0.0
     waiting_mean: float = 0.0
@@ -100,8 +112,10 @@ class Parallelism(Answer):
 
 
 class WaitsView(Answer):
-    """What its threads wait for, as shares (0 to 1) of their time; None where it is not known.
-    `asleep_in` counts threads by the place in the kernel they sleep in, by class."""
+    """What its threads wait for, as shares (0 to 1) of their time; None if unknown.
+
+    `asleep_in` counts threads by the place in the kernel where they sleep, by class.
+    """
 
     runqueue_share: float | None = None
     io_share: float | None = None
@@ -134,8 +148,11 @@ class PressureView(Answer):
 
 
 class LimitsView(Answer):
-    """What its cgroup grants it. `cpus` is the quota in CPUs, None without one; `throttled_share`
-    the share of quota periods in which it was used up, since the cgroup was made."""
+    """The limits of its cgroup.
+
+    `cpus` is the quota in CPUs, None without one; `throttled_share` the share of quota periods in
+    which it was used up, since the cgroup was made.
+    """
 
     cpus: float | None = None
     weight: int | None = None
@@ -151,8 +168,10 @@ class CountersView(Answer):
 
 
 class MeasureHint(Answer):
-    """One of the application's own numbers that could be measured: `snippet` is for `agent.toml`,
-    after a look at it; `needs` says what has to be done besides."""
+    """One of the application's own numbers that could be measured:
+
+    `snippet` is for `agent.toml`, after a review; `needs` says what else has to be done.
+    """
 
     source: str
     why: str
@@ -161,8 +180,10 @@ class MeasureHint(Answer):
 
 
 class WorkloadProfileView(Responses):
-    """What one workload is, does and waits for, from /proc, its cgroup and the signals. Bounded in
-    time and size; what was not looked at is counted. Everything that has a name is hostile text."""
+    """What one workload is, does and waits for, from /proc, its cgroup and the signals.
+
+    Bounded in time and size; parts that were not checked are counted. Every name is hostile text.
+    """
 
     workload: str
     at: float

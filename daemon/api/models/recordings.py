@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Recordings of what the machine does."""
+"""Recordings of the machine's activity."""
 
 from enum import StrEnum
 from typing import Annotated
@@ -16,7 +16,7 @@ class RecordingState(StrEnum):
 
 
 class RecordingRequest(Request):
-    """What the machine does, to be simulated; without `workload` all of it."""
+    """Record the machine's activity, to simulate it; without `workload` all of it."""
 
     seconds: Annotated[float, Field(gt=0, le=3600)] = 10.0
     workload: WorkloadId | None = None
@@ -24,10 +24,10 @@ class RecordingRequest(Request):
 
 
 class RecordingView(Answer):
-    """A recording, running or kept. `workloads` are those in it, hostile text.
+    """A recording, running or stored. `workloads` are those in it, hostile text.
 
-    `lost` events found no room, `left_out` tasks were too many; `cut` names the bound that ended
-    it early, or `stopped`. `reason` says why one failed.
+    `lost` events were not recorded for lack of room, `left_out` tasks because there were too many;
+    `cut` names the limit that ended it early, or `stopped`. `reason` says why one failed.
     """
 
     id: str

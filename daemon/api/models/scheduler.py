@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What is loaded, and how it is changed by hand."""
+"""The loaded scheduler, and changes by hand."""
 
 from typing import Annotated, Literal
 
@@ -24,7 +24,7 @@ class LoadedScheduler(Answer):
 
 
 class HoldRequest(Request):
-    """Load a proven candidate and keep it until told otherwise: the operator's own word."""
+    """Load a proven candidate and keep it until further notice: the operator's own decision."""
 
     candidate: RecordId
 

@@ -11,7 +11,7 @@ class SignalPoint(Answer):
 
     `response_…` is from a thread's wakeup to its next sleep, `completions_per_s` how many of those
     ended, `burst_…` their CPU time (half of it is in bursts of `burst_half_us` or more); the shares
-    are the parts of their time that passed waiting after the wakeup and after losing the CPU.
+    are the parts of their time spent waiting after the wakeup and after losing the CPU.
     """
 
     at: float
@@ -34,7 +34,7 @@ class SignalPoint(Answer):
 
 
 class SignalsView(Answer):
-    """The newest interval as the signals program gave it; a series where a workload is named."""
+    """The newest interval from the signals program; a series if a workload is named."""
 
     interval_s: float
     at: float

@@ -12,7 +12,7 @@ from daemon.api.models.trials import PendingApproval
 
 
 class Autonomy(StrEnum):
-    """What the daemon may do by itself; the operator's choice."""
+    """What the daemon may do on its own; the operator's choice."""
 
     OBSERVE = "observe"
     ASK = "ask"
@@ -20,9 +20,11 @@ class Autonomy(StrEnum):
 
 
 class KernelView(Answer):
-    """What sysfs says, never what was meant. `state` is the kernel's own word. `tick_us` is the
-    time between two timer ticks, at which slices end; 0 where the kernel's configuration is not
-    there to be read."""
+    """The state in sysfs, never the intended one.
+
+    `state` is the kernel's own word. `tick_us` is the time between two timer ticks, at which slices
+    end; 0 if the kernel's configuration cannot be read.
+    """
 
     supported: bool
     state: str = ""
@@ -33,7 +35,9 @@ class KernelView(Answer):
 
 
 class Limitation(Answer):
-    """Why the daemon does less than it is configured to, and until when (0: until told)."""
+    """Why the daemon does less than it is configured to, and until when (0: until
+    further notice).
+    """
 
     reason: str
     until: float = 0.0
@@ -48,8 +52,10 @@ class QuarantineView(Answer):
 
 
 class PreparedState(StrEnum):
-    """How far a scheduler is that is proven ahead. `failed`: this machine was too slow for it, or
-    something that it takes is missing."""
+    """The progress of a scheduler that is proven ahead.
+
+    `failed`: this machine was too slow for it, or something that it needs is missing.
+    """
 
     WAITING = "waiting"
     WORKING = "working"
@@ -70,8 +76,11 @@ class PreparedView(Answer):
 
 
 class PreparationView(Answer):
-    """What is proven ahead, before anybody needs it. `waiting_for`: why nothing is done now,
-    where something is left to do; empty while it is worked on and when all is done."""
+    """The candidates proven ahead, before anybody needs them.
+
+    `waiting_for`: why nothing is done now, if something is left to do; empty during the work and
+    when all is done.
+    """
 
     enabled: bool
     waiting_for: str = ""
@@ -97,7 +106,7 @@ class StatusView(Answer):
     objectives: list[ObjectiveView] = Field(default_factory=list)
     quarantine: list[QuarantineView] = Field(default_factory=list)
     preparation: PreparationView | None = None
-    # How much worse than before trials let figures of everybody become (0.2: a fifth), and
+    # How much worse than before trials let everybody's figures become (0.2: a fifth), and
     # `starved_us`, a wait for a CPU that ends a trial.
     tolerated: dict[str, float] = Field(default_factory=dict)
     notes: list[str] = Field(default_factory=list)

@@ -40,11 +40,11 @@ class TrialState(StrEnum):
 
 
 class TrialRequest(Request):
-    """Compare a proven candidate with what runs now.
+    """Compare a proven candidate with the current scheduler.
 
     `objective` is objective text (`response p99; completions not worse than 5%`, `makespan`,
     `measurement NAME lower`); without it that of the episode, else the workload's declared one,
-    else the one that suits its kind. `guards` are for other workloads; without any those of the
+    else the default for its kind. `guards` are for other workloads; without any those of the
     episode hold. With `fed_by_client` the windows' values come by `POST /v1/trials/ID/windows`.
     """
 
@@ -66,14 +66,14 @@ class WindowValue(Request):
 
 
 class WindowView(Answer):
-    """One window. `disturbed`: it is excluded since the host, and not a scheduler, spoiled it.
+    """One window. `disturbed`: it is excluded because the host, and not a scheduler, spoiled it.
 
-    `late_s`: by how much intervals of the signals lasted longer than asked for, where much.
-    `value` is that of the objective's first term; `figures` holds each term's value by its title,
-    and each guard's by `WORKLOAD: TITLE`. `stand_in` names the figure that was taken where one of
-    the objective's is not known. `longest_comm`: who waited longest, as hostile text.
-    `stay_us`: how long a stay on a CPU of the workload's tasks lasted, on average: the slice that
-    they really got.
+    `late_s`: how much longer than requested intervals of the signals lasted, if much. `value` is
+    that of the objective's first term; `figures` holds each term's value by its title, and each
+    guard's by `WORKLOAD: TITLE`. `stand_in` names the figure that was taken if one of the
+    objective's is unknown. `longest_comm`: the thread that waited longest, as hostile text.
+    `stay_us`: the mean time that the workload's tasks stayed on a CPU: the slice that they really
+    got.
     """
 
     arm: Arm
@@ -93,11 +93,11 @@ class WindowView(Answer):
 
 
 class ComparedView(Answer):
-    """One figure under both arms. `baseline` and `candidate` are the least and the most of their
+    """One figure under both arms. `baseline` and `candidate` are the minimum and maximum of their
     windows, in `unit`; `ratio` is candidate / baseline, within `low` and `high`. `said` has it in
     words, with ranges. `name` may quote hostile text.
 
-    unclear: what differs may be noise. unseen: too little was seen to compare.
+    unclear: the difference may be noise. unseen: too little data to compare.
     """
 
     name: str
@@ -112,11 +112,11 @@ class ComparedView(Answer):
 
 
 class VerdictView(Answer):
-    """`ratio` is candidate / baseline of the objective's metric; below 1 is better when lower is.
+    """`ratio` is candidate / baseline of the objective's metric; below 1 is better if lower is.
 
-    `low` and `high` bound it with `confidence`; `gain` is positive when the candidate is better.
-    With confidence 0 nothing was compared. `compared` has every term of the objective, then the
-    guards of other workloads.
+    `low` and `high` bound it with `confidence`; `gain` is positive if the candidate is better. With
+    confidence 0 nothing was compared. `compared` has every term of the objective, then the guards
+    of other workloads.
     """
 
     decision: Decision

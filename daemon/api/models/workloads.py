@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The workloads there are, and what each is like."""
+"""The workloads and their profiles."""
 
 from typing import Literal
 
@@ -11,7 +11,7 @@ from daemon.api.models.signals import SignalPoint
 
 
 class ProcessView(Answer):
-    """Hostile text, cut to sane lengths and escaped for display."""
+    """Hostile text, cut to sensible lengths and escaped for display."""
 
     pid: int
     name: str
@@ -21,9 +21,11 @@ class ProcessView(Answer):
 
 
 class PurposeView(Answer):
-    """What counts for a workload, and what says so: `declared` by the operator, the `program`, how
-    it behaves when it gets its CPU time (`calm`), or how it behaves `now`, starved as it may be.
-    `why` is a sentence that may quote hostile text."""
+    """The figure that counts for a workload, and the evidence:
+
+    `declared` by the operator, the `program`, its behaviour when it gets its CPU time (`calm`), or
+    its behaviour `now`, possibly starved. `why` is a sentence that may quote hostile text.
+    """
 
     purpose: Literal["latency", "throughput", "makespan"]
     by: Literal["declared", "program", "calm", "now"]
@@ -32,8 +34,9 @@ class PurposeView(Answer):
 
 
 class SplitView(Answer):
-    """What response time is made of, as parts of its mean: on a CPU, waiting for one after the
-    wakeup, and waiting for one after losing it."""
+    """The parts of response time, as fractions of its mean: on a CPU, waiting for one after the
+    wakeup, and waiting for one after losing it.
+    """
 
     running: float
     waiting: float
@@ -41,11 +44,12 @@ class SplitView(Answer):
 
 
 class Responses(Answer):
-    """How long a workload's threads take from a wakeup to their next sleep; all None where the
-    signals tell only of stays on a CPU, or where none slept.
+    """How long a workload's threads take from a wakeup to their next sleep; all None if the signals
+    only report stays on a CPU, or if none slept.
 
-    `bound`: the part of their mean response that scheduling them at once and without interruption
-    would leave. `runs_to_completion`: they sleep only at the end of long bursts, if they are let.
+    `bound`: the fraction of their mean response that would remain if they were scheduled at once
+    and without interruption. `runs_to_completion`: they sleep only at the end of long bursts, if
+    allowed.
     """
 
     split: SplitView | None = None
@@ -58,8 +62,11 @@ class Responses(Answer):
 
 
 class ProfileView(Responses):
-    """What a workload is like. `tags` are the words manifests use; those that are `doubtful` count
-    for less. `purposes`: what counts for it, the strongest evidence first."""
+    """A workload's profile.
+
+    `tags` are the words that manifests use; those that are `doubtful` count less. `purposes`: the
+    figures that count for it, the strongest evidence first.
+    """
 
     workload: str
     tags: list[str]
