@@ -54,6 +54,8 @@ def on_page_markdown(markdown: str, page: Page, **_: object) -> str:
             return f"`{text}`" if "`" not in text else text
         return f"{mark}[{text}]({up}{site}{hash_}{anchor})"
 
+    # A table right below a comment would be taken for a part of it.
+    markdown = re.sub(r"-->\n(?=\|)", "-->\n\n", markdown)
     return _outside_code(markdown, lambda part: _LINK.sub(led, part))
 
 
