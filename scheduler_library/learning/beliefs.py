@@ -162,7 +162,7 @@ def why(belief: Belief) -> list[str]:
             f"{DELAY_WEIGHT:.0%}: it says little about how long anybody waits for an answer"
         )
     if belief.failures:
-        said.append(f"stopped by a gate or ejected {belief.failures} times")
+        said.append(f"stopped by a gate or ejected {belief.failures} times, which is remembered")
     return said or ["nothing is known about it on such workloads"]
 
 
