@@ -2,6 +2,9 @@
 """The table of endpoints, and what is made of it: routes, clients, the list and the document."""
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -75,3 +78,13 @@ def test_the_document_has_what_its_socket_answers(surface: Surface, served: Serv
             one.place for one in each.parameters if one.place is not Place.BODY
         ]
         assert ("requestBody" in told) == bool(each.at(Place.BODY))
+
+
+@pytest.mark.parametrize("surface", Surface)
+def test_the_document_is_one_of_openapi(surface: Surface, tmp_path: Path) -> None:
+    """A validator of OpenAPI 3.1 finds nothing wrong with it."""
+    file = tmp_path / "openapi.json"
+    file.write_text(json.dumps(document(surface)))
+    validator = [sys.executable, "-m", "openapi_spec_validator", "--schema", "3.1", str(file)]
+    told = subprocess.run(validator, capture_output=True, text=True, check=False)
+    assert told.returncode == 0, told.stdout + told.stderr
