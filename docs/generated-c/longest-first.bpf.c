@@ -16,7 +16,7 @@ UEI_DEFINE(uei);
 #define QUEUE_0 0 /* normal: the rest */
 #define QUEUE_1 1 /* normal: the rest, of unknown runtime */
 
-/* So many tasks that have waited too long are served at one look. */
+/* At most this many late tasks are served at one look. */
 #define LATE_AT_ONCE 32
 
 /*

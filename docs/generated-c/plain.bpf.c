@@ -15,7 +15,7 @@ UEI_DEFINE(uei);
 
 #define QUEUE_0 0 /* normal: the rest */
 
-/* So many tasks that have waited too long are served at one look. */
+/* At most this many late tasks are served at one look. */
 #define LATE_AT_ONCE 32
 
 /* Slice bounds, ns; SQUEEZED_NS is the floor when many tasks wait. */

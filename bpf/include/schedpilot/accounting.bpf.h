@@ -2,7 +2,7 @@
 /*
  * Who ran how long, as ready callbacks: a task is weighed in when it can run and out when it
  * sleeps, and its virtual time advances when it stops running. They are for schedulers that
- * measure nothing else; name them in SCX_OPS_DEFINE, all five.
+ * measure nothing else. Name all five in SCX_OPS_DEFINE.
  *
  * Define before: `struct task_ctx`, as <schedpilot/virtual_time.bpf.h> wants it, and with
  *

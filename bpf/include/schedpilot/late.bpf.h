@@ -16,10 +16,10 @@
 #include <schedpilot/tasks.bpf.h>
 #include <schedpilot/timing.bpf.h>
 
-/* So many at one look, which cannot take long then. */
+/* At most this many at one look, so that a look stays short. */
 #define LATE_AT_ONCE 32
 
-/* Serve those that have waited in `queue` so long, ns; with this slice, or 0: their own. */
+/* Serve tasks that have waited in `queue` for `wait` ns, with this slice, ns; 0: their own. */
 static void serve_late(u64 queue, u64 wait, u64 slice, u64 now)
 {
 	struct task_struct *p;

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Work that has to be done now and then, by any one CPU: whoever comes first when it is due.
+ * Work that one CPU has to do now and then: the first one that dispatches when it is due.
  *
- * A timer would do it too, but where no CPU dispatches, nobody waits.
+ * This needs no timer: where no CPU dispatches, nobody waits.
  */
 #ifndef SCHEDPILOT_LOOK_BPF_H
 #define SCHEDPILOT_LOOK_BPF_H
 
 #include <schedpilot/timing.bpf.h>
 
-/* How often is often enough to look for tasks that have waited too long, ns. */
+/* How often to look for tasks that have waited too long, ns. */
 #define LOOK_NS 100000000
 
 static u64 looked_at; /* when somebody last looked, ns */

@@ -8,13 +8,13 @@
 
 #include <schedpilot/machine.bpf.h>
 
-/* The longest slice with which all get by in `time`, when so many wait already, ns. */
+/* The longest slice, ns, with which all have a turn in `time` ns while `waiting` wait already. */
 static u64 fitting_slice(u64 time, s32 waiting)
 {
 	return time * nr_online / (waiting > 0 ? waiting + 1 : 1);
 }
 
-/* `slice`, no longer than `most`; but whatever comes of it, no shorter than `least`. */
+/* `slice`, but at most `most` and at least `least`; where these differ, `least` wins. */
 static u64 bounded_slice(u64 slice, u64 most, u64 least)
 {
 	if (slice > most)

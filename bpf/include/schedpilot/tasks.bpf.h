@@ -2,9 +2,9 @@
 /*
  * What a scheduler remembers of each task.
  *
- * Task storage comes and goes with its task, and nothing has to be looked up by a number that
- * is used again. init_task() makes the context with new_ctx(), and fails where there is no
- * memory; so all other callbacks find one, but the verifier still wants NULL to be tested.
+ * Task storage comes and goes with its task, so no number that is used again (a process id)
+ * has to be looked up. init_task() makes the context with new_ctx() and fails without memory.
+ * All other callbacks therefore find one; the verifier still wants them to test for NULL.
  *
  * Define before: `struct task_ctx`.
  */
@@ -25,7 +25,7 @@ static struct task_ctx *ctx_of(struct task_struct *p)
 	return bpf_task_storage_get(&tasks, p, 0, 0);
 }
 
-/* A context of zeros; NULL without memory. */
+/* A new context, all zeros; NULL without memory. */
 static struct task_ctx *new_ctx(struct task_struct *p)
 {
 	return bpf_task_storage_get(&tasks, p, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);

@@ -9,8 +9,8 @@
  * sleep earns little credit; and no stream of newcomers, each joining at the clock, can keep a
  * waiting task from its turn.
  *
- * runnable() weighs a task in and quiescent() out; stopping() advances it; what joins a queue
- * is settled before.
+ * runnable() weighs a task in, quiescent() weighs it out, stopping() advances it, and enqueue()
+ * settles it before it joins a queue.
  *
  * Define before: `struct task_ctx` with
  *
@@ -38,7 +38,7 @@ static void weigh_out(struct task_ctx *t)
 	t->counted = 0;
 }
 
-/* The task ran so long, ns. */
+/* The task ran for `ran` ns. */
 static void advance(struct task_ctx *t, u64 ran, u64 weight)
 {
 	u64 all = runnable_weight;
@@ -47,7 +47,7 @@ static void advance(struct task_ctx *t, u64 ran, u64 weight)
 	__sync_fetch_and_add(&clock, ran * 100 / (all > weight ? all : weight));
 }
 
-/* How far the clock moves in so long when every CPU is busy, ns. */
+/* How far the clock moves in `time` ns when every CPU is busy, ns. */
 static u64 reach(u64 time)
 {
 	u64 weight = runnable_weight;
@@ -55,7 +55,7 @@ static u64 reach(u64 time)
 	return time * nr_online * 100 / (weight > 100 ? weight : 100);
 }
 
-/* Bring the task's time within these bounds of the clock, ns. True: it was too far ahead. */
+/* Keep the task's time within these bounds of the clock, ns. True: it was too far ahead. */
 static bool settle(struct task_ctx *t, u64 behind, u64 ahead)
 {
 	u64 now = clock;

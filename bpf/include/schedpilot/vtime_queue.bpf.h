@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * One queue for the whole machine, ordered by virtual time, as ready callbacks: all but
- * dispatch(), which is what makes one scheduler different from another.
+ * dispatch(), in which one scheduler differs from another.
  *
  * A task that wakes while a CPU it may use is idle starts there at once. Every other one waits
  * in the queue, and the one that is furthest behind runs next.
@@ -11,8 +11,8 @@
  *	QUEUE         the queue's number
  *	slice_ns      the slice of a task while few wait, ns
  *	min_slice_ns  no slice is shorter, however many wait, ns
- *	max_wait_ns   nobody shall wait longer than about this, ns
- *	credit_ns     who slept may be at most this far behind the clock, ns
+ *	max_wait_ns   no task shall wait longer than about this, ns
+ *	credit_ns     a task that slept may be at most this far behind the clock, ns
  *	STAT_DIRECT, STAT_QUEUED, STAT_KTHREAD, STAT_CAPPED
  *
  * and `struct task_ctx`, as <schedpilot/accounting.bpf.h> wants it, and with
