@@ -141,11 +141,11 @@ class Figures(BaseModel):
     An activation is a thread's time from its wakeup to its next sleep. `mean_burst_us` and
     `burst_p50_us` are the CPU time of one, and half of its CPU time is in bursts of at least
     `burst_half_us`: a thread that hands out requests wakes as often as those that do the work.
-    `response_…` is the duration of an activation with all waits, `completions_per_s` how many end,
-    `waiting_share` and `preempted_share` the fractions of the mean response spent waiting after the
-    wakeup and after losing the CPU. `unended_share` is the fraction of its CPU time in unfinished
-    activations. Signals of an older program have none of these; then `mean_burst_us` is `slice_us`,
-    the uninterrupted time on a CPU.
+    `response_…` is the duration of an activation with all waits, `completions_per_s` how many end;
+    for an event loop both are per event. `waiting_share` and `preempted_share` are the fractions of
+    an activation spent waiting after the wakeup and after losing the CPU. `unended_share` is the
+    fraction of its CPU time in unfinished activations. Signals of an older program have none of
+    these; then `mean_burst_us` is `slice_us`, the uninterrupted time on a CPU.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

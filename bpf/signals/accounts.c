@@ -54,7 +54,40 @@ static int print_nothing(enum libbpf_print_level level, const char *format, va_l
 	return 0;
 }
 
-static struct signals *load(bool by_queue, bool with_open)
+static bool returns_from(struct bpf_program *program, const char *function)
+{
+	bool found = !bpf_program__set_attach_target(program, 0, function);
+
+	bpf_program__set_autoload(program, found);
+	return found;
+}
+
+/*
+ * Finds the functions that end a wait for events. One function serves all of epoll's system calls,
+ * unless the compiler inlined it; then the system calls themselves, as each architecture names
+ * them.
+ */
+static void find_waits(struct signals *kernel)
+{
+	static const char *const calls[] = {"__x64_sys_", "__arm64_sys_", "__riscv_sys_",
+					    "__s390x_sys_", "sys_"};
+	char name[64];
+	unsigned int i;
+	bool found = returns_from(kernel->progs.wait_returns, "do_epoll_wait");
+
+	for (i = 0; !found && i < sizeof(calls) / sizeof(calls[0]); i++) {
+		snprintf(name, sizeof(name), "%sepoll_pwait", calls[i]);
+		found = returns_from(kernel->progs.epoll_pwait_returns, name);
+		if (!found)
+			continue;
+		snprintf(name, sizeof(name), "%sepoll_pwait2", calls[i]);
+		returns_from(kernel->progs.epoll_pwait2_returns, name);
+		snprintf(name, sizeof(name), "%sepoll_wait", calls[i]);
+		returns_from(kernel->progs.epoll_wait_returns, name);
+	}
+}
+
+static struct signals *load(bool by_queue, bool with_open, bool with_turns)
 {
 	struct signals *kernel = signals__open();
 	int error;
@@ -66,6 +99,8 @@ static struct signals *load(bool by_queue, bool with_open)
 	bpf_program__set_autoload(kernel->progs.task_moves, with_open);
 	bpf_program__set_autoload(kernel->progs.tell_open_activations, with_open && !by_queue);
 	bpf_program__set_autoload(kernel->progs.tell_open_by_queue, with_open && by_queue);
+	if (with_turns)
+		find_waits(kernel);
 	kernel->bss->epoch = 1;
 	bpf_map__set_max_entries(kernel->maps.accounts, state.count);
 	bpf_map__set_max_entries(kernel->maps.free_accounts, state.count);
@@ -88,12 +123,13 @@ static struct signals *load_most(void)
 	int choice;
 
 	libbpf_set_print(print_nothing);
-	for (choice = 0; !kernel && choice < 4; choice++) {
-		if (choice == 3)
+	for (choice = 0; !kernel && choice < 8; choice++) {
+		if (choice == 7)
 			libbpf_set_print(print_warnings);
 		/* A kernel may hide its run queues, and may not know how to walk over tasks (then
-		 * it is older than delayed dequeues, too). */
-		kernel = load(choice & 1, choice < 2);
+		 * it is older than delayed dequeues, too). Not every kernel allows a hook on a
+		 * function's return. */
+		kernel = load(choice & 1, !(choice & 2), choice < 4);
 	}
 	libbpf_set_print(print_warnings);
 	return kernel;
@@ -108,6 +144,11 @@ static struct bpf_link *walk(void)
 bool sees_open(void)
 {
 	return walk();
+}
+
+bool sees_turns(void)
+{
+	return state.kernel->links.wait_returns || state.kernel->links.epoll_pwait_returns;
 }
 
 static uint64_t memory_bytes(void)

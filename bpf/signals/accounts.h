@@ -38,6 +38,9 @@ bool open_accounts(unsigned int max_workloads, unsigned int cpus);
 /* Whether this kernel tells of what is not over. */
 bool sees_open(void);
 
+/* Whether it sees the turns of event loops. */
+bool sees_turns(void);
+
 /* Sees what is not over now, and finds and names the workloads that are new. */
 void find_accounts(uint64_t now);
 

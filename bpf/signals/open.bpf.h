@@ -71,6 +71,13 @@ static __always_inline void measure_open(struct open_activation *open, struct ta
 		since = now;
 	open->wait_ns = waits ? now - since : 0;
 	open->age_ns = now - since;
+	if (memory && memory->turn_events && memory->turn_began &&
+	    (memory->how & LEFT) != LEFT_STOPPED) {
+		/* An event loop: the age of its turn. */
+		now = bpf_ktime_get_ns();
+		open->age_ns = now > memory->turn_began ? now - memory->turn_began : 0;
+		return;
+	}
 	if (!memory || !memory->began)
 		return;
 	if ((memory->how & LEFT) == LEFT_STOPPED)

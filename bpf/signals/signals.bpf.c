@@ -73,6 +73,12 @@ struct memory {
 	__u64 waited_ns; /* and before its first stay */
 	__u32 account;
 	__u32 how; /* it left: enum leaving */
+	/* For event loops only, see turns.bpf.h. */
+	__u64 turn_began;  /* by the monotonic clock; 0: when the activation began */
+	__u64 clock_ahead; /* the monotonic clock minus the clock of the times above, ns */
+	__u32 turn_events; /* 0: there is no turn */
+	__u8 has_turns;	   /* it is an event loop */
+	__u8 clock_known;
 };
 
 enum leaving {
@@ -157,15 +163,21 @@ static __always_inline __u32 bucket_of(__u64 ns)
 	       ((scaled >> octave) & ((1 << SIGNALS_SUB_SHIFT) - 1));
 }
 
-static __always_inline void count(struct workload_figures *sum, enum duration which, __u64 ns)
+static __always_inline void count_times(struct workload_figures *sum, enum duration which, __u64 ns,
+					__u32 times)
 {
 	__u32 bucket = bucket_of(ns);
 
-	sum->totals[which].sum_ns += ns;
+	sum->totals[which].sum_ns += ns * times;
 	if (ns > sum->totals[which].max_ns)
 		sum->totals[which].max_ns = ns;
 	if (bucket < SIGNALS_BUCKETS)
-		sum->counts[which][bucket]++;
+		sum->counts[which][bucket] += times;
+}
+
+static __always_inline void count(struct workload_figures *sum, enum duration which, __u64 ns)
+{
+	count_times(sum, which, ns, 1);
 }
 
 /* The account of this workload, a fresh one if it has none. */
@@ -238,20 +250,31 @@ static __always_inline void begin_interval(struct workload_figures *sum, __u64 i
 		sum->totals[i].max_ns = 0;
 }
 
+#include "signals/turns.bpf.h"
+
 /* An activation ended. One that nobody saw begin is not told: it took longer than is known. */
 static __always_inline void account_activation(struct workload_figures *sum, struct memory *memory,
 					       __u64 now)
 {
 	__u64 took = now > memory->began ? now - memory->began : 0;
 	__u64 counted = memory->ran_ns + memory->waited_ns;
+	__u32 events = memory->turn_events;
 
 	if (!(memory->how & OF_UNKNOWN_AGE)) {
-		count(sum, RESPONSE, took);
 		count(sum, BURST, memory->ran_ns);
 		sum->waited_ns += memory->waited_ns;
 		sum->preempted_ns += took > counted ? took - counted : 0;
 	}
+	if (events && memory->turn_began) {
+		now += memory->clock_ahead;
+		took = now > memory->turn_began ? now - memory->turn_began : 0;
+		count_times(sum, RESPONSE, took, events);
+	} else if (!(memory->how & OF_UNKNOWN_AGE)) {
+		count_times(sum, RESPONSE, took, events ? events : 1);
+	}
 	memory->began = 0;
+	if (events)
+		memory->turn_events = memory->turn_began = 0;
 }
 
 /* `now` is in the clock of sched_info. */
@@ -325,12 +348,18 @@ static __always_inline int account_departure(__u64 *arguments, struct task_struc
 		count(sum, DELAY, delay);
 	}
 
+	if (memory->has_turns) {
+		memory->clock_ahead = bpf_ktime_get_ns() - now;
+		memory->clock_known = true;
+		if (memory->turn_began)
+			memory->turn_began = turn_start(memory, arrival, delay);
+	}
 	if (!memory->began) {
 		memory->began = arrival - delay;
 		memory->ran_ns = 0;
 		memory->waited_ns = delay;
-	} else if ((how & LEFT) == LEFT_STOPPED) {
-		memory->began += arrival - delay - memory->left;
+	} else {
+		memory->began += halted_ns(memory, arrival - delay);
 	}
 	memory->ran_ns += slice;
 

@@ -297,10 +297,10 @@ static bool report(unsigned int max_workloads)
 	left_out = put_workloads(now, max_workloads);
 	lost = take_losses();
 	putf("],\"left_out\":%u,\"lost\":%llu,\"lost_execs\":%llu,\"lost_exits\":%llu,"
-	     "\"sees_open\":%s,\"per_octave\":%u}",
+	     "\"sees_open\":%s,\"sees_turns\":%s,\"per_octave\":%u}",
 	     left_out, (unsigned long long)lost.switches, (unsigned long long)lost.execs,
 	     (unsigned long long)lost.exits, sees_open() ? "true" : "false",
-	     1U << SIGNALS_SUB_SHIFT);
+	     sees_turns() ? "true" : "false", 1U << SIGNALS_SUB_SHIFT);
 	if (!first)
 		return send_line();
 	drop_line();

@@ -99,13 +99,15 @@ class WorkloadSignals(_Model):
     sleep and so will have been woken; `involuntary`: how often one left the CPU though it
     wanted to go on; `run_us`: CPU time of the stays that ended; `exits`: processes that ended.
 
-    An activation is a thread's time from its wakeup (or its birth) to its next sleep (or its
-    end), with all waits between. Of those that ended: `response_us` is how long they took,
-    `burst_us` their CPU time, `waited_us` what they waited after the wakeup in all, and
-    `preempted_us` what they waited each time they lost the CPU. `open_us` is what those have had
-    so far that are not over at the interval's end. `turnaround_us`: the processes that ended,
-    from fork to exit; `open_jobs_us`: the age of those that have a thread that runs or waits to.
-    `longest` is the longest wait for a CPU, those included that are not over.
+    An activation is a thread's time from its wakeup (or its birth) to its next sleep (or its end),
+    with all waits between. Of those that ended: `response_us` is how long they took, `burst_us`
+    their CPU time, `waited_us` what they waited after the wakeup in all, and `preempted_us` what
+    they waited each time they lost the CPU. An event loop handles several requests in one
+    activation: its `response_us` has one entry per event, the duration of the turn that handled it
+    (docs/signals.md). `open_us` has the time so far of the activations and turns that are not over
+    at the interval's end. `turnaround_us`: the processes that ended, from fork to exit;
+    `open_jobs_us`: the age of those that have a thread that runs or waits to. `longest` is the
+    longest wait for a CPU, those included that are not over.
     """
 
     id: Annotated[str, Field(max_length=MAX_LENGTH)]
@@ -128,7 +130,7 @@ class WorkloadSignals(_Model):
 
     @property
     def completions(self) -> int:
-        """How many activations ended."""
+        """How many activations ended; of an event loop, how many events were handled."""
         return self.response_us.count
 
 
@@ -178,7 +180,8 @@ class SignalsLine(_Model):
 
     `workloads` are sorted by CPU time, most first; `left_out` more were active but not
     listed; `lost` switches could not be accounted; `lost_execs` and `lost_exits` were not told
-    because there were too many at once; `sees_open`: whether this kernel tells of what is not over.
+    because there were too many at once; `sees_open`: whether this kernel tells of what is not over;
+    `sees_turns`: whether the turns of event loops are seen.
     """
 
     v: Literal[1]
@@ -192,6 +195,7 @@ class SignalsLine(_Model):
     lost_execs: Count = 0
     lost_exits: Count = 0
     sees_open: bool = False
+    sees_turns: bool = False
     # Linear buckets in each power of two; lines of before that was told have four.
     per_octave: Literal[4, 16] = 4
 

@@ -184,7 +184,7 @@ def _judge_workload(
         return replace(track, baselines=baselines)
     if each.response_count < settings.samples_min:
         return track
-    judged = _Signal(RESPONSE, response, each.of_response(each.waited_us + each.preempted_us))
+    judged = _Signal(RESPONSE, response, each.of_activations(each.waited_us + each.preempted_us))
     track, responses, learns = _deal(
         track, judged, track.responses, each, observation, settings, regime, happened
     )

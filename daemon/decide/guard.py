@@ -45,6 +45,8 @@ from daemon.decide.words import figure
 STARVED_INTERVALS = 2
 # From this mean number of waiting threads on a workload wants more CPU than it gets.
 WANTING = 0.2
+# CPU time of unfinished activations, as a fraction of one CPU, from which on a thread never sleeps.
+NEVER_ASLEEP = 0.9
 # Figures that fall if nobody requests work.
 _RATES = (Metric.COMPLETIONS, Metric.CPU)
 
@@ -200,12 +202,20 @@ def _judged(
 
 def _wants(parts: Iterable[WorkloadObservation], interval_s: float) -> bool:
     """Whether a workload wants more CPU than it gets: its threads waited, or one was unfinished
-    during the whole interval.
+    during the whole interval or always had more to do (a busy event loop).
     """
     seen = list(parts)
+    span_us = interval_s * 1e6
     waited_us = sum(part.delay_mean_us * part.delay_count for part in seen)
-    never_done = any(part.open_hist and part.open_hist[-1][0] >= interval_s * 1e6 for part in seen)
-    return never_done or waited_us >= WANTING * interval_s * 1e6
+    never_done = any(part.open_hist and part.open_hist[-1][0] >= span_us for part in seen)
+    return (
+        never_done or waited_us >= WANTING * span_us or any(_busy(each, span_us) for each in seen)
+    )
+
+
+def _busy(part: WorkloadObservation, span_us: float) -> bool:
+    unended_us = part.run_share * span_us - part.burst_mean_us * part.burst_count
+    return bool(part.open_hist) and unended_us >= NEVER_ASLEEP * span_us
 
 
 def _besides(

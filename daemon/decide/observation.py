@@ -21,7 +21,8 @@ class WorkloadObservation:
 
     `response_…` and `burst_…` are for activations that ended in the interval, wakeup to sleep;
     `open_hist` has the time so far of unfinished ones. `waited_us` and `preempted_us` are sums over
-    the ended ones. `turnaround_…` is for processes that ended, fork to exit, and `open_jobs_hist`
+    the ended ones. For an event loop `response_…` is per event, since it handles several events in
+    one activation. `turnaround_…` is for processes that ended, fork to exit, and `open_jobs_hist`
     has the ages of processes with a runnable thread.
     """
 
@@ -46,12 +47,14 @@ class WorkloadObservation:
     response_p99_us: float = 0.0
     response_max_us: float = 0.0
     response_hist: Histogram = ()
+    burst_count: int = 0
     burst_mean_us: float = 0.0
     burst_p50_us: float = 0.0
     # Half of the CPU time is in bursts of at least this length.
     burst_half_us: float = 0.0
     open_hist: Histogram = ()
     completions_per_s: float = 0.0
+    activations_per_s: float = 0.0
     waited_us: float = 0.0
     preempted_us: float = 0.0
     turnaround_count: int = 0
@@ -94,16 +97,17 @@ class WorkloadObservation:
             response_p50_us=self.response_p50_us,
             response_p99_us=self.response_p99_us,
             completions_per_s=self.completions_per_s,
+            activations_per_s=self.activations_per_s,
             burst_mean_us=self.burst_mean_us,
             burst_p50_us=self.burst_p50_us,
             burst_half_us=self.burst_half_us,
-            waiting_share=self.of_response(self.waited_us),
-            preempted_share=self.of_response(self.preempted_us),
+            waiting_share=self.of_activations(self.waited_us),
+            preempted_share=self.of_activations(self.preempted_us),
         )
 
-    def of_response(self, part_us: float) -> float:
-        """The fraction of this time in the response time of the ended activations, at most 1."""
-        whole_us = self.response_mean_us * self.response_count
+    def of_activations(self, part_us: float) -> float:
+        """The fraction of this time in the duration of the ended activations, at most 1."""
+        whole_us = self.burst_mean_us * self.burst_count + self.waited_us + self.preempted_us
         return min(1.0, part_us / whole_us) if whole_us > 0 else 0.0
 
 
@@ -167,11 +171,13 @@ def _workload(each: WorkloadSignals, span: float) -> WorkloadObservation:
         response_p99_us=quantile(response.hist, 0.99, response.max),
         response_max_us=response.max,
         response_hist=response.hist,
+        burst_count=burst.count,
         burst_mean_us=burst.mean,
         burst_p50_us=quantile(burst.hist, 0.5, burst.max),
         burst_half_us=min(burst.max, half_of_the_sum(burst.hist)),
         open_hist=each.open_us.hist,
         completions_per_s=response.count / span,
+        activations_per_s=burst.count / span,
         waited_us=each.waited_us,
         preempted_us=each.preempted_us,
         turnaround_count=jobs.count,

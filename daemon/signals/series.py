@@ -6,9 +6,9 @@ from collections import OrderedDict, deque
 
 from daemon.api.models import SignalPoint
 
-# time as double, thirteen figures as float, two shares as half float, then the scheduler's index:
-# 65 bytes per point.
-_POINT = struct.Struct("<d13f2eB")
+# time as double, fourteen figures as float, two shares as half float, then the scheduler's index:
+# 69 bytes per point.
+_POINT = struct.Struct("<d14f2eB")
 _AT = struct.Struct("<d")
 # How many workloads have a series; the one unseen for the longest is removed first.
 MOST_WORKLOADS = 128
@@ -41,6 +41,7 @@ class Series:
                 point.response_p50_us,
                 point.response_p99_us,
                 point.completions_per_s,
+                point.activations_per_s,
                 point.burst_mean_us,
                 point.burst_p50_us,
                 point.burst_half_us,
@@ -73,8 +74,8 @@ class Series:
     def _unpack(self, raw: bytes) -> SignalPoint:
         at, *figures, index = _POINT.unpack(raw)
         delay_p50, delay_p99, slice_mean, share, wakeups, involuntary, migrations = figures[:7]
-        response_p50, response_p99, completions, burst, burst_p50, half = figures[7:13]
-        waiting, preempted = figures[13:]
+        response_p50, response_p99, completions, activations = figures[7:11]
+        burst, burst_p50, half, waiting, preempted = figures[11:]
         return SignalPoint.model_construct(
             at=at,
             delay_p50_us=delay_p50,
@@ -88,6 +89,7 @@ class Series:
             response_p50_us=response_p50,
             response_p99_us=response_p99,
             completions_per_s=completions,
+            activations_per_s=activations,
             burst_mean_us=burst,
             burst_p50_us=burst_p50,
             burst_half_us=half,

@@ -120,8 +120,15 @@ def profile_of(
 def _responses(figures: Figures) -> dict[str, Any]:
     if not figures.completions_per_s:
         return {}
+    found: dict[str, Any] = {
+        "response_p50_us": round(figures.response_p50_us, 1),
+        "response_p99_us": round(figures.response_p99_us, 1),
+        "completions_per_s": round(figures.completions_per_s, 2),
+    }
+    if _never_sleeps(figures):
+        return found
     running = figures.running_share
-    return {
+    return found | {
         "split": SplitView(
             running=round(running, 3),
             waiting=round(figures.waiting_share, 3),
@@ -129,11 +136,14 @@ def _responses(figures: Figures) -> dict[str, Any]:
         ),
         "bound": round(running, 3),
         "runs_to_completion": runs_to_completion(figures),
-        "response_p50_us": round(figures.response_p50_us, 1),
-        "response_p99_us": round(figures.response_p99_us, 1),
-        "completions_per_s": round(figures.completions_per_s, 2),
         "burst_p50_us": round(figures.burst_p50_us, 1),
     }
+
+
+def _never_sleeps(figures: Figures) -> bool:
+    """Whether no activation ended. A busy event loop has completions without that, but the fraction
+    of waiting in them is unknown."""
+    return figures.unended_share >= 1.0
 
 
 def _figures(points: Sequence[SignalPoint], interval_s: float, *, tells: bool) -> Figures:
@@ -161,29 +171,31 @@ def _figures(points: Sequence[SignalPoint], interval_s: float, *, tells: bool) -
 
 def _activations(points: Sequence[SignalPoint], seconds: float) -> dict[str, float]:
     """The figures of activations. `seconds` is the minimum duration of the observation."""
-    ended = [point for point in points if point.completions_per_s > 0]
-    completions = [point.completions_per_s for point in ended]
-    total = sum(completions)
+    ended = [point for point in points if point.activations_per_s > 0]
+    activations = [point.activations_per_s for point in ended]
+    # A busy event loop handles events without sleeping.
+    served = [point for point in points if point.completions_per_s > 0]
+    completions = [point.completions_per_s for point in served]
 
     def mean(values: Iterable[float], weights: Sequence[float]) -> float:
         whole = sum(weights)
         pairs = zip(values, weights, strict=True)
         return sum(value * weight for value, weight in pairs) / whole if whole else 0.0
 
-    burst_us = mean((point.burst_mean_us for point in ended), completions)
-    # Response time in each point: the remainder is CPU time.
-    response = [
-        point.completions_per_s
+    burst_us = mean((point.burst_mean_us for point in ended), activations)
+    # The duration of all activations in each point: the part that is not waiting is CPU time.
+    length = [
+        point.activations_per_s
         * point.burst_mean_us
         / max(_LEAST_RUNNING, 1 - point.waiting_share - point.preempted_share)
         for point in ended
     ]
     half_us = mean(
         (point.burst_half_us for point in ended),
-        [point.completions_per_s * point.burst_mean_us for point in ended],
+        [point.activations_per_s * point.burst_mean_us for point in ended],
     )
     used_us = 1e6 * fmean(point.run_share for point in points)
-    per_s = total / len(points)
+    per_s = sum(activations) / len(points)
     unended = max(0.0, 1 - per_s * burst_us / used_us) if used_us > 0 else 0.0
     if unended >= MAINLY_UNENDED:
         # The ended ones are the shorter ones: take all CPU time, per ended activation, or per CPU
@@ -193,12 +205,12 @@ def _activations(points: Sequence[SignalPoint], seconds: float) -> dict[str, flo
     return {
         "mean_burst_us": burst_us,
         "burst_half_us": half_us,
-        "burst_p50_us": mean((point.burst_p50_us for point in ended), completions),
-        "response_p50_us": mean((point.response_p50_us for point in ended), completions),
-        "response_p99_us": mean((point.response_p99_us for point in ended), completions),
-        "completions_per_s": per_s,
-        "waiting_share": mean((point.waiting_share for point in ended), response),
-        "preempted_share": mean((point.preempted_share for point in ended), response),
+        "burst_p50_us": mean((point.burst_p50_us for point in ended), activations),
+        "response_p50_us": mean((point.response_p50_us for point in served), completions),
+        "response_p99_us": mean((point.response_p99_us for point in served), completions),
+        "completions_per_s": sum(completions) / len(points),
+        "waiting_share": mean((point.waiting_share for point in ended), length),
+        "preempted_share": mean((point.preempted_share for point in ended), length),
         "unended_share": unended,
     }
 
@@ -303,6 +315,8 @@ def _of_activations(figures: Figures) -> list[str]:
         f"sleeps: half of them take less than {duration(figures.response_p50_us)}, one in a "
         f"hundred more than {duration(figures.response_p99_us)}"
     )
+    if _never_sleeps(figures):
+        return said
     waiting, preempted = figures.waiting_share, figures.preempted_share
     if waiting + preempted < _NOTABLE_SHARE:
         said.append(

@@ -62,6 +62,7 @@ def points(figures: Mapping[str, float], began: float, count: int = 8) -> list[S
             involuntary_per_s=figures["involuntary"],
             migrations_per_s=figures.get("migrations", 0.0),
             completions_per_s=figures.get("completions", 0.0),
+            activations_per_s=figures.get("completions", 0.0),
             burst_mean_us=figures.get("activation_us", 0.0),
             burst_p50_us=figures.get("activation_us", 0.0),
             waiting_share=figures.get("waiting", 0.0),

@@ -139,6 +139,7 @@ def request(at: float, **other: Any) -> SignalPoint:
         "delay_p50_us": 7_000.0,
         "delay_p99_us": 10_000.0,
         "completions_per_s": 40.0,
+        "activations_per_s": 40.0,
         "burst_mean_us": 50_000.0,
         "burst_p50_us": 50_000.0,
         "response_p50_us": 98_000.0,
@@ -174,8 +175,9 @@ def test_long_requests_that_are_cut_are_no_short_bursts() -> None:
 def test_requests_are_long_beside_a_thread_that_hands_them_out() -> None:
     """Bursts count by the CPU time that is spent in them: as many short wakeups of a messenger,
     which halve the mean, do not make short bursts of long requests."""
-    mixed = request(100.0, completions_per_s=300.0, burst_mean_us=1_900.0, burst_p50_us=30.0)
-    profile = told([mixed.model_copy(update={"burst_half_us": 6_000.0, "run_share": 0.58})])
+    mixed = request(100.0, burst_mean_us=1_900.0, burst_p50_us=30.0, burst_half_us=6_000.0)
+    often = {"completions_per_s": 300.0, "activations_per_s": 300.0, "run_share": 0.58}
+    profile = told([mixed.model_copy(update=often)])
     assert {"long-bursts", "cut-short"} <= set(profile.tags)
     assert not {"short-bursts", "latency-sensitive"} & set(profile.tags)
     assert any("half of it all is in bursts of 6 ms or more" in said for said in profile.sure_of)
@@ -183,9 +185,14 @@ def test_requests_are_long_beside_a_thread_that_hands_them_out() -> None:
 
 def test_intervals_count_by_what_ended_in_them() -> None:
     """The split is of all response time, not the mean of the intervals' splits."""
-    busy = request(90.0, completions_per_s=90.0, waiting_share=0.5, preempted_share=0.0)
-    quiet = request(95.0, completions_per_s=10.0, waiting_share=0.0, preempted_share=0.0)
-    profile = told([busy, quiet])
+    busy = request(90.0, activations_per_s=90.0, waiting_share=0.5, preempted_share=0.0)
+    quiet = request(95.0, activations_per_s=10.0, waiting_share=0.0, preempted_share=0.0)
+    profile = told(
+        [
+            busy.model_copy(update={"completions_per_s": 90.0}),
+            quiet.model_copy(update={"completions_per_s": 10.0}),
+        ]
+    )
     assert profile.split is not None
     # 90 of 100 ms each, and 10 of 50 ms.
     assert profile.split.waiting == pytest.approx(90 * 50 / (90 * 100 + 10 * 50), abs=0.001)
@@ -201,6 +208,7 @@ def test_who_sleeps_at_once_is_short_however_it_is_cut() -> None:
                 run_share=0.1,
                 wakeups_per_s=300.0,
                 completions_per_s=300.0,
+                activations_per_s=300.0,
                 slice_mean_us=150.0,
                 burst_mean_us=330.0,
                 waiting_share=0.6,
@@ -220,7 +228,13 @@ def test_who_never_sleeps_has_no_short_bursts(completions: float) -> None:
     """Threads whose activation does not end are told by the CPU time that they used; the few short
     ones that ended beside them do not stand for the workload."""
     hogs = [
-        request(at, wakeups_per_s=0.2, completions_per_s=completions, burst_mean_us=100.0)
+        request(
+            at,
+            wakeups_per_s=0.2,
+            completions_per_s=completions,
+            activations_per_s=completions,
+            burst_mean_us=100.0,
+        )
         for at in (90.0, 95.0)
     ]
     profile = told(hogs)
@@ -230,6 +244,30 @@ def test_who_never_sleeps_has_no_short_bursts(completions: float) -> None:
     assert profile.figures["mean_burst_us"] >= 5e6
     assert (profile.split is None) == (completions == 0)
     assert any("did not sleep in all this time" in said for said in profile.sure_of)
+
+
+def test_an_event_loop_that_never_sleeps_has_response_times_and_no_split() -> None:
+    """It handles events all the time: these are told, and nothing of what part was waiting, which
+    is known of activations that ended."""
+    loop = {"completions_per_s": 6_000.0, "response_p50_us": 900.0, "response_p99_us": 8_000.0}
+    never = {"activations_per_s": 0.0, "burst_mean_us": 0.0, "waiting_share": 0.0}
+    profile = told([request(at, **loop, **never, preempted_share=0.0) for at in (90.0, 95.0)])
+    assert (profile.completions_per_s, profile.response_p99_us) == (6_000.0, 8_000.0)
+    assert (profile.split, profile.bound) == (None, None)
+    assert profile.figures["unended_share"] == 1.0
+    assert not any("no scheduler can" in said for said in profile.sure_of)
+    assert any("6e+03 times a second" in said for said in profile.sure_of)
+
+
+def test_an_event_loop_has_its_bursts_from_sleep_to_sleep() -> None:
+    """Twenty events in each activation: the burst is that of the activation, which are as many as
+    ended, and all of its CPU time is in these."""
+    loop = {"completions_per_s": 800.0, "response_p50_us": 900.0, "response_p99_us": 8_000.0}
+    profile = told([request(at, **loop) for at in (90.0, 95.0)])
+    assert profile.figures["mean_burst_us"] == pytest.approx(50_000.0)
+    assert profile.figures["unended_share"] == pytest.approx(0.0, abs=1e-6)
+    assert profile.split is not None
+    assert profile.completions_per_s == 800.0
 
 
 def test_signals_of_an_older_program_are_told_as_what_they_are() -> None:

@@ -111,9 +111,11 @@ def serving(
         response_p99_us=quantile(found, 0.99, max(times, default=0.0)),
         response_max_us=max(times, default=0.0),
         response_hist=found,
-        burst_mean_us=response_us / 2,
+        burst_count=ended,
+        burst_mean_us=sum(times) / max(1, ended) / 2,
         open_hist=histogram(open_us),
         completions_per_s=ended / seconds,
+        activations_per_s=ended / seconds,
         waited_us=sum(times) / 4,
         preempted_us=sum(times) / 4,
     )
@@ -219,6 +221,17 @@ def line_of(observation: Observation, cpus: int = 2) -> str:
                         "p99": each.response_p99_us,
                         "max": each.response_max_us,
                         "hist": each.response_hist,
+                    },
+                    "burst_us": {
+                        "count": each.burst_count,
+                        "sum": each.burst_mean_us * each.burst_count,
+                        "p50": each.burst_mean_us,
+                        "p90": each.burst_mean_us,
+                        "p99": each.burst_mean_us,
+                        "max": each.burst_mean_us,
+                        "hist": [[bucket(each.burst_mean_us), each.burst_count]]
+                        if each.burst_count
+                        else [],
                     },
                     "waited_us": each.waited_us,
                     "preempted_us": each.preempted_us,

@@ -346,6 +346,7 @@ def responses(each_us: Iterable[float], waits: float = 0.5) -> list[Observation]
             replace(
                 serving(dice, response_us=us, ended=300, delay_p99_us=500),
                 involuntary_per_s=1.0,
+                burst_mean_us=us * (1 - waits),
                 waited_us=us * 300 * waits,
                 preempted_us=0.0,
             ),

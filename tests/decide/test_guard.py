@@ -215,6 +215,24 @@ def test_a_guarded_workload_that_has_less_to_do_is_no_reason() -> None:
     assert run(guarded_kept(), beside(98, delay_us=400_000)) is None
 
 
+def test_a_guarded_event_loop_that_is_always_busy_wants_what_it_gets() -> None:
+    """It waits for nothing and is open with a short turn only, but it never sleeps: that it handles
+    a tenth of its events is no lack of work."""
+
+    def loop(each: WorkloadObservation, run_share: float) -> WorkloadObservation:
+        turn = ((1_024.0, 1),)
+        return replace(each, burst_count=0, burst_mean_us=0, open_hist=turn, run_share=run_share)
+
+    for run_share, wants in ((0.98, True), (0.3, False)):
+        seen = [
+            replace(
+                each, workloads={**each.workloads, BATCH: loop(each.workloads[BATCH], run_share)}
+            )
+            for each in beside(10, delay_us=100)
+        ]
+        assert (run(guarded_kept(), seen) is not None) == wants
+
+
 def test_another_that_answers_many_times_later_is_harmed() -> None:
     """By its response time, where that was known under the default."""
     dice, state = seeded(1), DetectState()

@@ -73,8 +73,27 @@ def test_activations_become_figures_and_rates() -> None:
     assert (found.waited_us, found.preempted_us) == (10_000.0, 42_000.0)
     assert (found.longest_comm, found.longest_pid, found.delay_max_us) == ("editor", 7, 9e6)
     point = found.point(1.0)
-    assert point.completions_per_s == 2.0
+    assert point.completions_per_s == point.activations_per_s == 2.0
+    assert point.waiting_share == pytest.approx(10 / 56)
+    assert point.preempted_share == pytest.approx(42 / 56)
     assert point.response_p99_us == found.response_p99_us
+
+
+def test_an_event_loop_has_its_split_by_activation() -> None:
+    """Many events in one activation: completions are the events, and what passed waiting is a part
+    of the one activation's time, however often the events count it."""
+    made = interval(0, workload(seeded(1)), seconds=2)
+    line = json.loads(line_of(made))
+    line["workloads"][0] |= {
+        "response_us": _histogram(*(4_000.0 * 1.07**each for each in range(10))),
+        "burst_us": _histogram(3_000.0),
+        "waited_us": 400.0,
+        "preempted_us": 600.0,
+    }
+    found = observation_of(SignalsLine.model_validate_json(json.dumps(line))).workloads[SERVICE]
+    point = found.point(1.0)
+    assert (point.completions_per_s, point.activations_per_s) == (5.0, 0.5)
+    assert (point.waiting_share, point.preempted_share) == pytest.approx((0.1, 0.15))
 
 
 def test_who_only_waits_does_not_look_well_served() -> None:

@@ -4,6 +4,7 @@
 import asyncio
 import ctypes
 import os
+import select
 import signal
 import subprocess
 import time
@@ -241,4 +242,66 @@ async def moved_asleep() -> object:
     return {"after": after, "kernel_s": kernel_s}
 
 
-SCENARIOS = (periodic, hogs, older, starved, stopped, jobs, moved_asleep)
+EVENTS = 4
+TURNS = 3
+TURN_S = 0.002
+
+
+class _Events:
+    """So many events at a time, which come when they are asked for."""
+
+    def __init__(self) -> None:
+        self._poll = select.epoll()
+        self._pipes = dict(os.pipe() for _ in range(EVENTS))
+        for reader in self._pipes:
+            self._poll.register(reader, select.EPOLLIN)
+
+    def cause(self) -> None:
+        for writer in self._pipes.values():
+            os.write(writer, b".")
+
+    def take(self) -> None:
+        for reader, _ in self._poll.poll():
+            os.read(reader, 1)
+
+
+def _turning() -> None:
+    events = _Events()
+    for _ in range(ROUNDS):
+        time.sleep(0.02)
+        for _ in range(TURNS):
+            events.cause()
+            events.take()
+            _burn(TURN_S)
+
+
+def _restless() -> None:
+    events = _Events()
+    end = time.monotonic() + 1.5
+    while time.monotonic() < end:
+        events.cause()
+        events.take()
+        _burn(TURN_S)
+
+
+async def event_loops() -> object:
+    """A program that sleeps, and then goes three times through four events each; and one that
+    always has four more."""
+    async with _watched() as watched:
+        turning = _child(b"turning", _turning)
+        await watched.release(turning)
+        await _gone(turning)
+        turns = await watched.line()
+        restless = _child(b"restless", _restless)
+        await watched.release(restless)
+        await asyncio.sleep(0.7)
+        during = await watched.line()
+        await _gone(restless)
+    return {
+        "sees_turns": turns.sees_turns,
+        "turning": _seen(turns, "comm:turning"),
+        "restless": _seen(during, "comm:restless"),
+    }
+
+
+SCENARIOS = (periodic, hogs, older, starved, stopped, jobs, moved_asleep, event_loops)

@@ -264,3 +264,26 @@ def test_a_sleep_is_not_taken_for_a_wait(seen: dict[str, Any]) -> None:
     after = seen["moved_asleep"]["after"]
     assert after["delay_us"]["max"] < 1e6
     assert after["response_us"]["max"] < 1e6
+
+
+def test_an_event_loop_completes_with_every_event(seen: dict[str, Any]) -> None:
+    """Twelve events in each activation, four at a time: as many completions, each as long as its
+    turn; the burst is that of the activation."""
+    loop = seen["event_loops"]["turning"]
+    assert seen["event_loops"]["sees_turns"]
+    assert 20 * 12 <= loop["response_us"]["count"] <= 20 * 12 + 5
+    assert 20 <= loop["burst_us"]["count"] <= 25
+    assert loop["burst_us"]["p50"] >= 3 * 2_000
+    # Within the width of a bucket.
+    assert 0.93 * 2_000 <= loop["response_us"]["p50"] < 3 * 2_000
+    assert loop["response_us"]["sum"] >= 20 * 12 * 2_000
+
+
+def test_an_event_loop_that_never_sleeps_completes_all_the_same(seen: dict[str, Any]) -> None:
+    """While it goes on: its events are counted, and it is open with the turn that it is at."""
+    loop = seen["event_loops"]["restless"]
+    assert loop["response_us"]["count"] >= 4 * 10
+    assert loop["response_us"]["count"] > 4 * loop["burst_us"]["count"]
+    assert loop["response_us"]["p50"] < 0.1e6
+    assert loop["open_us"]["count"] == 1
+    assert loop["open_us"]["max"] < 0.3e6

@@ -9,9 +9,11 @@ from daemon.api.models.base import Answer
 class SignalPoint(Answer):
     """One interval of one workload.
 
-    `response_…` is from a thread's wakeup to its next sleep, `completions_per_s` how many of those
+    An activation is from a thread's wakeup to its next sleep. `activations_per_s` is how many
     ended, `burst_…` their CPU time (half of it is in bursts of `burst_half_us` or more); the shares
     are the parts of their time spent waiting after the wakeup and after losing the CPU.
+    `response_…` is their duration and `completions_per_s` how many ended; for an event loop both
+    are per event.
     """
 
     at: float
@@ -26,6 +28,7 @@ class SignalPoint(Answer):
     response_p50_us: float = 0.0
     response_p99_us: float = 0.0
     completions_per_s: float = 0.0
+    activations_per_s: float = 0.0
     burst_mean_us: float = 0.0
     burst_p50_us: float = 0.0
     burst_half_us: float = 0.0

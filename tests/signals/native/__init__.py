@@ -149,6 +149,11 @@ class Kernel:
             self._enqueue()
         self._on_rq = preempt or state == 0
 
+    def events(self, count: int) -> None:
+        """Its wait for events returns, while it is on a CPU: so many, none, or an error (< 0)."""
+        self._show()
+        self._half.events_come(self._task, ctypes.c_uint64(self.now), count)
+
     def leave_unseen(self) -> None:
         """It loses the CPU before the program is there to see it."""
         self._on_cpu = False

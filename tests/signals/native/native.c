@@ -13,6 +13,7 @@ static struct workload_figures account;
 static struct workload_jobs ended;
 static struct open_activation told[64];
 static unsigned int told_count;
+static struct task_struct *current;
 static struct cgroup top;
 static struct css_set groups = {&top};
 
@@ -75,9 +76,10 @@ long bpf_probe_read_user(void *to, __u32 size, const void *from)
 	return bpf_probe_read_kernel(to, size, from);
 }
 
+/* Another clock than the run queue's. */
 __u64 bpf_ktime_get_ns(void)
 {
-	return native_queue.clock;
+	return native_queue.clock + 1234567;
 }
 
 __u64 bpf_ktime_get_boot_ns(void)
@@ -87,7 +89,13 @@ __u64 bpf_ktime_get_boot_ns(void)
 
 struct task_struct *bpf_get_current_task_btf(void)
 {
-	return NULL;
+	return current;
+}
+
+long bpf_get_func_ret(void *context, __u64 *value)
+{
+	*value = *(__u64 *)context;
+	return 0;
 }
 
 void *bpf_ringbuf_reserve(void *map, __u64 size, __u64 flags)
@@ -172,6 +180,18 @@ void move(struct task_struct *task)
 	__u64 arguments[] = {(__u64)task};
 
 	task_moves(arguments);
+}
+
+/* The task's wait for events returns so many, or an error. */
+void events_come(struct task_struct *task, __u64 now, int events)
+{
+	/* As a register has an int: the other half is anything. */
+	__u64 returned = (__u32)events | 0xabcd00000000;
+
+	native_queue.clock = now;
+	current = task;
+	wait_returns(&returned);
+	current = NULL;
 }
 
 void next_interval(void)

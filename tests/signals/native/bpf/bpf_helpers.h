@@ -22,5 +22,6 @@ struct task_struct *bpf_get_current_task_btf(void);
 void *bpf_ringbuf_reserve(void *map, __u64 size, __u64 flags);
 void bpf_ringbuf_submit(void *event, __u64 flags);
 __u64 bpf_ringbuf_query(void *map, __u64 flags);
+long bpf_get_func_ret(void *context, __u64 *value);
 long bpf_seq_write(void *seq, const void *data, __u32 size);
 #define bpf_this_cpu_ptr(variable) ((void *)(variable))
