@@ -310,10 +310,11 @@ def _of_activations(figures: Figures) -> list[str]:
         )
     if not figures.completions_per_s:
         return said
+    ends = "has handled an event" if _never_sleeps(figures) else "has done its work and sleeps"
     said.append(
-        f"{figures.completions_per_s:.3g} times a second one of its threads has done its work and "
-        f"sleeps: half of them take less than {duration(figures.response_p50_us)}, one in a "
-        f"hundred more than {duration(figures.response_p99_us)}"
+        f"{figures.completions_per_s:.3g} times a second one of its threads {ends}: half of them "
+        f"take less than {duration(figures.response_p50_us)}, one in a hundred more than "
+        f"{duration(figures.response_p99_us)}"
     )
     if _never_sleeps(figures):
         return said
