@@ -92,7 +92,7 @@ class Endpoints:
     def metrics(self) -> str:
         """The daemon's metrics in Prometheus' text format."""
 
-    @observe.get("/v1/openapi.json")
+    @observe.get("/v1/openapi.json", limit_s=ACT_S)
     def openapi(self) -> dict[str, Any]:
         """The endpoints of this socket as an OpenAPI 3.1 document."""
 

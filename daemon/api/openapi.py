@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The table of endpoints as an OpenAPI 3.1 document."""
+"""The table of endpoints as an OpenAPI 3.1 document: `python -m daemon.api.openapi observe`."""
 
 import inspect
+import json
+import sys
 from collections.abc import Iterable
 from typing import Any, Literal
 
@@ -36,7 +38,7 @@ Used = tuple[type[BaseModel], Literal["validation", "serialization"]]
 
 
 def document(surface: Surface) -> Schema:
-    """The endpoints of one socket. Takes a tenth of a second or more."""
+    """The endpoints of one socket."""
     endpoints = answered_on(surface)
     used: list[Used] = [(Problem, "serialization"), *_models(endpoints)]
     schemas, components = models_json_schema(list(dict.fromkeys(used)), ref_template=_TEMPLATE)
@@ -130,3 +132,11 @@ def _response(endpoint: Endpoint, schemas: dict[Any, Schema]) -> Schema:
     elif endpoint.answer is not bytes:
         content = {"schema": TypeAdapter(endpoint.answer).json_schema()}
     return {"description": "The answer", "content": {endpoint.media_type: content}}
+
+
+def main() -> None:
+    sys.stdout.write(json.dumps(document(Surface(sys.argv[1]))) + "\n")
+
+
+if __name__ == "__main__":
+    main()

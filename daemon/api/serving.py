@@ -6,8 +6,8 @@ endpoint's parameters in their order, checked.
 """
 
 import asyncio
-import json
 import pwd
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from starlette.routing import Route
 
 from daemon.api import paths
 from daemon.api.display import displayable
-from daemon.api.endpoint import Endpoint, Place, Streamed, Surface
+from daemon.api.endpoint import READ_S, Endpoint, Place, Streamed, Surface
 from daemon.api.endpoints import ALL, answered_on
 from daemon.api.models import Event
 from daemon.api.models import Request as RequestModel
@@ -37,8 +37,7 @@ from daemon.api.routing import (
     route,
 )
 from daemon.api.stream import frames
-from daemon.service import heap
-from process import Fault, FaultType
+from process import Fault, FaultType, run
 
 
 def control_app(*handlers: object) -> Starlette:
@@ -81,12 +80,10 @@ class _Description:
 
 
 def _described(surface: Surface) -> str:
-    """The document of a socket, as JSON; made anew each time, because it is rarely wanted."""
-    from daemon.api.openapi import document
-
-    text = json.dumps(document(surface))
-    heap.give_back()
-    return text
+    """The document of a socket, as JSON. A child makes it: the memory that this takes would stay
+    with the daemon, for something that hardly anybody asks for."""
+    words = [sys.executable, "-P", "-m", "daemon.api.openapi", surface.value]
+    return run(words, timeout=READ_S, name="the API's description").stdout.decode()
 
 
 def _routes(surface: Surface, handlers: Sequence[object]) -> list[Route]:
