@@ -40,7 +40,7 @@ class Situation:
     status: StatusView
     beliefs: LearnedClass = field(default_factory=lambda: LearnedClass(tags=[]))
     tried: tuple[TrialView, ...] = ()
-    refused: tuple["Refusal", ...] = ()
+    refused: tuple["RefusedProposal", ...] = ()
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Proposal:
 
 
 @dataclass(frozen=True)
-class Refusal:
+class RefusedProposal:
     """A proposal that a gate or the daemon refused, and the reason."""
 
     proposal: Proposal

@@ -9,11 +9,12 @@ import difflib
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 from agent.claude.settings import Claude, DayBudget, EpisodeBudget, Price
-from agent.measuring.measure import SOURCES, Measure
+from agent.measuring.measure import SOURCES, MeasureEntry
+from agent.measuring.table import AgentTable
 from process import Fault, FaultType
 from process.text_file import parse_toml, read_text
 
@@ -22,21 +23,17 @@ PATH = Path("/etc/schedpilot/agent.toml")
 LARGEST_BYTES = 64 * 1024
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
-class Advising(_Strict):
+class Advising(AgentTable):
     """Which advisor, and how much it may try before an episode closes."""
 
     name: Literal["offline", "claude"] = "offline"
     most_trials: Annotated[int, Field(ge=1, le=20)] = 3
 
 
-class Config(_Strict):
+class AgentConfig(AgentTable):
     advisor: Advising = Advising()
     claude: Claude | None = None
-    measure: Annotated[list[Measure], Field(max_length=100)] = []
+    measure: Annotated[list[MeasureEntry], Field(max_length=100)] = Field(default_factory=list)
 
     @model_validator(mode="after")
     def _model_known(self) -> Self:
@@ -59,7 +56,7 @@ _TABLES: dict[str, type[BaseModel]] = {
     "episode": EpisodeBudget,
     "day": DayBudget,
     "prices": Price,
-    "measure": Measure,
+    "measure": MeasureEntry,
     **SOURCES,
 }
 
@@ -68,7 +65,7 @@ def _problem(error: ErrorDetails) -> str:
     """One line for one pydantic error: the key, then the problem."""
     path = error["loc"]
     key = ""
-    model: type[BaseModel] = Config
+    model: type[BaseModel] = AgentConfig
     for part in path:
         key += f"[{part}]" if isinstance(part, int) else (f".{part}" if key else str(part))
     for part in path[:-1]:
@@ -82,7 +79,7 @@ def _problem(error: ErrorDetails) -> str:
     return f"{key or 'the whole file'}: {message}"
 
 
-def parse_config(text: str, where: str) -> Config:
+def parse_config(text: str, where: str) -> AgentConfig:
     """Parse the text of a configuration; `where` (its path) goes into any fault.
 
     Raises:
@@ -90,7 +87,7 @@ def parse_config(text: str, where: str) -> Config:
     """
     raw = parse_toml(text, where=where, type=FaultType.BAD_CONFIG, what="the configuration")
     try:
-        return Config.model_validate(raw)
+        return AgentConfig.model_validate(raw)
     except ValidationError as error:
         problems = tuple(_problem(each) for each in error.errors())
         raise Fault(
@@ -103,7 +100,7 @@ def parse_config(text: str, where: str) -> Config:
         ) from None
 
 
-def read_config(path: Path) -> Config:
+def read_config(path: Path) -> AgentConfig:
     """Read the configuration; the defaults if the file does not exist.
 
     Raises:
@@ -117,5 +114,5 @@ def read_config(path: Path) -> Config:
             what="the configuration",
         )
     except FileNotFoundError:
-        return Config()
+        return AgentConfig()
     return parse_config(text, str(path))

@@ -32,7 +32,7 @@ from daemon.api.models import (
 )
 
 
-class Reader(Protocol):
+class ReadingClient(Protocol):
     """Calls that both sockets answer."""
 
     async def status(self) -> StatusView: ...
@@ -51,7 +51,7 @@ class Reader(Protocol):
     def events(self, after: int = 0) -> AsyncIterator[Event]: ...
 
 
-class Actor(Protocol):
+class ActingClient(Protocol):
     """Calls that only the control socket answers."""
 
     async def create_candidate(self, request: CandidateRequest) -> CandidateView: ...
@@ -68,8 +68,8 @@ class Actor(Protocol):
 class Connection:
     """A connected daemon. `actor` is None if only the observe socket opens."""
 
-    reader: Reader
-    actor: Actor | None
+    reader: ReadingClient
+    actor: ActingClient | None
 
 
 # Opens a connection for the length of a block; raises Fault if there is no daemon.

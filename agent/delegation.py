@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from agent.connection import Actor, Reader
+from agent.connection import ActingClient, ReadingClient
 from agent.episode import Finished, Spent
 from daemon.api.models import EpisodeView
 
@@ -23,8 +23,8 @@ class Delegation:
     """
 
     episode: EpisodeView
-    reader: Reader
-    actor: Actor
+    reader: ReadingClient
+    actor: ActingClient
     finished: Finished
     spent: Spent
     most_trials: int

@@ -8,8 +8,8 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from agent.advisor import Advice, Advisor, EpisodeResult, Proposal, Refusal, Situation
-from agent.connection import Actor, Reader
+from agent.advisor import Advice, Advisor, EpisodeResult, Proposal, RefusedProposal, Situation
+from agent.connection import ActingClient, ReadingClient
 from daemon.api import telling
 from daemon.api.models import (
     AdviceRequest,
@@ -93,7 +93,7 @@ def outcome_of(trial: TrialView) -> str:
     return telling.line(trial)
 
 
-def nothing_kept(tried: list[TrialView], refused: list[Refusal], reason: str) -> str:
+def nothing_kept(tried: list[TrialView], refused: list[RefusedProposal], reason: str) -> str:
     parts = [outcome_of(trial) for trial in tried]
     parts += [f"{each.proposal.scheduler}: {each.why}" for each in refused]
     if not parts:
@@ -116,8 +116,8 @@ def _gates_said(candidate: CandidateView) -> str:
 class EpisodeWork:
     """One episode in progress. `deal` returns its summary."""
 
-    reader: Reader
-    actor: Actor
+    reader: ReadingClient
+    actor: ActingClient
     advisor: Advisor
     finished: Finished
     most_trials: int
@@ -135,7 +135,7 @@ class EpisodeWork:
             await self.finished(trial.id) if trial.state in UNFINISHED else trial
             for trial in episode.trials
         ]
-        refused: list[Refusal] = []
+        refused: list[RefusedProposal] = []
         plan: deque[Proposal] = deque()
         reason = ""
         situation: Situation | None = None
@@ -167,13 +167,13 @@ class EpisodeWork:
             proposal = plan.popleft()
             log.info("episode %s: trying %s: %s", episode.id, proposal.title, proposal.reason)
             outcome = await self._try(situation, proposal)
-            if isinstance(outcome, Refusal):
+            if isinstance(outcome, RefusedProposal):
                 log.warning("episode %s: %s: %s", episode.id, proposal.title, outcome.why)
                 refused.append(outcome)
             else:
                 tried.append(outcome)
 
-    async def _try(self, situation: Situation, proposal: Proposal) -> TrialView | Refusal:
+    async def _try(self, situation: Situation, proposal: Proposal) -> TrialView | RefusedProposal:
         """Candidate, trial, lesson.
 
         Raises:
@@ -190,14 +190,14 @@ class EpisodeWork:
                 )
             )
             if not candidate.proven:
-                return Refusal(proposal, _gates_said(candidate))
+                return RefusedProposal(proposal, _gates_said(candidate))
             trial = await self._start(
                 TrialRequest(candidate=candidate.id, workload=episode.workload, episode=episode.id)
             )
         except Fault as fault:
             if fault.type in (FaultType.UNREACHABLE, FaultType.COOLDOWN, FaultType.BUSY):
                 raise
-            return Refusal(proposal, str(fault))
+            return RefusedProposal(proposal, str(fault))
         trial = await self.finished(trial.id)
         lesson = await self.advisor.learn(EpisodeResult(situation, proposal, trial))
         if lesson:
@@ -228,11 +228,11 @@ class EpisodeWork:
 
 
 async def see(
-    reader: Reader,
+    reader: ReadingClient,
     episode: EpisodeView,
     at: float,
     tried: list[TrialView],
-    refused: list[Refusal],
+    refused: list[RefusedProposal],
 ) -> Situation:
     """Gather the facts for an advisor.
 
@@ -252,7 +252,7 @@ async def see(
     )
 
 
-async def _profile(reader: Reader, workload: str) -> ProfileView | None:
+async def _profile(reader: ReadingClient, workload: str) -> ProfileView | None:
     """Only for an episode without tags: the daemon looks at all processes for them."""
     try:
         return (await reader.workload(workload)).profile

@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 
 from agent.advisor import Advisor
-from agent.connection import Actor, Connect, Connection, Reader
+from agent.connection import ActingClient, Connect, Connection, ReadingClient
 from agent.delegation import Delegation, EpisodeRunner, HandedOn
 from agent.episode import EpisodeWork, Spent, advice_text, see
 from daemon.api.models import (
@@ -79,7 +79,7 @@ class Loop:
         self._news = asyncio.Event()
         self._last_seq = 0
         self._instance: tuple[int, float] | None = None
-        self._actor: Actor | None = None
+        self._actor: ActingClient | None = None
         self._done = 0
 
     async def push(self, measurement: MeasurementRequest) -> None:
@@ -178,7 +178,7 @@ class Loop:
             if isinstance(result, Exception):
                 raise result
 
-    async def _listen(self, reader: Reader) -> None:
+    async def _listen(self, reader: ReadingClient) -> None:
         async for event in reader.events(self._last_seq):
             self._last_seq = event.seq
             if event.kind is EventKind.EPISODE_OPENED and event.episode:
@@ -202,7 +202,7 @@ class Loop:
                 self._news.clear()
             await self._news.wait()
 
-    async def _finished(self, reader: Reader, trial: str) -> TrialView:
+    async def _finished(self, reader: ReadingClient, trial: str) -> TrialView:
         """The trial once it is over and none of its work runs, noticed by event, or by polling if
         an event was missed.
         """
@@ -214,7 +214,7 @@ class Loop:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._news.wait(), LOOK_AGAIN_S)
 
-    async def _forgotten(self, reader: Reader, view: TrialView) -> bool:
+    async def _forgotten(self, reader: ReadingClient, view: TrialView) -> bool:
         """Whether nobody will end this trial any more, because an earlier run of the daemon started
         it.
         """
@@ -256,7 +256,7 @@ class Loop:
         return True
 
     async def _dealt(
-        self, reader: Reader, actor: Actor, episode: EpisodeView, spent: Spent
+        self, reader: ReadingClient, actor: ActingClient, episode: EpisodeView, spent: Spent
     ) -> tuple[str, str]:
         """Who handled an episode, and the result.
 
@@ -291,7 +291,7 @@ class Loop:
         )
         return self._advisor.name, handed + await work.deal(episode)
 
-    async def _close(self, actor: Actor, id: str, request: CloseRequest) -> None:
+    async def _close(self, actor: ActingClient, id: str, request: CloseRequest) -> None:
         for pause_s in (0.2, 1.0, 5.0, 0.0):
             try:
                 await actor.close_episode(id, request)

@@ -16,7 +16,7 @@ import sys
 from collections.abc import AsyncIterator, Sequence
 
 from agent.bandit_advisor import BanditAdvisor
-from agent.config import PATH, Config, read_config
+from agent.config import PATH, AgentConfig, read_config
 from agent.connection import Connection
 from agent.delegation import EpisodeRunner
 from agent.loop import Loop
@@ -62,7 +62,7 @@ async def connect() -> AsyncIterator[Connection]:
             yield Connection(client, None)
 
 
-def runner_of(config: Config) -> EpisodeRunner | None:
+def runner_of(config: AgentConfig) -> EpisodeRunner | None:
     """The runner for whole episodes, if one is configured."""
     if config.advisor.name != "claude" or config.claude is None:
         return None
@@ -72,7 +72,7 @@ def runner_of(config: Config) -> EpisodeRunner | None:
     return ClaudeRunner(config.claude)
 
 
-async def serve(config: Config, *, once: bool) -> None:
+async def serve(config: AgentConfig, *, once: bool) -> None:
     """Advise and measure until cancelled, or with `once` until one episode was handled."""
     runner = runner_of(config)
     loop = Loop(connect, BanditAdvisor(), runner=runner, most_trials=config.advisor.most_trials)
@@ -93,7 +93,7 @@ async def serve(config: Config, *, once: bool) -> None:
         await asyncio.gather(*polls, return_exceptions=True)
 
 
-async def _until_told(config: Config, once: bool) -> None:
+async def _until_told(config: AgentConfig, once: bool) -> None:
     """`serve`, ended by SIGTERM or SIGINT. A running trial goes on without us."""
     task = asyncio.create_task(serve(config, once=once))
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -10,8 +10,8 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 
-from agent.measuring.measure import Measure
-from agent.measuring.reading import Reading
+from agent.measuring.measure import MeasureEntry
+from agent.measuring.reading import MeasurementReading
 from agent.measuring.sources import source_of
 from agent.measuring.uprobe import AskForCalls
 from daemon.api.models import MeasurementRequest
@@ -25,7 +25,7 @@ REMIND_S = 600.0
 Push = Callable[[MeasurementRequest], Awaitable[None]]
 
 
-async def poll(measure: Measure) -> MeasurementRequest | None:
+async def poll(measure: MeasureEntry) -> MeasurementRequest | None:
     """One measurement, now; None from a source that needs an interval.
 
     Raises:
@@ -35,7 +35,7 @@ async def poll(measure: Measure) -> MeasurementRequest | None:
         return _measured(measure, await source.take())
 
 
-def _measured(measure: Measure, reading: Reading) -> MeasurementRequest | None:
+def _measured(measure: MeasureEntry, reading: MeasurementReading) -> MeasurementRequest | None:
     if reading.value is None:
         return None
     return MeasurementRequest(
@@ -69,7 +69,7 @@ class _Trouble:
         self._said = ""
 
 
-async def keep_polling(measure: Measure, push: Push, ask: AskForCalls | None = None) -> None:
+async def keep_polling(measure: MeasureEntry, push: Push, ask: AskForCalls | None = None) -> None:
     """Poll for ever; no failure ends it.
 
     An interval without a value sends no measurement. A source that cannot be read is reopened; if

@@ -44,7 +44,7 @@ APART = TrialSettings().min_gain
 
 
 @dataclass(frozen=True)
-class Run:
+class OwnNumbersRun:
     """One run: the application's own figures, and ours of the same time."""
 
     arm: str
@@ -154,19 +154,19 @@ async def _seen(
     return own, seen
 
 
-def _run(arm: str, own: Own, each: Application, lines: Sequence[SignalsLine]) -> Run:
+def _run(arm: str, own: Own, each: Application, lines: Sequence[SignalsLine]) -> OwnNumbersRun:
     parts = [part for line in lines if (part := line.workload(each.workload))]
     if not parts:
         raise Fault(FaultType.NOT_FOUND, f"nothing was seen of {each.name}", where=each.workload)
     span_s = sum(line.interval_s for line in lines)
     if each.jobs:
         ended = merge(part.turnaround_us for part in parts)
-        return Run(arm, own, ended.mean / 1e3, ended.count / span_s)
+        return OwnNumbersRun(arm, own, ended.mean / 1e3, ended.count / span_s)
     response = merge(part.response_us for part in parts)
     # What was still under way counts with what it had had so far, as in a trial's window.
     known = merge((response, parts[-1].open_us))
     latency_us = percentile(known, 0.99) if own.tail else known.mean
-    return Run(arm, own, latency_us / 1e3, response.count / span_s)
+    return OwnNumbersRun(arm, own, latency_us / 1e3, response.count / span_s)
 
 
 def ordered_alike(pairs: Sequence[tuple[float, float]], apart: float) -> float:

@@ -16,7 +16,7 @@ from benchmarks.simulator_speed import lab_types
 from bpf.build.objects import build_object
 from bpf.static.check import check_source
 from process import Fault, FaultType
-from scheduler_library.policy.compiler import Compiled, Machine, compile_policy
+from scheduler_library.policy.compiler import CompiledPolicy, TargetMachine, compile_policy
 from simulator.build import engine_for
 from simulator.stress_verdict import prove
 
@@ -52,8 +52,8 @@ def _measure() -> dict[str, object]:
 
 def _once(line: str, folder: Path, btf: Path) -> dict[str, float]:
     began = time.monotonic()
-    compiled = compile_policy(line, machine=Machine(CPUS, lambda _: None))
-    if not isinstance(compiled, Compiled):
+    compiled = compile_policy(line, machine=TargetMachine(CPUS, lambda _: None))
+    if not isinstance(compiled, CompiledPolicy):
         raise Fault(FaultType.BUILD_FAILED, "the policy does not compile", where=line)
     source = folder / "policy.bpf.c"
     source.write_text(compiled.source)

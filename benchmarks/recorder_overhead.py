@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.signals_overhead.run import hackbench, pipe, summary
-from bpf.recorder.process import Progress, Recorder, Wanted
+from bpf.recorder.process import Recorder, RecordingOptions, RecordingProgress
 
 ROUNDS = 8
 # Longer runs rather than more attachments: attaching costs seconds under emulation.
@@ -25,10 +25,10 @@ MOST_BYTES = 1 << 28
 
 
 @contextlib.asynccontextmanager
-async def _recording(ended: list[Progress]) -> AsyncIterator[None]:
+async def _recording(ended: list[RecordingProgress]) -> AsyncIterator[None]:
     """Everything is recorded within the block."""
     with tempfile.TemporaryDirectory() as folder:
-        wanted = Wanted(Path(folder) / "trace.gz", LONGEST_S, MOST_BYTES)
+        wanted = RecordingOptions(Path(folder) / "trace.gz", LONGEST_S, MOST_BYTES)
         async with Recorder(wanted) as recorder:
             told = recorder.progress()
             await anext(told)
@@ -41,14 +41,14 @@ async def _recording(ended: list[Progress]) -> AsyncIterator[None]:
                 ended.append(await rest)
 
 
-async def _last(told: AsyncIterator[Progress]) -> Progress:
+async def _last(told: AsyncIterator[RecordingProgress]) -> RecordingProgress:
     async for progress in told:
         last = progress
     return last
 
 
 @contextlib.asynccontextmanager
-async def _nothing(ended: list[Progress]) -> AsyncIterator[None]:
+async def _nothing(ended: list[RecordingProgress]) -> AsyncIterator[None]:
     yield
 
 
@@ -61,7 +61,7 @@ async def measure() -> dict[str, object]:
     times: dict[str, dict[str, list[float]]] = {
         name: {arm: [] for arm in ARMS} for name in workloads
     }
-    ended: list[Progress] = []
+    ended: list[RecordingProgress] = []
     for number in range(-1, ROUNDS):
         for step in range(len(ARMS)):
             arm = ARMS[(number + step) % len(ARMS)]

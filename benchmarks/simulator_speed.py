@@ -21,16 +21,15 @@ from lab.recipe import recipe_for
 from lab.root import ensure
 from lab.tree import project_root
 from process import Fault, FaultType, run
-from scheduler_library.policy.compiler import Compiled, compile_policy
-from scheduler_library.policy.compiler import Machine as PolicyMachine
+from scheduler_library.policy.compiler import CompiledPolicy, TargetMachine, compile_policy
 from simulator.build import build_native, engine_for
 from simulator.scenario import (
     MS,
     US,
-    Machine,
     Repeat,
     Run,
     Scenario,
+    SimulatedMachine,
     Sleep,
     Task,
     overload,
@@ -43,7 +42,7 @@ POLICY = "order vtime; slice clamp(wait / 4, 500us, 8ms)"
 TURNS = 5
 # As long as it takes for some seconds of work.
 SIMULATED_S = {"service": 400, "overload": 200, "ping_pong": 20}
-MACHINE = Machine(4)
+MACHINE = SimulatedMachine(4)
 FEW, MANY = 1_000, 100_000
 LIMIT_S = 300.0
 # Runs the engine alone in a process, so that its CPU time and peak of memory are known.
@@ -63,7 +62,7 @@ async def measure() -> dict[str, object]:
 
 def _measure() -> dict[str, object]:
     with tempfile.TemporaryDirectory(prefix="schedpilot-speed-") as place:
-        bench = _Bench(Path(place))
+        bench = _SpeedBench(Path(place))
         schedulers = {"fifo": _library("fifo"), "policy": _policy()}
         events = {
             name: {
@@ -87,8 +86,8 @@ def _library(name: str) -> str:
 
 
 def _policy() -> str:
-    compiled = compile_policy(POLICY, machine=PolicyMachine(MACHINE.cpus, lambda _: None))
-    if not isinstance(compiled, Compiled):
+    compiled = compile_policy(POLICY, machine=TargetMachine(MACHINE.cpus, lambda _: None))
+    if not isinstance(compiled, CompiledPolicy):
         raise Fault(FaultType.BUILD_FAILED, "the policy does not compile", where=POLICY)
     return compiled.source
 
@@ -103,7 +102,7 @@ def lab_types(cache_folder: Path) -> Path:
     return root.btf
 
 
-class _Bench:
+class _SpeedBench:
     """Builds for the lab's kernel, whose types any host can have."""
 
     def __init__(self, folder: Path) -> None:
@@ -125,7 +124,7 @@ class _Bench:
             self._run(
                 name,
                 _library(name),
-                Scenario("crowd", (Task("crowd", steps, count=count),), Machine(64)),
+                Scenario("crowd", (Task("crowd", steps, count=count),), SimulatedMachine(64)),
             )["peak_kb"]
             for count in (FEW, MANY)
         ]

@@ -15,7 +15,7 @@ from agent.loop import Loop
 from agent.main import connect
 
 
-class Told:
+class ScriptedAdvisor:
     """Proposes one thing, once."""
 
     name = "told"
@@ -34,6 +34,6 @@ class Told:
 
 
 if __name__ == "__main__":
-    told = Told(" ".join(sys.argv[1:]))
+    told = ScriptedAdvisor(" ".join(sys.argv[1:]))
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(Loop(connect, told, most_trials=1).run())

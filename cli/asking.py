@@ -14,7 +14,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cli.exits import Exit
+from cli.exits import ExitCode
 from cli.judged import judged_by
 from cli.naming import workload_named
 from cli.output import as_json, document, note, say
@@ -51,7 +51,7 @@ SILENT_S = 30.0
 
 
 @dataclass(frozen=True)
-class Wish:
+class AskOptions:
     """What the agent is asked to improve: a command to run, or a workload that runs."""
 
     command: tuple[str, ...]
@@ -137,7 +137,7 @@ def _judged(view: EpisodeView) -> tuple[str, ...]:
     return view.objective, *(f"{each.workload} {each.text}" for each in view.guards)
 
 
-def ask(wish: Wish, *, json: bool) -> Exit:
+def ask(wish: AskOptions, *, json: bool) -> ExitCode:
     """Run the command until the episode is over, or wait for it; report the result."""
     if wish.command and shutil.which(wish.command[0]) is None:
         raise Fault(
@@ -158,7 +158,7 @@ def ask(wish: Wish, *, json: bool) -> Exit:
             _give_up(follower, f"the command failed: {failed}")
             for line in failed.fault.report().splitlines():
                 note(line, "red")
-            return Exit.COMMAND_FAILED
+            return ExitCode.COMMAND_FAILED
         except KeyboardInterrupt:
             _give_up(follower, "interrupted by the user")
             raise
@@ -169,7 +169,7 @@ def ask(wish: Wish, *, json: bool) -> Exit:
     return _told(follower.closed, times, json=json)
 
 
-def _settled(wish: Wish, stack: contextlib.ExitStack) -> Settled | GoalView:
+def _settled(wish: AskOptions, stack: contextlib.ExitStack) -> Settled | GoalView:
     """What the user wants, in measurable terms; the question if it stays open."""
     with control_client() as client:
         workload = workload_named(client, wish.workload) if wish.workload else ""
@@ -182,17 +182,17 @@ def _settled(wish: Wish, stack: contextlib.ExitStack) -> Settled | GoalView:
             return unanswered.view
 
 
-def _unanswered(view: GoalView, *, json: bool) -> Exit:
+def _unanswered(view: GoalView, *, json: bool) -> ExitCode:
     """A question has no answer: nothing was started."""
     if json:
         as_json(view)
-        return Exit.QUESTION
+        return ExitCode.QUESTION
     tell_question(view)
     if not view.workload:
         note("say it with --workload ID, or in other words; nothing was started")
     else:
         note("say it with --objective 'TEXT', or in other words; nothing was started")
-    return Exit.QUESTION
+    return ExitCode.QUESTION
 
 
 def tell_understood(episode: EpisodeView, notes: Sequence[str]) -> None:
@@ -209,7 +209,7 @@ def tell_understood(episode: EpisodeView, notes: Sequence[str]) -> None:
     note("to correct it: Ctrl-C, then --objective 'TEXT' and --guard 'NAME: TEXT'")
 
 
-def _run_until(wish: Wish, over: threading.Event) -> list[float]:
+def _run_until(wish: AskOptions, over: threading.Event) -> list[float]:
     """Run the command again and again; yields the seconds of each run."""
     times: list[float] = []
     if not wish.command:
@@ -244,7 +244,7 @@ def _give_up(follower: _Follower, why: str) -> None:
         client.close_episode(view.id, CloseRequest(summary=why[:2000], advisor="by-hand"))
 
 
-def _told(episode: EpisodeView, times: Sequence[float], *, json: bool) -> Exit:
+def _told(episode: EpisodeView, times: Sequence[float], *, json: bool) -> ExitCode:
     kept = any(each.state is TrialState.KEPT for each in episode.trials)
     if json:
         said = {"id": episode.id, "objective": episode.objective, "kept": kept}
@@ -255,4 +255,4 @@ def _told(episode: EpisodeView, times: Sequence[float], *, json: bool) -> Exit:
             say(f"guard of {guard.workload}: {guard.text}: {how}")
         say(episode.outcome, "bold green" if kept else "bold")
         say(f"the whole story: schedpilot explain {episode.id}", "dim")
-    return Exit.OK if kept else Exit.NO
+    return ExitCode.OK if kept else ExitCode.NO

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cli.exits import Exit
+from cli.exits import ExitCode
 from cli.following import following
 from cli.formats import parse_parameters, titled
 from cli.gates import said, show_gates, stopping
@@ -153,7 +153,7 @@ def not_proven(candidate: CandidateView) -> Fault:
 
 
 @dataclass(frozen=True)
-class Wish:
+class CheckOptions:
     """How to check it, as `schedpilot check --help` explains."""
 
     workload: str = ""
@@ -180,7 +180,7 @@ def sizes(text: str) -> tuple[int, ...]:
     return tuple(dict.fromkeys(map(int, words)))
 
 
-def check(target: str, settings: Sequence[str], wish: Wish, *, json: bool) -> Exit:
+def check(target: str, settings: Sequence[str], wish: CheckOptions, *, json: bool) -> ExitCode:
     """OK if the candidate is proven, NO if it is not.
 
     Without a daemon it runs the gates that need no kernel, and the answer is UNREACHABLE.
@@ -213,7 +213,7 @@ def check(target: str, settings: Sequence[str], wish: Wish, *, json: bool) -> Ex
     good = candidate.proven and not candidate.quarantined
     if json:
         as_json(candidate)
-        return Exit.OK if good else Exit.NO
+        return ExitCode.OK if good else ExitCode.NO
     for line in candidate.policy.splitlines():
         say(line, "bold")
     show_gates(candidate)
@@ -227,4 +227,4 @@ def check(target: str, settings: Sequence[str], wish: Wish, *, json: bool) -> Ex
         say(f"{name} is not proven (candidate {candidate.id}): some gates were not run", "yellow")
     else:
         say(f"{name} is not proven (candidate {candidate.id})", "red")
-    return Exit.OK if good else Exit.NO
+    return ExitCode.OK if good else ExitCode.NO

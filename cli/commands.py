@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from cli.exits import Exit
+from cli.exits import ExitCode
 from cli.programs import PROGRAMS, become
 
 app = typer.Typer(
@@ -77,7 +77,7 @@ def _options(
     """An autopilot for the Linux CPU scheduler: the operator's command."""
 
 
-def _leave(code: Exit) -> NoReturn:
+def _leave(code: ExitCode) -> NoReturn:
     raise typer.Exit(int(code))
 
 
@@ -151,7 +151,7 @@ def library_search(
     if not words and not workload:
         raise typer.BadParameter("say what to search for: words, or --workload ID")
     if not show_search(" ".join(words or []), workload, everything=everything, json=json):
-        _leave(Exit.NO)
+        _leave(ExitCode.NO)
 
 
 @app.command(rich_help_panel=LOOKING)
@@ -270,12 +270,12 @@ def simulate(
     json: Json = False,
 ) -> None:
     """Compare a scheduler with the default one, in simulation. 3: it was ejected. No daemon."""
-    from cli.simulate import Wish
+    from cli.simulate import SimulateOptions
     from cli.simulate import simulate as compare
 
     if trace and scenario:
         raise typer.BadParameter("choose one of --trace and --scenario")
-    wish = Wish(trace, scenario, cpus, seed, btf, cache, perfetto, objective)
+    wish = SimulateOptions(trace, scenario, cpus, seed, btf, cache, perfetto, objective)
     _leave(compare(target, settings or [], wish, json=json))
 
 
@@ -328,7 +328,7 @@ def check(
         options = ["--emit-c" if emit_c else "--format", *(["--json"] if json else [])]
         request = checking.request_for(target, settings or [])
         _leave(show_c(request, target, settings or [], options))
-    wish = checking.Wish(workload, checking.sizes(cpus), btf, canary)
+    wish = checking.CheckOptions(workload, checking.sizes(cpus), btf, canary)
     _leave(checking.check(target, settings or [], wish, json=json))
 
 
@@ -589,7 +589,7 @@ def tune(
             raise typer.BadParameter("choose one of --objective and --metric")
         if metric and metric not in searching.METRICS:
             raise typer.BadParameter(f"--metric is one of {', '.join(searching.METRICS)}")
-        chosen = searching.Wish(
+        chosen = searching.SearchOptions(
             trials, seed, metric, group, trace, scenario, btf, cache, save, objective
         )
         _leave(searching.search(parameters, settings or [], chosen, json=json))
@@ -606,14 +606,16 @@ def tune(
         if objective or guard:
             raise typer.BadParameter("`schedpilot ask` takes --objective and --guard")
         note("`tune --agent` is now called `schedpilot ask`; this run continues")
-        _leave(asking.ask(asking.Wish(tuple(command or ()), workload, goal, timeout), json=json))
+        _leave(
+            asking.ask(asking.AskOptions(tuple(command or ()), workload, goal, timeout), json=json)
+        )
     if workload or goal:
         raise typer.BadParameter("--workload and --goal are for --agent")
     if not command:
         raise typer.BadParameter("a command is missing: schedpilot tune -- COMMAND")
     from cli import tune as tuning
 
-    plan = tuning.Plan(
+    plan = tuning.TunePlan(
         command=tuple(command),
         candidates=tuple(dict.fromkeys(candidate or [])),
         settings=tuning.parse_settings(settings or []),
@@ -678,7 +680,9 @@ def ask(
         raise typer.BadParameter("say what it is about: --workload NAME")
     if len(goal) > 500:
         raise typer.BadParameter("a goal has at most 500 characters")
-    wish = asking.Wish(tuple(command or ()), workload, goal, timeout, objective, tuple(guard or ()))
+    wish = asking.AskOptions(
+        tuple(command or ()), workload, goal, timeout, objective, tuple(guard or ())
+    )
     _leave(asking.ask(wish, json=json))
 
 

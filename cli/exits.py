@@ -4,7 +4,7 @@
 from enum import IntEnum
 
 
-class Exit(IntEnum):
+class ExitCode(IntEnum):
     OK = 0
     # A fault, reported on standard error.
     FAULT = 1

@@ -36,7 +36,7 @@ _TELLING = (
 _LASTING = (EventKind.GATE_PASSED, EventKind.GATE_SKIPPED, EventKind.GATE_FAILED)
 
 
-class Progress:
+class ProgressLine:
     """A progress line on standard error; silent if that is not a terminal."""
 
     def __init__(self, status: Status | None) -> None:
@@ -58,19 +58,19 @@ class Progress:
 
 
 @contextlib.contextmanager
-def showing(text: str) -> Iterator[Progress]:
+def showing(text: str) -> Iterator[ProgressLine]:
     """Show the block's own messages while it runs."""
     if not err().is_terminal:
-        yield Progress(None)
+        yield ProgressLine(None)
         return
     with err().status(plain(text)) as status:
-        progress = Progress(status)
+        progress = ProgressLine(status)
         progress.stage(text)
         yield progress
 
 
 @contextlib.contextmanager
-def following(text: str) -> Iterator[Progress]:
+def following(text: str) -> Iterator[ProgressLine]:
     """Show the block's own messages and the daemon's events while it runs."""
     with showing(text) as progress:
         if err().is_terminal:
@@ -80,7 +80,7 @@ def following(text: str) -> Iterator[Progress]:
         yield progress
 
 
-def _listen(progress: Progress, since: float) -> None:
+def _listen(progress: ProgressLine, since: float) -> None:
     # Progress is optional; the work goes on without it.
     with contextlib.suppress(Fault), observe_client() as client:
         for event in client.events():

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cli.exits import Exit
-from cli.following import Progress, showing
+from cli.exits import ExitCode
+from cli.following import ProgressLine, showing
 from cli.formats import titled
 from cli.gates import show_gate
 from cli.output import as_json, note, say
@@ -84,13 +84,13 @@ def compiled(
 
 def show_c(
     request: CandidateRequest, target: str, settings: Sequence[str], options: Sequence[str]
-) -> Exit:
+) -> ExitCode:
     """Print the C or the canonical text; the child inherits our standard output."""
     return _exit(compiled(request, target, settings, options, capture=False))
 
 
-def _exit(done: Completed) -> Exit:
-    return Exit(done.status) if done.status in set(Exit) else Exit.FAULT
+def _exit(done: Completed) -> ExitCode:
+    return ExitCode(done.status) if done.status in set(ExitCode) else ExitCode.FAULT
 
 
 def prove(
@@ -102,7 +102,7 @@ def prove(
     headers: Path | None,
     why: str,
     json: bool,
-) -> Exit:
+) -> ExitCode:
     """Show each gate as it answers. NO if one refuses the candidate, else UNREACHABLE.
 
     Args:
@@ -139,7 +139,7 @@ def prove(
         say(f"{titled(made.name, made.parameters)} is not proven", "red")
     if not failed:
         note(f"this is as far as it goes without a daemon: {why}", "yellow")
-    return Exit.NO if failed else Exit.UNREACHABLE
+    return ExitCode.NO if failed else ExitCode.UNREACHABLE
 
 
 def _made(document: Mapping[str, Any], request: CandidateRequest) -> Made:
@@ -174,7 +174,7 @@ async def _gates(
     btf: Path | None,
     headers: Path | None,
     request: CandidateRequest,
-    progress: Progress,
+    progress: ProgressLine,
     *,
     quiet: bool,
 ) -> list[GateResult]:

@@ -5,11 +5,11 @@ import os
 import sys
 
 from cli.commands import app
-from cli.exits import Exit
+from cli.exits import ExitCode
 from cli.programs import PROGRAMS, become
 
 
-def _report(error: Exception) -> Exit:
+def _report(error: Exception) -> ExitCode:
     """Print a fault for people; any other exception is a defect and propagates.
 
     A refusal by the system (a path, a full disk) is a fault, too.
@@ -23,7 +23,7 @@ def _report(error: Exception) -> Exit:
 
     for number, line in enumerate(fault.report().split("\n")):
         err().print(plain(line, 4000, "red" if number == 0 else ""), soft_wrap=True)
-    return Exit.UNREACHABLE if fault.type is FaultType.UNREACHABLE else Exit.FAULT
+    return ExitCode.UNREACHABLE if fault.type is FaultType.UNREACHABLE else ExitCode.FAULT
 
 
 def main() -> None:
@@ -43,11 +43,11 @@ def main() -> None:
         app(prog_name="schedpilot")
         sys.stdout.flush()
     except KeyboardInterrupt:
-        sys.exit(int(Exit.INTERRUPTED))
+        sys.exit(int(ExitCode.INTERRUPTED))
     except BrokenPipeError:
         # The reader has seen enough (`| head`). Buffered output is discarded.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(int(Exit.OK))
+        sys.exit(int(ExitCode.OK))
     except Exception as error:  # noqa: BLE001 - Faults and OSError; _report raises all others again
         sys.exit(int(_report(error)))
 

@@ -4,7 +4,7 @@
 from pydantic import ValidationError
 from rich.text import Text
 
-from cli.exits import Exit
+from cli.exits import ExitCode
 from cli.output import as_json, heading, note, out, plain, say, table
 from daemon.api.client import control_client, observe_client
 from daemon.api.display import displayable
@@ -45,7 +45,7 @@ def show_probes(*, json: bool) -> None:
 
 def run_probe(
     kind: str, workload: str, seconds: int, calls: tuple[str, str, str] | None, *, json: bool
-) -> Exit:
+) -> ExitCode:
     """Run one probe and show what it saw.
 
     Args:
@@ -88,9 +88,9 @@ def run_probe(
         view = client.run_probe(request)
     if json:
         as_json(view)
-        return Exit.OK
+        return ExitCode.OK
     _show(view)
-    return Exit.OK
+    return ExitCode.OK
 
 
 def _points(calls: tuple[str, str, str]) -> CallPoints:

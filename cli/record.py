@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rich.status import Status
 
-from cli.exits import Exit
+from cli.exits import ExitCode
 from cli.formats import ago, span
 from cli.output import as_json, err, note, out, plain, say, table
 from daemon.api.client import Client, control_client, observe_client
@@ -20,7 +20,7 @@ from process import Fault, FaultType
 LOOK_S = 0.5
 
 
-def record(seconds: float, workload: str, output: Path | None, *, json: bool) -> Exit:
+def record(seconds: float, workload: str, output: Path | None, *, json: bool) -> ExitCode:
     """Record, wait for the end, and fetch the file. Ctrl-C ends the recording and keeps it."""
     if output is not None:
         _reserve(output)
@@ -32,7 +32,7 @@ def record(seconds: float, workload: str, output: Path | None, *, json: bool) ->
         raise
 
 
-def _recorded(seconds: float, workload: str, output: Path | None, *, json: bool) -> Exit:
+def _recorded(seconds: float, workload: str, output: Path | None, *, json: bool) -> ExitCode:
     with control_client() as client:
         view = client.record(RecordingRequest(seconds=seconds, workload=workload or None))
         try:
@@ -52,7 +52,7 @@ def _recorded(seconds: float, workload: str, output: Path | None, *, json: bool)
         _write(path, client.trace(view.id))
     if json:
         as_json({**view.model_dump(mode="json"), "file": str(path)})
-        return Exit.OK
+        return ExitCode.OK
     say(
         f"{path}: {span(view.seconds)}, {view.records} records of {view.tasks} tasks, "
         f"{view.bytes / 1024:.0f} KiB"
@@ -64,7 +64,7 @@ def _recorded(seconds: float, workload: str, output: Path | None, *, json: bool)
     if view.cut:
         note(f"ended early: {view.cut}", "yellow")
     note(f"schedpilot simulate WHAT --trace {path}")
-    return Exit.OK
+    return ExitCode.OK
 
 
 def _exists(path: Path) -> Fault:
@@ -141,13 +141,13 @@ def _awaited(client: Client, view: RecordingView) -> RecordingView:
     return view
 
 
-def show_recordings(*, json: bool) -> Exit:
+def show_recordings(*, json: bool) -> ExitCode:
     """The stored recordings, newest first."""
     with observe_client() as client:
         found = client.recordings()
     if json:
         as_json(found)
-        return Exit.OK
+        return ExitCode.OK
     made = table("id", "", "began", "of", "length", "records", "KiB", right=("records", "KiB"))
     for each in found:
         made.add_row(
@@ -160,4 +160,4 @@ def show_recordings(*, json: bool) -> Exit:
             f"{each.bytes / 1024:.0f}",
         )
     out().print(made)
-    return Exit.OK
+    return ExitCode.OK

@@ -17,10 +17,10 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from cli.exits import Exit
-from cli.following import Progress, showing
+from cli.exits import ExitCode
+from cli.following import ProgressLine, showing
 from cli.output import err, note, out, plain, say, table
-from cli.simulate import Source, source_for, types_for
+from cli.simulate import SchedulerSource, source_for, types_for
 from daemon.api.models import NAME_PATTERN
 from process import Fault, FaultType, require_writable
 from process.stream import stream
@@ -39,7 +39,7 @@ METRICS = {
 }
 
 
-class _Group(BaseModel):
+class _FoundGroup(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     scenario: str
@@ -62,12 +62,12 @@ class _Searched(BaseModel):
     values: dict[str, bool | int | float]
     tuned_gain: float
     gain: float
-    groups: tuple[_Group, ...]
+    groups: tuple[_FoundGroup, ...]
     notes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class Wish:
+class SearchOptions:
     """What to search, and on what; paths as typed."""
 
     trials: int = 40
@@ -105,7 +105,7 @@ class Wish:
 class _Heard:
     """The program's lines: an answer, progress, or trouble."""
 
-    def __init__(self, progress: Progress, title: str) -> None:
+    def __init__(self, progress: ProgressLine, title: str) -> None:
         self.answer = ""
         self.trouble: list[str] = []
         self._progress = progress
@@ -124,17 +124,17 @@ class _Heard:
                 self.trouble.append(line)
 
 
-def search(target: str, settings: Sequence[str], wish: Wish, *, json: bool) -> Exit:
+def search(target: str, settings: Sequence[str], wish: SearchOptions, *, json: bool) -> ExitCode:
     """OK if better values were found, NO if the defaults are as good."""
     _check(target, wish)
     work = [*_option("trace", wish.trace), *_option("scenario", wish.scenario)]
     source = source_for(target, settings, cpus=0, work=[*work, *_option("cache", wish.cache)])
     if source is None:
-        return Exit.FAULT
+        return ExitCode.FAULT
     wish = replace(wish, btf=types_for(wish.btf))
     answer = _searched(source, wish)
     if not answer:
-        return Exit.FAULT
+        return ExitCode.FAULT
     try:
         found = _Searched.model_validate_json(answer)
     except ValidationError as error:
@@ -151,14 +151,14 @@ def search(target: str, settings: Sequence[str], wish: Wish, *, json: bool) -> E
         sys.stdout.write(answer + "\n")
     else:
         _show(found, wish, line)
-    return Exit.OK if better else Exit.NO
+    return ExitCode.OK if better else ExitCode.NO
 
 
 def _option(name: str, value: object) -> list[str]:
     return [f"--{name}={value}"] if value else []
 
 
-def _check(target: str, wish: Wish) -> None:
+def _check(target: str, wish: SearchOptions) -> None:
     """Checked before minutes of work: whether the result can be saved."""
     if wish.save is not None and not re.fullmatch(NAME_PATTERN.strip("^$"), target):
         raise Fault(
@@ -171,7 +171,7 @@ def _check(target: str, wish: Wish) -> None:
         require_writable(wish.save, "result")
 
 
-def _searched(source: Source, wish: Wish) -> str:
+def _searched(source: SchedulerSource, wish: SearchOptions) -> str:
     """The program's answer; None if it has reported why there is none."""
     with tempfile.TemporaryDirectory(prefix="schedpilot-searching-") as place:
         file, space = Path(place) / "candidate.bpf.c", Path(place) / "space.json"
@@ -227,7 +227,7 @@ def _save(file: Path, line: str) -> None:
         ) from None
 
 
-def _show(found: _Searched, wish: Wish, line: str) -> None:
+def _show(found: _Searched, wish: SearchOptions, line: str) -> None:
     on = wish.trace or found.workload
     say(
         f"{found.scheduler}, by {wish.by} on {on}: {found.trials} trials, seed {found.seed}",

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from rich.text import Text
 
 from cli.check import beside, label, request_for
-from cli.exits import Exit
+from cli.exits import ExitCode
 from cli.formats import microseconds, titled
 from cli.output import err, note, out, plain, say, table
 from daemon.api.models import ParameterValue
@@ -41,7 +41,7 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
-class _Group(_Part):
+class _ComparedGroup(_Part):
     name: str
     workload: str
     default: dict[str, float | dict[str, float] | None]
@@ -65,7 +65,7 @@ class _Scenario(_Part):
     ejection: _Ejection | None
     default: dict[str, int]
     candidate: dict[str, int]
-    groups: tuple[_Group, ...]
+    groups: tuple[_ComparedGroup, ...]
 
 
 class _Comparison(_Part):
@@ -81,7 +81,7 @@ class _Comparison(_Part):
 
 
 @dataclass(frozen=True)
-class Wish:
+class SimulateOptions:
     """What to simulate, and how; paths as typed."""
 
     trace: Path | None = None
@@ -109,7 +109,7 @@ class Wish:
 
 
 @dataclass(frozen=True)
-class Source:
+class SchedulerSource:
     """A scheduler's C, its name, the values of its variables, and its parameters.
 
     `cpus` is one more than the highest CPU that a policy names, 0 if it names none; `facts` (JSON)
@@ -151,7 +151,7 @@ def types_for(btf: Path | None) -> Path | None:
 
 def source_for(
     target: str, settings: Sequence[str], *, cpus: int, work: Sequence[str]
-) -> Source | None:
+) -> SchedulerSource | None:
     """The C of the requested scheduler, with CPU sets for the simulated machine.
 
     Args:
@@ -173,10 +173,12 @@ def source_for(
     return source if source.cpus <= simulated else _compiled(target, settings, simulated)
 
 
-def _compiled(target: str, settings: Sequence[str], cpus: int) -> Source | None:
+def _compiled(target: str, settings: Sequence[str], cpus: int) -> SchedulerSource | None:
     request = request_for(target, settings)
     if request.source is not None:
-        return Source(request.name or "candidate", request.source, dict(request.parameters))
+        return SchedulerSource(
+            request.name or "candidate", request.source, dict(request.parameters)
+        )
     words = ["--emit-c", "--json", f"--cpus={cpus}", *(f"--set={each}" for each in settings)]
     if request.library is not None:
         words += ["--library", request.library]
@@ -188,7 +190,7 @@ def _compiled(target: str, settings: Sequence[str], cpus: int) -> Source | None:
     relay(done)
     found = json_text.loads(done.stdout)
     parameters = tuple(found.get("parameters", ()))
-    return Source(
+    return SchedulerSource(
         found["name"],
         found["source"],
         found.get("values", {}),
@@ -204,14 +206,16 @@ def relay(done: Completed) -> None:
         err().print(plain(line, 4000), soft_wrap=True)
 
 
-def simulate(target: str, settings: Sequence[str], wish: Wish, *, json: bool) -> Exit:
+def simulate(
+    target: str, settings: Sequence[str], wish: SimulateOptions, *, json: bool
+) -> ExitCode:
     """OK if the scheduler survived, NO if it was ejected."""
     if wish.perfetto is not None:
         require_writable(wish.perfetto, "the Perfetto trace")
     work = list(replace(wish, perfetto=None).words())
     source = source_for(target, settings, cpus=wish.cpus, work=work)
     if source is None:
-        return Exit.FAULT
+        return ExitCode.FAULT
     wish = replace(wish, btf=types_for(wish.btf))
     with tempfile.TemporaryDirectory(prefix="schedpilot-simulate-") as place:
         file = Path(place) / "candidate.bpf.c"
@@ -222,12 +226,12 @@ def simulate(target: str, settings: Sequence[str], wish: Wish, *, json: bool) ->
         own = beside(target)
         words += [f"--headers={own}"] if own else []
         done = _program("simulator.compare", words, SIMULATE_S)
-    if done.status not in (Exit.OK, Exit.NO):
+    if done.status not in (ExitCode.OK, ExitCode.NO):
         relay(done)
-        return Exit(done.status) if done.status in set(Exit) else Exit.FAULT
+        return ExitCode(done.status) if done.status in set(ExitCode) else ExitCode.FAULT
     if json:
         sys.stdout.write(done.text)
-        return Exit(done.status)
+        return ExitCode(done.status)
     try:
         found = _Comparison.model_validate_json(done.stdout)
     except ValidationError as error:
@@ -237,7 +241,7 @@ def simulate(target: str, settings: Sequence[str], wish: Wish, *, json: bool) ->
             why=str(error.errors(include_input=False, include_url=False)[0]["msg"]),
         ) from None
     _show(found, wish, source, target)
-    return Exit(done.status)
+    return ExitCode(done.status)
 
 
 def word_of(value: ParameterValue) -> str:
@@ -320,7 +324,7 @@ _SUMMARY = (
 )
 
 
-def _show(found: _Comparison, wish: Wish, source: Source, target: str) -> None:
+def _show(found: _Comparison, wish: SimulateOptions, source: SchedulerSource, target: str) -> None:
     name = titled(source.name, source.values)
     on = f"on {wish.trace}" if wish.trace else f"on {wish.scenario or 'the stress set'}"
     cpus = found.scenarios[0].cpus if found.scenarios else 0
@@ -361,7 +365,7 @@ def _show_one(scenario: _Scenario) -> None:
         note(f"{len(groups) - MOST_GROUPS} groups with less CPU time are in --json")
 
 
-def _tells(metric: _Metric, group: _Group) -> bool:
+def _tells(metric: _Metric, group: _ComparedGroup) -> bool:
     """Whether there is such a figure; a task that never sleeps has no response time."""
     both = (group.default, group.candidate)
     if metric.place and metric.place[0] in ("response_us", "completions_per_s"):

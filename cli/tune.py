@@ -18,8 +18,8 @@ from statistics import median
 from types import FrameType
 
 from cli.check import create, label, not_proven, request_for
-from cli.exits import Exit
-from cli.following import Progress, following
+from cli.exits import ExitCode
+from cli.following import ProgressLine, following
 from cli.formats import parse_parameters, quantity, span, titled
 from cli.gates import warn
 from cli.naming import guard_of
@@ -64,7 +64,7 @@ class CommandFailed(Exception):
 
 
 @dataclass(frozen=True)
-class Plan:
+class TunePlan:
     """The request for `tune`. `settings` by scheduler name; times in seconds."""
 
     command: tuple[str, ...]
@@ -89,7 +89,7 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Refused:
+class RefusedCandidate:
     """A candidate that never reached a trial."""
 
     name: str
@@ -141,7 +141,7 @@ def terminable() -> Iterator[None]:
             signal.signal(each, handler)
 
 
-def _timed(plan: Plan) -> float:
+def _timed(plan: TunePlan) -> float:
     """Run the command once; seconds of wall time.
 
     Raises:
@@ -161,7 +161,7 @@ def _timed(plan: Plan) -> float:
     return max(time.perf_counter() - started, 1e-6)
 
 
-def _ready(client: Client, trial: TrialView, progress: Progress) -> TrialView:
+def _ready(client: Client, trial: TrialView, progress: ProgressLine) -> TrialView:
     """The trial as soon as it wants a run, or has ended."""
     told = False
     while trial.state is TrialState.AWAITING_APPROVAL or (
@@ -177,7 +177,7 @@ def _ready(client: Client, trial: TrialView, progress: Progress) -> TrialView:
 
 
 def _compare(
-    client: Client, plan: Plan, candidate: CandidateView, workload: str, progress: Progress
+    client: Client, plan: TunePlan, candidate: CandidateView, workload: str, progress: ProgressLine
 ) -> TrialView:
     """Try one candidate against the current scheduler, up to its verdict.
 
@@ -210,7 +210,9 @@ def _compare(
     return trial
 
 
-def _run_watched(client: Client, plan: Plan, trial: TrialView, progress: Progress) -> TrialView:
+def _run_watched(
+    client: Client, plan: TunePlan, trial: TrialView, progress: ProgressLine
+) -> TrialView:
     """Run the command again and again, until the daemon has seen enough of it."""
     while trial.state is TrialState.RUNNING:
         progress.stage(
@@ -225,7 +227,9 @@ def _run_watched(client: Client, plan: Plan, trial: TrialView, progress: Progres
     return trial
 
 
-def _request(client: Client, plan: Plan, candidate: CandidateView, workload: str) -> TrialRequest:
+def _request(
+    client: Client, plan: TunePlan, candidate: CandidateView, workload: str
+) -> TrialRequest:
     if not plan.watched:
         return TrialRequest(
             candidate=candidate.id,
@@ -244,7 +248,7 @@ def _request(client: Client, plan: Plan, candidate: CandidateView, workload: str
     )
 
 
-def _start(client: Client, plan: Plan, candidate: CandidateView, workload: str) -> TrialView:
+def _start(client: Client, plan: TunePlan, candidate: CandidateView, workload: str) -> TrialView:
     """Start the trial; if the user interrupts the start, end the trial again."""
     request = _request(client, plan, candidate, workload)
     try:
@@ -280,11 +284,11 @@ def _give_back(client: Client, trial: str, why: str) -> None:
 
 
 def _prove(
-    client: Client, plan: Plan, names: Sequence[str]
-) -> tuple[list[CandidateView], list[Refused]]:
+    client: Client, plan: TunePlan, names: Sequence[str]
+) -> tuple[list[CandidateView], list[RefusedCandidate]]:
     """Build and prove all candidates before the first run, so that no build disturbs one."""
     proven: list[CandidateView] = []
-    refused: list[Refused] = []
+    refused: list[RefusedCandidate] = []
     for name in names:
         request = request_for(name, []).model_copy(
             update={"parameters": plan.settings.get(name, {})}
@@ -298,7 +302,7 @@ def _prove(
             if fault.type in (FaultType.UNREACHABLE, FaultType.BAD_POLICY) or len(names) == 1:
                 raise
             note(f"{label(name)} is left out: {fault}", "yellow")
-            refused.append(Refused(label(name), str(fault)))
+            refused.append(RefusedCandidate(label(name), str(fault)))
         else:
             warn(candidate)
             proven.append(candidate)
@@ -322,10 +326,10 @@ def _value(value: float, unit: str) -> str:
 
 
 def _show(
-    plan: Plan,
+    plan: TunePlan,
     before: str,
     trials: Sequence[TrialView],
-    refused: Sequence[Refused],
+    refused: Sequence[RefusedCandidate],
     policies: Mapping[str, str],
 ) -> None:
     made = table(
@@ -374,10 +378,10 @@ def _show(
 
 
 def _document(
-    plan: Plan,
+    plan: TunePlan,
     before: str,
     trials: Sequence[TrialView],
-    refused: Sequence[Refused],
+    refused: Sequence[RefusedCandidate],
     policies: Mapping[str, str],
     kept: bool,
 ) -> dict[str, object]:
@@ -394,7 +398,7 @@ def _document(
     }
 
 
-def tune(plan: Plan, *, json: bool) -> Exit:
+def tune(plan: TunePlan, *, json: bool) -> ExitCode:
     """Compare, report, and keep the best if that was requested."""
     if shutil.which(plan.command[0]) is None:
         raise Fault(
@@ -438,7 +442,7 @@ def tune(plan: Plan, *, json: bool) -> Exit:
             err().print(plain("the command failed; the machine is as it was before", 200, "red"))
             for line in failed.fault.report().splitlines():
                 note(line, "")
-            return Exit.COMMAND_FAILED
+            return ExitCode.COMMAND_FAILED
         best = _best(trials)
         kept = best is not None and plan.keep
         if best is not None and plan.keep:
@@ -447,12 +451,12 @@ def tune(plan: Plan, *, json: bool) -> Exit:
     policies = {each.name: each.policy for each in proven if each.policy}
     if json:
         as_json(_document(plan, before, trials, refused, policies, kept))
-        return Exit.OK if best else Exit.NO
+        return ExitCode.OK if best else ExitCode.NO
     _show(plan, before, trials, refused, policies)
     if best is None or best.verdict is None:
         say(f"nothing was better than {before}; the machine is as it was", "bold")
-        return Exit.NO
+        return ExitCode.NO
     name = titled(best.scheduler, best.parameters)
     say(f"best: {name}, {outcome(best.verdict, best.direction)}", "bold green")
     say(f"{name} is loaded now" if kept else "the machine is as it was; --keep loads the best")
-    return Exit.OK
+    return ExitCode.OK

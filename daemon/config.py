@@ -29,7 +29,7 @@ from daemon.decide.settings import (
     DetectSettings,
     GuardSettings,
     LimitSettings,
-    Table,
+    SettingsTable,
     TrialSettings,
 )
 from process import Fault, FaultType
@@ -62,7 +62,7 @@ REMARK = (
 )
 
 
-class DaemonTable(Table):
+class DaemonTable(SettingsTable):
     """The daemon itself. Each folder is an absolute path."""
 
     # observe: watches and advises; ask: acts when the operator approves; auto: acts on its own.
@@ -100,7 +100,7 @@ class Canary(StrEnum):
     OFF = "off"
 
 
-class GatesTable(Table):
+class GatesTable(SettingsTable):
     """The gates of a candidate before it may run on the host, beside compilers and the verifier."""
 
     # The simulator: the stress set, and recordings of the workload.
@@ -113,32 +113,32 @@ class GatesTable(Table):
     kernel_types: Annotated[str, StringConstraints(max_length=4096, pattern=r"^(/[^\x00]*)?$")] = ""
 
 
-class PrepareTable(Table):
+class PrepareTable(SettingsTable):
     """Candidates that are proven ahead, while the machine is idle."""
 
     # Library schedulers, saved winners and an advisor's likely lines, at idle priority.
     enabled: bool = True
 
 
-class AdvisorTable(Table):
+class AdvisorTable(SettingsTable):
     """Requirements for an advisor. Its own settings are in `agent.toml`."""
 
     # An episode that no advisor closes within this time is closed as abandoned.
     patience_s: Annotated[float, Field(ge=10, le=86_400)] = 1800.0
 
 
-class ObjectiveEntry(Table):
+class ObjectiveEntry(SettingsTable):
     """`workload` is an id as `schedpilot status` shows it, or a glob over ids."""
 
     workload: WorkloadGlob
     text: Annotated[str, StringConstraints(min_length=1, max_length=OBJECTIVE_LENGTH)]
 
 
-class IgnoreEntry(Table):
+class IgnoreEntry(SettingsTable):
     workload: WorkloadGlob
 
 
-class Config(Table):
+class Config(SettingsTable):
     """The whole configuration."""
 
     daemon: DaemonTable = DaemonTable()

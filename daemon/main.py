@@ -24,7 +24,7 @@ from daemon.config import PATH, Config, load
 from daemon.decide.observation import Observation
 from daemon.gates.candidates import Candidates
 from daemon.gates.chain import Gates
-from daemon.gates.preparation import Preparation, Shared, Wanted, wanted_of
+from daemon.gates.preparation import Preparation, PreparationSubject, Shared, wanted_of
 from daemon.gates.proof import Passing
 from daemon.gates.verifier import NO_SCHED_EXT
 from daemon.gates.warm_check import WarmCheck
@@ -45,11 +45,11 @@ from daemon.service.events import EventLog
 from daemon.service.notify import Notifier
 from daemon.service.server import listen, serve_on
 from daemon.signals.recordings import Recordings
-from daemon.signals.watch import Source, Watch
+from daemon.signals.watch import LinesSource, Watch
 from daemon.understanding.profiles import Profiles
 from process import Fault, FaultType, named_path, printable
 from process.effort import settle_session
-from scheduler_library.catalog import Entry, load_catalog
+from scheduler_library.catalog import CatalogEntry, load_catalog
 from scheduler_library.history import FILE, open_history
 from scheduler_library.profile import Tag
 
@@ -84,7 +84,7 @@ class DaemonParts:
     """
 
     loader: Callable[..., SchedulerLoader] = Loader
-    signals: Callable[..., AbstractAsyncContextManager[Source]] = SignalsSource
+    signals: Callable[..., AbstractAsyncContextManager[LinesSource]] = SignalsSource
     gates: Callable[..., AllGates] = Gates
     stolen: Callable[[], float] | None = None
 
@@ -227,7 +227,7 @@ class Daemon:
     def _episode_profile(self, trial: Trial) -> ProfileView | None:
         return self.episodes.get(trial.request.episode or "").profile
 
-    def _saved(self, entry: Entry) -> None:
+    def _saved(self, entry: CatalogEntry) -> None:
         self._catalog = self._catalog.plus(entry)
 
     async def _observe(self, observation: Observation) -> None:
@@ -250,7 +250,7 @@ class Daemon:
     def _impossible(self) -> str:
         return "" if self.loader.kernel().supported else NO_SCHED_EXT
 
-    def _wanted_ahead(self) -> list[Wanted]:
+    def _wanted_ahead(self) -> list[PreparationSubject]:
         return wanted_of(self._catalog, self._likely_workloads())
 
     def _likely_workloads(self) -> tuple[str, ...]:
@@ -401,7 +401,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             return
         asyncio.run(_serve(settings, sink))
     except Fault as fault:
-        sink.note(journal.Priority.ERROR, str(fault))
+        sink.note(journal.JournalPriority.ERROR, str(fault))
         for line in fault.report().split("\n"):
             sys.stderr.write(printable(line) + "\n")
         raise SystemExit(2 if fault.type is FaultType.BAD_CONFIG else 1) from None

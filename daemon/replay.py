@@ -100,7 +100,7 @@ _MARK: TypeAdapter[Mark] = TypeAdapter(Annotated[Mark, Field(discriminator="mark
 
 
 @dataclass(frozen=True)
-class Told:
+class ReplayEvent:
     """One thing that the daemon would have reported. `workload` is hostile text."""
 
     at: float
@@ -141,7 +141,7 @@ class Replay:
         self._intervals = 0
         self._at = 0.0
 
-    def take(self, entry: Entry) -> Iterator[Told]:
+    def take(self, entry: Entry) -> Iterator[ReplayEvent]:
         """The results of one line or mark.
 
         Raises:
@@ -171,10 +171,10 @@ class Replay:
             case EndMark():
                 yield from self._end(entry.at)
 
-    def summary(self) -> Told:
+    def summary(self) -> ReplayEvent:
         detection = self._state.detection
         degraded = len(detection.degraded())
-        return Told(
+        return ReplayEvent(
             self._at,
             "summary",
             f"{self._intervals} intervals, {len(detection.workloads)} workloads, "
@@ -182,7 +182,7 @@ class Replay:
             figures={"intervals": float(self._intervals), "degraded": float(degraded)},
         )
 
-    def _interval(self, observation: Observation) -> Iterator[Told]:
+    def _interval(self, observation: Observation) -> Iterator[ReplayEvent]:
         self._intervals += 1
         self._at = observation.at
         if self._trial is not None:
@@ -195,7 +195,7 @@ class Replay:
         )
         self._state, decisions = interval.step(self._state, observation, facts, self._settings)
         for each in decisions.happened:
-            yield Told(
+            yield ReplayEvent(
                 observation.at,
                 "degradation" if isinstance(each, Degradation) else "recovered",
                 each.reason,
@@ -206,14 +206,14 @@ class Replay:
             )
         if decisions.rollback is not None:
             self._state = self._state.keeping(None)
-            yield Told(
+            yield ReplayEvent(
                 observation.at,
                 "rollback",
                 f"{decisions.rollback.cause.value}: {decisions.rollback.reason}",
                 decisions.rollback.workload,
             )
 
-    def _window(self, mark: WindowMark) -> Iterator[Told]:
+    def _window(self, mark: WindowMark) -> Iterator[ReplayEvent]:
         trial = self._trial
         if trial is None or trial.judgement.over:
             return
@@ -246,7 +246,7 @@ class Replay:
         )
         trial.sleepers = sleepers_after(trial.sleepers, window, trial.workload, inside)
         trial.windows.append(window)
-        yield Told(
+        yield ReplayEvent(
             mark.ended,
             "window",
             f"{mark.arm.value}: {window.excluded or figure(window.value, trial.objective.unit)}",
@@ -257,12 +257,12 @@ class Replay:
         if judgement.over:
             yield from self._judged(trial, mark.ended, judgement)
 
-    def _judged(self, trial: _Trial, at: float, judgement: Judgement) -> Iterator[Told]:
+    def _judged(self, trial: _Trial, at: float, judgement: Judgement) -> Iterator[ReplayEvent]:
         trial.judgement = judgement
         if judgement.unmeasured:
-            yield Told(at, "unmeasured", judgement.unmeasured, trial.workload)
+            yield ReplayEvent(at, "unmeasured", judgement.unmeasured, trial.workload)
         elif (verdict := judgement.verdict) is not None:
-            yield Told(
+            yield ReplayEvent(
                 at,
                 "verdict",
                 f"{verdict.decision.value}: {verdict.reason}",
@@ -276,7 +276,7 @@ class Replay:
                 },
             )
 
-    def _end(self, at: float) -> Iterator[Told]:
+    def _end(self, at: float) -> Iterator[ReplayEvent]:
         trial, self._trial = self._trial, None
         self._changed_at = at
         if trial is None:
@@ -293,7 +293,7 @@ class Replay:
             self._state = self._state.keeping(kept)
 
 
-def replay(entries: Iterable[Entry], config: configuration.Config) -> Iterator[Told]:
+def replay(entries: Iterable[Entry], config: configuration.Config) -> Iterator[ReplayEvent]:
     """Everything that the daemon would have reported for a recording, a summary last."""
     state = Replay(config)
     for entry in entries:
@@ -335,7 +335,7 @@ def _entry(raw: bytes, where: str) -> Entry:
         ) from None
 
 
-def _readable(told: Told) -> str:
+def _readable(told: ReplayEvent) -> str:
     time = datetime.fromtimestamp(told.at, UTC).strftime("%H:%M:%S")
     of = f" {displayable(told.workload)}:" if told.workload else ""
     return f"{time} {told.kind:<11}{of} {told.message}"

@@ -22,7 +22,7 @@ NAME = "account.json"
 MARK = "\x1e"
 
 
-class Step(StrEnum):
+class DemoStep(StrEnum):
     """The steps of the demo, in order, each in the words of the account."""
 
     DAEMON = "the daemon ran"
@@ -35,30 +35,30 @@ class Step(StrEnum):
 # What to try if a step is missing.
 _REMEDY = {
     None: "see whether the lab boots, by `.venv/bin/schedpilot lab run true`; then try again",
-    Step.DAEMON: "look at report/redis.log and report/client.log; then run `make demo` again",
-    Step.SERVICE: "run `make demo` again; on a machine this busy the trouble may not show",
-    Step.NOTICED: (
+    DemoStep.DAEMON: "look at report/redis.log and report/client.log; then run `make demo` again",
+    DemoStep.SERVICE: "run `make demo` again; on a machine this busy the trouble may not show",
+    DemoStep.NOTICED: (
         "run `make demo` again, with less load on the machine; report/daemon.log has each trial"
     ),
-    Step.KEPT: "run `make demo` again; report/daemon.log shows the daemon's reasons",
+    DemoStep.KEPT: "run `make demo` again; report/daemon.log shows the daemon's reasons",
 }
 
 
 @dataclass(frozen=True)
-class Account:
+class DemoAccount:
     """The progress. `why` is the reason if it stopped before its end, else empty."""
 
-    reached: tuple[Step, ...] = ()
+    reached: tuple[DemoStep, ...] = ()
     why: str = ""
     kept: Mapping[str, Any] | None = None
     bad: Mapping[str, Any] | None = None
 
-    def after(self, step: Step) -> "Account":
+    def after(self, step: DemoStep) -> "DemoAccount":
         return replace(self, reached=(*self.reached, step))
 
     @property
     def whole(self) -> bool:
-        return Step.ROLLED_BACK in self.reached
+        return DemoStep.ROLLED_BACK in self.reached
 
     @property
     def remedy(self) -> str:
@@ -70,9 +70,9 @@ class Book:
     """The account, sent again after every change: a line to `tell`."""
 
     tell: Callable[[str], object]
-    account: Account = field(default_factory=Account)
+    account: DemoAccount = field(default_factory=DemoAccount)
 
-    def write(self, account: Account) -> None:
+    def write(self, account: DemoAccount) -> None:
         self.account = account
         told = {
             "reached": [step.name for step in account.reached],
@@ -107,17 +107,17 @@ class Relay:
                 self.hand_on(line + b"\n")
 
 
-def read(folder: Path) -> Account:
+def read(folder: Path) -> DemoAccount:
     """The account that a scene left; an empty one if there is none or it cannot be read."""
     try:
         raw = json.loads((folder / NAME).read_text(encoding="utf-8"))
-        reached = tuple(Step[name] for name in raw["reached"])
-        return Account(reached, str(raw["why"]), raw["kept"], raw["bad"])
+        reached = tuple(DemoStep[name] for name in raw["reached"])
+        return DemoAccount(reached, str(raw["why"]), raw["kept"], raw["bad"])
     except (OSError, ValueError, KeyError, TypeError):
-        return Account()
+        return DemoAccount()
 
 
-def told(account: Account, why: str = "") -> list[str]:
+def told(account: DemoAccount, why: str = "") -> list[str]:
     """The account in a few lines. `why`: the known reason for the end if the account has none."""
     lines: list[str] = []
     if account.kept:

@@ -29,10 +29,10 @@ from daemon.api.models import (
     TrialState,
     TrialView,
 )
-from demo.account import Account, Book, Step, defect
+from demo.account import Book, DemoAccount, DemoStep, defect
 from demo.client import PERIOD_S
 from demo.compiled import bad_choice
-from demo.words import Telling
+from demo.words import EventLines
 from process import Fault, FaultType, LineChild, measure, start_lines, within
 from process.pace import WORTH_TELLING
 
@@ -173,7 +173,7 @@ class Events:
         self._client = client
         self._daemon = daemon
         self._last = 0
-        self._telling = Telling()
+        self._telling = EventLines()
 
     async def _stream(self) -> AsyncGenerator[Event, None]:
         while self._daemon.status is None:
@@ -254,7 +254,7 @@ class Play:
     def interval_s(self) -> float:
         return INTERVAL_S * self.slower
 
-    def reached(self, step: Step) -> None:
+    def reached(self, step: DemoStep) -> None:
         self.book.write(self.book.account.after(step))
 
     async def perform(self) -> None:
@@ -273,7 +273,7 @@ class Play:
         daemon = await scene.start("daemon", python, "-m", "daemon.main", "--config", config)
         async with AsyncClient(run / "control.sock") as client:
             await reachable(client, daemon)
-            self.reached(Step.DAEMON)
+            self.reached(DemoStep.DAEMON)
             environment = {"SCHEDPILOT_RUN_DIR": str(run)}
             await scene.start("agent", python, "-m", "agent.main", **environment)
             try:
@@ -308,7 +308,7 @@ class Play:
         quiet_s = QUIET_INTERVALS * self.interval_s
         scene.say(f"all have started; quiet for {quiet_s:.0f} s, so that the normal state is known")
         await asyncio.sleep(quiet_s)
-        self.reached(Step.SERVICE)
+        self.reached(DemoStep.SERVICE)
         events = Events(scene, client, daemon)
         jobs = JOBS_PER_CPU * len(os.sched_getaffinity(0))
         scene.say(f"a neighbour moves in: {jobs} zstd processes compress")
@@ -316,10 +316,10 @@ class Play:
             neighbour = await scene.start(f"neighbour-{number}", "zstd", "-b12", "-i3600")
             self.neighbours.append(neighbour)
         await events.until(EventKind.DEGRADATION)
-        self.reached(Step.NOTICED)
+        self.reached(DemoStep.NOTICED)
         kept = await self._kept(client, events)
         self.book.write(replace(self.book.account, kept=kept.model_dump(mode="json")))
-        self.reached(Step.KEPT)
+        self.reached(DemoStep.KEPT)
         scene.say("now a bad choice on purpose: `crawl`, one queue and slices of 40 ms")
         bad = await self._bad_choice(client, events)
         self.book.write(replace(self.book.account, bad=bad.model_dump(mode="json")))
@@ -327,7 +327,7 @@ class Play:
             raise Stopped(
                 f"the bad choice was not rolled back but is {bad.state.value}: {bad.reason}"
             )
-        self.reached(Step.ROLLED_BACK)
+        self.reached(DemoStep.ROLLED_BACK)
 
     async def _prepared(self, client: AsyncClient) -> None:
         """Wait, but not for ever, until the daemon has proven ahead what may help."""
@@ -473,7 +473,7 @@ def main() -> None:
     out: Path = words.parse_args().out
     out.mkdir(parents=True, exist_ok=True)
     book = Book(tell)
-    book.write(Account())
+    book.write(DemoAccount())
     try:
         with TemporaryDirectory(prefix="schedpilot-demo-", ignore_cleanup_errors=True) as place:
             # clang runs as its own user, and must be able to reach the daemon's cache in here.

@@ -55,7 +55,7 @@ def values(windows: Sequence[WindowView], unit: str) -> str:
 
 
 @dataclass
-class Telling:
+class EventLines:
     """Turns events into lines. Related events become one line."""
 
     passed: dict[str, list[str]] = field(default_factory=dict)

@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from lab.cache import Root, cache_folder
-from lab.machine import Accelerator, Machine, Mode, Port, boot, failure
+from lab.machine import Accelerator, LabMachine, Mode, Port, boot, failure
 
 KVM = Path("/dev/kvm")
 # A working KVM boots to the initramfs in about one second.
@@ -48,7 +48,7 @@ def learn(root: Root) -> None:
     btf = bytearray()
     accelerator = chosen(root)
     end = boot(
-        Machine(root, accelerator, Mode.PROBE, cpus=1),
+        LabMachine(root, accelerator, Mode.PROBE, cpus=1),
         timeout=TCG_PROBE_S,
         boot_timeout=TCG_PROBE_S,
         outputs={Port.RESULTS: btf.extend},
@@ -59,7 +59,7 @@ def learn(root: Root) -> None:
 
 
 def _probe(root: Root, accelerator: Accelerator, timeout: float) -> bool:
-    machine = Machine(root, accelerator, Mode.PROBE, cpus=1)
+    machine = LabMachine(root, accelerator, Mode.PROBE, cpus=1)
     return boot(machine, timeout=timeout, boot_timeout=timeout, outputs={}).status == 0
 
 

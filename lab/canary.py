@@ -45,7 +45,7 @@ ATTEMPTS = 2
 
 
 @dataclass(frozen=True)
-class Place:
+class CanaryPlace:
     """Whether a machine boots here: `why` not, or with which kernel and accelerator."""
 
     why: str = ""
@@ -54,7 +54,7 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Remark:
+class CanaryRemark:
     """An observation about the scheduler; `severity` as in compiler messages."""
 
     severity: str
@@ -64,7 +64,7 @@ class Remark:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class CanaryOutcome:
     """The result for one scheduler.
 
     `exit_kind` and `exit_message` are the kernel's own, if it ejected the scheduler. `reused`: the
@@ -74,28 +74,30 @@ class Outcome:
     kernel: str
     accelerator: str
     passed: bool
-    messages: tuple[Remark, ...] = ()
+    messages: tuple[CanaryRemark, ...] = ()
     figures: Mapping[str, float] = field(default_factory=dict)
     exit_kind: int = 0
     exit_message: str = ""
     reused: bool = False
 
 
-def find_place(tree: Path | None = None) -> Place:
+def find_place(tree: Path | None = None) -> CanaryPlace:
     """Find out whether and how a virtual machine boots here; the first time by booting one."""
     try:
         tools.require(tools.TO_RUN)
         root = finished(recipe_for(tree or project_root()))
         if root is None:
-            return Place("the lab's root is not built (`schedpilot lab build`)")
+            return CanaryPlace("the lab's root is not built (`schedpilot lab build`)")
         free = _free_bytes()
         if free < LEAST_FREE_BYTES:
-            return Place(f"only {free >> 20} MiB of memory are free, it takes {MEMORY} and more")
-        return Place("", root.release, accelerator.chosen(root).value)
+            return CanaryPlace(
+                f"only {free >> 20} MiB of memory are free, it takes {MEMORY} and more"
+            )
+        return CanaryPlace("", root.release, accelerator.chosen(root).value)
     except Fault as fault:
-        return Place(str(fault))
+        return CanaryPlace(str(fault))
     except OSError as error:
-        return Place(f"the lab's root cannot be read: {error}")
+        return CanaryPlace(f"the lab's root cannot be read: {error}")
 
 
 def _free_bytes() -> int:
@@ -107,7 +109,7 @@ def _free_bytes() -> int:
 
 def try_out(
     object: Path, parameters: Sequence[str], *, seconds: float, tree: Path | None = None
-) -> Outcome:
+) -> CanaryOutcome:
     """Boot, load the scheduler, put it under load for this many seconds, and judge.
 
     A scheduler that was tried on this kernel before is not tried again.
@@ -140,7 +142,7 @@ def try_out(
     messages = judge(lines, trouble)
     tried = next((line for line in lines if line["event"] == "tried"), {})
     ended = tried.get("ended") or {}
-    outcome = Outcome(
+    outcome = CanaryOutcome(
         place.kernel,
         place.accelerator,
         not any(each.severity == "error" for each in messages),
@@ -198,16 +200,16 @@ def _kept(root: Root, data: bytes, parameters: Sequence[str], seconds: float) ->
     return root.scratch("canaries") / f"{digest.hexdigest()}.json"
 
 
-def _recall(kept: Path) -> Outcome | None:
+def _recall(kept: Path) -> CanaryOutcome | None:
     try:
         found = json.loads(kept.read_bytes())
-        messages = tuple(Remark(**each) for each in found.pop("messages"))
-        return replace(Outcome(**found, messages=messages), reused=True)
+        messages = tuple(CanaryRemark(**each) for each in found.pop("messages"))
+        return replace(CanaryOutcome(**found, messages=messages), reused=True)
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
-def _keep(kept: Path, outcome: Outcome) -> None:
+def _keep(kept: Path, outcome: CanaryOutcome) -> None:
     with tempfile.NamedTemporaryFile("w", dir=kept.parent, prefix=".new-", delete=False) as file:
         json.dump(asdict(outcome), file)
     Path(file.name).replace(kept)
@@ -221,7 +223,7 @@ def _lines(said: bytes) -> list[dict[str, Any]]:
     return [json.loads(line) for line in said.split(b"\n")[:-1] if line.startswith(b"{")]
 
 
-def judge(lines: Sequence[Mapping[str, Any]], trouble: Fault | None) -> tuple[Remark, ...]:
+def judge(lines: Sequence[Mapping[str, Any]], trouble: Fault | None) -> tuple[CanaryRemark, ...]:
     """The findings against a scheduler.
 
     Args:
@@ -236,13 +238,13 @@ def judge(lines: Sequence[Mapping[str, Any]], trouble: Fault | None) -> tuple[Re
         raise spoiled
     if failed := said.get("failed"):
         return (
-            Remark(
+            CanaryRemark(
                 "error",
                 f"the kernel did not accept it: {failed['message']}",
                 str(failed["cause"]),
                 str(failed["hint"]),
             ),
-            *(Remark("note", line) for line in _tail(str(failed.get("log", "")))),
+            *(CanaryRemark("note", line) for line in _tail(str(failed.get("log", "")))),
         )
     if "attached" not in said:
         raise trouble or Fault(
@@ -252,13 +254,13 @@ def judge(lines: Sequence[Mapping[str, Any]], trouble: Fault | None) -> tuple[Re
     if tried is None:
         why = str(trouble) if trouble else "the guest ended early"
         return (
-            Remark(
+            CanaryRemark(
                 "error",
                 "the machine did not survive it",
                 why,
                 "look for CPUs that spin in the scheduler, and for tasks that are never queued",
             ),
-            *(Remark("note", line) for line in (trouble.details if trouble else ())),
+            *(CanaryRemark("note", line) for line in (trouble.details if trouble else ())),
         )
     return (*_ended(tried), *_stuck(tried), *_late(tried))
 
@@ -282,13 +284,13 @@ def _tail(text: str) -> list[str]:
     return [line for line in text.splitlines() if line.strip()][-20:]
 
 
-def _ended(tried: Mapping[str, Any]) -> list[Remark]:
+def _ended(tried: Mapping[str, Any]) -> list[CanaryRemark]:
     ended = tried["ended"]
     if ended is None:
         if not tried["figures"]["restarts"]:
             return []
         return [
-            Remark(
+            CanaryRemark(
                 "warning",
                 "the kernel ended it when a CPU went offline, and it was loaded again",
                 "it has no callbacks for CPUs that come and go",
@@ -297,7 +299,7 @@ def _ended(tried: Mapping[str, Any]) -> list[Remark]:
         ]
     after = tried["figures"]["seconds"]
     if ended["event"] == "detached":
-        remark = Remark(
+        remark = CanaryRemark(
             "error",
             f"its lease ran out after {after:g} s of load",
             "an ordinary process did not get the CPU for seconds, so it could not renew the lease",
@@ -308,8 +310,10 @@ def _ended(tried: Mapping[str, Any]) -> list[Remark]:
     said = f": {ended['message']}" if ended.get("message") else ""
     cause, fix = _why_ended(ended)
     return [
-        Remark("error", f"the kernel ejected it after {after:g} s: {reason}{said}", cause, fix),
-        *(Remark("note", line) for line in tried["dump"] if line.strip()),
+        CanaryRemark(
+            "error", f"the kernel ejected it after {after:g} s: {reason}{said}", cause, fix
+        ),
+        *(CanaryRemark("note", line) for line in tried["dump"] if line.strip()),
     ]
 
 
@@ -327,27 +331,27 @@ def _why_ended(ended: Mapping[str, Any]) -> tuple[str, str]:
     ), "correct what it names"
 
 
-def _stuck(tried: Mapping[str, Any]) -> list[Remark]:
+def _stuck(tried: Mapping[str, Any]) -> list[CanaryRemark]:
     log = [str(line) for line in tried["kernel_log"]]
     if not log:
         return []
     return [
-        Remark(
+        CanaryRemark(
             "error",
             "the kernel's log reports a lockup",
             log[0],
             "shorten loops in callbacks, and queue every task that is enqueued",
         ),
-        *(Remark("note", line) for line in log[1:]),
+        *(CanaryRemark("note", line) for line in log[1:]),
     ]
 
 
-def _late(tried: Mapping[str, Any]) -> list[Remark]:
+def _late(tried: Mapping[str, Any]) -> list[CanaryRemark]:
     late = tried["figures"]["latest_wakeup_s"]
     if late < STARVED_S:
         return []
     return [
-        Remark(
+        CanaryRemark(
             "error",
             f"an ordinary task was woken up {late:.1f} s late",
             "something else always ran before it",

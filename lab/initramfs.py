@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Entry:
+class ArchiveEntry:
     """One file of the archive. `mode` includes the type bits; `device` is (major, minor)."""
 
     name: str
@@ -23,28 +23,28 @@ class Entry:
     device: tuple[int, int] = (0, 0)
 
 
-def folder(name: str) -> Entry:
-    return Entry(name, stat.S_IFDIR | 0o755)
+def folder(name: str) -> ArchiveEntry:
+    return ArchiveEntry(name, stat.S_IFDIR | 0o755)
 
 
-def script(name: str, text: str) -> Entry:
-    return Entry(name, stat.S_IFREG | 0o755, text.encode())
+def script(name: str, text: str) -> ArchiveEntry:
+    return ArchiveEntry(name, stat.S_IFREG | 0o755, text.encode())
 
 
-def binary(name: str, data: bytes, mode: int = 0o644) -> Entry:
-    return Entry(name, stat.S_IFREG | mode, data)
+def binary(name: str, data: bytes, mode: int = 0o644) -> ArchiveEntry:
+    return ArchiveEntry(name, stat.S_IFREG | mode, data)
 
 
 # The kernel opens it for the first process, before anything could be mounted.
-CONSOLE = Entry("dev/console", stat.S_IFCHR | 0o600, device=(5, 1))
+CONSOLE = ArchiveEntry("dev/console", stat.S_IFCHR | 0o600, device=(5, 1))
 
 
-def archive(entries: list[Entry]) -> bytes:
+def archive(entries: list[ArchiveEntry]) -> bytes:
     """The entries as one cpio archive, owned by root, without times: equal input gives equal
     output.
     """
     out = bytearray()
-    for number, entry in enumerate([*entries, Entry("TRAILER!!!", 0)], start=1):
+    for number, entry in enumerate([*entries, ArchiveEntry("TRAILER!!!", 0)], start=1):
         name = entry.name.encode() + b"\0"
         fields = (
             number,

@@ -69,7 +69,7 @@ class Port(StrEnum):
 
 
 @dataclass(frozen=True)
-class Machine:
+class LabMachine:
     """What to boot. `memory` in QEMU's format (`2G`); `disks` are never written to."""
 
     root: Root
@@ -95,7 +95,9 @@ DISK = "/tmp/disk"  # noqa: S108
 SCRATCH = "/var/tmp"  # noqa: S108
 
 
-def arguments(machine: Machine, folder: Path, ports: Mapping[Port | None, int]) -> list[str | Path]:
+def arguments(
+    machine: LabMachine, folder: Path, ports: Mapping[Port | None, int]
+) -> list[str | Path]:
     """QEMU's command line: the root's own QEMU, which sees only what it is given.
 
     Args:
@@ -111,7 +113,7 @@ def arguments(machine: Machine, folder: Path, ports: Mapping[Port | None, int]) 
     return [*words, "--", *_emulator(machine, ports)]
 
 
-def _emulator(machine: Machine, ports: Mapping[Port | None, int]) -> list[str]:
+def _emulator(machine: LabMachine, ports: Mapping[Port | None, int]) -> list[str]:
     kernel_line = [
         "console=ttyS0",
         # A panic reboots at once, and -no-reboot turns that into the end of QEMU.
@@ -157,7 +159,7 @@ def _emulator(machine: Machine, ports: Mapping[Port | None, int]) -> list[str]:
     return words
 
 
-def initramfs_for(machine: Machine) -> bytes:
+def initramfs_for(machine: LabMachine) -> bytes:
     """The initramfs of this boot: busybox, modules, and the run's own scripts."""
     root = machine.root
     modules = (root.modules / "order").read_text()
@@ -219,7 +221,7 @@ class End:
 
 
 def boot(
-    machine: Machine,
+    machine: LabMachine,
     *,
     timeout: float | Fixed,
     boot_timeout: float,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab import accelerator, tools
-from lab.machine import Accelerator, End, Machine, Mode, Port, boot, failure
+from lab.machine import Accelerator, End, LabMachine, Mode, Port, boot, failure
 from lab.recipe import recipe_for
 from lab.root import Progress, ensure
 from lab.tree import disk, project_root
@@ -95,7 +95,7 @@ def run_in_lab(
     root = ensure(recipe_for(checkout), progress)
     tree_disk = disk(root, checkout)
     way = accelerator.chosen(root)
-    machine = Machine(
+    machine = LabMachine(
         root,
         emulation or way if way is Accelerator.TCG else way,
         Mode.SYSTEMD if systemd else Mode.PLAIN,
@@ -154,7 +154,7 @@ def run_in_lab(
 
 
 def _boot_for_certain(
-    machine: Machine,
+    machine: LabMachine,
     timeout: float | Fixed,
     outputs: Mapping[Port, Callable[[bytes], None]],
     progress: Progress,

@@ -18,7 +18,7 @@ from mcp.server.context import ServerRequestContext
 from mcp.shared.exceptions import MCPError
 from mcp_types.version import is_version_at_least
 
-from mcp_server.tool import Call
+from mcp_server.tool import ToolCallContext
 
 # The first protocol version in which an answer may be a question.
 _QUESTION_IS_AN_ANSWER = "2026-07-28"
@@ -48,7 +48,7 @@ class Consent(StrEnum):
 
 
 @dataclass(frozen=True)
-class Answered:
+class ApprovalReply:
     consent: Consent
     reason: str = ""
 
@@ -61,25 +61,28 @@ def can_ask(context: ServerRequestContext[Any, Any]) -> bool:
     return asking is not None and (asking.form is not None or asking.url is None)
 
 
-def _read(result: types.ElicitResult) -> Answered:
+def _read(result: types.ElicitResult) -> ApprovalReply:
     if result.action == "cancel":
-        return Answered(Consent.OPEN)
+        return ApprovalReply(Consent.OPEN)
     content = result.content or {}
     reason = content.get("reason")
     said = reason[:500] if isinstance(reason, str) else ""
     agreed = result.action == "accept" and content.get("approve") is True
-    return Answered(Consent.YES if agreed else Consent.NO, said)
+    return ApprovalReply(Consent.YES if agreed else Consent.NO, said)
 
 
-def answer_given(call: Call) -> Answered:
+def answer_given(call: ToolCallContext) -> ApprovalReply:
     """The person's answer that came with this call."""
     result = call.responses.get(_KEY)
-    return _read(result) if isinstance(result, types.ElicitResult) else Answered(Consent.OPEN)
+    return _read(result) if isinstance(result, types.ElicitResult) else ApprovalReply(Consent.OPEN)
 
 
 async def ask(
-    call: Call, question: str, state: str, until: Callable[[], Awaitable[None]] | None = None
-) -> Answered | types.InputRequiredResult:
+    call: ToolCallContext,
+    question: str,
+    state: str,
+    until: Callable[[], Awaitable[None]] | None = None,
+) -> ApprovalReply | types.InputRequiredResult:
     """Ask the person, if the client can.
 
     Args:
@@ -88,7 +91,7 @@ async def ask(
         until: returns as soon as there is nothing to ask any more.
     """
     if not can_ask(call.context):
-        return Answered(Consent.OPEN)
+        return ApprovalReply(Consent.OPEN)
     if is_version_at_least(call.context.protocol_version, _QUESTION_IS_AN_ANSWER):
         form = types.ElicitRequestFormParams(message=question, requested_schema=_SCHEMA)
         return types.InputRequiredResult(
@@ -113,4 +116,4 @@ async def ask(
 
             group.start_soon(put_the_form)
             group.start_soon(watch)
-    return _read(result[0]) if result else Answered(Consent.OPEN)
+    return _read(result[0]) if result else ApprovalReply(Consent.OPEN)

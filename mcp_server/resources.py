@@ -7,7 +7,7 @@ from importlib.resources import files
 
 import mcp_types as types
 
-from mcp_server.tool import Call, Result, content_of
+from mcp_server.tool import Result, ToolCallContext, content_of
 from mcp_server.tools.episodes import get_episode
 from mcp_server.tools.signals import get_signals
 from mcp_server.tools.workloads import list_workloads
@@ -69,7 +69,7 @@ def guide(file: str) -> str:
     return files("mcp_server").joinpath("guides", file).read_text("utf-8")
 
 
-async def _library(call: Call) -> str:
+async def _library(call: ToolCallContext) -> str:
     lines = ["# Schedulers", ""]
     for each in sorted(await call.access.reading.library(), key=lambda each: each.name):
         # A model or a stranger may have written an entry, whatever it claims.
@@ -87,13 +87,13 @@ def _data(result: Result) -> dict[str, object]:
     return content_of(result)
 
 
-async def _signals(call: Call) -> str:
+async def _signals(call: ToolCallContext) -> str:
     machine = await get_signals.call(call, {})
     workloads = await list_workloads.call(call, {})
     return json.dumps({**_data(machine), **_data(workloads)}, ensure_ascii=False)
 
 
-async def read(call: Call, uri: str) -> types.TextResourceContents:
+async def read(call: ToolCallContext, uri: str) -> types.TextResourceContents:
     """The content of a URI.
 
     Raises:

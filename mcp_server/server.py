@@ -21,7 +21,7 @@ from mcp.shared.exceptions import MCPError
 from mcp_server import prompts, resources
 from mcp_server.access import Access
 from mcp_server.handles import Handles
-from mcp_server.tool import Call, Tool, answered, refused
+from mcp_server.tool import Tool, ToolCallContext, answered, refused
 from mcp_server.tools.acting import record_lesson, rollback, set_parameters, start_trial
 from mcp_server.tools.episodes import get_episode
 from mcp_server.tools.history import get_history
@@ -33,7 +33,7 @@ from mcp_server.tools.signals import get_signals
 from mcp_server.tools.status import get_status
 from mcp_server.tools.workloads import list_workloads
 from mcp_server.untrusted import marked
-from mcp_server.voice import Surface, instructions
+from mcp_server.voice import ModelSurface, instructions
 from process import Fault, FaultType
 
 NAME = "schedpilot"
@@ -88,8 +88,8 @@ class _Handlers:
         context: Context,
         responses: Mapping[str, types.InputResponse] | None = None,
         state: str | None = None,
-    ) -> Call:
-        return Call(self._access, self._handles, context, responses or {}, state or "")
+    ) -> ToolCallContext:
+        return ToolCallContext(self._access, self._handles, context, responses or {}, state or "")
 
     # ------------------------------------------------------------ tools
 
@@ -182,9 +182,9 @@ def _protocol_error(fault: Fault) -> MCPError:
     return MCPError(code, text, {"type": fault.type.value})
 
 
-def surface_of(access: Access) -> Surface:
+def surface_of(access: Access) -> ModelSurface:
     """What a client of this server can use, with the sockets that open now."""
-    return Surface(frozenset(each.name for each in TOOLS if access.may_act or not each.acts))
+    return ModelSurface(frozenset(each.name for each in TOOLS if access.may_act or not each.acts))
 
 
 def _version() -> str:

@@ -49,7 +49,7 @@ class NoArguments(Arguments):
     pass
 
 
-class Answer(BaseModel):
+class ToolAnswer(BaseModel):
     """Answers, kept small: empty fields are left out."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -59,7 +59,7 @@ Parameters = Annotated[dict[str, ParameterValue], BeforeValidator(parsed)]
 
 
 @dataclass(frozen=True)
-class Call:
+class ToolCallContext:
     """What a tool needs during one call."""
 
     access: Access
@@ -90,8 +90,8 @@ class Tool(Generic[A]):
     title: str
     description: str
     arguments: type[A]
-    answer: type[Answer]
-    run: Callable[[Call, A], Awaitable[Result]]
+    answer: type[ToolAnswer]
+    run: Callable[[ToolCallContext, A], Awaitable[Result]]
     annotations: types.ToolAnnotations
     acts: bool = False
 
@@ -107,7 +107,7 @@ class Tool(Generic[A]):
             annotations=self.annotations,
         )
 
-    async def call(self, call: Call, arguments: Mapping[str, Any]) -> Result:
+    async def call(self, call: ToolCallContext, arguments: Mapping[str, Any]) -> Result:
         """Check the arguments and run the tool.
 
         Raises:

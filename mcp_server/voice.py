@@ -2,8 +2,9 @@
 """How a model should work, said once: the server's instructions and the agent's system prompt are
 both built from this.
 
-A `Surface` says what the model can do there, so that no text names a tool or a resource that is not
-offered, and texts do not contradict each other on who starts a trial or how often to check. Pure.
+A `ModelSurface` says what the model can do there, so that no text names a tool or a resource that
+is not offered, and texts do not contradict each other on who starts a trial or how often to check.
+Pure.
 """
 
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ C_GUIDE = "schedpilot://guide/sched-ext"
 
 
 @dataclass(frozen=True)
-class Surface:
+class ModelSurface:
     """What a model may use.
 
     Attributes:
@@ -51,7 +52,7 @@ def data() -> str:
     )
 
 
-def ladder(surface: Surface) -> str:
+def ladder(surface: ModelSurface) -> str:
     """What can be done, cheapest first."""
     retune = ": set_parameters" if surface.has("set_parameters") else ""
     search = [each for each in ("search_schedulers", "get_scheduler") if surface.has(each)]
@@ -75,7 +76,7 @@ def ladder(surface: Surface) -> str:
     )
 
 
-def looking(surface: Surface) -> str:
+def looking(surface: ModelSurface) -> str:
     """What to look at before proposing anything."""
     if surface.looked:
         return (
@@ -90,7 +91,7 @@ def looking(surface: Surface) -> str:
     return " ".join([*said, "Say what you think the cause is and what would show it."])
 
 
-def checking(surface: Surface) -> str:
+def checking(surface: ModelSurface) -> str:
     """How to propose something; empty if nothing can be proposed."""
     if not surface.has("check_candidate"):
         return (
@@ -105,7 +106,7 @@ def checking(surface: Surface) -> str:
     )
 
 
-def trying(surface: Surface) -> str:
+def trying(surface: ModelSurface) -> str:
     """Who starts a trial, and what its verdict is worth; empty if none can be started."""
     if surface.tried_at_once:
         return (
@@ -122,7 +123,7 @@ def trying(surface: Surface) -> str:
     )
 
 
-def judging(surface: Surface) -> str:
+def judging(surface: ModelSurface) -> str:
     """How a trial is judged."""
     correct = (
         " If a goal was understood differently from what the person means, or names a workload "
@@ -139,7 +140,7 @@ def judging(surface: Surface) -> str:
     )
 
 
-def never(surface: Surface) -> str:
+def never(surface: ModelSurface) -> str:
     """What not to do."""
     doubt = "rollback, or do nothing" if surface.has("rollback") else "do nothing"
     return (
@@ -149,14 +150,14 @@ def never(surface: Surface) -> str:
     )
 
 
-def lessons(surface: Surface) -> str:
+def lessons(surface: ModelSurface) -> str:
     """What to do with what was learned; empty if that is not the model's task here."""
     if not surface.has("record_lesson"):
         return ""
     return "A rollback is a result: record_lesson says in one line what was learned."
 
 
-def instructions(surface: Surface) -> str:
+def instructions(surface: ModelSurface) -> str:
     """The server's instructions to every client at the start of a session."""
     parts = [
         "schedpilot watches how the CPU scheduler serves this machine's workloads and can replace "

@@ -78,7 +78,7 @@ def _bad(path: Path, why: str, hint: str = "") -> Fault:
     )
 
 
-class Guard:
+class TokenGuard:
     """Passes on requests that have the token; answers the others with what is missing."""
 
     def __init__(self, app: ASGIApp, token: str) -> None:
@@ -155,7 +155,7 @@ async def serve(port: int, token_file: Path | None, read_only: bool) -> None:
             ),
         )
         config = uvicorn.Config(
-            Guard(app, token), log_config=None, access_log=False, lifespan="on", ws="none"
+            TokenGuard(app, token), log_config=None, access_log=False, lifespan="on", ws="none"
         )
         sys.stderr.write(
             f"schedpilot mcp: http://{HOST}:{port}{PATH}, the token is in {printable(str(path))}\n"

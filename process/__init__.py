@@ -9,7 +9,7 @@ from process.fault import Fault, FaultType, fault_of, printable
 from process.output import require_writable, write_output
 from process.pace import Fixed, Limit, Pace, measure, within
 from process.paths import named_path
-from process.run import Completed, Limits, LineChild, run, start_lines
+from process.run import Completed, LineChild, ResourceLimits, run, start_lines
 from process.sandbox import Sandbox, sandboxed
 
 __all__ = [
@@ -19,10 +19,10 @@ __all__ = [
     "FaultType",
     "Fixed",
     "Limit",
-    "Limits",
     "LineChild",
     "Pace",
     "Priority",
+    "ResourceLimits",
     "Sandbox",
     "at_priority",
     "fault_of",

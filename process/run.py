@@ -34,7 +34,7 @@ LINE_LIMIT = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True)
-class Limits:
+class ResourceLimits:
     """Resource limits of one child. Zero means no limit.
 
     `memory` in bytes of address space, `cpu` in seconds of CPU time (more where the CPUs are slow),
@@ -133,7 +133,7 @@ def run(
     input: bytes | None = None,
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
-    limits: Limits | None = None,
+    limits: ResourceLimits | None = None,
     check: bool = True,
     capture: bool = True,
 ) -> Completed:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from process.effort import Priority, current
 from process.pace import Fixed
-from process.run import Completed, Limits, called, run
+from process.run import Completed, ResourceLimits, called, run
 
 # The user that builds generated code; systemd/sysusers creates it. Without an installed service (a
 # checkout, the lab) `nobody` stands in.
@@ -33,8 +33,8 @@ class Sandbox:
     read: tuple[Path, ...] = ()
     write: tuple[Path, ...] = ()
     cwd: Path = Path("/")
-    limits: Limits = field(
-        default_factory=lambda: Limits(memory=4 << 30, cpu=60, file=64 << 20, processes=0)
+    limits: ResourceLimits = field(
+        default_factory=lambda: ResourceLimits(memory=4 << 30, cpu=60, file=64 << 20, processes=0)
     )
 
 

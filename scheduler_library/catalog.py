@@ -19,7 +19,7 @@ from scheduler_library.manifest import (
     MANIFEST_FILE,
     NAME_PATTERN,
     POLICY_SUFFIX,
-    Kind,
+    EntryKind,
     Manifest,
     read_manifest,
 )
@@ -33,7 +33,7 @@ LARGEST_POLICY_BYTES = 64 * 1024
 MOST_ENTRIES = 1000
 
 
-class Place(StrEnum):
+class EntryPlace(StrEnum):
     """Where an entry is stored; this is its provenance, whatever its manifest claims.
 
     In order of precedence: if two entries have one name, the earlier place wins.
@@ -46,12 +46,12 @@ class Place(StrEnum):
 
 
 @dataclass(frozen=True)
-class Entry:
+class CatalogEntry:
     """One scheduler: its manifest and the folder it was read from."""
 
     manifest: Manifest
     folder: Path
-    place: Place
+    place: EntryPlace
 
     @property
     def name(self) -> str:
@@ -68,7 +68,7 @@ class Entry:
         Raises:
             Fault: BAD_MANIFEST if the file cannot be read or is far too large.
         """
-        if self.manifest.kind is not Kind.POLICY or self.source is None:
+        if self.manifest.kind is not EntryKind.POLICY or self.source is None:
             return ""
         return read_policy(self.source)
 
@@ -115,21 +115,21 @@ def check_name(name: str) -> str:
 class Catalog:
     """All entries by name, and the reasons for those left out."""
 
-    entries: Mapping[str, Entry]
+    entries: Mapping[str, CatalogEntry]
     warnings: tuple[Fault, ...] = ()
 
-    def __iter__(self) -> Iterator[Entry]:
+    def __iter__(self) -> Iterator[CatalogEntry]:
         return iter(self.entries.values())
 
     def __len__(self) -> int:
         return len(self.entries)
 
-    def plus(self, entry: Entry) -> "Catalog":
+    def plus(self, entry: CatalogEntry) -> "Catalog":
         """With one more entry, unless its name is taken."""
         entries = {entry.name: entry, **self.entries}
         return Catalog(MappingProxyType(dict(sorted(entries.items()))), self.warnings)
 
-    def get(self, name: str) -> Entry:
+    def get(self, name: str) -> CatalogEntry:
         """The entry with this name.
 
         Raises:
@@ -147,7 +147,7 @@ class Catalog:
         )
 
 
-def read_entry(folder: Path, place: Place) -> Entry:
+def read_entry(folder: Path, place: EntryPlace) -> CatalogEntry:
     """Read one entry from its folder.
 
     Raises:
@@ -164,7 +164,7 @@ def read_entry(folder: Path, place: Place) -> Entry:
             why="name: the two must be the same, or one could pass for another",
             hint="rename the folder or the entry",
         )
-    if manifest.kind is Kind.POLICY:
+    if manifest.kind is EntryKind.POLICY:
         _check_policy(manifest, where)
     if manifest.source:
         source = folder / manifest.source
@@ -175,7 +175,7 @@ def read_entry(folder: Path, place: Place) -> Entry:
                 where=where,
                 why="source: missing, or a link",
             )
-    return Entry(manifest, folder, place)
+    return CatalogEntry(manifest, folder, place)
 
 
 def _check_policy(manifest: Manifest, where: str) -> None:
@@ -214,10 +214,13 @@ def load_catalog(state: Path | None = None, *, operator: Iterable[Path] = ()) ->
         state: the state folder, whose `generated/` and `imported/` hold entries.
         operator: further folders of entries from the operator's configuration.
     """
-    roots = [(OWN, Place.OWN), *((root, Place.OPERATOR) for root in operator)]
+    roots = [(OWN, EntryPlace.OWN), *((root, EntryPlace.OPERATOR) for root in operator)]
     if state is not None:
-        roots += [(state / GENERATED, Place.GENERATED), (state / "imported", Place.IMPORTED)]
-    entries: dict[str, Entry] = {}
+        roots += [
+            (state / GENERATED, EntryPlace.GENERATED),
+            (state / "imported", EntryPlace.IMPORTED),
+        ]
+    entries: dict[str, CatalogEntry] = {}
     warnings: list[Fault] = []
     for root, place in roots:
         try:
@@ -244,7 +247,7 @@ def load_catalog(state: Path | None = None, *, operator: Iterable[Path] = ()) ->
             )
         for folder in folders[:MOST_ENTRIES]:
             try:
-                if place is not Place.OWN and folder.is_symlink():
+                if place is not EntryPlace.OWN and folder.is_symlink():
                     raise Fault(
                         FaultType.BAD_MANIFEST, "an entry may not be a link", where=str(folder)
                     )

@@ -13,15 +13,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from process import Fault, FaultType, Limits, run
+from process import Fault, FaultType, ResourceLimits, run
 from process.run import PATH, tail
-from scheduler_library.catalog import Entry
+from scheduler_library.catalog import CatalogEntry
 from scheduler_library.layers import read_layers
-from scheduler_library.manifest import Kind, nearest
+from scheduler_library.manifest import EntryKind, nearest
 
 # Reading the help takes milliseconds; an emulated guest is slow, and a program may hang.
 HELP_TIMEOUT_S = 10.0
-HELP_LIMITS = Limits(memory=2 << 30, cpu=10, file=1 << 20)
+HELP_LIMITS = ResourceLimits(memory=2 << 30, cpu=10, file=1 << 20)
 # A help page is a few kilobytes. A longer one is cut before it is parsed.
 HELP_LARGEST = 256 * 1024
 # The output of `--version` is one short line.
@@ -37,7 +37,7 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True)
-class Option:
+class ExternalOption:
     """One option of an external scheduler, according to its help.
 
     `name` is the long option without dashes; `placeholder` the help's name for the value, empty for
@@ -67,7 +67,7 @@ class External:
 
     state: State
     path: str = ""
-    options: tuple[Option, ...] = ()
+    options: tuple[ExternalOption, ...] = ()
     note: str = ""
     version: str = ""
 
@@ -95,7 +95,7 @@ _GENERAL = frozenset({"help", "version", "help-stats", "monitor"})
 _OTHER_WORK = re.compile(r"\b(?:and exits?|(?:is|are) not launched)\b", re.IGNORECASE)
 # `scx_lavd 1.1.4-g12ab x86_64-unknown-linux-gnu`, `scx_p2dq: 1.1.4`, `scx_rusty v1.0.8`.
 _VERSION = re.compile(r"(?<![\w.])v?(?P<version>\d{1,6}(?:\.\d{1,6}){1,3}(?:[-+][\w.+-]{1,40})?)")
-_LAYERS_OPTION = Option(
+_LAYERS_OPTION = ExternalOption(
     name=LAYERS,
     placeholder="FILE",
     description="The layers: the path of a JSON file that the service can read, or the JSON itself",
@@ -109,7 +109,7 @@ def _clean(text: str) -> str:
     return "".join(c for c in text.replace("\t", "    ") if c == "\n" or c.isprintable())
 
 
-def _option(found: re.Match[str], lines: list[str]) -> Option:
+def _option(found: re.Match[str], lines: list[str]) -> ExternalOption:
     body = "\n".join(lines)
     default = _DEFAULT.search(body)
     choices = _CHOICES.search(body)
@@ -125,7 +125,7 @@ def _option(found: re.Match[str], lines: list[str]) -> Option:
             in_list = in_list and not listed
         elif not in_list:
             prose.append(_CHOICES.sub("", _DEFAULT.sub("", line)).strip())
-    return Option(
+    return ExternalOption(
         name=found["long"],
         short=found["short"] or "",
         placeholder=(found["value"] or "").strip("[]<>.="),
@@ -138,13 +138,13 @@ def _option(found: re.Match[str], lines: list[str]) -> Option:
     )
 
 
-def parse_help(text: str) -> tuple[Option, ...]:
+def parse_help(text: str) -> tuple[ExternalOption, ...]:
     """The options in a help text as clap prints it (`-h` or `--help` layout). Pure.
 
     Lenient: it leaves out what it does not understand. Options with which no scheduler would run
     (`--help`, `--version`, `--monitor`) are left out on purpose.
     """
-    options: list[Option] = []
+    options: list[ExternalOption] = []
     head: re.Match[str] | None = None
     lines: list[str] = []
 
@@ -169,10 +169,10 @@ def parse_help(text: str) -> tuple[Option, ...]:
     return tuple(options)
 
 
-def inspect_external(entry: Entry) -> External:
+def inspect_external(entry: CatalogEntry) -> External:
     """The state of this external entry on this host. Never raises for a missing binary."""
     command = entry.manifest.command
-    assert entry.manifest.kind is Kind.EXTERNAL
+    assert entry.manifest.kind is EntryKind.EXTERNAL
     assert command is not None
     path = shutil.which(command, path=PATH)
     if path is None:
@@ -222,7 +222,7 @@ def is_ops_of(ops: str, command: str) -> bool:
 
 
 def with_layers(
-    name: str, options: tuple[Option, ...], values: Mapping[str, str | int | float | bool]
+    name: str, options: tuple[ExternalOption, ...], values: Mapping[str, str | int | float | bool]
 ) -> dict[str, str | int | float | bool]:
     """The values, with the layers' text in place of their file, so that a candidate never changes.
 
@@ -246,7 +246,7 @@ def with_layers(
 
 
 def arguments(
-    name: str, options: tuple[Option, ...], values: Mapping[str, str | int | float | bool]
+    name: str, options: tuple[ExternalOption, ...], values: Mapping[str, str | int | float | bool]
 ) -> list[str]:
     """The argument list for these option values; `True` sets a switch, `False` leaves it.
 

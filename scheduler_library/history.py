@@ -46,7 +46,7 @@ class Decision(StrEnum):
 
 
 @dataclass(frozen=True)
-class Profile:
+class ProfileRecord:
     """A workload as it was measured once. `at`: Unix seconds, here and below."""
 
     id: str
@@ -57,7 +57,7 @@ class Profile:
 
 
 @dataclass(frozen=True)
-class Candidate:
+class CandidateRecord:
     """An immutable thing that might be loaded. `params` are only those that were set."""
 
     id: str
@@ -70,7 +70,7 @@ class Candidate:
 
 
 @dataclass(frozen=True)
-class Episode:
+class EpisodeRecord:
     """From an event to the decision. `profile` is a profile's id or None."""
 
     id: str
@@ -83,7 +83,7 @@ class Episode:
 
 
 @dataclass(frozen=True)
-class Gate:
+class GateRecord:
     """One gate's result for a candidate; `seconds` is its duration."""
 
     candidate: str
@@ -96,7 +96,7 @@ class Gate:
 
 
 @dataclass(frozen=True)
-class Trial:
+class TrialRecord:
     id: str
     episode: str
     candidate: str
@@ -120,7 +120,7 @@ class Window:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class VerdictRecord:
     """`gain` is relative (0.25: a quarter better than the baseline), in `low` to `high`."""
 
     trial: str
@@ -133,7 +133,7 @@ class Verdict:
 
 
 @dataclass(frozen=True)
-class Lesson:
+class LessonRecord:
     at: float
     author: str
     text: str
@@ -164,7 +164,7 @@ class Cost:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class ChoiceOutcomes:
     """The results of one choice (scheduler and parameters) on workloads with given tags.
 
     `gains`, `decisions`, `times` (Unix seconds), `objectives` and `bounds` of the gains have one
@@ -184,7 +184,7 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Runtime:
+class RuntimeRecord:
     """How long a program with certain arguments runs, CPU time in ns.
 
     `arguments` is a hash: the arguments themselves may contain secrets and are stored nowhere.
@@ -272,7 +272,7 @@ class History:
         self._database = memory
         self.degraded = _memory_fault("the history file", error)
 
-    def add_profile(self, profile: Profile) -> None:
+    def add_profile(self, profile: ProfileRecord) -> None:
         self._write(
             "INSERT OR IGNORE INTO profiles VALUES (?, ?, ?, ?, ?)",
             (
@@ -284,7 +284,7 @@ class History:
             ),
         )
 
-    def add_candidate(self, candidate: Candidate) -> None:
+    def add_candidate(self, candidate: CandidateRecord) -> None:
         """Record a candidate; an existing one stays as it was."""
         self._write(
             "INSERT OR IGNORE INTO candidates VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -299,7 +299,7 @@ class History:
             ),
         )
 
-    def add_episode(self, episode: Episode) -> None:
+    def add_episode(self, episode: EpisodeRecord) -> None:
         self._write(
             "INSERT INTO episodes VALUES (?, ?, ?, ?, ?, ?, ?)",
             (
@@ -316,7 +316,7 @@ class History:
     def end_episode(self, id: str, at: float, outcome: str) -> None:
         self._write("UPDATE episodes SET ended_at = ?, outcome = ? WHERE id = ?", (at, outcome, id))
 
-    def add_gate(self, gate: Gate) -> None:
+    def add_gate(self, gate: GateRecord) -> None:
         self._write(
             "INSERT INTO gates VALUES (?, ?, ?, ?, ?, ?, ?)",
             (
@@ -330,7 +330,7 @@ class History:
             ),
         )
 
-    def add_trial(self, trial: Trial) -> None:
+    def add_trial(self, trial: TrialRecord) -> None:
         self._write(
             "INSERT INTO trials VALUES (?, ?, ?, ?, ?, ?, ?)",
             (
@@ -361,7 +361,7 @@ class History:
             ),
         )
 
-    def add_verdict(self, verdict: Verdict) -> None:
+    def add_verdict(self, verdict: VerdictRecord) -> None:
         self._write(
             "INSERT INTO verdicts VALUES (?, ?, ?, ?, ?, ?, ?)",
             (
@@ -375,7 +375,7 @@ class History:
             ),
         )
 
-    def add_lesson(self, lesson: Lesson) -> None:
+    def add_lesson(self, lesson: LessonRecord) -> None:
         self._write(
             "INSERT INTO lessons (at, author, text, tags, episode) VALUES (?, ?, ?, ?, ?)",
             (lesson.at, lesson.author, lesson.text, _json(sorted(lesson.tags)), lesson.episode),
@@ -400,7 +400,7 @@ class History:
         """Remove all: they are in the file of lessons now."""
         self._write("DELETE FROM lessons", ())
 
-    def put_runtimes(self, runtimes: Iterable[Runtime]) -> None:
+    def put_runtimes(self, runtimes: Iterable[RuntimeRecord]) -> None:
         """Store the current knowledge of these, replacing the old; the oldest of all
         are removed.
         """
@@ -473,26 +473,30 @@ class History:
                 self._to_memory(error)
                 return self._database.execute(query, tuple(values)).fetchall()
 
-    def profile(self, id: str) -> Profile | None:
+    def profile(self, id: str) -> ProfileRecord | None:
         for row in self._rows(
             "SELECT id, at, workload, tags, figures FROM profiles WHERE id = ?", (id,)
         ):
-            return Profile(row[0], row[1], row[2], tuple(json.loads(row[3])), json.loads(row[4]))
+            return ProfileRecord(
+                row[0], row[1], row[2], tuple(json.loads(row[3])), json.loads(row[4])
+            )
         return None
 
-    def candidate(self, id: str) -> Candidate | None:
+    def candidate(self, id: str) -> CandidateRecord | None:
         for row in self._rows(
             "SELECT id, at, scheduler, kind, params, source_sha256, parent FROM candidates "
             "WHERE id = ?",
             (id,),
         ):
-            return Candidate(row[0], row[1], row[2], row[3], json.loads(row[4]), row[5], row[6])
+            return CandidateRecord(
+                row[0], row[1], row[2], row[3], json.loads(row[4]), row[5], row[6]
+            )
         return None
 
-    def episodes(self, limit: int = 50) -> list[Episode]:
+    def episodes(self, limit: int = 50) -> list[EpisodeRecord]:
         """The latest episodes, newest first."""
         return [
-            Episode(*row)
+            EpisodeRecord(*row)
             for row in self._rows(
                 "SELECT id, started_at, workload, reason, profile, ended_at, outcome "
                 "FROM episodes ORDER BY started_at DESC LIMIT ?",
@@ -500,18 +504,18 @@ class History:
             )
         ]
 
-    def episode(self, id: str) -> Episode | None:
+    def episode(self, id: str) -> EpisodeRecord | None:
         for row in self._rows(
             "SELECT id, started_at, workload, reason, profile, ended_at, outcome "
             "FROM episodes WHERE id = ?",
             (id,),
         ):
-            return Episode(*row)
+            return EpisodeRecord(*row)
         return None
 
-    def gates(self, candidate: str) -> list[Gate]:
+    def gates(self, candidate: str) -> list[GateRecord]:
         return [
-            Gate(row[0], row[1], row[2], bool(row[3]), row[4], row[5], json.loads(row[6]))
+            GateRecord(row[0], row[1], row[2], bool(row[3]), row[4], row[5], json.loads(row[6]))
             for row in self._rows(
                 "SELECT candidate, gate, at, passed, seconds, message, figures FROM gates "
                 "WHERE candidate = ? ORDER BY rowid",
@@ -519,9 +523,9 @@ class History:
             )
         ]
 
-    def trials(self, episode: str) -> list[Trial]:
+    def trials(self, episode: str) -> list[TrialRecord]:
         return [
-            Trial(*row)
+            TrialRecord(*row)
             for row in self._rows(
                 "SELECT id, episode, candidate, started_at, objective, state, ended_at "
                 "FROM trials WHERE episode = ? ORDER BY started_at",
@@ -539,28 +543,28 @@ class History:
             )
         ]
 
-    def verdict(self, trial: str) -> Verdict | None:
+    def verdict(self, trial: str) -> VerdictRecord | None:
         for row in self._rows(
             "SELECT trial, at, decision, gain, low, high, reason FROM verdicts WHERE trial = ?",
             (trial,),
         ):
-            return Verdict(row[0], row[1], Decision(row[2]), *row[3:])
+            return VerdictRecord(row[0], row[1], Decision(row[2]), *row[3:])
         return None
 
-    def lessons(self, limit: int = 50) -> list[Lesson]:
+    def lessons(self, limit: int = 50) -> list[LessonRecord]:
         """The latest lessons, newest first."""
         return [
-            Lesson(row[0], row[1], row[2], tuple(json.loads(row[3])), row[4])
+            LessonRecord(row[0], row[1], row[2], tuple(json.loads(row[3])), row[4])
             for row in self._rows(
                 "SELECT at, author, text, tags, episode FROM lessons ORDER BY at DESC LIMIT ?",
                 (limit,),
             )
         ]
 
-    def runtimes(self) -> list[Runtime]:
+    def runtimes(self) -> list[RuntimeRecord]:
         """All that are stored, oldest first."""
         return [
-            Runtime(*row)
+            RuntimeRecord(*row)
             for row in self._rows(
                 "SELECT program, arguments, mean_ns, spread_ns, count, at FROM runtimes ORDER BY at"
             )
@@ -586,7 +590,7 @@ class History:
         )
         return Cost("", since, calls, tokens, money, seconds)
 
-    def outcomes(self, tags: Iterable[str] = ()) -> list[Outcome]:
+    def outcomes(self, tags: Iterable[str] = ()) -> list[ChoiceOutcomes]:
         """For each profile's tags, scheduler and parameters: the gains of all verdicts.
 
         Args:
@@ -610,7 +614,7 @@ class History:
                 continue
             decisions = tuple(Decision(decision) for decision, *_ in verdicts)
             found.append(
-                Outcome(
+                ChoiceOutcomes(
                     scheduler,
                     json.loads(params),
                     these,

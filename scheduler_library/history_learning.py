@@ -13,7 +13,7 @@ KEPT_MOVES = 500
 
 
 @dataclass(frozen=True)
-class Evidence:
+class VerdictEvidence:
     """One verdict with everything that learning needs.
 
     `parent`: of the candidate; `objective`: the figure that decided.
@@ -51,10 +51,10 @@ class Move:
     moved: Mapping[str, float]
 
 
-def evidence(store: History, limit: int = 2000) -> list[Evidence]:
+def evidence(store: History, limit: int = 2000) -> list[VerdictEvidence]:
     """The latest verdicts, newest first, each with its workload as measured then."""
     return [
-        Evidence(
+        VerdictEvidence(
             trial=row[0],
             episode=row[1],
             at=row[2],

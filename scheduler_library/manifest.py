@@ -38,7 +38,7 @@ Word = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,40}$")]
 FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,80}$")]
 
 
-class Kind(StrEnum):
+class EntryKind(StrEnum):
     """How an entry becomes a running scheduler."""
 
     BPF = "bpf"
@@ -139,7 +139,7 @@ class Manifest(_Frozen):
     tags: tuple[Word, ...] = Field(default=(), strict=False)
     good_for: tuple[Line, ...] = Field(default=(), strict=False)
     bad_for: tuple[Line, ...] = Field(default=(), strict=False)
-    kind: Annotated[Kind, Field(strict=False)]
+    kind: Annotated[EntryKind, Field(strict=False)]
     source: FileName | None = None
     command: FileName | None = None
     layers: bool = False
@@ -151,7 +151,7 @@ class Manifest(_Frozen):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if self.kind is Kind.EXTERNAL:
+        if self.kind is EntryKind.EXTERNAL:
             if self.command is None or self.source is not None:
                 raise ValueError("kind 'external' has `command` and no `source`")
         elif self.source is None or self.command is not None:

@@ -12,7 +12,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from scheduler_library.purpose import By, Purpose, Said
+from scheduler_library.purpose import Purpose, PurposeEvidence, PurposeSource
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -131,7 +131,7 @@ MIGRATION_RATIO = 0.5
 OVERCOMMITTED_UTILISATION = 0.95
 
 
-class Figures(BaseModel):
+class WorkloadFigures(BaseModel):
     """The measurements of one workload over one period. Missing ones are zero or None.
 
     `cpus_used` is CPU time divided by wall time, so 1.0 is one CPU kept busy. Durations have their
@@ -212,16 +212,16 @@ class WorkloadProfile(BaseModel):
 
     id: Annotated[str, Field(min_length=1, max_length=400)]
     name: Annotated[str, Field(max_length=400)] = ""
-    figures: Figures = Figures()
+    figures: WorkloadFigures = WorkloadFigures()
     tags: tuple[Tag, ...] = ()
 
     @classmethod
-    def measured(cls, id: str, figures: Figures, name: str = "") -> "WorkloadProfile":
+    def measured(cls, id: str, figures: WorkloadFigures, name: str = "") -> "WorkloadProfile":
         """A profile whose tags follow from its figures."""
         return cls(id=id, name=name or id, figures=figures, tags=tags_of(figures))
 
 
-def tags_of(figures: Figures) -> tuple[Tag, ...]:
+def tags_of(figures: WorkloadFigures) -> tuple[Tag, ...]:
     """The words for these figures, in the order of `Tag`. Pure and total."""
     f = figures
     # CPU time per thread that runs at all; without that count, per thread, but for no more threads
@@ -271,7 +271,7 @@ def tags_of(figures: Figures) -> tuple[Tag, ...]:
     return tuple(tag for tag in Tag if is_true[tag])
 
 
-def ends_by_itself(figures: Figures) -> bool:
+def ends_by_itself(figures: WorkloadFigures) -> bool:
     """Whether its bursts are longer than a usual slice, but still end in a sleep."""
     return (
         figures.completions_per_s > 0
@@ -280,7 +280,7 @@ def ends_by_itself(figures: Figures) -> bool:
     )
 
 
-def runs_to_completion(figures: Figures) -> bool:
+def runs_to_completion(figures: WorkloadFigures) -> bool:
     """Whether it would run its long bursts to the end: it sleeps only there, and ends of slices
     rather than waking tasks take the CPU from it before.
     """
@@ -289,7 +289,7 @@ def runs_to_completion(figures: Figures) -> bool:
 
 
 @dataclass(frozen=True)
-class Understood:
+class UnderstoodWorkload:
     """A workload in the words by which schedulers are chosen.
 
     Attributes:
@@ -300,10 +300,10 @@ class Understood:
 
     tags: tuple[Tag, ...]
     doubtful: tuple[Tag, ...] = ()
-    said: tuple[Said, ...] = ()
+    said: tuple[PurposeEvidence, ...] = ()
 
 
-def is_starved(figures: Figures) -> bool:
+def is_starved(figures: WorkloadFigures) -> bool:
     """Whether a workload wants more CPU time than it gets, so that its figures mislead: others end
     most of its runs, or it waits longer than it runs on a full machine.
     """
@@ -313,12 +313,12 @@ def is_starved(figures: Figures) -> bool:
 
 
 def understood(
-    now: Figures,
-    said: Sequence[Said] = (),
+    now: WorkloadFigures,
+    said: Sequence[PurposeEvidence] = (),
     *,
-    calm: Figures | None = None,
+    calm: WorkloadFigures | None = None,
     of_the_kernel: bool = False,
-) -> Understood:
+) -> UnderstoodWorkload:
     """A workload's tags, from all that is known about it.
 
     Args:
@@ -332,11 +332,11 @@ def understood(
         behaviour = behaviour - _BURSTS | {*tags_of(now)} & _BURSTS
     state = {*tags_of(now)} - BEHAVIOUR
     if of_the_kernel:
-        return Understood(_ordered(state))
+        return UnderstoodWorkload(_ordered(state))
     starved = calm is None and is_starved(now)
-    evidence = tuple(sorted(said, key=lambda each: list(By).index(each.by)))
+    evidence = tuple(sorted(said, key=lambda each: list(PurposeSource).index(each.by)))
     counts = {each.purpose for each in evidence if each.by is evidence[0].by}
-    by_program = {each.purpose for each in evidence if each.by is By.PROGRAM}
+    by_program = {each.purpose for each in evidence if each.by is PurposeSource.PROGRAM}
     tags, sure = set(behaviour), set[Tag]()
     for purpose in sorted(counts - {Purpose.LATENCY}):
         tags, sure = told(tags, purpose), sure | _ASSERTS[purpose]
@@ -353,7 +353,7 @@ def understood(
     doubtful = (tags & BEHAVIOUR) - sure if starved else (tags & against) - sure
     if starved and now.by_activation:
         doubtful -= _BURSTS - against
-    return Understood(_ordered(tags | state), _ordered(doubtful), evidence)
+    return UnderstoodWorkload(_ordered(tags | state), _ordered(doubtful), evidence)
 
 
 # The tags that a purpose makes certain, and the behaviour that counts less beside it.

@@ -19,7 +19,7 @@ class Purpose(StrEnum):
     MAKESPAN = "makespan"
 
 
-class By(StrEnum):
+class PurposeSource(StrEnum):
     """Kinds of evidence, the strongest first."""
 
     DECLARED = "declared"
@@ -29,7 +29,7 @@ class By(StrEnum):
 
 
 @dataclass(frozen=True)
-class Said:
+class PurposeEvidence:
     """One piece of evidence.
 
     Attributes:
@@ -39,7 +39,7 @@ class Said:
     """
 
     purpose: Purpose
-    by: By
+    by: PurposeSource
     why: str
     certainty: str = "sure"
     serves: bool = False

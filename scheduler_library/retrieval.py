@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from scheduler_library.catalog import Entry
+from scheduler_library.catalog import CatalogEntry
 from scheduler_library.learning.bandit import Belief
 from scheduler_library.learning.weights import MEASURED, PRIOR, TAGS, TOLD, WORDS, total
 from scheduler_library.manifest import Manifest
@@ -63,7 +63,7 @@ _STOP = frozenset(
 class Match:
     """An entry, how well it fits (higher is better, below zero: warned against), and why."""
 
-    entry: Entry
+    entry: CatalogEntry
     score: float
     reasons: tuple[str, ...]
 
@@ -132,7 +132,7 @@ def _bm25(
     return scored
 
 
-def search(entries: Iterable[Entry], query: str, *, limit: int = 20) -> list[Match]:
+def search(entries: Iterable[CatalogEntry], query: str, *, limit: int = 20) -> list[Match]:
     """Rank entries for a free text; those that match nothing are left out.
 
     A query without a meaningful word gives every entry, by name.
@@ -159,7 +159,9 @@ def search(entries: Iterable[Entry], query: str, *, limit: int = 20) -> list[Mat
     return sorted(matches, key=lambda m: (-m.score, m.entry.name))[:limit]
 
 
-def rank_for_tags(entries: Iterable[Entry], tags: Iterable[str], *, limit: int = 20) -> list[Match]:
+def rank_for_tags(
+    entries: Iterable[CatalogEntry], tags: Iterable[str], *, limit: int = 20
+) -> list[Match]:
     """Rank entries for a workload with these tags; those that share none are left out.
 
     A tag in the entry's `good_for` counts most, and more the fewer entries claim it; in its `tags`
@@ -195,7 +197,7 @@ def _rarity(claimants: int, all_entries: int) -> float:
 
 
 @dataclass(frozen=True)
-class Known:
+class HistoryKnowledge:
     """The history's knowledge beside the manifests, by the name of the entry.
 
     Attributes:
@@ -211,10 +213,10 @@ class Known:
 
 
 @dataclass(frozen=True)
-class Found:
+class RankedEntry:
     """An entry, its score, and the score's parts: -1 to 1 for each kind of evidence."""
 
-    entry: Entry
+    entry: CatalogEntry
     score: float
     features: Mapping[str, float]
     reasons: tuple[str, ...]
@@ -227,7 +229,7 @@ def words_for(tags: Iterable[str]) -> str:
 
 
 def features_of(
-    entries: Iterable[Entry], query: str, tags: Iterable[str], known: Known
+    entries: Iterable[CatalogEntry], query: str, tags: Iterable[str], known: HistoryKnowledge
 ) -> dict[str, tuple[dict[str, float], tuple[str, ...]]]:
     """The evidence for each entry, by name, and in words.
 
@@ -273,7 +275,7 @@ def _part(matches: Mapping[str, Match], name: str) -> float:
     return matches[name].score / most if most and name in matches else 0.0
 
 
-def _told(entries: Sequence[Entry], query: str, told: Mapping[str, str]) -> dict[str, float]:
+def _told(entries: Sequence[CatalogEntry], query: str, told: Mapping[str, str]) -> dict[str, float]:
     documents = [{"told": words(told.get(entry.name, ""))} for entry in entries]
     rarity = _rarities(documents, {_stem(word) for word in _plain(query)})
     scored = _bm25(documents, {"told": 1.0}, rarity)
@@ -286,13 +288,13 @@ def _told(entries: Sequence[Entry], query: str, told: Mapping[str, str]) -> dict
 
 
 def find(
-    entries: Iterable[Entry],
+    entries: Iterable[CatalogEntry],
     query: str,
     tags: Iterable[str],
-    known: Known,
+    known: HistoryKnowledge,
     *,
     limit: int = 20,
-) -> list[Found]:
+) -> list[RankedEntry]:
     """The entries for a text, a workload, or both; those for which nothing speaks are left out.
 
     The score is the sum of the features, each times its weight; below zero: warned against.
@@ -308,5 +310,5 @@ def find(
             # However well the words fit: what counts for the workload comes first.
             score, reasons = min(score, 0.0) + WARNED_SCORE, (warned, *reasons)
         if reasons:
-            found.append(Found(entry, round(score, 4), features, reasons))
+            found.append(RankedEntry(entry, round(score, 4), features, reasons))
     return sorted(found, key=lambda each: (-each.score, each.entry.name))[:limit]

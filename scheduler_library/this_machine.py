@@ -8,20 +8,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from scheduler_library.policy.compiler import Compiled, Machine, Use
+    from scheduler_library.policy.compiler import CompiledPolicy, TargetMachine, Use
 
 POSSIBLE = Path("/sys/devices/system/cpu/possible")
 
 
-def this_machine(possible: Path = POSSIBLE) -> "Machine":
+def this_machine(possible: Path = POSSIBLE) -> "TargetMachine":
     """This machine, for the policy compiler."""
     # Imported here: a daemon that compiles no policy does not pay for the parser.
-    from scheduler_library.policy.compiler import Machine
+    from scheduler_library.policy.compiler import TargetMachine
 
-    return Machine(nr_cpus=possible_cpus(possible), users=user_id)
+    return TargetMachine(nr_cpus=possible_cpus(possible), users=user_id)
 
 
-def compile_here(text: str, *, cpus: int = 0) -> "Compiled | Use":
+def compile_here(text: str, *, cpus: int = 0) -> "CompiledPolicy | Use":
     """A policy as C for this machine, or its request for another scheduler.
 
     Args:
@@ -30,9 +30,9 @@ def compile_here(text: str, *, cpus: int = 0) -> "Compiled | Use":
     Raises:
         Fault: BAD_POLICY, with the column in the text as it was written.
     """
-    from scheduler_library.policy.compiler import Machine, compile_policy
+    from scheduler_library.policy.compiler import TargetMachine, compile_policy
 
-    machine = Machine(cpus, user_id, simulated=True) if cpus else this_machine()
+    machine = TargetMachine(cpus, user_id, simulated=True) if cpus else this_machine()
     return compile_policy(text, machine=machine)
 
 

@@ -16,7 +16,7 @@ MOST_CHARACTERS = 256 * 1024
 
 
 @dataclass(frozen=True)
-class Step:
+class TranscriptStep:
     """One step. `at`: Unix seconds; `tokens`: the cost of a model's reply, in and out."""
 
     at: float
@@ -28,7 +28,7 @@ class Step:
     number: int = 0
 
 
-def add(store: History, episode: str, step: Step) -> None:
+def add(store: History, episode: str, step: TranscriptStep) -> None:
     """Record a step as the next of its episode; if there are too many, middle ones are removed.
 
     Raises:
@@ -56,19 +56,19 @@ def add(store: History, episode: str, step: Step) -> None:
     )
 
 
-def steps(store: History, episode: str) -> list[Step]:
+def steps(store: History, episode: str) -> list[TranscriptStep]:
     """The stored ones, oldest first."""
     return _read(store, "episode = ?", (episode,))
 
 
-def _first(store: History, episode: str) -> list[Step]:
+def _first(store: History, episode: str) -> list[TranscriptStep]:
     return _read(store, "episode = ? AND number <= ?", (episode, FIRST_KEPT))
 
 
-def _read(store: History, condition: str, values: tuple[object, ...]) -> list[Step]:
+def _read(store: History, condition: str, values: tuple[object, ...]) -> list[TranscriptStep]:
     rows = store.rows(
         "SELECT at, role, kind, tool, text, tokens, number FROM steps "  # noqa: S608 - ours alone
         f"WHERE {condition} ORDER BY number",
         values,
     )
-    return [Step(*row) for row in rows]
+    return [TranscriptStep(*row) for row in rows]

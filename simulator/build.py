@@ -19,7 +19,7 @@ from bpf.build.kit import Kit, digest, kit_for, known_names
 from bpf.build.objects import starts_with_common
 from bpf.build.sources import (
     COMPILE_LIMIT_S,
-    Compiled,
+    ClangResult,
     build_failed,
     compile_confined,
     files_of,
@@ -289,7 +289,7 @@ def _words(engine: Engine) -> list[str | Path]:
     ]
 
 
-def _compile(engine: Engine, name: str, files: dict[str, bytes]) -> Compiled:
+def _compile(engine: Engine, name: str, files: dict[str, bytes]) -> ClangResult:
     words = [*_words(engine), *_LINK_FLAGS, "-I.", name]
     read = (engine.kit.folder, engine.shim, engine.types)
     if engine.types.is_file() and starts_with_common(files[name]):

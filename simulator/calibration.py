@@ -25,7 +25,7 @@ from bpf.build import cache
 from bpf.build.clang import find_clang
 from bpf.build.kit import digest
 from process import Fault, FaultType, run
-from simulator.scenario import Machine
+from simulator.scenario import SimulatedMachine
 
 PROGRAM = Path(__file__).parent / "calibrate.c"
 COMPILE_LIMIT_S = 60.0
@@ -87,10 +87,10 @@ class Costs(BaseModel):
     def noisy(self) -> bool:
         return self.noise > NOISE_LIMIT
 
-    def machine(self, cpus: int) -> Machine:
+    def machine(self, cpus: int) -> SimulatedMachine:
         """The simulator's machine with these costs."""
         wake = self.cross_ns if self.cross_ns is not None else self.timer_ns
-        return Machine(
+        return SimulatedMachine(
             cpus=cpus,
             tick_ns=self.tick_ns,
             switch_ns=self.switch_ns,
@@ -151,12 +151,12 @@ def _file(cache_folder: Path | None) -> Path:
     return cache.folder(cache_folder) / _FOLDER / f"{key}.json"
 
 
-def calibrated(cpus: int, *, cache_folder: Path | None = None) -> Machine:
+def calibrated(cpus: int, *, cache_folder: Path | None = None) -> SimulatedMachine:
     """A machine with the costs measured on this one, else with assumed ones."""
     try:
         return Costs.model_validate_json(_file(cache_folder).read_bytes()).machine(cpus)
     except (OSError, ValidationError):
-        return Machine(cpus=cpus)
+        return SimulatedMachine(cpus=cpus)
 
 
 def measure() -> Costs:

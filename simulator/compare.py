@@ -26,15 +26,22 @@ from bpf.build.vmlinux import BTF, btf_digest
 from process import Fault, FaultType, fault_of, named_path, printable, require_writable
 from simulator.build import build_native
 from simulator.calibration import calibrated
-from simulator.run import Candidate, Ejection, Figures, GroupFigures, Lengths, simulate
+from simulator.run import (
+    Ejection,
+    GroupFigures,
+    Lengths,
+    NativeScheduler,
+    SimulationFigures,
+    simulate,
+)
 from simulator.scenario import MAX_CPUS, SCENARIOS, S, Scenario
 from simulator.stress import STRESS, STRESS_MACHINE
-from simulator.told import Told
+from simulator.told import RequestedFacts
 from simulator.traces import machine_for, read_trace, replay_of
 from simulator.waits import cause_of
 from simulator.yardstick import (
     MEASURES,
-    Objective,
+    SimulatedObjective,
     guarded,
     joint,
     parse_objective,
@@ -93,7 +100,7 @@ class ToldEjection:
 
 
 @dataclass(frozen=True)
-class Compared:
+class ScenarioComparison:
     """One scenario. `default` and `candidate` are the whole machine's figures."""
 
     name: str
@@ -114,10 +121,10 @@ class Comparison:
     workload: str
     notes: tuple[str, ...]
     ejected: bool
-    scenarios: tuple[Compared, ...]
+    scenarios: tuple[ScenarioComparison, ...]
 
 
-def _seconds(figures: Figures) -> float:
+def _seconds(figures: SimulationFigures) -> float:
     return figures.time_ns / S
 
 
@@ -168,7 +175,7 @@ def _group(
     theirs: GroupFigures,
     seconds: tuple[float, float],
     id: str,
-    objective: Objective,
+    objective: SimulatedObjective,
 ) -> Group:
     candidate, default = _of_group(ours, seconds[0]), _of_group(theirs, seconds[1])
     ratios: dict[str, float] = {}
@@ -206,7 +213,7 @@ def _told(ejection: Ejection | None) -> ToldEjection | None:
     return ToldEjection(int(ejection.kind), ejection.at_ns, ejection.message, why.cause, why.fix)
 
 
-def _machine_figures(figures: Figures) -> dict[str, int]:
+def _machine_figures(figures: SimulationFigures) -> dict[str, int]:
     return {
         "time_ns": figures.time_ns,
         "run_ns": figures.run_ns,
@@ -217,11 +224,11 @@ def _machine_figures(figures: Figures) -> dict[str, int]:
 
 def compared(
     scenario: Scenario,
-    ours: Figures,
-    theirs: Figures,
+    ours: SimulationFigures,
+    theirs: SimulationFigures,
     workloads: dict[str, str],
-    objective: Objective | None = None,
-) -> Compared:
+    objective: SimulatedObjective | None = None,
+) -> ScenarioComparison:
     """Both runs of one scenario, side by side; without an objective each group is judged by its
     kind.
     """
@@ -236,7 +243,7 @@ def compared(
         )
         for mine, default in zip(ours.groups, theirs.groups, strict=True)
     )
-    return Compared(
+    return ScenarioComparison(
         scenario.name,
         scenario.machine.cpus,
         _told(ours.ejection),
@@ -247,7 +254,7 @@ def compared(
 
 
 @dataclass(frozen=True)
-class Work:
+class ComparisonWork:
     """What to simulate, and the notes about it."""
 
     workload: str
@@ -256,13 +263,13 @@ class Work:
     notes: tuple[str, ...]
 
 
-def work_for(asked: argparse.Namespace) -> Work:
+def work_for(asked: argparse.Namespace) -> ComparisonWork:
     """What to simulate, with the facts about its tasks that the scheduler needs.
 
     Raises:
         Fault: NOT_FOUND, and those of reading the trace.
     """
-    found, told = _asked_for(asked), Told.read(asked.facts)
+    found, told = _asked_for(asked), RequestedFacts.read(asked.facts)
     return replace(
         found,
         scenarios=tuple(told.scenario(each) for each in found.scenarios),
@@ -270,7 +277,7 @@ def work_for(asked: argparse.Namespace) -> Work:
     )
 
 
-def _asked_for(asked: argparse.Namespace) -> Work:
+def _asked_for(asked: argparse.Namespace) -> ComparisonWork:
     machine = calibrated(asked.cpus or STRESS_MACHINE.cpus, cache_folder=asked.cache)
     if not asked.cpus:
         machine = replace(machine, llc_cpus=STRESS_MACHINE.llc_cpus)
@@ -284,7 +291,7 @@ def _asked_for(asked: argparse.Namespace) -> Work:
                 where=str(asked.trace),
                 why="; ".join(replay.notes),
             )
-        return Work("trace", (replay.scenario,), dict(replay.workloads), replay.notes)
+        return ComparisonWork("trace", (replay.scenario,), dict(replay.workloads), replay.notes)
     # The usual workloads that are not in the stress set.
     known = {**SCENARIOS, **STRESS}
     names = [asked.scenario] if asked.scenario else list(STRESS)
@@ -295,7 +302,7 @@ def _asked_for(asked: argparse.Namespace) -> Work:
             hint=f"there are: {', '.join(known)}",
         )
     made = tuple(known[name](machine).seeded(asked.seed) for name in names)
-    return Work(asked.scenario or "stress", made, {}, ())
+    return ComparisonWork(asked.scenario or "stress", made, {}, ())
 
 
 def require_types(btf: Path) -> None:
@@ -359,9 +366,9 @@ def compare(asked: argparse.Namespace) -> Comparison:
             btf=asked.btf,
             cache_folder=asked.cache,
         ).require()
-        candidate = Candidate(native, built, tuple(sorted(parameters.items())))
+        candidate = NativeScheduler(native, built, tuple(sorted(parameters.items())))
 
-        def one(job: tuple[Candidate | None, Scenario]) -> Figures:
+        def one(job: tuple[NativeScheduler | None, Scenario]) -> SimulationFigures:
             picture = asked.perfetto if job[0] else None
             return simulate(
                 job[0], job[1], btf=asked.btf, cache_folder=asked.cache, perfetto=picture

@@ -6,8 +6,8 @@
     python -m simulator.gates --source FILE --object FILE …      the simulation alone
 
 The program prints a line of JSON for each event: `{"started": GATE}`, `{"progress": GATE, "text":
-…, "done": k, "of": n}`, a gate's answer (`Answer`), or `{"fault": …}` if a gate could not do its
-work. It is a separate program so that its memory is freed with it, so that it can be ended at any
+…, "done": k, "of": n}`, a gate's answer (`GateOutcome`), or `{"fault": …}` if a gate could not do
+its work. It is a separate program so that its memory is freed with it, so that it can be ended at any
 moment, and so that a command that may import none of this can use it.
 """
 
@@ -35,8 +35,8 @@ from process.effort import inherit
 from simulator import verdict_cache
 
 if TYPE_CHECKING:
-    from simulator.stress_verdict import Finding, Recorded
-    from simulator.yardstick import Objective
+    from simulator.stress_verdict import Finding, RecordedWorkload
+    from simulator.yardstick import SimulatedObjective
 
 STATIC, BUILD, SIMULATE = "static", "build", "simulate"
 # Random seed for the recorded workload; any value would do, equal seeds give equal results.
@@ -56,7 +56,7 @@ _ABOUT_THE_CANDIDATE = {
 
 
 @dataclass(frozen=True)
-class Remark:
+class GateRemark:
     """One message of a gate; line and column count from 1, 0 if there is none."""
 
     severity: str
@@ -69,7 +69,7 @@ class Remark:
 
 
 @dataclass(frozen=True)
-class Judged:
+class JudgedBy:
     """How a recorded workload is judged: the id of the workload in question, its objective, and the
     guards of others, each an id or a glob and a text. Empty: by the kind of each.
     """
@@ -80,11 +80,11 @@ class Judged:
 
     @property
     def text(self) -> str:
-        return json.dumps(asdict(self)) if self != Judged() else ""
+        return json.dumps(asdict(self)) if self != JudgedBy() else ""
 
 
 @dataclass(frozen=True)
-class Answer:
+class GateOutcome:
     """A gate's answer; the fields are those of `GateResult` in the daemon's API."""
 
     gate: str
@@ -92,16 +92,16 @@ class Answer:
     seconds: float
     skipped: str = ""
     reused: bool = False
-    messages: tuple[Remark, ...] = ()
+    messages: tuple[GateRemark, ...] = ()
     figures: Mapping[str, float] = field(default_factory=dict)
 
 
-def skipped(gate: str, why: str, *, passed: bool) -> Answer:
+def skipped(gate: str, why: str, *, passed: bool) -> GateOutcome:
     """The answer of a gate that was not run."""
-    return Answer(gate, passed, 0.0, skipped=why)
+    return GateOutcome(gate, passed, 0.0, skipped=why)
 
 
-def refused(gate: str, fault: Fault, seconds: float) -> Answer:
+def refused(gate: str, fault: Fault, seconds: float) -> GateOutcome:
     """A fault as a gate's answer.
 
     Raises:
@@ -109,17 +109,19 @@ def refused(gate: str, fault: Fault, seconds: float) -> Answer:
     """
     if fault.type not in _ABOUT_THE_CANDIDATE:
         raise fault
-    first = Remark("error", fault.what, fault.where, cause=fault.why, fix=fault.hint)
-    rest = (Remark("note", line) for line in fault.details)
-    return Answer(gate, False, seconds, messages=(first, *rest))
+    first = GateRemark("error", fault.what, fault.where, cause=fault.why, fix=fault.hint)
+    rest = (GateRemark("note", line) for line in fault.details)
+    return GateOutcome(gate, False, seconds, messages=(first, *rest))
 
 
-def _diagnosed(gate: str, found: Sequence[Diagnostic], seconds: float, *, passed: bool) -> Answer:
+def _diagnosed(
+    gate: str, found: Sequence[Diagnostic], seconds: float, *, passed: bool
+) -> GateOutcome:
     messages = tuple(
-        Remark(each.severity, each.message, each.file, each.line, each.column, fix=each.hint)
+        GateRemark(each.severity, each.message, each.file, each.line, each.column, fix=each.hint)
         for each in found
     )
-    return Answer(gate, passed, seconds, messages=messages, figures={"seconds": seconds})
+    return GateOutcome(gate, passed, seconds, messages=messages, figures={"seconds": seconds})
 
 
 @lru_cache(maxsize=4)
@@ -147,7 +149,7 @@ def without_types(btf: Path = BTF) -> str:
 
 def static_known(
     source: Path, *, headers: Sequence[Path] = (), cache_folder: Path | None = None
-) -> Answer | None:
+) -> GateOutcome | None:
     """The static check's earlier answer about exactly this source."""
     return _kept(lambda: verdict_cache.static_question(source, headers), cache_folder)
 
@@ -159,7 +161,7 @@ def static_answer(
     *,
     headers: Sequence[Path] = (),
     cache_folder: Path | None = None,
-) -> Answer:
+) -> GateOutcome:
     """The findings as the gate's answer; a pass is stored.
 
     Raises:
@@ -176,7 +178,7 @@ def static_answer(
 
 def static(
     source: Path, *, headers: Sequence[Path] = (), cache_folder: Path | None = None
-) -> Answer:
+) -> GateOutcome:
     """The checks that run nothing of the source; a pass is stored.
 
     Raises:
@@ -202,7 +204,7 @@ def build(
     headers: Sequence[Path] = (),
     btf: Path = BTF,
     cache_folder: Path | None = None,
-) -> tuple[Answer, Path | None]:
+) -> tuple[GateOutcome, Path | None]:
     """clang, confined. Returns the answer and the object, which is in `out`.
 
     Raises:
@@ -228,8 +230,8 @@ def remembered(
     cpus: Sequence[int] = (),
     headers: Sequence[Path] = (),
     cache_folder: Path | None = None,
-    judged: Judged | None = None,
-) -> Answer | None:
+    judged: JudgedBy | None = None,
+) -> GateOutcome | None:
     """The answer of an earlier simulation of exactly the same."""
     return _kept(
         lambda: verdict_cache.question(
@@ -239,18 +241,18 @@ def remembered(
     )
 
 
-def _words_of(judged: Judged | None, trace: Path | None) -> str:
+def _words_of(judged: JudgedBy | None, trace: Path | None) -> str:
     """Without a recording it makes no difference."""
     return judged.text if judged and trace else ""
 
 
-def _kept(question: Callable[[], str], cache_folder: Path | None) -> Answer | None:
+def _kept(question: Callable[[], str], cache_folder: Path | None) -> GateOutcome | None:
     try:
         found = verdict_cache.recall(question(), cache_folder)
         if found is None:
             return None
-        messages = tuple(Remark(**each) for each in found.pop("messages"))
-        return replace(Answer(**found, messages=messages), reused=True)
+        messages = tuple(GateRemark(**each) for each in found.pop("messages"))
+        return replace(GateOutcome(**found, messages=messages), reused=True)
     except (OSError, TypeError, KeyError):
         return None
 
@@ -267,8 +269,8 @@ def simulate(
     cache_folder: Path | None = None,
     on_scenario: Callable[[str, int, int], None] | None = None,
     facts: str = "",
-    judged: Judged | None = None,
-) -> Answer:
+    judged: JudgedBy | None = None,
+) -> GateOutcome:
     """The stress set, also on machines of `cpus`, and the recorded workload if there is one.
 
     Args:
@@ -310,7 +312,7 @@ def simulate(
             object,
             parameters,
             cache_folder=cache_folder,
-            recorded=_recorded(trace, facts, cache_folder, judged or Judged()) if trace else None,
+            recorded=_recorded(trace, facts, cache_folder, judged or JudgedBy()) if trace else None,
             headers=headers,
             btf=btf,
             on_scenario=on_scenario,
@@ -319,7 +321,7 @@ def simulate(
         )
     except Fault as fault:
         return refused(SIMULATE, fault, time.monotonic() - start)
-    answer = Answer(
+    answer = GateOutcome(
         SIMULATE,
         proof.passed,
         time.monotonic() - start,
@@ -336,11 +338,13 @@ def simulate(
     return answer
 
 
-def _recorded(trace: Path, facts: str, cache_folder: Path | None, judged: Judged) -> "Recorded":
+def _recorded(
+    trace: Path, facts: str, cache_folder: Path | None, judged: JudgedBy
+) -> "RecordedWorkload":
     """The recording, on a machine with this machine's costs, and how it is judged."""
     from simulator.calibration import calibrated
-    from simulator.stress_verdict import Recorded
-    from simulator.told import Told
+    from simulator.stress_verdict import RecordedWorkload
+    from simulator.told import RequestedFacts
     from simulator.traces import machine_for, read_trace, replay_of
     from simulator.yardstick import parse_objective
 
@@ -349,7 +353,7 @@ def _recorded(trace: Path, facts: str, cache_folder: Path | None, judged: Judged
     replay = replay_of(recording, machine_for(recording, base), SEED)
     notes: list[str] = []
 
-    def read(text: str) -> "Objective | None":
+    def read(text: str) -> "SimulatedObjective | None":
         # The daemon may measure more than is known here; that is not the candidate's fault.
         try:
             found = parse_objective(text)
@@ -360,7 +364,7 @@ def _recorded(trace: Path, facts: str, cache_folder: Path | None, judged: Judged
         return found if found.terms else None
 
     objective = read(judged.objective) if judged.objective else None
-    guards: dict[str, Objective] = {}
+    guards: dict[str, SimulatedObjective] = {}
     for pattern, text in judged.guards:
         guard = read(text)
         ids = (each for each in replay.workloads.items() if fnmatchcase(each[1], pattern))
@@ -372,8 +376,8 @@ def _recorded(trace: Path, facts: str, cache_folder: Path | None, judged: Judged
         )
         # Not a group's name: a mean over all others would look like an answer.
         group = judged.workload
-    return Recorded(
-        Told.read(facts).scenario(replay.scenario), group, objective, guards, tuple(notes)
+    return RecordedWorkload(
+        RequestedFacts.read(facts).scenario(replay.scenario), group, objective, guards, tuple(notes)
     )
 
 
@@ -381,7 +385,7 @@ def _recorded(trace: Path, facts: str, cache_folder: Path | None, judged: Judged
 _ADDED = ("scenarios", "of", "events")
 
 
-def _both(stress: Answer, recorded: Answer) -> Answer:
+def _both(stress: GateOutcome, recorded: GateOutcome) -> GateOutcome:
     """The remembered result of the stress set, plus the result of the recorded workload."""
     old, new = stress.figures, recorded.figures
     added = {name: old.get(name, 0.0) + new.get(name, 0.0) for name in _ADDED}
@@ -392,8 +396,8 @@ def _both(stress: Answer, recorded: Answer) -> Answer:
     return replace(recorded, messages=worst, figures={**old, **new, **added, **kept})
 
 
-def _remark(found: "Finding") -> Remark:
-    return Remark(
+def _remark(found: "Finding") -> GateRemark:
+    return GateRemark(
         found.severity,
         f"{found.scenario}: {found.message}",
         found.file or "",
@@ -504,7 +508,7 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
     asked = parser.parse_args(words)
     values = dict(each.partition("=")[::2] for each in asked.set)
-    asked.judged = Judged(asked.workload, asked.objective, tuple(asked.guard))
+    asked.judged = JudgedBy(asked.workload, asked.objective, tuple(asked.guard))
     inherit()
     # SIGTERM unwinds as Ctrl-C does, so that an ended run removes its files.
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))

@@ -13,7 +13,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from bpf.build.vmlinux import BTF
-from process import Fault, FaultType, Limits, Sandbox, sandboxed, write_output
+from process import Fault, FaultType, ResourceLimits, Sandbox, sandboxed, write_output
 from process.run import tail
 from process.sandbox import hand_out
 from simulator.build import engine_for
@@ -23,7 +23,7 @@ from simulator.scenario import Scenario
 _ADDRESS = re.compile(rb" at \+(0x[0-9a-f]{1,16})")
 # Wall time limit of one simulation. A good candidate takes about a second for a usual scenario.
 RUN_LIMIT_S = 120.0
-_LIMITS = Limits(memory=4 << 30, cpu=100, file=64 << 20)
+_LIMITS = ResourceLimits(memory=4 << 30, cpu=100, file=64 << 20)
 _MOST_LISTED = 40
 _SET = re.compile(r"[A-Za-z_]\w{0,100}(?:\[\d{1,4}\]|\.max_entries)?=(?:true|false|-?\d{1,20})")
 
@@ -46,7 +46,7 @@ class _Figures(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Wait(_Figures):
+class ObservedWait(_Figures):
     """The engine's observations about the longest wait of a group, at its end or while it went on.
 
     `place` is where the task stood: in no queue (`nowhere`), in a CPU's own (`local`, `queue` is
@@ -92,7 +92,7 @@ class Ejection(_Figures):
     at_ns: int
     message: str
     dump: str = ""
-    wait: Wait | None = None
+    wait: ObservedWait | None = None
     variables: tuple[str, ...] = ()
 
 
@@ -143,7 +143,7 @@ class GroupFigures(_Figures):
     makespan_ns: int | None
     mean_completion_ns: int | None
     fairness: float
-    wait: Wait | None = None
+    wait: ObservedWait | None = None
     began_ns: int = 0
     spun_ns: int = 0
     completions: int = 0
@@ -155,7 +155,7 @@ class GroupFigures(_Figures):
     turnaround_ns: Lengths | None = None
 
 
-class Figures(_Figures):
+class SimulationFigures(_Figures):
     """The whole machine's figures, and each group's in the order of the scenario.
 
     `exiting_not_found`: how often a candidate that wants exiting tasks (SCX_OPS_ENQ_EXITING) looked
@@ -185,7 +185,7 @@ class Figures(_Figures):
 
 
 @dataclass(frozen=True)
-class Candidate:
+class NativeScheduler:
     """A scheduler in the simulator's form: native code, and the BPF object of the same source.
 
     `parameters` set global variables of the scheduler before it starts, as its userspace would:
@@ -198,7 +198,7 @@ class Candidate:
 
 
 def simulate(
-    candidate: Candidate | None,
+    candidate: NativeScheduler | None,
     scenario: Scenario,
     *,
     btf: Path = BTF,
@@ -206,7 +206,7 @@ def simulate(
     perfetto: Path | None = None,
     sanitize: bool = False,
     limit_s: float = RUN_LIMIT_S,
-) -> Figures:
+) -> SimulationFigures:
     """Run a candidate, or the model of the kernel's own scheduler if it is None.
 
     Args:
@@ -220,7 +220,7 @@ def simulate(
             those of `engine_for`. An ejected candidate is a result, not a fault.
     """
     try:
-        figures = Figures.model_validate_json(
+        figures = SimulationFigures.model_validate_json(
             run_engine(
                 candidate,
                 scenario,
@@ -266,7 +266,7 @@ def _no_such(setting: str, variables: tuple[str, ...]) -> Fault:
 
 
 def run_engine(
-    candidate: Candidate | None,
+    candidate: NativeScheduler | None,
     scenario: Scenario,
     *,
     btf: Path = BTF,
@@ -349,12 +349,12 @@ def _why(status: int, said: str) -> str:
 
 
 __all__ = [
-    "Candidate",
     "Ejection",
     "Ended",
-    "Figures",
     "GroupFigures",
     "Lengths",
+    "NativeScheduler",
+    "SimulationFigures",
     "run_engine",
     "simulate",
 ]

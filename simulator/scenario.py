@@ -242,7 +242,7 @@ class CpuChange:
 
 
 @dataclass(frozen=True)
-class Machine:
+class SimulatedMachine:
     """CPUs that share something have neighbouring numbers.
 
     `llc_cpus`: the number that share a last-level cache; 0: all. `core_cpus`: those of one core
@@ -271,7 +271,7 @@ class Scenario:
 
     name: str
     tasks: tuple[Task, ...]
-    machine: Machine = field(default_factory=Machine)
+    machine: SimulatedMachine = field(default_factory=SimulatedMachine)
     changes: tuple[CpuChange | WeightChange, ...] = ()
     duration_ns: int = 5 * S
     seed: int = 1
@@ -501,7 +501,7 @@ def _check_locks(task: Task, where: str) -> None:
 # ---- usual workloads ----
 
 
-def hogs(machine: Machine) -> Scenario:
+def hogs(machine: SimulatedMachine) -> Scenario:
     """Six tasks that never sleep for each CPU, of three weights: none is due a whole CPU."""
     run = (Run(5 * MS, MS), Repeat())
     tasks = tuple(
@@ -511,7 +511,7 @@ def hogs(machine: Machine) -> Scenario:
     return Scenario("hogs", tasks, machine)
 
 
-def service(machine: Machine) -> Scenario:
+def service(machine: SimulatedMachine) -> Scenario:
     """A service that wakes for short requests beside twice as many hogs as CPUs."""
     request = (Sleep(5 * MS, 2 * MS), Run(300 * US, 200 * US), Repeat())
     return Scenario(
@@ -524,7 +524,7 @@ def service(machine: Machine) -> Scenario:
     )
 
 
-def ping_pong(machine: Machine) -> Scenario:
+def ping_pong(machine: SimulatedMachine) -> Scenario:
     """Pairs that wake each other in turn, and one hog."""
     pairs = machine.cpus
     return Scenario(
@@ -549,7 +549,7 @@ def ping_pong(machine: Machine) -> Scenario:
     )
 
 
-def fork_storm(machine: Machine) -> Scenario:
+def fork_storm(machine: SimulatedMachine) -> Scenario:
     """A shell for each CPU that starts 200 short commands, 4 at a time."""
     burst: tuple[Step, ...] = (
         *(Fork("command") for _ in range(4)),
@@ -567,14 +567,14 @@ def fork_storm(machine: Machine) -> Scenario:
     )
 
 
-def uneven_batch(machine: Machine) -> Scenario:
+def uneven_batch(machine: SimulatedMachine) -> Scenario:
     """One long job and 39 short ones, the long one last; expected runtimes are known."""
     short = Task("jobs", (Run(50 * MS),), comm="short", count=39, expected_ns=50 * MS)
     long = Task("jobs", (Run(900 * MS),), comm="long", expected_ns=900 * MS)
     return Scenario("uneven_batch", (short, long), machine, duration_ns=20 * S)
 
 
-def pinned(machine: Machine) -> Scenario:
+def pinned(machine: SimulatedMachine) -> Scenario:
     """Some tasks pinned to one CPU each, some all to the same one, some free; one
     changes its CPUs.
     """
@@ -597,7 +597,7 @@ def pinned(machine: Machine) -> Scenario:
     )
 
 
-def hotplug(machine: Machine) -> Scenario:
+def hotplug(machine: SimulatedMachine) -> Scenario:
     """The service, while a CPU goes offline and online, including tasks pinned to it."""
     usual = service(machine)
     cpu = machine.cpus - 1
@@ -608,7 +608,7 @@ def hotplug(machine: Machine) -> Scenario:
     return replace(usual, name="hotplug", tasks=(*usual.tasks, stuck), changes=changes)
 
 
-def requests(machine: Machine) -> Scenario:
+def requests(machine: SimulatedMachine) -> Scenario:
     """Workers whose requests take 23 ms of CPU time under a spinlock of their CPU, two for each.
 
     The behaviour of `schbench` with its defaults: a worker asks its message thread, is woken,
@@ -635,13 +635,13 @@ def requests(machine: Machine) -> Scenario:
     return Scenario("requests", (messages, workers), machine, duration_ns=10 * S)
 
 
-def overload(machine: Machine) -> Scenario:
+def overload(machine: SimulatedMachine) -> Scenario:
     """A hundred tasks for each CPU, which sleep rarely."""
     steps = (Run(3 * MS, 2 * MS), Sleep(MS), Repeat())
     return Scenario("overload", (Task("crowd", steps, count=100 * machine.cpus),), machine)
 
 
-SCENARIOS: Mapping[str, Callable[[Machine], Scenario]] = MappingProxyType(
+SCENARIOS: Mapping[str, Callable[[SimulatedMachine], Scenario]] = MappingProxyType(
     {
         make.__name__: make
         for make in (

@@ -36,17 +36,17 @@ from process import Fault, FaultType, fault_of, named_path, printable
 from simulator.build import build_native
 from simulator.compare import (
     METRICS,
-    Compared,
     Group,
+    ScenarioComparison,
     ToldEjection,
     compared,
     require_types,
     work_for,
 )
-from simulator.run import Candidate, Ended, Figures, simulate
+from simulator.run import Ended, NativeScheduler, SimulationFigures, simulate
 from simulator.scenario import S, Scenario
 from simulator.stress import wait_bounds_ns
-from simulator.yardstick import Objective, parse_objective
+from simulator.yardstick import SimulatedObjective, parse_objective
 
 TUNED_FOR = 2
 HELD_BACK = 2
@@ -63,7 +63,7 @@ PROMISE = "_wait_ns"
 
 
 @dataclass(frozen=True)
-class Parameter:
+class SearchDimension:
     """One dimension of the space."""
 
     name: str
@@ -120,7 +120,7 @@ class Searched:
     notes: tuple[str, ...]
 
 
-def read_space(path: Path) -> list[Parameter]:
+def read_space(path: Path) -> list[SearchDimension]:
     """The parameters that can be searched.
 
     Raises:
@@ -130,7 +130,7 @@ def read_space(path: Path) -> list[Parameter]:
         with path.open("rb") as file:
             text = file.read(MOST_BYTES)
         found = [
-            Parameter(
+            SearchDimension(
                 str(each["name"]),
                 str(each["type"]),
                 each["default"],
@@ -162,12 +162,12 @@ def _word(value: float | bool) -> str:
 
 
 @dataclass(frozen=True)
-class Judged:
+class SearchGoal:
     """How groups are judged: an objective, else one figure of METRICS, else each by its kind; only
     one `group` or workload, if it is named.
     """
 
-    objective: Objective | None = None
+    objective: SimulatedObjective | None = None
     metric: str = ""
     group: str = ""
 
@@ -187,41 +187,41 @@ class Judged:
         return 1 / ratio if METRICS[self.metric] else ratio
 
 
-class _Bench:
+class _SearchBench:
     """Simulates the scheduler with given values, and the default once for each scenario
     and seed.
     """
 
     def __init__(
-        self, asked: argparse.Namespace, objective: Objective | None, folder: Path
+        self, asked: argparse.Namespace, objective: SimulatedObjective | None, folder: Path
     ) -> None:
         require_types(asked.btf)
         self.asked = asked
         self.work = work_for(asked)
         self._pool = ThreadPoolExecutor(os.cpu_count() or 1)
-        self._defaults: dict[tuple[str, int], Figures] = {}
+        self._defaults: dict[tuple[str, int], SimulationFigures] = {}
         name = f"{asked.name}.bpf.c"
         kept = {"name": name, "btf": asked.btf, "cache_folder": asked.cache}
         built = build_object(asked.source, folder, **kept).require()
         native = build_native(asked.source, folder, **kept).require()
-        self._candidate = Candidate(native, built)
+        self._candidate = NativeScheduler(native, built)
         self._objective = objective
 
-    def _simulate(self, candidate: Candidate | None, scenario: Scenario) -> Figures:
+    def _simulate(self, candidate: NativeScheduler | None, scenario: Scenario) -> SimulationFigures:
         return simulate(candidate, scenario, btf=self.asked.btf, cache_folder=self.asked.cache)
 
-    def _default(self, scenario: Scenario) -> Figures:
+    def _default(self, scenario: Scenario) -> SimulationFigures:
         key = (scenario.name, scenario.seed)
         if key not in self._defaults:
             self._defaults[key] = self._simulate(None, scenario)
         return self._defaults[key]
 
-    def compare(self, values: Values, seeds: Sequence[int]) -> list[Compared]:
+    def compare(self, values: Values, seeds: Sequence[int]) -> list[ScenarioComparison]:
         """Each scenario with each seed, beside the kernel's default."""
         words = tuple(sorted((name, _word(value)) for name, value in values.items()))
         candidate = replace(self._candidate, parameters=words)
 
-        def one(scenario: Scenario) -> Compared:
+        def one(scenario: Scenario) -> ScenarioComparison:
             ours = self._simulate(candidate, scenario)
             found = compared(
                 scenario, ours, self._default(scenario), self.work.workloads, self._objective
@@ -236,7 +236,7 @@ class _Bench:
         self._pool.shutdown()
 
 
-def starved(scenario: Scenario, figures: Figures) -> ToldEjection | None:
+def starved(scenario: Scenario, figures: SimulationFigures) -> ToldEjection | None:
     """A task that waits longer than the limit is as bad as an ejection, whatever others gain."""
     bounds = wait_bounds_ns(scenario)
     for group in figures.groups:
@@ -246,7 +246,9 @@ def starved(scenario: Scenario, figures: Figures) -> ToldEjection | None:
     return None
 
 
-def _ratios(found: Sequence[Compared], judged: Judged) -> dict[tuple[str, str], float]:
+def _ratios(
+    found: Sequence[ScenarioComparison], judged: SearchGoal
+) -> dict[tuple[str, str], float]:
     """How many times worse each group is than under the default; the geometric mean over the
     seeds."""
     logs: dict[tuple[str, str], list[float]] = {}
@@ -257,7 +259,7 @@ def _ratios(found: Sequence[Compared], judged: Judged) -> dict[tuple[str, str], 
     return {key: math.exp(sum(values) / len(values)) for key, values in logs.items()}
 
 
-def cost(found: Sequence[Compared], judged: Judged) -> float:
+def cost(found: Sequence[ScenarioComparison], judged: SearchGoal) -> float:
     """The cost; below zero is better than the kernel's default."""
     ejected = sum(each.ejection is not None for each in found)
     if ejected:
@@ -273,7 +275,7 @@ def cost(found: Sequence[Compared], judged: Judged) -> float:
             hint=f"others are: {', '.join(METRICS)}",
         )
     lost = 0.0
-    for worse in _ratios(found, Judged(metric="throughput")).values():
+    for worse in _ratios(found, SearchGoal(metric="throughput")).values():
         lost += THROUGHPUT_COUNTS * max(0.0, math.log(worse) - SPARED)
     return sum(map(math.log, ratios.values())) / len(ratios) + lost / len(found)
 
@@ -286,7 +288,7 @@ def search(asked: argparse.Namespace) -> Searched:
     """
     space = read_space(asked.space)
     wanted = parse_objective(asked.objective) if asked.objective else None
-    judged = Judged(wanted, asked.metric, asked.group)
+    judged = SearchGoal(wanted, asked.metric, asked.group)
     defaults: dict[str, float | bool] = {each.name: each.default for each in space}
     seeds = [asked.seed + number for number in range(TUNED_FOR)]
     held_back = [asked.seed + 1000 + number for number in range(HELD_BACK)]
@@ -294,7 +296,7 @@ def search(asked: argparse.Namespace) -> Searched:
     with tempfile.TemporaryDirectory(prefix="schedpilot-search-") as place:
         folder = Path(place)
         folder.chmod(0o755)
-        bench = _Bench(asked, wanted, folder)
+        bench = _SearchBench(asked, wanted, folder)
         try:
             study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=asked.seed))
             study.enqueue_trial(defaults)

@@ -20,13 +20,13 @@ from simulator.scenario import (
     Enter,
     Fork,
     Leave,
-    Machine,
     Policy,
     Renice,
     Repeat,
     Run,
     S,
     Scenario,
+    SimulatedMachine,
     Sleep,
     Step,
     Task,
@@ -36,7 +36,7 @@ from simulator.scenario import (
 )
 
 # Four CPUs with two caches: the smallest machine on which stealing and placement can go wrong.
-STRESS_MACHINE = Machine(4, 2)
+STRESS_MACHINE = SimulatedMachine(4, 2)
 
 # What a task may wait in any case: the longest promise that the library's schedulers make
 # (max_wait_ns, 3 s), plus the time to find it.
@@ -163,18 +163,18 @@ def _lasting(scenario: Scenario) -> Scenario:
     return replace(scenario, duration_ns=changed + longest + S)
 
 
-def _workers(machine: Machine, each: int = 1) -> Task:
+def _workers(machine: SimulatedMachine, each: int = 1) -> Task:
     """Tasks that never sleep, several for each CPU: a task that is passed over shows."""
     return Task("workers", (Run(5 * MS, MS), Repeat()), comm="sp-worker", count=each * machine.cpus)
 
 
-def _others(machine: Machine) -> Task:
+def _others(machine: SimulatedMachine) -> Task:
     """Short work at odd times, as on any machine: keeps the rest from running in step."""
     steps = (Sleep(7 * MS, 6 * MS), Run(60 * US, 50 * US), Repeat())
     return Task("others", steps, comm="sp-other", count=machine.cpus)
 
 
-def fork_storm(machine: Machine) -> Scenario:
+def fork_storm(machine: SimulatedMachine) -> Scenario:
     """Shells that start short commands without end, beside tasks that never sleep."""
     burst = (Fork("sp-command"), Fork("sp-command"), Run(200 * US), Sleep(5 * MS, 2 * MS), Repeat())
     return Scenario(
@@ -188,7 +188,7 @@ def fork_storm(machine: Machine) -> Scenario:
     )
 
 
-def wake_storm(machine: Machine) -> Scenario:
+def wake_storm(machine: SimulatedMachine) -> Scenario:
     """Each CPU's waker wakes 24 at once, every 20 ms; nobody else wants a CPU for long."""
     herd = 24
     wakes: tuple[Step, ...] = tuple(Wake(f"sp-herd{at}") for at in range(herd))
@@ -208,7 +208,7 @@ def wake_storm(machine: Machine) -> Scenario:
     )  # fmt: skip
 
 
-def ping_pong(machine: Machine) -> Scenario:
+def ping_pong(machine: SimulatedMachine) -> Scenario:
     """Pairs that wake each other in turn without a pause, and as many that never sleep."""
     ping = (Run(200 * US, 50 * US), Wake("sp-pong", sync=True), Wait(), Repeat())
     pong = (Wait(), Run(200 * US, 50 * US), Wake("sp-ping", sync=True), Repeat())
@@ -224,7 +224,7 @@ def ping_pong(machine: Machine) -> Scenario:
     )
 
 
-def mixed_nice(machine: Machine) -> Scenario:
+def mixed_nice(machine: SimulatedMachine) -> Scenario:
     """For each CPU one of each weight that never sleeps, and one that wakes often."""
     waking = (Sleep(5 * MS, 2 * MS), Run(500 * US, 200 * US), Repeat())
     return Scenario(
@@ -241,7 +241,7 @@ def mixed_nice(machine: Machine) -> Scenario:
     )  # fmt: skip
 
 
-def pinned(machine: Machine) -> Scenario:
+def pinned(machine: SimulatedMachine) -> Scenario:
     """One pinned to each CPU, three to the first, and others that roam."""
     steps = (Sleep(3 * MS, MS), Run(MS, 500 * US), Repeat())
     return Scenario(
@@ -259,7 +259,7 @@ def pinned(machine: Machine) -> Scenario:
     )
 
 
-def pinned_to_one(machine: Machine) -> Scenario:
+def pinned_to_one(machine: SimulatedMachine) -> Scenario:
     """All want the last CPU and no other; the rest stay idle."""
     last = (machine.cpus - 1,)
     waking = (Sleep(4 * MS, 2 * MS), Run(500 * US, 200 * US), Repeat())
@@ -273,7 +273,7 @@ def pinned_to_one(machine: Machine) -> Scenario:
     )
 
 
-def affinity_churn(machine: Machine) -> Scenario:
+def affinity_churn(machine: SimulatedMachine) -> Scenario:
     """Tasks that change their own affinity every few milliseconds, beside some that do not."""
     last = machine.cpus - 1
     wander = (Run(2 * MS, MS), Affine((0,)), Run(2 * MS), Affine((last,)), Sleep(MS), Run(MS),
@@ -289,7 +289,7 @@ def affinity_churn(machine: Machine) -> Scenario:
     )
 
 
-def hotplug(machine: Machine) -> Scenario:
+def hotplug(machine: SimulatedMachine) -> Scenario:
     """The last CPU goes offline and online, at last for longer than the wait limit.
 
     Tasks pinned to it are on it; others roam.
@@ -310,7 +310,7 @@ def hotplug(machine: Machine) -> Scenario:
     )
 
 
-def long_sleepers(machine: Machine) -> Scenario:
+def long_sleepers(machine: SimulatedMachine) -> Scenario:
     """Tasks that sleep for seconds and then want a CPU for seconds; others never slept."""
     sleeper = (Sleep(2500 * MS, 500 * MS), Run(1500 * MS), Repeat())
     return Scenario(
@@ -324,7 +324,7 @@ def long_sleepers(machine: Machine) -> Scenario:
     )
 
 
-def newcomers(machine: Machine) -> Scenario:
+def newcomers(machine: SimulatedMachine) -> Scenario:
     """Busy tasks arrive when others have run for seconds; neither may have the machine alone."""
     steps = (Run(5 * MS, MS), Repeat())
     return Scenario(
@@ -342,7 +342,7 @@ def newcomers(machine: Machine) -> Scenario:
     )  # fmt: skip
 
 
-def kernel_threads(machine: Machine) -> Scenario:
+def kernel_threads(machine: SimulatedMachine) -> Scenario:
     """Short work of kernel threads, one bound to each CPU and some free, on a busy machine."""
     steps = (Sleep(4 * MS, 2 * MS), Run(100 * US, 80 * US), Repeat())
     return Scenario(
@@ -359,7 +359,7 @@ def kernel_threads(machine: Machine) -> Scenario:
     )
 
 
-def bursty_rpc(machine: Machine) -> Scenario:
+def bursty_rpc(machine: SimulatedMachine) -> Scenario:
     """Clients that ask a server in bursts and wait for it: more than all CPUs can serve."""
     client: tuple[Step, ...] = (
         *(step for _ in range(6) for step in (Run(100 * US, 50 * US), Wake("sp-server"), Wait())),
@@ -378,7 +378,7 @@ def bursty_rpc(machine: Machine) -> Scenario:
     )
 
 
-def overload(machine: Machine) -> Scenario:
+def overload(machine: SimulatedMachine) -> Scenario:
     """A hundred tasks for each CPU, fewer on large machines, which sleep rarely."""
     steps = (Run(3 * MS, 2 * MS), Sleep(MS), Repeat())
     count = min(100 * machine.cpus, max(1600, 4 * machine.cpus))
@@ -386,7 +386,7 @@ def overload(machine: Machine) -> Scenario:
     return Scenario("overload", (crowd,), machine)
 
 
-def uneven_batch(machine: Machine) -> Scenario:
+def uneven_batch(machine: SimulatedMachine) -> Scenario:
     """One long job and many short ones, the long one last; expected runtimes are known."""
     short = Task("jobs", (Run(50 * MS),), comm="sp-short", count=10 * machine.cpus,
                  expected_ns=50 * MS)  # fmt: skip
@@ -394,7 +394,7 @@ def uneven_batch(machine: Machine) -> Scenario:
     return Scenario("uneven_batch", (short, long), machine)
 
 
-def exit_churn(machine: Machine) -> Scenario:
+def exit_churn(machine: SimulatedMachine) -> Scenario:
     """Chains of tasks that start the next and end at once, on a machine that is half idle."""
     chain = (Run(300 * US, 200 * US), Fork("sp-link"), Fork("sp-link"), Sleep(8 * MS), Repeat())
     link = (Run(200 * US, 100 * US), Fork("sp-end"), Run(100 * US))
@@ -409,7 +409,7 @@ def exit_churn(machine: Machine) -> Scenario:
     )
 
 
-def quiet(machine: Machine) -> Scenario:
+def quiet(machine: SimulatedMachine) -> Scenario:
     """Few tasks that wake now and then on idle CPUs: no other event rescues a lost one."""
     steps = (Sleep(30 * MS, 20 * MS), Run(2 * MS, MS), Repeat())
     tasks = (
@@ -420,7 +420,7 @@ def quiet(machine: Machine) -> Scenario:
     return Scenario("quiet", tasks, machine)
 
 
-def every_nice(machine: Machine) -> Scenario:
+def every_nice(machine: SimulatedMachine) -> Scenario:
     """Tasks of each nice level that sleep and wake; there is time for all of them."""
     copies = max(machine.cpus // 8, 1)
     # 85 % of the machine, whatever its size.
@@ -436,7 +436,7 @@ def every_nice(machine: Machine) -> Scenario:
     )
 
 
-def policies(machine: Machine) -> Scenario:
+def policies(machine: SimulatedMachine) -> Scenario:
     """SCHED_IDLE and SCHED_BATCH beside usual tasks that never sleep."""
     half = machine.cpus // 2 or 1
     busy = (Run(5 * MS, MS), Repeat())
@@ -455,7 +455,7 @@ def policies(machine: Machine) -> Scenario:
     )  # fmt: skip
 
 
-def yielding(machine: Machine) -> Scenario:
+def yielding(machine: SimulatedMachine) -> Scenario:
     """Tasks that yield, some all the time and some before they sleep, beside some that do not."""
     spin = (Run(MS, 500 * US), Yield(), Repeat())
     polite = (Run(300 * US, 200 * US), Yield(), Run(200 * US), Sleep(4 * MS, 2 * MS), Repeat())
@@ -473,7 +473,7 @@ def yielding(machine: Machine) -> Scenario:
     )
 
 
-def exiting(machine: Machine) -> Scenario:
+def exiting(machine: SimulatedMachine) -> Scenario:
     """Tasks that still sleep, or run for long, while they exit; on a busy machine."""
     shell = (Fork("sp-leaver"), Run(200 * US), Sleep(15 * MS, 10 * MS), Fork("sp-slow"),
              Sleep(60 * MS, 30 * MS), Repeat())  # fmt: skip
@@ -491,7 +491,7 @@ def exiting(machine: Machine) -> Scenario:
     )
 
 
-def tides(machine: Machine) -> Scenario:
+def tides(machine: SimulatedMachine) -> Scenario:
     """All sleep for more than a second, then all want the CPUs at once, of several weights."""
     levels = (-5, 0, 5)
     wakes: tuple[Step, ...] = tuple(Wake(f"sp-tide{nice + 20}") for nice in levels)
@@ -512,7 +512,7 @@ def tides(machine: Machine) -> Scenario:
     )  # fmt: skip
 
 
-def masks(machine: Machine) -> Scenario:
+def masks(machine: SimulatedMachine) -> Scenario:
     """Affinities with gaps in them, and some that others change while their tasks wait.
 
     Not so often that a task that is queued anew each time never has its turn.
@@ -545,7 +545,7 @@ def masks(machine: Machine) -> Scenario:
     )
 
 
-def cgroups(machine: Machine) -> Scenario:
+def cgroups(machine: SimulatedMachine) -> Scenario:
     """Many cgroups, including nested ones; some are made and removed, and tasks move between them.
 
     A cgroup is removed as soon as it is empty: right after its last task has exited, or was moved
@@ -611,7 +611,7 @@ def cgroups(machine: Machine) -> Scenario:
     )  # fmt: skip
 
 
-def spread(machine: Machine) -> Scenario:
+def spread(machine: SimulatedMachine) -> Scenario:
     """Tasks bound to each single CPU, to CPUs far apart, and to none; half of the time is idle."""
     cpus = range(machine.cpus)
     last = machine.cpus - 1
@@ -634,12 +634,12 @@ def spread(machine: Machine) -> Scenario:
     )  # fmt: skip
 
 
-def _named(make: Callable[[Machine], Scenario]) -> Callable[[Machine], Scenario]:
+def _named(make: Callable[[SimulatedMachine], Scenario]) -> Callable[[SimulatedMachine], Scenario]:
     return lambda machine: _lasting(make(machine))
 
 
 # Cheap and telling ones first, so that a serious defect shows at once.
-STRESS: Mapping[str, Callable[[Machine], Scenario]] = MappingProxyType(
+STRESS: Mapping[str, Callable[[SimulatedMachine], Scenario]] = MappingProxyType(
     {
         make.__name__: _named(make)
         for make in (
@@ -672,9 +672,9 @@ STRESS: Mapping[str, Callable[[Machine], Scenario]] = MappingProxyType(
 )
 
 
-def _on(cpus: int) -> Machine:
+def _on(cpus: int) -> SimulatedMachine:
     """A machine of that size, with two caches if they can have the same size."""
-    return Machine(cpus, cpus // 2 if cpus > 2 and cpus % 2 == 0 else 0)
+    return SimulatedMachine(cpus, cpus // 2 if cpus > 2 and cpus % 2 == 0 else 0)
 
 
 @lru_cache(maxsize=4)

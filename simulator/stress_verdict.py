@@ -23,14 +23,21 @@ from bpf.build.vmlinux import BTF
 from process import Fault, FaultType
 from simulator.build import NativeBuild, build_native, engine_for
 from simulator.explain import Explanation, callbacks_in, explain_message
-from simulator.run import Candidate, Ejection, Ended, Figures, GroupFigures, simulate
+from simulator.run import (
+    Ejection,
+    Ended,
+    GroupFigures,
+    NativeScheduler,
+    SimulationFigures,
+    simulate,
+)
 from simulator.scenario import MS, Leave, Repeat, Run, S, Scenario, Task
 from simulator.stress import OTHER_SIZES, stress_set, wait_bounds_ns, weight_of
 from simulator.waits import cause_of, explain_wait
 from simulator.yardstick import (
     MEASURES,
-    Objective,
     Scored,
+    SimulatedObjective,
     guarded,
     joint,
     percent,
@@ -87,13 +94,13 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Proof:
+class StressVerdict:
     """The simulator's judgement of a candidate.
 
     `figures`: `scenarios` passed `of` how many; `score` 0 to 1, which falls with everything that
     fails (`score_of`); `longest_wait_ms`; `events`; `seconds` of wall time, `build_seconds` of it.
     With a recorded workload `gain_…_percent` against the default, positive is better; and by its
-    objective `gain_objective_percent` (`Recorded`).
+    objective `gain_objective_percent` (`RecordedWorkload`).
     """
 
     findings: tuple[Finding, ...]
@@ -105,7 +112,7 @@ class Proof:
 
 
 @dataclass(frozen=True)
-class Recorded:
+class RecordedWorkload:
     """The recording, and how its groups are judged.
 
     `group` is the one for which a scheduler is sought, by `objective`; "": none in particular.
@@ -115,11 +122,11 @@ class Recorded:
 
     scenario: Scenario
     group: str = ""
-    objective: Objective | None = None
-    guards: Mapping[str, Objective] = field(default_factory=dict)
+    objective: SimulatedObjective | None = None
+    guards: Mapping[str, SimulatedObjective] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
-    def objective_of(self, default: GroupFigures) -> Objective:
+    def objective_of(self, default: GroupFigures) -> SimulatedObjective:
         """The group's objective, given its figures under the default scheduler."""
         if self.objective and self.objective.terms and default.name == self.group:
             return guarded(self.objective)
@@ -127,12 +134,12 @@ class Recorded:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class ScenarioOutcome:
     """A scenario that was run, under the candidate and under the default."""
 
     scenario: Scenario
-    figures: Figures
-    default: Figures
+    figures: SimulationFigures
+    default: SimulationFigures
 
     @cached_property
     def bounds_ns(self) -> Mapping[str, int]:
@@ -142,7 +149,7 @@ class Outcome:
 # ---- judgement ----
 
 
-def judge(outcome: Outcome, source: str = "", file: str = "") -> tuple[Finding, ...]:
+def judge(outcome: ScenarioOutcome, source: str = "", file: str = "") -> tuple[Finding, ...]:
     """The findings of one scenario, worst first.
 
     Args:
@@ -208,7 +215,7 @@ def _place(
     return file or None, None
 
 
-def _starved(outcome: Outcome, source: str, file: str) -> tuple[Finding, ...]:
+def _starved(outcome: ScenarioOutcome, source: str, file: str) -> tuple[Finding, ...]:
     """Groups that waited too long: one finding for those with the same fix."""
     scenario = outcome.scenario
     found: dict[str, Finding] = {}
@@ -269,7 +276,7 @@ def _alike(one: Task, other: Task) -> bool:
     )  # fmt: skip
 
 
-def _inverted(outcome: Outcome, source: str, file: str) -> tuple[Finding, ...]:
+def _inverted(outcome: ScenarioOutcome, source: str, file: str) -> tuple[Finding, ...]:
     """A larger weight may not get less: the worst pair of groups for which it does."""
     worst: tuple[float, Task, Task] | None = None
     # Those that want the CPU all the time.
@@ -311,12 +318,12 @@ def _rank(task: Task) -> str:
     return f"{task.policy.name}, nice {task.nice}" if task.policy else f"nice {task.nice}"
 
 
-def _rate(figures: Figures) -> float:
+def _rate(figures: SimulationFigures) -> float:
     """CPUs that were busy on average."""
     return figures.run_ns / figures.time_ns if figures.time_ns else 0.0
 
 
-def _idle(outcome: Outcome, source: str, file: str) -> tuple[Finding, ...]:
+def _idle(outcome: ScenarioOutcome, source: str, file: str) -> tuple[Finding, ...]:
     busy, usual = _rate(outcome.figures), _rate(outcome.default)
     if busy >= USUAL_BUSY * usual:
         return ()
@@ -350,7 +357,7 @@ def _idle(outcome: Outcome, source: str, file: str) -> tuple[Finding, ...]:
     )
 
 
-def _stormy(outcome: Outcome, source: str, file: str) -> tuple[Finding, ...]:
+def _stormy(outcome: ScenarioOutcome, source: str, file: str) -> tuple[Finding, ...]:
     """CPUs that interrupt one another, or themselves, all the time."""
     figures, usual = outcome.figures, outcome.default
     if not figures.time_ns or not usual.time_ns:
@@ -379,7 +386,7 @@ def _answer_ns(group: GroupFigures) -> int:
     return group.response_ns.p99 if group.response_ns else group.delay_p99_ns
 
 
-def _late(outcome: Outcome) -> tuple[Finding, ...]:
+def _late(outcome: ScenarioOutcome) -> tuple[Finding, ...]:
     found = []
     for group in outcome.figures.groups:
         ours, usual = _answer_ns(group), _answer_ns(outcome.default.group(group.name))
@@ -400,7 +407,7 @@ def _late(outcome: Outcome) -> tuple[Finding, ...]:
 # ---- figures ----
 
 
-def score_of(outcomes: Sequence[Outcome], of: int) -> float:
+def score_of(outcomes: Sequence[ScenarioOutcome], of: int) -> float:
     """How much of the set was survived, and how well: 0 to 1.
 
     The mean over all `of` scenarios; one that failed, or was not run, counts 0. One that passed
@@ -413,7 +420,7 @@ def score_of(outcomes: Sequence[Outcome], of: int) -> float:
     return sum(_points(each) for each in outcomes) / of
 
 
-def _points(outcome: Outcome) -> float:
+def _points(outcome: ScenarioOutcome) -> float:
     if any(each.severity == "error" for each in judge(outcome)):
         return 0.0
     figures, usual = outcome.figures, _rate(outcome.default)
@@ -426,13 +433,15 @@ def _points(outcome: Outcome) -> float:
 
 def _measure(
     key: str,
-) -> tuple[str, Callable[[GroupFigures, Figures], float | None], bool]:
+) -> tuple[str, Callable[[GroupFigures, SimulationFigures], float | None], bool]:
     measure = MEASURES[key]
     return key, lambda group, it: measure.value(group, it.time_ns / S), measure.more
 
 
 # Name, a group's value (None: it has none), whether more is better.
-_METRICS: tuple[tuple[str, Callable[[GroupFigures, Figures], float | None], bool], ...] = (
+_METRICS: tuple[
+    tuple[str, Callable[[GroupFigures, SimulationFigures], float | None], bool], ...
+] = (
     *map(_measure, ("response_p50", "response_p95", "response_p99", "response_mean")),
     *map(_measure, ("completions", "turnaround_mean", "turnaround_p99")),
     ("delay_p50", lambda group, _: group.delay_p50_ns if group.wakeups else None, False),
@@ -448,7 +457,7 @@ _METRICS: tuple[tuple[str, Callable[[GroupFigures, Figures], float | None], bool
 )
 
 
-def gains(candidate: Figures, default: Figures) -> dict[str, float]:
+def gains(candidate: SimulationFigures, default: SimulationFigures) -> dict[str, float]:
     """The predicted gain of each metric in percent: positive is better, 0 no difference.
 
     For the machine `gain_METRIC_percent` is the mean over its groups, by their tasks; for each
@@ -485,7 +494,7 @@ class Predicted:
     """One group under both, by its objective."""
 
     group: str
-    objective: Objective
+    objective: SimulatedObjective
     scored: tuple[Scored, ...]
     tasks: int
 
@@ -526,7 +535,9 @@ def _amount(value: float, unit: str) -> str:
     return f"{value:.3g}{unit}" if unit in ("%", "") else f"{value:.3g} {unit}"
 
 
-def predict(recorded: Recorded, candidate: Figures, default: Figures) -> tuple[Predicted, ...]:
+def predict(
+    recorded: RecordedWorkload, candidate: SimulationFigures, default: SimulationFigures
+) -> tuple[Predicted, ...]:
     """The prediction for each group, the workload in question first."""
     seconds = (candidate.time_ns / S, default.time_ns / S)
     found = []
@@ -538,7 +549,7 @@ def predict(recorded: Recorded, candidate: Figures, default: Figures) -> tuple[P
     return tuple(sorted(found, key=lambda each: each.group != recorded.group))
 
 
-def _predicted_gain(recorded: Recorded, found: Sequence[Predicted]) -> dict[str, float]:
+def _predicted_gain(recorded: RecordedWorkload, found: Sequence[Predicted]) -> dict[str, float]:
     """By the objective of the workload in question; else the mean of all groups, by their tasks."""
     wanted = [each for each in found if each.group == recorded.group] if recorded.group else found
     rows = [(percent(each.times), each.tasks) for each in wanted if each.times is not None]
@@ -549,7 +560,9 @@ def _predicted_gain(recorded: Recorded, found: Sequence[Predicted]) -> dict[str,
     return {"gain_objective_percent": round(gain, 3)}
 
 
-def _told(recorded: Recorded, found: Sequence[Predicted], default: Figures) -> tuple[Finding, ...]:
+def _told(
+    recorded: RecordedWorkload, found: Sequence[Predicted], default: SimulationFigures
+) -> tuple[Finding, ...]:
     """The prediction for the workload in question, and warnings about figures that become worse;
     for groups that are neither requested nor guarded only if they use the machine.
     """
@@ -592,13 +605,13 @@ def prove(
     parameters: Mapping[str, str],
     *,
     cache_folder: Path | None = None,
-    recorded: Recorded | None = None,
+    recorded: RecordedWorkload | None = None,
     cpus: Sequence[int] = (),
     on_scenario: Callable[[str, int, int], None] | None = None,
     headers: Sequence[Path] = (),
     btf: Path = BTF,
     stressed: bool = True,
-) -> Proof:
+) -> StressVerdict:
     """Run a candidate through the stress set, and through the recorded workload if there is one.
 
     Scenarios run in parallel processes; after a failure no further one is started, and the later
@@ -628,11 +641,11 @@ def prove(
         )
         seconds = {"build_seconds": built.seconds}
         if built.library is None:
-            return Proof(
+            return StressVerdict(
                 _unbuilt(built),
                 {"scenarios": 0.0, "of": float(len(stresses)), "score": 0.0, **seconds},
             )
-        candidate = Candidate(built.library, object, tuple(sorted(parameters.items())))
+        candidate = NativeScheduler(built.library, object, tuple(sorted(parameters.items())))
         scenarios = list(stresses)
         if recorded is not None:
             scenarios.append(recorded.scenario)
@@ -666,7 +679,7 @@ def prove(
         broken = [each for each in findings if each.severity == "error"]
         findings = [*broken, *told, *(each for each in findings if each not in broken)]
     figures["seconds"] = time.monotonic() - started
-    return Proof(tuple(findings), figures)
+    return StressVerdict(tuple(findings), figures)
 
 
 def _unbuilt(built: NativeBuild) -> tuple[Finding, ...]:
@@ -703,21 +716,21 @@ def _merged(findings: Sequence[Finding]) -> list[Finding]:
 
 
 def _run_all(
-    candidate: Candidate,
+    candidate: NativeScheduler,
     scenarios: Sequence[Scenario],
     btf: Path,
     cache_folder: Path | None,
     on_scenario: Callable[[str, int, int], None] | None,
-) -> tuple[list[Outcome], list[Finding]]:
+) -> tuple[list[ScenarioOutcome], list[Finding]]:
     """The outcomes in the order of the scenarios, and the reasons of simulations
     without figures.
     """
-    found: dict[str, Outcome] = {}
+    found: dict[str, ScenarioOutcome] = {}
     broken: dict[str, Finding] = {}
 
     stop = threading.Event()
 
-    def one(scenario: Scenario) -> Outcome | Finding | None:
+    def one(scenario: Scenario) -> ScenarioOutcome | Finding | None:
         if stop.is_set():
             return None
         try:
@@ -735,7 +748,7 @@ def _run_all(
             if fault.type in (FaultType.CHILD_FAILED, FaultType.TIMEOUT):
                 return _broke(scenario, fault)
             raise
-        outcome = Outcome(scenario, figures, default)
+        outcome = ScenarioOutcome(scenario, figures, default)
         if _fatal(outcome):
             stop.set()
         return outcome
@@ -746,7 +759,7 @@ def _run_all(
             name, result = futures[future].name, future.result()
             if result is None:
                 continue
-            if isinstance(result, Outcome):
+            if isinstance(result, ScenarioOutcome):
                 found[name] = result
             else:
                 broken[name] = result
@@ -755,13 +768,13 @@ def _run_all(
     return _up_to_the_first(scenarios, found, broken)
 
 
-def _by_default(scenario: Scenario, btf: Path, cache_folder: Path | None) -> Figures:
+def _by_default(scenario: Scenario, btf: Path, cache_folder: Path | None) -> SimulationFigures:
     """The kernel's own scheduler in that scenario; the answer is always the same, and kept."""
     engine = engine_for(btf, cache_folder=cache_folder)
     name = digest(str(engine.program), scenario.text())
     path = cache.folder(cache_folder) / _DEFAULTS / f"{name}.json"
     try:
-        return Figures.model_validate_json(path.read_bytes())
+        return SimulationFigures.model_validate_json(path.read_bytes())
     except (OSError, ValueError):
         pass
     figures = simulate(None, scenario, btf=btf, cache_folder=cache_folder)
@@ -770,19 +783,21 @@ def _by_default(scenario: Scenario, btf: Path, cache_folder: Path | None) -> Fig
     return figures
 
 
-def _fatal(outcome: Outcome) -> bool:
+def _fatal(outcome: ScenarioOutcome) -> bool:
     return any(each.severity == "error" for each in judge(outcome))
 
 
 def _up_to_the_first(
-    scenarios: Sequence[Scenario], found: Mapping[str, Outcome], broken: Mapping[str, Finding]
-) -> tuple[list[Outcome], list[Finding]]:
+    scenarios: Sequence[Scenario],
+    found: Mapping[str, ScenarioOutcome],
+    broken: Mapping[str, Finding],
+) -> tuple[list[ScenarioOutcome], list[Finding]]:
     """The outcomes before the first failure in the order of the set, and that failure.
 
     Which others had ended by then is random, and the answer must not depend on it. They are started
     in order, so all before it have ended.
     """
-    outcomes: list[Outcome] = []
+    outcomes: list[ScenarioOutcome] = []
     for scenario in scenarios:
         if scenario.name in broken:
             return outcomes, [broken[scenario.name]]

@@ -28,7 +28,7 @@ class _Facts(BaseModel):
 
 
 @dataclass(frozen=True)
-class Told:
+class RequestedFacts:
     """The facts that a policy needs from userspace: its selectors, and expected runtimes."""
 
     selectors: tuple[UserSelector, ...] = ()

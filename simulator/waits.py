@@ -4,7 +4,7 @@
 from collections.abc import Sequence
 
 from simulator.explain import Explanation, explain
-from simulator.run import Ejection, Ended, Wait
+from simulator.run import Ejection, Ended, ObservedWait
 
 _S = 1e9
 _KEEP_CLOCK = (
@@ -35,7 +35,7 @@ def cpus(numbers: Sequence[int]) -> str:
     return f"CPU{'s' if len(numbers) > 1 else ''} {listed}" if words else "no CPU"
 
 
-def queue_of(wait: Wait) -> str:
+def queue_of(wait: ObservedWait) -> str:
     """The queue's name in a sentence."""
     if wait.place == "local":
         return f"the local queue of CPU {wait.queue}"
@@ -45,7 +45,7 @@ def queue_of(wait: Wait) -> str:
     return f"the queue {number}"
 
 
-def explain_wait(wait: Wait) -> Explanation:
+def explain_wait(wait: ObservedWait) -> Explanation:
     """Whether the task is lost, starved, or waits for a CPU that nobody wakes; and what to do."""
     if wait.ended:
         return _held(wait) if wait.held else _passed(wait)
@@ -72,12 +72,12 @@ def explain_wait(wait: Wait) -> Explanation:
     return _unserved(wait)
 
 
-def _keeps_on(wait: Wait) -> bool:
+def _keeps_on(wait: ObservedWait) -> bool:
     """Whether its holder continues for a reason of its own, not because nothing else was found."""
     return wait.extended or wait.endless or not set(wait.held) & set(wait.asked)
 
 
-def _nowhere(wait: Wait) -> Explanation:
+def _nowhere(wait: ObservedWait) -> Explanation:
     return Explanation(
         f"the task is lost: the scheduler has had {wait.task} for {wait.ns / _S:.3g} s, and it is "
         "in no queue: neither enqueue nor dispatch inserted it",
@@ -87,7 +87,7 @@ def _nowhere(wait: Wait) -> Explanation:
     )
 
 
-def _unserved(wait: Wait) -> Explanation:
+def _unserved(wait: ObservedWait) -> Explanation:
     asked = f", though dispatch was called on {cpus(wait.asked)}" if wait.asked else ""
     more = " any more" if wait.ever else ""
     return Explanation(
@@ -99,7 +99,7 @@ def _unserved(wait: Wait) -> Explanation:
     )
 
 
-def _elsewhere(wait: Wait) -> Explanation:
+def _elsewhere(wait: ObservedWait) -> Explanation:
     return Explanation(
         f"the task is lost: {wait.task} is in {queue_of(wait)}, from which only {cpus(wait.ever)} "
         f"would take it, and it may run on {cpus(wait.allowed)} only",
@@ -110,7 +110,7 @@ def _elsewhere(wait: Wait) -> Explanation:
     )
 
 
-def _idle(wait: Wait) -> Explanation:
+def _idle(wait: ObservedWait) -> Explanation:
     return Explanation(
         f"nobody was woken: {wait.task} was in {queue_of(wait)} while {cpus(wait.idle)}, which "
         "may run it, idled",
@@ -121,7 +121,7 @@ def _idle(wait: Wait) -> Explanation:
     )
 
 
-def _unplugged(wait: Wait) -> Explanation:
+def _unplugged(wait: ObservedWait) -> Explanation:
     return Explanation(
         f"the task is lost: {wait.task} is in {_standing(wait)} and may run only on "
         f"{cpus(wait.offline)}, which went offline: dispatch is no longer called there",
@@ -133,7 +133,7 @@ def _unplugged(wait: Wait) -> Explanation:
     )
 
 
-def _left(wait: Wait) -> Explanation:
+def _left(wait: ObservedWait) -> Explanation:
     return Explanation(
         f"the task is lost: {wait.task} is in {queue_of(wait)}; {cpus(wait.looked)} looked into "
         "it and left it there",
@@ -143,7 +143,7 @@ def _left(wait: Wait) -> Explanation:
     )
 
 
-def _held(wait: Wait) -> Explanation:
+def _held(wait: ObservedWait) -> Explanation:
     if wait.endless:
         why = "its slice is endless"
     elif wait.extended:
@@ -166,11 +166,11 @@ def _held(wait: Wait) -> Explanation:
     )
 
 
-def _standing(wait: Wait) -> str:
+def _standing(wait: ObservedWait) -> str:
     return "no queue" if wait.place == "nowhere" else queue_of(wait)
 
 
-def _passed(wait: Wait) -> Explanation:
+def _passed(wait: ObservedWait) -> Explanation:
     if wait.place == "nowhere":
         first = "the scheduler, which has it in no queue, inserted others before it"
     elif wait.passed and (wait.ended or 2 * wait.taken_ns < wait.ns):

@@ -38,7 +38,7 @@ Value = Callable[[GroupFigures, float], float | None]
 
 
 @dataclass(frozen=True)
-class Measure:
+class SimulatedMetric:
     """One figure: its key in results, its title, whether more of it is better, and its unit.
 
     `value` takes a group and the simulated seconds; it is None if the group has none.
@@ -71,11 +71,11 @@ _LENGTHS: Mapping[str, Callable[[GroupFigures], Lengths | None]] = {
 }
 
 
-def _lengths() -> Iterable[Measure]:
+def _lengths() -> Iterable[SimulatedMetric]:
     for name, which in _LENGTHS.items():
         for field in (*PERCENTILES.values(), "mean", "max"):
             title = f"{name} {field.replace('_', '.')}"
-            yield Measure(f"{name}_{field}", title, False, "us", _of(which, field))
+            yield SimulatedMetric(f"{name}_{field}", title, False, "us", _of(which, field))
 
 
 def _completions(group: GroupFigures, simulated_s: float) -> float | None:
@@ -96,13 +96,13 @@ def _cpu(group: GroupFigures, simulated_s: float) -> float | None:
     return 100 * group.run_ns / 1e9 / span if span else None
 
 
-MEASURES: Mapping[str, Measure] = {
+MEASURES: Mapping[str, SimulatedMetric] = {
     each.key: each
     for each in (
         *_lengths(),
-        Measure("completions", "completions", True, "1/s", _completions),
-        Measure("makespan", "makespan", False, "s", _makespan),
-        Measure("cpu", "cpu", True, "%", _cpu),
+        SimulatedMetric("completions", "completions", True, "1/s", _completions),
+        SimulatedMetric("makespan", "makespan", False, "s", _makespan),
+        SimulatedMetric("cpu", "cpu", True, "%", _cpu),
     )
 }
 _COMPLETIONS = MEASURES["completions"]
@@ -112,13 +112,13 @@ _COMPLETIONS = MEASURES["completions"]
 
 
 @dataclass(frozen=True)
-class Term:
+class SimulatedTerm:
     """One part of an objective.
 
     `guard`: the fraction that may be lost; None: it should become better.
     """
 
-    measure: Measure
+    measure: SimulatedMetric
     guard: float | None = None
 
     @property
@@ -135,10 +135,10 @@ class Term:
 
 
 @dataclass(frozen=True)
-class Objective:
+class SimulatedObjective:
     """A workload's objective. `notes`: parts of the text that do not apply here."""
 
-    terms: tuple[Term, ...]
+    terms: tuple[SimulatedTerm, ...]
     notes: tuple[str, ...] = ()
 
     @property
@@ -157,13 +157,13 @@ _TERM = re.compile(
 )
 
 
-def parse_objective(text: str) -> Objective:
+def parse_objective(text: str) -> SimulatedObjective:
     """Read an objective.
 
     Raises:
         Fault: BAD_PARAMETER, with what was expected.
     """
-    terms: list[Term] = []
+    terms: list[SimulatedTerm] = []
     notes: list[str] = []
     for part in filter(None, (each.strip() for each in text.split(";"))):
         if part.split()[0] == "measurement":
@@ -172,10 +172,10 @@ def parse_objective(text: str) -> Objective:
         terms.append(_term(part, text, notes))
     if not terms and not notes:
         raise _refused(text, "it is empty", "")
-    return Objective(tuple(terms), tuple(notes))
+    return SimulatedObjective(tuple(terms), tuple(notes))
 
 
-def _term(part: str, text: str, notes: list[str]) -> Term:
+def _term(part: str, text: str, notes: list[str]) -> SimulatedTerm:
     found = _TERM.fullmatch(part)
     if found is None:
         raise _refused(text, f"{part[:60]!r} is not understood", part.split()[0])
@@ -196,10 +196,10 @@ def _term(part: str, text: str, notes: list[str]) -> Term:
     guard = float(found["guard"]) / 100 if found["guard"] else None
     if guard is not None and not 0 < guard <= (0.99 if measure.more else 10):
         raise _refused(text, f"{100 * guard:g}% cannot be tolerated of {measure.title}", word)
-    return Term(measure, guard)
+    return SimulatedTerm(measure, guard)
 
 
-def _length(word: str, which: str, notes: list[str]) -> Measure:
+def _length(word: str, which: str, notes: list[str]) -> SimulatedMetric:
     if which == "mean":
         return MEASURES[f"{word}_mean"]
     wanted = float(which[1:])
@@ -224,26 +224,30 @@ def _refused(text: str, why: str, wrong: str) -> Fault:
     )
 
 
-def usual_objective(group: GroupFigures) -> Objective:
+def usual_objective(group: GroupFigures) -> SimulatedObjective:
     """The default objective of a group: by its kind, which shows in its figures.
 
     Tasks that all end are jobs. If some sleep, somebody waits for their answers. Tasks that never
     sleep compute.
     """
     if group.turnaround_ns is not None and group.turnaround_ns.count == group.tasks:
-        return Objective((Term(MEASURES["turnaround_mean"]),))
+        return SimulatedObjective((SimulatedTerm(MEASURES["turnaround_mean"]),))
     if group.completions:
-        return Objective((Term(MEASURES["response_p95"]), Term(_COMPLETIONS)))
-    return Objective((Term(MEASURES["cpu"]),))
+        return SimulatedObjective(
+            (SimulatedTerm(MEASURES["response_p95"]), SimulatedTerm(_COMPLETIONS))
+        )
+    return SimulatedObjective((SimulatedTerm(MEASURES["cpu"]),))
 
 
-def guarded(objective: Objective) -> Objective:
+def guarded(objective: SimulatedObjective) -> SimulatedObjective:
     """With a guard for completions, if it is about response times alone."""
     titles = {each.measure.key for each in objective.terms}
     lengths = any(key.startswith(("response", "delay")) for key in titles)
     if not lengths or titles & {"completions", "makespan", "cpu"}:
         return objective
-    return Objective((*objective.terms, Term(_COMPLETIONS, SPARED)), objective.notes)
+    return SimulatedObjective(
+        (*objective.terms, SimulatedTerm(_COMPLETIONS, SPARED)), objective.notes
+    )
 
 
 # ---------------------------------------------------------------- comparisons
@@ -253,7 +257,7 @@ def guarded(objective: Objective) -> Objective:
 class Scored:
     """A term under both. `times`: how many times better, below 1 worse; None if that is unknown."""
 
-    term: Term
+    term: SimulatedTerm
     ours: float | None
     theirs: float | None
 
@@ -262,7 +266,9 @@ class Scored:
         return times_better(self.term.measure, self.ours, self.theirs)
 
 
-def times_better(measure: Measure, ours: float | None, theirs: float | None) -> float | None:
+def times_better(
+    measure: SimulatedMetric, ours: float | None, theirs: float | None
+) -> float | None:
     """How many times better the one is than the other: above 1 better, whatever the figure."""
     if ours is None or theirs is None:
         return None
@@ -274,7 +280,7 @@ def times_better(measure: Measure, ours: float | None, theirs: float | None) -> 
 
 
 def scored(
-    objective: Objective,
+    objective: SimulatedObjective,
     ours: GroupFigures,
     theirs: GroupFigures,
     seconds: tuple[float, float],

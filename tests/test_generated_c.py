@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from scheduler_library.policy.compiler import Compiled, Machine, compile_policy
+from scheduler_library.policy.compiler import CompiledPolicy, TargetMachine, compile_policy
 
 FOLDER = Path(__file__).parents[1] / "docs" / "generated-c"
 GUIDE = FOLDER.parent / "policy-language.md"
@@ -23,8 +23,8 @@ SHOWN = {
 
 
 def made(line: str) -> str:
-    found = compile_policy(line, machine=Machine(nr_cpus=64, users=lambda _: None))
-    assert isinstance(found, Compiled)
+    found = compile_policy(line, machine=TargetMachine(nr_cpus=64, users=lambda _: None))
+    assert isinstance(found, CompiledPolicy)
     return found.source
 
 

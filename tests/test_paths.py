@@ -240,7 +240,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
         for line in made.child(module, words).text.splitlines():
             yield json.loads(line)
 
-    good = simulator.gates.Answer("static", True, 0.0)
+    good = simulator.gates.GateOutcome("static", True, 0.0)
     monkeypatch.setattr("simulator.gates.static", lambda *_, **__: good)
     monkeypatch.setattr(cli.local_gates, "_lines", lines)
     monkeypatch.setattr(

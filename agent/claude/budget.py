@@ -22,7 +22,7 @@ CACHE_WRITE, CACHE_READ = 1.25, 0.1
 
 
 @dataclass(frozen=True)
-class Usage:
+class TokenUsage:
     """Tokens of one call. `input_tokens` does not include tokens written to or read
     from the cache.
     """
@@ -103,7 +103,7 @@ def _cache_write(price: Price) -> float:
     return price.input * CACHE_WRITE if price.cache_write is None else price.cache_write
 
 
-def money_of(usage: Usage, price: Price) -> float:
+def money_of(usage: TokenUsage, price: Price) -> float:
     read = price.input * CACHE_READ if price.cache_read is None else price.cache_read
     return (
         usage.input_tokens * price.input
@@ -117,7 +117,7 @@ def _dearest_input(price: Price) -> float:
     return max(price.input, _cache_write(price))
 
 
-def spend_of(usage: Usage, price: Price, seconds: float) -> Spend:
+def spend_of(usage: TokenUsage, price: Price, seconds: float) -> Spend:
     """The actual cost of one call."""
     return Spend(1, usage.all_input_tokens, usage.output_tokens, money_of(usage, price), seconds)
 

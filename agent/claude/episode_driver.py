@@ -43,7 +43,7 @@ from daemon.api.models import (
     WorkloadView,
 )
 from daemon.api.situation import Facts
-from mcp_server.voice import Surface
+from mcp_server.voice import ModelSurface
 from process import Fault, FaultType
 
 _TRYING = "start_trial"
@@ -132,8 +132,8 @@ class EpisodeDriver:
         names = READING | PROVING | (ACTING if self._may_try else frozenset())
         return [each for each in self._box.tools if each.name in names]
 
-    def _surface(self) -> Surface:
-        return Surface(
+    def _surface(self) -> ModelSurface:
+        return ModelSurface(
             frozenset(each.name for each in self._offered()),
             resources=False,
             guided=bool(self._box.guide),

@@ -22,7 +22,7 @@ from anthropic.types import (
 )
 from anthropic.types import Usage as Usage_
 
-from agent.claude.budget import Usage, tokens_of
+from agent.claude.budget import TokenUsage, tokens_of
 from agent.claude.replies import Meter, Question, Reply, ToolCall
 from agent.claude.settings import Claude
 from agent.delegation import HandedOn
@@ -43,7 +43,7 @@ _AGAIN_TYPES = frozenset({"overloaded_error", "api_error", "rate_limit_error", "
 class _Failed(Exception):
     """One attempt failed; `usage` is what it cost nevertheless."""
 
-    def __init__(self, why: str, usage: Usage, *, again: bool, after_s: float = 0.0) -> None:
+    def __init__(self, why: str, usage: TokenUsage, *, again: bool, after_s: float = 0.0) -> None:
         super().__init__(why)
         self.usage = usage
         self.again = again
@@ -140,22 +140,22 @@ class _Partial:
             if isinstance(value, int) and 0 <= value < 2**40:
                 setattr(self, name, max(value, getattr(self, name)))
 
-    def usage(self, asked_tokens: int) -> Usage:
+    def usage(self, asked_tokens: int) -> TokenUsage:
         """The usage by the server's count; our estimate if the reply did not get that far."""
         if not self.started:
-            return Usage()
-        counted = Usage(
+            return TokenUsage()
+        counted = TokenUsage(
             self.input_tokens, self.output_tokens, self.cache_write_tokens, self.cache_read_tokens
         )
         said = tokens_of("".join(each.text for each in self.blocks.values()))
-        return Usage(
+        return TokenUsage(
             counted.input_tokens if counted.all_input_tokens else asked_tokens,
             counted.output_tokens if self.whole else max(counted.output_tokens, said),
             counted.cache_write_tokens,
             counted.cache_read_tokens,
         )
 
-    def reply(self, usage: Usage) -> Reply:
+    def reply(self, usage: TokenUsage) -> Reply:
         ordered = [self.blocks[index] for index in sorted(self.blocks)]
         return Reply(
             "\n".join(each.text for each in ordered if each.kind == "text" and each.text.strip()),
@@ -284,7 +284,7 @@ class Model:
             async for event in stream:
                 partial.take(event)
 
-    def _refused(self, error: anthropic.APIStatusError, usage: Usage) -> _Failed:
+    def _refused(self, error: anthropic.APIStatusError, usage: TokenUsage) -> _Failed:
         status = error.status_code
         again = status in _AGAIN or status >= 500 or error.type in _AGAIN_TYPES
         # The server's own text may be anything; its status and type are from a fixed set.

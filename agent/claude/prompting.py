@@ -16,7 +16,7 @@ from daemon.api.models import EpisodeView, TrialView
 from daemon.api.situation import Facts, told
 from mcp_server import voice
 from mcp_server.untrusted import marked, word
-from mcp_server.voice import Surface
+from mcp_server.voice import ModelSurface
 
 FOLDER = Path(__file__).parent / "prompts"
 
@@ -40,7 +40,7 @@ def _said(template: str, **values: object) -> str:
     return _environment().get_template(f"{template}.j2").render(**values).strip()
 
 
-def system(surface: Surface, guide: str) -> str:
+def system(surface: ModelSurface, guide: str) -> str:
     """The model's role and rules; the same for all episodes of a configuration."""
     return _said(
         "system",

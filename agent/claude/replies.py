@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from agent.claude.budget import Room, Usage, tokens_of
+from agent.claude.budget import Room, TokenUsage, tokens_of
 
 if TYPE_CHECKING:
     from anthropic.types import MessageParam, TextBlockParam, ToolChoiceParam, ToolParam
@@ -31,7 +31,7 @@ class Reply:
     text: str
     calls: tuple[ToolCall, ...]
     stop: str
-    usage: Usage
+    usage: TokenUsage
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Meter(Protocol):
         """The limits of the next call. Raises HandedOn if nothing is left."""
         ...
 
-    def charge(self, usage: Usage, seconds: float) -> None: ...
+    def charge(self, usage: TokenUsage, seconds: float) -> None: ...
 
 
 class Asked(Protocol):

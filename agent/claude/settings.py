@@ -5,8 +5,9 @@ import ipaddress
 from typing import Annotated, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
+from agent.measuring.table import AgentTable
 from mcp_server.voice import MOST_CHECKS
 
 Money = Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False, strict=False)]
@@ -14,11 +15,7 @@ Path = Annotated[str, StringConstraints(min_length=1, max_length=4096, pattern=r
 ModelName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@-]{0,127}$")]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
-class Budget(_Strict):
+class Budget(AgentTable):
     """A limit on spending: calls, tokens in and out, seconds of waiting for the model, money."""
 
     calls: Annotated[int, Field(ge=0, le=1_000_000)]
@@ -41,7 +38,7 @@ class DayBudget(Budget):
     money: Money = 10.0
 
 
-class Price(_Strict):
+class Price(AgentTable):
     """Prices of a million tokens, in the currency of the budgets.
 
     Without their own prices, tokens written to the cache cost 1.25 times and tokens read from it
@@ -54,7 +51,7 @@ class Price(_Strict):
     cache_read: Money | None = None
 
 
-class Claude(_Strict):
+class Claude(AgentTable):
     """The model, its address, and the budgets."""
 
     model: ModelName
@@ -67,7 +64,7 @@ class Claude(_Strict):
     most_checks: Annotated[int, Field(ge=1, le=20)] = MOST_CHECKS
     episode: EpisodeBudget = EpisodeBudget()
     day: DayBudget = DayBudget()
-    prices: Annotated[dict[ModelName, Price], Field(max_length=100)] = {}
+    prices: Annotated[dict[ModelName, Price], Field(max_length=100)] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _whole(self) -> Self:

@@ -6,7 +6,7 @@ from agent.claude.budget import (
     Purse,
     Room,
     Spend,
-    Usage,
+    TokenUsage,
     at_most,
     room,
     spend_of,
@@ -31,7 +31,7 @@ class Spending:
         self._record = spent
         self._episode = Spend()
         self._day = Spend()
-        self.last = Usage()
+        self.last = TokenUsage()
 
     def allow(self, input_tokens: int, wanted_tokens: int) -> Room:
         """The limits of the next call; held until `charge`.
@@ -58,7 +58,7 @@ class Spending:
             raise HandedOn(str(fault)) from fault
         return found
 
-    def charge(self, usage: Usage, seconds: float) -> None:
+    def charge(self, usage: TokenUsage, seconds: float) -> None:
         """The call's actual cost, in place of what was held for it."""
         actual = spend_of(usage, self._settings.price, seconds)
         self.last = usage

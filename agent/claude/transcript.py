@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from agent.connection import Actor
+from agent.connection import ActingClient
 from daemon.api.models import StepKind, StepRequest, StepRole
 from process import Fault, FaultType
 
@@ -25,7 +25,7 @@ def cut(text: str, most: int = LONGEST) -> str:
 class Transcript:
     """Records steps of one episode. A step that cannot be recorded does not stop the work."""
 
-    def __init__(self, actor: Actor, episode: str, clock: Callable[[], float]) -> None:
+    def __init__(self, actor: ActingClient, episode: str, clock: Callable[[], float]) -> None:
         self._actor = actor
         self._episode = episode
         self._clock = clock

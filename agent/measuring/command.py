@@ -9,7 +9,7 @@ import math
 import time
 from collections.abc import Sequence
 
-from agent.measuring.reading import Momentary, Reading
+from agent.measuring.reading import MeasurementReading, Momentary
 from process import Fault, FaultType, Fixed, run
 
 
@@ -51,8 +51,8 @@ class CommandOutput(Momentary):
         self._timeout_s = timeout_s
         self._unit = unit
 
-    async def take(self) -> Reading:
+    async def take(self) -> MeasurementReading:
         began = time.time()
         done = await asyncio.to_thread(run, self._argv, timeout=Fixed(self._timeout_s))
         value = parse_number(done.text, self.where)
-        return Reading(began, value, self._unit, 1, (value,))
+        return MeasurementReading(began, value, self._unit, 1, (value,))

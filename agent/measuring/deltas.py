@@ -6,7 +6,7 @@ from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Self
 
-from agent.measuring.reading import Momentary, Reading
+from agent.measuring.reading import MeasurementReading, Momentary
 from agent.measuring.samples import SHORTEST_S, unit_of
 from agent.measuring.table import Take
 
@@ -45,25 +45,25 @@ class Polled(Momentary):
         self._before = None
         return self
 
-    async def take(self) -> Reading:
+    async def take(self) -> MeasurementReading:
         asked = time.time()
         totals = await self.totals()
         before, self._before = self._before, (asked, totals)
         if before is None:
-            return Reading(asked, None, notes=(FIRST,))
+            return MeasurementReading(asked, None, notes=(FIRST,))
         return difference(before[1], totals, self._take, before[0], asked, self._unit)
 
 
 def difference(
     before: Totals, now: Totals, take: Take, since: float, until: float, unit: str
-) -> Reading:
+) -> MeasurementReading:
     """The increase of the totals from `since` to `until`, Unix seconds. `unit` is the
     sum's unit.
     """
     count, amount = now.count - before.count, now.sum - before.sum
     named = unit_of(take, unit)
     if count < 0 or amount < 0:
-        return Reading(since, None, named, notes=(RESET,))
+        return MeasurementReading(since, None, named, notes=(RESET,))
     seconds = until - since
     value: float | None
     if take is Take.RATE:
@@ -73,4 +73,4 @@ def difference(
     else:
         value = amount / count if count else None
     notes = () if count else (NOTHING,)
-    return Reading(since, value, named, round(count), notes=notes)
+    return MeasurementReading(since, value, named, round(count), notes=notes)

@@ -15,7 +15,7 @@ from typing import Annotated
 from pydantic import AfterValidator
 
 from agent.measuring.pattern import Pattern
-from agent.measuring.table import Table, Unit
+from agent.measuring.table import AgentTable, Unit
 from process import Fault, FaultType, run, start_lines
 
 # journalctl's message if it may not read anything; sd_journal_open() succeeds nevertheless.
@@ -34,7 +34,7 @@ def _pattern(text: str) -> str:
 PatternText = Annotated[str, AfterValidator(_pattern)]
 
 
-class Journal(Table):
+class Journal(AgentTable):
     """Lines of one unit from now on. `pattern` has one group: the number."""
 
     unit: Unit

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Self
 
 from agent.measuring.journal import journal
-from agent.measuring.reading import Reading
+from agent.measuring.reading import MeasurementReading
 from agent.measuring.samples import Samples
 from agent.measuring.table import Lines, Take
 from agent.measuring.tail import Tail, follow
@@ -91,7 +91,7 @@ class LineSamples:
         else:
             self._samples.add(value)
 
-    async def take(self) -> Reading:
+    async def take(self) -> MeasurementReading:
         reader = self._reader
         if reader is not None and reader.done():
             if (error := reader.exception()) is not None:

@@ -5,10 +5,10 @@ log = { file = "/var/log/shop/requests.log", pattern = "took ([0-9.]+) ms" }
 """
 
 from agent.measuring.journal import PatternText
-from agent.measuring.table import FilePath, Table
+from agent.measuring.table import AgentTable, FilePath
 
 
-class Log(Table):
+class Log(AgentTable):
     """Lines that are added to the file. `pattern` has one group: the number."""
 
     file: FilePath

@@ -11,7 +11,7 @@ import math
 from pathlib import Path
 
 from agent.measuring.lines import Parse
-from agent.measuring.table import FilePath, Table
+from agent.measuring.table import AgentTable, FilePath
 from process import Fault, FaultType
 
 UNIT = "ms"
@@ -25,7 +25,7 @@ _LONGEST_FRAME_MS = 3_600_000.0
 _MICROSECONDS = 100_000
 
 
-class MangoHud(Table):
+class MangoHud(AgentTable):
     """The folder in which MangoHud writes its logs."""
 
     folder: FilePath

@@ -14,7 +14,7 @@ from agent.measuring.query import Prometheus
 from agent.measuring.redis import Redis
 from agent.measuring.scrape import Scrape
 from agent.measuring.statsd import StatsD
-from agent.measuring.table import Argument, Table, Take
+from agent.measuring.table import AgentTable, Argument, Take
 from agent.measuring.uprobe import Uprobe, Usdt
 
 SOURCES: dict[str, type[BaseModel]] = {
@@ -56,7 +56,7 @@ TAKES: dict[str, tuple[Take, ...]] = {
 _USUAL = {"scrape": Take.LAST}
 
 
-class Measure(Table):
+class MeasureEntry(AgentTable):
     """`name` is its name in objectives:
 
     `measurement NAME lower`. `take` is the statistic of one interval's samples.

@@ -14,7 +14,7 @@ from typing import Annotated
 from pydantic import StringConstraints
 
 from agent.measuring.deltas import Polled, Totals
-from agent.measuring.table import FilePath, Port, Table, Take
+from agent.measuring.table import AgentTable, FilePath, Port, Take
 from daemon.api.display import displayable
 from process import Fault, FaultType, Fixed, run
 
@@ -30,7 +30,7 @@ AND s.query ILIKE :'statement';
 """
 
 
-class Postgres(Table):
+class Postgres(AgentTable):
     """`host`: a name, an address or the folder of the socket.
 
     `statement`: counts matching statements only (SQL's ILIKE), as pg_stat_statements shows them:

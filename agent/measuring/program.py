@@ -12,10 +12,10 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
-from agent.config import PATH, Config, parse_config, read_config
+from agent.config import PATH, AgentConfig, parse_config, read_config
 from agent.measuring.journal import absent
-from agent.measuring.measure import Measure
-from agent.measuring.reading import Reading
+from agent.measuring.measure import MeasureEntry
+from agent.measuring.reading import MeasurementReading
 from agent.measuring.sources import source_of
 from agent.measuring.uprobe import AskForCalls
 from daemon.api.client import control_async_client, control_opens
@@ -28,7 +28,7 @@ SECONDS = 5.0
 _OK, _FAULT, _USAGE, _NO, _INTERRUPTED = 0, 1, 2, 3, 130
 
 
-def describe(measure: Measure) -> str:
+def describe(measure: MeasureEntry) -> str:
     """The source and the statistic in a few words."""
     table = getattr(measure, measure.source)
     if measure.source == "command":
@@ -41,7 +41,7 @@ def describe(measure: Measure) -> str:
     return f"{measure.source}: {displayable(said, 160)}{taken}, every {measure.interval_s:g} s"
 
 
-async def look(measure: Measure, seconds: float) -> Reading:
+async def look(measure: MeasureEntry, seconds: float) -> MeasurementReading:
     """What it reads in this many seconds; at once if it needs no interval.
 
     Raises:
@@ -58,7 +58,7 @@ async def look(measure: Measure, seconds: float) -> Reading:
 
 
 @contextlib.asynccontextmanager
-async def asking(measure: Measure) -> AsyncIterator[AskForCalls | None]:
+async def asking(measure: MeasureEntry) -> AsyncIterator[AskForCalls | None]:
     """How the daemon is asked for calls, for a measure that needs it."""
     if measure.uprobe is None and measure.usdt is None:
         yield None
@@ -74,7 +74,7 @@ async def asking(measure: Measure) -> AsyncIterator[AskForCalls | None]:
         yield client.count_calls
 
 
-def _behind(measure: Measure) -> Fault | None:
+def _behind(measure: MeasureEntry) -> Fault | None:
     """Why a unit gave nothing: it does not exist, or it does not run."""
     for table in (measure.journal, measure.nginx, measure.haproxy):
         unit = table.unit if table is not None else None
@@ -83,7 +83,7 @@ def _behind(measure: Measure) -> Fault | None:
     return None
 
 
-def told(reading: Reading, measure: Measure, seconds: float) -> list[str]:
+def told(reading: MeasurementReading, measure: MeasureEntry, seconds: float) -> list[str]:
     """The reading as lines for people."""
     unit = measure.unit or reading.unit
     taken = measure.taken or "value"
@@ -99,7 +99,7 @@ def told(reading: Reading, measure: Measure, seconds: float) -> list[str]:
     return lines + [f"note: {each}" for each in reading.notes]
 
 
-def _show(measure: Measure, seconds: float, as_json: list[dict[str, Any]] | None) -> int:
+def _show(measure: MeasureEntry, seconds: float, as_json: list[dict[str, Any]] | None) -> int:
     """Read one measure and print the result; returns the exit status."""
     began = time.time()
     entry: dict[str, Any] = {"name": measure.name, "source": measure.source, "take": measure.taken}
@@ -134,7 +134,7 @@ def _show(measure: Measure, seconds: float, as_json: list[dict[str, Any]] | None
     return _OK if reading.value is not None else _NO
 
 
-def test(measures: Sequence[Measure], seconds: float, *, json_: bool) -> int:
+def test(measures: Sequence[MeasureEntry], seconds: float, *, json_: bool) -> int:
     """Read each of them; the worst exit status: 1 for a fault, 3 if there was no value."""
     entries: list[dict[str, Any]] | None = [] if json_ else None
     if os.geteuid() == 0 and not json_:
@@ -148,7 +148,7 @@ def test(measures: Sequence[Measure], seconds: float, *, json_: bool) -> int:
     return _FAULT if _FAULT in statuses else max(statuses, default=_OK)
 
 
-def listing(config: Config, *, json_: bool) -> int:
+def listing(config: AgentConfig, *, json_: bool) -> int:
     """Each measure of the configuration."""
     if json_:
         print(json.dumps([each.model_dump(mode="json", exclude_none=True)
@@ -162,7 +162,7 @@ def listing(config: Config, *, json_: bool) -> int:
     return _OK
 
 
-def chosen(config: Config, names: Sequence[str], source: str, take: str) -> list[Measure]:
+def chosen(config: AgentConfig, names: Sequence[str], source: str, take: str) -> list[MeasureEntry]:
     """The measures with these names; all if there are none, or the one of the command line.
 
     Raises:
@@ -221,7 +221,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             parser.error("--seconds is from 0.1 to 3600")
         if options.source and options.names:
             parser.error("choose one of NAME and --source")
-        config = Config() if options.source else read_config(options.config)
+        config = AgentConfig() if options.source else read_config(options.config)
         measures = chosen(config, options.names, options.source, options.take)
         if not measures:
             print("no measures are configured", file=sys.stderr)

@@ -12,15 +12,15 @@ from pydantic import StringConstraints
 
 from agent.measuring.command import parse_number
 from agent.measuring.http import get
-from agent.measuring.reading import Momentary, Reading
-from agent.measuring.table import Table, Url
+from agent.measuring.reading import MeasurementReading, Momentary
+from agent.measuring.table import AgentTable, Url
 from process import Fault, FaultType
 
 # One number needs little space.
 ANSWER_LIMIT_BYTES = 256 * 1024
 
 
-class Prometheus(Table):
+class Prometheus(AgentTable):
     """A query that answers with one number. `url` is the server's root."""
 
     url: Url
@@ -75,10 +75,10 @@ class QueryAnswer(Momentary):
         self._timeout_s = timeout_s
         self._unit = unit
 
-    async def take(self) -> Reading:
+    async def take(self) -> MeasurementReading:
         began = time.time()
         url = self._table.url.rstrip("/") + "/api/v1/query"
         params = {"query": self._table.query}
         raw = await get(url, params, self._timeout_s, ANSWER_LIMIT_BYTES, self.where, "Prometheus")
         value = parse_answer(raw, self.where)
-        return Reading(began, value, self._unit, 1, (value,))
+        return MeasurementReading(began, value, self._unit, 1, (value,))

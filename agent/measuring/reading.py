@@ -6,7 +6,7 @@ from typing import Protocol, Self
 
 
 @dataclass(frozen=True)
-class Reading:
+class MeasurementReading:
     """One interval of a source.
 
     Attributes:
@@ -26,7 +26,7 @@ class Reading:
     notes: tuple[str, ...] = ()
 
 
-class Source(Protocol):
+class MeasurementSource(Protocol):
     """Open while the block runs. `where` names it in messages."""
 
     where: str
@@ -34,7 +34,7 @@ class Source(Protocol):
     async def __aenter__(self) -> Self: ...
     async def __aexit__(self, *error: object) -> None: ...
 
-    async def take(self) -> Reading:
+    async def take(self) -> MeasurementReading:
         """What happened since the last reading, or since it was opened.
 
         Raises:

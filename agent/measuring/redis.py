@@ -16,7 +16,7 @@ from typing import Annotated
 from pydantic import StringConstraints
 
 from agent.measuring.deltas import Polled, Totals
-from agent.measuring.table import FilePath, Table, Take
+from agent.measuring.table import AgentTable, FilePath, Take
 from daemon.api.display import displayable
 from process import Fault, FaultType
 from process.text_file import read_text
@@ -29,7 +29,7 @@ _NOT_WORK = frozenset({"info", "auth", "hello", "ping", "client", "config", "com
 _SECRET_LIMIT = 4096
 
 
-class Redis(Table):
+class Redis(AgentTable):
     """`address`: host:port, or the path of a socket.
 
     `command`: only this one (`get`); default: all. `password_file`: contains only the password;

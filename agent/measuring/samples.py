@@ -5,7 +5,7 @@ import math
 import random
 from collections.abc import Sequence
 
-from agent.measuring.reading import Reading
+from agent.measuring.reading import MeasurementReading
 from agent.measuring.table import OF_VALUES, QUANTILES, Take
 
 # How many values of one interval are kept. If there are more, a random sample of this size stays
@@ -42,11 +42,13 @@ class Samples:
         elif (place := self._chance.randrange(self._seen)) < MOST_VALUES:
             self._values[place] = value
 
-    def reading(self, take: Take, now: float, unit: str, notes: Sequence[str] = ()) -> Reading:
+    def reading(
+        self, take: Take, now: float, unit: str, notes: Sequence[str] = ()
+    ) -> MeasurementReading:
         """The statistic at the Unix time `now`. `unit` is a value's unit."""
         seconds = now - self.since
         value = self._value(take, seconds)
-        return Reading(
+        return MeasurementReading(
             since=self.since,
             value=value if value is not None and math.isfinite(value) else None,
             unit=unit_of(take, unit),

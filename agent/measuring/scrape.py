@@ -19,9 +19,9 @@ from pydantic import Field, StringConstraints
 
 from agent.measuring.deltas import FIRST, NOTHING, RESET, Totals, difference
 from agent.measuring.http import get
-from agent.measuring.reading import Momentary, Reading
+from agent.measuring.reading import MeasurementReading, Momentary
 from agent.measuring.samples import unit_of
-from agent.measuring.table import QUANTILES, Table, Take, Url
+from agent.measuring.table import QUANTILES, AgentTable, Take, Url
 from daemon.api.display import displayable
 from process import Fault, FaultType
 
@@ -34,7 +34,7 @@ _Value = Annotated[str, StringConstraints(max_length=500)]
 _PARTS = ("_total", "_bucket", "_sum", "_count")
 
 
-class Scrape(Table):
+class Scrape(AgentTable):
     """One metric of a page."""
 
     url: Url
@@ -186,7 +186,7 @@ class ScrapedMetric(Momentary):
         self._before = None
         return self
 
-    async def take(self) -> Reading:
+    async def take(self) -> MeasurementReading:
         began = time.time()
         raw = await get(
             self._table.url, {}, self._timeout_s, PAGE_LIMIT_BYTES, self.where, "the page"
@@ -200,13 +200,15 @@ class ScrapedMetric(Momentary):
             if value is None:
                 raise self._wrong(f"this summary has no quantile {QUANTILES[self._take]}")
             finite = value if math.isfinite(value) else None
-            return Reading(began, finite, self._unit, notes=("over the server's own time",))
+            return MeasurementReading(
+                began, finite, self._unit, notes=("over the server's own time",)
+            )
         if page.kind != "histogram" and self._take not in (Take.RATE, Take.COUNT, Take.MEAN):
             raise self._wrong(f"a {page.kind} has no {self._take}")
         if self._take is Take.MEAN and page.kind in ("counter", "unknown", "gauge"):
             raise self._wrong(f"a {page.kind} has no mean")
         if before is None:
-            return Reading(began, None, notes=(FIRST,))
+            return MeasurementReading(began, None, notes=(FIRST,))
         return self._delta(before, page, began)
 
     def _page(self, raw: bytes) -> Page:
@@ -216,7 +218,7 @@ class ScrapedMetric(Momentary):
             fault.where = fault.where or self.where
             raise
 
-    def _gauge(self, page: Page, now: float) -> Reading:
+    def _gauge(self, page: Page, now: float) -> MeasurementReading:
         over: dict[Take, Callable[[Iterable[float]], float]] = {
             Take.SUM: sum, Take.MAX: max, Take.MIN: min,
         }  # fmt: skip
@@ -229,9 +231,9 @@ class ScrapedMetric(Momentary):
         else:
             raise self._wrong(f"a {page.kind} has no {self._take}")
         finite = value if math.isfinite(value) else None
-        return Reading(now, finite, self._unit, len(page.values), page.values[:5])
+        return MeasurementReading(now, finite, self._unit, len(page.values), page.values[:5])
 
-    def _delta(self, before: tuple[float, Page], page: Page, now: float) -> Reading:
+    def _delta(self, before: tuple[float, Page], page: Page, now: float) -> MeasurementReading:
         since, earlier = before
         if self._take not in QUANTILES:
             assert earlier.totals is not None
@@ -240,11 +242,11 @@ class ScrapedMetric(Momentary):
         was = dict(earlier.buckets)
         came = [(edge, count - was.get(edge, 0.0)) for edge, count in page.buckets]
         if any(count < 0 for _, count in came):
-            return Reading(since, None, self._unit, notes=(RESET,))
+            return MeasurementReading(since, None, self._unit, notes=(RESET,))
         value = histogram_quantile(came, QUANTILES[self._take])
         count = round(came[-1][1]) if came else 0
         notes = () if count else (NOTHING,)
-        return Reading(since, value, unit_of(self._take, self._unit), count, notes=notes)
+        return MeasurementReading(since, value, unit_of(self._take, self._unit), count, notes=notes)
 
     def _wrong(self, why: str) -> Fault:
         return Fault(

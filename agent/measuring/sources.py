@@ -6,10 +6,10 @@ from pathlib import Path
 from agent.measuring import access_logs, mangohud, postgres, redis
 from agent.measuring.command import CommandOutput
 from agent.measuring.lines import LineSamples, Parse, lines_of
-from agent.measuring.measure import Measure
+from agent.measuring.measure import MeasureEntry
 from agent.measuring.pattern import Pattern
 from agent.measuring.query import QueryAnswer
-from agent.measuring.reading import Source
+from agent.measuring.reading import MeasurementSource
 from agent.measuring.scrape import ScrapedMetric
 from agent.measuring.statsd import StatsDSamples
 from agent.measuring.table import Lines, Take
@@ -17,7 +17,7 @@ from agent.measuring.tail import Tail, follow
 from agent.measuring.uprobe import AskForCalls, CallTimes
 
 
-def source_of(measure: Measure, ask: AskForCalls | None = None) -> Source:
+def source_of(measure: MeasureEntry, ask: AskForCalls | None = None) -> MeasurementSource:
     """The reader, not opened yet. `ask` requests call counts from the daemon."""
     where = f"measure {measure.name!r}"
     unit, timeout_s, take = measure.unit, measure.timeout_s, measure.taken
@@ -43,7 +43,7 @@ def source_of(measure: Measure, ask: AskForCalls | None = None) -> Source:
     return _line_samples(measure, take, where)
 
 
-def _line_samples(measure: Measure, take: Take, where: str) -> LineSamples:
+def _line_samples(measure: MeasureEntry, take: Take, where: str) -> LineSamples:
     unit = measure.unit
     place: Lines
     parse: Parse

@@ -14,9 +14,9 @@ from typing import Annotated, Self
 
 from pydantic import StringConstraints
 
-from agent.measuring.reading import Reading
+from agent.measuring.reading import MeasurementReading
 from agent.measuring.samples import SHORTEST_S, Samples, unit_of
-from agent.measuring.table import Port, Table, Take
+from agent.measuring.table import AgentTable, Port, Take
 from daemon.api.display import displayable
 from process import Fault, FaultType
 
@@ -27,7 +27,7 @@ MOST_LINES = 1_000
 _TIMERS = frozenset({"ms", "h", "d"})
 
 
-class StatsD(Table):
+class StatsD(AgentTable):
     """One metric. UDP `port` on 127.0.0.1."""
 
     metric: Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^:|@#\s]+$")]
@@ -144,7 +144,7 @@ class StatsDSamples:
             self._others += 1
             self._other = line[:200]
 
-    async def take(self) -> Reading:
+    async def take(self) -> MeasurementReading:
         listener = _listeners.get(self._table.port)
         if listener is None or self not in listener.of:
             raise Fault(FaultType.STATE, "no listener on the port", where=self.where)
@@ -162,13 +162,13 @@ class StatsDSamples:
         held = self._gauge if self._kind == "g" and not samples.count else None
         if held is not None and self._take is Take.LAST:
             # A gauge keeps its value until it is set again.
-            return Reading(samples.since, held, self._unit, 0, (), tuple(notes))
+            return MeasurementReading(samples.since, held, self._unit, 0, (), tuple(notes))
         unit = self._unit or ("ms" if self._kind == "ms" else "")
         if self._kind == "c":
             return self._counted(samples, now, notes)
         return samples.reading(self._take, now, unit, notes)
 
-    def _counted(self, samples: Samples, now: float, notes: list[str]) -> Reading:
+    def _counted(self, samples: Samples, now: float, notes: list[str]) -> MeasurementReading:
         """A counter's samples are counts."""
         seconds = now - samples.since
         value: float | None = samples.sum
@@ -178,7 +178,7 @@ class StatsDSamples:
             value = None
             notes.append(f"a counter has no {self._take}: take = rate, count or sum")
         shown = samples.reading(self._take, now, "", notes)
-        return Reading(
+        return MeasurementReading(
             shown.since, value, unit_of(self._take, ""), round(samples.sum), shown.examples,
             tuple(notes),
         )  # fmt: skip

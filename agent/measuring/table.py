@@ -7,7 +7,9 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 
-class Table(BaseModel):
+class AgentTable(BaseModel):
+    """A table of `agent.toml`: an unknown key or a value of another type is refused."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
@@ -43,7 +45,7 @@ QUANTILES = {Take.P50: 0.5, Take.P90: 0.9, Take.P95: 0.95, Take.P99: 0.99}
 OF_VALUES = frozenset({*QUANTILES, Take.MEAN, Take.MIN, Take.MAX, Take.LAST, Take.SUM})
 
 
-class Lines(Table):
+class Lines(AgentTable):
     """The source of lines: a file that grows, or a systemd unit's log."""
 
     log: FilePath | None = None

@@ -14,9 +14,9 @@ from typing import Self
 
 from pydantic import model_validator
 
-from agent.measuring.reading import Momentary, Reading
+from agent.measuring.reading import MeasurementReading, Momentary
 from agent.measuring.samples import SHORTEST_S, unit_of
-from agent.measuring.table import QUANTILES, FilePath, Table, Take
+from agent.measuring.table import QUANTILES, AgentTable, FilePath, Take
 from daemon.api.display import displayable
 from daemon.api.models import CallPoints, CallsRequest, CallsView, ProbePoint
 from process import Fault, FaultType
@@ -24,7 +24,7 @@ from process import Fault, FaultType
 UNIT = "us"
 
 
-class _Calls(Table):
+class _Calls(AgentTable):
     @model_validator(mode="after")
     def _points_fit(self) -> Self:
         # Values that the daemon would refuse are refused when the configuration is read.
@@ -76,7 +76,7 @@ class CallTimes(Momentary):
         self._take = take
         self._ask = ask
 
-    async def take(self) -> Reading:
+    async def take(self) -> MeasurementReading:
         if self._ask is None:
             raise Fault(
                 FaultType.UNREACHABLE,
@@ -88,7 +88,9 @@ class CallTimes(Momentary):
         since = time.time() - view.seconds
         notes = list(view.notes)
         if view.seconds < SHORTEST_S:
-            return Reading(since, None, notes=("the probe was attached just now", *notes))
+            return MeasurementReading(
+                since, None, notes=("the probe was attached just now", *notes)
+            )
         if not view.count:
             notes.append("no call ended in this time")
         value: float | None = None
@@ -98,7 +100,9 @@ class CallTimes(Momentary):
             value = float(view.count)
         elif view.count:
             value = _of_calls(view, self._take)
-        return Reading(since, value, unit_of(self._take, UNIT), view.count, notes=tuple(notes))
+        return MeasurementReading(
+            since, value, unit_of(self._take, UNIT), view.count, notes=tuple(notes)
+        )
 
 
 def _of_calls(view: CallsView, take: Take) -> float | None:

@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.agreement.plan import DEFAULT, Prepared, Run, read_prepared, turns
+from benchmarks.agreement.plan import DEFAULT, KernelRun, Prepared, read_prepared, turns
 from bpf.runner.process import Runner
 from process import Fault, FaultType, run, start_lines
 from simulator.calibration import Rounds, costs_of
@@ -114,7 +114,9 @@ async def measure(folder: Path, repetitions: int, workloads: Sequence[str]) -> N
                 for workload, texts in chosen.items():
                     told = runner if expects else None
                     found = await replay(folder, texts[repetition], charged, told)
-                    one = Run(scheduler, workload, repetition, found["time_ns"], found["groups"])
+                    one = KernelRun(
+                        scheduler, workload, repetition, found["time_ns"], found["groups"]
+                    )
                     say({"run": one.__dict__})
 
 

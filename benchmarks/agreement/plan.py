@@ -28,7 +28,7 @@ class Prepared:
 
 
 @dataclass(frozen=True)
-class Run:
+class KernelRun:
     """One scheduler, one workload, once, on the real kernel; `groups` as replay.c prints them."""
 
     scheduler: str

@@ -8,9 +8,9 @@ from pathlib import Path
 from benchmarks.agreement.prepare import CPUS, Bench
 from benchmarks.agreement.workloads import WORKLOADS
 from simulator.calibration import Costs
-from simulator.run import Figures, simulate
+from simulator.run import SimulationFigures, simulate
 
-Predictions = dict[tuple[str, str, int], Figures]
+Predictions = dict[tuple[str, str, int], SimulationFigures]
 
 
 def predict(
@@ -26,7 +26,7 @@ def predict(
     usual, ext = costs.machine(CPUS), ext_costs.machine(CPUS)
     keys = list(wanted)
 
-    def one(key: tuple[str, str, int]) -> Figures:
+    def one(key: tuple[str, str, int]) -> SimulationFigures:
         scheduler, workload, turn = key
         candidate = bench.candidates.get(scheduler)
         scenario = WORKLOADS[workload](ext if candidate else usual).seeded(1 + turn)

@@ -13,8 +13,8 @@ from bpf.build.objects import build_object
 from process import run
 from simulator.build import build_native
 from simulator.calibration import PROGRAM
-from simulator.run import Candidate
-from simulator.scenario import Machine
+from simulator.run import NativeScheduler
+from simulator.scenario import SimulatedMachine
 
 # The lab's guest has so many.
 CPUS = 2
@@ -28,7 +28,7 @@ class Bench:
     of what is performed, by workload."""
 
     folder: Path
-    candidates: dict[str, Candidate]
+    candidates: dict[str, NativeScheduler]
     scenarios: dict[str, str]
 
 
@@ -43,7 +43,7 @@ def prepare(folder: Path, repetitions: int, btf: Path, cache_folder: Path | None
         program = folder / source.stem
         run([find_clang().path, "-O2", "-std=gnu11", source, "-o", program], timeout=BUILD_S)
     objects: dict[str, Object] = {}
-    candidates: dict[str, Candidate] = {}
+    candidates: dict[str, NativeScheduler] = {}
     for each in schedulers(CPUS):
         built = build_object(
             each.source, folder, name=each.file, btf=btf, cache_folder=cache_folder
@@ -52,9 +52,9 @@ def prepare(folder: Path, repetitions: int, btf: Path, cache_folder: Path | None
             each.source, folder / "native", name=each.file, btf=btf, cache_folder=cache_folder
         )
         objects[each.name] = Object(built.require().name, each.expects)
-        candidates[each.name] = Candidate(native.require(), built.require())
+        candidates[each.name] = NativeScheduler(native.require(), built.require())
     texts = {
-        name: [make(Machine(CPUS)).seeded(1 + turn).text() for turn in range(repetitions)]
+        name: [make(SimulatedMachine(CPUS)).seeded(1 + turn).text() for turn in range(repetitions)]
         for name, make in WORKLOADS.items()
     }
     write_prepared(folder, Prepared(objects, texts))

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from benchmarks.agreement.plan import DEFAULT, Run
+from benchmarks.agreement.plan import DEFAULT, KernelRun
 from benchmarks.agreement.predict import Predictions
 from benchmarks.agreement.statistics import (
     GAIN_GOAL,
@@ -30,7 +30,7 @@ MS = 1e6
 
 
 @dataclass(frozen=True)
-class Metric:
+class ComparedMetric:
     """A figure that is compared, less is better. `real` takes a run's group and how long the run
     took, `predicted` a simulated group and the same; None: there is none."""
 
@@ -44,25 +44,25 @@ def _spent(makespan: float | None, time: int, count: int | None) -> float | None
     return (time if makespan is None else makespan) / count if count else None
 
 
-METRICS: Mapping[str, Metric] = MappingProxyType(
+METRICS: Mapping[str, ComparedMetric] = MappingProxyType(
     {
-        "response_p99_ns": Metric(
+        "response_p99_ns": ComparedMetric(
             "p99 response",
             lambda group, _: group.get("response_p99_ns"),
             lambda group, _: group.response_ns.p99 if group.response_ns else None,
         ),
         # As the time that one takes, so that less is better here, too.
-        "completion_ns": Metric(
+        "completion_ns": ComparedMetric(
             "time for a completion",
             lambda group, time: _spent(group["makespan_ns"], time, group.get("completions")),
             lambda group, time: _spent(group.makespan_ns, time, group.completions),
         ),
-        "delay_p99_ns": Metric(
+        "delay_p99_ns": ComparedMetric(
             "p99 wakeup delay",
             lambda group, _: group["delay_p99_ns"],
             lambda group, _: group.delay_p99_ns,
         ),
-        "makespan_ns": Metric(
+        "makespan_ns": ComparedMetric(
             "makespan",
             lambda group, time: _spent(group["makespan_ns"], time, 1),
             lambda group, time: _spent(group.makespan_ns, time, 1),
@@ -72,7 +72,7 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
 
 
 @dataclass(frozen=True)
-class Comparison:
+class MetricComparison:
     """One metric of one workload on both sides, ns."""
 
     metric: str
@@ -89,7 +89,7 @@ class Comparison:
         return list(gain_errors(self.real, self.predicted, DEFAULT).values())
 
 
-def comparisons(runs: Sequence[Run], predictions: Predictions) -> list[Comparison]:
+def comparisons(runs: Sequence[KernelRun], predictions: Predictions) -> list[MetricComparison]:
     """Every metric of every workload of which it was measured; a run that did not end counts with
     all of its time."""
     found = []
@@ -109,7 +109,7 @@ def comparisons(runs: Sequence[Run], predictions: Predictions) -> list[Compariso
                 real.setdefault(run.scheduler, []).append(ours)
                 predicted.setdefault(run.scheduler, []).append(theirs)
             if DEFAULT in real:
-                found.append(Comparison(name, workload, real, predicted))
+                found.append(MetricComparison(name, workload, real, predicted))
     return found
 
 
@@ -126,7 +126,7 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
-def verdicts(found: Sequence[Comparison]) -> list[str]:
+def verdicts(found: Sequence[MetricComparison]) -> list[str]:
     """A line for each goal, whether met or not."""
     lines = []
     for metric, about in METRICS.items():
@@ -147,7 +147,7 @@ def verdicts(found: Sequence[Comparison]) -> list[str]:
     return lines
 
 
-def agreement_table(found: Sequence[Comparison]) -> str:
+def agreement_table(found: Sequence[MetricComparison]) -> str:
     """A row for each workload: rank correlation, and error of the predicted gain."""
     head = ["workload"]
     for metric in METRICS.values():
@@ -163,7 +163,7 @@ def agreement_table(found: Sequence[Comparison]) -> str:
     return _table(head, rows)
 
 
-def values_table(found: Sequence[Comparison], metric: str) -> str:
+def values_table(found: Sequence[MetricComparison], metric: str) -> str:
     """A row for each scheduler, a column for each workload: real / predicted, ms."""
     mine = [each for each in found if each.metric == metric]
     head = [METRICS[metric].title, *(f"`{each.workload}`" for each in mine)]
@@ -185,7 +185,7 @@ def _ms(values: Sequence[float]) -> str:
     return f"{middle:.0f}" if middle >= 100 else f"{middle:.3g}"
 
 
-def publish(folder: Path, found: Sequence[Comparison], about: str) -> str:
+def publish(folder: Path, found: Sequence[MetricComparison], about: str) -> str:
     """Write both files, and return the verdicts.
 
     Raises:
@@ -222,7 +222,7 @@ def publish(folder: Path, found: Sequence[Comparison], about: str) -> str:
     return said
 
 
-def _plotter() -> Callable[[Path, Sequence[Comparison]], None]:
+def _plotter() -> Callable[[Path, Sequence[MetricComparison]], None]:
     try:
         import matplotlib
     except ImportError:
@@ -237,7 +237,7 @@ def _plotter() -> Callable[[Path, Sequence[Comparison]], None]:
     return _plot
 
 
-def _plot(path: Path, found: Sequence[Comparison]) -> None:
+def _plot(path: Path, found: Sequence[MetricComparison]) -> None:
     """Real against predicted, a panel for each metric."""
     from matplotlib import pyplot  # late: only who has [report] comes here
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.agreement.plan import Run
+from benchmarks.agreement.plan import KernelRun
 from benchmarks.agreement.predict import predict
 from benchmarks.agreement.prepare import CPUS, Bench, prepare
 from benchmarks.agreement.report import comparisons, publish
@@ -37,12 +37,12 @@ Say = Callable[[str], None]
 
 
 @dataclass
-class Measured:
+class KernelResults:
     """What the real kernel did. `ext_costs`: the costs under sched_ext."""
 
     costs: Costs | None = None
     ext_costs: Costs | None = None
-    runs: list[Run] = field(default_factory=list)
+    runs: list[KernelRun] = field(default_factory=list)
     _rest: bytes = b""
 
     def feed(self, data: bytes) -> None:
@@ -54,10 +54,10 @@ class Measured:
             elif "ext_rounds" in line:
                 self.ext_costs = costs_of(Rounds.model_validate(line["ext_rounds"]))
             elif "run" in line:
-                self.runs.append(Run(**line["run"]))
+                self.runs.append(KernelRun(**line["run"]))
 
 
-def keep_measured(file: Path, measured: Measured, bench: Bench, about: str) -> None:
+def keep_measured(file: Path, measured: KernelResults, bench: Bench, about: str) -> None:
     """What the real kernel did, as JSON: for whoever wants to look closer, or predict it anew."""
     kept = {
         "about": about,
@@ -69,7 +69,7 @@ def keep_measured(file: Path, measured: Measured, bench: Bench, about: str) -> N
     file.write_text(json.dumps(kept) + "\n", encoding="utf-8")
 
 
-def read_measured(file: Path, bench: Bench) -> tuple[Measured, str]:
+def read_measured(file: Path, bench: Bench) -> tuple[KernelResults, str]:
     """What was kept, and the line about it.
 
     Raises:
@@ -79,7 +79,7 @@ def read_measured(file: Path, bench: Bench) -> tuple[Measured, str]:
         kept = json.loads(file.read_text("utf-8"))
         costs = Costs.model_validate(kept["costs"])
         ext_costs = Costs.model_validate(kept["ext_costs"])
-        runs = [Run(**each) for each in kept["runs"]]
+        runs = [KernelRun(**each) for each in kept["runs"]]
         about, scenarios = str(kept["about"]), kept["scenarios"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise Fault(
@@ -97,15 +97,15 @@ def read_measured(file: Path, bench: Bench) -> tuple[Measured, str]:
             where=str(file),
             hint="measure them again (--workloads)",
         )
-    return Measured(costs, ext_costs, runs), about
+    return KernelResults(costs, ext_costs, runs), about
 
 
-def joined(before: Measured, after: Measured) -> Measured:
+def joined(before: KernelResults, after: KernelResults) -> KernelResults:
     """With the workloads of `after` in place of those of the same name. The costs are the first:
     by a clock that counts instructions they are the same each time."""
     anew = {each.workload for each in after.runs}
     kept = [each for each in before.runs if each.workload not in anew]
-    return Measured(before.costs, before.ext_costs, [*kept, *after.runs])
+    return KernelResults(before.costs, before.ext_costs, [*kept, *after.runs])
 
 
 def lab_btf(say: Say) -> Path:
@@ -119,9 +119,9 @@ def lab_btf(say: Say) -> Path:
     return root.btf
 
 
-def measure_in_lab(bench: Bench, tree: Path, words: Sequence[str], say: Say) -> Measured:
+def measure_in_lab(bench: Bench, tree: Path, words: Sequence[str], say: Say) -> KernelResults:
     """Run guest.py in the lab; `tree` gets a copy of this checkout with the bench in it."""
-    measured = Measured()
+    measured = KernelResults()
     checkout = project_root()
     copy_files(checkout, files_of(checkout), tree)
     (tree / FOLDER).mkdir()
@@ -150,9 +150,9 @@ def measure_in_lab(bench: Bench, tree: Path, words: Sequence[str], say: Say) -> 
     return measured
 
 
-def measure_here(bench: Bench, words: Sequence[str]) -> Measured:
+def measure_here(bench: Bench, words: Sequence[str]) -> KernelResults:
     """Run guest.py on this machine's own kernel."""
-    measured = Measured()
+    measured = KernelResults()
     run(["make", "-s", "-C", "bpf"], timeout=300)
     module = ["-m", "benchmarks.agreement.guest"]
     measured.feed(run([sys.executable, *module, bench.folder, *words], timeout=LIMIT_S).stdout)

@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from process import Fault, FaultType
 from scheduler_library.catalog import load_catalog
-from scheduler_library.policy.compiler import Compiled, Machine, compile_policy
+from scheduler_library.policy.compiler import CompiledPolicy, TargetMachine, compile_policy
 
 DEFAULT = "default"
 LIBRARY = ("fifo", "fair", "latency", "batch", "locality", "jobs")
@@ -24,7 +24,7 @@ POLICIES: Mapping[str, str] = MappingProxyType(
 
 
 @dataclass(frozen=True)
-class Scheduler:
+class ComparedScheduler:
     """`file`: the name of its source; `expects`: takes expected run times from userspace."""
 
     name: str
@@ -33,7 +33,7 @@ class Scheduler:
     expects: bool
 
 
-def schedulers(cpus: int) -> tuple[Scheduler, ...]:
+def schedulers(cpus: int) -> tuple[ComparedScheduler, ...]:
     """All but the default.
 
     Raises:
@@ -44,11 +44,13 @@ def schedulers(cpus: int) -> tuple[Scheduler, ...]:
     for name in LIBRARY:
         source = catalog.get(name).source
         assert source is not None
-        found.append(Scheduler(name, f"{name}.bpf.c", source, name == "jobs"))
+        found.append(ComparedScheduler(name, f"{name}.bpf.c", source, name == "jobs"))
     for name, line in POLICIES.items():
-        compiled = compile_policy(line, machine=Machine(cpus, lambda _: None))
-        if not isinstance(compiled, Compiled):
+        compiled = compile_policy(line, machine=TargetMachine(cpus, lambda _: None))
+        if not isinstance(compiled, CompiledPolicy):
             raise Fault(FaultType.BAD_POLICY, f"{line} is no policy of ours")
         file = f"{name.replace(' ', '_')}.bpf.c"
-        found.append(Scheduler(name, file, compiled.source, compiled.facts.expected_runtime))
+        found.append(
+            ComparedScheduler(name, file, compiled.source, compiled.facts.expected_runtime)
+        )
     return tuple(found)

@@ -14,11 +14,11 @@ from simulator.scenario import (
     US,
     Fork,
     Lock,
-    Machine,
     Repeat,
     Run,
     S,
     Scenario,
+    SimulatedMachine,
     Sleep,
     Step,
     Task,
@@ -38,7 +38,7 @@ HOG = (Run(60 * MS, 40 * MS), Sleep(MS), Repeat())
 OTHER = (Sleep(10 * MS, 5 * MS), Run(100 * US), Repeat())
 
 
-def service(machine: Machine) -> Scenario:
+def service(machine: SimulatedMachine) -> Scenario:
     """Two that answer short requests beside four that seldom sleep."""
     request = (Sleep(5 * MS, 2 * MS), Run(800 * US, 500 * US), Repeat(400))
     return Scenario(
@@ -52,7 +52,7 @@ def service(machine: Machine) -> Scenario:
     )
 
 
-def mixed_nice(machine: Machine) -> Scenario:
+def mixed_nice(machine: SimulatedMachine) -> Scenario:
     """Two of nice 0 that sleep now and then, among hogs of nice 0, 5 and 10."""
     work = (Run(6 * MS, 3 * MS), Sleep(2 * MS, MS), Repeat(300))
     hogs = tuple(
@@ -67,7 +67,7 @@ def mixed_nice(machine: Machine) -> Scenario:
     )
 
 
-def ping_pong(machine: Machine) -> Scenario:
+def ping_pong(machine: SimulatedMachine) -> Scenario:
     """Two pairs that wake each other in turn, beside four hogs and some others."""
     ping = (Run(900 * US, 300 * US), Wake("front-pong", sync=True), Wait(), Repeat(300))
     pong = (Wait(), Run(900 * US, 300 * US), Wake("front-ping", sync=True), Repeat(300))
@@ -84,7 +84,7 @@ def ping_pong(machine: Machine) -> Scenario:
     )
 
 
-def fork_storm(machine: Machine) -> Scenario:
+def fork_storm(machine: SimulatedMachine) -> Scenario:
     """Two shells that start short commands, two at a time, beside two hogs.
 
     A forked task has its parent's name until it sets its own, so both have to fit a policy's rule.
@@ -109,7 +109,7 @@ def fork_storm(machine: Machine) -> Scenario:
     )
 
 
-def uneven_batch(machine: Machine) -> Scenario:
+def uneven_batch(machine: SimulatedMachine) -> Scenario:
     """One long job and 20 short ones, the long one last; what is expected is known.
 
     Beside them two that wake now and then, as there are on every machine: they make jobs with equal
@@ -127,7 +127,7 @@ def uneven_batch(machine: Machine) -> Scenario:
     )
 
 
-def pinned(machine: Machine) -> Scenario:
+def pinned(machine: SimulatedMachine) -> Scenario:
     """Some that are pinned to one CPU each and sleep, among hogs pinned to the first or free."""
     steps = (Sleep(4 * MS, 2 * MS), Run(1500 * US, 500 * US), Repeat(400))
     own = tuple(Task(FRONT, steps, comm=f"front{cpu}", cpus=(cpu,)) for cpu in range(machine.cpus))
@@ -143,7 +143,7 @@ def pinned(machine: Machine) -> Scenario:
     )
 
 
-def rpc(machine: Machine) -> Scenario:
+def rpc(machine: SimulatedMachine) -> Scenario:
     """Bursts of four requests, each through a server and its worker, beside two hogs and others."""
     clients = (Wake("front-server"), Run(300 * US), Sleep(15 * MS, 5 * MS), Repeat(240))
     server = (Wait(), Run(MS, 500 * US), Wake("front-worker"), Repeat(240))
@@ -162,7 +162,7 @@ def rpc(machine: Machine) -> Scenario:
     )
 
 
-def overload(machine: Machine) -> Scenario:
+def overload(machine: SimulatedMachine) -> Scenario:
     """Thirty for each CPU, half of them what is looked at, which run and sleep alike."""
     steps = (Run(3 * MS, 2 * MS), Sleep(2 * MS, MS), Repeat(20))
     return Scenario(
@@ -176,7 +176,7 @@ def overload(machine: Machine) -> Scenario:
     )
 
 
-def locked(machine: Machine) -> Scenario:
+def locked(machine: SimulatedMachine) -> Scenario:
     """Two workers for each CPU whose requests of 23 ms hold a spinlock of their CPU, as schbench's.
 
     Each asks a thread of its own, sleeps a moment, and begins.
@@ -197,7 +197,7 @@ def locked(machine: Machine) -> Scenario:
     )
 
 
-WORKLOADS: Mapping[str, Callable[[Machine], Scenario]] = MappingProxyType(
+WORKLOADS: Mapping[str, Callable[[SimulatedMachine], Scenario]] = MappingProxyType(
     {
         make.__name__: make
         for make in (

@@ -21,44 +21,45 @@ from benchmarks.learning.workloads import WORKLOADS, Workload
 from bpf.build.objects import build_object
 from scheduler_library.catalog import load_catalog
 from scheduler_library.learning.templates import templates
-from scheduler_library.manifest import Kind
-from scheduler_library.policy.compiler import Compiled, compile_policy
-from scheduler_library.policy.compiler import Machine as PolicyMachine
+from scheduler_library.manifest import EntryKind
+from scheduler_library.policy.compiler import CompiledPolicy, TargetMachine, compile_policy
 from simulator.build import build_native
-from simulator.run import Candidate, Figures, simulate
-from simulator.scenario import Machine
+from simulator.run import NativeScheduler, SimulationFigures, simulate
+from simulator.scenario import SimulatedMachine
 from tests.target import lab_target
 
 SEEDS = (1, 2, 3, 4)
-MACHINE = Machine(4, 2)
+MACHINE = SimulatedMachine(4, 2)
 
 
 @dataclass(frozen=True)
-class Recorder:
+class GainRecorder:
     """Builds and runs for the lab's kernel, whose types any host can have."""
 
     folder: Path
     btf: Path
 
-    def build(self, name: str, source: str) -> Candidate:
+    def build(self, name: str, source: str) -> NativeScheduler:
         file = f"{name}.bpf.c"
         options = {"name": file, "btf": self.btf, "cache_folder": self.folder}
         native = build_native(source, self.folder, **options).require()  # type: ignore[arg-type]
         built = build_object(source, self.folder, **options).require()  # type: ignore[arg-type]
-        return Candidate(native, built)
+        return NativeScheduler(native, built)
 
-    def run(self, candidate: Candidate | None, workload: Workload, seed: int) -> Figures:
+    def run(
+        self, candidate: NativeScheduler | None, workload: Workload, seed: int
+    ) -> SimulationFigures:
         scenario = replace(workload.make(MACHINE), seed=seed)
         return simulate(candidate, scenario, btf=self.btf, cache_folder=self.folder)
 
 
 def _library() -> Iterator[tuple[str, str]]:
     for entry in load_catalog():
-        if entry.manifest.kind is Kind.BPF and entry.source is not None:
+        if entry.manifest.kind is EntryKind.BPF and entry.source is not None:
             yield entry.name, entry.source.read_text()
 
 
-def _gain(workload: Workload, ours: Figures, theirs: Figures) -> float | None:
+def _gain(workload: Workload, ours: SimulationFigures, theirs: SimulationFigures) -> float | None:
     """As a verdict has it: 0.25 is a quarter better. None: it was ejected, or never ended."""
     value, base = workload.value(ours), workload.value(theirs)
     if ours.ejection is not None or value is None or not base:
@@ -67,9 +68,9 @@ def _gain(workload: Workload, ours: Figures, theirs: Figures) -> float | None:
     return round(ratio - 1 if workload.metric == "throughput" else 1 - ratio, 4)
 
 
-def record(recorder: Recorder) -> dict[str, object]:
+def record(recorder: GainRecorder) -> dict[str, object]:
     library = {name: recorder.build(name, source) for name, source in _library()}
-    lines: dict[str, Candidate] = {}
+    lines: dict[str, NativeScheduler] = {}
     workloads: dict[str, object] = {}
     gains: dict[str, dict[str, list[float | None]]] = {}
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
@@ -106,9 +107,9 @@ def _told(figures: Mapping[str, float]) -> dict[str, float]:
     return {name: round(value, 3) for name, value in figures.items() if value}
 
 
-def _line(recorder: Recorder, policy: str) -> Candidate:
-    compiled = compile_policy(policy, machine=PolicyMachine(MACHINE.cpus, lambda _: None))
-    assert isinstance(compiled, Compiled)
+def _line(recorder: GainRecorder, policy: str) -> NativeScheduler:
+    compiled = compile_policy(policy, machine=TargetMachine(MACHINE.cpus, lambda _: None))
+    assert isinstance(compiled, CompiledPolicy)
     return recorder.build(compiled.name, compiled.source)
 
 
@@ -116,7 +117,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="schedpilot-gains-") as place:
         folder = Path(place)
         folder.chmod(0o755)
-        found = record(Recorder(folder, lab_target(folder).btf))
+        found = record(GainRecorder(folder, lab_target(folder).btf))
     # One line for each scheduler and workload, so that a difference can be read.
     text = json.dumps(found, indent=1)
     sys.stdout.write(_flat(text) + "\n")

@@ -38,7 +38,7 @@ from daemon.memory.lessons import Lessons
 from scheduler_library.catalog import Catalog, load_catalog
 from scheduler_library.history import FILE as HISTORY
 from scheduler_library.history import open_history
-from scheduler_library.manifest import Kind
+from scheduler_library.manifest import EntryKind
 
 GAINS = Path(__file__).parent / "gains.json"
 EPISODES = 30
@@ -55,7 +55,7 @@ _BORN = 1_800_000_000.0
 
 
 @dataclass(frozen=True)
-class Recorded:
+class RecordedGains:
     """A workload as it was recorded. `gains` by scheduler or line, one for each seed."""
 
     name: str
@@ -93,7 +93,9 @@ class Memory:
         opened = open_history(self.folder / HISTORY)
         self.history_writer = HistoryWriter(opened.history, self.troubles.append)
         self.lessons = Lessons(self.folder / LESSONS, self.history_writer, self.troubles.append)
-        entries = {each.name: each for each in load_catalog() if each.manifest.kind is Kind.BPF}
+        entries = {
+            each.name: each for each in load_catalog() if each.manifest.kind is EntryKind.BPF
+        }
         catalog = Catalog(MappingProxyType(entries))
         self.beliefs = Beliefs(
             catalog=lambda: catalog,
@@ -103,11 +105,11 @@ class Memory:
         )
 
 
-def recorded(path: Path = GAINS) -> list[Recorded]:
+def recorded(path: Path = GAINS) -> list[RecordedGains]:
     """The workloads of the recording."""
     data = json.loads(path.read_text())
     return [
-        Recorded(
+        RecordedGains(
             name,
             ProfileView(
                 workload=about["workload"],
@@ -123,17 +125,19 @@ def recorded(path: Path = GAINS) -> list[Recorded]:
     ]
 
 
-def episodes(workloads: Sequence[Recorded], seed: int, count: int = EPISODES) -> list[Recorded]:
+def episodes(
+    workloads: Sequence[RecordedGains], seed: int, count: int = EPISODES
+) -> list[RecordedGains]:
     """A mixed sequence: rounds in which each workload comes once, in an order of chance."""
     chance = random.Random(seed)  # noqa: S311 - reproducible on purpose
-    found: list[Recorded] = []
+    found: list[RecordedGains] = []
     while len(found) < count:
         found += chance.sample(list(workloads), len(workloads))
     return found[:count]
 
 
 def replay(
-    sequence: Sequence[Recorded], seed: int, *, memory: bool = True, folder: Path | None = None
+    sequence: Sequence[RecordedGains], seed: int, *, memory: bool = True, folder: Path | None = None
 ) -> list[Dealt]:
     """Deal with the episodes one after the other; without memory each is the first one.
 
@@ -148,7 +152,7 @@ def replay(
         return found
 
 
-def _dealt(sequence: Sequence[Recorded], seed: int, memory: Memory | None) -> Iterator[Dealt]:
+def _dealt(sequence: Sequence[RecordedGains], seed: int, memory: Memory | None) -> Iterator[Dealt]:
     chance = random.Random(seed + 1_000_000)  # noqa: S311 - reproducible on purpose
     met: dict[str, int] = {}
     for number, workload in enumerate(sequence):
@@ -166,15 +170,15 @@ def _dealt(sequence: Sequence[Recorded], seed: int, memory: Memory | None) -> It
 
 
 @dataclass(frozen=True)
-class _Outcome:
+class _ReplayOutcome:
     trials: tuple[TrialView, ...]
     kept: str
     regret: float
 
 
 def _episode(
-    memory: Memory, workload: Recorded, id: str, at: float, chance: random.Random
-) -> _Outcome:
+    memory: Memory, workload: RecordedGains, id: str, at: float, chance: random.Random
+) -> _ReplayOutcome:
     profile = workload.profile
     episode = Episode(id, profile.workload, "delays rose", at, profile=profile)
     memory.history_writer.episode(episode)
@@ -213,12 +217,12 @@ def _episode(
     memory.history_writer.episode(episode)
     failed = len(tried) - bool(kept)
     brought = workload.true_gain(kept) if kept else 0.0
-    return _Outcome(tuple(tried), kept, workload.best - brought + TRIAL_COST * failed)
+    return _ReplayOutcome(tuple(tried), kept, workload.best - brought + TRIAL_COST * failed)
 
 
 def _trial(
     memory: Memory,
-    workload: Recorded,
+    workload: RecordedGains,
     episode: Episode,
     proposal: Proposal,
     at: float,
@@ -230,7 +234,7 @@ def _trial(
     candidate = Candidate(
         f"c-{proposal.scheduler}",
         proposal.scheduler,
-        Kind.POLICY if proposal.policy else Kind.BPF,
+        EntryKind.POLICY if proposal.policy else EntryKind.BPF,
         dict(proposal.parameters),
         at=at,
         policy=proposal.policy,
@@ -270,4 +274,4 @@ def _trial(
     return ended
 
 
-__all__ = ["Dealt", "Memory", "Recorded", "episodes", "recorded", "replay"]
+__all__ = ["Dealt", "Memory", "RecordedGains", "episodes", "recorded", "replay"]

@@ -5,17 +5,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from scheduler_library.profile import Figures, tags_of
-from simulator.run import Figures as Simulated
+from scheduler_library.profile import WorkloadFigures, tags_of
+from simulator.run import SimulationFigures
 from simulator.scenario import (
     MS,
     US,
     Fork,
-    Machine,
     Repeat,
     Run,
     S,
     Scenario,
+    SimulatedMachine,
     Sleep,
     Step,
     Task,
@@ -30,13 +30,13 @@ SECONDS = 4
 class Workload:
     """A scenario, the group that is complained about, and the figure that counts for it."""
 
-    make: Callable[[Machine], Scenario]
+    make: Callable[[SimulatedMachine], Scenario]
     group: str
     comm: str
     metric: str
     jobs: tuple[int, float] = (0, 0.0)
 
-    def value(self, figures: Simulated) -> float | None:
+    def value(self, figures: SimulationFigures) -> float | None:
         """The figure, in its own unit; None where the workload did not come to its end."""
         group = figures.group(self.group)
         if self.metric == "throughput":
@@ -44,12 +44,12 @@ class Workload:
         found = getattr(group, self.metric)
         return float(found) if found else None
 
-    def profile(self, figures: Simulated) -> Figures:
+    def profile(self, figures: SimulationFigures) -> WorkloadFigures:
         """What the daemon would have measured of the group, under the kernel's default."""
         group = figures.group(self.group)
         seconds = figures.time_ns / S
         switches = max(group.switches, 1)
-        return Figures(
+        return WorkloadFigures(
             seconds=seconds,
             mean_burst_us=round(group.run_ns / switches / 1000, 1),
             wakeups_per_s=round(group.wakeups / seconds, 1),
@@ -68,40 +68,40 @@ class Workload:
             ),
         )
 
-    def tags(self, figures: Simulated) -> list[str]:
+    def tags(self, figures: SimulationFigures) -> list[str]:
         return [tag.value for tag in tags_of(self.profile(figures))]
 
 
-def _hogs(machine: Machine, each: int = 2) -> Task:
+def _hogs(machine: SimulatedMachine, each: int = 2) -> Task:
     return Task("hogs", (Run(10 * MS, 2 * MS), Repeat()), comm="hog", count=each * machine.cpus)
 
 
-def _beside(name: str, *tasks: Task, machine: Machine) -> Scenario:
+def _beside(name: str, *tasks: Task, machine: SimulatedMachine) -> Scenario:
     return Scenario(name, tasks, machine, duration_ns=SECONDS * S)
 
 
-def web(machine: Machine) -> Scenario:
+def web(machine: SimulatedMachine) -> Scenario:
     """Requests of 0.3 ms, beside twice as many hogs as CPUs."""
     steps = (Sleep(4 * MS, 2 * MS), Run(300 * US, 200 * US), Repeat())
     task = Task("web", steps, comm="web", count=2 * machine.cpus)
     return _beside("web", task, _hogs(machine), machine=machine)
 
 
-def cache(machine: Machine) -> Scenario:
+def cache(machine: SimulatedMachine) -> Scenario:
     """Very short requests, often, beside as many hogs as CPUs."""
     steps = (Sleep(MS, 500 * US), Run(60 * US, 40 * US), Repeat())
     task = Task("cache", steps, comm="cache", count=machine.cpus)
     return _beside("cache", task, _hogs(machine, 1), machine=machine)
 
 
-def desktop(machine: Machine) -> Scenario:
+def desktop(machine: SimulatedMachine) -> Scenario:
     """A program that a person waits for, while a build runs."""
     steps = (Sleep(60 * MS, 30 * MS), Run(1500 * US, 500 * US), Repeat())
     task = Task("desktop", steps, comm="editor", count=3)
     return _beside("desktop", task, _hogs(machine, 3), machine=machine)
 
 
-def rpc(machine: Machine) -> Scenario:
+def rpc(machine: SimulatedMachine) -> Scenario:
     """Clients that ask servers in bursts: more than all CPUs can serve."""
     client = (
         *(step for _ in range(6) for step in (Run(100 * US, 50 * US), Wake("server"), Wait())),
@@ -118,14 +118,14 @@ def rpc(machine: Machine) -> Scenario:
     )
 
 
-def render(machine: Machine) -> Scenario:
+def render(machine: SimulatedMachine) -> Scenario:
     """One long job among many short ones, the long one begun last."""
     short = Task("render", (Run(60 * MS),), comm="render", count=39, expected_ns=60 * MS)
     long = Task("render", (Run(900 * MS),), comm="render", name="long", expected_ns=900 * MS)
     return Scenario("render", (short, long), machine, duration_ns=20 * S)
 
 
-def backup(machine: Machine) -> Scenario:
+def backup(machine: SimulatedMachine) -> Scenario:
     """Two long jobs behind many, beside a service that hardly wants anything."""
     short = Task("backup", (Run(40 * MS),), comm="pack", count=60, expected_ns=40 * MS)
     long = Task("backup", (Run(700 * MS),), comm="pack", name="long", count=2,
@@ -135,7 +135,7 @@ def backup(machine: Machine) -> Scenario:
     return Scenario("backup", (short, long, others), machine, duration_ns=20 * S)
 
 
-def build(machine: Machine) -> Scenario:
+def build(machine: SimulatedMachine) -> Scenario:
     """Shells that start commands; what counts is when all of them are done."""
     forks: tuple[Step, ...] = tuple(Fork("compile") for _ in range(4))
     burst = (*forks, Run(500 * US), Sleep(2 * MS, MS), Repeat(40))
@@ -144,13 +144,13 @@ def build(machine: Machine) -> Scenario:
     return Scenario("build", (shells, commands), machine, duration_ns=20 * S)
 
 
-def solver(machine: Machine) -> Scenario:
+def solver(machine: SimulatedMachine) -> Scenario:
     """Long computations, three for each CPU: no scheduler makes them faster."""
     task = Task("solver", (Run(20 * MS, 5 * MS), Repeat()), comm="solver", count=3 * machine.cpus)
     return _beside("solver", task, machine=machine)
 
 
-def pipeline(machine: Machine) -> Scenario:
+def pipeline(machine: SimulatedMachine) -> Scenario:
     """Pairs that hand work to each other, beside as many hogs as CPUs."""
     left = (Run(150 * US, 50 * US), Wake("right", sync=True), Wait(), Repeat())
     right = (Wait(), Run(150 * US, 50 * US), Wake("left", sync=True), Repeat())
@@ -163,7 +163,7 @@ def pipeline(machine: Machine) -> Scenario:
     )
 
 
-def crowd(machine: Machine) -> Scenario:
+def crowd(machine: SimulatedMachine) -> Scenario:
     """Forty threads for each CPU that sleep rarely."""
     steps = (Run(2 * MS, MS), Sleep(3 * MS, 2 * MS), Repeat())
     task = Task("crowd", steps, comm="crowd", count=40 * machine.cpus)

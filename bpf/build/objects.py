@@ -22,7 +22,7 @@ from bpf.build.diagnostics import Diagnostic, parse
 from bpf.build.kit import Kit, digest, kit_for, known_names
 from bpf.build.kit import prepare as prepare  # callers know it from here
 from bpf.build.sources import MAX_SOURCE_BYTES as MAX_SOURCE_BYTES  # likewise
-from bpf.build.sources import Compiled, build_failed, compile_confined, files_of, name_of
+from bpf.build.sources import ClangResult, build_failed, compile_confined, files_of, name_of
 from bpf.build.vmlinux import BTF
 
 _KEPT_OBJECTS = 256
@@ -61,7 +61,7 @@ def starts_with_common(source: bytes) -> bool:
     return first is not None and first.groups() == (b"include", b"<scx/common.bpf.h>")
 
 
-def _compile(clang: Clang, kit: Kit, name: str, files: dict[str, bytes]) -> Compiled:
+def _compile(clang: Clang, kit: Kit, name: str, files: dict[str, bytes]) -> ClangResult:
     """Run clang in the sandbox, with what is precompiled as far as it can be used."""
     # Written in place, since a temporary file renamed would have the child's mode.
     words = [clang.path, *kit.flags, "-I.", "-c", name, "-Xclang", "-fno-temp-file"]
@@ -76,7 +76,7 @@ def _compile(clang: Clang, kit: Kit, name: str, files: dict[str, bytes]) -> Comp
 
 
 @dataclass(frozen=True)
-class _Outcome:
+class _BuildOutcome:
     """What the cache remembers of one source."""
 
     ok: bool
@@ -89,12 +89,12 @@ def _words() -> str:
     return digest(Path(diagnostics.__file__).read_bytes())[:16]
 
 
-def _recall(about: Path, kept: Path) -> _Outcome | None:
+def _recall(about: Path, kept: Path) -> _BuildOutcome | None:
     """A remembered outcome; None where there is none, or its object was thrown away."""
     try:
         content = json.loads(about.read_bytes())
         found = tuple(Diagnostic(**each) for each in content["diagnostics"])
-        outcome = _Outcome(bool(content["ok"]), found)
+        outcome = _BuildOutcome(bool(content["ok"]), found)
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return outcome if kept.is_file() or not outcome.ok else None
@@ -137,7 +137,9 @@ def build_object(
     cached = known is not None
     if known is None:
         done = _compile(clang, kit, name, files)
-        known = _Outcome(done.data is not None, parse(done.said, known=known_names(), files=files))
+        known = _BuildOutcome(
+            done.data is not None, parse(done.said, known=known_names(), files=files)
+        )
         if done.data is not None:
             cache.write(kept, done.data)
         # Trouble that clang places in no line is this machine's and may pass.

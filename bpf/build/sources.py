@@ -15,14 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bpf.build.diagnostics import Diagnostic
-from process import Fault, FaultType, Limits, Sandbox, sandboxed
+from process import Fault, FaultType, ResourceLimits, Sandbox, sandboxed
 from process.run import tail
 from process.sandbox import hand_out
 
 MAX_SOURCE_BYTES = 1 << 20
 # clang under emulation takes 5 s for an ordinary scheduler.
 COMPILE_LIMIT_S = 120.0
-LIMITS = Limits(memory=4 << 30, cpu=100, file=64 << 20)
+LIMITS = ResourceLimits(memory=4 << 30, cpu=100, file=64 << 20)
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,100}")
 
 
@@ -135,7 +135,7 @@ def _no_file(path: Path, why: str) -> Fault:
 
 
 @dataclass(frozen=True)
-class Compiled:
+class ClangResult:
     """What a confined clang left: the object or library where it compiled, and what it said."""
 
     data: bytes | None
@@ -144,7 +144,7 @@ class Compiled:
 
 def compile_confined(
     words: Sequence[str | Path], files: Mapping[str, bytes], read: Sequence[Path]
-) -> Compiled:
+) -> ClangResult:
     """Run clang in a folder of its own that holds just `files`; `-o` and the name are added.
 
     Args:
@@ -169,10 +169,10 @@ def compile_confined(
         for folder in read:
             said = said.replace(f"{folder}/include/", "").replace(f"{folder}/", "")
         if done.status == 0 and out.is_file() and not out.is_symlink():
-            return Compiled(out.read_bytes(), said)
+            return ClangResult(out.read_bytes(), said)
     if not said.strip() and (done.status < 0 or done.status > 128):
         # A source too deep for its stack, or too large for its limits, and clang had no word left.
-        return Compiled(None, f"error: clang was ended by signal {abs(done.status) & 127}")
+        return ClangResult(None, f"error: clang was ended by signal {abs(done.status) & 127}")
     if re.match(r"(bwrap|setpriv|prlimit|nice): ", said) or not said.strip():
         raise Fault(
             FaultType.CHILD_FAILED,
@@ -181,7 +181,7 @@ def compile_confined(
             hint="run `schedpilot doctor`: bubblewrap needs user namespaces",
             details=tail(done.stderr),
         )
-    return Compiled(None, said)
+    return ClangResult(None, said)
 
 
 def build_failed(what: str, diagnostics: Sequence[Diagnostic]) -> Fault:

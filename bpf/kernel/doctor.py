@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 
-from bpf.kernel.doctor_facts import Facts, gather
+from bpf.kernel.doctor_facts import DoctorFacts, gather
 
 
-class Verdict(StrEnum):
+class DoctorVerdict(StrEnum):
     OK = "ok"
     WARN = "warn"
     FAIL = "fail"
@@ -27,31 +27,31 @@ class Check:
     """One thing looked at: what was found, what that means, what to do."""
 
     name: str
-    verdict: Verdict
+    verdict: DoctorVerdict
     found: str
     meaning: str
     remedy: str = ""
 
 
-def _kernel(facts: Facts) -> list[Check]:
+def _kernel(facts: DoctorFacts) -> list[Check]:
     ext, found = facts.state.supported, facts.kernel
     if ext:
-        first = Check("kernel", Verdict.OK, found, "this kernel has sched_ext")
+        first = Check("kernel", DoctorVerdict.OK, found, "this kernel has sched_ext")
     else:
         first = Check(
             "kernel",
-            Verdict.FAIL,
+            DoctorVerdict.FAIL,
             found + (", CONFIG_SCHED_CLASS_EXT=" + facts.config if facts.config else ""),
             "this kernel has no sched_ext: no scheduler can be loaded",
             "boot a kernel with CONFIG_SCHED_CLASS_EXT=y (6.12 or later; Debian: 7.x of "
             "backports), or use `schedpilot lab run`",
         )
     if facts.btf:
-        btf = Check("kernel types", Verdict.OK, "BTF present", "programs can be built for it")
+        btf = Check("kernel types", DoctorVerdict.OK, "BTF present", "programs can be built for it")
     else:
         btf = Check(
             "kernel types",
-            Verdict.FAIL,
+            DoctorVerdict.FAIL,
             "no /sys/kernel/btf/vmlinux",
             "nothing can be built for this kernel",
             "boot a kernel with CONFIG_DEBUG_INFO_BTF=y",
@@ -59,29 +59,31 @@ def _kernel(facts: Facts) -> list[Check]:
     return [first, btf, _configuration(facts), *([_malformed(facts)] if facts.btf and ext else [])]
 
 
-def _configuration(facts: Facts) -> Check:
+def _configuration(facts: DoctorFacts) -> Check:
     name = "kernel configuration"
     if not facts.config_remedy:
-        return Check(name, Verdict.OK, facts.config_file, "schedulers of others can ask for it")
+        return Check(
+            name, DoctorVerdict.OK, facts.config_file, "schedulers of others can ask for it"
+        )
     return Check(
         name,
-        Verdict.WARN,
+        DoctorVerdict.WARN,
         "not where libbpf looks",
         "schedulers of others (scx_*) that ask for it end with `Invalid argument`; our own do not",
         facts.config_remedy,
     )
 
 
-def _malformed(facts: Facts) -> Check:
+def _malformed(facts: DoctorFacts) -> Check:
     bad = facts.malformed
     if not bad:
         return Check(
-            "scheduler functions", Verdict.OK, f"{facts.kfuncs} kfuncs", "all can be called"
+            "scheduler functions", DoctorVerdict.OK, f"{facts.kfuncs} kfuncs", "all can be called"
         )
     shown = ", ".join(bad[:6]) + (f" and {len(bad) - 6} more" if len(bad) > 6 else "")
     return Check(
         "scheduler functions",
-        Verdict.FAIL,
+        DoctorVerdict.FAIL,
         f"{len(bad)} of {facts.kfuncs} kfuncs malformed: {shown}",
         "the kernel's build left an internal `aux` argument in their types: every scheduler "
         "that calls one is refused (`func_proto incompatible with vmlinux`)",
@@ -89,7 +91,7 @@ def _malformed(facts: Facts) -> Check:
     )
 
 
-def _scheduler(facts: Facts) -> list[Check]:
+def _scheduler(facts: DoctorFacts) -> list[Check]:
     state = facts.state
     checks = []
     if state.supported:
@@ -99,7 +101,7 @@ def _scheduler(facts: Facts) -> list[Check]:
         checks.append(
             Check(
                 "current scheduler",
-                Verdict.OK,
+                DoctorVerdict.OK,
                 running,
                 "as /sys/kernel/sched_ext says",
             )
@@ -108,7 +110,7 @@ def _scheduler(facts: Facts) -> list[Check]:
         checks.append(
             Check(
                 "other loaders",
-                Verdict.WARN,
+                DoctorVerdict.WARN,
                 ", ".join(facts.loaders),
                 "another program loads schedulers here; schedpilot leaves its scheduler alone "
                 "and can load none itself meanwhile",
@@ -116,12 +118,14 @@ def _scheduler(facts: Facts) -> list[Check]:
             )
         )
     else:
-        checks.append(Check("other loaders", Verdict.OK, "none", "nobody else loads schedulers"))
+        checks.append(
+            Check("other loaders", DoctorVerdict.OK, "none", "nobody else loads schedulers")
+        )
     if facts.isolated:
         checks.append(
             Check(
                 "isolated CPUs",
-                Verdict.FAIL,
+                DoctorVerdict.FAIL,
                 facts.isolated,
                 "with isolcpus= the kernel refuses to enable a scheduler (EINVAL)",
                 "boot without isolcpus=; cpusets can keep CPUs apart",
@@ -132,11 +136,11 @@ def _scheduler(facts: Facts) -> list[Check]:
 
 def _tool(name: str, found: str, trouble: str, meaning: str, loss: str, remedy: str) -> Check:
     if found and not trouble:
-        return Check(name, Verdict.OK, found, meaning)
-    return Check(name, Verdict.FAIL, trouble or "not found", loss, remedy)
+        return Check(name, DoctorVerdict.OK, found, meaning)
+    return Check(name, DoctorVerdict.FAIL, trouble or "not found", loss, remedy)
 
 
-def _tools(facts: Facts) -> list[Check]:
+def _tools(facts: DoctorFacts) -> list[Check]:
     return [
         _tool(
             "clang",
@@ -182,30 +186,34 @@ def _tools(facts: Facts) -> list[Check]:
     ]
 
 
-def _signals(facts: Facts) -> list[Check]:
-    pressure = Check("pressure (PSI)", Verdict.OK, "present", "stalls of the machine are seen")
+def _signals(facts: DoctorFacts) -> list[Check]:
+    pressure = Check(
+        "pressure (PSI)", DoctorVerdict.OK, "present", "stalls of the machine are seen"
+    )
     if not facts.pressure:
         pressure = Check(
             "pressure (PSI)",
-            Verdict.WARN,
+            DoctorVerdict.WARN,
             "no /proc/pressure",
             "stalls of the whole machine are not seen",
             "boot with psi=1, or a kernel with CONFIG_PSI=y",
         )
-    counters = Check("perf counters", Verdict.OK, "present", "cycles and cache misses are seen")
+    counters = Check(
+        "perf counters", DoctorVerdict.OK, "present", "cycles and cache misses are seen"
+    )
     if not facts.perf_counters:
         counters = Check(
             "perf counters",
-            Verdict.WARN,
+            DoctorVerdict.WARN,
             "no hardware counters",
             "cycles, instructions and cache misses are not reported (usual in virtual machines)",
             "run on hardware, or give the virtual machine a PMU",
         )
-    rights = Check("rights", Verdict.OK, "root", "schedulers can be loaded from here")
+    rights = Check("rights", DoctorVerdict.OK, "root", "schedulers can be loaded from here")
     if not facts.root:
         rights = Check(
             "rights",
-            Verdict.WARN,
+            DoctorVerdict.WARN,
             "not root",
             "the service can load schedulers, you by hand cannot",
             "run with sudo to load one by hand",
@@ -213,13 +221,13 @@ def _signals(facts: Facts) -> list[Check]:
     return [pressure, counters, rights]
 
 
-def examine(facts: Facts) -> list[Check]:
+def examine(facts: DoctorFacts) -> list[Check]:
     """The verdicts on a machine, most basic first."""
     return [*_kernel(facts), *_scheduler(facts), *_tools(facts), *_signals(facts)]
 
 
 def healthy(checks: Sequence[Check]) -> bool:
-    return all(check.verdict is not Verdict.FAIL for check in checks)
+    return all(check.verdict is not DoctorVerdict.FAIL for check in checks)
 
 
 def _print(checks: Sequence[Check]) -> None:
@@ -227,7 +235,11 @@ def _print(checks: Sequence[Check]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    colour = {Verdict.OK: "green", Verdict.WARN: "yellow", Verdict.FAIL: "bold red"}
+    colour = {
+        DoctorVerdict.OK: "green",
+        DoctorVerdict.WARN: "yellow",
+        DoctorVerdict.FAIL: "bold red",
+    }
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for heading in ("", "check", "found", "meaning and remedy"):
         table.add_column(heading, overflow="fold")

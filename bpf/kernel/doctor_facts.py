@@ -22,7 +22,7 @@ LOADERS = ("scx_loader", "scxctl")
 
 
 @dataclass(frozen=True)
-class Facts:
+class DoctorFacts:
     """One look at a machine. A string that is empty means: not found, or nothing to say.
 
     `config` is the value of CONFIG_SCHED_CLASS_EXT (`y`, `n`), empty where no file tells.
@@ -97,7 +97,7 @@ def _clang() -> str:
     return f"{clang.version} ({clang.why})"
 
 
-def gather(sysfs_root: Path = sysfs.ROOT, btf: Path = BTF) -> Facts:
+def gather(sysfs_root: Path = sysfs.ROOT, btf: Path = BTF) -> DoctorFacts:
     """Look at this machine. Nothing is raised: what cannot be found out is told as such."""
     release = platform.release()
     kfuncs: tuple[str, ...] = ()
@@ -118,7 +118,7 @@ def gather(sysfs_root: Path = sysfs.ROOT, btf: Path = BTF) -> Facts:
     except OSError:
         isolated = ""
     config = kernel_config.find(release)
-    return Facts(
+    return DoctorFacts(
         kernel=release,
         state=sysfs.read(sysfs_root),
         config=config_value(config.text(), "CONFIG_SCHED_CLASS_EXT"),

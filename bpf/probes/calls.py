@@ -14,10 +14,10 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from bpf.probes.elf import Place, opened
+from bpf.probes.elf import MarkerPlace, opened
 from bpf.probes.kinds import PYTHON
 from bpf.probes.probe import MEMORY_BYTES, PLACE, READ_S, START_S, reason
-from process import Fault, FaultType, Limits, LineChild, start_lines, within
+from process import Fault, FaultType, LineChild, ResourceLimits, start_lines, within
 
 # Of CPU time, seconds, of a child that may go on for days; then another one takes its place.
 CPU_S = 3600
@@ -34,8 +34,8 @@ class Points:
     """
 
     path: Path
-    enter: tuple[Place, ...]
-    leave: tuple[Place, ...]
+    enter: tuple[MarkerPlace, ...]
+    leave: tuple[MarkerPlace, ...]
     returns: bool
     nested: bool
 
@@ -54,7 +54,7 @@ class Calls(BaseModel):
     ]
 
 
-class _Line(BaseModel):
+class _CallsLine(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     started: bool = False
@@ -116,7 +116,7 @@ class Counting:
         said: deque[str] = deque(maxlen=20)
         usual = os.getpriority(os.PRIO_PROCESS, 0)
         ordinary = ["nice", "-n", str(-usual)] if usual < 0 else []
-        limits = Limits(memory=MEMORY_BYTES, cpu=CPU_S)
+        limits = ResourceLimits(memory=MEMORY_BYTES, cpu=CPU_S)
         argv: list[str | Path] = [*ordinary, *limits.arguments(), python, "-I", PLACE / "child.py"]
         own = cls(await start_lines(argv, on_error_line=said.append), said)
         wish = {
@@ -162,10 +162,10 @@ class Counting:
         """Take it away."""
         await self._child.end()
 
-    async def _answer(self) -> _Line:
+    async def _answer(self) -> _CallsLine:
         try:
             async for raw in self._lines:
-                return _Line.model_validate_json(raw)
+                return _CallsLine.model_validate_json(raw)
         except (ValidationError, ValueError):
             raise Fault(FaultType.CHILD_FAILED, "the probe's answer is not understood") from None
         await self._child.end()

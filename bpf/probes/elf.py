@@ -29,7 +29,7 @@ _LOAD, _EXECUTABLE = 1, 1
 
 
 @dataclass(frozen=True)
-class Place:
+class MarkerPlace:
     """`offset` in the file; `counter`: that of the marker's semaphore, which is above 0 while
     somebody looks; 0 where it has none."""
 
@@ -47,7 +47,7 @@ class _Section:
     link: int
 
 
-class Program:
+class ElfProgram:
     """One executable or library. Use `opened`.
 
     Raises:
@@ -76,7 +76,7 @@ class Program:
             for each in raw
         ]
 
-    def functions(self, name: str) -> list[Place]:
+    def functions(self, name: str) -> list[MarkerPlace]:
         """Where the function begins.
 
         Raises:
@@ -100,20 +100,20 @@ class Program:
             raise self._absent(name, self._names(), "function")
         if len(addresses) > MOST_PLACES:
             raise self._wrong(f"it has {len(addresses)} functions {name!r}")
-        return [Place(self._offset(each, executable=True)) for each in sorted(addresses)]
+        return [MarkerPlace(self._offset(each, executable=True)) for each in sorted(addresses)]
 
-    def markers(self, name: str) -> list[Place]:
+    def markers(self, name: str) -> list[MarkerPlace]:
         """Where a marker is, `provider:name`.
 
         Raises:
             Fault: NOT_FOUND with the nearest names.
         """
-        found: list[Place] = []
+        found: list[MarkerPlace] = []
         others: set[str] = set()
         for marker, address, semaphore in self._notes():
             if marker == name:
                 counter = self._offset(semaphore, executable=False) if semaphore else 0
-                found.append(Place(self._offset(address, executable=True), counter))
+                found.append(MarkerPlace(self._offset(address, executable=True), counter))
             elif len(others) < 5000:
                 others.add(marker)
         if not found:
@@ -252,7 +252,7 @@ class opened:  # noqa: N801 - reads as a word
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def __enter__(self) -> Program:
+    def __enter__(self) -> ElfProgram:
         try:
             descriptor = os.open(self._path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError as error:
@@ -276,7 +276,7 @@ class opened:  # noqa: N801 - reads as a word
         finally:
             os.close(descriptor)
         try:
-            return Program(self._path, self._data)
+            return ElfProgram(self._path, self._data)
         except BaseException:
             self._data.close()
             raise

@@ -18,7 +18,7 @@ Rows = Field(default=(), max_length=MOST_ROWS)
 Path = Annotated[tuple[Name, ...], Field(max_length=8)]
 
 
-class Found(BaseModel):
+class ProbeFindings(BaseModel):
     """Of one probe; the others' fields are empty."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -67,11 +67,11 @@ class Found(BaseModel):
     others: tuple[Count, Count] = (0, 0)
 
 
-class Line(BaseModel):
+class ProbeLine(BaseModel):
     """One line of the child."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     started: bool = False
     seconds: Annotated[float, Field(ge=0, le=3600, allow_inf_nan=False)] = 0.0
-    found: Found | None = None
+    found: ProbeFindings | None = None

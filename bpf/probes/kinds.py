@@ -23,7 +23,7 @@ _MODULES = (
 )
 
 
-class Kind(StrEnum):
+class BccProbe(StrEnum):
     RUNQLAT = "runqlat"
     OFFCPU = "offcpu"
     WAKEUPS = "wakeups"
@@ -43,49 +43,49 @@ class About:
     instead: str
 
 
-ABOUT: dict[Kind, About] = {
-    Kind.RUNQLAT: About(
+ABOUT: dict[BccProbe, About] = {
+    BccProbe.RUNQLAT: About(
         "how long do its threads wait for a CPU, after a wakeup and after they had to leave, and "
         "take from a wakeup to their next sleep?",
         "the daemon's own signals have this of whole workloads: the probe answers from them",
     ),
-    Kind.OFFCPU: About(
+    BccProbe.OFFCPU: About(
         "what are its threads off the CPU for, and for how long?",
         "the profile counts states and, where it may, the places that threads sleep in",
     ),
-    Kind.WAKEUPS: About(
+    BccProbe.WAKEUPS: About(
         "who wakes whom, and how long does the woken wait?",
         "the signals have the rate of wakeups; a recording has who woke whom",
     ),
-    Kind.ONCPU: About(
+    BccProbe.ONCPU: About(
         "in which functions do its threads spend their CPU time?",
         "the profile has the CPU time of each process and thread; perf(1) by hand",
     ),
-    Kind.SYSCALLS: About(
+    BccProbe.SYSCALLS: About(
         "which system calls does it make, how long do they take, how often do they fail?",
         "`strace -c` by hand, which slows the workload down a lot",
     ),
-    Kind.FUTEX: About(
+    BccProbe.FUTEX: About(
         "do its threads wait for locks, for how many, and how long?",
         "the profile has the share of threads asleep on a futex, where it may see it",
     ),
-    Kind.UPROBE: About(
+    BccProbe.UPROBE: About(
         "how long do calls of one of its own functions take, and how often is it called?",
         "what the program tells itself: its log, its metrics page (`schedpilot measure`)",
     ),
-    Kind.CHAINS: About(
+    BccProbe.CHAINS: About(
         "which threads wake one another in a row, and how long is it from the first wakeup to the "
         "last sleep?",
         "the signals have the response time of each thread by itself, from its wakeup to its sleep",
     ),
-    Kind.PREEMPTED_LOCKS: About(
+    BccProbe.PREEMPTED_LOCKS: About(
         "do threads wait longer for locks because whoever holds them lost the CPU?",
         "the profile has how often threads are preempted, and the share asleep on a futex",
     ),
 }
 
 
-def missing(kind: Kind, root: Path = Path("/")) -> list[str]:
+def missing(kind: BccProbe, root: Path = Path("/")) -> list[str]:
     """What keeps a probe from running here, each with what to do; empty where nothing is known.
 
     Args:
@@ -102,9 +102,9 @@ def missing(kind: Kind, root: Path = Path("/")) -> list[str]:
             f"the headers of the running kernel in /lib/modules/{release}/build (Debian: apt "
             f"install linux-headers-{release}), readable for the daemon"
         )
-    if kind is Kind.UPROBE and _release(root) < _UPROBE_SINCE:
+    if kind is BccProbe.UPROBE and _release(root) < _UPROBE_SINCE:
         lacks.append(f"Linux {'.'.join(map(str, _UPROBE_SINCE))} or newer")
-    if kind is Kind.ONCPU and not _may_sample(root):
+    if kind is BccProbe.ONCPU and not _may_sample(root):
         lacks.append(
             "perf events: kernel.perf_event_paranoid is above 2, at which Debian's kernels ask for "
             "CAP_SYS_ADMIN (sysctl kernel.perf_event_paranoid=2)"

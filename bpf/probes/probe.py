@@ -15,10 +15,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from bpf.probes.found import Found, Line
-from bpf.probes.kinds import PYTHON, Kind
+from bpf.probes.found import ProbeFindings, ProbeLine
+from bpf.probes.kinds import PYTHON, BccProbe
 from bpf.probes.whose import Whose
-from process import Fault, FaultType, Limits, LineChild, start_lines, within
+from process import Fault, FaultType, LineChild, ResourceLimits, start_lines, within
 
 PLACE = Path(__file__).parent
 # Clang and LLVM map several hundred megabytes and touch a third of them; symbols come on top.
@@ -29,7 +29,7 @@ START_S = 100.0
 READ_S = 40.0
 
 
-async def probe(kind: Kind, of: Whose, seconds: int, *, python: Path = PYTHON) -> Found:
+async def probe(kind: BccProbe, of: Whose, seconds: int, *, python: Path = PYTHON) -> ProbeFindings:
     """Look for so many seconds, and return what was counted.
 
     Args:
@@ -39,7 +39,7 @@ async def probe(kind: Kind, of: Whose, seconds: int, *, python: Path = PYTHON) -
         Fault: MISSING_TOOL, CHILD_FAILED with what the child said, TIMEOUT.
     """
     said: deque[str] = deque(maxlen=20)
-    limits = Limits(memory=MEMORY_BYTES, cpu=int(START_S + seconds))
+    limits = ResourceLimits(memory=MEMORY_BYTES, cpu=int(START_S + seconds))
     # A child of the daemon, which comes before others, does not.
     usual = os.getpriority(os.PRIO_PROCESS, 0)
     ordinary = ["nice", "-n", str(-usual)] if usual < 0 else []
@@ -71,11 +71,11 @@ async def probe(kind: Kind, of: Whose, seconds: int, *, python: Path = PYTHON) -
     return found
 
 
-async def _found(child: LineChild) -> Found | None:
+async def _found(child: LineChild) -> ProbeFindings | None:
     """The answer, None where the child ended without one."""
     try:
         async for raw in child.lines():
-            line = Line.model_validate_json(raw)
+            line = ProbeLine.model_validate_json(raw)
             if line.found is not None:
                 return line.found.model_copy(update={"seconds": line.seconds})
     except (ValidationError, ValueError) as error:

@@ -31,7 +31,7 @@ _OPTIONS = {
 Count = Annotated[int, Field(ge=0, lt=2**64)]
 
 
-class Progress(BaseModel):
+class RecordingProgress(BaseModel):
     """How far a recording is. `lost` events found no room, `left_out` tasks were too many.
 
     `cut` names what ended it early: `stopped`, `bytes`, `records` or `tasks`.
@@ -48,16 +48,16 @@ class Progress(BaseModel):
     cut: Annotated[str, Field(max_length=64)] = ""
 
 
-class _Line(BaseModel):
+class _RecorderLine(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="ignore")
 
-    started: Progress | None = None
-    progress: Progress | None = None
-    done: Progress | None = None
+    started: RecordingProgress | None = None
+    progress: RecordingProgress | None = None
+    done: RecordingProgress | None = None
 
 
 @dataclass(frozen=True)
-class Wanted:
+class RecordingOptions:
     """What to record: a workload, or everything where `workload` is empty."""
 
     output: Path
@@ -90,7 +90,7 @@ class Wanted:
 class Recorder:
     """A running recorder, as an async context manager; leaving it ends the recording."""
 
-    def __init__(self, wanted: Wanted, *, program: Path | None = None) -> None:
+    def __init__(self, wanted: RecordingOptions, *, program: Path | None = None) -> None:
         self._words = wanted.words()
         self._program = program
         self._child: LineChild | None = None
@@ -120,7 +120,7 @@ class Recorder:
         if self._child:
             await self._child.send("stop")
 
-    async def progress(self) -> AsyncIterator[Progress]:
+    async def progress(self) -> AsyncIterator[RecordingProgress]:
         """How far it is, twice a second; the last one is of the finished file.
 
         Raises:
@@ -130,7 +130,7 @@ class Recorder:
         finished = False
         try:
             async for raw in self._child.lines():
-                line = _Line.model_validate_json(raw)
+                line = _RecorderLine.model_validate_json(raw)
                 finished = line.done is not None
                 now = line.done or line.progress or line.started
                 if now and not finished:

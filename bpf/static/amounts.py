@@ -9,7 +9,7 @@ from tree_sitter import Node
 from bpf.build.diagnostics import Diagnostic
 from bpf.static.findings import Rule, argument, named, say
 from bpf.static.guards import only_for_kernel_threads
-from bpf.static.syntax import INSERTS, Call, Source, bare, constant, text_of, walk
+from bpf.static.syntax import INSERTS, CallSite, ParsedSource, bare, constant, text_of, walk
 from bpf.static.values import values_of
 
 _LONGEST_SLICE_NS = 10_000_000_000
@@ -20,7 +20,7 @@ _LARGEST_MAP_BYTES = 1 << 28
 _HASH_BYTES = 56
 
 
-def _slices(source: Source) -> Iterator[Diagnostic]:
+def _slices(source: ParsedSource) -> Iterator[Diagnostic]:
     preempts = any("SCX_KICK_PREEMPT" in text_of(call.node) for call in source.calls
                    if call.name == "scx_bpf_kick_cpu")  # fmt: skip
     shortened = re.search(r"(scx\.slice\s*=|task_set_slice\s*\()", source.expanded.text)
@@ -32,7 +32,7 @@ def _slices(source: Source) -> Iterator[Diagnostic]:
             yield from _slice(source, call, value, ended)
 
 
-def _endless_for_kernel_threads(source: Source) -> bool:
+def _endless_for_kernel_threads(source: ParsedSource) -> bool:
     """Whether the endless slice is named, and only where a kernel thread is asked for."""
     places = [
         (function, node)
@@ -45,7 +45,9 @@ def _endless_for_kernel_threads(source: Source) -> bool:
     )
 
 
-def _slice(source: Source, call: Call, value: int | str, ended: bool) -> Iterator[Diagnostic]:
+def _slice(
+    source: ParsedSource, call: CallSite, value: int | str, ended: bool
+) -> Iterator[Diagnostic]:
     hint = "give a slice of 1 to 20 ms: SCX_SLICE_DFL is 20 ms"
     row = call.row
     infinite = value == "SCX_SLICE_INF" or value in ((1 << 64) - 1, -1)
@@ -81,7 +83,7 @@ def _slice(source: Source, call: Call, value: int | str, ended: bool) -> Iterato
         )  # fmt: skip
 
 
-def _divisions(source: Source) -> Iterator[Diagnostic]:
+def _divisions(source: ParsedSource) -> Iterator[Diagnostic]:
     for function in source.functions.values():
         body = text_of(function.body)
         for node in walk(function.body):
@@ -112,7 +114,7 @@ def _divisions(source: Source) -> Iterator[Diagnostic]:
 _UPPER = re.compile(r"[A-Z_][A-Z0-9_]*")
 
 
-def _cannot_be_zero(source: Source, divisor: Node, body: str) -> bool:
+def _cannot_be_zero(source: ParsedSource, divisor: Node, body: str) -> bool:
     """Whether a divisor is more than 0 by its form, or the function looks at it elsewhere."""
     if divisor.type in ("conditional_expression", "sizeof_expression"):
         return True
@@ -145,7 +147,7 @@ def _cannot_be_zero(source: Source, divisor: Node, body: str) -> bool:
     return False
 
 
-def _loops(source: Source) -> Iterator[Diagnostic]:
+def _loops(source: ParsedSource) -> Iterator[Diagnostic]:
     for function in source.functions.values():
         for node in walk(function.body):
             if node.type not in ("while_statement", "for_statement", "do_statement"):
@@ -165,7 +167,7 @@ def _loops(source: Source) -> Iterator[Diagnostic]:
                     )  # fmt: skip
 
 
-def _recursion(source: Source) -> Iterator[Diagnostic]:
+def _recursion(source: ParsedSource) -> Iterator[Diagnostic]:
     for function in source.functions.values():
         for call in function.calls:
             if call.name == function.name:
@@ -179,7 +181,7 @@ def _recursion(source: Source) -> Iterator[Diagnostic]:
 _MAP_SIZE = re.compile(r"\(\s*\*\s*(max_entries|value_size|type)\s*\)\s*\[([^\]]*)\]")
 
 
-def _maps(source: Source) -> Iterator[Diagnostic]:
+def _maps(source: ParsedSource) -> Iterator[Diagnostic]:
     """Maps that are too large, and those that only grow."""
     for node in walk(source.root):
         if node.type != "declaration":
@@ -227,7 +229,7 @@ def _maps(source: Source) -> Iterator[Diagnostic]:
                 )  # fmt: skip
 
 
-def _number(source: Source, text: str) -> int | None:
+def _number(source: ParsedSource, text: str) -> int | None:
     text = text.strip()
     if re.fullmatch(r"\d+", text):
         return int(text)

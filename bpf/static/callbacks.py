@@ -9,7 +9,7 @@ from tree_sitter import Node
 from bpf.build.diagnostics import Diagnostic
 from bpf.static.findings import MOVES, Rule, argument, reach, say
 from bpf.static.paths import tests_null
-from bpf.static.syntax import INSERTS, Function, Source, bare, constant, text_of, walk
+from bpf.static.syntax import INSERTS, Function, ParsedSource, bare, constant, text_of, walk
 
 # Callbacks called for each wakeup, switch or tick.
 _HOT = ("select_cpu", "enqueue", "dequeue", "dispatch", "tick", "runnable", "running", "stopping",
@@ -24,7 +24,7 @@ _SLEEPING = ("init", "init_task", "exit", "cgroup_init", "cgroup_exit", "cgroup_
              "sub_detach")  # fmt: skip
 
 
-def _cpus(source: Source) -> Iterator[Diagnostic]:
+def _cpus(source: ParsedSource) -> Iterator[Diagnostic]:
     picks = ("scx_bpf_pick_idle_cpu", "scx_bpf_pick_idle_cpu_node", "scx_bpf_select_cpu_and")
     for call in source.calls:
         first = bare(argument(call, 0))
@@ -81,7 +81,7 @@ def _given_up(node: Node) -> bool:
     return False
 
 
-def _places(source: Source) -> Iterator[Diagnostic]:
+def _places(source: ParsedSource) -> Iterator[Diagnostic]:
     """Functions in callbacks where the verifier refuses them."""
     for member in (*_TASK_CALLBACKS, "select_cpu", "enqueue"):
         function = source.callback(member)
@@ -110,7 +110,7 @@ def _places(source: Source) -> Iterator[Diagnostic]:
 _CONTEXT = re.compile(r"\s*(?:const\s+)?(?:unsigned\s+long\s+long|u64|__u64|void)\s*\*\s*\w+\s*")
 
 
-def _raw(source: Source) -> Iterator[Diagnostic]:
+def _raw(source: ParsedSource) -> Iterator[Diagnostic]:
     """Callbacks without the macro that unpacks their arguments, or without a section."""
     if not source.complete:
         return
@@ -142,7 +142,7 @@ def _raw(source: Source) -> Iterator[Diagnostic]:
             )  # fmt: skip
 
 
-def _belongs(source: Source, function: Function, row: int) -> bool:
+def _belongs(source: ParsedSource, function: Function, row: int) -> bool:
     """Whether an attribute stands before a function's body and after what comes before it."""
     node = function.body.parent
     before = node.prev_named_sibling if node is not None else None
@@ -159,7 +159,7 @@ def _reads(function: Function) -> bool:
     return any(each in names for each in function.parameters)
 
 
-def _printing(source: Source) -> Iterator[Diagnostic]:
+def _printing(source: ParsedSource) -> Iterator[Diagnostic]:
     for member in _HOT:
         function = source.callback(member)
         if function is None:

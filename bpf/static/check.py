@@ -20,14 +20,14 @@ from bpf.build.clang import find_clang
 from bpf.build.diagnostics import Diagnostic
 from bpf.build.kit import language_flags
 from bpf.build.sources import files_of
-from process import Fault, FaultType, Limits, Sandbox, printable, sandboxed
+from process import Fault, FaultType, ResourceLimits, Sandbox, printable, sandboxed
 from process.run import Completed
 from process.sandbox import confined
 
 _ROOT = Path(__file__).resolve().parents[2]
 # Emulated machines take fifteen times the 0.2 s that an ordinary scheduler takes.
 CHECK_LIMIT_S = 60.0
-_LIMITS = Limits(memory=2 << 30, cpu=30, file=16 << 20)
+_LIMITS = ResourceLimits(memory=2 << 30, cpu=30, file=16 << 20)
 # Isolated, so that nothing but these two folders is searched for code.
 _START = (
     "import importlib, sys; sys.path += sys.argv[1:3]; "

@@ -12,7 +12,7 @@ from dataclasses import asdict
 
 from bpf.build.diagnostics import MAX_MESSAGES, Diagnostic
 from bpf.static.expand import active_branches, expand
-from bpf.static.lexical import Doubt, check_characters, check_directives
+from bpf.static.lexical import BranchFinding, check_characters, check_directives
 from bpf.static.names import available_headers
 from bpf.static.rules import check
 from bpf.static.syntax import DEEPEST, read, too_deep
@@ -24,7 +24,7 @@ def examine(
     """All that is wrong with a source, nearest to its text first."""
     found: list[Diagnostic] = []
     includes = available_headers() | (set(files) - {name})
-    doubts: list[Doubt] = []
+    doubts: list[BranchFinding] = []
     marked: dict[str, str] = {}
     last = 0
     for each, data in files.items():
@@ -51,7 +51,7 @@ def examine(
 
 
 def _compiled(
-    doubts: Sequence[Doubt],
+    doubts: Sequence[BranchFinding],
     name: str,
     marked: Mapping[str, str],
     clang: str,

@@ -8,7 +8,7 @@ from bpf.build.diagnostics import Diagnostic
 from bpf.static.findings import Rule, say
 from bpf.static.lexical import ASSEMBLY, ASSEMBLY_FIX, BARRIER
 from bpf.static.names import refused
-from bpf.static.syntax import Source, bare, constant, text_of, walk
+from bpf.static.syntax import ParsedSource, bare, constant, text_of, walk
 
 _SECTIONS = re.compile(
     r"\??struct_ops(\.s)?(/\w*)?|\??syscall|\.struct_ops(\.link)?|license|version|\.maps|\.kconfig"
@@ -71,7 +71,7 @@ _ATTRIBUTES = frozenset(
 _LONGEST_TIMEOUT_MS = 30_000
 
 
-def _words(source: Source) -> Iterator[Diagnostic]:
+def _words(source: ParsedSource) -> Iterator[Diagnostic]:
     """Assembly that macros put together."""
     found = re.compile(rf"\"(?:[^\"\\\\]|\\\\.)*\"|\b(?:{'|'.join(ASSEMBLY)})\b")
     for row, line in enumerate(source.expanded.lines):
@@ -81,7 +81,7 @@ def _words(source: Source) -> Iterator[Diagnostic]:
                 break
 
 
-def _attributes(source: Source) -> Iterator[Diagnostic]:
+def _attributes(source: ParsedSource) -> Iterator[Diagnostic]:
     for each in source.attributes:
         if each.name == "section" and not _SECTIONS.fullmatch(each.value):
             yield say(
@@ -110,7 +110,7 @@ def _attributes(source: Source) -> Iterator[Diagnostic]:
             )
 
 
-def _functions(source: Source) -> Iterator[Diagnostic]:
+def _functions(source: ParsedSource) -> Iterator[Diagnostic]:
     for call in source.calls:
         if call.name in source.functions or call.name in call.function.parameters:
             continue
@@ -122,7 +122,7 @@ def _functions(source: Source) -> Iterator[Diagnostic]:
             )  # fmt: skip
 
 
-def _by_number(source: Source) -> Iterator[Diagnostic]:
+def _by_number(source: ParsedSource) -> Iterator[Diagnostic]:
     """Helpers called by their number, past every list of names."""
     hint = "call the function by its name, as <scx/common.bpf.h> declares it"
     for node in walk(source.root):
@@ -141,7 +141,7 @@ def _by_number(source: Source) -> Iterator[Diagnostic]:
                 yield say(source, row, "error", "a function is called by its number", hint)
 
 
-def _scheduler(source: Source) -> Iterator[Diagnostic]:
+def _scheduler(source: ParsedSource) -> Iterator[Diagnostic]:
     if not source.ops:
         if source.complete:
             yield say(

@@ -12,13 +12,13 @@ from pathlib import Path
 
 from bpf.build.diagnostics import MAX_MESSAGES, Diagnostic, parse
 from bpf.paths import INCLUDE, SHARED
-from process import Fault, FaultType, Limits, run
+from process import Fault, FaultType, ResourceLimits, run
 
 VIEW = Path(__file__).resolve().parent / "view"
 # An ordinary scheduler expands to 100 KB in 20 ms.
 _LARGEST_BYTES = 8 << 20
 _LIMIT_S = 20.0
-_LIMITS = Limits(memory=1 << 30, cpu=10, file=_LARGEST_BYTES)
+_LIMITS = ResourceLimits(memory=1 << 30, cpu=10, file=_LARGEST_BYTES)
 _MARKER = re.compile(r'# (\d+) "((?:[^"\\]|\\.)*)"')
 BOMB = (
     "what the source's macros expand to is too large",

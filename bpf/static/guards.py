@@ -6,14 +6,16 @@ from collections.abc import Iterator
 
 from tree_sitter import Node
 
-from bpf.static.syntax import Function, Source, bare, text_of, walk
+from bpf.static.syntax import Function, ParsedSource, bare, text_of, walk
 
 # PF_KTHREAD, before and after the preprocessor, and what functions that ask for it are called.
 _KERNEL_THREAD = re.compile(r"PF_KTHREAD|0x0*200000\b|\w*kthread\w*", re.IGNORECASE)
 _DEEPEST = 4
 
 
-def only_for_kernel_threads(source: Source, function: Function, node: Node, depth: int = 0) -> bool:
+def only_for_kernel_threads(
+    source: ParsedSource, function: Function, node: Node, depth: int = 0
+) -> bool:
     """Whether a place is reached for kernel threads alone.
 
     That is behind `if (p->flags & PF_KTHREAD)`, after `if (!(p->flags & PF_KTHREAD)) return`, or

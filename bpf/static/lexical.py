@@ -119,7 +119,7 @@ def check_characters(data: bytes, file: str) -> tuple[str, tuple[Diagnostic, ...
 
 
 @dataclass(frozen=True)
-class Doubt:
+class BranchFinding:
     """A finding, and the branch of an `#if` in which it stands.
 
     Branches are numbered in the order of the text, from 1; 0 is outside of all.
@@ -138,7 +138,7 @@ class Directives:
     `last` is the number of its last branch.
     """
 
-    doubts: tuple[Doubt, ...]
+    doubts: tuple[BranchFinding, ...]
     marked: str
     last: int
 
@@ -155,14 +155,14 @@ def check_directives(
     """
     source = _spliced(text)
     joined = source.joined
-    found: list[Doubt] = []
+    found: list[BranchFinding] = []
     marked: list[str] = []
     branches = _Branches(last)
     copied = 0
 
     def error(at: int, message: str, hint: str) -> None:
         finding = Diagnostic(file, source.line(at), 0, "error", message, hint)
-        found.append(Doubt(finding, branches.inner))
+        found.append(BranchFinding(finding, branches.inner))
 
     fresh = True  # nothing but blanks since the line began
     at = 0

@@ -56,57 +56,59 @@ _OWN_WORDS = re.compile(r"\b[A-Za-z_]\w*(?=\s*\()")
 
 
 @dataclass(frozen=True)
-class Refusal:
+class RefusedFunction:
     """Why a function is refused, and what to use."""
 
     why: str
     instead: str
 
 
-_BEYOND = Refusal("it is not for schedulers", "leave it out")
+_BEYOND = RefusedFunction("it is not for schedulers", "leave it out")
 _REFUSED = {
-    "bpf_probe_write_user": Refusal(
+    "bpf_probe_write_user": RefusedFunction(
         "it writes into the memory of programs",
         "leave it out; tell your own userspace by a map or bpf_ringbuf_output()",
     ),
-    "bpf_override_return": Refusal("it changes what system calls return", "leave it out"),
-    "bpf_send_signal": Refusal(
+    "bpf_override_return": RefusedFunction("it changes what system calls return", "leave it out"),
+    "bpf_send_signal": RefusedFunction(
         "it sends signals to programs",
         "schedule the task less instead: a smaller weight, a shorter slice, a later queue",
     ),
-    "bpf_tail_call": Refusal(
+    "bpf_tail_call": RefusedFunction(
         "nobody could say what the scheduler does then", "call an ordinary function"
     ),
-    "bpf_kallsyms_lookup_name": Refusal(
+    "bpf_kallsyms_lookup_name": RefusedFunction(
         "it reads addresses of the kernel",
         "declare what you need `extern … __ksym`, or use BPF_CORE_READ()",
     ),
-    "bpf_sys_bpf": Refusal("it makes system calls", "use maps that the object declares"),
-    "bpf_sys_close": Refusal("it makes system calls", "use maps that the object declares"),
-    "crash_kexec": Refusal("it stops the machine", "use scx_bpf_error() to end the scheduler"),
-    "bpf_perf_event_output": Refusal(
+    "bpf_sys_bpf": RefusedFunction("it makes system calls", "use maps that the object declares"),
+    "bpf_sys_close": RefusedFunction("it makes system calls", "use maps that the object declares"),
+    "crash_kexec": RefusedFunction(
+        "it stops the machine", "use scx_bpf_error() to end the scheduler"
+    ),
+    "bpf_perf_event_output": RefusedFunction(
         "perf buffers are read by nobody here", "use bpf_ringbuf_output()"
     ),
-    "bpf_get_stack": Refusal("it reads the memory of programs", "leave it out"),
-    "bpf_get_stackid": Refusal("it reads the memory of programs", "leave it out"),
-    "bpf_get_task_stack": Refusal("it reads the memory of programs", "leave it out"),
-    "bpf_probe_read": Refusal(
+    "bpf_get_stack": RefusedFunction("it reads the memory of programs", "leave it out"),
+    "bpf_get_stackid": RefusedFunction("it reads the memory of programs", "leave it out"),
+    "bpf_get_task_stack": RefusedFunction("it reads the memory of programs", "leave it out"),
+    "bpf_probe_read": RefusedFunction(
         "it does not say whose memory it reads", "use BPF_CORE_READ() or bpf_probe_read_kernel()"
     ),
-    "bpf_probe_read_str": Refusal(
+    "bpf_probe_read_str": RefusedFunction(
         "it does not say whose memory it reads", "use bpf_probe_read_kernel_str()"
     ),
-    "printf": Refusal("there is no libc", "use bpf_printk() while trying things out"),
-    "malloc": Refusal("there is no libc", "use a map, task storage or bpf_obj_new()"),
-    "free": Refusal("there is no libc", "use bpf_obj_drop() for what bpf_obj_new() made"),
-    "sleep": Refusal("a scheduler may not sleep", "use a bpf_timer"),
-    "usleep": Refusal("a scheduler may not sleep", "use a bpf_timer"),
-    "system": Refusal("there is no libc", "leave it out"),
+    "printf": RefusedFunction("there is no libc", "use bpf_printk() while trying things out"),
+    "malloc": RefusedFunction("there is no libc", "use a map, task storage or bpf_obj_new()"),
+    "free": RefusedFunction("there is no libc", "use bpf_obj_drop() for what bpf_obj_new() made"),
+    "sleep": RefusedFunction("a scheduler may not sleep", "use a bpf_timer"),
+    "usleep": RefusedFunction("a scheduler may not sleep", "use a bpf_timer"),
+    "system": RefusedFunction("there is no libc", "leave it out"),
 }
 _REFUSED_FAMILIES = (
     (
         re.compile(r"bpf_(probe_read_user|copy_from_user)\w*"),
-        Refusal(
+        RefusedFunction(
             "it reads the memory of programs",
             "a scheduler knows tasks by p->comm, p->pid, cgroup and its own measurements",
         ),
@@ -137,7 +139,7 @@ def _libbpf() -> frozenset[str]:
     return frozenset(re.findall(r"\(\s*\*\s*(?:const\s+)?(bpf_\w+)\s*\)\s*\(", text))
 
 
-def refused(name: str, *, kernel: Iterable[str]) -> Refusal | None:
+def refused(name: str, *, kernel: Iterable[str]) -> RefusedFunction | None:
     """Why a function may not be called; None where it may, or the compiler will say.
 
     Args:
@@ -153,14 +155,14 @@ def refused(name: str, *, kernel: Iterable[str]) -> Refusal | None:
     if name in _declared() or _BUILTINS.fullmatch(name):
         return None
     if name in _libbpf():
-        return Refusal(
+        return RefusedFunction(
             "this helper is not for schedulers",
             "leave it out; what schedulers need is in <scx/common.bpf.h>",
         )
     if _KFUNCS.fullmatch(name):
         return None
     if name in kernel:
-        return Refusal(
+        return RefusedFunction(
             "this kernel function is not for schedulers",
             "use what <scx/common.bpf.h> declares",
         )

@@ -6,7 +6,16 @@ from dataclasses import dataclass, replace
 from tree_sitter import Node
 
 from bpf.static.names import is_offered
-from bpf.static.syntax import INSERTS, Call, Function, Source, bare, calls_in, text_of, walk
+from bpf.static.syntax import (
+    INSERTS,
+    CallSite,
+    Function,
+    ParsedSource,
+    bare,
+    calls_in,
+    text_of,
+    walk,
+)
 
 # Keeps the task, or ends the scheduler with a word: the task is not forgotten.
 _KEEPS = INSERTS | {
@@ -53,7 +62,7 @@ class _Unclear(Exception):
 
 
 class _Walker:
-    def __init__(self, source: Source, function: Function) -> None:
+    def __init__(self, source: ParsedSource, function: Function) -> None:
         self.source = source
         self.function = function
         self.task = function.parameters[0] if function.parameters else ""
@@ -84,11 +93,11 @@ class _Walker:
                 ways = frozenset(replace(way, kept=True) for way in ways)
         return ways
 
-    def _known(self, call: Call) -> bool:
+    def _known(self, call: CallSite) -> bool:
         """Whether a function is ours or the source's; what others do the compiler knows."""
         return call.name in self.source.functions or is_offered(call.name)
 
-    def _about_the_task(self, call: Call) -> bool:
+    def _about_the_task(self, call: CallSite) -> bool:
         arguments = call.arguments
         return bool(arguments) and text_of(bare(arguments[0])) == self.task != ""
 
@@ -244,7 +253,7 @@ def tests_null(condition: Node | None) -> bool | None:
 _POINTERS = ("identifier", "assignment_expression", "field_expression", "call_expression")
 
 
-def keeps(source: Source, name: str, seen: frozenset[str] = frozenset()) -> bool:
+def keeps(source: ParsedSource, name: str, seen: frozenset[str] = frozenset()) -> bool:
     """Whether a function of the source keeps a task in some way, itself or by others."""
     function = source.functions.get(name)
     if function is None or name in seen or len(seen) > 8:
@@ -266,7 +275,7 @@ def _stores(function: Function) -> bool:
     return False
 
 
-def ways_through(source: Source, function: Function) -> Ways | None:
+def ways_through(source: ParsedSource, function: Function) -> Ways | None:
     """All ways through a function that gets a task; None where they cannot be told."""
     try:
         return _Walker(source, function).run()

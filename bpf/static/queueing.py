@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from bpf.build.diagnostics import Diagnostic
 from bpf.static.findings import MOVES, Rule, argument, named, reach, say
 from bpf.static.paths import ways_through
-from bpf.static.syntax import CONSUMES, INSERTS, MOVES_BETWEEN, Call, Source, walk
+from bpf.static.syntax import CONSUMES, INSERTS, MOVES_BETWEEN, CallSite, ParsedSource, walk
 from bpf.static.values import values_of
 
 
-def _queues(source: Source) -> Iterator[Diagnostic]:
+def _queues(source: ParsedSource) -> Iterator[Diagnostic]:
     creates = named(source, frozenset({"scx_bpf_create_dsq"}))
     consumes = named(source, CONSUMES)
     inserts = named(source, INSERTS)
@@ -45,14 +45,16 @@ def _queues(source: Source) -> Iterator[Diagnostic]:
                 )  # fmt: skip
 
 
-def _given(source: Source) -> frozenset[int | str] | None:
+def _given(source: ParsedSource) -> frozenset[int | str] | None:
     """All queues that tasks are put into; None where that cannot be told."""
     inserted = _known(source, named(source, INSERTS), 1)
     moved = _known(source, named(source, MOVES_BETWEEN), 2)
     return None if inserted is None or moved is None else inserted | moved
 
 
-def _unserved(source: Source, call: Call, what: str, *, filled: bool | None) -> Diagnostic:
+def _unserved(
+    source: ParsedSource, call: CallSite, what: str, *, filled: bool | None
+) -> Diagnostic:
     """`filled`: whether tasks are put there; None where that cannot be told."""
     if filled is False:
         return say(
@@ -67,7 +69,7 @@ def _unserved(source: Source, call: Call, what: str, *, filled: bool | None) -> 
     )  # fmt: skip
 
 
-def _known(source: Source, calls: list[Call], at: int) -> frozenset[int | str] | None:
+def _known(source: ParsedSource, calls: list[CallSite], at: int) -> frozenset[int | str] | None:
     """All that an argument may be in these calls; None where that cannot be told."""
     found: set[int | str] = set()
     for call in calls:
@@ -78,7 +80,7 @@ def _known(source: Source, calls: list[Call], at: int) -> frozenset[int | str] |
     return frozenset(found)
 
 
-def _enqueue(source: Source) -> Iterator[Diagnostic]:
+def _enqueue(source: ParsedSource) -> Iterator[Diagnostic]:
     function = source.callback("enqueue")
     if function is None or not source.complete:
         return
@@ -114,7 +116,7 @@ def _enqueue(source: Source) -> Iterator[Diagnostic]:
         )  # fmt: skip
 
 
-def _priority(source: Source) -> Iterator[Diagnostic]:
+def _priority(source: ParsedSource) -> Iterator[Diagnostic]:
     """Two queues served in a fixed order with nothing else in dispatch."""
     function = source.callback("dispatch")
     if function is None or not source.complete:
@@ -140,7 +142,7 @@ def _priority(source: Source) -> Iterator[Diagnostic]:
     )  # fmt: skip
 
 
-def _results(source: Source) -> Iterator[Diagnostic]:
+def _results(source: ParsedSource) -> Iterator[Diagnostic]:
     """Results that must be looked at and are thrown away."""
     for call in source.calls:
         parent = call.node.parent
@@ -156,7 +158,7 @@ def _results(source: Source) -> Iterator[Diagnostic]:
             )  # fmt: skip
 
 
-def _leaks(source: Source) -> Iterator[Diagnostic]:
+def _leaks(source: ParsedSource) -> Iterator[Diagnostic]:
     """Queues made for tasks that come and go, and never given back."""
     if any(call.name == "scx_bpf_destroy_dsq" for call in source.calls):
         return

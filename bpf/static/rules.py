@@ -9,12 +9,12 @@ from collections.abc import Iterator
 
 from bpf.build.diagnostics import Diagnostic
 from bpf.static import amounts, callbacks, contents, queueing
-from bpf.static.syntax import Source
+from bpf.static.syntax import ParsedSource
 
 _RULES = (*contents.RULES, *queueing.RULES, *callbacks.RULES, *amounts.RULES)
 
 
-def check(source: Source) -> Iterator[Diagnostic]:
+def check(source: ParsedSource) -> Iterator[Diagnostic]:
     """Everything that the rules say, by place."""
     found = [each for rule in _RULES for each in rule(source)]
     yield from sorted(dict.fromkeys(found), key=lambda each: (each.file, each.line))

@@ -59,7 +59,7 @@ class Attribute:
 
 
 @dataclass(frozen=True)
-class Call:
+class CallSite:
     """A call by name, and the function in which it stands."""
 
     name: str
@@ -88,7 +88,7 @@ class Function:
     result: str = ""
 
     @cached_property
-    def calls(self) -> tuple[Call, ...]:
+    def calls(self) -> tuple[CallSite, ...]:
         return tuple(calls_in(self.body, self))
 
 
@@ -102,7 +102,7 @@ class Ops:
 
 
 @dataclass
-class Source:
+class ParsedSource:
     """What a source defines."""
 
     expanded: Expanded
@@ -118,7 +118,7 @@ class Source:
     declared: dict[str, int] = field(default_factory=dict)
 
     @cached_property
-    def calls(self) -> tuple[Call, ...]:
+    def calls(self) -> tuple[CallSite, ...]:
         return tuple(call for each in self.functions.values() for call in each.calls)
 
     @cached_property
@@ -167,13 +167,13 @@ def walk(node: Node) -> Iterator[Node]:
         stack.extend(reversed(each.children))
 
 
-def calls_in(node: Node, function: Function) -> Iterator[Call]:
+def calls_in(node: Node, function: Function) -> Iterator[CallSite]:
     for each in walk(node):
         if each.type == "call_expression":
             name = bare(each.child_by_field_name("function"))
             if name is not None and name.type == "identifier":
                 # A flavour of a kernel function (libbpf's ___suffix) is the same function.
-                yield Call(text_of(name).partition("___")[0] or text_of(name), each, function)
+                yield CallSite(text_of(name).partition("___")[0] or text_of(name), each, function)
 
 
 def too_deep(expanded: Expanded) -> int | None:
@@ -190,13 +190,13 @@ def too_deep(expanded: Expanded) -> int | None:
     return None
 
 
-def read(expanded: Expanded) -> Source:
+def read(expanded: Expanded) -> ParsedSource:
     """Parse; the source's brackets are not nested too deep."""
     text, attributes = _without_attributes(expanded.text)
     text = _EMPTY.sub(lambda each: " " * len(each[0]), text)
     tree = Parser(Language(tree_sitter_c.language())).parse(text.encode())
     root = tree.root_node
-    source = Source(expanded, root, not root.has_error, attributes)
+    source = ParsedSource(expanded, root, not root.has_error, attributes)
     for node in walk(root):
         match node.type:
             case "function_definition":
@@ -244,7 +244,7 @@ def _closing(text: str, at: int, depth: int) -> int:
     return len(text)
 
 
-def _function(source: Source, node: Node) -> None:
+def _function(source: ParsedSource, node: Node) -> None:
     declarator = node.child_by_field_name("declarator")
     while declarator is not None and declarator.type != "function_declarator":
         declarator = declarator.child_by_field_name("declarator")
@@ -279,7 +279,7 @@ def _name_of(node: Node) -> str:
     return text_of(found)
 
 
-def _enumerators(source: Source, node: Node) -> None:
+def _enumerators(source: ParsedSource, node: Node) -> None:
     value = -1
     for each in node.named_children:
         if each.type != "enumerator":
@@ -295,7 +295,7 @@ def _enumerators(source: Source, node: Node) -> None:
         source.constants[text_of(each.child_by_field_name("name"))] = value
 
 
-def _declaration(source: Source, node: Node) -> None:
+def _declaration(source: ParsedSource, node: Node) -> None:
     top = node.parent is not None and node.parent.type in ("translation_unit", "ERROR")
     type_node = node.child_by_field_name("type")
     struct = ""
@@ -336,7 +336,7 @@ def _members(value: Node) -> dict[str, Node]:
 _LITERAL = re.compile(r"([-+]?)(0[xX][0-9a-fA-F]+|0[bB][01]+|\d+)[uUlL]*")
 
 
-def constant(source: Source, node: Node | None, depth: int = 0) -> int | None:
+def constant(source: ParsedSource, node: Node | None, depth: int = 0) -> int | None:
     """The value of a constant expression; None where it is none, or is the kernel's to know."""
     node = bare(node)
     if node is None or depth > 50:

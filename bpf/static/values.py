@@ -8,7 +8,7 @@ import re
 
 from tree_sitter import Node
 
-from bpf.static.syntax import Function, Source, bare, constant, text_of, walk
+from bpf.static.syntax import Function, ParsedSource, bare, constant, text_of, walk
 
 Values = frozenset[int | str]
 _KERNEL = re.compile(r"SCX_\w+")
@@ -17,7 +17,7 @@ _PASSED = ("argument_list", "initializer_pair", "cast_expression", "pointer_expr
 
 
 def values_of(
-    source: Source,
+    source: ParsedSource,
     function: Function,
     node: Node | None,
     *,
@@ -60,7 +60,7 @@ def _both(one: Values | None, other: Values | None) -> Values | None:
 
 
 def _parameter(
-    source: Source, function: Function, name: str, variables: bool, depth: int
+    source: ParsedSource, function: Function, name: str, variables: bool, depth: int
 ) -> Values | None:
     """What callers pass; the kernel's callbacks get what nobody knows."""
     if _assigned(function, name) or _as_value(source, function.name):
@@ -81,7 +81,7 @@ def _parameter(
     return found
 
 
-def _as_value(source: Source, name: str) -> bool:
+def _as_value(source: ParsedSource, name: str) -> bool:
     """Whether a function is passed about, so that others may call it."""
     for node in walk(source.root):
         passed = node.parent is not None and node.parent.type in _PASSED
@@ -109,7 +109,7 @@ def _assigned(function: Function, name: str) -> list[Node | None]:
 
 
 def _variable(
-    source: Source, function: Function, name: str, variables: bool, depth: int
+    source: ParsedSource, function: Function, name: str, variables: bool, depth: int
 ) -> Values | None:
     given = _assigned(function, name)
     if not given:

@@ -74,7 +74,7 @@ class SentAs:
 
 
 @dataclass(frozen=True)
-class Parameter:
+class EndpointParameter:
     """One parameter of an endpoint. `type` has its constraints (`Annotated`)."""
 
     name: str
@@ -169,9 +169,9 @@ class Endpoint:
         return inspect.signature(self.declared)
 
     @cached_property
-    def parameters(self) -> tuple[Parameter, ...]:
+    def parameters(self) -> tuple[EndpointParameter, ...]:
         """In the order of their declaration."""
-        found: list[Parameter] = []
+        found: list[EndpointParameter] = []
         for each in list(self._signature.parameters.values())[1:]:
             type = each.annotation
             place = Place.QUERY
@@ -181,13 +181,13 @@ class Endpoint:
                 place = Place.BODY
             sent_as = marked(type, SentAs)
             found.append(
-                Parameter(
+                EndpointParameter(
                     each.name, sent_as.name if sent_as else each.name, type, each.default, place
                 )
             )
         return tuple(found)
 
-    def at(self, place: Place) -> tuple[Parameter, ...]:
+    def at(self, place: Place) -> tuple[EndpointParameter, ...]:
         return tuple(each for each in self.parameters if each.place is place)
 
     def _call(

@@ -14,7 +14,7 @@ from daemon.api.endpoint import (
     JSON,
     Constrained,
     Endpoint,
-    Parameter,
+    EndpointParameter,
     Place,
     Streamed,
     Surface,
@@ -95,7 +95,7 @@ def _operation(endpoint: Endpoint, schemas: dict[Any, Schema]) -> Schema:
     return found
 
 
-def _parameter(parameter: Parameter) -> Schema:
+def _parameter(parameter: EndpointParameter) -> Schema:
     in_path = parameter.place is Place.PATH
     schema = TypeAdapter(parameter.type).json_schema()
     if not parameter.required and parameter.default != "":

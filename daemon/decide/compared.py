@@ -18,7 +18,7 @@ RUNNING_CPU = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Compared:
+class ComparedTerm:
     """`baseline` and `candidate` are values of windows; `ratio` None: too few to compare."""
 
     name: str
@@ -123,12 +123,12 @@ def above_zero(found: Sequence[tuple[Arm, float]], arm: Arm) -> list[float]:
 
 def compared_term(
     windows: Sequence[WindowView], objective: Objective, term: Term, confidence: float
-) -> Compared:
+) -> ComparedTerm:
     baseline, candidate = (term_values(windows, arm, objective, term) for arm in Arm)
     return compared_values(term.named, term, baseline, candidate, confidence)
 
 
-def compared_guard(windows: Sequence[WindowView], guard: Guard, confidence: float) -> Compared:
+def compared_guard(windows: Sequence[WindowView], guard: Guard, confidence: float) -> ComparedTerm:
     baseline, candidate = (guard_values(windows, arm, guard) for arm in Arm)
     return compared_values(guard.key, guard.term, baseline, candidate, confidence)
 
@@ -139,13 +139,13 @@ def compared_values(
     baseline: Sequence[float],
     candidate: Sequence[float],
     confidence: float,
-) -> Compared:
+) -> ComparedTerm:
     """The values of both arms' windows, none of them zero; with fewer than two in an arm there is
     no ratio."""
     ratio = None
     if min(len(baseline), len(candidate)) >= 2:
         ratio = ratio_of(baseline, candidate, confidence)
-    return Compared(name, term, tuple(baseline), tuple(candidate), ratio)
+    return ComparedTerm(name, term, tuple(baseline), tuple(candidate), ratio)
 
 
 def gone(windows: Sequence[WindowView], guard: Guard) -> bool:

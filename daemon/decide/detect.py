@@ -21,7 +21,7 @@ from re import compile as pattern_of
 
 from daemon.api.models import Degradation
 from daemon.decide.baseline import Baseline
-from daemon.decide.lasting import STILL, Lasting, Mark
+from daemon.decide.lasting import STILL, IntervalMark, Lasting
 from daemon.decide.objective import Declared, Measurement, Metric, Objective, Term
 from daemon.decide.observation import Observation, WorkloadObservation
 from daemon.decide.settings import DetectSettings
@@ -233,7 +233,7 @@ def _deal(
             )
             own, learning = Baseline(), True
             track = replace(track, lasting=STILL, degradation=None)
-    calm = learning or _mark(value, own, settings) is Mark.CALM
+    calm = learning or _mark(value, own, settings) is IntervalMark.CALM
     uncalm = 0 if calm else track.uncalm + 1
     # While it is degraded the baseline of this regime stays as it was before.
     learns = each.mostly_sleeps and (
@@ -255,8 +255,8 @@ def _judged(
 ) -> Track:
     value = signal.value
     mark = _mark(value, baseline, settings)
-    if mark is Mark.BAD and signal.waited < WAITING:
-        mark = Mark.BETWEEN
+    if mark is IntervalMark.BAD and signal.waited < WAITING:
+        mark = IntervalMark.BETWEEN
     lasting = track.lasting.after(
         mark,
         observation.began,
@@ -295,18 +295,18 @@ def _judged(
     return replace(track, lasting=lasting, degradation=degradation)
 
 
-def _mark(value: float, baseline: Baseline, settings: DetectSettings) -> Mark:
+def _mark(value: float, baseline: Baseline, settings: DetectSettings) -> IntervalMark:
     ratio, z = baseline.ratio(value), baseline.z(value)
     above = value - baseline.typical
     if ratio >= settings.ratio_min and z >= settings.z_min and above >= settings.floor_us:
-        return Mark.BAD
+        return IntervalMark.BAD
     if (
         ratio - 1 < CALM_PART * (settings.ratio_min - 1)
         or z < CALM_PART * settings.z_min
         or above < CALM_PART * settings.floor_us
     ):
-        return Mark.CALM
-    return Mark.BETWEEN
+        return IntervalMark.CALM
+    return IntervalMark.BETWEEN
 
 
 def _forget(
@@ -417,7 +417,7 @@ def _judged_objective(
 ) -> Track:
     assert term.limit is not None
     lasting = track.lasting.after(
-        Mark.BAD if term.broken_by(value) else Mark.CALM,
+        IntervalMark.BAD if term.broken_by(value) else IntervalMark.CALM,
         observation.began,
         bad=settings.bad_intervals,
         of=settings.of_intervals,

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from daemon.decide.goal_names import Masked, Mention
-from daemon.decide.goal_reading import Said, read_clause
+from daemon.decide.goal_reading import ClauseMeaning, read_clause
 from daemon.decide.goal_words import Aspect, Will
 
 # Where a new clause begins, whatever comes before it.
@@ -53,7 +53,7 @@ class Clause:
 
     text: str
     joint: str
-    said: Said
+    said: ClauseMeaning
     mentions: tuple[Mention, ...] = ()
 
     @property

@@ -27,7 +27,7 @@ class Present:
     kind: Kind = Kind.UNKNOWN
 
 
-class By(StrEnum):
+class CalledBy(StrEnum):
     """How the sentence referred to a workload."""
 
     NAME = "name"
@@ -44,7 +44,7 @@ class Mention:
     """
 
     word: str
-    by: By
+    by: CalledBy
     ids: tuple[str, ...] = ()
     kinds: frozenset[Kind] = frozenset()
 
@@ -125,7 +125,7 @@ def names_of(present: Present) -> tuple[set[str], set[str]]:
     return {each for each in whole if each}, {each for each in parts if each} - whole
 
 
-class _Names:
+class _WorkloadNames:
     """Names to ids; a whole name takes precedence over a part of one."""
 
     def __init__(self, present: Sequence[Present]) -> None:
@@ -159,7 +159,7 @@ class _Masking:
     def __init__(self, text: str, present: Sequence[Present]) -> None:
         self.text = text
         self.mentions: list[Mention] = []
-        self._names = _Names(present)
+        self._names = _WorkloadNames(present)
         self._ids = {each.id for each in present}
 
     def _put(self, mention: Mention) -> str:
@@ -177,7 +177,9 @@ class _Masking:
                 # Our own sign, for the place of a name.
                 return " "
             return self._put(
-                Mention(id, By.NAME, (id,)) if id in self._ids else Mention(id, By.UNKNOWN)
+                Mention(id, CalledBy.NAME, (id,))
+                if id in self._ids
+                else Mention(id, CalledBy.UNKNOWN)
             )
 
         self.text = re.sub(rf"{_ID.pattern}|@", found, self.text)
@@ -186,13 +188,13 @@ class _Masking:
         def found(match: re.Match[str]) -> str:
             inner = next(group for group in match.groups() if group).strip()
             if ids := self._names.of(inner.lower()):
-                return self._put(Mention(inner, By.NAME, ids))
+                return self._put(Mention(inner, CalledBy.NAME, ids))
             # "make it 'snappy'" quotes a word, not a name.
             if read_clause(inner.lower()).will or any(
                 each.search(inner.lower()) for _, each in _NOUNS
             ):
                 return f" {inner} "
-            return self._put(Mention(inner, By.UNKNOWN))
+            return self._put(Mention(inner, CalledBy.UNKNOWN))
 
         self.text = _QUOTED.sub(found, self.text).lower()
 
@@ -208,7 +210,7 @@ class _Masking:
                 if ids:
                     pieces += [
                         self.text[at : first.start()],
-                        self._put(Mention(written, By.NAME, ids)),
+                        self._put(Mention(written, CalledBy.NAME, ids)),
                     ]
                     at = last.end()
                     index += length
@@ -245,7 +247,7 @@ class _Masking:
                 return match[0]
             name, word_of_ours = self._names.near(word), _nearest(word, VOCABULARY)
             if name[0] >= max(word_of_ours[0], _NEAR) and not read_clause(name[1]).will:
-                return self._put(Mention(word, By.NAME, self._names.of(name[1])))
+                return self._put(Mention(word, CalledBy.NAME, self._names.of(name[1])))
             return word_of_ours[1] or match[0]
 
         self.text = _WORD.sub(found, self.text)
@@ -257,7 +259,7 @@ class _Masking:
 
     def others(self) -> None:
         def found(match: re.Match[str]) -> str:
-            mention = self._put(Mention(match[0], By.OTHERS))
+            mention = self._put(Mention(match[0], CalledBy.OTHERS))
             return f" nobody{mention}" if match[0].startswith("no") else mention
 
         self.text = " ".join(_OTHERS.sub(found, self.text).split())
@@ -268,7 +270,7 @@ class _Masking:
         for kinds, pattern in _NOUNS:
 
             def found(match: re.Match[str], kinds: frozenset[Kind] = kinds) -> str:
-                return self._put(Mention(match[0].removesuffix("'s"), By.KIND, (), kinds))
+                return self._put(Mention(match[0].removesuffix("'s"), CalledBy.KIND, (), kinds))
 
             self.text = pattern.sub(found, self.text)
 

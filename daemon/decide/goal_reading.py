@@ -50,7 +50,7 @@ _SECONDS = {"min": 60.0, "h": 3600.0}
 
 
 @dataclass(frozen=True)
-class Said:
+class ClauseMeaning:
     """The content of one clause.
 
     `quantile` like `p99` or `mean`, `limit` like `< 20ms`, `rate` like `> 50/s`, `percent` how much
@@ -73,7 +73,7 @@ class Said:
     low: bool = False
 
 
-def read_clause(text: str) -> Said:
+def read_clause(text: str) -> ClauseMeaning:
     """The content of a clause, whichever workload it is about."""
     aspects = [
         (found.start(), aspect) for aspect, pattern in ASPECTS if (found := pattern.search(text))
@@ -95,7 +95,7 @@ def read_clause(text: str) -> Said:
         will = Will.WORSEN
     first = aspects[0][0] if aspects else 0
     gain = "" if will is not Will.IMPROVE else _gain_of(text)
-    return Said(
+    return ClauseMeaning(
         order,
         will,
         where < first,

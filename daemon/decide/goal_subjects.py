@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 
 from daemon.api.models import ProgramKind as Kind
 from daemon.decide.goal_clauses import WHEN, Clause
-from daemon.decide.goal_names import By, Mention, Present
-from daemon.decide.goal_reading import Said, read_clause
-from daemon.decide.goal_terms import OPEN, Unclear, Wish, quoted
+from daemon.decide.goal_names import CalledBy, Mention, Present
+from daemon.decide.goal_reading import ClauseMeaning, read_clause
+from daemon.decide.goal_terms import OPEN, SubjectWish, Unclear, quoted
 from daemon.decide.goal_words import PRONOUN, Aspect, Will
 from daemon.understanding.rules import BATCHES
 
@@ -54,8 +54,8 @@ class Subjects:
     def kind(self, id: str) -> Kind:
         return next((each.kind for each in self.present if each.id == id), Kind.UNKNOWN)
 
-    def wishes(self, clauses: Sequence[Clause]) -> list[Wish]:
-        found: list[Wish] = []
+    def wishes(self, clauses: Sequence[Clause]) -> list[SubjectWish]:
+        found: list[SubjectWish] = []
         last: tuple[Mention, ...] = ()
         for clause in clauses:
             said = clause.said
@@ -95,23 +95,29 @@ class Subjects:
         """Kinds that people mention but that no workload is known to have: "no lag
         while typing".
         """
-        kinds = frozenset(kind for each in mentions if each.by is By.KIND for kind in each.kinds)
+        kinds = frozenset(
+            kind for each in mentions if each.by is CalledBy.KIND for kind in each.kinds
+        )
         return frozenset() if any(each.kind in kinds for each in self.present) else kinds
 
-    def _of(self, clause: Clause, said: Said, mentions: tuple[Mention, ...]) -> list[Wish]:
+    def _of(
+        self, clause: Clause, said: ClauseMeaning, mentions: tuple[Mention, ...]
+    ) -> list[SubjectWish]:
         """A wish for each subject of a clause."""
         if not mentions:
-            return [Wish(said, clause.text, clause.written)]
+            return [SubjectWish(said, clause.text, clause.written)]
         words = tuple(each.word.lower() for each in mentions)
         kinds = frozenset().union(*(each.kinds for each in mentions))
         own = False
-        wishes: list[Wish] = []
-        named = [each for each in mentions if each.by in (By.NAME, By.UNKNOWN)]
+        wishes: list[SubjectWish] = []
+        named = [each for each in mentions if each.by in (CalledBy.NAME, CalledBy.UNKNOWN)]
         for mention in mentions:
-            if mention.by is By.OTHERS:
-                wishes.append(Wish(said, clause.text, clause.written, others=True, words=words))
+            if mention.by is CalledBy.OTHERS:
+                wishes.append(
+                    SubjectWish(said, clause.text, clause.written, others=True, words=words)
+                )
                 continue
-            if mention.by is By.KIND and named and said.will is Will.IMPROVE:
+            if mention.by is CalledBy.KIND and named and said.will is Will.IMPROVE:
                 # "builds of web": the name says whose.
                 continue
             ids = self._meant(mention, said)
@@ -119,10 +125,12 @@ class Subjects:
                 own = True
             elif ids:
                 wishes.append(
-                    Wish(said, clause.text, clause.written, ids, words=words, kinds=kinds)
+                    SubjectWish(said, clause.text, clause.written, ids, words=words, kinds=kinds)
                 )
         if own:
-            wishes.insert(0, Wish(said, clause.text, clause.written, words=words, kinds=kinds))
+            wishes.insert(
+                0, SubjectWish(said, clause.text, clause.written, words=words, kinds=kinds)
+            )
         return wishes
 
     def _nobody_unknown(self, clause: Clause) -> None:
@@ -132,17 +140,17 @@ class Subjects:
             return
         who = found["who"] or found["whom"]
         if not read_clause(who).aspects:
-            self._meant(Mention(who, By.UNKNOWN), clause.said)
+            self._meant(Mention(who, CalledBy.UNKNOWN), clause.said)
 
-    def _meant(self, mention: Mention, said: Said) -> tuple[str, ...] | None:
+    def _meant(self, mention: Mention, said: ClauseMeaning) -> tuple[str, ...] | None:
         """The ids that a mention means; None: the workload that the goal is about; empty: none that
         matters.
         """
-        if mention.by is By.NAME:
+        if mention.by is CalledBy.NAME:
             if self.main in mention.ids:
                 return (self.main,)
             return self._few(mention, mention.ids, said)
-        if mention.by is By.KIND:
+        if mention.by is CalledBy.KIND:
             there = tuple(each.id for each in self.present if each.kind in mention.kinds)
             if self.main and self.main in there:
                 return (self.main,)
@@ -166,7 +174,7 @@ class Subjects:
             + (self.there() or "nothing has been seen yet")
         )
 
-    def _few(self, mention: Mention, ids: tuple[str, ...], said: Said) -> tuple[str, ...]:
+    def _few(self, mention: Mention, ids: tuple[str, ...], said: ClauseMeaning) -> tuple[str, ...]:
         most = 1 if said.will in (Will.IMPROVE, Will.WORSEN) else MOST_GUARDED
         if len(ids) <= most:
             return ids
@@ -193,7 +201,9 @@ class Subjects:
                 "an objective (`measurement NAME lower`)"
             )
         others = [
-            each for each in clause.mentions if each.by is By.NAME and self.main not in each.ids
+            each
+            for each in clause.mentions
+            if each.by is CalledBy.NAME and self.main not in each.ids
         ]
         if others or _BINDING.search(clause.text):
             raise Unclear(f"{text} is not understood; say it otherwise, or leave it out")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from daemon.api.display import displayable
 from daemon.api.models import ProgramKind as Kind
-from daemon.decide.goal_reading import Said
+from daemon.decide.goal_reading import ClauseMeaning
 from daemon.decide.goal_words import COMPLAINT, GENERIC, MANY, Aspect
 from daemon.understanding.rules import BATCHES, FOR_PEOPLE, SERVERS
 
@@ -29,7 +29,7 @@ _QUOTED = 60
 
 
 @dataclass(frozen=True)
-class Reading:
+class GoalInterpretation:
     """One way to understand a goal. `said` has it in words; `workload` if it is about
     another one.
     """
@@ -42,20 +42,20 @@ class Reading:
 class Unclear(Exception):
     """A question has to be asked; `readings` are answers to it."""
 
-    def __init__(self, question: str, readings: Iterable[Reading] = ()) -> None:
+    def __init__(self, question: str, readings: Iterable[GoalInterpretation] = ()) -> None:
         super().__init__(question)
         self.readings = tuple(readings)
 
 
 @dataclass(frozen=True)
-class Wish:
+class SubjectWish:
     """The wish for one subject:
 
     `ids`, `others`, or (neither) the workload that the goal is about. `words` and `kinds` are how
     the subject was called; `written` is the clause with names, and `text` without.
     """
 
-    said: Said
+    said: ClauseMeaning
     text: str
     written: str
     ids: tuple[str, ...] = ()
@@ -64,7 +64,7 @@ class Wish:
     kinds: frozenset[Kind] = frozenset()
 
 
-def term(aspect: Aspect, wish: Wish, kind: Kind, measured: Sequence[str]) -> str:
+def term(aspect: Aspect, wish: SubjectWish, kind: Kind, measured: Sequence[str]) -> str:
     """The wish for one aspect, as a term of an objective.
 
     Raises:
@@ -88,7 +88,7 @@ def term(aspect: Aspect, wish: Wish, kind: Kind, measured: Sequence[str]) -> str
             return _by_kind(wish, kind)
 
 
-def _finish(wish: Wish, kind: Kind) -> str:
+def _finish(wish: SubjectWish, kind: Kind) -> str:
     said = wish.said
     if re.search(r"\b(?:requests?|queries|query|pages?|transactions?|calls?)\b", wish.text):
         return _measured(f"response {said.quantile or 'p99'}", "lower", said.limit)
@@ -100,10 +100,10 @@ def _finish(wish: Wish, kind: Kind) -> str:
         raise Unclear(
             "jobs that finish sooner: each of them, or all of them?",
             [
-                Reading(
+                GoalInterpretation(
                     _measured(each, "lower", said.limit), "each job is done sooner, on average"
                 ),
-                Reading(
+                GoalInterpretation(
                     _measured("makespan", "lower", said.limit),
                     "the last of them is done sooner",
                 ),
@@ -117,7 +117,7 @@ def _finish(wish: Wish, kind: Kind) -> str:
     return _measured("makespan", "lower", said.limit)
 
 
-def _frames(wish: Wish, measured: Sequence[str]) -> str:
+def _frames(wish: SubjectWish, measured: Sequence[str]) -> str:
     name = next((each for each in measured if re.search(r"fps|frame[_.-]?rate|frames", each)), "")
     if name:
         limit = wish.said.rate.removesuffix("/s")
@@ -126,13 +126,13 @@ def _frames(wish: Wish, measured: Sequence[str]) -> str:
         "frames are counted by the program alone, and no measurement here has them (MangoHud's log "
         "does); what its threads show is",
         [
-            Reading("response p99 lower", "no frame is late"),
-            Reading("completions higher", "its threads get more done in a second"),
+            GoalInterpretation("response p99 lower", "no frame is late"),
+            GoalInterpretation("completions higher", "its threads get more done in a second"),
         ],
     )
 
 
-def _by_kind(wish: Wish, kind: Kind) -> str:
+def _by_kind(wish: SubjectWish, kind: Kind) -> str:
     """ "faster" and "better" mean whatever suits the kind of workload."""
     kinds = {kind} if kind not in OPEN else wish.kinds or {kind}
     if kinds <= FOR_PEOPLE:
@@ -153,20 +153,20 @@ def _by_kind(wish: Wish, kind: Kind) -> str:
     )
 
 
-def suggested(kind: Kind, ignored: set[Aspect]) -> list[Reading]:
+def suggested(kind: Kind, ignored: set[Aspect]) -> list[GoalInterpretation]:
     """The readings that suit the kind of workload, the likeliest first."""
     readings = [
-        (Aspect.RESPONSE, Reading("response p99 lower; completions not worse than 5%",
+        (Aspect.RESPONSE, GoalInterpretation("response p99 lower; completions not worse than 5%",
                                   "it answers sooner, also at the worst of times")),
-        (Aspect.COMPLETIONS, Reading("completions higher", "it gets more done in a second")),
-        (Aspect.FINISH, Reading("makespan lower", "all of its work is done sooner")),
+        (Aspect.COMPLETIONS, GoalInterpretation("completions higher", "it gets more done in a second")),
+        (Aspect.FINISH, GoalInterpretation("makespan lower", "all of its work is done sooner")),
     ]  # fmt: skip
     if kind in BATCHES:
         readings.reverse()
     return [reading for aspect, reading in readings if aspect not in ignored]
 
 
-def guard(aspect: Aspect, said: Said, usual: float) -> str:
+def guard(aspect: Aspect, said: ClauseMeaning, usual: float) -> str:
     """A figure that may not become worse, as a term. `usual` per cent by default."""
     per_cent = f"not worse than {said.percent or usual:g}%"
     match aspect:
@@ -182,7 +182,7 @@ def guard(aspect: Aspect, said: Said, usual: float) -> str:
             return f"cpu {per_cent}"
 
 
-def kept(wish: Wish, improve: Sequence[Wish]) -> list[str]:
+def kept(wish: SubjectWish, improve: Sequence[SubjectWish]) -> list[str]:
     """What the workload itself must keep."""
     aspects = [each for each in wish.said.aspects if each is not Aspect.ANY]
     if not aspects:
@@ -192,7 +192,7 @@ def kept(wish: Wish, improve: Sequence[Wish]) -> list[str]:
 
 
 def usual_guard(
-    kind: Kind, improve: Sequence[Wish], keep: Sequence[Wish], ignored: set[Aspect]
+    kind: Kind, improve: Sequence[SubjectWish], keep: Sequence[SubjectWish], ignored: set[Aspect]
 ) -> list[str]:
     """Answers that come sooner may not be fewer, for requests, and the other way round."""
     wanted = {aspect for each in [*improve, *keep] for aspect in each.said.aspects} | ignored

@@ -17,12 +17,12 @@ from dataclasses import dataclass, replace
 from daemon.api.models import ProgramKind as Kind
 from daemon.decide.goal_clauses import clauses
 from daemon.decide.goal_names import Present, mask
-from daemon.decide.goal_reading import Said
+from daemon.decide.goal_reading import ClauseMeaning
 from daemon.decide.goal_subjects import Subjects
 from daemon.decide.goal_terms import (
-    Reading,
+    GoalInterpretation,
+    SubjectWish,
     Unclear,
-    Wish,
     figure_of,
     guard,
     kept,
@@ -44,11 +44,11 @@ OTHERS = 10.0
 GOES_ON = 50.0
 AS_LONG_AS_IT_LIKES = 75.0
 
-__all__ = ["Guarded", "Present", "Reading", "Understood", "understand"]
+__all__ = ["GoalGuard", "GoalInterpretation", "Present", "UnderstoodGoal", "understand"]
 
 
 @dataclass(frozen=True)
-class Guarded:
+class GoalGuard:
     """The guarded figure of another workload, as objective text."""
 
     workload: str
@@ -56,7 +56,7 @@ class Guarded:
 
 
 @dataclass(frozen=True)
-class Understood:
+class UnderstoodGoal:
     """The meaning of a goal.
 
     With a `question` the rest is what is known so far; `readings` are answers to it. `notes` are
@@ -65,10 +65,10 @@ class Understood:
 
     workload: str
     objective: str = ""
-    guards: tuple[Guarded, ...] = ()
+    guards: tuple[GoalGuard, ...] = ()
     notes: tuple[str, ...] = ()
     question: str = ""
-    readings: tuple[Reading, ...] = ()
+    readings: tuple[GoalInterpretation, ...] = ()
 
 
 @dataclass
@@ -78,7 +78,7 @@ class _Goal:
     subjects: Subjects
     measured: Sequence[str]
 
-    def choose(self, wishes: Sequence[Wish]) -> str:
+    def choose(self, wishes: Sequence[SubjectWish]) -> str:
         """The workload that should become better, if nobody said which."""
         wanted = [each for each in wishes if each.said.will in (Will.IMPROVE, Will.WORSEN)]
         # "must stay smooth" is a wish if there is no other.
@@ -103,21 +103,23 @@ class _Goal:
             + " (--workload ID)"
         )
 
-    def _each(self, wanted: Sequence[Wish]) -> list[Reading]:
+    def _each(self, wanted: Sequence[SubjectWish]) -> list[GoalInterpretation]:
         readings = []
         for wish in wanted:
             for id in wish.ids:
                 main, self.subjects.main = self.subjects.main, id
                 try:
                     text = self._terms([replace(wish, ids=())])
-                    readings.append(Reading("; ".join(text), f"{quoted(id)} decides", id))
+                    readings.append(
+                        GoalInterpretation("; ".join(text), f"{quoted(id)} decides", id)
+                    )
                 except Unclear:
                     pass
                 finally:
                     self.subjects.main = main
         return readings
 
-    def objective(self, wishes: Sequence[Wish]) -> str:
+    def objective(self, wishes: Sequence[SubjectWish]) -> str:
         """The objective of the workload that the goal is about."""
         own = [each for each in wishes if not each.ids and not each.others]
         for each in own:
@@ -159,7 +161,7 @@ class _Goal:
         )
 
     def _nothing(
-        self, wishes: Sequence[Wish], keep: Sequence[Wish], ignored: set[Aspect]
+        self, wishes: Sequence[SubjectWish], keep: Sequence[SubjectWish], ignored: set[Aspect]
     ) -> Unclear:
         what = "nothing in it says what is to become better"
         if keep or ignored or any(each.ids or each.others for each in wishes):
@@ -168,7 +170,7 @@ class _Goal:
             )
         return Unclear(what, suggested(self.kind, ignored))
 
-    def _terms(self, improve: Sequence[Wish]) -> list[str]:
+    def _terms(self, improve: Sequence[SubjectWish]) -> list[str]:
         terms: list[str] = []
         asked_fair = False
         for wish in improve:
@@ -187,15 +189,17 @@ class _Goal:
             raise Unclear(
                 "fairness is no objective by itself: a trial is judged by what a workload gets",
                 [
-                    Reading("cpu higher", "it gets more CPU time; others are guarded"),
-                    Reading("response p99 lower", "it answers sooner; others are guarded"),
+                    GoalInterpretation("cpu higher", "it gets more CPU time; others are guarded"),
+                    GoalInterpretation(
+                        "response p99 lower", "it answers sooner; others are guarded"
+                    ),
                 ],
             )
         if asked_fair:
             self.subjects.notes.append("fairness: what others get is guarded in every trial")
         return one_of_each(terms)
 
-    def guards(self, wishes: Sequence[Wish]) -> tuple[Guarded, ...]:
+    def guards(self, wishes: Sequence[SubjectWish]) -> tuple[GoalGuard, ...]:
         """The guarded figures of the other named workloads."""
         texts: dict[str, list[str]] = {}
         loose = {
@@ -222,9 +226,9 @@ class _Goal:
                         texts[id].append(text)
         for id in sorted(stopped - {self.subjects.main}):
             self.subjects.notes.append(f"{quoted(id)} may stop: it has no guard of its own")
-        return tuple(Guarded(id, text) for id, each in texts.items() for text in merged(each))
+        return tuple(GoalGuard(id, text) for id, each in texts.items() for text in merged(each))
 
-    def _guards_of(self, id: str, wish: Wish, loose: set[str]) -> list[str]:
+    def _guards_of(self, id: str, wish: SubjectWish, loose: set[str]) -> list[str]:
         said = wish.said
         kind = self.subjects.kind(id)
         unmeasured = {Aspect.ANY, Aspect.FAIRNESS}
@@ -244,14 +248,14 @@ class _Goal:
                 usual = AS_LONG_AS_IT_LIKES if id in loose else GOES_ON
                 return [guard(_going(kind), said, usual)]
             case Will.IGNORE if not aspects:
-                return [guard(_going(kind), Said(), AS_LONG_AS_IT_LIKES)]
+                return [guard(_going(kind), ClauseMeaning(), AS_LONG_AS_IT_LIKES)]
             case Will.IGNORE:
                 self.subjects.notes.append(f"{aspects[0].value} of {quoted(id)} does not count")
                 return []
             case _:
                 raise Unclear(f"{quoted(wish.written)} asks for something worse; is that meant?")
 
-    def _about_others(self, wish: Wish) -> None:
+    def _about_others(self, wish: SubjectWish) -> None:
         if wish.said.will is Will.IMPROVE and wish.said.aspects:
             raise Unclear(
                 "one workload's objective decides a trial; which one is to become better?"
@@ -298,7 +302,7 @@ def understand(
     present: Sequence[Present],
     workload: str = "",
     measured: Sequence[str] = (),
-) -> Understood:
+) -> UnderstoodGoal:
     """The meaning of a person's sentence for the existing workloads.
 
     Args:
@@ -310,9 +314,9 @@ def understand(
     subjects = Subjects(present, workload)
     reader = _Goal(subjects, measured)
     objective = ""
-    guards: tuple[Guarded, ...] = ()
+    guards: tuple[GoalGuard, ...] = ()
     question = ""
-    readings: tuple[Reading, ...] = ()
+    readings: tuple[GoalInterpretation, ...] = ()
     try:
         if objective := _as_objective(goal):
             subjects.main = workload or reader.choose([])
@@ -330,4 +334,4 @@ def understand(
     except Unclear as unclear:
         question, readings = str(unclear), unclear.readings
     notes = tuple(dict.fromkeys(subjects.notes))
-    return Understood(subjects.main, objective, guards, notes, question, readings)
+    return UnderstoodGoal(subjects.main, objective, guards, notes, question, readings)

@@ -32,13 +32,13 @@ from daemon.decide.detect import (
     enough,
     worst_term,
 )
-from daemon.decide.lasting import STILL, Lasting, Mark
+from daemon.decide.lasting import STILL, IntervalMark, Lasting
 from daemon.decide.objective import Guard, Measurement, Metric, Objective, Term, meant
 from daemon.decide.observation import Observation, WorkloadObservation
 from daemon.decide.settings import DetectSettings, GuardSettings, TrialSettings
 from daemon.decide.values import parts_of, response_p99, value_of
 from daemon.decide.verdict import LONGEST_NAME, starving_us, values, who
-from daemon.decide.windows import STOLEN, Guarded, longest_of
+from daemon.decide.windows import STOLEN, GuardedFigure, longest_of
 from daemon.decide.words import figure
 
 # Intervals with a starved task, among the last `of_intervals`.
@@ -123,7 +123,11 @@ def kept_of(
         usual[Arm.CANDIDATE],
         usual[Arm.BASELINE],
         max(
-            (w.guarded.get(Guarded.DELAY_MAX_US, 0.0) for w in windows if w.arm is Arm.BASELINE),
+            (
+                w.guarded.get(GuardedFigure.DELAY_MAX_US, 0.0)
+                for w in windows
+                if w.arm is Arm.BASELINE
+            ),
             default=0.0,
         ),
         tuple(
@@ -255,7 +259,7 @@ def _besides(
 
 def _after(lasting: Lasting, bad: bool, began: float, settings: GuardSettings) -> Lasting:
     return lasting.after(
-        Mark.BAD if bad else Mark.CALM,
+        IntervalMark.BAD if bad else IntervalMark.CALM,
         began,
         bad=settings.bad_intervals,
         of=settings.of_intervals,
@@ -379,7 +383,7 @@ def _starved(
         return state, None
     most = starving_us(kept.default_delay_max_us, trial)
     starved = state.starved.after(
-        Mark.BAD if longest.us >= most else Mark.CALM,
+        IntervalMark.BAD if longest.us >= most else IntervalMark.CALM,
         observation.began,
         bad=min(STARVED_INTERVALS, settings.of_intervals),
         of=settings.of_intervals,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 
-class Mark(Enum):
+class IntervalMark(Enum):
     """The result of one interval. BETWEEN is neither bad enough to begin nor calm enough to end."""
 
     BAD = "bad"
@@ -27,10 +27,10 @@ class Lasting:
     def active(self) -> bool:
         return self.since > 0
 
-    def after(self, mark: Mark, began: float, *, bad: int, of: int, calm: int) -> "Lasting":
+    def after(self, mark: IntervalMark, began: float, *, bad: int, of: int, calm: int) -> "Lasting":
         """With one more interval that `began` then. Becomes active, or ends, by the counts."""
-        marks = (*self.marks, began if mark is Mark.BAD else 0.0)[-of:]
-        calm_now = self.calm + 1 if mark is Mark.CALM else 0
+        marks = (*self.marks, began if mark is IntervalMark.BAD else 0.0)[-of:]
+        calm_now = self.calm + 1 if mark is IntervalMark.CALM else 0
         if self.active:
             if calm_now >= calm:
                 return STILL

@@ -39,7 +39,7 @@ class Makespan:
 
 
 @dataclass(frozen=True, slots=True)
-class _Life:
+class _JobLife:
     """From `began` to `ended`, Unix seconds; `blur`: the precision of both.
 
     For an unfinished one, `ended` is when that was seen.
@@ -80,24 +80,24 @@ def makespan_of(
     return Makespan(1e6 * fmean(same), len(same))
 
 
-def _goes_on(batch: _Life, life: _Life) -> bool:
+def _goes_on(batch: _JobLife, life: _JobLife) -> bool:
     """Whether a process that was seen runnable after the end of a batch began in it."""
     return life.ended > batch.ended and life.began < batch.ended - max(batch.blur, life.blur)
 
 
-def _ended(observation: Observation, parts: Sequence[WorkloadObservation]) -> list[_Life]:
+def _ended(observation: Observation, parts: Sequence[WorkloadObservation]) -> list[_JobLife]:
     found = []
     for part in parts:
         for length in _lengths(part.turnaround_hist):
             # It ended somewhere in the interval, and not before its own length allows.
             ended = observation.at - min(observation.interval_s, length) / 2
-            found.append(_Life(ended - length, ended, _blur(length, observation)))
+            found.append(_JobLife(ended - length, ended, _blur(length, observation)))
     return found
 
 
-def _open(observation: Observation, parts: Sequence[WorkloadObservation]) -> list[_Life]:
+def _open(observation: Observation, parts: Sequence[WorkloadObservation]) -> list[_JobLife]:
     return [
-        _Life(observation.at - length, observation.at, _blur(length, observation))
+        _JobLife(observation.at - length, observation.at, _blur(length, observation))
         for part in parts
         for length in _lengths(part.open_jobs_hist)
     ]
@@ -112,16 +112,16 @@ def _blur(length: float, observation: Observation) -> float:
     return BUCKET * length + observation.interval_s
 
 
-def _batches(lives: Sequence[_Life]) -> list[_Life]:
+def _batches(lives: Sequence[_JobLife]) -> list[_JobLife]:
     """Lives that overlap for certain, as one; then the short ones with those they touch."""
-    joined: list[_Life] = []
+    joined: list[_JobLife] = []
     for life in sorted((each for each in lives if each.length > each.blur), key=_began):
         before = joined[-1] if joined else None
         if before and before.ended - life.began > max(before.blur, life.blur):
             joined[-1] = _together(before, life)
         else:
             joined.append(life)
-    alone: list[_Life] = []
+    alone: list[_JobLife] = []
     for life in sorted((each for each in lives if each.length <= each.blur), key=_began):
         for batch in joined:
             if life.began <= batch.ended + batch.blur and life.ended >= batch.began - batch.blur:
@@ -135,9 +135,9 @@ def _batches(lives: Sequence[_Life]) -> list[_Life]:
     return [*joined, *alone]
 
 
-def _began(life: _Life) -> float:
+def _began(life: _JobLife) -> float:
     return life.began
 
 
-def _together(a: _Life, b: _Life) -> _Life:
-    return _Life(min(a.began, b.began), max(a.ended, b.ended), max(a.blur, b.blur))
+def _together(a: _JobLife, b: _JobLife) -> _JobLife:
+    return _JobLife(min(a.began, b.began), max(a.ended, b.ended), max(a.blur, b.blur))

@@ -328,7 +328,7 @@ class _Token:
     column: int
 
 
-class _Reader:
+class _TermReader:
     """The tokens of one term, and the position of the parser."""
 
     def __init__(self, text: str, begin: int, end: int, type: FaultType) -> None:
@@ -393,7 +393,7 @@ def parse_objective(text: str, type: FaultType = FaultType.BAD_PARAMETER) -> Obj
     begin = 0
     for part in text.split(";"):
         end = begin + len(part)
-        reader = _Reader(text, begin, end, type)
+        reader = _TermReader(text, begin, end, type)
         # A `;` at the end ends the last term and begins none.
         if reader.tokens or not terms or end < len(text):
             term = _term(reader)
@@ -421,7 +421,7 @@ def parse_guard(workload: str, text: str, type: FaultType = FaultType.BAD_PARAME
     Raises:
         Fault: of the given type, with the column, what was expected, and a suggestion.
     """
-    reader = _Reader(text, 0, len(text.split(";")[0]), type)
+    reader = _TermReader(text, 0, len(text.split(";")[0]), type)
     term = _term(reader)
     rest = text[len(text.split(";")[0]) :].strip("; ")
     if rest:
@@ -442,7 +442,7 @@ def _target_for(guard: Term) -> str:
     return "completions" if guard.metric is Metric.RESPONSE else "response p99"
 
 
-def _term(reader: _Reader) -> Term:
+def _term(reader: _TermReader) -> Term:
     word = reader.take()
     metric = _WORDS.get(word.text)
     if metric is None:
@@ -468,7 +468,7 @@ def _term(reader: _Reader) -> Term:
     )
 
 
-def _fraction(reader: _Reader) -> float | None:
+def _fraction(reader: _TermReader) -> float | None:
     token = reader.take()
     wanted = "a percentile such as `p50`, `p99` or `p99.9`, or `mean`"
     if token.text == "mean":
@@ -482,7 +482,7 @@ def _fraction(reader: _Reader) -> float | None:
     return fraction
 
 
-def _way(reader: _Reader, usual: Direction) -> None:
+def _way(reader: _TermReader, usual: Direction) -> None:
     """`lower` or `higher`, which may be left out, but not be the wrong one."""
     word = reader.peek()
     if word.text not in _DIRECTIONS:
@@ -493,7 +493,7 @@ def _way(reader: _Reader, usual: Direction) -> None:
         reader.fail(word.column, f"found {word.text!r}, yet {better} is better", f"`{better}`")
 
 
-def _measurement(reader: _Reader) -> Term:
+def _measurement(reader: _TermReader) -> Term:
     name = reader.take()
     if not _NAME.fullmatch(name.text):
         reader.refuse(name, "the measurement's name (a-z, then a-z, 0-9, `_`, `.` and `-`)")
@@ -515,7 +515,7 @@ def _measurement(reader: _Reader) -> Term:
     )
 
 
-def _tolerance(reader: _Reader, direction: Direction) -> float | None:
+def _tolerance(reader: _TermReader, direction: Direction) -> float | None:
     """`not worse than 5%`, as a fraction; None if it is not here."""
     if reader.peek().text != "not":
         return None
@@ -538,7 +538,7 @@ def _tolerance(reader: _Reader, direction: Direction) -> float | None:
     return value / 100
 
 
-def _over(reader: _Reader) -> None:
+def _over(reader: _TermReader) -> None:
     token = reader.peek()
     if token.text:
         reader.fail(
@@ -549,7 +549,7 @@ def _over(reader: _Reader) -> None:
 
 
 def _limit(
-    reader: _Reader, direction: Direction, units: dict[str, float] | None, usual: str
+    reader: _TermReader, direction: Direction, units: dict[str, float] | None, usual: str
 ) -> tuple[float, str] | None:
     """`< 5ms`: the limit in the base unit, and the unit as written; None without one.
 

@@ -61,7 +61,7 @@ _NUMBER = re.compile(r"(?<!\d)[1-9]\d{2,6}(?!\d)")
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
+class RuntimeKey:
     """A job: a program's name (hostile text), and the hash of its arguments."""
 
     program: str
@@ -69,7 +69,7 @@ class Key:
 
 
 @dataclass(frozen=True, slots=True)
-class Runtime:
+class LearnedRuntime:
     """The known CPU time of one key, ns. `at`: its last run, Unix seconds."""
 
     mean_ns: float
@@ -124,26 +124,26 @@ def normalised(arguments: Sequence[str]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def key_of(program: str, arguments: Sequence[str]) -> Key:
+def key_of(program: str, arguments: Sequence[str]) -> RuntimeKey:
     """The key of a process; `arguments` as `bpf.signals.source` reports them."""
     state = hashlib.sha256()
     for each in normalised(arguments):
         raw = each.encode("utf-8", "surrogatepass")
         state.update(b"%d:" % len(raw))
         state.update(raw)
-    return Key(program[:PROGRAM_LIMIT], state.hexdigest()[:16])
+    return RuntimeKey(program[:PROGRAM_LIMIT], state.hexdigest()[:16])
 
 
-def learned(before: Runtime | None, run_ns: float, at: float) -> Runtime:
+def learned(before: LearnedRuntime | None, run_ns: float, at: float) -> LearnedRuntime:
     """The estimate after one more run."""
     if before is None:
-        return Runtime(run_ns, 0.0, 1, at)
+        return LearnedRuntime(run_ns, 0.0, 1, at)
     weight = max(1.0 / (before.count + 1), LEAST_WEIGHT)
     deviation = run_ns - before.mean_ns
     if before.count >= TRUSTED_RUNS:
         bound = CLIPPED_SPREADS * before.spread_ns + CLIPPED_PART * before.mean_ns
         deviation = max(-bound, min(bound, deviation))
-    return Runtime(
+    return LearnedRuntime(
         before.mean_ns + weight * deviation,
         before.spread_ns + weight * (abs(deviation) - before.spread_ns),
         before.count + 1,
@@ -154,9 +154,9 @@ def learned(before: Runtime | None, run_ns: float, at: float) -> Runtime:
 class Runtimes:
     """All estimates, bounded; the keys not seen for the longest are removed first."""
 
-    def __init__(self, known: Iterable[tuple[Key, Runtime]] = ()) -> None:
+    def __init__(self, known: Iterable[tuple[RuntimeKey, LearnedRuntime]] = ()) -> None:
         # By program; within each, the key that ran last is last.
-        self._programs: dict[str, dict[str, Runtime]] = {}
+        self._programs: dict[str, dict[str, LearnedRuntime]] = {}
         self._count = 0
         for key, runtime in sorted(known, key=lambda each: each[1].at):
             self._put(key, runtime)
@@ -164,17 +164,17 @@ class Runtimes:
     def __len__(self) -> int:
         return self._count
 
-    def get(self, key: Key) -> Runtime | None:
+    def get(self, key: RuntimeKey) -> LearnedRuntime | None:
         """The estimate for exactly this key."""
         return self._programs.get(key.program, {}).get(key.arguments)
 
-    def learn(self, key: Key, run_ns: float, at: float) -> Runtime:
+    def learn(self, key: RuntimeKey, run_ns: float, at: float) -> LearnedRuntime:
         """Note a run that ended well; returns the new estimate."""
         runtime = learned(self.get(key), run_ns, at)
         self._put(key, runtime)
         return runtime
 
-    def expected_ns(self, key: Key) -> int | None:
+    def expected_ns(self, key: RuntimeKey) -> int | None:
         """The expected CPU time of a process's whole run in ns; None: unknown."""
         of_program = self._programs.get(key.program, {})
         known = of_program.get(key.arguments)
@@ -186,7 +186,7 @@ class Runtimes:
         mean = fmean(means)
         return round(mean) if pstdev(means, mean) <= ALIKE * mean else None
 
-    def _put(self, key: Key, runtime: Runtime) -> None:
+    def _put(self, key: RuntimeKey, runtime: LearnedRuntime) -> None:
         of_program = self._programs.setdefault(key.program, {})
         if of_program.pop(key.arguments, None) is None:
             self._count += 1

@@ -10,13 +10,13 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
-class Table(BaseModel):
+class SettingsTable(BaseModel):
     """A table of the configuration: frozen, complete, and without unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
-class DetectSettings(Table):
+class DetectSettings(SettingsTable):
     """When a workload counts as served worse than its baseline."""
 
     # An interval is bad if all of these hold for its response p99 (run-queue delay p99, if response
@@ -56,7 +56,7 @@ class DetectSettings(Table):
         return self
 
 
-class Tolerances(Table):
+class Tolerances(SettingsTable):
     """How much worse each guarded metric may become in exchange for the objective.
 
     A fraction: 0.1 tolerates a tenth less, 2.0 tolerates three times the delay. The response time
@@ -71,7 +71,7 @@ class Tolerances(Table):
     own_throughput: Annotated[float, Field(gt=0, le=1)] = 0.1
 
 
-class TrialSettings(Table):
+class TrialSettings(SettingsTable):
     """How a candidate is compared with the current scheduler."""
 
     window_s: Annotated[float, Field(ge=0.5, le=600)] = 15.0
@@ -125,7 +125,7 @@ class TrialSettings(Table):
         return self
 
 
-class GuardSettings(Table):
+class GuardSettings(SettingsTable):
     """When a kept scheduler is rolled back."""
 
     # Worse than under itself before by this ratio, and worse than the default was.
@@ -147,7 +147,7 @@ class GuardSettings(Table):
         return self
 
 
-class LimitSettings(Table):
+class LimitSettings(SettingsTable):
     """How often the daemon may try anything, and how long it pauses after trouble."""
 
     trials_per_hour: Annotated[int, Field(ge=1, le=1000)] = 12

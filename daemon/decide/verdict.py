@@ -32,7 +32,7 @@ from daemon.api.display import displayable
 from daemon.api.models import Arm, ComparedView, Decision, Direction, VerdictView, WindowView
 from daemon.decide.compare import Ratio, permutation_p
 from daemon.decide.compared import (
-    Compared,
+    ComparedTerm,
     above_zero,
     compared_guard,
     compared_term,
@@ -46,7 +46,7 @@ from daemon.decide.objective import Guard, Metric, Objective, Term
 from daemon.decide.settings import TrialSettings
 from daemon.decide.windows import (
     BLOCK,
-    Guarded,
+    GuardedFigure,
     Live,
     included,
     least_of,
@@ -80,22 +80,22 @@ STARVED_RATIO = 3.0
 
 # The guarded figures as terms, which say what is better.
 _TERMS = {
-    Guarded.MACHINE_RUN_SHARE: Term("", Metric.CPU, Direction.HIGHER, ""),
-    Guarded.OTHERS_RUN_SHARE: Term("", Metric.CPU, Direction.HIGHER, ""),
-    Guarded.OTHERS_RESPONSE_P99_US: Term("", Metric.RESPONSE, Direction.LOWER, "us", 0.99),
-    Guarded.OTHERS_DELAY_P99_US: Term("", Metric.DELAY, Direction.LOWER, "us", 0.99),
-    Guarded.OWN_THROUGHPUT: Term("", Metric.COMPLETIONS, Direction.HIGHER, ""),
+    GuardedFigure.MACHINE_RUN_SHARE: Term("", Metric.CPU, Direction.HIGHER, ""),
+    GuardedFigure.OTHERS_RUN_SHARE: Term("", Metric.CPU, Direction.HIGHER, ""),
+    GuardedFigure.OTHERS_RESPONSE_P99_US: Term("", Metric.RESPONSE, Direction.LOWER, "us", 0.99),
+    GuardedFigure.OTHERS_DELAY_P99_US: Term("", Metric.DELAY, Direction.LOWER, "us", 0.99),
+    GuardedFigure.OWN_THROUGHPUT: Term("", Metric.COMPLETIONS, Direction.HIGHER, ""),
 }
 
 
-def _trivial(settings: TrialSettings) -> dict[Guarded, float]:
+def _trivial(settings: TrialSettings) -> dict[GuardedFigure, float]:
     """If even the worse arm is below this, there is nothing to guard."""
     return {
-        Guarded.MACHINE_RUN_SHARE: 0.05,
-        Guarded.OTHERS_RUN_SHARE: 0.05,
-        Guarded.OTHERS_RESPONSE_P99_US: settings.others_floor_us,
-        Guarded.OTHERS_DELAY_P99_US: settings.others_floor_us,
-        Guarded.OWN_THROUGHPUT: 5.0,
+        GuardedFigure.MACHINE_RUN_SHARE: 0.05,
+        GuardedFigure.OTHERS_RUN_SHARE: 0.05,
+        GuardedFigure.OTHERS_RESPONSE_P99_US: settings.others_floor_us,
+        GuardedFigure.OTHERS_DELAY_P99_US: settings.others_floor_us,
+        GuardedFigure.OWN_THROUGHPUT: 5.0,
     }
 
 
@@ -275,9 +275,9 @@ def _collapsed(windows: Sequence[WindowView], objective: Objective) -> str:
         return ""
     done = {
         arm: [
-            each.guarded[Guarded.OWN_THROUGHPUT]
+            each.guarded[GuardedFigure.OWN_THROUGHPUT]
             for each in windows
-            if each.arm is arm and Guarded.OWN_THROUGHPUT in each.guarded
+            if each.arm is arm and GuardedFigure.OWN_THROUGHPUT in each.guarded
         ]
         for arm in Arm
     }
@@ -353,7 +353,11 @@ def starved(windows: Sequence[WindowView], live: Sequence[Live], settings: Trial
     """
     waits = {
         arm: [
-            (each.guarded.get(Guarded.DELAY_MAX_US, 0.0), each.longest_comm, each.longest_workload)
+            (
+                each.guarded.get(GuardedFigure.DELAY_MAX_US, 0.0),
+                each.longest_comm,
+                each.longest_workload,
+            )
             for each in windows
             if each.arm is arm
         ]
@@ -400,8 +404,8 @@ def who(comm: str, workload: str) -> str:
 class _Found:
     """All input of a verdict. `guarded` is the text about the figures of everybody."""
 
-    targets: tuple[Compared, ...]
-    guards: tuple[Compared, ...]
+    targets: tuple[ComparedTerm, ...]
+    guards: tuple[ComparedTerm, ...]
     guarded: Mapping[str, str]
     broken: tuple[str, ...]
     # Whether a guard is worse than tolerated as far as is known, and more windows may show it.
@@ -412,7 +416,7 @@ class _Found:
     def worse(self) -> list[Ratio]:
         return [each.worse for each in self.targets if each.worse is not None]
 
-    def lost(self, settings: TrialSettings) -> list[Compared]:
+    def lost(self, settings: TrialSettings) -> list[ComparedTerm]:
         """Those that should become better, and are worse for certain."""
         tolerance = settings.min_gain if len(self.targets) > 1 else 0.0
         return [
@@ -421,7 +425,7 @@ class _Found:
             if each.worse is not None and each.worse.low >= 1 and each.loss >= tolerance
         ]
 
-    def doubted(self, settings: TrialSettings) -> list[Compared]:
+    def doubted(self, settings: TrialSettings) -> list[ComparedTerm]:
         """Those of several that may be worse than tolerated: twice as much, possibly by noise."""
         if len(self.targets) < 2:
             return []
@@ -470,7 +474,7 @@ def _compare(
     )
 
 
-def _agrees(compared: Compared) -> bool:
+def _agrees(compared: ComparedTerm) -> bool:
     baseline, candidate = list(compared.baseline), list(compared.candidate)
     if compared.term.direction is Direction.HIGHER:
         baseline, candidate = [1 / v for v in baseline], [1 / v for v in candidate]
@@ -496,7 +500,7 @@ def _guarded(
     broken: list[str] = []
     tolerances: Mapping[str, float] = settings.tolerance.model_dump()
     for name, trivial in _trivial(settings).items():
-        if name is Guarded.OWN_THROUGHPUT and objective.has(*_WORK):
+        if name is GuardedFigure.OWN_THROUGHPUT and objective.has(*_WORK):
             continue
         arms = {
             arm: [
@@ -574,7 +578,7 @@ def _verdict(
     )
 
 
-def _measured(each: Compared) -> str:
+def _measured(each: ComparedTerm) -> str:
     """`response p99 23.1 ms instead of 60.3 ms: 62% better (55% to 68% better with 95 %)`."""
     unit = each.term.unit
     said = (
@@ -614,5 +618,5 @@ def _seen(windows: Sequence[WindowView], objective: Objective) -> list[ComparedV
     for term in objective.terms:
         baseline, candidate = (tuple(term_values(windows, arm, objective, term)) for arm in Arm)
         if baseline:
-            found.append(Compared(term.named, term, baseline, candidate).view())
+            found.append(ComparedTerm(term.named, term, baseline, candidate).view())
     return found

@@ -35,7 +35,7 @@ STOLEN = 0.05
 LATE_S = 1.0
 
 
-class Guarded(StrEnum):
+class GuardedFigure(StrEnum):
     """Figures of a window that may not be sacrificed for the objective.
 
     MACHINE_RUN_SHARE: CPU time of all workloads, of one CPU: total work done. It is the sum of the
@@ -126,7 +126,7 @@ def window_of(
     figures |= _guard_figures(guards, workload, seen, numbers, begin)
     guarded = guarded_of(workload, seen, begin, sleepers, guards)
     if longest:
-        guarded[Guarded.DELAY_MAX_US] = longest.us
+        guarded[GuardedFigure.DELAY_MAX_US] = longest.us
     return WindowView(
         arm=arm,
         started=started,
@@ -289,7 +289,7 @@ def guarded_of(
     since: float = ALWAYS,
     sleepers: frozenset[str] | None = None,
     guards: Sequence[Guard] = (),
-) -> dict[Guarded, float]:
+) -> dict[GuardedFigure, float]:
     """The guarded figures over these intervals; those that do not apply are left out.
 
     A workload with its own guard is not one of the others: its tolerance is given.
@@ -304,16 +304,18 @@ def guarded_of(
     others = [(seconds, part) for seconds, part in parts if part.id not in named]
     own = [(seconds, part) for seconds, part in parts if part.id == workload]
     figures = {
-        Guarded.MACHINE_RUN_SHARE: sum(s * part.run_share for s, part in parts) / span,
-        Guarded.DELAY_MAX_US: max((part.delay_max_us for _, part in parts), default=0.0),
+        GuardedFigure.MACHINE_RUN_SHARE: sum(s * part.run_share for s, part in parts) / span,
+        GuardedFigure.DELAY_MAX_US: max((part.delay_max_us for _, part in parts), default=0.0),
     }
     if workload and others:
-        figures[Guarded.OTHERS_RUN_SHARE] = sum(s * part.run_share for s, part in others) / span
+        figures[GuardedFigure.OTHERS_RUN_SHARE] = (
+            sum(s * part.run_share for s, part in others) / span
+        )
         figures |= _others_served(named, observations, since, sleepers)
     if own:
         counted = value_of(_COMPLETIONS, workload, observations)
         if counted:
-            figures[Guarded.OWN_THROUGHPUT] = counted.value
+            figures[GuardedFigure.OWN_THROUGHPUT] = counted.value
     return figures
 
 
@@ -325,7 +327,7 @@ def _others_served(
     observations: Sequence[Observation],
     since: float,
     sleepers: frozenset[str] | None,
-) -> dict[Guarded, float]:
+) -> dict[GuardedFigure, float]:
     """How those of the others that mostly sleep are served."""
 
     def served(part: WorkloadObservation) -> bool:
@@ -337,9 +339,9 @@ def _others_served(
     flat = [part for each in parts for part in each]
     if responds(flat):
         histogram, longest, _ = responses_of(zip(observations, parts, strict=True), since)
-        return {Guarded.OTHERS_RESPONSE_P99_US: quantile(histogram, 0.99, longest)}
+        return {GuardedFigure.OTHERS_RESPONSE_P99_US: quantile(histogram, 0.99, longest)}
     histogram = merged(part.delay_hist for part in flat)
-    return {Guarded.OTHERS_DELAY_P99_US: quantile(histogram, 0.99)} if histogram else {}
+    return {GuardedFigure.OTHERS_DELAY_P99_US: quantile(histogram, 0.99)} if histogram else {}
 
 
 @dataclass(frozen=True, slots=True)

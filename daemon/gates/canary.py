@@ -35,7 +35,7 @@ class _Said(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
-class Place(_Said):
+class CanaryPlace(_Said):
     """Whether a machine boots here: `why` not, or with which kernel and accelerator."""
 
     why: str = ""
@@ -43,7 +43,7 @@ class Place(_Said):
     accelerator: str = ""
 
 
-class Outcome(_Said):
+class CanaryOutcome(_Said):
     """The result for a scheduler there."""
 
     kernel: str
@@ -56,7 +56,7 @@ class Outcome(_Said):
     reused: bool = False
 
 
-def reason_to_skip(setting: Canary, place: Place | None, *, asked: bool, kvm: bool) -> str:
+def reason_to_skip(setting: Canary, place: CanaryPlace | None, *, asked: bool, kvm: bool) -> str:
     """Why no machine is booted for a candidate; empty if one is.
 
     Args:
@@ -98,13 +98,13 @@ async def canary_gate(
     start = time.monotonic()
     try:
         environ = _environment(cache)
-        place = Place.model_validate_json(await _lab(environ))
+        place = CanaryPlace.model_validate_json(await _lab(environ))
         if why := reason_to_skip(settings.canary, place, asked=asked, kvm=kvm):
             return _skipped(why, asked=asked)
         told.started(Gate.CANARY)
         words = [f"--object={object}", f"--seconds={settings.canary_s:g}"]
         words += [f"--set={name}={value}" for name, value in values.items()]
-        outcome = Outcome.model_validate_json(await _lab(environ, *words))
+        outcome = CanaryOutcome.model_validate_json(await _lab(environ, *words))
     except Fault as fault:
         return _skipped(f"the virtual machine failed: {fault}", asked=asked)
     except ValidationError:
@@ -119,7 +119,7 @@ async def canary_gate(
     )
 
 
-def _explained(outcome: Outcome) -> list[GateMessage]:
+def _explained(outcome: CanaryOutcome) -> list[GateMessage]:
     """Its messages; an ejection gets the simulator's explanation of the kernel's message."""
     if not outcome.messages or not outcome.exit_message:
         return outcome.messages

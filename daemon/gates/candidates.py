@@ -24,15 +24,15 @@ from daemon.api.models import (
 from daemon.api.origin import Origin
 from daemon.gates.compiled_policies import Used, compiled
 from daemon.gates.proof import Passing, Proof, Subject
-from daemon.gates.telling import Silent, Telling, stopped_reason
+from daemon.gates.telling import GateEvents, Silent, stopped_reason
 from daemon.lifecycle.attachment import Loadable
 from process import Fault, FaultType, Priority, at_priority
 from scheduler_library import external
-from scheduler_library.catalog import Catalog, Entry, check_name
-from scheduler_library.manifest import Kind, Manifest
+from scheduler_library.catalog import Catalog, CatalogEntry, check_name
+from scheduler_library.manifest import EntryKind, Manifest
 from scheduler_library.parameters import check_parameters
-from scheduler_library.policy.facts import Facts
-from simulator.gates import Judged
+from scheduler_library.policy.facts import PolicyFacts
+from simulator.gates import JudgedBy
 
 # How many candidates are kept; the oldest are removed first. Their objects stay in the build cache.
 MOST_CANDIDATES = 256
@@ -53,7 +53,7 @@ class Candidate:
 
     id: str
     name: str
-    kind: Kind
+    kind: EntryKind
     parameters: dict[str, ParameterValue]
     source_sha256: str = ""
     at: float = 0.0
@@ -63,7 +63,7 @@ class Candidate:
     tags: tuple[str, ...] = field(default=())
     manifest: Manifest | None = None
     policy: str = ""
-    facts: Facts = field(default_factory=Facts)
+    facts: PolicyFacts = field(default_factory=PolicyFacts)
 
     @property
     def proven(self) -> bool:
@@ -104,7 +104,7 @@ class Candidate:
 
 
 def candidate_id(
-    kind: Kind, name: str, source: bytes, parameters: dict[str, ParameterValue]
+    kind: EntryKind, name: str, source: bytes, parameters: dict[str, ParameterValue]
 ) -> str:
     """The same content gives the same id, on every machine and at every time."""
     text = json.dumps([kind.value, name, parameters], sort_keys=True).encode()
@@ -113,7 +113,7 @@ def candidate_id(
 
 
 @dataclass(frozen=True)
-class Wish:
+class CandidateOptions:
     """The request beside the candidate itself: its parameters, and how it is proven.
 
     `hurry`: a degraded workload waits for it. `ahead`: nobody waits, and no event reports it; with
@@ -127,10 +127,10 @@ class Wish:
     cpus: tuple[int, ...] = ()
     ahead: bool = False
     anew: bool = False
-    judged: Judged | None = None
+    judged: JudgedBy | None = None
 
 
-def _answers(proof: Proof, wish: Wish) -> bool:
+def _answers(proof: Proof, wish: CandidateOptions) -> bool:
     """Whether a stored proof answers the current request."""
     if wish.anew or not proof.proven or proof.object is None or not proof.object.exists():
         return False
@@ -206,7 +206,7 @@ class Candidates:
         return found
 
     async def create(
-        self, request: CandidateRequest, workload: str = "", judged: Judged | None = None
+        self, request: CandidateRequest, workload: str = "", judged: JudgedBy | None = None
     ) -> Candidate:
         """Resolve, check and prove a candidate; a proven one is answered from memory.
 
@@ -229,7 +229,7 @@ class Candidates:
         workload = request.workload or workload
         trace = await asyncio.to_thread(self._recorded, workload) if workload else None
         hurry = request.episode is not None
-        wish = Wish(
+        wish = CandidateOptions(
             dict(request.parameters),
             trace,
             request.canary,
@@ -248,9 +248,11 @@ class Candidates:
         Raises:
             Fault: as `create`; BUSY if the work that this belongs to is given up.
         """
-        return await self._asked_for(request, Wish(dict(request.parameters), ahead=True, anew=anew))
+        return await self._asked_for(
+            request, CandidateOptions(dict(request.parameters), ahead=True, anew=anew)
+        )
 
-    async def _asked_for(self, request: CandidateRequest, wish: Wish) -> Candidate:
+    async def _asked_for(self, request: CandidateRequest, wish: CandidateOptions) -> Candidate:
         if request.policy is not None:
             return await self._from_policy(request.policy, wish)
         if request.library is not None:
@@ -258,21 +260,23 @@ class Candidates:
         assert request.source is not None
         return await self._from_source(request.source, request.name, wish)
 
-    def _lock(self, wish: Wish) -> asyncio.Lock:
+    def _lock(self, wish: CandidateOptions) -> asyncio.Lock:
         return self._hurried if wish.hurry else self._gate
 
-    async def _from_library(self, entry: Entry, wish: Wish, by: tuple[str, ...] = ()) -> Candidate:
+    async def _from_library(
+        self, entry: CatalogEntry, wish: CandidateOptions, by: tuple[str, ...] = ()
+    ) -> Candidate:
         """`by`: the policies of the library whose `use` led here."""
-        if entry.manifest.kind is Kind.EXTERNAL:
+        if entry.manifest.kind is EntryKind.EXTERNAL:
             return await self._from_external(entry, wish.parameters)
-        if entry.manifest.kind is Kind.POLICY:
+        if entry.manifest.kind is EntryKind.POLICY:
             text = await asyncio.to_thread(entry.policy)
             return await self._from_policy(text, wish, entry, by)
         assert entry.source is not None
         draft = Candidate(
             "",
             entry.name,
-            Kind.BPF,
+            EntryKind.BPF,
             dict(check_parameters(entry.manifest, wish.parameters)),
             library=entry.name,
             tags=tuple(entry.manifest.tags),
@@ -283,8 +287,8 @@ class Candidates:
     async def _from_policy(
         self,
         text: str,
-        wish: Wish,
-        entry: Entry | None = None,
+        wish: CandidateOptions,
+        entry: CatalogEntry | None = None,
         by: tuple[str, ...] = (),
     ) -> Candidate:
         async with self._lock(wish):
@@ -302,7 +306,7 @@ class Candidates:
         draft = Candidate(
             "",
             entry.name if entry else made.name,
-            Kind.POLICY,
+            EntryKind.POLICY,
             dict(check_parameters(made.manifest, wish.parameters)),
             library=entry.name if entry else "",
             tags=tuple((entry.manifest if entry else made.manifest).tags),
@@ -314,7 +318,7 @@ class Candidates:
         return await self._prove(draft, source, wish, (step,), made.origin)
 
     async def _from_external(
-        self, entry: Entry, parameters: dict[str, ParameterValue]
+        self, entry: CatalogEntry, parameters: dict[str, ParameterValue]
     ) -> Candidate:
         program = await asyncio.to_thread(external.inspect_external, entry)
         if program.state is not external.State.INSTALLED:
@@ -329,7 +333,7 @@ class Candidates:
             external.with_layers, entry.name, program.options, parameters
         )
         words = external.arguments(entry.name, program.options, parameters)
-        id = candidate_id(Kind.EXTERNAL, entry.name, program.path.encode(), parameters)
+        id = candidate_id(EntryKind.EXTERNAL, entry.name, program.path.encode(), parameters)
         # The verifier checks it when it loads itself; there is nothing here for us to build.
         found = GateMessage(severity="note", message=f"installed: {program.found}")
         proof = Proof((GateResult(gate=Gate.STATIC, passed=True, seconds=0, messages=[found]),))
@@ -337,7 +341,7 @@ class Candidates:
             Candidate(
                 id,
                 entry.name,
-                Kind.EXTERNAL,
+                EntryKind.EXTERNAL,
                 parameters,
                 at=time.time(),
                 proof=proof,
@@ -348,11 +352,11 @@ class Candidates:
             )
         )
 
-    async def _from_source(self, text: str, name: str | None, wish: Wish) -> Candidate:
+    async def _from_source(self, text: str, name: str | None, wish: CandidateOptions) -> Candidate:
         raw = text.encode()
         name = check_name(name or f"own-{hashlib.sha256(raw).hexdigest()[:8]}")
         source = await asyncio.to_thread(self._stored, name, raw)
-        return await self._prove(Candidate("", name, Kind.BPF, wish.parameters), source, wish)
+        return await self._prove(Candidate("", name, EntryKind.BPF, wish.parameters), source, wish)
 
     def _stored(self, name: str, raw: bytes) -> Path:
         """The source as a file; equal content has the same path.
@@ -389,7 +393,7 @@ class Candidates:
         self,
         draft: Candidate,
         source: Path,
-        wish: Wish,
+        wish: CandidateOptions,
         passed: tuple[GateResult, ...] = (),
         origin: Origin | None = None,
     ) -> Candidate:
@@ -403,7 +407,7 @@ class Candidates:
             known = self._known.get(id)
             if known is not None and _answers(known.proof, wish):
                 return _with(known, passed)
-            told = Silent() if wish.ahead else Telling(self._publish, id, draft.name)
+            told = Silent() if wish.ahead else GateEvents(self._publish, id, draft.name)
             for result in passed:
                 told.answered(result)
             subject = Subject(

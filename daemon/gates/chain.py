@@ -34,10 +34,10 @@ from scheduler_library.this_machine import compile_here
 from simulator import gates as work
 
 if TYPE_CHECKING:
-    from scheduler_library.policy.compiler import Compiled, Use
+    from scheduler_library.policy.compiler import CompiledPolicy, Use
 
 
-async def compile_gate(text: str) -> "tuple[GateResult, Compiled | Use]":
+async def compile_gate(text: str) -> "tuple[GateResult, CompiledPolicy | Use]":
     """The policy's compiler.
 
     Raises:
@@ -153,7 +153,7 @@ class Gates:
         told.answered(result)
         return result
 
-    async def _warmly_checked(self, source: Path) -> work.Answer | None:
+    async def _warmly_checked(self, source: Path) -> work.GateOutcome | None:
         """The answer of the process that waits for this; None if it is not running.
 
         Work done ahead has time, and does not take that process's place.

@@ -27,7 +27,7 @@ from daemon.gates.simulation import fault_from
 from process import Fault, run
 from scheduler_library import policy as language
 from scheduler_library.manifest import Manifest
-from scheduler_library.policy.facts import Facts
+from scheduler_library.policy.facts import PolicyFacts
 from scheduler_library.this_machine import possible_cpus
 from simulator import verdict_cache
 
@@ -48,7 +48,7 @@ class Written:
     name: str
     source: str
     manifest: Manifest
-    facts: Facts
+    facts: PolicyFacts
     origin: dict[int, tuple[int, int]] = field(default_factory=dict)
 
 
@@ -60,7 +60,7 @@ class Used:
     parameters: dict[str, ParameterValue]
 
 
-class Outcome(BaseModel):
+class CompileOutcome(BaseModel):
     """The stored text and the child's output: the gate's answer, and one of the two."""
 
     gate: GateResult
@@ -116,7 +116,7 @@ async def compiled(
     kept = await asyncio.to_thread(verdict_cache.recall, name, cache)
     if kept is not None:
         try:
-            found = Outcome.model_validate(kept)
+            found = CompileOutcome.model_validate(kept)
             return found.gate.model_copy(update={"reused": True}), found.policy()
         except ValueError:
             # Another version stored it; a new compilation is right.
@@ -126,22 +126,24 @@ async def compiled(
     return found.gate, found.policy()
 
 
-async def _compiled(text: str, *, apart: bool) -> Outcome:
+async def _compiled(text: str, *, apart: bool) -> CompileOutcome:
     return await asyncio.to_thread(_in_a_child, text) if apart else await _here(text)
 
 
-async def _here(text: str) -> Outcome:
+async def _here(text: str) -> CompileOutcome:
     gate, found = await compile_gate(text)
-    from scheduler_library.policy.compiler import Compiled  # it is loaded by now
+    from scheduler_library.policy.compiler import CompiledPolicy  # it is loaded by now
 
-    if not isinstance(found, Compiled):
-        return Outcome(gate=gate, used={"name": found.name, "parameters": dict(found.parameters)})
+    if not isinstance(found, CompiledPolicy):
+        return CompileOutcome(
+            gate=gate, used={"name": found.name, "parameters": dict(found.parameters)}
+        )
     origin = {each.source_line: (each.line, each.column) for each in found.body_lines}
     written = Written(found.text, found.name, found.source, found.manifest, found.facts, origin)
-    return Outcome(gate=gate, written=TypeAdapter(Written).dump_python(written, mode="json"))
+    return CompileOutcome(gate=gate, written=TypeAdapter(Written).dump_python(written, mode="json"))
 
 
-def _in_a_child(text: str) -> Outcome:
+def _in_a_child(text: str) -> CompileOutcome:
     words = [sys.executable, "-P", "-m", "daemon.gates.compiled_policies"]
     done = run(
         words,
@@ -152,7 +154,7 @@ def _in_a_child(text: str) -> Outcome:
     said: Mapping[str, Any] = json.loads(done.stdout)
     if "fault" in said:
         raise fault_from(said["fault"])
-    return Outcome.model_validate(said)
+    return CompileOutcome.model_validate(said)
 
 
 def main() -> None:

@@ -28,9 +28,9 @@ from daemon.gates.candidates import Candidate, Candidates, Publish
 from daemon.gates.telling import stopped_reason
 from daemon.service import heap
 from process import Effort, Fault, FaultType, Priority, at_priority
-from scheduler_library.catalog import Catalog, Entry, Place
+from scheduler_library.catalog import Catalog, CatalogEntry, EntryPlace
 from scheduler_library.learning.templates import all_lines, name_of
-from scheduler_library.manifest import Kind
+from scheduler_library.manifest import EntryKind
 
 # Interval of the check for changes: the compiler, the headers, seconds.
 LOOK_S = 600.0
@@ -41,7 +41,7 @@ _UNDONE = (PreparedState.WAITING, PreparedState.WORKING)
 
 
 @dataclass(frozen=True)
-class Wanted:
+class PreparationSubject:
     """A candidate to prove: an entry of the library, or a policy line."""
 
     name: str
@@ -57,7 +57,7 @@ class Wanted:
 class Item:
     """One candidate's progress. `anew`: its proof is from before a change."""
 
-    wanted: Wanted
+    wanted: PreparationSubject
     state: PreparedState = PreparedState.WAITING
     candidate: str = ""
     gate: str = ""
@@ -76,17 +76,19 @@ class Item:
         )
 
 
-def wanted_of(catalog: Catalog, workloads: Iterable[str]) -> list[Wanted]:
+def wanted_of(catalog: Catalog, workloads: Iterable[str]) -> list[PreparationSubject]:
     """The candidates worth proving ahead: those installed with us, saved ones, and the lines.
 
     A third-party program's scheduler needs no build.
     """
-    order = {Place.OWN: 0, Place.GENERATED: 1}
-    entries: list[Entry] = [each for each in catalog if each.manifest.kind is not Kind.EXTERNAL]
+    order = {EntryPlace.OWN: 0, EntryPlace.GENERATED: 1}
+    entries: list[CatalogEntry] = [
+        each for each in catalog if each.manifest.kind is not EntryKind.EXTERNAL
+    ]
     entries.sort(key=lambda each: (order.get(each.place, 2), each.name))
-    found = [Wanted(each.name) for each in entries]
+    found = [PreparationSubject(each.name) for each in entries]
     names = {each.name for each in found}
-    lines = [Wanted(name_of(each.policy), each.policy) for each in all_lines(workloads)]
+    lines = [PreparationSubject(name_of(each.policy), each.policy) for each in all_lines(workloads)]
     return [*found, *(each for each in lines if each.name not in names)][:MOST]
 
 
@@ -114,7 +116,7 @@ class Preparation:
         enabled: bool,
         gates: Shared,
         candidates: Candidates,
-        wanted: Callable[[], list[Wanted]],
+        wanted: Callable[[], list[PreparationSubject]],
         hindered: Callable[[], str],
         impossible: Callable[[], str],
         on_refused: Callable[[Candidate], None],
@@ -130,7 +132,7 @@ class Preparation:
         self._on_refused = on_refused
         self._on_trouble = on_trouble
         self._publish = publish
-        self._items: dict[Wanted, Item] = {}
+        self._items: dict[PreparationSubject, Item] = {}
         self._turn = Turn()
         self._work: Effort | None = None
         self._worked = False

@@ -8,8 +8,8 @@ from typing import Protocol
 
 from daemon.api.models import Gate, GateResult, ParameterValue
 from daemon.api.origin import Origin
-from scheduler_library.policy.facts import Facts
-from simulator.gates import Judged
+from scheduler_library.policy.facts import PolicyFacts
+from simulator.gates import JudgedBy
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,8 @@ class Subject:
     canary: bool = False
     origin: Origin = field(default_factory=dict)
     cpus: tuple[int, ...] = ()
-    facts: Facts = field(default_factory=Facts)
-    judged: Judged | None = None
+    facts: PolicyFacts = field(default_factory=PolicyFacts)
+    judged: JudgedBy | None = None
 
 
 @dataclass(frozen=True)

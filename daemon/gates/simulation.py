@@ -16,7 +16,7 @@ from pathlib import Path
 from daemon.api.models import Gate, GateResult
 from process import Fault, FaultType, start_lines, within
 from process.effort import current
-from scheduler_library.policy.facts import Facts
+from scheduler_library.policy.facts import PolicyFacts
 from simulator import gates as work
 
 # Two seconds natively, half a minute under emulation; a hundred times that means it hangs.
@@ -24,7 +24,7 @@ SIMULATE_LIMIT_S = 300.0
 # The degraded workloads themselves come first.
 _NICE = ("nice", "-n", "10")
 _LAST_LINES = 20
-NOTHING = Facts()
+NOTHING = PolicyFacts()
 
 
 async def simulation_gate(
@@ -37,8 +37,8 @@ async def simulation_gate(
     cache: Path,
     progress: Callable[[str, int, int], None],
     cpus: Sequence[int] = (),
-    facts: Facts = NOTHING,
-    judged: work.Judged | None = None,
+    facts: PolicyFacts = NOTHING,
+    judged: work.JudgedBy | None = None,
 ) -> GateResult:
     """The stress set, also on machines of `cpus`, and the recorded workload, whose tasks are
     selected by the scheduler's facts (`facts`).

@@ -43,7 +43,7 @@ class Silent:
         pass
 
 
-class Telling:
+class GateEvents:
     """Publishes the gates' results for one candidate."""
 
     def __init__(self, publish: Callable[..., Event], id: str, name: str) -> None:

@@ -134,6 +134,6 @@ async def _asked(
         return await verifier(object, parameters=dict(parameters))
 
 
-def result_of(answer: work.Answer) -> GateResult:
+def result_of(answer: work.GateOutcome) -> GateResult:
     """The simulator's messages in the API's form."""
     return GateResult.model_validate(asdict(answer))

@@ -13,7 +13,7 @@ from daemon.handlers.judging import Judging
 from daemon.lifecycle.backoff_store import BackoffStore
 from daemon.lifecycle.episodes import Episodes
 from daemon.memory.history_writer import HistoryWriter
-from simulator.gates import Judged
+from simulator.gates import JudgedBy
 
 
 class CandidatesHandler:
@@ -78,7 +78,7 @@ class CandidatesHandler:
         return view.model_copy(update={**told, **read})
 
 
-def _judged_by(workload: str, yardstick: Yardstick) -> Judged:
+def _judged_by(workload: str, yardstick: Yardstick) -> JudgedBy:
     """The same in the simulator's form."""
     guards = tuple((each.workload, each.term.canonical) for each in yardstick.guards)
-    return Judged(workload, yardstick.objective.canonical, guards)
+    return JudgedBy(workload, yardstick.objective.canonical, guards)

@@ -11,7 +11,7 @@ from daemon.understanding.inventory import names_of
 from daemon.understanding.profiles import Profiles
 
 if TYPE_CHECKING:
-    from daemon.decide.goals import Understood
+    from daemon.decide.goals import UnderstoodGoal
 
 
 class GoalsHandler:
@@ -33,7 +33,7 @@ class GoalsHandler:
         async with self._looking:
             return view_of(goal, await self.understood(goal, workload))
 
-    async def understood(self, goal: str, workload: str) -> "Understood":
+    async def understood(self, goal: str, workload: str) -> "UnderstoodGoal":
         """The meaning of a goal in words, for a workload or for one that the words name."""
         ids = self._watch.series.workloads()
         kinds = {
@@ -51,7 +51,7 @@ def understood(
     kinds: Mapping[str, ProgramKind],
     names: Mapping[str, Sequence[str]],
     measured: Iterable[str],
-) -> "Understood":
+) -> "UnderstoodGoal":
     """A goal, understood for the workloads with these kinds and names.
 
     `workload` "": not given yet.
@@ -63,7 +63,7 @@ def understood(
     return understand(goal, present, workload, tuple(measured))
 
 
-def view_of(goal: str, found: "Understood") -> GoalView:
+def view_of(goal: str, found: "UnderstoodGoal") -> GoalView:
     return GoalView(
         goal=goal,
         workload=found.workload,

@@ -10,8 +10,8 @@ from daemon.memory.beliefs import Beliefs, is_installed
 from daemon.memory.lessons import Lessons
 from process import Fault
 from scheduler_library import external
-from scheduler_library.catalog import Catalog, Entry
-from scheduler_library.manifest import Kind, Parameter
+from scheduler_library.catalog import Catalog, CatalogEntry
+from scheduler_library.manifest import EntryKind, Parameter
 from scheduler_library.this_machine import compile_here
 
 
@@ -43,7 +43,7 @@ class LibraryHandler:
             )
         ]
 
-    async def _scheduler_view(self, entry: Entry) -> SchedulerView:
+    async def _scheduler_view(self, entry: CatalogEntry) -> SchedulerView:
         manifest = entry.manifest
         return SchedulerView(
             name=entry.name,
@@ -75,7 +75,7 @@ class LibraryHandler:
             for each in params
         ]
         version = note = ""
-        if manifest.kind is Kind.EXTERNAL:
+        if manifest.kind is EntryKind.EXTERNAL:
             found = await asyncio.to_thread(external.inspect_external, entry)
             version, note = found.version, found.note
             parameters = [
@@ -105,16 +105,16 @@ def _policy_params(text: str) -> tuple[Parameter, ...]:
     """The parameters of a policy; none if it configures another scheduler, or no longer
     compiles.
     """
-    from scheduler_library.policy.compiler import Compiled
+    from scheduler_library.policy.compiler import CompiledPolicy
 
     try:
         compiled = compile_here(text)
     except Fault:
         return ()
-    return compiled.manifest.params if isinstance(compiled, Compiled) else ()
+    return compiled.manifest.params if isinstance(compiled, CompiledPolicy) else ()
 
 
-def _page(entry: Entry) -> str:
+def _page(entry: CatalogEntry) -> str:
     try:
         return (entry.folder / "README.md").read_text(encoding="utf-8", errors="replace")
     except OSError:

@@ -94,9 +94,9 @@ def _understood(
 ) -> WorkloadProfileView:
     # Imported late, and not in the daemon's loop: a daemon that nobody asks does without its
     # tables.
-    from daemon.understanding.look import Measured, understand
+    from daemon.understanding.look import MeasuredWorkload, understand
 
-    return understand(id, Measured(profile=profile, line=line, interval_s=interval_s))
+    return understand(id, MeasuredWorkload(profile=profile, line=line, interval_s=interval_s))
 
 
 def _unseen(workload: str) -> Fault:

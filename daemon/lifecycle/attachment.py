@@ -41,7 +41,7 @@ from scheduler_library.external_causes import (
     sentence,
     threw_out,
 )
-from scheduler_library.policy.facts import Facts
+from scheduler_library.policy.facts import PolicyFacts
 
 # How long it may take until sysfs confirms an installed scheduler, seconds. The Rust ones open,
 # tune and load a large object first; one that fails ends by itself, and is not waited for.
@@ -73,7 +73,7 @@ class Loadable:
     object: Path | None = None
     command: tuple[str, ...] = ()
     parameters: Mapping[str, ParameterValue] = field(default_factory=dict)
-    facts: Facts = field(default_factory=Facts)
+    facts: PolicyFacts = field(default_factory=PolicyFacts)
 
 
 @dataclass(frozen=True)

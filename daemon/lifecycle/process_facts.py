@@ -29,11 +29,11 @@ from bpf.signals.source import (
     SignalsLine,
 )
 from daemon.decide.jobs import Jobs
-from daemon.decide.runtimes import Key, Runtime, Runtimes, key_of
+from daemon.decide.runtimes import LearnedRuntime, RuntimeKey, Runtimes, key_of
 from daemon.decide.selecting import COMMAND_LIMIT, command_of, selected
 from daemon.lifecycle.attachment import Attachment, Loadable
 from process import Fault, FaultType
-from scheduler_library.policy.facts import Facts
+from scheduler_library.policy.facts import PolicyFacts
 
 SELECTED = "selected"
 EXPECTED_RUNTIME = "expected_runtime"
@@ -112,7 +112,7 @@ class ProcessFactsWriter:
     """The facts of one loaded scheduler."""
 
     def __init__(
-        self, facts: Facts, attachment: Attachment, runtimes: Runtimes, proc: Path
+        self, facts: PolicyFacts, attachment: Attachment, runtimes: Runtimes, proc: Path
     ) -> None:
         self._facts = facts
         self._attachment = attachment
@@ -218,8 +218,8 @@ class ProcessFactsSource:
     def __init__(
         self,
         *,
-        known: Iterable[tuple[Key, Runtime]],
-        store: Callable[[list[tuple[Key, Runtime]]], None],
+        known: Iterable[tuple[RuntimeKey, LearnedRuntime]],
+        store: Callable[[list[tuple[RuntimeKey, LearnedRuntime]]], None],
         listen: Callable[[Processes], Awaitable[None]],
         proc: Path = PROC,
     ) -> None:
@@ -228,7 +228,7 @@ class ProcessFactsSource:
         self._store = store
         self._listen = listen
         self._proc = proc
-        self._learned: dict[Key, Runtime] = {}
+        self._learned: dict[RuntimeKey, LearnedRuntime] = {}
         self._stored_at = -STORED_EVERY_S
         self._wanted = Processes.EXITS
         self._task: asyncio.Task[None] | None = None
@@ -314,7 +314,7 @@ class ProcessFactsSource:
 
     async def _inform(self, what: Loadable, attachment: Attachment) -> None:
         facts = await self._facts_of(what)
-        if facts == Facts():
+        if facts == PolicyFacts():
             await self._hear(Processes.EXITS)
             return
         waiting: asyncio.Queue[ProcessExec | None] = asyncio.Queue(MOST_WAITING)
@@ -340,7 +340,7 @@ class ProcessFactsSource:
             if self._waiting is waiting:
                 self._waiting = None
 
-    async def _facts_of(self, what: Loadable) -> Facts:
+    async def _facts_of(self, what: Loadable) -> PolicyFacts:
         if what.object is None or what.facts.expected_runtime:
             return what.facts
         if what.object not in self._asks:

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from daemon.api.models import BeliefView
 from daemon.decide.backoff import Quarantine
 from scheduler_library.history import Decision
-from scheduler_library.history_learning import Evidence, Move
+from scheduler_library.history_learning import Move, VerdictEvidence
 from scheduler_library.learning import bandit
-from scheduler_library.learning.bandit import Kind, Observation
-from scheduler_library.learning.beliefs import Option, why
+from scheduler_library.learning.bandit import BanditObservation, ObservationKind
+from scheduler_library.learning.beliefs import TrialOption, why
 from scheduler_library.learning.context import SUCH, Context, likeness
 from scheduler_library.learning.yardstick import worth, yardstick_of
 
@@ -19,9 +19,9 @@ RECENT_S = 3600.0
 LEAST_MOVE = 0.0005
 
 
-def observation(evidence: Evidence) -> Observation:
+def observation(evidence: VerdictEvidence) -> BanditObservation:
     """A recorded verdict as the bandit sees it."""
-    return Observation(
+    return BanditObservation(
         scheduler=evidence.scheduler,
         at=evidence.at,
         gain=evidence.gain,
@@ -36,28 +36,30 @@ def observation(evidence: Evidence) -> Observation:
     )
 
 
-def failure(held: Quarantine) -> Observation:
+def failure(held: Quarantine) -> BanditObservation:
     """A quarantine, including a past one, as the bandit sees it."""
-    return Observation(
+    return BanditObservation(
         scheduler=held.scheduler,
         at=held.since,
-        kind=Kind.GATE if held.by_gate else Kind.QUARANTINE,
+        kind=ObservationKind.GATE if held.by_gate else ObservationKind.QUARANTINE,
         reason=held.reason,
     )
 
 
 def belief_views(
-    found: Iterable[Option], context: Context, observed: list[Observation], now: float
+    found: Iterable[TrialOption], context: Context, observed: list[BanditObservation], now: float
 ) -> list[BeliefView]:
     """Beliefs for the API, with the reasons why some may not be acted on now."""
     return [belief_view(each, _failed_lately(each.name, context, observed, now)) for each in found]
 
 
-def _failed_lately(name: str, context: Context, observed: Iterable[Observation], now: float) -> str:
+def _failed_lately(
+    name: str, context: Context, observed: Iterable[BanditObservation], now: float
+) -> str:
     for each in observed:
         if (
             each.scheduler == name
-            and each.kind is Kind.VERDICT
+            and each.kind is ObservationKind.VERDICT
             and not each.kept
             and now - each.at < RECENT_S
             and worth(each.found_by, context.wanted) == 1
@@ -67,7 +69,7 @@ def _failed_lately(name: str, context: Context, observed: Iterable[Observation],
     return ""
 
 
-def episodes_like(evidence: Iterable[Evidence], context: Context) -> int:
+def episodes_like(evidence: Iterable[VerdictEvidence], context: Context) -> int:
     """How often such a workload was met."""
     return len(
         {
@@ -78,7 +80,7 @@ def episodes_like(evidence: Iterable[Evidence], context: Context) -> int:
     )
 
 
-def belief_view(option: Option, failed: str = "") -> BeliefView:
+def belief_view(option: TrialOption, failed: str = "") -> BeliefView:
     """One belief for the API; `failed` is the reason why it may not be tried now."""
     held = option.belief
     return BeliefView(

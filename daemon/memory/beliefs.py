@@ -34,19 +34,19 @@ from daemon.memory.history_writer import HistoryWriter
 from daemon.memory.lessons import Lessons, views_of
 from process import Fault
 from process.run import PATH
-from scheduler_library.catalog import Catalog, Entry
+from scheduler_library.catalog import Catalog, CatalogEntry
 from scheduler_library.history import Decision
-from scheduler_library.history_learning import KEPT_MOVES, Evidence, Move
+from scheduler_library.history_learning import KEPT_MOVES, Move, VerdictEvidence
 from scheduler_library.learning import bandit, weights
-from scheduler_library.learning.bandit import Kind, Observation
-from scheduler_library.learning.beliefs import Line, Option, options
+from scheduler_library.learning.bandit import BanditObservation, ObservationKind
+from scheduler_library.learning.beliefs import NamedTemplate, TrialOption, options
 from scheduler_library.learning.context import Context, wanted_tags, with_purpose
 from scheduler_library.learning.lessons import Lesson
 from scheduler_library.learning.templates import Template, bad_for, name_of, shape, templates
 from scheduler_library.learning.yardstick import yardstick_of
-from scheduler_library.manifest import Kind as EntryKind
+from scheduler_library.manifest import EntryKind
 from scheduler_library.purpose import purpose_of_goal
-from scheduler_library.retrieval import Found, Known, features_of, find
+from scheduler_library.retrieval import HistoryKnowledge, RankedEntry, features_of, find
 
 # How many of the newest verdicts beliefs are made from.
 EVIDENCE = 2000
@@ -99,10 +99,10 @@ class Beliefs:
 
     # ------------------------------------------------------------ evidence
 
-    def _evidence(self) -> list[Evidence]:
+    def _evidence(self) -> list[VerdictEvidence]:
         return self._history_writer.evidence(EVIDENCE)
 
-    def _observed(self, evidence: Iterable[Evidence]) -> list[Observation]:
+    def _observed(self, evidence: Iterable[VerdictEvidence]) -> list[BanditObservation]:
         """All evidence for or against a scheduler."""
         found = [observation(each) for each in evidence]
         return found + [failure(each) for each in self._quarantines()]
@@ -116,10 +116,10 @@ class Beliefs:
     def _options(
         self,
         context: Context,
-        observed: list[Observation],
+        observed: list[BanditObservation],
         now: float,
-        lines: Iterable[Line] | None = None,
-    ) -> list[Option]:
+        lines: Iterable[NamedTemplate] | None = None,
+    ) -> list[TrialOption]:
         return options(
             self._catalog(),
             _lines(context) if lines is None else lines,
@@ -149,7 +149,7 @@ class Beliefs:
         """
         context = met.context()
         against = bad_for(policy, context.tags)
-        lines = [Line(Template(policy, (), against, ""), name)] if policy else ()
+        lines = [NamedTemplate(Template(policy, (), against, ""), name)] if policy else ()
         found = self._options(context, self._observed(self._evidence()), time.time(), lines)
         return next((each.warned for each in found if each.name == name), "")
 
@@ -157,7 +157,7 @@ class Beliefs:
         """The kinds of workloads that were met, with the schedulers that were tried there."""
         evidence = self._evidence()
         observed = self._observed(evidence)
-        latest: dict[tuple[str, ...], Evidence] = {}
+        latest: dict[tuple[str, ...], VerdictEvidence] = {}
         for each in evidence:
             latest.setdefault(each.tags, each)
         found = []
@@ -194,7 +194,7 @@ class Beliefs:
                     kind="gate" if each.by_gate else "quarantine",
                     reason=each.reason,
                     at=each.since,
-                    weight=round(bandit.aged(each.since, now, Kind.GATE), 3),
+                    weight=round(bandit.aged(each.since, now, ObservationKind.GATE), 3),
                     until=each.until,
                 )
                 for each in self._quarantines()
@@ -217,7 +217,7 @@ class Beliefs:
 
     def search(
         self, query: str, met: BeliefQuestion | None, lessons: Sequence[Lesson]
-    ) -> list[Found]:
+    ) -> list[RankedEntry]:
         """The library for a text, a workload, or both; by words, tags, measurements and lessons,
         each with its weight. Any thread may ask.
         """
@@ -226,8 +226,8 @@ class Beliefs:
         return find(self._catalog(), query, context.tags + context.machine, known)
 
     def _known(
-        self, context: Context, observed: list[Observation], lessons: Iterable[Lesson]
-    ) -> Known:
+        self, context: Context, observed: list[BanditObservation], lessons: Iterable[Lesson]
+    ) -> HistoryKnowledge:
         found = self._options(context, observed, time.time()) if context.tags else []
         told: dict[str, list[str]] = {}
         for lesson in lessons:
@@ -236,7 +236,7 @@ class Beliefs:
         for each in observed:
             if each.kept:
                 told.setdefault(each.scheduler, []).append(" ".join(each.tags or ()))
-        return Known(
+        return HistoryKnowledge(
             {each.name: each.belief for each in found},
             {name: " ".join(texts) for name, texts in told.items()},
             self._weights(),
@@ -278,7 +278,7 @@ class Beliefs:
         )
 
 
-def is_installed(entry: Entry) -> bool:
+def is_installed(entry: CatalogEntry) -> bool:
     """Whether it can be loaded here; a third-party program may not be installed."""
     manifest = entry.manifest
     return (
@@ -287,22 +287,25 @@ def is_installed(entry: Entry) -> bool:
     )
 
 
-def _lines(context: Context) -> list[Line]:
-    return [Line(each, name_of(each.policy)) for each in templates(context.tags, context.workload)]
+def _lines(context: Context) -> list[NamedTemplate]:
+    return [
+        NamedTemplate(each, name_of(each.policy))
+        for each in templates(context.tags, context.workload)
+    ]
 
 
-def _lines_tried(evidence: Iterable[Evidence], tags: tuple[str, ...]) -> list[Line]:
+def _lines_tried(evidence: Iterable[VerdictEvidence], tags: tuple[str, ...]) -> list[NamedTemplate]:
     """The policy lines that were tried on such workloads, with the names in them left out."""
     shapes = {each.scheduler: each.parent for each in evidence if each.parent}
     offered = {shape(each.policy): each for each in templates(tags, "comm:x")}
     return [
-        Line(replace(offered.get(each) or Template(each, (), (), ""), policy=each), name)
+        NamedTemplate(replace(offered.get(each) or Template(each, (), (), ""), policy=each), name)
         for name, each in shapes.items()
     ]
 
 
 @lru_cache(512)
-def _policy_of(entry: Entry) -> str:
+def _policy_of(entry: CatalogEntry) -> str:
     try:
         return entry.policy()
     except Fault:

@@ -28,7 +28,7 @@ from daemon.api.models import (
     VerdictView,
 )
 from daemon.decide.episode_states import EPISODE_LIFE, EpisodeChange
-from daemon.decide.runtimes import Key, Runtime
+from daemon.decide.runtimes import LearnedRuntime, RuntimeKey
 from daemon.decide.trial_states import TRIAL_LIFE, TrialChange
 from daemon.gates.candidates import Candidate
 from daemon.lifecycle.episodes import Episode
@@ -98,7 +98,7 @@ class HistoryWriter:
             return
         params = {k: v for k, v in candidate.parameters.items() if not isinstance(v, str)}
         self._store.add_candidate(
-            history.Candidate(
+            history.CandidateRecord(
                 candidate.id,
                 now,
                 candidate.name,
@@ -112,7 +112,7 @@ class HistoryWriter:
         for gate in candidate.proof.results:
             first = gate.skipped or (gate.messages[0].message if gate.messages else "")
             self._store.add_gate(
-                history.Gate(
+                history.GateRecord(
                     candidate.id,
                     gate.gate.value,
                     now,
@@ -130,7 +130,7 @@ class HistoryWriter:
         if known is None:
             if episode.profile is not None:
                 self._store.add_profile(
-                    history.Profile(
+                    history.ProfileRecord(
                         f"p-{episode.id}",
                         episode.at,
                         episode.workload,
@@ -139,7 +139,7 @@ class HistoryWriter:
                     )
                 )
             self._store.add_episode(
-                history.Episode(
+                history.EpisodeRecord(
                     episode.id,
                     episode.at,
                     episode.workload,
@@ -166,7 +166,7 @@ class HistoryWriter:
     @_tolerant
     def trial_started(self, trial: TrialView) -> None:
         self._store.add_trial(
-            history.Trial(trial.id, trial.episode, trial.candidate, trial.at, trial.objective)
+            history.TrialRecord(trial.id, trial.episode, trial.candidate, trial.at, trial.objective)
         )
 
     @_tolerant
@@ -188,7 +188,7 @@ class HistoryWriter:
             verdict = trial.verdict
             low, high = _gain_bounds(verdict)
             self._store.add_verdict(
-                history.Verdict(
+                history.VerdictRecord(
                     trial.id,
                     trial.ended,
                     history.Decision(verdict.decision.value),
@@ -203,13 +203,15 @@ class HistoryWriter:
 
     @_tolerant
     def step(self, episode: str, step: StepRequest) -> None:
-        transcript.add(self._store, episode, transcript.Step(**step.model_dump(mode="json")))
+        transcript.add(
+            self._store, episode, transcript.TranscriptStep(**step.model_dump(mode="json"))
+        )
 
     @_tolerant
     def hold_lesson(self, text: str, author: str, episode: str, at: float) -> None:
         """Keep a lesson for the file of lessons, which cannot take it now."""
         known = episode if episode and self._store.episode(episode) else None
-        self._store.add_lesson(history.Lesson(at, author, text, (), known))
+        self._store.add_lesson(history.LessonRecord(at, author, text, (), known))
 
     @_tolerant
     def drop_lessons(self) -> None:
@@ -222,9 +224,9 @@ class HistoryWriter:
         history_learning.add_move(self._store, move)
 
     @_tolerant
-    def runtimes_learned(self, learned: Iterable[tuple[Key, Runtime]]) -> None:
+    def runtimes_learned(self, learned: Iterable[tuple[RuntimeKey, LearnedRuntime]]) -> None:
         self._store.put_runtimes(
-            history.Runtime(
+            history.RuntimeRecord(
                 key.program,
                 key.arguments,
                 runtime.mean_ns,
@@ -329,21 +331,21 @@ class HistoryWriter:
                 views.append(StepView.model_validate(asdict(step)))
         return views
 
-    def runtimes(self) -> list[tuple[Key, Runtime]]:
+    def runtimes(self) -> list[tuple[RuntimeKey, LearnedRuntime]]:
         """The learned runtimes of processes, oldest first; impossible values are left out."""
         found = []
         for each in self._store.runtimes():
             with contextlib.suppress(ValueError, TypeError):
-                known = Runtime(each.mean_ns, each.spread_ns, each.count, each.at)
-                found.append((Key(each.program, each.arguments), known))
+                known = LearnedRuntime(each.mean_ns, each.spread_ns, each.count, each.at)
+                found.append((RuntimeKey(each.program, each.arguments), known))
         self.check()
         return found
 
-    def held_lessons(self) -> list[history.Lesson]:
+    def held_lessons(self) -> list[history.LessonRecord]:
         """The lessons that wait for the file, newest first."""
         return self._store.lessons(history.KEPT_LESSONS)
 
-    def evidence(self, last: int) -> list[history_learning.Evidence]:
+    def evidence(self, last: int) -> list[history_learning.VerdictEvidence]:
         """The latest verdicts with their workloads, newest first."""
         return history_learning.evidence(self._store, last)
 
@@ -352,7 +354,7 @@ class HistoryWriter:
         return history_learning.moves(self._store, last)
 
 
-def _left_out(following: transcript.Step, count: int) -> StepView:
+def _left_out(following: transcript.TranscriptStep, count: int) -> StepView:
     noun = "step is" if count == 1 else "steps are"
     return StepView(
         number=following.number - 1,

@@ -18,9 +18,9 @@ from scheduler_library.learning import lessons_file
 from scheduler_library.learning.lessons import (
     LONGEST_SAID,
     Claim,
-    Evidence,
     Lesson,
-    Measured,
+    LessonEvidence,
+    MeasuredVerdict,
     Says,
     judged,
     learned,
@@ -120,7 +120,9 @@ class Lessons:
         if trial.verdict is None or not self._refresh():
             return
         better = trial.verdict.decision is Decision.KEEP
-        measured = Measured(trial.scheduler, tuple(tags), better, _evidence(trial), trial.objective)
+        measured = MeasuredVerdict(
+            trial.scheduler, tuple(tags), better, _evidence(trial), trial.objective
+        )
         lessons = judged(self._known, measured)
         if lessons != self._known:
             self._write(lessons)
@@ -137,7 +139,7 @@ class Lessons:
         """A text with its evidence; about a trial's scheduler only if it mentions it."""
         line = one_line(text)
         if trial is None or trial.verdict is None:
-            found = Evidence(at, episode) if episode else None
+            found = LessonEvidence(at, episode) if episode else None
             return Claim(line, at, author, evidence=found)
         view = self._history_writer.episode_view(trial.episode)
         tags = tuple(view.profile.tags) if view and view.profile else ()
@@ -217,13 +219,15 @@ def _squeezed(text: str) -> str:
     return "".join(text.split())
 
 
-def _evidence(trial: TrialView) -> Evidence:
+def _evidence(trial: TrialView) -> LessonEvidence:
     verdict = trial.verdict
     said = trial.reason
     if verdict is not None:
         found = outcome(verdict, trial.direction)
         said = f"{verdict.decision.value}: {trial.objective} {found}"
-    return Evidence(trial.ended or trial.at, trial.episode, trial.id, one_line(said, LONGEST_SAID))
+    return LessonEvidence(
+        trial.ended or trial.at, trial.episode, trial.id, one_line(said, LONGEST_SAID)
+    )
 
 
 def _stamp(path: Path) -> _Stamp | None:

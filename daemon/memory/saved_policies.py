@@ -20,11 +20,11 @@ from daemon.gates.candidates import Candidate, Publish
 from daemon.lifecycle.episodes import Episodes
 from daemon.lifecycle.trials import Trial
 from process import Fault
-from scheduler_library.catalog import GENERATED, Catalog, Entry, Place, read_entry
+from scheduler_library.catalog import GENERATED, Catalog, CatalogEntry, EntryPlace, read_entry
 from scheduler_library.manifest import (
     MANIFEST_FILE,
     POLICY_SUFFIX,
-    Kind,
+    EntryKind,
     Manifest,
     manifest_text,
 )
@@ -47,7 +47,7 @@ class SavedPolicies:
         state: Path,
         episodes: Episodes,
         catalog: Callable[[], Catalog],
-        on_saved: Callable[[Entry], None],
+        on_saved: Callable[[CatalogEntry], None],
         publish: Publish,
         on_trouble: Callable[[str], None],
     ) -> None:
@@ -76,7 +76,7 @@ class SavedPolicies:
 
     async def _save(self, trial: Trial) -> None:
         candidate = trial.candidate
-        if candidate.kind is not Kind.POLICY or candidate.manifest is None:
+        if candidate.kind is not EntryKind.POLICY or candidate.manifest is None:
             return
         name = candidate.manifest.name
         if name in self._catalog().entries or (candidate.library and not candidate.parameters):
@@ -113,7 +113,7 @@ class SavedPolicies:
             story += f" It was tried with {listing}."
         day = time.strftime("%Y-%m-%d", time.gmtime(trial.ended or trial.at))
         values |= {
-            "kind": Kind.POLICY.value,
+            "kind": EntryKind.POLICY.value,
             "source": compiled.name + POLICY_SUFFIX,
             "description": f"{compiled.description[:2000]}\n\n{displayable(story, 1900)}",
             "good_for": self._tags(trial),
@@ -131,7 +131,7 @@ class SavedPolicies:
         return list(profile.tags) if profile else []
 
 
-def write_entry(root: Path, manifest: Manifest, policy: str) -> Entry:
+def write_entry(root: Path, manifest: Manifest, policy: str) -> CatalogEntry:
     """A new entry `root/NAME`, whole or not at all. The draft of an earlier try is removed.
 
     Raises:
@@ -169,8 +169,8 @@ def write_entry(root: Path, manifest: Manifest, policy: str) -> Entry:
                 file.flush()
                 os.fsync(file.fileno())
         # It must be readable under the temporary name before it gets its final one.
-        read_entry(folder, Place.GENERATED)
+        read_entry(folder, EntryPlace.GENERATED)
         folder.rename(target)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-    return read_entry(target, Place.GENERATED)
+    return read_entry(target, EntryPlace.GENERATED)

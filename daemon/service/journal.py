@@ -35,7 +35,7 @@ _FIELD_LIMIT_BYTES = 16 * 1024
 _SHOWN_LIMIT = 2000
 
 
-class Priority(IntEnum):
+class JournalPriority(IntEnum):
     """syslog(3)'s levels."""
 
     ERROR = 3
@@ -46,45 +46,67 @@ class Priority(IntEnum):
 
 
 @dataclass(frozen=True)
-class Entry:
+class JournalEntry:
     """How one kind of event is recorded. The id never changes; the catalog explains it."""
 
     message_id: str
-    priority: Priority
+    priority: JournalPriority
 
 
-ENTRIES: Mapping[EventKind, Entry] = {
-    EventKind.STARTED: Entry("6a30e5ec7c26467b8c4188888b7f3727", Priority.NOTICE),
-    EventKind.STOPPING: Entry("398f14334ec349ab804aa4750c4aec8c", Priority.NOTICE),
-    EventKind.DEGRADATION: Entry("7d4a98b6707a4ef4bf09454ade5dcec5", Priority.WARNING),
-    EventKind.RECOVERED: Entry("e8d17c40c7ef4c65b48b22829a4c3975", Priority.NOTICE),
-    EventKind.EPISODE_OPENED: Entry("d7c99b2a43664017aa818c41c28117f8", Priority.NOTICE),
-    EventKind.EPISODE_CLOSED: Entry("9cf122aba9934590ae32aac8d1995586", Priority.NOTICE),
-    EventKind.GATE_STARTED: Entry("90f5531983e84ead8061282f3eefc579", Priority.DEBUG),
-    EventKind.GATE_PROGRESS: Entry("e1e9109000e1491fbc43ec759cb1fe6f", Priority.DEBUG),
-    EventKind.GATE_PASSED: Entry("efb7e15addba4d04acfa1ed75a1f0966", Priority.INFO),
-    EventKind.GATE_SKIPPED: Entry("29ec684ea63544b5aab39e01f71b6aac", Priority.INFO),
-    EventKind.GATE_FAILED: Entry("3308685a8ed748768b5dd53f7b836297", Priority.WARNING),
-    EventKind.APPROVAL_WANTED: Entry("cd7a157bef0f4ee6b47a8a871dba6977", Priority.NOTICE),
-    EventKind.TRIAL_STARTED: Entry("5951509c4afd497488e03044760c5dcd", Priority.NOTICE),
-    EventKind.WINDOW: Entry("0a6b980b86244b988aac0746e4bc2340", Priority.INFO),
-    EventKind.VERDICT: Entry("26c15b57804948d3a2ec6ce245d9f3df", Priority.NOTICE),
-    EventKind.LOADED: Entry("4be61206a1a546e3bd0a7b7bac6b6727", Priority.NOTICE),
-    EventKind.UNLOADED: Entry("cdef85b6dfa34bbba76118d4fe7952a3", Priority.NOTICE),
-    EventKind.KEPT: Entry("1168703c108445778da730243004d9b1", Priority.NOTICE),
-    EventKind.SAVED: Entry("6ebd37d5356a48aa93724a6554f6da18", Priority.NOTICE),
-    EventKind.ROLLBACK: Entry("b6abd02a01db4dd387cdf3d249a56f5a", Priority.WARNING),
-    EventKind.UNMEASURED: Entry("3d8f5c1e7a9b4f26b0c47e92d15a6f83", Priority.NOTICE),
-    EventKind.EJECTED: Entry("aaca1b9b5b6a497f9b7f8a80b9af1384", Priority.ERROR),
-    EventKind.QUARANTINED: Entry("a82785bb7a624c118d35c73b4e49b36c", Priority.WARNING),
-    EventKind.FOREIGN: Entry("d913a41273f244d0b730a3e36844c4c1", Priority.WARNING),
-    EventKind.ADVICE_ONLY: Entry("40bf2474eb8a4b1bbe8cbd4e0eba2588", Priority.WARNING),
-    EventKind.ADVICE: Entry("a28b5c02d62b45adb7262fd48a4a1d5e", Priority.NOTICE),
-    EventKind.LESSON: Entry("1fbe20f1c5bd41538d56497fe0f627fe", Priority.INFO),
-    EventKind.PREPARED: Entry("14219f2892d14226aff8d335f20ea0c8", Priority.NOTICE),
-    EventKind.PREPARATION_REFUSED: Entry("894664de65dd46f0a5dd5d606b5ae27a", Priority.WARNING),
-    EventKind.STATE_TROUBLE: Entry("f4e82762e40e43d181ec21931f5e2e41", Priority.ERROR),
-    EventKind.SIGNALS_LOST: Entry("dfbe1849d69248ec881f06ead46daea0", Priority.ERROR),
+ENTRIES: Mapping[EventKind, JournalEntry] = {
+    EventKind.STARTED: JournalEntry("6a30e5ec7c26467b8c4188888b7f3727", JournalPriority.NOTICE),
+    EventKind.STOPPING: JournalEntry("398f14334ec349ab804aa4750c4aec8c", JournalPriority.NOTICE),
+    EventKind.DEGRADATION: JournalEntry(
+        "7d4a98b6707a4ef4bf09454ade5dcec5", JournalPriority.WARNING
+    ),
+    EventKind.RECOVERED: JournalEntry("e8d17c40c7ef4c65b48b22829a4c3975", JournalPriority.NOTICE),
+    EventKind.EPISODE_OPENED: JournalEntry(
+        "d7c99b2a43664017aa818c41c28117f8", JournalPriority.NOTICE
+    ),
+    EventKind.EPISODE_CLOSED: JournalEntry(
+        "9cf122aba9934590ae32aac8d1995586", JournalPriority.NOTICE
+    ),
+    EventKind.GATE_STARTED: JournalEntry("90f5531983e84ead8061282f3eefc579", JournalPriority.DEBUG),
+    EventKind.GATE_PROGRESS: JournalEntry(
+        "e1e9109000e1491fbc43ec759cb1fe6f", JournalPriority.DEBUG
+    ),
+    EventKind.GATE_PASSED: JournalEntry("efb7e15addba4d04acfa1ed75a1f0966", JournalPriority.INFO),
+    EventKind.GATE_SKIPPED: JournalEntry("29ec684ea63544b5aab39e01f71b6aac", JournalPriority.INFO),
+    EventKind.GATE_FAILED: JournalEntry(
+        "3308685a8ed748768b5dd53f7b836297", JournalPriority.WARNING
+    ),
+    EventKind.APPROVAL_WANTED: JournalEntry(
+        "cd7a157bef0f4ee6b47a8a871dba6977", JournalPriority.NOTICE
+    ),
+    EventKind.TRIAL_STARTED: JournalEntry(
+        "5951509c4afd497488e03044760c5dcd", JournalPriority.NOTICE
+    ),
+    EventKind.WINDOW: JournalEntry("0a6b980b86244b988aac0746e4bc2340", JournalPriority.INFO),
+    EventKind.VERDICT: JournalEntry("26c15b57804948d3a2ec6ce245d9f3df", JournalPriority.NOTICE),
+    EventKind.LOADED: JournalEntry("4be61206a1a546e3bd0a7b7bac6b6727", JournalPriority.NOTICE),
+    EventKind.UNLOADED: JournalEntry("cdef85b6dfa34bbba76118d4fe7952a3", JournalPriority.NOTICE),
+    EventKind.KEPT: JournalEntry("1168703c108445778da730243004d9b1", JournalPriority.NOTICE),
+    EventKind.SAVED: JournalEntry("6ebd37d5356a48aa93724a6554f6da18", JournalPriority.NOTICE),
+    EventKind.ROLLBACK: JournalEntry("b6abd02a01db4dd387cdf3d249a56f5a", JournalPriority.WARNING),
+    EventKind.UNMEASURED: JournalEntry("3d8f5c1e7a9b4f26b0c47e92d15a6f83", JournalPriority.NOTICE),
+    EventKind.EJECTED: JournalEntry("aaca1b9b5b6a497f9b7f8a80b9af1384", JournalPriority.ERROR),
+    EventKind.QUARANTINED: JournalEntry(
+        "a82785bb7a624c118d35c73b4e49b36c", JournalPriority.WARNING
+    ),
+    EventKind.FOREIGN: JournalEntry("d913a41273f244d0b730a3e36844c4c1", JournalPriority.WARNING),
+    EventKind.ADVICE_ONLY: JournalEntry(
+        "40bf2474eb8a4b1bbe8cbd4e0eba2588", JournalPriority.WARNING
+    ),
+    EventKind.ADVICE: JournalEntry("a28b5c02d62b45adb7262fd48a4a1d5e", JournalPriority.NOTICE),
+    EventKind.LESSON: JournalEntry("1fbe20f1c5bd41538d56497fe0f627fe", JournalPriority.INFO),
+    EventKind.PREPARED: JournalEntry("14219f2892d14226aff8d335f20ea0c8", JournalPriority.NOTICE),
+    EventKind.PREPARATION_REFUSED: JournalEntry(
+        "894664de65dd46f0a5dd5d606b5ae27a", JournalPriority.WARNING
+    ),
+    EventKind.STATE_TROUBLE: JournalEntry(
+        "f4e82762e40e43d181ec21931f5e2e41", JournalPriority.ERROR
+    ),
+    EventKind.SIGNALS_LOST: JournalEntry("dfbe1849d69248ec881f06ead46daea0", JournalPriority.ERROR),
 }
 
 
@@ -93,7 +115,7 @@ class Sink(Protocol):
 
     def event(self, event: Event) -> None: ...
 
-    def note(self, priority: Priority, message: str) -> None:
+    def note(self, priority: JournalPriority, message: str) -> None:
         """A message that is not an event: a defect with its traceback, a library's warning."""
         ...
 
@@ -177,7 +199,7 @@ class JournalSink:
     def event(self, event: Event) -> None:
         self._send(fields(event))
 
-    def note(self, priority: Priority, message: str) -> None:
+    def note(self, priority: JournalPriority, message: str) -> None:
         lines = "\n".join(displayable(line, _SHOWN_LIMIT) for line in message.split("\n"))
         self._send(
             [
@@ -223,7 +245,7 @@ class LineSink:
             {"kind": event.kind.value, **shown, **figures},
         )
 
-    def note(self, priority: Priority, message: str) -> None:
+    def note(self, priority: JournalPriority, message: str) -> None:
         now = datetime.now(UTC).timestamp()
         first, *rest = (displayable(line, _SHOWN_LIMIT) for line in message.split("\n"))
         self._write(now, priority, first, {}, rest)
@@ -231,13 +253,13 @@ class LineSink:
     def _write(
         self,
         at: float,
-        priority: Priority,
+        priority: JournalPriority,
         message: str,
         values: dict[str, Any],
         rest: Sequence[str] = (),
     ) -> None:
         time = datetime.fromtimestamp(at, UTC).astimezone().strftime("%H:%M:%S")
-        level = "info" if priority is Priority.NOTICE else priority.name.lower()
+        level = "info" if priority is JournalPriority.NOTICE else priority.name.lower()
         line = self._render(
             None, level, {"timestamp": time, "level": level, "event": message, **values}
         )
@@ -259,13 +281,13 @@ class LogHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         if record.levelno >= logging.ERROR:
-            priority = Priority.ERROR
+            priority = JournalPriority.ERROR
         elif record.levelno >= logging.WARNING:
-            priority = Priority.WARNING
+            priority = JournalPriority.WARNING
         elif record.levelno >= logging.INFO:
-            priority = Priority.INFO
+            priority = JournalPriority.INFO
         else:
-            priority = Priority.DEBUG
+            priority = JournalPriority.DEBUG
         self._sink.note(priority, self.format(record))
 
 

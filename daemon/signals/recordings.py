@@ -19,7 +19,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from bpf.recorder.process import Progress, Recorder, Wanted
+from bpf.recorder.process import Recorder, RecordingOptions, RecordingProgress
 from daemon.api.models import RecordingRequest, RecordingState, RecordingView
 from process import Fault, FaultType
 
@@ -136,7 +136,7 @@ class Recordings:
             wanted_s=request.seconds,
         )
         output = self._folder / f"{view.id}{_SUFFIX}"
-        wanted = Wanted(output, request.seconds, request.most_bytes, view.workload)
+        wanted = RecordingOptions(output, request.seconds, request.most_bytes, view.workload)
         recorder = Recorder(wanted, program=self._program)
         self._make_folder()
         self._running, self._recorder, self._begun = view, recorder, asyncio.Event()
@@ -237,7 +237,7 @@ class Recordings:
                 _remove(path)
 
 
-def _told(view: RecordingView, progress: Progress) -> RecordingView:
+def _told(view: RecordingView, progress: RecordingProgress) -> RecordingView:
     return view.model_copy(update=progress.model_dump())
 
 

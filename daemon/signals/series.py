@@ -16,7 +16,7 @@ MOST_WORKLOADS = 128
 MOST_POINTS = 720
 
 
-class Series:
+class SignalSeries:
     """Ring of `SignalPoint` for each workload."""
 
     def __init__(self) -> None:

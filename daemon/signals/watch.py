@@ -13,7 +13,7 @@ from typing import Protocol
 from bpf.signals.source import Processes, SignalsLine
 from daemon.decide.objective import Measurement
 from daemon.decide.observation import Observation, observation_of
-from daemon.signals.series import Series
+from daemon.signals.series import SignalSeries
 from daemon.signals.steal_time import StolenTime
 from process import Fault
 
@@ -31,7 +31,7 @@ LONGEST_PAUSE_S = 60.0
 SILENCE_INTERVALS = 20
 
 
-class Source(Protocol):
+class LinesSource(Protocol):
     """The part of `bpf.signals.source.SignalsSource` that is used here."""
 
     def lines(self) -> AsyncIterator[SignalsLine]: ...
@@ -48,7 +48,7 @@ class Watch:
     def __init__(
         self,
         *,
-        start: Callable[[float], AbstractAsyncContextManager[Source]],
+        start: Callable[[float], AbstractAsyncContextManager[LinesSource]],
         interval_s: float,
         processes: Callable[[], Processes],
         scheduler: Callable[[], str],
@@ -65,11 +65,11 @@ class Watch:
         self._scheduler = scheduler
         self._on_observation = on_observation
         self._on_trouble = on_trouble
-        self._source: Source | None = None
+        self._source: LinesSource | None = None
         self._heard = 0.0
         self._listeners: set[asyncio.Queue[Observation]] = set()
         self._measurements: dict[str, deque[Measurement]] = {}
-        self.series = Series()
+        self.series = SignalSeries()
         self.line: SignalsLine | None = None
         self.observation: Observation | None = None
 

@@ -82,13 +82,13 @@ class CallCounts:
         Raises:
             Fault: what it lacks here, or the trouble with the program.
         """
-        lacks = await asyncio.to_thread(kinds.missing, kinds.Kind.UPROBE)
+        lacks = await asyncio.to_thread(kinds.missing, kinds.BccProbe.UPROBE)
         if lacks:
             raise Fault(
                 FaultType.MISSING_TOOL,
                 "calls cannot be counted here",
                 why=f"missing: {'; '.join(lacks)}",
-                hint=f"what remains: {kinds.ABOUT[kinds.Kind.UPROBE].instead}",
+                hint=f"what remains: {kinds.ABOUT[kinds.BccProbe.UPROBE].instead}",
             )
         found = await asyncio.to_thread(
             points, where.binary, where.enter, where.exit, markers=where.markers

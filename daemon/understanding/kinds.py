@@ -26,7 +26,7 @@ from daemon.understanding.rules import (
     WRAPPERS,
 )
 from scheduler_library.profile import Tag
-from scheduler_library.purpose import By, Purpose, Said
+from scheduler_library.purpose import Purpose, PurposeEvidence, PurposeSource
 
 # How much of a command line is read, characters, and how much of a name is quoted.
 _LOOKED_AT = 1024
@@ -48,7 +48,7 @@ _HOSTS = frozenset(
 
 
 @dataclass(frozen=True)
-class Judged:
+class JudgedProcess:
     """One process's kind, and why."""
 
     kind: ProgramKind = ProgramKind.UNKNOWN
@@ -56,11 +56,11 @@ class Judged:
     evidence: str = ""
 
 
-UNKNOWN = Judged()
+UNKNOWN = JudgedProcess()
 
 
 @dataclass(frozen=True)
-class _Names:
+class _ProgramNames:
     whole: Mapping[str, ProgramKind]
     beginnings: tuple[tuple[str, ProgramKind], ...] = field(default=())
 
@@ -71,7 +71,7 @@ class _Names:
         return found
 
 
-def _named(lines: Iterable[tuple[ProgramKind, str]]) -> _Names:
+def _named(lines: Iterable[tuple[ProgramKind, str]]) -> _ProgramNames:
     whole: dict[str, ProgramKind] = {}
     beginnings = []
     for kind, names in lines:
@@ -80,7 +80,7 @@ def _named(lines: Iterable[tuple[ProgramKind, str]]) -> _Names:
                 beginnings.append((name[:-1], kind))
             else:
                 whole.setdefault(name, kind)
-    return _Names(whole, tuple(beginnings))
+    return _ProgramNames(whole, tuple(beginnings))
 
 
 _NAMES = _named(BY_NAME)
@@ -95,10 +95,10 @@ def plain_name(name: str) -> str:
     return name if _NAMES.of(name) is not None else _PLAIN.sub("", name)
 
 
-def judged(process: Process) -> Judged:
+def judged(process: Process) -> JudgedProcess:
     """One process's kind on its own."""
     if process.stat.kernel_thread:
-        return Judged(ProgramKind.KERNEL, Certainty.SURE, "a kernel thread")
+        return JudgedProcess(ProgramKind.KERNEL, Certainty.SURE, "a kernel thread")
     words = _without_wrappers(process.arguments)
     first = words[0].rpartition("/")[2].removeprefix("-").removesuffix(":") if words else ""
     wrapped = len(words) < len(process.arguments)
@@ -111,26 +111,26 @@ def judged(process: Process) -> Judged:
         if found := _by_name(plain_name(name), line, Certainty.LIKELY):
             return found
     if re.search(r"\.test$", first) and "-test." in line:
-        return Judged(ProgramKind.TEST_SUITE, Certainty.LIKELY, "a compiled Go test")
+        return JudgedProcess(ProgramKind.TEST_SUITE, Certainty.LIKELY, "a compiled Go test")
     interactive = process.stat.terminal != 0 and len(words) <= 1
     if plain_name(first or process.stat.comm) in SHELLS and interactive:
-        return Judged(ProgramKind.INTERACTIVE, Certainty.LIKELY, "a shell on a terminal")
+        return JudgedProcess(ProgramKind.INTERACTIVE, Certainty.LIKELY, "a shell on a terminal")
     return UNKNOWN
 
 
-def _by_name(name: str, line: str, certainty: Certainty) -> Judged | None:
+def _by_name(name: str, line: str, certainty: Certainty) -> JudgedProcess | None:
     """By a program's plain name and its command line; arguments are never more than likely."""
     for programs, pattern, rule in _PATTERNS:
         if name in programs and (match := pattern.search(line)):
             quoted = displayable(match[0].strip(), _QUOTED)
-            return Judged(
+            return JudgedProcess(
                 rule.kind, Certainty.LIKELY, f"{rule.why}: {name} with {quoted!r} among arguments"
             )
     kind = _NAMES.of(name)
     if kind is None:
         return None
     said = "the program is" if certainty is Certainty.SURE else "it calls itself"
-    return Judged(kind, certainty, f"{said} {displayable(name, _QUOTED)!r}")
+    return JudgedProcess(kind, certainty, f"{said} {displayable(name, _QUOTED)!r}")
 
 
 def _without_wrappers(arguments: Sequence[str]) -> Sequence[str]:
@@ -146,7 +146,9 @@ def _without_wrappers(arguments: Sequence[str]) -> Sequence[str]:
     return words
 
 
-def with_company(by_itself: Mapping[int, Judged], parents: Mapping[int, int]) -> dict[int, Judged]:
+def with_company(
+    by_itself: Mapping[int, JudgedProcess], parents: Mapping[int, int]
+) -> dict[int, JudgedProcess]:
     """Programs without a kind of their own (a shell below `make`) get that of the program that
     started them.
     """
@@ -155,54 +157,64 @@ def with_company(by_itself: Mapping[int, Judged], parents: Mapping[int, int]) ->
     for pid in sorted(known):
         above = known.get(parents.get(pid, 0))
         if known[pid].kind in WEAK and above and above.kind not in WEAK | _HOSTS:
-            known[pid] = Judged(above.kind, Certainty.GUESS, f"started by {above.evidence}"[:200])
+            known[pid] = JudgedProcess(
+                above.kind, Certainty.GUESS, f"started by {above.evidence}"[:200]
+            )
     return known
 
 
-def by_libraries(libraries: Set[str]) -> Judged:
+def by_libraries(libraries: Set[str]) -> JudgedProcess:
     """A language runtime's kind, by its loaded libraries."""
     for kind, beginning, what in BY_LIBRARY:
         name = next((each for each in sorted(libraries) if each.startswith(beginning)), None)
         if name is not None:
             quoted = displayable(name, _QUOTED)
-            return Judged(kind, Certainty.GUESS, f"has {what} loaded ({quoted})")
+            return JudgedProcess(kind, Certainty.GUESS, f"has {what} loaded ({quoted})")
     return UNKNOWN
 
 
-def by_company(unit: str, started_by: Sequence[str], tags: Iterable[str]) -> Judged:
+def by_company(unit: str, started_by: Sequence[str], tags: Iterable[str]) -> JudgedProcess:
     """Hints from the names around a workload, and from its behaviour."""
     stem = re.split(r"[@.:]", unit)[0]
     if stem and (kind := _NAMES.of(plain_name(stem))):
-        return Judged(kind, Certainty.GUESS, f"its unit is called {displayable(stem, _QUOTED)!r}")
+        return JudgedProcess(
+            kind, Certainty.GUESS, f"its unit is called {displayable(stem, _QUOTED)!r}"
+        )
     for name in started_by:
         kind = _NAMES.of(plain_name(name))
         if kind in (ProgramKind.BUILD, ProgramKind.TEST_SUITE):
-            return Judged(kind, Certainty.GUESS, f"started by {displayable(name, _QUOTED)!r}")
+            return JudgedProcess(
+                kind, Certainty.GUESS, f"started by {displayable(name, _QUOTED)!r}"
+            )
     have = set(tags)
     if Tag.INTERACTIVE in have:
-        return Judged(ProgramKind.INTERACTIVE, Certainty.GUESS, "wakes now and then, briefly")
+        return JudgedProcess(
+            ProgramKind.INTERACTIVE, Certainty.GUESS, "wakes now and then, briefly"
+        )
     if Tag.BATCH in have:
-        return Judged(ProgramKind.BATCH, Certainty.GUESS, "runs long, hardly sleeps")
+        return JudgedProcess(ProgramKind.BATCH, Certainty.GUESS, "runs long, hardly sleeps")
     return UNKNOWN
 
 
-def by_id(workload: str) -> Judged:
+def by_id(workload: str) -> JudgedProcess:
     """The kind by a workload's name alone: of its command, or of its unit."""
     kind, _, name = workload.partition(":")
     if kind == "kthread":
-        return Judged(ProgramKind.KERNEL, Certainty.SURE, "a kernel thread")
+        return JudgedProcess(ProgramKind.KERNEL, Certainty.SURE, "a kernel thread")
     if kind == "comm":
         plain = plain_name(name)
         known = _NAMES.of(plain)
         if known is None:
             return UNKNOWN
-        return Judged(known, Certainty.LIKELY, f"it calls itself {displayable(plain, _QUOTED)!r}")
+        return JudgedProcess(
+            known, Certainty.LIKELY, f"it calls itself {displayable(plain, _QUOTED)!r}"
+        )
     if kind == "cgroup":
         return by_company(unit_of(name.encode("utf-8", "replace")), (), ())
     return UNKNOWN
 
 
-def says(kind: KindView) -> Said | None:
+def says(kind: KindView) -> PurposeEvidence | None:
     """The figure that counts for a kind of program; None if it has none."""
     if kind.kind in SERVERS | FOR_PEOPLE:
         purpose = Purpose.LATENCY
@@ -211,16 +223,16 @@ def says(kind: KindView) -> Said | None:
     else:
         return None
     why = f"{kind.evidence[0]}, " if kind.evidence else ""
-    return Said(
+    return PurposeEvidence(
         purpose,
-        By.PROGRAM,
+        PurposeSource.PROGRAM,
         f"{why}of kind {kind.kind.value}",
         kind.certainty.value,
         serves=kind.kind in SERVERS,
     )
 
 
-def summed_up(judgements: Iterable[tuple[Judged, float]]) -> list[KindView]:
+def summed_up(judgements: Iterable[tuple[JudgedProcess, float]]) -> list[KindView]:
     """The kinds of a workload from those of its processes, each with its part of the CPU time (or
     of the processes, if none ran), largest first; the unknown part comes last.
     """

@@ -27,12 +27,12 @@ from daemon.api.models import (
     WorkloadProfileView,
 )
 from daemon.understanding import cgroups, kinds, sentences, tree
-from daemon.understanding.kinds import Judged, by_company, by_libraries, judged, summed_up
+from daemon.understanding.kinds import JudgedProcess, by_company, by_libraries, judged, summed_up
 from daemon.understanding.proc import Proc, Process, read
 from daemon.understanding.secrets import shown
 from daemon.understanding.threads import groups_of, parallelism_of, waits_of
-from daemon.understanding.watching import Eye, Seen, members, watched
-from daemon.understanding.yardsticks import Known, listening, yardsticks
+from daemon.understanding.watching import Eye, WatchedStretch, members, watched
+from daemon.understanding.yardsticks import KnownWorkload, listening, yardsticks
 
 # When it stops looking for processes, and when altogether, at the latest, seconds. On a machine
 # that is not heavily overcommitted it takes a third of that.
@@ -45,7 +45,7 @@ NAME_LIMIT = 64
 
 
 @dataclass(frozen=True)
-class Measured:
+class MeasuredWorkload:
     """The daemon's knowledge of a workload before a look: its last minutes."""
 
     profile: ProfileView
@@ -53,7 +53,9 @@ class Measured:
     interval_s: float
 
 
-def understand(workload: str, measured: Measured, eye: Eye | None = None) -> WorkloadProfileView:
+def understand(
+    workload: str, measured: MeasuredWorkload, eye: Eye | None = None
+) -> WorkloadProfileView:
     """What a workload is, does and waits for. Takes about half a second: call it in a thread.
 
     Raises:
@@ -111,9 +113,11 @@ def understand(workload: str, measured: Measured, eye: Eye | None = None) -> Wor
     )
 
 
-def _known(seen: Seen, together: Mapping[int, Judged], unit: str, proc: Proc) -> Known:
+def _known(
+    seen: WatchedStretch, together: Mapping[int, JudgedProcess], unit: str, proc: Proc
+) -> KnownWorkload:
     busiest = sorted(seen.processes, key=lambda pid: -seen.cpu_s.get(pid, 0.0))[:MOST_MAPPED]
-    return Known(
+    return KnownWorkload(
         processes=tuple(seen.processes.values()),
         kinds=[each.kind for each in _kinds(seen, together)],
         unit=unit,
@@ -156,8 +160,8 @@ def _cgroup(processes: Mapping[int, Process], wanted: WorkloadId, proc: Proc) ->
 
 
 def _judgements(
-    seen: Seen, unit: str, above: Sequence[str], measured: Measured, proc: Proc
-) -> dict[int, Judged]:
+    seen: WatchedStretch, unit: str, above: Sequence[str], measured: MeasuredWorkload, proc: Proc
+) -> dict[int, JudgedProcess]:
     found = {pid: judged(each) for pid, each in seen.processes.items()}
     busiest = sorted(found, key=lambda pid: -seen.cpu_s.get(pid, 0.0))
     for pid in [pid for pid in busiest if found[pid].kind in kinds.WEAK][:MOST_MAPPED]:
@@ -174,7 +178,7 @@ def _judgements(
     return found
 
 
-def _kinds(seen: Seen, together: Mapping[int, Judged]) -> list[KindView]:
+def _kinds(seen: WatchedStretch, together: Mapping[int, JudgedProcess]) -> list[KindView]:
     ran = sum(seen.cpu_s.values()) > 0
     return summed_up(
         (each, seen.cpu_s.get(pid, 0.0) if ran else 1.0) for pid, each in together.items()
@@ -182,7 +186,7 @@ def _kinds(seen: Seen, together: Mapping[int, Judged]) -> list[KindView]:
 
 
 def _nodes(
-    seen: Seen, parents: Mapping[int, int], together: Mapping[int, Judged]
+    seen: WatchedStretch, parents: Mapping[int, int], together: Mapping[int, JudgedProcess]
 ) -> list[ProcessNode]:
     nodes = []
     for pid, depth in tree.shown(parents, seen.cpu_s):
@@ -213,7 +217,7 @@ def _user(id: int) -> str:
         return str(id)
 
 
-def _delay(workload: str, measured: Measured) -> DelayView | None:
+def _delay(workload: str, measured: MeasuredWorkload) -> DelayView | None:
     line = measured.line
     signals = line.workload(workload) if line else None
     if line is None or signals is None or not signals.delay_us.count:

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 
 from bpf.probes.calls import Calls, upper_us
-from bpf.probes.found import Found
+from bpf.probes.found import ProbeFindings
 from bpf.signals.source import Histogram
 from daemon.api.display import displayable
 from daemon.api.models import (
@@ -33,7 +33,7 @@ _IDLE = "waits for events, timers and locks are often waits for work, and not a 
 Cell = str | float
 
 
-def answer(request: ProbeRequest, found: Found, took_s: float) -> ProbeView:
+def answer(request: ProbeRequest, found: ProbeFindings, took_s: float) -> ProbeView:
     """The results of a BCC probe."""
     summary, histograms, tables, notes = _OF[request.kind](found)
     if found.lost:
@@ -141,7 +141,7 @@ def _of_signals(title: str, histogram: Histogram) -> HistogramView:
 _Parts = tuple[list[str], list[HistogramView], list[TableView], list[str]]
 
 
-def _runqlat(found: Found) -> _Parts:
+def _runqlat(found: ProbeFindings) -> _Parts:
     woken = histogram("after a wakeup", found.after_wakeup or [])
     pushed = histogram("after it had to leave", found.after_preemption or [])
     whole = histogram("from a wakeup to the next sleep", found.responses or [])
@@ -192,7 +192,7 @@ def _runqlat(found: Found) -> _Parts:
     return summary, [each for each in (woken, pushed, whole) if each.count], tables, []
 
 
-def _offcpu(found: Found) -> _Parts:
+def _offcpu(found: ProbeFindings) -> _Parts:
     total = sum(row[4] for row in found.reasons)
     by_reason: dict[tuple[str, str, str], list[int]] = defaultdict(lambda: [0, 0, 0])
     by_thread: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
@@ -228,7 +228,7 @@ def _offcpu(found: Found) -> _Parts:
     return summary, [], tables, [_IDLE] if summary else []
 
 
-def _wakeups(found: Found) -> _Parts:
+def _wakeups(found: ProbeFindings) -> _Parts:
     pairs = _pairs(found)
     rows = [
         (waker, woken, wakes, _us(total / count) if count else 0.0, _us(longest))
@@ -255,7 +255,7 @@ def _wakeups(found: Found) -> _Parts:
     return summary, [], tables, notes
 
 
-def chains_of(found: Found, most: int = 5) -> list[tuple[list[str], int]]:
+def chains_of(found: ProbeFindings, most: int = 5) -> list[tuple[list[str], int]]:
     """Thread names that wake one another in a row, following each one's strongest wakeup: likely
     chains, because a wakeup does not say which earlier one led to it.
     """
@@ -280,7 +280,7 @@ def chains_of(found: Found, most: int = 5) -> list[tuple[list[str], int]]:
     return sorted(chains, key=lambda each: -each[1])[:most]
 
 
-def _oncpu(found: Found) -> _Parts:
+def _oncpu(found: ProbeFindings) -> _Parts:
     total = sum(row[4] for row in found.places)
     kernel = sum(row[4] for row in found.places if row[3])
     by_function: dict[tuple[str, str], int] = defaultdict(int)
@@ -324,7 +324,7 @@ def _oncpu(found: Found) -> _Parts:
     return summary, [], tables, notes
 
 
-def _syscalls(found: Found) -> _Parts:
+def _syscalls(found: ProbeFindings) -> _Parts:
     count = sum(row[1] for row in found.calls)
     classes: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
     for name, calls, total, _, failed in found.calls:
@@ -359,7 +359,7 @@ def _syscalls(found: Found) -> _Parts:
     return summary, [], tables, [_IDLE] if count else []
 
 
-def _futex(found: Found) -> _Parts:
+def _futex(found: ProbeFindings) -> _Parts:
     waits = sum(row[3] for row in found.locks)
     total = sum(row[4] for row in found.locks)
     lengths = histogram("waits on a futex", found.lengths or [])
@@ -385,7 +385,7 @@ def _futex(found: Found) -> _Parts:
     return summary, [lengths] if lengths.count else [], tables, notes if waits else []
 
 
-def _chains(found: Found) -> _Parts:
+def _chains(found: ProbeFindings) -> _Parts:
     count = sum(found.links)
     took = histogram("from the first wakeup to the last sleep", found.chain_times or [])
     long = _counted("threads of a chain", "threads", found.links)
@@ -444,7 +444,7 @@ def _chains(found: Found) -> _Parts:
     return summary, [each for each in (took, long) if each.count], tables, notes if count else []
 
 
-def _preempted_locks(found: Found) -> _Parts:
+def _preempted_locks(found: ProbeFindings) -> _Parts:
     waits = sum(row[1] for row in found.holders)
     waited = sum(row[2] for row in found.holders)
     named = sum(row[3] for row in found.holders)
@@ -499,7 +499,7 @@ def _preempted_locks(found: Found) -> _Parts:
     return summary, [lengths] if lengths.count else [], [table], notes if waits else []
 
 
-_OF: dict[ProbeKind, Callable[[Found], _Parts]] = {
+_OF: dict[ProbeKind, Callable[[ProbeFindings], _Parts]] = {
     ProbeKind.RUNQLAT: _runqlat,
     ProbeKind.OFFCPU: _offcpu,
     ProbeKind.WAKEUPS: _wakeups,
@@ -589,7 +589,7 @@ def _delay_sentence(what: str, count: int, p50: float, p99: float) -> str:
     )
 
 
-def _pairs(found: Found) -> list[tuple[str, str, int, int, int, int]]:
+def _pairs(found: ProbeFindings) -> list[tuple[str, str, int, int, int, int]]:
     """Merge the idle CPUs, whose names differ by their number, into one; most wakeups first."""
     sums: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0, 0, 0])
     for waker, woken, count, total, longest, wakes in found.pairs:

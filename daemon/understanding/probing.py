@@ -21,7 +21,7 @@ from process import Fault, FaultType
 def there_are() -> list[ProbeKindView]:
     """The probes, and what each lacks here. Reads a few files: call it in a thread."""
     found = []
-    for kind in kinds.Kind:
+    for kind in kinds.BccProbe:
         about = kinds.ABOUT[kind]
         lacks = kinds.missing(kind)
         found.append(
@@ -66,7 +66,7 @@ class Probing:
 
     async def _look(self, request: ProbeRequest, line: SignalsLine | None) -> ProbeView:
         began = time.monotonic()
-        kind = kinds.Kind(request.kind.value)
+        kind = kinds.BccProbe(request.kind.value)
         lacks = await asyncio.to_thread(kinds.missing, kind)
         if lacks:
             return _instead(request, line, lacks)
@@ -99,7 +99,7 @@ def _instead(request: ProbeRequest, line: SignalsLine | None, lacks: list[str]) 
         responses = merge(each.response_us for each in found)
         if delays.count:
             return from_signals(request, delays, responses, line.interval_s, "; ".join(lacks))
-    about = kinds.ABOUT[kinds.Kind(request.kind.value)]
+    about = kinds.ABOUT[kinds.BccProbe(request.kind.value)]
     raise Fault(
         FaultType.MISSING_TOOL,
         f"the probe {request.kind} cannot run here",

@@ -51,7 +51,7 @@ class Process:
 
 
 @dataclass(frozen=True)
-class Usage:
+class ThreadUsage:
     """One thread's use until now: nanoseconds on a CPU and waiting for one, and how often it left a
     CPU voluntarily and involuntarily.
     """
@@ -98,7 +98,7 @@ def parse_stat(raw: bytes) -> Stat | None:
         return None
 
 
-def parse_usage(schedstat: bytes, status: bytes) -> Usage | None:
+def parse_usage(schedstat: bytes, status: bytes) -> ThreadUsage | None:
     fields = schedstat.split()
     counts = {}
     for line in status.splitlines():
@@ -106,7 +106,7 @@ def parse_usage(schedstat: bytes, status: bytes) -> Usage | None:
         if name.endswith(b"_ctxt_switches"):
             counts[name] = value
     try:
-        return Usage(
+        return ThreadUsage(
             run_ns=int(fields[0]),
             wait_ns=int(fields[1]),
             sleeps=int(counts.get(b"voluntary_ctxt_switches", b"0")),
@@ -184,7 +184,7 @@ class Proc:
     def thread_stat(self, pid: int, thread: int) -> Stat | None:
         return parse_stat(read(f"{self._at}/{pid}/task/{thread}/stat"))
 
-    def thread_usage(self, pid: int, thread: int) -> Usage | None:
+    def thread_usage(self, pid: int, thread: int) -> ThreadUsage | None:
         folder = f"{self._at}/{pid}/task/{thread}"
         return parse_usage(read(f"{folder}/schedstat"), read(f"{folder}/status"))
 

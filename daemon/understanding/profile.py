@@ -13,14 +13,14 @@ from scheduler_library.profile import (
     INVOLUNTARY_RATIO,
     MAINLY_UNENDED,
     MEANING,
-    Figures,
     Tag,
-    Understood,
+    UnderstoodWorkload,
+    WorkloadFigures,
     is_starved,
     runs_to_completion,
     understood,
 )
-from scheduler_library.purpose import By, Purpose, Said, purpose_of
+from scheduler_library.purpose import Purpose, PurposeEvidence, PurposeSource, purpose_of
 
 # How many points at which a workload got the CPU time that it wanted are needed to judge by them.
 LEAST_CALM_POINTS = 5
@@ -46,7 +46,7 @@ class Besides:
     """
 
     objectives: Sequence[str] = ()
-    program: Said | None = None
+    program: PurposeEvidence | None = None
     of_the_kernel: bool = False
     before: Sequence[SignalPoint] = ()
 
@@ -72,7 +72,7 @@ def profile_of(
     if besides.program is not None:
         said.append(besides.program)
     if not points:
-        found = understood(Figures(), said, of_the_kernel=besides.of_the_kernel)
+        found = understood(WorkloadFigures(), said, of_the_kernel=besides.of_the_kernel)
         tags = [tag.value for tag in found.tags if tag is not Tag.IDLE]
         why = [each.why for each in found.said]
         return ProfileView(
@@ -117,7 +117,7 @@ def profile_of(
     )
 
 
-def _responses(figures: Figures) -> dict[str, Any]:
+def _responses(figures: WorkloadFigures) -> dict[str, Any]:
     if not figures.completions_per_s:
         return {}
     found: dict[str, Any] = {
@@ -140,20 +140,20 @@ def _responses(figures: Figures) -> dict[str, Any]:
     }
 
 
-def _never_sleeps(figures: Figures) -> bool:
+def _never_sleeps(figures: WorkloadFigures) -> bool:
     """Whether no activation ended. A busy event loop has completions without that, but the fraction
     of waiting in them is unknown."""
     return figures.unended_share >= 1.0
 
 
-def _figures(points: Sequence[SignalPoint], interval_s: float, *, tells: bool) -> Figures:
+def _figures(points: Sequence[SignalPoint], interval_s: float, *, tells: bool) -> WorkloadFigures:
     """Figures over these points. `tells`: the signals have activations, ended or not."""
     switches = fmean(point.wakeups_per_s + point.involuntary_per_s for point in points)
     involuntary = fmean(point.involuntary_per_s for point in points)
     running = [point.slice_mean_us for point in points if point.slice_mean_us > 0]
     slice_us = fmean(running) if running else 0.0
     seconds = max(0.0, points[-1].at - points[0].at)
-    figures = Figures(
+    figures = WorkloadFigures(
         seconds=seconds,
         mean_burst_us=slice_us,
         slice_us=slice_us,
@@ -215,7 +215,7 @@ def _activations(points: Sequence[SignalPoint], seconds: float) -> dict[str, flo
     }
 
 
-def _calm(points: Sequence[SignalPoint]) -> Figures | None:
+def _calm(points: Sequence[SignalPoint]) -> WorkloadFigures | None:
     """Its tags at those points where it got the CPU time that it wanted."""
     calm = [
         each
@@ -227,16 +227,18 @@ def _calm(points: Sequence[SignalPoint]) -> Figures | None:
     return _figures(calm, 0.0, tells=False) if len(calm) >= LEAST_CALM_POINTS else None
 
 
-def _declared(objectives: Sequence[str]) -> list[Said]:
+def _declared(objectives: Sequence[str]) -> list[PurposeEvidence]:
     found = []
     for text in objectives[:MOST_OBJECTIVES]:
         purpose = purpose_of(text)
         if purpose is not None:
-            found.append(Said(purpose, By.DECLARED, f"the operator declared `{text}`"))
+            found.append(
+                PurposeEvidence(purpose, PurposeSource.DECLARED, f"the operator declared `{text}`")
+            )
     return found
 
 
-def _purposes(found: Understood, *, calm: bool) -> list[PurposeView]:
+def _purposes(found: UnderstoodWorkload, *, calm: bool) -> list[PurposeView]:
     said = list(found.said)
     by_behaviour = None
     if {Tag.LATENCY_SENSITIVE, Tag.INTERACTIVE} & set(found.tags):
@@ -244,9 +246,9 @@ def _purposes(found: Understood, *, calm: bool) -> list[PurposeView]:
     elif Tag.BATCH in found.tags:
         by_behaviour = Purpose.THROUGHPUT
     if not said and by_behaviour is not None:
-        by = By.CALM if calm else By.NOW
+        by = PurposeSource.CALM if calm else PurposeSource.NOW
         why = "it behaves so" if calm else "it behaves so now, while it is starved"
-        said.append(Said(by_behaviour, by, why, "likely" if calm else "guess"))
+        said.append(PurposeEvidence(by_behaviour, by, why, "likely" if calm else "guess"))
     return [
         PurposeView.model_validate(
             {
@@ -260,7 +262,9 @@ def _purposes(found: Understood, *, calm: bool) -> list[PurposeView]:
     ]
 
 
-def _said(found: Understood, figures: Figures, calm: Figures | None) -> list[str]:
+def _said(
+    found: UnderstoodWorkload, figures: WorkloadFigures, calm: WorkloadFigures | None
+) -> list[str]:
     """The profile in sentences: declarations first, then how it runs, then its tags."""
     said = [f"{each.why}: {_COUNTS[each.purpose]}" for each in found.said]
     said += _of_activations(figures)
@@ -282,7 +286,7 @@ def _said(found: Understood, figures: Figures, calm: Figures | None) -> list[str
     return said
 
 
-def _of_activations(figures: Figures) -> list[str]:
+def _of_activations(figures: WorkloadFigures) -> list[str]:
     """How it runs and what its response time is made of."""
     used = f"uses {figures.cpus_used:.2f} CPUs of {figures.machine_cpus}"
     woken = f"wakes {figures.wakeups_per_s:.0f} times a second"

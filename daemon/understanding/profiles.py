@@ -14,7 +14,7 @@ from daemon.understanding.inventory import last_level_caches
 from daemon.understanding.profile import NOTHING, Besides, profile_of
 
 if TYPE_CHECKING:
-    from daemon.understanding.programs import Known, Programs
+    from daemon.understanding.programs import KnownProgram, Programs
 
 
 # The intervals for a profile: the current behaviour, not the past one.
@@ -76,7 +76,7 @@ class Profiles:
         known = self.known(id)
         return Besides(declared, known.said, known.of_the_kernel, before)
 
-    def known(self, id: str) -> "Known":
+    def known(self, id: str) -> "KnownProgram":
         """The kind of program of an existing workload."""
         # Imported late: a daemon that nobody asks does without its tables.
         from daemon.understanding.programs import Programs

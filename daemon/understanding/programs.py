@@ -12,9 +12,17 @@ from pathlib import Path
 
 from daemon.api.models import KindView, ProgramKind
 from daemon.understanding import cgroups
-from daemon.understanding.kinds import WEAK, Judged, by_id, judged, says, summed_up, with_company
+from daemon.understanding.kinds import (
+    WEAK,
+    JudgedProcess,
+    by_id,
+    judged,
+    says,
+    summed_up,
+    with_company,
+)
 from daemon.understanding.proc import Proc, Process, read
-from scheduler_library.purpose import Said
+from scheduler_library.purpose import PurposeEvidence
 
 # How many processes are checked.
 MOST_PROCESSES = 24
@@ -28,13 +36,13 @@ LEAST_SHARE = 0.5
 
 
 @dataclass(frozen=True)
-class Known:
+class KnownProgram:
     """The knowledge about a workload's program; `kind` None: none."""
 
     kind: KindView | None = None
 
     @property
-    def said(self) -> Said | None:
+    def said(self) -> PurposeEvidence | None:
         return says(self.kind) if self.kind else None
 
     @property
@@ -54,15 +62,15 @@ class Programs:
         self._proc = proc or Proc()
         self._mounts = mounts
         self._clock = clock
-        self._remembered: OrderedDict[str, tuple[float, Known]] = OrderedDict()
+        self._remembered: OrderedDict[str, tuple[float, KnownProgram]] = OrderedDict()
 
-    def known(self, workload: str) -> Known:
+    def known(self, workload: str) -> KnownProgram:
         """The kind of its program: by its processes, else by its name.
 
         The id comes from the signals: its cgroup is looked up.
         """
         now = self._clock()
-        at, known = self._remembered.get(workload, (float("-inf"), Known()))
+        at, known = self._remembered.get(workload, (float("-inf"), KnownProgram()))
         if now - at < REMEMBERED_S:
             return known
         known = self._look(workload)
@@ -72,7 +80,7 @@ class Programs:
             self._remembered.popitem(last=False)
         return known
 
-    def _look(self, workload: str) -> Known:
+    def _look(self, workload: str) -> KnownProgram:
         by_name = by_id(workload)
         kind, _, name = workload.partition(":")
         if (kind == "comm" and by_name.kind not in WEAK) or kind == "kthread":
@@ -86,7 +94,7 @@ class Programs:
         kinds = summed_up((each, used[pid] + 1.0) for pid, each in found.items())
         first = kinds[0] if kinds else None
         if first and first.kind not in WEAK and first.share >= LEAST_SHARE:
-            return Known(first)
+            return KnownProgram(first)
         return _as_known(by_name)
 
     def _of_cgroup(self, name: str) -> list[Process]:
@@ -100,7 +108,7 @@ class Programs:
         pids = [int(each) for each in read(folder / "cgroup.procs", _PIDS_BYTES).split()]
         return self._at_work(pids)
 
-    def _of_name(self, kind: str, by_name: Judged, name: str) -> list[Process]:
+    def _of_name(self, kind: str, by_name: JudgedProcess, name: str) -> list[Process]:
         """Processes of this name.
 
         All processes are searched, so only if their arguments may say what the name does not.
@@ -114,9 +122,9 @@ class Programs:
         return [each for each in found if each is not None]
 
 
-def _as_known(by_name: Judged) -> Known:
+def _as_known(by_name: JudgedProcess) -> KnownProgram:
     if by_name.kind is ProgramKind.UNKNOWN:
-        return Known()
-    return Known(
+        return KnownProgram()
+    return KnownProgram(
         KindView(kind=by_name.kind, certainty=by_name.certainty, evidence=[by_name.evidence])
     )

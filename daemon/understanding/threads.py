@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from daemon.api.display import displayable
 from daemon.api.models import Parallelism, ThreadGroup, WaitsView
-from daemon.understanding.proc import Usage
+from daemon.understanding.proc import ThreadUsage
 
 MOST_GROUPS = 8
 NAME_LIMIT = 32
@@ -46,8 +46,8 @@ class Thread:
     """
 
     name: str
-    begin: Usage
-    end: Usage
+    begin: ThreadUsage
+    end: ThreadUsage
     seconds: float
     sleeps_in: str = ""
 

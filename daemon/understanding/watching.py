@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from itertools import islice, zip_longest
 
 from bpf.common.workload_id import WorkloadId, WorkloadKind, readable, workload_of
-from daemon.understanding.proc import Proc, Process, Usage
+from daemon.understanding.proc import Proc, Process, ThreadUsage
 from daemon.understanding.threads import Thread
 
 # How long it looks, seconds, and how many samples it takes.
@@ -34,7 +34,7 @@ class Eye:
 
 
 @dataclass(frozen=True)
-class Seen:
+class WatchedStretch:
     """The workload in one period. Threads by (process, thread)."""
 
     processes: dict[int, Process]
@@ -69,7 +69,7 @@ def _may_be(wanted: WorkloadId, pid: int, proc: Proc) -> bool:
     return proc.comm(pid).startswith(wanted.name)
 
 
-def watched(processes: dict[int, Process], eye: Eye, until: float) -> Seen:
+def watched(processes: dict[int, Process], eye: Eye, until: float) -> WatchedStretch:
     """The threads of these processes for `LOOK_S`, or as long as there is time."""
     all_threads = {pid: eye.proc.threads(pid) for pid in processes}
     chosen = islice(_in_turn(all_threads), MOST_THREADS)
@@ -93,7 +93,7 @@ def watched(processes: dict[int, Process], eye: Eye, until: float) -> Seen:
     io_after = _io(processes, eye.proc)
     cpu_after = {pid: _cpu_s(eye.proc, pid) for pid in processes}
     seconds = eye.clock() - began
-    return Seen(
+    return WatchedStretch(
         processes=processes,
         threads_total=sum(len(each) for each in all_threads.values()),
         threads={
@@ -120,8 +120,8 @@ def _in_turn(threads: Mapping[int, Sequence[int]]) -> Iterator[tuple[int, int]]:
 def _used(
     processes: Mapping[int, Process],
     names: Mapping[tuple[int, int], str],
-    before: Mapping[tuple[int, int], Usage | None],
-    after: Mapping[tuple[int, int], Usage | None],
+    before: Mapping[tuple[int, int], ThreadUsage | None],
+    after: Mapping[tuple[int, int], ThreadUsage | None],
     ticks_before: Mapping[int, float],
     ticks_after: Mapping[int, float],
 ) -> dict[int, float]:

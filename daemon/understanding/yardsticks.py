@@ -32,7 +32,7 @@ _SERVING = frozenset(
 
 
 @dataclass(frozen=True)
-class Known:
+class KnownWorkload:
     """The knowledge about a workload.
 
     Attributes:
@@ -50,7 +50,7 @@ class Known:
     libraries: Collection[str] = ()
 
 
-def yardsticks(known: Known) -> list[MeasureHint]:
+def yardsticks(known: KnownWorkload) -> list[MeasureHint]:
     """What could be measured, the best first."""
     names = {each.program or each.stat.comm for each in known.processes} | {
         each.stat.comm for each in known.processes

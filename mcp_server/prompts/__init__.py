@@ -7,7 +7,7 @@ import mcp_types as types
 
 from daemon.api.display import displayable
 from daemon.api.models import TrialState
-from mcp_server.tool import Call, answered
+from mcp_server.tool import ToolCallContext, answered
 from mcp_server.tools.episodes import get_episode
 from mcp_server.tools.profile import profile_workload
 from mcp_server.untrusted import marked
@@ -70,7 +70,7 @@ def _text(result: types.CallToolResult) -> str:
     return content.text
 
 
-async def _last_rollback(call: Call) -> str:
+async def _last_rollback(call: ToolCallContext) -> str:
     for episode in await call.access.reading.episodes(_LOOKED_AT):
         if any(trial.state is TrialState.ROLLED_BACK for trial in episode.trials):
             return episode.id
@@ -81,7 +81,7 @@ async def _last_rollback(call: Call) -> str:
     )
 
 
-async def _optimize(call: Call, arguments: Mapping[str, str]) -> str:
+async def _optimize(call: ToolCallContext, arguments: Mapping[str, str]) -> str:
     wanted, profile = arguments.get("workload", ""), ""
     handle = ""
     if wanted:
@@ -101,14 +101,16 @@ async def _optimize(call: Call, arguments: Mapping[str, str]) -> str:
     )
 
 
-async def _explain(call: Call, arguments: Mapping[str, str]) -> str:
+async def _explain(call: ToolCallContext, arguments: Mapping[str, str]) -> str:
     id = arguments.get("episode", "") or await _last_rollback(call)
     shown = await get_episode.call(call, {"id": id, "events": 20})
     assert not isinstance(shown, types.InputRequiredResult)
     return _rendered("explain-rollback.j2", id=marked(id), episode=_text(answered(shown)))
 
 
-async def prompt(call: Call, name: str, arguments: Mapping[str, str]) -> types.GetPromptResult:
+async def prompt(
+    call: ToolCallContext, name: str, arguments: Mapping[str, str]
+) -> types.GetPromptResult:
     """A prompt with its subject filled in.
 
     Raises:

@@ -23,11 +23,11 @@ from daemon.api.models import (
     TrialState,
     TrialView,
 )
-from mcp_server.approval import Answered, Consent, answer_given, ask
-from mcp_server.tool import Answer, Arguments, Call, Parameters, Tool, changes
+from mcp_server.approval import ApprovalReply, Consent, answer_given, ask
+from mcp_server.tool import Arguments, Parameters, Tool, ToolAnswer, ToolCallContext, changes
 from mcp_server.tools.judging import GuardsArgument, ObjectiveArgument, guards_asked
 from mcp_server.tools.shared import WorkloadArgument, told
-from mcp_server.tools.trials import Trial, settled, trial_of
+from mcp_server.tools.trials import TrialAnswer, settled, trial_of
 from mcp_server.untrusted import Said, Word, marked, word
 from process import Fault, FaultType
 
@@ -68,7 +68,7 @@ def _question(view: TrialView) -> str:
     )
 
 
-async def _decide(acting: AsyncClient, view: TrialView, answered: Answered) -> TrialView:
+async def _decide(acting: AsyncClient, view: TrialView, answered: ApprovalReply) -> TrialView:
     """Pass on the answer of the person at the client; returns the trial's new state."""
     if answered.consent is Consent.OPEN:
         return await acting.trial(view.id)
@@ -102,7 +102,9 @@ def _next(view: TrialView) -> str:
     return ""
 
 
-async def _start_trial(call: Call, wanted: TrialArguments) -> Trial | types.InputRequiredResult:
+async def _start_trial(
+    call: ToolCallContext, wanted: TrialArguments
+) -> TrialAnswer | types.InputRequiredResult:
     acting = call.access.acting()
     warnings: list[str] = []
     if call.state:
@@ -145,7 +147,7 @@ start_trial = Tool(
         "wants to be asked, a person approves it first."
     ),
     arguments=TrialArguments,
-    answer=Trial,
+    answer=TrialAnswer,
     run=_start_trial,
     annotations=changes("Start a trial", destructive=True, idempotent=False),
     acts=True,
@@ -161,7 +163,7 @@ class ParametersArguments(Arguments):
     )
 
 
-class Changed(Answer):
+class Changed(ToolAnswer):
     scheduler: Word = Field("", description="Absent: the kernel's default runs")
     candidate: Word = ""
     parameters: dict[str, ParameterValue] = Field(default_factory=dict)
@@ -180,7 +182,9 @@ def _changed(status: StatusView, next: str = "") -> Changed:
     )
 
 
-async def _permitted(call: Call, wanted: ParametersArguments) -> types.InputRequiredResult | None:
+async def _permitted(
+    call: ToolCallContext, wanted: ParametersArguments
+) -> types.InputRequiredResult | None:
     """Ask the person if the operator requires it; returns the question if that is the answer.
 
     Raises:
@@ -199,7 +203,7 @@ async def _permitted(call: Call, wanted: ParametersArguments) -> types.InputRequ
     running = status.loaded.name if status.loaded else "the running scheduler"
     settings = ", ".join(f"{name}={value}" for name, value in told(wanted.parameters).items())
     if call.state:
-        answered: Answered | types.InputRequiredResult = answer_given(call)
+        answered: ApprovalReply | types.InputRequiredResult = answer_given(call)
     else:
         question = f"May schedpilot set {settings} of {word(running)}, which runs now?"
         answered = await ask(call, question, "asked")
@@ -218,7 +222,7 @@ async def _permitted(call: Call, wanted: ParametersArguments) -> types.InputRequ
 
 
 async def _set_parameters(
-    call: Call, wanted: ParametersArguments
+    call: ToolCallContext, wanted: ParametersArguments
 ) -> Changed | types.InputRequiredResult:
     acting = call.access.acting()
     question = await _permitted(call, wanted)
@@ -249,7 +253,7 @@ class RollbackArguments(Arguments):
     reason: str = Field("", max_length=500, description="For the record")
 
 
-async def _rollback(call: Call, wanted: RollbackArguments) -> Changed:
+async def _rollback(call: ToolCallContext, wanted: RollbackArguments) -> Changed:
     acting = call.access.acting()
     reason = wanted.reason or "asked for through MCP"
     return _changed(await acting.rollback(RollbackRequest(reason=reason)))
@@ -281,17 +285,17 @@ class LessonArguments(Arguments):
     trial: RecordId | None = Field(None, description="Evidence for it")
 
 
-class Recorded(Answer):
+class RecordedLessonAnswer(ToolAnswer):
     lesson: Said
     episode: Word = ""
     about: Word = ""
 
 
-async def _record_lesson(call: Call, wanted: LessonArguments) -> Recorded:
+async def _record_lesson(call: ToolCallContext, wanted: LessonArguments) -> RecordedLessonAnswer:
     acting = call.access.acting()
     request = LessonRequest(text=wanted.text, episode=wanted.episode, trial=wanted.trial)
     view = await acting.record_lesson(request)
-    return Recorded(lesson=view.text, episode=view.episode, about=view.about)
+    return RecordedLessonAnswer(lesson=view.text, episode=view.episode, about=view.about)
 
 
 record_lesson = Tool(
@@ -301,7 +305,7 @@ record_lesson = Tool(
         "Keep one line for the next person or model that works on this machine, with its evidence."
     ),
     arguments=LessonArguments,
-    answer=Recorded,
+    answer=RecordedLessonAnswer,
     run=_record_lesson,
     annotations=changes("Record a lesson", destructive=False, idempotent=True),
     acts=True,

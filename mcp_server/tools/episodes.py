@@ -6,10 +6,10 @@ import time
 from pydantic import Field
 
 from daemon.api.models import CandidateView, EpisodeView, Event, StepView
-from mcp_server.tool import Answer, Arguments, Call, Number, Tool, reads
-from mcp_server.tools.judging import Guard, guards_of
+from mcp_server.tool import Arguments, Number, Tool, ToolAnswer, ToolCallContext, reads
+from mcp_server.tools.judging import GuardAnswer, guards_of
 from mcp_server.tools.status import Degraded, degraded_of
-from mcp_server.tools.trials import Trial, settled, trial_of
+from mcp_server.tools.trials import TrialAnswer, settled, trial_of
 from mcp_server.untrusted import Name, Said, Word
 from process import Fault, FaultType
 
@@ -23,13 +23,13 @@ class EpisodeArguments(Arguments):
     steps: int = Field(0, ge=0, le=100, description="Steps of the advisor shown, the last ones")
 
 
-class Happened(Answer):
+class Happened(ToolAnswer):
     kind: Word
     said: Said
     after_s: Number = Field(description="Since the episode began")
 
 
-class Step(Answer):
+class StepAnswer(ToolAnswer):
     number: int
     role: Word
     kind: Word
@@ -37,7 +37,7 @@ class Step(Answer):
     text: Said = ""
 
 
-class Proposed(Answer):
+class Proposed(ToolAnswer):
     candidate: Word
     name: Word
     proven: bool
@@ -48,14 +48,14 @@ class Proposed(Answer):
     fix: Said = ""
 
 
-class Episode(Answer):
+class EpisodeAnswer(ToolAnswer):
     episode: Word
     state: Word
     workload: Word = ""
     name: Name = ""
     goal: Said = ""
     objective: Name = Field("", description="How its trials are judged")
-    guards: list[Guard] = Field(default_factory=list)
+    guards: list[GuardAnswer] = Field(default_factory=list)
     question: Said = Field("", description="Open: nothing is tried before it is answered")
     trigger: Degraded | None = None
     tags: list[Word] = Field(default_factory=list)
@@ -63,7 +63,7 @@ class Episode(Answer):
     advice: list[Said] = Field(default_factory=list)
     candidates: list[Proposed] = Field(default_factory=list, description="The last ones")
     candidates_total: int = 0
-    trials: list[Trial] = Field(default_factory=list, description="The last ones")
+    trials: list[TrialAnswer] = Field(default_factory=list, description="The last ones")
     trials_total: int = 0
     outcome: Said = ""
     calls: int = 0
@@ -71,7 +71,7 @@ class Episode(Answer):
     age_s: Number
     events: list[Happened] = Field(default_factory=list)
     events_total: int = 0
-    steps: list[Step] = Field(default_factory=list)
+    steps: list[StepAnswer] = Field(default_factory=list)
     steps_total: int = 0
 
 
@@ -79,7 +79,7 @@ class Episode(Answer):
 _TRIALS, _CANDIDATES, _ADVICE = 2, 3, 2
 
 
-async def _candidates(call: Call, episode: EpisodeView) -> list[CandidateView]:
+async def _candidates(call: ToolCallContext, episode: EpisodeView) -> list[CandidateView]:
     """The ones that the daemon still remembers."""
     found = []
     for id in episode.candidates[-_CANDIDATES:]:
@@ -110,8 +110,8 @@ def _happened(event: Event, began: float) -> Happened:
     return Happened(kind=event.kind.value, said=event.message, after_s=max(0.0, event.at - began))
 
 
-def _step(each: StepView) -> Step:
-    return Step(
+def _step(each: StepView) -> StepAnswer:
+    return StepAnswer(
         number=each.number,
         role=each.role.value,
         kind=each.kind.value,
@@ -120,7 +120,7 @@ def _step(each: StepView) -> Step:
     )
 
 
-async def _get_episode(call: Call, wanted: EpisodeArguments) -> Episode:
+async def _get_episode(call: ToolCallContext, wanted: EpisodeArguments) -> EpisodeAnswer:
     reading = call.access.reading
     id = wanted.id
     if id.startswith("t-"):
@@ -134,7 +134,7 @@ async def _get_episode(call: Call, wanted: EpisodeArguments) -> Episode:
     steps = await reading.steps(id) if wanted.steps else []
     now = time.time()
     tick_us = (await reading.status()).kernel.tick_us if view.trials else 0.0
-    return Episode(
+    return EpisodeAnswer(
         episode=view.id,
         state=view.state.value,
         workload=call.handles.of(view.workload),
@@ -170,7 +170,7 @@ get_episode = Tool(
     description="What was seen, proposed, tried, measured and decided in one episode. With "
     "wait_s it also waits for a trial that runs.",
     arguments=EpisodeArguments,
-    answer=Episode,
+    answer=EpisodeAnswer,
     run=_get_episode,
     annotations=reads("One episode"),
 )

@@ -15,7 +15,7 @@ from daemon.api.models import (
     SchedulerName,
 )
 from daemon.api.telling import outcome_gain
-from mcp_server.tool import Answer, Arguments, Call, Number, Tool, reads
+from mcp_server.tool import Arguments, Number, Tool, ToolAnswer, ToolCallContext, reads
 from mcp_server.tools.shared import WorkloadArgument, told
 from mcp_server.untrusted import Name, Said, ShortName, Word, word
 from process import Fault, FaultType
@@ -36,7 +36,7 @@ class HistoryArguments(Arguments):
     limit: int = Field(6, ge=1, le=50)
 
 
-class Past(Answer):
+class Past(ToolAnswer):
     episode: Word = Field(description="get_episode has the details")
     state: Word
     workload: Word = ""
@@ -49,7 +49,7 @@ class Past(Answer):
     ago_s: Number
 
 
-class Verdict(Answer):
+class PastVerdictAnswer(ToolAnswer):
     scheduler: Word
     decision: Word
     found: str = Field(description="How much better or worse")
@@ -59,7 +59,7 @@ class Verdict(Answer):
     ago_s: Number
 
 
-class Lesson(Answer):
+class LessonAnswer(ToolAnswer):
     lesson: Said
     by: Name = Field("", description="The figure that decided, and to which it applies")
     weight: Number = Field(1, description="Below 1: judged by run-queue delay, which says little")
@@ -74,7 +74,7 @@ class Lesson(Answer):
     ago_s: Number
 
 
-class Belief(Answer):
+class BeliefAnswer(ToolAnswer):
     scheduler: Word
     gain: Number = Field(description="Expected; 0.2: a fifth better")
     low: Number = Field(description="low to high contain it with 95 %")
@@ -89,16 +89,16 @@ class Belief(Answer):
     refused: Said = Field("", description="Why it would not be proposed now")
 
 
-class History(Answer):
+class HistoryAnswer(ToolAnswer):
     episodes: list[Past] = Field(default_factory=list, description="Newest first")
-    outcomes: list[Verdict] = Field(default_factory=list, description="Newest first")
-    lessons: list[Lesson] = Field(default_factory=list)
-    beliefs: list[Belief] = Field(default_factory=list, description="Best first")
+    outcomes: list[PastVerdictAnswer] = Field(default_factory=list, description="Newest first")
+    lessons: list[LessonAnswer] = Field(default_factory=list)
+    beliefs: list[BeliefAnswer] = Field(default_factory=list, description="Best first")
     total: int
     next_offset: int | None = None
 
 
-def _past(each: EpisodeView, call: Call, now: float) -> Past:
+def _past(each: EpisodeView, call: ToolCallContext, now: float) -> Past:
     return Past(
         episode=each.id,
         state=each.state.value,
@@ -113,8 +113,8 @@ def _past(each: EpisodeView, call: Call, now: float) -> Past:
     )
 
 
-def _verdict(each: OutcomeView, now: float) -> Verdict:
-    return Verdict(
+def _verdict(each: OutcomeView, now: float) -> PastVerdictAnswer:
+    return PastVerdictAnswer(
         scheduler=each.scheduler,
         decision=each.decision.value,
         found=outcome_gain(each),
@@ -125,8 +125,8 @@ def _verdict(each: OutcomeView, now: float) -> Verdict:
     )
 
 
-def _lesson(each: LessonView, now: float) -> Lesson:
-    return Lesson(
+def _lesson(each: LessonView, now: float) -> LessonAnswer:
+    return LessonAnswer(
         lesson=each.text,
         by=each.objective,
         weight=each.weight,
@@ -142,8 +142,8 @@ def _lesson(each: LessonView, now: float) -> Lesson:
     )
 
 
-def _belief(each: BeliefView) -> Belief:
-    return Belief(
+def _belief(each: BeliefView) -> BeliefAnswer:
+    return BeliefAnswer(
         scheduler=each.scheduler,
         gain=each.mean,
         low=each.low,
@@ -159,7 +159,7 @@ def _belief(each: BeliefView) -> Belief:
     )
 
 
-async def _beliefs(call: Call, workload: str) -> list[BeliefView]:
+async def _beliefs(call: ToolCallContext, workload: str) -> list[BeliefView]:
     if not workload:
         raise Fault(
             FaultType.BAD_REQUEST,
@@ -170,7 +170,7 @@ async def _beliefs(call: Call, workload: str) -> list[BeliefView]:
     return [belief for each in learned.classes[:1] for belief in each.beliefs]
 
 
-async def _get_history(call: Call, wanted: HistoryArguments) -> History:
+async def _get_history(call: ToolCallContext, wanted: HistoryArguments) -> HistoryAnswer:
     reading = call.access.reading
     now = time.time()
     start, end = wanted.offset, wanted.offset + wanted.limit
@@ -181,20 +181,20 @@ async def _get_history(call: Call, wanted: HistoryArguments) -> History:
     if wanted.of == "outcomes":
         outcomes = sorted(await reading.outcomes(wanted.scheduler or ""), key=lambda each: -each.at)
         told_of = [_verdict(each, now) for each in outcomes[start:end]]
-        return History.model_validate({"outcomes": told_of, **paged(len(outcomes))})
+        return HistoryAnswer.model_validate({"outcomes": told_of, **paged(len(outcomes))})
     if wanted.of == "beliefs":
         beliefs = await _beliefs(call, wanted.workload)
         page = [_belief(each) for each in beliefs[start:end]]
-        return History.model_validate({"beliefs": page, **paged(len(beliefs))})
+        return HistoryAnswer.model_validate({"beliefs": page, **paged(len(beliefs))})
     if wanted.of == "lessons":
         lessons = await reading.lessons()
         shown = [_lesson(each, now) for each in lessons[start:end]]
-        return History.model_validate({"lessons": shown, **paged(len(lessons))})
+        return HistoryAnswer.model_validate({"lessons": shown, **paged(len(lessons))})
     id = await call.workload(wanted.workload)
     episodes = await reading.episodes(_EPISODES)
     chosen = [each for each in episodes if not id or each.workload == id]
     past = [_past(each, call, now) for each in chosen[start:end]]
-    return History.model_validate({"episodes": past, **paged(len(chosen))})
+    return HistoryAnswer.model_validate({"episodes": past, **paged(len(chosen))})
 
 
 get_history = Tool(
@@ -204,7 +204,7 @@ get_history = Tool(
     "of each scheduler, a page at a time. Read it before you try something: it may have failed "
     "already.",
     arguments=HistoryArguments,
-    answer=History,
+    answer=HistoryAnswer,
     run=_get_history,
     annotations=reads("What was tried before"),
 )

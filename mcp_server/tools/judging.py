@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field
 
 from daemon.api.models import MOST_GUARDS, GuardRequest, GuardView
-from mcp_server.tool import Answer, Arguments, Call, parsed
+from mcp_server.tool import Arguments, ToolAnswer, ToolCallContext, parsed
 from mcp_server.untrusted import Name, Said, Word
 
 ObjectiveArgument = Annotated[
@@ -35,7 +35,7 @@ GuardsArgument = Annotated[
 ]
 
 
-class Guard(Answer):
+class GuardAnswer(ToolAnswer):
     workload: Word
     name: Name
     text: Name
@@ -43,7 +43,9 @@ class Guard(Answer):
     said: Said = ""
 
 
-async def guards_asked(call: Call, guards: Sequence[GuardArgument]) -> list[GuardRequest]:
+async def guards_asked(
+    call: ToolCallContext, guards: Sequence[GuardArgument]
+) -> list[GuardRequest]:
     """The guards, with ids instead of handles.
 
     Raises:
@@ -54,9 +56,9 @@ async def guards_asked(call: Call, guards: Sequence[GuardArgument]) -> list[Guar
     ]
 
 
-def guards_of(call: Call, guards: Sequence[GuardView]) -> list[Guard]:
+def guards_of(call: ToolCallContext, guards: Sequence[GuardView]) -> list[GuardAnswer]:
     return [
-        Guard(
+        GuardAnswer(
             workload=call.handles.of(each.workload),
             name=each.workload,
             text=each.text,

@@ -13,7 +13,7 @@ from daemon.api.models import (
     SchedulerView,
 )
 from daemon.api.telling import outcome_gain
-from mcp_server.tool import Answer, Arguments, Call, Number, Tool, reads
+from mcp_server.tool import Arguments, Number, Tool, ToolAnswer, ToolCallContext, reads
 from mcp_server.tools.shared import WorkloadArgument, told
 from mcp_server.untrusted import Body, Name, Said, Word, marked
 from process import Fault, FaultType
@@ -30,7 +30,7 @@ class SearchArguments(Arguments):
     all: bool = Field(False, description="Include those that are not installed here")
 
 
-class Found(Answer):
+class FoundAnswer(ToolAnswer):
     name: Word
     kind: Word
     summary: Said
@@ -41,15 +41,15 @@ class Found(Answer):
     not_installed: bool = False
 
 
-class Search(Answer):
-    schedulers: list[Found] = Field(description="Best first")
+class Search(ToolAnswer):
+    schedulers: list[FoundAnswer] = Field(description="Best first")
     total: int
     not_installed: int = Field(0, description="This many more fit and are not installed here")
     hint: str = ""
 
 
-def _found(each: SchedulerView) -> Found:
-    return Found(
+def _found(each: SchedulerView) -> FoundAnswer:
+    return FoundAnswer(
         name=each.name,
         kind=each.kind,
         summary=each.summary,
@@ -61,7 +61,7 @@ def _found(each: SchedulerView) -> Found:
     )
 
 
-async def _search(call: Call, wanted: SearchArguments) -> Search:
+async def _search(call: ToolCallContext, wanted: SearchArguments) -> Search:
     if not wanted.query and not wanted.workload:
         raise Fault(
             FaultType.BAD_REQUEST,
@@ -100,7 +100,7 @@ class SchedulerArguments(Arguments):
     name: SchedulerName = Field(description="As search_schedulers shows it")
 
 
-class Parameter(Answer):
+class ParameterAnswer(ToolAnswer):
     name: Word
     type: Word
     default: ParameterValue
@@ -111,7 +111,7 @@ class Parameter(Answer):
     description: Said = ""
 
 
-class Outcome(Answer):
+class OutcomeAnswer(ToolAnswer):
     decision: Word
     found: str = Field(description="How much better or worse")
     by: Name = Field("", description="The figure that decided")
@@ -120,7 +120,7 @@ class Outcome(Answer):
     days_ago: Number
 
 
-class Scheduler(Answer):
+class SchedulerAnswer(ToolAnswer):
     name: Word
     kind: Word
     summary: Said
@@ -131,17 +131,17 @@ class Scheduler(Answer):
     origin: Name = ""
     not_installed: bool = False
     policy: Body = ""
-    parameters: list[Parameter] = Field(default_factory=list)
+    parameters: list[ParameterAnswer] = Field(default_factory=list)
     parameters_total: int = 0
-    outcomes: list[Outcome] = Field(default_factory=list, description="Newest first")
+    outcomes: list[OutcomeAnswer] = Field(default_factory=list, description="Newest first")
     outcomes_total: int = 0
 
 
 _PARAMETERS, _OUTCOMES = 24, 5
 
 
-def outcome_of(each: OutcomeView, now: float) -> Outcome:
-    return Outcome(
+def outcome_of(each: OutcomeView, now: float) -> OutcomeAnswer:
+    return OutcomeAnswer(
         decision=each.decision.value,
         found=outcome_gain(each),
         by=each.objective,
@@ -151,8 +151,8 @@ def outcome_of(each: OutcomeView, now: float) -> Outcome:
     )
 
 
-def _parameter(each: ParameterView) -> Parameter:
-    return Parameter(
+def _parameter(each: ParameterView) -> ParameterAnswer:
+    return ParameterAnswer(
         name=each.name,
         type=each.type,
         default=marked(each.default) if isinstance(each.default, str) else each.default,
@@ -164,12 +164,12 @@ def _parameter(each: ParameterView) -> Parameter:
     )
 
 
-async def _get_scheduler(call: Call, wanted: SchedulerArguments) -> Scheduler:
+async def _get_scheduler(call: ToolCallContext, wanted: SchedulerArguments) -> SchedulerAnswer:
     reading = call.access.reading
     detail = await reading.scheduler(wanted.name)
     outcomes = sorted(await reading.outcomes(detail.name), key=lambda each: -each.at)
     now = time.time()
-    return Scheduler(
+    return SchedulerAnswer(
         name=detail.name,
         kind=detail.kind,
         summary=detail.summary,
@@ -192,7 +192,7 @@ get_scheduler = Tool(
     title="One scheduler of the library",
     description="How a scheduler works, its parameters, and how trials of it ended.",
     arguments=SchedulerArguments,
-    answer=Scheduler,
+    answer=SchedulerAnswer,
     run=_get_scheduler,
     annotations=reads("One scheduler of the library"),
 )

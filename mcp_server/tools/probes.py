@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import Field
 
 from daemon.api.models import HistogramView, ProbeKind, ProbeRequest, TableView
-from mcp_server.tool import Answer, Arguments, Call, Number, Tool, changes
+from mcp_server.tool import Arguments, Number, Tool, ToolAnswer, ToolCallContext, changes
 from mcp_server.tools.shared import WorkloadArgument
 from mcp_server.untrusted import Name, Said, Word
 
@@ -26,7 +26,7 @@ class ProbeArguments(Arguments):
     seconds: int = Field(5, ge=1, le=30)
 
 
-class Histogram(Answer):
+class HistogramAnswer(ToolAnswer):
     title: Said
     unit: Word
     count: int
@@ -38,21 +38,21 @@ class Histogram(Answer):
     )
 
 
-class Table(Answer):
+class TableAnswer(ToolAnswer):
     title: Said
     columns: list[Name]
     rows: list[list[Number | Name]]
     left_out: int = 0
 
 
-class Probe(Answer):
+class Probe(ToolAnswer):
     kind: Word
     workload: Word = ""
     source: Word = Field(description="signals: the probe could not run, these stand in")
     seconds: Number
     summary: list[Said] = Field(default_factory=list)
-    histograms: list[Histogram] = Field(default_factory=list)
-    tables: list[Table] = Field(default_factory=list)
+    histograms: list[HistogramAnswer] = Field(default_factory=list)
+    tables: list[TableAnswer] = Field(default_factory=list)
     notes: list[Said] = Field(default_factory=list)
     lost: int = 0
 
@@ -61,10 +61,10 @@ class Probe(Answer):
 _ROWS, _BUCKETS = 8, 16
 
 
-def _histogram(view: HistogramView) -> Histogram:
+def _histogram(view: HistogramView) -> HistogramAnswer:
     filled = [(each.upper, each.count) for each in view.buckets if each.count]
     largest = sorted(filled, key=lambda each: -each[1])[:_BUCKETS]
-    return Histogram(
+    return HistogramAnswer(
         title=view.title,
         unit=view.unit,
         count=view.count,
@@ -75,8 +75,8 @@ def _histogram(view: HistogramView) -> Histogram:
     )
 
 
-def _table(view: TableView) -> Table:
-    return Table(
+def _table(view: TableView) -> TableAnswer:
+    return TableAnswer(
         title=view.title,
         columns=view.columns,
         rows=[list(row) for row in view.rows[:_ROWS]],
@@ -84,7 +84,7 @@ def _table(view: TableView) -> Table:
     )
 
 
-async def _run_probe(call: Call, wanted: ProbeArguments) -> Probe:
+async def _run_probe(call: ToolCallContext, wanted: ProbeArguments) -> Probe:
     acting = call.access.acting()
     id = await call.workload(wanted.workload)
     request = ProbeRequest(kind=ProbeKind(wanted.kind), workload=id or None, seconds=wanted.seconds)

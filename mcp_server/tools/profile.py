@@ -4,7 +4,7 @@
 from pydantic import Field
 
 from daemon.api.models import WorkloadProfileView
-from mcp_server.tool import Answer, Arguments, Call, Number, Tool, reads
+from mcp_server.tool import Arguments, Number, Tool, ToolAnswer, ToolCallContext, reads
 from mcp_server.tools.shared import WorkloadArgument
 from mcp_server.untrusted import Name, Said, ShortName, Word, word
 
@@ -15,21 +15,21 @@ class ProfileArguments(Arguments):
     threads: int = Field(4, ge=0, le=32, description="Groups of threads shown, at most")
 
 
-class Kind(Answer):
+class KindAnswer(ToolAnswer):
     kind: Word
     certainty: Word
     share: Number = Field(description="Of its CPU time")
     evidence: list[Said] = Field(default_factory=list)
 
 
-class Purpose(Answer):
+class PurposeAnswer(ToolAnswer):
     counts: Word = Field(description="latency, throughput or makespan")
     by: Word = Field(description="declared, program, calm (not starved) or now, strongest first")
     certainty: Word
     why: Said
 
 
-class Process(Answer):
+class ProcessAnswer(ToolAnswer):
     pid: int
     parent: int = 0
     name: ShortName
@@ -40,7 +40,7 @@ class Process(Answer):
     kind: Word = ""
 
 
-class Threads(Answer):
+class Threads(ToolAnswer):
     name: ShortName
     threads: int
     run_share: Number = Field(description="Of one CPU, each")
@@ -52,7 +52,7 @@ class Threads(Answer):
     pattern: Word = ""
 
 
-class Response(Answer):
+class Response(ToolAnswer):
     p50_us: Number
     p99_us: Number
     completions_per_s: Number
@@ -65,7 +65,7 @@ class Response(Answer):
     )
 
 
-class Delay(Answer):
+class Delay(ToolAnswer):
     p50: Number
     p90: Number
     p99: Number
@@ -74,30 +74,30 @@ class Delay(Answer):
     seconds: Number
 
 
-class Pressure(Answer):
+class PressureAnswer(ToolAnswer):
     scope: Word
     cpu: Number | None = None
     io: Number | None = None
     memory: Number | None = None
 
 
-class Limits(Answer):
+class LimitsAnswer(ToolAnswer):
     cpus: Number | None = None
     weight: int | None = None
     throttled_share: Number | None = None
     allowed_cpus: Word = ""
 
 
-class Profile(Answer):
+class ProfileAnswer(ToolAnswer):
     workload: Word = Field(description="Handle")
     name: Name
     unit: ShortName = ""
     started_by: list[ShortName] = Field(default_factory=list)
     tags: list[Word] = Field(description="The words that describe schedulers")
-    purposes: list[Purpose] = Field(
+    purposes: list[PurposeAnswer] = Field(
         default_factory=list, description="The figure that counts for it; a declared one decides"
     )
-    kinds: list[Kind] = Field(default_factory=list)
+    kinds: list[KindAnswer] = Field(default_factory=list)
     figures: dict[str, Number] = Field(default_factory=dict)
     response: Response | None = Field(
         None, description="From a thread's wakeup to its next sleep, waits included"
@@ -111,10 +111,10 @@ class Profile(Answer):
         default_factory=dict, description="What its threads spend their time on, 0 to 1"
     )
     asleep_in: dict[str, int] = Field(default_factory=dict)
-    pressure: list[Pressure] = Field(default_factory=list, description="Per cent of time")
-    limits: Limits | None = None
+    pressure: list[PressureAnswer] = Field(default_factory=list, description="Per cent of time")
+    limits: LimitsAnswer | None = None
     instructions_per_cycle: Number | None = None
-    processes: list[Process] = Field(default_factory=list)
+    processes: list[ProcessAnswer] = Field(default_factory=list)
     processes_total: int = 0
     threads: list[Threads] = Field(default_factory=list)
     threads_total: int = 0
@@ -153,9 +153,9 @@ def _shares(view: WorkloadProfileView) -> dict[str, float]:
     return {name: share for name, share in shares.items() if share is not None}
 
 
-def _kinds(view: WorkloadProfileView) -> list[Kind]:
+def _kinds(view: WorkloadProfileView) -> list[KindAnswer]:
     return [
-        Kind(
+        KindAnswer(
             kind=each.kind.value,
             certainty=each.certainty.value,
             share=each.share,
@@ -165,11 +165,11 @@ def _kinds(view: WorkloadProfileView) -> list[Kind]:
     ]
 
 
-def _processes(view: WorkloadProfileView, most: int) -> list[Process]:
+def _processes(view: WorkloadProfileView, most: int) -> list[ProcessAnswer]:
     busiest = sorted(view.processes, key=lambda each: -each.cpu_share)[:most]
     shown = {each.pid for each in busiest}
     return [
-        Process(
+        ProcessAnswer(
             pid=each.pid,
             parent=each.parent,
             name=each.name,
@@ -216,18 +216,18 @@ def _response(view: WorkloadProfileView) -> Response | None:
     )
 
 
-def profile_of(view: WorkloadProfileView, handle: str, wanted: ProfileArguments) -> Profile:
+def profile_of(view: WorkloadProfileView, handle: str, wanted: ProfileArguments) -> ProfileAnswer:
     """The part of a profile that a model reads first."""
     delay, limits, counters = view.delay, view.limits, view.counters
     looked = view.parallelism.looks > 0
-    return Profile(
+    return ProfileAnswer(
         workload=handle,
         name=view.workload,
         unit=view.unit,
         started_by=view.started_by[:2],
         tags=view.tags,
         purposes=[
-            Purpose(counts=each.purpose, by=each.by, certainty=each.certainty, why=each.why)
+            PurposeAnswer(counts=each.purpose, by=each.by, certainty=each.certainty, why=each.why)
             for each in view.purposes[:3]
         ],
         kinds=_kinds(view),
@@ -248,10 +248,10 @@ def profile_of(view: WorkloadProfileView, handle: str, wanted: ProfileArguments)
         time_shares=_shares(view),
         asleep_in={word(name): count for name, count in view.waits.asleep_in.items()},
         pressure=[
-            Pressure(scope=each.scope, cpu=each.cpu, io=each.io, memory=each.memory)
+            PressureAnswer(scope=each.scope, cpu=each.cpu, io=each.io, memory=each.memory)
             for each in view.pressure
         ],
-        limits=Limits(
+        limits=LimitsAnswer(
             cpus=limits.cpus,
             weight=limits.weight,
             throttled_share=limits.throttled_share,
@@ -270,7 +270,7 @@ def profile_of(view: WorkloadProfileView, handle: str, wanted: ProfileArguments)
     )
 
 
-async def _profile_workload(call: Call, wanted: ProfileArguments) -> Profile:
+async def _profile_workload(call: ToolCallContext, wanted: ProfileArguments) -> ProfileAnswer:
     id = await call.workload(wanted.workload)
     view = await call.access.reading.workload_profile(id)
     return profile_of(view, call.handles.of(id), wanted)
@@ -285,7 +285,7 @@ profile_workload = Tool(
         "of it is. search_schedulers uses its tags."
     ),
     arguments=ProfileArguments,
-    answer=Profile,
+    answer=ProfileAnswer,
     run=_profile_workload,
     annotations=reads("Profile a workload"),
 )

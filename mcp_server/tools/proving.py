@@ -21,9 +21,18 @@ from daemon.api.models import (
     RecordId,
     SchedulerName,
 )
-from mcp_server.tool import Answer, Arguments, Call, Number, Parameters, Tool, beside, changes
+from mcp_server.tool import (
+    Arguments,
+    Number,
+    Parameters,
+    Tool,
+    ToolAnswer,
+    ToolCallContext,
+    beside,
+    changes,
+)
 from mcp_server.tools.judging import (
-    Guard,
+    GuardAnswer,
     GuardsArgument,
     ObjectiveArgument,
     guards_asked,
@@ -69,7 +78,7 @@ class CheckArguments(Arguments):
     canary: bool = Field(False, description="Try it in a virtual machine even if that is slow")
 
 
-class Message(Answer):
+class Message(ToolAnswer):
     severity: Word
     message: Said
     cause: Said = ""
@@ -79,7 +88,7 @@ class Message(Answer):
     column: int = 0
 
 
-class Gate(Answer):
+class GateAnswer(ToolAnswer):
     gate: Word
     passed: bool
     skipped: Said = ""
@@ -89,7 +98,7 @@ class Gate(Answer):
     messages_total: int = 0
 
 
-class Checked(Answer):
+class CheckAnswer(ToolAnswer):
     candidate: Word = Field(description="Give this to start_trial")
     name: Word
     kind: Word
@@ -101,8 +110,8 @@ class Checked(Answer):
     policy: Body = ""
     parameters: dict[str, ParameterValue] = Field(default_factory=dict)
     objective: Name = Field("", description="How a trial of it is judged, as understood")
-    guards: list[Guard] = Field(default_factory=list)
-    gates: list[Gate] = Field(default_factory=list)
+    guards: list[GuardAnswer] = Field(default_factory=list)
+    gates: list[GateAnswer] = Field(default_factory=list)
     next: str = ""
 
 
@@ -132,10 +141,10 @@ def _told_figures(figures: Mapping[str, float]) -> dict[str, float]:
     }
 
 
-def _gate(each: GateResult) -> Gate:
+def _gate(each: GateResult) -> GateAnswer:
     worst = sorted(each.messages, key=lambda said: said.severity != "error")
     most = _WARNINGS if each.passed else _MESSAGES
-    return Gate(
+    return GateAnswer(
         gate=each.gate.value,
         passed=each.passed,
         skipped=each.skipped,
@@ -146,8 +155,8 @@ def _gate(each: GateResult) -> Gate:
     )
 
 
-def checked(view: CandidateView, call: Call, next: str = "") -> Checked:
-    return Checked(
+def checked(view: CandidateView, call: ToolCallContext, next: str = "") -> CheckAnswer:
+    return CheckAnswer(
         candidate=view.id,
         name=view.name,
         kind=view.kind,
@@ -176,7 +185,7 @@ def _next(view: CandidateView) -> str:
     return "not proven: repair what the failed gate says, and check again"
 
 
-async def _tell(call: Call, client: AsyncClient, after: int, name: str) -> None:
+async def _tell(call: ToolCallContext, client: AsyncClient, after: int, name: str) -> None:
     """Pass on the gates' messages while they work; an error here does no harm."""
     mine, told_of = "", 0
     with contextlib.suppress(Fault):
@@ -190,7 +199,7 @@ async def _tell(call: Call, client: AsyncClient, after: int, name: str) -> None:
                 await call.progress(told_of, None, event.message)
 
 
-async def _check(call: Call, wanted: CheckArguments) -> Checked:
+async def _check(call: ToolCallContext, wanted: CheckArguments) -> CheckAnswer:
     acting = call.access.acting()
     if [wanted.policy, wanted.library, wanted.source].count(None) != 2:
         raise Fault(FaultType.BAD_REQUEST, "give exactly one of policy, library and source")
@@ -224,7 +233,7 @@ check_candidate = Tool(
         "to try, or with what to repair."
     ),
     arguments=CheckArguments,
-    answer=Checked,
+    answer=CheckAnswer,
     run=_check,
     annotations=changes("Check a candidate", destructive=False, idempotent=True),
     acts=True,

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import Field
 
 from daemon.api.models import SignalPoint
-from mcp_server.tool import Answer, Arguments, Call, Number, Tool, reads
+from mcp_server.tool import Arguments, Number, Tool, ToolAnswer, ToolCallContext, reads
 from mcp_server.tools.shared import WorkloadArgument
 from mcp_server.untrusted import Said, Word, word
 
@@ -20,19 +20,19 @@ class SignalsArguments(Arguments):
     points: int = Field(12, ge=1, le=120, description="Rows of the series, at most")
 
 
-class Spread(Answer):
+class Spread(ToolAnswer):
     median: Number
     least: Number
     most: Number
 
 
-class Series(Answer):
+class SeriesAnswer(ToolAnswer):
     columns: list[str]
     rows: list[list[Number | Word]] = Field(description="Oldest first; each stands for a span")
     intervals: int
 
 
-class Machine(Answer):
+class MachineAnswer(ToolAnswer):
     cpus: int | None = None
     utilisation: Number | None = None
     runnable: int | None = None
@@ -43,7 +43,7 @@ class Machine(Answer):
     not_known: Said = ""
 
 
-class Signals(Answer):
+class Signals(ToolAnswer):
     interval_s: Number
     workload: Word = ""
     response_p99_us: Spread | None = Field(
@@ -54,8 +54,8 @@ class Signals(Answer):
     delay_p99_us: Spread | None = None
     delay_p50_us: Spread | None = None
     cpus_used: Spread | None = None
-    series: Series | None = None
-    machine: Machine | None = None
+    series: SeriesAnswer | None = None
+    machine: MachineAnswer | None = None
 
 
 _COLUMNS = [
@@ -74,7 +74,7 @@ def _spread(values: Sequence[float]) -> Spread | None:
     return Spread(median=median(values), least=min(values), most=max(values))
 
 
-def _thinned(points: Sequence[SignalPoint], most: int, now: float) -> Series:
+def _thinned(points: Sequence[SignalPoint], most: int, now: float) -> SeriesAnswer:
     """At most `most` rows; each is the median of its intervals."""
     step = max(1, -(-len(points) // most))
     rows: list[list[float | str]] = []
@@ -91,7 +91,7 @@ def _thinned(points: Sequence[SignalPoint], most: int, now: float) -> Series:
                 part[-1].scheduler or "default",
             ]
         )
-    return Series(columns=[*_COLUMNS, "scheduler"], rows=rows, intervals=len(points))
+    return SeriesAnswer(columns=[*_COLUMNS, "scheduler"], rows=rows, intervals=len(points))
 
 
 def _part(of: object, name: str) -> Mapping[str, Any]:
@@ -99,12 +99,12 @@ def _part(of: object, name: str) -> Mapping[str, Any]:
     return part if isinstance(part, Mapping) else {}
 
 
-def _machine(line: Mapping[str, object] | None) -> Machine:
+def _machine(line: Mapping[str, object] | None) -> MachineAnswer:
     machine = _part(line, "machine")
     perf = _part(machine, "perf")
     cycles, instructions = perf.get("cycles"), perf.get("instructions")
     events = _part(_part(machine, "sched_ext"), "events")
-    return Machine(
+    return MachineAnswer(
         cpus=machine.get("cpus"),
         utilisation=machine.get("utilisation"),
         runnable=machine.get("runnable"),
@@ -116,7 +116,7 @@ def _machine(line: Mapping[str, object] | None) -> Machine:
     )
 
 
-async def _get_signals(call: Call, wanted: SignalsArguments) -> Signals:
+async def _get_signals(call: ToolCallContext, wanted: SignalsArguments) -> Signals:
     id = await call.workload(wanted.workload)
     view = await call.access.reading.signals(id, wanted.last_s)
     if not id:

@@ -7,12 +7,12 @@ from pydantic import Field
 
 from daemon.api.models import Degradation, LoadedScheduler, ParameterValue, StatusView
 from daemon.api.prepared import preparation_text, unprepared
-from mcp_server.tool import Answer, Call, NoArguments, Number, Tool, reads
+from mcp_server.tool import NoArguments, Number, Tool, ToolAnswer, ToolCallContext, reads
 from mcp_server.tools.shared import told
 from mcp_server.untrusted import Body, Name, Said, ShortName, Word
 
 
-class Running(Answer):
+class Running(ToolAnswer):
     scheduler: Word
     candidate: Word = ""
     why: Word
@@ -21,7 +21,7 @@ class Running(Answer):
     policy: Body = ""
 
 
-class Degraded(Answer):
+class Degraded(ToolAnswer):
     workload: Word = Field(description="Handle")
     name: ShortName
     signal: Word
@@ -34,7 +34,7 @@ class Degraded(Answer):
     reason: Said = ""
 
 
-class Objective(Answer):
+class ObjectiveAnswer(ToolAnswer):
     workload: Word = ""
     name: ShortName = ""
     objective: Name
@@ -43,14 +43,14 @@ class Objective(Answer):
     broken: bool
 
 
-class Quarantined(Answer):
+class QuarantineAnswer(ToolAnswer):
     scheduler: Word
     candidate: Word
     reason: Said
     for_s: Number
 
 
-class Pending(Answer):
+class Pending(ToolAnswer):
     approval: Word
     trial: Word
     scheduler: Word
@@ -58,7 +58,7 @@ class Pending(Answer):
     workload: Word = ""
 
 
-class Status(Answer):
+class Status(ToolAnswer):
     autonomy: Word = Field(
         description="observe: advise only; ask: a person approves each trial; auto"
     )
@@ -72,9 +72,9 @@ class Status(Answer):
     limits: list[Said] = Field(default_factory=list, description="What the daemon may not do now")
     degraded: list[Degraded] = Field(default_factory=list, description="Worst first")
     degraded_total: int = 0
-    objectives: list[Objective] = Field(default_factory=list, description="Broken first")
+    objectives: list[ObjectiveAnswer] = Field(default_factory=list, description="Broken first")
     objectives_total: int = 0
-    quarantined: list[Quarantined] = Field(default_factory=list)
+    quarantined: list[QuarantineAnswer] = Field(default_factory=list)
     quarantined_total: int = 0
     prepared: Said = Field("", description="Proven ahead: a trial of these can begin at once")
     unprepared: list[Said] = Field(default_factory=list)
@@ -96,7 +96,7 @@ def _running(loaded: LoadedScheduler, now: float) -> Running:
     )
 
 
-def degraded_of(each: Degradation, call: Call, now: float) -> Degraded:
+def degraded_of(each: Degradation, call: ToolCallContext, now: float) -> Degraded:
     return Degraded(
         workload=call.handles.of(each.workload),
         name=each.workload,
@@ -116,7 +116,7 @@ def _limits(status: StatusView) -> list[str]:
     return [f"{name}: {limit.reason}" for name, limit in said if limit is not None]
 
 
-async def _get_status(call: Call, _: NoArguments) -> Status:
+async def _get_status(call: ToolCallContext, _: NoArguments) -> Status:
     status = await call.access.reading.status()
     now = time.time()
     degraded = sorted(status.degraded, key=lambda each: -each.ratio)
@@ -143,7 +143,7 @@ async def _get_status(call: Call, _: NoArguments) -> Status:
         degraded=[degraded_of(each, call, now) for each in degraded[:_SHOWN]],
         degraded_total=len(degraded),
         objectives=[
-            Objective(
+            ObjectiveAnswer(
                 workload=call.handles.of(each.workload),
                 name=each.workload,
                 objective=each.text,
@@ -155,7 +155,7 @@ async def _get_status(call: Call, _: NoArguments) -> Status:
         ],
         objectives_total=len(objectives),
         quarantined=[
-            Quarantined(
+            QuarantineAnswer(
                 scheduler=each.scheduler,
                 candidate=each.candidate,
                 reason=each.reason,

@@ -11,8 +11,8 @@ from pydantic import Field
 from daemon.api import telling
 from daemon.api.client import AsyncClient
 from daemon.api.models import Arm, Direction, EventKind, ParameterValue, TrialState, TrialView
-from mcp_server.tool import Answer, Call, Number, beside
-from mcp_server.tools.judging import Guard, guards_of
+from mcp_server.tool import Number, ToolAnswer, ToolCallContext, beside
+from mcp_server.tools.judging import GuardAnswer, guards_of
 from mcp_server.tools.shared import told
 from mcp_server.untrusted import Body, Name, Said, Word, marked
 from process import Fault
@@ -33,7 +33,7 @@ _LOOK_S = 5.0
 OPEN = (TrialState.AWAITING_APPROVAL, TrialState.RUNNING)
 
 
-class Verdict(Answer):
+class VerdictAnswer(ToolAnswer):
     decision: Word
     found: str = Field(description="Of the objective, in words")
     ratio: Number | None = Field(None, description="candidate / baseline; absent: not compared")
@@ -46,7 +46,7 @@ class Verdict(Answer):
     )
 
 
-class Trial(Answer):
+class TrialAnswer(ToolAnswer):
     trial: Word
     state: Word
     candidate: Word
@@ -56,14 +56,14 @@ class Trial(Answer):
     workload: Word = ""
     name: Name = ""
     objective: Name
-    guards: list[Guard] = Field(default_factory=list)
+    guards: list[GuardAnswer] = Field(default_factory=list)
     unit: Word = ""
     lower_is_better: bool
     windows: int = 0
     baseline: list[Number] = Field(default_factory=list, description="Values, newest last")
     tried: list[Number] = Field(default_factory=list, description="The candidate's values")
     excluded: int = 0
-    verdict: Verdict | None = None
+    verdict: VerdictAnswer | None = None
     reason: Said = ""
     episode: Word = ""
     age_s: Number
@@ -74,7 +74,9 @@ class Trial(Answer):
     next: str = ""
 
 
-def trial_of(view: TrialView, call: Call, next: str = "", tick_us: float = 0.0) -> Trial:
+def trial_of(
+    view: TrialView, call: ToolCallContext, next: str = "", tick_us: float = 0.0
+) -> TrialAnswer:
     """A trial as tools show it; `tick_us`, if known, explains the slices it got."""
     verdict = view.verdict
     compared = verdict is not None and not telling.nothing_compared(verdict)
@@ -82,7 +84,7 @@ def trial_of(view: TrialView, call: Call, next: str = "", tick_us: float = 0.0) 
         arm: [each.value for each in view.windows if each.arm is arm and not each.excluded][-6:]
         for arm in Arm
     }
-    return Trial(
+    return TrialAnswer(
         trial=view.id,
         state=view.state.value,
         candidate=view.candidate,
@@ -99,7 +101,7 @@ def trial_of(view: TrialView, call: Call, next: str = "", tick_us: float = 0.0) 
         baseline=values[Arm.BASELINE],
         tried=values[Arm.CANDIDATE],
         excluded=sum(bool(each.excluded) for each in view.windows),
-        verdict=Verdict(
+        verdict=VerdictAnswer(
             decision=verdict.decision.value,
             found=telling.outcome(verdict, view.direction),
             ratio=verdict.ratio if compared else None,
@@ -120,7 +122,7 @@ def trial_of(view: TrialView, call: Call, next: str = "", tick_us: float = 0.0) 
     )
 
 
-async def settled(call: Call, client: AsyncClient, id: str, wait_s: float) -> TrialView:
+async def settled(call: ToolCallContext, client: AsyncClient, id: str, wait_s: float) -> TrialView:
     """The trial when it is over, or as it is after `wait_s` seconds. Reports each window.
 
     Raises:

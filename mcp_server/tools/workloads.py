@@ -4,7 +4,7 @@
 from pydantic import Field
 
 from daemon.api.models import WorkloadView
-from mcp_server.tool import Answer, Arguments, Call, Number, Tool, reads
+from mcp_server.tool import Arguments, Number, Tool, ToolAnswer, ToolCallContext, reads
 from mcp_server.untrusted import Name, Word
 
 
@@ -14,7 +14,7 @@ class ListArguments(Arguments):
     limit: int = Field(12, ge=1, le=50)
 
 
-class WorkloadRow(Answer):
+class WorkloadRow(ToolAnswer):
     workload: Word = Field(description="Handle: give this to the other tools")
     name: Name
     delay_p99_us: Number | None = None
@@ -26,13 +26,13 @@ class WorkloadRow(Answer):
     degraded: bool = False
 
 
-class Workloads(Answer):
+class Workloads(ToolAnswer):
     workloads: list[WorkloadRow] = Field(description="Degraded first, then longest waits first")
     total: int
     next_offset: int | None = None
 
 
-def _row(each: WorkloadView, call: Call) -> WorkloadRow:
+def _row(each: WorkloadView, call: ToolCallContext) -> WorkloadRow:
     last = each.last
     return WorkloadRow(
         workload=call.handles.of(each.id),
@@ -47,7 +47,7 @@ def _row(each: WorkloadView, call: Call) -> WorkloadRow:
     )
 
 
-async def _list_workloads(call: Call, wanted: ListArguments) -> Workloads:
+async def _list_workloads(call: ToolCallContext, wanted: ListArguments) -> Workloads:
     seen = await call.access.reading.workloads()
     chosen = [each for each in seen if each.degraded or not wanted.degraded_only]
     chosen.sort(key=lambda each: (not each.degraded, -(each.last.delay_p99_us if each.last else 0)))

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from scheduler_library.learning.context import SUCH, Context, likeness
-from scheduler_library.learning.yardstick import Yardstick, worth
+from scheduler_library.learning.yardstick import LeadingMetric, worth
 from scheduler_library.parameters import Value
 
 # The value of a profile's tag if a manifest's `good_for` has it: the expected gain before any
@@ -74,7 +74,7 @@ LEAST_WEIGHT = 0.05
 WITHIN_95 = 1.96
 
 
-class Kind(StrEnum):
+class ObservationKind(StrEnum):
     """What was observed: a verdict, a gate that stopped it, or an ejection by the kernel."""
 
     VERDICT = "verdict"
@@ -83,7 +83,7 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True)
-class Observation:
+class BanditObservation:
     """One outcome of a scheduler. `tags` None: it holds for all workloads alike.
 
     `deviation` is the measured gain's, from its own interval, 0 if unknown. `found_by`: the figure
@@ -92,7 +92,7 @@ class Observation:
 
     scheduler: str
     at: float
-    kind: Kind = Kind.VERDICT
+    kind: ObservationKind = ObservationKind.VERDICT
     gain: float = 0.0
     deviation: float = 0.0
     kept: bool = False
@@ -102,19 +102,19 @@ class Observation:
     figures: Mapping[str, float] = field(default_factory=dict)
     workload: str = ""
     reason: str = ""
-    found_by: Yardstick = Yardstick.UNKNOWN
+    found_by: LeadingMetric = LeadingMetric.UNKNOWN
 
     @property
     def effective_gain(self) -> float:
         """The gain that it suggests for trying, bounded."""
-        if self.kind is not Kind.VERDICT:
+        if self.kind is not ObservationKind.VERDICT:
             return GAIN_OF_FAILURE[self.kind.value]
         gain = max(-LARGEST_GAIN, min(LARGEST_GAIN, self.gain))
         return gain if self.kept else min(gain, 0.0) - ROLLBACK_COST
 
 
 @dataclass(frozen=True)
-class Arm:
+class BanditArm:
     """An option to try, with everything that matters for the choice."""
 
     name: str
@@ -177,13 +177,13 @@ def _worth(tags: Iterable[str], doubtful: Iterable[str] = ()) -> float:
     )
 
 
-def aged(at: float, now: float, kind: Kind) -> float:
+def aged(at: float, now: float, kind: ObservationKind) -> float:
     """The fraction of an observation's weight that remains."""
-    half_life_s = HALF_LIFE_S if kind is Kind.VERDICT else FAILURE_HALF_LIFE_S
+    half_life_s = HALF_LIFE_S if kind is ObservationKind.VERDICT else FAILURE_HALF_LIFE_S
     return float(0.5 ** (max(0.0, now - at) / half_life_s))
 
 
-def relevance(arm: Arm, context: Context, observed: Observation, now: float) -> float:
+def relevance(arm: BanditArm, context: Context, observed: BanditObservation, now: float) -> float:
     """The weight of an observation, 0 to 1: for this arm, on this workload, now."""
     weight = 1.0
     if observed.scheduler != arm.name:
@@ -199,12 +199,14 @@ def relevance(arm: Arm, context: Context, observed: Observation, now: float) -> 
     return weight if weight >= LEAST_WEIGHT else 0.0
 
 
-def _elsewhere(context: Context, observed: Observation) -> bool:
+def _elsewhere(context: Context, observed: BanditObservation) -> bool:
     """Whether an observation is known to be of another workload."""
     return bool(observed.workload and context.workload and observed.workload != context.workload)
 
 
-def believe(arm: Arm, context: Context, observed: Iterable[Observation], now: float) -> Belief:
+def believe(
+    arm: BanditArm, context: Context, observed: Iterable[BanditObservation], now: float
+) -> Belief:
     """The posterior of an arm on a workload.
 
     With prior N(m, s²) and observations x_i of noise n_i and weight w_i: precision p = 1/s² + Σ
@@ -235,7 +237,7 @@ def believe(arm: Arm, context: Context, observed: Iterable[Observation], now: fl
         kept += each.kept
         outdated += worth(each.found_by, context.wanted) < 1
         proven = proven or (each.kept and _such(context, each))
-        failures += each.kind is not Kind.VERDICT
+        failures += each.kind is not ObservationKind.VERDICT
     return Belief(
         prior=prior,
         mean=weighted / precision,
@@ -251,7 +253,7 @@ def believe(arm: Arm, context: Context, observed: Iterable[Observation], now: fl
     )
 
 
-def _such(context: Context, observed: Observation) -> bool:
+def _such(context: Context, observed: BanditObservation) -> bool:
     """Whether it is about such a workload, by a figure that says something about it."""
     if worth(observed.found_by, context.wanted) < 1:
         return False

@@ -7,13 +7,13 @@ The options are the library's entries and the policy lines that fit such a workl
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from scheduler_library.catalog import Entry, Place
-from scheduler_library.learning.bandit import Arm, Belief, Observation, believe, warning
+from scheduler_library.catalog import CatalogEntry, EntryPlace
+from scheduler_library.learning.bandit import BanditArm, BanditObservation, Belief, believe, warning
 from scheduler_library.learning.context import Context
 from scheduler_library.learning.fitting import parameters_for
 from scheduler_library.learning.templates import Template, bad_for, selector, shape
 from scheduler_library.learning.yardstick import DELAY_WEIGHT
-from scheduler_library.manifest import Kind as EntryKind
+from scheduler_library.manifest import EntryKind
 from scheduler_library.parameters import Value
 
 # The factor for a line that nobody tried here yet, relative to a scheduler of the library.
@@ -21,7 +21,7 @@ LINE_TRUST = 0.75
 
 
 @dataclass(frozen=True)
-class Option:
+class TrialOption:
     """One option to try.
 
     `refused` is the reason why it cannot be tried here, `warned` why it should not be unless a
@@ -38,7 +38,7 @@ class Option:
 
 
 @dataclass(frozen=True)
-class Line:
+class NamedTemplate:
     """A template, with its name as a scheduler."""
 
     template: Template
@@ -48,30 +48,30 @@ class Line:
 class _Seen:
     """Observations by their subject: there may be thousands of them, and hundreds of arms."""
 
-    def __init__(self, observed: Iterable[Observation]) -> None:
-        self._by_name: dict[str, list[Observation]] = {}
-        self._by_shape: dict[str, list[Observation]] = {}
+    def __init__(self, observed: Iterable[BanditObservation]) -> None:
+        self._by_name: dict[str, list[BanditObservation]] = {}
+        self._by_shape: dict[str, list[BanditObservation]] = {}
         for each in observed:
             self._by_name.setdefault(each.scheduler, []).append(each)
             if each.shape:
                 self._by_shape.setdefault(each.shape, []).append(each)
 
-    def of(self, name: str, shape: str = "") -> list[Observation]:
+    def of(self, name: str, shape: str = "") -> list[BanditObservation]:
         """Those about a scheduler, and about lines of its shape."""
         alike = self._by_shape.get(shape, []) if shape else []
         return self._by_name.get(name, []) + [each for each in alike if each.scheduler != name]
 
 
 def options(
-    entries: Iterable[Entry],
-    lines: Iterable[Line],
+    entries: Iterable[CatalogEntry],
+    lines: Iterable[NamedTemplate],
     context: Context,
-    observed: Iterable[Observation],
+    observed: Iterable[BanditObservation],
     now: float,
     *,
-    installed: Callable[[Entry], bool],
-    policy_of: Callable[[Entry], str],
-) -> list[Option]:
+    installed: Callable[[CatalogEntry], bool],
+    policy_of: Callable[[CatalogEntry], str],
+) -> list[TrialOption]:
     """All of them, the most promising first.
 
     Args:
@@ -85,7 +85,7 @@ def options(
         text = policy_of(entry)
         manifest = entry.manifest
         own = manifest.params if manifest.kind is EntryKind.BPF else ()
-        arm = Arm(
+        arm = BanditArm(
             entry.name,
             manifest.good_for,
             (*manifest.bad_for, *bad_for(text, context.tags)) if text else manifest.bad_for,
@@ -100,7 +100,7 @@ def options(
             refused = "it names another workload"
         belief = believe(arm, context, seen.of(arm.name, arm.shape), now)
         found.append(
-            Option(
+            TrialOption(
                 entry.name,
                 manifest.kind,
                 belief,
@@ -113,7 +113,7 @@ def options(
         if line.name in names:
             continue
         template = line.template
-        arm = Arm(
+        arm = BanditArm(
             line.name,
             template.tags,
             template.against,
@@ -122,7 +122,7 @@ def options(
         )
         belief = believe(arm, context, seen.of(arm.name, arm.shape), now)
         found.append(
-            Option(
+            TrialOption(
                 line.name,
                 EntryKind.POLICY,
                 belief,
@@ -133,11 +133,11 @@ def options(
     return sorted(found, key=lambda each: (bool(each.refused), -each.belief.mean, each.name))
 
 
-def _meant(entry: Entry, text: str, workload: str) -> bool:
+def _meant(entry: CatalogEntry, text: str, workload: str) -> bool:
     """Whether a generated policy may be meant for this workload: it selects nobody by name, or this
     one.
     """
-    if entry.place is not Place.GENERATED or shape(text) == " ".join(text.split()):
+    if entry.place is not EntryPlace.GENERATED or shape(text) == " ".join(text.split()):
         return True
     chosen = selector(workload)
     return chosen is not None and chosen in text
@@ -166,4 +166,4 @@ def why(belief: Belief) -> list[str]:
     return said or ["nothing is known about it on such workloads"]
 
 
-__all__ = ["Line", "Option", "options", "why"]
+__all__ = ["NamedTemplate", "TrialOption", "options", "why"]

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from scheduler_library.learning.yardstick import Yardstick
+from scheduler_library.learning.yardstick import LeadingMetric
 from scheduler_library.profile import PURPOSES, Tag, told
 from scheduler_library.purpose import Purpose, purpose_of
 
@@ -45,7 +45,7 @@ class Context:
     figures: Mapping[str, float] = field(default_factory=dict)
     workload: str = ""
     doubtful: tuple[str, ...] = ()
-    wanted: Yardstick = Yardstick.UNKNOWN
+    wanted: LeadingMetric = LeadingMetric.UNKNOWN
 
     @property
     def machine(self) -> tuple[str, ...]:

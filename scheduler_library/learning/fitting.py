@@ -5,7 +5,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 
-from scheduler_library.learning.bandit import Observation
+from scheduler_library.learning.bandit import BanditObservation
 from scheduler_library.learning.context import SUCH, Context, likeness
 from scheduler_library.manifest import Parameter, ParameterType
 from scheduler_library.parameters import Value
@@ -81,7 +81,10 @@ def adapted_parameters(parameters: Iterable[Parameter], run_us: float) -> dict[s
 
 
 def parameters_for(
-    name: str, parameters: Iterable[Parameter], context: Context, observed: Iterable[Observation]
+    name: str,
+    parameters: Iterable[Parameter],
+    context: Context,
+    observed: Iterable[BanditObservation],
 ) -> dict[str, Value]:
     """The parameters of the best kept outcome on such a workload, else adapted to its figures."""
     pool = tuple(parameters)

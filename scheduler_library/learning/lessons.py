@@ -15,7 +15,7 @@ from enum import StrEnum
 from process import printable
 from scheduler_library.learning.context import SUCH, similarity
 from scheduler_library.learning.yardstick import (
-    Yardstick,
+    LeadingMetric,
     worth,
     yardstick_of,
     yardstick_said,
@@ -39,7 +39,7 @@ class Says(StrEnum):
 
 
 @dataclass(frozen=True)
-class Evidence:
+class LessonEvidence:
     """One measurement. `supports`: it speaks for the lesson."""
 
     at: float
@@ -63,7 +63,7 @@ class Claim:
     about: str = ""
     tags: tuple[str, ...] = ()
     says: Says = Says.NOTHING
-    evidence: Evidence | None = None
+    evidence: LessonEvidence | None = None
     policy: str = ""
     objective: str = ""
 
@@ -84,7 +84,7 @@ class Lesson:
     says: Says = Says.NOTHING
     confirmed: int = 0
     contradicted: int = 0
-    evidence: tuple[Evidence, ...] = ()
+    evidence: tuple[LessonEvidence, ...] = ()
     policy: str = ""
     objective: str = ""
     comment: tuple[str, ...] = field(default=(), compare=False)
@@ -94,13 +94,13 @@ class Lesson:
         return self.contradicted > 0 and self.contradicted >= self.confirmed
 
     @property
-    def yardstick(self) -> Yardstick:
+    def yardstick(self) -> LeadingMetric:
         """The figure to which it applies; for older lessons, from their evidence."""
         if self.objective:
             return yardstick_of(self.objective)
         return next(
             (found for each in self.evidence if (found := yardstick_said(each.said))),
-            Yardstick.UNKNOWN,
+            LeadingMetric.UNKNOWN,
         )
 
     @property
@@ -118,13 +118,13 @@ class Lesson:
 
 
 @dataclass(frozen=True)
-class Measured:
+class MeasuredVerdict:
     """A verdict, as far as it speaks for or against lessons."""
 
     scheduler: str
     tags: tuple[str, ...]
     better: bool
-    evidence: Evidence
+    evidence: LessonEvidence
     objective: str = ""
 
 
@@ -151,7 +151,7 @@ def same_claim(lesson: Lesson, claim: Claim) -> bool:
     """
     if lesson.objective and yardstick_of(claim.objective) not in (
         lesson.yardstick,
-        Yardstick.UNKNOWN,
+        LeadingMetric.UNKNOWN,
     ):
         return False
     if _words(lesson.text) == _words(claim.text):
@@ -164,7 +164,7 @@ def same_claim(lesson: Lesson, claim: Claim) -> bool:
     return len(left & right) >= SAME_WORDS * len(left | right)
 
 
-def _with(lesson: Lesson, evidence: Evidence) -> Lesson:
+def _with(lesson: Lesson, evidence: LessonEvidence) -> Lesson:
     """With one more piece of evidence, unless it is there already."""
     if any(each.trial and each.trial == evidence.trial for each in lesson.evidence):
         return lesson
@@ -182,7 +182,7 @@ def learned(lessons: Sequence[Lesson], claim: Claim) -> tuple[list[Lesson], Less
     found = list(lessons)
     for place, each in enumerate(found):
         if same_claim(each, claim):
-            more = claim.evidence or Evidence(claim.at)
+            more = claim.evidence or LessonEvidence(claim.at)
             found[place] = _with(each, more)
             return found, found[place]
     made = Lesson(
@@ -201,7 +201,7 @@ def learned(lessons: Sequence[Lesson], claim: Claim) -> tuple[list[Lesson], Less
     return bounded([*found, made]), made
 
 
-def judged(lessons: Iterable[Lesson], measured: Measured) -> list[Lesson]:
+def judged(lessons: Iterable[Lesson], measured: MeasuredVerdict) -> list[Lesson]:
     """The lessons after a verdict: it speaks for or against each that makes a claim about this
     scheduler on such workloads, by the same figure or by an unknown one.
     """

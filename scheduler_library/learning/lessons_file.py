@@ -20,8 +20,8 @@ from scheduler_library.learning.lessons import (
     LONGEST_SAID,
     LONGEST_TEXT,
     MOST_EVIDENCE,
-    Evidence,
     Lesson,
+    LessonEvidence,
     Says,
 )
 
@@ -116,7 +116,7 @@ class _Reader:
             raise self.fault(f"`{key}` is a list of at most 20 words")
         return tuple(self.name({key: each}, key) for each in value)
 
-    def evidence(self, table: Mapping[str, Any], default_at: float) -> tuple[Evidence, ...]:
+    def evidence(self, table: Mapping[str, Any], default_at: float) -> tuple[LessonEvidence, ...]:
         value = table.get("evidence", [])
         if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
             raise self.fault("`evidence` is a list of tables")
@@ -127,7 +127,7 @@ class _Reader:
             if not isinstance(supports, bool):
                 raise self.fault("`supports` is true or false")
             found.append(
-                Evidence(
+                LessonEvidence(
                     self.time(each, default_at),
                     self.name(each, "episode"),
                     self.name(each, "trial"),
@@ -227,7 +227,7 @@ def _time(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _evidence(each: Evidence) -> str:
+def _evidence(each: LessonEvidence) -> str:
     parts = [f"at = {_time(each.at)}"]
     parts += [
         f"{key} = {_text(value)}"

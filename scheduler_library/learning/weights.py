@@ -36,7 +36,7 @@ Features = Mapping[str, float]
 
 
 @dataclass(frozen=True)
-class Step:
+class WeightAdjustment:
     """One adjustment: the weights after it, and how far each was moved."""
 
     weights: Mapping[str, float]
@@ -51,7 +51,7 @@ def total(weights: Mapping[str, float], features: Features) -> float:
 
 def adjusted(
     weights: Mapping[str, float], tried: Features, all_entries: Sequence[Features], *, kept: bool
-) -> Step:
+) -> WeightAdjustment:
     """The weights after one trial: the evidence that spoke for it more than for others counts more
     if it was kept, and less if it was not.
 
@@ -71,7 +71,7 @@ def adjusted(
     }
     new = _bounded({name: (1 - SHARE) * value / sum(raw.values()) + SHARE * PRIOR.get(name, 0.0)
                     for name, value in raw.items()})  # fmt: skip
-    return Step(new, {name: new[name] - weights[name] for name in weights}, expected)
+    return WeightAdjustment(new, {name: new[name] - weights[name] for name in weights}, expected)
 
 
 def _bounded(weights: Mapping[str, float]) -> dict[str, float]:

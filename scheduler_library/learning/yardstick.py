@@ -10,7 +10,7 @@ import re
 from enum import StrEnum
 
 
-class Yardstick(StrEnum):
+class LeadingMetric(StrEnum):
     """What the leading term of an objective measures; empty if unknown."""
 
     RESPONSE = "response"
@@ -27,27 +27,27 @@ class Yardstick(StrEnum):
 # on schbench, delay and response disagreed on three of four schedulers; a fifth leaves a delay's
 # verdict less weight than one by response has after two months.
 DELAY_WEIGHT = 0.2
-_ALIASES = {"latency": Yardstick.DELAY, "throughput": Yardstick.COMPLETIONS}
+_ALIASES = {"latency": LeadingMetric.DELAY, "throughput": LeadingMetric.COMPLETIONS}
 # The beginning of a lesson's evidence: `keep: latency p99 x0.82 (…)`.
 _SAID = re.compile(r"(?:keep|rollback): ([a-z]+)\b")
 
 
-def yardstick_of(objective: str) -> Yardstick:
+def yardstick_of(objective: str) -> LeadingMetric:
     """The leading figure in the text of an objective, or in its title."""
     first = objective.split(";")[0].split()
     word = first[0].casefold() if first else ""
     if word in _ALIASES:
         return _ALIASES[word]
-    return Yardstick(word) if word in set(Yardstick) else Yardstick.UNKNOWN
+    return LeadingMetric(word) if word in set(LeadingMetric) else LeadingMetric.UNKNOWN
 
 
-def yardstick_said(evidence: str) -> Yardstick:
+def yardstick_said(evidence: str) -> LeadingMetric:
     """The same from a verdict's text; unknown for any other text."""
     found = _SAID.match(evidence)
-    return yardstick_of(found[1]) if found else Yardstick.UNKNOWN
+    return yardstick_of(found[1]) if found else LeadingMetric.UNKNOWN
 
 
-def worth(found_by: Yardstick, wanted: Yardstick = Yardstick.UNKNOWN) -> float:
+def worth(found_by: LeadingMetric, wanted: LeadingMetric = LeadingMetric.UNKNOWN) -> float:
     """The weight of an outcome by its figure, 0 to 1."""
-    outdated = found_by is Yardstick.DELAY and wanted is not Yardstick.DELAY
+    outdated = found_by is LeadingMetric.DELAY and wanted is not LeadingMetric.DELAY
     return DELAY_WEIGHT if outdated else 1.0

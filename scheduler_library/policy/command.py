@@ -18,16 +18,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
 from process import Fault, FaultType, fault_of, printable
-from scheduler_library.catalog import LARGEST_POLICY_BYTES, Entry, load_catalog
-from scheduler_library.manifest import Kind
+from scheduler_library.catalog import LARGEST_POLICY_BYTES, CatalogEntry, load_catalog
+from scheduler_library.manifest import EntryKind
 from scheduler_library.parameters import Value, check_parameters
-from scheduler_library.policy.compiler import Compiled, Use
+from scheduler_library.policy.compiler import CompiledPolicy, Use
 from scheduler_library.policy.trouble import Doubt
 from scheduler_library.this_machine import compile_here
 
 
 @dataclass(frozen=True)
-class Checked:
+class CheckedPolicy:
     """The result to print. `source` is the C, `seconds` the compiler's time.
 
     `values` are the given parameters, as the object takes them.
@@ -44,7 +44,7 @@ class Checked:
 
 def check_text(
     text: str, values: Mapping[str, str], by: tuple[str, ...] = (), *, cpus: int = 0
-) -> Checked:
+) -> CheckedPolicy:
     """Compile a policy; for one that is `use …`, check as far as the library reaches.
 
     Args:
@@ -61,12 +61,12 @@ def check_text(
         return _used(compiled, values, by, seconds, cpus)
     given = check_parameters(compiled.manifest, values)
     about = _about(compiled)
-    return Checked(
+    return CheckedPolicy(
         compiled.name, compiled.text, compiled.source, seconds, about, given, compiled.doubts
     )
 
 
-def _about(compiled: Compiled) -> dict[str, object]:
+def _about(compiled: CompiledPolicy) -> dict[str, object]:
     return {
         "parameters": [each.model_dump(mode="json") for each in compiled.manifest.params],
         "facts": asdict(compiled.facts),
@@ -77,7 +77,7 @@ def _about(compiled: Compiled) -> dict[str, object]:
 
 def _used(
     use: Use, values: Mapping[str, str], by: tuple[str, ...], seconds: float, cpus: int
-) -> Checked:
+) -> CheckedPolicy:
     if use.name in by:
         raise Fault(FaultType.BAD_POLICY, f"the policy {use.name!r} of the library uses itself")
     entry = load_catalog().get(use.name)
@@ -86,27 +86,27 @@ def _used(
     if use.layers:
         about["layers"] = json.loads(use.layers)
     took, doubts = seconds + found.seconds, (*use.doubts, *found.doubts)
-    return Checked(use.name, use.text, found.source, took, about, found.values, doubts)
+    return CheckedPolicy(use.name, use.text, found.source, took, about, found.values, doubts)
 
 
 def check_entry(
-    entry: Entry, values: Mapping[str, str], by: tuple[str, ...] = (), *, cpus: int = 0
-) -> Checked:
+    entry: CatalogEntry, values: Mapping[str, str], by: tuple[str, ...] = (), *, cpus: int = 0
+) -> CheckedPolicy:
     """An entry of the library. For an installed scheduler only the program knows more.
 
     Raises:
         Fault: as `check_text`, and STATE if the source cannot be read.
     """
-    if entry.manifest.kind is Kind.POLICY:
+    if entry.manifest.kind is EntryKind.POLICY:
         return check_text(entry.policy(), values, (*by, entry.name), cpus=cpus)
     about: dict[str, object] = {
         "parameters": [each.model_dump(mode="json") for each in entry.manifest.params]
     }
     if entry.source is None:
-        return Checked(entry.name, "", "", 0.0, about)
+        return CheckedPolicy(entry.name, "", "", 0.0, about)
     given = check_parameters(entry.manifest, values)
     try:
-        return Checked(entry.name, "", entry.source.read_text(), 0.0, about, given)
+        return CheckedPolicy(entry.name, "", entry.source.read_text(), 0.0, about, given)
     except OSError as error:
         raise Fault(
             FaultType.STATE,
@@ -116,7 +116,7 @@ def check_entry(
         ) from None
 
 
-def _answer(found: Checked, asked: argparse.Namespace) -> str:
+def _answer(found: CheckedPolicy, asked: argparse.Namespace) -> str:
     """The text for standard output."""
     layers = found.about.get("layers")
     if asked.emit_c and layers and not asked.json:

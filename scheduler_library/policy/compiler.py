@@ -12,11 +12,11 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from process import Fault, FaultType
-from scheduler_library.manifest import Kind, Manifest, Parameter, ParameterType, Unit, When
+from scheduler_library.manifest import EntryKind, Manifest, Parameter, ParameterType, Unit, When
 from scheduler_library.policy.c_block import Body
 from scheduler_library.policy.doubts import doubts
 from scheduler_library.policy.emit import Emitter, Glob, glob_steps
-from scheduler_library.policy.facts import Facts
+from scheduler_library.policy.facts import PolicyFacts
 from scheduler_library.policy.formatter import format_cpus, format_policy
 from scheduler_library.policy.layered import layer_file
 from scheduler_library.policy.parser import in_other_words, parse
@@ -24,10 +24,10 @@ from scheduler_library.policy.plan import (
     LONGEST_SLICE_NS,
     SHORTEST_SLICE_NS,
     Class,
-    Key,
-    Machine,
-    Plan,
+    PolicyPlan,
     Queue,
+    QueueOrder,
+    TargetMachine,
     expression_text,
     plan,
 )
@@ -35,18 +35,18 @@ from scheduler_library.policy.syntax import (
     CBlock,
     Expression,
     Order,
-    Program,
+    PolicyProgram,
     Reach,
     Tier,
     UseLine,
 )
-from scheduler_library.policy.trouble import Doubt, Refusal, place_of, refuse
+from scheduler_library.policy.trouble import Doubt, PolicyRefusal, place_of, refuse
 from scheduler_library.policy.typecheck import Types
 from scheduler_library.policy.units import LARGEST
 from scheduler_library.policy.values import Bounds
 from scheduler_library.policy.vocabulary import FACTS
 
-__all__ = ["Compiled", "Machine", "Use", "compile_policy"]
+__all__ = ["CompiledPolicy", "TargetMachine", "Use", "compile_policy"]
 
 _TEMPLATES = Path(__file__).parent / "templates"
 # Selectors that the daemon resolves have one bit each in a u64.
@@ -74,7 +74,7 @@ class BodyLine:
 
 
 @dataclass(frozen=True)
-class Compiled:
+class CompiledPolicy:
     """A policy as a scheduler.
 
     `text` is its canonical form, `name` a legal library name made from that, `source` the whole C
@@ -87,7 +87,7 @@ class Compiled:
     name: str
     source: str
     manifest: Manifest
-    facts: Facts
+    facts: PolicyFacts
     cpus: int = 0
     doubts: tuple[Doubt, ...] = ()
     body_lines: tuple[BodyLine, ...] = ()
@@ -108,7 +108,7 @@ class Use:
     layers: str = ""
 
 
-def compile_policy(text: str, *, machine: Machine) -> Compiled | Use:
+def compile_policy(text: str, *, machine: TargetMachine) -> CompiledPolicy | Use:
     """Compile a policy for this machine.
 
     Raises:
@@ -152,23 +152,25 @@ def compile_policy(text: str, *, machine: Machine) -> Compiled | Use:
     )
     tunables = tuple(each.parameter for each in emitter.tunables.values())
     source, body_lines = _unmarked(re.sub(r"\n{3,}", "\n\n", source), text, starts)
-    return Compiled(
+    return CompiledPolicy(
         canonical,
         name,
         source,
         _manifest(name, canonical, tunables),
-        Facts(tuple(emitter.selectors), "expected_runtime" in emitter.facts),
+        PolicyFacts(tuple(emitter.selectors), "expected_runtime" in emitter.facts),
         max((each.cpus.ranges[-1][1] + 1 for each in found.queues if each.cpus), default=0),
         found_doubts,
         body_lines,
     )
 
 
-def _checked(text: str, program: Program, machine: Machine) -> tuple[Plan, tuple[Doubt, ...]]:
+def _checked(
+    text: str, program: PolicyProgram, machine: TargetMachine
+) -> tuple[PolicyPlan, tuple[Doubt, ...]]:
     """The meaning of a program, checked as it was written, and the doubts about it."""
     try:
         said = plan(text, program, machine)
-    except Refusal as fault:
+    except PolicyRefusal as fault:
         raise in_other_words(text, fault) from None
     found = doubts(
         text,
@@ -180,7 +182,7 @@ def _checked(text: str, program: Program, machine: Machine) -> tuple[Plan, tuple
     return said, found
 
 
-def _use(text: str, line: UseLine, machine: Machine) -> Use:
+def _use(text: str, line: UseLine, machine: TargetMachine) -> Use:
     canonical, parameters = format_policy(line), dict(line.parameters)
     if line.program is None:
         return Use(line.name, parameters, canonical)
@@ -197,7 +199,7 @@ def _use(text: str, line: UseLine, machine: Machine) -> Use:
     return Use(line.name, {**parameters, LAYERS: layers}, canonical, found, layers)
 
 
-def _blocks(program: Program) -> list[CBlock]:
+def _blocks(program: PolicyProgram) -> list[CBlock]:
     """All C blocks, in the order they are written."""
     properties = [*program.defaults, *(each for rule in program.rules for each in rule.properties)]
     return [each for each in properties if isinstance(each, CBlock)]
@@ -249,7 +251,7 @@ def _manifest(name: str, text: str, parameters: tuple[Parameter, ...]) -> Manife
         description=f"Compiled from the policy: {shown[:3900]}",
         algorithm="as the policy says (docs/policy-language.md)",
         tags=("policy",),
-        kind=Kind.POLICY,
+        kind=EntryKind.POLICY,
         source=f"{name}.policy",
         requires=("kernel >= 6.12",),
         origin="schedpilot",
@@ -271,7 +273,7 @@ def _quoted(text: str) -> str:
 class _Context:
     """The template's input. Every value is made here, so that the template only places it."""
 
-    def __init__(self, emitter: Emitter, found: Plan) -> None:
+    def __init__(self, emitter: Emitter, found: PolicyPlan) -> None:
         self._emitter = emitter
         self._plan = found
         # The words of all C from the policy itself.
@@ -504,7 +506,7 @@ class _Context:
             Queue(
                 len(queues),
                 Tier.NORMAL,
-                Key(),
+                QueueOrder(),
                 None,
                 None,
                 0,

@@ -13,13 +13,13 @@ from scheduler_library.policy import patterns
 from scheduler_library.policy.formatter import format_expression, format_property
 from scheduler_library.policy.syntax import (
     Binary,
-    Call,
     Expression,
+    FunctionCall,
     Literal,
     Name,
     Order,
     OrderBy,
-    Program,
+    PolicyProgram,
     Property,
     Rule,
     Share,
@@ -34,7 +34,7 @@ from scheduler_library.policy.syntax import (
 from scheduler_library.policy.trouble import Doubt, doubt
 from scheduler_library.policy.typecheck import COMPARISONS, Types, start
 from scheduler_library.policy.units import RATIO_SCALE, written
-from scheduler_library.policy.values import OF_FACTS, Bounds, Known, Values
+from scheduler_library.policy.values import OF_FACTS, Assumptions, Bounds, Values
 from scheduler_library.policy.vocabulary import FIELDS
 
 # How much of the written text is shown, characters.
@@ -43,7 +43,7 @@ _SHOWN = 60
 
 def doubts(
     text: str,
-    program: Program,
+    program: PolicyProgram,
     *,
     users: Callable[[str], int | None],
     slices: Bounds,
@@ -64,7 +64,7 @@ class _Doubting:
     def __init__(
         self,
         text: str,
-        program: Program,
+        program: PolicyProgram,
         users: Callable[[str], int | None],
         slices: Bounds,
     ) -> None:
@@ -92,7 +92,7 @@ class _Doubting:
     # ------------------------------------------------------------ conditions
 
     def _selector(self, selector: Expression) -> Iterator[Doubt]:
-        found = list(self._condition(selector, Known()))
+        found = list(self._condition(selector, Assumptions()))
         yield from found
         if not found and not self._values.possible(unless=(selector,)):
             yield self._doubt(
@@ -102,7 +102,7 @@ class _Doubting:
                 "write `*` for everybody, or a comparison that differs between tasks",
             )
 
-    def _condition(self, expression: Expression, known: Known) -> Iterator[Doubt]:
+    def _condition(self, expression: Expression, known: Assumptions) -> Iterator[Doubt]:
         """The doubts about one condition and its parts."""
         match expression:
             case Unary("not", operand):
@@ -118,7 +118,7 @@ class _Doubting:
                 if not inside:
                     yield from self._comparison(expression, known)
 
-    def _comparison(self, expression: Binary, known: Known) -> Iterator[Doubt]:
+    def _comparison(self, expression: Binary, known: Assumptions) -> Iterator[Doubt]:
         operator, left, right = expression.operator, expression.left, expression.right
         if isinstance(left, Name) and isinstance(right, Text) and FIELDS.get(left.name):
             yield from self._patterns(left.name, operator, right)
@@ -153,7 +153,7 @@ class _Doubting:
                 hint,
             )
 
-    def _bounds_in_words(self, expression: Binary, known: Known) -> tuple[str, str]:
+    def _bounds_in_words(self, expression: Binary, known: Assumptions) -> tuple[str, str]:
         """Why a comparison of numbers can have only one result, and what to write."""
         left, right = expression.left, expression.right
         fact, other = (left, right) if not isinstance(left, Literal) else (right, left)
@@ -185,7 +185,7 @@ class _Doubting:
             "compare it with what it can be, or leave the comparison out",
         )
 
-    def _contradiction(self, expression: Binary, known: Known) -> Iterator[Doubt]:
+    def _contradiction(self, expression: Binary, known: Assumptions) -> Iterator[Doubt]:
         """Two conditions joined by `and`, each of which can be true, but not both."""
         if self._values.assume(expression, known, holds=True) is not None:
             return
@@ -310,13 +310,13 @@ class _Doubting:
     def _property(self, each: Property) -> Iterator[Doubt]:
         match each:
             case Slice(value):
-                found = list(self._numbers(value, Known()))
+                found = list(self._numbers(value, Assumptions()))
                 yield from found
                 if not found and not isinstance(value, Literal):
                     yield from self._length(value)
             case OrderBy(Order.BY, value):
                 assert value is not None
-                found = list(self._numbers(value, Known()))
+                found = list(self._numbers(value, Assumptions()))
                 yield from found
                 bounds = self._values.bounds(value)
                 if bounds.constant and not any(each.severity == "warning" for each in found):
@@ -341,17 +341,17 @@ class _Doubting:
                 f"write `slice {limit}`, or a formula with values in between",
             )
 
-    def _numbers(self, expression: Expression, known: Known) -> Iterator[Doubt]:
+    def _numbers(self, expression: Expression, known: Assumptions) -> Iterator[Doubt]:
         """The doubts about a number and its parts, given that `known` holds."""
         match expression:
-            case Call("if", (condition, first, second)):
+            case FunctionCall("if", (condition, first, second)):
                 yield from self._condition(condition, known)
                 for value, holds in ((first, True), (second, False)):
                     inside = self._values.assume(condition, known, holds=holds)
                     if inside is not None:
                         yield from self._numbers(value, inside)
                 return
-            case Call(function, arguments):
+            case FunctionCall(function, arguments):
                 for each in arguments:
                     yield from self._numbers(each, known)
                 yield from self._called(function, arguments, expression, known)
@@ -363,7 +363,7 @@ class _Doubting:
             case Unary(_, operand):
                 yield from self._numbers(operand, known)
 
-    def _divided(self, by: Expression, known: Known) -> Iterator[Doubt]:
+    def _divided(self, by: Expression, known: Assumptions) -> Iterator[Doubt]:
         bounds = self._values.bounds(by, known)
         if bounds == Bounds(0, 0):
             yield self._doubt(
@@ -382,7 +382,11 @@ class _Doubting:
             )
 
     def _called(
-        self, function: str, arguments: tuple[Expression, ...], call: Call, known: Known
+        self,
+        function: str,
+        arguments: tuple[Expression, ...],
+        call: FunctionCall,
+        known: Assumptions,
     ) -> Iterator[Doubt]:
         bounds = [self._values.bounds(each, known) for each in arguments]
         scales = [
@@ -415,7 +419,7 @@ class _Doubting:
             chosen = below if function == "min" else above
             yield self._always(call, arguments[0 if chosen else 1])
 
-    def _always(self, call: Call, argument: Expression) -> Doubt:
+    def _always(self, call: FunctionCall, argument: Expression) -> Doubt:
         return self._doubt(
             start(call),
             f"`{_shown(call)}` is always `{_shown(argument)}`",

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 
 from scheduler_library.manifest import Parameter, ParameterType, Unit, When
 from scheduler_library.policy.facts import UserSelector
-from scheduler_library.policy.plan import Machine
+from scheduler_library.policy.plan import TargetMachine
 from scheduler_library.policy.syntax import (
     Binary,
-    Call,
     Expression,
+    FunctionCall,
     Literal,
     Name,
     Text,
@@ -47,7 +47,7 @@ class Glob:
 class Emitter:
     """Turns expressions into C, and records what they need."""
 
-    machine: Machine
+    machine: TargetMachine
     types: Types
     facts: set[str] = field(default_factory=set)
     tunables: dict[str, Tunable] = field(default_factory=dict)
@@ -83,13 +83,13 @@ class Emitter:
                 return WORDS[name].c
             case Unary(_, operand):
                 return f"-{self._atom(operand, owner)}"
-            case Call("if", (condition, first, second)):
+            case FunctionCall("if", (condition, first, second)):
                 wanted = self.types.of(expression)
                 return (
                     f"({self._condition(condition, owner)} ? {self._as(first, wanted, owner)} : "
                     f"{self._as(second, wanted, owner)})"
                 )
-            case Call(function, arguments):
+            case FunctionCall(function, arguments):
                 wanted = self.types.of(expression)
                 return f"{function}({', '.join(self._as(a, wanted, owner) for a in arguments)})"
             case Binary(operator, left, right) if operator in "+-":

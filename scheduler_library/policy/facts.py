@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from bpf.common.selectors import UserSelector
 
-__all__ = ["Facts", "UserSelector"]
+__all__ = ["PolicyFacts", "UserSelector"]
 
 
 @dataclass(frozen=True)
-class Facts:
+class PolicyFacts:
     """All facts. The maps are keyed by process id (u32, tgid) and hold u64.
 
     `selectors`: bit i in the map `selected` is set if selector i matches the process.

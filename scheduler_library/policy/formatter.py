@@ -4,16 +4,16 @@
 from scheduler_library.policy import units
 from scheduler_library.policy.syntax import (
     Binary,
-    Call,
     CBlock,
     Cpus,
     Expression,
+    FunctionCall,
     Literal,
     Name,
     Order,
     OrderBy,
+    PolicyProgram,
     Preempt,
-    Program,
     Property,
     ReachOf,
     Rule,
@@ -35,7 +35,7 @@ _SIGN = 7
 _ATOM = 8
 
 
-def format_policy(policy: Program | UseLine) -> str:
+def format_policy(policy: PolicyProgram | UseLine) -> str:
     """One line of text (more only if a C body has them) that parses to `policy`."""
     if isinstance(policy, UseLine):
         line = " ".join(["use", policy.name, *(f"{k}={v}" for k, v in policy.parameters)])
@@ -101,7 +101,7 @@ def _format(expression: Expression) -> tuple[str, int]:
             return f'"{escaped}"', _ATOM
         case Name(name):
             return name, _ATOM
-        case Call(function, arguments):
+        case FunctionCall(function, arguments):
             return f"{function}({', '.join(map(format_expression, arguments))})", _ATOM
         case Unary("not", operand):
             return f"not {_inside(operand, _BINDS['not'])}", _BINDS["not"]

@@ -14,7 +14,7 @@ from typing import Any
 
 from scheduler_library.layers import CONDITIONS, MOST_ALTERNATIVES, MOST_LAYERS, check_layers
 from scheduler_library.policy.formatter import format_expression, format_property, format_rule
-from scheduler_library.policy.plan import DEFAULT_SLICE_NS, Machine
+from scheduler_library.policy.plan import DEFAULT_SLICE_NS, TargetMachine
 from scheduler_library.policy.syntax import (
     Binary,
     CBlock,
@@ -24,8 +24,8 @@ from scheduler_library.policy.syntax import (
     Name,
     Order,
     OrderBy,
+    PolicyProgram,
     Preempt,
-    Program,
     Property,
     Rule,
     Share,
@@ -37,7 +37,7 @@ from scheduler_library.policy.syntax import (
     Unary,
     Weight,
 )
-from scheduler_library.policy.trouble import Refusal, refuse
+from scheduler_library.policy.trouble import PolicyRefusal, refuse
 from scheduler_library.policy.typecheck import Types, start
 from scheduler_library.policy.values import Values
 from scheduler_library.policy.vocabulary import NAME_BYTES
@@ -61,7 +61,10 @@ _TURNED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "=": "=", "!=": "!="}
 
 
 def layer_file(
-    text: str, program: Program, settings: tuple[Mapping[str, Property], ...], machine: Machine
+    text: str,
+    program: PolicyProgram,
+    settings: tuple[Mapping[str, Property], ...],
+    machine: TargetMachine,
 ) -> str:
     """The layers, as JSON in one line, checked.
 
@@ -95,7 +98,7 @@ class _Layers:
     """Turns the rules of one policy into layers."""
 
     text: str
-    machine: Machine
+    machine: TargetMachine
     regexes: int = 0
 
     def layer(self, number: int, rule: Rule, settings: Mapping[str, Property]) -> dict[str, object]:
@@ -121,11 +124,11 @@ class _Layers:
 
     # ------------------------------------------------------------ selectors
 
-    def _refuse(self, at: Expression | int, what: str, expected: str, hint: str) -> Refusal:
+    def _refuse(self, at: Expression | int, what: str, expected: str, hint: str) -> PolicyRefusal:
         place = at if isinstance(at, int) else start(at)
         return refuse(self.text, place, what, expected=expected, hint=hint)
 
-    def _too_many(self, selector: Expression) -> Refusal:
+    def _too_many(self, selector: Expression) -> PolicyRefusal:
         return self._refuse(
             selector,
             "this selector has too many alternatives, written out",
@@ -183,7 +186,7 @@ class _Layers:
             return [self._cgroup(whole, operator, each) for each in globs]
         raise self._inexpressible(whole, field, text)
 
-    def _inexpressible(self, whole: Expression, field: str, text: str) -> Refusal:
+    def _inexpressible(self, whole: Expression, field: str, text: str) -> PolicyRefusal:
         last = re.sub(r"[|*?].*", "", text.strip("*")) or "name"
         hint = {
             "unit": f'match the path of its cgroup: cgroup ~ "*/{last}*"',
@@ -294,7 +297,7 @@ class _Layers:
             return {"Open": said}
         return {"Grouped": {"util_range": UTIL_RANGE, "cpus_range_frac": shares, **said}}
 
-    def _unsaid(self, each: Property) -> Refusal:
+    def _unsaid(self, each: Property) -> PolicyRefusal:
         """The refusal of a property that layers do not have."""
         hint = "leave it out, or write the policy without `use`"
         match each:

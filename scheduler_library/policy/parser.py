@@ -24,17 +24,17 @@ from scheduler_library.policy import foreign, units
 from scheduler_library.policy.c_block import end_of_body
 from scheduler_library.policy.syntax import (
     Binary,
-    Call,
     CBlock,
     Cpus,
     Expression,
+    FunctionCall,
     Hook,
     Literal,
     Name,
     Order,
     OrderBy,
+    PolicyProgram,
     Preempt,
-    Program,
     Property,
     Reach,
     ReachOf,
@@ -50,7 +50,7 @@ from scheduler_library.policy.syntax import (
     UseLine,
     Weight,
 )
-from scheduler_library.policy.trouble import Refusal, listing, refuse, suggestion
+from scheduler_library.policy.trouble import PolicyRefusal, listing, refuse, suggestion
 from scheduler_library.policy.vocabulary import WORDS
 
 # A policy is a line or a page.
@@ -120,7 +120,7 @@ _WORD_ENDS = "(?![A-Za-z0-9_])"
 _SIGNS = {"AT_MOST": "'<='", "AT_LEAST": "'>='", "EQUAL": "'='"}
 
 
-def parse(text: str) -> Program | UseLine:
+def parse(text: str) -> PolicyProgram | UseLine:
     """Parse a policy.
 
     Raises:
@@ -138,14 +138,14 @@ def parse(text: str) -> Program | UseLine:
     try:
         tree = _parser().parse(hidden)
         _check_depth(text, tree)
-        found: Program | UseLine = _Build(text, bodies).transform(tree)
+        found: PolicyProgram | UseLine = _Build(text, bodies).transform(tree)
     except UnexpectedInput as trouble:
         raise _explain(text, hidden, trouble) from None
     except VisitError as trouble:
-        if isinstance(trouble.orig_exc, Refusal):
+        if isinstance(trouble.orig_exc, PolicyRefusal):
             raise in_other_words(text, trouble.orig_exc) from None
         raise
-    program = found if isinstance(found, Program) else found.program
+    program = found if isinstance(found, PolicyProgram) else found.program
     if program and len(program.rules) > MOST_RULES:
         raise refuse(
             text,
@@ -157,7 +157,7 @@ def parse(text: str) -> Program | UseLine:
     return found
 
 
-def in_other_words(text: str, fault: Refusal) -> Refusal:
+def in_other_words(text: str, fault: PolicyRefusal) -> PolicyRefusal:
     """The refusal of a policy that parsed, in words for somebody with another tool's habits; or the
     same.
     """
@@ -457,7 +457,7 @@ def _at(item: "Token | Expression") -> int:
 
 
 @v_args(inline=True)
-class _Build(Transformer[Token, Program | UseLine]):
+class _Build(Transformer[Token, PolicyProgram | UseLine]):
     """From lark's tree to ours, bottom up."""
 
     def __init__(self, text: str, bodies: dict[int, str]) -> None:
@@ -465,12 +465,12 @@ class _Build(Transformer[Token, Program | UseLine]):
         self._text = text
         self._bodies = bodies
 
-    def start(self, found: Program | UseLine) -> Program | UseLine:
+    def start(self, found: PolicyProgram | UseLine) -> PolicyProgram | UseLine:
         return found
 
-    def use(self, name: Token, *rest: "tuple[str, str, int] | Program") -> UseLine:
+    def use(self, name: Token, *rest: "tuple[str, str, int] | PolicyProgram") -> UseLine:
         settings = [each for each in rest if isinstance(each, tuple)]
-        program = next((each for each in rest if isinstance(each, Program)), Program())
+        program = next((each for each in rest if isinstance(each, PolicyProgram)), PolicyProgram())
         first = [each.at for each in (*program.defaults, *program.rules)]
         if first and str(name) not in LAYERED:
             at = _item_start(self._text, min(first))
@@ -497,8 +497,8 @@ class _Build(Transformer[Token, Program | UseLine]):
     def setting(self, key: Token, value: Token) -> tuple[str, str, int]:
         return str(key), str(value), _at(key)
 
-    def program(self, *items: Property | Rule) -> Program:
-        return Program(
+    def program(self, *items: Property | Rule) -> PolicyProgram:
+        return PolicyProgram(
             tuple(each for each in items if not isinstance(each, Rule)),
             tuple(each for each in items if isinstance(each, Rule)),
         )
@@ -619,8 +619,8 @@ class _Build(Transformer[Token, Program | UseLine]):
     def name(self, token: Token) -> Name:
         return Name(str(token), at=_at(token))
 
-    def call(self, name: Token, *arguments: Expression) -> Call:
-        return Call(str(name), arguments, at=_at(name))
+    def call(self, name: Token, *arguments: Expression) -> FunctionCall:
+        return FunctionCall(str(name), arguments, at=_at(name))
 
     def inner(self, expression: Expression) -> Expression:
         return expression

@@ -15,17 +15,17 @@ from scheduler_library.policy.c_block import Body, check_body
 from scheduler_library.policy.formatter import format_expression, format_property
 from scheduler_library.policy.syntax import (
     Binary,
-    Call,
     CBlock,
     Cpus,
     Expression,
+    FunctionCall,
     Hook,
     Literal,
     Name,
     Order,
     OrderBy,
+    PolicyProgram,
     Preempt,
-    Program,
     Property,
     Reach,
     ReachOf,
@@ -67,7 +67,7 @@ MOST_QUEUES = 16
 
 
 @dataclass(frozen=True)
-class Machine:
+class TargetMachine:
     """The data for checking names and CPU numbers.
 
     `nr_cpus` counts possible CPUs; `users` returns the id of a user, None for an unknown one.
@@ -80,7 +80,7 @@ class Machine:
 
 
 @dataclass(frozen=True)
-class Key:
+class QueueOrder:
     """The order within a queue; `value` is an expression, or a C body, with BY only."""
 
     order: Order = Order.VTIME
@@ -106,7 +106,7 @@ class Queue:
 
     number: int
     tier: Tier
-    key: Key
+    key: QueueOrder
     reach: Reach | None
     cpus: Cpus | None
     keeps: int
@@ -133,7 +133,7 @@ class Class:
 
 
 @dataclass(frozen=True)
-class Plan:
+class PolicyPlan:
     """All classes in the order of checking, the last one taking the rest; all queues.
 
     `settings` are the properties of each class by what they set, including those for everybody.
@@ -149,7 +149,7 @@ def facts_of(expression: Expression) -> frozenset[str]:
     return frozenset(each.name for each in walk(expression) if isinstance(each, Name)) & set(FACTS)
 
 
-def plan(text: str, program: Program, machine: Machine) -> Plan:
+def plan(text: str, program: PolicyProgram, machine: TargetMachine) -> PolicyPlan:
     """Check a whole program, and return its plan.
 
     Raises:
@@ -167,7 +167,7 @@ def plan(text: str, program: Program, machine: Machine) -> Plan:
 
 
 class _Planner:
-    def __init__(self, text: str, machine: Machine) -> None:
+    def __init__(self, text: str, machine: TargetMachine) -> None:
         self._text = text
         self._machine = machine
         self._types = Types(text)
@@ -175,7 +175,7 @@ class _Planner:
         # The classes with a share of their own, whose queue nobody else uses.
         self._own: set[int] = set()
 
-    def plan(self, program: Program) -> Plan:
+    def plan(self, program: PolicyProgram) -> PolicyPlan:
         defaults = self._settings(program.defaults)
         self._check_reachable(program.rules)
         has_rest = any(rule.selector is None for rule in program.rules)
@@ -217,9 +217,9 @@ class _Planner:
                 f"{IDLE_KEEPS}%, and tasks of unknown runtime {UNKNOWN_KEEPS}%",
             )
         settings = tuple(settings for *_, settings in merged)
-        return Plan(tuple(classes), tuple(queues), settings)
+        return PolicyPlan(tuple(classes), tuple(queues), settings)
 
-    def _properties(self, program: Program) -> list[Property]:
+    def _properties(self, program: PolicyProgram) -> list[Property]:
         return [*program.defaults, *(each for rule in program.rules for each in rule.properties)]
 
     def _rule_text(self, rule: Rule) -> str:
@@ -265,7 +265,7 @@ class _Planner:
         operators = [
             each
             for each in walk(expression)
-            if isinstance(each, Call)
+            if isinstance(each, FunctionCall)
             or (isinstance(each, Binary | Unary) and each.operator in "+-*/")
         ]
         if len(operators) > MOST_OPERATORS:
@@ -381,7 +381,10 @@ class _Planner:
         return found.low if found.constant else None
 
     def _check_preempting(
-        self, program: Program, classes: list[tuple[dict[str, Property], Tier]], tiers: set[Tier]
+        self,
+        program: PolicyProgram,
+        classes: list[tuple[dict[str, Property], Tier]],
+        tiers: set[Tier],
     ) -> None:
         """A preempting rule needs somebody below it: another rule, or a default in some rule."""
         lowest = max(tiers, key=list(Tier).index)
@@ -462,13 +465,13 @@ class _Planner:
     def _body(self, block: CBlock) -> Body:
         return check_body(self._text, block.at, block.body, frozenset(FACTS))
 
-    def _key(self, settings: dict[str, Property]) -> Key:
+    def _key(self, settings: dict[str, Property]) -> QueueOrder:
         match settings.get("order"):
             case OrderBy(order, value, descending):
-                return Key(order, value, None, descending)
+                return QueueOrder(order, value, None, descending)
             case CBlock() as block:
-                return Key(Order.BY, None, self._body(block))
-        return Key()
+                return QueueOrder(Order.BY, None, self._body(block))
+        return QueueOrder()
 
     def _queue(self, number: int, settings: dict[str, Property], tiers: set[Tier]) -> int:
         """The number of the queue for these settings; made if there is none like it."""
@@ -527,7 +530,7 @@ class _Planner:
                     Queue(
                         number,
                         queue.tier,
-                        Key(),
+                        QueueOrder(),
                         None,
                         queue.cpus,
                         keeps,

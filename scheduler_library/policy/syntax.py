@@ -71,7 +71,7 @@ class Unary:
 
 
 @dataclass(frozen=True)
-class Call:
+class FunctionCall:
     """`min, max, clamp, if`."""
 
     function: str
@@ -79,7 +79,7 @@ class Call:
     at: int = _place()
 
 
-Expression = Literal | Text | Name | Binary | Unary | Call
+Expression = Literal | Text | Name | Binary | Unary | FunctionCall
 
 
 @dataclass(frozen=True)
@@ -201,7 +201,7 @@ class Rule:
 
 
 @dataclass(frozen=True)
-class Program:
+class PolicyProgram:
     """Properties for everybody, then rules; the first that matches wins."""
 
     defaults: tuple[Property, ...] = ()
@@ -214,7 +214,7 @@ class UseLine:
 
     name: str
     parameters: tuple[tuple[str, str], ...]
-    program: "Program | None" = None
+    program: "PolicyProgram | None" = None
     at: int = _place()
 
 
@@ -226,7 +226,7 @@ def walk(expression: Expression) -> list[Expression]:
             found += walk(left) + walk(right)
         case Unary(_, operand):
             found += walk(operand)
-        case Call(_, arguments):
+        case FunctionCall(_, arguments):
             for each in arguments:
                 found += walk(each)
     return found

@@ -13,7 +13,7 @@ SHOWN_BEFORE = 60
 SHOWN_AFTER = 40
 
 
-class Refusal(Fault):
+class PolicyRefusal(Fault):
     """A policy is refused; `at` is the offset of the place."""
 
     def __init__(
@@ -33,7 +33,7 @@ class Severity(StrEnum):
 
 
 @dataclass(frozen=True)
-class Place:
+class SourcePlace:
     """The place: `where` in words, `shown` the line and a caret."""
 
     line: int
@@ -78,14 +78,14 @@ class Doubt:
         return "\n".join(lines)
 
 
-def refuse(text: str, at: int, what: str, *, expected: str = "", hint: str) -> Refusal:
+def refuse(text: str, at: int, what: str, *, expected: str = "", hint: str) -> PolicyRefusal:
     """The fault for the place `at` (an offset) of a policy.
 
     `where` is the column (and the line, if there are several), `why` what was expected, `details`
     the line with a caret below the place.
     """
     place = place_of(text, at)
-    return Refusal(
+    return PolicyRefusal(
         what,
         where=place.where,
         why=f"expected {expected}" if expected else "",
@@ -102,7 +102,7 @@ def doubt(text: str, at: int, what: str, *, why: str, hint: str, certain: bool =
     return Doubt(severity, place.line, place.column, place.where, what, why, hint, place.shown)
 
 
-def place_of(text: str, at: int) -> Place:
+def place_of(text: str, at: int) -> SourcePlace:
     """Line and column of an offset, both from 1, and the line with a caret below the place."""
     at = max(0, min(at, len(text)))
     start = text.rfind("\n", 0, at) + 1
@@ -117,7 +117,7 @@ def place_of(text: str, at: int) -> Place:
     # One printable character for each, so that the caret is in the right place.
     shown = "".join(each if each.isascii() and each.isprintable() else "?" for each in shown)
     number = text.count("\n", 0, at) + 1
-    return Place(number, column + 1, place, (shown, " " * (column - first) + "^"))
+    return SourcePlace(number, column + 1, place, (shown, " " * (column - first) + "^"))
 
 
 def suggestion(word: str, known: Iterable[str], otherwise: str) -> str:

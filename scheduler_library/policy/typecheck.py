@@ -5,15 +5,15 @@ import re
 
 from scheduler_library.policy.syntax import (
     Binary,
-    Call,
     Expression,
+    FunctionCall,
     Literal,
     Name,
     Text,
     Type,
     Unary,
 )
-from scheduler_library.policy.trouble import Refusal, listing, refuse, suggestion
+from scheduler_library.policy.trouble import PolicyRefusal, listing, refuse, suggestion
 from scheduler_library.policy.vocabulary import (
     ELSEWHERE,
     FACTS,
@@ -24,7 +24,7 @@ from scheduler_library.policy.vocabulary import (
     POLICIES,
     REST,
     WORDS,
-    Seen,
+    FieldSource,
 )
 
 NUMBERS = (Type.COUNT, Type.RATIO)
@@ -71,7 +71,7 @@ class Types:
                 return Type.TRUTH
             case Unary(_, operand):
                 return self._number(operand, "what a minus sign is put before")
-            case Call(function, arguments):
+            case FunctionCall(function, arguments):
                 return self._call(function, arguments, expression.at)
             case Binary(operator, left, right):
                 if operator in TRUTHS:
@@ -166,7 +166,7 @@ class Types:
                 expected="a quoted text",
                 hint=f'put it in quotes: {left.name} {operator} "{shown}"',
             )
-        if FIELDS[left.name].seen is Seen.COMPILER and operator == "~":
+        if FIELDS[left.name].seen is FieldSource.COMPILER and operator == "~":
             raise refuse(
                 self._text,
                 at,
@@ -176,7 +176,7 @@ class Types:
             )
         self._patterns(left.name, operator, right)
 
-    def _quoted_number(self, operator: str, left: Name, right: Text) -> Refusal:
+    def _quoted_number(self, operator: str, left: Name, right: Text) -> PolicyRefusal:
         """The refusal of a text where a number is expected."""
         hint = {
             "uid": f'write user = "{_in_quotes(right.value)}" for a name',

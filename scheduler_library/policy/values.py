@@ -12,8 +12,8 @@ from dataclasses import dataclass, field, replace
 from scheduler_library.policy import globs
 from scheduler_library.policy.syntax import (
     Binary,
-    Call,
     Expression,
+    FunctionCall,
     Literal,
     Name,
     Text,
@@ -75,7 +75,7 @@ OF_FACTS: dict[str, Bounds] = {
 
 
 @dataclass(frozen=True)
-class Known:
+class Assumptions:
     """The assumptions about a task during an analysis.
 
     `numbers` by expression, `texts` by field: patterns of which each matches one, and those that
@@ -98,14 +98,14 @@ class Values:
 
     # ------------------------------------------------------------ numbers
 
-    def bounds(self, expression: Expression, known: Known | None = None) -> Bounds:
+    def bounds(self, expression: Expression, known: Assumptions | None = None) -> Bounds:
         """The bounds of a number, in ns, as a count or in thousandths."""
-        known = known or Known()
+        known = known or Assumptions()
         found = self._computed(expression, known)
         narrower = known.numbers.get(expression)
         return found & narrower if narrower else found
 
-    def _computed(self, expression: Expression, known: Known) -> Bounds:
+    def _computed(self, expression: Expression, known: Assumptions) -> Bounds:
         match expression:
             case Literal(value):
                 return Bounds(value, value)
@@ -114,7 +114,7 @@ class Values:
             case Unary(_, operand):
                 inner = self.bounds(operand, known)
                 return Bounds(-inner.high, -inner.low)
-            case Call("if", (condition, first, second)):
+            case FunctionCall("if", (condition, first, second)):
                 wanted = self._types.of(expression)
                 found = Bounds(1, 0)
                 for chosen, holds in ((first, True), (second, False)):
@@ -122,7 +122,7 @@ class Values:
                     if inside is not None:
                         found |= self._as(chosen, wanted, inside)
                 return found
-            case Call(function, arguments):
+            case FunctionCall(function, arguments):
                 wanted = self._types.of(expression)
                 return _called(function, [self._as(each, wanted, known) for each in arguments])
             case Binary("*", left, right):
@@ -139,13 +139,13 @@ class Values:
                 return _bound(Bounds(a.low + b.low, a.high + b.high))
         return Bounds(-LARGEST, LARGEST)
 
-    def _as(self, expression: Expression, wanted: Type, known: Known) -> Bounds:
+    def _as(self, expression: Expression, wanted: Type, known: Assumptions) -> Bounds:
         found = self.bounds(expression, known)
         if wanted is Type.RATIO and self._types.of(expression) is Type.COUNT:
             return _bound(Bounds(found.low * RATIO_SCALE, found.high * RATIO_SCALE))
         return found
 
-    def _product(self, left: Expression, right: Expression, known: Known) -> Bounds:
+    def _product(self, left: Expression, right: Expression, known: Assumptions) -> Bounds:
         a, b = self.bounds(left, known), self.bounds(right, known)
         found = _bound(_corners(a, b, lambda x, y: x * y))
         types = (self._types.of(left), self._types.of(right))
@@ -153,7 +153,7 @@ class Values:
             return _over(found, Bounds(RATIO_SCALE, RATIO_SCALE))
         return found
 
-    def _quotient(self, left: Expression, right: Expression, known: Known) -> Bounds:
+    def _quotient(self, left: Expression, right: Expression, known: Assumptions) -> Bounds:
         a, b = self.bounds(left, known), self.bounds(right, known)
         above, below = self._types.of(left), self._types.of(right)
         scale = RATIO_SCALE
@@ -171,12 +171,14 @@ class Values:
         Also True if it would take too long to find out.
         """
         wanted = [(each, True) for each in conditions] + [(each, False) for each in unless]
-        return self._satisfied(wanted, Known(), [MOST_STEPS])
+        return self._satisfied(wanted, Assumptions(), [MOST_STEPS])
 
-    def assume(self, condition: Expression, known: Known, *, holds: bool) -> Known | None:
+    def assume(
+        self, condition: Expression, known: Assumptions, *, holds: bool
+    ) -> Assumptions | None:
         """What is known about a task if the condition holds (or does not); None: it cannot."""
         parts: list[tuple[Expression, bool]] = [(condition, holds)]
-        found: Known | None = known
+        found: Assumptions | None = known
         while parts and found is not None:
             expression, wanted = parts.pop(0)
             match expression:
@@ -192,7 +194,7 @@ class Values:
         return found
 
     def _satisfied(
-        self, wanted: list[tuple[Expression, bool]], known: Known, steps: list[int]
+        self, wanted: list[tuple[Expression, bool]], known: Assumptions, steps: list[int]
     ) -> bool:
         """Whether all can hold at once; alternatives are tried one after the other."""
         choices: list[tuple[Expression, bool]] = []
@@ -228,7 +230,9 @@ class Values:
             for each in (chosen.left, chosen.right)
         )
 
-    def _narrowed(self, expression: Expression, holds: bool, known: Known) -> Known | None:
+    def _narrowed(
+        self, expression: Expression, holds: bool, known: Assumptions
+    ) -> Assumptions | None:
         """What is known once a comparison holds, or does not; None if that is impossible."""
         match expression:
             case Name(name):
@@ -242,8 +246,8 @@ class Values:
         return known
 
     def _text(
-        self, name: str, operator: str, right: Expression, holds: bool, known: Known
-    ) -> Known | None:
+        self, name: str, operator: str, right: Expression, holds: bool, known: Assumptions
+    ) -> Assumptions | None:
         assert isinstance(right, Name | Text)
         word = right.name if isinstance(right, Name) else right.value
         holds = holds if operator != "!=" else not holds
@@ -259,8 +263,8 @@ class Values:
         return _texts(name, patterns, holds, known)
 
     def _compared(
-        self, operator: str, left: Expression, right: Expression, holds: bool, known: Known
-    ) -> Known | None:
+        self, operator: str, left: Expression, right: Expression, holds: bool, known: Assumptions
+    ) -> Assumptions | None:
         sign = operator if holds else _NEGATED[operator]
         types = (self._types.of(left), self._types.of(right))
         wanted = Type.RATIO if Type.RATIO in types else types[0]
@@ -317,7 +321,7 @@ def _side(sign: str, other: Bounds) -> Bounds:
     }[sign]
 
 
-def _limited(expression: Expression, found: Bounds, known: Known) -> Known | None:
+def _limited(expression: Expression, found: Bounds, known: Assumptions) -> Assumptions | None:
     """With an expression within these bounds, without the values that it cannot have."""
     no = known.unequal.get(expression, frozenset())
     while not found.empty and found.low in no:
@@ -330,8 +334,8 @@ def _limited(expression: Expression, found: Bounds, known: Known) -> Known | Non
 
 
 def _equal(
-    expression: Expression, number: int, holds: bool, known: Known, own: Bounds | None = None
-) -> Known | None:
+    expression: Expression, number: int, holds: bool, known: Assumptions, own: Bounds | None = None
+) -> Assumptions | None:
     possible = (
         own
         or known.numbers.get(expression)
@@ -348,7 +352,9 @@ def _equal(
     return _limited(expression, possible, found)
 
 
-def _texts(name: str, patterns: tuple[str, ...], holds: bool, known: Known) -> Known | None:
+def _texts(
+    name: str, patterns: tuple[str, ...], holds: bool, known: Assumptions
+) -> Assumptions | None:
     """With a field that matches one of these patterns, or none of them."""
     if holds:
         any_of = (*known.any_of.get(name, ()), patterns)

@@ -10,7 +10,7 @@ from enum import StrEnum
 from scheduler_library.policy.syntax import Type
 
 
-class Seen(StrEnum):
+class FieldSource(StrEnum):
     """Who knows the value of a field."""
 
     KERNEL = "kernel"
@@ -27,7 +27,7 @@ class Word:
     type: Type
     meaning: str
     c: str = ""
-    seen: Seen = Seen.KERNEL
+    seen: FieldSource = FieldSource.KERNEL
 
 
 FACTS: dict[str, Word] = {
@@ -52,10 +52,10 @@ FACTS: dict[str, Word] = {
 FIELDS: dict[str, Word] = {
     "comm": Word(Type.TEXT, "name of the process (of its first thread)"),
     "thread_name": Word(Type.TEXT, "name of the thread"),
-    "cmd": Word(Type.TEXT, "the whole command line", seen=Seen.DAEMON),
-    "cgroup": Word(Type.TEXT, "path of its cgroup", seen=Seen.DAEMON),
-    "unit": Word(Type.TEXT, "its systemd unit", seen=Seen.DAEMON),
-    "user": Word(Type.TEXT, "name of its user; = and != only", seen=Seen.COMPILER),
+    "cmd": Word(Type.TEXT, "the whole command line", seen=FieldSource.DAEMON),
+    "cgroup": Word(Type.TEXT, "path of its cgroup", seen=FieldSource.DAEMON),
+    "unit": Word(Type.TEXT, "its systemd unit", seen=FieldSource.DAEMON),
+    "user": Word(Type.TEXT, "name of its user; = and != only", seen=FieldSource.COMPILER),
     "uid": Word(Type.COUNT, "number of its user", "uid(p)"),
     "pid": Word(Type.COUNT, "number of the thread", "(s64)p->pid"),
     "tgid": Word(Type.COUNT, "number of the process", "(s64)p->tgid"),

@@ -5,7 +5,7 @@
 of `perf sched record` or `perf script`, or a workload for rt-app.
 """
 
-from simulator.traces.replay import Replay
+from simulator.traces.replay import ReplayedTrace
 from simulator.traces.sources import Trace, machine_for, read_trace, replay_of, scenario_of
 
-__all__ = ["Replay", "Trace", "machine_for", "read_trace", "replay_of", "scenario_of"]
+__all__ = ["ReplayedTrace", "Trace", "machine_for", "read_trace", "replay_of", "scenario_of"]

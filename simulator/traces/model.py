@@ -32,7 +32,7 @@ class How(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Wake:
+class TracedWake:
     """The task ran for `ran_ns`, slept for `slept_ns`, and is woken at `at_ns`.
 
     `waker` had then run for `offset_ns` since it was itself woken (or made, or first seen).
@@ -48,7 +48,7 @@ class Wake:
 
 
 @dataclass(frozen=True, slots=True)
-class Fork:
+class TracedFork:
     """`parent` made the task, `offset_ns` of CPU time into its own phase."""
 
     at_ns: int
@@ -58,7 +58,7 @@ class Fork:
 
 
 @dataclass(frozen=True, slots=True)
-class Exit:
+class TracedExit:
     """The task ran for `ran_ns` more and ended."""
 
     at_ns: int
@@ -85,7 +85,7 @@ class Sleeps:
     slept_ns: int
 
 
-Event = Wake | Fork | Exit | Runs | Sleeps
+Event = TracedWake | TracedFork | TracedExit | Runs | Sleeps
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +118,7 @@ class TracedMachine:
 
 
 @dataclass(frozen=True)
-class Recorded:
+class RecordedTrace:
     """A trace. `events` are in the order of time; `cut` names the reason if it ended early.
 
     `lost` events were not recorded because there was no room, `left_out` tasks because there were

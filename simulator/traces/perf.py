@@ -12,22 +12,22 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from process import Fault, FaultType, Limits, Sandbox, sandboxed
+from process import Fault, FaultType, ResourceLimits, Sandbox, sandboxed
 from process.run import tail
 from process.sandbox import build_user_id
 from simulator.traces.model import (
     MAX_RECORDS,
     MAX_TASKS,
     Event,
-    Exit,
-    Fork,
     How,
-    Recorded,
+    RecordedTrace,
     Runs,
     Sleeps,
+    TracedExit,
+    TracedFork,
     TracedMachine,
     TracedTask,
-    Wake,
+    TracedWake,
 )
 from simulator.traces.text import lines_of
 
@@ -36,7 +36,7 @@ FIELDS = "comm,tid,cpu,time,event,trace"
 MAX_DATA_BYTES = 64 << 20
 MAX_TEXT_BYTES = 512 << 20
 _PERF_LIMIT_S = 300.0
-_LIMITS = Limits(memory=4 << 30, cpu=280, file=64 << 20)
+_LIMITS = ResourceLimits(memory=4 << 30, cpu=280, file=64 << 20)
 _KTHREADD = 2
 
 # `comm tid [cpu] seconds.nanoseconds: [period] sched:event: text`. A command name may contain
@@ -205,7 +205,7 @@ class _Importer:
             thread.seen = True
             # `R+`: preempted; `R`: it wants to continue.
             if state.startswith(("X", "Z")):
-                self.add(Exit(self.now, thread.number, thread.ran - thread.phase))
+                self.add(TracedExit(self.now, thread.number, thread.ran - thread.phase))
                 del self.threads[leaving]
             elif not state.startswith("R"):
                 thread.asleep_since = self.now
@@ -235,10 +235,10 @@ class _Importer:
         thread.asleep_since = None
         thread.phase = thread.ran
         if waker is None or waker is thread:
-            self.add(Wake(self.now, thread.number, ran, slept, how))
+            self.add(TracedWake(self.now, thread.number, ran, slept, how))
             return
         offset = max(0, waker.so_far(self.now) - waker.phase)
-        self.add(Wake(self.now, thread.number, ran, slept, how, waker.number, offset))
+        self.add(TracedWake(self.now, thread.number, ran, slept, how, waker.number, offset))
 
     def fork(self, said: re.Match[str]) -> None:
         parent, child = int(said["from"]), int(said["pid"])
@@ -246,7 +246,9 @@ class _Importer:
         self.threads.pop(child, None)
         made = self.thread(child, said["comm"])
         made.seen = True
-        self.add(Fork(self.now, made.number, maker.number, maker.so_far(self.now) - maker.phase))
+        self.add(
+            TracedFork(self.now, made.number, maker.number, maker.so_far(self.now) - maker.phase)
+        )
 
     def born(self, said: re.Match[str], tid: int, comm: str) -> None:
         """The first wakeup of a thread whose creation was not recorded."""
@@ -256,7 +258,9 @@ class _Importer:
         maker = self.thread(tid, comm)
         made = self.thread(child, said["comm"], int(said["prio"]))
         made.seen = True
-        self.add(Fork(self.now, made.number, maker.number, maker.so_far(self.now) - maker.phase))
+        self.add(
+            TracedFork(self.now, made.number, maker.number, maker.so_far(self.now) - maker.phase)
+        )
 
     def add(self, event: Event) -> None:
         if len(self.events) >= MAX_RECORDS:
@@ -306,7 +310,7 @@ def _matched(shapes: Iterable[re.Pattern[str]], text: str, where: str) -> re.Mat
     )
 
 
-def _imported(lines: Iterator[bytes], path: Path) -> Recorded:
+def _imported(lines: Iterator[bytes], path: Path) -> RecordedTrace:
     importer = _Importer(str(path))
     for number, raw in enumerate(lines, start=1):
         text = raw.decode("utf-8", "backslashreplace").rstrip("\n")
@@ -325,7 +329,7 @@ def _imported(lines: Iterator[bytes], path: Path) -> Recorded:
         )
     _require_sound(importer, path)
     importer.finish()
-    return Recorded(
+    return RecordedTrace(
         machine=TracedMachine(cpus=max(importer.cpus) + 1),
         tasks=importer.tasks,
         events=tuple(importer.events),
@@ -388,7 +392,7 @@ def _notes(importer: _Importer) -> Iterator[str]:
     )
 
 
-def read_perf_script(path: Path) -> Recorded:
+def read_perf_script(path: Path) -> RecordedTrace:
     """The text of `perf script --ns -F comm,tid,cpu,time,event,trace`, plain or by gzip.
 
     Raises:
@@ -397,7 +401,7 @@ def read_perf_script(path: Path) -> Recorded:
     return _imported(lines_of(path, most_bytes=MAX_TEXT_BYTES), path)
 
 
-def read_perf_data(path: Path) -> Recorded:
+def read_perf_data(path: Path) -> RecordedTrace:
     """A `perf.data`, which perf itself turns into text: confined, because the file may be anyone's.
 
     Raises:

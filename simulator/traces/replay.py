@@ -20,11 +20,11 @@ from simulator.scenario import (
     Cgroup,
     Ending,
     Fork,
-    Machine,
     Policy,
     Run,
     S,
     Scenario,
+    SimulatedMachine,
     Sleep,
     Step,
     Task,
@@ -32,7 +32,7 @@ from simulator.scenario import (
     Wake,
 )
 from simulator.traces import model
-from simulator.traces.model import Recorded, TracedTask
+from simulator.traces.model import RecordedTrace, TracedTask
 
 # Limit for the steps of all tasks together. The engine reads them as text, 20 bytes each.
 MOST_STEPS = 500_000
@@ -52,7 +52,7 @@ _STOPPED = "stopped"
 
 
 @dataclass(frozen=True)
-class Replay:
+class ReplayedTrace:
     """The scenario; the workload behind each group's name; and the differences from the
     recording.
     """
@@ -63,7 +63,7 @@ class Replay:
 
 
 @dataclass
-class _Life:
+class _TaskLife:
     """One task under construction.
 
     `start_ns` None and `forked`: its parent starts it. `born`: it was created during the recording;
@@ -108,25 +108,25 @@ def _sleep(ns: int) -> Sleep:
 
 
 class _Replayer:
-    def __init__(self, trace: Recorded) -> None:
+    def __init__(self, trace: RecordedTrace) -> None:
         self.trace = trace
-        self.lives: dict[int, _Life] = {}
+        self.lives: dict[int, _TaskLife] = {}
         self.steps = 0
         self.cut_ns: int | None = None
         unknown = TracedTask(comm="unknown", workload="other")
         numbers = {each.task for each in trace.events}
-        numbers |= {each.waker for each in trace.events if isinstance(each, model.Wake)}
-        numbers |= {each.parent for each in trace.events if isinstance(each, model.Fork)}
+        numbers |= {each.waker for each in trace.events if isinstance(each, model.TracedWake)}
+        numbers |= {each.parent for each in trace.events if isinstance(each, model.TracedFork)}
         self.tasks = {n: trace.tasks.get(n, unknown) for n in sorted(numbers) if n >= 0}
         self.above = {n for n, each in self.tasks.items() if each.policy not in _ORDINARY}
 
-    def life(self, number: int) -> _Life | None:
+    def life(self, number: int) -> _TaskLife | None:
         """The task; None if no loaded scheduler would ever see it."""
         if number in self.above:
             return None
-        return self.lives.setdefault(number, _Life())
+        return self.lives.setdefault(number, _TaskLife())
 
-    def actor(self, number: int) -> _Life | None:
+    def actor(self, number: int) -> _TaskLife | None:
         """The task that runs just now. If it is unknown, it ran from the beginning."""
         life = self.life(number)
         if life is not None and not life.begun:
@@ -144,9 +144,9 @@ class _Replayer:
 
     def take(self, event: model.Event) -> None:
         match event:
-            case model.Wake():
+            case model.TracedWake():
                 self.wake(event)
-            case model.Fork():
+            case model.TracedFork():
                 child, parent = self.life(event.task), self.actor(event.parent)
                 if child is None or child.begun:
                     return
@@ -157,7 +157,7 @@ class _Replayer:
                 child.forked = True
                 parent.deeds.append((event.offset_ns, Fork(_name(event.task))))
                 self.steps += 1
-            case model.Exit() | model.Runs() | model.Sleeps():
+            case model.TracedExit() | model.Runs() | model.Sleeps():
                 asleep = isinstance(event, model.Sleeps) and not event.ran_ns
                 life = self.life(event.task)
                 if life is None or life.ended or (asleep and not life.begun):
@@ -168,14 +168,14 @@ class _Replayer:
                 life.ended = True
                 life.ending = _ending(event, life.born)
 
-    def close(self, life: _Life, ran_ns: int) -> None:
+    def close(self, life: _TaskLife, ran_ns: int) -> None:
         before = len(life.steps) + len(life.deeds)
         life.run(ran_ns)
         self.steps += len(life.steps) - before
         if len(life.steps) > MAX_STEPS - 10:
             self.steps = MOST_STEPS
 
-    def wake(self, event: model.Wake) -> None:
+    def wake(self, event: model.TracedWake) -> None:
         life = self.life(event.task)
         if life is None or life.ended:
             return
@@ -197,11 +197,11 @@ class _Replayer:
         self.steps += 2
 
 
-def _ending(event: model.Exit | model.Runs | model.Sleeps, born: bool) -> Ending:
+def _ending(event: model.TracedExit | model.Runs | model.Sleeps, born: bool) -> Ending:
     """The duration of a job that began before the recording is unknown."""
     if isinstance(event, model.Runs):
         return Ending.BUSY
-    return Ending.EXIT if isinstance(event, model.Exit) and born else Ending.ASLEEP
+    return Ending.EXIT if isinstance(event, model.TracedExit) and born else Ending.ASLEEP
 
 
 def _name(number: int) -> str:
@@ -274,7 +274,7 @@ def note_of_cgroups(tasks: Iterable[Task]) -> list[str]:
     ]
 
 
-def replay_of(trace: Recorded, machine: Machine, seed: int) -> Replay:
+def replay_of(trace: RecordedTrace, machine: SimulatedMachine, seed: int) -> ReplayedTrace:
     """The recording, on a machine that may be another, with the differences from the recording.
 
     Raises:
@@ -325,7 +325,7 @@ def replay_of(trace: Recorded, machine: Machine, seed: int) -> Replay:
         duration_ns=max(MS, min(PATIENCE * trace.duration_ns, LONGEST_NS)),
         seed=seed,
     )
-    return Replay(scenario, {name: id for id, name in groups.items()}, tuple(notes))
+    return ReplayedTrace(scenario, {name: id for id, name in groups.items()}, tuple(notes))
 
 
 def _without_missing(task: Task, kept: set[str]) -> Task:
@@ -335,7 +335,7 @@ def _without_missing(task: Task, kept: set[str]) -> Task:
     return task if len(steps) == len(task.steps) else replace(task, steps=steps or (Run(1),))
 
 
-def _notes(replayer: _Replayer, machine: Machine, elsewhere: int) -> list[str]:
+def _notes(replayer: _Replayer, machine: SimulatedMachine, elsewhere: int) -> list[str]:
     trace, notes = replayer.trace, []
     if replayer.cut_ns is not None:
         notes.append(
@@ -352,7 +352,7 @@ def _notes(replayer: _Replayer, machine: Machine, elsewhere: int) -> list[str]:
         used = sum(
             event.ran_ns
             for event in trace.events
-            if event.task in replayer.above and not isinstance(event, model.Fork)
+            if event.task in replayer.above and not isinstance(event, model.TracedFork)
         )
         notes.append(
             f"{len(replayer.above)} real-time tasks ({used / MS:.3g} ms of CPU time) are left "
@@ -367,7 +367,7 @@ def _notes(replayer: _Replayer, machine: Machine, elsewhere: int) -> list[str]:
     return notes
 
 
-def machine_of(trace: Recorded, base: Machine, cpus: int = 0) -> Machine:
+def machine_of(trace: RecordedTrace, base: SimulatedMachine, cpus: int = 0) -> SimulatedMachine:
     """The recorded machine, or one like it with another number of CPUs; costs as in `base`."""
     own = trace.machine
     count = min(cpus or own.cpus or base.cpus, MAX_CPUS)

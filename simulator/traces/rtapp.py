@@ -22,13 +22,13 @@ from simulator.scenario import (
     Enter,
     Fork,
     Lock,
-    Machine,
     Policy,
     Renice,
     Repeat,
     Run,
     S,
     Scenario,
+    SimulatedMachine,
     Sleep,
     Step,
     Task,
@@ -37,7 +37,7 @@ from simulator.scenario import (
     Wake,
     Yield,
 )
-from simulator.traces.replay import Replay, group_names, note_of_cgroups, places_of
+from simulator.traces.replay import ReplayedTrace, group_names, note_of_cgroups, places_of
 from simulator.traces.text import lines_of
 
 MAX_BYTES = 4 << 20
@@ -219,12 +219,12 @@ class RtApp:
     duration_s: int
     notes: tuple[str, ...]
 
-    def machine(self, base: Machine, cpus: int = 0) -> Machine:
+    def machine(self, base: SimulatedMachine, cpus: int = 0) -> SimulatedMachine:
         """`base`, with the requested CPUs, or as many as the text names."""
         named = [cpu for task in self.described for cpu in task.named_cpus]
         return replace(base, cpus=cpus or max([base.cpus, *(cpu + 1 for cpu in named)]), llc_cpus=0)
 
-    def replay(self, machine: Machine, seed: int) -> Replay:
+    def replay(self, machine: SimulatedMachine, seed: int) -> ReplayedTrace:
         """The workload as a scenario.
 
         Raises:
@@ -255,7 +255,7 @@ class RtApp:
         )
         notes = [*self.notes, *left_out, *_notes(described), *writer.notes]
         notes += note_of_cgroups(tasks)
-        return Replay(scenario, {name: id for id, name in groups.items()}, tuple(notes))
+        return ReplayedTrace(scenario, {name: id for id, name in groups.items()}, tuple(notes))
 
 
 class _Writer:

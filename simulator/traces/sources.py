@@ -4,16 +4,16 @@
 from pathlib import Path
 
 from process import Fault, FaultType
-from simulator.scenario import Machine, Scenario
+from simulator.scenario import Scenario, SimulatedMachine
 from simulator.traces import replay
-from simulator.traces.model import Recorded
+from simulator.traces.model import RecordedTrace
 from simulator.traces.perf import read_perf_data, read_perf_script
-from simulator.traces.replay import Replay
+from simulator.traces.replay import ReplayedTrace
 from simulator.traces.rtapp import RtApp, read_rtapp
 from simulator.traces.text import lines_of, read_text
 
 # A recorded workload, or a written one.
-Trace = Recorded | RtApp
+Trace = RecordedTrace | RtApp
 
 _PERF_DATA = b"PERFILE2"
 _LOOK_BYTES = 4096
@@ -61,24 +61,24 @@ def read_trace(path: Path) -> Trace:
     )
 
 
-def machine_for(trace: Trace, base: Machine, cpus: int = 0) -> Machine:
+def machine_for(trace: Trace, base: SimulatedMachine, cpus: int = 0) -> SimulatedMachine:
     """The machine to simulate the workload on: as recorded, or as `base`; `cpus` overrides."""
-    if isinstance(trace, Recorded):
+    if isinstance(trace, RecordedTrace):
         return replay.machine_of(trace, base, cpus)
     return trace.machine(base, cpus)
 
 
-def replay_of(trace: Trace, machine: Machine, seed: int) -> Replay:
+def replay_of(trace: Trace, machine: SimulatedMachine, seed: int) -> ReplayedTrace:
     """The workload as a scenario, with its differences from the recording or text.
 
     Raises:
         Fault: BAD_REQUEST if steps cannot express an rt-app workload.
     """
-    if isinstance(trace, Recorded):
+    if isinstance(trace, RecordedTrace):
         return replay.replay_of(trace, machine, seed)
     return trace.replay(machine, seed)
 
 
-def scenario_of(trace: Trace, machine: Machine, seed: int) -> Scenario:
+def scenario_of(trace: Trace, machine: SimulatedMachine, seed: int) -> Scenario:
     """Like `replay_of`, the scenario alone."""
     return replay_of(trace, machine, seed).scenario

@@ -19,15 +19,15 @@ from simulator.traces.model import (
     MAX_TASKS,
     MAX_WORKLOADS,
     Event,
-    Exit,
-    Fork,
     How,
-    Recorded,
+    RecordedTrace,
     Runs,
     Sleeps,
+    TracedExit,
+    TracedFork,
     TracedMachine,
     TracedTask,
-    Wake,
+    TracedWake,
 )
 
 VERSION = 1
@@ -40,19 +40,19 @@ Name = Annotated[str, Field(max_length=4 * 4096 + 16)]
 Model = TypeVar("Model", bound=BaseModel)
 
 
-class _Line(BaseModel):
+class _TraceLine(BaseModel):
     # A newer recorder may write more.
     model_config = ConfigDict(frozen=True, strict=True, extra="ignore")
 
 
-class _Machine(_Line):
+class _Machine(_TraceLine):
     cpus: Annotated[int, Field(ge=1, le=MAX_CPUS)]
     llc_cpus: Annotated[int, Field(ge=0, le=MAX_CPUS)] = 0
     tick_ns: Annotated[int, Field(ge=0, le=1_000_000_000)] = 0
     kernel: Annotated[str, Field(max_length=256)] = ""
 
 
-class _Header(_Line):
+class _Header(_TraceLine):
     schedpilot_trace: Literal[1]
     machine: _Machine
     source: Annotated[str, Field(max_length=256)] = ""
@@ -60,12 +60,12 @@ class _Header(_Line):
     began: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
 
 
-class _Workload(_Line):
+class _Workload(_TraceLine):
     workload: Annotated[int, Field(ge=0, lt=MAX_WORKLOADS)]
     id: Name
 
 
-class _Task(_Line):
+class _Task(_TraceLine):
     task: Annotated[int, Field(ge=0, lt=MAX_TASKS)]
     pid: Annotated[int, Field(ge=0, lt=1 << 32)] = 0
     tgid: Annotated[int, Field(ge=0, lt=1 << 32)] = 0
@@ -79,7 +79,7 @@ class _Task(_Line):
     cpus: Annotated[str, Field(max_length=2048, pattern=r"^[0-9,-]*$")] = ""
 
 
-class _End(_Line):
+class _End(_TraceLine):
     end_ns: Number
     records: Number
     lost: Number = 0
@@ -170,7 +170,7 @@ def _cpus_of(text: str, where: str) -> tuple[int, ...]:
     return tuple(found)
 
 
-class _Reader:
+class _TraceReader:
     """The content read so far."""
 
     def __init__(self, path: Path) -> None:
@@ -226,13 +226,13 @@ class _Reader:
             case "w":
                 ran, slept = self._number(fields[2]), self._number(fields[3])
                 if fields[4]:
-                    return Wake(self.now, task, ran, slept, How(fields[4]))
+                    return TracedWake(self.now, task, ran, slept, How(fields[4]))
                 waker, offset = self._task(fields[6]), self._number(fields[7])
-                return Wake(self.now, task, ran, slept, How(fields[5] or ""), waker, offset)
+                return TracedWake(self.now, task, ran, slept, How(fields[5] or ""), waker, offset)
             case "f":
-                return Fork(self.now, task, self._task(fields[2]), self._number(fields[3]))
+                return TracedFork(self.now, task, self._task(fields[2]), self._number(fields[3]))
             case "x":
-                return Exit(self.now, task, self._number(fields[2]))
+                return TracedExit(self.now, task, self._number(fields[2]))
             case "r":
                 return Runs(self.now, task, self._number(fields[2]))
             case _:
@@ -251,14 +251,14 @@ class _Reader:
         return number
 
 
-def read_text(path: Path) -> Recorded:
+def read_text(path: Path) -> RecordedTrace:
     """A trace of our own.
 
     Raises:
         Fault: NOT_FOUND, TOO_LARGE, or BAD_REQUEST with the line that is wrong.
     """
     lines = lines_of(path, most_bytes=MAX_TEXT_BYTES)
-    reader = _Reader(path)
+    reader = _TraceReader(path)
     reader.number = 1
     header = _parsed(
         _Header, next(lines, b""), reader.where(), f"this is not a trace of version {VERSION}"
@@ -284,7 +284,7 @@ def read_text(path: Path) -> Recorded:
             "record it again, and let the recording end",
         )
     machine = header.machine
-    return Recorded(
+    return RecordedTrace(
         machine=TracedMachine(machine.cpus, machine.llc_cpus, machine.tick_ns, machine.kernel),
         tasks=reader.tasks,
         events=tuple(reader.events),
@@ -300,12 +300,12 @@ def read_text(path: Path) -> Recorded:
 
 def _record(event: Event, after: int) -> str:
     match event:
-        case Wake():
+        case TracedWake():
             line = f"w {after} {event.task} {event.ran_ns} {event.slept_ns} {event.how.value}"
             return f"{line} {event.waker} {event.offset_ns}" if event.how.by_task else line
-        case Fork():
+        case TracedFork():
             return f"f {after} {event.task} {event.parent} {event.offset_ns}"
-        case Exit():
+        case TracedExit():
             return f"x {after} {event.task} {event.ran_ns}"
         case Runs():
             return f"r {after} {event.task} {event.ran_ns}"
@@ -324,7 +324,7 @@ def _ranges(cpus: tuple[int, ...]) -> str:
     return ",".join(parts)
 
 
-def write_text(trace: Recorded, path: Path) -> None:
+def write_text(trace: RecordedTrace, path: Path) -> None:
     """The trace as a gzipped file; recordings of other tools become ours."""
     header = {
         "schedpilot_trace": VERSION,

@@ -6,14 +6,14 @@ from pathlib import Path
 
 from daemon.api.models import Decision, LearnedClass, OutcomeView, SchedulerDetail
 from daemon.memory.belief_views import belief_views
-from scheduler_library.catalog import Entry, Place
-from scheduler_library.learning.bandit import Observation
-from scheduler_library.learning.beliefs import Line, options
+from scheduler_library.catalog import CatalogEntry, EntryPlace
+from scheduler_library.learning.bandit import BanditObservation
+from scheduler_library.learning.beliefs import NamedTemplate, options
 from scheduler_library.learning.context import Context, wanted_tags
 from scheduler_library.manifest import Manifest
 
 
-def entry_of(detail: SchedulerDetail) -> Entry:
+def entry_of(detail: SchedulerDetail) -> CatalogEntry:
     """A pretended entry as the catalog would have it."""
     numbers = {"int": int, "float": float}
     params = [
@@ -45,11 +45,11 @@ def entry_of(detail: SchedulerDetail) -> Entry:
         }
         | source
     )
-    return Entry(manifest, Path("/nowhere"), Place.OWN)
+    return CatalogEntry(manifest, Path("/nowhere"), EntryPlace.OWN)
 
 
-def observed(outcome: OutcomeView) -> Observation:
-    return Observation(
+def observed(outcome: OutcomeView) -> BanditObservation:
+    return BanditObservation(
         scheduler=outcome.scheduler,
         at=outcome.at,
         gain=outcome.gain,
@@ -67,7 +67,7 @@ def believed(
     *,
     complaint: str = "",
     figures: dict[str, float] | None = None,
-    lines: Iterable[Line] = (),
+    lines: Iterable[NamedTemplate] = (),
 ) -> LearnedClass:
     """The beliefs for a workload with these tags."""
     pool = {each.name: each for each in library}

@@ -16,7 +16,7 @@ from agent.claude.budget import (
     Purse,
     Room,
     Spend,
-    Usage,
+    TokenUsage,
     at_most,
     money_of,
     room,
@@ -98,7 +98,7 @@ def test_no_call_can_cost_more_than_is_left(
 
 def test_the_cache_has_prices_of_its_own() -> None:
     """Unless configured, writing costs a quarter more than input, and reading a tenth."""
-    usage = Usage(1_000_000, 1_000_000, 1_000_000, 1_000_000)
+    usage = TokenUsage(1_000_000, 1_000_000, 1_000_000, 1_000_000)
     assert money_of(usage, PRICE) == pytest.approx(3.0 + 15.0 + 3.75 + 0.3)
     free = Price(input=3.0, output=15.0, cache_write=0.0, cache_read=0.0)
     assert money_of(usage, free) == pytest.approx(18.0)
@@ -161,7 +161,7 @@ def test_the_account_and_the_episode_agree(tmp_path: Path) -> None:
     spending = Spending(settings(), Ledger(tmp_path), spent)
     spending.allow(1_000, 1_000)
     assert json.loads((tmp_path / FILE).read_text())["held"]["output_tokens"] == 1_000
-    spending.charge(Usage(100, 50), 1.5)
+    spending.charge(TokenUsage(100, 50), 1.5)
     assert Ledger(tmp_path).spent().tokens == 150
     assert (spent.calls, spent.input_tokens, spent.output_tokens) == (1, 100, 50)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.config import Config, parse_config, read_config
+from agent.config import AgentConfig, parse_config, read_config
 from agent.main import main
 from process import Fault, FaultType
 
@@ -35,7 +35,7 @@ def test_a_good_configuration_is_read() -> None:
 
 def test_no_file_is_the_defaults(tmp_path: Path) -> None:
     """An agent without a configuration advises and measures nothing."""
-    assert read_config(tmp_path / "agent.toml") == Config()
+    assert read_config(tmp_path / "agent.toml") == AgentConfig()
 
 
 @pytest.mark.parametrize(

@@ -14,14 +14,14 @@ import pytest
 
 from agent.measure import keep_polling, poll
 from agent.measuring.command import parse_number
-from agent.measuring.measure import Measure
+from agent.measuring.measure import MeasureEntry
 from agent.measuring.query import Prometheus, parse_answer
 from daemon.api.models import MeasurementRequest
 from process import Fault, FaultType
 
 
-def command(code: str, timeout_s: float = 10.0) -> Measure:
-    return Measure(name="queue", command=[sys.executable, "-c", code], timeout_s=timeout_s)
+def command(code: str, timeout_s: float = 10.0) -> MeasureEntry:
+    return MeasureEntry(name="queue", command=[sys.executable, "-c", code], timeout_s=timeout_s)
 
 
 def test_a_command_that_prints_a_number_is_a_measurement() -> None:
@@ -115,7 +115,7 @@ def test_a_query_is_asked_of_the_server() -> None:
     """The query travels escaped, and its one number comes back."""
     with prometheus(vector("3.5")) as (url, asked):
         source = Prometheus(url=url, query="sum(rate(x[1m]))")
-        found = asyncio.run(poll(Measure(name="rate", prometheus=source)))
+        found = asyncio.run(poll(MeasureEntry(name="rate", prometheus=source)))
     assert found is not None
     assert found.value == 3.5
     assert asked == ["/api/v1/query?query=sum%28rate%28x%5B1m%5D%29%29"]
@@ -124,10 +124,10 @@ def test_a_query_is_asked_of_the_server() -> None:
 def test_a_server_that_is_not_there_or_says_too_much_is_a_fault() -> None:
     """Neither a closed port nor an endless answer takes the agent with it."""
     with prometheus(b" " * 300 * 1024) as (url, _), pytest.raises(Fault) as caught:
-        asyncio.run(poll(Measure(name="rate", prometheus=Prometheus(url=url, query="x"))))
+        asyncio.run(poll(MeasureEntry(name="rate", prometheus=Prometheus(url=url, query="x"))))
     assert caught.value.type is FaultType.TOO_LARGE
     with pytest.raises(Fault) as caught:
-        asyncio.run(poll(Measure(name="rate", prometheus=Prometheus(url=url, query="x"))))
+        asyncio.run(poll(MeasureEntry(name="rate", prometheus=Prometheus(url=url, query="x"))))
     assert caught.value.type is FaultType.UNREACHABLE
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from agent.advisor import EpisodeResult, Proposal, Refusal, Situation
+from agent.advisor import EpisodeResult, Proposal, RefusedProposal, Situation
 from agent.bandit_advisor import advise, lesson
 from daemon.api.models import (
     Autonomy,
@@ -248,7 +248,7 @@ def test_what_failed_within_the_hour_on_such_a_workload_is_skipped() -> None:
 def test_what_was_tried_or_refused_in_this_episode_is_not_proposed_again() -> None:
     """Neither a finished trial nor a failed gate is repeated in the same episode."""
     assert "latency" not in names(situation(LATENCY, tried=(trial("latency"),)))
-    refusal = Refusal(Proposal("latency"), "gate build failed")
+    refusal = RefusedProposal(Proposal("latency"), "gate build failed")
     assert "latency" not in names(situation(LATENCY, refused=(refusal,)))
 
 

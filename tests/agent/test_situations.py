@@ -35,10 +35,10 @@ from daemon.memory.belief_views import belief_views
 from daemon.memory.beliefs import BeliefQuestion
 from daemon.understanding.kinds import by_id, judged, says, summed_up
 from daemon.understanding.profile import Besides, profile_of
-from scheduler_library.catalog import Entry, load_catalog
-from scheduler_library.learning.beliefs import Line, options
+from scheduler_library.catalog import CatalogEntry, load_catalog
+from scheduler_library.learning.beliefs import NamedTemplate, options
 from scheduler_library.learning.templates import name_of, templates
-from scheduler_library.manifest import Kind
+from scheduler_library.manifest import EntryKind
 from tests.understanding.recorded import process
 
 SITUATIONS: list[dict[str, Any]] = tomllib.loads(
@@ -95,10 +95,13 @@ def profile(of: Mapping[str, Any]) -> ProfileView:
     )
 
 
-def believed(met: BeliefQuestion, installed: Callable[[Entry], bool]) -> LearnedClass:
+def believed(met: BeliefQuestion, installed: Callable[[CatalogEntry], bool]) -> LearnedClass:
     """What it would believe on a machine that has tried nothing yet."""
     context = met.context()
-    lines = [Line(each, name_of(each.policy)) for each in templates(context.tags, context.workload)]
+    lines = [
+        NamedTemplate(each, name_of(each.policy))
+        for each in templates(context.tags, context.workload)
+    ]
     found = options(
         load_catalog(), lines, context, (), NOW, installed=installed, policy_of=lambda _: ""
     )
@@ -116,7 +119,7 @@ def situation(of: Mapping[str, Any]) -> Situation:
     others = of.get("installed", ())
     beliefs = believed(
         BeliefQuestion(seen, complaint, of.get("goal", "")),
-        lambda entry: entry.manifest.kind is not Kind.EXTERNAL or entry.name in others,
+        lambda entry: entry.manifest.kind is not EntryKind.EXTERNAL or entry.name in others,
     )
     return Situation(
         at=NOW,

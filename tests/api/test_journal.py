@@ -20,10 +20,10 @@ import process
 from daemon.api.models import Event, EventKind
 from daemon.service.journal import (
     ENTRIES,
+    JournalPriority,
     JournalSink,
     LineSink,
     LogHandler,
-    Priority,
     encode,
     fields,
     open_sink,
@@ -224,7 +224,7 @@ def test_a_terminal_that_went_away_does_not_end_the_daemon() -> None:
     sink = LineSink(stream)
     stream.close()
     sink.event(event())
-    sink.note(Priority.ERROR, "x")
+    sink.note(JournalPriority.ERROR, "x")
 
 
 def test_under_systemd_no_renderer_is_imported() -> None:

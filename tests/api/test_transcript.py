@@ -16,7 +16,7 @@ from daemon.api.models import (
 )
 from daemon.memory.history_writer import HistoryWriter
 from process import Fault, FaultType
-from scheduler_library.history import Episode, open_history
+from scheduler_library.history import EpisodeRecord, open_history
 from scheduler_library.transcript import FIRST_KEPT, MOST_CHARACTERS, MOST_STEPS
 from tests.api.fake import Served
 
@@ -31,7 +31,7 @@ def step(text: str, **fields: object) -> StepRequest:
 @pytest.fixture
 def recall(tmp_path: Path) -> HistoryWriter:
     store = open_history(tmp_path / "history.sqlite").history
-    store.add_episode(Episode(EPISODE, 1.0, "comm:x", "it was slow"))
+    store.add_episode(EpisodeRecord(EPISODE, 1.0, "comm:x", "it was slow"))
     return HistoryWriter(store, lambda text: pytest.fail(text))
 
 

@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.agreement import report
-from benchmarks.agreement.plan import DEFAULT, Run, turns
-from benchmarks.agreement.report import BEGIN, END, Comparison, comparisons, publish
+from benchmarks.agreement.plan import DEFAULT, KernelRun, turns
+from benchmarks.agreement.report import BEGIN, END, MetricComparison, comparisons, publish
 from benchmarks.agreement.statistics import Pairs, compare, gain, gain_errors, order, summary
 from benchmarks.agreement.workloads import FRONT, WORKLOADS
-from simulator.run import Figures, GroupFigures
-from simulator.scenario import Machine, Repeat
+from simulator.run import GroupFigures, SimulationFigures
+from simulator.scenario import Repeat, SimulatedMachine
 
 
 def _values(*ranks: float) -> dict[str, list[float]]:
@@ -90,7 +90,7 @@ def test_every_scheduler_comes_early_and_late() -> None:
 @pytest.mark.parametrize("name", WORKLOADS)
 def test_what_is_looked_at_ends_by_itself(name: str) -> None:
     """Else there would be no makespan to compare."""
-    front = [each for each in WORKLOADS[name](Machine(2)).tasks if each.group == FRONT]
+    front = [each for each in WORKLOADS[name](SimulatedMachine(2)).tasks if each.group == FRONT]
     assert front
     assert all(each.steps[-1] != Repeat() for each in front)
 
@@ -98,20 +98,20 @@ def test_what_is_looked_at_ends_by_itself(name: str) -> None:
 # ------------------------------------------------------------------ the page
 
 
-def _figures(delay: int, makespan: int) -> Figures:
+def _figures(delay: int, makespan: int) -> SimulationFigures:
     group = GroupFigures.model_construct(
         name=FRONT, delay_p99_ns=delay, makespan_ns=makespan, finished=1, tasks=1
     )
-    return Figures.model_construct(time_ns=9, groups=(group,))
+    return SimulationFigures.model_construct(time_ns=9, groups=(group,))
 
 
-def _compared() -> list[Comparison]:
+def _compared() -> list[MetricComparison]:
     real = {DEFAULT: 10, "fifo": 30, "fair": 20}
     predicted = {DEFAULT: 11, "fifo": 33, "fair": 18}
     groups = {
         name: [{"name": FRONT, "delay_p99_ns": ms, "makespan_ns": ms}] for name, ms in real.items()
     }
-    runs = [Run(name, "service", 0, 99, groups[name]) for name in real]
+    runs = [KernelRun(name, "service", 0, 99, groups[name]) for name in real]
     return comparisons(
         runs, {(name, "service", 0): _figures(ms, ms) for name, ms in predicted.items()}
     )
@@ -121,7 +121,7 @@ def test_a_run_that_did_not_end_counts_with_all_of_its_time() -> None:
     """Starving the workload is not left out of the comparison."""
     group = {"name": FRONT, "delay_p99_ns": 5, "makespan_ns": None}
     found = comparisons(
-        [Run(DEFAULT, "service", 0, 99, [group])], {(DEFAULT, "service", 0): _figures(5, 7)}
+        [KernelRun(DEFAULT, "service", 0, 99, [group])], {(DEFAULT, "service", 0): _figures(5, 7)}
     )
     assert found[1].real == {DEFAULT: [99]}
     assert found[1].predicted == {DEFAULT: [7]}
@@ -146,6 +146,10 @@ def test_the_page_gets_tables_and_keeps_its_prose(tmp_path: Path) -> None:
 def test_missed_goals_are_called_missed() -> None:
     """One gain is more than 15 points off, and the line says so."""
     (each,) = (each for each in _compared() if each.metric == "makespan_ns")
-    wrong = Comparison(each.metric, each.workload, each.real, {**each.predicted, "fair": [60.0]})
-    line = report.verdicts([wrong, Comparison("delay_p99_ns", "service", each.real, each.real)])[1]
+    wrong = MetricComparison(
+        each.metric, each.workload, each.real, {**each.predicted, "fair": [60.0]}
+    )
+    line = report.verdicts(
+        [wrong, MetricComparison("delay_p99_ns", "service", each.real, each.real)]
+    )[1]
     assert line.count("**missed**") == 2

@@ -11,7 +11,7 @@ from benchmarks.agreement.prepare import prepare
 from benchmarks.agreement.run import measure_in_lab
 from benchmarks.agreement.workloads import WORKLOADS
 from simulator.run import simulate
-from simulator.scenario import Machine
+from simulator.scenario import SimulatedMachine
 from tests.target import Target
 
 # Short, and between them of every kind of step but a change of affinity.
@@ -36,7 +36,7 @@ def test_both_sides_do_the_same_work(target: Target) -> None:
             (scheduler, workload) for scheduler in (DEFAULT, "fifo") for workload in WORKLOAD
         }
         for run in measured.runs:
-            scenario = WORKLOADS[run.workload](Machine(2))
+            scenario = WORKLOADS[run.workload](SimulatedMachine(2))
             predicted = simulate(
                 bench.candidates.get(run.scheduler),
                 scenario,

@@ -8,7 +8,7 @@ import pytest
 
 from process import Fault, FaultType
 from simulator.calibration import Costs, Round, Rounds, calibrated, costs_of, measure, store
-from simulator.scenario import Machine
+from simulator.scenario import SimulatedMachine
 
 QUIET = Round(
     call_ns=700,
@@ -27,7 +27,7 @@ def _rounds(*rounds: Round) -> Costs:
 
 def test_what_was_never_measured_is_assumed(tmp_path: Path) -> None:
     """Without a stored figure the machine has the defaults."""
-    assert calibrated(6, cache_folder=tmp_path) == Machine(cpus=6)
+    assert calibrated(6, cache_folder=tmp_path) == SimulatedMachine(cpus=6)
 
 
 def test_what_was_measured_is_used(tmp_path: Path) -> None:
@@ -47,7 +47,7 @@ def test_a_spoilt_file_is_as_good_as_none(tmp_path: Path) -> None:
     store(_rounds(QUIET), cache_folder=tmp_path)
     for file in tmp_path.rglob("*.json"):
         file.write_text('{"tick_ns": -1}', "utf-8")
-    assert calibrated(2, cache_folder=tmp_path) == Machine(cpus=2)
+    assert calibrated(2, cache_folder=tmp_path) == SimulatedMachine(cpus=2)
 
 
 def test_one_disturbed_round_does_not_show() -> None:
@@ -68,7 +68,7 @@ def test_costs_of_a_busy_machine_are_refused(tmp_path: Path) -> None:
         store(_rounds(*rounds), cache_folder=tmp_path)
     assert raised.value.type is FaultType.BUSY
     assert "idle" in raised.value.hint
-    assert calibrated(6, cache_folder=tmp_path) == Machine(cpus=6)
+    assert calibrated(6, cache_folder=tmp_path) == SimulatedMachine(cpus=6)
 
 
 def test_a_timer_is_late_by_what_a_wakeup_does_not_explain() -> None:

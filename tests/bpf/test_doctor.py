@@ -7,13 +7,13 @@ from dataclasses import replace
 
 import pytest
 
-from bpf.kernel.doctor import Check, Verdict, examine, healthy, main
-from bpf.kernel.doctor_facts import Facts, config_value
+from bpf.kernel.doctor import Check, DoctorVerdict, examine, healthy, main
+from bpf.kernel.doctor_facts import DoctorFacts, config_value
 from bpf.kernel.features import parse_features
 from bpf.kernel.sysfs import KernelState
 from process import Fault, FaultType
 
-SOUND = Facts(
+SOUND = DoctorFacts(
     kernel="7.3.4",
     config_file="/boot/config-7.3.4",
     state=KernelState(state="disabled", enable_seq=0),
@@ -24,7 +24,7 @@ SOUND = Facts(
 )
 
 
-def _check(facts: Facts, name: str) -> Check:
+def _check(facts: DoctorFacts, name: str) -> Check:
     return next(check for check in examine(facts) if check.name == name)
 
 
@@ -32,39 +32,45 @@ def test_a_sound_machine_is_healthy() -> None:
     """Where everything is there, nothing fails and nothing warns."""
     checks = examine(SOUND)
     assert healthy(checks)
-    assert {check.verdict for check in checks} == {Verdict.OK}
+    assert {check.verdict for check in checks} == {DoctorVerdict.OK}
 
 
 @pytest.mark.parametrize(
     ("name", "facts", "verdict"),
     [
-        ("kernel", replace(SOUND, state=KernelState(), config="n"), Verdict.FAIL),
-        ("kernel types", replace(SOUND, btf=False), Verdict.FAIL),
+        ("kernel", replace(SOUND, state=KernelState(), config="n"), DoctorVerdict.FAIL),
+        ("kernel types", replace(SOUND, btf=False), DoctorVerdict.FAIL),
         (
             "kernel configuration",
             replace(SOUND, config_file="", config_remedy="ln -s /usr/lib/x /boot/x"),
-            Verdict.WARN,
+            DoctorVerdict.WARN,
         ),
-        ("scheduler functions", replace(SOUND, malformed=("scx_bpf_kick_cpu",)), Verdict.FAIL),
-        ("other loaders", replace(SOUND, loaders=("scx_loader",)), Verdict.WARN),
-        ("isolated CPUs", replace(SOUND, isolated="2-3"), Verdict.FAIL),
-        ("clang", replace(SOUND, clang="", clang_trouble="only clang 14"), Verdict.FAIL),
-        ("libbpf headers", replace(SOUND, libbpf_headers=False), Verdict.FAIL),
-        ("bpftool", replace(SOUND, bpftool=""), Verdict.FAIL),
-        ("runner", replace(SOUND, runner="", runner_trouble="not there"), Verdict.FAIL),
-        ("sandbox", replace(SOUND, sandbox_trouble="no namespaces"), Verdict.FAIL),
-        ("pressure (PSI)", replace(SOUND, pressure=False), Verdict.WARN),
-        ("perf counters", replace(SOUND, perf_counters=False), Verdict.WARN),
-        ("rights", replace(SOUND, root=False), Verdict.WARN),
+        (
+            "scheduler functions",
+            replace(SOUND, malformed=("scx_bpf_kick_cpu",)),
+            DoctorVerdict.FAIL,
+        ),
+        ("other loaders", replace(SOUND, loaders=("scx_loader",)), DoctorVerdict.WARN),
+        ("isolated CPUs", replace(SOUND, isolated="2-3"), DoctorVerdict.FAIL),
+        ("clang", replace(SOUND, clang="", clang_trouble="only clang 14"), DoctorVerdict.FAIL),
+        ("libbpf headers", replace(SOUND, libbpf_headers=False), DoctorVerdict.FAIL),
+        ("bpftool", replace(SOUND, bpftool=""), DoctorVerdict.FAIL),
+        ("runner", replace(SOUND, runner="", runner_trouble="not there"), DoctorVerdict.FAIL),
+        ("sandbox", replace(SOUND, sandbox_trouble="no namespaces"), DoctorVerdict.FAIL),
+        ("pressure (PSI)", replace(SOUND, pressure=False), DoctorVerdict.WARN),
+        ("perf counters", replace(SOUND, perf_counters=False), DoctorVerdict.WARN),
+        ("rights", replace(SOUND, root=False), DoctorVerdict.WARN),
     ],
 )
-def test_each_trouble_is_named_with_a_remedy(name: str, facts: Facts, verdict: Verdict) -> None:
+def test_each_trouble_is_named_with_a_remedy(
+    name: str, facts: DoctorFacts, verdict: DoctorVerdict
+) -> None:
     """Each trouble has its own verdict, says what it means, and what to do about it."""
     check = _check(facts, name)
     assert check.verdict is verdict
     assert check.meaning
     assert check.remedy
-    assert healthy(examine(facts)) == (verdict is Verdict.WARN)
+    assert healthy(examine(facts)) == (verdict is DoctorVerdict.WARN)
 
 
 def test_a_running_scheduler_is_named() -> None:

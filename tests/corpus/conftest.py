@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from simulator.build import engine_for
-from simulator.gates import Answer, build, simulate, static
+from simulator.gates import GateOutcome, build, simulate, static
 from tests.target import Target
 
 from .table import source
@@ -24,7 +24,7 @@ class Gates:
     target: Target
     objects: Path
 
-    def ask(self, kind: str, name: str) -> list[Answer]:
+    def ask(self, kind: str, name: str) -> list[GateOutcome]:
         path = source("bad" if kind == "bad" else "good", name)
         answers = [static(path)]
         if not answers[-1].passed:
@@ -41,7 +41,7 @@ class Gates:
         return answers
 
 
-Verdicts = dict[tuple[str, str], Future[list[Answer]]]
+Verdicts = dict[tuple[str, str], Future[list[GateOutcome]]]
 
 
 @pytest.fixture(scope="session")

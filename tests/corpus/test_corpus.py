@@ -8,7 +8,7 @@ from zlib import crc32
 
 import pytest
 
-from simulator.gates import Answer
+from simulator.gates import GateOutcome
 
 from .conftest import Verdicts
 from .table import KERNEL_GATE, expected, names
@@ -40,7 +40,7 @@ def _good() -> list[Any]:
     ]
 
 
-def said(answer: Answer) -> str:
+def said(answer: GateOutcome) -> str:
     return "\n".join(
         f"{each.file}:{each.line}: {each.severity}: {each.message} ({each.cause}) → {each.fix}"
         for each in answer.messages

@@ -24,7 +24,7 @@ from daemon.api.models import (
     TrialRequest,
 )
 from process import Fault
-from scheduler_library.policy.compiler import Compiled
+from scheduler_library.policy.compiler import CompiledPolicy
 from scheduler_library.this_machine import compile_here
 from tests.daemon.guest_faults import TABLES, Seen, Stage, answers, busy, fault_of
 from tests.daemon.running import EVENT_S, Place, Running, running
@@ -38,10 +38,10 @@ def propose(stage: Stage, **request: Any) -> CandidateView:
     return stage.client.create_candidate(CandidateRequest(**request))
 
 
-def compiled() -> Compiled:
+def compiled() -> CompiledPolicy:
     """The line, compiled here as the daemon does it."""
     found = compile_here(LINE)
-    assert isinstance(found, Compiled)
+    assert isinstance(found, CompiledPolicy)
     return found
 
 

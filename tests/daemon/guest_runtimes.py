@@ -30,7 +30,7 @@ from daemon.lifecycle.process_facts import ProcessFactsSource, asks_runtime
 from daemon.signals.watch import Watch
 from scheduler_library.catalog import load_catalog
 from scheduler_library.history import FILE
-from scheduler_library.policy.facts import Facts, UserSelector
+from scheduler_library.policy.facts import PolicyFacts, UserSelector
 from tests.daemon.running import Place, Running, running
 from tests.waiting import until as in_time
 
@@ -227,7 +227,7 @@ async def masks() -> Seen:
     early = burner(100.0, "early")
     seen: Seen = {}
     with in_unit("render.service") as inside:
-        facts = Facts(selectors=SELECTORS)
+        facts = PolicyFacts(selectors=SELECTORS)
         await loader.load(Loadable("c", "masks", object=built.object, facts=facts), "operator")
         seen["early"] = await mask_of(early.pid)
         seen["inside"] = await mask_of(inside.pid)

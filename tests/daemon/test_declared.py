@@ -12,7 +12,7 @@ from daemon.gates.candidates import Candidate
 from daemon.main import Daemon
 from daemon.service.events import EventLog
 from daemon.service.notify import Notifier
-from scheduler_library.manifest import Kind
+from scheduler_library.manifest import EntryKind
 
 REDIS = "comm:cachelike"
 STARVED = SignalPoint(
@@ -77,7 +77,7 @@ def test_who_wants_to_try_what_is_bad_for_the_objective_is_told(tmp_path: Path) 
     async def scene() -> None:
         bare, daemon = daemon_in(tmp_path / "bare", ""), daemon_in(tmp_path / "declared", DECLARED)
         for each in (bare, daemon):
-            each.candidates.get = lambda id: Candidate(id, id, Kind.BPF, {}, at=1.0)  # type: ignore[method-assign]
+            each.candidates.get = lambda id: Candidate(id, id, EntryKind.BPF, {}, at=1.0)  # type: ignore[method-assign]
         (said,) = await daemon.handlers.beliefs.warnings("batch", REDIS, "")
         assert said.startswith("batch: its page calls it bad for latency-sensitive")
         assert await daemon.handlers.beliefs.warnings("latency", REDIS, "") == []

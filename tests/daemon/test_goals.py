@@ -22,7 +22,7 @@ from daemon.api.models import (
     TrialRequest,
     WorkloadDetail,
 )
-from daemon.decide.goals import Understood
+from daemon.decide.goals import UnderstoodGoal
 from daemon.decide.objective import Declared, parse_objective
 from daemon.handlers import goals
 from daemon.handlers.candidates import CandidatesHandler
@@ -49,7 +49,7 @@ async def seen(id: str) -> WorkloadDetail:
     return WorkloadDetail(id=id, profile=Profiles().profile(id))
 
 
-async def understood(goal: str, workload: str) -> Understood:
+async def understood(goal: str, workload: str) -> UnderstoodGoal:
     kinds = {EDITOR: ProgramKind.UNKNOWN, BACKUP: ProgramKind.UNKNOWN}
     return goals.understood(goal, workload, kinds, {}, ())
 

@@ -40,11 +40,11 @@ from daemon.lifecycle.backoff_store import BackoffStore
 from daemon.lifecycle.episodes import MOST_ADVICE, MOST_EPISODES, Episode, Episodes
 from daemon.memory.history_writer import HistoryWriter, opened
 from daemon.service.events import EventLog
-from daemon.signals.series import MOST_POINTS, MOST_WORKLOADS, Series
+from daemon.signals.series import MOST_POINTS, MOST_WORKLOADS, SignalSeries
 from daemon.understanding.profile import profile_of
 from process import Fault, FaultType
 from scheduler_library.history import FILE, open_history
-from scheduler_library.manifest import Kind
+from scheduler_library.manifest import EntryKind
 
 LIMITS = LimitSettings()
 NOW = 1_800_000_000.0
@@ -68,7 +68,7 @@ def point(at: float, **other: Any) -> SignalPoint:
 
 def test_a_point_comes_back_as_it_was() -> None:
     """What was added is read again, with the scheduler that ran then."""
-    series = Series()
+    series = SignalSeries()
     first, second = point(1.5), point(2.5, scheduler="fair", run_share=0.25)
     series.add("comm:a", first)
     series.add("comm:a", second)
@@ -81,7 +81,7 @@ def test_a_point_comes_back_as_it_was() -> None:
 
 def test_a_series_is_bounded() -> None:
     """The oldest points go first, and the workload that was unseen for the longest."""
-    series = Series()
+    series = SignalSeries()
     for at in range(MOST_POINTS + 5):
         series.add("comm:old", point(float(at)))
     assert [p.at for p in series.since("comm:old", 0)][:1] == [5.0]
@@ -93,7 +93,7 @@ def test_a_series_is_bounded() -> None:
 
 def test_more_schedulers_than_can_be_told_apart_are_survived() -> None:
     """With hundreds of schedulers the newest points only lose their scheduler's name."""
-    series = Series()
+    series = SignalSeries()
     for number in range(300):
         series.add("comm:a", point(float(number), scheduler=f"own-{number}"))
     names = [each.scheduler for each in series.since("comm:a", 0)]
@@ -352,13 +352,13 @@ def test_a_repeated_refusal_does_not_hold_longer() -> None:
 
 def test_a_candidate_is_its_content() -> None:
     """The id depends on kind, name, source and parameters, not on their order or on time."""
-    made = candidate_id(Kind.BPF, "fifo", b"source", {"a": 1, "b": True})
-    assert made == candidate_id(Kind.BPF, "fifo", b"source", {"b": True, "a": 1})
+    made = candidate_id(EntryKind.BPF, "fifo", b"source", {"a": 1, "b": True})
+    assert made == candidate_id(EntryKind.BPF, "fifo", b"source", {"b": True, "a": 1})
     others = {
-        candidate_id(Kind.BPF, "fifo", b"source", {"a": 2, "b": True}),
-        candidate_id(Kind.BPF, "fifo", b"sourcE", {"a": 1, "b": True}),
-        candidate_id(Kind.BPF, "fair", b"source", {"a": 1, "b": True}),
-        candidate_id(Kind.EXTERNAL, "fifo", b"source", {"a": 1, "b": True}),
+        candidate_id(EntryKind.BPF, "fifo", b"source", {"a": 2, "b": True}),
+        candidate_id(EntryKind.BPF, "fifo", b"sourcE", {"a": 1, "b": True}),
+        candidate_id(EntryKind.BPF, "fair", b"source", {"a": 1, "b": True}),
+        candidate_id(EntryKind.EXTERNAL, "fifo", b"source", {"a": 1, "b": True}),
     }
     assert len(others | {made}) == 5
 
@@ -369,7 +369,7 @@ def gate(passed: bool, *messages: GateMessage) -> GateResult:
 
 def candidate(*results: GateResult) -> Candidate:
     proof = Proof(results, Path("/nowhere/fifo.bpf.o"), "fifo")
-    return Candidate("c-1", "fifo", Kind.BPF, {"slice_ns": 5}, "ab" * 32, NOW, proof)
+    return Candidate("c-1", "fifo", EntryKind.BPF, {"slice_ns": 5}, "ab" * 32, NOW, proof)
 
 
 def test_the_reason_of_a_gate_has_its_cause() -> None:

@@ -36,10 +36,10 @@ from daemon.memory import saved_policies as saving
 from daemon.memory.saved_policies import SavedPolicies
 from daemon.service.events import EventLog
 from process import Fault, FaultType
-from scheduler_library.catalog import Catalog, Entry, Place, load_catalog
-from scheduler_library.manifest import Kind, When
+from scheduler_library.catalog import Catalog, CatalogEntry, EntryPlace, load_catalog
+from scheduler_library.manifest import EntryKind, When
 from scheduler_library.parameters import check_parameters
-from scheduler_library.policy.facts import Facts
+from scheduler_library.policy.facts import PolicyFacts
 from tests.daemon import running
 
 NOW = 1_800_000_000.0
@@ -105,7 +105,7 @@ def bench(tmp_path: Path) -> Bench:
 def test_a_line_becomes_a_proven_candidate(bench: Bench) -> None:
     """Its C is stored and passes the gates that a source passes; the time of each is told."""
     made = bench.make(policy=LINE)
-    assert made.kind is Kind.POLICY
+    assert made.kind is EntryKind.POLICY
     assert made.name.startswith("policy-")
     assert (made.policy, made.library) == (CANONICAL, "")
     assert [each.gate for each in made.proof.results] == [Gate.COMPILE, Gate.BUILD, Gate.VERIFY]
@@ -172,7 +172,7 @@ def test_what_userspace_must_supply_goes_with_it(bench: Bench) -> None:
     assert (selector.field, selector.patterns) == ("cmd", ("ffmpeg *",))
     assert made.loadable().facts == made.facts
     assert bench.make(policy="order by expected_runtime desc").facts.expected_runtime
-    assert bench.make(library="fifo").loadable().facts == Facts()
+    assert bench.make(library="fifo").loadable().facts == PolicyFacts()
 
 
 def test_the_parameters_of_a_policy_are_checked_and_live(bench: Bench) -> None:
@@ -193,7 +193,7 @@ def test_the_parameters_of_a_policy_are_checked_and_live(bench: Bench) -> None:
 def test_use_configures_a_scheduler_of_the_library(bench: Bench) -> None:
     """The candidate is that scheduler's own, as if it had been named with its parameters."""
     used = bench.make(policy="use fifo slice_ns=3ms")
-    assert (used.kind, used.library, used.policy) == (Kind.BPF, "fifo", "")
+    assert (used.kind, used.library, used.policy) == (EntryKind.BPF, "fifo", "")
     assert used.parameters == {"slice_ns": 3_000_000}
     assert bench.make(library="fifo", parameters={"slice_ns": "3ms"}) is used
     other = bench.make(policy="use fifo slice_ns=3ms", parameters={"slice_ns": "4ms"})
@@ -223,7 +223,7 @@ def test_a_policy_of_the_library_is_used_by_its_name(bench: Bench) -> None:
     """It is compiled like a line, and keeps the name and the tags of its entry."""
     bench.entry("calm", LINE + "\n")
     made = bench.make(library="calm")
-    assert (made.kind, made.name, made.library) == (Kind.POLICY, "calm", "calm")
+    assert (made.kind, made.name, made.library) == (EntryKind.POLICY, "calm", "calm")
     assert (made.policy, made.tags) == (CANONICAL, ("t",))
     assert made.proven
     assert bench.make(policy="use calm").id == made.id
@@ -262,7 +262,7 @@ class Prize:
             on_trouble=self.troubles.append,
         )
 
-    def _saved(self, entry: Entry) -> None:
+    def _saved(self, entry: CatalogEntry) -> None:
         self.catalog = self.catalog.plus(entry)
 
     def trial(self, candidate: Candidate, change: TrialChange = TrialChange.KEPT) -> Trial:
@@ -319,10 +319,10 @@ def test_a_kept_policy_is_saved_to_the_library(prize: Prize, winner: Candidate) 
     found = load_catalog(prize.state)
     assert found.warnings == ()
     entry = found.get(winner.name)
-    assert entry.place is Place.GENERATED
+    assert entry.place is EntryPlace.GENERATED
     assert entry.policy() == CANONICAL
     manifest = entry.manifest
-    assert (manifest.kind, manifest.params) == (Kind.POLICY, ())
+    assert (manifest.kind, manifest.params) == (EntryKind.POLICY, ())
     assert manifest.good_for == ("latency-sensitive", "short-bursts")
     assert "t-0123" in manifest.origin
     assert "half the delay" in manifest.description

@@ -21,14 +21,18 @@ from daemon.api.models import (
 )
 from daemon.api.prepared import preparation_text, unprepared
 from daemon.gates.candidates import Candidate, Candidates
-from daemon.gates.preparation import Preparation, Wanted, wanted_of
+from daemon.gates.preparation import Preparation, PreparationSubject, wanted_of
 from daemon.gates.proof import GateListener, Proof, Subject
 from daemon.service.events import EventLog
 from process import Fault, FaultType, run
 from process.effort import current
 from scheduler_library.catalog import load_catalog
 
-FIFO, FAIR, LATENCY = Wanted("fifo"), Wanted("fair"), Wanted("latency")
+FIFO, FAIR, LATENCY = (
+    PreparationSubject("fifo"),
+    PreparationSubject("fair"),
+    PreparationSubject("latency"),
+)
 REFUSAL = GateMessage(severity="error", message="R1 is not a scalar")
 LIMIT_S = 60.0
 
@@ -66,7 +70,7 @@ class Bench:
     on_begun: Callable[[str], None] = lambda name: None
     noted: list[Candidate] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
-    wanted: list[Wanted] = field(default_factory=lambda: [FIFO, FAIR, LATENCY])
+    wanted: list[PreparationSubject] = field(default_factory=lambda: [FIFO, FAIR, LATENCY])
 
     def __post_init__(self) -> None:
         self.object = self.folder / "x.bpf.o"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from daemon.api.models import Decision, EventKind, TrialState
-from daemon.replay import Told, read, replay
+from daemon.replay import ReplayEvent, read, replay
 from tests.daemon.house import BETTER_US, OBJECTIVE, USUAL_US, WORSE_US, House, Play
 from tests.decide.synthetic import SERVICE
 
@@ -44,7 +44,7 @@ async def mark_windows(home: House, trial: str) -> None:
     mark(home, "end")
 
 
-def replayed(home: House, folder: Path) -> list[Told]:
+def replayed(home: House, folder: Path) -> list[ReplayEvent]:
     path = folder / "recording.jsonl"
     path.write_text("".join(f"{line}\n" for line in home.lines))
     return list(replay(read(path), home.daemon.config))
@@ -57,7 +57,7 @@ def decisions(home: House) -> Iterator[tuple[float, str, str]]:
             yield event.at, KINDS[event.kind], event.workload
 
 
-def agree(home: House, folder: Path) -> list[Told]:
+def agree(home: House, folder: Path) -> list[ReplayEvent]:
     """The replay's decisions, which are the daemon's."""
     found = replayed(home, folder)
     own = [(each.at, each.kind, each.workload) for each in found if each.kind in KINDS.values()]

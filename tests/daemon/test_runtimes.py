@@ -19,7 +19,7 @@ from bpf.signals.source import Processes, ProcessExec, ProcessExit, SignalsLine,
 from daemon.api.models import ParameterValue, SignalPoint
 from daemon.decide.jobs import Jobs
 from daemon.decide.observation import Observation, WorkloadObservation
-from daemon.decide.runtimes import Key, Runtime, key_of
+from daemon.decide.runtimes import LearnedRuntime, RuntimeKey, key_of
 from daemon.lifecycle.attachment import ExitReason, Loadable
 from daemon.lifecycle.process_facts import MOST_WAITING, ProcessFactsSource
 from daemon.memory.history_writer import opened
@@ -27,14 +27,14 @@ from daemon.signals.watch import Watch
 from daemon.understanding.profile import profile_of
 from process import Fault, FaultType, within
 from scheduler_library.history import FILE, open_history
-from scheduler_library.policy.facts import Facts, UserSelector
+from scheduler_library.policy.facts import PolicyFacts, UserSelector
 from scheduler_library.profile import Tag
 
 RECORDING = Path(__file__).parents[1] / "data" / "signals" / "redis_quiet.jsonl"
-JOBS = Loadable("c-1", "jobs", facts=Facts(expected_runtime=True))
+JOBS = Loadable("c-1", "jobs", facts=PolicyFacts(expected_runtime=True))
 VIDEO = UserSelector(2, "cmd", ("ffmpeg *",))
 NGINX = UserSelector(5, "unit", ("nginx",))
-POLICY = Loadable("c-2", "policy", facts=Facts(selectors=(VIDEO, NGINX)))
+POLICY = Loadable("c-2", "policy", facts=PolicyFacts(selectors=(VIDEO, NGINX)))
 
 POINT: dict[str, Any] = {
     "delay_p50_us": 40.0,
@@ -101,10 +101,12 @@ class Proc:
 class Stage:
     """An informant with its surroundings."""
 
-    def __init__(self, folder: Path, known: tuple[tuple[Key, Runtime], ...] = ()) -> None:
+    def __init__(
+        self, folder: Path, known: tuple[tuple[RuntimeKey, LearnedRuntime], ...] = ()
+    ) -> None:
         self.proc = Proc(folder / "proc")
         self.asked: asyncio.Queue[Processes] = asyncio.Queue()
-        self.stored: list[tuple[Key, Runtime]] = []
+        self.stored: list[tuple[RuntimeKey, LearnedRuntime]] = []
         self.maps = Maps()
         self.process_facts = ProcessFactsSource(
             known=known, store=self.stored.extend, listen=self._listen, proc=self.proc.folder
@@ -129,7 +131,7 @@ Scene = Callable[[Stage], Awaitable[None]]
 def play(tmp_path: Path) -> Callable[..., Stage]:
     """Plays a scene to its end, which comes soon or is a failure."""
 
-    def to_end(scene: Scene, known: tuple[tuple[Key, Runtime], ...] = ()) -> Stage:
+    def to_end(scene: Scene, known: tuple[tuple[RuntimeKey, LearnedRuntime], ...] = ()) -> Stage:
         async def whole() -> Stage:
             stage = Stage(tmp_path, known)
             try:
@@ -166,8 +168,8 @@ def ended(pid: int, *words: str, cpu_s: float = 1.0, **other: Any) -> ProcessExi
     return ProcessExit(**{**figures, **other})
 
 
-def known(*words: str, seconds: float) -> tuple[Key, Runtime]:
-    return key_of(words[0], words), Runtime(seconds * 1e9, 0.0, 1, 1.0)
+def known(*words: str, seconds: float) -> tuple[RuntimeKey, LearnedRuntime]:
+    return key_of(words[0], words), LearnedRuntime(seconds * 1e9, 0.0, 1, 1.0)
 
 
 # ---------------------------------------------------------------- learning
@@ -332,7 +334,8 @@ def test_a_cut_command_line_is_read_whole(play: Callable[..., Stage]) -> None:
 
     async def scene(stage: Stage) -> None:
         stage.process_facts.loaded(
-            Loadable("c", "p", facts=Facts((UserSelector(0, "cmd", ("* last",)),))), stage.maps
+            Loadable("c", "p", facts=PolicyFacts((UserSelector(0, "cmd", ("* last",)),))),
+            stage.maps,
         )
         await stage.hears(Processes.ALL)
         words = ("run", "x" * 300, "last")

@@ -22,7 +22,7 @@ from daemon.lifecycle.loader import Loaded
 from daemon.lifecycle.trials import Trial, Trials
 from daemon.service.events import EventLog
 from process import Fault, FaultType
-from scheduler_library.manifest import Kind
+from scheduler_library.manifest import EntryKind
 from tests.decide.synthetic import SERVICE, seeded, serving, workload
 
 EXCUSED = "runtime error: RCU CPU stall on CPUs ()"
@@ -143,7 +143,7 @@ def play(monkeypatch: pytest.MonkeyPatch) -> Play:
                 publish=EventLog(events.append).append,
                 on_end=on_end,
             )
-            candidate = Candid("c-fair1", "fair", Kind.BPF, {}, proof=Proof(()))
+            candidate = Candid("c-fair1", "fair", EntryKind.BPF, {}, proof=Proof(()))
             request = TrialRequest(candidate="c-fair1", workload=SERVICE)
             objective = parse_objective(text)
             trials.begin(trials.propose(request, candidate, objective, settings))

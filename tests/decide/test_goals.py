@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from daemon.api.models import ProgramKind as Kind
-from daemon.decide.goals import Guarded, Present, understand
+from daemon.decide.goals import GoalGuard, Present, understand
 from daemon.decide.objective import parse_guard, parse_objective
 
 FILE = tomllib.loads((Path(__file__).parent / "goals.toml").read_text("utf-8"))
@@ -37,7 +37,7 @@ def test_a_goal_is_read_as_an_expert_would_or_asked_back(goal: dict[str, Any]) -
         return
     assert found.question == ""
     assert found.objective == goal["objective"]
-    assert found.guards == tuple(Guarded(*each) for each in goal.get("guards", {}).items())
+    assert found.guards == tuple(GoalGuard(*each) for each in goal.get("guards", {}).items())
     assert found.workload == goal.get("workload_is", goal.get("workload"))
     assert goal.get("notes", "") in " ".join(found.notes)
 
@@ -74,7 +74,7 @@ def test_the_same_wish_in_other_words_is_read_alike(says: str) -> None:
     """Order, signs, contractions and typing errors do not matter."""
     found = understand(says, there(EDITOR, BACKUP), EDITOR)
     assert (found.question, found.objective) == ("", "response p99 lower")
-    assert found.guards == (Guarded(BACKUP, "cpu not worse than 75%"),)
+    assert found.guards == (GoalGuard(BACKUP, "cpu not worse than 75%"),)
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_a_word_in_quotation_marks_is_a_name_where_a_workload_has_it() -> None:
     """So whoever is called like a word of the language can still be guarded."""
     present = there(EDITOR, "comm:latency")
     found = understand("typing must not lag; 'latency' must go on", present, EDITOR)
-    assert found.guards == (Guarded("comm:latency", "cpu not worse than 50%"),)
+    assert found.guards == (GoalGuard("comm:latency", "cpu not worse than 50%"),)
 
 
 def test_hostile_names_are_quoted_and_escaped_in_questions() -> None:
@@ -145,7 +145,7 @@ def test_threads_of_the_kernel_are_guarded_by_name_and_never_offered() -> None:
     """One may be named; a question lists what people run."""
     present = machine("desk")
     found = understand("typing must not lag, kthread:khugepaged must go on", present, EDITOR)
-    assert found.guards == (Guarded("kthread:khugepaged", "cpu not worse than 50%"),)
+    assert found.guards == (GoalGuard("kthread:khugepaged", "cpu not worse than 50%"),)
     assert "khugepaged" not in understand("lower latency", present).question
 
 

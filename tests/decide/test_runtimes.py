@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from daemon.decide.runtimes import (
     DROPPED_AT_ONCE,
     MOST_RUNTIMES,
-    Key,
-    Runtime,
+    LearnedRuntime,
+    RuntimeKey,
     Runtimes,
     key_of,
     learned,
@@ -29,7 +29,7 @@ arguments = st.lists(
 )
 
 
-def _after(runs: list[float]) -> Runtime:
+def _after(runs: list[float]) -> LearnedRuntime:
     runtime = None
     for at, run_ns in enumerate(runs):
         runtime = learned(runtime, run_ns, float(at))
@@ -143,9 +143,9 @@ def test_a_lasting_change_is_learned(now: float) -> None:
 def test_impossible_knowledge_is_refused(figures: tuple[float, float, int]) -> None:
     """What cannot have been learned does not come in from a store either."""
     with pytest.raises(ValueError, match="runtime"):
-        Runtime(*figures, at=0.0)
+        LearnedRuntime(*figures, at=0.0)
     with pytest.raises(ValueError, match="runtime"):
-        Runtime(float("nan"), 0.0, 1, 0.0)
+        LearnedRuntime(float("nan"), 0.0, 1, 0.0)
 
 
 # ---------------------------------------------------------------- what is expected
@@ -185,13 +185,13 @@ def test_the_table_is_bounded_and_forgets_the_oldest() -> None:
     """What has not run for the longest is forgotten first; a run makes it young again."""
     runtimes = Runtimes()
     for number in range(MOST_RUNTIMES):
-        runtimes.learn(Key("p", f"{number}"), SECOND, float(number))
-    runtimes.learn(Key("p", "0"), SECOND, float(MOST_RUNTIMES))
-    runtimes.learn(Key("q", "new"), SECOND, float(MOST_RUNTIMES + 1))
+        runtimes.learn(RuntimeKey("p", f"{number}"), SECOND, float(number))
+    runtimes.learn(RuntimeKey("p", "0"), SECOND, float(MOST_RUNTIMES))
+    runtimes.learn(RuntimeKey("q", "new"), SECOND, float(MOST_RUNTIMES + 1))
     assert len(runtimes) == MOST_RUNTIMES + 1 - DROPPED_AT_ONCE
-    assert runtimes.get(Key("p", "1")) is None
-    assert runtimes.get(Key("p", "0")) is not None
-    assert runtimes.get(Key("q", "new")) is not None
+    assert runtimes.get(RuntimeKey("p", "1")) is None
+    assert runtimes.get(RuntimeKey("p", "0")) is not None
+    assert runtimes.get(RuntimeKey("q", "new")) is not None
 
 
 def test_what_was_known_is_known_again() -> None:

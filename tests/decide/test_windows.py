@@ -8,7 +8,7 @@ from daemon.api.models import Arm, WindowView
 from daemon.decide.objective import Measurement, parse_objective
 from daemon.decide.settings import TrialSettings
 from daemon.decide.windows import (
-    Guarded,
+    GuardedFigure,
     guarded_of,
     live_of,
     next_arm,
@@ -103,7 +103,7 @@ def test_the_delay_of_others_is_of_those_that_sleep() -> None:
     dice = seeded(1)
     seen = [interval(0, workload(dice), workload(dice, "comm:db", p99_us=20_000))]
     figures = guarded_of(SERVICE, seen)
-    assert figures[Guarded.OTHERS_DELAY_P99_US] == pytest.approx(20_000, rel=0.3)
+    assert figures[GuardedFigure.OTHERS_DELAY_P99_US] == pytest.approx(20_000, rel=0.3)
 
 
 def test_a_window_with_little_in_it_is_excluded_with_the_reason() -> None:

@@ -14,7 +14,7 @@ from daemon.api.models import (
     VerdictView,
     WindowView,
 )
-from demo.account import Account, Book, Relay, Step, read, told
+from demo.account import Book, DemoAccount, DemoStep, Relay, read, told
 
 
 def trial(state: TrialState, scheduler: str = "latency") -> TrialView:
@@ -50,12 +50,12 @@ def trial(state: TrialState, scheduler: str = "latency") -> TrialView:
     )
 
 
-def whole() -> Account:
-    account = Account(
+def whole() -> DemoAccount:
+    account = DemoAccount(
         kept=trial(TrialState.KEPT).model_dump(mode="json"),
         bad=trial(TrialState.ROLLED_BACK, "crawl").model_dump(mode="json"),
     )
-    for step in Step:
+    for step in DemoStep:
         account = account.after(step)
     return account
 
@@ -70,24 +70,24 @@ def test_a_whole_demo_says_what_was_kept_and_what_was_rolled_back() -> None:
     assert "stopped" not in said
 
 
-@pytest.mark.parametrize("steps", range(len(Step)))
+@pytest.mark.parametrize("steps", range(len(DemoStep)))
 def test_a_demo_that_stopped_says_how_far_it_came_why_and_what_to_do(steps: int) -> None:
     """At every step."""
-    account = Account()
-    for step in list(Step)[:steps]:
+    account = DemoAccount()
+    for step in list(DemoStep)[:steps]:
         account = account.after(step)
     said = told(account, "the guest was silent")
     lines = dict(line.strip().split(":", 1) for line in said[1:])
     assert not account.whole
     assert lines["stopped"].strip() == "the guest was silent"
     assert len(lines["to do"].strip()) > 20
-    for step in list(Step)[:steps]:
+    for step in list(DemoStep)[:steps]:
         assert step.value in lines["reached"]
 
 
 def test_the_demos_own_words_come_before_what_was_seen_outside() -> None:
     """The scene knows best why it stopped."""
-    said = "\n".join(told(Account(why="nothing was kept"), "status 1"))
+    said = "\n".join(told(DemoAccount(why="nothing was kept"), "status 1"))
     assert "stopped: nothing was kept" in said
 
 
@@ -96,11 +96,11 @@ def test_what_was_reached_is_known_outside_at_every_moment(tmp_path: Path) -> No
     shown = bytearray()
     relay = Relay(tmp_path, shown.extend)
     book = Book(lambda line: relay(line.encode()))
-    assert read(tmp_path) == Account()
+    assert read(tmp_path) == DemoAccount()
     relay(b"  1.0s  the daemon watches\n  2.0s  a ne")
     relay(b"ighbour moves in\n")
     book.write(whole())
     assert read(tmp_path) == whole()
     assert shown == b"  1.0s  the daemon watches\n  2.0s  a neighbour moves in\n"
     (tmp_path / "account.json").write_text("{")
-    assert read(tmp_path) == Account()
+    assert read(tmp_path) == DemoAccount()

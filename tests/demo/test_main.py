@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from demo import __main__ as demo
-from demo.account import Account, Book, Relay, Step
+from demo.account import Book, DemoAccount, DemoStep, Relay
 from process import Fault, FaultType
 
 
@@ -30,7 +30,7 @@ def test_whatever_goes_wrong_is_told_in_words(
 
     def perform(out: Path) -> int:
         relay = Relay(out, demo.show)
-        Book(lambda line: relay(line.encode())).write(Account().after(Step.DAEMON))
+        Book(lambda line: relay(line.encode())).write(DemoAccount().after(DemoStep.DAEMON))
         raise trouble
 
     monkeypatch.setattr(demo, "OUT", tmp_path / "report")

@@ -10,7 +10,7 @@ from daemon.api.models import (
     TrialView,
     WindowView,
 )
-from demo.words import Telling
+from demo.words import EventLines
 
 
 def event(kind: EventKind, message: str = "", trial: str = "") -> Event:
@@ -54,7 +54,7 @@ ABBA = (
 
 def test_gates_that_were_passed_are_one_line_when_the_trial_begins() -> None:
     """Not one for each."""
-    telling = Telling()
+    telling = EventLines()
     for gate in ("static", "build", "verify"):
         passed = event(EventKind.GATE_PASSED, f"latency: {gate} passed (in 0.1 s)")
         assert telling.lines(passed) == []
@@ -67,7 +67,7 @@ def test_gates_that_were_passed_are_one_line_when_the_trial_begins() -> None:
 
 def test_windows_are_told_by_turns_of_four() -> None:
     """And those of an unfinished turn with the trial's end."""
-    telling = Telling()
+    telling = EventLines()
     telling.lines(event(EventKind.TRIAL_STARTED, "trial of latency", trial="t-1"))
     said = [
         telling.lines(event(EventKind.WINDOW, trial="t-1"), trial(*ABBA[:count]))
@@ -85,4 +85,4 @@ def test_windows_are_told_by_turns_of_four() -> None:
 def test_what_is_of_no_interest_to_people_is_left_out() -> None:
     """Beginnings, and what is told otherwise."""
     for kind in (EventKind.GATE_STARTED, EventKind.VERDICT, EventKind.LESSON, EventKind.ADVICE):
-        assert Telling().lines(event(kind, "something")) == []
+        assert EventLines().lines(event(kind, "something")) == []

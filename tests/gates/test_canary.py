@@ -11,15 +11,15 @@ import pytest
 
 from daemon.api.paths import RUN_DIR_VARIABLE
 from daemon.config import Canary
-from daemon.gates.canary import Place, reason_to_skip
+from daemon.gates.canary import CanaryPlace, reason_to_skip
 from lab.canary import judge
 from process import Fault, FaultType, run
 from tests.gates.conftest import ROOT
 from tests.target import Target
 
-KVM = Place(kernel="7.3", accelerator="kvm")
-EMULATED = Place(kernel="7.3", accelerator="tcg")
-NOWHERE = Place(why="the lab's root is not built")
+KVM = CanaryPlace(kernel="7.3", accelerator="kvm")
+EMULATED = CanaryPlace(kernel="7.3", accelerator="tcg")
+NOWHERE = CanaryPlace(why="the lab's root is not built")
 
 FIGURES = {"seconds": 20.0, "hotplugs": 9, "restarts": 0, "latest_wakeup_s": 0.2}
 ATTACHED: dict[str, Any] = {"event": "attached", "ops": "x"}
@@ -54,7 +54,7 @@ STALLED = {
     ],
 )
 def test_a_machine_is_booted_where_that_is_quick_or_asked_for(
-    setting: Canary, place: Place | None, asked: bool, kvm: bool, why: str
+    setting: Canary, place: CanaryPlace | None, asked: bool, kvm: bool, why: str
 ) -> None:
     """By itself only with KVM; on request wherever one boots; never where none does."""
     found = reason_to_skip(setting, place, asked=asked, kvm=kvm)

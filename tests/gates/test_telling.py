@@ -6,10 +6,10 @@ import pytest
 from daemon.api.models import Event, EventKind, Gate, GateMessage, GateResult
 from daemon.gates.candidates import Candidate
 from daemon.gates.proof import Proof
-from daemon.gates.telling import Telling, stopped_reason
+from daemon.gates.telling import GateEvents, stopped_reason
 from daemon.service.events import EventLog
 from process import Fault, FaultType
-from scheduler_library.manifest import Kind
+from scheduler_library.manifest import EntryKind
 
 PASSED = GateResult(gate=Gate.BUILD, passed=True, seconds=0.25, figures={"seconds": 0.25})
 LATE = GateMessage(severity="error", message="it waited 9 s", cause="others go first")
@@ -19,12 +19,12 @@ LEFT_OUT = GateResult(gate=Gate.CANARY, passed=True, seconds=0, skipped="no KVM 
 
 
 @pytest.fixture
-def told() -> tuple[Telling, list[Event]]:
+def told() -> tuple[GateEvents, list[Event]]:
     events: list[Event] = []
-    return Telling(EventLog(events.append).append, "c-1", "mine"), events
+    return GateEvents(EventLog(events.append).append, "c-1", "mine"), events
 
 
-def test_each_answer_is_one_event_with_its_figures(told: tuple[Telling, list[Event]]) -> None:
+def test_each_answer_is_one_event_with_its_figures(told: tuple[GateEvents, list[Event]]) -> None:
     """Passed, failed with the first error and its cause, and not run with the reason."""
     telling, events = told
     telling.started(Gate.BUILD)
@@ -43,7 +43,7 @@ def test_each_answer_is_one_event_with_its_figures(told: tuple[Telling, list[Eve
     assert events[3].message == "mine: verify was not run: no sched_ext"
 
 
-def test_progress_is_told_now_and_then(told: tuple[Telling, list[Event]]) -> None:
+def test_progress_is_told_now_and_then(told: tuple[GateEvents, list[Event]]) -> None:
     """Of a burst of steps the first is told: the journal keeps every event."""
     telling, events = told
     for done in range(1, 17):
@@ -65,7 +65,7 @@ def test_what_is_not_proven_says_which_gate_is_to_blame(
     results: tuple[GateResult, ...], words: tuple[str, ...]
 ) -> None:
     """A refusal goes before a gate that was not run; neither may be loaded."""
-    candidate = Candidate("c-1", "mine", Kind.BPF, {}, proof=Proof(results))
+    candidate = Candidate("c-1", "mine", EntryKind.BPF, {}, proof=Proof(results))
     with pytest.raises(Fault) as caught:
         candidate.loadable()
     assert caught.value.type is FaultType.NOT_ALLOWED

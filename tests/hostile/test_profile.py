@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from bpf.probes.found import Found
+from bpf.probes.found import ProbeFindings
 from daemon.api.models import ProbeKind, ProbeRequest, ProfileView
-from daemon.understanding.look import Measured, understand
+from daemon.understanding.look import MeasuredWorkload, understand
 from daemon.understanding.probe_answer import answer
 from daemon.understanding.proc import Proc
 from daemon.understanding.watching import LOOK_S, Eye
@@ -45,7 +45,7 @@ def looked_at(root: Path, name: Hostile) -> "list[object]":
 
     eye = Eye(Proc(root), lambda: now[0], sleep)
     workload = f"cgroup:{cgroup[:4000]}"
-    measured = Measured(ProfileView(workload=workload, tags=[]), None, LOOK_S)
+    measured = MeasuredWorkload(ProfileView(workload=workload, tags=[]), None, LOOK_S)
     view = understand(workload, measured, eye)
     assert view.processes_total == 1
     model = profile_of(
@@ -73,7 +73,7 @@ def test_a_profile_tells_names_as_data(tmp_path: Path, name: Hostile) -> None:
 def test_a_probe_tells_names_as_data(name: Hostile) -> None:
     """Names of threads, functions and modules in each probe's tables are escaped and cut."""
     comm, long = as_comm(name.signed), name.signed[:4000]
-    found = Found(
+    found = ProbeFindings(
         seconds=1.0,
         hertz=97,
         after_wakeup=[1] * 40,

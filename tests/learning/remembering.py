@@ -23,7 +23,7 @@ from daemon.memory.lessons import FILE, Lessons
 from scheduler_library.catalog import load_catalog
 from scheduler_library.history import FILE as HISTORY
 from scheduler_library.history import open_history
-from scheduler_library.manifest import Kind
+from scheduler_library.manifest import EntryKind
 
 NOW = 1_800_000_000.0
 WEB = ProfileView(
@@ -62,7 +62,7 @@ class Memory:
         """An episode with one trial that came out so."""
         episode = Episode(f"e-{number:04d}", profile.workload, "slow", at, profile=profile)
         self.history_writer.episode(episode)
-        kind = Kind.POLICY if policy else Kind.BPF
+        kind = EntryKind.POLICY if policy else EntryKind.BPF
         candidate = Candidate(f"c-{scheduler}", scheduler, kind, {}, at=at, policy=policy)
         trial = TrialView(
             id=f"t-{number:04d}",

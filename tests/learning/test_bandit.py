@@ -5,10 +5,10 @@ import pytest
 
 from scheduler_library.learning.bandit import (
     PRIOR_DEVIATION,
-    Arm,
+    BanditArm,
+    BanditObservation,
     Belief,
-    Kind,
-    Observation,
+    ObservationKind,
     believe,
 )
 from scheduler_library.learning.context import Context, closeness, likeness, similarity
@@ -18,10 +18,10 @@ NOW = 1_800_000_000.0
 DAY = 86400.0
 TAGS = ("latency-sensitive", "short-bursts")
 WEB = Context(TAGS, TAGS, {"mean_burst_us": 300.0, "wakeups_per_s": 800.0}, "comm:web")
-LATENCY = Arm("latency", good_for=("latency-sensitive",), bad_for=("batch",))
+LATENCY = BanditArm("latency", good_for=("latency-sensitive",), bad_for=("batch",))
 
 
-def seen(gain: float, **fields: object) -> Observation:
+def seen(gain: float, **fields: object) -> BanditObservation:
     plain: dict[str, object] = {
         "scheduler": "latency",
         "at": NOW,
@@ -31,10 +31,12 @@ def seen(gain: float, **fields: object) -> Observation:
         "figures": WEB.figures,
         "workload": "comm:web",
     }
-    return Observation(**(plain | fields))  # type: ignore[arg-type]
+    return BanditObservation(**(plain | fields))  # type: ignore[arg-type]
 
 
-def believed(*observed: Observation, arm: Arm = LATENCY, context: Context = WEB) -> Belief:
+def believed(
+    *observed: BanditObservation, arm: BanditArm = LATENCY, context: Context = WEB
+) -> Belief:
     return believe(arm, context, observed, NOW)
 
 
@@ -71,15 +73,15 @@ def test_an_observation_ages() -> None:
     """Old verdicts lose weight; failures sooner, since what failed is mended."""
     fresh, old = believed(seen(0.5)), believed(seen(0.5, at=NOW - 90 * DAY))
     assert fresh.mean > old.mean > believed().mean
-    held = Observation("latency", NOW, Kind.QUARANTINE)
-    later = Observation("latency", NOW - 30 * DAY, Kind.QUARANTINE)
+    held = BanditObservation("latency", NOW, ObservationKind.QUARANTINE)
+    later = BanditObservation("latency", NOW - 30 * DAY, ObservationKind.QUARANTINE)
     assert believed(held).mean < believed(later).mean < believed().mean
 
 
 def test_failures_are_remembered_on_every_workload() -> None:
     """What the kernel threw out is expected to fail, wherever; a gate weighs less."""
-    thrown = believed(Observation("latency", NOW, Kind.QUARANTINE))
-    stopped = believed(Observation("latency", NOW, Kind.GATE))
+    thrown = believed(BanditObservation("latency", NOW, ObservationKind.QUARANTINE))
+    stopped = believed(BanditObservation("latency", NOW, ObservationKind.GATE))
     assert thrown.mean < stopped.mean < believed().mean
     assert (thrown.failures, thrown.mean < 0) == (1, True)
 
@@ -89,7 +91,7 @@ def test_a_line_learns_from_the_same_line_with_another_name() -> None:
     line = 'comm = "web" { latency }; * { slice 3ms }'
     other = 'comm = "db" { latency }; * { slice 3ms }'
     assert shape(line) == shape(other)
-    arm = Arm("policy-1", shape=shape(line))
+    arm = BanditArm("policy-1", shape=shape(line))
     same = seen(0.4, scheduler="policy-2", shape=shape(other), workload="comm:db")
     assert believed(same, arm=arm).mean > believed(arm=arm).mean
     strange = seen(0.4, scheduler="policy-3", shape=shape("slice 3ms"))

@@ -8,15 +8,14 @@ import pytest
 from daemon.api.models import LessonView
 from process import Fault
 from scheduler_library.history import FILE as HISTORY
-from scheduler_library.history import Lesson as Row
-from scheduler_library.history import open_history
+from scheduler_library.history import LessonRecord, open_history
 from scheduler_library.learning.lessons import (
     MOST_EVIDENCE,
     MOST_LESSONS,
     Claim,
-    Evidence,
     Lesson,
-    Measured,
+    LessonEvidence,
+    MeasuredVerdict,
     Says,
     bounded,
     judged,
@@ -32,7 +31,7 @@ CLAIM = Claim(
     about="latency",
     tags=TAGS,
     says=Says.BETTER,
-    evidence=Evidence(NOW, "e-1", "t-1", "keep: x0.5"),
+    evidence=LessonEvidence(NOW, "e-1", "t-1", "keep: x0.5"),
 )
 
 
@@ -56,7 +55,7 @@ def test_the_same_claim_is_one_lesson_with_more_evidence() -> None:
         about="latency",
         tags=TAGS,
         says=Says.BETTER,
-        evidence=Evidence(NOW + 5, "e-2", "t-2", "keep: x0.43"),
+        evidence=LessonEvidence(NOW + 5, "e-2", "t-2", "keep: x0.43"),
     )
     lessons, lesson = learned(lessons, again)
     assert len(lessons) == 1
@@ -86,7 +85,9 @@ def test_evidence_counts_once_and_is_bounded() -> None:
     lessons, lesson = learned(lessons, CLAIM)
     assert lesson.confirmed == 1
     for number in range(2, 30):
-        one = Measured("latency", TAGS, True, Evidence(NOW + number, "e", f"t-{number}", "keep"))
+        one = MeasuredVerdict(
+            "latency", TAGS, True, LessonEvidence(NOW + number, "e", f"t-{number}", "keep")
+        )
         lessons = judged(lessons, one)
     assert lessons[0].confirmed == 29
     assert [each.trial for each in lessons[0].evidence][-1] == "t-29"
@@ -96,13 +97,17 @@ def test_evidence_counts_once_and_is_bounded() -> None:
 def test_later_outcomes_confirm_contradict_and_weaken() -> None:
     """A lesson stands while more speaks for it than against it; other workloads say nothing."""
     lessons, _ = learned([], CLAIM)
-    against = Measured("latency", TAGS, False, Evidence(NOW + 9, "e", "t-9", "rollback"))
-    lessons = judged(lessons, Measured("latency", ("batch",), False, against.evidence))
+    against = MeasuredVerdict(
+        "latency", TAGS, False, LessonEvidence(NOW + 9, "e", "t-9", "rollback")
+    )
+    lessons = judged(lessons, MeasuredVerdict("latency", ("batch",), False, against.evidence))
     assert lessons[0].contradicted == 0
     lessons = judged(lessons, against)
     assert (lessons[0].contradicted, lessons[0].weakened) == (1, True)
     for number in (10, 11):
-        one = Measured("latency", TAGS, True, Evidence(NOW, "e", f"t-{number}", "keep"))
+        one = MeasuredVerdict(
+            "latency", TAGS, True, LessonEvidence(NOW, "e", f"t-{number}", "keep")
+        )
         lessons = judged(lessons, one)
     assert not lessons[0].weakened
 
@@ -229,7 +234,7 @@ def test_a_broken_edit_is_told_once_and_nothing_is_lost(tmp_path: Path) -> None:
 def test_lessons_of_an_earlier_version_move_into_the_file(tmp_path: Path) -> None:
     """Rows of the history become entries of the file, once."""
     history = open_history(tmp_path / HISTORY).history
-    history.add_lesson(Row(NOW, "advisor", "short slices help redis"))
+    history.add_lesson(LessonRecord(NOW, "advisor", "short slices help redis"))
     history.close()
     with remembering(tmp_path) as memory:
         assert texts(memory) == ["short slices help redis"]

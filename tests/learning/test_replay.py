@@ -11,7 +11,7 @@ from benchmarks.learning.replay import EPISODES, Dealt, episodes, recorded, repl
 from benchmarks.learning.workloads import WORKLOADS
 from scheduler_library.catalog import load_catalog
 from scheduler_library.learning.templates import templates
-from scheduler_library.manifest import Kind
+from scheduler_library.manifest import EntryKind
 
 RUNS = 5
 THIRD = EPISODES // 3
@@ -73,7 +73,7 @@ def test_the_same_seed_replays_the_same(runs: list[list[Dealt]]) -> None:
 
 def test_the_recording_is_of_the_library_and_the_lines_there_are() -> None:
     """What is new has to be recorded, by `python -m benchmarks.learning.record`."""
-    own = {each.name for each in load_catalog() if each.manifest.kind is Kind.BPF}
+    own = {each.name for each in load_catalog() if each.manifest.kind is EntryKind.BPF}
     found = {each.name: each for each in recorded()}
     assert set(found) == set(WORKLOADS)
     for each in found.values():

@@ -11,7 +11,7 @@ import pytest
 
 from cli.searching import policy_line
 from process import Completed, run
-from simulator.run import Figures, GroupFigures
+from simulator.run import GroupFigures, SimulationFigures
 from simulator.scenario import MS, Repeat, Run, S, Scenario, Sleep, Task
 from simulator.search import starved
 from simulator.stress import wait_bounds_ns
@@ -88,7 +88,7 @@ def test_who_starves_is_as_bad_as_who_is_ejected() -> None:
         delay_p99_ns=1, delay_max_ns=waits, longest_wait_ns=waits, switches=9, migrations=0,
         makespan_ns=None, mean_completion_ns=None, fairness=1.0,
     )  # fmt: skip
-    figures = Figures(
+    figures = SimulationFigures(
         scheduler="candidate", seed=1, cpus=1, time_ns=9 * S, run_ns=S, idle_ns=0, switches=9,
         events=9, ringbuf_bytes=0, ejection=None, groups=(group,),
     )  # fmt: skip

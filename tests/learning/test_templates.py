@@ -12,9 +12,9 @@ from scheduler_library.learning.templates import (
     shape,
     templates,
 )
-from scheduler_library.policy.compiler import Compiled, Machine, compile_policy
+from scheduler_library.policy.compiler import CompiledPolicy, TargetMachine, compile_policy
 
-MACHINE = Machine(nr_cpus=4, users=lambda name: None)
+MACHINE = TargetMachine(nr_cpus=4, users=lambda name: None)
 TAGS = [
     ["throughput", "contended"],
     ["latency-sensitive", "short-bursts"],
@@ -39,7 +39,7 @@ def test_a_line_compiles_as_it_is_written(tags: list[str], workload: str) -> Non
     a hostile name is a string in it, whatever stands there."""
     for each in templates(tags, workload):
         compiled = compile_policy(each.policy, machine=MACHINE)
-        assert isinstance(compiled, Compiled)
+        assert isinstance(compiled, CompiledPolicy)
         assert compiled.text == each.policy
         assert compiled.name == name_of(each.policy)
 

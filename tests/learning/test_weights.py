@@ -18,7 +18,7 @@ from scheduler_library.learning.weights import (
     adjusted,
     total,
 )
-from scheduler_library.retrieval import Known, find
+from scheduler_library.retrieval import HistoryKnowledge, find
 
 ENTRIES = tuple(load_catalog())
 OTHERS = [{WORDS: 0.0, TAGS: 0.0, MEASURED: 0.0, TOLD: 0.0}] * 4
@@ -60,29 +60,31 @@ def test_evidence_that_misleads_loses_its_weight_and_is_never_lost() -> None:
     assert weights[WORDS] < PRIOR[WORDS]
 
 
-def _first(query: str, tags: tuple[str, ...], known: Known) -> str:
+def _first(query: str, tags: tuple[str, ...], known: HistoryKnowledge) -> str:
     return find(ENTRIES, query, tags, known)[0].entry.name
 
 
 def test_a_search_joins_words_tags_measurements_and_lessons() -> None:
     """Each kind of evidence can lift an entry; what was measured can turn what the page says."""
-    assert _first("redis tail latency", (), Known()) == "latency"
-    assert _first("", ("uneven-jobs", "batch"), Known()) == "jobs"
+    assert _first("redis tail latency", (), HistoryKnowledge()) == "latency"
+    assert _first("", ("uneven-jobs", "batch"), HistoryKnowledge()) == "jobs"
     lost = Belief(0.2, -0.3, 0.02, observations=6, weight=5.0)
     won = Belief(0.0, 0.3, 0.02, observations=6, kept=6, weight=5.0)
-    known = Known(
+    known = HistoryKnowledge(
         {"latency": lost, "locality": won},
         weights={WORDS: 0.1, TAGS: 0.1, MEASURED: 0.7, TOLD: 0.1},
     )
     assert _first("", ("latency-sensitive", "short-bursts"), known) == "locality"
-    told = Known(told={"fifo": "fifo helped the zebra queue"})
+    told = HistoryKnowledge(told={"fifo": "fifo helped the zebra queue"})
     assert _first("zebra", (), told) == "fifo"
 
 
 def test_a_search_says_why() -> None:
     """Each kind of evidence that counted is told, with its figure."""
     held = Belief(0.2, 0.25, 0.02, observations=3, kept=3, weight=3.0)
-    known = Known({"latency": held}, {"latency": "latency helps latency-sensitive services"})
+    known = HistoryKnowledge(
+        {"latency": held}, {"latency": "latency helps latency-sensitive services"}
+    )
     found = find(ENTRIES, "", ("latency-sensitive",), known)[0]
     assert found.entry.name == "latency"
     assert any("good for latency-sensitive" in each for each in found.reasons)
@@ -93,4 +95,4 @@ def test_a_search_says_why() -> None:
 
 def test_nothing_is_found_where_nothing_speaks() -> None:
     """No made-up matches, also with a history."""
-    assert find(ENTRIES, "zzzz qqqq", (), Known(MappingProxyType({}))) == []
+    assert find(ENTRIES, "zzzz qqqq", (), HistoryKnowledge(MappingProxyType({}))) == []

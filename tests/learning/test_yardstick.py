@@ -6,10 +6,17 @@ from pathlib import Path
 import pytest
 
 from daemon.memory.beliefs import BeliefQuestion
-from scheduler_library.learning.lessons import Claim, Evidence, Measured, Says, judged, learned
+from scheduler_library.learning.lessons import (
+    Claim,
+    LessonEvidence,
+    MeasuredVerdict,
+    Says,
+    judged,
+    learned,
+)
 from scheduler_library.learning.yardstick import (
     DELAY_WEIGHT,
-    Yardstick,
+    LeadingMetric,
     worth,
     yardstick_of,
     yardstick_said,
@@ -22,32 +29,32 @@ TAGS = ("latency-sensitive", "short-bursts")
 @pytest.mark.parametrize(
     ("objective", "found"),
     [
-        ("response p99 < 20ms; completions not worse than 2%", Yardstick.RESPONSE),
-        ("latency p99", Yardstick.DELAY),
-        ("delay mean", Yardstick.DELAY),
-        ("throughput", Yardstick.COMPLETIONS),
-        ("measurement frame_time lower", Yardstick.MEASUREMENT),
-        ("a rise of delay_p99_us", Yardstick.UNKNOWN),
-        ("", Yardstick.UNKNOWN),
+        ("response p99 < 20ms; completions not worse than 2%", LeadingMetric.RESPONSE),
+        ("latency p99", LeadingMetric.DELAY),
+        ("delay mean", LeadingMetric.DELAY),
+        ("throughput", LeadingMetric.COMPLETIONS),
+        ("measurement frame_time lower", LeadingMetric.MEASUREMENT),
+        ("a rise of delay_p99_us", LeadingMetric.UNKNOWN),
+        ("", LeadingMetric.UNKNOWN),
     ],
 )
-def test_an_objective_says_its_yardstick(objective: str, found: Yardstick) -> None:
+def test_an_objective_says_its_yardstick(objective: str, found: LeadingMetric) -> None:
     """By its leading term, old names included."""
     assert yardstick_of(objective) is found
 
 
 def test_old_evidence_says_its_yardstick() -> None:
     """As it was written before objectives were noted."""
-    assert yardstick_said("keep: latency p99 x0.82 (0.75 to 0.9 at 95%)") is Yardstick.DELAY
-    assert yardstick_said("a person's word") is Yardstick.UNKNOWN
+    assert yardstick_said("keep: latency p99 x0.82 (0.75 to 0.9 at 95%)") is LeadingMetric.DELAY
+    assert yardstick_said("a person's word") is LeadingMetric.UNKNOWN
 
 
 def test_delay_counts_in_full_only_for_who_wants_it() -> None:
     """Whoever declared it knows why."""
-    assert worth(Yardstick.DELAY) == DELAY_WEIGHT
-    assert worth(Yardstick.DELAY, Yardstick.RESPONSE) == DELAY_WEIGHT
-    assert worth(Yardstick.DELAY, Yardstick.DELAY) == 1
-    assert worth(Yardstick.RESPONSE) == worth(Yardstick.UNKNOWN) == 1
+    assert worth(LeadingMetric.DELAY) == DELAY_WEIGHT
+    assert worth(LeadingMetric.DELAY, LeadingMetric.RESPONSE) == DELAY_WEIGHT
+    assert worth(LeadingMetric.DELAY, LeadingMetric.DELAY) == 1
+    assert worth(LeadingMetric.RESPONSE) == worth(LeadingMetric.UNKNOWN) == 1
 
 
 def test_a_belief_from_delays_weighs_little_and_says_so(tmp_path: Path) -> None:
@@ -105,7 +112,7 @@ def test_a_lesson_by_delay_weighs_little(tmp_path: Path) -> None:
             "latency helps requests", "advisor", trial.episode, trial.id, NOW
         )
         assert view.weight == DELAY_WEIGHT
-    old = Evidence(NOW, "e-1", "t-1", "keep: latency p99 x0.82 (0.75 to 0.9 at 95%)")
+    old = LessonEvidence(NOW, "e-1", "t-1", "keep: latency p99 x0.82 (0.75 to 0.9 at 95%)")
     claim = Claim("short slices help", NOW, about="latency", says=Says.BETTER, evidence=old)
     _, lesson = learned([], claim)
     assert lesson.weight == DELAY_WEIGHT
@@ -114,13 +121,13 @@ def test_a_lesson_by_delay_weighs_little(tmp_path: Path) -> None:
 def test_a_verdict_speaks_only_of_lessons_by_its_yardstick() -> None:
     """Worse by response does not contradict better by delay; of an old lesson that did not note
     its objective it speaks."""
-    proof = Evidence(NOW, "e-1", "t-1", "keep: delay p99 40% better")
+    proof = LessonEvidence(NOW, "e-1", "t-1", "keep: delay p99 40% better")
     by_delay = Claim(
         "latency helps", NOW, "advisor", "latency", TAGS, Says.BETTER, proof, "", "delay p99"
     )
     unnoted = Claim("latency is good", NOW, "advisor", "latency", TAGS, Says.BETTER, proof)
     for claim, contradicted in ((by_delay, 0), (unnoted, 1)):
         lessons, _ = learned([], claim)
-        against = Evidence(NOW + 9, "e-2", "t-2", "rollback: response p99 30% worse")
-        measured = Measured("latency", TAGS, False, against, "response p99")
+        against = LessonEvidence(NOW + 9, "e-2", "t-2", "rollback: response p99 30% worse")
+        measured = MeasuredVerdict("latency", TAGS, False, against, "response p99")
         assert judged(lessons, measured)[0].contradicted == contradicted

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from process import Fault, FaultType
-from scheduler_library.catalog import OWN, Place, load_catalog, read_entry
-from scheduler_library.manifest import Kind, ParameterType, When
+from scheduler_library.catalog import OWN, EntryPlace, load_catalog, read_entry
+from scheduler_library.manifest import EntryKind, ParameterType, When
 
 NAMED = {"fifo", "fair", "latency", "batch", "locality", "jobs"}
 DEMO = Path(__file__).parents[2] / "demo" / "schedulers"
@@ -30,8 +30,8 @@ def test_our_own_library_is_complete_and_without_a_warning() -> None:
     """The six schedulers and the external ones are there, and every manifest is sound."""
     catalog = load_catalog(operator=[DEMO])
     assert catalog.warnings == ()
-    assert {e.name for e in catalog if e.manifest.kind is Kind.BPF} == NAMED | {"crawl"}
-    assert sum(e.manifest.kind is Kind.EXTERNAL for e in catalog) == 10
+    assert {e.name for e in catalog if e.manifest.kind is EntryKind.BPF} == NAMED | {"crawl"}
+    assert sum(e.manifest.kind is EntryKind.EXTERNAL for e in catalog) == 10
     assert all((e.folder / "README.md").is_file() for e in catalog if e.manifest.source)
 
 
@@ -83,8 +83,8 @@ def test_a_bad_entry_in_the_state_folder_does_not_hide_the_others(tmp_path: Path
     entry(tmp_path / "imported", "other-name", manifest_name="fifo")
     (tmp_path / "imported" / "Bad Name").mkdir()
     catalog = load_catalog(tmp_path)
-    assert catalog.get("good-one").place is Place.GENERATED
-    assert catalog.get("fifo").place is Place.OWN
+    assert catalog.get("good-one").place is EntryPlace.GENERATED
+    assert catalog.get("fifo").place is EntryPlace.OWN
     assert len(catalog.warnings) == 4
     assert {w.type for w in catalog.warnings} == {FaultType.BAD_MANIFEST, FaultType.BAD_NAME}
 
@@ -96,7 +96,7 @@ def test_a_taken_name_stays_with_the_earlier_place(tmp_path: Path) -> None:
     entry(tmp_path / "imported", "mine")
     catalog = load_catalog(tmp_path)
     assert catalog.get("fifo").folder == OWN / "fifo"
-    assert catalog.get("mine").place is Place.GENERATED
+    assert catalog.get("mine").place is EntryPlace.GENERATED
     assert [w.what for w in catalog.warnings] == [
         "the name 'fifo' is taken, so this entry is left out",
         "the name 'mine' is taken, so this entry is left out",
@@ -163,10 +163,10 @@ def test_a_policy_has_one_name_and_no_parameters_of_its_own(tmp_path: Path) -> N
 def test_an_entry_is_added_without_hiding_another(tmp_path: Path) -> None:
     """A catalog with one more entry is a new one, and a taken name stays with its owner."""
     before = load_catalog()
-    mine = read_entry(policy(tmp_path), Place.GENERATED)
+    mine = read_entry(policy(tmp_path), EntryPlace.GENERATED)
     after = before.plus(mine)
     assert "mine" not in before.entries
     assert after.get("mine") is mine
     assert list(after.entries) == sorted(after.entries)
-    false_fifo = read_entry(entry(tmp_path, "fifo"), Place.GENERATED)
-    assert after.plus(false_fifo).get("fifo").place is Place.OWN
+    false_fifo = read_entry(entry(tmp_path, "fifo"), EntryPlace.GENERATED)
+    assert after.plus(false_fifo).get("fifo").place is EntryPlace.OWN

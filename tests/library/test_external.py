@@ -7,8 +7,14 @@ import pytest
 
 from process import Fault, FaultType
 from scheduler_library import external
-from scheduler_library.catalog import Entry, Place, load_catalog
-from scheduler_library.external import Option, State, arguments, inspect_external, parse_help
+from scheduler_library.catalog import CatalogEntry, EntryPlace, load_catalog
+from scheduler_library.external import (
+    ExternalOption,
+    State,
+    arguments,
+    inspect_external,
+    parse_help,
+)
 from scheduler_library.manifest import parse_manifest
 
 LONG = """\
@@ -92,7 +98,7 @@ def test_the_long_layout_is_read_whole() -> None:
         "stats",
         "layer-spec",
     ]
-    assert options["slice-us"] == Option(
+    assert options["slice-us"] == ExternalOption(
         name="slice-us",
         short="s",
         placeholder="SLICE_US",
@@ -134,7 +140,7 @@ def test_terminal_escapes_do_not_come_through() -> None:
     assert "\x07" not in option.description
 
 
-def program(folder: Path, body: str) -> Entry:
+def program(folder: Path, body: str) -> CatalogEntry:
     folder.mkdir(exist_ok=True)
     path = folder / "scx_fake"
     path.write_text(f"#!/bin/sh\n{body}\n")
@@ -144,7 +150,7 @@ def program(folder: Path, body: str) -> Entry:
         'kind = "external"\ncommand = "scx_fake"\norigin = "o"\nlicense = "GPL-2.0-only"\n',
         "test",
     )
-    return Entry(manifest, folder, Place.OWN)
+    return CatalogEntry(manifest, folder, EntryPlace.OWN)
 
 
 def test_an_absent_binary_is_a_state_and_no_error() -> None:
@@ -370,7 +376,7 @@ def test_a_program_whose_name_is_no_sign_may_have_any_ops() -> None:
     assert not external.is_ops_of("", "my-scheduler")
 
 
-def layered(folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Option, ...]:
+def layered(folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[ExternalOption, ...]:
     monkeypatch.setattr(external, "PATH", str(folder))
     path = folder / "scx_layered"
     path.write_text(f"#!/bin/sh\ncat >&2 <<'END'\n{LAYERED}\nEND\nexit 255\n")

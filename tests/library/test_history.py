@@ -14,37 +14,45 @@ from process import Fault, FaultType
 from scheduler_library import history as module
 from scheduler_library.history import (
     Arm,
-    Candidate,
+    CandidateRecord,
     Cost,
     Decision,
-    Episode,
-    Gate,
+    EpisodeRecord,
+    GateRecord,
     History,
-    Lesson,
-    Profile,
+    LessonRecord,
+    ProfileRecord,
     Quarantined,
-    Runtime,
-    Trial,
-    Verdict,
+    RuntimeRecord,
+    TrialRecord,
+    VerdictRecord,
     Window,
     open_history,
 )
 
-PROFILE = Profile("p1", 1.0, "redis", ("latency-sensitive", "short-bursts"), {"mean_burst_us": 90})
-CANDIDATE = Candidate("c1", 2.0, "latency", "bpf", {"slice_ns": 1000, "preempt": True}, "ab12")
+PROFILE = ProfileRecord(
+    "p1", 1.0, "redis", ("latency-sensitive", "short-bursts"), {"mean_burst_us": 90}
+)
+CANDIDATE = CandidateRecord(
+    "c1", 2.0, "latency", "bpf", {"slice_ns": 1000, "preempt": True}, "ab12"
+)
 
 
 def filled(history: History, number: int = 1, gain: float = 0.5, keep: bool = True) -> None:
     """One whole episode."""
     history.add_profile(PROFILE)
     history.add_candidate(CANDIDATE)
-    history.add_episode(Episode(f"e{number}", number, "redis", "p99 doubled", "p1"))
-    history.add_trial(Trial(f"t{number}", f"e{number}", "c1", number + 0.1, "redis-p99 lower"))
+    history.add_episode(EpisodeRecord(f"e{number}", number, "redis", "p99 doubled", "p1"))
+    history.add_trial(
+        TrialRecord(f"t{number}", f"e{number}", "c1", number + 0.1, "redis-p99 lower")
+    )
     for window in range(4):
         arm = Arm.BASELINE if window in (0, 3) else Arm.CANDIDATE
         history.add_window(Window(f"t{number}", window, arm, number, 2.0, 9.5, {"p99": 1}))
     decision = Decision.KEEP if keep else Decision.ROLLBACK
-    history.add_verdict(Verdict(f"t{number}", number, decision, gain, gain - 1, gain + 1, "why"))
+    history.add_verdict(
+        VerdictRecord(f"t{number}", number, decision, gain, gain - 1, gain + 1, "why")
+    )
     history.end_trial(f"t{number}", number + 1, "done")
     history.end_episode(f"e{number}", number + 2, "kept" if keep else "rolled back")
 
@@ -56,9 +64,9 @@ def test_a_whole_episode_is_read_back_as_written(tmp_path: Path) -> None:
     assert opened.notes == ()
     assert opened.history.degraded is None
     filled(opened.history)
-    gate = Gate("c1", "build", 3.0, True, 0.5, "fine", {"bytes": 12})
+    gate = GateRecord("c1", "build", 3.0, True, 0.5, "fine", {"bytes": 12})
     opened.history.add_gate(gate)
-    lesson = Lesson(5.0, "agent", "short slices help redis", ("latency-sensitive",), "e1")
+    lesson = LessonRecord(5.0, "agent", "short slices help redis", ("latency-sensitive",), "e1")
     opened.history.add_lesson(lesson)
     opened.history.add_cost(Cost("e1", 5.0, 3, 12_000, 0.25, 30.0))
     opened.history.close()
@@ -66,7 +74,7 @@ def test_a_whole_episode_is_read_back_as_written(tmp_path: Path) -> None:
     history = open_history(path).history
     assert history.profile("p1") == PROFILE
     assert history.candidate("c1") == CANDIDATE
-    assert history.episode("e1") == Episode("e1", 1, "redis", "p99 doubled", "p1", 3, "kept")
+    assert history.episode("e1") == EpisodeRecord("e1", 1, "redis", "p99 doubled", "p1", 3, "kept")
     assert history.gates("c1") == [gate]
     (trial,) = history.trials("e1")
     assert (trial.state, trial.ended_at) == ("done", 2)
@@ -74,7 +82,7 @@ def test_a_whole_episode_is_read_back_as_written(tmp_path: Path) -> None:
         "candidate",
         "baseline",
     ]
-    assert history.verdict("t1") == Verdict("t1", 1, Decision.KEEP, 0.5, -0.5, 1.5, "why")
+    assert history.verdict("t1") == VerdictRecord("t1", 1, Decision.KEEP, 0.5, -0.5, 1.5, "why")
     assert history.lessons() == [lesson]
     assert history.total_cost() == Cost("", 0.0, 3, 12_000, 0.25, 30.0)
     assert (history.episode("e9"), history.verdict("t9"), history.profile("x")) == (None,) * 3
@@ -113,12 +121,14 @@ def test_runtimes_are_replaced_and_the_oldest_forgotten(
     monkeypatch.setattr(module, "KEPT_RUNTIMES", 3)
     path = tmp_path / "h"
     history = open_history(path).history
-    first = Runtime("gzip", "ab12", 1e9, 1e7, 1, 1.0)
+    first = RuntimeRecord("gzip", "ab12", 1e9, 1e7, 1, 1.0)
     history.put_runtimes([first])
     assert history.runtimes() == [first]
-    others = [Runtime("gzip", f"cd{number}", 2e9, 0.0, 3, 2.0 + number) for number in range(3)]
+    others = [
+        RuntimeRecord("gzip", f"cd{number}", 2e9, 0.0, 3, 2.0 + number) for number in range(3)
+    ]
     history.put_runtimes(others)
-    newer = Runtime("gzip", "cd1", 3e9, 1e8, 4, 9.0)
+    newer = RuntimeRecord("gzip", "cd1", 3e9, 1e8, 4, 9.0)
     history.put_runtimes([newer])
     history.put_runtimes([])
     history.close()
@@ -139,7 +149,7 @@ def test_a_file_of_the_first_version_gets_the_later_tables(tmp_path: Path) -> No
     opened = open_history(path)
     assert opened.notes == ()
     assert opened.history.episode("e1") is not None
-    opened.history.put_runtimes([Runtime("gzip", "ab12", 1e9, 1e7, 1, 1.0)])
+    opened.history.put_runtimes([RuntimeRecord("gzip", "ab12", 1e9, 1e7, 1, 1.0)])
     assert len(opened.history.runtimes()) == 1
 
 
@@ -147,7 +157,7 @@ def test_a_record_that_refers_to_nothing_is_refused(tmp_path: Path) -> None:
     """Foreign keys are on: a trial without an episode is a fault, and not degradation."""
     history = open_history(tmp_path / "h").history
     with pytest.raises(Fault) as caught:
-        history.add_trial(Trial("t", "no-episode", "no-candidate", 1.0, "x"))
+        history.add_trial(TrialRecord("t", "no-episode", "no-candidate", 1.0, "x"))
     assert caught.value.type is FaultType.STATE
     assert history.degraded is None
 
@@ -279,7 +289,7 @@ def test_several_threads_can_record_at_once(tmp_path: Path) -> None:
 
     def write(author: str) -> None:
         for number in range(50):
-            history.add_lesson(Lesson(number, author, "x"))
+            history.add_lesson(LessonRecord(number, author, "x"))
 
     threads = [threading.Thread(target=write, args=(str(n),)) for n in range(4)]
     for thread in threads:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from process import Fault, FaultType
 from scheduler_library.manifest import (
-    Kind,
+    EntryKind,
     Manifest,
     Unit,
     When,
@@ -55,7 +55,7 @@ def refused(text: str) -> Fault:
 def test_a_complete_manifest_is_parsed_into_typed_values() -> None:
     """Every key of a manifest arrives with its type."""
     manifest = parse_manifest(GOOD, "x")
-    assert manifest.kind is Kind.BPF
+    assert manifest.kind is EntryKind.BPF
     assert manifest.good_for == ("batch", "two words")
     (parameter,) = manifest.params
     assert parameter.when is When.LIVE

@@ -8,40 +8,40 @@ from hypothesis import strategies as st
 from scheduler_library.profile import (
     MEANING,
     PURPOSES,
-    Figures,
     Tag,
+    WorkloadFigures,
     ends_by_itself,
     runs_to_completion,
     tags_of,
     understood,
 )
-from scheduler_library.purpose import By, Purpose, Said
+from scheduler_library.purpose import Purpose, PurposeEvidence, PurposeSource
 
-REDIS = Figures(
+REDIS = WorkloadFigures(
     mean_burst_us=200, wakeups_per_s=800, cpus_used=0.16, threads=5, machine_cpus=2,
     involuntary_ratio=0.4, machine_utilisation=1.0,
 )  # fmt: skip
-HOGS = Figures(
+HOGS = WorkloadFigures(
     mean_burst_us=900_000, wakeups_per_s=0.5, cpus_used=1.9, threads=4, machine_cpus=2,
     involuntary_ratio=0.99, machine_utilisation=1.0,
 )  # fmt: skip
-SHELL = Figures(mean_burst_us=400, wakeups_per_s=5, cpus_used=0.002, threads=1)
-BUILD = Figures(
+SHELL = WorkloadFigures(mean_burst_us=400, wakeups_per_s=5, cpus_used=0.002, threads=1)
+BUILD = WorkloadFigures(
     mean_burst_us=30_000, wakeups_per_s=30, cpus_used=1.8, threads=12, machine_cpus=2,
     forks_per_s=45, involuntary_ratio=0.7,
 )  # fmt: skip
-RENDER = Figures(
+RENDER = WorkloadFigures(
     mean_burst_us=500_000, wakeups_per_s=1, cpus_used=2, threads=8, machine_cpus=2,
     jobs_finished=40, job_longest_ratio=20.0, involuntary_ratio=0.9,
 )  # fmt: skip
-REQUESTS = Figures(
+REQUESTS = WorkloadFigures(
     mean_burst_us=50_000, slice_us=4_000, completions_per_s=40, wakeups_per_s=40, cpus_used=2,
     threads=5, machine_cpus=2, involuntary_ratio=0.92, machine_utilisation=1.0,
     waiting_share=0.05, preempted_share=0.45,
 )  # fmt: skip
 PIECES = REQUESTS.model_copy(update={"preempted_share": 0.02, "involuntary_ratio": 0.1})
 JOBS = REQUESTS.model_copy(update={"forks_per_s": 20.0})
-ASLEEP = Figures(mean_burst_us=100, wakeups_per_s=0.1, cpus_used=0.00001, threads=1)
+ASLEEP = WorkloadFigures(mean_burst_us=100, wakeups_per_s=0.1, cpus_used=0.00001, threads=1)
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ ASLEEP = Figures(mean_burst_us=100, wakeups_per_s=0.1, cpus_used=0.00001, thread
     ],
 )
 def test_familiar_workloads_get_the_tags_one_expects(
-    figures: Figures, has: set[Tag], has_not: set[Tag]
+    figures: WorkloadFigures, has: set[Tag], has_not: set[Tag]
 ) -> None:
     """Figures of well-known kinds of workload are called by their kind."""
     tags = set(tags_of(figures))
@@ -69,7 +69,7 @@ def test_familiar_workloads_get_the_tags_one_expects(
 
 @given(
     st.builds(
-        Figures,
+        WorkloadFigures,
         mean_burst_us=st.floats(0, 1e9),
         wakeups_per_s=st.floats(0, 1e7),
         cpus_used=st.floats(0, 4096),
@@ -79,7 +79,7 @@ def test_familiar_workloads_get_the_tags_one_expects(
         machine_cpus=st.integers(1, 4096),
     )
 )
-def test_no_workload_is_both_a_service_and_a_batch(figures: Figures) -> None:
+def test_no_workload_is_both_a_service_and_a_batch(figures: WorkloadFigures) -> None:
     """Any figures give tags, and never the two that exclude each other."""
     tags = tags_of(figures)
     assert not {Tag.LATENCY_SENSITIVE, Tag.BATCH} <= set(tags)
@@ -109,7 +109,7 @@ def test_bursts_from_sleep_to_sleep_are_no_matter_of_starvation() -> None:
     """A starved workload's bursts are what they are: not in doubt, and not those of another time;
     the rest of its behaviour is."""
     assert not {Tag.LONG_BURSTS, Tag.CUT_SHORT} & set(understood(REQUESTS).doubtful)
-    calm = Figures(mean_burst_us=300, wakeups_per_s=700, cpus_used=0.2, threads=5)
+    calm = WorkloadFigures(mean_burst_us=300, wakeups_per_s=700, cpus_used=0.2, threads=5)
     found = understood(REQUESTS, calm=calm)
     assert Tag.LONG_BURSTS in found.tags
     assert Tag.SHORT_BURSTS not in found.tags
@@ -117,7 +117,7 @@ def test_bursts_from_sleep_to_sleep_are_no_matter_of_starvation() -> None:
 
 @given(
     st.builds(
-        Figures,
+        WorkloadFigures,
         mean_burst_us=st.floats(0, 1e9),
         slice_us=st.floats(0, 1e9),
         completions_per_s=st.floats(0, 1e6),
@@ -130,7 +130,7 @@ def test_bursts_from_sleep_to_sleep_are_no_matter_of_starvation() -> None:
         involuntary_ratio=st.floats(0, 1),
     )
 )
-def test_bursts_are_short_or_long_and_only_long_ones_are_cut(figures: Figures) -> None:
+def test_bursts_are_short_or_long_and_only_long_ones_are_cut(figures: WorkloadFigures) -> None:
     """Any figures: never short and long at once; nothing is cut that is not long; what runs to
     completion is long."""
     tags = set(tags_of(figures))
@@ -145,14 +145,16 @@ def test_every_tag_has_a_meaning_in_words() -> None:
     assert set(MEANING) == set(Tag)
 
 
-STARVED = Figures(
+STARVED = WorkloadFigures(
     mean_burst_us=28_000, wakeups_per_s=8, cpus_used=0.4, threads=5, machine_cpus=2,
     involuntary_ratio=0.85, machine_utilisation=1.0, delay_p50_us=60_000,
 )  # fmt: skip
 
 
-def said(purpose: Purpose, by: By = By.DECLARED, *, serves: bool = False) -> Said:
-    return Said(purpose, by, "somebody says so", serves=serves)
+def said(
+    purpose: Purpose, by: PurposeSource = PurposeSource.DECLARED, *, serves: bool = False
+) -> PurposeEvidence:
+    return PurposeEvidence(purpose, by, "somebody says so", serves=serves)
 
 
 def test_a_declared_objective_comes_before_everything_else() -> None:
@@ -160,19 +162,19 @@ def test_a_declared_objective_comes_before_everything_else() -> None:
     to be one."""
     bare = understood(STARVED)
     assert {Tag.BATCH, Tag.CPU_BOUND} <= set(bare.tags)
-    for others in ((), (said(Purpose.THROUGHPUT, By.PROGRAM),)):
+    for others in ((), (said(Purpose.THROUGHPUT, PurposeSource.PROGRAM),)):
         found = understood(STARVED, [*others, said(Purpose.LATENCY)])
         assert Tag.LATENCY_SENSITIVE in found.tags
         assert not {Tag.BATCH, Tag.CPU_BOUND} & set(found.tags)
-        assert found.said[0].by is By.DECLARED
+        assert found.said[0].by is PurposeSource.DECLARED
 
 
 def test_a_known_program_comes_before_behaviour() -> None:
     """A database that starves is a service, an encoder with short bursts a batch."""
-    served = understood(STARVED, [said(Purpose.LATENCY, By.PROGRAM, serves=True)])
+    served = understood(STARVED, [said(Purpose.LATENCY, PurposeSource.PROGRAM, serves=True)])
     assert {Tag.LATENCY_SENSITIVE, Tag.SERVICE} <= set(served.tags)
     assert Tag.BATCH not in served.tags
-    encoder = understood(REDIS, [said(Purpose.THROUGHPUT, By.PROGRAM)])
+    encoder = understood(REDIS, [said(Purpose.THROUGHPUT, PurposeSource.PROGRAM)])
     assert Tag.BATCH in encoder.tags
     assert Tag.LATENCY_SENSITIVE not in encoder.tags
     assert Tag.SHORT_BURSTS in encoder.doubtful
@@ -180,7 +182,7 @@ def test_a_known_program_comes_before_behaviour() -> None:
 
 def test_behaviour_from_before_comes_before_what_starvation_makes_of_it() -> None:
     """What it was like while it got its CPU time says what it is; how crowded it is, is now."""
-    calm = Figures(mean_burst_us=300, wakeups_per_s=700, cpus_used=0.2, threads=5)
+    calm = WorkloadFigures(mean_burst_us=300, wakeups_per_s=700, cpus_used=0.2, threads=5)
     found = understood(STARVED, calm=calm)
     assert {Tag.LATENCY_SENSITIVE, Tag.SHORT_BURSTS, Tag.CONTENDED} <= set(found.tags)
     assert Tag.BATCH not in found.tags
@@ -197,7 +199,7 @@ def test_a_service_whose_rate_counts_is_no_batch() -> None:
     """Throughput that was declared says neither that delays count nor that it is a batch."""
     found = understood(
         STARVED,
-        [said(Purpose.THROUGHPUT), said(Purpose.LATENCY, By.PROGRAM, serves=True)],
+        [said(Purpose.THROUGHPUT), said(Purpose.LATENCY, PurposeSource.PROGRAM, serves=True)],
     )
     assert {Tag.THROUGHPUT, Tag.SERVICE} <= set(found.tags)
     assert not {Tag.BATCH, Tag.CPU_BOUND, Tag.LATENCY_SENSITIVE} & set(found.tags)
@@ -219,7 +221,7 @@ def test_nothing_is_for_threads_of_the_kernel() -> None:
 
 @given(
     st.builds(
-        Figures,
+        WorkloadFigures,
         mean_burst_us=st.floats(0, 1e9),
         wakeups_per_s=st.floats(0, 1e7),
         cpus_used=st.floats(0, 4096),
@@ -230,13 +232,18 @@ def test_nothing_is_for_threads_of_the_kernel() -> None:
         machine_cpus=st.integers(1, 4096),
     ),
     st.lists(
-        st.builds(Said, st.sampled_from(Purpose), st.sampled_from(By), st.just("so")), max_size=4
+        st.builds(
+            PurposeEvidence, st.sampled_from(Purpose), st.sampled_from(PurposeSource), st.just("so")
+        ),
+        max_size=4,
     ),
 )
-def test_whatever_is_said_a_declared_latency_counts(figures: Figures, others: list[Said]) -> None:
+def test_whatever_is_said_a_declared_latency_counts(
+    figures: WorkloadFigures, others: list[PurposeEvidence]
+) -> None:
     """For any figures and any other evidence: latency-sensitive, no batch, and not in doubt."""
     found = understood(figures, [*others, said(Purpose.LATENCY)])
     assert Tag.LATENCY_SENSITIVE in found.tags
     assert Tag.LATENCY_SENSITIVE not in found.doubtful
-    declared = {each.purpose for each in others if each.by is By.DECLARED}
+    declared = {each.purpose for each in others if each.by is PurposeSource.DECLARED}
     assert Tag.BATCH not in found.tags or Purpose.MAKESPAN in declared

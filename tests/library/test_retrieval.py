@@ -4,7 +4,7 @@
 import pytest
 
 from scheduler_library.catalog import load_catalog
-from scheduler_library.profile import Figures, Tag, WorkloadProfile
+from scheduler_library.profile import Tag, WorkloadFigures, WorkloadProfile
 from scheduler_library.retrieval import Match, rank_for_tags, search
 
 ENTRIES = tuple(load_catalog())
@@ -66,7 +66,7 @@ def test_a_profiles_tags_find_the_entry_made_for_them(tags: list[Tag], first: st
 
 def test_a_profile_leads_from_figures_to_a_scheduler() -> None:
     """A service with short bursts under contention is led to the latency scheduler."""
-    figures = Figures(
+    figures = WorkloadFigures(
         mean_burst_us=180, wakeups_per_s=400, cpus_used=0.1, threads=4, involuntary_ratio=0.6
     )
     profile = WorkloadProfile.measured("/system.slice/redis.service", figures)

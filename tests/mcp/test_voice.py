@@ -14,7 +14,7 @@ from agent.claude.settings import Claude
 from agent.claude.tools import ACTING, LEARNING, PROVING, READING
 from mcp_server.resources import RESOURCES, TEMPLATES, guide
 from mcp_server.server import TOOLS
-from mcp_server.voice import MOST_CHECKS, Surface, instructions
+from mcp_server.voice import MOST_CHECKS, ModelSurface, instructions
 
 NAMES = {tool.name for tool in TOOLS}
 URIS = {str(each.uri) for each in RESOURCES} | {each.uri_template for each in TEMPLATES}
@@ -55,19 +55,19 @@ def of_tools(names: frozenset[str], *, answers: bool = True) -> str:
 
 
 def agents(names: frozenset[str], *, at_once: bool) -> str:
-    surface = Surface(names, resources=False, guided=True, tried_at_once=at_once, looked=True)
+    surface = ModelSurface(names, resources=False, guided=True, tried_at_once=at_once, looked=True)
     return prompting.system(surface, guide("policy-language.md"))
 
 
 SURFACES = {
     "a client that reads": (
         OBSERVE,
-        "\n".join([instructions(Surface(OBSERVE)), *map(guide, GUIDES)]),
+        "\n".join([instructions(ModelSurface(OBSERVE)), *map(guide, GUIDES)]),
         True,
     ),
     "a client that acts": (
         CONTROL,
-        "\n".join([instructions(Surface(CONTROL)), *map(guide, GUIDES)]),
+        "\n".join([instructions(ModelSurface(CONTROL)), *map(guide, GUIDES)]),
         True,
     ),
     "the agent": (DECIDING, agents(DECIDING, at_once=True), False),
@@ -112,8 +112,8 @@ def test_the_number_of_checks_is_one_number() -> None:
     and no tool or guide has another."""
     configured = Claude.model_fields["most_checks"].default
     assert configured == MOST_CHECKS
-    assert f"{MOST_CHECKS} checks" in instructions(Surface(CONTROL))
-    three = Surface(DECIDING, resources=False, most_checks=3, tried_at_once=True, looked=True)
+    assert f"{MOST_CHECKS} checks" in instructions(ModelSurface(CONTROL))
+    three = ModelSurface(DECIDING, resources=False, most_checks=3, tried_at_once=True, looked=True)
     system = prompting.system(three, guide("policy-language.md"))
     assert re.findall(r"(\w+) checks are the most", system) == ["3"]
     rest = f"{of_tools(CONTROL)} {' '.join(map(guide, GUIDES))}"

@@ -5,27 +5,27 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from agent.measuring.measure import Measure
-from agent.measuring.reading import Reading, Source
+from agent.measuring.measure import MeasureEntry
+from agent.measuring.reading import MeasurementReading, MeasurementSource
 from agent.measuring.sources import source_of
 from tests.waiting import in_time
 
 Happens = Callable[[], Awaitable[None]]
 
 
-def measure_of(**given: Any) -> Measure:
+def measure_of(**given: Any) -> MeasureEntry:
     """As the configuration would have it, checked."""
-    return Measure.model_validate({"name": "m", **given})
+    return MeasureEntry.model_validate({"name": "m", **given})
 
 
 async def nothing() -> None:
     """Happens."""
 
 
-def second_reading(measure: Measure, happens: Happens = nothing) -> Reading:
+def second_reading(measure: MeasureEntry, happens: Happens = nothing) -> MeasurementReading:
     """Of a server with counters: what came to them while this happened."""
 
-    async def look() -> Reading:
+    async def look() -> MeasurementReading:
         async with source_of(measure) as source:
             await source.take()
             await happens()
@@ -36,7 +36,7 @@ def second_reading(measure: Measure, happens: Happens = nothing) -> Reading:
     return asyncio.run(look())
 
 
-def samples(measure: Measure, happens: Happens, count: int) -> list[float]:
+def samples(measure: MeasureEntry, happens: Happens, count: int) -> list[float]:
     """The first samples that come while and after this happens, `count` of them."""
 
     async def look() -> list[float]:
@@ -48,7 +48,7 @@ def samples(measure: Measure, happens: Happens, count: int) -> list[float]:
     return asyncio.run(look())
 
 
-async def until(source: Source, count: int) -> list[float]:
+async def until(source: MeasurementSource, count: int) -> list[float]:
     """The first `count` samples that come."""
     found: list[float] = []
     while len(found) < count:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from agent.measuring.reading import Reading
+from agent.measuring.reading import MeasurementReading
 from agent.measuring.sources import source_of
 from process import Fault, FaultType
 from tests.measuring.reading_of import measure_of
@@ -61,11 +61,11 @@ def asks(folder: Path, text: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def counted(folder: Path, take: str, *texts: str, **given: Any) -> Reading:
+def counted(folder: Path, take: str, *texts: str, **given: Any) -> MeasurementReading:
     """What two looks say between which this was asked."""
     postgres = {"database": "shop", "host": str(folder), "user": "shop", **given}
 
-    async def look() -> Reading:
+    async def look() -> MeasurementReading:
         measure = measure_of(postgres=postgres, take=take, timeout_s=60)
         async with source_of(measure) as source:
             await source.take()

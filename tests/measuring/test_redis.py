@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from agent.measuring.deltas import RESET
-from agent.measuring.reading import Reading
+from agent.measuring.reading import MeasurementReading
 from agent.measuring.redis import ANSWER_LIMIT_BYTES, counts
 from agent.measuring.sources import source_of
 from process import Fault, FaultType, run
@@ -80,11 +80,11 @@ def info(text: str) -> bytes:
 
 def asked(
     stand_in: StandIn, folder: Path, take: str = "rate", redis: dict[str, str] | None = None
-) -> Reading:
+) -> MeasurementReading:
     """The second look at it."""
     path = folder / "redis.sock"
 
-    async def look() -> Reading:
+    async def look() -> MeasurementReading:
         measure = measure_of(redis={"address": str(path), **(redis or {})}, take=take, timeout_s=20)
         async with stand_in.serving(path), source_of(measure) as source:
             assert (await source.take()).value is None
@@ -163,7 +163,7 @@ def test_the_real_server_counts_what_a_client_does(tmp_path: Path) -> None:
     try:
         _wait(path.exists)
 
-        async def look() -> Reading:
+        async def look() -> MeasurementReading:
             measure = measure_of(redis={"address": str(path)}, take="count", timeout_s=20)
             async with source_of(measure) as source:
                 await source.take()

@@ -10,7 +10,7 @@ import pytest
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Summary, generate_latest
 
 from agent.measuring.deltas import NOTHING, RESET
-from agent.measuring.reading import Reading
+from agent.measuring.reading import MeasurementReading
 from agent.measuring.scrape import PAGE_LIMIT_BYTES, histogram_quantile, read_page
 from process import Fault, FaultType
 from tests.measuring.reading_of import measure_of, second_reading
@@ -63,7 +63,7 @@ class Shop:
             self.parsed.observe(seconds)
 
 
-def scraped(shop: Shop, metric: str, take: str, **labels: str) -> Reading:
+def scraped(shop: Shop, metric: str, take: str, **labels: str) -> MeasurementReading:
     """What the page says of an interval in which the shop served, after it had before."""
     shop.serve()
 

@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from agent.measuring.reading import Reading
+from agent.measuring.reading import MeasurementReading
 from agent.measuring.sources import source_of
 from agent.measuring.statsd import parse
 from process import Fault, FaultType
@@ -26,14 +26,14 @@ def sent(port: int, *datagrams: bytes) -> None:
             own.sendto(each, ("127.0.0.1", port))
 
 
-def heard(take: str, *datagrams: bytes) -> Reading:
+def heard(take: str, *datagrams: bytes) -> MeasurementReading:
     """One interval in which these came."""
     port = free_port()
     measure = measure_of(statsd={"metric": "shop.request", "port": port}, take=take)
     # Comes last: when its samples are there, all are.
     sentinel = measure_of(statsd={"metric": "end", "port": port}, take="count")
 
-    async def look() -> Reading:
+    async def look() -> MeasurementReading:
         async with source_of(measure) as source, source_of(sentinel) as end:
             await source.take()
             sent(port, *datagrams, b"end:1|ms")
@@ -79,7 +79,7 @@ def test_gauges_hold_and_move() -> None:
     """The last value, by itself or by steps; it holds while nothing comes, 0 as well."""
     port = free_port()
 
-    async def look() -> Reading:
+    async def look() -> MeasurementReading:
         measure = measure_of(statsd={"metric": "a", "port": port}, take="last")
         async with source_of(measure) as source:
             sent(port, b"a:0|g")

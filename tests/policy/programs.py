@@ -12,22 +12,22 @@ from typing import Any, TypeVar
 from hypothesis import strategies as st
 
 from process import Fault
-from scheduler_library.policy.compiler import Machine, compile_policy
+from scheduler_library.policy.compiler import TargetMachine, compile_policy
 from scheduler_library.policy.formatter import format_policy
 from scheduler_library.policy.plan import LONGEST_SLICE_NS, SHORTEST_SLICE_NS
 from scheduler_library.policy.syntax import (
     Binary,
-    Call,
     CBlock,
     Cpus,
     Expression,
+    FunctionCall,
     Hook,
     Literal,
     Name,
     Order,
     OrderBy,
+    PolicyProgram,
     Preempt,
-    Program,
     Property,
     Reach,
     ReachOf,
@@ -52,7 +52,7 @@ Draw = Callable[[st.SearchStrategy[T]], T]
 
 NR_CPUS = 8
 USERS = {"root": 0, "nobody": 65534, "batch": 1001}
-MACHINE = Machine(NR_CPUS, USERS.get)
+MACHINE = TargetMachine(NR_CPUS, USERS.get)
 
 MOST_RULES = 8
 DEEPEST = 3
@@ -194,11 +194,11 @@ def expressions(draw: Draw[Any], type_: Type, depth: int = DEEPEST) -> Expressio
             case "-":
                 return Unary("-", some(type_))
             case "min" | "max" as function:
-                return Call(function, (some(type_), some(type_)))
+                return FunctionCall(function, (some(type_), some(type_)))
             case "clamp":
-                return Call("clamp", (some(type_), some(type_), some(type_)))
+                return FunctionCall("clamp", (some(type_), some(type_), some(type_)))
             case "if":
-                return Call("if", (some(Type.TRUTH), some(type_), some(type_)))
+                return FunctionCall("if", (some(Type.TRUTH), some(type_), some(type_)))
     operator, left, right = draw(st.sampled_from(_MADE_OF[type_]))
     first, second = some(left), some(right)
     if type_ is Type.TRUTH and first == second:
@@ -275,7 +275,7 @@ def properties(draw: Draw[Any], *, least: int = 0) -> tuple[Property, ...]:
 # ---------------------------------------------------------------- programs
 
 
-def _stands(program: Program) -> bool:
+def _stands(program: PolicyProgram) -> bool:
     """Whether the program is accepted; a refusal that was not to be expected is raised."""
     try:
         compile_policy(format_policy(program), machine=MACHINE)
@@ -287,22 +287,22 @@ def _stands(program: Program) -> bool:
 
 
 @st.composite
-def programs(draw: Draw[Any]) -> Program:
+def programs(draw: Draw[Any]) -> PolicyProgram:
     """A program that this machine accepts, of at most eight rules."""
-    program = Program(draw(properties(least=1)), ())
+    program = PolicyProgram(draw(properties(least=1)), ())
     if not _stands(program):
-        program = Program((OrderBy(Order.FIFO),), ())
+        program = PolicyProgram((OrderBy(Order.FIFO),), ())
     for _ in range(draw(st.integers(0, MOST_RULES))):
         rule = Rule(draw(expressions(Type.TRUTH)), draw(properties()))
-        longer = Program(program.defaults, (*program.rules, rule))
+        longer = PolicyProgram(program.defaults, (*program.rules, rule))
         if _stands(longer):
             program = longer
     if draw(st.booleans()):
-        longer = Program(program.defaults, (*program.rules, Rule(None, draw(properties()))))
+        longer = PolicyProgram(program.defaults, (*program.rules, Rule(None, draw(properties()))))
         if _stands(longer):
             program = longer
     if program.rules and draw(st.booleans()):
-        shorter = Program((), program.rules)
+        shorter = PolicyProgram((), program.rules)
         if _stands(shorter):
             program = shorter
     return program

@@ -13,9 +13,9 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from bpf.build.objects import BuildResult
 from lab.vm import run_in_lab
-from scheduler_library.policy.compiler import Compiled, compile_policy
+from scheduler_library.policy.compiler import CompiledPolicy, compile_policy
 from scheduler_library.policy.formatter import format_policy
-from scheduler_library.policy.syntax import Program
+from scheduler_library.policy.syntax import PolicyProgram
 from tests.target import Target
 
 from .programs import MACHINE, programs
@@ -35,9 +35,9 @@ class Refused:
     why: str
 
 
-def _drawn(batch: int) -> list[Program]:
+def _drawn(batch: int) -> list[PolicyProgram]:
     """A hundred programs or so; the same ones for the same number."""
-    found: list[Program] = []
+    found: list[PolicyProgram] = []
 
     @seed(batch)
     @settings(
@@ -48,20 +48,20 @@ def _drawn(batch: int) -> list[Program]:
         suppress_health_check=list(HealthCheck),
     )
     @given(programs())
-    def collect(program: Program) -> None:
+    def collect(program: PolicyProgram) -> None:
         found.append(program)
 
     collect()
     return found
 
 
-def sample(count: int, *, start: int = 1) -> Iterator[Compiled]:
+def sample(count: int, *, start: int = 1) -> Iterator[CompiledPolicy]:
     """So many different policies; the same ones for the same `start`."""
     found: set[str] = set()
     for batch in itertools.count(start):
         for program in _drawn(batch):
             compiled = compile_policy(format_policy(program), machine=MACHINE)
-            assert isinstance(compiled, Compiled)
+            assert isinstance(compiled, CompiledPolicy)
             if compiled.name not in found:
                 found.add(compiled.name)
                 yield compiled
@@ -69,10 +69,12 @@ def sample(count: int, *, start: int = 1) -> Iterator[Compiled]:
                     return
 
 
-def build(target: Target, policies: Iterator[Compiled], out: Path) -> tuple[int, list[Refused]]:
+def build(
+    target: Target, policies: Iterator[CompiledPolicy], out: Path
+) -> tuple[int, list[Refused]]:
     """Compile all; how many, and those that clang had anything to say about, warnings included."""
 
-    def one(policy: Compiled) -> tuple[Compiled, BuildResult]:
+    def one(policy: CompiledPolicy) -> tuple[CompiledPolicy, BuildResult]:
         return policy, target.build(policy.source, out, name=f"{policy.name}.bpf.c")
 
     count, trouble = 0, []
@@ -85,7 +87,7 @@ def build(target: Target, policies: Iterator[Compiled], out: Path) -> tuple[int,
     return count, trouble
 
 
-def _said(policy: Compiled, result: BuildResult) -> str:
+def _said(policy: CompiledPolicy, result: BuildResult) -> str:
     """clang's messages, each with the line of C that it is about."""
     lines = policy.source.splitlines()
     return "\n".join(

@@ -13,12 +13,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from process import run
-from scheduler_library.policy.compiler import Compiled, compile_policy
+from scheduler_library.policy.compiler import CompiledPolicy, compile_policy
 from scheduler_library.policy.formatter import format_expression
 from scheduler_library.policy.syntax import (
     Binary,
-    Call,
     Expression,
+    FunctionCall,
     Literal,
     Name,
     Text,
@@ -121,12 +121,12 @@ def evaluate(expression: Expression, facts: dict[str, int]) -> Value:
         case Unary(_, operand):
             found = evaluate(operand, facts)
             return Value(-found.number, found.type)
-        case Call("if", (condition, *others)):
+        case FunctionCall("if", (condition, *others)):
             first, second = (evaluate(each, facts) for each in others)
             type_ = Type.RATIO if first.type is not second.type else first.type
             chosen = first if evaluate(condition, facts).number else second
             return Value(chosen.of(type_), type_)
-        case Call(function, arguments):
+        case FunctionCall(function, arguments):
             found_all = [evaluate(each, facts) for each in arguments]
             types = {each.type for each in found_all}
             type_ = types.pop() if len(types) == 1 else Type.RATIO
@@ -182,7 +182,7 @@ def test_formulas_have_the_value_that_the_guide_promises(
 ) -> None:
     """Scaled, bounded and divided as the guide says, whatever the facts are."""
     policy = compile_policy(f"order by {format_expression(formula)}", machine=MACHINE)
-    assert isinstance(policy, Compiled)
+    assert isinstance(policy, CompiledPolicy)
     functions = re.findall(
         r"^(?:static|__noinline) [su]64 "
         r"(?:bound|min|max|clamp|plus|minus|size_of|times|over|key_0)\(.*?^}",

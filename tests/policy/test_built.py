@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from scheduler_library.policy.compiler import Compiled, compile_policy
+from scheduler_library.policy.compiler import CompiledPolicy, compile_policy
 from tests.target import Target
 
 from .programs import MACHINE
@@ -49,9 +49,9 @@ def test_odd_texts_compile_without_a_warning(target: Target, tmp_path: Path) -> 
     assert build(target, map(_compiled, [*policies, *ONCE_BROKEN]), tmp_path)[1] == []
 
 
-def _compiled(text: str) -> Compiled:
+def _compiled(text: str) -> CompiledPolicy:
     found = compile_policy(text, machine=MACHINE)
-    assert isinstance(found, Compiled)
+    assert isinstance(found, CompiledPolicy)
     return found
 
 

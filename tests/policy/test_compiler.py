@@ -6,20 +6,20 @@ import re
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from scheduler_library.manifest import Kind, ParameterType, Unit, When
-from scheduler_library.policy.compiler import Compiled, Use, compile_policy
-from scheduler_library.policy.facts import Facts, UserSelector
+from scheduler_library.manifest import EntryKind, ParameterType, Unit, When
+from scheduler_library.policy.compiler import CompiledPolicy, Use, compile_policy
+from scheduler_library.policy.facts import PolicyFacts, UserSelector
 from scheduler_library.policy.formatter import format_policy
-from scheduler_library.policy.syntax import Program
+from scheduler_library.policy.syntax import PolicyProgram
 
 from .programs import MACHINE, programs
 
 slowly = settings(deadline=None, max_examples=50, suppress_health_check=list(HealthCheck))
 
 
-def compiled(text: str) -> Compiled:
+def compiled(text: str) -> CompiledPolicy:
     found = compile_policy(text, machine=MACHINE)
-    assert isinstance(found, Compiled)
+    assert isinstance(found, CompiledPolicy)
     return found
 
 
@@ -43,7 +43,7 @@ def lines_of(text: str) -> list[str]:
 
 @slowly
 @given(programs())
-def test_the_same_policy_gives_the_same_bytes(program: Program) -> None:
+def test_the_same_policy_gives_the_same_bytes(program: PolicyProgram) -> None:
     """Compiling twice, also from the canonical form, gives the same in every byte."""
     text = format_policy(program)
     assert compile_policy(text, machine=MACHINE) == compile_policy(text, machine=MACHINE)
@@ -92,12 +92,12 @@ def test_a_name_is_legal_everywhere() -> None:
 
 @slowly
 @given(programs())
-def test_every_parameter_is_a_volatile_global_with_its_default(program: Program) -> None:
+def test_every_parameter_is_a_volatile_global_with_its_default(program: PolicyProgram) -> None:
     """What the manifest lists can be set while the scheduler runs, and begins as it says."""
     found = compiled(format_policy(program))
     globals_ = dict(re.findall(r"^volatile u64 ([a-z0-9_]+) = (\d+);$", found.source, re.MULTILINE))
     assert {each.name: str(each.default) for each in found.manifest.params} == globals_
-    assert found.manifest.kind is Kind.POLICY
+    assert found.manifest.kind is EntryKind.POLICY
     for each in found.manifest.params:
         assert each.type is ParameterType.INT
         assert each.when is When.LIVE
@@ -237,7 +237,7 @@ def test_selectors_that_the_kernel_cannot_see_are_facts() -> None:
         'unit = "a*b[?.service" or cgroup != "/x" { latency };'
         'cmd ~ "ffmpeg *|x264*" and nice > 3 { weight 50 }'
     )
-    assert found.facts == Facts(
+    assert found.facts == PolicyFacts(
         (
             UserSelector(0, "cmd", ("ffmpeg *", "x264*")),
             UserSelector(1, "unit", ("a[*]b[[][?].service",)),
@@ -260,14 +260,14 @@ def test_selectors_that_the_kernel_cannot_see_are_facts() -> None:
 )
 def test_whoever_asks_for_the_expected_runtime_is_told_it(policy: str) -> None:
     """Wherever a policy names the expected runtime, userspace has to supply it."""
-    assert compiled(policy).facts == Facts((), expected_runtime=True)
+    assert compiled(policy).facts == PolicyFacts((), expected_runtime=True)
     assert "} expected_runtime SEC" in compiled(policy).source
 
 
 def test_most_policies_need_nothing_from_userspace() -> None:
     """What the kernel knows by itself asks for no facts, and has no maps for them."""
     policy = 'comm ~ "a" { latency }; user = "batch" { idle }; kthread { weight 200 }'
-    assert compiled(policy).facts == Facts()
+    assert compiled(policy).facts == PolicyFacts()
     assert "uid(p) == 1001" in compiled(policy).source
 
 

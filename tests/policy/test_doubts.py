@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from lab.tree import project_root
 from scheduler_library.learning.templates import templates
-from scheduler_library.policy.compiler import Compiled, compile_policy
+from scheduler_library.policy.compiler import CompiledPolicy, compile_policy
 from scheduler_library.policy.globs import meet, within
 from scheduler_library.policy.syntax import Binary, Expression, Name, Text, Type, walk
 from scheduler_library.policy.trouble import Doubt
@@ -28,7 +28,7 @@ slowly = settings(deadline=None, max_examples=200, suppress_health_check=list(He
 
 def doubts(text: str) -> tuple[Doubt, ...]:
     found = compile_policy(text, machine=MACHINE)
-    assert isinstance(found, Compiled)
+    assert isinstance(found, CompiledPolicy)
     return found.doubts
 
 

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from process import Fault, FaultType
-from scheduler_library.policy.compiler import Compiled, Machine, compile_policy
+from scheduler_library.policy.compiler import CompiledPolicy, TargetMachine, compile_policy
 from scheduler_library.policy.foreign import glob_of_regex
 
 from .programs import MACHINE
@@ -518,7 +518,7 @@ def test_what_is_written_elsewhere_is_told_how_it_is_here(
 )
 def test_what_a_hint_says_to_write_can_be_written(text: str, column: int, hint: str) -> None:
     """The policy in a hint is one that compiles."""
-    anybody = Machine(8, lambda name: 1)
+    anybody = TargetMachine(8, lambda name: 1)
     for wanted in set(re.findall(r"`([^`]*)`", hint)) - {"and", "or", "not", "!=", "desc"}:
         compares = re.search(r" (?:~|=|!=|<|>|<=|>=) ", wanted)
         rule = compares and not wanted.startswith(("share", "slice", "order"))
@@ -540,7 +540,7 @@ def test_what_a_hint_says_to_write_can_be_written(text: str, column: int, hint: 
 def test_a_unit_may_stand_apart_from_its_number(loose: str, canonical: str) -> None:
     """A blank between a number and its unit changes nothing."""
     found = compile_policy(loose, machine=MACHINE)
-    assert isinstance(found, Compiled)
+    assert isinstance(found, CompiledPolicy)
     assert found.text == canonical
 
 

@@ -11,7 +11,7 @@ from process import Fault, FaultType
 from scheduler_library.policy.compiler import compile_policy
 from scheduler_library.policy.formatter import format_policy
 from scheduler_library.policy.parser import parse
-from scheduler_library.policy.syntax import Program, UseLine
+from scheduler_library.policy.syntax import PolicyProgram, UseLine
 
 from .programs import MACHINE, programs, use_lines
 
@@ -21,7 +21,7 @@ slowly = settings(deadline=None, suppress_health_check=list(HealthCheck))
 
 @slowly
 @given(programs())
-def test_a_program_survives_being_written_and_read(program: Program) -> None:
+def test_a_program_survives_being_written_and_read(program: PolicyProgram) -> None:
     """What is parsed from a formatted program is that program."""
     assert parse(format_policy(program)) == program
 
@@ -44,7 +44,9 @@ def _loosely(text: str, chance: random.Random) -> str:
 
 @slowly
 @given(programs(), st.randoms(use_true_random=False))
-def test_formatting_twice_changes_nothing_more(program: Program, chance: random.Random) -> None:
+def test_formatting_twice_changes_nothing_more(
+    program: PolicyProgram, chance: random.Random
+) -> None:
     """However a policy is written, its canonical form is one and the same."""
     canonical = format_policy(program)
     once = format_policy(parse(_loosely(canonical, chance)))
@@ -103,7 +105,9 @@ def test_any_bytes_are_a_policy_or_refused_with_its_column(data: bytes) -> None:
 
 @slowly
 @given(programs(), st.data())
-def test_a_policy_with_a_slip_is_a_policy_or_refused(program: Program, data: st.DataObject) -> None:
+def test_a_policy_with_a_slip_is_a_policy_or_refused(
+    program: PolicyProgram, data: st.DataObject
+) -> None:
     """A valid policy with a piece cut out, put in or doubled is never more than refused."""
     text = format_policy(program)
     start = data.draw(st.integers(0, len(text)))

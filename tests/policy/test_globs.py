@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from process import run
-from scheduler_library.policy.compiler import Compiled, compile_policy
+from scheduler_library.policy.compiler import CompiledPolicy, compile_policy
 from scheduler_library.policy.formatter import format_expression
 from scheduler_library.policy.syntax import Binary, Name, Text
 
@@ -41,7 +41,7 @@ def test_globs_match_as_everywhere(patterns: list[str], names: list[str]) -> Non
     """A name matches a pattern in the kernel just when it does in a shell."""
     selector = format_expression(Binary("~", Name("comm"), Text("|".join(patterns))))
     policy = compile_policy(f"{selector} {{ idle }}", machine=MACHINE)
-    assert isinstance(policy, Compiled)
+    assert isinstance(policy, CompiledPolicy)
     part = re.search(r"/\* Is `part`.*(?=/\* The rule that a task)", policy.source, re.DOTALL)
     assert part is not None
     with tempfile.TemporaryDirectory(prefix="schedpilot-globs-") as place:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bpf.build.objects import BuildResult
 from lab.tree import copy_files, files_of, project_root
-from scheduler_library.policy.compiler import Compiled, Machine, compile_policy
+from scheduler_library.policy.compiler import CompiledPolicy, TargetMachine, compile_policy
 
 GUIDE = project_root() / "docs" / "policy-language.md"
 # The guest has so many, and every one of its policies is made for them.
@@ -25,15 +25,15 @@ def lines() -> list[str]:
     return [block.partition("\n```")[0].strip() for block in cookbook.split("```policy\n")[1:]]
 
 
-def machine(cpus: int = CPUS) -> Machine:
+def machine(cpus: int = CPUS) -> TargetMachine:
     """The guest, as far as a policy may ask. Its user nobody is Debian's, as everywhere."""
-    return Machine(cpus, {"nobody": 65534, "root": pwd.getpwnam("root").pw_uid}.get)
+    return TargetMachine(cpus, {"nobody": 65534, "root": pwd.getpwnam("root").pw_uid}.get)
 
 
-def compiled(line: str) -> Compiled:
+def compiled(line: str) -> CompiledPolicy:
     """A line of the cookbook as a scheduler."""
     found = compile_policy(line, machine=machine())
-    assert isinstance(found, Compiled), line
+    assert isinstance(found, CompiledPolicy), line
     return found
 
 

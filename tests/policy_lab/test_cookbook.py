@@ -7,7 +7,7 @@ import pytest
 
 from scheduler_library.policy.formatter import format_policy
 from scheduler_library.policy.parser import parse
-from scheduler_library.policy.syntax import Program
+from scheduler_library.policy.syntax import PolicyProgram
 from tests.policy_lab.cookbook import compiled, lines
 from tests.policy_lab.guest_effects import SCENES
 from tests.target import Target
@@ -25,7 +25,7 @@ def test_there_are_at_least_twenty_lines_and_none_twice() -> None:
 def test_a_line_is_read_and_written_back(line: str) -> None:
     """A line of the cookbook parses to a program, and its canonical form to the same."""
     program = parse(line)
-    assert isinstance(program, Program)
+    assert isinstance(program, PolicyProgram)
     assert parse(format_policy(program)) == program
 
 

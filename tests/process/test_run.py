@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from process import Fault, FaultType, Fixed, Limits, run
+from process import Fault, FaultType, Fixed, ResourceLimits, run
 from process.fault import VERBOSE_VARIABLE
 from process.run import called, environment
 from process.sandbox import Sandbox, sandboxed
@@ -89,5 +89,5 @@ def test_a_limited_child_that_limits_one_of_its_own_keeps_within_its_limit() -> 
         "pace._speed.append((__import__('time').monotonic(), 10.0))\n"
         "print(run(['sh', '-c', 'ulimit -t'], timeout=60, limits=Limits(cpu=20)).text)"
     )
-    done = run([sys.executable, "-c", code], timeout=60, limits=Limits(cpu=30), cwd=ROOT)
+    done = run([sys.executable, "-c", code], timeout=60, limits=ResourceLimits(cpu=30), cwd=ROOT)
     assert int(done.text) >= 30

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from simulator.stress_verdict import Proof, prove
+from simulator.stress_verdict import StressVerdict, prove
 from tests.target import Target
 
 
@@ -21,7 +21,7 @@ class Prover:
 
     def prove(
         self, source: Path, parameters: Mapping[str, str] | None = None, **more: Any
-    ) -> Proof:
+    ) -> StressVerdict:
         made = self.target.build(source, self.folder).require()
         return prove(
             source,

@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simulator.explain import explain, explain_message
-from simulator.run import Ejection, Ended, Figures, GroupFigures, Wait
-from simulator.scenario import MS, Leave, Machine, Repeat, Run, S, Scenario, Sleep, Task
+from simulator.run import Ejection, Ended, GroupFigures, ObservedWait, SimulationFigures
+from simulator.scenario import MS, Leave, Repeat, Run, S, Scenario, SimulatedMachine, Sleep, Task
 from simulator.stress import wait_bound_ns
-from simulator.stress_verdict import Finding, Outcome, Proof, gains, judge, score_of
+from simulator.stress_verdict import Finding, ScenarioOutcome, StressVerdict, gains, judge, score_of
 
 SCENARIO = Scenario(
     "two",
@@ -19,7 +19,7 @@ SCENARIO = Scenario(
         Task("busy", (Run(5 * MS), Repeat()), count=4),
         Task("waking", (Sleep(MS), Run(MS), Repeat()), count=2),
     ),
-    Machine(2),
+    SimulatedMachine(2),
     duration_ns=10 * S,
 )
 BOUND = wait_bound_ns(SCENARIO, "busy")
@@ -45,8 +45,8 @@ def group(name: str, **changed: object) -> GroupFigures:
     return usual.model_copy(update=changed)
 
 
-def figures(*groups: GroupFigures, **changed: object) -> Figures:
-    usual = Figures(
+def figures(*groups: GroupFigures, **changed: object) -> SimulationFigures:
+    usual = SimulationFigures(
         scheduler="one", seed=1, cpus=2, time_ns=10 * S, run_ns=20 * S, idle_ns=0, switches=1000,
         events=5000, ringbuf_bytes=0, ejection=None,
         groups=groups or (group("busy"), group("waking")),
@@ -55,7 +55,7 @@ def figures(*groups: GroupFigures, **changed: object) -> Figures:
 
 
 def judged(**changed: object) -> tuple[Finding, ...]:
-    return judge(Outcome(SCENARIO, figures(**changed), figures()), SOURCE, "one.bpf.c")
+    return judge(ScenarioOutcome(SCENARIO, figures(**changed), figures()), SOURCE, "one.bpf.c")
 
 
 def test_usual_figures_leave_nothing_to_say() -> None:
@@ -65,7 +65,9 @@ def test_usual_figures_leave_nothing_to_say() -> None:
 
 def test_who_waits_longer_than_the_bound_is_starved() -> None:
     """The finding says who, how long, who went first, and what to change."""
-    seen = Wait(task="busy[1]", ns=BOUND + 1, ended=True, place="created", queue=7, passed=9)
+    seen = ObservedWait(
+        task="busy[1]", ns=BOUND + 1, ended=True, place="created", queue=7, passed=9
+    )
     long = (group("busy", longest_wait_ns=BOUND + 1, wait=seen), group("waking"))
     (found,) = judged(groups=long)
     assert found.severity == "error"
@@ -79,8 +81,8 @@ def test_who_waits_longer_than_the_bound_is_starved() -> None:
 
 def test_who_stands_where_nobody_looks_is_lost() -> None:
     """Groups with the same remedy are one finding, and idle CPUs beside it are none."""
-    seen = Wait(task="waking[3]", ns=10 * S, ended=False, place="created", queue=7, fate="left",
-                allowed=(0, 1), asked=(0, 1), idle=(0, 1))  # fmt: skip
+    seen = ObservedWait(task="waking[3]", ns=10 * S, ended=False, place="created", queue=7,
+                fate="left", allowed=(0, 1), asked=(0, 1), idle=(0, 1))  # fmt: skip
     never = (
         group("busy", longest_wait_ns=9 * S, wait=seen),
         group("waking", longest_wait_ns=10 * S, run_ns=0, wait=seen),
@@ -123,7 +125,7 @@ RANKS = Scenario(
         Task("usual", (Run(5 * MS), Repeat()), count=2),
         Task("nearly", (Run(5 * MS), Repeat()), count=2, nice=1),
     ),
-    Machine(2),
+    SimulatedMachine(2),
     duration_ns=10 * S,
 )
 
@@ -147,7 +149,7 @@ def test_who_is_heavier_may_not_get_less(
         group("usual", run_ns=usual * S),
         group("nearly", run_ns=nearly * S),
     )
-    found = judge(Outcome(RANKS, seen, seen), SOURCE, "one.bpf.c")
+    found = judge(ScenarioOutcome(RANKS, seen, seen), SOURCE, "one.bpf.c")
     assert [each.severity for each in found] == ["error"] * inverted
     assert all("nice is inverted" in each.cause for each in found)
 
@@ -158,7 +160,7 @@ def test_tasks_that_exit_and_are_looked_for_by_pid_are_lost_by_that() -> None:
     scenario = replace(SCENARIO, tasks=(*SCENARIO.tasks, Task("leavers", steps)))
     late = group("leavers", run_ns=S, longest_wait_ns=9 * S)
     for seen in (3, 0):
-        outcome = Outcome(
+        outcome = ScenarioOutcome(
             scenario,
             figures(group("busy"), group("waking"), late, exiting_not_found=seen),
             figures(group("busy"), group("waking"), group("leavers")),
@@ -182,7 +184,7 @@ def test_a_scheduler_may_decline_a_size_that_nobody_asked_for(
 ) -> None:
     """That it says at its start that it is not for so many CPUs is told, and fails nobody."""
     ejection = Ejection(kind=kind, code=0, at_ns=at_ns, message="too many CPUs")
-    outcome = Outcome(replace(SCENARIO, name=name), figures(ejection=ejection), figures())
+    outcome = ScenarioOutcome(replace(SCENARIO, name=name), figures(ejection=ejection), figures())
     assert [each.severity for each in judge(outcome)] == [severity]
 
 
@@ -262,9 +264,9 @@ def test_remedies_fit_the_queue_and_the_memory() -> None:
 def test_a_score_never_rises_when_more_fails(waits: list[float], data: st.DataObject) -> None:
     """Failing in one scenario more, in whatever way, lowers the score or leaves it."""
 
-    def outcome(wait: float) -> Outcome:
+    def outcome(wait: float) -> ScenarioOutcome:
         slow = group("busy", longest_wait_ns=int(wait * BOUND))
-        return Outcome(SCENARIO, figures(slow, group("waking")), figures())
+        return ScenarioOutcome(SCENARIO, figures(slow, group("waking")), figures())
 
     outcomes = [outcome(each) for each in waits]
     before = score_of(outcomes, len(outcomes))
@@ -296,7 +298,7 @@ def test_waiting_longer_never_scores_better(wait: int, more: int) -> None:
 
     def score(longest: int) -> float:
         slow = (group("busy", longest_wait_ns=longest), group("waking"))
-        return score_of([Outcome(SCENARIO, figures(*slow), figures())], 1)
+        return score_of([ScenarioOutcome(SCENARIO, figures(*slow), figures())], 1)
 
     assert score(wait + more) <= score(wait)
 
@@ -323,5 +325,5 @@ def test_what_did_not_finish_has_no_gain() -> None:
 def test_a_proof_with_an_error_has_not_passed() -> None:
     """Warnings stop nobody, one error does."""
     warning = Finding("two", "warning", "", "", "")
-    assert Proof((warning,), {}).passed
-    assert not Proof((warning, replace(warning, severity="error")), {}).passed
+    assert StressVerdict((warning,), {}).passed
+    assert not StressVerdict((warning, replace(warning, severity="error")), {}).passed

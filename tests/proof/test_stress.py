@@ -4,7 +4,7 @@
 import pytest
 
 from simulator.run import simulate
-from simulator.scenario import MS, Machine, Repeat, Run, S, Scenario, Task
+from simulator.scenario import MS, Repeat, Run, S, Scenario, SimulatedMachine, Task
 from simulator.stress import (
     GRACE_NS,
     LONGEST_WAIT_NS,
@@ -13,7 +13,7 @@ from simulator.stress import (
     stress_set,
     wait_bound_ns,
 )
-from simulator.stress_verdict import Outcome, judge
+from simulator.stress_verdict import ScenarioOutcome, judge
 from tests.target import Target
 
 ASKED_FOR = {
@@ -33,7 +33,7 @@ def test_the_set_has_what_is_asked_for() -> None:
 def test_the_set_fits_every_machine(cpus: int) -> None:
     """On small and large machines each scenario is within the engine's bounds."""
     for make in STRESS.values():
-        assert make(Machine(cpus)).text()
+        assert make(SimulatedMachine(cpus)).text()
 
 
 def test_other_sizes_of_machine_are_in_it() -> None:
@@ -62,18 +62,20 @@ def test_the_bound_grows_with_the_load() -> None:
     def bound(count: int, nice: int, of: str = "crowd") -> int:
         steps = (Run(MS), Repeat())
         tasks = (Task("crowd", steps, count=count, nice=nice), Task("one", steps))
-        return wait_bound_ns(Scenario("bound", tasks, Machine(2)), of)
+        return wait_bound_ns(Scenario("bound", tasks, SimulatedMachine(2)), of)
 
     assert bound(4, 0) < bound(40, 0)
     assert bound(4, 0, "one") < bound(4, -10, "one")
     assert bound(4, -10) < bound(4, 0)
 
 
-@pytest.mark.parametrize("machine", [STRESS_MACHINE, Machine(2)], ids=["4 CPUs", "2 CPUs"])
-def test_the_default_scheduler_survives_all_of_it(target: Target, machine: Machine) -> None:
+@pytest.mark.parametrize("machine", [STRESS_MACHINE, SimulatedMachine(2)], ids=["4 CPUs", "2 CPUs"])
+def test_the_default_scheduler_survives_all_of_it(
+    target: Target, machine: SimulatedMachine
+) -> None:
     """The model of the kernel's own scheduler has no finding, even against itself."""
     for make in STRESS.values():
         scenario = make(machine)
         figures = simulate(None, scenario, btf=target.btf, cache_folder=target.cache)
-        assert judge(Outcome(scenario, figures, figures)) == (), scenario.name
+        assert judge(ScenarioOutcome(scenario, figures, figures)) == (), scenario.name
         assert figures.time_ns <= scenario.duration_ns <= 40 * S

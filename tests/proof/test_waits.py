@@ -5,20 +5,20 @@ from typing import Any
 
 import pytest
 
-from simulator.run import Ejection, Ended, Wait
+from simulator.run import Ejection, Ended, ObservedWait
 from simulator.waits import cause_of, cpus, explain_wait
 
 S = 1_000_000_000
 ALL = (0, 1, 2, 3)
 
 
-def wait(**seen: Any) -> Wait:
+def wait(**seen: Any) -> ObservedWait:
     """Ten seconds in the queue 7, on a machine of four CPUs."""
     usual: dict[str, Any] = {
         "task": "job[1004]", "ns": 10 * S, "ended": False, "place": "created", "queue": 7,
         "allowed": ALL,
     }  # fmt: skip
-    return Wait(**usual | seen)
+    return ObservedWait(**usual | seen)
 
 
 @pytest.mark.parametrize(

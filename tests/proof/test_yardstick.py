@@ -10,9 +10,9 @@ from process import Fault
 from simulator.run import GroupFigures, Lengths
 from simulator.yardstick import (
     MEASURES,
-    Objective,
     Scored,
-    Term,
+    SimulatedObjective,
+    SimulatedTerm,
     guarded,
     joint,
     parse_objective,
@@ -125,7 +125,7 @@ def _scored(terms: list[tuple[str, float | None, float]]) -> list[Scored]:
     for key, guard, times in terms:
         measure = MEASURES[key]
         pair = (times, 1.0) if measure.more else (1.0, times)
-        found.append(Scored(Term(measure, guard), *pair))
+        found.append(Scored(SimulatedTerm(measure, guard), *pair))
     return found
 
 
@@ -170,7 +170,7 @@ def test_an_activation_that_does_not_end_never_helps(responses: list[int], had: 
     stuck = _group(ordered[:-1], [ordered[-1] + had])
     for key in MEASURES:
         if key.startswith("response") or key == "completions":
-            objective = Objective((Term(MEASURES[key]),))
+            objective = SimulatedObjective((SimulatedTerm(MEASURES[key]),))
             times = joint(scored(objective, stuck, usual, SECONDS))
             assert times is None or times <= 1
 

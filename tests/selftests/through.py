@@ -11,14 +11,14 @@ from pathlib import Path
 from bpf.static.check import check_source
 from process import Fault
 from simulator.build import build_native
-from simulator.run import Candidate, Ejection, Ended, simulate
+from simulator.run import Ejection, Ended, NativeScheduler, simulate
 from simulator.scenario import (
     SCENARIOS,
-    Machine,
     Repeat,
     Run,
     S,
     Scenario,
+    SimulatedMachine,
     Sleep,
     Task,
     Yield,
@@ -64,7 +64,7 @@ def _files(folder: Path, case: Case, place: Path) -> tuple[Path, tuple[Path, ...
 
 
 def _scenarios(case: Case, workloads: Sequence[str]) -> list[Scenario]:
-    machine = Machine(CPUS, node_cpus=CPUS // 2 if case.scheduler == "numa" else 0)
+    machine = SimulatedMachine(CPUS, node_cpus=CPUS // 2 if case.scheduler == "numa" else 0)
     names = ("hotplug",) if case.scheduler == "hotplug" else workloads
     made = [SCENARIOS[name](machine) for name in names]
     steps = (Run(200_000), Yield(), Sleep(100_000), Repeat())
@@ -84,7 +84,7 @@ def _verdict(ejection: Ejection | None) -> Verdict:
 class Made:
     """One source through static check and compilers. `candidate` is None where a gate refuses."""
 
-    candidate: Candidate | None
+    candidate: NativeScheduler | None
     gate: str = ""
     said: str = ""
 
@@ -102,7 +102,7 @@ def make(folder: Path, case: Case, target: Target, place: Path) -> Made:
         native = build_native(
             source, place, headers=headers, btf=target.btf, cache_folder=target.cache
         )
-        return Made(Candidate(native.require(), built.object))
+        return Made(NativeScheduler(native.require(), built.object))
     except Fault as fault:
         return Made(None, "simulate", str(fault))
 

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from scheduler_library.policy.compiler import Compiled, compile_policy
-from scheduler_library.policy.compiler import Machine as PolicyMachine
+from scheduler_library.policy.compiler import CompiledPolicy, TargetMachine, compile_policy
 from simulator.build import build_native
-from simulator.run import Candidate, Figures, simulate
+from simulator.run import NativeScheduler, SimulationFigures, simulate
 from simulator.scenario import Scenario
 from tests.target import Target
 
@@ -24,9 +23,11 @@ class Workbench:
     def __init__(self, target: Target, folder: Path) -> None:
         self.target = target
         self.folder = folder
-        self._made: dict[str, Candidate] = {}
+        self._made: dict[str, NativeScheduler] = {}
 
-    def make(self, source: Path | str, name: str, *, headers: tuple[Path, ...] = ()) -> Candidate:
+    def make(
+        self, source: Path | str, name: str, *, headers: tuple[Path, ...] = ()
+    ) -> NativeScheduler:
         """A candidate of a C source, by the name of its file."""
         if name not in self._made:
             built = self.target.build(source, self.folder, name=f"{name}.bpf.c", headers=headers)
@@ -38,27 +39,27 @@ class Workbench:
                 btf=self.target.btf,
                 cache_folder=self.target.cache,
             )
-            self._made[name] = Candidate(native.require(), built.require())
+            self._made[name] = NativeScheduler(native.require(), built.require())
         return self._made[name]
 
-    def library(self, name: str) -> Candidate:
+    def library(self, name: str) -> NativeScheduler:
         return self.make(
             ROOT / "scheduler_library" / "schedulers" / name / f"{name}.bpf.c", f"library_{name}"
         )
 
-    def beside(self, name: str) -> Candidate:
+    def beside(self, name: str) -> NativeScheduler:
         """One of the schedulers beside these tests, or beside those of bpf/."""
         own = BAD / f"{name}.bpf.c"
         return self.make(
             own if own.is_file() else ROOT / "tests/bpf/schedulers" / f"{name}.bpf.c", name
         )
 
-    def policy(self, line: str) -> Candidate:
-        compiled = compile_policy(line, machine=PolicyMachine(4, lambda _: None))
-        assert isinstance(compiled, Compiled)
+    def policy(self, line: str) -> NativeScheduler:
+        compiled = compile_policy(line, machine=TargetMachine(4, lambda _: None))
+        assert isinstance(compiled, CompiledPolicy)
         return self.make(compiled.source, compiled.name)
 
-    def run(self, candidate: Candidate | None, scenario: Scenario) -> Figures:
+    def run(self, candidate: NativeScheduler | None, scenario: Scenario) -> SimulationFigures:
         return simulate(candidate, scenario, btf=self.target.btf, cache_folder=self.target.cache)
 
 

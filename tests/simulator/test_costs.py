@@ -8,14 +8,25 @@ import pytest
 
 from process import Fault
 from simulator.run import run_engine
-from simulator.scenario import MS, US, Fork, Machine, Repeat, Run, Scenario, Sleep, Task, service
+from simulator.scenario import (
+    MS,
+    US,
+    Fork,
+    Repeat,
+    Run,
+    Scenario,
+    SimulatedMachine,
+    Sleep,
+    Task,
+    service,
+)
 
 from .conftest import Workbench
 
-ALONE = Machine(1, switch_ns=1000, wake_ns=500)
+ALONE = SimulatedMachine(1, switch_ns=1000, wake_ns=500)
 
 
-def _sleeper(machine: Machine) -> Scenario:
+def _sleeper(machine: SimulatedMachine) -> Scenario:
     return Scenario("sleeper", (Task("a", (Sleep(MS), Run(MS), Repeat(100))),), machine)
 
 
@@ -36,7 +47,7 @@ def test_lateness_is_drawn_between_the_quantiles(bench: Workbench) -> None:
 
 def test_lateness_is_the_same_by_the_same_seed(bench: Workbench) -> None:
     """The same bytes for the same seed, and others for another."""
-    scenario = service(Machine(2, late_ns=tuple(range(0, 200_000, 2000))))
+    scenario = service(SimulatedMachine(2, late_ns=tuple(range(0, 200_000, 2000))))
     first, again, other = (
         run_engine(None, each, btf=bench.target.btf, cache_folder=bench.target.cache)
         for each in (scenario, scenario, scenario.seeded(2))
@@ -69,7 +80,7 @@ def test_the_kernels_own_scheduler_balances_by_weight(bench: Workbench) -> None:
     """A heavy task ends up with a CPU of its own, and the light ones share the other."""
     run = (Run(10 * MS), Repeat())
     tasks = (Task("heavy", run), Task("light", run, nice=10, count=5))
-    figures = bench.run(None, Scenario("weights", tasks, Machine(2)))
+    figures = bench.run(None, Scenario("weights", tasks, SimulatedMachine(2)))
     assert figures.group("heavy").run_ns > 0.9 * figures.time_ns
 
 
@@ -83,5 +94,5 @@ def test_the_kernels_own_scheduler_looks_at_load_over_time(bench: Workbench) -> 
         Task("lighter", hog, nice=10, count=2),
         Task("naps", naps, count=2),
     )
-    figures = bench.run(None, Scenario("loads", tasks, Machine(2), duration_ns=4000 * MS))
+    figures = bench.run(None, Scenario("loads", tasks, SimulatedMachine(2), duration_ns=4000 * MS))
     assert sum(group.migrations for group in figures.groups) <= 4

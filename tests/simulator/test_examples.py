@@ -14,15 +14,15 @@ from lab.recipe import recipe_for
 from lab.root import ensure
 from lab.tree import project_root
 from process import Fault
-from simulator.run import Candidate, Ended
+from simulator.run import Ended, NativeScheduler
 from simulator.scenario import (
     MS,
     SCENARIOS,
     Cgroup,
-    Machine,
     Repeat,
     Run,
     Scenario,
+    SimulatedMachine,
     Task,
     WeightChange,
     service,
@@ -67,7 +67,7 @@ def folder() -> Path:
         pytest.skip(f"the kernel's examples cannot be fetched: {fault}")
 
 
-def candidate(bench: Workbench, folder: Path, name: str) -> Candidate:
+def candidate(bench: Workbench, folder: Path, name: str) -> NativeScheduler:
     headers = tuple(sorted(folder.glob(f"{name}*.h")))
     return bench.make(folder / f"{name}.bpf.c", name, headers=headers)
 
@@ -85,7 +85,9 @@ def test_examples_serve_every_workload(
 ) -> None:
     """Each example runs unchanged and is not ejected."""
     chosen = replace(candidate(bench, folder, name), parameters=PARAMETERS[name])
-    figures = bench.run(chosen, replace(SCENARIOS[workload](Machine(CPUS)), duration_ns=2000 * MS))
+    figures = bench.run(
+        chosen, replace(SCENARIOS[workload](SimulatedMachine(CPUS)), duration_ns=2000 * MS)
+    )
     assert figures.ejection is None
     assert figures.run_ns > 0
 
@@ -97,7 +99,9 @@ def test_what_cannot_be_simulated_says_what_is_missing(
     """An example that waits for its userspace ends with the name of what that would fill."""
     parameters, message = MISSING[name]
     chosen = replace(candidate(bench, folder, name), parameters=parameters)
-    ejection = bench.run(chosen, replace(service(Machine(CPUS)), duration_ns=60_000 * MS)).ejection
+    ejection = bench.run(
+        chosen, replace(service(SimulatedMachine(CPUS)), duration_ns=60_000 * MS)
+    ).ejection
     assert ejection is not None
     assert (ejection.kind, ejection.message) == (Ended.NOT_MODELLED, message)
 
@@ -112,7 +116,7 @@ def test_cgroups_get_what_their_weights_say(bench: Workbench, folder: Path) -> N
             Task("b", hog, count=8, cgroup="/b/deep"),
             Task("c", hog, count=8, cgroup="/c"),
         ),
-        Machine(CPUS),
+        SimulatedMachine(CPUS),
         (WeightChange(0, "/c", 50),),
         duration_ns=20_000 * MS,
         cgroups=(Cgroup("/a"), Cgroup("/b", 250), Cgroup("/b/deep"), Cgroup("/c")),

@@ -10,18 +10,18 @@ from typing import Any
 
 import pytest
 
-from simulator.run import Figures, simulate
-from simulator.scenario import MS, Machine, Scenario, fork_storm, hogs, overload, service
+from simulator.run import SimulationFigures, simulate
+from simulator.scenario import MS, Scenario, SimulatedMachine, fork_storm, hogs, overload, service
 
 from .conftest import Workbench
 
-MACHINE = Machine(3)
+MACHINE = SimulatedMachine(3)
 CPUS = 1
 
 
 def traced(
     bench: Workbench, name: str, scenario: Scenario, folder: Path
-) -> tuple[Figures, list[dict[str, Any]]]:
+) -> tuple[SimulationFigures, list[dict[str, Any]]]:
     out = folder / "trace.json"
     figures = simulate(
         bench.library(name) if name else None,
@@ -67,7 +67,7 @@ def test_tracing_changes_no_figure(bench: Workbench, tmp_path: Path) -> None:
 
 def test_a_trace_that_is_too_large_says_where_it_ends(bench: Workbench, tmp_path: Path) -> None:
     """It stays whole JSON of bounded size, with a word at the end and the time in the figures."""
-    scenario = replace(overload(Machine(8)), duration_ns=60_000 * MS)
+    scenario = replace(overload(SimulatedMachine(8)), duration_ns=60_000 * MS)
     figures, events = traced(bench, "fifo", scenario, tmp_path)
     assert figures.ejection is None
     assert figures.trace_cut_ns is not None

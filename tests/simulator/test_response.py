@@ -15,11 +15,11 @@ from simulator.scenario import (
     US,
     Ending,
     Lock,
-    Machine,
     Repeat,
     Run,
     S,
     Scenario,
+    SimulatedMachine,
     Sleep,
     Task,
     Unlock,
@@ -32,11 +32,13 @@ from .conftest import Workbench
 
 # A switch, and the way out of idleness; the tick never comes within a test's schedule.
 SWITCH, WAY = 1000, 500
-QUIET = Machine(1, switch_ns=SWITCH, wake_ns=WAY, tick_ns=S)
+QUIET = SimulatedMachine(1, switch_ns=SWITCH, wake_ns=WAY, tick_ns=S)
 EXAMPLES = settings(max_examples=12, deadline=None)
 
 
-def _run(bench: Workbench, tasks: tuple[Task, ...], machine: Machine = QUIET) -> GroupFigures:
+def _run(
+    bench: Workbench, tasks: tuple[Task, ...], machine: SimulatedMachine = QUIET
+) -> GroupFigures:
     """Under first come, first served; the figures of the first task's group."""
     scenario = Scenario("test", tasks, machine)
     return bench.run(bench.library("fifo"), scenario).group(tasks[0].group)
@@ -91,7 +93,7 @@ def test_a_task_that_never_sleeps_has_a_response(
 ) -> None:
     """It counts with all of its time, under any load, and completes nothing."""
     hogs = Task("hogs", (Run(MS), Repeat()), count=others + 1)
-    scenario = Scenario("hogs", (hogs,), Machine(1), duration_ns=duration * MS)
+    scenario = Scenario("hogs", (hogs,), SimulatedMachine(1), duration_ns=duration * MS)
     for candidate in (None, bench.library("fifo")):
         group = bench.run(candidate, scenario).group("hogs")
         assert group.response_ns is not None
@@ -104,7 +106,7 @@ def test_a_task_that_never_sleeps_has_a_response(
 def test_what_is_never_run_counts_with_its_wait(bench: Workbench) -> None:
     """A task that a scheduler loses has a response as long as the simulation, and no burst."""
     tasks = (Task("lost", (Run(MS), Sleep(MS), Repeat()), comm="lost", count=3),)
-    scenario = Scenario("lost", tasks, Machine(1), duration_ns=500 * MS)
+    scenario = Scenario("lost", tasks, SimulatedMachine(1), duration_ns=500 * MS)
     group = bench.run(bench.beside("orphans"), scenario).group("lost")
     good = bench.run(bench.library("fifo"), scenario).group("lost")
     assert group.response_ns is not None
@@ -153,7 +155,7 @@ def test_completions_do_not_change_with_how_often_somebody_is_preempted(
 ) -> None:
     """The same work in slices of any length has as many completions as it has sleeps and ends."""
     steps = (Run(work * MS), Sleep(2 * MS), Repeat(times))
-    scenario = Scenario("same", (Task("a", steps, count=tasks),), Machine(1, tick_ns=MS))
+    scenario = Scenario("same", (Task("a", steps, count=tasks),), SimulatedMachine(1, tick_ns=MS))
     groups = [
         bench.run(bench.policy(f"order fifo; slice {each}ms"), scenario).group("a")
         for each in sorted(slices)
@@ -209,7 +211,7 @@ def test_who_spins_for_a_lock_burns_the_cpu(bench: Workbench) -> None:
 def test_a_holder_that_is_preempted_makes_others_spin(bench: Workbench) -> None:
     """On one CPU nobody spins where a slice lasts for the work, and somebody does where not."""
     steps = (Lock("s", spins=True, per_cpu=True), Run(10 * MS), Unlock("s"))
-    scenario = Scenario("holders", (Task("a", steps, count=2),), Machine(1, tick_ns=MS))
+    scenario = Scenario("holders", (Task("a", steps, count=2),), SimulatedMachine(1, tick_ns=MS))
     long, short = (
         bench.run(bench.policy(f"order fifo; slice {ms}ms"), scenario).group("a") for ms in (40, 4)
     )
@@ -250,7 +252,7 @@ def test_locks_do_not_change_what_is_done(bench: Workbench) -> None:
 @pytest.fixture(scope="module")
 def kept(bench: Workbench) -> dict[str, GroupFigures]:
     """The requests of `schbench`'s shape under schedulers that were measured with it."""
-    scenario = requests(Machine(2))
+    scenario = requests(SimulatedMachine(2))
     lines = {
         "default": None,
         "fifo 100ms": bench.policy("order fifo; slice 100ms"),
@@ -290,7 +292,7 @@ def test_requests_are_ranked_as_the_real_program_ranks_them(kept: dict[str, Grou
 
 def test_without_locks_no_slice_makes_more_requests(bench: Workbench) -> None:
     """It is the lock that is held while preempted, and nothing else."""
-    scenario = requests(Machine(2))
+    scenario = requests(SimulatedMachine(2))
     free = replace(
         scenario,
         tasks=tuple(

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 from simulator.build import build_native
-from simulator.run import Candidate, Ended, Figures, simulate
-from simulator.scenario import Machine, hogs, pinned
+from simulator.run import Ended, NativeScheduler, SimulationFigures, simulate
+from simulator.scenario import SimulatedMachine, hogs, pinned
 
 from .conftest import BAD, ROOT, Workbench
 
 
-def sanitized(bench: Workbench, source: Path) -> Figures:
+def sanitized(bench: Workbench, source: Path) -> SimulationFigures:
     name = f"sane_{source.name}"
     native = build_native(
         source,
@@ -24,8 +24,8 @@ def sanitized(bench: Workbench, source: Path) -> Figures:
     )
     built = bench.target.build(source, bench.folder, name=name)
     return simulate(
-        Candidate(native.require(), built.require()),
-        pinned(Machine(4)),
+        NativeScheduler(native.require(), built.require()),
+        pinned(SimulatedMachine(4)),
         btf=bench.target.btf,
         cache_folder=bench.target.cache,
         sanitize=True,
@@ -60,6 +60,6 @@ def test_a_bad_access_ends_the_run_at_its_line(bench: Workbench, name: str, mess
 
 def test_a_crash_is_placed_without_sanitizers_too(bench: Workbench) -> None:
     """Where the processor itself objects, the line is known in any run."""
-    ejection = bench.run(bench.beside("divides"), hogs(Machine(2))).ejection
+    ejection = bench.run(bench.beside("divides"), hogs(SimulatedMachine(2))).ejection
     assert ejection is not None
     assert ejection.message == "division by zero in ops.enqueue() at divides.bpf.c:12"

@@ -11,10 +11,10 @@ from simulator.scenario import (
     Affine,
     CpuChange,
     Fork,
-    Machine,
     Repeat,
     Run,
     Scenario,
+    SimulatedMachine,
     Sleep,
     Task,
     Wake,
@@ -27,7 +27,7 @@ GOOD = Scenario("good", (Task("a", (Run(1000), Sleep(1000), Repeat())),))
 @pytest.mark.parametrize("cpus", [1, 2, 65, 256])
 def test_every_usual_workload_fits_every_machine(name: str, cpus: int) -> None:
     """The usual workloads are within the engine's bounds on small and large machines."""
-    scenario = SCENARIOS[name](Machine(cpus))
+    scenario = SCENARIOS[name](SimulatedMachine(cpus))
     assert scenario.name == name
     assert scenario.text().startswith(f"machine {cpus} 1 {cpus} {cpus} ")
 
@@ -35,9 +35,9 @@ def test_every_usual_workload_fits_every_machine(name: str, cpus: int) -> None:
 @pytest.mark.parametrize(
     ("bad", "why"),
     [
-        (replace(GOOD, machine=Machine(0)), "CPUs"),
-        (replace(GOOD, machine=Machine(257)), "CPUs"),
-        (replace(GOOD, machine=Machine(tick_ns=1)), "tick"),
+        (replace(GOOD, machine=SimulatedMachine(0)), "CPUs"),
+        (replace(GOOD, machine=SimulatedMachine(257)), "CPUs"),
+        (replace(GOOD, machine=SimulatedMachine(tick_ns=1)), "tick"),
         (replace(GOOD, duration_ns=0), "lasts"),
         (replace(GOOD, seed=-1), "seed"),
         (replace(GOOD, changes=(CpuChange(0, 9, online=False),)), "CPU 9"),

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from lab.tree import copy_files, files_of, project_root
-from simulator.scenario import Machine, pinned
+from simulator.scenario import SimulatedMachine, pinned
 
 from .conftest import BAD, Workbench
 
@@ -56,7 +56,7 @@ def test_the_kernel_says_what_the_simulator_said(
     bench: Workbench, seen: dict[str, Any], name: str
 ) -> None:
     """A broken scheduler is ejected by both, in the same words."""
-    ejection = bench.run(bench.beside(name), pinned(Machine(2))).ejection
+    ejection = bench.run(bench.beside(name), pinned(SimulatedMachine(2))).ejection
     assert ejection is not None
     assert general(ejection.message) in general(seen[name]["message"])
 

@@ -9,7 +9,7 @@ import pytest
 
 from process import Fault, FaultType
 from simulator.build import build_native
-from simulator.run import Candidate, Ended, run_engine
+from simulator.run import Ended, NativeScheduler, run_engine
 from simulator.scenario import (
     MS,
     SCENARIOS,
@@ -20,13 +20,13 @@ from simulator.scenario import (
     Enter,
     Fork,
     Leave,
-    Machine,
     Policy,
     Renice,
     Repeat,
     Run,
     S,
     Scenario,
+    SimulatedMachine,
     Sleep,
     Step,
     Task,
@@ -53,7 +53,7 @@ LINES = (
     "avg_run < 2ms and wakeups > 20 { latency; preempt; slice 1ms }; nice > 4 { idle }",
     "order by expected_runtime desc",
 )
-MACHINE = Machine(4, 2)
+MACHINE = SimulatedMachine(4, 2)
 # A word for each of five tasks; what the letters stand for is in sequence.bpf.c.
 SEQUENCE = " RSqrRSqmrRSqmrRseRSqxX RSqrRSqwrRSqxX RSqrRySqxX RSqrRpSqcrRSqxX RSqrRSqxX"
 
@@ -92,7 +92,7 @@ def test_the_default_serves_every_workload(bench: Workbench, workload: str) -> N
 @pytest.mark.parametrize("cpus", [1, 2, 64, 130])
 def test_machines_of_any_size(bench: Workbench, cpus: int) -> None:
     """One CPU and more than fit a word of a mask are all put to use."""
-    wanted = replace(service(Machine(cpus)), duration_ns=500 * MS)
+    wanted = replace(service(SimulatedMachine(cpus)), duration_ns=500 * MS)
     figures = bench.run(bench.library("fair"), wanted)
     assert figures.ejection is None
     assert figures.run_ns > 0.95 * figures.cpus * figures.time_ns
@@ -101,7 +101,7 @@ def test_machines_of_any_size(bench: Workbench, cpus: int) -> None:
 # ---- the same again ----
 
 
-def engine_output(bench: Workbench, candidate: Candidate | None, scenario: Scenario) -> bytes:
+def engine_output(bench: Workbench, candidate: NativeScheduler | None, scenario: Scenario) -> bytes:
     return run_engine(candidate, scenario, btf=bench.target.btf, cache_folder=bench.target.cache)
 
 
@@ -146,7 +146,7 @@ def test_work_does_not_depend_on_the_scheduler(bench: Workbench) -> None:
 )
 def test_shares_follow_weights(bench: Workbench, name: str, weights: dict[str, int]) -> None:
     """Hogs of three weights get CPU time in proportion, within 2 percent."""
-    scenario = replace(hogs(Machine(2)), duration_ns=60_000 * MS)
+    scenario = replace(hogs(SimulatedMachine(2)), duration_ns=60_000 * MS)
     figures = bench.run(bench.library(name) if name else None, scenario)
     for group, weight in weights.items():
         share = figures.group(group).run_ns / figures.run_ns
@@ -165,7 +165,7 @@ def test_latency_serves_a_service_better_than_fifo(bench: Workbench) -> None:
 def test_longest_first_reaches_the_bound(bench: Workbench, way: str) -> None:
     """With expectations known, the long job begins first and ends with the others."""
     candidate = bench.library(way) if way == "jobs" else bench.policy(way)
-    scenario = uneven_batch(Machine(2))
+    scenario = uneven_batch(SimulatedMachine(2))
     bound = max(900 * MS, (900 * MS + 39 * 50 * MS) / 2)
     makespan = bench.run(candidate, scenario).group("jobs").makespan_ns
     in_order = bench.run(bench.library("fifo"), scenario).group("jobs").makespan_ns
@@ -176,7 +176,7 @@ def test_longest_first_reaches_the_bound(bench: Workbench, way: str) -> None:
 
 def test_a_task_that_runs_alone_takes_what_it_needs(bench: Workbench) -> None:
     """With nothing else to run, time is the work, its switches and the ways out of idleness."""
-    machine = Machine(1, switch_ns=1000, wake_ns=500)
+    machine = SimulatedMachine(1, switch_ns=1000, wake_ns=500)
     scenario = Scenario(
         "alone", (Task("a", (Run(3 * MS), Sleep(MS), Run(2 * MS), Repeat(2))),), machine
     )
@@ -315,7 +315,7 @@ def test_a_cpu_that_goes_takes_nobody_with_it(bench: Workbench) -> None:
     """Tasks of a CPU that goes for good run elsewhere, those pinned to it as well."""
     stuck = Task("stuck", (Run(MS), Sleep(100 * US), Repeat()), cpus=(1,), count=3)
     scenario = Scenario(
-        "gone", (stuck,), Machine(2), (CpuChange(100 * MS, 1, online=False),), 1000 * MS
+        "gone", (stuck,), SimulatedMachine(2), (CpuChange(100 * MS, 1, online=False),), 1000 * MS
     )
     for name in LIBRARY:
         figures = bench.run(bench.library(name), scenario)
@@ -350,7 +350,7 @@ def test_preemption_and_the_head_of_the_queue(bench: Workbench) -> None:
             Task("hogs", (Run(50 * MS), Repeat()), count=3),
             Task("svc", (Sleep(30 * MS, 9 * MS), Run(100 * US), Repeat())),
         ),
-        Machine(1),
+        SimulatedMachine(1),
         duration_ns=20_000 * MS,
     )
     preempt = bench.beside("preempt")
@@ -374,7 +374,7 @@ def test_who_is_preempted_by_the_one_it_wakes_has_not_slept(bench: Workbench) ->
             Task("client", (Run(MS), Wake("svc"), Wait(), Repeat(100)), comm="client"),
             Task("svc", (Wait(), Run(100 * US), Wake("client"), Repeat(100)), comm="svc"),
         ),
-        Machine(1),
+        SimulatedMachine(1),
         duration_ns=2_000 * MS,
     )
     preempt = bench.beside("preempt")
@@ -392,7 +392,7 @@ def test_facts_from_userspace_reach_the_scheduler(bench: Workbench) -> None:
     scenario = Scenario(
         "selected",
         (Task("make", hog, count=4, selected=1), Task("rest", hog, count=4)),
-        Machine(2),
+        SimulatedMachine(2),
     )
     figures = bench.run(bench.policy('cmd ~ "make*" { idle }'), scenario)
     assert figures.ejection is None
@@ -419,7 +419,7 @@ def test_objects_and_what_holds_them_are_the_kernels(bench: Workbench) -> None:
 
 def test_cores_and_nodes_are_told_apart(bench: Workbench) -> None:
     """Idle CPUs are found by whole cores and by nodes as the machine has them."""
-    machine = Machine(8, core_cpus=2, node_cpus=4)
+    machine = SimulatedMachine(8, core_cpus=2, node_cpus=4)
     for workload in (service, fork_storm, uneven_batch):
         figures = bench.run(bench.beside("topology"), workload(machine))
         assert figures.ejection is None
@@ -428,7 +428,7 @@ def test_cores_and_nodes_are_told_apart(bench: Workbench) -> None:
 
 def test_the_default_choice_prefers_wholly_idle_cores(bench: Workbench) -> None:
     """With two CPUs a core and half as many tasks, each gets a core of its own."""
-    machine = Machine(8, core_cpus=2)
+    machine = SimulatedMachine(8, core_cpus=2)
     pairs = tuple(
         Task("one", (Run(MS), Sleep(3 * MS), Repeat()), comm=f"one{at}", cpus=(2 * at, 2 * at + 1))
         for at in range(4)
@@ -556,7 +556,7 @@ def test_sched_idle_weighs_least(bench: Workbench) -> None:
             Task("idle", hog, nice=-20, policy=Policy.IDLE),
             Task("batch", hog, nice=10, policy=Policy.BATCH),
         ),
-        Machine(1),
+        SimulatedMachine(1),
         duration_ns=20 * S,
     )
     for each in (None, bench.library("fair")):
@@ -608,7 +608,7 @@ def test_changes_of_a_running_task_are_told_in_the_kernels_order(bench: Workbenc
         Task(name, (Sleep(10 * MS), Run(MS), *steps, Run(MS)), start_ns=at * 50 * MS)
         for at, (name, steps) in enumerate(parts.items(), 1)
     )
-    scenario = Scenario("changes", tasks, Machine(2), cgroups=CGROUPS)
+    scenario = Scenario("changes", tasks, SimulatedMachine(2), cgroups=CGROUPS)
     ejection = bench.run(bench.beside("sequence"), scenario).ejection
     assert ejection is not None
     assert ejection.message == SEQUENCE

@@ -6,8 +6,8 @@ import json
 import pytest
 
 from process import Fault
-from simulator.scenario import Cgroup, Machine, Repeat, Run, Scenario, Task
-from simulator.told import Told
+from simulator.scenario import Cgroup, Repeat, Run, Scenario, SimulatedMachine, Task
+from simulator.told import RequestedFacts
 
 HOG = (Run(1000), Repeat())
 
@@ -22,12 +22,12 @@ def facts(*selectors: tuple[str, str], expected_runtime: bool = False) -> str:
 
 def scenario(*tasks: Task) -> Scenario:
     paths = ("/a.slice", "/a.slice/web.service")
-    return Scenario("it", tasks, Machine(2), cgroups=tuple(Cgroup(path) for path in paths))
+    return Scenario("it", tasks, SimulatedMachine(2), cgroups=tuple(Cgroup(path) for path in paths))
 
 
 def test_tasks_are_selected_as_the_daemon_does_it() -> None:
     """By cgroup, by unit and by the command's name; a kernel thread has no command."""
-    told = Told.read(facts(("cgroup", "/a.slice/*"), ("unit", "web"), ("cmd", "nginx*")))
+    told = RequestedFacts.read(facts(("cgroup", "/a.slice/*"), ("unit", "web"), ("cmd", "nginx*")))
     made = told.scenario(
         scenario(
             Task("g", HOG, comm="nginx", cgroup="/a.slice/web.service"),
@@ -41,16 +41,16 @@ def test_tasks_are_selected_as_the_daemon_does_it() -> None:
 
 def test_what_cannot_be_known_is_said() -> None:
     """Scenarios have no command lines, and no finished runs unless they say so."""
-    told = Told.read(facts(("cmd", "x"), expected_runtime=True))
+    told = RequestedFacts.read(facts(("cmd", "x"), expected_runtime=True))
     unknown = scenario(Task("g", HOG))
     assert len(told.notes([unknown])) == 2
     known = scenario(Task("g", HOG, expected_ns=5))
     assert len(told.notes([known])) == 1
-    assert Told.read("").notes([unknown]) == []
+    assert RequestedFacts.read("").notes([unknown]) == []
 
 
 @pytest.mark.parametrize("text", ["[", '{"selectors": [{"bit": "x"}]}', '{"selectors": 3}'])
 def test_facts_that_are_none_are_a_fault(text: str) -> None:
     """They come from another program."""
     with pytest.raises(Fault, match="not understood"):
-        Told.read(text)
+        RequestedFacts.read(text)

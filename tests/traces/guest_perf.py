@@ -4,9 +4,9 @@
 import subprocess
 from pathlib import Path
 
-from simulator.scenario import Machine
+from simulator.scenario import SimulatedMachine
 from simulator.traces import machine_for, read_trace, replay_of
-from simulator.traces.model import Recorded, Wake
+from simulator.traces.model import RecordedTrace, TracedWake
 
 # On one CPU, where a reader always sleeps before the other side writes. On two it may find its
 # data there already, so that nobody wakes it.
@@ -20,10 +20,10 @@ ATTEMPTS = 3
 
 def _read(path: Path) -> dict[str, object]:
     trace = read_trace(path)
-    assert isinstance(trace, Recorded)
-    replay = replay_of(trace, machine_for(trace, Machine()), seed=1)
+    assert isinstance(trace, RecordedTrace)
+    replay = replay_of(trace, machine_for(trace, SimulatedMachine()), seed=1)
     pipe = {number for number, task in trace.tasks.items() if task.comm == "sched-pipe"}
-    wakes = [each for each in trace.events if isinstance(each, Wake) and each.task in pipe]
+    wakes = [each for each in trace.events if isinstance(each, TracedWake) and each.task in pipe]
     return {
         "records": len(trace.events),
         "tasks": len(replay.scenario.tasks),

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from process import Fault
-from simulator.scenario import Machine, Sleep, Wait
+from simulator.scenario import SimulatedMachine, Sleep, Wait
 from simulator.traces import machine_for, read_trace, scenario_of
-from simulator.traces.model import Exit, Fork, How, Recorded, Runs, Wake
+from simulator.traces.model import How, RecordedTrace, Runs, TracedExit, TracedFork, TracedWake
 from tests.traces.conftest import DATA, Write
 
 START = 1_000_000_000
@@ -38,9 +38,9 @@ def waking(at_us: int, comm: str, pid: int, by: tuple[str, int]) -> str:
     return line(at_us, "sched:sched_waking", text, comm=by[0], tid=by[1])
 
 
-def read(path: Path) -> Recorded:
+def read(path: Path) -> RecordedTrace:
     trace = read_trace(path)
-    assert isinstance(trace, Recorded)
+    assert isinstance(trace, RecordedTrace)
     return trace
 
 
@@ -59,9 +59,9 @@ def test_runs_sleeps_and_wakers_are_found(write: Write) -> None:
         )
     )
     names = {trace.tasks[number].comm: number for number in trace.tasks}
-    assert [type(each) for each in trace.events[:3]] == [Wake, Wake, Exit]
+    assert [type(each) for each in trace.events[:3]] == [TracedWake, TracedWake, TracedExit]
     woken = trace.events[1]
-    assert isinstance(woken, Wake)
+    assert isinstance(woken, TracedWake)
     assert (woken.task, woken.ran_ns, woken.slept_ns) == (names["a"], 160_000, 40_000)
     assert (woken.how, woken.waker, woken.offset_ns) == (How.TASK, names["c"], 40_000)
     assert any(isinstance(each, Runs) and each.ran_ns == 40_000 for each in trace.events)
@@ -78,7 +78,7 @@ def test_forks_are_found(write: Write) -> None:
             switch(90, "sh:6", "X", "swapper/0:0"),
         )
     )
-    assert isinstance(trace.events[0], Fork)
+    assert isinstance(trace.events[0], TracedFork)
     assert trace.events[0].offset_ns == 30_000
 
 
@@ -98,7 +98,7 @@ def test_a_timer_beside_a_running_task_is_no_wakeup_by_it(write: Write) -> None:
     assert not any("interrupts" in note for note in trace.notes)
     steps = next(
         each.steps
-        for each in scenario_of(trace, machine_for(trace, Machine()), 1).tasks
+        for each in scenario_of(trace, machine_for(trace, SimulatedMachine()), 1).tasks
         if each.comm == "sleeper"
     )
     assert any(isinstance(each, Sleep) for each in steps)
@@ -117,14 +117,14 @@ def test_an_interrupt_whose_end_was_lost_ends_with_the_next_switch(write: Write)
             switch(160, "b:6", "S", "a:5"),
         )
     )
-    (woken,) = (each for each in trace.events if isinstance(each, Wake) and each.ran_ns)
+    (woken,) = (each for each in trace.events if isinstance(each, TracedWake) and each.ran_ns)
     assert woken.how is How.TASK
 
 
 def test_what_a_real_perf_printed_is_read() -> None:
     """A piece of a real recording: two that play ping-pong, each woken by the other."""
     trace = read(DATA / "perf_script.txt")
-    scenario = scenario_of(trace, machine_for(trace, Machine()), seed=1)
+    scenario = scenario_of(trace, machine_for(trace, SimulatedMachine()), seed=1)
     pair = [each for each in scenario.tasks if each.comm == "sched-pipe"]
     assert scenario.machine.cpus == 2
     assert len(pair) == 2
@@ -204,7 +204,7 @@ def test_a_recording_without_wakeups_says_what_is_missing(write: Write) -> None:
     """Runs and sleeps are simulated, and a note says what waits are taken for."""
     trace = read(write(*(each for each in PAIR if "waking" not in each)))
     assert any("did not record wakeups" in note for note in trace.notes)
-    assert all(each.how is How.UNKNOWN for each in trace.events if isinstance(each, Wake))
+    assert all(each.how is How.UNKNOWN for each in trace.events if isinstance(each, TracedWake))
 
 
 def test_a_recording_without_switches_is_refused(write: Write) -> None:
@@ -256,5 +256,5 @@ def test_a_first_wakeup_is_a_birth_where_forks_were_not_recorded(write: Write) -
         )
     )
     made = trace.events[0]
-    assert isinstance(made, Fork)
+    assert isinstance(made, TracedFork)
     assert (trace.tasks[made.task].comm, made.offset_ns) == ("child", 40_000)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from lab.vm import run_in_lab
-from simulator.traces.model import Event, Exit, Fork, How, Recorded, Wake
+from simulator.traces.model import Event, How, RecordedTrace, TracedExit, TracedFork, TracedWake
 from simulator.traces.text import read_text
 
 pytestmark = pytest.mark.vm
@@ -23,7 +23,7 @@ class Guest:
     said: dict[str, Any]
     folder: Path
 
-    def trace(self, name: str) -> Recorded:
+    def trace(self, name: str) -> RecordedTrace:
         return read_text(self.folder / f"{name}.trace.gz")
 
 
@@ -36,10 +36,10 @@ def guest(tmp_path_factory: pytest.TempPathFactory) -> Guest:
 
 
 def ran_ns(event: Event) -> int:
-    return 0 if isinstance(event, Fork) else event.ran_ns
+    return 0 if isinstance(event, TracedFork) else event.ran_ns
 
 
-def events_of(trace: Recorded, pid: int) -> list[Event]:
+def events_of(trace: RecordedTrace, pid: int) -> list[Event]:
     numbers = {number for number, task in trace.tasks.items() if task.pid == pid}
     return [each for each in trace.events if each.task in numbers]
 
@@ -64,9 +64,9 @@ def test_a_timer_is_told_from_a_task_that_runs(guest: Guest) -> None:
     """One that sleeps by the clock is woken by nobody, though a hog runs on its CPU."""
     scene = guest.said["phases"]
     wakes = events_of(guest.trace("phases"), scene["pids"]["periodic"])
-    by_clock = [each for each in wakes if isinstance(each, Wake) and each.how is How.OUTSIDE]
+    by_clock = [each for each in wakes if isinstance(each, TracedWake) and each.how is How.OUTSIDE]
     assert len(by_clock) > 20
-    assert len(by_clock) >= len([each for each in wakes if isinstance(each, Wake)]) - 2
+    assert len(by_clock) >= len([each for each in wakes if isinstance(each, TracedWake)]) - 2
     # It asks for 10 ms, and is woken a little later: how much is for the machine to say.
     assert 10 <= sorted(each.slept_ns for each in by_clock)[len(by_clock) // 2] / 1e6 < 40
 
@@ -76,7 +76,9 @@ def test_those_that_wake_each_other_are_paired(guest: Guest) -> None:
     scene = guest.said["phases"]
     trace = guest.trace("phases")
     ping = {number for number, task in trace.tasks.items() if task.comm == "ping"}
-    wakes = [each for each in events_of(trace, scene["pids"]["pong"]) if isinstance(each, Wake)]
+    wakes = [
+        each for each in events_of(trace, scene["pids"]["pong"]) if isinstance(each, TracedWake)
+    ]
     assert len(wakes) > 20
     assert sum(each.waker in ping for each in wakes) >= 0.9 * len(wakes)
     assert sum(each.how is How.SYNC for each in wakes) >= 0.9 * len(wakes)
@@ -91,8 +93,8 @@ def test_who_a_task_is(guest: Guest) -> None:
     assert tasks[scene["pids"]["periodic"]].cpus == (1,)
     assert tasks[scene["pids"]["periodic"]].workload == 'comm:"}\n\\ \\xff]'
     assert trace.machine.cpus == 2
-    forked = {each.task for each in trace.events if isinstance(each, Fork)}
-    gone = {each.task for each in trace.events if isinstance(each, Exit)}
+    forked = {each.task for each in trace.events if isinstance(each, TracedFork)}
+    gone = {each.task for each in trace.events if isinstance(each, TracedExit)}
     assert {trace.tasks[number].comm for number in forked & gone} == {"sh"}
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bpf.recorder.process import Wanted
+from bpf.recorder.process import RecordingOptions
 from daemon.api.models import RecordingRequest, RecordingState, RecordingView
 from daemon.signals.recordings import MOST_KEPT, Recordings
 from process import Fault, FaultType
@@ -157,7 +157,7 @@ def test_the_end_of_the_daemon_ends_a_recording_without_a_file(make: Make, tmp_p
 )
 def test_a_workload_becomes_the_recorders_option(workload: str, words: list[str]) -> None:
     """Names are one word of the command line, whatever is in them."""
-    wanted = Wanted(Path("/x"), 2.5, 4096, workload)
+    wanted = RecordingOptions(Path("/x"), 2.5, 4096, workload)
     assert wanted.words()[-len(words) or 6 :] == words
 
 
@@ -165,4 +165,4 @@ def test_a_workload_becomes_the_recorders_option(workload: str, words: list[str]
 def test_what_has_no_name_to_go_by_is_refused(workload: str) -> None:
     """These can only be looked at within a recording of everything."""
     with pytest.raises(Fault):
-        Wanted(Path("/x"), 1, 4096, workload).words()
+        RecordingOptions(Path("/x"), 1, 4096, workload).words()

@@ -5,17 +5,27 @@ from pathlib import Path
 
 import pytest
 
-from simulator.scenario import Ending, Fork, Machine, Run, Scenario, Sleep, Task, Wait, Wake
-from simulator.traces import Replay, machine_for, model, read_trace, replay_of, scenario_of
-from simulator.traces.model import Recorded
+from simulator.scenario import (
+    Ending,
+    Fork,
+    Run,
+    Scenario,
+    SimulatedMachine,
+    Sleep,
+    Task,
+    Wait,
+    Wake,
+)
+from simulator.traces import ReplayedTrace, machine_for, model, read_trace, replay_of, scenario_of
+from simulator.traces.model import RecordedTrace
 from tests.traces.conftest import DATA, HEADER, Write, defined, ended
 
 MS = 1_000_000
 
 
-def replayed(path: Path, cpus: int = 0) -> Replay:
+def replayed(path: Path, cpus: int = 0) -> ReplayedTrace:
     trace = read_trace(path)
-    return replay_of(trace, machine_for(trace, Machine(), cpus), seed=1)
+    return replay_of(trace, machine_for(trace, SimulatedMachine(), cpus), seed=1)
 
 
 def task(scenario: Scenario, comm: str) -> Task:
@@ -144,7 +154,7 @@ def test_a_long_recording_is_cut_and_says_where(
 def test_the_same_seed_gives_the_same_text() -> None:
     """A real recording is the same scenario each time; another seed is another one."""
     trace = read_trace(DATA / "phases.trace.gz")
-    machine = machine_for(trace, Machine())
+    machine = machine_for(trace, SimulatedMachine())
     first, again, other = (scenario_of(trace, machine, seed).text() for seed in (1, 1, 2))
     assert first == again
     assert first != other
@@ -153,8 +163,10 @@ def test_the_same_seed_gives_the_same_text() -> None:
 def test_the_work_of_a_real_recording_is_all_there() -> None:
     """CPU time in the steps is the CPU time of the records, but for what was left out."""
     trace = read_trace(DATA / "phases.trace.gz")
-    scenario = scenario_of(trace, machine_for(trace, Machine()), seed=1)
+    scenario = scenario_of(trace, machine_for(trace, SimulatedMachine()), seed=1)
     steps = sum(step.ns for each in scenario.tasks for step in each.steps if isinstance(step, Run))
-    assert isinstance(trace, Recorded)
-    recorded = sum(0 if isinstance(each, model.Fork) else each.ran_ns for each in trace.events)
+    assert isinstance(trace, RecordedTrace)
+    recorded = sum(
+        0 if isinstance(each, model.TracedFork) else each.ran_ns for each in trace.events
+    )
     assert steps == pytest.approx(recorded, rel=0.01)

@@ -12,13 +12,13 @@ from simulator.scenario import (
     Enter,
     Fork,
     Lock,
-    Machine,
     Policy,
     Renice,
     Repeat,
     Run,
     S,
     Scenario,
+    SimulatedMachine,
     Sleep,
     Unlock,
     Wait,
@@ -26,7 +26,7 @@ from simulator.scenario import (
     Yield,
 )
 from simulator.traces import machine_for, read_trace, replay_of
-from simulator.traces.replay import Replay
+from simulator.traces.replay import ReplayedTrace
 
 US = 1_000
 Rtapp = Callable[[str], Path]
@@ -34,7 +34,7 @@ Rtapp = Callable[[str], Path]
 
 def scenario(path: Path) -> Scenario:
     trace = read_trace(path)
-    return replay_of(trace, machine_for(trace, Machine(cpus=4)), seed=1).scenario
+    return replay_of(trace, machine_for(trace, SimulatedMachine(cpus=4)), seed=1).scenario
 
 
 @pytest.fixture
@@ -179,14 +179,14 @@ def test_what_cannot_be_said_names_its_key(rtapp: Rtapp, text: str, where: str, 
     """The fault has the key's place in the file, and why it cannot be simulated."""
     path = rtapp(text)
     with pytest.raises(Fault) as caught:
-        replay_of(read_trace(path), Machine(cpus=2), seed=1)
+        replay_of(read_trace(path), SimulatedMachine(cpus=2), seed=1)
     assert words in str(caught.value)
     assert where in caught.value.where
 
 
-def replayed(path: Path) -> Replay:
+def replayed(path: Path) -> ReplayedTrace:
     trace = read_trace(path)
-    return replay_of(trace, machine_for(trace, Machine(cpus=4)), seed=1)
+    return replay_of(trace, machine_for(trace, SimulatedMachine(cpus=4)), seed=1)
 
 
 def test_a_taskgroup_is_the_cgroup_of_its_tasks(rtapp: Rtapp) -> None:

@@ -9,7 +9,15 @@ import pytest
 
 from process import Fault, FaultType
 from simulator.traces import read_trace
-from simulator.traces.model import Exit, Fork, How, Recorded, Runs, Sleeps, Wake
+from simulator.traces.model import (
+    How,
+    RecordedTrace,
+    Runs,
+    Sleeps,
+    TracedExit,
+    TracedFork,
+    TracedWake,
+)
 from simulator.traces.text import MAX_LINE_BYTES, read_text, write_text
 from tests.traces.conftest import DATA, HEADER, Write, defined, ended
 
@@ -37,10 +45,10 @@ def test_every_record_is_read(write: Write) -> None:
     )
     trace = read_text(path)
     assert trace.events == (
-        Wake(1000, 0, 300, 200, How.OUTSIDE),
-        Wake(1500, 1, 10, 20, How.SYNC, 0, 250),
-        Fork(1505, 2, 1, 7),
-        Exit(1510, 2, 40),
+        TracedWake(1000, 0, 300, 200, How.OUTSIDE),
+        TracedWake(1500, 1, 10, 20, How.SYNC, 0, 250),
+        TracedFork(1505, 2, 1, 7),
+        TracedExit(1510, 2, 40),
         Runs(1510, 0, 9),
         Sleeps(1520, 1, 1, 2),
     )
@@ -138,7 +146,7 @@ def test_no_damage_is_more_than_a_fault(tmp_path: Path) -> None:
             damaged[chance.randrange(len(damaged))] = chance.randrange(256)
         path.write_bytes(damaged)
         try:
-            assert isinstance(read_trace(path), Recorded)
+            assert isinstance(read_trace(path), RecordedTrace)
         except Fault as fault:
             faults.add(fault.type)
     assert faults == {FaultType.BAD_REQUEST}

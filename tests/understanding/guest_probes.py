@@ -21,13 +21,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from agent.measuring.measure import Measure
+from agent.measuring.measure import MeasureEntry
 from agent.measuring.redis import Redis
 from agent.measuring.sources import source_of
 from agent.measuring.table import Take
 from daemon.api.models import CallPoints, CallsRequest, ProbeKind, ProbeRequest, ProfileView
 from daemon.understanding.calls import CallCounts
-from daemon.understanding.look import Measured, understand
+from daemon.understanding.look import MeasuredWorkload, understand
 from daemon.understanding.probing import Probing, there_are
 from process import Fault
 from tests.waiting import until
@@ -189,7 +189,7 @@ async def both(places: list[CallPoints]) -> list[dict[str, Any]]:
 
 async def own_count() -> dict[str, Any]:
     """What a measurement reads of the real server's own counts, while its client is at work."""
-    measure = Measure(name="redis", redis=Redis(), take=Take.RATE)
+    measure = MeasureEntry(name="redis", redis=Redis(), take=Take.RATE)
     try:
         async with source_of(measure) as source:
             await source.take()
@@ -227,7 +227,9 @@ def shop() -> dict[str, Any]:
 
 def main() -> None:
     with workload():
-        profile = understand(WORKLOAD, Measured(ProfileView(workload=WORKLOAD, tags=[]), None, 5.0))
+        profile = understand(
+            WORKLOAD, MeasuredWorkload(ProfileView(workload=WORKLOAD, tags=[]), None, 5.0)
+        )
         seen = {
             "there_are": [each.model_dump(mode="json") for each in there_are()],
             "profile": profile.model_dump(mode="json"),

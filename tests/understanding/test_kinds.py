@@ -9,7 +9,7 @@ import pytest
 
 from daemon.api.models import Certainty, ProgramKind
 from daemon.understanding.kinds import (
-    Judged,
+    JudgedProcess,
     by_company,
     by_libraries,
     judged,
@@ -72,9 +72,9 @@ def test_libraries_and_company_are_guesses() -> None:
 
 def test_kinds_are_weighed_by_cpu_time() -> None:
     """The kind that uses most comes first, what is unknown last however much it uses."""
-    build = Judged(ProgramKind.BUILD, Certainty.SURE, "the program is 'cc1'")
-    shell = Judged(ProgramKind.INTERACTIVE, Certainty.LIKELY, "a shell")
-    first, second, last = summed_up([(build, 1.5), (shell, 0.1), (Judged(), 8.4)])
+    build = JudgedProcess(ProgramKind.BUILD, Certainty.SURE, "the program is 'cc1'")
+    shell = JudgedProcess(ProgramKind.INTERACTIVE, Certainty.LIKELY, "a shell")
+    first, second, last = summed_up([(build, 1.5), (shell, 0.1), (JudgedProcess(), 8.4)])
     assert (first.kind, first.share) == (ProgramKind.BUILD, 0.15)
     assert second.kind is ProgramKind.INTERACTIVE
     assert last.kind is ProgramKind.UNKNOWN

@@ -15,8 +15,8 @@ import pytest
 
 from bpf.common.workload_id import workload_of
 from bpf.probes import kinds
-from bpf.probes.found import Found
-from bpf.probes.kinds import Kind, missing
+from bpf.probes.found import ProbeFindings
+from bpf.probes.kinds import BccProbe, missing
 from bpf.probes.probe import probe
 from bpf.probes.whose import EVERYBODY, THE_NAME, Whose, whose
 from bpf.signals.source import Histogram, SignalsLine
@@ -39,8 +39,8 @@ def stand_in(folder: Path, script: str) -> Path:
     return path
 
 
-def looked(python: Path, seconds: int = 1) -> Found:
-    return asyncio.run(probe(Kind.SYSCALLS, Whose(), seconds, python=python))
+def looked(python: Path, seconds: int = 1) -> ProbeFindings:
+    return asyncio.run(probe(BccProbe.SYSCALLS, Whose(), seconds, python=python))
 
 
 def refused(python: Path) -> Fault:
@@ -67,7 +67,7 @@ def complete(root: Path) -> None:
 def test_nothing_is_missing_where_everything_is(tmp_path: Path) -> None:
     """With Python, BCC, headers and leave to sample each probe is available."""
     complete(tmp_path)
-    assert all(missing(kind, tmp_path) == [] for kind in Kind)
+    assert all(missing(kind, tmp_path) == [] for kind in BccProbe)
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_each_missing_piece_is_named(tmp_path: Path, gone: str, word: str) -> No
         path.rmdir()
     else:
         path.unlink()
-    (lack,) = missing(Kind.RUNQLAT, tmp_path)
+    (lack,) = missing(BccProbe.RUNQLAT, tmp_path)
     assert word in lack
 
 
@@ -95,11 +95,11 @@ def test_sampling_needs_leave(tmp_path: Path) -> None:
     and no other."""
     complete(tmp_path)
     (tmp_path / "proc/sys/kernel/perf_event_paranoid").write_text("3\n")
-    (lack,) = missing(Kind.ONCPU, tmp_path)
+    (lack,) = missing(BccProbe.ONCPU, tmp_path)
     assert "perf_event_paranoid" in lack
-    assert missing(Kind.OFFCPU, tmp_path) == []
+    assert missing(BccProbe.OFFCPU, tmp_path) == []
     (tmp_path / "proc/self/status").write_text("CapEff:\t000001ffffffffff\n")
-    assert missing(Kind.ONCPU, tmp_path) == []
+    assert missing(BccProbe.ONCPU, tmp_path) == []
 
 
 def test_each_probe_says_what_it_answers_and_what_remains() -> None:
@@ -239,7 +239,7 @@ def test_a_probe_that_is_given_up_leaves_no_child(tmp_path: Path) -> None:
     python = stand_in(tmp_path, script)
 
     async def given_up() -> int:
-        task = asyncio.create_task(probe(Kind.SYSCALLS, Whose(), 30, python=python))
+        task = asyncio.create_task(probe(BccProbe.SYSCALLS, Whose(), 30, python=python))
         pid = int(await asyncio.to_thread((tmp_path / "here").read_text))
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -255,7 +255,7 @@ def test_one_probe_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kinds, "missing", lambda kind: [])
     begun = asyncio.Event()
 
-    async def slow(*_: object) -> Found:
+    async def slow(*_: object) -> ProbeFindings:
         begun.set()
         await asyncio.Event().wait()
         raise AssertionError
@@ -280,7 +280,9 @@ def test_one_probe_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
 def told(kind: ProbeKind, **found: object) -> str:
     """Everything that an answer says, as one text."""
     request = ProbeRequest(kind=kind, seconds=2)
-    return answer(request, Found.model_validate({"seconds": 2.0, **found}), 2.5).model_dump_json()
+    return answer(
+        request, ProbeFindings.model_validate({"seconds": 2.0, **found}), 2.5
+    ).model_dump_json()
 
 
 def test_percentiles_lie_within_their_buckets() -> None:
@@ -312,7 +314,7 @@ def test_off_cpu_time_is_told_by_reason() -> None:
 
 def test_chains_of_wakeups_are_followed() -> None:
     """Strongest wakeups in a row make a chain; a circle ends."""
-    found = Found.model_validate(
+    found = ProbeFindings.model_validate(
         {
             "pairs": [
                 ["irq/9", "reader", 1, 1, 1, 50],
@@ -323,12 +325,14 @@ def test_chains_of_wakeups_are_followed() -> None:
         }
     )
     assert chains_of(found)[0] == (["irq/9", "reader", "worker", "writer"], 30)
-    idle = Found.model_validate(
+    idle = ProbeFindings.model_validate(
         {"pairs": [["swapper/0", "a", 1, 4, 4, 5], ["swapper/1", "a", 3, 8, 7, 6]]}
     )
     view = answer(ProbeRequest(kind=ProbeKind.WAKEUPS), idle, 1.0)
     assert view.tables[0].rows == [["(idle CPU)", "a", 11.0, 0.0, 0.0]]
-    around = Found.model_validate({"pairs": [["a", "b", 1, 1, 1, 5], ["b", "a", 1, 1, 1, 5]]})
+    around = ProbeFindings.model_validate(
+        {"pairs": [["a", "b", 1, 1, 1, 5], ["b", "a", 1, 1, 1, 5]]}
+    )
     assert chains_of(around)[0] == (["a", "b", "a"], 5)
 
 
@@ -367,7 +371,7 @@ def nothing_but(at: int, count: int) -> list[int]:
 def test_response_time_is_split_by_thread_name() -> None:
     """From a wakeup to the next sleep: mean, CPU time, and the parts waited after the wakeup and
     after losing the CPU, of each name and of all."""
-    found = Found.model_validate(
+    found = ProbeFindings.model_validate(
         {
             "after_wakeup": nothing_but(10, 200),
             "after_preemption": nothing_but(12, 900),
@@ -392,7 +396,7 @@ def test_a_chain_is_told_from_its_first_wakeup_to_its_last_sleep() -> None:
     and those that are longer than their names are marked; names cannot act."""
     path = [["web", "db", "\x1b[31m"], 3, False, 90, 900_000_000, 20_000_000, 225_000_000]
     endless = [["ping", "pong"] * 4, 16, True, 10, 100_000_000, 10_000_000, 25_000_000]
-    found = Found.model_validate(
+    found = ProbeFindings.model_validate(
         {
             "seconds": 2.0,
             "paths": [endless, path],
@@ -428,7 +432,7 @@ def test_waits_that_a_preempted_holder_made_longer_are_told() -> None:
         ["writer", 10, 80_000_000, 10, 5, 40_000_000, 9_000_000],
         ["reader", 10, 20_000_000, 0, 0, 0, 0],
     ]
-    found = Found.model_validate(
+    found = ProbeFindings.model_validate(
         {
             "seconds": 2.0,
             "holders": holders,
@@ -451,7 +455,7 @@ def test_tables_are_short() -> None:
     """Of many rows the first are shown, and the rest is counted."""
     rows = [[f"call{n}", 1, 1, 1, 0] for n in range(300)]
     request = ProbeRequest(kind=ProbeKind.SYSCALLS, seconds=2)
-    view = answer(request, Found.model_validate({"calls": rows}), 2.0)
+    view = answer(request, ProbeFindings.model_validate({"calls": rows}), 2.0)
     for table in view.tables:
         assert len(table.rows) <= 20
     assert view.tables[1].left_out == 300 - len(view.tables[1].rows)

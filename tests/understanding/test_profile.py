@@ -14,13 +14,13 @@ from bpf.signals.source import Histogram, SignalsLine
 from daemon.api.models import ProfileView, ProgramKind, SplitView, WorkloadProfileView
 from daemon.understanding import tree
 from daemon.understanding.cgroups import folder_of, limits_in, unit_of
-from daemon.understanding.look import Measured, understand
+from daemon.understanding.look import MeasuredWorkload, understand
 from daemon.understanding.proc import Proc
 from daemon.understanding.watching import LOOK_S, MOST_THREADS, Eye
 from process import Fault
 from tests.understanding.recorded import Task, Tree
 
-NOTHING = Measured(ProfileView(workload="x", tags=[]), None, 5.0)
+NOTHING = MeasuredWorkload(ProfileView(workload="x", tags=[]), None, 5.0)
 
 
 def line_with(workload: str) -> SignalsLine:
@@ -53,7 +53,7 @@ class Recorded:
         self.now += seconds
         self.after()
 
-    def look(self, workload: str, measured: Measured = NOTHING) -> WorkloadProfileView:
+    def look(self, workload: str, measured: MeasuredWorkload = NOTHING) -> WorkloadProfileView:
         eye = Eye(Proc(self.root), lambda: self.now, self.sleep)
         return understand(workload, measured, eye)
 
@@ -122,7 +122,7 @@ def test_a_threads_burst_goes_from_sleep_to_sleep(recorded: Recorded) -> None:
 def test_what_response_time_is_made_of_is_part_of_it(recorded: Recorded) -> None:
     """It comes from the signals as it is; what the look cannot split is said."""
     recorded.tree.write(10, [Task(10, "server")])
-    measured = Measured(
+    measured = MeasuredWorkload(
         ProfileView(
             workload="x",
             tags=["long-bursts"],
@@ -170,7 +170,7 @@ def test_what_the_daemon_measured_is_part_of_it(recorded: Recorded) -> None:
     """Run-queue delay, counters and pressure come from the signals and the kernel."""
     recorded.tree.write(10, [Task(10, "server")])
     recorded.tree.pressure(12.5)
-    measured = Measured(
+    measured = MeasuredWorkload(
         ProfileView(workload="x", tags=["interactive"], sure_of=["it naps"]),
         line_with("comm:server"),
         5.0,

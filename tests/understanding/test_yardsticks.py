@@ -6,7 +6,7 @@ import pytest
 from agent.config import parse_config
 from daemon.api.models import ProgramKind
 from daemon.understanding.proc import Process, Stat
-from daemon.understanding.yardsticks import MOST, Known, listening, yardsticks
+from daemon.understanding.yardsticks import MOST, KnownWorkload, listening, yardsticks
 
 
 def process(name: str, program: str = "") -> Process:
@@ -27,7 +27,10 @@ def process(name: str, program: str = "") -> Process:
 )
 def test_programs_that_count_themselves_are_known(name: str, source: str) -> None:
     """Each with a piece of configuration that is valid as it stands."""
-    for known in (Known([process(name)]), Known([process("x", name)], unit="shop.service")):
+    for known in (
+        KnownWorkload([process(name)]),
+        KnownWorkload([process("x", name)], unit="shop.service"),
+    ):
         (hint,) = yardsticks(known)
         assert hint.source == source
         (measure,) = parse_config(hint.snippet, "a hint").measure
@@ -37,31 +40,31 @@ def test_programs_that_count_themselves_are_known(name: str, source: str) -> Non
 
 def test_ports_tell_where_to_ask() -> None:
     """The port of redis, and a port where metrics often are; others are nobody's business."""
-    (redis,) = yardsticks(Known([process("redis-server")], ports={7000}))
+    (redis,) = yardsticks(KnownWorkload([process("redis-server")], ports={7000}))
     assert "127.0.0.1:7000" in redis.snippet
-    (scrape,) = yardsticks(Known([process("shop")], ports={80, 9102}))
+    (scrape,) = yardsticks(KnownWorkload([process("shop")], ports={80, 9102}))
     assert parse_config(scrape.snippet, "a hint").measure[0].source == "scrape"
     assert "9102" in scrape.snippet
-    assert yardsticks(Known([process("shop")], ports={80})) == []
+    assert yardsticks(KnownWorkload([process("shop")], ports={80})) == []
 
 
 def test_a_service_has_its_log() -> None:
     """Where nothing better is known; not of a unit with an odd name, nor of a build."""
     unit = "shop@1.service"
-    (hint,) = yardsticks(Known([process("shop")], unit=unit))
+    (hint,) = yardsticks(KnownWorkload([process("shop")], unit=unit))
     (measure,) = parse_config(hint.snippet, "a hint").measure
     assert measure.journal is not None
     assert measure.journal.unit == unit
     for odd in ('a".service', "a\nb.service", "session-1.scope", "x" * 200 + ".service"):
-        assert yardsticks(Known([process("shop")], unit=odd)) == []
-    assert yardsticks(Known([process("cc1")], [ProgramKind.BUILD], unit)) == []
+        assert yardsticks(KnownWorkload([process("shop")], unit=odd)) == []
+    assert yardsticks(KnownWorkload([process("cc1")], [ProgramKind.BUILD], unit)) == []
 
 
 def test_frames_come_from_mangohud() -> None:
     """Where it is loaded, and where it might be."""
     for known in (
-        Known([process("hl2")], libraries={"libMangoHud.so"}),
-        Known([process("hl2")], [ProgramKind.GAME]),
+        KnownWorkload([process("hl2")], libraries={"libMangoHud.so"}),
+        KnownWorkload([process("hl2")], [ProgramKind.GAME]),
     ):
         (hint,) = yardsticks(known)
         assert hint.source == "mangohud"
@@ -70,7 +73,7 @@ def test_frames_come_from_mangohud() -> None:
 def test_suggestions_are_few() -> None:
     """However many programs there are."""
     names = ("redis-server", "postgres", "nginx", "haproxy", "mangoapp")
-    assert len(yardsticks(Known([process(each) for each in names]))) == MOST
+    assert len(yardsticks(KnownWorkload([process(each) for each in names]))) == MOST
 
 
 def test_listening_ports_are_the_users_own() -> None:
