@@ -41,12 +41,6 @@ def err() -> Console:
     return _console(error=True)
 
 
-def forget_consoles() -> None:
-    """Send further output to the current `sys.stdout` and `sys.stderr`."""
-    out.cache_clear()
-    err.cache_clear()
-
-
 def plain(text: str, limit: int = 200, style: str = "") -> Text:
     """Hostile text as one harmless line."""
     return Text(displayable(text, limit), style=style)

@@ -42,7 +42,6 @@ class Arm(StrEnum):
 class Decision(StrEnum):
     KEEP = "keep"
     ROLLBACK = "rollback"
-    INCONCLUSIVE = "inconclusive"
 
 
 @dataclass(frozen=True)
@@ -139,28 +138,6 @@ class LessonRecord:
     text: str
     tags: tuple[str, ...] = ()
     episode: str | None = None
-
-
-@dataclass(frozen=True)
-class Quarantined:
-    """A candidate that may not be loaded; `until` None: until an operator lifts it."""
-
-    candidate: str
-    at: float
-    cause: str
-    until: float | None = None
-
-
-@dataclass(frozen=True)
-class Cost:
-    """The cost of an episode: model calls, tokens, money in US dollars, seconds of work."""
-
-    episode: str
-    at: float
-    calls: int = 0
-    tokens: int = 0
-    money_usd: float = 0.0
-    seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -381,21 +358,6 @@ class History:
             (lesson.at, lesson.author, lesson.text, _json(sorted(lesson.tags)), lesson.episode),
         )
 
-    def add_cost(self, cost: Cost) -> None:
-        self._write(
-            "INSERT INTO cost VALUES (?, ?, ?, ?, ?, ?)",
-            (cost.episode, cost.at, cost.calls, cost.tokens, cost.money_usd, cost.seconds),
-        )
-
-    def set_quarantine(self, entry: Quarantined) -> None:
-        self._write(
-            "INSERT OR REPLACE INTO quarantine VALUES (?, ?, ?, ?)",
-            (entry.candidate, entry.at, entry.until, entry.cause),
-        )
-
-    def lift_quarantine(self, candidate: str) -> None:
-        self._write("DELETE FROM quarantine WHERE candidate = ?", (candidate,))
-
     def drop_lessons(self) -> None:
         """Remove all: they are in the file of lessons now."""
         self._write("DELETE FROM lessons", ())
@@ -570,33 +532,13 @@ class History:
             )
         ]
 
-    def quarantined(self, now: float) -> dict[str, Quarantined]:
-        """The candidates in quarantine at this time."""
-        return {
-            row[0]: Quarantined(row[0], row[1], row[2], row[3])
-            for row in self._rows(
-                "SELECT candidate, at, cause, until FROM quarantine "
-                "WHERE until IS NULL OR until > ?",
-                (now,),
-            )
-        }
-
-    def total_cost(self, since: float = 0.0) -> Cost:
-        """The sum over all episodes since a time; `episode` is empty, `at` is `since`."""
-        ((calls, tokens, money, seconds),) = self._rows(
-            "SELECT coalesce(sum(calls), 0), coalesce(sum(tokens), 0), "
-            "coalesce(sum(money_usd), 0.0), coalesce(sum(seconds), 0.0) FROM cost WHERE at >= ?",
-            (since,),
-        )
-        return Cost("", since, calls, tokens, money, seconds)
-
     def outcomes(self, tags: Iterable[str] = ()) -> list[ChoiceOutcomes]:
         """For each profile's tags, scheduler and parameters: the gains of all verdicts.
 
         Args:
             tags: only workloads that share at least one of these; none means all.
 
-        Newest gains last. Inconclusive verdicts count with their gain, in neither tally.
+        Newest gains last.
         """
         wanted = {str(tag) for tag in tags}
         groups: dict[tuple[str, str, str], list[tuple[str, float, float, str, float, float]]] = {}

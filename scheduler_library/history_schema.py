@@ -86,6 +86,12 @@ STEPS: tuple[str, ...] = (
         expected REAL NOT NULL, weights TEXT NOT NULL, moved TEXT NOT NULL
     );
     """,
+    # Nothing read them: the back-off store has the quarantines, the episodes' views the costs.
+    """
+    DROP TABLE quarantine;
+    DROP INDEX cost_by_episode;
+    DROP TABLE cost;
+    """,
 )
 VERSION = len(STEPS)
 

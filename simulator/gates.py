@@ -7,8 +7,8 @@
 
 The program prints a line of JSON for each event: `{"started": GATE}`, `{"progress": GATE, "text":
 …, "done": k, "of": n}`, a gate's answer (`GateOutcome`), or `{"fault": …}` if a gate could not do
-its work. It is a separate program so that its memory is freed with it, so that it can be ended at any
-moment, and so that a command that may import none of this can use it.
+its work. It is a separate program so that its memory is freed with it, so that it can be ended at
+any moment, and so that a command that may import none of this can use it.
 """
 
 import argparse

@@ -197,6 +197,14 @@ class Bench:
         return Completed((module,), status, text.encode(), text.encode())
 
 
+def forget_consoles() -> None:
+    """Further output goes to the current `sys.stdout` and `sys.stderr`."""
+    import cli.output
+
+    cli.output.out.cache_clear()
+    cli.output.err.cache_clear()
+
+
 @pytest.fixture
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
     import cli.local_gates
@@ -212,7 +220,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
     served.start()
     monkeypatch.setenv(RUN_DIR_VARIABLE, str(tmp_path / "run"))
     monkeypatch.chdir(tmp_path)
-    cli.output.forget_consoles()
+    forget_consoles()
 
     def compiled(module: str, words: Sequence[str], *_: object) -> Completed:
         if module == "scheduler_library.policy.command":
@@ -257,7 +265,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
         monkeypatch.setattr(f"lab.canary.{name}", no_lab)
     yield made
     served.stop()
-    cli.output.forget_consoles()
+    forget_consoles()
 
 
 @pytest.fixture

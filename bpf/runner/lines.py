@@ -11,10 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from process import Fault, FaultType
 
-# Exit kinds below this one are orderly ends, from it on they are errors
-# (enum scx_exit_kind, kernel/sched/ext_internal.h).
-ERROR_KIND = 1024
-# SCX_EXIT_UNREG: userspace took the scheduler out.
+# SCX_EXIT_UNREG (enum scx_exit_kind, kernel/sched/ext_internal.h): taken out from userspace.
 UNREGISTERED_KIND = 64
 
 
@@ -39,10 +36,6 @@ class ExitRecord(_Line):
     def by_request(self) -> bool:
         """Taken out from userspace, not by the kernel and not by itself."""
         return self.kind == UNREGISTERED_KIND
-
-    @property
-    def by_error(self) -> bool:
-        return self.kind >= ERROR_KIND
 
     def explain(self) -> str:
         """One sentence: the kernel's reason, and the scheduler's own message."""

@@ -149,17 +149,6 @@ class HistoryWriter:
             )
         elif episode.state is EpisodeState.CLOSED and known.ended_at is None:
             self._store.end_episode(episode.id, episode.ended, episode.outcome)
-            cost = episode.cost
-            self._store.add_cost(
-                history.Cost(
-                    episode.id,
-                    episode.ended,
-                    cost.calls,
-                    cost.input_tokens + cost.output_tokens,
-                    cost.money,
-                    cost.seconds,
-                )
-            )
             self._store.prune()
         self._store.put_view(episode.id, episode.at, episode.view().model_dump_json())
 

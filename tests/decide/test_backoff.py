@@ -127,17 +127,13 @@ def test_ejections_far_apart_are_not_repeated_trouble() -> None:
         assert state.advice_only(now) is None
 
 
-def test_the_operator_may_pardon_and_let_rest() -> None:
-    """A pardoned candidate starts anew; rest ends cooldown and advice-only, not quarantine."""
-    state = Backoff()
-    for _ in range(3):
-        state = backoff.ejected(state, "c-1", "s", "stall", NOW, LIMITS)
-    rested = backoff.rested(state)
-    assert rested.advice_only(NOW) is None
-    assert rested.cooldown(NOW, LIMITS) is None
-    assert len(rested.quarantined(NOW)) == 1
-    assert backoff.pardoned(rested, "c-1").quarantined(NOW) == []
-    backoff.pardoned(rested, "c-1").check_trial("c-1", NOW, LIMITS)
+def test_the_operator_may_pardon() -> None:
+    """A pardoned candidate is in no quarantine, and starts anew."""
+    state = backoff.ejected(Backoff(), "c-1", "s", "stall", NOW, LIMITS)
+    assert len(state.quarantined(NOW)) == 1
+    pardoned = backoff.pardoned(state, "c-1")
+    assert pardoned.quarantined(NOW) == []
+    pardoned.check_quarantine("c-1", NOW)
 
 
 def test_it_survives_being_written_down() -> None:

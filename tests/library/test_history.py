@@ -15,14 +15,12 @@ from scheduler_library import history as module
 from scheduler_library.history import (
     Arm,
     CandidateRecord,
-    Cost,
     Decision,
     EpisodeRecord,
     GateRecord,
     History,
     LessonRecord,
     ProfileRecord,
-    Quarantined,
     RuntimeRecord,
     TrialRecord,
     VerdictRecord,
@@ -68,7 +66,6 @@ def test_a_whole_episode_is_read_back_as_written(tmp_path: Path) -> None:
     opened.history.add_gate(gate)
     lesson = LessonRecord(5.0, "agent", "short slices help redis", ("latency-sensitive",), "e1")
     opened.history.add_lesson(lesson)
-    opened.history.add_cost(Cost("e1", 5.0, 3, 12_000, 0.25, 30.0))
     opened.history.close()
 
     history = open_history(path).history
@@ -84,7 +81,6 @@ def test_a_whole_episode_is_read_back_as_written(tmp_path: Path) -> None:
     ]
     assert history.verdict("t1") == VerdictRecord("t1", 1, Decision.KEEP, 0.5, -0.5, 1.5, "why")
     assert history.lessons() == [lesson]
-    assert history.total_cost() == Cost("", 0.0, 3, 12_000, 0.25, 30.0)
     assert (history.episode("e9"), history.verdict("t9"), history.profile("x")) == (None,) * 3
 
 
@@ -101,17 +97,6 @@ def test_outcomes_gather_gains_by_tags_scheduler_and_parameters(tmp_path: Path) 
     assert (outcome.kept, outcome.rolled_back) == (1, 1)
     assert history.outcomes(["batch"]) == []
     assert history.outcomes() == [outcome]
-
-
-def test_a_quarantine_ends_with_its_time_or_by_hand(tmp_path: Path) -> None:
-    """Only what is still in quarantine at the time asked for is given."""
-    history = open_history(tmp_path / "h").history
-    history.set_quarantine(Quarantined("a", 1.0, "stalled", 100.0))
-    history.set_quarantine(Quarantined("b", 1.0, "crashed"))
-    assert set(history.quarantined(50.0)) == {"a", "b"}
-    assert set(history.quarantined(150.0)) == {"b"}
-    history.lift_quarantine("b")
-    assert history.quarantined(150.0) == {}
 
 
 def test_runtimes_are_replaced_and_the_oldest_forgotten(
