@@ -158,7 +158,8 @@ def suggested(kind: Kind, ignored: set[Aspect]) -> list[GoalInterpretation]:
     readings = [
         (Aspect.RESPONSE, GoalInterpretation("response p99 lower; completions not worse than 5%",
                                   "it answers sooner, also at the worst of times")),
-        (Aspect.COMPLETIONS, GoalInterpretation("completions higher", "it gets more done in a second")),
+        (Aspect.COMPLETIONS, GoalInterpretation("completions higher",
+                                  "it gets more done in a second")),
         (Aspect.FINISH, GoalInterpretation("makespan lower", "all of its work is done sooner")),
     ]  # fmt: skip
     if kind in BATCHES:
