@@ -67,21 +67,21 @@ def observe_app(*handlers: object) -> Starlette:
 
 
 class _Description:
-    """Answers everything that belongs on this socket."""
+    """Answers with the description of what this socket answers."""
 
     def __init__(self, surface: Surface) -> None:
         self._surface = surface
         self._making = asyncio.Lock()
 
     async def openapi(self) -> str:
-        # Everybody may request it, and it takes time and memory.
+        # Everybody may request it, and it takes half a second of a CPU.
         async with self._making:
             return await asyncio.to_thread(_described, self._surface)
 
 
 def _described(surface: Surface) -> str:
-    """The document of a socket, as JSON. A child makes it: the memory that this takes would stay
-    with the daemon, for something that hardly anybody asks for."""
+    """The document of a socket, as JSON. A child makes it: the daemon would keep the memory that
+    this takes, and hardly anybody asks for it."""
     words = [sys.executable, "-P", "-m", "daemon.api.openapi", surface.value]
     return run(words, timeout=READ_S, name="the API's description").stdout.decode()
 
