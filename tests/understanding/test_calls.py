@@ -277,7 +277,7 @@ def test_calls_are_told_in_microseconds() -> None:
     calls = Calls(**{**COUNTED, "lost": 1}, lengths=[(at, 3)])
     view = calls_view(2.0, calls)
     assert (view.max_us, view.buckets[0].count) == (4000.0, 3)
-    assert "1 calls found no room" in view.notes[0]
+    assert "1 calls were lost" in view.notes[0]
     where = CallPoints(binary="/usr/bin/shop", enter="serve", exit="serve")
     answer = of_calls(ProbeRequest(kind=ProbeKind.UPROBE, points=where), 2.0, calls, 2.5)
     assert "2 calls a second, 3000.0 us in the mean" in answer.summary[0]
