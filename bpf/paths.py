@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Where the C helpers and the headers are, installed or in a checkout."""
+"""The paths of the C helpers and the headers, installed or in a checkout."""
 
 from pathlib import Path
 
@@ -7,15 +7,15 @@ from process import Fault, FaultType
 
 _PACKAGE = Path(__file__).resolve().parent
 INSTALLED = Path("/usr/lib/schedpilot")
-# The folder to include from: `<scx/common.bpf.h>`.
+# The include folder: `<scx/common.bpf.h>`.
 INCLUDE = _PACKAGE / "include"
-# Code that schedulers share: `<schedpilot/late.bpf.h>`. What a scheduler includes of it is as if
-# it stood in its own text.
+# Code that schedulers share: `<schedpilot/late.bpf.h>`. It is treated as part of the scheduler that
+# includes it.
 SHARED = INCLUDE / "schedpilot"
 
 
 def places(name: str, package: Path = _PACKAGE) -> list[Path]:
-    """Where a helper may be, best first: the system's, this prefix's, this checkout's."""
+    """Possible places of a helper, best first: the system's, this prefix's, this checkout's."""
     prefixes = [parent / "lib" / "schedpilot" for parent in package.parents]
     return [
         INSTALLED / name,
@@ -35,7 +35,7 @@ def helper(name: str) -> Path:
             return place
     raise Fault(
         FaultType.NOT_INSTALLED,
-        f"the helper {name} is not there",
+        f"the helper {name} does not exist",
         where=str(INSTALLED / name),
         why="schedpilot was not installed, or its C helpers were not built",
         hint="install schedpilot, or build them: make -C bpf",

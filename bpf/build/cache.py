@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Where what is made once is kept: headers from BTF, precompiled headers, objects.
+"""Cache of headers from BTF, precompiled headers and objects.
 
-Readable by everybody, since clang runs as a user without rights; writable by us alone. All
-of it can be thrown away at any time.
+Everybody may read it, because clang runs as a user without rights; only we may write. All of it can
+be deleted at any time.
 """
 
 import os
@@ -16,12 +16,12 @@ SYSTEM = Path("/var/cache/schedpilot")
 
 
 def make(folder: Path) -> None:
-    """A folder, and those above it that are missing, that everybody may read.
+    """Make a folder, and missing ones above it, readable for everybody.
 
-    Whatever the umask: a service's is often 077, and the compiler is another user.
+    Independent of the umask: a service's is often 077, and the compiler is another user.
 
     Raises:
-        Fault: STATE when one of them cannot be made, or something else is in its place.
+        Fault: STATE if one of them cannot be made, or something else is in its place.
     """
     try:
         missing = [each for each in (folder, *folder.parents) if not each.is_dir()]
@@ -39,10 +39,10 @@ def make(folder: Path) -> None:
 
 
 def folder(base: Path | None = None) -> Path:
-    """The cache: the system's for root, else the user's. Made when it is missing.
+    """The cache: the system's for root, else the user's. Made if it does not exist.
 
     Raises:
-        Fault: STATE when it cannot be made or written.
+        Fault: STATE if it cannot be made or written.
     """
     if base is None:
         if os.geteuid() == 0 or os.access(SYSTEM, os.W_OK):
@@ -58,7 +58,7 @@ def write(path: Path, data: bytes) -> None:
     """Write a whole file that everybody may read; others see all of it or nothing.
 
     Raises:
-        Fault: STATE when the file system refuses.
+        Fault: STATE if the file system refuses.
     """
     try:
         make(path.parent)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Which clang, and why that one."""
+"""Which clang is used, and why."""
 
 import re
 import shutil
@@ -9,16 +9,16 @@ from functools import lru_cache
 from process import Fault, FaultType, run
 from process.run import PATH
 
-# The first to know arenas and may_goto, and the one the project is tested with.
+# The first version that supports arenas and may_goto, and the one the project is tested with.
 PREFERRED = 19
-# The oldest that writes the 64-bit enums of BTF that the headers need.
+# The oldest version that writes the 64-bit enums of BTF that the headers need.
 OLDEST = 16
 _NEWEST = 24
 
 
 @dataclass(frozen=True)
 class Clang:
-    """A compiler, its version as it prints it, and why it was chosen."""
+    """A compiler, its version as printed, and why it was chosen."""
 
     path: str
     version: str
@@ -34,10 +34,10 @@ def version_of(text: str) -> tuple[str, int] | None:
 
 @lru_cache(maxsize=1)
 def find_clang() -> Clang:
-    """clang 19 where it is, else the newest from 16 on.
+    """clang 19 if it exists, else the newest from 16 on.
 
     Raises:
-        Fault: MISSING_TOOL when there is none, or only older ones.
+        Fault: MISSING_TOOL if there is none, or only older ones.
     """
     numbered = [f"clang-{major}" for major in range(_NEWEST, OLDEST - 1, -1)]
     seen: list[str] = []

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""clang's messages as data, with what a scheduler's author can do about them.
+"""clang's messages as data, with hints for a scheduler's author.
 
-clang's plain format is parsed: SARIF output is marked unstable in clang 19 and is lost
-whole when the compiler crashes. What was compiled is hostile, so is what clang quotes.
+clang's plain format is parsed: SARIF output is marked unstable in clang 19 and is lost completely
+if the compiler crashes. The compiled source is hostile, and so is everything that clang quotes.
 """
 
 import difflib
@@ -19,7 +19,7 @@ _MAX_TEXT = 500
 
 @dataclass(frozen=True)
 class Diagnostic:
-    """One message. Line and column count from 1; 0 where clang names none."""
+    """One message. Line and column count from 1; 0 if clang names none."""
 
     file: str
     line: int
@@ -37,12 +37,12 @@ _UNPLACED = re.compile(
     r"(?:clang[\w.+-]*: )?(?P<severity>fatal error|error|warning): (?P<message>.*)"
 )
 
-# What to do, by what clang says. The first that matches counts.
+# The hint for each message of clang. The first match counts.
 _HINTS = (
     (
         r"file not found",
-        "include <scx/common.bpf.h>; libbpf's and the kernel's own headers are there, and own ones "
-        "where they lie beside the source that is checked",
+        "include <scx/common.bpf.h>; libbpf's and the kernel's own headers are there, and your "
+        "own ones if they are beside the checked source",
     ),
     (
         r"field designator '(\w+)' does not refer to any field in type 'struct sched_ext_ops",
@@ -51,7 +51,7 @@ _HINTS = (
     (
         r"no member named '\w+' in 'struct (task_struct|rq|sched_ext_entity|cgroup)'",
         "this kernel's struct has no such member: see vmlinux.h, and ask with "
-        "bpf_core_field_exists() where it depends on the version",
+        "bpf_core_field_exists() if it depends on the version",
     ),
     (
         r"(stack|Looks like the BPF stack limit)",
@@ -76,7 +76,7 @@ _HINTS = (
     ),
     (
         r"(is|is used) uninitialized",
-        "set it on every way that leads there, for example where it is declared",
+        "set it on every path that leads there, for example at its declaration",
     ),
     (
         r"too many arguments to function call",
@@ -100,7 +100,7 @@ _HINTS = (
         "a semicolon is missing at the end of the statement before",
     ),
 )
-# What was renamed since 6.12, the first kernel with sched_ext. compat.bpf.h knows both names.
+# Functions renamed since 6.12, the first kernel with sched_ext. compat.bpf.h has both names.
 _RENAMED = {
     "scx_bpf_dispatch": "scx_bpf_dsq_insert",
     "scx_bpf_dispatch_vtime": "scx_bpf_dsq_insert_vtime",
@@ -121,7 +121,7 @@ _UNKNOWN = re.compile(
 
 
 def renamed(name: str) -> str:
-    """What to do about a name that older kernels had; empty for any other.
+    """The hint for a name that older kernels had; empty for any other.
 
     A prefix of scx's own compatibility header (`__COMPAT_`) changes nothing.
     """
@@ -160,13 +160,13 @@ def _plain(text: str) -> str:
     return "".join(c if c.isprintable() else "\ufffd" for c in text)[:_MAX_TEXT]
 
 
-# A callback that BPF_PROG() made takes an array, whatever the member of the struct says.
+# A callback made by BPF_PROG() takes an array, whatever the struct's member says.
 _UNCAST = re.compile(r"incompatible function pointer types initializing .* of type '\w+ \(")
 _SUGGESTION = re.compile(r"did you mean '|'\w+' declared here")
 
 
 def _uncast(found: re.Match[str], files: Mapping[str, bytes]) -> str:
-    """What to write for a callback that lacks its cast; empty where that is not what it is."""
+    """The correct form of a callback that lacks its cast; empty if that is not the problem."""
     lines = files.get(found["file"], b"").split(b"\n")
     row, column = int(found["line"]) - 1, int(found["column"]) - 1
     line = lines[row].decode("utf-8", "replace") if row < len(lines) else ""
@@ -185,8 +185,8 @@ def parse(
     """clang's standard error as messages, in its order.
 
     Args:
-        known: names an author may have meant, for suggestions.
-        files: what was compiled, to quote from it.
+        known: names that an author may have meant, for suggestions.
+        files: the compiled files, to quote from them.
     """
     names = frozenset(known)
     found: list[Diagnostic] = []

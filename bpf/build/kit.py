@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What all builds against one kernel share: its types, our headers, and both precompiled.
+"""The shared parts of all builds against one kernel: its types, our headers, and both precompiled.
 
-Made once for each kernel, compiler and version of the headers; nine tenths of a build.
+Made once for each kernel, compiler and version of the headers; nine tenths of a build's work.
 """
 
 import fcntl
@@ -41,9 +41,9 @@ _FLAGS = (
     "-Wno-unused-function",
     "-Wno-compare-distinct-pointer-types",
     "-Wno-microsoft-anon-tag",
-    # What a policy compares may well come out one way only.
+    # A policy's comparison may well have only one possible result.
     "-Wno-tautological-compare",
-    # BPF or not, the compiler may make anything of it; the verifier sees what it made.
+    # The compiler may optimise such code freely, for BPF or not; the verifier sees the result.
     "-Werror=uninitialized",
     "-Werror=sometimes-uninitialized",
     "-fno-color-diagnostics",
@@ -55,7 +55,7 @@ _FLAGS = (
 
 @dataclass(frozen=True)
 class Kit:
-    """What every build against one kernel shares; all of it in one folder of the cache."""
+    """The shared parts of every build against one kernel; all in one folder of the cache."""
 
     folder: Path
     key: str
@@ -69,7 +69,7 @@ def language_flags() -> tuple[str, ...]:
     return (
         *_FLAGS,
         f"-D__TARGET_ARCH_{_ARCHITECTURES.get(machine, machine)}",
-        # <linux/types.h> and the like want asm/, which Debian keeps apart by machine.
+        # <linux/types.h> and others need asm/, which Debian keeps in a folder per machine.
         "-idirafter",
         f"/usr/include/{machine}-linux-gnu",
     )
@@ -94,7 +94,7 @@ def digest(*parts: bytes | str) -> str:
 
 
 def _system_headers() -> str:
-    """Tells one version of libbpf's headers from another."""
+    """Distinguishes versions of libbpf's headers."""
     stats = [(path.name, path.stat()) for path in sorted(Path("/usr/include/bpf").glob("*.h"))]
     if not stats:
         raise Fault(
@@ -123,7 +123,7 @@ def key_for(clang: Clang, btf: Path) -> str:
 
 
 def kit_for(clang: Clang, btf: Path, cache_folder: Path | None) -> Kit:
-    """The shared part, made when it is not there yet."""
+    """The shared parts, made if they do not exist yet."""
     key = key_for(clang, btf)
     folder = cache.folder(cache_folder) / "kits" / key
     flags = _flags(folder)
@@ -140,12 +140,12 @@ def kit_for(clang: Clang, btf: Path, cache_folder: Path | None) -> Kit:
 
 
 def _furnish(clang: Clang, folder: Path, header: Path, precompiled: Path) -> None:
-    """Fill a kit's folder. Without a precompiled header builds are slower, and still right."""
+    """Fill a kit's folder. Without a precompiled header builds are slower, but still right."""
     for name, data in _own_headers():
         cache.write(folder / "include" / name, data)
     cache.write(folder / "vmlinux.h", header.read_bytes())
-    # The types only. Of kernel functions that are declared in a precompiled header and used by
-    # nothing but a cleanup attribute clang 19 loses the BTF, and libbpf cannot link them.
+    # Only the types. If a precompiled header declares kernel functions that are used only in a
+    # cleanup attribute, clang 19 loses their BTF, and libbpf cannot link them.
     cache.write(folder / "all.h", b'#define BPF_NO_KFUNC_PROTOTYPES\n#include "vmlinux.h"\n')
     new = folder / "common.pch.new"
     words: list[str | Path] = [clang.path, *_flags(folder), "-x", "c-header", folder / "all.h"]
@@ -157,7 +157,7 @@ def _furnish(clang: Clang, folder: Path, header: Path, precompiled: Path) -> Non
 
 
 def prepare(btf: Path = BTF, *, cache_folder: Path | None = None) -> None:
-    """Make what all builds share ahead of the first one.
+    """Make the shared parts of all builds ahead of the first one.
 
     Raises:
         Fault: MISSING_TOOL, UNSUPPORTED without BTF, STATE.

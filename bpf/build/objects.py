@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A scheduler's C source to a BPF object, by a clang that can reach nothing else.
+"""Compiles a scheduler's C source to a BPF object, with a clang that can reach nothing else.
 
-The source is hostile: clang sees it, our headers, this kernel's types and /usr, has no
-network, no rights and limits on time, memory and files. What only depends on the kernel
-and the compiler (the types and our headers, nine tenths of the parsing) is precompiled
-once; what was compiled before comes from the cache.
+The source is hostile: clang sees it, our headers, this kernel's types and /usr, has no network, no
+rights and limits on time, memory and files. The parts that depend only on the kernel and the
+compiler (the types and our headers, nine tenths of the parsing) are precompiled once; results of
+earlier compilations come from the cache.
 """
 
 import json
@@ -30,10 +30,10 @@ _KEPT_OBJECTS = 256
 
 @dataclass(frozen=True)
 class BuildResult:
-    """What became of one source.
+    """The result for one source.
 
-    `object` is the BPF object where `ok`, else None. `seconds` of wall time, near zero when
-    `cached`. `clang` says which compiler was used and why.
+    `object` is the BPF object if `ok`, else None. `seconds` of wall time, near zero if `cached`.
+    `clang` says which compiler was used and why.
     """
 
     ok: bool
@@ -62,8 +62,8 @@ def starts_with_common(source: bytes) -> bool:
 
 
 def _compile(clang: Clang, kit: Kit, name: str, files: dict[str, bytes]) -> ClangResult:
-    """Run clang in the sandbox, with what is precompiled as far as it can be used."""
-    # Written in place, since a temporary file renamed would have the child's mode.
+    """Run clang in the sandbox, with the precompiled parts as far as they can be used."""
+    # Written in place, because a renamed temporary file would have the child's mode.
     words = [clang.path, *kit.flags, "-I.", "-c", name, "-Xclang", "-fno-temp-file"]
     if kit.precompiled and starts_with_common(files[name]):
         done = compile_confined(
@@ -77,7 +77,7 @@ def _compile(clang: Clang, kit: Kit, name: str, files: dict[str, bytes]) -> Clan
 
 @dataclass(frozen=True)
 class _BuildOutcome:
-    """What the cache remembers of one source."""
+    """The cached result of one source."""
 
     ok: bool
     diagnostics: tuple[Diagnostic, ...]
@@ -85,12 +85,12 @@ class _BuildOutcome:
 
 @lru_cache(maxsize=1)
 def _words() -> str:
-    """Changes with what is made of clang's messages, so that no old hints are kept."""
+    """Changes with the hints for clang's messages, so that no old hints are kept."""
     return digest(Path(diagnostics.__file__).read_bytes())[:16]
 
 
 def _recall(about: Path, kept: Path) -> _BuildOutcome | None:
-    """A remembered outcome; None where there is none, or its object was thrown away."""
+    """A cached result; None if there is none, or its object was removed."""
     try:
         content = json.loads(about.read_bytes())
         found = tuple(Diagnostic(**each) for each in content["diagnostics"])
@@ -113,15 +113,15 @@ def build_object(
 
     Args:
         source: a file, or the text itself.
-        out_dir: gets `NAME.bpf.o`; made when missing.
-        name: file name for messages and the object; by default the source's.
+        out_dir: gets `NAME.bpf.o`; made if it does not exist.
+        name: file name for messages and the object; default: the source's.
         headers: files that the source includes by name from its own folder.
         btf: the kernel to build for.
 
     Raises:
         Fault: TOO_LARGE, BAD_NAME, NOT_FOUND, MISSING_TOOL, UNSUPPORTED without BTF, STATE,
-            TIMEOUT, CHILD_FAILED when
-            the sandbox does not work. A source that does not compile is a result and not a fault.
+            TIMEOUT, CHILD_FAILED if the sandbox does not work. A source that does not compile is a
+            result, not a fault.
     """
     start = time.monotonic()
     name = name_of(source, name)
@@ -142,7 +142,7 @@ def build_object(
         )
         if done.data is not None:
             cache.write(kept, done.data)
-        # Trouble that clang places in no line is this machine's and may pass.
+        # An error without a line in the source belongs to this machine and may pass.
         if known.ok or any(each.line for each in known.diagnostics):
             cache.write(about, json.dumps(asdict(known)).encode())
         cache.prune(objects, keep=_KEPT_OBJECTS * 2)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A candidate's source on its way to a compiler, and the compiler's confinement.
 
-What is compiled for BPF and what is compiled for the simulator goes the same way: names that
-cannot lead anywhere, a bounded size, a folder of its own, and a clang that reaches nothing else.
+Sources for BPF and for the simulator are handled in the same way: names that cannot lead anywhere,
+a bounded size, a separate folder, and a clang that reaches nothing else.
 """
 
 import errno
@@ -27,37 +27,38 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,100}")
 
 
 def name_of(source: Path | str, name: str) -> str:
-    """The file name for messages: as asked for, else the source's."""
+    """The file name for messages: as requested, else the source's."""
     return name or (source.name if isinstance(source, Path) else "candidate.bpf.c")
 
 
 def files_of(source: Path | str, name: str, headers: Sequence[Path]) -> dict[str, bytes]:
-    """The source and the headers that it includes from beside it, by file name.
+    """The source and the headers that it includes from its own folder, by file name.
 
     Raises:
-        Fault: BAD_NAME, TOO_LARGE, NOT_FOUND, BAD_REQUEST for what is no ordinary file.
+        Fault: BAD_NAME, TOO_LARGE, NOT_FOUND, BAD_REQUEST for anything that is not an ordinary
+            file.
     """
     for each, end in ((name, ".c"), *((header.name, ".h") for header in headers)):
         if not _NAME.fullmatch(each) or not each.endswith(end):
             raise Fault(
                 FaultType.BAD_NAME,
-                f"{each!r} is no file name for a source",
+                f"{each!r} is not a file name for a source",
                 hint=f"letters, digits, '_', '.' and '-', and {end} at the end",
             )
     return {header.name: _read(header) for header in headers} | {name: _read(source)}
 
 
-# A header that is included by name from beside the source, and nothing that leads elsewhere.
+# A header included by name from the source's folder, with no path that leads elsewhere.
 _OWN = re.compile(
     rb'^[ \t]*#[ \t]*include[ \t]*"([A-Za-z0-9_][A-Za-z0-9_.-]{0,100}\.h)"', re.MULTILINE
 )
-# The kernel's types are ours to give.
+# We provide the kernel's types.
 _NEVER_OWN = "vmlinux.h"
 _MOST_HEADERS = 32
 
 
 def own_headers(source: Path, folder: Path) -> tuple[Path, ...]:
-    """The headers in a folder that a source, or one of these, includes by name.
+    """The headers in a folder that a source, or one of these headers, includes by name.
 
     Raises:
         Fault: as `files_of`; TOO_LARGE for too many, or too much in all.
@@ -81,7 +82,7 @@ def own_headers(source: Path, folder: Path) -> tuple[Path, ...]:
                     where=str(folder),
                     why=f"a source may have {_MOST_HEADERS} of its own, of "
                     f"{MAX_SOURCE_BYTES >> 20} MiB in all",
-                    hint="leave out what is generated, such as vmlinux.h",
+                    hint="leave out generated files, such as vmlinux.h",
                 )
     return tuple(found[name] for name in sorted(found))
 
@@ -97,13 +98,13 @@ def _read(source: Path | str) -> bytes:
             "the source is too large",
             where=str(source) if isinstance(source, Path) else "",
             why=f"a scheduler's source may have {MAX_SOURCE_BYTES >> 20} MiB",
-            hint="leave out what is generated, such as vmlinux.h",
+            hint="leave out generated files, such as vmlinux.h",
         )
     return data
 
 
 def _read_file(path: Path) -> bytes:
-    """A regular file's beginning, without following a link or waiting for a pipe."""
+    """The beginning of a regular file, without following a link or waiting for a pipe."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
@@ -127,7 +128,7 @@ def _read_file(path: Path) -> bytes:
 def _no_file(path: Path, why: str) -> Fault:
     return Fault(
         FaultType.BAD_REQUEST,
-        "the source is no ordinary file",
+        "the source is not an ordinary file",
         where=str(path),
         why=why,
         hint="give the file itself",
@@ -136,7 +137,7 @@ def _no_file(path: Path, why: str) -> Fault:
 
 @dataclass(frozen=True)
 class ClangResult:
-    """What a confined clang left: the object or library where it compiled, and what it said."""
+    """The result of a confined clang: the object or library if it compiled, and its messages."""
 
     data: bytes | None
     said: str
@@ -145,19 +146,20 @@ class ClangResult:
 def compile_confined(
     words: Sequence[str | Path], files: Mapping[str, bytes], read: Sequence[Path]
 ) -> ClangResult:
-    """Run clang in a folder of its own that holds just `files`; `-o` and the name are added.
+    """Run clang in a separate folder that contains only `files`; `-o` and the name are added.
 
     Args:
         words: the compiler and its options.
         files: by name.
-        read: folders that it may read besides; their names are taken out of what it says.
+        read: further folders that it may read; their names are removed from its messages.
 
     Raises:
-        Fault: CHILD_FAILED where clang could not run at all, MISSING_TOOL, TIMEOUT.
+        Fault: CHILD_FAILED if clang could not run at all, MISSING_TOOL, TIMEOUT.
     """
     with tempfile.TemporaryDirectory(prefix="schedpilot-build-") as place:
         work = Path(place)
-        # Whatever the umask, ours and the child's: both sides can read what the other wrote.
+        # Independent of both umasks, ours and the child's, so that both sides can read the other's
+        # files.
         out = work / "out.o"
         for path, data in {**{work / name: data for name, data in files.items()}, out: b""}.items():
             path.write_bytes(data)
@@ -171,7 +173,8 @@ def compile_confined(
         if done.status == 0 and out.is_file() and not out.is_symlink():
             return ClangResult(out.read_bytes(), said)
     if not said.strip() and (done.status < 0 or done.status > 128):
-        # A source too deep for its stack, or too large for its limits, and clang had no word left.
+        # A source too deep for its stack, or too large for its limits, so that clang printed
+        # nothing.
         return ClangResult(None, f"error: clang was ended by signal {abs(done.status) & 127}")
     if re.match(r"(bwrap|setpriv|prlimit|nice): ", said) or not said.strip():
         raise Fault(

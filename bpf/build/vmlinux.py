@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """vmlinux.h: every type of one kernel as C, made from its BTF by bpftool.
 
-What other kernel versions have and this one lacks is added where it can stand for "not
-here": constants as 0, so that a flag has no effect, and types with no members.
+Names of other kernel versions that this one lacks are added if they can stand for "not here":
+constants as 0, so that a flag has no effect, and types without members.
 """
 
 import errno
@@ -19,8 +19,8 @@ BTF = Path("/sys/kernel/btf/vmlinux")
 # bpftool on a full kernel: 0.2 s natively, 5 s under emulation.
 _DUMP_LIMIT_S = 120.0
 
-# Constants that schedulers use and some kernel from 6.12 to 7.3 lacks. Flags for ops.flags
-# have to be constants in C, so this cannot wait until the scheduler is loaded.
+# Constants that schedulers use and that some kernel from 6.12 to 7.3 lacks. Flags in ops.flags must
+# be constants in C, so this cannot wait until the scheduler is loaded.
 LATER_CONSTANTS = (
     "SCX_OPS_HAS_CGROUP_WEIGHT",  # 6.12 to 6.17
     "SCX_OPS_ENQ_MIGRATION_DISABLED",  # 6.14
@@ -50,12 +50,12 @@ def btf_digest(btf: Path = BTF) -> str:
     """SHA-256 of a kernel's BTF, in hexadecimal: names everything made from it.
 
     Raises:
-        Fault: UNSUPPORTED when there is none.
+        Fault: UNSUPPORTED if there is none.
     """
     try:
         status = btf.stat()
         if not stat.S_ISREG(status.st_mode):
-            raise OSError(errno.EINVAL, "it is no file")
+            raise OSError(errno.EINVAL, "it is not a file")
         return _digest(btf, status.st_size, status.st_mtime_ns)
     except OSError as error:
         raise Fault(
@@ -68,7 +68,7 @@ def btf_digest(btf: Path = BTF) -> str:
 
 
 def complete(header: str) -> str:
-    """The header with stand-ins for what this kernel lacks."""
+    """The header with stand-ins for the names that this kernel lacks."""
     constants = [n for n in LATER_CONSTANTS if not re.search(rf"\b{n}\b", header)]
     types = [n for n in LATER_TYPES if not re.search(rf"\bstruct {n} \{{", header)]
     lines = [f"#define {name} 0ULL /* not in this kernel */" for name in constants]
@@ -81,7 +81,7 @@ def complete(header: str) -> str:
 def vmlinux_header(btf: Path = BTF, *, cache_folder: Path | None = None) -> Path:
     """The vmlinux.h of a kernel, from the cache or made now.
 
-    One that stands beside the BTF is what bpftool made of it elsewhere.
+    One beside the BTF was made from it by bpftool elsewhere.
 
     Raises:
         Fault: UNSUPPORTED without BTF, MISSING_TOOL without bpftool, STATE, CHILD_FAILED.

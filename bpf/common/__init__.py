@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What several programs share: the JSON writer, clock and cgroups in C, names in Python."""
+"""Parts shared by several programs: the JSON writer, clock and cgroups in C, names in Python."""

@@ -10,7 +10,7 @@
 
 #define MAX_DEPTH 64
 
-/* Where the unified hierarchy is mounted. */
+/* The mount point of the unified hierarchy. */
 static const char *cgroup_root(void)
 {
 	static const char *const places[] = {"/sys/fs/cgroup", "/sys/fs/cgroup/unified"};
@@ -23,7 +23,7 @@ static const char *cgroup_root(void)
 	return NULL;
 }
 
-/* Below `folder`, which it closes. A cgroup's id is the number of its inode. */
+/* Walks below `folder`, which it closes. A cgroup's id is the number of its inode. */
 static void walk(int folder, char *path, size_t length, int depth,
 		 void (*tell)(uint64_t id, const char *path))
 {

@@ -6,8 +6,8 @@
 #include <stdint.h>
 
 /*
- * Walks the unified hierarchy once and tells the id and the path (from its root, with a
- * leading slash) of every cgroup in it but the root.
+ * Walks the unified hierarchy once and calls back with the id and the path (from its root,
+ * with a leading slash) of every cgroup in it except the root.
  */
 void walk_cgroups(void (*tell)(uint64_t id, const char *path));
 

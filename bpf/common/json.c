@@ -73,7 +73,7 @@ static size_t utf8_length(const unsigned char *text, size_t left)
 			return 0;
 		point = point << 6 | (text[i] & 0x3f);
 	}
-	/* Longer than needed, half of a UTF-16 pair, or past the last character. */
+	/* Longer than needed, half of a UTF-16 pair, or beyond the last character. */
 	if (point < smallest[length] || (point >= 0xd800 && point <= 0xdfff) || point > 0x10ffff)
 		return 0;
 	return length;

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Selectors that the kernel cannot see, and which of them match a process.
+"""Selectors that the kernel cannot evaluate, and which of them match a process.
 
-Userspace tells a scheduler so in its map `selected`: the daemon for processes that run, the
-simulator for tasks of a workload.
+Userspace passes the result to a scheduler in its map `selected`: the daemon for running processes,
+the simulator for tasks of a workload.
 """
 
 from collections.abc import Iterable
@@ -14,10 +14,10 @@ UNITS = (".service", ".scope", ".slice", ".socket")
 
 @dataclass(frozen=True)
 class UserSelector:
-    """One selector that the kernel cannot see.
+    """One selector that the kernel cannot evaluate.
 
-    `bit` (0 to 63) is its bit in the map `selected`, `field` is `cmd`, `cgroup` or `unit`. Any
-    of the `patterns`, shell globs as `fnmatch.fnmatchcase` reads them, is enough.
+    `bit` (0 to 63) is its bit in the map `selected`, `field` is `cmd`, `cgroup` or `unit`. A match
+    of any of the `patterns`, shell globs as in `fnmatch.fnmatchcase`, is enough.
     """
 
     bit: int
@@ -26,7 +26,7 @@ class UserSelector:
 
 
 def unit_of(cgroup: str) -> str:
-    """The systemd unit of a cgroup's path: its last part that is one; empty without."""
+    """The systemd unit of a cgroup's path: the last part that is a unit; empty if there is none."""
     for part in reversed(cgroup.split("/")):
         if part.endswith(UNITS):
             return part
@@ -34,11 +34,11 @@ def unit_of(cgroup: str) -> str:
 
 
 def selected(selectors: Iterable[UserSelector], command: str, cgroup: str) -> int:
-    """The mask of a process: bit i is set where the selector with bit i matches.
+    """The mask of a process: bit i is set if the selector with bit i matches.
 
-    `cgroup` is a path from the root of the hierarchy. A unit matches with its ending and without.
-    What has no command line (a kernel thread) matches no `cmd`, and what is in no unit no `unit`,
-    whatever the pattern.
+    `cgroup` is a path from the root of the hierarchy. A unit matches with and without its suffix. A
+    process without command line (a kernel thread) matches no `cmd`, and one outside units no
+    `unit`, whatever the pattern.
     """
     unit = unit_of(cgroup)
     spellings = {"cmd": (command,), "cgroup": (cgroup,), "unit": (unit, unit.rpartition(".")[0])}

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Small things that every program needs: complaints, memory, files of the kernel. */
+/* Small helpers for every program: error messages, memory, kernel files. */
 #ifndef SCHEDPILOT_SYSTEM_H
 #define SCHEDPILOT_SYSTEM_H
 
@@ -9,10 +9,10 @@
 /* A line on standard error. */
 void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* The memory given; ends the program when it is NULL. */
+/* Returns the given memory; ends the program if it is NULL. */
 void *must(void *memory);
 
-/* The text of a small file in /proc or /sys; false when there is none. */
+/* The text of a small file in /proc or /sys; false if there is none. */
 bool slurp(const char *path, char *text, size_t size);
 
 /* The same up to the end of its first line. */

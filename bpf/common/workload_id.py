@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What a workload is called: `KIND:NAME`, the same in the C program and everywhere else.
+"""The id of a workload: `KIND:NAME`, the same in the C program and everywhere else.
 
-A task belongs to its cgroup; tasks of the root cgroup go by the command name of their
-process, kernel threads by their name up to the first `/`. Names are whatever their owner
-made them: control characters stay in them, and bytes that are not UTF-8 appear as `\\xNN`.
-Escape them where they are shown.
+A task belongs to its cgroup; tasks of the root cgroup are grouped by the command name of their
+process, kernel threads by their name up to the first `/`. The owner chooses names: control
+characters stay in them, and bytes that are not UTF-8 appear as `\\xNN`. Escape names where they are
+shown.
 """
 
 from dataclasses import dataclass
@@ -20,13 +20,13 @@ PROC = Path("/proc")
 
 
 class WorkloadKind(StrEnum):
-    """How tasks were put together."""
+    """How tasks are grouped."""
 
     CGROUP = "cgroup"
     CGROUP_ID = "cgroup-id"  # a cgroup that was gone before its path could be read
     COMM = "comm"
     KTHREAD = "kthread"
-    OTHER = "other"  # everything that found no account of its own
+    OTHER = "other"  # everything that got no account of its own
 
 
 @dataclass(frozen=True)
@@ -59,13 +59,13 @@ def parse_workload_id(text: str) -> WorkloadId:
 
 
 def readable(name: bytes) -> str:
-    """A name of the kernel's as text: bytes that are not UTF-8 become `\\xNN`."""
+    """A kernel name as text: bytes that are not UTF-8 become `\\xNN`."""
     return name.decode("utf-8", "backslashreplace")
 
 
 def cgroup_of(raw: bytes) -> bytes:
-    """The path in /proc/PID/cgroup; empty where the process has no cgroup of version 2."""
-    # Only a newline ends a line: everything else may be in a name, a carriage return too.
+    """The path in /proc/PID/cgroup; empty if the process has no cgroup of version 2."""
+    # Only a newline ends a line: a name may contain anything else, even a carriage return.
     for line in raw.split(b"\n"):
         if line.startswith(b"0::"):
             return line[3:]
@@ -73,7 +73,7 @@ def cgroup_of(raw: bytes) -> bytes:
 
 
 def cgroup_in(folder: Path) -> str:
-    """The cgroup's path of the process with this folder in /proc; empty where it has none.
+    """The cgroup path of the process with this folder in /proc; empty if it has none.
 
     Raises:
         OSError: the process is gone.
@@ -82,7 +82,7 @@ def cgroup_in(folder: Path) -> str:
 
 
 def workload_of(pid: int, proc: Path = PROC) -> WorkloadId | None:
-    """The workload that a process counts for now; None when it is gone.
+    """The workload to which a process belongs now; None if it is gone.
 
     The same rule as `find_account` in signals.bpf.c.
     """
@@ -92,7 +92,7 @@ def workload_of(pid: int, proc: Path = PROC) -> WorkloadId | None:
         if cgroup not in ("", "/"):
             return WorkloadId(WorkloadKind.CGROUP, cgroup)
         comm = (folder / "comm").read_bytes().removesuffix(b"\n")
-        # The name is in parentheses and may contain any of them; the flags are field 9.
+        # The name is in parentheses, and may contain parentheses itself; the flags are field 9.
         fields = (folder / "stat").read_bytes().rpartition(b")")[2].split()
         kernel_thread = bool(int(fields[6]) & PF_KTHREAD)
     except (OSError, IndexError, ValueError):

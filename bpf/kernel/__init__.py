@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the running kernel can do and what it says of itself; the doctor is here too."""
+"""The running kernel's features and state; the doctor is here too."""

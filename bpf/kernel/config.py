@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Where the running kernel's configuration is, for libbpf and for us.
+"""Finds the running kernel's configuration, for libbpf and for us.
 
-A BPF program may ask for `CONFIG_…` values (`__kconfig`), as most schedulers of others do. libbpf
-looks for those in two places only, and fails with "Invalid argument" where neither is there.
+A BPF program may ask for `CONFIG_…` values (`__kconfig`), as most third-party schedulers do. libbpf
+looks for those in two places only, and fails with "Invalid argument" if neither exists.
 """
 
 import gzip
@@ -13,7 +13,7 @@ from pathlib import Path
 
 # Where libbpf looks, in its order (bpf_object__read_kconfig_file in libbpf.c).
 PLACES = ("boot/config-{release}", "proc/config.gz")
-# Where distributions keep it besides.
+# Other places where distributions keep it.
 OTHERS = (
     "usr/lib/modules/{release}/config",
     "lib/modules/{release}/config",
@@ -25,8 +25,11 @@ OTHERS = (
 
 @dataclass(frozen=True)
 class KernelConfig:
-    """What was found. `path` is what libbpf reads, `elsewhere` a file that it does not; `usual`
-    is where one has to be for libbpf. Empty where there is none."""
+    """The result.
+
+    `path` is the file that libbpf reads, `elsewhere` a file that it does not; `usual` is where
+    libbpf needs one. Empty if there is none.
+    """
 
     usual: str
     path: str = ""
@@ -34,18 +37,18 @@ class KernelConfig:
 
     @property
     def remedy(self) -> str:
-        """What to do so that libbpf finds it; empty where it does."""
+        """What to do so that libbpf finds it; empty if it does."""
         if self.path:
             return ""
         if self.elsewhere:
             return f"ln -s {self.elsewhere} {self.usual}"
         return (
-            f"bring the kernel's configuration to {self.usual} (it comes with the kernel's "
+            f"copy the kernel's configuration to {self.usual} (it comes with the kernel's "
             "package), or load it: modprobe configs"
         )
 
     def text(self, root: Path = Path("/")) -> str:
-        """The configuration; empty where there is none that can be read."""
+        """The configuration; empty if none can be read."""
         for name in (self.path, self.elsewhere):
             if name:
                 return _read(root / name.lstrip("/"))
@@ -53,7 +56,7 @@ class KernelConfig:
 
 
 def tick_us(text: str) -> float:
-    """The time between two timer ticks, microseconds, by a configuration; 0 where it has none."""
+    """The time between two timer ticks, microseconds, from a configuration; 0 if it has none."""
     found = re.search(r"^CONFIG_HZ=(\d{2,5})$", text, re.MULTILINE)
     return 1e6 / int(found[1]) if found else 0.0
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What keeps schedulers from loading on this machine, and what to do about it.
+"""Finds what keeps schedulers from loading on this machine, and what to do about it.
 
     python -m bpf.kernel.doctor [--json]
 
-Ends with 0 when nothing fails (warnings do not count), 1 otherwise, 2 on wrong usage.
+Exits with 0 if nothing fails (warnings do not count), 1 otherwise, 2 on wrong usage.
 """
 
 import argparse
@@ -24,7 +24,7 @@ class DoctorVerdict(StrEnum):
 
 @dataclass(frozen=True)
 class Check:
-    """One thing looked at: what was found, what that means, what to do."""
+    """One check: the finding, its meaning, what to do."""
 
     name: str
     verdict: DoctorVerdict
@@ -63,13 +63,14 @@ def _configuration(facts: DoctorFacts) -> Check:
     name = "kernel configuration"
     if not facts.config_remedy:
         return Check(
-            name, DoctorVerdict.OK, facts.config_file, "schedulers of others can ask for it"
+            name, DoctorVerdict.OK, facts.config_file, "third-party schedulers can ask for it"
         )
     return Check(
         name,
         DoctorVerdict.WARN,
         "not where libbpf looks",
-        "schedulers of others (scx_*) that ask for it end with `Invalid argument`; our own do not",
+        "third-party schedulers (scx_*) that ask for it end with `Invalid argument`; our own do "
+        "not",
         facts.config_remedy,
     )
 
@@ -113,13 +114,13 @@ def _scheduler(facts: DoctorFacts) -> list[Check]:
                 DoctorVerdict.WARN,
                 ", ".join(facts.loaders),
                 "another program loads schedulers here; schedpilot leaves its scheduler alone "
-                "and can load none itself meanwhile",
+                "and can load none meanwhile",
                 "stop it to let schedpilot take over: systemctl disable --now scx_loader scx",
             )
         )
     else:
         checks.append(
-            Check("other loaders", DoctorVerdict.OK, "none", "nobody else loads schedulers")
+            Check("other loaders", DoctorVerdict.OK, "none", "no other program loads schedulers")
         )
     if facts.isolated:
         checks.append(
@@ -178,7 +179,7 @@ def _tools(facts: DoctorFacts) -> list[Check]:
             "sandbox",
             "" if facts.sandbox_trouble else "bubblewrap works",
             facts.sandbox_trouble,
-            "clang is confined while it reads foreign sources",
+            "clang is confined while it reads untrusted sources",
             "nothing is compiled without it",
             "apt install bubblewrap; allow user namespaces "
             "(sysctl kernel.unprivileged_userns_clone=1, or the distribution's AppArmor profile)",
@@ -188,18 +189,18 @@ def _tools(facts: DoctorFacts) -> list[Check]:
 
 def _signals(facts: DoctorFacts) -> list[Check]:
     pressure = Check(
-        "pressure (PSI)", DoctorVerdict.OK, "present", "stalls of the machine are seen"
+        "pressure (PSI)", DoctorVerdict.OK, "present", "stalls of the machine are visible"
     )
     if not facts.pressure:
         pressure = Check(
             "pressure (PSI)",
             DoctorVerdict.WARN,
             "no /proc/pressure",
-            "stalls of the whole machine are not seen",
+            "stalls of the whole machine are not visible",
             "boot with psi=1, or a kernel with CONFIG_PSI=y",
         )
     counters = Check(
-        "perf counters", DoctorVerdict.OK, "present", "cycles and cache misses are seen"
+        "perf counters", DoctorVerdict.OK, "present", "cycles and cache misses are visible"
     )
     if not facts.perf_counters:
         counters = Check(
@@ -231,7 +232,7 @@ def healthy(checks: Sequence[Check]) -> bool:
 
 
 def _print(checks: Sequence[Check]) -> None:
-    from rich.console import Console  # late: not needed for --json
+    from rich.console import Console  # imported late: not needed for --json
     from rich.table import Table
     from rich.text import Text
 
@@ -244,7 +245,7 @@ def _print(checks: Sequence[Check]) -> None:
     for heading in ("", "check", "found", "meaning and remedy"):
         table.add_column(heading, overflow="fold")
     for check in checks:
-        # What was found may hold names from the system: never read as markup.
+        # Findings may contain names from the system: they are never read as markup.
         advice = Text(check.meaning)
         if check.remedy:
             advice.append(f"\n→ {check.remedy}", style="italic")
@@ -260,8 +261,10 @@ def _print(checks: Sequence[Check]) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="schedpilot doctor",
-        description="Look for what keeps schedulers from loading here, with remedies. "
-        "Ends with 0 when nothing fails, 1 otherwise.",
+        description=(
+            "Find what keeps schedulers from loading here, and how to fix it. Exits with 0 if "
+            "nothing fails, 1 otherwise."
+        ),
     )
     parser.add_argument("--json", action="store_true", help="one JSON document")
     options = parser.parse_args(arguments)

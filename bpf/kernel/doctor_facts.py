@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the doctor looks at, gathered once; `bpf.kernel.doctor` says what it means."""
+"""The doctor's data, gathered once; `bpf.kernel.doctor` explains it."""
 
 import os
 import platform
@@ -17,19 +17,18 @@ from bpf.paths import helper
 from process import Fault, Sandbox, printable, run, sandboxed
 from process.run import PATH
 
-# Programs that load schedulers by themselves.
+# Programs that load schedulers on their own.
 LOADERS = ("scx_loader", "scxctl")
 
 
 @dataclass(frozen=True)
 class DoctorFacts:
-    """One look at a machine. A string that is empty means: not found, or nothing to say.
+    """The state of a machine. An empty string means: not found, or nothing to report.
 
-    `config` is the value of CONFIG_SCHED_CLASS_EXT (`y`, `n`), empty where no file tells.
-    `config_file` is where libbpf finds the kernel's configuration; where it does not,
-    `config_remedy` is what to do about it. `malformed` are kfuncs nobody can call. `*_trouble` is
-    why a tool is not usable.
-    `loaders` are running programs that load schedulers.
+    `config` is the value of CONFIG_SCHED_CLASS_EXT (`y`, `n`), empty if no file has it.
+    `config_file` is where libbpf finds the kernel's configuration; if it does not, `config_remedy`
+    says what to do. `malformed` are kfuncs that cannot be called. `*_trouble` is why a tool is not
+    usable. `loaders` are running programs that load schedulers.
     """
 
     kernel: str
@@ -55,7 +54,9 @@ class DoctorFacts:
 
 
 def config_value(text: str, name: str) -> str:
-    """`y`, `m`, a value, or `n` for an option of a kernel's configuration; empty if unnamed."""
+    """`y`, `m`, a value, or `n` for an option of a kernel's configuration; empty if it is not
+    mentioned.
+    """
     for line in text.splitlines():
         if line.startswith(f"{name}="):
             return line.partition("=")[2].strip()
@@ -65,13 +66,13 @@ def config_value(text: str, name: str) -> str:
 
 
 def _running() -> tuple[str, ...]:
-    """Names of running programs that load schedulers, without those of ours."""
+    """Names of running programs that load schedulers, except ours."""
     found: set[str] = set()
     for path in Path("/proc").glob("[0-9]*/comm"):
         try:
             name = path.read_text("utf-8", "replace").strip()
             if not path.with_name("cmdline").read_bytes():
-                continue  # a thread of the kernel's, such as sched_ext's own helper
+                continue  # a kernel thread, such as sched_ext's own helper
         except OSError:
             continue
         if name in LOADERS or name.startswith("scx_"):
@@ -80,7 +81,7 @@ def _running() -> tuple[str, ...]:
 
 
 def _trouble(probe: Callable[[], str]) -> tuple[str, str]:
-    """What a probe found, and why it found nothing."""
+    """The result of a check, and the reason if there is none."""
     try:
         return probe(), ""
     except Fault as fault:
@@ -98,7 +99,7 @@ def _clang() -> str:
 
 
 def gather(sysfs_root: Path = sysfs.ROOT, btf: Path = BTF) -> DoctorFacts:
-    """Look at this machine. Nothing is raised: what cannot be found out is told as such."""
+    """Examine this machine. Raises nothing: unknown facts are reported as unknown."""
     release = platform.release()
     kfuncs: tuple[str, ...] = ()
     malformed: tuple[str, ...] = ()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What a kernel offers to schedulers, read off its BTF. Only what the doctor asks.
+"""The kernel's features for schedulers, from its BTF. Only those that the doctor needs.
 
 The format: Documentation/bpf/btf.rst in the kernel's tree.
 """
@@ -17,7 +17,7 @@ _TYPE = struct.Struct("=III")
 _PARAMETER = struct.Struct("=II")
 _KIND_FUNC = 12
 _KIND_FUNC_PROTO = 13
-# Bytes that follow a type of each kind: fixed, and for each of its members.
+# Bytes that follow a type of each kind: a fixed part, and a part for each member.
 _TAIL = {
     1: (4, 0),  # int
     3: (12, 0),  # array
@@ -30,15 +30,15 @@ _TAIL = {
     17: (4, 0),  # declaration tag
     19: (0, 12),  # 64-bit enum
 }
-# The argument that the verifier adds to some kfuncs, and that authors never see. A public
-# prototype that still has it was left unfinished by the kernel's build (pahole < 1.26 and
-# resolve_btfids), and no program can call such a kfunc.
+# The argument that the verifier adds to some kfuncs, and that authors never see. If a public
+# prototype still has it, the kernel's build did not finish it (pahole < 1.26 and resolve_btfids),
+# and no program can call such a kfunc.
 _IMPLICIT = "aux"
 
 
 @dataclass(frozen=True)
 class Features:
-    """kfuncs for schedulers (`scx_bpf_*`), and those nobody can call."""
+    """kfuncs for schedulers (`scx_bpf_*`), and those that cannot be called."""
 
     kfuncs: tuple[str, ...]
     malformed: tuple[str, ...]
@@ -48,7 +48,7 @@ def parse_features(data: bytes) -> Features:
     """Read raw BTF.
 
     Raises:
-        Fault: UNSUPPORTED when it is none, or cut off.
+        Fault: UNSUPPORTED if it is not BTF, or cut off.
     """
     try:
         magic, _, _, header, types_at, types_size, names_at, names_size = _HEADER.unpack_from(data)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the kernel itself says of sched_ext; never what somebody meant to do."""
+"""The kernel's own state of sched_ext; never the intended one."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,10 +12,10 @@ ROOT = Path("/sys/kernel/sched_ext")
 class KernelState:
     """One reading of `/sys/kernel/sched_ext`.
 
-    `state` is enabled, enabling, disabling or disabled, and empty where the kernel has no
-    sched_ext. `ops` is the root scheduler's name, empty when there is none. The counters are
-    -1 where the kernel does not show them; `events` (6.15) counts since the enabling, under
-    the kernel's names, which change with its version.
+    `state` is enabled, enabling, disabling or disabled, and empty if the kernel has no sched_ext.
+    `ops` is the root scheduler's name, empty if there is none. The counters are -1 if the kernel
+    does not show them; `events` (6.15) counts since the enabling, under the kernel's names, which
+    change with its version.
     """
 
     state: str = ""
@@ -48,7 +48,7 @@ def parse_events(text: str) -> dict[str, int]:
 def _text(path: Path) -> str:
     try:
         return path.read_text("utf-8", "replace").strip()
-    except OSError:  # absent, or the scheduler left while we were reading
+    except OSError:  # absent, or the scheduler left during the reading
         return ""
 
 
@@ -58,7 +58,7 @@ def _number(path: Path) -> int:
 
 
 def read(root: Path = ROOT) -> KernelState:
-    """Read the whole state. What is not there is empty or -1; nothing is raised."""
+    """Read the whole state. Missing values are empty or -1; nothing is raised."""
     return KernelState(
         state=_text(root / "state"),
         ops=_text(root / "root" / "ops"),

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * How long calls take, from a place in a program to another one in the same thread. NESTED: both
- * are the same function, of which a call may lie in another one.
+ * How long calls take, from one place in a program to another in the same thread. NESTED:
+ * both are the same function, whose calls may be nested.
  */
 
-/* Of each power of two of nanoseconds 16 equal parts, up to 2^43; below 16 ns each by itself. */
+/*
+ * For each power of two of nanoseconds 16 equal buckets, up to 2^43; below 16 ns one bucket
+ * each.
+ */
 #define PARTS	16
 #define BUCKETS 640
 
-/* Where the stack pointer lies in what the kernel saved of the registers, in words; see common.c.
- */
+/* Index of the stack pointer in the kernel's saved registers, in words; see common.c. */
 #if defined(__aarch64__)
 #define STACK 31
 #else
@@ -27,7 +29,7 @@ struct calls {
 	u64 total_ns;
 };
 
-/* Of threads that end within a call nothing is heard any more. */
+/* The end of a thread within a call is not reported. */
 BPF_TABLE("lru_hash", u32, struct began, began, 32768);
 BPF_ARRAY(lengths, u64, BUCKETS);
 BPF_ARRAY(totals, struct calls, 1);
@@ -41,8 +43,11 @@ int enter(void *ctx)
 
 	now.stack = ((u64 *)ctx)[STACK];
 	before = began.lookup(&thread);
-	/* Stacks grow downwards: whoever is not below the call before is not in it, so that one was
-	 * left without a return, or by another thread of this number. */
+	/*
+	 * Stacks grow downwards: if this call is not below the previous one, it is not inside
+	 * it, so that one was left without a return, or belongs to another thread with this
+	 * number.
+	 */
 	if (NESTED && before && now.stack < before->stack) {
 		before->depth++;
 		return 0;

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Counts calls of a program's own functions for as long as somebody asks, in a child process.
 
-The kernel stops the program for an instant at each end of a call, in all processes that run it;
-nothing of it is changed in its file. Needs Linux 6.6.
+The kernel stops the program for an instant at the start and end of each call, in all processes that
+run it; its file is not changed. Needs Linux 6.6.
 """
 
 import json
@@ -19,7 +19,7 @@ from bpf.probes.kinds import PYTHON
 from bpf.probes.probe import MEMORY_BYTES, PLACE, READ_S, START_S, reason
 from process import Fault, FaultType, LineChild, ResourceLimits, start_lines, within
 
-# Of CPU time, seconds, of a child that may go on for days; then another one takes its place.
+# Limit of CPU time, seconds, for a child that may run for days; then another one replaces it.
 CPU_S = 3600
 PARTS, BUCKETS = 16, 640
 
@@ -28,9 +28,9 @@ Count = Annotated[int, Field(ge=0, lt=2**64)]
 
 @dataclass(frozen=True)
 class Points:
-    """Where calls begin and end, checked against the program.
+    """The places where calls begin and end, checked against the program.
 
-    `returns`: they end where the functions at `leave` return. `nested`: one may lie in another.
+    `returns`: they end when the functions at `leave` return. `nested`: calls may be nested.
     """
 
     path: Path
@@ -41,7 +41,7 @@ class Points:
 
 
 class Calls(BaseModel):
-    """Of one interval; nanoseconds. `lengths` are (bucket, count) of calls.c."""
+    """The counts of one interval; nanoseconds. `lengths` are (bucket, count) of calls.c."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -70,20 +70,20 @@ def upper_us(bucket: int) -> float:
 
 
 def points(binary: str, enter: str, leave: str, *, markers: bool) -> Points:
-    """Where they are in the program. Reads its file: call it in a thread.
+    """Their offsets in the program. Reads its file: call it in a thread.
 
     Args:
         binary: an absolute path.
 
     Raises:
-        Fault: it cannot be read, is no program, or has no such function or marker.
+        Fault: the file cannot be read, is not a program, or has no such function or marker.
     """
     try:
         path = Path(binary).resolve(strict=True)
     except (OSError, RuntimeError, ValueError) as error:
         raise Fault(
             FaultType.NOT_FOUND,
-            "there is no such program",
+            "this program does not exist",
             where=binary[:200],
             why=getattr(error, "strerror", None) or str(error),
         ) from None
@@ -99,7 +99,7 @@ def points(binary: str, enter: str, leave: str, *, markers: bool) -> Points:
 
 
 class Counting:
-    """A probe that is in place."""
+    """An attached probe."""
 
     def __init__(self, child: LineChild, said: deque[str]) -> None:
         self._child = child
@@ -108,10 +108,10 @@ class Counting:
 
     @classmethod
     async def start(cls, where: Points, keep_s: float, *, python: Path = PYTHON) -> Self:
-        """Put it in place; takes seconds. It ends when it was not asked for `keep_s` and a while.
+        """Attach it; takes seconds. It ends some time after it was not read for `keep_s`.
 
         Raises:
-            Fault: MISSING_TOOL, CHILD_FAILED with what the child said, TIMEOUT.
+            Fault: MISSING_TOOL, CHILD_FAILED with the child's message, TIMEOUT.
         """
         said: deque[str] = deque(maxlen=20)
         usual = os.getpriority(os.PRIO_PROCESS, 0)
@@ -136,14 +136,14 @@ class Counting:
                 await own._answer()
         except TimeoutError:
             await own.end()
-            raise Fault(FaultType.TIMEOUT, "the probe was not in place in time") from None
+            raise Fault(FaultType.TIMEOUT, "the probe was not attached in time") from None
         except BaseException:
             await own.end()
             raise
         return own
 
     async def take(self) -> tuple[float, Calls]:
-        """Seconds, and the calls that ended in them, since the last time.
+        """Seconds, and the calls that ended in them, since the last call of this.
 
         Raises:
             Fault: CHILD_FAILED, TIMEOUT.
@@ -159,7 +159,7 @@ class Counting:
         return line.seconds, line.calls
 
     async def end(self) -> None:
-        """Take it away."""
+        """Detach it."""
         await self._child.end()
 
     async def _answer(self) -> _CallsLine:

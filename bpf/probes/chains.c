@@ -2,25 +2,26 @@
 /*
  * Chains: where one thread wakes another and waits for it, from the first wakeup to the last sleep.
  *
- * A thread that is woken by another goes on with that one's chain, one link further. A thread that
- * sleeps having woken somebody since its own wakeup has handed its chain on; one that sleeps having
- * woken nobody ends it. Who wakes several makes several chains of one beginning.
+ * A thread that another wakes continues that one's chain, one link further. A thread that
+ * sleeps after waking somebody since its own wakeup has passed its chain on; one that sleeps
+ * without waking anybody ends it. A thread that wakes several makes several chains with one
+ * beginning.
  *
- * An interrupt, a timer or an idle CPU wakes on nobody's behalf: the woken begins a chain. A packet
- * to the same machine is delivered by its sender, in a softirq that the sender itself raised: that
- * counts as the sender's wakeup.
+ * An interrupt, a timer or an idle CPU wakes on nobody's behalf: the woken thread begins a
+ * chain. A packet to the same machine is delivered by its sender, in a softirq that the
+ * sender itself raised: that counts as the sender's wakeup.
  *
- * Two threads that wake each other for ever would make one chain without an end. It is cut after
- * MOST_LINKS threads, and the wakeup that was too many begins a chain of threads among themselves
- * (`around`), as does a wakeup by a thread whose own was not seen. Such a chain ends when it comes
- * back to the thread that began it and that one wakes somebody again: that is the next round. A
- * thread that wakes another for the second time since its own wakeup, as one does that is too busy
- * to sleep between requests, has begun something new as well.
+ * Two threads that wake each other for ever would make one endless chain. It is cut after
+ * MOST_LINKS threads, and the wakeup beyond that begins a chain within the group (`around`),
+ * as does a wakeup by a thread whose own was not seen. Such a chain ends when it comes back
+ * to the thread that began it and that one wakes somebody again: that is the next round. A
+ * thread that wakes another for the second time since its own wakeup, as a thread too busy to
+ * sleep between requests does, has also begun something new.
  */
 
 #define MOST_LINKS 16
 #define MOST_NAMES 8
-/* Of softirqs (include/linux/interrupt.h): those that deliver packets. */
+/* Softirqs that deliver packets (include/linux/interrupt.h). */
 #define NET_TX	 2
 #define NET_RX	 3
 #define SOFTIRQS 10
@@ -35,9 +36,10 @@ struct chain {
 	struct path path; /* those before this thread */
 	u64 began;
 	u64 root;      /* the task that began it */
-	u64 queued;    /* since when this thread waits for a CPU, 0 while it does not */
-	u64 waited_ns; /* for a CPU, all threads along the chain */
-	u64 woken;     /* by this thread since its own wakeup: a bit for each, some share one */
+	u64 queued;    /* since when this thread has waited for a CPU, 0 while it does not */
+	u64 waited_ns; /* waits for a CPU, of all threads along the chain */
+	/* woken by this thread since its own wakeup: a bit for each, some share one */
+	u64 woken;
 	u32 handed_on;
 	u32 around;
 	u32 ours;
@@ -45,9 +47,9 @@ struct chain {
 };
 
 struct handler {
-	u64 depth;	       /* interrupts and softirqs under way here */
-	u64 raisers[SOFTIRQS]; /* the thread that raised a softirq, 0 where an interrupt did */
-	u64 own;	       /* softirqs under way that count as what the thread does itself */
+	u64 depth;	       /* running interrupts and softirqs here */
+	u64 raisers[SOFTIRQS]; /* the thread that raised a softirq, 0 if an interrupt did */
+	u64 own;	       /* running softirqs that count as the thread's own work */
 };
 
 BPF_HASH(chains, u64, struct chain, 16384);
@@ -206,7 +208,7 @@ static __always_inline void end(struct chain *chain, u64 now)
 	}
 }
 
-/* Begins a chain at `task`, by the current thread where `around`. */
+/* Begins a chain at `task`; by the current thread if `around`. */
 static __always_inline void begin(u64 task, u64 now, int around)
 {
 	int zero = 0;
@@ -228,7 +230,7 @@ static __always_inline void begin(u64 task, u64 now, int around)
 		lose();
 }
 
-/* What the current thread does from now on begins here. */
+/* The current thread's further work begins a chain here. */
 static __always_inline void anew(struct chain *chain, u64 now)
 {
 	__builtin_memset(chain, 0, sizeof(*chain));
@@ -283,7 +285,7 @@ static __always_inline int wakes(u64 task)
 
 	if (!handler || task == bpf_get_current_task())
 		return 0;
-	/* It was about to sleep and did not get to it: as good as a sleep. */
+	/* It was about to sleep but did not: this counts as a sleep. */
 	before = chains.lookup(&task);
 	if (before && !before->handed_on) {
 		name_other(&before->path, task);
@@ -316,7 +318,7 @@ RAW_TRACEPOINT_PROBE(sched_switch)
 	struct handler *handler = here();
 	struct chain *chain;
 
-	/* No interrupt is under way where tasks change: what was missed of their ends is mended. */
+	/* No interrupt runs while tasks change: this corrects missed ends. */
 	if (handler) {
 		handler->depth = 0;
 		handler->own = 0;

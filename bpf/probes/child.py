@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Runs one probe: compiles its C with BCC, waits, and prints what was counted as one JSON line.
+"""Runs one probe: compiles its C with BCC, waits, and prints the counts as one JSON line.
 
-A program of its own, run by the system's Python, which has BCC and nothing of ours; the Python of
-the project has no BCC. One line of JSON comes in: `kind`, `seconds`, `whose` and what belongs to
-it, `processes` (those there are already), `futex` (the number of that system call), `place` (the
-folder of the C). It ends with its standard input: nobody is left who would read what it finds.
+It is a separate program, run by the system's Python, which has BCC and none of our modules; the
+project's Python has no BCC. It reads one line of JSON: `kind`, `seconds`, `whose` and its
+arguments, `processes` (the existing ones), `futex` (the number of that system call), `place` (the
+folder of the C). It ends with its standard input, because then nobody reads its results.
 
-The kind `calls` goes on: each further line is answered with what was counted since the one before.
+The kind `calls` continues: each further line is answered with the counts since the previous one.
 """
 
 import ctypes
@@ -24,12 +24,12 @@ from typing import Any
 Row = Any
 # Objects of BCC, which has no types.
 Bcc = Any
-# Samples of the CPU for each second: odd, so that it does not run in step with what it watches.
+# Samples of the CPU per second: odd, so that sampling does not run in step with the sampled work.
 HERTZ = 97
-# Addresses that are looked up, the most frequent first, and rows printed of anything.
+# How many addresses are looked up, the most frequent first, and how many rows are printed.
 MOST_ADDRESSES = 400
 MOST_ROWS = 2000
-# What a run may take beside the time it looks, seconds: compiling is slow on an emulated machine.
+# How long a run may take beside the observation, seconds: compiling is slow on an emulated machine.
 SPARE_S = 150
 PERF_TYPE_SOFTWARE, PERF_COUNT_SW_CPU_CLOCK = 1, 0
 USUAL = ("count", "total_ns", "max_ns", "more")
@@ -137,7 +137,7 @@ def user_function(b: Bcc, place: Bcc, unread: set[int]) -> tuple[str, str]:
         with Path(f"/proc/{place.process}/maps").open("rb") as file:
             file.read(1)
     except OSError:
-        # Another user's, or gone.
+        # It belongs to another user, or is gone.
         unread.add(place.process)
         return "", ""
     text = b.sym(place.address, place.process, show_module=True).decode("utf-8", "replace")
@@ -172,7 +172,7 @@ def futex(b: Bcc) -> dict[str, Any]:
 
 
 def counted(b: Bcc) -> tuple[list[int], list[int]]:
-    """Calls by length, and their number, sum and the longest since the last time."""
+    """Calls by length, and their number, sum and the longest since the last request."""
     sums, longest = b["totals"][0], b["longest_ns"]
     found = [int(sums.count), int(sums.total_ns), int(longest[0].value)]
     longest[longest.Key(0)] = longest.Leaf(0)
@@ -228,7 +228,8 @@ def end_with_input() -> None:
     os._exit(3)
 
 
-# bpf(2), as of Linux 6.6: a program at several places of a file, without a perf event for each.
+# bpf(2), as of Linux 6.6: attaches a program at several places of a file, without a perf event for
+# each.
 BPF_LINK_CREATE, BPF_TRACE_UPROBE_MULTI, UPROBE_MULTI_RETURN = 28, 48, 1
 BPF_CALL = {"x86_64": 321}.get(os.uname().machine, 280)
 
@@ -257,7 +258,7 @@ def attach(b: Bcc, function: str, file: str, places: list[list[int]], back: bool
 
 
 def count_calls(b: Bcc, wanted: dict[str, Any]) -> None:
-    """Answer each line that comes with the calls since the one before; end with the input."""
+    """Answer each line with the calls since the previous one; end with the input."""
     attach(b, "leave", wanted["path"], wanted["leave"], bool(wanted["returns"]))
     attach(b, "enter", wanted["path"], wanted["enter"], False)
     print(json.dumps({"started": True}), flush=True)
@@ -327,7 +328,7 @@ def main() -> None:
     found = READERS[kind](b)
     found["lost"] = int(b["lost"][0].value)
     print(json.dumps({"seconds": seconds, "found": found}), flush=True)
-    # Taking the maps apart piece by piece takes seconds; the kernel does it by itself.
+    # Freeing the maps piece by piece takes seconds; the kernel does it at exit.
     os._exit(0)
 
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What every probe begins with: whose tasks are looked at. Compiled by BCC.
+ * The beginning of every probe: whose tasks are observed. Compiled by BCC.
  *
- * Raw tracepoints only: unlike others they need no perf event, which Debian's kernels refuse to
- * whoever lacks CAP_SYS_ADMIN; and a task is known by its address, so that nothing of the kernel's
- * own structures, and of the headers that take so long to compile, is needed. The price: a task is
- * known from the first time that it leaves a CPU on.
+ * Raw tracepoints only: unlike others they need no perf event, which Debian's kernels refuse
+ * without CAP_SYS_ADMIN; and a task is identified by its address, so that no kernel
+ * structures are needed, whose headers take long to compile. The price: a task is known only
+ * after it first leaves a CPU.
  *
  * WHOSE is one of the four below; CGROUP, and NAME_LOW and NAME_HIGH (the sixteen bytes of a
  * process' name) are given with it.
@@ -17,9 +17,9 @@
 #define THE_PROCESSES 3
 
 /*
- * Where registers lie in what the kernel saved of them, in words: the instruction, and the first
- * three arguments of a system call. By number, for the headers that name them bring all others with
- * them, and do not compile with every pair of a kernel and a BCC.
+ * Indexes into the kernel's saved registers, in words: the instruction, and the first three
+ * arguments of a system call. As numbers, because the headers that name them include all
+ * others, and do not compile with every pair of a kernel and a BCC.
  */
 #if defined(__aarch64__)
 #define INSTRUCTION 32 /* struct user_pt_regs: regs[31], sp, pc */
@@ -49,7 +49,7 @@ struct sum {
 	u64 more;
 };
 
-/* Processes that are looked at by their ids; those there are already are filled in from outside. */
+/* Processes that are observed by their ids; existing ones are filled in from outside. */
 BPF_HASH(processes, u32, u8, 32768);
 BPF_TABLE("lru_hash", u64, struct task, tasks, 32768);
 BPF_ARRAY(lost, u64, 1);
@@ -70,7 +70,7 @@ static __always_inline int current_ours(void)
 	return processes.lookup(&process) != 0;
 }
 
-/* What a task is called, NULL where it was not seen yet. */
+/* A task's name, NULL if it was not seen yet. */
 static __always_inline struct task *seen(u64 task)
 {
 	return tasks.lookup(&task);
@@ -92,7 +92,7 @@ static __always_inline int follow(u64 task)
 	u8 yes = 1;
 
 	bpf_get_current_comm(&found.name, sizeof(found.name));
-	/* A process is called what its first thread is. */
+	/* A process has the name of its first thread. */
 	if (WHOSE == THE_NAME && process == (u32)both) {
 		halves = (u64 *)&found.name;
 		if (halves[0] == NAME_LOW && halves[1] == NAME_HIGH)

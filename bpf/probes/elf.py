@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Where functions and markers (USDT) of a program are, as the kernel wants it: offsets in its file.
+"""The places of functions and markers (USDT) in a program, in the kernel's form: offsets in its
+file.
 
-Reads ELF of 64 bits, little-endian, as elf(5) has it; markers as SystemTap's <sys/sdt.h> writes
-them. A file may be damaged or made to confuse: sizes are bounded, and whatever does not fit is a
-fault, never a crash.
+Reads ELF of 64 bits, little-endian, according to elf(5); markers in the format of SystemTap's
+<sys/sdt.h>. A file may be damaged or made to confuse: sizes are bounded, and whatever does not fit
+is a fault, never a crash.
 """
 
 import difflib
@@ -17,10 +18,10 @@ from pathlib import Path
 
 from process import Fault, FaultType, printable
 
-# Files larger than this are not read: the largest browsers have 500 MB.
+# Larger files are not read: the largest browsers have 500 MB.
 LARGEST_BYTES = 4 << 30
 MOST_SECTIONS = 65_536
-# Places of one marker, for the compiler may have copied it, and functions of one name.
+# Limits on places of one marker, which the compiler may have copied, and on functions of one name.
 MOST_PLACES = 64
 DEBUG_FILES = Path("/usr/lib/debug/.build-id")
 _SYMTAB, _NOTE, _DYNSYM = 2, 7, 11
@@ -31,7 +32,8 @@ _LOAD, _EXECUTABLE = 1, 1
 @dataclass(frozen=True)
 class MarkerPlace:
     """`offset` in the file; `counter`: that of the marker's semaphore, which is above 0 while
-    somebody looks; 0 where it has none."""
+    somebody observes; 0 if it has none.
+    """
 
     offset: int
     counter: int = 0
@@ -51,14 +53,14 @@ class ElfProgram:
     """One executable or library. Use `opened`.
 
     Raises:
-        Fault: BAD_REQUEST, from every method: it is no such file, or damaged.
+        Fault: BAD_REQUEST, from every method: it is not such a file, or is damaged.
     """
 
     def __init__(self, path: Path, data: "mmap.mmap | bytes") -> None:
         self._path = path
         self._data = data
         if data[:6] != b"\x7fELF\x02\x01":
-            raise self._wrong("this is no program of 64 bits, little-endian (ELF)")
+            raise self._wrong("this is not a program of 64 bits, little-endian (ELF)")
         (self._kind,) = self._unpack("<H", 16)
         phoff, shoff = self._unpack("<QQ", 32)
         phentsize, phnum, shentsize, shnum, shstrndx = self._unpack("<HHHHH", 54)
@@ -81,7 +83,7 @@ class ElfProgram:
 
         Raises:
             Fault: NOT_FOUND with the nearest names, UNSUPPORTED for one whose return cannot be
-                watched safely.
+                observed safely.
         """
         if any(each.name in (".gopclntab", ".note.go.buildid") for each in self._sections):
             raise Fault(
@@ -89,12 +91,12 @@ class ElfProgram:
                 "this program is written in Go",
                 where=str(self._path),
                 why="Go moves stacks, and a probe of a return crashes a program that does",
-                hint="take a number that the program tells itself: its metrics page (`scrape`)",
+                hint="use a number that the program itself provides: its metrics page (`scrape`)",
             )
         addresses = self._addresses(name)
         if not addresses and (debug := self._debug_file()) is not None:
             with opened(debug) as other:
-                # Of the same addresses; its contents are left out.
+                # At the same addresses; its contents are left out.
                 addresses = other._addresses(name)
         if not addresses:
             raise self._absent(name, self._names(), "function")
@@ -103,7 +105,7 @@ class ElfProgram:
         return [MarkerPlace(self._offset(each, executable=True)) for each in sorted(addresses)]
 
     def markers(self, name: str) -> list[MarkerPlace]:
-        """Where a marker is, `provider:name`.
+        """The place of a marker, `provider:name`.
 
         Raises:
             Fault: NOT_FOUND with the nearest names.
@@ -123,7 +125,7 @@ class ElfProgram:
         return found
 
     def _addresses(self, name: str) -> set[int]:
-        """Of all functions of this name, in the tables of symbols that there are."""
+        """All functions of this name, from all symbol tables."""
         wanted = name.encode() + b"\0"
         found: set[int] = set()
         for table in self._sections:
@@ -145,7 +147,7 @@ class ElfProgram:
         return found
 
     def _symbols(self, table: _Section) -> Iterator[tuple[int, int, int, int]]:
-        """Place of the name, type, section and address of each."""
+        """The place of the name, the type, section and address of each."""
         raw = self._bytes(table)
         for name, info, _, index, value, _ in struct.iter_unpack(
             "<IBBHQQ", raw[: len(raw) // 24 * 24]
@@ -153,7 +155,7 @@ class ElfProgram:
             yield name, info, index, value
 
     def _names(self) -> list[str]:
-        """Functions, for a message; some of them, where there are many."""
+        """Functions, for a message; only some if there are many."""
         found: set[str] = set()
         for table in self._sections:
             if table.type not in (_SYMTAB, _DYNSYM) or table.link >= len(self._sections):
@@ -200,7 +202,7 @@ class ElfProgram:
         raise self._wrong("an address in it is not in what is loaded of it")
 
     def _debug_file(self) -> Path | None:
-        """What Debian's `…-dbgsym` installs for it, by its build id."""
+        """The file that Debian's `…-dbgsym` installs for it, by its build id."""
         for section in self._sections:
             if section.name == ".note.gnu.build-id" and section.size <= 256:
                 id_ = self._bytes(section)[16:].hex()
@@ -262,15 +264,17 @@ class opened:  # noqa: N801 - reads as a word
                 "the program cannot be opened",
                 where=str(self._path),
                 why=error.strerror or str(error),
-                hint="the daemon has to see and to read it: /home and /tmp are hidden from its "
-                "service (ProtectHome=, PrivateTmp=), and it may read what everybody may",
+                hint=(
+                    "the daemon must be able to see and read it: /home and /tmp are hidden from "
+                    "its service (ProtectHome=, PrivateTmp=), and it may read what everybody may"
+                ),
             ) from None
         try:
             about = os.fstat(descriptor)
             if not stat.S_ISREG(about.st_mode) or not 64 <= about.st_size <= LARGEST_BYTES:
                 raise Fault(
-                    FaultType.BAD_REQUEST, "this is no program", where=str(self._path),
-                    why="it is no regular file, or of no sensible size",
+                    FaultType.BAD_REQUEST, "this is not a program", where=str(self._path),
+                    why="it is not a regular file, or has an implausible size",
                 )  # fmt: skip
             self._data = mmap.mmap(descriptor, 0, prot=mmap.PROT_READ)
         finally:

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Waits on futexes, by the place in memory that is waited on. FUTEX is the call's number. */
+/* Waits on futexes, by the place in memory. FUTEX is the call's number. */
 
 struct lock {
 	u64 address;
@@ -28,7 +28,7 @@ BPF_HASH(waiters, struct waiter, u8, 16384);
 BPF_HISTOGRAM(lengths, int, 40);
 BPF_ARRAY(wakes, u64, 1);
 
-/* Keeps up with names, for those who are looked at by theirs. */
+/* Tracks names, for processes that are observed by name. */
 RAW_TRACEPOINT_PROBE(sched_switch)
 {
 	if (WHOSE == THE_NAME)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Which probes there are, and what each lacks on this machine.
+"""The available probes, and what each lacks on this machine.
 
-Nothing is run to find out, so that anybody may ask: what is looked for are files.
+Nothing is run to find out, so that anybody may ask: only files are checked.
 """
 
 import os
@@ -13,9 +13,9 @@ from pathlib import Path
 
 PYTHON = Path("/usr/bin/python3")
 _CAP_SYS_ADMIN = 21
-# The first with BPF_TRACE_UPROBE_MULTI, which needs no perf event.
+# The first version with BPF_TRACE_UPROBE_MULTI, which needs no perf event.
 _UPROBE_SINCE = (6, 6)
-# Where distributions put the module; `pip` has nothing of the kind under this name.
+# Where distributions put the module; `pip` has no such package under this name.
 _MODULES = (
     "usr/lib/python3/dist-packages/bcc",
     "usr/lib/python3*/site-packages/bcc",
@@ -37,7 +37,7 @@ class BccProbe(StrEnum):
 
 @dataclass(frozen=True)
 class About:
-    """The question a probe answers, and what answers a part of it without BCC."""
+    """The question that a probe answers, and what answers part of it without BCC."""
 
     question: str
     instead: str
@@ -71,7 +71,7 @@ ABOUT: dict[BccProbe, About] = {
     ),
     BccProbe.UPROBE: About(
         "how long do calls of one of its own functions take, and how often is it called?",
-        "what the program tells itself: its log, its metrics page (`schedpilot measure`)",
+        "the program's own output: its log, its metrics page (`schedpilot measure`)",
     ),
     BccProbe.CHAINS: About(
         "which threads wake one another in a row, and how long is it from the first wakeup to the "
@@ -86,10 +86,10 @@ ABOUT: dict[BccProbe, About] = {
 
 
 def missing(kind: BccProbe, root: Path = Path("/")) -> list[str]:
-    """What keeps a probe from running here, each with what to do; empty where nothing is known.
+    """What keeps a probe from running here, each with what to do; empty if nothing is known to.
 
     Args:
-        root: the file system to look at.
+        root: the file system to examine.
     """
     lacks = []
     if not (root / PYTHON.relative_to("/")).exists():
@@ -113,7 +113,7 @@ def missing(kind: BccProbe, root: Path = Path("/")) -> list[str]:
 
 
 def _release(root: Path) -> tuple[int, int]:
-    """The running kernel's version, as far as it counts here; new enough where it is not told."""
+    """The running kernel's version, as far as it matters here; new enough if it is unknown."""
     try:
         found = re.match(r"(\d+)\.(\d+)", (root / "proc/sys/kernel/osrelease").read_text())
     except OSError:
@@ -128,7 +128,7 @@ def headers(root: Path = Path("/")) -> bool:
 
 
 def _may_sample(root: Path) -> bool:
-    """Whether this process may open a perf event that sees others."""
+    """Whether this process may open a perf event that observes others."""
     try:
         level = int((root / "proc/sys/kernel/perf_event_paranoid").read_text())
         status = (root / "proc/self/status").read_text()

@@ -15,7 +15,7 @@ struct place {
 
 BPF_HASH(places, struct place, u64, 16384);
 
-/* Keeps up with names, for those who are looked at by theirs. */
+/* Tracks names, for processes that are observed by name. */
 RAW_TRACEPOINT_PROBE(sched_switch)
 {
 	if (WHOSE == THE_NAME)

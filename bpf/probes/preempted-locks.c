@@ -2,20 +2,25 @@
 /*
  * Waits for locks that became longer because the thread that held the lock had lost its CPU.
  *
- * The kernel does not know who holds a lock of user space. It is concluded: whoever ends a wait on
- *a futex, by waking the waiter at the same place of the same process, held it, provided that
+ * The kernel does not know who holds a user-space lock. It is inferred: the thread that ends
+ * a wait on a futex, by waking the waiter at the same place of the same process, held it,
+ * provided that
  *
  *	memory named it as the owner when the wait began: a mutex of glibc, whose word is 2 and
- *whose owner stands 8 bytes behind it, or a PI mutex, whose word is the owner; or it has waited at
- *that place itself, as those do who share a lock, and those do not who hand out work.
+ * whose owner stands 8 bytes behind it, or a PI mutex, whose word is the owner; or it has
+ * waited at that place itself, as threads that share a lock do, and threads that hand out
+ * work do not.
  *
- * Counted is the time in which a holder wanted to run and did not. Whoever has waited at the place
- * itself holds the lock from then on; what a waiter waited before that is counted for the owner
- *that memory named, and for nobody where it named none. FUTEX is the call's number.
+ * The counted time is that in which a holder wanted to run and did not. A thread that has
+ * waited at the place itself holds the lock from then on; a waiter's wait before that counts
+ * for the owner in memory, and for nobody if there was none. FUTEX is the call's number.
  */
 
 #define TID_MASK 0x3fffffff /* FUTEX_TID_MASK */
-/* Losses of the CPU that are remembered of a thread. Of a longer hold the last ones are counted. */
+/*
+ * How many losses of the CPU are remembered for a thread. For a longer hold the last ones are
+ * counted.
+ */
 #define STAYS_AWAY 8
 
 struct lock {
@@ -27,8 +32,8 @@ struct lock {
 struct wait {
 	struct lock lock;
 	u64 since;
-	u32 owner; /* as memory names it, 0 where it names nobody */
-	u32 over;  /* somebody has woken it */
+	u32 owner; /* according to memory, 0 if it names nobody */
+	u32 over;  /* some thread has woken it */
 };
 
 struct user {
@@ -50,13 +55,13 @@ struct known {
 };
 
 struct of_holder {
-	struct sum held; /* for whom others waited; `more`: whom memory named */
-	struct sum lost; /* and who was without a CPU meanwhile, for how long */
+	struct sum held; /* those for whom others waited; `more`: those named in memory */
+	struct sum lost; /* and those without a CPU meanwhile, and how long */
 };
 
-/* By the task's address, what it waits for. */
+/* What a task waits for, by its address. */
 BPF_HASH(waits, u64, struct wait, 32768);
-/* By thread: the place of the wakeup or unlocking that it is in the middle of. */
+/* By thread: the place of its current wakeup or unlocking. */
 BPF_HASH(releasing, u32, struct lock, 8192);
 /* When a thread last ended a wait of its own at a place. */
 BPF_TABLE("lru_hash", struct user, u64, users, 16384);
@@ -66,7 +71,7 @@ BPF_TABLE("lru_hash", u64, struct away, gone, 16384);
 BPF_TABLE("lru_hash", u32, struct known, known, 32768);
 BPF_HASH(holders, struct name, struct of_holder, 2048);
 BPF_HISTOGRAM(lengths, int, 40);
-BPF_ARRAY(waits_of_others, u64, 2); /* not by a holder's release: how many, ns */
+BPF_ARRAY(waits_of_others, u64, 2); /* waits not ended by a holder's release: count, ns */
 
 static __always_inline u64 argument(u64 registers, int word)
 {
@@ -76,7 +81,7 @@ static __always_inline u64 argument(u64 registers, int word)
 	return value;
 }
 
-/* Whom memory names as the owner of the lock that the current thread is about to wait for. */
+/* The owner according to memory of the lock that the current thread is about to wait for. */
 static __always_inline u32 owner_of(u64 address, u32 operation, u32 expected)
 {
 	u32 words[3] = {}, owner = 0;

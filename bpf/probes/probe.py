@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Runs one probe as a child process that is limited in time, memory and output, and ends for sure.
+"""Runs one probe as a child process with limits on time, memory and output, and a certain end.
 
 The child ends by itself, with its standard input (which closes when we die), by its own alarm, or
-with the block here. It needs the daemon's rights, for it loads programs into the kernel; it gets no
-text of anybody's but numbers.
+with the block here. It needs the daemon's rights, because it loads programs into the kernel; its
+only input from others is numbers.
 """
 
 import json
@@ -21,26 +21,26 @@ from bpf.probes.whose import Whose
 from process import Fault, FaultType, LineChild, ResourceLimits, start_lines, within
 
 PLACE = Path(__file__).parent
-# Clang and LLVM map several hundred megabytes and touch a third of them; symbols come on top.
+# Clang and LLVM map several hundred megabytes and use a third of them; symbols come on top.
 MEMORY_BYTES = 3 << 30
-# What compiling may take, seconds: some of a second, twenty times that on an emulated machine.
+# Time limit of compiling, seconds: below a second, twenty times that on an emulated machine.
 START_S = 100.0
-# Reading the maps and looking up symbols.
+# Time for reading the maps and looking up symbols.
 READ_S = 40.0
 
 
 async def probe(kind: BccProbe, of: Whose, seconds: int, *, python: Path = PYTHON) -> ProbeFindings:
-    """Look for so many seconds, and return what was counted.
+    """Observe for this many seconds, and return the counts.
 
     Args:
         python: an interpreter that has BCC.
 
     Raises:
-        Fault: MISSING_TOOL, CHILD_FAILED with what the child said, TIMEOUT.
+        Fault: MISSING_TOOL, CHILD_FAILED with the child's message, TIMEOUT.
     """
     said: deque[str] = deque(maxlen=20)
     limits = ResourceLimits(memory=MEMORY_BYTES, cpu=int(START_S + seconds))
-    # A child of the daemon, which comes before others, does not.
+    # The daemon comes before others; its child does not.
     usual = os.getpriority(os.PRIO_PROCESS, 0)
     ordinary = ["nice", "-n", str(-usual)] if usual < 0 else []
     argv: list[str | Path] = [*ordinary, *limits.arguments(), python, "-I", PLACE / "child.py"]
@@ -58,7 +58,7 @@ async def probe(kind: BccProbe, of: Whose, seconds: int, *, python: Path = PYTHO
             details=tuple(said),
         ) from None
     finally:
-        # What it says last is its reason.
+        # Its last output is its reason.
         await child.end()
     if found is None:
         raise Fault(
@@ -72,7 +72,7 @@ async def probe(kind: BccProbe, of: Whose, seconds: int, *, python: Path = PYTHO
 
 
 async def _found(child: LineChild) -> ProbeFindings | None:
-    """The answer, None where the child ended without one."""
+    """The answer, None if the child ended without one."""
     try:
         async for raw in child.lines():
             line = ProbeLine.model_validate_json(raw)
@@ -95,6 +95,6 @@ def _first(error: Exception) -> str:
 
 
 def reason(said: deque[str]) -> str:
-    """The last line that is no part of a traceback's frames."""
+    """The last line that is not part of a traceback's frames."""
     lines = [line.strip() for line in said if line.strip() and not line.startswith(" ")]
-    return lines[-1][:300] if lines else "it ended without a word"
+    return lines[-1][:300] if lines else "it ended without a message"

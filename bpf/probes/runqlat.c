@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * How long threads wait on a run queue, after a wakeup and after they had to leave; and how long
- * they take from a wakeup to their next sleep, with these waits.
+ * How long threads wait on a run queue, after a wakeup and after an involuntary switch; and
+ * how long they take from a wakeup to their next sleep, including these waits.
  */
 
 struct queued {
@@ -16,7 +16,7 @@ struct activation {
 	u64 preempted_ns;
 };
 
-/* Those of one thread name that ended. */
+/* Ended activations of one thread name. */
 struct ended {
 	struct sum sum;
 	u64 waited_ns;
@@ -40,7 +40,7 @@ static __always_inline int enqueue(u64 task, u64 woken)
 	return 0;
 }
 
-/* A task that is woken before it got to sleep goes on with what it does. */
+/* A task that is woken before it got to sleep continues its activation. */
 static __always_inline void begin(u64 task)
 {
 	struct activation fresh = {.began = bpf_ktime_get_ns()};

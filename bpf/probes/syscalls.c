@@ -9,7 +9,7 @@ struct call {
 BPF_HASH(calls, u32, struct call, 32768);
 BPF_HASH(sums, u32, struct sum, 1024);
 
-/* Keeps up with names, for those who are looked at by theirs. */
+/* Tracks names, for processes that are observed by name. */
 RAW_TRACEPOINT_PROBE(sched_switch)
 {
 	if (WHOSE == THE_NAME)

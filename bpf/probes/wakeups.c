@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Who wakes whom, and how long the woken then waits for a CPU. A wakeup by an interrupt counts for
- * whom it interrupted: process 0 is an idle CPU. */
+/*
+ * Who wakes whom, and how long the woken thread then waits for a CPU. A wakeup by an
+ * interrupt counts for the interrupted thread: process 0 is an idle CPU.
+ */
 
 struct pair {
 	struct name waker;

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Whose threads a probe looks at, as the numbers that its C takes. No name gets into the C."""
+"""Whose threads a probe observes, as numbers for its C. No name gets into the C."""
 
 import os
 import platform
@@ -17,11 +17,11 @@ from bpf.common.workload_id import (
 )
 from process import Fault, FaultType
 
-# Where the unified hierarchy is mounted: alone, or beside the first version's.
+# The mount points of the unified hierarchy: alone, or beside the first version's.
 _MOUNTS = (Path("/sys/fs/cgroup"), Path("/sys/fs/cgroup/unified"))
 _COMM_BYTES = 16
 MOST_PROCESSES = 16384
-# The number of futex(2) by machine; x86's where it is another.
+# The number of futex(2) by machine; x86's for all others.
 _FUTEX = {"x86_64": 202, "aarch64": 98, "riscv64": 98}
 
 EVERYBODY, THE_CGROUP, THE_NAME, THE_PROCESSES = 0, 1, 2, 3
@@ -29,7 +29,7 @@ EVERYBODY, THE_CGROUP, THE_NAME, THE_PROCESSES = 0, 1, 2, 3
 
 @dataclass(frozen=True)
 class Whose:
-    """As in common.c. `processes` are those there are now."""
+    """As in common.c. `processes` are the existing ones."""
 
     whose: int = EVERYBODY
     cgroup: int = 0
@@ -40,10 +40,10 @@ class Whose:
 
 
 def whose(workload: str | None, proc: Path = PROC) -> Whose:
-    """Whom to look at for a workload; everybody without one.
+    """The threads to observe for a workload; everybody's without one.
 
     Raises:
-        Fault: BAD_NAME, NOT_FOUND where no process belongs to it, BAD_REQUEST for `other`.
+        Fault: BAD_NAME, NOT_FOUND if no process belongs to it, BAD_REQUEST for `other`.
     """
     if workload is None:
         return Whose()
@@ -51,7 +51,7 @@ def whose(workload: str | None, proc: Path = PROC) -> Whose:
     if wanted.kind in (WorkloadKind.OTHER, WorkloadKind.CGROUP_ID):
         raise Fault(
             FaultType.BAD_REQUEST,
-            f"a probe cannot tell the tasks of `{wanted.kind}` from others",
+            f"a probe cannot distinguish the tasks of `{wanted.kind}` from others",
             hint="leave the workload out to look at the whole machine",
         )
     pids = sorted(
@@ -62,15 +62,15 @@ def whose(workload: str | None, proc: Path = PROC) -> Whose:
     if not pids:
         raise Fault(
             FaultType.NOT_FOUND,
-            "no process of this workload is there",
+            "no process of this workload is running",
             where=workload[:200],
-            hint="`schedpilot top --once` lists what ran lately",
+            hint="`schedpilot top --once` lists recent workloads",
         )
     if wanted.kind is WorkloadKind.CGROUP:
         return Whose(THE_CGROUP, cgroup=_cgroup_number(pids, wanted, proc))
     processes = tuple(pids[:MOST_PROCESSES])
     if wanted.kind is WorkloadKind.KTHREAD:
-        # Their names have a part that is theirs alone; new ones are not looked at.
+        # Their names have a unique part; new ones are not observed.
         return Whose(THE_PROCESSES, processes=processes)
     low, high = _name_numbers(pids, proc)
     return Whose(THE_NAME, name_low=low, name_high=high, processes=processes)
@@ -91,9 +91,9 @@ def _cgroup_number(pids: list[int], wanted: WorkloadId, proc: Path) -> int:
             continue
     raise Fault(
         FaultType.NOT_FOUND,
-        "the cgroup's folder is not to be found",
+        "the cgroup's folder cannot be found",
         where=str(wanted)[:200],
-        why="it is gone, or lies outside of what the daemon sees",
+        why="it is gone, or lies outside the daemon's view",
     )
 
 

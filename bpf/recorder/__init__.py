@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""`schedpilot-recorder` (C), which records what a workload does, and its Python side."""
+"""`schedpilot-recorder` (C), which records a workload's activity, and its Python side."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""`schedpilot-recorder` as a child: it writes a trace file, and tells how far it is."""
+"""`schedpilot-recorder` as a child: it writes a trace file, and reports its progress."""
 
 import asyncio
 import contextlib
@@ -20,7 +20,7 @@ NAME = "schedpilot-recorder"
 # As in recorder.c.
 MAX_SECONDS = 3600.0
 MAX_BYTES = 1 << 30
-# How long to wait for the reason that a failed program gave, seconds.
+# How long to wait for a failed program's message, seconds.
 _LAST_WORDS_S = 1.0
 _OPTIONS = {
     WorkloadKind.CGROUP: "--cgroup",
@@ -32,7 +32,8 @@ Count = Annotated[int, Field(ge=0, lt=2**64)]
 
 
 class RecordingProgress(BaseModel):
-    """How far a recording is. `lost` events found no room, `left_out` tasks were too many.
+    """The progress of a recording. `lost` events were not recorded for lack of room, `left_out`
+    tasks because there were too many.
 
     `cut` names what ended it early: `stopped`, `bytes`, `records` or `tasks`.
     """
@@ -58,7 +59,7 @@ class _RecorderLine(BaseModel):
 
 @dataclass(frozen=True)
 class RecordingOptions:
-    """What to record: a workload, or everything where `workload` is empty."""
+    """What to record: a workload, or everything if `workload` is empty."""
 
     output: Path
     seconds: float
@@ -66,10 +67,10 @@ class RecordingOptions:
     workload: str = ""
 
     def words(self) -> list[str]:
-        """The recorder's own words for it.
+        """The recorder's arguments for it.
 
         Raises:
-            Fault: BAD_NAME, or BAD_REQUEST for a workload that has no name to go by.
+            Fault: BAD_NAME, or BAD_REQUEST for a workload that no name identifies.
         """
         words = ["--output", str(self.output), "--seconds", f"{self.seconds:g}"]
         words += ["--most-bytes", str(self.most_bytes)]
@@ -80,7 +81,7 @@ class RecordingOptions:
         if option is None or "\0" in id.name:
             raise Fault(
                 FaultType.BAD_REQUEST,
-                f"{ascii(self.workload)[:80]} cannot be recorded by itself",
+                f"{ascii(self.workload)[:80]} cannot be recorded separately",
                 why="only a cgroup or a name can be",
                 hint="record everything, and look at its group",
             )
@@ -116,15 +117,15 @@ class Recorder:
         self._spoke.set()
 
     async def stop(self) -> None:
-        """Ask for the end; the file is whole once `progress` has ended."""
+        """Ask for the end; the file is complete once `progress` has ended."""
         if self._child:
             await self._child.send("stop")
 
     async def progress(self) -> AsyncIterator[RecordingProgress]:
-        """How far it is, twice a second; the last one is of the finished file.
+        """The progress, twice a second; the last one is of the finished file.
 
         Raises:
-            Fault: CHILD_FAILED when it ends without a finished file.
+            Fault: CHILD_FAILED if it ends without a finished file.
         """
         assert self._child is not None, "use it in `async with`"
         finished = False

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What each task does, told once for each time that it is woken: how much CPU time it used,
- * how long it slept then, who woke it, and how far that one was in its own work.
+ * Each task's activity, reported once per wakeup: how much CPU time it used, how long it then
+ * slept, who woke it, and how far the waker was in its own work.
  *
- * Preemption, waits on run queues and migrations are left out: they are the scheduler's doing,
- * and the recording is of what any scheduler would be asked to do. So there is one event for
- * each sleep, and none for a switch between two that both want to run.
+ * Preemption, waits on run queues and migrations are left out: they are the scheduler's
+ * doing, and the recording contains only the work that any scheduler would get. So there is
+ * one event for each sleep, and none for a switch between two tasks that both want to run.
  *
- * A task is recorded when it has its storage: it had it when the recording began, or its
- * parent had when it was forked.
+ * A task is recorded if it has its storage: because it existed when the recording began, or
+ * because its parent had storage when it was forked.
  */
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
@@ -30,33 +30,35 @@ const volatile __u32 scope = 0;
 const volatile __u64 scope_cgroup = 0;
 const volatile __u32 scope_level = 0;
 const volatile char scope_name[RECORDER_COMM_LEN] = {};
-/* The recorder's own process, which is no part of what it records. */
+/* The recorder's own process, which is not part of its recording. */
 const volatile int own_process = 0;
-/* Bits of the preemption count that are set in an NMI, in a hard interrupt, and while a soft
- * one is served; the reader knows which kernel has moved them. */
+/*
+ * Bits of the preemption count that are set in an NMI, in a hard interrupt, and during a
+ * softirq; the reader knows which kernel has moved them.
+ */
 const volatile __u32 interrupt_bits = RECORDER_INTERRUPT_BITS;
-/* Tasks that may be announced at most. */
+/* Maximum number of announced tasks. */
 const volatile __u32 most_tasks = 0;
 
-/* Live. Whether events are told. */
+/* Live. Whether events are reported. */
 volatile __u32 recording = 0;
 __u64 lost = 0;
 __u64 announced = 0;
-/* Tasks beyond the most; they are not recorded. */
+/* Tasks beyond the maximum; they are not recorded. */
 __u64 left_out = 0;
 
 struct memory {
-	__u64 switched_at;  /* when it got its CPU last */
-	__u64 switched_ran; /* CPU time ever at that moment */
-	__u64 phase_ran;    /* CPU time ever when its phase began */
+	__u64 switched_at;  /* when it last got its CPU */
+	__u64 switched_ran; /* total CPU time at that moment */
+	__u64 phase_ran;    /* total CPU time when its phase began */
 	__u64 slept_at;
-	__u64 woken_at; /* while it had not yet left its CPU */
+	__u64 woken_at; /* woken before it had left its CPU */
 	__u64 waker_ran;
 	__u32 waker;
 	__u32 how;
 	__u8 asleep;
 	__u8 known; /* announced */
-	__u8 out;   /* one too many */
+	__u8 out;   /* beyond the maximum */
 	__u8 ended;
 };
 
@@ -72,7 +74,7 @@ struct {
 	__uint(max_entries, RECORDER_ROOM);
 } events SEC(".maps");
 
-/* Flags of the wakeup that is under way on this CPU. */
+/* Flags of the current wakeup on this CPU. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);
@@ -89,7 +91,7 @@ static __always_inline void *room_for(__u64 size)
 	return room;
 }
 
-/* The reader looks by itself every few milliseconds; it is called when room gets short. */
+/* The reader polls every few milliseconds; it is woken when room gets short. */
 static __always_inline __u64 urgency(void)
 {
 	return bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) > RECORDER_ROOM / 2
@@ -141,7 +143,7 @@ static __always_inline bool in_scope(struct task_struct *task)
 	return same_name(name);
 }
 
-/* ---- telling ---- */
+/* ---- reporting ---- */
 
 static __always_inline bool announce(struct task_struct *task, struct memory *memory)
 {
@@ -203,8 +205,8 @@ static __always_inline struct recorder_event *event_of(struct task_struct *task,
 }
 
 /*
- * The task's phase ends: it has run, slept, and is woken. Where there is no room for it, its
- * CPU time goes to the next one.
+ * The task's phase ends: it has run, slept, and is woken. If there is no room for the event,
+ * its CPU time is added to the next one.
  */
 static __always_inline void tell_wake(struct task_struct *task, struct memory *memory, __u64 at,
 				      __u32 how, __u32 waker, __u64 waker_ran)
@@ -224,7 +226,7 @@ static __always_inline void tell_wake(struct task_struct *task, struct memory *m
 	bpf_ringbuf_submit(event, urgency());
 }
 
-/* CPU time since its phase began, of the task that runs here. */
+/* CPU time since its phase began, for the task that runs here. */
 static __always_inline __u64 ran_so_far(struct memory *memory, __u64 now)
 {
 	__u64 ever = memory->switched_ran + (now - memory->switched_at);
@@ -232,7 +234,7 @@ static __always_inline __u64 ran_so_far(struct memory *memory, __u64 now)
 	return memory->switched_at && ever > memory->phase_ran ? ever - memory->phase_ran : 0;
 }
 
-/* ---- what happens ---- */
+/* ---- events ---- */
 
 extern const int __preempt_count __ksym __weak;
 
@@ -262,7 +264,7 @@ static __always_inline bool in_interrupt(struct task_struct *current)
 	return count & interrupt_bits;
 }
 
-/* Optional: tells which wakeups are synchronous. (task, state, wake_flags) */
+/* Optional: shows which wakeups are synchronous. (task, state, wake_flags) */
 SEC("?fentry/try_to_wake_up")
 int wakeup_begins(__u64 *arguments)
 {
@@ -273,7 +275,7 @@ int wakeup_begins(__u64 *arguments)
 	return 0;
 }
 
-/* In the context of the one who wakes. */
+/* In the waker's context. */
 SEC("tp_btf/sched_waking")
 int task_is_woken(__u64 *arguments)
 {
@@ -288,7 +290,10 @@ int task_is_woken(__u64 *arguments)
 	memory = bpf_task_storage_get(&memories, task, NULL, 0);
 	if (!memory || memory->ended)
 		return 0;
-	/* A wakeup of one that does not sleep is nothing; unless it is about to leave its CPU. */
+	/*
+	 * A wakeup of a task that does not sleep has no effect; unless it is about to leave
+	 * its CPU.
+	 */
 	if (!memory->asleep && task->on_rq)
 		return 0;
 	now = bpf_ktime_get_ns();
@@ -398,7 +403,7 @@ int task_forks(__u64 *arguments)
 	memory = bpf_task_storage_get(&memories, parent, NULL, 0);
 	if (!memory)
 		return 0;
-	/* Who the child is, it may decide itself, by executing a program. */
+	/* The child may change its identity itself, by executing a program. */
 	event = event_of(parent, memory, RECORDER_FORK);
 	if (!event)
 		return 0;
@@ -420,7 +425,7 @@ int task_executes(__u64 *arguments)
 		return 0;
 	memory = bpf_task_storage_get(&memories, task, NULL, 0);
 	if (memory) {
-		/* Its name is another one now. */
+		/* Its name has changed. */
 		if (memory->known)
 			__sync_fetch_and_add(&announced, -1);
 		memory->known = false;
@@ -435,7 +440,7 @@ int task_executes(__u64 *arguments)
 	return 0;
 }
 
-/* ---- the beginning and the end ---- */
+/* ---- start and end ---- */
 
 SEC("iter/task")
 int recording_begins(struct bpf_iter__task *context)
@@ -476,7 +481,7 @@ int recording_ends(struct bpf_iter__task *context)
 	now = bpf_ktime_get_ns();
 	ran =
 	    task->on_cpu ? ran_so_far(memory, now) : task->se.sum_exec_runtime - memory->phase_ran;
-	/* One that never did anything is not worth a word. */
+	/* A task that never did anything is not reported. */
 	if (!ran && !memory->known)
 		return 0;
 	event = event_of(task, memory, memory->asleep ? RECORDER_SLEEPS : RECORDER_RUNS);

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * schedpilot-recorder: what the tasks of this machine do, as a trace to simulate with.
+ * schedpilot-recorder: records the activity of this machine's tasks as a trace for the
+ * simulator.
  *
  *	schedpilot-recorder --output FILE [--seconds S] [--most-bytes N] [--most-records N]
  *		[--most-tasks N] [--cgroup PATH | --comm NAME | --kthread NAME]
  *
- * FILE must not be there yet; docs/traces.md has its format. The recording ends after that
- * time, at the first of its bounds, at a line `stop`, or with standard input.
+ * FILE must not exist yet; docs/traces.md has its format. The recording ends after that time,
+ * at the first of its limits, at a line `stop`, or with standard input.
  *
- * Standard output has a JSON object a line: `started`, then `progress` twice a second, and
- * `done`. The measuring itself is in recorder.bpf.c.
+ * Standard output has one JSON object per line: `started`, then `progress` twice a second,
+ * and `done`. The measuring itself is in recorder.bpf.c.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -36,11 +37,13 @@
 
 #define MAX_SECONDS 3600.0
 #define MAX_BYTES   (1ULL << 30)
-/* With a last one for each task that makes a million, as many as readers take
- * (simulator/traces/model.py). */
+/*
+ * Together with a last record for each task this makes a million, the readers' limit
+ * (simulator/traces/model.py).
+ */
 #define MAX_RECORDS 800000ULL
 #define MAX_TASKS   200000UL
-/* How long the kernel's ring may fill before it is looked at, ms. */
+/* How long the kernel's ring may fill before it is read, ms. */
 #define LOOK_MS 20
 #define TELL_NS (NSEC / 2)
 
@@ -58,7 +61,7 @@ static int print_warnings(enum libbpf_print_level level, const char *format, va_
 	return level == LIBBPF_WARN ? vfprintf(stderr, format, arguments) : 0;
 }
 
-/* When to look up from events that may come faster than they can be read. */
+/* How often to check for other work while events may come faster than they can be read. */
 static struct {
 	uint64_t until_ns;
 	uint32_t taken;
@@ -76,7 +79,7 @@ static int take(void *nothing, void *data, size_t size)
 	}
 	if (size < sizeof(struct recorder_event))
 		return 0;
-	/* Beyond the most only how each task ends is told. */
+	/* Beyond the limit only the end of each task is reported. */
 	if (trace_records() < want.most_records || kind == RECORDER_EXIT || kind == RECORDER_RUNS ||
 	    kind == RECORDER_SLEEPS)
 		trace_event(data);
@@ -138,7 +141,7 @@ static bool wide_count(const struct btf *types)
 	return number > 0 && btf__resolve_size(types, number) == 8;
 }
 
-/* Loads with or without the hook that tells synchronous wakeups. */
+/* Loads with or without the hook that shows synchronous wakeups. */
 static int load(const struct btf *types, bool with_sync)
 {
 	int error;
@@ -162,7 +165,7 @@ static int load(const struct btf *types, bool with_sync)
 	return error;
 }
 
-/* try_to_wake_up() is the kernel's own business, and may not be there to look at. */
+/* try_to_wake_up() is internal to the kernel, and may not be traceable. */
 static bool open_kernel(void)
 {
 	struct btf *types = btf__load_vmlinux_btf();
@@ -181,7 +184,7 @@ static bool open_kernel(void)
 	return !error;
 }
 
-/* Lets an iterator program go over all tasks. */
+/* Lets an iterator program visit all tasks. */
 static bool go_over_tasks(struct bpf_program *program)
 {
 	struct bpf_link *link = bpf_program__attach_iter(program, NULL);
@@ -202,8 +205,8 @@ static bool go_over_tasks(struct bpf_program *program)
 }
 
 /*
- * How often the kernel left a program out: it is not run on a CPU on which it was interrupted
- * by another task before its end.
+ * How often the kernel skipped a program: it is not run on a CPU on which another task
+ * interrupted it before its end.
  */
 static uint64_t missed(void)
 {
@@ -236,7 +239,7 @@ static bool tell(const char *what, uint64_t began, const char *cut)
 	return send_line();
 }
 
-/* Records until the end of its time; says which bound ended it before, if one did. */
+/* Records until the end of its time; returns the limit that ended it earlier, if any. */
 static const char *watch(struct ring_buffer *events, uint64_t began)
 {
 	struct pollfd wait[2] = {{.fd = STDIN_FILENO, .events = POLLIN},
@@ -283,7 +286,7 @@ static int record(void)
 	const char *cut;
 
 	if (!events) {
-		say("cannot read what the kernel tells: %s", strerror(errno));
+		say("cannot read the kernel's events: %s", strerror(errno));
 		return 1;
 	}
 	if (want.cgroup)
@@ -293,7 +296,7 @@ static int record(void)
 			 want.comm ? want.comm : want.kthread);
 	began = clock_ns(CLOCK_MONOTONIC);
 	if (!go_over_tasks(kernel->progs.recording_begins)) {
-		say("cannot go over the tasks: %s", strerror(errno));
+		say("cannot visit the tasks: %s", strerror(errno));
 		return 1;
 	}
 	if (!trace_open(want.output, scope, began)) {

@@ -17,7 +17,7 @@
 /* The kernel's own limit of thread numbers (PID_MAX_LIMIT). */
 #define MOST_THREADS   (4 << 20)
 #define MOST_WORKLOADS 20000
-/* Of a name, bytes: each may need six characters. */
+/* Size of a name, bytes: each may need six characters. */
 #define MOST_NAME 1024
 #define MOST_LINE 8192
 /* Cgroups are looked up again for new ids, but not more often than this, ns. */
@@ -82,7 +82,7 @@ static void add_field(uint64_t value)
 	add_number(value);
 }
 
-/* A JSON string, written as the signals program does. */
+/* A JSON string, in the same form as in the signals program. */
 static void add_string(const char *prefix, const char *name, size_t most)
 {
 	char text[MOST_NAME];
@@ -162,7 +162,7 @@ static uint32_t workload_of(const struct recorder_task *task)
 		    trace.workloads[i].cgroup == wanted.cgroup &&
 		    !strcmp(trace.workloads[i].name, wanted.name))
 			return i;
-	/* One for all that come after so many. */
+	/* One for all beyond the limit. */
 	if (trace.nr_workloads == MOST_WORKLOADS - 1)
 		wanted = (struct workload){.kind = 'o'};
 	else if (trace.nr_workloads == MOST_WORKLOADS)
@@ -206,7 +206,7 @@ static uint32_t number_of(uint32_t thread)
 static void add_cpus(const struct recorder_task *task)
 {
 	bool first = true;
-	/* Beyond the CPUs that there may be, masks hold anything. */
+	/* Beyond the possible CPUs, masks contain anything. */
 	int cpu, end, most = sysconf(_SC_NPROCESSORS_CONF);
 
 	if (most > RECORDER_CPU_WORDS * 64)
@@ -256,7 +256,7 @@ void trace_task(const struct recorder_task *task)
 	end_line();
 }
 
-/* Times only grow, by what went by since the last line: CPUs tell them a little out of order. */
+/* Times only grow, by the time since the last line: CPUs report slightly out of order. */
 static void begin(char what, uint64_t at)
 {
 	add(&what, 1);
@@ -288,7 +288,7 @@ void trace_event(const struct recorder_event *event)
 		break;
 	case RECORDER_FORK:
 		begin('f', event->at);
-		/* The number may have been another's, whose end was not told. */
+		/* The number may have belonged to another task, whose end was not reported. */
 		trace.numbers[event->task % MOST_THREADS] = 0;
 		add_field(number_of(event->task));
 		add_field(number_of(event->waker));
@@ -319,7 +319,7 @@ void trace_event(const struct recorder_event *event)
 
 /* ---- the file ---- */
 
-/* How many CPUs share the last-level cache of the first; 0 where it is not told. */
+/* How many CPUs share the last-level cache of the first; 0 if unknown. */
 static unsigned int llc_cpus(void)
 {
 	char path[96], text[1024], *at;
@@ -344,7 +344,7 @@ static unsigned int llc_cpus(void)
 
 bool trace_open(const char *path, const char *scope, uint64_t began_ns)
 {
-	/* Never through a link, and never over another one's file. */
+	/* Never through a link, and never over another's file. */
 	int file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0640);
 	struct utsname system;
 	struct timespec tick = {};
@@ -352,7 +352,7 @@ bool trace_open(const char *path, const char *scope, uint64_t began_ns)
 
 	if (file < 0)
 		return false;
-	/* Packing is most of what the reader costs: the fastest way is good enough. */
+	/* Compression is most of the reader's cost: the fastest way is good enough. */
 	trace.file = gzdopen(file, "wb1");
 	if (!trace.file) {
 		close(file);
@@ -362,7 +362,7 @@ bool trace_open(const char *path, const char *scope, uint64_t began_ns)
 	trace.numbers = must(calloc(MOST_THREADS, sizeof(*trace.numbers)));
 	trace.began_ns = trace.last_ns = began_ns;
 	uname(&system);
-	/* The coarse clocks go by the tick. */
+	/* The coarse clocks advance with the tick. */
 	clock_getres(CLOCK_MONOTONIC_COARSE, &tick);
 	walk_cgroups(learn_path);
 	add_text("{\"schedpilot_trace\":1,\"machine\":{\"cpus\":");

@@ -10,7 +10,7 @@
 
 struct trace_figures {
 	uint64_t records, bytes;
-	uint64_t numbers; /* given to tasks, also to those that nothing is known of */
+	uint64_t numbers; /* assigned to tasks, including unknown ones */
 };
 
 /* Begins the file with its header; `scope` is a workload's id or empty. False: `errno` says why. */
@@ -21,12 +21,12 @@ void trace_event(const struct recorder_event *event);
 
 uint64_t trace_records(void);
 
-/* What was written so far, `bytes` of the file as it is packed. */
+/* How much was written so far, `bytes` of the compressed file. */
 struct trace_figures trace_figures(void);
 
 /*
- * Ends the file: `cut` names the bound that ended it early, or is empty. False where the file
- * could not be written whole.
+ * Ends the file: `cut` names the limit that ended it early, or is empty. False if the file
+ * could not be completed.
  */
 bool trace_close(uint64_t ended_ns, uint64_t lost, uint64_t left_out, const char *cut);
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Obscure failures of the kernel and libbpf in plain words: what it is, what to do. */
+/* Obscure failures of the kernel and libbpf in plain words: the cause, and what to do. */
 #include <errno.h>
 #include <string.h>
 
 #include "runner/runner.h"
 
-/* Matched against the log, first hit wins; so causes stand before their consequences. */
+/* Matched against the log, first hit wins; so causes come before their consequences. */
 static const struct {
 	const char *needle;
 	struct explanation means;
@@ -17,7 +17,7 @@ static const struct {
      {"the scheduler calls a function this kernel does not have",
       "use the names of <scx/common.bpf.h>, or ask with bpf_ksym_exists() first"}},
     {"but wasn't resolved",
-     {"the scheduler calls a function this kernel does not have, or has with another shape",
+     {"the scheduler calls a function this kernel does not have, or has with another signature",
       "ask with bpf_ksym_exists() first; `schedpilot doctor` lists malformed kfuncs"}},
     {"unknown func",
      {"the scheduler calls a helper that this kernel or this kind of program does not have",
@@ -85,11 +85,11 @@ struct explanation explain(const struct failure *fail, const char *log)
 			return (struct explanation){"there is no such file", "check the path"};
 		if (fail->error == EACCES || fail->error == EPERM)
 			return (struct explanation){"the file may not be read", "check its mode"};
-		return (struct explanation){"it is not a BPF object that holds a scheduler",
+		return (struct explanation){"it is not a BPF object with a scheduler",
 					    "give the .bpf.o file that clang -target bpf made"};
 	}
 	if (!strcmp(fail->stage, "set"))
-		return (struct explanation){"the parameter cannot be set so",
+		return (struct explanation){"the parameter cannot be set this way",
 					    "--describe lists names, types and defaults"};
 	if (!strcmp(fail->stage, "load"))
 		for (size_t i = 0; i < sizeof(in_log) / sizeof(*in_log); i++)
@@ -117,7 +117,7 @@ struct explanation explain(const struct failure *fail, const char *log)
 					    "make its maps or programs smaller"};
 	if (!strcmp(fail->stage, "enable"))
 		return (struct explanation){
-		    "the kernel took the scheduler and ejected it while enabling it",
+		    "the kernel accepted the scheduler and ejected it while enabling it",
 		    "see the exit record: reason and message"};
 	if (!strcmp(fail->stage, "load"))
 		return (struct explanation){"the verifier refused the scheduler",

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The lines that `schedpilot-runner` prints, one model for each event.
+"""The lines of `schedpilot-runner`, one model for each event.
 
-Strings may hold anything that can be in a task's name: they are data to show, never to
-follow.
+Strings may contain anything that a task's name can: they are data to show, never instructions.
 """
 
 from typing import Annotated, Literal
@@ -20,7 +19,7 @@ class _Line(BaseModel):
 
 
 class ExitRecord(_Line):
-    """Why the kernel ended a scheduler; `kind` 0 where it left no record."""
+    """Why the kernel ended a scheduler; `kind` 0 if it left no record."""
 
     kind: int = 0
     kind_name: str = "none"
@@ -34,13 +33,13 @@ class ExitRecord(_Line):
 
     @property
     def by_request(self) -> bool:
-        """Taken out from userspace, not by the kernel and not by itself."""
+        """Unloaded from userspace, not by the kernel and not by itself."""
         return self.kind == UNREGISTERED_KIND
 
     def explain(self) -> str:
         """One sentence: the kernel's reason, and the scheduler's own message."""
         if not self.kind:
-            return "the scheduler left without a record of why"
+            return "the scheduler left no record of the reason"
         text = self.reason or self.kind_name
         if self.message:
             text += f": {self.message}"
@@ -60,7 +59,7 @@ class Verified(_Line):
 class Attached(_Line):
     """The kernel confirms that the scheduler is enabled.
 
-    `warning` says what the runner was refused: real-time priority, locked memory.
+    `warning` says what the runner could not get: real-time priority, locked memory.
     """
 
     event: Literal["attached"]
@@ -71,7 +70,7 @@ class Attached(_Line):
 
 
 class Stats(_Line):
-    """Counters since the enabling: `events` the kernel's, `counters` the scheduler's own."""
+    """Counters since the enabling: `events` are the kernel's, `counters` the scheduler's own."""
 
     event: Literal["stats"]
     monotonic_ms: int
@@ -82,14 +81,14 @@ class Stats(_Line):
 
 
 class Done(_Line):
-    """A command was carried out."""
+    """A command was executed."""
 
     event: Literal["set", "put", "del"]
     name: str
 
 
 class Refused(_Line):
-    """A command was not carried out; the scheduler runs on as it was."""
+    """A command was not executed; the scheduler runs on unchanged."""
 
     event: Literal["refused"]
     command: str
@@ -106,7 +105,7 @@ class Exited(ExitRecord):
 
 
 class Detached(_Line):
-    """We ended it: the lease ran out, somebody asked, the owner went, or a signal came."""
+    """We ended it: the lease ran out, a command came, the owner went, or a signal came."""
 
     event: Literal["detached"]
     ops: str
@@ -131,7 +130,7 @@ class Failed(_Line):
 
 
 class Variable(_Line):
-    """A global of the scheduler. `size` in bytes; no default where it is no number."""
+    """A global variable of the scheduler. `size` in bytes; no default if it is not a number."""
 
     name: str
     type: str
@@ -150,7 +149,7 @@ class Map(_Line):
 
 
 class Described(_Line):
-    """What an object offers, read without the kernel."""
+    """The content of an object, read without the kernel."""
 
     event: Literal["described"]
     ops: str
@@ -170,14 +169,14 @@ def parse_line(raw: bytes) -> RunnerLine:
     """One line of the runner.
 
     Raises:
-        Fault: CHILD_FAILED when it is not one of the runner's.
+        Fault: CHILD_FAILED if it is not one of the runner's.
     """
     try:
         return _ADAPTER.validate_json(raw)
     except ValidationError as error:
         raise Fault(
             FaultType.CHILD_FAILED,
-            "the runner said something that is not in its contract",
+            "the runner printed something outside its protocol",
             why=str(error.errors(include_url=False)[0]["msg"]),
             hint="the installed helper and this program may be of different versions",
             details=(repr(raw[:200]),),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* From an object file to an enabled scheduler, believing nothing but the kernel's state. */
+/* From an object file to an enabled scheduler, trusting only the kernel's state. */
 #define _GNU_SOURCE /* strerrorname_np */
 #include <errno.h>
 #include <stdarg.h>
@@ -19,14 +19,14 @@
 #define LOG_TAIL 28672
 /* How long the kernel may take from attach to a settled state. */
 #define ENABLE_PATIENCE_MS 15000
-/* How long a scheduler on its way out may take to be gone. */
+/* How long a scheduler may take to unload. */
 #define LEAVE_PATIENCE_MS 5000
 
 static char *log_text;
 static size_t log_length;
 static struct bpf_link *link;
 
-/* Everything at warning level, the verifier's log among it. Only a failing load has much. */
+/* Everything at warning level, including the verifier's log. Only a failing load logs much. */
 static int keep_log(enum libbpf_print_level level, const char *format, va_list arguments)
 {
 	va_list again;
@@ -62,7 +62,7 @@ static int fail_with(struct failure *fail, const char *stage, int error, const c
 	return -1;
 }
 
-/* A member of the scheduler's own struct, as memory; NULL when its headers lack it. */
+/* A member of the scheduler's own struct, as memory; NULL if its headers lack it. */
 static char *ops_member(const struct scheduler *sched, const char *name)
 {
 	const struct btf *btf = bpf_object__btf(sched->object);
@@ -100,11 +100,12 @@ int sched_open(struct scheduler *sched, const char *path, struct failure *fail)
 		if (bpf_map__type(map) != BPF_MAP_TYPE_STRUCT_OPS)
 			continue;
 		if (sched->ops_map)
-			return fail_with(fail, "open", EINVAL, "it holds more than one scheduler");
+			return fail_with(fail, "open", EINVAL,
+					 "it contains more than one scheduler");
 		sched->ops_map = map;
 	}
 	if (!sched->ops_map || !bpf_object__btf(sched->object))
-		return fail_with(fail, "open", EINVAL, "it holds no scheduler (SCX_OPS_DEFINE)");
+		return fail_with(fail, "open", EINVAL, "it contains no scheduler (SCX_OPS_DEFINE)");
 	name = ops_member(sched, "name");
 	if (!name || !*name || strnlen(name, NAME_LEN) == NAME_LEN)
 		return fail_with(fail, "open", EINVAL, "its ops have no .name");
@@ -166,13 +167,14 @@ int sched_attach(struct scheduler *sched, struct failure *fail)
 	if (!link) {
 		int error = errno;
 
-		if (sched_exited(sched)) { /* ops.init() failed, say: the record tells why */
+		/* for example, ops.init() failed: the record has the reason */
+		if (sched_exited(sched)) {
 			fail->ejected = true;
 			return fail_with(fail, "enable", error, "ejected while enabling");
 		}
 		return fail_with(fail, "attach", error, "the kernel did not attach the scheduler");
 	}
-	/* Attached is not enabled: later failures show only here and in the exit record. */
+	/* Attached does not mean enabled: later failures show only here and in the exit record. */
 	deadline = now_ms() + ENABLE_PATIENCE_MS;
 	for (;;) {
 		scx_read(&now);
@@ -201,7 +203,7 @@ void sched_detach(struct scheduler *sched)
 
 	bpf_link__destroy(link);
 	link = NULL;
-	do { /* the kernel's own scheduler is back when it says so */
+	do { /* the kernel's state shows when its own scheduler is back */
 		scx_read(&state);
 		if (!strcmp(state.state, "disabled") || strcmp(state.ops, sched->name))
 			break;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* The scheduler's own maps: what userspace puts into them, and its counters. */
+/* The scheduler's own maps: entries from userspace, and its counters. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,7 +25,7 @@ static bool per_cpu(const struct bpf_map *map)
 	}
 }
 
-/* Hexadecimal digits into exactly `size` bytes. */
+/* Parses hexadecimal digits into exactly `size` bytes. */
 static bool from_hex(const char *text, unsigned char *bytes, size_t size)
 {
 	if (strlen(text) != size * 2 || strspn(text, "0123456789abcdefABCDEF") != size * 2)
@@ -38,7 +38,7 @@ static bool from_hex(const char *text, unsigned char *bytes, size_t size)
 	return true;
 }
 
-/* Put an entry, or remove it where `value` is NULL. */
+/* Put an entry, or remove it if `value` is NULL. */
 int sched_put(struct scheduler *sched, const char *name, const char *key, const char *value,
 	      char *why, size_t why_size)
 {
@@ -53,7 +53,7 @@ int sched_put(struct scheduler *sched, const char *name, const char *key, const 
 	}
 	if (per_cpu(map) || bpf_map__key_size(map) > ITEM_MAX ||
 	    bpf_map__value_size(map) > ITEM_MAX) {
-		snprintf(why, why_size, "%s is no map that can be written from here", name);
+		snprintf(why, why_size, "%s is not a map that can be written from here", name);
 		return -EINVAL;
 	}
 	if (!from_hex(key, key_bytes, bpf_map__key_size(map))) {

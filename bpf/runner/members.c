@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * The runner's lines: one JSON object each, member by member, with the commas between them.
- * They wait in memory where the reader is slow, for it must not keep us from detaching.
+ * They wait in memory if the reader is slow, because it must not keep us from detaching.
  */
 #include <string.h>
 
 #include "common/json.h"
 #include "runner/runner.h"
 
-/* With more than this waiting the reader is stuck, and periodic lines are left out. */
+/* If more than this is waiting the reader is stuck, and periodic lines are left out. */
 #define BACKLOG_BYTES (256 * 1024)
 
 static bool first; /* no comma before the next member */

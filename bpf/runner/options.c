@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* The command line; what is allowed stands at the top of runner.c. */
+/* The command line; runner.c has the list of options at its top. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -4,8 +4,8 @@
     async with await Runner.start(object, lease_s=10) as runner:
         await runner.renew()
 
-`start` returns when the kernel has confirmed the scheduler, or raises with the true cause.
-Whatever becomes of this process, the lease ends the scheduler.
+`start` returns when the kernel has confirmed the scheduler, or raises with the true cause. Whatever
+happens to this process, the lease ends the scheduler.
 """
 
 import asyncio
@@ -33,13 +33,13 @@ from process import Fault, FaultType, LineChild, start_lines, within
 
 Value = bool | int | float | str
 
-# The verifier and the enabling together, seconds; ample under emulation.
+# Time limit for verifying and enabling together, seconds; ample under emulation.
 START_LIMIT_S = 90.0
-# Detaching waits for the kernel's own scheduler to be back, seconds.
+# Detaching waits until the kernel's own scheduler is back, seconds.
 END_LIMIT_S = 10.0
-# Waiting for the answer to a command, seconds.
+# Time limit for the answer to a command, seconds.
 ANSWER_LIMIT_S = 5.0
-# Lines of a verifier's log that go into a fault.
+# How many lines of a verifier's log go into a fault.
 _LOG_LINES = 60
 
 _TYPES = {
@@ -54,15 +54,15 @@ ENOENT = 2
 
 
 def _suggestion(log: str) -> str:
-    """What the verifier itself suggests (7.3); empty where it suggests nothing."""
+    """The verifier's own suggestion (7.3); empty if it has none."""
     found = re.search(r"^Suggestion:\n +(\S.*)$", log, re.MULTILINE)
     return found[1].strip() if found else ""
 
 
 def fault_of(failed: Failed, object: Path) -> Fault:
-    """The runner's failure as the fault a caller acts on."""
+    """The runner's failure as a fault for the caller."""
     type = _TYPES[failed.stage]
-    # libbpf prints the verifier's words between these marks.
+    # libbpf prints the verifier's output between these marks.
     if failed.stage == "load" and "PROG LOAD LOG" in failed.log:
         type = FaultType.VERIFIER_REFUSED
     elif failed.stage == "attach" and failed.errno == EBUSY:
@@ -89,15 +89,15 @@ def fault_of(failed: Failed, object: Path) -> Fault:
 
 
 def spell(name: str, value: Value) -> str:
-    """A parameter's value as the runner reads it.
+    """A parameter's value in the runner's format.
 
     Raises:
-        Fault: BAD_PARAMETER for what a scheduler's variable cannot hold.
+        Fault: BAD_PARAMETER for a value that a scheduler's variable cannot hold.
     """
     if not name.isidentifier() or not name.isascii():
         raise Fault(
             FaultType.BAD_PARAMETER,
-            f"{name!r} is no name of a scheduler's parameter",
+            f"{name!r} is not a name of a scheduler's parameter",
             hint="a name has letters, digits and underscores",
         )
     if isinstance(value, bool):
@@ -144,7 +144,7 @@ class Runner:
         parameters: Mapping[str, Value] | None = None,
         stats_s: float = 0.0,
     ) -> Self:
-        """Load, attach, and wait for the kernel's word.
+        """Load, attach, and wait for the kernel's confirmation.
 
         Args:
             lease_s: seconds after which the scheduler ends unless renewed.
@@ -194,7 +194,7 @@ class Runner:
             self._events.put_nowait(None)
 
     async def events(self) -> AsyncIterator[Stats | Exited | Detached]:
-        """What happens to the scheduler, until it is gone. For one reader."""
+        """The scheduler's events, until it is gone. For one reader."""
         while True:
             line = await self._events.get()
             if line is None:
@@ -204,7 +204,7 @@ class Runner:
                 yield line
 
     async def renew(self) -> None:
-        """Begin the lease anew. Quiet when the scheduler is gone: `events` says so."""
+        """Begin the lease anew. Does nothing if the scheduler is gone: `events` reports that."""
         await self._child.send("renew")
 
     async def _ask(self, line: str) -> None:
@@ -238,7 +238,7 @@ class Runner:
         """Change a live parameter.
 
         Raises:
-            Fault: BAD_PARAMETER, STATE when the scheduler is gone, TIMEOUT.
+            Fault: BAD_PARAMETER, STATE if the scheduler is gone, TIMEOUT.
         """
         await self._ask(f"set {name} {spell(name, value)}")
 
@@ -267,7 +267,7 @@ _Line = TypeVar("_Line", Attached, Verified, Described)
 
 
 async def _until(lines: AsyncIterator[bytes], wanted: type[_Line], object: Path) -> _Line:
-    """The first line of the wanted kind; what comes before it is passed over."""
+    """The first line of the wanted kind; earlier ones are skipped."""
     try:
         async with within(START_LIMIT_S) as limit:
             async for raw in lines:
@@ -279,7 +279,7 @@ async def _until(lines: AsyncIterator[bytes], wanted: type[_Line], object: Path)
     except TimeoutError:
         raise Fault(
             FaultType.TIMEOUT,
-            f"no word from the runner within {limit.words()}",
+            f"no message from the runner within {limit.words()}",
             where=object.name,
         ) from None
     raise Fault(

@@ -6,22 +6,22 @@
  *   schedpilot-runner --object X.bpf.o [--set NAME=VALUE]... --verify-only
  *   schedpilot-runner --object X.bpf.o --describe
  *
- * Standard input takes commands, a line each: `renew`, `set NAME VALUE`, `put MAP KEYHEX
+ * Standard input takes commands, one per line: `renew`, `set NAME VALUE`, `put MAP KEYHEX
  * VALUEHEX`, `del MAP KEYHEX`, `detach`. Its end means that the owner is gone. Standard
- * output has one JSON object a line and nothing else: verified, described, attached, stats,
+ * output has one JSON object per line and nothing else: verified, described, attached, stats,
  * set, put, del, refused, exited, detached, failed.
  *
- * The lease begins when the scheduler is confirmed (`attached`). The scheduler is detached
- * when the lease is not renewed in time, when standard input ends, on `detach` and on
- * SIGTERM, SIGINT, SIGHUP. If this process dies in any way the kernel closes its link, and
- * with that the scheduler. It guards what schedules everything else, so it runs real-time
+ * The lease begins when the scheduler is confirmed (`attached`). The scheduler is detached if
+ * the lease is not renewed in time, when standard input ends, on `detach` and on SIGTERM,
+ * SIGINT, SIGHUP. If this process dies in any way the kernel closes its link, and so ends the
+ * scheduler. The runner guards the scheduler of all other processes, so it runs real-time
  * (SCHED_FIFO), with its memory locked.
  *
- * Only the scheduler (struct_ops) of an object is attached. Programs of other kinds in it
- * are verified and stay inert.
+ * Only the scheduler (struct_ops) of an object is attached. Its programs of other kinds are
+ * verified and stay inactive.
  *
- * Exit status: 0 ended as asked (verified, described, detach, end of input, signal);
- * 2 wrong usage; 3 failed before it was enabled; 4 ejected by the kernel; 5 lease ran out.
+ * Exit status: 0 ended as requested (verified, described, detach, end of input, signal); 2
+ * wrong usage; 3 failed before it was enabled; 4 ejected by the kernel; 5 lease ran out.
  */
 #include <errno.h>
 #include <malloc.h>
@@ -45,9 +45,9 @@
 #define LINE_MAX_LEN 16384
 /* Above every fair and ext task, below threaded interrupts (50). */
 #define PRIORITY 10
-/* How often the exit record and the kernel's state are looked at. */
+/* How often the exit record and the kernel's state are read. */
 #define WATCH_MS 100
-/* Patience with a slow reader once nothing else is left to do. */
+/* How long to wait for a slow reader once nothing else is left to do. */
 #define LAST_WORDS_MS 2000
 
 static struct scheduler sched;
@@ -86,7 +86,7 @@ static int apply_settings(void)
 	return 0;
 }
 
-/* Become something no scheduler below us can keep from running. What is refused is told. */
+/* Make this process one that no scheduler below it can keep from running. Refusals are reported. */
 static void become_guard(char *warning, size_t size)
 {
 	struct sched_param priority = {.sched_priority = PRIORITY};
@@ -152,7 +152,7 @@ static bool obey(char *line)
 	return false;
 }
 
-/* Read what has come. NULL, or why to detach. */
+/* Read the available input. NULL, or why to detach. */
 static const char *read_commands(void)
 {
 	static char line[LINE_MAX_LEN];
@@ -201,7 +201,10 @@ static void tell_stats(void)
 	json_end();
 }
 
-/* Is the scheduler still the kernel's? Asked of the record first, which costs nothing. */
+/*
+ * Whether the scheduler is still in the kernel. The record is checked first, which costs
+ * nothing.
+ */
 static bool still_ours(void)
 {
 	struct scx_state state;
@@ -212,7 +215,7 @@ static bool still_ours(void)
 	return !strcmp(state.state, "enabled") && !strcmp(state.ops, sched.name);
 }
 
-/* Until there is a reason to end. NULL: the scheduler is gone by itself. */
+/* Run until there is a reason to end. NULL: the scheduler is gone by itself. */
 static const char *watch(int signals, int stats_timer, int watch_timer)
 {
 	struct pollfd on[] = {
@@ -271,7 +274,7 @@ static int hold(int signals, const char *warning, long long enable_ms)
 	why = watch(signals, stats_timer, watch_timer);
 	start = now_ms();
 	sched_detach(&sched);
-	/* Ours to end, and ended by the kernel in the same moment: the record decides. */
+	/* We wanted to end it, and the kernel ended it at the same moment: the record decides. */
 	if (!why || (sched_exited(&sched) && sched.record->kind > 64)) {
 		json_begin("exited");
 		json_string("ops", sched.name);

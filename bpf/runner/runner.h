@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the parts of schedpilot-runner share. See runner.c for what the program does. */
+/* Declarations shared by the parts of schedpilot-runner. runner.c describes the program. */
 #ifndef SCHEDPILOT_RUNNER_H
 #define SCHEDPILOT_RUNNER_H
 
@@ -38,10 +38,10 @@ void json_bool(const char *key, bool value);
 void json_open(const char *key, char bracket);
 void json_close(char bracket);
 void json_end(void);
-/* Whether the reader is so far behind that periodic lines are better left out. */
+/* Whether the reader is so far behind that periodic lines should be left out. */
 bool json_backlog(void);
 
-/* ---- sched_ext.c: the kernel's own word on sched_ext ---- */
+/* ---- sched_ext.c: the kernel's own state of sched_ext ---- */
 
 struct scx_state {
 	char state[32];	    /* enabled, enabling, disabling, disabled; "" without sched_ext */
@@ -85,7 +85,7 @@ struct scheduler {
 	unsigned int nr_sections;
 	struct variable vars[VARS_MAX];
 	unsigned int nr_vars;
-	/* The exit record, NULL where the scheduler has none. */
+	/* The exit record, NULL if the scheduler has none. */
 	const struct exit_record *record;
 	const char *dump;
 	size_t dump_size;
@@ -128,7 +128,7 @@ void sched_json_maps(const struct scheduler *sched);
 void sched_json_counters(const struct scheduler *sched);
 int sched_put(struct scheduler *sched, const char *map, const char *key, const char *value,
 	      char *why, size_t why_size);
-/* What libbpf and the verifier said is needed no more. */
+/* The messages of libbpf and the verifier are no longer needed. */
 void forget_log(void);
 void failed(const struct failure *fail);
 

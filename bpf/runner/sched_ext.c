@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* What the kernel says of itself. A file that is not there reads as empty or -1. */
+/* The kernel's own state. A missing file reads as empty or -1. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Writing one global variable of a scheduler, with its type's own limits. */
+/* Writes one global variable of a scheduler, within its type's limits. */
 #include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
@@ -90,7 +90,10 @@ int vars_set(struct scheduler *sched, const char *name, const char *value, bool 
 		err = parse_scalar(var, value, &number, why, why_size);
 		if (err)
 			return err;
-		/* One store of the variable's own size, so that the scheduler sees no half. */
+		/*
+		 * One store of the variable's own size, so that the scheduler never sees half
+		 * of it.
+		 */
 		if (var->size == 8)
 			__atomic_store_n((uint64_t *)at, number, __ATOMIC_RELEASE);
 		else if (var->size == 4)

@@ -117,7 +117,7 @@ int vars_find(struct scheduler *sched)
 	return 0;
 }
 
-/* Where a variable of the headers lies: `uei` and the like. -1 when there is none. */
+/* The place of a variable from the headers: `uei` and others. -1 if there is none. */
 static long find_internal(const struct scheduler *sched, const char *name, unsigned int *section,
 			  uint32_t *size)
 {
@@ -141,7 +141,7 @@ static long find_internal(const struct scheduler *sched, const char *name, unsig
 	return -1;
 }
 
-/* Room for the kernel's debug dump, and the constant that tells the scheduler of it. */
+/* Room for the kernel's debug dump, and the constant that gives the scheduler its size. */
 static void size_dump(struct scheduler *sched, size_t bytes)
 {
 	struct bpf_map *dump = bpf_object__find_map_by_name(sched->object, ".data.uei_dump");
@@ -160,8 +160,8 @@ static void size_dump(struct scheduler *sched, size_t bytes)
 }
 
 /*
- * Objects built with the scx project's headers carry `const volatile u64 __SCX_NAME` for
- * each constant, to be filled in from the running kernel; 0 stands for "not in this kernel".
+ * Objects built with the scx project's headers have `const volatile u64 __SCX_NAME` for each
+ * constant, to be filled in from the running kernel; 0 stands for "not in this kernel".
  */
 int vars_fill_enums(struct scheduler *sched)
 {

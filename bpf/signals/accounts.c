@@ -16,22 +16,22 @@
 #include "common/system.h"
 
 /*
- * Kernel memory that the figures of all accounts on all CPUs may take: this share of the
- * machine's, but not less than so many bytes.
+ * Kernel memory for the figures of all accounts on all CPUs: at most this fraction of the
+ * machine's, but at least this many bytes.
  */
 #define FIGURES_SHARE 1000
 #define FIGURES_BYTES (64ULL << 20)
 #define MIN_ACCOUNTS  128
-/* After this long without a switch a workload's account is given back, ns. */
+/* After this long without a switch a workload's account is freed, ns. */
 #define IDLE_NS (60 * NSEC)
-/* In how many intervals a cgroup's path is looked for before it counts as gone. */
+/* For how many intervals a cgroup's path is searched before it counts as gone. */
 #define PATH_TRIES 2
 
 static struct {
 	struct signals *kernel;
 	struct workload_figures *per_cpu;
 	struct account *accounts;
-	struct changes changes; /* of one account at a time: there are many, and they are large */
+	struct changes changes; /* for one account at a time: there are many, and they are large */
 	unsigned int count, cpus;
 	struct workload_key *keys;
 	uint32_t *values;
@@ -116,7 +116,7 @@ static struct signals *load(bool by_queue, bool with_open, bool with_turns)
 	return NULL;
 }
 
-/* With as much as this kernel allows. Only what it says to the least is worth complaints. */
+/* With as much as this kernel allows. Only the last attempt's errors are reported. */
 static struct signals *load_most(void)
 {
 	struct signals *kernel = NULL;
@@ -191,7 +191,7 @@ bool open_accounts(unsigned int max_workloads, unsigned int cpus)
 
 /* ---- Reading ---- */
 
-/* Makes of all there is what is new since `before`, and the other way round. */
+/* Replaces the totals by their increase since `before`, and `before` by the totals. */
 static void subtract(struct total *total, uint32_t *counts, const struct total *total_before,
 		     const uint32_t *counts_before)
 {
@@ -230,7 +230,7 @@ static void take_maxima(struct workload_figures *all, const struct workload_figu
 			all->totals[which].max_ns = part->totals[which].max_ns;
 }
 
-/* Leaves in state.changes what the interval `epoch` added. */
+/* Stores the increase of the interval `epoch` in state.changes. */
 static void read_figures(struct account *account, uint64_t epoch)
 {
 	uint32_t number = account - state.accounts;
@@ -276,20 +276,20 @@ static void read_jobs(struct account *account, uint64_t epoch)
 	if (now->epoch != epoch)
 		now->total.max_ns = 0;
 	subtract(&now->total, now->counts, &before->total, before->counts);
-	/* Most accounts have none, ever, and their memory is not touched then. */
+	/* Most accounts never have any, and their memory is not touched then. */
 	if (all.total.sum_ns != before->total.sum_ns)
 		*before = all;
 }
 
-/* ---- What is not over ---- */
+/* ---- Unfinished activations ---- */
 
-/* More of them than this are not looked at, bytes. */
+/* Limit of how many are read, bytes. */
 #define MAX_OPEN (1 << 20)
 
 static struct {
 	struct open_activation *all;
 	size_t bytes, size;
-	size_t next; /* the first of the accounts that are still to come */
+	size_t next; /* the first of the remaining accounts */
 } open_now;
 
 static int by_account(const void *left, const void *right)
@@ -301,7 +301,7 @@ static int by_account(const void *left, const void *right)
 	return a->tgid < b->tgid ? -1 : a->tgid > b->tgid;
 }
 
-/* Asks for all there is; those of one account and one process are side by side. */
+/* Requests all of them; those of one account and one process are adjacent. */
 static void read_open(void)
 {
 	ssize_t count = 1;
@@ -329,7 +329,10 @@ static void read_open(void)
 	      by_account);
 }
 
-/* Leaves in state.changes what is not over of an account; they are asked for in their order. */
+/*
+ * Stores an account's unfinished activations in state.changes; accounts are requested in
+ * their order.
+ */
 static void find_open(uint32_t number)
 {
 	size_t end = open_now.bytes / sizeof(*open_now.all);
@@ -349,7 +352,7 @@ static bool was_active(void)
 
 /* ---- The accounts ---- */
 
-/* Takes note of the workloads that got an account in the last interval. */
+/* Notes the workloads that got an account in the last interval. */
 static void find_new(uint64_t now)
 {
 	unsigned int i, cursor, count = state.count;
@@ -372,7 +375,7 @@ static void find_new(uint64_t now)
 	}
 }
 
-/* First step of giving an account back: no task can find it from here on. */
+/* First step of freeing an account: no task can find it from here on. */
 static void retire(struct account *account)
 {
 	bpf_map_delete_elem(bpf_map__fd(state.kernel->maps.accounts), &account->key);
@@ -406,7 +409,7 @@ static void name(uint64_t id, const char *path)
 			state.accounts[i].path = must(strdup(path));
 }
 
-/* At most one walk an interval, and none when every cgroup has its name already. */
+/* At most one walk per interval, and none if every cgroup has its name already. */
 static void name_cgroups(void)
 {
 	bool wanted = false;
@@ -423,7 +426,7 @@ static void name_cgroups(void)
 
 void find_accounts(uint64_t now)
 {
-	/* First, for it may open accounts. */
+	/* First, because it may open accounts. */
 	read_open();
 	find_new(now);
 	name_cgroups();
@@ -433,7 +436,7 @@ void read_accounts(uint64_t now,
 		   void (*tell)(const struct account *account, const struct changes *changes))
 {
 	uint64_t epoch = state.kernel->bss->epoch, overflows = state.kernel->bss->overflows;
-	/* When accounts are short, silence of one interval is enough. */
+	/* If accounts are scarce, one silent interval is enough. */
 	uint64_t patience = overflows != state.overflows ? 0 : IDLE_NS;
 	struct account *account;
 	unsigned int i;
@@ -494,8 +497,8 @@ void put_workload_id(const struct workload_key *key)
 }
 
 /*
- * How often the kernel left a program out: it is not run on a CPU on which it was interrupted
- * by another task before its end.
+ * How often the kernel skipped a program: it is not run on a CPU on which another task
+ * interrupted it before its end.
  */
 static uint64_t misses(const struct bpf_program *program)
 {

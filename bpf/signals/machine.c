@@ -67,8 +67,10 @@ void open_counters(unsigned int cpus)
 	}
 }
 
-/* What was counted since the last reading, on all CPUs, scaled up for the time that the
- * counter had to share the hardware. */
+/*
+ * The count since the last reading, on all CPUs, scaled up for the time that the counter
+ * shared the hardware.
+ */
 static uint64_t counted(unsigned int which)
 {
 	struct reading now, *last;
@@ -226,7 +228,7 @@ static void put_sched_ext(void)
 		put_string("", text);
 	else
 		putf("null");
-	/* Both are numbers that the kernel prints; the second came with 6.14. */
+	/* The kernel prints both as numbers; the second was added in 6.14. */
 	putf(",\"enable_seq\":%llu",
 	     slurp_word("/sys/kernel/sched_ext/enable_seq", number, sizeof(number))
 		 ? strtoull(number, NULL, 10)

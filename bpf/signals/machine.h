@@ -3,7 +3,7 @@
 #ifndef SCHEDPILOT_SIGNALS_MACHINE_H
 #define SCHEDPILOT_SIGNALS_MACHINE_H
 
-/* Starts the hardware counters there are, on all of `cpus` possible CPUs. */
+/* Starts the available hardware counters, on all of `cpus` possible CPUs. */
 void open_counters(unsigned int cpus);
 
 /* Puts `"machine":{...}`: what changed since the last call, `interval_s` seconds ago. */

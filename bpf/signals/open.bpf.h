@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What is not over at the end of an interval: a walk over all tasks, which tells the reader of
- * each that runs or waits to. Whoever waits for long, or never sleeps, leaves no CPU and so
- * would not be heard of else. Included by signals.bpf.c.
+ * Unfinished activations at the end of an interval: a walk over all tasks, which reports each
+ * that runs or waits to. A task that waits for long, or never sleeps, leaves no CPU and so
+ * would not be reported otherwise. Included by signals.bpf.c.
  */
 
-/* Whole numbers that are an int in one version of the kernel and a byte in another. */
+/* Integers that are an int in one version of the kernel and a byte in another. */
 #define read_flag(task, field)                                                                     \
 	({                                                                                         \
 		__u32 value = 0;                                                                   \
@@ -14,14 +14,14 @@
 		value;                                                                             \
 	})
 
-/* The program saw nothing before this, in the clock of sched_info. */
+/* The program saw nothing before this time, in the clock of sched_info. */
 __u64 began_at = 0;
 /* Set by the reader after its first walk. */
 volatile bool walked = false;
 
 /*
- * On the first walk: what is asleep is known from here on. It slept all the while if it sleeps
- * once its figures are read.
+ * On the first walk: sleeping tasks are known from here on. A task slept all the time if it
+ * sleeps after its figures are read.
  */
 static __always_inline void meet(struct task_struct *task)
 {
@@ -30,7 +30,7 @@ static __always_inline void meet(struct task_struct *task)
 	    .pcount = task->sched_info.pcount,
 	    .migrations = task->se.nr_migrations,
 	    .exec_ns = task->se.sum_exec_runtime,
-	    /* Whoever sleeps is not queued, unless it was moved in its sleep. */
+	    /* A sleeping task is not queued, unless it was moved in its sleep. */
 	    .how = task->sched_info.last_queued ? MOVED_ASLEEP : LEFT_ASLEEP,
 	};
 
@@ -40,14 +40,14 @@ static __always_inline void meet(struct task_struct *task)
 }
 
 /*
- * A task with no memory has not left a CPU since the program began, or was born since then.
- * Nothing here holds a lock: what changes meanwhile gives a figure of a moment later.
+ * A task without memory has not left a CPU since the program began, or was born since then.
+ * Nothing here holds a lock: a change meanwhile gives a figure from a moment later.
  */
 static __always_inline void measure_open(struct open_activation *open, struct task_struct *task,
 					 struct memory *memory, __u64 now)
 {
 	__u64 queued = task->sched_info.last_queued, arrival = task->sched_info.last_arrival;
-	/* What the kernel adds while the task waits: at each move to another CPU. */
+	/* The kernel's addition while the task waits: at each move to another CPU. */
 	__u64 before = task->sched_info.run_delay - (memory ? memory->run_delay : 0);
 	__u64 since;
 	bool waits = !read_flag(task, on_cpu);
@@ -59,7 +59,7 @@ static __always_inline void measure_open(struct open_activation *open, struct ta
 		arrival = arrival > began_at ? arrival : began_at;
 	}
 	if (memory && memory->how & MOVED_ASLEEP) {
-		/* Nobody knows when it was woken, but now it is awake. */
+		/* The time of its wakeup is unknown, but now it is awake. */
 		before = 0;
 		queued = now;
 	}
@@ -97,7 +97,7 @@ static __always_inline int tell_open(struct bpf_iter__task *context, __u64 now)
 		began_at = now;
 	if (task && !walked)
 		meet(task);
-	/* Whoever asks runs, of course. */
+	/* The current task runs, of course. */
 	if (!task || !read_flag(task, on_rq) || dequeue_is_delayed(task) ||
 	    task == bpf_get_current_task_btf())
 		return 0;

@@ -64,7 +64,7 @@ bool open_processes(void)
 {
 	events = ring_buffer__new(process_events(), tell, NULL, NULL);
 	if (!events)
-		say("cannot hear of processes: %s", strerror(errno));
+		say("cannot receive process events: %s", strerror(errno));
 	return events;
 }
 

@@ -1,36 +1,36 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * How long tasks wait for a CPU and how long they keep it, for each workload, in the
- * kernel and for little.
+ * How long tasks wait for a CPU and how long they keep it, for each workload, measured in the
+ * kernel at little cost.
  *
- * One hook does it: sched_switch, and there only the task that leaves the CPU. The kernel
- * itself keeps in task->sched_info how long the task has waited in all (run_delay), how
- * often it was given a CPU (pcount) and when it got this one (last_arrival). So when a
- * task leaves,
+ * One hook is enough: sched_switch, and there only the task that leaves the CPU. The kernel
+ * itself keeps in task->sched_info how long the task has waited in total (run_delay), how
+ * often it was given a CPU (pcount) and when it got this one (last_arrival). So when a task
+ * leaves,
  *
  *	its wait before this stay	= run_delay now - run_delay when it left last time
  *	the stay (slice)		= the run queue's clock - last_arrival
  *
- * No hook on wakeups is needed. The kernel adds to run_delay also when a waiting task is
+ * No hook on wakeups is needed. The kernel also adds to run_delay when a waiting task is
  * moved to another CPU, which schedulers with shared dispatch queues do for nearly every
  * wait; a measurement from last_queued alone would lose that part and flatter them.
  *
- * The first stay after a sleep began an activation, at last_arrival less the wait before it:
+ * The first stay after a sleep began an activation, at last_arrival minus the wait before it:
  * that is when the task was woken. When it sleeps again (or ends), its response time is
  * known, and how much of that it ran, waited for its first CPU, and waited because it had
  * lost one. Being stopped (SIGSTOP, a debugger) is neither: it halts the clock.
  *
- * The price: a wait is reported at the end of the stay that it led to, not at its start, and
- * an activation at its end. What is not over when an interval ends is seen by a walk over all
- * tasks then (open.bpf.h), so that who waits, or never sleeps, is not overlooked.
+ * The price: a wait is reported at the end of the stay that followed it, not at its start,
+ * and an activation at its end. At the end of an interval a walk over all tasks (open.bpf.h)
+ * finds the unfinished ones, so that a task that waits, or never sleeps, is not overlooked.
  *
- * The kernel takes a sleep for a wait in one case. From 6.12 on, a task that sleeps may stay
+ * The kernel mistakes a sleep for a wait in one case. From 6.12 on, a sleeping task may stay
  * on its run queue until its lag is gone (delayed dequeue), and when the load balancer moves
- * it meanwhile, it is marked as queued (last_queued), which nothing takes back: the whole
+ * it meanwhile, it is marked as queued (last_queued), and nothing reverts that: the whole
  * sleep ends up in run_delay. A third hook, on moves between CPUs, notes that.
  *
- * Beside that, and only for a reader that asks: which processes execute a program, and what
- * those that ended have used. That takes three hooks on what is rare, exec and exit.
+ * In addition, and only for a reader that asks: which processes execute a program, and what
+ * the ended ones have used. That takes three hooks on rare events, exec and exit.
  */
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
@@ -50,29 +50,29 @@ char LICENSE[] SEC("license") = "GPL";
 /* The number of the interval; the reader advances it. Tasks look up their workload
  * again in every new interval, so a stale answer lives no longer than that. Never 0. */
 __u64 epoch = 0;
-/* Departures that could not be accounted because there was no memory to remember them. */
+/* Switches that could not be accounted because there was no memory for the task. */
 __u64 lost = 0;
 /* Times a workload found no free account and went to SIGNALS_OTHER. */
 __u64 overflows = 0;
-/* Live. What is told of single processes, an enum process_watch. */
+/* Live. Which single processes are reported, an enum process_watch. */
 volatile __u32 watch = WATCH_NONE;
 
-/* What is remembered of a task from one departure to the next. */
+/* A task's data from one switch to the next. */
 struct memory {
 	__u64 run_delay;
 	__u64 pcount;
 	__u64 migrations;
 	__u64 epoch;
 	__u64 css_set; /* changes when the task is moved to another cgroup */
-	/* Counts up in exec once the new name is set; the memory map changes before that. */
+	/* Incremented in exec once the new name is set; the memory map changes before that. */
 	__u64 exec_id;
 	__u64 exec_ns;	 /* CPU time by the kernel's own count */
 	__u64 left;	 /* when it left */
-	__u64 began;	 /* of the activation under way; 0 while it sleeps */
-	__u64 ran_ns;	 /* of that activation: on a CPU */
+	__u64 began;	 /* start of the current activation; 0 while it sleeps */
+	__u64 ran_ns;	 /* in that activation: on a CPU */
 	__u64 waited_ns; /* and before its first stay */
 	__u32 account;
-	__u32 how; /* it left: enum leaving */
+	__u32 how; /* how it left: enum leaving */
 	/* For event loops only, see turns.bpf.h. */
 	__u64 turn_began;  /* by the monotonic clock; 0: when the activation began */
 	__u64 clock_ahead; /* the monotonic clock minus the clock of the times above, ns */
@@ -86,9 +86,9 @@ enum leaving {
 	LEFT_RUNNABLE = 1,
 	LEFT_STOPPED = 2,
 	LEFT = 3,
-	/* Nobody saw how it came to be where it was seen first. */
+	/* It is unknown how it came to be where it was first seen. */
 	OF_UNKNOWN_AGE = 4,
-	/* It was moved in its sleep: the kernel takes part of that for a wait. */
+	/* It was moved in its sleep: the kernel counts part of that as a wait. */
 	MOVED_ASLEEP = 8,
 	/* The first thread of a process, which ended before others did. */
 	OUTLIVED = 16,
@@ -180,7 +180,7 @@ static __always_inline void count(struct workload_figures *sum, enum duration wh
 	count_times(sum, which, ns, 1);
 }
 
-/* The account of this workload, a fresh one if it has none. */
+/* The account of this workload, a new one if it has none. */
 static __noinline __u32 account_of(struct workload_key *key)
 {
 	__u32 *known, fresh, account;
@@ -252,7 +252,10 @@ static __always_inline void begin_interval(struct workload_figures *sum, __u64 i
 
 #include "signals/turns.bpf.h"
 
-/* An activation ended. One that nobody saw begin is not told: it took longer than is known. */
+/*
+ * An activation ended. One whose start was not seen is not reported: it took longer than is
+ * known.
+ */
 static __always_inline void account_activation(struct workload_figures *sum, struct memory *memory,
 					       __u64 now)
 {
@@ -304,7 +307,7 @@ static __always_inline int account_departure(__u64 *arguments, struct task_struc
 			__sync_fetch_and_add(&lost, 1);
 			return 0;
 		}
-		/* A task older than this program: what it waited for this stay is unknown. */
+		/* A task older than this program: its wait before this stay is unknown. */
 		if (pcount != 1) {
 			memory->run_delay = run_delay;
 			memory->migrations = migrations;
@@ -330,8 +333,10 @@ static __always_inline int account_departure(__u64 *arguments, struct task_struc
 
 	known = pcount == memory->pcount + 1 && !(how & MOVED_ASLEEP);
 	if (pcount == memory->pcount && (how & LEFT) == LEFT_RUNNABLE) {
-		/* It was about to sleep when it lost the CPU. The kernel, which takes it for
-		 * asleep, noted neither this wait nor this stay. */
+		/*
+		 * It was about to sleep when it lost the CPU. The kernel, which considers it
+		 * asleep, recorded neither this wait nor this stay.
+		 */
 		slice = exec - memory->exec_ns;
 		arrival = now - slice;
 		known = arrival > memory->left;
@@ -389,8 +394,8 @@ static __always_inline int account_departure(__u64 *arguments, struct task_struc
 extern const struct rq runqueues __ksym;
 
 /*
- * sched_info is kept in the run queue's clock. Reading that is exact (the kernel takes the
- * same value for this very switch) and costs less than asking for the time.
+ * sched_info uses the run queue's clock. Reading that is exact (the kernel uses the same
+ * value for this very switch) and costs less than asking for the time.
  */
 SEC("tp_btf/sched_switch")
 int task_leaves(__u64 *arguments)
@@ -405,8 +410,8 @@ int task_leaves(__u64 *arguments)
 }
 
 /*
- * The same for kernels that do not tell where the run queues are (no KALLSYMS_ALL): by way of
- * the queue of a task that runs. The time of day's clock is another one, milliseconds away.
+ * The same for kernels that hide the run queues (no KALLSYMS_ALL): through the queue of a
+ * running task. The time of day's clock is a different one, milliseconds away.
  */
 static __always_inline __u64 clock_of(struct task_struct *running)
 {
@@ -425,7 +430,7 @@ int task_leaves_by_queue(__u64 *arguments)
 	return account_departure(arguments, task, clock_of(task));
 }
 
-/* Of `struct sched_entity` from Linux 6.12 on: it sleeps, but is still on its run queue. */
+/* From `struct sched_entity` since Linux 6.12: it sleeps, but is still on its run queue. */
 struct sched_entity___delayed {
 	unsigned char sched_delayed;
 } __attribute__((preserve_access_index));
@@ -437,7 +442,7 @@ static __always_inline bool dequeue_is_delayed(struct task_struct *task)
 	return bpf_core_field_exists(entity->sched_delayed) && entity->sched_delayed;
 }
 
-/* Comes with the run queue's lock held, as a departure does. */
+/* Called with the run queue's lock held, like a switch. */
 SEC("tp_btf/sched_migrate_task")
 int task_moves(__u64 *arguments)
 {
@@ -456,17 +461,17 @@ int task_moves(__u64 *arguments)
 
 /* ---- Single processes ---- */
 
-/* Events of one kind told in a second; more would keep the reader busy with nothing else. */
+/* Limit of events of one kind per second; more would keep the reader busy with nothing else. */
 #define MOST_EVENTS 256
 #define SECOND	    1000000000ULL
-/* A process that used less CPU time is not worth a word, ns. */
+/* A process that used less CPU time is not reported, ns. */
 #define LEAST_CPU 5000000ULL
 
 struct event_quota execs, exits;
 
 /* A process since its exec; kept with its leader. */
 struct run {
-	__u64 began;	  /* CLOCK_BOOTTIME, ns; 0 where the exec was not seen */
+	__u64 began;	  /* CLOCK_BOOTTIME, ns; 0 if the exec was not seen */
 	__u64 cpu_ns;	  /* what it had used by then */
 	__u64 ended;	  /* when its leader ended, ns */
 	__u32 unfinished; /* its leader ended before its other threads did */
@@ -492,7 +497,7 @@ static __always_inline struct process_event *room_for(struct event_quota *quota,
 {
 	struct process_event *event = NULL;
 
-	/* Two CPUs at the turn of the second may tell a few more: no harm. */
+	/* Two CPUs at the turn of the second may report a few more: no harm. */
 	if (now - quota->since >= SECOND) {
 		quota->since = now;
 		quota->told = 0;
@@ -504,7 +509,7 @@ static __always_inline struct process_event *room_for(struct event_quota *quota,
 	return event;
 }
 
-/* What the process has used, ns; `task` is its leader and the only thread that is left. */
+/* The process's use, ns; `task` is its leader and the only remaining thread. */
 static __always_inline __u64 cpu_of(struct task_struct *task)
 {
 	return task->signal->sum_sched_runtime + task->se.sum_exec_runtime;
@@ -529,7 +534,7 @@ static __always_inline void describe(struct process_event *event, struct task_st
 	}
 }
 
-/* Comes after the new memory map is in place, with the arguments on its stack. */
+/* Called after the new memory map is in place, with the arguments on its stack. */
 SEC("tp_btf/sched_process_exec")
 int process_executes(__u64 *arguments)
 {
@@ -551,7 +556,7 @@ int process_executes(__u64 *arguments)
 	kept = length < SIGNALS_ARGUMENTS ? length : SIGNALS_ARGUMENTS;
 	run->began = now;
 	run->cpu_ns = cpu_of(task);
-	/* What is not in memory at this moment cannot be read here. */
+	/* Pages that are not in memory at this moment cannot be read here. */
 	run->length = bpf_probe_read_user(run->arguments, kept, (void *)begin) ? 0 : length;
 	bpf_probe_read_kernel_str(run->program, sizeof(run->program), task->comm);
 	if (watch != WATCH_ALL)
@@ -586,7 +591,7 @@ static __always_inline void tell_exit(struct task_struct *task, struct run *run,
 	event->wall_ns = ended - began;
 	event->exit_code = task->signal->flags & SIGNAL_GROUP_EXIT ? task->signal->group_exit_code
 								   : task->exit_code;
-	/* Nobody waits for it: it goes with the next exec or report, unless room is short. */
+	/* Nobody waits for it: it is sent with the next exec or report, unless room is short. */
 	bpf_ringbuf_submit(event,
 			   bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) > SIGNALS_EVENT_ROOM / 2
 			       ? BPF_RB_FORCE_WAKEUP
@@ -640,8 +645,8 @@ static __always_inline void account_job(struct task_struct *task, __u32 account,
 }
 
 /*
- * CPU time of the stay that ends with the process is known to the last tick only: the
- * kernel brings it up to date when the task leaves.
+ * CPU time of the stay that ends with the process is known only to the last tick: the kernel
+ * updates it when the task leaves.
  */
 SEC("tp_btf/sched_process_exit")
 int process_exits(__u64 *arguments)
@@ -672,7 +677,7 @@ int process_exits(__u64 *arguments)
 		tell_exit(task, run, cpu_of(task), now);
 		return 0;
 	}
-	/* What the others have used is known for certain only once they are gone. */
+	/* The others' use is known for certain only once they are gone. */
 	run = bpf_task_storage_get(&runs, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!run) {
 		__sync_fetch_and_add(&exits.lost, 1);
@@ -683,7 +688,7 @@ int process_exits(__u64 *arguments)
 	return 0;
 }
 
-/* The last that is heard of a process; the times of all its threads are added up by now. */
+/* The last event of a process; the times of all its threads are added up by now. */
 SEC("tp_btf/sched_process_free")
 int process_is_gone(__u64 *arguments)
 {

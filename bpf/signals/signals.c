@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * schedpilot-signals: how well the workloads of this machine are scheduled, one JSON object
- * a line.
+ * per line.
  *
  *	schedpilot-signals [--interval SECONDS] [--max-workloads N]
  *
- * Standard input, a line each: `interval SECONDS` changes the interval, `flush` reports at
- * once, `processes none|exits|all` says which single processes are told: none (at first),
- * those that ended, or each exec, too; its end ends the program. Standard output carries the
- * JSON lines and nothing else.
- * The measuring itself is in signals.bpf.c; the shape of a line is in source.py.
+ * Standard input, one command per line: `interval SECONDS` changes the interval, `flush`
+ * reports at once, `processes none|exits|all` sets which single processes are reported: none
+ * (at first), those that ended, or each exec, too; its end ends the program. Standard output
+ * carries the JSON lines and nothing else. The measuring itself is in signals.bpf.c;
+ * source.py describes a line.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -38,9 +38,9 @@
 #define MIN_INTERVAL 0.05
 #define MAX_INTERVAL 3600.0
 #define MAX_COMMAND  256
-/* Workloads beyond this much text are left out: a reader has to end a line somewhere, bytes. */
+/* Workloads beyond this much text are left out: a line must end somewhere, bytes. */
 #define MOST_BYTES (3 << 20)
-/* Many execs at once are told together, this far apart, ns. */
+/* Many execs at once are reported together, this far apart, ns. */
 #define BREATH_NS (NSEC / 50)
 
 /* ---- Histograms ---- */
@@ -148,7 +148,7 @@ static struct {
 	unsigned int count, size;
 } workloads;
 
-/* What is not over: threads, and the processes they belong to, each once. */
+/* Unfinished activations: threads, and the processes they belong to, each once. */
 static void put_open(const struct changes *changes, struct total *waits, struct waiter *longest)
 {
 	uint32_t threads[SIGNALS_BUCKETS] = {}, jobs[SIGNALS_BUCKETS] = {};
@@ -250,7 +250,7 @@ static int by_run_time(const void *left, const void *right)
 	return a->text.start < b->text.start ? -1 : a->text.start > b->text.start;
 }
 
-/* Puts the workloads, most CPU time first, and says how many were left out. */
+/* Writes the workloads, most CPU time first, and how many were left out. */
 static unsigned int put_workloads(uint64_t now, unsigned int most)
 {
 	size_t start = line_length(), bytes = 0;
@@ -273,8 +273,8 @@ static unsigned int put_workloads(uint64_t now, unsigned int most)
 }
 
 /*
- * What happened since the last report. The first is not printed: it sets the point to
- * count from. False when nobody reads any more.
+ * The changes since the last report. The first is not printed: it sets the starting point.
+ * False if nobody reads any more.
  */
 static bool report(unsigned int max_workloads)
 {
@@ -329,7 +329,7 @@ static void set_timer(int timer, double interval)
 	timerfd_settime(timer, 0, &when, NULL);
 }
 
-/* Obeys one line of standard input. False when nobody reads any more. */
+/* Executes one line of standard input. False if nobody reads any more. */
 static bool obey(const char *command, int timer, double *interval, unsigned int max_workloads)
 {
 	if (!strncmp(command, "interval ", 9) && parse_interval(command + 9, interval)) {
@@ -397,7 +397,7 @@ static int watch(double interval, unsigned int max_workloads)
 	}
 }
 
-/* False (with the reason said) when this kernel does not keep sched_info. */
+/* False (after reporting the reason) if this kernel does not keep sched_info. */
 static bool kernel_counts_waits(void)
 {
 	unsigned long long run, wait, stays = 0;
@@ -449,13 +449,13 @@ int main(int argc, char **argv)
 		return 1;
 	cpus = libbpf_num_possible_cpus();
 	if (cpus <= 0) {
-		say("cannot tell the number of CPUs: %s", strerror(-cpus));
+		say("cannot find the number of CPUs: %s", strerror(-cpus));
 		return 1;
 	}
 	open_counters(cpus);
 	if (!open_accounts(max_workloads, cpus) || !open_processes())
 		return 1;
-	/* Loading took megabytes for type information that nobody needs any more. */
+	/* Loading took megabytes for type information that is no longer needed. */
 	malloc_trim(0);
 	return watch(interval, max_workloads);
 }

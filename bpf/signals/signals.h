@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the kernel half and the user half of schedpilot-signals share.
+ * Shared by the kernel half and the user half of schedpilot-signals.
  *
  * Histograms have sixteen linear buckets in each power of two, so a percentile read from
  * them is off by 6.25 % at most. Bucket 0 holds everything below 2^10 ns (1.024 us); the
@@ -15,7 +15,7 @@
 #define SIGNALS_SUB_SHIFT 4
 #define SIGNALS_BUCKETS	  (((SIGNALS_MAX_SHIFT - SIGNALS_MIN_SHIFT) << SIGNALS_SUB_SHIFT) + 1)
 
-/* Accounts that exist at once. Account 0 is for what finds no account of its own. */
+/* Maximum number of accounts. Account 0 is for tasks that get no account of their own. */
 #define SIGNALS_MAX_ACCOUNTS 4096
 #define SIGNALS_OTHER	     0
 
@@ -27,23 +27,23 @@ enum workload_kind {
 	WORKLOAD_KTHREAD = 3, /* kernel threads, by name up to the first '/' */
 };
 
-/* Which account a task belongs to. No padding: it is hashed as bytes. */
+/* The account that a task belongs to. No padding: it is hashed as bytes. */
 struct workload_key {
 	__u64 cgroup;
 	__u64 kind;
 	char comm[SIGNALS_COMM_LEN];
 };
 
-/* Whose thread it is that waited longest. */
+/* The thread that waited longest. */
 struct waiter {
 	__u32 pid;
 	char comm[SIGNALS_COMM_LEN];
 };
 
-/* What is measured of a workload's threads. */
+/* The measurements of a workload's threads. */
 enum duration {
 	DELAY,	  /* a wait for a CPU */
-	SLICE,	  /* the stay that it led to */
+	SLICE,	  /* the stay that followed it */
 	RESPONSE, /* an activation that ended: from wakeup to sleep */
 	BURST,	  /* its time on a CPU */
 	DURATIONS,
@@ -55,9 +55,9 @@ struct total {
 };
 
 /*
- * The figures of one workload on one CPU. They only grow (so the reader subtracts what
- * it saw before, and nobody has to reset anything), except the maxima and who waited
- * longest, which are of the interval that `epoch` names.
+ * The figures of one workload on one CPU. They only grow (so the reader subtracts the
+ * previous values, and nothing has to be reset), except the maxima and the longest waiter,
+ * which belong to the interval that `epoch` names.
  */
 struct workload_figures {
 	__u64 epoch;
@@ -84,19 +84,22 @@ struct workload_jobs {
 /* A thread that runs or waits to at the end of an interval. */
 struct open_activation {
 	__u64 age_ns;  /* since its wakeup */
-	__u64 wait_ns; /* of that, how long it has waited for a CPU by now; 0 where it has one */
+	__u64 wait_ns; /* of that, its wait for a CPU so far; 0 if it has one */
 	__u64 job_ns;  /* since its process was forked */
 	__u32 account;
 	__u32 tgid; /* 0 of a kernel thread */
 	struct waiter who;
 };
 
-/* What is kept of a command line: enough to tell one job from another, bytes. */
+/* How much of a command line is kept: enough to distinguish jobs, bytes. */
 #define SIGNALS_ARGUMENTS 256
-/* What is on its way to the reader; a power of two and whole pages of any size, bytes. */
+/*
+ * Buffer for reports on their way to the reader; a power of two and whole pages of any size,
+ * bytes.
+ */
 #define SIGNALS_EVENT_ROOM (128 << 10)
 
-/* What is told of single processes; a reader has to ask for it. */
+/* Which single processes are reported; a reader has to ask for it. */
 enum process_watch {
 	WATCH_NONE,
 	WATCH_EXITS, /* those that end, when the reader gets to it */
@@ -108,14 +111,14 @@ enum process_event_kind {
 	PROCESS_EXIT = 2,
 };
 
-/* How many events of one kind may be told. */
+/* How many events of one kind may be reported. */
 struct event_quota {
 	__u64 since; /* the beginning of this second, CLOCK_BOOTTIME, ns */
 	__u64 told;  /* in this second */
-	__u64 lost;  /* ever, because there was no room or they were too many */
+	__u64 lost;  /* in total, because there was no room or they were too many */
 };
 
-/* One process that executed a program, or ended. The figures are of one that ended. */
+/* One process that executed a program, or ended. The figures are for an ended one. */
 struct process_event {
 	struct workload_key workload;
 	__u64 cpu_ns;  /* of all its threads since its exec */
@@ -123,8 +126,8 @@ struct process_event {
 	__u32 kind;
 	__u32 pid;
 	__u32 uid;
-	__u32 exit_code; /* as wait(2) gives it */
-	/* Bytes the arguments have; SIGNALS_ARGUMENTS of them at most are here. */
+	__u32 exit_code; /* as in wait(2) */
+	/* Size of the arguments in bytes; at most SIGNALS_ARGUMENTS of them are here. */
 	__u32 length;
 	__u32 executed; /* its exec was seen; else it has no arguments */
 	char program[SIGNALS_COMM_LEN];

@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The lines that `schedpilot-signals` prints: their models, and where they come from.
+"""The lines of `schedpilot-signals`: their models, and their sources.
 
-A line is one interval. For each workload it has histograms, first of all `response_us`: how
-long its threads took from a wakeup to the next sleep. `delay_us` is how long they waited on a
-run queue before they got a CPU (after a wakeup, or after they had to leave), `slice_us` how
-long they then kept it. A wait is reported in the interval in which the stay ended that it led
-to; `open_us` and `longest` tell of those that are not over.
+A line is one interval. For each workload it has histograms, first of all `response_us`: how long
+its threads took from a wakeup to the next sleep. `delay_us` is how long they waited on a run queue
+before they got a CPU (after a wakeup, or after an involuntary switch), `slice_us` how long they
+then kept it. A wait is reported in the interval in which the following stay ended; `open_us` and
+`longest` cover unfinished ones.
 
-Histograms have sixteen linear buckets in each power of two of nanoseconds, from 1.024 µs on;
-each is told by its upper edge in µs. A percentile is off by 6.25 % at most.
+Histograms have sixteen linear buckets in each power of two of nanoseconds, from 1.024 µs on; each
+is given by its upper edge in µs. A percentile is off by 6.25 % at most.
 
-Whoever asks for it gets, between these, a line for each process that executed a program or
-ended. Those hold command lines, and so possibly secrets: they are for learning from, not for
-keeping.
+A reader that asks for it gets, between these, a line for each process that executed a program or
+ended. Those contain command lines, and so possibly secrets: they are for learning from, not for
+storing.
 """
 
 import asyncio
@@ -41,10 +41,10 @@ MAX_WORKLOADS = 512
 MIN_INTERVAL_S = 0.05
 MAX_INTERVAL_S = 3600.0
 
-# Shorter times are not told apart: the first bucket ends here (bpf/signals/signals.h).
+# Shorter times are not distinguished: the first bucket ends here (bpf/signals/signals.h).
 _FIRST_EDGE_NS = 1024
 FINEST_US = _FIRST_EDGE_NS / 1000
-# How long to wait for the reason that a failed program gave, seconds.
+# How long to wait for a failed program's message, seconds.
 _LAST_WORDS_S = 1.0
 _PER_OCTAVE = 16
 _BUCKETS = 401
@@ -57,12 +57,12 @@ Argument = Annotated[str, Field(max_length=1024)]
 
 
 class _Model(BaseModel):
-    # `extra` is ignored so that a newer program can say more to an older reader.
+    # `extra` is ignored so that a newer program can send more to an older reader.
     model_config = ConfigDict(frozen=True, strict=True, extra="ignore")
 
 
 class Histogram(_Model):
-    """How durations are distributed, µs. `hist` has (upper edge, count) of what is not empty."""
+    """The distribution of durations, µs. `hist` has (upper edge, count) of non-empty buckets."""
 
     count: Count
     sum: Amount
@@ -74,7 +74,7 @@ class Histogram(_Model):
 
     @property
     def mean(self) -> float:
-        """The arithmetic mean, µs; 0 when nothing was counted."""
+        """The arithmetic mean, µs; 0 if nothing was counted."""
         return self.sum / self.count if self.count else 0.0
 
 
@@ -82,9 +82,9 @@ EMPTY = Histogram(count=0, sum=0, p50=0, p90=0, p99=0, max=0, hist=())
 
 
 class LongestWait(_Model):
-    """Whose wait for a CPU was the longest of a workload, a thread, and how long it was.
+    """The thread of a workload with the longest wait for a CPU, and its duration.
 
-    `comm` is whatever its owner made it.
+    The owner chooses `comm`.
     """
 
     comm: Name
@@ -93,11 +93,11 @@ class LongestWait(_Model):
 
 
 class WorkloadSignals(_Model):
-    """What the tasks of one workload did in one interval.
+    """The activity of one workload's tasks in one interval.
 
-    `threads`: how many of them left a CPU at least once; `wakeups`: how often one went to
-    sleep and so will have been woken; `involuntary`: how often one left the CPU though it
-    wanted to go on; `run_us`: CPU time of the stays that ended; `exits`: processes that ended.
+    `threads`: how many of them left a CPU at least once; `wakeups`: how often one went to sleep and
+    so will have been woken; `involuntary`: how often one left the CPU although it wanted to
+    continue; `run_us`: CPU time of the stays that ended; `exits`: processes that ended.
 
     An activation is a thread's time from its wakeup (or its birth) to its next sleep (or its end),
     with all waits between. Of those that ended: `response_us` is how long they took, `burst_us`
@@ -144,7 +144,7 @@ class CpuPressure(_Model):
 
 
 class PerfCounters(_Model):
-    """Hardware counters over all CPUs in the interval; None where there is no such counter."""
+    """Hardware counters over all CPUs in the interval; None if there is no such counter."""
 
     cycles: Count | None
     instructions: Count | None
@@ -152,7 +152,7 @@ class PerfCounters(_Model):
 
 
 class SchedExtSignals(_Model):
-    """What the kernel says of sched_ext; `events` are increases within the interval."""
+    """The kernel's state of sched_ext; `events` are increases within the interval."""
 
     state: Name
     ops: Name | None
@@ -196,12 +196,12 @@ class SignalsLine(_Model):
     lost_exits: Count = 0
     sees_open: bool = False
     sees_turns: bool = False
-    # Linear buckets in each power of two; lines of before that was told have four.
+    # Linear buckets in each power of two; older lines, which do not say so, have four.
     per_octave: Literal[4, 16] = 4
 
     @model_validator(mode="after")
     def _of_one_resolution(self) -> Self:
-        """With histograms as they are now, so that nobody has to ask how old a line is."""
+        """With histograms in the current form, so that the age of a line does not matter."""
         if self.per_octave == _PER_OCTAVE:
             return self
         parts = _PER_OCTAVE // self.per_octave
@@ -217,16 +217,16 @@ class SignalsLine(_Model):
         return self.model_copy(update={"workloads": finer, "per_octave": _PER_OCTAVE})
 
     def workload(self, id: str) -> WorkloadSignals | None:
-        """The signals of one workload, None when it did nothing (or was left out)."""
+        """The signals of one workload, None if it did nothing (or was left out)."""
         return next((each for each in self.workloads if each.id == id), None)
 
 
-# Bytes of a command line that are told; what is longer is cut there.
+# How many bytes of a command line are reported; a longer one is cut there.
 ARGUMENTS_BYTES = 256
 
 
 class Processes(StrEnum):
-    """Which single processes the program tells of."""
+    """Which single processes the program reports."""
 
     NONE = "none"
     EXITS = "exits"  # those that end, when the next interval does
@@ -236,8 +236,8 @@ class Processes(StrEnum):
 class ProcessExec(_Model):
     """A process that now runs another program.
 
-    `arguments` are those it was given, `cut` where there is more than `ARGUMENTS_BYTES` of them.
-    All names and arguments are whatever their owner made them.
+    `arguments` are those it was given, `cut` if there is more than `ARGUMENTS_BYTES` of them. The
+    owner chooses all names and arguments.
     """
 
     pid: Annotated[int, Field(gt=0, lt=2**32)]
@@ -251,9 +251,9 @@ class ProcessExec(_Model):
 class ProcessExit(_Model):
     """A process that ended, having used at least 5 ms of CPU time since its last exec.
 
-    `arguments` is None where its exec was not seen: it is older than the question, or a copy of
-    its parent. `cpu_us` is the CPU time of all its threads since its exec (short by a tick at
-    most), `wall_us` the time since then. `status` and `signal` are those of wait(2).
+    `arguments` is None if its exec was not seen: it is older than the request, or a copy of its
+    parent. `cpu_us` is the CPU time of all its threads since its exec (short by a tick at most),
+    `wall_us` the time since then. `status` and `signal` are those of wait(2).
     """
 
     pid: Annotated[int, Field(gt=0, lt=2**32)]
@@ -269,7 +269,7 @@ class ProcessExit(_Model):
 
     @property
     def succeeded(self) -> bool:
-        """Whether it ended by itself and was content."""
+        """Whether it ended by itself and without an error."""
         return self.status == 0 and self.signal == 0
 
 
@@ -282,7 +282,7 @@ class _ExitLine(_Model):
 
 
 def is_process(raw: bytes) -> bool:
-    """Whether this line tells of a single process."""
+    """Whether this line is about a single process."""
     return raw.startswith((b'{"exec":', b'{"exit":'))
 
 
@@ -290,7 +290,7 @@ def parse_process(raw: bytes) -> ProcessExec | ProcessExit:
     """A line for which `is_process` holds.
 
     Raises:
-        ValidationError: it is something else in truth.
+        ValidationError: it is something else after all.
     """
     if raw.startswith(b'{"exec":'):
         return _ExecLine.model_validate_json(raw).exec
@@ -298,7 +298,7 @@ def parse_process(raw: bytes) -> ProcessExec | ProcessExit:
 
 
 def _finer(histogram: Histogram, parts: int) -> Histogram:
-    """The same with each bucket in so many parts, its count spread evenly over them."""
+    """The same with each bucket split into this many parts, its count spread evenly over them."""
     hist: list[tuple[float, int]] = []
     for upper, count in histogram.hist:
         upper_ns = round(upper * 1000)
@@ -337,7 +337,7 @@ def _rank(hist: Iterable[tuple[float, int]], total: int, most: float, q: float) 
 def percentile(histogram: Histogram, q: float) -> float:
     """The duration, µs, below which the share `q` (0 to 1) lies; linear within a bucket.
 
-    0 when nothing was counted.
+    0 if nothing was counted.
     """
     if not 0 <= q <= 1:
         raise ValueError("q is a share between 0 and 1")
@@ -372,7 +372,7 @@ def merge(histograms: Iterable[Histogram]) -> Histogram:
 
 
 def _explained(error: ValidationError) -> str:
-    """The first thing wrong, without quoting the (hostile) input."""
+    """The first problem, without quoting the (hostile) input."""
     first = error.errors(include_input=False, include_url=False)[0]
     place = ".".join(str(part) for part in first["loc"])
     return f"{place}: {first['msg']}" if place else first["msg"]
@@ -384,8 +384,8 @@ class SignalsSource:
     Args:
         interval_s: seconds between lines.
         max_workloads: how many workloads a line may list.
-        on_process: gets each process that is told while `lines` is read, in order; none are told
-            before `set_processes`.
+        on_process: gets each process that is reported while `lines` is read, in order; none before
+            `set_processes`.
         program: the program.
     """
 
@@ -408,7 +408,7 @@ class SignalsSource:
 
     @property
     def interval_s(self) -> float:
-        """Seconds between lines, as last asked for."""
+        """Seconds between lines, as last requested."""
         return self._interval_s
 
     @property
@@ -427,7 +427,7 @@ class SignalsSource:
             ],
             on_error_line=self._listen,
         )
-        # It comes before others as we do: what it tells late is told too late.
+        # It has our priority over others: late signals are late reports.
         set_autogroup(self._child.pid, os.getpriority(os.PRIO_PROCESS, 0))
         return self
 
@@ -452,13 +452,15 @@ class SignalsSource:
             await self._child.send(f"interval {interval_s:g}")
 
     async def set_processes(self, processes: Processes) -> None:
-        """Tell of these single processes from now on."""
+        """Report these single processes from now on."""
         if self._child:
             await self._child.send(f"processes {processes.value}")
 
     async def flush(self) -> None:
-        """Ask for a line now, with what happened since the last; the next one a full
-        interval later. Bounds a window exactly."""
+        """Ask for a line now, with everything since the last; the next one a full interval later.
+
+        Bounds a window exactly.
+        """
         if self._child:
             await self._child.send("flush")
 
@@ -466,7 +468,7 @@ class SignalsSource:
         """Each interval as it comes; ends only by raising. Processes go to `on_process`.
 
         Raises:
-            Fault: CHILD_FAILED when the program ends or prints something else.
+            Fault: CHILD_FAILED if the program ends or prints something else.
         """
         if self._child is None:
             raise RuntimeError("not started: use it in `async with`")
@@ -492,7 +494,7 @@ class SignalsSource:
             ) from None
         status = await self._child.wait()
         if status:
-            # It says why before it ends, but that may take a moment longer to arrive.
+            # It prints the reason before it ends, but that may take a moment longer to arrive.
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._spoke.wait(), _LAST_WORDS_S)
         raise Fault(
@@ -509,7 +511,7 @@ def _check_interval(interval_s: float) -> None:
     if math.isnan(interval_s) or not MIN_INTERVAL_S <= interval_s <= MAX_INTERVAL_S:
         raise Fault(
             FaultType.BAD_PARAMETER,
-            f"{interval_s:g} s is no interval for signals",
+            f"{interval_s:g} s is not an interval for signals",
             why=f"it has to be between {MIN_INTERVAL_S:g} and {MAX_INTERVAL_S:g} s",
         )
 
@@ -528,7 +530,7 @@ async def signals(
 
 
 def recorded(path: Path) -> Iterator[tuple[str, bytes]]:
-    """The lines of a recording as they stand in it, each with its place (`path:number`).
+    """The lines of a recording as they are in it, each with its place (`path:number`).
 
     Plain or gzip, one at a time; empty lines are left out.
 
@@ -557,12 +559,12 @@ def recorded(path: Path) -> Iterator[tuple[str, bytes]]:
             "the recording cannot be read",
             where=str(path),
             why=getattr(error, "strerror", None) or str(error),
-            hint="give a file with what schedpilot-signals printed, plain or gzip",
+            hint="give a file with the output of schedpilot-signals, plain or gzip",
         ) from error
 
 
 def read_recording(path: Path) -> Iterator[SignalsLine]:
-    """A recording: what the program printed, plain or gzip, one interval at a time.
+    """A recording: the program's output, plain or gzip, one interval at a time.
 
     Raises:
         Fault: NOT_FOUND, TOO_LARGE or BAD_REQUEST, with the line's number.
@@ -578,6 +580,6 @@ def read_recording(path: Path) -> Iterator[SignalsLine]:
                 "this line is not a line of signals",
                 where=where,
                 why=_explained(error),
-                hint="a recording holds what schedpilot-signals printed, unchanged",
+                hint="a recording contains the output of schedpilot-signals, unchanged",
             ) from None
         yield line

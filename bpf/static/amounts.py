@@ -16,7 +16,7 @@ _LONGEST_SLICE_NS = 10_000_000_000
 _LONG_SLICE_NS = 500_000_000
 _SHORT_SLICE_NS = 20_000
 _LARGEST_MAP_BYTES = 1 << 28
-# What the kernel keeps for each entry of a hash besides key and value.
+# The kernel's overhead for each entry of a hash beside key and value.
 _HASH_BYTES = 56
 
 
@@ -33,7 +33,7 @@ def _slices(source: ParsedSource) -> Iterator[Diagnostic]:
 
 
 def _endless_for_kernel_threads(source: ParsedSource) -> bool:
-    """Whether the endless slice is named, and only where a kernel thread is asked for."""
+    """Whether the endless slice is used, and only for kernel threads."""
     places = [
         (function, node)
         for function in source.functions.values()
@@ -115,7 +115,7 @@ _UPPER = re.compile(r"[A-Z_][A-Z0-9_]*")
 
 
 def _cannot_be_zero(source: ParsedSource, divisor: Node, body: str) -> bool:
-    """Whether a divisor is more than 0 by its form, or the function looks at it elsewhere."""
+    """Whether a divisor is more than 0 by its form, or the function tests it elsewhere."""
     if divisor.type in ("conditional_expression", "sizeof_expression"):
         return True
     if divisor.type == "binary_expression":
@@ -193,9 +193,9 @@ def _maps(source: ParsedSource) -> Iterator[Diagnostic]:
         if not any(each.value == ".maps" and each.row in rows for each in source.attributes):
             yield say(
                 source, node.end_point[0], "error",
-                f"the map {_map_name(node) or ''} is in no section, so it is an ordinary variable "
-                "and no map",
-                'write SEC(".maps") behind its name',
+                f"the map {_map_name(node) or ''} is in no section, so it is an ordinary "
+                "variable, not a map",
+                'write SEC(".maps") after its name',
             )  # fmt: skip
         kind = sizes["type"].strip()
         entries = _number(source, sizes.get("max_entries", ""))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What callbacks may not do: other CPUs than there are, functions that belong elsewhere."""
+"""What callbacks may not do: name CPUs that do not exist, call functions that belong elsewhere."""
 
 import re
 from collections.abc import Iterator
@@ -11,14 +11,14 @@ from bpf.static.findings import MOVES, Rule, argument, reach, say
 from bpf.static.paths import tests_null
 from bpf.static.syntax import INSERTS, Function, ParsedSource, bare, constant, text_of, walk
 
-# Callbacks called for each wakeup, switch or tick.
+# Callbacks that run for each wakeup, switch or tick.
 _HOT = ("select_cpu", "enqueue", "dequeue", "dispatch", "tick", "runnable", "running", "stopping",
         "quiescent", "update_idle")  # fmt: skip
 _TASK_CALLBACKS = ("dequeue", "tick", "runnable", "running", "stopping", "quiescent", "enable",
                    "disable", "set_weight", "set_cpumask", "init_task", "exit_task", "init",
                    "cpu_online", "cpu_offline", "update_idle", "yield")  # fmt: skip
 
-# Callbacks that may sleep, in which queues can be made and memory had.
+# Callbacks that may sleep, in which queues can be made and memory allocated.
 _SLEEPING = ("init", "init_task", "exit", "cgroup_init", "cgroup_exit", "cgroup_prep_move",
              "cgroup_set_weight", "cpu_online", "cpu_offline", "sub_attach",
              "sub_detach")  # fmt: skip
@@ -70,7 +70,7 @@ def _cpus(source: ParsedSource) -> Iterator[Diagnostic]:
 
 
 def _given_up(node: Node) -> bool:
-    """Whether the scheduler has ended itself here, or lacks what it cannot do without."""
+    """Whether the scheduler has ended itself here, or lacks something essential."""
     if text_of(node.prev_named_sibling).startswith(("scx_bpf_error", "scx_bpf_exit")):
         return True
     parent = node.parent
@@ -106,7 +106,7 @@ def _places(source: ParsedSource) -> Iterator[Diagnostic]:
                 )  # fmt: skip
 
 
-# A function with this alone for arguments takes them as the kernel passes them.
+# A function with only this argument takes the arguments as the kernel passes them.
 _CONTEXT = re.compile(r"\s*(?:const\s+)?(?:unsigned\s+long\s+long|u64|__u64|void)\s*\*\s*\w+\s*")
 
 
@@ -143,7 +143,7 @@ def _raw(source: ParsedSource) -> Iterator[Diagnostic]:
 
 
 def _belongs(source: ParsedSource, function: Function, row: int) -> bool:
-    """Whether an attribute stands before a function's body and after what comes before it."""
+    """Whether an attribute is before a function's body and after the previous definition."""
     node = function.body.parent
     before = node.prev_named_sibling if node is not None else None
     start = before.end_point[0] if before is not None else -1
@@ -152,7 +152,7 @@ def _belongs(source: ParsedSource, function: Function, row: int) -> bool:
 
 
 def _reads(function: Function) -> bool:
-    """Whether it uses an argument as what it is declared to be."""
+    """Whether it uses an argument with its declared type."""
     if len(function.declared) == 1 and _CONTEXT.fullmatch(function.declared[0]):
         return False
     names = {text_of(each) for each in walk(function.body) if each.type == "identifier"}

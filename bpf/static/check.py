@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The static check: what is wrong with a scheduler's source, before anything is built of it.
+"""The static check: finds problems in a scheduler's source before anything is built from it.
 
 The source is hostile. It is read once, within a limit, and everything that parses it runs in a
 confined child without privileges, network or files other than our headers.
@@ -28,7 +28,7 @@ _ROOT = Path(__file__).resolve().parents[2]
 # Emulated machines take fifteen times the 0.2 s that an ordinary scheduler takes.
 CHECK_LIMIT_S = 60.0
 _LIMITS = ResourceLimits(memory=2 << 30, cpu=30, file=16 << 20)
-# Isolated, so that nothing but these two folders is searched for code.
+# Isolated, so that only these two folders are searched for code.
 _START = (
     "import importlib, sys; sys.path += sys.argv[1:3]; "
     "sys.exit(importlib.import_module('bpf.static.' + sys.argv[3]).main(sys.argv[4:]))"
@@ -37,13 +37,13 @@ _ABOUT_THE_SOURCE = (FaultType.BAD_NAME, FaultType.TOO_LARGE, FaultType.BAD_REQU
 
 
 def check_source(source: Path, *, headers: Sequence[Path] = ()) -> tuple[Diagnostic, ...]:
-    """What is wrong with a source; errors first, and an error stops the candidate.
+    """The problems of a source; errors first, and an error stops the candidate.
 
-    Nothing is read but `source` and `headers`, which it may include by name from beside it.
+    Nothing is read but `source` and `headers`, which it may include by name from its own folder.
 
     Raises:
-        Fault: NOT_FOUND, MISSING_TOOL, CHILD_FAILED where the sandbox does not work. What is wrong
-            with the source, its size or its kind of file included, is a diagnostic.
+        Fault: NOT_FOUND, MISSING_TOOL, CHILD_FAILED if the sandbox does not work. Problems of the
+            source, including its size or its kind of file, are diagnostics.
     """
     files = contents(source, headers)
     return files if isinstance(files, tuple) else _examined(source.name, files)
@@ -52,7 +52,7 @@ def check_source(source: Path, *, headers: Sequence[Path] = ()) -> tuple[Diagnos
 def contents(
     source: Path, headers: Sequence[Path] = ()
 ) -> Mapping[str, bytes] | tuple[Diagnostic, ...]:
-    """What the check reads, by file name; or what is wrong with the file itself.
+    """The check's input, by file name; or the problem of the file itself.
 
     Raises:
         Fault: NOT_FOUND.
@@ -68,7 +68,7 @@ def contents(
 
 
 def _open_to_others(path: Path) -> bool:
-    """Whether the confined child, which is another user where we are root, can get there."""
+    """Whether the confined child, which is another user if we are root, can get there."""
     return all(each.stat().st_mode & stat.S_IXOTH for each in (path, *path.parents))
 
 
@@ -77,12 +77,12 @@ def _interpreter() -> Path:
     own = Path(sys.executable).resolve()
     if _open_to_others(own):
         return own
-    # One in somebody's home, as pyenv has it: the packages suit any other of the version.
+    # One in a home folder, as from pyenv: the packages fit any other of the same version.
     return Path(f"/usr/bin/python{sys.version_info.major}.{sys.version_info.minor}")
 
 
 def _within_reach(folder: Path, packages: Sequence[str], place: Path) -> Path:
-    """The folder, or a copy of these packages where it is closed to others."""
+    """The folder, or a copy of these packages if it is closed to others."""
     if _open_to_others(folder):
         return folder
     for name in packages:
@@ -93,7 +93,7 @@ def _within_reach(folder: Path, packages: Sequence[str], place: Path) -> Path:
 
 
 def _packages() -> Path:
-    """The folder of the parser's packages, which this process has no need to load."""
+    """The folder of the parser's packages, which this process does not load itself."""
     found = find_spec("tree_sitter")
     if found is None or found.origin is None:
         raise Fault(
@@ -151,14 +151,14 @@ def _run(name: str, files: Mapping[str, bytes], place: Path) -> Completed:
 
 
 def server(place: Path) -> list[str]:
-    """The command of `bpf.static.serve`, confined; `place` is a folder of its own.
+    """The command of `bpf.static.serve`, confined; `place` is its own folder.
 
     Raises:
         Fault: MISSING_TOOL.
     """
     python, box = _box(place)
     words = [*python, "serve", find_clang().path, *language_flags()]
-    # Each fork has a limit of its own on its CPU time.
+    # Each fork has its own limit on its CPU time.
     return [*replace(_LIMITS, cpu=0).arguments(), *confined(words, box)]
 
 

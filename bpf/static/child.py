@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The part of the static check that reads hostile text; runs confined.
 
-Arguments are clang's path, the scheduler's name and clang's flags. Standard input is
-{file name: text}, of which one is the scheduler; standard output a list of diagnostics as JSON.
+Arguments are clang's path, the scheduler's name and clang's flags. Standard input is {file name:
+text}, one of which is the scheduler; standard output is a list of diagnostics as JSON.
 """
 
 import json
@@ -21,7 +21,7 @@ from bpf.static.syntax import DEEPEST, read, too_deep
 def examine(
     name: str, files: Mapping[str, bytes], clang: str, flags: Sequence[str]
 ) -> tuple[Diagnostic, ...]:
-    """All that is wrong with a source, nearest to its text first."""
+    """All problems of a source, nearest to its text first."""
     found: list[Diagnostic] = []
     includes = available_headers() | (set(files) - {name})
     doubts: list[BranchFinding] = []
@@ -57,7 +57,7 @@ def _compiled(
     clang: str,
     flags: tuple[str, ...],
 ) -> list[Diagnostic]:
-    """What stands in text that is compiled: not in the inactive branch of an `#if`."""
+    """The text that is compiled: not in the inactive branch of an `#if`."""
     active: frozenset[int] | None = None
     if any(each.branch for each in doubts):
         active = active_branches(name, marked, clang, flags)

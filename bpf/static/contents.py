@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What may be in a source at all: words, sections, functions, and a scheduler that can load."""
+"""The allowed content of a source: words, sections, functions, and a scheduler that can load."""
 
 import re
 from collections.abc import Iterator
@@ -72,7 +72,7 @@ _LONGEST_TIMEOUT_MS = 30_000
 
 
 def _words(source: ParsedSource) -> Iterator[Diagnostic]:
-    """Assembly that macros put together."""
+    """Assembly that macros assemble."""
     found = re.compile(rf"\"(?:[^\"\\\\]|\\\\.)*\"|\b(?:{'|'.join(ASSEMBLY)})\b")
     for row, line in enumerate(source.expanded.lines):
         for each in found.finditer(line):
@@ -88,7 +88,7 @@ def _attributes(source: ParsedSource) -> Iterator[Diagnostic]:
                 source,
                 each.row,
                 "error",
-                f"the section {each.value!r} is none that a scheduler has a need of",
+                f"the section {each.value!r} is one that schedulers do not need",
                 "use BPF_STRUCT_OPS() for callbacks, SCX_OPS_DEFINE() for the scheduler and "
                 'SEC(".maps") for maps',
             )
@@ -105,7 +105,7 @@ def _attributes(source: ParsedSource) -> Iterator[Diagnostic]:
                 source,
                 each.row,
                 "error",
-                f"the attribute {each.name!r} is none that a scheduler has a need of",
+                f"the attribute {each.name!r} is one that schedulers do not need",
                 "leave it out",
             )
 
@@ -123,7 +123,7 @@ def _functions(source: ParsedSource) -> Iterator[Diagnostic]:
 
 
 def _by_number(source: ParsedSource) -> Iterator[Diagnostic]:
-    """Helpers called by their number, past every list of names."""
+    """Helpers called by their number, which bypasses every list of names."""
     hint = "call the function by its name, as <scx/common.bpf.h> declares it"
     for node in walk(source.root):
         if node.type == "init_declarator":
@@ -160,7 +160,7 @@ def _scheduler(source: ParsedSource) -> Iterator[Diagnostic]:
             )  # fmt: skip
         elif name.type == "string_literal" and not re.fullmatch(r"[A-Za-z0-9_.]+", text):
             yield say(
-                source, name.start_point[0], "error", f"{text!r} is no name for a scheduler",
+                source, name.start_point[0], "error", f"{text!r} is not a name for a scheduler",
                 "use letters, digits, _ and . only",
             )  # fmt: skip
         timeout = constant(source, ops.members.get("timeout_ms"))

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A source after the preprocessor: its own lines, with their places, and those of shared code.
 
-Of other headers nothing is kept.
+Lines of other headers are not kept.
 """
 
 import re
@@ -21,8 +21,8 @@ _LIMIT_S = 20.0
 _LIMITS = ResourceLimits(memory=1 << 30, cpu=10, file=_LARGEST_BYTES)
 _MARKER = re.compile(r'# (\d+) "((?:[^"\\]|\\.)*)"')
 BOMB = (
-    "what the source's macros expand to is too large",
-    "write out what is meant: macros that call macros grow by powers",
+    "the expansion of the source's macros is too large",
+    "write out the intended code: macros that call macros grow exponentially",
 )
 
 
@@ -78,11 +78,11 @@ _ACTIVE = re.compile(r"^#pragma schedpilot (\d+)$", re.MULTILINE)
 def active_branches(
     name: str, marked: Mapping[str, str], clang: str, flags: tuple[str, ...]
 ) -> frozenset[int] | None:
-    """Which branches of the `#if`s of a source are active; None where the preprocessor gives up.
+    """Which branches of a source's `#if`s are active; None if the preprocessor fails.
 
     Args:
         name: which of the files is the scheduler.
-        marked: their texts, as `lexical.check_directives` gives them.
+        marked: their texts, as returned by `lexical.check_directives`.
     """
     with tempfile.TemporaryDirectory(prefix="schedpilot-static-") as place:
         work = Path(place)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What rules are made of: a finding with its place, and looking calls up."""
+"""Common parts of the rules: a finding with its place, and the lookup of calls."""
 
 from collections.abc import Callable, Iterator
 

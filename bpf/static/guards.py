@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Under which condition a place in a function is reached, as far as its text says so."""
+"""The condition under which a place in a function is reached, as far as its text shows."""
 
 import re
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from tree_sitter import Node
 
 from bpf.static.syntax import Function, ParsedSource, bare, text_of, walk
 
-# PF_KTHREAD, before and after the preprocessor, and what functions that ask for it are called.
+# PF_KTHREAD, before and after the preprocessor, and the names of functions that test it.
 _KERNEL_THREAD = re.compile(r"PF_KTHREAD|0x0*200000\b|\w*kthread\w*", re.IGNORECASE)
 _DEEPEST = 4
 
@@ -16,10 +16,10 @@ _DEEPEST = 4
 def only_for_kernel_threads(
     source: ParsedSource, function: Function, node: Node, depth: int = 0
 ) -> bool:
-    """Whether a place is reached for kernel threads alone.
+    """Whether a place is reached only for kernel threads.
 
-    That is behind `if (p->flags & PF_KTHREAD)`, after `if (!(p->flags & PF_KTHREAD)) return`, or
-    in a function that is only called from such places.
+    That is inside `if (p->flags & PF_KTHREAD)`, after `if (!(p->flags & PF_KTHREAD)) return`, or in
+    a function that is only called from such places.
     """
     for condition, holds in _conditions(node, function.body):
         if any(asked == holds for asked in _asks(condition, function)):
@@ -33,7 +33,7 @@ def only_for_kernel_threads(
 
 
 def _conditions(node: Node, body: Node) -> Iterator[tuple[Node, bool]]:
-    """What holds at a place: conditions, and whether they are true there."""
+    """The conditions at a place, and whether they are true there."""
     inner = node
     while inner != body and inner.parent is not None:
         parent = inner.parent
@@ -68,9 +68,9 @@ def _leaves(statement: Node) -> bool:
 
 
 def _asks(condition: Node, function: Function) -> Iterator[bool]:
-    """For each thing a condition says of kernel threads: whether it is true for one.
+    """For each part of a condition about kernel threads: whether it is true for one.
 
-    Of `a && b` both hold where it is true, of `a || b` neither where it is false.
+    If `a && b` is true both hold, if `a || b` is false neither does.
     """
     node = bare(condition)
     if node is None:
@@ -104,7 +104,7 @@ def _asks(condition: Node, function: Function) -> Iterator[bool]:
 
 
 def _value(name: str, function: Function) -> str:
-    """What a variable of the function is set to, where that is one thing; else its name."""
+    """The value of a function's variable, if it is assigned once; else its name."""
     given = []
     for node in walk(function.body):
         if node.type == "init_declarator":

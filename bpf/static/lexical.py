@@ -12,11 +12,12 @@ from dataclasses import dataclass
 
 from bpf.build.diagnostics import Diagnostic
 
-# Whoever asks what else is there, or when it was compiled, gets another program each time.
+# A source that tests which files exist, or when it was compiled, becomes a different program each
+# time.
 _PROBES = {
-    "__has_include": "what headers there are is known: include <scx/common.bpf.h>",
+    "__has_include": "the set of headers is known: include <scx/common.bpf.h>",
     "__has_include_next": "include <scx/common.bpf.h>",
-    "__has_embed": "leave it out: a scheduler holds no files",
+    "__has_embed": "leave it out: a scheduler contains no files",
     "__INCLUDE_LEVEL__": "leave it out",
     "__TIME__": "leave it out: the same source has to give the same object",
     "__DATE__": "leave it out: the same source has to give the same object",
@@ -27,14 +28,14 @@ ASSEMBLY_FIX = (
     "write it in C; barrier(), barrier_var(), __sink(), MEMBER_VPTR() and ARRAY_ELEM_PTR() of "
     "<scx/common.bpf.h> do what assembly is used for in schedulers"
 )
-# Assembly without an instruction tells the compiler what it may not assume, and nothing else.
+# Assembly without an instruction limits the compiler's assumptions, and does nothing else.
 BARRIER = re.compile(r'\s*(?:volatile|__volatile__)?\s*\(\s*""\s*[:)]')
 _DIRECTIVES = {
     "include", "define", "undef", "if", "ifdef", "ifndef", "elif", "elifdef", "elifndef", "else",
     "endif", "error", "warning", "pragma",
 }  # fmt: skip
 _REFUSED_DIRECTIVES = {
-    "embed": "leave it out: a scheduler holds no files",
+    "embed": "leave it out: a scheduler contains no files",
     "include_next": "use #include <scx/common.bpf.h>",
     "import": "use #include <scx/common.bpf.h>",
     "line": "leave it out: messages have to name the source's own lines",
@@ -75,7 +76,7 @@ _Error = Callable[[int, str, str], None]
 
 @dataclass(frozen=True)
 class _Text:
-    """A source with its lines joined; `joints` are the places where a newline was taken out."""
+    """A source with its lines joined; `joints` are the places where a newline was removed."""
 
     joined: str
     newlines: tuple[int, ...]
@@ -99,7 +100,7 @@ def _spliced(text: str) -> _Text:
 
 
 def check_characters(data: bytes, file: str) -> tuple[str, tuple[Diagnostic, ...]]:
-    """The source as text with plain newlines, and what is wrong with its characters."""
+    """The source as text with plain newlines, and the problems of its characters."""
 
     def error(line: int, message: str, hint: str) -> tuple[Diagnostic, ...]:
         return (Diagnostic(file, line, 0, "error", message, hint),)
@@ -114,15 +115,15 @@ def check_characters(data: bytes, file: str) -> tuple[str, tuple[Diagnostic, ...
     if hidden:
         line = text.count("\n", 0, hidden.start()) + 1
         what = f"the source has the invisible character U+{ord(hidden[0]):04X}"
-        return "", error(line, what, "take it out; a source has to read as it compiles")
+        return "", error(line, what, "remove it; a source must read the way it compiles")
     return text, ()
 
 
 @dataclass(frozen=True)
 class BranchFinding:
-    """A finding, and the branch of an `#if` in which it stands.
+    """A finding, and the `#if` branch that contains it.
 
-    Branches are numbered in the order of the text, from 1; 0 is outside of all.
+    Branches are numbered in the order of the text, from 1; 0 is outside all of them.
     """
 
     finding: Diagnostic
@@ -131,11 +132,11 @@ class BranchFinding:
 
 @dataclass(frozen=True)
 class Directives:
-    """What a text's directives and words show.
+    """The results of a text's directives and words.
 
-    `marked` is the same text with `#pragma schedpilot NUMBER` in each branch, and without the
-    includes that may not be: what the preprocessor leaves of it says which branches are active.
-    `last` is the number of its last branch.
+    `marked` is the same text with `#pragma schedpilot NUMBER` in each branch, and without forbidden
+    includes: the preprocessor's output then shows which branches are active. `last` is the number
+    of its last branch.
     """
 
     doubts: tuple[BranchFinding, ...]
@@ -146,12 +147,12 @@ class Directives:
 def check_directives(
     text: str, file: str, *, includes: Collection[str], last: int = 0
 ) -> Directives:
-    """Directives and words that no scheduler has a need of.
+    """Directives and words that no scheduler needs.
 
     Args:
-        text: as `check_characters` gave it.
+        text: as returned by `check_characters`.
         includes: names of headers that may be included.
-        last: so many branches were met in other files of the same source.
+        last: how many branches were seen in other files of the same source.
     """
     source = _spliced(text)
     joined = source.joined
@@ -200,7 +201,7 @@ def check_directives(
 
 
 class _Branches:
-    """Where one is among `#if`, `#else` and `#endif`."""
+    """The position among `#if`, `#else` and `#endif`."""
 
     def __init__(self, last: int) -> None:
         self._open = [0]
@@ -211,7 +212,7 @@ class _Branches:
         return self._open[-1]
 
     def meet(self, directive: str) -> int:
-        """Go past a directive; the number of the branch that it begins, or 0."""
+        """Skip a directive; returns the number of the branch that it begins, or 0."""
         if directive == "endif":
             if len(self._open) > 1:
                 self._open.pop()
@@ -229,13 +230,13 @@ def _word(word: str, start: int, error: _Error) -> None:
     if word in ASSEMBLY:
         error(start, f"inline assembly ({word})", ASSEMBLY_FIX)
     elif word in _PROBES:
-        error(start, f"{word} is used, which no scheduler has a need of", _PROBES[word])
+        error(start, f"{word} is used, which no scheduler needs", _PROBES[word])
     elif word in ("_Pragma", "__pragma"):
         error(start, f"{word} is used", "write a #pragma, or leave it out")
 
 
 def _directive(joined: str, at: int, start: int, includes: Collection[str], error: _Error) -> int:
-    """Judge a directive whose `#` ends at `at`. Returns where reading goes on: in its line."""
+    """Judge a directive whose `#` ends at `at`. Returns where reading continues: in its line."""
     at = _end(_BLANK, joined, at)
     name = _NAME.match(joined, at)
     if name is None:
@@ -276,21 +277,21 @@ def _include(joined: str, at: int, start: int, includes: Collection[str], error:
             start,
             f"{name[:100]!r} may not be included: there is no such file beside the source",
             "own headers are taken from the source's folder by `schedpilot check FILE` and "
-            "`simulate FILE`; a candidate of the daemon is one text, so put into it what the "
-            "header has; everything else is in <scx/common.bpf.h>",
+            "`simulate FILE`; a candidate of the daemon is one text, so copy the header's "
+            "content into it; everything else is in <scx/common.bpf.h>",
         )
     elif name not in includes:
         error(
             start,
             f"{name[:100]!r} may not be included",
             "include <scx/common.bpf.h>, which has the kernel's types, libbpf's helpers and the "
-            "functions of sched_ext; nothing else is there",
+            "functions of sched_ext; there is nothing else",
         )
     return header.end()
 
 
 def _line_end(joined: str, at: int) -> int:
-    """The end of a directive's line, which a comment may lead over several."""
+    """The end of a directive's line, which a comment may extend over several lines."""
     while at < len(joined) and joined[at] != "\n":
         token = _TOKEN.match(joined, at)
         assert token is not None

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Which helpers and kernel functions a scheduler may call, and what to use in place of others.
+"""Which helpers and kernel functions a scheduler may call, and what to use instead of others.
 
-Everything that our headers declare is allowed: it is what schedulers are written with. Of libbpf's
-helpers those that read time, tasks and the scheduler's own maps; none that reads or writes user
-memory, sends signals, or reaches beyond scheduling.
+Everything that our headers declare is allowed, because schedulers are written with it. From
+libbpf's helpers those that read time, tasks and the scheduler's own maps; none that reads or writes
+user memory, sends signals, or affects anything but scheduling.
 """
 
 import re
@@ -36,12 +36,12 @@ _HELPERS = frozenset(  # as a table
         "dynptr_from_mem dynptr_read dynptr_write dynptr_data "
         # kernel memory and text
         "probe_read_kernel probe_read_kernel_str snprintf strncmp strtol strtoul "
-        # debugging; warned of where it is called often
+        # debugging; a warning is given if it is called often
         "printk trace_printk trace_vprintk"
     ).split()
 )
 
-# Families of kernel functions. What kfuncs.bpf.h lacks of them, later kernels have.
+# Families of kernel functions. Later kernels have those that kfuncs.bpf.h lacks.
 _KFUNCS = re.compile(
     r"_*scx_bpf_\w+|bpf_(?:cpumask|iter|list|rbtree|obj|percpu_obj|refcount|arena|wq|dynptr|rcu_read"
     r"|res_spin|preempt|local_irq|task|cgroup|cpu|core|ksym|str\w*cmp\w*|str\w*str|strlen|strnlen"
@@ -67,7 +67,7 @@ _BEYOND = RefusedFunction("it is not for schedulers", "leave it out")
 _REFUSED = {
     "bpf_probe_write_user": RefusedFunction(
         "it writes into the memory of programs",
-        "leave it out; tell your own userspace by a map or bpf_ringbuf_output()",
+        "leave it out; inform your own userspace with a map or bpf_ringbuf_output()",
     ),
     "bpf_override_return": RefusedFunction("it changes what system calls return", "leave it out"),
     "bpf_send_signal": RefusedFunction(
@@ -75,7 +75,7 @@ _REFUSED = {
         "schedule the task less instead: a smaller weight, a shorter slice, a later queue",
     ),
     "bpf_tail_call": RefusedFunction(
-        "nobody could say what the scheduler does then", "call an ordinary function"
+        "nobody could predict what the scheduler does then", "call an ordinary function"
     ),
     "bpf_kallsyms_lookup_name": RefusedFunction(
         "it reads addresses of the kernel",
@@ -123,7 +123,7 @@ _REFUSED_FAMILIES = (
 
 @lru_cache(maxsize=1)
 def _declared() -> frozenset[str]:
-    """What our headers declare or define as functions, but for code that schedulers share."""
+    """Functions that our headers declare or define, except code that schedulers share."""
     headers = [path for path in sorted(INCLUDE.rglob("*.h")) if path.parent != SHARED]
     text = "\n".join(path.read_text("utf-8") for path in headers)
     return frozenset(_OWN_WORDS.findall(text))
@@ -140,7 +140,7 @@ def _libbpf() -> frozenset[str]:
 
 
 def refused(name: str, *, kernel: Iterable[str]) -> RefusedFunction | None:
-    """Why a function may not be called; None where it may, or the compiler will say.
+    """Why a function may not be called; None if it may, or if the compiler will report it.
 
     Args:
         kernel: functions that the source itself declares as the kernel's (__ksym).
@@ -178,7 +178,7 @@ def available_headers() -> frozenset[str]:
     """Names of headers that a source may include."""
     headers = list(INCLUDE.rglob("*.h"))
     own = {str(path.relative_to(INCLUDE)) for path in headers}
-    # From beside one another, as the kernel's own headers do.
+    # From their own folder, as the kernel's own headers do.
     own |= {path.name for path in headers if path.parent != SHARED}
     libbpf = ("bpf_helpers", "bpf_core_read", "bpf_tracing", "bpf_endian", "bpf_helper_defs")
     return frozenset(

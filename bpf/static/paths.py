@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What happens to the task on each way through enqueue: is it queued, and only once?"""
+"""What happens to the task on each path through enqueue: whether it is queued, and only once."""
 
 from dataclasses import dataclass, replace
 
@@ -17,7 +17,7 @@ from bpf.static.syntax import (
     walk,
 )
 
-# Keeps the task, or ends the scheduler with a word: the task is not forgotten.
+# Keeps the task, or ends the scheduler with a message: the task is not forgotten.
 _KEEPS = INSERTS | {
     "scx_bpf_error",
     "scx_bpf_exit",
@@ -40,9 +40,9 @@ _KEEPS = INSERTS | {
 
 @dataclass(frozen=True)
 class Way:
-    """A way up to some point. `inserts`: rows of certain insertions of the task.
+    """A path up to some point. `inserts`: rows of certain insertions of the task.
 
-    `doubted`: it runs under a test for a pointer that is NULL, which may never be.
+    `doubted`: it runs under a test for a NULL pointer, which may never be.
     """
 
     kept: bool = False
@@ -52,13 +52,13 @@ class Way:
 
 @dataclass(frozen=True)
 class Ways:
-    """All that leave a function, with the row where they do."""
+    """All paths that leave a function, with the row where they do."""
 
     ends: tuple[tuple[Way, int], ...]
 
 
 class _Unclear(Exception):
-    """The function jumps about."""
+    """The function uses goto."""
 
 
 class _Walker:
@@ -94,7 +94,7 @@ class _Walker:
         return ways
 
     def _known(self, call: CallSite) -> bool:
-        """Whether a function is ours or the source's; what others do the compiler knows."""
+        """Whether a function is ours or the source's; the compiler knows the effect of others."""
         return call.name in self.source.functions or is_offered(call.name)
 
     def _about_the_task(self, call: CallSite) -> bool:
@@ -102,7 +102,7 @@ class _Walker:
         return bool(arguments) and text_of(bare(arguments[0])) == self.task != ""
 
     def statement(self, node: Node | None, ways: frozenset[Way]) -> frozenset[Way]:
-        """The ways that go on behind a statement."""
+        """The paths that continue after a statement."""
         self.steps += 1
         if self.steps > 20_000 or len(ways) > 64:
             raise _Unclear
@@ -149,7 +149,7 @@ class _Walker:
         elif null is False:
             no = frozenset(replace(way, doubted=True) for way in ways)
         elif condition is not None and self._asks(condition):
-            # Whoever asks a function of its own may know better than we.
+            # A source that calls its own function may know more than we do.
             yes = no = frozenset(replace(way, doubted=True) for way in ways)
         if self._off(condition):
             yes = frozenset()
@@ -162,7 +162,7 @@ class _Walker:
         )
 
     def _off(self, condition: Node | None) -> bool:
-        """Whether a condition asks first for a parameter whose own value is 0."""
+        """Whether a condition first tests a parameter whose own value is 0."""
         node = bare(condition)
         while node is not None and node.type == "binary_expression":
             if text_of(node.child_by_field_name("operator")) != "&&":
@@ -176,7 +176,7 @@ class _Walker:
         self.breaks.append(set())
         body = self.statement(node.child_by_field_name("body"), ways)
         left = body | frozenset(self.breaks.pop())
-        # Whether a loop's body runs is for others to say: what it may do, it does.
+        # Whether a loop's body runs is checked elsewhere: here it is assumed to run.
         kept = any(way.kept for way in left) and not all(way.kept for way in ways)
         skipped = frozenset(replace(way, kept=way.kept or kept) for way in ways)
         once = frozenset(replace(way, inserts=(), kept=way.kept or kept) for way in left)
@@ -202,7 +202,7 @@ class _Walker:
 
 
 def _conditional(call: Node, within: Node) -> bool:
-    """Whether a call in an expression may not happen: behind && or ||, or in one of ?:."""
+    """Whether a call in an expression may not happen: after && or ||, or in a branch of ?:."""
     node = call
     while node.parent is not None and node != within:
         parent = node.parent
@@ -254,7 +254,7 @@ _POINTERS = ("identifier", "assignment_expression", "field_expression", "call_ex
 
 
 def keeps(source: ParsedSource, name: str, seen: frozenset[str] = frozenset()) -> bool:
-    """Whether a function of the source keeps a task in some way, itself or by others."""
+    """Whether a function of the source keeps a task in some way, itself or through others."""
     function = source.functions.get(name)
     if function is None or name in seen or len(seen) > 8:
         return False
@@ -264,7 +264,7 @@ def keeps(source: ParsedSource, name: str, seen: frozenset[str] = frozenset()) -
 
 
 def _stores(function: Function) -> bool:
-    """Whether it hands one of its parameters to memory: a queue of its own make."""
+    """Whether it stores one of its parameters in memory: its own kind of queue."""
     for node in walk(function.body):
         if node.type != "assignment_expression":
             continue
@@ -276,7 +276,7 @@ def _stores(function: Function) -> bool:
 
 
 def ways_through(source: ParsedSource, function: Function) -> Ways | None:
-    """All ways through a function that gets a task; None where they cannot be told."""
+    """All paths through a function that gets a task; None if they cannot be determined."""
     try:
         return _Walker(source, function).run()
     except (_Unclear, RecursionError):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Where tasks go: every queue is made and served, every way through enqueue queues once."""
+"""Where tasks go: every queue is created and served, every path through enqueue queues once."""
 
 import re
 from collections.abc import Iterator
@@ -41,12 +41,12 @@ def _queues(source: ParsedSource) -> Iterator[Diagnostic]:
                     source, call.row, "error",
                     f"tasks are put into the queue {each}, which is never created",
                     f"call scx_bpf_create_dsq({each}, -1) in init, and return its error; or use "
-                    "SCX_DSQ_GLOBAL, which is there",
+                    "SCX_DSQ_GLOBAL, which always exists",
                 )  # fmt: skip
 
 
 def _given(source: ParsedSource) -> frozenset[int | str] | None:
-    """All queues that tasks are put into; None where that cannot be told."""
+    """All queues that tasks are put into; None if that cannot be determined."""
     inserted = _known(source, named(source, INSERTS), 1)
     moved = _known(source, named(source, MOVES_BETWEEN), 2)
     return None if inserted is None or moved is None else inserted | moved
@@ -55,7 +55,7 @@ def _given(source: ParsedSource) -> frozenset[int | str] | None:
 def _unserved(
     source: ParsedSource, call: CallSite, what: str, *, filled: bool | None
 ) -> Diagnostic:
-    """`filled`: whether tasks are put there; None where that cannot be told."""
+    """`filled`: whether tasks are put there; None if that cannot be determined."""
     if filled is False:
         return say(
             source, call.row, "note",
@@ -70,7 +70,7 @@ def _unserved(
 
 
 def _known(source: ParsedSource, calls: list[CallSite], at: int) -> frozenset[int | str] | None:
-    """All that an argument may be in these calls; None where that cannot be told."""
+    """All possible values of an argument in these calls; None if that cannot be determined."""
     found: set[int | str] = set()
     for call in calls:
         values = values_of(source, call.function, argument(call, at))
@@ -88,8 +88,8 @@ def _enqueue(source: ParsedSource) -> Iterator[Diagnostic]:
     if ways is None:
         return
     hint = (
-        "insert the task on every way through enqueue: scx_bpf_dsq_insert(p, SCX_DSQ_GLOBAL, "
-        "SCX_SLICE_DFL, enq_flags) is right where nothing better is known"
+        "insert the task on every path through enqueue: scx_bpf_dsq_insert(p, SCX_DSQ_GLOBAL, "
+        "SCX_SLICE_DFL, enq_flags) is right if nothing better is known"
     )
     reported: set[int] = set()
     for way, row in ways.ends:
@@ -143,7 +143,7 @@ def _priority(source: ParsedSource) -> Iterator[Diagnostic]:
 
 
 def _results(source: ParsedSource) -> Iterator[Diagnostic]:
-    """Results that must be looked at and are thrown away."""
+    """Results that must be checked but are discarded."""
     for call in source.calls:
         parent = call.node.parent
         if (
@@ -153,13 +153,13 @@ def _results(source: ParsedSource) -> Iterator[Diagnostic]:
         ):
             yield say(
                 source, call.row, "warning",
-                "whether the queue could be created is not looked at",
+                "the result of creating the queue is not checked",
                 "return the error: `s32 err = scx_bpf_create_dsq(id, -1); if (err) return err;`",
             )  # fmt: skip
 
 
 def _leaks(source: ParsedSource) -> Iterator[Diagnostic]:
-    """Queues made for tasks that come and go, and never given back."""
+    """Queues made for tasks that come and go, and never destroyed."""
     if any(call.name == "scx_bpf_destroy_dsq" for call in source.calls):
         return
     for member in ("init_task", "enable", "cgroup_init"):

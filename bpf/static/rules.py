@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What is wrong with a scheduler, seen in its source alone.
+"""Problems of a scheduler that its source alone shows.
 
-A rule speaks where it is certain, or warns. What it cannot follow it leaves to the simulator and
-the kernel's verifier.
+A rule reports an error if it is certain, else it warns. Cases that it cannot follow are left to the
+simulator and the kernel's verifier.
 """
 
 from collections.abc import Iterator
@@ -15,6 +15,6 @@ _RULES = (*contents.RULES, *queueing.RULES, *callbacks.RULES, *amounts.RULES)
 
 
 def check(source: ParsedSource) -> Iterator[Diagnostic]:
-    """Everything that the rules say, by place."""
+    """Everything that the rules report, by place."""
     found = [each for rule in _RULES for each in rule(source)]
     yield from sorted(dict.fromkeys(found), key=lambda each: (each.file, each.line))

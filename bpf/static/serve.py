@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The confined part of the static check, started before anybody needs it.
+"""The confined part of the static check, started before it is needed.
 
     serve CLANG FLAGS…
 
-Starting Python and loading the parser is most of a check, so this process does it once, in the same
-confinement, and forks for each request: a line of JSON with the `name`, the `files` and the `nice`
-value. The answer is one line: `found`, or `died` with the status of the fork. Only the fork reads
-hostile text. It can reach this process neither by memory nor by signals that matter: it is not
-dumpable, and if anything of a fork is left after its end, this process ends with all of it.
+Starting Python and loading the parser is most of a check's time, so this process does it once, in
+the same confinement, and forks for each request: a line of JSON with the `name`, the `files` and
+the `nice` value. The answer is one line: `found`, or `died` with the status of the fork. Only the
+fork reads hostile text. It can reach this process neither through memory nor with signals that
+matter: this process is not dumpable, and if anything of a fork is left after its end, this process
+ends with all of it.
 """
 
 import ctypes
@@ -25,12 +26,12 @@ CPU_S = 30
 # More than all messages that a check may have.
 MOST_ANSWER_BYTES = 4 << 20
 _PR_SET_DUMPABLE, _PR_SET_CHILD_SUBREAPER = 4, 36
-# Loads what is loaded on first use.
+# Loads the modules that are loaded on first use.
 _WARM = b"int main(void)\n{\n\treturn 0;\n}\n"
 
 
 def _fork(request: dict[str, Any], clang: str, flags: Sequence[str]) -> tuple[int, bytes]:
-    """The request, dealt with by a child: its status, and what it wrote."""
+    """The request, handled by a child: its status and output."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
@@ -56,7 +57,9 @@ def _fork(request: dict[str, Any], clang: str, flags: Sequence[str]) -> tuple[in
 
 
 def _alone() -> bool:
-    """Whether nothing of a fork is left; what it left is our child, as we are its subreaper."""
+    """Whether nothing of a fork is left; leftovers are our children, because we are their
+    subreaper.
+    """
     try:
         os.waitpid(-1, os.WNOHANG)
     except ChildProcessError:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A scheduler's C as a tree, and the facts that rules ask for.
+"""A scheduler's C as a tree, and the facts for the rules.
 
-Attributes are taken out before parsing, since the grammar knows them in few places; their names
-and sections are kept. Where the parser gives up on a stretch, `complete` is False, and what rests
-on something not being there is not claimed.
+Attributes are removed before parsing, because the grammar accepts them in few places; their names
+and sections are kept. If the parser gives up on a part, `complete` is False, and rules do not rely
+on the absence of anything.
 """
 
 import re
@@ -19,7 +19,7 @@ from bpf.static.expand import Expanded
 DEEPEST = 400
 _ATTRIBUTE = re.compile(r"\b__attribute__\s*\(\(|\b__attribute\s*\(\(|\b__declspec\s*\(")
 _NAMED = re.compile(r'(?:^|,)\s*(?:clang::|gnu::)?(\w+)\s*(?:\(\s*"?([^"(),]*)"?)?')
-# After expansion words that mean nothing to who reads.
+# Words that have no meaning for the rules after expansion.
 _EMPTY = re.compile(r"\b(?:__extension__|__restrict(?:__)?|__volatile__|__inline(?:__)?)\b")
 
 INSERTS = frozenset(
@@ -103,7 +103,7 @@ class Ops:
 
 @dataclass
 class ParsedSource:
-    """What a source defines."""
+    """The definitions of a source."""
 
     expanded: Expanded
     root: Node
@@ -114,7 +114,7 @@ class ParsedSource:
     constants: dict[str, int] = field(default_factory=dict)
     # Global variables' first values.
     globals: dict[str, int] = field(default_factory=dict)
-    # Functions that are declared and not defined, and the row.
+    # Functions that are declared but not defined, and the row.
     declared: dict[str, int] = field(default_factory=dict)
 
     @cached_property
@@ -177,7 +177,7 @@ def calls_in(node: Node, function: Function) -> Iterator[CallSite]:
 
 
 def too_deep(expanded: Expanded) -> int | None:
-    """The row at which brackets are nested deeper than anybody writes; None where none is."""
+    """The row at which brackets are nested deeper than anybody writes; None if there is none."""
     depth = 0
     for row, line in enumerate(expanded.lines):
         for each in re.finditer(r'"(?:[^"\\]|\\.)*"|[(\[{]|[)\]}]', line):
@@ -191,7 +191,7 @@ def too_deep(expanded: Expanded) -> int | None:
 
 
 def read(expanded: Expanded) -> ParsedSource:
-    """Parse; the source's brackets are not nested too deep."""
+    """Parse; the source's brackets are not nested too deeply."""
     text, attributes = _without_attributes(expanded.text)
     text = _EMPTY.sub(lambda each: " " * len(each[0]), text)
     tree = Parser(Language(tree_sitter_c.language())).parse(text.encode())
@@ -218,7 +218,7 @@ def _without_attributes(text: str) -> tuple[str, tuple[Attribute, ...]]:
         end = _closing(text, start.end(), start[0].count("("))
         row = text.count("\n", 0, start.start())
         inner = text[start.end() : end].rstrip(")").strip()
-        inner = re.sub(r'"\s*"', "", inner)  # strings beside one another are one
+        inner = re.sub(r'"\s*"', "", inner)  # adjacent strings are one
         inner = inner + ")" * max(inner.count("(") - inner.count(")"), 0)
         found += (
             Attribute(each[1].strip("_"), (each[2] or "").strip(), row)
@@ -232,7 +232,7 @@ def _without_attributes(text: str) -> tuple[str, tuple[Attribute, ...]]:
 
 
 def _flat(inner: str) -> str:
-    """Without what stands in brackets within an attribute's arguments."""
+    """Without the text in brackets within an attribute's arguments."""
     return re.sub(r"\(([^()]*)\([^()]*\)[^()]*\)", r"(\1)", inner)
 
 
@@ -337,7 +337,9 @@ _LITERAL = re.compile(r"([-+]?)(0[xX][0-9a-fA-F]+|0[bB][01]+|\d+)[uUlL]*")
 
 
 def constant(source: ParsedSource, node: Node | None, depth: int = 0) -> int | None:
-    """The value of a constant expression; None where it is none, or is the kernel's to know."""
+    """The value of a constant expression; None if it is not constant, or only the
+    kernel knows it.
+    """
     node = bare(node)
     if node is None or depth > 50:
         return None

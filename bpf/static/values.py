@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Which constants an expression may have, through variables and parameters, where that is sure.
+"""The constants that an expression may have, through variables and parameters, if that is certain.
 
 Numbers stay numbers; names of the kernel's constants (SCX_DSQ_GLOBAL) stay names.
 """
@@ -24,10 +24,10 @@ def values_of(
     variables: bool = False,
     depth: int = 0,
 ) -> Values | None:
-    """All values that an expression may have; None where that cannot be told.
+    """All values that an expression may have; None if that cannot be determined.
 
     Args:
-        variables: take a global variable for its first value, which userspace may change.
+        variables: use a global variable's first value, which userspace may change.
     """
     node = bare(node)
     if node is None or depth > _DEEPEST:
@@ -62,7 +62,7 @@ def _both(one: Values | None, other: Values | None) -> Values | None:
 def _parameter(
     source: ParsedSource, function: Function, name: str, variables: bool, depth: int
 ) -> Values | None:
-    """What callers pass; the kernel's callbacks get what nobody knows."""
+    """The callers' arguments; those of the kernel's callbacks are unknown."""
     if _assigned(function, name) or _as_value(source, function.name):
         return None
     at = function.parameters.index(name)
@@ -82,7 +82,7 @@ def _parameter(
 
 
 def _as_value(source: ParsedSource, name: str) -> bool:
-    """Whether a function is passed about, so that others may call it."""
+    """Whether a function is passed as a value, so that others may call it."""
     for node in walk(source.root):
         passed = node.parent is not None and node.parent.type in _PASSED
         if passed and node.type == "identifier" and text_of(node) == name:
@@ -91,7 +91,7 @@ def _as_value(source: ParsedSource, name: str) -> bool:
 
 
 def _assigned(function: Function, name: str) -> list[Node | None]:
-    """What is assigned to a variable; None for what is not a plain assignment."""
+    """The values assigned to a variable; None for anything but a plain assignment."""
     found: list[Node | None] = []
     for node in walk(function.body):
         if node.type == "assignment_expression":
@@ -113,7 +113,7 @@ def _variable(
 ) -> Values | None:
     given = _assigned(function, name)
     if not given:
-        # 0 is what userspace has to set.
+        # Userspace has to set a 0.
         if variables and source.globals.get(name):
             return frozenset({source.globals[name]})
         return None

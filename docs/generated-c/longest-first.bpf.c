@@ -4,8 +4,8 @@
  *
  *	order by expected_runtime desc; slice 10ms
  *
- * Each runnable task waits in just one queue; every queue is served by every CPU that may
- * run its tasks; who has waited max_wait_ns is served out of turn; slices are bounded.
+ * Each runnable task waits in exactly one queue; every queue is served by every CPU that may
+ * run its tasks; a task that has waited max_wait_ns is served out of turn; slices are bounded.
  */
 #include <scx/common.bpf.h>
 
@@ -20,9 +20,10 @@ UEI_DEFINE(uei);
 #define LATE_AT_ONCE 32
 
 /*
- * A late task gets this slice, ns, where others were promised more than it; and each of them gets
- * one within such a round, ns. If every late task got a turn at once, all would start and block
- * each other (and those before them) on locks that they have not come to release.
+ * A late task gets this slice, ns, if others were promised more than it; and each of them
+ * gets one within such a round, ns. If every late task got a turn at once, all would start
+ * and block each other (and the tasks before them) on locks that they have not come to
+ * release.
  */
 #define LATE_SLICE_NS 1000000
 #define LATE_ROUND_NS 4000000000
@@ -32,7 +33,7 @@ UEI_DEFINE(uei);
 #define SHORTEST_NS 50000
 #define LONGEST_NS  100000000
 
-/* A promise is kept in turns of about this, ns, which nobody interrupts. */
+/* A promise is kept in turns of about this length, ns, which nothing interrupts. */
 #define OWED_NS 1000000
 
 #define NO_QUEUE 0xffffffff
@@ -43,11 +44,11 @@ volatile u64 queue1_keeps_percent = 30;
 volatile u64 slice_ns = 10000000;
 /* Live. A task that slept may be at most this far behind the clock, ns of virtual time. */
 volatile u64 credit_ns = 3000000;
-/* Live. No task shall wait longer than about this for its turn, ns. */
+/* Live. No task should wait much longer than this for its turn, ns. */
 volatile u64 max_wait_ns = 800000000;
 /* Live. Processes expected to take less are treated as of unknown runtime, ns. */
 volatile u64 least_job_ns = 10000000;
-/* Live. No task of expected runtime shall wait longer than about this, ns. */
+/* Live. No task of known expected runtime should wait much longer than this, ns. */
 volatile u64 job_wait_ns = 5000000000;
 
 /* Counters in the map `stats`, summed over CPUs by the reader. */
@@ -77,12 +78,12 @@ struct task_ctx {
 	u64 queued_at;
 	/* Its part of runnable_weight; 0 while it sleeps. */
 	u64 counted;
-	/* The rule that it is under, and the queue where it waits or did last. */
+	/* Its rule, and the queue where it waits or last waited. */
 	u32 class;
 	u32 queue;
-	/* The queue whose weight it is part of. */
+	/* The queue that includes its weight. */
 	u32 counted_in;
-	/* ns; 0: not known. */
+	/* ns; 0: unknown. */
 	u64 expected_runtime;
 };
 
@@ -98,8 +99,9 @@ struct task_ctx {
 #include <schedpilot/virtual_time.bpf.h>
 
 /*
- * Runnable weight of each queue, and its virtual time: what it had by its weight. Arrays are
- * not static: clang splits those of which it sees every use, and their types are lost.
+ * Runnable weight of each queue, and its virtual time: its CPU time divided by its weight.
+ * Arrays are not static: clang splits those whose every use it sees, and their types are
+ * lost.
  */
 u64 weight_in[2];
 u64 had[2];
@@ -108,9 +110,9 @@ s64 owed[2];
 
 /*
  * Numbers of the policy: times in ns, counts, and ratios in thousandths. Nothing overflows:
- * what leaves these bounds stays at them; and what is divided by zero is zero.
+ * results beyond these bounds stay at the bounds; and a division by zero gives zero.
  *
- * Those that branch and are nested in expressions are global functions: the verifier looks at each
+ * Functions with branches that are nested in expressions are global: the verifier checks each
  * once, by itself, and not again along every path that leads to it.
  */
 #define LARGEST (1LL << 60)
@@ -120,7 +122,7 @@ static s64 bound(s64 value)
 	return value > LARGEST ? LARGEST : value < -LARGEST ? -LARGEST : value;
 }
 
-/* The rule that a task is under: the first that matches. */
+/* A task's rule: the first that matches. */
 static u32 classify(struct task_struct *p, struct task_ctx *t)
 {
 	/* * { order by expected_runtime desc; slice 10ms } */
@@ -134,7 +136,7 @@ static u64 weight_of(const struct task_struct *p, const struct task_ctx *t)
 	return weight ? weight : 1;
 }
 
-/* Bring the task's virtual time within bounds of the clock. Who slept has less credit. */
+/* Bring the task's virtual time within bounds of the clock. A task that slept has less credit. */
 static void bring_near(struct task_ctx *t, bool woke)
 {
 	u64 ahead = reach(max_wait_ns);
@@ -142,7 +144,7 @@ static void bring_near(struct task_ctx *t, bool woke)
 	settle(t, woke ? credit_ns : ahead, ahead);
 }
 
-/* The slice that the policy wants for the task, within bounds, shorter where many wait. */
+/* The slice that the policy wants for the task, within bounds, shorter if many wait. */
 static u64 slice_for(struct task_struct *p, struct task_ctx *t, s32 waiting)
 {
 	u64 fit = fitting_slice(max_wait_ns, waiting);
@@ -168,7 +170,10 @@ static u64 key_0(struct task_struct *p, struct task_ctx *t)
 	return (s64)t->expected_runtime;
 }
 
-/* The CPU time it had, ns; of a thread with the first one of its process, which may wait for it. */
+/*
+ * The CPU time it has had, ns; for a thread including that of its process's first thread,
+ * which may wait for it.
+ */
 static u64 cpu_time_of(const struct task_struct *p)
 {
 	u64 had = p->se.sum_exec_runtime;
@@ -179,10 +184,11 @@ static u64 cpu_time_of(const struct task_struct *p)
 }
 
 /*
- * The place that a value gives; what is beyond 2^49 (six days of ns) is equal. Among equals who
- * had more CPU time goes first, by its two leading digits in base 64: whoever began is done before
- * the next begins. Else all that are equal would take turns, and end together. A global function,
- * so that the verifier sees one number after it, whichever way led there.
+ * The place for a value; values beyond 2^49 (six days of ns) are equal. Among equals the task
+ * with more CPU time goes first, by its two leading digits in base 64: a task that has begun
+ * is done before the next begins. Otherwise all equal tasks would take turns, and end
+ * together. A global function, so that the verifier sees one number after it, whichever path
+ * led there.
  */
 __noinline u64 place_by(s64 value, u64 had)
 {
@@ -192,7 +198,7 @@ __noinline u64 place_by(s64 value, u64 had)
 	had |= 1;
 	zeros = __builtin_clzll(had);
 	value = value > most ? most : value < -most ? -most : value;
-	/* The length of the number, and what follows its first one. */
+	/* The length of the number, and the digits after its first one. */
 	had = (u64)(63 - zeros) << 6 | (had << zeros >> 57 & 63);
 	return (u64)(2 * most + value) << 12 | (4095 - had);
 }
@@ -234,7 +240,7 @@ static void count_in(const struct task_struct *p, struct task_ctx *t)
 	t->counted = weight;
 }
 
-/* Add, within bounds that keep the past from weighing for ever. Lost updates do no harm. */
+/* Add, within bounds that keep the past from counting for ever. Lost updates do no harm. */
 static void put_down(s64 *account, s64 change, s64 most)
 {
 	s64 value = *account + change;
@@ -242,7 +248,7 @@ static void put_down(s64 *account, s64 change, s64 most)
 	*account = value > most ? most : value < -most ? -most : value;
 }
 
-/* Put down what the task has run since `started_at`, and start anew from `now`. */
+/* Account for the task's run time since `started_at`, and start again from `now`. */
 static void charge(struct task_struct *p, struct task_ctx *t, u64 now)
 {
 	u64 ran = now - t->started_at, weight = weight_of(p, t);
@@ -262,9 +268,9 @@ static void charge(struct task_struct *p, struct task_ctx *t, u64 now)
 }
 
 /*
- * Put the task under its rule; the number of its queue. It has to return a number: where it
- * returned nothing, clang could leave an address of the stack in the register for that, and the
- * verifier refuses those.
+ * Put the task under its rule; returns the number of its queue. It must return a number: if
+ * it returned nothing, clang could leave a stack address in the return register, which the
+ * verifier refuses.
  */
 static u32 place(struct task_struct *p, struct task_ctx *t)
 {
@@ -280,17 +286,18 @@ static u32 place(struct task_struct *p, struct task_ctx *t)
 		queue = QUEUE_0;
 		break;
 	}
-	/* What has no expected runtime has no place in that order; nor what is hardly a job. */
+	/* A task without expected runtime has no place in that order; nor has a very short one. */
 	if (queue == QUEUE_0 && t->expected_runtime < least_job_ns)
 		queue = QUEUE_1;
 	return queue;
 }
 
 /*
- * Give this CPU the first task of a dispatch queue, or let it go on with `prev`, whose slice
- * just ended, while that is the first. The kernel asks for the next task before it hands the
- * last one back, so that the first would lose a turn to the second at the end of each slice,
- * and weights would count for little where few wait. Among equals, the one that runs is first.
+ * Give this CPU the first task of a dispatch queue, or let it continue with `prev`, whose
+ * slice just ended, if that is the first. The kernel asks for the next task before it hands
+ * the last one back, so otherwise the first would lose a turn to the second at the end of
+ * each slice, and weights would have little effect if few tasks wait. Among equals, the
+ * running one is first.
  */
 static bool take(u32 queue, u64 dsq, struct task_struct *prev, u64 now)
 {
@@ -326,12 +333,15 @@ static bool serve(u32 queue, s32 cpu, struct task_struct *prev, u64 now)
 {
 	u64 dsq = queue;
 
-	/* A compiler that knew all values would leave out an end, which the verifier then misses. */
+	/*
+	 * A compiler that knew all values would omit a bounds check, which the verifier then
+	 * misses.
+	 */
 	__sink(queue);
 	return take(queue, dsq, prev, now);
 }
 
-/* Does anybody wait in this queue, or did its task just end a slice here? */
+/* Whether a task waits in this queue, or a task of it just ended a slice here. */
 static bool wanted(u32 queue, s32 cpu, struct task_struct *prev)
 {
 	struct task_ctx *t;
@@ -344,7 +354,7 @@ static bool wanted(u32 queue, s32 cpu, struct task_struct *prev)
 	return t && t->queue == queue;
 }
 
-/* Of the queues of tier normal, the one that is furthest behind goes first. */
+/* Among the queues of tier normal, the one that is furthest behind goes first. */
 static bool serve_normal(s32 cpu, struct task_struct *prev, u64 now)
 {
 	u32 next = NO_QUEUE;
@@ -357,7 +367,10 @@ static bool serve_normal(s32 cpu, struct task_struct *prev, u64 now)
 		next = QUEUE_1;
 	if (next != NO_QUEUE && serve(next, cpu, prev, now))
 		return true;
-	/* Nobody of it may run here, or it waits elsewhere: anybody who may. */
+	/*
+	 * None of its tasks may run here, or they wait elsewhere: take any task that may run
+	 * here.
+	 */
 	if (serve(QUEUE_0, cpu, prev, now))
 		return true;
 	if (serve(QUEUE_1, cpu, prev, now))
@@ -366,8 +379,8 @@ static bool serve_normal(s32 cpu, struct task_struct *prev, u64 now)
 }
 
 /*
- * The order alone bounds nobody's wait. So those that have waited too long are handed to
- * the kernel's own global queue, which every CPU that may run them serves before all others.
+ * The order alone bounds no task's wait. So tasks that have waited too long move to the
+ * kernel's own global queue, which every CPU that may run them serves before all others.
  */
 static void serve_late(u64 dsq, u64 wait, bool briefly, u64 now)
 {
@@ -390,7 +403,7 @@ static void serve_late(u64 dsq, u64 wait, bool briefly, u64 now)
 	}
 	bpf_for_each (scx_dsq, p, dsq, 0) {
 		t = ctx_of(p);
-		/* Who has had a late turn comes again when the others have had theirs. */
+		/* A task that has had a late turn comes again when the others have had theirs. */
 		if (!t || before(now, t->queued_at + wait) ||
 		    before(oldest + wait / 2, t->queued_at))
 			continue;
@@ -439,7 +452,7 @@ void BPF_STRUCT_OPS(policy_enqueue, struct task_struct *p, u64 enq_flags)
 		scx_bpf_dsq_insert(p, SCX_DSQ_LOCAL, SQUEEZED_NS, enq_flags);
 		return;
 	}
-	/* Nobody is without a context: init_task() makes it or fails. */
+	/* Every task has a context: init_task() makes it or fails. */
 	if (!t) {
 		scx_bpf_dsq_insert(p, SCX_DSQ_GLOBAL, SQUEEZED_NS, enq_flags);
 		return;
@@ -459,7 +472,7 @@ void BPF_STRUCT_OPS(policy_dispatch, s32 cpu, struct task_struct *prev)
 {
 	struct task_ctx *t = prev ? ctx_of(prev) : NULL;
 	u64 now = scx_bpf_now();
-	/* Before anybody is chosen: what `prev` had, and where it belongs by now. */
+	/* Before the choice: account for `prev`, and find its current place. */
 	if (t && t->started_at && (prev->scx.flags & SCX_TASK_QUEUED)) {
 		charge(prev, t, now);
 		t->queue = place(prev, t);
@@ -534,7 +547,7 @@ void BPF_STRUCT_OPS(policy_exit_task, struct task_struct *p, struct scx_exit_tas
 {
 	u32 tgid = p->tgid;
 
-	/* The number will be somebody else's: forget what was known of the process. */
+	/* The process id will be reused: forget what was known about the process. */
 	if (p->pid != p->tgid || args->cancelled)
 		return;
 	bpf_map_delete_elem(&expected_runtime, &tgid);

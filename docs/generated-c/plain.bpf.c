@@ -4,8 +4,8 @@
  *
  *	slice 3ms
  *
- * Each runnable task waits in just one queue; every queue is served by every CPU that may
- * run its tasks; who has waited max_wait_ns is served out of turn; slices are bounded.
+ * Each runnable task waits in exactly one queue; every queue is served by every CPU that may
+ * run its tasks; a task that has waited max_wait_ns is served out of turn; slices are bounded.
  */
 #include <scx/common.bpf.h>
 
@@ -27,7 +27,7 @@ UEI_DEFINE(uei);
 volatile u64 slice_ns = 3000000;
 /* Live. A task that slept may be at most this far behind the clock, ns of virtual time. */
 volatile u64 credit_ns = 3000000;
-/* Live. No task shall wait longer than about this for its turn, ns. */
+/* Live. No task should wait much longer than this for its turn, ns. */
 volatile u64 max_wait_ns = 800000000;
 
 /* Counters in the map `stats`, summed over CPUs by the reader. */
@@ -47,7 +47,7 @@ struct task_ctx {
 	u64 queued_at;
 	/* Its part of runnable_weight; 0 while it sleeps. */
 	u64 counted;
-	/* The rule that it is under, and the queue where it waits or did last. */
+	/* Its rule, and the queue where it waits or last waited. */
 	u32 class;
 	u32 queue;
 };
@@ -63,7 +63,7 @@ struct task_ctx {
 #include <schedpilot/timing.bpf.h>
 #include <schedpilot/virtual_time.bpf.h>
 
-/* The rule that a task is under: the first that matches. */
+/* A task's rule: the first that matches. */
 static u32 classify(struct task_struct *p, struct task_ctx *t)
 {
 	/* * { slice 3ms } */
@@ -77,7 +77,7 @@ static u64 weight_of(const struct task_struct *p, const struct task_ctx *t)
 	return weight ? weight : 1;
 }
 
-/* Bring the task's virtual time within bounds of the clock. Who slept has less credit. */
+/* Bring the task's virtual time within bounds of the clock. A task that slept has less credit. */
 static void bring_near(struct task_ctx *t, bool woke)
 {
 	u64 ahead = reach(max_wait_ns);
@@ -85,7 +85,7 @@ static void bring_near(struct task_ctx *t, bool woke)
 	settle(t, woke ? credit_ns : ahead, ahead);
 }
 
-/* The slice that the policy wants for the task, within bounds, shorter where many wait. */
+/* The slice that the policy wants for the task, within bounds, shorter if many wait. */
 static u64 slice_for(struct task_struct *p, struct task_ctx *t, s32 waiting)
 {
 	u64 fit = fitting_slice(max_wait_ns, waiting);
@@ -125,7 +125,7 @@ static void count_in(const struct task_struct *p, struct task_ctx *t)
 	t->counted = weight;
 }
 
-/* Put down what the task has run since `started_at`, and start anew from `now`. */
+/* Account for the task's run time since `started_at`, and start again from `now`. */
 static void charge(struct task_struct *p, struct task_ctx *t, u64 now)
 {
 	u64 ran = now - t->started_at, weight = weight_of(p, t);
@@ -135,9 +135,9 @@ static void charge(struct task_struct *p, struct task_ctx *t, u64 now)
 }
 
 /*
- * Put the task under its rule; the number of its queue. It has to return a number: where it
- * returned nothing, clang could leave an address of the stack in the register for that, and the
- * verifier refuses those.
+ * Put the task under its rule; returns the number of its queue. It must return a number: if
+ * it returned nothing, clang could leave a stack address in the return register, which the
+ * verifier refuses.
  */
 static u32 place(struct task_struct *p, struct task_ctx *t)
 {
@@ -153,10 +153,11 @@ static u32 place(struct task_struct *p, struct task_ctx *t)
 }
 
 /*
- * Give this CPU the first task of a dispatch queue, or let it go on with `prev`, whose slice
- * just ended, while that is the first. The kernel asks for the next task before it hands the
- * last one back, so that the first would lose a turn to the second at the end of each slice,
- * and weights would count for little where few wait. Among equals, the one that runs is first.
+ * Give this CPU the first task of a dispatch queue, or let it continue with `prev`, whose
+ * slice just ended, if that is the first. The kernel asks for the next task before it hands
+ * the last one back, so otherwise the first would lose a turn to the second at the end of
+ * each slice, and weights would have little effect if few tasks wait. Among equals, the
+ * running one is first.
  */
 static bool take(u32 queue, u64 dsq, struct task_struct *prev, u64 now)
 {
@@ -192,14 +193,17 @@ static bool serve(u32 queue, s32 cpu, struct task_struct *prev, u64 now)
 {
 	u64 dsq = queue;
 
-	/* A compiler that knew all values would leave out an end, which the verifier then misses. */
+	/*
+	 * A compiler that knew all values would omit a bounds check, which the verifier then
+	 * misses.
+	 */
 	__sink(queue);
 	return take(queue, dsq, prev, now);
 }
 
 /*
- * The order alone bounds nobody's wait. So those that have waited too long are handed to
- * the kernel's own global queue, which every CPU that may run them serves before all others.
+ * The order alone bounds no task's wait. So tasks that have waited too long move to the
+ * kernel's own global queue, which every CPU that may run them serves before all others.
  */
 static void serve_late(u64 dsq, u64 wait, bool briefly, u64 now)
 {
@@ -217,7 +221,7 @@ static void serve_late(u64 dsq, u64 wait, bool briefly, u64 now)
 		return;
 	bpf_for_each (scx_dsq, p, dsq, 0) {
 		t = ctx_of(p);
-		/* Who has had a late turn comes again when the others have had theirs. */
+		/* A task that has had a late turn comes again when the others have had theirs. */
 		if (!t || before(now, t->queued_at + wait) ||
 		    before(oldest + wait / 2, t->queued_at))
 			continue;
@@ -263,7 +267,7 @@ void BPF_STRUCT_OPS(policy_enqueue, struct task_struct *p, u64 enq_flags)
 		scx_bpf_dsq_insert(p, SCX_DSQ_LOCAL, SQUEEZED_NS, enq_flags);
 		return;
 	}
-	/* Nobody is without a context: init_task() makes it or fails. */
+	/* Every task has a context: init_task() makes it or fails. */
 	if (!t) {
 		scx_bpf_dsq_insert(p, SCX_DSQ_GLOBAL, SQUEEZED_NS, enq_flags);
 		return;
@@ -283,7 +287,7 @@ void BPF_STRUCT_OPS(policy_dispatch, s32 cpu, struct task_struct *prev)
 {
 	struct task_ctx *t = prev ? ctx_of(prev) : NULL;
 	u64 now = scx_bpf_now();
-	/* Before anybody is chosen: what `prev` had, and where it belongs by now. */
+	/* Before the choice: account for `prev`, and find its current place. */
 	if (t && t->started_at && (prev->scx.flags & SCX_TASK_QUEUED)) {
 		charge(prev, t, now);
 		t->queue = place(prev, t);

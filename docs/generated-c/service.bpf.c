@@ -4,8 +4,8 @@
  *
  *	avg_run < 2ms and wakeups > 20 { latency; preempt; slice 1ms }
  *
- * Each runnable task waits in just one queue; every queue is served by every CPU that may
- * run its tasks; who has waited max_wait_ns is served out of turn; slices are bounded.
+ * Each runnable task waits in exactly one queue; every queue is served by every CPU that may
+ * run its tasks; a task that has waited max_wait_ns is served out of turn; slices are bounded.
  */
 #include <scx/common.bpf.h>
 
@@ -24,7 +24,7 @@ UEI_DEFINE(uei);
 #define SHORTEST_NS 50000
 #define LONGEST_NS  100000000
 
-/* A promise is kept in turns of about this, ns, which nobody interrupts. */
+/* A promise is kept in turns of about this length, ns, which nothing interrupts. */
 #define OWED_NS 1000000
 
 /* Live. the rest: at least this much of the machine, percent. */
@@ -37,7 +37,7 @@ volatile u64 rule1_slice_ns = 1000000;
 volatile u64 slice_ns = 3000000;
 /* Live. A task that slept may be at most this far behind the clock, ns of virtual time. */
 volatile u64 credit_ns = 3000000;
-/* Live. No task shall wait longer than about this for its turn, ns. */
+/* Live. No task should wait much longer than this for its turn, ns. */
 volatile u64 max_wait_ns = 800000000;
 
 /* Counters in the map `stats`, summed over CPUs by the reader. */
@@ -59,10 +59,10 @@ struct task_ctx {
 	u64 queued_at;
 	/* Its part of runnable_weight; 0 while it sleeps. */
 	u64 counted;
-	/* The rule that it is under, and the queue where it waits or did last. */
+	/* Its rule, and the queue where it waits or last waited. */
 	u32 class;
 	u32 queue;
-	/* The queue whose weight it is part of. */
+	/* The queue that includes its weight. */
 	u32 counted_in;
 	/* CPU time since it last woke, ns. */
 	u64 ran;
@@ -71,16 +71,16 @@ struct task_ctx {
 	/* When it last woke, and the time between two wakeups on average, ns. */
 	u64 woke_at;
 	u64 avg_interval;
-	/* It waited too long: its turn is nobody's to take, or it would only wait on. */
+	/* It waited too long: nothing may take its turn, or it would only wait on. */
 	bool late;
 };
 
 struct cpu_ctx {
-	/* Its task has a turn that was promised, and is not to be interrupted before, ns. */
+	/* Its task has a promised turn, and is not to be interrupted before this time, ns. */
 	u64 from;
 	/*
-	 * Tier of its task, 1 to 3; 0: none of ours, or not to be interrupted; 4: somebody is on
-	 * the way.
+	 * Tier of its task, 1 to 3; 0: none of ours, or not to be interrupted; 4: another
+	 * task is on the way.
 	 */
 	u32 occupant;
 };
@@ -98,8 +98,9 @@ struct cpu_ctx {
 #include <schedpilot/virtual_time.bpf.h>
 
 /*
- * Runnable weight of each queue, and its virtual time: what it had by its weight. Arrays are
- * not static: clang splits those of which it sees every use, and their types are lost.
+ * Runnable weight of each queue, and its virtual time: its CPU time divided by its weight.
+ * Arrays are not static: clang splits those whose every use it sees, and their types are
+ * lost.
  */
 u64 weight_in[2];
 u64 had[2];
@@ -112,13 +113,13 @@ static s64 wakeups_of(const struct task_ctx *t)
 	return t->avg_interval ? 1000000000 / t->avg_interval : 0;
 }
 
-/* A run that is longer than usual counts before it ends: some never do. */
+/* A run that is longer than usual counts before it ends: some never end. */
 static s64 avg_run_of(const struct task_ctx *t)
 {
 	return t->ran > t->avg_run ? t->ran : t->avg_run;
 }
 
-/* The rule that a task is under: the first that matches. */
+/* A task's rule: the first that matches. */
 static u32 classify(struct task_struct *p, struct task_ctx *t)
 {
 	/* avg_run < 2ms and wakeups > 20 { latency; preempt; slice 1ms } */
@@ -135,7 +136,7 @@ static u64 weight_of(const struct task_struct *p, const struct task_ctx *t)
 	return weight ? weight : 1;
 }
 
-/* Bring the task's virtual time within bounds of the clock. Who slept has less credit. */
+/* Bring the task's virtual time within bounds of the clock. A task that slept has less credit. */
 static void bring_near(struct task_ctx *t, bool woke)
 {
 	u64 ahead = reach(max_wait_ns);
@@ -143,7 +144,7 @@ static void bring_near(struct task_ctx *t, bool woke)
 	settle(t, woke ? credit_ns : ahead, ahead);
 }
 
-/* The slice that the policy wants for the task, within bounds, shorter where many wait. */
+/* The slice that the policy wants for the task, within bounds, shorter if many wait. */
 static u64 slice_for(struct task_struct *p, struct task_ctx *t, s32 waiting)
 {
 	u64 fit = fitting_slice(max_wait_ns, waiting);
@@ -197,7 +198,7 @@ static void count_in(const struct task_struct *p, struct task_ctx *t)
 	t->counted = weight;
 }
 
-/* Add, within bounds that keep the past from weighing for ever. Lost updates do no harm. */
+/* Add, within bounds that keep the past from counting for ever. Lost updates do no harm. */
 static void put_down(s64 *account, s64 change, s64 most)
 {
 	s64 value = *account + change;
@@ -205,7 +206,7 @@ static void put_down(s64 *account, s64 change, s64 most)
 	*account = value > most ? most : value < -most ? -most : value;
 }
 
-/* Put down what the task has run since `started_at`, and start anew from `now`. */
+/* Account for the task's run time since `started_at`, and start again from `now`. */
 static void charge(struct task_struct *p, struct task_ctx *t, u64 now)
 {
 	u64 ran = now - t->started_at, weight = weight_of(p, t);
@@ -226,9 +227,9 @@ static void charge(struct task_struct *p, struct task_ctx *t, u64 now)
 }
 
 /*
- * Put the task under its rule; the number of its queue. It has to return a number: where it
- * returned nothing, clang could leave an address of the stack in the register for that, and the
- * verifier refuses those.
+ * Put the task under its rule; returns the number of its queue. It must return a number: if
+ * it returned nothing, clang could leave a stack address in the return register, which the
+ * verifier refuses.
  */
 static u32 place(struct task_struct *p, struct task_ctx *t)
 {
@@ -247,10 +248,11 @@ static u32 place(struct task_struct *p, struct task_ctx *t)
 }
 
 /*
- * Give this CPU the first task of a dispatch queue, or let it go on with `prev`, whose slice
- * just ended, while that is the first. The kernel asks for the next task before it hands the
- * last one back, so that the first would lose a turn to the second at the end of each slice,
- * and weights would count for little where few wait. Among equals, the one that runs is first.
+ * Give this CPU the first task of a dispatch queue, or let it continue with `prev`, whose
+ * slice just ended, if that is the first. The kernel asks for the next task before it hands
+ * the last one back, so otherwise the first would lose a turn to the second at the end of
+ * each slice, and weights would have little effect if few tasks wait. Among equals, the
+ * running one is first.
  */
 static bool take(u32 queue, u64 dsq, struct task_struct *prev, u64 now)
 {
@@ -286,14 +288,17 @@ static bool serve(u32 queue, s32 cpu, struct task_struct *prev, u64 now)
 {
 	u64 dsq = queue;
 
-	/* A compiler that knew all values would leave out an end, which the verifier then misses. */
+	/*
+	 * A compiler that knew all values would omit a bounds check, which the verifier then
+	 * misses.
+	 */
 	__sink(queue);
 	return take(queue, dsq, prev, now);
 }
 
 /*
- * The order alone bounds nobody's wait. So those that have waited too long are handed to
- * the kernel's own global queue, which every CPU that may run them serves before all others.
+ * The order alone bounds no task's wait. So tasks that have waited too long move to the
+ * kernel's own global queue, which every CPU that may run them serves before all others.
  */
 static void serve_late(u64 dsq, u64 wait, bool briefly, u64 now)
 {
@@ -311,7 +316,7 @@ static void serve_late(u64 dsq, u64 wait, bool briefly, u64 now)
 		return;
 	bpf_for_each (scx_dsq, p, dsq, 0) {
 		t = ctx_of(p);
-		/* Who has had a late turn comes again when the others have had theirs. */
+		/* A task that has had a late turn comes again when the others have had theirs. */
 		if (!t || before(now, t->queued_at + wait) ||
 		    before(oldest + wait / 2, t->queued_at))
 			continue;
@@ -330,7 +335,7 @@ static void look_for_late(u64 now)
 	serve_late(QUEUE_1, max_wait_ns, false, now);
 }
 
-/* Who goes before whom: 1 for the first tier, 3 for the last. */
+/* Precedence: 1 for the first tier, 3 for the last. */
 static u32 tier_of(u32 queue)
 {
 	switch (queue) {
@@ -349,7 +354,7 @@ static bool preempts(const struct task_ctx *t)
 
 /*
  * Find a CPU that `p` may use and that runs a task of a lower tier, claim it, and make it
- * pick anew. Its previous CPU first, where its data may still be cached.
+ * choose again. Its previous CPU first, where its data may still be cached.
  */
 static void take_cpu(struct task_struct *p, struct task_ctx *t)
 {
@@ -406,7 +411,7 @@ void BPF_STRUCT_OPS(policy_enqueue, struct task_struct *p, u64 enq_flags)
 		scx_bpf_dsq_insert(p, SCX_DSQ_LOCAL, SQUEEZED_NS, enq_flags);
 		return;
 	}
-	/* Nobody is without a context: init_task() makes it or fails. */
+	/* Every task has a context: init_task() makes it or fails. */
 	if (!t) {
 		scx_bpf_dsq_insert(p, SCX_DSQ_GLOBAL, SQUEEZED_NS, enq_flags);
 		return;
@@ -431,7 +436,7 @@ void BPF_STRUCT_OPS(policy_dispatch, s32 cpu, struct task_struct *prev)
 
 	if (!c)
 		return;
-	/* Before anybody is chosen: what `prev` had, and where it belongs by now. */
+	/* Before the choice: account for `prev`, and find its current place. */
 	if (t && t->started_at && (prev->scx.flags & SCX_TASK_QUEUED)) {
 		charge(prev, t, now);
 		t->queue = place(prev, t);
@@ -468,7 +473,7 @@ void BPF_STRUCT_OPS(policy_runnable, struct task_struct *p, u64 enq_flags)
 	if (!(enq_flags & SCX_ENQ_WAKEUP))
 		return;
 	now = scx_bpf_now();
-	/* One long sleep says little about how often it wakes while at work: at most 1 s. */
+	/* One long sleep says little about how often it wakes while it works: at most 1 s. */
 	passed = now - t->woke_at;
 	t->avg_interval = average(t->avg_interval, passed < 1000000000 ? passed : 1000000000);
 	t->woke_at = now;

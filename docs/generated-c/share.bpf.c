@@ -4,8 +4,8 @@
  *
  *	comm ~ "hog*" { share <= 20% }
  *
- * Each runnable task waits in just one queue; every queue is served by every CPU that may
- * run its tasks; who has waited max_wait_ns is served out of turn; slices are bounded.
+ * Each runnable task waits in exactly one queue; every queue is served by every CPU that may
+ * run its tasks; a task that has waited max_wait_ns is served out of turn; slices are bounded.
  */
 #include <scx/common.bpf.h>
 
@@ -20,9 +20,10 @@ UEI_DEFINE(uei);
 #define LATE_AT_ONCE 32
 
 /*
- * A late task gets this slice, ns, where others were promised more than it; and each of them gets
- * one within such a round, ns. If every late task got a turn at once, all would start and block
- * each other (and those before them) on locks that they have not come to release.
+ * A late task gets this slice, ns, if others were promised more than it; and each of them
+ * gets one within such a round, ns. If every late task got a turn at once, all would start
+ * and block each other (and the tasks before them) on locks that they have not come to
+ * release.
  */
 #define LATE_SLICE_NS 1000000
 #define LATE_ROUND_NS 4000000000
@@ -40,9 +41,9 @@ volatile u64 rule1_share_percent = 20;
 volatile u64 slice_ns = 3000000;
 /* Live. A task that slept may be at most this far behind the clock, ns of virtual time. */
 volatile u64 credit_ns = 3000000;
-/* Live. No task shall wait longer than about this for its turn, ns. */
+/* Live. No task should wait much longer than this for its turn, ns. */
 volatile u64 max_wait_ns = 800000000;
-/* Live. The same where an order, a share or the tier idle was asked for, ns. */
+/* Live. The same, if an order, a share or the tier idle was given, ns. */
 volatile u64 late_wait_ns = 2000000000;
 
 /* Counters in the map `stats`, summed over CPUs by the reader. */
@@ -62,10 +63,10 @@ struct task_ctx {
 	u64 queued_at;
 	/* Its part of runnable_weight; 0 while it sleeps. */
 	u64 counted;
-	/* The rule that it is under, and the queue where it waits or did last. */
+	/* Its rule, and the queue where it waits or last waited. */
 	u32 class;
 	u32 queue;
-	/* The queue whose weight it is part of. */
+	/* The queue that includes its weight. */
 	u32 counted_in;
 };
 
@@ -81,15 +82,16 @@ struct task_ctx {
 #include <schedpilot/virtual_time.bpf.h>
 
 /*
- * Runnable weight of each queue, and its virtual time: what it had by its weight. Arrays are
- * not static: clang splits those of which it sees every use, and their types are lost.
+ * Runnable weight of each queue, and its virtual time: its CPU time divided by its weight.
+ * Arrays are not static: clang splits those whose every use it sees, and their types are
+ * lost.
  */
 u64 weight_in[2];
 u64 had[2];
 /* CPU time that a queue may still have, ns. */
 s64 left[2];
 
-/* Is `part`, in which `?` stands for any byte if `wild`, at place `from` of the name? */
+/* Whether `part`, in which `?` stands for any byte if `wild`, is at place `from` of the name. */
 static __always_inline bool at(const char *name, u32 from, const char *part, u32 length, bool wild)
 {
 	u32 i;
@@ -106,7 +108,7 @@ static __always_inline bool at(const char *name, u32 from, const char *part, u32
 }
 
 /*
- * Names against patterns. Not inlined: where clang knows how a name lies on the stack, it turns
+ * Names against patterns. Not inlined: if clang knows a name's place on the stack, it turns
  * additions to its address into ORs, which the verifier refuses.
  */
 /* ~ hog* */
@@ -120,7 +122,7 @@ static __noinline bool name_is_1(const char *name)
 	return place < 16;
 }
 
-/* The rule that a task is under: the first that matches. */
+/* A task's rule: the first that matches. */
 static u32 classify(struct task_struct *p, struct task_ctx *t)
 {
 	char comm[16] = {};
@@ -140,7 +142,7 @@ static u64 weight_of(const struct task_struct *p, const struct task_ctx *t)
 	return weight ? weight : 1;
 }
 
-/* Bring the task's virtual time within bounds of the clock. Who slept has less credit. */
+/* Bring the task's virtual time within bounds of the clock. A task that slept has less credit. */
 static void bring_near(struct task_ctx *t, bool woke)
 {
 	u64 ahead = reach(max_wait_ns);
@@ -148,7 +150,7 @@ static void bring_near(struct task_ctx *t, bool woke)
 	settle(t, woke ? credit_ns : ahead, ahead);
 }
 
-/* The slice that the policy wants for the task, within bounds, shorter where many wait. */
+/* The slice that the policy wants for the task, within bounds, shorter if many wait. */
 static u64 slice_for(struct task_struct *p, struct task_ctx *t, s32 waiting)
 {
 	u64 fit = fitting_slice(max_wait_ns, waiting);
@@ -202,7 +204,7 @@ static void count_in(const struct task_struct *p, struct task_ctx *t)
 	t->counted = weight;
 }
 
-/* Add, within bounds that keep the past from weighing for ever. Lost updates do no harm. */
+/* Add, within bounds that keep the past from counting for ever. Lost updates do no harm. */
 static void put_down(s64 *account, s64 change, s64 most)
 {
 	s64 value = *account + change;
@@ -210,7 +212,7 @@ static void put_down(s64 *account, s64 change, s64 most)
 	*account = value > most ? most : value < -most ? -most : value;
 }
 
-/* Put down what the task has run since `started_at`, and start anew from `now`. */
+/* Account for the task's run time since `started_at`, and start again from `now`. */
 static void charge(struct task_struct *p, struct task_ctx *t, u64 now)
 {
 	u64 ran = now - t->started_at, weight = weight_of(p, t);
@@ -230,9 +232,9 @@ static void charge(struct task_struct *p, struct task_ctx *t, u64 now)
 }
 
 /*
- * Put the task under its rule; the number of its queue. It has to return a number: where it
- * returned nothing, clang could leave an address of the stack in the register for that, and the
- * verifier refuses those.
+ * Put the task under its rule; returns the number of its queue. It must return a number: if
+ * it returned nothing, clang could leave a stack address in the return register, which the
+ * verifier refuses.
  */
 static u32 place(struct task_struct *p, struct task_ctx *t)
 {
@@ -251,10 +253,11 @@ static u32 place(struct task_struct *p, struct task_ctx *t)
 }
 
 /*
- * Give this CPU the first task of a dispatch queue, or let it go on with `prev`, whose slice
- * just ended, while that is the first. The kernel asks for the next task before it hands the
- * last one back, so that the first would lose a turn to the second at the end of each slice,
- * and weights would count for little where few wait. Among equals, the one that runs is first.
+ * Give this CPU the first task of a dispatch queue, or let it continue with `prev`, whose
+ * slice just ended, if that is the first. The kernel asks for the next task before it hands
+ * the last one back, so otherwise the first would lose a turn to the second at the end of
+ * each slice, and weights would have little effect if few tasks wait. Among equals, the
+ * running one is first.
  */
 static bool take(u32 queue, u64 dsq, struct task_struct *prev, u64 now)
 {
@@ -290,12 +293,15 @@ static bool serve(u32 queue, s32 cpu, struct task_struct *prev, u64 now)
 {
 	u64 dsq = queue;
 
-	/* A compiler that knew all values would leave out an end, which the verifier then misses. */
+	/*
+	 * A compiler that knew all values would omit a bounds check, which the verifier then
+	 * misses.
+	 */
 	__sink(queue);
 	return take(queue, dsq, prev, now);
 }
 
-/* Does anybody wait in this queue, or did its task just end a slice here? */
+/* Whether a task waits in this queue, or a task of it just ended a slice here. */
 static bool wanted(u32 queue, s32 cpu, struct task_struct *prev)
 {
 	struct task_ctx *t;
@@ -308,7 +314,7 @@ static bool wanted(u32 queue, s32 cpu, struct task_struct *prev)
 	return t && t->queue == queue;
 }
 
-/* Of the queues of tier normal, the one that is furthest behind goes first. */
+/* Among the queues of tier normal, the one that is furthest behind goes first. */
 static bool serve_normal(s32 cpu, struct task_struct *prev, u64 now)
 {
 	u32 next = NO_QUEUE;
@@ -321,7 +327,10 @@ static bool serve_normal(s32 cpu, struct task_struct *prev, u64 now)
 		next = QUEUE_1;
 	if (next != NO_QUEUE && serve(next, cpu, prev, now))
 		return true;
-	/* Nobody of it may run here, or it waits elsewhere: anybody who may. */
+	/*
+	 * None of its tasks may run here, or they wait elsewhere: take any task that may run
+	 * here.
+	 */
 	if (left[QUEUE_0] > 0 && serve(QUEUE_0, cpu, prev, now))
 		return true;
 	if (serve(QUEUE_1, cpu, prev, now))
@@ -330,8 +339,8 @@ static bool serve_normal(s32 cpu, struct task_struct *prev, u64 now)
 }
 
 /*
- * The order alone bounds nobody's wait. So those that have waited too long are handed to
- * the kernel's own global queue, which every CPU that may run them serves before all others.
+ * The order alone bounds no task's wait. So tasks that have waited too long move to the
+ * kernel's own global queue, which every CPU that may run them serves before all others.
  */
 static void serve_late(u64 dsq, u64 wait, bool briefly, u64 now)
 {
@@ -354,7 +363,7 @@ static void serve_late(u64 dsq, u64 wait, bool briefly, u64 now)
 	}
 	bpf_for_each (scx_dsq, p, dsq, 0) {
 		t = ctx_of(p);
-		/* Who has had a late turn comes again when the others have had theirs. */
+		/* A task that has had a late turn comes again when the others have had theirs. */
 		if (!t || before(now, t->queued_at + wait) ||
 		    before(oldest + wait / 2, t->queued_at))
 			continue;
@@ -403,7 +412,7 @@ void BPF_STRUCT_OPS(policy_enqueue, struct task_struct *p, u64 enq_flags)
 		scx_bpf_dsq_insert(p, SCX_DSQ_LOCAL, SQUEEZED_NS, enq_flags);
 		return;
 	}
-	/* Nobody is without a context: init_task() makes it or fails. */
+	/* Every task has a context: init_task() makes it or fails. */
 	if (!t) {
 		scx_bpf_dsq_insert(p, SCX_DSQ_GLOBAL, SQUEEZED_NS, enq_flags);
 		return;
@@ -423,7 +432,7 @@ void BPF_STRUCT_OPS(policy_dispatch, s32 cpu, struct task_struct *prev)
 {
 	struct task_ctx *t = prev ? ctx_of(prev) : NULL;
 	u64 now = scx_bpf_now();
-	/* Before anybody is chosen: what `prev` had, and where it belongs by now. */
+	/* Before the choice: account for `prev`, and find its current place. */
 	if (t && t->started_at && (prev->scx.flags & SCX_TASK_QUEUED)) {
 		charge(prev, t, now);
 		t->queue = place(prev, t);
@@ -433,7 +442,7 @@ void BPF_STRUCT_OPS(policy_dispatch, s32 cpu, struct task_struct *prev)
 		look_for_late(now);
 	if (serve_normal(cpu, prev, now)) /* normal */
 		return;
-	/* More than its share, but nobody else has work for this CPU. */
+	/* It had more than its share, but no other task has work for this CPU. */
 	if (serve(QUEUE_0, cpu, prev, now))
 		return;
 }

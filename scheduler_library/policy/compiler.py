@@ -529,7 +529,9 @@ class _Context:
     def _shared_tunables(self, queues: list[dict[str, Any]]) -> None:
         """The tunables of every policy, or of most."""
         self._emitter.tunable(
-            _time("credit_ns", 3_000_000, 0, 1_000_000_000, "A sleeper is at most so far behind."),
+            _time(
+                "credit_ns", 3_000_000, 0, 1_000_000_000, "A sleeper is at most this far behind."
+            ),
             "Live. A task that slept may be at most this far behind the clock, ns of virtual time.",
         )
         self._emitter.tunable(
@@ -538,9 +540,9 @@ class _Context:
                 800_000_000,
                 50_000_000,
                 2_000_000_000,
-                "No task shall wait longer than about this for its turn.",
+                "No task should wait much longer than this for its turn.",
             ),
-            "Live. No task shall wait longer than about this for its turn, ns.",
+            "Live. No task should wait much longer than this for its turn, ns.",
         )
         if any(queue["unknown"] >= 0 for queue in queues):
             self._emitter.tunable(
@@ -559,9 +561,9 @@ class _Context:
                     5_000_000_000,
                     50_000_000,
                     8_000_000_000,
-                    "No task of expected runtime shall wait longer than about this.",
+                    "No task of known expected runtime should wait much longer than this.",
                 ),
-                "Live. No task of expected runtime shall wait longer than about this, ns.",
+                "Live. No task of known expected runtime should wait much longer than this, ns.",
             )
         if any(queue["late"] == "late_wait_ns" for queue in queues):
             self._emitter.tunable(
@@ -570,9 +572,9 @@ class _Context:
                     2_000_000_000,
                     50_000_000,
                     3_000_000_000,
-                    "The same where an order, a share or the tier idle was asked for.",
+                    "The same, if an order, a share or the tier idle was given.",
                 ),
-                "Live. The same where an order, a share or the tier idle was asked for, ns.",
+                "Live. The same, if an order, a share or the tier idle was given, ns.",
             )
 
     # ------------------------------------------------------------ globs

@@ -75,7 +75,7 @@ def test_a_good_scheduler_has_no_findings() -> None:
         (
             scheduler(members='.name = "my scheduler"'),
             "SCX_OPS_DEFINE",
-            "no name for a scheduler",
+            "not a name for a scheduler",
             "letters",
         ),
         (
@@ -287,7 +287,7 @@ def test_a_mistake_is_named_with_its_line_and_remedy(
         ),
         (
             scheduler(init="\tscx_bpf_create_dsq(QUEUE, -1);\n\treturn 0;\n"),
-            "is not looked at",
+            "is not checked",
         ),
         (scheduler("\tscx_bpf_dsq_insert(p, QUEUE, 0, enq_flags);\n"), "until the next tick"),
         (

@@ -2,7 +2,7 @@
 /*
  * Counters: how often a scheduler did what.
  *
- * Each CPU counts for itself, so that CPUs do not fight over a cache line. Whoever reads the
+ * Each CPU counts separately, so that CPUs do not fight over a cache line. The reader of the
  * map `stats` adds them up.
  *
  * Define before: `enum counter_index`, whose last member is NR_COUNTERS.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What a scheduler remembers of each CPU, which any other CPU may look up.
+ * Data of each CPU, which any other CPU may look up.
  *
  * Define before: `struct cpu_ctx`.
  */

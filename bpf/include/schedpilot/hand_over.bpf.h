@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What a CPU leaves behind when it goes offline.
+ * Moves the tasks of a CPU that goes offline.
  *
- * A CPU on its way out no longer asks dispatch() for work, and waits until the tasks on its
- * run queue are gone, also those that may run nowhere else. The kernel's own global queue is
- * still served there, so they leave through it: call this in cpu_offline() for each queue.
+ * A CPU that goes offline no longer asks dispatch() for work, and waits until the tasks on
+ * its run queue are gone, including those that may run nowhere else. The kernel's own global
+ * queue is still served there, so they leave through it: call this in cpu_offline() for each
+ * queue.
  */
 #ifndef SCHEDPILOT_HAND_OVER_BPF_H
 #define SCHEDPILOT_HAND_OVER_BPF_H
 
 #include <scx/common.bpf.h>
 
-/* Hand the tasks of `queue` that wait on `cpu` to the kernel's own global queue. */
+/* Move the tasks of `queue` that wait on `cpu` to the kernel's own global queue. */
 static void hand_over(u64 queue, s32 cpu)
 {
 	struct task_struct *p;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Kernel threads that go first: those of one CPU (ksoftirqd, a bound kworker).
+ * Kernel threads that go first: those bound to one CPU (ksoftirqd, a bound kworker).
  *
  * They run briefly and others wait for them, so enqueue() puts them into the local queue,
- * which is served before every other. Only when they have just woken: one that spins takes
- * its turn like everybody, or it would keep the CPU for itself.
+ * which is served before every other. This applies only right after a wakeup: one that spins
+ * takes its turn like everybody else, or it would keep the CPU for itself.
  */
 #ifndef SCHEDPILOT_KTHREADS_BPF_H
 #define SCHEDPILOT_KTHREADS_BPF_H

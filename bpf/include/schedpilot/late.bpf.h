@@ -2,9 +2,9 @@
 /*
  * Tasks that have waited too long.
  *
- * An order bounds waits only while the number of runnable tasks stays the same. So those that
- * have waited too long are handed to the kernel's own global queue, which every CPU that may
- * run them serves before all others.
+ * An order bounds waits only while the number of runnable tasks stays the same. So tasks that
+ * have waited too long move to the kernel's own global queue, which every CPU that may run
+ * them serves before all others.
  *
  * Define before: `struct task_ctx` with `u64 queued_at`, when it began to wait, ns; and the
  * counter STAT_LATE.

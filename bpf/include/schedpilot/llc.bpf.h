@@ -6,12 +6,12 @@
 #include <schedpilot/machine.bpf.h>
 
 /*
- * The scheduler domains' own idea of which CPUs share a cache: the number of the first
- * CPU that does. Without it (or without BTF for per-CPU data) the machine is one LLC.
+ * The scheduler domains' own data on which CPUs share a cache: the number of the first CPU
+ * that does. Without it (or without BTF for per-CPU data) the machine is one LLC.
  */
 extern const int sd_llc_id __ksym __weak;
 
-/* The LLC of a CPU: the number of the first CPU that has the same. */
+/* The LLC of a CPU: the number of the first CPU in it. */
 static u32 llc_of(s32 cpu)
 {
 	const int *id;

@@ -12,9 +12,9 @@
 /* How often to look for tasks that have waited too long, ns. */
 #define LOOK_NS 100000000
 
-static u64 looked_at; /* when somebody last looked, ns */
+static u64 looked_at; /* when a CPU last looked, ns */
 
-/* Is it due, and is it ours to do? */
+/* Whether it is due, and this CPU's turn. */
 static bool look_due(u64 now, u64 every)
 {
 	u64 last = looked_at;

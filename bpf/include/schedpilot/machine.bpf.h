@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * How many CPUs there are: all that may ever come, and those that are online.
+ * Numbers of CPUs: all that may ever exist, and those that are online.
  *
- * init() counts them; cpu_online() and cpu_offline() add to and take from `nr_online`. Both
- * start at 1, so that they can be divided by.
+ * init() counts them; cpu_online() and cpu_offline() change `nr_online`. Both start at 1, so
+ * that they can be divisors.
  */
 #ifndef SCHEDPILOT_MACHINE_BPF_H
 #define SCHEDPILOT_MACHINE_BPF_H

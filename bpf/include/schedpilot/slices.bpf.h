@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Slices that are short enough: with many tasks in a queue, each gets less, so that all of
- * them have had a turn when the time is up.
+ * Shorter slices for long queues: each task gets less, so that all have had a turn within a
+ * given time.
  */
 #ifndef SCHEDPILOT_SLICES_BPF_H
 #define SCHEDPILOT_SLICES_BPF_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What a scheduler remembers of each task.
+ * Data of each task.
  *
  * Task storage comes and goes with its task, so no number that is used again (a process id)
  * has to be looked up. init_task() makes the context with new_ctx() and fails without memory.

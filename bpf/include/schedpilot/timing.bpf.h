@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Times: which of two is earlier, and the average of many. */
+/* Times: which of two is earlier, and the average of several. */
 #ifndef SCHEDPILOT_TIMING_BPF_H
 #define SCHEDPILOT_TIMING_BPF_H
 

@@ -2,12 +2,12 @@
 /*
  * Virtual time: fairness as an order.
  *
- * A task's own time advances by what it ran, divided by its weight; the task that is furthest
- * behind runs next. The clock advances as an ideal processor-sharing server would: by the CPU
- * time given to anyone, divided by the weight of all that are runnable (generalised processor
+ * A task's own time advances by its run time divided by its weight; the task that is furthest
+ * behind runs next. The clock advances like an ideal processor-sharing server: by the CPU
+ * time given to anyone, divided by the weight of all runnable tasks (generalised processor
  * sharing, Parekh and Gallager 1993). Tasks are kept within bounds of the clock. So a long
- * sleep earns little credit; and no stream of newcomers, each joining at the clock, can keep a
- * waiting task from its turn.
+ * sleep earns little credit; and no stream of newcomers, each joining at the clock, can keep
+ * a waiting task from its turn.
  *
  * runnable() weighs a task in, quiescent() weighs it out, stopping() advances it, and enqueue()
  * settles it before it joins a queue.
@@ -24,7 +24,7 @@
 #include <schedpilot/timing.bpf.h>
 
 static u64 clock;	    /* virtual time of all, ns */
-static u64 runnable_weight; /* of all tasks that are weighed in */
+static u64 runnable_weight; /* of all tasks whose weight counts */
 
 static void weigh_in(struct task_ctx *t, u64 weight)
 {

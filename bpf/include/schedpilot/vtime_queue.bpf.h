@@ -3,15 +3,15 @@
  * One queue for the whole machine, ordered by virtual time, as ready callbacks: all but
  * dispatch(), in which one scheduler differs from another.
  *
- * A task that wakes while a CPU it may use is idle starts there at once. Every other one waits
- * in the queue, and the one that is furthest behind runs next.
+ * A task that wakes while a CPU it may use is idle starts there at once. Every other task
+ * waits in the queue, and the one that is furthest behind runs next.
  *
  * Define before:
  *
  *	QUEUE         the queue's number
  *	slice_ns      the slice of a task while few wait, ns
  *	min_slice_ns  no slice is shorter, however many wait, ns
- *	max_wait_ns   no task shall wait longer than about this, ns
+ *	max_wait_ns   no task should wait much longer than this, ns
  *	credit_ns     a task that slept may be at most this far behind the clock, ns
  *	STAT_DIRECT, STAT_QUEUED, STAT_KTHREAD, STAT_CAPPED
  *

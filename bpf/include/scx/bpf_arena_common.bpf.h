@@ -20,7 +20,7 @@
 #define __arg_arena __attribute((btf_decl_tag("arg:arena")))
 #endif
 
-/* Whoever has the names already (the simulator, where memory is all alike) keeps them. */
+/* A file that already has the names (in the simulator, where all memory is alike) keeps them. */
 #ifdef __arena
 #elif defined(__BPF_FEATURE_ADDR_SPACE_CAST)
 #define __arena	       __attribute__((address_space(1)))

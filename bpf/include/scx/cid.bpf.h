@@ -22,14 +22,14 @@
 #ifndef CMASK_MAX_WORDS
 #define CMASK_MAX_WORDS 129
 #endif
-/* Words for so many cids at any base; 64-bit inside so that it cannot wrap. */
+/* Words for this many cids at any base; 64-bit inside so that it cannot wrap. */
 #define CMASK_NR_WORDS(nr_cids) ((u32)(((u64)(nr_cids) + 63) / 64 + 1))
-/* Tries of a compare-and-exchange before something is plainly broken. */
+/* How often a compare-and-exchange is tried before something is clearly broken. */
 #define CMASK_CAS_TRIES (1U << 23)
 
 #ifdef __BPF_FEATURE_ADDR_SPACE_CAST
 
-/* The kernel's layout under a name of ours: vmlinux.h before 7.2 has no struct scx_cmask. */
+/* The kernel's layout under our own name: vmlinux.h before 7.2 has no struct scx_cmask. */
 struct __cmask {
 	u32 base;
 	u32 nr_cids;
@@ -126,7 +126,7 @@ static __always_inline bool cmask_test(u32 cid, const cmask_t *m)
 {
 	return __cmask_contains(cid, m) && (*__cmask_word(cid, m) & BIT_U64(cid & 63));
 }
-/* Gives a bit its value and says what it was; a cid outside the range is left alone. */
+/* Sets a bit and returns its old value; a cid outside the range is left alone. */
 static __always_inline bool __cmask_exchange(u32 cid, cmask_t *m, bool value)
 {
 	u64 bit = BIT_U64(cid & 63), seen;
@@ -296,7 +296,7 @@ static __always_inline u32 __cmask_search(const cmask_t *a, const cmask_t *b, co
 	}
 	return end;
 }
-/* The same, going on from the beginning of a's range after its end. */
+/* The same, continuing from the beginning of a's range after its end. */
 static __always_inline u32 __cmask_search_wrap(const cmask_t *a, const cmask_t *b, const cmask_t *c,
 					       u32 start)
 {
@@ -346,7 +346,7 @@ static __always_inline bool cmask_empty(const cmask_t *m)
 {
 	return cmask_first_set(m) >= __cmask_end(m);
 }
-/* Is every cid of a in b? A cid outside b's range is not in b. */
+/* Whether every cid of a is in b. A cid outside b's range is not in b. */
 static __always_inline bool cmask_subset(const cmask_t *a, const cmask_t *b)
 {
 	u32 words = __cmask_used_words(a), first = __cm(a)->base / 64, i;

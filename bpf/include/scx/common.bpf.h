@@ -3,9 +3,9 @@
  * The one header a scheduler includes: <scx/common.bpf.h>.
  *
  * It has the include path and the names that sched_ext authors know, written for this
- * project, and works with the vmlinux.h of any kernel from 6.12 on. vmlinux.h is made on
- * the machine that will run the scheduler, so constants (SCX_*) come straight from the
- * running kernel; what a kernel may lack is asked for at load time, by BTF and weak ksyms.
+ * project, and works with the vmlinux.h of any kernel from 6.12 on. vmlinux.h is made on the
+ * machine that will run the scheduler, so constants (SCX_*) come directly from the running
+ * kernel; features that a kernel may lack are detected at load time, by BTF and weak ksyms.
  *
  *   kfuncs.bpf.h      what the kernel offers, declared
  *   util.bpf.h        verified indexing, arithmetic, time, READ_ONCE
@@ -17,8 +17,8 @@
 #define SCX_COMMON_BPF_H
 
 /*
- * bpftool writes kfunc prototypes into vmlinux.h too. They lack address spaces and the
- * names below with a ___suffix, so ours are used alone.
+ * bpftool writes kfunc prototypes into vmlinux.h too. They lack address spaces and the names
+ * below with a ___suffix, so only ours are used.
  */
 #define BPF_NO_KFUNC_PROTOTYPES
 
@@ -44,7 +44,7 @@
 #ifndef NUMA_NO_NODE
 #define NUMA_NO_NODE (-1)
 #endif
-/* Upper bound for loops and arrays over CPUs; not the number of CPUs there are. */
+/* Upper bound for loops and arrays over CPUs; not the actual number of CPUs. */
 #ifndef NR_CPUS
 #define NR_CPUS 1024
 #endif
@@ -81,8 +81,8 @@ _Static_assert((u64)SCX_DSQ_FLAG_BUILTIN != 0,
 	struct sched_ext_ops_cid var = {__VA_ARGS__};
 
 /*
- * An array in a data section of its own, declared with one element, that userspace grows
- * before load (bpf_map__set_value_size). The simulator has none and brings its own.
+ * An array in its own data section, declared with one element, that userspace grows before
+ * load (bpf_map__set_value_size). The simulator has no such sections and brings its own.
  */
 #ifndef RESIZABLE_ARRAY
 #define RESIZABLE_ARRAY(elfsec, arr) arr[1] SEC("." #elfsec "." #arr)

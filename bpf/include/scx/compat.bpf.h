@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * One name for what changed its name or shape between kernels 6.12 and 7.3.
+ * One name for functions whose name or signature changed between kernels 6.12 and 7.3.
  *
  * How it works: libbpf looks a kfunc up without the ___suffix of its name, compares the
- * prototypes, and resolves a __weak one to 0 where it is absent or different. So every
- * shape is declared under a suffix of its own, and the verifier removes the branches that
- * this kernel has no kfunc for. Where the kernel's own name has a suffix (___v2), ours has
- * two, of which libbpf takes one off. Branch on one ksym at a time: `a || b` becomes an
- * arithmetic or of two addresses, which the verifier refuses.
+ * prototypes, and resolves a __weak one to 0 if it is absent or different. So every signature
+ * is declared under its own suffix, and the verifier removes the branches for which this
+ * kernel has no kfunc. If the kernel's own name has a suffix (___v2), ours has two, of which
+ * libbpf removes one. Branch on one ksym at a time: `a || b` becomes an arithmetic or of two
+ * addresses, which the verifier refuses.
  */
 #ifndef SCX_COMPAT_BPF_H
 #define SCX_COMPAT_BPF_H
@@ -175,7 +175,7 @@ s32 __scx_bpf_select_cpu_and(struct task_struct *p, const struct cpumask *allowe
 s32 scx_bpf_select_cpu_and___v616(struct task_struct *p, s32 prev_cpu, u64 wake_flags,
 				  const struct cpumask *allowed, u64 flags) __ksym __weak;
 
-/* True where scx_bpf_select_cpu_and() works; elsewhere it gives -EOPNOTSUPP. */
+/* True if scx_bpf_select_cpu_and() works; elsewhere it returns -EOPNOTSUPP. */
 #define __COMPAT_HAS_scx_bpf_select_cpu_and                                                        \
 	(bpf_ksym_exists(__scx_bpf_select_cpu_and)                                                 \
 	     ? true                                                                                \
@@ -249,7 +249,7 @@ static inline bool __COMPAT_scx_bpf_reenqueue_local_from_anywhere(void)
 {
 	return bpf_ksym_exists(scx_bpf_reenqueue_local___v2___compat);
 }
-/* How many tasks were sent, where the kernel says so, else 0. */
+/* How many tasks were sent, if the kernel returns it, else 0. */
 static inline u32 scx_bpf_reenqueue_local(void)
 {
 	if (__COMPAT_has_generic_reenq())

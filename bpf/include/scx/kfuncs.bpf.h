@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the kernel offers to a scheduler. Where nothing is said, it is in 6.12 already;
- * a later one carries the version that brought it, is __weak, and is asked for with
- * bpf_ksym_exists() before it is called. What changed its shape is in compat.bpf.h.
+ * The kernel functions for schedulers. Without a remark, a function is in 6.12 already; a
+ * later one names the version that added it, is __weak, and must be tested with
+ * bpf_ksym_exists() before it is called. Functions whose signature changed are in
+ * compat.bpf.h.
  */
 #ifndef SCX_KFUNCS_BPF_H
 #define SCX_KFUNCS_BPF_H

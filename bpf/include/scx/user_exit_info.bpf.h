@@ -2,8 +2,8 @@
 /*
  * UEI_DEFINE(uei) at file scope, UEI_RECORD(uei, ei) in ops.exit().
  *
- * The debug dump goes into its own resizable section, `.data.uei_dump`; the loader gives it
- * its size and sets `uei_dump_len` to match before load. Left alone, one byte is written.
+ * The debug dump goes into its own resizable section, `.data.uei_dump`; the loader sets its
+ * size and sets `uei_dump_len` to match before load. Without that, one byte is written.
  */
 #ifndef SCX_USER_EXIT_INFO_BPF_H
 #define SCX_USER_EXIT_INFO_BPF_H
@@ -18,7 +18,7 @@
 	const volatile u32 name##_dump_len;                                                        \
 	struct user_exit_info name SEC(".data")
 
-/* `kind` is written last, with a full barrier: whoever sees it set sees the rest. */
+/* `kind` is written last, with a full barrier: a reader that sees it set sees the rest. */
 #define UEI_RECORD(name, ei)                                                                       \
 	({                                                                                         \
 		bpf_probe_read_kernel_str(name.reason, sizeof(name.reason), (ei)->reason);         \

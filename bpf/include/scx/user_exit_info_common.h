@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The record in which a scheduler leaves why it ended. Same layout as in the kernel's
- * tools and the scx project, so that any loader can read any scheduler's record.
+ * The record of why a scheduler ended. Same layout as in the kernel's tools and the scx
+ * project, so that any loader can read any scheduler's record.
  */
 #ifndef SCX_USER_EXIT_INFO_COMMON_H
 #define SCX_USER_EXIT_INFO_COMMON_H

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Names schedulers are written with that the kernel does not give through BTF. */
+/* Names that schedulers commonly use and that the kernel's BTF does not contain. */
 #ifndef SCX_UTIL_BPF_H
 #define SCX_UTIL_BPF_H
 
@@ -18,15 +18,15 @@
 #define SCX_STRINGIFY(x) #x
 #define SCX_TOSTRING(x)	 SCX_STRINGIFY(x)
 
-/* Never called with effect: makes the compiler check a format against its arguments. */
+/* Has no effect when called: makes the compiler check a format against its arguments. */
 static inline __attribute__((format(printf, 1, 2))) void
 ___scx_bpf_bstr_format_checker(const char *fmt, ...)
 {
 }
 
 /*
- * Leaves the format in ___fmt and the arguments as u64s in ___param. The array has one
- * element at least, since the verifier refuses a zero-sized one.
+ * Leaves the format in ___fmt and the arguments as u64s in ___param. The array has at least
+ * one element, because the verifier refuses a zero-sized one.
  */
 #define scx_bpf_bstr_preamble(fmt, args...)                                                        \
 	static char ___fmt[] = fmt;                                                                \
@@ -64,7 +64,7 @@ ___scx_bpf_bstr_format_checker(const char *fmt, ...)
 		     LINUX_KERNEL_VERSION >> 8 & 0xff, LINUX_KERNEL_VERSION & 0xff,                \
 		     CONFIG_LOCALVERSION, CONFIG_CC_VERSION_TEXT)
 
-/* End a direct child sub-scheduler (7.3); -EOPNOTSUPP where the kernel has none. */
+/* End a direct child sub-scheduler (7.3); -EOPNOTSUPP if the kernel has none. */
 #define scx_bpf_sub_kill(cgid, fmt, args...)                                                       \
 	({                                                                                         \
 		scx_bpf_bstr_preamble(fmt, args);                                                  \
@@ -77,9 +77,9 @@ ___scx_bpf_bstr_format_checker(const char *fmt, ...)
 /* ---- indexing that the verifier can follow ---- */
 
 /*
- * Both give a pointer, or NULL where the index is out of bounds; test it and use it at
- * once. The bound is compared in assembly, on the same register that is then added to the
- * base, since the compiler likes to compare one copy of an index and use another.
+ * Both return a pointer, or NULL if the index is out of bounds; test it and use it at once.
+ * The bound is compared in assembly, on the same register that is then added to the base,
+ * because the compiler likes to compare one copy of an index and use another.
  *
  *   u64 *v = MEMBER_VPTR(table, [i].count);         sizeof(table) is the bound
  *   u64 *v = ARRAY_ELEM_PTR(resized, i, nr_cpus);   the bound is given
@@ -116,7 +116,7 @@ ___scx_bpf_bstr_format_checker(const char *fmt, ...)
 #endif
 
 /*
- * Makes a value unknown to compiler and verifier, at no cost when run. Put it on counters
+ * Makes a value unknown to compiler and verifier, at no run-time cost. Apply it to counters
  * before a loop so that the verifier sees one state and not one for each value.
  */
 #define __sink(expr) asm volatile("" : "+g"(expr))
@@ -129,7 +129,7 @@ ___scx_bpf_bstr_format_checker(const char *fmt, ...)
 #define offsetof(type, member) __builtin_offsetof(type, member)
 #endif
 
-/* ---- memory read or written once, by one access, as it stands ---- */
+/* ---- memory read or written once, by a single access ---- */
 #define READ_ONCE(x)	     (*(const volatile typeof(x) *)&(x))
 #define WRITE_ONCE(x, value) (*(volatile typeof(x) *)&(x) = (value))
 
@@ -168,7 +168,7 @@ static inline s64 time_delta(u64 after, u64 before)
 
 /* ---- arithmetic ---- */
 
-/* The position of the highest bit that is set; 0 for 0 and 1. */
+/* The position of the highest set bit; 0 for 0 and 1. */
 static inline u32 log2_u32(u32 v)
 {
 	u32 bit = 0;
@@ -276,11 +276,11 @@ SCX_DEFINE_CPU_ITER(online)
 #define for_each_online_cpu(cpu)   bpf_for_each (online, cpu, NULL, 0)
 
 /*
- * Is the task pinned to its CPU for the moment (migrate_disable())? For callbacks that do
- * not sleep. Entering a BPF program disables migration of the current task as well: always
- * where the kernel has preemptible RCU, and in every kernel before 6.18. A count of one on
- * the current task is then ours. The presence of preemptible RCU is read off task_struct.
- * In doubt the answer is yes, which costs a local dispatch; a wrong no would be an error.
+ * Whether the task is pinned to its CPU at the moment (migrate_disable()). For callbacks that
+ * do not sleep. Entering a BPF program also disables migration of the current task: always if
+ * the kernel has preemptible RCU, and in every kernel before 6.18. A count of one on the
+ * current task is then ours. task_struct shows whether RCU is preemptible. In doubt the
+ * answer is yes, which costs a local dispatch; a wrong no would be an error.
  */
 struct task_struct___preempt_rcu {
 	int rcu_read_lock_nesting;

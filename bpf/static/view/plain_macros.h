@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The headers' macros as a reader sees them: calls stay calls, loops are loops. Each is
- * redefined where it is defined, and stays defined where it was, so that a source that asks
- * gets the same answer as when it is compiled. Read again after each header, so without a guard.
+ * The headers' macros for the static check: calls stay calls, loops are loops. Each is
+ * redefined where it is defined, and stays defined where it was, so that a source that tests
+ * for it gets the same answer as in the build. Read again after each header, so without a
+ * guard.
  */
 #ifdef SEC
 #undef SEC

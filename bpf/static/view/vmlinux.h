@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The macros of a real vmlinux.h, without the kernel's types: reading needs names, not layouts. */
+/*
+ * The macros of a real vmlinux.h, without the kernel's types: the check needs names, not
+ * layouts.
+ */
 #ifndef __VMLINUX_H__
 #define __VMLINUX_H__
 #ifndef __ksym

@@ -2,14 +2,14 @@
 /*
  * batch: the most work done, with the fewest switches.
  *
- * Long slices, no preemption on wakeup, and a task that used up its slice goes on where
- * it is unless somebody waits who is clearly further behind: a switch costs caches and
- * TLBs, so it has to buy some fairness. Weighted virtual time keeps shares fair over
- * seconds, not milliseconds.
+ * Long slices, no preemption on wakeup, and a task that used up its slice continues on its
+ * CPU unless a waiting task is clearly further behind: a switch costs caches and TLBs, so it
+ * must be worth it for fairness. Weighted virtual time keeps shares fair over seconds, not
+ * milliseconds.
  *
- * The machine's clock advances by the CPU time given to anyone, divided by the weight of
- * all that are runnable (generalised processor sharing, Parekh and Gallager 1993). Tasks
- * are kept within a bounded distance of it, so that nobody starves.
+ * The machine's clock advances by the CPU time given to anyone, divided by the weight of all
+ * runnable tasks (generalised processor sharing, Parekh and Gallager 1993). Tasks are kept
+ * within a bounded distance of it, so that none starves.
  */
 #include <scx/common.bpf.h>
 
@@ -23,11 +23,11 @@ UEI_DEFINE(uei);
 volatile u64 slice_ns = 20000000;
 /* Live. A task that slept may be at most this far behind the clock, ns of virtual time. */
 volatile u64 credit_ns = 5000000;
-/* Live. No task shall wait longer than about this for its turn, ns. */
+/* Live. No task should wait much longer than this for its turn, ns. */
 volatile u64 max_wait_ns = 800000000;
 /*
- * Live. A task goes on after its slice while it is less than this ahead of the clock, ns
- * of virtual time. 0: everybody who waits gets a turn after each slice.
+ * Live. A task continues after its slice while it is less than this ahead of the clock, ns of
+ * virtual time. 0: every waiting task gets a turn after each slice.
  */
 volatile u64 lead_ns = 20000000;
 /* Load. Slices never become shorter than this, ns. */
@@ -38,7 +38,7 @@ enum counter_index {
 	STAT_DIRECT,  /* wakeups that found an idle CPU */
 	STAT_QUEUED,  /* tasks that joined the queue */
 	STAT_KTHREAD, /* per-CPU kernel threads let through */
-	STAT_KEPT,    /* tasks that went on after their slice although others waited */
+	STAT_KEPT,    /* tasks that continued after their slice although others waited */
 	STAT_CAPPED,  /* tasks pulled back to the clock to keep max_wait_ns */
 	STAT_LATE,    /* tasks served out of order because they waited too long */
 	NR_COUNTERS,
@@ -56,7 +56,7 @@ struct task_ctx {
 #include <schedpilot/look.bpf.h>
 #include <schedpilot/vtime_queue.bpf.h>
 
-/* Is the task that just used up its slice still close enough to the clock to go on? */
+/* Whether the task that just used up its slice is close enough to the clock to continue. */
 static bool goes_on(struct task_struct *prev)
 {
 	u64 ahead = reach(max_wait_ns) / 4, vtime;
@@ -80,7 +80,7 @@ void BPF_STRUCT_OPS(batch_dispatch, s32 cpu, struct task_struct *prev)
 
 	if (look_due(now, LOOK_NS))
 		serve_late(QUEUE, max_wait_ns, 0, now);
-	/* Found nothing to run here, the kernel lets prev go on. */
+	/* If it finds nothing to run here, the kernel lets prev continue. */
 	if (lead_ns && prev && goes_on(prev)) {
 		scx_bpf_task_set_slice(prev, slice_for());
 		count(STAT_KEPT);

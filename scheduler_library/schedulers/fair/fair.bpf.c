@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * fair: everybody gets CPU time in proportion to weight.
+ * fair: every task gets CPU time in proportion to its weight.
  *
  * One queue for the whole machine, ordered by virtual time: a task's own time advances
  * by what it ran, divided by its weight, and the task that is furthest behind runs next.
  *
- * The machine has a clock of its own that advances as an ideal processor-sharing server
- * would: by the CPU time given to anyone, divided by the weight of all that are runnable
- * (generalised processor sharing, Parekh and Gallager 1993). Tasks are kept within a
- * bounded distance of that clock, so a long sleep earns little credit, and no stream of
- * newcomers, each joining at the clock, can keep a waiting task from its turn.
+ * The machine has its own clock that advances like an ideal processor-sharing server: by the
+ * CPU time given to anyone, divided by the weight of all runnable tasks (generalised
+ * processor sharing, Parekh and Gallager 1993). Tasks are kept within a bounded distance of
+ * that clock, so a long sleep earns little credit, and no stream of newcomers, each joining
+ * at the clock, can keep a waiting task from its turn.
  */
 #include <scx/common.bpf.h>
 
@@ -23,7 +23,7 @@ UEI_DEFINE(uei);
 volatile u64 slice_ns = 3000000;
 /* Live. A task that slept may be at most this far behind the clock, ns of virtual time. */
 volatile u64 credit_ns = 3000000;
-/* Live. No task shall wait longer than about this for its turn, ns. */
+/* Live. No task should wait much longer than this for its turn, ns. */
 volatile u64 max_wait_ns = 800000000;
 /* Load. Slices never become shorter than this, ns. */
 const volatile u64 min_slice_ns = 500000;

@@ -16,7 +16,7 @@ UEI_DEFINE(uei);
 
 /* Live. Slice of a task of weight 100 (nice 0), ns. Longer: fewer switches, longer waits. */
 volatile u64 slice_ns = 5000000;
-/* Live. No task shall wait longer than about this for its turn, ns; slices shrink to keep it. */
+/* Live. No task should wait much longer than this for its turn, ns; slices shrink accordingly. */
 volatile u64 max_wait_ns = 800000000;
 /* Load. Slices never become shorter than this, ns. */
 const volatile u64 min_slice_ns = 500000;
@@ -37,7 +37,10 @@ enum counter_index {
 #include <schedpilot/machine.bpf.h>
 #include <schedpilot/slices.bpf.h>
 
-/* One slice, by weight (a quarter to four times), short enough for the whole queue to get by. */
+/*
+ * One slice, by weight (a quarter to four times), short enough that the whole queue gets a
+ * turn in time.
+ */
 static u64 slice_for(const struct task_struct *p)
 {
 	u64 slice = slice_ns * p->scx.weight / 100;

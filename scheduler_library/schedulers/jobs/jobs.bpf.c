@@ -2,15 +2,15 @@
 /*
  * jobs: the order of finite jobs, by how long each is expected to run.
  *
- * Userspace writes what it expects into the map `expected_runtime` (key: process id as
- * u32, value: CPU time of the whole run in ns as u64). Longest first keeps all CPUs busy
- * to the end and so gives the least makespan (Graham 1969, list scheduling: at most 4/3 of
- * the best); shortest first, by what remains, gives the least mean wait (Smith 1956).
- * Processes without an entry are *others*: they share what is left to them by weight, and
- * are first whenever they have had less than their part.
+ * Userspace writes its expectations into the map `expected_runtime` (key: process id as u32,
+ * value: CPU time of the whole run in ns as u64). Longest first keeps all CPUs busy to the
+ * end and so gives the least makespan (Graham 1969, list scheduling: at most 4/3 of the
+ * best); shortest first, by the remaining time, gives the least mean wait (Smith 1956).
+ * Processes without an entry are *others*: they share the rest by weight, and are first
+ * whenever they have had less than their part.
  *
- * A job at the end of the order still gets a short slice every max_wait_ns, so nothing
- * stands still and the kernel's watchdog stays quiet.
+ * A job at the end of the order still gets a short slice every max_wait_ns, so nothing stands
+ * still and the kernel's watchdog does not act.
  */
 #include <scx/common.bpf.h>
 
@@ -21,7 +21,7 @@ UEI_DEFINE(uei);
 #define JOBS   0
 #define OTHERS 1
 
-/* Expectations beyond this (13 days) are all the same to us; keeps keys from wrapping, ns. */
+/* Expectations beyond this (13 days) count as equal; this keeps keys from wrapping, ns. */
 #define LONGEST (1ULL << 50)
 
 /* Live. Longest first (least makespan) or shortest first (least mean wait). */
@@ -34,11 +34,11 @@ volatile u64 others_slice_ns = 3000000;
 volatile u64 others_percent = 30;
 /* Live. A job that has waited this long gets a slice out of order, ns. */
 volatile u64 max_wait_ns = 2500000000;
-/* Live. That slice, ns. */
+/* Live. The length of that slice, ns. */
 volatile u64 late_slice_ns = 1000000;
 /*
- * Live. A process that is expected to take less is one of the others, ns: else every command
- * that somebody types twice would be a job, and wait behind all longer ones.
+ * Live. A process that is expected to take less is one of the others, ns: otherwise every
+ * command that somebody types twice would be a job, and wait behind all longer ones.
  */
 volatile u64 least_job_ns = 10000000;
 /* Load. How often a CPU looks for jobs that have waited too long, ns. */
@@ -92,7 +92,7 @@ struct task_ctx {
 
 static s64 debt; /* what jobs owe the others, ns; negative: the other way round */
 
-/* What is expected of a process; NULL where that is nothing, or too little for a job. */
+/* The expectation for a process; NULL if there is none, or it is too short for a job. */
 static u64 *expectation(u32 tgid)
 {
 	u64 *expected = bpf_map_lookup_elem(&expected_runtime, &tgid);
@@ -101,8 +101,8 @@ static u64 *expectation(u32 tgid)
 }
 
 /*
- * A job's place in the order; the smallest runs next. Weight makes a job as much more
- * urgent as it is larger than 100.
+ * A job's place in the order; the smallest runs next. A weight above 100 makes a job
+ * proportionally more urgent.
  */
 static u64 place(const struct task_struct *p, u64 expected, u64 used)
 {
@@ -114,12 +114,12 @@ static u64 place(const struct task_struct *p, u64 expected, u64 used)
 		rest = expected * weight / 100;
 		return rest < 8 * LONGEST ? 8 * LONGEST - rest : 0;
 	}
-	/* One that ran longer than expected is likely to run as long again. */
+	/* A job that ran longer than expected is likely to run as long again. */
 	rest = used < expected ? expected - used : used;
 	return (rest < LONGEST ? rest : LONGEST) * 100 / weight;
 }
 
-/* CPU time that the others have for certain of each second of a CPU, ns. */
+/* The guaranteed CPU time of the others per second of a CPU, ns. */
 static u64 others_part(void)
 {
 	return 10000000 * (others_percent ? others_percent : 1);
@@ -180,7 +180,7 @@ void BPF_STRUCT_OPS(jobs_enqueue, struct task_struct *p, u64 enq_flags)
 	wake_idle_cpu(p);
 }
 
-/* Put down what the task has run since `started_at`, and start anew from `now`. */
+/* Account for the task's run time since `started_at`, and start again from `now`. */
 static void charge(const struct task_struct *p, struct task_ctx *t, u64 now)
 {
 	u64 *used, ran = now - t->started_at;
@@ -205,9 +205,9 @@ static void charge(const struct task_struct *p, struct task_ctx *t, u64 now)
 }
 
 /*
- * Is this job, whose slice just ended, still the first in the order? The kernel asks for
- * the next task before it hands the last one back, so that the first job would lose a turn
- * to the second at the end of each slice. Among equals, the one that runs is first.
+ * Whether this job, whose slice just ended, is still the first in the order. The kernel asks
+ * for the next task before it hands the last one back, so otherwise the first job would lose
+ * a turn to the second at the end of each slice. Among equals, the running one is first.
  */
 static bool still_first(struct task_struct *prev, u64 now)
 {
@@ -241,7 +241,7 @@ void BPF_STRUCT_OPS(jobs_dispatch, s32 cpu, struct task_struct *prev)
 		serve_late(JOBS, max_wait_ns, late_slice_ns, now);
 	if (debt >= 0 && scx_bpf_dsq_move_to_local(OTHERS, 0))
 		return;
-	/* Given nothing to run here, the kernel lets prev go on. */
+	/* If it gets nothing to run here, the kernel lets prev continue. */
 	if (prev && still_first(prev, now)) {
 		scx_bpf_task_set_slice(prev, slice_ns);
 		return;
@@ -302,7 +302,7 @@ void BPF_STRUCT_OPS(jobs_exit_task, struct task_struct *p, struct scx_exit_task_
 {
 	u32 tgid = p->tgid;
 
-	/* The number will be somebody else's: forget what was known of the process. */
+	/* The process id will be reused: forget what was known about the process. */
 	if (p->pid != p->tgid || args->cancelled)
 		return;
 	bpf_map_delete_elem(&expected_runtime, &tgid);

@@ -2,14 +2,14 @@
 /*
  * latency: tasks that run briefly and often run at once, whatever else is going on.
  *
- * What a task is, is measured, not read from its name: the average length of its bursts
- * (CPU time between two sleeps) and the average time between its wakeups. A task with
- * short bursts and frequent wakeups is *brisk*. When it wakes and no CPU is idle, it goes
- * into the brisk queue and takes a CPU from a task that has not slept for a while.
+ * A task's kind is measured, not read from its name: the average length of its bursts (CPU
+ * time between two sleeps) and the average time between its wakeups. A task with short bursts
+ * and frequent wakeups is *brisk*. When it wakes and no CPU is idle, it goes into the brisk
+ * queue and takes a CPU from a task that has not slept for a while.
  *
  * Both queues are ordered by weighted virtual time on one clock (as in `fair`), and the
  * others keep a guaranteed part of each CPU: brisk tasks run up a debt there, and before it
- * grows, one of the others goes first and is left alone for a moment.
+ * grows, one of the others goes first and is not interrupted for a moment.
  */
 #include <scx/common.bpf.h>
 
@@ -32,17 +32,17 @@ volatile u64 brisk_slice_ns = 1000000;
 volatile u64 slice_ns = 4000000;
 /* Live. A task that slept may be at most this far behind the clock, ns of virtual time. */
 volatile u64 credit_ns = 4000000;
-/* Live. May a brisk task that wakes take the CPU from another? */
+/* Live. Whether a waking brisk task may take the CPU from another. */
 volatile bool preempt = true;
 /*
  * Live. Only a task that has run this long without sleeping is interrupted, ns. One that
  * sleeps by itself soon gives way anyway; and a producer that lost the CPU for each item it
- * hands on would switch for every item, where one switch for a batch of them is enough.
+ * passes on would switch for every item, although one switch for a batch of them is enough.
  */
 volatile u64 hog_ns = 50000000;
 /* Live. A slice that was owed to one of the others is not interrupted for this long, ns. */
 volatile u64 owed_ns = 1000000;
-/* Load. No task shall wait longer than about this for its turn, ns. */
+/* Load. No task should wait much longer than this for its turn, ns. */
 const volatile u64 max_wait_ns = 600000000;
 /* Load. Slices never become shorter than this, ns. */
 const volatile u64 min_slice_ns = 500000;
@@ -77,7 +77,7 @@ enum occupant {
 	NOBODY, /* idle, or a task of another scheduling class */
 	A_BRISK,
 	AN_OTHER,
-	CLAIMED, /* an other task, and somebody is on the way to take its place */
+	CLAIMED, /* an other task, and a brisk one is on the way to replace it */
 };
 
 struct cpu_ctx {
@@ -100,12 +100,15 @@ struct cpu_ctx {
 #include <schedpilot/timing.bpf.h>
 #include <schedpilot/virtual_time.bpf.h>
 
-/* The wished slice, short enough that all who wait in `queue` get by within max_wait_ns. */
+/*
+ * The wanted slice, short enough that all tasks that wait in `queue` get a turn within
+ * max_wait_ns.
+ */
 static u64 slice_in(u64 queue, u64 wished)
 {
 	u64 fit = fitting_slice(max_wait_ns, scx_bpf_dsq_nr_queued(queue));
 
-	/* The others have only their part of the CPUs for certain. */
+	/* Only their part of the CPUs is guaranteed to the others. */
 	if (queue == OTHERS)
 		fit = fit * (others_percent ? others_percent : 1) / 100;
 	return bounded_slice(wished, fit, min_slice_ns);
@@ -119,8 +122,8 @@ static u64 place_of(struct task_ctx *t)
 }
 
 /*
- * Brisk: short bursts, frequent wakeups, and not in the middle of a long one. Who was
- * given less weight than usual (nice above 0) asked not to be in others' way.
+ * Brisk: short bursts, frequent wakeups, and not in the middle of a long one. A task with
+ * less than the usual weight (nice above 0) asked not to be in others' way.
  */
 static bool is_brisk(const struct task_struct *p, const struct task_ctx *t)
 {
@@ -131,7 +134,7 @@ static bool is_brisk(const struct task_struct *p, const struct task_ctx *t)
 }
 
 /*
- * Find a CPU that `p` may use and that runs another task, claim it, and make it pick anew.
+ * Find a CPU that `p` may use and that runs another task, claim it, and make it choose again.
  * Its previous CPU first, where its data may still be cached.
  */
 static void take_cpu(struct task_struct *p, s32 first)
@@ -231,7 +234,7 @@ void BPF_STRUCT_OPS(latency_runnable, struct task_struct *p, u64 enq_flags)
 	if (!(enq_flags & SCX_ENQ_WAKEUP))
 		return;
 	now = scx_bpf_now();
-	/* One long sleep says little about how often it wakes while at work: at most 1 s. */
+	/* One long sleep says little about how often it wakes while it works: at most 1 s. */
 	t->interval_avg =
 	    average(t->interval_avg, now - t->woke_at < 1000000000 ? now - t->woke_at : 1000000000);
 	t->woke_at = now;
@@ -261,7 +264,7 @@ void BPF_STRUCT_OPS(latency_running, struct task_struct *p)
 	/* Those that found an idle CPU skipped enqueue. */
 	t->brisk = is_brisk(p, t);
 	c->from = t->started_at + (c->owed ? owed_ns : 0);
-	/* It may become a hog within this slice; until then it is left alone. */
+	/* It may become a hog within this slice; until then it is not interrupted. */
 	if (t->burst < hog_ns && !before(t->started_at + hog_ns - t->burst, c->from))
 		c->from = t->started_at + hog_ns - t->burst;
 	c->occupant = t->brisk ? A_BRISK : AN_OTHER;
@@ -284,7 +287,7 @@ void BPF_STRUCT_OPS(latency_stopping, struct task_struct *p, bool runnable)
 
 	c->occupant = NOBODY;
 	c->debt += t->brisk ? (s64)(ran * percent / (100 - percent)) : -(s64)ran;
-	/* What nobody asked for is not owed for ever, nor is plenty held against anyone. */
+	/* Unrequested time is not owed for ever, and large debts are limited. */
 	if (c->debt > most)
 		c->debt = most;
 	if (c->debt < -most)
@@ -298,7 +301,7 @@ s32 BPF_STRUCT_OPS(latency_init_task, struct task_struct *p, struct scx_init_tas
 	if (!t)
 		return -ENOMEM;
 	t->vtime = clock;
-	/* Nobody is brisk until it has shown it, which takes about ten wakeups. */
+	/* No task is brisk until it has shown it, which takes about ten wakeups. */
 	t->burst_avg = 2 * burst_limit_ns;
 	t->interval_avg = 1000000000;
 	t->woke_at = scx_bpf_now();

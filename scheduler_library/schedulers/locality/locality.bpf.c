@@ -8,8 +8,8 @@
  * takes the one furthest behind. A CPU without work steals: in its LLC first, then
  * anywhere.
  *
- * No queue depends on its CPU: every CPU regularly looks into its LLC's queue and into
- * one foreign queue, in rotation, even when it has work of its own.
+ * No queue depends on its CPU: every CPU regularly looks into its LLC's queue and into one
+ * foreign queue, in rotation, even if it has work of its own.
  */
 #include <scx/common.bpf.h>
 
@@ -28,7 +28,7 @@ volatile u64 credit_ns = 5000000;
 volatile u64 lead_ns = 10000000;
 /* Live. At most this many tasks wait in a CPU's own queue; more go to the LLC's. */
 volatile u64 own_tasks = 2;
-/* Load. No task shall wait longer than about this for its turn, ns. */
+/* Load. No task should wait much longer than this for its turn, ns. */
 const volatile u64 max_wait_ns = 600000000;
 /* Load. Slices never become shorter than this, ns. */
 const volatile u64 min_slice_ns = 500000;
@@ -78,7 +78,7 @@ struct cpu_ctx {
 #include <schedpilot/timing.bpf.h>
 #include <schedpilot/virtual_time.bpf.h>
 
-/* Slices shrink with the number of runnable tasks (by weight), so that all get by. */
+/* Slices shrink with the number of runnable tasks (by weight), so that all get a turn in time. */
 static u64 slice_for(void)
 {
 	return bounded_slice(slice_ns, reach(max_wait_ns), min_slice_ns);
@@ -155,7 +155,7 @@ static bool steal(s32 cpu, u32 llc, bool near)
 	return false;
 }
 
-/* One look into the queues of one foreign CPU, the next one each time. */
+/* Look into the queues of one foreign CPU, the next one each time. */
 static bool look_abroad(s32 cpu, struct cpu_ctx *c)
 {
 	u32 other = (c->foreign + 1) % nr_cpus;
@@ -191,7 +191,7 @@ void BPF_STRUCT_OPS(locality_dispatch, s32 cpu, struct task_struct *prev)
 		return;
 	if (scx_bpf_dsq_move_to_local(cpu, 0) || scx_bpf_dsq_move_to_local(LLC_BASE + llc, 0))
 		return;
-	/* The kernel lets a task whose slice ended go on if there is nothing else here. */
+	/* The kernel lets a task whose slice ended continue if there is nothing else here. */
 	if (prev && (prev->scx.flags & SCX_TASK_QUEUED))
 		return;
 	if (!steal(cpu, llc, true))
