@@ -88,9 +88,9 @@ STEPS: tuple[str, ...] = (
     """,
     # Nothing read them: the back-off store has the quarantines, the episodes' views the costs.
     """
-    DROP TABLE quarantine;
-    DROP INDEX cost_by_episode;
-    DROP TABLE cost;
+    DROP TABLE IF EXISTS quarantine;
+    DROP INDEX IF EXISTS cost_by_episode;
+    DROP TABLE IF EXISTS cost;
     """,
 )
 VERSION = len(STEPS)

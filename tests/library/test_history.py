@@ -191,12 +191,12 @@ def test_a_state_folder_that_is_no_folder_degrades_to_memory(tmp_path: Path) -> 
 READ_ONLY = """
 import os, sys
 from pathlib import Path
-from scheduler_library.history import Lesson, open_history
+from scheduler_library.history import LessonRecord, open_history
 if os.geteuid() == 0:
     os.setuid(65534)
 history = open_history(Path(sys.argv[1])).history
 assert history.degraded is not None
-history.add_lesson(Lesson(1.0, "me", "x"))
+history.add_lesson(LessonRecord(1.0, "me", "x"))
 assert len(history.lessons()) == 1
 """
 
@@ -232,14 +232,14 @@ def test_a_read_only_state_folder_degrades_to_memory(tmp_path: Path, exists: boo
 FULL = """
 import resource, signal, sys
 from pathlib import Path
-from scheduler_library.history import Lesson, open_history
+from scheduler_library.history import LessonRecord, open_history
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 history = open_history(Path(sys.argv[1])).history
-history.add_lesson(Lesson(1.0, "me", "before"))
+history.add_lesson(LessonRecord(1.0, "me", "before"))
 assert history.degraded is None
 resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192))
 for number in range(50):
-    history.add_lesson(Lesson(2.0 + number, "me", "x" * 2000))
+    history.add_lesson(LessonRecord(2.0 + number, "me", "x" * 2000))
 assert history.degraded is not None, "a file that cannot grow went unnoticed"
 assert len(history.lessons(100)) == 51, len(history.lessons(100))
 print(history.degraded.why)
