@@ -490,36 +490,12 @@ def tune(
         typer.Option(metavar="ID", help="With --agent.", hidden=True),
     ] = "",
     goal: Annotated[str, typer.Option(help="With --agent.", hidden=True)] = "",
-    parameters: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME|POLICY",
-            help=(
-                "Search better parameters for this scheduler in the simulator; no command, no "
-                "daemon."
-            ),
-        ),
-    ] = "",
-    trace: Annotated[
-        Path | None,
-        typer.Option(parser=_path, metavar="FILE", help="With --parameters: a recorded workload."),
-    ] = None,
-    scenario: Annotated[
-        str, typer.Option(metavar="NAME", help="With --parameters: one scenario of the stress set.")
-    ] = "",
-    metric: Annotated[
-        str,
-        typer.Option(
-            help="With --parameters: one figure: delay-p99, delay-p50, makespan, mean-completion, "
-            "throughput or fairness."
-        ),
-    ] = "",
     objective: Annotated[
         str,
         typer.Option(
             help=(
-                "Judge by this: 'response p99', 'completions'; else by the duration of a run; "
-                "with --parameters, by the kind of each group."
+                "Judge by this: 'response p99', 'completions'. Without it: by the duration of a "
+                "run."
             )
         ),
     ] = "",
@@ -533,44 +509,27 @@ def tune(
             ),
         ),
     ] = None,
-    group: Annotated[
-        str, typer.Option(help="With --parameters: only this group or workload.")
+    parameters: Annotated[
+        str, typer.Option(help="The old spelling of `schedpilot search`.", hidden=True)
     ] = "",
+    trace: Annotated[
+        Path | None, typer.Option(parser=_path, help="With --parameters.", hidden=True)
+    ] = None,
+    scenario: Annotated[str, typer.Option(help="With --parameters.", hidden=True)] = "",
+    metric: Annotated[str, typer.Option(help="With --parameters.", hidden=True)] = "",
+    group: Annotated[str, typer.Option(help="With --parameters.", hidden=True)] = "",
     trials: Annotated[
-        int,
-        typer.Option(
-            min=2, max=10_000, help=("With --parameters: how many sets of values to try.")
-        ),
+        int, typer.Option(min=2, max=10_000, help="With --parameters.", hidden=True)
     ] = 40,
-    seed: Annotated[
-        int,
-        typer.Option(
-            min=0, help=("With --parameters: random seed; equal seeds give equal results.")
-        ),
-    ] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="With --parameters.", hidden=True)] = 1,
     save: Annotated[
-        Path | None,
-        typer.Option(
-            parser=_path,
-            metavar="FILE.policy",
-            help="With --parameters: write the result as a policy.",
-        ),
+        Path | None, typer.Option(parser=_path, help="With --parameters.", hidden=True)
     ] = None,
     btf: Annotated[
-        Path | None,
-        typer.Option(
-            parser=_path,
-            metavar="FILE",
-            help="With --parameters: BTF of the kernel to compile for.",
-        ),
+        Path | None, typer.Option(parser=_path, help="With --parameters.", hidden=True)
     ] = None,
     cache: Annotated[
-        Path | None,
-        typer.Option(
-            parser=_path,
-            metavar="FOLDER",
-            help="With --parameters: folder for build results.",
-        ),
+        Path | None, typer.Option(parser=_path, help="With --parameters.", hidden=True)
     ] = None,
     json: Json = False,
 ) -> None:
@@ -579,20 +538,26 @@ def tune(
     0: something was better. 3: nothing was. The machine is left as it was, unless --keep.
     """
     if parameters:
-        from cli import searching
+        from cli.output import note
 
         if command or agent or workload or candidate or guard:
             raise typer.BadParameter("--parameters searches one scheduler; no command, no --agent")
-        if bool(trace) == bool(scenario):
-            raise typer.BadParameter("--parameters needs one of --trace and --scenario")
-        if metric and objective:
-            raise typer.BadParameter("choose one of --objective and --metric")
-        if metric and metric not in searching.METRICS:
-            raise typer.BadParameter(f"--metric is one of {', '.join(searching.METRICS)}")
-        chosen = searching.SearchOptions(
-            trials, seed, metric, group, trace, scenario, btf, cache, save, objective
+        note("`tune --parameters` is now called `schedpilot search`; this run continues")
+        search(
+            parameters,
+            settings,
+            trace,
+            scenario,
+            objective,
+            metric,
+            group,
+            trials,
+            seed,
+            save,
+            btf,
+            cache,
+            json,
         )
-        _leave(searching.search(parameters, settings or [], chosen, json=json))
     if trace or scenario or save:
         raise typer.BadParameter("--trace, --scenario and --save are for --parameters")
     if agent:
@@ -684,6 +649,69 @@ def ask(
         tuple(command or ()), workload, goal, timeout, objective, tuple(guard or ())
     )
     _leave(asking.ask(wish, json=json))
+
+
+@app.command(rich_help_panel=LOOKING)
+def search(
+    target: Target,
+    settings: Settings = None,
+    trace: Annotated[
+        Path | None, typer.Option(parser=_path, metavar="FILE", help="On a recorded workload.")
+    ] = None,
+    scenario: Annotated[
+        str, typer.Option(metavar="NAME", help="On one scenario of the stress set.")
+    ] = "",
+    objective: Annotated[
+        str,
+        typer.Option(
+            help="Judge by this: 'response p99', 'completions'. Without it: by the kind of each "
+            "group."
+        ),
+    ] = "",
+    metric: Annotated[
+        str,
+        typer.Option(
+            help="Judge by one figure: delay-p99, delay-p50, makespan, mean-completion, "
+            "throughput or fairness."
+        ),
+    ] = "",
+    group: Annotated[str, typer.Option(help="Only this group or workload.")] = "",
+    trials: Annotated[
+        int, typer.Option(min=2, max=10_000, help="How many sets of values to try.")
+    ] = 40,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Random seed; equal seeds give equal results.")
+    ] = 1,
+    save: Annotated[
+        Path | None,
+        typer.Option(parser=_path, metavar="FILE.policy", help="Write the result as a policy."),
+    ] = None,
+    btf: Annotated[
+        Path | None,
+        typer.Option(parser=_path, metavar="FILE", help="BTF of the kernel to compile for."),
+    ] = None,
+    cache: Annotated[
+        Path | None,
+        typer.Option(parser=_path, metavar="FOLDER", help="Folder for build results."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Search better parameters for a scheduler in the simulator. Needs no daemon; loads nothing.
+
+    0: better values were found. 3: the defaults are as good.
+    """
+    from cli import searching
+
+    if bool(trace) == bool(scenario):
+        raise typer.BadParameter("a search needs one of --trace and --scenario")
+    if metric and objective:
+        raise typer.BadParameter("choose one of --objective and --metric")
+    if metric and metric not in searching.METRICS:
+        raise typer.BadParameter(f"--metric is one of {', '.join(searching.METRICS)}")
+    options = searching.SearchOptions(
+        trials, seed, metric, group, trace, scenario, btf, cache, save, objective
+    )
+    _leave(searching.search(target, settings or [], options, json=json))
 
 
 @app.command(rich_help_panel=ACTING)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""`schedpilot tune --parameters`: better values for a scheduler's parameters, in the simulator.
+"""`schedpilot search`: better values for a scheduler's parameters, in the simulator.
 
 Separate programs compile, simulate and search; the command imports none of them. It needs no daemon
 and loads nothing.

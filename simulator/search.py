@@ -350,7 +350,7 @@ def _best(study: optuna.Study, latest: float) -> float:
 
 
 def _asked(words: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="schedpilot tune --parameters", allow_abbrev=False)
+    parser = argparse.ArgumentParser(prog="schedpilot search", allow_abbrev=False)
     what = parser.add_mutually_exclusive_group()
     parser.add_argument("--source", type=named_path, required=True, help="the scheduler's C")
     parser.add_argument("--space", type=named_path, required=True, help="its parameters, JSON")

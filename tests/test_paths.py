@@ -35,6 +35,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "schedpilot simulate": ("fifo", "--scenario=quiet", "--btf=types"),
     "schedpilot check": ("slice 3ms",),
     "schedpilot record": ("--seconds=0.1",),
+    "schedpilot search": ("fifo", "--scenario=quiet", "--trials=2", "--btf=types"),
     "schedpilot tune": ("--parameters=fifo", "--scenario=quiet", "--trials=2", "--btf=types"),
     "lab build": (),
     "lab path": (),

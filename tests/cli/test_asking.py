@@ -97,6 +97,12 @@ def test_a_command_that_fails_ends_the_episode(
         ("tune", "--agent", "-c", "latency", "--", "true"),
         ("tune", "--workload", WORKLOAD, "--", "true"),
         ("tune",),
+        ("tune", "--parameters", "latency"),
+        ("tune", "--parameters", "latency", "--scenario", "quiet", "--", "true"),
+        ("search",),
+        ("search", "latency"),
+        ("search", "latency", "--scenario", "quiet", "--metric", "delay"),
+        ("search", "latency", "--scenario", "quiet", "--metric", "fairness", "--objective", "cpu"),
     ],
 )
 def test_words_that_contradict_are_refused(schedpilot: Schedpilot, words: tuple[str, ...]) -> None:
@@ -111,6 +117,18 @@ def test_the_former_word_still_works_and_says_what_it_is_called_now(
     done = schedpilot("tune", "--agent", "--workload", WORKLOAD)
     assert done.status == 0, done.error_text
     assert "`tune --agent` is now called `schedpilot ask`" in done.error_text
+
+
+def test_a_search_by_its_former_word_says_the_new_one(schedpilot: Schedpilot) -> None:
+    """`tune --parameters` does what `search` does: both refuse the same in the same words."""
+    words = ("--scenario", "quiet", "--save", "x.policy")
+    former = schedpilot("tune", "--parameters", "slice 3ms", *words)
+    now = schedpilot("search", "slice 3ms", *words)
+    assert (former.status, now.status) == (1, 1)
+    said = "`tune --parameters` is now called `schedpilot search`; this run continues"
+    assert said in former.error_text
+    assert said not in now.error_text
+    assert former.error_text.endswith(now.error_text)
 
 
 # ---------------------------------------------------------------- what is wanted

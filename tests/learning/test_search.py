@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""`tune --parameters`: an optimiser finds better values in the simulator, the same each time."""
+"""`schedpilot search`: an optimiser finds better values in the simulator, the same each time."""
 
 import json
 import os
@@ -17,57 +17,57 @@ from simulator.search import starved
 from simulator.stress import wait_bounds_ns
 from tests.target import Target
 
-Tune = Callable[..., Completed]
+Search = Callable[..., Completed]
 
 
 @pytest.fixture
-def tune(target: Target) -> Tune:
+def search(target: Target) -> Search:
     """Runs the command, for the lab's kernel."""
 
     def call(*words: str) -> Completed:
-        argv = [sys.executable, "-m", "cli.main", "tune", *words]
+        argv = [sys.executable, "-m", "cli.main", "search", *words]
         argv += ["--btf", str(target.btf), "--cache", str(target.cache)]
         return run(argv, timeout=300, env={"PATH": os.environ["PATH"]}, check=False)
 
     return call
 
 
-def test_better_values_are_found_checked_and_saved(tune: Tune, tmp_path: Path) -> None:
+def test_better_values_are_found_checked_and_saved(search: Search, tmp_path: Path) -> None:
     """A burst of clients waits less with what is found, also with seeds that were not tuned for;
     the same seed finds the same; what is saved is a policy."""
     file = tmp_path / "found.policy"
-    words = ["--parameters", "latency", "--scenario", "bursty_rpc", "--group", "clients"]
+    words = ["latency", "--scenario", "bursty_rpc", "--group", "clients"]
     words += ["--trials", "4", "--metric", "delay-p99", "--json"]
-    done = tune(*words, "--save", str(file))
+    done = search(*words, "--save", str(file))
     assert done.status == 0, done.error_text
     found = json.loads(done.stdout)
     assert found["gain"] > 0.05
     assert found["groups"][0]["found"] < found["groups"][0]["by_default"]
     assert not any(name.endswith("_wait_ns") for name in found["values"])
     assert file.read_text().startswith("use latency ")
-    assert tune(*words).stdout == done.stdout
+    assert search(*words).stdout == done.stdout
 
 
-def test_values_are_searched_by_what_is_asked_for(tune: Tune) -> None:
+def test_values_are_searched_by_what_is_asked_for(search: Search) -> None:
     """An objective is taken as one takes it elsewhere; without any each group has its own."""
-    words = ["--parameters", "latency", "--scenario", "bursty_rpc", "--group", "clients"]
+    words = ["latency", "--scenario", "bursty_rpc", "--group", "clients"]
     words += ["--trials", "2", "--json"]
-    asked = json.loads(tune(*words, "--objective", "response p99; completions").stdout)
+    asked = json.loads(search(*words, "--objective", "response p99; completions").stdout)
     assert asked["metric"] == "response p99; completions"
-    assert json.loads(tune(*words).stdout)["metric"] == ""
-    done = tune(*words, "--objective", "resposne p99")
+    assert json.loads(search(*words).stdout)["metric"] == ""
+    done = search(*words, "--objective", "resposne p99")
     assert (done.status, "did you mean 'response'?" in done.error_text) == (1, True)
 
 
-def test_what_cannot_be_searched_is_said(tune: Tune) -> None:
+def test_what_cannot_be_searched_is_said(search: Search) -> None:
     """A scenario or group that does not exist, a policy that cannot be saved."""
-    done = tune("--parameters", "latency", "--scenario", "nope")
+    done = search("latency", "--scenario", "nope")
     assert (done.status, "no scenario 'nope'" in done.error_text) == (1, True)
-    done = tune("--parameters", "latency", "--scenario", "quiet", "--group", "nobody")
+    done = search("latency", "--scenario", "quiet", "--group", "nobody")
     assert (done.status, "no group can be judged by its kind" in done.error_text) == (1, True)
-    done = tune("--parameters", "slice 3ms", "--scenario", "quiet", "--save", "x.policy")
+    done = search("slice 3ms", "--scenario", "quiet", "--save", "x.policy")
     assert (done.status, "can be saved" in done.error_text) == (1, True)
-    done = tune("--parameters", "latency")
+    done = search("latency")
     assert done.status == 2
 
 
