@@ -57,7 +57,7 @@ def show_history(*, last: int, json: bool) -> None:
             _episode_outcome(each),
         )
     out().print(made)
-    say("`schedpilot explain ID` tells the story of one", "dim")
+    say("`schedpilot explain ID` shows the story of one", "dim")
 
 
 def _outcomes(outcomes: list[OutcomeView]) -> None:

@@ -123,7 +123,7 @@ def show_status(*, json: bool) -> None:
         heading("quarantine")
         made = table("scheduler", "candidate", "reason", "until")
         for entry in status.quarantine:
-            left = span(max(0.0, entry.until - time.time())) if entry.until else "told otherwise"
+            left = span(max(0.0, entry.until - time.time())) if entry.until else "further notice"
             made.add_row(plain(entry.scheduler), plain(entry.candidate), plain(entry.reason), left)
         out().print(made)
     for text in status.notes:

@@ -119,7 +119,7 @@ def main() -> int:
         why = str(fault)
     except OSError as error:
         why = str(fault_of(error))
-    except Exception as error:  # noqa: BLE001 - whoever runs a demo is told, and not shown a defect
+    except Exception as error:  # noqa: BLE001 - the user gets a message, not a traceback
         why = account.defect(OUT, error)
     say("")
     found = account.read(OUT)

@@ -484,7 +484,7 @@ def main() -> None:
     except Fault as fault:
         book.write(replace(book.account, why=str(fault)))
         sys.stderr.write(fault.report() + "\n")
-    except Exception as error:  # noqa: BLE001 - whoever runs a demo is told, and not shown a defect
+    except Exception as error:  # noqa: BLE001 - the user gets a message, not a traceback
         book.write(replace(book.account, why=defect(out, error)))
     raise SystemExit(0 if book.account.whole else 1)
 

@@ -145,7 +145,7 @@ class Toolbox:
                 if not opened.done():
                     opened.set_result(client)
                 await end.wait()
-        except Exception as error:  # noqa: BLE001 - whatever a server does, told where it matters
+        except Exception as error:  # noqa: BLE001 - any server error; reported where it matters
             if not opened.done():
                 opened.set_exception(error)
             else:

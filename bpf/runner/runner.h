@@ -115,7 +115,7 @@ struct failure {
 	const char *stage; /* open, set, load, attach, enable */
 	int error;	   /* positive errno, 0 where there is none */
 	char message[512];
-	bool ejected; /* an exit record tells more */
+	bool ejected; /* an exit record has more */
 };
 
 int sched_open(struct scheduler *sched, const char *path, struct failure *fail);

@@ -100,14 +100,14 @@ class WorkloadSignals(_Model):
     continue; `run_us`: CPU time of the stays that ended; `exits`: processes that ended.
 
     An activation is a thread's time from its wakeup (or its birth) to its next sleep (or its end),
-    with all waits between. Of those that ended: `response_us` is how long they took, `burst_us`
-    their CPU time, `waited_us` what they waited after the wakeup in all, and `preempted_us` what
-    they waited each time they lost the CPU. An event loop handles several requests in one
+    with all waits between. For those that ended: `response_us` is their duration, `burst_us` their
+    CPU time, `waited_us` the sum of their waits after the wakeup, and `preempted_us` of their waits
+    after losing the CPU. An event loop handles several requests in one
     activation: its `response_us` has one entry per event, the duration of the turn that handled it
-    (docs/signals.md). `open_us` has the time so far of the activations and turns that are not over
-    at the interval's end. `turnaround_us`: the processes that ended, from fork to exit;
-    `open_jobs_us`: the age of those that have a thread that runs or waits to. `longest` is the
-    longest wait for a CPU, those included that are not over.
+    (docs/signals.md). `open_us` has the time so far of the activations and turns that are
+    unfinished at the interval's end. `turnaround_us`: the processes that ended, from fork to exit;
+    `open_jobs_us`: the age of those with a thread that runs or waits to. `longest` is the longest
+    wait for a CPU, including unfinished ones.
     """
 
     id: Annotated[str, Field(max_length=MAX_LENGTH)]
@@ -179,9 +179,9 @@ class SignalsLine(_Model):
     """One interval. `t_ns` is CLOCK_BOOTTIME at its end, `time` the same in Unix seconds.
 
     `workloads` are sorted by CPU time, most first; `left_out` more were active but not
-    listed; `lost` switches could not be accounted; `lost_execs` and `lost_exits` were not told
-    because there were too many at once; `sees_open`: whether this kernel tells of what is not over;
-    `sees_turns`: whether the turns of event loops are seen.
+    listed; `lost` switches could not be accounted; `lost_execs` and `lost_exits` were not reported
+    because there were too many at once; `sees_open`: whether this kernel reports unfinished
+    activations; `sees_turns`: whether the turns of event loops are seen.
     """
 
     v: Literal[1]

@@ -590,7 +590,7 @@ def _limit(
 def _limit_text(term: Term) -> str:
     """A limit as people write it: `20ms` and not `20000us`. Parsing it gives the same number."""
     limit, unit = term.limit or 0.0, term.unit
-    # Whoever reports the measurement chooses its unit.
+    # The reporter of the measurement chooses its unit.
     if unit == "us" and term.metric is not Metric.MEASUREMENT:
         for longer in ("s", "ms"):
             text = f"{limit / _TO_US[longer]:.12g}"

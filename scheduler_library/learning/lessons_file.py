@@ -31,7 +31,7 @@ LARGEST_BYTES = 1024 * 1024
 MOST_READ = 2000
 HEAD = """\
 # What schedpilot has learned about schedulers and workloads, one [[lesson]] each. It is yours to
-# edit: the daemon reads it again when it has changed, and advisors are told what is in it. A lesson
+# edit: the daemon rereads it after a change, and advisors get its content. A lesson
 # of your own needs nothing but a text, and is never dropped to make room:
 #
 #   [[lesson]]

@@ -11,7 +11,7 @@
  *   util.bpf.h        verified indexing, arithmetic, time, READ_ONCE
  *   compat.bpf.h      one name for what differs between kernel versions
  *   cid.bpf.h         topological CPU ids and their masks (7.2)
- *   user_exit_info.bpf.h   how a scheduler's end is told to userspace
+ *   user_exit_info.bpf.h   how a scheduler reports its end to userspace
  */
 #ifndef SCX_COMMON_BPF_H
 #define SCX_COMMON_BPF_H
