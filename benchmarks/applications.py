@@ -198,7 +198,8 @@ async def _wrk(place: Path) -> Own:
     del place
     words = ["wrk", "-t", "1", "-c", "8", "-d", f"{RUN_S}s", "--latency"]
     text = await _said([*scope("own-client"), *words, f"http://127.0.0.1:{PORT}/"])
-    value, unit = re.findall(r"^ +99% +([0-9.]+)(us|ms|s)$", text, re.MULTILINE)[0]
+    # wrk pads units of one letter.
+    value, unit = re.findall(r"^ +99% +([0-9.]+)(us|ms|s) *$", text, re.MULTILINE)[0]
     factor = {"us": 1e-3, "ms": 1.0, "s": 1e3}[unit]
     return Own(float(value) * factor, _found(r"^Requests/sec: +([0-9.]+)", text, "wrk"), tail=True)
 
