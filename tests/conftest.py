@@ -33,6 +33,14 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.load_profile("unhurried")
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Generated examples reach the same code many times, and would be most of coverage's cost."""
+    for item in items:
+        if item.get_closest_marker("hypothesis"):
+            item.add_marker(pytest.mark.no_cover)
+
+
 def pytest_report_header() -> list[str]:
     """Where limits of time are longer, it is said why."""
     words = measure().words()
