@@ -148,7 +148,7 @@ def test_a_barrier_holds_all_until_the_last(rtapp: Rtapp) -> None:
             "tasks.a.policy",
             "others wait",
         ),
-        ('{"tasks": {"a": {"run": 1, "policy": "SCHED_IDEL"}}}', "tasks.a.policy", "no policy"),
+        ('{"tasks": {"a": {"run": 1, "policy": "SCHED_IDEL"}}}', "tasks.a.policy", "not a policy"),
         (
             '{"tasks": {"a": {"phases": {"p": {"run": 1, "policy": "SCHED_FIFO"}}}}}',
             "phases.p.policy",
@@ -169,7 +169,7 @@ def test_a_barrier_holds_all_until_the_last(rtapp: Rtapp) -> None:
             "takes no time",
         ),
         ('{"tasks": {}}', "tasks", "no tasks"),
-        ('{"tasks": {"a b": {"run": 1}}}', "tasks", "no name"),
+        ('{"tasks": {"a b": {"run": 1}}}', "tasks", "not a name"),
         ('{"global": {"durtion": 1}, "tasks": {"a": {"run": 1}}}', "global.durtion", "not known"),
         ('{"tasks": \n{"a": }}', "line 2", "not JSON"),
         ("{" * 100, "app.json", "nests 100 deep"),

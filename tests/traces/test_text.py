@@ -163,6 +163,6 @@ def test_what_is_no_workload_at_all_is_told(tmp_path: Path) -> None:
     """Any other file is refused with what would be taken."""
     path = tmp_path / "elf"
     path.write_bytes(b"\x7fELF\0\0")
-    assert "no workload" in fault_of(path).what
+    assert "not a known kind of workload" in fault_of(path).what
     assert fault_of(tmp_path / "nothing").type is FaultType.NOT_FOUND
     assert fault_of(tmp_path).type is FaultType.BAD_REQUEST
