@@ -262,10 +262,5 @@ def pardoned(state: Backoff, candidate: str) -> Backoff:
     )
 
 
-def rested(state: Backoff) -> Backoff:
-    """The operator's decision: no cooldown and no advice-only mode. Quarantines stay."""
-    return Backoff(quarantines=state.quarantines, trials=state.trials)
-
-
 def _times(count: int) -> str:
     return "once" if count == 1 else f"{count} times"
