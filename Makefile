@@ -120,7 +120,7 @@ PREFIXED = sed -e 's|/usr/bin/|$(PREFIX)/bin/|g' -e 's|/usr/lib/|$(PREFIX)/lib/|
 	-e 's|/usr/share/|$(PREFIX)/share/|g' -e 's|/etc/schedpilot|$(SYSCONFDIR)/schedpilot|g'
 
 install: helpers
-	install -d $(DESTDIR)$(PREFIX)/bin $(ROOTED) $(DESTDIR)$(UNITDIR) $(DESTDIR)$(DOCDIR)/docs \
+	install -d $(DESTDIR)$(PREFIX)/bin $(ROOTED) $(DESTDIR)$(UNITDIR) $(DESTDIR)$(DOCDIR)/docs/adr \
 		$(DESTDIR)$(PREFIX)/lib/systemd/catalog $(DESTDIR)$(PREFIX)/lib/sysusers.d \
 		$(DESTDIR)$(PREFIX)/lib/tmpfiles.d $(dir $(CONFIG))
 	install -m 0755 $(addprefix $(HELPER_DIR)/,$(HELPERS)) $(ROOTED)/
@@ -139,6 +139,7 @@ install: helpers
 	test -e $(CONFIG) || install -m 0644 systemd/schedpilot.toml $(CONFIG)
 	install -m 0644 README.md CHANGELOG.md LICENSE $(DESTDIR)$(DOCDIR)/
 	install -m 0644 docs/*.md $(DESTDIR)$(DOCDIR)/docs/
+	install -m 0644 docs/adr/*.md $(DESTDIR)$(DOCDIR)/docs/adr/
 	@if [ -z '$(DESTDIR)' ]; then packaging/register add; \
 	else echo 'Staged. On the machine itself: packaging/register add'; fi
 
