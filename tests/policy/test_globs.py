@@ -42,7 +42,11 @@ def test_globs_match_as_everywhere(patterns: list[str], names: list[str]) -> Non
     selector = format_expression(Binary("~", Name("comm"), Text("|".join(patterns))))
     policy = compile_policy(f"{selector} {{ idle }}", machine=MACHINE)
     assert isinstance(policy, CompiledPolicy)
-    part = re.search(r"/\* Is `part`.*(?=/\* The rule that a task)", policy.source, re.DOTALL)
+    part = re.search(
+        r"^static __always_inline \w+ at\(.*^static __noinline bool name_is_\d+\(.*?^}$",
+        policy.source,
+        re.DOTALL | re.MULTILINE,
+    )
     assert part is not None
     with tempfile.TemporaryDirectory(prefix="schedpilot-globs-") as place:
         source, library = Path(place, "globs.c"), Path(place, "globs.so")

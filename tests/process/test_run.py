@@ -85,9 +85,9 @@ def test_a_command_is_called_by_what_it_is_about(argv: list[str], name: str) -> 
 def test_a_limited_child_that_limits_one_of_its_own_keeps_within_its_limit() -> None:
     """Also on a slow machine, where limits of CPU time are longer: it gives what it has."""
     code = (
-        "from process import Limits, run, pace\n"
+        "from process import ResourceLimits, run, pace\n"
         "pace._speed.append((__import__('time').monotonic(), 10.0))\n"
-        "print(run(['sh', '-c', 'ulimit -t'], timeout=60, limits=Limits(cpu=20)).text)"
+        "print(run(['sh', '-c', 'ulimit -t'], timeout=60, limits=ResourceLimits(cpu=20)).text)"
     )
     done = run([sys.executable, "-c", code], timeout=60, limits=ResourceLimits(cpu=30), cwd=ROOT)
     assert int(done.text) >= 30
