@@ -244,6 +244,8 @@ def boot(
     control = bytearray()
     status: list[int] = []
     begun: list[float] = []
+    # Bytes of results that came, and that the guest has sent; unknown before its end.
+    came, sent = 0, -1
     started = time.monotonic()
     whole, booting = Limit(timeout), Limit(boot_timeout)
 
@@ -261,7 +263,15 @@ def boot(
 
         return reader
 
+    def on_results(data: bytes) -> bool:
+        nonlocal came
+        came += len(data)
+        if reader := outputs.get(Port.RESULTS):
+            reader(data)
+        return 0 <= sent <= came
+
     def on_control(data: bytes) -> bool:
+        nonlocal sent
         control.extend(data)
         while b"\n" in control:
             line, _, rest = bytes(control).partition(b"\n")
@@ -269,9 +279,11 @@ def boot(
             word, _, value = line.decode("ascii", "replace").partition(" ")
             if word == "begin":
                 begun.append(time.monotonic() - started)
-            if word == "end" and value.isdigit():
-                status.append(int(value))
-                return True
+            ended, _, size = value.partition(" ")
+            if word == "end" and ended.isdigit() and size.isdigit():
+                status.append(int(ended))
+                sent = int(size)
+                return came >= sent
         return False
 
     def ignore(_: bytes) -> None:
@@ -290,6 +302,8 @@ def boot(
                 readers[ours.fileno()] = keep(console)
             elif port is Port.CONTROL:
                 readers[ours.fileno()] = on_control
+            elif port is Port.RESULTS:
+                readers[ours.fileno()] = on_results
             else:
                 readers[ours.fileno()] = outputs.get(port, ignore)
         overdue = False
