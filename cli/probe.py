@@ -16,7 +16,7 @@ from daemon.api.models import (
     ProbeView,
     TableView,
 )
-from process import Fault, FaultType
+from process import Fault, FaultType, first_problem
 
 # Length of the longest bar of a histogram, characters.
 _BAR = 40
@@ -70,11 +70,10 @@ def run_probe(
         )
     except ValidationError as error:
         if calls:
-            said = error.errors(include_url=False, include_input=False)[0]
             raise Fault(
                 FaultType.BAD_REQUEST,
                 "this cannot be probed",
-                why=f"{'.'.join(map(str, said['loc']))}: {said['msg']}",
+                why=first_problem(error),
                 hint="an absolute path, and names of functions or `provider:name` of markers; "
                 "no --workload",
             ) from None

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 from cli.formats import clock, microseconds, quantity, span, trial_line
 from daemon.api.models import Event, EventKind, SignalPoint, TrialView
 from daemon.api.telling import ranges
-from process import Fault, FaultType
+from process import Fault, FaultType, first_problem
 
 # Events that change something, or give the reason for a change; the word for each.
 DECISIONS = {
@@ -246,11 +246,9 @@ def from_json(raw: bytes, where: str) -> Timeline:
     try:
         return TypeAdapter(Timeline).validate_json(raw)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
         raise Fault(
             FaultType.BAD_REQUEST,
             "this is not an account that `schedpilot report --json` wrote",
             where=where,
-            why=f"{place}: {first['msg']}" if place else first["msg"],
+            why=first_problem(error),
         ) from None

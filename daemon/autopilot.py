@@ -119,11 +119,9 @@ class Autopilot:
             regime=loaded.what.candidate if loaded else detect.KERNEL_DEFAULT,
             changed_at=self._changed_at,
             in_trial=self._trials.running is not None,
-            measurements=[
-                each
-                for name in self._state.measured(self._settings)
-                for each in self._watch.measurements(name, observation.began)
-            ],
+            measurements=self._watch.measurements(
+                self._state.measured(self._settings), observation.began
+            ),
         )
 
     def judges(self, workload: str) -> bool:

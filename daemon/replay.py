@@ -51,7 +51,7 @@ from daemon.decide.trial_judgement import (
 )
 from daemon.decide.windows import ROUNDING_S, Live, is_settled, live_of, window_of
 from daemon.decide.words import figure
-from process import Fault, FaultType, fault_of, named_path, printable
+from process import Fault, FaultType, fault_of, first_problem, named_path, printable
 
 
 class _Mark(BaseModel):
@@ -321,13 +321,11 @@ def _entry(raw: bytes, where: str) -> Entry:
             return _MARK.validate_json(raw)
         return SignalsLine.model_validate_json(raw)
     except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        place = ".".join(str(part) for part in first["loc"])
         raise Fault(
             FaultType.BAD_REQUEST,
             f"this line is not a {'mark' if is_mark else 'line of signals'}",
             where=where,
-            why=f"{place}: {first['msg']}" if place else first["msg"],
+            why=first_problem(error),
             hint=(
                 "`python -m daemon.replay --help` lists the marks; every other line is a line of "
                 "schedpilot-signals, unchanged"

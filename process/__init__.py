@@ -6,6 +6,7 @@ Every other package may import this one; it imports nothing else of the project.
 
 from process.effort import Effort, Priority, at_priority
 from process.fault import Fault, FaultType, fault_of, printable
+from process.invalid import first_problem
 from process.output import require_writable, write_output
 from process.pace import Fixed, Limit, Pace, measure, within
 from process.paths import named_path
@@ -26,6 +27,7 @@ __all__ = [
     "Sandbox",
     "at_priority",
     "fault_of",
+    "first_problem",
     "measure",
     "named_path",
     "printable",

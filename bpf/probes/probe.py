@@ -11,14 +11,13 @@ import os
 from collections import deque
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 
 from bpf.probes.found import ProbeFindings, ProbeLine
 from bpf.probes.kinds import PYTHON, BccProbe
 from bpf.probes.whose import Whose
-from process import Fault, FaultType, LineChild, ResourceLimits, start_lines, within
+from process import Fault, FaultType, LineChild, ResourceLimits, first_problem, start_lines, within
 
 PLACE = Path(__file__).parent
 # Clang and LLVM map several hundred megabytes and use a third of them; symbols come on top.
@@ -89,8 +88,7 @@ async def _found(child: LineChild) -> ProbeFindings | None:
 
 def _first(error: Exception) -> str:
     if isinstance(error, ValidationError):
-        first: Any = error.errors(include_input=False, include_url=False)[0]
-        return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
+        return first_problem(error)
     return "a line of it is longer than any should be"
 
 

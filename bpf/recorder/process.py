@@ -1,9 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """`schedpilot-recorder` as a child: it writes a trace file, and reports its progress."""
 
-import asyncio
-import contextlib
-from collections import deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +9,7 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from bpf.common.last_words import LastWords
 from bpf.common.workload_id import WorkloadKind, parse_workload_id
 from bpf.paths import helper
 from process import Fault, FaultType, LineChild, start_lines
@@ -20,8 +18,6 @@ NAME = "schedpilot-recorder"
 # As in recorder.c.
 MAX_SECONDS = 3600.0
 MAX_BYTES = 1 << 30
-# How long to wait for a failed program's message, seconds.
-_LAST_WORDS_S = 1.0
 _OPTIONS = {
     WorkloadKind.CGROUP: "--cgroup",
     WorkloadKind.COMM: "--comm",
@@ -95,12 +91,13 @@ class Recorder:
         self._words = wanted.words()
         self._program = program
         self._child: LineChild | None = None
-        self._said: deque[str] = deque(maxlen=20)
-        self._spoke = asyncio.Event()
+        self._last_words = LastWords()
 
     async def __aenter__(self) -> Self:
         program = self._program or helper(NAME)
-        self._child = await start_lines([program, *self._words], on_error_line=self._listen)
+        self._child = await start_lines(
+            [program, *self._words], on_error_line=self._last_words.listen
+        )
         return self
 
     async def __aexit__(
@@ -111,10 +108,6 @@ class Recorder:
     ) -> None:
         if self._child:
             await self._child.end()
-
-    def _listen(self, line: str) -> None:
-        self._said.append(line)
-        self._spoke.set()
 
     async def stop(self) -> None:
         """Ask for the end; the file is complete once `progress` has ended."""
@@ -149,13 +142,5 @@ class Recorder:
         if finished and status == 0:
             yield last
             return
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._spoke.wait(), _LAST_WORDS_S)
-        raise Fault(
-            FaultType.CHILD_FAILED,
-            f"the recorder ended with status {status}",
-            where=NAME,
-            why=self._said[-1] if self._said else "",
-            hint="run `schedpilot doctor`: the kernel may lack what it needs",
-            details=tuple(self._said),
-        )
+        await self._last_words.arrived()
+        raise self._last_words.fault(f"the recorder ended with status {status}", NAME)

@@ -15,13 +15,11 @@ ended. Those contain command lines, and so possibly secrets: they are for learni
 storing.
 """
 
-import asyncio
-import contextlib
 import gzip
 import math
 import os
 import zlib
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator
 from enum import StrEnum
 from pathlib import Path
@@ -30,8 +28,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from bpf.common.last_words import LastWords
 from bpf.common.workload_id import MAX_LENGTH
-from process import Fault, FaultType, LineChild, start_lines
+from process import Fault, FaultType, LineChild, first_problem, start_lines
 from process.effort import set_autogroup
 from process.run import LINE_LIMIT
 
@@ -44,8 +43,6 @@ MAX_INTERVAL_S = 3600.0
 # Shorter times are not distinguished: the first bucket ends here (bpf/signals/signals.h).
 _FIRST_EDGE_NS = 1024
 FINEST_US = _FIRST_EDGE_NS / 1000
-# How long to wait for a failed program's message, seconds.
-_LAST_WORDS_S = 1.0
 _PER_OCTAVE = 16
 _BUCKETS = 401
 
@@ -371,13 +368,6 @@ def merge(histograms: Iterable[Histogram]) -> Histogram:
     )
 
 
-def _explained(error: ValidationError) -> str:
-    """The first problem, without quoting the (hostile) input."""
-    first = error.errors(include_input=False, include_url=False)[0]
-    place = ".".join(str(part) for part in first["loc"])
-    return f"{place}: {first['msg']}" if place else first["msg"]
-
-
 class SignalsSource:
     """A running `schedpilot-signals`, as an async context manager.
 
@@ -403,8 +393,7 @@ class SignalsSource:
         self._max_workloads = max_workloads
         self._program = program
         self._child: LineChild | None = None
-        self._said: deque[str] = deque(maxlen=20)
-        self._spoke = asyncio.Event()
+        self._last_words = LastWords()
 
     @property
     def interval_s(self) -> float:
@@ -425,7 +414,7 @@ class SignalsSource:
                 "--max-workloads",
                 str(self._max_workloads),
             ],
-            on_error_line=self._listen,
+            on_error_line=self._last_words.listen,
         )
         # It has our priority over others: late signals are late reports.
         set_autogroup(self._child.pid, os.getpriority(os.PRIO_PROCESS, 0))
@@ -439,10 +428,6 @@ class SignalsSource:
     ) -> None:
         if self._child:
             await self._child.end()
-
-    def _listen(self, line: str) -> None:
-        self._said.append(line)
-        self._spoke.set()
 
     async def set_interval(self, interval_s: float) -> None:
         """Report every `interval_s` seconds from now on; the next line comes after that time."""
@@ -483,7 +468,7 @@ class SignalsSource:
                 FaultType.CHILD_FAILED,
                 "the signals program printed something that is not a line of signals",
                 where=self._program.name,
-                why=_explained(error),
+                why=first_problem(error),
                 hint="install the program and the daemon from the same version",
             ) from None
         except ValueError:
@@ -494,17 +479,9 @@ class SignalsSource:
             ) from None
         status = await self._child.wait()
         if status:
-            # It prints the reason before it ends, but that may take a moment longer to arrive.
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._spoke.wait(), _LAST_WORDS_S)
-        raise Fault(
-            FaultType.CHILD_FAILED,
-            f"the signals program ended with status {status}",
-            where=self._program.name,
-            why=self._said[-1] if self._said else "",
-            hint="run `schedpilot doctor`: the kernel may lack what it needs",
-            details=tuple(self._said),
-        )
+            await self._last_words.arrived()
+        what = f"the signals program ended with status {status}"
+        raise self._last_words.fault(what, self._program.name)
 
 
 def _check_interval(interval_s: float) -> None:
@@ -579,7 +556,7 @@ def read_recording(path: Path) -> Iterator[SignalsLine]:
                 FaultType.BAD_REQUEST,
                 "this line is not a line of signals",
                 where=where,
-                why=_explained(error),
+                why=first_problem(error),
                 hint="a recording contains the output of schedpilot-signals, unchanged",
             ) from None
         yield line

@@ -106,7 +106,7 @@ class Judging:
 
     def with_units(self, objective: Objective) -> Objective:
         """Adds the units of reported measurements if the objective's text names none."""
-        posted = {name: self._watch.measurements(name, 0.0) for name in objective.measured}
+        posted = {name: self._watch.measurements([name], 0.0) for name in objective.measured}
         return objective.with_units(
             {name: found[-1].unit for name, found in posted.items() if found}
         )

@@ -37,11 +37,7 @@ class Objectives:
             for workload in declared.of(ids) or [declared.workload]:
                 value = None
                 if observation is not None:
-                    found = [
-                        each
-                        for name in objective.measured
-                        for each in self._watch.measurements(name, observation.began)
-                    ]
+                    found = self._watch.measurements(objective.measured, observation.began)
                     value = value_of(objective, workload, [observation], found)
                 view = objective.view(
                     workload,

@@ -575,7 +575,7 @@ class Trials:
 
     def _measurements(self, trial: Trial, since: float) -> list[Measurement]:
         names = trial.objective.measured | {each.term.name for each in trial.guards}
-        return [each for name in names - {""} for each in self._watch.measurements(name, since)]
+        return self._watch.measurements(names - {""}, since)
 
     async def _fed_window(self, trial: Trial, arm: Arm) -> WindowView | None:
         started = time.time()

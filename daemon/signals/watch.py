@@ -6,7 +6,7 @@ import contextlib
 import logging
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
@@ -156,8 +156,11 @@ class Watch:
         """The names of the stored measurements."""
         return list(self._measurements)
 
-    def measurements(self, name: str, since: float) -> list[Measurement]:
-        """Those of one name that ended at or after Unix time `since`, oldest first."""
+    def measurements(self, names: Iterable[str], since: float) -> list[Measurement]:
+        """Those that ended at or after Unix time `since`: name by name, oldest first."""
+        return [each for name in names for each in self._since(name, since)]
+
+    def _since(self, name: str, since: float) -> list[Measurement]:
         found: list[Measurement] = []
         for each in reversed(self._measurements.get(name, ())):
             if each.at < since:

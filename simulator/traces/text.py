@@ -11,7 +11,7 @@ from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from process import Fault, FaultType
+from process import Fault, FaultType, first_problem
 from simulator.traces.model import (
     MAX_CPUS,
     MAX_NS,
@@ -153,9 +153,7 @@ def _parsed(model: type[Model], raw: bytes, where: str, what: str) -> Model:
     try:
         return model.model_validate_json(raw)
     except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise _bad(where, what, f"{place}: {first['msg']}" if place else first["msg"]) from None
+        raise _bad(where, what, first_problem(error)) from None
 
 
 def _cpus_of(text: str, where: str) -> tuple[int, ...]:

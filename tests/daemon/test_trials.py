@@ -4,14 +4,14 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
 from daemon.api.models import Arm, Event, EventKind, TrialRequest, TrialState
-from daemon.decide.objective import parse_objective
+from daemon.decide.objective import Measurement, parse_objective
 from daemon.decide.observation import Observation
 from daemon.decide.settings import TrialSettings
 from daemon.gates.candidates import Candidate
@@ -69,6 +69,10 @@ class Signals:
 
     async def usual_interval(self) -> None:
         pass
+
+    def measurements(self, names: Iterable[str], since: float) -> list[Measurement]:
+        """Nobody measures anything here."""
+        return []
 
     @contextlib.contextmanager
     def subscribed(self) -> Iterator["asyncio.Queue[Observation]"]:
