@@ -32,29 +32,16 @@ class LibraryHandler:
     async def library(self, query: str, workload: str = "") -> list[SchedulerView]:
         catalog = self._catalog()
         if not query and not workload:
-            return [await self._scheduler_view(entry) for entry in catalog]
+            return [_scheduler_view(entry) for entry in catalog]
         met = self._questions.about(workload) if workload else None
         return [
-            (await self._scheduler_view(found.entry)).model_copy(
+            _scheduler_view(found.entry).model_copy(
                 update={"score": found.score, "why": list(found.reasons)}
             )
             for found in await asyncio.to_thread(
                 self._beliefs.search, query, met, self._lessons.all()
             )
         ]
-
-    async def _scheduler_view(self, entry: CatalogEntry) -> SchedulerView:
-        manifest = entry.manifest
-        return SchedulerView(
-            name=entry.name,
-            kind=manifest.kind.value,
-            summary=manifest.summary,
-            tags=list(manifest.tags),
-            good_for=list(manifest.good_for),
-            bad_for=list(manifest.bad_for),
-            origin=manifest.origin,
-            installed=is_installed(entry),
-        )
 
     async def scheduler(self, name: str) -> SchedulerDetail:
         entry = self._catalog().get(name)
@@ -88,7 +75,7 @@ class LibraryHandler:
                 for option in found.options
             ]
         return SchedulerDetail(
-            **(await self._scheduler_view(entry)).model_dump(),
+            **_scheduler_view(entry).model_dump(),
             description=manifest.description,
             algorithm=manifest.algorithm,
             parameters=parameters,
@@ -99,6 +86,20 @@ class LibraryHandler:
             version=version,
             note=note,
         )
+
+
+def _scheduler_view(entry: CatalogEntry) -> SchedulerView:
+    manifest = entry.manifest
+    return SchedulerView(
+        name=entry.name,
+        kind=manifest.kind.value,
+        summary=manifest.summary,
+        tags=list(manifest.tags),
+        good_for=list(manifest.good_for),
+        bad_for=list(manifest.bad_for),
+        origin=manifest.origin,
+        installed=is_installed(entry),
+    )
 
 
 def _policy_params(text: str) -> tuple[Parameter, ...]:

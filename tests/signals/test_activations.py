@@ -3,15 +3,14 @@
 says what happened."""
 
 import ctypes
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.signals.native import DEAD, INTERRUPTIBLE, STOPPED, Duration, Kernel, build
+from tests.signals.native import DEAD, INTERRUPTIBLE, STOPPED, Duration, Kernel
 
 # Nanoseconds; waits may be none.
 times = st.integers(1_000, 10_000_000_000)
@@ -51,20 +50,6 @@ activations = st.builds(Activation, st.lists(stays, min_size=1, max_size=4).map(
 logs = st.lists(activations, min_size=1, max_size=5)
 
 
-@pytest.fixture(scope="module")
-def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
-    return build(tmp_path_factory.mktemp("native"))
-
-
-@contextmanager
-def _kernel(library: ctypes.CDLL) -> Iterator[Kernel]:
-    kernel = Kernel(library)
-    try:
-        yield kernel
-    finally:
-        kernel.close()
-
-
 def _stay(kernel: Kernel, stay: Stay) -> None:
     for number, wait in enumerate(stay.waits):
         if number:
@@ -87,7 +72,7 @@ def _live(kernel: Kernel, activation: Activation, state: int = INTERRUPTIBLE) ->
 
 def _lived(library: ctypes.CDLL, log: Sequence[Activation]) -> tuple[int, int, list[int]]:
     """Completions, the sum of their response times, and those by bucket."""
-    with _kernel(library) as kernel:
+    with closing(Kernel(library)) as kernel:
         for each in log:
             _live(kernel, each)
         response = kernel.figures().response
@@ -100,7 +85,7 @@ def test_activations_are_what_happened(
 ) -> None:
     """Response time, burst, and what was waited after the wakeup and after losing the CPU, to the
     nanosecond: however often the CPU was lost, the wait was moved, or the interval turned."""
-    with _kernel(library) as kernel:
+    with closing(Kernel(library)) as kernel:
         for number, each in enumerate(log):
             _live(kernel, each, DEAD if ends and number == len(log) - 1 else INTERRUPTIBLE)
             if number % 2:
@@ -157,7 +142,7 @@ def test_a_thread_that_never_sleeps_never_vanishes(
 ) -> None:
     """Whether it runs or waits: it is open with all it has had since its wakeup, and with the
     wait that is not over; it never counts as completed."""
-    with _kernel(library) as kernel:
+    with closing(Kernel(library)) as kernel:
         if looked_before:
             assert kernel.look() is None
         began = kernel.now
@@ -189,7 +174,7 @@ def test_a_sleep_is_no_wait_when_the_task_is_moved(
 ) -> None:
     """The kernel takes the sleep of a task whose dequeue is delayed for a wait from the moment at
     which it is moved: that is not counted, nor told as a wait that is not over."""
-    with _kernel(library) as kernel:
+    with closing(Kernel(library)) as kernel:
         for each in log:
             _live(kernel, each)
         kernel.wake()
@@ -214,7 +199,7 @@ def test_a_sleep_is_no_wait_when_the_task_is_moved(
 @given(activations, times)
 def test_a_stop_halts_the_clock(library: ctypes.CDLL, activation: Activation, stopped: int) -> None:
     """Stopped at the end of each stay and then continued: as if it had never been."""
-    with _kernel(library) as kernel:
+    with closing(Kernel(library)) as kernel:
         kernel.wake()
         for stay in activation.stays[:-1]:
             _stay(kernel, stay)
@@ -236,7 +221,7 @@ def test_a_task_of_unknown_age_is_no_completion_at_first(
 ) -> None:
     """One that ran already when the program began: its first sleep ends nothing that is known;
     all after that is."""
-    with _kernel(library) as kernel:
+    with closing(Kernel(library)) as kernel:
         kernel.wake()
         kernel.run(1_000)
         kernel.leave_unseen()

@@ -4,14 +4,14 @@ that says when waits for events return."""
 
 import ctypes
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.signals.native import INTERRUPTIBLE, STOPPED, Duration, Figures, Kernel, build
+from tests.signals.native import INTERRUPTIBLE, STOPPED, Duration, Figures, Kernel
 
 # What one return counts as at most.
 MOST_EVENTS = 1024
@@ -61,24 +61,10 @@ activations = st.builds(Activation, st.lists(stays, min_size=1, max_size=3).map(
 logs = st.lists(activations, min_size=1, max_size=4)
 
 
-@pytest.fixture(scope="module")
-def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
-    return build(tmp_path_factory.mktemp("native"))
-
-
-@contextmanager
-def _kernel(library: ctypes.CDLL) -> Iterator[Kernel]:
-    kernel = Kernel(library)
-    try:
-        yield kernel
-    finally:
-        kernel.close()
-
-
 @contextmanager
 def _loop(library: ctypes.CDLL) -> Iterator[Kernel]:
     """With a thread that is known for an event loop: two activations of one completion each."""
-    with _kernel(library) as kernel:
+    with closing(Kernel(library)) as kernel:
         for _ in range(2):
             _live(kernel, Activation((Stay(0, (Step(1_000, 1),), 1_000),), 1_000))
         yield kernel
@@ -302,7 +288,7 @@ def test_a_loop_of_unknown_age_counts_from_its_first_return(
 ) -> None:
     """It ran already when the program began: nobody knows when it was woken, but its turns are
     seen from then on."""
-    with _kernel(library) as kernel:
+    with closing(Kernel(library)) as kernel:
         kernel.wake()
         kernel.run(1_000)
         kernel.leave_unseen()
@@ -324,7 +310,7 @@ def test_a_loop_of_unknown_age_counts_from_its_first_return(
 def test_returns_before_its_first_departure_are_not_seen(library: ctypes.CDLL) -> None:
     """Of a thread that has not left a CPU since it was born nothing is kept yet: it completes once
     when it sleeps."""
-    with _kernel(library) as kernel:
+    with closing(Kernel(library)) as kernel:
         _live(kernel, Activation((Stay(0, (Step(1_000, 7), Step(1_000, 7)), 1_000),), 1_000))
         found = kernel.figures()
     assert found.response.count == 1
