@@ -43,13 +43,21 @@ def amount(better: float) -> str:
     return f"{abs(better):.0%} {'shorter' if better >= 0 else 'longer'}"
 
 
+def _plain(value: float) -> str:
+    """Three digits, and no power of ten."""
+    return f"{value:.3g}" if abs(value) < 999.5 else f"{value:.0f}"
+
+
 def values(windows: Sequence[WindowView], unit: str) -> str:
-    """The values of some windows, grouped by arm."""
+    """The values of some windows, grouped by arm; times in milliseconds."""
+    scale, unit = (1000.0, "ms") if unit == "us" else (1.0, unit)
     said = []
     for arm, name in ((Arm.BASELINE, "before"), (Arm.CANDIDATE, "candidate")):
         mine = [each for each in windows if each.arm is arm]
         if mine:
-            figures = [f"{each.value:.3g}" if not each.excluded else "not counted" for each in mine]
+            figures = [
+                "not counted" if each.excluded else _plain(each.value / scale) for each in mine
+            ]
             said.append(f"{name} {' and '.join(figures)}")
     return f"{', '.join(said)} {unit}".rstrip()
 

@@ -10,7 +10,7 @@ from daemon.api.models import (
     TrialView,
     WindowView,
 )
-from demo.words import EventLines
+from demo.words import EventLines, values
 
 
 def event(kind: EventKind, message: str = "", trial: str = "") -> Event:
@@ -86,3 +86,10 @@ def test_what_is_of_no_interest_to_people_is_left_out() -> None:
     """Beginnings, and what is told otherwise."""
     for kind in (EventKind.GATE_STARTED, EventKind.VERDICT, EventKind.LESSON, EventKind.ADVICE):
         assert EventLines().lines(event(kind, "something")) == []
+
+
+def test_long_times_are_milliseconds_without_powers_of_ten() -> None:
+    """Microseconds are for programs, and so is 7.31e+04."""
+    windows = (window(Arm.BASELINE, 73_120.0), window(Arm.CANDIDATE, 352.0))
+    assert values(windows, "us") == "before 73.1, candidate 0.352 ms"
+    assert values((window(Arm.CANDIDATE, 1123.4),), "ms") == "candidate 1123 ms"
