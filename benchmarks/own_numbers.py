@@ -3,20 +3,12 @@
 
 Seven applications run under the kernel's default and three schedulers in turn. A trial judges as
 the application would where response time and completions (turnaround and jobs, of a batch) put
-these runs in the same order as the application's own latency and rate do.
-
-The figure is Somers' D, a rank correlation: of all pairs of runs that the application tells apart,
-the share that the signals put in the same order, less the share that they put the other way round.
-Apart is what differs by at least `min_gain`: a trial keeps nothing for less. Spearman's rank
-correlation over all runs, with what is within their noise, stands beside it.
+the schedulers in the same order as the application's own latency and rate do.
 """
 
 import asyncio
 import contextlib
-import itertools
-import math
 import shutil
-import statistics
 import time
 from collections.abc import AsyncIterator, Awaitable, Iterator, Sequence
 from dataclasses import dataclass
@@ -26,6 +18,7 @@ from tempfile import TemporaryDirectory
 from benchmarks import schbench
 from benchmarks.applications import APPLICATIONS, LOOPS, Application, Own
 from benchmarks.children import running
+from benchmarks.rank_correlation import Pair, of_runs, of_schedulers, spearman
 from benchmarks.service import Service, service
 from bpf.signals.source import SignalsLine, SignalsSource, merge, percentile
 from daemon.api.models import CandidateRequest, HoldRequest
@@ -34,7 +27,8 @@ from process import Fault, FaultType
 
 DEFAULT = "default"
 ARMS = (DEFAULT, "batch", "latency", "fifo")
-ROUNDS = 3
+# Fewer runs of a scheduler are too few to tell it from another.
+ROUNDS = 4
 # After a change of the scheduler, seconds.
 SETTLE_S = 1.0
 # A control group has its name as long as something runs in it, so it is looked at meanwhile.
@@ -106,14 +100,10 @@ async def _application(
                 runs.append(_run(arm, own, each, seen))
                 if arm in candidates:
                     await daemon.client.release("benchmark")
-    latency = [(run.own.latency_ms, run.latency_ms) for run in runs]
-    rate = [(run.own.rate_per_s, run.rate_per_s) for run in runs]
     return {
         "jobs": each.jobs,
-        "latency": ordered_alike(latency, APART),
-        "rate": ordered_alike(rate, APART),
-        "latency_spearman": spearman(latency),
-        "rate_spearman": spearman(rate),
+        "latency": _agreement([(run.arm, (run.own.latency_ms, run.latency_ms)) for run in runs]),
+        "rate": _agreement([(run.arm, (run.own.rate_per_s, run.rate_per_s)) for run in runs]),
         "runs": [
             {
                 "arm": run.arm,
@@ -169,30 +159,13 @@ def _run(arm: str, own: Own, each: Application, lines: Sequence[SignalsLine]) ->
     return OwnNumbersRun(arm, own, latency_us / 1e3, response.count / span_s)
 
 
-def ordered_alike(pairs: Sequence[tuple[float, float]], apart: float) -> float:
-    """Somers' D of ours, given the own values that differ by at least this share; nan for none.
-
-    R. H. Somers, A new asymmetric measure of association for ordinal variables (1962).
-    """
-    told = [
-        (own > other_own) == (ours > other_ours) if ours != other_ours else None
-        for (own, ours), (other_own, other_ours) in itertools.combinations(pairs, 2)
-        if max(own, other_own) >= min(own, other_own) * (1 + apart)
-    ]
-    if not told:
-        return math.nan
-    return round((told.count(True) - told.count(False)) / len(told), 3)
-
-
-def spearman(pairs: Sequence[tuple[float, float]]) -> float:
-    """Spearman's rank correlation, 1 where the orders are the same."""
-    own, ours = (ranks(side) for side in zip(*pairs, strict=True))
-    return round(statistics.correlation(own, ours), 3)
-
-
-def ranks(values: Sequence[float]) -> list[float]:
-    """The rank of each value; equal ones share the mean of theirs."""
-    ordered = sorted(values)
-    first = {value: ordered.index(value) for value in values}
-    count = {value: ordered.count(value) for value in values}
-    return [first[value] + (count[value] - 1) / 2 for value in values]
+def _agreement(figures: Sequence[tuple[str, Pair]]) -> dict[str, float]:
+    by_arm = {arm: [pair for of, pair in figures if of == arm] for arm in ARMS}
+    pairs = [pair for _, pair in figures]
+    schedulers, told_apart = of_schedulers(by_arm, APART)
+    return {
+        "schedulers": schedulers,
+        "told_apart": told_apart,
+        "runs": of_runs(pairs, APART),
+        "spearman": spearman(pairs),
+    }

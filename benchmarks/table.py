@@ -336,14 +336,17 @@ def _own_numbers(result: Mapping[str, Any]) -> list[Row]:
     found = []
     for name, each in result["applications"].items():
         ours = ("turnaround", "jobs") if each["jobs"] else ("response", "completions")
-        worst = min(each["latency"], each["rate"])
+        latency, rate = each["latency"], each["rate"]
+        worst = min(latency["schedulers"], rate["schedulers"])
         found.append(
             Row(
                 f"{name}: its latency against {ours[0]}, its rate against {ours[1]} "
                 f"({len(each['runs'])} runs)",
                 f"rank correlation ≥ {AGREES:g}",
-                f"{each['latency']:.2f} and {each['rate']:.2f} "
-                f"(Spearman: {each['latency_spearman']:.2f} and {each['rate_spearman']:.2f})",
+                f"{latency['schedulers']:.2f} and {rate['schedulers']:.2f} "
+                f"({latency['told_apart']} and {rate['told_apart']} pairs of schedulers; "
+                f"single runs: {latency['runs']:.2f} and {rate['runs']:.2f}; "
+                f"Spearman: {latency['spearman']:.2f} and {rate['spearman']:.2f})",
                 MET if worst >= AGREES else MISSED,
             )
         )
