@@ -155,8 +155,18 @@ class GroupFigures(_Figures):
     turnaround_ns: Lengths | None = None
 
 
+class CgroupFigures(_Figures):
+    """The CPU time of a cgroup's tasks (`own_run_ns`), and with those of the cgroups below."""
+
+    path: str
+    own_run_ns: int
+    run_ns: int
+
+
 class SimulationFigures(_Figures):
     """The whole machine's figures, and each group's in the order of the scenario.
+
+    `cgroups` has the root and then the scenario's, in its order; none if it has only the root.
 
     `exiting_not_found`: how often a candidate that wants exiting tasks (SCX_OPS_ENQ_EXITING) looked
     for one by its pid, which no longer leads to it.
@@ -179,9 +189,13 @@ class SimulationFigures(_Figures):
     forks_refused: int = 0
     ejection: Ejection | None
     groups: tuple[GroupFigures, ...]
+    cgroups: tuple[CgroupFigures, ...] = ()
 
     def group(self, name: str) -> GroupFigures:
         return next(each for each in self.groups if each.name == name)
+
+    def cgroup(self, path: str) -> CgroupFigures:
+        return next(each for each in self.cgroups if each.path == path)
 
 
 @dataclass(frozen=True)
@@ -349,6 +363,7 @@ def _why(status: int, said: str) -> str:
 
 
 __all__ = [
+    "CgroupFigures",
     "Ejection",
     "Ended",
     "GroupFigures",

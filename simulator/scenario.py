@@ -28,6 +28,12 @@ MAX_LEVELS = 30
 MAX_QUANTILES = 1001
 MAX_LOCKS = 4_000
 
+# The kernel's for cpu.max (kernel/sched/core.c, tg_set_bandwidth(), and MAX_BW).
+MIN_QUOTA_NS = MS
+MIN_PERIOD_NS = MS
+MAX_PERIOD_NS = S
+MAX_QUOTA_NS = ((1 << 44) - 1) * US
+
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,63}")
 _COMM = re.compile(r"[!-~]{1,15}")
 
@@ -209,27 +215,65 @@ class Task:
 
 
 @dataclass(frozen=True)
+class Bandwidth:
+    """A cgroup's cpu.max and cpu.max.burst, in whole microseconds as in the kernel.
+
+    Its tasks, with those of the cgroups below, get `quota_ns` of CPU time in each period (None:
+    `max`, as much as they like). Of what they leave unused, up to `burst_ns` may be used in
+    addition in a later period.
+    """
+
+    quota_ns: int | None = None
+    period_ns: int = 100 * MS
+    burst_ns: int = 0
+
+
+@dataclass(frozen=True)
 class Cgroup:
     """A cgroup by its path below the root, which always exists: `/a` before `/a/b`.
 
-    `weight` is cpu.weight. Schedulers without cgroup callbacks, and the default here, ignore
-    cgroups. It is made at `from_ns` and removed at `until_ns` (None: never), or as soon after as it
-    is empty. A task whose cgroup does not exist starts in the nearest one above.
+    `weight` is cpu.weight, `idle` cpu.idle, `bandwidth` cpu.max. Schedulers without cgroup
+    callbacks, and the default here, ignore cgroups. It is made at `from_ns` and removed at
+    `until_ns` (None: never), or as soon after as it is empty. A task whose cgroup does not exist
+    starts in the nearest one above.
     """
 
     path: str
     weight: int = 100
     from_ns: int = 0
     until_ns: int | None = None
+    idle: bool = False
+    bandwidth: Bandwidth = Bandwidth()
 
 
 @dataclass(frozen=True)
 class WeightChange:
-    """A cgroup's cpu.weight is written."""
+    """A cgroup's cpu.weight is written. An idle one has none to write."""
 
     at_ns: int
     cgroup: str
     weight: int
+
+
+@dataclass(frozen=True)
+class IdleChange:
+    """A cgroup's cpu.idle is written."""
+
+    at_ns: int
+    cgroup: str
+    idle: bool
+
+
+@dataclass(frozen=True)
+class BandwidthChange:
+    """A cgroup's cpu.max and cpu.max.burst are written, at once."""
+
+    at_ns: int
+    cgroup: str
+    bandwidth: Bandwidth
+
+
+CgroupChange = WeightChange | IdleChange | BandwidthChange
 
 
 @dataclass(frozen=True)
@@ -272,7 +316,7 @@ class Scenario:
     name: str
     tasks: tuple[Task, ...]
     machine: SimulatedMachine = field(default_factory=SimulatedMachine)
-    changes: tuple[CpuChange | WeightChange, ...] = ()
+    changes: tuple[CpuChange | CgroupChange, ...] = ()
     duration_ns: int = 5 * S
     seed: int = 1
     cgroups: tuple[Cgroup, ...] = ()
@@ -308,14 +352,15 @@ class Scenario:
             *([f"forking {machine.fork_ns}"] if machine.fork_ns else []),
             *([f"locks {len(locks)}"] if locks else []),
             *(f"group {group}" for group in groups),
-            "cgroup 0 / 100 0 -",
+            f"cgroup 0 / 100 0 {_bandwidth_text(Bandwidth())} 0 -",
         ]
         places = {"/": 0} | {each.path: at for at, each in enumerate(self.cgroups, 1)}
         for each in self.cgroups:
             above, _, name = each.path.rpartition("/")
             until = "-" if each.until_ns is None else each.until_ns
             lines.append(
-                f"cgroup {places[above or '/']} {name} {each.weight} {each.from_ns} {until}"
+                f"cgroup {places[above or '/']} {name} {each.weight} {int(each.idle)} "
+                f"{_bandwidth_text(each.bandwidth)} {each.from_ns} {until}"
             )
         for task in self.tasks:
             start = "-" if task.start_ns is None else task.start_ns
@@ -344,10 +389,24 @@ def _mask(cpus: tuple[int, ...], all_cpus: int) -> str:
     return ",".join(words)
 
 
-def _change_text(change: CpuChange | WeightChange, places: Mapping[str, int]) -> str:
-    if isinstance(change, CpuChange):
-        return f"cpu {change.at_ns} {change.cpu} {int(change.online)}"
-    return f"weight {change.at_ns} {places[change.cgroup]} {change.weight}"
+def _bandwidth_text(bandwidth: Bandwidth) -> str:
+    quota = "-" if bandwidth.quota_ns is None else bandwidth.quota_ns
+    return f"{quota} {bandwidth.period_ns} {bandwidth.burst_ns}"
+
+
+def _change_text(change: CpuChange | CgroupChange, places: Mapping[str, int]) -> str:
+    match change:
+        case CpuChange():
+            return f"cpu {change.at_ns} {change.cpu} {int(change.online)}"
+        case WeightChange():
+            return f"weight {change.at_ns} {places[change.cgroup]} {change.weight}"
+        case IdleChange():
+            return f"idle {change.at_ns} {places[change.cgroup]} {int(change.idle)}"
+        case BandwidthChange():
+            return (
+                f"bandwidth {change.at_ns} {places[change.cgroup]} "
+                f"{_bandwidth_text(change.bandwidth)}"
+            )
 
 
 def _step_text(
@@ -426,12 +485,9 @@ def _check(scenario: Scenario) -> None:
     for change in scenario.changes:
         if isinstance(change, CpuChange) and not 0 <= change.cpu < machine.cpus:
             raise _bad(where, f"CPU {change.cpu} changes but does not exist")
-        if isinstance(change, WeightChange) and change.cgroup not in places:
-            raise _bad(where, f"cgroup {change.cgroup} changes but does not exist")
-        if isinstance(change, WeightChange) and not 1 <= change.weight <= 10000:
-            raise _bad(where, "the weight of a cgroup is 1 to 10000")
         if change.at_ns < 0:
             raise _bad(where, "times are not negative")
+    _check_cgroup_changes(scenario, where, places)
 
 
 def _check_cgroups(scenario: Scenario, where: str) -> set[str]:
@@ -445,12 +501,53 @@ def _check_cgroups(scenario: Scenario, where: str) -> set[str]:
             raise _bad(where, f"{each.path!r} is not a cgroup path, or is there twice")
         if (above or "/") not in places or each.path.count("/") > MAX_LEVELS:
             raise _bad(where, f"the parent of {each.path} must come before it")
-        if not 1 <= each.weight <= 10000:
-            raise _bad(where, "the weight of a cgroup is 1 to 10000")
+        _check_weight(each.weight, where)
+        _check_bandwidth(each.bandwidth, f"{where}, cgroup {each.path}")
         if not 0 <= each.from_ns < (each.until_ns or each.from_ns + 1):
             raise _bad(where, f"{each.path} is removed before it is made")
         places.add(each.path)
     return places
+
+
+def _check_weight(weight: int, where: str) -> None:
+    if not 1 <= weight <= 10000:
+        raise _bad(where, "the weight of a cgroup is 1 to 10000")
+
+
+def _check_bandwidth(bandwidth: Bandwidth, where: str) -> None:
+    """As in tg_set_bandwidth() of the kernel."""
+    quota_ns = bandwidth.quota_ns
+    times = (quota_ns or 0, bandwidth.period_ns, bandwidth.burst_ns)
+    if any(ns % US for ns in times):
+        raise _bad(where, "quotas, their periods and bursts are whole microseconds")
+    if not MIN_PERIOD_NS <= bandwidth.period_ns <= MAX_PERIOD_NS:
+        raise _bad(where, "the period of a quota is 1 ms to 1 s")
+    if quota_ns is not None and not MIN_QUOTA_NS <= quota_ns <= MAX_QUOTA_NS:
+        raise _bad(where, "a quota is 1 ms at least, and 203 days at most; None: no quota")
+    if not 0 <= bandwidth.burst_ns <= (MAX_QUOTA_NS if quota_ns is None else quota_ns):
+        raise _bad(where, "a burst is not negative, and not above the quota")
+    if quota_ns is not None and quota_ns + bandwidth.burst_ns > MAX_QUOTA_NS:
+        raise _bad(where, "a quota and its burst are 203 days at most together")
+
+
+def _check_cgroup_changes(scenario: Scenario, where: str, places: set[str]) -> None:
+    idle = {each.path: each.idle for each in scenario.cgroups}
+    for change in sorted(scenario.changes, key=lambda change: change.at_ns):
+        if isinstance(change, CpuChange):
+            continue
+        if change.cgroup not in places:
+            raise _bad(where, f"cgroup {change.cgroup} changes but does not exist")
+        if change.cgroup == "/":
+            raise _bad(where, "the root cgroup has no weight, no cpu.idle and no quota to change")
+        match change:
+            case WeightChange():
+                _check_weight(change.weight, where)
+                if idle[change.cgroup]:
+                    raise _bad(where, f"the weight of {change.cgroup} changes while it is idle")
+            case IdleChange():
+                idle[change.cgroup] = change.idle
+            case BandwidthChange():
+                _check_bandwidth(change.bandwidth, f"{where}, cgroup {change.cgroup}")
 
 
 def _check_task(task: Task, where: str, names: Mapping[str, int], cpus: int) -> None:

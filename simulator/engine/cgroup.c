@@ -45,14 +45,19 @@ static u32 parent_of(u32 number)
 	return sim.want.cgroups[number].parent;
 }
 
-u32 cgroup_weight(u32 number)
+struct task_group *group_at(u32 number)
 {
-	return places[number].group.scx.weight;
+	return &places[number].group;
 }
 
-void set_cgroup_weight(u32 number, u32 weight)
+/* The kernel's RUNTIME_INF: `max` is this many us. */
+#define NO_QUOTA (~0ULL)
+
+void set_bandwidth(struct task_group *group, const struct bandwidth *to)
 {
-	places[number].group.scx.weight = weight;
+	group->scx.bw_period_us = to->period_ns / 1000;
+	group->scx.bw_quota_us = to->quota_ns == NEVER ? NO_QUOTA : to->quota_ns / 1000;
+	group->scx.bw_burst_us = to->burst_ns / 1000;
 }
 
 /* A removed cgroup counts as its parent. */
@@ -90,6 +95,8 @@ void make_cgroups(void)
 		cgroup->subsys[cpu_cgrp_id] = &place->group.css;
 		place->group.css.cgroup = cgroup;
 		place->group.scx.weight = plan->weight;
+		place->group.idle = place->group.scx.idle = plan->idle;
+		set_bandwidth(&place->group, &plan->bandwidth);
 		place->tasks.dfl_cgrp = cgroup;
 		place->tasks.subsys[cpu_cgrp_id] = &place->group.css;
 		if (above) {
@@ -128,6 +135,33 @@ bool remove_cgroup(u32 number)
 		ext_cgroup_goes(number);
 	places[number].there = false;
 	return true;
+}
+
+/* While it does not exist its files cannot be written. */
+void change_cgroup(const struct cgroup_change *change)
+{
+	struct task_group *group = &places[change->cgroup].group;
+
+	if (!places[change->cgroup].there)
+		return;
+	/* The kernel refuses it: sched_group_set_shares(). */
+	if (change->setting == SET_WEIGHT && group->idle)
+		return;
+	if (change->setting == SET_IDLE)
+		group->idle = change->idle;
+	if (sim.ops)
+		ext_change_cgroup(change);
+	switch (change->setting) {
+	case SET_WEIGHT:
+		group->scx.weight = change->weight;
+		break;
+	case SET_IDLE:
+		group->scx.idle = change->idle;
+		break;
+	case SET_BANDWIDTH:
+		set_bandwidth(group, &change->bandwidth);
+		break;
+	}
 }
 
 struct cgroup *scx_bpf_task_cgroup___any(struct task_struct *p)

@@ -104,16 +104,32 @@ struct cpu_change {
 	bool online;
 };
 
+/* cpu.max and cpu.max.burst. */
+struct bandwidth {
+	u64 quota_ns, period_ns, burst_ns; /* quota NEVER: none */
+};
+
 struct cgroup_plan {
 	u32 parent; /* number of an earlier one; the first is the root, its own parent */
 	char name[64];
 	u32 weight; /* cpu.weight: 100 is usual */
+	bool idle;  /* cpu.idle */
+	struct bandwidth bandwidth;
 	u64 from_ns, until_ns;
+	/* figures: CPU time of the tasks in it, without those of cgroups below */
+	u64 run_ns;
 };
 
-struct weight_change {
+enum cgroup_setting { SET_WEIGHT, SET_IDLE, SET_BANDWIDTH };
+
+/* One of a cgroup's files is written. */
+struct cgroup_change {
 	u64 at_ns;
-	u32 cgroup, weight;
+	u32 cgroup;
+	enum cgroup_setting setting;
+	u32 weight;
+	bool idle;
+	struct bandwidth bandwidth;
 };
 
 enum fate { FATE_UNKNOWN, FATE_TAKEN, FATE_LEFT };
@@ -180,13 +196,13 @@ struct scenario {
 	u64 *late_ns; /* quantiles of timer lateness, rising */
 	u32 nr_late;
 	u64 fork_ns; /* CPU time for starting a task */
-	u32 nr_groups, nr_plans, nr_changes, nr_cgroups, nr_weights, nr_locks;
+	u32 nr_groups, nr_plans, nr_changes, nr_cgroups, nr_cgroup_changes, nr_locks;
 	struct lock *locks; /* for each number one for each CPU */
 	struct group *groups;
 	struct task_plan *plans;
 	struct cpu_change *changes;
 	struct cgroup_plan *cgroups;
-	struct weight_change *weights;
+	struct cgroup_change *cgroup_changes;
 };
 
 /* ---- state ---- */
@@ -510,6 +526,7 @@ bool cgroup_is_there(u32 number);
 /* False: it is not empty yet. */
 bool remove_cgroup(u32 number);
 void add_cgroup(u32 number);
+void change_cgroup(const struct cgroup_change *change);
 
 /* ---- trace.c: a timeline for ui.perfetto.dev ---- */
 bool trace_to(const char *path);

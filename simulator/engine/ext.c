@@ -36,9 +36,9 @@ static struct sched_ext_ops *ops(void)
  * A callback takes its arguments as an array of u64s, whatever its prototype in struct
  * sched_ext_ops.
  */
-static u64 call(const char *name, u32 context, void *callback, u64 a, u64 b, u64 c)
+static u64 call(const char *name, u32 context, void *callback, u64 a, u64 b, u64 c, u64 d)
 {
-	u64 arguments[4] = {a, b, c};
+	u64 arguments[4] = {a, b, c, d};
 	const char *outer_name = sim.in;
 	u32 outer = sim.context;
 	u64 result;
@@ -52,10 +52,11 @@ static u64 call(const char *name, u32 context, void *callback, u64 a, u64 b, u64
 	return result;
 }
 
-#define CALL(op, context, a, b, c)                                                                 \
-	(ops()->op                                                                                 \
-	     ? call("ops." #op "()", context, (void *)ops()->op, (u64)(a), (u64)(b), (u64)(c))     \
-	     : 0)
+#define CALL4(op, context, a, b, c, d)                                                             \
+	(ops()->op ? call("ops." #op "()", context, (void *)ops()->op, (u64)(a), (u64)(b),         \
+			  (u64)(c), (u64)(d))                                                      \
+		   : 0)
+#define CALL(op, context, a, b, c) CALL4(op, context, a, b, c, 0)
 
 void ext_callback(const char *name, void *function, u64 a, u64 b, u64 c)
 {
@@ -767,7 +768,7 @@ static void ext_hotplug(struct sim_cpu *cpu, bool online)
 {
 	if (online ? ops()->cpu_online : ops()->cpu_offline) {
 		call(online ? "ops.cpu_online()" : "ops.cpu_offline()", IN_UNLOCKED,
-		     online ? (void *)ops()->cpu_online : (void *)ops()->cpu_offline, cpu->id, 0,
+		     online ? (void *)ops()->cpu_online : (void *)ops()->cpu_offline, cpu->id, 0, 0,
 		     0);
 		return;
 	}
@@ -806,10 +807,13 @@ static void ext_check(void)
 /* It is brought online: cgroup_init(). */
 void ext_cgroup_comes(u32 cgroup)
 {
+	struct scx_task_group *group = &group_at(cgroup)->scx;
 	struct scx_cgroup_init_args arguments = {
-	    .weight = cgroup_weight(cgroup),
-	    .bw_period_us = 100000,
-	    .bw_quota_us = ~0ULL,
+	    .weight = group->weight,
+	    .bw_period_us = group->bw_period_us,
+	    .bw_quota_us = group->bw_quota_us,
+	    .bw_burst_us = group->bw_burst_us,
+	    .sched_idle = group->idle,
 	};
 	s32 error = CALL(cgroup_init, IN_UNLOCKED, cgroup_at(cgroup), &arguments, 0);
 
@@ -984,11 +988,34 @@ static void ext_finish(void)
 	CALL(exit, IN_UNLOCKED, &info, 0, 0);
 }
 
-void ext_set_cgroup_weight(u32 cgroup, u32 weight)
+/*
+ * scx_group_set_weight(), scx_group_set_idle() and scx_group_set_bandwidth() of the kernel: the
+ * scheduler hears of a value that differs, before the cgroup has it.
+ */
+void ext_change_cgroup(const struct cgroup_change *change)
 {
-	if (cgroup_weight(cgroup) != weight)
-		CALL(cgroup_set_weight, IN_UNLOCKED, cgroup_at(cgroup), weight, 0);
-	set_cgroup_weight(cgroup, weight);
+	struct cgroup *cgroup = cgroup_at(change->cgroup);
+	struct scx_task_group *group = &group_at(change->cgroup)->scx;
+	struct task_group after = {};
+
+	switch (change->setting) {
+	case SET_WEIGHT:
+		if (group->weight != change->weight)
+			CALL(cgroup_set_weight, IN_UNLOCKED, cgroup, change->weight, 0);
+		break;
+	case SET_IDLE:
+		if (group->idle != change->idle)
+			CALL(cgroup_set_idle, IN_UNLOCKED, cgroup, change->idle, 0);
+		break;
+	case SET_BANDWIDTH:
+		set_bandwidth(&after, &change->bandwidth);
+		if (group->bw_period_us != after.scx.bw_period_us ||
+		    group->bw_quota_us != after.scx.bw_quota_us ||
+		    group->bw_burst_us != after.scx.bw_burst_us)
+			CALL4(cgroup_set_bandwidth, IN_UNLOCKED, cgroup, after.scx.bw_period_us,
+			      after.scx.bw_quota_us, after.scx.bw_burst_us);
+		break;
+	}
 }
 
 /* False: the scheduler refuses. */

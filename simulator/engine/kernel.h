@@ -43,7 +43,7 @@ bool ext_in(u32 contexts, const char *what);
 /* A function of the candidate that is not a callback of its scheduler. */
 void ext_callback(const char *name, void *function, u64 a, u64 b, u64 c);
 void ext_reenqueue(u64 dsq_id, u64 flags);
-void ext_set_cgroup_weight(u32 cgroup, u32 weight);
+void ext_change_cgroup(const struct cgroup_change *change);
 void ext_cgroup_comes(u32 cgroup);
 void ext_cgroup_goes(u32 cgroup);
 bool ext_prepare_move(struct task *t, u32 to);
@@ -61,8 +61,8 @@ s32 select_idle(struct task *t, s32 prev, u64 wake_flags, const struct cpumask *
 
 /* ---- cgroup.c, cid.c, timer.c ---- */
 struct cgroup *cgroup_at(u32 number);
-u32 cgroup_weight(u32 number);
-void set_cgroup_weight(u32 number, u32 weight);
+struct task_group *group_at(u32 number);
+void set_bandwidth(struct task_group *group, const struct bandwidth *to);
 void enter_cgroup(struct task *t, u32 number);
 struct scx_cmask *cmask_of(const struct cpumask *cpus);
 void run_deferred(void *object, u64 stamp);

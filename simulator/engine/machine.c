@@ -17,7 +17,7 @@ enum event_kind {
 	ON_WAKE,
 	ON_START,
 	ON_CHANGE,
-	ON_WEIGHT,
+	ON_SETTING,
 	ON_CGROUP,
 	ON_DEFERRED,
 	ON_WATCHDOG
@@ -143,6 +143,7 @@ void account(struct sim_cpu *cpu)
 		t->left_ns -= worked < t->left_ns ? worked : t->left_ns;
 		t->run_ns += ran;
 		t->group->run_ns += ran;
+		sim.want.cgroups[t->cgroup].run_ns += ran;
 		if (t->spins)
 			t->group->spun_ns += worked;
 		cpu->run_ns += ran;
@@ -770,14 +771,10 @@ static void handle(const struct event *event)
 		sim.this_cpu = &sim.cpus[sim.want.changes[event->which].cpu];
 		on_change(&sim.want.changes[event->which]);
 		break;
-	case ON_WEIGHT: {
-		struct weight_change *change = &sim.want.weights[event->which];
-
+	case ON_SETTING:
 		sim.this_cpu = &sim.cpus[0];
-		if (sim.ops)
-			ext_set_cgroup_weight(change->cgroup, change->weight);
+		change_cgroup(&sim.want.cgroup_changes[event->which]);
 		break;
-	}
 	case ON_CGROUP:
 		sim.this_cpu = &sim.cpus[0];
 		if (event->stamp)
@@ -831,9 +828,9 @@ static void set_up(void)
 	}
 	for (u32 i = 0; i < sim.nr_tasks && sim.class->enable && !sim.over; i++)
 		sim.class->enable(sim.tasks[i]);
-	for (u32 i = 0; i < sim.want.nr_weights; i++)
-		push(
-		    (struct event){.at = sim.want.weights[i].at_ns, .kind = ON_WEIGHT, .which = i});
+	for (u32 i = 0; i < sim.want.nr_cgroup_changes; i++)
+		push((struct event){
+		    .at = sim.want.cgroup_changes[i].at_ns, .kind = ON_SETTING, .which = i});
 	for (u32 i = 0; i < sim.want.nr_changes; i++)
 		push(
 		    (struct event){.at = sim.want.changes[i].at_ns, .kind = ON_CHANGE, .which = i});
@@ -908,6 +905,7 @@ void settle_figures(void)
 		cpu->run_ns += ran;
 		cpu->curr->run_ns += ran;
 		cpu->curr->group->run_ns += ran;
+		sim.want.cgroups[cpu->curr->cgroup].run_ns += ran;
 		if (cpu->curr->spins)
 			cpu->curr->group->spun_ns += ran;
 	}

@@ -156,6 +156,40 @@ static void write_group(struct group *g)
 	putchar('}');
 }
 
+static void write_path(u32 cgroup)
+{
+	if (sim.want.cgroups[cgroup].parent)
+		write_path(sim.want.cgroups[cgroup].parent);
+	printf("/%s", cgroup ? sim.want.cgroups[cgroup].name : "");
+}
+
+/* Nothing where the scenario has only the root. Names have been checked. */
+static void write_cgroups(void)
+{
+	u32 nr = sim.want.nr_cgroups;
+	u64 *all;
+
+	if (nr < 2)
+		return;
+	all = room(nr * sizeof(*all));
+	for (u32 i = nr; i; i--) {
+		struct cgroup_plan *plan = &sim.want.cgroups[i - 1];
+
+		all[i - 1] += plan->run_ns;
+		if (i > 1)
+			all[plan->parent] += all[i - 1];
+	}
+	printf(",\"cgroups\":[");
+	for (u32 i = 0; i < nr; i++) {
+		printf("%s{\"path\":\"", i ? "," : "");
+		write_path(i);
+		printf("\",\"own_run_ns\":%llu,\"run_ns\":%llu}", sim.want.cgroups[i].run_ns,
+		       all[i]);
+	}
+	putchar(']');
+	free_room(all);
+}
+
 void write_report(const char *scheduler)
 {
 	u64 run = 0, switches = 0;
@@ -199,6 +233,8 @@ void write_report(const char *scheduler)
 			putchar(',');
 		write_group(&sim.want.groups[i]);
 	}
-	printf("]}\n");
+	putchar(']');
+	write_cgroups();
+	printf("}\n");
 	fflush(stdout);
 }

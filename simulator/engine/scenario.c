@@ -4,7 +4,8 @@
  *
  * machine CPUS CORE_CPUS LLC_CPUS NODE_CPUS DURATION SEED TICK SWITCH WAKE
  * group NAME
- * cgroup PARENT NAME WEIGHT FROM UNTIL (the first is the root; UNTIL `-`: to the end)
+ * cgroup PARENT NAME WEIGHT IDLE QUOTA PERIOD BURST FROM UNTIL
+ *      (the first is the root; QUOTA `-`: none; UNTIL `-`: to the end)
  * task GROUP COMM NICE POLICY UID MASK START EXPECTED SELECTED KTHREAD CGROUP COUNT
  *      (START `-`: when forked)
  * run NS SPREAD | sleep NS SPREAD | wait | wake TASK SYNC | fork TASK | affine MASK |
@@ -14,7 +15,7 @@
  * locks HOW_MANY (before what uses them)
  * of TASK (the step that follows changes another task than its own)
  * cpu AT NUMBER ONLINE
- * weight AT CGROUP WEIGHT
+ * weight AT CGROUP WEIGHT | idle AT CGROUP IDLE | bandwidth AT CGROUP QUOTA PERIOD BURST
  *
  * Masks are words of 64 bits in hexadecimal, the lowest first, joined by commas. Steps belong to
  * the task before them. Times are ns. simulator/scenario.py writes it and has checked it.
@@ -94,6 +95,38 @@ static struct step *new_step(enum step_kind kind)
 	return &plan->steps[plan->nr_steps++];
 }
 
+static struct bandwidth bandwidth(void)
+{
+	struct bandwidth read;
+
+	read.quota_ns = moment();
+	read.period_ns = number();
+	read.burst_ns = number();
+	if (!read.period_ns || !read.quota_ns)
+		refuse("a quota is out of bounds");
+	return read;
+}
+
+static void read_cgroup_change(enum cgroup_setting setting)
+{
+	struct scenario *want = &sim.want;
+	struct cgroup_change *change;
+
+	want->cgroup_changes =
+	    grown(want->cgroup_changes, want->nr_cgroup_changes, sizeof(*want->cgroup_changes));
+	change = &want->cgroup_changes[want->nr_cgroup_changes++];
+	memset(change, 0, sizeof(*change));
+	change->at_ns = number();
+	change->cgroup = number();
+	change->setting = setting;
+	if (setting == SET_WEIGHT)
+		change->weight = number();
+	else if (setting == SET_IDLE)
+		change->idle = number();
+	else
+		change->bandwidth = bandwidth();
+}
+
 static void read_cgroup(void)
 {
 	struct scenario *want = &sim.want;
@@ -105,6 +138,8 @@ static void read_cgroup(void)
 	plan->parent = number();
 	word(plan->name);
 	plan->weight = number();
+	plan->idle = number();
+	plan->bandwidth = bandwidth();
 	plan->from_ns = moment();
 	plan->until_ns = moment();
 	if (want->nr_cgroups > MAX_CGROUPS ||
@@ -238,8 +273,8 @@ static void check(void)
 			    plan->steps[k].value >= want->nr_locks)
 				refuse("a lock that is not there is used");
 	}
-	for (u32 i = 0; i < want->nr_weights; i++)
-		if (want->weights[i].cgroup >= want->nr_cgroups)
+	for (u32 i = 0; i < want->nr_cgroup_changes; i++)
+		if (want->cgroup_changes[i].cgroup >= want->nr_cgroups)
 			refuse("a cgroup that is not there changes");
 	for (u32 i = 0; i < want->nr_changes; i++)
 		if (want->changes[i].cpu < 0 || want->changes[i].cpu >= want->cpus)
@@ -249,7 +284,6 @@ static void check(void)
 void read_scenario(void)
 {
 	struct scenario *want = &sim.want;
-	struct weight_change *weight;
 	struct cpu_change *change;
 	char what[64];
 
@@ -284,12 +318,11 @@ void read_scenario(void)
 		} else if (!strcmp(what, "task")) {
 			read_task();
 		} else if (!strcmp(what, "weight")) {
-			want->weights =
-			    grown(want->weights, want->nr_weights, sizeof(*want->weights));
-			weight = &want->weights[want->nr_weights++];
-			weight->at_ns = number();
-			weight->cgroup = number();
-			weight->weight = number();
+			read_cgroup_change(SET_WEIGHT);
+		} else if (!strcmp(what, "idle")) {
+			read_cgroup_change(SET_IDLE);
+		} else if (!strcmp(what, "bandwidth")) {
+			read_cgroup_change(SET_BANDWIDTH);
 		} else if (!strcmp(what, "cpu")) {
 			want->changes =
 			    grown(want->changes, want->nr_changes, sizeof(*want->changes));
