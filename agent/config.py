@@ -5,17 +5,16 @@ One `Fault(BAD_CONFIG)` reports every problem of the file with its key, and an u
 nearest known one. A missing file means the defaults.
 """
 
-import difflib
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, Field, ValidationError, model_validator
-from pydantic_core import ErrorDetails
+from pydantic import Field, model_validator
 
-from agent.claude.settings import Claude, DayBudget, EpisodeBudget, Price
-from agent.measuring.measure import SOURCES, MeasureEntry
+from agent.claude.settings import Claude
+from agent.measuring.measure import MeasureEntry
 from agent.measuring.table import AgentTable
-from process import Fault, FaultType
+from process import FaultType
+from process.invalid import valid_tables
 from process.text_file import parse_toml, read_text
 
 PATH = Path("/etc/schedpilot/agent.toml")
@@ -50,35 +49,6 @@ class AgentConfig(AgentTable):
         return self
 
 
-_TABLES: dict[str, type[BaseModel]] = {
-    "advisor": Advising,
-    "claude": Claude,
-    "episode": EpisodeBudget,
-    "day": DayBudget,
-    "prices": Price,
-    "measure": MeasureEntry,
-    **SOURCES,
-}
-
-
-def _problem(error: ErrorDetails) -> str:
-    """One line for one pydantic error: the key, then the problem."""
-    path = error["loc"]
-    key = ""
-    model: type[BaseModel] = AgentConfig
-    for part in path:
-        key += f"[{part}]" if isinstance(part, int) else (f".{part}" if key else str(part))
-    for part in path[:-1]:
-        model = _TABLES.get(str(part), model)
-    message: str = error["msg"].removeprefix("Value error, ")
-    if error["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(str(path[-1]), list(model.model_fields), n=1, cutoff=0.5)
-        message = "unknown key" + (f" (nearest known: {near[0]!r})" if near else "")
-    elif error["type"] == "missing":
-        message = "this key is missing"
-    return f"{key or 'the whole file'}: {message}"
-
-
 def parse_config(text: str, where: str) -> AgentConfig:
     """Parse the text of a configuration; `where` (its path) goes into any fault.
 
@@ -86,18 +56,14 @@ def parse_config(text: str, where: str) -> AgentConfig:
         Fault: BAD_CONFIG, with every problem as a line of `details`.
     """
     raw = parse_toml(text, where=where, type=FaultType.BAD_CONFIG, what="the configuration")
-    try:
-        return AgentConfig.model_validate(raw)
-    except ValidationError as error:
-        problems = tuple(_problem(each) for each in error.errors())
-        raise Fault(
-            FaultType.BAD_CONFIG,
-            f"the configuration has {len(problems)} problem{'s' if len(problems) > 1 else ''}",
-            where=where,
-            why=problems[0],
-            hint="correct the keys named above; docs/agent.md lists them all",
-            details=problems,
-        ) from None
+    return valid_tables(
+        AgentConfig,
+        raw,
+        type=FaultType.BAD_CONFIG,
+        what="the configuration",
+        where=where,
+        hint="correct the keys named above; docs/agent.md lists them all",
+    )
 
 
 def read_config(path: Path) -> AgentConfig:

@@ -22,7 +22,7 @@ from cli.following import ProgressLine, showing
 from cli.output import err, note, out, plain, say, table
 from cli.simulate import SchedulerSource, source_for, types_for
 from daemon.api.models import NAME_PATTERN
-from process import Fault, FaultType, require_writable
+from process import Fault, FaultType, first_problem, require_writable
 from process.stream import stream
 
 # Time limit for one trial on a slow machine, and for the build before the first; seconds.
@@ -141,7 +141,7 @@ def search(target: str, settings: Sequence[str], wish: SearchOptions, *, json: b
         raise Fault(
             FaultType.INTERNAL,
             "the search's answer is not understood",
-            why=str(error.errors(include_input=False, include_url=False)[0]["msg"]),
+            why=first_problem(error),
         ) from None
     better = found.gain > 0
     line = policy_line(target, found.values, found.default) if better else ""

@@ -20,7 +20,7 @@ from cli.exits import ExitCode
 from cli.formats import microseconds, titled
 from cli.output import err, note, out, plain, say, table
 from daemon.api.models import ParameterValue
-from process import Fault, FaultType, require_writable, run
+from process import Fault, FaultType, first_problem, require_writable, run
 from process.run import Completed
 
 # The simulator's limit, for a policy whose machine is not known yet.
@@ -238,7 +238,7 @@ def simulate(
         raise Fault(
             FaultType.INTERNAL,
             "the simulator's answer is not understood",
-            why=str(error.errors(include_input=False, include_url=False)[0]["msg"]),
+            why=first_problem(error),
         ) from None
     _show(found, wish, source, target)
     return ExitCode(done.status)

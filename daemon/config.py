@@ -6,20 +6,13 @@ with the nearest known one. A missing file means the defaults, and `systemd/sche
 is installed, lists them all.
 """
 
-import difflib
 import re
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any, Self, get_args
+from typing import Annotated, Any, Self
 
-from pydantic import (
-    BaseModel,
-    Field,
-    StringConstraints,
-    ValidationError,
-    model_validator,
-)
+from pydantic import Field, StringConstraints, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 from daemon.api.models import Autonomy
@@ -33,6 +26,7 @@ from daemon.decide.settings import (
     TrialSettings,
 )
 from process import Fault, FaultType
+from process.invalid import Location, key_name, key_of, keys_at, nearest, sentence
 from process.text_file import parse_toml, read_text
 
 PATH = Path("/etc/schedpilot/schedpilot.toml")
@@ -226,15 +220,14 @@ def parse(text: str, where: str) -> Config:
 
 # ---------------------------------------------------------------- what is wrong, and where
 
-_Path = tuple[str | int, ...]
 _HEADER = re.compile(r"\s*(\[\[?)\s*([^\[\]]+?)\s*\]\]?\s*(?:#.*)?$")
 _KEY = re.compile(r"\s*([A-Za-z0-9_.\-\"' ]+?)\s*=")
 
 
-def _lines_of(text: str) -> dict[_Path, int]:
+def _lines_of(text: str) -> dict[Location, int]:
     """The line of each table and key, for messages. Not a parser: the TOML is parsed already."""
-    found: dict[_Path, int] = {}
-    table: _Path = ()
+    found: dict[Location, int] = {}
+    table: Location = ()
     count: dict[str, int] = {}
     for number, line in enumerate(text.splitlines(), 1):
         if header := _HEADER.match(line):
@@ -253,7 +246,7 @@ def _split(name: str) -> tuple[str, ...]:
     return tuple(part.strip().strip("\"'") for part in name.split("."))
 
 
-def _line(path: _Path, lines: dict[_Path, int]) -> int:
+def _line(path: Location, lines: dict[Location, int]) -> int:
     """The line of the key, else of the nearest table around it, else 0."""
     while path:
         if path in lines:
@@ -262,72 +255,33 @@ def _line(path: _Path, lines: dict[_Path, int]) -> int:
     return 0
 
 
-def _name(path: _Path) -> str:
-    """`objective[2].text`; entries of lists are counted from one."""
-    name = ""
-    for part in path:
-        name += f"[{part + 1}]" if isinstance(part, int) else f".{part}" if name else part
-    return name
-
-
-def _problem(error: ErrorDetails, lines: dict[_Path, int]) -> tuple[int, str]:
+def _problem(error: ErrorDetails, lines: dict[Location, int]) -> tuple[int, str]:
     """The line, and one sentence for what pydantic found."""
+    key = key_of(error)
+    said = _own_sentence(error) or sentence(error, Config)
+    return _line(key, lines), f"{_name(key) or 'the whole file'}: {said}"
+
+
+def _own_sentence(error: ErrorDetails) -> str | None:
     path = error["loc"]
-    context: dict[str, Any] = error.get("ctx", {})
-    message = error["msg"].removeprefix("Value error, ")
-    match error["type"]:
-        case "extra_forbidden":
-            known = tuple(_model(path[:-1]).model_fields)
-            near = difflib.get_close_matches(str(path[-1]), known, n=1, cutoff=0.5)
-            message = "there is no such key" + (
-                f"; did you mean {near[0]!r}?" if near else f" (there are: {', '.join(known)})"
-            )
-        case "missing":
-            message = "this key is missing"
-        case "string_pattern_mismatch" if path[-1] == "workload":
-            message = (
-                f"{error['input']!r} is not a workload: a workload begins with `cgroup:/` or "
-                "`comm:`"
-            )
-        case "string_pattern_mismatch":
-            message = f"{error['input']!r} is not an absolute path"
-        case "enum":
-            message = f"{error['input']!r} is none of {context['expected']}"
-            words = re.findall(r"'(\w+)'", context["expected"])
-            near = difflib.get_close_matches(str(error["input"]), words, n=1)
-            message += f"; did you mean {near[0]!r}?" if near else ""
-        case "greater_than_equal" | "less_than_equal" | "greater_than" | "less_than":
-            sign, least = next(iter(context.items()))
-            bounds = {"ge": "at least", "le": "at most", "gt": "more than", "lt": "less than"}
-            message = f"{error['input']!r} is out of range: {bounds[sign]} {least:g}"
-        case "model_type" | "model_attributes_type" | "dict_type":
-            message = f"this is a table: write `[{_name(path)}]` and its keys below"
-        case "tuple_type":
-            message = f"this is a list of tables: write `[[{_name(path)}]]` for each"
-        case "float_type" | "int_type" | "int_from_float":
-            kind = "a whole number" if error["type"].startswith("int") else "a number"
-            message = f"{error['input']!r} is not {kind}"
-        case "bool_type":
-            message = f"{error['input']!r} is neither true nor false"
-        case "string_type":
-            message = f"{error['input']!r} is not text (which needs quotes)"
-        case "finite_number":
-            message = f"{error['input']!r} is not a finite number"
-    return _line(path, lines), f"{_name(path) or 'the file'}: {message}"
+    if error["type"] == "extra_forbidden":
+        known = keys_at(Config, path[:-1])
+        near = nearest(str(path[-1]), known)
+        return "there is no such key" + (
+            f"; did you mean {near!r}?" if near else f" (there are: {', '.join(known)})"
+        )
+    if error["type"] == "string_pattern_mismatch":
+        if path[-1] == "workload":
+            kind = "a workload: a workload begins with `cgroup:/` or `comm:`"
+        else:
+            kind = "an absolute path"
+        return f"{error['input']!r} is not {kind}"
+    return None
 
 
-def _model(path: _Path) -> type[BaseModel]:
-    """The table at a path, for the list of its keys."""
-    model: type[BaseModel] = Config
-    for part in path:
-        if isinstance(part, int):
-            continue
-        kind = model.model_fields[part].annotation
-        inner = next(iter(get_args(kind)), kind)
-        assert isinstance(inner, type)
-        assert issubclass(inner, BaseModel)
-        model = inner
-    return model
+def _name(path: Location) -> str:
+    """`objective[2].text`; entries of lists are counted from one."""
+    return key_name(path, first=1)
 
 
 def _unreadable_objectives(raw: dict[str, Any]) -> list[tuple[int, Fault]]:
@@ -345,8 +299,8 @@ def _unreadable_objectives(raw: dict[str, Any]) -> list[tuple[int, Fault]]:
     return found
 
 
-def _objective_problem(index: int, fault: Fault, lines: dict[_Path, int]) -> tuple[int, str]:
-    path: _Path = ("objective", index, "text")
+def _objective_problem(index: int, fault: Fault, lines: dict[Location, int]) -> tuple[int, str]:
+    path: Location = ("objective", index, "text")
     return _line(path, lines), (
         f"{_name(path)}: {fault.what} ({fault.where}: {fault.why}; {fault.hint})"
     )

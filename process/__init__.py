@@ -6,7 +6,7 @@ Every other package may import this one; it imports nothing else of the project.
 
 from process.effort import Effort, Priority, at_priority
 from process.fault import Fault, FaultType, fault_of, printable
-from process.invalid import first_problem
+from process.invalid import first_problem, nearest_known
 from process.output import require_writable, write_output
 from process.pace import Fixed, Limit, Pace, measure, within
 from process.paths import named_path
@@ -30,6 +30,7 @@ __all__ = [
     "first_problem",
     "measure",
     "named_path",
+    "nearest_known",
     "printable",
     "require_writable",
     "run",

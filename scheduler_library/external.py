@@ -13,11 +13,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from process import Fault, FaultType, ResourceLimits, run
+from process import Fault, FaultType, ResourceLimits, nearest_known, run
 from process.run import PATH, tail
 from scheduler_library.catalog import CatalogEntry
 from scheduler_library.layers import read_layers
-from scheduler_library.manifest import EntryKind, nearest
+from scheduler_library.manifest import EntryKind
 
 # Reading the help takes milliseconds; an emulated guest is slow, and a program may hang.
 HELP_TIMEOUT_S = 10.0
@@ -265,7 +265,7 @@ def arguments(
             # An option that takes the word, not a switch.
             value = str(value).lower()
         if option is None:
-            problems.append(f"{key[:60]!r}: no such option{nearest(key, list(known))}")
+            problems.append(f"{key[:60]!r}: no such option{nearest_known(key, known)}")
         elif option.positional:
             positional.append(str(value))
         elif option.is_switch:

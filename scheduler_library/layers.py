@@ -13,9 +13,8 @@ import os
 from pathlib import Path
 from typing import NoReturn
 
-from process import Fault, FaultType
+from process import Fault, FaultType, nearest_known
 from process.text_file import read_text
-from scheduler_library.manifest import nearest
 
 # The kernel takes at most 128 KiB as one argument of a program.
 LARGEST_BYTES = 64 * 1024
@@ -130,7 +129,7 @@ def _condition(where: str, condition: object) -> str:
         return f'{where}: a condition is one word and its value: {{"CommPrefix": "redis"}}'
     ((word, value),) = condition.items()
     if word not in CONDITIONS:
-        return f"{where}: there is no condition {word[:60]!r}{nearest(word, list(CONDITIONS))}"
+        return f"{where}: there is no condition {word[:60]!r}{nearest_known(word, CONDITIONS)}"
     type = CONDITIONS[word]
     if not _is(value, type):
         return f"{where}: {word} takes a {type}"
@@ -170,7 +169,7 @@ def _kind(where: str, kind: object) -> list[str]:
         return [f"{where}.kind: one of {', '.join(KINDS)} and its settings"]
     ((word, settings),) = kind.items()
     if word not in KINDS:
-        return [f"{where}.kind: there is no kind {word[:60]!r}{nearest(word, list(KINDS))}"]
+        return [f"{where}.kind: there is no kind {word[:60]!r}{nearest_known(word, KINDS)}"]
     place = f"{where}.kind.{word}"
     if not isinstance(settings, dict):
         return [f"{place}: its settings are {{…}}"]
@@ -204,7 +203,7 @@ def _layer(number: int, layer: object, last: bool) -> list[str]:
     if not isinstance(layer, dict):
         return [f"{where}: a layer has `name`, `matches` and `kind`"]
     problems = [
-        f"{where}: unknown key {key[:60]!r}{nearest(key, list(_LAYER))}"
+        f"{where}: unknown key {key[:60]!r}{nearest_known(key, _LAYER)}"
         for key in layer
         if key not in _LAYER and difflib.get_close_matches(key, _LAYER, n=1, cutoff=SLIP)
     ]

@@ -5,23 +5,16 @@ A manifest is checked completely: one `Fault(BAD_MANIFEST)` reports every proble
 key, and an unknown key with the nearest known one. Nothing here loads or builds anything.
 """
 
-import difflib
 import json
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    StringConstraints,
-    ValidationError,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from pydantic_core import ErrorDetails
 
 from process import Fault, FaultType
+from process.invalid import valid_tables
 from process.text_file import parse_toml, read_text
 
 MANIFEST_FILE = "manifest.toml"
@@ -165,27 +158,10 @@ class Manifest(_Frozen):
         return self
 
 
-def nearest(word: str, known: list[str]) -> str:
-    """`" (nearest: …)"` with the closest known word, or "" if none is close."""
-    close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
-    return f" (nearest known: {close[0]!r})" if close else ""
-
-
-def _problem(error: ErrorDetails) -> str:
-    """One line for one pydantic error: the key, then the problem."""
-    path = [str(part) for part in error["loc"]]
-    key = ""
-    for part in path:
-        key += f"[{part}]" if part.isdigit() else (f".{part}" if key else part)
-    message: str = error["msg"].removeprefix("Value error, ")
-    if error["type"] == "extra_forbidden":
-        model = Parameter if path[0] == "params" else Manifest
-        message = f"unknown key{nearest(path[-1], list(model.model_fields))}"
-    elif error["type"] == "missing":
-        message = "this key is missing"
-    elif key == "name" and error["type"] == "string_pattern_mismatch":
-        message = "a name is a lower-case letter, then up to 40 of a-z, 0-9, _ and -"
-    return f"{key or 'the whole file'}: {message}"
+def _own_sentence(error: ErrorDetails) -> str | None:
+    if error["loc"] == ("name",) and error["type"] == "string_pattern_mismatch":
+        return "a name is a lower-case letter, then up to 40 of a-z, 0-9, _ and -"
+    return None
 
 
 def parse_manifest(text: str, where: str) -> Manifest:
@@ -195,18 +171,15 @@ def parse_manifest(text: str, where: str) -> Manifest:
         Fault: BAD_MANIFEST, with every problem as a line of `details`.
     """
     raw = parse_toml(text, where=where, type=FaultType.BAD_MANIFEST, what="the manifest")
-    try:
-        return Manifest.model_validate(raw)
-    except ValidationError as error:
-        problems = tuple(_problem(each) for each in error.errors())
-        raise Fault(
-            FaultType.BAD_MANIFEST,
-            f"the manifest has {len(problems)} problem{'s' if len(problems) > 1 else ''}",
-            where=where,
-            why=problems[0],
-            hint="correct the keys named above; docs/library.md lists them all",
-            details=problems,
-        ) from None
+    return valid_tables(
+        Manifest,
+        raw,
+        type=FaultType.BAD_MANIFEST,
+        what="the manifest",
+        where=where,
+        hint="correct the keys named above; docs/library.md lists them all",
+        own=_own_sentence,
+    )
 
 
 def manifest_text(manifest: Manifest) -> str:

@@ -5,8 +5,8 @@ import re
 from collections.abc import Mapping
 from fractions import Fraction
 
-from process import Fault, FaultType
-from scheduler_library.manifest import Manifest, Parameter, ParameterType, Unit, When, nearest
+from process import Fault, FaultType, nearest_known
+from scheduler_library.manifest import Manifest, Parameter, ParameterType, Unit, When
 
 Value = int | float | bool
 
@@ -88,7 +88,7 @@ def check_parameters(
         shown = repr(value)[:60]
         parameter = known.get(name)
         if parameter is None:
-            problems.append(f"{name[:60]!r}: no such parameter{nearest(name, list(known))}")
+            problems.append(f"{name[:60]!r}: no such parameter{nearest_known(name, known)}")
             continue
         if live and parameter.when is not When.LIVE:
             problems.append(

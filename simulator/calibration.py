@@ -24,7 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from bpf.build import cache
 from bpf.build.clang import find_clang
 from bpf.build.kit import digest
-from process import Fault, FaultType, run
+from process import Fault, FaultType, first_problem, run
 from simulator.scenario import SimulatedMachine
 
 PROGRAM = Path(__file__).parent / "calibrate.c"
@@ -176,7 +176,7 @@ def measure() -> Costs:
         raise Fault(
             FaultType.CHILD_FAILED,
             "the costs of this machine are out of bounds",
-            why=str(error.errors()[0]["msg"]),
+            why=first_problem(error),
             hint="measure again when the machine is idle; until then they are assumed",
         ) from None
 

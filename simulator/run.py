@@ -13,7 +13,15 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from bpf.build.vmlinux import BTF
-from process import Fault, FaultType, ResourceLimits, Sandbox, sandboxed, write_output
+from process import (
+    Fault,
+    FaultType,
+    ResourceLimits,
+    Sandbox,
+    first_problem,
+    sandboxed,
+    write_output,
+)
 from process.run import tail
 from process.sandbox import hand_out
 from simulator.build import engine_for
@@ -249,7 +257,7 @@ def simulate(
         raise Fault(
             FaultType.CHILD_FAILED,
             "the simulator's answer cannot be read",
-            why=str(error.errors()[0]["msg"]),
+            why=first_problem(error),
             hint="the candidate may have overwritten the engine's memory: look for wild pointers",
         ) from None
     if figures.ejection is not None and figures.ejection.kind is Ended.BAD_PARAMETER:

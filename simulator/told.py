@@ -8,7 +8,7 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from bpf.common.selectors import UserSelector, selected
-from process import Fault, FaultType
+from process import Fault, FaultType, first_problem
 from simulator.scenario import Scenario, Task
 
 
@@ -47,7 +47,7 @@ class RequestedFacts:
             raise Fault(
                 FaultType.BAD_REQUEST,
                 "the facts for the scheduler are not understood",
-                why=str(error.errors(include_input=False, include_url=False)[0]["msg"]),
+                why=first_problem(error),
             ) from None
         selectors = tuple(UserSelector(s.bit, s.field, s.patterns) for s in facts.selectors)
         return cls(selectors, facts.expected_runtime)

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from process import Fault, FaultType
+from process import Fault, FaultType, first_problem
 
 # SCX_EXIT_UNREG (enum scx_exit_kind, kernel/sched/ext_internal.h): taken out from userspace.
 UNREGISTERED_KIND = 64
@@ -177,7 +177,7 @@ def parse_line(raw: bytes) -> RunnerLine:
         raise Fault(
             FaultType.CHILD_FAILED,
             "the runner printed something outside its protocol",
-            why=str(error.errors(include_url=False)[0]["msg"]),
+            why=first_problem(error),
             hint="the installed helper and this program may be of different versions",
             details=(repr(raw[:200]),),
         ) from None

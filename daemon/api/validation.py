@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Reports what is wrong with a request, field by field, without repeating its content."""
 
-import difflib
-import inspect
 from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
@@ -10,15 +8,12 @@ from pydantic import BaseModel, ValidationError
 
 from daemon.api.display import displayable
 from process import Fault, FaultType
+from process.invalid import Location, key_of, keys_at, nearest
 
 # How many fields are named, and how much of each name is shown, characters.
 FIELDS_SHOWN = 20
 _NAME_LIMIT = 60
 _REASON_LIMIT = 200
-
-# pydantic puts the union member that it tried last into the location; for a client a value that may
-# have one of four types is one field.
-_UNION_MEMBERS = frozenset({"bool", "int", "float", "str"})
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -71,14 +66,11 @@ def _fault(error: ValidationError, model: type[BaseModel], subject: str, noun: s
     reasons: dict[str, list[str]] = {}
     unknown = False
     for each in found:
-        location = each["loc"]
+        location = key_of(each)
+        reason = each["msg"]
         if each["type"] == "extra_forbidden":
             unknown = True
             reason = _unknown(location, model, noun)
-        else:
-            reason = each["msg"]
-            if len(location) > 1 and location[-1] in _UNION_MEMBERS:
-                location = location[:-1]
         told = reasons.setdefault(_path(location), [])
         if reason not in told:
             told.append(reason)
@@ -97,19 +89,11 @@ def _fault(error: ValidationError, model: type[BaseModel], subject: str, noun: s
     )
 
 
-def _path(location: tuple[int | str, ...]) -> str:
+def _path(location: Location) -> str:
     steps = [displayable(str(step), _NAME_LIMIT) for step in location[:6]]
     return ".".join(steps) or "(the whole)"
 
 
-def _unknown(location: tuple[int | str, ...], model: type[BaseModel], noun: str) -> str:
-    known: type[BaseModel] | None = model
-    for step in location[:-1]:
-        field = known.model_fields.get(str(step)) if known else None
-        inner = field.annotation if field else None
-        known = inner if inspect.isclass(inner) and issubclass(inner, BaseModel) else None
-    names = list(known.model_fields) if known else []
-    nearest = difflib.get_close_matches(str(location[-1])[:_NAME_LIMIT], names, n=1)
-    return (
-        f"unknown {noun}; the nearest known one is {nearest[0]}" if nearest else f"unknown {noun}"
-    )
+def _unknown(location: Location, model: type[BaseModel], noun: str) -> str:
+    near = nearest(str(location[-1])[:_NAME_LIMIT], keys_at(model, location[:-1]), cutoff=0.6)
+    return f"unknown {noun}; the nearest known one is {near}" if near else f"unknown {noun}"
