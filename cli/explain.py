@@ -19,12 +19,14 @@ from cli.output import as_json, document, facts, heading, out, plain, say, table
 from cli.profile import responses
 from cli.transcript import tell_steps
 from daemon.api.client import Client, observe_client
+from daemon.api.kept import kept_text
 from daemon.api.models import (
     Arm,
     CandidateView,
     Decision,
     EpisodeView,
     ProfileView,
+    StatusView,
     TrialView,
     WindowView,
 )
@@ -172,6 +174,12 @@ def _tell_candidate(candidate: CandidateView) -> None:
     show_gates(candidate)
 
 
+def _tell_kept(status: StatusView, candidate: str) -> None:
+    for each in status.kept:
+        if each.candidate == candidate:
+            say(f"kept: {kept_text(each)}")
+
+
 Found = EpisodeView | TrialView | CandidateView
 
 
@@ -208,6 +216,9 @@ def explain(record: str, *, json: bool) -> None:
         elif isinstance(found, EpisodeView):
             _tell_episode(client, found)
         elif isinstance(found, TrialView):
-            _tell_trial(found, client.status().kernel.tick_us)
+            status = client.status()
+            _tell_trial(found, status.kernel.tick_us)
+            _tell_kept(status, found.candidate)
         else:
             _tell_candidate(found)
+            _tell_kept(client.status(), found.id)

@@ -11,7 +11,8 @@ from cli.formats import ago, microseconds, quantity, span, titled
 from cli.judged import judged_by
 from cli.output import as_json, facts, heading, out, plain, say, table
 from daemon.api.client import observe_client
-from daemon.api.models import Limitation, StatusView, WorkloadView
+from daemon.api.kept import kept_text
+from daemon.api.models import KeptViewState, Limitation, StatusView, WorkloadView
 from daemon.api.prepared import preparation_text, unprepared
 
 # From this terminal width on, characters, `top` shows every column.
@@ -38,6 +39,10 @@ def _loaded(status: StatusView) -> Text:
     return plain(f"{name}, {loaded.why} {ago(loaded.since)}, lease {span(loaded.lease_s)}")
 
 
+def _kept_style(state: KeptViewState) -> str:
+    return "yellow" if state in (KeptViewState.WAITING, KeptViewState.TRIAL) else ""
+
+
 def _limit(limitation: Limitation) -> Text:
     text = limitation.reason
     if limitation.until:
@@ -60,6 +65,7 @@ def show_status(*, json: bool) -> None:
     ]
     if status.loaded and status.loaded.policy:
         rows.append(("policy", status.loaded.policy))
+    rows += [("kept", plain(kept_text(each), 500, _kept_style(each.state))) for each in status.kept]
     if status.foreign:
         rows.append(("foreign", plain(f"{status.foreign} (left alone)", style="yellow")))
     if status.advice_only:

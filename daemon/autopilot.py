@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The daemon's own decisions: judge each interval, open episodes, guard the kept scheduler.
 
-The judgement is `daemon.decide.interval`, which is pure; here it meets the kernel. Nothing is
-loaded from here: advisors and operators request that. This only ever unloads schedulers.
+The judgement is `daemon.decide.interval`, which is pure; here it meets the kernel. Nothing new is
+loaded from here: advisors and operators request that. This only unloads schedulers, and goes back
+to what was kept before.
 """
 
 import asyncio
@@ -22,7 +23,7 @@ from daemon.config import Config
 from daemon.decide import backoff, detect, interval
 from daemon.decide.blame import excuse
 from daemon.decide.detect import DetectState, Recovery
-from daemon.decide.guard import kept_of
+from daemon.decide.guard import Kept, kept_of
 from daemon.decide.interval import IntervalFacts, IntervalState
 from daemon.decide.observation import Observation
 from daemon.decide.yardstick import yardstick_of
@@ -31,6 +32,7 @@ from daemon.gates.telling import stopped_reason
 from daemon.lifecycle.attachment import ExitReason, Loadable, thrown_out
 from daemon.lifecycle.backoff_store import BackoffStore
 from daemon.lifecycle.episodes import Episodes
+from daemon.lifecycle.keeping import Keeping
 from daemon.lifecycle.loader import Loaded, SchedulerLoader
 from daemon.lifecycle.trials import Trial, Trials
 from daemon.memory.history_writer import HistoryWriter
@@ -67,6 +69,7 @@ class Autopilot:
         episodes: Episodes,
         backoff_store: BackoffStore,
         history_writer: HistoryWriter,
+        keeping: Keeping,
         publish: Publish,
         profile: Callable[[str], ProfileView],
     ) -> None:
@@ -77,6 +80,7 @@ class Autopilot:
         self._episodes = episodes
         self._backoff_store = backoff_store
         self._history_writer = history_writer
+        self._keeping = keeping
         self._publish = publish
         self._profile = profile
         self._foreign = ""
@@ -240,8 +244,14 @@ class Autopilot:
             )
             self._state = self._state.keeping(kept)
             self._previous = trial.before.what if trial.before else None
-        elif trial.before is None:
-            self._keep_nothing()
+            self._keeping.kept(trial, kept)
+        else:
+            if trial.before is None:
+                self._keep_nothing()
+            self._keeping.trial_lost(trial)
+            baseline_lost = trial.lost is not None and trial.lost.candidate != trial.candidate.id
+            if baseline_lost or (trial.before is not None and self._loader.loaded is None):
+                self._keeping.ended(trial.reason)
         self._say_verdict(trial, gone)
         episode = self._episodes.get(trial.request.episode or "")
         self._episodes.note_trial(episode, trial.view())
@@ -323,6 +333,8 @@ class Autopilot:
             gone = failed
         if self._state.kept is not None and self._state.kept.candidate == id:
             self._keep_nothing()
+        if loaded.why == "kept":
+            self._keeping.ended(gone.reason)
         if gone.by_kernel:
             self.quarantine(id, name, gone.reason)
         self._say_ejected(name, id, gone)
@@ -429,11 +441,13 @@ class Autopilot:
             return
         previous = self._previous
         self._keep_nothing()
+        self._keeping.rolled_back(back=previous is not None)
         if previous is not None:
             try:
                 await self._loader.load(previous, "kept")
             except Fault as fault:
                 previous = None
+                self._keeping.rolled_back(back=False)
                 reason += f" (what ran before could not be loaded: {fault})"
         if previous is None:
             await self._loader.unload()
@@ -457,6 +471,13 @@ class Autopilot:
         """Somebody changed the scheduler by hand: the kept one no longer runs."""
         self._changed_at = time.time()
         self._keep_nothing()
+        self._keeping.ended("somebody changed the scheduler by hand")
+
+    def resumed(self, kept: Kept) -> None:
+        """What was kept earlier runs again: the guard watches it from now on."""
+        self._changed_at = kept.since
+        self._state = self._state.keeping(kept)
+        self._previous = None
 
     def _keep_nothing(self) -> None:
         self._state = self._state.keeping(None)

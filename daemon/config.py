@@ -17,6 +17,7 @@ from pydantic_core import ErrorDetails
 
 from daemon.api.models import Autonomy
 from daemon.decide.interval import IntervalSettings
+from daemon.decide.keep import AfterReboot
 from daemon.decide.objective import Declared, Metric, parse_objective
 from daemon.decide.settings import (
     DetectSettings,
@@ -114,6 +115,14 @@ class PrepareTable(SettingsTable):
     enabled: bool = True
 
 
+class KeepTable(SettingsTable):
+    """What becomes of a kept scheduler when the machine is booted again."""
+
+    # trial: it has to win a fresh trial; load: it is loaded; no: it is forgotten. After a restart
+    # of the daemon alone it is always put back.
+    after_reboot: Annotated[AfterReboot, Field(strict=False)] = AfterReboot.TRIAL
+
+
 class AdvisorTable(SettingsTable):
     """Requirements for an advisor. Its own settings are in `agent.toml`."""
 
@@ -142,6 +151,7 @@ class Config(SettingsTable):
     limits: LimitSettings = LimitSettings()
     gates: GatesTable = GatesTable()
     prepare: PrepareTable = PrepareTable()
+    keep: KeepTable = KeepTable()
     advisor: AdvisorTable = AdvisorTable()
     objective: Annotated[tuple[ObjectiveEntry, ...], Field(strict=False, max_length=200)] = ()
     ignore: Annotated[tuple[IgnoreEntry, ...], Field(strict=False, max_length=500)] = ()

@@ -21,6 +21,7 @@ from daemon.api.models import EventKind, ProfileView
 from daemon.api.serving import control_app, observe_app
 from daemon.autopilot import Autopilot
 from daemon.config import PATH, Config, load
+from daemon.decide.kept_record import Boot
 from daemon.decide.observation import Observation
 from daemon.gates.candidates import Candidates
 from daemon.gates.chain import Gates
@@ -31,7 +32,9 @@ from daemon.gates.warm_check import WarmCheck
 from daemon.handlers.wiring import Handlers
 from daemon.lifecycle.attachment import ExitReason
 from daemon.lifecycle.backoff_store import BackoffStore
+from daemon.lifecycle.boot import read_boot
 from daemon.lifecycle.episodes import Episode, Episodes
+from daemon.lifecycle.keeping import Keeping
 from daemon.lifecycle.loader import Loaded, Loader, SchedulerLoader
 from daemon.lifecycle.process_facts import ProcessFactsSource
 from daemon.lifecycle.trials import Trial, Trials
@@ -87,6 +90,7 @@ class DaemonParts:
     signals: Callable[..., AbstractAsyncContextManager[LinesSource]] = SignalsSource
     gates: Callable[..., AllGates] = Gates
     stolen: Callable[[], float] | None = None
+    boot: Callable[[], Boot] = read_boot
 
 
 class Daemon:
@@ -98,6 +102,7 @@ class Daemon:
         parts = parts or DaemonParts()
         self.config = config
         self.log = log
+        self._read_boot = parts.boot
         self.notifier = notifier
         self.stop = asyncio.Event()
         self._troubles: dict[str, None] = {}
@@ -180,6 +185,22 @@ class Daemon:
             jobs=self.process_facts.jobs,
             degraded=lambda: self.autopilot.detection.degraded(),
         )
+        self.keeping = Keeping(
+            folder=state,
+            after_reboot=config.keep.after_reboot,
+            autonomy=config.daemon.autonomy,
+            baseline_min=config.detect.baseline_min,
+            loader=self.loader,
+            trials=self.trials,
+            candidates=self.candidates,
+            backoff_store=self.backoff_store,
+            start_trial=lambda request: self.handlers.trials.start_trial(request),
+            resumed=lambda kept: self.autopilot.resumed(kept),
+            gates_met=lambda candidate: self.autopilot.gates_met(candidate),
+            quarantined=lambda *refused: self.autopilot.quarantine(*refused),
+            publish=log.append,
+            on_trouble=self._trouble,
+        )
         self.autopilot = Autopilot(
             config=config,
             loader=self.loader,
@@ -188,6 +209,7 @@ class Daemon:
             episodes=self.episodes,
             backoff_store=self.backoff_store,
             history_writer=self.history_writer,
+            keeping=self.keeping,
             publish=log.append,
             profile=self.profiles.profile,
         )
@@ -210,6 +232,7 @@ class Daemon:
             recordings=self.recordings,
             saved_policies=self.saved_policies,
             preparation=self.preparation,
+            keeping=self.keeping,
         )
 
     # Each of these connects one part to another that is made later.
@@ -235,6 +258,7 @@ class Daemon:
             self.process_facts.interval(self.watch.line)
             self.preparation.observe(self.watch.line.machine, self.watch.line.interval_s)
         await self.autopilot.observe(observation)
+        self.keeping.observe(observation)
 
     def _episode_changed(self, episode: Episode) -> None:
         self.history_writer.episode(episode)
@@ -300,10 +324,12 @@ class Daemon:
             # Not earlier: until the folder is ours, another daemon may be using them.
             self.history_writer.close_interrupted()
             self.recordings.open()
+            await self.find_kept()
             background = [
                 *([] if self._impossible() else [asyncio.create_task(self.warm.run())]),
                 asyncio.create_task(self.preparation.run()),
                 asyncio.create_task(self.watch.run()),
+                asyncio.create_task(self.keeping.run()),
                 asyncio.create_task(self.notifier.watch(self.watch.healthy)),
             ]
             # Not after the servers have ended: an open request may delay them for a while, and the
@@ -330,6 +356,10 @@ class Daemon:
                 self.log.close()
                 self.history_writer.close()
 
+    async def find_kept(self) -> None:
+        """Find in the store what was kept; `keeping.look` says what becomes of it."""
+        self.keeping.start(await asyncio.to_thread(self._read_boot))
+
     def _ready(self) -> None:
         kernel = self.loader.kernel()
         autonomy = self.config.daemon.autonomy.value
@@ -346,8 +376,10 @@ class Daemon:
         """Wait for `stop`; then end a running trial, and restore the kernel's own scheduler."""
         await self.stop.wait()
         self.notifier.stopping("putting the kernel's own scheduler back")
+        self.keeping.daemon_stops()
         await self.trials.end("the daemon stops")
         loaded = await self.loader.close()
+        self.keeping.daemon_ends()
         if loaded is not None:
             self.log.append(
                 EventKind.UNLOADED,

@@ -48,7 +48,7 @@ class Candidate:
 
     `library` is its library entry, if it came from one; `manifest` describes it and its parameters,
     if known. `policy` is its canonical text, and `facts` lists what userspace has to supply while
-    it runs.
+    it runs. `asked` is the request that made it, without the text of a source.
     """
 
     id: str
@@ -64,6 +64,7 @@ class Candidate:
     manifest: Manifest | None = None
     policy: str = ""
     facts: PolicyFacts = field(default_factory=PolicyFacts)
+    asked: CandidateRequest | None = None
 
     @property
     def proven(self) -> bool:
@@ -252,7 +253,43 @@ class Candidates:
             request, CandidateOptions(dict(request.parameters), ahead=True, anew=anew)
         )
 
+    def request_of(self, candidate: Candidate) -> CandidateRequest:
+        """What makes the same candidate again, at any time. Reads a file.
+
+        Raises:
+            Fault: STATE if its source is no longer stored.
+        """
+        asked = candidate.asked
+        if asked is not None and (asked.library or asked.policy):
+            return asked
+        source = self._place(candidate.source_sha256) / f"{candidate.name}.bpf.c"
+        try:
+            text = source.read_text("utf-8")
+        except OSError as error:
+            raise Fault(
+                FaultType.STATE,
+                f"the source of {candidate.id} cannot be read",
+                where=str(source),
+                why=error.strerror or "",
+            ) from None
+        return CandidateRequest(
+            source=text, name=candidate.name, parameters=dict(candidate.parameters)
+        )
+
     async def _asked_for(self, request: CandidateRequest, wish: CandidateOptions) -> Candidate:
+        made = await self._made(request, wish)
+        if made.asked is not None:
+            # Another request made the same before.
+            return made
+        asked = CandidateRequest(
+            library=request.library,
+            policy=request.policy,
+            parameters=request.parameters,
+            name=request.name,
+        )
+        return self._remember(replace(made, asked=asked))
+
+    async def _made(self, request: CandidateRequest, wish: CandidateOptions) -> Candidate:
         if request.policy is not None:
             return await self._from_policy(request.policy, wish)
         if request.library is not None:
@@ -364,7 +401,7 @@ class Candidates:
         Raises:
             Fault: STATE.
         """
-        folder = self._folder / hashlib.sha256(raw).hexdigest()[:16]
+        folder = self._place(hashlib.sha256(raw).hexdigest())
         source = folder / f"{name}.bpf.c"
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -380,6 +417,10 @@ class Candidates:
                 hint="free some space in the state folder, or make it writable",
             ) from None
         return source
+
+    def _place(self, sha256: str) -> Path:
+        """The folder of the source with this digest."""
+        return self._folder / sha256[:16]
 
     def _prune(self) -> None:
         """Remove the oldest sources. Raises OSError."""

@@ -8,6 +8,7 @@ from daemon.autopilot import Autopilot
 from daemon.gates.candidates import Candidates, Publish
 from daemon.handlers.status import StatusHandler
 from daemon.lifecycle.backoff_store import BackoffStore
+from daemon.lifecycle.keeping import Keeping
 from daemon.lifecycle.loader import SchedulerLoader
 from daemon.lifecycle.trials import Trials
 from daemon.memory.saved_policies import SavedPolicies
@@ -25,6 +26,7 @@ class SchedulerHandler:
         backoff_store: BackoffStore,
         autopilot: Autopilot,
         saved_policies: SavedPolicies,
+        keeping: Keeping,
         status: StatusHandler,
         publish: Publish,
     ) -> None:
@@ -34,6 +36,7 @@ class SchedulerHandler:
         self._backoff_store = backoff_store
         self._autopilot = autopilot
         self._saved_policies = saved_policies
+        self._keeping = keeping
         self._status = status
         self._publish = publish
 
@@ -75,6 +78,8 @@ class SchedulerHandler:
         if await self._trials.end(request.reason):
             return await self._status.status()
         if self._loader.loaded is None:
+            if self._keeping.ended(request.reason):
+                return await self._status.status()
             raise Fault(
                 FaultType.NOT_FOUND,
                 "there is nothing to roll back",

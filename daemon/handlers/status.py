@@ -14,6 +14,7 @@ from daemon.gates.preparation import Preparation
 from daemon.handlers.objectives import Objectives
 from daemon.lifecycle.backoff_store import BackoffStore
 from daemon.lifecycle.episodes import Episodes
+from daemon.lifecycle.keeping import Keeping
 from daemon.lifecycle.loader import SchedulerLoader
 from daemon.lifecycle.trials import Trials
 from process import Fault
@@ -33,6 +34,7 @@ class StatusHandler:
         backoff_store: BackoffStore,
         preparation: Preparation,
         objectives: Objectives,
+        keeping: Keeping,
         degraded: Callable[[], list[Degradation]],
         notes: Callable[[], list[str]],
     ) -> None:
@@ -44,6 +46,7 @@ class StatusHandler:
         self._backoff_store = backoff_store
         self._preparation = preparation
         self._objectives = objectives
+        self._keeping = keeping
         self._degraded = degraded
         self._notes = notes
         self._since = time.time()
@@ -71,6 +74,7 @@ class StatusHandler:
                 nr_rejected=kernel.nr_rejected,
             ),
             loaded=self._loaded(),
+            kept=self._keeping.views(),
             foreign=self._loader.foreign(),
             trial=trial.id if trial else "",
             episode=episode.id if episode else "",

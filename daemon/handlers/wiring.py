@@ -30,6 +30,7 @@ from daemon.handlers.trials import TrialsHandler
 from daemon.handlers.workloads import WorkloadsHandler
 from daemon.lifecycle.backoff_store import BackoffStore
 from daemon.lifecycle.episodes import Episodes
+from daemon.lifecycle.keeping import Keeping
 from daemon.lifecycle.loader import SchedulerLoader
 from daemon.lifecycle.trials import Trials
 from daemon.memory.beliefs import Beliefs
@@ -70,6 +71,7 @@ class Handlers:
         recordings: Recordings,
         saved_policies: SavedPolicies,
         preparation: Preparation,
+        keeping: Keeping,
     ) -> None:
         def degraded() -> list[Degradation]:
             return autopilot.detection.degraded()
@@ -95,6 +97,7 @@ class Handlers:
             backoff_store=backoff_store,
             preparation=preparation,
             objectives=objectives,
+            keeping=keeping,
             degraded=degraded,
             notes=notes,
         )
@@ -153,6 +156,7 @@ class Handlers:
             backoff_store=backoff_store,
             autopilot=autopilot,
             saved_policies=saved_policies,
+            keeping=keeping,
             status=self.status,
             publish=log.append,
         )

@@ -86,6 +86,10 @@ ENTRIES: Mapping[EventKind, JournalEntry] = {
     EventKind.LOADED: JournalEntry("4be61206a1a546e3bd0a7b7bac6b6727", JournalPriority.NOTICE),
     EventKind.UNLOADED: JournalEntry("cdef85b6dfa34bbba76118d4fe7952a3", JournalPriority.NOTICE),
     EventKind.KEPT: JournalEntry("1168703c108445778da730243004d9b1", JournalPriority.NOTICE),
+    EventKind.PUT_BACK: JournalEntry("55d6fe82696d4c7831c7226fb9742483", JournalPriority.NOTICE),
+    EventKind.NOT_PUT_BACK: JournalEntry(
+        "5390339923a95c03d104a727a4ddbc0e", JournalPriority.WARNING
+    ),
     EventKind.SAVED: JournalEntry("6ebd37d5356a48aa93724a6554f6da18", JournalPriority.NOTICE),
     EventKind.ROLLBACK: JournalEntry("b6abd02a01db4dd387cdf3d249a56f5a", JournalPriority.WARNING),
     EventKind.UNMEASURED: JournalEntry("3d8f5c1e7a9b4f26b0c47e92d15a6f83", JournalPriority.NOTICE),

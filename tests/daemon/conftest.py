@@ -14,7 +14,7 @@ from tests.daemon.house import Play, Story, house
 def play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Play:
     """Plays a story in a house of its own; `tables` are of the daemon's configuration."""
 
-    def to_end(story: Story, **tables: dict[str, Any]) -> None:
+    def to_end(story: Story, **tables: Any) -> None:
         async def whole() -> None:
             async with house(tmp_path, monkeypatch, **tables) as home:
                 await story(home)

@@ -40,6 +40,7 @@ from daemon.api.models import (
 )
 from daemon.config import Config
 from daemon.decide.backoff import Backoff
+from daemon.decide.kept_record import Boot, KernelIdentity
 from daemon.decide.observation import Observation
 from daemon.gates.proof import GateListener, Proof, Subject
 from daemon.lifecycle.attachment import ExitReason, Loadable
@@ -57,6 +58,8 @@ TURNS = 60
 # run-queue delay p99, microseconds.
 USUAL_US, BETTER_US, WORSE_US = 10_000.0, 4000.0, 200_000.0
 OBJECTIVE = "latency p99"
+# The run of the machine in which a test begins.
+BOOT = Boot(id="0" * 36, kernel=KernelIdentity(release="7.3.4", btf="a" * 64))
 
 
 @dataclass
@@ -298,6 +301,16 @@ class House:
         await self.loader.throw_out(reason, restart=restart)
         await self.turns()
 
+    async def look(self) -> None:
+        """The daemon decides what becomes of what was kept."""
+        await self.daemon.keeping.look()
+        await self.turns()
+
+    async def stop(self) -> None:
+        """The daemon ends in order, as after SIGTERM."""
+        self.daemon.stop.set()
+        await self.daemon.restore_when_stopped()
+
     @property
     def backoff(self) -> Backoff:
         return self.daemon.backoff_store.state
@@ -316,10 +329,18 @@ Play = Callable[..., None]
 
 @contextlib.asynccontextmanager
 async def house(
-    folder: Path, patched: pytest.MonkeyPatch, **tables: dict[str, Any]
+    folder: Path,
+    patched: pytest.MonkeyPatch,
+    *,
+    boot: Boot = BOOT,
+    now: float = START,
+    **tables: dict[str, Any],
 ) -> AsyncIterator[House]:
-    """A daemon in this folder that watches. `tables` are of its configuration."""
-    clock = Clock()
+    """A daemon in this folder that watches. `tables` are of its configuration.
+
+    It ends as if killed, unless the story stops it.
+    """
+    clock = Clock(now)
     patched.setattr(time, "time", clock)
     places = {f"{each}_dir": str(folder / each) for each in ("state", "run", "cache")}
     given = {
@@ -341,9 +362,11 @@ async def house(
         signals=lambda interval_s, **_: signals,
         gates=lambda **_: FakeGates(),
         stolen=lambda: 0.0,
+        boot=lambda: boot,
     )
     log = EventLog(events.append, clock=clock)
     daemon = Daemon(Config.model_validate(given), log, Notifier(), parts)
+    await daemon.find_kept()
     watching = asyncio.create_task(daemon.watch.run())
     try:
         yield House(daemon, loaders[0], signals, clock, events)

@@ -29,6 +29,8 @@ class EventKind(StrEnum):
     LOADED = "loaded"
     UNLOADED = "unloaded"
     KEPT = "kept"
+    PUT_BACK = "put-back"
+    NOT_PUT_BACK = "not-put-back"
     SAVED = "saved"
     ROLLBACK = "rollback"
     UNMEASURED = "unmeasured"

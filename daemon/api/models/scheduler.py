@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The loaded scheduler, and changes by hand."""
 
+from enum import StrEnum
 from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
@@ -21,6 +22,40 @@ class LoadedScheduler(Answer):
     since: float
     why: Literal["trial", "kept", "operator"]
     lease_s: float
+
+
+class KeptViewState(StrEnum):
+    """What is done with a kept scheduler.
+
+    `waiting`: it does not run yet; `trial`: a fresh trial decides; `elsewhere`: it is kept for
+    another power regime than the present one.
+    """
+
+    RUNNING = "running"
+    WAITING = "waiting"
+    TRIAL = "trial"
+    ELSEWHERE = "elsewhere"
+
+
+class KeptView(Answer):
+    """A scheduler that won its trial, and that the daemon brings back after a restart.
+
+    `power`: the power regime that it is kept for, empty if there are none. `trial` kept it, or
+    decides about it. `kernel`: the release under which it last ran. `reason`: why it is in this
+    state, `until` when that ends (0: not known).
+    """
+
+    power: str = ""
+    scheduler: str
+    candidate: str
+    workload: str = ""
+    objective: str = ""
+    trial: str = ""
+    since: float
+    kernel: str = ""
+    state: KeptViewState
+    reason: str = ""
+    until: float = 0.0
 
 
 class HoldRequest(Request):

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from daemon.api.models.base import Answer
 from daemon.api.models.objectives import Degradation, ObjectiveView
-from daemon.api.models.scheduler import LoadedScheduler
+from daemon.api.models.scheduler import KeptView, LoadedScheduler
 from daemon.api.models.trials import PendingApproval
 
 
@@ -98,6 +98,7 @@ class StatusView(Answer):
     cooldown: Limitation | None = None
     kernel: KernelView
     loaded: LoadedScheduler | None = None
+    kept: list[KeptView] = Field(default_factory=list)
     foreign: str = ""
     trial: str = ""
     episode: str = ""
