@@ -48,6 +48,7 @@ from daemon.service.events import EventLog
 from daemon.service.notify import Notifier
 from daemon.service.server import listen, serve_on
 from daemon.signals.recordings import Recordings
+from daemon.signals.suspended import SuspendedTime
 from daemon.signals.watch import LinesSource, Watch
 from daemon.understanding.profiles import Profiles
 from process import Fault, FaultType, named_path, printable
@@ -83,13 +84,15 @@ class DaemonParts:
     """The parts that touch the machine; a test replaces them by fakes.
 
     Each makes its part from the daemon's named arguments. `stolen`: the share of CPU time that the
-    host took in an interval; from /proc/stat if it is None.
+    host took in an interval; from /proc/stat if it is None. `suspended`: of the kernel's clocks if
+    it is None.
     """
 
     loader: Callable[..., SchedulerLoader] = Loader
     signals: Callable[..., AbstractAsyncContextManager[LinesSource]] = SignalsSource
     gates: Callable[..., AllGates] = Gates
     stolen: Callable[[], float] | None = None
+    suspended: SuspendedTime | None = None
     boot: Callable[[], Boot] = read_boot
 
 
@@ -143,6 +146,7 @@ class Daemon:
             on_observation=self._observe,
             on_trouble=self._signals_trouble,
             stolen=parts.stolen,
+            suspended=parts.suspended,
         )
         self.episodes = Episodes(publish=log.append, on_change=self._episode_changed)
         self.warm = WarmCheck()

@@ -71,7 +71,8 @@ class IntervalDecisions:
 
     happened: tuple[Degradation | Recovery, ...] = ()
     rollback: GuardDecision | None = None
-    # False: a trial ran, or the scheduler had just been changed, so nothing was judged.
+    # False: nothing was judged, because a trial ran, the machine was suspended, or the scheduler
+    # had just been changed.
     judged: bool = True
 
 
@@ -83,7 +84,8 @@ def step(
 ) -> tuple[IntervalState, IntervalDecisions]:
     """Judge one interval. After a decision to roll back, the caller says what is kept then."""
     settled = facts.changed_at + settings.trial.settle_s
-    if facts.in_trial or observation.began < settled:
+    # Nobody was served while the machine was suspended, and everybody is late after it.
+    if facts.in_trial or observation.suspended_s or observation.began < settled:
         skipped = detect.skip(state.detection, observation)
         return replace(state, detection=skipped), IntervalDecisions(judged=False)
     measurements = list(_of_interval(facts.measurements, observation, settled))

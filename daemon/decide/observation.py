@@ -123,16 +123,21 @@ class Observation:
     stolen: float = 0.0
     # How much longer than requested the interval lasted, seconds.
     late_s: float = 0.0
+    # How long the machine was suspended in it, seconds; `interval_s` includes that.
+    suspended_s: float = 0.0
 
     @property
     def began(self) -> float:
         return self.at - self.interval_s
 
 
-def observation_of(line: SignalsLine, *, stolen: float = 0.0, asked_s: float = 0.0) -> Observation:
+def observation_of(
+    line: SignalsLine, *, stolen: float = 0.0, asked_s: float = 0.0, suspended_s: float = 0.0
+) -> Observation:
     """The output of `bpf.signals.source` as rates and figures. Totals become per-second values.
 
-    `stolen` as in `Observation`; `asked_s` is the requested length of the interval, 0 if unknown.
+    `stolen` and `suspended_s` as in `Observation`; `asked_s` is the requested length of the
+    interval, 0 if unknown.
     """
     span = line.interval_s if line.interval_s > 0 else 1.0
     return Observation(
@@ -141,7 +146,8 @@ def observation_of(line: SignalsLine, *, stolen: float = 0.0, asked_s: float = 0
         workloads={each.id: _workload(each, span) for each in line.workloads},
         lost=line.lost,
         stolen=stolen,
-        late_s=max(0.0, line.interval_s - asked_s) if asked_s else 0.0,
+        late_s=max(0.0, line.interval_s - suspended_s - asked_s) if asked_s else 0.0,
+        suspended_s=suspended_s,
     )
 
 

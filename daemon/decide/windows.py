@@ -16,6 +16,7 @@ from daemon.decide.objective import Guard, Measurement, Metric, Objective, Term,
 from daemon.decide.observation import Observation, WorkloadObservation
 from daemon.decide.settings import TrialSettings
 from daemon.decide.values import ALWAYS, Value, responds, responses_of, value_of
+from daemon.decide.words import duration
 
 BLOCK = 4
 _PAIR = (
@@ -98,7 +99,7 @@ def window_of(
     ended: float,
     objective: Objective,
     workload: str,
-    observations: Iterable[Observation],
+    observations: Sequence[Observation],
     settings: TrialSettings,
     measurements: Iterable[Measurement] = (),
     earlier: Sequence[WindowView] = (),
@@ -120,7 +121,9 @@ def window_of(
     found = {term: value_of(term, workload, seen, numbers, begin) for term in objective.terms}
     value = found[objective.leading]
     late_s = sum(each.late_s for each in seen if each.late_s >= LATE_S)
-    spoiled = disturbance(arm, seen, late_s, earlier)
+    spoiled = asleep(sum(each.suspended_s for each in observations)) or disturbance(
+        arm, seen, late_s, earlier
+    )
     longest = longest_of(seen, started)
     figures = {term.title: each.value for term, each in found.items() if each}
     figures |= _guard_figures(guards, workload, seen, numbers, begin)
@@ -266,6 +269,11 @@ def stolen_of(observations: Sequence[Observation]) -> float:
     return sum(each.stolen * each.interval_s for each in observations) / span if span > 0 else 0.0
 
 
+def asleep(suspended_s: float) -> str:
+    """Why a window in which the machine was suspended does not count; empty if it was not."""
+    return f"the machine was suspended for {duration(suspended_s)}" if suspended_s else ""
+
+
 def disturbance(
     arm: Arm, observations: Sequence[Observation], late_s: float, earlier: Iterable[WindowView]
 ) -> str:
@@ -388,7 +396,7 @@ def live_of(
         if part
         else sum(each.slice_count for each in observation.workloads.values() if not workload),
         delay_max_us=longest.us if longest else 0.0,
-        disturbed=observation.stolen > STOLEN,
+        disturbed=observation.stolen > STOLEN or observation.suspended_s > 0,
         longest_comm=longest.comm if longest else "",
         longest_workload=longest.workload if longest else "",
         ended=value.samples if value else None,

@@ -34,11 +34,12 @@ from daemon.decide.settings import TrialSettings
 from daemon.decide.trial_judgement import Judgement, after_window, sleepers_after, while_running
 from daemon.decide.trial_states import TRIAL_LIFE, TrialChange
 from daemon.decide.verdict import stopped
-from daemon.decide.windows import Live, is_settled, live_of, next_arm, window_of
+from daemon.decide.windows import Live, asleep, is_settled, live_of, next_arm, window_of
 from daemon.decide.words import figure
 from daemon.gates.candidates import Candidate, Publish
 from daemon.lifecycle.attachment import ExitReason, Loadable, thrown_out
 from daemon.lifecycle.loader import Loaded, SchedulerLoader
+from daemon.signals.suspended import LEAST_S
 from daemon.signals.watch import Watch
 from process import Fault, FaultType, Limit
 
@@ -578,13 +579,23 @@ class Trials:
         return self._watch.measurements(names - {""}, since)
 
     async def _fed_window(self, trial: Trial, arm: Arm) -> WindowView | None:
-        started = time.time()
+        started, slept = time.time(), self._watch.suspended.total()
         trial.arm = arm
         trial.changed.set()
         value = await self._first(trial, trial.fed.get(), CLIENT_WINDOW_S)
         if value is None:
             return None
-        return WindowView(arm=arm, started=started, ended=time.time(), value=value, samples=1)
+        suspended_s = self._watch.suspended.total() - slept
+        spoiled = asleep(suspended_s if suspended_s >= LEAST_S else 0.0)
+        return WindowView(
+            arm=arm,
+            started=started,
+            ended=time.time(),
+            value=value,
+            samples=1,
+            excluded=spoiled,
+            disturbed=bool(spoiled),
+        )
 
     async def _next(self, trial: Trial, queue: "asyncio.Queue[Observation]") -> Observation | None:
         patience = 10 * max(self._watch.interval_s, 1.0)

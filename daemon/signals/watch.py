@@ -15,6 +15,7 @@ from daemon.decide.objective import Measurement
 from daemon.decide.observation import Observation, observation_of
 from daemon.signals.series import SignalSeries
 from daemon.signals.steal_time import StolenTime
+from daemon.signals.suspended import SuspendedTime
 from process import Fault
 
 # How many measurements of each name are kept, and how many names: an hour of one per second.
@@ -55,9 +56,11 @@ class Watch:
         on_observation: Callable[[Observation], Awaitable[None]],
         on_trouble: Callable[[str], None],
         stolen: Callable[[], float] | None = None,
+        suspended: SuspendedTime | None = None,
     ) -> None:
         self._start = start
         self._stolen = stolen or StolenTime().share
+        self.suspended = suspended or SuspendedTime()
         # The intended length of the current interval: the longest requested meanwhile.
         self._asked_s = interval_s
         self._usual_s = self.interval_s = interval_s
@@ -102,7 +105,12 @@ class Watch:
 
     async def _take(self, line: SignalsLine) -> None:
         self._heard = time.monotonic()
-        observation = observation_of(line, stolen=self._stolen(), asked_s=self._asked_s)
+        observation = observation_of(
+            line,
+            stolen=self._stolen(),
+            asked_s=self._asked_s,
+            suspended_s=self.suspended.since_last(),
+        )
         self._asked_s = self.interval_s
         self.line, self.observation = line, observation
         scheduler = self._scheduler()

@@ -531,7 +531,7 @@ def frozen(stage: Stage) -> Seen:
 
 # ---------------------------------------------------------------- ends, and other modes
 
-ENDS = ("terminated", "remembered", "asked", "killed", "observed")
+ENDS = ("terminated", "remembered", "asked", "killed", "put_back", "observed")
 
 
 def terminated(stage: Stage) -> Seen:
@@ -598,11 +598,18 @@ def asked(stage: Stage) -> Seen:
 
 
 def killed(stage: Stage) -> Seen:
-    """SIGKILL while a scheduler is loaded; the last scene of its daemon."""
-    stage.hold(stage.library("fifo"))
+    """SIGKILL while a kept scheduler is loaded; the last scene of its daemon."""
+    stage.fed(stage.library("fifo"), better=True)
     held = sysfs.read().state
     stage.daemon.process.kill()
     return {"held": held, "seconds": until_disabled(), "sysfs": sysfs.read().state}
+
+
+def put_back(stage: Stage) -> Seen:
+    """The next daemon finds what was kept."""
+    stage.until_loaded("fifo")
+    event = stage.daemon.until(EventKind.PUT_BACK)
+    return {"told": event.message, "status": stage.status()}
 
 
 def observed(stage: Stage) -> Seen:
@@ -649,12 +656,15 @@ def main() -> None:
             for name, act in SCENES.items():
                 play(name, stage, partial(act, stage))
             play("terminated", stage, partial(terminated, stage))
-    if not wanted or set(wanted) & {"remembered", "asked", "killed"}:
+    if not wanted or set(wanted) & {"remembered", "asked", "killed", "put_back"}:
         with on_stage("ask") as stage:
             if "terminated" in seen:
                 play("remembered", stage, partial(remembered, stage, seen["terminated"]))
             play("asked", stage, partial(asked, stage))
             play("killed", stage, partial(killed, stage))
+    if not wanted or "put_back" in wanted:
+        with on_stage("ask") as stage:
+            play("put_back", stage, partial(put_back, stage))
     if not wanted or "observed" in wanted:
         with on_stage("observe") as stage:
             play("observed", stage, partial(observed, stage))

@@ -49,6 +49,7 @@ from daemon.lifecycle.trials import Trial
 from daemon.main import Daemon, DaemonParts
 from daemon.service.events import EventLog
 from daemon.service.notify import Notifier
+from daemon.signals.suspended import SuspendedTime
 from process import Fault, FaultType
 from tests.decide.synthetic import SERVICE, START, line_of, seeded, workload
 
@@ -183,6 +184,16 @@ class FakeGates:
 
 
 @dataclass
+class Sleep:
+    """What the kernel's two clocks say of the time in suspend, seconds."""
+
+    total_s: float = 0.0
+
+    def __call__(self) -> float:
+        return self.total_s
+
+
+@dataclass
 class House:
     """The daemon and what is pretended. `serves`: run-queue delay p99 by the scheduler's name."""
 
@@ -191,6 +202,7 @@ class House:
     signals: FakeSignals
     clock: Clock
     events: list[Event]
+    sleep: Sleep
     serves: dict[str, float] = field(default_factory=lambda: {"": USUAL_US})
     lines: list[str] = field(default_factory=list)
     _dice: Any = field(default_factory=lambda: seeded(7))
@@ -215,6 +227,11 @@ class House:
     async def intervals(self, count: int, p99_us: float | None = None) -> None:
         for _ in range(count):
             await self.interval(p99_us)
+
+    def suspend(self, seconds: float) -> None:
+        """The machine is suspended: time goes by, and nobody runs."""
+        self.clock.now += seconds
+        self.sleep.total_s += seconds
 
     async def give(self, line: str) -> None:
         """A line of signals that ends now."""
@@ -349,7 +366,7 @@ async def house(
         **tables,
         "daemon": {**places, "autonomy": Autonomy.AUTO, **tables.get("daemon", {})},
     }
-    signals = FakeSignals()
+    signals, sleep = FakeSignals(), Sleep()
     loaders: list[FakeLoader] = []
     events: list[Event] = []
 
@@ -362,6 +379,7 @@ async def house(
         signals=lambda interval_s, **_: signals,
         gates=lambda **_: FakeGates(),
         stolen=lambda: 0.0,
+        suspended=SuspendedTime(sleep),
         boot=lambda: boot,
     )
     log = EventLog(events.append, clock=clock)
@@ -369,7 +387,7 @@ async def house(
     await daemon.find_kept()
     watching = asyncio.create_task(daemon.watch.run())
     try:
-        yield House(daemon, loaders[0], signals, clock, events)
+        yield House(daemon, loaders[0], signals, clock, events, sleep)
     finally:
         watching.cancel()
         await daemon.trials.end("the test is over")

@@ -351,6 +351,15 @@ def test_a_killed_daemon_gives_the_kernel_back(seen: Seen) -> None:
     assert seen["seconds"] < LEASE_S
 
 
+@of("put_back")
+def test_what_was_kept_is_back_after_a_kill(seen: Seen) -> None:
+    """The next daemon passes it through the gates and puts it back; kernel and status agree."""
+    assert runs(seen["status"], "fifo", "kept")
+    assert "kernel and object are the same" in seen["told"]
+    (kept,) = seen["status"]["kept"]
+    assert (kept["state"], kept["scheduler"]) == ("running", "fifo")
+
+
 @of("terminated")
 def test_sigterm_in_a_trial_restores_before_the_end(seen: Seen) -> None:
     """Once the daemon has ended the kernel's own scheduler is back, and it ended in order."""

@@ -66,7 +66,8 @@ class WindowValue(Request):
 
 
 class WindowView(Answer):
-    """One window. `disturbed`: it is excluded because the host, and not a scheduler, spoiled it.
+    """One window. `disturbed`: it is excluded because the host or a suspend, and not a scheduler,
+    spoiled it.
 
     `late_s`: how much longer than requested intervals of the signals lasted, if much. `value` is
     that of the objective's first term; `figures` holds each term's value by its title, and each
