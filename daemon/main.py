@@ -15,6 +15,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Protocol
 
+from bpf.kernel.surroundings import foreign_namespaces
 from bpf.signals.source import SignalsSource
 from daemon.api.display import displayable
 from daemon.api.models import EventKind, ProfileView
@@ -64,6 +65,11 @@ MOST_WORKLOADS = 256
 MOST_LIKELY = 4
 MOST_LOOKED_AT = 32
 LIKELY_S = 60.0
+# Said in the status of a daemon in a container.
+OTHER_NAMES = (
+    "the daemon runs in a cgroup namespace that is not the host's: names of workloads are those of "
+    "this container (`schedpilot doctor` says more)"
+)
 SUFFERS = {Tag.LATENCY_SENSITIVE, Tag.INTERACTIVE}
 
 
@@ -116,6 +122,8 @@ class Daemon:
         self._catalog = load_catalog(state)
         for warning in self._catalog.warnings:
             self._trouble(str(warning))
+        if "cgroup" in foreign_namespaces():
+            self._troubles[OTHER_NAMES] = None
         self.backoff_store = BackoffStore(state, config.limits, self._trouble)
         self.history_writer: HistoryWriter = opened(open_history(state / FILE), self._trouble)
         self.lessons = Lessons(state / LESSONS, self.history_writer, self._trouble)

@@ -10,27 +10,11 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from enum import StrEnum
+from dataclasses import asdict
 
+from bpf.kernel.doctor_check import Check, DoctorVerdict
 from bpf.kernel.doctor_facts import DoctorFacts, gather
-
-
-class DoctorVerdict(StrEnum):
-    OK = "ok"
-    WARN = "warn"
-    FAIL = "fail"
-
-
-@dataclass(frozen=True)
-class Check:
-    """One check: the finding, its meaning, what to do."""
-
-    name: str
-    verdict: DoctorVerdict
-    found: str
-    meaning: str
-    remedy: str = ""
+from bpf.kernel.doctor_surroundings import surroundings_checks
 
 
 def _kernel(facts: DoctorFacts) -> list[Check]:
@@ -224,7 +208,13 @@ def _signals(facts: DoctorFacts) -> list[Check]:
 
 def examine(facts: DoctorFacts) -> list[Check]:
     """The verdicts on a machine, most basic first."""
-    return [*_kernel(facts), *_scheduler(facts), *_tools(facts), *_signals(facts)]
+    return [
+        *_kernel(facts),
+        *_scheduler(facts),
+        *surroundings_checks(facts.around),
+        *_tools(facts),
+        *_signals(facts),
+    ]
 
 
 def healthy(checks: Sequence[Check]) -> bool:

@@ -5,7 +5,7 @@ import os
 import platform
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from bpf.build.clang import find_clang
@@ -13,6 +13,7 @@ from bpf.build.vmlinux import BTF
 from bpf.kernel import config as kernel_config
 from bpf.kernel import sysfs
 from bpf.kernel.features import read_features
+from bpf.kernel.surroundings import Surroundings, read_surroundings
 from bpf.paths import helper
 from process import Fault, Sandbox, printable, run, sandboxed
 from process.run import PATH
@@ -28,7 +29,8 @@ class DoctorFacts:
     `config` is the value of CONFIG_SCHED_CLASS_EXT (`y`, `n`), empty if no file has it.
     `config_file` is where libbpf finds the kernel's configuration; if it does not, `config_remedy`
     says what to do. `malformed` are kfuncs that cannot be called. `*_trouble` is why a tool is not
-    usable. `loaders` are running programs that load schedulers.
+    usable. `loaders` are running programs that load schedulers. `around` is what else decides how
+    schedulers fare here.
     """
 
     kernel: str
@@ -51,6 +53,7 @@ class DoctorFacts:
     isolated: str = ""
     loaders: tuple[str, ...] = ()
     root: bool = True
+    around: Surroundings = field(default_factory=Surroundings)
 
 
 def config_value(text: str, name: str) -> str:
@@ -140,4 +143,5 @@ def gather(sysfs_root: Path = sysfs.ROOT, btf: Path = BTF) -> DoctorFacts:
         isolated=isolated,
         loaders=_running(),
         root=os.geteuid() == 0,
+        around=read_surroundings(),
     )

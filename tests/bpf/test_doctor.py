@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from bpf.kernel.doctor import Check, DoctorVerdict, examine, healthy, main
+from bpf.kernel.doctor import examine, healthy, main
+from bpf.kernel.doctor_check import Check, DoctorVerdict
 from bpf.kernel.doctor_facts import DoctorFacts, config_value
 from bpf.kernel.features import parse_features
 from bpf.kernel.sysfs import KernelState
