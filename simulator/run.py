@@ -164,11 +164,20 @@ class GroupFigures(_Figures):
 
 
 class CgroupFigures(_Figures):
-    """The CPU time of a cgroup's tasks (`own_run_ns`), and with those of the cgroups below."""
+    """The CPU time of a cgroup's tasks (`own_run_ns`), and with those of the cgroups below.
+
+    As cpu.stat has it, for the default scheduler: `throttled_ns` is how long its tasks waited for
+    its next period, summed over the CPUs; `periods` are those in which it had work,
+    `throttled_periods` those in which its quota was not enough. All 0 under a candidate, whose
+    throttling nobody but itself sees.
+    """
 
     path: str
     own_run_ns: int
     run_ns: int
+    throttled_ns: int = 0
+    periods: int = 0
+    throttled_periods: int = 0
 
 
 class SimulationFigures(_Figures):

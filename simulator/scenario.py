@@ -232,10 +232,10 @@ class Bandwidth:
 class Cgroup:
     """A cgroup by its path below the root, which always exists: `/a` before `/a/b`.
 
-    `weight` is cpu.weight, `idle` cpu.idle, `bandwidth` cpu.max. Schedulers without cgroup
-    callbacks, and the default here, ignore cgroups. It is made at `from_ns` and removed at
-    `until_ns` (None: never), or as soon after as it is empty. A task whose cgroup does not exist
-    starts in the nearest one above.
+    `weight` is cpu.weight, `idle` cpu.idle, `bandwidth` cpu.max. The default scheduler honours
+    them; a candidate without the callbacks for cgroups ignores them. It is made at `from_ns` and
+    removed at `until_ns` (None: never), or as soon after as it is empty. A task whose cgroup does
+    not exist starts in the nearest one above.
     """
 
     path: str

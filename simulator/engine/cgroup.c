@@ -149,8 +149,7 @@ void change_cgroup(const struct cgroup_change *change)
 		return;
 	if (change->setting == SET_IDLE)
 		group->idle = change->idle;
-	if (sim.ops)
-		ext_change_cgroup(change);
+	sim.class->change_cgroup(change);
 	switch (change->setting) {
 	case SET_WEIGHT:
 		group->scx.weight = change->weight;

@@ -8,7 +8,8 @@
  *   ext.c	sched_ext: the candidate's callbacks, and what the kernel does around them
  *   dsq.c	dispatch queues
  *   waits.c	what the engine sees of a wait
- *   fair.c	the kernel's own scheduler, as a model; pelt.c: its averages of load
+ *   fair.c	the kernel's own scheduler, as a model; pelt.c: its averages of load;
+ *		groups.c, quota.c: its cgroups
  *   cgroup.c	the tree of cgroups
  *   timer.c	timers and work queues of the candidate
  *   kfuncs.c, cid.c, idle.c, cpumask.c, helpers.c, maps.c, objects.c	what the candidate may call
@@ -118,6 +119,8 @@ struct cgroup_plan {
 	u64 from_ns, until_ns;
 	/* figures: CPU time of the tasks in it, without those of cgroups below */
 	u64 run_ns;
+	/* and as in cpu.stat: throttled time, summed over CPUs; periods, and those with such */
+	u64 throttled_ns, periods, throttled_periods;
 };
 
 enum cgroup_setting { SET_WEIGHT, SET_IDLE, SET_BANDWIDTH };
@@ -270,7 +273,8 @@ struct task {
 	void **storage; /* for each task storage map */
 
 	/* the kernel's own scheduler */
-	u64 weight; /* 1024 at nice 0 */
+	u64 weight;	 /* 1024 at nice 0 */
+	u64 flat_weight; /* among all of its CPU, through its groups; fine */
 	s64 vruntime, deadline, lag;
 	s64 protected_until;
 	bool placed;
@@ -279,6 +283,10 @@ struct task {
 	struct load load;
 	struct sim_cpu *loads; /* the CPU whose load includes it; NULL: none yet */
 	struct task *next, *prev;
+	/* it competes in its groups on that CPU; NULL: it does not */
+	struct sim_cpu *grouped_on;
+	bool grouped_runnable, in_idle_group;
+	bool throttled; /* waits for its groups' next period, in that CPU's list of those */
 };
 
 /* The kernel's struct task_struct follows directly in memory. */
@@ -317,7 +325,9 @@ struct sim_cpu {
 	void *idle_task, *rq;
 	/* the kernel's own scheduler */
 	struct task *queue;
-	u64 weight, nr, nr_delayed; /* of those in the queue */
+	u64 weight, nr, nr_delayed; /* of those in the queue; fine */
+	struct task *throttled;	    /* those that wait for their groups' next periods */
+	u64 nr_in_idle_groups;	    /* of those that compete */
 	struct load load;	    /* of all that compete or did */
 	s64 min_vruntime;
 	u64 balanced_at, balance_ns;
@@ -386,6 +396,8 @@ struct sim_class {
 	void (*reweight)(struct task *t);
 	void (*yield)(struct sim_cpu *cpu);
 	void (*hotplug)(struct sim_cpu *cpu, bool online);
+	/* A file of a cgroup that exists is about to get that value. */
+	void (*change_cgroup)(const struct cgroup_change *change);
 	/* Work that was postponed until no callback runs. */
 	void (*settle)(void);
 	/* The longest that a task may wait before the watchdog acts, ns; 0: there is none. */
@@ -467,6 +479,10 @@ void let_go(struct sim_cpu *cpu);
 void send_resched(struct sim_cpu *cpu);
 /* timer.c is called at that time. */
 void wake_deferred(u64 at, void *object, u64 stamp);
+/* quota.c is called at that time. */
+void wake_quota(u64 at, u32 cgroup, bool slack);
+void quota_timer(u32 cgroup, bool slack);
+void settle_quotas(void);
 void move_to_cpu(struct task *t, s32 cpu);
 bool allowed_on(const struct task *t, s32 cpu);
 void retire(struct task *t);

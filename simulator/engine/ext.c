@@ -992,7 +992,7 @@ static void ext_finish(void)
  * scx_group_set_weight(), scx_group_set_idle() and scx_group_set_bandwidth() of the kernel: the
  * scheduler hears of a value that differs, before the cgroup has it.
  */
-void ext_change_cgroup(const struct cgroup_change *change)
+static void ext_change_cgroup(const struct cgroup_change *change)
 {
 	struct cgroup *cgroup = cgroup_at(change->cgroup);
 	struct scx_task_group *group = &group_at(change->cgroup)->scx;
@@ -1051,6 +1051,7 @@ const struct sim_class ext_class = {
     .reweight = ext_reweight,
     .yield = ext_yield,
     .hotplug = ext_hotplug,
+    .change_cgroup = ext_change_cgroup,
     .settle = ext_settle,
     .watchdog_ns = ext_watchdog_ns,
     .check = ext_check,

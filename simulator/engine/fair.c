@@ -4,10 +4,11 @@
  * Abdel-Wahab 1995): weights, virtual deadlines kept by their own timer (HRTICK), lag that is
  * kept over sleep and made up for before it (DELAY_DEQUEUE), run to parity, wakeup
  * preemption, the choice between the waker's CPU and the last one by load (PELT), one queue
- * for each CPU, idle CPUs that pull. Not modelled: cgroups, bandwidth, NUMA, slices set by
- * tasks.
+ * for each CPU, idle CPUs that pull; cgroups (groups.c) and their quotas (quota.c). Not
+ * modelled: NUMA, slices set by tasks.
  */
 #include "kernel.h"
+#include "groups.h"
 #include "pelt.h"
 
 /* sysctl_sched_base_slice before scaling by 1 + log2(CPUs), with at most 8 CPUs; ns. */
@@ -29,7 +30,13 @@ static s64 slice(void)
 /* The task's virtual time as wall time. */
 static s64 virtual(const struct task *t, s64 ns)
 {
-	return ns * 1024 / (s64)t->weight;
+	return (ns * 1024 << FINE_SHIFT) / (s64)t->flat_weight;
+}
+
+/* In the virtual time of another weight. */
+static s64 rescaled(s64 ns, u64 from, u64 to)
+{
+	return (s64)((__int128)ns * (s64)from / (s64)to);
 }
 
 static bool runs(const struct sim_cpu *cpu)
@@ -50,19 +57,20 @@ static s64 vruntime_of(const struct sim_cpu *cpu, const struct task *t)
 /* The weighted average of all that compete there. */
 static s64 average(const struct sim_cpu *cpu)
 {
-	s64 sum = 0, weights = 0;
+	__int128 sum = 0;
+	s64 weights = 0;
 	const struct task *t;
 
 	for (t = cpu->queue; t; t = t->next) {
-		sum += (s64)t->weight * (t->vruntime - cpu->min_vruntime);
-		weights += t->weight;
+		sum += (__int128)(s64)t->flat_weight * (t->vruntime - cpu->min_vruntime);
+		weights += (s64)t->flat_weight;
 	}
 	t = cpu->curr;
 	if (runs(cpu) && !cpu->blocks) {
-		sum += (s64)t->weight * (vruntime_of(cpu, t) - cpu->min_vruntime);
-		weights += t->weight;
+		sum += (__int128)(s64)t->flat_weight * (vruntime_of(cpu, t) - cpu->min_vruntime);
+		weights += (s64)t->flat_weight;
 	}
-	return cpu->min_vruntime + (weights ? sum / weights : 0);
+	return cpu->min_vruntime + (weights ? (s64)(sum / weights) : 0);
 }
 
 static void link(struct sim_cpu *cpu, struct task *t)
@@ -73,7 +81,7 @@ static void link(struct sim_cpu *cpu, struct task *t)
 		t->next->prev = t;
 	cpu->queue = t;
 	cpu->nr++;
-	cpu->weight += t->weight;
+	cpu->weight += t->flat_weight;
 }
 
 static void unlink_task(struct sim_cpu *cpu, struct task *t)
@@ -83,13 +91,13 @@ static void unlink_task(struct sim_cpu *cpu, struct task *t)
 		t->next->prev = t->prev;
 	t->next = t->prev = NULL;
 	cpu->nr--;
-	cpu->weight -= t->weight;
+	cpu->weight -= t->flat_weight;
 }
 
-/* The weight of all that compete there. */
+/* The fine weight of all that compete there. */
 static u64 weight_on(const struct sim_cpu *cpu)
 {
-	return cpu->weight + (runs(cpu) ? cpu->curr->weight : 0);
+	return cpu->weight + (runs(cpu) ? cpu->curr->flat_weight : 0);
 }
 
 /* Bring the averages up to now. Call this before the set of competitors changes. */
@@ -100,7 +108,7 @@ static void follow_cpu(struct sim_cpu *cpu)
 
 static void follow_task(struct task *t)
 {
-	follow(&t->load, t->competes ? t->weight : 0);
+	follow(&t->load, t->competes ? t->flat_weight : 0);
 }
 
 /* The task, and the CPU whose load includes it. */
@@ -150,12 +158,50 @@ static s64 lag_of(const struct sim_cpu *cpu, const struct task *t)
 static void place(struct sim_cpu *cpu, struct task *t)
 {
 	s64 weight = weight_on(cpu);
-	s64 lag = weight ? t->lag * (weight + (s64)t->weight) / weight : 0;
+	s64 lag = weight ? rescaled(t->lag, weight + t->flat_weight, weight) : 0;
 	s64 whole = virtual(t, slice());
 
 	t->vruntime = average(cpu) - lag;
 	t->deadline = t->vruntime + (t->placed ? whole : whole / 2);
 	t->placed = true;
+}
+
+/* Its weight through its groups changes while it is in no queue; its load and its lag follow. */
+static void weigh(struct task *t, u64 weight)
+{
+	u64 before = t->flat_weight;
+
+	if (weight == before)
+		return;
+	follow_both(t);
+	if (t->loads)
+		take_load(&t->loads->load, &t->load);
+	rescale_load(&t->load, before, weight);
+	if (t->loads)
+		add_load(&t->loads->load, &t->load);
+	t->lag = rescaled(t->lag, before, weight);
+	t->flat_weight = weight;
+}
+
+/* That of the current task does (reweight_eevdf()): it keeps its lag, and its part of a slice. */
+static void weigh_current(struct sim_cpu *cpu)
+{
+	struct task *t = cpu->curr;
+	u64 before = t->flat_weight, weight = flat_weight_in(t, cpu);
+	s64 now, ahead, until;
+
+	if (weight == before)
+		return;
+	now = average(cpu);
+	ahead = rescaled(t->deadline - now, before, weight);
+	until = t->protected_until - now;
+	if (t->vruntime < t->protected_until)
+		until = rescaled(until, before, weight);
+	t->lag = lag_of(cpu, t);
+	weigh(t, weight);
+	t->vruntime = now - t->lag;
+	t->deadline = now + ahead;
+	t->protected_until = now + until;
 }
 
 /*
@@ -173,6 +219,14 @@ static bool settle_debt(struct sim_cpu *cpu, struct task *t)
 	t->delayed = false;
 	cpu->nr_delayed--;
 	return t->lag != average(cpu) - t->vruntime;
+}
+
+/* It does not compete any more until it wakes. */
+static void drop_debtor(struct sim_cpu *cpu, struct task *t)
+{
+	settle_debt(cpu, t);
+	unlink_task(cpu, t);
+	leave_groups(t);
 }
 
 /* The earliest deadline among the tasks with positive lag, including `curr`. */
@@ -202,8 +256,7 @@ static struct task *earliest(struct sim_cpu *cpu, struct task *curr)
 			best = first;
 		if (!best->delayed)
 			return best;
-		settle_debt(cpu, best);
-		unlink_task(cpu, best);
+		drop_debtor(cpu, best);
 	}
 }
 
@@ -212,7 +265,7 @@ static void set_timer(struct sim_cpu *cpu)
 {
 	struct task *t = cpu->curr;
 	/* Plus one, because virtual time is rounded down. */
-	s64 left = (t->deadline - t->vruntime) * (s64)t->weight / 1024 + 1;
+	s64 left = rescaled(t->deadline - t->vruntime, t->flat_weight, 1024 << FINE_SHIFT) + 1;
 
 	if (!cpu->nr)
 		return;
@@ -244,8 +297,7 @@ static void move_debtor(struct task *t)
 
 	while (!linked(home, t))
 		home++;
-	settle_debt(home, t);
-	unlink_task(home, t);
+	drop_debtor(home, t);
 }
 
 static void fair_enqueue(struct task *t, u64 flags, bool runnable)
@@ -261,12 +313,17 @@ static void fair_enqueue(struct task *t, u64 flags, bool runnable)
 		move_debtor(t);
 	carry_load(t, cpu);
 	if (!t->delayed) {
+		join_groups(t, cpu);
+		weigh(t, flat_weight_in(t, cpu));
 		place(cpu, t);
 		link(cpu, t);
-	} else if (settle_debt(cpu, t)) {
-		unlink_task(cpu, t);
-		place(cpu, t);
-		link(cpu, t);
+	} else {
+		count_in_groups(t, true);
+		if (settle_debt(cpu, t)) {
+			unlink_task(cpu, t);
+			place(cpu, t);
+			link(cpu, t);
+		}
 	}
 	t->competes = true;
 	if (!runs(cpu))
@@ -285,10 +342,68 @@ static void fair_enqueue(struct task *t, u64 flags, bool runnable)
 	arm(cpu);
 }
 
+/* The list of those on that CPU, in the order in which they came. */
+static void set_aside(struct sim_cpu *cpu, struct task *t)
+{
+	struct task **at = &cpu->throttled;
+
+	while (*at)
+		at = &(*at)->next;
+	*at = t;
+	t->next = NULL;
+	t->throttled = true;
+	note_throttled(t, cpu);
+}
+
+/* It waits for its groups' next period (throttle_cfs_rq_work()), and does not compete. */
+static void throttle(struct sim_cpu *cpu, struct task *t)
+{
+	follow_both(t);
+	t->lag = lag_of(cpu, t);
+	if (t != cpu->curr || t->state != RUNNING)
+		unlink_task(cpu, t);
+	t->competes = false;
+	leave_groups(t);
+	set_aside(cpu, t);
+}
+
+static void stop_waiting(struct task *t)
+{
+	struct task **at = &sim.cpus[t->cpu].throttled;
+
+	while (*at != t)
+		at = &(*at)->next;
+	*at = t->next;
+	t->next = NULL;
+	t->throttled = false;
+}
+
+void release_throttled(struct sim_cpu *cpu)
+{
+	struct task *t = cpu->throttled, *next;
+
+	cpu->throttled = NULL;
+	for (; t; t = next) {
+		next = t->next;
+		t->next = NULL;
+		t->throttled = false;
+		if (is_throttled(t, cpu))
+			set_aside(cpu, t);
+		else
+			fair_enqueue(t, SCX_ENQ_WAKEUP, false);
+	}
+	if (!cpu->curr && cpu->nr)
+		resched(cpu);
+}
+
 static void fair_dequeue(struct task *t, bool sleeps)
 {
 	struct sim_cpu *cpu = &sim.cpus[t->cpu];
 
+	if (t->throttled) {
+		stop_waiting(t);
+		return;
+	}
 	follow_both(t);
 	t->lag = lag_of(cpu, t);
 	if (t != cpu->curr || t->state != RUNNING) {
@@ -299,6 +414,10 @@ static void fair_dequeue(struct task *t, bool sleeps)
 		link(cpu, t);
 	}
 	t->competes = t->delayed;
+	if (t->delayed)
+		count_in_groups(t, false);
+	else
+		leave_groups(t);
 }
 
 /*
@@ -310,28 +429,37 @@ static void fair_before_change(struct task *t)
 	struct sim_cpu *cpu = &sim.cpus[t->cpu];
 
 	follow_both(t);
-	if (t->delayed) {
-		settle_debt(cpu, t);
-		unlink_task(cpu, t);
-	} else if (t->state == RUNNABLE) {
+	if (t->delayed)
+		drop_debtor(cpu, t);
+	else if (t->state == RUNNABLE)
 		fair_dequeue(t, false);
-	}
+	else
+		leave_groups(t);
+}
+
+/* In groups, what it comes to shows when it competes again. */
+static void fair_reweight(struct task *t)
+{
+	if (!t->cgroup)
+		t->flat_weight = t->weight << FINE_SHIFT;
 }
 
 static void fair_after_change(struct task *t)
 {
-	if (t->state == RUNNABLE)
+	if (t->state == RUNNABLE) {
 		fair_enqueue(t, 0, false);
+	} else if (t->state == RUNNING) {
+		join_groups(t, &sim.cpus[t->cpu]);
+		weigh_current(&sim.cpus[t->cpu]);
+	}
 }
 
 static void fair_before_move(struct task *t)
 {
 	struct sim_cpu *cpu = &sim.cpus[t->cpu];
 
-	if (!t->delayed)
-		return;
-	settle_debt(cpu, t);
-	unlink_task(cpu, t);
+	if (t->delayed)
+		drop_debtor(cpu, t);
 }
 
 static void fair_account(struct sim_cpu *cpu, u64 ran)
@@ -339,6 +467,7 @@ static void fair_account(struct sim_cpu *cpu, u64 ran)
 	struct task *t = cpu->curr;
 	bool served;
 
+	charge_groups(t, cpu, ran);
 	t->vruntime += virtual(t, ran);
 	kernel_of(t)->se.sum_exec_runtime += ran;
 	served = t->vruntime >= t->deadline;
@@ -354,13 +483,16 @@ static u64 waiting(const struct sim_cpu *cpu)
 	return cpu->nr - cpu->nr_delayed;
 }
 
+/* can_migrate_task(). */
 static bool may_leave(const struct task *t, s32 cpu)
 {
-	return !t->delayed && allowed_on(t, cpu);
+	return !t->delayed && allowed_on(t, cpu) && !is_throttled(t, &sim.cpus[cpu]) &&
+	       !is_throttled(t, &sim.cpus[t->cpu]);
 }
 
 static void take_over(struct sim_cpu *cpu, struct sim_cpu *from, struct task *t)
 {
+	u64 before = t->flat_weight;
 	s64 ahead;
 
 	carry_load(t, cpu);
@@ -368,8 +500,11 @@ static void take_over(struct sim_cpu *cpu, struct sim_cpu *from, struct task *t)
 	ahead = t->deadline - t->vruntime;
 	unlink_task(from, t);
 	move_to_cpu(t, cpu->id);
+	leave_groups(t);
+	join_groups(t, cpu);
+	weigh(t, flat_weight_in(t, cpu));
 	place(cpu, t);
-	t->deadline = t->vruntime + ahead;
+	t->deadline = t->vruntime + rescaled(ahead, before, t->flat_weight);
 	link(cpu, t);
 }
 
@@ -455,20 +590,35 @@ static void balance(struct sim_cpu *cpu)
 	cpu->balance_ns = BALANCE_NS * (u64)sim.want.cpus * (moved ? 1 : 2);
 }
 
+/* The earliest whose groups have some of their quotas left; the others are put aside. */
+static struct task *choose(struct sim_cpu *cpu, struct task *curr)
+{
+	struct task *t;
+
+	while ((t = earliest(cpu, curr)) && t != curr && !may_use_quota(t, cpu))
+		throttle(cpu, t);
+	return t;
+}
+
 static struct task *fair_pick(struct sim_cpu *cpu, struct task *prev)
 {
 	struct task *curr = prev && prev->state == RUNNING ? prev : NULL, *next;
 
-	next = earliest(cpu, curr);
-	if (!next && cpu->online && pull(cpu))
-		next = earliest(cpu, NULL);
+	if (curr && is_throttled(curr, cpu))
+		curr = NULL;
+	next = choose(cpu, curr);
+	while (!next && cpu->online && pull(cpu))
+		next = choose(cpu, NULL);
 	return next;
 }
 
 static void fair_put(struct sim_cpu *cpu, struct task *prev, struct task *next)
 {
 	(void)next;
-	link(cpu, prev);
+	if (is_throttled(prev, cpu))
+		throttle(cpu, prev);
+	else
+		link(cpu, prev);
 	/* A CPU that goes offline keeps no task. */
 	if (!cpu->online)
 		resched(cpu);
@@ -477,6 +627,7 @@ static void fair_put(struct sim_cpu *cpu, struct task *prev, struct task *next)
 static void fair_set(struct sim_cpu *cpu, struct task *next)
 {
 	unlink_task(cpu, next);
+	weigh_current(cpu);
 	next->protected_until = next->deadline;
 	if (next->vruntime > cpu->min_vruntime)
 		cpu->min_vruntime = next->vruntime;
@@ -485,6 +636,8 @@ static void fair_set(struct sim_cpu *cpu, struct task *next)
 
 static void fair_tick(struct sim_cpu *cpu)
 {
+	update_groups(cpu->curr);
+	weigh_current(cpu);
 	if (sim.now - cpu->balanced_at >= cpu->balance_ns)
 		balance(cpu);
 	if (!waiting(cpu))
@@ -503,6 +656,15 @@ static void fair_tick(struct sim_cpu *cpu)
 static bool is_idle(const struct sim_cpu *cpu)
 {
 	return cpu->online && !cpu->curr && !cpu->nr;
+}
+
+/* Idle, or with none but tasks of idle groups (the kernel's choose_idle_cpu()). */
+static bool is_free_for(const struct sim_cpu *cpu, const struct task *t)
+{
+	if (is_idle(cpu))
+		return true;
+	return cpu->online && cpu->nr_in_idle_groups == cpu->nr + !!cpu->curr &&
+	       t->plan->policy != POLICY_IDLE;
 }
 
 /* The waker's CPU or the task's last one, whichever is less busy (the kernel's wake_affine()). */
@@ -570,14 +732,14 @@ static s32 fair_select_cpu(struct task *t, u64 wake_flags)
 	if (wake_flags & SCX_WAKE_FORK)
 		return cpu_for_new(t);
 	target = affine(t, wake_flags & SCX_WAKE_SYNC);
-	if (is_idle(&sim.cpus[target]) && allowed_on(t, target))
+	if (is_free_for(&sim.cpus[target], t) && allowed_on(t, target))
 		return target;
 	first = target / sim.want.llc_cpus * sim.want.llc_cpus;
-	if (t->cpu / sim.want.llc_cpus * sim.want.llc_cpus == first && is_idle(&sim.cpus[t->cpu]) &&
-	    allowed_on(t, t->cpu))
+	if (t->cpu / sim.want.llc_cpus * sim.want.llc_cpus == first &&
+	    is_free_for(&sim.cpus[t->cpu], t) && allowed_on(t, t->cpu))
 		return t->cpu;
 	for (s32 i = first; i < first + sim.want.llc_cpus && i < sim.want.cpus; i++)
-		if (is_idle(&sim.cpus[i]) && allowed_on(t, i))
+		if (is_free_for(&sim.cpus[i], t) && allowed_on(t, i))
 			return i;
 	return target;
 }
@@ -590,6 +752,7 @@ static void fair_yield(struct sim_cpu *cpu)
 
 static bool fair_start(void)
 {
+	start_groups();
 	return true;
 }
 
@@ -597,7 +760,8 @@ static bool fair_welcome(struct task *t, bool fork)
 {
 	/* Tasks from the start count as having slept; a new one counts as busy. */
 	t->placed = !fork;
-	begin_with(&t->load, fork ? t->weight : 0);
+	t->flat_weight = t->weight << FINE_SHIFT;
+	begin_with(&t->load, fork ? t->flat_weight : 0);
 	return true;
 }
 
@@ -612,6 +776,12 @@ static void fair_idle(struct sim_cpu *cpu, bool idle, bool notify)
 	cpu->idle_bit = idle && cpu->online;
 }
 
+static void fair_hotplug(struct sim_cpu *cpu, bool online)
+{
+	if (!online)
+		lift_quotas_of(cpu);
+}
+
 const struct sim_class fair_class = {
     .start = fair_start,
     .welcome = fair_welcome,
@@ -622,6 +792,9 @@ const struct sim_class fair_class = {
     .before_move = fair_before_move,
     .before_change = fair_before_change,
     .after_change = fair_after_change,
+    .reweight = fair_reweight,
+    .hotplug = fair_hotplug,
+    .change_cgroup = change_group,
     .account = fair_account,
     .pick = fair_pick,
     .put = fair_put,

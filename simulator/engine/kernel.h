@@ -43,7 +43,6 @@ bool ext_in(u32 contexts, const char *what);
 /* A function of the candidate that is not a callback of its scheduler. */
 void ext_callback(const char *name, void *function, u64 a, u64 b, u64 c);
 void ext_reenqueue(u64 dsq_id, u64 flags);
-void ext_change_cgroup(const struct cgroup_change *change);
 void ext_cgroup_comes(u32 cgroup);
 void ext_cgroup_goes(u32 cgroup);
 bool ext_prepare_move(struct task *t, u32 to);

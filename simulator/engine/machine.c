@@ -20,6 +20,7 @@ enum event_kind {
 	ON_SETTING,
 	ON_CGROUP,
 	ON_DEFERRED,
+	ON_QUOTA,
 	ON_WATCHDOG
 };
 
@@ -75,6 +76,11 @@ static struct event pop(void)
 void wake_deferred(u64 at, void *object, u64 stamp)
 {
 	push((struct event){.at = at, .kind = ON_DEFERRED, .object = object, .stamp = stamp});
+}
+
+void wake_quota(u64 at, u32 cgroup, bool slack)
+{
+	push((struct event){.at = at, .kind = ON_QUOTA, .which = cgroup, .stamp = slack});
 }
 
 /* A timer interrupt's lateness, drawn from this machine's measured distribution. */
@@ -787,6 +793,9 @@ static void handle(const struct event *event)
 	case ON_DEFERRED:
 		run_deferred(event->object, event->stamp);
 		break;
+	case ON_QUOTA:
+		quota_timer(event->which, event->stamp);
+		break;
 	case ON_WATCHDOG:
 		sim.class->check();
 		push((struct event){.at = sim.now + sim.class->watchdog_ns() / 2,
@@ -896,6 +905,8 @@ void settle_figures(void)
 	if (settled)
 		return;
 	settled = true;
+	if (sim.class == &fair_class)
+		settle_quotas();
 	for (s32 i = 0; i < sim.want.cpus; i++) {
 		struct sim_cpu *cpu = &sim.cpus[i];
 		u64 ran = sim.ended_at - cpu->accounted_at;

@@ -16,7 +16,8 @@
 #define LEFT  0xfa83b2daULL
 #define WHOLE (1ULL << 32)
 /* Averages are kept in fractions of a weight. */
-#define PART_SHIFT 20
+#define PART_SHIFT	20
+#define FINE_PART_SHIFT (PART_SHIFT - FINE_SHIFT)
 
 static u64 share_of(u64 value, u64 share)
 {
@@ -44,13 +45,14 @@ void follow(struct load *load, u64 weight)
 {
 	u64 left = left_after(sim.now - load->until);
 
-	load->parts = share_of(load->parts, left) + share_of(weight << PART_SHIFT, WHOLE - left);
+	load->parts =
+	    share_of(load->parts, left) + share_of(weight << FINE_PART_SHIFT, WHOLE - left);
 	load->until = sim.now;
 }
 
 void begin_with(struct load *load, u64 weight)
 {
-	load->parts = weight << PART_SHIFT;
+	load->parts = weight << FINE_PART_SHIFT;
 	load->until = sim.now;
 }
 
@@ -63,6 +65,16 @@ void take_load(struct load *sum, const struct load *part)
 {
 	/* Both were rounded separately. */
 	sum->parts -= part->parts < sum->parts ? part->parts : sum->parts;
+}
+
+void rescale_load(struct load *load, u64 from, u64 to)
+{
+	load->parts = (unsigned __int128)load->parts * to / from;
+}
+
+u64 fine_weight_of(const struct load *load)
+{
+	return load->parts >> FINE_PART_SHIFT;
 }
 
 u64 weight_of(const struct load *load)

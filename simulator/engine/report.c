@@ -181,10 +181,13 @@ static void write_cgroups(void)
 	}
 	printf(",\"cgroups\":[");
 	for (u32 i = 0; i < nr; i++) {
+		struct cgroup_plan *plan = &sim.want.cgroups[i];
+
 		printf("%s{\"path\":\"", i ? "," : "");
 		write_path(i);
-		printf("\",\"own_run_ns\":%llu,\"run_ns\":%llu}", sim.want.cgroups[i].run_ns,
-		       all[i]);
+		printf("\",\"own_run_ns\":%llu,\"run_ns\":%llu", plan->run_ns, all[i]);
+		printf(",\"throttled_ns\":%llu,\"periods\":%llu,\"throttled_periods\":%llu}",
+		       plan->throttled_ns, plan->periods, plan->throttled_periods);
 	}
 	putchar(']');
 	free_room(all);

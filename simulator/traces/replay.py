@@ -268,10 +268,7 @@ def note_of_cgroups(tasks: Iterable[Task]) -> list[str]:
     """The note for tasks in several cgroups."""
     if len({task.cgroup for task in tasks}) < 2:
         return []
-    return [
-        "cgroups all have a weight of 100 and no limits; the kernel's default scheduler is "
-        "simulated without them"
-    ]
+    return ["cgroups all have a weight of 100 and no limits"]
 
 
 def replay_of(trace: RecordedTrace, machine: SimulatedMachine, seed: int) -> ReplayedTrace:

@@ -14,12 +14,15 @@ from simulator.scenario import (
     BandwidthChange,
     Cgroup,
     CgroupChange,
+    CpuChange,
+    Enter,
     IdleChange,
     Repeat,
     Run,
     S,
     Scenario,
     SimulatedMachine,
+    Sleep,
     Task,
     WeightChange,
 )
@@ -151,3 +154,269 @@ def test_a_scenario_without_cgroups_has_no_figures_of_them(bench: Workbench) -> 
     """Where there is only the root, its CPU time is the machine's."""
     figures = bench.run(None, Scenario("plain", (Task("a", BUSY),), ONE, duration_ns=S))
     assert figures.cgroups == ()
+
+
+# ---- the kernel's own scheduler ----
+
+NAPS = (Run(3 * MS, 2 * MS), Sleep(2 * MS, MS), Repeat())
+LIGHT = (Run(MS, MS), Sleep(9 * MS, 3 * MS), Repeat())
+
+
+def shares_of(bench: Workbench, scenario: Scenario, *paths: str) -> list[float]:
+    """The CPU time of those cgroups, in percent of their sum."""
+    figures = bench.run(None, scenario)
+    times = [figures.cgroup(path).run_ns for path in paths]
+    return [100 * each / sum(times) for each in times]
+
+
+@pytest.mark.parametrize("cpus", [1, 2, 3, 8])
+@pytest.mark.parametrize("kind", ["busy", "sleeping", "mixed"])
+def test_the_default_divides_cpu_time_by_the_weights_of_cgroups(
+    bench: Workbench, cpus: int, kind: str
+) -> None:
+    """Three groups with more than enough to do get 100:300:900, whatever their tasks do."""
+    busy, naps = kind == "busy", kind == "sleeping"
+    tasks = tuple(
+        Task(name, steps, comm=f"{name}{at}", cgroup=f"/{name}", count=count * cpus)
+        for name in "abc"
+        for at, (steps, count) in enumerate(
+            ((BUSY, 1),) if busy else ((NAPS, 4),) if naps else ((BUSY, 1), (NAPS, 1), (LIGHT, 1))
+        )
+    )
+    groups = (Cgroup("/a", 100), Cgroup("/b", 300), Cgroup("/c", 900))
+    scenario = Scenario("weights", tasks, SimulatedMachine(cpus), duration_ns=5 * S, cgroups=groups)
+    assert shares_of(bench, scenario, "/a", "/b", "/c") == pytest.approx(
+        [100 / 13, 300 / 13, 900 / 13], abs=3
+    )
+
+
+@pytest.mark.parametrize("cpus", [1, 2, 4])
+def test_the_default_divides_by_weight_at_each_level(bench: Workbench, cpus: int) -> None:
+    """A group's time is divided between the groups in it, and theirs between those in them."""
+    tree = {"/a": 100, "/b": 400, "/b/c": 100, "/b/d": 400, "/b/d/e": 300, "/b/d/f": 100}
+    tasks = tuple(
+        Task(name, BUSY, cgroup=path, count=cpus)
+        for name, path in (("a", "/a"), ("c", "/b/c"), ("e", "/b/d/e"), ("f", "/b/d/f"))
+    )
+    groups = tuple(Cgroup(path, weight) for path, weight in tree.items())
+    scenario = Scenario("tree", tasks, SimulatedMachine(cpus), duration_ns=5 * S, cgroups=groups)
+    assert shares_of(bench, scenario, "/a", "/b") == pytest.approx([20, 80], abs=3)
+    assert shares_of(bench, scenario, "/b/c", "/b/d") == pytest.approx([20, 80], abs=3)
+    assert shares_of(bench, scenario, "/b/d/e", "/b/d/f") == pytest.approx([75, 25], abs=3)
+
+
+def test_the_number_of_tasks_in_a_cgroup_does_not_count(bench: Workbench) -> None:
+    """Ten tasks of a group get as much together as one that is alone in another."""
+    scenario = Scenario(
+        "many",
+        (Task("one", BUSY, cgroup="/a"), Task("ten", BUSY, cgroup="/b", count=10)),
+        ONE,
+        duration_ns=5 * S,
+        cgroups=(Cgroup("/a"), Cgroup("/b")),
+    )
+    assert shares_of(bench, scenario, "/a", "/b") == pytest.approx([50, 50], abs=2)
+
+
+def test_a_changed_weight_divides_anew(bench: Workbench) -> None:
+    """From 100:100 to 100:900 after half of the time."""
+    scenario = Scenario(
+        "changed",
+        (Task("a", BUSY, cgroup="/a", count=2), Task("b", BUSY, cgroup="/b", count=2)),
+        SimulatedMachine(2),
+        (WeightChange(2 * S, "/b", 900),),
+        4 * S,
+        cgroups=(Cgroup("/a"), Cgroup("/b")),
+    )
+    assert shares_of(bench, scenario, "/a", "/b") == pytest.approx([30, 70], abs=2)
+
+
+@pytest.mark.parametrize("cpus", [1, 2, 4])
+def test_an_idle_cgroup_gets_nearly_nothing_beside_a_busy_one(bench: Workbench, cpus: int) -> None:
+    """Alone it gets everything; beside busy tasks a few thousandths; it delays no light task."""
+    machine = SimulatedMachine(cpus)
+    idle = Task("idle", BUSY, cgroup="/idle", count=2 * cpus)
+    groups = (Cgroup("/idle", 10000, idle=True), Cgroup("/usual"))
+    alone = Scenario("alone", (idle,), machine, duration_ns=5 * S, cgroups=groups)
+    assert bench.run(None, alone).cgroup("/idle").run_ns == pytest.approx(5 * S * cpus, rel=0.001)
+    busy = Task("busy", BUSY, cgroup="/usual", count=2 * cpus)
+    share, _ = shares_of(bench, replace(alone, tasks=(idle, busy)), "/idle", "/usual")
+    assert 0 < share < 1
+    light = Task("light", LIGHT, cgroup="/usual")
+    beside = bench.run(None, replace(alone, tasks=(idle, light)))
+    assert beside.group("light").delay_p99_ns < 3 * MS
+    assert beside.run_ns == pytest.approx(5 * S * cpus, rel=0.001)
+
+
+def test_a_cgroup_that_is_idle_for_a_while_loses_its_weight(bench: Workbench) -> None:
+    """As under the kernel, it has a weight of 100 afterwards."""
+    scenario = Scenario(
+        "for a while",
+        (Task("a", BUSY, cgroup="/a"), Task("b", BUSY, cgroup="/b")),
+        ONE,
+        (IdleChange(0, "/a", idle=True), IdleChange(2 * S, "/a", idle=False)),
+        4 * S,
+        cgroups=(Cgroup("/a", 900), Cgroup("/b")),
+    )
+    assert shares_of(bench, scenario, "/a", "/b") == pytest.approx([25, 75], abs=2)
+
+
+@pytest.mark.parametrize("cpus", [1, 2, 8])
+@pytest.mark.parametrize("percent", [20, 50, 150])
+def test_a_quota_is_used_and_not_exceeded(bench: Workbench, percent: int, cpus: int) -> None:
+    """Within 3 % over ten seconds, for busy and for sleeping tasks, which then wait."""
+    if percent > 100 * cpus:
+        return
+    for steps in (BUSY, NAPS):
+        limited = Task("limited", steps, cgroup="/limited", count=3 * cpus)
+        others = Task("others", LIGHT, cgroup="/others", count=cpus)
+        figures = bench.run(
+            None,
+            Scenario(
+                "quota",
+                (limited, others),
+                SimulatedMachine(cpus),
+                duration_ns=10 * S,
+                cgroups=(Cgroup("/limited", bandwidth=Bandwidth(percent * MS)), Cgroup("/others")),
+            ),
+        )
+        it = figures.cgroup("/limited")
+        assert it.run_ns == pytest.approx(percent * 100 * MS, rel=0.03)
+        assert it.periods == 100
+        assert it.throttled_periods == pytest.approx(100, abs=1)
+        assert it.throttled_ns > S
+        assert figures.cgroup("/others").throttled_ns == 0
+        assert figures.group("others").delay_p99_ns < 8 * MS
+
+
+def test_the_smallest_quota_above_a_task_counts(bench: Workbench) -> None:
+    """A group gets no more than the one above it has, and what it leaves is for its siblings."""
+    figures = bench.run(
+        None,
+        Scenario(
+            "nested",
+            (Task("c", BUSY, cgroup="/a/b/c", count=4), Task("d", BUSY, cgroup="/a/b/d", count=4)),
+            SimulatedMachine(2),
+            duration_ns=10 * S,
+            cgroups=(
+                Cgroup("/a"),
+                Cgroup("/a/b", bandwidth=Bandwidth(50 * MS)),
+                Cgroup("/a/b/c", bandwidth=Bandwidth(20 * MS)),
+                Cgroup("/a/b/d", bandwidth=Bandwidth(150 * MS)),
+            ),
+        ),
+    )
+    used = {each.path: each.run_ns for each in figures.cgroups}
+    assert used["/"] == used["/a"] == used["/a/b"] == pytest.approx(5 * S, rel=0.03)
+    assert used["/a/b/c"] == pytest.approx(2 * S, rel=0.03)
+
+
+def test_a_burst_is_saved_and_spent(bench: Workbench) -> None:
+    """What a group leaves unused it may use in addition later, up to its burst, and no more."""
+    sudden = (Sleep(887 * MS), Run(99 * MS), Repeat())
+    throttled = []
+    for burst in (0, 20, 50):
+        scenario = Scenario(
+            "burst",
+            (Task("a", sudden, cgroup="/a"),),
+            ONE,
+            duration_ns=10 * S,
+            cgroups=(Cgroup("/a", bandwidth=Bandwidth(50 * MS, burst_ns=burst * MS)),),
+        )
+        throttled.append(bench.run(None, scenario).cgroup("/a").throttled_periods)
+    assert throttled[0] > throttled[1] > throttled[2] == 0
+
+
+def test_a_quota_that_changes_counts_from_then_on(bench: Workbench) -> None:
+    """None for 2 s, a fifth of a CPU for 4 s, one CPU for 2 s, none again."""
+    scenario = Scenario(
+        "changes",
+        (Task("a", BUSY, cgroup="/a", count=4),),
+        SimulatedMachine(2),
+        (
+            BandwidthChange(2 * S, "/a", FIFTH),
+            BandwidthChange(6 * S, "/a", Bandwidth(100 * MS)),
+            BandwidthChange(8 * S, "/a", Bandwidth()),
+        ),
+        10 * S,
+        cgroups=(Cgroup("/a"),),
+    )
+    want = 2 * 2 * S + 4 * S // 5 + 2 * S + 2 * 2 * S
+    assert bench.run(None, scenario).run_ns == pytest.approx(want, rel=0.03)
+
+
+def test_a_task_that_leaves_a_used_up_cgroup_runs_on(bench: Workbench) -> None:
+    """Wherever it waited; one that comes in waits with the others."""
+    scenario = Scenario(
+        "moves",
+        (
+            Task("in", BUSY, cgroup="/limited", count=2),
+            Task("leaver", BUSY, cgroup="/limited"),
+            Task("comer", BUSY, cgroup="/free"),
+            Task(
+                "manager",
+                (
+                    Sleep(S),
+                    Enter("/free", of="leaver"),
+                    Enter("/limited", of="comer"),
+                    Sleep(9 * S),
+                ),
+            ),
+        ),
+        SimulatedMachine(4),
+        duration_ns=5 * S,
+        cgroups=(Cgroup("/limited", bandwidth=Bandwidth(10 * MS)), Cgroup("/free")),
+    )
+    figures = bench.run(None, scenario)
+    assert figures.group("leaver").run_ns == pytest.approx(4 * S, rel=0.05)
+    assert figures.group("comer").run_ns == pytest.approx(S, rel=0.2)
+    assert figures.cgroup("/limited").run_ns == pytest.approx(500 * MS, rel=0.05)
+
+
+def test_a_kernel_thread_does_not_wait_for_a_quota(bench: Workbench) -> None:
+    """It uses the quota up, and the others of its group wait for it."""
+    scenario = Scenario(
+        "kernel",
+        (
+            Task("thread", BUSY, cgroup="/a", comm="kworker/0:0", kthread=True),
+            Task("task", BUSY, cgroup="/a"),
+        ),
+        ONE,
+        duration_ns=5 * S,
+        cgroups=(Cgroup("/a", bandwidth=Bandwidth(20 * MS)),),
+    )
+    figures = bench.run(None, scenario)
+    assert figures.run_ns == pytest.approx(5 * S, rel=0.01)
+    assert figures.group("task").run_ns < 100 * MS
+
+
+def test_a_throttled_cgroup_holds_no_cpu_that_goes_away(bench: Workbench) -> None:
+    """Its tasks go on elsewhere, and use the whole quota."""
+    scenario = Scenario(
+        "hotplug",
+        (Task("a", BUSY, cgroup="/a", count=8),),
+        SimulatedMachine(4),
+        tuple(
+            CpuChange(at * 100 * MS + 37 * MS, at % 3, online=at // 3 % 2 == 1) for at in range(90)
+        ),
+        10 * S,
+        cgroups=(Cgroup("/a", bandwidth=Bandwidth(100 * MS)),),
+    )
+    figures = bench.run(None, scenario)
+    assert figures.run_ns == pytest.approx(10 * S, rel=0.05)
+
+
+def test_a_candidate_without_the_callbacks_ignores_weights_and_quotas(bench: Workbench) -> None:
+    """It serves tasks as if there were no groups; the default, beside it, does not."""
+    scenario = Scenario(
+        "ignored",
+        (Task("a", BUSY, cgroup="/a", count=2), Task("b", BUSY, cgroup="/b", count=2)),
+        SimulatedMachine(2),
+        duration_ns=5 * S,
+        cgroups=(Cgroup("/a", 100, bandwidth=FIFTH), Cgroup("/b", 900, idle=True)),
+    )
+    fifo = bench.run(bench.library("fifo"), scenario)
+    assert fifo.cgroup("/a").run_ns == pytest.approx(5 * S, rel=0.05)
+    assert fifo.cgroup("/a").throttled_ns == fifo.cgroup("/a").periods == 0
+    default = bench.run(None, scenario)
+    assert default.cgroup("/a").run_ns == pytest.approx(S, rel=0.03)
+    assert default.cgroup("/b").run_ns == pytest.approx(9 * S, rel=0.03)
