@@ -37,6 +37,7 @@ TYPES_S = 120.0
 # How much of the output of a failed child is shown.
 LAST_LINES = 20
 SCHED_EXT = Path("/sys/kernel/sched_ext")
+ANOTHER_KERNEL = "it is built for another kernel, whose machine is not known"
 NO_VERIFIER = "no daemon answers, and only it may show a scheduler to the kernel's verifier"
 
 
@@ -197,6 +198,7 @@ async def _gates(
                 figures=figures,
             )
         )
+    elsewhere = btf is not None
     if btf is None and not await asyncio.to_thread(SCHED_EXT.is_dir):
         btf = await asyncio.to_thread(lab_types)
     with tempfile.TemporaryDirectory(prefix="schedpilot-check-") as place:
@@ -218,12 +220,27 @@ async def _gates(
                     progress.stage(f"{made.name}: {line['progress']}, {done}: {line['text']}")
                 else:
                     take(in_policy(GateResult.model_validate(line), made.origin))
+        object = Path(place, f"{made.name}.bpf.o")
+        if all(each.passed for each in results):
+            progress.stage(f"{made.name}: controls")
+            take(await _controls(object, None if elsewhere else btf, elsewhere=elsewhere))
         if all(each.passed for each in results):
             take(GateResult(gate=Gate.VERIFY, passed=False, seconds=0, skipped=NO_VERIFIER))
             if request.canary:
                 progress.stage(f"{made.name}: canary")
-                take(await _canary(Path(place, f"{made.name}.bpf.o"), made))
+                take(await _canary(object, made))
     return results
+
+
+async def _controls(object: Path, btf: Path | None, *, elsewhere: bool) -> GateResult:
+    """What this machine's cgroups use, and whether the scheduler honours it."""
+    if elsewhere:
+        return GateResult(gate=Gate.CONTROLS, passed=True, seconds=0, skipped=ANOTHER_KERNEL)
+    words = [f"--object={object}", *([f"--btf={btf}"] if btf else [])]
+    async with aclosing(_lines("daemon.gates.controls", words)) as lines:
+        async for line in lines:
+            return GateResult.model_validate(line)
+    raise Fault(FaultType.CHILD_FAILED, "the gate controls gave no answer")
 
 
 async def _canary(object: Path, made: Made) -> GateResult:

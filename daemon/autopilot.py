@@ -241,6 +241,7 @@ class Autopilot:
                 now,
                 trial.windows,
                 trial.guards,
+                trial.usual_over_quota,
             )
             self._state = self._state.keeping(kept)
             self._previous = trial.before.what if trial.before else None

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field, StringConstraints, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
+from bpf.kernel.controls import ResourceControl
 from daemon.api.models import Autonomy
 from daemon.decide.interval import IntervalSettings
 from daemon.decide.keep import AfterReboot
@@ -104,6 +105,11 @@ class GatesTable(SettingsTable):
     canary: Annotated[Canary, Field(strict=False)] = Canary.AUTO
     # Duration of the load in the virtual machine, seconds.
     canary_s: Annotated[float, Field(ge=5, le=600)] = 20.0
+    # Resource controls that this machine uses and a candidate may ignore all the same.
+    allow_ignoring: Annotated[
+        tuple[Annotated[ResourceControl, Field(strict=False)], ...],
+        Field(strict=False, max_length=len(ResourceControl)),
+    ] = ()
     # A BTF file of the kernel to build for, if this one has no sched_ext. Empty: none.
     kernel_types: Annotated[str, StringConstraints(max_length=4096, pattern=r"^(/[^\x00]*)?$")] = ""
 

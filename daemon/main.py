@@ -15,6 +15,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Protocol
 
+from bpf.kernel.controls import ResourceControl
 from bpf.kernel.surroundings import foreign_namespaces
 from bpf.signals.source import SignalsSource
 from daemon.api.display import displayable
@@ -23,9 +24,10 @@ from daemon.api.serving import control_app, observe_app
 from daemon.autopilot import Autopilot
 from daemon.config import PATH, Config, load
 from daemon.decide.kept_record import Boot
-from daemon.decide.observation import Observation
+from daemon.decide.observation import Observation, QuotaUse
 from daemon.gates.candidates import Candidates
 from daemon.gates.chain import Gates
+from daemon.gates.controls import ControlsGate
 from daemon.gates.preparation import Preparation, PreparationSubject, Shared, wanted_of
 from daemon.gates.proof import Passing
 from daemon.gates.verifier import NO_SCHED_EXT
@@ -48,6 +50,7 @@ from daemon.service import heap, journal
 from daemon.service.events import EventLog
 from daemon.service.notify import Notifier
 from daemon.service.server import listen, serve_on
+from daemon.signals.quotas import QuotaReader, QuotaSource
 from daemon.signals.recordings import Recordings
 from daemon.signals.suspended import SuspendedTime
 from daemon.signals.watch import LinesSource, Watch
@@ -97,9 +100,11 @@ class DaemonParts:
     loader: Callable[..., SchedulerLoader] = Loader
     signals: Callable[..., AbstractAsyncContextManager[LinesSource]] = SignalsSource
     gates: Callable[..., AllGates] = Gates
+    controls: Callable[..., ControlsGate] = ControlsGate
     stolen: Callable[[], float] | None = None
     suspended: SuspendedTime | None = None
     boot: Callable[[], Boot] = read_boot
+    quotas: Callable[[], QuotaSource] = QuotaReader
 
 
 class Daemon:
@@ -155,10 +160,16 @@ class Daemon:
             on_trouble=self._signals_trouble,
             stolen=parts.stolen,
             suspended=parts.suspended,
+            # What may be ignored is not watched.
+            quotas=None if ResourceControl.MAX in config.gates.allow_ignoring else self._quotas,
         )
+        self.quota_reader = parts.quotas()
         self.episodes = Episodes(publish=log.append, on_change=self._episode_changed)
         self.warm = WarmCheck()
-        self.gates = parts.gates(settings=config.gates, cache=cache, warm=self.warm)
+        controls = parts.controls(settings=config.gates)
+        self.gates = parts.gates(
+            settings=config.gates, cache=cache, warm=self.warm, controls=controls
+        )
         self.recordings = Recordings(state / "traces", self._trouble)
         self.candidates = Candidates(
             catalog=lambda: self._catalog,
@@ -167,6 +178,7 @@ class Daemon:
             publish=log.append,
             cache=cache,
             recorded=self.recordings.newest,
+            controls=controls,
         )
         self.preparation = Preparation(
             enabled=config.prepare.enabled,
@@ -307,6 +319,13 @@ class Daemon:
             found = tuple(dict.fromkeys([*named, *judged]))[:MOST_LIKELY]
             self._likely = Likely(found, time.monotonic() + LIKELY_S)
         return self._likely.workloads
+
+    async def _quotas(self) -> tuple[QuotaUse, ...]:
+        """The use of cgroups with a quota, while a scheduler of ours is tried or runs."""
+        if self.trials.running is None and self.loader.loaded is None:
+            self.quota_reader.forget()
+            return ()
+        return await asyncio.to_thread(self.quota_reader.read)
 
     def _running_name(self) -> str:
         return self.loader.loaded.what.name if self.loader.loaded else ""

@@ -102,7 +102,7 @@ def sentence(error: "ErrorDetails", model: "type[BaseModel]") -> str:
         case "missing":
             return "this key is missing"
         case "enum" | "literal_error":
-            words = re.findall(r"'(\w+)'", context["expected"])
+            words = re.findall(r"'([\w.-]+)'", context["expected"])
             near = nearest(str(error["input"]), words, cutoff=0.6)
             suggestion = f"; did you mean {near!r}?" if near else ""
             return f"{value} is none of {context['expected']}{suggestion}"

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 
+from bpf.kernel.controls import GROUP_CALLBACK, ResourceControl, usage_words, without_callback
 from bpf.kernel.doctor_check import Check, DoctorVerdict
 from bpf.kernel.doctor_facts import DoctorFacts, gather
 from bpf.kernel.doctor_surroundings import surroundings_checks
@@ -119,6 +120,40 @@ def _scheduler(facts: DoctorFacts) -> list[Check]:
     return checks
 
 
+def _controls(facts: DoctorFacts) -> Check:
+    """What the cgroups use, and whether schedulers can honour it on this kernel."""
+    name, in_use = "resource controls", facts.controls
+    used = "; ".join(usage_words(each, in_use.of(each)) for each in in_use.used)
+    found = in_use.unread or used or "no cgroup has a weight or a quota"
+    # Without sched_ext nothing is loaded, so there is nothing that could ignore them.
+    if facts.state.supported and facts.callbacks:
+        lacking = {each: without_callback(each, facts.callbacks) for each in ResourceControl}
+        wanted = [each for each in ResourceControl if lacking[each] and each in in_use.used]
+        if GROUP_CALLBACK not in facts.callbacks:
+            wanted = list(ResourceControl)
+        if wanted:
+            return Check(
+                name,
+                DoctorVerdict.WARN,
+                found,
+                f"no scheduler can honour {', '.join(wanted)} here: {lacking[wanted[0]]}",
+                "boot a kernel with CONFIG_EXT_GROUP_SCHED=y, 6.19 or later for all of them; or "
+                "let schedulers ignore them: [gates] allow_ignoring",
+            )
+    if in_use.unread:
+        return Check(
+            name,
+            DoctorVerdict.WARN,
+            found,
+            "nobody can say what a scheduler would ignore",
+            "boot with cgroups of version 2: systemd.unified_cgroup_hierarchy=1",
+        )
+    meaning = "the gate `controls` refuses a scheduler that ignores them"
+    return Check(
+        name, DoctorVerdict.OK, found, meaning if in_use.used else "no scheduler can ignore any"
+    )
+
+
 def _tool(name: str, found: str, trouble: str, meaning: str, loss: str, remedy: str) -> Check:
     if found and not trouble:
         return Check(name, DoctorVerdict.OK, found, meaning)
@@ -212,6 +247,7 @@ def examine(facts: DoctorFacts) -> list[Check]:
         *_kernel(facts),
         *_scheduler(facts),
         *surroundings_checks(facts.around),
+        _controls(facts),
         *_tools(facts),
         *_signals(facts),
     ]

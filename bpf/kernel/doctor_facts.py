@@ -12,6 +12,8 @@ from bpf.build.clang import find_clang
 from bpf.build.vmlinux import BTF
 from bpf.kernel import config as kernel_config
 from bpf.kernel import sysfs
+from bpf.kernel.callbacks import read_kernel_callbacks
+from bpf.kernel.controls import ControlsInUse, read_controls
 from bpf.kernel.features import read_features
 from bpf.kernel.surroundings import Surroundings, read_surroundings
 from bpf.paths import helper
@@ -30,7 +32,8 @@ class DoctorFacts:
     `config_file` is where libbpf finds the kernel's configuration; if it does not, `config_remedy`
     says what to do. `malformed` are kfuncs that cannot be called. `*_trouble` is why a tool is not
     usable. `loaders` are running programs that load schedulers. `around` is what else decides how
-    schedulers fare here.
+    schedulers fare here. `callbacks` are the members of the kernel's `struct sched_ext_ops`, None
+    if unknown; `controls` are what the cgroups use.
     """
 
     kernel: str
@@ -54,6 +57,8 @@ class DoctorFacts:
     loaders: tuple[str, ...] = ()
     root: bool = True
     around: Surroundings = field(default_factory=Surroundings)
+    callbacks: frozenset[str] | None = None
+    controls: ControlsInUse = field(default_factory=ControlsInUse)
 
 
 def config_value(text: str, name: str) -> str:
@@ -144,4 +149,6 @@ def gather(sysfs_root: Path = sysfs.ROOT, btf: Path = BTF) -> DoctorFacts:
         loaders=_running(),
         root=os.geteuid() == 0,
         around=read_surroundings(),
+        callbacks=read_kernel_callbacks(btf),
+        controls=read_controls(),
     )

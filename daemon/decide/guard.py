@@ -10,17 +10,20 @@ It is rolled back if, for a lasting time,
 - a guard, of the objective or of a named workload, is worse than it tolerates, and much worse than
   it was when the scheduler was kept,
 - another workload that mostly sleeps waits many times longer than it used to under the default,
-- some task starves where under the default none did.
+- some task starves where under the default none did,
+- a cgroup uses more CPU time than its `cpu.max` allows, and did not under the default.
 
 Work that is not requested is not lost: fewer completions, and less CPU time, count only if the
 workload waits for a CPU.
 """
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from statistics import median
 
+from bpf.common.workload_id import readable
 from daemon.api.display import displayable
 from daemon.api.models import Arm, WindowView
 from daemon.decide.baseline import Baseline
@@ -35,13 +38,14 @@ from daemon.decide.detect import (
 from daemon.decide.lasting import STILL, IntervalMark, Lasting
 from daemon.decide.objective import Guard, Measurement, Metric, Objective, Term, meant
 from daemon.decide.observation import Observation, WorkloadObservation
+from daemon.decide.quotas import exceeded
 from daemon.decide.settings import DetectSettings, GuardSettings, TrialSettings
 from daemon.decide.values import parts_of, response_p99, value_of
 from daemon.decide.verdict import LONGEST_NAME, starving_us, values, who
 from daemon.decide.windows import STOLEN, GuardedFigure, longest_of
 from daemon.decide.words import figure
 
-# Intervals with a starved task, among the last `of_intervals`.
+# Intervals with a starved task, or with a cgroup beyond its quota, among the last `of_intervals`.
 STARVED_INTERVALS = 2
 # From this mean number of waiting threads on a workload wants more CPU than it gets.
 WANTING = 0.2
@@ -57,6 +61,7 @@ class GuardCause(StrEnum):
     GUARD = "guard-broken"
     BYSTANDER = "bystander-harmed"
     STARVATION = "starvation"
+    QUOTA = "quota-exceeded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +93,8 @@ class Kept:
     default_value: float
     default_delay_max_us: float
     besides: tuple[KeptTerm, ...] = ()
+    # The cgroups that exceeded their quota under the default, too.
+    usual_over_quota: frozenset[str] = frozenset()
 
     @property
     def measured(self) -> frozenset[str]:
@@ -102,6 +109,7 @@ def kept_of(
     since: float,
     windows: Iterable[WindowView],
     guards: Sequence[Guard] = (),
+    usual_over_quota: frozenset[str] = frozenset(),
 ) -> Kept:
     """From the windows of the trial that kept it."""
     windows = list(windows)
@@ -135,6 +143,7 @@ def kept_of(
             for of, term, found in besides
             if found[Arm.CANDIDATE] and found[Arm.BASELINE]
         ),
+        usual_over_quota,
     )
 
 
@@ -145,6 +154,7 @@ class GuardState:
     starved: Lasting = STILL
     bystanders: Mapping[str, Lasting] = field(default_factory=dict)
     besides: Mapping[tuple[str, str], Lasting] = field(default_factory=dict)
+    quotas: Mapping[str, Lasting] = field(default_factory=dict)
     # How many intervals in a row met the objective; from enough of them on, `met`.
     meeting: int = 0
     met: bool = False
@@ -184,7 +194,8 @@ def step(
     decision = decision or broken
     state, harmed = _bystanders(state, kept, observation, detect, settings, detecting)
     state, starved = _starved(state, kept, observation, settings, trial)
-    return state, starved or decision or harmed
+    state, beyond = _over_quota(state, kept, observation, settings)
+    return state, starved or beyond or decision or harmed
 
 
 def _judged(
@@ -399,3 +410,26 @@ def _starved(
         f"under the default none "
         f"waited longer than {figure(kept.default_delay_max_us, 'us')}",
     )
+
+
+def _over_quota(
+    state: GuardState, kept: Kept, observation: Observation, settings: GuardSettings
+) -> tuple[GuardState, GuardDecision | None]:
+    found = {each.group: each for each in exceeded([observation], least_us=0)}
+    after: dict[str, Lasting] = {}
+    decision = None
+    for group in {*found, *state.quotas} - kept.usual_over_quota:
+        lasting = state.quotas.get(group, STILL).after(
+            IntervalMark.BAD if group in found else IntervalMark.CALM,
+            observation.began,
+            bad=min(STARVED_INTERVALS, settings.of_intervals),
+            of=settings.of_intervals,
+            calm=settings.of_intervals,
+        )
+        # Most never exceed theirs, and need no memory.
+        if lasting.active or any(lasting.marks):
+            after[group] = lasting
+        if lasting.active and group in found and decision is None:
+            workload = f"cgroup:{readable(os.fsencode(group))}"
+            decision = GuardDecision(GuardCause.QUOTA, workload, found[group].reason)
+    return replace(state, quotas=after), decision

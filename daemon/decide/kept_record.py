@@ -74,6 +74,7 @@ class KeptRecord(Stored):
     default_value: float
     default_delay_max_us: float
     besides: tuple[KeptFigure, ...] = ()
+    usual_over_quota: tuple[str, ...] = ()
     crashes: int = 0
 
     def judged_by(self) -> Objective:
@@ -106,6 +107,7 @@ class KeptRecord(Stored):
             self.default_value,
             self.default_delay_max_us,
             tuple(besides),
+            frozenset(self.usual_over_quota),
         )
 
 
@@ -148,6 +150,8 @@ def record_of(
         kept_value=kept.kept_value,
         default_value=kept.default_value,
         default_delay_max_us=kept.default_delay_max_us,
+        # A name that is no text cannot be written, and then counts as usual no longer.
+        usual_over_quota=tuple(sorted(filter(str.isprintable, kept.usual_over_quota))),
         besides=tuple(
             KeptFigure(
                 workload=each.workload,

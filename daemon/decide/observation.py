@@ -2,8 +2,9 @@
 """One interval of the machine, as the decisions see it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from bpf.kernel.controls import Quota
 from bpf.signals.source import SignalsLine, WorkloadSignals
 from daemon.api.models import SignalPoint
 from daemon.decide.histogram import Histogram, half_of_the_sum, quantile
@@ -112,6 +113,24 @@ class WorkloadObservation:
 
 
 @dataclass(frozen=True, slots=True)
+class QuotaUse:
+    """The CPU time that a cgroup with a quota used within `span_us`, microseconds. `group` is its
+    path.
+    """
+
+    group: str
+    used_us: float
+    span_us: float
+    quota: Quota
+
+    def after(self, earlier: "QuotaUse") -> "QuotaUse":
+        """This and an earlier one together."""
+        return replace(
+            self, used_us=self.used_us + earlier.used_us, span_us=self.span_us + earlier.span_us
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Observation:
     """All workloads in the interval that ended `at` (Unix seconds) and lasted `interval_s`."""
 
@@ -125,6 +144,8 @@ class Observation:
     late_s: float = 0.0
     # How long the machine was suspended in it, seconds; `interval_s` includes that.
     suspended_s: float = 0.0
+    # Cgroups with a quota, if they were read: while a scheduler is tried or kept.
+    quotas: tuple[QuotaUse, ...] = ()
 
     @property
     def began(self) -> float:
@@ -132,12 +153,17 @@ class Observation:
 
 
 def observation_of(
-    line: SignalsLine, *, stolen: float = 0.0, asked_s: float = 0.0, suspended_s: float = 0.0
+    line: SignalsLine,
+    *,
+    stolen: float = 0.0,
+    asked_s: float = 0.0,
+    suspended_s: float = 0.0,
+    quotas: tuple[QuotaUse, ...] = (),
 ) -> Observation:
     """The output of `bpf.signals.source` as rates and figures. Totals become per-second values.
 
-    `stolen` and `suspended_s` as in `Observation`; `asked_s` is the requested length of the
-    interval, 0 if unknown.
+    `stolen`, `suspended_s` and `quotas` as in `Observation`; `asked_s` is the requested length of
+    the interval, 0 if unknown.
     """
     span = line.interval_s if line.interval_s > 0 else 1.0
     return Observation(
@@ -148,6 +174,7 @@ def observation_of(
         stolen=stolen,
         late_s=max(0.0, line.interval_s - suspended_s - asked_s) if asked_s else 0.0,
         suspended_s=suspended_s,
+        quotas=quotas,
     )
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from daemon.api.models import Arm, VerdictView, WindowView
 from daemon.decide.objective import Guard, Objective
 from daemon.decide.observation import Observation
+from daemon.decide.quotas import exceeded
 from daemon.decide.settings import TrialSettings
 from daemon.decide.verdict import beyond_measure, conclude, harm, judge, stopped, unmeasured
 from daemon.decide.windows import Live, next_arm, sleepers_of
@@ -50,6 +51,23 @@ def while_running(
     if not reason:
         return GOES_ON
     return Judgement(stopped(windows, objective, reason), harmed=True)
+
+
+def over_quota(
+    windows: Sequence[WindowView],
+    observations: Iterable[Observation],
+    objective: Objective,
+    usual: frozenset[str],
+) -> Judgement:
+    """Whether the candidate must be unloaded because it lets a cgroup exceed its quota.
+
+    `observations`: settled intervals of its running window. `usual`: groups that exceed theirs
+    under the baseline too, as real-time tasks do.
+    """
+    for each in exceeded(observations):
+        if each.group not in usual:
+            return Judgement(stopped(windows, objective, each.reason), harmed=True)
+    return GOES_ON
 
 
 def after_window(

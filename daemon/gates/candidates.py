@@ -23,6 +23,7 @@ from daemon.api.models import (
 )
 from daemon.api.origin import Origin
 from daemon.gates.compiled_policies import Used, compiled
+from daemon.gates.controls import ControlsGate, of_object, of_program
 from daemon.gates.proof import Passing, Proof, Subject
 from daemon.gates.telling import GateEvents, Silent, stopped_reason
 from daemon.lifecycle.attachment import Loadable
@@ -170,7 +171,8 @@ class Candidates:
     """Makes candidates, passes them through the gates, and stores them.
 
     `recorded` returns the newest recording of a workload, if there is one. Results of policies are
-    kept in `cache`, if it is given.
+    kept in `cache`, if it is given. `controls` judges a known candidate anew by what the machine
+    uses at that moment, and a third-party program, which passes no other gate of ours.
     """
 
     def __init__(
@@ -182,6 +184,7 @@ class Candidates:
         publish: Publish,
         cache: Path | None = None,
         recorded: Callable[[str], Path | None] = lambda workload: None,
+        controls: ControlsGate | None = None,
     ) -> None:
         self._catalog = catalog
         self._folder = folder
@@ -189,6 +192,7 @@ class Candidates:
         self._publish = publish
         self._cache = cache
         self._recorded = recorded
+        self._controls = controls
         self._known: OrderedDict[str, Candidate] = OrderedDict()
         # One at a time: clang and the verifier are the heaviest work of this daemon. An urgent
         # request never waits for one that is not.
@@ -373,7 +377,13 @@ class Candidates:
         id = candidate_id(EntryKind.EXTERNAL, entry.name, program.path.encode(), parameters)
         # The verifier checks it when it loads itself; there is nothing here for us to build.
         found = GateMessage(severity="note", message=f"installed: {program.found}")
-        proof = Proof((GateResult(gate=Gate.STATIC, passed=True, seconds=0, messages=[found]),))
+        results = [GateResult(gate=Gate.STATIC, passed=True, seconds=0, messages=[found])]
+        if self._controls is not None:
+            names = [option.name for option in program.options]
+            results.append(
+                await self._controls(lambda: of_program(Path(program.path), names, parameters))
+            )
+        proof = Proof(tuple(results))
         return self._remember(
             Candidate(
                 id,
@@ -447,7 +457,7 @@ class Candidates:
         async with self._lock(wish):
             known = self._known.get(id)
             if known is not None and _answers(known.proof, wish):
-                return _with(known, passed)
+                return await self._judged_anew(_with(known, passed))
             told = Silent() if wish.ahead else GateEvents(self._publish, id, draft.name)
             for result in passed:
                 told.answered(result)
@@ -468,6 +478,24 @@ class Candidates:
             return self._remember(
                 replace(draft, id=id, source_sha256=digest, at=time.time(), proof=proof)
             )
+
+    async def current(self, id: str) -> Candidate:
+        """A candidate, judged by the resource controls that the machine uses at this moment.
+
+        Raises:
+            Fault: NOT_FOUND.
+        """
+        return await self._judged_anew(self.get(id))
+
+    async def _judged_anew(self, known: Candidate) -> Candidate:
+        object = known.proof.object
+        others = tuple(each for each in known.proof.results if each.gate is not Gate.CONTROLS)
+        if self._controls is None or object is None or len(others) == len(known.proof.results):
+            return known
+        result = await self._controls(lambda: of_object(object))
+        place = next(n for n, each in enumerate(known.proof.results) if each.gate is result.gate)
+        results = (*others[:place], result, *others[place:])
+        return self._remember(replace(known, proof=replace(known.proof, results=results)))
 
     def _remember(self, candidate: Candidate) -> Candidate:
         self._known[candidate.id] = candidate

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The gates that a candidate passes before it may run on the host.
 
-static and build → simulate and verify → canary; the gates of a step run side by side, and the next
-step starts when all have passed. Each answers with pass or fail, figures, and messages that a
-person or a model can act on, and reports at once. A gate never raises for trouble with the
+static and build → controls → simulate and verify → canary; the gates of a step run side by side,
+and the next step starts when all have passed. Each answers with pass or fail, figures, and messages
+that a person or a model can act on, and reports at once. A gate never raises for trouble with the
 candidate; a `Fault` from here means that the gate itself could not do its work. The one exception
 is a refused policy: then there is no candidate for a gate to judge.
 """
@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING
 
 from bpf.build import kit
 from bpf.build.clang import find_clang
-from bpf.build.vmlinux import BTF
 from bpf.kernel import sysfs
 from bpf.runner import process as runner
 from daemon.api.models import Gate, GateMessage, GateResult, ParameterValue
 from daemon.api.origin import in_policy
 from daemon.config import GatesTable
 from daemon.gates.canary import canary_gate
+from daemon.gates.controls import ControlsGate, of_object
+from daemon.gates.kernel_types import types_for
 from daemon.gates.proof import GateListener, Proof, Subject
 from daemon.gates.simulation import simulation_gate
 from daemon.gates.verifier import Verifier, result_of, verify_gate
@@ -66,7 +67,9 @@ def spelled(parameters: Mapping[str, ParameterValue]) -> dict[str, str]:
 
 
 class Gates:
-    """The gates of this machine, as configured. `verifier` is this kernel's by default."""
+    """The gates of this machine, as configured. `verifier` is this kernel's by default, and
+    `controls` judges by this machine's cgroups.
+    """
 
     def __init__(
         self,
@@ -76,19 +79,19 @@ class Gates:
         sysfs_root: Path = sysfs.ROOT,
         verifier: Verifier | None = None,
         warm: WarmCheck | None = None,
+        controls: ControlsGate | None = None,
     ) -> None:
         self._settings = settings
         self._cache = cache
         self._root = sysfs_root
         self._verifier = verifier
         self._warm = warm
+        self._controls = controls or ControlsGate(settings=settings, sysfs_root=sysfs_root)
 
     @property
     def types(self) -> Path:
         """The BTF to build for: this kernel's, or a given one instead."""
-        if sysfs.read(self._root).supported or not self._settings.kernel_types:
-            return BTF
-        return Path(self._settings.kernel_types)
+        return types_for(self._settings, self._root)
 
     def prepare(self) -> None:
         """Compile what all candidates share: headers, and the simulator's engine.
@@ -128,6 +131,12 @@ class Gates:
         results = [*before, checked, built]
         if object is None or not checked.passed:
             return Proof(tuple(results))
+        told.started(Gate.CONTROLS)
+        controlled = await self._controls(lambda: of_object(object))
+        told.answered(controlled)
+        results.append(controlled)
+        if not controlled.passed:
+            return Proof(tuple(results), object)
         simulated, verified, ops = await self._simulated_and_verified(subject, object, values, told)
         results += [each for each in (simulated, verified) if each]
         stopped = any(not each.passed and not each.skipped for each in results)

@@ -42,7 +42,7 @@ class SchedulerHandler:
 
     async def hold(self, request: HoldRequest) -> StatusView:
         self._trials.refuse_if_busy()
-        candidate = self._candidates.get(request.candidate)
+        candidate = await self._candidates.current(request.candidate)
         self._backoff_store.state.check_quarantine(candidate.id, time.time())
         before, what = self._loader.loaded, candidate.loadable()
         try:

@@ -80,7 +80,7 @@ class TrialsHandler:
         return view.model_copy(update={"warnings": [*yardstick.warnings, *warnings]})
 
     async def _started(self, request: TrialRequest, yardstick: Yardstick) -> TrialView:
-        candidate = self._candidates.get(request.candidate)
+        candidate = await self._candidates.current(request.candidate)
         now = time.time()
         self._backoff_store.state.check_quarantine(candidate.id, now)
         candidate.loadable()

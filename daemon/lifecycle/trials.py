@@ -30,8 +30,15 @@ from daemon.decide.blame import excuse
 from daemon.decide.compared import guard_view
 from daemon.decide.objective import Guard, Measurement, Metric, Objective, guarding
 from daemon.decide.observation import Observation
+from daemon.decide.quotas import exceeded
 from daemon.decide.settings import TrialSettings
-from daemon.decide.trial_judgement import Judgement, after_window, sleepers_after, while_running
+from daemon.decide.trial_judgement import (
+    Judgement,
+    after_window,
+    over_quota,
+    sleepers_after,
+    while_running,
+)
 from daemon.decide.trial_states import TRIAL_LIFE, TrialChange
 from daemon.decide.verdict import stopped
 from daemon.decide.windows import Live, asleep, is_settled, live_of, next_arm, window_of
@@ -98,6 +105,8 @@ class Trial:
     guards: tuple[Guard, ...] = ()
     # The other workloads whose response time is guarded, from the first window of the baseline.
     sleepers: frozenset[str] | None = None
+    # The cgroups that exceed their quota under the baseline.
+    usual_over_quota: frozenset[str] = frozenset()
     # The scheduler that left the kernel by itself and so ended the trial.
     lost: Loadable | None = None
     windows: list[WindowView] = field(default_factory=list)
@@ -521,6 +530,8 @@ class Trials:
         """Wait for one window. None: it was cut short, and the trial has its verdict."""
         started = time.time()
         observations: list[Observation] = []
+        # Those after the change of the scheduler.
+        measured: list[Observation] = []
         lives: list[Live] = []
         settings = trial.settings
         jobs = trial.objective.has(Metric.TURNAROUND, Metric.MAKESPAN)
@@ -533,13 +544,19 @@ class Trials:
                 if observation is None:
                     return None
                 observations.append(observation)
-                if arm is Arm.CANDIDATE and is_settled(observation, started, settings):
+                if is_settled(observation, started, settings):
+                    measured.append(observation)
+                if arm is Arm.CANDIDATE and measured:
                     lives.append(
                         live_of(trial.objective, trial.workload, observation, started, settings)
                     )
                     judgement = while_running(
                         trial.windows, lives, trial.objective, settings, trial.guards
                     )
+                    if not judgement.over:
+                        judgement = over_quota(
+                            trial.windows, measured, trial.objective, trial.usual_over_quota
+                        )
                     if self._ended_by(trial, judgement):
                         return None
                 if observation.at < started + settings.settle_s + settings.window_s:
@@ -557,6 +574,8 @@ class Trials:
                     trial.guards,
                     trial.sleepers,
                 )
+                if arm is Arm.BASELINE:
+                    trial.usual_over_quota |= {each.group for each in exceeded(measured)}
                 trial.sleepers = sleepers_after(
                     trial.sleepers, window, trial.workload, observations
                 )

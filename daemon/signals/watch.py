@@ -12,7 +12,7 @@ from typing import Protocol
 
 from bpf.signals.source import Processes, SignalsLine
 from daemon.decide.objective import Measurement
-from daemon.decide.observation import Observation, observation_of
+from daemon.decide.observation import Observation, QuotaUse, observation_of
 from daemon.signals.series import SignalSeries
 from daemon.signals.steal_time import StolenTime
 from daemon.signals.suspended import SuspendedTime
@@ -43,7 +43,8 @@ class LinesSource(Protocol):
 class Watch:
     """The only reader of the signals program; restarts it with increasing pauses when it ends.
 
-    `processes` decides which single processes a newly started program has to report.
+    `processes` decides which single processes a newly started program has to report. `quotas` reads
+    the use of cgroups with a quota since it last did.
     """
 
     def __init__(
@@ -57,10 +58,12 @@ class Watch:
         on_trouble: Callable[[str], None],
         stolen: Callable[[], float] | None = None,
         suspended: SuspendedTime | None = None,
+        quotas: Callable[[], Awaitable[tuple[QuotaUse, ...]]] | None = None,
     ) -> None:
         self._start = start
         self._stolen = stolen or StolenTime().share
         self.suspended = suspended or SuspendedTime()
+        self._quotas = quotas
         # The intended length of the current interval: the longest requested meanwhile.
         self._asked_s = interval_s
         self._usual_s = self.interval_s = interval_s
@@ -105,11 +108,13 @@ class Watch:
 
     async def _take(self, line: SignalsLine) -> None:
         self._heard = time.monotonic()
+        quotas = await self._quotas() if self._quotas else ()
         observation = observation_of(
             line,
             stolen=self._stolen(),
             asked_s=self._asked_s,
             suspended_s=self.suspended.since_last(),
+            quotas=quotas,
         )
         self._asked_s = self.interval_s
         self.line, self.observation = line, observation

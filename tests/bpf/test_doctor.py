@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from bpf.kernel.controls import ControlsInUse, GroupControls, Quota
 from bpf.kernel.doctor import examine, healthy, main
 from bpf.kernel.doctor_check import Check, DoctorVerdict
 from bpf.kernel.doctor_facts import DoctorFacts, config_value
@@ -61,6 +62,16 @@ def test_a_sound_machine_is_healthy() -> None:
         ("pressure (PSI)", replace(SOUND, pressure=False), DoctorVerdict.WARN),
         ("perf counters", replace(SOUND, perf_counters=False), DoctorVerdict.WARN),
         ("rights", replace(SOUND, root=False), DoctorVerdict.WARN),
+        (
+            "resource controls",
+            replace(SOUND, callbacks=frozenset({"enqueue"})),
+            DoctorVerdict.WARN,
+        ),
+        (
+            "resource controls",
+            replace(SOUND, controls=ControlsInUse(unread="cgroup v1")),
+            DoctorVerdict.WARN,
+        ),
     ],
 )
 def test_each_trouble_is_named_with_a_remedy(
@@ -78,6 +89,26 @@ def test_a_running_scheduler_is_named() -> None:
     """The scheduler in the kernel is told by the kernel's own name for it."""
     facts = replace(SOUND, state=KernelState(state="enabled", ops="lavd"))
     assert _check(facts, "current scheduler").found == "lavd (enabled)"
+
+
+def test_the_controls_in_use_are_named() -> None:
+    """Who has a quota is told, and what a kernel without its callback means for that."""
+    shop = GroupControls("/system.slice/shop.service", quota=Quota(20_000, 100_000))
+    facts = replace(SOUND, controls=ControlsInUse(3, (shop,)))
+    assert "CPUQuota= (shop.service)" in _check(facts, "resource controls").found
+    assert _check(facts, "resource controls").verdict is DoctorVerdict.OK
+    old = replace(facts, callbacks=frozenset({"cgroup_init", "cgroup_set_weight"}))
+    check = _check(old, "resource controls")
+    assert check.verdict is DoctorVerdict.WARN
+    assert "no scheduler can honour cpu.max here" in check.meaning
+    assert "cpu.weight" not in check.meaning
+
+
+def test_a_kernel_without_group_scheduling_is_named() -> None:
+    """There nothing can be honoured, whether or not something uses it now."""
+    check = _check(replace(SOUND, callbacks=frozenset({"enqueue"})), "resource controls")
+    assert "CONFIG_EXT_GROUP_SCHED" in check.meaning
+    assert "cpu.max" in check.meaning
 
 
 def test_json_is_one_document(capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,6 +16,7 @@ from typing import Any, Self
 
 import pytest
 
+from bpf.kernel.controls import ControlsInUse, Quota
 from bpf.kernel.sysfs import KernelState
 from bpf.signals.source import Processes, SignalsLine
 from daemon.api.models import (
@@ -41,7 +42,8 @@ from daemon.api.models import (
 from daemon.config import Config
 from daemon.decide.backoff import Backoff
 from daemon.decide.kept_record import Boot, KernelIdentity
-from daemon.decide.observation import Observation
+from daemon.decide.observation import Observation, QuotaUse
+from daemon.gates.controls import ControlsGate
 from daemon.gates.proof import GateListener, Proof, Subject
 from daemon.lifecycle.attachment import ExitReason, Loadable
 from daemon.lifecycle.loader import Loaded, SchedulerLoader, Why
@@ -166,6 +168,34 @@ class FakeSignals:
         pass
 
 
+@dataclass
+class FakeQuotas:
+    """Cgroups with a quota of a fifth of a CPU, and how many CPUs each uses: by the running
+    scheduler's name ("" for the default), then by path.
+    """
+
+    clock: Clock
+    runs: Callable[[], str]
+    use: dict[str, dict[str, float]] = field(default_factory=dict)
+    forgotten: int = 0
+    _before: float = 0.0
+
+    def forget(self) -> None:
+        self.forgotten += 1
+        self._before = 0.0
+
+    def read(self) -> tuple[QuotaUse, ...]:
+        before, self._before = self._before, self.clock.now
+        if not before:
+            return ()
+        span_us = 1e6 * (self.clock.now - before)
+        now = self.use.get(self.runs(), {})
+        return tuple(
+            QuotaUse(path, cpus * span_us, span_us, Quota(20_000, 100_000))
+            for path, cpus in now.items()
+        )
+
+
 class FakeGates:
     """Gates that let everything through."""
 
@@ -203,6 +233,7 @@ class House:
     clock: Clock
     events: list[Event]
     sleep: Sleep
+    quotas: FakeQuotas
     serves: dict[str, float] = field(default_factory=lambda: {"": USUAL_US})
     lines: list[str] = field(default_factory=list)
     _dice: Any = field(default_factory=lambda: seeded(7))
@@ -370,6 +401,8 @@ async def house(
     loaders: list[FakeLoader] = []
     events: list[Event] = []
 
+    quotas = FakeQuotas(clock, lambda: loaders[0].runs)
+
     def loader(**wires: Any) -> SchedulerLoader:
         loaders.append(FakeLoader(wires["lease_s"], wires["on_gone"]))
         return loaders[-1]
@@ -378,16 +411,18 @@ async def house(
         loader=loader,
         signals=lambda interval_s, **_: signals,
         gates=lambda **_: FakeGates(),
+        controls=lambda **given: ControlsGate(**given, read=ControlsInUse),
         stolen=lambda: 0.0,
         suspended=SuspendedTime(sleep),
         boot=lambda: boot,
+        quotas=lambda: quotas,
     )
     log = EventLog(events.append, clock=clock)
     daemon = Daemon(Config.model_validate(given), log, Notifier(), parts)
     await daemon.find_kept()
     watching = asyncio.create_task(daemon.watch.run())
     try:
-        yield House(daemon, loaders[0], signals, clock, events, sleep)
+        yield House(daemon, loaders[0], signals, clock, events, sleep, quotas)
     finally:
         watching.cancel()
         await daemon.trials.end("the test is over")

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
+from bpf.kernel.controls import ResourceControl
 from daemon.api.models import Autonomy
 from daemon.config import Config, load, parse
 from daemon.decide.objective import Metric
@@ -77,6 +78,8 @@ def test_what_is_written_is_what_counts() -> None:
         state_dir = "/srv/state"
         [trial.tolerance]
         own_throughput = 0.5
+        [gates]
+        allow_ignoring = ["cpu.max", "cpu.weight"]
         [[objective]]
         workload = "comm:redis-server"
         text = "latency p99 < 2ms"
@@ -89,6 +92,7 @@ def test_what_is_written_is_what_counts() -> None:
     assert config.daemon.autonomy is Autonomy.AUTO
     assert config.daemon.state == Path("/srv/state")
     assert config.trial.tolerance.own_throughput == 0.5
+    assert config.gates.allow_ignoring == (ResourceControl.MAX, ResourceControl.WEIGHT)
     assert [each.objective.limit for each in config.declared] == [2000, 100]
 
 
@@ -168,6 +172,15 @@ def test_what_is_written_is_what_counts() -> None:
         (
             "[objective]\nworkload = 'comm:a'",
             "line 1: objective: this is a list of tables: write `[[objective]]`",
+        ),
+        (
+            "[gates]\nallow_ignoring = ['cpu.mx']",
+            "line 2: gates.allow_ignoring[1]: 'cpu.mx' is none of 'cpu.weight', 'cpu.idle' or "
+            "'cpu.max'; did you mean 'cpu.max'?",
+        ),
+        (
+            "[gates]\nallow_ignoring = 'cpu.max'",
+            "line 2: gates.allow_ignoring: 'cpu.max' is not a list",
         ),
         ("[[ignore]]", "line 1: ignore[1].workload: this key is missing"),
         (

@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
+from bpf.kernel.controls import ControlsInUse
 from daemon.api.models import Gate, GateResult
 from daemon.config import GatesTable
 from daemon.gates.chain import Gates
+from daemon.gates.controls import ControlsGate
 from daemon.gates.proof import Proof, Subject
 from tests.target import Target
 
@@ -47,7 +49,12 @@ def through(target: Target, tmp_path: Path) -> Pass:
         source: Path, *, canary: bool = False, trace: Path | None = None, **settings: Any
     ) -> tuple[Proof, Heard]:
         table = GatesTable(kernel_types=str(target.btf), **settings)
-        gates = Gates(settings=table, cache=target.cache, sysfs_root=tmp_path / "none")
+        gates = Gates(
+            settings=table,
+            cache=target.cache,
+            sysfs_root=tmp_path / "none",
+            controls=ControlsGate(settings=table, sysfs_root=tmp_path / "none", read=ControlsInUse),
+        )
         heard = Heard()
         subject = Subject(f"c-{source.stem}", source.stem, source, {}, trace, canary)
         return asyncio.run(gates(subject, heard)), heard

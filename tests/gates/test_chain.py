@@ -48,10 +48,11 @@ def test_a_sound_scheduler_passes_all_that_needs_no_kernel(through: Pass) -> Non
     assert [each.gate for each in proof.results] == [
         Gate.STATIC,
         Gate.BUILD,
+        Gate.CONTROLS,
         Gate.SIMULATE,
         Gate.VERIFY,
     ]
-    assert [each.passed for each in proof.results] == [True, True, True, False]
+    assert [each.passed for each in proof.results] == [True, True, True, True, False]
     simulated = of(Gate.SIMULATE, proof.results)
     assert simulated.figures["scenarios"] == simulated.figures["of"] >= 12
     assert "no sched_ext" in of(Gate.VERIFY, proof.results).skipped

@@ -25,6 +25,7 @@ class Gate(StrEnum):
     COMPILE = "compile"
     STATIC = "static"
     BUILD = "build"
+    CONTROLS = "controls"
     SIMULATE = "simulate"
     VERIFY = "verify"
     CANARY = "canary"

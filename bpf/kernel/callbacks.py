@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Which callbacks of `struct sched_ext_ops` a scheduler has, and which ones a kernel knows.
+
+A scheduler's are read from its compiled object: each callback is a relocation in the section of the
+scheduler's struct. A third-party scheduler carries its object inside its program, and it is found
+there. Objects and programs are anybody's: what does not fit gives `None`, never a crash.
+"""
+
+import mmap
+import struct
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from bpf.kernel.btf import KIND_DATASEC, KIND_STRUCT, KIND_VAR, Btf
+
+OPS = "sched_ext_ops"
+# Where a scheduler's struct may be. One with `?` is loaded only on request.
+_SECTIONS = (b".struct_ops.link", b".struct_ops", b"?.struct_ops.link", b"?.struct_ops")
+# An object of 64 bits, little-endian, not yet linked (ET_REL), for BPF (EM_BPF).
+_BEGINS = b"\x7fELF\x02\x01\x01"
+_KIND_AND_MACHINE = struct.pack("<HH", 1, 247)
+_SYMTAB, _REL = 2, 9
+_MOST_SECTIONS = 4096
+# The largest schedulers have some megabytes; a program has one object, or a few.
+_LARGEST_OBJECT = 64 << 20
+_LARGEST_PROGRAM = 1 << 30
+_MOST_OBJECTS = 16
+
+
+def kernel_callbacks(btf: bytes) -> frozenset[str]:
+    """The members of a kernel's `struct sched_ext_ops`; empty without sched_ext. Pure.
+
+    Raises:
+        ValueError: it is not BTF.
+    """
+    types = Btf(btf)
+    places = types.places_of(OPS)
+    for each in types.types(KIND_STRUCT):
+        if each.name_at in places:
+            return frozenset(types.members(each).values())
+    return frozenset()
+
+
+@lru_cache(maxsize=2)
+def _callbacks_of(btf: Path, size: int, time_ns: int) -> frozenset[str]:
+    return kernel_callbacks(btf.read_bytes())
+
+
+def read_kernel_callbacks(btf: Path) -> frozenset[str] | None:
+    """Those of the kernel with this BTF; None if it cannot be read. 0.3 s the first time."""
+    try:
+        about = btf.stat()
+        return _callbacks_of(btf, about.st_size, about.st_mtime_ns)
+    except (OSError, ValueError):
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class _ObjectSection:
+    name: bytes
+    type: int
+    offset: int
+    size: int
+    link: int
+    info: int
+
+
+def object_callbacks(data: bytes) -> frozenset[str] | None:
+    """The callbacks that a compiled scheduler sets. Pure.
+
+    None if it cannot be read, or has no scheduler. Of an object with several schedulers only those
+    that each of them sets.
+    """
+    try:
+        return _object_callbacks(data)
+    except (ValueError, LookupError, StopIteration, struct.error):
+        return None
+
+
+def _object_callbacks(data: bytes) -> frozenset[str] | None:
+    sections = _sections(data)
+    types = Btf(_content(data, next(each for each in sections if each.name == b".BTF")))
+    places = types.places_of(OPS)
+    members: dict[int, dict[int, str]] = {}
+    variables: dict[int, tuple[str, int]] = {}
+    of_section: dict[bytes, list[int]] = {}
+    for each in types.types(KIND_STRUCT, KIND_VAR, KIND_DATASEC):
+        if each.kind == KIND_STRUCT and each.name_at in places:
+            members[each.number] = types.members(each)
+        elif each.kind == KIND_VAR:
+            variables[each.number] = types.name(each.name_at), each.reference
+        elif each.kind == KIND_DATASEC:
+            named = types.name(each.name_at).encode()
+            of_section[named] = [number for number, _, _ in struct.iter_unpack("=III", each.tail)]
+    found: list[frozenset[str]] = []
+    for index, section in enumerate(sections):
+        if section.name not in _SECTIONS:
+            continue
+        places_of = _symbols(data, sections, index)
+        relocated = _relocated(data, sections, index)
+        for number in of_section.get(section.name, ()):
+            name, type_number = variables[number]
+            if type_number not in members:
+                continue
+            begin = places_of[name]
+            at = {each - begin for each in relocated}
+            # A place that is no callback of this one belongs to another scheduler of the section.
+            found.append(
+                frozenset(named for offset, named in members[type_number].items() if offset in at)
+            )
+    return frozenset.intersection(*found) if found else None
+
+
+def _sections(data: bytes) -> Sequence[_ObjectSection]:
+    if not data.startswith(_BEGINS) or data[16:20] != _KIND_AND_MACHINE:
+        raise ValueError("not a BPF object")
+    (headers_at,) = struct.unpack_from("<Q", data, 40)
+    size, count, names_index = struct.unpack_from("<HHH", data, 58)
+    if size != 64 or not 0 < count <= _MOST_SECTIONS:
+        raise ValueError("its headers are not as they should be")
+    if headers_at + size * count > len(data):
+        raise ValueError("cut off")
+    raw = [struct.unpack_from("<IIQQQQIIQQ", data, headers_at + size * n) for n in range(count)]
+    names = raw[names_index]
+    text = data[names[4] : names[4] + names[5]]
+    return [
+        _ObjectSection(
+            text[each[0] : text.index(b"\0", each[0])],
+            *(each[1], each[4], each[5], each[6], each[7]),
+        )
+        for each in raw
+    ]
+
+
+def _content(data: bytes, section: _ObjectSection) -> bytes:
+    content = data[section.offset : section.offset + section.size]
+    if len(content) != section.size:
+        raise ValueError("cut off")
+    return content
+
+
+def _symbols(data: bytes, sections: Sequence[_ObjectSection], index: int) -> dict[str, int]:
+    """Where each symbol of a section begins in it."""
+    table = next(each for each in sections if each.type == _SYMTAB)
+    text = _content(data, sections[table.link])
+    found: dict[str, int] = {}
+    for name, _, _, of, value, _ in struct.iter_unpack("<IBBHQQ", _content(data, table)):
+        if of == index and name:
+            found[text[name : text.index(b"\0", name)].decode("ascii", "replace")] = value
+    return found
+
+
+def _relocated(data: bytes, sections: Sequence[_ObjectSection], index: int) -> frozenset[int]:
+    """The offsets in a section that the loader fills with the address of a program."""
+    return frozenset(
+        offset
+        for table in sections
+        if table.type == _REL and table.info == index
+        for offset, _ in struct.iter_unpack("<QQ", _content(data, table))
+    )
+
+
+def _objects_in(program: "mmap.mmap | bytes") -> Iterator[bytes]:
+    """The BPF objects that are embedded in a program."""
+    at = -1
+    for _ in range(_MOST_OBJECTS):
+        while (at := program.find(_BEGINS, at + 1)) >= 0:
+            if program[at + 16 : at + 20] == _KIND_AND_MACHINE:
+                break
+        if at < 0:
+            return
+        # The headers of its sections are at its end.
+        head = program[at : at + 64]
+        if len(head) < 64:
+            return
+        (headers_at,) = struct.unpack_from("<Q", head, 40)
+        size, count = struct.unpack_from("<HH", head, 58)
+        if headers_at + size * count <= _LARGEST_OBJECT:
+            yield program[at : at + headers_at + size * count]
+
+
+def program_callbacks(program: "mmap.mmap | bytes") -> frozenset[str] | None:
+    """The callbacks of the scheduler that a program carries; None if none can be read.
+
+    If it carries several schedulers, only those that each of them sets.
+    """
+    found = [object_callbacks(each) for each in _objects_in(program)]
+    known = [each for each in found if each is not None]
+    return frozenset.intersection(*known) if known else None
+
+
+def read_object_callbacks(path: Path) -> frozenset[str] | None:
+    """Those of a compiled scheduler; None if they cannot be read."""
+    try:
+        return object_callbacks(path.read_bytes())
+    except OSError:
+        return None
+
+
+@lru_cache(maxsize=64)
+def _program_callbacks(path: Path, size: int, time_ns: int) -> frozenset[str] | None:
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as program:
+        return program_callbacks(program)
+
+
+def read_program_callbacks(path: Path) -> frozenset[str] | None:
+    """Those of an installed scheduler's program; None if they cannot be read."""
+    try:
+        about = path.stat()
+        if not 0 < about.st_size <= _LARGEST_PROGRAM:
+            return None
+        return _program_callbacks(path, about.st_size, about.st_mtime_ns)
+    except (OSError, ValueError):
+        return None

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Which callbacks a scheduler has is read from its object, and from a program that carries one."""
+
+from pathlib import Path
+
+import pytest
+
+from bpf.kernel.callbacks import (
+    kernel_callbacks,
+    object_callbacks,
+    program_callbacks,
+    read_kernel_callbacks,
+    read_object_callbacks,
+    read_program_callbacks,
+)
+from tests.target import Target
+
+# A scheduler that hears of weights and quotas.
+GROUPS = """\
+#include <scx/common.bpf.h>
+
+char _license[] SEC("license") = "GPL";
+
+void BPF_STRUCT_OPS(groups_enqueue, struct task_struct *p, u64 enq_flags)
+{
+	scx_bpf_dsq_insert(p, SCX_DSQ_GLOBAL, SCX_SLICE_DFL, enq_flags);
+}
+
+void BPF_STRUCT_OPS(groups_set_weight, struct cgroup *cgrp, u32 weight)
+{
+}
+
+void BPF_STRUCT_OPS(groups_set_bandwidth, struct cgroup *cgrp, u64 period, u64 quota, u64 burst)
+{
+}
+
+SCX_OPS_DEFINE(groups_ops,
+.enqueue = (void *)groups_enqueue,
+.cgroup_set_weight = (void *)groups_set_weight,
+.cgroup_set_bandwidth = (void *)groups_set_bandwidth,
+.timeout_ms = 5000,
+.name = "groups");
+"""
+SET = frozenset({"enqueue", "cgroup_set_weight", "cgroup_set_bandwidth"})
+
+
+@pytest.fixture
+def built(target: Target, tmp_path: Path) -> Path:
+    return target.build(GROUPS, tmp_path, name="groups.bpf.c").require()
+
+
+def test_the_callbacks_of_an_object_are_those_that_it_sets(built: Path) -> None:
+    """Callbacks are found, and members that are values are not among them."""
+    assert read_object_callbacks(built) == SET
+
+
+def test_a_program_has_those_of_the_object_in_it(built: Path, tmp_path: Path) -> None:
+    """An installed scheduler carries its object, anywhere among its other bytes."""
+    program = tmp_path / "scx_groups"
+    program.write_bytes(b"\x7fELF\x02\x01\x01" + b"x" * 4093 + built.read_bytes() + b"y" * 999)
+    assert read_program_callbacks(program) == SET
+
+
+def test_a_program_with_two_schedulers_has_what_both_set(
+    built: Path, target: Target, tmp_path: Path
+) -> None:
+    """Which of them it loads is not known, so only what holds for both is said."""
+    plain = GROUPS.replace(".cgroup_set_weight = (void *)groups_set_weight,", "")
+    other = target.build(plain, tmp_path / "b", name="other.bpf.c").require()
+    both = built.read_bytes() + other.read_bytes()
+    assert program_callbacks(both) == SET - {"cgroup_set_weight"}
+
+
+def test_what_is_no_scheduler_is_unknown(tmp_path: Path) -> None:
+    """Neither a missing file nor one of other bytes is a scheduler without callbacks."""
+    assert read_object_callbacks(tmp_path / "none.o") is None
+    assert read_program_callbacks(tmp_path / "none") is None
+    assert object_callbacks(b"\x7fELF\x02\x01\x01" + bytes(200)) is None
+    assert program_callbacks(Path("/bin/true").read_bytes()) is None
+    assert read_program_callbacks(tmp_path) is None
+
+
+def test_a_damaged_object_is_unknown_and_never_a_crash(built: Path) -> None:
+    """Wherever it is cut off, and whatever byte of its headers is another."""
+    whole = built.read_bytes()
+    for end in range(0, len(whole), max(1, len(whole) // 200)):
+        assert object_callbacks(whole[:end]) is None
+    for at in [*range(64), *range(len(whole) - 2048, len(whole), 7)]:
+        harmed = bytearray(whole)
+        harmed[at] ^= 0xFF
+        found = object_callbacks(bytes(harmed))
+        assert found is None or found <= SET
+        program_callbacks(bytes(harmed))
+
+
+def test_the_kernel_says_which_callbacks_it_knows(target: Target, tmp_path: Path) -> None:
+    """From its BTF; a file that is none is unknown."""
+    known = read_kernel_callbacks(target.btf)
+    assert known is not None
+    assert {"enqueue", "cgroup_init", "cgroup_set_weight"} <= known
+    bad = tmp_path / "vmlinux"
+    bad.write_bytes(b"x" * 100)
+    assert read_kernel_callbacks(bad) is None
+    assert read_kernel_callbacks(tmp_path / "none") is None
+    with pytest.raises(ValueError, match="magic"):
+        kernel_callbacks(bytes(64))
