@@ -5,7 +5,6 @@ A manifest is checked completely: one `Fault(BAD_MANIFEST)` reports every proble
 key, and an unknown key with the nearest known one. Nothing here loads or builds anything.
 """
 
-import json
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Self
@@ -184,21 +183,9 @@ def parse_manifest(text: str, where: str) -> Manifest:
 
 def manifest_text(manifest: Manifest) -> str:
     """A manifest as the text of a `manifest.toml`; `parse_manifest` gives back the same one."""
-    values = manifest.model_dump(mode="json", exclude_defaults=True)
-    params = values.pop("params", [])
-    tables = ["\n".join(f"{key} = {_toml(value)}" for key, value in values.items())]
-    tables += [
-        "\n".join(["[[params]]", *(f"{key} = {_toml(value)}" for key, value in each.items())])
-        for each in params
-    ]
-    return "\n\n".join(tables) + "\n"
+    import tomlkit
 
-
-def _toml(value: str | int | float | list[str]) -> str:
-    """One value. A JSON string is a TOML string, if no character is written as two escapes."""
-    if isinstance(value, list):
-        return f"[{', '.join(_toml(each) for each in value)}]"
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return tomlkit.dumps(manifest.model_dump(mode="json", exclude_defaults=True))
 
 
 def read_manifest(path: Path) -> Manifest:

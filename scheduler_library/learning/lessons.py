@@ -73,7 +73,8 @@ class Lesson:
     """A claim in its current state. `at`: when it was first made; `confirmed` and `contradicted`
     count all evidence, of which only the latest is kept.
 
-    `comment` is the text above it in the file, kept for its author.
+    `comment` is the text above it in the file, and `source` its table there: both are kept for
+    their author.
     """
 
     text: str
@@ -88,6 +89,7 @@ class Lesson:
     policy: str = ""
     objective: str = ""
     comment: tuple[str, ...] = field(default=(), compare=False)
+    source: str = field(default="", compare=False, repr=False)
 
     @property
     def weakened(self) -> bool:

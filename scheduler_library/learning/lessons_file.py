@@ -1,18 +1,20 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The file of lessons, `lessons.toml` in the state folder: for people to read and to edit.
 
-One `[[lesson]]` table each; only `text` is required, so that a person writes two lines. Comment
-lines above a lesson stay with it. A file that cannot be parsed is refused with its line, and left
-as it is: nobody's work is overwritten.
+One `[[lesson]]` table each; only `text` is required, so that a person writes two lines. A lesson
+that did not change is written back as it was read. In one that did, only the changed keys are
+replaced, and its comments stay. A file that cannot be parsed is refused with its line, and left as
+it is: nobody's work is overwritten.
 """
 
-import json
+import contextlib
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, MutableMapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from process import Fault, FaultType
 from process.text_file import read_text, write_whole
@@ -24,6 +26,10 @@ from scheduler_library.learning.lessons import (
     LessonEvidence,
     Says,
 )
+
+if TYPE_CHECKING:
+    # 2 MB in the daemon, which needs it only when it writes.
+    from tomlkit.items import Array
 
 FILE = "lessons.toml"
 LARGEST_BYTES = 1024 * 1024
@@ -37,7 +43,7 @@ HEAD = """\
 #   [[lesson]]
 #   text = "the backup at night is no degradation"
 #
-# Comments above a lesson stay with it. docs/learning.md says what the other keys mean."""
+# Your comments stay. docs/learning.md says what the other keys mean."""
 _KEYS = (
     "text",
     "at",
@@ -54,6 +60,7 @@ _KEYS = (
 _EVIDENCE_KEYS = ("at", "episode", "trial", "said", "supports")
 _TABLE = re.compile(r"\s*\[\[\s*lesson\s*\]\]\s*(#.*)?$")
 _NAME = re.compile(r"[\w.-]{1,60}")
+_NO_TIME = -1.0
 
 
 def _fault(where: str, line: int, why: str) -> Fault:
@@ -138,9 +145,7 @@ class _Reader:
         return tuple(found)
 
 
-def _lesson(
-    table: Mapping[str, Any], comment: tuple[str, ...], where: str, line: int, at: float
-) -> Lesson:
+def _lesson(table: Mapping[str, Any], where: str, line: int, at: float) -> Lesson:
     read = _Reader(where, line)
     read.keys(table, _KEYS)
     text = read.text(table, "text", LONGEST_TEXT)
@@ -163,7 +168,6 @@ def _lesson(
         evidence,
         read.text(table, "policy", LONGEST_TEXT),
         read.text(table, "objective", LONGEST_SAID),
-        comment,
     )
 
 
@@ -194,7 +198,8 @@ def parse(text: str, where: str = FILE, at: float = 0.0) -> tuple[str, list[Less
         end = firsts[place + 1] if place + 1 < len(firsts) else len(lines)
         table = _table(lines[start:end], where, start + 1)
         comment = tuple(line.strip() for line in lines[first:start])
-        found.append(_lesson(table, comment, where, start + 1, at))
+        source = "\n".join(lines[start:end]).rstrip()
+        found.append(replace(_lesson(table, where, start + 1, at), comment=comment, source=source))
     return "\n".join(head).strip(), found
 
 
@@ -218,51 +223,95 @@ def _table(
     return table
 
 
-def _text(value: str) -> str:
-    """A JSON string is a TOML string, if no character is written as two escapes."""
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-
-
-def _time(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _evidence(each: LessonEvidence) -> str:
-    parts = [f"at = {_time(each.at)}"]
-    parts += [
-        f"{key} = {_text(value)}"
-        for key, value in (("episode", each.episode), ("trial", each.trial), ("said", each.said))
-        if value
-    ]
-    if not each.supports:
-        parts.append("supports = false")
-    return f"  {{ {', '.join(parts)} }},"
+# ---------------------------------------------------------------- writing
 
 
 def render(head: str, lessons: Iterable[Lesson]) -> str:
     """The text of the file; `parse` gives back the same lessons."""
     blocks = [head or HEAD]
-    for each in lessons:
-        lines = [*each.comment, "[[lesson]]", f"text = {_text(each.text)}"]
-        lines.append(f"at = {_time(each.at)}")
-        lines.append(f"author = {_text(each.author)}")
-        if each.about:
-            lines.append(f"about = {_text(each.about)}")
-        if each.policy:
-            lines.append(f"policy = {_text(each.policy)}")
-        if each.tags:
-            lines.append(f"tags = [{', '.join(map(_text, each.tags))}]")
-        if each.says:
-            lines.append(f"says = {_text(each.says.value)}")
-        if each.objective:
-            lines.append(f"objective = {_text(each.objective)}")
-        if each.confirmed or each.contradicted:
-            lines.append(f"confirmed = {each.confirmed}")
-            lines.append(f"contradicted = {each.contradicted}")
-        if each.evidence:
-            lines += ["evidence = [", *map(_evidence, each.evidence), "]"]
-        blocks.append("\n".join(lines))
+    blocks += ["\n".join([*each.comment, _block(each)]) for each in lessons]
     return "\n\n".join(blocks) + "\n"
+
+
+def _block(lesson: Lesson) -> str:
+    """One `[[lesson]]`: as its author wrote it, with new values where they changed."""
+    if lesson.source and _reads_as(lesson.source, lesson):
+        return lesson.source
+    import tomlkit
+    from tomlkit.exceptions import TOMLKitError
+
+    values = _values(lesson)
+    if lesson.source:
+        with contextlib.suppress(TOMLKitError):
+            document = tomlkit.parse(lesson.source)
+            _update(document["lesson"][0], values)
+            edited = tomlkit.dumps(document).rstrip()
+            if _reads_as(edited, lesson):
+                return edited
+    return tomlkit.dumps({"lesson": [values]}).rstrip()
+
+
+def _reads_as(source: str, lesson: Lesson) -> bool:
+    # The time of the file is none of the lesson's: it changes with each write.
+    found = _lesson(_table(source.splitlines(), FILE, 1), FILE, 1, _NO_TIME)
+    return _in_seconds(found) == _in_seconds(lesson)
+
+
+def _in_seconds(lesson: Lesson) -> Lesson:
+    """With times as the file has them, without fractions."""
+    evidence = tuple(replace(each, at=int(each.at)) for each in lesson.evidence)
+    return replace(lesson, at=int(lesson.at), evidence=evidence)
+
+
+def _update(table: MutableMapping[str, Any], values: Mapping[str, Any]) -> None:
+    for key in _KEYS:
+        if key in values and table.get(key) != values[key]:
+            table[key] = values[key]
+        elif key in table and key not in values:
+            del table[key]
+
+
+def _values(lesson: Lesson) -> dict[str, Any]:
+    """The keys of a lesson in the order of the file; those that say nothing are left out."""
+    values: dict[str, Any] = {
+        "text": lesson.text,
+        "at": _time(lesson.at),
+        "author": lesson.author,
+        "about": lesson.about,
+        "policy": lesson.policy,
+        "tags": list(lesson.tags),
+        "says": lesson.says.value,
+        "objective": lesson.objective,
+    }
+    if lesson.confirmed or lesson.contradicted:
+        values |= {"confirmed": lesson.confirmed, "contradicted": lesson.contradicted}
+    if lesson.evidence:
+        values["evidence"] = _evidence(lesson.evidence)
+    return {key: value for key, value in values.items() if value not in ("", [])}
+
+
+def _evidence(evidence: Iterable[LessonEvidence]) -> "Array":
+    """One line for each piece."""
+    import tomlkit
+
+    lines = tomlkit.array()
+    for each in evidence:
+        line = tomlkit.inline_table()
+        line["at"] = _time(each.at)
+        for key, value in (("episode", each.episode), ("trial", each.trial), ("said", each.said)):
+            if value:
+                line[key] = value
+        if not each.supports:
+            line["supports"] = False
+        lines.append(line)
+    return lines.multiline(True)
+
+
+def _time(at: float) -> datetime:
+    return datetime.fromtimestamp(int(at), UTC)
+
+
+# ---------------------------------------------------------------- the file
 
 
 def read(path: Path) -> tuple[str, list[Lesson]]:

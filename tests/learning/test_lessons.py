@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Lessons: one file that people read and edit, bounded, with what speaks for and against each."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -144,6 +145,45 @@ def test_a_lesson_by_hand_is_two_lines_and_keeps_its_comment() -> None:
     again = render(head, found)
     assert again.startswith("# ours, since 2026\n\n# ask Ada\n[[lesson]]\n")
     assert parse(again)[1] == found
+
+
+WRITTEN = """\
+# ask Ada
+[[lesson]]
+  text = 'short slices help "redis"'   # seen in May
+  at = 2026-05-01T12:00:00+02:00
+  # who measured it
+  author = "ada"
+  evidence = [{ at = 2026-05-02T00:00:00Z, trial = "t-1" }]  # one so far
+"""
+
+
+def test_a_lesson_that_did_not_change_is_written_as_it_was() -> None:
+    """Layout, quotes and the person's own time zone stay; nothing is written in another way."""
+    head, found = parse(f"# head\n\n{WRITTEN}")
+    assert render(head, [*found, Lesson("new", NOW)]).startswith(f"# head\n\n{WRITTEN}")
+
+
+def test_new_evidence_keeps_the_comments_of_a_lesson() -> None:
+    """Only the keys that changed are replaced."""
+    head, (lesson,) = parse(f"# head\n\n{WRITTEN}")
+    one = LessonEvidence(NOW, "e-2", "t-2", "keep: response p99", supports=False)
+    later = replace(lesson, contradicted=1, evidence=(*lesson.evidence, one))
+    text = render(head, [later])
+    for line in WRITTEN.splitlines()[:-1]:
+        assert line in text
+    assert "# one so far" in text
+    assert parse(text)[1] == [
+        replace(later, evidence=(later.evidence[0], replace(one, at=int(NOW))))
+    ]
+
+
+def test_a_lesson_without_a_time_keeps_that_of_its_first_reading() -> None:
+    """The file's own time changes with each write, so the lesson's is written down."""
+    head, found = parse('[[lesson]]\ntext = "a"  # why\n', at=NOW)
+    text = render(head, found)
+    assert 'text = "a"  # why\nat = ' in text
+    assert parse(text, at=NOW + 1000)[1][0].at == int(NOW)
 
 
 @pytest.mark.parametrize(
