@@ -21,11 +21,11 @@ from benchmarks import (
     agent_cost,
     emergency,
     emergency_native,
+    kept_is_wanted,
     mcp_sizes,
     policy_steps_native,
     schbench,
     simulator_speed,
-    yardstick,
 )
 from benchmarks.agreement.run import agreement
 from benchmarks.guest import MEASUREMENTS, machine
@@ -43,9 +43,9 @@ from process import Fault, measure, run
 # A bound for a guest that hangs. Emulated on two busy CPUs all measurements took an hour.
 LIMIT_S = 7200.0
 AGREEMENT = "agreement"
-YARDSTICK = "yardstick"
+KEPT_IS_WANTED = "kept_is_wanted"
 # These run schbench, where it is there.
-WITH_SCHBENCH = {YARDSTICK, "own_numbers"}
+WITH_SCHBENCH = {KEPT_IS_WANTED, "own_numbers"}
 # What asks nothing of the kernel is measured here: emulation would measure the emulator.
 ON_THE_HOST = {
     "simulator_speed": simulator_speed.measure,
@@ -213,14 +213,14 @@ def main() -> int:
     )
     options = words.parse_args()
     names = options.only or [*MEASUREMENTS, *ON_THE_HOST]
-    if YARDSTICK in names:
+    if KEPT_IS_WANTED in names:
         try:
             schbench.find()
         except Fault as fault:
-            say(f"not measured: {YARDSTICK}\n{fault.report()}")
+            say(f"not measured: {KEPT_IS_WANTED}\n{fault.report()}")
             if options.only:
                 return 1
-            names = [name for name in names if name != YARDSTICK]
+            names = [name for name in names if name != KEPT_IS_WANTED]
     in_guest = [name for name in names if name in MEASUREMENTS]
     os.chdir(project_root())
     native = sysfs.read().supported and os.geteuid() == 0
@@ -258,8 +258,8 @@ def main() -> int:
         f"(host: {about['host_cpu']}), Python {about.get('python')}, clang {about.get('clang')}, "
         f"in {about['minutes']:g} minutes.\n\n{markdown(rows(collected.results))}\n"
     )
-    if YARDSTICK in collected.results:
-        found = yardstick.last_line(collected.results[YARDSTICK]["scenes"])
+    if KEPT_IS_WANTED in collected.results:
+        found = kept_is_wanted.last_line(collected.results[KEPT_IS_WANTED]["scenes"])
         sys.stdout.write(f"\n{found}\n")
     if options.json:
         figures = {"about": about, "results": collected.results, "faults": collected.faults}

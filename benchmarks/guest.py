@@ -20,13 +20,13 @@ from pathlib import Path
 from benchmarks import (
     daemon_cost,
     emergency,
+    kept_is_wanted,
     load_times,
     own_numbers,
     policy_steps,
     recorder_overhead,
     schbench,
     uneven_jobs,
-    yardstick,
 )
 from bpf.build.clang import find_clang
 from process import Fault, run
@@ -54,7 +54,7 @@ MEASUREMENTS: dict[str, Callable[[], Awaitable[dict[str, object]]]] = {
     "load_times": load_times.measure,
     "emergency": emergency.measure,
     "uneven_jobs": uneven_jobs.measure,
-    "yardstick": yardstick.measure,
+    "kept_is_wanted": kept_is_wanted.measure,
     "own_numbers": own_numbers.measure,
     "policy_steps": policy_steps.measure,
     "signals_overhead": signals_overhead,

@@ -78,8 +78,8 @@ def rows(results: Results) -> list[Row]:
         found += _candidates(results["emergency_native"])
     if "uneven_jobs" in results:
         found += _jobs(results["uneven_jobs"])
-    if "yardstick" in results:
-        found += _yardstick(results["yardstick"])
+    if "kept_is_wanted" in results:
+        found += _kept_is_wanted(results["kept_is_wanted"])
     if "own_numbers" in results:
         found += _own_numbers(results["own_numbers"])
     if "policy_steps" in results:
@@ -360,7 +360,7 @@ SCENES = {
 }
 
 
-def _yardstick(result: Mapping[str, Any]) -> list[Row]:
+def _kept_is_wanted(result: Mapping[str, Any]) -> list[Row]:
     found = []
     for name, scene in result["scenes"].items():
         count = scene.get("count")

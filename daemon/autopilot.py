@@ -22,11 +22,11 @@ from daemon.api.models import (
 from daemon.config import Config
 from daemon.decide import backoff, detect, interval
 from daemon.decide.blame import excuse
+from daemon.decide.criteria import criteria_of
 from daemon.decide.detect import DetectState, Recovery
 from daemon.decide.guard import Kept, kept_of
 from daemon.decide.interval import IntervalFacts, IntervalState
 from daemon.decide.observation import Observation
-from daemon.decide.yardstick import yardstick_of
 from daemon.gates.candidates import Candidate, Publish
 from daemon.gates.telling import stopped_reason
 from daemon.lifecycle.attachment import ExitReason, Loadable, thrown_out
@@ -192,7 +192,7 @@ class Autopilot:
                 self._episodes.begin(
                     degradation,
                     profile,
-                    yardstick_of(
+                    criteria_of(
                         degradation.workload,
                         declared=self._config.declared,
                         broken=degradation.objective,

@@ -19,7 +19,7 @@ from bpf.kernel.controls import ResourceControl
 from daemon.api.models import Autonomy
 from daemon.decide.interval import IntervalSettings
 from daemon.decide.keep import AfterReboot
-from daemon.decide.objective import Declared, Metric, parse_objective
+from daemon.decide.objective import Declared, parse_objective
 from daemon.decide.settings import (
     DetectSettings,
     GuardSettings,
@@ -30,6 +30,7 @@ from daemon.decide.settings import (
 from process import Fault, FaultType
 from process.invalid import Location, key_name, key_of, keys_at, nearest, sentence
 from process.text_file import parse_toml, read_text
+from simulator.objective_text import Metric
 
 PATH = Path("/etc/schedpilot/schedpilot.toml")
 # The maximum length of an objective's text.

@@ -35,19 +35,19 @@ from simulator.run import (
     simulate,
 )
 from simulator.scenario import MAX_CPUS, SCENARIOS, S, Scenario
-from simulator.stress import STRESS, STRESS_MACHINE
-from simulator.told import RequestedFacts
-from simulator.traces import machine_for, read_trace, replay_of
-from simulator.waits import cause_of
-from simulator.yardstick import (
+from simulator.simulated_objective import (
     MEASURES,
     SimulatedObjective,
     guarded,
     joint,
-    parse_objective,
+    parse_simulated_objective,
     scored,
     usual_objective,
 )
+from simulator.stress import STRESS, STRESS_MACHINE
+from simulator.told import RequestedFacts
+from simulator.traces import machine_for, read_trace, replay_of
+from simulator.waits import cause_of
 
 EJECTED = 3
 
@@ -333,7 +333,7 @@ def compare(asked: argparse.Namespace) -> Comparison:
     Raises:
         Fault: those of the build, the trace and the simulations.
     """
-    objective = parse_objective(asked.objective) if asked.objective else None
+    objective = parse_simulated_objective(asked.objective) if asked.objective else None
     require_types(asked.btf)
     work = work_for(asked)
     if asked.perfetto and len(work.scenarios) > 1:

@@ -35,8 +35,8 @@ from process.effort import inherit
 from simulator import verdict_cache
 
 if TYPE_CHECKING:
+    from simulator.simulated_objective import SimulatedObjective
     from simulator.stress_verdict import Finding, RecordedWorkload
-    from simulator.yardstick import SimulatedObjective
 
 STATIC, BUILD, SIMULATE = "static", "build", "simulate"
 # Random seed for the recorded workload; any value would do, equal seeds give equal results.
@@ -343,10 +343,10 @@ def _recorded(
 ) -> "RecordedWorkload":
     """The recording, on a machine with this machine's costs, and how it is judged."""
     from simulator.calibration import calibrated
+    from simulator.simulated_objective import parse_simulated_objective
     from simulator.stress_verdict import RecordedWorkload
     from simulator.told import RequestedFacts
     from simulator.traces import machine_for, read_trace, replay_of
-    from simulator.yardstick import parse_objective
 
     recording = read_trace(trace)
     base = calibrated(os.cpu_count() or 1, cache_folder=cache_folder)
@@ -356,7 +356,7 @@ def _recorded(
     def read(text: str) -> "SimulatedObjective | None":
         # The daemon may measure more than is known here; that is not the candidate's fault.
         try:
-            found = parse_objective(text)
+            found = parse_simulated_objective(text)
         except Fault as fault:
             notes.append(f"nothing is predicted of `{text[:200]}`: {fault.why}")
             return None

@@ -11,9 +11,9 @@ error has a line for each trial.
 optuna's tree-structured Parzen estimator (Bergstra et al., NeurIPS 2011) proposes values one after
 the other, beginning with the defaults. The cost is the mean logarithm of how much worse than under
 the kernel's default it is, over the groups and two seeds: by an objective (`--objective`,
-simulator/yardstick.py), by one figure (`--metric`), or by the kind of each group. Lost throughput
-of a group adds to the cost, and a starved group counts as an ejection. The result is then measured
-with seeds that the search did not use.
+simulator/simulated_objective.py), by one figure (`--metric`), or by the kind of each group. Lost
+throughput of a group adds to the cost, and a starved group counts as an ejection. The result is
+then measured with seeds that the search did not use.
 """
 
 import argparse
@@ -45,8 +45,8 @@ from simulator.compare import (
 )
 from simulator.run import Ended, NativeScheduler, SimulationFigures, simulate
 from simulator.scenario import S, Scenario
+from simulator.simulated_objective import SimulatedObjective, parse_simulated_objective
 from simulator.stress import wait_bounds_ns
-from simulator.yardstick import SimulatedObjective, parse_objective
 
 TUNED_FOR = 2
 HELD_BACK = 2
@@ -287,7 +287,7 @@ def search(asked: argparse.Namespace) -> Searched:
         Fault: those of the build, the trace, the space and the simulations.
     """
     space = read_space(asked.space)
-    wanted = parse_objective(asked.objective) if asked.objective else None
+    wanted = parse_simulated_objective(asked.objective) if asked.objective else None
     judged = SearchGoal(wanted, asked.metric, asked.group)
     defaults: dict[str, float | bool] = {each.name: each.default for each in space}
     seeds = [asked.seed + number for number in range(TUNED_FOR)]

@@ -32,9 +32,7 @@ from simulator.run import (
     simulate,
 )
 from simulator.scenario import MS, Leave, Repeat, Run, S, Scenario, Task
-from simulator.stress import OTHER_SIZES, stress_set, wait_bounds_ns, weight_of
-from simulator.waits import cause_of, explain_wait
-from simulator.yardstick import (
+from simulator.simulated_objective import (
     MEASURES,
     Scored,
     SimulatedObjective,
@@ -44,6 +42,8 @@ from simulator.yardstick import (
     scored,
     usual_objective,
 )
+from simulator.stress import OTHER_SIZES, stress_set, wait_bounds_ns, weight_of
+from simulator.waits import cause_of, explain_wait
 
 Severity = Literal["error", "warning", "note"]
 
@@ -117,7 +117,7 @@ class RecordedWorkload:
 
     `group` is the one for which a scheduler is sought, by `objective`; "": none in particular.
     `guards`: for other groups. All other groups are judged by their kind
-    (`yardstick.usual_objective`). `notes`: what cannot be judged here.
+    (`simulated_objective.usual_objective`). `notes`: what cannot be judged here.
     """
 
     scenario: Scenario

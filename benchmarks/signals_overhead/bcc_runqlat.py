@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Run-queue delay by command name, measured the way BCC's `runqlat` does it.
 
-The yardstick for `schedpilot-signals`: wakeups are stamped in a hash by thread id, and the
+What `schedpilot-signals` is compared with: wakeups are stamped in a hash by thread id, and the
 stamp is looked up when the thread gets a CPU. It keeps one log2 histogram a command name,
 which is less than what `schedpilot-signals` keeps.
 

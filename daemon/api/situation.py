@@ -64,7 +64,7 @@ def told(facts: Facts, quote: Quote = displayable) -> list[str]:
     return [line for line in lines if line]
 
 
-# ---------------------------------------------------------------- the yardstick
+# ---------------------------------------------------------------- the objective
 
 
 def _judged(facts: Facts, quote: Quote) -> str:

@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from daemon.api.models import ProfileView
-from daemon.decide.objective import Metric, Objective, parse_objective
+from daemon.decide.objective import Objective, parse_objective
 from daemon.decide.words import figure
 from scheduler_library.profile import Tag
+from simulator.objective_text import Metric
 
 # For a workload that answers requests: how long one takes, and not fewer of them.
 REQUESTS = "response p99; completions not worse than 5%"

@@ -22,11 +22,12 @@ from re import compile as pattern_of
 from daemon.api.models import Degradation
 from daemon.decide.baseline import Baseline
 from daemon.decide.lasting import STILL, IntervalMark, Lasting
-from daemon.decide.objective import Declared, Measurement, Metric, Objective, Term
+from daemon.decide.objective import Declared, Measurement, Objective, Term
 from daemon.decide.observation import Observation, WorkloadObservation
 from daemon.decide.settings import DetectSettings
 from daemon.decide.values import Value, response_p99, value_of
 from daemon.decide.words import duration, figure
+from simulator.objective_text import Metric
 
 KERNEL_DEFAULT = ""
 SIGNAL = "run-queue delay p99"

@@ -36,7 +36,7 @@ from daemon.decide.detect import (
     worst_term,
 )
 from daemon.decide.lasting import STILL, IntervalMark, Lasting
-from daemon.decide.objective import Guard, Measurement, Metric, Objective, Term, meant
+from daemon.decide.objective import Guard, Measurement, Objective, Term, meant
 from daemon.decide.observation import Observation, WorkloadObservation
 from daemon.decide.quotas import exceeded
 from daemon.decide.settings import DetectSettings, GuardSettings, TrialSettings
@@ -44,6 +44,7 @@ from daemon.decide.values import parts_of, response_p99, value_of
 from daemon.decide.verdict import LONGEST_NAME, starving_us, values, who
 from daemon.decide.windows import STOLEN, GuardedFigure, longest_of
 from daemon.decide.words import figure
+from simulator.objective_text import Metric
 
 # Intervals with a starved task, or with a cgroup beyond its quota, among the last `of_intervals`.
 STARVED_INTERVALS = 2

@@ -15,8 +15,9 @@ from statistics import median
 
 from daemon.decide.histogram import Histogram, clipped, mean, merged, quantile, total
 from daemon.decide.makespan import makespan_of
-from daemon.decide.objective import Measurement, Metric, Objective, Term, is_glob
+from daemon.decide.objective import Measurement, Objective, Term, is_glob
 from daemon.decide.observation import Observation, WorkloadObservation
+from simulator.objective_text import Metric
 
 # The start of a period without a start.
 ALWAYS = -math.inf

@@ -42,7 +42,7 @@ from daemon.decide.compared import (
     loss_of,
     term_values,
 )
-from daemon.decide.objective import Guard, Metric, Objective, Term
+from daemon.decide.objective import Guard, Objective, Term
 from daemon.decide.settings import TrialSettings
 from daemon.decide.windows import (
     BLOCK,
@@ -54,6 +54,7 @@ from daemon.decide.windows import (
     usual_samples,
 )
 from daemon.decide.words import duration, figure, percent, sure
+from simulator.objective_text import Metric
 
 # How much of others' names is shown in a reason, characters.
 LONGEST_NAME = 100

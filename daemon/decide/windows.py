@@ -12,11 +12,12 @@ from statistics import median
 
 from daemon.api.models import Arm, Direction, WindowView
 from daemon.decide.histogram import merged, quantile
-from daemon.decide.objective import Guard, Measurement, Metric, Objective, Term, meant
+from daemon.decide.objective import Guard, Measurement, Objective, Term, meant
 from daemon.decide.observation import Observation, WorkloadObservation
 from daemon.decide.settings import TrialSettings
 from daemon.decide.values import ALWAYS, Value, responds, responses_of, value_of
 from daemon.decide.words import duration
+from simulator.objective_text import Metric
 
 BLOCK = 4
 _PAIR = (

@@ -5,7 +5,7 @@ import time
 
 from daemon.api.models import CandidateRequest, CandidateView
 from daemon.autopilot import Autopilot
-from daemon.decide.yardstick import Yardstick
+from daemon.decide.criteria import Criteria
 from daemon.gates.candidates import Candidates
 from daemon.gates.preparation import Preparation
 from daemon.handlers.beliefs import BeliefsHandler
@@ -78,7 +78,7 @@ class CandidatesHandler:
         return view.model_copy(update={**told, **read})
 
 
-def _judged_by(workload: str, yardstick: Yardstick) -> JudgedBy:
+def _judged_by(workload: str, criteria: Criteria) -> JudgedBy:
     """The same in the simulator's form."""
-    guards = tuple((each.workload, each.term.canonical) for each in yardstick.guards)
-    return JudgedBy(workload, yardstick.objective.canonical, guards)
+    guards = tuple((each.workload, each.term.canonical) for each in criteria.guards)
+    return JudgedBy(workload, criteria.objective.canonical, guards)

@@ -81,19 +81,19 @@ class EpisodesHandler:
         asked = request.objective
         if goal is not None and not goal.question:
             asked = asked or goal.objective
-        yardstick = self._judging.asked(request.workload, asked, guards, seen.profile)
+        criteria = self._judging.asked(request.workload, asked, guards, seen.profile)
         notes = list(goal.notes) if goal else []
         question = goal.question if goal else ""
         if question and (request.objective or self._judging.declared_for(request.workload)):
             # The goal says less than other sources.
             notes.append(f"unclear in the goal: {question}")
             question = ""
-        yardstick = replace(yardstick, warnings=(*notes, *yardstick.warnings))
+        criteria = replace(criteria, warnings=(*notes, *criteria.warnings))
         episode = self._episodes.begin_asked(
             request.workload,
             request.goal,
             seen.profile,
-            yardstick,
+            criteria,
             question=question,
             settled=request.objective is not None,
         )

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 from daemon.api.display import displayable
 from daemon.api.models import GuardRequest, ProfileView
+from daemon.decide.criteria import Criteria, criteria_of
 from daemon.decide.objective import Declared, Objective
-from daemon.decide.yardstick import Yardstick, yardstick_of
 from daemon.lifecycle.episodes import Episode
 from daemon.signals.watch import Watch
 from daemon.understanding.profiles import Profiles
@@ -33,9 +33,9 @@ class Judging:
         asked: str | None,
         guards: Sequence[GuardRequest],
         profile: ProfileView,
-    ) -> Yardstick:
+    ) -> Criteria:
         """How the trials of an episode that a person opened are judged."""
-        return yardstick_of(
+        return criteria_of(
             workload,
             asked=asked,
             guards=guards,
@@ -48,12 +48,12 @@ class Judging:
         """Whether the operator declared what counts for a workload."""
         return any(each.of([workload]) == [workload] for each in self._declared)
 
-    def expected(self, episode: Episode | None, workload: str) -> Yardstick | None:
+    def expected(self, episode: Episode | None, workload: str) -> Criteria | None:
         """How a trial would be judged at this moment; None without a workload."""
         if not workload:
             return None
         own = episode is not None and episode.workload == workload
-        return yardstick_of(
+        return criteria_of(
             workload,
             before=episode.objective if episode and own else None,
             guards_before=episode.guards if episode else (),
@@ -67,7 +67,7 @@ class Judging:
         workload: str,
         asked: str | None,
         guards: Sequence[GuardRequest],
-    ) -> Yardstick:
+    ) -> Criteria:
         """How a trial of this workload is judged, in an episode or outside one.
 
         Raises:
@@ -75,7 +75,7 @@ class Judging:
                 that differs from the person's.
         """
         own = episode is not None and episode.workload == workload
-        found = yardstick_of(
+        found = criteria_of(
             workload,
             asked=asked,
             guards=guards,

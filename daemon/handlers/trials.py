@@ -15,10 +15,10 @@ from daemon.api.models import (
 )
 from daemon.config import Config
 from daemon.decide import backoff
+from daemon.decide.criteria import Criteria
 from daemon.decide.objective import guarding
 from daemon.decide.settings import TrialSettings
 from daemon.decide.trial_states import TrialChange
-from daemon.decide.yardstick import Yardstick
 from daemon.gates.candidates import Candidate, Candidates, Publish
 from daemon.handlers.beliefs import BeliefsHandler
 from daemon.handlers.judging import Judging
@@ -69,23 +69,23 @@ class TrialsHandler:
             return view
 
     async def start_trial(self, request: TrialRequest) -> TrialView:
-        yardstick = self._yardstick(request)
-        view = await self._started(request, yardstick)
+        criteria = self._criteria(request)
+        view = await self._started(request, criteria)
         warnings = await self._beliefs.warnings(
             request.candidate,
             request.workload or "",
             request.episode or "",
-            yardstick.objective.canonical if request.objective else "",
+            criteria.objective.canonical if request.objective else "",
         )
-        return view.model_copy(update={"warnings": [*yardstick.warnings, *warnings]})
+        return view.model_copy(update={"warnings": [*criteria.warnings, *warnings]})
 
-    async def _started(self, request: TrialRequest, yardstick: Yardstick) -> TrialView:
+    async def _started(self, request: TrialRequest, criteria: Criteria) -> TrialView:
         candidate = await self._candidates.current(request.candidate)
         now = time.time()
         self._backoff_store.state.check_quarantine(candidate.id, now)
         candidate.loadable()
-        objective = self._judging.with_units(yardstick.objective)
-        yardstick = replace(yardstick, objective=objective)
+        objective = self._judging.with_units(criteria.objective)
+        criteria = replace(criteria, objective=objective)
         settings = self._config.trial.asked(request.window_s, request.max_windows)
         if request.episode:
             self._episodes.get_open(request.episode)
@@ -107,7 +107,7 @@ class TrialsHandler:
             # question.
             if waits := self._trials.asked_before(request):
                 return waits.view()
-            trial = self._propose(request, candidate, yardstick, settings, f"a-{_fresh()}")
+            trial = self._propose(request, candidate, criteria, settings, f"a-{_fresh()}")
             self._publish(
                 EventKind.APPROVAL_WANTED,
                 f"{candidate.name} would be tried on {objective.title}{guarding(trial.guards)}; "
@@ -119,7 +119,7 @@ class TrialsHandler:
                 workload=trial.workload,
             )
             return trial.view()
-        trial = self._propose(request, candidate, yardstick, settings, "")
+        trial = self._propose(request, candidate, criteria, settings, "")
         self._begin(trial)
         if by_hand:
             await trial.changed.wait()
@@ -129,12 +129,12 @@ class TrialsHandler:
         self,
         request: TrialRequest,
         candidate: Candidate,
-        yardstick: Yardstick,
+        criteria: Criteria,
         settings: TrialSettings,
         approval: str,
     ) -> Trial:
         """Note the trial in its episode; a trial by hand gets an episode of its own."""
-        objective = yardstick.objective
+        objective = criteria.objective
         if not request.episode:
             profile = self._profiles.profile(request.workload) if request.workload else None
             episode = self._episodes.begin_by_hand(
@@ -142,13 +142,13 @@ class TrialsHandler:
             )
             request = request.model_copy(update={"episode": episode.id})
         if request.episode and (request.objective or request.guards):
-            self._episodes.judge_by(self._episodes.get(request.episode), yardstick)
+            self._episodes.judge_by(self._episodes.get(request.episode), criteria)
         trial = self._trials.propose(
             request,
             candidate,
             objective,
             settings,
-            guards=yardstick.guards,
+            guards=criteria.guards,
             approval=approval,
         )
         self._history_writer.candidate(candidate)
@@ -186,7 +186,7 @@ class TrialsHandler:
                 hint="`schedpilot stop` first, to compare it with the kernel's default",
             )
 
-    def _yardstick(self, request: TrialRequest) -> Yardstick:
+    def _criteria(self, request: TrialRequest) -> Criteria:
         """How a trial is judged."""
         episode = self._episodes.get_open(request.episode) if request.episode else None
         workload = request.workload or ""

@@ -18,9 +18,9 @@ from daemon.api.models import (
     ProfileView,
     TrialView,
 )
+from daemon.decide.criteria import Criteria
 from daemon.decide.episode_states import EPISODE_LIFE, EpisodeChange
 from daemon.decide.objective import Guard, Objective, guarding
-from daemon.decide.yardstick import Yardstick
 from daemon.gates.candidates import Publish
 from process import Fault, FaultType
 
@@ -148,10 +148,10 @@ class Episodes:
         return list(reversed(self._known.values()))[:count]
 
     def begin(
-        self, trigger: Degradation, profile: ProfileView, yardstick: Yardstick | None = None
+        self, trigger: Degradation, profile: ProfileView, criteria: Criteria | None = None
     ) -> Episode:
         """Open one for a degradation; an advisor handles it from here on."""
-        episode = self._add(trigger.workload, trigger.reason, trigger, profile, yardstick=yardstick)
+        episode = self._add(trigger.workload, trigger.reason, trigger, profile, criteria=criteria)
         self._open = episode
         self._publish(
             EventKind.EPISODE_OPENED,
@@ -167,7 +167,7 @@ class Episodes:
         workload: str,
         goal: str,
         profile: ProfileView,
-        yardstick: Yardstick | None = None,
+        criteria: Criteria | None = None,
         *,
         question: str = "",
         settled: bool = False,
@@ -192,7 +192,7 @@ class Episodes:
             None,
             profile,
             goal,
-            yardstick=yardstick,
+            criteria=criteria,
             question=question,
         )
         episode.settled = settled
@@ -224,7 +224,7 @@ class Episodes:
         profile: ProfileView | None,
         goal: str = "",
         *,
-        yardstick: Yardstick | None = None,
+        criteria: Criteria | None = None,
         question: str = "",
     ) -> Episode:
         episode = Episode(
@@ -236,8 +236,8 @@ class Episodes:
             goal=goal,
             profile=profile,
         )
-        if yardstick is not None:
-            _measure_by(episode, yardstick)
+        if criteria is not None:
+            _measure_by(episode, criteria)
         if question:
             episode.objective, episode.question = None, question
         self._known[episode.id] = episode
@@ -272,10 +272,10 @@ class Episodes:
             episode.candidates.append(candidate)
             self._on_change(episode)
 
-    def judge_by(self, episode: Episode, yardstick: Yardstick) -> None:
+    def judge_by(self, episode: Episode, criteria: Criteria) -> None:
         """From here on its trials are judged by this: a person or an advisor corrected it."""
-        if (episode.objective, episode.guards) != (yardstick.objective, yardstick.guards):
-            _measure_by(episode, yardstick)
+        if (episode.objective, episode.guards) != (criteria.objective, criteria.guards):
+            _measure_by(episode, criteria)
             self._on_change(episode)
 
     def note_trial(self, episode: Episode, trial: TrialView) -> None:
@@ -314,7 +314,7 @@ def judged_by(episode: Episode) -> str:
     return f"; judged by {episode.objective.title}{guarding(episode.guards)}"
 
 
-def _measure_by(episode: Episode, yardstick: Yardstick) -> None:
-    episode.objective, episode.guards = yardstick.objective, yardstick.guards
-    episode.warnings = yardstick.warnings
+def _measure_by(episode: Episode, criteria: Criteria) -> None:
+    episode.objective, episode.guards = criteria.objective, criteria.guards
+    episode.warnings = criteria.warnings
     episode.question = ""

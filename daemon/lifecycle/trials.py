@@ -28,7 +28,7 @@ from daemon.api.models import (
 )
 from daemon.decide.blame import excuse
 from daemon.decide.compared import guard_view
-from daemon.decide.objective import Guard, Measurement, Metric, Objective, guarding
+from daemon.decide.objective import Guard, Measurement, Objective, guarding
 from daemon.decide.observation import Observation
 from daemon.decide.quotas import exceeded
 from daemon.decide.settings import TrialSettings
@@ -49,6 +49,7 @@ from daemon.lifecycle.loader import Loaded, SchedulerLoader
 from daemon.signals.suspended import LEAST_S
 from daemon.signals.watch import Watch
 from process import Fault, FaultType, Limit
+from simulator.objective_text import Metric
 
 # How many trials are kept in memory; all are in the history.
 MOST_TRIALS = 64

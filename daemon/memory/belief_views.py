@@ -11,7 +11,7 @@ from scheduler_library.learning import bandit
 from scheduler_library.learning.bandit import BanditObservation, ObservationKind
 from scheduler_library.learning.beliefs import TrialOption, why
 from scheduler_library.learning.context import SUCH, Context, likeness
-from scheduler_library.learning.yardstick import worth, yardstick_of
+from scheduler_library.learning.leading_metric import leading_metric_of, worth
 
 # A scheduler that failed on such a workload within this time is not tried again.
 RECENT_S = 3600.0
@@ -32,7 +32,7 @@ def observation(evidence: VerdictEvidence) -> BanditObservation:
         tags=evidence.tags,
         figures=evidence.figures,
         workload=evidence.workload,
-        found_by=yardstick_of(evidence.objective),
+        found_by=leading_metric_of(evidence.objective),
     )
 
 

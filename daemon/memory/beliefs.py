@@ -41,9 +41,9 @@ from scheduler_library.learning import bandit, weights
 from scheduler_library.learning.bandit import BanditObservation, ObservationKind
 from scheduler_library.learning.beliefs import NamedTemplate, TrialOption, options
 from scheduler_library.learning.context import Context, wanted_tags, with_purpose
+from scheduler_library.learning.leading_metric import leading_metric_of
 from scheduler_library.learning.lessons import Lesson
 from scheduler_library.learning.templates import Template, bad_for, name_of, shape, templates
-from scheduler_library.learning.yardstick import yardstick_of
 from scheduler_library.manifest import EntryKind
 from scheduler_library.purpose import purpose_of_goal
 from scheduler_library.retrieval import HistoryKnowledge, RankedEntry, features_of, find
@@ -77,7 +77,7 @@ class BeliefQuestion:
             self.profile.figures,
             self.profile.workload,
             tuple(tag for tag in doubtful if tag in tags),
-            yardstick_of(self.complaint),
+            leading_metric_of(self.complaint),
         )
 
 

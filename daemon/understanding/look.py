@@ -28,11 +28,11 @@ from daemon.api.models import (
 )
 from daemon.understanding import cgroups, kinds, sentences, tree
 from daemon.understanding.kinds import JudgedProcess, by_company, by_libraries, judged, summed_up
+from daemon.understanding.measure_hints import KnownWorkload, listening, measure_hints
 from daemon.understanding.proc import Proc, Process, read
 from daemon.understanding.secrets import shown
 from daemon.understanding.threads import groups_of, parallelism_of, waits_of
 from daemon.understanding.watching import Eye, WatchedStretch, members, watched
-from daemon.understanding.yardsticks import KnownWorkload, listening, yardsticks
 
 # When it stops looking for processes, and when altogether, at the latest, seconds. On a machine
 # that is not heavily overcommitted it takes a third of that.
@@ -97,7 +97,7 @@ def understand(
         limits=cgroups.limits_in(folder) if folder else None,
         counters=_counters(line),
         counters_note=_counters_note(line),
-        measures=yardsticks(_known(seen, together, unit, eye.proc)),
+        measures=measure_hints(_known(seen, together, unit, eye.proc)),
         **measured.profile.model_dump(include=set(Responses.model_fields)),
         took_ms=round((eye.clock() - began) * 1000, 1),
     )

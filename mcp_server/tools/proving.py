@@ -131,7 +131,7 @@ def _told_figures(figures: Mapping[str, float]) -> dict[str, float]:
     """Without the figures of single groups.
 
     If there is a gain by the objective, the other gains are left out: a model should not choose
-    another yardstick because its figure looks better.
+    another objective because its figure looks better.
     """
     asked = "gain_objective_percent"
     return {

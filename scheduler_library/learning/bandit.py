@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from scheduler_library.learning.context import SUCH, Context, likeness
-from scheduler_library.learning.yardstick import LeadingMetric, worth
+from scheduler_library.learning.leading_metric import LeadingMetric, worth
 from scheduler_library.parameters import Value
 
 # The value of a profile's tag if a manifest's `good_for` has it: the expected gain before any

@@ -11,8 +11,8 @@ from scheduler_library.catalog import CatalogEntry, EntryPlace
 from scheduler_library.learning.bandit import BanditArm, BanditObservation, Belief, believe, warning
 from scheduler_library.learning.context import Context
 from scheduler_library.learning.fitting import parameters_for
+from scheduler_library.learning.leading_metric import DELAY_WEIGHT
 from scheduler_library.learning.templates import Template, bad_for, selector, shape
-from scheduler_library.learning.yardstick import DELAY_WEIGHT
 from scheduler_library.manifest import EntryKind
 from scheduler_library.parameters import Value
 

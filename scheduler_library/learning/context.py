@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from scheduler_library.learning.yardstick import LeadingMetric
+from scheduler_library.learning.leading_metric import LeadingMetric
 from scheduler_library.profile import PURPOSES, Tag, told
 from scheduler_library.purpose import Purpose, purpose_of
 

@@ -14,11 +14,11 @@ from enum import StrEnum
 
 from process import printable
 from scheduler_library.learning.context import SUCH, similarity
-from scheduler_library.learning.yardstick import (
+from scheduler_library.learning.leading_metric import (
     LeadingMetric,
+    leading_metric_of,
+    leading_metric_said,
     worth,
-    yardstick_of,
-    yardstick_said,
 )
 
 # How many lessons are kept, and how many pieces of evidence with each.
@@ -96,19 +96,19 @@ class Lesson:
         return self.contradicted > 0 and self.contradicted >= self.confirmed
 
     @property
-    def yardstick(self) -> LeadingMetric:
+    def leading_metric(self) -> LeadingMetric:
         """The figure to which it applies; for older lessons, from their evidence."""
         if self.objective:
-            return yardstick_of(self.objective)
+            return leading_metric_of(self.objective)
         return next(
-            (found for each in self.evidence if (found := yardstick_said(each.said))),
+            (found for each in self.evidence if (found := leading_metric_said(each.said))),
             LeadingMetric.UNKNOWN,
         )
 
     @property
     def weight(self) -> float:
         """Its weight, 0 to 1."""
-        return worth(self.yardstick)
+        return worth(self.leading_metric)
 
     @property
     def by_hand(self) -> bool:
@@ -151,8 +151,8 @@ def same_claim(lesson: Lesson, claim: Claim) -> bool:
     """Whether a lesson makes the claim already: word for word, or in nearly the same words about
     the same scheduler on such workloads, by the same figure.
     """
-    if lesson.objective and yardstick_of(claim.objective) not in (
-        lesson.yardstick,
+    if lesson.objective and leading_metric_of(claim.objective) not in (
+        lesson.leading_metric,
         LeadingMetric.UNKNOWN,
     ):
         return False
@@ -207,14 +207,14 @@ def judged(lessons: Iterable[Lesson], measured: MeasuredVerdict) -> list[Lesson]
     """The lessons after a verdict: it speaks for or against each that makes a claim about this
     scheduler on such workloads, by the same figure or by an unknown one.
     """
-    by = yardstick_of(measured.objective)
+    by = leading_metric_of(measured.objective)
     found = []
     for each in lessons:
         if (
             each.about == measured.scheduler
             and each.says is not Says.NOTHING
             and similarity(each.tags, measured.tags) >= SUCH
-            and not (each.objective and by and each.yardstick is not by)
+            and not (each.objective and by and each.leading_metric is not by)
         ):
             supports = measured.better == (each.says is Says.BETTER)
             each = _with(each, replace(measured.evidence, supports=supports))

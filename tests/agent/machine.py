@@ -62,7 +62,7 @@ from daemon.api.models import (
     WorkloadDetail,
     WorkloadView,
 )
-from daemon.decide.yardstick import yardstick_of
+from daemon.decide.criteria import criteria_of
 from daemon.handlers import goals
 from process import Fault, FaultType
 from tests.agent.beliefs import believed
@@ -567,7 +567,7 @@ class Machine(FakeService):
 
 def _judged(request: CandidateRequest | TrialRequest) -> dict[str, Any]:
     """By what a trial is judged, read as the daemon reads it."""
-    found = yardstick_of(
+    found = criteria_of(
         request.workload or WORKLOAD, asked=request.objective, guards=request.guards
     )
     guards = [GuardView(workload=each.workload, text=each.term.canonical) for each in found.guards]

@@ -56,7 +56,7 @@ def test_nothing_known_is_nothing_said() -> None:
     assert told(Facts(episode(), status())) == []
 
 
-def test_the_yardstick_has_its_value_now() -> None:
+def test_the_objective_has_its_value_now() -> None:
     """Of the intervals under what runs now, and of no others; a measurement's as it was posted."""
     before = [point(response_p99_us=900_000)] * 5
     now = [
@@ -80,7 +80,7 @@ def test_the_yardstick_has_its_value_now() -> None:
 
 
 def test_an_unclear_goal_is_said_to_be_unclear() -> None:
-    """With what has to be asked, and no yardstick that nobody chose."""
+    """With what has to be asked, and no objective that nobody chose."""
     (line,) = told(Facts(episode(goal="better", question="better in what?"), status()))
     assert "better in what?" in line
     assert "not clear" in line

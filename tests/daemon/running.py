@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import tomlkit
+
 from daemon.api.client import AsyncClient, Client
 from daemon.api.models import Event, EventKind, LessonRequest
 from daemon.api.paths import CONTROL_SOCKET, OBSERVE_SOCKET
@@ -60,18 +62,9 @@ class Place:
                 **self.tables.get("daemon", {}),
             },
         }
-        lines = [
-            line
-            for name, table in tables.items()
-            for line in (f"[{name}]", *(f"{key} = {_toml(value)}" for key, value in table.items()))
-        ]
         path = self.folder / "schedpilot.toml"
-        path.write_text(text or "\n".join(lines) + "\n", "utf-8")
+        path.write_text(text or tomlkit.dumps(tables), "utf-8")
         return path
-
-
-def _toml(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else repr(value).replace("'", '"')
 
 
 @dataclass

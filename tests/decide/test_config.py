@@ -10,8 +10,8 @@ from pydantic import BaseModel
 from bpf.kernel.controls import ResourceControl
 from daemon.api.models import Autonomy
 from daemon.config import Config, load, parse
-from daemon.decide.objective import Metric
 from process import Fault, FaultType
+from simulator.objective_text import Metric
 
 SHIPPED = Path(__file__).parents[2] / "systemd" / "schedpilot.toml"
 

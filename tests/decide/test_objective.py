@@ -10,12 +10,12 @@ from daemon.api.models import Direction
 from daemon.decide.objective import (
     Declared,
     Measurement,
-    Metric,
     parse_guard,
     parse_objective,
 )
 from daemon.decide.values import value_of
 from process import Fault, FaultType
+from simulator.objective_text import Metric
 from tests.decide.synthetic import BATCH, SERVICE, interval, seeded, workload
 
 

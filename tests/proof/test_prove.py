@@ -8,9 +8,9 @@ import pytest
 
 from lab.tree import project_root
 from simulator.scenario import SimulatedMachine, service
+from simulator.simulated_objective import parse_simulated_objective
 from simulator.stress import stress_set
 from simulator.stress_verdict import RecordedWorkload
-from simulator.yardstick import parse_objective
 from tests.policy_lab import cookbook
 
 from .conftest import Prover
@@ -127,7 +127,7 @@ def test_progress_is_told_and_the_set_stops_at_a_failure(prover: Prover) -> None
 def test_a_recorded_workload_gets_a_predicted_gain(prover: Prover) -> None:
     """A service beside hogs: a shorter response is a gain, and what becomes worse is warned of."""
     recorded = RecordedWorkload(
-        service(SimulatedMachine(4)), "service", parse_objective("response p99")
+        service(SimulatedMachine(4)), "service", parse_simulated_objective("response p99")
     )
     better = prover.prove(library("latency"), recorded=recorded)
     worse = prover.prove(library("fifo"), recorded=recorded)

@@ -5,8 +5,8 @@ import pytest
 
 from agent.config import parse_config
 from daemon.api.models import ProgramKind
+from daemon.understanding.measure_hints import MOST, KnownWorkload, listening, measure_hints
 from daemon.understanding.proc import Process, Stat
-from daemon.understanding.yardsticks import MOST, KnownWorkload, listening, yardsticks
 
 
 def process(name: str, program: str = "") -> Process:
@@ -31,7 +31,7 @@ def test_programs_that_count_themselves_are_known(name: str, source: str) -> Non
         KnownWorkload([process(name)]),
         KnownWorkload([process("x", name)], unit="shop.service"),
     ):
-        (hint,) = yardsticks(known)
+        (hint,) = measure_hints(known)
         assert hint.source == source
         (measure,) = parse_config(hint.snippet, "a hint").measure
         assert measure.source == source
@@ -40,24 +40,24 @@ def test_programs_that_count_themselves_are_known(name: str, source: str) -> Non
 
 def test_ports_tell_where_to_ask() -> None:
     """The port of redis, and a port where metrics often are; others are nobody's business."""
-    (redis,) = yardsticks(KnownWorkload([process("redis-server")], ports={7000}))
+    (redis,) = measure_hints(KnownWorkload([process("redis-server")], ports={7000}))
     assert "127.0.0.1:7000" in redis.snippet
-    (scrape,) = yardsticks(KnownWorkload([process("shop")], ports={80, 9102}))
+    (scrape,) = measure_hints(KnownWorkload([process("shop")], ports={80, 9102}))
     assert parse_config(scrape.snippet, "a hint").measure[0].source == "scrape"
     assert "9102" in scrape.snippet
-    assert yardsticks(KnownWorkload([process("shop")], ports={80})) == []
+    assert measure_hints(KnownWorkload([process("shop")], ports={80})) == []
 
 
 def test_a_service_has_its_log() -> None:
     """Where nothing better is known; not of a unit with an odd name, nor of a build."""
     unit = "shop@1.service"
-    (hint,) = yardsticks(KnownWorkload([process("shop")], unit=unit))
+    (hint,) = measure_hints(KnownWorkload([process("shop")], unit=unit))
     (measure,) = parse_config(hint.snippet, "a hint").measure
     assert measure.journal is not None
     assert measure.journal.unit == unit
     for odd in ('a".service', "a\nb.service", "session-1.scope", "x" * 200 + ".service"):
-        assert yardsticks(KnownWorkload([process("shop")], unit=odd)) == []
-    assert yardsticks(KnownWorkload([process("cc1")], [ProgramKind.BUILD], unit)) == []
+        assert measure_hints(KnownWorkload([process("shop")], unit=odd)) == []
+    assert measure_hints(KnownWorkload([process("cc1")], [ProgramKind.BUILD], unit)) == []
 
 
 def test_frames_come_from_mangohud() -> None:
@@ -66,14 +66,14 @@ def test_frames_come_from_mangohud() -> None:
         KnownWorkload([process("hl2")], libraries={"libMangoHud.so"}),
         KnownWorkload([process("hl2")], [ProgramKind.GAME]),
     ):
-        (hint,) = yardsticks(known)
+        (hint,) = measure_hints(known)
         assert hint.source == "mangohud"
 
 
 def test_suggestions_are_few() -> None:
     """However many programs there are."""
     names = ("redis-server", "postgres", "nginx", "haproxy", "mangoapp")
-    assert len(yardsticks(KnownWorkload([process(each) for each in names]))) == MOST
+    assert len(measure_hints(KnownWorkload([process(each) for each in names]))) == MOST
 
 
 def test_listening_ports_are_the_users_own() -> None:

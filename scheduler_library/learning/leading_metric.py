@@ -11,7 +11,11 @@ from enum import StrEnum
 
 
 class LeadingMetric(StrEnum):
-    """What the leading term of an objective measures; empty if unknown."""
+    """What the leading term of an objective measures; empty if unknown.
+
+    The words are those of `simulator.objective_text`, which this package may not import. Only the
+    first word is read here: the text was checked when somebody gave it.
+    """
 
     RESPONSE = "response"
     COMPLETIONS = "completions"
@@ -32,7 +36,7 @@ _ALIASES = {"latency": LeadingMetric.DELAY, "throughput": LeadingMetric.COMPLETI
 _SAID = re.compile(r"(?:keep|rollback): ([a-z]+)\b")
 
 
-def yardstick_of(objective: str) -> LeadingMetric:
+def leading_metric_of(objective: str) -> LeadingMetric:
     """The leading figure in the text of an objective, or in its title."""
     first = objective.split(";")[0].split()
     word = first[0].casefold() if first else ""
@@ -41,10 +45,10 @@ def yardstick_of(objective: str) -> LeadingMetric:
     return LeadingMetric(word) if word in set(LeadingMetric) else LeadingMetric.UNKNOWN
 
 
-def yardstick_said(evidence: str) -> LeadingMetric:
+def leading_metric_said(evidence: str) -> LeadingMetric:
     """The same from a verdict's text; unknown for any other text."""
     found = _SAID.match(evidence)
-    return yardstick_of(found[1]) if found else LeadingMetric.UNKNOWN
+    return leading_metric_of(found[1]) if found else LeadingMetric.UNKNOWN
 
 
 def worth(found_by: LeadingMetric, wanted: LeadingMetric = LeadingMetric.UNKNOWN) -> float:

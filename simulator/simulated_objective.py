@@ -8,24 +8,20 @@
     delay p99           from a wakeup to running (`latency` is another word for it)
     cpu                 CPU time received, in percent of one CPU
 
-Percentiles, or `mean`. `lower` or `higher` may follow, and a limit (`< 20ms`), which has no effect
-on a comparison; or `not worse than 5%`, which makes it a guard. Several are joined by `;`. The
-daemon reads the same (daemon/decide/objective.py), with its own definitions of the same words for
-its measurements. `measurement NAME` is a number of the application's own, which a simulation does
-not have: it is left out.
+`simulator.objective_text` has the grammar, which the daemon uses as well, with its own definitions
+of the same words for its measurements. A limit has no effect on a comparison. `measurement NAME` is
+a number of the application's own, which a simulation does not have: it is left out.
 
 Unfinished activations count with their time so far, so starving all improves no percentile.
 Starving some can, but then `completions` are fewer: so if no guard is given, response time gets
 that one, and no gain in one figure hides the loss of another (`joint`).
 """
 
-import difflib
 import math
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from process import Fault, FaultType
+from simulator.objective_text import WITH_QUANTILE, Metric, WrittenTerm, parse_terms
 from simulator.run import GroupFigures, Lengths
 
 # Under the engine's names (engine/report.c).
@@ -146,82 +142,35 @@ class SimulatedObjective:
         return "; ".join(each.title for each in self.terms)
 
 
-_ALIASES = {"latency": "delay", "throughput": "completions"}
-_PLAIN = ("completions", "makespan", "cpu")
-_TERM = re.compile(
-    r"(?P<word>[a-z]+)"
-    r"(?:\s+(?P<which>p\d{1,2}(?:\.\d{1,3})?|mean))?"
-    r"(?:\s+(?P<way>lower|higher))?"
-    r"(?:\s*[<>]=?\s*\d+(?:\.\d+)?\s*[a-zµ%/]*)?"
-    r"(?:\s+not\s+worse\s+than\s+(?P<guard>\d+(?:\.\d+)?)\s*%)?"
-)
-
-
-def parse_objective(text: str) -> SimulatedObjective:
+def parse_simulated_objective(text: str) -> SimulatedObjective:
     """Read an objective.
 
     Raises:
-        Fault: BAD_PARAMETER, with what was expected.
+        Fault: BAD_PARAMETER, with the column and what was expected.
     """
     terms: list[SimulatedTerm] = []
     notes: list[str] = []
-    for part in filter(None, (each.strip() for each in text.split(";"))):
-        if part.split()[0] == "measurement":
-            notes.append(f"`{part[:60]}` is the application's own number, which no simulation has")
-            continue
-        terms.append(_term(part, text, notes))
-    if not terms and not notes:
-        raise _refused(text, "it is empty", "")
+    for written in parse_terms(text):
+        if written.metric is Metric.MEASUREMENT:
+            notes.append(
+                f"`{written.text[:60]}` is the application's own number, which no simulation has"
+            )
+        else:
+            terms.append(SimulatedTerm(_measure(written, notes), written.tolerance))
     return SimulatedObjective(tuple(terms), tuple(notes))
 
 
-def _term(part: str, text: str, notes: list[str]) -> SimulatedTerm:
-    found = _TERM.fullmatch(part)
-    if found is None:
-        raise _refused(text, f"{part[:60]!r} is not understood", part.split()[0])
-    word = _ALIASES.get(found["word"], found["word"])
-    if word in _PLAIN and not found["which"]:
-        measure = MEASURES[word]
-    elif word in _LENGTHS and found["which"]:
-        measure = _length(word, found["which"], notes)
-    elif word in _LENGTHS:
-        raise _refused(text, f"`{word}` needs a percentile (`{word} p99`) or the mean", word)
-    elif word in _PLAIN:
-        raise _refused(text, f"`{word}` has no percentiles", word)
-    else:
-        raise _refused(text, f"{found['word']!r} is not a figure", found["word"])
-    usual = "higher" if measure.more else "lower"
-    if found["way"] not in (None, usual):
-        raise _refused(text, f"of {measure.title} {usual} is better", word)
-    guard = float(found["guard"]) / 100 if found["guard"] else None
-    if guard is not None and not 0 < guard <= (0.99 if measure.more else 10):
-        raise _refused(text, f"{100 * guard:g}% cannot be tolerated of {measure.title}", word)
-    return SimulatedTerm(measure, guard)
-
-
-def _length(word: str, which: str, notes: list[str]) -> SimulatedMetric:
-    if which == "mean":
-        return MEASURES[f"{word}_mean"]
-    wanted = float(which[1:])
+def _measure(written: WrittenTerm, notes: list[str]) -> SimulatedMetric:
+    if written.metric not in WITH_QUANTILE:
+        return MEASURES[written.metric]
+    if written.quantile is None:
+        return MEASURES[f"{written.metric}_mean"]
+    wanted = round(100 * written.quantile, 3)
     # By the logarithm of the distance from 100: 90 is then nearer to 99 than the plain numbers say.
     near = min(PERCENTILES, key=lambda each: abs(math.log((100.001 - each) / (100.001 - wanted))))
     if near != wanted:
-        notes.append(f"{which} is not among the percentiles of a simulation: p{near:g} is taken")
-    return MEASURES[f"{word}_{PERCENTILES[near]}"]
-
-
-def _refused(text: str, why: str, wrong: str) -> Fault:
-    known = (*_LENGTHS, *_PLAIN, *_ALIASES)
-    near = difflib.get_close_matches(wrong, known, n=1)
-    return Fault(
-        FaultType.BAD_PARAMETER,
-        f"the objective {text[:200]!r} cannot be understood",
-        why=why,
-        hint=f"did you mean {near[0]!r}?"
-        if near and near[0] != wrong
-        else "an example of each: `response p99`, `completions`, `turnaround mean`, `makespan`, "
-        "`delay p99`, `cpu`; `response p99; completions not worse than 5%`",
-    )
+        notes.append(f"a simulation keeps no p{wanted:g}; its p{near:g} is taken instead")
+    return MEASURES[f"{written.metric}_{PERCENTILES[near]}"]
 
 
 def usual_objective(group: GroupFigures) -> SimulatedObjective:

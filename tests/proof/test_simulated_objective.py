@@ -8,14 +8,14 @@ from hypothesis import strategies as st
 from daemon.decide.objective import parse_objective as measured
 from process import Fault
 from simulator.run import GroupFigures, Lengths
-from simulator.yardstick import (
+from simulator.simulated_objective import (
     MEASURES,
     Scored,
     SimulatedObjective,
     SimulatedTerm,
     guarded,
     joint,
-    parse_objective,
+    parse_simulated_objective,
     percent,
     scored,
     usual_objective,
@@ -69,9 +69,9 @@ def _group(
 )
 def test_an_objective_is_read_as_the_daemon_reads_it(text: str, title: str | None) -> None:
     """Its words, limits and guards, in any spelling, and in the daemon's canonical one."""
-    found = parse_objective(text)
+    found = parse_simulated_objective(text)
     assert found.title == (title or text)
-    assert parse_objective(measured(text).canonical).title == found.title
+    assert parse_simulated_objective(measured(text).canonical).title == found.title
     assert not found.notes
 
 
@@ -82,7 +82,7 @@ def test_an_objective_is_read_as_the_daemon_reads_it(text: str, title: str | Non
 )  # fmt: skip
 def test_what_is_no_objective_is_refused(text: str) -> None:
     """With what was expected, here as in the daemon."""
-    for read in (parse_objective, measured):
+    for read in (parse_simulated_objective, measured):
         with pytest.raises(Fault) as fault:
             read(text)
         assert fault.value.hint
@@ -90,7 +90,7 @@ def test_what_is_no_objective_is_refused(text: str) -> None:
 
 def test_what_no_simulation_has_is_noted() -> None:
     """A number of the application's own; a percentile that is not kept."""
-    found = parse_objective("measurement rps higher; response p97")
+    found = parse_simulated_objective("measurement rps higher; response p97")
     assert found.title == "response p95"
     assert len(found.notes) == 2
 
@@ -105,11 +105,11 @@ def test_each_kind_has_its_objective() -> None:
 
 def test_response_alone_has_completions_beside_it() -> None:
     """And keeps what guard it has."""
-    assert guarded(parse_objective("response p99")).title == (
+    assert guarded(parse_simulated_objective("response p99")).title == (
         "response p99; completions not worse than 2%"
     )
     own = "response p99; completions not worse than 50%"
-    assert guarded(parse_objective(own)).title == own
+    assert guarded(parse_simulated_objective(own)).title == own
 
 
 _TIMES = st.floats(0.01, 100)
@@ -156,7 +156,7 @@ def test_starving_tasks_is_no_gain(responses: list[int], data: st.DataObject, te
     lost = data.draw(st.integers(len(responses) // 20 + 1, len(responses) - 1))
     usual = _group(responses, [])
     starved = _group(sorted(responses)[: len(responses) - lost], [9 * S])
-    objective = guarded(parse_objective(text))
+    objective = guarded(parse_simulated_objective(text))
     times = joint(scored(objective, starved, usual, SECONDS))
     assert times is not None
     assert times < 1
@@ -188,5 +188,5 @@ def test_a_batch_that_did_not_end_has_taken_all_of_the_time() -> None:
         update={"makespan_ns": 2 * S, "turnaround_ns": _lengths([2 * S])}
     )
     stuck = _group([MS], []).model_copy(update={"turnaround_ns": _lengths([10 * S], 1)})
-    (found,) = scored(parse_objective("makespan"), stuck, done, SECONDS)
+    (found,) = scored(parse_simulated_objective("makespan"), stuck, done, SECONDS)
     assert (found.ours, found.theirs) == (10.0, 2.0)

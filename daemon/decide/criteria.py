@@ -20,14 +20,14 @@ from process import Fault, FaultType
 
 
 @dataclass(frozen=True, slots=True)
-class Yardstick:
-    """An objective and the guards beside it; `warnings` say what speaks against them."""
+class Criteria:
+    """An objective and its guards judge a trial; `warnings` say what speaks against them."""
 
     objective: Objective
     guards: tuple[Guard, ...] = ()
     warnings: tuple[str, ...] = ()
 
-    def beside(self, guards: Sequence[Guard], *, settled: bool) -> "Yardstick":
+    def beside(self, guards: Sequence[Guard], *, settled: bool) -> "Criteria":
         """Keeps the earlier guards, too: none is lost because another one is named.
 
         For the same figure the later one holds, unless a person gave the earlier (`settled`).
@@ -38,7 +38,7 @@ class Yardstick:
         return replace(self, guards=tuple(both.values()))
 
 
-def yardstick_of(
+def criteria_of(
     workload: str,
     *,
     asked: str | None = None,
@@ -49,7 +49,7 @@ def yardstick_of(
     broken: str = "",
     profile: ProfileView | None = None,
     present: Collection[str] | None = None,
-) -> Yardstick:
+) -> Criteria:
     """The requested objective, else the episode's, else the workload's declared one (a broken one
     first), else the default for its kind.
 
@@ -78,7 +78,7 @@ def yardstick_of(
     named = _parsed(guards, workload) if guards else tuple(guards_before)
     figures = profile.figures if profile else {}
     absent = [] if present is None else _absent(named, present)
-    return Yardstick(objective, named, (*warnings_of(objective, figures), *absent))
+    return Criteria(objective, named, (*warnings_of(objective, figures), *absent))
 
 
 def _absent(guards: Sequence[Guard], present: Collection[str]) -> list[str]:

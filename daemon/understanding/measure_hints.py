@@ -50,7 +50,7 @@ class KnownWorkload:
     libraries: Collection[str] = ()
 
 
-def yardsticks(known: KnownWorkload) -> list[MeasureHint]:
+def measure_hints(known: KnownWorkload) -> list[MeasureHint]:
     """What could be measured, the best first."""
     names = {each.program or each.stat.comm for each in known.processes} | {
         each.stat.comm for each in known.processes

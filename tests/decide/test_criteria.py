@@ -8,13 +8,13 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from daemon.api.models import Arm, Decision, GuardRequest, ProfileView, VerdictView, WindowView
+from daemon.decide.criteria import criteria_of
 from daemon.decide.defaults import default_objective, warnings_of
 from daemon.decide.objective import Declared, Guard, Objective, parse_guard, parse_objective
 from daemon.decide.observation import Observation, WorkloadObservation
 from daemon.decide.settings import TrialSettings
 from daemon.decide.verdict import beyond_measure, harm, judge, stopped, who
 from daemon.decide.windows import live_of, next_arm, sleepers_of, window_of
-from daemon.decide.yardstick import yardstick_of
 from process import Fault
 from tests.decide.synthetic import (
     BATCH,
@@ -111,7 +111,7 @@ def some_never_served(arm: Arm, dice: random.Random) -> Sequence[WorkloadObserva
 @pytest.mark.parametrize("scene", [shorter_slices, fewer_requests, some_never_served])
 def test_what_only_looks_better_by_the_queue_is_rolled_back(scene: Scene) -> None:
     """Shorter run-queue delays by shorter turns, by less work, or by leaving some out: kept by
-    the old yardstick, and rolled back by the default one."""
+    the old criteria, and rolled back by the default one."""
     assert play(scene, OLD)[0].decision is Decision.KEEP
     verdict, _ = play(scene, REQUESTS)
     assert verdict.decision is Decision.ROLLBACK
@@ -280,15 +280,15 @@ def test_what_was_asked_for_comes_first() -> None:
     """Then what the episode goes by, what was declared (a broken one first), and the kind."""
     declared = [Declared(SERVICE, parse_objective(text)) for text in ("cpu", "delay p99 < 5ms")]
     given = profile("latency", ["service"])
-    assert yardstick_of(SERVICE, asked="makespan", declared=declared).objective.title == "makespan"
+    assert criteria_of(SERVICE, asked="makespan", declared=declared).objective.title == "makespan"
     episode = parse_objective("turnaround mean")
-    assert yardstick_of(SERVICE, before=episode, declared=declared).objective is episode
-    assert yardstick_of(SERVICE, declared=declared).objective.title == "cpu"
-    broken = yardstick_of(SERVICE, declared=declared, broken="delay p99 < 5ms")
+    assert criteria_of(SERVICE, before=episode, declared=declared).objective is episode
+    assert criteria_of(SERVICE, declared=declared).objective.title == "cpu"
+    broken = criteria_of(SERVICE, declared=declared, broken="delay p99 < 5ms")
     assert broken.objective.title == "delay p99"
-    assert yardstick_of("comm:x", declared=declared, profile=given).objective == REQUESTS
+    assert criteria_of("comm:x", declared=declared, profile=given).objective == REQUESTS
     with pytest.raises(Fault) as caught:
-        yardstick_of(SERVICE, guards=[GuardRequest(workload=SERVICE, text=BACKUP.term.canonical)])
+        criteria_of(SERVICE, guards=[GuardRequest(workload=SERVICE, text=BACKUP.term.canonical)])
     assert "into the objective" in caught.value.hint
 
 
@@ -361,11 +361,11 @@ def test_two_figures_that_do_not_differ_are_seldom_kept() -> None:
 def test_a_guard_of_what_is_not_there_is_warned_about() -> None:
     """A name with a mistake in it guards nobody; the nearest one is named."""
     asked = [GuardRequest(workload="comm:backupp", text="cpu not worse than 50%")]
-    [said] = yardstick_of(SERVICE, asked="cpu", guards=asked, present=["comm:backup"]).warnings
+    [said] = criteria_of(SERVICE, asked="cpu", guards=asked, present=["comm:backup"]).warnings
     assert said.startswith("nothing was seen of comm:backupp")
     assert said.endswith("did you mean comm:backup?")
     asked = [GuardRequest(workload="comm:back*", text="cpu not worse than 50%")]
-    assert not yardstick_of(SERVICE, asked="cpu", guards=asked, present=["comm:backup"]).warnings
+    assert not criteria_of(SERVICE, asked="cpu", guards=asked, present=["comm:backup"]).warnings
 
 
 def test_how_a_starved_workload_behaves_decides_nothing() -> None:

@@ -1,11 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What was learned by the old yardstick, run-queue delay, weighs little; it is kept and marked."""
+"""What was learned by run-queue delay, the old objective, is kept and marked; it weighs little."""
 
 from pathlib import Path
 
 import pytest
 
 from daemon.memory.beliefs import BeliefQuestion
+from scheduler_library.learning.leading_metric import (
+    DELAY_WEIGHT,
+    LeadingMetric,
+    leading_metric_of,
+    leading_metric_said,
+    worth,
+)
 from scheduler_library.learning.lessons import (
     Claim,
     LessonEvidence,
@@ -13,13 +20,6 @@ from scheduler_library.learning.lessons import (
     Says,
     judged,
     learned,
-)
-from scheduler_library.learning.yardstick import (
-    DELAY_WEIGHT,
-    LeadingMetric,
-    worth,
-    yardstick_of,
-    yardstick_said,
 )
 from tests.learning.remembering import NOW, WEB, remembering
 
@@ -38,15 +38,17 @@ TAGS = ("latency-sensitive", "short-bursts")
         ("", LeadingMetric.UNKNOWN),
     ],
 )
-def test_an_objective_says_its_yardstick(objective: str, found: LeadingMetric) -> None:
+def test_an_objective_has_a_leading_metric(objective: str, found: LeadingMetric) -> None:
     """By its leading term, old names included."""
-    assert yardstick_of(objective) is found
+    assert leading_metric_of(objective) is found
 
 
-def test_old_evidence_says_its_yardstick() -> None:
+def test_old_evidence_names_its_leading_metric() -> None:
     """As it was written before objectives were noted."""
-    assert yardstick_said("keep: latency p99 x0.82 (0.75 to 0.9 at 95%)") is LeadingMetric.DELAY
-    assert yardstick_said("a person's word") is LeadingMetric.UNKNOWN
+    assert (
+        leading_metric_said("keep: latency p99 x0.82 (0.75 to 0.9 at 95%)") is LeadingMetric.DELAY
+    )
+    assert leading_metric_said("a person's word") is LeadingMetric.UNKNOWN
 
 
 def test_delay_counts_in_full_only_for_who_wants_it() -> None:
@@ -118,7 +120,7 @@ def test_a_lesson_by_delay_weighs_little(tmp_path: Path) -> None:
     assert lesson.weight == DELAY_WEIGHT
 
 
-def test_a_verdict_speaks_only_of_lessons_by_its_yardstick() -> None:
+def test_a_verdict_counts_only_for_lessons_by_the_same_metric() -> None:
     """Worse by response does not contradict better by delay; of an old lesson that did not note
     its objective it speaks."""
     proof = LessonEvidence(NOW, "e-1", "t-1", "keep: delay p99 40% better")
