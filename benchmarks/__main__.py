@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """`make bench`: measure every claim of docs/benchmarks.md in one run, and print the table.
 
-Runs in the lab, or right here where the kernel has sched_ext and we are root. `--only agreement`
-is a run of its own: it compares the simulator with the kernel and writes docs/agreement.*.
+Runs in the lab, or on this machine if its kernel has sched_ext and we are root. `--only agreement`
+runs by itself: it compares the simulator with the kernel and writes docs/agreement.*.
 """
 
 import argparse
@@ -40,13 +40,13 @@ from lab.tree import project_root
 from lab.vm import run_in_lab
 from process import Fault, measure, run
 
-# A bound for a guest that hangs. Emulated on two busy CPUs all measurements took an hour.
+# Ends a guest that hangs. All measurements took an hour, emulated on two busy CPUs.
 LIMIT_S = 7200.0
 AGREEMENT = "agreement"
 KEPT_IS_WANTED = "kept_is_wanted"
-# These run schbench, where it is there.
+# These run schbench, if it is installed.
 WITH_SCHBENCH = {KEPT_IS_WANTED, "own_numbers"}
-# What asks nothing of the kernel is measured here: emulation would measure the emulator.
+# These need nothing of the kernel, so they run on the host: emulation would measure the emulator.
 ON_THE_HOST = {
     "simulator_speed": simulator_speed.measure,
     "policy_steps_native": policy_steps_native.measure,
@@ -63,7 +63,7 @@ def say(text: str) -> None:
 
 
 class Collected:
-    """What the guest has said so far, from the JSON lines of its standard output."""
+    """The results of the guest so far, from the JSON lines of its standard output."""
 
     def __init__(self) -> None:
         self.machine: dict[str, Any] = {}
@@ -91,7 +91,7 @@ class Collected:
 
 
 def sent_along(names: Sequence[str]) -> dict[str, bytes]:
-    """The programs that are not in the lab's root, for those measurements that use them."""
+    """The programs that some measurements use and the lab's root does not have."""
     if not WITH_SCHBENCH & set(names):
         return {}
     try:
@@ -111,7 +111,7 @@ def here(names: Sequence[str]) -> Collected:
 
 
 def in_lab(names: Sequence[str]) -> Collected:
-    """Measure in the lab, in one boot; what was measured before trouble stands."""
+    """Measure in the lab, in one boot; results from before a failure are kept."""
     collected = Collected()
 
     def on_output(port: Port, data: bytes) -> None:
@@ -138,7 +138,7 @@ def in_lab(names: Sequence[str]) -> Collected:
 
 
 def on_the_host(names: Sequence[str], collected: Collected) -> None:
-    """Measure what needs no sched_ext; trouble is told with the rest."""
+    """Measure what needs no sched_ext; failures are reported with the rest."""
     for name in names:
         began = time.monotonic()
         try:
@@ -156,7 +156,7 @@ def emulation() -> str:
 
 
 def cpu_model() -> str:
-    """The CPU's own name for itself."""
+    """The CPU's model name."""
     for line in Path("/proc/cpuinfo").read_text("utf-8", "replace").splitlines():
         if line.startswith("model name"):
             return line.partition(":")[2].strip()
@@ -164,7 +164,7 @@ def cpu_model() -> str:
 
 
 def compare(native: bool, keep: Path | None, again: Path | None, workloads: Sequence[str]) -> int:
-    """Compare the simulator with the kernel; the page is written whatever comes out."""
+    """Compare the simulator with the kernel; the page is written whatever the result is."""
     try:
         way = "on this machine's own kernel" if native else f"in the lab, {emulation()}"
         if way.endswith("(TCG)"):
@@ -237,7 +237,7 @@ def main() -> int:
             asked = [_with_count(name, options.episodes) for name in in_guest]
             collected = here(asked) if native else in_lab(asked)
             if "emergency" in collected.results:
-                # The same piece of work here, so that the guest's slowness can be told apart.
+                # The same piece of work here shows how much slower the guest is.
                 collected.results["emergency"]["native_piece_cpu_s"] = measure().cpu_s
         on_the_host([name for name in names if name in ON_THE_HOST], collected)
         way = "on this machine's own kernel" if native else f"in the lab, {emulation()}"

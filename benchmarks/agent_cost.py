@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What an episode of the Claude agent costs: tokens in and out, calls, and time beside the model.
+"""What an episode of the Claude agent costs: tokens in and out, calls, and time without the model.
 
     python -m benchmarks.agent_cost
 
 The model is a script on loopback (tests/agent/scripted_anthropic.py) that counts characters / 4 as
-tokens; the machine is a pretended one on which a lot goes on (tests/mcp/rich.py); agent, SDK and
-MCP server are real. `decided_s` is the time from the degradation to the start of the first trial
-(or the end of an episode without one) less what the model itself took.
+tokens. The machine is a busy fake (tests/mcp/rich.py). Agent, SDK and MCP server are real.
+`decided_s` is the time from the degradation to the start of the first trial (or the end of an
+episode without one), without the time of the model itself.
 """
 
 import asyncio
@@ -57,7 +57,7 @@ SCRIPTS: Mapping[str, Sequence[Scripted]] = {
 
 
 class BusyMachine(Machine):
-    """A machine that can be tuned, with as much to tell as the rich one."""
+    """A machine that can be tuned and shows as much as the rich one."""
 
     def __init__(self) -> None:
         super().__init__(EFFECT)
@@ -87,7 +87,7 @@ class BusyMachine(Machine):
 
 @contextmanager
 def _agent() -> Iterator[Agent]:
-    """One agent that has come up, as its unit's would have."""
+    """One started agent, as its unit starts it."""
     with (
         tempfile.TemporaryDirectory(prefix="schedpilot-agent-") as place,
         whole_agent(Path(place), BusyMachine(), timeout_s=60.0) as agent,
@@ -105,7 +105,7 @@ def _decided_s(agent: Agent, episode: EpisodeView) -> float:
 
 
 def measure() -> dict[str, object]:
-    """Figures by the script's name."""
+    """The figures of each script, by its name."""
     found: dict[str, object] = {}
     with _agent() as agent:
         for name, script in SCRIPTS.items():
@@ -129,7 +129,7 @@ def measure() -> dict[str, object]:
 
 
 async def measure_beside() -> dict[str, object]:
-    """The same beside a running loop, as `python -m benchmarks` wants it."""
+    """The same beside a running loop, for `python -m benchmarks`."""
     return await asyncio.to_thread(measure)
 
 

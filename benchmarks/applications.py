@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Applications that count their own work: how to start each, run it once, and read what it says.
+"""Applications that count their own work: how to start each, run it once, and read its figures.
 
-Each runs in a control group of its own, so that it is a workload by itself.
+Each one runs in its own control group, so that it is a workload by itself.
 """
 
 import asyncio
@@ -17,14 +17,15 @@ from benchmarks.children import running, scope, workload_of
 from benchmarks.schbench import NAME, counted, find
 from process import Fault, FaultType, run, within
 
-# One run of an application, seconds; those that are told how much to do take about as long.
+# One run of an application, seconds. Applications with a fixed amount of work take about as long.
 RUN_S = 6
 LIMIT_S = 300.0
-# Neighbours of the servers, so that there is something to decide.
+# Neighbours of the servers, so that the scheduler has something to decide.
 LOOPS = 2
-# wrk stands for clients on another machine: it does not wait for the CPUs of this one, or its own
-# waits would be part of the latency that it reports. pgbench does: a client that is always faster
-# than the server has the next request ready before the server sleeps, and nobody sees one end.
+# wrk stands for clients on another machine. It does not wait for the CPUs of this one, or the
+# latency that it reports would contain its own waits. pgbench waits: a client that is always faster
+# than the server has the next request ready before the server sleeps, so no request would be seen
+# to end.
 ELSEWHERE = ("chrt", "--fifo", "1")
 PORT = 8099
 POLL_S = 0.2
@@ -32,8 +33,8 @@ POLL_S = 0.2
 
 @dataclass(frozen=True)
 class Own:
-    """What an application says of one run: how long a piece of its work takes (ms), and how many
-    it gets done in a second. `tail`: the 99th percentile, where false the mean."""
+    """The application's own figures of one run: how long a piece of its work takes (ms), and how
+    many it completes in a second. `tail`: the 99th percentile; if false, the mean."""
 
     latency_ms: float
     rate_per_s: float
@@ -45,10 +46,10 @@ class Application:
     """One application.
 
     Attributes:
-        started: what is there before the runs, and gone afterwards.
+        started: what runs before the runs begin, and ends after them.
         once: one run.
         jobs: its pieces of work are processes, not answers.
-        crowded: it has neighbours that compute.
+        crowded: it has computing neighbours.
     """
 
     name: str
@@ -64,15 +65,15 @@ class Application:
 
 
 def _joined(unit: str, *words: str | Path) -> list[str | Path]:
-    """The command in the group that `_kept` has made: its name is there before and after it."""
+    """The command in the group of `_kept`, which exists before and after it."""
     procs = f"/sys/fs/cgroup/system.slice/{unit}.scope/cgroup.procs"
     return ["sh", "-c", 'echo $$ >"$0" && exec "$@"', procs, *words]
 
 
 @contextlib.asynccontextmanager
 async def _kept(unit: str) -> AsyncIterator[None]:
-    """A control group in which somebody sleeps. Those of short commands would be gone before they
-    are looked at."""
+    """A control group with a sleeper. A group of short commands would be gone before anybody looks
+    at it."""
     async with running(*scope(unit), "sleep", "infinity"):
         await _answers(["test", "-e", f"/sys/fs/cgroup/system.slice/{unit}.scope/cgroup.procs"])
         yield
@@ -86,15 +87,15 @@ def _found(pattern: str, text: str, what: str) -> float:
 
 
 async def _said(words: Sequence[str | Path]) -> str:
-    """Standard output of a command that ends well."""
+    """The standard output of a command that succeeds."""
     return (await asyncio.to_thread(run, words, timeout=LIMIT_S)).text
 
 
 async def _answers(words: Sequence[str | Path]) -> None:
-    """Return once this command ends well.
+    """Return when this command succeeds.
 
     Raises:
-        TimeoutError: it never does.
+        TimeoutError: it never succeeds.
     """
     async with within(LIMIT_S):
         while True:
@@ -202,7 +203,7 @@ async def _wrk(place: Path) -> Own:
     del place
     words = ["wrk", "-t", "1", "-c", "8", "-d", f"{RUN_S}s", "--latency"]
     text = await _said([*scope("own-client"), *ELSEWHERE, *words, f"http://127.0.0.1:{PORT}/"])
-    # wrk pads units of one letter.
+    # wrk pads units that have one letter.
     value, unit = re.findall(r"^ +99% +([0-9.]+)(us|ms|s) *$", text, re.MULTILINE)[0]
     factor = {"us": 1e-3, "ms": 1.0, "s": 1e3}[unit]
     return Own(float(value) * factor, _found(r"^Requests/sec: +([0-9.]+)", text, "wrk"), tail=True)
@@ -210,7 +211,7 @@ async def _wrk(place: Path) -> Own:
 
 # ---- Jobs
 
-# How hard each job compresses: twelve that differ by an order of magnitude.
+# The compression level of each job: twelve that differ by an order of magnitude.
 LEVELS = (1, 12, 2, 3, 1, 9, 1, 2, 1, 3, 6, 1)
 _BATCH = """
 import os, sys, time
@@ -290,6 +291,7 @@ APPLICATIONS = (
     Application("nginx with wrk", "own-nginx", _nginx, _wrk, crowded=True),
     Application("uneven batch", "own-batch", _inputs, _batch, jobs=True),
     Application("build", "own-build", _sources, _build, jobs=True),
-    # Its threads sleep the less the longer they are let run: an activation is no piece of its work.
+    # Its threads sleep less if they run longer without a break, so an activation is no piece of its
+    # work.
     Application("hackbench", "own-hackbench", _room, _hackbench, jobs=True),
 )

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Becomes the daemon as systemd starts it: what it tells goes to the journal, where there is one,
-and it comes before what it tells schedulers of.
+"""Becomes the daemon as systemd starts it: its events go to the journal, if there is one, and it
+has priority over the tasks that it tells schedulers about.
 
 python -m benchmarks.as_service ARGUMENTS-OF-THE-DAEMON
 """
@@ -8,7 +8,7 @@ python -m benchmarks.as_service ARGUMENTS-OF-THE-DAEMON
 import os
 import sys
 
-# As the unit has it.
+# The unit has the same.
 NICE = -10
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Processes for the length of a measurement."""
+"""Processes that run during a measurement."""
 
 import contextlib
 import sys
@@ -13,7 +13,7 @@ from process import start_lines
 
 @contextlib.asynccontextmanager
 async def running(*words: str | Path) -> AsyncIterator[None]:
-    """A child for the length of the block."""
+    """Runs a child during the block."""
     child = await start_lines(words)
     try:
         yield
@@ -23,7 +23,7 @@ async def running(*words: str | Path) -> AsyncIterator[None]:
 
 @contextlib.asynccontextmanager
 async def agent(daemon: Service, *words: str) -> AsyncIterator[None]:
-    """A module that deals with the daemon's episodes, with its arguments."""
+    """A module that works on the daemon's episodes, with its arguments."""
     child = await start_lines([sys.executable, "-m", *words], env=reaching(daemon))
     try:
         yield
@@ -32,15 +32,15 @@ async def agent(daemon: Service, *words: str) -> AsyncIterator[None]:
 
 
 def reaching(daemon: Service) -> dict[str, str]:
-    """What tells a client where this daemon's sockets are."""
+    """The variables that tell a client where this daemon's sockets are."""
     return {RUN_DIR_VARIABLE: str(Path(daemon.client.path).parent)}
 
 
 def scope(unit: str) -> tuple[str, ...]:
-    """The words before a command that is to have a control group of its own, as a service has."""
+    """The words before a command that should run in its own control group, as a service does."""
     return ("systemd-run", "--quiet", "--collect", "--scope", f"--unit={unit}", "--")
 
 
 def workload_of(unit: str) -> str:
-    """The id of the workload that this control group is."""
+    """The workload id of this control group."""
     return f"cgroup:/system.slice/{unit}.scope"

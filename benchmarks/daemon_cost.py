@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the daemon and its two C helpers take: CPU time and memory.
+"""How much CPU time and memory the daemon and its two C helpers use.
 
-The real daemon at its default interval, with a library scheduler loaded and leased; first on
-a machine that does nothing else, then under hackbench beside busy loops.
+The real daemon runs at its default interval with a library scheduler loaded and leased: first on an
+idle machine, then under hackbench beside busy loops.
 """
 
 import asyncio
@@ -16,10 +16,10 @@ from process import start_lines
 
 SCHEDULER = "fair"
 HELPERS = ("schedpilot-signals", "schedpilot-runner")
-# How long each part lasts, seconds; twelve and seven of the daemon's intervals.
+# The length of each part, seconds: twelve and seven of the daemon's intervals.
 IDLE_S = 60.0
 LOADED_S = 35.0
-# Intervals that pass before, so that what happens only once is over.
+# Intervals before the measurement, so that one-time work is over.
 WARM_UP = 3
 
 
@@ -42,7 +42,8 @@ async def measure() -> dict[str, object]:
             await asyncio.sleep(interval_s)
             loaded = await _shares(processes, LOADED_S)
             busy = await _workloads(daemon)
-            # Load like this may be taken for a degradation, and dealing with one costs, too.
+            # The daemon may take such a load for a degradation, and an episode costs CPU time as
+            # well.
             episode = (await daemon.client.status()).episode
         return {
             "scheduler": SCHEDULER,
@@ -73,14 +74,14 @@ async def _shares(processes: Mapping[str, int], seconds: float) -> dict[str, flo
 
 
 async def _workloads(daemon: Service) -> int:
-    """How many workloads the newest interval told of."""
+    """The number of workloads in the newest interval."""
     workloads = ((await daemon.client.signals()).line or {}).get("workloads")
     return len(workloads) if isinstance(workloads, list) else 0
 
 
 @contextlib.asynccontextmanager
 async def _load(seconds: float) -> AsyncIterator[None]:
-    """A machine with far more to do than it has CPUs, for `seconds` at the most."""
+    """Gives the machine far more work than it has CPUs, for at most `seconds`."""
     limit = f"{seconds:.0f}"
     children = [
         await start_lines(["timeout", limit, "hackbench", "-g", "1", "-l", "100000000"]),

@@ -1,18 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""From an episode to the first window of a scheduler that nobody had loaded before.
+"""How long it takes from an episode to the first window of a scheduler that was never loaded
+before.
 
-The real daemon and the real agent, of which only the choice is fixed. Each episode is opened by a
-person (`ask`), which is what a degradation does in the interval in which it is detected; so what is
-measured is all that comes beside the detection. It goes through profile, advice, candidate,
-gates and trial, and is rolled back once the scheduler has had a window.
+The daemon and the agent are real; only the agent's choice is fixed. A person opens each episode
+(`ask`), just as a degradation does in the interval in which it is detected. So everything but the
+detection is measured. The episode goes through profile, advice, candidate, gates and trial, and is
+rolled back when the scheduler has had a window.
 
-A trial begins with a window of what runs already, which takes as long as windows are configured to
-take. It is left out: the time is from the opening until that first window begins, and from its end
-until the scheduler's own begins.
+A trial begins with a window of what already runs, which takes as long as the configuration says. It
+does not count: the time is from the opening to the beginning of that first window, plus from its
+end to the beginning of the scheduler's own window.
 
-Prepared: a scheduler of the library that was proven before. Cold: a line that nobody has seen,
-which is compiled, checked, built and shown to the verifier, without the simulation. Idle: nothing
-else runs. Overloaded: four endless loops for each CPU, each in a session of its own.
+Prepared: a scheduler of the library that was proven before. Cold: a new line, which is compiled,
+checked, built and given to the verifier, without the simulation. Idle: nothing else runs.
+Overloaded: four endless loops for each CPU run as well, each in its own session.
 """
 
 import asyncio
@@ -37,15 +38,16 @@ from process import measure as measure_pace
 SCHEDULER = "fair"
 EPISODES = 20
 LOOPS_A_CPU = 4
-# Before a time is taken the load has to be there, and what was before has to be over, seconds.
+# Before a measurement the load has to run, and earlier work has to be over, seconds.
 SETTLE_S = 3.0
 LIMIT_S = 300.0
 KEYS = """
 autonomy = "auto"
 interval_s = 0.5
 """
-# Only the time until a window is measured here: nothing but the end of the episode is to end a
-# trial, not even that the sleeper, which never waits otherwise, waits while a scheduler is loaded.
+# Only the time until a window is measured here, so only the end of the episode may end a trial. The
+# sleeper never waits otherwise; while a scheduler is loaded it does, and that may not end the
+# trial.
 TABLES = """
 [[objective]]
 workload = "cgroup:/*"
@@ -68,10 +70,10 @@ trials_per_hour = 1000
 cooldown_s = 0.0
 cooldown_max_s = 0.0
 """
-# Wakeups a second of a workload that every window sees enough of.
+# Wakeups a second that are enough for every window.
 LIVELY = 10.0
 POLL_S = 0.5
-# What the service is: it wakes often and does next to nothing.
+# The service: it wakes often and does next to nothing.
 SLEEPER = "import time\nwhile True: time.sleep(0.02)"
 
 
@@ -117,13 +119,13 @@ async def measure(episodes: int = EPISODES) -> dict[str, object]:
 
 
 def _say(line: str) -> None:
-    """There are eighty episodes: whoever waits sees that it goes on, and how it went so far."""
+    """There are eighty episodes, so this shows the progress and the figures so far."""
     sys.stderr.write(line + "\n")
     sys.stderr.flush()
 
 
 async def _episode(daemon: Service, workload: str, goal: str) -> tuple[float, float]:
-    """From the opening to the trial's first window, and from its end to the scheduler's."""
+    """From the opening to the trial's first window, and from the end of that to the scheduler's."""
     client = daemon.client
     async with asyncio.timeout(LIMIT_S):
         opened = await client.open_episode(EpisodeRequest(workload=workload, goal=goal))
@@ -139,7 +141,7 @@ async def _episode(daemon: Service, workload: str, goal: str) -> tuple[float, fl
                     trial = view
                     await _ended(daemon)
         if trial is None:
-            # It ended before anybody asked for it; its windows are the same.
+            # It ended before this request; its windows are the same.
             closed = await client.episode(opened.id)
             trial = next((each for each in closed.trials if _met(each)), None)
             if trial is None:
@@ -160,7 +162,7 @@ def _met(trial: TrialView) -> bool:
 
 
 async def _ended(daemon: Service) -> None:
-    """End the trial, which may have ended by itself in this moment."""
+    """End the trial, unless it has just ended by itself."""
     try:
         await daemon.client.rollback(RollbackRequest(reason="measured"))
     except Fault as fault:
@@ -169,7 +171,7 @@ async def _ended(daemon: Service) -> None:
 
 
 async def _workload(daemon: Service) -> str:
-    """The one that wakes up most, which is the sleeper or the group that it is in."""
+    """The workload that wakes most often, which is the sleeper or its group."""
     limit = time.monotonic() + LIMIT_S
     while time.monotonic() < limit:
         seen = await daemon.client.workloads()

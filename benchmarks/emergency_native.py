@@ -3,12 +3,11 @@
 
     python -m benchmarks.emergency_native TYPES FOLDER TIMES
 
-The daemon's gates, as its service runs them (nice -10 where we are root), for the lab's kernel.
-What only a kernel with sched_ext can do is pretended to be done at once: its verifier, and the
-loading. Four ways: a source that nobody has seen and nobody waits for in an episode; one in an
-episode, which is urgent and has a static check that waits for it; a scheduler that was proven
-ahead; and the same after a restart, from the cache. With nothing else to do, and beside four
-endless loops for each CPU.
+The daemon's gates run as in its service (nice -10 if we are root), for the lab's kernel. Only a
+kernel with sched_ext can verify and load, so these two count as done at once. Four cases: a new
+source outside of an episode; a new source in an episode, which is urgent and finds the static check
+waiting for it; a scheduler that was proven ahead; and the same after a restart, from the cache.
+Each case runs on an idle machine, and beside four endless loops for each CPU.
 """
 
 import asyncio
@@ -42,7 +41,7 @@ LIMIT_S = 1200.0
 
 
 class _LabGates(Gates):
-    """The gates for another kernel than this one's, which is pretended to have sched_ext."""
+    """The gates for another kernel than this one, as if it had sched_ext."""
 
     def __init__(self, btf: Path, folder: Path, warm: WarmCheck | None) -> None:
         root = folder / "sysfs"
@@ -67,10 +66,10 @@ async def _accepted(object: Path, *, parameters: Mapping[str, ParameterValue]) -
 
 
 async def measure() -> dict[str, object]:
-    """Seconds from request to a proven candidate, by way and load."""
+    """Seconds from request to a proven candidate, by case and load."""
     with tempfile.TemporaryDirectory(prefix="schedpilot-emergency-") as place:
         folder = Path(place)
-        # The sandboxed compiler is another user.
+        # The sandboxed compiler runs as another user.
         await asyncio.to_thread(folder.chmod, 0o755)
         types = await asyncio.to_thread(lab_types, folder / "cache")
         words: list[str | Path] = [sys.executable, "-m", "benchmarks.emergency_native"]
@@ -102,7 +101,7 @@ async def _measured(btf: Path, folder: Path, times: int) -> dict[str, object]:
 async def _ways(
     btf: Path, folder: Path, catalog: Catalog, warm: WarmCheck, mark: str
 ) -> dict[str, tuple[Candidates, CandidateRequest]]:
-    """Who is asked, and for what; a source differs each time."""
+    """Which gates get which request; a source differs each time."""
 
     def candidates(warm: WarmCheck | None) -> Candidates:
         return Candidates(
@@ -146,7 +145,7 @@ async def _warm() -> AsyncIterator[WarmCheck]:
 @contextlib.asynccontextmanager
 async def _loops(wanted: bool) -> AsyncIterator[None]:
     count = LOOPS_A_CPU * (os.cpu_count() or 1) if wanted else 0
-    # As others would run them, and not as a child of ours.
+    # As independent processes, not as our children.
     ordinary = ["nice", "-n", str(max(0, -os.getpriority(os.PRIO_PROCESS, 0)))]
     loops = [
         await start_lines([*ordinary, "sh", "-c", "while :; do :; done"]) for _ in range(count)

@@ -3,8 +3,8 @@
 
     python -m benchmarks.guest NAME[=COUNT]...
 
-Prints one JSON object a line: first what was measured on, then the result of each
-measurement as soon as there is one, so that what comes later cannot lose it.
+Prints one JSON object a line: first the machine, then the result of each measurement as soon as it
+exists, so that a later failure cannot lose it.
 """
 
 import asyncio
@@ -31,18 +31,18 @@ from benchmarks import (
 from bpf.build.clang import find_clang
 from process import Fault, run
 
-# Longer runs of each benchmark rather than more attachments: see signals_overhead/run.py.
+# Longer runs of each benchmark instead of more attachments: see signals_overhead/run.py.
 OVERHEAD = (
     *("--rounds", "8", "--repeat", "3"),
     *("--groups", "2", "--hackbench-loops", "240", "--pipe-loops", "24000"),
 )
 OVERHEAD_LIMIT_S = 900.0
-# Where the lab puts what it was given (lab/vm.py).
+# Where the lab puts the files for its guest (lab/vm.py).
 FILES = Path("/run/lab/files")
 
 
 async def signals_overhead() -> dict[str, object]:
-    """The slowdown by the signals program and by BCC; what its own module prints."""
+    """The slowdown by the signals program and by BCC, as its own module prints it."""
     words = [sys.executable, "-m", "benchmarks.signals_overhead.run", *OVERHEAD]
     done = await asyncio.to_thread(run, words, timeout=OVERHEAD_LIMIT_S)
     found: dict[str, object] = json.loads(done.text)
@@ -63,7 +63,7 @@ MEASUREMENTS: dict[str, Callable[[], Awaitable[dict[str, object]]]] = {
 
 
 def machine() -> dict[str, object]:
-    """What is measured on."""
+    """The measured machine."""
     return {
         "kernel": platform.release(),
         "cpus": os.cpu_count(),
@@ -78,7 +78,7 @@ def _say(line: dict[str, object]) -> None:
 
 
 def _take_over() -> None:
-    """Make what the host sent along a program that can be found."""
+    """Make a file from the host a program on the path."""
     sent = FILES / schbench.NAME
     if sent.exists():
         own = Path("/usr/local/bin", schbench.NAME)

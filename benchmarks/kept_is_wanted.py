@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Whether what is kept is what the person wanted: schbench's own count decides.
 
-schbench serves requests that compute, hold a lock meanwhile, and are cut by whoever preempts them.
-A person asks for shorter and for more requests. What makes them so lengthens the run queue, so that
-whoever judges by run-queue delay gives it up.
+schbench serves requests that compute and hold a lock meanwhile; a preemption cuts them. A person
+asks for shorter and for more requests. The schedulers that give that also make the run queue
+longer, so a judgement by run-queue delay rejects them.
 
-Three times an episode is dealt with by the real daemon and the real agent: twice the choice is
-fixed (`PROPOSALS`), and once the offline advisor chooses, asked by `schedpilot ask`. Afterwards
-schbench runs alone, in turn under the kernel's default and under what was kept, and its own figures
-are compared. Nothing of ours measures there.
+The real daemon and the real agent work on three episodes: in two the choice is fixed (`PROPOSALS`),
+and in one the offline advisor chooses, asked by `schedpilot ask`. Then schbench runs alone, in turn
+under the kernel's default and under what was kept, and its own figures are compared. Nothing of
+ours measures there.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ from process import measure as measure_pace
 from process.pace import REFERENCE_S
 
 GOAL = "lower request latency (p99) and more requests a second"
-# The line that is best here by schbench's count, and the first idea that a real model had.
+# The line that is best here by schbench's count, and the first idea of a real model.
 PROPOSALS = {
     "to the end": "policy order fifo; slice 100ms",
     "first idea": 'policy thread_name ~ "schbench-work*" { order fifo; slice 60ms }; '
@@ -55,37 +55,38 @@ trials_per_hour = 1000
 cooldown_s = 0.0
 cooldown_max_s = 0.0
 """
-# How short a response of others is too short to guard, on a machine of usual speed: emulated CPUs
-# take so many times as long for each of schbench's requests, and others wait for whole ones.
+# Responses of other workloads below this are too short to guard, on a machine of usual speed.
+# Emulated CPUs take several times as long for each of schbench's requests, and others wait for
+# whole requests.
 OTHERS_FLOOR_US = TrialSettings().others_floor_us
-# Of schbench alone, seconds; each arm twice, there and back.
+# One run of schbench alone, seconds; each arm runs twice, forwards and backwards.
 RUN_S = 20
 ARMS = (False, True, True, False)
-# Before an episode is opened, the daemon has to have seen the workload for some intervals, seconds.
+# The daemon has to see the workload for some intervals before an episode opens, seconds.
 SEEN_S = 25.0
 EPISODE_S = 900.0
 FOREVER_S = "100000"
 
 
 def slower() -> float:
-    """By how much these CPUs are slower than those that the daemon's bounds were made on."""
+    """How many times slower these CPUs are than those for which the daemon's bounds were chosen."""
     return max(1.0, measure_pace().cpu_s / REFERENCE_S)
 
 
 async def measure() -> dict[str, object]:
-    """For each scene what was kept, by which verdict, and what schbench counts under it."""
+    """For each scene: what was kept, by which verdict, and schbench's own count under it."""
     program = find()
     scenes: dict[str, object] = {}
     tables = TABLES.format(floor_us=OTHERS_FLOOR_US * slower())
     for name in (*PROPOSALS, ASKED):
-        # Each with a memory of its own: what one scene taught must not choose for the next.
+        # Each scene has its own memory: the lessons of one must not decide the next.
         async with service(KEYS, tables) as daemon:
             scenes[name] = await _scene(daemon, program, PROPOSALS.get(name, ""))
     return {"load": " ".join(LOAD), "goal": GOAL, "scenes": scenes}
 
 
 async def _scene(daemon: Service, program: Path, proposal: str) -> dict[str, object]:
-    # Told what to propose, else as it is on an installed machine.
+    # With a fixed proposal; otherwise as on an installed machine.
     module = ("benchmarks.told_agent", proposal) if proposal else ("agent.main",)
     async with agent(daemon, *module), running(*SCOPE, program, *LOAD, *QUIET, "-r", FOREVER_S):
         await _seen(daemon)
@@ -116,7 +117,7 @@ async def _scene(daemon: Service, program: Path, proposal: str) -> dict[str, obj
 
 
 async def _counts(daemon: Service, program: Path, candidate: str) -> dict[str, object]:
-    """schbench by its own count under both, and their ratios."""
+    """schbench's own count under both, and the ratios."""
     runs: dict[bool, list[Count]] = {False: [], True: []}
     for held in ARMS:
         if held:
@@ -141,7 +142,7 @@ def _ratio(runs: dict[bool, list[Count]], figure: str) -> float:
 
 
 async def _seen(daemon: Service) -> None:
-    """Return when the workload has been measured for long enough to be understood."""
+    """Return when the daemon has measured the workload for long enough."""
     async with within(EPISODE_S):
         while True:
             seen = await daemon.client.workloads()
@@ -152,13 +153,13 @@ async def _seen(daemon: Service) -> None:
 
 
 async def _opened(daemon: Service) -> EpisodeView:
-    """An episode with this goal, once it is over."""
+    """The finished episode for this goal."""
     opened = await daemon.client.open_episode(EpisodeRequest(workload=WORKLOAD, goal=GOAL))
     return await _closed(daemon, opened.id)
 
 
 async def _asked(daemon: Service) -> EpisodeView:
-    """The same as a person asks for it on the command line."""
+    """The same, asked for on the command line."""
     words = ["-m", "cli.main", "ask", "--json", "--goal", GOAL, "--workload", WORKLOAD]
     done = await asyncio.to_thread(
         run,
@@ -185,7 +186,7 @@ async def _closed(daemon: Service, id: str) -> EpisodeView:
 
 
 def last_line(scenes: Mapping[str, Mapping[str, Any]]) -> str:
-    """What the person who asked has got, in one line."""
+    """The result for the person who asked, in one line."""
     count = scenes.get(ASKED, {}).get("count")
     if not count:
         return "schbench by its own count: nothing was kept"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""How long changes take, asked of the real daemon through its API.
+"""How long changes take, requested from the real daemon through its API.
 
 From the request to hold a proven candidate until the kernel says `enabled`; from the request
 to release it or to roll it back until the kernel says `disabled`; and from new source to a
@@ -20,11 +20,11 @@ from process import Fault, FaultType
 from scheduler_library.catalog import load_catalog
 
 SCHEDULER = "fair"
-# Each of the two ways out is taken so often.
+# How often each of the two ways out is taken.
 TURNS = 7
 BUILDS = 7
 STATE = sysfs.ROOT / "state"
-# How often the kernel is asked for its state, seconds: a bound of the error.
+# How often the kernel's state is read, seconds: the bound of the error.
 LOOK_S = 0.002
 LIMIT_S = 60.0
 
@@ -83,7 +83,7 @@ async def _out(client: AsyncClient, way: str) -> None:
 async def _until(state: str, request: Coroutine[object, object, object]) -> tuple[float, float]:
     """Seconds from sending the request until the kernel is in `state`, and until the answer.
 
-    The kernel is watched by a thread, since the answer comes only after the change.
+    A thread watches the kernel, because the answer comes only after the change.
     """
     seen: list[float] = []
     looking = threading.Event()

@@ -3,8 +3,8 @@
 
     python -m benchmarks.mcp_sizes
 
-On a pretended machine on which a lot goes on (tests/mcp/rich.py). Tokens are estimated as UTF-8
-bytes by 3.5, which is more than tokenizers of today need for such text.
+On a busy fake machine (tests/mcp/rich.py). The estimate of tokens is UTF-8 bytes divided by 3.5,
+which is more than today's tokenizers need for such text.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from tests.mcp.calls import CALLS
 from tests.mcp.rich import served_rich
 
 BYTES_A_TOKEN = 3.5
-# What a model reads before it decides anything, and the goal for all of it.
+# The text that a model reads before it decides anything, and the goal for all of it.
 FIRST = {
     "get_status": {},
     "profile_workload": {"workload": WORKLOAD},
@@ -37,7 +37,7 @@ def tokens_in(text: str) -> int:
 
 
 async def sizes(client: Client) -> dict[str, int]:
-    """Tokens of each tool's answer, of what all sessions begin with, and of the guides."""
+    """Tokens of each tool's answer, of the beginning of all sessions, and of the guides."""
     found = {}
     for name, arguments in {**CALLS, **FIRST}.items():
         result = await client.call_tool(name, arguments)
@@ -45,7 +45,7 @@ async def sizes(client: Client) -> dict[str, int]:
         assert isinstance(content, TextContent)
         assert not result.is_error, content.text
         found[name] = tokens_in(content.text)
-    # Models are given name, description and the schema of the arguments.
+    # Models get the name, the description and the schema of the arguments.
     tools = (await client.list_tools()).tools
     found["(definitions of all tools)"] = sum(
         tokens_in(f"{each.name}{each.description}{json.dumps(each.input_schema)}") for each in tools

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What applications say of themselves against what the signals say of them.
+"""The applications' own figures compared with our signals.
 
 Seven applications run under the kernel's default and three schedulers in turn. A trial judges as
-the application would where response time and completions (turnaround and jobs, of a batch) put
-the schedulers in the same order as the application's own latency and rate do.
+the application would if response time and completions (for a batch: turnaround and jobs) put the
+schedulers in the same order as the application's own latency and rate do.
 """
 
 import asyncio
@@ -27,11 +27,11 @@ from process import Fault, FaultType
 
 DEFAULT = "default"
 ARMS = (DEFAULT, "batch", "latency", "fifo")
-# Fewer runs of a scheduler are too few to tell it from another.
+# Fewer runs of a scheduler are too few to distinguish it from another.
 ROUNDS = 4
-# After a change of the scheduler, seconds.
+# The wait after a change of the scheduler, seconds.
 SETTLE_S = 1.0
-# A control group has its name as long as something runs in it, so it is looked at meanwhile.
+# A control group exists as long as something runs in it, so it is read meanwhile.
 INTERVAL_S = 1.0
 LIMIT_S = 900.0
 APART = TrialSettings().min_gain
@@ -39,7 +39,7 @@ APART = TrialSettings().min_gain
 
 @dataclass(frozen=True)
 class OwnNumbersRun:
-    """One run: the application's own figures, and ours of the same time."""
+    """One run: the application's own figures, and ours for the same time."""
 
     arm: str
     own: Own
@@ -71,7 +71,7 @@ async def measure() -> dict[str, object]:
 
 @contextlib.contextmanager
 def _place() -> Iterator[Path]:
-    """A folder that servers, which run as users of their own, can get to."""
+    """A folder that servers can reach, which run as their own users."""
     with TemporaryDirectory(prefix="schedpilot-own-") as name:
         place = Path(name)
         place.chmod(0o755)
@@ -91,7 +91,7 @@ async def _application(
         signals = await stack.enter_async_context(SignalsSource(INTERVAL_S))
         lines = signals.lines()
         for turn in range(ROUNDS):
-            # Not always in the same order, so that what drifts hits all alike.
+            # Not always in the same order, so that a drift affects all of them equally.
             for arm in ARMS if turn % 2 else reversed(ARMS):
                 if arm in candidates:
                     await daemon.client.hold(HoldRequest(candidate=candidates[arm]))
@@ -118,7 +118,7 @@ async def _application(
 async def _seen(
     signals: SignalsSource, lines: AsyncIterator[SignalsLine], work: Awaitable[Own]
 ) -> tuple[Own, list[SignalsLine]]:
-    """What the application says of this run, and the lines of just this time."""
+    """The application's figures of this run, and the lines of signals of exactly this time."""
     began_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
     await signals.flush()
     while (await anext(lines)).t_ns < began_ns:
@@ -133,7 +133,7 @@ async def _seen(
                 seen.append(coming.result())
                 coming = asyncio.ensure_future(anext(lines))
         own = await doing
-        # At once: what nobody works in would count as well.
+        # At once, because time without work would count as well.
         ended_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
         await signals.flush()
         seen.append(await coming)
@@ -153,7 +153,7 @@ def _run(arm: str, own: Own, each: Application, lines: Sequence[SignalsLine]) ->
         ended = merge(part.turnaround_us for part in parts)
         return OwnNumbersRun(arm, own, ended.mean / 1e3, ended.count / span_s)
     response = merge(part.response_us for part in parts)
-    # What was still under way counts with what it had had so far, as in a trial's window.
+    # Unfinished work counts with its time so far, as in a trial's window.
     known = merge((response, parts[-1].open_us))
     latency_us = percentile(known, 0.99) if own.tail else known.mean
     return OwnNumbersRun(arm, own, latency_us / 1e3, response.count / span_s)

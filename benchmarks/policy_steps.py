@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""How long it takes from a line of policy to a scheduler in force, by step."""
+"""How long it takes from a line of policy to a loaded scheduler, by step."""
 
 import time
 
 from benchmarks.service import service
 from daemon.api.models import CandidateRequest, HoldRequest
 
-# Each time a new line, so that nothing comes from a cache.
+# A new line each time, so that nothing comes from a cache.
 LINE = 'comm ~ "service*" {{ latency; preempt; slice {us}us }}'
 TIMES = 7
 
@@ -24,7 +24,7 @@ async def measure() -> dict[str, object]:
             enabled = time.monotonic()
             await daemon.client.release("benchmark")
             if not number:
-                # The very first one waits for what all of them share.
+                # The very first one waits for the parts that all of them share.
                 continue
             took = {each.gate.value: each.seconds for each in view.gates}
             took |= {"enable": enabled - proven, "all": enabled - began}

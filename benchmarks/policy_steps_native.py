@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """How long it takes from a line of policy to a proven candidate on the machine itself, by step.
 
-Everything but the verifier and the loading, which need a kernel with sched_ext: the lab's figures
-(`policy_steps`) say what they add, fifteen times as slow. The static check and clang work at the
+Everything but the verifier and the loading, which need a kernel with sched_ext. The lab's figures
+(`policy_steps`) show what these add, fifteen times as slow. The static check and clang work at the
 same time, as in the daemon; the simulator comes after both.
 """
 
@@ -20,7 +20,7 @@ from scheduler_library.policy.compiler import CompiledPolicy, TargetMachine, com
 from simulator.build import engine_for
 from simulator.stress_verdict import prove
 
-# Each time a new line, so that nothing comes from a cache.
+# A new line each time, so that nothing comes from a cache.
 LINE = 'comm ~ "service*" {{ latency; preempt; slice {us}us }}'
 TIMES = 9
 CPUS = 2
@@ -29,7 +29,7 @@ CPUS = 2
 async def measure() -> dict[str, object]:
     """Seconds of each step, one for each repetition.
 
-    `built` is from the line to an object that could be loaded, `proven` to the simulator's word.
+    `built` is from the line to an object that could be loaded, `proven` to the simulator's result.
     """
     return await asyncio.to_thread(_measure)
 
@@ -38,13 +38,13 @@ def _measure() -> dict[str, object]:
     seconds: dict[str, list[float]] = {}
     with tempfile.TemporaryDirectory(prefix="schedpilot-steps-") as place:
         folder = Path(place)
-        # The sandboxed compiler is another user.
+        # The sandboxed compiler runs as another user.
         folder.chmod(0o755)
         btf = lab_types(folder)
         engine_for(btf, cache_folder=folder)
         for number in range(TIMES + 1):
             took = _once(LINE.format(us=500 + number), folder, btf)
-            # The very first one waits for what all of them share.
+            # The very first one waits for the parts that all of them share.
             for step, each in took.items() if number else ():
                 seconds.setdefault(step, []).append(round(each, 4))
     return {"line": LINE.format(us=500), "seconds": seconds}

@@ -14,12 +14,12 @@ Pair: TypeAlias = tuple[float, float]
 
 
 def of_schedulers(runs: Mapping[str, Sequence[Pair]], apart: float) -> tuple[float, int]:
-    """Somers' D of ours over the pairs of schedulers that the application tells apart, and how
-    many pairs these are; nan for none.
+    """Somers' D of our figures over the pairs of schedulers that the application distinguishes, and
+    the number of these pairs; nan for none.
 
-    It tells two apart where each run of the one is beyond each run of the other and their medians
-    differ by at least this share. Of two schedulers that do not differ, four runs of each are in
-    such an order once in 35 times.
+    It distinguishes two if each run of the one is beyond each run of the other and their medians
+    differ by at least this share. Four runs each of two equal schedulers are in such an order once
+    in 35 times.
     """
     compared = []
     for one, other in itertools.combinations(runs.values(), 2):
@@ -31,7 +31,8 @@ def of_schedulers(runs: Mapping[str, Sequence[Pair]], apart: float) -> tuple[flo
 
 
 def of_runs(pairs: Sequence[Pair], apart: float) -> float:
-    """Somers' D of ours over the pairs of runs whose own figures differ by at least this share."""
+    """Somers' D of our figures over the pairs of runs whose own figures differ by at least this
+    share."""
     compared = itertools.combinations(pairs, 2)
     return _somers_d([pair for pair in compared if _differs(pair, apart)])
 
@@ -47,7 +48,7 @@ def _differs(pair: tuple[Pair, Pair], apart: float) -> bool:
 
 
 def _somers_d(compared: Sequence[tuple[Pair, Pair]]) -> float:
-    """The share in the same order less the share in the other order.
+    """The share of pairs in the same order minus the share in the opposite order.
 
     R. H. Somers, A new asymmetric measure of association for ordinal variables (1962).
     """
@@ -61,13 +62,13 @@ def _somers_d(compared: Sequence[tuple[Pair, Pair]]) -> float:
 
 
 def spearman(pairs: Sequence[Pair]) -> float:
-    """Spearman's rank correlation, 1 where the orders are the same."""
+    """Spearman's rank correlation, 1 if the orders are the same."""
     own, ours = (ranks(side) for side in zip(*pairs, strict=True))
     return round(statistics.correlation(own, ours), 3)
 
 
 def ranks(values: Sequence[float]) -> list[float]:
-    """The rank of each value; equal ones share the mean of theirs."""
+    """The rank of each value; equal values share the mean of their ranks."""
     ordered = sorted(values)
     first = {value: ordered.index(value) for value in values}
     count = {value: ordered.count(value) for value in values}

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What recording costs: hackbench and `perf bench sched pipe` while everything is recorded, against
-off. Both do little but wake each other, so this is the worst there is.
+"""What recording costs: hackbench and `perf bench sched pipe` with a recording of everything, and
+without. Both do little but wake each other, so this is the worst case.
 
-Runs in the lab, as root. Each round runs both arms, in an order that alternates, so that slow
-drifts of the machine hit both alike.
+Runs in the lab, as root. Each round runs both arms in alternating order, so that slow drifts of the
+machine affect both equally.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from benchmarks.signals_overhead.run import hackbench, pipe, summary
 from bpf.recorder.process import Recorder, RecordingOptions, RecordingProgress
 
 ROUNDS = 8
-# Longer runs rather than more attachments: attaching costs seconds under emulation.
+# Longer runs instead of more attachments: attaching costs seconds under emulation.
 GROUPS, HACKBENCH_LOOPS, PIPE_LOOPS = 2, 120, 12000
 ARMS = ("off", "on")
 LONGEST_S = 120.0
@@ -26,13 +26,13 @@ MOST_BYTES = 1 << 28
 
 @contextlib.asynccontextmanager
 async def _recording(ended: list[RecordingProgress]) -> AsyncIterator[None]:
-    """Everything is recorded within the block."""
+    """Records everything during the block."""
     with tempfile.TemporaryDirectory() as folder:
         wanted = RecordingOptions(Path(folder) / "trace.gz", LONGEST_S, MOST_BYTES)
         async with Recorder(wanted) as recorder:
             told = recorder.progress()
             await anext(told)
-            # Read by us while the workload runs, as the daemon does.
+            # We read it while the workload runs, as the daemon does.
             rest = asyncio.create_task(_last(told))
             try:
                 yield
@@ -53,7 +53,7 @@ async def _nothing(ended: list[RecordingProgress]) -> AsyncIterator[None]:
 
 
 async def measure() -> dict[str, object]:
-    """Both arms of each workload; records and losses of all recordings."""
+    """Both arms of each workload, and the records and losses of all recordings."""
     workloads: Mapping[str, Callable[[], float]] = {
         "hackbench": lambda: hackbench(GROUPS, HACKBENCH_LOOPS),
         "pipe": lambda: pipe(PIPE_LOOPS),

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""schbench, and what it says of itself: requests a second, and how long the slowest take.
+"""schbench and its own figures: requests a second, and how long the slowest take.
 
-It is not part of this project: it is used where it is on the path, or where `SCHBENCH` names it
+It is not part of this project. It is used if it is on the path or `SCHBENCH` names it
 (https://github.com/masoncl/schbench, built outside the tree).
 """
 
@@ -16,18 +16,18 @@ from tempfile import TemporaryDirectory
 from benchmarks.children import scope, workload_of
 from process import Fault, FaultType, run
 
-# Under this name the lab finds the program in its folder of files.
+# The lab finds the program in its folder of files under this name.
 NAME = "schbench"
-# It runs in a control group of its own, as a service does; so it is a workload by itself.
+# It runs in its own control group, as a service does, so it is a workload by itself.
 SCOPE = scope(NAME)
 WORKLOAD = workload_of(NAME)
 VARIABLE = "SCHBENCH"
-# One thread hands out the work, and four do it on two CPUs: the runs of Meta's that the numbers to
-# beat are from have two workers for each CPU as well.
+# One thread hands out the work, and four do it on two CPUs. Meta's runs, whose numbers are to beat,
+# also have two workers for each CPU.
 LOAD = ("-m", "1", "-t", "4")
-# What it says in between goes nowhere.
+# Its intermediate output is thrown away.
 QUIET = ("-i", "100000")
-# From the program's own start to its end it takes a little longer than it is told to run, seconds.
+# The program runs a little longer than requested, seconds.
 SLACK_S = 60.0
 _RATE = re.compile(r"^average rps: ([0-9.]+)$", re.MULTILINE)
 
@@ -59,10 +59,10 @@ def find() -> Path:
 
 
 def counted(program: Path, seconds: int) -> Count:
-    """Run it for so long, and read what it counted itself.
+    """Run it for this long, and read its own count.
 
     Raises:
-        Fault: where it does not run, or says something else.
+        Fault: it does not run, or prints something else.
     """
     with TemporaryDirectory(prefix="schedpilot-schbench-") as place:
         said = Path(place) / "said.json"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The real daemon for the length of a measurement, as its service runs it, on defaults alone."""
+"""Runs the real daemon during a measurement, as its service does, with the defaults."""
 
 import asyncio
 import contextlib
@@ -47,7 +47,7 @@ class Service:
     start_s: float
 
     def helper(self, name: str) -> int:
-        """The process id of the C helper of this name that the daemon runs now."""
+        """The process id of the daemon's C helper of this name."""
         for child in psutil.Process(self.pid).children(recursive=True):
             if Path(child.exe()).name == name:
                 return child.pid
@@ -56,12 +56,12 @@ class Service:
 
 @contextlib.asynccontextmanager
 async def service(keys: str = "", tables: str = "") -> AsyncIterator[Service]:
-    """Start the daemon in folders of its own; it has ended when the block has.
+    """Start the daemon in its own folders; it ends with the block.
 
-    `keys` are of the table `[daemon]` of its configuration, `tables` come after all others.
+    `keys` go into the table `[daemon]` of its configuration, `tables` after all others.
 
-    Its cache is empty, as on a machine where it was just installed: the first candidate waits
-    until what all of them share is compiled.
+    Its cache is empty, as after an installation: the first candidate waits until the parts that all
+    of them share are compiled.
 
     Raises:
         Fault: when the daemon does not come up, with its last lines.
@@ -87,7 +87,7 @@ async def service(keys: str = "", tables: str = "") -> AsyncIterator[Service]:
 
 def _furnish(place: Path, keys: str, tables: str) -> Path:
     """Fill the folder of a daemon; returns its configuration file."""
-    # clang runs as a user of its own, and has to get to the daemon's cache in here.
+    # clang runs as its own user, and has to reach the daemon's cache in here.
     place.chmod(0o755)
     (place / "cache").mkdir(mode=0o755)
     config = place / "schedpilot.toml"
@@ -117,7 +117,7 @@ async def _answering(client: AsyncClient, child: LineChild, said: deque[str]) ->
 
 
 def memory_kb(pid: int) -> dict[str, int]:
-    """Resident memory of a process in KiB: all of it, and the part that is in no file."""
+    """Resident memory of a process in KiB: all of it, and the anonymous part."""
     text = Path(f"/proc/{pid}/smaps_rollup").read_text("ascii")
     found = dict(re.findall(r"^(\w+): +(\d+) kB$", text, flags=re.MULTILINE))
     return {"resident": int(found["Rss"]), "anonymous": int(found["Anonymous"])}

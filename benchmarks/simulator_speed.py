@@ -40,12 +40,12 @@ from simulator.stress_verdict import prove
 
 POLICY = "order vtime; slice clamp(wait / 4, 500us, 8ms)"
 TURNS = 5
-# As long as it takes for some seconds of work.
+# Enough for some seconds of work.
 SIMULATED_S = {"service": 400, "overload": 200, "ping_pong": 20}
 MACHINE = SimulatedMachine(4)
 FEW, MANY = 1_000, 100_000
 LIMIT_S = 300.0
-# Runs the engine alone in a process, so that its CPU time and peak of memory are known.
+# Runs the engine alone in a process, to measure its CPU time and its peak of memory.
 _METER = """
 import json, resource, subprocess, sys
 done = subprocess.run(sys.argv[1:], capture_output=True, check=True)
@@ -112,13 +112,13 @@ class _SpeedBench:
         self.program = engine_for(self.btf, cache_folder=folder).program
 
     def rate(self, name: str, source: str, scenario: Scenario) -> float:
-        """Events for each second of CPU time, starting up included."""
+        """Events for each second of CPU time, including the start."""
         seconds = SIMULATED_S[scenario.name]
         used = self._run(name, source, replace(scenario, duration_ns=seconds * 1000 * MS))
         return round(used["events"] / used["cpu_s"])
 
     def memory(self, name: str) -> int:
-        """Bytes that each further task takes, where many sleep and wake."""
+        """Bytes for each additional task, if many sleep and wake."""
         steps = (Run(100 * US), Sleep(1000 * MS, 500 * MS), Repeat())
         peaks = [
             self._run(
@@ -142,7 +142,7 @@ class _SpeedBench:
         return used
 
     def verdict(self, source: str, turn: int) -> float:
-        """Seconds from a source that nobody has seen to the verdict of the whole stress set."""
+        """Seconds from a new source to the verdict of the whole stress set."""
         path = self.folder / f"turn{turn}.bpf.c"
         path.write_text(f"{source}\n/* {turn} */\n")
         began = time.monotonic()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The table of the benchmarks: each result beside its goal, and whether that is met."""
+"""The table of the benchmarks: each result beside its goal, and whether the goal is met."""
 
 import math
 import statistics
@@ -9,31 +9,31 @@ from typing import Any
 
 from benchmarks.signals_overhead.run import summary
 
-# The goals, as they were set before anything was measured.
+# The goals, which were set before anything was measured.
 DAEMON_CPU_PERCENT = 1.0
 DAEMON_RESIDENT_MB = 60.0
 HELPER_RESIDENT_MB = 6.0
 SLOWER_PERCENT = {"hackbench": 2.0, "pipe": 5.0}
-# Of the gap between the kernel's default and the bound, closed by the order of a policy.
+# The part of the gap between the kernel's default and the bound that a policy's order closes.
 CLOSED = 0.95
 # Events a second of one core, for a plain scheduler and for a policy with expressions.
 EVENTS_PER_S = {"fifo": 5e6, "policy": 2e6}
 VERDICT_S = 2.0
 # From an episode to the first window of a scheduler that was proven ahead, natively.
 FIRST_WINDOW_S = 2.0
-# Rank correlation of what applications say and what the signals say.
+# Rank correlation of the applications' own figures with our signals.
 AGREES = 0.9
-# schbench by its own count under what was kept, as ratios to the kernel's default.
+# schbench's own count under what was kept, as ratios to the kernel's default.
 REQUESTS, P99 = 2.0, 0.4
-# What a model reads before it decides anything.
+# The text that a model reads before it decides anything.
 FIRST_TOKENS = 3000
-# From a line of policy to a scheduler in force, of a line that nobody has seen.
+# From a new line of policy to a loaded scheduler.
 LINE_S = 1.0
 TITLES = {"hackbench": "hackbench", "pipe": "`perf bench sched pipe`"}
 
 MET = "met"
 MISSED = "**missed**"
-# The estimate is on one side of the goal and an end of its interval on the other.
+# The estimate is on one side of the goal, and one end of its interval on the other.
 BY_MEDIAN = "met by the median; the interval reaches beyond"
 MISSED_BY_MEDIAN = "**missed** by the median; the interval reaches the goal"
 
@@ -60,7 +60,7 @@ def verdict(value: float, most: float, low: float | None = None, high: float | N
 
 
 def rows(results: Results) -> list[Row]:
-    """A row for each claim that something was measured for."""
+    """A row for each claim with a measurement."""
     found: list[Row] = []
     if "daemon_cost" in results:
         found += _cost(results["daemon_cost"])
@@ -116,7 +116,7 @@ def _mcp(result: Mapping[str, Any]) -> list[Row]:
     ]
 
 
-# Tokens in of an episode whose first idea is kept.
+# Tokens in, for an episode whose first idea is kept.
 AT_ONCE, AT_ONCE_TOKENS = "one line, kept", 15_000
 
 
@@ -280,10 +280,10 @@ def _simulator(result: Mapping[str, Any]) -> list[Row]:
 
 
 def _against_half(arms: Mapping[str, Any]) -> tuple[float, Sequence[float]]:
-    """Time with signals over the time half-way between off and BCC, and its interval.
+    """Time with signals divided by the time half-way between off and BCC, and its interval.
 
-    Below 1 signals cost less than half of what BCC costs. This holds still where the costs
-    themselves are near nothing and their ratio would be noise.
+    Below 1, signals cost less than half of what BCC costs. This figure is stable even if the costs
+    are close to zero and their ratio would be noise.
     """
     half = [
         (off + bcc) / 2
@@ -383,7 +383,7 @@ def _kept_is_wanted(result: Mapping[str, Any]) -> list[Row]:
     return found
 
 
-# What each arm of the batch is for.
+# The purpose of each arm of the batch.
 BATCH = {
     "desc": "time until all are done",
     "jobs": "time until all are done",
@@ -411,7 +411,7 @@ def _jobs(result: Mapping[str, Any]) -> list[Row]:
     return found
 
 
-# The gates and the loading, as people call them.
+# What people call the gates and the loading.
 STEPS = {
     "all": "a line of policy to `enabled`",
     "compile": "of that, parsing and compiling to C",
@@ -430,7 +430,7 @@ def _steps(result: Mapping[str, Any]) -> list[Row]:
     ]
 
 
-# The same on the machine itself, as far as it goes without sched_ext.
+# The same on the machine itself, as far as it is possible without sched_ext.
 NATIVE_STEPS = {
     "compile": "of that, parsing and compiling to C",
     "build": "of that, clang in its sandbox",
@@ -462,7 +462,7 @@ def _spread(seconds: Sequence[float]) -> str:
 
 
 def _spread_short(seconds: Sequence[float]) -> str:
-    """In seconds, or milliseconds where it is less than one."""
+    """In seconds, or in milliseconds below one second."""
     middle = statistics.median(seconds)
     if middle >= 1:
         return _spread(seconds)
@@ -471,7 +471,7 @@ def _spread_short(seconds: Sequence[float]) -> str:
 
 
 def markdown(table: Sequence[Row]) -> str:
-    """The table as docs/benchmarks.md has it."""
+    """The table for docs/benchmarks.md."""
     head = ("what", "goal", "measured", "")
     lines = [head, ("---",) * len(head), *(row.cells() for row in table)]
     return "\n".join(f"| {' | '.join(cells)} |".replace("|  |", "| |") for cells in lines)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The agent with an advisor that does as it is told; everything else is as it is.
+"""The agent with an advisor that proposes what it is given; everything else is real.
 
     python -m benchmarks.told_agent [PROPOSAL]
 

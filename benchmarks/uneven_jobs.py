@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""One long and 39 short compressions at once, in the order that a scheduler gives them.
+"""One long and 39 short compressions at once, in the order that a scheduler chooses.
 
 The kernel's default, `order by expected_runtime desc`, the same with `asc`, and the library's
-`jobs` take turns, and are compared with what no scheduler can do better than. How long each job
-runs the daemon has learned from a batch before; nobody tells it.
+`jobs` take turns, and are compared with a bound that no scheduler can beat. The daemon has learned
+the runtime of each job from an earlier batch; nobody tells it.
 """
 
 import asyncio
@@ -23,31 +23,31 @@ from benchmarks.signals_overhead.run import RESAMPLES
 from daemon.api.models import CandidateRequest, HoldRequest
 from process import Fault, FaultType, run, start_lines
 
-# What the arms besides the kernel's default load: a line of policy, or a name of the library.
+# What the arms other than the kernel's default load: a line of policy, or a name of the library.
 SCHEDULERS = {
     "desc": "order by expected_runtime desc; slice 10ms",
     "asc": "order by expected_runtime asc; slice 10ms",
     "jobs": "jobs",
 }
 SHORT_JOBS = 39
-# The long job's input is so many times a short one's, so that it takes nearly as long as all the
-# short ones together: it just fits beside them, on the other of two CPUs, and a wrong order
-# costs most. (Starting zstd is a good part of a short job.)
+# The long job's input is this many times a short one's, so that it takes nearly as long as all the
+# short ones together. It just fits beside them on the other of two CPUs, and a wrong order costs
+# most. (Starting zstd is a good part of a short job.)
 LONG = 45
 SHORT_BYTES = 400_000
-# The scheduler's map of what it was told, by the name that the kernel keeps of it.
+# The scheduler's map of expected runtimes, by the kernel's name for it.
 MAP = "expected_runtime"[:15]
-# How often that is looked at, and for how long, seconds.
+# How often the map is read, and for how long, seconds.
 LOOK_S = 0.1
 TOLD_LIMIT_S = 30.0
-# Each round takes the arms there and back, so that a drift hits all alike.
+# Each round runs the arms forwards and backwards, so that a drift affects all of them equally.
 ARMS = ("off", "desc", "asc", "jobs", "jobs", "asc", "desc", "off")
 ROUNDS = 2
-# Starts all jobs, each stopped as soon as it has begun to execute zstd; lets them go when it is
-# told to; says when each ended and what CPU time it took, by its number, and that after the last,
-# since whoever reads it would take the jobs' time. A program of its own, for only a parent learns
-# that; and real-time, for a policy that puts it behind the jobs would have it look at its clock
-# when all are done. The jobs themselves are ordinary.
+# Starts all jobs and stops each as soon as it executes zstd. Continues them on request. Prints when
+# each job ended and its CPU time, by its number. It prints only after the last job, because a
+# reader would take CPU time from the jobs. It is a separate program, because only a parent gets
+# these times. It is real-time, because a policy that puts it behind the jobs would let it read its
+# clock only when all are done. The jobs themselves are ordinary.
 SCRIPT = """
 import os, signal, sys, time
 os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(1))
@@ -70,11 +70,11 @@ for (job, status, used), end in ended:
 
 @dataclass(frozen=True)
 class Batch:
-    """What became of one batch, in seconds.
+    """The times of one batch, in seconds.
 
-    `makespan` is until all are done, `mean` until a job is done on average; `best_makespan` and
-    `best_mean` are bounds by the CPU time that its own jobs took, on average of those with the same
-    input: how these differ comes from the host, and nobody could have known.
+    `makespan` is the time until all are done, `mean` the average time until a job is done.
+    `best_makespan` and `best_mean` are bounds from the CPU time of its own jobs, averaged over
+    those with the same input: these differ because of the host, and nobody could know that.
     """
 
     makespan: float
@@ -84,16 +84,16 @@ class Batch:
 
 
 async def measure() -> dict[str, object]:
-    """All batches, and what part of the gap to the bounds is closed."""
+    """All batches, and the part of the gap to the bounds that each arm closes."""
     with TemporaryDirectory(prefix="schedpilot-jobs-") as place:
         short, long = _inputs(Path(place))
         batch = [short] * SHORT_JOBS + [long]
-        # In the same mixed order each time.
+        # The same mixed order each time.
         random.Random(1).shuffle(batch)  # noqa: S311 - an order, not a secret
         found: dict[str, list[Batch]] = {"off": [], **{arm: [] for arm in SCHEDULERS}}
         async with service() as daemon:
             candidates = {arm: await _proven(daemon, each) for arm, each in SCHEDULERS.items()}
-            # What the daemon learns from.
+            # The batch from which the daemon learns.
             await _run(batch, informed=False)
             for arm in ARMS * ROUNDS:
                 if arm in candidates:
@@ -111,7 +111,7 @@ async def measure() -> dict[str, object]:
 
 
 def _inputs(place: Path) -> tuple[Path, Path]:
-    """A short and a long input of the same text, the standard library's."""
+    """A short and a long input from the same text, that of the standard library."""
     texts = sorted(Path(random.__file__).parent.glob("*.py"))
     data = b"".join(path.read_bytes() for path in texts)
     while len(data) < LONG * SHORT_BYTES:
@@ -123,10 +123,10 @@ def _inputs(place: Path) -> tuple[Path, Path]:
 
 
 async def _run(batch: Sequence[Path], *, informed: bool) -> Batch:
-    """One batch, whatever schedules it now.
+    """One batch under the scheduler that runs now.
 
-    Where the scheduler is to be `informed`, the jobs go when it has been told of them all. That
-    is a matter of milliseconds on a real machine, and of a second on an emulated one.
+    If the scheduler is to be `informed`, the jobs start when it knows all of them. That takes
+    milliseconds on a real machine, and a second on an emulated one.
     """
     child = await start_lines([sys.executable, "-I", "-S", "-c", SCRIPT, *batch])
     lines = child.lines()
@@ -147,7 +147,7 @@ async def _run(batch: Sequence[Path], *, informed: bool) -> Batch:
 
 
 def _await_told(jobs: int) -> None:
-    """Return when the scheduler knows the runtimes of at least so many processes."""
+    """Return when the scheduler knows the runtimes of at least this many processes."""
     limit = time.monotonic() + TOLD_LIMIT_S
     while time.monotonic() < limit:
         done = run(["bpftool", "-j", "map", "dump", "name", MAP], timeout=TOLD_LIMIT_S)
@@ -160,8 +160,8 @@ def _await_told(jobs: int) -> None:
 def bounds(sizes: Sequence[float], cpus: int) -> tuple[float, float]:
     """The least makespan and the least mean completion time of jobs that all start at once.
 
-    The first is a bound; the second is reached by the shortest first without interruption
-    (Conway, Maxwell and Miller, Theory of Scheduling, 1967).
+    The first is a bound. Shortest first without interruption reaches the second (Conway, Maxwell
+    and Miller, Theory of Scheduling, 1967).
     """
     free = [0.0] * cpus
     ends = []
@@ -183,10 +183,10 @@ def _mean(batch: Batch) -> tuple[float, float]:
 def closed(
     off: Sequence[Batch], arm: Sequence[Batch], figures: Callable[[Batch], tuple[float, float]]
 ) -> dict[str, object]:
-    """How much of the gap between the default and the bound an arm closes; 1 is all of it.
+    """The part of the gap between the default and the bound that an arm closes; 1 is all of it.
 
-    Each batch counts by its own bound, so that one which a busy host made slower, jobs and all,
-    counts the same. With the 95 % percentile bootstrap interval over pairs of runs.
+    Each batch counts by its own bound, so that a batch on a slower, busy host counts the same. With
+    the 95 % percentile bootstrap interval over pairs of runs.
     """
     pairs = [(figures(a), figures(b)) for a, b in zip(off, arm, strict=True)]
 

@@ -21,9 +21,9 @@ from bpf.runner.process import Runner
 from process import Fault, FaultType, run, start_lines
 from simulator.calibration import Rounds, costs_of
 
-# Longer than all runs of one scheduler take.
+# Longer than all runs of one scheduler.
 LEASE_S = 600.0
-# What switches cost under sched_ext is measured under the scheduler that does least.
+# The cost of a switch under sched_ext is measured under the scheduler that does the least.
 PLAINEST = "fifo"
 CALIBRATION_S = 60.0
 AUTOGROUP = Path("/proc/sys/kernel/sched_autogroup_enabled")
@@ -51,7 +51,7 @@ def without_autogroups() -> Iterator[None]:
 async def in_force(
     folder: Path, scheduler: str, prepared: Prepared
 ) -> AsyncIterator[Runner | None]:
-    """The scheduler for the length of the block; nothing for the kernel's own."""
+    """Loads the scheduler during the block; the kernel's own needs nothing."""
     if scheduler == DEFAULT:
         yield None
         return
@@ -63,10 +63,10 @@ async def in_force(
 async def replay(
     folder: Path, text: str, switch_ns: int, runner: Runner | None = None
 ) -> dict[str, Any]:
-    """Perform one scenario; `runner` where the scheduler is to be told of expected run times.
+    """Perform one scenario; `runner` is for schedulers that get expected runtimes.
 
     Args:
-        switch_ns: what of a switch the simulator charges a task beside its work.
+        switch_ns: the part of a switch that the simulator charges a task in addition to its work.
 
     Raises:
         Fault: CHILD_FAILED.
@@ -93,10 +93,10 @@ async def replay(
 
 
 async def measure(folder: Path, repetitions: int, workloads: Sequence[str]) -> None:
-    """All runs, with the schedulers in another order each time."""
+    """All runs, each time with the schedulers in a different order."""
     prepared = read_prepared(folder)
     chosen = {name: texts for name, texts in prepared.texts.items() if name in workloads}
-    # Emulated code is slow the first time, and a machine that has just come up has things to do.
+    # Emulated code is slow the first time, and a machine that has just booted is still busy.
     for texts in chosen.values():
         await replay(folder, texts[0], 0)
     switch_ns = {}
@@ -104,7 +104,7 @@ async def measure(folder: Path, repetitions: int, workloads: Sequence[str]) -> N
         async with in_force(folder, scheduler, prepared):
             found = json.loads(run([folder / "calibrate"], timeout=CALIBRATION_S).text)
         say({key: found})
-        # Half of it is nobody's, in the engine too.
+        # Half of it is charged to no task, in the engine as well.
         switch_ns[scheduler] = costs_of(Rounds.model_validate(found)).switch_ns // 2
     for repetition, order in enumerate(turns([DEFAULT, *prepared.objects], repetitions)):
         for scheduler in order:

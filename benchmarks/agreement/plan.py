@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the host hands to the guest, and what comes back."""
+"""What the host passes to the guest, and what it gets back."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ INDEX = "index.json"
 
 @dataclass(frozen=True)
 class Object:
-    """A scheduler's BPF object, by file name; `expects`: it is told expected run times."""
+    """A scheduler's BPF object, by file name; `expects`: it gets expected runtimes."""
 
     file: str
     expects: bool
@@ -54,5 +54,6 @@ def read_prepared(folder: Path) -> Prepared:
 
 
 def turns(names: Sequence[str], repetitions: int) -> list[list[str]]:
-    """The names there and back, so that a drift of the machine hits all alike."""
+    """The names forwards and backwards, so that a drift of the machine affects all of them
+    equally."""
     return [list(names if turn % 2 == 0 else reversed(names)) for turn in range(repetitions)]

@@ -21,8 +21,8 @@ def predict(
     btf: Path,
     cache_folder: Path | None,
 ) -> Predictions:
-    """What is wanted, by scheduler, workload and repetition; `ext_costs` are those of a machine
-    under sched_ext."""
+    """The wanted predictions, by scheduler, workload and repetition; `ext_costs` are those of a
+    machine under sched_ext."""
     usual, ext = costs.machine(CPUS), ext_costs.machine(CPUS)
     keys = list(wanted)
 

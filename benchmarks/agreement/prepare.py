@@ -16,7 +16,7 @@ from simulator.calibration import PROGRAM
 from simulator.run import NativeScheduler
 from simulator.scenario import SimulatedMachine
 
-# The lab's guest has so many.
+# The lab's guest has this many.
 CPUS = 2
 BUILD_S = 60.0
 REPLAY = Path(__file__).parent / "replay.c"
@@ -25,7 +25,7 @@ REPLAY = Path(__file__).parent / "replay.c"
 @dataclass(frozen=True)
 class Bench:
     """`candidates` for the simulator, by scheduler; without the default. `scenarios` has a digest
-    of what is performed, by workload."""
+    of the performed tasks, by workload."""
 
     folder: Path
     candidates: dict[str, NativeScheduler]

@@ -31,8 +31,8 @@ MS = 1e6
 
 @dataclass(frozen=True)
 class ComparedMetric:
-    """A figure that is compared, less is better. `real` takes a run's group and how long the run
-    took, `predicted` a simulated group and the same; None: there is none."""
+    """A compared figure; less is better. `real` takes a run's group and the length of the run,
+    `predicted` a simulated group and the same; None if it does not exist."""
 
     title: str
     real: Callable[[Mapping[str, Any], int], float | None]
@@ -40,7 +40,7 @@ class ComparedMetric:
 
 
 def _spent(makespan: float | None, time: int, count: int | None) -> float | None:
-    """ns for each of so many; a run that did not end took all of its time."""
+    """ns for each of this many; a run that did not end took all of its time."""
     return (time if makespan is None else makespan) / count if count else None
 
 
@@ -51,7 +51,7 @@ METRICS: Mapping[str, ComparedMetric] = MappingProxyType(
             lambda group, _: group.get("response_p99_ns"),
             lambda group, _: group.response_ns.p99 if group.response_ns else None,
         ),
-        # As the time that one takes, so that less is better here, too.
+        # As the time of a single one, so that less is better here as well.
         "completion_ns": ComparedMetric(
             "time for a completion",
             lambda group, time: _spent(group["makespan_ns"], time, group.get("completions")),
@@ -90,8 +90,8 @@ class MetricComparison:
 
 
 def comparisons(runs: Sequence[KernelRun], predictions: Predictions) -> list[MetricComparison]:
-    """Every metric of every workload of which it was measured; a run that did not end counts with
-    all of its time."""
+    """Every measured metric of every workload; a run that did not end counts with all of its
+    time."""
     found = []
     workloads = list(dict.fromkeys(run.workload for run in runs))
     for name, metric in METRICS.items():
@@ -127,7 +127,7 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def verdicts(found: Sequence[MetricComparison]) -> list[str]:
-    """A line for each goal, whether met or not."""
+    """A line for each goal, and whether it is met."""
     lines = []
     for metric, about in METRICS.items():
         mine = [each for each in found if each.metric == metric]
@@ -189,7 +189,7 @@ def publish(folder: Path, found: Sequence[MetricComparison], about: str) -> str:
     """Write both files, and return the verdicts.
 
     Raises:
-        Fault: STATE where the page has lost its marks, MISSING_TOOL without matplotlib.
+        Fault: STATE if the page has lost its marks, MISSING_TOOL without matplotlib.
     """
     page = folder / "agreement.md"
     text = page.read_text("utf-8")
@@ -239,7 +239,7 @@ def _plotter() -> Callable[[Path, Sequence[MetricComparison]], None]:
 
 def _plot(path: Path, found: Sequence[MetricComparison]) -> None:
     """Real against predicted, a panel for each metric."""
-    from matplotlib import pyplot  # late: only who has [report] comes here
+    from matplotlib import pyplot  # late: only the extra [report] has it
 
     figure, grid = pyplot.subplots(2, 2, figsize=(11, 10), constrained_layout=True)
     panels = list(grid.flat)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The whole comparison: prepare, measure on the real kernel, predict, publish.
 
-Takes about half an hour, and needs the lab where the kernel has no sched_ext. Emulated, its clock
-counts instructions: what else the host does does not show. On real hardware the machine has to be
-otherwise idle.
+Takes about half an hour, and needs the lab if the kernel has no sched_ext. Emulated, its clock
+counts instructions, so other work of the host has no effect. On real hardware the machine has to be
+idle otherwise.
 """
 
 import json
@@ -31,14 +31,14 @@ from simulator.calibration import Costs, Rounds, costs_of
 REPETITIONS = 3
 LIMIT_S = 3600.0
 LATE = ((50, "in the median"), (90, "in one of ten"), (99, "in one of a hundred"))
-# In the copy of the tree that the guest gets.
+# Its place in the guest's copy of the tree.
 FOLDER = "agreement"
 Say = Callable[[str], None]
 
 
 @dataclass
 class KernelResults:
-    """What the real kernel did. `ext_costs`: the costs under sched_ext."""
+    """The runs on the real kernel. `ext_costs`: the costs under sched_ext."""
 
     costs: Costs | None = None
     ext_costs: Costs | None = None
@@ -46,7 +46,7 @@ class KernelResults:
     _rest: bytes = b""
 
     def feed(self, data: bytes) -> None:
-        """Take the guest's output as it comes."""
+        """Read the guest's output while it runs."""
         *lines, self._rest = (self._rest + data).split(b"\n")
         for line in map(json.loads, lines):
             if "rounds" in line:
@@ -58,7 +58,7 @@ class KernelResults:
 
 
 def keep_measured(file: Path, measured: KernelResults, bench: Bench, about: str) -> None:
-    """What the real kernel did, as JSON: for whoever wants to look closer, or predict it anew."""
+    """The runs on the real kernel as JSON, for a closer look or a new prediction."""
     kept = {
         "about": about,
         "scenarios": {each.workload: bench.scenarios[each.workload] for each in measured.runs},
@@ -70,10 +70,10 @@ def keep_measured(file: Path, measured: KernelResults, bench: Bench, about: str)
 
 
 def read_measured(file: Path, bench: Bench) -> tuple[KernelResults, str]:
-    """What was kept, and the line about it.
+    """The stored runs, and the line about them.
 
     Raises:
-        Fault: BAD_REQUEST where it is none of that, or of other workloads than today's.
+        Fault: BAD_REQUEST if it is something else, or has other workloads than today's.
     """
     try:
         kept = json.loads(file.read_text("utf-8"))
@@ -101,15 +101,15 @@ def read_measured(file: Path, bench: Bench) -> tuple[KernelResults, str]:
 
 
 def joined(before: KernelResults, after: KernelResults) -> KernelResults:
-    """With the workloads of `after` in place of those of the same name. The costs are the first:
-    by a clock that counts instructions they are the same each time."""
+    """The workloads of `after` replace those of the same name. The costs are those of the first:
+    with a clock that counts instructions they are always the same."""
     anew = {each.workload for each in after.runs}
     kept = [each for each in before.runs if each.workload not in anew]
     return KernelResults(before.costs, before.ext_costs, [*kept, *after.runs])
 
 
 def lab_btf(say: Say) -> Path:
-    """The types of the lab's kernel; as C they are put into the cache."""
+    """The types of the lab's kernel; as C they go into the cache."""
     root = ensure(recipe_for(project_root()), say)
     header = cache.folder() / "btf" / vmlinux.btf_digest(root.btf) / "vmlinux.h"
     if not header.exists():
@@ -171,11 +171,11 @@ def agreement(
     """Measure, predict, and write docs/agreement.*; returns the verdicts.
 
     Args:
-        native: on this machine's own kernel instead of the lab's.
+        native: measure on this machine's own kernel instead of the lab's.
         about: the line that says when and where.
-        keep: gets what the real kernel did, as JSON.
-        again: such a file: nothing is measured, what it says is predicted anew.
-        workloads: measure these alone; with `again`, in place of what is known of them there.
+        keep: the file for the runs on the real kernel, as JSON.
+        again: such a file. Nothing is measured; its runs are predicted again.
+        workloads: measure only these; with `again`, they replace the ones in that file.
 
     Raises:
         Fault: what building, the lab and the simulator raise; CHILD_FAILED without runs.
@@ -189,7 +189,7 @@ def agreement(
     words = [str(REPETITIONS), *(workloads or WORKLOADS)]
     with tempfile.TemporaryDirectory(prefix="schedpilot-agreement-") as place:
         work = Path(place)
-        # What runs confined is another user.
+        # Confined programs run as another user.
         work.chmod(0o755)
         btf = vmlinux.BTF if native else lab_btf(say)
         bench = prepare(work / "bench", REPETITIONS, btf, None)

@@ -25,7 +25,7 @@ POLICIES: Mapping[str, str] = MappingProxyType(
 
 @dataclass(frozen=True)
 class ComparedScheduler:
-    """`file`: the name of its source; `expects`: takes expected run times from userspace."""
+    """`file`: the name of its source; `expects`: it gets expected runtimes from userspace."""
 
     name: str
     file: str

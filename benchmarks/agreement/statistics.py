@@ -4,11 +4,12 @@
 All of this was fixed before any correlation or error was computed:
 
 - A scheduler's value is the median over the repetitions, which have the same seeds on both sides.
-- Two schedulers tie, on either side, where their ranges over the repetitions overlap, or their
-  medians are nearer than 5 % of the larger: nobody would choose by that.
-- Rank correlation is Kendall's tau-b (Kendall 1945): the pairs in the same order less those in the
-  other, over the geometric mean of the pairs that do not tie on one side and on the other.
-- A gain is the difference to the default in percent of the larger of both, so it lies between -100
+- Two schedulers tie, on either side, if their ranges over the repetitions overlap, or if their
+  medians differ by less than 5 % of the larger: nobody would choose by that.
+- Rank correlation is Kendall's tau-b (Kendall 1945): the pairs in the same order minus those in
+  the opposite order, divided by the geometric mean of the pairs that do not tie on one side and on
+  the other.
+- A gain is the difference to the default in percent of the larger value. So it lies between -100
   and 100, and twice as good is as far from 0 as half as good. Its error is in points.
 """
 
@@ -19,7 +20,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 TIE_PERCENT = 5.0
-# What was set as the goal: rank correlation at least, and error of a gain at most, points.
+# The goals: the least rank correlation, and the largest error of a gain in points.
 TAU_GOAL = 0.8
 GAIN_GOAL = 15.0
 
@@ -28,7 +29,7 @@ Values = Mapping[str, Sequence[float]]
 
 
 def order(a: Sequence[float], b: Sequence[float]) -> int:
-    """-1 where `a` is less, 1 where it is more, 0 where they tie."""
+    """-1 if `a` is less, 1 if it is more, 0 if they tie."""
     middle_a, middle_b = statistics.median(a), statistics.median(b)
     near = abs(middle_a - middle_b) <= max(middle_a, middle_b) * TIE_PERCENT / 100
     if near or (min(a) <= max(b) and min(b) <= max(a)):
@@ -58,7 +59,7 @@ class Pairs:
 
     @property
     def tau(self) -> float | None:
-        """Kendall's tau-b; None where one side tells no two of them apart."""
+        """Kendall's tau-b; None if all schedulers tie on one side."""
         ordered = self.same + self.opposite
         all_real = ordered + self.tied_predicted
         all_predicted = ordered + self.tied_real
@@ -84,14 +85,14 @@ def compare(real: Values, predicted: Values) -> Pairs:
 
 
 def gain(default: Sequence[float], candidate: Sequence[float]) -> float:
-    """Percent of the larger of both medians; positive where the candidate is better."""
+    """Percent of the larger median; positive if the candidate is better."""
     before, after = statistics.median(default), statistics.median(candidate)
     larger = max(before, after)
     return 100 * (before - after) / larger if larger else 0.0
 
 
 def gain_errors(real: Values, predicted: Values, default: str) -> dict[str, float]:
-    """For each scheduler but the default: how far the predicted gain is off, points."""
+    """For each scheduler except the default: the error of the predicted gain, points."""
     return {
         name: abs(gain(real[default], real[name]) - gain(predicted[default], predicted[name]))
         for name in sorted(real.keys() & predicted.keys())
@@ -101,7 +102,7 @@ def gain_errors(real: Values, predicted: Values, default: str) -> dict[str, floa
 
 @dataclass(frozen=True)
 class Errors:
-    """Of so many predicted gains, points."""
+    """The errors of this many predicted gains, points."""
 
     count: int
     within: int
@@ -111,7 +112,7 @@ class Errors:
 
 
 def summary(errors: Iterable[float]) -> Errors:
-    """Raises StatisticsError where there are none."""
+    """Raises StatisticsError if there are none."""
     found = list(errors)
     within = sum(each <= GAIN_GOAL for each in found)
     return Errors(len(found), within, statistics.fmean(found), statistics.median(found), max(found))

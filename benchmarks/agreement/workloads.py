@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What is run on both sides: shapes of the stress set, made to end, for two CPUs.
+"""The workloads of both sides: shapes of the stress set that end, for two CPUs.
 
-Times are of milliseconds and not less, since under emulation a switch alone takes a twentieth of
-one; and each has hundreds of wakeups, since their 99th percentile is looked at.
-In each, what is looked at is the group `front`; whatever else there is only is in its way.
+Times are milliseconds and not less, because under emulation a single switch takes a twentieth of
+one. Each workload has hundreds of wakeups, because their 99th percentile counts. In each, the group
+`front` is measured; everything else only competes with it.
 """
 
 from collections.abc import Callable, Mapping
@@ -29,17 +29,17 @@ from simulator.scenario import (
 
 FRONT = "front"
 BACK = "back"
-# Ends what a bad scheduler starves.
+# Ends a run in which a bad scheduler starves tasks.
 LIMIT_NS = 15 * S
-# Sleeps seldom, and at no fixed times: where slices end at ticks, those of two CPUs would keep the
-# step that they happen to have, and a run would show one of many.
+# Sleeps rarely, and at irregular times. Slices end at ticks: with regular times, two CPUs would
+# keep the phase in which they started, and a run would show only one of many.
 HOG = (Run(60 * MS, 40 * MS), Sleep(MS), Repeat())
-# Something wakes now and then on every machine; without it a hog may be given 20 ms at once.
+# Something wakes now and then on every machine. Without it, a hog may get 20 ms at once.
 OTHER = (Sleep(10 * MS, 5 * MS), Run(100 * US), Repeat())
 
 
 def service(machine: SimulatedMachine) -> Scenario:
-    """Two that answer short requests beside four that seldom sleep."""
+    """Two tasks that answer short requests beside four that rarely sleep."""
     request = (Sleep(5 * MS, 2 * MS), Run(800 * US, 500 * US), Repeat(400))
     return Scenario(
         "service",
@@ -53,7 +53,7 @@ def service(machine: SimulatedMachine) -> Scenario:
 
 
 def mixed_nice(machine: SimulatedMachine) -> Scenario:
-    """Two of nice 0 that sleep now and then, among hogs of nice 0, 5 and 10."""
+    """Two tasks of nice 0 that sleep now and then, among hogs of nice 0, 5 and 10."""
     work = (Run(6 * MS, 3 * MS), Sleep(2 * MS, MS), Repeat(300))
     hogs = tuple(
         Task(BACK, HOG, comm=f"hog{nice}", nice=nice, count=count)
@@ -88,7 +88,7 @@ def fork_storm(machine: SimulatedMachine) -> Scenario:
     """Two shells that start short commands, two at a time, beside two hogs.
 
     A forked task has its parent's name until it sets its own, so both have to fit a policy's rule.
-    Emulated, a fork takes a third of a ms and more: the third would end as a slice does.
+    Emulated, a fork takes a third of a ms and more, so a third one would end together with a slice.
     """
     burst: tuple[Step, ...] = (
         *(Fork("front-command") for _ in range(2)),
@@ -110,9 +110,9 @@ def fork_storm(machine: SimulatedMachine) -> Scenario:
 
 
 def uneven_batch(machine: SimulatedMachine) -> Scenario:
-    """One long job and 20 short ones, the long one last; what is expected is known.
+    """One long job and 20 short ones, the long one last; the expected runtimes are known.
 
-    Beside them two that wake now and then, as there are on every machine: they make jobs with equal
+    Beside them run two tasks that wake now and then, as on every machine: they make jobs with equal
     claims take turns.
     """
     return Scenario(
@@ -128,7 +128,8 @@ def uneven_batch(machine: SimulatedMachine) -> Scenario:
 
 
 def pinned(machine: SimulatedMachine) -> Scenario:
-    """Some that are pinned to one CPU each and sleep, among hogs pinned to the first or free."""
+    """Sleepers that are pinned to one CPU each, among hogs that are pinned to the first CPU or
+    free."""
     steps = (Sleep(4 * MS, 2 * MS), Run(1500 * US, 500 * US), Repeat(400))
     own = tuple(Task(FRONT, steps, comm=f"front{cpu}", cpus=(cpu,)) for cpu in range(machine.cpus))
     return Scenario(
@@ -163,7 +164,7 @@ def rpc(machine: SimulatedMachine) -> Scenario:
 
 
 def overload(machine: SimulatedMachine) -> Scenario:
-    """Thirty for each CPU, half of them what is looked at, which run and sleep alike."""
+    """Thirty tasks for each CPU that run and sleep alike; half of them are measured."""
     steps = (Run(3 * MS, 2 * MS), Sleep(2 * MS, MS), Repeat(20))
     return Scenario(
         "overload",

@@ -13,7 +13,7 @@ def _said(figure: Mapping[str, float]) -> str:
 
 
 def table(found: Mapping[str, Any]) -> str:
-    """Markdown: by third of the episodes, by meeting, and by workload."""
+    """Markdown tables: by third of the episodes, by meeting, and by workload."""
     lines = [
         f"{found['runs']} runs of {found['episodes']} episodes; means with 95 % over the runs.",
         "",

@@ -2,9 +2,9 @@
 """Whether the offline advisor learns: regret and trials over replayed episodes, and how long a
 belief takes.
 
-Each run is 30 episodes of mixed workloads in an order of its own, with memory and, to compare,
-with none. Regret is what the best choice would have brought less what was brought, with the cost
-of trials that failed.
+Each run is 30 episodes of mixed workloads in its own order, with memory and, for comparison,
+without. Regret is the gain of the best choice minus the gain that was reached, plus the cost of
+failed trials.
 """
 
 import asyncio
@@ -21,12 +21,12 @@ from daemon.memory.beliefs import BeliefQuestion
 
 RUNS = 20
 THIRD = EPISODES // 3
-# Meetings with a workload that are told apart.
+# The meetings with a workload that have their own figures.
 MEETINGS = (1, 2, 3)
 
 
 def _mean(values: Sequence[float]) -> dict[str, float]:
-    """With the half width of its 95 % interval over the runs."""
+    """The mean, and half the width of its 95 % interval over the runs."""
     half = 1.96 * stdev(values) / math.sqrt(len(values)) if len(values) > 1 else 0.0
     return {"mean": round(fmean(values), 4), "half_95": round(half, 4)}
 
@@ -59,7 +59,7 @@ def summary(runs: Sequence[Sequence[Dealt]]) -> dict[str, Any]:
 
 
 def compared(runs: int = RUNS) -> dict[str, Any]:
-    """With memory and without, over the same sequences and the same chance."""
+    """With memory and without, over the same sequences and with the same random numbers."""
     workloads = recorded()
     sequences = [(episodes(workloads, seed), seed) for seed in range(runs)]
     with_memory = [replay(sequence, seed) for sequence, seed in sequences]

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Record what each scheduler gains on each workload, in the simulator.
+"""Record the gain of each scheduler on each workload, in the simulator.
 
     python -m benchmarks.learning.record > benchmarks/learning/gains.json
 
-All schedulers of the library that are written here and the policy lines that the advisor may
-propose, on each workload with several seeds, as gains over the model of the kernel's default. It
-takes some minutes; what it prints is what the replayed episodes are tried against.
+It runs all of the library's own schedulers, and the policy lines that the advisor may propose, on
+each workload with several seeds. The gains are over the model of the kernel's default. It takes
+some minutes. The replayed episodes take their gains from what it prints.
 """
 
 import json
@@ -60,7 +60,7 @@ def _library() -> Iterator[tuple[str, str]]:
 
 
 def _gain(workload: Workload, ours: SimulationFigures, theirs: SimulationFigures) -> float | None:
-    """As a verdict has it: 0.25 is a quarter better. None: it was ejected, or never ended."""
+    """In the unit of a verdict: 0.25 is a quarter better. None if it was ejected or never ended."""
     value, base = workload.value(ours), workload.value(theirs)
     if ours.ejection is not None or value is None or not base:
         return None
@@ -118,7 +118,7 @@ def main() -> None:
         folder = Path(place)
         folder.chmod(0o755)
         found = record(GainRecorder(folder, lab_target(folder).btf))
-    # One line for each scheduler and workload, so that a difference can be read.
+    # One line for each scheduler and workload, so that a diff is readable.
     text = json.dumps(found, indent=1)
     sys.stdout.write(_flat(text) + "\n")
 

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Episodes replayed against recorded gains, through the advisor and the history that are real.
+"""Episodes replayed against recorded gains, through the real advisor and the real history.
 
-What a scheduler gains on a workload was recorded (`record.py`); a trial here draws from that, with
-noise as windows have it, and its verdict is the daemon's rule: the whole interval on the better
-side, or it goes back. Everything else is what runs in the product: SQLite history, beliefs, the
-offline advisor and its lessons.
+`record.py` recorded the gain of each scheduler on each workload. A trial here draws from those
+gains, with the noise of windows. Its verdict follows the daemon's rule: keep if the whole interval
+is on the better side, else roll back. Everything else is the product itself: SQLite history,
+beliefs, the offline advisor and its lessons.
 """
 
 import json
@@ -44,19 +44,19 @@ GAINS = Path(__file__).parent / "gains.json"
 EPISODES = 30
 # The advisor's own bound (agent.toml, `advisor.most_trials`).
 MOST_TRIALS = 3
-# Standard deviation of a trial's measured gain around the recorded one, and half its interval.
+# Standard deviation of a trial's measured gain around the recorded one, and half of its interval.
 NOISE = 0.03
 HALF_INTERVAL = 0.05
-# What a trial costs that ends in a rollback, in gain, for the time that it took.
+# The cost of a trial that ends in a rollback, in gain, for the time that it took.
 TRIAL_COST = 0.02
-# Between two episodes: long enough that nothing is refused for having failed a moment ago.
+# The time between two episodes: so long that no scheduler is refused because it failed recently.
 HOURS_APART = 5.0
 _BORN = 1_800_000_000.0
 
 
 @dataclass(frozen=True)
 class RecordedGains:
-    """A workload as it was recorded. `gains` by scheduler or line, one for each seed."""
+    """A recorded workload. `gains` by scheduler or line, one for each seed."""
 
     name: str
     profile: ProfileView
@@ -67,13 +67,13 @@ class RecordedGains:
 
     @property
     def best(self) -> float:
-        """What the best choice brings; doing nothing brings 0."""
+        """The gain of the best choice; doing nothing has 0."""
         return max(0.0, *(self.true_gain(arm) for arm in self.gains))
 
 
 @dataclass(frozen=True)
 class Dealt:
-    """One episode: how often its workload was met before, what it took and what it brought."""
+    """One episode: how often its workload was met before, what was done, and the gain."""
 
     workload: str
     meeting: int
@@ -128,7 +128,7 @@ def recorded(path: Path = GAINS) -> list[RecordedGains]:
 def episodes(
     workloads: Sequence[RecordedGains], seed: int, count: int = EPISODES
 ) -> list[RecordedGains]:
-    """A mixed sequence: rounds in which each workload comes once, in an order of chance."""
+    """A mixed sequence: rounds in which each workload comes once, in random order."""
     chance = random.Random(seed)  # noqa: S311 - reproducible on purpose
     found: list[RecordedGains] = []
     while len(found) < count:
@@ -139,10 +139,10 @@ def episodes(
 def replay(
     sequence: Sequence[RecordedGains], seed: int, *, memory: bool = True, folder: Path | None = None
 ) -> list[Dealt]:
-    """Deal with the episodes one after the other; without memory each is the first one.
+    """Work on the episodes one after the other; without memory each is the first one.
 
     Args:
-        folder: where the memory is, and is left; else it is thrown away.
+        folder: the memory is here and stays; without a folder it is thrown away.
     """
     with tempfile.TemporaryDirectory(prefix="schedpilot-replay-") as place:
         remembered = Memory(folder or Path(place)) if memory else None

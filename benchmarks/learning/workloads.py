@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The workloads whose gains are recorded: usual ones, each with the figure that counts for it."""
+"""The recorded workloads: common ones, each with the figure that counts for it."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ SECONDS = 4
 
 @dataclass(frozen=True)
 class Workload:
-    """A scenario, the group that is complained about, and the figure that counts for it."""
+    """A scenario, the degraded group in it, and the figure that counts for it."""
 
     make: Callable[[SimulatedMachine], Scenario]
     group: str
@@ -37,7 +37,7 @@ class Workload:
     jobs: tuple[int, float] = (0, 0.0)
 
     def value(self, figures: SimulationFigures) -> float | None:
-        """The figure, in its own unit; None where the workload did not come to its end."""
+        """The figure, in its own unit; None if the workload did not end."""
         group = figures.group(self.group)
         if self.metric == "throughput":
             return group.cycles / (figures.time_ns / S)
@@ -45,7 +45,7 @@ class Workload:
         return float(found) if found else None
 
     def profile(self, figures: SimulationFigures) -> WorkloadFigures:
-        """What the daemon would have measured of the group, under the kernel's default."""
+        """The daemon's measurements of the group, if the kernel's default ran."""
         group = figures.group(self.group)
         seconds = figures.time_ns / S
         switches = max(group.switches, 1)
@@ -119,14 +119,14 @@ def rpc(machine: SimulatedMachine) -> Scenario:
 
 
 def render(machine: SimulatedMachine) -> Scenario:
-    """One long job among many short ones, the long one begun last."""
+    """One long job among many short ones; the long one starts last."""
     short = Task("render", (Run(60 * MS),), comm="render", count=39, expected_ns=60 * MS)
     long = Task("render", (Run(900 * MS),), comm="render", name="long", expected_ns=900 * MS)
     return Scenario("render", (short, long), machine, duration_ns=20 * S)
 
 
 def backup(machine: SimulatedMachine) -> Scenario:
-    """Two long jobs behind many, beside a service that hardly wants anything."""
+    """Two long jobs behind many, beside a service that needs almost nothing."""
     short = Task("backup", (Run(40 * MS),), comm="pack", count=60, expected_ns=40 * MS)
     long = Task("backup", (Run(700 * MS),), comm="pack", name="long", count=2,
                 expected_ns=700 * MS)  # fmt: skip
@@ -136,7 +136,7 @@ def backup(machine: SimulatedMachine) -> Scenario:
 
 
 def build(machine: SimulatedMachine) -> Scenario:
-    """Shells that start commands; what counts is when all of them are done."""
+    """Shells that start commands; the time until all of them are done counts."""
     forks: tuple[Step, ...] = tuple(Fork("compile") for _ in range(4))
     burst = (*forks, Run(500 * US), Sleep(2 * MS, MS), Repeat(40))
     shells = Task("build", burst, comm="make", count=machine.cpus)

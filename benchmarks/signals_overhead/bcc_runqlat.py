@@ -5,9 +5,9 @@ What `schedpilot-signals` is compared with: wakeups are stamped in a hash by thr
 stamp is looked up when the thread gets a CPU. It keeps one log2 histogram a command name,
 which is less than what `schedpilot-signals` keeps.
 
-Run by the system's own python3 (BCC is a Debian package). Speaks in lines so that one
-compilation serves many rounds: prints `ready`; for each `attach` or `detach` on standard
-input does so and prints the same word; ends with its input.
+The system's own python3 runs it (BCC is a Debian package). It works line by line, so that one
+compilation serves many rounds. It prints `ready`. For each `attach` or `detach` on standard input
+it does so and prints the same word. It ends with its input.
 """
 
 import sys

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What watching costs: hackbench and `perf bench sched pipe` with the signals program on,
-against off, and against the same histogram by BCC.
+"""What watching costs: hackbench and `perf bench sched pipe` with the signals program on, compared
+with off, and with the same histogram by BCC.
 
-Runs in the lab, as root: `python -m benchmarks.signals_overhead.run`. Each round runs every
-arm once, in an order that rotates, so that slow drifts of the machine hit all arms alike.
-Prints one JSON object: for each benchmark the medians in seconds, and the slowdown against
-`off` as a ratio of medians with a 95 % bootstrap interval.
+Runs in the lab, as root: `python -m benchmarks.signals_overhead.run`. Each round runs every arm
+once, in a rotating order, so that slow drifts of the machine affect all arms equally. It prints one
+JSON object: for each benchmark the medians in seconds, and the slowdown compared with `off`, as a
+ratio of medians with a 95 % bootstrap interval.
 """
 
 import argparse
@@ -24,7 +24,7 @@ ARMS = ("off", "on", "bcc")
 HERE = Path(__file__).parent
 SIGNALS = Path("/usr/lib/schedpilot/schedpilot-signals")
 RESAMPLES = 4000
-# Seconds that a child may take to get ready; BCC compiles for 22 s under emulation.
+# How long a child may take until it is ready, seconds; BCC compiles for 22 s under emulation.
 READY = 240.0
 
 
@@ -41,12 +41,12 @@ def _seconds(argv: Sequence[str], pattern: str) -> float:
 
 
 def hackbench(groups: int, loops: int) -> float:
-    """Seconds that hackbench takes: 40 tasks a group pass messages through sockets."""
+    """The seconds of one hackbench run: 40 tasks a group pass messages through sockets."""
     return _seconds(["hackbench", "-g", str(groups), "-l", str(loops)], r"Time: ([0-9.]+)")
 
 
 def pipe(loops: int) -> float:
-    """Seconds that two processes need to pass a token to and fro `loops` times."""
+    """The seconds in which two processes pass a token to and fro `loops` times."""
     return _seconds(
         ["perf", "bench", "sched", "pipe", "-l", str(loops)], r"Total time: ([0-9.]+) \[sec\]"
     )
@@ -78,7 +78,7 @@ class Watchers:
 
     @contextlib.asynccontextmanager
     async def arm(self, name: str) -> AsyncIterator[None]:
-        """Measure by `name` within the block."""
+        """Measures with the program `name` during the block."""
         if name == "off":
             yield
         elif name == "on":
@@ -113,7 +113,7 @@ def interval(
 ) -> list[float]:
     """The 95 % percentile bootstrap interval of a statistic over rounds.
 
-    Whole rounds are drawn, so that what disturbed a round disturbs both of its sides.
+    Whole rounds are drawn, so that a disturbance of a round affects both of its sides.
     """
     chance = random.Random(1)  # noqa: S311 - resampling, not secrets
     drawn = sorted(statistic(chance.choices(pairs, k=len(pairs))) for _ in range(RESAMPLES))
@@ -121,10 +121,10 @@ def interval(
 
 
 def summary(times: dict[str, list[float]]) -> dict[str, object]:
-    """Of one benchmark, for each arm: the median, and the slowdown in two ways.
+    """For each arm of one benchmark: the median, and the slowdown in two ways.
 
-    `ratio` is of the medians. `paired` is the median of the rounds' own ratios, which holds
-    still on a machine whose speed changes between rounds.
+    `ratio` is of the medians. `paired` is the median of the rounds' own ratios, which is stable on
+    a machine whose speed changes between rounds.
     """
     result: dict[str, object] = {}
     for arm, seconds in times.items():

@@ -67,7 +67,7 @@ GZIP = "application/gzip"
 
 # Words that a person typed, in a query.
 Words = Annotated[str, StringConstraints(max_length=500)]
-# The number of an event, after which more are wanted.
+# The number of an event; the answer has those after it.
 After = Annotated[int, Field(ge=0, lt=2**63)]
 
 
@@ -116,7 +116,7 @@ class Endpoints:
 
     @observe.get("/v1/profile")
     def workload_profile(self, workload: WorkloadId) -> WorkloadProfileView:
-        """What a workload is, does and waits for; looks for up to a second."""
+        """What a workload is, does and waits for; the answer takes up to a second."""
 
     @observe.get("/v1/goal")
     def goal(
@@ -128,26 +128,26 @@ class Endpoints:
 
     @observe.get("/v1/probes")
     def probes(self) -> list[ProbeKindView]:
-        """The probes there are, and what each lacks here."""
+        """All probes, and what each of them lacks on this machine."""
 
     @control.post("/v1/probes", limit_s=ACT_S, limit_plus="seconds")
     def run_probe(self, request: ProbeRequest) -> ProbeView:
-        """Runs a probe; answers when it has looked for as long as it was asked to."""
+        """Runs a probe, and answers after the requested time."""
 
     @control.post("/v1/calls", limit_s=ACT_S)
     def count_calls(self, request: CallsRequest) -> CallsView:
-        """The calls of a program's own functions since the last such request; the first one puts
-        the probe in place."""
+        """The calls of a program's own functions since the last such request; the first request
+        attaches the probe."""
 
     @control.post("/v1/measurements")
     def record_measurement(self, request: MeasurementRequest) -> None:
-        """Takes a number that an application or the agent measured."""
+        """Records a number that an application or the agent measured."""
 
     # Schedulers, candidates and trials.
 
     @observe.get("/v1/library")
     def library(self, query: Words = "", workload: WorkloadId = "") -> list[SchedulerView]:
-        """All entries; with a query or a workload those that fit, best first, and why."""
+        """All entries; with a query or a workload, the ones that fit, best first, with reasons."""
 
     @observe.get("/v1/library/{id}")
     def scheduler(self, name: SchedulerName) -> SchedulerDetail:
@@ -159,11 +159,11 @@ class Endpoints:
 
     @observe.get("/v1/candidates/{id}")
     def candidate(self, id: CandidateId) -> CandidateView:
-        """One candidate, and what the gates said of it."""
+        """One candidate, and the results of its gates."""
 
     @control.post("/v1/trials", status=202, limit_s=ACT_S)
     def start_trial(self, request: TrialRequest) -> TrialView:
-        """Begins a trial; answers at once, and the trial goes on by itself."""
+        """Starts a trial, and answers at once; the trial goes on by itself."""
 
     @observe.get("/v1/trials/{id}")
     def trial(self, id: TrialId) -> TrialView:
@@ -171,19 +171,19 @@ class Endpoints:
 
     @control.post("/v1/trials/{id}/windows", limit_s=ACT_S)
     def feed_window(self, trial: TrialId, request: WindowValue) -> TrialView:
-        """Gives the value of a finished window to a trial that the client measures."""
+        """Reports the value of a finished window of a trial that the client measures."""
 
     @control.post("/v1/approvals/{id}", limit_s=ACT_S, persons_only=True)
     def approve(self, id: ApprovalId, request: ApprovalRequest) -> TrialView:
-        """Lets a trial that waits for a person begin, or declines it."""
+        """Approves or declines a trial that waits for a person."""
 
     @control.post("/v1/scheduler", limit_s=ACT_S)
     def hold(self, request: HoldRequest) -> StatusView:
-        """Loads a proven candidate and holds it."""
+        """Loads a proven candidate and keeps it loaded."""
 
     @control.delete("/v1/scheduler", limit_s=ACT_S)
     def release(self, reason: Text = "asked for by the operator") -> StatusView:
-        """Puts the kernel's own scheduler back."""
+        """Goes back to the kernel's own scheduler."""
 
     @control.post("/v1/parameters", limit_s=ACT_S)
     def set_parameters(self, request: ParametersRequest) -> StatusView:
@@ -191,7 +191,7 @@ class Endpoints:
 
     @control.post("/v1/rollback", limit_s=ACT_S)
     def rollback(self, request: RollbackRequest) -> StatusView:
-        """Puts back what ran before."""
+        """Goes back to what ran before."""
 
     # Episodes.
 
@@ -201,7 +201,7 @@ class Endpoints:
 
     @control.post("/v1/episodes", status=201)
     def open_episode(self, request: EpisodeRequest) -> EpisodeView:
-        """Opens an episode that a person wants; an advisor deals with it from here on."""
+        """Opens an episode for a person; an advisor then works on it."""
 
     @observe.get("/v1/episodes/{id}")
     def episode(self, id: EpisodeId) -> EpisodeView:
@@ -221,7 +221,7 @@ class Endpoints:
 
     @control.post("/v1/episodes/{id}/close")
     def close_episode(self, episode: EpisodeId, request: CloseRequest) -> EpisodeView:
-        """Closes an episode, with what came of it and what it cost."""
+        """Closes an episode, with its outcome and its cost."""
 
     # What is remembered.
 
@@ -231,7 +231,7 @@ class Endpoints:
 
     @observe.get("/v1/learned")
     def learned(self, workload: WorkloadId = "", *, episode: RecordId = "") -> LearnedView:
-        """What is believed, and why; with a workload or an episode, of that one."""
+        """What was learned, and from what; with a workload or an episode, only about that one."""
 
     @observe.get("/v1/lessons")
     def lessons(self) -> list[LessonView]:
@@ -249,20 +249,20 @@ class Endpoints:
 
     @control.post("/v1/recordings", status=202)
     def record(self, request: RecordingRequest) -> RecordingView:
-        """Begins a recording, which goes on by itself."""
+        """Starts a recording, and answers at once; the recording goes on by itself."""
 
     @observe.get("/v1/recordings/{id}")
     def recording(self, id: RecordingId) -> RecordingView:
-        """One recording, and how far it is."""
+        """One recording, and its progress."""
 
     @control.delete("/v1/recordings/{id}", limit_s=ACT_S)
     def stop_recording(self, id: RecordingId) -> RecordingView:
         """Ends a recording early, and keeps it."""
 
-    # On the control socket: it says what every process did at each moment.
+    # On the control socket, because it shows what every process did at each moment.
     @control.get("/v1/recordings/{id}/trace", limit_s=ACT_S, media_type=GZIP)
     def trace(self, id: RecordingId) -> bytes:
-        """The file of a finished recording (docs/traces.md), packed."""
+        """The file of a finished recording (docs/traces.md), compressed."""
 
 
 ALL: tuple[Endpoint, ...] = tuple(
