@@ -343,7 +343,7 @@ def _recorded(
 ) -> "RecordedWorkload":
     """The recording, on a machine with this machine's costs, and how it is judged."""
     from simulator.calibration import calibrated
-    from simulator.simulated_objective import parse_simulated_objective
+    from simulator.simulated_objective import parse_simulated_guard, parse_simulated_objective
     from simulator.stress_verdict import RecordedWorkload
     from simulator.told import RequestedFacts
     from simulator.traces import machine_for, read_trace, replay_of
@@ -353,20 +353,22 @@ def _recorded(
     replay = replay_of(recording, machine_for(recording, base), SEED)
     notes: list[str] = []
 
-    def read(text: str) -> "SimulatedObjective | None":
+    def read(
+        text: str, parse: "Callable[[str], SimulatedObjective]"
+    ) -> "SimulatedObjective | None":
         # The daemon may measure more than is known here; that is not the candidate's fault.
         try:
-            found = parse_simulated_objective(text)
+            found = parse(text)
         except Fault as fault:
             notes.append(f"nothing is predicted of `{text[:200]}`: {fault.why}")
             return None
         notes.extend(found.notes)
         return found if found.terms else None
 
-    objective = read(judged.objective) if judged.objective else None
+    objective = read(judged.objective, parse_simulated_objective) if judged.objective else None
     guards: dict[str, SimulatedObjective] = {}
     for pattern, text in judged.guards:
-        guard = read(text)
+        guard = read(text, parse_simulated_guard)
         ids = (each for each in replay.workloads.items() if fnmatchcase(each[1], pattern))
         guards |= {name: guard for name, id in ids if guard and id != judged.workload}
     group = next((name for name, id in replay.workloads.items() if id == judged.workload), "")

@@ -21,7 +21,13 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from simulator.objective_text import WITH_QUANTILE, Metric, WrittenTerm, parse_terms
+from simulator.objective_text import (
+    WITH_QUANTILE,
+    Metric,
+    WrittenTerm,
+    parse_guard_term,
+    parse_terms,
+)
 from simulator.run import GroupFigures, Lengths
 
 # Under the engine's names (engine/report.c).
@@ -148,9 +154,22 @@ def parse_simulated_objective(text: str) -> SimulatedObjective:
     Raises:
         Fault: BAD_PARAMETER, with the column and what was expected.
     """
+    return _simulated(parse_terms(text))
+
+
+def parse_simulated_guard(text: str) -> SimulatedObjective:
+    """Read the guard of another workload: one term with `not worse than N%`.
+
+    Raises:
+        Fault: BAD_PARAMETER, with the column and what was expected.
+    """
+    return _simulated([parse_guard_term(text)])
+
+
+def _simulated(text: Iterable[WrittenTerm]) -> SimulatedObjective:
     terms: list[SimulatedTerm] = []
     notes: list[str] = []
-    for written in parse_terms(text):
+    for written in text:
         if written.metric is Metric.MEASUREMENT:
             notes.append(
                 f"`{written.text[:60]}` is the application's own number, which no simulation has"
