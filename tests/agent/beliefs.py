@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the daemon would believe of a pretended library, by the learning that is really used."""
+"""What the daemon would believe about a fake library, by the real learning."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -14,7 +14,7 @@ from scheduler_library.manifest import Manifest
 
 
 def entry_of(detail: SchedulerDetail) -> CatalogEntry:
-    """A pretended entry as the catalog would have it."""
+    """A fake entry, as in the catalog."""
     numbers = {"int": int, "float": float}
     params = [
         {

@@ -44,7 +44,7 @@ GOOD = (CHECKS, LEARNS)
 
 
 def settings(url: str, folder: Path, **others: Any) -> Claude:
-    """Quick to give up, by a key in a file."""
+    """A configuration that gives up quickly, with its key in a file."""
     (folder / "key").write_text(KEY + "\n")
     given = {
         "model": MODEL,
@@ -95,7 +95,7 @@ class Agent:
         assert not self._thread.is_alive()
 
     def episode(self, *script: Scripted, again: Scripted | None = None) -> EpisodeView:
-        """A degradation, dealt with by a model with this script, to its end."""
+        """A degradation and its whole episode, with a model that follows this script."""
         self.model.script[:] = script
         self.model.again = again
         self.model.asked.clear()
@@ -113,7 +113,7 @@ class Agent:
                 return
 
     def _forget(self) -> None:
-        """What the offline advisor would go by: the machine is as it was at first."""
+        """The offline advisor's view: the machine is as it was at first."""
         self.served.machine.loaded = None
         self.served.machine.known_outcomes.clear()
 
@@ -122,7 +122,7 @@ class Agent:
         return [what[1] for name, what in asked if name == "record_step" and what[0] == episode]
 
     def assert_well(self) -> None:
-        """The next episode is dealt with as if nothing had been."""
+        """The next episode ends well, as if nothing had happened."""
         view = self.episode(*GOOD)
         assert view.advisor == "claude", view.outcome
         assert view.outcome.startswith(f"kept {POLICY_NAME}")
@@ -165,6 +165,6 @@ def mcp_children() -> list[psutil.Process]:
 
 
 def at(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Path:
-    """The machine's sockets are here from now on."""
+    """From now on the machine's sockets are here."""
     monkeypatch.setenv(RUN_DIR_VARIABLE, str(folder / "run"))
     return folder / "run"

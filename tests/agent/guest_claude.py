@@ -5,8 +5,8 @@ test_claude_lab.py.
     python -m tests.agent.guest_claude
 
 The daemon, the agent and its MCP server are the real programs, each a process of its own, the
-workload and its neighbours real, and so is every figure. Prints what was seen as one line of
-JSON; judging is left to the tests.
+workload and its neighbours are real, and so is every figure. Prints what was seen as one line of
+JSON; the tests judge it.
 """
 
 import contextlib
@@ -98,7 +98,7 @@ Seen = dict[str, Any]
 
 
 def fixes(asked: Asked) -> Entry:
-    """The second line is made from what the gate said of the first."""
+    """The gate's message about the first line leads to the second."""
     if "preempt" not in newest(asked):
         return Says(f"no hint in {newest(asked)}")
     return Says("", [Use("check_candidate", {"policy": WRONG.replace("prempt", "preempt")})])
@@ -118,7 +118,7 @@ ROLLS_BACK = (
 
 
 class Neighbours:
-    """Processes that only use up CPUs."""
+    """Processes that only use CPU time."""
 
     def __init__(self) -> None:
         self._hogs: list[subprocess.Popen[bytes]] = []
@@ -138,7 +138,7 @@ class Neighbours:
 
 @contextlib.contextmanager
 def victim(daemon: Running) -> Iterator[None]:
-    """The workload, and each piece of its work posted as it ends."""
+    """The workload; each piece of its work is posted when it ends."""
     script = Path(__file__).with_name("lab_victim.py")
     child = subprocess.Popen(
         ["nice", "-n", str(10 - NICE), sys.executable, "-S", str(script), NAME, LOOPS],
@@ -210,15 +210,15 @@ output = 15.0
 
 
 def prove(daemon: Running) -> None:
-    """Meet the gates while the agent comes up: emulated and among hogs they take minutes, and
-    the answer to the same question is known then."""
+    """Run the gates while the agent starts: emulated and among hogs they take minutes, and later
+    the answer to the same question is known."""
     with daemon.control() as client:
         for policy in (RIGHT, WORSE):
             client.create_candidate(CandidateRequest(policy=policy))
 
 
 def until_listening(log: Path) -> None:
-    """Until the agent and its MCP server have come up."""
+    """Wait until the agent and its MCP server have started."""
     limit = Limit(150)
     while "the MCP server is ready" not in log.read_text("utf-8", "replace"):
         assert not limit.passed(), log.read_text("utf-8", "replace")
@@ -226,7 +226,7 @@ def until_listening(log: Path) -> None:
 
 
 def until_closed(daemon: Running, number: int) -> EpisodeView:
-    """The episode with this number (from 0), once it is closed."""
+    """The closed episode with this number (from 0)."""
     limit = Limit(EPISODE_S)
     with daemon.observe() as client:
         while True:
@@ -238,7 +238,7 @@ def until_closed(daemon: Running, number: int) -> EpisodeView:
 
 
 def told(daemon: Running, episode: EpisodeView, model: ScriptedAnthropic) -> Seen:
-    """What is known of an episode afterwards."""
+    """What is known about an episode afterwards."""
     with daemon.observe() as client:
         steps = [each.model_dump(mode="json") for each in client.steps(episode.id)]
         lessons = [each.text for each in client.lessons() if each.episode == episode.id]

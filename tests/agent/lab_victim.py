@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A workload with a figure to its name, for guest_claude.py: `python lab_victim.py NAME LOOPS`.
 
-The same piece of work again and again, and how many seconds each took on standard output.
+It does the same piece of work again and again, and prints how many seconds each took.
 """
 
 import ctypes

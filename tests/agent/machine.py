@@ -501,7 +501,7 @@ class Machine(FakeService):
         return episode
 
     async def goal(self, goal: str, workload: str) -> GoalView:
-        """As the daemon reads it, for the workloads that there are."""
+        """As the daemon reads it, for the existing workloads."""
         kinds = {each.id: ProgramKind.UNKNOWN for each in await self.workloads()}
         return goals.view_of(goal, goals.understood(goal, workload, kinds, {}, ()))
 
@@ -566,7 +566,7 @@ class Machine(FakeService):
 
 
 def _judged(request: CandidateRequest | TrialRequest) -> dict[str, Any]:
-    """By what a trial is judged, read as the daemon reads it."""
+    """The criteria of a trial, read as the daemon reads them."""
     found = criteria_of(
         request.workload or WORKLOAD, asked=request.objective, guards=request.guards
     )

@@ -25,7 +25,7 @@ Asked = dict[str, Any]
 
 @dataclass(frozen=True)
 class Use:
-    """A tool call. `raw` is sent instead of the arguments where it is given."""
+    """A tool call. `raw`, if given, is sent instead of the arguments."""
 
     name: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
@@ -66,7 +66,7 @@ class Breaks:
 
 @dataclass(frozen=True)
 class Sends:
-    """These bytes as the body, whatever they are, so many times."""
+    """These bytes as the body, whatever they are, this many times."""
 
     body: bytes
     times: int = 1
@@ -83,7 +83,7 @@ Scripted = Entry | Callable[[Asked], Entry]
 
 
 def said(asked: Asked) -> str:
-    """Everything that a request says, as one text."""
+    """The whole text of a request."""
     return json.dumps([asked.get("system"), asked.get("messages")], ensure_ascii=False)
 
 
@@ -275,7 +275,7 @@ def _pieces(text: str) -> Iterator[str]:
 
 @contextmanager
 def scripted(*script: Scripted, again: Scripted | None = None) -> Iterator[ScriptedAnthropic]:
-    """The fake with a script; `again` is answered when that is at its end."""
+    """The fake with a script; when the script is over, it answers `again`."""
     server = ScriptedAnthropic(script, again=again)
     server.start()
     try:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The model's budgets: what a call may take, what is written down, and where the key comes from."""
+"""The model's budgets: what a call may cost, what is written down, and where the key comes from."""
 
 import json
 import time
@@ -58,7 +58,7 @@ def test_a_used_up_budget_is_named(spent: Spend, limits: dict[str, Any], why: st
 
 
 def test_the_reply_is_cut_to_what_is_left() -> None:
-    """The tightest of all budgets decides how long the reply may be and how long it may take."""
+    """The smallest of all budgets limits the length of the reply and the time for it."""
     found = room(
         [purse(Spend(seconds=990.0)), purse(Spend(input_tokens=8_000), tokens=10_000)],
         1_000,
@@ -85,7 +85,7 @@ def test_the_reply_is_cut_to_what_is_left() -> None:
 def test_no_call_can_cost_more_than_is_left(
     spent: Spend, asked: int, wanted: int, tokens: int, money: float
 ) -> None:
-    """Whatever was spent: a call that is allowed fits every budget at its very worst."""
+    """Whatever was spent before, an allowed call fits every budget even in the worst case."""
     budget = Budget(calls=20, tokens=tokens, seconds=100.0, money=money)
     found = room([Purse("day", budget, spent)], asked, wanted, PRICE)
     if isinstance(found, Exhausted):
@@ -97,7 +97,8 @@ def test_no_call_can_cost_more_than_is_left(
 
 
 def test_the_cache_has_prices_of_its_own() -> None:
-    """Unless configured, writing costs a quarter more than input, and reading a tenth."""
+    """By default, writing to the cache costs a quarter more than input, and reading from it a
+    tenth."""
     usage = TokenUsage(1_000_000, 1_000_000, 1_000_000, 1_000_000)
     assert money_of(usage, PRICE) == pytest.approx(3.0 + 15.0 + 3.75 + 0.3)
     free = Price(input=3.0, output=15.0, cache_write=0.0, cache_read=0.0)
@@ -108,7 +109,7 @@ def test_the_cache_has_prices_of_its_own() -> None:
 
 
 def test_an_account_survives_a_restart(tmp_path: Path) -> None:
-    """What one life of the agent spent, the next one knows."""
+    """After a restart the agent knows what it spent before."""
     first = Ledger(tmp_path)
     before = first.spent()
     first.hold(Spend(1, 500, 500, 0.5))
@@ -117,13 +118,14 @@ def test_an_account_survives_a_restart(tmp_path: Path) -> None:
 
 
 def test_a_call_whose_end_nobody_saw_counts_at_its_worst(tmp_path: Path) -> None:
-    """Killed in the middle of a call, the agent has spent what that could cost."""
+    """If the agent is killed in the middle of a call, the highest possible cost of that call
+    counts."""
     Ledger(tmp_path).hold(Spend(1, 500, 500, 0.5))
     assert Ledger(tmp_path).spent() == Spend(1, 500, 500, 0.5)
 
 
 def test_a_new_day_begins_at_nothing(tmp_path: Path) -> None:
-    """Days are those of UTC; a clock that is set back begins none."""
+    """Days are UTC days; setting the clock back begins no new day."""
     now = [time.time()]
     ledger = Ledger(tmp_path, lambda: now[0])
     ledger.settle(ledger.spent(), Spend(1, 10, 20, 0.1, 2.0))
@@ -137,7 +139,7 @@ def test_a_new_day_begins_at_nothing(tmp_path: Path) -> None:
     "text", ["", "{", "[]", '{"day": "today"}', '{"day": "2026-01-01", "spent": {}}', "x" * 10_000]
 )
 def test_a_damaged_account_spends_nothing(tmp_path: Path, text: str) -> None:
-    """Nobody knows what was spent, so the model is not asked; the fault names the file."""
+    """If the spending is unknown, the model is not asked, and the fault names the file."""
     (tmp_path / FILE).write_text(text)
     with pytest.raises(Fault) as damaged:
         Ledger(tmp_path).spent()
@@ -149,7 +151,7 @@ def test_a_damaged_account_spends_nothing(tmp_path: Path, text: str) -> None:
 
 
 def test_an_account_that_cannot_be_written_stops_the_call(tmp_path: Path) -> None:
-    """What is not written down is not spent."""
+    """Nothing is spent that cannot be written down."""
     spending = Spending(settings(), Ledger(tmp_path / "nowhere"), Spent())
     with pytest.raises(HandedOn, match="cannot be written"):
         spending.allow(10, 1000)
@@ -188,7 +190,7 @@ output = 15
 
 
 def test_the_table_is_read_whole() -> None:
-    """What is not given has its default."""
+    """Missing keys have their defaults."""
     config = parse_config(GOOD, "agent.toml")
     assert config.claude is not None
     assert config.claude.episode.calls == 5
@@ -210,7 +212,7 @@ def test_the_table_is_read_whole() -> None:
     ],
 )
 def test_a_wrong_table_says_what_is_wrong(text: str, why: str) -> None:
-    """No budget without a price, no key over a wire that anybody reads, no unknown key."""
+    """A budget without a price, an API key over plain HTTP and an unknown key are refused."""
     with pytest.raises(Fault) as wrong:
         parse_config(text, "agent.toml")
     assert why in " ".join(wrong.value.details)
@@ -231,7 +233,7 @@ def test_a_wrong_table_says_what_is_wrong(text: str, why: str) -> None:
     ],
 )
 def test_an_endpoint_keeps_the_key_secret(url: str, good: bool) -> None:
-    """Any compatible endpoint, by https, or on this very machine."""
+    """Any compatible endpoint is allowed, by https or on this machine."""
     if good:
         assert settings(base_url=url).base_url == url
     else:
@@ -240,7 +242,7 @@ def test_an_endpoint_keeps_the_key_secret(url: str, good: bool) -> None:
 
 
 def test_the_key_is_systemds_credential(tmp_path: Path) -> None:
-    """From the credential's file; the variable that others use for a key is not looked at."""
+    """The key comes from the credential's file; the variable of other programs is ignored."""
     (tmp_path / "anthropic-api-key").write_text("sk-1\n")
     environment = {"CREDENTIALS_DIRECTORY": str(tmp_path), "ANTHROPIC_API_KEY": "sk-2"}
     assert read_key(settings(), environment) == "sk-1"
@@ -250,7 +252,7 @@ def test_the_key_is_systemds_credential(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["", " \n", "two words", "line\nline", "schlüssel", "x" * 5000])
 def test_what_is_no_key_is_not_sent(tmp_path: Path, text: str) -> None:
-    """A key file with anything else in it is as good as none."""
+    """A key file with anything else in it counts as no key."""
     (tmp_path / "key").write_text(text)
     with pytest.raises(HandedOn):
         read_key(settings(key_file=str(tmp_path / "key")), {})

@@ -62,7 +62,8 @@ def test_one_line_in_one_call_is_tried_and_kept(agent: Agent) -> None:
 
 
 def test_the_first_message_has_the_first_looks(agent: Agent) -> None:
-    """Status, profile and search were asked for before the model was, and are in the prompt."""
+    """The agent calls status, profile and search before the model, and puts them into the
+    prompt."""
     agent.episode(*GOOD)
     first = said(agent.model.asked[0])
     for part in ("get_status said", "profile_workload said", "search_schedulers said"):
@@ -111,7 +112,7 @@ def test_what_is_rolled_back_is_told_and_followed_by_another_idea(agent: Agent) 
 
 
 def test_what_is_warned_of_is_not_tried_by_itself(agent: Agent) -> None:
-    """A proven candidate of which something is said against goes back to the model, with why."""
+    """A proven candidate with a warning goes back to the model, with the reason."""
     machine = agent.served.machine
     plain = machine.create_candidate
 
@@ -136,7 +137,8 @@ def test_what_is_warned_of_is_not_tried_by_itself(agent: Agent) -> None:
 
 
 def test_what_counts_comes_in_an_order_that_the_model_is_told(agent: Agent) -> None:
-    """What the operator declared first, and that a starved service looks like a batch."""
+    """The prompt begins with what the operator declared, and says that a starved service looks like
+    a batch."""
     agent.episode(*GOOD)
     system = json.dumps(agent.model.asked[0]["system"])
     assert "The operator's declarations come first" in system
@@ -175,7 +177,7 @@ def test_doing_nothing_is_an_answer(agent: Agent) -> None:
 
 
 def test_several_candidates_in_one_reply_are_only_compared(agent: Agent) -> None:
-    """Which of them is tried the model says by start_trial, whose answer is the verdict."""
+    """The model chooses one of them with start_trial, and the answer is the verdict."""
     both = Says(
         "",
         [
@@ -197,7 +199,8 @@ def test_several_candidates_in_one_reply_are_only_compared(agent: Agent) -> None
 
 
 def test_only_what_the_role_may_use_is_offered(agent: Agent) -> None:
-    """Deciding has no lesson to write, learning has nothing else; approving is nobody's."""
+    """The deciding model cannot write lessons, the learning one can do nothing else, and neither
+    can approve."""
     agent.episode(*GOOD)
     deciding, learning = agent.model.asked
     assert set(tools_of(deciding)) <= READING | PROVING | ACTING
@@ -207,8 +210,8 @@ def test_only_what_the_role_may_use_is_offered(agent: Agent) -> None:
 
 
 def test_the_beginning_of_a_conversation_is_the_same_in_all_calls(agent: Agent) -> None:
-    """Tools, system prompt and first message are marked for the cache and never change; later
-    calls are cheaper by that."""
+    """Tools, system prompt and first message are marked for the cache and never change, so later
+    calls are cheaper."""
     wrong = Says("", [Use("check_candidate", {"policy": "slice fase 3ms"})])
     closed = agent.episode(wrong, CHECKS, LEARNS)
     one, two = agent.model.asked[:2]
@@ -222,7 +225,7 @@ def test_the_beginning_of_a_conversation_is_the_same_in_all_calls(agent: Agent) 
 
 
 def test_names_of_the_system_are_marked_in_every_prompt(agent: Agent) -> None:
-    """A workload's hostile name stands nowhere outside of the marks."""
+    """A workload's hostile name never appears outside of the marks."""
     agent.model.script[:] = GOOD
     agent.model.asked.clear()
     closed = agent.closed(agent.served.call(lambda: agent.served.machine.degrade(HOSTILE)))
@@ -235,7 +238,7 @@ def test_names_of_the_system_are_marked_in_every_prompt(agent: Agent) -> None:
 
 
 def texts_of(value: Any) -> Iterator[str]:
-    """All texts of a prompt but what the model itself had said."""
+    """All texts of a prompt, except for those of the model itself."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, list):
@@ -247,7 +250,7 @@ def texts_of(value: Any) -> Iterator[str]:
 
 
 def test_while_only_advice_is_taken_nothing_acts(agent: Agent) -> None:
-    """No acting tool is offered; what passed the gates is recorded as advice."""
+    """The model gets no acting tool; a candidate that passed the gates is recorded as advice."""
     agent.served.machine.autonomy = Autonomy.OBSERVE
     try:
         closed = agent.episode(CHECKS)
@@ -288,7 +291,7 @@ def test_in_ask_mode_a_person_decides(agent: Agent, approve: bool) -> None:
 
 
 def test_a_person_asks_for_an_episode(agent: Agent) -> None:
-    """The goal is in the prompt, and the agent deals with it as with any other."""
+    """The goal is in the prompt, and the agent treats the episode like any other."""
     agent.model.script[:] = GOOD
     agent.model.asked.clear()
     agent.served.call(agent._forget)
@@ -301,8 +304,8 @@ def test_a_person_asks_for_an_episode(agent: Agent) -> None:
 
 
 def test_a_model_says_what_a_goal_means_so_that_it_can_be_measured(agent: Agent) -> None:
-    """Its typed objective and guards are checked by the grammar; a mistake comes back with its
-    column, what is right is the episode's from there on, and the trial's."""
+    """The grammar checks the objective and the guards that the model types. A mistake comes back
+    with its column; a correct text becomes that of the episode and its trial."""
     guard = {"workload": "cgroup:/calm", "text": "cpu not worse than 75%"}
     wrong = Use("check_candidate", {"library": "latency", "objective": "respnse p99 lower"})
     right = Use(
@@ -325,7 +328,7 @@ def test_a_model_says_what_a_goal_means_so_that_it_can_be_measured(agent: Agent)
 
 
 def test_the_transcript_tells_the_whole_story(agent: Agent) -> None:
-    """Each look, reply, call and result is a step in its role, with the tokens it cost."""
+    """Each look, reply, call and result is one step with its role and its tokens."""
     closed = agent.episode(Says("A short slice should do.", CHECKS.uses), LEARNS)
     steps = agent.steps(closed.id)
     told = [(each.role, each.kind, each.tool) for each in steps]

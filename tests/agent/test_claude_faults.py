@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A model, a server or a daemon that fails: the episode is closed with the reason, the machine is
-in a known state, and the next episode is dealt with as if nothing had been."""
+"""A model, a server or a daemon fails: the episode is closed with the reason, the machine is in a
+known state, and the next episode works as if nothing had happened."""
 
 import json
 from collections.abc import Iterator
@@ -42,7 +42,7 @@ from tests.agent.scripted_anthropic import (
 
 @pytest.fixture(scope="module")
 def agent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Agent]:
-    """One agent for all: that it still works after each fault is what these tests are about."""
+    """One agent for all tests: they show that it still works after each fault."""
     with whole_agent(tmp_path_factory.mktemp("claude"), Machine(EFFECT)) as agent:
         yield agent
 
@@ -96,7 +96,7 @@ LASTING: dict[str, tuple[Scripted, str, int]] = {
 
 @pytest.mark.parametrize("name", LASTING)
 def test_a_model_that_fails_hands_the_episode_on(agent: Agent, name: str) -> None:
-    """The offline advisor takes it; advice, summary and transcript say who gave up, and why."""
+    """The offline advisor takes over; advice, summary and transcript say who gave up, and why."""
     trouble, why, requests = LASTING[name]
     closed = agent.episode(again=trouble)
     assert closed.advisor == "offline"
@@ -124,7 +124,8 @@ PASSING: dict[str, Entry] = {
 
 @pytest.mark.parametrize("name", PASSING)
 def test_trouble_that_passes_costs_one_attempt(agent: Agent, name: str) -> None:
-    """What fails once is asked again, or told what was wrong; then the episode goes its way."""
+    """After a single failure the model is asked again, or hears what was wrong; then the episode
+    goes on."""
     closed = agent.episode(PASSING[name], *GOOD)
     assert closed.advisor == "claude"
     assert closed.outcome.startswith(f"kept {POLICY_NAME}")
@@ -145,7 +146,7 @@ def test_an_endless_tool_loop_ends_with_the_budget(agent: Agent) -> None:
 
 
 def test_a_model_that_never_stops_checking_is_stopped(agent: Agent) -> None:
-    """Attempts at a candidate are few; who goes on is not listened to."""
+    """A model has few attempts at a candidate; further ones are ignored."""
     number = 0
 
     def fails(asked: Asked) -> Entry:
@@ -160,7 +161,8 @@ def test_a_model_that_never_stops_checking_is_stopped(agent: Agent) -> None:
 
 
 def test_the_mcp_server_dies_in_the_middle(agent: Agent) -> None:
-    """The child is started again, the model told; the episode ends as if it had lived."""
+    """The agent restarts the child and informs the model; the episode ends as if nothing had
+    happened."""
 
     def dies(asked: Asked) -> Entry:
         for child in mcp_children():
@@ -175,7 +177,8 @@ def test_the_mcp_server_dies_in_the_middle(agent: Agent) -> None:
 
 
 def test_an_mcp_server_that_dies_always_is_given_up(agent: Agent) -> None:
-    """After a few starts the offline advisor takes the episode; the next has a server again."""
+    """After a few restarts the offline advisor takes the episode; the next episode has a server
+    again."""
 
     def dies(asked: Asked) -> Entry:
         for child in mcp_children():
@@ -189,7 +192,8 @@ def test_an_mcp_server_that_dies_always_is_given_up(agent: Agent) -> None:
 
 
 def test_the_key_goes_to_the_model_and_nowhere_else(agent: Agent) -> None:
-    """Every request is signed with it; the child's environment and the record are without it."""
+    """Every request is signed with the key; the child's environment and the record do not contain
+    it."""
     closed = agent.episode(*GOOD)
     assert set(agent.model.keys) == {KEY}
     (child,) = mcp_children()
@@ -201,7 +205,7 @@ def test_the_key_goes_to_the_model_and_nowhere_else(agent: Agent) -> None:
 def test_the_daemon_restarts_in_the_middle(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The agent finds the new daemon, where the episode is closed, and deals with the next."""
+    """The agent finds the new daemon, in which the episode is closed, and works on the next one."""
     folder = tmp_path_factory.mktemp("restart")
     run_dir = at(monkeypatch, folder)
     with scripted() as model:
@@ -249,7 +253,7 @@ def test_the_time_or_the_budget_runs_out(
     spent: str | None,
     why: str,
 ) -> None:
-    """In the middle of an episode or before its first call: the offline advisor takes it."""
+    """The offline advisor takes the episode, in its middle or before the first call."""
     folder = tmp_path_factory.mktemp("budget")
     run_dir = at(monkeypatch, folder)
     if spent is not None:
@@ -271,7 +275,7 @@ def test_the_time_or_the_budget_runs_out(
 def test_a_lesson_that_cannot_be_paid_is_made_of_figures(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What was kept stays kept; the lesson is one line of what was measured."""
+    """The kept scheduler stays; the lesson is one line with the measured figures."""
     folder = tmp_path_factory.mktemp("budget")
     run_dir = at(monkeypatch, folder)
     with scripted() as model:

@@ -61,7 +61,8 @@ def test_what_is_kept_is_better_and_in_the_kernel(seen: dict[str, Any]) -> None:
 
 
 def test_a_bad_line_is_rolled_back_to_what_was_kept(seen: dict[str, Any]) -> None:
-    """An episode that a person asked for: the worse line goes, the kept one runs again."""
+    """A person asked for this episode: the worse line is rolled back, and the kept one runs
+    again."""
     scene = seen["back"]
     assert scene["episode"]["goal"] == "leave more to the others"
     (trial,) = scene["episode"]["trials"]
@@ -81,14 +82,14 @@ def test_a_bad_line_is_rolled_back_to_what_was_kept(seen: dict[str, Any]) -> Non
 def test_explain_tells_the_transcript(
     seen: dict[str, Any], scene: str, parts: tuple[str, ...]
 ) -> None:
-    """`schedpilot explain` has what the model said and did, and what came of it."""
+    """`schedpilot explain` shows what the model said and did, and the outcome."""
     assert seen[scene]["explain_status"] == 0
     for part in parts:
         assert part in seen[scene]["explained"], part
 
 
 def test_what_it_cost_is_with_the_episode_and_in_the_account(seen: dict[str, Any]) -> None:
-    """Calls, tokens, money and seconds of both episodes are what the day's account says."""
+    """The day's account has the calls, tokens, money and seconds of both episodes."""
     costs = [seen[scene]["episode"]["cost"] for scene in ("kept", "back")]
     assert [each["calls"] for each in costs] == [4, 3]
     spent = seen["account"]["spent"]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The agent's configuration is checked whole, and says what is wrong with it."""
+"""The agent's configuration is checked completely, and every problem is reported."""
 
 from pathlib import Path
 
@@ -27,7 +27,7 @@ prometheus = { url = "http://127.0.0.1:9090", query = "sum(rate(requests[1m]))" 
 
 
 def test_a_good_configuration_is_read() -> None:
-    """Both kinds of measures, with defaults where nothing is said."""
+    """Both kinds of measures are read, with defaults for missing keys."""
     config = parse_config(GOOD, "here")
     assert config.advisor.most_trials == 5
     assert [each.interval_s for each in config.measure] == [2.0, 5.0]
@@ -60,7 +60,7 @@ def test_no_file_is_the_defaults(tmp_path: Path) -> None:
     ],
 )
 def test_each_mistake_is_named_with_its_key(text: str, says: str) -> None:
-    """Unknown keys come with the nearest known one."""
+    """Each problem has its key, and an unknown key the nearest known one."""
     with pytest.raises(Fault) as caught:
         parse_config(text, "agent.toml")
     assert caught.value.type is FaultType.BAD_CONFIG

@@ -40,7 +40,7 @@ each_situation = pytest.mark.parametrize("situation", SITUATIONS, ids=lambda eac
 
 
 def golden(name: str, text: str) -> None:
-    """That a text is the one on file; with the switch, that becomes it."""
+    """Check that a text equals the stored one; with the switch, store it."""
     path = GOLDEN / f"{name}.txt"
     steady = _PASSING.sub(r"\g<1>0", text).strip() + "\n"
     if WRITE:
@@ -52,8 +52,8 @@ def golden(name: str, text: str) -> None:
 def test_the_first_message_is_the_one_on_file(
     situation: Situation, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """By what is judged, what is guarded, what a scheduler can change, who else runs: within 3,000
-    tokens, and an episode that succeeds at once within 15,000 tokens in."""
+    """Objective, guards, what a scheduler can change and who else runs take at most 3,000 tokens,
+    and an episode that succeeds at once takes at most 15,000 tokens in."""
     checks = Says("", [Use("check_candidate", {"policy": situation.policy})])
     machine = ToldMachine(situation)
     with whole_agent(tmp_path_factory.mktemp(situation.name), machine, timeout_s=60.0) as agent:
@@ -74,12 +74,12 @@ def test_the_first_message_is_the_one_on_file(
 
 
 def tokens_of(asked: Asked) -> int:
-    """All that one request says: tools, system prompt and messages."""
+    """The whole text of one request: tools, system prompt and messages."""
     return tokens_in(json.dumps([asked[key] for key in ("tools", "system", "messages")]))
 
 
 class CrowdedMachine(ToldMachine):
-    """A machine on which all that can be told is long, with many guards."""
+    """A machine on which all texts are long, with many guards."""
 
     def __init__(self) -> None:
         guards = [
@@ -113,7 +113,8 @@ class CrowdedMachine(ToldMachine):
 def test_however_busy_the_machine_the_first_message_stays_short(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    """3,000 tokens where every name is long, with a dozen guards, degradations and objectives."""
+    """3,000 tokens are enough even if every name is long, with a dozen guards, degradations and
+    objectives."""
     machine, situation = CrowdedMachine(), SITUATIONS[0]
     with whole_agent(tmp_path_factory.mktemp("crowded"), machine, timeout_s=60.0) as agent:
         agent.model.script[:] = [Says("Nothing to do.")]
@@ -127,7 +128,7 @@ def test_however_busy_the_machine_the_first_message_stays_short(
 
 @each_situation
 def test_what_is_told_after_a_trial_is_on_file(situation: Situation) -> None:
-    """What moved and what did not, as ranges, with guards by name: within 400 tokens."""
+    """What changed and what did not, as ranges, and the guards by name, take at most 400 tokens."""
     told = prompting.account_of(situation.after, TICK_US)
     golden(f"{situation.name}.after", told)
     assert tokens_in(told) <= AFTER_TOKENS

@@ -53,20 +53,20 @@ class Scripted:
 
 
 def once(advisor: Scripted | BanditAdvisor, most_trials: int = 3) -> None:
-    """Let the agent deal with one episode."""
+    """Let the agent work on one episode."""
     loop = Loop(connect, advisor, most_trials=most_trials, first_pause_s=0.01)
     asyncio.run(in_time(loop.run(once=True), 20))
 
 
 @contextlib.contextmanager
 def beside(advisor: Scripted | BanditAdvisor) -> Iterator["Future[None]"]:
-    """The agent dealing with one episode in a thread of its own; its end is the result."""
+    """The agent works on one episode in its own thread; the result is how it ended."""
     with ThreadPoolExecutor(1) as pool:
         yield pool.submit(once, advisor)
 
 
 def test_an_open_question_is_told_and_nothing_is_tried(served: ServedMachine) -> None:
-    """The offline advisor cannot tell what a person meant, and tries no nearest guess."""
+    """The offline advisor does not know what a person meant, and does not guess."""
     machine = served.machine
     id = served.call(machine.degrade)
     machine.kept_episodes[id] = machine.kept_episodes[id].model_copy(
@@ -81,8 +81,8 @@ def test_an_open_question_is_told_and_nothing_is_tried(served: ServedMachine) ->
 
 
 def test_an_episode_ends_with_the_scheduler_that_is_better(served: ServedMachine) -> None:
-    """The offline advisor's first choice is tried, kept, learned from, and the episode closed
-    with its summary and cost."""
+    """The offline advisor's first choice is tried and kept, becomes a lesson, and the episode is
+    closed with its summary and cost."""
     episode = served.call(served.machine.degrade)
     once(BanditAdvisor())
     closed = served.do(served.machine.episode(episode))
@@ -97,7 +97,7 @@ def test_an_episode_ends_with_the_scheduler_that_is_better(served: ServedMachine
 
 
 def test_proposals_are_tried_one_after_the_other_until_one_is_kept(served: ServedMachine) -> None:
-    """A rolled back candidate is followed by the next; what comes after the keep is not tried."""
+    """The next candidate follows a rolled back one; after a keep no other is tried."""
     episode = served.call(served.machine.degrade)
     advisor = Scripted(("batch", "latency", "fifo"))
     once(advisor)
@@ -108,7 +108,7 @@ def test_proposals_are_tried_one_after_the_other_until_one_is_kept(served: Serve
 
 
 def test_the_advisor_is_asked_again_when_its_proposals_are_used_up(served: ServedMachine) -> None:
-    """The second question tells what was tried and refused; the costs add up."""
+    """The second question contains what was tried and refused; the costs add up."""
     served.machine.unproven.add("jobs")
     episode = served.call(served.machine.degrade)
     advisor = Scripted(("jobs", "batch"), ("latency",))
@@ -142,7 +142,8 @@ def test_doing_nothing_is_an_answer(served: ServedMachine) -> None:
 def test_where_the_daemon_may_not_act_advice_is_recorded_and_nothing_done(
     served: ServedMachine, monkeypatch: pytest.MonkeyPatch, limit: str
 ) -> None:
-    """In observe mode, or after repeated trouble, no candidate is made and no trial asked for."""
+    """In observe mode, or after repeated trouble, the agent makes no candidate and starts no
+    trial."""
     if limit == "observe":
         served.machine.autonomy = Autonomy.OBSERVE
     else:
@@ -164,7 +165,7 @@ def test_where_the_daemon_may_not_act_advice_is_recorded_and_nothing_done(
 def test_without_the_control_socket_advice_is_only_logged(
     served: ServedMachine, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """An agent that may only read says what it would do, and asks for nothing."""
+    """An agent that may only read says what it would do, and does nothing."""
     served.call(served.machine.degrade)
     (served.run_dir / CONTROL_SOCKET).unlink()
     served.machine.born -= 60
@@ -193,8 +194,8 @@ def test_what_an_operator_declines_is_not_pressed(served: ServedMachine) -> None
 def test_an_episode_survives_a_restart_of_the_daemon(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A daemon that goes away in the middle of a trial and comes back finds the agent there:
-    it waits for that trial to end, starts no second one, and closes the episode."""
+    """If the daemon goes away in the middle of a trial and comes back, the agent waits for that
+    trial to end, starts no second one, and closes the episode."""
     run_dir = tmp_path / "run"
     monkeypatch.setenv("SCHEDPILOT_RUN_DIR", str(run_dir))
 
@@ -271,7 +272,7 @@ def test_a_fault_closes_the_episode_with_its_reason_and_the_next_one_works(
 
 
 def test_events_of_closed_episodes_are_passed_over(served: ServedMachine) -> None:
-    """What was opened and closed before the agent came is not taken up again."""
+    """An episode that was opened and closed before the agent started is left alone."""
     old = served.call(served.machine.degrade)
     once(BanditAdvisor())
     before = len(served.machine.trials)

@@ -45,14 +45,14 @@ def test_a_command_that_prints_a_number_is_a_measurement() -> None:
     ],
 )
 def test_anything_else_is_said_as_it_stood_there(text: str, says: str) -> None:
-    """What was printed instead of a number is shown, harmlessly."""
+    """The text that was printed instead of a number is shown, without control characters."""
     with pytest.raises(Fault) as caught:
         parse_number(text, "measure 'queue'")
     assert says in str(caught.value)
 
 
 def test_a_command_that_fails_or_hangs_is_a_fault() -> None:
-    """The exit status and the time-out are told apart."""
+    """The fault distinguishes an exit status from a time-out."""
     with pytest.raises(Fault) as caught:
         asyncio.run(poll(command("raise SystemExit(3)")))
     assert caught.value.type is FaultType.CHILD_FAILED
@@ -87,7 +87,7 @@ def test_prometheus_answers_are_read_strictly() -> None:
 
 @contextmanager
 def prometheus(body: bytes) -> Iterator[tuple[str, list[str]]]:
-    """A server on loopback that answers every query with `body`; its URL and what was asked."""
+    """A server on loopback that answers every query with `body`; gives its URL and the queries."""
     asked: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -112,7 +112,7 @@ def prometheus(body: bytes) -> Iterator[tuple[str, list[str]]]:
 
 
 def test_a_query_is_asked_of_the_server() -> None:
-    """The query travels escaped, and its one number comes back."""
+    """The query is escaped, and its one number comes back."""
     with prometheus(vector("3.5")) as (url, asked):
         source = Prometheus(url=url, query="sum(rate(x[1m]))")
         found = asyncio.run(poll(MeasureEntry(name="rate", prometheus=source)))
@@ -122,7 +122,7 @@ def test_a_query_is_asked_of_the_server() -> None:
 
 
 def test_a_server_that_is_not_there_or_says_too_much_is_a_fault() -> None:
-    """Neither a closed port nor an endless answer takes the agent with it."""
+    """Neither a closed port nor an endless answer ends the agent."""
     with prometheus(b" " * 300 * 1024) as (url, _), pytest.raises(Fault) as caught:
         asyncio.run(poll(MeasureEntry(name="rate", prometheus=Prometheus(url=url, query="x"))))
     assert caught.value.type is FaultType.TOO_LARGE
@@ -134,7 +134,7 @@ def test_a_server_that_is_not_there_or_says_too_much_is_a_fault() -> None:
 def test_polling_goes_on_after_failures_and_mentions_each_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """The same trouble is logged once, and its end is."""
+    """The same trouble is logged once, and so is its end."""
     measure = command("print(1)").model_copy(update={"interval_s": 0.2})
     answers: list[Fault | None] = [Fault(FaultType.UNREACHABLE, "gone")] * 3 + [None]
     pushed: list[MeasurementRequest] = []

@@ -73,7 +73,7 @@ def points(figures: Mapping[str, float], began: float, count: int = 8) -> list[S
 
 
 def profile(of: Mapping[str, Any]) -> ProfileView:
-    """What the daemon would make of it."""
+    """The daemon's profile of it."""
     id, now, machine = of["workload"], of["now"], of["machine"]
     known = judged(process(of["argv"], program=of["argv"][0])) if "argv" in of else by_id(id)
     (kind,) = summed_up([(known, 1.0)])
@@ -96,7 +96,7 @@ def profile(of: Mapping[str, Any]) -> ProfileView:
 
 
 def believed(met: BeliefQuestion, installed: Callable[[CatalogEntry], bool]) -> LearnedClass:
-    """What it would believe on a machine that has tried nothing yet."""
+    """The beliefs on a machine that has tried nothing yet."""
     context = met.context()
     lines = [
         NamedTemplate(each, name_of(each.policy))
@@ -142,7 +142,7 @@ def situation(of: Mapping[str, Any]) -> Situation:
 
 @cache
 def advised(name: str) -> tuple[Counter[str], Counter[str]]:
-    """What came first, and what came at all, over all seeds."""
+    """The first proposals and all proposals, over all seeds."""
     of = situation(BY_NAME[name])
     firsts: Counter[str] = Counter()
     anywhere: Counter[str] = Counter()
@@ -164,7 +164,7 @@ def _among(title: str, patterns: Iterable[str]) -> bool:
 
 @pytest.mark.parametrize("name", BY_NAME)
 def test_an_expert_accepts_what_is_proposed_first(name: str) -> None:
-    """With nearly every seed the first proposal is one of those that the situation calls for."""
+    """With nearly every seed, the first proposal is one that fits the situation."""
     firsts, _ = advised(name)
     accepted = sum(
         count for title, count in firsts.items() if _among(title, BY_NAME[name]["accept"])
@@ -174,21 +174,22 @@ def test_an_expert_accepts_what_is_proposed_first(name: str) -> None:
 
 @pytest.mark.parametrize("name", BY_NAME)
 def test_what_an_expert_would_never_try_is_not_proposed(name: str) -> None:
-    """With no seed, at no place."""
+    """A scheduler that does not fit is never proposed, with any seed."""
     _, anywhere = advised(name)
     wrong = [title for title in anywhere if _among(title, BY_NAME[name]["never"])]
     assert not wrong, anywhere.most_common()
 
 
 def test_there_are_enough_situations() -> None:
-    """At least thirty, with names of their own, and something to accept and to refuse in each."""
+    """There are at least thirty situations with different names, each with something to accept and
+    to refuse."""
     assert len(BY_NAME) == len(SITUATIONS) >= 30
     assert all(each["accept"] and each["never"] for each in SITUATIONS)
 
 
 def test_the_starved_redis_looks_like_a_batch() -> None:
-    """Without the operator's word and its name the first situation would be one of a batch: it is
-    not by its figures that it is told apart."""
+    """Without the operator's objective and its name, the first situation would be a batch: its
+    figures do not distinguish it."""
     of = {**SITUATIONS[0], "workload": "comm:x", "declared": [], "complaint": ""}
     assert {"cpu-bound", "batch", "contended"} <= set(profile(of).tags)
     said = profile(SITUATIONS[0])
@@ -199,8 +200,7 @@ def test_the_starved_redis_looks_like_a_batch() -> None:
 
 
 def test_slices_are_not_fitted_to_what_starvation_makes_of_bursts() -> None:
-    """A starved service seems to run long; no slices are made longer for that. Those
-    of a batch are."""
+    """A starved service seems to run long, and gets no longer slices for that; a batch does."""
     for name, of in BY_NAME.items():
         first = next(iter(advise(situation(of)).proposals), None)
         if first is not None and first.scheduler == "latency":

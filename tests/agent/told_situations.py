@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Three situations as a model is told of them: requests with long bursts, an editor beside a backup
-that must go on, and a batch. The figures of the first two are those of the runs in which a model
-was led astray by what it was told."""
+"""Three situations as texts for a model: requests with long bursts, an editor beside a backup that
+must go on, and a batch. The figures of the first two come from runs in which such texts misled a
+model."""
 
 import time
 from collections.abc import Sequence
@@ -79,7 +79,7 @@ def window(arm: Arm, value: float, **others: object) -> WindowView:
 
 @dataclass(frozen=True)
 class Situation:
-    """`after` is a trial as it ended; the first message is of before it."""
+    """`after` is a finished trial; the first message is from before it."""
 
     name: str
     goal: str
@@ -361,7 +361,7 @@ SITUATIONS = (_requests(), _editor(), _batch())
 
 
 class ToldMachine(Machine):
-    """A machine in one of the situations; a trial there has ended as soon as it begins."""
+    """A machine in one of the situations; a trial there ends at once."""
 
     def __init__(self, situation: Situation) -> None:
         super().__init__()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A small daemon behind the routes: everything in memory, everything asked of it remembered."""
+"""A small daemon behind the routes: it has everything in memory and remembers all requests."""
 
 import asyncio
 import threading
@@ -354,7 +354,7 @@ class Served:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(timeout_s)
 
     def timers(self) -> int:
-        """For what else than its sockets the event loop would wake."""
+        """What makes the event loop wake, other than its sockets."""
         scheduled = self._loop._scheduled  # type: ignore[attr-defined]  # there is no public way
         return sum(not each.cancelled() for each in scheduled)
 
@@ -362,7 +362,7 @@ class Served:
         return self.call(lambda: self.service.log.append(EventKind.WINDOW, message, **fields))
 
     def until(self, condition: Callable[[], bool]) -> None:
-        """Wait until something in the daemon's loop is so; it has no event of its own."""
+        """Wait until a condition in the daemon's loop holds; it has no event."""
         end = Limit(10)
         while not self.call(condition):
             assert not end.passed(), "it did not happen within 10 s"

@@ -32,7 +32,7 @@ from tests.api.fake import Served
 
 
 def test_every_reading_route_answers_its_model_on_both_sockets(served: Served) -> None:
-    """What a client reads is the same on the observe and on the control socket."""
+    """A client reads the same on the observe and on the control socket."""
     for client in (served.observer(), served.controller()):
         with client:
             assert client.status().version == "1"
@@ -54,7 +54,7 @@ def test_every_reading_route_answers_its_model_on_both_sockets(served: Served) -
 
 
 def test_every_acting_route_delivers_its_request_unchanged(served: Served) -> None:
-    """What a client asks for is what the daemon is asked."""
+    """The daemon gets exactly the request of the client."""
     candidate = CandidateRequest(library="fifo", parameters={"a": True, "b": 2, "c": 0.5, "d": "x"})
     trial = TrialRequest(candidate="c-0001", workload="comm:ü/\n", window_s=1.5)
     window = WindowValue(value=3.5)
@@ -112,14 +112,14 @@ def test_every_acting_route_delivers_its_request_unchanged(served: Served) -> No
     ],
 )
 def test_any_workload_id_reaches_the_daemon_unchanged(served: Served, id: str) -> None:
-    """Slashes, colons, percent signs, line ends and marks in an id survive the way."""
+    """Slashes, colons, percent signs, line ends and marks in an id arrive unchanged."""
     with served.observer() as client:
         assert client.workload(id).id == id
     assert served.service.asked[-1] == ("workload", id)
 
 
 def test_what_is_no_text_or_too_long_ends_in_a_fault(served: Served) -> None:
-    """Arguments of a command line may be any bytes of any number."""
+    """The arguments of a command line may be any bytes, and any number of them."""
     odd = b"\xff".decode("utf-8", "surrogateescape")
     with served.observer() as client:
         client.library(odd)
@@ -156,7 +156,7 @@ def test_a_defect_is_told_without_its_insides(
 
 
 def test_acting_on_the_observe_socket_names_the_control_socket(served: Served) -> None:
-    """Whoever acts on the wrong socket learns which is the right one, and nothing happens."""
+    """An action on the wrong socket has no effect, and the fault names the right one."""
     with served.observer() as client:
         for act in (
             lambda: client.rollback(RollbackRequest()),
@@ -181,7 +181,7 @@ def test_an_absent_socket_says_how_to_start_the_daemon(tmp_path: Path) -> None:
 
 
 def test_a_socket_that_nobody_listens_on_says_that_the_daemon_died(tmp_path: Path) -> None:
-    """A socket left behind is told from one that is absent."""
+    """The fault distinguishes a stale socket from a missing one."""
     path = tmp_path / "observe.sock"
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(str(path))
@@ -193,7 +193,7 @@ def test_a_socket_that_nobody_listens_on_says_that_the_daemon_died(tmp_path: Pat
 
 @contextmanager
 def without_rights_on(path: Path) -> Iterator[None]:
-    """Be somebody who is neither root nor in the group of `path`'s socket."""
+    """Become a user who is neither root nor in the group of `path`'s socket."""
     if os.geteuid() != 0:
         path.chmod(0)
         yield
@@ -214,7 +214,7 @@ def without_rights_on(path: Path) -> Iterator[None]:
 
 
 def test_a_socket_that_may_not_be_opened_says_which_group_may(served: Served) -> None:
-    """Outside the group everybody still reads, and who wants to act learns how to get in."""
+    """Outside the group everybody can read; the fault for an action says how to join the group."""
     with without_rights_on(served.control_path):
         with served.observer() as client:
             assert client.status().version == "1"
@@ -260,7 +260,7 @@ def test_the_asynchronous_client_has_the_same_methods(served: Served) -> None:
 
 @pytest.mark.parametrize("reply", [b"<html>", b'{"version": 1}', b"\xff\xfe"])
 def test_an_answer_of_another_shape_is_a_fault_about_versions(tmp_path: Path, reply: bytes) -> None:
-    """Something else behind the socket does not end in a traceback."""
+    """Another program behind the socket leads to a fault, not to a traceback."""
     path = tmp_path / "observe.sock"
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

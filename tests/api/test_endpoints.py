@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The table of endpoints, and what is made of it: routes, clients, the list and the document."""
+"""The table of endpoints, and everything made from it: routes, clients, the list and the
+document."""
 
 import json
 import subprocess
@@ -18,13 +19,13 @@ from tests.api.fake import FakeService, Served
 
 
 def test_the_list_in_the_readme_is_the_table() -> None:
-    """Whoever changes the table runs `python -m daemon.api.reference`."""
+    """The README has the list from the table; `python -m daemon.api.reference` writes it."""
     text = reference.README.read_text()
     assert text == reference.with_list(text)
 
 
 def test_each_endpoint_is_its_own() -> None:
-    """No two have a method and a path in common, and each says in a sentence what it does."""
+    """No two endpoints share method and path, and each has a sentence that says what it does."""
     assert len({(each.method, each.template) for each in ALL}) == len(ALL)
     assert all((each.__doc__ or "").rstrip().endswith(".") for each in ALL)
 
@@ -42,7 +43,8 @@ def test_what_is_sent_has_its_place() -> None:
 
 
 def test_a_client_waits_as_long_as_the_answer_takes() -> None:
-    """Reading is at once, gates take minutes, and a probe takes what it was asked for on top."""
+    """The time limits: short for reading, minutes for gates, and for a probe its requested time in
+    addition."""
     points = CallPoints(binary="/bin/x", enter="a", exit="b")
     assert Endpoints.status.call().timeout_s == 30
     assert Endpoints.count_calls.call(CallsRequest(points=points)).timeout_s == 120
@@ -51,7 +53,7 @@ def test_a_client_waits_as_long_as_the_answer_takes() -> None:
 
 
 def test_an_endpoint_without_its_handler_is_a_defect_at_once() -> None:
-    """An application is not made where an endpoint has no handler, or two."""
+    """An endpoint without a handler, or with two, is refused at the start."""
     with pytest.raises(TypeError, match="0 handlers have a method"):
         observe_app()
     with pytest.raises(TypeError, match="2 handlers have a method"):

@@ -18,7 +18,7 @@ COMM = Path("/proc/self/comm")
 
 @pytest.fixture
 def own_name() -> Iterator[None]:
-    """This process may call itself what it likes, until the test is over."""
+    """This process has other names until the test is over."""
     before = COMM.read_bytes().removesuffix(b"\n")
     yield
     COMM.write_bytes(before)
@@ -48,7 +48,7 @@ def test_a_workload_without_processes_is_empty(id: str) -> None:
 
 
 def test_an_id_of_another_form_is_a_fault() -> None:
-    """What is no id is told from what is not there."""
+    """A malformed id is a fault; a workload without processes is not."""
     with pytest.raises(Fault):
         processes_of("pid:1")
 
@@ -72,12 +72,12 @@ def test_hostile_names_are_found_and_shown_escaped(name: bytes, shown: str) -> N
 
 
 def test_no_more_than_asked_for() -> None:
-    """The limit holds."""
+    """The inventory lists no more processes than its limit."""
     assert len(processes_of(own_id(), limit=1)) == 1
 
 
 def test_a_process_that_vanishes_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Between the listing and the look a process may end."""
+    """A process that ends between the listing and the look is left out."""
     gone = os.fork()
     if gone == 0:
         os._exit(0)
@@ -99,6 +99,6 @@ def test_a_process_that_vanishes_is_passed_over(monkeypatch: pytest.MonkeyPatch)
     ],
 )
 def test_hostile_text_is_made_fit_to_be_shown(text: str, shown: str) -> None:
-    """Whatever could act on a terminal is written out; ordinary letters of any script stay."""
+    """Characters that could act on a terminal are escaped; ordinary letters of any script stay."""
     assert displayable(text, 20) == shown
     assert displayable(text, 20).isprintable()

@@ -81,7 +81,7 @@ def event(message: str = "done", **more: object) -> Event:
 
 
 def test_a_rollback_is_one_record_with_its_fields(journal: socket.socket, tmp_path: Path) -> None:
-    """An admin can filter by every field that the contract names."""
+    """An admin can filter by every field of the contract."""
     JournalSink(tmp_path / "socket").event(
         event(
             "fifo was rolled back",
@@ -113,7 +113,7 @@ def test_a_rollback_is_one_record_with_its_fields(journal: socket.socket, tmp_pa
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_names_forge_nothing(journal: socket.socket, tmp_path: Path, name: str) -> None:
-    """A name cannot add a field or move a cursor; the field to filter by keeps it as it is."""
+    """A name cannot add a field or move a cursor; the field for filters has it unchanged."""
     JournalSink(tmp_path / "socket").event(event(f"{name} is served badly", workload=name))
     record = received(journal)
     assert record["SCHEDPILOT_WORKLOAD"] == name.encode()
@@ -137,7 +137,7 @@ def test_bytes_that_are_no_text_arrive_as_they_were(journal: socket.socket, tmp_
     )
 )
 def test_any_record_can_be_read_back(record: list[tuple[str, str]]) -> None:
-    """Framing holds for every text."""
+    """Every text arrives whole, whatever it contains."""
     safe = [(name, value.encode("utf-8", "replace").decode()) for name, value in record]
     assert decode(encode(safe)) == {name: value.encode() for name, value in safe}
 
@@ -151,7 +151,7 @@ def test_a_huge_value_is_cut(journal: socket.socket, tmp_path: Path) -> None:
 
 
 def test_records_that_were_lost_are_counted(tmp_path: Path) -> None:
-    """A journal that is away costs no exception, and the next record says what is missing."""
+    """A missing journal raises nothing, and the next record says how many are lost."""
     sink = JournalSink(tmp_path / "socket")
     sink.event(event())
     sink.event(event())
@@ -172,7 +172,7 @@ def test_a_full_journal_is_not_waited_for(journal: socket.socket, tmp_path: Path
 
 
 def test_a_defect_is_one_record_with_its_traceback(journal: socket.socket, tmp_path: Path) -> None:
-    """What is logged goes to the same place, in one piece, escaped."""
+    """Log lines go to the same place, in one piece and escaped."""
     logger = logging.Logger("schedpilotd.test")
     logger.addHandler(LogHandler(JournalSink(tmp_path / "socket")))
     try:
@@ -187,7 +187,7 @@ def test_a_defect_is_one_record_with_its_traceback(journal: socket.socket, tmp_p
 
 
 def test_the_journal_is_used_only_where_standard_error_leads_there(tmp_path: Path) -> None:
-    """JOURNAL_STREAM has to name the very stream, as it is inherited by redirected children."""
+    """JOURNAL_STREAM counts only if it names this stream: redirected children inherit it."""
     (tmp_path / "socket").touch()
     with (tmp_path / "stderr").open("w") as stream:
         found = os.fstat(stream.fileno())
@@ -219,7 +219,7 @@ def test_hostile_names_stay_in_their_line(name: str) -> None:
 
 
 def test_a_terminal_that_went_away_does_not_end_the_daemon() -> None:
-    """Writing to a closed stream is nothing to fail over."""
+    """Writing to a closed stream raises nothing."""
     stream = io.StringIO()
     sink = LineSink(stream)
     stream.close()
@@ -228,7 +228,7 @@ def test_a_terminal_that_went_away_does_not_end_the_daemon() -> None:
 
 
 def test_under_systemd_no_renderer_is_imported() -> None:
-    """The journal alone costs no memory for what people would read."""
+    """Without a terminal, nothing for people to read is loaded."""
     program = "import sys, daemon.service.journal; sys.exit('structlog' in sys.modules)"
     process.run([sys.executable, "-c", program], timeout=60)
 

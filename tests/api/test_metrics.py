@@ -73,7 +73,7 @@ def test_a_bare_daemon_has_a_page() -> None:
 
 
 def test_delays_are_in_seconds_and_state_is_told() -> None:
-    """Base units; what is loaded, limited, broken and degraded shows."""
+    """The page uses base units and shows what is loaded, limited, broken and degraded."""
     loaded = LoadedScheduler(name="fifo", candidate="c-0001", since=1, why="kept", lease_s=5)
     objective = ObjectiveView(
         workload="comm:x",
@@ -142,7 +142,7 @@ def test_hostile_names_stay_in_their_label() -> None:
 
 
 def test_the_number_of_series_is_bounded() -> None:
-    """The busiest workloads are told, the others counted."""
+    """The page has the busiest workloads and counts the others."""
     many = [workload(f"comm:{number}", run_share=number) for number in range(500)]
     found = samples(render(status(), [*many, WorkloadView(id="comm:silent")]))
     told = {
@@ -156,7 +156,7 @@ def test_the_number_of_series_is_bounded() -> None:
 
 
 def test_names_that_look_alike_when_cut_are_one_series() -> None:
-    """A scrape with the same series twice would be refused whole."""
+    """No series appears twice: Prometheus would refuse the whole scrape."""
     names = ["comm:" + "x" * 300 + tail for tail in "ab"]
     text = render(status(), [workload(name) for name in names])
     assert text.count("schedpilot_workload_run_share_ratio{") == 1

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the service manager is told, read back from real datagram sockets."""
+"""The messages to the service manager, read back from real datagram sockets."""
 
 import asyncio
 import os
@@ -26,7 +26,7 @@ def manager(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[so
 
 
 def test_the_manager_learns_each_state(manager: tuple[socket.socket, str]) -> None:
-    """Ready, what it does, and stopping arrive on both kinds of address."""
+    """Ready, status and stopping arrive on both kinds of address."""
     receiver, address = manager
     notifier = Notifier.from_environment({"NOTIFY_SOCKET": address})
     notifier.ready("watching")
@@ -42,7 +42,7 @@ def test_the_manager_learns_each_state(manager: tuple[socket.socket, str]) -> No
 def test_signs_of_life_come_while_healthy_and_stop_with_health(
     manager: tuple[socket.socket, str],
 ) -> None:
-    """A daemon that lives but does not work lets the watchdog bite."""
+    """A daemon that hangs no longer feeds the watchdog."""
     receiver, address = manager
     notifier = Notifier.from_environment(
         {"NOTIFY_SOCKET": address, "WATCHDOG_USEC": "20000", "WATCHDOG_PID": str(os.getpid())}
@@ -77,7 +77,8 @@ def test_signs_of_life_come_while_healthy_and_stop_with_health(
     ],
 )
 def test_without_a_manager_nothing_happens(environ: dict[str, str]) -> None:
-    """By hand, with a foreign watchdog, or with a manager that is gone: no error, no waiting."""
+    """Without a manager, with a foreign watchdog or with a dead manager there is no error and no
+    wait."""
     notifier = Notifier.from_environment(environ)
     notifier.ready("x")
     notifier.alive()

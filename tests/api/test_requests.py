@@ -35,7 +35,7 @@ def problem(response: httpx.Response, status: int, type: FaultType) -> dict[str,
 
 
 def test_every_fault_has_a_status_of_an_error() -> None:
-    """No type of fault is without its HTTP status."""
+    """Every type of fault has its HTTP status."""
     assert set(STATUS) == set(FaultType)
     assert all(400 <= status < 600 for status in STATUS.values())
 
@@ -47,7 +47,7 @@ def test_every_fault_has_a_status_of_an_error() -> None:
 def test_a_body_that_is_not_json_is_refused(
     control: httpx.Client, served: Served, body: bytes
 ) -> None:
-    """Half, wrong, bottomless and doubled JSON gets a problem, and nothing is done."""
+    """Incomplete, wrong, endlessly nested and doubled JSON gets a problem, and nothing is done."""
     response = control.post("/v1/rollback", content=body)
     found = problem(response, 400, FaultType.BAD_REQUEST)
     assert "JSON" in found["detail"] + found["why"] or "object" in found["why"]
@@ -56,7 +56,7 @@ def test_a_body_that_is_not_json_is_refused(
 
 
 def test_a_body_that_is_no_object_is_refused(control: httpx.Client) -> None:
-    """A list where an object should be is told so."""
+    """A list in place of an object gets a problem that says so."""
     found = problem(control.post("/v1/rollback", json=[1]), 400, FaultType.BAD_REQUEST)
     assert "object" in found["lines"][0]
 
@@ -67,7 +67,7 @@ def test_an_empty_body_takes_the_defaults(control: httpx.Client) -> None:
 
 
 def test_an_unknown_field_is_named_with_the_nearest_known_one(control: httpx.Client) -> None:
-    """A typing error is an answer, with what was probably meant, in nested objects too."""
+    """The answer to a typing error has the probable name, in nested objects as well."""
     body = {"candidate": "c-0001", "windw_s": 2}
     found = problem(control.post("/v1/trials", json=body), 400, FaultType.BAD_REQUEST)
     assert found["lines"] == ["windw_s: unknown field; the nearest known one is window_s"]
@@ -80,7 +80,7 @@ def test_an_unknown_field_is_named_with_the_nearest_known_one(control: httpx.Cli
 
 
 def test_each_wrong_field_has_its_own_line(control: httpx.Client) -> None:
-    """All that is wrong is told at once, and a value of four possible types is one field."""
+    """One answer reports all problems, and a value of four possible types is one field."""
     body = {"library": "../etc/passwd", "parameters": {"slice_us": [1]}, "episode": 5}
     found = problem(control.post("/v1/candidates", json=body), 400, FaultType.BAD_REQUEST)
     assert [line.partition(":")[0] for line in found["lines"]] == [
@@ -129,7 +129,7 @@ def test_a_body_of_just_the_limit_is_taken(control: httpx.Client) -> None:
 
 
 def test_unknown_paths_and_methods_are_problems(control: httpx.Client) -> None:
-    """Where there is no route there is still an answer that helps."""
+    """A path without a route gets an answer that helps."""
     found = problem(control.get("/v1/stauts"), 404, FaultType.NOT_FOUND)
     assert "/v1/status" in found["hint"]
     problem(control.get("/v1/status/"), 404, FaultType.NOT_FOUND)
@@ -171,7 +171,7 @@ def test_queries_are_checked_as_bodies_are(control: httpx.Client) -> None:
 
 
 def test_the_observe_socket_answers_405_where_the_control_socket_would_act(served: Served) -> None:
-    """A plain HTTP client, too, is told which methods there are."""
+    """A plain HTTP client also hears which methods exist."""
     transport = httpx.HTTPTransport(uds=str(served.observe_path))
     with httpx.Client(transport=transport, base_url="http://any", trust_env=False) as client:
         response = client.post("/v1/lessons", json={"text": "x"})
@@ -197,8 +197,8 @@ def test_what_is_not_http_does_not_disturb_the_server(served: Served) -> None:
 def test_more_connections_than_allowed_are_turned_away(
     served: Served, monkeypatch: pytest.MonkeyPatch, limit: str
 ) -> None:
-    """One socket's connections are bounded, and so are one ordinary user's; the other socket's
-    are counted apart."""
+    """The connections of one socket are limited, and so are those of one ordinary user; each socket
+    has its own count."""
     monkeypatch.setattr(server, limit, 3)
     monkeypatch.setattr(server, "_user_of", lambda connection: 1000)
     idle = [socket.socket(socket.AF_UNIX) for _ in range(3)]

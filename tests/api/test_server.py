@@ -18,14 +18,14 @@ from tests.api.fake import Served, serving
 
 
 def test_sockets_have_their_modes(served: Served) -> None:
-    """Everybody may open the observe socket; only owner and group the other."""
+    """Everybody may open the observe socket; only its owner and group may open the other."""
     assert stat.S_IMODE(served.observe_path.stat().st_mode) == 0o666
     assert stat.S_IMODE(served.control_path.stat().st_mode) == 0o660
     assert served.control_path.stat().st_uid == os.geteuid()
 
 
 def test_the_umask_does_not_matter(tmp_path: Path) -> None:
-    """Modes are set, not hoped for."""
+    """The server sets the modes itself, whatever the umask is."""
     before = os.umask(0o077)
     try:
         with listen(tmp_path / "run"):
@@ -46,7 +46,7 @@ def test_a_second_daemon_is_refused_and_the_first_goes_on(served: Served) -> Non
 
 
 def test_sockets_of_a_dead_daemon_are_replaced(tmp_path: Path) -> None:
-    """What a killed daemon left behind is in nobody's way."""
+    """The remains of a killed daemon do not stop the next one."""
     for name in ("observe.sock", "control.sock", "control.new"):
         with socket.socket(socket.AF_UNIX) as dead:
             dead.bind(str(tmp_path / name))
@@ -56,14 +56,14 @@ def test_sockets_of_a_dead_daemon_are_replaced(tmp_path: Path) -> None:
 
 
 def test_a_folder_can_be_claimed_again_after_the_end(tmp_path: Path) -> None:
-    """The claim ends with the daemon."""
+    """The folder is free again when the daemon ends."""
     for _ in range(2):
         with serving(tmp_path / "run") as served, served.observer() as client:
             assert client.status().version == "1"
 
 
 def test_a_folder_that_cannot_be_is_a_fault(tmp_path: Path) -> None:
-    """A file where the folder should be is told with its path."""
+    """A file in place of the folder is a fault with its path."""
     (tmp_path / "run").write_text("")
     with pytest.raises(Fault) as raised, listen(tmp_path / "run"):
         pass
@@ -72,7 +72,7 @@ def test_a_folder_that_cannot_be_is_a_fault(tmp_path: Path) -> None:
 
 
 def test_clients_may_connect_before_the_daemon_answers(tmp_path: Path) -> None:
-    """From `listen` on a connection waits and is not refused."""
+    """After `listen`, a connection waits and is not refused."""
     with listen(tmp_path), socket.socket(socket.AF_UNIX) as early:
         early.connect(str(tmp_path / "control.sock"))
 
@@ -120,7 +120,7 @@ def test_who_waits_for_an_answer_is_told_that_the_daemon_stops(
 
 
 def test_an_idle_server_sleeps(served: Served) -> None:
-    """With nothing to do the event loop has no timer to wake up for: uvicorn's tick is gone."""
+    """An idle event loop has no timer: uvicorn's tick is switched off."""
     with served.observer() as client:
         client.status()
         assert served.call(served.timers) > 0  # the open connection's

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What an advisor is told before it proposes anything; what is not known is left out."""
+"""What an advisor hears before it proposes anything; unknown facts are left out."""
 
 from daemon.api.models import (
     Autonomy,
@@ -57,7 +57,8 @@ def test_nothing_known_is_nothing_said() -> None:
 
 
 def test_the_objective_has_its_value_now() -> None:
-    """Of the intervals under what runs now, and of no others; a measurement's as it was posted."""
+    """The value is from the intervals under what runs now, and a measurement's value is the posted
+    one."""
     before = [point(response_p99_us=900_000)] * 5
     now = [
         point(scheduler="latency", response_p99_us=value * 1e3) for value in (10, 12, 14, 16, 18)
@@ -80,14 +81,14 @@ def test_the_objective_has_its_value_now() -> None:
 
 
 def test_an_unclear_goal_is_said_to_be_unclear() -> None:
-    """With what has to be asked, and no objective that nobody chose."""
+    """The text has the open question, and no objective that nobody chose."""
     (line,) = told(Facts(episode(goal="better", question="better in what?"), status()))
     assert "better in what?" in line
     assert "not clear" in line
 
 
 def test_guards_have_names_and_limits() -> None:
-    """Those of the goal by name, and what everybody is guarded by, with how much is tolerated."""
+    """The text has the goal's guards by name and the guard for everybody, with their tolerances."""
     guard = GuardView(workload="comm:backup", text="completions not worse than 20%")
     limits = {
         "others_response_p99_us": 4.0,
@@ -119,7 +120,8 @@ def test_the_split_says_how_much_a_scheduler_can_save() -> None:
 
 
 def test_the_busiest_others_are_named() -> None:
-    """How many run, and which use most CPU time; those that do not run count for nothing."""
+    """The text says how many others run, and which use the most CPU time; idle ones do not
+    count."""
     workloads = [
         WorkloadView(id=WORKLOAD, last=point(2.0)),
         WorkloadView(id="comm:backup", last=point(1.72)),
@@ -132,6 +134,6 @@ def test_the_busiest_others_are_named() -> None:
 
 
 def test_the_tick_is_told_where_it_is_known() -> None:
-    """For whoever thinks of a short slice."""
+    """The text has the length of a tick, for advisors that think of a short slice."""
     (line,) = told(Facts(episode(), status(kernel=KernelView(supported=True, tick_us=4000))))
     assert line == "Slices end at timer ticks, each 4 ms: a shorter slice is rounded up to one."

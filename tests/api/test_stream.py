@@ -21,7 +21,7 @@ from tests.api.fake import Served, serving
 
 
 def test_recorded_events_come_first_and_new_ones_follow(served: Served) -> None:
-    """A client sees what was, then what happens, each once and in order."""
+    """A client sees earlier events, then new ones, each once and in order."""
     served.record("one", workload="comm:\u2028odd\x85")
     served.record("two", figures={"ratio": 1.5})
     with served.observer() as client:
@@ -99,7 +99,8 @@ def test_a_follower_that_leaves_is_forgotten(served: Served) -> None:
 
 
 def test_a_slow_follower_misses_events_but_holds_no_memory(served: Served) -> None:
-    """A client that does not read gets what is held when it reads again, and is told of the gap."""
+    """A client that stops reading gets the held events when it reads again, and a note about the
+    gap."""
     with socket.socket(socket.AF_UNIX) as raw:
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         raw.settimeout(10)
@@ -125,7 +126,7 @@ def test_a_slow_follower_misses_events_but_holds_no_memory(served: Served) -> No
 def test_a_follower_that_never_reads_does_not_stop_the_stop(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The daemon ends without a complaint though a client's connection is full."""
+    """The daemon ends cleanly even if a client's connection is full."""
     monkeypatch.setattr(server, "GRACE_S", 1)
     with serving(tmp_path / "run") as served, socket.socket(socket.AF_UNIX) as raw:
         raw.connect(str(served.observe_path))
@@ -184,7 +185,7 @@ def test_silence_without_a_heartbeat_is_a_timeout(
 
 
 def test_events_survive_any_cutting_of_the_stream() -> None:
-    """Pieces of any size give the same events; unknown kinds are passed over."""
+    """Pieces of any size give the same events; unknown kinds are skipped."""
     events = [
         Event(seq=number, at=1.0, kind=EventKind.ADVICE, message=f"ü\u2029{number}")
         for number in (1, 2, 3)
@@ -226,7 +227,7 @@ def test_the_log_numbers_stamps_and_tells_its_sink() -> None:
 
 
 def test_a_reader_from_before_a_restart_gets_everything() -> None:
-    """A number that was not given out yet cannot be a place to go on from."""
+    """A number that no event has yet cannot be the place to continue."""
 
     async def read() -> list[int]:
         log = EventLog(lambda event: None)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""How a trial is told: what moved and what did not, as ranges, and no noise as a figure."""
+"""How a trial is reported: what changed and what did not, as ranges, and no noise as a figure."""
 
 import pytest
 
@@ -76,20 +76,20 @@ def windows(before: list[float], after: list[float], stay_us: float = 0.0) -> li
 def test_a_change_is_said_by_what_it_means(
     low: float, high: float, direction: Direction, said: str
 ) -> None:
-    """Worse or better, in whole per cent without a sign; times where that says it better."""
+    """Worse or better is in whole per cent without a sign, or in times if that is clearer."""
     assert telling.change(low, high, direction) == said
 
 
 def test_ranges_have_one_unit() -> None:
-    """Both ends in the scale of the larger."""
+    """Both ends of a range use the scale of the larger one."""
     assert telling.between(1_200, 187_000, "us") == "1.2–187 ms"
     assert telling.between(41.0, 43.25, "1/s") == "41–43.25 /s"
     assert telling.between(5.0, 5.0, "us") == "5 µs"
 
 
 def test_two_spikes_are_no_figure() -> None:
-    """Where the windows' ranges overlap the ranges are told and that it is unclear, whatever the
-    interval says."""
+    """If the windows' ranges overlap, the text has the ranges and says that it is unclear, whatever
+    the interval is."""
     view = ComparedView(
         name="others' response p99",
         unit="us",
@@ -142,13 +142,13 @@ def test_a_trial_that_was_stopped_has_no_figure() -> None:
 
 
 def test_an_interval_with_no_change_in_it_is_unclear() -> None:
-    """Between so much worse and so much better says that nothing was shown."""
+    """A range from worse to better says that nothing was shown."""
     said = telling.outcome(verdict(0.89, 1.04), LOWER)
     assert said == "between 4% worse and 11% better, unclear (95%, 4+4 windows)"
 
 
 def test_the_slice_that_was_got_stands_beside_the_one_asked_for() -> None:
-    """With the tick that made the difference, where one did."""
+    """The text names the tick if it made the difference."""
     view = trial(windows=windows([9.0], [9.0], stay_us=4_000.0))
     said = telling.slices(view, tick_us=4_000)
     assert said == (
@@ -167,7 +167,7 @@ def test_a_slice_may_be_a_setting() -> None:
 
 
 def test_an_account_has_the_guards_by_name() -> None:
-    """Those that broke first; and what moved apart from what did not."""
+    """Broken guards come first, and changed ones are apart from unchanged ones."""
     guards = [
         GuardView(
             workload="comm:backup",
@@ -213,7 +213,7 @@ def test_an_account_has_the_guards_by_name() -> None:
 
 
 def test_however_much_there_is_it_stays_short() -> None:
-    """400 tokens: what broke comes first, and what finds no room is counted."""
+    """At most 400 tokens: broken guards come first, and the text counts what has no room."""
     guards = [
         GuardView(
             workload=f"cgroup:/system.slice/{'a-long-name-' * 6}{number}.service",
@@ -264,7 +264,7 @@ def test_what_is_the_same_is_said_to_be_the_same() -> None:
 def test_an_earlier_outcome_has_its_bounds(
     bounds: tuple[float | None, float | None], said: str
 ) -> None:
-    """A gain alone may be a noise; one without bounds is of a daemon that told none."""
+    """A gain alone may be noise; a gain without bounds comes from a daemon that gave none."""
     view = OutcomeView(
         scheduler="latency",
         tags=[],

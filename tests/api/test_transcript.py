@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Transcripts: what is recorded, bounded, kept, and shown; and who may approve."""
+"""Transcripts: what is recorded, limited, kept and shown; and who may approve."""
 
 import getpass
 from pathlib import Path
@@ -48,7 +48,7 @@ def test_steps_are_kept_in_their_order(recall: HistoryWriter) -> None:
 
 
 def test_a_long_transcript_loses_its_middle(recall: HistoryWriter) -> None:
-    """Beginning and end stay, and a note says how much is missing between them."""
+    """The beginning and the end stay, and a note says how much is missing between them."""
     for number in range(1, MOST_STEPS + 51):
         recall.step(EPISODE, step(str(number)))
     seen = recall.steps(EPISODE)
@@ -61,7 +61,7 @@ def test_a_long_transcript_loses_its_middle(recall: HistoryWriter) -> None:
 
 
 def test_a_large_transcript_is_bounded_in_size(recall: HistoryWriter) -> None:
-    """However long the texts, what is kept fits the bound, the newest step in it."""
+    """However long the texts are, the transcript stays within its limit and has the newest step."""
     for number in range(MOST_STEPS):
         recall.step(EPISODE, step(f"{number}" + "x" * 3900))
     seen = recall.steps(EPISODE)
@@ -70,7 +70,7 @@ def test_a_large_transcript_is_bounded_in_size(recall: HistoryWriter) -> None:
 
 
 def test_a_step_of_no_episode_changes_nothing(tmp_path: Path) -> None:
-    """It is told as trouble and not raised."""
+    """It is reported as trouble and raises nothing."""
     told: list[str] = []
     recall = HistoryWriter(open_history(tmp_path / "history.sqlite").history, told.append)
     recall.step("e-9999", step("x"))
@@ -92,7 +92,7 @@ def test_the_routes_record_and_read(served: Served) -> None:
 
 
 def test_the_advisor_approves_nothing(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever runs as the advisor's user is refused, whatever socket it can open."""
+    """The advisor's user is refused on every socket that it can open."""
     with served.controller() as control:
         control.approve("a-1", ApprovalRequest(approve=True))
         monkeypatch.setattr(paths, "AGENT_USER", getpass.getuser())

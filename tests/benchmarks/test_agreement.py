@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""How agreement with the real kernel is measured: the statistics say what they should, and the same
-scenario is performed on both sides."""
+"""How agreement with the real kernel is measured: the statistics are correct, and both sides
+perform the same scenario."""
 
 import math
 from pathlib import Path
@@ -19,7 +19,7 @@ from simulator.scenario import Repeat, SimulatedMachine
 
 
 def _values(*ranks: float) -> dict[str, list[float]]:
-    """One scheduler for each, a hundred apart, without noise."""
+    """One scheduler for each value, a hundred apart, without noise."""
     return {f"s{number}": [100.0 * rank] for number, rank in enumerate(ranks)}
 
 
@@ -36,7 +36,7 @@ def test_ties_count_as_in_tau_b() -> None:
 
 
 def test_what_overlaps_or_is_near_is_no_difference() -> None:
-    """Neither noise nor four percent put one scheduler before another."""
+    """Neither noise nor a difference of four percent puts one scheduler before another."""
     assert order([1.0, 3.0], [2.0, 9.0]) == 0
     assert order([100.0], [104.0]) == 0
     assert order([100.0], [106.0]) == -1
@@ -44,7 +44,7 @@ def test_what_overlaps_or_is_near_is_no_difference() -> None:
 
 
 def test_no_difference_on_one_side_is_no_agreement() -> None:
-    """Where the real kernel tells none apart there is nothing to agree with."""
+    """If all schedulers tie on the real kernel, there is nothing to agree with."""
     assert compare(_values(1, 1, 1), _values(1, 2, 3)).tau is None
 
 
@@ -60,7 +60,7 @@ def test_whoever_predicts_the_truth_agrees(ranks: list[int]) -> None:
 
 @given(_SOME, _SOME)
 def test_tau_is_symmetrical_and_bounded(real: list[int], predicted: list[int]) -> None:
-    """Neither side is special."""
+    """Exchanging the two sides gives the same result."""
     one = compare(_values(*real), _values(*predicted)).tau
     other = compare(_values(*predicted), _values(*real)).tau
     assert one == other
@@ -68,14 +68,14 @@ def test_tau_is_symmetrical_and_bounded(real: list[int], predicted: list[int]) -
 
 
 def test_twice_as_good_is_as_far_as_half_as_good() -> None:
-    """A gain is in percent of the larger of both."""
+    """A gain is in percent of the larger value."""
     assert gain([10.0], [5.0]) == 50
     assert gain([5.0], [10.0]) == -50
     assert gain([0.0], [0.0]) == 0
 
 
 def test_the_error_of_a_gain_is_in_points() -> None:
-    """Half of it predicted where a quarter is left: 25 points off, which is not within 15."""
+    """A prediction of a half where a quarter is real is 25 points off, which is not within 15."""
     real, predicted = {DEFAULT: [8.0], "fifo": [2.0]}, {DEFAULT: [4.0], "fifo": [2.0]}
     errors = gain_errors(real, predicted, DEFAULT)
     assert errors == {"fifo": 25.0}
@@ -83,13 +83,13 @@ def test_the_error_of_a_gain_is_in_points() -> None:
 
 
 def test_every_scheduler_comes_early_and_late() -> None:
-    """A drift of the machine hits all alike."""
+    """The order cancels a drift of the machine."""
     assert turns(["a", "b"], 3) == [["a", "b"], ["b", "a"], ["a", "b"]]
 
 
 @pytest.mark.parametrize("name", WORKLOADS)
 def test_what_is_looked_at_ends_by_itself(name: str) -> None:
-    """Else there would be no makespan to compare."""
+    """Every workload ends, or there would be no makespan to compare."""
     front = [each for each in WORKLOADS[name](SimulatedMachine(2)).tasks if each.group == FRONT]
     assert front
     assert all(each.steps[-1] != Repeat() for each in front)
@@ -128,7 +128,7 @@ def test_a_run_that_did_not_end_counts_with_all_of_its_time() -> None:
 
 
 def test_the_page_gets_tables_and_keeps_its_prose(tmp_path: Path) -> None:
-    """What stands around the measured part is a person's; twice gives the same files."""
+    """The text around the measured part stays, and a second run gives the same files."""
     pytest.importorskip("matplotlib")
     page = tmp_path / "agreement.md"
     page.write_text(f"Before.\n\n{BEGIN}\nold\n{END}\n\nAfter.\n", "utf-8")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A scenario is performed on the real kernel as it is simulated."""
+"""The real kernel performs a scenario as the simulator does."""
 
 import tempfile
 from pathlib import Path
@@ -20,7 +20,8 @@ WORKLOAD = ("ping_pong", "fork_storm")
 
 @pytest.mark.vm
 def test_both_sides_do_the_same_work(target: Target) -> None:
-    """As many tasks start, go through their cycles and end there as here, and use the CPU time."""
+    """On both sides the same number of tasks start, go through their cycles and end, and use the
+    CPU time."""
     with tempfile.TemporaryDirectory(prefix="schedpilot-agreement-") as place:
         work = Path(place)
         work.chmod(0o755)

@@ -43,7 +43,7 @@ def test_what_was_measured_is_used(tmp_path: Path) -> None:
 
 
 def test_a_spoilt_file_is_as_good_as_none(tmp_path: Path) -> None:
-    """The cache can hold anything; nothing fails for that."""
+    """Damaged content of the cache does no harm."""
     store(_rounds(QUIET), cache_folder=tmp_path)
     for file in tmp_path.rglob("*.json"):
         file.write_text('{"tick_ns": -1}', "utf-8")
@@ -51,7 +51,7 @@ def test_a_spoilt_file_is_as_good_as_none(tmp_path: Path) -> None:
 
 
 def test_one_disturbed_round_does_not_show() -> None:
-    """Somebody else at work for a moment: the costs are those of the other rounds."""
+    """If another process disturbs some rounds, the costs are those of the other rounds."""
     slow = QUIET.model_copy(update={"switch_ns": 90_000, "timers_ns": (9_000_000,) * 101})
     costs = _rounds(QUIET, slow, QUIET, QUIET, QUIET)
     assert costs == _rounds(QUIET)
@@ -59,7 +59,7 @@ def test_one_disturbed_round_does_not_show() -> None:
 
 
 def test_costs_of_a_busy_machine_are_refused(tmp_path: Path) -> None:
-    """Rounds that contradict each other are stored nowhere, and the hint says when to come back."""
+    """Contradicting rounds are not stored, and the hint says when to measure again."""
     rounds = [QUIET.model_copy(update={"switch_ns": 2000 * factor}) for factor in (1, 2, 3, 4, 5)]
     costs = _rounds(*rounds)
     assert costs.noise == 2.0
@@ -72,7 +72,7 @@ def test_costs_of_a_busy_machine_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_timer_is_late_by_what_a_wakeup_does_not_explain() -> None:
-    """Of the sleeper's way only what is beyond a wakeup of an idle CPU is charged once more."""
+    """Of the sleeper's path, only the part beyond a wakeup of an idle CPU is charged again."""
     late = QUIET.model_copy(update={"timers_ns": tuple(range(20_000, 121_000, 1000))})
     found = _rounds(late).machine(2)
     assert found.late_ns[:12] == (*(0,) * 11, 1000)

@@ -4,5 +4,5 @@ from benchmarks.applications import APPLICATIONS
 
 
 def test_each_application_is_a_workload_by_itself() -> None:
-    """Otherwise what is seen of one would be another's, too."""
+    """The groups differ, or the signals of one application would include another's."""
     assert len({each.workload for each in APPLICATIONS}) == len(APPLICATIONS) == 7

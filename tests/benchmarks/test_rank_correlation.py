@@ -8,7 +8,7 @@ from benchmarks.rank_correlation import of_runs, of_schedulers, ranks, spearman
 
 
 def test_equal_values_share_a_rank() -> None:
-    """As in Spearman's own definition: each gets the mean of their places."""
+    """Equal values get the mean of their ranks, as in Spearman's definition."""
     assert ranks([30.0, 10.0, 20.0, 10.0]) == [3.0, 0.5, 2.0, 0.5]
 
 
@@ -22,7 +22,7 @@ def test_equal_values_share_a_rank() -> None:
     ],
 )
 def test_only_the_order_counts(pairs: list[tuple[float, float]], expected: float) -> None:
-    """What grows together agrees, by however much."""
+    """Figures that grow together agree, whatever the amounts are."""
     assert spearman(pairs) == expected
 
 
@@ -40,7 +40,7 @@ def test_only_the_order_counts(pairs: list[tuple[float, float]], expected: float
 def test_only_runs_that_the_application_tells_apart_count(
     pairs: list[tuple[float, float]], expected: float
 ) -> None:
-    """Each pair of runs that differs by 5 % or more is for us or against us."""
+    """Each pair of runs that differs by 5 % or more counts for us or against us."""
     assert of_runs(pairs, 0.05) == expected
 
 

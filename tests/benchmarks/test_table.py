@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The table of the benchmarks says of each goal whether it is met, and does not flatter."""
+"""The table of the benchmarks says for each goal whether it is met, and is honest about it."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ from benchmarks.__main__ import Collected
 def test_a_goal_is_plainly_met_only_when_the_whole_interval_is(
     value: float, low: float, high: float, wanted: str
 ) -> None:
-    """An interval that reaches across the goal is said to."""
+    """The table says if an interval reaches across the goal."""
     assert table.verdict(value, 2.0, low, high) == wanted
 
 
@@ -40,7 +40,7 @@ def _overhead(on: float, bcc: float) -> dict[str, Any]:
 
 @pytest.mark.parametrize(("on", "wanted"), [(1.04, table.MET), (1.06, table.MISSED)])
 def test_half_of_what_bcc_costs_is_half_of_what_it_adds(on: float, wanted: str) -> None:
-    """The comparison is of the time added, not of the whole time."""
+    """The added time is compared, not the whole time."""
     assert [row.verdict for row in table.rows(_overhead(on, 1.1))[2:]] == [wanted, wanted]
 
 
@@ -51,7 +51,7 @@ def test_the_signals_goals_differ_between_the_benchmarks() -> None:
 
 
 def test_the_worse_of_two_memory_readings_counts() -> None:
-    """What the daemon grew to under load is what is shown."""
+    """The table shows the daemon's memory under load."""
     names = ("schedpilotd", "schedpilot-signals", "schedpilot-runner")
     small = {name: {"resident": 2_000, "anonymous": 1_000} for name in names}
     grown = {**small, "schedpilotd": {"resident": 70_000, "anonymous": 50_000}}
@@ -70,7 +70,7 @@ def test_the_worse_of_two_memory_readings_counts() -> None:
 
 
 def test_what_a_crashed_guest_did_not_come_to_is_known() -> None:
-    """Lines may come in any pieces; what is measured or failed by its own fault is not missing."""
+    """Lines may come in any pieces; a measurement with a result or its own fault is not missing."""
     collected = Collected()
     said = (
         b'{"machine": {"kernel": "7.3.4"}}\n'
@@ -86,8 +86,8 @@ def test_what_a_crashed_guest_did_not_come_to_is_known() -> None:
 
 
 def test_the_first_window_is_judged_by_its_slowest_and_the_measured_emulation() -> None:
-    """The goal of 2 s is multiplied by how much slower the guest is; of what is compiled there is
-    a time and no goal."""
+    """The goal of 2 s is multiplied by the slowness of the guest; compilation has a time and no
+    goal."""
     slow = {"prepared, idle": [1.0] * 19 + [9.0], "cold, idle": [30.0] * 20}
     prepared, cold = table.rows(
         {"emergency": {"seconds": slow, "piece_cpu_s": 0.4, "native_piece_cpu_s": 0.1}}

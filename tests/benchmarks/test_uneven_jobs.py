@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What a batch of jobs is compared with is the best that there is."""
+"""The bound for a batch of jobs is the best possible result."""
 
 import pytest
 
