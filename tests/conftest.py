@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What every test shares: tests that need the lab are skipped, with the reason, where it
-cannot run; under continuous integration (`CI` set) nothing may be skipped.
+"""What all tests share: tests that need the lab are skipped, with the reason, if it cannot run; in
+continuous integration (`CI` set) nothing may be skipped.
 """
 
 import os
@@ -23,7 +23,7 @@ ROOT = Path(__file__).parent.parent
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Children can be interrupted, also where a shell started all of this in the background."""
+    """Children can be interrupted, even if a shell started the tests in the background."""
     for number in (signal.SIGINT, signal.SIGQUIT):
         if signal.getsignal(number) is signal.SIG_IGN:
             handler = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
@@ -35,21 +35,22 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Generated examples reach the same code many times, and would be most of coverage's cost."""
+    """Generated examples reach the same code many times, and would be the largest part of
+    coverage's cost."""
     for item in items:
         if item.get_closest_marker("hypothesis"):
             item.add_marker(pytest.mark.no_cover)
 
 
 def pytest_report_header() -> list[str]:
-    """Where limits of time are longer, it is said why."""
+    """The header says why time limits are longer here."""
     words = measure().words()
     return [words] if words else []
 
 
 @cache
 def _without_lab() -> str:
-    """Why the lab cannot run here and what to do about it; empty where it can."""
+    """Why the lab cannot run here and what to do about it; empty if it can."""
     from lab.root import available  # late: most runs select tests that never need it
 
     fault = available(ROOT)
@@ -78,7 +79,7 @@ def target() -> "Iterator[Target]":
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """A fault's material is shown with the failure: what a panicking guest said last, say."""
+    """A failure shows the fault's material, such as the last words of a panicking guest."""
     report = yield
     if report.failed and call.excinfo and isinstance(call.excinfo.value, Fault):
         report.sections.append(("the fault", call.excinfo.value.report()))
@@ -86,7 +87,7 @@ def pytest_runtest_makereport(
 
 
 def _skips(config: pytest.Config) -> list[pytest.TestReport]:
-    """The skipped tests of a run in which skipping is a failure."""
+    """The skipped tests, if skipping is a failure in this run."""
     if os.environ.get("CI", "").lower() in ("", "0", "false"):
         return []
     reporter = config.pluginmanager.get_plugin("terminalreporter")

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """How much of the code the tests of a run reached: `python -m tests.coverage_summary REPORT`.
 
-Reads what `coverage json` wrote. Prints the share of all lines and branches, and the files of which
-least was reached. It is for people to read. No share is a goal, so it fails nothing.
+Reads what `coverage json` wrote. Prints the share of all lines and branches, and the least covered
+files. It is for people to read. No share is a goal, so it fails nothing.
 """
 
 import json

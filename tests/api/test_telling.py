@@ -167,7 +167,7 @@ def test_a_slice_may_be_a_setting() -> None:
 
 
 def test_an_account_has_the_guards_by_name() -> None:
-    """Broken guards come first, and changed ones are apart from unchanged ones."""
+    """Broken guards come first, and what changed is apart from what did not."""
     guards = [
         GuardView(
             workload="comm:backup",

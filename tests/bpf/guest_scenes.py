@@ -4,7 +4,7 @@
 
     python tests/bpf/guest_scenes.py OUT.json [SCENE...]
 
-Each scene leaves what it saw; judging is left to the tests.
+Each scene stores what it saw; the tests judge it.
 """
 
 import asyncio
@@ -56,7 +56,7 @@ async def until_disabled(limit_s: float = 10.0) -> float:
 
 
 async def fault_of(waiting: Awaitable[object]) -> Seen:
-    """The fault that something ends with."""
+    """The fault with which something ends."""
     try:
         await waiting
     except Fault as fault:

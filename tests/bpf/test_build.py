@@ -22,7 +22,7 @@ INCLUDE = "#include <scx/common.bpf.h>\n"
 
 @pytest.mark.parametrize("name", SOUND)
 def test_a_scheduler_compiles(compiled: Compile, name: str) -> None:
-    """A scheduler written with the usual names compiles without a word from clang."""
+    """A scheduler with the usual names compiles without a message from clang."""
     result = compiled(name)
     assert result.diagnostics == ()
     assert result.require().read_bytes().startswith(b"\x7fELF")
@@ -55,7 +55,7 @@ def test_errors_say_where_and_what_was_meant(compiled: Compile) -> None:
 
 
 def test_messages_do_not_name_the_cache(compiled: Compile) -> None:
-    """Our headers are named as they are included, not by where they are kept."""
+    """Messages name our headers as they are included, not by their place on disk."""
     files = {each.file for each in compiled("broken").diagnostics}
     assert files == {"broken.bpf.c", "scx/compat.bpf.h", "vmlinux.h"}
 
@@ -69,7 +69,7 @@ def test_files_of_the_host_cannot_be_included(target: Target, tmp_path: Path, pa
 
 
 def test_files_of_the_host_cannot_be_assembled_in(target: Target, tmp_path: Path) -> None:
-    """Nor can the assembler's way of reading a file."""
+    """The assembler's directive for reading a file cannot do that either."""
     result = target.build(
         f'{INCLUDE}asm(".incbin \\"/etc/passwd\\"");\nchar _license[] SEC("license") = "GPL";\n',
         tmp_path,
@@ -89,13 +89,13 @@ def test_a_huge_source_is_refused_unread(target: Target, tmp_path: Path) -> None
 
 
 def test_endless_expansion_ends(target: Target, tmp_path: Path) -> None:
-    """A source that includes itself for ever ends with an error of clang's."""
+    """A source that includes itself endlessly ends with an error from clang."""
     result = target.build(f'{INCLUDE}#include "candidate.bpf.c"\n', tmp_path)
     assert not result.ok
 
 
 def test_a_name_is_no_path(target: Target, tmp_path: Path) -> None:
-    """A name that leads elsewhere is refused before anything is written."""
+    """A name that leads to another folder is refused before anything is written."""
     for name in ("../up.bpf.c", "/abs.bpf.c", "-o", "a b.c", ""):
         if name:
             with pytest.raises(Fault) as caught:
@@ -105,7 +105,7 @@ def test_a_name_is_no_path(target: Target, tmp_path: Path) -> None:
 
 
 def test_a_missing_source_is_named(target: Target, tmp_path: Path) -> None:
-    """A source that is not there is a fault that names it."""
+    """A missing source is a fault with its name."""
     with pytest.raises(Fault) as caught:
         target.build(tmp_path / "absent.bpf.c", tmp_path)
     assert caught.value.type is FaultType.NOT_FOUND
@@ -113,7 +113,7 @@ def test_a_missing_source_is_named(target: Target, tmp_path: Path) -> None:
 
 
 def test_the_cache_is_ours_alone_to_write(compiled: Compile, target: Target) -> None:
-    """What the confined compiler reads it cannot change."""
+    """The confined compiler cannot change what it reads."""
     compiled("plain")
     for path in target.cache.rglob("*"):
         mode = path.stat()
@@ -122,7 +122,7 @@ def test_the_cache_is_ours_alone_to_write(compiled: Compile, target: Target) -> 
 
 
 def test_a_private_umask_does_not_lock_the_compiler_out(target: Target, tmp_path: Path) -> None:
-    """A service's umask of 077 changes nothing for the user that the compiler runs as."""
+    """A service's umask of 077 makes no difference for the compiler's user."""
     made = target.cache / "btf" / vmlinux.btf_digest(target.btf) / "vmlinux.h"
     base = target.cache / "private"
     before = os.umask(0o077)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What clang says, and what is said of it."""
+"""clang's messages, and what becomes of them."""
 
 import pytest
 
@@ -20,7 +20,7 @@ RENAMED = {
 
 @pytest.mark.parametrize(("old", "new"), RENAMED.items())
 def test_an_old_name_is_answered_with_the_new_one(old: str, new: str) -> None:
-    """Without our header the names of 6.12 are unknown, and clang's own guess is left out."""
+    """Without our header the names of 6.12 are unknown, and clang's own suggestion is left out."""
     text = (
         f"a.bpf.c:6:66: error: call to undeclared function '{old}'; ISO C99 and later do not "
         "support implicit function declarations [-Wimplicit-function-declaration]\n"
@@ -33,7 +33,7 @@ def test_an_old_name_is_answered_with_the_new_one(old: str, new: str) -> None:
 
 
 def test_a_name_of_our_headers_asks_for_the_header() -> None:
-    """What is there and not included is not said to be missing."""
+    """A header that exists and is not included is not reported as missing."""
     text = "a.bpf.c:3:1: error: call to undeclared function 'scx_bpf_dsq_insert_vtime'; x"
     (found,) = parse(text, known=known_names())
     assert found.hint == "include <scx/common.bpf.h> first, which declares it"
@@ -48,7 +48,7 @@ def test_a_name_of_our_headers_asks_for_the_header() -> None:
     ],
 )
 def test_a_callback_without_its_cast_is_named(line: str) -> None:
-    """The hint has the text to write, for the callback at the place of the message."""
+    """The hint has the text to write, for the callback that contains the message's place."""
     said = (
         f"a.bpf.c:2:{line.index('my_enqueue') + 1}: error: incompatible function pointer types "
         "initializing 'void (*)(struct task_struct *, u64)' with an expression of type "

@@ -31,7 +31,7 @@ def _check(facts: DoctorFacts, name: str) -> Check:
 
 
 def test_a_sound_machine_is_healthy() -> None:
-    """Where everything is there, nothing fails and nothing warns."""
+    """On a complete machine nothing fails and nothing warns."""
     checks = examine(SOUND)
     assert healthy(checks)
     assert {check.verdict for check in checks} == {DoctorVerdict.OK}
@@ -77,7 +77,7 @@ def test_a_sound_machine_is_healthy() -> None:
 def test_each_trouble_is_named_with_a_remedy(
     name: str, facts: DoctorFacts, verdict: DoctorVerdict
 ) -> None:
-    """Each trouble has its own verdict, says what it means, and what to do about it."""
+    """Each problem has its own verdict, with its meaning and its remedy."""
     check = _check(facts, name)
     assert check.verdict is verdict
     assert check.meaning
@@ -86,7 +86,7 @@ def test_each_trouble_is_named_with_a_remedy(
 
 
 def test_a_running_scheduler_is_named() -> None:
-    """The scheduler in the kernel is told by the kernel's own name for it."""
+    """The scheduler in the kernel is reported by the kernel's own name for it."""
     facts = replace(SOUND, state=KernelState(state="enabled", ops="lavd"))
     assert _check(facts, "current scheduler").found == "lavd (enabled)"
 
@@ -124,7 +124,7 @@ def test_json_is_one_document(capsys: pytest.CaptureFixture[str]) -> None:
     [("CONFIG_X=y\n", "y"), ("# CONFIG_X is not set\n", "n"), ("CONFIG_XY=y\n", "n"), ("", "")],
 )
 def test_kernel_configuration_is_read(text: str, value: str) -> None:
-    """Set, unset and unmentioned are three answers; no file at all is a fourth."""
+    """Set, unset and unmentioned are three answers; a missing file is a fourth."""
     assert config_value(text, "CONFIG_X") == value
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The kernel's own examples compile unchanged with our headers.
 
-They come from Debian's source package, unpacked for the test and kept nowhere.
+They come from Debian's source package, which the test unpacks and does not keep.
 """
 
 import os
@@ -21,7 +21,7 @@ KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 
 
 def _download(series: str, folder: Path) -> Path:
-    """Debian's source package of a kernel series, by an apt with lists of its own."""
+    """Debian's source package of a kernel series, from an apt with its own lists."""
     from lab.recipe import KERNEL_SUITE
 
     source = folder / "sources.list"
@@ -48,7 +48,7 @@ def _download(series: str, folder: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def examples(target: Target, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """`tools/sched_ext` of the very series that the lab's kernel is of."""
+    """`tools/sched_ext` of the same series as the lab's kernel."""
     from lab.recipe import recipe_for
     from lab.root import ensure
     from lab.tree import project_root
@@ -78,7 +78,7 @@ def examples(target: Target, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_an_example_of_the_kernel_compiles_unchanged(
     target: Target, examples: Path, tmp_path: Path, name: str
 ) -> None:
-    """The kernel's own example compiles as it is, without its own headers."""
+    """The kernel's own example compiles unchanged, without the kernel's headers."""
     headers = tuple(examples.glob("scx_*.h"))
     result = target.build(examples / f"scx_{name}.bpf.c", tmp_path, headers=headers)
     assert result.ok, result.diagnostics
@@ -86,6 +86,6 @@ def test_an_example_of_the_kernel_compiles_unchanged(
 
 @pytest.mark.vm
 def test_no_example_is_left_out(examples: Path) -> None:
-    """The list above has every BPF example that the kernel has."""
+    """The list above has every BPF example of the kernel."""
     found = {path.name.removeprefix("scx_").split(".")[0] for path in examples.glob("*.bpf.c")}
     assert found == set(EXAMPLES)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Our headers against the words and the types of other kernel versions."""
+"""Our headers with the names and the types of other kernel versions."""
 
 import re
 from dataclasses import replace
@@ -93,7 +93,7 @@ SCX_OPS_DEFINE(all_ops, .select_cpu = (void *)all_select_cpu, .enqueue = (void *
 
 @pytest.fixture(scope="module")
 def older(target: Target, tmp_path_factory: pytest.TempPathFactory) -> Target:
-    """The same kernel, its types cut down to what 6.12 has of sched_ext."""
+    """The same kernel, with only those types of sched_ext that 6.12 has."""
     made = target.cache / "btf" / vmlinux.btf_digest(target.btf) / "vmlinux.h"
     text = made.read_text().partition("#ifndef SCHEDPILOT_STAND_INS")[0]
     for name in LATER_TYPES:  # under another name, since other types hold them by value
@@ -110,7 +110,7 @@ def older(target: Target, tmp_path_factory: pytest.TempPathFactory) -> Target:
 
 @pytest.mark.parametrize("source", [WORDS_OF_6_12, WORDS_OF_ALL])
 def test_words_of_every_version_compile(target: Target, tmp_path: Path, source: str) -> None:
-    """A source in the words of 6.12 and one in those of 7.3 compile for the newest kernel."""
+    """A source with the names of 6.12 and one with those of 7.3 compile for the newest kernel."""
     result = target.build(HEAD + source, tmp_path)
     assert result.diagnostics == ()
     assert result.ok
@@ -120,7 +120,7 @@ def test_words_of_every_version_compile(target: Target, tmp_path: Path, source: 
 def test_words_of_every_version_compile_for_an_old_kernel(
     older: Target, tmp_path: Path, source: str
 ) -> None:
-    """The same sources compile where the types and constants of later kernels are missing."""
+    """The same sources compile without the types and constants of later kernels."""
     result = older.build(HEAD + source, tmp_path)
     assert result.diagnostics == ()
     assert result.ok
@@ -132,7 +132,8 @@ def test_schedulers_compile_for_an_old_kernel(older: Target, tmp_path: Path) -> 
 
 
 def test_what_a_kernel_lacks_is_nothing() -> None:
-    """Constants of other versions are 0 where the kernel has none, and untouched where it has."""
+    """Constants of other versions are 0 if the kernel does not have them, and unchanged if it
+    does."""
     text = vmlinux.complete("enum x {\n\tSCX_ENQ_IMMED = 5,\n};\nstruct scx_cid_topo {\n};\n")
     assert "#define SCX_OPS_ALLOW_QUEUED_WAKEUP 0ULL" in text
     assert "#define SCX_ENQ_IMMED" not in text

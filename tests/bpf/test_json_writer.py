@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The JSON writer of the C programs, built natively: every line is JSON, whatever is in it."""
+"""The JSON writer of the C programs, built natively: every line is JSON, whatever it contains."""
 
 import codecs
 import ctypes
@@ -73,7 +73,7 @@ NEARLY = st.lists(
 @settings(deadline=None)
 @given(data=NEARLY)
 def test_text_is_json_and_bad_bytes_are_replaced(writer: Writer, data: bytes) -> None:
-    """What is UTF-8 arrives as it is; each byte that is not is U+FFFD, as Python decodes."""
+    """UTF-8 arrives unchanged; each other byte becomes U+FFFD, as in Python."""
     line = writer.text(data)
     assert b"\n" not in line
     assert json.loads(line) == data.decode("utf-8", "each-byte")

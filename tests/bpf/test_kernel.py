@@ -50,7 +50,7 @@ def of(scene: str) -> pytest.MarkDecorator:
 
 @of("building")
 def test_schedulers_are_built_on_the_machine_itself(seen: Seen) -> None:
-    """The whole way from the kernel's types to an object works on the target machine."""
+    """All steps from the kernel's types to an object work on the target machine."""
     assert seen["ok"] == [True, True, False]
     assert seen["diagnostics"] == []
 
@@ -63,7 +63,7 @@ def test_the_doctor_finds_the_lab_sound(seen: Seen) -> None:
 
 @of("describing")
 def test_an_object_tells_its_parameters(seen: Seen) -> None:
-    """Constants, live parameters and maps are told with type, size and default."""
+    """Constants, live parameters and maps are reported with type, size and default."""
     assert [(v["name"], v["type"], v["default"]) for v in seen["constants"]] == [
         ("min_slice_ns", "u64", 500000)
     ]
@@ -81,7 +81,7 @@ def test_an_object_tells_its_parameters(seen: Seen) -> None:
 
 @of("verifying")
 def test_verifying_attaches_nothing(seen: Seen) -> None:
-    """The verifier accepts a sound scheduler, and the kernel's own goes on."""
+    """The verifier accepts a sound scheduler, and the kernel's own keeps running."""
     assert seen["ops"] == "t_plain"
     assert seen["state"] == "disabled"
 
@@ -136,7 +136,7 @@ def test_a_renewed_lease_goes_on(seen: Seen) -> None:
 
 @of("runner_killed")
 def test_a_killed_runner_takes_its_scheduler_along(seen: Seen) -> None:
-    """SIGKILL of the runner gives the machine back at once."""
+    """After SIGKILL of the runner, the kernel's own scheduler runs at once."""
     assert seen["state"] == "disabled"
     assert seen["ms"] < 5000
 
@@ -150,7 +150,7 @@ def test_a_killed_owner_ends_the_scheduler(seen: Seen) -> None:
 
 @of("stalling")
 def test_a_stall_is_told_as_one(seen: Seen) -> None:
-    """A scheduler that loses tasks is ended by the watchdog, and the machine answers."""
+    """The watchdog ends a scheduler that loses tasks, and the machine responds."""
     assert (seen["end"]["event"], seen["end"]["kind"]) == ("exited", 1026)
     assert seen["end"]["kind_name"] == "error-stall"
     assert seen["end"]["dump"]
@@ -168,13 +168,13 @@ def test_an_error_of_the_scheduler_is_told_in_its_words(seen: Seen) -> None:
 
 @of("failing")
 def test_hostile_names_come_through_as_data(seen: Seen) -> None:
-    """A task's name that is no text at all arrives in the dump, and the line stays JSON."""
+    """A task name that is not text arrives in the dump, and the line stays JSON."""
     assert '\ufffd"\\' in seen["end"]["dump"]
 
 
 @of("leaving")
 def test_an_orderly_end_carries_its_code(seen: Seen) -> None:
-    """scx_bpf_exit() arrives as kind 65 with action and code taken apart."""
+    """scx_bpf_exit() arrives as kind 65, with action and code separately."""
     end = seen["end"]
     assert (end["kind"], end["restart"], end["hotplug"], end["user_code"]) == (65, True, False, 5)
     assert seen["state"] == "disabled"
@@ -182,7 +182,7 @@ def test_an_orderly_end_carries_its_code(seen: Seen) -> None:
 
 @of("refused")
 def test_the_verifiers_refusal_comes_with_cause_and_remedy(seen: Seen) -> None:
-    """A refusal names what is wrong in plain words, and quotes the verifier."""
+    """A refusal says what is wrong in plain words, and quotes the verifier."""
     assert seen["type"] == "verifier-refused"
     assert "NULL" in seen["why"]
     assert seen["hint"]
@@ -193,7 +193,8 @@ def test_the_verifiers_refusal_comes_with_cause_and_remedy(seen: Seen) -> None:
 
 @of("ejected_while_enabling")
 def test_attached_is_not_enabled(seen: Seen) -> None:
-    """A scheduler ejected while enabling is never reported as running; the cause is told."""
+    """A scheduler that is ejected while it is enabled is never reported as running; the cause
+    is."""
     assert {each["type"] for each in seen.values()} == {"ejected"}
     assert {each["state"] for each in seen.values()} == {"disabled"}
     assert "no task is welcome" in seen["0"]["why"]
@@ -215,7 +216,7 @@ def test_bad_parameters_are_refused_before_the_kernel_sees_them(seen: Seen) -> N
 
 @of("second_scheduler")
 def test_a_scheduler_in_place_is_left_alone(seen: Seen) -> None:
-    """While one scheduler is in the kernel another is refused, and the first one stays."""
+    """While one scheduler is in the kernel, another is refused, and the first one stays."""
     assert seen["fault"]["type"] == "foreign-scheduler"
     assert "t_plain" in seen["fault"]["why"]
     assert seen["still"] == "t_plain"
@@ -230,7 +231,7 @@ def test_a_leaving_cpu_asks_for_a_restart(seen: Seen) -> None:
 
 
 def test_isolated_cpus_are_named_as_the_cause(tmp_path: Path) -> None:
-    """With isolcpus= the kernel's bare EINVAL is told as what it is."""
+    """With isolcpus= the message explains the kernel's bare EINVAL."""
     played = _play(tmp_path, "isolated_cpus", kernel_arguments=("isolcpus=1",))
     seen = played["isolated_cpus"]
     assert "isolcpus" in seen["why"], seen

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The kernel's configuration: where libbpf reads it, and what to do where it cannot."""
+"""The kernel's configuration: where libbpf reads it, and what to do if it cannot."""
 
 import gzip
 from pathlib import Path
@@ -27,7 +27,7 @@ def put(root: Path, name: str, data: bytes = TEXT.encode()) -> None:
     ],
 )
 def test_it_is_found_where_libbpf_looks(tmp_path: Path, name: str, data: bytes) -> None:
-    """Both of libbpf's places count, and nothing has to be done."""
+    """Both of libbpf's places count, and there is nothing to do."""
     put(tmp_path, name, data)
     found = find(RELEASE, tmp_path)
     assert found.path == f"/{name}"
@@ -36,7 +36,7 @@ def test_it_is_found_where_libbpf_looks(tmp_path: Path, name: str, data: bytes) 
 
 
 def test_one_in_another_place_is_linked_to(tmp_path: Path) -> None:
-    """Where a distribution keeps it with the modules, the remedy is the command that links it."""
+    """If a distribution keeps it with the modules, the remedy is the command that links it."""
     put(tmp_path, f"usr/lib/modules/{RELEASE}/config")
     found = find(RELEASE, tmp_path)
     assert found.path == ""
@@ -45,7 +45,8 @@ def test_one_in_another_place_is_linked_to(tmp_path: Path) -> None:
 
 
 def test_none_at_all_is_told(tmp_path: Path) -> None:
-    """Without any, the remedy says what has to be where; another kernel's does not count."""
+    """Without any, the remedy says which file belongs where; another kernel's file does not
+    count."""
     put(tmp_path, "boot/config-6.1.0")
     found = find(RELEASE, tmp_path)
     assert f"/boot/config-{RELEASE}" in found.remedy
@@ -54,7 +55,7 @@ def test_none_at_all_is_told(tmp_path: Path) -> None:
 
 
 def test_a_file_that_cannot_be_read_is_no_error(tmp_path: Path) -> None:
-    """A broken file gives no text and no traceback."""
+    """A damaged file gives no text and no traceback."""
     put(tmp_path, "proc/config.gz", b"\x1f\x8bbroken")
     assert find(RELEASE, tmp_path).text(tmp_path) == ""
 
@@ -69,5 +70,5 @@ def test_a_file_that_cannot_be_read_is_no_error(tmp_path: Path) -> None:
     ],
 )
 def test_the_tick_is_read_from_it(text: str, us: float) -> None:
-    """Slices end at timer ticks, and the configuration says how far apart those are."""
+    """The configuration has the time between timer ticks, at which slices end."""
     assert tick_us(text) == us

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Headers beside a source: which are its own, and what comes of them in the gates."""
+"""Headers beside a source: which are its own, and what the gates do with them."""
 
 from pathlib import Path
 
@@ -33,7 +33,7 @@ def written(folder: Path, **headers: str) -> Path:
 
 
 def test_headers_are_found_through_one_another(tmp_path: Path) -> None:
-    """Those that lie beside the source and are included, by it or by one of them."""
+    """Its own headers are those beside it that it or one of them includes."""
     source = written(
         tmp_path, mine='#include "deeper.h"\n', deeper='#include "mine.h"\n', unused=""
     )
@@ -41,7 +41,7 @@ def test_headers_are_found_through_one_another(tmp_path: Path) -> None:
 
 
 def test_nothing_else_is_read(tmp_path: Path) -> None:
-    """No other folder, no link, no types of the kernel, and no more than a source may have."""
+    """Other folders, links, the kernel's types and too many headers are refused."""
     folder = tmp_path / "folder"
     folder.mkdir()
     (tmp_path / "above.h").write_text("")
@@ -59,7 +59,8 @@ def test_nothing_else_is_read(tmp_path: Path) -> None:
 
 
 def test_the_gates_take_them_and_tell_them_apart(target: Target, tmp_path: Path) -> None:
-    """Static check and build pass with the header, fail by its place, and are kept by its text."""
+    """Static check and build pass with the header, report its place on failure, and are remembered
+    by its text."""
     source = written(tmp_path, mine="#define MINE SCX_SLICE_DFL\n")
     headers = own_headers(source, tmp_path)
     before = verdict_cache.static_question(source, headers)
@@ -79,7 +80,7 @@ def test_the_gates_take_them_and_tell_them_apart(target: Target, tmp_path: Path)
 
 
 def test_a_header_that_is_not_there_is_named(target: Target, tmp_path: Path) -> None:
-    """The message says where it was looked for, and what a daemon's candidate does instead."""
+    """The message says which folder was searched, and what a daemon's candidate does instead."""
     answer = gates.static(written(tmp_path), cache_folder=target.cache)
     (error,) = (each for each in answer.messages if each.severity == "error")
     assert "no such file beside the source" in error.message

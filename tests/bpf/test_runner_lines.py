@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the runner prints, as models; and what becomes of its failures."""
+"""The runner's output as models, and what becomes of its failures."""
 
 import json
 from pathlib import Path
@@ -42,7 +42,7 @@ def test_a_confirmed_scheduler_is_read() -> None:
 
 
 def test_counters_of_unknown_kernels_are_kept() -> None:
-    """Event counters come under whatever names the kernel gives them."""
+    """Event counters have the names that the kernel gives them."""
     line = parse_line(
         _line(event="stats", monotonic_ms=1, state="enabled", events={"SCX_EV_X": 2}, counters=[5])
     )
@@ -56,7 +56,7 @@ def test_counters_of_unknown_kernels_are_kept() -> None:
     [(64, True), (65, False), (1025, False), (1026, False)],
 )
 def test_exit_kinds_are_told_apart(kind: int, by_request: bool) -> None:
-    """Only what userspace took out was taken out by request; the reason is said in each case."""
+    """Only a removal by userspace counts as requested; every case has its reason."""
     line = parse_line(_line(event="exited", ops="x", kind=kind, reason="r", message="m"))
     assert isinstance(line, Exited)
     assert line.by_request == by_request
@@ -87,7 +87,7 @@ def test_what_is_not_in_the_contract_is_a_fault(raw: bytes) -> None:
 def test_each_failure_has_its_own_fault(
     stage: str, members: dict[str, object], type: FaultType
 ) -> None:
-    """Where it failed and how decides the fault's type, and the cause is always there."""
+    """The step and the kind of failure decide the fault's type, and the cause is always there."""
     fault = _failed(stage, **members)
     assert fault.type is type
     assert fault.why
@@ -111,5 +111,5 @@ def test_parameters_cannot_smuggle_commands(name: str, value: float | str) -> No
 
 
 def test_values_are_spelt_as_the_runner_reads_them() -> None:
-    """Truth values as words, whole numbers as digits, also when they come as floats."""
+    """Truth values become words, and whole numbers digits, even if they come as floats."""
     assert [spell("x", v) for v in (True, 7, 7.0, -1)] == ["true", "7", "7", "-1"]

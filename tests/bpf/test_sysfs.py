@@ -46,7 +46,7 @@ def test_no_scheduler_is_an_empty_name(tmp_path: Path) -> None:
 
 
 def test_a_kernel_without_sched_ext_is_told_apart(tmp_path: Path) -> None:
-    """Where the folder is missing the kernel has no sched_ext, and nothing is raised."""
+    """If the folder is missing, the kernel has no sched_ext, and nothing is raised."""
     state = sysfs.read(tmp_path / "absent")
     assert not state.supported
     assert state.enable_seq == -1

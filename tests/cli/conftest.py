@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The command against a pretended machine: a process of its own, over real sockets."""
+"""The command against a fake machine: it runs as its own process, over real sockets."""
 
 import os
 import sys

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""`schedpilot ask` against a pretended machine, and an agent that deals with it."""
+"""`schedpilot ask` against a fake machine, with an agent that works on the episode."""
 
 import json
 import os
@@ -38,7 +38,7 @@ from tests.waiting import said, until
 def agent(
     served: ServedMachine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator["Future[None]"]:
-    """The agent beside the command, until it has dealt with one episode."""
+    """The agent runs beside the command, until it has finished one episode."""
     monkeypatch.setenv(RUN_DIR_VARIABLE, str(tmp_path / "run"))
     with ThreadPoolExecutor(1) as pool:
         yield pool.submit(once, BanditAdvisor())
@@ -47,7 +47,8 @@ def agent(
 def test_a_command_is_a_workload_until_the_episode_is_closed(
     served: ServedMachine, schedpilot: Schedpilot, agent: "Future[None]"
 ) -> None:
-    """It runs again and again, each run measured; what the agent keeps is the answer."""
+    """The command runs again and again, and each run is measured; the answer is what the agent
+    keeps."""
     done = schedpilot("ask", "--goal", "sooner", "--", "true")
     assert done.status == 0, done.error_text
     (episode,) = served.machine.kept_episodes.values()
@@ -79,7 +80,7 @@ def test_what_runs_already_can_be_asked_for(
 def test_a_command_that_fails_ends_the_episode(
     served: ServedMachine, schedpilot: Schedpilot
 ) -> None:
-    """Its status is 5, and no episode is left open."""
+    """The exit status is 5, and no episode stays open."""
     done = schedpilot("ask", "--", "false")
     assert done.status == 5
     assert all(each.state is EpisodeState.CLOSED for each in served.machine.kept_episodes.values())
@@ -106,7 +107,7 @@ def test_a_command_that_fails_ends_the_episode(
     ],
 )
 def test_words_that_contradict_are_refused(schedpilot: Schedpilot, words: tuple[str, ...]) -> None:
-    """Wrong usage is told before anything runs."""
+    """Wrong usage is reported before anything runs."""
     assert schedpilot(*words).status == 2
 
 
@@ -137,7 +138,7 @@ def test_a_search_by_its_former_word_says_the_new_one(schedpilot: Schedpilot) ->
 def test_how_the_goal_is_understood_is_told_first(
     served: ServedMachine, schedpilot: Schedpilot, agent: "Future[None]"
 ) -> None:
-    """The workload is found by its name in the words, others get their guards by name."""
+    """The words name the workload, and others get their guards by name."""
     words = "web should answer faster; cgroup:/calm may take as long as it likes, but must go on"
     done = schedpilot("ask", "--goal", words)
     assert done.status == 0, done.error_text
@@ -154,7 +155,7 @@ def test_how_the_goal_is_understood_is_told_first(
 def test_what_counts_is_told_wherever_the_episode_is(
     served: ServedMachine, schedpilot: Schedpilot
 ) -> None:
-    """In `status` while it is open, in `explain` and in `history`."""
+    """The goal is in `status` while the episode is open, in `explain` and in `history`."""
     guard = GuardRequest(workload="cgroup:/calm", text="cpu not worse than 75%")
     request = EpisodeRequest(
         workload=WORKLOAD, goal="web must not lag", objective="response p99", guards=[guard]
@@ -179,7 +180,7 @@ def test_what_counts_is_told_wherever_the_episode_is(
 def test_an_agent_that_reads_a_goal_otherwise_is_told_of(
     served: ServedMachine, schedpilot: Schedpilot
 ) -> None:
-    """Whoever follows the episode sees by what it is judged from there on."""
+    """A follower of the episode sees the new objective."""
     machine = served.machine
 
     def correct() -> None:
@@ -200,7 +201,8 @@ def test_an_agent_that_reads_a_goal_otherwise_is_told_of(
 def test_what_a_person_says_so_that_it_can_be_measured_wins(
     served: ServedMachine, schedpilot: Schedpilot, agent: "Future[None]"
 ) -> None:
-    """--objective and --guard correct what was read; a workload goes by its name, too."""
+    """--objective and --guard correct the reading of the goal; they take a workload's name as
+    well."""
     correct = ("--objective", "response p95 < 20ms", "--guard", "calm: cpu not worse than 30%")
     goal = ("--goal", "make it better, do not starve calm")
     done = schedpilot("ask", *goal, "--workload", "web", *correct)
@@ -226,7 +228,8 @@ def test_what_a_person_says_so_that_it_can_be_measured_wins(
 def test_a_question_that_nobody_answers_begins_nothing(
     served: ServedMachine, schedpilot: Schedpilot, words: tuple[str, ...], said: str
 ) -> None:
-    """Without a terminal the status is 6, with the question and how to answer it."""
+    """Without a terminal, the exit status is 6, and the output has the question and how to answer
+    it."""
     done = schedpilot("ask", *words)
     assert done.status == 6
     assert said in done.error_text
@@ -248,7 +251,7 @@ def test_a_question_that_nobody_answers_begins_nothing(
 def test_whom_nobody_knows_is_a_fault(
     served: ServedMachine, schedpilot: Schedpilot, words: tuple[str, ...], said: str
 ) -> None:
-    """A name that no workload has is told with those there are."""
+    """An unknown name is a fault that lists the existing workloads."""
     done = schedpilot("ask", "--goal", "lower latency", *words)
     assert done.status == 1
     assert said in done.error_text
@@ -276,7 +279,7 @@ def settled(served: ServedMachine, typed: Typed, *said: str) -> Settled:
 def test_a_person_answers_by_a_number_an_objective_or_in_other_words(
     served: ServedMachine, said: tuple[str, ...], objective: str
 ) -> None:
-    """The question is asked again until the answer is understood; guards stay."""
+    """The question is repeated until the answer is understood; guards stay."""
     typed = Typed("make it better, but do not starve calm", WORKLOAD, "", ())
     found = settled(served, typed, *said)
     assert found.objective == objective
@@ -284,7 +287,7 @@ def test_a_person_answers_by_a_number_an_objective_or_in_other_words(
 
 
 def test_a_person_is_asked_which_workload_is_meant(served: ServedMachine) -> None:
-    """By its name or its id; a wrong name is asked again."""
+    """The answer may be a name or an id; after a wrong name the question is repeated."""
     found = settled(served, Typed("lower latency", "", "", ()), "nobody", "web")
     assert found.workload == WORKLOAD
     assert found.objective.startswith("response p99 lower")
@@ -293,7 +296,7 @@ def test_a_person_is_asked_which_workload_is_meant(served: ServedMachine) -> Non
 def test_the_person_at_the_terminal_is_asked(
     served: ServedMachine, tmp_path: Path, agent: "Future[None]"
 ) -> None:
-    """Question and readings are written to it, and the number that is typed is the answer."""
+    """The terminal gets the question and the readings, and the typed number is the answer."""
     ours, theirs = os.openpty()
     words = ("ask", "--goal", "make it better", "--workload", "web")
     child = subprocess.Popen(
@@ -318,13 +321,13 @@ def test_the_person_at_the_terminal_is_asked(
 
 
 def test_who_gives_up_begins_nothing(served: ServedMachine) -> None:
-    """An empty answer ends it."""
+    """An empty answer ends the command."""
     with pytest.raises(Unanswered):
         settled(served, Typed("make it better", WORKLOAD, "", ()), "")
 
 
 def test_explain_tells_the_transcript(served: ServedMachine, schedpilot: Schedpilot) -> None:
-    """Who said and did what, in its order; hostile text acts on nothing."""
+    """The output shows who said and did what, in order; hostile text has no effect."""
     episode = served.call(served.machine.degrade)
 
     def record(kind: StepKind, text: str, tool: str = "", tokens: int = 0) -> None:

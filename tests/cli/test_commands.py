@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The command as its users meet it: output, exit codes, faults, hostile names."""
+"""The command as users see it: output, exit codes, faults, hostile names."""
 
 import json
 import unicodedata
@@ -23,12 +23,12 @@ from tests.cli.conftest import Schedpilot
 
 
 def harmless(text: str) -> bool:
-    """Whether nothing in the text moves a cursor or turns the writing around."""
+    """Whether the text moves no cursor and changes no direction of writing."""
     return all(each == "\n" or unicodedata.category(each)[0] != "C" for each in text)
 
 
 def test_status_says_what_runs(served: ServedMachine, schedpilot: Schedpilot) -> None:
-    """The kernel's word and what is degraded, as text for people and as JSON for scripts."""
+    """The kernel's state and the degradations, as text for people and as JSON for scripts."""
     served.call(lambda: served.machine.degrade(HOSTILE))
     done = schedpilot("status")
     assert done.status == 0
@@ -40,7 +40,7 @@ def test_status_says_what_runs(served: ServedMachine, schedpilot: Schedpilot) ->
 
 
 def test_top_lists_the_longest_waiting_first(served: ServedMachine, schedpilot: Schedpilot) -> None:
-    """Without a terminal one picture is printed; hostile names cannot act in it."""
+    """Without a terminal, one picture is printed; hostile names have no effect in it."""
     done = schedpilot("top")
     assert done.status == 0
     assert done.text.index(WORKLOAD) < done.text.index("cgroup:/calm") < done.text.index("comm:")
@@ -62,7 +62,8 @@ def test_json_on_standard_output_is_ascii(served: ServedMachine, schedpilot: Sch
 def test_the_library_is_listed_shown_and_searched(
     served: ServedMachine, schedpilot: Schedpilot
 ) -> None:
-    """What is not installed is shown as that; a search without a result is the answer no."""
+    """A scheduler that is not installed is marked; a search without a result has the exit code for
+    no."""
     listed = schedpilot("library", "list").text
     assert "lavd" in listed
     assert "not installed" in listed
@@ -82,7 +83,7 @@ def test_the_library_is_listed_shown_and_searched(
 
 
 def test_run_loads_and_stop_goes_back(served: ServedMachine, schedpilot: Schedpilot) -> None:
-    """Parameters are sent as the numbers they are."""
+    """Parameters are sent as numbers."""
     done = schedpilot("run", "latency", "--set", "slice_us=500")
     assert done.status == 0
     assert "latency (slice_us=500) runs now" in done.text
@@ -123,7 +124,7 @@ def test_check_answers_with_its_exit_code(
 def test_what_is_no_name_is_a_policy(
     served: ServedMachine, schedpilot: Schedpilot, tmp_path: Path
 ) -> None:
-    """A line, or a file of it, is sent as a policy; a legal name is a name whatever it says."""
+    """A line, or a file with one, is sent as a policy; a valid name is always a name."""
     done = schedpilot("run", "slice 3ms", "--set", "slice_ns=5ms")
     assert done.status == 0, done.error_text
     assert served.machine.loaded is not None
@@ -149,7 +150,8 @@ def test_what_is_no_name_is_a_policy(
 def test_a_refused_policy_is_shown_with_a_caret(
     served: ServedMachine, schedpilot: Schedpilot
 ) -> None:
-    """The line, the column below it, what was expected and what to do, as the daemon said it."""
+    """The fault has the line, the column below it, what was expected and what to do, as from the
+    daemon."""
     done = schedpilot("check", "slice fase 3ms")
     assert done.status == 1
     assert done.stdout == b""
@@ -164,7 +166,7 @@ def test_a_refused_policy_is_shown_with_a_caret(
 def test_a_policy_that_cannot_be_sent_is_refused_here(
     served: ServedMachine, schedpilot: Schedpilot, tmp_path: Path
 ) -> None:
-    """What is no text, or far too much of it, never leaves the command."""
+    """The command does not send a file that is not text, or that is far too large."""
     assert "column 7" in schedpilot("run", "slice \udc80").error_text
     path = tmp_path / "long.policy"
     path.write_text("slice 3ms;" * 10_000)
@@ -202,7 +204,7 @@ def test_a_fault_is_a_report_and_not_a_traceback(
 def test_without_a_daemon_the_exit_code_is_its_own(
     schedpilot: Schedpilot, words: tuple[str, ...]
 ) -> None:
-    """4: nobody is there; the hint says how to start it."""
+    """The exit code is 4 without a daemon, and the hint says how to start one."""
     done = schedpilot(*words)
     assert done.status == 4
     assert "systemctl start schedpilotd" in done.error_text
@@ -210,13 +212,13 @@ def test_without_a_daemon_the_exit_code_is_its_own(
 
 @pytest.mark.parametrize("words", [("nonsense",), ("status", "--jsno"), ("tune",), ("run",)])
 def test_wrong_usage_has_its_own_exit_code(schedpilot: Schedpilot, words: tuple[str, ...]) -> None:
-    """2: the command line cannot be understood."""
+    """The exit code for a wrong command line is 2."""
     assert schedpilot(*words).status == 2
 
 
 def test_a_policy_is_checked_without_a_daemon(schedpilot: Schedpilot) -> None:
-    """As far as that goes: the text as it should be written, the gates that need no kernel, and
-    the exit code of no daemon."""
+    """Without a daemon it shows the formatted text and the gates that need no kernel, and exits
+    with the code for no daemon."""
     done = schedpilot("check", "slice   3000us")
     assert done.status == 4, done.error_text
     line, compiled, static, *rest = done.text.splitlines()
@@ -232,7 +234,7 @@ def test_a_policy_is_checked_without_a_daemon(schedpilot: Schedpilot) -> None:
 
 
 def test_a_source_is_checked_without_a_daemon(schedpilot: Schedpilot, tmp_path: Path) -> None:
-    """3 where a gate refuses it, with place and remedy, as text and as JSON."""
+    """The exit code is 3 if a gate refuses it, with place and remedy, as text and as JSON."""
     source = tmp_path / "loser.bpf.c"
     source.write_text(
         "#include <scx/common.bpf.h>\n"
@@ -250,7 +252,8 @@ def test_a_source_is_checked_without_a_daemon(schedpilot: Schedpilot, tmp_path: 
 
 
 def test_the_c_of_a_policy_is_printed_without_a_daemon(schedpilot: Schedpilot) -> None:
-    """`--emit-c` gives the same C each time, `--format` the line; of a name, its source."""
+    """`--emit-c` gives the same C each time, and `--format` the line; for a name, they give its
+    source."""
     done = schedpilot("check", "--emit-c", "slice 3000us")
     assert done.status == 0, done.error_text
     assert "SCX_OPS_DEFINE" in done.text
@@ -281,7 +284,7 @@ def test_the_c_of_a_policy_is_printed_without_a_daemon(schedpilot: Schedpilot) -
 def test_what_has_no_c_or_no_line_is_told(
     schedpilot: Schedpilot, words: tuple[str, ...], status: int, says: str
 ) -> None:
-    """Without a daemon the same faults are told in the same way."""
+    """Without a daemon, the same faults have the same words."""
     done = schedpilot("check", *words)
     assert done.status == status, done.error_text
     assert done.stdout == b""
@@ -292,7 +295,7 @@ def test_what_has_no_c_or_no_line_is_told(
 def test_a_hostile_fault_is_harmless_on_the_terminal(
     served: ServedMachine, schedpilot: Schedpilot
 ) -> None:
-    """What a fault quotes cannot act either."""
+    """The quotes in a fault have no effect on a terminal either."""
     served.machine.trouble = Fault(
         FaultType.STATE, "bad \x1b]0;title\x07 name", hint="\u202eback", details=("\r over",)
     )
@@ -303,7 +306,7 @@ def test_a_hostile_fault_is_harmless_on_the_terminal(
 
 
 def test_history_and_explain_tell_an_episode(served: ServedMachine, schedpilot: Schedpilot) -> None:
-    """From what was seen to what came of it, with the trial's windows; the ids lead there."""
+    """From the degradation to the outcome, with the trial's windows; each id leads there."""
     episode = served.call(served.machine.degrade)
     opened = served.machine.kept_episodes[episode]
     assert opened.profile is not None
@@ -341,13 +344,13 @@ def test_history_and_explain_tell_an_episode(served: ServedMachine, schedpilot: 
 
 
 def run_agent(schedpilot: Schedpilot) -> None:
-    """The agent through the command, which becomes it."""
+    """The agent through the command, which replaces itself with it."""
     done = schedpilot("agent", "--once")
     assert done.status == 0, done.error_text
 
 
 def test_approving_starts_what_was_asked_for(served: ServedMachine, schedpilot: Schedpilot) -> None:
-    """`approve` and `decline` answer by the id that was told."""
+    """`approve` and `decline` answer by the reported id."""
     served.machine.autonomy = Autonomy.ASK
     assert schedpilot("check", "latency").status == 0
     from daemon.api.models import TrialRequest
@@ -374,7 +377,7 @@ def test_other_programs_take_over_with_all_their_words(
 
 
 def test_help_names_every_command_and_the_exit_codes(schedpilot: Schedpilot) -> None:
-    """One page, without a daemon."""
+    """The help fits one page and needs no daemon."""
     text = schedpilot("--help").text
     for word in [
         "status",

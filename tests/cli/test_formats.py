@@ -17,7 +17,7 @@ def test_spans_are_read_with_their_unit(text: str, seconds: float) -> None:
 
 @pytest.mark.parametrize("text", ["", "0", "-5", "5 weeks", "1e9", "soon", "9" * 50])
 def test_what_is_no_span_is_a_fault(text: str) -> None:
-    """With an example of what is one."""
+    """The fault has an example of a valid one."""
     with pytest.raises(Fault) as caught:
         parse_span(text)
     assert "90s" in caught.value.hint
@@ -28,7 +28,7 @@ def test_what_is_no_span_is_a_fault(text: str) -> None:
     [(0.05, "50 ms"), (3.25, "3.25 s"), (61, "1 min 1 s"), (7200, "2 h"), (90061, "1 d 1 h")],
 )
 def test_spans_are_written_in_two_parts_at_most(seconds: float, text: str) -> None:
-    """Nobody wants the seconds of a day."""
+    """Long times are shown without seconds."""
     assert span(seconds) == text
 
 
@@ -46,13 +46,13 @@ def test_delays_are_written_in_the_unit_that_reads_best() -> None:
 
 
 def test_parameters_are_what_they_look_like() -> None:
-    """Numbers and truth values are such; a unit leaves the text to the daemon."""
+    """Numbers and truth values are parsed; a value with a unit goes to the daemon as text."""
     found = parse_parameters(["a=5", "b=-1.5", "c=true", "d=500us", "e=x=y"])
     assert found == {"a": 5, "b": -1.5, "c": True, "d": "500us", "e": "x=y"}
 
 
 @pytest.mark.parametrize("word", ["a", "a=", "=5", "a b=5", "9=5", "a=\x00"[:2]])
 def test_what_sets_no_parameter_is_a_fault(word: str) -> None:
-    """With the form that is wanted."""
+    """The fault shows the form to write."""
     with pytest.raises(Fault):
         parse_parameters([word])

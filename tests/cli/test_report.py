@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Reports: what they say, that their HTML is well formed, and that names cannot act in it."""
+"""Reports: their content, well-formed HTML, and names that have no effect in it."""
 
 import builtins
 import json
@@ -23,7 +23,7 @@ EMPTY_ELEMENTS = {"meta", "br", "hr", "img", "link", "input"}
 
 
 class Strict(HTMLParser):
-    """Raises where tags are not closed as they were opened; collects what is in the page."""
+    """Raises if a tag is not closed as it was opened; collects the content of the page."""
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
@@ -96,7 +96,7 @@ def test_hostile_names_are_text_in_the_page() -> None:
 
 
 def test_the_page_needs_nothing_from_elsewhere() -> None:
-    """It loads no script, style, font or picture, and forbids itself to."""
+    """The page loads no script, style, font or picture, and its policy forbids that."""
     timeline = hostile_timeline()
     html = page(timeline, draw(timeline, "svg", captions=False), BEGAN)
     assert "default-src 'none'" in html
@@ -106,7 +106,8 @@ def test_the_page_needs_nothing_from_elsewhere() -> None:
 
 
 def test_the_picture_is_well_formed_and_the_same_each_time() -> None:
-    """Valid XML as SVG, a PNG as PNG; names that look like formulas are drawn as they are."""
+    """SVG files are valid XML and PNG files are PNGs; names that look like formulas are drawn
+    unchanged."""
     timeline = hostile_timeline()
     drawn = draw(timeline, "svg", captions=True)
     assert ElementTree.fromstring(drawn).tag.endswith("svg")  # noqa: S314 - drawn by us
@@ -115,7 +116,7 @@ def test_the_picture_is_well_formed_and_the_same_each_time() -> None:
 
 
 def test_an_account_says_how_each_scheduler_served() -> None:
-    """Medians and worst, and for how long; the kernel's own first."""
+    """Medians, worst values and durations; the kernel's own scheduler comes first."""
     points = [
         *(point(s, 9000.0) for s in range(10)),
         *(point(10 + s, 500.0 + s, "latency") for s in range(10)),
@@ -127,7 +128,8 @@ def test_an_account_says_how_each_scheduler_served() -> None:
 
 
 def test_only_decisions_about_the_workload_are_marked() -> None:
-    """Other workloads' events, other times' and mere windows are left out; doubles count once."""
+    """Events of other workloads, of other times and of single windows are left out; duplicates
+    count once."""
     wanted = event(4, 2, EventKind.KEPT, "kept", "comm:x")
     events = [
         event(1, 1, EventKind.WINDOW, "window", "comm:x"),
@@ -142,7 +144,8 @@ def test_only_decisions_about_the_workload_are_marked() -> None:
 
 
 def test_a_verdict_stands_alone_only_where_nothing_carries_it() -> None:
-    """A keep or a rollback says its verdict; one of a trial that was only asked about does not."""
+    """A keep or a rollback has its verdict; an event about a trial that only waits for approval has
+    none."""
     events = [
         event(1, 1, EventKind.VERDICT, "kept one").model_copy(update={"trial": "t-1"}),
         event(2, 1, EventKind.KEPT, "is kept").model_copy(update={"trial": "t-1"}),
@@ -153,7 +156,7 @@ def test_a_verdict_stands_alone_only_where_nothing_carries_it() -> None:
 
 
 def test_an_account_can_be_drawn_elsewhere(schedpilot: Schedpilot, tmp_path: Path) -> None:
-    """What --json wrote on one machine becomes a page on another that has no daemon."""
+    """The output of --json from one machine becomes a page on another one without a daemon."""
     timeline = hostile_timeline()
     source = tmp_path / "account.json"
     source.write_bytes(to_json(timeline))
@@ -185,7 +188,7 @@ def test_thinning_keeps_the_worst() -> None:
 
 
 def test_without_points_there_is_still_a_page() -> None:
-    """A workload that nobody measured is said to be that."""
+    """The report says if a workload was never measured."""
     timeline = timeline_of("comm:x", [], None, [], [])
     html = page(timeline, draw(timeline, "svg", captions=False), BEGAN)
     assert "Nothing was measured" in parsed(html).text
@@ -194,7 +197,7 @@ def test_without_points_there_is_still_a_page() -> None:
 def test_without_matplotlib_the_fault_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The extra is named, and the way that needs no picture."""
+    """The fault names the extra to install, and the form that needs no picture."""
     real = builtins.__import__
 
     def without(name: str, *arguments: Any, **named: Any) -> Any:
@@ -231,8 +234,8 @@ def test_report_writes_what_the_suffix_says(
 
 
 def test_response_time_comes_before_the_delay_where_it_is_known() -> None:
-    """What callers see under each scheduler, in the sentences and in the page's table; nothing of
-    it where the signals had none."""
+    """The sentences and the page's table have what callers see under each scheduler, if the signals
+    have it."""
     known = {"response_p99_us": 193_000.0, "completions_per_s": 42.0}
     before = [point(second, 9_000.0).model_copy(update=known) for second in range(10)]
     after = [point(10 + second, 40_000.0, "fifo") for second in range(10)]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""`schedpilot tune -- CMD` against a pretended machine."""
+"""`schedpilot tune -- CMD` against a fake machine."""
 
 import json
 import os
@@ -39,7 +39,7 @@ def test_the_best_candidate_is_named_with_its_uncertainty(
 def test_the_command_runs_once_for_each_window_and_each_warm_up(
     served: ServedMachine, schedpilot: Schedpilot, tmp_path: Path
 ) -> None:
-    """As often as the daemon wants windows, in the caller's own environment."""
+    """The command runs once for each window of the daemon, in the caller's own environment."""
     counter = tmp_path / "count"
     code = f"import os; open({str(counter)!r}, 'a').write(os.environ['TZ'])"
     words = ("tune", "-c", "latency", "--runs", "2", "--warm-up", "2", "--json")
@@ -55,8 +55,8 @@ def test_the_command_runs_once_for_each_window_and_each_warm_up(
 def test_a_command_is_judged_by_an_objective_with_others_guarded(
     served: ServedMachine, schedpilot: Schedpilot
 ) -> None:
-    """The daemon measures it as a workload of its own while it runs again and again; a guard goes
-    by name, and the seconds of each run are posted."""
+    """The daemon measures the command as a separate workload while it runs again and again; guards
+    take names, and the seconds of each run are posted."""
     judged = ("--objective", "response p99", "--guard", "calm: cpu not worse than 50%")
     words = ("tune", "-c", "latency", "--runs", "4", *judged, "--", "sleep", "0.01")
     done = schedpilot(*words)
@@ -76,7 +76,7 @@ def test_a_command_is_judged_by_an_objective_with_others_guarded(
 
 
 def test_nothing_better_is_the_answer_no(served: ServedMachine, schedpilot: Schedpilot) -> None:
-    """Exit code 3, and the machine is as it was."""
+    """The exit code is 3, and the machine is unchanged."""
     done = schedpilot("tune", "-c", "batch", "--runs", "2", "--", "true")
     assert done.status == 3
     assert "nothing was better" in done.text
@@ -84,7 +84,7 @@ def test_nothing_better_is_the_answer_no(served: ServedMachine, schedpilot: Sche
 
 
 def test_keep_loads_the_best(served: ServedMachine, schedpilot: Schedpilot) -> None:
-    """Only with --keep, and with the parameters that were tried."""
+    """The winner stays only with --keep, and with the tried parameters."""
     words = ("tune", "-c", "latency", "--set", "latency:slice_us=700", "--runs", "2", "--keep")
     done = schedpilot(*words, "--", "true")
     assert done.status == 0, done.error_text
@@ -96,7 +96,7 @@ def test_keep_loads_the_best(served: ServedMachine, schedpilot: Schedpilot) -> N
 def test_a_policy_is_a_candidate_like_any_other(
     served: ServedMachine, schedpilot: Schedpilot
 ) -> None:
-    """It is compared beside names, and what its name stands for is told."""
+    """A policy line is compared beside names, and the output explains its short name."""
     served.machine.effect["policy-0a1b2c3d"] = 0.5
     words = ("tune", "-c", "slice 3ms; order fifo", "-c", "batch", "--runs", "2")
     done = schedpilot(*words, "--", "true")
@@ -110,7 +110,8 @@ def test_a_policy_is_a_candidate_like_any_other(
 def test_without_candidates_the_library_is_asked(
     served: ServedMachine, schedpilot: Schedpilot
 ) -> None:
-    """What fits the command first, then the usual ones; never what is not installed."""
+    """Schedulers that fit the command come first, then the usual ones, and never any that is not
+    installed."""
     done = schedpilot("tune", "--runs", "2", "--json", "--", "true", "lavd")
     assert done.status == 0, done.error_text
     names = [each["scheduler"] for each in json.loads(done.stdout)["trials"]]
@@ -121,7 +122,8 @@ def test_without_candidates_the_library_is_asked(
 def test_a_failing_command_ends_the_trial_cleanly(
     served: ServedMachine, schedpilot: Schedpilot, tmp_path: Path
 ) -> None:
-    """Its times say nothing: the daemon is told to roll back, and the exit code is 5."""
+    """The times of a failed command mean nothing: the trial is rolled back, and the exit code is
+    5."""
     counter = tmp_path / "count"
     # Well in the warm-up, badly in the second window.
     code = (
@@ -139,7 +141,7 @@ def test_a_failing_command_ends_the_trial_cleanly(
 def test_a_command_that_cannot_be_run_starts_nothing(
     served: ServedMachine, schedpilot: Schedpilot
 ) -> None:
-    """It is found out before a scheduler is touched."""
+    """A missing command is reported before a scheduler is touched."""
     done = schedpilot("tune", "-c", "latency", "--", "/nowhere/at-all")
     assert done.status == 1
     assert "cannot be run" in done.error_text
@@ -149,7 +151,7 @@ def test_a_command_that_cannot_be_run_starts_nothing(
 def test_a_candidate_that_is_not_proven_is_left_out(
     served: ServedMachine, schedpilot: Schedpilot
 ) -> None:
-    """The others are compared, and it is told why one is not."""
+    """The others are compared, and the output says why one is not."""
     served.machine.unproven.add("fifo")
     words = ("tune", "-c", "fifo", "-c", "latency", "--runs", "2", "--json")
     done = schedpilot(*words, "--", "true")
@@ -188,7 +190,7 @@ def test_an_interrupt_rolls_back_before_the_exit(
 
 
 def test_in_ask_mode_it_waits_for_the_operator(served: ServedMachine, tmp_path: Path) -> None:
-    """It says how to approve; a decline is the answer no."""
+    """The output says how to approve; after a decline the exit code is that for no."""
     served.machine.autonomy = Autonomy.ASK
     environment = {**os.environ, RUN_DIR_VARIABLE: str(served.run_dir)}
     argv = [sys.executable, "-m", "cli.main", "tune", "-c", "latency", "--", "true"]

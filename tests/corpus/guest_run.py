@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Runs inside the lab: what a real kernel makes of each object, loaded under a mixed load.
+"""Runs inside the lab: what a real kernel does with each object, under a mixed load.
 
     python -m tests.corpus.guest_run FOLDER --names a,b,… [--seconds 3] [--hotplug a,b,…]
 
-One JSON line for each object: why the kernel refused it, or how it ended, and how late an
-ordinary task woke up meanwhile. What runs here is real-time, and so outlives a scheduler that
-serves nobody.
+One JSON line for each object: why the kernel refused it, or how it ended, and how late an ordinary
+task woke up meanwhile. This program is real-time, so it survives a scheduler that serves nobody.
 """
 
 import argparse
@@ -51,7 +50,7 @@ PAUSE_S = 0.05
 
 
 def ordinary(argv: list[str], *, nice: int = 0, cpus: set[int] | None = None) -> int:
-    """A child that the scheduler under test serves; in a session of its own."""
+    """A child that the scheduler under test serves, in its own session."""
 
     def prepare() -> None:
         os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
@@ -72,7 +71,7 @@ def ordinary(argv: list[str], *, nice: int = 0, cpus: set[int] | None = None) ->
 
 @dataclass(frozen=True)
 class Load:
-    """The hogs' ids, and the lateness of an ordinary task in a map of memory."""
+    """The hogs' ids, and the lateness of an ordinary task in shared memory."""
 
     hogs: list[int]
     place: mmap.mmap
@@ -116,7 +115,7 @@ async def unplug(over: asyncio.Event) -> None:
 
 
 def disturb(hogs: list[int], dice: random.Random) -> None:
-    """Somebody sets affinity and priority of tasks that wait."""
+    """Changes the affinity and priority of waiting tasks."""
     pid = dice.choice(hogs[:5])
     cpus = range(os.cpu_count() or 1)
     # Refused where the CPU is away.
@@ -127,7 +126,7 @@ def disturb(hogs: list[int], dice: random.Random) -> None:
 
 
 async def held(file: Path, seconds: float, hotplug: bool, work: Load) -> dict[str, object]:
-    """One object, loaded under load; how it ended, empty when we ended it."""
+    """One object under load: how it ended, empty if we ended it."""
     dice = random.Random(file.name)  # noqa: S311 - repeatable, not secret
     said()
     try:
@@ -162,7 +161,7 @@ async def _end(runner: Runner) -> str:
 
 
 def said() -> list[str]:
-    """What the kernel's log says of schedulers since we last asked; a few lines."""
+    """The new lines about schedulers in the kernel's log; a few."""
     words = ["dmesg", "--read-clear", "--notime"]
     done = subprocess.run(words, capture_output=True, text=True, timeout=30, check=False)
     return [line for line in done.stdout.splitlines() if SAYS in line][:4]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What is expected of each scheduler of the corpus: expected.toml, checked."""
+"""The expectations for each scheduler of the corpus: expected.toml, checked."""
 
 import tomllib
 from functools import cache
@@ -18,9 +18,9 @@ KERNEL_GATE: Gate = "verify"
 class Expected(BaseModel):
     """One bad scheduler.
 
-    `gate` is the first, in their order, that stops it; `message` a pattern that is found in what
-    it says. `kernel` is what a real one (7.3, two CPUs, busy for four seconds, a watchdog of 2 s)
-    was seen to do with it, empty where nobody tried.
+    `gate` is the first one that stops it; `message` is a pattern in that gate's message. `kernel`
+    is what a real one (7.3, two CPUs, busy for four seconds, a watchdog of 2 s) did with it, empty
+    if nobody tried.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

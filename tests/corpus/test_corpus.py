@@ -48,7 +48,8 @@ def said(answer: GateOutcome) -> str:
 
 
 def test_the_corpus_is_as_large_as_it_claims() -> None:
-    """Sixty bad ones and thirty good ones at least, each bad one with an entry in the table."""
+    """There are at least sixty bad and thirty good ones, and each bad one has an entry in the
+    table."""
     assert list(expected()) == names("bad")
     assert len(expected()) >= 60
     assert len(names("good")) >= 30
@@ -57,7 +58,7 @@ def test_the_corpus_is_as_large_as_it_claims() -> None:
 @pytest.mark.parametrize("kind", ["bad"])
 @pytest.mark.parametrize("name", _bad())
 def test_a_bad_scheduler_is_stopped(verdicts: Verdicts, kind: str, name: str) -> None:
-    """The gate that can see the mistake first stops it, says what is wrong and what to do."""
+    """The first gate that can see the mistake stops it, and says what is wrong and what to do."""
     answers = verdicts[kind, name].result()
     last = answers[-1]
     assert not last.passed, said(last)
@@ -75,7 +76,7 @@ def test_a_bad_scheduler_is_stopped(verdicts: Verdicts, kind: str, name: str) ->
 @pytest.mark.parametrize("kind", ["good"])
 @pytest.mark.parametrize("name", _good())
 def test_a_good_scheduler_is_not_stopped(verdicts: Verdicts, kind: str, name: str) -> None:
-    """Whatever its style: static check, build and the whole stress set let it pass."""
+    """Static check, build and the whole stress set let it pass, whatever its style is."""
     answers = verdicts[kind, name].result()
     assert [each.gate for each in answers] == ["static", "build", "simulate"], said(answers[-1])
     assert answers[-1].passed, said(answers[-1])
@@ -87,7 +88,7 @@ def test_a_good_scheduler_is_not_stopped(verdicts: Verdicts, kind: str, name: st
     "name", [name for name, each in expected().items() if each.gate == KERNEL_GATE]
 )
 def test_what_only_a_kernel_sees_is_named(verdicts: Verdicts, kind: str, name: str) -> None:
-    """Those that the table leaves to a real kernel do pass the gates that need none."""
+    """The ones that the table leaves to a real kernel pass all gates that need none."""
     answers = verdicts[kind, name].result()
     assert [each.gate for each in answers] == ["static", "build", "simulate"], said(answers[-1])
     assert answers[-1].passed, said(answers[-1])

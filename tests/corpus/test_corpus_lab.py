@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What a real kernel makes of the corpus: it accepts and runs the good ones, and stops those bad
-ones that no other gate can.
+"""A real kernel with the corpus: it accepts and runs the good ones, and stops the bad ones that no
+other gate can stop.
 """
 
 import json
@@ -91,7 +91,7 @@ def _fine(seen: dict[str, Any]) -> None:
 def test_good_schedulers_run_on_a_real_kernel(
     target: Target, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """Some of each kind: the verifier accepts them, and under load they serve everybody."""
+    """Some of each kind: the verifier accepts them, and they serve everybody under load."""
     seen = play(target, tmp_path_factory.mktemp("good"), "good", [], SOME, seconds=1.5)
     for name in SOME:
         _fine(seen[name])
