@@ -28,7 +28,7 @@ def test_what_is_no_span_is_a_fault(text: str) -> None:
     [(0.05, "50 ms"), (3.25, "3.25 s"), (61, "1 min 1 s"), (7200, "2 h"), (90061, "1 d 1 h")],
 )
 def test_spans_are_written_in_two_parts_at_most(seconds: float, text: str) -> None:
-    """Long times are shown without seconds."""
+    """A time has its two largest units, or one."""
     assert span(seconds) == text
 
 

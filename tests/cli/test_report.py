@@ -144,8 +144,7 @@ def test_only_decisions_about_the_workload_are_marked() -> None:
 
 
 def test_a_verdict_stands_alone_only_where_nothing_carries_it() -> None:
-    """A keep or a rollback has its verdict; an event about a trial that only waits for approval has
-    none."""
+    """A keep or a rollback has its verdict in it; a verdict without either has its own mark."""
     events = [
         event(1, 1, EventKind.VERDICT, "kept one").model_copy(update={"trial": "t-1"}),
         event(2, 1, EventKind.KEPT, "is kept").model_copy(update={"trial": "t-1"}),

@@ -39,7 +39,8 @@ def test_the_best_candidate_is_named_with_its_uncertainty(
 def test_the_command_runs_once_for_each_window_and_each_warm_up(
     served: ServedMachine, schedpilot: Schedpilot, tmp_path: Path
 ) -> None:
-    """The command runs once for each window of the daemon, in the caller's own environment."""
+    """The command runs once for each warm-up and each window of the daemon, in the caller's own
+    environment."""
     counter = tmp_path / "count"
     code = f"import os; open({str(counter)!r}, 'a').write(os.environ['TZ'])"
     words = ("tune", "-c", "latency", "--runs", "2", "--warm-up", "2", "--json")
@@ -96,7 +97,8 @@ def test_keep_loads_the_best(served: ServedMachine, schedpilot: Schedpilot) -> N
 def test_a_policy_is_a_candidate_like_any_other(
     served: ServedMachine, schedpilot: Schedpilot
 ) -> None:
-    """A policy line is compared beside names, and the output explains its short name."""
+    """A policy line is compared like any name, and the output says which line its short name
+    means."""
     served.machine.effect["policy-0a1b2c3d"] = 0.5
     words = ("tune", "-c", "slice 3ms; order fifo", "-c", "batch", "--runs", "2")
     done = schedpilot(*words, "--", "true")

@@ -12,7 +12,7 @@ from tests.daemon.house import Play, Story, house
 
 @pytest.fixture
 def play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Play:
-    """Plays a story in a house of its own; `tables` are of the daemon's configuration."""
+    """Runs a story with its own daemon; `tables` are those of the daemon's configuration."""
 
     def to_end(story: Story, **tables: Any) -> None:
         async def whole() -> None:

@@ -3,8 +3,8 @@
 
     python -m tests.daemon.guest_faults [SCENE...]
 
-Each scene prints what it saw as one line of JSON; judging is left to the tests. Scenes share
-a daemon where they can, since under emulation each start takes seconds.
+Each scene prints what it saw as one line of JSON; the tests judge it. Scenes share a daemon if
+possible, because each start takes seconds under emulation.
 """
 
 import contextlib
@@ -82,7 +82,7 @@ class Stage:
         return view.id
 
     def bad(self, name: str, **parameters: Any) -> Seen:
-        """One of the purposely bad schedulers, as the gates answered."""
+        """The gates' answer about one of the deliberately bad schedulers."""
         request = CandidateRequest(
             source=(BAD / f"{name}.bpf.c").read_text(),
             name=name.replace("_", "-"),
@@ -94,7 +94,7 @@ class Stage:
         return self.client.hold(HoldRequest(candidate=id))
 
     def status(self) -> Seen:
-        """What the daemon says beside what the kernel says."""
+        """The state according to the daemon and according to the kernel."""
         status, kernel = self.client.status(), sysfs.read()
         return {
             **status.model_dump(mode="json"),
@@ -102,7 +102,7 @@ class Stage:
         }
 
     def until_loaded(self, name: str) -> None:
-        """Until the daemon holds this scheduler."""
+        """Wait until the daemon holds this scheduler."""
         limit = Limit(60)
         while not limit.passed():
             loaded = self.client.status().loaded
@@ -112,14 +112,15 @@ class Stage:
         raise AssertionError(f"{name} was not loaded")
 
     def finished(self, id: str) -> Seen:
-        """The trial once it is over."""
+        """The finished trial."""
         limit = Limit(60)
         while (view := self.client.trial(id)).ended == 0 and not limit.passed():
             time.sleep(0.1)
         return view.model_dump(mode="json")
 
     def fed(self, candidate: str, better: bool) -> TrialView:
-        """A client-fed trial to its end, in which the candidate is clearly better or worse."""
+        """A whole trial with a client's values, in which the candidate is clearly better or
+        worse."""
         request = TrialRequest(
             candidate=candidate, objective="measurement m lower", fed_by_client=True
         )
@@ -136,7 +137,7 @@ class Stage:
         return [[e.kind.value, e.message] for e in self.daemon.events(number)]
 
     def calm(self) -> None:
-        """Nothing of ours in the kernel."""
+        """Wait until nothing of ours is in the kernel."""
         with contextlib.suppress(Fault):
             self.client.release("the scene is over")
         until_disabled()
@@ -152,7 +153,7 @@ def until_disabled(limit_s: float = 20.0) -> float:
 
 
 def fault_of(action: Callable[[], object]) -> Seen:
-    """The fault that an action ends with."""
+    """The fault with which an action ends."""
     try:
         action()
     except Fault as fault:
@@ -187,7 +188,7 @@ def busy() -> Iterator[None]:
 
 
 def answers() -> float:
-    """Seconds a new process takes: the machine is responsive."""
+    """The seconds that a new process takes, to show that the machine responds."""
     start = time.monotonic()
     run(["/bin/true"], timeout=20)
     return time.monotonic() - start

@@ -5,7 +5,7 @@ test_halves_lab.py.
     python -m tests.daemon.guest_halves
 
 A person types into an editor beside a parallel backup and a rendering. Prints what was seen as one
-line of JSON; judging is left to the tests.
+line of JSON; the tests judge it.
 """
 
 import contextlib
@@ -71,7 +71,7 @@ def workloads() -> Iterator[None]:
 
 
 def tried(stage: Stage, asked: CandidateRequest) -> Seen:
-    """An episode about the goal with one trial of this candidate, to its end."""
+    """A whole episode about the goal, with one trial of this candidate."""
     client = stage.client
     opened = client.open_episode(EpisodeRequest(workload=EDITOR, goal=GOAL))
     candidate = client.create_candidate(asked.model_copy(update={"episode": opened.id}))

@@ -3,7 +3,7 @@
 
     python -m tests.daemon.guest_policy
 
-Prints what was seen as one line of JSON; judging is left to the tests.
+Prints what was seen as one line of JSON; the tests judge it.
 """
 
 import json
@@ -50,7 +50,7 @@ def refused(stage: Stage) -> Seen:
 
 
 def held(stage: Stage) -> Seen:
-    """A line, its gates, held under load, with one of its numbers changed meanwhile."""
+    """A line passes its gates and is held under load, while one of its numbers changes."""
     view = propose(stage, policy=LINE)
     seen: Seen = {"view": view.model_dump(mode="json")}
     parameter = next(each for each in compiled().manifest.params if "slice" in each.name)
@@ -69,7 +69,7 @@ def held(stage: Stage) -> Seen:
 
 
 def won(stage: Stage) -> Seen:
-    """A policy that wins a trial, and is an entry of the library from then on."""
+    """A policy wins a trial, and is an entry of the library from then on."""
     number = stage.daemon.last_event()
     view = propose(stage, policy=LINE)
     trial = stage.fed(view.id, better=True)
@@ -91,7 +91,7 @@ def by_name(stage: Stage) -> Seen:
 
 
 def ready(stage: Stage) -> str:
-    """The name of a scheduler that is proven ahead, awaited."""
+    """Wait for a scheduler that is proven ahead; its name."""
     deadline = time.monotonic() + EVENT_S
     while time.monotonic() < deadline:
         view = stage.client.status().preparation
@@ -103,7 +103,7 @@ def ready(stage: Stage) -> str:
 
 
 def prepared(stage: Stage) -> Seen:
-    """What was proven ahead goes into its trial; nothing is compiled on the way."""
+    """A scheduler that was proven ahead goes into its trial without any compilation."""
     name = ready(stage)
     number = stage.daemon.last_event()
     view = propose(stage, library=name)
@@ -120,7 +120,7 @@ def prepared(stage: Stage) -> Seen:
 
 
 def remembered(stage: Stage) -> Seen:
-    """After a restart, on a machine that has no time for anything: the same is ready."""
+    """After a restart on a fully loaded machine, the same scheduler is ready."""
     with busy():
         name = ready(stage)
         view = propose(stage, library=name)
@@ -128,7 +128,7 @@ def remembered(stage: Stage) -> Seen:
 
 
 def played(daemon: Running, act: Callable[[Stage], Seen]) -> Seen:
-    """What a scene saw, or what was in its way."""
+    """What a scene saw, or what stopped it."""
     stage = Stage(daemon)
     try:
         return act(stage)

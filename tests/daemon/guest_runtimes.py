@@ -4,7 +4,7 @@ test_runtimes_lab.py.
 
     python -m tests.daemon.guest_runtimes
 
-Prints what was seen as one line of JSON; judging is left to the tests.
+Prints what was seen as one line of JSON; the tests judge it.
 """
 
 import asyncio
@@ -65,7 +65,7 @@ def burner(seconds: float, name: str) -> "subprocess.Popen[bytes]":
 
 
 def entries(name: str) -> dict[int, int]:
-    """What a map with this name holds in the kernel, by process id."""
+    """The content of the kernel's map with this name, by process id."""
     dump = subprocess.run(
         ["bpftool", "-j", "map", "dump", "name", name[:15]],
         capture_output=True,
@@ -82,12 +82,12 @@ def entries(name: str) -> dict[int, int]:
 
 
 def until(found: Callable[[], Any]) -> Any:
-    """The first answer that says something; the last one when there is none in time."""
+    """The first answer with content; after the time limit, the last answer."""
     return in_time(found, LIMIT_S)
 
 
 def stored() -> list[list[Any]]:
-    """What the daemon has written down so far."""
+    """What the daemon has stored so far."""
     path = PLACE / "state" / FILE
     with closing(sqlite3.connect(path, timeout=5)) as database:
         # The daemon's own compiler is learned of, too.
@@ -96,7 +96,7 @@ def stored() -> list[list[Any]]:
 
 
 def listening(daemon: Running) -> None:
-    """Until the signals program is at work: it hears of no process that began before."""
+    """Wait until the signals program runs: it does not see processes that began before."""
     with daemon.observe() as client:
         assert until(lambda: client.signals().line)
 
@@ -109,7 +109,8 @@ def hold_jobs(daemon: Running) -> None:
 
 
 def expectation_of(process: "subprocess.Popen[bytes]") -> int:
-    """What the scheduler expects of a process while it runs; 0 when it ended without any."""
+    """The expected runtime that the scheduler has for a running process; 0 if it ended without
+    one."""
     answer = until(
         lambda: entries("expected_runtime").get(process.pid) or (process.poll() is not None and -1)
     )
@@ -117,7 +118,7 @@ def expectation_of(process: "subprocess.Popen[bytes]") -> int:
 
 
 def learning() -> Seen:
-    """Two runs of the same, a restart of the daemon between the second and a third."""
+    """Two runs of the same command, then a restart of the daemon, then a third run."""
     place = Place(
         PLACE,
         # Emulated, the simulator's engine alone takes a minute to compile.
@@ -146,7 +147,7 @@ def rerun(name: str) -> "subprocess.Popen[bytes]":
 
 
 def seen_burners() -> Seen:
-    """What is expected of each job that ran before, and of one that did not."""
+    """The expected runtime of each job that ran before, and of a new one."""
     seen: Seen = {}
     for name in ("long", "short"):
         process = rerun(name)
@@ -184,7 +185,7 @@ def in_unit(name: str) -> Iterator["subprocess.Popen[bytes]"]:
 
 
 async def masks() -> Seen:
-    """The masks of processes that were there at load, and of such as came later."""
+    """The masks of processes that existed at the load, and of later ones."""
     fifo = load_catalog(PLACE / "state").get("fifo")
     assert fifo.source
     built = build_object(
@@ -220,7 +221,7 @@ async def masks() -> Seen:
     listening = asyncio.create_task(watch.run())
 
     async def mask_of(pid: int) -> int | None:
-        """Once there is one."""
+        """Wait until it exists."""
         found = await asyncio.to_thread(until, lambda: pid in entries("selected"))
         return entries("selected")[pid] if found else None
 

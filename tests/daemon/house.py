@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The whole daemon with a pretended machine below it: kernel, signals, gates and clock.
+"""The whole daemon on a fake machine: kernel, signals, gates and clock.
 
-Nothing waits for time to pass: a test moves the clock by one interval of signals after the other,
-and the daemon decides as it does on a live machine. `serves` says how each scheduler serves the
-one workload there is.
+Nothing waits for real time: a test moves the clock from one interval of signals to the next, and
+the daemon decides as on a live machine. `serves` says how each scheduler serves the only workload.
 """
 
 import asyncio
@@ -67,7 +66,7 @@ BOOT = Boot(id="0" * 36, kernel=KernelIdentity(release="7.3.4", btf="a" * 64))
 
 @dataclass
 class Clock:
-    """What `time.time` says while a test runs."""
+    """The value of `time.time` during a test."""
 
     now: float = START
 
@@ -94,7 +93,7 @@ class FakeLoader:
 
     @property
     def runs(self) -> str:
-        """The name of what runs, empty for the kernel's own scheduler."""
+        """The name of the running scheduler, empty for the kernel's own."""
         return self.loaded.what.name if self.loaded else ""
 
     def kernel(self) -> KernelState:
@@ -132,7 +131,7 @@ class FakeLoader:
         self.parameters |= parameters
 
     async def throw_out(self, reason: str, *, restart: bool = False) -> None:
-        """The kernel ejects what is loaded, or (`restart`) asks that it is loaded afresh."""
+        """The kernel ejects the loaded scheduler, or (`restart`) asks to load it again."""
         loaded, self.loaded = self.loaded, None
         assert loaded is not None
         await self.on_gone(loaded, ExitReason(reason, by_kernel=True, restart=restart))
@@ -197,7 +196,7 @@ class FakeQuotas:
 
 
 class FakeGates:
-    """Gates that let everything through."""
+    """Gates that let everything pass."""
 
     async def __call__(
         self, subject: Subject, told: GateListener, before: tuple[GateResult, ...] = ()
@@ -225,7 +224,7 @@ class Sleep:
 
 @dataclass
 class House:
-    """The daemon and what is pretended. `serves`: run-queue delay p99 by the scheduler's name."""
+    """The daemon and the fakes. `serves`: run-queue delay p99 by the scheduler's name."""
 
     daemon: Daemon
     loader: FakeLoader
@@ -243,12 +242,12 @@ class House:
         return [each.message for each in self.events if each.kind is kind]
 
     async def turns(self) -> None:
-        """Let everything go on that waits for nothing."""
+        """Let all tasks run that wait for nothing."""
         for _ in range(TURNS):
             await asyncio.sleep(0)
 
     async def interval(self, p99_us: float | None = None) -> None:
-        """One interval of signals goes by, and everything that comes of it happens."""
+        """One interval of signals passes, and all its consequences happen."""
         served = self.serves.get(self.loader.runs, USUAL_US) if p99_us is None else p99_us
         seconds = self.daemon.watch.interval_s
         self.clock.now += seconds
@@ -271,18 +270,18 @@ class House:
         await self.turns()
 
     async def until_runs(self, name: str) -> None:
-        """Let intervals go by until this scheduler runs, or no trial is under way."""
+        """Let intervals pass until this scheduler runs, or no trial is under way."""
         while self.loader.runs != name and self.daemon.trials.running is not None:
             await self.interval()
 
     async def until_over(self) -> None:
-        """Let intervals go by until no trial is under way."""
+        """Let intervals pass until no trial is under way."""
         while self.daemon.trials.running is not None:
             await self.interval()
         await self.turns()
 
     async def candidate(self, name: str, p99_us: float) -> str:
-        """A proven candidate that serves the workload so; returns its id."""
+        """Makes a proven candidate that serves the workload in this way; returns its id."""
         self.serves[name] = p99_us
         made = await self.daemon.handlers.candidates.create_candidate(
             CandidateRequest(source=f"/* {name} */", name=name)
@@ -338,14 +337,14 @@ class House:
         return view
 
     async def refused(self, action: Awaitable[object]) -> Fault:
-        """The fault that something ends with which is asked for."""
+        """The fault with which a request ends."""
         with pytest.raises(Fault) as caught:
             await action
         await self.turns()
         return caught.value
 
     async def throw_out(self, reason: str, *, restart: bool = False) -> None:
-        """The kernel ejects what runs, and everything that comes of it happens."""
+        """The kernel ejects the running scheduler, and all consequences happen."""
         await self.loader.throw_out(reason, restart=restart)
         await self.turns()
 
@@ -367,7 +366,7 @@ class House:
         return self.backoff.quarantine_of(candidate, self.clock.now) is not None
 
     def rest(self) -> None:
-        """Time goes by without signals, until another trial may start."""
+        """Time passes without signals, until another trial may start."""
         self.clock.now += 2 * 3600.0
 
 
@@ -384,7 +383,7 @@ async def house(
     now: float = START,
     **tables: dict[str, Any],
 ) -> AsyncIterator[House]:
-    """A daemon in this folder that watches. `tables` are of its configuration.
+    """A watching daemon in this folder. `tables` are those of its configuration.
 
     It ends as if killed, unless the story stops it.
     """

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A workload by name, for guest_halves.py: `python lab_two_halves.py NAME SLEEP_S CPU_S`.
 
-Sleeps so long, then computes so long, for ever. Without a sleep it only computes.
+It sleeps and computes for these times, in turn, endlessly. Without a sleep it only computes.
 """
 
 import ctypes

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The real daemon as a process of its own, for tests on the host and in the lab alike."""
+"""The real daemon as a separate process, for tests on the host and in the lab."""
 
 import asyncio
 import contextlib
@@ -50,7 +50,7 @@ class Place:
         return self.folder / "cache"
 
     def configured(self, text: str = "") -> Path:
-        """The configuration file of this place; `text` in its stead where it is given."""
+        """The configuration file of this place; `text`, if given, replaces it."""
         tables = {
             # Tests say themselves when something is compiled.
             "prepare": {"enabled": False},
@@ -82,7 +82,7 @@ class Running:
         return Client(self.place.run / OBSERVE_SOCKET)
 
     def events(self, after: int = 0) -> list[Event]:
-        """Everything it has told so far, after number `after`."""
+        """All its events so far, after number `after`."""
         mark = f"events are read here: {secrets.token_hex(4)}"
         with self.control() as client:
             client.record_lesson(LessonRequest(text=mark))
@@ -96,7 +96,7 @@ class Running:
         return found[:-1]
 
     def until(self, kind: EventKind, after: int = 0) -> Event:
-        """The first event of this kind after number `after`, awaited."""
+        """Wait for the first event of this kind after number `after`."""
         return asyncio.run(self._read(lambda event: event.kind is kind, after))
 
     async def _read(self, wanted: Callable[[Event], bool], after: int) -> Event:
@@ -128,8 +128,8 @@ def running(
     environ: Mapping[str, str] | None = None,
     text: str = "",
 ) -> Iterator[Running]:
-    """The daemon, ready; ended with the block if it has not ended before. `text` is its whole
-    configuration where it is given."""
+    """Starts the daemon and waits until it is ready; ends it with the block. `text`, if given, is
+    its whole configuration."""
     place.folder.mkdir(parents=True, exist_ok=True)
     log = Path(tempfile.mkstemp(prefix="daemon-", suffix=".log", dir=place.folder)[1])
     # systemd's own way to await a start: the daemon says READY=1 to this socket.

@@ -42,7 +42,7 @@ def profile() -> ProfileView:
 
 
 def test_what_a_person_asks_for_is_an_advisors_to_deal_with(episodes: Episodes, told: Told) -> None:
-    """It is open, has its goal, and is announced as any other; its advisor closes it."""
+    """The episode is open, has its goal, and is announced like any other; its advisor closes it."""
     episode = episodes.begin_asked(WORKLOAD, "answer sooner", profile())
     assert episodes.open is episode
     assert not episode.by_hand
@@ -55,7 +55,7 @@ def test_what_a_person_asks_for_is_an_advisors_to_deal_with(episodes: Episodes, 
 
 
 def test_one_episode_is_open_at_a_time(episodes: Episodes) -> None:
-    """A second wish waits for the end of the first."""
+    """A second request waits for the end of the first."""
     first = episodes.begin_asked(WORKLOAD, "sooner", profile())
     with pytest.raises(Fault) as busy:
         episodes.begin_asked(WORKLOAD, "sooner still", profile())
@@ -64,6 +64,6 @@ def test_one_episode_is_open_at_a_time(episodes: Episodes) -> None:
 
 
 def test_what_a_person_does_is_by_hand(episodes: Episodes) -> None:
-    """The record of a trial by hand is nobody's to deal with."""
+    """No advisor works on the record of a trial by hand."""
     assert episodes.begin_by_hand(WORKLOAD, "by hand", None).by_hand
     assert episodes.open is None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the daemon does by itself on a pretended machine: it opens episodes and takes away what it
+"""What the daemon does by itself on a fake machine: it opens episodes, and rolls back what it
 kept."""
 
 import pytest
@@ -18,7 +18,7 @@ MUCH_WORSE_US = 6 * USUAL_US
 
 
 def test_a_degradation_opens_an_episode(play: Play) -> None:
-    """A workload that is served worse for some intervals is told of, and an advisor is wanted."""
+    """A workload that is served worse for some intervals is reported, and an advisor is asked."""
 
     async def story(home: House) -> None:
         await home.intervals(20)
@@ -33,7 +33,7 @@ def test_a_degradation_opens_an_episode(play: Play) -> None:
 
 
 def test_while_a_scheduler_of_ours_runs_no_episode_opens(play: Play) -> None:
-    """A degradation is told all the same; what is loaded is dealt with first."""
+    """The degradation is reported; the daemon first deals with the loaded scheduler."""
 
     async def story(home: House) -> None:
         await home.intervals(20)
@@ -46,7 +46,7 @@ def test_while_a_scheduler_of_ours_runs_no_episode_opens(play: Play) -> None:
 
 
 def test_an_episode_that_nobody_deals_with_is_closed(play: Play) -> None:
-    """After the advisor's patience it ends as abandoned."""
+    """After the time for an advisor, the episode ends as abandoned."""
 
     async def story(home: House) -> None:
         await home.intervals(20)
@@ -103,7 +103,8 @@ def test_a_foreign_scheduler_is_told_once_and_nothing_is_begun(play: Play) -> No
 
 
 def test_a_kept_scheduler_that_regresses_is_rolled_back(play: Play) -> None:
-    """Worse than when it was kept, and worse than the default was: the default runs again."""
+    """If it becomes worse than when it was kept, and worse than the default was, the default runs
+    again."""
 
     async def story(home: House) -> None:
         await home.kept()
@@ -118,7 +119,8 @@ def test_a_kept_scheduler_that_regresses_is_rolled_back(play: Play) -> None:
 
 
 def test_a_kept_scheduler_that_still_beats_the_default_stays(play: Play) -> None:
-    """Worse than when it was kept, but better than the default was, is a heavier load."""
+    """If it becomes worse than when it was kept, but is better than the default was, the load is
+    heavier and it stays."""
 
     async def story(home: House) -> None:
         await home.kept()
@@ -129,7 +131,7 @@ def test_a_kept_scheduler_that_still_beats_the_default_stays(play: Play) -> None
 
 
 def test_what_was_kept_before_runs_again_after_a_regression(play: Play) -> None:
-    """A scheduler that replaced a kept one gives way to that one."""
+    """If a scheduler that replaced a kept one is rolled back, the earlier one runs again."""
 
     async def story(home: House) -> None:
         await home.kept("first")
@@ -142,7 +144,7 @@ def test_what_was_kept_before_runs_again_after_a_regression(play: Play) -> None:
 
 
 def test_where_what_was_kept_before_does_not_load_the_default_runs(play: Play) -> None:
-    """The rollback happens all the same, and says what went wrong."""
+    """The rollback still happens, and says what went wrong."""
 
     async def story(home: House) -> None:
         await home.kept("first")
@@ -156,7 +158,7 @@ def test_where_what_was_kept_before_does_not_load_the_default_runs(play: Play) -
 
 
 def test_a_rollback_by_hand_ends_what_is_kept(play: Play) -> None:
-    """The operator's word is enough; the guard watches nothing any more."""
+    """The operator's request is enough; the guard stops watching."""
 
     async def story(home: House) -> None:
         await home.kept()
@@ -173,7 +175,7 @@ def test_a_rollback_by_hand_ends_what_is_kept(play: Play) -> None:
 
 
 def test_a_kept_scheduler_that_the_kernel_ejects_is_quarantined(play: Play) -> None:
-    """The default runs, the candidate may not be tried again, and the journal says all of it."""
+    """The default runs, the candidate is in quarantine, and the journal has both."""
 
     async def story(home: House) -> None:
         view = await home.kept()
@@ -189,7 +191,7 @@ def test_a_kept_scheduler_that_the_kernel_ejects_is_quarantined(play: Play) -> N
 
 
 def test_a_scheduler_that_asks_to_be_loaded_afresh_is(play: Play) -> None:
-    """CPUs that come or go are no fault of a scheduler's."""
+    """A change of CPUs does not count against a scheduler."""
 
     async def story(home: House) -> None:
         view = await home.kept()
@@ -204,7 +206,7 @@ def test_a_scheduler_that_asks_to_be_loaded_afresh_is(play: Play) -> None:
 def test_a_scheduler_that_asks_for_it_too_often_is_given_up(
     play: Play, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is quarantined as if the kernel had thrown it out."""
+    """It is quarantined as after an ejection by the kernel."""
     monkeypatch.setattr(autopilot, "RESTART_PAUSE_S", 0.0)
 
     async def story(home: House) -> None:
@@ -220,7 +222,7 @@ def test_a_scheduler_that_asks_for_it_too_often_is_given_up(
 
 
 def test_so_many_ejections_end_in_advice_only(play: Play) -> None:
-    """After the third within the hour nothing is tried by itself for a while."""
+    """After the third within an hour, the daemon tries nothing by itself for a while."""
 
     async def story(home: House) -> None:
         await home.interval()

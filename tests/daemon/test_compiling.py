@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Policies that are compiled once: in the daemon, in a child, or taken from what was kept."""
+"""Policies are compiled once: in the daemon or in a child, or they come from the cache."""
 
 import asyncio
 from pathlib import Path
@@ -13,8 +13,7 @@ LINE = 'unit = "redis.service" { latency; slice 500us }; user = "root" { slice 9
 
 
 def test_what_was_kept_is_what_was_compiled(tmp_path: Path) -> None:
-    """Source, parameters and what has to be told while it runs are the same, and it is said that
-    the answer is an earlier one."""
+    """Source, parameters and facts are the same, and the answer is marked as an earlier one."""
     first, made = asyncio.run(compiled(LINE, cache=tmp_path))
     again, kept = asyncio.run(compiled(LINE, cache=tmp_path))
     assert (first.reused, again.reused) == (False, True)
@@ -32,7 +31,7 @@ def test_a_child_compiles_it_to_the_same(tmp_path: Path) -> None:
 
 
 def test_a_refusal_of_the_child_is_the_compilers(tmp_path: Path) -> None:
-    """Column, expectation and hint come through; nothing of it is kept."""
+    """Column, expectation and hint arrive, and nothing is stored."""
     with pytest.raises(Fault) as here:
         asyncio.run(compiled("slice fase", cache=tmp_path))
     with pytest.raises(Fault) as child:
@@ -50,7 +49,7 @@ def test_what_another_scheduler_is_asked_for_is_kept_too(tmp_path: Path) -> None
 
 
 def test_nothing_is_started_for_what_was_given_up(tmp_path: Path) -> None:
-    """Without an earlier answer it is told that the work goes on later."""
+    """Without an earlier answer, it says that the work continues later."""
     with at_priority(Priority.AHEAD) as work:
         work.give_up()
         with pytest.raises(Fault) as caught:
@@ -59,7 +58,7 @@ def test_nothing_is_started_for_what_was_given_up(tmp_path: Path) -> None:
 
 
 def test_doubts_and_places_are_kept_too(tmp_path: Path) -> None:
-    """What the compiler doubts, and from where in the policy the C of its C blocks came."""
+    """The compiler's notes, and the place in the policy of each C block."""
     text = "nice > 50 { c slice { return ms(1); } }"
     for _ in range(2):
         gate, made = asyncio.run(compiled(text, cache=tmp_path))

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the operator declared, from the configuration to whoever asks: all parts of the daemon, with
-the signals of a starved service in their hands."""
+"""The operator's objectives, from the configuration to every answer: all parts of the daemon, with
+the signals of a starved service."""
 
 import asyncio
 import time
@@ -46,8 +46,8 @@ def daemon_in(place: Path, text: str) -> Daemon:
 
 
 def test_a_declared_latency_is_the_first_fact_about_a_workload(tmp_path: Path) -> None:
-    """In its profile, in the list of workloads, in beliefs and in a search; without it the same
-    figures are those of a batch."""
+    """The objective shows in the profile, in the list of workloads, in beliefs and in a search;
+    without it, the same figures look like a batch."""
 
     async def scene() -> None:
         bare = daemon_in(tmp_path / "bare", "")
@@ -72,7 +72,8 @@ def test_a_declared_latency_is_the_first_fact_about_a_workload(tmp_path: Path) -
 
 
 def test_who_wants_to_try_what_is_bad_for_the_objective_is_told(tmp_path: Path) -> None:
-    """By the objective that was declared or that is asked for; never without a workload."""
+    """The declared or requested objective leads to the warning; without a workload there is
+    none."""
 
     async def scene() -> None:
         bare, daemon = daemon_in(tmp_path / "bare", ""), daemon_in(tmp_path / "declared", DECLARED)

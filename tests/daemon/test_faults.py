@@ -78,7 +78,7 @@ def runs(status: Seen, name: str, why: str) -> bool:
 
 
 def held_back(status: Seen, candidate: str) -> str:
-    """Why this candidate is in quarantine; fails where it is not."""
+    """Why this candidate is in quarantine; fails if it is not."""
     reason: str = next(
         each["reason"] for each in status["quarantine"] if each["candidate"] == candidate
     )
@@ -90,7 +90,8 @@ def held_back(status: Seen, candidate: str) -> str:
 
 @of("hold_and_release")
 def test_a_scheduler_is_held_until_released(seen: Seen) -> None:
-    """Held by hand it runs and the status says so; released, the kernel's own is back."""
+    """A scheduler that is held by hand runs and is in the status; after the release, the kernel's
+    own is back."""
     assert runs(seen["held"], "fifo", "operator")
     assert seen["held"]["loaded"]["lease_s"] == LEASE_S
     assert at_rest(seen["released"])
@@ -129,14 +130,16 @@ def test_expected_runtimes_reach_the_kernel(seen: Seen) -> None:
     ],
 )
 def test_wrong_settings_are_refused_with_the_reason(seen: Seen, case: str, said: str) -> None:
-    """What cannot be set is refused, each with its own reason, and the scheduler runs on."""
+    """Values that cannot be set are refused, each with its own reason, and the scheduler keeps
+    running."""
     assert seen[case]["type"] == "bad-parameter"
     assert said in seen[case]["what"] + seen[case]["why"]
 
 
 @of("bad_candidates")
 def test_candidates_that_cannot_be_made_are_named(seen: Seen) -> None:
-    """An out-of-range parameter, an unknown scheduler and an absent binary are told apart."""
+    """An out-of-range parameter, an unknown scheduler and a missing binary have different
+    faults."""
     assert seen["range"]["type"] == "bad-parameter"
     assert "out of range" in seen["range"]["why"]
     assert seen["unknown"]["type"] == "unknown-scheduler"
@@ -145,7 +148,7 @@ def test_candidates_that_cannot_be_made_are_named(seen: Seen) -> None:
 
 @of("measured_trial")
 def test_a_trial_measures_both_arms_and_ends_with_a_verdict(seen: Seen) -> None:
-    """The daemon measures alternating windows, judges, and leaves what the verdict says."""
+    """The daemon measures alternating windows, judges, and follows the verdict."""
     trial = seen["trial"]
     assert trial["state"] in ("kept", "rolled-back")
     assert trial["verdict"]["reason"] == trial["reason"] != ""
@@ -170,7 +173,7 @@ def test_a_trial_by_hand_has_an_episode_of_its_own(seen: Seen) -> None:
 
 @of("kept_before")
 def test_a_rollback_restores_what_was_kept_before(seen: Seen) -> None:
-    """With one scheduler kept and then a second, a rollback brings the first one back."""
+    """If a second scheduler is kept after a first one, a rollback brings the first one back."""
     assert seen["first"]["state"] == seen["second"]["state"] == "kept"
     assert runs(seen["one_kept"], "fifo", "kept")
     assert runs(seen["two_kept"], "fair", "kept")
@@ -188,7 +191,7 @@ def test_what_was_kept_outlives_the_trials_of_others(seen: Seen) -> None:
 
 @of("kept_before")
 def test_what_runs_is_not_compared_with_itself(seen: Seen) -> None:
-    """A trial of the very candidate that runs is refused."""
+    """A trial of the running candidate is refused."""
     assert seen["same"]["type"] == "bad-request"
     assert "is running now" in seen["same"]["what"]
 
@@ -268,7 +271,7 @@ def test_an_ejection_ends_the_trial_with_its_true_cause(seen: Seen, cause: str) 
 
 @pytest.mark.parametrize(("seen", "cause"), EJECTIONS, indirect=["seen"])
 def test_what_was_ejected_in_a_trial_is_quarantined(seen: Seen, cause: str) -> None:
-    """Neither a trial nor a hold of the same candidate is begun a second time."""
+    """The same candidate is neither tried nor held a second time."""
     assert seen["again"]["type"] == seen["held"]["type"] == "quarantined"
     assert cause in seen["again"]["why"]
     assert cause in held_back(seen["status"], seen["id"])
@@ -287,7 +290,7 @@ def test_the_machine_answers_after_an_ejection(seen: Seen) -> None:
 
 @of("failing_while_held")
 def test_an_ejection_of_a_held_scheduler_is_reported(seen: Seen) -> None:
-    """What was held by hand and is thrown out is told, quarantined, and not loaded again."""
+    """An ejected scheduler that was held by hand is reported, quarantined, and not loaded again."""
     assert at_rest(seen["status"])
     assert "on purpose after" in told(seen["events"], "ejected")
     assert "the kernel default runs" in told(seen["events"], "rollback")
@@ -297,7 +300,7 @@ def test_an_ejection_of_a_held_scheduler_is_reported(seen: Seen) -> None:
 
 @of("asking_for_restarts")
 def test_a_scheduler_that_always_wants_a_restart_does_not_get_it(seen: Seen) -> None:
-    """A scheduler that leaves and asks to be loaded afresh is, a few times, and no more."""
+    """A scheduler that asks to be loaded again is loaded again, a few times and no more."""
     assert 2 <= seen["loads"] <= 8
     assert "reloaded more than" in held_back(seen["status"], seen["id"])
     assert at_rest(seen["status"])
@@ -305,7 +308,7 @@ def test_a_scheduler_that_always_wants_a_restart_does_not_get_it(seen: Seen) -> 
 
 @of("failed_hold_keeps_what_was")
 def test_a_hold_that_fails_leaves_what_was_held(seen: Seen) -> None:
-    """Where the kernel refuses the new scheduler, the one before it runs again."""
+    """If the kernel refuses the new scheduler, the earlier one runs again."""
     assert seen["hold"]["type"] == "ejected"
     assert runs(seen["status"], "fifo", "operator")
     assert seen["status"]["loaded"]["candidate"] == seen["fifo"]
@@ -316,7 +319,7 @@ def test_a_hold_that_fails_leaves_what_was_held(seen: Seen) -> None:
 
 @of("runner_killed")
 def test_a_killed_runner_gives_the_kernel_back_at_once(seen: Seen) -> None:
-    """With the runner dead its scheduler is gone; the daemon says so, and may load again."""
+    """After the runner's death its scheduler is gone; the daemon reports it, and can load again."""
     assert seen["seconds"] < LEASE_S
     assert at_rest(seen["status"])
     assert "the runner ended" in told(seen["events"], "rollback")
@@ -328,7 +331,7 @@ def test_a_killed_runner_gives_the_kernel_back_at_once(seen: Seen) -> None:
 
 @of("runner_killed_in_a_trial")
 def test_a_runner_killed_in_a_trial_ends_it(seen: Seen) -> None:
-    """The trial is rolled back, and what ran before it runs again."""
+    """The trial is rolled back, and the scheduler from before it runs again."""
     assert seen["trial"]["state"] == "rolled-back"
     assert "the runner ended" in seen["trial"]["reason"]
     assert runs(seen["status"], "fair", "operator")
@@ -336,8 +339,8 @@ def test_a_runner_killed_in_a_trial_ends_it(seen: Seen) -> None:
 
 @of("frozen")
 def test_a_stopped_daemon_loses_its_lease(seen: Seen) -> None:
-    """A daemon that does not renew, though it lives, loses its scheduler within the lease,
-    and says so when it goes on."""
+    """A living daemon that does not renew loses its scheduler within the lease, and reports that
+    when it continues."""
     assert seen["seconds"] < 2 * LEASE_S
     assert at_rest(seen["status"])
     assert "lease ran out" in held_back(seen["status"], seen["id"])
@@ -362,7 +365,7 @@ def test_what_was_kept_is_back_after_a_kill(seen: Seen) -> None:
 
 @of("terminated")
 def test_sigterm_in_a_trial_restores_before_the_end(seen: Seen) -> None:
-    """Once the daemon has ended the kernel's own scheduler is back, and it ended in order."""
+    """After an orderly end of the daemon, the kernel's own scheduler is back."""
     assert runs(seen["held"], "fair", "trial")
     assert seen["sysfs"] == "disabled"
     assert seen["status"] == 0
@@ -381,7 +384,7 @@ def test_a_restart_forgets_neither_trouble_nor_history(seen: Seen) -> None:
 
 @of("hotplug")
 def test_cpus_that_come_and_go_are_survived(seen: Seen) -> None:
-    """A scheduler that has to go when a CPU goes or comes is loaded afresh, unpunished."""
+    """A scheduler that leaves when a CPU goes or comes is loaded again, without a quarantine."""
     assert runs(seen["without"], "fifo", "operator")
     assert runs(seen["status"], "fifo", "operator")
     assert "quarantined" not in kinds(seen["events"])
@@ -392,7 +395,7 @@ def test_cpus_that_come_and_go_are_survived(seen: Seen) -> None:
 
 @of("foreign_scheduler")
 def test_a_foreign_scheduler_is_left_alone(seen: Seen) -> None:
-    """A scheduler that somebody else loaded is named in the status and an event, and runs on."""
+    """A foreign scheduler is named in the status and in an event, and keeps running."""
     assert seen["before"]["foreign"] == "fifo"
     assert seen["before"]["loaded"] is None
     assert "fifo" in told(seen["events"], "foreign-scheduler")
@@ -413,7 +416,7 @@ def test_nothing_is_loaded_over_a_foreign_scheduler(seen: Seen) -> None:
 
 @of("two_trials_at_once")
 def test_of_two_trials_at_once_one_is_refused(seen: Seen) -> None:
-    """One client's trial is begun, the other's refused with what is under way."""
+    """One client's trial starts; the other is refused with the reason."""
     types = sorted(each["type"] for each in seen["results"])
     assert types == ["", "busy"]
     busy = next(each for each in seen["results"] if each["type"])
@@ -434,7 +437,7 @@ def test_a_trial_is_ended_by_hand(seen: Seen) -> None:
 
 @of("asked")
 def test_in_ask_mode_a_trial_waits_for_approval(seen: Seen) -> None:
-    """Nothing is loaded until the operator approves; the approval is told as an event."""
+    """Nothing is loaded until the operator approves; the approval is an event."""
     assert seen["first"]["state"] == "awaiting-approval"
     assert seen["first"]["approval"] in told(seen["events"], "approval-wanted")
     assert at_rest(seen["before"])
@@ -444,7 +447,7 @@ def test_in_ask_mode_a_trial_waits_for_approval(seen: Seen) -> None:
 
 @of("asked")
 def test_asked_twice_a_person_is_asked_once(seen: Seen) -> None:
-    """The same request again is answered with the trial that waits; another one waits beside it."""
+    """The answer to the same request is the waiting trial; a different request waits beside it."""
     assert seen["again"] == seen["first"]
     assert [each["id"] for each in seen["before"]["approvals"]] == [
         seen["first"]["approval"],
@@ -454,7 +457,7 @@ def test_asked_twice_a_person_is_asked_once(seen: Seen) -> None:
 
 @of("asked")
 def test_a_declined_trial_never_starts(seen: Seen) -> None:
-    """Declined with a reason, it is over, and cannot be approved any more."""
+    """After a decline with a reason, the trial is over and cannot be approved any more."""
     assert seen["declined"]["state"] == "declined"
     assert seen["declined"]["reason"] == "not today"
     assert seen["twice"]["type"] == "not-found"
@@ -462,14 +465,14 @@ def test_a_declined_trial_never_starts(seen: Seen) -> None:
 
 @of("asked")
 def test_an_approval_in_a_busy_moment_is_not_lost(seen: Seen) -> None:
-    """While another trial runs the approval is refused, and goes on waiting."""
+    """While another trial runs, the approval is refused, and the trial keeps waiting."""
     assert seen["busy"]["type"] == "busy"
     assert seen["still_waits"]["state"] == "awaiting-approval"
 
 
 @of("observed")
 def test_in_observe_mode_nothing_is_tried(seen: Seen) -> None:
-    """A trial is refused with what to change; the operator's own hand is free."""
+    """A trial is refused with what to change; the operator can still act by hand."""
     assert seen["trial"]["type"] == "not-allowed"
     assert "autonomy" in seen["trial"]["hint"]
     assert seen["hold"]["loaded"]["name"] == "fifo"

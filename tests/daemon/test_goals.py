@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""By what an episode is judged that a person asked for."""
+"""The objective and guards of an episode that a person asked for."""
 
 import asyncio
 from contextlib import nullcontext
@@ -59,7 +59,7 @@ async def no_warnings(*asked: str) -> list[str]:
 
 
 class Machine:
-    """The acting side, with episodes that are real and nothing behind them."""
+    """The acting side, with real episodes and nothing behind them."""
 
     def __init__(self, *declared: Declared) -> None:
         self.said: list[str] = []
@@ -166,7 +166,7 @@ def guards(view: EpisodeView) -> list[tuple[str, str]]:
 
 
 def test_a_goal_becomes_an_objective_and_guards() -> None:
-    """They are in the view and in the journal."""
+    """Objective and guards are in the view and in the journal."""
     machine = Machine()
     view = machine.open(GOAL)
     assert (view.objective, view.question) == (TYPING, "")
@@ -175,7 +175,8 @@ def test_a_goal_becomes_an_objective_and_guards() -> None:
 
 
 def test_what_a_person_gives_so_that_it_can_be_measured_wins() -> None:
-    """Each by itself: the objective leaves the guards of the words, and the other way round."""
+    """Each works alone: a given objective keeps the guards of the words, and the other way
+    round."""
     view = Machine().open(GOAL, "response p95 < 20ms")
     assert view.objective == "response p95 < 20ms"
     assert guards(view) == [GOES_ON]
@@ -202,7 +203,7 @@ def test_a_text_that_cannot_be_understood_opens_nothing(
 
 
 def test_an_open_question_is_told_and_no_trial_is_started_before_it_is_answered() -> None:
-    """Nothing is judged by the nearest guess; an advisor that names the objective may go on."""
+    """Nothing is judged by a guess; an advisor that gives an objective may continue."""
     machine = Machine()
     view = machine.open("make it better, but do not starve the backup")
     assert view.objective == ""
@@ -218,7 +219,7 @@ def test_an_open_question_is_told_and_no_trial_is_started_before_it_is_answered(
 
 
 def test_an_advisor_corrects_how_the_words_were_read() -> None:
-    """Its objective is in the episode's view from there on, and guards of the words stay."""
+    """From then on its objective is in the episode's view, and the guards of the words stay."""
     machine = Machine()
     machine.open(GOAL)
     view = machine.check(
@@ -229,7 +230,7 @@ def test_an_advisor_corrects_how_the_words_were_read() -> None:
 
 
 def test_no_advisor_corrects_what_a_person_said() -> None:
-    """Neither another objective nor a weaker guard."""
+    """Neither another objective nor a weaker guard is accepted."""
     machine = Machine()
     machine.open(GOAL, "response p99", GOES_ON)
     refused = machine.refused("cpu")
@@ -240,7 +241,7 @@ def test_no_advisor_corrects_what_a_person_said() -> None:
 
 
 def test_a_goal_in_no_words_is_what_suits_the_workload() -> None:
-    """And so is what the operator declared, where the words do not tell."""
+    """The default for the workload decides, or the objective that the operator declared."""
     assert Machine().open(ANY_GOAL).objective == "response p95; completions"
     declared = Declared(EDITOR, parse_objective("response p90 < 1ms"))
     view = Machine(declared).open("make it better")

@@ -30,7 +30,7 @@ def guards(trial: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_the_goal_is_an_objective_and_a_guard_by_name(seen: dict[str, Any]) -> None:
-    """Typing is judged by response time, and that the backup goes on by its CPU time."""
+    """Typing is judged by response time, and the backup by its CPU time."""
     episode = seen["good"]["episode"]
     assert episode["question"] == ""
     assert episode["objective"].startswith("response p99")
@@ -38,14 +38,14 @@ def test_the_goal_is_an_objective_and_a_guard_by_name(seen: dict[str, Any]) -> N
 
 
 def test_a_line_that_serves_the_editor_first_is_kept(seen: dict[str, Any]) -> None:
-    """The editor answers sooner, and the backup goes on: both are said."""
+    """The text says that the editor answers sooner and that the backup goes on."""
     trial = seen["good"]["trial"]
     assert trial["state"] == "kept", trial["reason"]
     assert guards(trial)[BACKUP]["state"] == "held"
 
 
 def test_a_line_that_starves_the_backup_is_rolled_back_for_that(seen: dict[str, Any]) -> None:
-    """However soon the editor answers under it."""
+    """A line that starves the backup is rolled back, however soon the editor answers."""
     trial = seen["starves the backup"]["trial"]
     assert trial["state"] == "rolled-back"
     assert "backup" in trial["reason"]
@@ -54,7 +54,7 @@ def test_a_line_that_starves_the_backup_is_rolled_back_for_that(seen: dict[str, 
 def test_a_scheduler_that_starves_one_kernel_thread_is_rolled_back_for_that(
     seen: dict[str, Any],
 ) -> None:
-    """The thread is named, with how long it waited."""
+    """The text names the thread, and how long it waited."""
     trial = seen["starves one thread"]["trial"]
     assert trial["state"] == "rolled-back"
     assert "khugepaged" in trial["reason"]

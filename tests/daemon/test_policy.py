@@ -48,7 +48,7 @@ CANONICAL = "slice 3ms"
 
 
 class Bench:
-    """Candidates whose build and verifier are pretended; everything before is real."""
+    """Candidates with a fake build and verifier; everything before these is real."""
 
     def __init__(self, state: Path) -> None:
         self.state = state
@@ -103,7 +103,7 @@ def bench(tmp_path: Path) -> Bench:
 
 
 def test_a_line_becomes_a_proven_candidate(bench: Bench) -> None:
-    """Its C is stored and passes the gates that a source passes; the time of each is told."""
+    """Its C is stored and passes the gates of a source, with the time of each."""
     made = bench.make(policy=LINE)
     assert made.kind is EntryKind.POLICY
     assert made.name.startswith("policy-")
@@ -119,7 +119,7 @@ def test_a_line_becomes_a_proven_candidate(bench: Bench) -> None:
 
 
 def test_the_same_policy_is_the_same_candidate(bench: Bench) -> None:
-    """However it is written, it has one name and one id, and is proven once."""
+    """Different spellings have one name and one id, and are proven once."""
     first = bench.make(policy=LINE)
     again = bench.make(policy=f"  {CANONICAL} ;  # as before")
     assert again.id == first.id
@@ -131,7 +131,7 @@ def test_the_same_policy_is_the_same_candidate(bench: Bench) -> None:
 
 
 def test_the_sources_on_disk_are_bounded(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The oldest go first, and one that is asked for again counts as new."""
+    """The oldest go first, and a repeated request makes a candidate new."""
     monkeypatch.setattr(making, "MOST_SOURCES", 2)
     first, second = bench.make(policy="slice 1ms"), bench.make(policy="slice 2ms")
     for number, source in enumerate(bench.built):
@@ -145,7 +145,8 @@ def test_the_sources_on_disk_are_bounded(bench: Bench, monkeypatch: pytest.Monke
 
 
 def test_a_refused_policy_is_a_fault_with_its_column(bench: Bench) -> None:
-    """Nothing is stored, built or told of what cannot be read; the line comes with a caret."""
+    """An unreadable policy is neither stored nor built nor reported; the answer has the line with a
+    caret."""
     fault = bench.refused(policy="slice fase")
     assert fault.type is FaultType.BAD_POLICY
     assert fault.where == "column 7"
@@ -157,7 +158,7 @@ def test_a_refused_policy_is_a_fault_with_its_column(bench: Bench) -> None:
 
 
 def test_a_user_of_this_machine_can_be_named(bench: Bench) -> None:
-    """Users by name and CPU numbers are checked against the machine that we are on."""
+    """User names and CPU numbers are checked against this machine."""
     assert bench.make(policy='user = "root" { slice 1ms }').proven
     fault = bench.refused(policy='user = "no-such-user-here" { slice 1ms }')
     assert fault.type is FaultType.BAD_POLICY
@@ -176,7 +177,7 @@ def test_what_userspace_must_supply_goes_with_it(bench: Bench) -> None:
 
 
 def test_the_parameters_of_a_policy_are_checked_and_live(bench: Bench) -> None:
-    """They are those of its own manifest, with units; each can be changed while it runs."""
+    """Its parameters are those of its manifest, with units; each can be changed while it runs."""
     plain = bench.make(policy=LINE)
     assert plain.manifest is not None
     parameter = next(each for each in plain.manifest.params if each.when is When.LIVE)
@@ -191,7 +192,7 @@ def test_the_parameters_of_a_policy_are_checked_and_live(bench: Bench) -> None:
 
 
 def test_use_configures_a_scheduler_of_the_library(bench: Bench) -> None:
-    """The candidate is that scheduler's own, as if it had been named with its parameters."""
+    """The candidate is that of the named scheduler with these parameters."""
     used = bench.make(policy="use fifo slice_ns=3ms")
     assert (used.kind, used.library, used.policy) == (EntryKind.BPF, "fifo", "")
     assert used.parameters == {"slice_ns": 3_000_000}
@@ -205,7 +206,7 @@ def test_use_configures_a_scheduler_of_the_library(bench: Bench) -> None:
 def test_use_configures_an_installed_scheduler(
     bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A switch takes `true` as written; one that is not installed is told."""
+    """A switch takes `true` as it is written; a program that is not installed is reported."""
     assert bench.refused(policy="use scx_lavd performance=true").type is FaultType.NOT_INSTALLED
     program = tmp_path / "bin" / "scx_lavd"
     program.parent.mkdir()
@@ -220,7 +221,7 @@ def test_use_configures_an_installed_scheduler(
 
 
 def test_a_policy_of_the_library_is_used_by_its_name(bench: Bench) -> None:
-    """It is compiled like a line, and keeps the name and the tags of its entry."""
+    """A policy entry is compiled like a line, and keeps its name and tags."""
     bench.entry("calm", LINE + "\n")
     made = bench.make(library="calm")
     assert (made.kind, made.name, made.library) == (EntryKind.POLICY, "calm", "calm")
@@ -244,7 +245,7 @@ def test_policies_of_the_library_may_not_use_each_other_in_a_ring(bench: Bench) 
 
 
 class Prize:
-    """A library to win a place in."""
+    """A library for winners."""
 
     def __init__(self, state: Path) -> None:
         self.state = state
@@ -314,7 +315,8 @@ def winner(bench: Bench) -> Candidate:
 
 
 def test_a_kept_policy_is_saved_to_the_library(prize: Prize, winner: Candidate) -> None:
-    """It is an entry like any other: for what it won on, from where, and found at once."""
+    """The winner is an entry like any other, with the workload it won on and its origin, and is
+    found at once."""
     prize.end(prize.trial(winner))
     found = load_catalog(prize.state)
     assert found.warnings == ()
@@ -337,7 +339,7 @@ def test_a_kept_policy_is_saved_to_the_library(prize: Prize, winner: Candidate) 
 def test_only_policies_that_were_kept_are_saved(
     prize: Prize, bench: Bench, winner: Candidate
 ) -> None:
-    """Nothing is saved of what was rolled back, or is C, or is in the library already."""
+    """A policy that was rolled back, a scheduler in C and an existing entry are not saved."""
     prize.end(prize.trial(winner, TrialChange.ROLLED_BACK))
     prize.end(prize.trial(bench.make(library="fifo")))
     prize.end(prize.trial(replace(winner, library=winner.name)))
@@ -355,7 +357,7 @@ def test_a_winner_that_is_loaded_later_is_saved_then(prize: Prize, winner: Candi
 
 
 def test_an_entry_is_never_overwritten(prize: Prize, winner: Candidate) -> None:
-    """What has the name already stays as it is, whether it is an entry or not."""
+    """An existing folder of that name stays unchanged, whether it is an entry or not."""
     folder = prize.state / "generated" / winner.name
     folder.mkdir(parents=True)
     (folder / "precious").write_text("x")
@@ -367,7 +369,7 @@ def test_an_entry_is_never_overwritten(prize: Prize, winner: Candidate) -> None:
 
 
 def test_a_second_win_changes_nothing(prize: Prize, winner: Candidate) -> None:
-    """The entry of the first one stays, and that is no trouble."""
+    """The first entry stays, and nothing is reported."""
     prize.end(prize.trial(winner))
     (before,) = ((each / "manifest.toml").read_text() for each in prize.saved)
     prize.end(replace(prize.trial(winner), id="t-9999"))
@@ -379,7 +381,7 @@ def test_a_second_win_changes_nothing(prize: Prize, winner: Candidate) -> None:
 def test_the_library_does_not_grow_without_bounds(
     prize: Prize, winner: Candidate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """When it is full, that is told, and nothing is removed for the newcomer."""
+    """A full library is reported, and nothing is removed for the new entry."""
     monkeypatch.setattr(saving, "MOST_SAVED", 2)
     for name in ("one", "two"):
         (prize.state / "generated" / name).mkdir(parents=True)
@@ -402,7 +404,7 @@ def test_a_folder_that_cannot_be_written_is_trouble_and_no_failure(
 
 
 def test_what_an_interrupted_saving_left_is_cleared_away(prize: Prize, winner: Candidate) -> None:
-    """A draft is never an entry, and the next saving removes it; nothing else is left over."""
+    """A draft is never an entry, and the next save removes it; nothing else remains."""
     draft = prize.state / "generated" / ".new-x" / winner.name
     draft.mkdir(parents=True)
     assert winner.name not in load_catalog(prize.state).entries
@@ -418,7 +420,8 @@ def test_what_an_interrupted_saving_left_is_cleared_away(prize: Prize, winner: C
 def test_hostile_words_of_a_workload_are_harmless_in_a_manifest(
     prize: Prize, winner: Candidate
 ) -> None:
-    """A name that is no text, or is made to end a string, is written so that it can be read."""
+    """A name that is not text, or that would end a string, is escaped so that the file can be
+    parsed."""
     trial = prize.trial(winner)
     trial.reason = 'x"\n[[params]]\nname = "y"\udc80\x1b[31m'
     prize.end(trial)
@@ -448,7 +451,7 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[running.Running
 
 
 def test_a_client_gets_the_fault_as_the_compiler_raised_it(daemon: running.Running) -> None:
-    """Over the socket nothing of the place, the caret and the hint is lost."""
+    """The place, the caret and the hint arrive through the socket."""
     with daemon.control() as client, pytest.raises(Fault) as caught:
         client.create_candidate(CandidateRequest(policy="slice 3ms; slice fase"))
     fault = caught.value

@@ -69,7 +69,7 @@ def test_a_winner_is_in_the_library_after_a_restart(seen: dict[str, Any]) -> Non
 
 
 def test_what_was_proven_ahead_goes_into_its_trial_without_a_gate(seen: dict[str, Any]) -> None:
-    """The candidate is answered proven, its trial begins, and no gate was begun in between."""
+    """The candidate is proven at once and its trial begins, without any gate in between."""
     prepared = seen["prepared"]
     assert prepared["view"]["proven"]
     assert prepared["trial"]["scheduler"] == prepared["name"]
@@ -78,7 +78,7 @@ def test_what_was_proven_ahead_goes_into_its_trial_without_a_gate(seen: dict[str
 
 
 def test_after_a_restart_it_is_ready_on_a_busy_machine(seen: dict[str, Any]) -> None:
-    """Every gate that was run answers from what it remembers: nothing is built or loaded."""
+    """Every gate answers from its cache: nothing is built or loaded."""
     again = seen["remembered"]
     assert again["view"]["proven"]
     gates = [each for each in again["view"]["gates"] if not each["skipped"]]

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What is proven ahead: when, of what, and what is told of it. The gates here are pretended, and
-the work that they do is a child that runs until it is allowed to end or is given up."""
+"""What is proven ahead, when, and what is reported. The gates are fakes, and their work is a child
+that runs until it may end or is given up."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -54,7 +54,7 @@ def machine(utilisation: float, runnable: int) -> MachineSignals:
 
 @dataclass
 class Bench:
-    """A preparation of three schedulers, and what it meets."""
+    """A preparation of three schedulers."""
 
     folder: Path
     refused: str = ""
@@ -128,7 +128,7 @@ class Bench:
         )
 
     async def told(self, kind: EventKind) -> Event:
-        """The newest event of this kind, awaited."""
+        """Wait for the newest event of this kind."""
         async with asyncio.timeout(LIMIT_S):
             while not any(each.kind is kind for each in self.events):
                 self.heard.clear()
@@ -139,7 +139,7 @@ class Bench:
 def playing(
     bench: Bench, scene: Callable[[Preparation], Coroutine[Any, Any, None]]
 ) -> PreparationView:
-    """The preparation runs while the scene is played; returns how far it is then."""
+    """Runs the preparation during the scene; returns its progress."""
 
     async def play() -> PreparationView:
         preparation = bench.made()
@@ -170,7 +170,7 @@ def states(view: PreparationView) -> dict[str, PreparedState]:
 
 
 def test_all_are_proven_once_the_machine_is_idle(tmp_path: Path) -> None:
-    """Each passes the gates once, and the end is told with how many are ready."""
+    """Each passes the gates once, and the last report says how many are ready."""
     bench = Bench(tmp_path)
 
     async def scene(preparation: Preparation) -> None:
@@ -188,7 +188,8 @@ def test_all_are_proven_once_the_machine_is_idle(tmp_path: Path) -> None:
 
 
 def test_a_busy_machine_is_left_alone_but_for_what_is_remembered(tmp_path: Path) -> None:
-    """After a restart what the gates remember is ready at once; the rest waits for idle CPU."""
+    """After a restart, what the gates remember is ready at once, and the rest waits for idle
+    CPUs."""
     bench = Bench(tmp_path, remembered={"fair"})
 
     async def scene(preparation: Preparation) -> None:
@@ -228,7 +229,7 @@ def test_a_refusal_is_told_and_the_others_go_on(tmp_path: Path) -> None:
 
 
 def test_an_episode_interrupts_and_its_end_lets_it_go_on(tmp_path: Path) -> None:
-    """What is under way ends at once, nothing is begun meanwhile, and then it is begun again."""
+    """The work under way ends at once, nothing starts meanwhile, and afterwards it starts again."""
     bench = Bench(tmp_path, endless={"fair"})
     interrupted = asyncio.Event()
 
@@ -263,7 +264,7 @@ def test_an_episode_interrupts_and_its_end_lets_it_go_on(tmp_path: Path) -> None
 
 
 def test_who_asks_for_a_candidate_waits_for_no_preparation(tmp_path: Path) -> None:
-    """A client's candidate is proven while what was under way ahead is given up."""
+    """A client's candidate is proven, and the work that was under way ahead is given up."""
     bench = Bench(tmp_path, endless={"fifo"})
     under_way = asyncio.Event()
     bench.on_begun = lambda name: under_way.set()
@@ -282,7 +283,7 @@ def test_who_asks_for_a_candidate_waits_for_no_preparation(tmp_path: Path) -> No
 
 
 def test_another_compiler_makes_all_of_it_due_again(tmp_path: Path) -> None:
-    """What was proven with the one before is proven anew; nobody has to ask for it."""
+    """Schedulers that were proven with the previous one are proven again, without a request."""
     bench = Bench(tmp_path, wanted=[FIFO])
 
     async def scene(preparation: Preparation) -> None:
@@ -300,7 +301,7 @@ def test_another_compiler_makes_all_of_it_due_again(tmp_path: Path) -> None:
 
 
 def test_without_sched_ext_nothing_is_prepared_and_that_is_said(tmp_path: Path) -> None:
-    """The reason is the kernel's, and nothing is begun."""
+    """The reason is the kernel's, and nothing starts."""
     bench = Bench(tmp_path, impossible="this kernel has no sched_ext")
 
     async def scene(preparation: Preparation) -> None:
@@ -313,7 +314,7 @@ def test_without_sched_ext_nothing_is_prepared_and_that_is_said(tmp_path: Path) 
 
 
 def test_in_an_episode_what_was_proven_ahead_is_there(tmp_path: Path) -> None:
-    """The advisor's request is answered without a gate, whatever was recorded since."""
+    """The advisor's request needs no gate, whatever was recorded since."""
     bench = Bench(tmp_path, wanted=[FIFO])
 
     async def scene(preparation: Preparation) -> None:
@@ -342,7 +343,7 @@ def test_what_is_wanted_is_the_library_and_the_lines(tmp_path: Path) -> None:
 
 
 def test_trouble_of_the_machine_is_no_refusal(tmp_path: Path) -> None:
-    """A tool that is missing fails the preparation, and says nothing against the scheduler."""
+    """A missing tool ends the preparation, and does not count against the scheduler."""
     bench = Bench(tmp_path, wanted=[FIFO])
 
     def missing(name: str) -> None:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A recording is judged as the machine was: the daemon on a pretended machine, and a replay of the
-very lines that it saw, come to the same decisions."""
+"""A replay judges as the daemon did: the daemon on a fake machine, and a replay of the same lines,
+make the same decisions."""
 
 import json
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ KINDS = {
 
 
 def mark(home: House, kind: str, **others: object) -> None:
-    """A mark among the lines that the daemon saw, now."""
+    """Put a mark after the lines that the daemon has seen."""
     home.lines.append(json.dumps({"mark": kind, "at": home.clock.now, **others}))
 
 
@@ -32,7 +32,7 @@ def marked_trial(home: House, candidate: str) -> None:
 
 
 async def mark_windows(home: House, trial: str) -> None:
-    """Let the trial go on to its end, with a mark after the lines of each window."""
+    """Let the trial run to its end, with a mark after the lines of each window."""
     known = home.daemon.trials.get(trial)
     seen = 0
     while not known.ended:
@@ -51,14 +51,14 @@ def replayed(home: House, folder: Path) -> list[ReplayEvent]:
 
 
 def decisions(home: House) -> Iterator[tuple[float, str, str]]:
-    """What the daemon decided by itself outside of trials: when, what, and about whom."""
+    """The daemon's decisions outside of trials: when, what, and about which workload."""
     for event in home.events:
         if event.kind in KINDS and not event.trial:
             yield event.at, KINDS[event.kind], event.workload
 
 
 def agree(home: House, folder: Path) -> list[ReplayEvent]:
-    """The replay's decisions, which are the daemon's."""
+    """The replay's decisions, which have to be the daemon's."""
     found = replayed(home, folder)
     own = [(each.at, each.kind, each.workload) for each in found if each.kind in KINDS.values()]
     assert own == list(decisions(home))
@@ -98,8 +98,8 @@ def test_degradations_and_recoveries_are_the_same(play: Play, tmp_path: Path) ->
 def test_numbers_of_another_scheduler_s_time_break_no_promise(
     play: Play, tmp_path: Path, began_s: float
 ) -> None:
-    """After a change of scheduler, what was measured from before it on counts in neither; what
-    was measured since counts in both."""
+    """After a change of scheduler, a measurement that began before it counts in neither; one that
+    began since counts in both."""
 
     async def story(home: House) -> None:
         for _ in range(20):
@@ -144,7 +144,8 @@ def test_a_kept_scheduler_goes_in_the_same_interval(play: Play, tmp_path: Path) 
 def test_a_trial_without_a_keep_has_the_same_verdict(
     play: Play, tmp_path: Path, p99_us: float
 ) -> None:
-    """No difference, worse with confidence, and harm that ends a window early."""
+    """The three other ends: no difference, worse with confidence, and harm that ends a window
+    early."""
 
     async def story(home: House) -> None:
         view = await home.trial(await home.candidate("tried", p99_us))

@@ -51,7 +51,7 @@ Told = tuple[str, str, int, int | None]
 
 
 class Maps:
-    """A loaded scheduler's maps: what it was told, in order, and what they hold."""
+    """A loaded scheduler's maps: the messages in their order, and the content."""
 
     ops = "stand_in"
 
@@ -116,11 +116,11 @@ class Stage:
         self.asked.put_nowait(which)
 
     async def hears(self, which: Processes) -> None:
-        """The next that the signals program is asked for is this."""
+        """Wait for the next request to the signals program, and compare it."""
         assert await self.asked.get() is which
 
     async def told(self, number: int) -> list[Told]:
-        """The next so many things that the scheduler is told."""
+        """The next messages to the scheduler, this many."""
         return [await self.maps.told.get() for _ in range(number)]
 
 
@@ -129,7 +129,7 @@ Scene = Callable[[Stage], Awaitable[None]]
 
 @pytest.fixture
 def play(tmp_path: Path) -> Callable[..., Stage]:
-    """Plays a scene to its end, which comes soon or is a failure."""
+    """Runs a scene to its end, which comes soon or is a failure."""
 
     def to_end(scene: Scene, known: tuple[tuple[RuntimeKey, LearnedRuntime], ...] = ()) -> Stage:
         async def whole() -> Stage:
@@ -176,7 +176,7 @@ def known(*words: str, seconds: float) -> tuple[RuntimeKey, LearnedRuntime]:
 
 
 def test_only_runs_that_ended_well_are_learned_from(play: Callable[..., Stage]) -> None:
-    """A failed, killed or never executed process says nothing of how long its like runs."""
+    """A failed, killed or never executed process says nothing about the runtime of similar ones."""
 
     async def scene(stage: Stage) -> None:
         take = stage.process_facts.take
@@ -194,7 +194,7 @@ def test_only_runs_that_ended_well_are_learned_from(play: Callable[..., Stage]) 
 def test_what_was_learned_is_stored_with_an_interval_and_at_the_end(
     play: Callable[..., Stage],
 ) -> None:
-    """Each estimate is stored once it changed, as a hash and figures only."""
+    """Each estimate is stored when it changes, as a hash and figures only."""
     line = next(iter(RECORDING.read_bytes().splitlines()))
 
     async def scene(stage: Stage) -> None:
@@ -209,8 +209,8 @@ def test_what_was_learned_is_stored_with_an_interval_and_at_the_end(
 
 
 def test_what_was_learned_survives_in_the_history(tmp_path: Path) -> None:
-    """A later run of the daemon expects what an earlier one learned; what cannot have been
-    learned is left out."""
+    """A later run of the daemon expects what an earlier one learned; impossible values are left
+    out."""
     troubles: list[str] = []
     before = opened(open_history(tmp_path / FILE), troubles.append)
     pair = known("gzip", "a", seconds=3)
@@ -229,7 +229,7 @@ def test_what_was_learned_survives_in_the_history(tmp_path: Path) -> None:
 
 
 def test_a_loaded_scheduler_is_told_of_all_processes(play: Callable[..., Stage]) -> None:
-    """Those with an expectation get it; of the others nothing is said."""
+    """Processes with an expectation get it; the others get nothing."""
 
     async def scene(stage: Stage) -> None:
         stage.proc.begin(2)
@@ -247,7 +247,7 @@ def test_a_loaded_scheduler_is_told_of_all_processes(play: Callable[..., Stage])
 
 
 def test_a_scheduler_without_facts_is_told_nothing(play: Callable[..., Stage]) -> None:
-    """No exec is asked for, and none is passed on, when nobody needs it."""
+    """Execs are neither requested nor passed on if nobody needs them."""
 
     async def scene(stage: Stage) -> None:
         stage.proc.begin(10, "gzip", "a")
@@ -279,7 +279,7 @@ def test_what_a_run_taught_is_told_of_the_next(play: Callable[..., Stage]) -> No
 
 
 def test_another_program_ends_an_expectation(play: Callable[..., Stage]) -> None:
-    """A process that executes something unknown is no longer expected to be what it was."""
+    """A process that executes an unknown program loses its earlier expectation."""
 
     async def scene(stage: Stage) -> None:
         stage.proc.begin(10, "gzip", "a")
@@ -295,7 +295,7 @@ def test_another_program_ends_an_expectation(play: Callable[..., Stage]) -> None
 def test_nothing_is_left_of_a_process_that_ended_meanwhile(
     play: Callable[..., Stage], how: str
 ) -> None:
-    """What is put for a process that is over is taken back: its number will be another's."""
+    """The entry of an ended process is removed: another process will get its number."""
 
     async def scene(stage: Stage) -> None:
         stage.process_facts.loaded(JOBS, stage.maps)
@@ -310,7 +310,8 @@ def test_nothing_is_left_of_a_process_that_ended_meanwhile(
 
 
 def test_masks_say_which_selectors_match(play: Callable[..., Stage]) -> None:
-    """By the whole command line, and by the unit; at load only what matches is told."""
+    """Selectors match the whole command line and the unit; at the load, only matching processes are
+    passed on."""
 
     async def scene(stage: Stage) -> None:
         stage.proc.begin(10, "bash")
@@ -330,7 +331,7 @@ def test_masks_say_which_selectors_match(play: Callable[..., Stage]) -> None:
 
 
 def test_a_cut_command_line_is_read_whole(play: Callable[..., Stage]) -> None:
-    """What the signals program tells of a long command line is not all that is matched."""
+    """A long command line is matched beyond the part that the signals program reports."""
 
     async def scene(stage: Stage) -> None:
         stage.process_facts.loaded(
@@ -347,7 +348,7 @@ def test_a_cut_command_line_is_read_whole(play: Callable[..., Stage]) -> None:
 
 
 def test_execs_that_were_lost_are_caught_up_on(play: Callable[..., Stage]) -> None:
-    """When execs went untold, all processes are looked at; so when too many wait."""
+    """After lost execs all processes are checked, and also if too many wait."""
     raw = json.loads(next(iter(RECORDING.read_bytes().splitlines())))
     line = SignalsLine.model_validate_json(json.dumps({**raw, "lost_execs": 3}))
 
@@ -374,7 +375,7 @@ def test_execs_that_were_lost_are_caught_up_on(play: Callable[..., Stage]) -> No
 def test_a_scheduler_that_takes_nothing_is_no_trouble(
     play: Callable[..., Stage], type: FaultType
 ) -> None:
-    """A full map, or a scheduler that is gone: the next one is told all the same."""
+    """After a full map or a lost scheduler, the next scheduler still gets everything."""
 
     async def scene(stage: Stage) -> None:
         stage.proc.begin(10, "gzip", "a")
@@ -392,7 +393,7 @@ def test_a_scheduler_that_takes_nothing_is_no_trouble(
 
 
 def test_a_profile_says_what_ended_processes_show() -> None:
-    """Jobs of very different length, and many processes a second, are told as such."""
+    """Jobs of very different length and many processes a second are recognised."""
     jobs = Jobs()
     for seconds in (1.0, 1.1, 0.9, 1.0):
         jobs.ended("comm:gzip", seconds * 1e6, 10.0)

@@ -35,8 +35,8 @@ def test_runs_are_stored_without_their_arguments(seen: Seen) -> None:
 
 @pytest.mark.parametrize("run", ["second", "third"])
 def test_a_second_run_is_expected_to_take_as_long(seen: Seen, run: str) -> None:
-    """`jobs` is told what the first run taught, before and after a restart of the daemon; of what
-    never ran it is told nothing."""
+    """`jobs` gets what the first run taught, before and after a restart of the daemon, and nothing
+    about a job that never ran."""
     found = seen["learning"][run]
     assert found["short"] == pytest.approx(RUNS["short"] * 1e9, rel=0.2)
     assert found["long"] == pytest.approx(RUNS["long"] * 1e9, rel=0.2)
@@ -45,7 +45,7 @@ def test_a_second_run_is_expected_to_take_as_long(seen: Seen, run: str) -> None:
 
 @pytest.mark.parametrize("run", ["second", "third"])
 def test_nothing_is_left_of_jobs_that_ended(seen: Seen, run: str) -> None:
-    """The kernel side forgets a process with its end."""
+    """The kernel side forgets a process when it ends."""
     assert not seen["learning"][run]["long_left"]
     assert not seen["learning"][run]["short_left"]
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the host takes, from the text of /proc/stat."""
+"""The CPU time that the host takes, from the text of /proc/stat."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from daemon.signals.steal_time import StolenTime, steal_ticks
 
 
 class Host:
-    """Gives /proc/stat after each interval of 100 ticks in which so many were stolen."""
+    """Gives /proc/stat after each interval of 100 ticks, with this many stolen."""
 
     def __init__(self) -> None:
         self.idle = self.steal = 0
@@ -22,7 +22,7 @@ class Host:
 
 
 def test_the_figures_of_the_whole_machine_are_read() -> None:
-    """Guest time, which is in user time already, is not counted twice."""
+    """Guest time is part of user time and is not counted twice."""
     assert steal_ticks("cpu  10 1 5 80 2 1 1 7 50 3\ncpu0 9 9 9 9 9 9 9 9\nintr 5\n") == (7, 107)
     assert steal_ticks("") == (0, 0)
 
@@ -35,7 +35,7 @@ def test_a_host_that_takes_something_now_and_then_is_noticed() -> None:
 
 
 def test_what_is_always_taken_is_the_machine_as_it_is() -> None:
-    """Only what goes beyond the usual spoils a window."""
+    """Only steal time beyond the usual spoils a window."""
     host = Host()
     stolen = StolenTime(host.read)
     for _ in range(10):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Whole trials on a pretended machine, from what is asked for to what runs afterwards."""
+"""Whole trials on a fake machine, from the request to what runs afterwards."""
 
 import pytest
 
@@ -33,7 +33,7 @@ def test_a_better_scheduler_is_kept(play: Play) -> None:
 
 
 def test_a_scheduler_that_changes_nothing_is_rolled_back(play: Play) -> None:
-    """Without a difference the default runs again, and a pause follows."""
+    """If there is no difference, the default runs again, and a pause follows."""
 
     async def story(home: House) -> None:
         view = await home.trial(await home.candidate("same", USUAL_US))
@@ -66,7 +66,7 @@ def test_a_trial_that_does_harm_is_stopped_within_its_first_windows(play: Play) 
 
 
 def test_a_winner_that_is_not_to_stay_is_put_back(play: Play) -> None:
-    """With `keep` off the verdict is a keep, and what ran before runs again."""
+    """With `keep` off, the verdict is a keep, and the earlier scheduler runs again."""
 
     async def story(home: House) -> None:
         view = await home.trial(await home.candidate("better", BETTER_US), keep=False)
@@ -81,8 +81,8 @@ def test_a_winner_that_is_not_to_stay_is_put_back(play: Play) -> None:
 
 
 def test_a_client_feeds_its_own_windows(play: Play) -> None:
-    """The daemon switches the schedulers, the client brings the numbers, and nothing of it counts
-    towards the trials of an hour."""
+    """The daemon switches the schedulers, the client gives the numbers, and the trial does not
+    count towards those of an hour."""
 
     async def story(home: House) -> None:
         candidate = await home.candidate("better", BETTER_US)
@@ -105,7 +105,7 @@ def test_a_client_feeds_its_own_windows(play: Play) -> None:
 
 
 def test_the_operator_ends_a_trial(play: Play) -> None:
-    """A rollback in a trial puts back what ran before, with the operator's reason."""
+    """A rollback in a trial goes back to the earlier scheduler, with the operator's reason."""
 
     async def story(home: House) -> None:
         view = await home.trial(await home.candidate("better", BETTER_US))
@@ -120,7 +120,7 @@ def test_the_operator_ends_a_trial(play: Play) -> None:
 
 
 def test_the_end_of_the_daemon_ends_a_trial(play: Play) -> None:
-    """The kernel's own scheduler runs, whatever was kept before, and nothing loads any more."""
+    """The kernel's own scheduler runs, whatever was kept before, and nothing is loaded any more."""
 
     async def story(home: House) -> None:
         await home.kept("first")
@@ -154,7 +154,7 @@ def test_a_candidate_that_the_kernel_ejects_loses_its_trial(play: Play) -> None:
 
 
 def test_a_baseline_that_the_kernel_ejects_is_not_put_back(play: Play) -> None:
-    """Nothing is held against the candidate; what the kernel threw out does not run again."""
+    """The candidate gets no blame; the ejected scheduler does not run again."""
 
     async def story(home: House) -> None:
         first = await home.kept("first")
@@ -171,7 +171,8 @@ def test_a_baseline_that_the_kernel_ejects_is_not_put_back(play: Play) -> None:
 
 
 def test_a_baseline_that_asks_to_be_loaded_afresh_is_put_back(play: Play) -> None:
-    """The trial ends, since its windows say nothing any more, and what was kept runs again."""
+    """The trial ends, because its windows mean nothing any more, and the kept scheduler runs
+    again."""
 
     async def story(home: House) -> None:
         first = await home.kept("first")
@@ -200,7 +201,7 @@ def test_a_candidate_that_the_kernel_does_not_enable_fails_its_trial(play: Play)
 
 
 def test_a_candidate_that_cannot_be_loaded_fails_its_trial_and_no_more(play: Play) -> None:
-    """What the machine lacks is not held against a candidate."""
+    """A missing part of the machine does not count against a candidate."""
 
     async def story(home: House) -> None:
         candidate = await home.candidate("big", BETTER_US)
@@ -215,7 +216,7 @@ def test_a_candidate_that_cannot_be_loaded_fails_its_trial_and_no_more(play: Pla
 
 
 def test_where_what_ran_before_cannot_be_put_back_the_default_runs(play: Play) -> None:
-    """Then the trial failed, whatever it showed."""
+    """In that case the trial failed, whatever it showed."""
 
     async def story(home: House) -> None:
         await home.kept("first")
@@ -231,7 +232,7 @@ def test_where_what_ran_before_cannot_be_put_back_the_default_runs(play: Play) -
 
 
 def test_a_trial_that_is_over_cannot_be_changed(play: Play) -> None:
-    """Its state is final; whoever asks for another is refused."""
+    """Its state is final; a request for another state is refused."""
 
     async def story(home: House) -> None:
         view = await home.kept()
@@ -271,7 +272,7 @@ def test_a_trial_that_was_stopped_before_anything_was_compared_teaches_nothing(p
 
 
 def test_a_trial_that_did_harm_is_learned_from(play: Play) -> None:
-    """It was stopped early, too, and it is the best reason not to try the same again."""
+    """That trial was also stopped early, and it is the best reason not to try the same again."""
 
     async def story(home: House) -> None:
         await home.trial(await home.candidate("worse", WORSE_US))
@@ -287,7 +288,7 @@ def test_a_trial_that_did_harm_is_learned_from(play: Play) -> None:
 
 
 def test_under_ask_a_trial_waits_for_a_person(play: Play) -> None:
-    """Nothing is loaded before the approval, and then the trial runs as any other."""
+    """Nothing is loaded before the approval; then the trial runs like any other."""
 
     async def story(home: House) -> None:
         view = await home.trial(await home.candidate("better", BETTER_US))
@@ -304,8 +305,7 @@ def test_under_ask_a_trial_waits_for_a_person(play: Play) -> None:
 
 
 def test_under_ask_a_refusal_ends_the_trial_and_its_episode(play: Play) -> None:
-    """Nothing was loaded, the reason is the person's, and the same question cannot be answered
-    twice."""
+    """Nothing was loaded, the reason is the person's, and the question cannot be answered twice."""
 
     async def story(home: House) -> None:
         view = await home.trial(await home.candidate("better", BETTER_US))
@@ -321,7 +321,7 @@ def test_under_ask_a_refusal_ends_the_trial_and_its_episode(play: Play) -> None:
 
 
 def test_under_ask_the_same_request_is_one_question(play: Play) -> None:
-    """A client that asks again gets the trial that waits already."""
+    """A client that asks again gets the waiting trial."""
 
     async def story(home: House) -> None:
         candidate = await home.candidate("better", BETTER_US)
@@ -333,7 +333,7 @@ def test_under_ask_the_same_request_is_one_question(play: Play) -> None:
 
 
 def test_an_approval_while_another_trial_runs_waits_on(play: Play) -> None:
-    """It is refused as busy, and can be given again when the other trial is over."""
+    """The approval is refused as busy, and can be repeated when the other trial is over."""
 
     async def story(home: House) -> None:
         first = await home.trial(await home.candidate("first", BETTER_US))
@@ -363,7 +363,7 @@ def test_an_approved_trial_that_cannot_start_failed(play: Play) -> None:
 
 
 def test_under_observe_no_trial_starts(play: Play) -> None:
-    """What runs is what the operator's machine ran before; only advice is taken."""
+    """The machine's earlier scheduler keeps running; only advice is recorded."""
 
     async def story(home: House) -> None:
         fault = await home.refused(home.trial(await home.candidate("better", BETTER_US)))
@@ -406,7 +406,7 @@ def test_what_runs_already_is_not_tried(play: Play) -> None:
 
 
 def test_a_scheduler_by_hand_that_does_not_load_gives_way_to_what_ran(play: Play) -> None:
-    """What the kernel refuses is quarantined, and what ran before runs again."""
+    """A refused candidate is quarantined, and the earlier scheduler runs again."""
 
     async def story(home: House) -> None:
         await home.hold(await home.candidate("one", USUAL_US))

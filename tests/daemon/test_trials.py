@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What a trial makes of ejections and of windows that do not count, with a pretended kernel."""
+"""Ejections and windows that do not count in a trial, with a fake kernel."""
 
 import asyncio
 import contextlib
@@ -31,7 +31,7 @@ ITS_OWN = "runtime error: invalid DSQ 0x7"
 
 @dataclass
 class Kernel:
-    """Stands in for the loader; refuses or throws out as it is told to, in order."""
+    """A fake loader that refuses or ejects on request, in order."""
 
     refusals: list[str] = field(default_factory=list)
     loaded: Loaded | None = None
@@ -57,8 +57,8 @@ class Kernel:
 
 @dataclass
 class Signals:
-    """Stands in for the watch: an interval of a tenth of a second, always now. With `ended` the
-    workload answers so many requests in each."""
+    """A fake watch: an interval of a tenth of a second, always now. With `ended`, the workload
+    answers this many requests in each."""
 
     stolen: float = 0.0
     ended: int | None = None
@@ -99,7 +99,7 @@ class Signals:
 
 
 class Candid(Candidate):
-    """A candidate that is proven."""
+    """A proven candidate."""
 
     def loadable(self) -> Loadable:
         return Loadable(candidate=self.id, name=self.name, ops=self.name)
@@ -121,7 +121,7 @@ Play = Callable[..., Outcome]
 
 @pytest.fixture
 def play(monkeypatch: pytest.MonkeyPatch) -> Play:
-    """Plays a whole trial of `fair` with pauses and windows of no length."""
+    """Runs a whole trial of `fair` with pauses and windows of no length."""
     monkeypatch.setattr(trials_module, "EXCUSED_PAUSE_S", 0.01)
     usual = TrialSettings().model_copy(
         update={"window_s": 0.05, "settle_s": 0.0, "max_windows": 8, "samples_min": 1}
@@ -162,7 +162,7 @@ def play(monkeypatch: pytest.MonkeyPatch) -> Play:
 def test_an_ejection_that_is_not_its_doing_is_followed_by_another_try(
     play: Play,
 ) -> None:
-    """The trial goes on, and says why nothing is held against the scheduler."""
+    """The trial goes on, and says why the ejection does not count against the scheduler."""
     outcome = play(Kernel([EXCUSED]), Signals())
     assert outcome.trial.verdict is not None
     assert outcome.gone is None
@@ -173,7 +173,7 @@ def test_an_ejection_that_is_not_its_doing_is_followed_by_another_try(
 def test_what_is_thrown_out_again_and_again_could_not_be_measured(
     play: Play,
 ) -> None:
-    """After some tries the trial ends without a verdict, and without a scheduler that is lost."""
+    """After some attempts the trial ends without a verdict, and without blame for a scheduler."""
     outcome = play(Kernel([EXCUSED] * 10), Signals())
     assert outcome.trial.state is TrialState.UNMEASURED
     assert outcome.trial.verdict is None
@@ -186,7 +186,7 @@ def test_what_is_thrown_out_again_and_again_could_not_be_measured(
 def test_an_ejection_that_is_its_doing_ends_the_trial_at_once(
     play: Play,
 ) -> None:
-    """As ever."""
+    """The trial fails after one load."""
     outcome = play(Kernel([ITS_OWN]), Signals())
     assert outcome.trial.state is TrialState.FAILED
     assert outcome.gone is not None
@@ -218,7 +218,8 @@ def test_a_window_goes_on_until_enough_requests_have_ended(
 
 
 def test_what_ends_too_seldom_cannot_be_measured_in_this_time(play: Play) -> None:
-    """It is said after one window of the baseline, with what would do; nothing was loaded."""
+    """The trial says so after one window of the baseline, with the needed length; nothing was
+    loaded."""
     outcome = play(Kernel(), Signals(ended=0), "response p99", 50)
     assert outcome.trial.state is TrialState.UNMEASURED
     assert "cannot be measured in this time" in outcome.trial.reason

@@ -17,7 +17,7 @@ START = 1_700_000_000.0
 
 
 def seeded(seed: int) -> random.Random:
-    """Chance that repeats itself."""
+    """Random numbers that repeat."""
     return random.Random(seed)  # noqa: S311 - made-up delays, not secrets
 
 
@@ -89,8 +89,8 @@ def serving(
     noise: float = 0.05,
     run_share: float = 1.5,
 ) -> WorkloadObservation:
-    """One interval of a workload that answered `ended` requests in about `response_us` each; those
-    of `open_us` are still under way at its end."""
+    """One interval of a workload that answered `ended` requests in about `response_us` each; the
+    requests of `open_us` are unfinished at its end."""
     middle = response_us * math.exp(dice.gauss(0, noise))
     times = [middle * math.exp(dice.gauss(0, 0.2)) for _ in range(ended)]
     base = workload(
@@ -122,7 +122,7 @@ def serving(
 
 
 def interval(number: int, *workloads: WorkloadObservation, seconds: float = 5.0) -> Observation:
-    """The interval of that number, counted from the start of the recording."""
+    """The interval with this number, counted from the start of the recording."""
     return Observation(
         START + (number + 1) * seconds,
         seconds,

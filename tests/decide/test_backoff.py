@@ -22,7 +22,7 @@ LIMITS = LimitSettings(
 
 
 def test_a_clean_slate_may_try() -> None:
-    """Nothing has happened, nothing is in the way."""
+    """At the start nothing stops a trial."""
     Backoff().check_trial("c-1", NOW, LIMITS)
     assert Backoff().cooldown(NOW, LIMITS) is None
     assert Backoff().advice_only(NOW) is None
@@ -30,7 +30,7 @@ def test_a_clean_slate_may_try() -> None:
 
 
 def test_failures_in_a_row_double_the_cooldown_up_to_its_maximum() -> None:
-    """One, two, four, eight minutes, and then ten for ever."""
+    """The cooldowns are one, two, four and eight minutes, and then always ten."""
     state, now, spans = Backoff(), NOW, []
     for _ in range(6):
         state = backoff.failed(state, "no gain", now, LIMITS)
@@ -55,7 +55,7 @@ def test_a_keep_ends_the_row() -> None:
 
 
 def test_a_cooldown_is_a_fault_with_the_time_left() -> None:
-    """Who asks too early is told why, and when to come back."""
+    """A request that comes too early gets the reason, and when to come back."""
     state = backoff.failed(Backoff(), "worse", NOW, LIMITS)
     with pytest.raises(Fault) as caught:
         state.check_trial("c-1", NOW + 20, LIMITS)
@@ -65,7 +65,7 @@ def test_a_cooldown_is_a_fault_with_the_time_left() -> None:
 
 
 def test_trials_of_an_hour_are_counted() -> None:
-    """The fifth within an hour has to wait for the first to be an hour old."""
+    """The fifth within an hour waits until the first is an hour old."""
     state = Backoff()
     for minute in (0, 10, 20, 30):
         state = backoff.trial_started(state, NOW + 60 * minute)
@@ -102,7 +102,7 @@ def test_an_ejected_candidate_is_quarantined_and_longer_each_time() -> None:
 
 
 def test_repeated_trouble_ends_in_advice_only_and_that_ends_by_itself() -> None:
-    """Three ejections within an hour, of whichever candidates; then only advice for two hours."""
+    """Three ejections of any candidates within an hour lead to advice only, for two hours."""
     state = Backoff()
     for number in range(3):
         assert state.advice_only(NOW) is None
@@ -128,7 +128,7 @@ def test_ejections_far_apart_are_not_repeated_trouble() -> None:
 
 
 def test_the_operator_may_pardon() -> None:
-    """A pardoned candidate is in no quarantine, and starts anew."""
+    """A pardoned candidate has no quarantine and starts again from the beginning."""
     state = backoff.ejected(Backoff(), "c-1", "s", "stall", NOW, LIMITS)
     assert len(state.quarantined(NOW)) == 1
     pardoned = backoff.pardoned(state, "c-1")
@@ -145,14 +145,14 @@ def test_it_survives_being_written_down() -> None:
 
 @given(st.integers(1, 3000))
 def test_memory_and_numbers_stay_bounded(times: int) -> None:
-    """However often it fails, the state stays small and the waiting finite."""
+    """However often it fails, the state stays small and the wait finite."""
     state = Backoff(failures=times)
     state = backoff.failed(state, "x", NOW, LIMITS)
     assert state.cooldown_until <= NOW + LIMITS.cooldown_max_s
 
 
 def test_quarantines_remembered_are_bounded() -> None:
-    """Beyond the limit those free the longest are forgotten, never the newest."""
+    """Beyond the limit, those that have been free the longest are forgotten, never the newest."""
     state = Backoff()
     for number in range(backoff.MOST_REMEMBERED + 5):
         state = backoff.ejected(state, f"c-{number}", "s", "x", NOW + number, LIMITS)
@@ -161,7 +161,7 @@ def test_quarantines_remembered_are_bounded() -> None:
 
 
 def test_what_could_not_be_measured_is_held_against_nobody() -> None:
-    """A pause before the next trial, no quarantine, and no failure in the row."""
+    """An unmeasured trial leads to a pause, and to no quarantine and no counted failure."""
     state = backoff.unmeasured(Backoff(), "c-1", "fair", "could not be measured", NOW, LIMITS)
     assert state.failures == 0
     assert state.quarantined(NOW) == []

@@ -19,7 +19,7 @@ def learnt(values: list[float], size: int = 120) -> Baseline:
 
 @given(st.lists(st.floats(1, 1e6), min_size=1, max_size=60))
 def test_the_typical_value_is_the_median(values: list[float]) -> None:
-    """Of what fits into the ring, the centre is the median of the logarithms."""
+    """The centre is the median of the logarithms of the values in the ring."""
     assert learnt(values).typical == pytest.approx(
         math.exp(median(math.log(value) for value in values)), rel=1e-3
     )
@@ -41,7 +41,7 @@ def test_a_third_of_outliers_does_not_move_it() -> None:
 
 
 def test_a_quiet_signal_is_not_infinitely_significant() -> None:
-    """Values without any noise still leave a spread to measure by."""
+    """Values without any noise still have a spread above zero."""
     baseline = learnt([1000.0] * 50)
     assert baseline.z(1000) == pytest.approx(0, abs=1e-3)
     assert baseline.z(1100) < 2
@@ -49,7 +49,7 @@ def test_a_quiet_signal_is_not_infinitely_significant() -> None:
 
 
 def test_it_forgets_what_the_ring_no_longer_holds() -> None:
-    """After as many new values as the ring holds, nothing of the old level is left."""
+    """After enough new values to fill the ring, nothing of the old level remains."""
     baseline = learnt([1000.0] * 100 + [3000.0] * 60, 60)
     assert baseline.count == 60
     assert baseline.typical == pytest.approx(3000, rel=1e-3)
@@ -63,7 +63,7 @@ def test_512_workloads_stay_small() -> None:
 
 
 def test_the_past_is_not_changed_by_the_future() -> None:
-    """A state that was kept aside is the same after others were made from it."""
+    """A state stays the same after others were made from it."""
     before = learnt([1000.0] * 30, 30)
     held = list(before.ring)
     before.after(5000.0, 30)

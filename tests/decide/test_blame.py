@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Which ejections are held against a scheduler."""
+"""Which ejections count against a scheduler."""
 
 import pytest
 
@@ -20,7 +20,7 @@ from daemon.lifecycle.attachment import LEASE_RAN_OUT
 def test_what_began_before_or_names_no_cpu_is_excused(
     reason: str, ran_s: float, because: str
 ) -> None:
-    """The reason says why."""
+    """An excused ejection has a reason that says why."""
     assert because in excuse(reason, ran_s)
 
 
@@ -43,7 +43,8 @@ def test_what_a_scheduler_did_itself_is_not_excused(reason: str, ran_s: float) -
 
 
 def test_a_lease_that_ran_out_is_excused_where_the_machine_is_late_anyway() -> None:
-    """Who has no CPU renews nothing; that is the scheduler's doing only where it never was so."""
+    """A daemon without a CPU cannot renew the lease; that counts against the scheduler only if it
+    did not happen before."""
     reason = "its lease ran out: the daemon was not given the time to renew it"
     assert excuse(reason, 100.0) == ""
     assert "without it, too" in excuse(reason, 100.0, late_s=2.5)

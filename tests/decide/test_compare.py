@@ -31,13 +31,14 @@ def test_quantiles_of_t_are_those_of_the_table(confidence: float, freedom: int, 
 
 
 def test_many_degrees_of_freedom_are_the_normal_distribution() -> None:
-    """In the limit 95 % lie within 1.96."""
+    """With very many degrees of freedom, 95 % lie within 1.96."""
     assert critical(0.95, 100_000) == pytest.approx(1.95996, abs=1e-4)
     assert within(1.0, 1.0) == pytest.approx(0.5, abs=1e-9)
 
 
 def test_the_interval_covers_the_truth_as_often_as_it_says() -> None:
-    """Of many comparisons with unequal noise, about 95 % of intervals hold the true ratio."""
+    """In many comparisons with unequal noise, about 95 % of the intervals contain the true
+    ratio."""
     dice, held, rounds = seeded(11), 0, 1500
     for _ in range(rounds):
         baseline = [math.exp(dice.gauss(0, 0.1)) for _ in range(5)]
@@ -59,7 +60,7 @@ def test_swapping_the_arms_inverts_the_ratio(one: list[float], other: list[float
 
 
 def test_equal_values_do_not_make_an_interval_of_nothing() -> None:
-    """Windows that came out the same still leave some doubt."""
+    """Equal windows still leave some doubt."""
     ratio = ratio_of([100.0] * 4, [100.0] * 4, 0.95)
     assert ratio.value == pytest.approx(1)
     assert ratio.low < 0.99
@@ -67,13 +68,13 @@ def test_equal_values_do_not_make_an_interval_of_nothing() -> None:
 
 
 def test_the_permutation_test_counts_exactly() -> None:
-    """Four against four in perfect order is one way in seventy."""
+    """Four against four in perfect order is one arrangement of seventy."""
     assert permutation_p([5, 6, 7, 8], [1, 2, 3, 4]) == pytest.approx(1 / 70)
     assert permutation_p([1, 2, 3, 4], [5, 6, 7, 8]) == pytest.approx(1)
 
 
 def test_a_large_permutation_test_is_sampled_and_repeats_itself() -> None:
-    """Where not all ways can be tried, the same values still give the same answer."""
+    """If not all arrangements can be tried, the same values still give the same answer."""
     dice = seeded(4)
     baseline = [math.exp(dice.gauss(0, 0.2)) for _ in range(20)]
     candidate = [math.exp(dice.gauss(-0.5, 0.2)) for _ in range(20)]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What is said of a guard while its trial runs, and afterwards."""
+"""What is reported about a guard during its trial, and afterwards."""
 
 from collections.abc import Sequence
 
@@ -19,8 +19,8 @@ GUARD = parse_guard("comm:backup", "completions not worse than 20%")
 def windows(
     baseline: Sequence[float], candidate: Sequence[float], cpu: float = 50.0
 ) -> list[WindowView]:
-    """Windows with these values of the guard, in the order of a trial; `cpu` is what the guarded
-    workload gets of one CPU under the candidate, per cent."""
+    """Windows with these values of the guard, in the order of a trial; `cpu` is the guarded
+    workload's share of one CPU under the candidate, per cent."""
     left = {Arm.BASELINE: list(baseline), Arm.CANDIDATE: list(candidate)}
     found = []
     for arm in schedule(len(baseline) + len(candidate)):
@@ -43,7 +43,7 @@ def windows(
     ],
 )
 def test_a_guard_is_held_broken_unclear_or_unseen(made: list[WindowView], state: str) -> None:
-    """By name, with the medians of both arms where there are any."""
+    """The guard has its name, and the medians of both arms if they exist."""
     found = guard_view(made, GUARD, SETTINGS)
     assert found.workload == "comm:backup"
     assert found.text == "completions not worse than 20%"

@@ -26,12 +26,12 @@ def fault_of(text: str) -> Fault:
 
 
 def test_the_shipped_file_is_the_defaults() -> None:
-    """Installed as it is, it changes nothing."""
+    """The installed file changes nothing."""
     assert load(SHIPPED) == Config()
 
 
 def test_the_shipped_file_names_every_key_with_its_default() -> None:
-    """With every key made effective it still is the defaults, and no key is missing."""
+    """With every key switched on, it still has the defaults, and no key is missing."""
     text = re.sub(r"^#([a-z])", r"\1", SHIPPED.read_text(), flags=re.MULTILINE)
     config = parse(text, "shipped")
     assert config == Config()
@@ -52,7 +52,7 @@ def test_the_shipped_file_names_every_key_with_its_default() -> None:
 
 
 def test_the_examples_in_the_shipped_file_are_valid() -> None:
-    """Objectives and ignored workloads, when the comment signs are taken off."""
+    """Its examples of objectives and ignored workloads are valid without their comment signs."""
     lines = SHIPPED.read_text().splitlines()
     example = [line[2:] for line in lines if re.match(r"# (\[\[|workload = |text = )", line)]
     config = parse("\n".join(example), "example")
@@ -62,7 +62,7 @@ def test_the_examples_in_the_shipped_file_are_valid() -> None:
 
 
 def test_no_file_is_the_defaults(tmp_path: Path) -> None:
-    """And the defaults change nothing on the machine."""
+    """The defaults change nothing on the machine."""
     config = load(tmp_path / "missing.toml")
     assert config == Config()
     assert config.daemon.autonomy is Autonomy.OBSERVE
@@ -204,7 +204,7 @@ def test_each_mistake_has_its_own_message(text: str, said: str) -> None:
 
 
 def test_all_problems_come_at_once_in_order() -> None:
-    """One start, one list of everything to correct."""
+    """One start lists everything to correct."""
     fault = fault_of(
         """
         [daemon]
@@ -265,7 +265,7 @@ lines = st.one_of(
 
 @given(st.lists(lines, max_size=6).map("\n".join))
 def test_no_file_is_a_defect(text: str) -> None:
-    """Whatever shape a file has, it is a configuration or a fault with lines to read."""
+    """Every file is either a configuration or a fault with readable lines."""
     try:
         config = parse(text, "x")
     except Fault as fault:
@@ -278,7 +278,7 @@ def test_no_file_is_a_defect(text: str) -> None:
 
 
 def test_an_objective_by_delay_is_valid_and_remarked_on() -> None:
-    """`--check` says what else could be meant; response time needs no word."""
+    """`--check` says what else the objective could mean; response time needs no remark."""
     text = "[[objective]]\nworkload = 'comm:a'\ntext = '{}'"
     [said] = parse(text.format("latency p99 < 5ms"), "x").remarks
     assert "`latency p99 < 5ms` for comm:a" in said

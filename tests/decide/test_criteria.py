@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What trials are judged by, and whole trials judged by it: better is what the person wants."""
+"""The criteria of trials, and whole trials judged by them: better is what the person wants."""
 
 import math
 import random
@@ -68,15 +68,16 @@ def play(
 
 
 def run_to_completion(arm: Arm, dice: random.Random) -> Sequence[WorkloadObservation]:
-    """First come, first served, with a slice in which a request is done: twice the requests in a
-    third of the time, and a queue nearly five times as long."""
+    """First come, first served, with a slice that is long enough for a request: twice the requests
+    in a third of the time, and a queue nearly five times as long."""
     if arm is Arm.BASELINE:
         return [serving(dice, response_us=190_000, ended=200, delay_p99_us=9760)]
     return [serving(dice, response_us=65_000, ended=430, delay_p99_us=46_400)]
 
 
 def test_requests_that_finish_are_better_however_long_the_queue() -> None:
-    """The first idea of a real model, which the queue's length would have ended in one window."""
+    """The first idea of a real model; by the length of the queue it would have ended after one
+    window."""
     verdict, _ = play(run_to_completion, REQUESTS)
     assert verdict.decision is Decision.KEEP
     assert verdict.ratio == pytest.approx(0.34, abs=0.05)
@@ -86,21 +87,21 @@ def test_requests_that_finish_are_better_however_long_the_queue() -> None:
 
 
 def shorter_slices(arm: Arm, dice: random.Random) -> Sequence[WorkloadObservation]:
-    """Each waits less at a time, and more often."""
+    """Each wait is shorter, and there are more of them."""
     if arm is Arm.BASELINE:
         return [serving(dice, response_us=100_000, ended=200, delay_p99_us=10_000)]
     return [serving(dice, response_us=135_000, ended=205, delay_p99_us=6000)]
 
 
 def fewer_requests(arm: Arm, dice: random.Random) -> Sequence[WorkloadObservation]:
-    """Less is done, so that nobody waits long."""
+    """Less work is done, so nobody waits long."""
     if arm is Arm.BASELINE:
         return [serving(dice, response_us=100_000, ended=200, delay_p99_us=10_000)]
     return [serving(dice, response_us=97_000, ended=183, delay_p99_us=3000)]
 
 
 def some_never_served(arm: Arm, dice: random.Random) -> Sequence[WorkloadObservation]:
-    """A few are hardly let run; the others have it all the better."""
+    """A few tasks hardly run, and the others are better off."""
     if arm is Arm.BASELINE:
         return [serving(dice, response_us=100_000, ended=200, delay_p99_us=10_000)]
     return [
@@ -134,7 +135,7 @@ BOTH = parse_objective("response p99; completions")
 
 
 def test_one_better_and_none_worse_is_kept() -> None:
-    """More requests, in as much time."""
+    """More requests in the same time."""
 
     def scene(arm: Arm, dice: random.Random) -> Sequence[WorkloadObservation]:
         more = arm is Arm.CANDIDATE
@@ -146,7 +147,7 @@ def test_one_better_and_none_worse_is_kept() -> None:
 
 
 def test_one_better_and_one_worse_is_rolled_back() -> None:
-    """Where two disagree the candidate goes, and both are named."""
+    """If two targets disagree, the candidate is rolled back, and both are named."""
 
     def scene(arm: Arm, dice: random.Random) -> Sequence[WorkloadObservation]:
         more = arm is Arm.CANDIDATE
@@ -164,7 +165,7 @@ def test_one_better_and_one_worse_is_rolled_back() -> None:
 def beside_backup(
     runs: float, ended: int, longest_us: float | None = None
 ) -> Callable[[Arm, random.Random], Sequence[WorkloadObservation]]:
-    """A better response, and a backup that gets so much under the candidate."""
+    """A better response, and a backup that gets this much under the candidate."""
 
     def scene(arm: Arm, dice: random.Random) -> Sequence[WorkloadObservation]:
         with_it = arm is Arm.CANDIDATE
@@ -189,7 +190,7 @@ BACKUP = parse_guard(BATCH, "completions not worse than 30%")
 
 
 def test_a_guarded_workload_that_goes_on_is_held_by_name() -> None:
-    """A tenth less is tolerated, and told with both figures."""
+    """A tenth less is tolerated, and reported with both figures."""
     verdict, windows = play(beside_backup(1.5, 92), REQUESTS, [BACKUP])
     assert verdict.decision is Decision.KEEP
     assert windows[0].figures[BACKUP.key] == pytest.approx(20, rel=0.2)
@@ -198,14 +199,14 @@ def test_a_guarded_workload_that_goes_on_is_held_by_name() -> None:
 
 
 def test_a_guarded_workload_that_is_starved_is_named_and_ends_it() -> None:
-    """However much better the objective."""
+    """A broken guard decides, however much better the objective is."""
     verdict, _ = play(beside_backup(1.5, 20), REQUESTS, [BACKUP])
     assert verdict.decision is Decision.ROLLBACK
     assert BACKUP.key in verdict.reason
 
 
 def test_a_guarded_workload_that_no_longer_runs_ends_it_at_once() -> None:
-    """After one window: nothing has to be compared."""
+    """A guarded workload that gets nothing ends the trial without a comparison."""
     verdict, windows = play(beside_backup(0.0, 0), REQUESTS, [BACKUP])
     assert verdict.decision is Decision.ROLLBACK
     assert len(windows) <= 2
@@ -261,14 +262,14 @@ def profile(purpose: str = "", tags: Sequence[str] = (), **figures: float) -> Pr
     ],
 )
 def test_the_default_follows_the_kind_of_workload(given: ProfileView | None, text: str) -> None:
-    """Run-queue delay is none of them."""
+    """No default objective is about run-queue delay."""
     found = default_objective(given)
     assert found.title == text
     assert "delay" not in found.title
 
 
 def test_delay_is_warned_about_where_activations_are_longer_than_a_slice() -> None:
-    """It says why, and what to say instead."""
+    """The warning says why, and what to write instead."""
     [said] = warnings_of(parse_objective("latency p99"), {"mean_burst_us": 25_000.0})
     assert "25 ms" in said
     assert "`response p99`" in said
@@ -277,7 +278,8 @@ def test_delay_is_warned_about_where_activations_are_longer_than_a_slice() -> No
 
 
 def test_what_was_asked_for_comes_first() -> None:
-    """Then what the episode goes by, what was declared (a broken one first), and the kind."""
+    """Without a request, the order is: the episode's objective, a declared one (a broken one
+    first), the kind."""
     declared = [Declared(SERVICE, parse_objective(text)) for text in ("cpu", "delay p99 < 5ms")]
     given = profile("latency", ["service"])
     assert criteria_of(SERVICE, asked="makespan", declared=declared).objective.title == "makespan"
@@ -305,7 +307,7 @@ def test_a_window_without_enough_requests_says_what_would_do() -> None:
 
 
 def test_names_in_a_reason_move_no_cursor() -> None:
-    """Whoever names a thread or a group does not write in the journal."""
+    """The name of a thread or a group cannot act in the journal."""
     said = who("\x1b[2Jx\n", "comm:\u202evil")
     assert said == r"a thread '\x1b[2Jx\n' of comm:\u202evil"
 
@@ -341,7 +343,7 @@ def test_a_guard_that_may_be_broken_is_looked_at_to_the_end() -> None:
 
 
 def test_two_figures_that_do_not_differ_are_seldom_kept() -> None:
-    """They share the error: either may be the one that seems better."""
+    """Two targets share the error, because either may seem better by chance."""
     dice = seeded(17)
     kept = 0
     for _ in range(200):
@@ -359,7 +361,7 @@ def test_two_figures_that_do_not_differ_are_seldom_kept() -> None:
 
 
 def test_a_guard_of_what_is_not_there_is_warned_about() -> None:
-    """A name with a mistake in it guards nobody; the nearest one is named."""
+    """A misspelt name guards nobody; the warning has the nearest one."""
     asked = [GuardRequest(workload="comm:backupp", text="cpu not worse than 50%")]
     [said] = criteria_of(SERVICE, asked="cpu", guards=asked, present=["comm:backup"]).warnings
     assert said.startswith("nothing was seen of comm:backupp")
@@ -369,7 +371,8 @@ def test_a_guard_of_what_is_not_there_is_warned_about() -> None:
 
 
 def test_how_a_starved_workload_behaves_decides_nothing() -> None:
-    """Requests that are cut all the time look like batch: what they complete counts even so."""
+    """Requests that are always interrupted look like batch; their completions count
+    nevertheless."""
     given = ProfileView.model_validate(
         {
             "workload": SERVICE,

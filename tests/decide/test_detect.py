@@ -33,7 +33,7 @@ def run(
     declared: Sequence[Declared] = (),
     ignored: tuple[str, ...] = (),
 ) -> tuple[DetectState, list[tuple[float, Degradation | Recovery]]]:
-    """The state at the end, and what happened with the time of the interval it happened in."""
+    """The state at the end, and all changes with the time of their interval."""
     state = state or DetectState()
     told: list[tuple[float, Degradation | Recovery]] = []
     for each in observations:
@@ -59,7 +59,8 @@ def test_noisy_is_known_as_noisy(seed: int) -> None:
 
 
 def test_a_step_is_told_once_with_its_figures() -> None:
-    """Ten times the delay, lasting: one event that says since when, how much and why."""
+    """A lasting delay of ten times the usual gives one event that says since when, how much and
+    why."""
     seen = recording(QUIET + [10_000.0] * 20)
     state, told = run(seen)
     [(at, what)] = told
@@ -75,7 +76,7 @@ def test_a_step_is_told_once_with_its_figures() -> None:
 
 
 def test_the_end_of_it_is_told_as_well() -> None:
-    """After so many calm intervals in a row it is over, and the state is empty again."""
+    """After enough calm intervals in a row it is over, and the state is empty again."""
     seen = recording(QUIET + [10_000.0] * 10 + [1000.0] * 10)
     state, told = run(seen)
     begin, end = told
@@ -87,7 +88,7 @@ def test_the_end_of_it_is_told_as_well() -> None:
 
 
 def test_a_ramp_is_noticed_before_it_becomes_normal() -> None:
-    """Ten times the delay reached within five minutes is told."""
+    """A delay that grows tenfold within five minutes is reported."""
     ramp = [1000.0 * math.exp(step / 60 * math.log(10)) for step in range(60)]
     _, told = run(recording([*QUIET, *ramp]))
     assert [type(what) for _, what in told] == [Degradation]
@@ -107,14 +108,14 @@ def test_flapping_makes_no_flapping_events() -> None:
 
 
 def test_on_the_line_nothing_flaps() -> None:
-    """Around the threshold itself at most one event begins and none ends."""
+    """Around the threshold, at most one event begins and none ends."""
     _, told = run(recording(QUIET + [2000.0, 3300.0] * 40, noise=0.15))
     assert sum(isinstance(what, Recovery) for _, what in told) == 0
     assert len(told) <= 1
 
 
 def test_small_in_microseconds_is_not_worth_an_event() -> None:
-    """Ten times next to nothing is still next to nothing."""
+    """Ten times almost nothing is no degradation."""
     _, told = run(recording([50.0] * 40 + [500.0] * 40))
     assert told == []
 
@@ -128,7 +129,7 @@ def test_few_samples_say_nothing() -> None:
 
 
 def test_a_batch_job_is_not_degraded_by_long_slices() -> None:
-    """What is mostly made to leave its CPU waits longer between slices, and loses nothing."""
+    """A workload that is mostly preempted waits longer between slices, and loses nothing."""
     dice = seeded(1)
     seen = [
         interval(
@@ -145,7 +146,7 @@ def test_a_batch_job_is_not_degraded_by_long_slices() -> None:
 
 
 def test_a_service_that_is_pushed_aside_remains_a_service() -> None:
-    """When a neighbour makes it leave its CPU more often than it sleeps, it is still judged."""
+    """A workload that a neighbour preempts more often than it sleeps is still judged."""
     dice = seeded(1)
     seen = [
         interval(
@@ -161,7 +162,7 @@ def test_a_service_that_is_pushed_aside_remains_a_service() -> None:
 
 
 def test_a_new_workload_is_learnt_first() -> None:
-    """What is slow from its first interval on has no better past to be compared with."""
+    """A workload that is slow from its first interval on has no better past for a comparison."""
     _, told = run(recording([50_000.0] * 60))
     assert told == []
 
@@ -184,7 +185,7 @@ def test_what_lasts_long_enough_is_the_new_normal() -> None:
 
 
 def test_skipped_intervals_neither_teach_nor_accuse() -> None:
-    """What happens during a trial or right after a change is not held against anyone."""
+    """Intervals during a trial or right after a change do not count."""
     seen = recording(QUIET + [500_000.0] * 50 + QUIET)
     state, _ = run(seen[:40])
     for each in seen[40:90]:
@@ -206,7 +207,8 @@ def test_a_streak_does_not_run_across_a_gap() -> None:
 
 
 def test_a_kept_scheduler_has_a_baseline_of_its_own() -> None:
-    """What a kept scheduler made better is expected of it; the default's past is not lost."""
+    """A kept scheduler's improvement becomes the expectation, and the default's past is not
+    lost."""
     seen = recording([8000.0] * 40 + [1000.0] * 40 + [5000.0] * 10 + [8000.0] * 20)
     state, told = run(seen[:40])
     state, more = run(seen[40:80], state=state, regime="c-1234")
@@ -285,7 +287,7 @@ def test_an_objective_without_limit_cannot_break() -> None:
 
 
 def test_ignored_workloads_are_not_judged() -> None:
-    """A glob keeps a workload from being judged, and other workloads are judged as before."""
+    """A glob excludes a workload from judging, and other workloads are judged as before."""
     _, told = run(recording(QUIET + [10_000.0] * 20), ignored=("cgroup:/system.slice/*",))
     assert told == []
     _, told = run(recording(QUIET + [10_000.0] * 20), ignored=("comm:*",))
@@ -293,7 +295,7 @@ def test_ignored_workloads_are_not_judged() -> None:
 
 
 def test_a_degraded_workload_that_ends_is_no_longer_degraded() -> None:
-    """When it is gone the event is closed and says so."""
+    """When the workload is gone, the event ends and says so."""
     dice = seeded(1)
     seen = recording(QUIET + [10_000.0] * 10)
     gone = [interval(n, workload(dice, BATCH)) for n in range(50, 70)]
@@ -305,7 +307,7 @@ def test_a_degraded_workload_that_ends_is_no_longer_degraded() -> None:
 
 
 def test_memory_is_bounded_and_keeps_those_that_matter() -> None:
-    """With more workloads than allowed, those longest unseen go, and degraded ones go last."""
+    """With too many workloads, those unseen for the longest go first, and degraded ones last."""
     settings = DetectSettings(max_workloads=10)
     state, _ = run(recording(QUIET + [10_000.0] * 10), settings)
     dice = seeded(1)
@@ -337,8 +339,8 @@ def test_a_replay_gives_the_same_events() -> None:
 
 
 def responses(each_us: Iterable[float], waits: float = 0.5) -> list[Observation]:
-    """A service whose requests take so long in each interval, of which this part is waiting; its
-    queue is always as short."""
+    """A service whose requests take this long in each interval, with this part spent waiting; its
+    queue is always short."""
     dice = seeded(4)
     return [
         interval(
@@ -356,7 +358,8 @@ def responses(each_us: Iterable[float], waits: float = 0.5) -> list[Observation]
 
 
 def test_a_longer_response_is_a_degradation_however_short_the_queue() -> None:
-    """Run-queue delay does not decide where response time is known; what is waiting is told."""
+    """Run-queue delay does not decide if response time is known; the event says how much of it is
+    waiting."""
     _, told = run(responses([20_000.0] * 40 + [80_000.0] * 10))
     happened = [each for _, each in told]
     [begin] = happened
@@ -366,7 +369,7 @@ def test_a_longer_response_is_a_degradation_however_short_the_queue() -> None:
 
 
 def test_a_longer_queue_is_none_where_responses_are_as_short() -> None:
-    """Ten times the delay, and nobody who is served later."""
+    """Ten times the delay without a longer response is no degradation."""
     dice = seeded(4)
     seen = [
         interval(
@@ -382,5 +385,5 @@ def test_a_longer_queue_is_none_where_responses_are_as_short() -> None:
 
 
 def test_requests_that_are_longer_by_themselves_are_no_schedulers_doing() -> None:
-    """Four times the time, of which next to nothing is waiting for a CPU."""
+    """Four times the response with almost no wait for a CPU is no degradation."""
     assert run(responses([20_000.0] * 40 + [80_000.0] * 20, waits=0.03))[1] == []
