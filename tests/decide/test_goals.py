@@ -93,7 +93,7 @@ def test_the_same_wish_in_other_words_is_read_alike(says: str) -> None:
     ],
 )
 def test_a_name_is_never_taken_for_a_word(name: str) -> None:
-    """A process that is called like a word of the language changes no reading."""
+    """A process with the name of a word of the language changes no reading."""
     goal = "typing must not lag and latency matters, not at the cost of throughput, p99 under 5 ms"
     plain = understand(goal, there(EDITOR), EDITOR)
     beside = understand(goal, there(EDITOR, f"comm:{name}"), EDITOR)
@@ -102,7 +102,7 @@ def test_a_name_is_never_taken_for_a_word(name: str) -> None:
 
 
 def test_a_word_in_quotation_marks_is_a_name_where_a_workload_has_it() -> None:
-    """So whoever is called like a word of the language can still be guarded."""
+    """So a workload with the name of a word of the language can still be guarded."""
     present = there(EDITOR, "comm:latency")
     found = understand("typing must not lag; 'latency' must go on", present, EDITOR)
     assert found.guards == (GoalGuard("comm:latency", "cpu not worse than 50%"),)
@@ -117,7 +117,7 @@ def test_hostile_names_are_quoted_and_escaped_in_questions() -> None:
 
 
 def test_a_name_that_two_workloads_have_is_asked_about() -> None:
-    """For the objective; guards are for both of them."""
+    """An objective needs one of them; a guard holds for both."""
     present = there("comm:web", "cgroup:/system.slice/web.service", EDITOR)
     asked = understand("web should answer faster", present)
     assert "'web' may be 2 workloads" in asked.question
@@ -126,7 +126,7 @@ def test_a_name_that_two_workloads_have_is_asked_about() -> None:
 
 
 def test_a_thread_name_leads_to_its_workload() -> None:
-    """Names of processes and threads are names of the workload that they are in."""
+    """The names of processes and threads stand for their workload."""
     present = [Present("cgroup:/a.scope", ("java", "kafka-io")), *there(EDITOR)]
     found = understand("kafka-io should respond faster", present)
     assert found.workload == "cgroup:/a.scope"
@@ -136,13 +136,13 @@ def test_a_thread_name_leads_to_its_workload() -> None:
     "says", ["", " ", "?!", "@0 @1", "`", "'", "a" * 5000, "\x00\x1b", "@7 must not lag", "\\b(.*"]
 )
 def test_nonsense_is_a_question_and_no_traceback(says: str) -> None:
-    """Whatever is typed, there is an answer."""
+    """Every text gets an answer."""
     found = understand(says, there(EDITOR, BACKUP), EDITOR)
     assert found.question or found.objective
 
 
 def test_threads_of_the_kernel_are_guarded_by_name_and_never_offered() -> None:
-    """One may be named; a question lists what people run."""
+    """A kernel thread may be named; a question lists only what people run."""
     present = machine("desk")
     found = understand("typing must not lag, kthread:khugepaged must go on", present, EDITOR)
     assert found.guards == (GoalGuard("kthread:khugepaged", "cpu not worse than 50%"),)

@@ -27,7 +27,7 @@ SETTINGS, TRIAL, DETECT = GuardSettings(), TrialSettings(), DetectSettings()
 
 
 def kept(text: str = "latency p99", value: float = 2000, default: float = 10_000) -> Kept:
-    """What a trial kept: 2 ms where the default has 10 ms."""
+    """A kept scheduler: 2 ms instead of the default's 10 ms."""
     return Kept("c-1", SERVICE, parse_objective(text), START, value, default, 50_000)
 
 
@@ -55,7 +55,8 @@ def test_what_is_as_good_as_when_kept_stays() -> None:
 
 
 def test_worse_than_the_default_is_rolled_back() -> None:
-    """Lastingly worse than when kept, and than the default was: nothing speaks for it."""
+    """If it is lastingly worse than when it was kept, and than the default was, it is rolled
+    back."""
     found = run(kept(), recording([2000.0] * 20 + [15_000.0] * 10))
     assert found is not None
     number, decision = found
@@ -66,13 +67,13 @@ def test_worse_than_the_default_is_rolled_back() -> None:
 
 
 def test_what_the_host_took_is_no_reason_to_roll_back() -> None:
-    """Intervals with more steal time than usual say nothing of the scheduler."""
+    """Intervals with more steal time than usual say nothing about the scheduler."""
     bad = [replace(each, stolen=0.3) for each in recording([15_000.0] * 30)]
     assert run(kept(), [*recording([2000.0] * 20), *bad]) is None
 
 
 def test_worse_than_when_kept_but_better_than_the_default_stays() -> None:
-    """A heavier load is no fault of the scheduler."""
+    """A heavier load does not count against the scheduler."""
     assert run(kept(), recording([2000.0] * 20 + [6000.0] * 60)) is None
 
 
@@ -82,7 +83,7 @@ def test_a_spike_does_not_roll_back() -> None:
 
 
 def test_an_objective_that_was_met_and_breaks_is_rolled_back() -> None:
-    """The declared limit was kept, and is not any more."""
+    """The declared limit held before, and no longer does."""
     found = run(kept("latency p99 < 5ms"), recording([2000.0] * 20 + [7000.0] * 10))
     assert found is not None
     assert found[1].cause is GuardCause.OBJECTIVE
@@ -90,12 +91,13 @@ def test_an_objective_that_was_met_and_breaks_is_rolled_back() -> None:
 
 
 def test_an_objective_that_was_never_met_is_no_reason() -> None:
-    """Better than the default yet short of the limit is still better."""
+    """Better than the default is still better, even above the limit."""
     assert run(kept("latency p99 < 1ms"), recording([2000.0] * 60)) is None
 
 
 def test_a_measured_objective_is_guarded_too() -> None:
-    """Fewer requests than when kept, and than under the default, lastingly."""
+    """Lastingly fewer requests than when it was kept, and than under the default, lead to a
+    rollback."""
     what = kept("measurement rps higher", value=100, default=60)
     assert run(what, recording([2000.0] * 20), measured=80) is None
     found = run(what, recording([2000.0] * 20), measured=50)
@@ -131,7 +133,8 @@ def test_harm_to_another_workload_is_rolled_back() -> None:
 
 
 def test_a_bystander_with_a_guard_of_its_own_is_judged_by_that() -> None:
-    """Who may take as long as it likes is not rolled back for a long wait, while it goes on."""
+    """A workload whose guard tolerates any wait causes no rollback by a long wait while it makes
+    progress."""
     own = KeptTerm(BATCH, parse_guard(BATCH, "cpu not worse than 75%").term, 100.0, 100.0)
     guarded = replace(kept(), besides=(own,))
     found = run(guarded, crowd(300_000, involuntary_per_s=1), learnt(3000, BATCH))
@@ -139,17 +142,17 @@ def test_a_bystander_with_a_guard_of_its_own_is_judged_by_that() -> None:
 
 
 def test_a_bystander_that_always_waited_long_is_not_harmed() -> None:
-    """Long, but not many times longer than under the default."""
+    """Long waits that are not many times longer than under the default are no harm."""
     assert run(kept(), crowd(300_000, involuntary_per_s=1), learnt(100_000, BATCH)) is None
 
 
 def test_a_batch_job_that_waits_longer_is_not_harmed() -> None:
-    """Long waits for the next slice are what a batch job trades for nothing."""
+    """Long waits for the next slice cost a batch job nothing."""
     assert run(kept(), crowd(300_000, involuntary_per_s=500), learnt(3000, BATCH)) is None
 
 
 def test_starvation_is_rolled_back() -> None:
-    """Tasks that wait over a second, where under the default none did."""
+    """Tasks that wait over a second are harm if none did under the default."""
     dice = seeded(3)
     seen = [
         interval(n, workload(dice, p99_us=2000), workload(dice, BATCH, longest_us=2e6))
@@ -178,7 +181,8 @@ def test_what_was_kept_comes_from_the_windows() -> None:
 
 
 def beside(ended: int, delay_us: float) -> list[Observation]:
-    """The service as kept, and a guarded backup that does so much and waits so long for a CPU."""
+    """The service as it was kept, and a guarded backup that does this much and waits this long for
+    a CPU."""
     dice = seeded(2)
     return [
         interval(
@@ -202,7 +206,8 @@ def guarded_kept() -> Kept:
 
 
 def test_a_guarded_workload_that_is_kept_from_its_work_rolls_back() -> None:
-    """A tenth of its completions while it waits for a CPU, lastingly; it is named."""
+    """If it lastingly has a tenth of its completions and waits for a CPU, it is harmed and
+    named."""
     found = run(guarded_kept(), beside(10, delay_us=400_000))
     assert found is not None
     assert (found[1].cause, found[1].workload) == (GuardCause.GUARD, BATCH)
@@ -210,7 +215,7 @@ def test_a_guarded_workload_that_is_kept_from_its_work_rolls_back() -> None:
 
 
 def test_a_guarded_workload_that_has_less_to_do_is_no_reason() -> None:
-    """As few completions, and no waiting: nobody asked for more."""
+    """As few completions without a wait are no harm: nobody asked for more."""
     assert run(guarded_kept(), beside(10, delay_us=100)) is None
     assert run(guarded_kept(), beside(98, delay_us=400_000)) is None
 
@@ -234,7 +239,7 @@ def test_a_guarded_event_loop_that_is_always_busy_wants_what_it_gets() -> None:
 
 
 def test_another_that_answers_many_times_later_is_harmed() -> None:
-    """By its response time, where that was known under the default."""
+    """Its response time decides, if it was known under the default."""
     dice, state = seeded(1), DetectState()
 
     def other(us: float) -> WorkloadObservation:
@@ -251,7 +256,7 @@ def test_another_that_answers_many_times_later_is_harmed() -> None:
 
 
 def test_a_guarded_workload_that_is_never_let_run_rolls_back() -> None:
-    """It waits all the time, and so there is no wait that ended."""
+    """It waits all the time, so no wait ends."""
     dice = seeded(2)
     never = WorkloadObservation(id=BATCH, open_hist=((60e6, 4),))
     seen = [

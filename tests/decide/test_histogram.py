@@ -13,7 +13,7 @@ from tests.decide.synthetic import histogram, seeded
     st.sampled_from([0.5, 0.9, 0.99]),
 )
 def test_a_quantile_is_off_by_a_bucket_at_most(delays: list[float], fraction: float) -> None:
-    """The quantile read from buckets is within 6.25 % of the one of the samples themselves."""
+    """A quantile from the buckets is within 6.25 % of the one from the samples."""
     rank = max(0, -int(-fraction * len(delays) // 1) - 1)
     exact = sorted(delays)[rank]
     assert exact / 1.063 <= quantile(histogram(delays), fraction) <= exact * 1.063
@@ -33,7 +33,7 @@ def test_half_of_the_sum_is_in_samples_of_at_least_that(samples: list[float]) ->
 
 @given(st.lists(st.lists(st.floats(2, 1e6), min_size=1, max_size=50), min_size=1, max_size=5))
 def test_merging_is_the_same_as_one_histogram_of_all(parts: list[list[float]]) -> None:
-    """Intervals merged are what one interval over the whole time would have been."""
+    """Merged intervals equal one interval over the whole time."""
     whole = histogram([each for part in parts for each in part])
     assert merged(histogram(part) for part in parts) == whole
     assert total(whole) == sum(map(len, parts))

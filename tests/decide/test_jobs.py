@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Whether the processes of a workload that ended lately are uneven."""
+"""Whether the recently ended processes of a workload are uneven."""
 
 from daemon.decide.jobs import LATELY_S, MOST_ENDED, MOST_WORKLOADS, Finished, Jobs
 
@@ -14,7 +14,7 @@ def test_the_longest_is_compared_with_the_median() -> None:
 
 
 def test_only_what_ended_lately_counts() -> None:
-    """What a workload was before says nothing of what it is."""
+    """A workload's past says nothing about its present."""
     jobs = Jobs()
     jobs.ended("comm:gzip", 5000.0, 0.0)
     jobs.ended("comm:gzip", 1000.0, LATELY_S)
@@ -23,7 +23,7 @@ def test_only_what_ended_lately_counts() -> None:
 
 
 def test_what_is_remembered_is_bounded() -> None:
-    """The oldest processes go first, and the workload of which none ended for the longest."""
+    """The oldest processes go first, and the workload whose last end is the longest ago."""
     jobs = Jobs()
     for number in range(MOST_ENDED + 10):
         jobs.ended("comm:old", 1.0 + number, 0.0)

@@ -18,7 +18,7 @@ def run(marks: list[IntervalMark], bad: int, of: int, calm: int) -> list[Lasting
 def test_it_begins_with_k_of_n_and_ends_with_a_calm_row(
     marks: list[IntervalMark], bad: int, more: int
 ) -> None:
-    """Active exactly from k bad ones of the last n on, until so many calm ones in a row."""
+    """It is active from k bad intervals of the last n on, until enough calm ones in a row."""
     of, calm = bad + more, 3
     states = run(marks, bad, of, calm)
     start, active = 0, False
@@ -35,7 +35,7 @@ def test_it_begins_with_k_of_n_and_ends_with_a_calm_row(
 
 
 def test_since_is_the_first_bad_interval() -> None:
-    """It began when the first interval of those counted began."""
+    """It began with the first of the counted intervals."""
     states = run(
         [
             IntervalMark.CALM,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""States and what changes them: only by the tables, which docs/life-cycle.md shows."""
+"""States and their changes: only the tables decide, which docs/life-cycle.md shows."""
 
 import ast
 import re
@@ -30,7 +30,7 @@ each_life = pytest.mark.parametrize(
 def test_the_page_shows_the_table(
     life: LifeCycle[Any, Any], states: type[StrEnum], causes: type[StrEnum]
 ) -> None:
-    """Each diagram of docs/life-cycle.md is the one that the table makes."""
+    """Each diagram of docs/life-cycle.md is made from its table."""
     shown = re.findall(r"```mermaid\n(.*?)\n```", PAGE.read_text(), re.DOTALL)
     assert life.diagram() in shown, f"put this into {PAGE.name}:\n{life.diagram()}"
     assert len(shown) == len(LIVES)
@@ -53,7 +53,7 @@ def test_every_state_can_be_reached_and_left_or_is_final(
 def test_what_the_table_does_not_have_is_refused(
     life: LifeCycle[Any, Any], states: type[StrEnum], causes: type[StrEnum]
 ) -> None:
-    """Every other pair of state and cause raises, and says what was asked of what."""
+    """Every other pair of state and cause raises, and names both."""
     known = {(before, cause) for before, cause, _ in life.transitions}
     for state, cause in product(states, causes):
         if (state, cause) not in known:
@@ -74,7 +74,7 @@ def test_a_final_state_stays() -> None:
 
 
 def test_two_rows_for_one_cause_are_no_table() -> None:
-    """Which state follows would depend on the order of the rows."""
+    """No pair appears twice, or the next state would depend on the order of the rows."""
     rows = [
         (EpisodeState.OPEN, EpisodeChange.CLOSED, EpisodeState.CLOSED),
         (EpisodeState.OPEN, EpisodeChange.CLOSED, EpisodeState.OPEN),
@@ -84,7 +84,7 @@ def test_two_rows_for_one_cause_are_no_table() -> None:
 
 
 def _named(path: Path) -> list[str]:
-    """Where a file sets a state by its name instead of asking the table."""
+    """The places in which a file sets a state by its name instead of using the table."""
     found = []
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Assign):

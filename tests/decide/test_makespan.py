@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""How long a batch takes, from the lives of processes as the signals tell of them."""
+"""How long a batch takes, from the lives of its processes in the signals."""
 
 from dataclasses import replace
 
@@ -15,7 +15,7 @@ STEP = 0.5
 def seen(
     lives: list[tuple[float, float]], until: float
 ) -> list[tuple[Observation, list[WorkloadObservation]]]:
-    """What is told of processes that lived from and to so many seconds after `START`."""
+    """The signals of processes that lived between these seconds after `START`."""
     found = []
     for number in range(int(until / STEP)):
         begin, end = number * STEP, (number + 1) * STEP
@@ -53,7 +53,7 @@ def test_overlapping_jobs_are_one_batch() -> None:
 
 
 def test_batches_one_after_the_other_stay_apart() -> None:
-    """A loop that starts the next batch when the last is over has as many of them."""
+    """A loop that starts the next batch after the last one has several batches."""
     lives = [(b + 10.02 * n, e + 10.02 * n) for n in range(3) for b, e in UNEVEN]
     found = makespan_of(seen(lives, 34), START)
     assert found is not None
@@ -77,7 +77,7 @@ def test_short_processes_beside_a_batch_are_not_the_batch() -> None:
 
 
 def test_a_shell_that_lives_on_is_part_of_no_batch() -> None:
-    """However long it has been there, and runnable or not."""
+    """Its age does not matter, nor whether it is runnable."""
     found = makespan_of(seen([*UNEVEN, (-100.0, 1000.0)], 13), START)
     assert found is not None
     assert found.length_us == pytest.approx(10e6, rel=0.08)

@@ -97,7 +97,7 @@ def test_every_form_is_read(
     ],
 )
 def test_every_mistake_is_pointed_at(text: str, column: int, said: str) -> None:
-    """A text that cannot be understood is answered with the column, the reason and a way out."""
+    """The fault for a wrong text has the column, the reason and a remedy."""
     with pytest.raises(Fault) as caught:
         parse_objective(text)
     fault = caught.value
@@ -119,7 +119,8 @@ def test_every_mistake_is_pointed_at(text: str, column: int, said: str) -> None:
     ],
 )  # fmt: skip
 def test_there_is_one_way_to_write_each(text: str, title: str) -> None:
-    """Older words, `lower` and spaces lead to the same title; the whole reads back as the same."""
+    """Older words, `lower` and spaces lead to the same title, and the canonical text parses to the
+    same objective."""
     found = parse_objective(text)
     assert found.title == title
     again = parse_objective(found.canonical)
@@ -128,7 +129,7 @@ def test_there_is_one_way_to_write_each(text: str, title: str) -> None:
 
 
 def test_terms_are_targets_or_guards() -> None:
-    """The first that is to become better leads."""
+    """The first target leads."""
     found = parse_objective("completions not worse than 2%; response p99; cpu")
     assert [term.title for term in found.targets] == ["response p99", "cpu"]
     assert [term.tolerance for term in found.guards] == [pytest.approx(0.02)]
@@ -144,14 +145,14 @@ def test_terms_are_targets_or_guards() -> None:
     ],
 )
 def test_a_guard_is_one_term_that_says_how_much(text: str, said: str) -> None:
-    """Anything else is answered with what to write."""
+    """The fault for anything else says what to write."""
     with pytest.raises(Fault) as caught:
         parse_guard("comm:backup", text)
     assert said in f"{caught.value.why} {caught.value.hint}"
 
 
 def test_a_guard_has_its_workload_in_its_name() -> None:
-    """So that several workloads' figures stand beside each other."""
+    """The key distinguishes the figures of several workloads."""
     guard = parse_guard("comm:backup", "turnaround mean not worse than 300%")
     assert guard.key == "comm:backup: turnaround mean"
     assert guard.tolerance == 3
@@ -159,7 +160,7 @@ def test_a_guard_has_its_workload_in_its_name() -> None:
 
 @given(st.text(max_size=60))
 def test_no_text_is_a_defect(text: str) -> None:
-    """Whatever is written is an objective or a fault."""
+    """Every text is an objective or a fault."""
     with suppress(Fault):
         assert parse_objective(text).title
 
@@ -208,7 +209,7 @@ def test_a_measurement_is_the_median_of_its_own_name() -> None:
 
 @pytest.mark.parametrize("text", ["latency p99", "throughput", "cpu", "measurement x lower"])
 def test_nothing_seen_is_no_value(text: str) -> None:
-    """A window that says nothing of the workload has no value, rather than zero."""
+    """A window without the workload has no value, which is not zero."""
     dice = seeded(3)
     seen = [interval(0, workload(dice, BATCH))]
     assert value_of(parse_objective(text), SERVICE, seen) is None
@@ -224,14 +225,15 @@ def test_no_workload_is_all_of_them() -> None:
 
 
 def test_a_glob_is_for_those_that_match() -> None:
-    """A name is for itself, present or not; a glob for what is there."""
+    """A name stands for itself, whether it exists or not; a glob for existing workloads."""
     objective = parse_objective("latency p99 < 5ms")
     assert Declared("comm:x", objective).of([SERVICE]) == ["comm:x"]
     assert Declared("cgroup:/system.slice/*", objective).of([SERVICE, "comm:x"]) == [SERVICE]
 
 
 def test_broken_and_worse_follow_the_direction() -> None:
-    """Above the limit is broken where lower is better, below it where higher is."""
+    """If lower is better, a value above the limit breaks it; if higher is better, one below
+    does."""
     lower, higher = parse_objective("latency p99 < 5ms"), parse_objective("throughput > 100/s")
     assert lower.broken_by(6000)
     assert not lower.broken_by(4000)
@@ -241,7 +243,7 @@ def test_broken_and_worse_follow_the_direction() -> None:
 
 
 def test_a_workload_that_never_waited_is_not_made_infinitely_worse() -> None:
-    """Times below the finest that the signals tell apart are all alike."""
+    """Times below the resolution of the signals are equal."""
     leading = parse_objective("response p99").leading
     assert leading.worse(1.0, 0.0) == 1.0
     assert 900 < leading.worse(1000.0, 0.0) < 1000
@@ -258,7 +260,7 @@ def test_a_workload_that_never_waited_is_not_made_infinitely_worse() -> None:
     ],
 )
 def test_a_limit_is_written_as_people_write_it(text: str, canonical: str) -> None:
-    """In the longest unit that keeps the number; it reads back as the same."""
+    """A limit is in the longest unit that keeps the number, and parses to the same one."""
     found = parse_objective(text)
     assert found.canonical == canonical
     assert parse_objective(canonical).limit == found.limit

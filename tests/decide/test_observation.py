@@ -26,7 +26,7 @@ def test_a_line_becomes_rates_and_shares() -> None:
 
 
 def test_ended_processes_become_a_rate() -> None:
-    """Where the signals program counts them; an older recording has none."""
+    """Figures that the signals program counts are there; an older recording has none."""
     made = interval(0, workload(seeded(1)), seconds=2)
     line = json.loads(line_of(made))
     assert (
@@ -48,7 +48,7 @@ def _histogram(*values_us: float) -> dict[str, object]:
 
 
 def test_activations_become_figures_and_rates() -> None:
-    """What ended, what is not over, and processes; a wait that is not over is the longest."""
+    """Ended and unfinished activations, and processes; an unfinished wait is the longest."""
     made = interval(0, workload(seeded(1)), seconds=2)
     line = json.loads(line_of(made))
     line["workloads"][0] |= {
@@ -97,13 +97,13 @@ def test_an_event_loop_has_its_split_by_activation() -> None:
 
 
 def test_who_only_waits_does_not_look_well_served() -> None:
-    """A workload of which no wait ended, and one is not over, shows that as its delay."""
+    """A workload with a single unfinished wait has that as its delay."""
     starved = WorkloadObservation(id=SERVICE, delay_max_us=2e6, longest_comm="editor")
     assert starved.point(1.0).delay_p99_us == 2e6
 
 
 def test_a_line_without_activations_has_none() -> None:
-    """An older program told of no responses: nothing is made up."""
+    """An older program reports no responses, and nothing is invented."""
     made = interval(0, workload(seeded(1)))
     found = observation_of(SignalsLine.model_validate_json(line_of(made))).workloads[SERVICE]
     assert found.response_count == found.completions_per_s == found.turnaround_count == 0
@@ -113,7 +113,7 @@ def test_a_line_without_activations_has_none() -> None:
 
 
 def test_a_point_has_the_same_figures() -> None:
-    """What the API shows of an interval is what was decided on."""
+    """The API shows the same interval that the decisions use."""
     each = workload(seeded(1))
     point = each.point(12.0, "latency")
     assert (point.at, point.scheduler) == (12.0, "latency")

@@ -19,7 +19,7 @@ def after(*intervals: Interval, turn: Turn | None = None) -> Turn:
 
 
 def test_it_begins_after_calm_intervals_in_a_row() -> None:
-    """One calm interval may be chance; a busy one between two begins the count anew."""
+    """One calm interval may be chance; a busy one restarts the count."""
     assert not after().open
     assert not after(IDLE).open
     assert not after(IDLE, FULL, IDLE).open
@@ -37,7 +37,7 @@ def test_it_pauses_after_busy_intervals_in_a_row() -> None:
 
 
 def test_a_load_on_the_line_changes_nothing() -> None:
-    """Between calm and busy it goes on as it was, for as long as that lasts."""
+    """Between calm and busy, the state stays as it was."""
     many = [ON_THE_LINE] * 20
     assert not after(*many).open
     assert after(*many, turn=after(IDLE, IDLE)).open
@@ -52,7 +52,7 @@ def test_its_own_load_is_no_reason_to_pause() -> None:
 
 @pytest.mark.parametrize("cpus", [1, 2, 4, 16, 64])
 def test_four_busy_processes_a_cpu_pause_it_on_every_machine(cpus: int) -> None:
-    """The overload that this is for is one, whether it begins before the work or in it."""
+    """An overload counts, whether it begins before the work or during it."""
     for own in (False, True):
         load = Interval(utilisation=1.0, cpus=cpus, runnable=4 * cpus, stalled=None, own=own)
         assert not after(load, load, turn=after(IDLE, IDLE)).open
@@ -65,7 +65,7 @@ def test_without_pressure_figures_spare_cpus_decide() -> None:
 
 
 def test_a_slow_machine_is_tried_a_bounded_number_of_times() -> None:
-    """What is never finished in time is not begun for ever."""
+    """Work that is never finished in time is not started again and again."""
     tries = 0
     while again(tries):
         tries += 1

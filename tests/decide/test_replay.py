@@ -119,7 +119,8 @@ def test_harm_ends_a_trial_within_its_first_window(
 def test_a_trial_is_no_degradation_and_the_guard_follows_a_keep(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """After the keep the guard watches, and rolls back what is worse than the default was."""
+    """After the keep the guard watches, and rolls back a scheduler that is worse than the default
+    was."""
     dice = seeded(6)
     before = [interval(n, workload(dice, p99_us=10_000), seconds=1) for n in range(40)]
     after: list[Observation] = [
@@ -170,7 +171,7 @@ def test_a_streak_does_not_run_across_a_trial(
 def test_text_for_people_has_no_control_characters(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A workload's name cannot move the cursor of who reads the replay."""
+    """A workload's name cannot move the cursor of the reader."""
     dice, name = seeded(1), "comm:\x1b[2Jevil"
     seen = [interval(n, workload(dice, name, 1000.0 if n < 40 else 20_000.0)) for n in range(50)]
     path = written(tmp_path / "hostile", [line_of(each) for each in seen])
@@ -196,7 +197,7 @@ def test_text_for_people_has_no_control_characters(
 def test_what_is_no_recording_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], line: str, said: str
 ) -> None:
-    """The line's number and the reason, on standard error, and status 1."""
+    """Standard error has the line's number and the reason, and the exit status is 1."""
     good = line_of(recording([1000.0])[0])
     path = written(tmp_path / "wrong", [good, line])
     assert replay.main([str(path)]) == 1
@@ -217,7 +218,7 @@ def test_missing_files_are_named(
 def test_a_recorded_service_is_quiet_while_nothing_disturbs_it(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Half a minute of a real service by itself raises no event."""
+    """Half a minute of a real service alone gives no event."""
     found = told(capsys, str(RECORDINGS / "redis_quiet.jsonl"))
     assert [each["kind"] for each in found] == ["summary"]
 
@@ -307,7 +308,7 @@ def test_recorded_windows_are_judged_rightly(
 def test_a_trial_by_response_and_a_guard_is_judged_by_both(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Requests in a third of the time; what a named neighbour loses ends it."""
+    """Requests take a third of the time, and the loss of a named neighbour ends the trial."""
     mark: dict[str, object] = {
         "mark": "trial", "at": START, "workload": SERVICE, "candidate": "c-1",
         "objective": "response p99; completions not worse than 5%",

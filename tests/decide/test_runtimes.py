@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # ruff: noqa: S108 - nothing is opened here
-"""What is learned of how long processes run, and what is expected from it."""
+"""What is learned about the runtime of processes, and what is expected from it."""
 
 import pytest
 from hypothesis import given
@@ -62,7 +62,7 @@ def _after(runs: list[float]) -> LearnedRuntime:
     ],
 )
 def test_what_differs_between_runs_is_left_out(one: list[str], other: list[str]) -> None:
-    """Process ids, random names, descriptors, UUIDs and digests make no other job of it."""
+    """Process ids, random names, descriptors, UUIDs and digests do not make it another job."""
     assert key_of("program", one) == key_of("program", other)
 
 
@@ -99,7 +99,7 @@ def test_any_arguments_have_a_key_and_only_one(words: list[str]) -> None:
 
 
 def test_arguments_are_in_no_key() -> None:
-    """Command lines may hold secrets: of them only a hash is left."""
+    """Command lines may contain secrets, so only a hash remains of them."""
     key = key_of("curl", ["curl", "-u", "me:hunter2"])
     assert "hunter2" not in repr(key)
     assert len(key.arguments) == 16
@@ -109,7 +109,7 @@ def test_arguments_are_in_no_key() -> None:
 
 
 def test_equal_runs_are_learned_exactly() -> None:
-    """What always takes as long is expected to, without spread."""
+    """A job that always takes the same time is expected to, without spread."""
     runtime = _after([3 * SECOND] * 12)
     assert runtime.mean_ns == pytest.approx(3 * SECOND)
     assert runtime.spread_ns == pytest.approx(0)
@@ -118,7 +118,7 @@ def test_equal_runs_are_learned_exactly() -> None:
 
 @given(times)
 def test_an_estimate_lies_among_what_was_seen(runs: list[float]) -> None:
-    """Whatever comes, the mean is between the shortest and the longest run."""
+    """The mean is always between the shortest and the longest run."""
     runtime = _after(runs)
     assert min(runs) * 0.999 <= runtime.mean_ns <= max(runs) * 1.001
     assert runtime.spread_ns <= (max(runs) - min(runs)) * 1.001 + 1
@@ -134,14 +134,15 @@ def test_one_odd_run_moves_the_estimate_little(factor: float) -> None:
 
 @pytest.mark.parametrize("now", [0.1, 10.0])
 def test_a_lasting_change_is_learned(now: float) -> None:
-    """What takes ten times as long or as short for good is expected to after some twenty runs."""
+    """After a lasting change by a factor of ten, the expectation follows within some twenty
+    runs."""
     runtime = _after([SECOND] * 30 + [now * SECOND] * 20)
     assert runtime.mean_ns == pytest.approx(now * SECOND, rel=0.25)
 
 
 @pytest.mark.parametrize("figures", [(-1.0, 0.0, 1), (1.0, -1.0, 1), (1.0, 0.0, 0)])
 def test_impossible_knowledge_is_refused(figures: tuple[float, float, int]) -> None:
-    """What cannot have been learned does not come in from a store either."""
+    """Impossible values are not accepted from a store either."""
     with pytest.raises(ValueError, match="runtime"):
         LearnedRuntime(*figures, at=0.0)
     with pytest.raises(ValueError, match="runtime"):
@@ -161,7 +162,7 @@ def test_a_known_job_is_expected_to_take_as_long_again() -> None:
 
 
 def test_a_new_job_of_an_even_program_takes_as_long_as_the_others() -> None:
-    """Where the jobs of a program are alike, one never seen is expected to be, too."""
+    """If all jobs of a program are alike, a new one is expected to be like them."""
     runtimes = Runtimes()
     new = key_of("cc1", ["cc1", "new.c"])
     for number, seconds in enumerate((1.0, 1.2)):
@@ -173,7 +174,7 @@ def test_a_new_job_of_an_even_program_takes_as_long_as_the_others() -> None:
 
 
 def test_nothing_is_expected_of_a_new_job_of_an_uneven_program() -> None:
-    """One long and many short jobs: which of them a new one is like, nobody knows."""
+    """With one long and many short jobs, a new one has no expectation."""
     runtimes = Runtimes()
     for number in range(39):
         runtimes.learn(key_of("gzip", ["gzip", f"{number}"]), SECOND, float(number))
@@ -182,7 +183,7 @@ def test_nothing_is_expected_of_a_new_job_of_an_uneven_program() -> None:
 
 
 def test_the_table_is_bounded_and_forgets_the_oldest() -> None:
-    """What has not run for the longest is forgotten first; a run makes it young again."""
+    """The job whose last run is the longest ago is forgotten first."""
     runtimes = Runtimes()
     for number in range(MOST_RUNTIMES):
         runtimes.learn(RuntimeKey("p", f"{number}"), SECOND, float(number))
@@ -195,7 +196,7 @@ def test_the_table_is_bounded_and_forgets_the_oldest() -> None:
 
 
 def test_what_was_known_is_known_again() -> None:
-    """A table made of what another held expects the same."""
+    """A table from the content of another one expects the same."""
     before = Runtimes()
     keys = [key_of("p", [f"{number}"]) for number in range(5)]
     known = [(key, before.learn(key, SECOND * n, float(n))) for n, key in enumerate(keys, 1)]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Response time and completions of a stretch, with what is not over at its end."""
+"""Response time and completions of a stretch, including what is unfinished at its end."""
 
 from dataclasses import replace
 
@@ -44,7 +44,7 @@ def test_response_time_is_of_the_activations_that_ended() -> None:
 
 
 def test_a_request_that_is_not_over_counts_with_what_it_has_had() -> None:
-    """The few that are left waiting are the slowest."""
+    """The few that still wait are the slowest."""
     dice = seeded(1)
     stuck = [3_000_000.0] * 4
     seen = [
@@ -65,7 +65,8 @@ def test_a_thread_that_never_sleeps_has_the_figure_of_the_whole_stretch() -> Non
 
 
 def test_what_was_waited_under_another_scheduler_does_not_count() -> None:
-    """An activation that ended soon after the stretch began was there for so long at most."""
+    """An activation that ended soon after the beginning of the stretch counts at most with that
+    time."""
     long = replace(
         serving(seeded(1), response_us=1, ended=0),
         response_count=1,
@@ -79,7 +80,7 @@ def test_what_was_waited_under_another_scheduler_does_not_count() -> None:
 
 
 def test_without_response_times_the_delay_stands_in_and_is_named() -> None:
-    """Signals of an older program are judged as they always were, in words that say so."""
+    """Signals of an older program are judged as before, and the words say so."""
     seen = interval(0, workload(seeded(1), p99_us=5000))
     value = found("response p99", seen)
     assert value.stand_in == "run-queue delay p99"
@@ -144,7 +145,7 @@ WORK = st.lists(st.tuples(st.floats(0.0, 9.9), st.floats(0.001, 5.0)), min_size=
 def test_response_time_never_falls_when_work_is_delayed(
     work: list[tuple[float, float]], delays: list[float]
 ) -> None:
-    """Whatever is made to wait longer: a bucket apart, no percentile becomes shorter."""
+    """A longer wait makes no percentile shorter, within one bucket."""
     later = [(at, s + more) for (at, s), more in zip(work, delays, strict=False)]
     before, after = (observed(each, [2.5, 5.0, 7.5, 10.0]) for each in (work, later))
     for objective in (P50, P99, MEAN):

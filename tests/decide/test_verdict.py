@@ -46,7 +46,7 @@ def trial(
 
 @pytest.mark.parametrize("noise", [0.03, 0.1, 0.2, 0.4])
 def test_the_same_against_itself_is_seldom_kept(noise: float) -> None:
-    """Where nothing differs, at most one trial in twenty keeps, with all its early looks."""
+    """If nothing differs, at most one trial in twenty ends in a keep, with all its early looks."""
     dice = seeded(17)
     ends = Counter(trial(dice, 1.0, noise)[0] for _ in range(500))
     assert ends["keep"] <= 25, ends
@@ -61,7 +61,7 @@ def test_a_drift_is_not_taken_for_a_gain() -> None:
 
 @pytest.mark.parametrize(("ratio", "noise"), [(0.5, 0.05), (0.5, 0.2), (0.8, 0.05)])
 def test_a_big_gain_is_kept_and_early(ratio: float, noise: float) -> None:
-    """What is clearly better is kept nearly always, mostly without using all windows."""
+    """A clearly better candidate is nearly always kept, mostly without all windows."""
     dice = seeded(23)
     ends = [trial(dice, ratio, noise) for _ in range(100)]
     assert sum(end == "keep" for end, _, _ in ends) >= 97
@@ -91,7 +91,7 @@ def test_a_moderate_loss_is_rolled_back() -> None:
 
 
 def test_more_throughput_is_better() -> None:
-    """For a higher-is-better objective the same rules hold upside down."""
+    """The same rules hold in reverse if higher is better."""
     dice = seeded(37)
     better = [trial(dice, 1.6, 0.1, THROUGHPUT) for _ in range(50)]
     assert all(end == "keep" for end, _, _ in better)
@@ -103,7 +103,7 @@ def test_more_throughput_is_better() -> None:
 
 
 def test_a_gain_too_small_to_be_worth_it_is_rolled_back() -> None:
-    """Sure, but smaller than `min_gain`."""
+    """A certain gain below `min_gain` is not enough."""
     verdict = conclude(made([1000, 1001, 1002, 1003] * 2, 0.97), LATENCY, SETTINGS)
     assert verdict.decision is Decision.ROLLBACK
     assert "less than the 5%" in verdict.reason
@@ -140,7 +140,7 @@ VALUES = [1000.0, 1010, 990, 1005, 995, 1000, 1008, 992]
 
 
 def test_nothing_is_decided_within_a_block() -> None:
-    """Only whole blocks are looked at, and only from the second on."""
+    """Only whole blocks are judged, and only from the second on."""
     windows = made(VALUES, 0.3)
     assert all(judge(windows[:count], LATENCY, SETTINGS) is None for count in range(8))
     verdict = judge(windows, LATENCY, SETTINGS)
@@ -162,7 +162,7 @@ def test_nothing_is_decided_within_a_block() -> None:
 def test_a_gain_bought_with_a_guarded_figure_is_rolled_back(
     name: str, before: float, after: float
 ) -> None:
-    """However much better the objective, what others lose ends it and is named."""
+    """However much better the objective is, the loss of others ends the trial and is named."""
     windows = made(VALUES, 0.3, {name: before}, {name: after})
     verdict = judge(windows, LATENCY, SETTINGS)
     assert verdict is not None
@@ -193,7 +193,7 @@ def test_what_others_lose_ends_a_trial_after_its_first_block() -> None:
 def test_what_is_tolerated_or_trivial_does_not_stop_a_keep(
     name: str, before: float, after: float
 ) -> None:
-    """A loss within its tolerance, a gain, or one of next to nothing is no reason."""
+    """A loss within its tolerance, a gain, or a loss of almost nothing is no reason."""
     verdict = judge(made(VALUES, 0.3, {name: before}, {name: after}), LATENCY, SETTINGS)
     assert verdict is not None
     assert verdict.decision is Decision.KEEP
@@ -212,7 +212,7 @@ def test_how_short_is_too_short_to_guard_can_be_set() -> None:
 
 
 def test_excluded_windows_do_not_count() -> None:
-    """A window without a meaning changes nothing in the verdict."""
+    """An excluded window changes nothing in the verdict."""
     windows = made(VALUES, 0.3)
     more = [*windows[:3], window(Arm.CANDIDATE, 1e9, excluded="too few samples"), *windows[3:]]
     assert judge(more, LATENCY, SETTINGS) == judge(windows, LATENCY, SETTINGS)
@@ -238,7 +238,7 @@ def test_a_short_trial_can_still_keep() -> None:
 
 
 def test_throughput_of_nothing_is_harm_and_no_defect() -> None:
-    """A candidate under which nothing is done has no logarithm, and is stopped."""
+    """A candidate under which nothing is done is stopped: its value has no logarithm."""
     windows = [window(Arm.BASELINE, 100), window(Arm.CANDIDATE, 0)]
     assert "times worse" in harm(windows, [], THROUGHPUT, SETTINGS)
     verdict = conclude(
@@ -250,14 +250,14 @@ def test_throughput_of_nothing_is_harm_and_no_defect() -> None:
 
 
 def test_one_bad_window_within_the_noise_is_not_harm() -> None:
-    """Worse, but not by far and only once, goes on."""
+    """The trial goes on if the candidate is a little worse, once."""
     windows = [window(Arm.BASELINE, 1000), window(Arm.CANDIDATE, 1800)]
     assert harm(windows, [], LATENCY, SETTINGS) == ""
     assert harm([*windows, window(Arm.CANDIDATE, 1700)], [], LATENCY, SETTINGS) != ""
 
 
 def test_no_worse_than_a_bad_baseline_window_is_not_harm() -> None:
-    """What the baseline did too cannot be blamed on the candidate."""
+    """The candidate gets no blame for what the baseline did as well."""
     windows = [
         window(Arm.BASELINE, 1000),
         window(Arm.CANDIDATE, 1000),
@@ -291,7 +291,7 @@ def test_a_starving_task_stops_it_at_once() -> None:
 
 
 def test_a_workload_that_no_longer_runs_stops_it() -> None:
-    """Nothing seen of it for three intervals is harm, not silence."""
+    """A workload that does not appear for three intervals is harmed."""
     silent = Live(None, 0, 0)
     assert harm(BASELINE, [silent] * 2, LATENCY, SETTINGS) == ""
     assert "nothing of the workload" in harm(BASELINE, [silent] * 3, LATENCY, SETTINGS)
@@ -316,7 +316,7 @@ def test_windows_with_hardly_anything_in_them_are_harm() -> None:
 def test_any_windows_have_a_consistent_verdict(
     values: list[float], excluded: list[bool], objective: Objective
 ) -> None:
-    """Whatever was measured, the answer is finite, ordered, and keeps only what is better."""
+    """The answer is always finite and ordered, and keeps only better candidates."""
     windows = [
         window(arm, value, excluded="so" if out else "")
         for arm, value, out in zip(schedule(len(values)), values, excluded, strict=False)
@@ -340,13 +340,13 @@ def test_the_unit_does_not_matter(values: list[float], factor: float) -> None:
 
 
 def spoiled(count: int) -> list[WindowView]:
-    """Windows that the host took a part of."""
+    """Windows with steal time."""
     each = window(Arm.BASELINE, 9000, excluded="the host took 40% of the CPU time away")
     return [each.model_copy(update={"disturbed": True})] * count
 
 
 def test_too_few_good_windows_are_no_verdict_but_could_not_be_measured() -> None:
-    """It says how many counted, and why others did not."""
+    """The verdict says how many windows counted, and why others did not."""
     reason = unmeasured([*made([1000.0, 1010], 0.5), *spoiled(30)], LATENCY, SETTINGS)
     assert reason.startswith("could not be measured: of 32 windows 2 were good enough")
     assert "the host took 40%" in reason
@@ -360,7 +360,7 @@ def test_what_the_few_good_windows_show_for_certain_still_counts() -> None:
 
 
 def test_a_trial_with_enough_good_windows_was_measured() -> None:
-    """Some that do not count are no harm."""
+    """A few windows that do not count do no harm."""
     assert unmeasured([*made(VALUES, 1.0), *spoiled(24)], LATENCY, SETTINGS) == ""
     assert unmeasured(made(VALUES[:4], 1.0), LATENCY, SETTINGS) == ""
 

@@ -38,7 +38,7 @@ def test_a_steady_drift_cancels_out(blocks: int) -> None:
 
 
 def test_an_excluded_window_is_run_again() -> None:
-    """Its arm comes once more, and a trial of nothing but such windows still ends."""
+    """Its arm is repeated, and a trial that has only such windows still ends."""
     windows = [window(Arm.BASELINE, 1), window(Arm.CANDIDATE, 1, excluded="too few samples")]
     assert next_arm(windows, SETTINGS) is Arm.CANDIDATE
     hopeless = [window(Arm.BASELINE, 0, excluded="nothing")] * 16
@@ -46,7 +46,7 @@ def test_an_excluded_window_is_run_again() -> None:
 
 
 def test_after_the_last_window_there_is_none() -> None:
-    """So many windows, and no more."""
+    """A trial has at most this many windows."""
     windows = [window(arm, 1) for arm in schedule(8)]
     assert next_arm(windows[:7], SETTINGS) is Arm.CANDIDATE
     assert next_arm(windows, SETTINGS) is None
@@ -61,8 +61,8 @@ def test_only_whole_settled_intervals_count() -> None:
 
 
 def test_a_window_says_how_long_a_stay_on_a_cpu_was() -> None:
-    """The slice that the workload's tasks really got: the mean over all their stays, not over
-    intervals, and of nobody else's."""
+    """The real slice of the workload's tasks: the mean over all their stays on a CPU, not over
+    intervals, and without other tasks."""
     dice = seeded(2)
     own = workload(dice)
     seen = [
@@ -75,7 +75,7 @@ def test_a_window_says_how_long_a_stay_on_a_cpu_was() -> None:
 
 
 def test_a_window_has_its_value_samples_and_guarded_figures() -> None:
-    """The value is of the workload, the guarded figures of everybody."""
+    """The value is that of the workload, and the guarded figures are those of all."""
     dice = seeded(1)
     seen = [
         interval(
@@ -107,7 +107,7 @@ def test_the_delay_of_others_is_of_those_that_sleep() -> None:
 
 
 def test_a_window_with_little_in_it_is_excluded_with_the_reason() -> None:
-    """Too few samples, or nothing at all, is said and not judged."""
+    """A window with too few samples or none says so and is not judged."""
     dice = seeded(1)
     few = [interval(n, workload(dice, count=3), seconds=1) for n in range(12)]
     assert "24 samples, of which 50" in (
@@ -166,7 +166,7 @@ def test_a_client_may_ask_for_other_windows() -> None:
 def stolen_window(
     arm: Arm, stolen: float, late_s: float = 0, earlier: Sequence[WindowView] = ()
 ) -> WindowView:
-    """A window of ten seconds in whose fifth interval the host did something."""
+    """A window of ten seconds with a disturbance by the host in its fifth interval."""
     dice = seeded(3)
     seen = [interval(n, workload(dice), seconds=1) for n in range(12)]
     seen[5] = replace(seen[5], stolen=stolen, late_s=late_s)
@@ -175,7 +175,7 @@ def stolen_window(
 
 @pytest.mark.parametrize("arm", list(Arm))
 def test_a_window_of_which_the_host_took_a_part_does_not_count(arm: Arm) -> None:
-    """Steal time is nobody's doing but the host's, whichever scheduler ran."""
+    """Steal time is the host's, whichever scheduler ran."""
     spoiled = stolen_window(arm, 0.9)
     assert spoiled.disturbed
     assert "the host took 9% of the CPU time" in spoiled.excluded
@@ -183,7 +183,7 @@ def test_a_window_of_which_the_host_took_a_part_does_not_count(arm: Arm) -> None
 
 
 def test_a_machine_that_stood_still_spoils_a_window_of_the_baseline() -> None:
-    """Signals that come late are a clock that went on without the machine."""
+    """Late signals mean that the clock went on without the machine."""
     spoiled = stolen_window(Arm.BASELINE, 0, late_s=2.5)
     assert spoiled.disturbed
     assert "stood still for 2.5 s" in spoiled.excluded
@@ -191,7 +191,7 @@ def test_a_machine_that_stood_still_spoils_a_window_of_the_baseline() -> None:
 
 
 def test_lateness_is_the_candidates_own_unless_the_baseline_has_it_too() -> None:
-    """A scheduler may starve the very program that tells of it."""
+    """A scheduler may starve the signals program itself."""
     assert not stolen_window(Arm.CANDIDATE, 0, late_s=2.5).excluded
     before = [stolen_window(Arm.BASELINE, 0, late_s=2.5)]
     assert stolen_window(Arm.CANDIDATE, 0, late_s=2.5, earlier=before).disturbed

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""However the demo ends, it says what was reached, why it stopped and what to do."""
+"""At every end, the demo says what was reached, why it stopped and what to do."""
 
 from pathlib import Path
 
@@ -61,7 +61,7 @@ def whole() -> DemoAccount:
 
 
 def test_a_whole_demo_says_what_was_kept_and_what_was_rolled_back() -> None:
-    """In figures that a person reads, and without a word of trouble."""
+    """A success has readable figures, and no word of trouble."""
     said = "\n".join(told(whole()))
     assert "kept: latency, tried in 2 windows" in said
     assert "75% shorter" in said

@@ -26,7 +26,8 @@ def test_whatever_goes_wrong_is_told_in_words(
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    """What was reached, why it stopped and what to do; and no report that is not there."""
+    """It says what was reached, why it stopped and what to do, and names no report that does not
+    exist."""
 
     def perform(out: Path) -> int:
         relay = Relay(out, demo.show)

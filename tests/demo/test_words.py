@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The demo's transcript is short: what belongs together is one line."""
+"""The demo's transcript is short: related events share a line."""
 
 from daemon.api.models import (
     Arm,

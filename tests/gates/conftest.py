@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The gates as a daemon has them, on a machine whose own kernel may have no sched_ext."""
+"""A daemon's gates, on a machine whose kernel may have no sched_ext."""
 
 import asyncio
 from collections.abc import Callable
@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 
 @dataclass
 class Heard:
-    """What the gates told, in order."""
+    """The reports of the gates, in order."""
 
     started_gates: list[Gate] = field(default_factory=list)
     steps: list[tuple[Gate, str, int, int]] = field(default_factory=list)
@@ -43,7 +43,7 @@ Pass = Callable[..., tuple[Proof, Heard]]
 
 @pytest.fixture
 def through(target: Target, tmp_path: Path) -> Pass:
-    """Passes a source through the gates; `sysfs_root` is no kernel's with sched_ext."""
+    """Passes a source through the gates; `sysfs_root` is that of a kernel without sched_ext."""
 
     def call(
         source: Path, *, canary: bool = False, trace: Path | None = None, **settings: Any

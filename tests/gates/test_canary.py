@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The canary: when it is asked, what is made of its answer, and the thing itself in a guest."""
+"""The canary: when it runs, how its answer is read, and the real one in a guest."""
 
 import json
 import os
@@ -56,7 +56,7 @@ STALLED = {
 def test_a_machine_is_booted_where_that_is_quick_or_asked_for(
     setting: Canary, place: CanaryPlace | None, asked: bool, kvm: bool, why: str
 ) -> None:
-    """By itself only with KVM; on request wherever one boots; never where none does."""
+    """It runs by itself only with KVM, on request wherever a machine boots, and never elsewhere."""
     found = reason_to_skip(setting, place, asked=asked, kvm=kvm)
     assert (why in found) if why else found == ""
 
@@ -83,14 +83,14 @@ def test_what_the_guest_saw_is_judged(change: dict[str, Any], says: str) -> None
 
 
 def test_a_restart_for_hotplugs_sake_is_a_warning() -> None:
-    """The kernel asks to load it afresh, as the daemon does; that stops no candidate."""
+    """The kernel asks to load it again, and the daemon would; that stops no candidate."""
     (remark,) = judge([ATTACHED, {**TRIED, "figures": {**FIGURES, "restarts": 1}}], None)
     assert remark.severity == "warning"
     assert "ops.cpu_online" in remark.fix
 
 
 def test_a_machine_that_dies_under_it_is_its_fault_and_one_that_never_was_is_not() -> None:
-    """After it was in force the end of the machine counts against it; before, against the lab."""
+    """The end of the machine counts against an enabled candidate; before that, against the lab."""
     dead = Fault(FaultType.LAB, "the lab's kernel panicked", why="hung", details=("RIP: x",))
     first, second = judge([ATTACHED], dead)
     assert (first.severity, second.message) == ("error", "RIP: x")
@@ -102,7 +102,7 @@ def test_a_machine_that_dies_under_it_is_its_fault_and_one_that_never_was_is_not
 
 @pytest.mark.parametrize("when", ["tried", "failed"])
 def test_a_stall_that_names_no_cpu_is_the_machines_and_not_its_fault(when: str) -> None:
-    """Since 7.0 the kernel throws out whichever scheduler runs then."""
+    """Since 7.0 the kernel ejects whichever scheduler runs then."""
     stall = {"kind": 1024, "reason": "runtime error", "message": "RCU CPU stall on CPUs ()"}
     lines = [ATTACHED, {**TRIED, "ended": {"event": "exited", **stall}}]
     if when == "failed":
