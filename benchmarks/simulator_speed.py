@@ -95,7 +95,7 @@ def _policy() -> str:
 def lab_types(cache_folder: Path) -> Path:
     """The types of the lab's kernel, with the header that builds take from this cache."""
     root = ensure(recipe_for(project_root()), lambda _: None)
-    header = cache_folder / "btf" / vmlinux.btf_digest(root.btf) / "vmlinux.h"
+    header = vmlinux.header_path(cache_folder, root.btf)
     words = ["bpftool", "btf", "dump", "file", "/sys/kernel/btf/vmlinux", "format", "c"]
     dump = in_root(root.tree, words, timeout=LIMIT_S, btf=root.btf)
     cache.write(header, vmlinux.complete(dump.text).encode())

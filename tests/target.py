@@ -45,7 +45,7 @@ def lab_target(folder: Path) -> Target:
     from lab.tree import project_root
 
     root = ensure(recipe_for(project_root()), lambda _: None)
-    header = folder / "btf" / vmlinux.btf_digest(root.btf) / "vmlinux.h"
+    header = vmlinux.header_path(folder, root.btf)
     if not header.exists():
         dump = in_root(
             root.tree,

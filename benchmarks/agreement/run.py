@@ -111,7 +111,7 @@ def joined(before: KernelResults, after: KernelResults) -> KernelResults:
 def lab_btf(say: Say) -> Path:
     """The types of the lab's kernel; as C they go into the cache."""
     root = ensure(recipe_for(project_root()), say)
-    header = cache.folder() / "btf" / vmlinux.btf_digest(root.btf) / "vmlinux.h"
+    header = vmlinux.header_path(cache.folder(), root.btf)
     if not header.exists():
         words = ["bpftool", "btf", "dump", "file", "/sys/kernel/btf/vmlinux", "format", "c"]
         dump = in_root(root.tree, words, timeout=120, btf=root.btf)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from bpf.build import cache
 from bpf.build.clang import Clang, find_clang
-from bpf.build.vmlinux import BTF, btf_digest, vmlinux_header
+from bpf.build.vmlinux import ADDED, BTF, btf_digest, vmlinux_header
 from bpf.paths import INCLUDE
 from process import Fault, FaultType, run
 
@@ -114,6 +114,7 @@ def key_for(clang: Clang, btf: Path) -> str:
     """
     return digest(
         btf_digest(btf),
+        ADDED,
         clang.path,
         clang.version,
         _system_headers(),

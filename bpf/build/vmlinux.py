@@ -38,6 +38,13 @@ LATER_TYPES = (
     "scx_cid_topo",  # 7.2
     "scx_event_stats",  # 6.15
 )
+# Callbacks that some of these kernels lack. A scheduler names them in a table that C checks against
+# the kernel's, so the preprocessor has to know.
+LATER_CALLBACKS = (
+    "cgroup_init",  # CONFIG_EXT_GROUP_SCHED
+    "cgroup_set_bandwidth",  # 6.17
+    "cgroup_set_idle",  # 6.18
+)
 
 
 @lru_cache(maxsize=4)
@@ -68,14 +75,33 @@ def btf_digest(btf: Path = BTF) -> str:
 
 
 def complete(header: str) -> str:
-    """The header with stand-ins for the names that this kernel lacks."""
+    """The header with stand-ins for the names that this kernel lacks, and with
+    KERNEL_HAS_<CALLBACK> for each of LATER_CALLBACKS that it has."""
     constants = [n for n in LATER_CONSTANTS if not re.search(rf"\b{n}\b", header)]
     types = [n for n in LATER_TYPES if not re.search(rf"\bstruct {n} \{{", header)]
     lines = [f"#define {name} 0ULL /* not in this kernel */" for name in constants]
     lines += [f"struct {name} {{ long __not_in_this_kernel; }};" for name in types]
+    lines += [
+        f"#define KERNEL_HAS_{name.upper()}"
+        for name in LATER_CALLBACKS
+        if re.search(rf"\(\*{name}\)\(", header)
+    ]
     guard = "SCHEDPILOT_STAND_INS"  # bpftool's own ends before them
     lines = [f"#ifndef {guard}", f"#define {guard}", *lines, f"#endif /* {guard} */"]
     return f"{header}\n" + "".join(f"{line}\n" for line in lines)
+
+
+# Changes with what is added to a kernel's own types.
+ADDED = hashlib.sha256(repr((LATER_CONSTANTS, LATER_TYPES, LATER_CALLBACKS)).encode()).hexdigest()
+
+
+def header_path(cache_folder: Path, btf: Path) -> Path:
+    """Where the cache keeps the vmlinux.h of a kernel.
+
+    Raises:
+        Fault: UNSUPPORTED without BTF.
+    """
+    return cache_folder / "btf" / btf_digest(btf) / f"vmlinux-{ADDED[:16]}.h"
 
 
 def vmlinux_header(btf: Path = BTF, *, cache_folder: Path | None = None) -> Path:
@@ -86,7 +112,7 @@ def vmlinux_header(btf: Path = BTF, *, cache_folder: Path | None = None) -> Path
     Raises:
         Fault: UNSUPPORTED without BTF, MISSING_TOOL without bpftool, STATE, CHILD_FAILED.
     """
-    header = cache.folder(cache_folder) / "btf" / btf_digest(btf) / "vmlinux.h"
+    header = header_path(cache.folder(cache_folder), btf)
     if not header.is_file():
         made = btf.with_name("vmlinux.h")
         if made.is_file():

@@ -6,7 +6,10 @@
  *
  * Each runnable task waits in exactly one queue; every queue is served by every CPU that may
  * run its tasks; a task that has waited max_wait_ns is served out of turn; slices are bounded.
+ * Control groups divide the machine first: tasks of a group that is ahead of its share, or has
+ * used its quota, wait apart.
  */
+#include <schedpilot/cgroup_member.bpf.h>
 #include <scx/common.bpf.h>
 
 char _license[] SEC("license") = "GPL";
@@ -78,6 +81,8 @@ struct task_ctx {
 	u64 queued_at;
 	/* Its part of runnable_weight; 0 while it sleeps. */
 	u64 counted;
+	/* Its place among control groups. */
+	struct member member;
 	/* Its rule, and the queue where it waits or last waited. */
 	u32 class;
 	u32 queue;
@@ -87,6 +92,7 @@ struct task_ctx {
 	u64 expected_runtime;
 };
 
+#include <schedpilot/cgroup_hold.bpf.h>
 #include <schedpilot/counters.bpf.h>
 #include <schedpilot/hand_over.bpf.h>
 #include <schedpilot/idle.bpf.h>
@@ -433,7 +439,7 @@ s32 BPF_STRUCT_OPS(policy_select_cpu, struct task_struct *p, s32 prev_cpu, u64 w
 		return prev_cpu;
 	t->queue = place(p, t);
 	cpu = scx_bpf_select_cpu_dfl(p, prev_cpu, wake_flags, &idle);
-	if (idle) {
+	if (idle && may_start(p, t)) {
 		bring_near(t, true);
 		count_in(p, t);
 		count(STAT_DIRECT);
@@ -457,6 +463,8 @@ void BPF_STRUCT_OPS(policy_enqueue, struct task_struct *p, u64 enq_flags)
 		scx_bpf_dsq_insert(p, SCX_DSQ_GLOBAL, SQUEEZED_NS, enq_flags);
 		return;
 	}
+	if (holds(p, t, enq_flags))
+		return;
 	t->queue = place(p, t);
 	bring_near(t, enq_flags & SCX_ENQ_WAKEUP);
 	t->queued_at = scx_bpf_now();
@@ -468,10 +476,40 @@ void BPF_STRUCT_OPS(policy_enqueue, struct task_struct *p, u64 enq_flags)
 	wake_idle_cpu(p);
 }
 
+/* Its group is no longer held. */
+static void requeue(struct bpf_iter_scx_dsq *it, struct task_struct *p, struct task_ctx *t)
+{
+	u64 dsq;
+
+	t->queue = place(p, t);
+	bring_near(t, false);
+	t->queued_at = scx_bpf_now();
+	dsq = t->queue;
+	scx_bpf_dsq_move_set_slice(it, slice_for(p, t, scx_bpf_dsq_nr_queued(dsq)));
+	scx_bpf_dsq_move_set_vtime(it, place_of(p, t));
+	scx_bpf_dsq_move_vtime(it, p, dsq, 0);
+	count_in(p, t);
+}
+
+/* Give this CPU a task, or let it continue with `prev`. False: there is none for it. */
+static bool choose(s32 cpu, struct task_struct *prev, u64 now)
+{
+	/* the rest, of unknown runtime: at least 30% */
+	if (owed[QUEUE_1] > OWED_NS && serve(QUEUE_1, cpu, prev, now)) {
+		count(STAT_OWED);
+		return true;
+	}
+	if (serve_normal(cpu, prev, now)) /* normal */
+		return true;
+	return false;
+}
+
 void BPF_STRUCT_OPS(policy_dispatch, s32 cpu, struct task_struct *prev)
 {
 	struct task_ctx *t = prev ? ctx_of(prev) : NULL;
+	struct task_struct *may_stay;
 	u64 now = scx_bpf_now();
+	may_stay = stays(prev, now);
 	/* Before the choice: account for `prev`, and find its current place. */
 	if (t && t->started_at && (prev->scx.flags & SCX_TASK_QUEUED)) {
 		charge(prev, t, now);
@@ -480,13 +518,8 @@ void BPF_STRUCT_OPS(policy_dispatch, s32 cpu, struct task_struct *prev)
 	}
 	if (look_due(now, LOOK_NS))
 		look_for_late(now);
-	/* the rest, of unknown runtime: at least 30% */
-	if (owed[QUEUE_1] > OWED_NS && serve(QUEUE_1, cpu, prev, now)) {
-		count(STAT_OWED);
-		return;
-	}
-	if (serve_normal(cpu, prev, now)) /* normal */
-		return;
+	if (!choose(cpu, may_stay, now))
+		last_resort(prev, SHORTEST_NS);
 }
 
 void BPF_STRUCT_OPS(policy_runnable, struct task_struct *p, u64 enq_flags)
@@ -495,6 +528,7 @@ void BPF_STRUCT_OPS(policy_runnable, struct task_struct *p, u64 enq_flags)
 
 	if (!t)
 		return;
+	group_runnable(p, t);
 	if (!t->counted) {
 		weigh_in(t, weight_of(p, t));
 		t->counted_in = t->queue < 2 ? t->queue : 0;
@@ -511,6 +545,7 @@ void BPF_STRUCT_OPS(policy_quiescent, struct task_struct *p, u64 deq_flags)
 	if (t->counted_in < 2)
 		__sync_fetch_and_sub(&weight_in[t->counted_in], t->counted);
 	weigh_out(t);
+	group_quiescent(t);
 }
 
 void BPF_STRUCT_OPS(policy_running, struct task_struct *p)
@@ -520,16 +555,19 @@ void BPF_STRUCT_OPS(policy_running, struct task_struct *p)
 	if (!t)
 		return;
 	t->started_at = scx_bpf_now();
+	group_runs(p, t, t->started_at);
 	t->queued_at = 0;
 }
 
 void BPF_STRUCT_OPS(policy_stopping, struct task_struct *p, bool runnable)
 {
 	struct task_ctx *t = ctx_of(p);
+	u64 now = scx_bpf_now();
 
 	if (!t || !t->started_at)
 		return;
-	charge(p, t, scx_bpf_now());
+	group_stops(t, now);
+	charge(p, t, now);
 	t->started_at = 0;
 }
 
@@ -540,6 +578,7 @@ s32 BPF_STRUCT_OPS(policy_init_task, struct task_struct *p, struct scx_init_task
 	if (!t)
 		return -ENOMEM;
 	t->vtime = clock;
+	group_joins(t, args);
 	return 0;
 }
 
@@ -563,6 +602,7 @@ void BPF_STRUCT_OPS(policy_cpu_offline, s32 cpu)
 	__sync_fetch_and_sub(&nr_online, 1);
 	hand_over(QUEUE_0, cpu);
 	hand_over(QUEUE_1, cpu);
+	hand_over_held(cpu);
 }
 
 s32 BPF_STRUCT_OPS_SLEEPABLE(policy_init)
@@ -570,6 +610,9 @@ s32 BPF_STRUCT_OPS_SLEEPABLE(policy_init)
 	s32 error;
 
 	count_cpus();
+	error = groups_init();
+	if (error)
+		return error;
 	error = scx_bpf_create_dsq(QUEUE_0, -1);
 	if (error)
 		return error;
@@ -599,6 +642,8 @@ SCX_OPS_DEFINE(policy_ops,
 	       .cpu_offline	= (void *)policy_cpu_offline,
 	       .init		= (void *)policy_init,
 	       .exit		= (void *)policy_exit,
+	       GROUP_OPS
+	       .flags		= SCX_OPS_ENQ_LAST,
 	       .timeout_ms	= 15000U,
 	       .name		= "policy_93d0023d");
 /* clang-format on */

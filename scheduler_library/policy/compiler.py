@@ -333,6 +333,7 @@ class _Context:
             # Whether some wakeups go elsewhere than where the kernel would send them.
             "placed": cpus or any(queue["sticky"] for queue in queues),
             "count_cpus": cpus or preempting or reaches != {None},
+            "grouped": not self._plan.ignores_cgroups,
             "needs_selected": bool(self._emitter.selectors),
             "needs_tgid": bool(self._emitter.selectors) or "expected_runtime" in facts,
             "burst": bool(facts & {"ran", "avg_run", "cpu_share"}),

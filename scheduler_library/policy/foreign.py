@@ -348,7 +348,7 @@ _FIELD = "|".join(WORDS)
 _FACT = "|".join(
     name for name, word in WORDS.items() if word.type in (Type.COUNT, Type.RATIO, Type.TIME)
 )
-_PROPERTY = "slice|order|latency|idle|tier|weight|share|cpus|preempt|local|llc|sticky"
+_PROPERTY = "slice|order|latency|idle|tier|weight|share|cpus|preempt|local|llc|sticky|cgroups"
 _TEXT = "|".join(name for name, word in WORDS.items() if word.type is Type.TEXT)
 _NUMBER = r"-?[0-9][0-9.]*[A-Za-z%]*"
 _QUOTED = r'"(?:[^"\\\n]|\\.)*"'

@@ -5,6 +5,7 @@ from scheduler_library.policy import units
 from scheduler_library.policy.syntax import (
     Binary,
     CBlock,
+    CgroupsIgnored,
     Cpus,
     Expression,
     FunctionCall,
@@ -75,6 +76,8 @@ def format_property(each: Property) -> str:
             return str(reach)
         case Sticky():
             return "sticky"
+        case CgroupsIgnored():
+            return "cgroups ignore"
         case CBlock(hook, body):
             # A comment to the end of the line would swallow the brace.
             end = "\n" if "//" in body.rpartition("\n")[2] else " "

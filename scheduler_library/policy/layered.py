@@ -18,6 +18,7 @@ from scheduler_library.policy.plan import DEFAULT_SLICE_NS, TargetMachine
 from scheduler_library.policy.syntax import (
     Binary,
     CBlock,
+    CgroupsIgnored,
     Expression,
     Hook,
     Literal,
@@ -307,6 +308,8 @@ class _Layers:
                 hint = "no layer waits for all others: write `weight 1`"
             case Slice() | CBlock(Hook.SLICE):
                 hint = "all tasks of a layer have one slice length: slice 3ms"
+            case CgroupsIgnored():
+                hint = "leave it out: layers know no cpu.weight and no cpu.max"
             case OrderBy() | CBlock():
                 hint = "write `order vtime` or `order fifo`"
         at = start(each.value) if isinstance(each, Slice) else each.at

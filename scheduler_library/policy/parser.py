@@ -25,6 +25,7 @@ from scheduler_library.policy.c_block import end_of_body
 from scheduler_library.policy.syntax import (
     Binary,
     CBlock,
+    CgroupsIgnored,
     Cpus,
     Expression,
     FunctionCall,
@@ -83,7 +84,7 @@ _CALLED = {
 }
 PROPERTIES = (
     *("slice", "order", "latency", "idle", "tier", "weight", "share", "cpus", "preempt"),
-    *("local", "llc", "sticky", "c"),
+    *("local", "llc", "sticky", "cgroups", "c"),
 )
 # Examples for people who began a property and did not finish it, or forgot its first word.
 _EXAMPLES = {
@@ -95,6 +96,7 @@ _EXAMPLES = {
     "c": "c slice { return avg_run > ms(1) ? ms(8) : ms(1); }",
     "fifo": "order fifo",
     "by": "order by avg_run",
+    "cgroups": "cgroups ignore",
     "normal": "tier normal",
 }
 _MORE = "see docs/policy-language.md for what can be written"
@@ -588,6 +590,9 @@ class _Build(Transformer[Token, PolicyProgram | UseLine]):
 
     def sticky(self, word: Token) -> Sticky:
         return Sticky(at=_at(word))
+
+    def cgroups(self, word: Token) -> CgroupsIgnored:
+        return CgroupsIgnored(at=_at(word))
 
     def cblock(self, hook: Token, *rest: Token) -> CBlock:
         if len(rest) < 2:

@@ -16,6 +16,7 @@ from scheduler_library.policy.formatter import format_expression, format_propert
 from scheduler_library.policy.syntax import (
     Binary,
     CBlock,
+    CgroupsIgnored,
     Cpus,
     Expression,
     FunctionCall,
@@ -142,6 +143,8 @@ class PolicyPlan:
     classes: tuple[Class, ...]
     queues: tuple[Queue, ...]
     settings: tuple[Mapping[str, Property], ...] = ()
+    # Whether cpu.weight, cpu.idle and cpu.max have no effect.
+    ignores_cgroups: bool = False
 
 
 def facts_of(expression: Expression) -> frozenset[str]:
@@ -177,6 +180,7 @@ class _Planner:
 
     def plan(self, program: PolicyProgram) -> PolicyPlan:
         defaults = self._settings(program.defaults)
+        self._check_cgroups(program.rules)
         self._check_reachable(program.rules)
         has_rest = any(rule.selector is None for rule in program.rules)
         rules = [
@@ -217,7 +221,20 @@ class _Planner:
                 f"{IDLE_KEEPS}%, and tasks of unknown runtime {UNKNOWN_KEEPS}%",
             )
         settings = tuple(settings for *_, settings in merged)
-        return PolicyPlan(tuple(classes), tuple(queues), settings)
+        return PolicyPlan(tuple(classes), tuple(queues), settings, "cgroups" in defaults)
+
+    def _check_cgroups(self, rules: tuple[Rule, ...]) -> None:
+        for rule in rules:
+            for each in rule.properties:
+                if isinstance(each, CgroupsIgnored):
+                    raise refuse(
+                        self._text,
+                        each.at,
+                        "`cgroups ignore` is in a rule",
+                        expected="it before the rules, for everybody",
+                        hint="control groups divide the machine among all tasks or none: write "
+                        "`cgroups ignore; ...`",
+                    )
 
     def _properties(self, program: PolicyProgram) -> list[Property]:
         return [*program.defaults, *(each for rule in program.rules for each in rule.properties)]
@@ -572,6 +589,8 @@ def _sets(each: Property) -> str:
             return "reach"
         case Sticky():
             return "stickiness"
+        case CgroupsIgnored():
+            return "cgroups"
     raise AssertionError(each)
 
 

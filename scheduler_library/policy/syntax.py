@@ -171,6 +171,13 @@ class Sticky:
     at: int = _place()
 
 
+@dataclass(frozen=True)
+class CgroupsIgnored:
+    """`cgroups ignore`: cpu.weight, cpu.idle and cpu.max have no effect."""
+
+    at: int = _place()
+
+
 class Hook(StrEnum):
     """What a C body can decide."""
 
@@ -187,7 +194,19 @@ class CBlock:
     at: int = _place()
 
 
-Property = Slice | OrderBy | TierOf | Weight | Share | Cpus | Preempt | ReachOf | Sticky | CBlock
+Property = (
+    Slice
+    | OrderBy
+    | TierOf
+    | Weight
+    | Share
+    | Cpus
+    | Preempt
+    | ReachOf
+    | Sticky
+    | CgroupsIgnored
+    | CBlock
+)
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ LATER_TYPES = (
     "scx_cid_topo",
     "sched_ext_ops_cid",
 )
+LATER_CALLBACKS = ("cgroup_set_bandwidth", "cgroup_set_idle")
 LATER_NAMES = ("SCX_ENQ_CPU_SELECTED", "SCX_ENQ_IMMED", "SCX_PICK_IDLE_IN_NODE", "SCX_REENQ_ANY")
 
 WORDS_OF_6_12 = """
@@ -94,16 +95,19 @@ SCX_OPS_DEFINE(all_ops, .select_cpu = (void *)all_select_cpu, .enqueue = (void *
 @pytest.fixture(scope="module")
 def older(target: Target, tmp_path_factory: pytest.TempPathFactory) -> Target:
     """The same kernel, with only those types of sched_ext that 6.12 has."""
-    made = target.cache / "btf" / vmlinux.btf_digest(target.btf) / "vmlinux.h"
+    made = vmlinux.header_path(target.cache, target.btf)
     text = made.read_text().partition("#ifndef SCHEDPILOT_STAND_INS")[0]
     for name in LATER_TYPES:  # under another name, since other types hold them by value
         text, gone = re.subn(rf"\bstruct {name}\b", f"struct {name}_of_later", text)
         assert gone, name
     for name in LATER_NAMES:
         text = re.sub(rf"^\t{name} = .*\n", "", text, flags=re.MULTILINE)
+    for name in LATER_CALLBACKS:
+        text, gone = re.subn(rf"^.*\(\*{name}\)\(.*\n", "", text, flags=re.MULTILINE)
+        assert gone, name
     btf = tmp_path_factory.mktemp("older") / "btf"
     btf.write_bytes(b"stands for a kernel 6.12")
-    header = target.cache / "btf" / vmlinux.btf_digest(btf) / "vmlinux.h"
+    header = vmlinux.header_path(target.cache, btf)
     cache.write(header, vmlinux.complete(text).encode())
     return replace(target, btf=btf)
 

@@ -18,6 +18,7 @@ from scheduler_library.policy.plan import LONGEST_SLICE_NS, SHORTEST_SLICE_NS
 from scheduler_library.policy.syntax import (
     Binary,
     CBlock,
+    CgroupsIgnored,
     Cpus,
     Expression,
     FunctionCall,
@@ -289,7 +290,10 @@ def _stands(program: PolicyProgram) -> bool:
 @st.composite
 def programs(draw: Draw[Any]) -> PolicyProgram:
     """A program that this machine accepts, of at most eight rules."""
-    program = PolicyProgram(draw(properties(least=1)), ())
+    everybody = draw(properties(least=1))
+    if draw(st.integers(0, 3)) == 0:
+        everybody = (*everybody, CgroupsIgnored())
+    program = PolicyProgram(everybody, ())
     if not _stands(program):
         program = PolicyProgram((OrderBy(Order.FIFO),), ())
     for _ in range(draw(st.integers(0, MOST_RULES))):

@@ -414,7 +414,7 @@ def test_a_candidate_without_the_callbacks_ignores_weights_and_quotas(bench: Wor
         duration_ns=5 * S,
         cgroups=(Cgroup("/a", 100, bandwidth=FIFTH), Cgroup("/b", 900, idle=True)),
     )
-    fifo = bench.run(bench.library("fifo"), scenario)
+    fifo = bench.run(bench.policy("cgroups ignore; order fifo; slice 5ms"), scenario)
     assert fifo.cgroup("/a").run_ns == pytest.approx(5 * S, rel=0.05)
     assert fifo.cgroup("/a").throttled_ns == fifo.cgroup("/a").periods == 0
     default = bench.run(None, scenario)

@@ -7,7 +7,7 @@ import pytest
 
 from bpf.build import cache
 from bpf.build.clang import find_clang
-from bpf.build.vmlinux import btf_digest
+from bpf.build.vmlinux import header_path
 from process import Fault, FaultType, run
 from simulator.build import engine_for
 from tests.target import Target
@@ -40,9 +40,9 @@ def test_types_of_an_older_kernel_are_refused_with_the_reason(
     target: Target, tmp_path: Path
 ) -> None:
     """A kernel whose types lack what the engine reads is named as the trouble."""
-    types = next(target.cache.glob("btf/*/vmlinux.h")).read_text()
+    types = header_path(target.cache, target.btf).read_text()
     folder = tmp_path / "older"
-    older = folder / "btf" / btf_digest(target.btf) / "vmlinux.h"
+    older = header_path(folder, target.btf)
     cache.write(older, types.replace("scx_enable_args", "scx_enable_arguments").encode())
     with pytest.raises(Fault, match="cannot be built for this kernel") as fault:
         engine_for(target.btf, cache_folder=folder)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Who ran how long, as ready callbacks: a task is weighed in when it can run and out when it
- * sleeps, and its virtual time advances when it stops running. They are for schedulers that
- * measure nothing else. Name all five in SCX_OPS_DEFINE.
+ * sleeps, and its virtual time advances when it stops running. Its control group is told of
+ * all that as well. They are for schedulers that measure nothing else. Name all five in
+ * SCX_OPS_DEFINE.
  *
  * Define before: `struct task_ctx`, as <schedpilot/virtual_time.bpf.h> wants it, and with
  *
@@ -11,6 +12,7 @@
 #ifndef SCHEDPILOT_ACCOUNTING_BPF_H
 #define SCHEDPILOT_ACCOUNTING_BPF_H
 
+#include <schedpilot/cgroup_hold.bpf.h>
 #include <schedpilot/tasks.bpf.h>
 #include <schedpilot/virtual_time.bpf.h>
 
@@ -18,33 +20,42 @@ void BPF_STRUCT_OPS(account_runnable, struct task_struct *p, u64 enq_flags)
 {
 	struct task_ctx *t = ctx_of(p);
 
-	if (t && !t->counted)
+	if (!t)
+		return;
+	if (!t->counted)
 		weigh_in(t, p->scx.weight);
+	group_runnable(p, t);
 }
 
 void BPF_STRUCT_OPS(account_quiescent, struct task_struct *p, u64 deq_flags)
 {
 	struct task_ctx *t = ctx_of(p);
 
-	if (t)
-		weigh_out(t);
+	if (!t)
+		return;
+	weigh_out(t);
+	group_quiescent(t);
 }
 
 void BPF_STRUCT_OPS(account_running, struct task_struct *p)
 {
 	struct task_ctx *t = ctx_of(p);
 
-	if (t)
-		t->started_at = scx_bpf_now();
+	if (!t)
+		return;
+	t->started_at = scx_bpf_now();
+	group_runs(p, t, t->started_at);
 }
 
 void BPF_STRUCT_OPS(account_stopping, struct task_struct *p, bool runnable)
 {
 	struct task_ctx *t = ctx_of(p);
+	u64 now = scx_bpf_now();
 
 	if (!t || !t->started_at)
 		return;
-	advance(t, scx_bpf_now() - t->started_at, p->scx.weight);
+	advance(t, now - t->started_at, p->scx.weight);
+	group_stops(t, now);
 	t->started_at = 0;
 }
 
@@ -56,6 +67,7 @@ s32 BPF_STRUCT_OPS(account_init_task, struct task_struct *p, struct scx_init_tas
 	if (!t)
 		return -ENOMEM;
 	t->vtime = clock;
+	group_joins(t, args);
 	return 0;
 }
 

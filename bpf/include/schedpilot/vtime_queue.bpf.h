@@ -50,10 +50,11 @@ s32 BPF_STRUCT_OPS(queue_select_cpu, struct task_struct *p, s32 prev_cpu, u64 wa
 	s32 cpu = scx_bpf_select_cpu_dfl(p, prev_cpu, wake_flags, &idle);
 	struct task_ctx *t;
 
-	if (idle) {
-		t = ctx_of(p);
-		if (t)
-			place_of(t);
+	if (!idle)
+		return cpu;
+	t = ctx_of(p);
+	if (t && may_start(p, t)) {
+		place_of(t);
 		count(STAT_DIRECT);
 		scx_bpf_dsq_insert(p, SCX_DSQ_LOCAL, slice_for(), 0);
 	}
@@ -69,11 +70,25 @@ void BPF_STRUCT_OPS(queue_enqueue, struct task_struct *p, u64 enq_flags)
 		scx_bpf_dsq_insert(p, SCX_DSQ_LOCAL, slice_for(), enq_flags);
 		return;
 	}
-	if (t)
-		t->queued_at = scx_bpf_now();
+	if (!t) {
+		scx_bpf_dsq_insert_vtime(p, QUEUE, slice_for(), clock, enq_flags);
+		return;
+	}
+	if (holds(p, t, enq_flags))
+		return;
+	t->queued_at = scx_bpf_now();
 	count(STAT_QUEUED);
-	scx_bpf_dsq_insert_vtime(p, QUEUE, slice_for(), t ? place_of(t) : clock, enq_flags);
+	scx_bpf_dsq_insert_vtime(p, QUEUE, slice_for(), place_of(t), enq_flags);
 	wake_idle_cpu(p);
+}
+
+/* Its group is no longer held. */
+static void requeue(struct bpf_iter_scx_dsq *it, struct task_struct *p, struct task_ctx *t)
+{
+	t->queued_at = scx_bpf_now();
+	scx_bpf_dsq_move_set_slice(it, slice_for());
+	scx_bpf_dsq_move_set_vtime(it, place_of(t));
+	scx_bpf_dsq_move_vtime(it, p, QUEUE, 0);
 }
 
 void BPF_STRUCT_OPS(queue_cpu_online, s32 cpu)
@@ -85,12 +100,15 @@ void BPF_STRUCT_OPS(queue_cpu_offline, s32 cpu)
 {
 	__sync_fetch_and_sub(&nr_online, 1);
 	hand_over(QUEUE, cpu);
+	hand_over_held(cpu);
 }
 
 s32 BPF_STRUCT_OPS_SLEEPABLE(queue_init)
 {
+	s32 error = groups_init();
+
 	count_cpus();
-	return scx_bpf_create_dsq(QUEUE, -1);
+	return error ? error : scx_bpf_create_dsq(QUEUE, -1);
 }
 
 #endif

@@ -11,6 +11,7 @@
  * runnable tasks (generalised processor sharing, Parekh and Gallager 1993). Tasks are kept
  * within a bounded distance of it, so that none starves.
  */
+#include <schedpilot/cgroup_member.bpf.h>
 #include <scx/common.bpf.h>
 
 char _license[] SEC("license") = "GPL";
@@ -45,10 +46,11 @@ enum counter_index {
 };
 
 struct task_ctx {
-	u64 vtime;	/* virtual time, ns of CPU time of a task of weight 100 */
-	u64 started_at; /* when it last began to run, ns */
-	u64 counted;	/* its part of runnable_weight; 0 while it sleeps */
-	u64 queued_at;	/* when it began to wait, ns */
+	u64 vtime;	      /* virtual time, ns of CPU time of a task of weight 100 */
+	u64 started_at;	      /* when it last began to run, ns */
+	u64 counted;	      /* its part of runnable_weight; 0 while it sleeps */
+	u64 queued_at;	      /* when it began to wait, ns */
+	struct member member; /* its place among control groups */
 };
 
 #include <schedpilot/accounting.bpf.h>
@@ -77,16 +79,17 @@ static bool goes_on(struct task_struct *prev)
 void BPF_STRUCT_OPS(batch_dispatch, s32 cpu, struct task_struct *prev)
 {
 	u64 now = scx_bpf_now();
+	struct task_struct *may_stay = stays(prev, now);
 
 	if (look_due(now, LOOK_NS))
 		serve_late(QUEUE, max_wait_ns, 0, now);
-	/* If it finds nothing to run here, the kernel lets prev continue. */
-	if (lead_ns && prev && goes_on(prev)) {
-		scx_bpf_task_set_slice(prev, slice_for());
+	if (lead_ns && may_stay && goes_on(may_stay)) {
+		scx_bpf_task_set_slice(may_stay, slice_for());
 		count(STAT_KEPT);
 		return;
 	}
-	scx_bpf_dsq_move_to_local(QUEUE, 0);
+	if (!scx_bpf_dsq_move_to_local(QUEUE, 0))
+		last_resort(prev, slice_for());
 }
 
 void BPF_STRUCT_OPS(batch_exit, struct scx_exit_info *ei)
@@ -108,6 +111,8 @@ SCX_OPS_DEFINE(batch_ops,
 	       .cpu_offline	= (void *)queue_cpu_offline,
 	       .init		= (void *)queue_init,
 	       .exit		= (void *)batch_exit,
+	       GROUP_OPS
+	       .flags		= SCX_OPS_ENQ_LAST,
 	       .timeout_ms	= 5000U,
 	       .name		= "batch");
 /* clang-format on */

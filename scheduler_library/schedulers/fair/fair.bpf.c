@@ -11,6 +11,7 @@
  * that clock, so a long sleep earns little credit, and no stream of newcomers, each joining
  * at the clock, can keep a waiting task from its turn.
  */
+#include <schedpilot/cgroup_member.bpf.h>
 #include <scx/common.bpf.h>
 
 char _license[] SEC("license") = "GPL";
@@ -39,10 +40,11 @@ enum counter_index {
 };
 
 struct task_ctx {
-	u64 vtime;	/* virtual time, ns of CPU time of a task of weight 100 */
-	u64 started_at; /* when it last began to run, ns */
-	u64 counted;	/* its part of runnable_weight; 0 while it sleeps */
-	u64 queued_at;	/* when it began to wait, ns */
+	u64 vtime;	      /* virtual time, ns of CPU time of a task of weight 100 */
+	u64 started_at;	      /* when it last began to run, ns */
+	u64 counted;	      /* its part of runnable_weight; 0 while it sleeps */
+	u64 queued_at;	      /* when it began to wait, ns */
+	struct member member; /* its place among control groups */
 };
 
 #include <schedpilot/accounting.bpf.h>
@@ -54,9 +56,11 @@ void BPF_STRUCT_OPS(fair_dispatch, s32 cpu, struct task_struct *prev)
 {
 	u64 now = scx_bpf_now();
 
+	stays(prev, now);
 	if (look_due(now, LOOK_NS))
 		serve_late(QUEUE, max_wait_ns, 0, now);
-	scx_bpf_dsq_move_to_local(QUEUE, 0);
+	if (!scx_bpf_dsq_move_to_local(QUEUE, 0))
+		last_resort(prev, slice_for());
 }
 
 void BPF_STRUCT_OPS(fair_exit, struct scx_exit_info *ei)
@@ -78,6 +82,8 @@ SCX_OPS_DEFINE(fair_ops,
 	       .cpu_offline	= (void *)queue_cpu_offline,
 	       .init		= (void *)queue_init,
 	       .exit		= (void *)fair_exit,
+	       GROUP_OPS
+	       .flags		= SCX_OPS_ENQ_LAST,
 	       .timeout_ms	= 5000U,
 	       .name		= "fair");
 /* clang-format on */

@@ -6,6 +6,7 @@
  * task waits its turn in one queue and runs for one slice. Weight scales the slice.
  * README.md says when this is the wrong choice.
  */
+#include <schedpilot/cgroup_member.bpf.h>
 #include <scx/common.bpf.h>
 
 char _license[] SEC("license") = "GPL";
@@ -30,6 +31,11 @@ enum counter_index {
 	NR_COUNTERS,
 };
 
+struct task_ctx {
+	struct member member; /* its place among control groups */
+};
+
+#include <schedpilot/cgroup_hold.bpf.h>
 #include <schedpilot/counters.bpf.h>
 #include <schedpilot/hand_over.bpf.h>
 #include <schedpilot/idle.bpf.h>
@@ -60,7 +66,9 @@ s32 BPF_STRUCT_OPS(fifo_select_cpu, struct task_struct *p, s32 prev_cpu, u64 wak
 	bool idle = false;
 	s32 cpu = scx_bpf_select_cpu_dfl(p, prev_cpu, wake_flags, &idle);
 
-	if (idle) {
+	struct task_ctx *t = ctx_of(p);
+
+	if (idle && t && may_start(p, t)) {
 		count(STAT_DIRECT);
 		scx_bpf_dsq_insert(p, SCX_DSQ_LOCAL, slice_for(p), 0);
 	}
@@ -69,19 +77,74 @@ s32 BPF_STRUCT_OPS(fifo_select_cpu, struct task_struct *p, s32 prev_cpu, u64 wak
 
 void BPF_STRUCT_OPS(fifo_enqueue, struct task_struct *p, u64 enq_flags)
 {
+	struct task_ctx *t = ctx_of(p);
+
 	if (is_woken_kthread(p, enq_flags)) {
 		count(STAT_KTHREAD);
 		scx_bpf_dsq_insert(p, SCX_DSQ_LOCAL, slice_for(p), enq_flags);
 		return;
 	}
+	if (t && holds(p, t, enq_flags))
+		return;
 	count(STAT_QUEUED);
 	scx_bpf_dsq_insert(p, QUEUE, slice_for(p), enq_flags);
 	wake_idle_cpu(p);
 }
 
+/* Its group is no longer held. */
+static void requeue(struct bpf_iter_scx_dsq *it, struct task_struct *p, struct task_ctx *t)
+{
+	scx_bpf_dsq_move_set_slice(it, slice_for(p));
+	scx_bpf_dsq_move(it, p, QUEUE, 0);
+}
+
 void BPF_STRUCT_OPS(fifo_dispatch, s32 cpu, struct task_struct *prev)
 {
-	scx_bpf_dsq_move_to_local(QUEUE, 0);
+	stays(prev, scx_bpf_now());
+	if (!scx_bpf_dsq_move_to_local(QUEUE, 0))
+		last_resort(prev, slice_ns);
+}
+
+void BPF_STRUCT_OPS(fifo_runnable, struct task_struct *p, u64 enq_flags)
+{
+	struct task_ctx *t = ctx_of(p);
+
+	if (t)
+		group_runnable(p, t);
+}
+
+void BPF_STRUCT_OPS(fifo_quiescent, struct task_struct *p, u64 deq_flags)
+{
+	struct task_ctx *t = ctx_of(p);
+
+	if (t)
+		group_quiescent(t);
+}
+
+void BPF_STRUCT_OPS(fifo_running, struct task_struct *p)
+{
+	struct task_ctx *t = ctx_of(p);
+
+	if (t)
+		group_runs(p, t, scx_bpf_now());
+}
+
+void BPF_STRUCT_OPS(fifo_stopping, struct task_struct *p, bool runnable)
+{
+	struct task_ctx *t = ctx_of(p);
+
+	if (t)
+		group_stops(t, scx_bpf_now());
+}
+
+s32 BPF_STRUCT_OPS(fifo_init_task, struct task_struct *p, struct scx_init_task_args *args)
+{
+	struct task_ctx *t = new_ctx(p);
+
+	if (!t)
+		return -ENOMEM;
+	group_joins(t, args);
+	return 0;
 }
 
 void BPF_STRUCT_OPS(fifo_cpu_online, s32 cpu)
@@ -93,12 +156,15 @@ void BPF_STRUCT_OPS(fifo_cpu_offline, s32 cpu)
 {
 	__sync_fetch_and_sub(&nr_online, 1);
 	hand_over(QUEUE, cpu);
+	hand_over_held(cpu);
 }
 
 s32 BPF_STRUCT_OPS_SLEEPABLE(fifo_init)
 {
+	s32 error = groups_init();
+
 	count_cpus();
-	return scx_bpf_create_dsq(QUEUE, -1);
+	return error ? error : scx_bpf_create_dsq(QUEUE, -1);
 }
 
 void BPF_STRUCT_OPS(fifo_exit, struct scx_exit_info *ei)
@@ -111,10 +177,17 @@ SCX_OPS_DEFINE(fifo_ops,
 	       .select_cpu	= (void *)fifo_select_cpu,
 	       .enqueue		= (void *)fifo_enqueue,
 	       .dispatch	= (void *)fifo_dispatch,
+	       .runnable	= (void *)fifo_runnable,
+	       .quiescent	= (void *)fifo_quiescent,
+	       .running		= (void *)fifo_running,
+	       .stopping	= (void *)fifo_stopping,
+	       .init_task	= (void *)fifo_init_task,
 	       .cpu_online	= (void *)fifo_cpu_online,
 	       .cpu_offline	= (void *)fifo_cpu_offline,
 	       .init		= (void *)fifo_init,
 	       .exit		= (void *)fifo_exit,
+	       GROUP_OPS
+	       .flags		= SCX_OPS_ENQ_LAST,
 	       .timeout_ms	= 5000U,
 	       .name		= "fifo");
 /* clang-format on */

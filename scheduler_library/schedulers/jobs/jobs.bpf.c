@@ -12,6 +12,7 @@
  * A job at the end of the order still gets a short slice every max_wait_ns, so nothing stands
  * still and the kernel's watchdog does not act.
  */
+#include <schedpilot/cgroup_member.bpf.h>
 #include <scx/common.bpf.h>
 
 char _license[] SEC("license") = "GPL";
@@ -76,8 +77,10 @@ struct task_ctx {
 	u64 queued_at;	/* when it began to wait, ns */
 	u64 counted; /* its part of runnable_weight, where only others count; 0 while it sleeps */
 	bool is_job;
+	struct member member; /* its place among control groups */
 };
 
+#include <schedpilot/cgroup_hold.bpf.h>
 #include <schedpilot/counters.bpf.h>
 #include <schedpilot/hand_over.bpf.h>
 #include <schedpilot/idle.bpf.h>
@@ -144,7 +147,9 @@ s32 BPF_STRUCT_OPS(jobs_select_cpu, struct task_struct *p, s32 prev_cpu, u64 wak
 	bool idle = false;
 	s32 cpu = scx_bpf_select_cpu_dfl(p, prev_cpu, wake_flags, &idle);
 
-	if (idle) {
+	struct task_ctx *t = ctx_of(p);
+
+	if (idle && t && may_start(p, t)) {
 		count(STAT_DIRECT);
 		scx_bpf_dsq_insert(p, SCX_DSQ_LOCAL, others_slice(), 0);
 	}
@@ -167,6 +172,8 @@ void BPF_STRUCT_OPS(jobs_enqueue, struct task_struct *p, u64 enq_flags)
 		scx_bpf_dsq_insert_vtime(p, OTHERS, others_slice_ns, clock, enq_flags);
 		return;
 	}
+	if (holds(p, t, enq_flags))
+		return;
 	t->queued_at = scx_bpf_now();
 	if (expected) {
 		used = bpf_map_lookup_elem(&used_runtime, &tgid);
@@ -178,6 +185,25 @@ void BPF_STRUCT_OPS(jobs_enqueue, struct task_struct *p, u64 enq_flags)
 		scx_bpf_dsq_insert_vtime(p, OTHERS, others_slice(), others_place(t), enq_flags);
 	}
 	wake_idle_cpu(p);
+}
+
+/* Its group is no longer held. */
+static void requeue(struct bpf_iter_scx_dsq *it, struct task_struct *p, struct task_ctx *t)
+{
+	u32 tgid = p->tgid;
+	u64 *expected = expectation(tgid), *used;
+
+	t->queued_at = scx_bpf_now();
+	if (expected) {
+		used = bpf_map_lookup_elem(&used_runtime, &tgid);
+		scx_bpf_dsq_move_set_slice(it, slice_ns);
+		scx_bpf_dsq_move_set_vtime(it, place(p, *expected, used ? *used : 0));
+		scx_bpf_dsq_move_vtime(it, p, JOBS, 0);
+	} else {
+		scx_bpf_dsq_move_set_slice(it, others_slice());
+		scx_bpf_dsq_move_set_vtime(it, others_place(t));
+		scx_bpf_dsq_move_vtime(it, p, OTHERS, 0);
+	}
 }
 
 /* Account for the task's run time since `started_at`, and start again from `now`. */
@@ -235,19 +261,19 @@ static bool still_first(struct task_struct *prev, u64 now)
 void BPF_STRUCT_OPS(jobs_dispatch, s32 cpu, struct task_struct *prev)
 {
 	u64 now = scx_bpf_now();
+	struct task_struct *may_stay = stays(prev, now);
 
 	/* A late job gets a short slice, and goes back to its place. */
 	if (look_due(now, look_ns))
 		serve_late(JOBS, max_wait_ns, late_slice_ns, now);
 	if (debt >= 0 && scx_bpf_dsq_move_to_local(OTHERS, 0))
 		return;
-	/* If it gets nothing to run here, the kernel lets prev continue. */
-	if (prev && still_first(prev, now)) {
-		scx_bpf_task_set_slice(prev, slice_ns);
+	if (may_stay && still_first(may_stay, now)) {
+		scx_bpf_task_set_slice(may_stay, slice_ns);
 		return;
 	}
-	if (!scx_bpf_dsq_move_to_local(JOBS, 0))
-		scx_bpf_dsq_move_to_local(OTHERS, 0);
+	if (!scx_bpf_dsq_move_to_local(JOBS, 0) && !scx_bpf_dsq_move_to_local(OTHERS, 0))
+		last_resort(prev, others_slice());
 }
 
 void BPF_STRUCT_OPS(jobs_runnable, struct task_struct *p, u64 enq_flags)
@@ -255,16 +281,21 @@ void BPF_STRUCT_OPS(jobs_runnable, struct task_struct *p, u64 enq_flags)
 	struct task_ctx *t = ctx_of(p);
 	u32 tgid = p->tgid;
 
-	if (t && !t->counted && !expectation(tgid))
+	if (!t)
+		return;
+	if (!t->counted && !expectation(tgid))
 		weigh_in(t, p->scx.weight);
+	group_runnable(p, t);
 }
 
 void BPF_STRUCT_OPS(jobs_quiescent, struct task_struct *p, u64 deq_flags)
 {
 	struct task_ctx *t = ctx_of(p);
 
-	if (t)
-		weigh_out(t);
+	if (!t)
+		return;
+	weigh_out(t);
+	group_quiescent(t);
 }
 
 void BPF_STRUCT_OPS(jobs_running, struct task_struct *p)
@@ -276,15 +307,19 @@ void BPF_STRUCT_OPS(jobs_running, struct task_struct *p)
 		return;
 	t->is_job = expectation(tgid) != NULL;
 	t->started_at = scx_bpf_now();
+	group_runs(p, t, t->started_at);
 }
 
 void BPF_STRUCT_OPS(jobs_stopping, struct task_struct *p, bool runnable)
 {
 	struct task_ctx *t = ctx_of(p);
 
+	u64 now = scx_bpf_now();
+
 	if (!t || !t->started_at)
 		return;
-	charge(p, t, scx_bpf_now());
+	charge(p, t, now);
+	group_stops(t, now);
 	t->started_at = 0;
 }
 
@@ -295,6 +330,7 @@ s32 BPF_STRUCT_OPS(jobs_init_task, struct task_struct *p, struct scx_init_task_a
 	if (!t)
 		return -ENOMEM;
 	t->vtime = clock;
+	group_joins(t, args);
 	return 0;
 }
 
@@ -319,14 +355,16 @@ void BPF_STRUCT_OPS(jobs_cpu_offline, s32 cpu)
 	__sync_fetch_and_sub(&nr_online, 1);
 	hand_over(JOBS, cpu);
 	hand_over(OTHERS, cpu);
+	hand_over_held(cpu);
 }
 
 s32 BPF_STRUCT_OPS_SLEEPABLE(jobs_init)
 {
-	s32 error;
+	s32 error = groups_init();
 
 	count_cpus();
-	error = scx_bpf_create_dsq(JOBS, -1);
+	if (!error)
+		error = scx_bpf_create_dsq(JOBS, -1);
 	return error ? error : scx_bpf_create_dsq(OTHERS, -1);
 }
 
@@ -350,6 +388,8 @@ SCX_OPS_DEFINE(jobs_ops,
 	       .cpu_offline	= (void *)jobs_cpu_offline,
 	       .init		= (void *)jobs_init,
 	       .exit		= (void *)jobs_exit,
+	       GROUP_OPS
+	       .flags		= SCX_OPS_ENQ_LAST,
 	       .timeout_ms	= 5000U,
 	       .name		= "jobs");
 /* clang-format on */

@@ -11,6 +11,7 @@
  * others keep a guaranteed part of each CPU: brisk tasks run up a debt there, and before it
  * grows, one of the others goes first and is not interrupted for a moment.
  */
+#include <schedpilot/cgroup_member.bpf.h>
 #include <scx/common.bpf.h>
 
 char _license[] SEC("license") = "GPL";
@@ -71,6 +72,7 @@ struct task_ctx {
 	u64 burst_avg;	  /* ns */
 	u64 interval_avg; /* between wakeups, ns */
 	bool brisk;
+	struct member member; /* its place among control groups */
 };
 
 enum occupant {
@@ -87,6 +89,7 @@ struct cpu_ctx {
 	s64 debt; /* what brisk tasks owe the others here, ns */
 };
 
+#include <schedpilot/cgroup_hold.bpf.h>
 #include <schedpilot/counters.bpf.h>
 #include <schedpilot/cpus.bpf.h>
 #include <schedpilot/hand_over.bpf.h>
@@ -166,10 +169,11 @@ s32 BPF_STRUCT_OPS(latency_select_cpu, struct task_struct *p, s32 prev_cpu, u64 
 	s32 cpu = scx_bpf_select_cpu_dfl(p, prev_cpu, wake_flags, &idle);
 	struct task_ctx *t;
 
-	if (idle) {
-		t = ctx_of(p);
-		if (t)
-			place_of(t);
+	if (!idle)
+		return cpu;
+	t = ctx_of(p);
+	if (t && may_start(p, t)) {
+		place_of(t);
 		count(STAT_DIRECT);
 		scx_bpf_dsq_insert(p, SCX_DSQ_LOCAL, slice_in(OTHERS, slice_ns), 0);
 	}
@@ -189,6 +193,8 @@ void BPF_STRUCT_OPS(latency_enqueue, struct task_struct *p, u64 enq_flags)
 		scx_bpf_dsq_insert_vtime(p, OTHERS, slice_ns, clock, enq_flags);
 		return;
 	}
+	if (holds(p, t, enq_flags))
+		return;
 	t->queued_at = scx_bpf_now();
 	t->brisk = is_brisk(p, t);
 	if (t->brisk) {
@@ -204,11 +210,25 @@ void BPF_STRUCT_OPS(latency_enqueue, struct task_struct *p, u64 enq_flags)
 		take_cpu(p, scx_bpf_task_cpu(p));
 }
 
+/* Its group is no longer held. */
+static void requeue(struct bpf_iter_scx_dsq *it, struct task_struct *p, struct task_ctx *t)
+{
+	u64 queue;
+
+	t->queued_at = scx_bpf_now();
+	t->brisk = is_brisk(p, t);
+	queue = t->brisk ? BRISK : OTHERS;
+	scx_bpf_dsq_move_set_slice(it, slice_in(queue, t->brisk ? brisk_slice_ns : slice_ns));
+	scx_bpf_dsq_move_set_vtime(it, place_of(t));
+	scx_bpf_dsq_move_vtime(it, p, queue, 0);
+}
+
 void BPF_STRUCT_OPS(latency_dispatch, s32 cpu, struct task_struct *prev)
 {
 	struct cpu_ctx *c = cpu_ctx(cpu);
 	u64 now = scx_bpf_now();
 
+	stays(prev, now);
 	if (look_due(now, LOOK_NS)) {
 		serve_late(BRISK, max_wait_ns, 0, now);
 		serve_late(OTHERS, max_wait_ns, 0, now);
@@ -218,8 +238,8 @@ void BPF_STRUCT_OPS(latency_dispatch, s32 cpu, struct task_struct *prev)
 		c->owed = 1;
 		return;
 	}
-	if (!scx_bpf_dsq_move_to_local(BRISK, 0))
-		scx_bpf_dsq_move_to_local(OTHERS, 0);
+	if (!scx_bpf_dsq_move_to_local(BRISK, 0) && !scx_bpf_dsq_move_to_local(OTHERS, 0))
+		last_resort(prev, slice_in(OTHERS, slice_ns));
 }
 
 void BPF_STRUCT_OPS(latency_runnable, struct task_struct *p, u64 enq_flags)
@@ -231,6 +251,7 @@ void BPF_STRUCT_OPS(latency_runnable, struct task_struct *p, u64 enq_flags)
 		return;
 	if (!t->counted)
 		weigh_in(t, p->scx.weight);
+	group_runnable(p, t);
 	if (!(enq_flags & SCX_ENQ_WAKEUP))
 		return;
 	now = scx_bpf_now();
@@ -247,6 +268,7 @@ void BPF_STRUCT_OPS(latency_quiescent, struct task_struct *p, u64 deq_flags)
 	if (!t)
 		return;
 	weigh_out(t);
+	group_quiescent(t);
 	if (deq_flags & SCX_DEQ_SLEEP) {
 		t->burst_avg = average(t->burst_avg, t->burst);
 		t->burst = 0;
@@ -261,6 +283,7 @@ void BPF_STRUCT_OPS(latency_running, struct task_struct *p)
 	if (!t || !c)
 		return;
 	t->started_at = scx_bpf_now();
+	group_runs(p, t, t->started_at);
 	/* Those that found an idle CPU skipped enqueue. */
 	t->brisk = is_brisk(p, t);
 	c->from = t->started_at + (c->owed ? owed_ns : 0);
@@ -275,12 +298,14 @@ void BPF_STRUCT_OPS(latency_stopping, struct task_struct *p, bool runnable)
 {
 	struct cpu_ctx *c = cpu_ctx(scx_bpf_task_cpu(p));
 	struct task_ctx *t = ctx_of(p);
-	u64 ran, percent = others_percent < 90 ? others_percent : 90;
+	u64 now, ran, percent = others_percent < 90 ? others_percent : 90;
 	s64 most = 2 * owed_ns;
 
 	if (!t || !c || !t->started_at)
 		return;
-	ran = scx_bpf_now() - t->started_at;
+	now = scx_bpf_now();
+	group_stops(t, now);
+	ran = now - t->started_at;
 	t->started_at = 0;
 	t->burst += ran;
 	advance(t, ran, p->scx.weight);
@@ -305,6 +330,7 @@ s32 BPF_STRUCT_OPS(latency_init_task, struct task_struct *p, struct scx_init_tas
 	t->burst_avg = 2 * burst_limit_ns;
 	t->interval_avg = 1000000000;
 	t->woke_at = scx_bpf_now();
+	group_joins(t, args);
 	return 0;
 }
 
@@ -318,14 +344,16 @@ void BPF_STRUCT_OPS(latency_cpu_offline, s32 cpu)
 	__sync_fetch_and_sub(&nr_online, 1);
 	hand_over(BRISK, cpu);
 	hand_over(OTHERS, cpu);
+	hand_over_held(cpu);
 }
 
 s32 BPF_STRUCT_OPS_SLEEPABLE(latency_init)
 {
-	s32 error;
+	s32 error = groups_init();
 
 	count_cpus();
-	error = scx_bpf_create_dsq(BRISK, -1);
+	if (!error)
+		error = scx_bpf_create_dsq(BRISK, -1);
 	return error ? error : scx_bpf_create_dsq(OTHERS, -1);
 }
 
@@ -348,6 +376,8 @@ SCX_OPS_DEFINE(latency_ops,
 	       .cpu_offline	= (void *)latency_cpu_offline,
 	       .init		= (void *)latency_init,
 	       .exit		= (void *)latency_exit,
+	       GROUP_OPS
+	       .flags		= SCX_OPS_ENQ_LAST,
 	       .timeout_ms	= 5000U,
 	       .name		= "latency");
 /* clang-format on */

@@ -11,6 +11,7 @@
  * No queue depends on its CPU: every CPU regularly looks into its LLC's queue and into one
  * foreign queue, in rotation, even if it has work of its own.
  */
+#include <schedpilot/cgroup_member.bpf.h>
 #include <scx/common.bpf.h>
 
 char _license[] SEC("license") = "GPL";
@@ -50,10 +51,11 @@ enum counter_index {
 };
 
 struct task_ctx {
-	u64 vtime;	/* virtual time, ns of CPU time of a task of weight 100 */
-	u64 started_at; /* when it last began to run, ns; 0 while it does not */
-	u64 counted;	/* its part of runnable_weight; 0 while it sleeps */
-	u64 queued_at;	/* when it began to wait, ns */
+	u64 vtime;	      /* virtual time, ns of CPU time of a task of weight 100 */
+	u64 started_at;	      /* when it last began to run, ns; 0 while it does not */
+	u64 counted;	      /* its part of runnable_weight; 0 while it sleeps */
+	u64 queued_at;	      /* when it began to wait, ns */
+	struct member member; /* its place among control groups */
 };
 
 struct cpu_ctx {
@@ -64,6 +66,7 @@ struct cpu_ctx {
 };
 
 #include <schedpilot/accounting.bpf.h>
+#include <schedpilot/cgroup_hold.bpf.h>
 #include <schedpilot/counters.bpf.h>
 #include <schedpilot/cpus.bpf.h>
 #include <schedpilot/hand_over.bpf.h>
@@ -97,39 +100,63 @@ s32 BPF_STRUCT_OPS(locality_select_cpu, struct task_struct *p, s32 prev_cpu, u64
 	s32 cpu = scx_bpf_select_cpu_dfl(p, prev_cpu, wake_flags, &idle);
 	struct task_ctx *t;
 
-	if (idle) {
-		t = ctx_of(p);
-		if (t)
-			place_of(t);
+	if (!idle)
+		return cpu;
+	t = ctx_of(p);
+	if (t && may_start(p, t)) {
+		place_of(t);
 		count(STAT_DIRECT);
 		scx_bpf_dsq_insert(p, SCX_DSQ_LOCAL, slice_for(), 0);
 	}
 	return cpu;
 }
 
+/* The queue that the task joins now. */
+static u64 queue_of(const struct task_struct *p, u64 vtime)
+{
+	s32 cpu = scx_bpf_task_cpu(p);
+
+	if (p->nr_cpus_allowed > 1 &&
+	    (scx_bpf_dsq_nr_queued(cpu) >= (s32)own_tasks || before(clock + lead_ns, vtime))) {
+		count(STAT_LLC);
+		return LLC_BASE + llc_of(cpu);
+	}
+	count(STAT_OWN);
+	return cpu;
+}
+
 void BPF_STRUCT_OPS(locality_enqueue, struct task_struct *p, u64 enq_flags)
 {
 	struct task_ctx *t = ctx_of(p);
-	s32 cpu = scx_bpf_task_cpu(p);
-	u64 vtime = t ? place_of(t) : clock, queue = cpu;
+	u64 vtime;
 
 	if (is_woken_kthread(p, enq_flags)) {
 		count(STAT_KTHREAD);
 		scx_bpf_dsq_insert(p, SCX_DSQ_LOCAL, slice_for(), enq_flags);
 		return;
 	}
-	if (p->nr_cpus_allowed > 1 &&
-	    (scx_bpf_dsq_nr_queued(cpu) >= (s32)own_tasks || before(clock + lead_ns, vtime))) {
-		queue = LLC_BASE + llc_of(cpu);
-		count(STAT_LLC);
-	} else {
-		count(STAT_OWN);
+	if (!t) {
+		scx_bpf_dsq_insert_vtime(p, queue_of(p, clock), slice_for(), clock, enq_flags);
+		return;
 	}
-	if (t)
-		t->queued_at = scx_bpf_now();
-	scx_bpf_dsq_insert_vtime(p, queue, slice_for(), vtime, enq_flags);
+	if (holds(p, t, enq_flags))
+		return;
+	t->queued_at = scx_bpf_now();
+	vtime = place_of(t);
+	scx_bpf_dsq_insert_vtime(p, queue_of(p, vtime), slice_for(), vtime, enq_flags);
 	/* An idle CPU will steal it. */
 	wake_idle_cpu(p);
+}
+
+/* Its group is no longer held. */
+static void requeue(struct bpf_iter_scx_dsq *it, struct task_struct *p, struct task_ctx *t)
+{
+	u64 vtime = place_of(t);
+
+	t->queued_at = scx_bpf_now();
+	scx_bpf_dsq_move_set_slice(it, slice_for());
+	scx_bpf_dsq_move_set_vtime(it, vtime);
+	scx_bpf_dsq_move_vtime(it, p, queue_of(p, vtime), 0);
 }
 
 /* Take a task that waits for another CPU: of the same LLC if `near`, else of any other. */
@@ -172,9 +199,11 @@ void BPF_STRUCT_OPS(locality_dispatch, s32 cpu, struct task_struct *prev)
 	u32 llc = llc_of(cpu);
 	u64 now = scx_bpf_now();
 	struct cpu_ctx *c = cpu_ctx(cpu);
+	struct task_struct *may_stay;
 
 	if (!c)
 		return;
+	may_stay = stays(prev, now);
 	c->turn++;
 	if (!before(now, c->looked_at + LOOK_NS)) {
 		c->looked_at = now;
@@ -191,11 +220,13 @@ void BPF_STRUCT_OPS(locality_dispatch, s32 cpu, struct task_struct *prev)
 		return;
 	if (scx_bpf_dsq_move_to_local(cpu, 0) || scx_bpf_dsq_move_to_local(LLC_BASE + llc, 0))
 		return;
-	/* The kernel lets a task whose slice ended continue if there is nothing else here. */
-	if (prev && (prev->scx.flags & SCX_TASK_QUEUED))
+	/* A task whose slice ended continues if there is nothing else here. */
+	if (may_stay && (may_stay->scx.flags & SCX_TASK_QUEUED)) {
+		scx_bpf_task_set_slice(may_stay, slice_for());
 		return;
-	if (!steal(cpu, llc, true))
-		steal(cpu, llc, false);
+	}
+	if (!steal(cpu, llc, true) && !steal(cpu, llc, false))
+		last_resort(prev, slice_for());
 }
 
 void BPF_STRUCT_OPS(locality_cpu_online, s32 cpu)
@@ -210,15 +241,18 @@ void BPF_STRUCT_OPS(locality_cpu_offline, s32 cpu)
 
 	__sync_fetch_and_sub(&nr_online, 1);
 	hand_over(cpu, cpu);
+	hand_over_held(cpu);
 	bpf_for (i, 0, nr_cpus)
 		hand_over(LLC_BASE + i, cpu);
 }
 
 s32 BPF_STRUCT_OPS_SLEEPABLE(locality_init)
 {
-	s32 error;
+	s32 error = groups_init();
 	u32 i;
 
+	if (error)
+		return error;
 	count_cpus();
 	bpf_for (i, 0, nr_cpus) {
 		error = scx_bpf_create_dsq(i, -1);
@@ -249,6 +283,8 @@ SCX_OPS_DEFINE(locality_ops,
 	       .cpu_offline	= (void *)locality_cpu_offline,
 	       .init		= (void *)locality_init,
 	       .exit		= (void *)locality_exit,
+	       GROUP_OPS
+	       .flags		= SCX_OPS_ENQ_LAST,
 	       .timeout_ms	= 5000U,
 	       .name		= "locality");
 /* clang-format on */
