@@ -76,6 +76,7 @@ struct task_ctx {
 };
 
 #include <schedpilot/cgroup_hold.bpf.h>
+#include <schedpilot/cgroup_settle.bpf.h>
 #include <schedpilot/counters.bpf.h>
 #include <schedpilot/hand_over.bpf.h>
 #include <schedpilot/idle.bpf.h>

@@ -123,7 +123,7 @@ def test_the_cache_is_ours_alone_to_write(compiled: Compile, target: Target) -> 
 
 def test_a_private_umask_does_not_lock_the_compiler_out(target: Target, tmp_path: Path) -> None:
     """A service's umask of 077 makes no difference for the compiler's user."""
-    made = target.cache / "btf" / vmlinux.btf_digest(target.btf) / "vmlinux.h"
+    made = vmlinux.header_path(target.cache, target.btf)
     base = target.cache / "private"
     before = os.umask(0o077)
     try:

@@ -6,7 +6,7 @@
  * enqueue() asks holds(); dispatch() begins with stays(), which also releases, and ends with
  * last_resort(); running(), stopping(), runnable() and quiescent() call group_runs(),
  * group_stops(), group_runnable() and group_quiescent(); init_task() calls group_joins(),
- * init() calls groups_init(). Put GROUP_OPS into SCX_OPS_DEFINE, and SCX_OPS_ENQ_LAST into
+ * cpu_offline() hand_over_held(). Put GROUP_OPS into SCX_OPS_DEFINE, and SCX_OPS_ENQ_LAST into
  * its flags: otherwise the kernel would let a task of a throttled group go on where nothing
  * else wants the CPU.
  *
@@ -179,16 +179,6 @@ static void hand_over_held(s32 cpu)
 {
 	hand_over(SPARE, cpu);
 	hand_over(PUT_AWAY, cpu);
-}
-
-/* In init(). */
-static s32 groups_init(void)
-{
-	s32 error = scx_bpf_create_dsq(SPARE, -1);
-
-	if (!error)
-		error = scx_bpf_create_dsq(PUT_AWAY, -1);
-	return error ? error : settle_init();
 }
 
 #ifdef KERNEL_HAS_CGROUP_INIT /* CONFIG_EXT_GROUP_SCHED */

@@ -348,14 +348,17 @@ static int settle_all(void *map, u32 *key, struct bpf_timer *timer)
 	return 0;
 }
 
-/* In init(). The timer starts with the first group. */
-static s32 settle_init(void)
+/* In init(): the queues of held tasks, and the timer, which starts with the first group. */
+static s32 groups_init(void)
 {
 	u32 zero = 0;
 	struct settle_timer *timer = bpf_map_lookup_elem(&settle_timers, &zero);
+	s32 error = scx_bpf_create_dsq(SPARE, -1);
 
-	if (!timer)
-		return -EINVAL;
+	if (!error)
+		error = scx_bpf_create_dsq(PUT_AWAY, -1);
+	if (error || !timer)
+		return error ? error : -EINVAL;
 	bpf_timer_init(&timer->timer, &settle_timers, CLOCK_MONOTONIC);
 	return bpf_timer_set_callback(&timer->timer, settle_all);
 }

@@ -129,8 +129,11 @@ static u32 nr_slots = 2;
 
 /* Set where held tasks may have to move; dispatch() moves them. */
 static u32 release_due;
-/* Set once a task has been held. */
-static u32 ever_held;
+/*
+ * Set once a task has been held. Not static: clang would make it one byte, and its type would no
+ * longer fit.
+ */
+u32 ever_held;
 
 static struct group *group_at(u32 slot)
 {

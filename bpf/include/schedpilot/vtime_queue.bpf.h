@@ -23,6 +23,8 @@
 #define SCHEDPILOT_VTIME_QUEUE_BPF_H
 
 #include <schedpilot/accounting.bpf.h>
+#include <schedpilot/cgroup_hold.bpf.h>
+#include <schedpilot/cgroup_settle.bpf.h>
 #include <schedpilot/counters.bpf.h>
 #include <schedpilot/hand_over.bpf.h>
 #include <schedpilot/idle.bpf.h>

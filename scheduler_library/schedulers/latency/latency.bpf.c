@@ -90,6 +90,7 @@ struct cpu_ctx {
 };
 
 #include <schedpilot/cgroup_hold.bpf.h>
+#include <schedpilot/cgroup_settle.bpf.h>
 #include <schedpilot/counters.bpf.h>
 #include <schedpilot/cpus.bpf.h>
 #include <schedpilot/hand_over.bpf.h>
