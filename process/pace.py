@@ -158,6 +158,22 @@ def cpu_factor() -> float:
     return _speed[-1][1]
 
 
+def at_once(seconds: float) -> float:
+    """A limit for waiting that cannot be extended later: longer if the machine is slow, or busy
+    by now, up to `MOST` times.
+    """
+    cpus = len(os.sched_getaffinity(0))
+    return seconds * min(MOST, cpu_factor() * max(1.0, _load() / cpus))
+
+
+def _load() -> float:
+    try:
+        return os.getloadavg()[0]
+    except OSError:
+        # A confined child has no /proc.
+        return 0.0
+
+
 class Limit:
     """A time limit that a slow machine extends.
 
@@ -219,11 +235,7 @@ class Limit:
 def _busy(pace: Pace | None) -> str:
     """In brackets, what else the machine does; empty if nothing."""
     cpus = len(os.sched_getaffinity(0))
-    try:
-        load = os.getloadavg()[0]
-    except OSError:
-        # A confined child has no /proc.
-        load = 0.0
+    load = _load()
     said = []
     if pace is not None and pace.slower >= WORTH_TELLING:
         said.append(f"machine is slow: {_times(pace.slower)} times slower than usual")

@@ -21,7 +21,8 @@ from daemon.api.models import Event, Problem
 from daemon.api.paths import CONTROL_SOCKET, GROUP, OBSERVE_SOCKET, run_dir
 from daemon.api.problems import fault_of
 from daemon.api.stream_reading import EventDecoder
-from process import Fault, FaultType
+from process import Fault, FaultType, within
+from process.pace import at_once
 
 T = TypeVar("T")
 
@@ -112,6 +113,15 @@ def _unreachable(path: Path) -> Fault:
 _FAILURES = (httpx.HTTPError, httpx.InvalidURL)
 
 
+def _too_late(path: Path) -> Fault:
+    return Fault(
+        FaultType.TIMEOUT,
+        "the daemon did not answer in time",
+        where=str(path),
+        hint="see what it does: `journalctl -t schedpilotd -n 20`",
+    )
+
+
 def _trouble(error: Exception, path: Path) -> NoReturn:
     """A transport failure as a fault."""
     if isinstance(error, httpx.InvalidURL):
@@ -119,12 +129,7 @@ def _trouble(error: Exception, path: Path) -> NoReturn:
             FaultType.BAD_REQUEST, "the request cannot be sent", why=str(error)[:200]
         ) from error
     if isinstance(error, httpx.TimeoutException):
-        raise Fault(
-            FaultType.TIMEOUT,
-            "the daemon did not answer in time",
-            where=str(path),
-            hint="see what it does: `journalctl -t schedpilotd -n 20`",
-        ) from error
+        raise _too_late(path) from error
     raise _unreachable(path) from error
 
 
@@ -146,7 +151,7 @@ def _read(call: Call[T], status: int, raw: bytes, path: Path) -> T:
     raise fault_of(problem)
 
 
-def _arguments(call: Call[Any], timeout_s: float) -> dict[str, Any]:
+def _arguments(call: Call[Any], timeout_s: float | None) -> dict[str, Any]:
     """The parts of a call for httpx."""
     return {
         "method": call.method,
@@ -177,7 +182,7 @@ class Client(Blocking, Endpoints):
             Fault: the daemon's, or UNREACHABLE, TIMEOUT, INTERNAL.
         """
         try:
-            response = self._http.request(**_arguments(call, call.timeout_s))
+            response = self._http.request(**_arguments(call, at_once(call.timeout_s)))
         except _FAILURES as error:
             _trouble(error, self.path)
         return _read(call, response.status_code, response.content, self.path)
@@ -224,9 +229,12 @@ class AsyncClient(Awaiting, Endpoints):
     async def send(self, call: Call[T]) -> T:
         """See `Client.send`."""
         try:
-            response = await self._http.request(**_arguments(call, call.timeout_s))
+            async with within(call.timeout_s):
+                response = await self._http.request(**_arguments(call, None))
         except _FAILURES as error:
             _trouble(error, self.path)
+        except TimeoutError as error:
+            raise _too_late(self.path) from error
         return _read(call, response.status_code, response.content, self.path)
 
     async def follow(self, call: Call[None]) -> AsyncIterator[Event]:
