@@ -38,13 +38,17 @@ LATER_TYPES = (
     "scx_cid_topo",  # 7.2
     "scx_event_stats",  # 6.15
 )
-# Callbacks that some of these kernels lack. A scheduler names them in a table that C checks against
-# the kernel's, so the preprocessor has to know.
-LATER_CALLBACKS = (
-    "cgroup_init",  # CONFIG_EXT_GROUP_SCHED
-    "cgroup_set_bandwidth",  # 6.17
-    "cgroup_set_idle",  # 6.18
-)
+# Callbacks and members of structures that some of these kernels lack: the word for the preprocessor
+# to know them by, and what they look like. A scheduler names callbacks in a table that C checks
+# against the kernel's; and native builds for the simulator relocate nothing.
+LATER_MEMBERS = {
+    "KERNEL_HAS_CGROUP_INIT": r"\(\*cgroup_init\)\(",  # CONFIG_EXT_GROUP_SCHED
+    # 6.17, and bw_quota_us and others in scx_cgroup_init_args
+    "KERNEL_HAS_CGROUP_SET_BANDWIDTH": r"\(\*cgroup_set_bandwidth\)\(",
+    "KERNEL_HAS_CGROUP_SET_IDLE": r"\(\*cgroup_set_idle\)\(",  # 6.18
+    # 7.0
+    "KERNEL_HAS_CGROUP_INIT_IDLE": r"struct scx_cgroup_init_args \{[^}]*\bsched_idle;",
+}
 
 
 @lru_cache(maxsize=4)
@@ -76,15 +80,13 @@ def btf_digest(btf: Path = BTF) -> str:
 
 def complete(header: str) -> str:
     """The header with stand-ins for the names that this kernel lacks, and with
-    KERNEL_HAS_<CALLBACK> for each of LATER_CALLBACKS that it has."""
+    a word for each of LATER_MEMBERS that it has."""
     constants = [n for n in LATER_CONSTANTS if not re.search(rf"\b{n}\b", header)]
     types = [n for n in LATER_TYPES if not re.search(rf"\bstruct {n} \{{", header)]
     lines = [f"#define {name} 0ULL /* not in this kernel */" for name in constants]
     lines += [f"struct {name} {{ long __not_in_this_kernel; }};" for name in types]
     lines += [
-        f"#define KERNEL_HAS_{name.upper()}"
-        for name in LATER_CALLBACKS
-        if re.search(rf"\(\*{name}\)\(", header)
+        f"#define {word}" for word, shape in LATER_MEMBERS.items() if re.search(shape, header)
     ]
     guard = "SCHEDPILOT_STAND_INS"  # bpftool's own ends before them
     lines = [f"#ifndef {guard}", f"#define {guard}", *lines, f"#endif /* {guard} */"]
@@ -92,7 +94,7 @@ def complete(header: str) -> str:
 
 
 # Changes with what is added to a kernel's own types.
-ADDED = hashlib.sha256(repr((LATER_CONSTANTS, LATER_TYPES, LATER_CALLBACKS)).encode()).hexdigest()
+ADDED = hashlib.sha256(repr((LATER_CONSTANTS, LATER_TYPES, LATER_MEMBERS)).encode()).hexdigest()
 
 
 def header_path(cache_folder: Path, btf: Path) -> Path:

@@ -253,7 +253,7 @@ static u32 free_slot(void)
 	return 0;
 }
 
-static void set_quota(struct group *g, u64 period_us, u64 quota_us, u64 burst_us)
+static __maybe_unused void set_quota(struct group *g, u64 period_us, u64 quota_us, u64 burst_us)
 {
 	u64 quota = quota_us < NO_QUOTA_US && period_us ? quota_us * 1000 : 0;
 
@@ -265,18 +265,9 @@ static void set_quota(struct group *g, u64 period_us, u64 quota_us, u64 burst_us
 	g->quota = quota;
 }
 
-/* What later kernels have in it: 6.17, and sched_idle 7.0. */
-struct scx_cgroup_init_args___later {
-	u64 bw_period_us;
-	u64 bw_quota_us;
-	u64 bw_burst_us;
-	bool sched_idle;
-} __attribute__((preserve_access_index));
-
 s32 BPF_STRUCT_OPS_SLEEPABLE(groups_cgroup_init, struct cgroup *cgrp,
 			     struct scx_cgroup_init_args *args)
 {
-	struct scx_cgroup_init_args___later *limits = (void *)args;
 	struct cgroup *above;
 	struct group *g;
 	u64 id = cgrp->kn->id;
@@ -301,10 +292,12 @@ s32 BPF_STRUCT_OPS_SLEEPABLE(groups_cgroup_init, struct cgroup *cgrp,
 	g->parent = parent == ROOT_TASKS ? ROOT : parent;
 	g->level = cgrp->level;
 	g->weight = kernel_weight(args->weight);
-	if (bpf_core_field_exists(limits->bw_quota_us))
-		set_quota(g, limits->bw_period_us, limits->bw_quota_us, limits->bw_burst_us);
-	if (bpf_core_field_exists(limits->sched_idle))
-		g->idle = limits->sched_idle;
+#ifdef KERNEL_HAS_CGROUP_SET_BANDWIDTH /* 6.17 */
+	set_quota(g, args->bw_period_us, args->bw_quota_us, args->bw_burst_us);
+#endif
+#ifdef KERNEL_HAS_CGROUP_INIT_IDLE /* 7.0 */
+	g->idle = args->sched_idle;
+#endif
 	g->allowance = UNLIMITED;
 	g->id = id;
 	if (slot >= nr_slots)
