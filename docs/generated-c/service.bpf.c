@@ -477,7 +477,6 @@ void BPF_STRUCT_OPS(policy_dispatch, s32 cpu, struct task_struct *prev)
 
 	if (!c)
 		return;
-	may_stay = stays(prev, now);
 	/* Before the choice: account for `prev`, and find its current place. */
 	if (t && t->started_at && (prev->scx.flags & SCX_TASK_QUEUED)) {
 		charge(prev, t, now);
@@ -487,6 +486,7 @@ void BPF_STRUCT_OPS(policy_dispatch, s32 cpu, struct task_struct *prev)
 	}
 	if (look_due(now, LOOK_NS))
 		look_for_late(now);
+	may_stay = stays(prev, now);
 	if (!choose(cpu, may_stay, c, now))
 		last_resort(prev, SHORTEST_NS);
 }

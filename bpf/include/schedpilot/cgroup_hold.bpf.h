@@ -3,7 +3,7 @@
  * Holding tasks of a group that is ahead of its share or has used its quota, and releasing
  * them.
  *
- * enqueue() asks holds(); dispatch() begins with stays(), which also releases, and ends with
+ * enqueue() asks holds(); dispatch() asks stays(), which also releases, and ends with
  * last_resort(); running(), stopping(), runnable() and quiescent() call group_runs(),
  * group_stops(), group_runnable() and group_quiescent(); init_task() calls group_joins(),
  * cpu_offline() hand_over_held(). Put GROUP_OPS into SCX_OPS_DEFINE, and SCX_OPS_ENQ_LAST into
@@ -77,7 +77,11 @@ static bool holds(struct task_struct *p, struct task_ctx *t, u64 enq_flags)
 	return false;
 }
 
-static void release(u64 queue, u32 kind, u64 now)
+/*
+ * Release whom the tree allows to run again, of those in one of the queues. A global function,
+ * which the verifier checks once and not along every path through dispatch().
+ */
+__noinline int release(u64 queue, u32 kind, u64 now)
 {
 	struct task_struct *p;
 
@@ -105,10 +109,11 @@ static void release(u64 queue, u32 kind, u64 now)
 			wake_idle_cpu(p);
 		}
 	}
+	return 0;
 }
 
 /*
- * At the beginning of dispatch(): release whom the tree allows to run again; `prev` if it may
+ * In dispatch(), before it chooses: release whom the tree allows to run again; `prev` if it may
  * go on, else NULL.
  */
 static struct task_struct *stays(struct task_struct *prev, u64 now)

@@ -79,10 +79,11 @@ static bool goes_on(struct task_struct *prev)
 void BPF_STRUCT_OPS(batch_dispatch, s32 cpu, struct task_struct *prev)
 {
 	u64 now = scx_bpf_now();
-	struct task_struct *may_stay = stays(prev, now);
+	struct task_struct *may_stay;
 
 	if (look_due(now, LOOK_NS))
 		serve_late(QUEUE, max_wait_ns, 0, now);
+	may_stay = stays(prev, now);
 	if (lead_ns && may_stay && goes_on(may_stay)) {
 		scx_bpf_task_set_slice(may_stay, slice_for());
 		count(STAT_KEPT);

@@ -56,9 +56,9 @@ void BPF_STRUCT_OPS(fair_dispatch, s32 cpu, struct task_struct *prev)
 {
 	u64 now = scx_bpf_now();
 
-	stays(prev, now);
 	if (look_due(now, LOOK_NS))
 		serve_late(QUEUE, max_wait_ns, 0, now);
+	stays(prev, now);
 	if (!scx_bpf_dsq_move_to_local(QUEUE, 0))
 		last_resort(prev, slice_for());
 }

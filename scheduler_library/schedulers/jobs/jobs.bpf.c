@@ -262,11 +262,12 @@ static bool still_first(struct task_struct *prev, u64 now)
 void BPF_STRUCT_OPS(jobs_dispatch, s32 cpu, struct task_struct *prev)
 {
 	u64 now = scx_bpf_now();
-	struct task_struct *may_stay = stays(prev, now);
+	struct task_struct *may_stay;
 
 	/* A late job gets a short slice, and goes back to its place. */
 	if (look_due(now, look_ns))
 		serve_late(JOBS, max_wait_ns, late_slice_ns, now);
+	may_stay = stays(prev, now);
 	if (debt >= 0 && scx_bpf_dsq_move_to_local(OTHERS, 0))
 		return;
 	if (may_stay && still_first(may_stay, now)) {

@@ -229,11 +229,11 @@ void BPF_STRUCT_OPS(latency_dispatch, s32 cpu, struct task_struct *prev)
 	struct cpu_ctx *c = cpu_ctx(cpu);
 	u64 now = scx_bpf_now();
 
-	stays(prev, now);
 	if (look_due(now, LOOK_NS)) {
 		serve_late(BRISK, max_wait_ns, 0, now);
 		serve_late(OTHERS, max_wait_ns, 0, now);
 	}
+	stays(prev, now);
 	if (c && c->debt >= (s64)owed_ns && scx_bpf_dsq_move_to_local(OTHERS, 0)) {
 		count(STAT_OWED);
 		c->owed = 1;

@@ -204,7 +204,6 @@ void BPF_STRUCT_OPS(locality_dispatch, s32 cpu, struct task_struct *prev)
 
 	if (!c)
 		return;
-	may_stay = stays(prev, now);
 	c->turn++;
 	if (!before(now, c->looked_at + LOOK_NS)) {
 		c->looked_at = now;
@@ -215,6 +214,7 @@ void BPF_STRUCT_OPS(locality_dispatch, s32 cpu, struct task_struct *prev)
 		serve_late(c->late_cpu, max_wait_ns, 0, now);
 		serve_late(LLC_BASE + c->late_cpu, max_wait_ns, 0, now);
 	}
+	may_stay = stays(prev, now);
 	if (foreign_turns && c->turn % foreign_turns == 0 && look_abroad(cpu, c))
 		return;
 	if (llc_turns && c->turn % llc_turns == 0 && scx_bpf_dsq_move_to_local(LLC_BASE + llc, 0))
