@@ -6,14 +6,12 @@ import pytest
 from simulator.scenario import (
     MS,
     Bandwidth,
-    BandwidthChange,
     Cgroup,
     Repeat,
     Run,
     S,
     Scenario,
     SimulatedMachine,
-    Sleep,
     Task,
 )
 from tests.simulator.conftest import Workbench
