@@ -26,6 +26,7 @@ from bpf.build.vmlinux import BTF, btf_digest
 from process import Fault, FaultType, fault_of, named_path, printable, require_writable
 from simulator.build import build_native
 from simulator.calibration import calibrated
+from simulator.controls import CONTROLS
 from simulator.run import (
     Ejection,
     GroupFigures,
@@ -292,8 +293,8 @@ def _asked_for(asked: argparse.Namespace) -> ComparisonWork:
                 why="; ".join(replay.notes),
             )
         return ComparisonWork("trace", (replay.scenario,), dict(replay.workloads), replay.notes)
-    # The usual workloads that are not in the stress set.
-    known = {**SCENARIOS, **STRESS}
+    # Beside the stress set the usual workloads, and those of resource controls.
+    known = {**SCENARIOS, **STRESS, **CONTROLS}
     names = [asked.scenario] if asked.scenario else list(STRESS)
     if names[0] not in known:
         raise Fault(

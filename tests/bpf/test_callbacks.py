@@ -15,38 +15,14 @@ from bpf.kernel.callbacks import (
 )
 from tests.target import Target
 
-# A scheduler that hears of weights and quotas.
-GROUPS = """\
-#include <scx/common.bpf.h>
-
-char _license[] SEC("license") = "GPL";
-
-void BPF_STRUCT_OPS(groups_enqueue, struct task_struct *p, u64 enq_flags)
-{
-	scx_bpf_dsq_insert(p, SCX_DSQ_GLOBAL, SCX_SLICE_DFL, enq_flags);
-}
-
-void BPF_STRUCT_OPS(groups_set_weight, struct cgroup *cgrp, u32 weight)
-{
-}
-
-void BPF_STRUCT_OPS(groups_set_bandwidth, struct cgroup *cgrp, u64 period, u64 quota, u64 burst)
-{
-}
-
-SCX_OPS_DEFINE(groups_ops,
-.enqueue = (void *)groups_enqueue,
-.cgroup_set_weight = (void *)groups_set_weight,
-.cgroup_set_bandwidth = (void *)groups_set_bandwidth,
-.timeout_ms = 5000,
-.name = "groups");
-"""
-SET = frozenset({"enqueue", "cgroup_set_weight", "cgroup_set_bandwidth"})
+# Hears of weights and quotas.
+DEAF = Path(__file__).parent / "schedulers" / "deaf.bpf.c"
+SET = frozenset({"enqueue", "dispatch", "init", "cgroup_set_weight", "cgroup_set_bandwidth"})
 
 
 @pytest.fixture
 def built(target: Target, tmp_path: Path) -> Path:
-    return target.build(GROUPS, tmp_path, name="groups.bpf.c").require()
+    return target.build(DEAF, tmp_path).require()
 
 
 def test_the_callbacks_of_an_object_are_those_that_it_sets(built: Path) -> None:
@@ -56,7 +32,7 @@ def test_the_callbacks_of_an_object_are_those_that_it_sets(built: Path) -> None:
 
 def test_a_program_has_those_of_the_object_in_it(built: Path, tmp_path: Path) -> None:
     """An installed scheduler carries its object, anywhere among its other bytes."""
-    program = tmp_path / "scx_groups"
+    program = tmp_path / "scx_deaf"
     program.write_bytes(b"\x7fELF\x02\x01\x01" + b"x" * 4093 + built.read_bytes() + b"y" * 999)
     assert read_program_callbacks(program) == SET
 
@@ -65,7 +41,7 @@ def test_a_program_with_two_schedulers_has_what_both_set(
     built: Path, target: Target, tmp_path: Path
 ) -> None:
     """Which of them it loads is not known, so only what holds for both is said."""
-    plain = GROUPS.replace(".cgroup_set_weight = (void *)groups_set_weight,", "")
+    plain = DEAF.read_text().replace(".cgroup_set_weight = (void *)deaf_set_weight,", "")
     other = target.build(plain, tmp_path / "b", name="other.bpf.c").require()
     both = built.read_bytes() + other.read_bytes()
     assert program_callbacks(both) == SET - {"cgroup_set_weight"}
