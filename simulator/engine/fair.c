@@ -33,10 +33,18 @@ static s64 virtual(const struct task *t, s64 ns)
 	return (ns * 1024 << FINE_SHIFT) / (s64)t->flat_weight;
 }
 
+/* Mostly it fits into 64 bits, where division is several times faster. */
+static s64 divided(__int128 by_weight, s64 weight)
+{
+	s64 low = (s64)by_weight;
+
+	return low == by_weight ? low / weight : (s64)(by_weight / weight);
+}
+
 /* In the virtual time of another weight. */
 static s64 rescaled(s64 ns, u64 from, u64 to)
 {
-	return (s64)((__int128)ns * (s64)from / (s64)to);
+	return divided((__int128)ns * (s64)from, (s64)to);
 }
 
 static bool runs(const struct sim_cpu *cpu)
@@ -70,7 +78,7 @@ static s64 average(const struct sim_cpu *cpu)
 		sum += (__int128)(s64)t->flat_weight * (vruntime_of(cpu, t) - cpu->min_vruntime);
 		weights += (s64)t->flat_weight;
 	}
-	return cpu->min_vruntime + (weights ? (s64)(sum / weights) : 0);
+	return cpu->min_vruntime + (weights ? divided(sum, weights) : 0);
 }
 
 static void link(struct sim_cpu *cpu, struct task *t)
