@@ -488,6 +488,9 @@ class Trials:
             return await self._fed_window(trial, arm)
         return await self._measured_window(trial, arm)
 
+    def _over_quota(self, trial: Trial, measured: Sequence[Observation]) -> Judgement:
+        return over_quota(trial.windows, measured, trial.objective, trial.usual_over_quota)
+
     def _ended_by(self, trial: Trial, judgement: Judgement) -> bool:
         """Whether this judgement ends the trial; it is noted in the trial."""
         if judgement.unmeasured:
@@ -555,9 +558,7 @@ class Trials:
                         trial.windows, lives, trial.objective, settings, trial.guards
                     )
                     if not judgement.over:
-                        judgement = over_quota(
-                            trial.windows, measured, trial.objective, trial.usual_over_quota
-                        )
+                        judgement = self._over_quota(trial, measured)
                     if self._ended_by(trial, judgement):
                         return None
                 if observation.at < started + settings.settle_s + settings.window_s:
@@ -602,8 +603,15 @@ class Trials:
         started, slept = time.time(), self._watch.suspended.total()
         trial.arm = arm
         trial.changed.set()
-        value = await self._first(trial, trial.fed.get(), CLIENT_WINDOW_S)
+        with self._watch.subscribed() as queue:
+            value = await self._first(trial, trial.fed.get(), CLIENT_WINDOW_S)
+            seen = [queue.get_nowait() for _ in range(queue.qsize())]
         if value is None:
+            return None
+        measured = [each for each in seen if is_settled(each, started, trial.settings)]
+        if arm is Arm.BASELINE:
+            trial.usual_over_quota |= {each.group for each in exceeded(measured)}
+        elif self._ended_by(trial, self._over_quota(trial, measured)):
             return None
         suspended_s = self._watch.suspended.total() - slept
         spoiled = asleep(suspended_s if suspended_s >= LEAST_S else 0.0)

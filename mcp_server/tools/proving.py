@@ -229,8 +229,8 @@ check_candidate = Tool(
     title="Check a candidate",
     description=(
         "Run a policy line, a library scheduler or C source through the gates: compile, static, "
-        "build, simulate, verify (and canary). It touches nothing that runs. Answers with an id "
-        "to try, or with what to repair."
+        "build, controls, simulate, verify (and canary). It touches nothing that runs. Answers "
+        "with an id to try, or with what to repair."
     ),
     arguments=CheckArguments,
     answer=CheckAnswer,

@@ -24,6 +24,23 @@ def test_a_candidate_that_ignores_a_quota_is_rolled_back(play: Play) -> None:
     play(story)
 
 
+def test_in_a_trial_that_a_client_feeds_it_is_seen_too(play: Play) -> None:
+    """The candidate's first window ends it, whatever number the client gives."""
+
+    async def story(home: House) -> None:
+        home.quotas.use = {"": {SHOP: 0.2}, "loose": {SHOP: 0.61}}
+        view = await home.trial(await home.candidate("loose", BETTER_US), fed_by_client=True)
+        while home.of(view).arm is not None:
+            await home.intervals(3)
+            view = await home.feed(view, 1.0)
+            await home.turns()
+        assert home.state(view) is TrialState.ROLLED_BACK
+        assert "shop.service used 0.61 CPUs" in home.of(view).reason
+        assert len(home.of(view).windows) == 1
+
+    play(story)
+
+
 def test_one_that_honours_it_is_kept(play: Play) -> None:
     """What the quota allows, and what the border of an interval adds, is no reason."""
 
