@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Names and command lines that a stranger might choose (`corpus.toml`), and what is harmless."""
+"""Names and command lines that a stranger might choose (`corpus.toml`), and harmless ones."""
 
 import tomllib
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ SIGN = "Zq!xj"
 
 @dataclass(frozen=True)
 class Hostile:
-    """One name. `kind` is where it stands: process, cgroup, file or command."""
+    """One name. `kind` says what has the name: process, cgroup, file or command."""
 
     kind: str
     text: str
@@ -34,7 +34,7 @@ CORPUS = tuple(
 
 
 def strings_in(value: Any) -> Iterator[str]:
-    """Every text in JSON data, names of fields too."""
+    """All texts in JSON data, and the names of its fields."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):
@@ -47,10 +47,10 @@ def strings_in(value: Any) -> Iterator[str]:
 
 
 def unmarked(text: str) -> bool:
-    """Whether a part of a signed name is outside of marks."""
+    """Whether some part of a signed name is outside of marks."""
     return SIGN in outside_marks(text)
 
 
 def acts(text: str) -> bool:
-    """Whether something in the text moves a cursor, ends a line or cannot be seen."""
+    """Whether something in the text moves a cursor, ends a line or is invisible."""
     return not text.replace("\n", "").isprintable()

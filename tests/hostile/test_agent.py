@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Hostile names on their way into a model's prompt: the whole agent, over a scripted model.
+"""Hostile names on their way into a model's prompt: the whole agent, with a scripted model.
 
-The model is a script (tests/agent/scripted_anthropic.py). What is shown is what reaches it, and
-that the harness around it is not led astray; not what a real model would make of it.
+The model is a script (tests/agent/scripted_anthropic.py). The tests show which text reaches the
+model and that the agent's own code is not misled. They do not show what a real model would do.
 """
 
 from collections.abc import Iterator
@@ -44,7 +44,7 @@ from tests.hostile.corpus import CORPUS, SIGN, Hostile, acts, strings_in, unmark
 
 
 class Town(Machine):
-    """A machine on which strangers are called what they like: processes, threads, the unit, those
+    """A machine on which strangers choose the names of processes, threads, the unit and the units
     above it; and an earlier lesson that quotes one."""
 
     names: tuple[str, ...] = ("calm",)
@@ -91,8 +91,8 @@ def agent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Agent]:
 
 
 def told_of(agent: Agent, names: tuple[str, ...]) -> tuple[list[Any], list[tuple[str, str]]]:
-    """The model's requests in an episode about a workload with the first of these names, and the
-    tools that were called in it by whom."""
+    """The model's requests in an episode about a workload with the first of these names, and which
+    tools were called, and by whom."""
     machine = agent.served.machine
     assert isinstance(machine, Town)
     machine.names = names
@@ -111,8 +111,8 @@ def told_of(agent: Agent, names: tuple[str, ...]) -> tuple[list[Any], list[tuple
 
 
 def test_no_prompt_has_a_hostile_name_unmarked(agent: Agent) -> None:
-    """Through whole episodes: each name of the corpus reaches the model between marks only, no
-    character of it acts, and the same tools are offered and called as without it."""
+    """In whole episodes each name of the corpus reaches the model only between marks, no character
+    of it acts, and the same tools are offered and called as without it."""
     calm, usual = told_of(agent, ("calm",))
     for some in _in_sixes(CORPUS):
         names = tuple(each.signed.replace("\0", "")[:3000] for each in some)
@@ -137,8 +137,7 @@ def _tools(asked: Any) -> list[str]:
 
 @pytest.mark.parametrize("name", CORPUS, ids=lambda each: each.reason[:50])
 def test_each_template_marks_what_it_quotes(name: Hostile) -> None:
-    """Every field of an episode and of a trial that may hold text, in each template that the agent
-    fills."""
+    """Each template that the agent fills marks every text field of an episode and of a trial."""
     text = name.signed
     episode = EpisodeView(
         id=text,

@@ -19,14 +19,13 @@ NAMES = pytest.mark.parametrize("name", CORPUS, ids=lambda each: each.reason[:50
 
 
 def as_comm(text: str) -> str:
-    """As the kernel keeps it: no NUL, fifteen bytes."""
+    """The name as the kernel keeps it: no NUL, fifteen bytes."""
     raw = text.replace("\0", "").encode()[:15]
     return raw.decode("utf-8", "ignore") or "x"
 
 
 def looked_at(root: Path, name: Hostile) -> "list[object]":
-    """What the profile of a machine tells that is full of this name, as sent and as a model sees
-    it."""
+    """The profile of a machine whose names all contain this one, as sent and as a model sees it."""
     tree = Tree(root)
     comm = as_comm(name.signed)
     cgroup = "/" + name.signed.replace("\0", "").replace("\n", "").strip("/")
@@ -57,8 +56,8 @@ def looked_at(root: Path, name: Hostile) -> "list[object]":
 
 @NAMES
 def test_a_profile_tells_names_as_data(tmp_path: Path, name: Hostile) -> None:
-    """Process, thread, cgroup, unit, parent and command line leave the daemon escaped and short,
-    and reach a model between marks only."""
+    """The daemon escapes and shortens names of processes, threads, cgroups and units, parents and
+    command lines, and a model gets them only between marks."""
     sent, model = looked_at(tmp_path, name)
     for text in strings_in(sent):
         assert not acts(text)
@@ -71,7 +70,7 @@ def test_a_profile_tells_names_as_data(tmp_path: Path, name: Hostile) -> None:
 
 @NAMES
 def test_a_probe_tells_names_as_data(name: Hostile) -> None:
-    """Names of threads, functions and modules in each probe's tables are escaped and cut."""
+    """Each probe escapes and cuts the names of threads, functions and modules in its tables."""
     comm, long = as_comm(name.signed), name.signed[:4000]
     found = ProbeFindings(
         seconds=1.0,
@@ -86,7 +85,7 @@ def test_a_probe_tells_names_as_data(name: Hostile) -> None:
         calls=((comm, 1, 2, 3, 4),),
         locks=((comm, 1, 2, 3, 4, 5, 6),),
     )
-    # The one of calls tells no names but those that were asked for.
+    # The probe of calls reports only names that were asked for.
     for kind in (each for each in ProbeKind if each is not ProbeKind.UPROBE):
         view = answer(ProbeRequest(kind=kind, seconds=1), found, 1.0)
         assert view.tables
@@ -96,7 +95,8 @@ def test_a_probe_tells_names_as_data(name: Hostile) -> None:
 
 
 def test_the_corpus_is_wide() -> None:
-    """At least forty names, for processes, cgroups, files and command lines, each with a reason."""
+    """The corpus has at least forty names, for processes, cgroups, files and command lines, each
+    with a reason."""
     assert len(CORPUS) >= 40
     assert {each.kind for each in CORPUS} == {"process", "cgroup", "file", "command"}
     assert all(each.reason for each in CORPUS)

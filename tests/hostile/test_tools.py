@@ -18,7 +18,7 @@ from tests.hostile.corpus import CORPUS, Hostile, acts, strings_in, unmarked
 from tests.mcp.calls import CALLS
 from tests.mcp.rich import RichMachine, served_rich
 
-# Each argument that takes text, of each tool that has one; what else the call needs.
+# Each argument that takes text, of each tool that has one, and the other arguments of the call.
 ARGUMENTS: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("profile_workload", "workload", {}),
     ("get_signals", "workload", {}),
@@ -32,11 +32,11 @@ ARGUMENTS: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("start_trial", "candidate", {"wait_s": 0}),
     ("start_trial", "workload", {"candidate": "c-1a2b3c4d5e", "wait_s": 0}),
 )
-# The tools that tell what strangers are called, asked with every name; the others, whose answers
-# are made of the same parts, with some.
+# The tools whose answers contain strangers' names are called with every name. The others build
+# their answers from the same parts and are called with some names.
 TELLING = ("get_status", "list_workloads", "profile_workload", "get_episode")
 EVERY = 9
-# What of the daemon these may be led to, by any name at all.
+# The only requests to the daemon that these calls may cause, whatever the name.
 HARMLESS = {"workload", "workload_profile", "signals", "library", "outcomes", "run_probe"}
 
 
@@ -51,7 +51,7 @@ def text_of(result: CallToolResult) -> str:
 
 
 def check(result: CallToolResult, name: Hostile, where: str) -> None:
-    """Nothing of the name stands outside of marks, and nothing in the answer acts."""
+    """No part of the name is outside of marks, and nothing in the answer acts."""
     texts = list(strings_in(json.loads(text_of(result))))
     for text in texts:
         assert not unmarked(text), f"{where}, {name.reason}: {text[:300]!r}"
@@ -59,8 +59,8 @@ def check(result: CallToolResult, name: Hostile, where: str) -> None:
 
 
 def test_no_answer_has_a_hostile_name_unmarked(served: ServedMachine, tmp_path: Path) -> None:
-    """Every text of a machine quotes the name; the tools' answers have it between marks alone,
-    without control characters, and are still JSON."""
+    """Every text of a machine quotes the name; the tools' answers contain it only between marks,
+    have no control characters, and are still JSON."""
 
     async def use() -> None:
         async with Client(build_server(to_act(tmp_path / "run"))) as client:
@@ -76,8 +76,8 @@ def test_no_answer_has_a_hostile_name_unmarked(served: ServedMachine, tmp_path: 
 
 
 def test_a_hostile_argument_is_refused_or_data(served: ServedMachine, tmp_path: Path) -> None:
-    """A name given as an argument starts nothing, loads nothing and stops nothing; where an answer
-    quotes it, it is marked."""
+    """A name as an argument starts, loads and stops nothing, and an answer that quotes it marks
+    it."""
 
     async def use() -> None:
         async with Client(build_server(to_act(tmp_path / "run"))) as client:
@@ -91,8 +91,8 @@ def test_a_hostile_argument_is_refused_or_data(served: ServedMachine, tmp_path: 
 
 
 def test_text_that_is_recorded_stays_text(served: ServedMachine, tmp_path: Path) -> None:
-    """A lesson, a reason and a parameter's value may be anything: they arrive as they were given
-    or are refused for their length, and lead to that one request."""
+    """A lesson, a reason and a parameter's value may be any text: each arrives unchanged or is
+    refused for its length, and causes only that one request."""
 
     async def use() -> None:
         async with Client(build_server(to_act(tmp_path / "run"))) as client:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The cache holds whole roots or none."""
+"""The cache holds only complete roots."""
 
 import threading
 from pathlib import Path
@@ -39,7 +39,7 @@ def test_a_finished_root_is_built_once(folder: Path) -> None:
 
 
 def test_a_root_that_failed_half_way_is_not_there(folder: Path) -> None:
-    """A failing builder leaves nothing under the key, and no litter."""
+    """A failing builder leaves nothing under the key, and no other files."""
 
     def build(work: Path) -> None:
         fill(work)
@@ -52,7 +52,7 @@ def test_a_root_that_failed_half_way_is_not_there(folder: Path) -> None:
 
 
 def test_what_a_killed_builder_left_is_neither_used_nor_kept(folder: Path) -> None:
-    """A half-built folder of a builder that died is removed by the next one."""
+    """If a builder dies, the next one removes its half-built folder."""
     half = folder / f"{cache.BUILDING}{RECIPE.key}"
     half.mkdir(parents=True)
     (half / "root.img").write_text("half")
@@ -92,7 +92,7 @@ def test_a_second_builder_waits_and_uses_the_first_ones_root(folder: Path) -> No
 
 
 def test_pruning_keeps_the_current_root_alone(folder: Path) -> None:
-    """Old roots and litter go, the root of the current recipe stays."""
+    """Pruning removes old roots and leftovers and keeps the root of the current recipe."""
     kept = cache.complete(RECIPE, fill)
     old = cache.complete(OTHER, fill)
     assert cache.prune(RECIPE) == [old.folder]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What a dead guest's console is read for."""
+"""What the lab looks for in a dead guest's console."""
 
 from lab.machine import End, evidence, failure
 from process import FaultType
@@ -15,7 +15,7 @@ def end(console: bytes = b"", *, begun: bool = True, overdue: bool = False, erro
 
 
 def test_a_panic_is_shown_with_what_led_to_it() -> None:
-    """The crash before the word panic and the trace after it are both among the lines."""
+    """The lines include the crash before the word panic and the trace after it."""
     lines, panic = evidence(NOISE + OOPS + PANIC + b"[ 2.3] Kernel Offset: disabled\r\n")
     assert panic == "Fatal exception in interrupt"
     assert "[ 2.1] RIP: 0010:somewhere+0x1" in lines
@@ -24,7 +24,7 @@ def test_a_panic_is_shown_with_what_led_to_it() -> None:
 
 
 def test_without_a_panic_the_last_lines_are_shown() -> None:
-    """A silent death leaves the newest of the console."""
+    """If the guest dies silently, the last lines of the console are shown."""
     lines, panic = evidence(NOISE)
     assert panic == ""
     assert lines[-1].endswith("noise 499")
@@ -32,12 +32,12 @@ def test_without_a_panic_the_last_lines_are_shown() -> None:
 
 
 def test_terminal_codes_in_the_console_are_made_harmless() -> None:
-    """What the guest prints cannot steer the reader's terminal."""
+    """The guest's output cannot control the reader's terminal."""
     assert evidence(b"\x1b[2Jhello\r\n")[0] == ("?[2Jhello",)
 
 
 def test_each_end_has_its_own_fault() -> None:
-    """A panic, a slow boot, a slow command and QEMU's refusal are told apart."""
+    """A panic, a slow boot, a slow command and an error from QEMU give different faults."""
     assert "panicked" in failure(end(PANIC, overdue=True)).what
     assert "come up" in failure(end(begun=False, overdue=True)).what
     assert failure(end(overdue=True)).type is FaultType.TIMEOUT
@@ -45,7 +45,7 @@ def test_each_end_has_its_own_fault() -> None:
 
 
 def test_only_a_guest_that_failed_by_itself_is_booted_again() -> None:
-    """Neither a command that began nor an option that QEMU refuses is tried twice."""
+    """The lab does not retry a command that began, or an option that QEMU refuses."""
     assert end(PANIC, begun=False).never_came_up
     assert end(begun=False, overdue=True).never_came_up
     assert not end(PANIC).never_came_up

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The initramfs is an archive that another implementation reads back."""
+"""Another implementation can read the initramfs archive."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from process import run
 
 
 def test_the_archive_is_read_back_by_busybox(tmp_path: Path) -> None:
-    """Folders, scripts and binaries of any length come out as they went in."""
+    """Folders, scripts and binaries of any length come out unchanged."""
     data = bytes(range(256)) * 3
     packed = initramfs.archive(
         [
@@ -28,6 +28,6 @@ def test_the_archive_is_read_back_by_busybox(tmp_path: Path) -> None:
 
 
 def test_the_same_entries_make_the_same_bytes() -> None:
-    """Nothing of the moment (times, owners) enters the archive."""
+    """The archive does not depend on the current time or on owners."""
     entries = [initramfs.CONSOLE, initramfs.script("init", "exit\n")]
     assert initramfs.archive(entries) == initramfs.archive(entries)

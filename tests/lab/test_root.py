@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What is done to the lab's root after its packages are there."""
+"""What the lab does to a root after it has installed the packages."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ RELEASE = "7.3.4+deb13-cloud-amd64"
 
 
 def test_the_kernels_configuration_is_where_libbpf_looks(tmp_path: Path) -> None:
-    """A configuration that is kept with the modules is found under /boot, too, in the root."""
+    """If the configuration is stored with the modules, the root has it under /boot too."""
     kept = tmp_path / "usr/lib/modules" / RELEASE / "config"
     kept.parent.mkdir(parents=True)
     kept.write_text("CONFIG_HZ=1000\n")
@@ -20,7 +20,7 @@ def test_the_kernels_configuration_is_where_libbpf_looks(tmp_path: Path) -> None
 
 
 def test_a_configuration_in_its_usual_place_stays(tmp_path: Path) -> None:
-    """A kernel's package that brings /boot/config-RELEASE is left as it is."""
+    """If a kernel's package brings /boot/config-RELEASE, that file is left unchanged."""
     (tmp_path / "boot").mkdir()
     usual = tmp_path / "boot" / f"config-{RELEASE}"
     usual.write_text("CONFIG_HZ=250\n")

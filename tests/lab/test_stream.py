@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Children whose outputs are read as they come."""
+"""Children whose outputs are read as they arrive."""
 
 import os
 import time
@@ -17,7 +17,7 @@ def after(seconds: float) -> Callable[[], float]:
 
 
 def test_every_descriptor_reaches_its_reader() -> None:
-    """Bytes on an inherited descriptor and on standard error arrive whole, with the status."""
+    """Bytes on an inherited descriptor and on standard error arrive complete, with the status."""
     ours, theirs = os.pipe()
     extra, errors = bytearray(), bytearray()
     script = f"head -c 300000 /dev/zero > /dev/fd/{theirs}; echo trouble >&2; exit 3"
@@ -37,7 +37,7 @@ def test_every_descriptor_reaches_its_reader() -> None:
 
 
 def test_a_reader_that_has_seen_enough_ends_the_child() -> None:
-    """A child that would never end is ended by a reader, and nothing said before is lost."""
+    """A reader ends a child that would never end, and loses nothing that the child wrote before."""
     seen = bytearray()
 
     def until_ready(data: bytes) -> bool:
@@ -56,7 +56,7 @@ def test_a_reader_that_has_seen_enough_ends_the_child() -> None:
 
 
 def test_a_child_past_its_time_is_ended_with_a_fault() -> None:
-    """The time limit ends child and grandchildren, after what they said was delivered."""
+    """The time limit ends the child and its grandchildren after their output was delivered."""
     seen = bytearray()
     with pytest.raises(Fault) as caught:
         stream(
@@ -71,7 +71,7 @@ def test_a_child_past_its_time_is_ended_with_a_fault() -> None:
 
 
 def test_trouble_in_a_reader_ends_the_child() -> None:
-    """An exception in us leaves no child behind."""
+    """An exception in our code leaves no child behind."""
     pid = bytearray()
 
     def read(data: bytes) -> None:
@@ -91,7 +91,7 @@ def test_trouble_in_a_reader_ends_the_child() -> None:
 
 
 def test_what_was_read_can_move_the_deadline() -> None:
-    """The deadline is asked for again after each read, and the new one holds."""
+    """The deadline is read again after each read, and the new one holds."""
     moment = time.monotonic() + 60
 
     def hurry(data: bytes) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Missing programs are named with the package that has them."""
+"""The message about a missing program names its package."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from process import FaultType
 
 @pytest.mark.parametrize("program", sorted(tools.PACKAGE_OF))
 def test_a_missing_program_is_named_with_its_package(program: str, tmp_path: Path) -> None:
-    """Each fault says what is missing and which command installs it."""
+    """Each fault says which program is missing and which command installs it."""
     fault = tools.missing((program,), path=str(tmp_path))
     assert fault is not None
     assert fault.type is FaultType.MISSING_TOOL
@@ -21,12 +21,12 @@ def test_a_missing_program_is_named_with_its_package(program: str, tmp_path: Pat
 
 
 def test_a_program_that_is_there_is_no_fault(tmp_path: Path) -> None:
-    """Nothing is reported where nothing is missing."""
+    """If every program exists, nothing is reported."""
     program = tmp_path / "mke2fs"
     program.touch(0o755)
     assert tools.missing(("mke2fs",), path=str(tmp_path)) is None
 
 
 def test_each_program_that_is_driven_has_a_package() -> None:
-    """No program is asked for that could not be named when it is missing."""
+    """Every program that the lab runs has a package to name if it is missing."""
     assert {*tools.TO_BUILD, *tools.TO_RUN} == set(tools.PACKAGE_OF)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Which files travel into the guest."""
+"""Which files are copied into the guest."""
 
 from pathlib import Path
 
@@ -24,7 +24,7 @@ def names(files: list[Path]) -> list[str]:
 
 
 def test_of_a_git_checkout_travels_what_git_does_not_ignore(tree: Path) -> None:
-    """Tracked and new files travel; ignored, deleted and git's own ones do not."""
+    """Tracked and new files are copied; ignored and deleted files and git's own files are not."""
     (tree / ".gitignore").write_text("*.o\n.venv/\n__pycache__/\n")
     (tree / "gone.py").touch()
     run(["git", "init", "-q"], cwd=tree, timeout=30)
@@ -34,12 +34,13 @@ def test_of_a_git_checkout_travels_what_git_does_not_ignore(tree: Path) -> None:
 
 
 def test_without_git_all_but_caches_travels(tree: Path) -> None:
-    """An unpacked archive of the project travels whole, without environments and caches."""
+    """An unpacked archive of the project is copied completely, except for environments and
+    caches."""
     assert names(files_of(tree)) == ["ignored.o", "link.py", "new.py", "tracked.py"]
 
 
 def test_the_digest_follows_names_modes_and_contents(tree: Path) -> None:
-    """Any change that the guest could see makes another disk."""
+    """Every change that the guest could see makes another disk."""
     seen = {digest(tree, files_of(tree))}
     (tree / "new.py").write_text("changed")
     seen.add(digest(tree, files_of(tree)))
@@ -54,7 +55,7 @@ def test_the_digest_follows_names_modes_and_contents(tree: Path) -> None:
 
 
 def test_a_copy_has_the_digest_of_its_original(tree: Path, tmp_path: Path) -> None:
-    """Links stay links, modes stay modes; a file that vanished meanwhile is left out."""
+    """Links stay links and modes stay modes; a file that has vanished meanwhile is left out."""
     files = files_of(tree)
     (tree / "ignored.o").unlink()
     copied = copy_files(tree, files, tmp_path / "copy")
@@ -63,7 +64,7 @@ def test_a_copy_has_the_digest_of_its_original(tree: Path, tmp_path: Path) -> No
 
 
 def test_the_checkout_is_found_from_inside_it(tree: Path) -> None:
-    """The nearest folder above with a pyproject.toml is the checkout."""
+    """The checkout is the nearest parent folder with a pyproject.toml."""
     (tree / "pyproject.toml").touch()
     assert project_root(tree / "a" / "__pycache__") == tree
     with pytest.raises(Fault):

@@ -32,24 +32,25 @@ class Tour:
 
 @pytest.fixture(scope="module")
 def tour(tmp_path_factory: pytest.TempPathFactory) -> Tour:
-    """One boot that several tests look at."""
+    """One boot that several tests share."""
     out = tmp_path_factory.mktemp("out")
     return Tour(run_in_lab(["sh", "-c", TOUR], cpus=3, timeout=180, out=out), out)
 
 
 def test_the_exit_status_comes_back(tour: Tour) -> None:
-    """The status of the command is the status of the run."""
+    """The status of the command becomes the status of the run."""
     assert tour.result.status == 42
 
 
 def test_the_two_streams_stay_apart(tour: Tour) -> None:
-    """Standard output and standard error of the guest's command are told apart."""
+    """Standard output and standard error of the guest's command stay separate."""
     assert tour.result.text.startswith("to stdout\n")
     assert tour.result.error_text == "to stderr\n"
 
 
 def test_the_guest_is_as_promised(tour: Tour) -> None:
-    """Root in a writable copy of the tree, the CPUs asked for, sched_ext there and idle."""
+    """The root is a writable copy of the tree, the number of CPUs is right, and sched_ext exists
+    and is idle."""
     assert tour.result.text.splitlines()[1:] == [
         "/tree",
         "0",
@@ -62,13 +63,13 @@ def test_the_guest_is_as_promised(tour: Tour) -> None:
 
 
 def test_what_is_left_in_out_comes_back(tour: Tour) -> None:
-    """Files and folders in /out are on the host afterwards, whole."""
+    """Afterwards the files and folders of /out are on the host, complete."""
     assert (tour.out / "folder" / "file").read_text() == "kept\n"
     assert (tour.out / "large").stat().st_size == 3_000_000
 
 
 def test_output_arrives_while_the_command_runs() -> None:
-    """The first line of a command that never ends is seen; who has seen enough can leave."""
+    """The first line of a command that never ends arrives, and the reader can leave then."""
 
     class SeenEnough(Exception):
         pass
@@ -82,7 +83,7 @@ def test_output_arrives_while_the_command_runs() -> None:
 
 
 def test_a_command_that_hangs_is_ended_with_its_last_words() -> None:
-    """After the time limit comes a fault with the console's and the command's last lines."""
+    """After the time limit the fault has the last lines of the console and of the command."""
     with pytest.raises(Fault) as caught:
         run_in_lab(["sh", "-c", "echo waiting; exec sleep 1000"], timeout=20)
     assert caught.value.type is FaultType.TIMEOUT
@@ -91,7 +92,7 @@ def test_a_command_that_hangs_is_ended_with_its_last_words() -> None:
 
 
 def test_a_kernel_panic_is_told_as_one() -> None:
-    """A crash of the guest's kernel gives its reason and the console from there on."""
+    """If the guest's kernel crashes, the fault has its reason and the console from there on."""
     with pytest.raises(Fault) as caught:
         run_in_lab(["sh", "-c", "echo c > /proc/sysrq-trigger"], timeout=180)
     assert caught.value.type is FaultType.LAB
@@ -101,7 +102,7 @@ def test_a_kernel_panic_is_told_as_one() -> None:
 
 
 def test_trouble_of_qemu_itself_is_told_in_its_words() -> None:
-    """A machine that cannot be made ends at once with QEMU's own reason."""
+    """If QEMU cannot make the machine, the run ends at once with QEMU's own reason."""
     with pytest.raises(Fault) as caught:
         run_in_lab(["true"], memory="much", timeout=180)
     assert caught.value.type is FaultType.LAB
@@ -109,7 +110,7 @@ def test_trouble_of_qemu_itself_is_told_in_its_words() -> None:
 
 
 def test_systemd_comes_up_clean() -> None:
-    """Under real systemd the command runs after multi-user.target, with no unit failed."""
+    """Under real systemd the command runs after multi-user.target, and no unit has failed."""
     checks = (
         "cat /proc/1/comm; systemctl is-active multi-user.target; "
         "systemctl is-system-running --wait; systemctl --failed --quiet --no-legend; exit 5"
@@ -138,7 +139,7 @@ $(OUT)/helper: helper.c
 
 @pytest.fixture
 def small_tree(tmp_path: Path) -> Path:
-    """A project like this one with a single C helper."""
+    """A project like this one, with a single C helper."""
     tree = tmp_path / "tree"
     (tree / "bpf").mkdir(parents=True)
     (tree / "pyproject.toml").write_bytes((project_root() / "pyproject.toml").read_bytes())
@@ -148,7 +149,7 @@ def small_tree(tmp_path: Path) -> Path:
 
 
 def test_the_trees_helpers_are_built_for_the_guest(small_tree: Path) -> None:
-    """What bpf/Makefile makes is in the guest, linked against the guest's own libbpf."""
+    """The guest has the output of bpf/Makefile, linked against the guest's own libbpf."""
     result = run_in_lab(["/usr/lib/schedpilot/helper"], tree=small_tree, timeout=180)
     assert result.text == "built with libbpf 1.5\n"
     assert result.status == 0

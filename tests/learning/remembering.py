@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Records of episodes and trials, for tests of what is learned from them."""
+"""Records of episodes and trials, for tests of learning."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,7 +35,7 @@ WEB = ProfileView(
 
 @dataclass
 class Memory:
-    """What a daemon remembers, in a folder."""
+    """The memory of a daemon, in a folder."""
 
     folder: Path
     history_writer: HistoryWriter
@@ -59,7 +59,7 @@ class Memory:
         at: float = NOW,
         objective: str = "response p99",
     ) -> TrialView:
-        """An episode with one trial that came out so."""
+        """An episode with one trial and this outcome."""
         episode = Episode(f"e-{number:04d}", profile.workload, "slow", at, profile=profile)
         self.history_writer.episode(episode)
         kind = EntryKind.POLICY if policy else EntryKind.BPF
@@ -100,7 +100,7 @@ class Memory:
 
 @contextmanager
 def remembering(folder: Path) -> Iterator[Memory]:
-    """The memory that is in this folder, as a daemon that starts finds it."""
+    """The memory in this folder, as a starting daemon finds it."""
     folder.mkdir(exist_ok=True)
     troubles: list[str] = []
     quarantines: list[Quarantine] = []

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Beliefs: what moves them, how far, and for how long."""
+"""Beliefs: what changes them, how far, and for how long."""
 
 import pytest
 
@@ -41,7 +41,8 @@ def believed(
 
 
 def test_without_observations_the_page_is_all_there_is() -> None:
-    """The words that the manifest and the workload share make the prior, good and bad."""
+    """Without observations, the words that manifest and workload share make the prior, good and
+    bad."""
     assert believed().mean == pytest.approx(0.15)
     assert believed().deviation == pytest.approx(PRIOR_DEVIATION)
     assert believed(context=Context(("batch",))).mean < 0
@@ -49,7 +50,8 @@ def test_without_observations_the_page_is_all_there_is() -> None:
 
 
 def test_each_verdict_moves_the_mean_and_narrows_the_interval() -> None:
-    """The posterior lies between prior and observations, and is surer than either."""
+    """The posterior lies between prior and observations, and has a narrower interval than
+    either."""
     one, three = believed(seen(0.4)), believed(seen(0.4), seen(0.4), seen(0.4))
     assert 0.15 < one.mean < three.mean < 0.4
     assert PRIOR_DEVIATION > one.deviation > three.deviation
@@ -58,19 +60,20 @@ def test_each_verdict_moves_the_mean_and_narrows_the_interval() -> None:
 
 
 def test_a_verdict_with_a_wide_interval_counts_less() -> None:
-    """The noise of an observation is that of its own interval, where that is wider."""
+    """The noise of an observation is at least the width of its own interval."""
     assert believed(seen(0.5, deviation=0.3)).mean < believed(seen(0.5)).mean
 
 
 def test_other_workloads_count_for_little_however_many_they_are() -> None:
-    """One's own bad verdict outweighs ten good ones elsewhere; without it they do help."""
+    """The workload's own bad verdict outweighs ten good ones from others; without it, those
+    help."""
     elsewhere = [seen(0.5, workload=f"comm:w{number}") for number in range(10)]
     assert believed(*elsewhere).mean > believed().mean
     assert believed(*elsewhere, seen(-0.4, kept=False)).mean < believed().mean
 
 
 def test_an_observation_ages() -> None:
-    """Old verdicts lose weight; failures sooner, since what failed is mended."""
+    """Old verdicts lose weight, and failures lose it sooner, because failures get fixed."""
     fresh, old = believed(seen(0.5)), believed(seen(0.5, at=NOW - 90 * DAY))
     assert fresh.mean > old.mean > believed().mean
     held = BanditObservation("latency", NOW, ObservationKind.QUARANTINE)
@@ -79,7 +82,8 @@ def test_an_observation_ages() -> None:
 
 
 def test_failures_are_remembered_on_every_workload() -> None:
-    """What the kernel threw out is expected to fail, wherever; a gate weighs less."""
+    """If the kernel ejected a scheduler, it is expected to fail on every workload; failing a gate
+    weighs less."""
     thrown = believed(BanditObservation("latency", NOW, ObservationKind.QUARANTINE))
     stopped = believed(BanditObservation("latency", NOW, ObservationKind.GATE))
     assert thrown.mean < stopped.mean < believed().mean
@@ -87,7 +91,7 @@ def test_failures_are_remembered_on_every_workload() -> None:
 
 
 def test_a_line_learns_from_the_same_line_with_another_name() -> None:
-    """Lines of one shape share what was measured; others do not."""
+    """Lines of one shape share their measurements; other lines do not."""
     line = 'comm = "web" { latency }; * { slice 3ms }'
     other = 'comm = "db" { latency }; * { slice 3ms }'
     assert shape(line) == shape(other)
@@ -99,12 +103,12 @@ def test_a_line_learns_from_the_same_line_with_another_name() -> None:
 
 
 def test_one_absurd_ratio_does_not_decide() -> None:
-    """A measured gain counts for at most a half."""
+    """A measured gain counts as one half at most."""
     assert believed(seen(40.0)).mean == believed(seen(0.5)).mean
 
 
 def test_likeness_is_of_tags_figures_and_the_workload_itself() -> None:
-    """Tags first, figures within them; the very same workload is always close."""
+    """Tags count first, then the figures; the same workload is always close to itself."""
     assert similarity(("a", "b"), ("b", "c")) == pytest.approx(1 / 3)
     assert closeness({"mean_burst_us": 100.0}, {"mean_burst_us": 100.0}) == 1.0
     near = likeness(WEB, TAGS, {"mean_burst_us": 330.0})

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What was learned, over the API: asked for whole, by workload and by episode; and the file of
-lessons of a daemon that runs."""
+"""What was learned, over the API: all of it, by workload and by episode; and the lessons file of a
+running daemon."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from tests.daemon.running import Place, running
 
 
 def test_what_is_asked_for_arrives_and_what_is_wrong_is_refused(tmp_path: Path) -> None:
-    """`/v1/learned` and a search by workload take ids alone, on both sockets."""
+    """`/v1/learned` and a search by workload take only ids, on both sockets."""
     with serving(tmp_path / "run") as served:
         _ask(served)
 
@@ -39,8 +39,8 @@ def _ask(served: Served) -> None:
 def test_a_running_daemon_reads_the_operator_s_edits_and_refuses_broken_ones(
     tmp_path: Path,
 ) -> None:
-    """An edit shows at once; a broken one is told in the journal and in `status` with its line,
-    and what is learned meanwhile is written when the file is well again."""
+    """An edit has an effect at once. If the file is broken, the journal and `status` report the
+    line, and what is learned meanwhile is written once the file is correct again."""
     place = Place(tmp_path)
     file = place.state / "lessons.toml"
     with running(place) as daemon, daemon.control() as client:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What was learned by run-queue delay, the old objective, is kept and marked; it weighs little."""
+"""Results measured by run-queue delay, the old objective, stay and are marked; they weigh
+little."""
 
 from pathlib import Path
 
@@ -39,12 +40,12 @@ TAGS = ("latency-sensitive", "short-bursts")
     ],
 )
 def test_an_objective_has_a_leading_metric(objective: str, found: LeadingMetric) -> None:
-    """By its leading term, old names included."""
+    """An objective's first term gives its leading metric, old names included."""
     assert leading_metric_of(objective) is found
 
 
 def test_old_evidence_names_its_leading_metric() -> None:
-    """As it was written before objectives were noted."""
+    """Evidence from before objectives were noted still gives its metric."""
     assert (
         leading_metric_said("keep: latency p99 x0.82 (0.75 to 0.9 at 95%)") is LeadingMetric.DELAY
     )
@@ -52,7 +53,7 @@ def test_old_evidence_names_its_leading_metric() -> None:
 
 
 def test_delay_counts_in_full_only_for_who_wants_it() -> None:
-    """Whoever declared it knows why."""
+    """Delay counts in full only if somebody declared it as the objective."""
     assert worth(LeadingMetric.DELAY) == DELAY_WEIGHT
     assert worth(LeadingMetric.DELAY, LeadingMetric.RESPONSE) == DELAY_WEIGHT
     assert worth(LeadingMetric.DELAY, LeadingMetric.DELAY) == 1
@@ -60,7 +61,8 @@ def test_delay_counts_in_full_only_for_who_wants_it() -> None:
 
 
 def test_a_belief_from_delays_weighs_little_and_says_so(tmp_path: Path) -> None:
-    """It moves less than one by response, is no proof against a page, and history shows why."""
+    """A belief from delays changes less than one from responses and does not outweigh a page, and
+    the history shows why."""
     with remembering(tmp_path / "old") as old, remembering(tmp_path / "new") as new:
         old.tried("batch", 0.5, objective="latency p99")
         new.tried("batch", 0.5)
@@ -83,7 +85,7 @@ def test_a_belief_from_delays_weighs_little_and_says_so(tmp_path: Path) -> None:
 
 
 def test_what_failed_by_delay_may_be_tried_again(tmp_path: Path) -> None:
-    """At once: by response it may be the best there is."""
+    """What failed by delay may be tried again at once: by response it may be the best scheduler."""
     with remembering(tmp_path) as memory:
         memory.tried("latency", -0.4, objective="latency p99")
         found = memory.beliefs.beliefs(BeliefQuestion(WEB), NOW + 60).beliefs
@@ -91,7 +93,8 @@ def test_what_failed_by_delay_may_be_tried_again(tmp_path: Path) -> None:
 
 
 def test_a_lesson_says_by_which_objective_it_holds(tmp_path: Path) -> None:
-    """And which policy it is about, names left out, also where it is named by its text alone."""
+    """A lesson names its objective and its policy, without names of workloads, even if the policy
+    is known only by its text."""
     with remembering(tmp_path) as memory:
         policy = 'comm = "web" { order fifo; slice 100ms }'
         trial = memory.tried("policy-0a1b2c3d", 0.6, policy=policy)
@@ -107,7 +110,7 @@ def test_a_lesson_says_by_which_objective_it_holds(tmp_path: Path) -> None:
 
 
 def test_a_lesson_by_delay_weighs_little(tmp_path: Path) -> None:
-    """Also where only its evidence says so; a search does not go by it."""
+    """A lesson weighs little if only its evidence mentions delay, and a search does not use it."""
     with remembering(tmp_path) as memory:
         trial = memory.tried("latency", 0.2, objective="latency p99")
         view = memory.lessons.record(
@@ -121,8 +124,8 @@ def test_a_lesson_by_delay_weighs_little(tmp_path: Path) -> None:
 
 
 def test_a_verdict_counts_only_for_lessons_by_the_same_metric() -> None:
-    """Worse by response does not contradict better by delay; of an old lesson that did not note
-    its objective it speaks."""
+    """A worse response does not contradict a better delay. A verdict counts for an old lesson that
+    has no objective."""
     proof = LessonEvidence(NOW, "e-1", "t-1", "keep: delay p99 40% better")
     by_delay = Claim(
         "latency helps", NOW, "advisor", "latency", TAGS, Says.BETTER, proof, "", "delay p99"

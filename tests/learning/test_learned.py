@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the daemon believes after what happened, why, and what the advisor makes of it."""
+"""What the daemon believes after its trials, why, and what the advisor does with it."""
 
 from pathlib import Path
 
@@ -54,7 +54,7 @@ def advised(held: LearnedClass, episode: str = "e-9999") -> tuple[Proposal, ...]
 
 
 def test_a_verdict_becomes_a_belief_with_its_reasons(tmp_path: Path) -> None:
-    """Mean, interval, chance, and how many verdicts stand behind it; also after a restart."""
+    """A belief has mean, interval, chance and the number of its verdicts, also after a restart."""
     with remembering(tmp_path) as memory:
         before = of(believed(memory), "locality")
         memory.tried("locality", 0.45)
@@ -68,8 +68,8 @@ def test_a_verdict_becomes_a_belief_with_its_reasons(tmp_path: Path) -> None:
 
 
 def test_lines_of_policy_take_part(tmp_path: Path) -> None:
-    """A line for this workload is among what could be tried; one that won elsewhere is believed
-    in here, by its shape."""
+    """A line for this workload is one of the proposals; a line that won elsewhere is believed to
+    help here, because of its shape."""
     with remembering(tmp_path) as memory:
         (line,) = templates(WEB.tags, "comm:web")
         (other,) = templates(WEB.tags, "comm:db")
@@ -83,7 +83,7 @@ def test_lines_of_policy_take_part(tmp_path: Path) -> None:
 
 
 def test_what_is_known_to_help_is_the_only_proposal(tmp_path: Path) -> None:
-    """After it was kept twice nothing else is tried beside it."""
+    """Once a scheduler was kept twice, nothing else is tried."""
     with remembering(tmp_path) as memory:
         assert len(advised(believed(memory))) > 1
         for number in (1, 2):
@@ -92,7 +92,7 @@ def test_what_is_known_to_help_is_the_only_proposal(tmp_path: Path) -> None:
 
 
 def test_where_nothing_helped_nothing_is_proposed(tmp_path: Path) -> None:
-    """A workload that no scheduler made better is left alone when it comes again."""
+    """If no scheduler helped a workload, nothing is tried when it comes again."""
     with remembering(tmp_path) as memory:
         number = 0
         for _ in range(4):
@@ -104,7 +104,8 @@ def test_where_nothing_helped_nothing_is_proposed(tmp_path: Path) -> None:
 
 
 def test_a_failure_is_remembered_after_its_quarantine(tmp_path: Path) -> None:
-    """What the kernel threw out is believed to be worse, is told of, and fades."""
+    """A scheduler that the kernel ejected is believed to be worse; this is reported, and it
+    fades."""
     with remembering(tmp_path) as memory:
         before = of(believed(memory), "latency")
         memory.quarantines.append(
@@ -125,7 +126,7 @@ def test_a_failure_is_remembered_after_its_quarantine(tmp_path: Path) -> None:
 def test_nobody_is_proposed_without_what_it_needs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """scx_layered cannot run without layers, so it is no proposal, installed or not."""
+    """scx_layered cannot run without layers, so it is never proposed, installed or not."""
     for name in ("scx_layered", "scx_lavd"):
         program = tmp_path / name
         program.write_text("#!/bin/sh\n")
@@ -138,7 +139,7 @@ def test_nobody_is_proposed_without_what_it_needs(
 
 
 def test_what_failed_within_the_hour_is_refused(tmp_path: Path) -> None:
-    """It is told with the belief, so that every advisor knows."""
+    """The refusal names the belief, so that every advisor knows it."""
     with remembering(tmp_path) as memory:
         memory.tried("latency", -0.2)
         assert "within the hour" in of(believed(memory, at=NOW + 600), "latency").refused
@@ -146,7 +147,7 @@ def test_what_failed_within_the_hour_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_weights_of_a_search_move_and_say_by_what(tmp_path: Path) -> None:
-    """After verdicts that measurements foretold these count for more, also after a restart."""
+    """Features that predicted the verdicts count for more afterwards, also after a restart."""
     with remembering(tmp_path) as memory:
         for number in range(1, 6):
             trial = memory.tried("locality", 0.4, number=number)
@@ -162,7 +163,8 @@ def test_the_weights_of_a_search_move_and_say_by_what(tmp_path: Path) -> None:
 
 
 def test_a_search_for_a_workload_knows_what_was_measured_on_it(tmp_path: Path) -> None:
-    """What won there comes first, whatever its page says, and the reason has the figure."""
+    """What won on the workload comes first, whatever its page says, and the reason has the
+    figure."""
     with remembering(tmp_path) as memory:
         first = memory.beliefs.search("", BeliefQuestion(WEB), memory.lessons.all())[0]
         assert first.entry.name == "latency"
@@ -175,7 +177,8 @@ def test_a_search_for_a_workload_knows_what_was_measured_on_it(tmp_path: Path) -
 
 
 def test_everything_is_told_by_kind_of_workload(tmp_path: Path) -> None:
-    """Without a workload there is a class for each kind that was met, and what was tried there."""
+    """Without a workload, the answer has a class for each kind of workload, and what was tried on
+    it."""
     with remembering(tmp_path) as memory:
         memory.tried("latency", 0.5, number=1)
         memory.tried("batch", 0.1, number=2, profile=SOLVER, at=NOW + 10)
@@ -189,7 +192,7 @@ def test_everything_is_told_by_kind_of_workload(tmp_path: Path) -> None:
 
 
 def test_a_complaint_about_delays_makes_a_service_of_it(tmp_path: Path) -> None:
-    """What it was complained about counts beside what was measured."""
+    """What a person complained about counts beside the measurements."""
     with remembering(tmp_path) as memory:
         plain = ProfileView(workload="comm:x", tags=["contended"])
         held = memory.beliefs.beliefs(BeliefQuestion(plain, "delay p99"), NOW)
@@ -197,8 +200,8 @@ def test_a_complaint_about_delays_makes_a_service_of_it(tmp_path: Path) -> None:
 
 
 def test_who_tries_what_a_page_warns_of_is_told(tmp_path: Path) -> None:
-    """Schedulers and policies alike; not where the same was kept here before, nor for a workload
-    that it is made for."""
+    """The warning appears for schedulers and policies. It does not appear if the same scheduler was
+    kept here before, or if the workload is the one that it is made for."""
     with remembering(tmp_path) as memory:
         warning = memory.beliefs.warning(BeliefQuestion(WEB), "batch", "")
         assert "bad for latency-sensitive" in warning
@@ -215,7 +218,7 @@ def test_who_tries_what_a_page_warns_of_is_told(tmp_path: Path) -> None:
 
 
 def test_a_search_puts_last_what_its_page_calls_bad_for_what_counts(tmp_path: Path) -> None:
-    """However well its words fit; and it says why."""
+    """The scheduler comes last however well its words fit, and the answer says why."""
     with remembering(tmp_path) as memory:
         found = memory.beliefs.search("long slices batch", BeliefQuestion(WEB), ())
         batch = next(each for each in found if each.entry.name == "batch")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Lessons: one file that people read and edit, bounded, with what speaks for and against each."""
+"""Lessons: one bounded file that people read and edit, with the evidence for and against each."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -48,7 +48,8 @@ def texts(memory: Memory) -> list[str]:
 
 
 def test_the_same_claim_is_one_lesson_with_more_evidence() -> None:
-    """In the same words but for figures, about the same scheduler on such workloads."""
+    """A claim is the same if only the figures differ, about the same scheduler on such
+    workloads."""
     lessons, _ = learned([], CLAIM)
     again = Claim(
         "Latency makes better: delay p99 of services (x0.43)",
@@ -74,14 +75,14 @@ def test_the_same_claim_is_one_lesson_with_more_evidence() -> None:
     ],
 )
 def test_another_claim_is_another_lesson(other: Claim) -> None:
-    """About another scheduler, of the contrary, or of something else."""
+    """A claim about another scheduler, the opposite claim, or one about something else is new."""
     lessons, _ = learned([], CLAIM)
     lessons, _ = learned(lessons, Claim("the p99 is 6 ms at night", NOW))
     assert len(learned(lessons, other)[0]) == 3
 
 
 def test_evidence_counts_once_and_is_bounded() -> None:
-    """The same trial adds nothing; of many the latest are kept, and all are counted."""
+    """The same trial adds nothing. The latest pieces of evidence are kept, and all are counted."""
     lessons, _ = learned([], CLAIM)
     lessons, lesson = learned(lessons, CLAIM)
     assert lesson.confirmed == 1
@@ -96,7 +97,8 @@ def test_evidence_counts_once_and_is_bounded() -> None:
 
 
 def test_later_outcomes_confirm_contradict_and_weaken() -> None:
-    """A lesson stands while more speaks for it than against it; other workloads say nothing."""
+    """A lesson holds while more evidence is for it than against it; other workloads do not
+    count."""
     lessons, _ = learned([], CLAIM)
     against = MeasuredVerdict(
         "latency", TAGS, False, LessonEvidence(NOW + 9, "e", "t-9", "rollback")
@@ -114,7 +116,7 @@ def test_later_outcomes_confirm_contradict_and_weaken() -> None:
 
 
 def test_what_is_weakened_goes_first_and_what_a_person_wrote_never() -> None:
-    """The bound holds; hands outrank machines."""
+    """The bound holds, and a person's lessons stay longer than the machine's."""
     own = [Lesson(f"mine {number}", NOW - 1e6) for number in range(MOST_LESSONS - 1)]
     weak = Lesson("weak", NOW, "advisor", confirmed=1, contradicted=2)
     strong = Lesson("strong", NOW - 5, "advisor", confirmed=3)
@@ -129,7 +131,7 @@ def test_what_is_weakened_goes_first_and_what_a_person_wrote_never() -> None:
 
 
 def test_a_file_is_read_back_as_it_was_written() -> None:
-    """Also with quotes, backslashes and other alphabets in it."""
+    """This also holds for quotes, backslashes and other alphabets."""
     hostile = Claim('say "no" \\ to } {{x}} ünï 日本 # [[lesson]]', NOW)
     lessons, _ = learned(learned([], CLAIM)[0], hostile)
     head, found = parse(render("", lessons))
@@ -138,7 +140,7 @@ def test_a_file_is_read_back_as_it_was_written() -> None:
 
 
 def test_a_lesson_by_hand_is_two_lines_and_keeps_its_comment() -> None:
-    """What a person writes stays, with the comments above it and at the head."""
+    """A person's text stays, with the comments above it and at the top of the file."""
     text = '# ours, since 2026\n\n# ask Ada\n[[lesson]]\ntext = "the backup is no trouble"\n'
     head, found = parse(text, at=NOW)
     assert (found[0].author, found[0].at, found[0].by_hand) == ("operator", NOW, True)
@@ -159,7 +161,7 @@ WRITTEN = """\
 
 
 def test_a_lesson_that_did_not_change_is_written_as_it_was() -> None:
-    """Layout, quotes and the person's own time zone stay; nothing is written in another way."""
+    """Layout, quotes and the person's own time zone stay, and nothing is rewritten."""
     head, found = parse(f"# head\n\n{WRITTEN}")
     assert render(head, [*found, Lesson("new", NOW)]).startswith(f"# head\n\n{WRITTEN}")
 
@@ -179,7 +181,7 @@ def test_new_evidence_keeps_the_comments_of_a_lesson() -> None:
 
 
 def test_a_lesson_without_a_time_keeps_that_of_its_first_reading() -> None:
-    """The file's own time changes with each write, so the lesson's is written down."""
+    """The file's own time changes with each write, so the lesson's time is written down."""
     head, found = parse('[[lesson]]\ntext = "a"  # why\n', at=NOW)
     text = render(head, found)
     assert 'text = "a"  # why\nat = ' in text
@@ -204,7 +206,7 @@ def test_a_lesson_without_a_time_keeps_that_of_its_first_reading() -> None:
     ],
 )
 def test_a_broken_file_is_refused_with_its_line(text: str, line: int, word: str) -> None:
-    """The fault says where, what is wrong and what to do."""
+    """The fault says where, what is wrong, and what to do."""
     with pytest.raises(Fault) as caught:
         parse(text, "lessons.toml")
     assert caught.value.where == f"lessons.toml:{line}"
@@ -216,7 +218,7 @@ def test_a_broken_file_is_refused_with_its_line(text: str, line: int, word: str)
 
 
 def test_a_lesson_rests_on_the_trial_it_came_from(tmp_path: Path) -> None:
-    """Which scheduler it is about, on which workloads, and the figures follow from the trial."""
+    """The trial gives the lesson's scheduler, its workloads and its figures."""
     with remembering(tmp_path) as memory:
         memory.tried("latency", 0.5)
         record(memory, "latency makes better: delay p99 of services", "e-0001")
@@ -229,7 +231,7 @@ def test_a_lesson_rests_on_the_trial_it_came_from(tmp_path: Path) -> None:
 
 
 def test_what_came_later_contradicts_a_lesson(tmp_path: Path) -> None:
-    """A rollback on such a workload weakens what said that it helps."""
+    """A rollback on such a workload weakens a lesson that said the scheduler helps."""
     with remembering(tmp_path) as memory:
         memory.tried("latency", 0.5)
         record(memory, "latency makes better: delay p99 of services", "e-0001")
@@ -240,7 +242,7 @@ def test_what_came_later_contradicts_a_lesson(tmp_path: Path) -> None:
 
 
 def test_an_operator_s_edit_is_read_and_kept(tmp_path: Path) -> None:
-    """A file that changed is read again; what is learned next is written around the edit."""
+    """The daemon reads a changed file again and writes the next lesson around the edit."""
     with remembering(tmp_path) as memory:
         record(memory, "first")
         text = memory.file.read_text() + '\n# from the runbook\n[[lesson]]\ntext = "by hand"\n'
@@ -254,7 +256,7 @@ def test_an_operator_s_edit_is_read_and_kept(tmp_path: Path) -> None:
 
 
 def test_a_broken_edit_is_told_once_and_nothing_is_lost(tmp_path: Path) -> None:
-    """The file stays as it is; what is learned meanwhile is in it when it is well again."""
+    """The file stays as it is. Once it is correct again, it gets what was learned meanwhile."""
     with remembering(tmp_path) as memory:
         record(memory, "before")
         good = memory.file.read_text()
@@ -272,7 +274,7 @@ def test_a_broken_edit_is_told_once_and_nothing_is_lost(tmp_path: Path) -> None:
 
 
 def test_lessons_of_an_earlier_version_move_into_the_file(tmp_path: Path) -> None:
-    """Rows of the history become entries of the file, once."""
+    """Rows of the history become entries of the file, only once."""
     history = open_history(tmp_path / HISTORY).history
     history.add_lesson(LessonRecord(NOW, "advisor", "short slices help redis"))
     history.close()
@@ -285,7 +287,7 @@ def test_lessons_of_an_earlier_version_move_into_the_file(tmp_path: Path) -> Non
 
 
 def test_a_draft_that_is_in_the_way_does_not_lose_a_lesson(tmp_path: Path) -> None:
-    """Where the file cannot be written for any reason the lesson is held, then written."""
+    """If the file cannot be written for any reason, the lesson is held and written later."""
     with remembering(tmp_path) as memory:
         (memory.folder / "lessons.toml.new").mkdir()
         record(memory, "held")
@@ -297,8 +299,8 @@ def test_a_draft_that_is_in_the_way_does_not_lose_a_lesson(tmp_path: Path) -> No
 
 
 def test_a_hostile_text_is_one_harmless_line(tmp_path: Path) -> None:
-    """Newlines, control and directional characters of a model's text do not reach file or
-    terminal."""
+    """Newlines, control characters and directional characters of a model's text do not reach the
+    file or the terminal."""
     with remembering(tmp_path) as memory:
         view = record(memory, 'x\n[[lesson]]\ntext = "injected"\x1b[31m\u202e' + "y" * 900)
         assert len(memory.lessons.views()) == 1

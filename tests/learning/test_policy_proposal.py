@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A line of policy that the advisor proposes is tried as such, by the loop and over the API."""
+"""A policy line that the advisor proposes is tried as a policy, by the loop and over the API."""
 
 import asyncio
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ServedMa
 
 
 class OneLine:
-    """An advisor that proposes one line, and learns as the offline one does."""
+    """An advisor that proposes one line, and learns like the offline advisor."""
 
     name = "one-line"
 
@@ -47,7 +47,7 @@ class OneLine:
 def test_a_proposed_line_becomes_a_candidate_and_a_lesson_without_its_names(
     served: ServedMachine,
 ) -> None:
-    """It is created from its text; the lesson says what the line does, and to nobody by name."""
+    """The candidate is made from its text; the lesson says what the line does, without any name."""
     episode = served.call(served.machine.degrade)
     advisor = OneLine()
     loop = Loop(connect, advisor, most_trials=3, first_pause_s=0.01)
@@ -63,13 +63,13 @@ def test_a_proposed_line_becomes_a_candidate_and_a_lesson_without_its_names(
 
 
 def test_the_title_of_a_line_is_the_line() -> None:
-    """People read what it does, and not what it is called."""
+    """People see what the line does instead of its name."""
     assert Proposal("policy-1", policy="slice 3ms").title == "slice 3ms"
     assert Proposal("latency", {"slice_ns": 5}).title == "latency (slice_ns=5)"
 
 
 def test_without_beliefs_nothing_is_proposed() -> None:
-    """A daemon that says nothing about what it believes gets no trial from this advisor."""
+    """If the daemon does not report its beliefs, this advisor starts no trial."""
     from agent.bandit_advisor import advise
 
     situation = Situation(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The offline advisor learns: shown by replaying recorded gains through history and beliefs."""
+"""The offline advisor learns: the test replays recorded gains through history and beliefs."""
 
 from collections.abc import Sequence
 from statistics import fmean
@@ -19,14 +19,14 @@ THIRD = EPISODES // 3
 
 @pytest.fixture(scope="module")
 def runs() -> list[list[Dealt]]:
-    """Thirty episodes of mixed workloads, in orders of their own, with one memory each."""
+    """Thirty episodes of mixed workloads, each run in its own order and with its own memory."""
     workloads = recorded()
     return [replay(episodes(workloads, seed), seed) for seed in range(RUNS)]
 
 
 @pytest.fixture(scope="module")
 def forgetful() -> list[list[Dealt]]:
-    """The same episodes, each dealt with by an advisor that remembers nothing."""
+    """The same episodes, each for an advisor that remembers nothing."""
     workloads = recorded()
     return [replay(episodes(workloads, seed), seed, memory=False) for seed in range(2)]
 
@@ -40,25 +40,25 @@ def _trials(runs: Sequence[Sequence[Dealt]], meeting: int) -> float:
 
 
 def test_regret_falls_over_repeated_episodes(runs: list[list[Dealt]]) -> None:
-    """In the last ten of thirty episodes less than half is lost of what is lost in the first."""
+    """The last ten of thirty episodes lose less than half of what the first ten lose."""
     assert _regret(runs, 2) < 0.5 * _regret(runs, 0)
 
 
 def test_without_a_memory_regret_does_not_fall_as_far(
     runs: list[list[Dealt]], forgetful: list[list[Dealt]]
 ) -> None:
-    """What makes it fall is what is remembered: without, much more is lost at the end."""
+    """Memory makes regret fall: without it, much more is lost at the end."""
     assert _regret(runs, 2) < 0.5 * _regret(forgetful, 2)
 
 
 def test_the_second_meeting_is_decided_with_fewer_trials(runs: list[list[Dealt]]) -> None:
-    """A workload that was met before takes clearly fewer trials than one that was not."""
+    """A workload that was met before takes clearly fewer trials than a new one."""
     assert _trials(runs, 2) < 0.85 * _trials(runs, 1)
     assert _trials(runs, 3) <= _trials(runs, 2)
 
 
 def test_what_nothing_helps_is_left_alone_when_it_is_met_again(runs: list[list[Dealt]]) -> None:
-    """On a workload that no scheduler makes better the trials end."""
+    """On a workload that no scheduler improves, the trials end."""
     solver = [each for run in runs for each in run if each.workload == "solver"]
     first = fmean(each.trials for each in solver if each.meeting == 1)
     third = fmean(each.trials for each in solver if each.meeting == 3)
@@ -66,13 +66,13 @@ def test_what_nothing_helps_is_left_alone_when_it_is_met_again(runs: list[list[D
 
 
 def test_the_same_seed_replays_the_same(runs: list[list[Dealt]]) -> None:
-    """Nothing in it depends on anything but the recording and the seed."""
+    """The result depends only on the recording and the seed."""
     workloads = recorded()
     assert replay(episodes(workloads, 0), 0) == runs[0]
 
 
 def test_the_recording_is_of_the_library_and_the_lines_there_are() -> None:
-    """What is new has to be recorded, by `python -m benchmarks.learning.record`."""
+    """New entries have to be recorded, with `python -m benchmarks.learning.record`."""
     own = {each.name for each in load_catalog() if each.manifest.kind is EntryKind.BPF}
     found = {each.name: each for each in recorded()}
     assert set(found) == set(WORKLOADS)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""`schedpilot search`: an optimiser finds better values in the simulator, the same each time."""
+"""`schedpilot search`: an optimiser finds better values in the simulator, the same ones each
+time."""
 
 import json
 import os
@@ -33,8 +34,8 @@ def search(target: Target) -> Search:
 
 
 def test_better_values_are_found_checked_and_saved(search: Search, tmp_path: Path) -> None:
-    """A burst of clients waits less with what is found, also with seeds that were not tuned for;
-    the same seed finds the same; what is saved is a policy."""
+    """With the values found, a burst of clients waits less, also for seeds that were not used in
+    the search. The same seed finds the same values, and the saved result is a policy."""
     file = tmp_path / "found.policy"
     words = ["latency", "--scenario", "bursty_rpc", "--group", "clients"]
     words += ["--trials", "4", "--metric", "delay-p99", "--json"]
@@ -49,7 +50,7 @@ def test_better_values_are_found_checked_and_saved(search: Search, tmp_path: Pat
 
 
 def test_values_are_searched_by_what_is_asked_for(search: Search) -> None:
-    """An objective is taken as one takes it elsewhere; without any each group has its own."""
+    """An objective is read as everywhere else; without one, each group has its own."""
     words = ["latency", "--scenario", "bursty_rpc", "--group", "clients"]
     words += ["--trials", "2", "--json"]
     asked = json.loads(search(*words, "--objective", "response p99; completions").stdout)
@@ -60,7 +61,7 @@ def test_values_are_searched_by_what_is_asked_for(search: Search) -> None:
 
 
 def test_what_cannot_be_searched_is_said(search: Search) -> None:
-    """A scenario or group that does not exist, a policy that cannot be saved."""
+    """An unknown scenario, an unknown group and a policy that cannot be saved are reported."""
     done = search("latency", "--scenario", "nope")
     assert (done.status, "no scenario 'nope'" in done.error_text) == (1, True)
     done = search("latency", "--scenario", "quiet", "--group", "nobody")
@@ -72,7 +73,7 @@ def test_what_cannot_be_searched_is_said(search: Search) -> None:
 
 
 def test_only_what_differs_from_the_defaults_is_written() -> None:
-    """As a policy where there is a name, else as words for --set."""
+    """Differences are written as a policy if it has a name, and else as words for --set."""
     default: dict[str, bool | int | float] = {"slice_ns": 3_000_000, "preempt": True}
     found: dict[str, bool | int | float] = {"slice_ns": 3_000_000, "preempt": False}
     assert policy_line("latency", found, default) == "use latency preempt=false"
@@ -80,7 +81,7 @@ def test_only_what_differs_from_the_defaults_is_written() -> None:
 
 
 def test_who_starves_is_as_bad_as_who_is_ejected() -> None:
-    """Whatever the others gain by it: a wait beyond what anybody may have rules values out."""
+    """However much the others gain, values are rejected if anybody waits longer than the bound."""
     scenario = Scenario("two", (Task("g", (Run(MS), Sleep(MS), Repeat()), count=2),))
     waits = wait_bounds_ns(scenario)["g"]
     group = GroupFigures(

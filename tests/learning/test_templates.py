@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The lines that are proposed: legal, canonical, and about nobody but the workload."""
+"""The proposed lines are legal and canonical, and name only the workload."""
 
 import pytest
 
@@ -35,8 +35,8 @@ NAMES = [
 @pytest.mark.parametrize("tags", TAGS)
 @pytest.mark.parametrize("workload", NAMES)
 def test_a_line_compiles_as_it_is_written(tags: list[str], workload: str) -> None:
-    """Each is in its canonical form, so that its name as a scheduler is known without a compiler;
-    a hostile name is a string in it, whatever stands there."""
+    """Each line is in its canonical form, so its name as a scheduler is known without a compiler; a
+    hostile name stays a string in it, whatever it contains."""
     for each in templates(tags, workload):
         compiled = compile_policy(each.policy, machine=MACHINE)
         assert isinstance(compiled, CompiledPolicy)
@@ -45,7 +45,7 @@ def test_a_line_compiles_as_it_is_written(tags: list[str], workload: str) -> Non
 
 
 def test_a_hostile_name_selects_itself_and_says_nothing_else() -> None:
-    """The same rules come out, whatever the workload is called."""
+    """The rules are the same, whatever the name of the workload is."""
     shapes = {
         shape(each.policy)
         for workload in NAMES
@@ -71,18 +71,18 @@ def test_a_hostile_name_selects_itself_and_says_nothing_else() -> None:
     ],
 )
 def test_what_the_language_cannot_hold_gets_no_line(workload: str) -> None:
-    """Where a name cannot be written, or may not be the name, nothing is guessed."""
+    """If a name cannot be written, or may not be the whole name, nothing is guessed."""
     assert selector(workload) is None
     assert templates(["latency-sensitive"], workload) == []
 
 
 def test_quotes_are_escaped() -> None:
-    """The one character that could end a string cannot."""
+    """The one character that could end a string is escaped."""
     assert quoted('a"b') == '"a\\"b"'
 
 
 def test_uneven_jobs_get_the_longest_first() -> None:
-    """The line that a person would write."""
+    """The line is the one that a person would write."""
     found = [each.policy for each in templates(["uneven-jobs", "batch"], "comm:make")]
     assert found == ["order by expected_runtime desc", "slice 20ms"]
 
@@ -90,7 +90,8 @@ def test_uneven_jobs_get_the_longest_first() -> None:
 @pytest.mark.parametrize("tags", TAGS)
 @pytest.mark.parametrize("workload", NAMES)
 def test_whatever_is_proposed_is_among_all_lines(tags: list[str], workload: str) -> None:
-    """Who proves ahead what an advisor could propose finds each line there, once."""
+    """Every line that an advisor could propose is in the list, once, so that it can be proven
+    ahead."""
     ahead = [each.policy for each in all_lines([workload])]
     assert {each.policy for each in templates(tags, workload)} <= set(ahead)
     assert len(ahead) == len(set(ahead))
@@ -110,5 +111,6 @@ def test_whatever_is_proposed_is_among_all_lines(tags: list[str], workload: str)
     ],
 )
 def test_a_policy_says_what_it_is_bad_for(policy: str, bad: bool) -> None:
-    """Long slices or an order of jobs for everybody are bad for those who wait for answers."""
+    """Long slices, or an order of jobs for everybody, are bad for programs that wait for
+    answers."""
     assert ("latency-sensitive" in bad_for(policy)) == bad

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What counts in a search, and how outcomes change that."""
+"""What counts in a search, and how outcomes change it."""
 
 import random
 from types import MappingProxyType
@@ -25,7 +25,8 @@ OTHERS = [{WORDS: 0.0, TAGS: 0.0, MEASURED: 0.0, TOLD: 0.0}] * 4
 
 
 def test_what_spoke_for_a_keep_counts_more_and_for_a_rollback_less() -> None:
-    """One outcome moves the weights of what set the entry apart from the others."""
+    """One outcome changes the weights of those features that set the entry apart from the
+    others."""
     spoke = {WORDS: 0.0, TAGS: 0.0, MEASURED: 1.0, TOLD: 0.0}
     up = adjusted(PRIOR, spoke, [*OTHERS, spoke], kept=True)
     down = adjusted(PRIOR, spoke, [*OTHERS, spoke], kept=False)
@@ -34,15 +35,15 @@ def test_what_spoke_for_a_keep_counts_more_and_for_a_rollback_less() -> None:
 
 
 def test_what_all_have_in_common_explains_nothing() -> None:
-    """A feature that every entry has alike does not move."""
+    """A feature that every entry has to the same degree does not change."""
     alike = [{WORDS: 0.7}] * 5
     step = adjusted(PRIOR, alike[0], alike, kept=True)
     assert all(abs(by) < 0.01 for by in step.moved.values())
 
 
 def test_evidence_that_misleads_loses_its_weight_and_is_never_lost() -> None:
-    """After many outcomes the words, which lied, count little, and the measurements, which did
-    not, much; the weights stay positive and sum to 1."""
+    """After many outcomes the misleading words count little and the correct measurements count
+    much; the weights stay positive, and their sum is 1."""
     chance = random.Random(7)  # noqa: S311
     weights = dict(PRIOR)
     for _ in range(300):
@@ -65,7 +66,7 @@ def _first(query: str, tags: tuple[str, ...], known: HistoryKnowledge) -> str:
 
 
 def test_a_search_joins_words_tags_measurements_and_lessons() -> None:
-    """Each kind of evidence can lift an entry; what was measured can turn what the page says."""
+    """Each kind of evidence can raise an entry; measurements can reverse what the page says."""
     assert _first("redis tail latency", (), HistoryKnowledge()) == "latency"
     assert _first("", ("uneven-jobs", "batch"), HistoryKnowledge()) == "jobs"
     lost = Belief(0.2, -0.3, 0.02, observations=6, weight=5.0)
@@ -80,7 +81,7 @@ def test_a_search_joins_words_tags_measurements_and_lessons() -> None:
 
 
 def test_a_search_says_why() -> None:
-    """Each kind of evidence that counted is told, with its figure."""
+    """Each kind of evidence that counted is in the answer, with its figure."""
     held = Belief(0.2, 0.25, 0.02, observations=3, kept=3, weight=3.0)
     known = HistoryKnowledge(
         {"latency": held}, {"latency": "latency helps latency-sensitive services"}
@@ -94,5 +95,5 @@ def test_a_search_says_why() -> None:
 
 
 def test_nothing_is_found_where_nothing_speaks() -> None:
-    """No made-up matches, also with a history."""
+    """A search never makes up matches, with or without a history."""
     assert find(ENTRIES, "zzzz qqqq", (), HistoryKnowledge(MappingProxyType({}))) == []

@@ -3,8 +3,9 @@
 
     python -m tests.library.guest_controls --objects FOLDER [--seconds 10] [SCHEDULER…]
 
-`default` is the kernel's own; another NAME is FOLDER/NAME.bpf.o. One JSON line comes out for each.
-A scene makes control groups, fills them with tasks, and reads their CPU time from cpu.stat.
+`default` is the kernel's own scheduler; another NAME is FOLDER/NAME.bpf.o. Prints one JSON line
+for each. A scene makes control groups, fills them with tasks, and reads their CPU time from
+cpu.stat.
 """
 
 import argparse
@@ -49,12 +50,12 @@ def out(*argv: str) -> str:
 
 @contextlib.asynccontextmanager
 async def loaded(name: str, objects: Path) -> AsyncIterator[list[str]]:
-    """The scheduler in force, and what went wrong with it; afterwards the kernel's own."""
+    """The scheduler in force, and any error it reported; afterwards the kernel's own takes over."""
     trouble: list[str] = []
     if name == DEFAULT:
         yield trouble
         return
-    # bpftool would do for a scheduler without timers: these end with the process that loaded it.
+    # bpftool would do only without timers: they end with the process that loaded the scheduler.
     async with await Runner.start(objects / f"{name}.bpf.o", lease_s=LEASE_S) as runner:
         watch = asyncio.create_task(_note_exit(runner, trouble))
         yield trouble
@@ -71,14 +72,14 @@ async def _note_exit(runner: Runner, trouble: list[str]) -> None:
 
 
 class Scene:
-    """Control groups and their tasks; all are gone at the end."""
+    """Control groups and their tasks, all of which are gone at the end."""
 
     def __init__(self) -> None:
         self._made: list[Path] = []
         self._tasks: list[subprocess.Popen[bytes]] = []
 
     def group(self, path: str, **files: str | int) -> Path:
-        """A group, with what is to be written into its files: `cpu_weight=100`."""
+        """A group, with values for its files: `cpu_weight=100`."""
         place = GROUPS / path
         place.mkdir()
         self._made.append(place)
@@ -98,7 +99,7 @@ class Scene:
         self.run(group, "sh", "-c", HOG, count=count)
 
     def forget(self, place: Path) -> None:
-        """It has been removed."""
+        """Forget a group that has been removed."""
         self._made.remove(place)
 
     def end(self) -> None:
@@ -111,7 +112,7 @@ class Scene:
 
 
 def remove(place: Path) -> None:
-    """A group is busy until the last of its tasks has been reaped."""
+    """Remove a group: it is busy until the last of its tasks has been reaped."""
     until = time.monotonic() + 60
     while True:
         try:
@@ -130,7 +131,7 @@ def used_s(group: Path) -> float:
 
 def usage(groups: Mapping[str, Path], seconds: float, settle: float = 1.0) -> dict[str, float]:
     """CPUs that each group had over this time."""
-    # Time under load is what is wanted: no event ends it.
+    # This needs time under load: no event ends it.
     time.sleep(settle)
     before = {name: used_s(group) for name, group in groups.items()}
     began = time.monotonic()
@@ -151,7 +152,7 @@ def weights(scene: Scene, seconds: float) -> dict[str, float]:
 
 
 def levels(scene: Scene, seconds: float) -> dict[str, float]:
-    """100 beside 400, which is divided into 100 and 300."""
+    """100 beside 400; the 400 is divided into 100 and 300."""
     low = scene.group("low", cpu_weight=100)
     high = scene.group("high", cpu_weight=400)
     groups = {
@@ -185,7 +186,7 @@ def idle(scene: Scene, seconds: float) -> dict[str, float]:
 
 
 def changed(scene: Scene, seconds: float) -> dict[str, float]:
-    """A quota is written a hundred times under load; at the end it is 50 %."""
+    """A quota is written a hundred times under load, and is 50 % at the end."""
     group = scene.group("changed")
     scene.hogs(group, 2)
     scene.run(group, "hackbench", "-g", "1", "-l", "100000")
@@ -197,7 +198,8 @@ def changed(scene: Scene, seconds: float) -> dict[str, float]:
 
 
 def churn(scene: Scene, seconds: float) -> dict[str, float]:
-    """Groups come, get a task that runs and moves on, and go, beside hackbench in another."""
+    """Groups come, get a task that runs and moves on, and go, while hackbench runs in another
+    group."""
     busy = scene.group("busy", cpu_weight=200)
     scene.run(busy, "hackbench", "-g", "1", "-l", "1000000")
     until, made = time.monotonic() + seconds, 0
@@ -226,7 +228,7 @@ def _quota(percent: int) -> Play:
 
 
 def crowded(scene: Scene, seconds: float) -> dict[str, float]:
-    """A quota of 20 % beside hogs without one: what it may not use is theirs."""
+    """A quota of 20 % beside hogs without one: they get what the limited group may not use."""
     groups = {
         "limited": scene.group("limited", cpu_max="20000 100000"),
         "free": scene.group("free"),

@@ -3,9 +3,8 @@
 
     python tests/library/guest_figures.py [--rounds N] [--only redis,batch,jobs,pipe]
 
-Every comparison alternates between
-the kernel's default and the schedulers within one boot, so that what the host does to the
-emulation hits all of them alike; only the ratios mean anything.
+Every comparison alternates between the kernel's default and the schedulers within one boot, so
+that interference from the host affects all of them equally. Only the ratios mean anything.
 """
 
 import argparse
@@ -73,13 +72,14 @@ def children(*commands: list[str]) -> Iterator[None]:
 
 
 def _answer_times(path: str, seconds: float, period_s: float = 0.010) -> list[float]:
-    """Ask redis at a steady rate; times from when a request was due, so no stall is hidden."""
+    """Ask redis at a steady rate; times count from when a request was due, so no stall is
+    hidden."""
     times = []
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.connect(path)
         due = time.monotonic()
         end = due + seconds
-        # By the clock, too: one that answers too slowly would never get through them all.
+        # The clock ends it too: a very slow server would never get through all requests.
         while due < end and time.monotonic() < end + seconds:
             time.sleep(max(0.0, due - time.monotonic()))
             connection.sendall(b"*2\r\n$3\r\nGET\r\n$3\r\nkey\r\n")
@@ -138,12 +138,12 @@ def pipe(objects: Path, rounds: int, names: list[str]) -> None:
 
 
 def _forked(length_s: float, read_end: int, write_end: int) -> int:
-    """A child that waits until all copies of `write_end` are closed, then uses CPU time."""
+    """A child that waits until all copies of `write_end` are closed, and then uses CPU time."""
     pid = os.fork()
     if pid == 0:
         os.close(write_end)
         os.read(read_end, 1)
-        # CPU time, not wall time: a job is the same work whoever else runs.
+        # CPU time, not wall time: a job is the same amount of work, whatever else runs.
         while time.process_time() < length_s:
             pass
         os._exit(0)
@@ -165,8 +165,9 @@ def _expect(lengths_s: dict[int, float]) -> None:
 def jobs(objects: Path, rounds: int, short_s: float = 0.25) -> None:
     """Makespan and mean completion of one long and 39 short jobs, seconds.
 
-    The long one takes as long as the other CPUs need for all the short ones, so the bound
-    max(longest, total / CPUs) can be met, but only if it starts at once and is never held up.
+    The long job takes as long as the other CPUs need for all the short ones. The bound
+    max(longest, total / CPUs) can be met, but only if the long job starts at once and is never
+    held up.
     """
     cpus = os.cpu_count() or 1
     lengths = [short_s] * 39 + [39 * short_s / max(cpus - 1, 1)]
@@ -197,8 +198,8 @@ def jobs(objects: Path, rounds: int, short_s: float = 0.25) -> None:
 
 
 def built() -> Path:
-    """Every scheduler of the library and the demo, built; the folder of the objects."""
-    from bpf.build.objects import build_object  # late: not needed where the objects are given
+    """Build every scheduler of the library and the demo; return the folder of the objects."""
+    from bpf.build.objects import build_object  # late: not needed if the objects are given
     from scheduler_library.catalog import load_catalog
 
     objects = Path(tempfile.mkdtemp())

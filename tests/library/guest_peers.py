@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Runs inside the lab: one scheduler of others, through the daemon, under hackbench.
+"""Runs inside the lab: one installed scheduler, through the daemon, under hackbench.
 
     python -m tests.library.guest_peers NAME SECONDS [OPTION=VALUE]
 
-The program is in the files that the lab brought. One JSON line comes out for its defaults, and one
-with the option. Each is loaded by the daemon, held for SECONDS, let go, and then judged by a trial.
-Judging is left to the test.
+The program is among the files that the lab brought. Prints one JSON line for its defaults, and one
+with the option. Each time the daemon loads it, holds it for SECONDS, lets it go, and then judges it
+in a trial. The test judges the result.
 """
 
 import contextlib
@@ -50,15 +50,15 @@ TABLES: dict[str, dict[str, Any]] = {
 Seen = dict[str, Any]
 
 
-# Ten tasks: an emulated machine has to load a scheduler beside them.
+# Ten tasks: an emulated machine has to load a scheduler while they run.
 HACKBENCH = ("hackbench", "-g", "1", "-f", "5", "-l", "200")
-# How long a task may wait before the kernel throws a scheduler out: the most that it allows,
+# How long a task may wait before the kernel ejects a scheduler: the most that the kernel allows,
 # since the host may let an emulated machine wait for seconds. The scx schedulers read it.
 TIMEOUT_MS = 30_000
 
 
 class Hackbench(threading.Thread):
-    """hackbench over and over; `runs` is how many came to their end."""
+    """hackbench over and over; `runs` counts those that finished."""
 
     def __init__(self) -> None:
         super().__init__(daemon=True)
@@ -86,7 +86,7 @@ def under_load() -> Iterator[Hackbench]:
 
 
 def tried(client: Client, name: str, parameters: dict[str, Any], seconds: float) -> Seen:
-    """The scheduler with these options: held, let go, judged."""
+    """The scheduler with these options: the daemon holds it, lets it go, and judges it."""
     view = client.create_candidate(CandidateRequest(library=name, parameters=parameters))
     before = sysfs.read()
     begun = time.monotonic()
@@ -95,7 +95,7 @@ def tried(client: Client, name: str, parameters: dict[str, Any], seconds: float)
     load_s = time.monotonic() - begun
     with under_load() as load:
         runs, began = load.runs, time.monotonic()
-        # Not an event to wait for: time under load is what is wanted here.
+        # There is no event to wait for: this needs time under load.
         while time.monotonic() - began < seconds and sysfs.read().enabled:
             time.sleep(0.2)
         held = sysfs.read()

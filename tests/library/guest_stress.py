@@ -3,9 +3,9 @@
 
     python tests/library/guest_stress.py [--seconds 60] [--schedulers fifo,fair,…]
 
-One JSON line comes out for each scheduler. A
-monitor in this process sleeps 100 ms at a time and notes how late it wakes up: the latest
-must stay below the watchdog's 5 s. Nothing is retried.
+Prints one JSON line for each scheduler. A monitor in this process sleeps 100 ms at a time and
+notes how late it wakes up. The latest wakeup must stay below the watchdog's 5 s. Nothing is
+retried.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from pathlib import Path
 PINS = Path("/sys/fs/bpf")
 KERNEL = Path("/sys/kernel/sched_ext")
 PERIOD_S = 0.1
-# What a person at the machine would call dead; the kernel's watchdog is set to the same.
+# A person at the machine would call it dead after this; the kernel's watchdog is set to the same.
 STARVED_S = 5.0
 # None of them real-time: stress-ng --mutex is, and on the CPUs that hotplug leaves it would
 # keep every task of every other class from running, which says nothing of a scheduler.
@@ -65,7 +65,7 @@ class Monitor(threading.Thread):
 
 @contextlib.contextmanager
 def load(seconds: float) -> Iterator[list[int]]:
-    """hackbench over and over, and stressors of many kinds; gives the count of hackbench runs."""
+    """hackbench over and over, and stressors of many kinds; returns the count of hackbench runs."""
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     stress = subprocess.Popen(
         ["stress-ng", "--timeout", str(int(seconds) + 60), *STRESSORS],
@@ -98,7 +98,7 @@ def load(seconds: float) -> Iterator[list[int]]:
 
 
 def hotplug(dice: random.Random) -> None:
-    """Take one CPU other than the first away and give it back."""
+    """Take one CPU other than the first offline, and online again."""
     cpus = sorted(Path("/sys/devices/system/cpu").glob("cpu[1-9]*/online"))
     chosen = dice.choice(cpus)
     chosen.write_text("0")
@@ -107,7 +107,7 @@ def hotplug(dice: random.Random) -> None:
 
 
 def stress(name: str, objects: Path, seconds: float) -> dict[str, object]:
-    """One scheduler; what was seen of it."""
+    """Strain one scheduler; return what happened."""
     before = int((KERNEL / "enable_seq").read_text())
     out("bpftool", "struct_ops", "register", str(objects / f"{name}.bpf.o"), str(PINS))
     dice = random.Random(name)  # noqa: S311 - repeatable, not secret
@@ -117,7 +117,7 @@ def stress(name: str, objects: Path, seconds: float) -> dict[str, object]:
     begin = time.monotonic()
     with load(seconds) as runs:
         while time.monotonic() - begin < seconds:
-            # Not an event to wait for: time under load is what is wanted here.
+            # There is no event to wait for: this needs time under load.
             time.sleep(1.0)
             hotplug(dice)
             plugs += 1
@@ -145,8 +145,8 @@ def stress(name: str, objects: Path, seconds: float) -> dict[str, object]:
 
 
 def built() -> Path:
-    """Every scheduler of the library and the demo, built; the folder of the objects."""
-    from bpf.build.objects import build_object  # late: not needed where the objects are given
+    """Build every scheduler of the library and the demo; return the folder of the objects."""
+    from bpf.build.objects import build_object  # late: not needed if the objects are given
     from scheduler_library.catalog import load_catalog
 
     objects = Path(tempfile.mkdtemp())

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The catalog: our own entries are sound, and bad ones elsewhere harm nobody."""
+"""The catalog: our own entries are correct, and bad entries elsewhere do no harm."""
 
 import re
 from pathlib import Path
@@ -27,7 +27,7 @@ def entry(root: Path, name: str, *, manifest_name: str = "", source: bool = True
 
 
 def test_our_own_library_is_complete_and_without_a_warning() -> None:
-    """The six schedulers and the external ones are there, and every manifest is sound."""
+    """The library has the six schedulers and the external ones, and every manifest is correct."""
     catalog = load_catalog(operator=[DEMO])
     assert catalog.warnings == ()
     assert {e.name for e in catalog if e.manifest.kind is EntryKind.BPF} == NAMED | {"crawl"}
@@ -37,7 +37,7 @@ def test_our_own_library_is_complete_and_without_a_warning() -> None:
 
 @pytest.mark.parametrize("name", sorted(NAMED))
 def test_a_manifests_parameters_are_the_variables_of_the_source(name: str) -> None:
-    """Name, default and when of each parameter agree with the C source, in both directions."""
+    """Name, default and `when` of each parameter agree with the C source, in both directions."""
     found = load_catalog().get(name)
     assert found.source is not None
     text = found.source.read_text()
@@ -59,7 +59,7 @@ def test_a_manifests_parameters_are_the_variables_of_the_source(name: str) -> No
 
 
 def test_an_unknown_name_comes_with_the_nearest_ones() -> None:
-    """A misspelt scheduler is answered with what was probably meant."""
+    """A misspelt scheduler is answered with the nearest names."""
     with pytest.raises(Fault) as caught:
         load_catalog().get("latencey")
     assert caught.value.type is FaultType.UNKNOWN_SCHEDULER
@@ -75,7 +75,7 @@ def test_a_name_that_could_be_a_path_is_refused(name: str) -> None:
 
 
 def test_a_bad_entry_in_the_state_folder_does_not_hide_the_others(tmp_path: Path) -> None:
-    """What is wrong with one entry is a warning; the rest of the library is there."""
+    """A problem with one entry is a warning; the other entries are still there."""
     entry(tmp_path / "generated", "good-one")
     (tmp_path / "generated" / "bad-one").mkdir()
     (tmp_path / "generated" / "bad-one" / "manifest.toml").write_text("name = 3")
@@ -90,7 +90,7 @@ def test_a_bad_entry_in_the_state_folder_does_not_hide_the_others(tmp_path: Path
 
 
 def test_a_taken_name_stays_with_the_earlier_place(tmp_path: Path) -> None:
-    """A generated or imported entry cannot pass for one of ours."""
+    """A generated or imported entry cannot replace one of ours."""
     entry(tmp_path / "generated", "fifo")
     entry(tmp_path / "generated", "mine")
     entry(tmp_path / "imported", "mine")
@@ -104,7 +104,7 @@ def test_a_taken_name_stays_with_the_earlier_place(tmp_path: Path) -> None:
 
 
 def test_links_are_not_followed_out_of_the_state_folder(tmp_path: Path) -> None:
-    """A link, as an entry or as its source, is left out with a warning."""
+    """An entry or a source that is a link is left out with a warning."""
     outside = entry(tmp_path / "outside", "linked")
     (tmp_path / "generated").mkdir()
     (tmp_path / "generated" / "linked").symlink_to(outside)
@@ -128,7 +128,7 @@ def policy(root: Path, text: str = "slice 3ms\n", *, source: str = "mine.policy"
 
 
 def test_a_policy_is_read_from_beside_its_manifest(tmp_path: Path) -> None:
-    """Its text comes without white space around it; what is no policy has none."""
+    """Its text comes without surrounding white space; an entry that is no policy has none."""
     policy(tmp_path / "generated")
     entry(tmp_path / "generated", "other")
     catalog = load_catalog(tmp_path)
@@ -139,7 +139,7 @@ def test_a_policy_is_read_from_beside_its_manifest(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["#" * 70_000, "\udcff"])
 def test_a_policy_that_is_no_text_is_a_fault_with_its_path(tmp_path: Path, text: str) -> None:
-    """One that is far too large, or no UTF-8, is refused when it is read."""
+    """A policy that is far too large, or not UTF-8, is refused when it is read."""
     folder = policy(tmp_path / "generated")
     (folder / "mine.policy").write_bytes(text.encode("utf-8", "surrogateescape"))
     with pytest.raises(Fault) as caught:
@@ -149,7 +149,8 @@ def test_a_policy_that_is_no_text_is_a_fault_with_its_path(tmp_path: Path, text:
 
 
 def test_a_policy_has_one_name_and_no_parameters_of_its_own(tmp_path: Path) -> None:
-    """Another file name, or a list of parameters that could differ from the text, is refused."""
+    """Another file name is refused, and so is a list of parameters that could differ from the
+    text."""
     policy(tmp_path / "a" / "generated", source="other.policy")
     folder = policy(tmp_path / "b" / "generated")
     with (folder / "manifest.toml").open("a") as file:
@@ -161,7 +162,7 @@ def test_a_policy_has_one_name_and_no_parameters_of_its_own(tmp_path: Path) -> N
 
 
 def test_an_entry_is_added_without_hiding_another(tmp_path: Path) -> None:
-    """A catalog with one more entry is a new one, and a taken name stays with its owner."""
+    """A catalog with one more entry is a new catalog, and a taken name stays with its owner."""
     before = load_catalog()
     mine = read_entry(policy(tmp_path), EntryPlace.GENERATED)
     after = before.plus(mine)

@@ -27,7 +27,7 @@ POLICIES = {
 }
 DEFAULT = "default"
 CPUS = 2
-# Of the whole machine, in hundredths: how far a group's share may be from the exact one.
+# How far a group's share may be from the exact one, in hundredths of the whole machine.
 POINTS = 5.0
 # Of a quota. 3 in 100 over 10 s on an idle host; on a busy one the emulated CPUs stand still.
 QUOTA_OFF = 0.15
@@ -43,7 +43,7 @@ SHOWN = (
 def play(
     target: Target, folder: Path, names: Sequence[str], seconds: float, *scenes: str
 ) -> list[dict[str, Any]]:
-    """The scenes under these schedulers, one after the other in one guest: CPUs of each group."""
+    """Play the scenes under these schedulers in one guest; return the CPUs of each group."""
     objects = {}
     for name in names:
         if name in POLICIES:
@@ -79,7 +79,7 @@ def off(found: dict[str, float], weights: dict[str, int]) -> float:
 
 
 def check(run: dict[str, Any]) -> None:
-    """What the tree promises, in each scene that was played."""
+    """Check what the tree grants, in each scene that was played."""
     assert run["trouble"] == [], run
     for scene, weights in (("weights", WEIGHTS), ("levels", LEVELS), ("levels", INNER)):
         if scene in run:
@@ -89,7 +89,7 @@ def check(run: dict[str, Any]) -> None:
             assert 100 * found["limited"] == pytest.approx(percent, rel=QUOTA_OFF), run
     if found := run.get("crowded"):
         assert 100 * found["limited"] == pytest.approx(20, rel=QUOTA_OFF), run
-        # What the limited group may not use is for the other.
+        # The other group may have what the limited one may not use.
         assert found["free"] > 1.5, run
     if found := run.get("idle"):
         assert found["idle"] < 0.2 < 1.5 < found["usual"], run
@@ -97,7 +97,8 @@ def check(run: dict[str, Any]) -> None:
 
 @pytest.mark.vm
 def test_weights_and_quotas_hold_while_groups_come_and_go(target: Target, tmp_path: Path) -> None:
-    """Under a scheduler of the library and a policy; nothing is lost, nobody is ejected."""
+    """Under a scheduler of the library and under a policy, nothing is lost and nobody is
+    ejected."""
     scenes = ("weights", "crowded", "churn")
     runs = play(target, tmp_path, ("fair", "tiers"), 2.0, *scenes)
     assert [run["scheduler"] for run in runs] == ["fair", "tiers"]
@@ -109,7 +110,8 @@ def test_weights_and_quotas_hold_while_groups_come_and_go(target: Target, tmp_pa
 @pytest.mark.vm
 @pytest.mark.long
 def test_every_scheduler_keeps_what_the_tree_grants(target: Target, tmp_path: Path) -> None:
-    """Each of the library and five policies, beside the kernel's own: the table of the docs."""
+    """All schedulers of the library and five policies, beside the kernel's own: the table of the
+    docs."""
     runs = play(target, tmp_path, (DEFAULT, *LIBRARY, *POLICIES), 10.0)
     assert [run["scheduler"] for run in runs] == [DEFAULT, *LIBRARY, *POLICIES]
     sys.stdout.write("".join(f"{row(run)}\n" for run in runs))

@@ -86,7 +86,7 @@ Options:
 
 
 def test_the_long_layout_is_read_whole() -> None:
-    """Names, short forms, placeholders, defaults and choices come out of `--help`."""
+    """`--help` gives names, short forms, placeholders, defaults and choices."""
     options = {option.name: option for option in parse_help(LONG)}
     assert list(options) == [
         "slice-us",
@@ -128,12 +128,12 @@ def test_the_short_layout_is_read_too() -> None:
     "text", ["", "\x00\x1b[31m", "Options:\n", "  --\n  -\n" * 1000, "a" * 10**6]
 )
 def test_a_text_that_is_no_help_gives_no_options(text: str) -> None:
-    """Rubbish is no error and no option."""
+    """A text that is not a help text gives no options and no error."""
     assert parse_help(text) == ()
 
 
 def test_terminal_escapes_do_not_come_through() -> None:
-    """What a foreign program prints is cleaned before anybody shows it."""
+    """A foreign program's output is cleaned before anybody shows it."""
     (option,) = parse_help("  \x1b[1m--level\x1b[0m <N>  \x1b]0;owned\x07text\n")
     assert option.name == "level"
     assert "\x1b" not in option.description
@@ -154,7 +154,7 @@ def program(folder: Path, body: str) -> CatalogEntry:
 
 
 def test_an_absent_binary_is_a_state_and_no_error() -> None:
-    """Every external entry can be looked at on a host that has none of them."""
+    """Every external entry can be shown on a host that has none of them installed."""
     entry = load_catalog().get("scx_lavd")
     found = inspect_external(entry)
     assert found.state in State
@@ -165,7 +165,7 @@ def test_an_absent_binary_is_a_state_and_no_error() -> None:
 def test_an_installed_binary_is_asked_for_its_help(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its options are those of the version that is there."""
+    """The options are those of the installed version."""
     monkeypatch.setattr(external, "PATH", str(tmp_path))
     entry = program(tmp_path, f"cat <<'END'\n{SHORT}\nEND")
     found = inspect_external(entry)
@@ -177,7 +177,7 @@ def test_an_installed_binary_is_asked_for_its_help(
 def test_a_binary_that_misbehaves_is_told_as_unreadable(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: str
 ) -> None:
-    """A program without a usable help is a state with a note."""
+    """A program without a usable help text is a state with a note."""
     monkeypatch.setattr(external, "PATH", str(tmp_path))
     found = inspect_external(program(tmp_path, body))
     assert found.state is State.UNREADABLE
@@ -185,7 +185,7 @@ def test_a_binary_that_misbehaves_is_told_as_unreadable(
 
 
 def test_a_binary_that_hangs_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Reading help has a limit in time."""
+    """Reading the help text has a time limit."""
     monkeypatch.setattr(external, "PATH", str(tmp_path))
     monkeypatch.setattr(external, "HELP_TIMEOUT_S", 0.2)
     found = inspect_external(program(tmp_path, "sleep 100"))
@@ -194,7 +194,7 @@ def test_a_binary_that_hangs_is_ended(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_values_become_arguments_that_cannot_be_misread() -> None:
-    """Each value is one word with its option; switches stand alone."""
+    """Each value is one word together with its option; switches stand alone."""
     words = arguments(
         "scx_example",
         parse_help(LONG),
@@ -204,7 +204,7 @@ def test_values_become_arguments_that_cannot_be_misread() -> None:
 
 
 def test_a_truth_value_is_a_word_where_one_is_wanted() -> None:
-    """An option that takes `true` or `false` gets the word, a switch does not."""
+    """An option that takes `true` or `false` gets that word; a switch does not."""
     values = {"disable-topology": False, "run-example": True}
     words = arguments("scx_layered", parse_help(LAYERED), values)
     assert words == ["--disable-topology=false", "--run-example"]
@@ -221,7 +221,7 @@ def test_a_truth_value_is_a_word_where_one_is_wanted() -> None:
     ],
 )
 def test_a_wrong_option_is_told(values: dict[str, str | int | bool], told: str) -> None:
-    """What the installed version does not take is refused before it is started."""
+    """An option that the installed version does not have is refused before the program starts."""
     with pytest.raises(Fault) as caught:
         arguments("scx_example", parse_help(LONG), values)
     assert caught.value.type is FaultType.BAD_PARAMETER
@@ -306,7 +306,7 @@ Libbpf Options:
 def test_help_that_can_be_read_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: str
 ) -> None:
-    """Neither the exit status nor the stream that the help is on keeps options from being read."""
+    """Neither the exit status nor the choice of stream keeps the options from being read."""
     monkeypatch.setattr(external, "PATH", str(tmp_path))
     found = inspect_external(program(tmp_path, body))
     assert found.state is State.INSTALLED
@@ -316,7 +316,7 @@ def test_help_that_can_be_read_is_read(
 def test_why_help_could_not_be_read_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The note of a program without a readable help has its status and its last word."""
+    """For a program without a readable help text, the note has its status and its last message."""
     monkeypatch.setattr(external, "PATH", str(tmp_path))
     found = inspect_external(
         program(tmp_path, "printf 'libseccomp.so.2: \\033[1mno' >&2; exit 127")
@@ -328,7 +328,7 @@ def test_why_help_could_not_be_read_is_told(
 
 
 def test_options_that_do_other_work_are_not_offered() -> None:
-    """With `--monitor`, `--example` and their like no scheduler would run."""
+    """With `--monitor`, `--example` and the like, no scheduler would run."""
     names = [option.name for option in parse_help(LAYERED)]
     assert names == ["verbose", "slice-us", "disable-topology", "run-example", "kconfig"]
 
@@ -351,7 +351,7 @@ def test_an_option_whose_value_may_be_left_out_takes_one() -> None:
     ],
 )
 def test_the_version_is_read(text: str, version: str) -> None:
-    """The version stands in what `--version` prints, in more than one form."""
+    """The version is found in the output of `--version`, in more than one form."""
     assert external.parse_version(text) == version
 
 
@@ -366,12 +366,12 @@ def test_the_version_is_read(text: str, version: str) -> None:
     ],
 )
 def test_the_kernels_name_is_that_of_the_program(ops: str, ours: bool) -> None:
-    """A scheduler registers as its program is called, without `scx_`, and may add its version."""
+    """A scheduler registers under its program's name without `scx_`, perhaps with its version."""
     assert external.is_ops_of(ops, "scx_lavd") == ours
 
 
 def test_a_program_whose_name_is_no_sign_may_have_any_ops() -> None:
-    """Only what begins with `scx_` is known to register under its own name."""
+    """Only a program whose name begins with `scx_` is known to register under its own name."""
     assert external.is_ops_of("anything", "my-scheduler")
     assert not external.is_ops_of("", "my-scheduler")
 
@@ -387,7 +387,7 @@ def layered(folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[ExternalOpti
 
 
 def test_layers_are_an_argument(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The program gets the text of its layers; a changed file is another candidate."""
+    """The program gets the text of its layers, and a changed file is another candidate."""
     options = layered(tmp_path, monkeypatch)
     file = tmp_path / "layers.json"
     file.write_text('[{"name": "all", "matches": [[]],\n"kind": {"Open": {}}}]')
@@ -398,7 +398,7 @@ def test_layers_are_an_argument(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_without_layers_it_is_not_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """scx_layered without layers would end at once; the fault says what it needs."""
+    """scx_layered without layers would end at once, and the fault says what it needs."""
     options = layered(tmp_path, monkeypatch)
     with pytest.raises(Fault) as caught:
         external.with_layers("scx_layered", options, {"slice-us": 5000})

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Why an installed scheduler did not start: real texts, and what is told of them."""
+"""Why an installed scheduler did not start: real output, and the cause that we report."""
 
 import pytest
 
@@ -261,7 +261,8 @@ Caused by:
 def test_each_cause_is_told_with_its_remedy(
     text: str, around: Around, type: FaultType, why: str, remedy: str
 ) -> None:
-    """What a program said last becomes a cause in plain words, its own words, and what to do."""
+    """The program's last message becomes a cause in plain words, with the message itself and what
+    to do."""
     cause = explain("scx_x", text.splitlines(), around)
     assert cause.type is type
     assert why in cause.why
@@ -269,7 +270,7 @@ def test_each_cause_is_told_with_its_remedy(
 
 
 def test_talk_is_no_cause() -> None:
-    """What a program tells of itself while it starts decides nothing."""
+    """A program's progress messages decide nothing."""
     said = ["17:36:35 [INFO] the verifier will not fail, arena not used", "Error: plain trouble"]
     assert explain("scx_x", said, SOUND).why == "it says: plain trouble"
 
@@ -290,12 +291,12 @@ def test_talk_is_no_cause() -> None:
     ],
 )
 def test_of_the_last_words_the_one_that_says_why(text: str, chosen: str) -> None:
-    """Errors come before talk, and an error has its causes behind it."""
+    """Errors come before progress messages, and the causes behind an error belong to it."""
     assert sentence(text.splitlines()) == chosen
 
 
 def test_hostile_words_are_cut_and_made_safe() -> None:
-    """Neither length nor escapes nor braces get through, whatever is printed."""
+    """Length, escapes and braces are removed, whatever the program prints."""
     said = [
         "Error: \x1b]0;owned\x07{why} {0} \x1b[2J\u202e" + "x" * 100_000,
         *["{name}" * 10_000] * 200,

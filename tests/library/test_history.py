@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The history: what goes in comes out, and nothing that happens to the file stops anybody."""
+"""The history: records come out as they went in, and no damage to the file stops anybody."""
 
 import os
 import sqlite3
@@ -85,7 +85,7 @@ def test_a_whole_episode_is_read_back_as_written(tmp_path: Path) -> None:
 
 
 def test_outcomes_gather_gains_by_tags_scheduler_and_parameters(tmp_path: Path) -> None:
-    """What the advisor learns from: each choice with the gains it brought on like workloads."""
+    """The advisor learns from each choice and from its gains on similar workloads."""
     history = open_history(tmp_path / "h").history
     filled(history, 1, gain=0.5)
     filled(history, 2, gain=-0.2, keep=False)
@@ -102,7 +102,7 @@ def test_outcomes_gather_gains_by_tags_scheduler_and_parameters(tmp_path: Path) 
 def test_runtimes_are_replaced_and_the_oldest_forgotten(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One row for each program and hash; they survive closing, up to the bound."""
+    """Each program and hash has one row; rows survive closing, up to the bound."""
     monkeypatch.setattr(module, "KEPT_RUNTIMES", 3)
     path = tmp_path / "h"
     history = open_history(path).history
@@ -121,7 +121,7 @@ def test_runtimes_are_replaced_and_the_oldest_forgotten(
 
 
 def test_a_file_of_the_first_version_gets_the_later_tables(tmp_path: Path) -> None:
-    """What was recorded by an earlier version stays, and runtimes can be stored beside it."""
+    """Records of an earlier version stay, and runtimes can be stored beside them."""
     path = tmp_path / "h"
     history = open_history(path).history
     filled(history)
@@ -139,7 +139,8 @@ def test_a_file_of_the_first_version_gets_the_later_tables(tmp_path: Path) -> No
 
 
 def test_a_record_that_refers_to_nothing_is_refused(tmp_path: Path) -> None:
-    """Foreign keys are on: a trial without an episode is a fault, and not degradation."""
+    """Foreign keys are on: a trial without an episode is a fault, and the history does not
+    degrade."""
     history = open_history(tmp_path / "h").history
     with pytest.raises(Fault) as caught:
         history.add_trial(TrialRecord("t", "no-episode", "no-candidate", 1.0, "x"))
@@ -178,7 +179,7 @@ def test_a_corrupt_file_is_set_aside_and_a_fresh_one_started(tmp_path: Path, dam
 
 
 def test_a_state_folder_that_is_no_folder_degrades_to_memory(tmp_path: Path) -> None:
-    """Where nothing can be written the history works in memory, says why, and does not raise."""
+    """If nothing can be written, the history works in memory, says why, and does not raise."""
     (tmp_path / "state").write_text("a file where a folder should be")
     opened = open_history(tmp_path / "state" / "history.sqlite")
     (note,) = opened.notes
@@ -202,7 +203,7 @@ assert len(history.lessons()) == 1
 
 
 def run_apart(script: str, path: Path) -> str:
-    """Run a script in a process of its own, for what cannot be undone in this one."""
+    """Run a script in its own process, for changes that cannot be undone in this one."""
     done = subprocess.run(
         [sys.executable, "-c", script, path],
         capture_output=True,
@@ -217,7 +218,7 @@ def run_apart(script: str, path: Path) -> str:
 
 @pytest.mark.parametrize("exists", [True, False])
 def test_a_read_only_state_folder_degrades_to_memory(tmp_path: Path, exists: bool) -> None:
-    """Without permission to write, with or without a file there, nothing is raised."""
+    """Without permission to write, nothing is raised, with or without an existing file."""
     path = tmp_path / "history.sqlite"
     if exists:
         open_history(path).history.close()
@@ -247,14 +248,14 @@ print(history.degraded.why)
 
 
 def test_a_disk_that_fills_up_moves_the_history_into_memory(tmp_path: Path) -> None:
-    """A write that fails half-way loses nothing: all that was recorded goes on in memory."""
+    """A write that fails half-way loses nothing: all records move into memory."""
     assert run_apart(FULL, tmp_path / "history.sqlite").strip()
 
 
 def test_the_oldest_is_forgotten_beyond_the_bounds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Windows and episodes are bounded; a verdict outlives the windows it rests on."""
+    """Windows and episodes are bounded; a verdict outlives the windows that it rests on."""
     monkeypatch.setattr(module, "KEPT_WINDOWS", 4)
     monkeypatch.setattr(module, "KEPT_EPISODES", 2)
     history = open_history(tmp_path / "h").history
@@ -269,7 +270,7 @@ def test_the_oldest_is_forgotten_beyond_the_bounds(
 
 
 def test_several_threads_can_record_at_once(tmp_path: Path) -> None:
-    """No record is lost when threads of the daemon write together."""
+    """No record is lost when several threads of the daemon write together."""
     history = open_history(tmp_path / "h").history
 
     def write(author: str) -> None:

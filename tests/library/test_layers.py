@@ -35,7 +35,7 @@ def front(**changes: Any) -> list[dict[str, Any]]:
 
 
 def test_sound_layers_become_one_line() -> None:
-    """What scx_layered gets is the same JSON, however it was written."""
+    """scx_layered gets the same JSON, however it was written."""
     text = json.dumps([FRONT, REST], indent=4)
     line = check_layers(text)
     assert "\n" not in line
@@ -44,14 +44,14 @@ def test_sound_layers_become_one_line() -> None:
 
 
 def test_every_kind_is_known() -> None:
-    """Each kind passes with the settings that it must have."""
+    """Each kind passes with its required settings."""
     for kind in KINDS:
         settings = {} if kind == "Open" else {"util_range": [0.1, 1.2], "cpus_range": [0, 4]}
         check_layers(json.dumps(front(kind={kind: settings})))
 
 
 def test_a_setting_of_a_later_version_is_no_mistake() -> None:
-    """What is nothing like a known setting may be a new one, and scx_layered passes over it."""
+    """A setting unlike any known one may be new, and scx_layered ignores it."""
     check_layers(json.dumps(front(kind={"Open": {"warp_factor": 9}})))
 
 
@@ -88,25 +88,25 @@ def test_a_setting_of_a_later_version_is_no_mistake() -> None:
     ],
 )
 def test_each_mistake_is_told_with_its_place(layers: object, told: str) -> None:
-    """A mistake that scx_layered would stop at, or pass over, is named before it is started."""
+    """A mistake that would stop scx_layered, or that it would ignore, is named before it starts."""
     assert any(told in line for line in faults(layers).details)
 
 
 def test_all_mistakes_are_told_at_once() -> None:
-    """Nobody has to mend a file one mistake at a time."""
+    """Nobody has to fix a file one mistake at a time."""
     fault = faults(front(name=1, kind={"Opn": {}}, matches=[[{"Com": "a"}]]))
     assert len(fault.details) == 3
     assert fault.where == "file.json"
 
 
 def test_conditions_are_checked_by_their_type() -> None:
-    """No condition takes a value of another type."""
+    """No condition takes a value of the wrong type."""
     for word in CONDITIONS:
         faults(front(matches=[[{word: {}}]]))
 
 
 def test_layers_come_from_a_file_or_as_they_are(tmp_path: Path) -> None:
-    """An operator names a file; what a policy wrote is the JSON itself."""
+    """An operator names a file; a policy gives the JSON itself."""
     path = tmp_path / "layers.json"
     path.write_text(json.dumps([REST], indent=2))
     assert read_layers(str(path)) == read_layers(f"file:{path}") == read_layers(json.dumps([REST]))
@@ -114,7 +114,7 @@ def test_layers_come_from_a_file_or_as_they_are(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["missing.json", "folder", "pipe", "x" * 5000, "a\0b"])
 def test_what_is_no_layer_file_is_told(tmp_path: Path, name: str) -> None:
-    """A missing file, a folder and a pipe end in a clear fault, and nobody waits for a pipe."""
+    """A missing file, a folder and a pipe give a clear fault, and nobody waits for a pipe."""
     (tmp_path / "folder").mkdir()
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(Fault) as caught:
@@ -123,7 +123,7 @@ def test_what_is_no_layer_file_is_told(tmp_path: Path, name: str) -> None:
 
 
 def test_a_path_that_is_not_absolute_is_refused() -> None:
-    """The service has another working folder than who asks it."""
+    """The service's working folder differs from that of the person who asks it."""
     with pytest.raises(Fault) as caught:
         read_layers("layers.json")
     assert "begins with /" in caught.value.why

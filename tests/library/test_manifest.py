@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Manifests: what is accepted, and how what is wrong is told."""
+"""Manifests: what is accepted, and how errors are reported."""
 
 from pathlib import Path
 
@@ -64,7 +64,7 @@ def test_a_complete_manifest_is_parsed_into_typed_values() -> None:
 
 
 def test_an_unknown_key_names_the_nearest_known_one() -> None:
-    """A misspelt key is refused and the right spelling suggested, at the top and in params."""
+    """A misspelt key is refused with the right spelling, at the top level and in params."""
     fault = refused(GOOD.replace("algorithm", "algoritm").replace("default =", "defualt ="))
     text = "\n".join(fault.details)
     assert "algoritm: unknown key (nearest known: 'algorithm')" in text
@@ -73,7 +73,7 @@ def test_an_unknown_key_names_the_nearest_known_one() -> None:
 
 
 def test_all_problems_of_a_file_come_in_one_fault() -> None:
-    """Whoever mends a manifest sees every problem at once, each with its key."""
+    """One fault has every problem of a manifest, each with its key."""
     fault = refused(
         GOOD.replace('name = "sample"', 'name = "../x"')
         .replace('kind = "bpf"', 'kind = "magic"')
@@ -97,7 +97,7 @@ def test_all_problems_of_a_file_come_in_one_fault() -> None:
     ],
 )
 def test_a_contradiction_is_refused(old: str, new: str, told: str) -> None:
-    """Values that cannot go together are refused with the reason."""
+    """Values that contradict each other are refused with the reason."""
     assert told in "\n".join(refused(GOOD.replace(old, new)).details)
 
 
@@ -108,12 +108,12 @@ def test_two_parameters_of_one_name_are_refused() -> None:
 
 
 def test_text_that_is_not_toml_is_refused() -> None:
-    """A syntax error is told with its line."""
+    """A syntax error is reported with its line."""
     assert "line 2" in refused("name = 'x'\nsummary = }").why
 
 
 def test_a_file_far_too_large_is_not_read(tmp_path: Path) -> None:
-    """A huge file is refused for its size, before it is parsed."""
+    """A huge file is refused because of its size, before it is parsed."""
     path = tmp_path / "manifest.toml"
     path.write_bytes(b"#" * 100_000)
     with pytest.raises(Fault, match="larger than") as caught:
@@ -122,7 +122,7 @@ def test_a_file_far_too_large_is_not_read(tmp_path: Path) -> None:
 
 
 def test_an_absent_file_is_a_fault_with_its_path(tmp_path: Path) -> None:
-    """A folder without a manifest is told as such."""
+    """A folder without a manifest is reported with its path."""
     with pytest.raises(Fault) as caught:
         read_manifest(tmp_path / "manifest.toml")
     assert str(tmp_path) in caught.value.where
@@ -135,7 +135,7 @@ def test_an_absent_file_is_a_fault_with_its_path(tmp_path: Path) -> None:
     number=st.integers(-(2**40), 2**40),
 )
 def test_a_written_manifest_is_read_as_the_same(text: str, number: int) -> None:
-    """Whatever its texts hold, what is written can be read, and nothing is lost."""
+    """Whatever the texts contain, a written manifest can be read, and nothing is lost."""
     manifest = Manifest.model_validate(
         {
             **parse_manifest(GOOD, "x").model_dump(mode="json"),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Parameter values: units, ranges, and what is said of wrong ones."""
+"""Parameter values: units, ranges, and messages about wrong values."""
 
 import pytest
 from hypothesis import given
@@ -68,7 +68,7 @@ def refused(values: dict[str, Value | str], manifest: Manifest = MANIFEST) -> Fa
 def test_a_value_is_converted_to_the_parameters_unit(
     name: str, given_value: Value | str, value: Value
 ) -> None:
-    """Texts with units, texts without, and numbers all arrive in the parameter's own unit."""
+    """Texts with units, texts without, and numbers all become the parameter's own unit."""
     (result,) = check_parameters(MANIFEST, {name: given_value}).values()
     assert result == value
     assert type(result) is type(value)
@@ -92,19 +92,19 @@ def test_a_value_is_converted_to_the_parameters_unit(
     ],
 )
 def test_a_wrong_value_is_told_with_what_is_allowed(name: str, value: Value, told: str) -> None:
-    """Each wrong value says what is wrong with it and what would be right."""
+    """Each message says what is wrong with the value and what would be right."""
     assert told in refused({name: value}).why
 
 
 def test_all_wrong_values_come_in_one_fault() -> None:
-    """Nobody has to correct parameters one by one."""
+    """Nobody has to correct parameters one at a time."""
     fault = refused({"slice_ns": 1, "share": "0%"})
     assert len(fault.details) == 2
     assert "slice_ns (100000 to 100000000 ns)" in fault.hint
 
 
 def test_a_load_parameter_cannot_be_set_while_it_runs() -> None:
-    """Live setting takes live parameters only."""
+    """Only live parameters can be set live."""
     assert check_parameters(MANIFEST, {"slice_ns": "1ms"}, live=True) == {"slice_ns": 1_000_000}
     with pytest.raises(Fault, match="share: can be set only when the scheduler is loaded"):
         check_parameters(MANIFEST, {"share": 30}, live=True)
@@ -112,7 +112,7 @@ def test_a_load_parameter_cannot_be_set_while_it_runs() -> None:
 
 @given(st.text(max_size=40))
 def test_no_text_makes_the_check_fail_otherwise(text: str) -> None:
-    """Whatever is given, the answer is a value within range or a BAD_PARAMETER fault."""
+    """Whatever the input is, the answer is a value within range or a BAD_PARAMETER fault."""
     try:
         values = check_parameters(MANIFEST, {"slice_ns": text})
     except Fault as fault:

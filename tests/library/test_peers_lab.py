@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Schedulers of others on a real kernel, through the daemon: loaded, held, judged, let go.
+"""Installed schedulers on a real kernel, through the daemon: loaded, held, judged, let go.
 
-Their programs are built once, by hand: `packaging/peers`. Those that are not there are skipped by
-name. Run it with `make test TESTS='-m long tests/library/test_peers_lab.py'`.
+`packaging/peers` builds their programs once; somebody has to run it. Missing programs are skipped
+by
+name. Run the tests with `make test TESTS='-m long tests/library/test_peers_lab.py'`.
 """
 
 import json
@@ -27,12 +28,12 @@ OPTIONS = {
     "scx_lavd": "performance=true",
 }
 SECONDS = float(os.environ.get("SCHEDPILOT_PEERS_SECONDS", "20"))
-# What one takes beside being held, twice: loads, trials, the daemon's start.
+# Time that one takes beside being held, twice: loads, trials, the daemon's start.
 REST_S = 400.0
 
 
 def folder() -> Path:
-    """Where `packaging/peers` puts them."""
+    """The folder in which `packaging/peers` puts them."""
     if named := os.environ.get("SCHEDPILOT_PEERS"):
         return Path(named) / "bin"
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
@@ -43,8 +44,8 @@ def folder() -> Path:
 @pytest.mark.long
 @pytest.mark.parametrize("name", OPTIONS)
 def test_it_is_loaded_judged_and_let_go(name: str) -> None:
-    """With its defaults and with an option: confirmed under its own name, alive under load as long
-    as it is held, judged by a trial, and gone when it is told to go."""
+    """With its defaults and with an option it is confirmed under its own name, stays alive under
+    load as long as it is held, is judged by a trial, and is gone when it is told to go."""
     program = folder() / name
     if not program.exists():
         pytest.skip(f"{program} is not there; build it once: packaging/peers {name}")

@@ -61,7 +61,7 @@ ASLEEP = WorkloadFigures(mean_burst_us=100, wakeups_per_s=0.1, cpus_used=0.00001
 def test_familiar_workloads_get_the_tags_one_expects(
     figures: WorkloadFigures, has: set[Tag], has_not: set[Tag]
 ) -> None:
-    """Figures of well-known kinds of workload are called by their kind."""
+    """Figures of well-known kinds of workload give the tags of that kind."""
     tags = set(tags_of(figures))
     assert has <= tags
     assert not has_not & tags
@@ -80,7 +80,7 @@ def test_familiar_workloads_get_the_tags_one_expects(
     )
 )
 def test_no_workload_is_both_a_service_and_a_batch(figures: WorkloadFigures) -> None:
-    """Any figures give tags, and never the two that exclude each other."""
+    """Any figures give tags, and never the two that contradict each other."""
     tags = tags_of(figures)
     assert not {Tag.LATENCY_SENSITIVE, Tag.BATCH} <= set(tags)
     assert not {Tag.IDLE, Tag.CPU_BOUND} <= set(tags)
@@ -91,7 +91,7 @@ def test_no_workload_is_both_a_service_and_a_batch(figures: WorkloadFigures) -> 
     [
         ({}, True),
         ({"preempted_share": 0.0}, True),
-        # Pushed aside by whoever wakes, after a moment each: no slice is long enough for that.
+        # Whatever wakes up pushes it aside after a moment: no slice is long enough for that.
         ({"cpus_used": 0.1}, False),
         ({"mean_burst_us": 1_000.0}, False),
         ({"mean_burst_us": 900_000.0}, False),
@@ -100,14 +100,14 @@ def test_no_workload_is_both_a_service_and_a_batch(figures: WorkloadFigures) -> 
     ],
 )
 def test_what_runs_to_completion_when_it_is_let(changed: dict[str, float], expected: bool) -> None:
-    """Bursts longer than a slice and short enough to be let run, which end by themselves, and are
-    cut by slices."""
+    """Bursts run to completion if they are longer than a slice, short enough to be left running,
+    end by themselves, and are cut by slices."""
     assert runs_to_completion(REQUESTS.model_copy(update=changed)) == expected
 
 
 def test_bursts_from_sleep_to_sleep_are_no_matter_of_starvation() -> None:
-    """A starved workload's bursts are what they are: not in doubt, and not those of another time;
-    the rest of its behaviour is."""
+    """A starved workload's bursts are certain, and are not replaced by those of another time; the
+    rest of its behaviour is in doubt."""
     assert not {Tag.LONG_BURSTS, Tag.CUT_SHORT} & set(understood(REQUESTS).doubtful)
     calm = WorkloadFigures(mean_burst_us=300, wakeups_per_s=700, cpus_used=0.2, threads=5)
     found = understood(REQUESTS, calm=calm)
@@ -131,8 +131,8 @@ def test_bursts_from_sleep_to_sleep_are_no_matter_of_starvation() -> None:
     )
 )
 def test_bursts_are_short_or_long_and_only_long_ones_are_cut(figures: WorkloadFigures) -> None:
-    """Any figures: never short and long at once; nothing is cut that is not long; what runs to
-    completion is long."""
+    """For any figures, bursts are never short and long at once, only long bursts are cut, and what
+    runs to completion is long."""
     tags = set(tags_of(figures))
     assert not {Tag.SHORT_BURSTS, Tag.LONG_BURSTS} <= tags
     assert Tag.LONG_BURSTS in tags or Tag.CUT_SHORT not in tags
@@ -141,7 +141,7 @@ def test_bursts_are_short_or_long_and_only_long_ones_are_cut(figures: WorkloadFi
 
 
 def test_every_tag_has_a_meaning_in_words() -> None:
-    """Whoever shows a tag can say what it means."""
+    """The meaning of every tag can be shown in words."""
     assert set(MEANING) == set(Tag)
 
 
@@ -158,8 +158,8 @@ def said(
 
 
 def test_a_declared_objective_comes_before_everything_else() -> None:
-    """A latency that was declared makes a service of what looks like a batch, and of what is known
-    to be one."""
+    """A declared latency makes a service of something that looks like a batch, or is known as
+    one."""
     bare = understood(STARVED)
     assert {Tag.BATCH, Tag.CPU_BOUND} <= set(bare.tags)
     for others in ((), (said(Purpose.THROUGHPUT, PurposeSource.PROGRAM),)):
@@ -170,7 +170,7 @@ def test_a_declared_objective_comes_before_everything_else() -> None:
 
 
 def test_a_known_program_comes_before_behaviour() -> None:
-    """A database that starves is a service, an encoder with short bursts a batch."""
+    """A starving database is a service, and an encoder with short bursts is a batch."""
     served = understood(STARVED, [said(Purpose.LATENCY, PurposeSource.PROGRAM, serves=True)])
     assert {Tag.LATENCY_SENSITIVE, Tag.SERVICE} <= set(served.tags)
     assert Tag.BATCH not in served.tags
@@ -181,7 +181,8 @@ def test_a_known_program_comes_before_behaviour() -> None:
 
 
 def test_behaviour_from_before_comes_before_what_starvation_makes_of_it() -> None:
-    """What it was like while it got its CPU time says what it is; how crowded it is, is now."""
+    """Behaviour while it got its CPU time says what a workload is; how crowded it is, is measured
+    now."""
     calm = WorkloadFigures(mean_burst_us=300, wakeups_per_s=700, cpus_used=0.2, threads=5)
     found = understood(STARVED, calm=calm)
     assert {Tag.LATENCY_SENSITIVE, Tag.SHORT_BURSTS, Tag.CONTENDED} <= set(found.tags)
@@ -190,13 +191,13 @@ def test_behaviour_from_before_comes_before_what_starvation_makes_of_it() -> Non
 
 
 def test_what_is_measured_under_contention_counts_for_less() -> None:
-    """A workload of which nothing else is known keeps its tags, in doubt."""
+    """If nothing else is known about a workload, it keeps its tags, in doubt."""
     assert {Tag.BATCH, Tag.CPU_BOUND} <= set(understood(STARVED).doubtful)
     assert not understood(SHELL).doubtful
 
 
 def test_a_service_whose_rate_counts_is_no_batch() -> None:
-    """Throughput that was declared says neither that delays count nor that it is a batch."""
+    """A declared throughput does not mean that delays count, nor that the workload is a batch."""
     found = understood(
         STARVED,
         [said(Purpose.THROUGHPUT), said(Purpose.LATENCY, PurposeSource.PROGRAM, serves=True)],
@@ -206,14 +207,14 @@ def test_a_service_whose_rate_counts_is_no_batch() -> None:
 
 
 def test_several_objectives_all_count() -> None:
-    """One about delays and one about work: both tags, and no batch."""
+    """An objective about delays and one about work give both tags, and no batch."""
     found = understood(STARVED, [said(Purpose.THROUGHPUT), said(Purpose.LATENCY)])
     assert {Tag.THROUGHPUT, Tag.LATENCY_SENSITIVE} <= set(found.tags)
     assert Tag.BATCH not in found.tags
 
 
 def test_nothing_is_for_threads_of_the_kernel() -> None:
-    """What they are like chooses no scheduler; how crowded the machine is, is still told."""
+    """Kernel threads never choose a scheduler; crowding of the machine is still reported."""
     found = understood(REDIS, of_the_kernel=True)
     assert not PURPOSES & set(found.tags)
     assert Tag.OVERCOMMITTED in found.tags
@@ -241,7 +242,8 @@ def test_nothing_is_for_threads_of_the_kernel() -> None:
 def test_whatever_is_said_a_declared_latency_counts(
     figures: WorkloadFigures, others: list[PurposeEvidence]
 ) -> None:
-    """For any figures and any other evidence: latency-sensitive, no batch, and not in doubt."""
+    """For any figures and any other evidence, the workload is latency-sensitive, no batch, and not
+    in doubt."""
     found = understood(figures, [*others, said(Purpose.LATENCY)])
     assert Tag.LATENCY_SENSITIVE in found.tags
     assert Tag.LATENCY_SENSITIVE not in found.doubtful

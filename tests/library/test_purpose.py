@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What an objective, or a person's sentence, says a workload is to be good at."""
+"""What a workload should be good at, according to an objective or a person's sentence."""
 
 import pytest
 
@@ -23,7 +23,7 @@ from scheduler_library.purpose import Purpose, purpose_of, purpose_of_goal
     ],
 )
 def test_delays_are_latency(text: str) -> None:
-    """By its word, its name or its unit."""
+    """An objective means latency by its word, its name or its unit."""
     assert purpose_of(text) is Purpose.LATENCY
 
 
@@ -40,7 +40,7 @@ def test_delays_are_latency(text: str) -> None:
     ],
 )
 def test_what_is_to_be_more_is_throughput(text: str) -> None:
-    """Whatever it is that is counted."""
+    """An objective to have more of something means throughput, whatever is counted."""
     assert purpose_of(text) is Purpose.THROUGHPUT
 
 
@@ -55,13 +55,14 @@ def test_what_is_to_be_more_is_throughput(text: str) -> None:
     ],
 )
 def test_the_end_of_all_work_is_makespan(text: str) -> None:
-    """By its name, or a unit in which nobody measures a wait."""
+    """Its name shows it, or a unit in which nobody measures a wait."""
     assert purpose_of(text) is Purpose.MAKESPAN
 
 
 @pytest.mark.parametrize("text", ["measurement score lower", "measurement fps higher > 60", ""])
 def test_what_does_not_tell_is_not_guessed(text: str) -> None:
-    """A name without a hint says nothing; of frames a game wants an even rate, an encoder many."""
+    """A name without a hint says nothing. For frames, a game wants an even rate and an encoder
+    many."""
     assert purpose_of(text) is None
 
 
@@ -82,5 +83,5 @@ def test_what_does_not_tell_is_not_guessed(text: str) -> None:
     ],
 )
 def test_a_sentence_tells_by_a_word(goal: str, purpose: Purpose | None) -> None:
-    """What a person asks for in plain words is understood, or it is left open."""
+    """A request in plain words is understood, or it stays open."""
     assert purpose_of_goal(goal) is purpose

@@ -27,12 +27,12 @@ def names(matches: list[Match]) -> list[str]:
     ],
 )
 def test_a_query_in_words_finds_the_entry_made_for_it(query: str, first: str) -> None:
-    """What a person would type comes back with the fitting scheduler first."""
+    """A person's words find the fitting scheduler first."""
     assert names(search(ENTRIES, query))[0] == first
 
 
 def test_words_in_bad_for_count_against_an_entry() -> None:
-    """An entry that warns of the thing asked for ranks below zero, and says so."""
+    """An entry that warns about the query's words ranks below zero, and says so."""
     found = {match.entry.name: match for match in search(ENTRIES, "interactive")}
     assert found["batch"].score < 0
     assert any("bad for" in reason for reason in found["batch"].reasons)
@@ -40,12 +40,12 @@ def test_words_in_bad_for_count_against_an_entry() -> None:
 
 
 def test_an_empty_query_lists_everything_by_name() -> None:
-    """Search without words is the list."""
+    """A search without words gives the whole list."""
     assert names(search(ENTRIES, "  of the ", limit=100)) == sorted(e.name for e in ENTRIES)
 
 
 def test_a_query_that_matches_nothing_finds_nothing() -> None:
-    """No made-up matches."""
+    """A search never makes up matches."""
     assert search(ENTRIES, "zzzz qqqq") == []
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What schedulers have in common is in `bpf/include/schedpilot`, and there only."""
+"""Code that schedulers share is in `bpf/include/schedpilot`, and only there."""
 
 import re
 from difflib import SequenceMatcher
@@ -24,7 +24,7 @@ def included(path: Path) -> set[str]:
 
 
 def lines_of(path: Path) -> list[str]:
-    """What stands in a scheduler's lines, its own name left out."""
+    """The lines of a scheduler, without its own name."""
     name = path.name.partition(".")[0]
     text = re.sub(rf"\b{name}_", "", path.read_text())
     return [line.strip() for line in text.splitlines() if line.strip()]
@@ -42,7 +42,8 @@ def test_no_two_schedulers_share_a_screen_of_lines(one: Path, other: Path) -> No
 
 @pytest.mark.parametrize("header", HEADERS, ids=lambda path: str(path.name))
 def test_shared_code_is_used_by_several(header: Path) -> None:
-    """By two schedulers, other headers or the policies' template; else it belongs to its user."""
+    """Two schedulers, other headers or the policies' template use each shared header; else it
+    belongs to its only user."""
     users = [path for path in (*SOURCES, *HEADERS, *TEMPLATES) if header != path]
     name = str(header.relative_to(INCLUDE))
     assert len([path for path in users if name in included(path)]) >= 2

@@ -8,7 +8,7 @@ import pytest
 
 from lab.vm import run_in_lab
 
-# All tests together have half an hour. A scheduler that was changed is run for 60 s:
+# All tests together have half an hour. Run a scheduler for 60 s after you changed it:
 # SCHEDPILOT_STRESS_SECONDS=60 make test TESTS=tests/library/test_stress.py
 SECONDS = float(os.environ.get("SCHEDPILOT_STRESS_SECONDS", "12"))
 SCHEDULERS = ("fifo", "fair", "latency", "batch", "locality", "jobs")
@@ -17,7 +17,7 @@ CPUS = 3
 
 @pytest.mark.vm
 def test_every_scheduler_survives_load_and_hotplug_without_starving_anyone() -> None:
-    """hackbench, stress-ng and CPUs coming and going: no ejection, no wakeup 5 s late."""
+    """Under hackbench, stress-ng and CPU hotplug nothing is ejected, and no wakeup is 5 s late."""
     done = run_in_lab(
         ["python", "tests/library/guest_stress.py", "--seconds", str(SECONDS)],
         cpus=CPUS,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What a policy is checked against is read from the machine, and survives what it lacks."""
+"""Facts about the machine, against which policies are checked, are read and may be missing."""
 
 import os
 from pathlib import Path
@@ -11,18 +11,18 @@ from scheduler_library.this_machine import possible_cpus, this_machine, user_id
 
 @pytest.mark.parametrize(("listed", "count"), [("0\n", 1), ("0-3\n", 4), ("0,2-127\n", 128)])
 def test_cpus_are_counted_to_the_highest_number(tmp_path: Path, listed: str, count: int) -> None:
-    """A CPU that can be plugged in later may be named, and so may those in gaps."""
+    """A policy may name a CPU that can be plugged in later, and CPUs in gaps."""
     (tmp_path / "possible").write_text(listed)
     assert possible_cpus(tmp_path / "possible") == count
 
 
 def test_without_sysfs_the_cpus_are_those_there_are(tmp_path: Path) -> None:
-    """A container without it is no reason to refuse every policy."""
+    """A container without sysfs is no reason to refuse every policy."""
     assert possible_cpus(tmp_path / "possible") == os.cpu_count()
 
 
 def test_users_are_known_by_name() -> None:
-    """One that is not there is None, and so is what can be no name."""
+    """An unknown user is None, and so is a name that no user can have."""
     assert user_id("root") == 0
     assert user_id("no-such-user-here") is None
     assert user_id("root\0") is None
