@@ -61,8 +61,8 @@ def test_delay_counts_in_full_only_for_who_wants_it() -> None:
 
 
 def test_a_belief_from_delays_weighs_little_and_says_so(tmp_path: Path) -> None:
-    """A belief from delays changes less than one from responses and does not outweigh a page, and
-    the history shows why."""
+    """A belief from delays changes less than one from responses and does not silence a page's
+    warning, and the history shows why."""
     with remembering(tmp_path / "old") as old, remembering(tmp_path / "new") as new:
         old.tried("batch", 0.5, objective="latency p99")
         new.tried("batch", 0.5)
@@ -124,8 +124,8 @@ def test_a_lesson_by_delay_weighs_little(tmp_path: Path) -> None:
 
 
 def test_a_verdict_counts_only_for_lessons_by_the_same_metric() -> None:
-    """A worse response does not contradict a better delay. A verdict counts for an old lesson that
-    has no objective."""
+    """A worse response does not contradict a better delay, but it contradicts an old lesson that
+    does not say its objective."""
     proof = LessonEvidence(NOW, "e-1", "t-1", "keep: delay p99 40% better")
     by_delay = Claim(
         "latency helps", NOW, "advisor", "latency", TAGS, Says.BETTER, proof, "", "delay p99"

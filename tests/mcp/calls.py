@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A call of each tool that is answered, for tests that go through all of them."""
+"""One call of each tool that gets an answer, for tests that go through all of them."""
 
 from typing import Any
 

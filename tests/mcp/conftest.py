@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The MCP server over a pretended machine, with a client in the same process."""
+"""The MCP server on a fake machine, with a client in the same process."""
 
 import json
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -26,7 +26,7 @@ def text_of(result: CallToolResult) -> str:
 
 
 def told(result: CallToolResult) -> dict[str, Any]:
-    """What a tool answered, which must be no error, as text and as data the same."""
+    """A tool's answer, which must be no error; its text and its data must be the same."""
     text = text_of(result)
     assert not result.is_error, text
     content: dict[str, Any] = json.loads(text)
@@ -50,14 +50,14 @@ def served(tmp_path: Path) -> Iterator[ServedMachine]:
 
 @pytest.fixture
 def busy(tmp_path: Path) -> Iterator[ServedMachine]:
-    """A machine on which a lot goes on."""
+    """A machine on which a lot happens."""
     with served_rich(tmp_path / "run") as served:
         yield served
 
 
 @pytest.fixture
 def connect(tmp_path: Path) -> Connect:
-    """Opens a client; `access` is what the server may do, the rest is the client's."""
+    """Opens a client; `access` is what the server may do, and the rest goes to the client."""
 
     @asynccontextmanager
     async def opened(access: Access | None = None, **options: Any) -> AsyncIterator[Client]:

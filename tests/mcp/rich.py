@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A pretended machine on which a lot goes on, and every free text of which quotes one name.
+"""A fake machine on which a lot happens. Every free text on it quotes one name.
 
-With a realistic name it shows how large answers become; with a hostile one where it goes.
+A realistic name shows how large answers become; a hostile name shows where it goes.
 """
 
 import time
@@ -81,7 +81,7 @@ def _catalog() -> Catalog:
 
 
 class RichMachine(Machine):
-    """`name` is in every text that a stranger may have written."""
+    """`name` is in every text that a stranger could have written."""
 
     def __init__(self, name: str = NAME) -> None:
         super().__init__()
@@ -90,7 +90,7 @@ class RichMachine(Machine):
 
     @property
     def hidden(self) -> str:
-        """A workload's id with the name in it."""
+        """A workload's id that contains the name."""
         return f"cgroup:/system.slice/{self.name}"
 
     def _quoting(self, text: str) -> str:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""`schedpilot mcp` as a program of its own."""
+"""`schedpilot mcp` as a separate program."""
 
 import os
 import subprocess
@@ -12,13 +12,13 @@ from pathlib import Path
 from daemon.api.paths import RUN_DIR_VARIABLE
 from tests.waiting import ended
 
-# As users call it: the script that belongs to this Python.
+# The way users call it: the script that belongs to this Python.
 SCHEDPILOT = Path(sys.executable).with_name("schedpilot")
 
 
 @dataclass(frozen=True)
 class Web:
-    """Where a server listens, and what it takes to be let in."""
+    """Where a server listens, and what a client needs to be let in."""
 
     url: str
     token: str

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Who may do what: the sockets decide, whatever a client calls; a daemon may come and go."""
+"""Permissions: the sockets decide, whatever a client calls; a daemon may come and go."""
 
 import asyncio
 from pathlib import Path
@@ -17,12 +17,12 @@ from tests.mcp.conftest import Connect, told, trouble
 from tests.mcp.rich import EPISODE
 from tests.waiting import in_time
 
-# What the pretended daemon notes of clients that read.
+# What the fake daemon notes of clients that read.
 READING = {"signals", "workload", "workload_profile", "library", "episodes", "outcomes", "learned"}
 
 
 def only_observe(folder: Path, run_dir: Path) -> Access:
-    """As for a user outside the group: of the two sockets one cannot be opened."""
+    """For a user outside the group: the control socket cannot be opened."""
     folder.mkdir()
     (folder / OBSERVE_SOCKET).symlink_to(run_dir / OBSERVE_SOCKET)
     return to_act(folder)
@@ -32,7 +32,8 @@ def only_observe(folder: Path, run_dir: Path) -> Access:
 def test_without_the_control_socket_nothing_can_be_changed(
     busy: ServedMachine, connect: Connect, tmp_path: Path, how: str
 ) -> None:
-    """No acting tool is listed; calling each by name, forwards and backwards, changes nothing."""
+    """No acting tool is listed, and calling each by name, forwards and backwards, changes
+    nothing."""
     access = to_read(busy.run_dir)
     if how != "--read-only":
         access = only_observe(tmp_path / "other", busy.run_dir)
@@ -61,7 +62,7 @@ def test_without_the_control_socket_nothing_can_be_changed(
 
 
 def test_no_tool_can_approve(served: ServedMachine, connect: Connect) -> None:
-    """An approval is a person's: no tool is called so, and no argument of one is."""
+    """Only a person can approve: no tool has such a name, and no argument of a tool does it."""
 
     async def use() -> None:
         async with connect() as client:
@@ -75,7 +76,7 @@ def test_no_tool_can_approve(served: ServedMachine, connect: Connect) -> None:
 def test_without_a_daemon_each_tool_says_so_and_works_when_it_is_there(
     connect: Connect, tmp_path: Path
 ) -> None:
-    """The server starts anyway; a daemon that starts, ends and starts again is found each time."""
+    """The server starts anyway, and finds a daemon that starts, ends and starts again."""
 
     async def use() -> None:
         async with connect() as client:
@@ -95,7 +96,8 @@ def test_without_a_daemon_each_tool_says_so_and_works_when_it_is_there(
 
 
 def test_a_client_hears_that_the_tools_have_changed(connect: Connect, tmp_path: Path) -> None:
-    """When the control socket opens after the tools were listed, they are to be listed anew."""
+    """If the control socket opens after the tools were listed, the client hears that the list
+    changed."""
     heard = asyncio.Event()
 
     async def on_message(message: Any) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Where the operator wants to be asked, a person decides: at the client, or with the command."""
+"""If the operator wants to be asked, a person decides, at the client or with the command."""
 
 import asyncio
 from typing import Any
@@ -12,12 +12,12 @@ from daemon.api.models import ApprovalRequest, Autonomy, ParametersRequest
 from tests.agent.machine import HOSTILE, ServedMachine
 from tests.mcp.conftest import Connect, told, trouble
 
-# The older protocol asks while a call is under way, the newer one makes the call once more.
+# The older protocol asks during a call; the newer one makes the call once more.
 ERAS = pytest.mark.parametrize("era", ["legacy", "auto"])
 
 
 class Person:
-    """Answers questions as told, and remembers them."""
+    """Answers questions as the test says, and remembers them."""
 
     def __init__(self, action: str, **content: Any) -> None:
         self.result = ElicitResult.model_validate({"action": action, "content": content or None})
@@ -40,7 +40,8 @@ async def _try(connect: Connect, era: str, person: Any) -> dict[str, Any]:
 
 @ERAS
 def test_what_a_person_approves_is_tried(served: ServedMachine, connect: Connect, era: str) -> None:
-    """The question says what would happen, to what; the answer is the daemon's approval."""
+    """The question says what would happen, and to what; the answer becomes the daemon's
+    approval."""
     served.machine.autonomy = Autonomy.ASK
     person = Person("accept", approve=True, reason="go on")
     trial = asyncio.run(_try(connect, era, person))
@@ -59,7 +60,8 @@ def test_what_a_person_approves_is_tried(served: ServedMachine, connect: Connect
 def test_declining_leaves_everything_as_it_was(
     served: ServedMachine, connect: Connect, era: str, person: Person
 ) -> None:
-    """A refused form and a form with no in it: nothing is loaded, the trial is declined."""
+    """After a refused form, or a form with "no" in it, nothing is loaded and the trial is
+    declined."""
     served.machine.autonomy = Autonomy.ASK
     trial = asyncio.run(_try(connect, era, person))
     assert trial["state"] == "declined"
@@ -73,7 +75,7 @@ def test_declining_leaves_everything_as_it_was(
 def test_without_an_answer_the_trial_waits_for_the_command(
     served: ServedMachine, connect: Connect, era: str, person: Person | None
 ) -> None:
-    """The answer names `schedpilot approve ID`; nothing is applied; the model cannot go on."""
+    """The answer names `schedpilot approve ID`; nothing is applied, and the model cannot go on."""
     served.machine.autonomy = Autonomy.ASK
     trial = asyncio.run(_try(connect, era, person))
     assert trial["state"] == "awaiting-approval"
@@ -90,7 +92,8 @@ def test_without_an_answer_the_trial_waits_for_the_command(
 
 
 def test_who_decided_first_decides(served: ServedMachine, connect: Connect) -> None:
-    """The command declined while the form was open: the later yes at the client changes nothing."""
+    """If the command declined while the form was open, a later yes at the client changes
+    nothing."""
     served.machine.autonomy = Autonomy.ASK
 
     class Slow(Person):
@@ -109,7 +112,7 @@ def test_who_decided_first_decides(served: ServedMachine, connect: Connect) -> N
 def test_the_command_decides_while_the_form_is_open(
     served: ServedMachine, connect: Connect
 ) -> None:
-    """Approved in a terminal, the trial begins; nobody has to close the form."""
+    """After an approval in a terminal the trial begins, and nobody has to close the form."""
     served.machine.autonomy = Autonomy.ASK
 
     async def person(context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult:
@@ -135,7 +138,7 @@ def _settings(connect: Connect, era: str, person: Person | None) -> Any:
 def test_parameters_are_set_when_a_person_approves(
     served: ServedMachine, connect: Connect, era: str
 ) -> None:
-    """Retuning what runs is a change, too: the person sees which."""
+    """Retuning the running scheduler is a change too: the person sees which one."""
     served.machine.autonomy = Autonomy.ASK
     person = Person("accept", approve=True)
     told(_settings(connect, era, person))
@@ -162,7 +165,7 @@ def test_parameters_stay_where_nobody_approves(
     person: Person | None,
     said: str,
 ) -> None:
-    """The model learns why, and by which way a person could be asked."""
+    """The model learns why, and how a person could be asked."""
     served.machine.autonomy = autonomy
     parts = trouble(_settings(connect, era, person))
     assert parts["error"] == "not-allowed"

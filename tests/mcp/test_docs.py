@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""docs/mcp.md: what it tells people to paste is valid, and what it names exists."""
+"""docs/mcp.md: what people paste from it is valid, and what it names exists."""
 
 import json
 import re
@@ -22,19 +22,19 @@ COMMANDS = [
     for block in re.findall(r"```sh\n(.*?)```", TEXT, re.DOTALL)
     for line in block.splitlines()
 ]
-# What `claude mcp add` takes a value with, of what is used here.
+# The options used here for which `claude mcp add` takes a value.
 CLAUDE_OPTIONS = {"--transport": {"stdio", "http"}, "--header": None, "--scope": {"project"}}
 
 
 def ours(words: list[str]) -> None:
-    """That a command line is one of ours, with options that there are."""
+    """Check that a command line is one of ours, with existing options."""
     assert words[:2] == ["schedpilot", "mcp"]
     parsed(words[2:])
 
 
 @pytest.mark.parametrize("text", CONFIGURATIONS)
 def test_each_configuration_starts_the_server(text: str) -> None:
-    """It is JSON as Claude Desktop and Claude Code read it, and its program takes its options."""
+    """Each is JSON as Claude Desktop and Claude Code read it, and the program takes its options."""
     configuration = json.loads(text)
     assert set(configuration) == {"mcpServers"}
     for name, server in configuration["mcpServers"].items():
@@ -44,7 +44,7 @@ def test_each_configuration_starts_the_server(text: str) -> None:
         words = [server["command"], *server["args"]]
         assert all(isinstance(word, str) for word in words)
         if words[0] == "ssh":
-            # Without a terminal: it would change what is sent.
+            # Without a terminal, because a terminal would change what is sent.
             assert words[1] == "-T"
             words = words[3:]
         ours(words)
@@ -52,7 +52,7 @@ def test_each_configuration_starts_the_server(text: str) -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_each_command_can_be_run(command: str) -> None:
-    """`schedpilot` with options it has, `claude mcp add` and the Inspector in their own forms."""
+    """`schedpilot` has the options, and `claude mcp add` and the Inspector take these forms."""
     words = shlex.split(command)
     if words[0] == "schedpilot":
         ours(words)
@@ -86,7 +86,7 @@ def _without_options(words: list[str]) -> list[str]:
 
 
 def test_the_token_is_where_the_document_says(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both in the text and in the command."""
+    """The place is right in the text and in the command."""
     monkeypatch.delenv("XDG_STATE_HOME", raising=False)
     place = f"~/{default_token_file().relative_to(Path.home())}"
     assert f"`{place}`" in TEXT
@@ -95,7 +95,7 @@ def test_the_token_is_where_the_document_says(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_everything_there_is_is_named() -> None:
-    """Each tool with what it needs, each resource, each prompt."""
+    """The document names each tool with what it needs, each resource and each prompt."""
     rows = {
         name: cells[-1]
         for cells in re.findall(r"^\| (`.*?) \|.*\| (observe|control) \|$", TEXT, re.MULTILINE)

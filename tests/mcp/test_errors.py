@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Errors: the model reads what it can repair, the client gets its own, nobody a traceback."""
+"""Errors: the model reads what it can repair, the client gets its own errors, and nobody gets a
+traceback."""
 
 import asyncio
 import logging
@@ -63,7 +64,7 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
 
 @pytest.fixture(scope="module")
 def answers(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """What each of the bad calls is answered, by one server."""
+    """One server's answers to the bad calls."""
     run_dir = tmp_path_factory.mktemp("daemon") / "run"
 
     async def use() -> list[str]:
@@ -83,14 +84,15 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 def test_bad_arguments_are_told_so_that_they_can_be_repaired(
     answers: list[str], number: int
 ) -> None:
-    """Each says which argument is wrong and how; none reaches the daemon's acting routes."""
+    """Each error says which argument is wrong and how; none of the calls reaches the daemon's
+    acting routes."""
     assert BAD[number][2] in answers[number]
 
 
 def test_a_refused_policy_comes_with_place_cause_and_fix(
     served: ServedMachine, connect: Connect
 ) -> None:
-    """The daemon's problem reaches the model whole."""
+    """The daemon's problem reaches the model unchanged."""
 
     async def use() -> dict[str, Any]:
         async with connect() as client:
@@ -108,7 +110,8 @@ def test_a_refused_policy_comes_with_place_cause_and_fix(
 
 
 def test_a_candidate_that_is_not_proven_says_why(served: ServedMachine, connect: Connect) -> None:
-    """It is an answer and no error: the failed gate, its message, its fix, what to do next."""
+    """This is an answer and no error: the failed gate, its message, its fix, and what to do
+    next."""
     served.machine.unproven.add("fifo")
 
     async def use() -> None:
@@ -124,7 +127,7 @@ def test_a_candidate_that_is_not_proven_says_why(served: ServedMachine, connect:
 
 
 def test_what_does_not_exist_is_the_clients_error(served: ServedMachine, connect: Connect) -> None:
-    """A tool, a resource and a prompt that are not there: errors of the protocol."""
+    """A missing tool, resource or prompt is an error of the protocol."""
 
     async def use() -> None:
         async with connect() as client:
@@ -146,7 +149,7 @@ def test_what_does_not_exist_is_the_clients_error(served: ServedMachine, connect
 def test_the_daemons_trouble_is_an_error_of_the_call(
     served: ServedMachine, connect: Connect
 ) -> None:
-    """A fault in the daemon is told with its name; the next call is answered."""
+    """A fault in the daemon is reported by its name, and the next call gets an answer."""
 
     async def use() -> None:
         async with connect() as client:
@@ -165,7 +168,7 @@ def test_a_defect_of_ours_shows_nothing_of_our_insides(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """The traceback goes to the log; the model is told that it is not its fault."""
+    """The traceback goes to the log; the model hears that it is not at fault."""
 
     def broken(self: object) -> bool:
         raise RuntimeError("/home/someone/secret")

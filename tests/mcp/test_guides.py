@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The guides for models: short, and right in every example."""
+"""The guides for models are short, and every example is right."""
 
 import re
 from pathlib import Path
@@ -24,25 +24,25 @@ LINES = [
 
 @pytest.mark.parametrize("line", LINES)
 def test_each_example_is_a_policy(line: str) -> None:
-    """The compiler takes every line that the guide shows."""
+    """The compiler accepts every line that the guide shows."""
     assert compile_policy(line, machine=MACHINE)
 
 
 def test_the_policy_guide_is_short() -> None:
-    """It is read before a line is written, so it has to be worth it."""
+    """A model reads the guide before it writes a line, so it must be worth its length."""
     assert tokens_in(POLICY) <= 2000
     assert len(LINES) >= 12
 
 
 def test_the_policy_guide_is_complete() -> None:
-    """Every fact, every field and every function of the language is named in it."""
+    """The guide names every fact, every field and every function of the language."""
     for name in [*FACTS, *FIELDS, *FUNCTIONS]:
         assert f"`{name}" in POLICY, name
 
 
 @pytest.fixture(scope="module")
 def scheduler(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The C of the guide, as a model would give it."""
+    """The C of the guide, as a model would send it."""
     (source,) = re.findall(r"```c\n(.*?)```", SCHED_EXT, re.DOTALL)
     file = tmp_path_factory.mktemp("guide") / "mine.bpf.c"
     file.write_text(source)
@@ -50,12 +50,12 @@ def scheduler(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_scheduler_in_the_guide_has_no_faults(scheduler: Path) -> None:
-    """The static check finds nothing to say about it."""
+    """The static check finds nothing wrong with it."""
     assert check_source(scheduler) == ()
 
 
 def test_the_scheduler_in_the_guide_builds(scheduler: Path, target: Target, tmp_path: Path) -> None:
-    """Clang makes an object of it, without a warning."""
+    """clang makes an object of it, without a warning."""
     built = target.build(scheduler, tmp_path / "mine.bpf.o")
     assert built.ok, built.diagnostics
     assert not built.diagnostics

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Handles of workloads: short, harmless, and never taken for another."""
+"""Handles of workloads are short and harmless, and are never mistaken for another."""
 
 import asyncio
 from pathlib import Path
@@ -16,7 +16,7 @@ from tests.agent.machine import HOSTILE
 
 
 class Listed(AsyncClient):
-    """A daemon that lists these workloads."""
+    """A daemon with these workloads in its list."""
 
     def __init__(self, *ids: str) -> None:
         super().__init__(Path("/nowhere"))
@@ -36,26 +36,26 @@ def resolved(handles: Handles, text: str, *ids: str) -> str:
 
 @given(st.text(max_size=300))
 def test_a_handle_has_nothing_of_the_name(name: str) -> None:
-    """Eleven characters, the same each time, whatever the name is."""
+    """A handle has eleven characters, the same each time, whatever the name is."""
     handle = handle_of(f"comm:{name}")
     assert HANDLE.fullmatch(handle)
     assert handle == handle_of(f"comm:{name}")
 
 
 def test_a_handle_is_found_in_the_daemons_list() -> None:
-    """Also one that another server gave out."""
+    """This also holds for a handle from another server."""
     assert resolved(Handles(), handle_of(HOSTILE), "comm:a", HOSTILE) == HOSTILE
 
 
 def test_a_workload_that_ended_is_still_meant() -> None:
-    """What was given out is remembered, so that its episode can be asked for."""
+    """A handle stays valid, so that somebody can ask for the workload's episode."""
     handles = Handles()
     handle = handles.of("cgroup:/gone")
     assert resolved(handles, handle, "comm:a") == "cgroup:/gone"
 
 
 def test_names_that_look_alike_when_marked_are_not_guessed_between() -> None:
-    """One workload imitates the escaped name of another: the whole id is asked for."""
+    """If one workload imitates the escaped name of another, the whole id is needed."""
     with pytest.raises(Fault) as raised:
         resolved(Handles(), "⟦comm:a\\n⟧", "comm:a\n", "comm:a\\n")
     assert raised.value.type is FaultType.NOT_FOUND
@@ -63,7 +63,7 @@ def test_names_that_look_alike_when_marked_are_not_guessed_between() -> None:
 
 
 def test_what_no_workload_can_be_called_is_refused() -> None:
-    """Before it is sent anywhere."""
+    """The name is refused before it is sent anywhere."""
     for text in ("", "x", "/etc/passwd", "cgroup:relative", "w12345"):
         with pytest.raises(Fault) as raised:
             resolved(Handles(), text, "comm:a")

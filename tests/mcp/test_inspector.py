@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A third-party client: the MCP Inspector's command-line mode lists and calls the tools.
+"""A third-party client: the command-line mode of the MCP Inspector lists and calls the tools.
 
-`packaging/inspector` brings it.
+`packaging/inspector` installs it.
 """
 
 import json
@@ -19,7 +19,7 @@ from tests.agent.machine import ServedMachine, served_machine
 from tests.mcp.calls import ACTING, CALLS
 from tests.mcp.serving import SCHEDPILOT, over_http
 
-# The newest that runs on Node 18, which Debian 12 has.
+# The newest version that runs on Node 18, which Debian 12 has.
 PACKAGE = "@modelcontextprotocol/inspector@0.21.2"
 
 Inspect = Callable[..., dict[str, Any]]
@@ -33,7 +33,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedMachine]
 
 @pytest.fixture(scope="module")
 def inspect() -> Inspect:
-    """Runs the Inspector with these words, and reads what it prints."""
+    """Run the Inspector with these words, and read its output."""
     here = Path(__file__).parents[2] / ".venv/inspector/node_modules/.bin/mcp-inspector"
     if here.exists():
         argv = [str(here)]

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""By what trials are judged, as a model gives it: typed, checked by the grammar, told as read."""
+"""The criteria of a trial as a model gives them: typed, checked by the grammar, answered as they
+were read."""
 
 import asyncio
 import tomllib
@@ -19,7 +20,8 @@ CALM = "cgroup:/calm"
 
 
 def test_objective_and_guards_reach_the_daemon(served: ServedMachine, connect: Connect) -> None:
-    """Of a check and of a trial; handles become ids, and a list may come as the text of one."""
+    """They reach the check and the trial. Handles become ids, and a list may also come as its
+    text."""
     typed = {
         "objective": "response p99 < 20ms",
         "guards": [{"workload": handle_of(CALM), "text": "cpu not worse than 50%"}],
@@ -56,8 +58,7 @@ def test_objective_and_guards_reach_the_daemon(served: ServedMachine, connect: C
 def test_what_an_expert_writes_for_each_goal_is_taken_and_told(
     served: ServedMachine, connect: Connect
 ) -> None:
-    """A model that gives the expert's words for a goal finds them in the answer as they were
-    read."""
+    """If a model gives an expert's words for a goal, the answer has them as they were read."""
     wanted = [each for each in GOALS if "objective" in each]
     assert len(wanted) >= 20
 
@@ -90,7 +91,8 @@ def test_what_an_expert_writes_for_each_goal_is_taken_and_told(
 
 
 def test_an_episode_tells_what_is_open(served: ServedMachine, connect: Connect) -> None:
-    """Its goal, by what its trials are judged, and the question that nobody answered."""
+    """The answer has its goal, the criteria of its trials, and the question that nobody
+    answered."""
     machine = served.machine
     id = served.call(machine.degrade)
     machine.kept_episodes[id] = machine.kept_episodes[id].model_copy(

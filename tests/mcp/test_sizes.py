@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Answers are small first: what a model reads before it decides fits in 3,000 tokens."""
+"""First answers are small: what a model reads before it decides has at most 3,000 tokens."""
 
 import asyncio
 
@@ -7,13 +7,13 @@ from benchmarks.mcp_sizes import FIRST, FIRST_TOKENS, measure, sizes
 from tests.agent.machine import ServedMachine
 from tests.mcp.conftest import Connect
 
-# A page: nobody wants more at once without having asked for it.
+# A page: nobody wants more at once without asking for it.
 PAGE_TOKENS = 2000
 
 
 def test_the_first_three_answers_fit_together(busy: ServedMachine, connect: Connect) -> None:
-    """get_status, profile_workload and search_schedulers of a busy machine; no other tool's
-    answer is longer than a page."""
+    """get_status, profile_workload and search_schedulers of a busy machine fit together; no other
+    tool's answer is longer than a page."""
 
     async def use() -> dict[str, int]:
         async with connect() as client:
@@ -27,6 +27,6 @@ def test_the_first_three_answers_fit_together(busy: ServedMachine, connect: Conn
 
 
 def test_the_benchmark_measures_the_same(busy: ServedMachine) -> None:
-    """`make bench` prints what the test holds."""
+    """`make bench` prints the same figures that this test checks."""
     measured = asyncio.run(measure())
     assert measured["first_three"]

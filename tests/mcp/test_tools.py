@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The tools as a model meets them: their words, their answers, and what they ask of the daemon."""
+"""The tools as a model sees them: their words, their answers, and their requests to the daemon."""
 
 import asyncio
 import json
@@ -33,12 +33,13 @@ def listed(connect: Connect) -> dict[str, Tool]:
 
 
 def test_the_tools_are_those_of_the_design(served: ServedMachine, connect: Connect) -> None:
-    """Fourteen names, in the order in which they are used."""
+    """There are fourteen names, in the order in which a model uses them."""
     assert list(listed(connect)) == list(CALLS)
 
 
 def test_each_tool_says_what_it_is_and_does(served: ServedMachine, connect: Connect) -> None:
-    """Title, description, all four hints; each argument typed and, where that is needed, told."""
+    """Each tool has title, description and all four hints; each argument has a type and, where
+    needed, an explanation."""
     for name, tool in listed(connect).items():
         assert tool.title
         assert tool.description
@@ -55,14 +56,14 @@ def test_each_tool_says_what_it_is_and_does(served: ServedMachine, connect: Conn
 
 
 def test_start_trial_takes_no_source(served: ServedMachine, connect: Connect) -> None:
-    """What is loaded was proven before, under the id that is given."""
+    """A trial loads what was proven before, under the given id."""
     arguments = listed(connect)["start_trial"].input_schema["properties"]
     assert not {"source", "policy", "library"} & set(arguments)
     assert arguments["candidate"]["pattern"]
 
 
 def test_each_answer_fits_its_schema(busy: ServedMachine, connect: Connect) -> None:
-    """Everything that a busy machine tells is valid against the tool's own output schema."""
+    """Every answer about a busy machine is valid against the tool's own output schema."""
 
     async def use() -> None:
         async with connect() as client:
@@ -75,7 +76,7 @@ def test_each_answer_fits_its_schema(busy: ServedMachine, connect: Connect) -> N
 
 
 def test_what_was_asked_for_reaches_the_daemon(served: ServedMachine, connect: Connect) -> None:
-    """Handles become ids; candidate, trial, rollback and lesson are what the model gave."""
+    """Handles become ids; candidate, trial, rollback and lesson are those that the model gave."""
     handle = handle_of(WORKLOAD)
 
     async def use() -> None:
@@ -101,7 +102,7 @@ def test_what_was_asked_for_reaches_the_daemon(served: ServedMachine, connect: C
 
 
 def test_what_speaks_against_a_candidate_is_told(served: ServedMachine, connect: Connect) -> None:
-    """By the check and by the trial, and what to do next says so."""
+    """The check and the trial report warnings about a candidate, and so does what to do next."""
     machine = served.machine
     make, start = machine.create_candidate, machine.start_trial
 
@@ -132,7 +133,7 @@ def test_what_speaks_against_a_candidate_is_told(served: ServedMachine, connect:
 def test_a_trial_is_waited_for_and_told_window_by_window(
     served: ServedMachine, connect: Connect
 ) -> None:
-    """Progress comes with each window, the verdict with the answer."""
+    """Progress arrives with each window, and the verdict with the answer."""
     said: list[str] = []
 
     async def heard(progress: float, total: float | None, message: str | None) -> None:
@@ -161,7 +162,7 @@ def test_a_trial_is_waited_for_and_told_window_by_window(
 def test_a_trial_that_takes_longer_answers_with_its_handle(
     served: ServedMachine, connect: Connect
 ) -> None:
-    """After `wait_s` the trial goes on; get_episode takes its id, and waits for the rest."""
+    """After `wait_s` the trial goes on; get_episode takes its id and waits for the rest."""
     served.call(served.machine.may_go_on.clear)
 
     async def use() -> None:
@@ -183,7 +184,7 @@ def test_a_trial_that_takes_longer_answers_with_its_handle(
 
 
 def test_gates_are_told_while_they_work(served: ServedMachine, connect: Connect) -> None:
-    """What the daemon says of a candidate on the way is passed on as progress."""
+    """The daemon's reports about a candidate are passed on as progress."""
     said: list[str] = []
     heard_of = asyncio.Event()
     make = served.machine.create_candidate
@@ -219,7 +220,7 @@ def test_gates_are_told_while_they_work(served: ServedMachine, connect: Connect)
 
 
 def test_pages_are_short_and_lead_on(busy: ServedMachine, connect: Connect) -> None:
-    """Lists answer with a page, the count of all, and where the next begins."""
+    """Lists answer with a page, the total count, and where the next page begins."""
 
     async def use() -> None:
         async with connect() as client:
@@ -241,7 +242,7 @@ def test_pages_are_short_and_lead_on(busy: ServedMachine, connect: Connect) -> N
 
 
 def test_a_workload_can_be_named_in_three_ways(served: ServedMachine, connect: Connect) -> None:
-    """By its handle, by the marked name as it was told, and by its whole id."""
+    """A workload is found by its handle, by its marked name, and by its whole id."""
 
     async def use() -> None:
         async with connect() as client:
@@ -259,7 +260,7 @@ def test_a_workload_can_be_named_in_three_ways(served: ServedMachine, connect: C
 def test_the_series_is_thinned_and_says_which_scheduler(
     served: ServedMachine, connect: Connect
 ) -> None:
-    """200 intervals become at most as many rows as were asked for."""
+    """200 intervals become at most the requested number of rows."""
 
     async def use() -> None:
         async with connect() as client:
@@ -276,7 +277,7 @@ def test_the_series_is_thinned_and_says_which_scheduler(
 
 
 def test_resources_are_listed_and_read(busy: ServedMachine, connect: Connect) -> None:
-    """The library, the signals, an episode and both guides, each in its type."""
+    """The library, the signals, an episode and both guides are read, each with its type."""
 
     async def use() -> None:
         async with connect() as client:
@@ -300,7 +301,7 @@ def test_resources_are_listed_and_read(busy: ServedMachine, connect: Connect) ->
 
 
 def test_prompts_are_filled_in(busy: ServedMachine, connect: Connect) -> None:
-    """With a workload its profile is there; without an episode the last rollback is found."""
+    """With a workload the prompt has its profile; without an episode it has the last rollback."""
 
     async def use() -> None:
         async with connect() as client:
@@ -339,7 +340,7 @@ def test_the_server_tells_how_to_work(served: ServedMachine, connect: Connect) -
 def test_only_what_is_installed_is_found_unless_asked(
     served: ServedMachine, connect: Connect
 ) -> None:
-    """What cannot be loaded here is counted, and shown to whoever wants all."""
+    """Entries that cannot be loaded here are counted, and shown if the client asks for all."""
 
     async def use() -> None:
         async with connect() as client:

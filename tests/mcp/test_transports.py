@@ -55,7 +55,7 @@ def web(machine: ServedMachine, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 
 def test_a_client_starts_it_and_uses_the_tools(machine: ServedMachine) -> None:
-    """Over real pipes: list, look, check, try."""
+    """A client uses real pipes: it lists, looks, checks and tries."""
 
     async def use() -> None:
         server = StdioServerParameters(
@@ -72,7 +72,7 @@ def test_a_client_starts_it_and_uses_the_tools(machine: ServedMachine) -> None:
 
 
 def test_standard_output_has_the_protocol_alone(tmp_path: Path) -> None:
-    """Also without a daemon and with nonsense on its input, each line is a message."""
+    """Each line is a message, even without a daemon and with nonsense on the input."""
     call = {"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": {"name": "get_status"}}
     ready = {"jsonrpc": "2.0", "method": "notifications/initialized"}
     lines = [json.dumps(INITIALIZE), json.dumps(ready), "{nonsense", json.dumps(call)]
@@ -119,7 +119,7 @@ async def reached(web: Web) -> AsyncIterator[Client]:
 
 
 def test_with_the_token_a_client_uses_the_tools(web: Web) -> None:
-    """The same tools; the file was made for its owner alone, in a folder made for it."""
+    """The client gets the same tools; the file and its folder were made for their owner alone."""
 
     async def use() -> None:
         async with reached(web) as client:
@@ -144,7 +144,7 @@ def test_with_the_token_a_client_uses_the_tools(web: Web) -> None:
 def test_others_are_kept_out_and_told_why(
     web: Web, headers: dict[str, str], status: int, said: str
 ) -> None:
-    """Without the token, and with it from another host or origin, no message is read."""
+    """Without the token, or with it from another host or origin, no message is read."""
     if "authorization" not in headers and status != 401:
         headers = {**web.headers, **headers}
     answer = httpx.post(web.url, headers={**JSON, **headers}, json=INITIALIZE, trust_env=False)
@@ -153,7 +153,7 @@ def test_others_are_kept_out_and_told_why(
 
 
 def test_it_listens_on_loopback_alone(web: Web) -> None:
-    """No address of this machine but 127.0.0.1 has the port."""
+    """Of this machine's addresses only 127.0.0.1 has the port."""
     port = httpx.URL(web.url).port
     listening = [line.split()[1] for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     assert f"0100007F:{port:04X}" in listening
@@ -161,7 +161,7 @@ def test_it_listens_on_loopback_alone(web: Web) -> None:
 
 
 def test_a_token_that_was_made_before_is_taken(tmp_path: Path) -> None:
-    """What a client was configured with goes on to work."""
+    """A client that was configured with a token can go on using it."""
     token = tmp_path / "token"
     made = token_in(token)
     assert token_in(token) == made
@@ -170,7 +170,7 @@ def test_a_token_that_was_made_before_is_taken(tmp_path: Path) -> None:
 def test_a_token_that_others_can_read_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It says which file, why, and what to do."""
+    """The message says which file, why, and what to do."""
     token = tmp_path / "token"
     token.write_text("0123456789abcdef0123\n")
     token.chmod(0o644)
@@ -184,7 +184,7 @@ def test_a_token_that_others_can_read_is_refused(
 def test_a_new_token_is_for_its_owner_alone(
     web: Web, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Mode 0600 from the first moment; a taken port is told."""
+    """The file has mode 0600 from the first moment; a port in use is reported."""
     token = tmp_path / "a" / "token"
     port = httpx.URL(web.url).port
     assert main(["--http", str(port), "--token-file", str(token)]) == 1

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""One voice: what a model is told names only what it can use there, and never two answers to one
+"""One voice: the texts for a model name only what it can use, and give one answer to each
 question."""
 
 import re
@@ -18,7 +18,7 @@ from mcp_server.voice import MOST_CHECKS, ModelSurface, instructions
 
 NAMES = {tool.name for tool in TOOLS}
 URIS = {str(each.uri) for each in RESOURCES} | {each.uri_template for each in TEMPLATES}
-# What looks like a tool of ours, whether there is one or not.
+# Anything that looks like a tool of ours, whether it exists or not.
 LIKE_A_TOOL = re.compile(
     r"\b(?:get|list|search|run(?=_probe)|check|start|set|record|profile|approve|load|read)_[a-z][a-z_]*\b"
 )
@@ -43,8 +43,7 @@ def texts(value: Any) -> Iterator[str]:
 
 
 def of_tools(names: frozenset[str], *, answers: bool = True) -> str:
-    """What the tools that are offered say of themselves, and of their answers where a client is
-    told of those."""
+    """The descriptions of the offered tools, and of their answers if a client sees those."""
     said = []
     for tool in TOOLS:
         if tool.name in names:
@@ -82,18 +81,18 @@ SURFACES = {
 
 @pytest.mark.parametrize("who", SURFACES)
 def test_only_what_is_offered_is_named(who: str) -> None:
-    """No tool and no resource that cannot be used there, in instructions, prompts, guides and
-    descriptions."""
+    """Instructions, prompts, guides and descriptions name no tool and no resource that cannot be
+    used there."""
     tools, said, resources = SURFACES[who]
     text = f"{said}\n{of_tools(tools, answers=resources)}"
-    # The C of a guide calls functions, and no tools.
+    # The C of a guide calls functions, not tools.
     assert set(LIKE_A_TOOL.findall(re.sub(r"```.*?```", "", text, flags=re.DOTALL))) <= tools
     assert set(URI.findall(text)) <= (URIS if resources else set())
 
 
 @pytest.mark.parametrize("may_act", [True, False])
 def test_a_persons_prompts_name_only_what_there_is(may_act: bool) -> None:
-    """Whoever may not act is told of no tool that acts."""
+    """If somebody may not act, the prompts name no tool that acts."""
     offered = CONTROL if may_act else OBSERVE
     folder = Path(prompting.FOLDER).parents[2] / "mcp_server" / "prompts"
     from jinja2 import Environment, FileSystemLoader
@@ -108,8 +107,8 @@ def test_a_persons_prompts_name_only_what_there_is(may_act: bool) -> None:
 
 
 def test_the_number_of_checks_is_one_number() -> None:
-    """The agent's default is what the server tells others; a configuration's own is told instead,
-    and no tool or guide has another."""
+    """The server's number is the agent's default, or that of a configuration, and no tool or guide
+    has another."""
     configured = Claude.model_fields["most_checks"].default
     assert configured == MOST_CHECKS
     assert f"{MOST_CHECKS} checks" in instructions(ModelSurface(CONTROL))
@@ -121,7 +120,7 @@ def test_the_number_of_checks_is_one_number() -> None:
 
 
 def test_it_is_said_once_who_starts_a_trial() -> None:
-    """A client's model does; the agent's is told that it happens by itself."""
+    """A client's model starts it; the agent's model hears that the trial starts by itself."""
     by_itself = "goes to trial"
     assert by_itself in SURFACES["the agent"][1]
     assert by_itself not in SURFACES["a client that acts"][1]
@@ -130,7 +129,7 @@ def test_it_is_said_once_who_starts_a_trial() -> None:
 
 
 def test_it_is_said_once_what_to_look_at_first() -> None:
-    """The agent has looked already, a client has not."""
+    """The agent has looked already; a client has not."""
     assert "get_status first" in SURFACES["a client that acts"][1]
     assert "get_status first" not in SURFACES["the agent"][1]
     assert "Call this first" not in of_tools(CONTROL)

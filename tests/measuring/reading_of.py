@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A source of a measure, opened, with something done between two looks at it."""
+"""Opens a source of a measure and does something between two readings of it."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -14,16 +14,16 @@ Happens = Callable[[], Awaitable[None]]
 
 
 def measure_of(**given: Any) -> MeasureEntry:
-    """As the configuration would have it, checked."""
+    """The measure that the configuration describes, checked."""
     return MeasureEntry.model_validate({"name": "m", **given})
 
 
 async def nothing() -> None:
-    """Happens."""
+    """Do nothing."""
 
 
 def second_reading(measure: MeasureEntry, happens: Happens = nothing) -> MeasurementReading:
-    """Of a server with counters: what came to them while this happened."""
+    """The second reading of a server with counters: what was added while this happened."""
 
     async def look() -> MeasurementReading:
         async with source_of(measure) as source:
@@ -37,7 +37,7 @@ def second_reading(measure: MeasureEntry, happens: Happens = nothing) -> Measure
 
 
 def samples(measure: MeasureEntry, happens: Happens, count: int) -> list[float]:
-    """The first samples that come while and after this happens, `count` of them."""
+    """The first `count` samples that arrive during this and afterwards."""
 
     async def look() -> list[float]:
         async with source_of(measure) as source:
@@ -49,7 +49,7 @@ def samples(measure: MeasureEntry, happens: Happens, count: int) -> list[float]:
 
 
 async def until(source: MeasurementSource, count: int) -> list[float]:
-    """The first `count` samples that come."""
+    """Read until `count` samples have come."""
     found: list[float] = []
     while len(found) < count:
         reading = await source.take()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What journalctl prints of an entry, whoever wrote it. The real journal is read in the lab
+"""journalctl's output for an entry, whoever wrote it. The lab reads the real journal
 (tests/systemd)."""
 
 import json
@@ -15,7 +15,7 @@ from tests.measuring.reading_of import measure_of
     [
         ({"MESSAGE": "took 5 ms"}, "took 5 ms"),
         ({"MESSAGE": list(b"took \xff 5 ms")}, "took \ufffd 5 ms"),
-        # Longer than journalctl tells without --all.
+        # Longer than journalctl shows without --all.
         ({"MESSAGE": None}, None),
         ({"MESSAGE": [300, -1]}, None),
         ({"MESSAGE": ["a"]}, None),
@@ -28,18 +28,18 @@ from tests.measuring.reading_of import measure_of
     ],
 )
 def test_an_entry_has_a_message_or_none(entry: object, message: str | None) -> None:
-    """Text, or bytes as numbers where it is not UTF-8; anything else is no line."""
+    """A message is text, or numbers for bytes that are not UTF-8; anything else is no line."""
     assert message_of(json.dumps(entry).encode()) == message
 
 
 @pytest.mark.parametrize("raw", [b"", b"{", b"\xff", b"[" * 100_000])
 def test_what_is_no_entry_is_no_line(raw: bytes) -> None:
-    """Nothing of it ends the reading."""
+    """Such output never ends the reading."""
     assert message_of(raw) is None
 
 
 @pytest.mark.parametrize("unit", ["", "-a", "a b", "a\nb", "*.service", "a/b.service", "x" * 300])
 def test_a_unit_has_a_units_name(unit: str) -> None:
-    """No option, no pattern, no path."""
+    """An option, a pattern and a path are refused."""
     with pytest.raises(ValueError, match="unit"):
         measure_of(journal={"unit": unit, "pattern": "([0-9])"})

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Lines of logs become samples: nginx, HAProxy, MangoHud and any file; through rotation."""
+"""Lines of logs become samples: nginx, HAProxy, MangoHud and any file, through rotation."""
 
 import asyncio
 import os
@@ -19,7 +19,7 @@ COMBINED = (
     '203.0.113.9 - - [30/Nov/2026:20:37:04 +0000] "GET /shop?q=rt=0.001 HTTP/1.1" 200 512 '
     '"https://a/?request_time=0.002" "Mozilla/5.0 rt=0.003 (X11; Linux)"'
 )
-# `option httplog` as HAProxy's manual has it, 8.2.3, and with what can be odd in one.
+# `option httplog` as in section 8.2.3 of HAProxy's manual, with odd values in it.
 HTTPLOG = (
     "Feb  6 12:14:14 localhost haproxy[14389]: 10.0.1.2:33317 [06/Feb/2009:12:14:14.655] http-in "
     "static/srv1 10/0/30/69/109 200 2750 - - ---- 1/1/1/1/0 0/0 {1wt.eu} {} "
@@ -47,12 +47,13 @@ HTTPLOG = (
     ],
 )
 def test_nginx_by_its_usual_places(line: str, milliseconds: float | None) -> None:
-    """By key outside of quotes, in JSON, or as the last field; a client's words are never it."""
+    """The number comes by key outside of quotes, from JSON, or from the last field; it never comes
+    from a client's words."""
     assert nginx(Nginx(log="/x"))(line) == milliseconds
 
 
 def test_nginx_by_a_field_or_a_pattern() -> None:
-    """Fields are counted outside of quotes and brackets, from both ends."""
+    """Fields outside of quotes and brackets are counted, from both ends."""
     line = f"{COMBINED} 0.125 0.100 ."
     assert nginx(Nginx(log="/x", field=10))(line) == 125.0
     assert nginx(Nginx(log="/x", field=-2))(line) == 100.0
@@ -66,12 +67,12 @@ def test_nginx_by_a_field_or_a_pattern() -> None:
     [(Timer.TR, 10.0), (Timer.TW, 0.0), (Timer.TC, 30.0), (Timer.SERVER, 69.0), (Timer.ALL, 109.0)],
 )
 def test_haproxy_by_its_timers(timer: Timer, milliseconds: float) -> None:
-    """Each of the five of `option httplog`; what a client writes is never one."""
+    """All five timers of `option httplog` are found; a client's text is never one."""
     assert haproxy(HAProxy(log="/x", timer=timer))(HTTPLOG) == milliseconds
 
 
 def test_haproxy_leaves_out_what_was_broken_off() -> None:
-    """−1 is no time; a `+` means that the log was written early; other lines have none."""
+    """−1 is no time, a `+` means that the log was written early, and other lines have none."""
     parse = haproxy(HAProxy(unit="haproxy.service", timer=Timer.SERVER))
     assert parse(HTTPLOG.replace("10/0/30/69/109", "10/0/-1/-1/+35")) is None
     assert parse(HTTPLOG.replace("10/0/30/69/109", "10/0/30/69/+109")) == 69.0
@@ -79,7 +80,8 @@ def test_haproxy_leaves_out_what_was_broken_off() -> None:
 
 
 def test_frame_times_are_in_the_column_that_is_named_so() -> None:
-    """The line of names says which; without it the second. Microseconds of older versions count."""
+    """The line of names says which column; without it, it is the second. Microseconds of older
+    versions work too."""
     assert frame_times()("62.1,16103,40,55") == 16.103
     parse = frame_times()
     assert parse("62.1,16.103,40,55") == 16.103
@@ -101,7 +103,7 @@ def appends(path: Path, *lines: str) -> Callable[[], object]:
 
 
 def test_what_is_added_is_read_and_what_was_there_is_not(tmp_path: Path) -> None:
-    """Only lines from now on are samples; those that do not match are none."""
+    """Only new lines become samples, if they match."""
     log = tmp_path / "shop.log"
     log.write_text("took 1 ms\n")
     measure = measure_of(log={"file": str(log), "pattern": "took ([0-9]+) ms"})
@@ -113,8 +115,8 @@ def test_what_is_added_is_read_and_what_was_there_is_not(tmp_path: Path) -> None
 
 
 def test_a_rotated_log_is_followed(tmp_path: Path) -> None:
-    """A new file in its place is read from its beginning, after the rest of the old one; a cut
-    file is, too; a line that was not whole yet is waited for."""
+    """A new file is read from its beginning after the rest of the old one, and so is a truncated
+    file; an incomplete line waits for its end."""
     log = tmp_path / "a.log"
     log.write_text("old\n")
     with Tail(lambda: log) as tail:
@@ -124,7 +126,7 @@ def test_a_rotated_log_is_followed(tmp_path: Path) -> None:
         appends(log, "two")()
         log.rename(tmp_path / "a.log.1")
         assert tail.look() == [b"two"]
-        # Gone for a moment: that is no fault.
+        # A file that is gone for a moment is no fault.
         assert tail.look() == []
         log.write_text("three\nfo")
         assert tail.look() == [b"three"]
@@ -135,7 +137,7 @@ def test_a_rotated_log_is_followed(tmp_path: Path) -> None:
 
 
 def test_long_lines_and_long_gaps_cost_no_memory(tmp_path: Path) -> None:
-    """A line without an end is cut and the rest of it left out; of a large gap the end is read."""
+    """A line without an end is cut and its rest is ignored; of a large gap only the end is read."""
     log = tmp_path / "a.log"
     log.write_text("")
     with Tail(lambda: log) as tail:
@@ -153,7 +155,7 @@ def test_long_lines_and_long_gaps_cost_no_memory(tmp_path: Path) -> None:
 
 
 def test_a_log_that_is_not_there_or_no_file_is_a_fault(tmp_path: Path) -> None:
-    """With its path, and what to do; a pipe is not waited for."""
+    """The fault has the path and what to do; nobody waits for a pipe."""
     os.mkfifo(tmp_path / "pipe")
     for path, type_ in ((tmp_path / "none", FaultType.NOT_FOUND), (tmp_path, FaultType.BAD_CONFIG)):
         with pytest.raises(Fault) as caught:
@@ -165,7 +167,7 @@ def test_a_log_that_is_not_there_or_no_file_is_a_fault(tmp_path: Path) -> None:
 
 
 def test_a_log_without_a_place_is_a_fault_at_once(tmp_path: Path) -> None:
-    """Whoever opens the source hears it."""
+    """The fault is raised when the source is opened."""
     measure = measure_of(log={"file": str(tmp_path / "none"), "pattern": "([0-9])"})
     with pytest.raises(Fault) as caught:
         samples(measure, nothing, 1)
@@ -173,7 +175,7 @@ def test_a_log_without_a_place_is_a_fault_at_once(tmp_path: Path) -> None:
 
 
 def test_the_newest_frame_log_is_read(tmp_path: Path) -> None:
-    """A log that a game begins later is read from its beginning; summaries are not."""
+    """A log that a game starts later is read from its beginning; summaries are not read."""
     (tmp_path / "old_summary.csv").write_text("a\n")
 
     async def play() -> None:
@@ -187,7 +189,7 @@ def test_the_newest_frame_log_is_read(tmp_path: Path) -> None:
 
 
 def test_a_line_that_does_not_match_is_shown(tmp_path: Path) -> None:
-    """Whoever wrote a wrong pattern sees the line it should have matched, harmlessly."""
+    """If somebody wrote a wrong pattern, they see the line that it should match, made harmless."""
     log = tmp_path / "a.log"
     log.write_text("")
     measure = measure_of(log={"file": str(log), "pattern": "took ([0-9]+) ms"})

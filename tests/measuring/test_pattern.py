@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A person's pattern finds its number, in whatever lines, in time that follows their length."""
+"""A person's pattern finds its number in any line, in time proportional to the line's length."""
 
 import pytest
 
@@ -30,7 +30,8 @@ from agent.measuring.pattern import LINE_LIMIT, Pattern
     ],
 )
 def test_the_number_of_a_line(pattern: str, line: str, number: float | None) -> None:
-    """The one at the place of the group, whole and with its sign; nothing where it is none."""
+    """The number at the place of the group is taken whole, with its sign; if there is none,
+    nothing."""
     assert Pattern(pattern).number(line) == number
 
 
@@ -52,7 +53,8 @@ def test_the_number_of_a_line(pattern: str, line: str, number: float | None) -> 
     ],
 )
 def test_what_is_no_such_pattern_is_told(pattern: str, says: str) -> None:
-    """Two groups, none, a group in a group, and what the engine does not take."""
+    """Two groups, no group, a group inside a group, and syntax that the engine does not have are
+    refused."""
     with pytest.raises(ValueError, match=r"pattern|group|repeated") as caught:
         Pattern(pattern)
     assert says in str(caught.value)
@@ -68,11 +70,11 @@ def test_what_is_no_such_pattern_is_told(pattern: str, says: str) -> None:
     ],
 )
 def test_a_hostile_line_costs_no_more_than_its_length(pattern: str, line: str) -> None:
-    """Lines that keep a backtracking engine busy for years have their answer: there is none."""
+    """Lines that would keep a backtracking engine busy for years give their answer: no number."""
     compiled = Pattern(pattern)
     assert [compiled.number(line) for _ in range(10)] == [None] * 10
 
 
 def test_only_the_beginning_of_a_line_counts() -> None:
-    """What stands past the limit is not looked at."""
+    """Text beyond the limit is ignored."""
     assert Pattern(r"n=([0-9]+)").number("x" * LINE_LIMIT + "n=1") is None

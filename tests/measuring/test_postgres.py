@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""PostgreSQL's own counts: of a real server where one is installed, made for the test."""
+"""PostgreSQL's own counters, from a real server if one is installed; the test starts it."""
 
 import asyncio
 import os
@@ -22,9 +22,9 @@ needs_postgres = pytest.mark.skipif(not _VERSIONS, reason="PostgreSQL is not ins
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A cluster of its own, on a Unix socket alone; the folder of the socket."""
+    """A new cluster, only on a Unix socket; the folder of the socket."""
     folder = tmp_path_factory.mktemp("postgres")
-    # It refuses to be root.
+    # The server refuses to run as root.
     drop = (
         ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] if not os.getuid() else []
     )
@@ -62,7 +62,7 @@ def asks(folder: Path, text: str) -> None:
 
 
 def counted(folder: Path, take: str, *texts: str, **given: Any) -> MeasurementReading:
-    """What two looks say between which this was asked."""
+    """What two readings report when this was asked between them."""
     postgres = {"database": "shop", "host": str(folder), "user": "shop", **given}
 
     async def look() -> MeasurementReading:
@@ -78,7 +78,8 @@ def counted(folder: Path, take: str, *texts: str, **given: Any) -> MeasurementRe
 
 @needs_postgres
 def test_statements_between_two_looks_count(server: Path) -> None:
-    """Calls and their mean; those that are like a pattern alone; never what we ask ourselves."""
+    """Calls and their mean count, only for statements that match a pattern; our own queries never
+    do."""
     insert = "INSERT INTO a VALUES (1)"
     assert counted(server, "count", insert, insert, "SELECT count(*) FROM a").value == 3
     assert counted(server, "count", insert, "SELECT 1", statement="INSERT INTO a%").value == 1
@@ -92,7 +93,7 @@ def test_statements_between_two_looks_count(server: Path) -> None:
 
 @needs_postgres
 def test_what_is_in_the_way_is_told_with_the_remedy(server: Path) -> None:
-    """No extension, no such role or database, no server."""
+    """A missing extension, role, database or server is reported with its remedy."""
     for given, type_, hint in (
         ({"database": "bare"}, FaultType.NOT_INSTALLED, "CREATE EXTENSION"),
         ({"user": "nobody"}, FaultType.NOT_ALLOWED, "pg_read_all_stats"),
@@ -116,6 +117,6 @@ def test_what_is_in_the_way_is_told_with_the_remedy(server: Path) -> None:
     ],
 )
 def test_names_are_names(given: dict[str, Any]) -> None:
-    """No connection string, no password, no second line of SQL."""
+    """A connection string, a password and a second line of SQL are refused."""
     with pytest.raises(ValidationError):
         measure_of(postgres=given)

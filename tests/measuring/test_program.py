@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""`schedpilot measure`, as a person types it, and the agent that does the same for ever."""
+"""`schedpilot measure` as a person uses it, and the agent, which does the same all the time."""
 
 import asyncio
 import json
@@ -43,7 +43,7 @@ def config(tmp_path: Path) -> str:
 
 
 def test_the_list_has_each_with_its_source(config: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Name, source, what is taken and how often; as JSON what the file says."""
+    """The list has name, source, which value and how often; as JSON it is what the file says."""
     assert main(["list", "--config", config]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "three   command: /bin/echo 3, every 5 s"
@@ -55,7 +55,8 @@ def test_the_list_has_each_with_its_source(config: str, capsys: pytest.CaptureFi
 
 
 def test_each_measure_is_read_and_shown(config: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """A value, a fault with its remedy, and what has no value with the reason; the worst counts."""
+    """Each line is a value, a fault with its remedy, or a reason for no value; the worst sets the
+    status."""
     assert main(["test", "--config", config, "--seconds", "0.2"]) == 1
     out = capsys.readouterr().out
     assert "  value = 3 ms" in out
@@ -71,7 +72,8 @@ def test_each_measure_is_read_and_shown(config: str, capsys: pytest.CaptureFixtu
 def test_a_source_of_the_command_line_needs_no_configuration(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A table of TOML, checked as any; a configuration that was named has to be there."""
+    """The table of TOML is checked like any other; a configuration named on the command line must
+    exist."""
     log = tmp_path / "a.log"
     log.write_text("")
     source = f'log = {{ file = "{log}", pattern = "n=([0-9]+)" }}'
@@ -88,13 +90,13 @@ def test_a_source_of_the_command_line_needs_no_configuration(
 def test_a_name_that_is_not_there_is_told_with_those_that_are(
     config: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """On standard error, with status 1."""
+    """The message is on standard error, and the status is 1."""
     assert main(["test", "four", "--config", config]) == 1
     assert "there are: three, broken, silent" in capsys.readouterr().err
 
 
 def test_the_agent_hands_on_each_interval_with_its_beginning(tmp_path: Path) -> None:
-    """Lines that come become a number of that interval; an interval without one is none."""
+    """Lines become one number for their interval; an interval without lines has none."""
     log = tmp_path / "a.log"
     log.write_text("")
     measure = measure_of(
@@ -122,7 +124,7 @@ def test_the_agent_hands_on_each_interval_with_its_beginning(tmp_path: Path) -> 
 
 
 def calls_of(view: CallsView, take: str = "p99") -> tuple[float | None, str, tuple[str, ...]]:
-    """What a measure of calls makes of an answer of the daemon's."""
+    """The value that a measure of calls takes from an answer of the daemon."""
 
     async def ask(request: CallsRequest) -> CallsView:
         assert request.points.exit == "serve"
@@ -138,8 +140,8 @@ def calls_of(view: CallsView, take: str = "p99") -> tuple[float | None, str, tup
 
 
 def test_calls_are_taken_from_what_the_daemon_counted() -> None:
-    """Percentiles by bucket, mean and rate; the first answer, which puts the probe in place, is
-    none; without the daemon that is said."""
+    """Percentiles come by bucket, with mean and rate. The first answer starts the probe and is no
+    value. Without the daemon, that is reported."""
     view = CallsView(
         seconds=2.0,
         count=100,
@@ -165,7 +167,7 @@ def test_calls_are_taken_from_what_the_daemon_counted() -> None:
 def test_calls_are_asked_of_the_daemon_that_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Over the control socket; without a daemon it is a fault that says so."""
+    """The request goes over the control socket; without a daemon the fault says so."""
     source = 'uprobe = { binary = "/usr/bin/shop", enter = "serve" }'
     monkeypatch.setenv(RUN_DIR_VARIABLE, str(tmp_path / "run"))
     assert main(["test", "--source", source]) == 1

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Redis' own counts, asked over its protocol: of the real server where it is installed, else of a
+"""Redis' own counters, over its protocol: from the real server if it is installed, else from a
 stand-in that speaks the protocol."""
 
 import asyncio
@@ -31,7 +31,8 @@ TEXT = (
 
 
 def test_commands_are_summed() -> None:
-    """All that are work of the application, or one with its subcommands; what is odd is left."""
+    """All commands that are the application's work are summed, or one with its subcommands; odd
+    lines are skipped."""
     assert (counts(TEXT, None).count, counts(TEXT, None).sum) == (150, 2000)
     assert (counts(TEXT, "get").count, counts(TEXT, "get").sum) == (100, 900)
     assert counts(TEXT, "client").count == 1
@@ -39,7 +40,7 @@ def test_commands_are_summed() -> None:
 
 
 class StandIn:
-    """Speaks as much of RESP2 as is asked of it; the last of the `answers` to INFO stays."""
+    """Speaks the part of RESP2 that is needed; the last of the `answers` to INFO repeats."""
 
     def __init__(self, *answers: bytes, password: bytes = b"") -> None:
         self.answers = list(answers)
@@ -81,7 +82,7 @@ def info(text: str) -> bytes:
 def asked(
     stand_in: StandIn, folder: Path, take: str = "rate", redis: dict[str, str] | None = None
 ) -> MeasurementReading:
-    """The second look at it."""
+    """The second reading of it."""
     path = folder / "redis.sock"
 
     async def look() -> MeasurementReading:
@@ -99,7 +100,7 @@ def grown(calls: int, usec: int) -> bytes:
 
 
 def test_what_came_between_two_looks(tmp_path: Path) -> None:
-    """Commands a second, and microseconds of one, of the interval alone."""
+    """Commands a second and microseconds for each command cover only the interval."""
     reading = asked(StandIn(grown(100, 900), grown(110, 1400)), tmp_path, "mean")
     assert (reading.value, reading.unit, reading.count) == (50.0, "us", 10)
     reading = asked(StandIn(grown(100, 900), grown(110, 1400)), tmp_path)
@@ -109,7 +110,7 @@ def test_what_came_between_two_looks(tmp_path: Path) -> None:
 
 
 def test_a_password_is_read_from_its_file(tmp_path: Path) -> None:
-    """And sent with the user; a wrong one and a missing one are told with the way out."""
+    """The password is sent with the user; a wrong or missing one is reported with the remedy."""
     (tmp_path / "secret").write_text("x y\n")
     stand_in = StandIn(grown(1, 1), grown(2, 2), password=b"x y")
     given = {"user": "watcher", "password_file": str(tmp_path / "secret")}
@@ -135,14 +136,14 @@ def test_a_password_is_read_from_its_file(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_no_answer_is_a_fault(tmp_path: Path, answer: bytes) -> None:
-    """Too large, of another shape, of another protocol: nothing hangs and nothing is kept."""
+    """An answer that is too large, or has another shape or protocol, neither hangs nor stays."""
     with pytest.raises(Fault) as caught:
         asked(StandIn(answer), tmp_path)
     assert caught.value.type is FaultType.UNREACHABLE
 
 
 def test_a_server_that_is_not_there_is_a_fault(tmp_path: Path) -> None:
-    """By socket and by port, at once."""
+    """The fault comes at once, by socket and by port."""
 
     async def look(address: str) -> None:
         async with source_of(measure_of(redis={"address": address})) as source:
@@ -156,7 +157,7 @@ def test_a_server_that_is_not_there_is_a_fault(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(shutil.which("redis-server") is None, reason="redis-server is not installed")
 def test_the_real_server_counts_what_a_client_does(tmp_path: Path) -> None:
-    """A real redis-server, ten real commands between two looks."""
+    """A real redis-server counts ten real commands between two readings."""
     path = tmp_path / "real.sock"
     argv = ["redis-server", "--port", "0", "--unixsocket", str(path), "--save", ""]
     server = subprocess.Popen(argv, cwd=tmp_path, stdout=subprocess.DEVNULL)

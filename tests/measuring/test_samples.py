@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What becomes of the samples of one interval, however many there are."""
+"""How the samples of one interval become one number, however many there are."""
 
 import math
 
@@ -36,7 +36,7 @@ def samples(*values: float) -> Samples:
     ],
 )
 def test_each_take_of_three_samples_in_two_seconds(take: Take, value: float) -> None:
-    """And its unit: that of a sample, or of how often."""
+    """The unit is that of a sample, or that of a rate."""
     reading = samples(2.0, 1.0, 9.0).reading(take, 102.0, "ms")
     assert reading.value == value
     assert reading.unit == {Take.RATE: "/s", Take.COUNT: ""}.get(take, "ms")
@@ -44,7 +44,7 @@ def test_each_take_of_three_samples_in_two_seconds(take: Take, value: float) -> 
 
 
 def test_nothing_has_a_rate_and_no_percentile() -> None:
-    """And of no time at all nothing is said."""
+    """In no time at all there is no value."""
     assert samples().reading(Take.RATE, 102.0, "ms").value == 0
     assert samples().reading(Take.P99, 102.0, "ms").value is None
     for take in (Take.RATE, Take.COUNT, Take.SUM):
@@ -53,7 +53,7 @@ def test_nothing_has_a_rate_and_no_percentile() -> None:
 
 @given(st.lists(FINITE, min_size=1, max_size=200), st.floats(0.01, 1.0))
 def test_a_quantile_is_a_sample_with_as_many_below(values: list[float], share: float) -> None:
-    """The smallest sample that so many do not exceed."""
+    """It is the smallest sample that this share of the samples does not exceed."""
     found = quantile(values, share)
     assert found in values
     assert sum(each <= found for each in values) >= share * len(values) - 1e-9
@@ -62,7 +62,7 @@ def test_a_quantile_is_a_sample_with_as_many_below(values: list[float], share: f
 
 @given(st.lists(FINITE, min_size=1, max_size=100))
 def test_no_figure_lies_outside_of_the_samples(values: list[float]) -> None:
-    """Percentiles and the mean are between the smallest and the largest."""
+    """Percentiles and mean lie between the smallest and the largest sample."""
     made = samples(*values)
     for take in (Take.P50, Take.P99, Take.MEAN, Take.LAST):
         value = made.reading(take, 101.0, "").value
@@ -72,7 +72,7 @@ def test_no_figure_lies_outside_of_the_samples(values: list[float]) -> None:
 
 
 def test_many_samples_are_counted_and_some_are_kept() -> None:
-    """Number, sum and extremes of all; percentiles of a fair part."""
+    """Number, sum and extremes come from all samples, percentiles from a fair part of them."""
     count = 10 * MOST_VALUES
     made = samples(*map(float, range(count)))
     assert made.reading(Take.COUNT, 101.0, "").value == count
@@ -84,7 +84,7 @@ def test_many_samples_are_counted_and_some_are_kept() -> None:
 
 
 def test_totals_become_what_came_between() -> None:
-    """Mean and rate of the difference; one that went back is a restart."""
+    """Mean and rate come from the difference; a total that went back means a restart."""
     before, now = Totals(100, 1000.0), Totals(110, 1500.0)
     assert difference(before, now, Take.MEAN, 0.0, 5.0, "us").value == 50.0
     assert difference(before, now, Take.RATE, 0.0, 5.0, "us").value == 2.0

@@ -17,7 +17,7 @@ from tests.measuring.reading_of import measure_of, second_reading
 
 
 class Shop:
-    """Its metrics, by the library that programs use, or any page."""
+    """A shop with metrics, written by the library that programs use, or with any page."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -64,7 +64,7 @@ class Shop:
 
 
 def scraped(shop: Shop, metric: str, take: str, **labels: str) -> MeasurementReading:
-    """What the page says of an interval in which the shop served, after it had before."""
+    """What the page says about an interval in which the shop served, after earlier requests."""
     shop.serve()
 
     async def serve() -> None:
@@ -77,7 +77,7 @@ def scraped(shop: Shop, metric: str, take: str, **labels: str) -> MeasurementRea
 
 @pytest.mark.parametrize("name", ["shop_requests_total", "shop_requests"])
 def test_a_counter_is_a_rate_and_a_count(name: str) -> None:
-    """What came since the last look, over all series or those with the labels."""
+    """It counts what was added since the last reading, over all series or those with the labels."""
     assert scraped(Shop(), name, "count").value == 40
     assert scraped(Shop(), name, "count", route="/a").value == 30
     rate = scraped(Shop(), name, "rate")
@@ -87,7 +87,8 @@ def test_a_counter_is_a_rate_and_a_count(name: str) -> None:
 
 
 def test_a_gauge_is_what_it_is() -> None:
-    """Of one series; of several what is asked for, and else a fault that counts them."""
+    """One series gives its value; several give what is asked for, or else a fault with their
+    number."""
     assert scraped(Shop(), "shop_open", "last", route="/b").value == 5
     assert scraped(Shop(), "shop_open", "sum").value == 8
     assert scraped(Shop(), "shop_open", "max").value == 5
@@ -98,7 +99,8 @@ def test_a_gauge_is_what_it_is() -> None:
 
 
 def test_a_histogram_has_quantiles_of_the_interval() -> None:
-    """Of what came in the interval, between the edges of its bucket; mean and rate beside."""
+    """They cover the interval and lie between the edges of their bucket; mean and rate come with
+    them."""
     shop = Shop()
     shop.took.observe(0.5)
     reading = scraped(shop, "shop_took_seconds", "p50")
@@ -109,14 +111,14 @@ def test_a_histogram_has_quantiles_of_the_interval() -> None:
 
 
 def test_a_summary_has_mean_and_rate() -> None:
-    """And those quantiles that it has itself, which are none here."""
+    """A summary has no quantiles for the interval, so a request for one is refused."""
     assert scraped(Shop(), "shop_parsed_seconds", "mean").value == pytest.approx(0.05)
     with pytest.raises(Fault, match=r"no quantile 0\.99"):
         scraped(Shop(), "shop_parsed_seconds", "p99")
 
 
 def test_quantiles_of_buckets() -> None:
-    """As PromQL has them: above the last finite edge it is that edge; of nothing there is none."""
+    """As in PromQL, a quantile above the last finite edge is that edge, and nothing has none."""
     inf = float("inf")
     assert histogram_quantile([(1, 5), (2, 10), (inf, 10)], 0.75) == 1.5
     assert histogram_quantile([(1, 5), (2, 5), (inf, 10)], 0.99) == 2
@@ -125,7 +127,7 @@ def test_quantiles_of_buckets() -> None:
 
 
 def test_a_server_that_was_restarted_gives_no_number() -> None:
-    """Counters that went back are no rate, and an idle interval has no mean."""
+    """Counters that went back give no rate, and an idle interval has no mean."""
     shop = Shop()
     shop.page = b"# TYPE served_total counter\nserved_total 100\n"
 
@@ -146,7 +148,8 @@ def test_a_server_that_was_restarted_gives_no_number() -> None:
 
 
 def test_a_metric_that_is_not_there_is_named_with_its_like() -> None:
-    """And the address; so is what is no page, and one that is too large or refused."""
+    """The fault has the address and similar names. A page that is not one, is too large or is
+    refused is reported as well."""
     shop = Shop()
     shop.serve()
     with pytest.raises(Fault) as caught:

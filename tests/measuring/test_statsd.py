@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""StatsD over real datagrams on loopback."""
+"""StatsD over real datagrams on the loopback interface."""
 
 import asyncio
 import socket
@@ -27,10 +27,10 @@ def sent(port: int, *datagrams: bytes) -> None:
 
 
 def heard(take: str, *datagrams: bytes) -> MeasurementReading:
-    """One interval in which these came."""
+    """One interval in which these datagrams came."""
     port = free_port()
     measure = measure_of(statsd={"metric": "shop.request", "port": port}, take=take)
-    # Comes last: when its samples are there, all are.
+    # This one comes last: when its samples have arrived, all have.
     sentinel = measure_of(statsd={"metric": "end", "port": port}, take="count")
 
     async def look() -> MeasurementReading:
@@ -46,7 +46,8 @@ def heard(take: str, *datagrams: bytes) -> MeasurementReading:
 
 
 def test_timers_are_samples() -> None:
-    """Several in a datagram, several values in a line, with tags; others' metrics are not ours."""
+    """A datagram may have several lines, a line several values and tags; other metrics are
+    ignored."""
     port = free_port()
 
     async def send() -> None:
@@ -57,14 +58,14 @@ def test_timers_are_samples() -> None:
 
 
 def test_a_sampled_timer_counts_for_those_left_out() -> None:
-    """At a rate of 0.1 each stands for ten."""
+    """At a rate of 0.1 each sample stands for ten."""
     reading = heard("count", b"shop.request:5|ms|@0.1", b"shop.request:5|ms")
     assert reading.value == pytest.approx(11)
     assert heard("mean", b"shop.request:5|ms|@0.1").unit == "ms"
 
 
 def test_counters_are_how_often() -> None:
-    """Their values are summed; a mean of one makes no sense, and that is said."""
+    """Values are summed; the mean of a counter makes no sense, and the message says that."""
     reading = heard("rate", b"shop.request:3|c\nshop.request:1|c|@0.5")
     assert reading.count == 5
     assert reading.value is not None
@@ -76,7 +77,8 @@ def test_counters_are_how_often() -> None:
 
 
 def test_gauges_hold_and_move() -> None:
-    """The last value, by itself or by steps; it holds while nothing comes, 0 as well."""
+    """A gauge keeps its last value, set directly or by steps, while nothing comes; that includes
+    0."""
     port = free_port()
 
     async def look() -> MeasurementReading:
@@ -91,7 +93,7 @@ def test_gauges_hold_and_move() -> None:
 
 
 def test_what_came_instead_is_shown() -> None:
-    """Whoever named a wrong metric sees what came, harmlessly."""
+    """If somebody named a wrong metric, they see what came instead, made harmless."""
     (note,) = heard("p99", b"shop.requests:3|ms\x1b[0m").notes
     assert "2 other lines did, the last was: end:1|ms" in note
 
@@ -113,12 +115,12 @@ def test_what_came_instead_is_shown() -> None:
     ],
 )
 def test_nonsense_is_nothing(line: str) -> None:
-    """What is no metric, no number, or a rate that cannot be."""
+    """A text that is no metric, a bad number and an impossible rate are ignored."""
     assert parse(line) is None
 
 
 def test_measures_share_a_port() -> None:
-    """Each hears its own metric; one that is closed takes the port from nobody."""
+    """Each measure hears its own metric, and closing one takes the port from nobody."""
     port = free_port()
 
     async def look() -> tuple[list[float], list[float]]:
@@ -134,7 +136,7 @@ def test_measures_share_a_port() -> None:
 
 
 def test_a_port_that_is_taken_is_a_fault() -> None:
-    """With the way out: another port, and the other server repeats."""
+    """The fault has the remedy: another port, or a repeater in the other server."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as own:
         own.bind(("127.0.0.1", 0))
         port = own.getsockname()[1]

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Shows objects to this kernel's verifier; run in the lab.
+"""Shows objects to this kernel's verifier; runs in the lab.
 
 python tests/policy/guest_verify.py FOLDER OUT.json
 
-Leaves, for the name of each object, "" or why the verifier refused it; prints which ones
-it looked at longest.
+Writes, for the name of each object, "" or why the verifier refused it. Prints which objects took
+the verifier longest.
 """
 
 import asyncio

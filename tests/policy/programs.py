@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Whole programs of the policy language, as syntax trees, for property tests.
 
-All that is drawn here is meant to be accepted. Rules that cannot stand beside the ones before
-them (never reached, more promised than there is) are left out as they are drawn; any other
-refusal is a defect, and fails the test that draws.
+Every program drawn here is meant to be accepted. Rules that cannot follow the ones before them
+(never reached, more promised than there is) are left out while drawing. Any other refusal is a
+defect and fails the test that draws.
 """
 
 from collections.abc import Callable
@@ -57,12 +57,12 @@ MACHINE = TargetMachine(NR_CPUS, USERS.get)
 
 MOST_RULES = 8
 DEEPEST = 3
-# What may keep a rule from standing beside the others, in the words of the refusal.
+# Why a rule cannot stand beside the others, in the words of the refusal.
 CLASHES = (
     "can never be reached",
     "contradicts rule",
     "are promised",
-    # A rule's own `preempt`, where everybody is in the tier idle.
+    # A rule's own `preempt`, if everybody is in the tier idle.
     "`preempt` contradicts `idle`",
     "`preempt` has nobody to take a CPU from",
 )
@@ -79,7 +79,7 @@ BODIES = (
 )
 
 _PRINTABLE = "".join(map(chr, range(32, 127)))
-# Characters that C, globs or our own quoting could stumble over, more often than others.
+# Characters that could confuse C, globs or our own quoting, more often than others.
 _ODD = '*?/\\"|%{};# ~+()'
 _letters = st.one_of(
     st.sampled_from("abcdefgz-_.019"), st.sampled_from(_ODD), st.sampled_from(_PRINTABLE)
@@ -94,12 +94,12 @@ def _named(words: dict[str, Any], type_: Type) -> list[Name]:
 
 
 def texts(longest: int) -> st.SearchStrategy[str]:
-    """What a field is compared with by `=`: taken as it stands."""
+    """The right side of `=` for a field, taken literally."""
     return st.text(_letters, min_size=1, max_size=longest)
 
 
 def globs(longest: int) -> st.SearchStrategy[str]:
-    """One to three patterns of at most so many characters, stars not counted."""
+    """One to three patterns of at most this many characters, without counting stars."""
     part = st.text(
         _letters.filter(lambda each: each not in "|["), min_size=1, max_size=longest
     ).filter(lambda text: len(text.replace("*", "")) <= longest)
@@ -142,7 +142,7 @@ _LEAVES = {
     Type.RATIO: st.one_of(_ratios, st.sampled_from(_named(FACTS, Type.RATIO))),
     Type.TRUTH: st.one_of(_matches(), st.sampled_from(_named(FIELDS, Type.TRUTH))),
 }
-# Operator, left, right: what makes each type.
+# Operator, left, right: how each type can be made.
 _MADE_OF = {
     Type.TIME: (
         *((sign, Type.TIME, Type.TIME) for sign in "+-"),
@@ -172,7 +172,7 @@ _MADE_OF = {
 
 @st.composite
 def expressions(draw: Draw[Any], type_: Type, depth: int = DEEPEST) -> Expression:
-    """An expression of this type, with at most `depth` operators or calls within each other."""
+    """An expression of this type, with at most `depth` nested operators or calls."""
     if depth == 0 or draw(st.integers(0, 2)) == 0:
         leaf: Expression = draw(_LEAVES[type_])
         return leaf
@@ -203,7 +203,7 @@ def expressions(draw: Draw[Any], type_: Type, depth: int = DEEPEST) -> Expressio
     operator, left, right = draw(st.sampled_from(_MADE_OF[type_]))
     first, second = some(left), some(right)
     if type_ is Type.TRUTH and first == second:
-        # What is equal to itself is refused.
+        # A comparison of something with itself is refused.
         second = Binary("+", second, second)
     return Binary(operator, first, second)
 
@@ -214,7 +214,7 @@ _slices = st.one_of(
     st.integers(SHORTEST_SLICE_NS, LONGEST_SLICE_NS).map(
         lambda value: Slice(Literal(value, Type.TIME))
     ),
-    # A formula of numbers only has bounds; one that looks at the task is kept within them.
+    # A formula of only numbers has bounds; one that uses facts of the task is clamped to them.
     expressions(Type.TIME)
     .filter(lambda found: any(isinstance(each, Name | Text) for each in walk(found)))
     .map(Slice),
@@ -233,7 +233,7 @@ _orders = st.one_of(
 
 @st.composite
 def cpu_sets(draw: Draw[Any]) -> Cpus:
-    """Some of the machine's CPUs, in as few ranges as there can be."""
+    """Some of the machine's CPUs, in as few ranges as possible."""
     chosen = sorted(draw(st.sets(st.integers(0, NR_CPUS - 1), min_size=1)))
     ranges: list[tuple[int, int]] = []
     for cpu in chosen:
@@ -246,7 +246,7 @@ def cpu_sets(draw: Draw[Any]) -> Cpus:
 
 @st.composite
 def properties(draw: Draw[Any], *, least: int = 0) -> tuple[Property, ...]:
-    """Properties of one rule, at least so many, in any order, that do not contradict each other."""
+    """Properties of one rule, at least this many, in any order, without contradictions."""
     found: list[Property] = []
 
     def perhaps(strategy: st.SearchStrategy[Any]) -> None:
@@ -277,7 +277,7 @@ def properties(draw: Draw[Any], *, least: int = 0) -> tuple[Property, ...]:
 
 
 def _stands(program: PolicyProgram) -> bool:
-    """Whether the program is accepted; a refusal that was not to be expected is raised."""
+    """Whether the program is accepted; an unexpected refusal is raised."""
     try:
         compile_policy(format_policy(program), machine=MACHINE)
     except Fault as fault:

@@ -21,22 +21,22 @@ from tests.target import Target
 from .programs import MACHINE, programs
 
 ROOT = Path(__file__).parent.parent.parent
-# What the guest needs to ask its kernel, and no more: the disk for it is made each time.
+# Only what the guest needs to ask its kernel: a new disk is made for it each time.
 SHIPPED = ("pyproject.toml", "bpf", "process", "tests/policy/guest_verify.py")
-# Emulated, and with room for a crowded machine.
+# Emulated, with some reserve for a busy machine.
 BOOT_S, VERIFY_S = 120.0, 4.0
 
 
 @dataclass(frozen=True)
 class Refused:
-    """A policy that was accepted, and of which clang or the verifier then would not hear."""
+    """A policy that our compiler accepted, and that clang or the verifier then refused."""
 
     text: str
     why: str
 
 
 def _drawn(batch: int) -> list[PolicyProgram]:
-    """A hundred programs or so; the same ones for the same number."""
+    """About a hundred programs; the same ones for the same number."""
     found: list[PolicyProgram] = []
 
     @seed(batch)
@@ -56,7 +56,7 @@ def _drawn(batch: int) -> list[PolicyProgram]:
 
 
 def sample(count: int, *, start: int = 1) -> Iterator[CompiledPolicy]:
-    """So many different policies; the same ones for the same `start`."""
+    """This many different policies; the same ones for the same `start`."""
     found: set[str] = set()
     for batch in itertools.count(start):
         for program in _drawn(batch):
@@ -72,7 +72,7 @@ def sample(count: int, *, start: int = 1) -> Iterator[CompiledPolicy]:
 def build(
     target: Target, policies: Iterator[CompiledPolicy], out: Path
 ) -> tuple[int, list[Refused]]:
-    """Compile all; how many, and those that clang had anything to say about, warnings included."""
+    """Compile all; return how many, and those with any message from clang, warnings included."""
 
     def one(policy: CompiledPolicy) -> tuple[CompiledPolicy, BuildResult]:
         return policy, target.build(policy.source, out, name=f"{policy.name}.bpf.c")
@@ -88,7 +88,7 @@ def build(
 
 
 def _said(policy: CompiledPolicy, result: BuildResult) -> str:
-    """clang's messages, each with the line of C that it is about."""
+    """clang's messages, each with its line of C."""
     lines = policy.source.splitlines()
     return "\n".join(
         f"{each.severity}: {each.message}\n\t{each.line}: "

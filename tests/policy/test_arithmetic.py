@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The C that formulas become, compiled for this machine, against whole numbers of any size."""
+"""The C of formulas, compiled for this machine, compared with whole numbers of any size."""
 
 import ctypes
 import re
@@ -30,13 +30,13 @@ from scheduler_library.policy.vocabulary import WORDS
 
 from .programs import MACHINE, expressions
 
-# docs/policy-language.md: values stop here, and ratios have three decimals.
+# docs/policy-language.md: values are bounded, and ratios have three decimals.
 LARGEST = 1 << 60
 SCALE = 1000
 TIMES = ("vtime", "wait", "ran", "slept", "avg_run", "avg_sleep", "age")
 COUNTS = ("wakeups", "weight", "nice", "uid", "pid", "tgid")
 KNOWN = (*TIMES, *COUNTS, "cpu_share", "kthread")
-# A task as the functions see it: each fact of it is a field, whatever the kernel calls it.
+# A task as the functions see it: each of its facts is a field, whatever the kernel calls it.
 BEFORE = f"""\
 #include <stdbool.h>
 #include <stdint.h>
@@ -72,7 +72,7 @@ def _bound(value: int) -> int:
 
 
 def _over(a: int, b: int) -> int:
-    """Division towards zero; what is divided by zero is zero."""
+    """Division rounds towards zero; a division by zero gives zero."""
     if b == 0:
         return 0
     quotient = abs(a) // abs(b)
@@ -81,7 +81,7 @@ def _over(a: int, b: int) -> int:
 
 @dataclass(frozen=True)
 class Value:
-    """A time in ns, a count, a ratio in thousandths, or a truth."""
+    """A time in ns, a count, a ratio in thousandths, or a truth value."""
 
     number: int
     type: Type
@@ -110,7 +110,7 @@ def _quotient(a: Value, b: Value) -> Value:
 
 
 def evaluate(expression: Expression, facts: dict[str, int]) -> Value:
-    """The value of a formula for a task, by the guide."""
+    """The value of a formula for a task, according to the guide."""
     match expression:
         case Literal(value, type_):
             return Value(value, type_)
@@ -155,7 +155,7 @@ def evaluate(expression: Expression, facts: dict[str, int]) -> Value:
 
 
 def _computes(expression: Expression) -> bool:
-    """Whether it is made of numbers alone, which the stand-in for a task has."""
+    """Whether it uses only numbers, which the stand-in for a task has."""
     parts = walk(expression)
     return not any(isinstance(each, Text) for each in parts) and all(
         each.name in KNOWN for each in parts if isinstance(each, Name)
@@ -180,7 +180,7 @@ FACTS = st.fixed_dictionaries(
 def test_formulas_have_the_value_that_the_guide_promises(
     formula: Expression, tasks: list[dict[str, int]]
 ) -> None:
-    """Scaled, bounded and divided as the guide says, whatever the facts are."""
+    """Values are scaled, bounded and divided as the guide says, whatever the facts are."""
     policy = compile_policy(f"order by {format_expression(formula)}", machine=MACHINE)
     assert isinstance(policy, CompiledPolicy)
     functions = re.findall(

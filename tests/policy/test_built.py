@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Every program that is accepted compiles without a word, and passes the kernel's verifier."""
+"""Every accepted program compiles without a message and passes the kernel's verifier."""
 
 from pathlib import Path
 
@@ -12,18 +12,18 @@ from .programs import MACHINE
 from .sample import build, sample, verify
 
 COMPILED = 40
-# All tests together have half an hour; the thousand are run by hand after a change of the compiler.
+# All tests together have half an hour; run the thousand by hand after a change of the compiler.
 VERIFIED = (100, pytest.param(1000, marks=pytest.mark.long))
 
 
 def test_accepted_programs_compile_without_a_warning(target: Target, tmp_path: Path) -> None:
-    """clang has nothing to say about the C of a generated program, not even a warning."""
+    """clang has no message about the C of a generated program, not even a warning."""
     assert build(target, sample(COMPILED, start=1000), tmp_path) == (COMPILED, [])
 
 
-# What our own quoting could stumble over, each as a pattern and as a name.
+# Texts that could confuse our own quoting, each as a pattern and as a name.
 ODD = ("/a/*/b", "*/", "/*", "??=", "??/", "a\\\\", '\\"', "%s%n", "{{ x }}", "//", "'", "*?*")
-# Single lines that once did not compile, or not as they were meant.
+# Single lines that once did not compile, or compiled to something else.
 ONCE_BROKEN = (
     "weight 200",
     "order by -weight",
@@ -58,7 +58,7 @@ def _compiled(text: str) -> CompiledPolicy:
 @pytest.mark.vm
 @pytest.mark.parametrize("count", VERIFIED)
 def test_accepted_programs_pass_the_verifier(count: int, target: Target, tmp_path: Path) -> None:
-    """A real kernel's verifier accepts what was made of every generated program."""
+    """A real kernel's verifier accepts the object of every generated program."""
     objects = tmp_path / "objects"
     objects.mkdir()
     assert build(target, sample(count), objects) == (count, [])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the compiler makes of a policy: its C, its parameters, and what userspace has to supply."""
+"""The compiler's output for a policy: its C, its parameters, and what userspace has to supply."""
 
 import re
 
@@ -24,7 +24,7 @@ def compiled(text: str) -> CompiledPolicy:
 
 
 def code(text: str) -> str:
-    """The C of a policy without its comments, and with nothing in its strings."""
+    """The C of a policy without its comments and without the text in its strings."""
     return re.sub(
         r'/\*.*?\*/|"(?:[^"\\\n]|\\.)*"',
         lambda found: '""' if found[0][0] == '"' else " ",
@@ -34,7 +34,7 @@ def code(text: str) -> str:
 
 
 def lines_of(text: str) -> list[str]:
-    """The lines of the C, without what stands between two blanks or more."""
+    """The lines of the C, with every run of blanks as one."""
     return [" ".join(line.split()) for line in compiled(text).source.splitlines()]
 
 
@@ -44,7 +44,7 @@ def lines_of(text: str) -> list[str]:
 @slowly
 @given(programs())
 def test_the_same_policy_gives_the_same_bytes(program: PolicyProgram) -> None:
-    """Compiling twice, also from the canonical form, gives the same in every byte."""
+    """Compiling twice, or from the canonical form, gives identical bytes."""
     text = format_policy(program)
     assert compile_policy(text, machine=MACHINE) == compile_policy(text, machine=MACHINE)
     assert compiled(compiled(text).text).source == compiled(text).source
@@ -71,13 +71,13 @@ def test_equivalent_texts_are_the_same_candidate(text: str, other: str) -> None:
 
 
 def test_different_policies_have_different_names() -> None:
-    """What means something else is another candidate."""
+    """Policies with different meanings are different candidates."""
     texts = ["slice 3ms", "slice 4ms", "* { slice 3ms }", "order fifo", "order by wait desc"]
     assert len({compiled(text).name for text in texts}) == len(texts)
 
 
 def test_a_name_is_legal_everywhere() -> None:
-    """The name is that of a library entry, and the scheduler's one that the kernel takes."""
+    """The name is valid for a library entry, and the kernel accepts the scheduler's name."""
     found = compiled("slice 3ms")
     assert re.fullmatch(r"policy-[0-9a-f]{8}", found.name)
     assert found.manifest.name == found.name
@@ -93,7 +93,8 @@ def test_a_name_is_legal_everywhere() -> None:
 @slowly
 @given(programs())
 def test_every_parameter_is_a_volatile_global_with_its_default(program: PolicyProgram) -> None:
-    """What the manifest lists can be set while the scheduler runs, and begins as it says."""
+    """Every parameter in the manifest can be set while the scheduler runs, and starts with its
+    default."""
     found = compiled(format_policy(program))
     globals_ = dict(re.findall(r"^volatile u64 ([a-z0-9_]+) = (\d+);$", found.source, re.MULTILINE))
     assert {each.name: str(each.default) for each in found.manifest.params} == globals_
@@ -101,7 +102,7 @@ def test_every_parameter_is_a_volatile_global_with_its_default(program: PolicyPr
     for each in found.manifest.params:
         assert each.type is ParameterType.INT
         assert each.when is When.LIVE
-        # Used, and not only declared; and by no other name of the same scope.
+        # It is used, not only declared, and no other name of the same scope hides it.
         assert len(re.findall(rf"\b{each.name}\b", found.source)) > 1
         assert not re.search(
             rf"\b[us](?:64|32) {each.name}\b(?! = \d+;$)", found.source, re.MULTILINE
@@ -129,8 +130,8 @@ def test_a_weight_for_all_is_not_hidden_by_a_local_variable() -> None:
 
 
 def test_a_share_of_its_own_is_not_divided_among_its_tier() -> None:
-    """What the tier normal keeps below latency is divided among its queues, 20 % once; a rule
-    that asks for 20 % of its own has all of them."""
+    """The share that the tier normal keeps below latency is divided among its queues, 20 % in all;
+    a rule that asks for 20 % gets all of it."""
     line = 'comm ~ "a" { latency }; comm ~ "b" { share >= 20% }; comm ~ "c" { order fifo }'
     keeps = {p.name: p.default for p in compiled(line).manifest.params if "keeps" in p.name}
     assert keeps == {"rule2_keeps_percent": 20, "rule3_keeps_percent": 10, "keeps_percent": 10}
@@ -177,14 +178,14 @@ PARTS = [
 
 @pytest.mark.parametrize(("word", "policy"), PARTS)
 def test_a_part_is_there_only_where_it_is_used(word: str, policy: str) -> None:
-    """The C of a policy has the parts that it needs, and none that it does not."""
+    """The C of a policy has only the parts that it needs."""
     sought = re.compile(rf"(?<![a-z0-9_]){re.escape(word)}(?:_task)?(?![a-z0-9_])", re.IGNORECASE)
     assert sought.search(code(policy)) or word in code(policy)
     assert not sought.search(code("slice 3ms"))
 
 
 def test_a_slice_of_all_is_made_once() -> None:
-    """Rules that say nothing of slices share the expression, and its parameters."""
+    """Rules without their own slice share the expression and its parameters."""
     names = [
         each.name for each in compiled("slice wait / 4 + 1ms; nice > 5 { idle }").manifest.params
     ]
@@ -199,7 +200,7 @@ def test_a_slice_of_all_is_made_once() -> None:
     ["/a/*/b", "*/", "/*", "/**/", "*//*", "??=", "??/", "a\\\\", '\\"', "%s%n", "{{ x }}", "{% y"],
 )
 def test_no_text_ends_a_comment_or_a_string(glob: str) -> None:
-    """Whatever is between the quotes of a policy stays within the C's comments and strings."""
+    """Text between the quotes of a policy stays within the C's comments and strings."""
     word = re.compile(r"[A-Za-z_]+")
     for field in ("comm", "cgroup"):
         asked = f'{field} ~ "{glob}" {{ slice if({field} = "{glob}", 1ms, 2ms) }}'
@@ -210,7 +211,7 @@ def test_no_text_ends_a_comment_or_a_string(glob: str) -> None:
 
 
 def test_the_policy_is_in_the_first_comment() -> None:
-    """Who reads the C sees the line that it was made from, and the rule that each part serves."""
+    """A reader of the C sees the policy line, and which rule each part serves."""
     policy = 'comm ~ "cc1*" { slice 20ms; order fifo }; * { slice 3ms }'
     found = lines_of(policy)
     assert found[:5] == [
@@ -231,7 +232,7 @@ def test_the_policy_is_in_the_first_comment() -> None:
 
 
 def test_selectors_that_the_kernel_cannot_see_are_facts() -> None:
-    """cmd, cgroup and unit are handed on with a bit each; the same one only once."""
+    """cmd, cgroup and unit are passed on with one bit each; equal ones share a bit."""
     found = compiled(
         'cmd ~ "ffmpeg *|x264*" and comm ~ "a" { idle };'
         'unit = "a*b[?.service" or cgroup != "/x" { latency };'
@@ -259,13 +260,13 @@ def test_selectors_that_the_kernel_cannot_see_are_facts() -> None:
     ],
 )
 def test_whoever_asks_for_the_expected_runtime_is_told_it(policy: str) -> None:
-    """Wherever a policy names the expected runtime, userspace has to supply it."""
+    """If a policy uses the expected runtime, userspace has to supply it."""
     assert compiled(policy).facts == PolicyFacts((), expected_runtime=True)
     assert "} expected_runtime SEC" in compiled(policy).source
 
 
 def test_most_policies_need_nothing_from_userspace() -> None:
-    """What the kernel knows by itself asks for no facts, and has no maps for them."""
+    """A policy about things that the kernel knows asks for no facts and has no maps for them."""
     policy = 'comm ~ "a" { latency }; user = "batch" { idle }; kthread { weight 200 }'
     assert compiled(policy).facts == PolicyFacts()
     assert "uid(p) == 1001" in compiled(policy).source
@@ -300,7 +301,7 @@ def test_use_names_a_scheduler_and_its_settings() -> None:
     ],
 )
 def test_what_a_rule_says_comes_before_what_is_said_for_all(policy: str, same: str) -> None:
-    """A rule's own word replaces what it cannot be combined with, and what it says differently."""
+    """A rule's own property replaces one for all that it contradicts or cannot be combined with."""
 
     def bare(text: str) -> str:
         return re.sub(r"policy.[0-9a-f]{8}", "", " ".join(code(text).split()))
@@ -322,7 +323,7 @@ def test_what_a_rule_says_comes_before_what_is_said_for_all(policy: str, same: s
 def test_lines_of_c_blocks_are_known_by_their_place(
     text: str, lines: list[tuple[int, int]]
 ) -> None:
-    """Each line that came from a C block leads to where it was written, behind a tab of ours."""
+    """Each line from a C block leads to the place where it was written, after our own tab."""
     found = compiled(text)
     source, written = found.source.splitlines(), text.splitlines()
     places = {(each.line, each.column): each.source_line for each in found.body_lines}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What a policy says without effect is told, with its place; what may be meant is left alone."""
+"""Parts of a policy without effect are reported with their place; what may be meant is accepted."""
 
 import re
 from pathlib import Path
@@ -32,7 +32,7 @@ def doubts(text: str) -> tuple[Doubt, ...]:
     return found.doubts
 
 
-# A policy, the column, and what is said of it.
+# A policy, the column, and the message about it.
 NEVER: list[tuple[str, int, str]] = [
     ("nice > 50 { idle }", 1, "from -20 to 19"),
     ("nice < -20 { idle }", 1, "from -20 to 19"),
@@ -127,7 +127,7 @@ FORMULAS: list[tuple[str, int, str]] = [
     ("text", "column", "words"), [*NEVER, *CONTRADICTIONS, *RULES, *PATTERNS, *FORMULAS]
 )
 def test_what_has_no_effect_is_told_with_its_place(text: str, column: int, words: str) -> None:
-    """A condition, rule, pattern or formula that cannot be meant is compiled, and told."""
+    """A condition, rule, pattern or formula that nobody can mean is compiled and reported."""
     first = doubts(text)[0]
     assert first.column == column, first.report()
     assert words in first.report()
@@ -167,7 +167,7 @@ def test_what_has_no_effect_is_told_with_its_place(text: str, column: int, words
     ],
 )
 def test_what_may_be_meant_is_left_alone(text: str) -> None:
-    """A policy that does what it says is not talked about."""
+    """A policy that does what it says gets no message."""
     assert [each.report() for each in doubts(text)] == []
 
 
@@ -186,13 +186,13 @@ def _documented() -> list[str]:
 
 @pytest.mark.parametrize("text", _documented())
 def test_what_we_write_ourselves_gives_no_doubt(text: str) -> None:
-    """No line of the guides, of the library or of the advisors is doubted."""
+    """No line of the guides, of the library or of the advisors gets a warning."""
     found = compile_policy(text, machine=MACHINE)
     assert [each.report() for each in found.doubts] == []
 
 
 def test_a_doubt_in_a_longer_policy_has_its_line() -> None:
-    """In a policy of several lines the doubt says which."""
+    """In a policy of several lines the warning says which line."""
     (found,) = doubts("slice 1ms\nnice > 50 { idle }\n")
     assert (found.line, found.column, found.where) == (2, 1, "line 2, column 1")
 
@@ -224,7 +224,7 @@ def _numeric(expression: Expression) -> bool:
     _TASKS,
 )
 def test_a_formula_is_within_its_bounds(formula: Expression, task: dict[str, int]) -> None:
-    """No task has a value of a formula outside of the bounds that are said of it."""
+    """No task has a value of the formula outside of the bounds that we state for it."""
     found = Values(Types(""), MACHINE.users).bounds(formula)
     assert evaluate(formula, task).number in found
 
@@ -234,7 +234,8 @@ def test_a_formula_is_within_its_bounds(formula: Expression, task: dict[str, int
 def test_what_is_true_of_a_task_is_never_called_impossible(
     condition: Expression, task: dict[str, int]
 ) -> None:
-    """A condition that holds for some task is possible; one that does not, is not always true."""
+    """A condition that holds for some task is possible; one that fails for some task is not always
+    true."""
     values = Values(Types(""), MACHINE.users)
     if evaluate(condition, task).number:
         assert values.possible(condition)
@@ -248,7 +249,8 @@ _PIECES = st.text("ab*?", max_size=5)
 @slowly
 @given(_PIECES, _PIECES, st.text("abc", max_size=5))
 def test_globs_meet_wherever_a_text_matches_both(first: str, second: str, text: str) -> None:
-    """What both match is met; and where one is within the other, what it matches the other does."""
+    """If a text matches two globs, they meet; if one glob is within another, its matches match the
+    other."""
     from fnmatch import fnmatchcase
 
     both = fnmatchcase(text, first) and fnmatchcase(text, second)
@@ -262,13 +264,13 @@ def test_globs_meet_wherever_a_text_matches_both(first: str, second: str, text: 
     [("ab*", "a*"), ("abc", "a?c"), ("a?*", "a*"), ("*", "**"), ("a*b", "a*"), ("?", "*")],
 )
 def test_a_narrower_glob_is_within_the_wider(narrow: str, wide: str) -> None:
-    """Each of these is found to be within the other, and not the other way round."""
+    """Each of these globs is found to be within the other, and not the other way round."""
     assert within(narrow, (wide,))
     assert within(wide, (narrow,)) is (wide == "**")
 
 
 def test_two_texts_are_compared_only_with_their_own_field() -> None:
-    """Texts of two fields do not contradict each other."""
+    """Texts of two different fields do not contradict each other."""
     both = Binary(
         "and",
         Binary("=", Name("comm"), Text("a")),

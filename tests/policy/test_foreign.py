@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Who writes as other tools and languages have it is told, at its place, how it is said here."""
+"""If somebody writes the syntax of another tool or language, the message says what to write here,
+at its place."""
 
 import re
 
@@ -11,7 +12,7 @@ from scheduler_library.policy.foreign import glob_of_regex
 
 from .programs import MACHINE
 
-# What is written elsewhere, the column, and what the hint says.
+# Foreign syntax, the column, and the text of the hint.
 HABITS: list[tuple[str, int, str]] = [
     ('comm ~ "a" { cpu 50% }', 14, "write `share <= 50%`"),
     ('comm ~ "a" { cpus <= 50% }', 14, "write `share <= 50%`"),
@@ -504,7 +505,7 @@ HABITS: list[tuple[str, int, str]] = [
 def test_what_is_written_elsewhere_is_told_how_it_is_here(
     text: str, column: int, hint: str
 ) -> None:
-    """Each habit has its column and what to write instead."""
+    """Each habit is reported with its column and what to write instead."""
     with pytest.raises(Fault) as caught:
         compile_policy(text, machine=MACHINE)
     fault = caught.value
@@ -517,7 +518,7 @@ def test_what_is_written_elsewhere_is_told_how_it_is_here(
     ("text", "column", "hint"), [(t, c, h) for t, c, h in HABITS if h.startswith("write `")]
 )
 def test_what_a_hint_says_to_write_can_be_written(text: str, column: int, hint: str) -> None:
-    """The policy in a hint is one that compiles."""
+    """The policy in a hint compiles."""
     anybody = TargetMachine(8, lambda name: 1)
     for wanted in set(re.findall(r"`([^`]*)`", hint)) - {"and", "or", "not", "!=", "desc"}:
         compares = re.search(r" (?:~|=|!=|<|>|<=|>=) ", wanted)
@@ -538,7 +539,7 @@ def test_what_a_hint_says_to_write_can_be_written(text: str, column: int, hint: 
     ],
 )
 def test_a_unit_may_stand_apart_from_its_number(loose: str, canonical: str) -> None:
-    """A blank between a number and its unit changes nothing."""
+    """A blank between a number and its unit makes no difference."""
     found = compile_policy(loose, machine=MACHINE)
     assert isinstance(found, CompiledPolicy)
     assert found.text == canonical
@@ -556,7 +557,7 @@ def test_a_unit_may_stand_apart_from_its_number(loose: str, canonical: str) -> N
     ],
 )
 def test_what_a_word_processor_makes_is_told_in_plain_signs(character: str, hint: str) -> None:
-    """Typographic signs are refused with the plain one."""
+    """Typographic characters are refused, and the message has the plain one."""
     with pytest.raises(Fault, match="cannot be in a policy") as caught:
         compile_policy(f"slice 3{character}", machine=MACHINE)
     assert hint in caught.value.hint
@@ -576,5 +577,5 @@ def test_what_a_word_processor_makes_is_told_in_plain_signs(character: str, hint
     ],
 )
 def test_a_regular_expression_is_proposed_as_a_glob(regex: str, glob: str) -> None:
-    """The proposal is what a person would write for it."""
+    """The proposal is what a person would write."""
     assert glob_of_regex(regex) == glob

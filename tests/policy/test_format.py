@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Text to tree and back; and no text, however broken, brings more than a refusal."""
+"""From text to tree and back; broken text never causes more than a refusal."""
 
 import random
 import string
@@ -15,25 +15,25 @@ from scheduler_library.policy.syntax import PolicyProgram, UseLine
 
 from .programs import MACHINE, programs, use_lines
 
-# Drawing a program checks it once for each rule, so one example takes its time.
+# Drawing a program checks it once for each rule, so one example takes time.
 slowly = settings(deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @slowly
 @given(programs())
 def test_a_program_survives_being_written_and_read(program: PolicyProgram) -> None:
-    """What is parsed from a formatted program is that program."""
+    """Parsing a formatted program gives the same program."""
     assert parse(format_policy(program)) == program
 
 
 @given(use_lines)
 def test_a_use_line_survives_being_written_and_read(line: UseLine) -> None:
-    """What is parsed from a formatted `use` line is that line."""
+    """Parsing a formatted `use` line gives the same line."""
     assert parse(format_policy(line)) == line
 
 
 def _loosely(text: str, chance: random.Random) -> str:
-    """The same policy with other white space, comments and separators; its C as it was."""
+    """The same policy with other white space, comments and separators; its C is unchanged."""
     if " c " in f" {text}" or '"' in text:
         return f"  {text} # as it was\n"
     loose = text.replace("; ", chance.choice((";", " ;; ", "\n", " # why\n\t")))
@@ -47,7 +47,7 @@ def _loosely(text: str, chance: random.Random) -> str:
 def test_formatting_twice_changes_nothing_more(
     program: PolicyProgram, chance: random.Random
 ) -> None:
-    """However a policy is written, its canonical form is one and the same."""
+    """A policy has one canonical form, however it is written."""
     canonical = format_policy(program)
     once = format_policy(parse(_loosely(canonical, chance)))
     assert once == canonical
@@ -55,7 +55,7 @@ def test_formatting_twice_changes_nothing_more(
 
 
 def _answer(text: str) -> None:
-    """Holds the answer to a text to what is promised: a policy, or a refusal that helps."""
+    """Check that the answer to a text is a policy, or a refusal that helps."""
     fault = None
     try:
         compile_policy(text, machine=MACHINE)
@@ -99,7 +99,7 @@ def test_any_text_is_a_policy_or_refused_with_its_column(text: str) -> None:
 @settings(deadline=None, max_examples=1000)
 @given(st.binary())
 def test_any_bytes_are_a_policy_or_refused_with_its_column(data: bytes) -> None:
-    """Bytes that are no text at all are refused likewise."""
+    """This also holds for bytes that are no text at all."""
     _answer(data.decode("latin-1"))
 
 
@@ -108,7 +108,7 @@ def test_any_bytes_are_a_policy_or_refused_with_its_column(data: bytes) -> None:
 def test_a_policy_with_a_slip_is_a_policy_or_refused(
     program: PolicyProgram, data: st.DataObject
 ) -> None:
-    """A valid policy with a piece cut out, put in or doubled is never more than refused."""
+    """A valid policy with a piece removed, inserted or doubled is a policy or is refused."""
     text = format_policy(program)
     start = data.draw(st.integers(0, len(text)))
     end = data.draw(st.integers(start, min(len(text), start + 12)))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The C that globs become, compiled for this machine, against the standard library's globs."""
+"""The C of globs, compiled for this machine, compared with the standard library's globs."""
 
 import ctypes
 import re
@@ -19,7 +19,7 @@ from scheduler_library.policy.syntax import Binary, Name, Text
 
 from .programs import MACHINE
 
-# What the functions stand on.
+# What the functions depend on.
 BEFORE = """\
 #include <stdbool.h>
 #include <stdint.h>
@@ -27,7 +27,7 @@ BEFORE = """\
 typedef uint32_t u32;
 """
 FLAGS = ("-shared", "-fPIC", "-O1", "-fsanitize=undefined", "-fsanitize-trap=all")
-# Few letters, so that names and patterns often meet.
+# Few letters, so that names and patterns often match.
 NAMES = st.lists(st.text("ab.", max_size=15), min_size=50, max_size=50)
 PATTERNS = st.text("ab.*?", min_size=1, max_size=18).filter(
     lambda text: len(text.replace("*", "")) < 16
@@ -38,7 +38,7 @@ PATTERNS = st.text("ab.*?", min_size=1, max_size=18).filter(
 @settings(deadline=None, max_examples=25)
 @given(st.lists(PATTERNS, min_size=20, max_size=32, unique=True), NAMES)
 def test_globs_match_as_everywhere(patterns: list[str], names: list[str]) -> None:
-    """A name matches a pattern in the kernel just when it does in a shell."""
+    """A name matches a pattern in the kernel exactly when it does in a shell."""
     selector = format_expression(Binary("~", Name("comm"), Text("|".join(patterns))))
     policy = compile_policy(f"{selector} {{ idle }}", machine=MACHINE)
     assert isinstance(policy, CompiledPolicy)
@@ -58,6 +58,6 @@ def test_globs_match_as_everywhere(patterns: list[str], names: list[str]) -> Non
             matches = loaded[f"name_is_{number}"]
             matches.restype = ctypes.c_bool
             for name in names:
-                # As the kernel gives it: 16 bytes, the rest of them zero.
+                # As the kernel gives it: 16 bytes, padded with zeros.
                 found = matches(ctypes.create_string_buffer(name.encode(), 16))
                 assert found == fnmatchcase(name, pattern), (pattern, name)

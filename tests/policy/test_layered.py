@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Rules behind `use scx_layered` become its layer file, or are refused where they cannot."""
+"""Rules after `use scx_layered` become its layer file; rules that cannot are refused."""
 
 import json
 from typing import Any
@@ -24,7 +24,7 @@ def layers(rules: str) -> list[dict[str, Any]]:
 
 
 def test_a_policy_of_three_rules_is_a_layer_file() -> None:
-    """Names, alternatives, kinds and settings, as scx_layered reads them."""
+    """The file has names, alternatives, kinds and settings, as scx_layered reads them."""
     text = (
         'cgroup ~ "/system.slice/redis*" or comm ~ "redis*" { latency; preempt; slice 500us }; '
         "nice > 5 and uid = 1000 { weight 50; share <= 30%; order fifo }; * { slice 5ms }"
@@ -56,7 +56,7 @@ def test_a_policy_of_three_rules_is_a_layer_file() -> None:
 
 
 def test_what_is_said_for_everybody_is_in_each_layer() -> None:
-    """Properties outside of rules hold for all layers, and a rule's own goes first."""
+    """Properties outside of rules hold for all layers, and a rule's own property overrides them."""
     first, rest = layers("slice 4ms; order fifo; kthread { slice 1ms }")
     assert first["kind"] == {"Open": {"slice_us": 1000, "fifo": True}}
     assert rest["kind"] == {"Open": {"slice_us": 4000, "fifo": True}}
@@ -97,7 +97,7 @@ def test_what_is_said_for_everybody_is_in_each_layer() -> None:
 def test_selectors_become_alternatives_of_conditions(
     selector: str, matches: list[list[dict[str, Any]]] | None
 ) -> None:
-    """`and`, `or` and `not` are written out; what cannot be turned round is refused."""
+    """`and`, `or` and `not` are expanded; a condition that cannot be negated is refused."""
     text = f"{selector} {{ weight 50 }}"
     if matches is None:
         with pytest.raises(Fault, match="all but kernel threads"):
@@ -138,7 +138,7 @@ def test_selectors_become_alternatives_of_conditions(
     ],
 )
 def test_what_no_layer_can_be_is_refused_at_its_column(rules: str, column: int, words: str) -> None:
-    """The refusal says what can be written instead."""
+    """The refusal says what to write instead."""
     before = len("use scx_layered; ")
     with pytest.raises(Fault) as caught:
         layers(rules)
@@ -148,13 +148,13 @@ def test_what_no_layer_can_be_is_refused_at_its_column(rules: str, column: int, 
 
 
 def test_rules_and_a_layer_file_are_not_given_at_once() -> None:
-    """Which of the two would count cannot be known."""
+    """Nobody could know which of the two counts."""
     with pytest.raises(Fault, match="there are rules, and `layers`"):
         compile_policy("use scx_layered layers=/x; kthread { weight 2 }", machine=MACHINE)
 
 
 def test_only_a_scheduler_with_layers_takes_rules() -> None:
-    """Rules behind another one's `use` would be lost."""
+    """Rules after another scheduler's `use` would be lost."""
     with pytest.raises(Fault, match="'kthread' is not expected here") as caught:
         compile_policy("use scx_lavd; kthread { weight 2 }", machine=MACHINE)
     assert caught.value.where == "column 15"
@@ -162,7 +162,7 @@ def test_only_a_scheduler_with_layers_takes_rules() -> None:
 
 
 def test_the_canonical_form_has_the_rules() -> None:
-    """What was written loosely is one line, and gives the same layers."""
+    """A loosely written policy becomes one line with the same layers."""
     loose = "use scx_layered  verbose=true\n\n# why\nkthread {weight 20}\n* { slice 5 ms }\n"
     found = compile_policy(loose, machine=MACHINE)
     assert isinstance(found, Use)
@@ -172,6 +172,6 @@ def test_the_canonical_form_has_the_rules() -> None:
 
 
 def test_rules_of_layers_are_doubted_as_others_are() -> None:
-    """A rule that can never match is told here, too."""
+    """A rule that can never match is reported here, too."""
     found = compile_policy("use scx_layered; nice > 50 { weight 2 }", machine=MACHINE)
     assert [each.column for each in found.doubts] == [18]

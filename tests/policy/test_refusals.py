@@ -20,7 +20,7 @@ def refusal(text: str) -> Fault:
 
 
 def check(text: str, column: int, words: tuple[str, ...]) -> None:
-    """The refusal has its place, and all these words in it."""
+    """Check that the refusal has its place and all these words."""
     fault = refusal(text)
     assert fault.where == f"column {column}", fault.report()
     said = f"{fault.what}\n{fault.why}\n{fault.hint}"
@@ -29,7 +29,7 @@ def check(text: str, column: int, words: tuple[str, ...]) -> None:
         assert caret.index("^") <= len(line)
 
 
-# Text, column, and what the refusal says: of what is wrong, what was expected, what to do.
+# Text, column, and the refusal: what is wrong, what was expected, what to do.
 Case = tuple[str, int, tuple[str, ...]]
 
 MISSPELLED: list[Case] = [
@@ -266,7 +266,7 @@ C_BLOCKS: list[Case] = [
 def test_a_misspelled_word_is_named_with_the_nearest_known_one(
     text: str, column: int, words: tuple[str, ...]
 ) -> None:
-    """Who misspells a word is told where, and which words there are."""
+    """The refusal says where the misspelt word is, and which words exist."""
     check(text, column, words)
 
 
@@ -274,7 +274,7 @@ def test_a_misspelled_word_is_named_with_the_nearest_known_one(
 def test_types_and_units_that_do_not_fit_are_named(
     text: str, column: int, words: tuple[str, ...]
 ) -> None:
-    """Who mixes times, numbers, texts and conditions is told which is which."""
+    """If times, numbers, texts and conditions are mixed, the refusal says which is which."""
     check(text, column, words)
 
 
@@ -282,7 +282,7 @@ def test_types_and_units_that_do_not_fit_are_named(
 def test_values_out_of_bounds_are_told_with_their_bounds(
     text: str, column: int, words: tuple[str, ...]
 ) -> None:
-    """Who asks for what cannot be, or is not on this machine, is told what can."""
+    """A value that is impossible, or not available on this machine, is refused with its bounds."""
     check(text, column, words)
 
 
@@ -290,7 +290,7 @@ def test_values_out_of_bounds_are_told_with_their_bounds(
 def test_contradictions_are_named_with_both_sides(
     text: str, column: int, words: tuple[str, ...]
 ) -> None:
-    """Two things that cannot both be are refused, and both are named."""
+    """Two properties that contradict each other are refused, and both are named."""
     check(text, column, words)
 
 
@@ -298,7 +298,7 @@ def test_contradictions_are_named_with_both_sides(
 def test_texts_that_match_nothing_or_are_not_ended_are_refused(
     text: str, column: int, words: tuple[str, ...]
 ) -> None:
-    """Quotes, escapes, globs and names that cannot be meant are refused with the remedy."""
+    """Quotes, escapes, globs and names that make no sense are refused with the remedy."""
     check(text, column, words)
 
 
@@ -306,7 +306,7 @@ def test_texts_that_match_nothing_or_are_not_ended_are_refused(
 def test_what_is_written_otherwise_elsewhere_is_told_how_it_is_here(
     text: str, column: int, words: tuple[str, ...]
 ) -> None:
-    """Who writes as in another language, or stops half-way, is told how to go on."""
+    """For the syntax of another language, or half a line, the refusal says how to go on."""
     check(text, column, words)
 
 
@@ -314,23 +314,23 @@ def test_what_is_written_otherwise_elsewhere_is_told_how_it_is_here(
 def test_a_c_block_can_do_nothing_but_compute(
     text: str, column: int, words: tuple[str, ...]
 ) -> None:
-    """What reaches beyond the block, or never ends, is refused before any compiler sees it."""
+    """Code that reaches beyond the block, or never ends, is refused before any compiler sees it."""
     fault = refusal(text)
-    # A body may have lines; all of these are wrong in the first.
+    # A body may have several lines; all of these are wrong in the first.
     assert fault.where.removeprefix("line 1, ") == f"column {column}", fault.report()
     said = f"{fault.what}\n{fault.why}\n{fault.hint}"
     assert [each for each in words if each not in said] == [], fault.report()
 
 
 def test_a_place_in_a_longer_policy_has_its_line() -> None:
-    """In a policy of several lines the refusal says which."""
+    """In a policy of several lines the refusal says which line."""
     fault = refusal("slice 1ms\n# why\n  slyce 3ms\nidle")
     assert fault.where == "line 3, column 3"
     assert fault.details == ("  slyce 3ms", "  ^")
 
 
 def test_a_long_line_is_shown_around_the_trouble() -> None:
-    """The caret stands below the trouble, also where only a part of the line is shown."""
+    """The caret is below the problem, even if only a part of the line is shown."""
     fault = refusal(f"nice > 5 {{ idle }}; slice {'(' * 50}wiat{')' * 50}")
     line, caret = fault.details
     assert line[caret.index("^") :].startswith("wiat")
@@ -361,12 +361,12 @@ def test_a_long_line_is_shown_around_the_trouble() -> None:
     ids=lambda value: value[:30],
 )
 def test_no_size_is_too_much_for_a_refusal(text: str, what: str) -> None:
-    """Ten thousand rules, operators or braces are refused at once, and not by a traceback."""
+    """Ten thousand rules, operators or braces are refused at once, without a traceback."""
     assert what in refusal(text).what
 
 
 def test_rules_that_say_much_are_compared_soon() -> None:
-    """As many rules as there may be, each of many comparisons, are looked at without delay."""
+    """The greatest number of rules, each with many comparisons, is checked without delay."""
     rules = [
         " or ".join(f"nice < {100 * number + each}" for each in range(DEEPEST - 10))
         for number in range(MOST_RULES)
@@ -377,7 +377,7 @@ def test_rules_that_say_much_are_compared_soon() -> None:
 
 
 def test_rules_of_many_globs_are_compared_soon() -> None:
-    """The search for what is left to rules of many patterns comes to an end."""
+    """The search for tasks that remain for rules of many patterns ends."""
     rules = [
         'comm ~ "'
         + "|".join(f"a*b{rule}c{each}*" for each in range(32))

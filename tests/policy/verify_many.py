@@ -3,8 +3,8 @@
 
     python -m tests.policy.verify_many --count 3000 [--start 1] [--no-lab]
 
-Each thousand is one boot of the lab. Prints every policy that was accepted and then did not
-compile, or was refused by the verifier, and why; the status is 1 where there was one.
+Each thousand is one boot of the lab. Prints every accepted policy that then did not compile or
+that the verifier refused, and why; the status is 1 if there was one.
 """
 
 import argparse
@@ -34,7 +34,7 @@ def main() -> int:
     trouble = 0
     with tempfile.TemporaryDirectory(prefix="schedpilot-policies-") as place:
         work = Path(place)
-        # The sandboxed compiler is another user.
+        # The sandboxed compiler runs as another user.
         work.chmod(0o755)
         target = lab_target(work)
         for first in range(0, options.count, AT_ONCE):
