@@ -2,8 +2,8 @@
 """Why a scheduler was ejected, and what to change: for the kernel's messages, and the simulator's
 own.
 
-The messages are those of kernel/sched/ext.c, so the same table explains the end of a scheduler on a
-real kernel.
+The messages are those of kernel/sched/ext/ext.c (kernel/sched/ext.c before 7.2), so the same table
+explains the end of a scheduler on a real kernel.
 """
 
 import re

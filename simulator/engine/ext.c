@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * sched_ext: kernel/sched/ext.c around a scheduler's callbacks, in the same order. Messages
- * that end a scheduler have the words of kernel 7.3. Left out: bypass mode, sub-schedulers,
- * core scheduling.
+ * sched_ext: what the kernel does around a scheduler's callbacks, in the same order. Its source is
+ * kernel/sched/ext/ext.c since 7.2, and was kernel/sched/ext.c before. Messages that end a
+ * scheduler have the words of kernel 7.3. Left out: bypass mode, sub-schedulers, core scheduling.
  */
 #include "kernel.h"
 
