@@ -215,6 +215,24 @@ def churn(scene: Scene, seconds: float) -> dict[str, float]:
     return {"made and removed": float(2 * made)}
 
 
+def deep(scene: Scene, seconds: float) -> dict[str, float]:
+    """A thousand groups, four deep; two leaves at the far ends compete, 100 beside 300."""
+    for first in range(10):
+        scene.group(f"d{first}")
+        for second in range(10):
+            scene.group(f"d{first}/{second}")
+            for third in range(9):
+                scene.group(f"d{first}/{second}/{third}")
+    leaves = {
+        "100": scene.group("d0/0/0/leaf", cpu_weight=100),
+        "300": scene.group("d0/0/0/other", cpu_weight=300),
+        "far": scene.group("d9/9/8/leaf"),
+    }
+    for group in leaves.values():
+        scene.hogs(group, 2)
+    return usage(leaves, seconds)
+
+
 Play = Callable[[Scene, float], dict[str, float]]
 
 
@@ -249,6 +267,7 @@ SCENES: dict[str, Play] = {
     "crowded": crowded,
     "changed": changed,
     "churn": churn,
+    "deep": deep,
 }
 
 

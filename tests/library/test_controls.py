@@ -36,7 +36,7 @@ LEVELS = {"low": 100, "high": 400}
 INNER = {"high/100": 100, "high/300": 300}
 SHOWN = (
     *("weights", "levels", "mixed", "idle"),
-    *("quota 20", "quota 50", "quota 150", "crowded", "changed", "churn"),
+    *("quota 20", "quota 50", "quota 150", "crowded", "changed", "churn", "deep"),
 )
 
 
@@ -91,6 +91,9 @@ def check(run: dict[str, Any]) -> None:
         assert 100 * found["limited"] == pytest.approx(20, rel=QUOTA_OFF), run
         # The other group may have what the limited one may not use.
         assert found["free"] > 1.5, run
+    if found := run.get("deep"):
+        assert off(found, {"100": 100, "300": 300}) <= POINTS, run
+        assert points(found["far"], sum(found.values())) == pytest.approx(50, abs=POINTS), run
     if found := run.get("idle"):
         assert found["idle"] < 0.2 < 1.5 < found["usual"], run
 
