@@ -40,10 +40,8 @@ SHOWN = (
 )
 
 
-def play(
-    target: Target, folder: Path, names: Sequence[str], seconds: float, *scenes: str
-) -> list[dict[str, Any]]:
-    """Play the scenes under these schedulers in one guest; return the CPUs of each group."""
+def built(target: Target, folder: Path, names: Sequence[str]) -> dict[str, bytes]:
+    """An object for each scheduler of the library and each policy, by its file's name."""
     objects = {}
     for name in names:
         if name in POLICIES:
@@ -52,10 +50,16 @@ def play(
             source: Path | str = policy.source
         else:
             source = Path(f"scheduler_library/schedulers/{name}/{name}.bpf.c")
-        if name != DEFAULT:
-            built = target.build(source, folder, name=f"{name}.bpf.c")
-            built.require()
-            objects[f"{name}.bpf.o"] = (folder / f"{name}.bpf.o").read_bytes()
+        target.build(source, folder, name=f"{name}.bpf.c").require()
+        objects[f"{name}.bpf.o"] = (folder / f"{name}.bpf.o").read_bytes()
+    return objects
+
+
+def play(
+    target: Target, folder: Path, names: Sequence[str], seconds: float, *scenes: str
+) -> list[dict[str, Any]]:
+    """The scenes under these schedulers, one after the other in one guest: CPUs of each group."""
+    objects = built(target, folder, [name for name in names if name != DEFAULT])
     words = ["python", "-m", "tests.library.guest_controls", "--objects", "/run/lab/files"]
     words += ["--seconds", str(seconds), *(["--scenes", ",".join(scenes)] if scenes else [])]
     done = run_in_lab(
@@ -120,6 +124,31 @@ def test_every_scheduler_keeps_what_the_tree_grants(target: Target, tmp_path: Pa
     sys.stdout.write("".join(f"{row(run)}\n" for run in runs))
     for run in runs[1:]:
         check(run)
+
+
+@pytest.mark.vm
+@pytest.mark.long
+@pytest.mark.parametrize("name", ["fair", "plain"])
+def test_settings_of_systemd_units_hold(target: Target, tmp_path: Path, name: str) -> None:
+    """CPUWeight=, CPUQuota= and AllowedCPUs=, by cpu.stat and as systemd-cgtop shows them."""
+    objects = built(target, tmp_path, (name,))
+    done = run_in_lab(
+        ["python", "-m", "tests.library.guest_units", f"/run/lab/files/{name}.bpf.o", "8"],
+        cpus=CPUS,
+        systemd=True,
+        files=objects,
+        timeout=300,
+    )
+    assert done.status == 0, done.error_text + done.text
+    seen = json.loads(done.text.splitlines()[-1])
+    assert seen["trouble"] == [], seen
+    cpus = seen["cpus"]
+    assert cpus["sp-limited"] == pytest.approx(0.2, rel=QUOTA_OFF), seen
+    # What the quota leaves is divided 100:400:100, and the last of them has one CPU of two.
+    assert off(cpus, {"sp-light": 100, "sp-heavy": 400, "sp-pinned": 100}) <= POINTS, seen
+    for unit, shown in seen["cgtop"].items():
+        assert shown / 100 == pytest.approx(cpus[unit], abs=0.25), seen
+    assert len(seen["cgtop"]) == len(cpus), seen
 
 
 def row(run: dict[str, Any]) -> str:

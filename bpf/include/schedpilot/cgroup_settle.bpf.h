@@ -26,7 +26,7 @@
 /* How far a group may be ahead of its share, ns of CPU time. */
 #define TOLERANCE_NS 4000000ULL
 /* A group that wanted less than its share may be this far behind, ns of CPU time. */
-#define BEHIND_NS 8000000ULL
+#define BEHIND_NS 20000000ULL
 /* A released task runs about this long before its group is looked at again, ns. */
 #define GRANT_NS 4000000
 /* Without a limit, this many tasks of a group are released at once. */
