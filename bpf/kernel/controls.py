@@ -229,16 +229,22 @@ def _folders(folder: bytes, most: int) -> list[bytes]:
         return []
 
 
-def read_controls(mount: Path | None = None, *, most: int = MOST_GROUPS) -> ControlsInUse:
+def read_controls(
+    mount: Path | None = None,
+    *,
+    most: int = MOST_GROUPS,
+    first_version: Iterable[Path] = FIRST_VERSION,
+) -> ControlsInUse:
     """Walk the groups from the root on, level by level, as far as controllers are enabled.
 
     `mount` is where the unified hierarchy is, found if not given. The root itself has limits only
     in a container, where it is a group of the host's. Takes some 50 µs for each group.
     """
     mount = mount or mounted()
-    if mount is None or not read_file(bytes(mount), b"cgroup.controllers").strip():
-        if any(each.is_dir() for each in FIRST_VERSION):
-            return ControlsInUse(unread="the CPU controller is in a hierarchy of cgroup v1")
+    controllers = read_file(bytes(mount), b"cgroup.controllers").split() if mount else []
+    if b"cpu" not in controllers and any(each.is_dir() for each in first_version):
+        return ControlsInUse(unread="the CPU controller is in a hierarchy of cgroup v1")
+    if mount is None:
         return ControlsInUse(unread="there are no cgroups of version 2")
     groups, setting = 0, []
     root = bytes(mount)
@@ -247,11 +253,11 @@ def read_controls(mount: Path | None = None, *, most: int = MOST_GROUPS) -> Cont
     waiting = deque([(b"/", own)])
     read = 0
     while waiting and read < most:
-        path, controllers = waiting.popleft()
+        path, enabled = waiting.popleft()
         read += 1
         folder = root + path.rstrip(b"/")
-        groups += b"cpu" in controllers
-        found = _read_group(folder, path, controllers)
+        groups += b"cpu" in enabled
+        found = _read_group(folder, path, enabled)
         if found.sets_something:
             setting.append(found)
         # A controller is in the groups below only if it is enabled for them here.

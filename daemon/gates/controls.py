@@ -28,7 +28,7 @@ from daemon.gates.kernel_types import types_for
 from process import Fault, named_path
 
 # How long one reading of the cgroups is used, seconds. A candidate is judged anew each time.
-FRESH_S = 5.0
+FRESH_S = 1.0
 # Options of third-party schedulers without which they ignore a control that they have a callback
 # for (scx_lavd).
 _SWITCHES = {"enable-cpu-bw": ResourceControl.MAX}

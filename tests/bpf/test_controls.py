@@ -133,9 +133,13 @@ def test_units_are_said_in_their_own_words() -> None:
 
 def test_without_the_second_version_that_is_said(tmp_path: Path) -> None:
     """A machine whose controllers are elsewhere is not one that uses nothing."""
-    (tmp_path / "cgroup.controllers").write_text("\n")
-    assert read_controls(tmp_path).unread
-    assert read_controls(tmp_path / "nowhere").unread
+    first = tmp_path / "cpu"
+    first.mkdir()
+    (tmp_path / "cgroup.controllers").write_text("memory pids\n")
+    assert "v1" in read_controls(tmp_path, first_version=[first]).unread
+    assert read_controls(tmp_path, first_version=[]) == ControlsInUse()
+    (tmp_path / "cgroup.controllers").write_text("cpu memory\n")
+    assert read_controls(tmp_path, first_version=[first]) == ControlsInUse()
 
 
 @pytest.mark.parametrize(
