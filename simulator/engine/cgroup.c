@@ -78,6 +78,19 @@ void enter_cgroup(struct task *t, u32 number)
 	p->sched_task_group = &places[number].group;
 }
 
+static void set_up(struct task_group *group, const struct cgroup_plan *plan)
+{
+	group->scx.weight = plan->weight;
+	group->idle = group->scx.idle = plan->idle;
+	set_bandwidth(group, &plan->bandwidth);
+}
+
+/* As mkdir leaves it. */
+static const struct cgroup_plan fresh = {
+    .weight = 100,
+    .bandwidth = {.quota_ns = NEVER, .period_ns = 100000000},
+};
+
 void make_cgroups(void)
 {
 	places = room(sim.want.nr_cgroups * sizeof(*places));
@@ -94,9 +107,10 @@ void make_cgroups(void)
 		cgroup->self.cgroup = cgroup;
 		cgroup->subsys[cpu_cgrp_id] = &place->group.css;
 		place->group.css.cgroup = cgroup;
-		place->group.scx.weight = plan->weight;
-		place->group.idle = place->group.scx.idle = plan->idle;
-		set_bandwidth(&place->group, &plan->bandwidth);
+		if (place->there)
+			set_up(&place->group, plan);
+		else
+			set_up(&place->group, &fresh);
 		place->tasks.dfl_cgrp = cgroup;
 		place->tasks.subsys[cpu_cgrp_id] = &place->group.css;
 		if (above) {
@@ -114,11 +128,23 @@ void make_cgroups(void)
 
 void add_cgroup(u32 number)
 {
+	struct cgroup_plan *plan = &sim.want.cgroups[number];
+
 	if (!places[parent_of(number)].there)
 		return;
 	places[number].there = true;
-	if (sim.ops)
-		ext_cgroup_comes(number);
+	if (!sim.ops)
+		return;
+	/* Its files are written right after the mkdir. */
+	ext_cgroup_comes(number);
+	if (sim.over)
+		return;
+	change_cgroup(&(struct cgroup_change){
+	    .cgroup = number, .setting = SET_WEIGHT, .weight = plan->weight});
+	change_cgroup(
+	    &(struct cgroup_change){.cgroup = number, .setting = SET_IDLE, .idle = plan->idle});
+	change_cgroup(&(struct cgroup_change){
+	    .cgroup = number, .setting = SET_BANDWIDTH, .bandwidth = plan->bandwidth});
 }
 
 bool remove_cgroup(u32 number)

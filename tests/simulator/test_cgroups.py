@@ -121,7 +121,10 @@ def test_a_scheduler_hears_of_weights_quotas_and_idle_as_from_the_kernel(bench: 
         (350, "idle 0"),
         (400, "weight 500"),
         (450, "quota -1 period 100000 burst 0"),
-        (500, "init weight 50 idle 1 quota 150000 period 100000 burst 0"),
+        (500, "init weight 100 idle 0 quota -1 period 100000 burst 0"),
+        (500, "weight 50"),
+        (500, "idle 1"),
+        (500, "quota 150000 period 100000 burst 0"),
         (800, "idle 0"),
     ]
 
