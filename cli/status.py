@@ -65,6 +65,8 @@ def show_status(*, json: bool) -> None:
     ]
     if status.loaded and status.loaded.policy:
         rows.append(("policy", status.loaded.policy))
+    if status.power:
+        rows.append(("power", plain(status.power, 80)))
     rows += [("kept", plain(kept_text(each), 500, _kept_style(each.state))) for each in status.kept]
     if status.foreign:
         rows.append(("foreign", plain(f"{status.foreign} (left alone)", style="yellow")))

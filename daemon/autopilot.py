@@ -27,6 +27,7 @@ from daemon.decide.detect import DetectState, Recovery
 from daemon.decide.guard import Kept, kept_of
 from daemon.decide.interval import IntervalFacts, IntervalState
 from daemon.decide.observation import Observation
+from daemon.decide.power import RegimeMemory
 from daemon.gates.candidates import Candidate, Publish
 from daemon.gates.telling import stopped_reason
 from daemon.lifecycle.attachment import ExitReason, Loadable, thrown_out
@@ -92,6 +93,8 @@ class Autopilot:
         # What ran before the kept scheduler.
         self._previous: Loadable | None = None
         self._restarts: list[float] = []
+        # Baselines under other power regimes.
+        self._regimes = RegimeMemory()
 
     @property
     def detection(self) -> DetectState:
@@ -466,6 +469,28 @@ class Autopilot:
             scheduler=loaded.what.name,
             workload=workload,
             reason=reason,
+        )
+
+    async def power_changed(self, before: str, regime: str) -> None:
+        """Another power regime: with its own baselines, and what is kept for it.
+
+        What a person holds stays, and a trial across the change says nothing.
+        """
+        said = f"the power regime is {regime or 'unknown'}, before it was {before or 'unknown'}"
+        await self._trials.end(f"could not be measured: {said}", unmeasured=True)
+        loaded = self._loader.loaded
+        ours = loaded is not None and loaded.why == "kept"
+        stays = self._keeping.power_changed(regime, loaded.what.candidate if loaded else "")
+        self._regimes, detection = self._regimes.switched(before, self._state.detection, regime)
+        self._state = IntervalState(detection, stays)
+        self._previous = None
+        if ours and stays is None:
+            await self._loader.unload()
+            assert loaded is not None
+            said += f"; {loaded.what.name} was kept for that, and was unloaded"
+        self._changed_at = time.time()
+        self._publish(
+            EventKind.POWER, said, scheduler=loaded.what.name if loaded else "", reason=said
         )
 
     def changed(self) -> None:

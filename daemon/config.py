@@ -130,6 +130,13 @@ class KeepTable(SettingsTable):
     after_reboot: Annotated[AfterReboot, Field(strict=False)] = AfterReboot.TRIAL
 
 
+class PowerTable(SettingsTable):
+    """Power sources and power profiles."""
+
+    # Each has its own baselines and its own kept scheduler.
+    regimes: bool = True
+
+
 class AdvisorTable(SettingsTable):
     """Requirements for an advisor. Its own settings are in `agent.toml`."""
 
@@ -159,6 +166,7 @@ class Config(SettingsTable):
     gates: GatesTable = GatesTable()
     prepare: PrepareTable = PrepareTable()
     keep: KeepTable = KeepTable()
+    power: PowerTable = PowerTable()
     advisor: AdvisorTable = AdvisorTable()
     objective: Annotated[tuple[ObjectiveEntry, ...], Field(strict=False, max_length=200)] = ()
     ignore: Annotated[tuple[IgnoreEntry, ...], Field(strict=False, max_length=500)] = ()

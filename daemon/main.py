@@ -51,6 +51,7 @@ from daemon.service.events import EventLog
 from daemon.service.notify import Notifier
 from daemon.service.server import listen, serve_on
 from daemon.signals.quotas import QuotaReader, QuotaSource
+from daemon.signals.power import PowerWatch
 from daemon.signals.recordings import Recordings
 from daemon.signals.suspended import SuspendedTime
 from daemon.signals.watch import LinesSource, Watch
@@ -88,6 +89,16 @@ class AllGates(Passing, Shared, Protocol):
     """The gates, and the shared part of all candidates there."""
 
 
+class PowerRegimes(Protocol):
+    """The part of `daemon.signals.power.PowerWatch` that is used here."""
+
+    @property
+    def regime(self) -> str: ...
+    def settled(self, now: float) -> str: ...
+    async def first(self) -> str: ...
+    async def run(self) -> None: ...
+
+
 @dataclass(frozen=True)
 class DaemonParts:
     """The parts that touch the machine; a test replaces them by fakes.
@@ -105,6 +116,7 @@ class DaemonParts:
     suspended: SuspendedTime | None = None
     boot: Callable[[], Boot] = read_boot
     quotas: Callable[[], QuotaSource] = QuotaReader
+    power: Callable[..., PowerRegimes] = PowerWatch
 
 
 class Daemon:
@@ -117,6 +129,7 @@ class Daemon:
         self.config = config
         self.log = log
         self._read_boot = parts.boot
+        self.power = parts.power(enabled=config.power.regimes)
         self.notifier = notifier
         self.stop = asyncio.Event()
         self._troubles: dict[str, None] = {}
@@ -281,8 +294,15 @@ class Daemon:
         if self.watch.line is not None:
             self.process_facts.interval(self.watch.line)
             self.preparation.observe(self.watch.line.machine, self.watch.line.interval_s)
+        await self._look_at_power(observation.at)
         await self.autopilot.observe(observation)
         self.keeping.observe(observation)
+
+    async def _look_at_power(self, now: float) -> None:
+        before = self.power.regime
+        regime = self.power.settled(now)
+        if regime != before:
+            await self.autopilot.power_changed(before, regime)
 
     def _episode_changed(self, episode: Episode) -> None:
         self.history_writer.episode(episode)
@@ -361,6 +381,7 @@ class Daemon:
                 asyncio.create_task(self.preparation.run()),
                 asyncio.create_task(self.watch.run()),
                 asyncio.create_task(self.keeping.run()),
+                asyncio.create_task(self.power.run()),
                 asyncio.create_task(self.notifier.watch(self.watch.healthy)),
             ]
             # Not after the servers have ended: an open request may delay them for a while, and the
@@ -389,7 +410,8 @@ class Daemon:
 
     async def find_kept(self) -> None:
         """Find in the store what was kept; `keeping.look` says what becomes of it."""
-        self.keeping.start(await asyncio.to_thread(self._read_boot))
+        regime = await self.power.first()
+        self.keeping.start(await asyncio.to_thread(self._read_boot), regime)
 
     def _ready(self) -> None:
         kernel = self.loader.kernel()

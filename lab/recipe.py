@@ -44,6 +44,8 @@ PACKAGES = (
     "dbus",
     "udev",
     "kmod",
+    # power profiles on the system bus; D-Bus starts it when somebody asks for it
+    "power-profiles-daemon",
     "util-linux",
     "iproute2",
     "procps",

@@ -145,6 +145,18 @@ def skip(state: DetectState, observation: Observation) -> DetectState:
     )
 
 
+def afresh(state: DetectState) -> DetectState:
+    """The baselines alone: nothing is degraded, and no streak goes on."""
+
+    def anew(track: Track) -> Track:
+        return replace(track, lasting=STILL, degradation=None, uncalm=0)
+
+    return DetectState(
+        {name: anew(track) for name, track in state.workloads.items()},
+        {key: anew(track) for key, track in state.objectives.items()},
+    )
+
+
 # ---------------------------------------------------------------- against the baseline
 
 

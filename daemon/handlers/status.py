@@ -75,6 +75,7 @@ class StatusHandler:
             ),
             loaded=self._loaded(),
             kept=self._keeping.views(),
+            power=self._keeping.regime,
             foreign=self._loader.foreign(),
             trial=trial.id if trial else "",
             episode=episode.id if episode else "",

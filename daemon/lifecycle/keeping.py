@@ -123,9 +123,9 @@ class Keeping:
 
     # ------------------------------------------------------------ bringing it back
 
-    def start(self, boot: Boot) -> None:
-        """The daemon has started, in this run of the machine."""
-        self._boot = boot
+    def start(self, boot: Boot, regime: str = "") -> None:
+        """The daemon has started, in this run of the machine and under this power regime."""
+        self._boot, self._regime = boot, regime
         started = self._file.state.started(boot)
         if started != self._file.state:
             self._file.become(started)
@@ -137,6 +137,25 @@ class Keeping:
             await self.look()
             await self._wake.wait()
             self._wake.clear()
+
+    def power_changed(self, regime: str, loaded: str) -> Kept | None:
+        """Another power regime: what is kept for it waits for a decision.
+
+        Returns it, for the guard, if it is what is loaded (the id of a candidate): then it stays.
+        """
+        self._regime = regime
+        self._file.become(self._file.state.stopped())
+        self._await_decision()
+        record = self._record
+        if record is None or record.candidate != loaded or record.boot != self._boot:
+            return None
+        try:
+            kept = record.kept(time.time())
+        except Fault:
+            return None
+        self._settled()
+        self._file.become(self._file.state.tried(regime, self._boot))
+        return kept
 
     def observe(self, observation: Observation) -> None:
         """An interval has gone by."""
@@ -224,16 +243,21 @@ class Keeping:
     async def _prove(self, record: KeptRecord) -> None:
         """Pass it through the gates; their caches answer where nothing has changed."""
         self._proved_at = time.time()
+        regime = self._regime
         try:
             candidate = await self._candidates.create(record.request)
             digest = await asyncio.to_thread(object_digest, candidate)
         except Fault as fault:
+            if regime != self._regime:
+                return
             refused = fault.type in _REFUSALS
             self._proof = (
                 KeptProof(refused=str(fault)) if refused else KeptProof(hindered=str(fault))
             )
             return
         self._gates_met(candidate)
+        if regime != self._regime:
+            return  # another record waits now
         self._candidate = candidate
         stopped = candidate.proof.stopped_by
         reason = stopped_reason(candidate.proof) if stopped else ""
@@ -253,7 +277,7 @@ class Keeping:
         except Fault as fault:
             self._give_up(record, f"this version cannot read how it was judged: {fault}")
             return
-        what = self._candidate.loadable()
+        what, regime = self._candidate.loadable(), self._regime
         self._file.become(self._file.state.put_back(self._regime, self._boot, now))
         try:
             await self._loader.load(what, "kept")
@@ -268,6 +292,9 @@ class Keeping:
         loaded = self._loader.loaded
         if loaded is None or loaded.what.candidate != what.candidate:
             return  # somebody was faster, and has said so
+        if regime != self._regime:
+            await self._loader.unload()
+            return
         self._settled()
         self._resumed(kept)
         self._publish(
@@ -427,6 +454,11 @@ class Keeping:
 
     # ------------------------------------------------------------ for clients
 
+    @property
+    def regime(self) -> str:
+        """The power regime in force."""
+        return self._regime
+
     def views(self) -> list[KeptView]:
         """Everything that is kept, and what is done with it now."""
         return [self._view(regime, pair.now) for regime, pair in self._file.state.regimes.items()]
@@ -434,7 +466,8 @@ class Keeping:
     def _view(self, regime: str, record: KeptRecord) -> KeptView:
         reason, until, state = "", 0.0, KeptViewState.RUNNING
         if regime != self._regime:
-            state, reason = KeptViewState.ELSEWHERE, f"it is kept for the power regime {regime!r}"
+            state = KeptViewState.ELSEWHERE
+            reason = f"the power regime is {self._regime or 'unknown'}"
         elif self._pending:
             state, reason = KeptViewState.WAITING, "the gates pass it again"
         elif self._trial:

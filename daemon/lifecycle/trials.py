@@ -332,12 +332,17 @@ class Trials:
         self._running = trial
         self._task = asyncio.create_task(self._run(trial))
 
-    async def end(self, reason: str) -> bool:
-        """Stop the running trial and wait until the previous scheduler is back."""
+    async def end(self, reason: str, *, unmeasured: bool = False) -> bool:
+        """Stop the running trial and wait until the previous scheduler is back.
+
+        `unmeasured`: what was measured so far says nothing about the candidate.
+        """
         trial, task = self._running, self._task
         if trial is None or task is None:
             return False
         if trial.stop is not None and not trial.stop.done():
+            if unmeasured:
+                trial.ending, trial.reason = TrialChange.UNMEASURED, reason
             trial.stop.set_result(reason)
         await asyncio.wait([task])
         return True
@@ -632,7 +637,7 @@ class Trials:
     async def _first(
         self, trial: Trial, what: Awaitable[Result], patience_s: float
     ) -> Result | None:
-        """`what`, unless the trial is stopped (None, with a verdict) or its scheduler leaves.
+        """`what`, unless the trial is stopped (None, with its end noted) or its scheduler leaves.
 
         Raises:
             Ejected: a scheduler of the trial left the kernel.
@@ -661,6 +666,8 @@ class Trials:
                 ran_s = time.monotonic() - self._enabled_at
                 raise Ejected(lost, gone, ran_s=ran_s, late_s=usual_late_s)
             if trial.stop.done():
+                if trial.ending is TrialChange.UNMEASURED:
+                    return None
                 trial.verdict = stopped(trial.windows, trial.objective, trial.stop.result())
                 return None
             if waited.done():

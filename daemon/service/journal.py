@@ -90,6 +90,7 @@ ENTRIES: Mapping[EventKind, JournalEntry] = {
     EventKind.NOT_PUT_BACK: JournalEntry(
         "5390339923a95c03d104a727a4ddbc0e", JournalPriority.WARNING
     ),
+    EventKind.POWER: JournalEntry("3a315bf77eac6c18fec29ec96e2e2967", JournalPriority.NOTICE),
     EventKind.SAVED: JournalEntry("6ebd37d5356a48aa93724a6554f6da18", JournalPriority.NOTICE),
     EventKind.ROLLBACK: JournalEntry("b6abd02a01db4dd387cdf3d249a56f5a", JournalPriority.WARNING),
     EventKind.UNMEASURED: JournalEntry("3d8f5c1e7a9b4f26b0c47e92d15a6f83", JournalPriority.NOTICE),

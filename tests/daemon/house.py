@@ -223,6 +223,24 @@ class Sleep:
 
 
 @dataclass
+class FakePower:
+    """The machine's power: what a test says, at once."""
+
+    now: str = ""
+    regime: str = ""
+
+    def settled(self, now: float) -> str:
+        self.regime = self.now
+        return self.regime
+
+    async def first(self) -> str:
+        return self.settled(0.0)
+
+    async def run(self) -> None:
+        pass
+
+
+@dataclass
 class House:
     """The daemon and the fakes. `serves`: run-queue delay p99 by the scheduler's name."""
 
@@ -233,6 +251,7 @@ class House:
     events: list[Event]
     sleep: Sleep
     quotas: FakeQuotas
+    power: FakePower
     serves: dict[str, float] = field(default_factory=lambda: {"": USUAL_US})
     lines: list[str] = field(default_factory=list)
     _dice: Any = field(default_factory=lambda: seeded(7))
@@ -381,6 +400,7 @@ async def house(
     *,
     boot: Boot = BOOT,
     now: float = START,
+    power: str = "",
     **tables: dict[str, Any],
 ) -> AsyncIterator[House]:
     """A watching daemon in this folder. `tables` are those of its configuration.
@@ -396,7 +416,7 @@ async def house(
         **tables,
         "daemon": {**places, "autonomy": Autonomy.AUTO, **tables.get("daemon", {})},
     }
-    signals, sleep = FakeSignals(), Sleep()
+    signals, sleep, supply = FakeSignals(), Sleep(), FakePower(power)
     loaders: list[FakeLoader] = []
     events: list[Event] = []
 
@@ -415,13 +435,14 @@ async def house(
         suspended=SuspendedTime(sleep),
         boot=lambda: boot,
         quotas=lambda: quotas,
+        power=lambda **_: supply,
     )
     log = EventLog(events.append, clock=clock)
     daemon = Daemon(Config.model_validate(given), log, Notifier(), parts)
     await daemon.find_kept()
     watching = asyncio.create_task(daemon.watch.run())
     try:
-        yield House(daemon, loaders[0], signals, clock, events, sleep, quotas)
+        yield House(daemon, loaders[0], signals, clock, events, sleep, quotas, supply)
     finally:
         watching.cancel()
         await daemon.trials.end("the test is over")

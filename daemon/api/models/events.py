@@ -31,6 +31,7 @@ class EventKind(StrEnum):
     KEPT = "kept"
     PUT_BACK = "put-back"
     NOT_PUT_BACK = "not-put-back"
+    POWER = "power-regime"
     SAVED = "saved"
     ROLLBACK = "rollback"
     UNMEASURED = "unmeasured"

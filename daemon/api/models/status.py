@@ -99,6 +99,8 @@ class StatusView(Answer):
     kernel: KernelView
     loaded: LoadedScheduler | None = None
     kept: list[KeptView] = Field(default_factory=list)
+    # The power regime, such as `battery/power-saver`; empty on a machine without one.
+    power: str = ""
     foreign: str = ""
     trial: str = ""
     episode: str = ""
