@@ -29,6 +29,7 @@ SHADES = ("#eedd88", "#aaaa00", "#ee8866", "#99ddff", "#44bb99", "#ffaabb", "#bb
 WORD_COLOURS = {
     "degraded": "#b45309",
     "kept": "#15803d",
+    "put back": "#15803d",
     "recovered": "#15803d",
     "rolled back": "#b91c1c",
     "ejected": "#b91c1c",

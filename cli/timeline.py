@@ -24,6 +24,8 @@ DECISIONS = {
     EventKind.TRIAL_STARTED: "trial",
     EventKind.VERDICT: "verdict",
     EventKind.KEPT: "kept",
+    EventKind.PUT_BACK: "put back",
+    EventKind.POWER: "power regime",
     EventKind.ROLLBACK: "rolled back",
     EventKind.UNMEASURED: "not measured",
     EventKind.EJECTED: "ejected",

@@ -8,6 +8,7 @@ between is not mistaken about what it may put back.
 
 import asyncio
 import hashlib
+import logging
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -42,6 +43,7 @@ from daemon.lifecycle.state_file import StateFile
 from daemon.lifecycle.trials import Trial, Trials
 from process import Fault, FaultType
 
+_log = logging.getLogger("schedpilotd.keeping")
 FILE = "kept.json"
 # A proof that could not be made is tried again after this time, seconds.
 PROVE_AGAIN_S = 60.0
@@ -134,7 +136,11 @@ class Keeping:
     async def run(self) -> None:
         """Decide, now and whenever something may have changed; for ever."""
         while True:
-            await self.look()
+            try:
+                await self.look()
+            except Exception:  # noqa: BLE001 - logged with its traceback
+                # A defect here must not end it: what is kept would never come back.
+                _log.exception("a defect while bringing back what was kept")
             await self._wake.wait()
             self._wake.clear()
 

@@ -182,13 +182,13 @@ class PowerWatch:
             )
             if profile := profile_name(answer.data[0]):
                 return profile
-        except (Fault, ValidationError):
+        except (Fault, OSError, ValidationError):
             pass
         for name, path, interface in PROFILES:
             words = ("org.freedesktop.DBus.Properties", "Get", "ss", interface, "ActiveProfile")
             try:
                 found = _BusProperty.model_validate_json(self._ask(name, path, *words))
-            except (Fault, ValidationError):
+            except (Fault, OSError, ValidationError):
                 continue
             if profile := profile_name(found.data[0].data):
                 return profile

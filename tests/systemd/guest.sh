@@ -104,11 +104,39 @@ saw_become disabled-after-kill 'grep -qx disabled /sys/kernel/sched_ext/state'
 saw_become restarted "! systemctl show -P MainPID schedpilotd | grep -qxE '0|$killed'"
 saw_become answers 'schedpilot status'
 
-# Stopped with a scheduler loaded: what was there before is back when `stop` returns.
-saw run-third schedpilot run fifo
+# A power profile, by the real service on the system bus, is a regime with its own kept scheduler.
+status() { echo "schedpilot status --json | jq -e '$1'"; }
+profile() {
+	saw "$1" busctl set-property org.freedesktop.UPower.PowerProfiles /org/freedesktop/UPower/PowerProfiles \
+		org.freedesktop.UPower.PowerProfiles ActiveProfile s "$2"
+}
+saw power-start systemctl start power-profiles-daemon
+saw_become power-seen "$(status '.power == "balanced"')"
+saw keep /usr/lib/schedpilot/venv/bin/python "$tree/keeps.py" fifo
+saw state-kept cat /sys/kernel/sched_ext/state
+profile power-saver power-saver
+saw_become power-saver-seen "$(status '.power == "power-saver" and .loaded == null')"
+saw state-saver cat /sys/kernel/sched_ext/state
+saw status-saver schedpilot status --json
+profile power-balanced balanced
+saw_become power-back "$(status '.power == "balanced" and .loaded.why == "kept"')"
+
+# Killed with a kept scheduler: the next daemon puts it back, under all restrictions.
+killed=$(systemctl show -P MainPID schedpilotd)
+systemctl kill --kill-whom=main --signal=KILL schedpilotd
+saw_become restarted-kept "! systemctl show -P MainPID schedpilotd | grep -qxE '0|$killed'"
+saw_become put-back "$(status '.loaded.why == "kept"')"
+saw ops-put-back cat /sys/kernel/sched_ext/root/ops
+journalctl --sync
+saw journal-put-back journalctl -t schedpilotd SCHEDPILOT_EVENT=put-back -o json --no-pager
+saw journal-power journalctl -t schedpilotd SCHEDPILOT_EVENT=power-regime -o json --no-pager
+
+# Stopped with it loaded: what was there before is back when `stop` returns.
 saw stop systemctl stop schedpilotd
 saw state-stopped cat /sys/kernel/sched_ext/state
 saw result systemctl show -P Result schedpilotd
+# For the next boot (guest_reboot.sh).
+tar -C / --exclude=var/cache/schedpilot/simulators -cf /out/state.tar var/lib/schedpilot var/cache/schedpilot
 saw all journalctl -u schedpilotd -u schedpilot-agent --no-pager -o short-monotonic
 
 cd "$tree"

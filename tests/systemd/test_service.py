@@ -46,6 +46,15 @@ ENGINE = (
 )
 
 
+def _tree(folder: Path, *, script: str) -> Path:
+    """A tree with nothing of the project but what was installed: nothing else can be imported."""
+    tree = folder / "tree"
+    shutil.copytree(ROOT / "packaging", tree / "packaging")
+    for name in ("Makefile", "pyproject.toml", f"tests/systemd/{script}", "tests/systemd/keeps.py"):
+        shutil.copy(ROOT / name, tree / Path(name).name)
+    return tree
+
+
 def _stage(out: Path) -> tuple[Path, Path]:
     """What `make install` puts into an empty root, as a tar, and what a cache has after a while;
     natively, with the guest's tools."""
@@ -86,22 +95,40 @@ def _stage(out: Path) -> tuple[Path, Path]:
 
 
 @pytest.fixture(scope="module")
-def seen(tmp_path_factory: pytest.TempPathFactory) -> Seen:
+def staged(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ...]:
+    """The installed files and the cache, as archives."""
+    return _stage(tmp_path_factory.mktemp("stage") / "out")
+
+
+@pytest.fixture(scope="module")
+def seen(staged: tuple[Path, ...], tmp_path_factory: pytest.TempPathFactory) -> Seen:
     """One boot of an installed machine, from start to uninstall."""
     folder = tmp_path_factory.mktemp("systemd")
-    # A tree with nothing of the project but what was installed: nothing else can be imported.
-    tree = folder / "tree"
-    shutil.copytree(ROOT / "packaging", tree / "packaging")
-    for name in ("Makefile", "pyproject.toml", "tests/systemd/guest.sh"):
-        shutil.copy(ROOT / name, tree / Path(name).name)
-    for made in _stage(folder / "stage"):
-        made.rename(tree / made.name)
+    tree = _tree(folder, script="guest.sh")
+    for made in staged:
+        shutil.copy(made, tree)
     result = run_in_lab(
         ["sh", "guest.sh"],
         systemd=True,
         timeout=480,
         out=folder / "out",
         tree=tree,
+    )
+    assert result.status == 0, f"{result.text}\n{result.error_text}"
+    return Seen(folder / "out")
+
+
+@pytest.fixture(scope="module")
+def rebooted(
+    seen: Seen, staged: tuple[Path, ...], tmp_path_factory: pytest.TempPathFactory
+) -> Seen:
+    """The next boot of that machine: its state folder, and the kernel's new boot_id."""
+    folder = tmp_path_factory.mktemp("rebooted")
+    tree = _tree(folder, script="guest_reboot.sh")
+    for made in (*staged, seen.folder / "state.tar"):
+        shutil.copy(made, tree)
+    result = run_in_lab(
+        ["sh", "guest_reboot.sh"], systemd=True, timeout=480, out=folder / "out", tree=tree
     )
     assert result.status == 0, f"{result.text}\n{result.error_text}"
     return Seen(folder / "out")
@@ -222,9 +249,37 @@ def test_killed_daemon_frees_the_kernel_and_returns(seen: Seen) -> None:
     seen.assert_worked("answers")
 
 
+def test_a_power_profile_is_a_regime_of_its_own(seen: Seen) -> None:
+    """The real service changes the profile on the system bus: what was kept for the earlier one is
+    unloaded, comes back with it, and the journal has each change."""
+    for step in ("power-start", "power-seen", "keep", "power-saver", "power-saver-seen"):
+        seen.assert_worked(step)
+    assert seen.text("state-kept") == "enabled"
+    assert seen.text("state-saver") == "disabled"
+    (kept,) = json.loads(seen.text("status-saver"))["kept"]
+    assert (kept["power"], kept["scheduler"], kept["state"]) == ("balanced", "fifo", "elsewhere")
+    seen.assert_worked("power-back")
+    said = [json.loads(line)["MESSAGE"] for line in seen.text("journal-power").splitlines()]
+    assert [each.removeprefix("the power regime is ").partition(",")[0] for each in said] == [
+        "balanced",
+        "power-saver",
+        "balanced",
+    ]
+    assert "fifo was kept for that, and was unloaded" in said[1]
+
+
+def test_killed_daemon_puts_back_what_was_kept(seen: Seen) -> None:
+    """SIGKILL with a kept scheduler: the hardened service finds it again, and says why."""
+    seen.assert_worked("restarted-kept")
+    seen.assert_worked("put-back")
+    assert "fifo" in seen.text("ops-put-back")
+    record = json.loads(seen.text("journal-put-back").splitlines()[-1])
+    assert record["SCHEDPILOT_SCHEDULER"] == "fifo"
+    assert "kernel and object are the same" in record["SCHEDPILOT_REASON"]
+
+
 def test_stopping_restores_first(seen: Seen) -> None:
     """When `systemctl stop` returns, the kernel's own scheduler runs again."""
-    seen.assert_worked("run-third")
     seen.assert_worked("stop")
     assert seen.text("state-stopped") == "disabled"
     assert seen.text("result") == "success"
@@ -234,3 +289,44 @@ def test_uninstall_leaves_nothing_of_ours(seen: Seen) -> None:
     """Every file that was installed is gone."""
     seen.assert_worked("uninstall")
     assert (seen.folder / "left.txt").read_text() == ""
+
+
+# ---------------------------------------------------------------- a reboot, with what was kept
+
+
+def _told(seen: Seen, name: str) -> str:
+    """The newest message in a journal that a step wrote down."""
+    return str(json.loads(seen.text(name).splitlines()[-1])["MESSAGE"])
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("case", ["load", "kernel"])
+def test_after_a_reboot_it_is_loaded_if_the_operator_wants(rebooted: Seen, case: str) -> None:
+    """With `load` it runs again; on another kernel (so the store says) it is proven anew first."""
+    rebooted.assert_worked(f"{case}-settled")
+    status = json.loads(rebooted.text(f"{case}-status"))
+    assert (status["loaded"]["name"], status["loaded"]["why"]) == ("fifo", "kept")
+    assert "fifo" in rebooted.text(f"{case}-ops")
+    said = _told(rebooted, f"{case}-put-back")
+    assert '"load"' in said
+    assert ("for which the gates passed it anew" in said) == (case == "kernel")
+
+
+@pytest.mark.long
+def test_after_a_reboot_it_is_forgotten_if_the_operator_wants(rebooted: Seen) -> None:
+    """With `no` nothing is loaded or kept, and the journal says why."""
+    rebooted.assert_worked("no-settled")
+    status = json.loads(rebooted.text("no-status"))
+    assert (status["loaded"], status["kept"]) == (None, [])
+    assert '"no"' in _told(rebooted, "no-not-put-back")
+
+
+@pytest.mark.long
+def test_after_a_reboot_a_fresh_trial_decides(rebooted: Seen) -> None:
+    """With `trial` nothing is loaded before the machine has been seen for a while; then a trial of
+    it begins, against the kernel's own scheduler."""
+    rebooted.assert_worked("trial-settled")
+    (kept,) = json.loads(rebooted.text("trial-status"))["kept"]
+    assert kept["state"] == "trial"
+    assert "has to win a fresh trial" in _told(rebooted, "trial-not-put-back")
+    assert "of fifo against the kernel default" in _told(rebooted, "trial-started")
