@@ -44,8 +44,9 @@ PACKAGES = (
     "dbus",
     "udev",
     "kmod",
-    # power profiles on the system bus; D-Bus starts it when somebody asks for it
+    # power profiles on the system bus; it asks polkit who may change one
     "power-profiles-daemon",
+    "polkitd",
     "util-linux",
     "iproute2",
     "procps",
@@ -103,6 +104,7 @@ DISABLED_UNITS = (
     "e2scrub_reap.service",
     "fstrim.timer",
     "nginx.service",
+    "power-profiles-daemon.service",
     "postgresql.service",
     "redis-server.service",
 )
