@@ -50,8 +50,8 @@ from daemon.service import heap, journal
 from daemon.service.events import EventLog
 from daemon.service.notify import Notifier
 from daemon.service.server import listen, serve_on
-from daemon.signals.quotas import QuotaReader, QuotaSource
 from daemon.signals.power import PowerWatch
+from daemon.signals.quotas import QuotaReader, QuotaSource
 from daemon.signals.recordings import Recordings
 from daemon.signals.suspended import SuspendedTime
 from daemon.signals.watch import LinesSource, Watch

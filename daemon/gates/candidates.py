@@ -247,6 +247,19 @@ class Candidates:
         with at_priority(Priority.URGENT):
             return await self._asked_for(request, wish)
 
+    async def prove_again(self, request: CandidateRequest) -> Candidate:
+        """Prove what was proven before, and what the machine waits for now.
+
+        It does not wait for work that is done ahead.
+
+        Raises:
+            Fault: as `create`.
+        """
+        with at_priority(Priority.URGENT):
+            return await self._asked_for(
+                request, CandidateOptions(dict(request.parameters), hurry=True)
+            )
+
     async def prove_ahead(self, request: CandidateRequest, *, anew: bool = False) -> Candidate:
         """The result that `create` would give for a request, while nobody waits for it.
 

@@ -251,7 +251,7 @@ class Keeping:
         self._proved_at = time.time()
         regime = self._regime
         try:
-            candidate = await self._candidates.create(record.request)
+            candidate = await self._candidates.prove_again(record.request)
             digest = await asyncio.to_thread(object_digest, candidate)
         except Fault as fault:
             if regime != self._regime:
