@@ -45,6 +45,7 @@ from process import Fault, Limit, run
 from tests.daemon.running import Place, Running, running
 
 BAD = Path(__file__).parents[1] / "bpf" / "schedulers"
+CGROUPS = Path("/sys/fs/cgroup")
 CPU1 = Path("/sys/devices/system/cpu/cpu1/online")
 # The guest is ours alone.
 PLACE = Path("/var/tmp/daemon")  # noqa: S108
@@ -528,6 +529,44 @@ def frozen(stage: Stage) -> Seen:
         stage.daemon.process.send_signal(signal.SIGCONT)
     stage.daemon.until(EventKind.ROLLBACK, number)
     return {"id": id, "seconds": seconds, "status": stage.status()}
+
+
+@contextlib.contextmanager
+def with_a_quota(name: str, maximum: str) -> Iterator[None]:
+    """A unit's cgroup with a quota, in which two tasks want two CPUs."""
+    if not (CGROUPS / "cgroup.procs").exists():
+        subprocess.run(["mount", "-t", "cgroup2", "cgroup2", CGROUPS], check=True)
+    (CGROUPS / "cgroup.subtree_control").write_text("+cpu")
+    folder = CGROUPS / name
+    folder.mkdir()
+    (folder / "cpu.max").write_text(maximum)
+    inside = f"echo $$ > {folder}/cgroup.procs; while :; do :; done"
+    hogs = [subprocess.Popen(["sh", "-c", inside]) for _ in range(2)]
+    try:
+        yield
+    finally:
+        for hog in hogs:
+            hog.kill()
+            hog.wait()
+        folder.rmdir()
+        (CGROUPS / "cgroup.subtree_control").write_text("-cpu")
+
+
+@scene
+def quota_ignored(stage: Stage) -> Seen:
+    with with_a_quota("shop.service", "20000 100000"):
+        seen: Seen = {"plain": stage.bad("plain"), "deaf": stage.bad("deaf")}
+        # It says that it honours quotas, and does not: only a trial shows that.
+        # By CPU time it is better: nothing but the quota speaks against it.
+        request = TrialRequest(
+            candidate=seen["deaf"]["id"],
+            workload="cgroup:/shop.service",
+            objective="cpu",
+            window_s=6,
+        )
+        trial = stage.client.start_trial(request)
+        seen["trial"] = stage.finished(trial.id)
+    return {**seen, "status": stage.status()}
 
 
 # ---------------------------------------------------------------- ends, and other modes

@@ -432,6 +432,30 @@ def test_a_trial_is_ended_by_hand(seen: Seen) -> None:
     assert at_rest(seen["status"])
 
 
+# ---------------------------------------------------------------- resource controls
+
+
+@of("quota_ignored")
+def test_a_scheduler_without_the_callback_for_a_quota_is_refused(seen: Seen) -> None:
+    """The gate names the unit that has the quota, and nothing after it runs."""
+    gates = seen["plain"]["gates"]
+    assert gates[-1]["gate"] == "controls"
+    assert not gates[-1]["passed"]
+    said = gates[-1]["messages"][0]["message"]
+    assert said == "1 unit here has CPUQuota= (shop.service); this scheduler ignores it"
+    assert seen["deaf"]["proven"]
+
+
+@of("quota_ignored")
+def test_one_that_only_claims_to_honour_a_quota_is_rolled_back(seen: Seen) -> None:
+    """A trial shows it within the candidate's first window, by name and figures."""
+    assert seen["trial"]["state"] == "rolled-back"
+    assert "shop.service used" in seen["trial"]["reason"]
+    assert "its cpu.max allows 0.20" in seen["trial"]["reason"]
+    assert {each["arm"] for each in seen["trial"]["windows"]} == {"baseline"}
+    assert at_rest(seen["status"])
+
+
 # ---------------------------------------------------------------- autonomy
 
 
