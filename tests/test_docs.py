@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from cli.commands import app
+from daemon.api.models.candidates import Gate
 from lab.recipe import PACKAGES
 
 ROOT = Path(__file__).parent.parent
@@ -82,6 +83,14 @@ def test_every_relative_link_leads_somewhere(document: Path) -> None:
     links = re.findall(r"\]\(([^)#\s]+)[^)]*\)", document.read_text())
     local = [link for link in links if not re.match(r"[a-z]+:", link)]
     assert [link for link in local if not (document.parent / link).exists()] == []
+
+
+def test_every_gate_has_its_row() -> None:
+    """docs/cli.md has a row for each gate, in their order; docs/glossary.md lists them likewise."""
+    table = (ROOT / "docs" / "cli.md").read_text().partition("| gate | asks |")[2]
+    rows = table.partition("\n\n")[0]
+    assert re.findall(r"^\| `(\w+)` \|", rows, re.MULTILINE) == list(Gate)
+    assert f": {', '.join(Gate)} (`Gate`)" in (ROOT / "docs" / "glossary.md").read_text()
 
 
 def named_dependencies() -> set[str]:

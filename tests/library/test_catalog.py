@@ -8,7 +8,7 @@ import pytest
 
 from process import Fault, FaultType
 from scheduler_library.catalog import OWN, EntryPlace, load_catalog, read_entry
-from scheduler_library.manifest import EntryKind, ParameterType, When
+from scheduler_library.manifest import EntryKind, Parameter, ParameterType, When
 
 NAMED = {"fifo", "fair", "latency", "batch", "locality", "jobs"}
 DEMO = Path(__file__).parents[2] / "demo" / "schedulers"
@@ -56,6 +56,25 @@ def test_a_manifests_parameters_are_the_variables_of_the_source(name: str) -> No
         for p in found.manifest.params
     }
     assert described == declared
+
+
+def row(of: Parameter) -> str:
+    """The row of a parameter in its scheduler's README."""
+    switch = of.type is ParameterType.BOOL
+    allowed = "true, false" if switch else f"{of.min} to {of.max}"
+    unit = "" if switch else of.unit
+    default = str(of.default).lower()
+    return f"| `{of.name}` | {default} | {allowed} | {unit} | {of.when} | {of.description} |"
+
+
+@pytest.mark.parametrize("name", sorted(NAMED | {"crawl"}))
+def test_a_readmes_table_of_parameters_is_the_manifest(name: str) -> None:
+    """The README has one row for each parameter, with the manifest's words, in its order."""
+    found = load_catalog(operator=[DEMO]).get(name)
+    readme = (found.folder / "README.md").read_text()
+    head = "| name | default | allowed | unit | when | effect |\n|---|---|---|---|---|---|\n"
+    table = readme.partition(head)[2].partition("\n\n")[0].splitlines()
+    assert table == [row(of=parameter) for parameter in found.manifest.params]
 
 
 def test_an_unknown_name_comes_with_the_nearest_ones() -> None:
