@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The cookbook's schedulers, compiled for the lab's kernel on the host, once for all tests here."""
+"""The cookbook's schedulers, compiled on the host for the lab's kernel, once for all tests here."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from tests.target import Target
 
 @pytest.fixture(scope="session")
 def tree(target: Target, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A checkout for the lab with an object for each line."""
+    """A checkout for the lab, with an object for each line."""
     folder = tmp_path_factory.mktemp("policies")
     return tree_with_policies(
         folder, lambda source, out, name: target.build(source, out, name=name)

@@ -12,7 +12,7 @@ from lab.tree import copy_files, files_of, project_root
 from scheduler_library.policy.compiler import CompiledPolicy, TargetMachine, compile_policy
 
 GUIDE = project_root() / "docs" / "policy-language.md"
-# The guest has so many, and every one of its policies is made for them.
+# The guest has this many CPUs, and every one of its policies is made for them.
 CPUS = 2
 # The folder in the guest's tree, and the list in it.
 FOLDER = "policies"
@@ -20,18 +20,18 @@ INDEX = "index.json"
 
 
 def lines() -> list[str]:
-    """What stands in the blocks ```policy of the guide's cookbook, in its order."""
+    """The blocks ```policy of the guide's cookbook, in order."""
     _, _, cookbook = GUIDE.read_text("utf-8").partition("\n## Cookbook\n")
     return [block.partition("\n```")[0].strip() for block in cookbook.split("```policy\n")[1:]]
 
 
 def machine(cpus: int = CPUS) -> TargetMachine:
-    """The guest, as far as a policy may ask. Its user nobody is Debian's, as everywhere."""
+    """The guest, as far as a policy can see it. Its user nobody is Debian's, as everywhere."""
     return TargetMachine(cpus, {"nobody": 65534, "root": pwd.getpwnam("root").pw_uid}.get)
 
 
 def compiled(line: str) -> CompiledPolicy:
-    """A line of the cookbook as a scheduler."""
+    """One line of the cookbook as a scheduler."""
     found = compile_policy(line, machine=machine())
     assert isinstance(found, CompiledPolicy), line
     return found
@@ -48,7 +48,7 @@ class Policy:
 
 
 def tree_with_policies(folder: Path, build: Callable[[str, Path, str], BuildResult]) -> Path:
-    """A copy of this checkout in `folder`, and in it an object for each line of the cookbook.
+    """A copy of this checkout in `folder`, with an object for each line of the cookbook.
 
     `build` gets a source, the folder for its object and a name.
     """

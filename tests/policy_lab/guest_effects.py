@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Runs inside the lab: what each policy of the cookbook promises, played; judging is left to
-test_effects_lab.py.
+"""Runs inside the lab: plays what each policy of the cookbook promises; test_effects_lab.py judges
+it.
 
     python -m tests.policy_lab.guest_effects [SCENE...]
 
-One JSON line comes out for each scene. CPU time, context switches, delays and the CPU that
-something is on come from /proc, ends of jobs from wait4(): nothing from our own counters.
+Prints one JSON line for each scene. CPU time, context switches, delays and the CPU of each process
+come from /proc, and ends of jobs from wait4(): nothing comes from our own counters.
 """
 
 import asyncio
@@ -32,13 +32,13 @@ Play = Callable[["Scene", dict[str, Any]], Awaitable[Seen]]
 # Programs under names of our own. The guest is ours alone.
 PLACE = Path("/var/tmp/policy-lab")  # noqa: S108
 CPUS = os.cpu_count() or 1
-# Between the start of the load and the first look at it.
+# Seconds from the start of the load to the first measurement.
 SETTLE_S = 0.7
 LOOK_S = 0.1
 
 BUSY = "echo $$; while :; do :; done"
-# So many processes that run and sleep for so many seconds in turns. By fork: to start Python takes
-# long under emulation.
+# This many processes that run and sleep in turns, for so many seconds. They fork, because Python
+# takes long to start under emulation.
 BURSTS = """
 import os, sys, time
 open("/proc/self/comm", "w").write(sys.argv[1])
@@ -61,9 +61,9 @@ while True:
 
 @dataclass(frozen=True)
 class Group:
-    """Processes alike. `bursts` are (run, sleep) in seconds; None never sleeps.
+    """Equal processes. `bursts` are (run, sleep) in seconds; None never sleeps.
 
-    `field` is the selector's field that all of these match, for what the daemon would tell.
+    All of them match the selector's `field`, as the daemon would report it.
     """
 
     name: str
@@ -77,9 +77,9 @@ class Group:
 
 @dataclass(frozen=True)
 class Scene:
-    """A line and what is done under it: its groups at work for `seconds`, by default.
+    """A policy line and its load: by default, its groups work for `seconds`.
 
-    After that, each of `then` is set while they go on, and they are looked at once more.
+    After that, each setting of `then` is made while they go on, and they are measured once more.
     """
 
     line: str
@@ -93,7 +93,7 @@ class Scene:
 
 
 def named(program: str, name: str) -> Path:
-    """A copy of a program of the system, under another name."""
+    """A copy of a system program under another name."""
     path = PLACE / name
     if not path.exists():
         shutil.copy2(f"/usr/bin/{program}", path)
@@ -101,7 +101,7 @@ def named(program: str, name: str) -> Path:
 
 
 def start(group: Group) -> list["subprocess.Popen[bytes]"]:
-    """The processes of a group; each says a line once it is at work."""
+    """Start the processes of a group; each prints a line once it works."""
 
     def become() -> None:
         if group.policy != os.SCHED_OTHER:
@@ -129,7 +129,7 @@ def start(group: Group) -> list["subprocess.Popen[bytes]"]:
 
 @contextlib.contextmanager
 def at_work(groups: Sequence[Group]) -> Iterator[dict[str, list[int]]]:
-    """The groups at work: their process ids."""
+    """Run the groups: their process ids."""
     started: list[subprocess.Popen[bytes]] = []
     pids: dict[str, list[int]] = {}
     try:
@@ -153,23 +153,24 @@ def at_work(groups: Sequence[Group]) -> Iterator[dict[str, list[int]]]:
 
 
 def cpu_s(pid: int) -> float:
-    """CPU time it has had (include/linux/sched.h: sum_exec_runtime)."""
+    """The CPU time that it has had (include/linux/sched.h: sum_exec_runtime)."""
     return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
 
 
 def interrupted(pid: int) -> int:
-    """How often it had to leave a CPU while it wanted to go on."""
+    """How often it had to leave a CPU although it wanted to continue."""
     status = Path(f"/proc/{pid}/status").read_text()
     return int(status.partition("nonvoluntary_ctxt_switches:")[2].split()[0])
 
 
 def cpu_of(pid: int) -> int:
-    """The CPU it is or was last on (proc_pid_stat(5), field 39)."""
+    """The CPU on which it runs or last ran (proc_pid_stat(5), field 39)."""
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[36])
 
 
 async def look(pids: dict[str, list[int]], seconds: float) -> Seen:
-    """What the groups get in this time. `moves`: the part of looks that find it elsewhere."""
+    """What the groups get in this time. `moves` is the share of readings that find it on another
+    CPU."""
     everybody = [pid for group in pids.values() for pid in group]
     began = time.monotonic()
     before = {pid: (cpu_s(pid), interrupted(pid)) for pid in everybody}
@@ -201,7 +202,7 @@ async def look(pids: dict[str, list[int]], seconds: float) -> Seen:
 
 
 async def together(scene: Scene, policy: dict[str, Any]) -> Seen:
-    """The groups side by side, and again after each change."""
+    """The groups side by side, and once more after each change."""
     async with held(policy) as running:
         with at_work(scene.groups) as pids:
             for group in scene.groups:
@@ -217,7 +218,7 @@ async def together(scene: Scene, policy: dict[str, Any]) -> Seen:
 
 
 async def crowd(scene: Scene, policy: dict[str, Any]) -> Seen:
-    """One group after the other, each alone."""
+    """One group after another, each alone."""
     looks = []
     async with held(policy) as running:
         for group in scene.groups:
@@ -227,13 +228,13 @@ async def crowd(scene: Scene, policy: dict[str, Any]) -> Seen:
     return {"looks": looks, "trouble": running.trouble}
 
 
-# Wakeups of a service in one turn, and how often the two arms take turns, there and back.
+# Wakeups of a service in one turn, and how often the two arms alternate, there and back.
 WAKEUPS, TURNS = 250, 2
-# Those before, which do not count: behaviour has to be seen first, after the long run in which an
-# interpreter starts. Averages go a quarter of the way with each.
+# Wakeups before the count begins: behaviour has to be seen first, after the interpreter's long
+# start. Each moves the averages by a quarter.
 UNSEEN = 100
-# The kernel's own account of how long this thread waited for a CPU (sched_info.run_delay), after
-# each sleep: the timer of an emulated machine is late for reasons of its own.
+# The kernel's own figure for how long this thread waited for a CPU (sched_info.run_delay), after
+# each sleep: the timer of an emulated machine is late for its own reasons.
 SERVICE = """
 import sys, time
 open("/proc/self/comm", "w").write("service")
@@ -265,7 +266,7 @@ async def wakeup_delays(groups: Sequence[Group]) -> list[int]:
 
 
 async def service(scene: Scene, policy: dict[str, Any]) -> Seen:
-    """A service that wakes up among the groups: without the policy, with it, with, without."""
+    """A service that wakes up among the groups: without the policy, with it, with it, without."""
     arms: dict[str, list[list[int]]] = {"default": [], "policy": []}
     trouble: list[str] = []
     for arm in ("default", "policy", "policy", "default") * TURNS:
@@ -278,10 +279,10 @@ async def service(scene: Scene, policy: dict[str, Any]) -> Seen:
     return {"delays_us": arms, "trouble": trouble}
 
 
-# One job that takes so many times as long as each of the short ones.
+# The long job takes this many times as long as a short one.
 LONG, SHORT_JOBS = 6, 9
 JOB = "kill -STOP $$; i=0; while [ $i -lt {turns} ]; do i=$((i+1)); done"
-# CPU time of a short job, about.
+# Approximate CPU time of a short job.
 SHORT_S = 0.3
 
 
@@ -293,7 +294,7 @@ def job(turns: int) -> "subprocess.Popen[bytes]":
 
 
 def turns_of(seconds: float) -> int:
-    """How many turns take so much CPU time."""
+    """How many turns take this much CPU time."""
     turns = 20_000
     process = job(turns)
     os.kill(process.pid, signal.SIGCONT)
@@ -302,7 +303,7 @@ def turns_of(seconds: float) -> int:
 
 
 async def batch(turns: int, policy: Held | None) -> Seen:
-    """All jobs at once; when each ended, and the CPU time that it took."""
+    """All jobs at once; the end of each, and its CPU time."""
     sizes = [1] * (SHORT_JOBS // 2) + [LONG] + [1] * (SHORT_JOBS - SHORT_JOBS // 2)
     jobs = [(size, job(size * turns)) for size in sizes]
     if policy:
@@ -313,7 +314,7 @@ async def batch(turns: int, policy: Held | None) -> Seen:
     by_pid = {each.pid: size for size, each in jobs}
     ends: list[tuple[int, float, float]] = []
     for _ in jobs:
-        # By group: the runner is a child, too, and asyncio's.
+        # By group: the runner and asyncio's child are children, too.
         pid, used = await asyncio.to_thread(_next_end, list(by_pid))
         size = by_pid.pop(pid)
         ends.append((size, round(time.monotonic() - began, 3), round(used, 3)))
@@ -321,7 +322,7 @@ async def batch(turns: int, policy: Held | None) -> Seen:
 
 
 def _next_end(pids: list[int]) -> tuple[int, float]:
-    """The next of these processes that ends, and its CPU time."""
+    """The process that ends next, and its CPU time."""
     while True:
         for pid in pids:
             found, _, used = os.wait4(pid, os.WNOHANG)
@@ -347,7 +348,7 @@ async def jobs(scene: Scene, policy: dict[str, Any]) -> Seen:
 # ------------------------------------------------------------------ scenes
 
 HOGS, OTHERS = Group("hog", 4), Group("other", 4)
-# Never runs for long, and of these a few want more than there is, also where the host holds up
+# It never runs for long, and a few of these want more CPU time than exists, even if the host delays
 # a CPU with all its timers.
 BRIEF = (0.004, 0.002)
 
@@ -420,14 +421,15 @@ SCENES: dict[str, Scene] = {
 def no_huge_pages() -> None:
     """Keep khugepaged asleep.
 
-    It has nice 19 and holds the lock of somebody's memory while it waits for a CPU: under full
-    load that somebody, such as we, then waits for tens of seconds, under every scheduler.
+    It has nice 19 and holds the lock of some process's memory while it waits for a CPU. Under full
+    load
+    that process, which may be this one, then waits for tens of seconds, under every scheduler.
     """
     Path("/sys/kernel/mm/transparent_hugepage/enabled").write_text("never")
 
 
 async def main() -> None:
-    # We look on from above all schedulers; our children are as everybody.
+    # This process observes from above all schedulers; its children are ordinary tasks.
     os.sched_setscheduler(0, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(1))
     policies = index()
     for name in sys.argv[1:] or SCENES:

@@ -3,7 +3,7 @@
 
     python -m tests.policy_lab.guest_load [--seconds 5]
 
-One JSON line comes out for each policy. What the daemon would tell is told at random: half of all
+Prints one JSON line for each policy. The facts that the daemon would report are random: half of all
 processes match every selector, and each has some expected runtime or none.
 """
 
@@ -27,10 +27,10 @@ from process import Fault
 from tests.library.guest_stress import STRESSORS, Monitor, hotplug, out
 from tests.policy_lab.held import Held, held, index
 
-# A run of this takes a second or two of an emulated machine under the load here.
+# One run of this takes a second or two on an emulated machine under this load.
 HACKBENCH = ("hackbench", "-g", "1", "-l", "50")
 QUIET: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-# Processes that are told of between two hotplugs.
+# Processes about which facts are given between two hotplugs.
 TOLD = 40
 # How much longer the first hackbench may take, seconds.
 LONGER_S = 20.0
@@ -61,7 +61,7 @@ class Hackbench(threading.Thread):
 
 @contextlib.contextmanager
 def load() -> Iterator[Hackbench]:
-    """Stressors of many kinds that run on, and hackbench."""
+    """Stressors of many kinds that keep running, and hackbench."""
     stress = subprocess.Popen(["stress-ng", *STRESSORS], start_new_session=True, **QUIET)
     bench = Hackbench()
     bench.start()
@@ -74,20 +74,20 @@ def load() -> Iterator[Hackbench]:
 
 
 async def tell(policy: Held, dice: random.Random) -> None:
-    """Some of what is running now, at random. What has ended meanwhile is told, too."""
-    # Not of ourselves: the monitor stands for those of whom nothing is known, and would wait for
-    # the interpreter's lock as long as a thread of ours, as a job, waits for its turn.
+    """Give random facts about some of the running processes, even if they have ended meanwhile."""
+    # Not about ourselves: the monitor stands for processes without facts, and would wait for the
+    # interpreter's lock as long as one of our threads, as a job, waits for its turn.
     pids = [pid for pid in psutil.pids() if pid != os.getpid()]
     some = dice.sample(pids, min(TOLD, len(pids)))
     for field in policy.bits:
         await policy.select(field, some[: TOLD // 2])
     if policy.expects:
-        # Not the monitor's own: only of what ends well is a runtime ever learned.
+        # Not about the monitor: a runtime is learned only from something that ends well.
         await policy.expect({p: dice.randrange(1, 10**10) for p in some if p != os.getpid()})
 
 
 async def strain(policy: dict[str, Any], seconds: float) -> dict[str, object]:
-    """One policy; what was seen of it."""
+    """Strain one policy; return what happened."""
     dice = random.Random(policy["line"])  # noqa: S311 - repeatable, not secret
     seen: dict[str, object] = {"line": policy["line"], "name": policy["name"]}
     plugs = 0

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A policy held in the kernel, for the scripts that run inside the lab."""
+"""Holds a policy in the kernel, for the scripts that run inside the lab."""
 
 import asyncio
 import contextlib
@@ -15,29 +15,29 @@ from bpf.runner.lines import Exited
 from bpf.runner.process import Runner
 from process import Fault
 
-# Where tests/policy_lab/cookbook.py has put it.
+# The place where tests/policy_lab/cookbook.py has put it.
 FOLDER = Path("policies")
-# Longer than any scene: what ends a scheduler is the scene, or trouble.
+# Longer than any scene: a scheduler ends with its scene, or by an error.
 LEASE_S = 90.0
 
 
 @dataclass
 class Held:
-    """A policy that runs; `trouble` is filled when it no longer does, or was not loaded."""
+    """A running policy; `trouble` is filled when it no longer runs, or was not loaded."""
 
     runner: Runner
-    # Field of a selector → its bit in `selected`; and whether there is `expected_runtime`.
+    # Field of a selector → its bit in `selected`; and whether `expected_runtime` exists.
     bits: dict[str, int]
     expects: bool
     trouble: list[str] = field(default_factory=list)
 
     async def expect(self, runtimes: dict[int, int]) -> None:
-        """Tell how long processes are expected to run, ns by process id."""
+        """Say how long processes are expected to run, ns by process id."""
         for pid, nanoseconds in runtimes.items():
             await self._put("expected_runtime", pid, nanoseconds)
 
     async def select(self, field: str, pids: Iterable[int]) -> None:
-        """Tell that the one selector for `field` matches these processes."""
+        """Say that the one selector for `field` matches these processes."""
         for pid in pids:
             await self._put("selected", pid, 1 << self.bits[field])
 
@@ -46,17 +46,17 @@ class Held:
 
 
 def index() -> dict[str, dict[str, Any]]:
-    """The policies that came along, by their lines, in the cookbook's order."""
+    """The policies in the guest, by their lines, in the cookbook's order."""
     listed = json.loads((FOLDER / "index.json").read_text("utf-8"))
     return {each["line"]: each for each in listed}
 
 
 @contextlib.asynccontextmanager
 async def held(policy: dict[str, Any]) -> AsyncIterator[Held]:
-    """The policy in force for the length of the block, and whether it still was at its end.
+    """Hold the policy for the length of the block, and note whether it still ran at the end.
 
     Raises:
-        Fault: when it cannot be loaded.
+        Fault: it cannot be loaded.
     """
     async with await Runner.start(FOLDER / f"{policy['name']}.bpf.o", lease_s=LEASE_S) as runner:
         held = Held(runner, policy["bits"], policy["expected_runtime"])

@@ -16,14 +16,14 @@ LINES = lines()
 
 
 def test_there_are_at_least_twenty_lines_and_none_twice() -> None:
-    """The cookbook has 20 lines or more, each of its own."""
+    """The cookbook has at least 20 different lines."""
     assert len(LINES) >= 20
     assert len({compiled(line).name for line in LINES}) == len(LINES)
 
 
 @pytest.mark.parametrize("line", LINES)
 def test_a_line_is_read_and_written_back(line: str) -> None:
-    """A line of the cookbook parses to a program, and its canonical form to the same."""
+    """A line of the cookbook parses to a program, and its canonical form parses to the same one."""
     program = parse(line)
     assert isinstance(program, PolicyProgram)
     assert parse(format_policy(program)) == program
@@ -31,7 +31,7 @@ def test_a_line_is_read_and_written_back(line: str) -> None:
 
 @pytest.mark.parametrize("line", LINES)
 def test_a_line_compiles_without_a_warning(line: str, target: Target, tmp_path: Path) -> None:
-    """The C of a line is an object, and clang has nothing to say about it."""
+    """The C of a line becomes an object without a message from clang."""
     policy = compiled(line)
     result = target.build(policy.source, tmp_path, name=f"{policy.name}.bpf.c")
     result.require()
@@ -39,5 +39,5 @@ def test_a_line_compiles_without_a_warning(line: str, target: Target, tmp_path: 
 
 
 def test_every_line_has_its_effect_shown_in_the_lab() -> None:
-    """For each line, and for no other, there is a scene that shows what its text promises."""
+    """Each line, and nothing else, has a scene that shows what its text promises."""
     assert {scene.line for scene in SCENES.values()} == set(LINES)

@@ -19,8 +19,8 @@ pytestmark = [pytest.mark.vm, pytest.mark.long]
 Seen = dict[str, Any]
 
 PLAY_S = 420.0
-# Part of the machine that the groups have to get together. One idle CPU would be half of it; the
-# rest is what a busy host holds up, and those who look on.
+# Share of the machine that the groups have to get together. One idle CPU would be half of it; the
+# rest is for delays by a busy host and for the observers.
 BUSY = 0.75
 
 
@@ -40,7 +40,7 @@ def scenes(tree: Path) -> Seen:
 
 @pytest.fixture
 def seen(request: pytest.FixtureRequest, scenes: Seen) -> Seen:
-    """One scene, by its name; the scheduler was in force to its end."""
+    """One scene, by its name; check that the scheduler was in force to its end."""
     found: Seen = scenes[request.param]
     assert found["trouble"] == []
     return found
@@ -52,23 +52,23 @@ def of(*scenes: str) -> pytest.MarkDecorator:
 
 
 def cpu_s(look: Seen, group: str) -> float:
-    """CPU time that a group got, seconds."""
+    """CPU time of a group, seconds."""
     found: float = look[group]["cpu_s"]
     return found
 
 
 def of_all(look: Seen) -> float:
-    """CPU time that all groups got, seconds."""
+    """CPU time of all groups, seconds."""
     return float(sum(each["cpu_s"] for each in look.values() if isinstance(each, dict)))
 
 
 def part(look: Seen, group: str = "hog") -> float:
-    """The part of what all groups got that this one did."""
+    """This group's share of the CPU time of all groups."""
     return cpu_s(look, group) / of_all(look)
 
 
 def works(look: Seen) -> bool:
-    """Whether the machine was at work for the groups."""
+    """Check that the machine worked for the groups."""
     return of_all(look) > BUSY * float(look["machine_s"])
 
 
@@ -77,7 +77,7 @@ def works(look: Seen) -> bool:
 
 @of("share_at_most")
 def test_a_share_is_held_under_contention(seen: Seen) -> None:
-    """`share <= 20%` holds hogs to 20% ± 3 of all CPU time; 50 set while it runs, to 50% ± 4."""
+    """`share <= 20%` limits hogs to 20% ± 3 of all CPU time; 50 set while it runs, to 50% ± 4."""
     before, after = seen["looks"]
     assert works(before)
     assert part(before) == pytest.approx(0.20, abs=0.03)
@@ -86,7 +86,7 @@ def test_a_share_is_held_under_contention(seen: Seen) -> None:
 
 @of("cgroup")
 def test_a_cgroup_is_held_to_its_share(seen: Seen) -> None:
-    """`share <= 30%` for what the daemon says is in a cgroup: 30% ± 3."""
+    """`share <= 30%` for processes that the daemon reports in a cgroup: 30% ± 3."""
     (look,) = seen["looks"]
     assert works(look)
     assert part(look) == pytest.approx(0.30, abs=0.03)
@@ -94,7 +94,7 @@ def test_a_cgroup_is_held_to_its_share(seen: Seen) -> None:
 
 @of("share_at_least")
 def test_a_share_is_given_when_wanted(seen: Seen) -> None:
-    """`share >= 60%` gives hogs at least 57% beside as many others, and others the rest."""
+    """`share >= 60%` gives hogs at least 57% beside as many others, and the others get the rest."""
     (look,) = seen["looks"]
     assert works(look)
     assert 0.57 <= part(look) <= 0.80
@@ -102,7 +102,8 @@ def test_a_share_is_given_when_wanted(seen: Seen) -> None:
 
 @of("weight")
 def test_a_weight_is_a_ratio_of_cpu_time(seen: Seen) -> None:
-    """`weight 300` gives hogs three times what others get, within 15%; 100 set then, the same."""
+    """`weight 300` gives hogs three times the CPU time of others, within 15%; a later 100, the same
+    as others."""
     before, after = ([cpu_s(look, each) for each in ("hog", "other")] for look in seen["looks"])
     assert before[0] / before[1] == pytest.approx(3, rel=0.15)
     assert after[0] / after[1] == pytest.approx(1, rel=0.15)
@@ -117,7 +118,8 @@ def test_a_users_processes_count_half(seen: Seen) -> None:
 
 @of("slice")
 def test_cpu_time_is_by_weight_in_slices_that_can_be_set(seen: Seen) -> None:
-    """nice 5 gets a third of nice 0, within 20%; a slice of 20 ms set then, far fewer switches."""
+    """nice 5 gets a third of nice 0, within 20%; a later slice of 20 ms gives far fewer
+    switches."""
     before, after = seen["looks"]
     # sched_prio_to_weight in kernel/sched/core.c: 1024 for nice 0, 335 for nice 5.
     for look in (before, after):
@@ -131,7 +133,7 @@ def test_cpu_time_is_by_weight_in_slices_that_can_be_set(seen: Seen) -> None:
 
 @of("nice_idle", "never_sleeps", "command_line", "linux_policies")
 def test_the_tier_idle_keeps_little_and_not_nothing(seen: Seen) -> None:
-    """Under full load what is in tier idle gets at least 1% of the machine and at most 10%."""
+    """Under full load tasks in tier idle get at least 1% of the machine and at most 10%."""
     (look,) = seen["looks"]
     assert works(look)
     assert 0.01 <= part(look) <= 0.10
@@ -139,7 +141,8 @@ def test_the_tier_idle_keeps_little_and_not_nothing(seen: Seen) -> None:
 
 
 def p99_us(turns: list[list[int]]) -> int:
-    """The p99 delay in the best turn: whoever else uses an emulated machine's host only adds."""
+    """The p99 delay in the best turn: other users of the emulated machine's host can only add to
+    it."""
     return min(sorted(delays)[len(delays) * 99 // 100 - 1] for delays in turns)
 
 
@@ -155,7 +158,7 @@ def test_a_service_wakes_up_at_once(seen: Seen) -> None:
 
 @of("cpus")
 def test_a_cpu_set_is_kept(seen: Seen) -> None:
-    """`cpus 0`: hogs are never on CPU 1, and the other CPU does not idle."""
+    """`cpus 0`: hogs never run on CPU 1, and the other CPU is not idle."""
     (look,) = seen["looks"]
     assert look["hog"]["cpus"] == [0]
     assert 1 in look["other"]["cpus"]
@@ -164,7 +167,7 @@ def test_a_cpu_set_is_kept(seen: Seen) -> None:
 
 @of("local")
 def test_tasks_stay_where_they_are(seen: Seen) -> None:
-    """`local`: hogs that fill their CPUs hardly ever move, and get the same."""
+    """`local`: hogs that fill their CPUs hardly ever move, and get equal shares."""
     (look,) = seen["looks"]
     assert look["hog"]["moves"] < 0.1
     assert works(look)
@@ -173,7 +176,7 @@ def test_tasks_stay_where_they_are(seen: Seen) -> None:
 
 @of("llc")
 def test_a_cache_has_one_queue(seen: Seen) -> None:
-    """`llc`: on CPUs of one cache everybody gets the same, and no CPU idles."""
+    """`llc`: on CPUs of one cache everybody gets an equal share, and no CPU is idle."""
     (look,) = seen["looks"]
     assert works(look)
     assert min(look["hog"]["each_s"]) > 0.8 * max(look["hog"]["each_s"])
@@ -181,7 +184,7 @@ def test_a_cache_has_one_queue(seen: Seen) -> None:
 
 @of("sticky")
 def test_workers_return_to_their_cpu(seen: Seen) -> None:
-    """`sticky`: workers that sleep in turns are mostly found where they were."""
+    """`sticky`: workers that sleep in turns are mostly found on the CPU where they were."""
     (look,) = seen["looks"]
     assert look["worker"]["moves"] < 0.25
 
@@ -191,7 +194,7 @@ def test_workers_return_to_their_cpu(seen: Seen) -> None:
 
 @of("long_slice")
 def test_long_slices_are_few_switches(seen: Seen) -> None:
-    """`slice 20ms`: some 50 switches for a second of CPU time, and everybody gets the same."""
+    """`slice 20ms`: about 50 switches for a second of CPU time, and equal shares."""
     (look,) = seen["looks"]
     assert 30 < look["hog"]["interrupted"] < 75
     assert min(look["hog"]["each_s"]) > 0.8 * max(look["hog"]["each_s"])
@@ -208,14 +211,14 @@ def test_slices_grow_with_the_load(seen: Seen) -> None:
 
 @of("c_slice")
 def test_a_slice_by_a_c_block(seen: Seen) -> None:
-    """What never sleeps has the 8 ms that the body gives long runners, so some 125 switches."""
+    """The body gives tasks that never sleep 8 ms, so there are about 125 switches."""
     (look,) = seen["looks"]
     assert look["hog"]["interrupted"] < 170
 
 
 @of("compilers")
 def test_compilers_run_undisturbed(seen: Seen) -> None:
-    """Compilers are interrupted at most half as often as others, and get their part."""
+    """Compilers are interrupted at most half as often as others, and get their share."""
     (look,) = seen["looks"]
     assert look["cc1plus"]["interrupted"] < 0.5 * look["other"]["interrupted"]
     # Two of six tasks of the same weight.
@@ -227,7 +230,7 @@ def test_compilers_run_undisturbed(seen: Seen) -> None:
 
 @of("fifo")
 def test_fifo_goes_round_and_round(seen: Seen) -> None:
-    """`order fifo` knows no weights: nice 5 gets as much as nice 0, within 15%."""
+    """`order fifo` ignores weights: nice 5 gets as much as nice 0, within 15%."""
     (look,) = seen["looks"]
     assert cpu_s(look, "usual") / cpu_s(look, "nicer") == pytest.approx(1, rel=0.15)
     assert works(look)
@@ -235,39 +238,41 @@ def test_fifo_goes_round_and_round(seen: Seen) -> None:
 
 @of("briefest_first")
 def test_who_runs_briefest_goes_first(seen: Seen) -> None:
-    """`order by avg_run`: what sleeps every 4 ms leaves little to what never does."""
+    """`order by avg_run`: a task that sleeps every 4 ms leaves little to one that never does."""
     (look,) = seen["looks"]
     assert part(look, "brief") > 0.8
-    # Served when they have waited long.
+    # They run when they have waited long.
     assert all(each > 0 for each in look["hog"]["each_s"])
 
 
 @of("nice_first")
 def test_who_asked_for_more_does_not_wait(seen: Seen) -> None:
-    """One task of nice -1 among four others has a CPU nearly for itself; others have the rest."""
+    """One task of nice -1 has a CPU nearly for itself among four others; the others share the
+    rest."""
     (look,) = seen["looks"]
     assert cpu_s(look, "asked") > 0.85 * look["machine_s"] / CPUS
     assert works(look)
 
 
 def makespan(batch: Seen) -> float:
-    """How often the least possible makespan it took: 1 is the best there is.
+    """The makespan as a multiple of the least possible one: 1 is the best.
 
-    By the CPU time of its own jobs, so that a batch which a busy host made slower counts the same.
+    It uses the CPU time of the batch's own jobs, so a batch that a busy host slowed down counts the
+    same.
     """
     used = [used for _, _, used in batch["ends"]]
     return float(max(end for _, end, _ in batch["ends"]) / max(*used, sum(used) / CPUS))
 
 
 def completion(batch: Seen) -> float:
-    """When a job was done on average, in parts of the time that all CPUs need for all jobs."""
+    """When a job was done on average, as a share of the time that all CPUs need for all jobs."""
     work = sum(used for _, _, used in batch["ends"]) / CPUS
     return float(mean(end for _, end, _ in batch["ends"]) / work)
 
 
 @of("longest_first")
 def test_the_longest_job_first_is_done_soonest(seen: Seen) -> None:
-    """At most half of what the default loses against the best possible makespan is lost."""
+    """It loses at most half of what the default loses against the best possible makespan."""
     default, policy = (mean(map(makespan, seen[arm])) for arm in ("default", "policy"))
     assert policy - 1 < 0.5 * (default - 1)
 

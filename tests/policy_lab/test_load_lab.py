@@ -15,7 +15,8 @@ SECONDS = 5.0
 @pytest.mark.long
 @pytest.mark.vm
 def test_every_line_survives_load_and_hotplug_without_starving_anyone(tree: Path) -> None:
-    """hackbench, stress-ng and a CPU that comes and goes: no ejection, no wakeup 5 s late."""
+    """Under hackbench, stress-ng and a CPU that comes and goes nothing is ejected, and no wakeup is
+    5 s late."""
     done = run_in_lab(
         ["python", "-m", "tests.policy_lab.guest_load", "--seconds", str(SECONDS)],
         tree=tree,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What pydantic finds in a file becomes one sentence for each problem, with its key."""
+"""pydantic's errors about a file become one sentence for each problem, with its key."""
 
 from typing import Literal
 
@@ -69,12 +69,13 @@ def problems_of(raw: dict[str, object]) -> tuple[str, ...]:
     ],
 )
 def test_each_problem_has_its_key_and_its_reason(raw: dict[str, object], said: str) -> None:
-    """A key with its table, what was written there, and what belongs there; values are cut."""
+    """Each sentence has the key with its table, the value that was written, and the right kind of
+    value; long values are cut."""
     assert said in problems_of(raw)
 
 
 def test_the_keys_of_a_table_are_found_through_lists_and_unions() -> None:
-    """By the models' own types; a place without fixed keys has none."""
+    """They come from the models' own types; a place without fixed keys has none."""
     assert keys_at(_File, ("price",)) == ("tokens",)
     assert keys_at(_File, ("prices", "any")) == ("tokens",)
     assert keys_at(_File, ("measure", 4)) == ("name", "value")
@@ -83,7 +84,7 @@ def test_the_keys_of_a_table_are_found_through_lists_and_unions() -> None:
 
 
 def test_the_first_problem_does_not_repeat_a_hostile_value() -> None:
-    """Only the place and the reason: the value may be of another program."""
+    """It has only the place and the reason, since the value may come from another program."""
     with pytest.raises(ValidationError) as caught:
         _File.model_validate({"count": "\x1b[31mred"})
     assert first_problem(caught.value).startswith("count: ")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Limits of time follow the measured speed of the machine."""
+"""Time limits follow the measured speed of the machine."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from process.pace import MOST, REFERENCE_S
 
 @dataclass
 class Machine:
-    """A clock that only moves when told to, and a machine that is so many times slower."""
+    """A clock that moves only when told to, on a machine that is this many times slower."""
 
     slower: float = 1.0
     busier: float = 1.0
@@ -32,7 +32,7 @@ class Machine:
         return Limit(seconds, measured=self.pace, clock=self.clock)
 
     def lasts(self, limit: Limit) -> float:
-        """Seconds until the limit is reached, asked as those ask who wait."""
+        """Seconds until the limit is reached, asked as a waiting caller asks."""
         began = self.now
         while left := limit.left():
             self.now += left
@@ -40,7 +40,7 @@ class Machine:
 
 
 def test_on_the_machine_it_was_made_on_a_limit_is_what_it_says() -> None:
-    """Nothing is added where nothing is slow."""
+    """Nothing is added if nothing is slow."""
     machine = Machine()
     assert machine.lasts(machine.limit(10)) == pytest.approx(10)
 
@@ -54,7 +54,7 @@ def test_a_limit_lasts_longer_by_the_measured_factor(slower: float, busier: floa
 
 
 def test_a_limit_follows_load_that_comes_and_goes() -> None:
-    """Each stretch counts by what was measured at its end."""
+    """Each stretch of time counts with the speed measured at its end."""
     machine = Machine(busier=4)
     limit = machine.limit(10)
     machine.now += limit.left()
@@ -65,7 +65,7 @@ def test_a_limit_follows_load_that_comes_and_goes() -> None:
 
 
 def test_nothing_is_measured_before_a_limit_is_reached() -> None:
-    """What ends in time pays nothing."""
+    """Work that ends in time pays nothing."""
     machine = Machine()
     limit = machine.limit(10)
     machine.now += 9
@@ -74,7 +74,7 @@ def test_nothing_is_measured_before_a_limit_is_reached() -> None:
 
 
 def test_what_hangs_ends_on_the_slowest_machine() -> None:
-    """There is a bound for every limit."""
+    """Every limit has an upper bound."""
     machine = Machine(slower=1000)
     assert machine.lasts(machine.limit(10)) <= 10 * MOST * 1.01
 
@@ -86,7 +86,7 @@ def test_a_limit_that_a_person_gave_is_kept_to() -> None:
 
 
 def test_a_slow_machine_is_told_of_in_words() -> None:
-    """Who waits learns why, with the factor."""
+    """Somebody who waits learns why, with the factor."""
     assert Pace(REFERENCE_S, REFERENCE_S).words() == ""
     slow = Pace(3 * REFERENCE_S, 3 * REFERENCE_S).words()
     assert "3 times slower" in slow
@@ -95,7 +95,7 @@ def test_a_slow_machine_is_told_of_in_words() -> None:
 
 
 def test_the_machine_can_be_measured() -> None:
-    """The fixed work really runs, and its times fit one another."""
+    """The fixed work really runs, and its times are consistent."""
     pace = measure()
     assert 0 < pace.cpu_s <= pace.wall_s
     assert 1 <= pace.factor <= MOST
@@ -103,13 +103,13 @@ def test_the_machine_can_be_measured() -> None:
 
 @pytest.fixture
 def slow(monkeypatch: pytest.MonkeyPatch) -> None:
-    """This machine is three times slower, as far as limits can tell."""
+    """This machine looks three times slower to limits."""
     monkeypatch.setattr(pace_module, "measure", Machine(slower=3).pace)
 
 
 @pytest.mark.usefixtures("slow")
 def test_work_that_needs_longer_is_given_it_on_a_slow_machine() -> None:
-    """`within` lets a block go on beyond the seconds where the machine is slower."""
+    """`within` lets a block go on beyond its seconds if the machine is slower."""
 
     async def work() -> str:
         async with within(0.05):
@@ -131,5 +131,5 @@ def test_work_that_hangs_is_ended() -> None:
 
 
 def test_limits_of_cpu_time_never_shrink() -> None:
-    """A fast machine gets what the limit says."""
+    """A fast machine gets the whole limit."""
     assert 1 <= pace_module.cpu_factor() <= MOST

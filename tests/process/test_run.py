@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Children that fail or hang are told of by name, never by their command line."""
+"""Messages about children that fail or hang have their names, never their command lines."""
 
 import logging
 import sys
@@ -23,7 +23,7 @@ def failing(code: str, **options: object) -> Fault:
 
 
 def test_a_child_that_hangs_is_named_with_how_long_was_waited() -> None:
-    """Program and seconds, and not what it was started with."""
+    """The message has program and seconds, and none of its arguments."""
     fault = failing("import time; time.sleep(100)", timeout=Fixed(0.3), name="clang")
     assert fault.type is FaultType.TIMEOUT
     assert fault.what.startswith("clang did not finish within 0.3")
@@ -31,7 +31,7 @@ def test_a_child_that_hangs_is_named_with_how_long_was_waited() -> None:
 
 
 def test_a_child_that_fails_is_named_with_its_status() -> None:
-    """The program's own last words stay."""
+    """The program's own last words stay in the message."""
     fault = failing("import sys; print('no room', file=sys.stderr); sys.exit(3)")
     assert fault.what.startswith("python")
     assert fault.what.endswith("ended with status 3")
@@ -40,13 +40,13 @@ def test_a_child_that_fails_is_named_with_its_status() -> None:
 
 
 def test_a_child_that_was_killed_says_by_which_signal() -> None:
-    """Not as a status below zero."""
+    """It names the signal instead of a negative status."""
     fault = failing("import os; os.kill(os.getpid(), 9)", name="clang")
     assert fault.what == "clang was ended by SIGKILL"
 
 
 def test_the_sandbox_is_never_part_of_a_message() -> None:
-    """What confines a child is ours; what failed is the program in it."""
+    """The sandbox around a child is ours; the message names the program that failed in it."""
     with pytest.raises(Fault) as caught:
         sandboxed(["sh", "-c", f"exit 4 # {WORD}"], Sandbox(), timeout=60, check=True)
     report = caught.value.report()
@@ -58,7 +58,7 @@ def test_the_sandbox_is_never_part_of_a_message() -> None:
 def test_the_whole_command_is_there_for_those_who_ask(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """With `--verbose` in the report, and at level debug in the log."""
+    """It is in the report with `--verbose`, and in the log at level debug."""
     with caplog.at_level(logging.DEBUG, "process.run"):
         fault = failing("import sys; sys.exit(3)")
     assert WORD in caplog.text
@@ -78,12 +78,12 @@ def test_the_whole_command_is_there_for_those_who_ask(
     ],
 )
 def test_a_command_is_called_by_what_it_is_about(argv: list[str], name: str) -> None:
-    """Starters and paths are left out."""
+    """The name leaves out starters and paths."""
     assert called(argv) == name
 
 
 def test_a_limited_child_that_limits_one_of_its_own_keeps_within_its_limit() -> None:
-    """Also on a slow machine, where limits of CPU time are longer: it gives what it has."""
+    """On a slow machine, where limits of CPU time are longer, it passes on what it has."""
     code = (
         "from process import ResourceLimits, run, pace\n"
         "pace._speed.append((__import__('time').monotonic(), 10.0))\n"

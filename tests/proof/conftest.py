@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Sources built once, and proven for the lab's kernel."""
+"""Sources that are built once and proven for the lab's kernel."""
 
 import tempfile
 from collections.abc import Iterator, Mapping

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Findings, scores and gains from figures alone."""
+"""Findings, scores and gains that depend only on figures."""
 
 from dataclasses import replace
 
@@ -59,12 +59,12 @@ def judged(**changed: object) -> tuple[Finding, ...]:
 
 
 def test_usual_figures_leave_nothing_to_say() -> None:
-    """A scheduler that does as the default does has no finding."""
+    """A scheduler with the default's figures has no finding."""
     assert judged() == ()
 
 
 def test_who_waits_longer_than_the_bound_is_starved() -> None:
-    """The finding says who, how long, who went first, and what to change."""
+    """The finding says who starves, for how long, who went first, and what to change."""
     seen = ObservedWait(
         task="busy[1]", ns=BOUND + 1, ended=True, place="created", queue=7, passed=9
     )
@@ -80,7 +80,7 @@ def test_who_waits_longer_than_the_bound_is_starved() -> None:
 
 
 def test_who_stands_where_nobody_looks_is_lost() -> None:
-    """Groups with the same remedy are one finding, and idle CPUs beside it are none."""
+    """Groups with the same remedy become one finding, and idle CPUs beside them none."""
     seen = ObservedWait(task="waking[3]", ns=10 * S, ended=False, place="created", queue=7,
                 fate="left", allowed=(0, 1), asked=(0, 1), idle=(0, 1))  # fmt: skip
     never = (
@@ -95,7 +95,8 @@ def test_who_stands_where_nobody_looks_is_lost() -> None:
 
 
 def test_cpus_that_idle_beside_work_are_told_of() -> None:
-    """A little is a warning, since some schedulers keep a CPU for themselves; half is too much."""
+    """A little is a warning, because some schedulers keep a CPU for themselves; half is too
+    much."""
     (some,) = judged(run_ns=15 * S, idle_ns=5 * S)
     (much,) = judged(run_ns=8 * S, idle_ns=12 * S)
     assert (some.severity, much.severity) == ("warning", "error")
@@ -104,14 +105,14 @@ def test_cpus_that_idle_beside_work_are_told_of() -> None:
 
 
 def test_tasks_that_may_not_begin_are_told_of() -> None:
-    """A machine that idles since init_task refuses tasks is not said to lack a kick."""
+    """If CPUs idle because init_task refuses tasks, the finding does not ask for a kick."""
     (found,) = judged(run_ns=8 * S, idle_ns=12 * S, forks_refused=30)
     assert found.severity == "error"
     assert found.message.startswith("30 tasks could not be started")
 
 
 def test_interrupts_without_end_are_told_of() -> None:
-    """Many times the default's events are a storm of kicks."""
+    """Many times the default's number of events is a storm of kicks."""
     (found,) = judged(events=5_000_000)
     assert found.severity == "error"
     assert "kicked without end" in found.cause
@@ -143,7 +144,8 @@ RANKS = Scenario(
 def test_who_is_heavier_may_not_get_less(
     heavy: int, usual: int, nearly: int, inverted: bool
 ) -> None:
-    """Shares in the wrong order are an error; equal ones, or those of near weights, are none."""
+    """Shares in the wrong order are an error; equal shares, or those of similar weights, are
+    none."""
     seen = figures(
         group("heavy", run_ns=heavy * S),
         group("usual", run_ns=usual * S),
@@ -155,7 +157,7 @@ def test_who_is_heavier_may_not_get_less(
 
 
 def test_tasks_that_exit_and_are_looked_for_by_pid_are_lost_by_that() -> None:
-    """What the engine saw of it gives the cause; without that it is a lost task like any."""
+    """The engine's observation gives the cause; without it, this is an ordinary lost task."""
     steps = (Run(5 * MS), Leave(), Run(MS))
     scenario = replace(SCENARIO, tasks=(*SCENARIO.tasks, Task("leavers", steps)))
     late = group("leavers", run_ns=S, longest_wait_ns=9 * S)
@@ -182,14 +184,15 @@ def test_tasks_that_exit_and_are_looked_for_by_pid_are_lost_by_that() -> None:
 def test_a_scheduler_may_decline_a_size_that_nobody_asked_for(
     name: str, kind: Ended, at_ns: int, severity: str
 ) -> None:
-    """That it says at its start that it is not for so many CPUs is told, and fails nobody."""
+    """If it says at its start that it does not support this number of CPUs, that is reported and no
+    failure."""
     ejection = Ejection(kind=kind, code=0, at_ns=at_ns, message="too many CPUs")
     outcome = ScenarioOutcome(replace(SCENARIO, name=name), figures(ejection=ejection), figures())
     assert [each.severity for each in judge(outcome)] == [severity]
 
 
 def test_late_wakeups_are_a_warning() -> None:
-    """A tail that is much longer than the default's is told, and stops nobody."""
+    """A tail that is much longer than the default's is reported and stops nobody."""
     (found,) = judged(groups=(group("busy"), group("waking", delay_p99_ns=400 * MS)))
     assert found.severity == "warning"
     assert "takes 400 ms from its wakeup" in found.message
@@ -215,7 +218,7 @@ def test_late_wakeups_are_a_warning() -> None:
 def test_an_ejection_is_mapped_to_cause_fix_and_place(
     kind: Ended, message: str, cause: str, line: int | None
 ) -> None:
-    """The kernel's words come with what they mean, what to change, and where to look."""
+    """The kernel's message comes with its meaning, what to change, and where to look."""
     (found,) = judged(ejection=Ejection(kind=kind, code=0, at_ns=5 * MS, message=message))
     assert found.severity == "error"
     assert found.message.startswith(message.removeprefix("one.bpf.c:23: "))
@@ -225,7 +228,7 @@ def test_an_ejection_is_mapped_to_cause_fix_and_place(
 
 
 def test_a_restart_on_hotplug_is_a_warning() -> None:
-    """A scheduler without callbacks for hotplug is restarted by its userspace, and may be so."""
+    """Userspace restarts a scheduler without callbacks for hotplug, and that is allowed."""
     words = "cpu 3 going offline, exiting scheduler"
     gone = Ejection(kind=Ended.BY_KERNEL, code=1 << 48 | 1 << 32, at_ns=MS, message=words)
     (found,) = judged(ejection=gone)
@@ -234,7 +237,7 @@ def test_a_restart_on_hotplug_is_a_warning() -> None:
 
 
 def test_a_real_kernels_message_is_explained_as_well() -> None:
-    """The same table serves for what a kernel says; what it does not know it does not invent."""
+    """The same table explains a kernel's message, and invents nothing for an unknown one."""
     known = explain_message("stress-ng[412] failed to run for 5.1s")
     assert known is not None
     assert known.fix
@@ -243,7 +246,8 @@ def test_a_real_kernels_message_is_explained_as_well() -> None:
 
 
 def test_remedies_fit_the_queue_and_the_memory() -> None:
-    """Nobody is told to create the kernel's own queue, and a table too large is to be smaller."""
+    """The remedy never creates the kernel's own queue, and asks for a smaller table if memory is
+    short."""
     own = explain_message("invalid DSQ ID 0x8000000000000001")
     other = explain_message("invalid DSQ ID 0x000000000000004d")
     assert own
@@ -262,7 +266,7 @@ def test_remedies_fit_the_queue_and_the_memory() -> None:
     st.data(),
 )
 def test_a_score_never_rises_when_more_fails(waits: list[float], data: st.DataObject) -> None:
-    """Failing in one scenario more, in whatever way, lowers the score or leaves it."""
+    """One more failed scenario, in whatever way, lowers the score or leaves it unchanged."""
 
     def outcome(wait: float) -> ScenarioOutcome:
         slow = group("busy", longest_wait_ns=int(wait * BOUND))
@@ -277,7 +281,7 @@ def test_a_score_never_rises_when_more_fails(waits: list[float], data: st.DataOb
         st.sampled_from(
             [
                 {"ejection": ended},
-                # Ended early, with figures that look good: few events, short waits.
+                # It ended early, with figures that look good: few events, short waits.
                 {"ejection": ended, "time_ns": 1, "run_ns": 2, "events": 1},
                 {"groups": (group("busy", longest_wait_ns=BOUND + 1), group("waking"))},
                 {"run_ns": S},
@@ -288,13 +292,13 @@ def test_a_score_never_rises_when_more_fails(waits: list[float], data: st.DataOb
     fails = replace(outcomes[at], figures=outcomes[at].figures.model_copy(update=worse))
     after = score_of([*outcomes[:at], fails, *outcomes[at + 1 :]], len(outcomes))
     assert after < before
-    # And what was never run for it counts as failed.
+    # A scenario that never ran counts as failed.
     assert score_of([*outcomes[:at], fails], len(outcomes)) <= after
 
 
 @given(st.integers(0, BOUND), st.integers(0, 2 * BOUND))
 def test_waiting_longer_never_scores_better(wait: int, more: int) -> None:
-    """Of two that differ in the longest wait alone, the one that waits longer scores no better."""
+    """If only the longest wait differs, the scheduler with the longer one scores no better."""
 
     def score(longest: int) -> float:
         slow = (group("busy", longest_wait_ns=longest), group("waking"))
@@ -304,7 +308,7 @@ def test_waiting_longer_never_scores_better(wait: int, more: int) -> None:
 
 
 def test_gains_are_positive_where_it_is_better() -> None:
-    """Half the delay and twice the work are gains, a longer makespan is a loss."""
+    """Half the delay and twice the work are gains; a longer makespan is a loss."""
     ours = figures(group("busy", delay_p99_ns=2 * MS, cycles=200, makespan_ns=3 * S))
     theirs = figures(group("busy", delay_p99_ns=4 * MS, cycles=100, makespan_ns=2 * S))
     found = gains(ours, theirs)
@@ -323,7 +327,7 @@ def test_what_did_not_finish_has_no_gain() -> None:
 
 
 def test_a_proof_with_an_error_has_not_passed() -> None:
-    """Warnings stop nobody, one error does."""
+    """Warnings stop nobody; one error does."""
     warning = Finding("two", "warning", "", "", "")
     assert StressVerdict((warning,), {}).passed
     assert not StressVerdict((warning, replace(warning, severity="error")), {}).passed

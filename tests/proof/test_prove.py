@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The stress set over real schedulers: ours survive it, bad ones are told why they do not."""
+"""The stress set on real schedulers: ours survive it, and bad ones learn why they do not."""
 
 import tomllib
 from pathlib import Path
@@ -40,7 +40,7 @@ def at_its(bound: str, name: str) -> dict[str, str]:
 
 @pytest.mark.parametrize("name", LIBRARY)
 def test_library_schedulers_survive(prover: Prover, name: str) -> None:
-    """With their defaults nobody is starved or lost, and no CPU idles beside work."""
+    """With their defaults nobody is starved or lost, and no CPU is idle while there is work."""
     proof = prover.prove(library(name))
     assert proof.passed, proof.findings
     assert proof.figures["scenarios"] == proof.figures["of"] == len(stress_set())
@@ -56,7 +56,7 @@ def test_library_schedulers_survive(prover: Prover, name: str) -> None:
     ],
 )
 def test_library_schedulers_survive_at_their_bounds(prover: Prover, name: str, bound: str) -> None:
-    """So they do with every parameter at its smallest, or at its largest."""
+    """This also holds with every parameter at its smallest, or at its largest."""
     proof = prover.prove(library(name), at_its(bound, name))
     assert proof.passed, proof.findings
 
@@ -66,7 +66,7 @@ def test_library_schedulers_survive_at_their_bounds(prover: Prover, name: str, b
     [pytest.param(each, marks=() if each in OFTEN else pytest.mark.long) for each in POLICIES],
 )
 def test_policies_of_the_cookbook_survive(prover: Prover, tmp_path: Path, line: str) -> None:
-    """What the policy compiler makes of each line of the guide survives."""
+    """The compiler's output for each line of the guide survives."""
     made = cookbook.compiled(line)
     source = tmp_path / f"{made.name}.bpf.c"
     source.write_text(made.source)
@@ -87,7 +87,7 @@ def test_policies_of_the_cookbook_survive(prover: Prover, tmp_path: Path, line: 
 def test_a_bad_scheduler_is_told_what_to_change(
     prover: Prover, name: str, message: str, fix: str, marked: str
 ) -> None:
-    """The finding has the kernel's words, the remedy, and a line of the source that shows it."""
+    """The finding has the kernel's words, the remedy, and the line of the source that shows it."""
     source = BAD / f"{name}.bpf.c"
     proof = prover.prove(source)
     assert not proof.passed
@@ -102,7 +102,7 @@ def test_a_bad_scheduler_is_told_what_to_change(
 
 
 def test_the_same_candidate_gets_the_same_answer(prover: Prover) -> None:
-    """Which scenario happened to end first decides nothing."""
+    """It does not matter which scenario happened to end first."""
 
     def answer() -> object:
         proof = prover.prove(BAD / "ignores_affinity.bpf.c")
@@ -113,7 +113,7 @@ def test_the_same_candidate_gets_the_same_answer(prover: Prover) -> None:
 
 
 def test_progress_is_told_and_the_set_stops_at_a_failure(prover: Prover) -> None:
-    """Each scenario that ended is reported; behind a failure no further one is begun."""
+    """Each finished scenario is reported; after a failure no further one begins."""
     told: list[tuple[str, int, int]] = []
     prover.prove(library("fifo"), on_scenario=lambda *each: told.append(each))
     assert [each[1] for each in told] == list(range(1, len(stress_set()) + 1))
@@ -125,7 +125,8 @@ def test_progress_is_told_and_the_set_stops_at_a_failure(prover: Prover) -> None
 
 
 def test_a_recorded_workload_gets_a_predicted_gain(prover: Prover) -> None:
-    """A service beside hogs: a shorter response is a gain, and what becomes worse is warned of."""
+    """For a service beside hogs a shorter response is a gain, and anything that gets worse is a
+    warning."""
     recorded = RecordedWorkload(
         service(SimulatedMachine(4)), "service", parse_simulated_objective("response p99")
     )
@@ -146,7 +147,7 @@ def test_a_recorded_workload_gets_a_predicted_gain(prover: Prover) -> None:
 
 
 def test_what_does_not_compile_natively_is_a_finding(prover: Prover, tmp_path: Path) -> None:
-    """A helper that the simulator has not ends the proof with its name, place and no score."""
+    """If the simulator lacks a helper, the proof ends with its name, its place and no score."""
     source = tmp_path / "outside.bpf.c"
     text = (ROOT / "tests/bpf/schedulers/plain.bpf.c").read_text()
     source.write_text(text.replace("SCX_OPS_DEFINE", (

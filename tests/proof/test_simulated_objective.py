@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""By what a simulated workload is judged: objectives are read, and no failure raises a score."""
+"""How a simulated workload is judged: objectives are read, and no failure raises a score."""
 
 import pytest
 from hypothesis import given
@@ -43,7 +43,7 @@ def _lengths(all_ns: list[int], still_open: int = 0) -> Lengths | None:
 def _group(
     ended: list[int], still: list[int], *, finished: int = 0, tasks: int = 9
 ) -> GroupFigures:
-    """A group with these response times, of activations that ended and of those that did not."""
+    """A group with these response times, for activations that ended and those that did not."""
     return GroupFigures(
         name="g", tasks=tasks, finished=finished, cycles=len(ended), run_ns=S, wakeups=len(ended),
         delay_p50_ns=0, delay_p99_ns=0, delay_max_ns=0, longest_wait_ns=0, switches=1,
@@ -68,7 +68,7 @@ def _group(
     ],
 )
 def test_an_objective_is_read_as_the_daemon_reads_it(text: str, title: str | None) -> None:
-    """Its words, limits and guards, in any spelling, and in the daemon's canonical one."""
+    """Words, limits and guards are read in any spelling, including the daemon's canonical one."""
     found = parse_simulated_objective(text)
     assert found.title == (title or text)
     assert parse_simulated_objective(measured(text).canonical).title == found.title
@@ -81,7 +81,7 @@ def test_an_objective_is_read_as_the_daemon_reads_it(text: str, title: str | Non
      "response p99 not worse", "completions not worse than 100%", "response p99 p50"],
 )  # fmt: skip
 def test_what_is_no_objective_is_refused(text: str) -> None:
-    """With what was expected, here as in the daemon."""
+    """The message says what was expected, here as in the daemon."""
     for read in (parse_simulated_objective, measured):
         with pytest.raises(Fault) as fault:
             read(text)
@@ -89,14 +89,16 @@ def test_what_is_no_objective_is_refused(text: str) -> None:
 
 
 def test_what_no_simulation_has_is_noted() -> None:
-    """A number of the application's own; a percentile that is not kept."""
+    """A number of the application's own is noted, and so is a percentile that the simulator does
+    not keep."""
     found = parse_simulated_objective("measurement rps higher; response p97")
     assert found.title == "response p95"
     assert len(found.notes) == 2
 
 
 def test_each_kind_has_its_objective() -> None:
-    """Tasks that sleep are there to answer, those that never do to compute, others to end."""
+    """Tasks that sleep have to answer, tasks that never sleep have to compute, and others have to
+    end."""
     assert usual_objective(_group([MS], [])).title == "response p95; completions"
     assert usual_objective(_group([], [S])).title == "cpu"
     jobs = _group([MS], []).model_copy(update={"turnaround_ns": _lengths([MS] * 9)})
@@ -104,7 +106,7 @@ def test_each_kind_has_its_objective() -> None:
 
 
 def test_response_alone_has_completions_beside_it() -> None:
-    """And keeps what guard it has."""
+    """It also keeps its own guard."""
     assert guarded(parse_simulated_objective("response p99")).title == (
         "response p99; completions not worse than 2%"
     )
@@ -133,7 +135,7 @@ def _scored(terms: list[tuple[str, float | None, float]]) -> list[Scored]:
 def test_what_becomes_worse_never_raises_the_score(
     terms: list[tuple[str, float | None, float]], which: int, worse: float
 ) -> None:
-    """Whatever the terms: making any of them worse scores no better."""
+    """Whatever the terms are: if one of them gets worse, the score does not rise."""
     before = joint(_scored(terms))
     at = which % len(terms)
     key, guard, times = terms[at]
@@ -151,8 +153,8 @@ def test_what_becomes_worse_never_raises_the_score(
     st.sampled_from(["response p50", "response p99", "response mean", "response p95; completions"]),
 )
 def test_starving_tasks_is_no_gain(responses: list[int], data: st.DataObject, text: str) -> None:
-    """Tasks that are never run again take their activations with them, the long ones first: the
-    others may answer as fast as they like, it is a loss."""
+    """Tasks that never run again take their activations with them, the long ones first. However
+    fast the others answer, it is a loss."""
     lost = data.draw(st.integers(len(responses) // 20 + 1, len(responses) - 1))
     usual = _group(responses, [])
     starved = _group(sorted(responses)[: len(responses) - lost], [9 * S])
@@ -164,7 +166,7 @@ def test_starving_tasks_is_no_gain(responses: list[int], data: st.DataObject, te
 
 @given(st.lists(st.integers(MS, 50 * MS), min_size=1, max_size=50), st.integers(1, 9 * S))
 def test_an_activation_that_does_not_end_never_helps(responses: list[int], had: int) -> None:
-    """Where the longest of them goes on for ever instead, nothing is better."""
+    """If the longest activation never ends, nothing gets better."""
     ordered = sorted(responses)
     usual = _group(ordered, [])
     stuck = _group(ordered[:-1], [ordered[-1] + had])
@@ -176,14 +178,14 @@ def test_an_activation_that_does_not_end_never_helps(responses: list[int], had: 
 
 
 def test_a_gain_is_a_part_of_the_larger() -> None:
-    """Twice as good and half as good are told as of a time."""
+    """Twice as good and half as good are reported as for a time."""
     assert percent(2.0) == 50
     assert percent(0.5) == -100
     assert percent(1.0) == 0
 
 
 def test_a_batch_that_did_not_end_has_taken_all_of_the_time() -> None:
-    """Its makespan is at least what was simulated, and so is no way around the objective."""
+    """Its makespan is at least the simulated time, so this is no way around the objective."""
     done = _group([MS], []).model_copy(
         update={"makespan_ns": 2 * S, "turnaround_ns": _lengths([2 * S])}
     )

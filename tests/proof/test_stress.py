@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The stress set: what is in it, and that it asks of nobody what cannot be done."""
+"""The stress set: its contents, and that it asks nobody for the impossible."""
 
 import pytest
 
@@ -24,7 +24,7 @@ ASKED_FOR = {
 
 
 def test_the_set_has_what_is_asked_for() -> None:
-    """Twelve kinds of load at least, each under its name."""
+    """It has at least twelve kinds of load, each under its name."""
     assert set(STRESS) >= ASKED_FOR
     assert all(make(STRESS_MACHINE).name == name for name, make in STRESS.items())
 
@@ -37,7 +37,8 @@ def test_the_set_fits_every_machine(cpus: int) -> None:
 
 
 def test_other_sizes_of_machine_are_in_it() -> None:
-    """By default one CPU and more than 64 at least; every scenario on each that is asked for."""
+    """By default it has at least one CPU and more than 64; every scenario runs on each requested
+    size."""
     usual = stress_set()
     assert {1, 4, 16} < {each.machine.cpus for each in usual}
     assert max(each.machine.cpus for each in usual) > 64
@@ -47,7 +48,7 @@ def test_other_sizes_of_machine_are_in_it() -> None:
 
 
 def test_starvation_has_time_to_show() -> None:
-    """Each scenario lasts longer than anybody in it may wait, from its last change on."""
+    """After its last change each scenario lasts longer than anybody in it may wait."""
     for scenario in stress_set():
         changed = max((each.at_ns for each in scenario.changes), default=0)
         for task in scenario.tasks:
@@ -57,7 +58,7 @@ def test_starvation_has_time_to_show() -> None:
 
 
 def test_the_bound_grows_with_the_load() -> None:
-    """Who shares a CPU with more or heavier tasks may wait longer; who is heavier, less."""
+    """A task on a CPU with more or heavier tasks may wait longer; a heavier task may wait less."""
 
     def bound(count: int, nice: int, of: str = "crowd") -> int:
         steps = (Run(MS), Repeat())
@@ -73,7 +74,7 @@ def test_the_bound_grows_with_the_load() -> None:
 def test_the_default_scheduler_survives_all_of_it(
     target: Target, machine: SimulatedMachine
 ) -> None:
-    """The model of the kernel's own scheduler has no finding, even against itself."""
+    """The model of the kernel's own scheduler has no finding, even compared with itself."""
     for make in STRESS.values():
         scenario = make(machine)
         figures = simulate(None, scenario, btf=target.btf, cache_folder=target.cache)
