@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Where the gates that need no kernel say something else than a selftest expects, and why."""
+"""Where the gates that need no kernel disagree with a selftest, and why."""
 
 _ENDLESS = (
     "endless slices for all: right where the scheduler has one task on one CPU "

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The kernel's selftests for sched_ext: what each expects, and how its scheduler is set up.
 
-What is expected is read from the test's own C. Only what its userspace does with the scheduler
-before it is attached (constants), and what the test does that has no counterpart here, is
-written down.
+The expectation comes from the test's own C. Two things are written down here: the constants that
+its userspace sets before the scheduler is attached, and actions of the test that have no
+counterpart here.
 """
 
 import re
@@ -15,7 +15,7 @@ CPUS = 4
 
 
 class Verdict(StrEnum):
-    """What becomes of a scheduler."""
+    """What happens to a scheduler."""
 
     RUNS = "runs"
     EXITS = "exits by itself"
@@ -25,7 +25,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Case:
-    """One scheduler in one setting. `test` is the C file that says what is expected of it."""
+    """One scheduler in one setting. `test` is the C file with the expectation."""
 
     scheduler: str
     test: str
@@ -36,7 +36,7 @@ class Case:
         return f"{self.scheduler} {self.setting}".rstrip()
 
     def source(self, folder: Path) -> str:
-        """The scheduler, with what the test's userspace and Makefile do to it."""
+        """The scheduler, after the changes by the test's userspace and Makefile."""
         text = (folder / f"{self.scheduler}.bpf.c").read_text()
         for pattern, new in _EDITS.get(str(self), ()):
             text, count = re.subn(pattern, new, text, count=1, flags=re.DOTALL)
@@ -67,9 +67,9 @@ _SETTINGS: dict[str, dict[str, dict[str, str]]] = {
         "finite": {"test_cpu": "1", "finite_phase": "true"},
     },
 }
-# The tests' Makefile says so for all of them.
+# The tests' Makefile sets this for all of them.
 _MAKEFILE = '#pragma clang diagnostic ignored "-Wincompatible-function-pointer-types"\n'
-# What userspace does to ops before it loads them. An object is of one scheduler here.
+# Changes that userspace makes to ops before it loads them. Here an object belongs to one scheduler.
 _EDITS: dict[str, tuple[tuple[str, str], ...]] = {
     "hotplug with callbacks": (
         (r'SEC\("\.struct_ops\.link"\)\s+struct sched_ext_ops hotplug_nocb_ops.*?\n};', ""),
@@ -86,7 +86,7 @@ _TESTS = {"maybe_null_fail_dsp": "maybe_null", "maybe_null_fail_yld": "maybe_nul
 
 
 def cases(folder: Path) -> list[Case]:
-    """Every scheduler there is, in each of its settings."""
+    """Every scheduler, in each of its settings."""
     found = []
     for path in sorted(folder.glob("*.bpf.c")):
         name = path.name.removesuffix(".bpf.c")
@@ -96,7 +96,7 @@ def cases(folder: Path) -> list[Case]:
 
 
 def expected(folder: Path, case: Case) -> Verdict:
-    """What the test's own C says of the scheduler."""
+    """What the test's own C says about the scheduler."""
     text = (folder / f"{case.test}.c").read_text()
     refused = (
         rf"Should failed to open and load {case.scheduler} ",

@@ -26,7 +26,7 @@ def folder() -> Path:
 
 
 def _wrong(results: Sequence[Result]) -> list[str]:
-    """Those that disagree without a reason, and reasons for what agrees by now."""
+    """Cases that disagree without a reason, and reasons for cases that agree by now."""
     found = [
         f"{each.case}: expected {each.expected}, found {each.found}: {each.said}"
         for each in results
@@ -40,20 +40,21 @@ def _wrong(results: Sequence[Result]) -> list[str]:
 def test_gates_agree_with_the_kernels_selftests(
     folder: Path, target: Target, tmp_path: Path
 ) -> None:
-    """What has to run is not refused, and what must not is: exceptions are named, with reasons."""
+    """A scheduler that has to run is not refused, and one that must not run is; exceptions have
+    reasons."""
     assert _wrong(list(judged(folder, cases(folder), target, tmp_path, QUICK))) == []
 
 
 @pytest.mark.long
 def test_gates_agree_under_every_workload(folder: Path, target: Target, tmp_path: Path) -> None:
-    """The same under all of them; and no exception is left that is none any more."""
+    """This holds under all workloads, and no exception is out of date."""
     results = list(judged(folder, cases(folder), target, tmp_path, WORKLOADS))
     assert _wrong(results) == []
     assert {str(each.case) for each in results if not each.agrees} == set(EXCEPTIONS)
 
 
 def test_expectations_are_those_of_the_tests_own_c(folder: Path) -> None:
-    """What is read from the C is right for a few that are known by hand."""
+    """The expectation read from the C is right for a few cases that were checked by hand."""
     found = {str(case): expected(folder, case) for case in cases(folder)}
     assert found["minimal"] is Verdict.RUNS
     assert found["exit enqueue"] is Verdict.EXITS

@@ -29,14 +29,14 @@ from tests.target import Target
 
 # What the tests themselves run on a machine: tasks that come, sleep, wake, compute and go.
 WORKLOADS = ("service", "ping_pong", "fork_storm", "hogs", "pinned")
-# The one that shows most, for every change.
+# The workload that shows most; it runs for every change.
 QUICK = ("service",)
 SECONDS = 2
 
 
 @dataclass(frozen=True)
 class Result:
-    """What was expected, and what the gates say. `said` is the first that speaks against it."""
+    """The expectation and the gates' answer. `said` is the first message against the scheduler."""
 
     case: Case
     expected: Verdict
@@ -46,9 +46,9 @@ class Result:
 
     @property
     def agrees(self) -> bool:
-        """Whether nothing that runs is refused, and nothing that does not is passed."""
+        """Whether no scheduler that runs is refused, and none that fails is passed."""
         if self.expected is Verdict.REFUSED:
-            # The kernel's verifier refuses it; here it may be seen only when it runs.
+            # The kernel's verifier refuses it; here it may only show when it runs.
             return self.found in (Verdict.REFUSED, Verdict.ERROR)
         if self.expected is Verdict.ERROR:
             return self.found in (Verdict.REFUSED, Verdict.ERROR)
@@ -56,7 +56,7 @@ class Result:
 
 
 def _files(folder: Path, case: Case, place: Path) -> tuple[Path, tuple[Path, ...]]:
-    """The source as it is compiled, and the headers that it includes from beside it."""
+    """The source as it is compiled, and the headers beside it that it includes."""
     source = place / f"{case.scheduler}.bpf.c"
     source.write_text(case.source(folder))
     names = re.findall(r'^#include "([\w.]+)"', source.read_text(), re.MULTILINE)
@@ -82,7 +82,7 @@ def _verdict(ejection: Ejection | None) -> Verdict:
 
 @dataclass(frozen=True)
 class Made:
-    """One source through static check and compilers. `candidate` is None where a gate refuses."""
+    """One source after static check and compilers. `candidate` is None if a gate refuses it."""
 
     candidate: NativeScheduler | None
     gate: str = ""
@@ -90,7 +90,7 @@ class Made:
 
 
 def make(folder: Path, case: Case, target: Target, place: Path) -> Made:
-    """Check and build the source of a case, which other settings may share."""
+    """Check and build the source of a case; other settings may share it."""
     source, headers = _files(folder, case, place)
     for each in check_source(source, headers=headers):
         if each.severity == "error":
@@ -110,7 +110,7 @@ def make(folder: Path, case: Case, target: Target, place: Path) -> Made:
 def through(
     folder: Path, case: Case, made: Made, target: Target, workloads: Sequence[str] = WORKLOADS
 ) -> Result:
-    """The verdict of the gates that need no kernel, under workloads like the tests' own."""
+    """The verdict of the gates that need no kernel, under workloads like those of the tests."""
     wanted = expected(folder, case)
     if made.candidate is None:
         return Result(case, wanted, Verdict.REFUSED, made.gate, made.said)
@@ -131,7 +131,7 @@ def through(
 def judged(
     folder: Path, wanted: Sequence[Case], target: Target, place: Path, workloads: Sequence[str]
 ) -> Iterator[Result]:
-    """Each case, in their order; as many at a time as there are CPUs."""
+    """Every case, in order; as many at once as there are CPUs."""
     place.chmod(0o755)
     sources = {case.source(folder): case for case in wanted}
     places = {text: place / str(number) for number, text in enumerate(sources)}
@@ -150,7 +150,7 @@ def judged(
 
 
 def stressed(folder: Path, case: Case, target: Target, place: Path) -> Sequence[str]:
-    """What the whole stress set says against it; empty where it passes."""
+    """The messages of the whole stress set against it; empty if it passes."""
     source, headers = _files(folder, case, place)
     built = target.build(source, place, headers=headers)
     if built.object is None:

@@ -15,17 +15,17 @@ from pathlib import Path
 
 from bpf.signals.source import SignalsLine, SignalsSource
 
-# Lines come when they are asked for.
+# Lines come on request.
 NEVER_S = 3000.0
 PR_SET_NAME = 15
-# Everything that is measured shares this CPU.
+# All measured processes share this CPU.
 CPU = 1
 ROUNDS = 20
 FOREVER_S = 600.0
 
 
 def _burn(seconds: float) -> None:
-    """Use this much CPU time without a sleep."""
+    """Use this much CPU time without sleeping."""
     end = time.thread_time() + seconds
     while time.thread_time() < end:
         pass
@@ -33,7 +33,7 @@ def _burn(seconds: float) -> None:
 
 @dataclass(frozen=True)
 class Child:
-    """A process of its own name on the CPU, asleep until it is let go."""
+    """A process with its own name on the CPU, asleep until it is released."""
 
     pid: int
     gate: int
@@ -52,12 +52,12 @@ class Child:
 
     @property
     def run_delay_s(self) -> float:
-        """What it has waited, by the kernel's count."""
+        """How long it has waited, by the kernel's count."""
         return int(Path(f"/proc/{self.pid}/schedstat").read_text().split()[1]) / 1e9
 
 
 def _child(name: bytes, work: Callable[[], None], *, priority: int = 0, niceness: int = 0) -> Child:
-    """With a real-time priority, where there is one."""
+    """The child, with a real-time priority if one is given."""
     gate, ours = os.pipe()
     pid = os.fork()
     if pid:
@@ -77,7 +77,7 @@ def _child(name: bytes, work: Callable[[], None], *, priority: int = 0, niceness
 
 
 async def _until(true: Callable[[], bool]) -> None:
-    """The kernel tells nobody when a process gets there."""
+    """Poll for it, because the kernel sends no event when a process gets there."""
     while not true():  # noqa: ASYNC110
         await asyncio.sleep(0.005)
 
@@ -88,7 +88,7 @@ async def _gone(*children: Child) -> None:
 
 
 class Watched:
-    """Lines of what happens from one call to the next."""
+    """Lines of the time from one call to the next."""
 
     def __init__(self, source: SignalsSource) -> None:
         self._source = source
@@ -99,7 +99,7 @@ class Watched:
         return await anext(self._lines)
 
     async def release(self, *children: Child) -> None:
-        """Let them go at the beginning of a line, once each has its name and sleeps."""
+        """Release them at the beginning of a line, once each has its name and sleeps."""
         for child in children:
             await _until(lambda child=child: child.asleep)  # type: ignore[misc]
         await self.line()
@@ -128,7 +128,7 @@ def _periodic() -> None:
 
 
 async def periodic() -> object:
-    """A program that sleeps and works in turn, alone and beside a hog on the same CPU."""
+    """A program that sleeps and works in turns, alone and beside a hog on the same CPU."""
     seen = {}
     for scene in ("alone", "beside"):
         async with _watched() as watched:
@@ -143,7 +143,7 @@ async def periodic() -> object:
 
 
 async def hogs() -> object:
-    """Two programs on one CPU that never sleep, seen once while they run and once at their end."""
+    """Two programs on one CPU that never sleep, read once while they run and once at their end."""
     async with _watched() as watched:
         rivals = [_child(b"rival", lambda: _burn(1.0)) for _ in range(2)]
         began = time.monotonic()
@@ -157,7 +157,7 @@ async def hogs() -> object:
 
 
 async def older() -> object:
-    """A program that ran before anybody watched and never sleeps."""
+    """A program that ran before the measurement began and never sleeps."""
     elder = _child(b"elder", lambda: _burn(FOREVER_S))
     await _until(lambda: elder.asleep)
     elder.go()
@@ -171,7 +171,7 @@ async def older() -> object:
 
 
 async def starved() -> object:
-    """A thread that wakes up and is kept from its CPU by one of a higher priority."""
+    """A thread that wakes up while one of higher priority has its CPU."""
     async with _watched() as watched:
         tyrant = _child(b"tyrant", lambda: _burn(1.5), priority=20)
         victim = _child(b"victim", lambda: _burn(0.05), priority=10)
@@ -184,7 +184,7 @@ async def starved() -> object:
 
 
 async def stopped() -> object:
-    """A program that is stopped for a while amid its work."""
+    """A program that is stopped for a while during its work."""
     async with _watched() as watched:
         child = _child(b"halted", lambda: _burn(0.5))
         await watched.release(child)
@@ -205,7 +205,7 @@ ctypes.CDLL(None).pthread_exit(None)
 
 
 async def jobs() -> object:
-    """Processes of a known length, and one whose first thread leaves before its last."""
+    """Processes of known length, and one whose first thread ends before its last."""
     async with _watched() as watched:
         for _ in range(5):
             await asyncio.to_thread(subprocess.Popen(["sleep", "0.1"]).wait)  # noqa: ASYNC220
@@ -222,8 +222,8 @@ def _sleeper() -> None:
 
 
 async def moved_asleep() -> object:
-    """A task of little weight that is moved to another CPU while it sleeps and, as far as its
-    run queue goes, has not left yet."""
+    """A task of little weight that moves to another CPU while it sleeps and, for its run queue, has
+    not left yet."""
     async with _watched() as watched:
         hog = _child(b"hog", lambda: _burn(FOREVER_S))
         sleeper = _child(b"sleeper", _sleeper, niceness=19)
@@ -248,7 +248,7 @@ TURN_S = 0.002
 
 
 class _Events:
-    """So many events at a time, which come when they are asked for."""
+    """This many events at a time, sent on request."""
 
     def __init__(self) -> None:
         self._poll = select.epoll()
@@ -285,8 +285,8 @@ def _restless() -> None:
 
 
 async def event_loops() -> object:
-    """A program that sleeps, and then goes three times through four events each; and one that
-    always has four more."""
+    """A program that sleeps and then handles four events three times; and one that always has four
+    more."""
     async with _watched() as watched:
         turning = _child(b"turning", _turning)
         await watched.release(turning)

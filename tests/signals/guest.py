@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What test_guest.py looks at: scenarios on the real kernel, run as root in the lab.
+"""The scenarios of test_guest.py, on the real kernel, run as root in the lab.
 
-Prints one JSON object, scenario -> what was seen. Nothing is judged here.
+Prints one JSON object, scenario -> observations. Nothing is judged here.
 """
 
 import asyncio
@@ -31,11 +31,11 @@ from tests.signals import activations
 HERE = Path(__file__).parent
 CGROUPS = Path("/sys/fs/cgroup")
 BPFFS = Path("/sys/fs/bpf")
-# A number far above what any scenario takes: lines come when they are asked for.
+# Far above the length of any scenario: lines come on request.
 NEVER_S = 3000.0
 PR_SET_NAME = 15
 HOSTILE = (b'"}]\n\\u0041\xff', "naïve 🐢".encode(), b"\x01\x7f<script>")
-# More names than there are accounts (128 at least).
+# More names than accounts (at least 128).
 CROWD = 200
 
 GLOBAL_QUEUE = """
@@ -50,7 +50,7 @@ struct sched_ext_ops global_queue __attribute__((section(".struct_ops.link"), us
 def _restless(
     name: bytes, *, pause_s: float = 0.002, before: Callable[[], None] | None = None
 ) -> int:
-    """A process of this name that wakes up over and over; `before` runs in it first."""
+    """A process with this name that wakes up over and over; it first runs `before`."""
     pid = os.fork()
     if pid:
         return pid
@@ -66,7 +66,7 @@ def _restless(
 
 @contextmanager
 def running(*pids: int) -> Iterator[None]:
-    """Ends the processes with the block."""
+    """These processes end with the block."""
     try:
         yield
     finally:
@@ -76,7 +76,7 @@ def running(*pids: int) -> Iterator[None]:
 
 
 async def _flushed(source: SignalsSource, seconds: float) -> SignalsLine:
-    """A line of the next `seconds` and of nothing before."""
+    """A line of only the next `seconds`."""
     lines = source.lines()
     await source.flush()
     await anext(lines)
@@ -115,8 +115,8 @@ async def names() -> object:
 
 
 async def moves() -> object:
-    """A process that changes its cgroup, and one that executes another program, in the
-    middle of an interval."""
+    """A process that changes its cgroup, and one that executes another program, within one
+    interval."""
     folder = CGROUPS / "moved"
     folder.mkdir()
     pid = _restless(b"mover")
@@ -135,14 +135,14 @@ async def moves() -> object:
 
 
 async def crowd() -> object:
-    """More names than accounts; then one more name when the crowd has gone."""
+    """More names than accounts; then one more name after the others have gone."""
     async with SignalsSource(NEVER_S, max_workloads=100) as source:
         pids = [_restless(b"c%03d" % number, pause_s=0.3) for number in range(CROWD)]
         with running(*pids):
             during = await _flushed(source, 3)
         late = _restless(b"latecomer")
         with running(late):
-            # One interval of silence frees the accounts, the next gives them out again.
+            # One silent interval frees the accounts; the next assigns them again.
             for _ in range(3):
                 after = await _flushed(source, 0.5)
     return {
@@ -155,7 +155,7 @@ async def crowd() -> object:
 
 
 async def faster() -> object:
-    """The interval shortened while the program runs."""
+    """The interval gets shorter while the program runs."""
     async with SignalsSource(NEVER_S) as source:
         await source.set_interval(0.2)
         lines = source.lines()
@@ -164,7 +164,7 @@ async def faster() -> object:
 
 
 BURN = "import sys,time\nwhile time.process_time() < {}: pass\n"
-# Four threads that burn, and are still at it when their process ends.
+# Four threads that burn CPU time, even when their process ends.
 THREADED = """
 import os, threading, time
 def burn():
@@ -173,7 +173,7 @@ for _ in range(4): threading.Thread(target=burn, daemon=True).start()
 while time.process_time() < 0.4: time.sleep(0.01)
 os._exit(0)
 """
-# A child that never executes anything burns.
+# A child that never executes another program burns CPU time.
 FORKED = """
 import os, time
 if os.fork() == 0:
@@ -193,7 +193,7 @@ def _resident_kb(pid: int | None) -> int:
 
 
 async def _told(which: Processes, work: Callable[[], object]) -> dict[str, object]:
-    """What is told of the processes of `work`, what of it at once, and the lines around."""
+    """The reports about the processes of `work`, the immediate ones, and the lines around them."""
     told: list[ProcessExec | ProcessExit] = []
     async with SignalsSource(NEVER_S, on_process=told.append) as source:
         lines = source.lines()
@@ -219,7 +219,7 @@ async def _told(which: Processes, work: Callable[[], object]) -> dict[str, objec
 
 
 def _some_processes() -> dict[str, int]:
-    """Processes of every fate; their ids."""
+    """Processes that end in every way; their ids."""
     python = sys.executable
     pids = {}
     for name, words in (
@@ -239,8 +239,8 @@ def _some_processes() -> dict[str, int]:
 
 
 async def processes() -> object:
-    """Single processes, as they are told to a reader that wants all of it, and to one that
-    wants none of it."""
+    """Reports of single processes to a reader that wants all of them, and to one that wants
+    none."""
     return {
         "all": await _told(Processes.ALL, _some_processes),
         "exits": await _told(Processes.EXITS, _some_processes),
@@ -255,14 +255,14 @@ def _stampede() -> None:
 
 
 async def stampede() -> object:
-    """More execs than may be told in a second, where the machine is fast enough."""
+    """More execs than may be reported in a second, if the machine is fast enough."""
     seen = await _told(Processes.ALL, _stampede)
     execs = sum(each["kind"] == "ProcessExec" for each in seen.pop("told"))  # type: ignore[attr-defined]
     return {**seen, "execs": execs}
 
 
 async def ends() -> object:
-    """Exit statuses: its input ends; nobody reads; a wrong option."""
+    """Exit statuses: its input ends; nobody reads its output; a wrong option."""
     eof = run([PROGRAM], timeout=30, check=False)
     deaf = subprocess.Popen([PROGRAM], stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: ASYNC220
     assert deaf.stdin
@@ -281,7 +281,7 @@ async def ends() -> object:
 
 
 def _built_global_queue() -> Path:
-    """The scheduler as an object file; bpffs is mounted."""
+    """The scheduler as an object file, with bpffs mounted."""
     source = Path("/tmp/global_queue.bpf.c")  # noqa: S108 - the guest's own
     source.write_text(GLOBAL_QUEUE)
     built = source.with_suffix(".o")
@@ -324,8 +324,8 @@ async def _compared(source: SignalsSource, hooks: LineChild) -> object:
 
 
 async def accuracy() -> object:
-    """Against hooks on wakeups: under the kernel's own scheduler, and under a sched_ext one
-    whose single queue moves nearly every waiting task between CPUs."""
+    """Compared with hooks on wakeups: under the kernel's own scheduler, and under a sched_ext
+    scheduler whose single queue moves nearly every waiting task between CPUs."""
     hooks = await start_lines(["/usr/bin/python3", HERE / "wakeup_hooks.py"])
     global_queue = _built_global_queue()
     try:
@@ -354,7 +354,7 @@ SCENARIOS = (
 
 
 async def main() -> None:
-    """Each scenario, or those named on the command line."""
+    """Run each scenario, or those on the command line."""
     seen = {}
     for scenario in SCENARIOS:
         if not sys.argv[1:] or scenario.__name__ in sys.argv[1:]:

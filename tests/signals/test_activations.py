@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""How the kernel half derives activations: its own C, built natively, against a kernel that
-says what happened."""
+"""How the kernel half derives activations: its own C, built natively, on a kernel with known
+events."""
 
 import ctypes
 from collections.abc import Sequence
@@ -12,18 +12,18 @@ from hypothesis import strategies as st
 
 from tests.signals.native import DEAD, INTERRUPTIBLE, STOPPED, Duration, Kernel
 
-# Nanoseconds; waits may be none.
+# Nanoseconds; waits may be zero.
 times = st.integers(1_000, 10_000_000_000)
 waits = st.integers(0, 10_000_000_000)
 
 
 @dataclass(frozen=True)
 class Stay:
-    """Waits (between two of them it is moved to another CPU), then a time on a CPU."""
+    """A wait (between two waits it moves to another CPU), then a time on a CPU."""
 
     waits: tuple[int, ...]
     run: int
-    # How the CPU is lost, where this is not the last stay: about to sleep already.
+    # Not for the last stay: whether the task is about to sleep when it loses the CPU.
     half_asleep: bool = False
 
     @property
@@ -59,7 +59,7 @@ def _stay(kernel: Kernel, stay: Stay) -> None:
 
 
 def _live(kernel: Kernel, activation: Activation, state: int = INTERRUPTIBLE) -> None:
-    """From its wakeup to the end of its sleep."""
+    """The time from its wakeup to the end of its sleep."""
     kernel.wake()
     for stay in activation.stays[:-1]:
         _stay(kernel, stay)
@@ -71,7 +71,7 @@ def _live(kernel: Kernel, activation: Activation, state: int = INTERRUPTIBLE) ->
 
 
 def _lived(library: ctypes.CDLL, log: Sequence[Activation]) -> tuple[int, int, list[int]]:
-    """Completions, the sum of their response times, and those by bucket."""
+    """Completions, the sum of their response times, and their counts by bucket."""
     with closing(Kernel(library)) as kernel:
         for each in log:
             _live(kernel, each)
@@ -83,8 +83,8 @@ def _lived(library: ctypes.CDLL, log: Sequence[Activation]) -> tuple[int, int, l
 def test_activations_are_what_happened(
     library: ctypes.CDLL, log: list[Activation], ends: bool
 ) -> None:
-    """Response time, burst, and what was waited after the wakeup and after losing the CPU, to the
-    nanosecond: however often the CPU was lost, the wait was moved, or the interval turned."""
+    """Response time, burst, and the waits after the wakeup and after losing the CPU are exact to
+    the nanosecond, however often the CPU was lost, the wait moved, or the interval ended."""
     with closing(Kernel(library)) as kernel:
         for number, each in enumerate(log):
             _live(kernel, each, DEAD if ends and number == len(log) - 1 else INTERRUPTIBLE)
@@ -103,7 +103,7 @@ def test_activations_are_what_happened(
 def test_a_response_never_falls_when_work_is_delayed(
     library: ctypes.CDLL, log: list[Activation], data: st.DataObject, longer: int
 ) -> None:
-    """One wait lengthened: as many completions, and none of them sooner."""
+    """One longer wait: the same number of completions, and none of them sooner."""
     which = data.draw(st.integers(0, len(log) - 1))
     stay = data.draw(st.integers(0, len(log[which].stays) - 1))
     parts = list(log[which].stays)
@@ -120,7 +120,7 @@ def test_a_response_never_falls_when_work_is_delayed(
 def test_completions_never_rise_by_splitting(
     library: ctypes.CDLL, log: list[Activation], data: st.DataObject
 ) -> None:
-    """A wait split by a move, or a stay by a preemption: the same activations."""
+    """If a move splits a wait, or a preemption splits a stay, the activations are the same."""
     which = data.draw(st.integers(0, len(log) - 1))
     stay = data.draw(st.integers(0, len(log[which].stays) - 1))
     parts = list(log[which].stays)
@@ -140,8 +140,8 @@ def test_completions_never_rise_by_splitting(
 def test_a_thread_that_never_sleeps_never_vanishes(
     library: ctypes.CDLL, parts: list[Stay], looked_before: bool
 ) -> None:
-    """Whether it runs or waits: it is open with all it has had since its wakeup, and with the
-    wait that is not over; it never counts as completed."""
+    """Whether it runs or waits, it is open, with all its time since its wakeup and with its
+    unfinished wait; it never counts as completed."""
     with closing(Kernel(library)) as kernel:
         if looked_before:
             assert kernel.look() is None
@@ -172,8 +172,8 @@ def test_a_thread_that_never_sleeps_never_vanishes(
 def test_a_sleep_is_no_wait_when_the_task_is_moved(
     library: ctypes.CDLL, log: list[Activation], before: Activation, after: Activation
 ) -> None:
-    """The kernel takes the sleep of a task whose dequeue is delayed for a wait from the moment at
-    which it is moved: that is not counted, nor told as a wait that is not over."""
+    """The kernel counts the sleep of a task whose dequeue is delayed as a wait, from its move on.
+    We neither count it nor report it as an unfinished wait."""
     with closing(Kernel(library)) as kernel:
         for each in log:
             _live(kernel, each)
@@ -198,7 +198,7 @@ def test_a_sleep_is_no_wait_when_the_task_is_moved(
 
 @given(activations, times)
 def test_a_stop_halts_the_clock(library: ctypes.CDLL, activation: Activation, stopped: int) -> None:
-    """Stopped at the end of each stay and then continued: as if it had never been."""
+    """If it is stopped at the end of each stay and then continued, the figures do not change."""
     with closing(Kernel(library)) as kernel:
         kernel.wake()
         for stay in activation.stays[:-1]:
@@ -219,8 +219,8 @@ def test_a_stop_halts_the_clock(library: ctypes.CDLL, activation: Activation, st
 def test_a_task_of_unknown_age_is_no_completion_at_first(
     library: ctypes.CDLL, log: list[Activation]
 ) -> None:
-    """One that ran already when the program began: its first sleep ends nothing that is known;
-    all after that is."""
+    """If a task ran already when the program began, its first sleep ends nothing that is known;
+    every later one does."""
     with closing(Kernel(library)) as kernel:
         kernel.wake()
         kernel.run(1_000)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Percentiles and merging, against the durations that went into the histograms."""
+"""Percentiles and merging, compared with the durations that went into the histograms."""
 
 import math
 
@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 
 from bpf.signals.source import EMPTY, Histogram, merge, percentile
 
-# Nanoseconds: from nothing to what the last bucket ends at.
+# Nanoseconds: from zero to the end of the last bucket.
 durations = st.lists(st.integers(0, 2**35 - 1), min_size=1, max_size=60)
 
 
 def _upper_ns(ns: int) -> int:
-    """The upper edge of the bucket that the kernel half puts this duration in."""
+    """The upper edge of the bucket into which the kernel half puts this duration."""
     if ns < 1024:
         return 1024
     width = 1 << (ns.bit_length() - 5)
@@ -39,8 +39,8 @@ def _histogram(values_ns: list[int]) -> Histogram:
 
 @given(durations, st.floats(0, 1))
 def test_a_percentile_is_off_by_a_sixteenth_at_most(values: list[int], q: float) -> None:
-    """The answer lies in the bucket of the true duration of that rank, whose width is a
-    sixteenth of its lower edge at most (or 1.024 µs, below that)."""
+    """The answer is in the bucket of the true duration of that rank. Its width is at most a
+    sixteenth of its lower edge (or 1.024 µs, below that)."""
     true_us = sorted(values)[max(math.ceil(q * len(values)) - 1, 0)] / 1000
     answer = percentile(_histogram(values), q)
     assert abs(answer - true_us) <= max(true_us / 16, 1.024) + 1e-6
@@ -48,7 +48,7 @@ def test_a_percentile_is_off_by_a_sixteenth_at_most(values: list[int], q: float)
 
 @given(durations)
 def test_percentiles_rise_with_the_share_up_to_the_maximum(values: list[int]) -> None:
-    """A larger share never gives a smaller duration, and none exceeds the maximum."""
+    """A larger share never gives a shorter duration, and none exceeds the maximum."""
     histogram = _histogram(values)
     answers = [percentile(histogram, step / 20) for step in range(21)]
     assert answers == sorted(answers)
@@ -57,7 +57,7 @@ def test_percentiles_rise_with_the_share_up_to_the_maximum(values: list[int]) ->
 
 @given(st.lists(durations, min_size=1, max_size=4))
 def test_merging_is_as_if_counted_together(parts: list[list[int]]) -> None:
-    """The merged histogram is that of all durations, percentiles included."""
+    """The merged histogram is that of all durations, including its percentiles."""
     whole = _histogram([ns for part in parts for ns in part])
     merged = merge(_histogram(part) for part in parts)
     assert merged.hist == whole.hist

@@ -40,7 +40,7 @@ def reader(tree: Tree) -> QuotaReader:
 
 
 def test_each_reading_gives_the_use_since_the_last(tree: Tree, reader: QuotaReader) -> None:
-    """The first gives nothing, and groups without a quota are left out."""
+    """The first reading gives nothing, and groups without a quota are left out."""
     tree.uses("shop.service", 1_000_000)
     tree.uses("free.service", 1_000_000, "max 100000")
     assert reader.read() == ()
@@ -55,7 +55,7 @@ def test_each_reading_gives_the_use_since_the_last(tree: Tree, reader: QuotaRead
 def test_groups_that_go_and_quotas_that_change_are_left_out(
     tree: Tree, reader: QuotaReader
 ) -> None:
-    """There is no use of a group that is gone, nor one by two quotas."""
+    """Nothing is reported for a group that is gone, or for use under two quotas."""
     for name in ("a", "b", "c"):
         tree.uses(name, 0)
     reader.read()
@@ -70,7 +70,7 @@ def test_groups_that_go_and_quotas_that_change_are_left_out(
 
 
 def test_new_quotas_are_found_now_and_then(tree: Tree, reader: QuotaReader) -> None:
-    """The tree is searched when reading begins, and rarely after that."""
+    """The tree is searched when reading begins, and seldom after that."""
     reader.read()
     tree.uses("shop.service", 0)
     tree.now += SEARCH_S / 2
@@ -84,7 +84,7 @@ def test_new_quotas_are_found_now_and_then(tree: Tree, reader: QuotaReader) -> N
 
 
 def test_a_name_that_is_no_text_is_read_too(tree: Tree, reader: QuotaReader) -> None:
-    """A group's name is bytes."""
+    """A group's name consists of bytes."""
     tree.uses("a\udcff.service", 0)
     reader.read()
     tree.now += 1
@@ -92,5 +92,5 @@ def test_a_name_that_is_no_text_is_read_too(tree: Tree, reader: QuotaReader) -> 
 
 
 def test_without_cgroups_there_is_nothing(tmp_path: Path) -> None:
-    """Nothing is raised where the hierarchy is missing."""
+    """Nothing is raised if the hierarchy is missing."""
     assert QuotaReader(mount=tmp_path / "none").read() == ()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Recordings: what was printed is read back, and what is wrong is named by its line."""
+"""Recordings: the program's output is read back, and a wrong line is named by its number."""
 
 import gzip
 import json
@@ -24,8 +24,9 @@ def _first_line() -> dict[str, Any]:
 
 @pytest.mark.parametrize("path", RECORDINGS, ids=lambda path: path.stem)
 def test_real_recordings_are_consistent(path: Path) -> None:
-    """Time moves on, workloads come most CPU time first, and the program's percentiles are
-    those that its histograms give, as far as their buckets reach (these have four in an octave)."""
+    """Time moves on, and the workload with the most CPU time comes first. The program's percentiles
+    equal those of its histograms, up to the width of their buckets (these have four in an
+    octave)."""
     lines = list(read_recording(path))
     assert len(lines) > 10
     assert [line.t_ns for line in lines] == sorted({line.t_ns for line in lines})
@@ -42,7 +43,8 @@ def test_real_recordings_are_consistent(path: Path) -> None:
 
 
 def test_an_older_line_gets_buckets_of_today() -> None:
-    """A line of before histograms were finer reads as if its counts lay evenly in its buckets."""
+    """A line from before the finer histograms reads as if its counts were spread evenly in its
+    buckets."""
     line = _first_line()
     line["workloads"][0]["delay_us"]["hist"] = [[1.024, 5], [1.28, 8], [4.096, 3]]
     found = SignalsLine.model_validate_json(json.dumps(line)).workloads[0].delay_us.hist
@@ -57,14 +59,14 @@ def test_an_older_line_gets_buckets_of_today() -> None:
 
 
 def test_a_packed_recording_reads_the_same(tmp_path: Path) -> None:
-    """gzip is recognised by its content, not by the name."""
+    """gzip is recognised by its content, not by the file's name."""
     packed = tmp_path / "recording"
     packed.write_bytes(gzip.compress(RECORDINGS[0].read_bytes()))
     assert list(read_recording(packed)) == list(read_recording(RECORDINGS[0]))
 
 
 def test_a_later_programs_extra_fields_are_ignored() -> None:
-    """A newer program may say more; an older reader takes what it knows."""
+    """A newer program may report more; an older reader ignores what it does not know."""
     line = _first_line()
     line["later"] = {"v": 2}
     line["workloads"][0]["later"] = 1
@@ -72,7 +74,7 @@ def test_a_later_programs_extra_fields_are_ignored() -> None:
 
 
 def test_processes_in_a_recording_are_passed_over(tmp_path: Path) -> None:
-    """A recording with lines of single processes has the same intervals as one without."""
+    """A recording with lines about single processes has the same intervals as one without."""
     lines = RECORDINGS[0].read_bytes().splitlines()
     path = tmp_path / "recording.jsonl"
     path.write_bytes(b"\n".join(each + b'\n{"exit":{"pid":1}}' for each in lines))
@@ -80,7 +82,7 @@ def test_processes_in_a_recording_are_passed_over(tmp_path: Path) -> None:
 
 
 def test_an_older_recording_has_no_ended_processes() -> None:
-    """Fields that came later have their zero where a recording is older than they are."""
+    """Later fields are zero if a recording is older than they are."""
     line = next(read_recording(RECORDINGS[0]))
     assert {each.exits for each in line.workloads} == {0}
     assert (line.lost_execs, line.lost_exits) == (0, 0)
@@ -107,7 +109,7 @@ def test_wrong_types_and_ranges_are_refused(field: str, value: object) -> None:
 
 
 def test_hostile_sizes_are_refused() -> None:
-    """Far too many workloads, buckets or events, and endless names, are no line of signals."""
+    """Far too many workloads, buckets or events, and endless names, are refused."""
     line = _first_line()
     for path, value in (
         (("workloads",), line["workloads"] * 5000),
@@ -130,7 +132,7 @@ def test_hostile_sizes_are_refused() -> None:
     ids=["text", "short", "bytes", "deep"],
 )
 def test_a_bad_line_is_named_by_its_number(tmp_path: Path, bad: bytes) -> None:
-    """The fault says which line, and does not quote what may be hostile."""
+    """The fault has the line's number, and does not quote it, because it may be hostile."""
     good = json.dumps(_first_line()).encode()
     path = tmp_path / "recording.jsonl"
     path.write_bytes(good + b"\n\n" + bad + b"\n" + good + b"\n")
@@ -144,7 +146,7 @@ def test_a_bad_line_is_named_by_its_number(tmp_path: Path, bad: bytes) -> None:
 
 
 def test_an_endless_line_is_cut_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A line beyond the limit is refused without being read whole."""
+    """A line beyond the limit is refused before all of it is read."""
     monkeypatch.setattr("bpf.signals.source.LINE_LIMIT", 1000)
     path = tmp_path / "recording.jsonl"
     path.write_bytes(b"x" * 5000)
@@ -154,7 +156,8 @@ def test_an_endless_line_is_cut_off(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_a_missing_and_a_broken_file_are_told_apart(tmp_path: Path) -> None:
-    """No such file; not the gzip it claims to be; and a truncated one."""
+    """A missing file, a file that is not the gzip it claims to be, and a truncated one give
+    different faults."""
     with pytest.raises(Fault) as caught:
         list(read_recording(tmp_path / "absent"))
     assert caught.value.type is FaultType.NOT_FOUND

@@ -62,12 +62,12 @@ async def _first(path: Path) -> SignalsLine:
 
 
 def test_lines_arrive_as_models(program: Program) -> None:
-    """What the program prints comes out as it was recorded."""
+    """The program's output arrives as it was recorded."""
     assert _wait(_first(program("cat $recording; cat"))) == next(read_recording(RECORDING))
 
 
 def test_options_and_commands_reach_the_program(program: Program, tmp_path: Path) -> None:
-    """Interval and bound as options; later intervals and flushes as lines."""
+    """Interval and bound are options; later intervals and flushes are lines."""
     answer = "head -n 1 $recording"
     path = program(
         f'echo "$@" > {tmp_path}/seen; {answer}\n'
@@ -90,8 +90,7 @@ def test_options_and_commands_reach_the_program(program: Program, tmp_path: Path
 
 
 def test_processes_arrive_between_the_lines(program: Program, tmp_path: Path) -> None:
-    """What is told of single processes goes to its own listener, in order, once it is
-    asked for."""
+    """Once requested, reports about single processes go to their own listener, in order."""
     path = program(
         f'while read -r line; do echo "$line" >> {tmp_path}/seen\n'
         f"echo '{EXEC}'; echo '{EXIT}'; head -n 1 $recording; done"
@@ -119,7 +118,7 @@ def test_processes_arrive_between_the_lines(program: Program, tmp_path: Path) ->
 
 
 def test_processes_that_nobody_listens_to_are_passed_over(program: Program) -> None:
-    """A reader of intervals gets intervals, whatever else is told."""
+    """A reader of intervals gets intervals, whatever else is reported."""
     path = program(f"echo '{EXIT}'; cat $recording; cat")
     assert _wait(_first(path)) == next(read_recording(RECORDING))
 
@@ -136,7 +135,7 @@ def test_processes_that_nobody_listens_to_are_passed_over(program: Program) -> N
     ],
 )
 def test_a_process_that_cannot_be_is_a_fault(program: Program, line: str) -> None:
-    """Nothing is converted or guessed of processes either."""
+    """Nothing about processes is converted or guessed either."""
 
     async def scenario() -> None:
         path = program(f"echo '{line}'; cat")
@@ -149,7 +148,8 @@ def test_a_process_that_cannot_be_is_a_fault(program: Program, line: str) -> Non
 
 
 def test_the_end_of_the_program_is_a_fault_with_its_words(program: Program) -> None:
-    """The status, and what it said last, so that the operator sees the cause."""
+    """The fault has the status and the program's last message, so that the operator sees the
+    cause."""
     with pytest.raises(Fault) as caught:
         _wait(_first(program("echo no BTF here >&2; exit 3")))
     assert caught.value.type is FaultType.CHILD_FAILED
@@ -158,7 +158,7 @@ def test_the_end_of_the_program_is_a_fault_with_its_words(program: Program) -> N
 
 
 def test_anything_but_a_line_of_signals_is_a_fault(program: Program) -> None:
-    """A program of another version, or another program, is not believed."""
+    """Output of another version, or of another program, is refused."""
     with pytest.raises(Fault) as caught:
         _wait(_first(program("echo '{\"v\":9}'; cat")))
     assert caught.value.type is FaultType.CHILD_FAILED
@@ -166,7 +166,7 @@ def test_anything_but_a_line_of_signals_is_a_fault(program: Program) -> None:
 
 
 def test_a_missing_program_is_named() -> None:
-    """Not installed is said so, with the program's name."""
+    """The fault says that the program is not installed, with its name."""
     with pytest.raises(Fault) as caught:
         _wait(_first(Path("/nowhere/schedpilot-signals")))
     assert caught.value.type is FaultType.MISSING_TOOL
@@ -174,7 +174,7 @@ def test_a_missing_program_is_named() -> None:
 
 @pytest.mark.parametrize("interval_s", [0, -1, 1e9, float("nan"), float("inf")])
 def test_an_impossible_interval_is_refused(interval_s: float) -> None:
-    """Out of range is a fault before anything starts."""
+    """An interval out of range is a fault before anything starts."""
     with pytest.raises(Fault) as caught:
         SignalsSource(interval_s)
     assert caught.value.type is FaultType.BAD_PARAMETER

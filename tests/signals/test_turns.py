@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""How the kernel half counts what an event loop does: its own C, built natively, against a kernel
-that says when waits for events return."""
+"""How the kernel half counts the work of an event loop: its own C, built natively, on a kernel that
+says when waits for events return."""
 
 import ctypes
 from collections.abc import Iterator, Sequence
@@ -13,16 +13,16 @@ from hypothesis import strategies as st
 
 from tests.signals.native import INTERRUPTIBLE, STOPPED, Duration, Figures, Kernel
 
-# What one return counts as at most.
+# The most that one return counts as.
 MOST_EVENTS = 1024
-# Nanoseconds; waits may be none.
+# Nanoseconds; waits may be zero.
 times = st.integers(1_000, 10_000_000_000)
 waits = st.integers(0, 10_000_000_000)
 
 
 @dataclass(frozen=True)
 class Step:
-    """Runs for a time, then a wait for events returns at once with so many."""
+    """Runs for a time, then a wait for events returns at once with this many."""
 
     run: int
     events: int
@@ -30,7 +30,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Stay:
-    """Waits for a CPU, goes through its steps and runs on for a time."""
+    """Waits for a CPU, goes through its steps and then runs for a time."""
 
     wait: int
     steps: tuple[Step, ...]
@@ -39,7 +39,7 @@ class Stay:
 
 @dataclass(frozen=True)
 class Activation:
-    """Stays between which the CPU is lost, then a sleep."""
+    """Stays, between which the CPU is lost, then a sleep."""
 
     stays: tuple[Stay, ...]
     sleep: int
@@ -63,7 +63,8 @@ logs = st.lists(activations, min_size=1, max_size=4)
 
 @contextmanager
 def _loop(library: ctypes.CDLL) -> Iterator[Kernel]:
-    """With a thread that is known for an event loop: two activations of one completion each."""
+    """Begin with a thread that is known as an event loop: two activations with one completion
+    each."""
     with closing(Kernel(library)) as kernel:
         for _ in range(2):
             _live(kernel, Activation((Stay(0, (Step(1_000, 1),), 1_000),), 1_000))
@@ -72,7 +73,7 @@ def _loop(library: ctypes.CDLL) -> Iterator[Kernel]:
 
 def _go(kernel: Kernel, stay: Stay) -> None:
     kernel.wait(stay.wait)
-    # For no time, it gets the CPU.
+    # It gets the CPU for no time.
     kernel.run(0)
     for step in stay.steps:
         kernel.run(step.run)
@@ -91,7 +92,7 @@ def _live(kernel: Kernel, activation: Activation) -> None:
 
 
 def _expected(log: Sequence[Activation]) -> list[tuple[int, int]]:
-    """(completions, response time of each), by the definition."""
+    """(completions, response time of each), by definition."""
     found = []
     for activation in log:
         start = now = events = 0
@@ -129,8 +130,8 @@ def _lived(library: ctypes.CDLL, log: Sequence[Activation]) -> _Lived:
 
 @given(logs)
 def test_turns_are_what_happened(library: ctypes.CDLL, log: list[Activation]) -> None:
-    """Each event is one completion, with the time from the return that told of it, or from the
-    wakeup, to the next return or sleep: to the nanosecond, however often the CPU was lost."""
+    """Each event is one completion. It lasts from the return that reported it, or from the wakeup,
+    to the next return or sleep, exact to the nanosecond, however often the CPU was lost."""
     with _loop(library) as kernel:
         before = kernel.figures()
         for number, each in enumerate(log):
@@ -147,8 +148,8 @@ def test_turns_are_what_happened(library: ctypes.CDLL, log: list[Activation]) ->
 
 @given(logs)
 def test_what_an_activation_is_made_of_stays(library: ctypes.CDLL, log: list[Activation]) -> None:
-    """Burst, waited and preempted are from sleep to sleep, once for each activation, and add up to
-    how long they took, whatever happened between."""
+    """Burst, waited and preempted last from sleep to sleep, once for each activation. Their sum is
+    its length, whatever happened between."""
     with _loop(library) as kernel:
         before = kernel.figures()
         for each in log:
@@ -164,7 +165,7 @@ def test_what_an_activation_is_made_of_stays(library: ctypes.CDLL, log: list[Act
 def test_a_response_never_falls_when_work_is_delayed(
     library: ctypes.CDLL, log: list[Activation], data: st.DataObject, longer: int
 ) -> None:
-    """One wait for a CPU lengthened: as many completions, and none of them sooner."""
+    """One longer wait for a CPU: the same number of completions, and none of them sooner."""
     which = data.draw(st.integers(0, len(log) - 1))
     stay = data.draw(st.integers(0, len(log[which].stays) - 1))
     parts = list(log[which].stays)
@@ -181,7 +182,8 @@ def test_a_response_never_falls_when_work_is_delayed(
 def test_completions_are_the_events_in_however_many_returns(
     library: ctypes.CDLL, events: list[int], runs: list[int]
 ) -> None:
-    """All at once, in several returns of one activation, or each in an activation of its own."""
+    """Events count alike if they come all at once, in several returns of one activation, or each in
+    its own activation."""
 
     def one(counts: Sequence[int]) -> Activation:
         parts = tuple(Step(run, count) for run, count in zip(runs, counts, strict=False))
@@ -195,7 +197,7 @@ def test_completions_are_the_events_in_however_many_returns(
 def test_a_return_without_events_is_nothing(
     library: ctypes.CDLL, log: list[Activation], data: st.DataObject, none: int
 ) -> None:
-    """One that timed out or was interrupted: what is under way goes on."""
+    """If it timed out or was interrupted, the current turn goes on."""
     which = data.draw(st.integers(0, len(log) - 1))
     stay = data.draw(st.integers(0, len(log[which].stays) - 1))
     parts = list(log[which].stays)
@@ -211,7 +213,7 @@ def test_a_return_without_events_is_nothing(
 
 @pytest.mark.parametrize("events", [1025, 2**31 - 1])
 def test_a_return_counts_as_a_thousand_at_most(library: ctypes.CDLL, events: int) -> None:
-    """However many a hostile loop has itself told of at once."""
+    """This holds for any number of events that a hostile loop requests at once."""
     log = [Activation((Stay(0, (Step(1_000, events),), 1_000),), 1_000)]
     nothing = _lived(library, ()).completions
     assert _lived(library, log).completions == nothing + MOST_EVENTS
@@ -221,8 +223,8 @@ def test_a_return_counts_as_a_thousand_at_most(library: ctypes.CDLL, events: int
 def test_a_loop_that_never_sleeps_never_vanishes(
     library: ctypes.CDLL, before: Activation, parts: list[Stay]
 ) -> None:
-    """What it has handled is counted while it goes on, and it is open with the turn that it is
-    at, or with all since its wakeup while it has had no event."""
+    """Its finished events are counted while it runs. It is open with its current turn, or with all
+    its time since its wakeup if it has had no event."""
     with _loop(library) as kernel:
         _live(kernel, before)
         known = kernel.figures()
@@ -262,7 +264,7 @@ def test_a_loop_that_never_sleeps_never_vanishes(
 def test_a_stop_halts_the_clock_of_a_turn(
     library: ctypes.CDLL, stay: Stay, stopped: int, after: list[Step], run: int, cut: bool
 ) -> None:
-    """Stopped amid its work and then continued: as if it had never been."""
+    """If it is stopped during its work and then continued, the figures do not change."""
     rest = Stay(0, tuple(after), run)
     with _loop(library) as kernel:
         kernel.wake()
@@ -271,7 +273,7 @@ def test_a_stop_halts_the_clock_of_a_turn(
         kernel.sleep(stopped)
         kernel.wake()
         if cut:
-            # The CPU is lost again before anything comes.
+            # The CPU is lost again before anything arrives.
             kernel.run(0)
             kernel.leave(preempt=True)
         _go(kernel, rest)
@@ -286,8 +288,8 @@ def test_a_stop_halts_the_clock_of_a_turn(
 def test_a_loop_of_unknown_age_counts_from_its_first_return(
     library: ctypes.CDLL, activation: Activation
 ) -> None:
-    """It ran already when the program began: nobody knows when it was woken, but its turns are
-    seen from then on."""
+    """It ran already when the program began. Nobody knows when it woke up, but its turns are
+    counted from then on."""
     with closing(Kernel(library)) as kernel:
         kernel.wake()
         kernel.run(1_000)
@@ -308,7 +310,7 @@ def test_a_loop_of_unknown_age_counts_from_its_first_return(
 
 
 def test_returns_before_its_first_departure_are_not_seen(library: ctypes.CDLL) -> None:
-    """Of a thread that has not left a CPU since it was born nothing is kept yet: it completes once
+    """Until a thread leaves a CPU for the first time, nothing is stored for it: it completes once,
     when it sleeps."""
     with closing(Kernel(library)) as kernel:
         _live(kernel, Activation((Stay(0, (Step(1_000, 7), Step(1_000, 7)), 1_000),), 1_000))

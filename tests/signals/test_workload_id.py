@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Ids of workloads: parsing, and the id of a process by the kernel half's rules."""
+"""Ids of workloads: parsing them, and finding the id of a process by the kernel half's rules."""
 
 from pathlib import Path
 
@@ -20,14 +20,15 @@ from process import Fault, FaultType
     ],
 )
 def test_an_id_comes_apart_and_together_again(text: str, kind: WorkloadKind, name: str) -> None:
-    """Parsing an id and printing it are each other's inverse."""
+    """Parsing an id and printing it are inverse to each other."""
     assert parse_workload_id(text) == WorkloadId(kind, name)
     assert str(parse_workload_id(text)) == text
 
 
 @pytest.mark.parametrize("text", ["", "redis", "comm:", "pid:1", "other:x", "comm:" + "x" * 20000])
 def test_what_is_no_id_is_refused(text: str) -> None:
-    """An unknown kind, a missing name or an endless one is a fault, shown cut and escaped."""
+    """An unknown kind, a missing name and an endless name are faults, which show the id cut and
+    escaped."""
     with pytest.raises(Fault) as caught:
         parse_workload_id(text)
     assert caught.value.type is FaultType.BAD_NAME
@@ -55,12 +56,12 @@ def _process(proc: Path, cgroup: bytes, comm: bytes, flags: int = 0x400000) -> N
 def test_a_process_counts_for_its_cgroup_else_its_name(
     tmp_path: Path, cgroup: bytes, comm: bytes, flags: int, expected: str
 ) -> None:
-    """The unified hierarchy decides; its root means the command name; kernel threads are
-    put together by the part before the slash."""
+    """The unified hierarchy decides. In its root the command name counts; kernel threads share the
+    part before the slash."""
     _process(tmp_path, cgroup, comm, flags)
     assert str(workload_of(7, tmp_path)) == expected
 
 
 def test_a_process_that_is_gone_has_no_workload(tmp_path: Path) -> None:
-    """None, not an error: processes end while one looks."""
+    """The answer is None and no error: processes may end at any time."""
     assert workload_of(7, tmp_path) is None

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""An independent measurement of run-queue delay, to check the signals program against.
+"""An independent measurement of run-queue delay, to check the signals program.
 
-It knows nothing of the kernel's own accounting: it stamps threads when they become runnable
-(wakeups, and switches away from a running thread) and looks at the stamp when they get a
-CPU. Run by the system's python3 (BCC): prints `ready`, then for each line of standard input
-one JSON object, command name -> {count, sum_us}, of what was measured since the last.
+It does not use the kernel's own accounting. It stamps threads when they become runnable (wakeups,
+and switches away from a running thread) and reads the stamp when they get a CPU. The system's
+python3 (BCC) runs it. It prints `ready`, then for each line of standard input one JSON object,
+command name -> {count, sum_us}, with everything measured since the last one.
 """
 
 import json

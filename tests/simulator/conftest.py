@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Schedulers made ready for the simulator, each once for all tests."""
+"""Schedulers prepared for the simulator, each once for all tests."""
 
 import tempfile
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ BAD = Path(__file__).parent / "schedulers"
 
 
 class Workbench:
-    """Builds for the lab's kernel and runs."""
+    """Builds and runs for the lab's kernel."""
 
     def __init__(self, target: Target, folder: Path) -> None:
         self.target = target
@@ -28,7 +28,7 @@ class Workbench:
     def make(
         self, source: Path | str, name: str, *, headers: tuple[Path, ...] = ()
     ) -> NativeScheduler:
-        """A candidate of a C source, by the name of its file."""
+        """A candidate from a C source, by the name of its file."""
         if name not in self._made:
             built = self.target.build(source, self.folder, name=f"{name}.bpf.c", headers=headers)
             native = build_native(

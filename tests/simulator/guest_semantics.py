@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # ruff: noqa: ASYNC240 - small files of /proc and /sys
-"""Schedulers of the simulator's tests on a real kernel; run in the lab by test_semantics.py.
+"""Schedulers of the simulator's tests on a real kernel; test_semantics.py runs it in the lab.
 
     python tests/simulator/guest_semantics.py OUT.json
 
-Beside a few processes that do what the scenarios' tasks do, each object in `semantics/` is
-attached, and how it ends is told. One that does not end by itself is taken out again.
+A few processes do what the scenarios' tasks do. Meanwhile each object in `semantics/` is attached,
+and the output says how it ended. An object that does not end by itself is detached.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ from process import Fault
 
 HERE = Path("semantics")
 CGROUP = Path("/sys/fs/cgroup")
-# Seconds that a good one is left in.
+# Seconds for which a good one stays in force.
 PATIENCE_S = 6.0
 LEASE_S = 60.0
 HOGS_S = 5.0
@@ -117,7 +117,7 @@ def _move() -> None:
     (CGROUP / "semantics" / "cgroup.procs").write_text("0")
 
 
-# What `sequence` watches, one after the other.
+# The actions that `sequence` watches, one after the other.
 WATCHED: tuple[tuple[str, Callable[[], None]], ...] = (
     ("w_affine", _roam),
     ("w_nice", _renice),
@@ -136,7 +136,7 @@ def _watched() -> None:
 
 
 async def _end(path: Path, seconds: float = PATIENCE_S) -> dict[str, Any]:
-    """How it ended, or that it did not."""
+    """How it ended, or that it did not end."""
     try:
         runner = await Runner.start(path, lease_s=LEASE_S)
     except Fault as fault:
@@ -164,7 +164,7 @@ def _nice_hog(nice: int) -> Callable[[], None]:
 
 
 async def _shares(path: Path) -> list[float]:
-    """What part of two CPUs each of three hogs of unequal weight gets."""
+    """The share of two CPUs that each of three hogs of unequal weight gets."""
     with _playing(*(_nice_hog(nice) for nice in NICE)) as children:
         async with await Runner.start(path, lease_s=LEASE_S):
             await asyncio.sleep(1)
@@ -175,7 +175,7 @@ async def _shares(path: Path) -> list[float]:
 
 
 async def main() -> None:
-    # Without the controller a move of processes is none for the scheduler.
+    # Without the controller the scheduler does not see that processes move.
     (CGROUP / "cgroup.subtree_control").write_text("+cpu")
     (CGROUP / "semantics").mkdir(exist_ok=True)
     seen: dict[str, Any] = {}

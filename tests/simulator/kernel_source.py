@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The kernel's own schedulers, from Debian's source package of the lab's kernel.
 
-Fetched by apt with lists and a cache of its own, so that the host's sources do not matter, and
-kept outside the tree: the folders that are needed, under the user's cache.
+apt fetches it with its own lists and cache, so that the host's sources do not matter. The folders
+that are needed stay outside the tree, under the user's cache.
 """
 
 import fcntl
@@ -28,7 +28,7 @@ def _cache() -> Path:
 
 
 def _apt(root: Root, state: Path, *words: str) -> None:
-    """apt-get that knows just the suite that the lab's kernel came from."""
+    """apt-get that knows only the suite of the lab's kernel."""
     lists = root.tree / "etc" / "apt" / "sources.list.d" / "backports.list"
     for each in ("state/lists/partial", "cache/archives/partial"):
         (state / each).mkdir(parents=True, exist_ok=True)
@@ -47,16 +47,16 @@ def _apt(root: Root, state: Path, *words: str) -> None:
 
 
 def examples(root: Root) -> Path:
-    """The folder with the examples of this root's kernel; fetched when it is not there yet.
+    """The folder with the examples of this root's kernel, fetched if it does not exist.
 
     Raises:
-        Fault: MISSING_TOOL, CHILD_FAILED or TIMEOUT where the package cannot be fetched.
+        Fault: MISSING_TOOL, CHILD_FAILED or TIMEOUT if the package cannot be fetched.
     """
     return _fetched(root) / EXAMPLES
 
 
 def selftests(root: Root) -> Path:
-    """As `examples`, with the kernel's selftests for sched_ext."""
+    """The kernel's selftests for sched_ext, like `examples`."""
     return _fetched(root) / SELFTESTS
 
 
@@ -66,7 +66,7 @@ def _fetched(root: Root) -> Path:
         raise Fault(FaultType.LAB, "the lab's kernel has a version of no form that is known")
     place = _cache() / root.release
     place.parent.mkdir(parents=True, exist_ok=True)
-    # Test processes run side by side: one fetches, the others wait for it.
+    # Test processes run in parallel: one fetches, and the others wait for it.
     with (place.parent / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (place / SELFTESTS).is_dir():
@@ -80,13 +80,13 @@ def _fetch(root: Root, place: Path, package: str) -> None:
         _apt(root, state, "update")
         _apt(root, state, "download", package)
         _unpack(next(state.glob("*.deb")), package, state / "tree")
-        # What an older version of this left there has fewer folders.
+        # An older version of this file left fewer folders there.
         shutil.rmtree(place, ignore_errors=True)
         shutil.move(state / "tree", place)
 
 
 def _unpack(package: Path, name: str, to: Path) -> None:
-    """Take the folders out of the archive in the package, never having the rest on the disk."""
+    """Take the folders out of the archive in the package, without the rest on the disk."""
     to.mkdir()
     steps: list[list[str]] = [
         ["dpkg-deb", "--fsys-tarfile", str(package)],

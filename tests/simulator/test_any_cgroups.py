@@ -31,7 +31,7 @@ from tests.simulator.conftest import Workbench
 
 
 def trees() -> st.SearchStrategy[tuple[Cgroup, ...]]:
-    """A few cgroups, up to three deep, with all settings."""
+    """A few cgroups, up to three levels deep, with all settings."""
     bandwidths = st.one_of(
         st.just(Bandwidth()),
         st.builds(
@@ -59,7 +59,7 @@ def trees() -> st.SearchStrategy[tuple[Cgroup, ...]]:
 
 @st.composite
 def grouped(draw: st.DrawFn) -> Scenario:
-    """Jobs that end, in groups; they move, sleep, fork, and all settings change for 2 s."""
+    """Jobs that end, in groups; they move, sleep and fork, and all settings change for 2 s."""
     groups = draw(trees())
     paths = ["/", *(each.path for each in groups)]
     cpus = draw(st.integers(1, 4))
@@ -130,7 +130,7 @@ def grouped(draw: st.DrawFn) -> Scenario:
 def test_no_task_and_no_cpu_time_is_lost_whatever_groups_do(
     bench: Workbench, scenario: Scenario
 ) -> None:
-    """All jobs end once there is no quota any more, and the groups' CPU times are the machine's."""
+    """All jobs end once no quota is left, and the CPU times of the groups sum to the machine's."""
     for candidate in (None, bench.library("fifo")):
         figures = bench.run(candidate, scenario)
         assert figures.ejection is None or figures.ejection.kind is Ended.BY_KERNEL

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Cgroups' weights, quotas and idle groups: what schedulers hear of them, and what they get."""
+"""Cgroups' weights, quotas and idle groups: what schedulers hear about them, and the CPU time that
+results."""
 
 from dataclasses import replace
 
@@ -58,7 +59,7 @@ def changing(*changes: CgroupChange, idle: bool = False) -> Scenario:
     ],
 )
 def test_a_quota_that_the_kernel_refuses_is_refused(bad: Bandwidth, why: str) -> None:
-    """The bounds of cpu.max and cpu.max.burst are the kernel's, at the start and later."""
+    """cpu.max and cpu.max.burst have the kernel's bounds, at the start and later."""
     start = replace(changing(), cgroups=(Cgroup("/a", bandwidth=bad),))
     for each in (start, changing(BandwidthChange(MS, "/a", bad))):
         with pytest.raises(Fault) as fault:
@@ -80,7 +81,7 @@ def test_a_quota_that_the_kernel_refuses_is_refused(bad: Bandwidth, why: str) ->
     ],
 )
 def test_a_change_of_a_cgroup_that_the_kernel_refuses_is_refused(bad: Scenario, why: str) -> None:
-    """The root has no such files, and the weight of an idle cgroup cannot be written."""
+    """The root has no such files, and nobody can write the weight of an idle cgroup."""
     with pytest.raises(Fault) as fault:
         bad.text()
     assert fault.value.type is FaultType.BAD_REQUEST
@@ -88,7 +89,7 @@ def test_a_change_of_a_cgroup_that_the_kernel_refuses_is_refused(bad: Scenario, 
 
 
 def test_a_scheduler_hears_of_weights_quotas_and_idle_as_from_the_kernel(bench: Workbench) -> None:
-    """It hears of the values at first and of each that differs; `max` is -1 as in the kernel."""
+    """A scheduler hears the first values and each change; `max` is -1 as in the kernel."""
     candidate = bench.beside("cgroup_settings")
     scenario = replace(
         changing(
@@ -130,7 +131,8 @@ def test_a_scheduler_hears_of_weights_quotas_and_idle_as_from_the_kernel(bench: 
 
 
 def test_the_cpu_time_of_cgroups_is_counted_with_and_without_those_below(bench: Workbench) -> None:
-    """Own times add up to the machine's, and each has its own and those of its descendants."""
+    """A group's own times sum to the machine's; each group also has its own time and that of its
+    descendants."""
     scenario = Scenario(
         "tree",
         (
@@ -154,7 +156,7 @@ def test_the_cpu_time_of_cgroups_is_counted_with_and_without_those_below(bench: 
 
 
 def test_a_scenario_without_cgroups_has_no_figures_of_them(bench: Workbench) -> None:
-    """Where there is only the root, its CPU time is the machine's."""
+    """If only the root exists, its CPU time is the machine's."""
     figures = bench.run(None, Scenario("plain", (Task("a", BUSY),), ONE, duration_ns=S))
     assert figures.cgroups == ()
 
@@ -166,7 +168,7 @@ LIGHT = (Run(MS, MS), Sleep(9 * MS, 3 * MS), Repeat())
 
 
 def shares_of(bench: Workbench, scenario: Scenario, *paths: str) -> list[float]:
-    """The CPU time of those cgroups, in percent of their sum."""
+    """The CPU time of these cgroups, in percent of their sum."""
     figures = bench.run(None, scenario)
     times = [figures.cgroup(path).run_ns for path in paths]
     return [100 * each / sum(times) for each in times]
@@ -177,7 +179,7 @@ def shares_of(bench: Workbench, scenario: Scenario, *paths: str) -> list[float]:
 def test_the_default_divides_cpu_time_by_the_weights_of_cgroups(
     bench: Workbench, cpus: int, kind: str
 ) -> None:
-    """Three groups with more than enough to do get 100:300:900, whatever their tasks do."""
+    """Three groups with more than enough work get 100:300:900, whatever their tasks do."""
     busy, naps = kind == "busy", kind == "sleeping"
     tasks = tuple(
         Task(name, steps, comm=f"{name}{at}", cgroup=f"/{name}", count=count * cpus)
@@ -195,7 +197,7 @@ def test_the_default_divides_cpu_time_by_the_weights_of_cgroups(
 
 @pytest.mark.parametrize("cpus", [1, 2, 4])
 def test_the_default_divides_by_weight_at_each_level(bench: Workbench, cpus: int) -> None:
-    """A group's time is divided between the groups in it, and theirs between those in them."""
+    """A group's time is divided among its child groups, and each child's time among its own."""
     tree = {"/a": 100, "/b": 400, "/b/c": 100, "/b/d": 400, "/b/d/e": 300, "/b/d/f": 100}
     tasks = tuple(
         Task(name, BUSY, cgroup=path, count=cpus)
@@ -209,7 +211,7 @@ def test_the_default_divides_by_weight_at_each_level(bench: Workbench, cpus: int
 
 
 def test_the_number_of_tasks_in_a_cgroup_does_not_count(bench: Workbench) -> None:
-    """Ten tasks of a group get as much together as one that is alone in another."""
+    """Ten tasks of a group get together as much as a single one in another group."""
     scenario = Scenario(
         "many",
         (Task("one", BUSY, cgroup="/a"), Task("ten", BUSY, cgroup="/b", count=10)),
@@ -221,7 +223,7 @@ def test_the_number_of_tasks_in_a_cgroup_does_not_count(bench: Workbench) -> Non
 
 
 def test_a_changed_weight_divides_anew(bench: Workbench) -> None:
-    """From 100:100 to 100:900 after half of the time."""
+    """The ratio changes from 100:100 to 100:900 after half of the time."""
     scenario = Scenario(
         "changed",
         (Task("a", BUSY, cgroup="/a", count=2), Task("b", BUSY, cgroup="/b", count=2)),
@@ -235,7 +237,8 @@ def test_a_changed_weight_divides_anew(bench: Workbench) -> None:
 
 @pytest.mark.parametrize("cpus", [1, 2, 4])
 def test_an_idle_cgroup_gets_nearly_nothing_beside_a_busy_one(bench: Workbench, cpus: int) -> None:
-    """Alone it gets everything; beside busy tasks a few thousandths; it delays no light task."""
+    """Alone it gets everything; beside busy tasks it gets a few thousandths, and delays no light
+    task."""
     machine = SimulatedMachine(cpus)
     idle = Task("idle", BUSY, cgroup="/idle", count=2 * cpus)
     groups = (Cgroup("/idle", 10000, idle=True), Cgroup("/usual"))
@@ -251,7 +254,7 @@ def test_an_idle_cgroup_gets_nearly_nothing_beside_a_busy_one(bench: Workbench, 
 
 
 def test_a_cgroup_that_is_idle_for_a_while_loses_its_weight(bench: Workbench) -> None:
-    """As under the kernel, it has a weight of 100 afterwards."""
+    """As in the kernel, its weight is 100 afterwards."""
     scenario = Scenario(
         "for a while",
         (Task("a", BUSY, cgroup="/a"), Task("b", BUSY, cgroup="/b")),
@@ -266,7 +269,7 @@ def test_a_cgroup_that_is_idle_for_a_while_loses_its_weight(bench: Workbench) ->
 @pytest.mark.parametrize("cpus", [1, 2, 8])
 @pytest.mark.parametrize("percent", [20, 50, 150])
 def test_a_quota_is_used_and_not_exceeded(bench: Workbench, percent: int, cpus: int) -> None:
-    """Within 3 % over ten seconds, for busy and for sleeping tasks, which then wait."""
+    """Busy and sleeping tasks get the quota within 3 % over ten seconds, and then wait."""
     if percent > 100 * cpus:
         return
     for steps in (BUSY, NAPS):
@@ -292,7 +295,7 @@ def test_a_quota_is_used_and_not_exceeded(bench: Workbench, percent: int, cpus: 
 
 
 def test_the_smallest_quota_above_a_task_counts(bench: Workbench) -> None:
-    """A group gets no more than the one above it has, and what it leaves is for its siblings."""
+    """A group gets no more than its parent has, and its siblings may use what it leaves."""
     figures = bench.run(
         None,
         Scenario(
@@ -314,7 +317,7 @@ def test_the_smallest_quota_above_a_task_counts(bench: Workbench) -> None:
 
 
 def test_a_burst_is_saved_and_spent(bench: Workbench) -> None:
-    """What a group leaves unused it may use in addition later, up to its burst, and no more."""
+    """A group may later use what it left unused, up to its burst and no more."""
     sudden = (Sleep(887 * MS), Run(99 * MS), Repeat())
     throttled = []
     for burst in (0, 20, 50):
@@ -330,7 +333,7 @@ def test_a_burst_is_saved_and_spent(bench: Workbench) -> None:
 
 
 def test_a_quota_that_changes_counts_from_then_on(bench: Workbench) -> None:
-    """None for 2 s, a fifth of a CPU for 4 s, one CPU for 2 s, none again."""
+    """No quota for 2 s, a fifth of a CPU for 4 s, one CPU for 2 s, and no quota again."""
     scenario = Scenario(
         "changes",
         (Task("a", BUSY, cgroup="/a", count=4),),
@@ -348,7 +351,7 @@ def test_a_quota_that_changes_counts_from_then_on(bench: Workbench) -> None:
 
 
 def test_a_task_that_leaves_a_used_up_cgroup_runs_on(bench: Workbench) -> None:
-    """Wherever it waited; one that comes in waits with the others."""
+    """This holds wherever the task waited; a task that comes in waits with the others."""
     scenario = Scenario(
         "moves",
         (
@@ -376,7 +379,7 @@ def test_a_task_that_leaves_a_used_up_cgroup_runs_on(bench: Workbench) -> None:
 
 
 def test_a_kernel_thread_does_not_wait_for_a_quota(bench: Workbench) -> None:
-    """It uses the quota up, and the others of its group wait for it."""
+    """It uses up the quota, and the other tasks of its group wait for it."""
     scenario = Scenario(
         "kernel",
         (
@@ -393,7 +396,7 @@ def test_a_kernel_thread_does_not_wait_for_a_quota(bench: Workbench) -> None:
 
 
 def test_a_throttled_cgroup_holds_no_cpu_that_goes_away(bench: Workbench) -> None:
-    """Its tasks go on elsewhere, and use the whole quota."""
+    """Its tasks go on elsewhere and use the whole quota."""
     scenario = Scenario(
         "hotplug",
         (Task("a", BUSY, cgroup="/a", count=8),),
@@ -409,7 +412,7 @@ def test_a_throttled_cgroup_holds_no_cpu_that_goes_away(bench: Workbench) -> Non
 
 
 def test_a_candidate_without_the_callbacks_ignores_weights_and_quotas(bench: Workbench) -> None:
-    """It serves tasks as if there were no groups; the default, beside it, does not."""
+    """It treats tasks as if there were no groups; the default, for comparison, does not."""
     scenario = Scenario(
         "ignored",
         (Task("a", BUSY, cgroup="/a", count=2), Task("b", BUSY, cgroup="/b", count=2)),

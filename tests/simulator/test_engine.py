@@ -18,7 +18,7 @@ UNITS = sorted(path.name for path in ENGINE.glob("*.c"))
 
 @pytest.mark.parametrize("unit", UNITS)
 def test_the_engine_compiles_without_a_warning(target: Target, unit: str) -> None:
-    """Each file is clean under the warnings that the style asks for."""
+    """Each file compiles without a message with the warnings of docs/style.md."""
     kit = engine_for(target.btf, cache_folder=target.cache).kit
     flags = ["-std=gnu11", "-fms-extensions", "-DBPF_NO_PRESERVE_ACCESS_INDEX", "-O2"]
     warnings = ["-Wall", "-Wextra", "-Werror", "-Wno-microsoft-anon-tag"]
@@ -29,7 +29,7 @@ def test_the_engine_compiles_without_a_warning(target: Target, unit: str) -> Non
 
 
 def test_the_engine_is_made_once(target: Target) -> None:
-    """What is in the cache is used again, whoever asks."""
+    """The engine in the cache is used again, whoever asks."""
     first = engine_for(target.btf, cache_folder=target.cache)
     made = first.program.stat().st_mtime_ns
     assert engine_for(target.btf, cache_folder=target.cache) == first
@@ -39,7 +39,7 @@ def test_the_engine_is_made_once(target: Target) -> None:
 def test_types_of_an_older_kernel_are_refused_with_the_reason(
     target: Target, tmp_path: Path
 ) -> None:
-    """A kernel whose types lack what the engine reads is named as the trouble."""
+    """If the kernel's types lack something that the engine reads, the message says so."""
     types = header_path(target.cache, target.btf).read_text()
     folder = tmp_path / "older"
     older = header_path(folder, target.btf)

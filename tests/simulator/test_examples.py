@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The C examples of the kernel's tools/sched_ext, unchanged, in the simulator.
 
-They are built with the project's own <scx/common.bpf.h>, as any candidate is: the kernel's
-takes its constants from variables that libbpf's userspace fills in at load time.
+They are built with the project's own <scx/common.bpf.h>, like any candidate: the kernel's header
+takes its constants from variables that libbpf's userspace sets at load time.
 """
 
 from dataclasses import replace
@@ -33,7 +33,7 @@ from .kernel_source import examples
 
 CPUS = 4
 SLICE = "20000000"
-# What the programs that load them set.
+# Values that their loaders set.
 PARAMETERS: dict[str, tuple[tuple[str, str], ...]] = {
     "scx_simple": (),
     "scx_cpu0": (),
@@ -50,7 +50,7 @@ PARAMETERS: dict[str, tuple[tuple[str, str], ...]] = {
         *((f"in_pair_idx[{cpu}]", str(cpu // (CPUS // 2))) for cpu in range(CPUS)),
     ),
 }
-# Why one cannot be simulated.
+# Why an example cannot be simulated.
 MISSING = {
     "scx_userland": (
         (("num_possible_cpus", str(CPUS)), ("usersched_pid", "1000")),
@@ -73,7 +73,7 @@ def candidate(bench: Workbench, folder: Path, name: str) -> NativeScheduler:
 
 
 def test_every_example_is_here(folder: Path) -> None:
-    """The kernel has no example that these tests do not know."""
+    """These tests know every example of the kernel."""
     found = {path.name.removesuffix(".bpf.c") for path in folder.glob("*.bpf.c")}
     assert found == {*PARAMETERS, *MISSING}
 
@@ -96,7 +96,7 @@ def test_examples_serve_every_workload(
 def test_what_cannot_be_simulated_says_what_is_missing(
     bench: Workbench, folder: Path, name: str
 ) -> None:
-    """An example that waits for its userspace ends with the name of what that would fill."""
+    """An example that waits for its userspace ends with the name of what userspace would set."""
     parameters, message = MISSING[name]
     chosen = replace(candidate(bench, folder, name), parameters=parameters)
     ejection = bench.run(
@@ -107,7 +107,7 @@ def test_what_cannot_be_simulated_says_what_is_missing(
 
 
 def test_cgroups_get_what_their_weights_say(bench: Workbench, folder: Path) -> None:
-    """flatcg shares the machine by the tree of cgroups, also after a weight was changed."""
+    """flatcg divides the machine by the tree of cgroups, also after a weight has changed."""
     hog = (Run(5 * MS), Repeat())
     scenario = Scenario(
         "tree",

@@ -18,14 +18,14 @@ from tests.simulator.conftest import Workbench
 
 BUSY = (Run(MS), Repeat())
 LIBRARY = ("fair", "latency", "batch", "fifo", "locality", "jobs")
-# Of the whole machine, in hundredths.
+# In hundredths of the whole machine.
 POINTS = 5.0
 
 
 @pytest.mark.parametrize("cpus", [1, 2, 8])
 @pytest.mark.parametrize("name", LIBRARY)
 def test_siblings_share_by_weight(bench: Workbench, name: str, cpus: int) -> None:
-    """100:300:900 over three groups with more hogs than CPUs."""
+    """Three groups with more hogs than CPUs get 100:300:900."""
     weights = {"/a": 100, "/b": 300, "/c": 900}
     scenario = Scenario(
         "weights",

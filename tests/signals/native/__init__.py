@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The kernel half of the signals program, built natively, and a kernel to go with it."""
+"""The kernel half of the signals program, built natively, with a small kernel around it."""
 
 import ctypes
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from process import run
 HERE = Path(__file__).parent
 BPF = HERE.parents[2] / "bpf"
 BUCKETS = 401
-# Of `__state` (include/linux/sched.h).
+# Values of `__state` (include/linux/sched.h).
 INTERRUPTIBLE = 1
 STOPPED = 4
 DEAD = 0x80
@@ -54,7 +54,7 @@ class Open:
 
 
 def build(folder: Path) -> ctypes.CDLL:
-    """The library."""
+    """Build the library."""
     made = folder / "signals_native.so"
     words: list[str | Path] = [
         find_clang().path,
@@ -114,13 +114,13 @@ class Kernel:
         self._queued = 0
 
     def wake(self) -> None:
-        """Out of its sleep, or born."""
+        """Wake up from sleep, or be born."""
         self._delayed = False
         self._on_rq = True
         self._enqueue()
 
     def move(self) -> None:
-        """To another CPU, while it waits or while its dequeue is delayed."""
+        """Move to another CPU, while it waits or while its dequeue is delayed."""
         self._dequeue()
         self._show()
         self._half.move(self._task)
@@ -131,7 +131,7 @@ class Kernel:
         self.now += ns
 
     def run(self, ns: int) -> None:
-        """It gets a CPU and keeps it so long."""
+        """Get a CPU and keep it for this long."""
         if self._queued:
             self._dequeue()
             self._arrival = self.now
@@ -141,7 +141,7 @@ class Kernel:
         self._exec += ns
 
     def leave(self, *, preempt: bool = False, state: int = 0) -> None:
-        """It loses the CPU, or leaves it in a state of sleep."""
+        """Lose the CPU, or leave it in a state of sleep."""
         self._show()
         self._half.leave(self._task, ctypes.c_uint64(self.now), ctypes.c_bool(preempt), state)
         self._on_cpu = False
@@ -150,17 +150,18 @@ class Kernel:
         self._on_rq = preempt or state == 0
 
     def events(self, count: int) -> None:
-        """Its wait for events returns, while it is on a CPU: so many, none, or an error (< 0)."""
+        """A wait for events returns while the task is on a CPU: with a number of events, with none,
+        or with an error (< 0)."""
         self._show()
         self._half.events_come(self._task, ctypes.c_uint64(self.now), count)
 
     def leave_unseen(self) -> None:
-        """It loses the CPU before the program is there to see it."""
+        """Lose the CPU before the program is there to see it."""
         self._on_cpu = False
         self._enqueue()
 
     def sleep(self, ns: int, *, moved: bool = False) -> None:
-        """`moved`: to another CPU, while its run queue thinks that it is still there."""
+        """Sleep; `moved`: to another CPU, while its run queue believes that it is still there."""
         if moved:
             self._delayed = self._on_rq = True
             self.now += ns // 2
@@ -172,7 +173,7 @@ class Kernel:
         self._half.next_interval()
 
     def look(self) -> Open | None:
-        """What the walk over all tasks tells of it now."""
+        """What the walk over all tasks reports about it now."""
         self._show()
         out = (ctypes.c_uint64 * 2)()
         told = self._half.look(self._task, ctypes.c_uint64(self.now), out)
@@ -188,7 +189,7 @@ class Kernel:
         return Figures(delay, stay, response, burst, out[12], out[13], out[14], out[15])
 
     def counts(self, which: Duration) -> Sequence[int]:
-        """How many were counted in each bucket."""
+        """The count in each bucket."""
         out = (ctypes.c_uint32 * BUCKETS)()
         self._half.read_counts(int(which), out)
         return list(out)
