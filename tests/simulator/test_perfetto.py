@@ -36,7 +36,7 @@ def traced(
 @pytest.mark.parametrize("name", ["fair", ""])
 @pytest.mark.parametrize("workload", [hogs, service, fork_storm])
 def test_the_trace_adds_up(bench: Workbench, tmp_path: Path, name: str, workload: Any) -> None:
-    """CPUs and tasks ran as long as each other and the figures; slices do not overlap."""
+    """CPUs and tasks ran for the same time in all, as in the figures; slices do not overlap."""
     scenario = replace(workload(MACHINE), duration_ns=500 * MS)
     figures, events = traced(bench, name, scenario, tmp_path)
     assert figures.trace_cut_ns is None
@@ -66,7 +66,7 @@ def test_tracing_changes_no_figure(bench: Workbench, tmp_path: Path) -> None:
 
 
 def test_a_trace_that_is_too_large_says_where_it_ends(bench: Workbench, tmp_path: Path) -> None:
-    """It stays whole JSON of bounded size, with a word at the end and the time in the figures."""
+    """It stays valid JSON of bounded size, with a note at its end and the time in the figures."""
     scenario = replace(overload(SimulatedMachine(8)), duration_ns=60_000 * MS)
     figures, events = traced(bench, "fifo", scenario, tmp_path)
     assert figures.ejection is None

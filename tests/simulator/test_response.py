@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Response times, completions and turnarounds: exact in small schedules, and never better by what
-is worse."""
+"""Response times, completions and turnarounds are exact in small schedules, and a worse schedule
+never improves them."""
 
 from dataclasses import replace
 from itertools import pairwise
@@ -30,7 +30,7 @@ from simulator.scenario import (
 
 from .conftest import Workbench
 
-# A switch, and the way out of idleness; the tick never comes within a test's schedule.
+# A switch, and the way out of idleness; no tick comes within a test's schedule.
 SWITCH, WAY = 1000, 500
 QUIET = SimulatedMachine(1, switch_ns=SWITCH, wake_ns=WAY, tick_ns=S)
 EXAMPLES = settings(max_examples=12, deadline=None)
@@ -39,17 +39,17 @@ EXAMPLES = settings(max_examples=12, deadline=None)
 def _run(
     bench: Workbench, tasks: tuple[Task, ...], machine: SimulatedMachine = QUIET
 ) -> GroupFigures:
-    """Under first come, first served; the figures of the first task's group."""
+    """Run under first come, first served; return the figures of the first task's group."""
     scenario = Scenario("test", tasks, machine)
     return bench.run(bench.library("fifo"), scenario).group(tasks[0].group)
 
 
 def test_an_activation_is_from_the_wakeup_to_the_next_sleep(bench: Workbench) -> None:
-    """Alone: the way out of idleness, the switch and the work; the sleep is in none of it."""
+    """For a task alone it has the way out of idleness, the switch and the work, and no sleep."""
     group = _run(bench, (Task("a", (Run(3 * MS), Sleep(MS), Run(2 * MS), Sleep(MS))),))
     assert group.response_ns is not None
     assert group.burst_ns is not None
-    # The end comes with a third wakeup, which has nothing to do.
+    # The end comes with a third wakeup, which has no work.
     assert (group.completions, group.response_ns.count, group.response_ns.open) == (3, 3, 0)
     assert group.response_ns.max == 3 * MS + SWITCH + WAY
     assert group.response_ns.p50 == 2 * MS + SWITCH + WAY
@@ -60,7 +60,8 @@ def test_an_activation_is_from_the_wakeup_to_the_next_sleep(bench: Workbench) ->
 
 
 def test_the_wait_behind_another_is_part_of_the_response(bench: Workbench) -> None:
-    """Of two that wake at once the second takes the time of both; what it waited is told."""
+    """Of two tasks that wake at once the second takes the time of both, and its wait is
+    reported."""
     one = (Run(3 * MS),)
     group = _run(bench, (Task("a", one, comm="first"), Task("a", one, comm="second")))
     assert group.response_ns is not None
@@ -72,7 +73,7 @@ def test_the_wait_behind_another_is_part_of_the_response(bench: Workbench) -> No
 
 
 def test_a_preemption_is_told_apart_from_the_wait_before(bench: Workbench) -> None:
-    """Two that take turns by ticks: the response is the same sum, in other parts."""
+    """Of two tasks that alternate by ticks the response has the same sum, in other parts."""
     machine = replace(QUIET, tick_ns=MS)
     work = (Run(30 * MS),)
     group = _run(bench, (Task("a", work, comm="first"), Task("a", work, comm="second")), machine)
@@ -82,7 +83,7 @@ def test_a_preemption_is_told_apart_from_the_wait_before(bench: Workbench) -> No
     whole = group.response_ns.mean * 2
     assert whole == group.waited_ns + group.preempted_ns + group.burst_ns.mean * 2
     assert group.preempted_ns > 20 * MS
-    # Nobody waits for his first turn longer than a slice and a tick.
+    # Nobody waits for a first turn longer than a slice and a tick.
     assert group.waited_ns < 10 * MS
 
 
@@ -104,7 +105,8 @@ def test_a_task_that_never_sleeps_has_a_response(
 
 
 def test_what_is_never_run_counts_with_its_wait(bench: Workbench) -> None:
-    """A task that a scheduler loses has a response as long as the simulation, and no burst."""
+    """If a scheduler loses a task, its response is as long as the simulation, and it has no
+    burst."""
     tasks = (Task("lost", (Run(MS), Sleep(MS), Repeat()), comm="lost", count=3),)
     scenario = Scenario("lost", tasks, SimulatedMachine(1), duration_ns=500 * MS)
     group = bench.run(bench.beside("orphans"), scenario).group("lost")
@@ -127,7 +129,8 @@ def test_nobodys_response_falls_when_work_is_delayed(
     late: tuple[int, int],
     slower: int,
 ) -> None:
-    """First come, first served on one CPU: one more task, or a slower machine, shortens nothing."""
+    """First come, first served on one CPU: one more task, or a slower machine, shortens no
+    response."""
     tasks = tuple(
         Task("a", (Run(work * MS),), comm=f"t{number}", start_ns=at * MS + 1 + number)
         for number, (at, work) in enumerate(arrivals)
@@ -153,7 +156,7 @@ def test_nobodys_response_falls_when_work_is_delayed(
 def test_completions_do_not_change_with_how_often_somebody_is_preempted(
     bench: Workbench, slices: list[int], work: int, times: int, tasks: int
 ) -> None:
-    """The same work in slices of any length has as many completions as it has sleeps and ends."""
+    """The same work in slices of any length has as many completions as sleeps and ends."""
     steps = (Run(work * MS), Sleep(2 * MS), Repeat(times))
     scenario = Scenario("same", (Task("a", steps, count=tasks),), SimulatedMachine(1, tick_ns=MS))
     groups = [
@@ -167,7 +170,7 @@ def test_completions_do_not_change_with_how_often_somebody_is_preempted(
 
 @pytest.mark.parametrize("ending", Ending)
 def test_what_a_recording_cut_off_is_no_completion(bench: Workbench, ending: Ending) -> None:
-    """A task that had more to do counts with what it had; one that slept has no turnaround."""
+    """A task with more work counts with the work it did; one that slept has no turnaround."""
     group = _run(bench, (Task("a", (Run(3 * MS),), ending=ending),))
     assert group.response_ns is not None
     assert group.response_ns.max == 3 * MS + SWITCH + WAY
@@ -177,7 +180,7 @@ def test_what_a_recording_cut_off_is_no_completion(bench: Workbench, ending: End
 
 
 def test_a_job_that_has_not_ended_counts_with_its_age(bench: Workbench) -> None:
-    """So a scheduler that never lets it end has no short turnarounds."""
+    """A scheduler that never lets it end therefore gets no short turnarounds."""
     tasks = (Task("jobs", (Run(MS),), comm="short"), Task("jobs", (Run(9 * S),), comm="long"))
     group = _run(bench, tasks)
     assert group.turnaround_ns is not None
@@ -189,7 +192,8 @@ def test_a_job_that_has_not_ended_counts_with_its_age(bench: Workbench) -> None:
 
 
 def test_who_sleeps_for_a_lock_uses_no_cpu_time(bench: Workbench) -> None:
-    """A mutex on two CPUs: one works at a time, the other sleeps, and its activation ends there."""
+    """A mutex on two CPUs: one task works at a time, and the other sleeps, which ends its
+    activation."""
     steps = (Lock("m"), Run(5 * MS), Unlock("m"))
     group = _run(bench, (Task("a", steps, count=2),), replace(QUIET, cpus=2))
     assert group.spun_ns == 0
@@ -199,7 +203,8 @@ def test_who_sleeps_for_a_lock_uses_no_cpu_time(bench: Workbench) -> None:
 
 
 def test_who_spins_for_a_lock_burns_the_cpu(bench: Workbench) -> None:
-    """A spinlock on two CPUs: the second spins until the first is done, and takes it at once."""
+    """A spinlock on two CPUs: the second task spins until the first is done, and takes it at
+    once."""
     steps = (Lock("s", spins=True), Run(5 * MS), Unlock("s"))
     group = _run(bench, (Task("a", steps, count=2),), replace(QUIET, cpus=2))
     assert group.spun_ns == 5 * MS
@@ -209,14 +214,14 @@ def test_who_spins_for_a_lock_burns_the_cpu(bench: Workbench) -> None:
 
 
 def test_a_holder_that_is_preempted_makes_others_spin(bench: Workbench) -> None:
-    """On one CPU nobody spins where a slice lasts for the work, and somebody does where not."""
+    """On one CPU nobody spins if a slice is long enough for the work; otherwise somebody does."""
     steps = (Lock("s", spins=True, per_cpu=True), Run(10 * MS), Unlock("s"))
     scenario = Scenario("holders", (Task("a", steps, count=2),), SimulatedMachine(1, tick_ns=MS))
     long, short = (
         bench.run(bench.policy(f"order fifo; slice {ms}ms"), scenario).group("a") for ms in (40, 4)
     )
     assert long.spun_ns == 0
-    # While the first has its three turns, the other burns two of its own.
+    # During three turns of the first, the other burns two of its own.
     assert 8 * MS <= short.spun_ns <= 12 * MS
     assert short.makespan_ns is not None
     assert long.makespan_ns is not None
@@ -224,7 +229,7 @@ def test_a_holder_that_is_preempted_makes_others_spin(bench: Workbench) -> None:
 
 
 def test_each_cpu_has_a_lock_of_its_own_where_that_is_asked_for(bench: Workbench) -> None:
-    """Two tasks on two CPUs do not meet, though the lock has one name."""
+    """Two tasks on two CPUs do not meet, although the lock has one name."""
     steps = (Lock("s", per_cpu=True), Run(5 * MS), Unlock("s"))
     machine = replace(QUIET, cpus=2)
     apart = _run(bench, (Task("a", steps, count=2),), machine)
@@ -233,7 +238,7 @@ def test_each_cpu_has_a_lock_of_its_own_where_that_is_asked_for(bench: Workbench
 
 
 def test_locks_do_not_change_what_is_done(bench: Workbench) -> None:
-    """With and without: the same work in the same cycles, by the same seed."""
+    """With and without locks the same seed gives the same work in the same cycles."""
     steps = (Lock("m"), Run(2 * MS, MS), Unlock("m"), Sleep(MS), Repeat(20))
     free = tuple(each for each in steps if not isinstance(each, Lock | Unlock))
     for cpus in (1, 2, 4):
@@ -251,7 +256,7 @@ def test_locks_do_not_change_what_is_done(bench: Workbench) -> None:
 
 @pytest.fixture(scope="module")
 def kept(bench: Workbench) -> dict[str, GroupFigures]:
-    """The requests of `schbench`'s shape under schedulers that were measured with it."""
+    """The requests of a workload like `schbench`, under schedulers that were measured with it."""
     scenario = requests(SimulatedMachine(2))
     lines = {
         "default": None,
@@ -265,7 +270,8 @@ def kept(bench: Workbench) -> dict[str, GroupFigures]:
 
 
 def test_a_slice_that_lasts_for_a_request_doubles_them(kept: dict[str, GroupFigures]) -> None:
-    """As the real program has it: twice the requests in half the time, though queues are longer."""
+    """As with the real program, twice as many requests take half the time each, although queues are
+    longer."""
     usual, let = kept["default"], kept["fifo 100ms"]
     assert let.cycles > 1.8 * usual.cycles
     assert let.response_ns is not None
@@ -277,7 +283,8 @@ def test_a_slice_that_lasts_for_a_request_doubles_them(kept: dict[str, GroupFigu
 
 
 def test_requests_are_ranked_as_the_real_program_ranks_them(kept: dict[str, GroupFigures]) -> None:
-    """Requests a second, from the most: slices of 60 ms and more, `batch`, then what cuts them."""
+    """Requests a second, from the most: slices of 60 ms and more, `batch`, then schedulers that cut
+    requests."""
     assert kept["fifo 60ms"].cycles == pytest.approx(kept["fifo 100ms"].cycles, rel=0.02)
     order = ("fifo 100ms", "batch", "fifo 1500us")
     for more, fewer in pairwise(order):
@@ -291,7 +298,7 @@ def test_requests_are_ranked_as_the_real_program_ranks_them(kept: dict[str, Grou
 
 
 def test_without_locks_no_slice_makes_more_requests(bench: Workbench) -> None:
-    """It is the lock that is held while preempted, and nothing else."""
+    """The only cause is the lock that a preempted task holds."""
     scenario = requests(SimulatedMachine(2))
     free = replace(
         scenario,
@@ -306,7 +313,8 @@ def test_without_locks_no_slice_makes_more_requests(bench: Workbench) -> None:
 
 
 def test_a_wakeup_before_the_wait_is_not_lost_to_a_lock(bench: Workbench) -> None:
-    """Who sleeps for a lock and is woken by name meanwhile finds that wakeup at its next wait."""
+    """If a task sleeps for a lock and is woken by name meanwhile, that wakeup ends its next
+    wait."""
     tasks = (
         Task("a", (Lock("m"), Run(4 * MS), Unlock("m")), comm="holder"),
         Task("b", (Run(MS), Lock("m"), Unlock("m"), Wait(), Run(MS)), name="waiter"),

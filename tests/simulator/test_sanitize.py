@@ -34,7 +34,7 @@ def sanitized(bench: Workbench, source: Path) -> SimulationFigures:
 
 @pytest.mark.parametrize("name", ["fair", "latency"])
 def test_good_schedulers_have_nothing_found(bench: Workbench, name: str) -> None:
-    """Our own run to the end under both sanitizers."""
+    """Our own schedulers run to the end under both sanitizers."""
     figures = sanitized(bench, ROOT / f"scheduler_library/schedulers/{name}/{name}.bpf.c")
     assert figures.ejection is None
 
@@ -59,7 +59,7 @@ def test_a_bad_access_ends_the_run_at_its_line(bench: Workbench, name: str, mess
 
 
 def test_a_crash_is_placed_without_sanitizers_too(bench: Workbench) -> None:
-    """Where the processor itself objects, the line is known in any run."""
+    """If the processor itself reports it, the line is known in any run."""
     ejection = bench.run(bench.beside("divides"), hogs(SimulatedMachine(2))).ejection
     assert ejection is not None
     assert ejection.message == "division by zero in ops.enqueue() at divides.bpf.c:12"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Scenarios: what is refused before the engine sees it."""
+"""Scenarios: what is refused before it reaches the engine."""
 
 from dataclasses import replace
 
@@ -56,7 +56,7 @@ def test_every_usual_workload_fits_every_machine(name: str, cpus: int) -> None:
     ],
 )
 def test_a_scenario_out_of_bounds_is_refused_with_its_reason(bad: Scenario, why: str) -> None:
-    """What the engine could not do, or what would reach it as other words, is a bad request."""
+    """A scenario that the engine cannot run, or would read as other words, is a bad request."""
     with pytest.raises(Fault) as fault:
         bad.text()
     assert fault.value.type is FaultType.BAD_REQUEST

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the simulator says of a scheduler, beside what a real kernel does with it.
+"""The simulator's answer about a scheduler, compared with a real kernel.
 
 A few schedulers of these tests are attached in one boot of the lab (guest_semantics.py), where
-processes do what the scenarios' tasks do. The whole set was compared once so; these stay.
+processes do what the scenarios' tasks do. The whole set was compared once in this way; these
+schedulers remain.
 """
 
 import json
@@ -25,7 +26,7 @@ GUEST_S = 200.0
 
 @pytest.fixture(scope="module")
 def seen(bench: Workbench, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """How each ended in the kernel."""
+    """How each scheduler ended in the kernel."""
     from lab.vm import run_in_lab
 
     folder = tmp_path_factory.mktemp("semantics")
@@ -47,7 +48,7 @@ def seen(bench: Workbench, tmp_path_factory: pytest.TempPathFactory) -> dict[str
 
 
 def general(message: str) -> str:
-    """The message without what differs from machine to machine: names, pids, times."""
+    """The message without parts that differ between machines: names, pids, times."""
     return re.sub(r"[\w/:.-]+\[\d+\]", "TASK", message)
 
 
@@ -55,19 +56,20 @@ def general(message: str) -> str:
 def test_the_kernel_says_what_the_simulator_said(
     bench: Workbench, seen: dict[str, Any], name: str
 ) -> None:
-    """A broken scheduler is ejected by both, in the same words."""
+    """Both eject a broken scheduler, with the same message."""
     ejection = bench.run(bench.beside(name), pinned(SimulatedMachine(2))).ejection
     assert ejection is not None
     assert general(ejection.message) in general(seen[name]["message"])
 
 
 def test_maps_do_in_the_kernel_as_here(seen: dict[str, Any]) -> None:
-    """The scheduler that checks maps, loops and masks finds nothing amiss there either."""
+    """The scheduler that checks maps, loops and masks finds no error there either."""
     assert seen["maps"] == {"kind": 0, "message": ""}
 
 
 def test_changes_are_told_in_the_kernel_as_here(seen: dict[str, Any]) -> None:
-    """Stopping, quiescent, the change, runnable, running; and a move where it has to leave."""
+    """The order is stopping, quiescent, the change, runnable, running; and a move if the task has
+    to leave."""
     affine, nice, _, cgroup, end = seen["sequence"]["message"].split()
     assert "SqmrRseR" in affine
     assert "SqwrR" in nice.replace("wrsR", "wrR")

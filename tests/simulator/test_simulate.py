@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Schedulers as they are, through the simulator: good ones, bad ones, and their figures."""
+"""Unchanged schedulers in the simulator: good ones, bad ones, and their figures."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -54,7 +54,7 @@ LINES = (
     "order by expected_runtime desc",
 )
 MACHINE = SimulatedMachine(4, 2)
-# A word for each of five tasks; what the letters stand for is in sequence.bpf.c.
+# One word for each of five tasks; sequence.bpf.c says what the letters mean.
 SEQUENCE = " RSqrRSqmrRSqmrRseRSqxX RSqrRSqwrRSqxX RSqrRySqxX RSqrRpSqcrRSqxX RSqrRSqxX"
 
 
@@ -63,7 +63,7 @@ SEQUENCE = " RSqrRSqmrRSqmrRseRSqxX RSqrRSqwrRSqxX RSqrRySqxX RSqrRpSqcrRSqxX RS
 def test_library_schedulers_serve_every_workload(
     bench: Workbench, name: str, workload: str
 ) -> None:
-    """Each of our schedulers runs unchanged, is not ejected, and leaves nobody unserved."""
+    """Each of our schedulers runs unchanged, is not ejected, and serves everybody."""
     figures = bench.run(bench.library(name), SCENARIOS[workload](MACHINE))
     assert figures.ejection is None
     assert all(group.run_ns > 0 for group in figures.groups)
@@ -74,7 +74,7 @@ def test_library_schedulers_serve_every_workload(
 @pytest.mark.parametrize("workload", SCENARIOS)
 @pytest.mark.parametrize("line", LINES)
 def test_policies_serve_every_workload(bench: Workbench, line: str, workload: str) -> None:
-    """What the policy compiler writes runs unchanged and is not ejected."""
+    """The policy compiler's output runs unchanged and is not ejected."""
     figures = bench.run(bench.policy(line), SCENARIOS[workload](MACHINE))
     assert figures.ejection is None
     assert all(group.run_ns > 0 for group in figures.groups)
@@ -82,7 +82,7 @@ def test_policies_serve_every_workload(bench: Workbench, line: str, workload: st
 
 @pytest.mark.parametrize("workload", SCENARIOS)
 def test_the_default_serves_every_workload(bench: Workbench, workload: str) -> None:
-    """The model of the kernel's own scheduler leaves nobody waiting for long."""
+    """With the model of the kernel's own scheduler nobody waits for long."""
     figures = bench.run(None, SCENARIOS[workload](MACHINE))
     assert figures.scheduler == "default"
     assert figures.ejection is None
@@ -91,7 +91,7 @@ def test_the_default_serves_every_workload(bench: Workbench, workload: str) -> N
 
 @pytest.mark.parametrize("cpus", [1, 2, 64, 130])
 def test_machines_of_any_size(bench: Workbench, cpus: int) -> None:
-    """One CPU and more than fit a word of a mask are all put to use."""
+    """One CPU, and more CPUs than bits in a mask's word, are all used."""
     wanted = replace(service(SimulatedMachine(cpus)), duration_ns=500 * MS)
     figures = bench.run(bench.library("fair"), wanted)
     assert figures.ejection is None
@@ -107,7 +107,7 @@ def engine_output(bench: Workbench, candidate: NativeScheduler | None, scenario:
 
 @pytest.mark.parametrize("name", [*LIBRARY, ""])
 def test_the_same_seed_gives_the_same_bytes(bench: Workbench, name: str) -> None:
-    """Runs of one seed differ in no byte; another seed is another run."""
+    """Two runs of one seed have identical bytes; another seed gives another run."""
     candidate = bench.library(name) if name else None
     scenario = pinned(MACHINE)
     outputs = {engine_output(bench, candidate, scenario.seeded(7)) for _ in range(5)}
@@ -116,7 +116,8 @@ def test_the_same_seed_gives_the_same_bytes(bench: Workbench, name: str) -> None
 
 
 def test_addresses_and_load_change_nothing(bench: Workbench) -> None:
-    """Even what a scheduler reads off pointers is the same, with other work on the machine."""
+    """Even a scheduler that reads pointer values behaves the same, and so it does with other work
+    on the machine."""
     candidate = bench.beside("pointers")
     with ThreadPoolExecutor(4) as pool:
         outputs = set(pool.map(lambda _: engine_output(bench, candidate, hogs(MACHINE)), range(12)))
@@ -124,7 +125,8 @@ def test_addresses_and_load_change_nothing(bench: Workbench) -> None:
 
 
 def test_work_does_not_depend_on_the_scheduler(bench: Workbench) -> None:
-    """A finite workload needs the same CPU time under all, but for what switches cost."""
+    """A finite workload needs the same CPU time under all schedulers, except for the cost of
+    switches."""
     scenario = replace(fork_storm(MACHINE), machine=replace(MACHINE, switch_ns=0))
     needed = {
         bench.run(bench.library(name) if name else None, scenario).run_ns
@@ -139,7 +141,7 @@ def test_work_does_not_depend_on_the_scheduler(bench: Workbench) -> None:
 @pytest.mark.parametrize(
     ("name", "weights"),
     [
-        # As sched_ext tells them, rounded on the scale of cgroups; then the kernel's own.
+        # As sched_ext reports them, rounded on the scale of cgroups; then the kernel's own.
         ("fair", {"nice0": 100, "nice5": 33, "nice10": 11}),
         ("", {"nice0": 1024, "nice5": 335, "nice10": 110}),
     ],
@@ -154,7 +156,7 @@ def test_shares_follow_weights(bench: Workbench, name: str, weights: dict[str, i
 
 
 def test_latency_serves_a_service_better_than_fifo(bench: Workbench) -> None:
-    """The scheduler made for wakeups shortens their tail beside batch work, many times."""
+    """The scheduler made for wakeups makes their tail many times shorter beside batch work."""
     slow = bench.run(bench.library("fifo"), service(MACHINE)).group("service")
     fast = bench.run(bench.library("latency"), service(MACHINE)).group("service")
     assert fast.delay_p99_ns * 2 < slow.delay_p99_ns
@@ -163,7 +165,7 @@ def test_latency_serves_a_service_better_than_fifo(bench: Workbench) -> None:
 
 @pytest.mark.parametrize("way", ["jobs", "order by expected_runtime desc"])
 def test_longest_first_reaches_the_bound(bench: Workbench, way: str) -> None:
-    """With expectations known, the long job begins first and ends with the others."""
+    """With known runtimes, the long job begins first and ends with the others."""
     candidate = bench.library(way) if way == "jobs" else bench.policy(way)
     scenario = uneven_batch(SimulatedMachine(2))
     bound = max(900 * MS, (900 * MS + 39 * 50 * MS) / 2)
@@ -175,7 +177,7 @@ def test_longest_first_reaches_the_bound(bench: Workbench, way: str) -> None:
 
 
 def test_a_task_that_runs_alone_takes_what_it_needs(bench: Workbench) -> None:
-    """With nothing else to run, time is the work, its switches and the ways out of idleness."""
+    """If nothing else runs, its time is the work, its switches and the ways out of idleness."""
     machine = SimulatedMachine(1, switch_ns=1000, wake_ns=500)
     scenario = Scenario(
         "alone", (Task("a", (Run(3 * MS), Sleep(MS), Run(2 * MS), Repeat(2))),), machine
@@ -188,7 +190,8 @@ def test_a_task_that_runs_alone_takes_what_it_needs(bench: Workbench) -> None:
 
 
 def test_a_parameter_changes_the_outcome(bench: Workbench) -> None:
-    """A live parameter set before the start has its effect: longer slices, fewer switches."""
+    """A live parameter that is set before the start has its effect: longer slices, fewer
+    switches."""
     fair = bench.library("fair")
     longer = replace(fair, parameters=(("slice_ns", "40000000"),))
     switches = [bench.run(each, hogs(MACHINE)).switches for each in (fair, longer)]
@@ -196,7 +199,7 @@ def test_a_parameter_changes_the_outcome(bench: Workbench) -> None:
 
 
 def test_a_setting_that_is_not_there_is_answered_with_those_that_are(bench: Workbench) -> None:
-    """The fault names the nearest parameter and all of them; a size is of a map that there is."""
+    """The fault names the nearest parameter and all others; a size is for an existing map."""
     fifo = bench.library("fifo")
     for name, said in (("slice_n", "slice_ns"), ("no_map.max_entries", "no map 'no_map'")):
         with pytest.raises(Fault) as raised:
@@ -207,7 +210,7 @@ def test_a_setting_that_is_not_there_is_answered_with_those_that_are(bench: Work
 
 
 def test_a_constant_is_set_before_the_start(bench: Workbench) -> None:
-    """Constants lie in memory nobody can write, and are set all the same."""
+    """Constants are in read-only memory, and are set all the same."""
     early = replace(bench.beside("error"), parameters=(("after", "5"), ("exit_code", "7")))
     ejection = bench.run(early, hogs(MACHINE)).ejection
     assert ejection is not None
@@ -247,7 +250,7 @@ def test_a_constant_is_set_before_the_start(bench: Workbench) -> None:
 def test_bad_schedulers_end_in_the_kernels_words(
     bench: Workbench, name: str, kind: Ended, message: str
 ) -> None:
-    """Each defect ends the run with the message that the kernel would give, or the nearest."""
+    """Each defect ends the run with the kernel's message, or with the nearest one."""
     ejection = bench.run(bench.beside(name), pinned(MACHINE)).ejection
     assert ejection is not None
     assert ejection.kind is kind
@@ -255,7 +258,8 @@ def test_bad_schedulers_end_in_the_kernels_words(
 
 
 def test_a_scheduler_without_hotplug_is_asked_to_restart(bench: Workbench) -> None:
-    """One that has no say in it is taken out, to be started anew, as the kernel does."""
+    """A scheduler without callbacks for hotplug is ejected so that it starts again, as in the
+    kernel."""
     ejection = bench.run(bench.beside("no_hotplug"), hotplug(MACHINE)).ejection
     assert ejection is not None
     assert ejection.kind is Ended.BY_KERNEL
@@ -264,7 +268,7 @@ def test_a_scheduler_without_hotplug_is_asked_to_restart(bench: Workbench) -> No
 
 
 def test_a_scheduler_that_loses_tasks_does_not_look_better(bench: Workbench) -> None:
-    """Who still waits at the end counts with all of its wait."""
+    """A task that still waits at the end counts with all of its wait."""
     lost = bench.run(bench.beside("orphans"), overload(MACHINE))
     good = bench.run(bench.library("fifo"), overload(MACHINE))
     assert lost.group("crowd").delay_p99_ns > good.group("crowd").delay_p99_ns
@@ -272,7 +276,7 @@ def test_a_scheduler_that_loses_tasks_does_not_look_better(bench: Workbench) -> 
 
 
 def test_what_is_not_modelled_is_named(bench: Workbench) -> None:
-    """A helper that the simulator lacks is said to be that, and not called a defect."""
+    """If the simulator lacks a helper, it says so and does not call that a defect."""
     built = build_native(
         BAD / "dynptr.bpf.c",
         bench.folder,
@@ -290,21 +294,21 @@ def test_what_is_not_modelled_is_named(bench: Workbench) -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        # What libc would answer, were it asked.
+        # What libc would answer if it were called.
         ("outside", "not modelled: system"),
     ],
 )
 def test_what_the_engine_lacks_ends_the_run_with_its_name(
     bench: Workbench, name: str, message: str
 ) -> None:
-    """A candidate that needs more than kfuncs and helpers of ours does not run."""
+    """A candidate that needs more than our kfuncs and helpers does not run."""
     ejection = bench.run(bench.beside(name), hogs(MACHINE)).ejection
     assert ejection is not None
     assert (ejection.kind, ejection.message) == (Ended.NOT_MODELLED, message)
 
 
 def test_the_preprocessor_answers_as_in_the_kernel(bench: Workbench) -> None:
-    """A source that asks what it is compiled for gets the same code in both builds."""
+    """A source that tests its target gets the same code in both builds."""
     source = (BAD.parents[1] / "bpf" / "schedulers" / "plain.bpf.c").read_text()
     asks = "#if !defined(__bpf__) || defined(__x86_64__) || defined(__linux__)\n#error\n#endif\n"
     candidate = bench.make(source + asks, "asks")
@@ -312,7 +316,7 @@ def test_the_preprocessor_answers_as_in_the_kernel(bench: Workbench) -> None:
 
 
 def test_a_cpu_that_goes_takes_nobody_with_it(bench: Workbench) -> None:
-    """Tasks of a CPU that goes for good run elsewhere, those pinned to it as well."""
+    """If a CPU goes offline for good, its tasks run elsewhere, even those pinned to it."""
     stuck = Task("stuck", (Run(MS), Sleep(100 * US), Repeat()), cpus=(1,), count=3)
     scenario = Scenario(
         "gone", (stuck,), SimulatedMachine(2), (CpuChange(100 * MS, 1, online=False),), 1000 * MS
@@ -328,7 +332,7 @@ def test_a_cpu_that_goes_takes_nobody_with_it(bench: Workbench) -> None:
 
 
 def test_maps_loops_and_masks_are_the_kernels(bench: Workbench) -> None:
-    """A scheduler that checks results and errors of what it calls finds nothing amiss."""
+    """A scheduler that checks results and errors of its calls finds no error."""
     figures = bench.run(bench.beside("maps"), fork_storm(MACHINE))
     assert figures.ejection is None
     assert figures.ringbuf_bytes == 4
@@ -336,14 +340,15 @@ def test_maps_loops_and_masks_are_the_kernels(bench: Workbench) -> None:
 
 @pytest.mark.parametrize("workload", [name for name in SCENARIOS if name != "hotplug"])
 def test_callbacks_come_in_the_kernels_order(bench: Workbench, workload: str) -> None:
-    """A scheduler that checks each callback against the one before finds nothing amiss."""
+    """A scheduler that checks each callback against the previous one finds no error."""
     figures = bench.run(bench.beside("protocol"), SCENARIOS[workload](MACHINE))
     assert figures.ejection is None
     assert figures.switches > 0
 
 
 def test_preemption_and_the_head_of_the_queue(bench: Workbench) -> None:
-    """Without either a wakeup waits a slice or more; at the head less; with preemption no time."""
+    """A wakeup waits a slice or more with neither, less at the head of the queue, and no time with
+    preemption."""
     scenario = Scenario(
         "rivals",
         (
@@ -367,7 +372,7 @@ def test_preemption_and_the_head_of_the_queue(bench: Workbench) -> None:
 
 
 def test_who_is_preempted_by_the_one_it_wakes_has_not_slept(bench: Workbench) -> None:
-    """It finds its answer when it comes to wait for it; without preemption it waits each time."""
+    """It finds the answer when it begins to wait; without preemption it waits each time."""
     scenario = Scenario(
         "question",
         (
@@ -387,7 +392,7 @@ def test_who_is_preempted_by_the_one_it_wakes_has_not_slept(bench: Workbench) ->
 
 
 def test_facts_from_userspace_reach_the_scheduler(bench: Workbench) -> None:
-    """What userspace says of a process, by the map `selected`, puts its tasks under the rule."""
+    """If userspace selects a process in the map `selected`, its tasks follow the rule."""
     hog = (Run(5 * MS), Repeat())
     scenario = Scenario(
         "selected",
@@ -403,7 +408,8 @@ def test_facts_from_userspace_reach_the_scheduler(bench: Workbench) -> None:
 
 
 def test_timers_come_when_they_are_due(bench: Workbench) -> None:
-    """A timer comes on time on its CPU, one that was cancelled or deleted never; work is done."""
+    """A timer fires on time on its CPU, and never after it was cancelled or deleted; work items
+    run."""
     figures = bench.run(bench.beside("timers"), hogs(MACHINE))
     ejection = figures.ejection
     assert ejection is not None
@@ -413,12 +419,13 @@ def test_timers_come_when_they_are_due(bench: Workbench) -> None:
 
 
 def test_objects_and_what_holds_them_are_the_kernels(bench: Workbench) -> None:
-    """Lists, trees, kptrs, maps of maps and arenas do as a scheduler that checks them expects."""
+    """A scheduler that checks lists, trees, kptrs, maps of maps and arenas finds them as
+    expected."""
     assert bench.run(bench.beside("objects"), fork_storm(MACHINE)).ejection is None
 
 
 def test_cores_and_nodes_are_told_apart(bench: Workbench) -> None:
-    """Idle CPUs are found by whole cores and by nodes as the machine has them."""
+    """Idle CPUs are found by whole cores and by nodes, as on the machine."""
     machine = SimulatedMachine(8, core_cpus=2, node_cpus=4)
     for workload in (service, fork_storm, uneven_batch):
         figures = bench.run(bench.beside("topology"), workload(machine))
@@ -427,7 +434,7 @@ def test_cores_and_nodes_are_told_apart(bench: Workbench) -> None:
 
 
 def test_the_default_choice_prefers_wholly_idle_cores(bench: Workbench) -> None:
-    """With two CPUs a core and half as many tasks, each gets a core of its own."""
+    """With two CPUs in a core and half as many tasks, each task gets its own core."""
     machine = SimulatedMachine(8, core_cpus=2)
     pairs = tuple(
         Task("one", (Run(MS), Sleep(3 * MS), Repeat()), comm=f"one{at}", cpus=(2 * at, 2 * at + 1))
@@ -443,7 +450,7 @@ CGROUPS = (Cgroup("/a", 300), Cgroup("/b"), Cgroup("/b/c"))
 
 
 def test_cgroups_are_told_of_and_moved_between(bench: Workbench) -> None:
-    """A scheduler learns of cgroups, their weights, and of tasks that move, in pairs."""
+    """A scheduler hears of cgroups, their weights, and tasks that move, in pairs of callbacks."""
     hog = (Run(MS), Repeat())
     wander = (Run(MS), Enter("/a"), Sleep(MS), Enter("/b/c"), Run(MS), Enter("/b/c"), Repeat())
     scenario = Scenario(
@@ -464,7 +471,8 @@ def test_cgroups_are_told_of_and_moved_between(bench: Workbench) -> None:
 
 
 def test_cgroups_come_and_go_with_what_is_in_them(bench: Workbench) -> None:
-    """A cgroup is removed once it is empty, by exits and by moves of tasks that run or wait."""
+    """A cgroup is removed once it is empty, after exits, and after moves of running or waiting
+    tasks."""
     hog = (Run(MS), Repeat())
     manager = (
         Sleep(110 * MS), Enter("/b/job", of="moved"), Enter("/b/job/part", of="moved-too"),
@@ -500,7 +508,7 @@ def test_cgroups_come_and_go_with_what_is_in_them(bench: Workbench) -> None:
 
 
 def test_a_task_is_changed_by_another_while_it_waits_sleeps_or_runs(bench: Workbench) -> None:
-    """Whoever is bound to a CPU by somebody else is there from then on; nobody is lost by it."""
+    """A task that another one binds to a CPU is on it from then on, and no task is lost."""
     others: tuple[Step, ...] = (
         *(Affine((3,), of=name) for name in ("busy", "sleepy")),
         *(Renice(10, of=name) for name in ("busy", "sleepy")),
@@ -518,7 +526,7 @@ def test_a_task_is_changed_by_another_while_it_waits_sleeps_or_runs(bench: Workb
     for each in (None, bench.library("fifo"), bench.library("fair")):
         figures = bench.run(each, scenario)
         assert figures.ejection is None
-        # Half a second of all CPUs, then two of one.
+        # Half a second of all CPUs, then two seconds of one.
         assert figures.run_ns == pytest.approx(4 * 500 * MS + 2000 * MS, rel=0.05)
         assert max(group.longest_wait_ns for group in figures.groups) < 500 * MS
 
@@ -547,7 +555,7 @@ def test_tasks_that_exit_are_found_by_pid_no_more(bench: Workbench) -> None:
 
 
 def test_sched_idle_weighs_least(bench: Workbench) -> None:
-    """Its nice level means nothing; a scheduler by weight and the default one go by that."""
+    """Its nice level means nothing, for a scheduler by weight and for the default."""
     hog = (Run(MS), Repeat())
     scenario = Scenario(
         "idle",
@@ -567,7 +575,7 @@ def test_sched_idle_weighs_least(bench: Workbench) -> None:
 
 
 def test_tasks_that_cannot_run_at_once_come_back(bench: Workbench) -> None:
-    """SCX_ENQ_IMMED: a task on a busy CPU is enqueued again with the reason; not without end."""
+    """SCX_ENQ_IMMED: a task on a busy CPU is enqueued again, with the reason, and not endlessly."""
     last = Task("last", (Sleep(500 * MS), Run(MS)))
     scenario = Scenario("busy", (Task("some", (Run(5 * MS), Sleep(MS), Repeat()), count=4), last))
     back = bench.run(bench.beside("immediate"), scenario).ejection
@@ -582,7 +590,7 @@ def test_tasks_that_cannot_run_at_once_come_back(bench: Workbench) -> None:
 
 
 def test_a_kick_can_wait_for_the_other_cpu(bench: Workbench) -> None:
-    """SCX_KICK_WAIT costs who kicks the time that the other takes, and nobody loses a task."""
+    """With SCX_KICK_WAIT the kicking CPU waits as long as the other takes, and no task is lost."""
     slow = replace(MACHINE, cpus=2, wake_ns=200 * US)
     scenario = Scenario("waits", (Task("hogs", (Run(MS), Repeat()), count=4),), slow)
     cycles = [
@@ -596,7 +604,8 @@ def test_a_kick_can_wait_for_the_other_cpu(bench: Workbench) -> None:
 
 
 def test_changes_of_a_running_task_are_told_in_the_kernels_order(bench: Workbench) -> None:
-    """Affinity, nice, yield and cgroup of a task that runs, as test_semantics.py saw it."""
+    """Affinity, nice, yield and cgroup of a running task change in the order that test_semantics.py
+    saw."""
     parts: dict[str, tuple[Step, ...]] = {
         "w_affine": (Affine((0,)), Affine((1,))),
         "w_nice": (Renice(3),),
@@ -615,7 +624,7 @@ def test_changes_of_a_running_task_are_told_in_the_kernels_order(bench: Workbenc
 
 
 def test_what_a_scheduler_dumps_is_kept(bench: Workbench) -> None:
-    """After an error the dump callbacks are asked, and what they say is in the ejection."""
+    """After an error the dump callbacks run, and their text is in the ejection."""
     ejection = bench.run(bench.beside("dumps"), hogs(MACHINE)).ejection
     assert ejection is not None
     assert ejection.kind is Ended.ERROR_BY_ITSELF

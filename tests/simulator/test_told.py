@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What userspace tells a policy, for the tasks of a scenario."""
+"""Facts from userspace for a policy, for the tasks of a scenario."""
 
 import json
 
@@ -26,7 +26,8 @@ def scenario(*tasks: Task) -> Scenario:
 
 
 def test_tasks_are_selected_as_the_daemon_does_it() -> None:
-    """By cgroup, by unit and by the command's name; a kernel thread has no command."""
+    """Tasks are selected by cgroup, by unit and by the command's name; a kernel thread has no
+    command."""
     told = RequestedFacts.read(facts(("cgroup", "/a.slice/*"), ("unit", "web"), ("cmd", "nginx*")))
     made = told.scenario(
         scenario(
@@ -40,7 +41,7 @@ def test_tasks_are_selected_as_the_daemon_does_it() -> None:
 
 
 def test_what_cannot_be_known_is_said() -> None:
-    """Scenarios have no command lines, and no finished runs unless they say so."""
+    """Scenarios have no command lines, and have finished runs only if they say so."""
     told = RequestedFacts.read(facts(("cmd", "x"), expected_runtime=True))
     unknown = scenario(Task("g", HOG))
     assert len(told.notes([unknown])) == 2
@@ -51,6 +52,6 @@ def test_what_cannot_be_known_is_said() -> None:
 
 @pytest.mark.parametrize("text", ["[", '{"selectors": [{"bit": "x"}]}', '{"selectors": 3}'])
 def test_facts_that_are_none_are_a_fault(text: str) -> None:
-    """They come from another program."""
+    """The facts come from another program."""
     with pytest.raises(Fault, match="not understood"):
         RequestedFacts.read(text)

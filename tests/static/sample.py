@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Small schedulers to put mistakes into, and the static check on a text."""
+"""Small schedulers to put mistakes into, and the static check of a text."""
 
 from bpf.build.clang import find_clang
 from bpf.build.diagnostics import Diagnostic
@@ -21,7 +21,7 @@ def scheduler(
     before: str = "",
     members: str = '.timeout_ms = 5000U, .name = "sample"',
 ) -> str:
-    """A scheduler with one queue, and what is given in place of its parts."""
+    """A scheduler with one queue, in which the given parts replace its own."""
     chosen = (
         "s32 BPF_STRUCT_OPS(sample_select_cpu, struct task_struct *p, s32 prev_cpu, "
         f"u64 wake_flags)\n{{\n{select}}}\n\n"
@@ -43,5 +43,5 @@ def scheduler(
 
 
 def said(text: str, name: str = "sample.bpf.c") -> tuple[Diagnostic, ...]:
-    """What the check says of a text, read in this process."""
+    """The static check's findings for a text, in this process."""
     return examine(name, {name: text.encode()}, find_clang().path, language_flags())

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Hostile sources: refused within limits, nothing read, nothing left behind."""
+"""Hostile sources are refused within limits; nothing is read and nothing is left behind."""
 
 import os
 import resource
@@ -22,7 +22,7 @@ PASTE = "#define PASTE(a, b) a##b\n"
 
 @pytest.fixture
 def open_folder() -> Iterator[Path]:
-    """A folder that other users may enter, as those that pytest makes may not be."""
+    """A folder that other users may enter; those that pytest makes may be closed to them."""
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         folder.chmod(0o755)
@@ -69,7 +69,7 @@ def open_folder() -> Iterator[Path]:
     ],
 )
 def test_tricks_are_seen_for_what_they_are(line: str, message: str) -> None:
-    """However an include, an assembly or a directive is spelt, it is refused at its line."""
+    """Any spelling of an include, an assembly or a directive is refused at its line."""
     text = scheduler(before=f"/* here */ \n{line}")
     first = next(each for each in said(text) if each.severity == "error")
     assert message in first.message
@@ -79,7 +79,7 @@ def test_tricks_are_seen_for_what_they_are(line: str, message: str) -> None:
 
 
 def test_nothing_is_said_of_what_stands_in_strings_and_comments() -> None:
-    """Words are judged where they are code."""
+    """Words count only where they are code."""
     quoted = (
         '/* #include "/etc/shadow" asm __has_include */\n// asm %:\nstatic char x[] = "asm %:";'
     )
@@ -93,7 +93,7 @@ def _bomb(times: int) -> str:
 
 
 def _recursion(depth: int) -> str:
-    """What template recursion is in C: macros that make one another be read again."""
+    """The equivalent of template recursion in C: macros that make one another be read again."""
     lines = [
         f"#define E{at}(...) " + f"E{at + 1}(" * 4 + "__VA_ARGS__" + ")" * 4 for at in range(depth)
     ]
@@ -120,16 +120,16 @@ def test_what_grows_without_end_is_refused_within_limits(
     text: str,
     message: str,
 ) -> None:
-    """Size, depth and number are bounded in time, memory and messages, and nothing stays."""
+    """Size, depth and number are bounded in time, memory and messages, and no file stays."""
     source = tmp_path / "sample.bpf.c"
     source.write_text(text)
-    # Of its own, since other tests make and take away their folders meanwhile.
+    # A separate folder, because other tests make and remove their folders meanwhile.
     monkeypatch.setattr(tempfile, "tempdir", str(open_folder))
     found = check_source(source)
     assert message in found[0].message
     assert len(found) <= MAX_MESSAGES
     assert not list(open_folder.iterdir())
-    # A child of ours may have 2 GiB; what was ever resident of any is far below.
+    # A child of ours may have 2 GiB; the peak resident memory of any is far below.
     assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 2 << 20
 
 
@@ -145,12 +145,12 @@ def test_what_grows_without_end_is_refused_within_limits(
     ids=["else", "conditions", "comment", "string", "#if"],
 )
 def test_odd_sources_are_read_to_an_end(text: str) -> None:
-    """What is deep or broken in other ways ends in findings, or in none, and never in a crash."""
+    """A source that is deep or broken in other ways gives findings or none, and never a crash."""
     assert all(each.message for each in said(text))
 
 
 def test_fifty_megabytes_are_not_read(tmp_path: Path) -> None:
-    """A source above the limit is refused by its size."""
+    """A source above the limit is refused because of its size."""
     source = tmp_path / "sample.bpf.c"
     with source.open("wb") as file:
         file.truncate(50 << 20)
@@ -160,7 +160,7 @@ def test_fifty_megabytes_are_not_read(tmp_path: Path) -> None:
 
 
 def test_only_an_ordinary_file_is_read(tmp_path: Path) -> None:
-    """A link is not followed, a pipe not waited for, a device not read."""
+    """The check follows no link, waits for no pipe and reads no device."""
     secret = tmp_path / "secret.c"
     secret.write_text(scheduler())
     link, pipe, folder = (tmp_path / f"{each}.bpf.c" for each in ("link", "pipe", "folder"))
@@ -175,21 +175,21 @@ def test_only_an_ordinary_file_is_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["a b.c", "-x.c", "sample.h", "..c", "x\ny.c", "$(id).c"])
 def test_names_lead_nowhere(tmp_path: Path, name: str) -> None:
-    """A file whose name is none for a source is refused before it is opened."""
+    """A file whose name cannot be a source's name is refused before it is opened."""
     found = check_source(tmp_path / name)
     assert "not a file name" in found[0].message
     assert found[0].file.isprintable()
 
 
 def test_a_source_that_is_not_there_is_a_fault(tmp_path: Path) -> None:
-    """Nothing is said of a candidate where there is none."""
+    """A missing candidate has no findings."""
     with pytest.raises(Fault) as fault:
         check_source(tmp_path / "absent.bpf.c")
     assert fault.value.type is FaultType.NOT_FOUND
 
 
 def test_what_is_not_text_is_refused(tmp_path: Path) -> None:
-    """Bytes that are no UTF-8 are refused with their line."""
+    """Bytes that are not UTF-8 are refused with their line."""
     source = tmp_path / "sample.bpf.c"
     source.write_bytes(HEAD.encode() + b"/* \xff */\n")
     (found,) = check_source(source)
@@ -197,7 +197,7 @@ def test_what_is_not_text_is_refused(tmp_path: Path) -> None:
 
 
 def test_headers_come_by_name_and_are_judged_as_well(tmp_path: Path) -> None:
-    """A header from beside the source may be included, with its findings under its own name."""
+    """A header beside the source may be included; its findings have its own name."""
     source, header = tmp_path / "sample.bpf.c", tmp_path / "own.h"
     source.write_text(scheduler(before='#include "own.h"'))
     header.write_text("#define THREE 3\n")

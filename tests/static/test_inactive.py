@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the preprocessor leaves out is not judged; what it keeps is, however it is nested."""
+"""Code that the preprocessor leaves out is not checked; code that it keeps is, at any depth."""
 
 import pytest
 
@@ -26,7 +26,7 @@ BAD = '#include "../other.h"\n'
     ],
 )
 def test_what_is_left_out_is_not_judged(lines: str) -> None:
-    """No include, word, directive or call in an inactive branch is a finding."""
+    """An include, a word, a directive or a call in an inactive branch gives no finding."""
     assert said(scheduler(before=lines)) == ()
 
 
@@ -40,7 +40,7 @@ def test_what_is_left_out_is_not_judged(lines: str) -> None:
         f"#if 0\n{BAD}#endif\n{BAD}",
         f"#define LSP\n#ifdef LSP\n# if 0\n# else\n{BAD}# endif\n#endif",
         f"#ifdef SCX_COMMON_BPF_H\n{BAD}#endif",
-        # who speaks the marks' language hides nothing
+        # using the marks' own syntax hides nothing
         f"#if 0\n#pragma schedpilot 1\n#endif\n#if 1\n{BAD}#endif",
     ],
 )
@@ -53,7 +53,7 @@ def test_what_is_compiled_is_judged(lines: str) -> None:
 
 
 def test_a_branch_that_a_macros_argument_swallows_hides_no_assembly() -> None:
-    """The marks may be lost in a macro; what comes out of it is looked at again."""
+    """If a macro loses the marks, its output is checked again."""
     lines = '#define SECOND(a, b) b\nSECOND(\n#if 1\n1, asm("nop");\n#endif\n)'
     found = said(scheduler(GOOD_ENQUEUE, before=lines))
     assert any("assembly" in each.message for each in found if each.severity == "error")

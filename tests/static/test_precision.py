@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Schedulers that are right, and of which nothing wrong may be said."""
+"""Correct schedulers, about which the check must report nothing."""
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -28,20 +28,20 @@ def _of_all(sources: list[Path], headers: tuple[Path, ...] = ()) -> dict[str, li
 
 
 def test_our_own_schedulers_leave_nothing_to_say() -> None:
-    """The library, and what the policy compiler writes: no error and no warning."""
+    """The library and the policy compiler's output have no error and no warning."""
     assert len(OWN) > 10
     assert _of_all(OWN) == {}
 
 
 def test_every_policy_of_the_cookbook_passes() -> None:
-    """The C of each line in the guide: no error and no warning."""
+    """The C of each line in the guide has no error and no warning."""
     policies = [cookbook.compiled(line) for line in cookbook.lines()]
     assert len(policies) > 20
     assert {each.text: found for each in policies if (found := said(each.source))} == {}
 
 
 def test_the_kernels_examples_pass() -> None:
-    """Those of tools/sched_ext, unchanged: no error."""
+    """The unchanged examples of tools/sched_ext have no error."""
     from lab.recipe import recipe_for
     from lab.root import available, ensure
     from tests.simulator.kernel_source import examples

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the static check finds in a scheduler, and what it leaves alone."""
+"""Mistakes that the static check finds in a scheduler, and code that it accepts."""
 
 import pytest
 
@@ -10,7 +10,7 @@ ENDLESS = "scx_bpf_dsq_insert(p, SCX_DSQ_LOCAL, SCX_SLICE_INF, enq_flags);"
 
 
 def test_a_good_scheduler_has_no_findings() -> None:
-    """One queue that is created, filled and served leaves nothing to say."""
+    """One queue that is created, filled and served gives no finding."""
     assert said(scheduler()) == ()
 
 
@@ -220,7 +220,7 @@ def test_a_good_scheduler_has_no_findings() -> None:
             "the map plain is in no section",
             'SEC(".maps")',
         ),
-        # callbacks that the kernel cannot call as they are meant
+        # callbacks that the kernel cannot call in the intended way
         (
             scheduler(
                 before='SEC("struct_ops/raw_running")\nvoid raw_running(struct task_struct *p)\n'
@@ -251,7 +251,7 @@ def test_a_good_scheduler_has_no_findings() -> None:
 def test_a_mistake_is_named_with_its_line_and_remedy(
     text: str, marked: str, message: str, remedy: str
 ) -> None:
-    """Each finding is an error at the line of the cause, and says what to do."""
+    """Each finding is an error at the line of its cause, and says what to do."""
     errors = [each for each in said(text) if each.severity == "error"]
     line = text.count("\n", 0, text.index(marked)) + 1
     found = [each for each in errors if message in each.message]
@@ -307,7 +307,7 @@ def test_a_mistake_is_named_with_its_line_and_remedy(
     ],
 )
 def test_what_may_be_meant_is_a_warning(text: str, message: str) -> None:
-    """What can be right in some scheduler is told, and stops none."""
+    """Code that is right in some schedulers is reported, and stops none."""
     found = said(text)
     assert [each.severity for each in found] == ["warning"]
     assert message in found[0].message
@@ -316,7 +316,7 @@ def test_what_may_be_meant_is_a_warning(text: str, message: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        # queued into what the scheduler keeps itself
+        # queued into a place that the scheduler keeps itself
         scheduler(
             "\tu32 pid = p->pid;\n\tif (bpf_map_push_elem(&waiting, &pid, 0))\n\t\t"
             + INSERT
@@ -324,7 +324,7 @@ def test_what_may_be_meant_is_a_warning(text: str, message: str) -> None:
             before="struct {\n\t__uint(type, BPF_MAP_TYPE_QUEUE);\n\t__uint(max_entries, 4096);\n"
             '\t__type(value, u32);\n} waiting SEC(".maps");',
         ),
-        # by a function of its own, whose queue is an argument
+        # by the scheduler's own function, whose argument is the queue
         scheduler(
             "\tput(p, QUEUE, enq_flags);\n",
             before="static void put(struct task_struct *p, u64 id, u64 flags)\n{\n"
@@ -340,7 +340,7 @@ def test_what_may_be_meant_is_a_warning(text: str, message: str) -> None:
             dispatch="\tstruct task_struct *p;\n\n\tbpf_for_each(scx_dsq, p, QUEUE, 0)\n"
             "\t\tscx_bpf_dsq_move(BPF_FOR_EACH_ITER, p, SCX_DSQ_LOCAL, 0);\n"
         ),
-        # an end with a word is not a lost task
+        # an end with a message is not a lost task
         scheduler(
             '\tif (!p->scx.weight) {\n\t\tscx_bpf_error("no weight");\n\t\treturn;\n\t}\n\t'
             + INSERT
@@ -351,7 +351,7 @@ def test_what_may_be_meant_is_a_warning(text: str, message: str) -> None:
             f"\tif (p->flags & PF_KTHREAD) {{\n\t\t{INSERT}\n\t\treturn;\n\t}}\n\t{INSERT}\n"
         ),
         scheduler(f"\tif (p->flags & PF_KTHREAD)\n\t\t{INSERT}\n\telse\n\t\t{INSERT}\n"),
-        # endless slices that something ends
+        # endless slices that the scheduler ends
         scheduler(
             "\tscx_bpf_dsq_insert(p, QUEUE, SCX_SLICE_INF, enq_flags);\n"
             "\tscx_bpf_kick_cpu(scx_bpf_task_cpu(p), SCX_KICK_PREEMPT);\n"
@@ -378,24 +378,24 @@ def test_what_may_be_meant_is_a_warning(text: str, message: str) -> None:
             "\tu64 slice = p->flags & PF_KTHREAD ? SCX_SLICE_INF : SCX_SLICE_DFL;\n\n"
             "\tscx_bpf_dsq_insert(p, QUEUE, slice, enq_flags);\n"
         ),
-        # a callback whose arguments nobody reads, or that takes them as they come
+        # a callback whose arguments nobody reads, or that takes them as they are
         scheduler(
             before='SEC("struct_ops/raw_exit") void raw_exit(struct scx_exit_info *info)\n{\n}\n'
             'SEC("struct_ops/raw_tick") void raw_tick(unsigned long long *ctx)\n{\n'
             "\tif (!ctx[0])\n\t\treturn;\n}\n",
             members='.exit = (void *)raw_exit, .tick = (void *)raw_tick, .name = "sample"',
         ),
-        # an error under a test for what is always there
+        # an error under a test for something that always exists
         scheduler(select="\tif (!p)\n\t\treturn -ESRCH;\n\treturn prev_cpu;\n"),
         # a barrier is no assembly
         scheduler('\tasm volatile("" ::: "memory");\n' + GOOD_ENQUEUE),
-        # a divisor that is looked at, or is more than 0 by its form
+        # a divisor that is tested, or is above 0 by its form
         scheduler(GOOD_ENQUEUE + "\tu64 n = p->pid;\n\tif (n)\n\t\tp->scx.slice /= n;\n"),
         scheduler(GOOD_ENQUEUE + "\tp->scx.slice /= scx_bpf_dsq_nr_queued(QUEUE) + 1;\n"),
     ],
 )
 def test_what_is_right_is_left_alone(text: str) -> None:
-    """Other ways of doing the same are not called mistakes."""
+    """Other ways to do the same are not called mistakes."""
     assert [each for each in said(text) if each.severity == "error"] == []
 
 
@@ -417,12 +417,13 @@ def test_what_is_right_is_left_alone(text: str) -> None:
     ids=["others", "all but kernel threads", "the rest", "or bound"],
 )
 def test_endless_slices_are_for_kernel_threads_alone(text: str) -> None:
-    """Where anybody else can come by an endless slice, that is an error."""
+    """If any other task can get an endless slice, that is an error."""
     assert [each.message[:20] for each in said(text)] == ["the slice is endless"]
 
 
 def test_a_queue_that_nobody_uses_stops_nothing() -> None:
-    """Created and neither filled nor served is a note; by a number that is not known, too."""
+    """A queue that is created but neither filled nor served is a note; so is one with an unknown
+    number."""
     unused = "\treturn scx_bpf_create_dsq(QUEUE, -1) ?: scx_bpf_create_dsq(8, -1);\n"
     found = said(scheduler(init=unused))
     assert [(each.severity, each.message[:27]) for each in found] == [
@@ -442,7 +443,7 @@ def test_a_queue_that_nobody_uses_stops_nothing() -> None:
 
 
 def test_lines_are_the_sources_own() -> None:
-    """A macro over several lines, a long comment and a splice before it move no finding."""
+    """A macro over several lines, a long comment and a splice before a finding do not move it."""
     text = scheduler(
         before="#define TWO(x) \\\n\t(x) + \\\n\t(x)\n/*\n * long\n */\n"
         "static int a = TWO(\n\t1\n);\n"
@@ -454,7 +455,7 @@ def test_lines_are_the_sources_own() -> None:
 
 
 def test_shared_code_is_judged_with_the_source() -> None:
-    """What is included from <schedpilot/…> counts as the source's own, under its own name."""
+    """Code included from <schedpilot/…> counts as the source's own, under its own name."""
     text = scheduler(
         "\tif (is_woken_kthread(p, enq_flags)) {\n"
         f"\t\t{ENDLESS}\n"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The static check by a process that waits for it: the same answers, and what becomes of it when
+"""The static check in a process that waits for requests: the same answers, and what happens when
 something goes wrong."""
 
 import asyncio
@@ -20,7 +20,7 @@ LIMIT_S = 600.0
 
 
 def with_warm(scene: Callable[[WarmCheck], Awaitable[None]]) -> None:
-    """The process is there while the scene is played."""
+    """The process runs during the scene."""
 
     async def play() -> None:
         warm = WarmCheck()
@@ -37,7 +37,7 @@ def with_warm(scene: Callable[[WarmCheck], Awaitable[None]]) -> None:
 
 
 def test_it_says_what_a_check_of_its_own_says(tmp_path: Path) -> None:
-    """A sound source, one that is wrong, one that is no file, and again after these."""
+    """A correct source, two wrong ones, a link, and the first one again get the same findings."""
     link = tmp_path / "link.bpf.c"
     link.symlink_to(GOOD)
     wrong = tmp_path / "wrong.bpf.c"
@@ -51,7 +51,7 @@ def test_it_says_what_a_check_of_its_own_says(tmp_path: Path) -> None:
 
 
 def test_a_source_that_kills_its_check_is_not_the_next_ones_trouble(tmp_path: Path) -> None:
-    """Brackets without end cost one answer at most; the next source gets its own."""
+    """Endless brackets cost at most one answer; the next source gets its own."""
     deep = tmp_path / "deep.bpf.c"
     deep.write_text("int x = " + "(" * 200_000 + "1" + ")" * 200_000 + ";\n")
 
@@ -65,7 +65,7 @@ def test_a_source_that_kills_its_check_is_not_the_next_ones_trouble(tmp_path: Pa
 
 
 def test_one_that_died_is_started_again() -> None:
-    """Until then whoever asks is told that nobody is there."""
+    """Until then the caller hears that no process is there."""
 
     async def scene(warm: WarmCheck) -> None:
         child = warm._child
@@ -79,7 +79,7 @@ def test_one_that_died_is_started_again() -> None:
 
 
 def test_it_can_reach_nothing(tmp_path: Path) -> None:
-    """As the check itself: a header that lies outside of the headers is not there."""
+    """As in the check itself, a header outside of the headers' folders does not exist."""
     outside = tmp_path / "secret.h"
     outside.write_text("int secret;\n")
     source = tmp_path / "reads.bpf.c"
@@ -95,7 +95,7 @@ def test_it_can_reach_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("nice", [0, 7])
 def test_a_check_takes_the_place_that_is_asked_for(nice: int) -> None:
-    """It answers at any nice value that is no less than its own."""
+    """It answers at any nice value that is at least its own."""
 
     async def scene(warm: WarmCheck) -> None:
         assert await warm.check(GOOD, nice) == check_source(GOOD)

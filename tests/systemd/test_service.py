@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The installed service under real systemd: `make install` into the lab, one boot, many looks."""
+"""The installed service under real systemd: `make install` into the lab, one boot, many tests."""
 
 import json
 import os
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.vm
 
 @dataclass(frozen=True)
 class Seen:
-    """What tests/systemd/guest.sh wrote down."""
+    """What tests/systemd/guest.sh recorded."""
 
     folder: Path
 
@@ -39,7 +39,7 @@ class Seen:
         return journal.read_text(errors="replace")[-6000:] if journal.exists() else ""
 
 
-# The simulator's engine takes a minute to compile under emulation, and seconds here.
+# The simulator's engine takes a minute to compile under emulation, and seconds on the host.
 ENGINE = (
     "from pathlib import Path; from simulator.build import engine_for; "
     'engine_for(cache_folder=Path("/out/cache"))'
@@ -47,7 +47,7 @@ ENGINE = (
 
 
 def _tree(folder: Path, *, script: str) -> Path:
-    """A tree with nothing of the project but what was installed: nothing else can be imported."""
+    """A tree with only the installed files of the project: nothing else can be imported."""
     tree = folder / "tree"
     shutil.copytree(ROOT / "packaging", tree / "packaging")
     for name in ("Makefile", "pyproject.toml", f"tests/systemd/{script}", "tests/systemd/keeps.py"):
@@ -56,10 +56,10 @@ def _tree(folder: Path, *, script: str) -> Path:
 
 
 def _stage(out: Path) -> tuple[Path, Path]:
-    """What `make install` puts into an empty root, as a tar, and what a cache has after a while;
-    natively, with the guest's tools."""
+    """The output of `make install` into an empty root, as a tar, with a cache as it is after a
+    while; made natively, with the guest's tools."""
     out.mkdir()
-    # pip and the lab find their index, their proxy and their cache by the environment.
+    # pip and the lab find their index, their proxy and their cache in the environment.
     env = dict(os.environ)
     pip: list[str | Path] = [
         sys.executable,
@@ -135,7 +135,7 @@ def rebooted(
 
 
 def test_units_are_valid(seen: Seen) -> None:
-    """systemd finds nothing to say about either unit."""
+    """systemd reports nothing about either unit."""
     seen.assert_worked("register")
     seen.assert_worked("verify")
     assert seen.text("verify") == ""
@@ -155,7 +155,7 @@ def test_service_becomes_ready(seen: Seen) -> None:
 
 
 def test_strangers_may_look_and_not_touch(seen: Seen) -> None:
-    """Any user reads the status; only root and the group may act."""
+    """Any user may read the status; only root and the group may act."""
     seen.assert_worked("observe-stranger")
     assert seen.status("control-stranger") != 0
     assert seen.text("sockets").splitlines() == [
@@ -165,15 +165,15 @@ def test_strangers_may_look_and_not_touch(seen: Seen) -> None:
 
 
 def test_hardened_service_builds_and_loads(seen: Seen) -> None:
-    """Under all restrictions clang runs confined and the kernel confirms the scheduler."""
+    """Under all restrictions clang runs confined, and the kernel confirms the scheduler."""
     seen.assert_worked("run")
     assert seen.text("state-loaded") == "enabled"
     assert "fifo" in seen.text("ops-loaded")
 
 
 def test_hardened_service_simulates(seen: Seen) -> None:
-    """The gates ran under the same restrictions, the simulator with the whole stress set; what was
-    not run says why."""
+    """The gates run under the same restrictions, the simulator with the whole stress set; a gate
+    that did not run says why."""
     seen.assert_worked("gates")
     gates = {each["gate"]: each for each in json.loads(seen.text("gates"))["gates"]}
     assert list(gates) == ["static", "build", "simulate", "verify", "canary"]
@@ -192,7 +192,7 @@ def test_hardened_service_probes(seen: Seen) -> None:
 
 
 def test_hardened_service_puts_a_probe_into_a_program(seen: Seen) -> None:
-    """With the capabilities it has, and without a perf event."""
+    """The service's capabilities are enough, without a perf event."""
     seen.assert_worked("uprobe")
     answer = json.loads(seen.text("uprobe"))
     assert (answer["kind"], answer["source"]) == ("uprobe", "bcc")
@@ -206,7 +206,8 @@ def test_runner_is_real_time_with_locked_memory(seen: Seen) -> None:
 
 
 def test_rollback_is_in_the_journal(seen: Seen) -> None:
-    """A rollback is one journal record with the documented fields, found by its event's name."""
+    """A rollback is one journal record with the documented fields, found by the name of its
+    event."""
     seen.assert_worked("rollback")
     assert seen.text("state-rolled-back") == "disabled"
     (record,) = [json.loads(line) for line in seen.text("journal").splitlines()]
@@ -223,8 +224,8 @@ def test_catalog_explains_the_rollback(seen: Seen) -> None:
 
 
 def test_measures_read_the_journal_in_the_agents_sandbox(seen: Seen) -> None:
-    """A line of a real unit is a sample, with the group that may read it; without it that is said,
-    and what to do."""
+    """With the group that may read the journal, a line of a real unit is a sample; without it the
+    message says so, and what to do."""
     (opened,) = json.loads(seen.text("measure-open"))
     assert opened["value"] == 12.5
     assert opened["count"] > 0
@@ -242,7 +243,8 @@ def test_advisor_runs_as_its_own_user(seen: Seen) -> None:
 
 
 def test_killed_daemon_frees_the_kernel_and_returns(seen: Seen) -> None:
-    """SIGKILL with a scheduler loaded: the kernel's own is back, and the daemon is restarted."""
+    """After SIGKILL with a scheduler loaded the kernel's own is back, and systemd restarts the
+    daemon."""
     seen.assert_worked("run-again")
     seen.assert_worked("disabled-after-kill")
     seen.assert_worked("restarted")
@@ -286,7 +288,7 @@ def test_stopping_restores_first(seen: Seen) -> None:
 
 
 def test_uninstall_leaves_nothing_of_ours(seen: Seen) -> None:
-    """Every file that was installed is gone."""
+    """Every installed file is gone."""
     seen.assert_worked("uninstall")
     assert (seen.folder / "left.txt").read_text() == ""
 
