@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Traces written by hand, line by line, so that a test can say what is in them."""
+"""Traces written by hand, line by line, so that a test knows what they contain."""
 
 import json
 from collections.abc import Callable
@@ -12,7 +12,7 @@ DATA = Path(__file__).parents[1] / "data" / "traces"
 
 
 def defined(*names: str, **more: object) -> list[str]:
-    """Tasks 0, 1, … with these command names, each a workload of its own."""
+    """Tasks 0, 1, … with these command names, each in its own workload."""
     lines = []
     for number, name in enumerate(names):
         lines.append(json.dumps({"workload": number, "id": f"comm:{name}"}))
@@ -30,7 +30,7 @@ Write = Callable[..., Path]
 
 @pytest.fixture
 def write(tmp_path: Path) -> Write:
-    """Writes lines as a file of this name, and returns its path."""
+    """Write lines to a file of this name, and return its path."""
 
     def writer(*lines: str, name: str = "a.trace") -> Path:
         path = tmp_path / name

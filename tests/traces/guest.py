@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What test_recorder_lab.py looks at: recordings on the real kernel, run as root in the lab.
+"""The scenes of test_recorder_lab.py: recordings on the real kernel, run as root in the lab.
 
-Prints one JSON object, scene -> what was seen; leaves the traces in /out. Nothing is judged here.
+Prints one JSON object, scene -> observations, and leaves the traces in /out. Nothing is judged
+here.
 """
 
 import contextlib
@@ -29,7 +30,7 @@ HOSTILE = b'"}\n\\ \xff]'
 
 
 class Recording:
-    """The recorder as a child; it has begun when this is made."""
+    """The recorder as a child, which has begun to record."""
 
     def __init__(self, name: str, *words: str) -> None:
         self.file = OUT / f"{name}.trace.gz"
@@ -50,7 +51,7 @@ class Recording:
         return found
 
     def end(self, *, stop: bool) -> dict[str, object]:
-        """What it says at its end, after it was told to stop or by itself."""
+        """Its last message, after it was told to stop or stopped by itself."""
         if stop:
             assert self._child.stdin is not None
             self._child.stdin.close()
@@ -60,7 +61,7 @@ class Recording:
 
 
 def _cpu_ns(pid: int) -> int:
-    """CPU time of the process's threads, as the kernel counts it."""
+    """CPU time of the process's threads, by the kernel's count."""
     return sum(
         int(each.read_text().split()[0]) for each in Path(f"/proc/{pid}/task").glob("*/schedstat")
     )
@@ -109,7 +110,7 @@ def _periodic() -> None:
 
 
 def _pair() -> tuple[int, int]:
-    """Two that hand a byte to and fro, with some work between."""
+    """Two processes that pass a byte back and forth, with some work between."""
     to, fro = os.pipe(), os.pipe()
 
     def play(read: int, write: int, name: bytes, first: bool) -> None:
@@ -130,7 +131,7 @@ def _pair() -> tuple[int, int]:
 
 
 def phases() -> object:
-    """Four processes of every fate; their CPU time as the kernel counts it meanwhile."""
+    """Four processes that end in every way, and their CPU time by the kernel's count."""
     pids = {"burner": _child(_burn), "periodic": _child(_periodic)}
     pids["ping"], pids["pong"] = _pair()
     with _ended(*pids.values()):
@@ -143,19 +144,19 @@ def phases() -> object:
         time.sleep(3)
         after = {name: _cpu_ns(pid) for name, pid in pids.items()}
         done = recording.end(stop=True)
-        # Of one that runs by itself the kernel brings it up to date at the next tick only.
+        # For a process that runs alone the kernel updates it only at the next tick.
         time.sleep(0.05)
         last = {name: _cpu_ns(pid) for name, pid in pids.items()}
     return {
         "pids": pids,
-        # Between two readings inside of the recording, and between two around it.
+        # Between two readings inside of the recording, and between two readings around it.
         "cpu_ns": {name: [after[name] - before[name], last[name] - outer[name]] for name in pids},
         "done": done,
     }
 
 
 def scoped() -> object:
-    """One cgroup of two is recorded, and what is forked in it."""
+    """One cgroup of two is recorded, with its new processes."""
     if not (CGROUPS / "cgroup.procs").exists():
         subprocess.run(["mount", "-t", "cgroup2", "cgroup2", CGROUPS], check=True)
     folder = CGROUPS / "watched" / "inner"
@@ -174,7 +175,7 @@ def scoped() -> object:
 
 
 def bounded() -> object:
-    """A bound on tasks and one on records, under a storm of short processes."""
+    """A bound on tasks and a bound on records, under a storm of short processes."""
 
     def storm() -> None:
         while True:
@@ -188,7 +189,7 @@ def bounded() -> object:
 
 
 def refused() -> object:
-    """Nothing is overwritten, and a cgroup has to be there."""
+    """Nothing is overwritten, and a cgroup has to exist."""
     words: list[list[str]] = [["--output", "/out/phases.trace.gz"], ["--output", "/out/x"]]
     words[1] += ["--cgroup", "/nowhere"]
     found = []
@@ -201,7 +202,7 @@ def refused() -> object:
 
 
 def through_the_daemon() -> object:
-    """The command asks a real daemon; another one is told that it is busy."""
+    """The command asks a real daemon; a second command hears that the daemon is busy."""
     folder = Path(tempfile.mkdtemp())
     pids = _pair()
     with _ended(*pids), running(Place(folder)) as daemon:

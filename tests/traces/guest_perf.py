@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A scene of guest.py: perf's own recordings of the real kernel, read by us."""
+"""A scene of guest.py: perf's own recordings of the real kernel, read by our importer."""
 
 import subprocess
 from pathlib import Path
@@ -8,8 +8,8 @@ from simulator.scenario import SimulatedMachine
 from simulator.traces import machine_for, read_trace, replay_of
 from simulator.traces.model import RecordedTrace, TracedWake
 
-# On one CPU, where a reader always sleeps before the other side writes. On two it may find its
-# data there already, so that nobody wakes it.
+# On one CPU, where a reader always sleeps before the other side writes. On two CPUs its data may
+# be there already, so that nobody wakes it.
 WORK = ["taskset", "-c", "0", "perf", "bench", "sched", "pipe", "-l", "100"]
 FULL = (
     "sched:sched_switch,sched:sched_waking,sched:sched_wakeup_new,sched:sched_process_fork,"
@@ -35,7 +35,7 @@ def _read(path: Path) -> dict[str, object]:
 
 
 def recordings() -> object:
-    """What people usually record, and the same with interrupts."""
+    """The usual recordings, and the same with interrupts."""
     usual, full = Path("/out/usual.data"), Path("/out/full.data")
     commands: tuple[list[str | Path], ...] = (
         ["perf", "sched", "record", "-o", usual, "--", *WORK],
@@ -48,7 +48,7 @@ def recordings() -> object:
 
 
 def _recorded(words: list[str | Path], path: Path) -> dict[str, object]:
-    """Record and read; again where the guest was too slow for perf and events were lost."""
+    """Record and read; repeat if the guest was too slow for perf and events were lost."""
     for _ in range(ATTEMPTS):
         subprocess.run(words, check=True, capture_output=True)
         seen = _read(path)

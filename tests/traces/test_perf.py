@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Recordings of perf: what its text says of runs, sleeps and who woke whom."""
+"""Recordings of perf: runs, sleeps and wakers in its text."""
 
 import re
 from pathlib import Path
@@ -45,7 +45,7 @@ def read(path: Path) -> RecordedTrace:
 
 
 def test_runs_sleeps_and_wakers_are_found(write: Write) -> None:
-    """CPU time is the time between switches; preemption is none of the task's doing."""
+    """CPU time is the time between switches; a preemption is not the task's own action."""
     trace = read(
         write(
             switch(0, "swapper/0:0", "R", "a:5"),
@@ -68,7 +68,7 @@ def test_runs_sleeps_and_wakers_are_found(write: Write) -> None:
 
 
 def test_forks_are_found(write: Write) -> None:
-    """A child is the parent's doing, at the point of its work where it was."""
+    """A child begins at the point of its parent's work where the parent forked."""
     text = "comm=sh pid=5 child_comm=sh child_pid=6"
     trace = read(
         write(
@@ -83,7 +83,7 @@ def test_forks_are_found(write: Write) -> None:
 
 
 def test_a_timer_beside_a_running_task_is_no_wakeup_by_it(write: Write) -> None:
-    """Where perf recorded interrupts, what they wake sleeps by itself."""
+    """If perf recorded interrupts, a task that one of them wakes had slept by itself."""
     lines = [
         switch(0, "swapper/0:0", "R", "hog:5"),
         switch(10, "hog:5", "R+", "sleeper:6"),
@@ -107,7 +107,7 @@ def test_a_timer_beside_a_running_task_is_no_wakeup_by_it(write: Write) -> None:
 
 
 def test_an_interrupt_whose_end_was_lost_ends_with_the_next_switch(write: Write) -> None:
-    """perf loses events; nobody is in an interrupt for the rest of the recording for that."""
+    """perf loses events, so no interrupt lasts for the rest of the recording."""
     trace = read(
         write(
             line(0, "irq:softirq_entry", "vec=9 [action=RCU]"),
@@ -122,7 +122,7 @@ def test_an_interrupt_whose_end_was_lost_ends_with_the_next_switch(write: Write)
 
 
 def test_what_a_real_perf_printed_is_read() -> None:
-    """A piece of a real recording: two that play ping-pong, each woken by the other."""
+    """A part of a real recording: two processes play ping-pong, and each wakes the other."""
     trace = read(DATA / "perf_script.txt")
     scenario = scenario_of(trace, machine_for(trace, SimulatedMachine()), seed=1)
     pair = [each for each in scenario.tasks if each.comm == "sched-pipe"]
@@ -132,7 +132,7 @@ def test_what_a_real_perf_printed_is_read() -> None:
 
 
 def test_hostile_command_names_do_not_lead_astray(write: Write) -> None:
-    """A command name may look like the rest of the line; the numbers are found all the same."""
+    """Even if a command name looks like the rest of the line, the numbers are found."""
     evil = "a b 1 [000] 1.0: x"
     trace = read(
         write(
@@ -152,7 +152,7 @@ def test_hostile_command_names_do_not_lead_astray(write: Write) -> None:
     ],
 )
 def test_a_line_that_is_not_perfs_is_named(write: Write, text: str, words: str) -> None:
-    """The fault says which line it is, and how to get the right text."""
+    """The fault has the line's number, and says how to get the right text."""
     with pytest.raises(Fault, match=words) as caught:
         read_trace(write(switch(0, "a:1", "R", "b:2"), text))
     assert caught.value.where.endswith("line 2")
@@ -170,7 +170,7 @@ PAIR = (
 
 
 def test_times_between_lines_are_no_times(write: Write) -> None:
-    """What `--deltatime` prints is refused, however few lines it has, and named."""
+    """Output of `--deltatime` is refused and named, however few lines it has."""
     deltas = [re.sub(r"\d+\.\d{9}:", f"0.{at:09}:", each) for each, at in zip(
         PAIR, (0, 100_000, 50_000, 10_000, 20_000, 220_000), strict=True)]  # fmt: skip
     with pytest.raises(Fault) as caught:
@@ -180,7 +180,7 @@ def test_times_between_lines_are_no_times(write: Write) -> None:
 
 
 def test_a_little_disorder_is_said(write: Write) -> None:
-    """Among many lines one that comes late by microseconds is no other clock."""
+    """One line among many that is late by microseconds does not mean another clock."""
     lines = [switch(10 * at, "a:5", "R", "a:5") for at in range(60)]
     lines[30] = switch(298, "a:5", "R", "a:5")
     lines[31] = switch(297, "a:5", "R", "a:5")
@@ -188,33 +188,33 @@ def test_a_little_disorder_is_said(write: Write) -> None:
 
 
 def test_two_recordings_in_one_file_are_refused(write: Write) -> None:
-    """A clock that begins again is none, also where it does so once."""
+    """If the clock starts again even once, the file is refused."""
     later = [switch(500_000 + 10 * at, "a:5", "R", "a:5") for at in range(60)]
     with pytest.raises(Fault, match="do not rise"):
         read_trace(write(*later, *PAIR))
 
 
 def test_times_since_the_first_line_and_microseconds_are_read(write: Write) -> None:
-    """`--reltime` and six digits say the same as nanoseconds of the clock."""
+    """`--reltime` and six digits mean the same as nanoseconds of the clock."""
     relative = [re.sub(r" 1\.(\d{6})\d{3}:", r" 0.\1:", each) for each in PAIR]
     assert read(write(*relative)).events == read(write(*PAIR)).events
 
 
 def test_a_recording_without_wakeups_says_what_is_missing(write: Write) -> None:
-    """Runs and sleeps are simulated, and a note says what waits are taken for."""
+    """Runs and sleeps are simulated, and a note says what counts as a wait."""
     trace = read(write(*(each for each in PAIR if "waking" not in each)))
     assert any("did not record wakeups" in note for note in trace.notes)
     assert all(each.how is How.UNKNOWN for each in trace.events if isinstance(each, TracedWake))
 
 
 def test_a_recording_without_switches_is_refused(write: Write) -> None:
-    """Wakeups alone do not say when anything ran."""
+    """Wakeups alone do not show when a task ran."""
     with pytest.raises(Fault, match="sched_switch"):
         read_trace(write(*(each for each in PAIR if "waking" in each)))
 
 
 def test_lines_without_a_command_or_with_a_process_are_read(write: Write) -> None:
-    """Who woke is known by its number; the name comes from the events."""
+    """The number of a waker is enough; its name comes from the events."""
     usual = read(write(*PAIR))
     for pattern in (r"\3 [", r"\3/\3 [", r"  \1 \3/\3 ["):
         other = read(write(*(re.sub(r"^(\s*)(\S+) (\d+) \[", pattern, each) for each in PAIR)))
@@ -222,7 +222,7 @@ def test_lines_without_a_command_or_with_a_process_are_read(write: Write) -> Non
 
 
 def test_call_chains_and_other_events_are_passed_over(write: Write) -> None:
-    """What is recorded besides changes nothing; lost events are counted."""
+    """Other records change nothing; lost events are counted."""
     more = [
         *PAIR[:2],
         "\tffffffff8107b2a1 schedule+0x2d ([kernel.kallsyms])",
@@ -238,14 +238,14 @@ def test_call_chains_and_other_events_are_passed_over(write: Write) -> None:
 
 
 def test_switches_that_do_not_fit_show_that_events_are_missing(write: Write) -> None:
-    """A CPU that leaves another task than it came to has lost what was between."""
+    """If a CPU leaves another task than the one it switched to, the events between are lost."""
     assert not any("do not follow" in note for note in read(write(*PAIR)).notes)
     torn = read(write(*PAIR[:3], *PAIR[4:]))
     assert any("1 switches do not follow" in note for note in torn.notes)
 
 
 def test_a_first_wakeup_is_a_birth_where_forks_were_not_recorded(write: Write) -> None:
-    """A thread begins when its maker wakes it first, and not with the recording."""
+    """Then a thread begins when its maker first wakes it, not with the recording."""
     text = "comm=child pid=8 prio=120 target_cpu=000"
     trace = read(
         write(

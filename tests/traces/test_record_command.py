@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""`schedpilot record` against a pretended daemon: what it asks for, and what becomes of files."""
+"""`schedpilot record` with a fake daemon: its requests, and its files."""
 
 import json
 import os
@@ -31,7 +31,7 @@ def served(tmp_path: Path) -> Iterator[Served]:
 
 @pytest.fixture
 def record(tmp_path: Path) -> Record:
-    """The command, in an empty folder."""
+    """Run the command in an empty folder."""
     here = tmp_path / "here"
     here.mkdir()
 
@@ -54,7 +54,7 @@ def record(tmp_path: Path) -> Record:
 def test_the_file_is_fetched_and_is_its_owners_alone(
     served: Served, record: Record, tmp_path: Path
 ) -> None:
-    """The trace lands where asked for, byte for byte, and is never written over another file."""
+    """The trace goes to the requested file, byte for byte, and never replaces another file."""
     done = record("--seconds", "3", "--cgroup", "/a b", "-o", "x.gz")
     assert done.status == 0, done.error_text
     path = tmp_path / "here" / "x.gz"
@@ -68,7 +68,7 @@ def test_the_file_is_fetched_and_is_its_owners_alone(
 
 
 def test_scripts_get_one_document(served: Served, record: Record) -> None:
-    """`--json` has the recording and its file; `--list` what is kept."""
+    """`--json` has the recording and its file; `--list` has the stored ones."""
     found = json.loads(record("--json").text)
     assert found["file"] == "r-1a2b3c.trace.gz"
     assert [each["id"] for each in json.loads(record("--list", "--json").text)] == ["r-1a2b3c"]
@@ -76,7 +76,7 @@ def test_scripts_get_one_document(served: Served, record: Record) -> None:
 
 
 def test_recordings_are_fetched_from_the_control_socket_alone(served: Served) -> None:
-    """Everybody may see that there are recordings, and not what is in them."""
+    """Everybody may see that recordings exist, and not their contents."""
     with Client(served.run_dir / OBSERVE_SOCKET) as client:
         assert client.recording("r-1a2b3c").id == "r-1a2b3c"
         for refused in (

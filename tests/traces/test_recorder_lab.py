@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The recorder on a real kernel: what it says of processes whose doings are known."""
+"""The recorder on a real kernel: its record of processes with known behaviour."""
 
 import json
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ TICK_NS = 4_000_000
 
 @dataclass(frozen=True)
 class Guest:
-    """What guest.py said, and the traces it left."""
+    """The output of guest.py, and its traces."""
 
     said: dict[str, Any]
     folder: Path
@@ -45,34 +45,34 @@ def events_of(trace: RecordedTrace, pid: int) -> list[Event]:
 
 
 def test_cpu_time_adds_up_to_the_kernels_own(guest: Guest) -> None:
-    """A process has in its phases the CPU time that /proc counts for it; nothing is lost."""
+    """The CPU time of a process in its phases equals that in /proc, and nothing is lost."""
     scene = guest.said["phases"]
     trace = guest.trace("phases")
     assert scene["done"]["lost"] == 0
     for name, pid in scene["pids"].items():
         ran = sum(map(ran_ns, events_of(trace, pid)))
-        # One reading of /proc was inside of the recording, the other around all of it; of who
-        # is running it knows the time to the last tick only.
+        # One reading of /proc was inside of the recording, one around all of it. /proc knows the
+        # time of a running task only to the last tick.
         inside, around = scene["cpu_ns"][name]
         assert 0.99 * inside <= ran <= 1.01 * around + 2 * TICK_NS, name
-    # Somebody wanted each CPU at every moment, and no CPU gives more than all of its time.
+    # Every CPU was always in demand, and no CPU gives more than all of its time.
     total = sum(map(ran_ns, trace.events))
     assert 0.8 <= total / (trace.machine.cpus * trace.duration_ns) <= 1.01
 
 
 def test_a_timer_is_told_from_a_task_that_runs(guest: Guest) -> None:
-    """One that sleeps by the clock is woken by nobody, though a hog runs on its CPU."""
+    """Nobody wakes a task that sleeps by the clock, although a hog runs on its CPU."""
     scene = guest.said["phases"]
     wakes = events_of(guest.trace("phases"), scene["pids"]["periodic"])
     by_clock = [each for each in wakes if isinstance(each, TracedWake) and each.how is How.OUTSIDE]
     assert len(by_clock) > 20
     assert len(by_clock) >= len([each for each in wakes if isinstance(each, TracedWake)]) - 2
-    # It asks for 10 ms, and is woken a little later: how much is for the machine to say.
+    # It asks for 10 ms and wakes a little later; the machine decides how much later.
     assert 10 <= sorted(each.slept_ns for each in by_clock)[len(by_clock) // 2] / 1e6 < 40
 
 
 def test_those_that_wake_each_other_are_paired(guest: Guest) -> None:
-    """Each wakeup in a pipe's ping-pong names the other side, and says that it was synchronous."""
+    """Each wakeup in a pipe's ping-pong names the other side and is marked as synchronous."""
     scene = guest.said["phases"]
     trace = guest.trace("phases")
     ping = {number for number, task in trace.tasks.items() if task.comm == "ping"}
@@ -85,7 +85,8 @@ def test_those_that_wake_each_other_are_paired(guest: Guest) -> None:
 
 
 def test_who_a_task_is(guest: Guest) -> None:
-    """Names, nice, affinity and workload, hostile names included; children and their end."""
+    """Names, nice, affinity and workload are recorded, hostile names included; so are children and
+    their ends."""
     scene = guest.said["phases"]
     trace = guest.trace("phases")
     tasks = {task.pid: task for task in trace.tasks.values()}
@@ -99,7 +100,7 @@ def test_who_a_task_is(guest: Guest) -> None:
 
 
 def test_one_cgroup_is_recorded_with_what_is_forked_in_it(guest: Guest) -> None:
-    """Nothing of any other workload is in the file."""
+    """The file has nothing of any other workload."""
     trace = guest.trace("scoped")
     assert trace.scope == "cgroup:/watched"
     assert {task.workload for task in trace.tasks.values()} == {"cgroup:/watched/inner"}
@@ -107,7 +108,7 @@ def test_one_cgroup_is_recorded_with_what_is_forked_in_it(guest: Guest) -> None:
 
 
 def test_bounds_hold(guest: Guest) -> None:
-    """Tasks beyond the most are counted; the most records end the recording."""
+    """Tasks above the bound are counted; the bound on records ends the recording."""
     few, short = guest.said["bounded"]["few"], guest.said["bounded"]["short"]
     assert few["tasks"] == 5
     assert few["left_out"] > 0
@@ -116,7 +117,7 @@ def test_bounds_hold(guest: Guest) -> None:
 
 
 def test_no_file_is_overwritten(guest: Guest) -> None:
-    """An existing file and a cgroup that is not there are told, before anything is recorded."""
+    """An existing file and a missing cgroup are reported before anything is recorded."""
     (there, why), (nowhere, missing) = guest.said["refused"]
     assert (there, nowhere) == (1, 1)
     assert "File exists" in why
@@ -124,7 +125,8 @@ def test_no_file_is_overwritten(guest: Guest) -> None:
 
 
 def test_the_command_gets_its_file_from_the_daemon(guest: Guest) -> None:
-    """The daemon records, tells how far it is, refuses a second one, and keeps what it stops."""
+    """The daemon records, reports its progress, refuses a second recording, and keeps one that is
+    stopped."""
     scene = guest.said["through_the_daemon"]
     assert (scene["status"], scene["first"], scene["busy"]) == (0, "running", "busy")
     assert scene["said"]["state"] == "done"
@@ -135,7 +137,7 @@ def test_the_command_gets_its_file_from_the_daemon(guest: Guest) -> None:
 
 
 def test_recordings_of_perf_are_read(guest: Guest) -> None:
-    """perf.data goes through the perf of that machine; both ways see who woke whom."""
+    """perf.data goes through that machine's perf; both ways see the same wakers."""
     usual, full = (guest.said["recordings"][name] for name in ("usual", "full"))
     for each in (usual, full):
         assert each["pipe"] == 2

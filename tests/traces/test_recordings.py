@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The daemon's recordings: one at a time, kept within bounds, found again, and told from broken
-ones. The recorder is a stand-in that speaks as ours does.
-"""
+"""The daemon's recordings: one at a time, within bounds, found again, and distinct from broken
+ones. The recorder is a stand-in with the same output as ours."""
 
 import asyncio
 import gzip
@@ -39,7 +38,7 @@ Make = Callable[[], Recordings]
 
 @pytest.fixture
 def make(tmp_path: Path) -> Make:
-    """Recordings in one folder; each call is a daemon that starts anew."""
+    """Recordings in one folder; each call is a newly started daemon."""
     program = tmp_path / "recorder"
     lines = [HEADER, *defined("redis", "hog"), ended(1)]
     trace = "".join(f"{line}\n" for line in lines)
@@ -59,7 +58,7 @@ async def finished(recordings: Recordings, request: RecordingRequest) -> Recordi
 
 
 def test_a_recording_is_kept_and_found_by_the_workloads_in_it(make: Make) -> None:
-    """What was recorded of everything is better than of the workload alone, though older."""
+    """A recording of everything is better than an older one of only the workload."""
     recordings = make()
 
     async def record() -> list[RecordingView]:
@@ -77,7 +76,8 @@ def test_a_recording_is_kept_and_found_by_the_workloads_in_it(make: Make) -> Non
 
 
 def test_only_one_runs_and_it_can_be_stopped(make: Make) -> None:
-    """A second one is refused; stopping gives the finished one, with what ended it."""
+    """A second one is refused. Stopping gives the finished recording, and the reason for its
+    end."""
     recordings = make()
 
     async def scene() -> tuple[Fault, RecordingView]:
@@ -94,7 +94,7 @@ def test_only_one_runs_and_it_can_be_stopped(make: Make) -> None:
 
 
 def test_a_recorder_that_fails_leaves_its_reason_and_no_file(make: Make, tmp_path: Path) -> None:
-    """What it said last is the reason."""
+    """The reason is its last message."""
     recordings = make()
     request = RecordingRequest(seconds=1, workload="comm:broken")
     view = asyncio.run(finished(recordings, request))
@@ -107,7 +107,7 @@ def test_a_recorder_that_fails_leaves_its_reason_and_no_file(make: Make, tmp_pat
 
 
 def test_the_oldest_go(make: Make, tmp_path: Path) -> None:
-    """So many are kept, with their files and no others."""
+    """The bound on their number holds; their files stay, and no others."""
     recordings = make()
 
     async def record() -> list[str]:
@@ -124,7 +124,8 @@ def test_the_oldest_go(make: Make, tmp_path: Path) -> None:
 def test_another_daemon_finds_them_and_clears_what_is_half_there(
     make: Make, tmp_path: Path
 ) -> None:
-    """After a crash a trace without its description is removed, and the other way round."""
+    """After a crash a trace without its description is removed, and a description without its
+    trace, too."""
     view = asyncio.run(finished(make(), RecordingRequest(seconds=1)))
     folder = tmp_path / "traces"
     (folder / "r-aaaa.trace.gz").write_bytes(b"half")
@@ -135,7 +136,7 @@ def test_another_daemon_finds_them_and_clears_what_is_half_there(
 
 
 def test_the_end_of_the_daemon_ends_a_recording_without_a_file(make: Make, tmp_path: Path) -> None:
-    """Nothing half-done stays behind."""
+    """No incomplete file stays behind."""
     recordings = make()
 
     async def scene() -> None:
@@ -156,13 +157,13 @@ def test_the_end_of_the_daemon_ends_a_recording_without_a_file(make: Make, tmp_p
     ],
 )
 def test_a_workload_becomes_the_recorders_option(workload: str, words: list[str]) -> None:
-    """Names are one word of the command line, whatever is in them."""
+    """A name is one word of the command line, whatever it contains."""
     wanted = RecordingOptions(Path("/x"), 2.5, 4096, workload)
     assert wanted.words()[-len(words) or 6 :] == words
 
 
 @pytest.mark.parametrize("workload", ["other", "cgroup-id:7", "comm:a\0b"])
 def test_what_has_no_name_to_go_by_is_refused(workload: str) -> None:
-    """These can only be looked at within a recording of everything."""
+    """These workloads can be seen only in a recording of everything."""
     with pytest.raises(Fault):
         RecordingOptions(Path("/x"), 1, 4096, workload).words()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What a recorded workload becomes: steps that keep the work and leave the scheduling out."""
+"""A recorded workload becomes steps that keep its work and leave its scheduling out."""
 
 from pathlib import Path
 
@@ -37,14 +37,15 @@ def kinds(of: Task) -> list[str]:
 
 
 def test_a_sleep_by_a_timer_keeps_its_length(write: Write) -> None:
-    """CPU time and timer sleeps stay as they were, give or take a hundredth by the seed."""
+    """CPU time and timer sleeps keep their length, within a hundredth that the seed decides."""
     path = write(HEADER, *defined("a"), "w 900 0 300 500 i", "x 300 0 200", ended(1200))
     steps = task(replayed(path).scenario, "a").steps
     assert steps == (Run(300, 3), Sleep(500, 5), Run(200, 2))
 
 
 def test_a_sleeper_waits_for_its_waker_at_the_same_point_of_its_work(write: Write) -> None:
-    """Who was woken by a task waits for it; that one wakes it after as much CPU time as before."""
+    """If a task woke it, it waits for that task, which wakes it after the same CPU time as
+    before."""
     path = write(
         HEADER,
         *defined("a", "b"),
@@ -61,7 +62,7 @@ def test_a_sleeper_waits_for_its_waker_at_the_same_point_of_its_work(write: Writ
 
 
 def test_one_that_slept_at_the_beginning_starts_with_its_first_wakeup(write: Write) -> None:
-    """It is not there before; who woke it then does not wait for anybody."""
+    """It does not exist before its first wakeup, and its waker then waits for nobody."""
     path = write(HEADER, *defined("a", "b"), "w 700 0 0 700 t 1 200", "x 5 0 4", ended(705))
     scenario = replayed(path).scenario
     assert task(scenario, "a").start_ns == 700
@@ -69,7 +70,8 @@ def test_one_that_slept_at_the_beginning_starts_with_its_first_wakeup(write: Wri
 
 
 def test_how_a_task_is_left_is_kept(write: Write) -> None:
-    """A job is one that was born and has ended while it was recorded; who wants to go on does."""
+    """A task that was born and ended during the recording is a job; one that wanted to continue
+    continues."""
     path = write(
         HEADER, *defined("sh", "cc1", "busy", "idle"), "f 100 1 0 80", "x 50 1 40", "x 5 0 90",
         "r 5 2 30", "z 0 3 40 10", ended(200),
@@ -77,7 +79,7 @@ def test_how_a_task_is_left_is_kept(write: Write) -> None:
     scenario = replayed(path).scenario
     assert {each.comm: each.ending for each in scenario.tasks} == {
         "cc1": Ending.EXIT,
-        # When it began is not known.
+        # Its beginning is unknown.
         "sh": Ending.ASLEEP,
         "busy": Ending.BUSY,
         "idle": Ending.ASLEEP,
@@ -95,7 +97,7 @@ def test_children_are_forked_where_they_were(write: Write) -> None:
 
 
 def test_real_time_tasks_are_left_out_and_said_so(write: Write) -> None:
-    """No loaded scheduler gets them; who was woken by one sleeps as long as it did."""
+    """No loaded scheduler gets them. A task that one of them woke sleeps as long as it did."""
     irq = '{"task":1,"comm":"irq","workload":0,"policy":1}'
     path = write(HEADER, *defined("a"), irq, "w 900 0 300 500 t 1 5", "x 9 0 9", ended(909))
     replay = replayed(path)
@@ -105,7 +107,7 @@ def test_real_time_tasks_are_left_out_and_said_so(write: Write) -> None:
 
 
 def test_affinity_is_kept_where_the_cpus_are(write: Write) -> None:
-    """On a smaller machine who was bound to a missing CPU may use all, with a note."""
+    """On a smaller machine a task bound to a missing CPU may use all CPUs, with a note."""
     path = write(HEADER, *defined("a", cpus="1"), "x 9 0 9", ended(9))
     assert replayed(path).scenario.tasks[0].cpus == (1,)
     small = replayed(path, cpus=1)
@@ -115,7 +117,7 @@ def test_affinity_is_kept_where_the_cpus_are(write: Write) -> None:
 
 
 def test_hostile_names_reach_the_engine_as_harmless_ones(write: Write) -> None:
-    """Whatever a process calls itself, the scenario's text has one line for each step."""
+    """Whatever a process is called, the scenario's text has one line for each step."""
     path = write(HEADER, *defined("a b\nrun 1 1\n\x1b[2J", "é|💥", "a b"), "x 9 0 9", ended(9))
     with path.open("a") as file:
         file.truncate(len(path.read_text().encode()) - len(ended(9)) - 1)
@@ -128,7 +130,7 @@ def test_hostile_names_reach_the_engine_as_harmless_ones(write: Write) -> None:
 
 
 def test_tasks_are_in_their_cgroups(write: Write) -> None:
-    """Cgroups are there by path, so that a scheduler that looks at them sees what it would."""
+    """Cgroups have their paths, so that a scheduler sees what it would see on the machine."""
     workload = '{"workload":0,"id":"cgroup:/system.slice/redis@1.service"}'
     one = '{"task":0,"comm":"redis","workload":0}'
     scenario = replayed(write(HEADER, workload, one, "x 9 0 9", ended(9))).scenario
@@ -142,7 +144,7 @@ def test_tasks_are_in_their_cgroups(write: Write) -> None:
 def test_a_long_recording_is_cut_and_says_where(
     write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """More steps than a scenario takes are cut for all tasks at the same moment."""
+    """More steps than a scenario may have are cut for all tasks at the same moment."""
     monkeypatch.setattr("simulator.traces.replay.MOST_STEPS", 1000)
     lines = [f"w {MS} {n % 2} 1000 1000 t {1 - n % 2} 500" for n in range(5000)]
     replay = replayed(write(HEADER, *defined("a", "b"), *lines, ended(5000 * MS)))
@@ -152,7 +154,7 @@ def test_a_long_recording_is_cut_and_says_where(
 
 
 def test_the_same_seed_gives_the_same_text() -> None:
-    """A real recording is the same scenario each time; another seed is another one."""
+    """A real recording gives the same scenario each time, and another one for another seed."""
     trace = read_trace(DATA / "phases.trace.gz")
     machine = machine_for(trace, SimulatedMachine())
     first, again, other = (scenario_of(trace, machine, seed).text() for seed in (1, 1, 2))
@@ -161,7 +163,7 @@ def test_the_same_seed_gives_the_same_text() -> None:
 
 
 def test_the_work_of_a_real_recording_is_all_there() -> None:
-    """CPU time in the steps is the CPU time of the records, but for what was left out."""
+    """The CPU time of the steps equals that of the records, except for what was left out."""
     trace = read_trace(DATA / "phases.trace.gz")
     scenario = scenario_of(trace, machine_for(trace, SimulatedMachine()), seed=1)
     steps = sum(step.ns for each in scenario.tasks for step in each.steps if isinstance(step, Run))

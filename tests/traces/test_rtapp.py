@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Workloads for rt-app: what its grammar says becomes steps, and what cannot be said is named."""
+"""Workloads for rt-app become steps; what cannot be simulated is named."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -52,7 +52,7 @@ def steps_of(path: Path, name: str) -> tuple[object, ...]:
 
 
 def test_runs_sleeps_and_loops(rtapp: Rtapp) -> None:
-    """Keys are taken in their order, repeated ones and suffixes too; times are µs."""
+    """Keys count in their order, including repeated ones and suffixes; times are µs."""
     path = rtapp(
         """
         /* an example as rt-app's own are: comments, and a comma too many */
@@ -82,7 +82,7 @@ def test_runs_sleeps_and_loops(rtapp: Rtapp) -> None:
 
 
 def test_phases_and_a_delay(rtapp: Rtapp) -> None:
-    """Phases follow each other as often as each says; an affinity of a phase is set then."""
+    """Each phase repeats as often as it says, and sets its affinity when it begins."""
     path = rtapp(
         """{"tasks": {"a": {"delay": 500, "loop": 1, "phases": {
             "light": {"loop": 2, "run": 10, "timer": {"ref": "unique", "period": 100}},
@@ -95,7 +95,7 @@ def test_phases_and_a_delay(rtapp: Rtapp) -> None:
 
 
 def test_waking_each_other(rtapp: Rtapp) -> None:
-    """suspend and resume, conditions with their mutex, and a fork, name the other task."""
+    """suspend and resume, conditions with their mutex, and fork name the other task."""
     path = rtapp(
         """{"tasks": {
             "a": {"run": 5, "resume": "b", "suspend": "a", "fork": "c"},
@@ -112,7 +112,7 @@ def test_waking_each_other(rtapp: Rtapp) -> None:
 
 
 def test_a_barrier_holds_all_until_the_last(rtapp: Rtapp) -> None:
-    """Each tells all others that it is here, and waits for as many."""
+    """Each task wakes all others when it arrives, and waits for as many wakeups."""
     path = rtapp(
         """{"tasks": {"a": {"run": 1, "barrier": "x"}, "b": {"run": 2, "barrier": "x"},
             "c": {"run": 3, "barrier": "x"}}}"""
@@ -190,7 +190,8 @@ def replayed(path: Path) -> ReplayedTrace:
 
 
 def test_a_taskgroup_is_the_cgroup_of_its_tasks(rtapp: Rtapp) -> None:
-    """Taskgroups are cgroups of the same paths, also those that a phase enters or leaves."""
+    """Taskgroups become cgroups of the same paths, including those that a phase enters or
+    leaves."""
     made = replayed(
         rtapp(
             """{"tasks": {
@@ -218,7 +219,7 @@ def test_a_taskgroup_is_the_cgroup_of_its_tasks(rtapp: Rtapp) -> None:
 
 
 def test_phases_without_cpus_have_those_of_their_task(rtapp: Rtapp) -> None:
-    """An affinity of one phase ends with it, also when the phases begin again."""
+    """The affinity of a phase ends with it, even if the phases repeat."""
     path = rtapp(
         """{"tasks": {"a": {"cpus": [3], "phases": {
             "x": {"run": 1}, "y": {"cpus": [0, 1], "run": 2}, "z": {"run": 3}}},
@@ -266,12 +267,12 @@ def test_a_priority_of_a_phase_stays_until_the_next(rtapp: Rtapp) -> None:
     ],
 )
 def test_what_is_simulated_otherwise_is_said(rtapp: Rtapp, task: str, words: str) -> None:
-    """Whatever of a task does not happen as it was asked is a note."""
+    """If a task does not do exactly what was requested, there is a note."""
     assert any(words in note for note in replayed(rtapp(f'{{"tasks": {{"a": {{{task}}}}}}}')).notes)
 
 
 def test_policies_are_those_of_the_tasks(rtapp: Rtapp) -> None:
-    """The global policy is that of every task that names none."""
+    """The global policy is that of every task without its own."""
     text = """{"global": {"default_policy": "SCHED_IDLE", "duration": 1},
         "tasks": {"a": {"run": 1}, "b": {"run": 1, "policy": "SCHED_OTHER"},
             "c": {"run": 1, "policy": "SCHED_BATCH", "priority": 5}}}"""
@@ -285,7 +286,7 @@ def test_policies_are_those_of_the_tasks(rtapp: Rtapp) -> None:
 
 
 def test_real_time_tasks_that_nobody_needs_are_left_out(rtapp: Rtapp) -> None:
-    """No loaded scheduler gets them; how many they were is a note."""
+    """No loaded scheduler gets them; a note has their number."""
     made = replayed(
         rtapp(
             """{"tasks": {"a": {"run": 1}, "rt": {"instance": 2, "run": 5, "policy": "SCHED_FIFO",
@@ -298,7 +299,8 @@ def test_real_time_tasks_that_nobody_needs_are_left_out(rtapp: Rtapp) -> None:
 
 
 def test_resume_wakes_every_instance_that_suspends(rtapp: Rtapp) -> None:
-    """By the name of the task, as rt-app does; by what `suspend` says where no task has it."""
+    """A task is found by its name, as in rt-app; if no task has it, by the name that `suspend`
+    gives."""
     text = """{"tasks": {
         "a": {"run": 1, "resume": "pool"}, "c": {"run": 1, "resume": "b"},
         "b": {"instance": 2, "suspend": "pool", "run": 1},
@@ -314,7 +316,7 @@ def test_resume_wakes_every_instance_that_suspends(rtapp: Rtapp) -> None:
 
 
 def test_forked_tasks_begin_as_instances_too(rtapp: Rtapp) -> None:
-    """A task that is forked starts at the beginning all the same, unless it has no instances."""
+    """A forked task starts at the beginning in any case, unless it has no instances."""
     path = rtapp(
         """{"tasks": {"a": {"run": 1, "fork": "b", "forkx": "c", "fork_y": "d"},
             "b": {"loop": 1, "run": 1}, "c": {"loop": 1, "instance": 0, "run": 1},
@@ -326,7 +328,8 @@ def test_forked_tasks_begin_as_instances_too(rtapp: Rtapp) -> None:
 
 
 def test_semaphores_count_what_comes_early(rtapp: Rtapp) -> None:
-    """A semaphore with one waiter is a wakeup that is kept; it is no condition of that name."""
+    """A semaphore with one waiter is a wakeup that is kept. It is not a condition of the same
+    name."""
     path = rtapp(
         """{"tasks": {"a": {"run": 1, "sem_post": "s"}, "b": {"sem_wait": "s", "run": 2},
             "c": {"wait": "s", "run": 1}}}"""
@@ -336,7 +339,7 @@ def test_semaphores_count_what_comes_early(rtapp: Rtapp) -> None:
 
 
 def test_a_lock_makes_others_wait(rtapp: Rtapp) -> None:
-    """Whoever holds a mutex while it works; a condition's is given back while one waits for it."""
+    """A task that works with a mutex holds it; a wait for a condition gives its mutex back."""
     path = rtapp(
         """{"tasks": {
             "a": {"lock": "m", "run": 5, "wait": {"ref": "q", "mutex": "m"}, "unlock": "m"},
@@ -346,20 +349,20 @@ def test_a_lock_makes_others_wait(rtapp: Rtapp) -> None:
     assert steps_of(path, "a") == (
         Lock("m"), Run(5 * US), Unlock("m"), Wait(), Lock("m"), Unlock("m"), Repeat()
     )  # fmt: skip
-    # Of `n` there is nobody else.
+    # No other task has `n`.
     assert steps_of(path, "b") == (
         Lock("m"), Wake("a"), Run(2 * US), Unlock("m"), Sleep(US), Repeat()
     )  # fmt: skip
 
 
 def test_a_lock_of_one_task_alone_changes_nothing(rtapp: Rtapp) -> None:
-    """Nobody waits for it."""
+    """No other task waits for it."""
     path = rtapp('{"tasks": {"a": {"lock": "m", "run": 5, "unlock": "m"}}}')
     assert steps_of(path, "a") == (Run(5 * US), Repeat())
 
 
 def test_no_loops_at_all_is_an_end_at_once(rtapp: Rtapp) -> None:
-    """`loop` 0 of a task is nothing, and not for ever; of a phase it is without an end."""
+    """`loop` 0 of a task does nothing and ends; `loop` 0 of a phase repeats without end."""
     path = rtapp(
         """{"global": {"duration": 1}, "tasks": {"a": {"loop": 0, "run": 5},
             "b": {"loop": 1, "phases": {"p": {"loop": 0, "run": 500000}, "q": {"run": 1}}}}}"""
@@ -376,7 +379,7 @@ def test_events_without_a_value_have_none(rtapp: Rtapp) -> None:
 
 @pytest.mark.parametrize("round", ['"run": 0', '"yield": ""', '"resume": "b", "sleep": 0'])
 def test_rounds_without_any_time_take_a_little(rtapp: Rtapp, round: str) -> None:
-    """Else such a task would be all that ever happens; a note says so."""
+    """Otherwise such a task would keep the simulation busy for ever; a note says so."""
     made = replayed(rtapp(f'{{"tasks": {{"a": {{{round}}}, "b": {{"suspend": "", "run": 1}}}}}}'))
     assert made.scenario.tasks[0].steps[0] == Run(US)
     assert any("1 µs" in note for note in made.notes)

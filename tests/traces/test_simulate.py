@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""`schedpilot simulate`: a scheduler beside the default one, by the command as people call it."""
+"""`schedpilot simulate`: a scheduler compared with the default one, by the users' command."""
 
 import hashlib
 import json
@@ -26,7 +26,7 @@ Simulate = Callable[..., Completed]
 
 @pytest.fixture
 def simulate(target: Target) -> Simulate:
-    """The command, for the lab's kernel."""
+    """Run the command for the lab's kernel."""
 
     def call(*words: str) -> Completed:
         place = [f"--btf={target.btf}", f"--cache={target.cache}"]
@@ -42,7 +42,7 @@ def simulate(target: Target) -> Simulate:
 
 
 def test_a_recorded_workload_is_compared_in_words(simulate: Simulate) -> None:
-    """The table has the workloads as they were recorded, and says what is better and what worse."""
+    """The table has the recorded workloads, and says what is better and what is worse."""
     done = simulate("fifo", "--trace", TRACE)
     assert done.status == 0, done.error_text
     assert "fifo against the kernel's default" in done.text
@@ -53,12 +53,12 @@ def test_a_recorded_workload_is_compared_in_words(simulate: Simulate) -> None:
 
 
 def test_the_same_seed_gives_the_same_bytes(simulate: Simulate) -> None:
-    """Nothing in the answer is of this run; another seed is another answer."""
+    """Nothing in the answer depends on this run; another seed gives another answer."""
     first, again = (simulate("fifo", "--trace", TRACE, "--json", "--seed", "7") for _ in range(2))
     other = simulate("fifo", "--trace", TRACE, "--json", "--seed", "8")
     assert first.status == 0, first.error_text
     assert first.stdout == again.stdout
-    # Under the model of the default, what took 2.19 s on the real kernel takes as long.
+    # Work that took 2.19 s on the real kernel takes as long under the model of the default.
     whole = json.loads(first.text)["scenarios"][0]["default"]
     assert whole["time_ns"] == pytest.approx(
         read_text(DATA / "phases.trace.gz").duration_ns, rel=0.1
@@ -70,7 +70,7 @@ def test_the_same_seed_gives_the_same_bytes(simulate: Simulate) -> None:
 
 @pytest.mark.long
 def test_fifty_runs_give_the_same_bytes(simulate: Simulate) -> None:
-    """Also the stress set, fifty times."""
+    """The stress set gives the same bytes fifty times, too."""
     found = {
         hashlib.sha256(simulate("fifo", "--json", "--seed", "3").stdout).hexdigest()
         for _ in range(50)
@@ -79,7 +79,7 @@ def test_fifty_runs_give_the_same_bytes(simulate: Simulate) -> None:
 
 
 def test_a_policy_and_its_parameters(simulate: Simulate) -> None:
-    """A line of policy is compiled first; values reach the scheduler with their units."""
+    """A policy line is compiled first; values reach the scheduler with their units."""
     done = simulate("slice 4ms", "--trace", TRACE, "--json", "--cpus", "3")
     assert done.status == 0, done.error_text
     assert json.loads(done.text)["scenarios"][0]["cpus"] == 3
@@ -90,7 +90,8 @@ def test_a_policy_and_its_parameters(simulate: Simulate) -> None:
 
 
 def test_an_ejection_is_the_answer_no(simulate: Simulate) -> None:
-    """A file of C that breaks the rules ends with 3, with the kernel's words, cause and fix."""
+    """A C file that breaks the rules ends with 3, and with the kernel's message, its cause and its
+    fix."""
     done = simulate(str(BAD / "missing_queue.bpf.c"), "--scenario", "quiet")
     assert done.status == 3, done.error_text
     assert "ejected" in done.text
@@ -99,7 +100,7 @@ def test_an_ejection_is_the_answer_no(simulate: Simulate) -> None:
 
 
 def test_a_workload_for_rt_app(simulate: Simulate, tmp_path: Path) -> None:
-    """rt-app's JSON is taken for what it is."""
+    """rt-app's JSON is recognised."""
     app = tmp_path / "app.json"
     app.write_text(
         '{"global": {"duration": 1}, "tasks": {"ui": {"run": 500, "sleep": 4500}, '
@@ -112,7 +113,8 @@ def test_a_workload_for_rt_app(simulate: Simulate, tmp_path: Path) -> None:
 
 
 def test_how_it_ran_can_be_looked_at(simulate: Simulate, tmp_path: Path) -> None:
-    """A Perfetto trace of the candidate is written for one scenario, and refused for the set."""
+    """A Perfetto trace of the candidate is written for one scenario, and refused for the stress
+    set."""
     picture = tmp_path / "out.json"
     done = simulate("fifo", "--trace", TRACE, f"--perfetto={picture}", "--json")
     assert done.status == 0, done.error_text
@@ -134,7 +136,7 @@ def test_how_it_ran_can_be_looked_at(simulate: Simulate, tmp_path: Path) -> None
 def test_what_cannot_be_done_is_told(
     simulate: Simulate, words: tuple[str, ...], status: int, said: str
 ) -> None:
-    """A fault is a line on standard error, and standard output stays empty."""
+    """A fault is one line on standard error, and standard output stays empty."""
     done = simulate(*words)
     assert done.status == status
     assert said in done.error_text
@@ -168,7 +170,7 @@ TASKGROUPS = """{"tasks": {
 def test_what_only_userspace_sees_selects_simulated_tasks(
     simulate: Simulate, tmp_path: Path, selector: str
 ) -> None:
-    """A policy's selectors by cgroup and command find the tasks of a workload."""
+    """A policy's selectors by cgroup and command find the tasks of the workload."""
     workload = tmp_path / "w.json"
     workload.write_text(TASKGROUPS)
     done = simulate(f"{selector} {{ idle }}", "--cpus", "2", "--trace", str(workload), "--json")
@@ -185,7 +187,8 @@ def test_what_only_userspace_sees_selects_simulated_tasks(
 def test_cpus_of_a_policy_are_those_of_the_simulated_machine(
     simulate: Simulate, tmp_path: Path
 ) -> None:
-    """A set within them is simulated, however few this machine has; one beyond them is refused."""
+    """CPUs of the simulated machine are accepted, however few this machine has; others are
+    refused."""
     within = simulate('comm ~ "sp-*" { cpus 200-201 }', "--cpus", "202", "--scenario", "nothing")
     assert "there is no scenario 'nothing'" in within.error_text
     beyond = simulate('comm ~ "sp-*" { cpus 200-202 }', "--cpus", "202", "--scenario", "quiet")
@@ -200,7 +203,7 @@ def test_cpus_of_a_policy_are_those_of_the_simulated_machine(
 def test_types_come_from_this_kernel_else_from_the_lab(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What was asked for comes first; a kernel whose types are not enough is passed over."""
+    """The requested types come first; a kernel with incomplete types is skipped."""
     from cli import local_gates
     from cli import simulate as command
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Trace files: what is written is read, and what is broken is told with its place."""
+"""Trace files: written files are read, and broken ones are reported with the place."""
 
 import gzip
 import random
@@ -31,7 +31,7 @@ def fault_of(path: Path) -> Fault:
 
 
 def test_every_record_is_read(write: Write) -> None:
-    """Times add up from line to line, and each kind of record has its fields."""
+    """Times sum up from line to line, and each kind of record has its fields."""
     path = write(
         HEADER,
         *defined("a", "b", cpus="0-1"),
@@ -58,7 +58,7 @@ def test_every_record_is_read(write: Write) -> None:
 
 
 def test_a_real_recording_is_the_same_after_writing(tmp_path: Path) -> None:
-    """What the recorder wrote on a real kernel comes back unchanged, and the same bytes twice."""
+    """A real kernel's recording comes back unchanged, with the same bytes twice."""
     trace = read_text(REAL)
     again = tmp_path / "again.gz"
     write_text(trace, again)
@@ -69,7 +69,7 @@ def test_a_real_recording_is_the_same_after_writing(tmp_path: Path) -> None:
 
 
 def test_a_task_that_executes_another_program_has_its_last_name(write: Write) -> None:
-    """A second line for a task replaces the first."""
+    """A second line about a task replaces the first."""
     again = '{"task":0,"comm":"cc1","workload":0}'
     trace = read_text(write(HEADER, *defined("sh"), "w 1 0 1 1 i", again, ended(2)))
     assert trace.tasks[0].comm == "cc1"
@@ -102,7 +102,7 @@ def test_a_task_that_executes_another_program_has_its_last_name(write: Write) ->
     ],
 )
 def test_a_broken_line_is_named(write: Write, lines: list[str], line: int, words: str) -> None:
-    """Whatever is wrong is a fault with the number of the line."""
+    """The fault has the number of the line, whatever is wrong."""
     fault = fault_of(write(HEADER, *lines))
     assert fault.where.endswith(f"line {line}")
     assert words in str(fault)
@@ -124,7 +124,7 @@ def test_another_version_or_a_broken_header_is_refused(write: Write, header: str
 
 
 def test_a_cut_file_is_told(tmp_path: Path) -> None:
-    """A recording that was not finished, and one that lost its tail, are faults and no traces."""
+    """An unfinished recording, and one without its end, are faults."""
     whole = gzip.decompress(REAL.read_bytes())
     plain = tmp_path / "plain"
     plain.write_bytes(b"".join(whole.splitlines(keepends=True)[:-1]))
@@ -153,14 +153,14 @@ def test_no_damage_is_more_than_a_fault(tmp_path: Path) -> None:
 
 
 def test_a_bomb_is_not_unpacked(tmp_path: Path) -> None:
-    """A small file that unpacks to one endless line is refused after the longest line."""
+    """If a small file unpacks to one endless line, it is refused after the longest allowed line."""
     path = tmp_path / "bomb.gz"
     path.write_bytes(gzip.compress(HEADER.encode() + b"\n" + b"w" * (64 << 20)))
     assert fault_of(path).type is FaultType.TOO_LARGE
 
 
 def test_what_is_no_workload_at_all_is_told(tmp_path: Path) -> None:
-    """Any other file is refused with what would be taken."""
+    """Any other file is refused, and the message says what is accepted."""
     path = tmp_path / "elf"
     path.write_bytes(b"\x7fELF\0\0")
     assert "not a known kind of workload" in fault_of(path).what

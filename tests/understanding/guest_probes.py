@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Every probe, and the profile, on a real kernel with BCC; played in the lab by test_probes_lab.py.
+"""Every probe, and the profile, on a real kernel with BCC; test_probes_lab.py runs it in the lab.
 
     python -m tests.understanding.guest_probes
 
 The workload is a redis server with clients, four threads that share a lock, and three processes
-that wake one another in a row, in a cgroup with a quota so that compiling has the rest of the
-machine. In another one three threads share a mutex and one CPU with a hog. Prints what was seen
-as one line of JSON.
+that wake one another in a row. It is in a cgroup with a quota, so that compiling has the rest of
+the machine. In another cgroup three threads share a mutex, and one CPU with a hog. Prints the
+observations as one line of JSON.
 """
 
 import asyncio
@@ -49,7 +49,7 @@ def work():
 for number in range(4):
     threading.Thread(target=work, name=f"worker-{number}").start()
 """
-# A mutex of glibc, held while the CPU is another's half of the time. `pbkdf2_hmac` and functions of
+# A glibc mutex whose holder has the CPU for half of the time. `pbkdf2_hmac` and functions of
 # libraries run without the interpreter's own lock.
 MUTEX = """
 import ctypes, hashlib, os, threading, time
@@ -88,7 +88,7 @@ while True:
     time.sleep(0.02)
     os.write(ends[0][1], b"x")
 """
-# In the root cgroup, under a name of its own: told apart by name alone.
+# In the root cgroup, under its own name: only the name identifies it.
 LOOPER = """
 import os, time
 open("/proc/self/comm", "w").write("looper")
@@ -103,11 +103,11 @@ COMMANDS = (
     (SHOP, ("redis-server", "--port", "6379", "--save", "", "--daemonize", "no")),
     (SHOP, (sys.executable, "-c", LOCKS)),
     (SHOP, (sys.executable, "-c", CHAIN)),
-    # Goes on for ever.
+    # It never ends.
     (SHOP, ("redis-benchmark", "-l", "-c", "8", "-t", "set", "-n", "1000000")),
     (LOCKED, (sys.executable, "-c", MUTEX)),
 )
-# Whom a probe looks at that looks at somebody else.
+# A process that a probe observes while it observes another one.
 OF = {
     ProbeKind.SYSCALLS: "comm:looper",
     ProbeKind.PREEMPTED_LOCKS: f"cgroup:/{LOCKED}",
@@ -132,7 +132,7 @@ def workload() -> Iterator[None]:
             children.append(subprocess.Popen(argv, preexec_fn=into, **quiet))  # type: ignore[call-overload]
             time.sleep(0.5)
         children.append(subprocess.Popen([sys.executable, "-c", LOOPER]))
-        # Of a slow guest's three that wake one another, the last is there late.
+        # On a slow guest the last of three processes that wake one another comes late.
         until(lambda: len((CGROUPS / SHOP / "cgroup.procs").read_text().split()) == 6, 60.0)
         yield
     finally:
@@ -144,8 +144,8 @@ def workload() -> Iterator[None]:
 
 
 async def probed(kind: ProbeKind, of: str) -> dict[str, Any]:
-    """What one probe answers, or what was in its way. Each has a runner of its own, so that
-    some compile while others look."""
+    """The answer of one probe, or the reason for none. Each probe has its own runner, so that some
+    compile while others measure."""
     began = time.monotonic()
     try:
         points = COMMANDS_OF_REDIS if kind is ProbeKind.UPROBE else None
@@ -168,7 +168,7 @@ async def all_probes() -> dict[str, Any]:
 
 
 async def counted(where: CallPoints) -> dict[str, Any]:
-    """What is counted of the shop's requests in some intervals, beside what it says itself."""
+    """The counts of the shop's requests in some intervals, beside the shop's own."""
     own = CallCounts()
     try:
         await own.take(CallsRequest(points=where), lambda: None)
@@ -188,7 +188,7 @@ async def both(places: list[CallPoints]) -> list[dict[str, Any]]:
 
 
 async def own_count() -> dict[str, Any]:
-    """What a measurement reads of the real server's own counts, while its client is at work."""
+    """What a measurement reads of the real server's own counts, while its client works."""
     measure = MeasureEntry(name="redis", redis=Redis(), take=Take.RATE)
     try:
         async with source_of(measure) as source:
@@ -200,7 +200,7 @@ async def own_count() -> dict[str, Any]:
 
 
 def shop() -> dict[str, Any]:
-    """Calls of a function and between two markers, of a program that was running already."""
+    """Calls of a function and between two markers, in a program that already runs."""
     binary = Path("/tmp/shop")  # noqa: S108 - of a machine that is thrown away
     source = Path(__file__).parent / "programs/shop.c"
     subprocess.run(["clang", "-O1", "-o", binary, source], check=True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A tree of the shape of /proc, as recorded from a machine: for readings with known answers."""
+"""A tree like /proc, as recorded from a machine: for readings with known answers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ class Task:
 
 
 class Tree:
-    """Writes processes into a folder; written again they are as they became."""
+    """Writes processes into a folder; a second write changes them."""
 
     def __init__(self, root: Path) -> None:
         self.root = root

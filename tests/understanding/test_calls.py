@@ -39,7 +39,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_function_is_found_by_its_place_in_the_file(shop: Path) -> None:
-    """At the offset are the function's own bytes."""
+    """The function's own bytes are at the offset."""
     found = points(str(shop), "known", "serve", markers=False)
     (place,) = found.enter
     assert shop.read_bytes()[place.offset :].startswith(KNOWN)
@@ -49,7 +49,7 @@ def test_a_function_is_found_by_its_place_in_the_file(shop: Path) -> None:
 
 
 def test_a_marker_is_found_with_its_semaphore(shop: Path) -> None:
-    """A place with a nop, and the counter that the kernel has to raise."""
+    """The place has a nop, and the counter is the one that the kernel has to raise."""
     found = points(str(shop), "shop:request__start", "shop:request__done", markers=True)
     raw = shop.read_bytes()
     for place in (*found.enter, *found.leave):
@@ -59,7 +59,8 @@ def test_a_marker_is_found_with_its_semaphore(shop: Path) -> None:
 
 
 def test_what_is_not_there_is_named_with_its_like(shop: Path, tmp_path: Path) -> None:
-    """A name with the nearest ones; a stripped program, a script, a folder, no file at all."""
+    """The fault has the nearest names; a stripped program, a script, a folder and a missing file
+    are reported."""
     for enter, markers, near in (("serv", False, "serve"), ("shop:request__stat", True, "start")):
         with pytest.raises(Fault) as caught:
             points(str(shop), enter, enter, markers=markers)
@@ -83,7 +84,7 @@ def test_what_is_not_there_is_named_with_its_like(shop: Path, tmp_path: Path) ->
 
 
 def test_a_go_program_is_left_alone(shop: Path, tmp_path: Path) -> None:
-    """A probe of a return would crash it."""
+    """A probe at a return would crash it."""
     go = tmp_path / "go"
     (tmp_path / "id").write_text("x")
     subprocess.run(
@@ -95,14 +96,15 @@ def test_a_go_program_is_left_alone(shop: Path, tmp_path: Path) -> None:
 
 
 def test_a_damaged_program_is_a_fault(shop: Path, tmp_path: Path) -> None:
-    """Cut off or with bytes changed anywhere it is an answer or a fault, and never a crash."""
+    """A program that is truncated, or has changed bytes anywhere, gives an answer or a fault and
+    never a crash."""
     whole = shop.read_bytes()
     chance = random.Random(1)  # noqa: S311
     path = tmp_path / "damaged"
     for round_ in range(300):
         raw = bytearray(whole)
         for _ in range(chance.randrange(1, 60)):
-            # The headers and the tables at the end, mostly.
+            # Mostly the headers, and the tables at the end.
             begin = chance.choice([0, len(raw) - 4000, 0])
             raw[begin + chance.randrange(4000)] = chance.randrange(256)
         path.write_bytes(raw[: chance.randrange(64, len(raw))] if round_ % 3 == 0 else raw)
@@ -117,7 +119,7 @@ def test_a_damaged_program_is_a_fault(shop: Path, tmp_path: Path) -> None:
 
 
 def stand_in(folder: Path, script: str) -> Path:
-    """An interpreter that does this instead."""
+    """An interpreter that runs this instead."""
     path = folder / "python"
     path.write_text(f"#!/bin/sh\n{script}\n")
     path.chmod(0o755)
@@ -129,7 +131,7 @@ SERVES = f"read wish; echo '{{\"started\": true}}'; while read line; do echo '{A
 
 
 def test_each_question_is_answered_with_one_line(shop: Path, tmp_path: Path) -> None:
-    """The child gets numbers and the program's path, answers, and ends with its input."""
+    """The child gets numbers and the program's path, answers, and ends when its input ends."""
     where = points(str(shop), "serve", "serve", markers=False)
     script = f'read wish; echo "$wish" > {tmp_path}/wish; echo \'{{"started": true}}\'; '
     python = stand_in(tmp_path, script + f"while read line; do echo '{ANSWER}'; done")
@@ -160,7 +162,7 @@ def test_each_question_is_answered_with_one_line(shop: Path, tmp_path: Path) -> 
     ],
 )
 def test_a_child_that_fails_is_a_fault(shop: Path, tmp_path: Path, script: str) -> None:
-    """Whatever it says or leaves unsaid, at its start and later."""
+    """This holds for any output or none, at its start and later."""
     where = points(str(shop), "serve", "serve", markers=False)
 
     async def look() -> None:
@@ -180,7 +182,7 @@ def test_a_child_that_fails_is_a_fault(shop: Path, tmp_path: Path, script: str) 
 
 @pytest.fixture
 def counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Children are stand-ins."""
+    """The children are stand-ins."""
     python = stand_in(tmp_path, SERVES)
     real = Counting.start
 
@@ -202,7 +204,8 @@ def busy() -> None:
 
 @pytest.mark.usefixtures("counts")
 def test_the_first_question_puts_it_in_place_and_others_are_answered(shop: Path) -> None:
-    """Not while a trial runs; one that is in place goes on through it, and ends with the daemon."""
+    """No probe is attached during a trial. One that is attached keeps running through it, and ends
+    with the daemon."""
 
     async def life() -> None:
         own = CallCounts()
@@ -220,7 +223,7 @@ def test_the_first_question_puts_it_in_place_and_others_are_answered(shop: Path)
 
 @pytest.mark.usefixtures("counts")
 def test_what_nobody_asks_for_is_taken_away(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After the time that the last question gave it."""
+    """It goes after the time that the last question gave it."""
     gone: deque[str] = deque()
 
     async def life() -> None:
@@ -243,7 +246,7 @@ def test_what_nobody_asks_for_is_taken_away(shop: Path, monkeypatch: pytest.Monk
 
 @pytest.mark.usefixtures("counts")
 def test_only_a_few_at_once(shop: Path) -> None:
-    """One more than that is refused; a question that failed leaves nothing behind."""
+    """One more is refused, and a question that failed leaves nothing behind."""
 
     async def life() -> Fault:
         own = CallCounts()
@@ -264,7 +267,7 @@ def test_only_a_few_at_once(shop: Path) -> None:
 
 
 def test_buckets_are_at_most_six_percent_wide() -> None:
-    """Edges rise, and from 16 ns on each is at most a sixteenth above the one before."""
+    """Edges rise, and from 16 ns on each is at most a sixteenth above the previous one."""
     edges = [upper_us(at) for at in range(BUCKETS)]
     assert edges == sorted(set(edges))
     assert all(after / before <= 1.0626 for before, after in pairwise(edges[16:]))
@@ -272,7 +275,7 @@ def test_buckets_are_at_most_six_percent_wide() -> None:
 
 
 def test_calls_are_told_in_microseconds() -> None:
-    """As buckets, and as a sentence with their percentiles; lost ones are said."""
+    """They are buckets, and a sentence with their percentiles; lost calls are reported."""
     at = next(at for at in range(BUCKETS) if upper_us(at) > 3000)
     calls = Calls(**{**COUNTED, "lost": 1}, lengths=[(at, 3)])
     view = calls_view(2.0, calls)
@@ -282,7 +285,7 @@ def test_calls_are_told_in_microseconds() -> None:
     answer = of_calls(ProbeRequest(kind=ProbeKind.UPROBE, points=where), 2.0, calls, 2.5)
     assert "2 calls a second, 3000.0 us in the mean" in answer.summary[0]
     assert answer.histograms[0].p99 == upper_us(at)
-    # The number of calls was read, and some went on before their lengths were.
+    # The number of calls was read before the lengths of some that were still in progress.
     fewer = calls.model_copy(update={"count": calls.count + 2})
     late = of_calls(ProbeRequest(kind=ProbeKind.UPROBE, points=where), 2.0, fewer, 2.5)
     assert late.histograms[0].p99 == upper_us(at)
@@ -300,7 +303,8 @@ def test_calls_are_told_in_microseconds() -> None:
     ],
 )
 def test_points_are_checked(given: dict[str, object]) -> None:
-    """An absolute path, names as linkers have them; markers with their provider."""
+    """A point needs an absolute path and names as linkers have them; a marker needs its
+    provider."""
     whole = {"binary": "/usr/bin/shop", "enter": "serve", "exit": "serve", **given}
     with pytest.raises(ValidationError):
         CallPoints.model_validate(whole)

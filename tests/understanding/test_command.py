@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""`schedpilot profile` and `probe` as their users meet them: a process of its own, real sockets."""
+"""`schedpilot profile` and `probe` as users call them: a separate process, real sockets."""
 
 import json
 import os
@@ -18,7 +18,7 @@ from tests.hostile.corpus import CORPUS, SIGN
 from tests.mcp.rich import served_rich
 
 Schedpilot = Callable[..., Completed]
-# Everything that a terminal would act on, in one name.
+# One name with everything on which a terminal would act.
 NAME = SIGN + "".join(
     each.text for each in CORPUS if "terminal" in each.reason or "direction" in each.reason
 )
@@ -42,13 +42,13 @@ def schedpilot(tmp_path: Path) -> Schedpilot:
 
 
 def harmless(text: str) -> bool:
-    """Whether nothing in the text moves a cursor or turns the writing around."""
+    """Whether nothing in the text moves a cursor or reverses the direction of writing."""
     return all(each == "\n" or unicodedata.category(each)[0] != "C" for each in text)
 
 
 def test_a_profile_is_shown(served: ServedMachine, schedpilot: Schedpilot) -> None:
-    """What it is and why, its processes and threads, what is sure and what is not; hostile names
-    cannot act in it. As JSON it is the model."""
+    """It shows the kind and the reason, processes and threads, and what is certain and what is not;
+    hostile names cannot act. With --json it prints the model."""
     shown = schedpilot("profile", WORKLOAD)
     assert shown.status == 0, shown.error_text
     parts = (
@@ -72,7 +72,7 @@ def test_a_profile_is_shown(served: ServedMachine, schedpilot: Schedpilot) -> No
 
 
 def test_a_probe_is_run_and_shown(served: ServedMachine, schedpilot: Schedpilot) -> None:
-    """The request arrives as it was typed; histograms and tables are shown, names harmless."""
+    """The request arrives as it was typed; histograms and tables are shown with harmless names."""
     shown = schedpilot("probe", "offcpu", "--workload", WORKLOAD, "--seconds", "3")
     assert shown.status == 0, shown.error_text
     assert "9000 samples" in shown.text
@@ -84,7 +84,8 @@ def test_a_probe_is_run_and_shown(served: ServedMachine, schedpilot: Schedpilot)
 
 
 def test_calls_of_a_function_are_asked_for(served: ServedMachine, schedpilot: Schedpilot) -> None:
-    """By program and function, or by markers; what is missing or does not belong is refused."""
+    """A function needs its program; markers come in pairs; missing or unrelated options are
+    refused."""
     whole = ["probe", "uprobe", "--binary", "/usr/bin/shop"]
     assert schedpilot(*whole, "--enter", "serve").status == 0
     assert schedpilot(*whole, "--enter", "shop:a", "--exit", "shop:b").status == 0
@@ -102,7 +103,7 @@ def test_calls_of_a_function_are_asked_for(served: ServedMachine, schedpilot: Sc
 
 
 def test_the_probes_are_listed(served: ServedMachine, schedpilot: Schedpilot) -> None:
-    """All of them, with or without --list, and by anybody."""
+    """Anybody sees all of them, with or without --list."""
     for words in (["probe"], ["probe", "--list"]):
         assert all(kind in schedpilot(*words).text for kind in ProbeKind)
     assert len(json.loads(schedpilot("probe", "--list", "--json").stdout)) == len(ProbeKind)
@@ -112,7 +113,7 @@ def test_the_probes_are_listed(served: ServedMachine, schedpilot: Schedpilot) ->
 def test_what_is_no_probe_and_no_workload_is_a_fault(
     served: ServedMachine, schedpilot: Schedpilot, words: list[str]
 ) -> None:
-    """A wrong kind and a wrong id are told, with what would be right, and nothing is run."""
+    """A wrong kind and a wrong id are reported with the right ones, and nothing runs."""
     refused = schedpilot(*words)
     assert refused.status == 1
     assert "hint:" in refused.error_text

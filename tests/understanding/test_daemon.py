@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Profile and probes of the real daemon, over its sockets, on the machine that runs the tests."""
+"""Profile and probes of the real daemon, over its sockets, on the machine of the tests."""
 
 import os
 from collections.abc import Iterator
@@ -21,8 +21,8 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 
 def test_a_profile_is_answered_to_everybody(daemon: Running) -> None:
-    """By the observe socket: this very process is in the profile of its workload, and what the
-    daemon cannot know of it is said."""
+    """On the observe socket, the profile of its workload has this process, and says what the daemon
+    cannot know about it."""
     own = str(workload_of(os.getpid()))
     with daemon.observe() as client:
         view = client.workload_profile(own)
@@ -35,7 +35,8 @@ def test_a_profile_is_answered_to_everybody(daemon: Running) -> None:
 
 
 def test_a_workload_that_is_not_there_is_told_so(daemon: Running) -> None:
-    """Neither seen nor alive: NOT_FOUND; no id at all: a bad request."""
+    """A workload that is neither seen nor alive is NOT_FOUND; a text that is no id is a bad
+    request."""
     with daemon.observe() as client:
         with pytest.raises(Fault) as gone:
             client.workload_profile("comm:no such name")
@@ -46,7 +47,7 @@ def test_a_workload_that_is_not_there_is_told_so(daemon: Running) -> None:
 
 
 def test_many_profiles_do_not_hold_the_daemon(daemon: Running) -> None:
-    """While a dozen are asked for at once, other answers come in between."""
+    """While a dozen requests run at once, other answers come in between."""
     own = str(workload_of(os.getpid()))
 
     def ask(_: int) -> int:
@@ -65,8 +66,8 @@ def test_many_profiles_do_not_hold_the_daemon(daemon: Running) -> None:
 
 
 def test_probes_are_listed_and_refused_by_what_is_missing(daemon: Running) -> None:
-    """The list is everybody's; running one is for the control socket alone, and where something is
-    missing the fault says what."""
+    """Everybody may read the list; only the control socket may run a probe; if something is
+    missing, the fault says what."""
     with daemon.observe() as client:
         listed = {each.kind: each for each in client.probes()}
         assert set(listed) == set(ProbeKind)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What programs are for, by their names, arguments and company."""
+"""The purpose of programs, by their names, arguments and company."""
 
 import tomllib
 from pathlib import Path
@@ -25,7 +25,7 @@ COMMANDS: list[dict[str, Any]] = tomllib.loads(
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda each: " ".join(each["argv"])[:60] or "-")
 def test_a_command_line_says_what_it_is(command: dict[str, Any]) -> None:
-    """Each recorded command line gets its kind, as sure as its evidence is, and says why."""
+    """Each recorded command line gets its kind, with the certainty of its evidence and a reason."""
     given = {key: command[key] for key in command if key not in ("kind", "certainty")}
     found = judged(process(given.pop("argv"), **given))
     assert (found.kind, found.certainty) == (command["kind"], command["certainty"])
@@ -33,20 +33,21 @@ def test_a_command_line_says_what_it_is(command: dict[str, Any]) -> None:
 
 
 def test_the_fixture_set_is_wide() -> None:
-    """At least 25 command lines, and most kinds among them."""
+    """The set has at least 25 command lines, and most kinds."""
     assert len(COMMANDS) >= 25
     assert len({each["kind"] for each in COMMANDS}) >= 18
 
 
 def test_nothing_that_a_process_says_of_itself_is_sure() -> None:
-    """Without the kernel's word for the program a name is likely at most."""
+    """Without the kernel's own record of the program, a name is likely at most."""
     for command in COMMANDS:
         found = judged(process(command["argv"], comm=command.get("comm", "")))
         assert found.certainty is not Certainty.SURE or command.get("kernel_thread")
 
 
 def test_a_shell_below_a_build_is_part_of_it() -> None:
-    """What is nothing by itself is what started it, as a guess; below a login shell it is not."""
+    """A process without a kind gets that of its starter, as a guess; below a login shell it does
+    not."""
     build = judged(process(["make"], program="make", pid=10))
     shell = judged(process(["sh", "-c", "x"], program="dash", pid=11))
     together = with_company({10: build, 11: shell}, {10: 1, 11: 10})
@@ -57,7 +58,7 @@ def test_a_shell_below_a_build_is_part_of_it() -> None:
 
 
 def test_libraries_and_company_are_guesses() -> None:
-    """Loaded libraries, the unit's name, the parent and the behaviour suggest, and no more."""
+    """Loaded libraries, the unit's name, the parent and the behaviour only suggest a kind."""
     for found, kind in (
         (by_libraries({"libc.so.6", "libtorch_cpu.so"}), ProgramKind.ML_TRAINING),
         (by_company("postgresql@15-main.service", [], []), ProgramKind.DATABASE),
@@ -71,7 +72,8 @@ def test_libraries_and_company_are_guesses() -> None:
 
 
 def test_kinds_are_weighed_by_cpu_time() -> None:
-    """The kind that uses most comes first, what is unknown last however much it uses."""
+    """The kind with the most CPU time comes first, and unknown processes last, however much they
+    use."""
     build = JudgedProcess(ProgramKind.BUILD, Certainty.SURE, "the program is 'cc1'")
     shell = JudgedProcess(ProgramKind.INTERACTIVE, Certainty.LIKELY, "a shell")
     first, second, last = summed_up([(build, 1.5), (shell, 0.1), (JudgedProcess(), 8.4)])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What a profile says of the application's own numbers: what could be measured, and how."""
+"""A profile's hints about the application's own numbers: what could be measured, and how."""
 
 import pytest
 
@@ -26,7 +26,7 @@ def process(name: str, program: str = "") -> Process:
     ],
 )
 def test_programs_that_count_themselves_are_known(name: str, source: str) -> None:
-    """Each with a piece of configuration that is valid as it stands."""
+    """Each comes with a valid piece of configuration."""
     for known in (
         KnownWorkload([process(name)]),
         KnownWorkload([process("x", name)], unit="shop.service"),
@@ -39,7 +39,7 @@ def test_programs_that_count_themselves_are_known(name: str, source: str) -> Non
 
 
 def test_ports_tell_where_to_ask() -> None:
-    """The port of redis, and a port where metrics often are; others are nobody's business."""
+    """The port of redis is suggested, and a usual port for metrics; other ports are ignored."""
     (redis,) = measure_hints(KnownWorkload([process("redis-server")], ports={7000}))
     assert "127.0.0.1:7000" in redis.snippet
     (scrape,) = measure_hints(KnownWorkload([process("shop")], ports={80, 9102}))
@@ -49,7 +49,8 @@ def test_ports_tell_where_to_ask() -> None:
 
 
 def test_a_service_has_its_log() -> None:
-    """Where nothing better is known; not of a unit with an odd name, nor of a build."""
+    """This holds if nothing better is known, and not for a unit with an odd name, nor for a
+    build."""
     unit = "shop@1.service"
     (hint,) = measure_hints(KnownWorkload([process("shop")], unit=unit))
     (measure,) = parse_config(hint.snippet, "a hint").measure
@@ -61,7 +62,7 @@ def test_a_service_has_its_log() -> None:
 
 
 def test_frames_come_from_mangohud() -> None:
-    """Where it is loaded, and where it might be."""
+    """It is suggested if MangoHud is loaded or might be."""
     for known in (
         KnownWorkload([process("hl2")], libraries={"libMangoHud.so"}),
         KnownWorkload([process("hl2")], [ProgramKind.GAME]),
@@ -71,13 +72,13 @@ def test_frames_come_from_mangohud() -> None:
 
 
 def test_suggestions_are_few() -> None:
-    """However many programs there are."""
+    """This holds for any number of programs."""
     names = ("redis-server", "postgres", "nginx", "haproxy", "mangoapp")
     assert len(measure_hints(KnownWorkload([process(each) for each in names]))) == MOST
 
 
 def test_listening_ports_are_the_users_own() -> None:
-    """Of the kernel's table, whatever else is in it."""
+    """They come from the kernel's table, whatever else it has."""
     table = (
         b"  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid\n"
         b"   0: 0100007F:18EB 00000000:0000 0A 00000000:00000000 00:00000000 00000000   106  0\n"

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Probes from the outside: what is missing, how the child is bounded, what is made of its answer.
+"""Probes seen from outside: missing parts, the child's bounds, and the handling of its answer.
 
-The probes themselves run in the lab (test_probes_lab.py): few machines have BCC. Here a script
-stands in for the interpreter that has it.
+The probes themselves run in the lab (test_probes_lab.py), because few machines have BCC. Here a
+script stands in for the interpreter that has it.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ FOUND = {"seconds": 2.0, "found": {"lost": 3, "calls": [["read", 10, 5000, 900, 
 
 
 def stand_in(folder: Path, script: str) -> Path:
-    """A program in the interpreter's place."""
+    """A program instead of the interpreter."""
     path = folder / "python"
     path.write_text(f"#!/bin/sh\n{script}\n")
     path.chmod(0o755)
@@ -65,7 +65,7 @@ def complete(root: Path) -> None:
 
 
 def test_nothing_is_missing_where_everything_is(tmp_path: Path) -> None:
-    """With Python, BCC, headers and leave to sample each probe is available."""
+    """With Python, BCC, headers and permission to sample, each probe is available."""
     complete(tmp_path)
     assert all(missing(kind, tmp_path) == [] for kind in BccProbe)
 
@@ -79,7 +79,7 @@ def test_nothing_is_missing_where_everything_is(tmp_path: Path) -> None:
     ],
 )
 def test_each_missing_piece_is_named(tmp_path: Path, gone: str, word: str) -> None:
-    """What a probe lacks is told by name, with the package that has it, and nothing else is."""
+    """The name comes with the package that has it, and no other part is named."""
     complete(tmp_path)
     path = tmp_path / gone
     if path.is_dir():
@@ -91,8 +91,8 @@ def test_each_missing_piece_is_named(tmp_path: Path, gone: str, word: str) -> No
 
 
 def test_sampling_needs_leave(tmp_path: Path) -> None:
-    """Where Debian's kernel keeps perf events for administrators, the probe that samples says so,
-    and no other."""
+    """If Debian's kernel reserves perf events for administrators, only the probe that samples says
+    so."""
     complete(tmp_path)
     (tmp_path / "proc/sys/kernel/perf_event_paranoid").write_text("3\n")
     (lack,) = missing(BccProbe.ONCPU, tmp_path)
@@ -103,7 +103,7 @@ def test_sampling_needs_leave(tmp_path: Path) -> None:
 
 
 def test_each_probe_says_what_it_answers_and_what_remains() -> None:
-    """Each probe has its question, and where it cannot run what answers a part of it."""
+    """Each probe has its question and, if it cannot run, what answers a part of it."""
     found = there_are()
     assert [each.kind for each in found] == list(ProbeKind)
     for each in found:
@@ -119,7 +119,8 @@ def without_bcc(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("without_bcc")
 def test_run_queue_latency_is_answered_without_bcc() -> None:
-    """The daemon's signals stand in, for one workload and for the machine, and that is said."""
+    """The daemon's signals stand in, for one workload and for the machine, and the answer says
+    so."""
     line = line_with("comm:server")
     for workload in ("comm:server", None):
         request = ProbeRequest(kind=ProbeKind.RUNQLAT, workload=workload)
@@ -130,7 +131,7 @@ def test_run_queue_latency_is_answered_without_bcc() -> None:
 
 
 def points_for(kind: ProbeKind) -> CallPoints | None:
-    """What a uprobe needs to be told."""
+    """What a uprobe needs to know."""
     if kind is not ProbeKind.UPROBE:
         return None
     return CallPoints(binary="/usr/bin/shop", enter="serve", exit="serve")
@@ -138,7 +139,7 @@ def points_for(kind: ProbeKind) -> CallPoints | None:
 
 @pytest.mark.usefixtures("without_bcc")
 def test_response_time_is_answered_without_bcc_in_few_buckets() -> None:
-    """However fine the signals' buckets are, an answer has at most 64, and none is lost."""
+    """However fine the signals' buckets are, an answer has at most 64, and loses no count."""
     fine = tuple((1.024 * 1.06**number, 2) for number in range(300))
     responses = Histogram(count=600, sum=9e6, p50=50, p90=90, p99=99, max=fine[-1][0], hist=fine)
     line = line_with("comm:server")
@@ -159,7 +160,7 @@ def test_response_time_is_answered_without_bcc_in_few_buckets() -> None:
 @pytest.mark.usefixtures("without_bcc")
 @pytest.mark.parametrize("kind", [each for each in ProbeKind if each is not ProbeKind.RUNQLAT])
 def test_other_probes_name_what_is_missing(kind: ProbeKind) -> None:
-    """Nothing stands in for them: the fault names the missing piece and what remains."""
+    """They have no substitute: the fault names the missing part and what remains."""
     line: SignalsLine = line_with("comm:server")
     with pytest.raises(Fault) as raised:
         asyncio.run(Probing().run(ProbeRequest(kind=kind, points=points_for(kind)), line))
@@ -172,7 +173,8 @@ def test_other_probes_name_what_is_missing(kind: ProbeKind) -> None:
 
 
 def test_a_workload_becomes_numbers(tmp_path: Path) -> None:
-    """Its processes and the bytes of its name; hostile names become numbers as any other."""
+    """Its processes become numbers, and so do the bytes of its name; hostile names are no
+    exception."""
     tree = Tree(tmp_path)
     name = '";}/*\\n'
     tree.write(10, [Task(10, name), Task(11, "x")])
@@ -185,13 +187,13 @@ def test_a_workload_becomes_numbers(tmp_path: Path) -> None:
 
 
 def test_the_running_process_is_found() -> None:
-    """This process is among those of its own workload."""
+    """This process is among the processes of its own workload."""
     assert os.getpid() in whose(str(workload_of(os.getpid()))).processes
 
 
 @pytest.mark.parametrize("id", ["comm:no such process", "cgroup:/no/such", "other", "nonsense"])
 def test_what_is_not_there_is_a_fault(tmp_path: Path, id: str) -> None:
-    """A workload without processes, one that cannot be told apart, and no id at all."""
+    """A workload without processes, an ambiguous one, and a text that is no id give faults."""
     with pytest.raises(Fault):
         whose(id, tmp_path)
 
@@ -200,7 +202,7 @@ def test_what_is_not_there_is_a_fault(tmp_path: Path, id: str) -> None:
 
 
 def test_the_child_is_asked_by_one_line_and_answers_with_one(tmp_path: Path) -> None:
-    """It gets kind, seconds and numbers; what it found comes back checked."""
+    """It gets kind, seconds and numbers; its result is checked."""
     script = f"read line; echo \"$line\" > {tmp_path}/asked; echo '{json.dumps(FOUND)}'"
     found = looked(stand_in(tmp_path, script))
     assert (found.seconds, found.lost) == (2.0, 3)
@@ -210,7 +212,7 @@ def test_the_child_is_asked_by_one_line_and_answers_with_one(tmp_path: Path) -> 
 
 
 def test_a_child_that_fails_says_why(tmp_path: Path) -> None:
-    """The last of its words are the reason, the rest is there to be read."""
+    """Its last words are the reason, and the rest is in the material."""
     script = "echo 'Traceback' >&2; echo \"ModuleNotFoundError: No module named 'bcc'\" >&2; exit 1"
     fault = refused(stand_in(tmp_path, script))
     assert fault.type is FaultType.CHILD_FAILED
@@ -228,12 +230,14 @@ def test_a_child_that_fails_says_why(tmp_path: Path) -> None:
     ],
 )
 def test_nonsense_from_the_child_is_a_fault(tmp_path: Path, script: str) -> None:
-    """Another shape, wrong values, a line of megabytes, no line: no answer, and no crash."""
+    """Another shape, wrong values, a line of megabytes and a missing line give no answer and no
+    crash."""
     assert refused(stand_in(tmp_path, f"read line; {script}")).type is FaultType.CHILD_FAILED
 
 
 def test_a_probe_that_is_given_up_leaves_no_child(tmp_path: Path) -> None:
-    """When the request goes away the child is ended, however deaf it is; then others may probe."""
+    """When the request is cancelled, the child ends even if it ignores signals; then others may
+    probe."""
     os.mkfifo(tmp_path / "here")
     script = f"trap '' TERM; echo $$ > {tmp_path}/here; while :; do sleep 0.1; done"
     python = stand_in(tmp_path, script)
@@ -251,7 +255,7 @@ def test_a_probe_that_is_given_up_leaves_no_child(tmp_path: Path) -> None:
 
 
 def test_one_probe_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A second one is told that the first still runs."""
+    """A second request hears that the first one still runs."""
     monkeypatch.setattr(kinds, "missing", lambda kind: [])
     begun = asyncio.Event()
 
@@ -278,7 +282,7 @@ def test_one_probe_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def told(kind: ProbeKind, **found: object) -> str:
-    """Everything that an answer says, as one text."""
+    """The whole answer, as one text."""
     request = ProbeRequest(kind=kind, seconds=2)
     return answer(
         request, ProbeFindings.model_validate({"seconds": 2.0, **found}), 2.5
@@ -286,7 +290,7 @@ def told(kind: ProbeKind, **found: object) -> str:
 
 
 def test_percentiles_lie_within_their_buckets() -> None:
-    """Of counts by power of two of microseconds; nothing counted has none."""
+    """The counts are by power of two of microseconds; without counts there are none."""
     counts = [0] * 40
     counts[3], counts[10] = 99, 1
     view = histogram("x", counts)
@@ -298,7 +302,7 @@ def test_percentiles_lie_within_their_buckets() -> None:
 
 
 def test_off_cpu_time_is_told_by_reason() -> None:
-    """Time is summed by what it was for: a class of system calls, or a CPU."""
+    """Time is summed by its reason: a class of system calls, or a CPU."""
     text = told(
         ProbeKind.OFFCPU,
         reasons=[
@@ -313,7 +317,7 @@ def test_off_cpu_time_is_told_by_reason() -> None:
 
 
 def test_chains_of_wakeups_are_followed() -> None:
-    """Strongest wakeups in a row make a chain; a circle ends."""
+    """The strongest wakeups in a row make a chain, and a circle ends."""
     found = ProbeFindings.model_validate(
         {
             "pairs": [
@@ -337,7 +341,7 @@ def test_chains_of_wakeups_are_followed() -> None:
 
 
 def test_functions_that_could_not_be_read_are_said_to_be() -> None:
-    """Samples are told by function, thread and library; what the daemon may not see is named."""
+    """Samples have function, thread and library; the answer says what the daemon may not see."""
     text = told(
         ProbeKind.ONCPU,
         places=[["cc1", "", "", False, 90], ["cc1", "do_page_fault", "kernel", True, 104]],
@@ -351,7 +355,7 @@ def test_functions_that_could_not_be_read_are_said_to_be() -> None:
 
 
 def test_a_contended_lock_is_told() -> None:
-    """Waiters, waits and time of each place; its address is nobody's business."""
+    """The answer has waiters, waits and time of each place, and no address."""
     text = told(
         ProbeKind.FUTEX,
         locks=[["worker", 155, 4, 111, 533_757_226, 21_377_361, 2]],
@@ -364,13 +368,13 @@ def test_a_contended_lock_is_told() -> None:
 
 
 def nothing_but(at: int, count: int) -> list[int]:
-    """Counts of one bucket alone."""
+    """Counts in only one bucket."""
     return [count if number == at else 0 for number in range(40)]
 
 
 def test_response_time_is_split_by_thread_name() -> None:
-    """From a wakeup to the next sleep: mean, CPU time, and the parts waited after the wakeup and
-    after losing the CPU, of each name and of all."""
+    """From a wakeup to the next sleep: mean, CPU time, and the waits after the wakeup and after
+    losing the CPU, for each name and for all."""
     found = ProbeFindings.model_validate(
         {
             "after_wakeup": nothing_but(10, 200),
@@ -392,8 +396,8 @@ def test_response_time_is_split_by_thread_name() -> None:
 
 
 def test_a_chain_is_told_from_its_first_wakeup_to_its_last_sleep() -> None:
-    """Commonest paths first, with how much of their time was waiting for a CPU; those that were cut
-    and those that are longer than their names are marked; names cannot act."""
+    """The most common paths come first, with their share of time in wait for a CPU. Paths that were
+    cut, or are longer than their names, are marked; names cannot act."""
     path = [["web", "db", "\x1b[31m"], 3, False, 90, 900_000_000, 20_000_000, 225_000_000]
     endless = [["ping", "pong"] * 4, 16, True, 10, 100_000_000, 10_000_000, 25_000_000]
     found = ProbeFindings.model_validate(
@@ -426,8 +430,8 @@ def test_a_chain_is_told_from_its_first_wakeup_to_its_last_sleep() -> None:
 
 
 def test_waits_that_a_preempted_holder_made_longer_are_told() -> None:
-    """How much of the waiters' time the holder was without a CPU, by its name, and how it is known
-    who that is; waits without a known holder are counted apart."""
+    """The answer says for how much of the waiters' time the holder had no CPU, its name, and how
+    the holder is known; waits with an unknown holder are separate."""
     holders = [
         ["writer", 10, 80_000_000, 10, 5, 40_000_000, 9_000_000],
         ["reader", 10, 20_000_000, 0, 0, 0, 0],
@@ -452,7 +456,7 @@ def test_waits_that_a_preempted_holder_made_longer_are_told() -> None:
 
 
 def test_tables_are_short() -> None:
-    """Of many rows the first are shown, and the rest is counted."""
+    """The first rows are shown, and the others are counted."""
     rows = [[f"call{n}", 1, 1, 1, 0] for n in range(300)]
     request = ProbeRequest(kind=ProbeKind.SYSCALLS, seconds=2)
     view = answer(request, ProbeFindings.model_validate({"calls": rows}), 2.0)

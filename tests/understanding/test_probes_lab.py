@@ -31,7 +31,7 @@ def rows(seen: dict[str, Any], kind: str, title: str) -> list[dict[str, Any]]:
 
 
 def test_all_probes_are_there_and_leave_nothing(seen: dict[str, Any]) -> None:
-    """Where BCC and headers are, nothing is missing; every probe answers, and no child is left."""
+    """If BCC and headers exist, nothing is missing; every probe answers, and no child is left."""
     assert [each["kind"] for each in seen["there_are"]] == list(ProbeKind)
     assert all(each["available"] for each in seen["there_are"])
     assert set(seen["probes"]) == set(ProbeKind)
@@ -43,7 +43,7 @@ def test_all_probes_are_there_and_leave_nothing(seen: dict[str, Any]) -> None:
 
 
 def test_run_queue_latency_is_the_workloads_own(seen: dict[str, Any]) -> None:
-    """Waits of the service's threads, and of nobody else's."""
+    """It has the waits of the service's threads, and of nobody else."""
     (first, *_) = seen["probes"]["runqlat"]["histograms"]
     assert first["count"] > 0
     assert 0 < first["p50"] <= first["p99"]
@@ -74,7 +74,7 @@ def test_wakeups_have_a_waker(seen: dict[str, Any]) -> None:
 
 
 def test_time_on_the_cpu_has_its_functions(seen: dict[str, Any]) -> None:
-    """Samples in the kernel and outside of it, with functions by name."""
+    """The answer has samples in the kernel and outside of it, with the names of functions."""
     samples = rows(seen, "oncpu", "by function")
     assert sum(row["samples"] for row in samples) > 0
     assert any(row["of"] == "kernel" and row["function"] != "(not told)" for row in samples)
@@ -82,14 +82,14 @@ def test_time_on_the_cpu_has_its_functions(seen: dict[str, Any]) -> None:
 
 
 def test_system_calls_of_a_process_by_its_name(seen: dict[str, Any]) -> None:
-    """A process of the root cgroup is told apart by its name: its calls, and no others'."""
+    """A process of the root cgroup is found by its name: the answer has its calls and no others."""
     calls = {row["system call"] for row in rows(seen, "syscalls", "by system call")}
     assert {"getppid", "clock_nanosleep"} & calls
     assert "epoll_wait" not in calls
 
 
 def test_waits_for_a_lock_are_seen(seen: dict[str, Any]) -> None:
-    """The threads that share a lock wait, in places of their process alone."""
+    """The threads that share a lock wait, only in places of their own process."""
     places = rows(seen, "futex", "by place")
     assert sum(row["waits"] for row in places if row["thread"].startswith("python")) > 0
     assert all(row["waiters"] >= 1 for row in places)
@@ -97,8 +97,8 @@ def test_waits_for_a_lock_are_seen(seen: dict[str, Any]) -> None:
 
 
 def test_a_chain_is_followed_through_its_threads(seen: dict[str, Any]) -> None:
-    """From the timer's wakeup of the first to the last one's sleep, as one path; of the service's
-    threads alone."""
+    """One path goes from the timer's wakeup of the first thread to the sleep of the last; it has
+    only the service's threads."""
     paths = {row["path"]: row for row in rows(seen, "chains", "commonest paths")}
     chain = paths["chain-a > chain-b > chain-c"]
     assert chain["threads"] == 3
@@ -109,8 +109,8 @@ def test_a_chain_is_followed_through_its_threads(seen: dict[str, Any]) -> None:
 
 
 def test_a_preempted_holder_of_a_lock_is_found(seen: dict[str, Any]) -> None:
-    """Threads that share a mutex and a CPU with a hog wait longer because of it; the mutex itself
-    names its owner."""
+    """Threads that share a mutex and a CPU with a hog wait longer because of it; the mutex names
+    its owner."""
     (holder,) = rows(seen, "preempted-locks", "by the holder's name")
     assert holder["holder"] == "holder"
     assert holder["made_longer"] > 0
@@ -119,7 +119,7 @@ def test_a_preempted_holder_of_a_lock_is_found(seen: dict[str, Any]) -> None:
 
 
 def test_the_profile_of_a_service(seen: dict[str, Any]) -> None:
-    """Its unit, its kind by the kernel's word, its quota, and its threads' waits are told."""
+    """It has its unit, its kind by the kernel's record, its quota, and the waits of its threads."""
     profile = seen["profile"]
     assert profile["unit"] == "shop.service"
     assert profile["processes_total"] == 6
@@ -133,7 +133,7 @@ def test_the_profile_of_a_service(seen: dict[str, Any]) -> None:
 
 
 def test_calls_of_a_real_server_are_counted(seen: dict[str, Any]) -> None:
-    """Commands of redis, while its client sends them: many, and each shorter than all of them."""
+    """While a client sends commands, many are counted, each shorter than all of them together."""
     answer = seen["probes"]["uprobe"]
     assert "calls a second" in answer["summary"][0]
     (view,) = answer["histograms"]
@@ -142,7 +142,7 @@ def test_calls_of_a_real_server_are_counted(seen: dict[str, Any]) -> None:
 
 
 def test_a_measurement_reads_what_the_server_counts_itself(seen: dict[str, Any]) -> None:
-    """Commands a second of a real redis, by its own count."""
+    """It reads commands a second of a real redis, by redis' own counter."""
     assert "trouble" not in seen["redis"], seen["redis"]
     assert seen["redis"]["value"] > 1
     assert seen["redis"]["unit"] == "/s"
@@ -150,15 +150,15 @@ def test_a_measurement_reads_what_the_server_counts_itself(seen: dict[str, Any])
 
 @pytest.mark.parametrize("what", ["function", "markers"])
 def test_calls_are_counted_for_as_long_as_somebody_asks(seen: dict[str, Any], what: str) -> None:
-    """Requests that take 3 ms at least, one after the other, in each of two intervals; a call in a
-    call is one."""
+    """Requests take at least 3 ms each, one after the other, in two intervals; a nested call counts
+    once."""
     assert "trouble" not in seen["shop"][what], seen["shop"][what]
     for view in seen["shop"][what]["views"]:
         assert view["count"] > 0
         assert view["count"] <= view["seconds"] / 0.003 + 1
         mean_us = view["total_us"] / view["count"]
         assert 3000 <= mean_us <= view["max_us"]
-        # Read one after the other, while calls go on: a slow guest takes tens of ms for it.
+        # Read one after the other while calls continue, which takes a slow guest tens of ms.
         told = sum(each["count"] for each in view["buckets"])
         assert abs(told - view["count"]) <= 2 + view["count"] / 10
         assert min(each["upper"] for each in view["buckets"]) > 3000
@@ -166,5 +166,5 @@ def test_calls_are_counted_for_as_long_as_somebody_asks(seen: dict[str, Any], wh
 
 
 def test_a_marker_s_semaphore_is_raised_while_somebody_looks(seen: dict[str, Any]) -> None:
-    """By each of the two probes that are guarded by it; else it is 0."""
+    """Each of the two guarded probes raises it; otherwise it is 0."""
     assert {"0", "2"} <= set(seen["shop"]["semaphores"])

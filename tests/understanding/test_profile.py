@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The profile of a workload: of a recorded machine with known answers, and of real processes."""
+"""The profile of a workload: on a recorded machine with known answers, and of real processes."""
 
 import subprocess
 import sys
@@ -41,7 +41,7 @@ def line_with(workload: str) -> SignalsLine:
 
 
 class Recorded:
-    """A recorded machine that goes on while it is looked at: `after` happens in the middle."""
+    """A recorded machine that changes while it is read: `after` happens in the middle."""
 
     def __init__(self, root: Path) -> None:
         self.tree = Tree(root)
@@ -64,8 +64,8 @@ def recorded(tmp_path: Path) -> Recorded:
 
 
 def test_threads_are_told_by_what_they_do(recorded: Recorded) -> None:
-    """Shares of running and waiting, switches, the pattern and where sleepers sleep come out as
-    they were recorded; threads of one name but for a number are one group."""
+    """Shares of running and waiting, switches, the pattern and the place of sleeps are as recorded;
+    threads whose names differ only in a number are one group."""
     half = int(LOOK_S / 2 * 1e9)
 
     def write(run_ns: int, wait_ns: int, times: int) -> None:
@@ -98,8 +98,9 @@ def test_threads_are_told_by_what_they_do(recorded: Recorded) -> None:
 
 
 def test_a_threads_burst_goes_from_sleep_to_sleep(recorded: Recorded) -> None:
-    """By thread name: CPU time and time with all waits for each sleep, however often the thread was
-    made to leave in between; who needs long and is cut is told from who sleeps at once."""
+    """By thread name: CPU time, and time with all waits for each sleep, however often the thread
+    lost the CPU in between. A thread that needs long and is cut differs from one that sleeps at
+    once."""
     half = int(LOOK_S / 2 * 1e9)
 
     def write(times: int) -> None:
@@ -120,7 +121,7 @@ def test_a_threads_burst_goes_from_sleep_to_sleep(recorded: Recorded) -> None:
 
 
 def test_what_response_time_is_made_of_is_part_of_it(recorded: Recorded) -> None:
-    """It comes from the signals as it is; what the look cannot split is said."""
+    """It comes from the signals unchanged; the profile says what it cannot split."""
     recorded.tree.write(10, [Task(10, "server")])
     measured = MeasuredWorkload(
         ProfileView(
@@ -141,8 +142,8 @@ def test_what_response_time_is_made_of_is_part_of_it(recorded: Recorded) -> None
 
 
 def test_only_its_own_processes_are_looked_at(recorded: Recorded) -> None:
-    """A cgroup's are those in it; the tree has their order, the names above it start it, its unit
-    is the innermost service."""
+    """A cgroup's processes are those in it. The tree has their order and begins with their parents,
+    and its unit is the innermost service."""
     cgroup = "/system.slice/build.service/job"
     recorded.tree.write(20, [Task(20, "cron")])
     recorded.tree.write(
@@ -162,7 +163,7 @@ def test_only_its_own_processes_are_looked_at(recorded: Recorded) -> None:
     ]
     assert {each.kind for each in view.processes} == {ProgramKind.BUILD}
     assert view.kinds[0].kind is ProgramKind.BUILD
-    # The recorded machine has no `exe`: what it calls itself is all there is.
+    # The recorded machine has no `exe`: a process's own name is all that exists.
     assert any("anybody can choose" in text for text in view.not_known)
 
 
@@ -188,7 +189,8 @@ def test_what_the_daemon_measured_is_part_of_it(recorded: Recorded) -> None:
 
 
 def test_what_is_missing_is_said(recorded: Recorded) -> None:
-    """Without signals, rights or processes the profile is there, and says what it does not know."""
+    """Without signals, rights or processes there still is a profile, which says what it does not
+    know."""
     recorded.tree.write(10, [Task(10, "server")])
     view = recorded.look("comm:server")
     said = " ".join(view.not_known)
@@ -200,7 +202,7 @@ def test_what_is_missing_is_said(recorded: Recorded) -> None:
 
 
 def test_a_crowd_is_bounded(recorded: Recorded) -> None:
-    """Of many processes and threads some are looked at, fairly, and the rest is counted; the answer
+    """Of many processes and threads some are read, fairly, and the others are counted; the answer
     stays small."""
     crowd = [Task(1000 + n, f"t{n}") for n in range(400)]
     recorded.tree.write(1000, crowd, argv=["x" * 5000])
@@ -211,14 +213,14 @@ def test_a_crowd_is_bounded(recorded: Recorded) -> None:
     assert view.threads_total == 440
     assert view.processes_total == 41
     assert len(view.processes) <= tree.MOST_SHOWN
-    # Each of the forty with one thread was looked at.
+    # Each of the forty with one thread was read.
     assert sum(each.threads for each in view.threads) == MOST_THREADS
     assert len(view.model_dump_json()) < 16_000
 
 
 @pytest.mark.parametrize("id", ["nonsense", "comm:", "pid:1", ""])
 def test_an_id_of_another_form_is_a_fault(recorded: Recorded, id: str) -> None:
-    """What is no id of a workload is refused before anything is looked at."""
+    """A text that is no workload's id is refused before anything is read."""
     with pytest.raises(Fault):
         recorded.look(id)
 
@@ -235,12 +237,12 @@ def test_an_id_of_another_form_is_a_fault(recorded: Recorded, id: str) -> None:
     ],
 )
 def test_the_unit_is_the_innermost(path: bytes, unit: str) -> None:
-    """Services and scopes come before the slices they lie in."""
+    """Services and scopes come before the slices that contain them."""
     assert unit_of(path) == unit
 
 
 def test_a_cgroups_folder_lies_below_its_mount(tmp_path: Path) -> None:
-    """No path that a cgroup may be called by leads out of the tree; limits are read from within."""
+    """No cgroup name leads to a path outside of the tree; limits are read from inside."""
     (tmp_path / "cgroup.controllers").touch()
     folder = tmp_path / "a" / "b"
     folder.mkdir(parents=True)
@@ -274,7 +276,7 @@ def test_real_threads_are_seen_as_they_are() -> None:
             assert view.processes_total >= 1
             assert view.threads_total >= 2
             assert view.parallelism.running_mean > 0
-            # Python, and what started it is a test suite.
+            # Python, and its parent, which is a test suite.
             kinds = {each.kind for each in view.kinds} | {each.kind for each in view.processes}
             assert kinds & {ProgramKind.LANGUAGE_RUNTIME, ProgramKind.TEST_SUITE}
         finally:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the program of a workload is known to be, at a glance."""
+"""Quick knowledge about the program of a workload."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ class Clock:
 
 
 def mounted(root: Path, name: str, *pids: int) -> Path:
-    """A tree of cgroups with one of this name."""
+    """A tree of cgroups that has one with this name."""
     folder = root / name.lstrip("/")
     folder.mkdir(parents=True)
     (root / "cgroup.controllers").touch()
@@ -48,7 +48,7 @@ def programs(tmp_path: Path, clock: Clock | None = None) -> Programs:
 def test_a_name_is_enough_where_it_is_known(
     tmp_path: Path, workload: str, kind: ProgramKind, purpose: Purpose | None
 ) -> None:
-    """Of the command, or of the unit, with what counts for such programs."""
+    """The name of the command or of the unit gives the kind, and what counts for such programs."""
     found = programs(tmp_path).known(workload)
     assert found.kind is not None
     assert found.kind.kind is kind
@@ -59,12 +59,12 @@ def test_a_name_is_enough_where_it_is_known(
     "workload", ["comm:widgetd", "cgroup:/user.slice", "cgroup:/../x", "other"]
 )
 def test_of_what_nobody_knows_nothing_is_said(tmp_path: Path, workload: str) -> None:
-    """No kind, and so nothing that counts for it."""
+    """It has no kind, and so nothing counts for it."""
     assert programs(tmp_path).known(workload).kind is None
 
 
 def test_the_processes_of_a_cgroup_tell_what_it_is(tmp_path: Path) -> None:
-    """Those that used most CPU time; a shell among them does not matter."""
+    """The processes with the most CPU time decide; a shell among them does not matter."""
     mounted(tmp_path / "cgroup", "/user.slice/x.scope", 10, 11)
     tree = Tree(tmp_path / "proc")
     tree.write(10, [Task(10, "bash")], argv=["bash", "run.sh"], ticks=1)
@@ -77,7 +77,7 @@ def test_the_processes_of_a_cgroup_tell_what_it_is(tmp_path: Path) -> None:
 
 
 def test_arguments_tell_what_a_language_runtime_does(tmp_path: Path) -> None:
-    """`python3` may be anything; what it was told to run says more."""
+    """`python3` may be anything; its arguments say more."""
     Tree(tmp_path / "proc").write(
         10, [Task(10, "python3")], argv=["python3", "-m", "pytest"], ticks=9
     )

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Command lines as they are shown: without what looks like a secret."""
+"""Command lines as they are shown: without anything that looks like a secret."""
 
 import pytest
 
 from daemon.understanding.secrets import LEFT_OUT, MOST_CHARACTERS, shown
 
-# Put together here, so that nothing in this file looks like one.
+# Assembled here, so that nothing in this file looks like a secret.
 TOKEN = "ghp" + "_" + "16C7e42F292c6912E7710c838347Ae178B4a"
 SECRET = "hunter" + "2x9"
 
@@ -33,8 +33,8 @@ SECRET = "hunter" + "2x9"
     ids=lambda argv: argv[0] + argv[1][:14],
 )
 def test_a_secret_is_left_out(argv: list[str]) -> None:
-    """Values that are named like a secret, by option, variable, URL or header, are not shown; the
-    rest is."""
+    """Values named like a secret, by option, variable, URL or header, are not shown; the rest
+    is."""
     line = shown(argv)
     assert SECRET not in line
     assert LEFT_OUT in line
@@ -52,7 +52,7 @@ def test_a_secret_is_left_out(argv: list[str]) -> None:
     ],
 )
 def test_what_looks_like_a_token_is_left_out_anywhere(secret: str) -> None:
-    """Tokens with a known beginning, long hexadecimal numbers and dense mixtures go."""
+    """Tokens with a known beginning, long hexadecimal numbers and dense mixtures are removed."""
     assert secret not in shown(["worker", "run", secret])
 
 
@@ -67,12 +67,12 @@ def test_what_looks_like_a_token_is_left_out_anywhere(secret: str) -> None:
     ],
 )
 def test_an_ordinary_command_line_stays(argv: list[str]) -> None:
-    """Nothing is left out of what holds no secret."""
+    """A command line without secrets is shown completely."""
     assert shown(argv) == " ".join(argv)
 
 
 def test_a_long_command_line_is_cut_and_counted() -> None:
-    """The first arguments are shown, and how many more there are; one of 4 KB is cut."""
+    """The first arguments are shown with the number of the others; an argument of 4 KB is cut."""
     assert shown(["cc", *(f"f{n}.c" for n in range(20))]).endswith("f6.c (+13)")
     assert len(shown(["x", "y " * 4000])) <= MOST_CHARACTERS + 1
     assert shown([]) == ""

@@ -5,7 +5,7 @@ from daemon.understanding.tree import shown
 
 
 def test_the_busiest_come_with_what_leads_to_them() -> None:
-    """The heaviest leaf is shown below its parents; light ones make room."""
+    """The heaviest leaf is shown below its parents, and light processes are left out."""
     parents = {1: 0, 2: 1, 3: 2, **dict.fromkeys(range(10, 30), 1)}
     weights = {3: 5.0, 15: 1.0}
     found = shown(parents, weights, most=4)
@@ -13,13 +13,13 @@ def test_the_busiest_come_with_what_leads_to_them() -> None:
 
 
 def test_a_circle_of_parents_ends() -> None:
-    """Ids that were used again while the tree was read make no endless loop."""
+    """Ids that were reused while the tree was read make no endless loop."""
     found = shown({5: 6, 6: 5}, {5: 1.0})
     assert {pid for pid, _ in found} <= {5, 6}
 
 
 def test_all_are_shown_where_there_is_room() -> None:
-    """A small workload is shown whole, parents first, whoever used most."""
+    """A small workload is shown completely, parents first, whatever each process uses."""
     assert shown({4: 1, 7: 4, 9: 4}, {9: 2.0}) == [(4, 0), (7, 1), (9, 1)]
 
 
