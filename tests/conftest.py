@@ -28,7 +28,7 @@ def pytest_configure(config: pytest.Config) -> None:
         if signal.getsignal(number) is signal.SIG_IGN:
             handler = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
             signal.signal(number, handler)
-    # How long an example takes says how busy the machine is, and nothing else.
+    # The time that an example takes shows only how busy the machine is.
     settings.register_profile("unhurried", settings(), deadline=None)
     settings.load_profile("unhurried")
 

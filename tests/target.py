@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A kernel with sched_ext to compile for, on hosts whose own has none: the lab's."""
+"""A kernel with sched_ext to compile for, if the host's own has none: the lab's."""
 
 import shutil
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from bpf.build.objects import BuildResult, build_object
 
 @dataclass(frozen=True)
 class Target:
-    """The types of the lab's kernel, and a cache that has them as C already."""
+    """The types of the lab's kernel, and a cache in which they are already C."""
 
     btf: Path
     cache: Path
@@ -25,7 +25,8 @@ class Target:
 
 
 def missing() -> str:
-    """What is missing here for compiling schedulers, and what to do; empty where nothing is."""
+    """What is missing here for compiling schedulers, and what to do about it; empty if nothing
+    is."""
     from lab.root import available  # late: most tests do without the lab
     from lab.tree import project_root
 

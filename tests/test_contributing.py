@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""CONTRIBUTING.md leads to files that are there, and its commands can be given."""
+"""CONTRIBUTING.md leads to existing files, and its commands work."""
 
 import re
 from pathlib import Path
@@ -7,7 +7,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "CONTRIBUTING.md").read_text()
 WALKS = TEXT.split("\n## Add ")[1:]
-# Stands for whatever the reader adds.
+# Names that the reader chooses.
 PLACEHOLDERS = ("NAME", "SUBJECT")
 
 
@@ -18,7 +18,8 @@ def paths(text: str) -> list[str]:
 
 
 def test_there_is_a_walk_for_each_kind_of_change() -> None:
-    """Scheduler, gate, MCP tool, route and property of the language; each names its files."""
+    """There is one for a scheduler, gate, MCP tool, route and property of the language, and it
+    names its files."""
     titles = [walk.splitlines()[0] for walk in WALKS]
     for word in ("scheduler", "gate", "MCP tool", "route", "property"):
         assert [title for title in titles if word in title], word
@@ -26,7 +27,7 @@ def test_there_is_a_walk_for_each_kind_of_change() -> None:
 
 
 def test_every_path_is_there() -> None:
-    """Files exist; of one that the reader makes, the folder does."""
+    """Files exist; for a file that the reader makes, the folder exists."""
     missing = []
     for path in paths(TEXT):
         fixed = path
@@ -40,7 +41,7 @@ def test_every_path_is_there() -> None:
 
 
 def test_the_tests_it_names_are_there() -> None:
-    """What follows pytest in a command is a file or folder of the tree."""
+    """The word after pytest in a command is a file or folder of the tree."""
     named = re.findall(r"pytest -q ((?:tests\S* ?)+)", TEXT)
     assert len(named) >= len(WALKS)
     files = [each for words in named for each in words.split()]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The diagrams of docs/architecture.md show what there is: processes, sockets, events, routes."""
+"""The diagrams of docs/architecture.md show the real processes, sockets, events and routes."""
 
 import re
 from pathlib import Path
@@ -16,7 +16,7 @@ NUMBERS = {4: "four", 5: "five", 6: "six", 7: "seven"}
 
 
 def unit(name: str) -> dict[str, str]:
-    """The settings of a unit of systemd/; of those given several times the last."""
+    """The settings of a unit in systemd/; if one appears several times, the last."""
     text = (ROOT / "systemd" / name).read_text()
     return dict(re.findall(r"^([A-Za-z]+)=(.*)$", text, re.MULTILINE))
 
@@ -35,7 +35,7 @@ def processes_of_the_table() -> set[str]:
 
 
 def test_every_process_of_the_table_is_in_the_diagram() -> None:
-    """A program that the table names has its place in a frame."""
+    """Each program in the table has its place in a frame."""
     drawn = set().union(*groups().values())
     assert processes_of_the_table() <= drawn
 
@@ -62,7 +62,7 @@ def test_the_frames_say_what_the_units_give() -> None:
 
 
 def test_every_socket_is_where_the_diagram_says() -> None:
-    """Both sockets are drawn, and no other."""
+    """The diagram has both sockets, and no other."""
     drawn = set(re.findall(r"/run/\S+\.sock", FLOW))
     assert drawn == {str(RUN_DIR / CONTROL_SOCKET), str(RUN_DIR / OBSERVE_SOCKET)}
 
@@ -77,6 +77,7 @@ def test_the_sequence_names_what_exists() -> None:
 
 
 def test_the_sequence_has_the_processes_of_the_other_diagram() -> None:
-    """Who speaks in the sequence is drawn with its privileges, but for the kernel and the model."""
+    """Each speaker in the sequence is drawn with its privileges, except for the kernel and the
+    model."""
     speakers = set(re.findall(r"participant \w+ as (.+)", SEQUENCE)) - {"kernel", "model"}
     assert speakers <= set().union(*groups().values())

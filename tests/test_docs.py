@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the documents name exists: commands, targets, links, dependencies."""
+"""The names in the documents exist: commands, targets, links, dependencies."""
 
 import re
 import tomllib
@@ -34,7 +34,7 @@ def code_of(text: str) -> Iterator[str]:
 
 
 def commands_in(text: str, program: str) -> set[str]:
-    """The first words after `program` wherever code in the text runs it."""
+    """The first words after `program` in code that runs it."""
     found = set()
     for code in code_of(text):
         if match := re.match(rf"(?:sudo )?{program} +([a-z][a-z0-9-]*(?: [a-z][a-z-]*)?)", code):
@@ -49,7 +49,7 @@ def targets() -> set[str]:
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_every_make_target_exists(document: Path) -> None:
-    """A document sends nobody to a target that the Makefile does not have."""
+    """Every target in a document is in the Makefile."""
     named = {words.split()[0] for words in commands_in(document.read_text(), "make")}
     assert named <= targets()
 
@@ -64,7 +64,7 @@ def test_every_target_is_written() -> None:
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_every_subcommand_exists(document: Path) -> None:
-    """Each `schedpilot WORD` in a document is a word that the command knows."""
+    """Each `schedpilot WORD` in a document is a word of the command."""
     command = get_command(app)
     assert isinstance(command, TyperGroup)
     unknown = set()
@@ -79,7 +79,7 @@ def test_every_subcommand_exists(document: Path) -> None:
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_every_relative_link_leads_somewhere(document: Path) -> None:
-    """Links inside the tree end at a file that is there."""
+    """Links inside the tree lead to an existing file."""
     links = re.findall(r"\]\(([^)#\s]+)[^)]*\)", document.read_text())
     local = [link for link in links if not re.match(r"[a-z]+:", link)]
     assert [link for link in local if not (document.parent / link).exists()] == []

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The C files of docs/generated-c are what the compiler makes of their policies today.
+"""The C files of docs/generated-c are the compiler's current output for their policies.
 
-python -m tests.test_generated_c        # writes them anew, after a change of the compiler
+python -m tests.test_generated_c        # writes them again, after a change of the compiler
 """
 
 from pathlib import Path
@@ -37,7 +37,7 @@ def test_the_c_in_the_docs_is_what_the_compiler_makes(name: str) -> None:
 
 @pytest.mark.parametrize("name", SHOWN)
 def test_the_lines_are_in_the_cookbook(name: str) -> None:
-    """Whoever reads the C finds its line, and what it is for, in the guide."""
+    """A reader of the C finds its line, and its purpose, in the guide."""
     assert f"```policy\n{SHOWN[name]}\n```" in GUIDE.read_text()
 
 

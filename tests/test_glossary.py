@@ -17,7 +17,7 @@ ROWS = [
 
 
 def elsewhere() -> str:
-    """All code and documents but the glossary, in small letters and without line breaks."""
+    """All code and documents except for the glossary, in small letters and without line breaks."""
     files = [path for path in (ROOT / "docs").rglob("*.md") if path != GLOSSARY]
     files += [path for folder in packages() for path in folder.rglob("*.py")]
     files += [ROOT / "README.md", *(ROOT / "bpf").rglob("*.[ch]")]
@@ -28,7 +28,7 @@ def test_every_word_is_in_use() -> None:
     """A word that appears nowhere else would be one that nobody has to know."""
     text = elsewhere()
     words = {part for word, _ in ROWS for part in re.split(r" \(|\)", word.strip("`")) if part}
-    # An episode driver may be an `EpisodeDriver` only.
+    # The only use may be a class: `EpisodeDriver` for "episode driver".
     unused = {
         word
         for word in words
@@ -38,12 +38,12 @@ def test_every_word_is_in_use() -> None:
 
 
 def test_every_word_has_one_meaning() -> None:
-    """No word stands in two rows."""
+    """No word is in two rows."""
     words = [word for word, _ in ROWS]
     assert sorted(set(words)) == sorted(words)
 
 
 def test_every_class_that_is_named_exists() -> None:
-    """Who looks for the class behind a word finds it."""
+    """The class behind a word can be found."""
     named = {name for _, meaning in ROWS for name in re.findall(r"`([A-Z]\w+)`", meaning)}
     assert named - all_classes().keys() == set()

@@ -11,8 +11,8 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 
-# What each package may import of the project, besides itself and `process`. A dotted name
-# opens that part only. What is not listed here may import everything: it is imported by nobody.
+# What each package may import from the project, besides itself and `process`. A dotted name
+# permits that part only. A package that is not listed may import everything; nobody imports it.
 MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "process": (),
     "bpf": (),
@@ -31,7 +31,7 @@ OUTERMOST = ("benchmarks", "demo", "tests")
 @dataclass(frozen=True)
 class Import:
     line: int
-    # What may stand in the table for it: `from a import b` is `a` or `a.b`.
+    # Names that may be in the table for it: `from a import b` is `a` or `a.b`.
     names: tuple[str, ...]
 
     @property
@@ -62,7 +62,7 @@ def imports_of(source: str, package: tuple[str, ...]) -> Iterator[Import]:
 
 
 def offences(source: str, path: Path) -> list[str]:
-    """The imports in `source` that the table forbids to the file at `path` (below the root)."""
+    """The imports in `source` that the table forbids for the file at `path` (below the root)."""
     package = path.parent.parts
     own = package[0]
     allowed = (own, "process", *MAY_IMPORT[own])
@@ -81,7 +81,7 @@ def offences(source: str, path: Path) -> list[str]:
 
 @pytest.mark.parametrize("package", MAY_IMPORT)
 def test_a_package_imports_only_what_lies_below_it(package: str) -> None:
-    """Each file of a package imports nothing of the project but what the table gives it."""
+    """Each file of a package imports from the project only what the table permits."""
     found = [
         offence
         for path in sorted((ROOT / package).rglob("*.py"))
@@ -91,7 +91,7 @@ def test_a_package_imports_only_what_lies_below_it(package: str) -> None:
 
 
 def test_every_package_has_its_row() -> None:
-    """A new folder with Python in it is placed in the table before it is used."""
+    """A new folder with Python in it is added to the table before it is used."""
     folders = {path.parent.name for path in ROOT.glob("*/__init__.py")}
     assert folders - set(OUTERMOST) <= set(MAY_IMPORT)
 
@@ -107,13 +107,13 @@ def modules_of(root: Path, packages: Iterable[str]) -> dict[str, Path]:
 
 
 def circles(modules: dict[str, Path]) -> list[list[str]]:
-    """Groups of modules that import each other, at any depth and for types, too."""
+    """Groups of modules that import each other, at any depth, including imports for types."""
     graph = {}
     for name, path in modules.items():
         inside = name if path.name == "__init__.py" else name.rpartition(".")[0]
         found = set()
         for each in imports_of(path.read_text(), tuple(inside.split("."))):
-            # `from a import b` is the module `a.b` where there is one, else `a`.
+            # `from a import b` is the module `a.b` if it exists, else `a`.
             found.add(next((one for one in reversed(each.names) if one in modules), name))
         graph[name] = found - {name}
     sorter = TopologicalSorter(graph)
@@ -125,7 +125,7 @@ def circles(modules: dict[str, Path]) -> list[list[str]]:
 
 
 def test_no_files_import_each_other_in_a_circle() -> None:
-    """Of two files at most one knows the other, so each can be read without what uses it."""
+    """Of two files at most one imports the other, so each can be read without its users."""
     found = circles(modules_of(ROOT, (*MAY_IMPORT, *OUTERMOST)))
     assert not found, " → ".join(found[0])
 
@@ -150,7 +150,7 @@ def test_a_circle_is_named_by_its_files(tmp_path: Path) -> None:
     ],
 )
 def test_a_forbidden_import_is_named_with_its_line(path: str, source: str) -> None:
-    """The check sees plain, late, relative and dynamic imports, and says where they stand."""
+    """The check finds plain, late, relative and dynamic imports, and their lines."""
     found = offences(source, Path(path))
     assert [each.partition(": ")[0] for each in found] == [f"{path}:{len(source.splitlines())}"]
 
@@ -164,5 +164,6 @@ def test_a_forbidden_import_is_named_with_its_line(path: str, source: str) -> No
     ],
 )
 def test_an_allowed_import_passes(path: str, source: str) -> None:
-    """Imports of oneself, of what lies below, and of other people's packages are left alone."""
+    """Imports from the same package, from packages below it and from other projects are
+    accepted."""
     assert offences(source, Path(path)) == []

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Every file of the tree says its licence, and the right one (docs/dependencies.md, "Licences").
+"""Every file of the tree states its licence, and the right one (docs/dependencies.md, "Licences").
 
-A file says it in an SPDX line at its head; REUSE.toml says it for files that cannot carry one.
+A file has an SPDX line at its top; REUSE.toml has an entry for files that cannot have one.
 """
 
 import re
@@ -15,14 +15,14 @@ from lab.tree import files_of
 ROOT = Path(__file__).parent.parent
 USERSPACE = "GPL-2.0-or-later"
 KERNEL = "GPL-2.0-only"
-# Loaded into the kernel, or included by what is: BPF C, the templates that generate it, the headers
-# of <scx/...> and their stand-ins for the static check, and BCC's programs.
+# Loaded into the kernel, or included by such files: BPF C, the templates that generate it, the
+# headers of <scx/...> and their stand-ins for the static check, and BCC's programs.
 LOADED = re.compile(
     r".*\.bpf\.[ch](\.j2)?|.*\.c\.j2"
     r"|bpf/(include|static/view)/.*\.[ch]|bpf/probes/.*\.[ch]"
     r"|scheduler_library/policy/templates/.*\.j2"
 )
-# A line of an interpreter may stand before it.
+# A line for an interpreter may come before it.
 HEAD_LINES = 2
 # REUSE-IgnoreStart
 TAG = re.compile(r"SPDX-License-Identifier: ([A-Za-z0-9.+-]+)(?: \*/| #\})?$", re.MULTILINE)
@@ -35,7 +35,7 @@ def licence_of(path: str) -> str:
 
 
 def line_of(path: Path) -> str | None:
-    """The licence that the head of a file says; None where it says none."""
+    """The licence in the first lines of a file; None if there is none."""
     with path.open("rb") as file:
         head = b"".join(file.readline(4096) for _ in range(HEAD_LINES))
     match = TAG.search(head.decode("utf-8", "replace").replace("\r", ""))
@@ -62,7 +62,7 @@ def table() -> dict[str, str]:
 
 
 def test_every_file_says_the_right_licence() -> None:
-    """By the SPDX line at its head, else by an entry in REUSE.toml."""
+    """The licence is in the SPDX line at its top, or in an entry of REUSE.toml."""
     entries = table()
     wrong = {}
     for name in files_of(ROOT):
@@ -76,20 +76,20 @@ def test_every_file_says_the_right_licence() -> None:
 
 
 def test_every_entry_is_of_use() -> None:
-    """REUSE.toml has no pattern that is for no file."""
+    """Each pattern of REUSE.toml matches a file."""
     names = [name.as_posix() for name in files_of(ROOT)]
     assert [each for each in table() if not any(matches(name, each) for name in names)] == []
 
 
 def test_the_texts_are_there() -> None:
-    """LICENSES/ has the text of each licence that is used, and no other; both are of version 2."""
+    """LICENSES/ has the text of each licence in use, and no other; both are version 2."""
     texts = {path.stem: path.read_text() for path in (ROOT / "LICENSES").iterdir()}
     assert set(texts) == {USERSPACE, KERNEL}
     assert set(texts.values()) == {(ROOT / "LICENSE").read_text()}
 
 
 def test_the_package_says_both() -> None:
-    """Who installs the package learns of both licences."""
+    """Its metadata have both licences."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert set(project["license"].split(" AND ")) == {USERSPACE, KERNEL}
 

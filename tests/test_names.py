@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A class is known by its name alone: no two of the project share one, unless they are the same."""
+"""A class is known by its name alone: two classes have the same name only if they are the same
+thing."""
 
 import ast
 from collections import defaultdict
@@ -8,19 +9,19 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 
-# The same thing on both sides of a border that an import may not cross, each with the reason.
+# The same thing on both sides of a border that no import may cross, each with the reason.
 SAME = {
     # The API's models may not import the history, nor the history the API's models.
     "Arm": "which side of a trial a window measures, in the API and in the history",
     "Decision": "what a verdict decides, in the API and in the history",
-    # The lab prints it in a process of its own; the daemon may not import the lab.
+    # The lab prints it in a separate process; the daemon may not import the lab.
     "CanaryOutcome": "what became of a scheduler in the virtual machine",
     "CanaryPlace": "whether a virtual machine boots here",
 }
 
 
 def packages() -> list[Path]:
-    """The folders of the project that are Python packages, but the tests."""
+    """The project's folders that are Python packages, except for the tests."""
     folders = {path.parent for path in ROOT.glob("*/__init__.py")}
     return sorted(folders - {ROOT / "tests"})
 
@@ -50,19 +51,19 @@ def all_classes() -> dict[str, list[str]]:
 
 
 def test_no_two_classes_share_a_name() -> None:
-    """Whoever reads a class's name knows which one is meant, without looking at the imports."""
+    """A reader of a class's name knows which class it is without looking at the imports."""
     found = shared(all_classes())
     assert not found, "\n".join(found)
 
 
 def test_every_exception_is_needed() -> None:
-    """A name that only one class has is no exception any more."""
+    """A name that only one class has needs no exception."""
     classes = all_classes()
     assert {name for name in SAME if len(classes[name]) < 2} == set()
 
 
 def test_a_name_that_is_taken_is_found_with_its_places(tmp_path: Path) -> None:
-    """Also inside a function or another class."""
+    """This includes classes inside a function or another class."""
     (tmp_path / "one.py").write_text("class A:\n    pass\n")
     (tmp_path / "two.py").write_text("def f():\n    class A:\n        pass\n")
     found = shared(classes_of([tmp_path / "one.py", tmp_path / "two.py"], tmp_path))

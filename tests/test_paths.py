@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Every option and argument of every program that takes a path, with paths that cannot be used.
 
-The programs' own tables of parameters are gone through: a new option is tried without a change
-here. A new program, or a command with its first path, has to be given a line in `COMMANDS`.
+The tests read the programs' own tables of parameters, so a new option is tried without a change
+here. A new program, or the first path of a command, needs a line in `COMMANDS`.
 """
 
 import argparse
@@ -29,7 +29,7 @@ from process import Completed, Fault, FaultType, named_path, require_writable, w
 from tests.api.fake import Served
 
 NOBODY = 65534
-# What stands before the option that is tried, so that the program comes to use it.
+# Words before the option that is tried, so that the program reaches its use.
 COMMANDS: dict[str, tuple[str, ...]] = {
     "schedpilot report": (),
     "schedpilot simulate": ("fifo", "--scenario=quiet", "--btf=types"),
@@ -58,10 +58,10 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     ),
 }
 PROGRAMS = [name for name in COMMANDS if "." in name]
-# Either of two that exclude each other; the one that is tried stands alone.
+# Two options that exclude each other: the one that is tried stands alone.
 INSTEAD = {"trace": "--scenario=quiet", "source": "--source=missing.bpf.c", "out": "--out=out"}
 INSTEAD |= {"object": "--out=out", "space": "--space=space.json"}
-# Programs that answer another program, in JSON, also where something was not done.
+# Programs that answer another program, in JSON, even if something was not done.
 TELLS_JSON = {"simulator.gates"}
 
 
@@ -81,12 +81,12 @@ class Place:
         flags = [word for word in words if word.startswith("-")]
         if not self.flag:
             return [*flags, path]
-        # Before the words that are no flags: they may be another command's.
+        # Before the words that are no flags, because those may belong to another command.
         return [*flags, f"{self.flag}={path}", *(word for word in words if word not in flags)]
 
 
 class _ParserFound(Exception):
-    """Carries a parser out of the program that made it."""
+    """Takes a parser out of the program that made it."""
 
 
 def _typer(program: str, typer_app: typer.Typer) -> Iterator[Place]:
@@ -101,7 +101,7 @@ def _typer(program: str, typer_app: typer.Typer) -> Iterator[Place]:
             if Path not in (kind, *get_args(kind)):
                 continue
             flag = f"--{parameter.replace('_', '-')}"
-            # Typer takes the first of them for a default.
+            # Typer mistakes the first of them for a default.
             declared = [d for each in about for d in (each.default, *(each.param_decls or ()))]
             declared = [each for each in declared if isinstance(each, str)]
             yield Place(f"{program} {name}", parameter, declared[-1] if declared else flag)
@@ -135,7 +135,7 @@ def places() -> list[Place]:
 
 
 def _bad(folder: Path) -> dict[str, str]:
-    """Paths that are none, by what is wrong with them."""
+    """Paths that cannot be used, by their problem."""
     there = folder / "there.html"
     there.write_text("no json, no trace")
     made = folder / "folder.html"
@@ -161,13 +161,13 @@ def _bad(folder: Path) -> dict[str, str]:
 
 
 class Bench:
-    """Runs programs in this process, with everything stubbed that is slow and uses no path."""
+    """Runs programs in this process, with stubs for everything that is slow and uses no path."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def call(self, place: Place, path: str) -> tuple[int, str]:
-        """The exit status, and all that was printed."""
+        """The exit status, and everything that was printed."""
         words = place.words(path)
         if place.program.startswith(("schedpilot ", "lab ")):
             program, _, command = place.program.partition(" ")
@@ -192,13 +192,13 @@ class Bench:
         return int(str(status or 0)), raw.getvalue().decode()
 
     def child(self, module: str, words: Sequence[str]) -> Completed:
-        """A program that the command would start, here."""
+        """A program that the command would start, in this process."""
         status, text = self._said(importlib.import_module(module).main, words)
         return Completed((module,), status, text.encode(), text.encode())
 
 
 def forget_consoles() -> None:
-    """Further output goes to the current `sys.stdout` and `sys.stderr`."""
+    """Send further output to the current `sys.stdout` and `sys.stderr`."""
     import cli.output
 
     cli.output.out.cache_clear()
@@ -270,7 +270,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
 
 @pytest.fixture
 def ordinary_user(tmp_path: Path) -> Iterator[None]:
-    """Files are opened by a user without rights."""
+    """A user without rights opens the files."""
     tmp_path.chmod(0o755)
     if os.geteuid():
         yield
@@ -287,13 +287,14 @@ def harmless(text: str) -> bool:
 
 
 def test_every_command_with_a_path_is_known() -> None:
-    """A new one needs its line above, and is tried with every bad path then."""
+    """A new command needs a line above, and is then tried with every bad path."""
     assert {place.program for place in places()} == set(COMMANDS)
 
 
 @pytest.mark.parametrize("place", places(), ids=str)
 def test_paths_that_cannot_be_used_are_told(bench: Bench, tmp_path: Path, place: Place) -> None:
-    """No traceback, a status that says it, a message, and nothing in it that acts."""
+    """There is no traceback; the status and a message report the problem, and nothing in the
+    message acts."""
     for what, path in _bad(tmp_path).items():
         status, text = bench.call(place, path)
         assert "Traceback" not in text, what
@@ -309,7 +310,7 @@ def test_paths_that_cannot_be_used_are_told(bench: Bench, tmp_path: Path, place:
 def test_files_of_others_are_told(
     bench: Bench, tmp_path: Path, place: Place, ordinary_user: None
 ) -> None:
-    """The same for an ordinary user, and what only root may open."""
+    """This also holds for an ordinary user, and for files that only root may open."""
     for path in ("/root/x.html", "/proc/1/mem", "/sys/x.html", "/etc/shadow"):
         status, text = bench.call(place, path)
         assert "Traceback" not in text, path
@@ -322,7 +323,7 @@ def test_files_of_others_are_told(
 def test_sources_that_cannot_be_read_are_told(
     bench: Bench, tmp_path: Path, command: str, suffix: str
 ) -> None:
-    """A file with a scheduler is a path, too, though it may be a name or a policy."""
+    """A scheduler's file is a path too, although the argument may be a name or a policy."""
     for what, path in _bad(tmp_path).items():
         if not path.endswith(".html"):
             continue
@@ -337,14 +338,14 @@ def test_sources_that_cannot_be_read_are_told(
 
 
 def test_a_full_disk_is_told_after_the_work(bench: Bench, tmp_path: Path) -> None:
-    """What can be opened and not written is a fault as well."""
+    """It is a fault if a file can be opened but not written."""
     require_writable(Path("/dev/full"), "the report")
     with pytest.raises(Fault, match="the report cannot be written"):
         write_output(Path("/dev/full"), b"x", "the report")
 
 
 def test_looking_whether_a_file_can_be_written_leaves_nothing(tmp_path: Path) -> None:
-    """Neither a new file, nor the target of a link; and what was there stays as it was."""
+    """Neither a new file nor the target of a link is made, and existing files do not change."""
     (tmp_path / "link").symlink_to("target")
     (tmp_path / "old").write_text("kept")
     os.mkfifo(tmp_path / "pipe")

@@ -11,18 +11,18 @@ MAKEFILE = (ROOT / "Makefile").read_text()
 
 
 def values(key: str) -> list[str]:
-    """What the configuration gives `key`, at any place; each is on a line of its own."""
+    """The configuration's values for `key`, at any place; each is on its own line."""
     return re.findall(rf"^ *(?:- )?{key}: (.+)$", CONFIGURATION, re.MULTILINE)
 
 
 def variables() -> dict[str, str]:
-    """What the Makefile sets, by name."""
+    """The Makefile's variables, by name."""
     found = re.findall(r"^(\w+) +[:?]?= (.*)$", MAKEFILE, re.MULTILINE)
     return dict(found)
 
 
 def checks() -> list[list[str]]:
-    """The commands of `make check`, without the files that they are given."""
+    """The commands of `make check`, without their files."""
     (rule,) = re.findall(r"^check: .*\n((?:\t.*\n)+)", MAKEFILE, re.MULTILINE)
     text = rule
     for name in ("PY", "CLANG_FORMAT"):
@@ -38,7 +38,7 @@ def test_every_check_is_a_hook() -> None:
 
 
 def test_no_hook_is_fetched() -> None:
-    """All are local: a commit needs no network."""
+    """All hooks are local: a commit needs no network."""
     assert set(values("repo")) == {"local"}
     assert set(values("language")) == {"system"}
     assert len(values("language")) == len(values("entry"))

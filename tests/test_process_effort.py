@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Pieces of work with a place of their own: what their children may take, and how they end."""
+"""Work at another priority: what its children may use, and how they end."""
 
 import asyncio
 import os
@@ -9,7 +9,7 @@ import pytest
 
 from process import Fault, FaultType, Priority, at_priority, run, start_lines
 
-# Nice value and policy are among its fields. As little work as can be: idle tasks may have to wait.
+# Nice value and policy are two of its fields. Minimal work, because idle tasks may have to wait.
 TELL = ("cat", "/proc/self/stat")
 
 
@@ -20,7 +20,7 @@ def said_in(text: str) -> tuple[int, int]:
 
 
 def told() -> tuple[int, int]:
-    """Nice value and policy of a child that is started here."""
+    """Nice value and policy of a child that starts here."""
     return said_in(run(TELL, timeout=60).text)
 
 
@@ -33,7 +33,7 @@ def test_what_is_done_ahead_takes_only_what_nobody_wants() -> None:
 
 
 def test_threads_and_line_children_belong_to_the_work() -> None:
-    """A thread that is begun in the work, and a child that speaks in lines, have its place."""
+    """A thread that starts in the work, and a child that prints lines, have the same priority."""
 
     async def both() -> tuple[tuple[int, int], tuple[int, int]]:
         with at_priority(Priority.AHEAD):
@@ -49,13 +49,13 @@ def test_threads_and_line_children_belong_to_the_work() -> None:
 
 
 def test_nobody_rises_above_the_parent() -> None:
-    """Urgent work of an ordinary process is ordinary: rising takes a privilege."""
+    """Urgent work of an ordinary process stays ordinary: a higher priority takes a privilege."""
     with at_priority(Priority.URGENT):
         assert told()[0] == os.getpriority(os.PRIO_PROCESS, 0)
 
 
 def test_a_missing_program_is_told_in_any_place() -> None:
-    """The program that is missing is named, and not what sets its priority."""
+    """The message names the missing program, not the program that sets its priority."""
     with at_priority(Priority.AHEAD), pytest.raises(Fault) as caught:
         run(["schedpilot-no-such-program"], timeout=60)
     assert caught.value.type is FaultType.MISSING_TOOL
@@ -63,7 +63,8 @@ def test_a_missing_program_is_told_in_any_place() -> None:
 
 
 def test_given_up_work_ends_its_children_and_starts_no_more() -> None:
-    """Children that would run for ever end, their callers hear why, and the next does not start."""
+    """Children that would run for ever end, their callers hear why, and the next one does not
+    start."""
 
     async def given_up() -> tuple[Fault, int]:
         with at_priority(Priority.AHEAD) as work:
@@ -84,7 +85,7 @@ def test_given_up_work_ends_its_children_and_starts_no_more() -> None:
 
 
 def test_a_child_that_is_late_is_noted() -> None:
-    """Whoever gave the work away can tell a slow machine from a refusal."""
+    """The caller can tell a slow machine from a refusal."""
     with at_priority(Priority.AHEAD) as work, pytest.raises(Fault) as caught:
         run(["sleep", "1000"], timeout=0.2)
     assert caught.value.type is FaultType.TIMEOUT

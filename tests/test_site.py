@@ -12,7 +12,7 @@ HOOK = (ROOT / "packaging" / "docs_site.py").read_text()
 
 
 def test_every_page_is_in_the_menu_once() -> None:
-    """A page of docs/, or one that the hook brings in, has one place there."""
+    """Each page of docs/, or from the hook, has one place in the menu."""
     listed = re.findall(r"(\S+\.md)$", MENU, re.MULTILINE)
     own = {str(page.relative_to(ROOT / "docs")) for page in ROOT.glob("docs/**/*.md")}
     brought = dict(re.findall(r'"(\S+\.md)": "(\S+\.md)"', HOOK))
@@ -35,7 +35,8 @@ def _file(percent: float, statements: int) -> dict[str, dict[str, float]]:
 
 
 def test_the_summary_names_the_least_covered_files() -> None:
-    """The ten with the smallest share, the smallest first, and no file of a few statements."""
+    """They are the ten with the smallest share, the smallest first, without files of a few
+    statements."""
     files = {
         f"part/{each:02}.py": _file(float(each), LEAST_STATEMENTS) for each in range(15, 0, -1)
     }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Waiting for what has to happen: by the event, and by limits that a slow machine puts off."""
+"""Waiting for an event, with limits that are longer on a slow machine."""
 
 import subprocess
 import threading
@@ -13,20 +13,20 @@ T = TypeVar("T")
 
 
 async def in_time(work: Awaitable[T], seconds: float) -> T:
-    """What the work comes to.
+    """The result of the work.
 
     Raises:
-        TimeoutError: it took too long, also for a machine as slow as this one.
+        TimeoutError: it took too long, even for a machine as slow as this one.
     """
     async with within(seconds):
         return await work
 
 
 def ended(child: "subprocess.Popen[Any]", seconds: float) -> int:
-    """The exit status of a child that is to end.
+    """The exit status of a child that should end.
 
     Raises:
-        subprocess.TimeoutExpired: it did not.
+        subprocess.TimeoutExpired: it did not end.
     """
     limit = Limit(seconds)
     while True:
@@ -39,7 +39,7 @@ def ended(child: "subprocess.Popen[Any]", seconds: float) -> int:
 
 
 def said(child: "subprocess.Popen[Any]", seconds: float) -> tuple[Any, Any]:
-    """What a child says to its end, as `communicate` gives it.
+    """All output of a child, in the form of `communicate`.
 
     Raises:
         subprocess.TimeoutExpired: it did not end.
@@ -64,7 +64,7 @@ def happened(event: threading.Event, seconds: float) -> bool:
 
 
 def until(found: Callable[[], T], seconds: float, *, pause_s: float = 0.1) -> T:
-    """The first answer that says something; the last one where there is none in time."""
+    """The first answer that is true; if none comes in time, the last one."""
     limit = Limit(seconds)
     while not (answer := found()) and not limit.passed():
         time.sleep(pause_s)

@@ -43,7 +43,7 @@ Pass = Callable[..., tuple[Proof, Heard]]
 
 @pytest.fixture
 def through(target: Target, tmp_path: Path) -> Pass:
-    """Passes a source through the gates; `sysfs_root` is that of a kernel without sched_ext."""
+    """Pass a source through the gates; `sysfs_root` is that of a kernel without sched_ext."""
 
     def call(
         source: Path, *, canary: bool = False, trace: Path | None = None, **settings: Any

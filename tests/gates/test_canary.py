@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The canary: when it runs, how its answer is read, and the real one in a guest."""
+"""The canary: when it runs, how its answer is read, and a real one in a guest."""
 
 import json
 import os
@@ -56,7 +56,8 @@ STALLED = {
 def test_a_machine_is_booted_where_that_is_quick_or_asked_for(
     setting: Canary, place: CanaryPlace | None, asked: bool, kvm: bool, why: str
 ) -> None:
-    """It runs by itself only with KVM, on request wherever a machine boots, and never elsewhere."""
+    """It runs by itself only with KVM. On request it runs wherever a machine boots, and never
+    elsewhere."""
     found = reason_to_skip(setting, place, asked=asked, kvm=kvm)
     assert (why in found) if why else found == ""
 
@@ -83,14 +84,15 @@ def test_what_the_guest_saw_is_judged(change: dict[str, Any], says: str) -> None
 
 
 def test_a_restart_for_hotplugs_sake_is_a_warning() -> None:
-    """The kernel asks to load it again, and the daemon would; that stops no candidate."""
+    """The kernel asks for a new load, and the daemon would do that; it stops no candidate."""
     (remark,) = judge([ATTACHED, {**TRIED, "figures": {**FIGURES, "restarts": 1}}], None)
     assert remark.severity == "warning"
     assert "ops.cpu_online" in remark.fix
 
 
 def test_a_machine_that_dies_under_it_is_its_fault_and_one_that_never_was_is_not() -> None:
-    """The end of the machine counts against an enabled candidate; before that, against the lab."""
+    """If the machine ends, this counts against an enabled candidate; before that, against the
+    lab."""
     dead = Fault(FaultType.LAB, "the lab's kernel panicked", why="hung", details=("RIP: x",))
     first, second = judge([ATTACHED], dead)
     assert (first.severity, second.message) == ("error", "RIP: x")
@@ -102,7 +104,7 @@ def test_a_machine_that_dies_under_it_is_its_fault_and_one_that_never_was_is_not
 
 @pytest.mark.parametrize("when", ["tried", "failed"])
 def test_a_stall_that_names_no_cpu_is_the_machines_and_not_its_fault(when: str) -> None:
-    """Since 7.0 the kernel ejects whichever scheduler runs then."""
+    """Since 7.0 the kernel then ejects whichever scheduler runs."""
     stall = {"kind": 1024, "reason": "runtime error", "message": "RCU CPU stall on CPUs ()"}
     lines = [ATTACHED, {**TRIED, "ended": {"event": "exited", **stall}}]
     if when == "failed":
@@ -114,7 +116,8 @@ def test_a_stall_that_names_no_cpu_is_the_machines_and_not_its_fault(when: str) 
 
 
 def test_what_the_guests_kernel_does_not_take_is_told_in_its_words() -> None:
-    """The runner's explanation is the cause and the remedy, the end of the log the material."""
+    """The runner's explanation is the cause and the remedy, and the end of the log is the
+    material."""
     failed = {
         "event": "failed",
         "message": "load failed",
@@ -132,11 +135,11 @@ def test_what_the_guests_kernel_does_not_take_is_told_in_its_words() -> None:
 
 @pytest.mark.vm
 def test_a_bad_one_is_thrown_out_by_the_guests_kernel(target: Target, tmp_path: Path) -> None:
-    """One that loses its tasks after a while meets a real kernel, and the answer says so; the
-    second time the answer is remembered."""
+    """A scheduler that loses its tasks after a while runs on a real kernel, and the answer says so;
+    the second time the answer is remembered."""
     built = target.build(ROOT / "tests/bpf/schedulers/stall.bpf.c", tmp_path).require()
     words = [sys.executable, "-m", "lab", "canary", f"--object={built}", "--seconds=10"]
-    # Another time of good behaviour each time: what was tried before is not tried again.
+    # The time of good behaviour is new each time, because a known candidate is not tried again.
     words += ["--set", f"good_ns={300_000_000 + int.from_bytes(os.urandom(3), 'big')}"]
     first, again = (
         json.loads(run(words, timeout=400, env=dict(os.environ)).stdout) for _ in range(2)

@@ -18,7 +18,7 @@ from tests.target import Target
 
 FIFO = ROOT / "scheduler_library" / "schedulers" / "fifo" / "fifo.bpf.c"
 BAD = ROOT / "tests" / "bpf" / "schedulers"
-# Compiles, and loses every second task.
+# It compiles, and loses every second task.
 LOSER = """\
 #include <scx/common.bpf.h>
 
@@ -42,8 +42,8 @@ def of(gate: Gate, results: tuple[GateResult, ...]) -> GateResult:
 
 
 def test_a_sound_scheduler_passes_all_that_needs_no_kernel(through: Pass) -> None:
-    """Static, build and simulation pass, with figures; the verifier is said not to have been
-    asked, and so the candidate is not proven."""
+    """Static, build and simulation pass, with figures. The verifier did not run, and the answer
+    says so: the candidate is not proven."""
     proof, heard = through(FIFO)
     assert [each.gate for each in proof.results] == [
         Gate.STATIC,
@@ -65,7 +65,8 @@ def test_a_sound_scheduler_passes_all_that_needs_no_kernel(through: Pass) -> Non
 def test_the_simulation_tells_how_far_it_is_and_is_remembered(
     through: Pass, tmp_path: Path
 ) -> None:
-    """Each scenario is told once it is over; the same again has the same answer, at once."""
+    """Each scenario is reported when it is over; the same request again has the same answer, at
+    once."""
     source = tmp_path / "told.bpf.c"
     source.write_text(FIFO.read_text() + "/* nobody has asked for this one */\n")
     first, heard = through(source)
@@ -79,7 +80,8 @@ def test_the_simulation_tells_how_far_it_is_and_is_remembered(
 
 
 def test_one_that_loses_tasks_is_stopped_by_the_simulator(through: Pass, tmp_path: Path) -> None:
-    """What compiles and is no use fails there, with the scenario, the cause, and a remedy."""
+    """A scheduler that compiles and does not work fails there, with the scenario, the cause and a
+    remedy."""
     source = tmp_path / "loser.bpf.c"
     source.write_text(LOSER)
     proof, _ = through(source)
@@ -94,7 +96,7 @@ def test_one_that_loses_tasks_is_stopped_by_the_simulator(through: Pass, tmp_pat
 
 
 def test_after_a_gate_that_fails_none_is_begun(through: Pass) -> None:
-    """What does not compile is neither simulated nor shown to the verifier."""
+    """A source that does not compile is neither simulated nor shown to the verifier."""
     proof, heard = through(BAD / "broken.bpf.c")
     assert proof.stopped_by is not None
     assert proof.stopped_by.gate in (Gate.STATIC, Gate.BUILD)
@@ -104,7 +106,7 @@ def test_after_a_gate_that_fails_none_is_begun(through: Pass) -> None:
 
 
 def test_a_gate_that_is_switched_off_says_so(through: Pass) -> None:
-    """The simulation is left out by the operator's word, and that is no failure."""
+    """The operator left the simulation out, and that is no failure."""
     proof, heard = through(FIFO, simulate=False)
     simulated = of(Gate.SIMULATE, proof.results)
     assert simulated.passed
@@ -114,7 +116,7 @@ def test_a_gate_that_is_switched_off_says_so(through: Pass) -> None:
 
 @pytest.mark.parametrize("types", ["", "/nowhere/vmlinux.btf"])
 def test_without_types_nothing_is_built_and_that_is_said(types: str, tmp_path: Path) -> None:
-    """On a kernel without sched_ext and without another's types only the static check is made."""
+    """On a kernel without sched_ext, and without another's types, only the static check runs."""
     if not types and sysfs.read().supported:
         pytest.skip("this kernel has sched_ext")
     gates = Gates(
@@ -129,7 +131,8 @@ def test_without_types_nothing_is_built_and_that_is_said(types: str, tmp_path: P
 def test_a_simulation_that_is_called_off_leaves_nothing(
     target: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whom the verifier refuses is not simulated on: the child ends with its files."""
+    """If the verifier refuses a candidate, its simulation stops, and the child's files are
+    removed."""
     source = tmp_path / "off.bpf.c"
     source.write_text(FIFO.read_text() + "/* called off */\n")
     object = target.build(source, tmp_path).require()

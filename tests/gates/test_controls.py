@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The gate `controls` in its place among the others, and as a program of its own."""
+"""The gate `controls` among the others, and as a separate program."""
 
 import asyncio
 import json
@@ -24,7 +24,7 @@ QUOTA = ControlsInUse(2, (GroupControls("/system.slice/shop.service", quota=Quot
 
 @pytest.fixture
 def sysfs(tmp_path: Path) -> Path:
-    """A kernel with sched_ext, in which nothing is loaded."""
+    """A kernel with sched_ext and no loaded scheduler."""
     root = tmp_path / "sched_ext"
     root.mkdir()
     (root / "state").write_text("disabled\n")
@@ -32,7 +32,7 @@ def sysfs(tmp_path: Path) -> Path:
 
 
 class Machine:
-    """A machine whose cgroups a test may change."""
+    """A machine with cgroups that a test may change."""
 
     def __init__(self, sysfs: Path, in_use: ControlsInUse, **settings: object) -> None:
         self.in_use = in_use
@@ -57,7 +57,8 @@ def through(machine: Machine, target: Target, sysfs: Path) -> tuple[Proof, Heard
 
 
 def test_a_scheduler_that_ignores_a_quota_goes_no_further(target: Target, sysfs: Path) -> None:
-    """It is built, told who has a quota, and neither simulated nor shown to the kernel."""
+    """It is built. The answer names the groups with a quota, and it is neither simulated nor shown
+    to the kernel."""
     proof, heard = through(Machine(sysfs, QUOTA), target, sysfs)
     assert [each.gate for each in proof.results] == [Gate.STATIC, Gate.BUILD, Gate.CONTROLS]
     stopped = proof.stopped_by
@@ -70,7 +71,7 @@ def test_a_scheduler_that_ignores_a_quota_goes_no_further(target: Target, sysfs:
 
 
 def test_the_gate_answers_for_this_moment(target: Target, sysfs: Path, tmp_path: Path) -> None:
-    """A proven candidate is judged anew before it is used, as units come and go."""
+    """A proven candidate is judged again before it is used, because units come and go."""
     machine = Machine(sysfs, ControlsInUse())
     object = target.build(FIFO, tmp_path).require()
 
@@ -101,7 +102,7 @@ def test_the_gate_answers_for_this_moment(target: Target, sysfs: Path, tmp_path:
 
 
 def test_a_program_declares_what_its_options_switch_on(tmp_path: Path) -> None:
-    """What has a switch for quotas ignores them unless it is set."""
+    """If a program has a switch for quotas, it ignores them unless the switch is set."""
     program = tmp_path / "scx_lavd"
     assert of_program(program, ["enable-cpu-bw"], {}).switched_off == {
         ResourceControl.MAX: "enable-cpu-bw"
@@ -114,7 +115,7 @@ def test_a_program_declares_what_its_options_switch_on(tmp_path: Path) -> None:
 def test_it_is_a_program_too(
     target: Target, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """One line of JSON; a broken configuration allows nothing and is told."""
+    """It prints one line of JSON; a broken configuration allows nothing and is reported."""
     object = target.build(FIFO, tmp_path).require()
     broken = tmp_path / "schedpilot.toml"
     broken.write_text('[gates]\nallow_ignoring = ["cpu.maximum"]\n')

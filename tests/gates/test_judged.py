@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the gate `simulate` predicts of a recorded workload, and by what."""
+"""The prediction of the gate `simulate` for a recorded workload, and its criteria."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -34,8 +34,8 @@ def ask(target: Target, tmp_path: Path) -> Ask:
 
 
 def test_the_workload_in_question_is_judged_by_its_objective(ask: Ask) -> None:
-    """The gain is by what is asked for, and a note says what becomes of each part; who is guarded
-    is told by name. It is remembered, and for another question it is another answer."""
+    """The gain is that of the request's objective, a note reports each part, and guards are
+    reported by name. The answer is remembered; another question has another answer."""
     stress = ask(None, trace=None)
     wanted = JudgedBy(
         "comm:pong", "response p99 < 5ms", (("comm:burn*", "cpu not worse than 50%"),)
@@ -46,7 +46,7 @@ def test_the_workload_in_question_is_judged_by_its_objective(ask: Ask) -> None:
     assert found.figures["gain_delay_p99_percent"]
     (note,) = (each.message for each in found.messages if each.severity == "note")
     assert "'pong', judged by `response p99; completions not worse than 2%`: response p99 x" in note
-    # The stress set was not run again, and what it said still stands.
+    # The stress set did not run again, and its result still holds.
     assert found.figures["of"] == stress.figures["of"] + 1
     assert found.figures["score"] == stress.figures["score"]
     assert ask(wanted).reused
@@ -54,7 +54,7 @@ def test_the_workload_in_question_is_judged_by_its_objective(ask: Ask) -> None:
 
 
 def test_what_cannot_be_predicted_is_no_fault_of_the_candidate(ask: Ask) -> None:
-    """A number of the application's own is noted, and the rest is judged by its kind."""
+    """A number of the application's own is noted, and the rest is judged by the workload's kind."""
     found = ask(JudgedBy("comm:pong", "measurement frames higher"))
     assert found.passed
     assert any("application's own number" in each.message for each in found.messages)
@@ -62,7 +62,7 @@ def test_what_cannot_be_predicted_is_no_fault_of_the_candidate(ask: Ask) -> None
 
 
 def test_of_a_workload_that_was_not_recorded_nothing_is_predicted(ask: Ask) -> None:
-    """What becomes of others is no answer for it."""
+    """Figures of other workloads are no answer for it."""
     found = ask(JudgedBy("comm:nobody", "response p99"))
     assert found.passed
     assert "gain_objective_percent" not in found.figures

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What is said of the C that came from a policy stands at its place in the policy."""
+"""A message about the C of a policy has its place in the policy."""
 
 from daemon.api.models import Gate, GateMessage, GateResult
 from daemon.api.origin import in_policy
@@ -18,12 +18,12 @@ def test_a_message_about_a_c_block_is_moved() -> None:
 
 
 def test_a_message_without_a_column_is_at_the_beginning() -> None:
-    """Who knows the line only is led to where that line begins."""
+    """If only the line is known, the place is the beginning of that line."""
     assert said(file="policy-1.bpf.c", line=7).column == 12
 
 
 def test_other_messages_stay_where_they_are() -> None:
-    """What is said of another line, or of a header, keeps its place."""
+    """A message about another line, or about a header, keeps its place."""
     for file, line in (("policy-1.bpf.c", 8), ("scx/common.bpf.h", 7)):
         found = said(file=file, line=line, column=5)
         assert (found.file, found.line, found.column) == (file, line, 5)

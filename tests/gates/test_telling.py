@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What is told of the gates: events as they answer, and one sentence on what stands in the way."""
+"""Reports about the gates: events as they answer, and one sentence about what is missing."""
 
 import pytest
 
@@ -25,7 +25,8 @@ def told() -> tuple[GateEvents, list[Event]]:
 
 
 def test_each_answer_is_one_event_with_its_figures(told: tuple[GateEvents, list[Event]]) -> None:
-    """Passed, failed with the first error and its cause, and not run with the reason."""
+    """The events are passed, failed with the first error and its cause, and not run with the
+    reason."""
     telling, events = told
     telling.started(Gate.BUILD)
     for result in (PASSED, FAILED, UNASKED, LEFT_OUT):
@@ -44,7 +45,7 @@ def test_each_answer_is_one_event_with_its_figures(told: tuple[GateEvents, list[
 
 
 def test_progress_is_told_now_and_then(told: tuple[GateEvents, list[Event]]) -> None:
-    """Of a burst of steps the first is told: the journal keeps every event."""
+    """Of a burst of steps only the first is reported, because the journal keeps every event."""
     telling, events = told
     for done in range(1, 17):
         telling.progress(Gate.SIMULATE, f"scenario {done}", done, 16)
@@ -64,7 +65,7 @@ def test_progress_is_told_now_and_then(told: tuple[GateEvents, list[Event]]) -> 
 def test_what_is_not_proven_says_which_gate_is_to_blame(
     results: tuple[GateResult, ...], words: tuple[str, ...]
 ) -> None:
-    """A refusal goes before a gate that was not run; neither may be loaded."""
+    """A refusal comes before a gate that did not run; neither candidate may be loaded."""
     candidate = Candidate("c-1", "mine", EntryKind.BPF, {}, proof=Proof(results))
     with pytest.raises(Fault) as caught:
         candidate.loadable()
@@ -74,7 +75,7 @@ def test_what_is_not_proven_says_which_gate_is_to_blame(
 
 
 def test_a_gate_that_may_be_left_out_stands_in_nobodys_way() -> None:
-    """A canary that no machine boots for leaves a candidate proven."""
+    """If no machine boots for a canary, the candidate is proven all the same."""
     proof = Proof((PASSED, LEFT_OUT))
     assert proof.proven
     assert stopped_reason(proof) == ""

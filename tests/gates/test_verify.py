@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The verifier's word is kept by kernel, object and parameters; the verifier here is pretended."""
+"""The verifier's answer is stored by kernel, object and parameters; the verifier here is fake."""
 
 import asyncio
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ from process import Fault, FaultType, Priority, at_priority
 
 @dataclass
 class Kernel:
-    """A kernel with sched_ext, whose verifier refuses what it is told to, and counts."""
+    """A kernel with sched_ext, whose verifier refuses the given objects, and counts."""
 
     folder: Path
     refuses: bool = False
@@ -51,13 +51,13 @@ class Kernel:
 
 @pytest.fixture
 def kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Kernel:
-    # No kernel's types need be here.
+    # No kernel's types are needed here.
     monkeypatch.setattr(verifier, "btf_digest", lambda btf: "the types")
     return Kernel(tmp_path)
 
 
 def test_the_same_is_asked_once(kernel: Kernel) -> None:
-    """The second answer is the first, says so, and brings the name of the ops."""
+    """The second answer is the first one, says so, and has the name of the ops."""
     first, ops = kernel.gate(slice_us=1)
     again, known = kernel.gate(slice_us=1)
     assert kernel.asked == 1
@@ -69,7 +69,7 @@ def test_the_same_is_asked_once(kernel: Kernel) -> None:
 def test_another_object_parameter_or_kernel_is_asked_anew(
     kernel: Kernel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nothing that decides is left out of the question."""
+    """The question includes everything that decides the answer."""
     kernel.gate(slice_us=1)
     kernel.gate(slice_us=2)
     assert kernel.asked == 2
@@ -82,7 +82,7 @@ def test_another_object_parameter_or_kernel_is_asked_anew(
 
 
 def test_a_refusal_is_not_kept(kernel: Kernel) -> None:
-    """It may have been this moment's; the next time the kernel is asked again."""
+    """The reason may have been temporary, so the next request asks the kernel again."""
     kernel.refuses = True
     refused, _ = kernel.gate()
     assert not refused.passed
@@ -94,7 +94,7 @@ def test_a_refusal_is_not_kept(kernel: Kernel) -> None:
 
 
 def test_work_that_was_given_up_asks_no_verifier(kernel: Kernel) -> None:
-    """What is remembered is told even then, and nothing else is begun."""
+    """A remembered answer is still given, and nothing else begins."""
     with at_priority(Priority.AHEAD) as work:
         work.give_up()
         with pytest.raises(Fault) as caught:
