@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Which callbacks a scheduler has is read from its object, and from a program that carries one."""
+"""A scheduler's callbacks are read from its object, or from a program that contains one."""
 
 from pathlib import Path
 
@@ -26,12 +26,12 @@ def built(target: Target, tmp_path: Path) -> Path:
 
 
 def test_the_callbacks_of_an_object_are_those_that_it_sets(built: Path) -> None:
-    """Callbacks are found, and members that are values are not among them."""
+    """Callbacks are found; members with values are not among them."""
     assert read_object_callbacks(built) == SET
 
 
 def test_a_program_has_those_of_the_object_in_it(built: Path, tmp_path: Path) -> None:
-    """An installed scheduler carries its object, anywhere among its other bytes."""
+    """An installed scheduler contains its object, anywhere among its other bytes."""
     program = tmp_path / "scx_deaf"
     program.write_bytes(b"\x7fELF\x02\x01\x01" + b"x" * 4093 + built.read_bytes() + b"y" * 999)
     assert read_program_callbacks(program) == SET
@@ -40,7 +40,7 @@ def test_a_program_has_those_of_the_object_in_it(built: Path, tmp_path: Path) ->
 def test_a_program_with_two_schedulers_has_what_both_set(
     built: Path, target: Target, tmp_path: Path
 ) -> None:
-    """Which of them it loads is not known, so only what holds for both is said."""
+    """It is unknown which one it loads, so only callbacks of both count."""
     plain = DEAF.read_text().replace(".cgroup_set_weight = (void *)deaf_set_weight,", "")
     other = target.build(plain, tmp_path / "b", name="other.bpf.c").require()
     both = built.read_bytes() + other.read_bytes()
@@ -48,7 +48,7 @@ def test_a_program_with_two_schedulers_has_what_both_set(
 
 
 def test_what_is_no_scheduler_is_unknown(tmp_path: Path) -> None:
-    """Neither a missing file nor one of other bytes is a scheduler without callbacks."""
+    """A missing file and a file with other bytes are not schedulers without callbacks."""
     assert read_object_callbacks(tmp_path / "none.o") is None
     assert read_program_callbacks(tmp_path / "none") is None
     assert object_callbacks(b"\x7fELF\x02\x01\x01" + bytes(200)) is None
@@ -57,7 +57,7 @@ def test_what_is_no_scheduler_is_unknown(tmp_path: Path) -> None:
 
 
 def test_a_damaged_object_is_unknown_and_never_a_crash(built: Path) -> None:
-    """Wherever it is cut off, and whatever byte of its headers is another."""
+    """This holds wherever the file ends, and whichever byte of its headers differs."""
     whole = built.read_bytes()
     for end in range(0, len(whole), max(1, len(whole) // 200)):
         assert object_callbacks(whole[:end]) is None
@@ -70,7 +70,7 @@ def test_a_damaged_object_is_unknown_and_never_a_crash(built: Path) -> None:
 
 
 def test_the_kernel_says_which_callbacks_it_knows(target: Target, tmp_path: Path) -> None:
-    """From its BTF; a file that is none is unknown."""
+    """The list comes from its BTF; for a file that is not BTF it is unknown."""
     known = read_kernel_callbacks(target.btf)
     assert known is not None
     assert {"enqueue", "cgroup_init", "cgroup_set_weight"} <= known

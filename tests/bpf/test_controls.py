@@ -33,7 +33,7 @@ def group(mount: Path, path: str, below: str = "", **files: str) -> Path:
 
 
 def usual(mount: Path, path: str, below: str = "", **files: str) -> Path:
-    """A group with the CPU controller, everything at its default but these."""
+    """A group with the CPU controller, and only these settings changed from the defaults."""
     dotted: Mapping[str, str] = {name.replace(".", "_"): text for name, text in USUAL.items()}
     return group(mount, path, below, **{**dotted, **files})
 
@@ -48,14 +48,14 @@ def mount(tmp_path: Path) -> Path:
 
 
 def test_nothing_is_used_where_all_is_at_its_default(mount: Path) -> None:
-    """Groups with the controller are counted: equal weights divide the CPUs, too."""
+    """Groups with the controller are counted, because equal weights divide the CPUs, too."""
     found = read_controls(mount)
     assert found == ControlsInUse(groups=2)
     assert found.used == ()
 
 
 def test_each_control_is_found_with_its_value(mount: Path) -> None:
-    """Weight, idle and quota with its burst; a cpuset is told, and is none of them."""
+    """Weight, idle and quota with its burst are found; a cpuset is reported but is none of them."""
     usual(mount, "/system.slice/shop.service", cpu_max="20000 100000\n", cpu_max_burst="5000\n")
     usual(mount, "/system.slice/big.service", cpu_weight="900\n")
     # An idle group shows the weight 0.
@@ -74,13 +74,13 @@ def test_each_control_is_found_with_its_value(mount: Path) -> None:
 
 
 def test_below_a_group_without_the_controller_nothing_is_read(mount: Path) -> None:
-    """Files of controllers that are not enabled there are not the kernel's."""
+    """Files of controllers that are not enabled there do not belong to the kernel."""
     usual(mount, "/user.slice/app.scope", cpu_weight="900\n")
     assert read_controls(mount).used == ()
 
 
 def test_a_container_has_the_limits_of_its_root(tmp_path: Path) -> None:
-    """There the root is a group of the host's, with files of its own."""
+    """Its root is a group of the host, with its own files."""
     usual(tmp_path, "/", cpu_max="150000 100000\n")
     (quota,) = read_controls(tmp_path).of(ResourceControl.MAX)
     assert quota.quota is not None
@@ -89,7 +89,7 @@ def test_a_container_has_the_limits_of_its_root(tmp_path: Path) -> None:
 
 
 def test_a_huge_tree_is_read_in_part_and_that_is_said(mount: Path) -> None:
-    """Only so many groups are read, those near the root first."""
+    """Only a bounded number of groups is read, those near the root first."""
     for number in range(40):
         usual(mount, f"/system.slice/s{number}.service")
     found = read_controls(mount, most=10)
@@ -99,14 +99,15 @@ def test_a_huge_tree_is_read_in_part_and_that_is_said(mount: Path) -> None:
 
 
 def test_groups_that_go_meanwhile_are_left_out(mount: Path) -> None:
-    """A group without files is one that was removed after its name was read."""
+    """A group without files was removed after its name was read."""
     (mount / "system.slice" / "gone.service").mkdir()
     (mount / "system.slice" / "link").symlink_to("/")
     assert read_controls(mount).used == ()
 
 
 def test_names_are_hostile(mount: Path) -> None:
-    """A name may contain anything but a slash; it is shown without what moves a cursor."""
+    """A name may contain anything except a slash; it is shown without characters that move a
+    cursor."""
     usual(mount, "/system.slice/\x1b[2J.service", cpu_weight="50\n")
     folder = bytes(mount) + b"/system.slice/\xff" + b"x" * 200
     Path(folder.decode("utf-8", "surrogateescape")).mkdir()
@@ -119,7 +120,7 @@ def test_names_are_hostile(mount: Path) -> None:
 
 
 def test_units_are_said_in_their_own_words() -> None:
-    """Units have a directive of systemd, other groups a file; not all are listed."""
+    """Units have a directive of systemd, other groups have a file; not all are listed."""
     units = [GroupControls(f"/system.slice/{name}.service") for name in "abcde"]
     said = usage_words(ResourceControl.MAX, units[:2])
     assert said == "2 units here have CPUQuota= (a.service, b.service)"
@@ -132,7 +133,7 @@ def test_units_are_said_in_their_own_words() -> None:
 
 
 def test_without_the_second_version_that_is_said(tmp_path: Path) -> None:
-    """A machine whose controllers are elsewhere is not one that uses nothing."""
+    """If a machine's controllers are elsewhere, this does not mean that it uses nothing."""
     first = tmp_path / "cpu"
     first.mkdir()
     (tmp_path / "cgroup.controllers").write_text("memory pids\n")
@@ -157,12 +158,12 @@ def test_without_the_second_version_that_is_said(tmp_path: Path) -> None:
     ],
 )
 def test_quotas_are_parsed(maximum: bytes, burst: bytes, quota: Quota | None) -> None:
-    """Whatever is no quota is none."""
+    """A text that is no quota gives none."""
     assert parse_quota(maximum, burst) == quota
 
 
 def test_weights_and_usage_are_parsed() -> None:
-    """The default weight is none, and usage is found among the other lines."""
+    """The default weight counts as none, and usage is found among the other lines."""
     assert [parse_weight(each) for each in (b"100\n", b"0\n", b"1\n", b"x", b"")] == [
         None,
         None,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Holding an installed scheduler, against a pretended kernel: who came, who left, and when."""
+"""Holding an installed scheduler on a fake kernel: who loaded it, who left, and when."""
 
 import asyncio
 import shlex
@@ -33,7 +33,7 @@ LINK = "pos:\t0\nflags:\t02000000\nlink_type:\tstruct_ops\nlink_id:\t7\nmap_id:\
 
 @dataclass
 class Kernel:
-    """A pretended `/sys/kernel/sched_ext`, and a `/proc` with what processes hold.
+    """A fake `/sys/kernel/sched_ext`, and a `/proc` with the objects that processes hold.
 
     `steps` happen one at a time, each just before the kernel's state is read.
     """
@@ -53,7 +53,7 @@ class Kernel:
         (self.root / "root").mkdir(parents=True, exist_ok=True)
         self.proc.mkdir(exist_ok=True)
         for name, value in (("root/ops", ops), ("enable_seq", seq), ("state", state)):
-            # In one act: the program reads it, too.
+            # In one operation, because the program reads it, too.
             draft = self.folder / "draft"
             draft.write_text(f"{value}\n")
             draft.replace(self.root / name)
@@ -62,8 +62,8 @@ class Kernel:
         return lambda: self.set(state, ops, seq)
 
     def program(self, body: str, name: str = "scx_flash") -> Loadable:
-        """A scheduler's program. `holds` stands for what it holds a scheduler by; it leaves the
-        kernel's state at its start in `seen`."""
+        """A scheduler's program. `holds` stands for the object that keeps the scheduler loaded; the
+        program writes the kernel's state at its start to `seen`."""
         path = self.folder / name
         fdinfo = f"{shlex.quote(str(self.proc))}/$$/fdinfo"
         path.write_text(
@@ -103,7 +103,7 @@ def run(work: Coroutine[Any, Any, Result]) -> Result:
 def held(
     kernel: Kernel, what: Loadable, then: Callable[[Attachment], Coroutine[Any, Any, Result]]
 ) -> Result:
-    """Load it, do something with it, and take it out."""
+    """Load it, do something with it, and unload it."""
 
     async def work() -> Result:
         scheduler = await hold(what, lease_s=10, sysfs_root=kernel.root, proc=kernel.proc)
@@ -138,38 +138,38 @@ BEFORE = KernelState(state="disabled", enable_seq=4)
     [
         (KernelState("disabled", "", enable_seq=4), False, Confirmation.NOT_YET),
         (KernelState("enabling", OPS, enable_seq=4), True, Confirmation.NOT_YET),
-        # The one before, which is still told of while it leaves.
+        # The previous one, whose name is still shown while it leaves.
         (KernelState("disabling", "lavd", enable_seq=4), False, Confirmation.NOT_YET),
         (KernelState("enabled", "lavd", enable_seq=4), False, Confirmation.NOT_YET),
         (KernelState("enabled", OPS, enable_seq=4), True, Confirmation.NOT_YET),
-        # Another that came in between.
+        # Another one that came in between.
         (KernelState("enabled", "lavd", enable_seq=5), False, Confirmation.ANOTHER),
         (KernelState("enabled", "lavd", enable_seq=5), True, Confirmation.ANOTHER),
-        # The same scheduler, of somebody else.
+        # The same scheduler, loaded by somebody else.
         (KernelState("enabled", OPS, enable_seq=5), False, Confirmation.ANOTHER),
         (KernelState("enabled", OPS, enable_seq=5), True, Confirmation.OURS),
         (KernelState("enabled", "flash", enable_seq=5), True, Confirmation.OURS),
         (KernelState("enabled", OPS, enable_seq=6), True, Confirmation.OURS),
-        # Where nobody may look at what a process holds, the name has to do.
+        # If nobody may see what a process holds, the name decides.
         (KernelState("enabled", OPS, enable_seq=5), None, Confirmation.OURS),
-        # It left and something else came.
+        # It left and another one came.
         (KernelState("enabled", "", enable_seq=5), True, Confirmation.ANOTHER),
     ],
 )
 def test_only_ours_confirms_it(now: KernelState, holds: bool | None, word: Confirmation) -> None:
-    """Of all that the kernel may say, only our own scheduler, newly enabled, counts."""
+    """Only our own scheduler counts, and only if it was newly enabled."""
     assert judge(BEFORE, now, "scx_flash", holds) is word
 
 
 def test_a_program_with_a_name_of_its_own_is_known_by_what_it_holds() -> None:
-    """Where the program's name says nothing of the scheduler's, what it holds decides."""
+    """If the program's name does not show the scheduler's, the object that it holds decides."""
     now = KernelState("enabled", "mine", enable_seq=5)
     assert judge(BEFORE, now, "my-program", holds=False) is Confirmation.NOT_YET
     assert judge(BEFORE, now, "my-program", holds=True) is Confirmation.OURS
 
 
 def test_who_holds_a_scheduler_is_seen(tmp_path: Path) -> None:
-    """A BPF link of the right type counts, also where a child of the program has it."""
+    """A BPF link of the right type counts, even if a child of the program has it."""
     for pid, session, info in ((7, 7, "pos:\t0\n"), (8, 7, LINK), (9, 9, LINK), (5, 5, "x")):
         folder = tmp_path / str(pid) / "fdinfo"
         folder.mkdir(parents=True)
@@ -178,7 +178,7 @@ def test_who_holds_a_scheduler_is_seen(tmp_path: Path) -> None:
     assert holds_scheduler(7, tmp_path) is True
     assert holds_scheduler(9, tmp_path) is True
     assert holds_scheduler(5, tmp_path) is False
-    # One that has ended holds nothing.
+    # A process that has ended holds nothing.
     assert holds_scheduler(6, tmp_path) is False
 
 
@@ -186,14 +186,14 @@ def test_who_holds_a_scheduler_is_seen(tmp_path: Path) -> None:
 
 
 def test_it_is_confirmed_under_its_own_name(kernel: Kernel) -> None:
-    """A scheduler that comes into an empty kernel is held, under the name the kernel shows."""
+    """A scheduler in an empty kernel is held under the name that the kernel shows."""
     what = kernel.program("holds; exec sleep 600")
     kernel.steps = [lambda: None, kernel.to("enabling", OPS), kernel.to("enabled", OPS, 2)]
     assert held(kernel, what, name_of) == OPS
 
 
 def test_one_that_is_leaving_is_waited_for(kernel: Kernel) -> None:
-    """The program is started only when the scheduler before it has left the kernel altogether."""
+    """The program starts only when the previous scheduler has left the kernel completely."""
     kernel.set("disabling", "lavd", 3)
     what = kernel.program("holds; exec sleep 600")
     wait = kernel.to("disabling", "lavd", 3)
@@ -203,7 +203,7 @@ def test_one_that_is_leaving_is_waited_for(kernel: Kernel) -> None:
 
 
 def test_another_that_is_still_leaving_confirms_nothing(kernel: Kernel) -> None:
-    """A count that went up before the one before was gone does not count for the next one."""
+    """If the count rose before the previous one was gone, that does not count for the next one."""
     kernel.set("disabling", "lavd", 3)
     what = kernel.program("exit 1")
     kernel.steps = [kernel.to("disabling", "lavd", 4), kernel.to("disabled", "", 4)]
@@ -211,7 +211,7 @@ def test_another_that_is_still_leaving_confirms_nothing(kernel: Kernel) -> None:
 
 
 def test_one_that_stays_is_left_alone(kernel: Kernel) -> None:
-    """A scheduler that somebody else loaded is named, and the program is never started."""
+    """The fault names a scheduler that somebody else loaded, and the program never starts."""
     kernel.set("enabling", "lavd_1.1.4", 1)
     kernel.steps = [lambda: None, kernel.to("enabled", "lavd_1.1.4", 2)]
     fault = refused(kernel, kernel.program("holds; exec sleep 600"))
@@ -223,7 +223,7 @@ def test_one_that_stays_is_left_alone(kernel: Kernel) -> None:
 def test_one_that_never_leaves_is_not_waited_for_for_ever(
     kernel: Kernel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A scheduler that hangs on its way out ends in a fault with its name."""
+    """If a scheduler hangs while it leaves, the fault has its name."""
     monkeypatch.setattr(confirmation, "SETTLE_S", Fixed(0.05))
     kernel.set("disabling", "lavd", 3)
     fault = refused(kernel, kernel.program("exec sleep 600"))
@@ -233,7 +233,7 @@ def test_one_that_never_leaves_is_not_waited_for_for_ever(
 
 
 def test_our_own_wait_too(kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nor is a scheduler of ours given to the kernel before the one before it has left."""
+    """A scheduler of ours goes to the kernel only when the previous one has left."""
     states: list[str] = []
 
     async def start(*_: object, **__: object) -> Runner:
@@ -251,7 +251,8 @@ def test_our_own_wait_too(kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_another_that_comes_meanwhile_is_named(kernel: Kernel) -> None:
-    """Where somebody else was quicker, the fault says who, and does not take it for ours."""
+    """If somebody else was faster, the fault says who, and their scheduler is not taken for
+    ours."""
     what = kernel.program(
         "while [ ! -e " + str(kernel.folder / "go") + " ]; do sleep 0.01; done; exit 1"
     )
@@ -268,7 +269,7 @@ def test_another_that_comes_meanwhile_is_named(kernel: Kernel) -> None:
 def test_the_same_scheduler_of_somebody_else_is_not_ours(
     kernel: Kernel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A second scx_flash, started by hand at the same moment, is not confirmed as ours."""
+    """A second scx_flash that somebody starts at the same moment is not confirmed as ours."""
     monkeypatch.setattr(attachment, "EXTERNAL_START_S", Fixed(0.5))
     fdinfo = f"{kernel.proc}/$$/fdinfo"
     what = kernel.program(f"mkdir -p {fdinfo}; echo 'pos:\t0' > {fdinfo}/1; exec sleep 600")
@@ -279,7 +280,8 @@ def test_the_same_scheduler_of_somebody_else_is_not_ours(
 
 
 def test_one_that_is_thrown_out_on_its_way_in_is_told(kernel: Kernel) -> None:
-    """What the kernel ejects while it is being enabled was never held, and the kernel says why."""
+    """A scheduler that the kernel ejects while it enables it was never held; the fault has the
+    kernel's reason."""
     what = kernel.program(
         "holds; echo 'EXIT: runnable task stall (a[1] failed to run)' >&2; exit 0"
     )
@@ -295,7 +297,7 @@ def test_one_that_is_thrown_out_on_its_way_in_is_told(kernel: Kernel) -> None:
 
 
 def test_one_that_never_comes_is_ended(kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A program that does nothing is ended after its time, with its last words in the fault."""
+    """A program that does nothing ends after its time, and the fault has its last words."""
     monkeypatch.setattr(attachment, "EXTERNAL_START_S", Fixed(0.5))
     pid = kernel.folder / "pid"
     fault = refused(kernel, kernel.program(f"echo $$ > {pid}; echo 'thinking' >&2; exec sleep 600"))
@@ -309,7 +311,7 @@ def test_one_that_never_comes_is_ended(kernel: Kernel, monkeypatch: pytest.Monke
 
 
 def test_the_last_words_are_the_cause(kernel: Kernel) -> None:
-    """A program that ends has its own words, what they mean, and a remedy in the fault."""
+    """If a program ends, the fault has its words, their meaning and a remedy."""
     body = """cat >&2 <<'END'
 17:36:35 [INFO] scx_flash 1.1.4 x86_64-unknown-linux-gnu SMT off
 Error: sched_ext_ops.dump() missing, kernel too old?
@@ -327,14 +329,14 @@ exit 1"""
 
 
 def test_what_goes_to_standard_output_counts_too(kernel: Kernel) -> None:
-    """Some write their errors there."""
+    """Some programs write their errors there."""
     fault = refused(kernel, kernel.program("echo 'Error: No layer spec'; exit 1", "scx_layered"))
     assert fault.type is FaultType.BAD_PARAMETER
     assert "layers" in fault.hint
 
 
 def test_a_flood_of_words_is_cut(kernel: Kernel) -> None:
-    """However much a program says, the fault stays short and harmless."""
+    """However much a program prints, the fault stays short and harmless."""
     fault = refused(
         kernel, kernel.program("yes \"$(printf 'a\\033[31m%1000s')\" | head -n 5000 >&2; exit 3")
     )
@@ -357,7 +359,7 @@ def test_a_flood_of_words_is_cut(kernel: Kernel) -> None:
 def test_not_to_start_is_no_reason_for_quarantine(
     kernel: Kernel, body: str, type: FaultType
 ) -> None:
-    """Most often the machine lacks something; the scheduler has done nothing wrong."""
+    """Usually the machine lacks something, and the scheduler did nothing wrong."""
     what = kernel.program(body)
     fault = refused(kernel, what)
     assert fault.type is type
@@ -365,7 +367,8 @@ def test_not_to_start_is_no_reason_for_quarantine(
 
 
 def test_what_the_kernel_threw_out_is_another_matter(kernel: Kernel) -> None:
-    """An ejection while it was enabled counts against it, as does the verifier's against ours."""
+    """An ejection while it was enabled counts against it, and so does the verifier's against
+    ours."""
     what = kernel.program("echo 'EXIT: runtime error (bad)' >&2; exit 1")
     assert thrown_out(what, refused(kernel, what))
     ours = Loadable("c-1", "fair", "fair", object=Path("fair.bpf.o"))
@@ -377,7 +380,7 @@ def test_what_the_kernel_threw_out_is_another_matter(kernel: Kernel) -> None:
 
 
 def test_its_end_has_its_reason(kernel: Kernel) -> None:
-    """A scheduler that the kernel throws out later is told with the kernel's words."""
+    """If the kernel ejects a scheduler later, its end has the kernel's words."""
     go = kernel.folder / "go"
     what = kernel.program(
         f"holds; while [ ! -e {go} ]; do sleep 0.01; done; "
@@ -395,7 +398,8 @@ def test_its_end_has_its_reason(kernel: Kernel) -> None:
 
 
 def test_a_program_that_fails_was_not_thrown_out(kernel: Kernel) -> None:
-    """What ends by an error of its own, a moment after it was enabled, is not held against it."""
+    """If a program ends by its own error a moment after it was enabled, this does not count against
+    it."""
     go = kernel.folder / "go"
     what = kernel.program(
         f"holds; while [ ! -e {go} ]; do sleep 0.01; done; "
@@ -415,7 +419,8 @@ def test_a_program_that_fails_was_not_thrown_out(kernel: Kernel) -> None:
 def test_one_that_stays_without_its_scheduler_is_ended(
     kernel: Kernel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where the kernel has let go of it and its program stays, that is told, and it is ended."""
+    """If the kernel has let go of a scheduler and its program stays, this is reported, and the
+    program is ended."""
     monkeypatch.setattr(attachment, "EXTERNAL_WATCH_S", 0.01)
     monkeypatch.setattr(attachment, "EXTERNAL_LOST_S", 0.05)
     kernel.steps = [lambda: None, kernel.to("enabled", OPS, 2)]
@@ -431,7 +436,7 @@ def test_one_that_stays_without_its_scheduler_is_ended(
 
 
 def test_taking_it_out_waits_for_the_kernel(kernel: Kernel) -> None:
-    """When it is taken out, the kernel's own scheduler is back before the next thing happens."""
+    """When it is unloaded, the kernel's own scheduler is back before anything else happens."""
     what = kernel.program("holds; exec sleep 600")
     kernel.steps = [lambda: None, kernel.to("enabled", OPS, 2)]
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The real daemon on a kernel that may have no sched_ext: it watches, answers, and ends."""
+"""The real daemon on a kernel that may have no sched_ext: it watches, answers and ends."""
 
 import contextlib
 import os
@@ -37,7 +37,7 @@ def place(tmp_path: Path) -> Place:
 
 @pytest.fixture(scope="module")
 def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """One daemon for all tests that leave it as it was."""
+    """One daemon for all tests that do not change it."""
     if sysfs.read().supported:
         pytest.skip("this kernel has sched_ext: tests/daemon/test_faults.py is for such")
     with running(Place(tmp_path_factory.mktemp("daemon"))) as daemon:
@@ -45,7 +45,7 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 
 def fault_of(action: object) -> Fault:
-    """The fault that calling `action` ends with."""
+    """The fault with which `action` ends."""
     with pytest.raises(Fault) as caught:
         action()  # type: ignore[operator]
     return caught.value
@@ -55,7 +55,8 @@ def fault_of(action: object) -> Fault:
 
 
 def test_a_goal_is_read_before_anything_is_begun(daemon: Running) -> None:
-    """Whoever may look can ask what a goal means here; who is named and not there is asked for."""
+    """Any client may ask for the meaning of a goal here; if a named workload does not exist, the
+    answer is a question."""
     with daemon.observe() as client:
         view = client.goal("lower latency, p99 under 20 ms", "comm:web")
         assert view.objective == "response p99 < 20ms; completions not worse than 5%"
@@ -64,7 +65,7 @@ def test_a_goal_is_read_before_anything_is_begun(daemon: Running) -> None:
 
 
 def test_without_sched_ext_the_status_says_so(daemon: Running) -> None:
-    """On a kernel without sched_ext the daemon comes up, and says what it cannot do."""
+    """On a kernel without sched_ext the daemon starts, and says what it cannot do."""
     with daemon.observe() as client:
         status = client.status()
     assert not status.kernel.supported
@@ -75,7 +76,7 @@ def test_without_sched_ext_the_status_says_so(daemon: Running) -> None:
 
 
 def test_without_sched_ext_no_candidate_is_proven(daemon: Running) -> None:
-    """The gates that need such a kernel say that they were not run, and nothing can be loaded."""
+    """The gates that need sched_ext say that they did not run, and nothing can be loaded."""
     with daemon.control() as client:
         view = client.create_candidate(CandidateRequest(library="fifo"))
         assert [each.gate for each in view.gates] == [Gate.STATIC, Gate.BUILD]
@@ -87,12 +88,12 @@ def test_without_sched_ext_no_candidate_is_proven(daemon: Running) -> None:
     assert fault.type is FaultType.NOT_ALLOWED
     assert "'build' was not run" in fault.why
     assert "sched_ext" in fault.why
-    # Nothing speaks against the candidate itself.
+    # The candidate itself has no fault.
     assert status.quarantine == []
 
 
 def test_unknown_candidates_are_neither_tried_nor_held(daemon: Running) -> None:
-    """A trial or a hold of a candidate that was never made names the candidate."""
+    """The fault for a trial or a hold of an unknown candidate names that candidate."""
     with daemon.control() as client:
         for action in (
             lambda: client.start_trial(TrialRequest(candidate="c-0123456789ab")),
@@ -104,7 +105,7 @@ def test_unknown_candidates_are_neither_tried_nor_held(daemon: Running) -> None:
 
 
 def test_with_nothing_loaded_there_is_nothing_to_change(daemon: Running) -> None:
-    """Rollback and parameters are refused, and a release is harmless."""
+    """Rollback and parameters are refused, and a release does nothing."""
     with daemon.control() as client:
         fault = fault_of(lambda: client.rollback(RollbackRequest()))
         assert (fault.type, fault.why) == (
@@ -117,7 +118,7 @@ def test_with_nothing_loaded_there_is_nothing_to_change(daemon: Running) -> None
 
 
 def test_the_library_is_shown_without_a_kernel_for_it(daemon: Running) -> None:
-    """Reading works in full: the library with its pages, workloads, history, metrics."""
+    """Reading works completely: the library with its pages, workloads, history and metrics."""
     with daemon.observe() as client:
         names = {each.name for each in client.library()}
         assert {"fifo", "fair", "latency", "batch", "locality", "jobs", "scx_lavd"} <= names
@@ -140,13 +141,13 @@ def test_the_library_is_shown_without_a_kernel_for_it(daemon: Running) -> None:
 def test_a_scheduler_that_is_not_there_is_named(
     daemon: Running, name: str, type: FaultType
 ) -> None:
-    """An unknown name and one that is no name at all are told apart."""
+    """An unknown name and an invalid name have different faults."""
     with daemon.observe() as client:
         assert fault_of(lambda: client.scheduler(name)).type is type
 
 
 def test_a_signals_program_that_is_missing_is_told(daemon: Running) -> None:
-    """Without the signals program the daemon serves on, and says what it lacks."""
+    """Without the signals program the daemon still answers, and says what is missing."""
     if Path("/usr/lib/schedpilot/schedpilot-signals").exists():
         pytest.skip("the signals program is installed here")
     event = daemon.until(EventKind.SIGNALS_LOST)
@@ -157,7 +158,7 @@ def test_a_signals_program_that_is_missing_is_told(daemon: Running) -> None:
 
 
 def test_lessons_are_kept_across_a_restart(place: Place) -> None:
-    """What was learned is there after the daemon was stopped and started again."""
+    """A lesson is still there after the daemon was stopped and started again."""
     with running(place) as daemon, daemon.control() as client:
         client.record_lesson(LessonRequest(text="the backup at night is no degradation"))
         assert daemon.end() == 0
@@ -167,7 +168,7 @@ def test_lessons_are_kept_across_a_restart(place: Place) -> None:
 
 
 def test_an_episode_that_is_not_there_cannot_be_closed(daemon: Running) -> None:
-    """Closing or advising needs an episode that is open."""
+    """To close an episode, or to advise on it, it must be open."""
     request = CloseRequest(summary="done", advisor="by-hand")
     with daemon.control() as client:
         fault = fault_of(lambda: client.close_episode("e-0123456789", request))
@@ -178,20 +179,21 @@ def test_an_episode_that_is_not_there_cannot_be_closed(daemon: Running) -> None:
 
 
 def test_sigterm_ends_it_in_order(place: Place) -> None:
-    """SIGTERM ends the daemon with status 0, its sockets gone, while a client listens."""
+    """After SIGTERM during a client's stream the daemon ends with status 0 and without its
+    sockets."""
     with running(place) as daemon:
         with daemon.observe() as client:
             stream = client.events()
             next(iter(stream))
             assert daemon.end() == 0
-            assert list(stream) is not None  # it ends as a stream does, and not cut off
+            assert list(stream) is not None  # it ends like a stream and is not cut off
             assert "schedpilotd stops" in daemon.said()
         assert not (place.run / "control.sock").exists()
         assert not (place.run / "observe.sock").exists()
 
 
 def test_a_killed_daemon_leaves_nothing_in_the_way(place: Place) -> None:
-    """After a SIGKILL the next one starts over what was left."""
+    """After a SIGKILL the next daemon replaces what the first one left."""
     with running(place) as daemon:
         daemon.process.kill()
         daemon.process.wait()
@@ -201,7 +203,7 @@ def test_a_killed_daemon_leaves_nothing_in_the_way(place: Place) -> None:
 
 
 def test_a_second_daemon_is_refused(place: Place) -> None:
-    """A second daemon on the same folders says who is there, and leaves it alone."""
+    """A second daemon on the same folders says that the first one runs, and does not touch it."""
     with running(place) as daemon:
         second = _run_to_end(place.configured())
         assert second.returncode == 1
@@ -224,7 +226,7 @@ def _run_to_end(config: Path, *more: str) -> "subprocess.CompletedProcess[str]":
 
 
 def test_every_problem_of_the_configuration_is_told(place: Place) -> None:
-    """A bad configuration ends the start with status 2 and all of its problems at once."""
+    """A bad configuration ends the start with status 2 and with all of its problems at once."""
     path = place.configured(
         '[daemon]\nautonmy = "auto"\ninterval_s = 0.01\n[trial]\nwindow_s = "long"\n'
     )
@@ -240,7 +242,7 @@ def test_every_problem_of_the_configuration_is_told(place: Place) -> None:
 
 
 def test_a_good_configuration_can_be_checked(place: Place) -> None:
-    """`--check` says that there is nothing wrong, and starts nothing."""
+    """`--check` says that the configuration is correct, and starts nothing."""
     done = _run_to_end(place.configured(), "--check")
     assert done.returncode == 0
     assert "no problems" in done.stdout
@@ -251,8 +253,8 @@ def test_a_good_configuration_can_be_checked(place: Place) -> None:
 
 
 def test_a_corrupt_history_is_set_aside(place: Place) -> None:
-    """A history file that is no database is put aside under a name that is told; the daemon
-    serves on with a fresh one."""
+    """A file that is no database is set aside under a name that is reported, and the daemon uses a
+    new one."""
     place.state.mkdir(parents=True)
     (place.state / FILE).write_bytes(b"this is no database" * 1000)
     with running(place) as daemon, daemon.control() as client:
@@ -265,7 +267,7 @@ def test_a_corrupt_history_is_set_aside(place: Place) -> None:
 
 
 def test_a_corrupt_standing_is_set_aside(place: Place) -> None:
-    """The file of cooldowns and quarantines is put aside when it cannot be read."""
+    """The file of cooldowns and quarantines is set aside if it cannot be read."""
     place.state.mkdir(parents=True)
     (place.state / "standing.json").write_text('{"failures": "many"')
     with running(place) as daemon, daemon.observe() as client:
@@ -277,7 +279,7 @@ def test_a_corrupt_standing_is_set_aside(place: Place) -> None:
 
 @contextlib.contextmanager
 def small_disk(path: Path, size: str, options: str = "") -> Iterator[Path]:
-    """A file system of its own at `path`."""
+    """A separate file system at `path`."""
     path.mkdir(parents=True)
     words = ["mount", "-t", "tmpfs", "-o", f"size={size}{options}", "tmpfs", str(path)]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
@@ -291,7 +293,7 @@ def small_disk(path: Path, size: str, options: str = "") -> Iterator[Path]:
 
 @as_root
 def test_a_full_state_folder_does_not_stop_it(place: Place) -> None:
-    """With no room for its state the daemon starts, notes it, and goes on in memory."""
+    """Without space for its state the daemon starts, notes it, and works in memory."""
     with small_disk(place.state, "64k") as state:
         with contextlib.suppress(OSError), (state / "filler").open("wb", buffering=0) as filler:
             while filler.write(b"x" * 4096):
@@ -305,7 +307,7 @@ def test_a_full_state_folder_does_not_stop_it(place: Place) -> None:
 
 @as_root
 def test_a_state_folder_that_fills_up_is_lived_with(place: Place) -> None:
-    """When the disk becomes full under it, the daemon keeps what it has, in memory."""
+    """If the disk becomes full while it runs, the daemon keeps its state in memory."""
     with small_disk(place.state, "4m") as state, running(place) as daemon:
         with daemon.control() as client:
             client.record_lesson(LessonRequest(text="before"))
@@ -322,7 +324,7 @@ def test_a_state_folder_that_fills_up_is_lived_with(place: Place) -> None:
 
 @as_root
 def test_a_read_only_state_folder_does_not_stop_it(place: Place) -> None:
-    """On a read-only file system the daemon starts, notes it, and goes on in memory."""
+    """On a read-only file system the daemon starts, notes it, and works in memory."""
     with small_disk(place.state, "1m"):
         subprocess.run(["mount", "-o", "remount,ro", str(place.state)], check=True)
         with running(place) as daemon, daemon.control() as client:
@@ -334,7 +336,7 @@ def test_a_read_only_state_folder_does_not_stop_it(place: Place) -> None:
 
 @as_root
 def test_a_cache_that_cannot_be_made_is_noted(place: Place) -> None:
-    """Without a place for its cache the daemon serves on and says which folder it is."""
+    """Without its cache the daemon still answers, and says which folder it is."""
     with small_disk(place.folder / "disk", "1m") as disk:
         subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
         place.tables = {"daemon": {"cache_dir": str(disk / "cache")}}
@@ -363,7 +365,7 @@ def test_a_body_that_is_not_json_is_refused(daemon: Running) -> None:
 
 
 def test_a_body_that_is_far_too_large_is_refused(daemon: Running) -> None:
-    """The answer says how much is taken."""
+    """The answer has the allowed size."""
     status, problem = _post(daemon, "/v1/candidates", b'{"source": "' + b"x" * 9_000_000 + b'"}')
     assert status == 413
     assert problem["type"].endswith(":too-large")
@@ -378,7 +380,7 @@ def test_a_body_that_is_far_too_large_is_refused(daemon: Running) -> None:
     ],
 )
 def test_a_candidate_is_one_thing(daemon: Running, request_body: bytes, said: str) -> None:
-    """A candidate that is nothing, or two things at once, is refused with what was given."""
+    """A request with no candidate, or with two at once, is refused with what was given."""
     status, problem = _post(daemon, "/v1/candidates", request_body)
     assert (status, problem["why"]) == (400, said)
 
@@ -397,6 +399,6 @@ def test_a_candidate_is_one_thing(daemon: Running, request_body: bytes, said: st
 def test_what_is_wrong_with_a_candidate_is_told_first(
     daemon: Running, body: bytes, status: int, type: str
 ) -> None:
-    """A request's own faults are told before those of the machine."""
+    """The request's own errors come before those of the machine."""
     got, problem = _post(daemon, "/v1/candidates", body)
     assert (got, problem["type"].rpartition(":")[2]) == (status, type), problem

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The daemon's parts that need no kernel: what they remember, and what they survive."""
+"""The daemon's parts that need no kernel: their memory, and the failures that they survive."""
 
 import os
 import subprocess
@@ -67,7 +67,7 @@ def point(at: float, **other: Any) -> SignalPoint:
 
 
 def test_a_point_comes_back_as_it_was() -> None:
-    """What was added is read again, with the scheduler that ran then."""
+    """A point is read as it was added, with the scheduler that ran then."""
     series = SignalSeries()
     first, second = point(1.5), point(2.5, scheduler="fair", run_share=0.25)
     series.add("comm:a", first)
@@ -80,7 +80,7 @@ def test_a_point_comes_back_as_it_was() -> None:
 
 
 def test_a_series_is_bounded() -> None:
-    """The oldest points go first, and the workload that was unseen for the longest."""
+    """The oldest points go first, and so does the workload that was unseen for longest."""
     series = SignalSeries()
     for at in range(MOST_POINTS + 5):
         series.add("comm:old", point(float(at)))
@@ -92,7 +92,7 @@ def test_a_series_is_bounded() -> None:
 
 
 def test_more_schedulers_than_can_be_told_apart_are_survived() -> None:
-    """With hundreds of schedulers the newest points only lose their scheduler's name."""
+    """With hundreds of schedulers the newest points lose only their scheduler's name."""
     series = SignalSeries()
     for number in range(300):
         series.add("comm:a", point(float(number), scheduler=f"own-{number}"))
@@ -105,14 +105,14 @@ def test_more_schedulers_than_can_be_told_apart_are_survived() -> None:
 
 
 def test_a_workload_without_points_has_an_empty_profile() -> None:
-    """Nothing is claimed of what was not measured."""
+    """The profile claims nothing that was not measured."""
     profile = profile_of("comm:a", [], None, machine_cpus=2, machine_utilisation=0.5)
     assert profile.tags == []
     assert profile.figures == {}
 
 
 def test_a_profile_is_made_of_measured_figures() -> None:
-    """Means and maxima are over the given points; the sentences repeat them."""
+    """Means and maxima cover the given points, and the sentences repeat them."""
     points = [point(1.0), point(11.0, delay_p99_us=900.0, run_share=1.5)]
     profile = profile_of("comm:a", points, None, machine_cpus=2, machine_utilisation=1.7)
     assert profile.figures["seconds"] == 10.0
@@ -123,7 +123,7 @@ def test_a_profile_is_made_of_measured_figures() -> None:
 
 
 def told(points: list[SignalPoint], **other: float) -> ProfileView:
-    """The profile from these points, where the newest interval tells activations of somebody."""
+    """The profile from these points, if the newest interval has activations."""
     somebody = WorkloadObservation("comm:b", response_count=3)
     observation = Observation(at=100.0, interval_s=5.0, workloads={"comm:b": somebody})
     return profile_of("comm:a", points, observation, machine_cpus=2, machine_utilisation=1.0)
@@ -151,9 +151,9 @@ def request(at: float, **other: Any) -> SignalPoint:
 
 
 def test_long_requests_that_are_cut_are_no_short_bursts() -> None:
-    """Bursts are from sleep to sleep: what the scheduler cuts in pieces is told as one, with what
-    its response time is made of, how much of it a scheduler can save at most, and that it runs to
-    its end when it is let; it is no batch and does not hardly ever sleep."""
+    """Bursts last from sleep to sleep, however often the scheduler cuts them. The profile has the
+    parts of the response time, how much of it a scheduler can save at most, and that requests run
+    to completion if allowed. It says neither batch nor hardly ever sleeps."""
     profile = told([request(90.0), request(95.0), request(100.0)])
     assert {"long-bursts", "cut-short", "contended"} <= set(profile.tags)
     assert not {"short-bursts", "batch", "cpu-bound"} & set(profile.tags)
@@ -173,8 +173,8 @@ def test_long_requests_that_are_cut_are_no_short_bursts() -> None:
 
 
 def test_requests_are_long_beside_a_thread_that_hands_them_out() -> None:
-    """Bursts count by the CPU time that is spent in them: as many short wakeups of a messenger,
-    which halve the mean, do not make short bursts of long requests."""
+    """Bursts count by their CPU time. As many short wakeups of a messenger halve the mean, and do
+    not make short bursts of long requests."""
     mixed = request(100.0, burst_mean_us=1_900.0, burst_p50_us=30.0, burst_half_us=6_000.0)
     often = {"completions_per_s": 300.0, "activations_per_s": 300.0, "run_share": 0.58}
     profile = told([mixed.model_copy(update=often)])
@@ -184,7 +184,7 @@ def test_requests_are_long_beside_a_thread_that_hands_them_out() -> None:
 
 
 def test_intervals_count_by_what_ended_in_them() -> None:
-    """The split is of all response time, not the mean of the intervals' splits."""
+    """The parts are those of all response time, not the mean over intervals."""
     busy = request(90.0, activations_per_s=90.0, waiting_share=0.5, preempted_share=0.0)
     quiet = request(95.0, activations_per_s=10.0, waiting_share=0.0, preempted_share=0.0)
     profile = told(
@@ -200,7 +200,7 @@ def test_intervals_count_by_what_ended_in_them() -> None:
 
 
 def test_who_sleeps_at_once_is_short_however_it_is_cut() -> None:
-    """Little CPU time from sleep to sleep stays short where others make it wait."""
+    """Bursts with little CPU time stay short if others make them wait."""
     profile = told(
         [
             request(
@@ -225,7 +225,7 @@ def test_who_sleeps_at_once_is_short_however_it_is_cut() -> None:
 
 @pytest.mark.parametrize("completions", [0.0, 0.2])
 def test_who_never_sleeps_has_no_short_bursts(completions: float) -> None:
-    """Threads whose activation does not end are told by the CPU time that they used; the few short
+    """Threads whose activation does not end count with the CPU time that they used; a few short
     ones that ended beside them do not stand for the workload."""
     hogs = [
         request(
@@ -247,8 +247,8 @@ def test_who_never_sleeps_has_no_short_bursts(completions: float) -> None:
 
 
 def test_an_event_loop_that_never_sleeps_has_response_times_and_no_split() -> None:
-    """It handles events all the time: these are told, and nothing of what part was waiting, which
-    is known of activations that ended."""
+    """It handles events all the time, and these are reported. Its share of waiting is not, because
+    it is known only for activations that ended."""
     loop = {"completions_per_s": 6_000.0, "response_p50_us": 900.0, "response_p99_us": 8_000.0}
     never = {"activations_per_s": 0.0, "burst_mean_us": 0.0, "waiting_share": 0.0}
     profile = told([request(at, **loop, **never, preempted_share=0.0) for at in (90.0, 95.0)])
@@ -263,8 +263,8 @@ def test_an_event_loop_that_never_sleeps_has_response_times_and_no_split() -> No
 
 
 def test_an_event_loop_has_its_bursts_from_sleep_to_sleep() -> None:
-    """Twenty events in each activation: the burst is that of the activation, which are as many as
-    ended, and all of its CPU time is in these."""
+    """With twenty events in each activation, the burst is that of the activation. The number of
+    bursts is that of ended activations, and they have all of its CPU time."""
     loop = {"completions_per_s": 800.0, "response_p50_us": 900.0, "response_p99_us": 8_000.0}
     profile = told([request(at, **loop) for at in (90.0, 95.0)])
     assert profile.figures["mean_burst_us"] == pytest.approx(50_000.0)
@@ -274,8 +274,8 @@ def test_an_event_loop_has_its_bursts_from_sleep_to_sleep() -> None:
 
 
 def test_signals_of_an_older_program_are_told_as_what_they_are() -> None:
-    """Without activations bursts are from switch to switch, which is said; nothing is claimed of
-    response time."""
+    """Without activations, bursts last from switch to switch, and the profile says so; it claims
+    nothing about response time."""
     profile = profile_of("comm:a", [point(1.0)], None, machine_cpus=2, machine_utilisation=0.5)
     assert profile.split is None
     assert profile.bound is None
@@ -288,7 +288,7 @@ def test_signals_of_an_older_program_are_told_as_what_they_are() -> None:
 
 
 def test_standing_is_remembered(tmp_path: Path) -> None:
-    """A quarantine is there again after a restart."""
+    """A quarantine still exists after a restart."""
     troubles: list[str] = []
     first = BackoffStore(tmp_path, LIMITS, troubles.append)
     first.become(backoff.ejected(first.state, "c-1", "fifo", "stalled", NOW, LIMITS))
@@ -300,7 +300,7 @@ def test_standing_is_remembered(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"\xff\xfe", b'{"failures": "many"}'])
 def test_a_corrupt_standing_starts_afresh(tmp_path: Path, content: bytes) -> None:
-    """A file that is not what was written is put aside, named, and replaced."""
+    """A file with other content is set aside, named, and replaced."""
     (tmp_path / "standing.json").write_bytes(content)
     troubles: list[str] = []
     backoff_store = BackoffStore(tmp_path, LIMITS, troubles.append)
@@ -312,7 +312,7 @@ def test_a_corrupt_standing_starts_afresh(tmp_path: Path, content: bytes) -> Non
 
 
 def test_a_standing_that_cannot_be_written_is_told_once(tmp_path: Path) -> None:
-    """Where the folder is gone the state lives in memory, and the trouble is told once."""
+    """If the folder is gone the state lives in memory, and the problem is reported once."""
     troubles: list[str] = []
     backoff_store = BackoffStore(tmp_path / "absent", LIMITS, troubles.append)
     for _ in range(3):
@@ -323,7 +323,8 @@ def test_a_standing_that_cannot_be_written_is_told_once(tmp_path: Path) -> None:
 
 
 def test_what_a_gate_stopped_costs_nothing_else() -> None:
-    """A gate's refusal holds the candidate, without cooldown or a step towards advice-only."""
+    """A gate's refusal stops the candidate, without cooldown and without a step towards
+    advice-only."""
     state = backoff.Backoff()
     for number in range(20):
         state = backoff.refused(state, f"c-{number}", "own", "build: no", NOW, LIMITS)
@@ -333,7 +334,7 @@ def test_what_a_gate_stopped_costs_nothing_else() -> None:
 
 
 def test_a_gate_that_lets_it_through_lifts_only_what_gates_imposed() -> None:
-    """A later pass ends a gate's quarantine, and not that of an ejection."""
+    """A later pass ends a gate's quarantine, but not that of an ejection."""
     state = backoff.refused(backoff.Backoff(), "c-1", "own", "build: no", NOW, LIMITS)
     state = backoff.ejected(state, "c-2", "own", "stalled", NOW, LIMITS)
     state = backoff.passed(backoff.passed(state, "c-1"), "c-2")
@@ -342,7 +343,7 @@ def test_a_gate_that_lets_it_through_lifts_only_what_gates_imposed() -> None:
 
 
 def test_a_repeated_refusal_does_not_hold_longer() -> None:
-    """Asking again for what a gate stopped does not begin its quarantine anew."""
+    """A repeated request for a refused candidate does not restart its quarantine."""
     once = backoff.refused(backoff.Backoff(), "c-1", "own", "build: no", NOW, LIMITS)
     assert backoff.refused(once, "c-1", "own", "build: no", NOW + 60, LIMITS) is once
 
@@ -373,7 +374,7 @@ def candidate(*results: GateResult) -> Candidate:
 
 
 def test_the_reason_of_a_gate_has_its_cause() -> None:
-    """The first error with its cause; notes and passes give none."""
+    """It is the first error with its cause; notes and passes give none."""
     error = GateMessage(severity="error", message="not accepted", cause="r1 is no pointer")
     note = GateMessage(severity="note", message="a note")
     assert result_reason(gate(False, note, error)) == "not accepted: r1 is no pointer"
@@ -381,7 +382,8 @@ def test_the_reason_of_a_gate_has_its_cause() -> None:
 
 
 def test_only_a_proven_candidate_can_be_loaded() -> None:
-    """What a gate stopped, or no gate has seen, is refused and says which gate."""
+    """A candidate that a gate stopped, or that no gate has seen, is refused with the gate's
+    name."""
     assert candidate(gate(True)).loadable().ops == "fifo"
     with pytest.raises(Fault) as caught:
         candidate(gate(False)).loadable()
@@ -395,7 +397,7 @@ def test_only_a_proven_candidate_can_be_loaded() -> None:
 
 
 class Told:
-    """Collects what episodes tell and store."""
+    """Collects what episodes report and store."""
 
     def __init__(self) -> None:
         self.events: list[Event] = []
@@ -420,7 +422,7 @@ PROFILE = ProfileView(workload="comm:redis", tags=["latency-sensitive"], figures
 
 
 def test_an_episode_runs_from_degradation_to_summary() -> None:
-    """It is open until its advisor closes it, and each step is told and stored."""
+    """It is open until its advisor closes it, and each step is reported and stored."""
     told = Told()
     episode = told.episodes.begin(DEGRADATION, PROFILE)
     assert told.episodes.open is episode
@@ -441,7 +443,7 @@ def test_an_episode_runs_from_degradation_to_summary() -> None:
 
 
 def test_an_abandoned_episode_is_closed() -> None:
-    """One that no advisor deals with is closed in time, but not during a trial of it."""
+    """An episode without an advisor is closed after a time, but not during its trial."""
     told = Told()
     episode = told.episodes.begin(DEGRADATION, PROFILE)
     told.episodes.close_abandoned(episode.at + 50, 100, busy=False)
@@ -453,7 +455,7 @@ def test_an_abandoned_episode_is_closed() -> None:
 
 
 def test_episodes_and_their_advice_are_bounded() -> None:
-    """The oldest are forgotten, and an advisor cannot talk for ever."""
+    """The oldest are forgotten, and an advisor's words are limited."""
     told = Told()
     first = told.episodes.begin_by_hand("comm:a", "by hand", None)
     for _ in range(MOST_ADVICE):
@@ -526,7 +528,7 @@ def episode() -> Episode:
 
 
 def test_the_history_tells_the_whole_story_again(tmp_path: Path) -> None:
-    """Episode, trial and verdict come back after a restart as they were."""
+    """Episode, trial and verdict are the same after a restart."""
     told = episode()
     with history_writer_in(tmp_path) as (history_writer, troubles):
         history_writer.episode(told)
@@ -548,7 +550,7 @@ def test_the_history_tells_the_whole_story_again(tmp_path: Path) -> None:
 
 
 def test_an_id_of_another_kind_finds_nothing(tmp_path: Path) -> None:
-    """A trial's id names no episode, and the other way round."""
+    """A trial's id finds no episode, and an episode's id no trial."""
     with history_writer_in(tmp_path) as (history_writer, _):
         history_writer.episode(episode())
         assert history_writer.trial_view("e-0001") is None
@@ -577,7 +579,7 @@ def test_what_a_dead_daemon_left_open_is_closed(tmp_path: Path) -> None:
 
 
 def test_a_record_that_does_not_fit_is_told_and_survived(tmp_path: Path) -> None:
-    """Where the history has lost what a record refers to, the daemon goes on, and says so."""
+    """If the history has lost what a record refers to, the daemon goes on and says so."""
     with history_writer_in(tmp_path) as (history_writer, troubles):
         history_writer.trial_started(TRIAL)
         history_writer.trial_ended(KEPT)
@@ -586,7 +588,7 @@ def test_a_record_that_does_not_fit_is_told_and_survived(tmp_path: Path) -> None
 
 
 def test_the_same_answer_of_the_gates_is_recorded_once(tmp_path: Path) -> None:
-    """A candidate that is asked for again and again leaves one record, until its gates differ."""
+    """A candidate that is requested several times leaves one record, until its gates differ."""
     with history_writer_in(tmp_path) as (history_writer, _):
         for _ in range(3):
             history_writer.candidate(candidate(gate(False)))
@@ -598,7 +600,7 @@ def test_the_same_answer_of_the_gates_is_recorded_once(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounts a file system")
 def test_a_disk_that_fills_up_is_told_once(tmp_path: Path) -> None:
-    """When no more can be written, what is known stays known, and the trouble is told."""
+    """If no more can be written, the state stays in memory, and the problem is reported."""
     disk = tmp_path / "disk"
     disk.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", str(disk)]

@@ -8,7 +8,8 @@ SHOP = "/system.slice/shop.service"
 
 
 def test_a_candidate_that_ignores_a_quota_is_rolled_back(play: Play) -> None:
-    """However much better it serves the workload: within its first window, by name."""
+    """It is rolled back in its first window, by name, however much better it serves the
+    workload."""
 
     async def story(home: House) -> None:
         await home.intervals(20)
@@ -25,7 +26,7 @@ def test_a_candidate_that_ignores_a_quota_is_rolled_back(play: Play) -> None:
 
 
 def test_in_a_trial_that_a_client_feeds_it_is_seen_too(play: Play) -> None:
-    """The candidate's first window ends it, whatever number the client gives."""
+    """Its first window ends the trial, whatever number the client gives."""
 
     async def story(home: House) -> None:
         home.quotas.use = {"": {SHOP: 0.2}, "loose": {SHOP: 0.61}}
@@ -42,7 +43,8 @@ def test_in_a_trial_that_a_client_feeds_it_is_seen_too(play: Play) -> None:
 
 
 def test_one_that_honours_it_is_kept(play: Play) -> None:
-    """What the quota allows, and what the border of an interval adds, is no reason."""
+    """Usage that the quota allows, or that the border of an interval adds, is no reason to roll
+    back."""
 
     async def story(home: House) -> None:
         await home.intervals(20)
@@ -72,7 +74,7 @@ def test_what_exceeds_it_under_the_default_too_is_not_blamed(play: Play) -> None
 
 
 def test_a_kept_scheduler_that_lets_a_quota_go_leaves(play: Play) -> None:
-    """The guard goes on watching, and says who used how much."""
+    """The guard keeps watching, and says who used how much."""
 
     async def story(home: House) -> None:
         await home.intervals(20)

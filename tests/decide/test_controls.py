@@ -38,7 +38,8 @@ def of(judgement: ControlsJudgement, severity: str) -> list[GateMessage]:
 
 
 def test_an_ignored_quota_is_told_by_name_and_stops_it() -> None:
-    """Who has the quota, why it would not work, and what to do in either direction."""
+    """The answer says who has the quota, why it would not work, and what to do in either
+    direction."""
     judged = judge(MachineControls(QUOTAS, ALL), declares())
     assert not judged.passed
     assert judged.ignored == (ResourceControl.MAX,)
@@ -51,7 +52,7 @@ def test_an_ignored_quota_is_told_by_name_and_stops_it() -> None:
 
 
 def test_a_candidate_that_declares_what_is_used_passes() -> None:
-    """What it declares beyond that, or leaves out beyond that, makes no difference."""
+    """Further declarations, and missing ones for what is not used, make no difference."""
     judged = judge(MachineControls(QUOTAS, ALL), declares("cgroup_set_bandwidth"))
     assert judged.passed
     assert judged.ignored == ()
@@ -59,7 +60,8 @@ def test_a_candidate_that_declares_what_is_used_passes() -> None:
 
 
 def test_what_the_operator_allows_is_a_warning() -> None:
-    """The loss is still told, and what is not allowed still stops it, with the whole line."""
+    """The loss is still reported, and anything else that is not allowed stops the candidate, with
+    the whole line to write."""
     allowed = frozenset({ResourceControl.MAX})
     judged = judge(MachineControls(QUOTAS, ALL), declares(), allowed)
     assert judged.passed
@@ -72,7 +74,7 @@ def test_what_the_operator_allows_is_a_warning() -> None:
 
 
 def test_where_nothing_is_used_there_is_only_a_note() -> None:
-    """Equal weights divide the CPUs too, which is said and stops nobody."""
+    """Equal weights divide the CPUs too; the answer says so and stops nobody."""
     judged = judge(MachineControls(ControlsInUse(41), ALL), declares())
     assert judged.passed
     assert {each.severity for each in judged.messages} == {"note"}
@@ -82,7 +84,7 @@ def test_where_nothing_is_used_there_is_only_a_note() -> None:
 
 
 def test_a_kernel_without_group_scheduling_is_named() -> None:
-    """There no scheduler can honour anything, also one that has the callback."""
+    """No scheduler can honour anything on it, even one that has the callback."""
     kernel = frozenset({"enqueue", "dispatch"})
     judged = judge(MachineControls(QUOTAS, kernel), declares("cgroup_set_bandwidth"))
     (said,) = of(judged, "error")
@@ -91,7 +93,7 @@ def test_a_kernel_without_group_scheduling_is_named() -> None:
 
 
 def test_a_kernel_that_lacks_one_callback_is_named() -> None:
-    """Quotas came later than weights: the kernel that first had them is told."""
+    """Quotas came later than weights, and the answer names the first kernel that has them."""
     kernel = frozenset({"cgroup_init", "cgroup_set_weight"})
     assert without_callback(ResourceControl.WEIGHT, kernel) == ""
     assert "6.17" in without_callback(ResourceControl.MAX, kernel)
@@ -99,7 +101,7 @@ def test_a_kernel_that_lacks_one_callback_is_named() -> None:
 
 
 def test_an_option_that_was_not_given_is_named() -> None:
-    """A callback that works only with an option is not honoured without it."""
+    """A callback that needs an option is not honoured without that option."""
     off = {ResourceControl.MAX: "enable-cpu-bw"}
     candidate = DeclaredControls(frozenset({"cgroup_set_bandwidth"}), off)
     judged = judge(MachineControls(QUOTAS, ALL), candidate)
@@ -109,7 +111,8 @@ def test_an_option_that_was_not_given_is_named() -> None:
 
 
 def test_what_is_not_known_is_said_and_passes() -> None:
-    """Of a program that cannot be read, and of a machine whose cgroups cannot be."""
+    """This holds for a program that cannot be read, and for a machine whose cgroups cannot be
+    read."""
     judged = judge(MachineControls(QUOTAS, ALL), DeclaredControls(None))
     assert judged.passed
     assert "not known" in of(judged, "warning")[0].message
@@ -119,7 +122,7 @@ def test_what_is_not_known_is_said_and_passes() -> None:
 
 
 def test_where_nothing_can_be_loaded_it_warns() -> None:
-    """A kernel without sched_ext loses nothing; a developer still sees the word."""
+    """A kernel without sched_ext loses nothing, but a developer still sees the message."""
     judged = judge(MachineControls(QUOTAS, ALL, can_load=False), declares())
     assert judged.passed
     assert "no sched_ext" in of(judged, "warning")[0].message

@@ -44,25 +44,25 @@ def seen(uses: Sequence[QuotaUse], seconds: float = 5.0) -> list[Observation]:
     ],
 )
 def test_a_quota_is_exceeded_beyond_a_tenth_and_a_floor(given: QuotaUse, beyond: bool) -> None:
-    """Room is left for what no scheduler can avoid."""
+    """The limit has room for excess that no scheduler can avoid."""
     assert exceeds(given) is beyond
 
 
 def test_it_is_told_by_name_and_figures() -> None:
-    """The unit, what it used and what it may."""
+    """The message has the unit, its usage and its limit."""
     (found,) = exceeded(seen([use(0.61)]))
     assert found.reason == "shop.service used 0.61 CPUs; its cpu.max allows 0.20"
 
 
 def test_intervals_are_judged_together() -> None:
-    """One of a second says too little, and what one used more another may have used less."""
+    """One interval of a second says too little: another one may have less usage for its excess."""
     assert exceeded(seen([use(0.61, 1)], 1)) == []
     assert len(exceeded(seen([use(0.61, 1), use(0.61, 1)], 1))) == 1
     assert exceeded(seen([use(0.5, 1), use(0.0, 1), use(0.0, 1)], 1)) == []
 
 
 def test_a_changed_quota_is_judged_from_the_change_on() -> None:
-    """What was allowed before the operator lowered it is no excess."""
+    """Usage that was allowed before the operator lowered the quota is no excess."""
     lower = Quota(5000, 100_000)
     assert exceeded(seen([use(0.9, quota=Quota(100_000, 100_000)), use(0.05, quota=lower)])) == []
     assert len(exceeded(seen([use(0.2), use(0.9, quota=lower)]))) == 1

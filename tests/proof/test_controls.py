@@ -23,7 +23,7 @@ def test_only_what_has_the_callback_is_asked() -> None:
 
 @pytest.mark.parametrize("name", list(CONTROLS))
 def test_the_default_scheduler_honours_all(target: Target, name: str) -> None:
-    """What is asked of others is what the kernel's own scheduler does."""
+    """The kernel's own scheduler passes what is required of others."""
     scenario = CONTROLS[name](STRESS_MACHINE)
     figures = simulate(None, scenario, btf=target.btf, cache_folder=target.cache)
     assert broken(scenario, figures) is None
