@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from process import Fault, FaultType, first_problem
 
-# SCX_EXIT_UNREG (enum scx_exit_kind, kernel/sched/ext_internal.h): taken out from userspace.
+# SCX_EXIT_UNREG (enum scx_exit_kind, kernel/sched/ext/internal.h of 7.2): unloaded by userspace.
 UNREGISTERED_KIND = 64
 
 
