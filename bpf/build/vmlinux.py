@@ -45,7 +45,7 @@ LATER_MEMBERS = {
     "KERNEL_HAS_CGROUP_INIT": r"\(\*cgroup_init\)\(",  # CONFIG_EXT_GROUP_SCHED
     # 6.17, and bw_quota_us and others in scx_cgroup_init_args
     "KERNEL_HAS_CGROUP_SET_BANDWIDTH": r"\(\*cgroup_set_bandwidth\)\(",
-    "KERNEL_HAS_CGROUP_SET_IDLE": r"\(\*cgroup_set_idle\)\(",  # 6.18
+    "KERNEL_HAS_CGROUP_SET_IDLE": r"\(\*cgroup_set_idle\)\(",  # 6.19
     # 7.0
     "KERNEL_HAS_CGROUP_INIT_IDLE": r"struct scx_cgroup_init_args \{[^}]*\bsched_idle;",
 }

@@ -120,7 +120,7 @@ static struct task_struct *stays(struct task_struct *prev, u64 now)
 {
 	struct task_ctx *t;
 
-	if (!ever_held)
+	if (!nr_groups && !ever_held)
 		return prev;
 	if (release_due && __sync_lock_test_and_set(&release_due, 0)) {
 		release(PUT_AWAY, THROTTLED, now);
@@ -209,7 +209,7 @@ void BPF_STRUCT_OPS(groups_tick, struct task_struct *p)
 #else
 #define GROUP_QUOTA_OPS
 #endif
-#ifdef KERNEL_HAS_CGROUP_SET_IDLE /* 6.18 */
+#ifdef KERNEL_HAS_CGROUP_SET_IDLE /* 6.19 */
 #define GROUP_IDLE_OPS .cgroup_set_idle = (void *)groups_cgroup_set_idle,
 #else
 #define GROUP_IDLE_OPS
