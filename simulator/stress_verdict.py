@@ -20,8 +20,10 @@ from typing import Literal
 from bpf.build import cache
 from bpf.build.kit import digest
 from bpf.build.vmlinux import BTF
+from bpf.kernel.callbacks import read_object_callbacks
 from process import Fault, FaultType
 from simulator.build import NativeBuild, build_native, engine_for
+from simulator.controls import CONTROLS, broken, control_set
 from simulator.explain import Explanation, callbacks_in, explain_message
 from simulator.run import (
     Ejection,
@@ -42,7 +44,14 @@ from simulator.simulated_objective import (
     scored,
     usual_objective,
 )
-from simulator.stress import OTHER_SIZES, stress_set, wait_bounds_ns, weight_of
+from simulator.stress import (
+    LONGEST_WAIT_NS,
+    OTHER_SIZES,
+    STRESS_MACHINE,
+    stress_set,
+    wait_bounds_ns,
+    weight_of,
+)
 from simulator.waits import cause_of, explain_wait
 
 Severity = Literal["error", "warning", "note"]
@@ -143,6 +152,9 @@ class ScenarioOutcome:
 
     @cached_property
     def bounds_ns(self) -> Mapping[str, int]:
+        if self.scenario.name in CONTROLS:
+            # Those that have to wait there are judged by what they get.
+            return {task.group: LONGEST_WAIT_NS for task in self.scenario.tasks}
         return wait_bounds_ns(self.scenario)
 
 
@@ -164,7 +176,8 @@ def judge(outcome: ScenarioOutcome, source: str = "", file: str = "") -> tuple[F
     late = () if waits else _late(outcome)
     order = () if waits else _inverted(outcome, source, file)
     idle = () if waits else _idle(outcome, source, file)
-    return (*waits, *order, *idle, *_stormy(outcome, source, file), *late)
+    controls = _dishonoured(outcome, source, file)
+    return (*waits, *order, *controls, *idle, *_stormy(outcome, source, file), *late)
 
 
 def _ejected(scenario: str, ejection: Ejection, source: str, file: str) -> Finding:
@@ -312,6 +325,16 @@ def _inverted(outcome: ScenarioOutcome, source: str, file: str) -> tuple[Finding
             *_place(source, file, (), ("stopping", "enqueue")),
         ),
     )
+
+
+def _dishonoured(outcome: ScenarioOutcome, source: str, file: str) -> tuple[Finding, ...]:
+    """A control of cgroups that it has the callback for and does not honour."""
+    found = broken(outcome.scenario, outcome.figures)
+    if found is None:
+        return ()
+    place = _place(source, file, (), (found.callback,))
+    name = outcome.scenario.name
+    return (Finding(name, "error", found.message, found.cause, found.fix, *place),)
 
 
 def _rank(task: Task) -> str:
@@ -612,7 +635,8 @@ def prove(
     btf: Path = BTF,
     stressed: bool = True,
 ) -> StressVerdict:
-    """Run a candidate through the stress set, and through the recorded workload if there is one.
+    """Run a candidate through the stress set, through the scenarios of the resource controls that
+    it has callbacks for, and through the recorded workload if there is one.
 
     Scenarios run in parallel processes; after a failure no further one is started, and the later
     ones in the set count as not run.
@@ -634,6 +658,8 @@ def prove(
     stresses = stress_set(tuple(cpus)) if stressed else ()
     if any(_COUNTS_CPUS.search(name) for name in parameters):
         stresses = tuple(each for each in stresses if each.name not in _OTHER_SIZES)
+    if stressed:
+        stresses += control_set(STRESS_MACHINE, read_object_callbacks(object) or ())
     text = source.read_text("utf-8", "replace")
     with tempfile.TemporaryDirectory(prefix="schedpilot-proof-") as place:
         built = build_native(

@@ -8,6 +8,9 @@ from typing import Any
 
 import pytest
 
+from bpf.kernel.callbacks import read_object_callbacks
+from simulator.controls import control_set
+from simulator.stress import STRESS_MACHINE, stress_set
 from simulator.stress_verdict import StressVerdict, prove
 from tests.target import Target
 
@@ -31,6 +34,12 @@ class Prover:
             cache_folder=self.target.cache,
             **more,
         )
+
+    def asked(self, source: Path) -> list[str]:
+        """The names of the scenarios for a source, by what its object says that it honours."""
+        made = self.target.build(source, self.folder).require()
+        controls = control_set(STRESS_MACHINE, read_object_callbacks(made) or ())
+        return [each.name for each in (*stress_set(), *controls)]
 
 
 @pytest.fixture(scope="session")

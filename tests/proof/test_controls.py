@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A scheduler that says it honours cgroups' weights, quotas or idle groups has to do so."""
 
+from pathlib import Path
+
 import pytest
 
 from bpf.kernel.controls import ResourceControl
@@ -9,6 +11,11 @@ from simulator.run import CgroupFigures, SimulationFigures, simulate
 from simulator.scenario import S
 from simulator.stress import STRESS_MACHINE
 from tests.target import Target
+
+from .conftest import Prover
+
+# Has the callbacks for weights and quotas, and does nothing in them.
+DEAF = Path(__file__).parents[1] / "bpf" / "schedulers" / "deaf.bpf.c"
 
 
 def test_only_what_has_the_callback_is_asked() -> None:
@@ -27,6 +34,30 @@ def test_the_default_scheduler_honours_all(target: Target, name: str) -> None:
     scenario = CONTROLS[name](STRESS_MACHINE)
     figures = simulate(None, scenario, btf=target.btf, cache_folder=target.cache)
     assert broken(scenario, figures) is None
+
+
+def test_one_that_only_has_the_callbacks_fails_with_the_place(prover: Prover) -> None:
+    """The share that it gave, the share that was due, and the callback that does nothing."""
+    proof = prover.prove(DEAF)
+    assert not proof.passed
+    (found,) = [each for each in proof.findings if each.severity == "error"]
+    assert found.scenario == "cgroup_weights"
+    assert "its share is 69 %" in found.message
+    assert "cgroup_set_weight" in found.cause
+    assert found.line
+    assert "deaf_set_weight" in DEAF.read_text().splitlines()[found.line - 1]
+
+
+def test_a_quota_that_limits_nothing_fails_with_the_figures(prover: Prover, tmp_path: Path) -> None:
+    """One that has only the callback for quotas is asked about quotas only."""
+    source = tmp_path / "loose.bpf.c"
+    plain = DEAF.read_text().replace(".cgroup_set_weight = (void *)deaf_set_weight,", "")
+    source.write_text(plain)
+    proof = prover.prove(source)
+    (found,) = [each for each in proof.findings if each.severity == "error"]
+    assert found.scenario == "cgroup_quota"
+    assert "cpu.max allows 0.20 CPUs used 2" in found.message
+    assert "cgroup_set_bandwidth" in found.cause
 
 
 def figures(**run_ns: float) -> SimulationFigures:
