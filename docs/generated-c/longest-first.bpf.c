@@ -520,7 +520,7 @@ void BPF_STRUCT_OPS(policy_dispatch, s32 cpu, struct task_struct *prev)
 		look_for_late(now);
 	may_stay = stays(prev, now);
 	if (!choose(cpu, may_stay, now))
-		last_resort(prev, SHORTEST_NS);
+		last_resort(prev, SCX_SLICE_DFL);
 }
 
 void BPF_STRUCT_OPS(policy_runnable, struct task_struct *p, u64 enq_flags)
