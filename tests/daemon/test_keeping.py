@@ -8,10 +8,28 @@ from typing import Any
 
 import pytest
 
-from daemon.api.models import Autonomy, EventKind, KeptView, KeptViewState, TrialState
+from daemon.api.models import (
+    Autonomy,
+    CandidateRequest,
+    EventKind,
+    GateResult,
+    KeptView,
+    KeptViewState,
+    TrialState,
+)
 from daemon.decide.kept_record import Boot, KernelIdentity
+from daemon.gates.proof import GateListener, Proof, Subject
 from process import Fault, FaultType
-from tests.daemon.house import BETTER_US, BOOT, USUAL_US, WORSE_US, House, Story, house
+from tests.daemon.house import (
+    BETTER_US,
+    BOOT,
+    USUAL_US,
+    WORSE_US,
+    FakeGates,
+    House,
+    Story,
+    house,
+)
 from tests.decide.synthetic import START
 
 REBOOTED = Boot(id="1" * 36, kernel=BOOT.kernel)
@@ -84,6 +102,39 @@ def test_what_was_kept_is_back_after_a_restart(lives: Lives, first: Story) -> No
         assert "kernel and object are the same" in told
 
     lives(first, again)
+
+
+def test_it_does_not_wait_for_what_is_proven_ahead(
+    lives: Lives, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A daemon that starts also proves the library; the machine waits for what was kept."""
+
+    async def again(home: House) -> None:
+        reached, released = asyncio.Event(), asyncio.Event()
+        passes = FakeGates.__call__
+
+        async def slow(
+            self: FakeGates,
+            subject: Subject,
+            told: GateListener,
+            before: tuple[GateResult, ...] = (),
+        ) -> Proof:
+            if subject.name == "slow":
+                reached.set()
+                await released.wait()
+            return await passes(self, subject, told, before)
+
+        monkeypatch.setattr(FakeGates, "__call__", slow)
+        ahead = asyncio.create_task(
+            home.daemon.candidates.prove_ahead(CandidateRequest(source="/* slow */", name="slow"))
+        )
+        await reached.wait()
+        await home.look()
+        assert home.loader.runs == "better"
+        released.set()
+        await ahead
+
+    lives(keeps, again)
 
 
 def test_the_guard_watches_what_was_put_back(lives: Lives) -> None:
