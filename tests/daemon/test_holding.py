@@ -2,6 +2,7 @@
 """Holding an installed scheduler on a fake kernel: who loaded it, who left, and when."""
 
 import asyncio
+import re
 import shlex
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
@@ -302,7 +303,9 @@ def test_one_that_never_comes_is_ended(kernel: Kernel, monkeypatch: pytest.Monke
     pid = kernel.folder / "pid"
     fault = refused(kernel, kernel.program(f"echo $$ > {pid}; echo 'thinking' >&2; exec sleep 600"))
     assert fault.type is FaultType.LOAD_FAILED
-    assert "was not enabled within 0.5" in fault.what
+    # On a busy machine it notices the end of the time later.
+    (waited_s,) = re.findall(r"was not enabled within ([\d.]+) s", fault.what)
+    assert float(waited_s) >= 0.5
     assert fault.details == ("thinking",)
     assert not Path(f"/proc/{pid.read_text().strip()}").exists()
 
