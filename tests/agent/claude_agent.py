@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The Claude agent as a process would be, for tests: a pretended machine behind the real API, the
-real MCP server as its child, the real SDK, and a scripted model on loopback."""
+"""The Claude agent like the real process, for tests: a fake machine behind the real API, the real
+MCP server as its child, the real SDK, and a scripted model on the loopback interface."""
 
 import asyncio
 import contextlib

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A pretended machine for each test that wants one; the sockets are where clients look."""
+"""A fake machine for each test that wants one; the sockets are where clients look for them."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -238,7 +238,7 @@ def until_closed(daemon: Running, number: int) -> EpisodeView:
 
 
 def told(daemon: Running, episode: EpisodeView, model: ScriptedAnthropic) -> Seen:
-    """What is known about an episode afterwards."""
+    """The state of an episode afterwards."""
     with daemon.observe() as client:
         steps = [each.model_dump(mode="json") for each in client.steps(episode.id)]
         lessons = [each.text for each in client.lessons() if each.episode == episode.id]

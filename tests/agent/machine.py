@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A pretended machine behind the real API: schedulers have a known effect, trials find it.
+"""A fake machine behind the real API: schedulers have a known effect, and trials find it.
 
-What the command and the agent are tested against. It speaks over real sockets, so that
-only the kernel is pretended.
+The command and the agent are tested with it. It speaks over real sockets, so that only the kernel
+is fake.
 """
 
 import asyncio
@@ -436,7 +436,7 @@ class Machine(FakeService):
         view = self.trials[trial]
         if view.next_arm is None:
             raise Fault(FaultType.BAD_REQUEST, f"trial {trial} does not wait for a window")
-        # The command takes as long as it takes; the scheduler's effect is pretended.
+        # The command takes its own time; only the scheduler's effect is fake.
         effect = self.effect.get(view.scheduler, 1.0) if view.next_arm is Arm.CANDIDATE else 1.0
         view = self._window(view, view.next_arm, effect)
         if len(view.windows) >= self._most:
@@ -501,7 +501,7 @@ class Machine(FakeService):
         return episode
 
     async def goal(self, goal: str, workload: str) -> GoalView:
-        """As the daemon reads it, for the existing workloads."""
+        """The goal as the daemon reads it, for the existing workloads."""
         kinds = {each.id: ProgramKind.UNKNOWN for each in await self.workloads()}
         return goals.view_of(goal, goals.understood(goal, workload, kinds, {}, ()))
 
@@ -540,7 +540,7 @@ class Machine(FakeService):
         self.log.append(kind, message, episode=episode)
 
     def degrade(self, workload: str = WORKLOAD) -> str:
-        """A degradation, and the episode for it."""
+        """A degradation, and its episode."""
         id = f"e-{len(self.kept_episodes):04d}"
         trigger = Degradation(
             workload=workload,

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What a model is told, as files to be read: the first message and what it is told after a trial.
+"""The texts for a model, as files: the first message, and the message after a trial.
 
-A change of words shows there. To write them anew, and then read the difference:
+A change of words shows there. To write the files again, and then read the difference:
 
     SCHEDPILOT_GOLDEN=write .venv/bin/python -m pytest tests/agent/test_golden.py
 """
@@ -33,7 +33,7 @@ from tests.mcp.rich import RichMachine
 GOLDEN = Path(__file__).parent / "golden"
 WRITE = os.environ.get("SCHEDPILOT_GOLDEN") == "write"
 FIRST_TOKENS, AFTER_TOKENS, EPISODE_TOKENS = 3000, 400, 15_000
-# What differs from run to run.
+# These differ from run to run.
 _PASSING = re.compile(r'("(?:for_s|age_s|ago_s|days_ago)":)[0-9.e+-]+')
 
 each_situation = pytest.mark.parametrize("situation", SITUATIONS, ids=lambda each: each.name)

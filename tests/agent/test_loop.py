@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The agent's loop against a pretended machine, over real sockets."""
+"""The agent's loop on a fake machine, over real sockets."""
 
 import asyncio
 import contextlib

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the offline advisor says of workloads that an expert has an opinion of (situations.toml).
+"""The offline advisor's proposals for workloads about which an expert has an opinion
+(situations.toml).
 
-All of it is real but the signals: profile, manifests, beliefs, advice. Each is asked with a
-thousand seeds; nothing but the draws is done for each.
+Everything except for the signals is real: profile, manifests, beliefs, advice. Each situation runs
+with a thousand seeds; only the draws are repeated for each seed.
 """
 
 import tomllib

@@ -115,7 +115,7 @@ def test_two_spikes_are_no_figure() -> None:
 def test_what_moved_has_its_interval(
     state: str, candidate: tuple[float, float], ratio: tuple[float, float], said: str
 ) -> None:
-    """By how much, at least and at most, beside the windows' ranges."""
+    """The text has the least and the greatest change, beside the windows' ranges."""
     view = ComparedView.model_validate(
         {
             "name": "response p50",
@@ -161,7 +161,7 @@ def test_the_slice_that_was_got_stands_beside_the_one_asked_for() -> None:
 
 
 def test_a_slice_may_be_a_setting() -> None:
-    """Of a scheduler of the library."""
+    """This holds for a scheduler of the library."""
     view = trial(policy="", parameters={"slice_us": 500, "weight": 3})
     assert telling.slices(view, 4_000) == "asked for slice_us=500; slices end at ticks, each 4 ms"
 
@@ -247,7 +247,7 @@ def test_however_much_there_is_it_stays_short() -> None:
 
 
 def test_what_is_the_same_is_said_to_be_the_same() -> None:
-    """No doubt where there is none."""
+    """The text expresses no doubt if there is none."""
     view = ComparedView(name="x", unit="%", baseline=(300, 300), candidate=(300, 300.01))
     assert telling.compared(view.model_copy(update={"state": "unclear"})).endswith("the same")
 

@@ -36,7 +36,7 @@ def recall(tmp_path: Path) -> HistoryWriter:
 
 
 def test_steps_are_kept_in_their_order(recall: HistoryWriter) -> None:
-    """What was recorded is read back, numbered from 1."""
+    """The record is read back with numbers from 1."""
     recall.step(EPISODE, step("think", tokens=7))
     recall.step(EPISODE, step("{}", kind=StepKind.TOOL_CALL, tool="get_status"))
     seen = recall.steps(EPISODE)

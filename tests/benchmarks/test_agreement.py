@@ -75,7 +75,7 @@ def test_twice_as_good_is_as_far_as_half_as_good() -> None:
 
 
 def test_the_error_of_a_gain_is_in_points() -> None:
-    """A prediction of a half where a quarter is real is 25 points off, which is not within 15."""
+    """A prediction of one half for a real quarter is 25 points wrong, which is not within 15."""
     real, predicted = {DEFAULT: [8.0], "fifo": [2.0]}, {DEFAULT: [4.0], "fifo": [2.0]}
     errors = gain_errors(real, predicted, DEFAULT)
     assert errors == {"fifo": 25.0}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""clang's messages, and what becomes of them."""
+"""clang's messages, and how we report them."""
 
 import pytest
 

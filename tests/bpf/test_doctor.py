@@ -92,7 +92,7 @@ def test_a_running_scheduler_is_named() -> None:
 
 
 def test_the_controls_in_use_are_named() -> None:
-    """Who has a quota is told, and what a kernel without its callback means for that."""
+    """The answer says who has a quota, and what that means on a kernel without its callback."""
     shop = GroupControls("/system.slice/shop.service", quota=Quota(20_000, 100_000))
     facts = replace(SOUND, controls=ControlsInUse(3, (shop,)))
     assert "CPUQuota= (shop.service)" in _check(facts, "resource controls").found

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The runner's output as models, and what becomes of its failures."""
+"""The runner's output as models, and the faults that its failures give."""
 
 import json
 from pathlib import Path

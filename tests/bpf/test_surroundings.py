@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What surrounds schedulers on a machine: read from files, and judged."""
+"""The surroundings of schedulers on a machine: read from files, and judged."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -157,7 +157,7 @@ def test_real_time_programs_are_named() -> None:
 
 
 def test_namespaces_other_than_the_hosts_are_named(tmp_path: Path) -> None:
-    """By the numbers that the kernel gives to the first ones; this test's are whatever they are."""
+    """The kernel's numbers for the first ones decide, whatever this test's own numbers are."""
     assert set(foreign_namespaces()) <= set(FIRST_NAMESPACES)
     for kind in ("cgroup", "pid"):
         (tmp_path / kind).touch()

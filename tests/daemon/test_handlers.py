@@ -29,7 +29,7 @@ def daemon(tmp_path: Path) -> Daemon:
 
 
 def gives(endpoint: Endpoint) -> object:
-    """What the handler gives for what the client is to receive."""
+    """The handler's answer, as the client receives it."""
     if isinstance(endpoint, Streamed):
         return AsyncIterator[Event]
     return {None: type(None), bytes: Path}.get(endpoint.answer, endpoint.answer)

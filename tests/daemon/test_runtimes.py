@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the daemon learns of processes, and what it tells the loaded scheduler of them.
+"""What the daemon learns about processes, and what it reports to the loaded scheduler.
 
 The scheduler and /proc are stand-ins here; test_runtimes_lab.py has the real ones.
 """

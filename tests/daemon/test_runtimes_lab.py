@@ -16,7 +16,7 @@ Seen = dict[str, Any]
 
 @pytest.fixture(scope="module")
 def seen() -> Seen:
-    """What guest_runtimes.py saw."""
+    """The observations of guest_runtimes.py."""
     result = run_in_lab(["python", "-m", "tests.daemon.guest_runtimes"], timeout=400)
     assert result.status == 0, result.error_text
     answer: Seen = json.loads(result.text.splitlines()[-1])

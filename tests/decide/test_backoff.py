@@ -137,7 +137,7 @@ def test_the_operator_may_pardon() -> None:
 
 
 def test_it_survives_being_written_down() -> None:
-    """What is stored and read again forgets nothing."""
+    """Nothing is lost when it is stored and read again."""
     state = backoff.trial_started(Backoff(), NOW)
     state = backoff.ejected(state, "c-1", "s", "stall", NOW, LIMITS)
     assert Backoff.model_validate_json(state.model_dump_json()) == state

@@ -196,7 +196,8 @@ def test_what_is_written_is_what_counts() -> None:
     ],
 )
 def test_each_mistake_has_its_own_message(text: str, said: str) -> None:
-    """The line, the key, what is wrong with it, and the nearest known word where there is one."""
+    """It has the line, the key, what is wrong with it, and the nearest known word if there is
+    one."""
     fault = fault_of(text)
     assert len(fault.details) == 1
     assert fault.details[0].startswith(said)

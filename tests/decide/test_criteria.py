@@ -223,7 +223,7 @@ def test_who_may_lose_much_is_not_one_of_the_others() -> None:
 
 
 def test_who_waits_longer_than_anything_may_is_named() -> None:
-    """Ten seconds, where the longest of the baseline was half a second."""
+    """It waited several seconds, and the longest wait of the baseline was half a second."""
     verdict, _ = play(beside_backup(1.5, 95, longest_us=4_900_000.0), REQUESTS, [BACKUP])
     assert verdict.decision is Decision.ROLLBACK
     assert "kthread:khugepaged waited" in verdict.reason
@@ -295,7 +295,8 @@ def test_what_was_asked_for_comes_first() -> None:
 
 
 def test_a_window_without_enough_requests_says_what_would_do() -> None:
-    """Four requests in twenty seconds: the baseline's own window tells how long it would take."""
+    """With four requests in twenty seconds, the baseline's own window shows how long it would
+    take."""
     dice = seeded(1)
     seen = [interval(n, serving(dice, response_us=9000, ended=1)) for n in range(4)]
     window = window_of(Arm.BASELINE, START, START + 20, REQUESTS, SERVICE, seen, SETTINGS)

@@ -168,7 +168,7 @@ def test_a_new_workload_is_learnt_first() -> None:
 
 
 def test_a_degraded_time_does_not_become_the_baseline() -> None:
-    """Twenty minutes of degradation leave the baseline where it was."""
+    """Twenty minutes of degradation do not change the baseline."""
     state, _ = run(recording(QUIET + [10_000.0] * 240))
     baseline = state.baseline(SERVICE)
     assert baseline is not None

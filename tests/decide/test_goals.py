@@ -150,7 +150,8 @@ def test_threads_of_the_kernel_are_guarded_by_name_and_never_offered() -> None:
 
 
 def test_an_objective_in_its_own_words_is_taken_as_it_is() -> None:
-    """Alone or in backticks; it still has to be said whose it is, where there are several."""
+    """It may be alone or in backticks; if there are several workloads, it must still say which
+    one."""
     text = "response p99 < 20ms; completions not worse than 2%"
     assert understand(text, there(EDITOR, BACKUP), EDITOR).objective == text
     assert understand(f"please, `{text}`!", there(EDITOR), EDITOR).objective == text

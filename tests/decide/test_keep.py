@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What becomes of a kept scheduler after a start, case by case."""
+"""What happens to a kept scheduler after a start, case by case."""
 
 from dataclasses import replace
 

@@ -85,7 +85,7 @@ def test_what_differs_between_runs_is_left_out(one: list[str], other: list[str])
     ],
 )
 def test_what_makes_another_job_of_it_stays(one: list[str], other: list[str]) -> None:
-    """File names, plain numbers and the borders of arguments tell jobs apart."""
+    """File names, plain numbers and the borders of arguments distinguish jobs."""
     assert key_of("program", one) != key_of("program", other)
 
 

@@ -59,7 +59,7 @@ def test_a_unit_matches_without_its_ending() -> None:
     ],
 )
 def test_the_unit_is_the_innermost_of_the_path(cgroup: str, unit: str) -> None:
-    """What a service makes below its own cgroup is still that service."""
+    """A cgroup that a service makes below its own still belongs to that service."""
     assert unit_of(cgroup) == unit
 
 

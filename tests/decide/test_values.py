@@ -117,8 +117,8 @@ def test_a_glob_is_all_that_match() -> None:
 
 
 def observed(activations: list[tuple[float, float]], ends: list[float]) -> list[Observation]:
-    """What the signals tell of one workload whose activations began and took so long, seconds from
-    `START`; those that are not over at the end of an interval are open there."""
+    """The signals of one workload. Its activations begin at these times and last this long, in
+    seconds from `START`; those that are not over at the end of an interval are open there."""
     seen = []
     began = 0.0
     for end in ends:

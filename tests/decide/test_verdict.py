@@ -229,7 +229,7 @@ def test_too_few_windows_are_no_verdict_to_keep_on() -> None:
 
 
 def test_a_short_trial_can_still_keep() -> None:
-    """Four windows, asked for by a client, suffice where the difference is plain."""
+    """Four windows, which a client requests, suffice if the difference is plain."""
     few = SETTINGS.asked(5, 4)
     verdict = judge(made(VALUES[:4], 0.3), LATENCY, few)
     assert verdict is not None
@@ -281,7 +281,7 @@ def test_a_live_catastrophe_needs_two_intervals() -> None:
 
 
 def test_a_starving_task_stops_it_at_once() -> None:
-    """Any task waiting over a second, where none did before, ends the trial."""
+    """If any task waits over a second, and none did before, the trial ends."""
     live = Live(1000, 100, 1_500_000)
     assert "waited 1.5 s" in harm(BASELINE, [live], LATENCY, SETTINGS)
     used_to_it = [window(Arm.BASELINE, 1000, guarded={"delay_max_us": 900_000.0})]

@@ -53,7 +53,8 @@ def test_after_the_last_window_there_is_none() -> None:
 
 
 def test_only_whole_settled_intervals_count() -> None:
-    """What began before the scheduler had settled, or ended after the window, is left out."""
+    """An interval that began before the scheduler had settled, or ended after the window, is left
+    out."""
     dice = seeded(1)
     seen = [interval(n, workload(dice), seconds=1) for n in range(20)]
     kept = settled(seen, START + 4.5, START + 15, SETTINGS)

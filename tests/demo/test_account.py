@@ -61,7 +61,7 @@ def whole() -> DemoAccount:
 
 
 def test_a_whole_demo_says_what_was_kept_and_what_was_rolled_back() -> None:
-    """A success has readable figures, and no word of trouble."""
+    """After a success the figures are readable, and no problem is mentioned."""
     said = "\n".join(told(whole()))
     assert "kept: latency, tried in 2 windows" in said
     assert "75% shorter" in said
@@ -72,7 +72,7 @@ def test_a_whole_demo_says_what_was_kept_and_what_was_rolled_back() -> None:
 
 @pytest.mark.parametrize("steps", range(len(DemoStep)))
 def test_a_demo_that_stopped_says_how_far_it_came_why_and_what_to_do(steps: int) -> None:
-    """At every step."""
+    """This holds for every step."""
     account = DemoAccount()
     for step in list(DemoStep)[:steps]:
         account = account.after(step)
@@ -92,7 +92,7 @@ def test_the_demos_own_words_come_before_what_was_seen_outside() -> None:
 
 
 def test_what_was_reached_is_known_outside_at_every_moment(tmp_path: Path) -> None:
-    """The account goes beside the transcript, which is handed on without it."""
+    """The account is beside the transcript, which is passed on without it."""
     shown = bytearray()
     relay = Relay(tmp_path, shown.extend)
     book = Book(lambda line: relay(line.encode()))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""`make demo` from the outside: it never ends in a traceback, and always in words."""
+"""`make demo` from outside: it never ends in a traceback, and always explains its end."""
 
 from pathlib import Path
 
@@ -26,7 +26,7 @@ def test_whatever_goes_wrong_is_told_in_words(
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    """It says what was reached, why it stopped and what to do, and names no report that does not
+    """The text says what was reached, why it stopped and what to do, and names only reports that
     exist."""
 
     def perform(out: Path) -> int:

@@ -53,7 +53,7 @@ ABBA = (
 
 
 def test_gates_that_were_passed_are_one_line_when_the_trial_begins() -> None:
-    """Not one for each."""
+    """There is no line for each gate."""
     telling = EventLines()
     for gate in ("static", "build", "verify"):
         passed = event(EventKind.GATE_PASSED, f"latency: {gate} passed (in 0.1 s)")
@@ -66,7 +66,7 @@ def test_gates_that_were_passed_are_one_line_when_the_trial_begins() -> None:
 
 
 def test_windows_are_told_by_turns_of_four() -> None:
-    """And those of an unfinished turn with the trial's end."""
+    """The windows of an unfinished turn come with the trial's end."""
     telling = EventLines()
     telling.lines(event(EventKind.TRIAL_STARTED, "trial of latency", trial="t-1"))
     said = [
@@ -83,13 +83,13 @@ def test_windows_are_told_by_turns_of_four() -> None:
 
 
 def test_what_is_of_no_interest_to_people_is_left_out() -> None:
-    """Beginnings, and what is told otherwise."""
+    """Beginnings are left out, and so is everything that another line says."""
     for kind in (EventKind.GATE_STARTED, EventKind.VERDICT, EventKind.LESSON, EventKind.ADVICE):
         assert EventLines().lines(event(kind, "something")) == []
 
 
 def test_long_times_are_milliseconds_without_powers_of_ten() -> None:
-    """Microseconds are for programs, and so is 7.31e+04."""
+    """Microseconds are for programs, and so is a number like 7.31e+04."""
     windows = (window(Arm.BASELINE, 73_120.0), window(Arm.CANDIDATE, 352.0))
     assert values(windows, "us") == "before 73.1, candidate 0.352 ms"
     assert values((window(Arm.CANDIDATE, 1123.4),), "ms") == "candidate 1123 ms"
